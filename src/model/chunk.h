@@ -1,0 +1,65 @@
+// Consecutive records as one immutable, reference-counted container: in the spool, on the wire, on disk, in the cache.
+// It has no base number; that stands beside it. Layout and limits: docs/internals/chunk.md.
+//
+// Encoded: "RC", version 1, flags, varints (count, payload length, stored length, message bytes, time_min as svarint, time_max - time_min,
+// a bitmap of the non-zero counters and those counters: per stream, per level, partials, extras), XXH3-64 (LE) of all before and
+// after itself, then the payload: zstd if the flag says so, else as is. Payload columns, in this order:
+//   times    svarint deltas, the first one from time_min
+//   kinds    runs of (kind byte, varint length): bits 0-1 stream, 2 partial, 3-5 level, 6 has extra
+//   lengths  only with the flag EXPLICIT_LENGTHS, which stands if any message contains '\n': a varint each
+//   extras   a varint length each, for records that have one, then their bytes
+//   text     each message followed by '\n' (so plain output is this column as it stands)
+#pragma once
+
+#include "model/record.h"
+#include "util/payload.h"
+
+#define CHUNK_RAW_MAX     (4u * 1024 * 1024) // payload bytes, uncompressed
+#define CHUNK_ENCODED_MAX (CHUNK_RAW_MAX + 4096)
+#define CHUNK_COUNT_MAX   (1u << 20)
+#define CHUNK_MERGE_RAW   (256u * 1024) // merged chunks aim at this payload
+
+struct chunk;
+
+// --- Making
+struct chunk_builder;
+struct chunk_builder *chunk_builder_new(void);
+void chunk_builder_free(struct chunk_builder **builder);
+// ERR_TOO_LARGE if the chunk would pass CHUNK_RAW_MAX or CHUNK_COUNT_MAX; the builder is as before then. Copies all bytes.
+int chunk_builder_add(struct chunk_builder *builder, const struct record *record);
+uint32_t chunk_builder_count(const struct chunk_builder *builder);
+size_t chunk_builder_raw(const struct chunk_builder *builder); // bytes gathered
+// The chunk of all that was added (at least one record); the builder is empty afterwards. `zstd_level` 0: stored as is.
+struct chunk *chunk_builder_finish(struct chunk_builder *builder, int zstd_level);
+
+// Decodes bytes from outside. Everything is bounded, checked and recomputed: header counters, checksum, lengths, kinds, extras
+// (canonical), messages ≤ message_max. ERR_CORRUPT, ERR_TOO_LARGE or ERR_TOO_LONG; never a crash. Keeps a copy of `data`.
+int chunk_decode(const void *data, size_t len, size_t message_max, struct chunk **ret);
+// For bytes that this program itself stored: checksum and bounds, but the extras' form and message_max are trusted.
+int chunk_decode_stored(const void *data, size_t len, struct chunk **ret);
+struct chunk *chunk_ref(const struct chunk *chunk);
+void chunk_unref(struct chunk **chunk);
+
+// --- Looking. O(1) each; the views live as long as the chunk.
+uint32_t chunk_count(const struct chunk *chunk);
+void chunk_record(const struct chunk *chunk, uint32_t i, struct record *ret);
+struct str chunk_encoded(const struct chunk *chunk);
+size_t chunk_memory(const struct chunk *chunk); // bytes that it holds in memory, all included
+size_t chunk_raw(const struct chunk *chunk);    // payload bytes, uncompressed
+size_t chunk_message_bytes(const struct chunk *chunk);
+int64_t chunk_time_min(const struct chunk *chunk);
+int64_t chunk_time_max(const struct chunk *chunk);
+uint32_t chunk_stream_count(const struct chunk *chunk, enum record_stream stream);
+uint32_t chunk_level_count(const struct chunk *chunk, enum record_level level);
+uint32_t chunk_extra_count(const struct chunk *chunk);
+uint32_t chunk_partial_count(const struct chunk *chunk);
+// The text column (each message followed by '\n'), or empty unless every record is whole output: then raw = text = this.
+// chunk_text_offset(i) is where message i begins in it; valid for 0 … count.
+struct str chunk_text(const struct chunk *chunk);
+size_t chunk_text_offset(const struct chunk *chunk, uint32_t i);
+uint64_t chunk_digest(const struct chunk *chunk, uint64_t digest); // record_digest_next over all records
+
+// --- Deriving. Records [from, from + count) as a chunk of their own; a reference to the same one if that is all of it.
+struct chunk *chunk_slice(const struct chunk *chunk, uint32_t from, uint32_t count, int zstd_level);
+// One chunk of several, in order; ERR_TOO_LARGE if it would pass the limits.
+int chunk_merge(struct chunk *const *chunks, size_t count, int zstd_level, struct chunk **ret);

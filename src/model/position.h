@@ -1,0 +1,27 @@
+// Where a reader wants to begin: one number under several customary names. See the contract, "Position".
+#pragma once
+
+#include "util/error.h"
+#include "util/str.h"
+
+enum position_kind { POSITION_FROM, POSITION_SINCE, POSITION_TAIL };
+
+struct position {
+    enum position_kind kind;
+    uint64_t from;    // POSITION_FROM: first sequence number wanted
+    int64_t since_ms; // POSITION_SINCE
+    uint64_t tail;    // POSITION_TAIL
+};
+
+enum position_route { POSITION_PAGE, POSITION_SSE, POSITION_WEBSOCKET, POSITION_CLI };
+
+// Feed it each query parameter; those that are not positions are left alone (*ret_taken = false).
+struct position_parser {
+    enum position_route route;
+    int64_t now_ms;
+    bool set, set_by_event_id;
+    struct position position; // from 0 until one was set
+};
+void position_parser_init(struct position_parser *parser, enum position_route route, int64_t now_ms);
+// ERR_BAD_CURSOR if malformed or below the least, ERR_MALFORMED if a second one. `last_event_id` wins over any other on SSE.
+int position_parser_offer(struct position_parser *parser, struct str name, struct str value, bool *ret_taken);

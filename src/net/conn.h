@@ -1,0 +1,37 @@
+// A connection: bytes in, bytes out, plain or TLS. Lives on one loop. Output is a queue of segments, either copied or
+// shared payloads; what can be sent at once goes out directly, the rest when the socket takes it, by writev.
+// The queue has no bound of its own: producers ask conn_pending and wait for `drained`.
+#pragma once
+
+#include "loop/loop.h"
+#include "util/payload.h"
+
+struct conn;
+struct tls_server;
+
+struct conn_handler {
+    // Bytes have arrived. Must take all of them (copy what it cannot use yet). Never called while reading is paused.
+    void (*data)(void *owner, const uint8_t *data, size_t len);
+    // The queue is empty after having been non-empty. May be NULL.
+    void (*drained)(void *owner);
+    // The peer closed its side or the connection failed (err < 0, ERR_CLOSED for an orderly end), or conn_shutdown has
+    // finished. Called once; the owner must call conn_free, within the callback or later.
+    void (*closed)(void *owner, int err);
+};
+
+// Takes over `fd` (non-blocking, CLOEXEC). `tls` may be NULL; the handshake is done before the first `data`.
+struct conn *conn_new(struct loop *loop, int fd, struct tls_server *tls, const struct conn_handler *handler, void *owner);
+void conn_set_handler(struct conn *conn, const struct conn_handler *handler, void *owner); // for upgrades
+void conn_free(struct conn **conn); // drops what was not sent, closes; no callback runs afterwards; allowed in callbacks
+
+// Writes are sent at the end of the loop's turn, in one writev; conn_send_now tries at once when nothing is queued before it.
+void conn_write(struct conn *conn, const void *data, size_t len);
+void conn_write_payload(struct conn *conn, struct payload *payload, size_t offset, size_t len); // takes its own reference
+void conn_send_now(struct conn *conn, struct payload *payload, size_t offset, size_t len);
+void conn_flush(struct conn *conn); // now instead of at the end of the turn
+size_t conn_pending(const struct conn *conn);
+void conn_pause_read(struct conn *conn, bool paused);
+void conn_shutdown(struct conn *conn); // flush all, then half-close, then `closed`; forced after 5 s
+const char *conn_peer(const struct conn *conn); // "127.0.0.1:4711"; the address alone up to the last colon
+uint64_t conn_last_read_ms(const struct conn *conn); // loop time of the last bytes read
+uint64_t conn_last_write_ms(const struct conn *conn); // loop time of the last progress in sending

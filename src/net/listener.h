@@ -1,0 +1,16 @@
+// Listening sockets. Each loop has its own with SO_REUSEPORT, or takes sockets handed over by systemd (LISTEN_FDS, shared by the loops).
+#pragma once
+
+#include "net/conn.h"
+
+struct listener;
+
+// "127.0.0.1:7117", "[::1]:7117", ":0". Port 0 lets the kernel choose: bind the first, then use listener_port for the others.
+// `accepted` gets a non-blocking CLOEXEC fd that it owns. EMFILE and the like pause accepting for a second and are counted in listener_errors.
+int listener_new(struct loop *loop, const char *address, void (*accepted)(void *arg, int fd), void *arg, struct listener **ret);
+// Takes over an inherited listening socket (dup'ed: each loop may have its own).
+int listener_from_fd(struct loop *loop, int fd, void (*accepted)(void *arg, int fd), void *arg, struct listener **ret);
+unsigned listener_port(const struct listener *listener);
+uint64_t listener_errors(const struct listener *listener);
+void listener_free(struct listener **listener);
+bool address_is_loopback(const char *address); // of "host:port"

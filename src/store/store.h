@@ -1,0 +1,272 @@
+// The port to durable storage. Everything is asynchronous: an operation is embedded in the caller's struct, handed in, and
+// comes back by `done` on the thread of its `reply_to` loop. Thread-safe. Strings and chunks given in must live until `done`;
+// what comes out is owned by the operation's struct and released by store_op_release (after `done`, by the caller).
+//
+// Commits: whatever has gathered since the last one is one transaction (group commit), in the order of submission. An operation
+// whose conditions do not hold fails alone; a transaction that fails, fails each of its operations (ERR_STORE_FULL,
+// ERR_UNAVAILABLE); nothing of it was applied then. An fsync error ends the process. `done` comes after durability.
+#pragma once
+
+#include "loop/loop.h"
+#include "model/chunk.h"
+#include "model/execution.h"
+#include "model/sequence.h"
+
+struct store;
+
+enum store_op_kind {
+    // commits
+    STORE_CREATE, STORE_CLAIM, STORE_APPEND, STORE_COMPLETE, STORE_STATUS, STORE_UPDATE, STORE_PURGE,
+    STORE_KEY_CREATE, STORE_KEY_REVOKE, STORE_KEY_USED, STORE_ACCOUNT_ENSURE,
+    // queries
+    STORE_GET, STORE_LIST, STORE_READ, STORE_PRODUCER, STORE_KEY_FIND, STORE_KEY_LIST, STORE_COUNT_OPEN, STORE_BACKUP,
+    STORE_OP_KINDS
+};
+
+struct store_op {
+    // Set by the caller.
+    enum store_op_kind kind;
+    struct loop *reply_to;
+    void (*done)(struct store_op *op);
+    // Optional, for queries: runs on the reader's thread after the query and before `done`, for decoding, filtering, encoding. May be NULL.
+    void (*process)(struct store_op *op);
+    // Set by the store.
+    int err;
+    struct mail mail;
+    struct list_node node;
+    uint64_t submitted_ns; // clock_mono_ns when handed in, for latency metrics
+};
+
+#define STORE_PRODUCER_MAX 96 // bytes of a producer's name
+
+// --- Commits
+
+struct store_create {
+    struct store_op op;
+    struct execution execution; // in: account, execution_id (NULL: made), status, owner, spec…; out: as stored (row, created_ms …)
+    struct str idempotency_key; // empty: none. Kept for 24 h.
+    uint64_t request_hash;      // of the request's body, compared under the same key (ERR_IDEMPOTENCY)
+    uint64_t open_max;          // ERR_RATE when the account has so many unsealed executions already; 0 = no limit
+    bool ret_existed;           // the same key and body again: `execution` is the one made then
+    // An execution_id that exists already: ERR_CONFLICT, or ERR_EXPIRED if it was purged.
+};
+
+// A runner takes the execution: epoch + 1, status running (from queued, lost, running …).
+struct store_claim {
+    struct store_op op;
+    int64_t row;
+    struct str worker_id, worker_hostname; // empty: unchanged
+    struct execution ret_execution;
+    // ERR_SEALED, ERR_EXPIRED, ERR_BAD_TRANSITION (terminal).
+};
+
+// Appends records of one producer (sequence_admit decides). Repeated ones in front are cut off.
+struct store_append {
+    struct store_op op;
+    int64_t row;
+    struct str producer; // empty: anonymous, nothing is remembered, `first` is ignored
+    uint64_t first;      // the producer's counter of the chunk's first record
+    uint64_t epoch;      // 0: not fenced
+    bool skip_ahead;
+    struct chunk *chunk; // borrowed until done
+    uint64_t ret_first_sequence; // of the first appended; for a wholly repeated last append, of the original
+    uint64_t ret_appended;       // 0 when all were repetitions
+    uint64_t ret_producer_next;  // set on ERR_GAP, ERR_CONFLICT and success
+    uint64_t ret_next;           // next sequence number afterwards
+};
+
+// The end of the job and the seal, in one step.
+struct store_complete {
+    struct store_op op;
+    int64_t row;
+    uint64_t epoch;      // 0: not checked
+    struct str producer; // whose counter `final` is
+    bool has_final;      // false: all that came is all there is
+    int64_t final;       // the producer's last counter; -1 without records. ERR_GAP when not all is there.
+    bool has_digest;
+    uint64_t digest;     // ERR_DIGEST when it differs from the log's
+    enum execution_status status;
+    bool has_exit_code;
+    int exit_code;
+    struct execution ret_execution; // also for ERR_SEALED: with the same outcome it is fine and err is 0
+    uint64_t ret_producer_next;
+};
+
+struct store_status {
+    struct store_op op;
+    int64_t row;
+    enum execution_status status;
+    enum execution_status only_from; // STATUS_COUNT: whatever the table allows
+    bool has_exit_code, seal;
+    int exit_code;
+    uint64_t epoch; // 0: not checked
+    struct execution ret_execution;
+};
+
+struct store_update {
+    struct store_op op;
+    int64_t row;
+    struct str metadata_json; // empty: unchanged; else merged by RFC 7396 in the caller, stored as given
+    bool has_pin, pin;
+    struct execution ret_execution;
+};
+
+struct store_purge { // ERR_CONFLICT unless sealed. Records go, the identifier stays taken.
+    struct store_op op;
+    int64_t row;
+};
+
+// --- API keys and accounts
+enum role { ROLE_NONE, ROLE_VIEWER, ROLE_USER, ROLE_SERVICE, ROLE_ADMIN, ROLE_OPERATOR, ROLE_COUNT };
+
+struct api_key {
+    int64_t row, account;
+    char *key_id;  // public handle, "key_…"
+    char *name;
+    enum role role;
+    uint8_t hash[32]; // SHA-256 of the whole key
+    int64_t created_ms, expires_ms, last_used_ms, revoked_ms; // 0: none
+};
+void api_key_release(struct api_key *key);
+
+struct store_key_create {
+    struct store_op op;
+    struct api_key key; // in: all but row; out: row
+};
+struct store_key_revoke { // ERR_NOT_FOUND
+    struct store_op op;
+    int64_t account;
+    struct str key_id;
+    int64_t ret_row;
+};
+struct store_key_used {
+    struct store_op op;
+    int64_t row, used_ms;
+};
+struct store_account_ensure { // makes it if it is not there
+    struct store_op op;
+    struct str name;
+    int64_t ret_account;
+    bool ret_created;
+};
+
+// --- Queries
+struct store_get {
+    struct store_op op;
+    int64_t account;
+    struct str execution_id;
+    struct execution ret_execution; // ERR_NOT_FOUND; a purged one is returned with `purged`
+};
+
+struct store_list {
+    struct store_op op;
+    int64_t account;
+    struct str owner;        // empty: any
+    bool has_status;
+    enum execution_status status;
+    struct str batch_id, workflow_id, metadata_key, metadata_value; // empty: any
+    int64_t since_ms;        // created at or after; 0: any
+    int64_t before_row;      // page cursor; 0: from the newest
+    bool unsealed_only;      // for start-up; then the account is ignored
+    unsigned limit;
+    struct execution *ret_executions; // newest first
+    size_t ret_count;
+    int64_t ret_next_row; // 0: no more
+};
+
+#define STORE_READ_SEGMENTS 64
+struct store_segment {
+    uint64_t first; // sequence number of the chunk's first record
+    struct chunk *chunk;
+};
+// The chunks from the one that covers `from` on (or, backward, up to the one that covers from - 1, in ascending order too), until
+// max_bytes of payload or STORE_READ_SEGMENTS are reached; at least one if there is one. One statement, no transaction left open.
+struct store_read {
+    struct store_op op;
+    int64_t row;
+    uint64_t from;
+    bool backward;
+    bool by_time;       // from the first chunk that holds a record at or after since_ms, instead of `from`
+    int64_t since_ms;
+    size_t max_bytes;
+    struct store_segment ret_segments[STORE_READ_SEGMENTS];
+    size_t ret_count;
+    uint64_t ret_next;           // the log's end as of this read
+    uint64_t ret_first_sequence; // what retention has left
+};
+
+struct store_producer {
+    struct store_op op;
+    int64_t row;
+    struct str producer;
+    uint64_t ret_producer_next;
+    struct execution ret_execution;
+};
+
+struct store_key_find {
+    struct store_op op;
+    uint8_t hash[32];
+    struct api_key ret_key; // ERR_NOT_FOUND; revoked and expired ones are returned
+};
+struct store_key_list {
+    struct store_op op;
+    int64_t account;
+    struct api_key *ret_keys;
+    size_t ret_count;
+};
+struct store_count_open {
+    struct store_op op;
+    int64_t account;
+    uint64_t ret_count;
+};
+// A consistent copy while running, made whole under a temporary name and then renamed; refuses an existing file. The copy is
+// marked, and whoever opens it first gives it a new incarnation.
+struct store_backup {
+    struct store_op op;
+    struct str path;
+};
+
+// --- Watching: what each commit changed, on the writer's thread, in commit order, after durability and before `done`s.
+struct store_change {
+    int64_t row;
+    uint64_t first;      // of `chunk`
+    struct chunk *chunk; // NULL if no records came; borrowed during the call
+    uint64_t next;
+    enum execution_status status;
+    bool sealed, purged, has_exit_code;
+    int exit_code;
+};
+typedef void store_watch_fn(void *arg, const struct store_change *changes, size_t count);
+
+struct store_stats {
+    uint64_t commits, mutations, records, commit_ns_sum, bytes; // bytes: of the store's files
+    uint64_t queue;           // operations waiting
+    bool writable;            // the last commit did not fail for want of space or access
+    // Latency histograms: bucket i counts commits of < 2^i * 64 µs.
+    uint64_t commit_buckets[20];
+    uint64_t fsync_buckets[20], fsync_ns_sum, fsyncs;
+};
+
+// --- The port
+struct store_vtable {
+    const char *name;
+    void (*submit)(struct store *store, struct store_op *op);
+    void (*stats)(struct store *store, struct store_stats *ret);
+    void (*free)(struct store *store);
+};
+struct store { // adapters embed it
+    const struct store_vtable *vtable;
+    char incarnation[27];
+    store_watch_fn *watch;
+    void *watch_arg;
+    const struct logger *logger;
+};
+
+void store_submit(struct store *store, struct store_op *op); // never fails at once: errors come by done
+// Before the first commit; one watcher.
+void store_watch(struct store *store, store_watch_fn *watch, void *arg);
+const char *store_incarnation(const struct store *store);
+void store_stats(struct store *store, struct store_stats *ret);
+void store_free(struct store **store); // commits what was handed in, checkpoints, closes
+// Frees what came out of the operation (any kind), not the struct itself.
+void store_op_release(struct store_op *op);

@@ -1,0 +1,19 @@
+// Identifiers and secrets. All randomness is getrandom(2)'s.
+#pragma once
+
+#include "util/str.h"
+
+#define ID_SORTABLE_LEN 26 // 48 bits of milliseconds and 80 random bits in Crockford's base 32, lower case (as ULID)
+#define ID_EXECUTION_MAX 255
+
+void random_bytes(void *out, size_t len);
+uint64_t random_u64(void);
+// 26 characters and a NUL; later ones sort after earlier ones made in another millisecond.
+void id_sortable(int64_t real_ms, char out[ID_SORTABLE_LEN + 1]);
+// [A-Za-z0-9][A-Za-z0-9._:-]{0,254}
+bool id_execution_valid(struct str id);
+// Lower-case hex of `len` bytes and a NUL: `out` holds 2 * len + 1.
+void hex_encode(const void *data, size_t len, char *out);
+bool hex_decode(struct str hex, void *out, size_t out_len); // exactly out_len bytes
+// Compares in time that depends on the length alone.
+bool secret_eq(const void *a, const void *b, size_t len);

@@ -1,0 +1,35 @@
+// Structured logs: one JSON object a line on a file descriptor, written with one write(2) each, so lines of several
+// threads never mix. Only services and main log; libraries return errors. Thread-safe.
+#pragma once
+
+#include "util/str.h"
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
+
+struct logger {
+    int fd;
+    enum log_level min_level;
+};
+
+// A field: LOG_S("key", "text"), LOG_STR("key", struct str), LOG_I("key", number).
+struct log_field {
+    const char *key;
+    struct str text; // used when is_text
+    int64_t number;
+    bool is_text;
+};
+
+#define LOG_S(k, v)   ((struct log_field){.key = (k), .text = str_of(v), .is_text = true})
+#define LOG_STR(k, v) ((struct log_field){.key = (k), .text = (v), .is_text = true})
+#define LOG_I(k, v)   ((struct log_field){.key = (k), .number = (int64_t)(v)})
+
+// {"timestamp","level","message",…fields}. A logger that is NULL logs nothing.
+void log_write(const struct logger *logger, enum log_level level, const char *message, const struct log_field *fields,
+               size_t field_count);
+#define log_info(logger, message, ...)  LOG_AT(logger, LOG_INFO, message, __VA_ARGS__)
+#define log_warn(logger, message, ...)  LOG_AT(logger, LOG_WARNING, message, __VA_ARGS__)
+#define log_error(logger, message, ...) LOG_AT(logger, LOG_ERROR, message, __VA_ARGS__)
+#define log_debug(logger, message, ...) LOG_AT(logger, LOG_DEBUG, message, __VA_ARGS__)
+#define LOG_AT(logger, level, message, ...)                                                              \
+    log_write(logger, level, message, (struct log_field[]){__VA_ARGS__},                                 \
+              sizeof((struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
