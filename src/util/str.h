@@ -33,6 +33,9 @@ char *str_dup(struct str s); // NUL-terminated, owned by the caller
 bool str_to_u64(struct str s, uint64_t *ret);
 bool str_to_i64(struct str s, int64_t *ret);
 
+// Looks at the start of `data` (len > 0): the length of the well-formed UTF-8 sequence there, or minus the length of the
+// maximal ill-formed part, which one U+FFFD replaces.
+int utf8_step(const void *data, size_t len);
 // True if the bytes are well-formed UTF-8 (no surrogates, no overlong forms).
 bool utf8_valid(const void *data, size_t len);
 // The longest prefix of at most `max` bytes that does not cut a UTF-8 sequence of `data` in two.

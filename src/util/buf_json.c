@@ -1,0 +1,88 @@
+// Every record passes through here once for each output format, so runs of plain ASCII are copied sixteen bytes at a
+// time, and UTF-8 is checked in the same pass.
+#include "util/buf.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#define SLACK 16 // a block may be stored whole although only a part of it counts
+
+// Copies the longest prefix of [at, end) that needs no look: ASCII but for controls, quote and backslash. `out` has room
+// for end - at + SLACK bytes. Returns the length.
+static size_t copy_plain(char *out, const uint8_t *at, const uint8_t *end)
+{
+    const uint8_t *start = at;
+#ifdef __SSE2__
+    const __m128i space = _mm_set1_epi8(0x20), quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    while (end - at >= 16) {
+        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
+        _mm_storeu_si128((__m128i *)(void *)out, block);
+        // As signed numbers, bytes from 0x80 are below the space, too.
+        __m128i special = _mm_or_si128(_mm_cmplt_epi8(block, space),
+                                       _mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, backslash)));
+        int mask = _mm_movemask_epi8(special);
+        if (mask)
+            return (size_t)(at - start) + (size_t)__builtin_ctz((unsigned)mask);
+        at += 16;
+        out += 16;
+    }
+#endif
+    while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
+        *out++ = (char)*at++;
+    return (size_t)(at - start);
+}
+
+// Writes the escape of an ASCII byte that must not stand as it is; at most 6 bytes. Returns the length.
+static size_t put_escape(char *out, uint8_t byte)
+{
+    static const char hex[] = "0123456789abcdef";
+    static const char letters[0x20] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+    out[0] = '\\';
+    if (byte >= 0x20) {
+        out[1] = (char)byte;
+        return 2;
+    }
+    if (letters[byte]) {
+        out[1] = letters[byte];
+        return 2;
+    }
+    memcpy(out + 1, "u00", 3);
+    out[4] = hex[byte >> 4];
+    out[5] = hex[byte & 15];
+    return 6;
+}
+
+void buf_append_json_string(struct buf *buf, struct str s)
+{
+    const uint8_t *at = (const uint8_t *)s.data;
+    size_t left = s.len;
+
+    buf_reserve(buf, left + SLACK + 2);
+    buf->data[buf->len++] = '"';
+    while (left > 0) {
+        size_t plain = copy_plain(buf->data + buf->len, at, at + left);
+        buf->len += plain;
+        at += plain;
+        left -= plain;
+        if (left == 0)
+            break;
+        // What follows is at most 6 bytes for at least one of input.
+        buf_reserve(buf, left + 6 + SLACK + 2);
+        char *out = buf->data + buf->len;
+        int step = *at < 0x80 ? 1 : utf8_step(at, left);
+        if (*at < 0x80) {
+            buf->len += put_escape(out, *at);
+        } else if (step > 0) {
+            memcpy(out, at, (size_t)step);
+            buf->len += (size_t)step;
+        } else {
+            memcpy(out, "\xef\xbf\xbd", 3);
+            buf->len += 3;
+            step = -step;
+        }
+        at += step;
+        left -= (size_t)step;
+    }
+    buf->data[buf->len++] = '"';
+}

@@ -1,0 +1,129 @@
+#include "util/file.h"
+
+#include "util/id.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define READ_STEP 65536
+
+int file_read_all(const char *path, size_t max, struct buf *ret)
+{
+    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    CLEANUP(buf_release) struct buf content = {0};
+    struct stat info;
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
+        if ((uint64_t)info.st_size > max)
+            return -EFBIG;
+        buf_reserve(&content, (size_t)info.st_size + 1);
+    }
+    // The size is only a hint: files of /proc have none, and others may be growing.
+    for (;;) {
+        if (content.cap == content.len)
+            buf_reserve(&content, READ_STEP);
+        ssize_t got = read(fd, content.data + content.len, content.cap - content.len);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            break;
+        content.len += (size_t)got;
+        if (content.len > max)
+            return -EFBIG;
+    }
+    buf_release(ret);
+    *ret = content;
+    content = (struct buf){0};
+    return 0;
+}
+
+int file_write_full(int fd, const void *data, size_t len)
+{
+    const char *at = data;
+    while (len > 0) {
+        ssize_t put = write(fd, at, len);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return -errno;
+        at += put;
+        len -= (size_t)put;
+    }
+    return 0;
+}
+
+static char *parent_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return xstrdup(".");
+    return slash == path ? xstrdup("/") : xstrndup(path, (size_t)(slash - path));
+}
+
+static int write_synced(const char *path, const void *data, size_t len, unsigned mode)
+{
+    CLEANUP(close_fd) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode & 0600);
+    if (fd < 0)
+        return -errno;
+    int err = file_write_full(fd, data, len);
+    // After the data, so that a mode that opens the file to others never shows half of it; the umask has no say.
+    if (!err && (fchmod(fd, mode) < 0 || fsync(fd) < 0))
+        err = -errno;
+    return err;
+}
+
+int file_write_atomic(const char *path, const void *data, size_t len, unsigned mode)
+{
+    CLEANUP(free_ptr) char *temporary = xasprintf("%s.%016llx.tmp", path, (unsigned long long)random_u64());
+    CLEANUP(free_ptr) char *folder = parent_of(path);
+    int err = write_synced(temporary, data, len, mode);
+    if (!err && rename(temporary, path) < 0)
+        err = -errno;
+    if (err) {
+        unlink(temporary);
+        return err;
+    }
+    return dir_sync(folder);
+}
+
+static int make_one(const char *path, unsigned mode)
+{
+    struct stat info;
+    if (mkdir(path, mode) == 0)
+        return 0;
+    int err = -errno;
+    // Also when the parent forbids writing: what exists is fine.
+    if (stat(path, &info) < 0)
+        return err;
+    return S_ISDIR(info.st_mode) ? 0 : -ENOTDIR;
+}
+
+int dir_make_all(const char *path, unsigned mode)
+{
+    CLEANUP(free_ptr) char *prefix = xstrdup(path);
+    if (!*path)
+        return -ENOENT;
+    for (char *at = prefix + 1; *at; at++) {
+        if (*at != '/' || at[-1] == '/')
+            continue;
+        *at = 0;
+        int err = make_one(prefix, mode);
+        *at = '/';
+        if (err)
+            return err;
+    }
+    return make_one(prefix, mode);
+}
+
+int dir_sync(const char *path)
+{
+    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) < 0)
+        return -errno;
+    return 0;
+}

@@ -1,0 +1,72 @@
+// UTF-8 after table 3-7 of the Unicode standard: the lead byte decides how many bytes follow and the range of the
+// first of them; overlong forms and surrogates fall out of that range.
+#include "util/str.h"
+
+struct lead {
+    uint8_t len; // 0: cannot start a sequence
+    uint8_t second_min, second_max;
+};
+
+static struct lead lead_of(uint8_t byte)
+{
+    if (byte < 0x80)
+        return (struct lead){1, 0, 0};
+    if (byte < 0xc2 || byte > 0xf4)
+        return (struct lead){0, 0, 0};
+    if (byte < 0xe0)
+        return (struct lead){2, 0x80, 0xbf};
+    if (byte < 0xf0)
+        return (struct lead){3, byte == 0xe0 ? 0xa0 : 0x80, byte == 0xed ? 0x9f : 0xbf};
+    return (struct lead){4, byte == 0xf0 ? 0x90 : 0x80, byte == 0xf4 ? 0x8f : 0xbf};
+}
+
+int utf8_step(const void *data, size_t len)
+{
+    const uint8_t *bytes = data;
+    struct lead lead = lead_of(bytes[0]);
+    if (lead.len == 0)
+        return -1;
+    for (int i = 1; i < lead.len; i++) {
+        uint8_t min = i == 1 ? lead.second_min : 0x80;
+        uint8_t max = i == 1 ? lead.second_max : 0xbf;
+        if ((size_t)i >= len || bytes[i] < min || bytes[i] > max)
+            return -i;
+    }
+    return lead.len;
+}
+
+bool utf8_valid(const void *data, size_t len)
+{
+    const uint8_t *at = data;
+    const uint8_t *end = at + len;
+    while (at < end) {
+        uint64_t word;
+        if (end - at >= (ptrdiff_t)sizeof(word)) {
+            memcpy(&word, at, sizeof(word));
+            if ((word & 0x8080808080808080) == 0) {
+                at += sizeof(word);
+                continue;
+            }
+        }
+        int step = utf8_step(at, (size_t)(end - at));
+        if (step < 0)
+            return false;
+        at += step;
+    }
+    return true;
+}
+
+size_t utf8_prefix(const void *data, size_t len, size_t max)
+{
+    const uint8_t *bytes = data;
+    if (len <= max)
+        return len;
+    // Only a sequence that starts at most three bytes before the cut can reach over it.
+    for (size_t back = 1; back <= 3 && back <= max; back++) {
+        size_t start = max - back;
+        if ((bytes[start] & 0xc0) == 0x80)
+            continue;
+        return utf8_step(bytes + start, len - start) > (int)back ? start : max;
+    }
+    return max;
+}
