@@ -1,0 +1,67 @@
+// The runner's side of the protocol, pure: events in, actions out; no I/O, no clock of its own. The driver owns the spool and the socket.
+//
+//   offline ──connect──▶ connecting ──opened──▶ greeting ──ready──▶ streaming ──(all acked, job ended)──▶ completing ──completed──▶ done
+//      ▲                      │                     │                   │                                      │
+//      └──────────────────────┴──────── lost (any state but done/failed): back-off ◀────────────────────────────┘
+#pragma once
+
+#include "model/status.h"
+#include "util/error.h"
+
+enum uplink_state {
+    UPLINK_OFFLINE,    // waiting for the next try
+    UPLINK_CONNECTING, // the driver is opening the socket
+    UPLINK_GREETING,   // open; `ready` has not come
+    UPLINK_STREAMING,  // sending from `sent` on
+    UPLINK_COMPLETING, // `complete` was sent
+    UPLINK_DONE,       // sealed
+    UPLINK_FAILED,     // will never work: fenced, purged, refused; `error` says why; the spool stays
+};
+
+enum uplink_action_kind {
+    UPLINK_WAIT,          // nothing to do before the next event, or before `at_ms`
+    UPLINK_CONNECT,       // open the socket now
+    UPLINK_SEND,          // send the records from counter `from` (below `to`): as one chunk frame; then call uplink_sent
+    UPLINK_SEND_SKIP,     // tell the server that [from, to) are lost: {"type":"skip","next_sequence":to,"reason"}
+    UPLINK_SEND_COMPLETE, // send `complete`; then call uplink_complete_sent
+    UPLINK_CLOSE,         // close the socket (after an error that needs a new start)
+};
+
+struct uplink_action {
+    enum uplink_action_kind kind;
+    uint64_t from, to;
+    uint64_t at_ms; // for WAIT: monotonic time to ask again; 0 = only on an event
+};
+
+struct uplink {
+    enum uplink_state state;
+    uint64_t spool_first, spool_next; // what the driver has
+    uint64_t acked;                   // counters below it are durable at the server
+    uint64_t sent;                    // counters below it were sent on this connection
+    uint64_t window;                  // at most so many records (bytes: the driver's socket) unacked under way
+    uint64_t epoch;                   // 0: none yet
+    char incarnation[32];
+    bool job_ended;
+    bool with_digest;                 // dropped after the server refused it once
+    int error;                        // why FAILED
+    unsigned attempts;                // in a row without `ready`
+    uint64_t retry_at_ms;
+    uint64_t random;                  // seed of the jitter; advanced by each use
+};
+
+void uplink_init(struct uplink *uplink, uint64_t spool_first, uint64_t spool_next, uint64_t epoch, uint64_t random_seed);
+// What to do next. Ask again after carrying it out, until UPLINK_WAIT.
+struct uplink_action uplink_next(struct uplink *uplink, uint64_t now_ms);
+
+// Events.
+void uplink_spooled(struct uplink *uplink, uint64_t spool_first, uint64_t spool_next);
+void uplink_opened(struct uplink *uplink);
+void uplink_lost(struct uplink *uplink, uint64_t now_ms); // could not open, or the socket ended; first retry at once, then jitter, ≤ 5 s apart
+void uplink_ready(struct uplink *uplink, uint64_t next_sequence, uint64_t epoch, const char *incarnation);
+void uplink_sent(struct uplink *uplink, uint64_t next);
+void uplink_acked(struct uplink *uplink, uint64_t sequence_number); // all up to and with it
+void uplink_refused(struct uplink *uplink, int err, bool has_next, uint64_t next_sequence, uint64_t now_ms); // gap, conflict, fenced, sealed, digest_mismatch, …
+void uplink_job_ended(struct uplink *uplink);
+void uplink_complete_sent(struct uplink *uplink);
+void uplink_completed(struct uplink *uplink);
+uint64_t uplink_lag(const struct uplink *uplink); // records captured and not yet durable at the server
