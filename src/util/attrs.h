@@ -25,14 +25,14 @@
 #define MAX(a, b)    ((a) > (b) ? (a) : (b))
 
 // The struct that holds `member` at `ptr`.
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 // Hands an owned pointer over: yields it and leaves NULL behind, so that the cleanup attribute frees nothing.
-#define TAKE_PTR(p)               \
-    ({                            \
+#define TAKE_PTR(p)                \
+    ({                             \
         __typeof__(p) _take = (p); \
-        (p) = NULL;               \
-        _take;                    \
+        (p) = NULL;                \
+        _take;                     \
     })
 
 // Small allocations abort when memory is gone; each size that a client controls is bounded before it gets here.

@@ -5,8 +5,8 @@
 #define HOUR_MS   (60 * MINUTE_MS)
 #define DAY_MS    ((int64_t)24 * HOUR_MS)
 
-#define YEAR_0_MS    (-62167219200000)
-#define YEAR_9999_MS 253402300799999
+#define YEAR_0_MS       (-62167219200000)
+#define YEAR_9999_MS    253402300799999
 #define DURATION_MAX_MS (36525 * DAY_MS)
 
 static struct timespec now(clockid_t clock)
@@ -112,8 +112,8 @@ static bool take_date(struct str *s, int64_t *ret_days)
 {
     static const uint8_t month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int64_t year, month, day;
-    if (!take_number(s, 4, 9999, &year) || !take_byte(s, "-") || !take_number(s, 2, 12, &month) ||
-        !take_byte(s, "-") || !take_number(s, 2, 31, &day) || month == 0 || day == 0)
+    if (!take_number(s, 4, 9999, &year) || !take_byte(s, "-") || !take_number(s, 2, 12, &month) || !take_byte(s, "-") ||
+        !take_number(s, 2, 31, &day) || month == 0 || day == 0)
         return false;
     bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     if (day > month_days[month - 1] + (month == 2 && leap))
@@ -126,8 +126,8 @@ static bool take_time(struct str *s, int64_t *ret_ms)
 {
     int64_t hour, minute, second, ms = 0;
     // RFC 3339 has leap seconds; they count as the second after.
-    if (!take_number(s, 2, 23, &hour) || !take_byte(s, ":") || !take_number(s, 2, 59, &minute) ||
-        !take_byte(s, ":") || !take_number(s, 2, 60, &second))
+    if (!take_number(s, 2, 23, &hour) || !take_byte(s, ":") || !take_number(s, 2, 59, &minute) || !take_byte(s, ":") ||
+        !take_number(s, 2, 60, &second))
         return false;
     if (take_byte(s, ".")) {
         int64_t digit, weight = 100;

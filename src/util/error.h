@@ -4,41 +4,41 @@
 #include "util/attrs.h"
 
 // X(name, code word on the wire, HTTP status, CLI exit code, text). The code words are part of the contract.
-#define RUNNEL_ERRORS(X)                                                                                           \
-    X(ERR_INTERNAL, "internal", 500, 1, "internal error")                                                          \
-    X(ERR_NOMEM, "no_memory", 500, 1, "out of memory")                                                             \
-    X(ERR_IO, "io", 500, 1, "input/output error")                                                                  \
-    X(ERR_MALFORMED, "malformed", 400, 2, "the request is malformed")                                              \
-    X(ERR_BAD_CURSOR, "bad_cursor", 400, 2, "the position is malformed or below the first one")                    \
-    X(ERR_UNAUTHORIZED, "unauthorized", 401, 4, "a valid credential is required")                                  \
-    X(ERR_FORBIDDEN, "forbidden", 403, 4, "the role of this credential does not allow this")                       \
-    X(ERR_NOT_FOUND, "not_found", 404, 3, "no such thing")                                                         \
-    X(ERR_METHOD, "method_not_allowed", 405, 1, "this method is not allowed here")                                 \
-    X(ERR_TIMEOUT, "timeout", 408, 1, "the request took too long to arrive")                                       \
-    X(ERR_CONFLICT, "conflict", 409, 1, "this differs from what is already there")                                 \
-    X(ERR_SEALED, "sealed", 409, 1, "the log is sealed; nothing can be added to it")                               \
-    X(ERR_HELD, "held", 409, 1, "another runner holds this execution")                                             \
-    X(ERR_FENCED, "fenced", 409, 1, "a newer runner has taken this execution over")                                \
-    X(ERR_GAP, "gap", 409, 1, "records are missing before these")                                                  \
-    X(ERR_BAD_TRANSITION, "bad_transition", 409, 1, "the status table does not allow this change")                 \
-    X(ERR_DIGEST, "digest_mismatch", 409, 1, "the digest differs from that of the stored records")                 \
-    X(ERR_EXPIRED, "expired", 410, 3, "it was purged; its identifier is never used again")                         \
-    X(ERR_TOO_LARGE, "too_large", 413, 1, "it is larger than the limit")                                           \
-    X(ERR_TOO_LONG, "too_long", 413, 1, "a message is longer than the limit")                                      \
-    X(ERR_URI_TOO_LONG, "uri_too_long", 414, 1, "the URL is longer than the limit")                                \
-    X(ERR_MEDIA_TYPE, "unsupported_media_type", 415, 1, "this content type is not accepted here")                  \
-    X(ERR_RANGE, "range", 416, 1, "the range cannot be served")                                                    \
-    X(ERR_INVALID, "invalid", 422, 2, "some fields are invalid")                                                   \
-    X(ERR_IDEMPOTENCY, "idempotency_mismatch", 422, 1, "this Idempotency-Key was used with another request")       \
-    X(ERR_RATE, "too_many_requests", 429, 1, "too many requests; try again later")                                 \
-    X(ERR_HEADERS_TOO_LARGE, "headers_too_large", 431, 1, "the headers are larger than the limit")                 \
-    X(ERR_UNAVAILABLE, "unavailable", 503, 1, "the store cannot serve now; try again later")                       \
-    X(ERR_SHUTTING_DOWN, "shutting_down", 503, 1, "the server is shutting down; try again")                        \
-    X(ERR_UNREACHABLE, "unreachable", 503, 5, "the server cannot be reached")                                      \
-    X(ERR_STORE_FULL, "store_full", 507, 1, "the store is full; free space and try again")                         \
-    X(ERR_CORRUPT, "corrupt", 500, 1, "stored or received data is corrupt")                                        \
-    X(ERR_TOO_NEW, "too_new", 500, 1, "the store was written by a newer program")                                  \
-    X(ERR_CANCELED, "canceled", 499, 130, "canceled")                                                              \
+#define RUNNEL_ERRORS(X)                                                                                     \
+    X(ERR_INTERNAL, "internal", 500, 1, "internal error")                                                    \
+    X(ERR_NOMEM, "no_memory", 500, 1, "out of memory")                                                       \
+    X(ERR_IO, "io", 500, 1, "input/output error")                                                            \
+    X(ERR_MALFORMED, "malformed", 400, 2, "the request is malformed")                                        \
+    X(ERR_BAD_CURSOR, "bad_cursor", 400, 2, "the position is malformed or below the first one")              \
+    X(ERR_UNAUTHORIZED, "unauthorized", 401, 4, "a valid credential is required")                            \
+    X(ERR_FORBIDDEN, "forbidden", 403, 4, "the role of this credential does not allow this")                 \
+    X(ERR_NOT_FOUND, "not_found", 404, 3, "no such thing")                                                   \
+    X(ERR_METHOD, "method_not_allowed", 405, 1, "this method is not allowed here")                           \
+    X(ERR_TIMEOUT, "timeout", 408, 1, "the request took too long to arrive")                                 \
+    X(ERR_CONFLICT, "conflict", 409, 1, "this differs from what is already there")                           \
+    X(ERR_SEALED, "sealed", 409, 1, "the log is sealed; nothing can be added to it")                         \
+    X(ERR_HELD, "held", 409, 1, "another runner holds this execution")                                       \
+    X(ERR_FENCED, "fenced", 409, 1, "a newer runner has taken this execution over")                          \
+    X(ERR_GAP, "gap", 409, 1, "records are missing before these")                                            \
+    X(ERR_BAD_TRANSITION, "bad_transition", 409, 1, "the status table does not allow this change")           \
+    X(ERR_DIGEST, "digest_mismatch", 409, 1, "the digest differs from that of the stored records")           \
+    X(ERR_EXPIRED, "expired", 410, 3, "it was purged; its identifier is never used again")                   \
+    X(ERR_TOO_LARGE, "too_large", 413, 1, "it is larger than the limit")                                     \
+    X(ERR_TOO_LONG, "too_long", 413, 1, "a message is longer than the limit")                                \
+    X(ERR_URI_TOO_LONG, "uri_too_long", 414, 1, "the URL is longer than the limit")                          \
+    X(ERR_MEDIA_TYPE, "unsupported_media_type", 415, 1, "this content type is not accepted here")            \
+    X(ERR_RANGE, "range", 416, 1, "the range cannot be served")                                              \
+    X(ERR_INVALID, "invalid", 422, 2, "some fields are invalid")                                             \
+    X(ERR_IDEMPOTENCY, "idempotency_mismatch", 422, 1, "this Idempotency-Key was used with another request") \
+    X(ERR_RATE, "too_many_requests", 429, 1, "too many requests; try again later")                           \
+    X(ERR_HEADERS_TOO_LARGE, "headers_too_large", 431, 1, "the headers are larger than the limit")           \
+    X(ERR_UNAVAILABLE, "unavailable", 503, 1, "the store cannot serve now; try again later")                 \
+    X(ERR_SHUTTING_DOWN, "shutting_down", 503, 1, "the server is shutting down; try again")                  \
+    X(ERR_UNREACHABLE, "unreachable", 503, 5, "the server cannot be reached")                                \
+    X(ERR_STORE_FULL, "store_full", 507, 1, "the store is full; free space and try again")                   \
+    X(ERR_CORRUPT, "corrupt", 500, 1, "stored or received data is corrupt")                                  \
+    X(ERR_TOO_NEW, "too_new", 500, 1, "the store was written by a newer program")                            \
+    X(ERR_CANCELED, "canceled", 499, 130, "canceled")                                                        \
     X(ERR_CLOSED, "closed", 500, 1, "the connection was closed")
 
 enum error {
@@ -47,7 +47,7 @@ enum error {
 #define ERROR_ENUM(name, word, http, exit_code, text) name,
     RUNNEL_ERRORS(ERROR_ENUM)
 #undef ERROR_ENUM
-    ERR_END_,
+        ERR_END_,
 };
 
 // All take any negative code; an unknown one is treated as ERR_INTERNAL. Returned strings are static.

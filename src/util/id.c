@@ -85,7 +85,7 @@ bool hex_decode(struct str hex, void *out, size_t out_len)
             return false;
     }
     for (size_t i = 0; i < out_len; i++)
-        bytes[i] = (uint8_t)(hex_digit(hex.data[2 * i]) << 4 | hex_digit(hex.data[2 * i + 1]));
+        bytes[i] = (uint8_t)(hex_digit(hex.data[2 * i]) * 16 + hex_digit(hex.data[2 * i + 1]));
     return true;
 }
 

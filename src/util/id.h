@@ -3,7 +3,7 @@
 
 #include "util/str.h"
 
-#define ID_SORTABLE_LEN 26 // 48 bits of milliseconds and 80 random bits in Crockford's base 32, lower case (as ULID)
+#define ID_SORTABLE_LEN  26 // 48 bits of milliseconds and 80 random bits in Crockford's base 32, lower case (as ULID)
 #define ID_EXECUTION_MAX 255
 
 void random_bytes(void *out, size_t len);

@@ -30,6 +30,6 @@ void log_write(const struct logger *logger, enum log_level level, const char *me
 #define log_warn(logger, message, ...)  LOG_AT(logger, LOG_WARNING, message, __VA_ARGS__)
 #define log_error(logger, message, ...) LOG_AT(logger, LOG_ERROR, message, __VA_ARGS__)
 #define log_debug(logger, message, ...) LOG_AT(logger, LOG_DEBUG, message, __VA_ARGS__)
-#define LOG_AT(logger, level, message, ...)                                                              \
-    log_write(logger, level, message, (struct log_field[]){__VA_ARGS__},                                 \
+#define LOG_AT(logger, level, message, ...)                              \
+    log_write(logger, level, message, (struct log_field[]){__VA_ARGS__}, \
               sizeof((struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))

@@ -16,7 +16,7 @@ struct map {
     uint64_t seed[2];
 };
 
-void map_init(struct map *map); // draws the seed
+void map_init(struct map *map);    // draws the seed
 void map_release(struct map *map); // the elements stay the caller's
 struct map_node *map_find(const struct map *map, struct str key);
 void map_insert(struct map *map, struct map_node *node, struct str key); // the key must not be in it
