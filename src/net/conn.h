@@ -9,17 +9,20 @@
 struct conn;
 struct tls_server;
 
+// Callbacks come from the loop alone, never from within a call of these functions.
 struct conn_handler {
     // Bytes have arrived. Must take all of them (copy what it cannot use yet). Never called while reading is paused.
     void (*data)(void *owner, const uint8_t *data, size_t len);
     // The queue is empty after having been non-empty. May be NULL.
     void (*drained)(void *owner);
+    // The peer has sent its last byte; writing to it goes on. NULL: this ends the connection, by `closed`.
+    void (*half_closed)(void *owner);
     // The peer closed its side or the connection failed (err < 0, ERR_CLOSED for an orderly end), or conn_shutdown has
-    // finished. Called once; the owner must call conn_free, within the callback or later.
+    // finished. Called once; nothing is sent any more; the owner must call conn_free, within the callback or later.
     void (*closed)(void *owner, int err);
 };
 
-// Takes over `fd` (non-blocking, CLOEXEC). `tls` may be NULL; the handshake is done before the first `data`.
+// Takes over `fd` (non-blocking, CLOEXEC), a stream socket. `tls` may be NULL; the handshake is done before the first `data`.
 struct conn *conn_new(struct loop *loop, int fd, struct tls_server *tls, const struct conn_handler *handler, void *owner);
 void conn_set_handler(struct conn *conn, const struct conn_handler *handler, void *owner); // for upgrades
 void conn_free(struct conn **conn); // drops what was not sent, closes; no callback runs afterwards; allowed in callbacks
@@ -31,7 +34,10 @@ void conn_send_now(struct conn *conn, struct payload *payload, size_t offset, si
 void conn_flush(struct conn *conn); // now instead of at the end of the turn
 size_t conn_pending(const struct conn *conn);
 void conn_pause_read(struct conn *conn, bool paused);
-void conn_shutdown(struct conn *conn); // flush all, then half-close, then `closed`; forced after 5 s
+// Flushes all, half-closes, waits for the peer's end, so that what was sent last is not lost to a reset, then `closed`.
+// Forced after 5 s without progress. What the peer sends meanwhile is thrown away.
+void conn_shutdown(struct conn *conn);
+void conn_reset(struct conn **conn); // as conn_free, but so that the peer sees a failure (RST)
 const char *conn_peer(const struct conn *conn); // "127.0.0.1:4711"; the address alone up to the last colon
 uint64_t conn_last_read_ms(const struct conn *conn); // loop time of the last bytes read
 uint64_t conn_last_write_ms(const struct conn *conn); // loop time of the last progress in sending

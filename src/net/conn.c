@@ -1,0 +1,465 @@
+#include "net/conn.h"
+
+#include "net/send_queue.h"
+#include "net/tls_private.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READS_PER_TURN 4 // keeps one fast sender from starving the others
+#define TLS_GATHER ((size_t)16 * 1024) // one TLS record
+#define SHUTDOWN_MS 5000
+
+struct conn {
+    struct loop *loop;
+    struct watch *watch;
+    struct tls_session *tls;
+    const struct conn_handler *handler;
+    void *owner;
+    struct deferred turn_end; // flushes, and tells what happened, outside of the owner's calls
+    struct timer *shutdown_timer;
+    struct send_queue queue;
+    uint64_t last_read_ms, last_write_ms;
+    int fd;
+    int error; // why it ended; 0 while it lives
+    unsigned busy; // depth of callbacks; conn_free waits for 0
+    bool freed;
+    bool ready;   // the TLS handshake is done
+    bool paused;  // by the owner
+    bool blocked; // the socket is full: flushing waits for it
+    bool peer_ended;
+    bool drained;   // to be told
+    bool told;      // `closed` was called
+    bool shutting;  // by conn_shutdown
+    bool goodbye;   // our half-close was sent
+    char peer[INET6_ADDRSTRLEN + sizeof("[]:65535")];
+};
+
+static void on_ready(void *arg, unsigned events);
+static void on_turn_end(struct deferred *deferred);
+
+// --- Life
+
+static void name_peer(struct conn *conn)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {0};
+    socklen_t len = sizeof(address);
+    char text[INET6_ADDRSTRLEN] = "";
+    if (getpeername(conn->fd, &address.any, &len) < 0)
+        address.any.sa_family = AF_UNSPEC;
+    if (address.any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &address.v4.sin_addr, text, sizeof(text));
+        snprintf(conn->peer, sizeof(conn->peer), "%s:%u", text, ntohs(address.v4.sin_port));
+    } else if (address.any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &address.v6.sin6_addr, text, sizeof(text));
+        snprintf(conn->peer, sizeof(conn->peer), "[%s]:%u", text, ntohs(address.v6.sin6_port));
+    } else {
+        snprintf(conn->peer, sizeof(conn->peer), "local:0");
+    }
+}
+
+static void fail(struct conn *conn, int err)
+{
+    if (conn->error)
+        return;
+    conn->error = err;
+    send_queue_clear(&conn->queue);
+    if (conn->watch)
+        watch_set(conn->watch, 0);
+    loop_defer(conn->loop, &conn->turn_end);
+}
+
+// Reads and writes may be wanted at once; an end of the connection is noticed even while neither is.
+static void update_watch(struct conn *conn)
+{
+    if (conn->error || conn->freed)
+        return;
+    unsigned events = 0;
+    bool reading = conn->shutting || !conn->paused || !conn->ready;
+    if (reading && !conn->peer_ended)
+        events |= WATCH_READ;
+    if (conn->blocked || (conn->tls && tls_session_wants_write(conn->tls)))
+        events |= WATCH_WRITE;
+    watch_set(conn->watch, events ? events : WATCH_ERROR);
+}
+
+struct conn *conn_new(struct loop *loop, int fd, struct tls_server *tls, const struct conn_handler *handler, void *owner)
+{
+    struct conn *conn = xcalloc(1, sizeof(*conn));
+    conn->loop = loop;
+    conn->fd = fd;
+    conn->handler = handler;
+    conn->owner = owner;
+    conn->last_read_ms = conn->last_write_ms = loop_now_ms(loop);
+    deferred_init(&conn->turn_end, on_turn_end);
+    send_queue_init(&conn->queue);
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); // fails on sockets that are not TCP, which need none
+    name_peer(conn);
+    if (tls)
+        conn->tls = tls_session_new(tls, fd);
+    conn->ready = !tls;
+    int err = watch_new(loop, fd, on_ready, conn, &conn->watch);
+    if (err < 0)
+        fail(conn, err);
+    else
+        watch_set(conn->watch, WATCH_READ);
+    return conn;
+}
+
+void conn_set_handler(struct conn *conn, const struct conn_handler *handler, void *owner)
+{
+    conn->handler = handler;
+    conn->owner = owner;
+}
+
+static void release(struct conn *conn)
+{
+    tls_session_free(&conn->tls);
+    send_queue_clear(&conn->queue);
+    free(conn);
+}
+
+void conn_free(struct conn **conn_ptr)
+{
+    struct conn *conn = *conn_ptr;
+    if (!conn)
+        return;
+    *conn_ptr = NULL;
+    deferred_cancel(&conn->turn_end);
+    watch_free(&conn->watch);
+    timer_free(&conn->shutdown_timer);
+    close_fd(&conn->fd);
+    conn->freed = true;
+    if (conn->busy == 0)
+        release(conn);
+}
+
+void conn_reset(struct conn **conn)
+{
+    if (!*conn)
+        return;
+    struct linger now = {.l_onoff = 1};
+    setsockopt((*conn)->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    conn_free(conn);
+}
+
+// --- Sending
+
+static void flush_plain(struct conn *conn)
+{
+    while (conn->queue.pending > 0) {
+        struct iovec iovecs[SEND_IOVECS];
+        size_t wanted;
+        struct msghdr message = {.msg_iov = iovecs};
+        message.msg_iovlen = send_queue_iovecs(&conn->queue, iovecs, &wanted);
+        ssize_t sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0 && errno != EAGAIN) {
+            fail(conn, -errno);
+            return;
+        }
+        if (sent > 0) {
+            conn->last_write_ms = loop_now_ms(conn->loop);
+            send_queue_consume(&conn->queue, (size_t)sent);
+        }
+        if (sent < (ssize_t)wanted) {
+            conn->blocked = true;
+            return;
+        }
+    }
+}
+
+static void flush_tls(struct conn *conn)
+{
+    uint8_t record[TLS_GATHER];
+    while (conn->queue.pending > 0) {
+        size_t len = send_queue_gather(&conn->queue, record, sizeof(record));
+        ssize_t sent = tls_session_write(conn->tls, record, len);
+        if (sent == -EAGAIN) {
+            conn->blocked = tls_session_wants_write(conn->tls);
+            return;
+        }
+        if (sent < 0) {
+            fail(conn, (int)sent);
+            return;
+        }
+        conn->last_write_ms = loop_now_ms(conn->loop);
+        send_queue_consume(&conn->queue, (size_t)sent);
+    }
+}
+
+static void flush(struct conn *conn)
+{
+    if (conn->error || !conn->ready || conn->blocked || conn->queue.pending == 0)
+        return;
+    if (conn->tls)
+        flush_tls(conn);
+    else
+        flush_plain(conn);
+    if (!conn->error && conn->queue.pending == 0)
+        conn->drained = true;
+    update_watch(conn);
+}
+
+static void flush_at_turn_end(struct conn *conn)
+{
+    if (!conn->blocked)
+        loop_defer(conn->loop, &conn->turn_end);
+}
+
+void conn_write(struct conn *conn, const void *data, size_t len)
+{
+    if (conn->error || conn->goodbye)
+        return;
+    send_queue_push_copy(&conn->queue, data, len);
+    flush_at_turn_end(conn);
+}
+
+void conn_write_payload(struct conn *conn, struct payload *payload, size_t offset, size_t len)
+{
+    if (conn->error || conn->goodbye)
+        return;
+    send_queue_push_payload(&conn->queue, payload, offset, len);
+    flush_at_turn_end(conn);
+}
+
+void conn_send_now(struct conn *conn, struct payload *payload, size_t offset, size_t len)
+{
+    if (conn->error || conn->goodbye)
+        return;
+    if (conn->queue.pending == 0 && !conn->tls && !conn->blocked) {
+        ssize_t sent = send(conn->fd, payload->data + offset, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+            fail(conn, -errno);
+            return;
+        }
+        if (sent > 0) {
+            conn->last_write_ms = loop_now_ms(conn->loop);
+            offset += (size_t)sent;
+            len -= (size_t)sent;
+        }
+        if (len == 0)
+            return;
+        conn->blocked = sent >= 0 || errno == EAGAIN;
+    }
+    send_queue_push_payload(&conn->queue, payload, offset, len);
+    flush_at_turn_end(conn);
+    update_watch(conn);
+}
+
+void conn_flush(struct conn *conn)
+{
+    flush(conn);
+    if (conn->drained)
+        loop_defer(conn->loop, &conn->turn_end);
+}
+
+size_t conn_pending(const struct conn *conn)
+{
+    return conn->queue.pending;
+}
+
+// --- Receiving
+
+static void peer_ended(struct conn *conn)
+{
+    conn->peer_ended = true;
+    if (conn->shutting) {
+        if (conn->goodbye)
+            fail(conn, ERR_CLOSED);
+        return;
+    }
+    if (conn->handler->half_closed)
+        conn->handler->half_closed(conn->owner);
+    else
+        fail(conn, ERR_CLOSED);
+}
+
+static bool may_read(const struct conn *conn)
+{
+    return !conn->freed && !conn->error && !conn->peer_ended && conn->ready && (conn->shutting || !conn->paused);
+}
+
+static ssize_t receive(struct conn *conn, uint8_t *out)
+{
+    if (conn->tls)
+        return tls_session_read(conn->tls, out, LOOP_SCRATCH_SIZE);
+    ssize_t got = recv(conn->fd, out, LOOP_SCRATCH_SIZE, MSG_DONTWAIT);
+    return got < 0 ? -errno : got;
+}
+
+static void read_some(struct conn *conn)
+{
+    for (int i = 0; i < READS_PER_TURN && may_read(conn); i++) {
+        uint8_t *data = loop_scratch(conn->loop);
+        ssize_t got = receive(conn, data);
+        if (got == -EINTR)
+            continue;
+        if (got == -EAGAIN)
+            return;
+        if (got < 0) {
+            fail(conn, (int)got);
+            return;
+        }
+        if (got == 0) {
+            peer_ended(conn);
+            return;
+        }
+        conn->last_read_ms = loop_now_ms(conn->loop);
+        if (!conn->shutting)
+            conn->handler->data(conn->owner, data, (size_t)got);
+        // Less than asked for: the socket is empty, and another call would only say so.
+        if (!conn->freed && !conn->tls && (size_t)got < LOOP_SCRATCH_SIZE)
+            return;
+    }
+    // What OpenSSL holds back no poll would report.
+    if (may_read(conn) && conn->tls && tls_session_has_input(conn->tls))
+        loop_defer(conn->loop, &conn->turn_end);
+}
+
+void conn_pause_read(struct conn *conn, bool paused)
+{
+    if (conn->paused == paused)
+        return;
+    conn->paused = paused;
+    if (!paused && conn->tls)
+        loop_defer(conn->loop, &conn->turn_end);
+    update_watch(conn);
+}
+
+// --- Ending
+
+static void shutdown_late(void *arg)
+{
+    struct conn *conn = arg;
+    uint64_t idle = loop_now_ms(conn->loop) - conn->last_write_ms;
+    if (conn->queue.pending > 0 && idle < SHUTDOWN_MS)
+        timer_start(conn->shutdown_timer, SHUTDOWN_MS - idle);
+    else
+        fail(conn, -ETIMEDOUT);
+}
+
+void conn_shutdown(struct conn *conn)
+{
+    if (conn->shutting || conn->error)
+        return;
+    conn->shutting = true;
+    conn->shutdown_timer = timer_new(conn->loop, shutdown_late, conn);
+    timer_start(conn->shutdown_timer, SHUTDOWN_MS);
+    loop_defer(conn->loop, &conn->turn_end);
+    update_watch(conn);
+}
+
+static void say_goodbye(struct conn *conn)
+{
+    conn->goodbye = true;
+    if (conn->tls && conn->ready)
+        tls_session_say_goodbye(conn->tls);
+    if (shutdown(conn->fd, SHUT_WR) < 0)
+        fail(conn, -errno);
+    else if (conn->peer_ended)
+        fail(conn, ERR_CLOSED);
+    else
+        timer_start(conn->shutdown_timer, SHUTDOWN_MS);
+}
+
+// Tells the owner what has happened. The owner may free the connection in either callback.
+static void settle(struct conn *conn)
+{
+    if (conn->drained && !conn->freed && !conn->error) {
+        conn->drained = false;
+        if (conn->queue.pending == 0 && !conn->shutting && conn->handler->drained)
+            conn->handler->drained(conn->owner);
+    }
+    if (!conn->freed && !conn->error && conn->shutting && !conn->goodbye && conn->queue.pending == 0)
+        say_goodbye(conn);
+    if (!conn->freed && conn->error && !conn->told) {
+        conn->told = true;
+        deferred_cancel(&conn->turn_end);
+        conn->handler->closed(conn->owner, conn->error);
+    }
+}
+
+static void leave(struct conn *conn)
+{
+    if (--conn->busy == 0 && conn->freed)
+        release(conn);
+}
+
+static void on_turn_end(struct deferred *deferred)
+{
+    struct conn *conn = CONTAINER_OF(deferred, struct conn, turn_end);
+    conn->busy++;
+    if (conn->tls && may_read(conn) && tls_session_has_input(conn->tls))
+        read_some(conn);
+    if (!conn->freed)
+        flush(conn);
+    settle(conn);
+    leave(conn);
+}
+
+static void handshake(struct conn *conn)
+{
+    int err = tls_session_handshake(conn->tls);
+    if (err == 0)
+        conn->ready = true;
+    else if (err != -EAGAIN)
+        fail(conn, err);
+}
+
+static void check_error(struct conn *conn)
+{
+    int socket_error = 0;
+    socklen_t len = sizeof(socket_error);
+    getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &socket_error, &len);
+    if (socket_error)
+        fail(conn, -socket_error);
+    else if (!may_read(conn))
+        fail(conn, ERR_CLOSED); // both directions are closed, and nobody is reading who would find out
+}
+
+static void on_ready(void *arg, unsigned events)
+{
+    struct conn *conn = arg;
+    conn->busy++;
+    if (!conn->ready && !conn->error)
+        handshake(conn);
+    if (events & WATCH_WRITE)
+        conn->blocked = false;
+    if (!conn->error)
+        flush(conn);
+    if ((events & WATCH_READ) || conn->tls)
+        read_some(conn);
+    if ((events & WATCH_ERROR) && !conn->freed && !conn->error && conn->ready)
+        check_error(conn);
+    if (!conn->freed)
+        settle(conn);
+    if (!conn->freed)
+        update_watch(conn);
+    leave(conn);
+}
+
+const char *conn_peer(const struct conn *conn)
+{
+    return conn->peer;
+}
+
+uint64_t conn_last_read_ms(const struct conn *conn)
+{
+    return conn->last_read_ms;
+}
+
+uint64_t conn_last_write_ms(const struct conn *conn)
+{
+    return conn->last_write_ms;
+}
