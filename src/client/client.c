@@ -1,0 +1,340 @@
+#include "client/client_private.h"
+
+#include "util/clock.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <pthread.h>
+
+#define REQUEST_IDLE_MS 60000
+
+struct client {
+    struct client_options options; // with strings of its own
+    CURL *handle;
+};
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+
+// curl wants this once for the whole process, and it loads OpenSSL: a command that talks to nobody never pays for it.
+static void curl_start(void)
+{
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        abort();
+}
+
+bool client_header_safe(const char *text)
+{
+    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+        if (*at < 0x20 || *at > 0x7e)
+            return false;
+    }
+    return true;
+}
+
+void client_handle_apply(CURL *handle, const struct client_options *options)
+{
+    uint64_t timeout = options->connect_timeout_ms ? options->connect_timeout_ms : CLIENT_CONNECT_TIMEOUT_MS;
+    curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)MIN(timeout, (uint64_t)INT32_MAX));
+    curl_easy_setopt(handle, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(handle, CURLOPT_USERAGENT, "runnel/" RUNNEL_VERSION);
+    if (options->ca_file)
+        curl_easy_setopt(handle, CURLOPT_CAINFO, options->ca_file);
+    if (options->insecure_tls) {
+        curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 0L);
+        curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+}
+
+CURL *client_handle_new(const struct client_options *options)
+{
+    pthread_once(&curl_once, curl_start);
+    CURL *handle = curl_easy_init();
+    if (handle)
+        client_handle_apply(handle, options);
+    return handle;
+}
+
+int client_curl_error(CURLcode code)
+{
+    switch (code) {
+    case CURLE_OK:
+        return 0;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return ERR_INVALID;
+    case CURLE_OUT_OF_MEMORY:
+        return ERR_NOMEM;
+    default:
+        return ERR_UNREACHABLE;
+    }
+}
+
+static char *dup_or_null(const char *text)
+{
+    return text ? xstrdup(text) : NULL;
+}
+
+int client_new(const struct client_options *options, struct client **ret)
+{
+    if (!options->url || (options->token && !client_header_safe(options->token)))
+        return ERR_INVALID;
+    struct client *client = xcalloc(1, sizeof(*client));
+    client->options = *options;
+    client->options.url = xstrdup(options->url);
+    client->options.token = dup_or_null(options->token);
+    client->options.ca_file = dup_or_null(options->ca_file);
+    client->handle = client_handle_new(&client->options);
+    if (!client->handle) {
+        client_free(&client);
+        return ERR_INTERNAL;
+    }
+    *ret = client;
+    return 0;
+}
+
+void client_free(struct client **client_ptr)
+{
+    struct client *client = TAKE_PTR(*client_ptr);
+    if (!client)
+        return;
+    if (client->handle)
+        curl_easy_cleanup(client->handle);
+    // The options are const for users; here they are what client_new has duplicated.
+    free((char *)(uintptr_t)client->options.url);
+    free((char *)(uintptr_t)client->options.token);
+    free((char *)(uintptr_t)client->options.ca_file);
+    free(client);
+}
+
+const char *client_url(const struct client *client)
+{
+    return client->options.url;
+}
+
+void client_response_release(struct client_response *response)
+{
+    buf_release(&response->body);
+    *response = (struct client_response){0};
+}
+
+static void copy_value(char *out, size_t size, struct str value)
+{
+    size_t len = MIN(value.len, size - 1);
+    memcpy(out, value.data, len);
+    out[len] = 0;
+}
+
+void client_response_header(struct client_response *response, struct str line)
+{
+    struct str name = str_trim(str_split(&line, ':'));
+    struct str value = str_trim(line);
+    if (str_eq_nocase(name, STR("x-request-id")))
+        copy_value(response->request_id, sizeof(response->request_id), value);
+    else if (str_eq_nocase(name, STR("content-type")))
+        copy_value(response->content_type, sizeof(response->content_type), value);
+    else if (str_eq_nocase(name, STR("x-runnel-incarnation")))
+        copy_value(response->incarnation, sizeof(response->incarnation), value);
+}
+
+// One transfer under way.
+struct transfer {
+    CURL *handle;
+    struct client_response *response;
+    bool (*data)(void *arg, struct str bytes); // NULL: the body is gathered
+    void *arg;
+    bool stopped; // by `data`
+    bool too_large;
+    uint64_t idle_timeout_ms, last_ms;
+};
+
+static size_t on_header(char *data, size_t size, size_t count, void *arg)
+{
+    struct transfer *transfer = arg;
+    struct str line = str_trim(str_n(data, size * count));
+    transfer->last_ms = clock_mono_ms();
+    if (str_starts(line, STR("HTTP/"))) // an informational answer precedes the real one
+        *transfer->response = (struct client_response){.body = transfer->response->body};
+    else
+        client_response_header(transfer->response, line);
+    return size * count;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *arg)
+{
+    struct transfer *transfer = arg;
+    size_t len = size * count;
+    long status = 0;
+    transfer->last_ms = clock_mono_ms();
+    curl_easy_getinfo(transfer->handle, CURLINFO_RESPONSE_CODE, &status);
+    if (transfer->data && status >= 200 && status < 300) {
+        transfer->stopped = !transfer->data(transfer->arg, str_n(data, len));
+        return transfer->stopped ? 0 : len;
+    }
+    if (len > CLIENT_BODY_MAX - transfer->response->body.len) {
+        transfer->too_large = true;
+        return 0;
+    }
+    buf_append(&transfer->response->body, data, len);
+    return len;
+}
+
+static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+    const struct transfer *transfer = arg;
+    (void)down_total;
+    (void)down;
+    (void)up_total;
+    (void)up;
+    return transfer->idle_timeout_ms > 0 && clock_mono_ms() - transfer->last_ms > transfer->idle_timeout_ms;
+}
+
+static bool add_header(struct curl_slist **list, const char *header)
+{
+    if (!client_header_safe(header))
+        return false;
+    struct curl_slist *longer = curl_slist_append(*list, header);
+    if (!longer)
+        abort();
+    *list = longer;
+    return true;
+}
+
+static bool make_headers(const struct client *client, struct str body, const char *header, struct curl_slist **ret)
+{
+    if (client->options.token) {
+        CLEANUP(free_ptr) char *line = xasprintf("Authorization: Bearer %s", client->options.token);
+        if (!add_header(ret, line))
+            return false;
+    }
+    bool has_type = header && strncasecmp(header, "content-type:", 13) == 0;
+    if (body.len > 0 && !has_type && !add_header(ret, "Content-Type: application/json"))
+        return false;
+    // curl would otherwise wait for a "100 Continue" before it sends a larger body.
+    return add_header(ret, "Expect:") && (!header || add_header(ret, header));
+}
+
+static int transfer_run(struct client *client, const char *path, struct transfer *transfer)
+{
+    CURL *handle = client->handle;
+    size_t url_len = strlen(client->options.url);
+    while (url_len > 0 && client->options.url[url_len - 1] == '/')
+        url_len--;
+    CLEANUP(free_ptr) char *url = xasprintf("%.*s%s", (int)url_len, client->options.url, path);
+    curl_easy_setopt(handle, CURLOPT_URL, url);
+    curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(handle, CURLOPT_HEADERDATA, transfer);
+    curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(handle, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(handle, CURLOPT_XFERINFODATA, transfer);
+    curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+    transfer->last_ms = clock_mono_ms();
+    CURLcode code = curl_easy_perform(handle);
+    long status = 0;
+    curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
+    transfer->response->status = (int)status;
+    if (code == CURLE_OK || transfer->stopped)
+        return 0;
+    if (transfer->too_large)
+        return ERR_TOO_LARGE;
+    if (transfer->data && status >= 200 && status < 300)
+        return ERR_CLOSED;
+    return client_curl_error(code);
+}
+
+static int run_with_headers(struct client *client, const char *path, struct str body, const char *header,
+                            struct transfer *transfer)
+{
+    struct curl_slist *headers = NULL;
+    int err = ERR_INVALID;
+    if (make_headers(client, body, header, &headers)) {
+        curl_easy_setopt(client->handle, CURLOPT_HTTPHEADER, headers);
+        err = transfer_run(client, path, transfer);
+        curl_easy_setopt(client->handle, CURLOPT_HTTPHEADER, NULL);
+    }
+    curl_slist_free_all(headers);
+    if (err < 0)
+        client_response_release(transfer->response);
+    return err;
+}
+
+int client_request(struct client *client, const char *method, const char *path, struct str body, const char *header,
+                   struct client_response *ret)
+{
+    client_response_release(ret);
+    curl_easy_reset(client->handle); // keeps the connection
+    client_handle_apply(client->handle, &client->options);
+    bool may_have_body = strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 && strcmp(method, "DELETE") != 0;
+    if (strcmp(method, "HEAD") == 0)
+        curl_easy_setopt(client->handle, CURLOPT_NOBODY, 1L);
+    if (body.len > 0 || may_have_body) {
+        curl_easy_setopt(client->handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+        curl_easy_setopt(client->handle, CURLOPT_POSTFIELDS, body.len > 0 ? body.data : "");
+    }
+    curl_easy_setopt(client->handle, CURLOPT_CUSTOMREQUEST, method);
+    struct transfer transfer = {.handle = client->handle, .response = ret, .idle_timeout_ms = REQUEST_IDLE_MS};
+    return run_with_headers(client, path, body, header, &transfer);
+}
+
+int client_stream(struct client *client, const char *path, const char *header,
+                  bool (*data)(void *arg, struct str bytes), void *arg, uint64_t idle_timeout_ms,
+                  struct client_response *ret)
+{
+    client_response_release(ret);
+    curl_easy_reset(client->handle);
+    client_handle_apply(client->handle, &client->options);
+    struct transfer transfer = {
+        .handle = client->handle, .response = ret, .data = data, .arg = arg, .idle_timeout_ms = idle_timeout_ms};
+    return run_with_headers(client, path, str_n(NULL, 0), header, &transfer);
+}
+
+static int error_from_status(int status)
+{
+    static const int errors[] = {
+        ERR_MALFORMED, ERR_UNAUTHORIZED, ERR_FORBIDDEN,  ERR_NOT_FOUND,         ERR_METHOD,      ERR_TIMEOUT,
+        ERR_CONFLICT,  ERR_EXPIRED,      ERR_TOO_LARGE,  ERR_URI_TOO_LONG,      ERR_MEDIA_TYPE,  ERR_RANGE,
+        ERR_INVALID,   ERR_RATE,         ERR_STORE_FULL, ERR_HEADERS_TOO_LARGE, ERR_UNAVAILABLE,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+        if (error_http_status(errors[i]) == status)
+            return errors[i];
+    }
+    // 502 and 504 are a proxy's word for a server that is away.
+    return status == 502 || status == 504  ? ERR_UNAVAILABLE
+           : status >= 400 && status < 500 ? ERR_MALFORMED
+                                           : ERR_INTERNAL;
+}
+
+int client_response_error(const struct client_response *response, struct buf *ret_text)
+{
+    if (response->status >= 200 && response->status < 300)
+        return 0;
+    int err = error_from_status(response->status);
+    json_t *root = response->body.len > 0 ? json_loadb(response->body.data, response->body.len, 0, NULL) : NULL;
+    const char *code = NULL, *message = NULL, *request_id = NULL;
+    if (root) {
+        json_t *error = json_object_get(root, "error");
+        code = json_string_value(json_object_get(error, "code"));
+        message = json_string_value(json_object_get(error, "message"));
+        request_id = json_string_value(json_object_get(error, "request_id"));
+    }
+    if (code) {
+        int named = error_from_word(code, strlen(code));
+        if (named != ERR_INTERNAL || response->status == 500)
+            err = named;
+    }
+    if (ret_text) {
+        buf_append_text(ret_text, message ? message : error_text(err));
+        if (!code)
+            buf_printf(ret_text, " (HTTP status %d)", response->status);
+        if (!request_id && response->request_id[0])
+            request_id = response->request_id;
+        if (request_id)
+            buf_printf(ret_text, " [request %s]", request_id);
+    }
+    json_decref(root);
+    return err;
+}

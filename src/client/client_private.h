@@ -1,0 +1,20 @@
+// What the HTTP and the WebSocket half of the client share. For the files of this room alone.
+#pragma once
+
+#include "client/client.h"
+
+#include <curl/curl.h>
+
+#define CLIENT_BODY_MAX           (64u * 1024 * 1024)
+#define CLIENT_CONNECT_TIMEOUT_MS 10000
+
+// A new handle with everything that requests and sockets have in common: address, TLS, time limits, no signals.
+// NULL when curl cannot be started.
+CURL *client_handle_new(const struct client_options *options);
+void client_handle_apply(CURL *handle, const struct client_options *options);
+// The error of a transfer that brought no answer.
+int client_curl_error(CURLcode code);
+// Takes one header line ("Name: value", with or without its line end) into the response.
+void client_response_header(struct client_response *response, struct str line);
+// True if `text` may stand in a header: printable ASCII, no line ends.
+bool client_header_safe(const char *text);
