@@ -33,7 +33,7 @@ size_t chunk_builder_raw(const struct chunk_builder *builder); // bytes gathered
 struct chunk *chunk_builder_finish(struct chunk_builder *builder, int zstd_level);
 
 // Decodes bytes from outside. Everything is bounded, checked and recomputed: header counters, checksum, lengths, kinds, extras
-// (canonical), messages ≤ message_max. ERR_CORRUPT, ERR_TOO_LARGE or ERR_TOO_LONG; never a crash. Keeps a copy of `data`.
+// (canonical), messages ≤ message_max (0: no limit). ERR_CORRUPT, ERR_TOO_LARGE or ERR_TOO_LONG; never a crash. Keeps a copy of `data`.
 int chunk_decode(const void *data, size_t len, size_t message_max, struct chunk **ret);
 // For bytes that this program itself stored: checksum and bounds, but the extras' form and message_max are trusted.
 int chunk_decode_stored(const void *data, size_t len, struct chunk **ret);
@@ -59,7 +59,8 @@ struct str chunk_text(const struct chunk *chunk);
 size_t chunk_text_offset(const struct chunk *chunk, uint32_t i);
 uint64_t chunk_digest(const struct chunk *chunk, uint64_t digest); // record_digest_next over all records
 
-// --- Deriving. Records [from, from + count) as a chunk of their own; a reference to the same one if that is all of it.
+// --- Deriving. Records [from, from + count) as a chunk of their own; a reference to the same one if that is all of it; NULL if there is
+// no such range.
 struct chunk *chunk_slice(const struct chunk *chunk, uint32_t from, uint32_t count, int zstd_level);
 // One chunk of several, in order; ERR_TOO_LARGE if it would pass the limits.
 int chunk_merge(struct chunk *const *chunks, size_t count, int zstd_level, struct chunk **ret);

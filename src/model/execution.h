@@ -5,23 +5,23 @@
 #include "util/buf.h"
 
 struct execution {
-    int64_t row;      // the store's key; > 0; never shown
-    int64_t account;  // tenant's key; never shown
+    int64_t row;     // the store's key; > 0; never shown
+    int64_t account; // tenant's key; never shown
     char *execution_id;
     enum execution_status status;
     bool sealed, purged, pinned;
     bool has_exit_code;
     int exit_code;
     int64_t created_ms, started_ms, completed_ms, sealed_ms; // 0 = not yet; realtime
-    uint64_t next_sequence;  // records so far = last index
-    uint64_t first_sequence; // first one that retention has left
-    uint64_t epoch;          // of the present or last runner; 0 = never had one
-    uint64_t digest;         // record_digest_next over all records
+    uint64_t next_sequence;                                  // records so far = last index
+    uint64_t first_sequence;                                 // first one that retention has left
+    uint64_t epoch;                                          // of the present or last runner; 0 = never had one
+    uint64_t digest;                                         // record_digest_next over all records
     uint64_t message_bytes;
-    char *owner;             // user principal, or NULL
+    char *owner;                                                                            // user principal, or NULL
     char *script_filename, *runtime, *worker_id, *worker_hostname, *workflow_id, *batch_id; // or NULL
-    char *spec_json;         // the request as accepted (object), or NULL
-    char *metadata_json;     // object, or NULL
+    char *spec_json;     // the request as accepted (object), or NULL
+    char *metadata_json; // object, or NULL
 };
 
 void execution_release(struct execution *execution);
@@ -29,10 +29,11 @@ void execution_copy(const struct execution *from, struct execution *ret); // dee
 
 // What only the live server knows of it.
 struct execution_live {
-    bool known;            // false: runner is null
+    bool known; // false: runner is null
     bool runner_connected;
     bool has_lag;
     uint64_t lag_records;
 };
 // Appends the status object of the contract: the seed's ExecutionStatusResponse plus Runnel's fields; unknown ones are null.
-void execution_append_status_json(struct buf *out, const struct execution *execution, const struct execution_live *live, int64_t now_ms);
+void execution_append_status_json(struct buf *out, const struct execution *execution, const struct execution_live *live,
+                                  int64_t now_ms);

@@ -11,7 +11,8 @@ struct filter_builder;
 struct filter_builder *filter_builder_new(void);
 void filter_builder_free(struct filter_builder **builder);
 // ERR_INVALID with *ret_reason (static) on a bad value. Other names are left alone (*ret_taken = false).
-int filter_builder_offer(struct filter_builder *builder, struct str name, struct str value, bool *ret_taken, const char **ret_reason);
+int filter_builder_offer(struct filter_builder *builder, struct str name, struct str value, bool *ret_taken,
+                         const char **ret_reason);
 // NULL in *ret if nothing filters. The builder is empty afterwards.
 void filter_builder_finish(struct filter_builder *builder, struct filter **ret);
 struct filter *filter_ref(struct filter *filter);

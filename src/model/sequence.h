@@ -21,15 +21,15 @@ struct sequence_producer {
 // A producer offers records [first, first + count).
 struct sequence_offer {
     uint64_t first, count;
-    uint64_t epoch;   // 0: not a runner, so not fenced
+    uint64_t epoch; // 0: not a runner, so not fenced
     // Hash of the offered record with the counter producer.next - 1, when that one is among the offered: a repetition must be the same.
     bool has_repeat_hash;
     uint64_t repeat_hash;
-    bool skip_ahead;  // a stated gap: counters from producer.next up to `first` are known to be lost
+    bool skip_ahead; // a stated gap: counters from producer.next up to `first` are known to be lost
 };
 
 // How many of the offered records, from the front, are repetitions; the rest are to be appended at head.next.
 // 0; ERR_FENCED, ERR_SEALED, ERR_EXPIRED, ERR_GAP (first is above producer.next without skip_ahead), ERR_CONFLICT.
 // A wholly repeated offer is fine even when sealed or fenced by nothing: *ret_repeated == count.
-int sequence_admit(const struct sequence_head *head, const struct sequence_producer *producer, const struct sequence_offer *offer,
-                   uint64_t *ret_repeated);
+int sequence_admit(const struct sequence_head *head, const struct sequence_producer *producer,
+                   const struct sequence_offer *offer, uint64_t *ret_repeated);

@@ -1,0 +1,312 @@
+// Making chunks: the builder gathers columns, finish encodes them.
+#include "model/chunk_private.h"
+
+#include "model/compress.h"
+
+#include <endian.h>
+#define XXH_STATIC_LINKING_ONLY // for the state on the stack
+#include <xxhash.h>
+
+#define COMPRESS_MIN      64 // a frame's own bytes eat what could be won below this
+#define HEADER_MAX        160
+#define BUILDER_COUNT_MIN 16
+
+struct chunk_builder {
+    struct buf text, extras;
+    int64_t *times;
+    uint32_t *text_ends, *extra_ends;
+    uint8_t *kinds;
+    uint32_t count, capacity;
+    uint32_t run;     // records of the last kind in a row
+    bool has_newline; // within a message
+    uint32_t counters[COUNTER_COUNT];
+    int64_t time_min, time_max;
+    size_t raw;                 // the payload without the lengths column; its first time counts as CHUNK_FIRST_TIME_MAX
+    size_t raw_lengths;         // the lengths column, if it must be
+    struct buf payload, packed; // scratch of finish
+};
+
+struct chunk_builder *chunk_builder_new(void)
+{
+    return xcalloc(1, sizeof(struct chunk_builder));
+}
+
+void chunk_builder_free(struct chunk_builder **owner)
+{
+    struct chunk_builder *builder = TAKE_PTR(*owner);
+    if (!builder)
+        return;
+    buf_release(&builder->text);
+    buf_release(&builder->extras);
+    buf_release(&builder->payload);
+    buf_release(&builder->packed);
+    free(builder->times);
+    free(builder->text_ends);
+    free(builder->extra_ends);
+    free(builder->kinds);
+    free(builder);
+}
+
+uint32_t chunk_builder_count(const struct chunk_builder *builder)
+{
+    return builder->count;
+}
+
+size_t chunk_builder_raw(const struct chunk_builder *builder)
+{
+    return builder->raw + (builder->has_newline ? builder->raw_lengths : 0);
+}
+
+static void builder_reserve(struct chunk_builder *builder, uint32_t extra)
+{
+    if (LIKELY(builder->capacity - builder->count >= extra))
+        return;
+    uint32_t capacity = MAX(MAX(builder->capacity * 2, builder->count + extra), (uint32_t)BUILDER_COUNT_MIN);
+    builder->times = xrealloc(builder->times, capacity * sizeof(*builder->times));
+    builder->text_ends = xrealloc(builder->text_ends, capacity * sizeof(*builder->text_ends));
+    builder->extra_ends = xrealloc(builder->extra_ends, capacity * sizeof(*builder->extra_ends));
+    builder->kinds = xrealloc(builder->kinds, capacity * sizeof(*builder->kinds));
+    builder->capacity = capacity;
+}
+
+static inline size_t varint_len(uint64_t value)
+{
+    return (size_t)(63 - __builtin_clzll(value | 1)) / 7 + 1;
+}
+
+static inline uint8_t *put_varint(uint8_t *out, uint64_t value)
+{
+    while (value >= 0x80) {
+        *out++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *out++ = (uint8_t)value;
+    return out;
+}
+
+// What one record adds to the payload, apart from its length.
+static size_t record_cost(const struct chunk_builder *builder, int64_t time_ms, uint8_t kind, size_t message_len,
+                          size_t extra_len)
+{
+    size_t cost = message_len + 1;
+    if (extra_len > 0)
+        cost += varint_len(extra_len) + extra_len;
+    if (builder->count == 0)
+        return cost + CHUNK_FIRST_TIME_MAX + 2;
+    if (builder->kinds[builder->count - 1] == kind)
+        cost += varint_len(builder->run + 1) - varint_len(builder->run);
+    else
+        cost += 2;
+    return cost + varint_len(zigzag((uint64_t)time_ms - (uint64_t)builder->times[builder->count - 1]));
+}
+
+static int builder_append(struct chunk_builder *builder, const struct record *record, size_t raw_max)
+{
+    uint8_t kind = kind_of(record);
+    if (builder->count >= CHUNK_COUNT_MAX || record->message.len > CHUNK_RAW_MAX || record->extra.len > CHUNK_RAW_MAX)
+        return ERR_TOO_LARGE;
+    size_t raw = builder->raw + record_cost(builder, record->time_ms, kind, record->message.len, record->extra.len);
+    size_t raw_lengths = builder->raw_lengths + varint_len(record->message.len);
+    bool has_newline = builder->has_newline ||
+                       (record->message.len > 0 && memchr(record->message.data, '\n', record->message.len) != NULL);
+    if (raw + (has_newline ? raw_lengths : 0) > raw_max)
+        return ERR_TOO_LARGE;
+
+    builder->raw = raw;
+    builder->raw_lengths = raw_lengths;
+    builder->has_newline = has_newline;
+    builder_reserve(builder, 1);
+    buf_reserve(&builder->text, record->message.len + 1);
+    buf_append_str(&builder->text, record->message);
+    buf_append_byte(&builder->text, '\n');
+    buf_append_str(&builder->extras, record->extra);
+
+    uint32_t i = builder->count++;
+    builder->run = i > 0 && builder->kinds[i - 1] == kind ? builder->run + 1 : 1;
+    builder->times[i] = record->time_ms;
+    builder->kinds[i] = kind;
+    builder->text_ends[i] = (uint32_t)builder->text.len;
+    builder->extra_ends[i] = (uint32_t)builder->extras.len;
+    builder->time_min = i == 0 ? record->time_ms : MIN(builder->time_min, record->time_ms);
+    builder->time_max = i == 0 ? record->time_ms : MAX(builder->time_max, record->time_ms);
+    counters_add(builder->counters, kind, 1);
+    return 0;
+}
+
+int chunk_builder_add(struct chunk_builder *builder, const struct record *record)
+{
+    return builder_append(builder, record, CHUNK_RAW_MAX - CHUNK_SLACK);
+}
+
+int chunk_builder_add_range(struct chunk_builder *builder, const struct chunk *chunk, uint32_t from, uint32_t count)
+{
+    if (builder->count + count > CHUNK_COUNT_MAX)
+        return ERR_TOO_LARGE;
+    builder_reserve(builder, count);
+    buf_reserve(&builder->text, chunk->text_offsets[from + count] - chunk->text_offsets[from]);
+    for (uint32_t i = from; i < from + count; i++) {
+        struct record record;
+        chunk_record(chunk, i, &record);
+        int err = builder_append(builder, &record, CHUNK_RAW_MAX);
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
+static uint8_t *put_times(const struct chunk_builder *builder, uint8_t *out)
+{
+    uint64_t last = (uint64_t)builder->time_min;
+    for (uint32_t i = 0; i < builder->count; i++) {
+        uint64_t time_ms = (uint64_t)builder->times[i];
+        out = put_varint(out, zigzag(time_ms - last));
+        last = time_ms;
+    }
+    return out;
+}
+
+static uint8_t *put_kinds(const struct chunk_builder *builder, uint8_t *out)
+{
+    const uint8_t *kinds = builder->kinds;
+    for (uint32_t i = 0, next; i < builder->count; i = next) {
+        for (next = i + 1; next < builder->count && kinds[next] == kinds[i];)
+            next++;
+        *out++ = kinds[i];
+        out = put_varint(out, next - i);
+    }
+    return out;
+}
+
+static uint8_t *put_lengths(const struct chunk_builder *builder, uint8_t *out)
+{
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < builder->count; i++) {
+        out = put_varint(out, builder->text_ends[i] - last - 1);
+        last = builder->text_ends[i];
+    }
+    return out;
+}
+
+static uint8_t *put_extras(const struct chunk_builder *builder, uint8_t *out)
+{
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < builder->count; i++) {
+        if (builder->extra_ends[i] != last)
+            out = put_varint(out, builder->extra_ends[i] - last);
+        last = builder->extra_ends[i];
+    }
+    return mempcpy(out, builder->extras.data, builder->extras.len);
+}
+
+static void builder_encode_payload(struct chunk_builder *builder)
+{
+    buf_reset(&builder->payload);
+    buf_reserve(&builder->payload, chunk_builder_raw(builder));
+    uint8_t *start = (uint8_t *)builder->payload.data;
+    uint8_t *out = put_times(builder, start);
+    out = put_kinds(builder, out);
+    if (builder->has_newline)
+        out = put_lengths(builder, out);
+    if (builder->extras.len > 0)
+        out = put_extras(builder, out);
+    out = mempcpy(out, builder->text.data, builder->text.len);
+    builder->payload.len = (size_t)(out - start);
+}
+
+// All of the header but the checksum. Returns its length.
+static size_t put_header(const struct chunk_header *header, uint8_t *start)
+{
+    uint8_t *out = start;
+    unsigned bitmap = 0;
+    *out++ = 'R';
+    *out++ = 'C';
+    *out++ = CHUNK_VERSION;
+    *out++ = (uint8_t)header->flags;
+    out = put_varint(out, header->count);
+    out = put_varint(out, header->payload_len);
+    out = put_varint(out, header->stored_len);
+    out = put_varint(out, header->message_bytes);
+    out = put_varint(out, zigzag((uint64_t)header->time_min));
+    out = put_varint(out, (uint64_t)header->time_max - (uint64_t)header->time_min);
+    for (unsigned i = 0; i < COUNTER_COUNT; i++)
+        bitmap |= header->counters[i] > 0 ? 1u << i : 0;
+    out = put_varint(out, bitmap);
+    for (unsigned i = 0; i < COUNTER_COUNT; i++) {
+        if (header->counters[i] > 0)
+            out = put_varint(out, header->counters[i]);
+    }
+    return (size_t)(out - start);
+}
+
+static void builder_fill_index(const struct chunk_builder *builder, struct chunk *chunk)
+{
+    const uint8_t *end = chunk->payload + chunk->header.payload_len;
+    chunk->text = (const char *)end - builder->text.len;
+    chunk->extras = chunk->text - builder->extras.len;
+    memcpy(chunk->times, builder->times, builder->count * sizeof(*builder->times));
+    memcpy(chunk->kinds, builder->kinds, builder->count);
+    chunk->text_offsets[0] = 0;
+    memcpy(chunk->text_offsets + 1, builder->text_ends, builder->count * sizeof(*builder->text_ends));
+    if (!chunk->extra_offsets)
+        return;
+    chunk->extra_offsets[0] = 0;
+    memcpy(chunk->extra_offsets + 1, builder->extra_ends, builder->count * sizeof(*builder->extra_ends));
+}
+
+static void builder_reset(struct chunk_builder *builder)
+{
+    buf_reset(&builder->text);
+    buf_reset(&builder->extras);
+    memset(builder->counters, 0, sizeof(builder->counters));
+    builder->count = 0;
+    builder->has_newline = false;
+    builder->raw = builder->raw_lengths = 0;
+}
+
+uint64_t chunk_checksum(const uint8_t *head, size_t head_len, const uint8_t *stored, size_t stored_len)
+{
+    XXH3_state_t state;
+    XXH3_64bits_reset(&state);
+    XXH3_64bits_update(&state, head, head_len);
+    XXH3_64bits_update(&state, stored, stored_len);
+    return XXH3_64bits_digest(&state);
+}
+
+struct chunk *chunk_builder_finish(struct chunk_builder *builder, int zstd_level)
+{
+    if (builder->count == 0)
+        abort();
+    builder_encode_payload(builder);
+    struct chunk_header header = {
+        .flags = builder->has_newline ? CHUNK_FLAG_EXPLICIT : 0,
+        .count = builder->count,
+        .payload_len = (uint32_t)builder->payload.len,
+        .message_bytes = (uint32_t)(builder->text.len - builder->count),
+        .time_min = builder->time_min,
+        .time_max = builder->time_max,
+    };
+    memcpy(header.counters, builder->counters, sizeof(header.counters));
+    const struct buf *stored = &builder->payload;
+    buf_reset(&builder->packed);
+    if (zstd_level != 0 && builder->payload.len >= COMPRESS_MIN &&
+        compress_append(&builder->packed, builder->payload.data, builder->payload.len, zstd_level)) {
+        stored = &builder->packed;
+        header.flags |= CHUNK_FLAG_ZSTD;
+    }
+    header.stored_len = (uint32_t)stored->len;
+
+    uint8_t head[HEADER_MAX];
+    size_t head_len = put_header(&header, head);
+    uint64_t checksum = htole64(chunk_checksum(head, head_len, (const uint8_t *)stored->data, stored->len));
+    memcpy(head + head_len, &checksum, sizeof(checksum));
+    head_len += sizeof(checksum);
+
+    struct chunk *chunk = chunk_allocate(&header, head_len + stored->len);
+    memcpy(chunk->encoded, head, head_len);
+    memcpy(chunk->encoded + head_len, stored->data, stored->len);
+    if (header.flags & CHUNK_FLAG_ZSTD)
+        memcpy(chunk->payload, builder->payload.data, builder->payload.len);
+    builder_fill_index(builder, chunk);
+    builder_reset(builder);
+    return chunk;
+}

@@ -1,0 +1,74 @@
+// A zstd context costs more to set up than a small chunk costs to compress, and the state of one for every builder would
+// be hundreds of KiB for each of thousands of executions. So each thread keeps one pair, made at its first use and freed at its
+// end. The key is the only thing that the process shares, and it holds nothing but scratch memory: no result depends on it.
+#include "model/compress.h"
+
+#include <pthread.h>
+#include <zstd.h>
+
+// High levels and large payloads need tens of MiB; a thread does not keep that for ever.
+#define CONTEXT_KEEP_MAX (8u * 1024 * 1024)
+
+struct zstd_contexts {
+    ZSTD_CCtx *compress;
+    ZSTD_DCtx *decompress;
+};
+
+static pthread_key_t contexts_key;
+static pthread_once_t contexts_once = PTHREAD_ONCE_INIT;
+
+static void contexts_free(void *arg)
+{
+    struct zstd_contexts *contexts = arg;
+    ZSTD_freeCCtx(contexts->compress);
+    ZSTD_freeDCtx(contexts->decompress);
+    free(contexts);
+}
+
+static void contexts_key_make(void)
+{
+    if (pthread_key_create(&contexts_key, contexts_free) != 0)
+        abort();
+}
+
+static struct zstd_contexts *contexts_get(void)
+{
+    pthread_once(&contexts_once, contexts_key_make);
+    struct zstd_contexts *contexts = pthread_getspecific(contexts_key);
+    if (LIKELY(contexts != NULL))
+        return contexts;
+    contexts = xcalloc(1, sizeof(*contexts));
+    if (pthread_setspecific(contexts_key, contexts) != 0)
+        abort();
+    return contexts;
+}
+
+bool compress_append(struct buf *out, const void *data, size_t len, int level)
+{
+    struct zstd_contexts *contexts = contexts_get();
+    if (!contexts->compress && !(contexts->compress = ZSTD_createCCtx()))
+        abort();
+    // One byte less than the input is all that is worth having, but zstd is faster when it need not look for the end.
+    buf_reserve(out, ZSTD_compressBound(len));
+    size_t packed = ZSTD_compressCCtx(contexts->compress, out->data + out->len, out->cap - out->len, data, len, level);
+    if (ZSTD_sizeof_CCtx(contexts->compress) > CONTEXT_KEEP_MAX) {
+        ZSTD_freeCCtx(contexts->compress);
+        contexts->compress = NULL;
+    }
+    if (ZSTD_isError(packed) || packed >= len)
+        return false;
+    out->len += packed;
+    return true;
+}
+
+bool decompress_exact(const void *data, size_t len, void *out, size_t out_len)
+{
+    struct zstd_contexts *contexts = contexts_get();
+    // Every frame of ours states its size; one that states another is refused before any work is done.
+    if (ZSTD_getFrameContentSize(data, len) != out_len)
+        return false;
+    if (!contexts->decompress && !(contexts->decompress = ZSTD_createDCtx()))
+        abort();
+    // Never writes more than out_len, whatever the blocks say.
+    return ZSTD_decompressDCtx(contexts->decompress, out, out_len, data, len) == out_len;
+}

@@ -1,0 +1,9 @@
+// zstd for chunk payloads.
+#pragma once
+
+#include "util/buf.h"
+
+// Appends the compressed bytes to `out` if they are fewer than `len`; false, and `out` as before, if they are not.
+bool compress_append(struct buf *out, const void *data, size_t len, int level);
+// Fills `out` with exactly `out_len` bytes; false if that is not what `data` holds. Safe for bytes from outside.
+bool decompress_exact(const void *data, size_t len, void *out, size_t out_len);

@@ -1,0 +1,132 @@
+#include "model/record.h"
+
+#include <endian.h>
+#define XXH_STATIC_LINKING_ONLY // for the state on the stack
+#include <xxhash.h>
+
+#define HASH_HEAD_LEN 5
+#define HASH_COPY_MAX 1024 // up to here one pass over a copy is faster than the streaming form
+
+static const char *const stream_names[STREAM_COUNT] = {
+    [STREAM_STDOUT] = "stdout",
+    [STREAM_STDERR] = "stderr",
+    [STREAM_EVENT] = "event",
+};
+
+static const char *const level_names[LEVEL_COUNT] = {
+    [LEVEL_DEBUG] = "DEBUG", [LEVEL_INFO] = "INFO",         [LEVEL_WARNING] = "WARNING",
+    [LEVEL_ERROR] = "ERROR", [LEVEL_CRITICAL] = "CRITICAL",
+};
+
+static const struct {
+    const char *name;
+    enum record_level level;
+} level_aliases[] = {{"WARN", LEVEL_WARNING}, {"FATAL", LEVEL_CRITICAL}};
+
+const char *record_stream_name(enum record_stream stream)
+{
+    return stream_names[stream];
+}
+
+bool record_stream_parse(struct str s, enum record_stream *ret)
+{
+    for (unsigned i = 0; i < STREAM_COUNT; i++) {
+        if (!str_eq(s, str_of(stream_names[i])))
+            continue;
+        *ret = (enum record_stream)i;
+        return true;
+    }
+    return false;
+}
+
+const char *record_level_name(enum record_level level)
+{
+    return level_names[level];
+}
+
+bool record_level_parse(struct str s, enum record_level *ret)
+{
+    for (unsigned i = LEVEL_DEBUG; i < LEVEL_COUNT; i++) {
+        if (!str_eq_nocase(s, str_of(level_names[i])))
+            continue;
+        *ret = (enum record_level)i;
+        return true;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(level_aliases); i++) {
+        if (!str_eq_nocase(s, str_of(level_aliases[i].name)))
+            continue;
+        *ret = level_aliases[i].level;
+        return true;
+    }
+    return false;
+}
+
+// The hashed bytes: stream | partial << 2 | level << 3, the message's length (LE32), the message, the extra. The length keeps
+// a byte that moves from the one to the other from going unseen.
+uint64_t record_digest_next(uint64_t digest, const struct record *record)
+{
+    uint8_t bytes[HASH_COPY_MAX];
+    uint32_t length = htole32((uint32_t)record->message.len);
+    bytes[0] = (uint8_t)((unsigned)record->stream | (record->partial ? 4u : 0) | (unsigned)record->level << 3);
+    memcpy(bytes + 1, &length, sizeof(length));
+    if (LIKELY(record->message.len + record->extra.len <= HASH_COPY_MAX - HASH_HEAD_LEN)) {
+        uint8_t *end = bytes + HASH_HEAD_LEN;
+        if (record->message.len > 0)
+            end = mempcpy(end, record->message.data, record->message.len);
+        if (record->extra.len > 0)
+            end = mempcpy(end, record->extra.data, record->extra.len);
+        return XXH3_64bits_withSeed(bytes, (size_t)(end - bytes), digest);
+    }
+    XXH3_state_t state;
+    XXH3_64bits_reset_withSeed(&state, digest);
+    XXH3_64bits_update(&state, bytes, HASH_HEAD_LEN);
+    XXH3_64bits_update(&state, record->message.data, record->message.len);
+    XXH3_64bits_update(&state, record->extra.data, record->extra.len);
+    return XXH3_64bits_digest(&state);
+}
+
+uint64_t record_hash(const struct record *record)
+{
+    return record_digest_next(0, record);
+}
+
+const char record_csv_header[] = "execution_id,sequence_number,index,timestamp,stream,level,message\r\n";
+
+static void append_csv_text(struct buf *out, struct str text)
+{
+    bool plain = true;
+    for (size_t i = 0; i < text.len && plain; i++)
+        plain = text.data[i] != '"' && text.data[i] != ',' && text.data[i] != '\r' && text.data[i] != '\n';
+    if (plain) {
+        buf_append_str(out, text);
+        return;
+    }
+    buf_append_byte(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] == '"')
+            buf_append_byte(out, '"');
+        buf_append_byte(out, text.data[i]);
+    }
+    buf_append_byte(out, '"');
+}
+
+void record_append_csv(struct buf *out, const struct record *record, struct str execution_id, uint64_t sequence_number)
+{
+    char time[TIME_RFC3339_LEN];
+    time_format_rfc3339(record->time_ms, time);
+    buf_append_str(out, execution_id);
+    buf_append_byte(out, ',');
+    buf_append_u64(out, sequence_number);
+    buf_append_byte(out, ',');
+    buf_append_u64(out, sequence_number + 1);
+    buf_append_byte(out, ',');
+    buf_append(out, time, sizeof(time));
+    buf_append_byte(out, ',');
+    buf_append_text(out, record_stream_name(record->stream));
+    buf_append_byte(out, ',');
+    if (record->level != LEVEL_UNSET)
+        buf_append_text(out, record_level_name(record->level));
+    buf_append_byte(out, ',');
+    append_csv_text(out, record->message);
+    buf_append_text(out, "\r\n");
+}

@@ -1,0 +1,69 @@
+// Random records for property tests and fuzzers' seeds.
+#pragma once
+
+#include "model/chunk.h"
+#include "util/testing.h"
+
+// What the random records may have.
+enum {
+    RANDOM_NEWLINES = 1,
+    RANDOM_EXTRAS = 2,
+    RANDOM_PARTIAL = 4,
+    RANDOM_EVENTS = 8,
+    RANDOM_BYTES = 16,
+    RANDOM_ALL = 31
+};
+
+struct random_record {
+    struct record record;
+    char message[300];
+    char extra[160];
+};
+
+static inline void random_record_make(uint64_t *seed, unsigned may, struct random_record *ret)
+{
+    static const char *const extras[] = {
+        "\"event_type\":\"step_started\",\"node_id\":\"n1\"",
+        "\"category\":\"business\",\"display_priority\":9,\"is_milestone\":true",
+        "\"data\":{\"a\":[1,2,{\"b\":null}]},\"stack_trace\":\"at\\nmain\"",
+    };
+    uint64_t dice = test_random(seed);
+    size_t len = dice % 7 == 0 ? 0 : test_random(seed) % sizeof(ret->message);
+    for (size_t i = 0; i < len; i++) {
+        char byte = (char)test_random(seed);
+        ret->message[i] = may & RANDOM_BYTES ? byte : (char)('a' + (byte & 15));
+        if (ret->message[i] == '\n' && !(may & RANDOM_NEWLINES))
+            ret->message[i] = ' ';
+    }
+    ret->record = (struct record){
+        .time_ms = 1763202615123 + (int64_t)(test_random(seed) % 2000) - 1000,
+        .stream = (enum record_stream)(dice >> 8 & (may & RANDOM_EVENTS ? 3 : 1)) % STREAM_COUNT,
+        .level = (enum record_level)(dice >> 16 & 3 ? LEVEL_UNSET : (dice >> 20) % LEVEL_COUNT),
+        .partial = may & RANDOM_PARTIAL && dice >> 24 & 1,
+        .message = str_n(ret->message, len),
+    };
+    if (may & RANDOM_EXTRAS && dice >> 32 & 1) {
+        const char *extra = extras[(dice >> 40) % ARRAY_LEN(extras)];
+        ret->record.extra = str_n(ret->extra, strlen(extra));
+        memcpy(ret->extra, extra, ret->record.extra.len);
+    }
+}
+
+#define assert_str_same(actual, expected)                              \
+    do {                                                               \
+        struct str same_a = (actual), same_b = (expected);             \
+        assert_int_equal(same_a.len, same_b.len);                      \
+        if (same_b.len > 0)                                            \
+            assert_memory_equal(same_a.data, same_b.data, same_b.len); \
+    } while (0)
+
+#define assert_record_same(a, b)                          \
+    do {                                                  \
+        const struct record *rec_a = (a), *rec_b = (b);   \
+        assert_int_equal(rec_a->time_ms, rec_b->time_ms); \
+        assert_int_equal(rec_a->stream, rec_b->stream);   \
+        assert_int_equal(rec_a->level, rec_b->level);     \
+        assert_int_equal(rec_a->partial, rec_b->partial); \
+        assert_str_same(rec_a->message, rec_b->message);  \
+        assert_str_same(rec_a->extra, rec_b->extra);      \
+    } while (0)
