@@ -1,19 +1,24 @@
 // Bytes of a pipe into records: splits at newlines, stamps, keeps every byte (NUL, '\r', not UTF-8), cuts what is longer than
-// message_max into `partial` fragments (never within a UTF-8 sequence), and ends an unterminated last line as `partial`. Pure.
+// message_max into `partial` fragments (never within a UTF-8 sequence), and ends an unterminated last line as `partial`. Pure:
+// the same bytes give the same records, however they are split over calls.
 #pragma once
 
 #include "model/record.h"
 
+// A cut looks this far behind itself for the end of a UTF-8 sequence.
+#define CAPTURE_LOOKAHEAD 3
+
 struct capture { // one a stream
     enum record_stream stream;
     size_t message_max;
-    struct buf rest; // the unfinished line, below message_max bytes
+    struct buf rest; // the unfinished line, at most message_max + CAPTURE_LOOKAHEAD bytes
 };
 
-void capture_init(struct capture *capture, enum record_stream stream, size_t message_max);
+// Calls for each complete record; its message is borrowed until it returns.
+typedef void capture_emit(void *arg, const struct record *record);
+
+void capture_init(struct capture *capture, enum record_stream stream, size_t message_max); // message_max >= 4
 void capture_release(struct capture *capture);
-// Calls `emit` for each complete record within the bytes; its message is borrowed until emit returns.
-void capture_feed(struct capture *capture, const void *data, size_t len, int64_t now_ms, void (*emit)(void *arg, const struct record *record),
-                  void *arg);
-// The stream has ended: emits what is left, partial. Also used when an unfinished line should be shown (a prompt): see capture_idle.
-void capture_end(struct capture *capture, int64_t now_ms, void (*emit)(void *arg, const struct record *record), void *arg);
+void capture_feed(struct capture *capture, const void *data, size_t len, int64_t now_ms, capture_emit *emit, void *arg);
+// The stream has ended: emits what is left, partial.
+void capture_end(struct capture *capture, int64_t now_ms, capture_emit *emit, void *arg);
