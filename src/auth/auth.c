@@ -1,0 +1,238 @@
+#include "auth/auth_private.h"
+
+#include "util/clock.h"
+#include "util/id.h"
+
+#include <stdatomic.h>
+
+struct auth {
+    struct store *store;
+    _Atomic uint64_t generation;
+    pthread_mutex_t lock; // of all below; never held over a call into another room
+    struct tickets tickets;
+    struct failures failures;
+    struct key_cache keys;
+    struct revoked_rows revoked;
+};
+
+int auth_new(struct store *store, const struct auth_options *options, struct auth **ret)
+{
+    struct auth *auth = xcalloc(1, sizeof(*auth));
+    auth->store = store;
+    pthread_mutex_init(&auth->lock, NULL);
+    tickets_init(&auth->tickets);
+    failures_init(&auth->failures, options->failed_logins_max);
+    key_cache_init(&auth->keys);
+    revoked_rows_init(&auth->revoked);
+    *ret = auth;
+    return 0;
+}
+
+void auth_free(struct auth **auth)
+{
+    if (!*auth)
+        return;
+    struct auth *gone = TAKE_PTR(*auth);
+    tickets_release(&gone->tickets);
+    failures_release(&gone->failures);
+    key_cache_release(&gone->keys);
+    revoked_rows_release(&gone->revoked);
+    pthread_mutex_destroy(&gone->lock);
+    free(gone);
+}
+
+static int still_valid(struct auth *auth, const struct principal *principal)
+{
+    if (principal->expires_ms && (uint64_t)clock_real_ms() >= principal->expires_ms)
+        return ERR_UNAUTHORIZED;
+    return principal->key_row && revoked_rows_has(&auth->revoked, principal->key_row) ? ERR_UNAUTHORIZED : 0;
+}
+
+struct touch {
+    struct store_key_used used;
+};
+
+static void touch_done(struct store_op *op)
+{
+    struct touch *touch = CONTAINER_OF(op, struct touch, used.op);
+    store_op_release(op);
+    free(touch);
+}
+
+// When a key was last used is worth knowing but nobody waits for it.
+static void touch_key(struct auth *auth, struct loop *loop, int64_t row)
+{
+    struct touch *touch = xcalloc(1, sizeof(*touch));
+    touch->used.op = (struct store_op){.kind = STORE_KEY_USED, .reply_to = loop, .done = touch_done};
+    touch->used.row = row;
+    touch->used.used_ms = clock_real_ms();
+    store_submit(auth->store, &touch->used.op);
+}
+
+static void finish(struct auth_check *check, int err)
+{
+    check->err = err;
+    if (err)
+        check->principal = (struct principal){0};
+    check->done(check);
+}
+
+static void finish_failed_login(struct auth *auth, struct auth_check *check)
+{
+    pthread_mutex_lock(&auth->lock);
+    failures_count(&auth->failures, check->peer, clock_mono_ms());
+    pthread_mutex_unlock(&auth->lock);
+    finish(check, ERR_UNAUTHORIZED);
+}
+
+static void principal_of_key(const struct api_key *key, struct principal *ret)
+{
+    *ret = (struct principal){
+        .role = key->role,
+        .account = key->account,
+        .key_row = key->row,
+        .expires_ms = key->expires_ms > 0 ? (uint64_t)key->expires_ms : 0,
+    };
+    if (key->role == ROLE_USER)
+        snprintf(ret->user, sizeof(ret->user), "%s", key->key_id);
+}
+
+static void key_found(struct store_op *op)
+{
+    struct auth_check *check = CONTAINER_OF(op, struct auth_check, find.op);
+    struct auth *auth = check->auth;
+    const struct api_key *key = &check->find.ret_key;
+    int err = op->err;
+    bool touch = false;
+    if (err == 0 && (key->revoked_ms || !secret_eq(key->hash, check->find.hash, sizeof(key->hash))))
+        err = ERR_NOT_FOUND;
+    if (err == 0) {
+        principal_of_key(key, &check->principal);
+        pthread_mutex_lock(&auth->lock);
+        // A revocation may have overtaken this query.
+        err = still_valid(auth, &check->principal);
+        if (err == 0) {
+            struct principal cached;
+            key_cache_add(&auth->keys, check->find.hash, &check->principal);
+            key_cache_find(&auth->keys, check->find.hash, clock_mono_ms(), &cached, &touch);
+        }
+        pthread_mutex_unlock(&auth->lock);
+    }
+    struct loop *loop = op->reply_to;
+    int64_t row = check->principal.key_row;
+    store_op_release(op);
+    if (touch)
+        touch_key(auth, loop, row);
+    if (err == ERR_NOT_FOUND || err == ERR_UNAUTHORIZED)
+        finish_failed_login(auth, check);
+    else
+        finish(check, err ? ERR_UNAVAILABLE : 0);
+}
+
+static void check_ticket(struct auth *auth, struct auth_check *check, const uint8_t hash[32])
+{
+    pthread_mutex_lock(&auth->lock);
+    bool known = tickets_use(&auth->tickets, hash, clock_mono_ms(), &check->principal);
+    int err = known ? still_valid(auth, &check->principal) : ERR_UNAUTHORIZED;
+    bool too_many = err && failures_too_many(&auth->failures, check->peer, clock_mono_ms());
+    pthread_mutex_unlock(&auth->lock);
+    if (too_many)
+        finish(check, ERR_RATE);
+    else if (err)
+        finish_failed_login(auth, check);
+    else
+        finish(check, 0);
+}
+
+// A key that is known to be good is let in whatever others at its address are doing.
+static bool check_known_key(struct auth *auth, struct auth_check *check, const uint8_t hash[32], struct loop *loop)
+{
+    bool touch = false;
+    pthread_mutex_lock(&auth->lock);
+    bool known = key_cache_find(&auth->keys, hash, clock_mono_ms(), &check->principal, &touch);
+    int err = known ? still_valid(auth, &check->principal) : 0;
+    bool too_many = (!known || err) && failures_too_many(&auth->failures, check->peer, clock_mono_ms());
+    pthread_mutex_unlock(&auth->lock);
+    if (too_many) {
+        finish(check, ERR_RATE);
+        return true;
+    }
+    if (!known)
+        return false;
+    if (err) {
+        finish_failed_login(auth, check);
+        return true;
+    }
+    if (touch)
+        touch_key(auth, loop, check->principal.key_row);
+    finish(check, 0);
+    return true;
+}
+
+static void copy_address(const char *peer, char *out, size_t size)
+{
+    const char *colon = peer ? strrchr(peer, ':') : NULL;
+    size_t len = colon ? (size_t)(colon - peer) : peer ? strlen(peer) : 0;
+    snprintf(out, size, "%.*s", (int)MIN(len, size - 1), peer ? peer : "");
+}
+
+void auth_check(struct auth *auth, struct auth_check *check, struct loop *reply_to, struct str credential,
+                bool ticket_allowed, const char *peer, void (*done)(struct auth_check *check))
+{
+    *check = (struct auth_check){.auth = auth, .done = done};
+    copy_address(peer, check->peer, sizeof(check->peer));
+    bool is_key = secret_well_formed(credential, STR("rnl_"));
+    bool is_ticket = ticket_allowed && secret_well_formed(credential, STR("rnt_"));
+    // Sending none is not a failed login.
+    if (credential.len == 0) {
+        finish(check, ERR_UNAUTHORIZED);
+        return;
+    }
+    uint8_t hash[32] = {0};
+    if (is_key || is_ticket)
+        sha256(credential.data, credential.len, hash);
+    if (is_ticket || !is_key) {
+        // What is no credential at all is unknown to the tickets too, so it fails and counts there.
+        check_ticket(auth, check, hash);
+        return;
+    }
+    if (check_known_key(auth, check, hash, reply_to))
+        return;
+    check->find.op = (struct store_op){.kind = STORE_KEY_FIND, .reply_to = reply_to, .done = key_found};
+    memcpy(check->find.hash, hash, sizeof(hash));
+    store_submit(auth->store, &check->find.op);
+}
+
+int auth_ticket_make(struct auth *auth, const struct principal *principal, char out_ticket[API_KEY_LEN + 1])
+{
+    uint8_t hash[32];
+    secret_make("rnt_", out_ticket);
+    sha256(out_ticket, API_KEY_LEN, hash);
+    pthread_mutex_lock(&auth->lock);
+    int err = tickets_add(&auth->tickets, hash, principal, clock_mono_ms());
+    pthread_mutex_unlock(&auth->lock);
+    return err;
+}
+
+void auth_revoked(struct auth *auth, int64_t key_row)
+{
+    pthread_mutex_lock(&auth->lock);
+    revoked_rows_add(&auth->revoked, key_row);
+    key_cache_drop_row(&auth->keys, key_row);
+    pthread_mutex_unlock(&auth->lock);
+    // After the row is in: who sees the new generation finds it.
+    atomic_fetch_add_explicit(&auth->generation, 1, memory_order_release);
+}
+
+uint64_t auth_generation(const struct auth *auth)
+{
+    return atomic_load_explicit(&auth->generation, memory_order_acquire);
+}
+
+bool auth_key_revoked(struct auth *auth, int64_t key_row)
+{
+    pthread_mutex_lock(&auth->lock);
+    bool revoked = revoked_rows_has(&auth->revoked, key_row);
+    pthread_mutex_unlock(&auth->lock);
+    return revoked;
+}

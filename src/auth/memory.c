@@ -1,0 +1,249 @@
+// What the process remembers about credentials, each kind within a bound. The caller holds the lock.
+#include "auth/auth_private.h"
+
+#include "model/config_limits.h"
+
+#define TICKETS_MAX   100000
+#define PEERS_MAX     65536
+#define KEYS_MAX      10000
+#define WINDOW_MS     60000
+#define TOUCH_EACH_MS 60000
+
+// --- Tickets
+
+struct ticket {
+    struct map_node by_hash;
+    struct list_node order;
+    uint8_t hash[32];
+    uint64_t until_ms;
+    struct principal principal;
+};
+
+void tickets_init(struct tickets *tickets)
+{
+    map_init(&tickets->by_hash);
+    list_init(&tickets->oldest_first);
+}
+
+static void ticket_drop(struct tickets *tickets, struct ticket *ticket)
+{
+    map_remove(&tickets->by_hash, &ticket->by_hash);
+    list_remove(&ticket->order);
+    free(ticket);
+}
+
+void tickets_release(struct tickets *tickets)
+{
+    LIST_FOR_EACH_SAFE(it, next, &tickets->oldest_first)
+        ticket_drop(tickets, CONTAINER_OF(it, struct ticket, order));
+    map_release(&tickets->by_hash);
+}
+
+static void tickets_expire(struct tickets *tickets, uint64_t now_ms)
+{
+    LIST_FOR_EACH_SAFE(it, next, &tickets->oldest_first) {
+        struct ticket *ticket = CONTAINER_OF(it, struct ticket, order);
+        if (ticket->until_ms > now_ms)
+            return;
+        ticket_drop(tickets, ticket);
+    }
+}
+
+int tickets_add(struct tickets *tickets, const uint8_t hash[32], const struct principal *principal, uint64_t now_ms)
+{
+    tickets_expire(tickets, now_ms);
+    if (tickets->by_hash.count >= TICKETS_MAX)
+        return ERR_RATE;
+    struct ticket *ticket = xcalloc(1, sizeof(*ticket));
+    memcpy(ticket->hash, hash, sizeof(ticket->hash));
+    ticket->until_ms = now_ms + TICKET_MS;
+    ticket->principal = *principal;
+    map_insert(&tickets->by_hash, &ticket->by_hash, str_n((const char *)ticket->hash, sizeof(ticket->hash)));
+    list_push_back(&tickets->oldest_first, &ticket->order);
+    return 0;
+}
+
+bool tickets_use(struct tickets *tickets, const uint8_t hash[32], uint64_t now_ms, struct principal *ret)
+{
+    tickets_expire(tickets, now_ms);
+    struct map_node *node = map_find(&tickets->by_hash, str_n((const char *)hash, 32));
+    if (!node)
+        return false;
+    struct ticket *ticket = CONTAINER_OF(node, struct ticket, by_hash);
+    *ret = ticket->principal;
+    ticket_drop(tickets, ticket);
+    return true;
+}
+
+// --- Failed logins
+
+struct failure {
+    struct map_node by_peer;
+    struct list_node order;
+    uint64_t since_ms;
+    unsigned count;
+    char peer[64];
+};
+
+void failures_init(struct failures *failures, unsigned max)
+{
+    failures->max = max;
+    map_init(&failures->by_peer);
+    list_init(&failures->oldest_first);
+}
+
+static void failure_drop(struct failures *failures, struct failure *failure)
+{
+    map_remove(&failures->by_peer, &failure->by_peer);
+    list_remove(&failure->order);
+    free(failure);
+}
+
+void failures_release(struct failures *failures)
+{
+    LIST_FOR_EACH_SAFE(it, next, &failures->oldest_first)
+        failure_drop(failures, CONTAINER_OF(it, struct failure, order));
+    map_release(&failures->by_peer);
+}
+
+static struct failure *failure_find(struct failures *failures, const char *peer, uint64_t now_ms)
+{
+    LIST_FOR_EACH_SAFE(it, next, &failures->oldest_first) {
+        struct failure *failure = CONTAINER_OF(it, struct failure, order);
+        if (now_ms - failure->since_ms < WINDOW_MS)
+            break;
+        failure_drop(failures, failure);
+    }
+    struct map_node *node = map_find(&failures->by_peer, str_of(peer));
+    return node ? CONTAINER_OF(node, struct failure, by_peer) : NULL;
+}
+
+void failures_count(struct failures *failures, const char *peer, uint64_t now_ms)
+{
+    struct failure *failure = failure_find(failures, peer, now_ms);
+    if (!failure) {
+        if (failures->by_peer.count >= PEERS_MAX)
+            failure_drop(failures, CONTAINER_OF(failures->oldest_first.next, struct failure, order));
+        failure = xcalloc(1, sizeof(*failure));
+        failure->since_ms = now_ms;
+        snprintf(failure->peer, sizeof(failure->peer), "%s", peer);
+        map_insert(&failures->by_peer, &failure->by_peer, str_of(failure->peer));
+        list_push_back(&failures->oldest_first, &failure->order);
+    }
+    failure->count++;
+}
+
+bool failures_too_many(struct failures *failures, const char *peer, uint64_t now_ms)
+{
+    struct failure *failure = failure_find(failures, peer, now_ms);
+    return failure && failure->count >= failures->max;
+}
+
+// --- Keys
+
+struct cached_key {
+    struct map_node by_hash;
+    struct list_node order;
+    uint8_t hash[32];
+    bool touched;
+    uint64_t touched_ms;
+    struct principal principal;
+};
+
+void key_cache_init(struct key_cache *cache)
+{
+    map_init(&cache->by_hash);
+    list_init(&cache->least_recent_first);
+}
+
+static void cached_key_drop(struct key_cache *cache, struct cached_key *key)
+{
+    map_remove(&cache->by_hash, &key->by_hash);
+    list_remove(&key->order);
+    free(key);
+}
+
+void key_cache_release(struct key_cache *cache)
+{
+    LIST_FOR_EACH_SAFE(it, next, &cache->least_recent_first)
+        cached_key_drop(cache, CONTAINER_OF(it, struct cached_key, order));
+    map_release(&cache->by_hash);
+}
+
+void key_cache_add(struct key_cache *cache, const uint8_t hash[32], const struct principal *principal)
+{
+    if (map_find(&cache->by_hash, str_n((const char *)hash, 32)))
+        return;
+    if (cache->by_hash.count >= KEYS_MAX)
+        cached_key_drop(cache, CONTAINER_OF(cache->least_recent_first.next, struct cached_key, order));
+    struct cached_key *key = xcalloc(1, sizeof(*key));
+    memcpy(key->hash, hash, sizeof(key->hash));
+    key->principal = *principal;
+    map_insert(&cache->by_hash, &key->by_hash, str_n((const char *)key->hash, sizeof(key->hash)));
+    list_push_back(&cache->least_recent_first, &key->order);
+}
+
+bool key_cache_find(struct key_cache *cache, const uint8_t hash[32], uint64_t now_ms, struct principal *ret,
+                    bool *ret_touch)
+{
+    struct map_node *node = map_find(&cache->by_hash, str_n((const char *)hash, 32));
+    if (!node)
+        return false;
+    struct cached_key *key = CONTAINER_OF(node, struct cached_key, by_hash);
+    list_remove(&key->order);
+    list_push_back(&cache->least_recent_first, &key->order);
+    *ret = key->principal;
+    *ret_touch = !key->touched || now_ms - key->touched_ms >= TOUCH_EACH_MS;
+    if (*ret_touch) {
+        key->touched = true;
+        key->touched_ms = now_ms;
+    }
+    return true;
+}
+
+void key_cache_drop_row(struct key_cache *cache, int64_t key_row)
+{
+    LIST_FOR_EACH_SAFE(it, next, &cache->least_recent_first) {
+        struct cached_key *key = CONTAINER_OF(it, struct cached_key, order);
+        if (key->principal.key_row == key_row)
+            cached_key_drop(cache, key);
+    }
+}
+
+// --- Revoked rows. Their number is bounded by that of the keys, each made by an admin.
+
+struct revoked_row {
+    struct map_node by_row;
+    int64_t row;
+};
+
+void revoked_rows_init(struct revoked_rows *rows)
+{
+    map_init(&rows->by_row);
+}
+
+static void revoked_row_free(struct map_node *node, void *arg)
+{
+    (void)arg;
+    free(CONTAINER_OF(node, struct revoked_row, by_row));
+}
+
+void revoked_rows_release(struct revoked_rows *rows)
+{
+    map_each(&rows->by_row, revoked_row_free, NULL);
+    map_release(&rows->by_row);
+}
+
+void revoked_rows_add(struct revoked_rows *rows, int64_t row)
+{
+    if (revoked_rows_has(rows, row))
+        return;
+    struct revoked_row *revoked = xcalloc(1, sizeof(*revoked));
+    revoked->row = row;
+    map_insert(&rows->by_row, &revoked->by_row, str_n((const char *)&revoked->row, sizeof(revoked->row)));
+}
+
+bool revoked_rows_has(const struct revoked_rows *rows, int64_t row)
+{
+    return map_find(&rows->by_row, str_n((const char *)&row, sizeof(row))) != NULL;
+}

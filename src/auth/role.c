@@ -1,0 +1,49 @@
+#include "auth/auth.h"
+
+static const char *const role_names[ROLE_COUNT] = {
+    [ROLE_NONE] = "none",       [ROLE_VIEWER] = "viewer", [ROLE_USER] = "user",
+    [ROLE_SERVICE] = "service", [ROLE_ADMIN] = "admin",   [ROLE_OPERATOR] = "operator",
+};
+
+const char *role_name(enum role role)
+{
+    return (unsigned)role < ROLE_COUNT ? role_names[role] : role_names[ROLE_NONE];
+}
+
+bool role_parse(struct str s, enum role *ret)
+{
+    for (enum role role = ROLE_VIEWER; role < ROLE_COUNT; role++) {
+        if (str_eq(s, str_of(role_names[role]))) {
+            *ret = role;
+            return true;
+        }
+    }
+    return false;
+}
+
+#define R(role) (1u << ROLE_##role)
+
+static const unsigned action_roles[ACTION_COUNT] = {
+    [ACTION_READ] = R(VIEWER) | R(USER) | R(SERVICE) | R(ADMIN) | R(OPERATOR),
+    [ACTION_SUBMIT] = R(USER) | R(SERVICE) | R(ADMIN) | R(OPERATOR),
+    [ACTION_CANCEL] = R(USER) | R(SERVICE) | R(ADMIN) | R(OPERATOR),
+    [ACTION_WRITE] = R(USER) | R(SERVICE) | R(ADMIN) | R(OPERATOR),
+    [ACTION_PURGE] = R(ADMIN) | R(OPERATOR),
+    [ACTION_KEYS] = R(ADMIN) | R(OPERATOR),
+    [ACTION_OPERATE] = R(OPERATOR),
+    [ACTION_PUBLIC] = R(NONE) | R(VIEWER) | R(USER) | R(SERVICE) | R(ADMIN) | R(OPERATOR),
+};
+
+bool role_may(enum role role, enum action action)
+{
+    return (unsigned)role < ROLE_COUNT && (unsigned)action < ACTION_COUNT && action_roles[action] & 1u << role;
+}
+
+bool principal_owns(const struct principal *principal, const struct execution *execution)
+{
+    if (principal->account != execution->account)
+        return false;
+    if (principal->role != ROLE_USER)
+        return true;
+    return execution->owner && principal->user[0] && strcmp(execution->owner, principal->user) == 0;
+}
