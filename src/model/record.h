@@ -54,15 +54,16 @@ void record_encoder_init(struct record_encoder *encoder, struct str execution_id
 void record_encoder_append(struct record_encoder *encoder, struct buf *out, const struct record *record,
                            uint64_t sequence_number);
 
-// What a parsed object said besides the record itself. An object whose `type` is neither absent nor "log" is a control frame: nothing of
-// it but `type` and `execution_id` is read or judged, as its other members are for the caller to parse; `record` is empty then.
+// What a parsed object said besides the record itself. An object whose `type` is neither absent nor "log" is a control
+// frame: nothing of it but `type` and `execution_id` is read or judged, as its other members are for the caller to
+// parse; `record` is empty then.
 struct record_input {
-    struct record record;     // bytes live in the parser's scratch until the next call, or in the input
+    struct record record;     // bytes live in the input, or in the parser until its next record_parse
     bool has_sequence_number; // the producer's counter
     uint64_t sequence_number;
     bool has_time;           // else the caller stamps it
     struct str execution_id; // empty if absent
-    struct str type;         // of control frames: "complete" …; empty if absent
+    struct str type;         // "log", or of control frames "complete" …; empty if absent
 };
 
 // What the parser refused, for the answer's `fields`. Static or scratch strings.
@@ -74,12 +75,12 @@ struct record_problem {
 // jansson; strict RFC 8259 (UTF-8 checked, depth ≤ 64, no duplicate known keys). Unknown members are refused as ERR_INVALID, save
 // `type`, `execution_id`, `index`, `log_id`, which are known and ignored or returned.
 struct record_parser;
-struct record_parser *
-record_parser_new(size_t message_max); // message_max: ERR_TOO_LONG above it; 0 = no limit (the caller splits)
+// message_max: ERR_TOO_LONG above it; 0 = no limit (the caller splits).
+struct record_parser *record_parser_new(size_t message_max);
 void record_parser_free(struct record_parser **parser);
-// Calls `each` for every object in order until it returns non-zero, which is returned. Objects before a faulty one have been handed over by then:
-// whoever must take all or none gathers first. `stream` is by default "event" if there is an `event_type`, else "stdout"; `message`
-// may be absent beside an `event_type`; null is as absent. Errors: ERR_MALFORMED (not JSON),
+// Calls `each` for every object in order until it returns non-zero, which is returned. Objects before a faulty one have
+// been handed over by then: whoever must take all or none gathers first. `stream` is by default "event" if there is an
+// `event_type`, else "stdout"; `message` may be absent beside an `event_type`; null is as absent. Errors: ERR_MALFORMED (not JSON),
 // ERR_INVALID (a field is wrong), ERR_TOO_LONG, ERR_TOO_LARGE (extra). *ret_problem (may be NULL) says what and where.
 int record_parse(struct record_parser *parser, struct str json,
                  int (*each)(void *arg, const struct record_input *input), void *arg,
