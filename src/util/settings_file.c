@@ -9,7 +9,8 @@
 // libconfuse hands nothing of the caller's to its error function, so where the text goes must be kept beside it.
 static _Thread_local struct buf *error_text_of_this_call;
 
-static void take_error(cfg_t *cfg, const char *fmt, va_list args)
+PRINTF_LIKE(2, 0)
+static __attribute__((format(printf, 2, 0))) void take_error(cfg_t *cfg, const char *fmt, va_list args)
 {
     struct buf *out = error_text_of_this_call;
     CLEANUP(free_ptr) char *text = NULL;
