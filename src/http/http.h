@@ -11,16 +11,25 @@
 struct http_request;
 struct http_server;
 
-enum http_method { HTTP_M_GET, HTTP_M_HEAD, HTTP_M_POST, HTTP_M_PUT, HTTP_M_PATCH, HTTP_M_DELETE, HTTP_M_OPTIONS, HTTP_M_OTHER };
+enum http_method {
+    HTTP_M_GET,
+    HTTP_M_HEAD,
+    HTTP_M_POST,
+    HTTP_M_PUT,
+    HTTP_M_PATCH,
+    HTTP_M_DELETE,
+    HTTP_M_OPTIONS,
+    HTTP_M_OTHER
+};
 
 struct http_limits {
-    size_t url_max;            // 8 KiB → 414
-    size_t headers_max;        // 16 KiB, all of them → 431
-    size_t body_max;           // 8 MiB → 413
-    unsigned connections_max;  // per loop; above it a connection gets 503 and is closed
+    size_t url_max;             // 8 KiB → 414
+    size_t headers_max;         // 16 KiB, all of them → 431
+    size_t body_max;            // 8 MiB → 413
+    unsigned connections_max;   // per loop; above it a connection gets 503 and is closed
     uint64_t header_timeout_ms; // first byte to end of headers, and per body read without progress → 408
-    uint64_t idle_timeout_ms;  // keep-alive without a request
-    uint64_t send_timeout_ms;  // an answer without progress in sending: the connection is dropped
+    uint64_t idle_timeout_ms;   // keep-alive without a request
+    uint64_t send_timeout_ms;   // an answer without progress in sending: the connection is dropped
 };
 
 struct http_stats { // of one loop; written by the loop's thread, read by any
@@ -46,19 +55,22 @@ void http_server_free(struct http_server **server); // closes all
 // --- Requests. Everything returned lives until the answer is finished.
 enum http_method http_method(const struct http_request *request);
 struct str http_method_text(const struct http_request *request);
-struct str http_path(const struct http_request *request);       // as sent, without the query
-struct str http_query(const struct http_request *request);      // as sent, without '?'
-struct str http_header(const struct http_request *request, struct str name); // trimmed; .data == NULL if absent; any case
+struct str http_path(const struct http_request *request);  // as sent, without the query
+struct str http_query(const struct http_request *request); // as sent, without '?'
+struct str http_header(const struct http_request *request,
+                       struct str name); // trimmed; .data == NULL if absent; any case; several are joined by ", "
 struct str http_body(const struct http_request *request);
 struct arena *http_arena(struct http_request *request);
 struct loop *http_loop(struct http_request *request);
 const char *http_peer(const struct http_request *request);
 bool http_is_tls(const struct http_request *request);
-struct str http_request_id(const struct http_request *request); // the caller's own if valid, else made; set on every answer
+struct str
+http_request_id(const struct http_request *request); // the caller's own if valid, else made; set on every answer
 // Query parameters, percent-decoded into the arena. False if absent. http_params_each visits all in order; false stops and is returned.
 // Malformed escapes were refused (400) before the application saw the request.
 bool http_param(struct http_request *request, struct str name, struct str *ret);
-bool http_params_each(struct http_request *request, bool (*visit)(struct str name, struct str value, void *arg), void *arg);
+bool http_params_each(struct http_request *request, bool (*visit)(struct str name, struct str value, void *arg),
+                      void *arg);
 bool percent_decode(struct arena *arena, struct str s, bool plus_is_space, struct str *ret);
 
 // Called once if the connection goes before the answer is finished; the request is gone when it returns. NULL clears it.
@@ -66,22 +78,27 @@ void http_on_abort(struct http_request *request, void (*aborted)(void *arg), voi
 
 // --- Answers. Headers added here come beside those that every answer has (Date is left out, Content-Length, X-Request-ID,
 // X-Trace-ID and traceparent passed on, X-Content-Type-Options: nosniff).
-void http_add_header(struct http_request *request, const char *name, const char *value); // CR and LF in it are refused by assert
+void http_add_header(struct http_request *request, const char *name,
+                     const char *value); // CR and LF in it are refused by assert
 void http_respond(struct http_request *request, int status, const char *content_type, const void *body, size_t len);
 // {"error":{"code","message","request_id"}} with error_http_status(err); `detail` (may be NULL) replaces the table's text.
 // 401 adds WWW-Authenticate, 429 and 503 Retry-After: 1.
 void http_respond_error(struct http_request *request, int err, const char *detail);
+// The same with a status and a code word that are not in the table of errors.
+void http_respond_error_as(struct http_request *request, int status, const char *word, const char *message);
 // 422 with "fields":[{"name","reason"}].
 struct http_field_error {
     const char *name, *reason;
 };
 void http_respond_invalid(struct http_request *request, const struct http_field_error *fields, size_t count);
 
-// --- Streamed answers (Transfer-Encoding: chunked, or until close for HTTP/1.0).
+// --- Streamed answers (Transfer-Encoding: chunked, or until close for HTTP/1.0). What is written within one turn of the loop
+// goes out together. A peer that has half-closed still gets its answer, until nothing was sent to it for 5 s.
 struct http_stream;
 struct http_stream_handler {
-    void (*drained)(void *owner);          // everything written so far was taken by the socket
-    void (*closed)(void *owner, int err);  // the peer went; the stream is gone when it returns; not called after http_stream_end
+    void (*drained)(void *owner); // everything written so far was taken by the socket
+    void (*closed)(void *owner,
+                   int err); // the peer went; the stream is gone when it returns; not called after http_stream_end
 };
 // Answers with status and headers; the request is gone afterwards, the stream takes its place.
 struct http_stream *http_stream_begin(struct http_request *request, int status, const char *content_type,
@@ -89,8 +106,10 @@ struct http_stream *http_stream_begin(struct http_request *request, int status, 
 void http_stream_write(struct http_stream *stream, const void *data, size_t len);
 void http_stream_write_payload(struct http_stream *stream, struct payload *payload, size_t offset, size_t len);
 size_t http_stream_pending(const struct http_stream *stream);
-void http_stream_end(struct http_stream **stream);   // orderly end; the connection may serve on
-void http_stream_abort(struct http_stream **stream); // cuts the connection, so that the client sees that it is not whole
+void http_stream_end(struct http_stream **stream); // orderly end; the connection may serve on
+void http_stream_abort(
+    struct http_stream **stream); // cuts the connection, so that the client sees that it is not whole
 
 // --- Upgrades: hands the connection over, with bytes that were already read. The request is gone afterwards.
+// Answers 101 with the headers added so far. The connection's handler must be set before the loop goes on.
 struct conn *http_upgrade(struct http_request *request, struct buf *ret_early_bytes);

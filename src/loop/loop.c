@@ -151,7 +151,8 @@ void loop_post(struct loop *loop, struct mail *mail)
     struct mail *head = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
     do {
         mail->next = head;
-    } while (!atomic_compare_exchange_weak_explicit(&loop->inbox, &head, mail, memory_order_release, memory_order_relaxed));
+    } while (
+        !atomic_compare_exchange_weak_explicit(&loop->inbox, &head, mail, memory_order_release, memory_order_relaxed));
     // Whoever found mail there has an earlier sender's wake-up still to come.
     if (!head)
         uv_async_send(&loop->wake);

@@ -11,8 +11,8 @@ int loop_new(struct loop **ret);
 // After loop_run has returned; every watch, timer and signal must be freed before. Ends what lingers and delivers the mail
 // that is still under way, so that its senders get their memory back.
 void loop_free(struct loop **loop);
-int loop_run(struct loop *loop);    // returns after loop_stop, having made at least one turn
-void loop_stop(struct loop *loop);  // any thread
+int loop_run(struct loop *loop);               // returns after loop_stop, having made at least one turn
+void loop_stop(struct loop *loop);             // any thread
 uint64_t loop_now_ms(const struct loop *loop); // monotonic, taken once per turn of the loop
 
 // One buffer for all readers of the loop: what is in it lives until the callback that filled it returns.
@@ -38,7 +38,7 @@ void deferred_cancel(struct deferred *deferred);
 
 // --- What outlives its owner for a while (a connection that is saying goodbye) and belongs to the loop until it is gone.
 struct lingerer {
-    struct list_node node; // list_remove'd by itself when it is done
+    struct list_node node;                  // list_remove'd by itself when it is done
     void (*end)(struct lingerer *lingerer); // by loop_free: give everything back now
 };
 void loop_linger(struct loop *loop, struct lingerer *lingerer);

@@ -11,7 +11,7 @@ struct loop {
     uv_async_t wake;
     uv_prepare_t before_wait; // both run the deferred calls: of timers, and of readiness
     uv_check_t after_wait;
-    uv_idle_t busy;           // active while deferred calls are left over, so that the loop does not wait
+    uv_idle_t busy;               // active while deferred calls are left over, so that the loop does not wait
     _Atomic(struct mail *) inbox; // newest first
     atomic_bool stop;
     bool running;

@@ -27,7 +27,7 @@ static void stop_loop(void *arg)
 // --- Mail
 
 #define SENDERS 4
-#define MAILS 2000
+#define MAILS   2000
 
 struct post_office {
     struct loop *loop;

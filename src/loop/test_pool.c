@@ -45,7 +45,8 @@ static void jobs_run_and_reply_on_their_loop(void **state)
     assert_int_equal(pool_new(3, COUNT, &pool), 0);
     struct add *adds = xcalloc(COUNT, sizeof(*adds));
     for (unsigned i = 0; i < COUNT; i++) {
-        adds[i] = (struct add){.job = {.reply_to = sum.loop, .work = add_work, .done = add_done}, .sum = &sum, .input = i};
+        adds[i] =
+            (struct add){.job = {.reply_to = sum.loop, .work = add_work, .done = add_done}, .sum = &sum, .input = i};
         assert_int_equal(pool_submit(pool, &adds[i].job), 0);
     }
     loop_run(sum.loop);

@@ -10,9 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READS_PER_TURN 4 // keeps one fast sender from starving the others
-#define TLS_GATHER ((size_t)16 * 1024) // one TLS record
-#define SHUTDOWN_MS 5000
+#define READS_PER_TURN 4                   // keeps one fast sender from starving the others
+#define TLS_GATHER     ((size_t)16 * 1024) // one TLS record
+#define SHUTDOWN_MS    5000
 
 struct conn {
     struct loop *loop;
@@ -25,17 +25,18 @@ struct conn {
     struct send_queue queue;
     uint64_t last_read_ms, last_write_ms;
     int fd;
-    int error; // why it ended; 0 while it lives
+    int error;     // why it ended; 0 while it lives
     unsigned busy; // depth of callbacks; conn_free waits for 0
     bool freed;
     bool ready;   // the TLS handshake is done
     bool paused;  // by the owner
     bool blocked; // the socket is full: flushing waits for it
     bool peer_ended;
-    bool drained;   // to be told
-    bool told;      // `closed` was called
-    bool shutting;  // by conn_shutdown
-    bool goodbye;   // our half-close was sent
+    bool tell_end; // to a new handler, which has not heard of it
+    bool drained;  // to be told
+    bool told;     // `closed` was called
+    bool shutting; // by conn_shutdown
+    bool goodbye;  // our half-close was sent
     char peer[INET6_ADDRSTRLEN + sizeof("[]:65535")];
 };
 
@@ -91,7 +92,8 @@ static void update_watch(struct conn *conn)
     watch_set(conn->watch, events ? events : WATCH_ERROR);
 }
 
-struct conn *conn_new(struct loop *loop, int fd, struct tls_server *tls, const struct conn_handler *handler, void *owner)
+struct conn *conn_new(struct loop *loop, int fd, struct tls_server *tls, const struct conn_handler *handler,
+                      void *owner)
 {
     struct conn *conn = xcalloc(1, sizeof(*conn));
     conn->loop = loop;
@@ -119,6 +121,10 @@ void conn_set_handler(struct conn *conn, const struct conn_handler *handler, voi
 {
     conn->handler = handler;
     conn->owner = owner;
+    if (!conn->peer_ended || conn->error)
+        return;
+    conn->tell_end = true;
+    loop_defer(conn->loop, &conn->turn_end);
 }
 
 static void release(struct conn *conn)
@@ -402,6 +408,10 @@ static void on_turn_end(struct deferred *deferred)
     conn->busy++;
     if (conn->tls && may_read(conn) && tls_session_has_input(conn->tls))
         read_some(conn);
+    if (conn->tell_end && !conn->freed && !conn->error) {
+        conn->tell_end = false;
+        peer_ended(conn);
+    }
     if (!conn->freed)
         flush(conn);
     settle(conn);

@@ -23,13 +23,16 @@ struct conn_handler {
 };
 
 // Takes over `fd` (non-blocking, CLOEXEC), a stream socket. `tls` may be NULL; the handshake is done before the first `data`.
-struct conn *conn_new(struct loop *loop, int fd, struct tls_server *tls, const struct conn_handler *handler, void *owner);
+struct conn *conn_new(struct loop *loop, int fd, struct tls_server *tls, const struct conn_handler *handler,
+                      void *owner);
 void conn_set_handler(struct conn *conn, const struct conn_handler *handler, void *owner); // for upgrades
-void conn_free(struct conn **conn); // drops what was not sent, closes; no callback runs afterwards; allowed in callbacks
+void conn_free(
+    struct conn **conn); // drops what was not sent, closes; no callback runs afterwards; allowed in callbacks
 
 // Writes are sent at the end of the loop's turn, in one writev; conn_send_now tries at once when nothing is queued before it.
 void conn_write(struct conn *conn, const void *data, size_t len);
-void conn_write_payload(struct conn *conn, struct payload *payload, size_t offset, size_t len); // takes its own reference
+void conn_write_payload(struct conn *conn, struct payload *payload, size_t offset,
+                        size_t len); // takes its own reference
 void conn_send_now(struct conn *conn, struct payload *payload, size_t offset, size_t len);
 void conn_flush(struct conn *conn); // now instead of at the end of the turn
 size_t conn_pending(const struct conn *conn);
@@ -37,7 +40,7 @@ void conn_pause_read(struct conn *conn, bool paused);
 // Flushes all, half-closes, waits for the peer's end, so that what was sent last is not lost to a reset, then `closed`.
 // Forced after 5 s without progress. What the peer sends meanwhile is thrown away.
 void conn_shutdown(struct conn *conn);
-void conn_reset(struct conn **conn); // as conn_free, but so that the peer sees a failure (RST)
-const char *conn_peer(const struct conn *conn); // "127.0.0.1:4711"; the address alone up to the last colon
-uint64_t conn_last_read_ms(const struct conn *conn); // loop time of the last bytes read
+void conn_reset(struct conn **conn);                  // as conn_free, but so that the peer sees a failure (RST)
+const char *conn_peer(const struct conn *conn);       // "127.0.0.1:4711"; the address alone up to the last colon
+uint64_t conn_last_read_ms(const struct conn *conn);  // loop time of the last bytes read
 uint64_t conn_last_write_ms(const struct conn *conn); // loop time of the last progress in sending

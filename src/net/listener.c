@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define ACCEPTS_PER_TURN 64 // keeps a flood of new connections from starving the old ones
-#define PAUSE_MS 1000
+#define PAUSE_MS         1000
 
 struct listener {
     struct loop *loop;
@@ -131,7 +131,8 @@ static int start(struct loop *loop, int *fd, void (*accepted)(void *arg, int fd)
     return 0;
 }
 
-int listener_new(struct loop *loop, const char *address, void (*accepted)(void *arg, int fd), void *arg, struct listener **ret)
+int listener_new(struct loop *loop, const char *address, void (*accepted)(void *arg, int fd), void *arg,
+                 struct listener **ret)
 {
     union address wanted;
     socklen_t len;
@@ -148,7 +149,8 @@ int listener_new(struct loop *loop, const char *address, void (*accepted)(void *
     return start(loop, &fd, accepted, arg, ret);
 }
 
-int listener_from_fd(struct loop *loop, int inherited, void (*accepted)(void *arg, int fd), void *arg, struct listener **ret)
+int listener_from_fd(struct loop *loop, int inherited, void (*accepted)(void *arg, int fd), void *arg,
+                     struct listener **ret)
 {
     CLEANUP(close_fd) int fd = fcntl(inherited, F_DUPFD_CLOEXEC, 3);
     if (fd < 0)

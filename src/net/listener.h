@@ -8,7 +8,8 @@ struct listener;
 // "127.0.0.1:7117", "[::1]:7117", "localhost:7117", ":0"; without a host it is 127.0.0.1, names are not looked up. Port 0 lets the kernel choose: bind the first, then use listener_port for the others.
 // `accepted` gets a non-blocking CLOEXEC fd that it owns. EMFILE and the like pause accepting for a second and are counted in listener_errors.
 // Errors: ERR_MALFORMED, -errno.
-int listener_new(struct loop *loop, const char *address, void (*accepted)(void *arg, int fd), void *arg, struct listener **ret);
+int listener_new(struct loop *loop, const char *address, void (*accepted)(void *arg, int fd), void *arg,
+                 struct listener **ret);
 // Listens on a duplicate of an inherited listening socket, which stays the caller's: each loop may have its own.
 int listener_from_fd(struct loop *loop, int fd, void (*accepted)(void *arg, int fd), void *arg, struct listener **ret);
 unsigned listener_port(const struct listener *listener);

@@ -1,8 +1,8 @@
 #include "net/send_queue.h"
 
 // An idle connection keeps no more than this, as there are thousands of them.
-#define COPIED_KEEP ((size_t)4 * 1024)
-#define SEGMENTS_KEEP 64
+#define COPIED_KEEP    ((size_t)4 * 1024)
+#define SEGMENTS_KEEP  64
 #define COPIED_COMPACT ((size_t)64 * 1024)
 
 void send_queue_init(struct send_queue *queue)

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 
 struct tls_server {
-    atomic_uint refs; // its own and one for each session, which uses `socket_method`
+    atomic_uint refs;     // its own and one for each session, which uses `socket_method`
     pthread_mutex_t lock; // of ctx
     SSL_CTX *ctx;
     BIO_METHOD *socket_method;
@@ -80,7 +80,8 @@ static int select_protocol(SSL *ssl, const unsigned char **ret, unsigned char *r
     (void)ssl;
     (void)arg;
     unsigned char *selected = NULL;
-    if (SSL_select_next_proto(&selected, ret_len, ours, sizeof(ours) - 1, offered, offered_len) != OPENSSL_NPN_NEGOTIATED)
+    if (SSL_select_next_proto(&selected, ret_len, ours, sizeof(ours) - 1, offered, offered_len) !=
+        OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *ret = selected;
     return SSL_TLSEXT_ERR_OK;
@@ -114,7 +115,8 @@ static int load_ctx(const struct tls_server *server, struct buf *ret_error, SSL_
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                  SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(ctx,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
     SSL_CTX_set_alpn_select_cb(ctx, select_protocol, NULL);
@@ -122,7 +124,8 @@ static int load_ctx(const struct tls_server *server, struct buf *ret_error, SSL_
     const char *failed = NULL;
     if (SSL_CTX_use_certificate_chain_file(ctx, server->cert_file) != 1)
         failed = server->cert_file;
-    else if (SSL_CTX_use_PrivateKey_file(ctx, server->key_file, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(ctx) != 1)
+    else if (SSL_CTX_use_PrivateKey_file(ctx, server->key_file, SSL_FILETYPE_PEM) != 1 ||
+             SSL_CTX_check_private_key(ctx) != 1)
         failed = server->key_file;
     if (failed) {
         if (ret_error) {

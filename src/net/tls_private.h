@@ -14,5 +14,6 @@ int tls_session_handshake(struct tls_session *session); // 0 when done, -EAGAIN 
 ssize_t tls_session_read(struct tls_session *session, void *out, size_t len);
 ssize_t tls_session_write(struct tls_session *session, const void *data, size_t len);
 bool tls_session_wants_write(const struct tls_session *session); // the last -EAGAIN waits for the socket to take more
-bool tls_session_has_input(const struct tls_session *session);   // bytes were read from the socket that no read has returned yet
-void tls_session_say_goodbye(struct tls_session *session);       // close_notify, if it can be sent
+bool tls_session_has_input(
+    const struct tls_session *session); // bytes were read from the socket that no read has returned yet
+void tls_session_say_goodbye(struct tls_session *session); // close_notify, if it can be sent

@@ -1,0 +1,173 @@
+#include "http/http_private.h"
+
+#include <assert.h>
+
+static const struct {
+    int status;
+    const char *text;
+} status_texts[] = {
+    {101, "Switching Protocols"},
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {204, "No Content"},
+    {206, "Partial Content"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"},
+    {422, "Unprocessable Content"},
+    {426, "Upgrade Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {499, "Client Closed Request"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {503, "Service Unavailable"},
+    {507, "Insufficient Storage"},
+};
+
+static const char *status_text(int status)
+{
+    for (size_t i = 0; i < ARRAY_LEN(status_texts); i++) {
+        if (status_texts[i].status == status)
+            return status_texts[i].text;
+    }
+    return "Status";
+}
+
+bool http_status_has_body(int status)
+{
+    return status >= 200 && status != 204 && status != 304;
+}
+
+void http_add_header(struct http_request *request, const char *name, const char *value)
+{
+    assert(!strpbrk(name, "\r\n") && !strpbrk(value, "\r\n"));
+    struct added_header *added = arena_alloc(&request->arena, sizeof(*added));
+    added->name = arena_dup(&request->arena, str_of(name));
+    added->value = arena_dup(&request->arena, str_of(value));
+    *request->added_end = added;
+    request->added_end = &added->next;
+}
+
+static bool header_added(const struct http_request *request, const char *name)
+{
+    for (const struct added_header *added = request->added; added; added = added->next) {
+        if (str_eq_nocase(str_of(added->name), str_of(name)))
+            return true;
+    }
+    return false;
+}
+
+// Passes a header of the request on, unless it holds what has no place in an answer.
+static void echo_header(struct http_request *request, struct buf *out, const char *name)
+{
+    if (!request->head_complete)
+        return;
+    struct str value = http_header(request, str_of(name));
+    if (value.len == 0 || value.len > REQUEST_ID_MAX)
+        return;
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.data[i] < ' ' || value.data[i] > '~')
+            return;
+    }
+    buf_printf(out, "%s: %.*s\r\n", name, STR_ARGS(value));
+}
+
+void http_write_head(struct http_request *request, int status, const char *content_type, const char *framing)
+{
+    struct http_server *server = request->conn->server;
+    struct buf *out = &server->out;
+    request->status = status;
+    buf_reset(out);
+    buf_printf(out, "HTTP/1.1 %d %s\r\n", status, status_text(status));
+    if (content_type)
+        buf_printf(out, "Content-Type: %s\r\n", content_type);
+    buf_append_text(out, framing);
+    buf_printf(out, "X-Request-ID: %s\r\n", request->id);
+    echo_header(request, out, "X-Trace-ID");
+    echo_header(request, out, "traceparent");
+    for (const struct added_header *added = request->added; added; added = added->next)
+        buf_printf(out, "%s: %s\r\n", added->name, added->value);
+    buf_append_text(out, "X-Content-Type-Options: nosniff\r\n");
+    bool keep_alive = request->keep_alive && !server->draining;
+    if (status == 101)
+        buf_append_text(out, "\r\n");
+    else if (!keep_alive)
+        buf_append_text(out, "Connection: close\r\n\r\n");
+    else
+        buf_append_text(out, request->http_10 ? "Connection: keep-alive\r\n\r\n" : "\r\n");
+    conn_write(request->conn->conn, out->data, out->len);
+}
+
+void http_respond(struct http_request *request, int status, const char *content_type, const void *body, size_t len)
+{
+    struct http_conn *conn = request->conn;
+    assert(conn->state == CONN_ANSWERING && conn->request == request);
+    char framing[48] = "";
+    if (http_status_has_body(status))
+        snprintf(framing, sizeof(framing), "Content-Length: %zu\r\n", len);
+    http_write_head(request, status, content_type, framing);
+    if (http_status_has_body(status) && request->method != HTTP_M_HEAD)
+        conn_write(conn->conn, body, len);
+    http_conn_answered(conn);
+}
+
+static void respond_error(struct http_request *request, int status, const char *word, const char *message,
+                          const struct http_field_error *fields, size_t count)
+{
+    if (status == 401 && !header_added(request, "WWW-Authenticate"))
+        http_add_header(request, "WWW-Authenticate", "Bearer");
+    if ((status == 429 || status == 503) && !header_added(request, "Retry-After"))
+        http_add_header(request, "Retry-After", "1");
+    CLEANUP(buf_release) struct buf body = {0};
+    buf_append_text(&body, "{\"error\":{\"code\":");
+    buf_append_json_string(&body, str_of(word));
+    buf_append_text(&body, ",\"message\":");
+    buf_append_json_string(&body, str_of(message));
+    buf_append_text(&body, ",\"request_id\":");
+    buf_append_json_string(&body, str_of(request->id));
+    for (size_t i = 0; i < count; i++) {
+        buf_append_text(&body, i == 0 ? ",\"fields\":[{\"name\":" : ",{\"name\":");
+        buf_append_json_string(&body, str_of(fields[i].name));
+        buf_append_text(&body, ",\"reason\":");
+        buf_append_json_string(&body, str_of(fields[i].reason));
+        buf_append_text(&body, i + 1 == count ? "}]" : "}");
+    }
+    buf_append_text(&body, "}}");
+    http_respond(request, status, "application/json", body.data, body.len);
+}
+
+void http_respond_error(struct http_request *request, int err, const char *detail)
+{
+    respond_error(request, error_http_status(err), error_word(err), detail ? detail : error_text(err), NULL, 0);
+}
+
+void http_respond_error_as(struct http_request *request, int status, const char *word, const char *message)
+{
+    respond_error(request, status, word, message, NULL, 0);
+}
+
+void http_respond_invalid(struct http_request *request, const struct http_field_error *fields, size_t count)
+{
+    respond_error(request, error_http_status(ERR_INVALID), error_word(ERR_INVALID), error_text(ERR_INVALID), fields,
+                  count);
+}

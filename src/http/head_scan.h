@@ -1,0 +1,20 @@
+// Looks at the bytes of a request's head before the parser does: finds its end and refuses what the parser would let pass
+// or would not bound: bare CR or LF, NUL, folded lines, and a head over its limits. Works on any split of the bytes alike.
+#pragma once
+
+#include "util/attrs.h"
+
+struct head_scan {
+    size_t line_len; // without CR and LF
+    size_t url_len;
+    size_t headers_len; // all bytes after the request line
+    unsigned spaces;    // of the request line
+    uint8_t previous;
+    bool in_headers;
+};
+
+enum head_scan_result { HEAD_MORE, HEAD_END }; // or a negative error
+
+// Looks at `data` up to the end of the head; *ret_len bytes are fine and go to the parser.
+int head_scan_feed(struct head_scan *scan, const uint8_t *data, size_t len, size_t url_max, size_t headers_max,
+                   size_t *ret_len);

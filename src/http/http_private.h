@@ -1,0 +1,111 @@
+// What the files of this room share.
+#pragma once
+
+#include "http/head_scan.h"
+#include "http/http.h"
+#include "util/buf.h"
+
+#include <llhttp.h>
+
+#define HEADERS_COUNT_MAX 128
+#define REQUEST_ID_MAX    128
+
+enum http_state {
+    CONN_WAITING,   // for the first byte of a request
+    CONN_HEAD,      // some of the request line or headers is there
+    CONN_BODY,      // the headers are there, some of the body is missing
+    CONN_ANSWERING, // the request is the application's
+    CONN_STREAMING, // its answer is under way
+    CONN_ENDING,    // the last answer was given; the connection says goodbye
+};
+
+struct header_span {
+    size_t name_at, name_len, value_at, value_len; // in http_request.head
+};
+
+struct added_header {
+    struct added_header *next;
+    const char *name, *value;
+};
+
+struct http_request {
+    struct http_conn *conn;
+    struct arena arena;
+    struct buf head; // the URL, then names and values
+    size_t url_len;
+    struct header_span headers[HEADERS_COUNT_MAX];
+    size_t header_count;
+    bool in_value; // the parser is within the last header's value
+    bool head_complete, complete;
+    enum http_method method;
+    const char *method_text;
+    struct str path, query;
+    struct buf body;
+    size_t body_raw; // with the chunks' framing
+    bool http_10, keep_alive;
+    char id[REQUEST_ID_MAX + 1];
+    struct added_header *added, **added_end;
+    uint64_t start_ms;
+    int status; // of the answer, for the log
+    void (*aborted)(void *arg);
+    void *aborted_arg;
+};
+
+struct http_stream {
+    struct http_conn *conn;
+    const struct http_stream_handler *handler;
+    void *owner;
+    struct deferred flush;
+    struct buf copied;     // becomes one chunk at the end of the turn
+    bool chunked, discard; // discard: HEAD, 204 and 304 have no body
+};
+
+struct http_conn {
+    struct list_node node; // of the server's, or of those about to be dropped
+    struct http_server *server;
+    struct conn *conn;
+    enum http_state state;
+    llhttp_t parser;
+    struct head_scan scan;
+    int refusal; // why a parser's callback stopped it
+    struct http_request *request;
+    struct http_stream *stream;
+    struct str rest;    // while the application is called from within parsing: the bytes after its request
+    struct buf backlog; // bytes that came while a request was being answered
+    size_t backlog_at;
+    struct deferred feed;              // goes on with the backlog
+    uint64_t since_ms;                 // when the state began
+    uint64_t stall_ms, stall_write_ms; // since when sending makes no progress
+    unsigned busy;                     // depth of callbacks; freeing waits for 0
+    bool gone, peer_ended, counted;
+};
+
+struct http_server {
+    struct loop *loop;
+    struct http_app app;
+    struct http_limits limits;
+    struct tls_server *tls;
+    struct list_node conns;
+    struct timer *sweep;
+    uint64_t sweep_ms;
+    struct http_stats stats;
+    unsigned count, refused_count;
+    struct buf out; // the head of the answer that is being written
+    bool draining;
+};
+
+// parse.c
+extern const llhttp_settings_t http_parser_settings;
+struct http_request *http_request_new(struct http_conn *conn);
+void http_request_free(struct http_request **request);
+void http_request_make_id(struct http_request *request);
+
+// server.c
+void http_conn_answered(struct http_conn *conn);          // the answer is whole: on to the next request, or the end
+void http_conn_forget(struct http_conn *conn);            // the bookkeeping alone
+void http_conn_abandon(struct http_conn *conn, int err);  // ends it, telling the application
+struct str http_conn_early_bytes(struct http_conn *conn); // what was read after the present request
+
+// answer.c
+bool http_status_has_body(int status);
+void http_write_head(struct http_request *request, int status, const char *content_type, const char *framing);

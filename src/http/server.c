@@ -1,0 +1,428 @@
+#include "http/http_private.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+#define BACKLOG_MAX         ((size_t)64 * 1024)   // pipelined bytes kept while a request is being answered
+#define OUTPUT_MAX          ((size_t)1024 * 1024) // answers kept for a peer that sends requests but does not read
+#define BACKLOG_KEEP        ((size_t)4 * 1024)
+#define BODY_RAW_FACTOR     8  // a body may be so many times larger on the wire, by tiny chunks
+#define REFUSED_MAX         64 // connections above the limit that are told so; others are just closed
+#define HALF_CLOSED_IDLE_MS 5000
+#define SWEEP_MS            1000
+
+static void refuse(struct http_conn *conn, int err);
+
+// --- Life of a connection
+
+static void leave(struct http_conn *conn)
+{
+    if (--conn->busy == 0 && conn->gone)
+        free(conn);
+}
+
+void http_conn_forget(struct http_conn *conn)
+{
+    struct http_server *server = conn->server;
+    if (conn->counted) {
+        server->count--;
+        server->stats.connections--;
+    } else {
+        server->refused_count--;
+    }
+    list_remove(&conn->node);
+    deferred_cancel(&conn->feed);
+    http_request_free(&conn->request);
+    buf_release(&conn->backlog);
+    conn->gone = true;
+    conn->busy++;
+    leave(conn);
+}
+
+void http_conn_abandon(struct http_conn *conn, int err)
+{
+    struct http_stream *stream = TAKE_PTR(conn->stream);
+    struct http_request *request = conn->request;
+    conn->busy++;
+    if (stream) {
+        deferred_cancel(&stream->flush);
+        stream->handler->closed(stream->owner, err);
+        buf_release(&stream->copied);
+        free(stream);
+    } else if (conn->state == CONN_ANSWERING && request && request->aborted) {
+        request->aborted(request->aborted_arg);
+    }
+    log_debug(conn->server->app.logger, "connection closed", LOG_S("peer", conn_peer(conn->conn)), LOG_I("error", err));
+    conn_free(&conn->conn);
+    http_conn_forget(conn);
+    leave(conn);
+}
+
+static void end(struct http_conn *conn)
+{
+    conn->state = CONN_ENDING;
+    buf_release(&conn->backlog);
+    conn->backlog_at = 0;
+    conn_shutdown(conn->conn);
+}
+
+static void set_state(struct http_conn *conn, enum http_state state)
+{
+    conn->state = state;
+    conn->since_ms = loop_now_ms(conn->server->loop);
+}
+
+static size_t backlog_len(const struct http_conn *conn)
+{
+    return conn->backlog.len - conn->backlog_at;
+}
+
+// --- Parsing
+
+static bool receiving(const struct http_conn *conn)
+{
+    return !conn->gone && conn->state <= CONN_BODY && conn_pending(conn->conn) < OUTPUT_MAX;
+}
+
+static void begin_request(struct http_conn *conn)
+{
+    conn->request = http_request_new(conn);
+    conn->scan = (struct head_scan){0};
+    conn->refusal = 0;
+    llhttp_init(&conn->parser, HTTP_REQUEST, &http_parser_settings);
+    conn->parser.data = conn;
+    set_state(conn, CONN_HEAD);
+}
+
+static void refuse(struct http_conn *conn, int err)
+{
+    struct http_request *request = conn->request;
+    atomic_fetch_add_explicit(&conn->server->stats.refused_total, 1, memory_order_relaxed);
+    request->keep_alive = false;
+    if (!request->id[0])
+        http_request_make_id(request);
+    set_state(conn, CONN_ANSWERING);
+    http_respond_error(request, err, NULL);
+}
+
+// Gives bytes to the parser. False when it has refused them, and the refusal was answered; *ret_used then says nothing.
+static bool execute(struct http_conn *conn, const uint8_t *data, size_t len, size_t *ret_used)
+{
+    llhttp_errno_t result = llhttp_execute(&conn->parser, (const char *)data, len);
+    if (result == HPE_PAUSED && conn->request->complete)
+        *ret_used = (size_t)(llhttp_get_error_pos(&conn->parser) - (const char *)data);
+    else if (result == HPE_OK)
+        *ret_used = len;
+    else
+        refuse(conn, conn->refusal ? conn->refusal : ERR_MALFORMED);
+    return result == HPE_OK || (result == HPE_PAUSED && conn->request->complete);
+}
+
+static bool parse_head(struct http_conn *conn, const uint8_t *data, size_t len, size_t *ret_used)
+{
+    const struct http_limits *limits = &conn->server->limits;
+    size_t fine;
+    int result = head_scan_feed(&conn->scan, data, len, limits->url_max, limits->headers_max, &fine);
+    size_t used = 0;
+    if (fine > 0 && !execute(conn, data, fine, &used))
+        return false;
+    *ret_used = fine;
+    if (result < 0) {
+        refuse(conn, result);
+        return false;
+    }
+    // The scan and the parser must agree on where the head ends.
+    if ((result == HEAD_END) != conn->request->head_complete || used != fine) {
+        refuse(conn, ERR_MALFORMED);
+        return false;
+    }
+    if (result == HEAD_END && !conn->request->complete)
+        set_state(conn, CONN_BODY);
+    return true;
+}
+
+static bool parse_body(struct http_conn *conn, const uint8_t *data, size_t len, size_t *ret_used)
+{
+    if (!execute(conn, data, len, ret_used))
+        return false;
+    conn->request->body_raw += *ret_used;
+    if (conn->request->body_raw / BODY_RAW_FACTOR <= conn->server->limits.body_max + BACKLOG_MAX)
+        return true;
+    refuse(conn, ERR_TOO_LARGE);
+    return false;
+}
+
+static void hand_over(struct http_conn *conn, struct str rest)
+{
+    const struct http_app *app = &conn->server->app;
+    atomic_fetch_add_explicit(&conn->server->stats.requests_total, 1, memory_order_relaxed);
+    set_state(conn, CONN_ANSWERING);
+    conn->rest = rest;
+    app->request(app->app, conn->request);
+    if (!conn->gone)
+        conn->rest = (struct str){0};
+}
+
+// Parses and hands over requests as long as they are answered at once. Returns how many bytes were used.
+static size_t parse(struct http_conn *conn, const uint8_t *data, size_t len)
+{
+    size_t at = 0;
+    while (at < len && receiving(conn)) {
+        if (conn->state == CONN_WAITING && (data[at] == '\r' || data[at] == '\n')) {
+            at++; // some clients end a body with an empty line
+            continue;
+        }
+        if (conn->state == CONN_WAITING)
+            begin_request(conn);
+        size_t used = 0;
+        bool fine = conn->state == CONN_HEAD ? parse_head(conn, data + at, len - at, &used)
+                                             : parse_body(conn, data + at, len - at, &used);
+        if (!fine)
+            return len; // the rest of a connection that ends is of no interest
+        at += used;
+        if (conn->request->complete)
+            hand_over(conn, str_n((const char *)data + at, len - at));
+    }
+    return at;
+}
+
+// After the peer's end: a request that is not whole never will be.
+static void check_end(struct http_conn *conn)
+{
+    if (!conn->peer_ended || backlog_len(conn) > 0)
+        return;
+    if (conn->state == CONN_WAITING)
+        end(conn);
+    else if (conn->state == CONN_HEAD || conn->state == CONN_BODY)
+        refuse(conn, ERR_MALFORMED);
+}
+
+static void on_feed(struct deferred *deferred)
+{
+    struct http_conn *conn = CONTAINER_OF(deferred, struct http_conn, feed);
+    conn->busy++;
+    if (backlog_len(conn) > 0 && receiving(conn)) {
+        size_t used = parse(conn, (const uint8_t *)conn->backlog.data + conn->backlog_at, backlog_len(conn));
+        if (!conn->gone && conn->state != CONN_ENDING)
+            conn->backlog_at += used;
+    }
+    if (!conn->gone && backlog_len(conn) == 0) {
+        conn->backlog_at = 0;
+        if (conn->backlog.cap > BACKLOG_KEEP)
+            buf_release(&conn->backlog);
+        else
+            buf_reset(&conn->backlog);
+    }
+    if (!conn->gone && conn->state != CONN_ENDING) {
+        conn_pause_read(conn->conn, backlog_len(conn) >= BACKLOG_MAX);
+        check_end(conn);
+    }
+    leave(conn);
+}
+
+struct str http_conn_early_bytes(struct http_conn *conn)
+{
+    if (conn->rest.data)
+        return conn->rest;
+    return str_n(conn->backlog.data + conn->backlog_at, backlog_len(conn));
+}
+
+void http_conn_answered(struct http_conn *conn)
+{
+    struct http_request *request = conn->request;
+    log_info(conn->server->app.logger, "request", LOG_S("method", request->method_text), LOG_STR("path", request->path),
+             LOG_I("status", request->status),
+             LOG_I("duration_ms", loop_now_ms(conn->server->loop) - request->start_ms),
+             LOG_S("request_id", request->id), LOG_S("peer", conn_peer(conn->conn)));
+    bool keep_alive = request->keep_alive && !conn->server->draining;
+    http_request_free(&conn->request);
+    if (!keep_alive) {
+        end(conn);
+        return;
+    }
+    set_state(conn, CONN_WAITING);
+    if (backlog_len(conn) > 0 || conn->peer_ended)
+        loop_defer(conn->server->loop, &conn->feed);
+}
+
+// --- Callbacks of the connection
+
+static void on_data(void *owner, const uint8_t *data, size_t len)
+{
+    struct http_conn *conn = owner;
+    conn->busy++;
+    size_t used = backlog_len(conn) == 0 ? parse(conn, data, len) : 0;
+    if (!conn->gone && conn->state != CONN_ENDING && used < len) {
+        buf_append(&conn->backlog, data + used, len - used);
+        conn_pause_read(conn->conn, backlog_len(conn) >= BACKLOG_MAX);
+    }
+    leave(conn);
+}
+
+static void on_drained(void *owner)
+{
+    struct http_conn *conn = owner;
+    conn->busy++;
+    if (conn->stream && conn->stream->copied.len == 0 && conn->stream->handler->drained)
+        conn->stream->handler->drained(conn->stream->owner);
+    if (!conn->gone && backlog_len(conn) > 0 && receiving(conn))
+        loop_defer(conn->server->loop, &conn->feed);
+    leave(conn);
+}
+
+static void on_half_closed(void *owner)
+{
+    struct http_conn *conn = owner;
+    conn->busy++;
+    conn->peer_ended = true;
+    check_end(conn);
+    leave(conn);
+}
+
+static void on_closed(void *owner, int err)
+{
+    http_conn_abandon(owner, err);
+}
+
+static const struct conn_handler conn_handler = {
+    .data = on_data, .drained = on_drained, .half_closed = on_half_closed, .closed = on_closed};
+
+void http_server_accept(struct http_server *server, int fd)
+{
+    bool refused = server->count >= server->limits.connections_max;
+    if (refused && server->refused_count >= REFUSED_MAX) {
+        atomic_fetch_add_explicit(&server->stats.refused_total, 1, memory_order_relaxed);
+        close_fd(&fd);
+        return;
+    }
+    struct http_conn *conn = xcalloc(1, sizeof(*conn));
+    conn->server = server;
+    conn->counted = !refused;
+    deferred_init(&conn->feed, on_feed);
+    set_state(conn, CONN_WAITING);
+    list_push_back(&server->conns, &conn->node);
+    conn->conn = conn_new(server->loop, fd, server->tls, &conn_handler, conn);
+    if (refused) {
+        server->refused_count++;
+        begin_request(conn);
+        refuse(conn, ERR_UNAVAILABLE);
+        return;
+    }
+    server->count++;
+    server->stats.connections++;
+    server->stats.connections_total++;
+    log_debug(server->app.logger, "connection opened", LOG_S("peer", conn_peer(conn->conn)));
+}
+
+// --- Timeouts: one sweep over all connections, as a timer for each would cost more than it tells.
+
+// True if it was sending all the time since `send_timeout_ms` ago without any progress.
+static bool send_stalled(struct http_conn *conn, uint64_t now)
+{
+    uint64_t last_write = conn_last_write_ms(conn->conn);
+    if (conn_pending(conn->conn) == 0 || last_write != conn->stall_write_ms) {
+        conn->stall_write_ms = last_write;
+        conn->stall_ms = now;
+    }
+    return now - conn->stall_ms > conn->server->limits.send_timeout_ms;
+}
+
+static bool expired(struct http_conn *conn, uint64_t now)
+{
+    const struct http_limits *limits = &conn->server->limits;
+    if (send_stalled(conn, now))
+        return true;
+    switch (conn->state) {
+    case CONN_WAITING:
+        return conn_pending(conn->conn) == 0 && now - conn->since_ms > limits->idle_timeout_ms;
+    case CONN_HEAD:
+        return now - conn->since_ms > limits->header_timeout_ms;
+    case CONN_BODY:
+        return now - MAX(conn->since_ms, conn_last_read_ms(conn->conn)) > limits->header_timeout_ms;
+    case CONN_STREAMING:
+        // A peer that has closed altogether looks like one that has half-closed, until something is sent to it.
+        return conn->peer_ended && conn_pending(conn->conn) == 0 &&
+               now - MAX(conn->since_ms, conn_last_write_ms(conn->conn)) > HALF_CLOSED_IDLE_MS;
+    case CONN_ANSWERING:
+    case CONN_ENDING:
+        return false;
+    }
+    return false;
+}
+
+static void sweep(void *arg)
+{
+    struct http_server *server = arg;
+    uint64_t now = loop_now_ms(server->loop);
+    struct list_node doomed;
+    list_init(&doomed);
+    LIST_FOR_EACH_SAFE(node, next, &server->conns) {
+        if (!expired(CONTAINER_OF(node, struct http_conn, node), now))
+            continue;
+        list_remove(node);
+        list_push_back(&doomed, node);
+    }
+    // One by one from the front, as what the application does about one may end another of them.
+    while (!list_empty(&doomed)) {
+        struct http_conn *conn = CONTAINER_OF(doomed.next, struct http_conn, node);
+        list_remove(&conn->node);
+        list_push_back(&server->conns, &conn->node);
+        bool late = (conn->state == CONN_HEAD || conn->state == CONN_BODY) && !send_stalled(conn, now);
+        if (late)
+            refuse(conn, ERR_TIMEOUT);
+        else
+            http_conn_abandon(conn, -ETIMEDOUT);
+    }
+    timer_start(server->sweep, server->sweep_ms);
+}
+
+// --- Server
+
+struct http_server *http_server_new(struct loop *loop, const struct http_app *app, const struct http_limits *limits,
+                                    struct tls_server *tls)
+{
+    struct http_server *server = xcalloc(1, sizeof(*server));
+    server->loop = loop;
+    server->app = *app;
+    server->limits = *limits;
+    server->tls = tls;
+    list_init(&server->conns);
+    uint64_t shortest = MIN(limits->header_timeout_ms, MIN(limits->idle_timeout_ms, limits->send_timeout_ms));
+    server->sweep_ms = MIN(MAX(shortest / 4, 1u), (uint64_t)SWEEP_MS);
+    server->sweep = timer_new(loop, sweep, server);
+    timer_start(server->sweep, server->sweep_ms);
+    return server;
+}
+
+void http_server_drain(struct http_server *server)
+{
+    server->draining = true;
+    LIST_FOR_EACH_SAFE(node, next, &server->conns) {
+        struct http_conn *conn = CONTAINER_OF(node, struct http_conn, node);
+        if (conn->state == CONN_WAITING && backlog_len(conn) == 0)
+            end(conn);
+    }
+}
+
+unsigned http_server_connections(const struct http_server *server)
+{
+    return server->count;
+}
+
+const struct http_stats *http_server_stats(const struct http_server *server)
+{
+    return &server->stats;
+}
+
+void http_server_free(struct http_server **server_ptr)
+{
+    struct http_server *server = *server_ptr;
+    if (!server)
+        return;
+    *server_ptr = NULL;
+    while (!list_empty(&server->conns))
+        http_conn_abandon(CONTAINER_OF(server->conns.next, struct http_conn, node), ERR_SHUTTING_DOWN);
+    timer_free(&server->sweep);
+    buf_release(&server->out);
+    free(server);
+}

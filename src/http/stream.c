@@ -1,0 +1,124 @@
+// Streamed answers and upgrades.
+#include "http/http_private.h"
+
+static void write_chunk_head(struct http_stream *stream, size_t len)
+{
+    char head[24];
+    int head_len = snprintf(head, sizeof(head), "%zx\r\n", len);
+    conn_write(stream->conn->conn, head, (size_t)head_len);
+}
+
+static void write_copied(struct http_stream *stream)
+{
+    size_t len = stream->copied.len;
+    if (len == 0)
+        return;
+    if (stream->chunked)
+        write_chunk_head(stream, len);
+    conn_write(stream->conn->conn, stream->copied.data, len);
+    if (stream->chunked)
+        conn_write(stream->conn->conn, "\r\n", 2);
+    if (stream->copied.cap > LOOP_SCRATCH_SIZE)
+        buf_release(&stream->copied);
+    else
+        buf_reset(&stream->copied);
+}
+
+static void on_flush(struct deferred *deferred)
+{
+    write_copied(CONTAINER_OF(deferred, struct http_stream, flush));
+}
+
+static struct http_conn *stream_close(struct http_stream **stream_ptr)
+{
+    struct http_stream *stream = TAKE_PTR(*stream_ptr);
+    struct http_conn *conn = stream->conn;
+    conn->stream = NULL;
+    deferred_cancel(&stream->flush);
+    buf_release(&stream->copied);
+    free(stream);
+    return conn;
+}
+
+struct http_stream *http_stream_begin(struct http_request *request, int status, const char *content_type,
+                                      const struct http_stream_handler *handler, void *owner)
+{
+    struct http_conn *conn = request->conn;
+    struct http_stream *stream = xcalloc(1, sizeof(*stream));
+    stream->conn = conn;
+    stream->handler = handler;
+    stream->owner = owner;
+    deferred_init(&stream->flush, on_flush);
+    bool has_body = http_status_has_body(status);
+    stream->discard = request->method == HTTP_M_HEAD || !has_body;
+    stream->chunked = has_body && !request->http_10;
+    if (has_body && request->http_10)
+        request->keep_alive = false;
+    http_write_head(request, status, content_type, stream->chunked ? "Transfer-Encoding: chunked\r\n" : "");
+    // Only what the log line at the end needs is kept: a follower may stay for days.
+    arena_release(&request->arena);
+    buf_release(&request->body);
+    request->added = NULL;
+    conn->stream = stream;
+    conn->state = CONN_STREAMING;
+    conn->since_ms = loop_now_ms(conn->server->loop);
+    return stream;
+}
+
+void http_stream_write(struct http_stream *stream, const void *data, size_t len)
+{
+    if (stream->discard || len == 0)
+        return;
+    buf_append(&stream->copied, data, len);
+    loop_defer(stream->conn->server->loop, &stream->flush);
+}
+
+void http_stream_write_payload(struct http_stream *stream, struct payload *payload, size_t offset, size_t len)
+{
+    if (stream->discard || len == 0)
+        return;
+    write_copied(stream);
+    if (stream->chunked)
+        write_chunk_head(stream, len);
+    conn_write_payload(stream->conn->conn, payload, offset, len);
+    if (stream->chunked)
+        conn_write(stream->conn->conn, "\r\n", 2);
+}
+
+size_t http_stream_pending(const struct http_stream *stream)
+{
+    return stream->copied.len + conn_pending(stream->conn->conn);
+}
+
+void http_stream_end(struct http_stream **stream_ptr)
+{
+    struct http_stream *stream = *stream_ptr;
+    if (!stream)
+        return;
+    write_copied(stream);
+    if (stream->chunked && !stream->discard)
+        conn_write(stream->conn->conn, "0\r\n\r\n", 5);
+    http_conn_answered(stream_close(stream_ptr));
+}
+
+void http_stream_abort(struct http_stream **stream_ptr)
+{
+    if (!*stream_ptr)
+        return;
+    struct http_conn *conn = stream_close(stream_ptr);
+    conn_reset(&conn->conn);
+    http_conn_forget(conn);
+}
+
+struct conn *http_upgrade(struct http_request *request, struct buf *ret_early_bytes)
+{
+    struct http_conn *conn = request->conn;
+    http_write_head(request, 101, NULL, "");
+    log_info(conn->server->app.logger, "request", LOG_S("method", request->method_text), LOG_STR("path", request->path),
+             LOG_I("status", 101), LOG_S("request_id", request->id), LOG_S("peer", conn_peer(conn->conn)));
+    buf_append_str(ret_early_bytes, http_conn_early_bytes(conn));
+    struct conn *upgraded = TAKE_PTR(conn->conn);
+    conn_pause_read(upgraded, false);
+    http_conn_forget(conn);
+    return upgraded;
+}
