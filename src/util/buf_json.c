@@ -53,36 +53,52 @@ static size_t put_escape(char *out, uint8_t byte)
     return 6;
 }
 
+// Copies the longest prefix of well-formed sequences that are not ASCII; `out` has room for end - at + SLACK bytes.
+static size_t copy_sequences(char *out, const uint8_t *at, const uint8_t *end)
+{
+    const uint8_t *start = at;
+    while (at < end && *at >= 0x80) {
+        int step = utf8_step(at, (size_t)(end - at));
+        if (step < 0)
+            break;
+        // Four bytes whatever the length: what is too much is overwritten.
+        memcpy(out, at, end - at >= 4 ? 4 : (size_t)step);
+        out += step;
+        at += step;
+    }
+    return (size_t)(at - start);
+}
+
 void buf_append_json_string(struct buf *buf, struct str s)
 {
     const uint8_t *at = (const uint8_t *)s.data;
-    size_t left = s.len;
+    const uint8_t *end = at + s.len;
 
-    buf_reserve(buf, left + SLACK + 2);
+    buf_reserve(buf, s.len + SLACK + 2);
     buf->data[buf->len++] = '"';
-    while (left > 0) {
-        size_t plain = copy_plain(buf->data + buf->len, at, at + left);
+    while (at < end) {
+        size_t plain = copy_plain(buf->data + buf->len, at, end);
         buf->len += plain;
         at += plain;
-        left -= plain;
-        if (left == 0)
+        if (at == end)
             break;
+        size_t sequences = *at < 0x80 ? 0 : copy_sequences(buf->data + buf->len, at, end);
+        if (sequences > 0) {
+            buf->len += sequences;
+            at += sequences;
+            continue;
+        }
         // What follows is at most 6 bytes for at least one of input.
-        buf_reserve(buf, left + 6 + SLACK + 2);
+        buf_reserve(buf, (size_t)(end - at) + 6 + SLACK + 2);
         char *out = buf->data + buf->len;
-        int step = *at < 0x80 ? 1 : utf8_step(at, left);
         if (*at < 0x80) {
             buf->len += put_escape(out, *at);
-        } else if (step > 0) {
-            memcpy(out, at, (size_t)step);
-            buf->len += (size_t)step;
+            at++;
         } else {
             memcpy(out, "\xef\xbf\xbd", 3);
             buf->len += 3;
-            step = -step;
+            at -= utf8_step(at, (size_t)(end - at));
         }
-        at += step;
-        left -= (size_t)step;
     }
     buf->data[buf->len++] = '"';
 }

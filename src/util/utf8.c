@@ -23,6 +23,11 @@ static struct lead lead_of(uint8_t byte)
 int utf8_step(const void *data, size_t len)
 {
     const uint8_t *bytes = data;
+    // Most of what is not ASCII is of two or three bytes without a special second one.
+    if (bytes[0] >= 0xe1 && bytes[0] <= 0xec && len >= 3 && (bytes[1] & 0xc0) == 0x80 && (bytes[2] & 0xc0) == 0x80)
+        return 3;
+    if (bytes[0] >= 0xc2 && bytes[0] <= 0xdf && len >= 2 && (bytes[1] & 0xc0) == 0x80)
+        return 2;
     struct lead lead = lead_of(bytes[0]);
     if (lead.len == 0)
         return -1;
