@@ -19,9 +19,11 @@ enum position_route { POSITION_PAGE, POSITION_SSE, POSITION_WEBSOCKET, POSITION_
 struct position_parser {
     enum position_route route;
     int64_t now_ms;
-    bool set, set_by_event_id;
-    struct position position; // from 0 until one was set
+    bool set;                                         // by any of the following
+    bool set_by_name, set_by_event_id, set_by_header; // both at once only on SSE
+    struct position position;                         // from 0 until one was set
 };
 void position_parser_init(struct position_parser *parser, enum position_route route, int64_t now_ms);
-// ERR_BAD_CURSOR if malformed or below the least, ERR_MALFORMED if a second one. `last_event_id` wins over any other on SSE.
+// ERR_BAD_CURSOR if malformed or below the least, ERR_MALFORMED if a second one. On SSE `last_event_id` wins over any other,
+// and the header Last-Event-ID, which is offered by that name, over both.
 int position_parser_offer(struct position_parser *parser, struct str name, struct str value, bool *ret_taken);

@@ -1,0 +1,96 @@
+#include "model/position.h"
+
+#include "util/clock.h"
+
+// What a name's number means.
+enum meaning { MEANS_NOTHING, MEANS_FROM, MEANS_AFTER, MEANS_SINCE, MEANS_TAIL, MEANS_EVENT_ID };
+
+#define ROUTE_COUNT 4
+
+// The contract's table "Position": each name on each route.
+static const struct {
+    const char *name;
+    enum meaning on[ROUTE_COUNT]; // page, SSE, WebSocket, CLI
+} names[] = {
+    {"from", {MEANS_FROM, MEANS_FROM, MEANS_FROM, MEANS_FROM}},
+    {"after", {MEANS_AFTER, MEANS_AFTER, MEANS_AFTER, MEANS_NOTHING}},
+    {"cursor", {MEANS_FROM, MEANS_NOTHING, MEANS_AFTER, MEANS_NOTHING}},
+    // The last index seen is one more than the last number seen, so it is the first number wanted.
+    {"since_index", {MEANS_FROM, MEANS_FROM, MEANS_FROM, MEANS_NOTHING}},
+    {"last_event_id", {MEANS_NOTHING, MEANS_EVENT_ID, MEANS_NOTHING, MEANS_NOTHING}},
+    {"last-event-id", {MEANS_NOTHING, MEANS_EVENT_ID, MEANS_NOTHING, MEANS_NOTHING}},
+    {"since", {MEANS_SINCE, MEANS_SINCE, MEANS_SINCE, MEANS_SINCE}},
+    {"tail", {MEANS_TAIL, MEANS_TAIL, MEANS_TAIL, MEANS_TAIL}},
+};
+
+void position_parser_init(struct position_parser *parser, enum position_route route, int64_t now_ms)
+{
+    *parser = (struct position_parser){.route = route, .now_ms = now_ms};
+}
+
+static enum meaning meaning_of(enum position_route route, struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        bool header = strchr(names[i].name, '-') != NULL;
+        struct str known = str_of(names[i].name);
+        if (header ? str_eq_nocase(name, known) : str_eq(name, known))
+            return names[i].on[route];
+    }
+    return MEANS_NOTHING;
+}
+
+static int parse_value(const struct position_parser *parser, enum meaning meaning, struct str value,
+                       struct position *ret)
+{
+    int64_t number = 0;
+    *ret = (struct position){0};
+    if (meaning == MEANS_SINCE) {
+        ret->kind = POSITION_SINCE;
+        return time_parse_since(value, parser->now_ms, &ret->since_ms) ? 0 : ERR_BAD_CURSOR;
+    }
+    int64_t least = meaning == MEANS_AFTER || meaning == MEANS_EVENT_ID ? -1 : 0;
+    if (!str_to_i64(value, &number) || number < least)
+        return ERR_BAD_CURSOR;
+    if (meaning == MEANS_TAIL) {
+        ret->kind = POSITION_TAIL;
+        ret->tail = (uint64_t)number;
+    } else {
+        // In unsigned numbers, so that the last one does not overflow.
+        ret->from = (uint64_t)number + (least < 0 ? 1 : 0);
+    }
+    return 0;
+}
+
+int position_parser_offer(struct position_parser *parser, struct str name, struct str value, bool *ret_taken)
+{
+    struct position position;
+    enum meaning meaning = meaning_of(parser->route, name);
+    *ret_taken = meaning != MEANS_NOTHING;
+    if (meaning == MEANS_NOTHING)
+        return 0;
+    bool by_event_id = meaning == MEANS_EVENT_ID, by_header = by_event_id && memchr(name.data, '-', name.len);
+    // A browser that has seen no id yet sends none; some libraries send an empty one.
+    if (by_event_id && value.len == 0)
+        return 0;
+    int err = parse_value(parser, meaning, value, &position);
+    if (err < 0)
+        return err;
+    if (by_event_id) {
+        // The query's is as old as the page's URL, the header's is what the browser saw last.
+        if (parser->set_by_event_id && (by_header ? parser->set_by_header : !parser->set_by_header))
+            return ERR_MALFORMED;
+        if (parser->set_by_header)
+            return 0;
+    } else {
+        if (parser->set_by_name)
+            return ERR_MALFORMED;
+        parser->set_by_name = true;
+        if (parser->set_by_event_id)
+            return 0;
+    }
+    parser->set = true;
+    parser->set_by_event_id |= by_event_id;
+    parser->set_by_header |= by_header;
+    parser->position = position;
+    return 0;
+}

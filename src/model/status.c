@@ -1,0 +1,50 @@
+#include "model/status.h"
+
+#define BIT(status) (1u << (status))
+#define OUTCOMES    (BIT(STATUS_COMPLETED) | BIT(STATUS_FAILED) | BIT(STATUS_CANCELLED) | BIT(STATUS_TIMED_OUT))
+
+static const struct {
+    const char *word;
+    bool terminal;
+} statuses[STATUS_COUNT] = {
+#define STATUS_ENTRY(name, word, terminal, log_api, runs_api) [name] = {word, terminal},
+    EXECUTION_STATUSES(STATUS_ENTRY)
+#undef STATUS_ENTRY
+};
+
+// What may follow each. Terminal ones have no entry: nothing follows.
+static const unsigned followers[STATUS_COUNT] = {
+    [STATUS_QUEUED] =
+        BIT(STATUS_RUNNING) | BIT(STATUS_CANCELLED) | BIT(STATUS_FAILED) | BIT(STATUS_TIMED_OUT) | BIT(STATUS_LOST),
+    [STATUS_RUNNING] = OUTCOMES | BIT(STATUS_WAITING) | BIT(STATUS_PAUSED) | BIT(STATUS_LOST),
+    [STATUS_WAITING] = OUTCOMES | BIT(STATUS_RUNNING) | BIT(STATUS_LOST),
+    [STATUS_PAUSED] = OUTCOMES | BIT(STATUS_RUNNING) | BIT(STATUS_LOST),
+    // Its runner came back and goes on, or reports how it ended meanwhile.
+    [STATUS_LOST] = OUTCOMES | BIT(STATUS_RUNNING),
+};
+
+const char *status_word(enum execution_status status)
+{
+    return statuses[status].word;
+}
+
+bool status_parse(struct str word, enum execution_status *ret)
+{
+    for (unsigned i = 0; i < STATUS_COUNT; i++) {
+        if (!str_eq(word, str_of(statuses[i].word)))
+            continue;
+        *ret = (enum execution_status)i;
+        return true;
+    }
+    return false;
+}
+
+bool status_terminal(enum execution_status status)
+{
+    return statuses[status].terminal;
+}
+
+bool status_may_become(enum execution_status from, enum execution_status to)
+{
+    return from == to || (followers[from] & BIT(to)) != 0;
+}

@@ -1,0 +1,117 @@
+#include "model/execution.h"
+
+#include "util/testing.h"
+
+#include <jansson.h>
+
+#define CREATED 1763202600000
+#define STARTED 1763202615123
+
+static void status_shows_all_members_in_order(void **state)
+{
+    (void)state;
+    CLEANUP(buf_release) struct buf out = {0};
+    struct execution execution = {
+        .execution_id = (char[]){"exec_abc123"},
+        .status = STATUS_FAILED,
+        .sealed = true,
+        .has_exit_code = true,
+        .exit_code = 137,
+        .created_ms = CREATED,
+        .started_ms = STARTED,
+        .completed_ms = STARTED + 45999,
+        .next_sequence = 42,
+        .first_sequence = 2,
+        .digest = 0xabc,
+        .script_filename = (char[]){"pro\"cess.py"},
+        .runtime = (char[]){"python:3.11"},
+        .worker_id = (char[]){"w1"},
+        .worker_hostname = (char[]){"worker-hetzner-01"},
+        .workflow_id = (char[]){"wf"},
+        .batch_id = (char[]){"b"},
+        .metadata_json = (char[]){"{\"k\":1}"},
+    };
+    struct execution_live live = {.known = true, .runner_connected = true, .has_lag = true, .lag_records = 3};
+    execution_append_status_json(&out, &execution, &live, STARTED + 100000);
+    assert_str(buf_str(&out),
+               "{\"execution_id\":\"exec_abc123\",\"status\":\"failed\",\"script_filename\":\"pro\\\"cess.py\","
+               "\"runtime\":\"python:3.11\",\"created_at\":\"2025-11-15T10:30:00.000Z\","
+               "\"started_at\":\"2025-11-15T10:30:15.123Z\",\"completed_at\":\"2025-11-15T10:31:01.122Z\","
+               "\"duration_seconds\":45,\"worker_id\":\"w1\",\"worker_hostname\":\"worker-hetzner-01\","
+               "\"exit_code\":137,\"cost_micros\":null,\"cost_display\":null,\"artifacts_count\":null,"
+               "\"sealed\":true,\"last_index\":42,\"first_sequence\":2,\"duration_ms\":45999,"
+               "\"metadata\":{\"k\":1},\"expires_at\":null,\"runner\":{\"connected\":true,\"lag_records\":3},"
+               "\"workflow_id\":\"wf\",\"batch_id\":\"b\",\"digest\":\"0000000000000abc\"}");
+}
+
+static json_t *status_of(const struct execution *execution, int64_t now_ms)
+{
+    CLEANUP(buf_release) struct buf out = {0};
+    execution_append_status_json(&out, execution, NULL, now_ms);
+    json_t *parsed = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(parsed);
+    assert_int_equal(json_object_size(parsed), 24);
+    return parsed;
+}
+
+static void what_is_not_known_is_null(void **state)
+{
+    (void)state;
+    struct execution execution = {.execution_id = (char[]){"e"}, .status = STATUS_QUEUED, .created_ms = CREATED};
+    const char *const unknown[] = {"script_filename",  "runtime",   "started_at",      "completed_at",
+                                   "duration_seconds", "worker_id", "worker_hostname", "exit_code",
+                                   "duration_ms",      "metadata",  "runner",          "workflow_id",
+                                   "batch_id",         "digest"};
+    json_t *status = status_of(&execution, CREATED + 5000);
+    for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
+        assert_true(json_is_null(json_object_get(status, unknown[i])));
+    assert_int_equal(json_integer_value(json_object_get(status, "last_index")), 0);
+    json_decref(status);
+}
+
+static void duration_counts_on_while_it_runs_and_is_unknown_when_lost(void **state)
+{
+    (void)state;
+    struct execution execution = {.execution_id = (char[]){"e"}, .status = STATUS_RUNNING, .started_ms = STARTED};
+    json_t *status = status_of(&execution, STARTED + 61500);
+    assert_int_equal(json_integer_value(json_object_get(status, "duration_seconds")), 61);
+    assert_int_equal(json_integer_value(json_object_get(status, "duration_ms")), 61500);
+    json_decref(status);
+    // The clock of a server may be behind that of its worker.
+    status = status_of(&execution, STARTED - 1000);
+    assert_true(json_is_integer(json_object_get(status, "duration_ms")));
+    assert_int_equal(json_integer_value(json_object_get(status, "duration_ms")), 0);
+    json_decref(status);
+    execution.status = STATUS_LOST;
+    status = status_of(&execution, STARTED + 61500);
+    assert_true(json_is_null(json_object_get(status, "duration_ms")));
+    json_decref(status);
+}
+
+static void a_copy_owns_its_strings(void **state)
+{
+    (void)state;
+    struct execution execution = {
+        .execution_id = xstrdup("e"), .spec_json = xstrdup("{}"), .next_sequence = 5, .owner = xstrdup("alice")};
+    struct execution copy;
+    execution_copy(&execution, &copy);
+    execution_release(&execution);
+    assert_null(execution.execution_id);
+    assert_string_equal(copy.execution_id, "e");
+    assert_string_equal(copy.spec_json, "{}");
+    assert_string_equal(copy.owner, "alice");
+    assert_null(copy.batch_id);
+    assert_int_equal(copy.next_sequence, 5);
+    execution_release(&copy);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(status_shows_all_members_in_order),
+        cmocka_unit_test(what_is_not_known_is_null),
+        cmocka_unit_test(duration_counts_on_while_it_runs_and_is_unknown_when_lost),
+        cmocka_unit_test(a_copy_owns_its_strings),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
