@@ -231,6 +231,7 @@ struct store_change {
     int64_t row;
     uint64_t first;      // of `chunk`
     struct chunk *chunk; // NULL if no records came; borrowed during the call
+    uint64_t arrived_ns; // submitted_ns of the operation
     uint64_t next;
     enum execution_status status;
     bool sealed, purged, has_exit_code;

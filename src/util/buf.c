@@ -192,3 +192,17 @@ bool svarint_read(const uint8_t **pos, const uint8_t *end, int64_t *ret)
     *ret = (int64_t)(value >> 1 ^ (0 - (value & 1)));
     return true;
 }
+
+void buf_append_utf8(struct buf *buf, struct str s)
+{
+    while (s.len > 0) {
+        int step = utf8_step(s.data, s.len);
+        if (step > 0)
+            buf_append(buf, s.data, (size_t)step);
+        else
+            buf_append(buf, "\xef\xbf\xbd", 3);
+        size_t taken = (size_t)(step > 0 ? step : -step);
+        s.data += taken;
+        s.len -= taken;
+    }
+}

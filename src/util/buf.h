@@ -43,3 +43,5 @@ bool svarint_read(const uint8_t **pos, const uint8_t *end, int64_t *ret);
 // JSON output (RFC 8259). A string is quoted and escaped; bytes that are not UTF-8 become U+FFFD, one for each
 // maximal ill-formed part (Unicode 15, 3.9, "substitution of maximal subparts").
 void buf_append_json_string(struct buf *buf, struct str s);
+// Appends the bytes with each maximal ill-formed part replaced by U+FFFD.
+void buf_append_utf8(struct buf *buf, struct str s);

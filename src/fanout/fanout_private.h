@@ -1,0 +1,82 @@
+// What the files of this room share: topics, cache entries, subscribers.
+#pragma once
+
+#include "fanout/fanout.h"
+#include "fanout/locate.h"
+#include "util/map.h"
+
+// One chunk in memory, with what it was encoded to.
+struct entry {
+    struct list_node by_use; // fanout.entries, least recently used first
+    struct topic *topic;
+    uint64_t first;
+    uint32_t count;
+    struct chunk *chunk;
+    struct encoded *encoded[FORMAT_COUNT];
+    size_t bytes;
+    uint64_t arrived_ns; // when the server got it; 0: long ago, or told already
+};
+
+// One execution that has subscribers here, or had some and still has entries.
+struct topic {
+    struct map_node node;
+    struct fanout *fanout;
+    struct execution execution; // as of the last change heard of
+    bool changed;               // a change came since the topic was made
+    struct entry **entries;     // by first, not overlapping
+    size_t entry_count, entry_capacity;
+    struct list_node subscribers;
+    struct list_node fetches; // reads of chunks under way
+    unsigned refreshes;       // reads of the execution under way
+    struct deferred wake;
+};
+
+// What a filter that looks at text has found in one chunk.
+struct matches {
+    uint64_t first;
+    uint32_t count;
+    uint8_t *bits;
+};
+
+struct subscriber {
+    struct list_node node; // topic.subscribers
+    struct topic *topic;
+    struct fanout *fanout;
+    struct follower follower;
+    enum follow_format format;
+    struct filter *filter;
+    const struct subscriber_sink *sink;
+    void *owner;
+    struct locate *locate; // while its position is looked for
+    bool pumping, filtering, ended, freed;
+    bool restored, follow, wants_state, wants_position;
+    struct matches matches;
+    struct deferred pump;
+    struct timer *position_timer;
+};
+
+struct fanout {
+    struct fanout_options options;
+    struct map topics;
+    struct list_node entries;
+    size_t cache_bytes;
+    struct deferred evict;
+    _Atomic size_t inbox_bytes; // chunks on their way to this loop
+};
+
+// logcache.c
+struct topic *topic_open(struct fanout *fanout, const struct execution *execution);
+void topic_close_if_idle(struct topic *topic);
+struct entry *topic_find(struct topic *topic, uint64_t sequence);
+// Replaces whatever overlaps. Takes its own reference.
+struct entry *topic_put(struct topic *topic, uint64_t first, struct chunk *chunk);
+// Reads the chunk that covers `sequence`; topic_wake follows. Single-flight.
+void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format format);
+const struct encoded *entry_encode(struct entry *entry, enum follow_format format);
+void entry_used(struct entry *entry);
+void topic_refresh(struct topic *topic);
+
+// subscriber.c
+void topic_wake(struct topic *topic); // all subscribers, at the end of the turn
+void topic_failed(struct topic *topic, int err);
+void topic_wake_now(struct deferred *deferred);

@@ -1,0 +1,422 @@
+// The log cache: the newest and the recently read chunks of followed executions, under one byte budget a loop.
+#include "fanout/fanout_private.h"
+
+#include "util/clock.h"
+
+#define FETCH_BYTES       (1024u * 1024)
+#define INBOX_BYTES_MAX   (64u * 1024 * 1024)
+#define FETCHES_PER_TOPIC 8
+
+struct fetch {
+    struct list_node node;
+    struct topic *topic;
+    enum follow_format format;
+    struct store_read read;
+    char execution_id[256];
+    struct encoded *encoded[STORE_READ_SEGMENTS];
+};
+
+// --- Entries
+
+static void entry_account(struct entry *entry, size_t bytes)
+{
+    struct fanout *fanout = entry->topic->fanout;
+    entry->bytes += bytes;
+    fanout->cache_bytes += bytes;
+    if (fanout->cache_bytes > fanout->options.cache_bytes)
+        loop_defer(fanout->options.loop, &fanout->evict);
+}
+
+static void entry_free(struct entry *entry)
+{
+    entry->topic->fanout->cache_bytes -= entry->bytes;
+    list_remove(&entry->by_use);
+    for (size_t i = 0; i < FORMAT_COUNT; i++)
+        encoded_free(&entry->encoded[i]);
+    chunk_unref(&entry->chunk);
+    free(entry);
+}
+
+void entry_used(struct entry *entry)
+{
+    struct fanout *fanout = entry->topic->fanout;
+    list_remove(&entry->by_use);
+    list_push_back(&fanout->entries, &entry->by_use);
+}
+
+static void entry_set_encoded(struct entry *entry, enum follow_format format, struct encoded *encoded)
+{
+    entry->encoded[format] = encoded;
+    entry_account(entry, encoded_memory(encoded));
+}
+
+const struct encoded *entry_encode(struct entry *entry, enum follow_format format)
+{
+    if (!entry->encoded[format])
+        entry_set_encoded(
+            entry, format,
+            encoded_new(entry->chunk, entry->first, str_of(entry->topic->execution.execution_id), format));
+    return entry->encoded[format];
+}
+
+// Index of the last entry that begins at or before `sequence`; entry_count if there is none.
+static size_t topic_index(const struct topic *topic, uint64_t sequence)
+{
+    size_t low = 0, high = topic->entry_count;
+    if (high && topic->entries[high - 1]->first <= sequence)
+        return high - 1; // followers are mostly at the end
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (topic->entries[middle]->first <= sequence)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? low - 1 : topic->entry_count;
+}
+
+struct entry *topic_find(struct topic *topic, uint64_t sequence)
+{
+    size_t i = topic_index(topic, sequence);
+    if (i == topic->entry_count)
+        return NULL;
+    struct entry *entry = topic->entries[i];
+    return sequence < entry->first + entry->count ? entry : NULL;
+}
+
+static void topic_cut(struct topic *topic, size_t from, size_t count)
+{
+    for (size_t i = from; i < from + count; i++)
+        entry_free(topic->entries[i]);
+    memmove(topic->entries + from, topic->entries + from + count,
+            (topic->entry_count - from - count) * sizeof(struct entry *));
+    topic->entry_count -= count;
+}
+
+struct entry *topic_put(struct topic *topic, uint64_t first, struct chunk *chunk)
+{
+    uint64_t end = first + chunk_count(chunk);
+    size_t at = topic_index(topic, first);
+
+    if (at == topic->entry_count)
+        at = 0;
+    else if (topic->entries[at]->first + topic->entries[at]->count <= first)
+        at++;
+    size_t overlapping = 0;
+    while (at + overlapping < topic->entry_count && topic->entries[at + overlapping]->first < end)
+        overlapping++;
+    topic_cut(topic, at, overlapping);
+
+    if (topic->entry_count == topic->entry_capacity) {
+        topic->entry_capacity = MAX((size_t)16, topic->entry_capacity * 2);
+        topic->entries = xrealloc(topic->entries, topic->entry_capacity * sizeof(struct entry *));
+    }
+    memmove(topic->entries + at + 1, topic->entries + at, (topic->entry_count - at) * sizeof(struct entry *));
+    struct entry *entry = xcalloc(1, sizeof *entry);
+    *entry = (struct entry){.topic = topic, .first = first, .count = chunk_count(chunk), .chunk = chunk_ref(chunk)};
+    topic->entries[at] = entry;
+    topic->entry_count++;
+    list_push_back(&topic->fanout->entries, &entry->by_use);
+    entry_account(entry, sizeof *entry + chunk_memory(chunk));
+    return entry;
+}
+
+static bool entry_pinned(const struct entry *entry)
+{
+    for (size_t i = 0; i < FORMAT_COUNT; i++)
+        if (entry->encoded[i] && entry->encoded[i]->payload->refs > 1)
+            return true;
+    return false;
+}
+
+// Least recently used first; what sockets still hold would free nothing, so it stays and counts.
+static void fanout_evict(struct deferred *deferred)
+{
+    struct fanout *fanout = CONTAINER_OF(deferred, struct fanout, evict);
+    LIST_FOR_EACH_SAFE(node, next, &fanout->entries) {
+        if (fanout->cache_bytes <= fanout->options.cache_bytes)
+            return;
+        struct entry *entry = CONTAINER_OF(node, struct entry, by_use);
+        if (entry_pinned(entry))
+            continue;
+        struct topic *topic = entry->topic;
+        topic_cut(topic, topic_index(topic, entry->first), 1);
+        // Closing frees only the topic's own struct by then: it has no entry that `next` could be.
+        topic_close_if_idle(topic);
+    }
+}
+
+// --- Topics
+
+static struct topic *fanout_topic(struct fanout *fanout, int64_t row)
+{
+    struct map_node *node = map_find(&fanout->topics, str_n((const char *)&row, sizeof row));
+    return node ? CONTAINER_OF(node, struct topic, node) : NULL;
+}
+
+struct topic *topic_open(struct fanout *fanout, const struct execution *execution)
+{
+    struct topic *topic = fanout_topic(fanout, execution->row);
+    if (topic)
+        return topic;
+    topic = xcalloc(1, sizeof *topic);
+    topic->fanout = fanout;
+    execution_copy(execution, &topic->execution);
+    list_init(&topic->subscribers);
+    list_init(&topic->fetches);
+    deferred_init(&topic->wake, topic_wake_now);
+    map_insert(&fanout->topics, &topic->node, str_n((const char *)&topic->execution.row, sizeof topic->execution.row));
+    topic_refresh(topic); // a commit may have fallen between the look-up of the execution and this
+    return topic;
+}
+
+void topic_close_if_idle(struct topic *topic)
+{
+    if (!list_empty(&topic->subscribers) || !list_empty(&topic->fetches) || topic->refreshes || topic->entry_count)
+        return;
+    deferred_cancel(&topic->wake);
+    map_remove(&topic->fanout->topics, &topic->node);
+    execution_release(&topic->execution);
+    free(topic->entries);
+    free(topic);
+}
+
+struct refresh {
+    struct topic *topic;
+    struct store_producer query;
+};
+
+static void topic_refresh_done(struct store_op *op)
+{
+    struct refresh *refresh = CONTAINER_OF(op, struct refresh, query.op);
+    struct topic *topic = refresh->topic;
+    const struct execution *now = &refresh->query.ret_execution;
+
+    topic->refreshes--;
+    if (op->err == 0) {
+        struct execution *known = &topic->execution;
+        known->next_sequence = MAX(known->next_sequence, now->next_sequence);
+        known->sealed |= now->sealed;
+        known->purged |= now->purged;
+        if (!topic->changed) {
+            known->status = now->status;
+            known->has_exit_code = now->has_exit_code;
+            known->exit_code = now->exit_code;
+        }
+        topic_wake(topic);
+    }
+    int err = op->err;
+    store_op_release(op);
+    free(refresh);
+    if (err)
+        topic_failed(topic, err);
+    topic_close_if_idle(topic);
+}
+
+void topic_refresh(struct topic *topic)
+{
+    struct refresh *refresh = xcalloc(1, sizeof *refresh);
+    refresh->topic = topic;
+    refresh->query = (struct store_producer){
+        .op = {.kind = STORE_PRODUCER, .reply_to = topic->fanout->options.loop, .done = topic_refresh_done},
+        .row = topic->execution.row,
+    };
+    topic->refreshes++;
+    store_submit(topic->fanout->options.store, &refresh->query.op);
+}
+
+// --- Reading from the store
+
+// On the reader's thread: what the loop would have to encode anyway.
+static void fetch_process(struct store_op *op)
+{
+    struct fetch *fetch = CONTAINER_OF(op, struct fetch, read.op);
+    if (op->err || fetch->format >= FORMAT_COUNT)
+        return;
+    for (size_t i = 0; i < fetch->read.ret_count; i++) {
+        const struct store_segment *segment = &fetch->read.ret_segments[i];
+        fetch->encoded[i] = encoded_new(segment->chunk, segment->first, str_of(fetch->execution_id), fetch->format);
+    }
+}
+
+static void fetch_done(struct store_op *op)
+{
+    struct fetch *fetch = CONTAINER_OF(op, struct fetch, read.op);
+    struct topic *topic = fetch->topic;
+    int err = op->err;
+
+    list_remove(&fetch->node);
+    for (size_t i = 0; err == 0 && i < fetch->read.ret_count; i++) {
+        const struct store_segment *segment = &fetch->read.ret_segments[i];
+        struct entry *entry = topic_put(topic, segment->first, segment->chunk);
+        if (fetch->encoded[i])
+            entry_set_encoded(entry, fetch->format, TAKE_PTR(fetch->encoded[i]));
+    }
+    if (err == 0) {
+        topic->execution.first_sequence = MAX(topic->execution.first_sequence, fetch->read.ret_first_sequence);
+        if (fetch->read.ret_count == 0 && fetch->read.from < topic->execution.next_sequence)
+            err = ERR_CORRUPT; // durable records that cannot be found: never pretend that they were not there
+    }
+    store_op_release(op);
+    free(fetch);
+    if (err)
+        topic_failed(topic, err);
+    else
+        topic_wake(topic);
+    topic_close_if_idle(topic);
+}
+
+void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format format)
+{
+    unsigned under_way = 0;
+    LIST_FOR_EACH_SAFE(node, next, &topic->fetches) {
+        const struct fetch *other = CONTAINER_OF(node, struct fetch, node);
+        if (other->read.from == sequence && other->format == format)
+            return;
+        under_way++;
+    }
+    if (under_way >= FETCHES_PER_TOPIC)
+        return; // the end of any of them wakes everyone
+    struct fetch *fetch = xcalloc(1, sizeof *fetch);
+    fetch->topic = topic;
+    fetch->format = format;
+    memcpy(fetch->execution_id, topic->execution.execution_id, strlen(topic->execution.execution_id) + 1);
+    fetch->read = (struct store_read){
+        .op = {.kind = STORE_READ,
+               .reply_to = topic->fanout->options.loop,
+               .done = fetch_done,
+               .process = fetch_process},
+        .row = topic->execution.row,
+        .from = sequence,
+        .max_bytes = FETCH_BYTES,
+    };
+    list_push_back(&topic->fetches, &fetch->node);
+    store_submit(topic->fanout->options.store, &fetch->read.op);
+}
+
+// --- What the store commits
+
+struct fanout_batch {
+    _Atomic unsigned refs;
+    size_t count;
+    struct store_change changes[];
+};
+
+struct fanout_mail {
+    struct mail mail;
+    struct fanout *fanout;
+    struct fanout_batch *batch;
+    size_t bytes;
+    bool numbers_only;
+};
+
+static void topic_apply(struct topic *topic, const struct store_change *change, bool numbers_only)
+{
+    struct execution *execution = &topic->execution;
+
+    topic->changed = true;
+    if (change->chunk && !numbers_only && !list_empty(&topic->subscribers) && change->first == execution->next_sequence)
+        topic_put(topic, change->first, change->chunk)->arrived_ns = change->arrived_ns;
+    execution->next_sequence = MAX(execution->next_sequence, change->next);
+    execution->status = change->status;
+    execution->sealed |= change->sealed;
+    execution->purged |= change->purged;
+    execution->has_exit_code = change->has_exit_code;
+    execution->exit_code = change->exit_code;
+    topic_wake(topic);
+}
+
+static void fanout_deliver(struct mail *mail)
+{
+    struct fanout_mail *message = CONTAINER_OF(mail, struct fanout_mail, mail);
+    struct fanout_batch *batch = message->batch;
+
+    for (size_t i = 0; i < batch->count; i++) {
+        struct topic *topic = fanout_topic(message->fanout, batch->changes[i].row);
+        if (topic)
+            topic_apply(topic, &batch->changes[i], message->numbers_only);
+    }
+    message->fanout->inbox_bytes -= message->bytes;
+    free(message);
+    if (--batch->refs > 0)
+        return;
+    for (size_t i = 0; i < batch->count; i++)
+        chunk_unref(&batch->changes[i].chunk);
+    free(batch);
+}
+
+void fanout_publish(struct fanout *const *fanouts, size_t fanout_count, const struct store_change *changes,
+                    size_t change_count)
+{
+    struct fanout_batch *batch = xmalloc(sizeof *batch + change_count * sizeof *changes);
+    size_t bytes = 0;
+
+    batch->refs = (unsigned)fanout_count;
+    batch->count = change_count;
+    for (size_t i = 0; i < change_count; i++) {
+        batch->changes[i] = changes[i];
+        if (!changes[i].chunk)
+            continue;
+        batch->changes[i].chunk = chunk_ref(changes[i].chunk);
+        bytes += chunk_memory(changes[i].chunk);
+    }
+    for (size_t i = 0; i < fanout_count; i++) {
+        struct fanout_mail *message = xcalloc(1, sizeof *message);
+        message->mail.deliver = fanout_deliver;
+        message->fanout = fanouts[i];
+        message->batch = batch;
+        message->bytes = bytes;
+        message->numbers_only = fanouts[i]->inbox_bytes > INBOX_BYTES_MAX;
+        fanouts[i]->inbox_bytes += bytes;
+        loop_post(fanouts[i]->options.loop, &message->mail);
+    }
+}
+
+void fanout_live_changed(struct fanout *fanout, int64_t row)
+{
+    struct topic *topic = fanout_topic(fanout, row);
+    if (topic)
+        topic_wake(topic);
+}
+
+// --- The whole
+
+struct fanout *fanout_new(const struct fanout_options *options)
+{
+    struct fanout *fanout = xcalloc(1, sizeof *fanout);
+    fanout->options = *options;
+    map_init(&fanout->topics);
+    list_init(&fanout->entries);
+    deferred_init(&fanout->evict, fanout_evict);
+    return fanout;
+}
+
+static void topic_drop(struct map_node *node, void *arg)
+{
+    (void)arg;
+    struct topic *topic = CONTAINER_OF(node, struct topic, node);
+    topic_cut(topic, 0, topic->entry_count);
+    topic_close_if_idle(topic);
+}
+
+void fanout_free(struct fanout **fanout)
+{
+    if (!*fanout)
+        return;
+    map_each(&(*fanout)->topics, topic_drop, NULL);
+    deferred_cancel(&(*fanout)->evict);
+    map_release(&(*fanout)->topics);
+    free(*fanout);
+    *fanout = NULL;
+}
+
+void fanout_set_cache_bytes(struct fanout *fanout, size_t bytes)
+{
+    fanout->options.cache_bytes = bytes;
+    loop_defer(fanout->options.loop, &fanout->evict);
+}
+
+size_t fanout_cache_bytes(const struct fanout *fanout)
+{
+    return fanout->cache_bytes;
+}

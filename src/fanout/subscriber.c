@@ -1,0 +1,394 @@
+// Drives one follower: asks it what comes next, takes that from the log cache, and hands slices of shared bytes to the sink.
+#include "fanout/fanout_private.h"
+
+#include "util/clock.h"
+
+#define SINK_HIGH_WATER (512u * 1024)  // above it the sink is asked to say when it has drained
+#define PUMP_BYTES      (2048u * 1024) // per turn of the loop and subscriber, so that none keeps the others waiting
+
+// --- Filters over text, on the pool
+
+struct filter_job {
+    struct job job;
+    struct subscriber *subscriber; // NULL once it has gone
+    struct filter *filter;
+    struct chunk *chunk;
+    uint64_t first, steps;
+    uint8_t *bits;
+    int err;
+};
+
+static void filter_job_work(struct job *job)
+{
+    struct filter_job *it = CONTAINER_OF(job, struct filter_job, job);
+    struct filter_run run;
+
+    filter_run_init(&run, it->filter, it->steps);
+    for (uint32_t i = 0; i < chunk_count(it->chunk) && it->err == 0; i++) {
+        struct record record;
+        chunk_record(it->chunk, i, &record);
+        int match = filter_match(it->filter, &run, &record);
+        if (match < 0)
+            it->err = match;
+        else if (match)
+            it->bits[i / 8] |= (uint8_t)(1u << (i % 8));
+    }
+    filter_run_release(&run);
+}
+
+static void subscriber_release(struct subscriber *subscriber)
+{
+    filter_unref(&subscriber->filter);
+    free(subscriber->matches.bits);
+    free(subscriber);
+}
+
+static void subscriber_fail(struct subscriber *subscriber, int err)
+{
+    if (subscriber->ended)
+        return;
+    subscriber->ended = true;
+    subscriber->sink->failed(subscriber->owner, err);
+}
+
+static void filter_job_done(struct job *job)
+{
+    struct filter_job *it = CONTAINER_OF(job, struct filter_job, job);
+    struct subscriber *subscriber = it->subscriber;
+
+    subscriber->filtering = false;
+    if (subscriber->freed) {
+        subscriber_release(subscriber);
+    } else if (it->err) {
+        subscriber_fail(subscriber, it->err);
+    } else {
+        free(subscriber->matches.bits);
+        subscriber->matches = (struct matches){it->first, chunk_count(it->chunk), TAKE_PTR(it->bits)};
+        loop_defer(subscriber->fanout->options.loop, &subscriber->pump);
+    }
+    filter_unref(&it->filter);
+    chunk_unref(&it->chunk);
+    free(it->bits);
+    free(it);
+}
+
+static void subscriber_start_filter(struct subscriber *subscriber, const struct entry *entry)
+{
+    struct fanout *fanout = subscriber->fanout;
+    struct filter_job *it = xcalloc(1, sizeof *it);
+
+    *it = (struct filter_job){
+        .job = {.reply_to = fanout->options.loop, .work = filter_job_work, .done = filter_job_done},
+        .subscriber = subscriber,
+        .filter = filter_ref(subscriber->filter),
+        .chunk = chunk_ref(entry->chunk),
+        .first = entry->first,
+        .steps = fanout->options.regex_steps,
+        .bits = xcalloc(1, (size_t)entry->count / 8 + 1),
+    };
+    subscriber->filtering = true;
+    int err = pool_submit(fanout->options.pool, &it->job);
+    if (err == 0)
+        return;
+    // The pool is full: look again when something else wakes it, at the latest with the position timer.
+    subscriber->filtering = false;
+    filter_unref(&it->filter);
+    chunk_unref(&it->chunk);
+    free(it->bits);
+    free(it);
+    timer_start(subscriber->position_timer, 20);
+}
+
+// --- Sending
+
+static void subscriber_send_slice(struct subscriber *subscriber, const struct encoded *encoded, uint32_t from,
+                                  uint32_t to)
+{
+    size_t begin = encoded->offsets[from], end = encoded->offsets[to];
+    if (end > begin)
+        subscriber->sink->send(subscriber->owner, encoded->payload, begin, end - begin);
+}
+
+// Runs of matching records within [from, to) as one slice each. Returns how many matched; *ret_last: the last one did.
+static uint32_t subscriber_send_matches(struct subscriber *subscriber, struct entry *entry, uint32_t from, uint32_t to,
+                                        bool *ret_last)
+{
+    const struct encoded *encoded = NULL;
+    uint32_t sent = 0, begin = from;
+    struct filter_run run;
+    bool by_bits = filter_needs_text(subscriber->filter), in_run = false;
+
+    filter_run_init(&run, subscriber->filter, subscriber->fanout->options.regex_steps);
+    for (uint32_t i = from; i < to; i++) {
+        bool match;
+        if (by_bits) {
+            match = subscriber->matches.bits[i / 8] >> (i % 8) & 1;
+        } else {
+            struct record record;
+            chunk_record(entry->chunk, i, &record);
+            match = filter_match(subscriber->filter, &run, &record) > 0;
+        }
+        if (match && !in_run)
+            begin = i;
+        if (match && !encoded)
+            encoded = entry_encode(entry, subscriber->format);
+        if (!match && in_run)
+            subscriber_send_slice(subscriber, encoded, begin, i);
+        in_run = match;
+        sent += match;
+    }
+    if (in_run)
+        subscriber_send_slice(subscriber, encoded, begin, to);
+    filter_run_release(&run);
+    *ret_last = in_run;
+    return sent;
+}
+
+static void subscriber_send_chunk(struct subscriber *subscriber, const struct entry *entry, uint32_t from, uint32_t to)
+{
+    struct chunk *slice = chunk_slice(entry->chunk, from, to - from, 1);
+    struct payload *payload = encode_chunk_frame(slice, entry->first + from);
+    subscriber->sink->send(subscriber->owner, payload, 0, payload->len);
+    payload_unref(&payload);
+    chunk_unref(&slice);
+}
+
+static void subscriber_delivered(struct subscriber *subscriber, struct entry *entry, uint32_t count)
+{
+    const struct fanout_options *options = &subscriber->fanout->options;
+
+    metrics_add(options->metrics, options->shard, METRIC_records_delivered_total, count);
+    if (!entry->arrived_ns || !count)
+        return;
+    metrics_observe_ns(options->metrics, options->shard, METRIC_ingest_to_delivery_seconds,
+                       clock_mono_ns() - entry->arrived_ns);
+    entry->arrived_ns = 0; // the first hand-over is what is measured
+}
+
+// Gives the follower what the cache has at its cursor. False if it must wait. *budget shrinks by the bytes handed over.
+static bool subscriber_read(struct subscriber *subscriber, size_t *budget)
+{
+    struct follower *follower = &subscriber->follower;
+    struct entry *entry = topic_find(subscriber->topic, follower->cursor);
+
+    if (!entry) {
+        topic_fetch(subscriber->topic, follower->cursor, subscriber->format);
+        return false;
+    }
+    entry_used(entry);
+    uint32_t from = (uint32_t)(follower->cursor - entry->first);
+    uint32_t to = (uint32_t)MIN((uint64_t)entry->count, follower->limit - entry->first);
+    uint32_t sent = to - from;
+    bool sent_last = true;
+
+    if (subscriber->format == FORMAT_CHUNK) {
+        subscriber_send_chunk(subscriber, entry, from, to);
+        *budget -= MIN(*budget, chunk_raw(entry->chunk));
+    } else if (!subscriber->filter) {
+        const struct encoded *encoded = entry_encode(entry, subscriber->format);
+        subscriber_send_slice(subscriber, encoded, from, to);
+        *budget -= MIN(*budget, encoded->offsets[to] - encoded->offsets[from]);
+    } else if (filter_excludes_chunk(subscriber->filter, entry->chunk)) {
+        sent = 0;
+        sent_last = false;
+    } else {
+        const struct matches *matches = &subscriber->matches;
+        // The entry may have been replaced by a merged one since; what was looked at must reach as far as what is sent.
+        bool known = matches->bits && matches->first == entry->first && matches->count >= to;
+        if (filter_needs_text(subscriber->filter) && !known) {
+            subscriber_start_filter(subscriber, entry);
+            return false;
+        }
+        sent = subscriber_send_matches(subscriber, entry, from, to, &sent_last);
+        *budget -= MIN(*budget, chunk_raw(entry->chunk));
+    }
+    subscriber_delivered(subscriber, entry, sent);
+    follower_advance(follower, entry->first + to, sent_last);
+    return true;
+}
+
+static struct follower_view subscriber_view(const struct subscriber *subscriber, struct execution_live *ret_live)
+{
+    const struct execution *execution = &subscriber->topic->execution;
+    const struct fanout_options *options = &subscriber->fanout->options;
+
+    *ret_live = (struct execution_live){0};
+    if (subscriber->wants_state)
+        options->live(options->live_arg, execution->row, ret_live);
+    return (struct follower_view){
+        .next = execution->next_sequence,
+        .first = execution->first_sequence,
+        .sealed = execution->sealed,
+        .purged = execution->purged,
+        .status = execution->status,
+        .runner_connected = ret_live->runner_connected,
+        .now_ms = loop_now_ms(options->loop),
+    };
+}
+
+static void subscriber_wait(struct subscriber *subscriber)
+{
+    // Only what was considered and not told needs another look without an event.
+    const struct follower *follower = &subscriber->follower;
+    if (!subscriber->wants_position || follower->told >= follower->cursor || timer_active(subscriber->position_timer))
+        return;
+    uint64_t now = loop_now_ms(subscriber->fanout->options.loop);
+    timer_start(subscriber->position_timer, follower->position_due_ms > now ? follower->position_due_ms - now : 0);
+}
+
+static void subscriber_tell(struct subscriber *subscriber, enum follower_step step, const struct execution_live *live)
+{
+    if (step == FOLLOWER_COMPLETE || step == FOLLOWER_END || step == FOLLOWER_PURGED)
+        subscriber->ended = true;
+    if (step == FOLLOWER_GAP)
+        metrics_add(subscriber->fanout->options.metrics, subscriber->fanout->options.shard, METRIC_gaps_total, 1);
+    subscriber->sink->tell(subscriber->owner, step, &subscriber->follower, &subscriber->topic->execution, live);
+}
+
+static void subscriber_pump(struct subscriber *subscriber)
+{
+    size_t budget = PUMP_BYTES;
+
+    while (!subscriber->ended && !subscriber->freed && !subscriber->filtering && !subscriber->locate) {
+        if (subscriber->sink->pending(subscriber->owner) > SINK_HIGH_WATER)
+            return;
+        if (budget == 0) {
+            loop_defer(subscriber->fanout->options.loop, &subscriber->pump);
+            return;
+        }
+        struct execution_live live;
+        struct follower_view view = subscriber_view(subscriber, &live);
+        enum follower_step step = follower_next(&subscriber->follower, &view);
+        if (step == FOLLOWER_WAIT) {
+            subscriber_wait(subscriber);
+            return;
+        }
+        if (step != FOLLOWER_READ)
+            subscriber_tell(subscriber, step, &live);
+        else if (!subscriber_read(subscriber, &budget))
+            return;
+    }
+}
+
+static void subscriber_run(struct subscriber *subscriber)
+{
+    if (subscriber->pumping)
+        return;
+    subscriber->pumping = true;
+    subscriber_pump(subscriber);
+    subscriber->pumping = false;
+    if (subscriber->freed && !subscriber->filtering)
+        subscriber_release(subscriber);
+}
+
+static void subscriber_pump_deferred(struct deferred *deferred)
+{
+    subscriber_run(CONTAINER_OF(deferred, struct subscriber, pump));
+}
+
+static void subscriber_position_due(void *arg)
+{
+    subscriber_run(arg);
+}
+
+// --- Topics wake their subscribers
+
+void topic_wake(struct topic *topic)
+{
+    if (!list_empty(&topic->subscribers))
+        loop_defer(topic->fanout->options.loop, &topic->wake);
+}
+
+void topic_wake_now(struct deferred *deferred)
+{
+    struct topic *topic = CONTAINER_OF(deferred, struct topic, wake);
+    // A subscriber that ends may take the topic with it: hold it open meanwhile.
+    topic->refreshes++;
+    LIST_FOR_EACH_SAFE(node, next, &topic->subscribers)
+        subscriber_run(CONTAINER_OF(node, struct subscriber, node));
+    topic->refreshes--;
+    topic_close_if_idle(topic);
+}
+
+void topic_failed(struct topic *topic, int err)
+{
+    topic->refreshes++;
+    LIST_FOR_EACH_SAFE(node, next, &topic->subscribers)
+        subscriber_fail(CONTAINER_OF(node, struct subscriber, node), err);
+    topic->refreshes--;
+}
+
+// --- Life
+
+static void subscriber_start(struct subscriber *subscriber, uint64_t from)
+{
+    follower_init(&subscriber->follower, from, subscriber->follow, subscriber->topic->execution.next_sequence);
+    subscriber->follower.restored = subscriber->restored;
+    subscriber->follower.wants_state = subscriber->wants_state;
+    subscriber->follower.wants_position = subscriber->wants_position;
+    subscriber->follower.position_due_ms = loop_now_ms(subscriber->fanout->options.loop) + FOLLOWER_POSITION_MS;
+    if (from > 0)
+        metrics_add(subscriber->fanout->options.metrics, subscriber->fanout->options.shard, METRIC_resumes_total, 1);
+    loop_defer(subscriber->fanout->options.loop, &subscriber->pump);
+}
+
+static void subscriber_located(void *arg, int err, uint64_t from)
+{
+    struct subscriber *subscriber = arg;
+    subscriber->locate = NULL;
+    if (err)
+        subscriber_fail(subscriber, err);
+    else
+        subscriber_start(subscriber, from);
+}
+
+struct subscriber *fanout_subscribe(struct fanout *fanout, const struct subscription *subscription)
+{
+    struct subscriber *subscriber = xcalloc(1, sizeof *subscriber);
+    *subscriber = (struct subscriber){
+        .topic = topic_open(fanout, subscription->execution),
+        .fanout = fanout,
+        .format = subscription->format,
+        .filter = subscription->filter ? filter_ref(subscription->filter) : NULL,
+        .sink = subscription->sink,
+        .owner = subscription->owner,
+        .follow = subscription->follow,
+        .restored = subscription->restored,
+        .wants_state = subscription->wants_state,
+        .wants_position = subscription->wants_position,
+    };
+    deferred_init(&subscriber->pump, subscriber_pump_deferred);
+    subscriber->position_timer = timer_new(fanout->options.loop, subscriber_position_due, subscriber);
+    list_push_back(&subscriber->topic->subscribers, &subscriber->node);
+    metrics_add(fanout->options.metrics, fanout->options.shard, METRIC_followers, 1);
+    if (subscription->position.kind == POSITION_FROM)
+        subscriber_start(subscriber, subscription->position.from);
+    else
+        subscriber->locate = locate_start(fanout->options.store, fanout->options.loop, &subscriber->topic->execution,
+                                          &subscription->position, subscriber->filter, fanout->options.regex_steps,
+                                          subscriber_located, subscriber);
+    return subscriber;
+}
+
+void subscriber_drained(struct subscriber *subscriber)
+{
+    subscriber_run(subscriber);
+}
+
+void subscriber_free(struct subscriber **subscriber)
+{
+    struct subscriber *it = *subscriber;
+    if (!it)
+        return;
+    *subscriber = NULL;
+    struct fanout *fanout = it->fanout;
+    metrics_add(fanout->options.metrics, fanout->options.shard, METRIC_followers, -1);
+    locate_cancel(&it->locate);
+    deferred_cancel(&it->pump);
+    timer_free(&it->position_timer);
+    list_remove(&it->node);
+    topic_close_if_idle(it->topic);
+    it->freed = it->ended = true;
+    if (!it->pumping && !it->filtering)
+        subscriber_release(it);
+}

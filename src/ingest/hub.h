@@ -1,0 +1,48 @@
+// What all loops share about runners and followers: leases, which runner is connected where and how far it lags, followers per
+// account. Thread-safe; one mutex, held for table look-ups only. Tells every loop when something changed.
+#pragma once
+
+#include "ingest/lease.h"
+#include "metrics/metrics.h"
+#include "store/store.h"
+
+struct hub;
+
+// Called on the loop's own thread.
+struct hub_listener {
+    void (*live_changed)(void *owner, int64_t row);
+    // The runner with this connection number is to go (another connection took its place), or to cancel its job.
+    void (*runner_replaced)(void *owner, uint64_t holder);
+    void (*runner_cancel)(void *owner, uint64_t holder, const char *reason);
+};
+
+struct hub_options {
+    uint64_t lease_ms, lost_seal_ms;
+    struct store *store;
+    struct metrics *metrics;
+    const struct logger *logger;
+};
+struct hub *hub_new(const struct hub_options *options);
+void hub_free(struct hub **hub);
+void hub_attach(struct hub *hub, struct loop *loop, const struct hub_listener *listener,
+                void *owner); // before the loops run
+// Reads the unsealed executions from the store and begins their leases anew, then checks leases once a second. On one loop only.
+void hub_start(struct hub *hub, struct loop *loop);
+void hub_stop(struct hub *hub); // before its loop ends
+
+uint64_t hub_new_holder(struct hub *hub); // a connection number, never 0
+enum lease_verdict hub_connect(struct hub *hub, const struct execution *execution, uint64_t epoch, uint64_t holder);
+void hub_granted(struct hub *hub, int64_t row, uint64_t epoch, uint64_t holder);
+void hub_refused(struct hub *hub, int64_t row);
+void hub_touch(struct hub *hub, struct loop *loop, int64_t row, uint64_t holder);
+void hub_lag(struct hub *hub, int64_t row, uint64_t holder, uint64_t lag_records);
+void hub_disconnect(struct hub *hub, int64_t row, uint64_t holder);
+void hub_sealed(struct hub *hub, int64_t row);
+void hub_live(struct hub *hub, int64_t row, struct execution_live *ret);
+// Asks the runner to cancel, now or when it comes back. False if no runner holds it.
+bool hub_cancel(struct hub *hub, int64_t row, const char *reason);
+// The reason, if a cancel was asked for before this runner connected; else "".
+void hub_cancel_asked(struct hub *hub, int64_t row, char out[64]);
+
+bool hub_follower_add(struct hub *hub, int64_t account, uint64_t max); // false: the account has as many as it may
+void hub_follower_remove(struct hub *hub, int64_t account);

@@ -1,0 +1,41 @@
+// Drives one producer's stream on one connection: gathers single records into chunks, hands chunks to the store, and says what
+// is durable. One loop. At most INTAKE_BUSY_BYTES are under way before intake_busy says to stop reading; `room` says when to go on.
+#pragma once
+
+#include "ingest/sequencer.h"
+#include "metrics/metrics.h"
+#include "store/store.h"
+
+#define INTAKE_BUSY_BYTES (16u * 1024 * 1024)
+
+struct intake;
+
+struct intake_handler {
+    void (*ack)(void *owner, uint64_t next);                       // all counters below `next` are durable
+    void (*refused)(void *owner, int err, uint64_t next_sequence); // gap, conflict, fenced, sealed, store_full, …
+    void (*ready)(void *owner, uint64_t next_sequence);            // begin anew from there
+    void (*room)(void *owner);
+};
+
+struct intake_options {
+    struct loop *loop;
+    struct store *store;
+    struct metrics *metrics;
+    unsigned shard;
+    int64_t row;
+    struct str producer; // copied
+    uint64_t epoch, next;
+    const struct intake_handler *handler;
+    void *owner;
+};
+struct intake *intake_new(const struct intake_options *options);
+void intake_close(struct intake **intake); // what is under way is still committed; no callback comes any more
+
+void intake_record(struct intake *intake, uint64_t counter,
+                   const struct record *record);                               // handed over at the end of the turn
+void intake_chunk(struct intake *intake, uint64_t first, struct chunk *chunk); // takes its own reference
+// The producer says that its counters below `to` are lost: a `gap` event record takes their place.
+void intake_skip(struct intake *intake, uint64_t to, struct str reason);
+void intake_flush(struct intake *intake); // what intake_record has gathered
+bool intake_busy(const struct intake *intake);
+uint64_t intake_accepted(const struct intake *intake);

@@ -1,0 +1,165 @@
+#include "ingest/lease.h"
+
+#define SEAL_RETRY_MS 60000
+
+void lease_table_init(struct lease_table *table, uint64_t lease_ms, uint64_t lost_seal_ms)
+{
+    *table = (struct lease_table){.lease_ms = lease_ms, .lost_seal_ms = lost_seal_ms};
+    map_init(&table->leases);
+}
+
+static void lease_drop(struct map_node *node, void *arg)
+{
+    (void)arg;
+    free(CONTAINER_OF(node, struct lease, node));
+}
+
+void lease_table_release(struct lease_table *table)
+{
+    map_each(&table->leases, lease_drop, NULL);
+    map_release(&table->leases);
+}
+
+struct lease *lease_find(const struct lease_table *table, int64_t row)
+{
+    struct map_node *node = map_find(&table->leases, str_n((const char *)&row, sizeof row));
+    return node ? CONTAINER_OF(node, struct lease, node) : NULL;
+}
+
+static struct lease *lease_add(struct lease_table *table, int64_t row)
+{
+    struct lease *lease = xcalloc(1, sizeof *lease);
+    lease->row = row;
+    map_insert(&table->leases, &lease->node, str_n((const char *)&lease->row, sizeof lease->row));
+    return lease;
+}
+
+void lease_restore(struct lease_table *table, int64_t row, uint64_t epoch, bool lost, uint64_t now_ms)
+{
+    struct lease *lease = lease_find(table, row);
+    if (lease)
+        return; // its runner was quicker than the list
+    lease = lease_add(table, row);
+    lease->epoch = epoch;
+    lease->state = lost ? LEASE_LOST : LEASE_HELD;
+    lease->deadline_ms = now_ms + (lost ? table->lost_seal_ms : table->lease_ms);
+}
+
+static enum lease_verdict lease_begin_claim(struct lease *lease, bool was_there)
+{
+    lease->was_there = was_there;
+    lease->before_claim = lease->state;
+    lease->state = LEASE_CLAIMING;
+    return LEASE_NEW;
+}
+
+enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_t epoch, uint64_t stored_epoch,
+                                 uint64_t holder, uint64_t now_ms, uint64_t *ret_former_holder)
+{
+    struct lease *lease = lease_find(table, row);
+    uint64_t newest = lease ? lease->epoch : stored_epoch;
+
+    *ret_former_holder = 0;
+    if (epoch && epoch != newest)
+        return LEASE_FENCED;
+    if (lease && lease->state == LEASE_CLAIMING)
+        return LEASE_TAKEN;
+    if (epoch) {
+        if (!lease) {
+            lease = lease_add(table, row);
+            lease->epoch = epoch;
+            lease->state = LEASE_LOST; // lease_touch tells whether the status must change
+        }
+        *ret_former_holder = lease->holder;
+        lease->holder = holder;
+        return LEASE_RESUME;
+    }
+    if (lease && lease->state == LEASE_HELD && now_ms < lease->deadline_ms)
+        return LEASE_TAKEN;
+    if (lease) {
+        *ret_former_holder = lease->holder;
+        return lease_begin_claim(lease, true);
+    }
+    return lease_begin_claim(lease_add(table, row), false);
+}
+
+void lease_granted(struct lease_table *table, int64_t row, uint64_t epoch, uint64_t holder, uint64_t now_ms)
+{
+    struct lease *lease = lease_find(table, row);
+    if (!lease)
+        lease = lease_add(table, row);
+    lease->state = LEASE_HELD;
+    lease->epoch = epoch;
+    lease->holder = holder;
+    lease->has_lag = false;
+    lease->deadline_ms = now_ms + table->lease_ms;
+}
+
+void lease_refused(struct lease_table *table, int64_t row)
+{
+    struct lease *lease = lease_find(table, row);
+    if (!lease || lease->state != LEASE_CLAIMING)
+        return;
+    if (lease->was_there)
+        lease->state = lease->before_claim;
+    else
+        lease_end(table, row);
+}
+
+bool lease_touch(struct lease_table *table, int64_t row, uint64_t holder, uint64_t now_ms)
+{
+    struct lease *lease = lease_find(table, row);
+    if (!lease || lease->holder != holder || lease->state == LEASE_CLAIMING)
+        return false;
+    bool was_lost = lease->state == LEASE_LOST;
+    lease->state = LEASE_HELD;
+    lease->deadline_ms = now_ms + table->lease_ms;
+    return was_lost;
+}
+
+void lease_disconnect(struct lease_table *table, int64_t row, uint64_t holder)
+{
+    struct lease *lease = lease_find(table, row);
+    if (lease && lease->holder == holder)
+        lease->holder = 0;
+}
+
+void lease_end(struct lease_table *table, int64_t row)
+{
+    struct lease *lease = lease_find(table, row);
+    if (!lease)
+        return;
+    map_remove(&table->leases, &lease->node);
+    free(lease);
+}
+
+struct lease_sweep {
+    struct lease_table *table;
+    uint64_t now_ms;
+    void (*expired)(void *arg, struct lease *lease, enum lease_expiry what);
+    void *arg;
+};
+
+static void lease_sweep_one(struct map_node *node, void *arg)
+{
+    struct lease *lease = CONTAINER_OF(node, struct lease, node);
+    struct lease_sweep *sweep = arg;
+
+    if (lease->state == LEASE_CLAIMING || sweep->now_ms < lease->deadline_ms)
+        return;
+    if (lease->state == LEASE_HELD) {
+        lease->state = LEASE_LOST;
+        lease->deadline_ms = sweep->now_ms + sweep->table->lost_seal_ms;
+        sweep->expired(sweep->arg, lease, LEASE_BECAME_LOST);
+        return;
+    }
+    lease->deadline_ms = sweep->now_ms + SEAL_RETRY_MS;
+    sweep->expired(sweep->arg, lease, LEASE_TO_BE_SEALED);
+}
+
+void lease_expire(struct lease_table *table, uint64_t now_ms,
+                  void (*expired)(void *arg, struct lease *lease, enum lease_expiry what), void *arg)
+{
+    struct lease_sweep sweep = {.table = table, .now_ms = now_ms, .expired = expired, .arg = arg};
+    map_each(&table->leases, lease_sweep_one, &sweep);
+}

@@ -1,0 +1,62 @@
+// Which runner holds an execution, pure: times come in, verdicts go out. A lease is kept alive by anything that its runner says;
+// one that runs out makes the execution `lost`, and after a long grace sealed.
+//
+//   (none) ──claim──▶ CLAIMING ──granted──▶ HELD ──silent past the lease──▶ LOST ──grace ran out──▶ (sealed, none)
+//                        └──refused──▶ as before   ▲                          │
+//                                                  └──────── resume ──────────┘
+#pragma once
+
+#include "util/error.h"
+#include "util/map.h"
+
+enum lease_state {
+    LEASE_CLAIMING, // a claim is being committed; nobody else may claim
+    LEASE_HELD,     // its runner was heard of within the lease; it may be connected or not
+    LEASE_LOST,     // silent past the lease; the same epoch may come back, another runner may claim
+};
+
+struct lease {
+    struct map_node node;
+    int64_t row; // the execution
+    enum lease_state state, before_claim;
+    bool was_there; // before the claim under way
+    uint64_t epoch;
+    uint64_t holder;      // connection, 0: none
+    uint64_t deadline_ms; // HELD: lost then; LOST: sealed then
+    uint64_t lag_records;
+    bool has_lag, cancel_asked;
+    char cancel_reason[64];
+};
+
+struct lease_table {
+    struct map leases;
+    uint64_t lease_ms, lost_seal_ms;
+};
+
+enum lease_verdict {
+    LEASE_NEW,    // commit a claim, then say lease_granted or lease_refused
+    LEASE_RESUME, // the same runner is back: goes on with its epoch; a former connection of its is to be closed
+    LEASE_TAKEN,  // another runner holds it
+    LEASE_FENCED, // the epoch is no longer the newest
+};
+
+void lease_table_init(struct lease_table *table, uint64_t lease_ms, uint64_t lost_seal_ms);
+void lease_table_release(struct lease_table *table);
+
+// After a start: the store says that this execution has had a runner and is not sealed. Leases start anew.
+void lease_restore(struct lease_table *table, int64_t row, uint64_t epoch, bool lost, uint64_t now_ms);
+// A runner connects. `epoch` 0: it brings none. `stored_epoch` is the store's, for executions without a lease.
+enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_t epoch, uint64_t stored_epoch,
+                                 uint64_t holder, uint64_t now_ms, uint64_t *ret_former_holder);
+void lease_granted(struct lease_table *table, int64_t row, uint64_t epoch, uint64_t holder, uint64_t now_ms);
+void lease_refused(struct lease_table *table, int64_t row);
+// Its runner was heard of. True if the execution was lost and is to be `running` again.
+bool lease_touch(struct lease_table *table, int64_t row, uint64_t holder, uint64_t now_ms);
+void lease_disconnect(struct lease_table *table, int64_t row, uint64_t holder);
+void lease_end(struct lease_table *table, int64_t row); // sealed
+struct lease *lease_find(const struct lease_table *table, int64_t row);
+
+enum lease_expiry { LEASE_BECAME_LOST, LEASE_TO_BE_SEALED };
+// Calls for each lease that ran out. LEASE_TO_BE_SEALED comes again after a minute until lease_end.
+void lease_expire(struct lease_table *table, uint64_t now_ms,
+                  void (*expired)(void *arg, struct lease *lease, enum lease_expiry what), void *arg);
