@@ -1,0 +1,64 @@
+"""Fixtures of the end-to-end suite. RUNNEL_BIN names the program under test."""
+
+import itertools
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from support.cli import Cli  # noqa: E402
+from support.server import Server  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "threads: worth running under ThreadSanitizer")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """One server for all tests that leave each other alone."""
+    shared = Server(tmp_path_factory.mktemp("shared"), flags=["--workers", "2", "--failed-logins-max", "1000000"])
+    shared.start()
+    yield shared
+    strange = [entry for entry in shared.log() if "not_json" in entry]
+    shared.close()
+    assert not strange, strange[:20]
+
+
+@pytest.fixture(scope="session")
+def api(server):
+    return server.api()
+
+
+@pytest.fixture(scope="session")
+def role_keys(api):
+    """role → a key of the shared server with that role."""
+    return {role: api.key(role)["key"] for role in ("viewer", "user", "service", "admin", "operator")}
+
+
+@pytest.fixture
+def servers(tmp_path):
+    """Makes servers of a test's own: servers(flags…) → a started Server."""
+    made = []
+    counter = itertools.count()
+
+    def make(*flags, start=True, **options):
+        one = Server(tmp_path / f"server{next(counter)}", flags=flags, **options)
+        made.append(one)
+        return one.start() if start else one
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def own_server(servers):
+    return servers()
+
+
+@pytest.fixture
+def cli(server, tmp_path):
+    return Cli(tmp_path / "home", server)

@@ -1,0 +1,149 @@
+"""`runnel serve` under test: start, stop, kill, restart; its JSON log; its sanitizers' verdict."""
+
+import json
+import os
+import signal
+import socket
+
+from . import DEADLINE
+from .api import Api
+from .process import BIN, Process
+
+SANITIZER_MARKS = (b"AddressSanitizer", b"LeakSanitizer", b"ThreadSanitizer", b"UndefinedBehavior", b"runtime error:")
+
+
+def clean_env(home, **extra):
+    """An environment without anything of the developer's own."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "XDG_STATE_HOME": str(home / "state"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+    }
+    for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"):
+        if name in os.environ:
+            env[name] = os.environ[name]
+    env.update({name: str(value) for name, value in extra.items()})
+    return env
+
+
+class Server:
+    def __init__(self, root, flags=(), env=None, listen="127.0.0.1:0", scheme="http"):
+        self.root = root
+        self.data = root / "data"
+        self.port_file = root / "port"
+        self.flags = [str(flag) for flag in flags]
+        self.env = dict(env or {})
+        self.listen = listen
+        self.scheme = scheme
+        self.port = None
+        self.process = None
+        self.reports = []
+        root.mkdir(parents=True, exist_ok=True)
+
+    # --- life
+    def argv(self, listen=None):
+        return [
+            BIN,
+            "serve",
+            "--listen",
+            listen or self.listen,
+            "--data",
+            str(self.data),
+            "--port-file",
+            str(self.port_file),
+            *self.flags,
+        ]
+
+    def spawn(self, listen=None, pass_fds=()):
+        """Starts without waiting."""
+        self.port_file.unlink(missing_ok=True)
+        env = clean_env(self.root, **self.env)
+        self.process = Process(self.argv(listen), env=env, cwd=str(self.root), pass_fds=pass_fds)
+        return self.process
+
+    def start(self, listen=None):
+        self.spawn(listen)
+        return self.await_ready()
+
+    def await_ready(self):
+        self.wait_log(lambda entry: entry.get("message") == "ready")
+        self.port = int(self.port_file.read_text())
+        return self
+
+    def stop(self, expect=0):
+        """SIGTERM, and the exit that must follow."""
+        self.process.signal(signal.SIGTERM)
+        return self.ended(expect)
+
+    def ended(self, expect=0):
+        code = self.process.finish()
+        self._note_reports()
+        assert expect is None or code == expect, (code, self.process.err.data[-3000:])
+        return code
+
+    def kill(self):
+        self.process.kill()
+        self.process.err.wait_end()
+        self._note_reports()
+
+    def restart(self):
+        """Again on the same data and the same port."""
+        return self.start(f"127.0.0.1:{self.port}")
+
+    def running(self):
+        return self.process is not None and self.process.popen.poll() is None
+
+    def close(self):
+        """Ends it if need be; what sanitizers said is an error."""
+        if self.running():
+            self.process.signal(signal.SIGTERM)
+            try:
+                self.process.finish(20)
+            except Exception:
+                self.process.kill()
+                self.process.err.wait_end()
+        if self.process:
+            self._note_reports()
+        assert not self.reports, b"\n".join(self.reports).decode(errors="replace")
+
+    def _note_reports(self):
+        data = self.process.err.data
+        if any(mark in data for mark in SANITIZER_MARKS):
+            self.reports.append(data[-20000:])
+
+    # --- log
+    def log(self):
+        entries = []
+        for line in self.process.err.lines():
+            try:
+                entries.append(json.loads(line))
+            except ValueError:
+                entries.append({"message": None, "not_json": line.decode(errors="replace")})
+        return entries
+
+    def wait_log(self, predicate, timeout=DEADLINE):
+        def look(_):
+            return next((entry for entry in self.log() if predicate(entry)), None)
+
+        return self.process.err.wait(look, "a matching log entry", timeout)
+
+    # --- reaching it
+    @property
+    def url(self):
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    @property
+    def operator_key(self):
+        return (self.data / "admin.key").read_text().strip()
+
+    def api(self, token="", **options):
+        """`token` "" is the operator's key; None none."""
+        return Api(self.port, self.operator_key if token == "" else token, **options)
+
+    def connect(self):
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
