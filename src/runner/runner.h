@@ -6,15 +6,17 @@
 
 struct runner_options {
     struct client_options server;
-    const char *state_dir;      // spools live in STATE_DIR/spool/<execution id>/
-    char *const *command;       // argv, NULL-terminated; NULL: read stdin (`pipe`)
-    bool tty;                   // one pseudo-terminal instead of two pipes
-    const char *execution_id;   // chosen by the caller; NULL: made here before the server is asked (it may be away)
-    const char *metadata_json;  // object or NULL
+    const char *state_dir;     // spools live in STATE_DIR/spool/<execution id>/
+    char *const *command;      // argv, NULL-terminated; NULL: read stdin (`pipe`)
+    bool tty;                  // one pseudo-terminal instead of two pipes
+    const char *execution_id;  // chosen by the caller; NULL: made here before the server is asked (it may be away)
+    const char *metadata_json; // object or NULL
     size_t message_max;
     uint64_t spool_max;
-    uint64_t grandchild_grace_ms; // how long a pipe that outlives the child is still read: 1 s after its last output, at most this (5 s)
-    uint64_t deliver_wait_ms;   // after the job: how long to wait for the server before leaving the spool behind; 0: for ever
+    uint64_t
+        grandchild_grace_ms; // how long a pipe that outlives the child is still read: 1 s after its last output, at most this (5 s)
+    uint64_t
+        deliver_wait_ms; // after the job: how long to wait for the server before leaving the spool behind; 0: for ever
     bool quiet;
 };
 // Runs to the end. The job's exit code in *ret_exit_code (128+n for a signal). ERR_UNAVAILABLE if the job ended but the log was not
@@ -22,4 +24,5 @@ struct runner_options {
 int runner_run(const struct runner_options *options, int *ret_exit_code);
 // Delivers what interrupted runs left in STATE_DIR/spool: a whole prefix, then `capture_interrupted`, ending as `lost`; runs whose
 // job had ended are completed as they ended. `only` may be NULL. Skips spools whose process is still alive (lock).
-int runner_resume(const struct runner_options *options, const char *only_execution_id, unsigned *ret_delivered, unsigned *ret_left);
+int runner_resume(const struct runner_options *options, const char *only_execution_id, unsigned *ret_delivered,
+                  unsigned *ret_left);

@@ -1,32 +1,47 @@
-// What was captured, on the runner's disk, until the server has sealed it. A folder per execution:
-//   run.json   execution id, url, producer, epoch, incarnation, what was run, exit code once known; written atomically
-//   spool      frames: u32 length, u64 first counter, chunk bytes, each with a CRC (XXH3-64); a torn tail is cut off at opening
-// One thread. `fdatasync` once a second while there is something unsynced (spool_sync), and at the end.
+// What was captured, on the runner's disk, until the server has sealed it. The form on disk: docs/internals/spool.md.
+//
+// Threads: one appends; one at a time syncs; reading, acking and asking may be done by any. Appending and reading from the newest
+// SPOOL_CACHE_MAX bytes never wait for the disk to be synced.
 #pragma once
 
 #include "model/chunk.h"
 
+#define SPOOL_CACHE_MAX (16u * 1024 * 1024) // memory for the newest chunks
+#define SPOOL_KEEP      (64u * 1024 * 1024) // acked bytes are kept below this, in case the server's store goes back in time
+
 struct spool;
 
 struct spool_options {
-    const char *dir;     // of this execution
-    uint64_t bytes_max;  // 10 GiB; spool_append answers ERR_STORE_FULL above it
+    const char *dir;    // of this execution
+    uint64_t bytes_max; // 10 GiB
 };
+// Makes the folder (0700) and an empty spool in it, and locks it. ERR_CONFLICT if there is one.
 int spool_create(const struct spool_options *options, struct spool **ret);
-// Opens what another process left; *ret_torn tells that bytes after the last whole frame were cut off.
+// Opens what another process left; *ret_torn tells that bytes after the last whole frame were cut off. ERR_HELD while that process
+// lives, ERR_NOT_FOUND if there is none.
 int spool_open(const struct spool_options *options, bool *ret_torn, struct spool **ret);
 void spool_free(struct spool **spool);
+// After the seal: deletes the folder, then frees.
+void spool_remove(struct spool **spool);
 
-// Appends a chunk whose first record has the next counter. Returns after write(2). ERR_STORE_FULL (bound or disk): nothing was appended, try again.
-int spool_append(struct spool *spool, struct chunk *chunk);
-int spool_sync(struct spool *spool); // fdatasync; a failure is final (-EIO): the caller must stop believing the spool
-uint64_t spool_first(const struct spool *spool);  // first counter still held
-uint64_t spool_next(const struct spool *spool);   // counter after the last one
-uint64_t spool_synced(const struct spool *spool); // counters below it are on disk
-uint64_t spool_bytes(const struct spool *spool);
-uint64_t spool_digest(const struct spool *spool); // running digest of all that was ever appended
-// The chunk that covers `counter`, decoded, and its first counter. ERR_NOT_FOUND outside of [first, next).
-int spool_read(struct spool *spool, uint64_t counter, uint64_t *ret_first, struct chunk **ret);
-// Everything below `counter` is durable at the server. Space is given back only when the spool is large (> 64 MiB), by punching holes.
+// Appends a chunk whose first record has the next counter. Returns after write(2). ERR_STORE_FULL (bytes_max or the disk): nothing
+// was appended, try again after more was acked. Another error is final.
+int spool_append(struct spool *spool, const struct chunk *chunk);
+// Makes all that was appended durable (fdatasync), then gives space back (spool_trim). A failure is final (-EIO): the caller must
+// stop believing the spool. Blocks.
+int spool_sync(struct spool *spool);
+// Gives the space of acked frames back while more than SPOOL_KEEP bytes are held, or while an append found it full. Blocks.
+int spool_trim(struct spool *spool);
+// Everything below `counter` is durable at the server. Cheap. It may go back.
 void spool_acked(struct spool *spool, uint64_t counter);
-void spool_remove(struct spool **spool); // after the seal: deletes the folder
+
+uint64_t spool_first(struct spool *spool);  // first counter still held
+uint64_t spool_next(struct spool *spool);   // counter after the last one
+uint64_t spool_synced(struct spool *spool); // counters below it are on disk
+uint64_t spool_bytes(struct spool *spool);
+uint64_t spool_digest(struct spool *spool); // running digest of all that was ever appended
+
+// The chunk that covers `counter`, and its first counter, if it is among the newest, in memory. ERR_NOT_FOUND otherwise.
+int spool_cached(struct spool *spool, uint64_t counter, uint64_t *ret_first, struct chunk **ret);
+// The same from disk if need be. ERR_NOT_FOUND outside of [first, next). Blocks.
+int spool_read(struct spool *spool, uint64_t counter, uint64_t *ret_first, struct chunk **ret);

@@ -19,10 +19,10 @@ enum uplink_state {
 };
 
 enum uplink_action_kind {
-    UPLINK_WAIT,          // nothing to do before the next event, or before `at_ms`
-    UPLINK_CONNECT,       // open the socket now
-    UPLINK_SEND,          // send the records from counter `from` (below `to`): as one chunk frame; then call uplink_sent
-    UPLINK_SEND_SKIP,     // tell the server that [from, to) are lost: {"type":"skip","next_sequence":to,"reason"}
+    UPLINK_WAIT,      // nothing to do before the next event, or before `at_ms`
+    UPLINK_CONNECT,   // open the socket now
+    UPLINK_SEND,      // send the records from counter `from` (below `to`): as one chunk frame; then call uplink_sent
+    UPLINK_SEND_SKIP, // tell the server that [from, to) are lost: {"type":"skip","next_sequence":to,"reason"}
     UPLINK_SEND_COMPLETE, // send `complete`; then call uplink_complete_sent
     UPLINK_CLOSE,         // close the socket (after an error that needs a new start)
 };
@@ -42,25 +42,28 @@ struct uplink {
     uint64_t epoch;                   // 0: none yet
     char incarnation[32];
     bool job_ended;
-    bool with_digest;                 // dropped after the server refused it once
-    int error;                        // why FAILED
-    unsigned attempts;                // in a row without `ready`
+    bool with_digest;  // dropped after the server refused it once
+    int error;         // why FAILED
+    unsigned attempts; // in a row without `ready`
     uint64_t retry_at_ms;
-    uint64_t random;                  // seed of the jitter; advanced by each use
+    uint64_t random; // seed of the jitter; advanced by each use
 };
 
-void uplink_init(struct uplink *uplink, uint64_t spool_first, uint64_t spool_next, uint64_t epoch, uint64_t random_seed);
+void uplink_init(struct uplink *uplink, uint64_t spool_first, uint64_t spool_next, uint64_t epoch,
+                 uint64_t random_seed);
 // What to do next. Ask again after carrying it out, until UPLINK_WAIT.
 struct uplink_action uplink_next(struct uplink *uplink, uint64_t now_ms);
 
 // Events.
 void uplink_spooled(struct uplink *uplink, uint64_t spool_first, uint64_t spool_next);
 void uplink_opened(struct uplink *uplink);
-void uplink_lost(struct uplink *uplink, uint64_t now_ms); // could not open, or the socket ended; first retry at once, then jitter, ≤ 5 s apart
+void uplink_lost(struct uplink *uplink,
+                 uint64_t now_ms); // could not open, or the socket ended; first retry at once, then jitter, ≤ 5 s apart
 void uplink_ready(struct uplink *uplink, uint64_t next_sequence, uint64_t epoch, const char *incarnation);
 void uplink_sent(struct uplink *uplink, uint64_t next);
 void uplink_acked(struct uplink *uplink, uint64_t sequence_number); // all up to and with it
-void uplink_refused(struct uplink *uplink, int err, bool has_next, uint64_t next_sequence, uint64_t now_ms); // gap, conflict, fenced, sealed, digest_mismatch, …
+void uplink_refused(struct uplink *uplink, int err, bool has_next, uint64_t next_sequence,
+                    uint64_t now_ms); // gap, conflict, fenced, sealed, digest_mismatch, …
 void uplink_job_ended(struct uplink *uplink);
 void uplink_complete_sent(struct uplink *uplink);
 void uplink_completed(struct uplink *uplink);

@@ -1,0 +1,379 @@
+#include "runner/spool_private.h"
+
+#include "util/file.h"
+
+#include <dirent.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+// Below this a trim is not worth its fdatasync, unless somebody waits for room.
+#define TRIM_STEP_MIN (4u * 1024 * 1024)
+
+static uint64_t held_bytes(const struct spool *spool)
+{
+    return spool->end.offset - spool->start.offset;
+}
+
+// --- Lifecycle
+
+static struct spool *spool_alloc(const struct spool_options *options)
+{
+    struct spool *spool = xcalloc(1, sizeof(*spool));
+    spool->dir = xstrdup(options->dir);
+    spool->fd = -1;
+    spool->bytes_max = options->bytes_max;
+    // A small bound needs finer marks: trimming goes by them.
+    spool->mark_step = MIN((uint64_t)SPOOL_MARK_STEP, options->bytes_max / 16);
+    spool->start.offset = spool->end.offset = SPOOL_DATA_START;
+    pthread_mutex_init(&spool->lock, NULL);
+    pthread_mutex_init(&spool->trimming, NULL);
+    return spool;
+}
+
+static int open_locked(struct spool *spool, int flags)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/" SPOOL_FILE, spool->dir);
+    spool->fd = open(path, flags | O_RDWR | O_CLOEXEC, 0600);
+    if (spool->fd < 0)
+        return errno == EEXIST ? ERR_CONFLICT : errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : -errno;
+    if (flock(spool->fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? ERR_HELD : -errno;
+    return 0;
+}
+
+int spool_create(const struct spool_options *options, struct spool **ret)
+{
+    int err = dir_make_all(options->dir, 0700);
+    if (err < 0)
+        return err;
+    CLEANUP(spool_free) struct spool *spool = spool_alloc(options);
+    err = open_locked(spool, O_CREAT | O_EXCL);
+    if (err < 0)
+        return err;
+    // No head yet: a file without one is an empty spool, and the first sync can wait until there is something to sync.
+    *ret = TAKE_PTR(spool);
+    return 0;
+}
+
+int spool_open(const struct spool_options *options, bool *ret_torn, struct spool **ret)
+{
+    uint64_t size;
+    CLEANUP(spool_free) struct spool *spool = spool_alloc(options);
+    int err = open_locked(spool, 0);
+    if (err == 0)
+        err = spool_scan(spool, &size);
+    if (err < 0)
+        return err;
+    *ret_torn = size > spool->end.offset;
+    if (*ret_torn && ftruncate(spool->fd, (off_t)spool->end.offset) < 0)
+        return -errno;
+    *ret = TAKE_PTR(spool);
+    return 0;
+}
+
+void spool_free(struct spool **spool_ptr)
+{
+    struct spool *spool = TAKE_PTR(*spool_ptr);
+    if (!spool)
+        return;
+    for (uint64_t i = spool->cache_head; i < spool->cache_tail; i++)
+        chunk_unref(&spool->cache[i % SPOOL_CACHE_CHUNKS].chunk);
+    close_fd(&spool->fd);
+    pthread_mutex_destroy(&spool->lock);
+    pthread_mutex_destroy(&spool->trimming);
+    free(spool->marks);
+    free(spool->dir);
+    free(spool);
+}
+
+static void close_dir(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+// Deletes what is in the folder, then the folder. There is at most one level below it.
+static void remove_folder(const char *path)
+{
+    CLEANUP(close_dir) DIR *dir = opendir(path);
+    const struct dirent *entry;
+    while (dir && (entry = readdir(dir))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (unlinkat(dirfd(dir), entry->d_name, 0) < 0 && errno == EISDIR) {
+            CLEANUP(free_ptr) char *below = xasprintf("%s/%s", path, entry->d_name);
+            remove_folder(below);
+        }
+    }
+    rmdir(path);
+}
+
+void spool_remove(struct spool **spool_ptr)
+{
+    // While the lock is held, so that nobody opens what is being deleted.
+    remove_folder((*spool_ptr)->dir);
+    spool_free(spool_ptr);
+}
+
+// --- Appending
+
+void frame_head_encode(const struct frame *frame, uint8_t out[FRAME_HEAD_LEN])
+{
+    uint32_t small[2] = {htole32(frame->len), htole32(frame->count)};
+    uint64_t large[2] = {htole64(frame->first), htole64(frame->digest)};
+    memcpy(out, small, sizeof(small));
+    memcpy(out + sizeof(small), large, sizeof(large));
+}
+
+void spool_mark(struct spool *spool, const struct mark *at)
+{
+    if (spool->mark_count > 0 && at->offset - spool->marks[spool->mark_count - 1].offset < spool->mark_step)
+        return;
+    if (spool->mark_count == spool->mark_capacity) {
+        spool->mark_capacity = MAX(spool->mark_capacity * 2, (size_t)64);
+        spool->marks = xrealloc(spool->marks, spool->mark_capacity * sizeof(*spool->marks));
+    }
+    spool->marks[spool->mark_count++] = *at;
+}
+
+static void cache_drop_oldest(struct spool *spool)
+{
+    struct cached *oldest = &spool->cache[spool->cache_head++ % SPOOL_CACHE_CHUNKS];
+    spool->cache_bytes -= chunk_memory(oldest->chunk);
+    chunk_unref(&oldest->chunk);
+}
+
+static void cache_add(struct spool *spool, uint64_t first, const struct chunk *chunk)
+{
+    if (spool->cache_tail - spool->cache_head == SPOOL_CACHE_CHUNKS)
+        cache_drop_oldest(spool);
+    spool->cache[spool->cache_tail++ % SPOOL_CACHE_CHUNKS] = (struct cached){first, chunk_ref(chunk)};
+    spool->cache_bytes += chunk_memory(chunk);
+    while (spool->cache_bytes > SPOOL_CACHE_MAX && spool->cache_tail - spool->cache_head > 1)
+        cache_drop_oldest(spool);
+}
+
+// All of it or nothing.
+static int write_frame(struct spool *spool, const struct frame *frame, struct str encoded, uint64_t offset)
+{
+    uint8_t head[FRAME_HEAD_LEN];
+    frame_head_encode(frame, head);
+    uint64_t tail = htole64(frame_checksum(head, encoded.data, encoded.len));
+    struct iovec parts[] = {
+        {head, sizeof(head)}, {(char *)(uintptr_t)encoded.data, encoded.len}, {&tail, sizeof(tail)}};
+    size_t left = encoded.len + FRAME_OVERHEAD;
+    for (struct iovec *part = parts; left > 0;) {
+        ssize_t put = pwritev(spool->fd, part, (int)(parts + ARRAY_LEN(parts) - part), (off_t)offset);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0) {
+            int err = errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? ERR_STORE_FULL : -errno;
+            // What was written of it is gone for readers anyway; this gives its space back.
+            return ftruncate(spool->fd, (off_t)spool->end.offset) < 0 ? -errno : err;
+        }
+        left -= (size_t)put;
+        offset += (uint64_t)put;
+        for (size_t gone = (size_t)put; gone > 0;) {
+            size_t step = MIN(gone, part->iov_len);
+            part->iov_base = (char *)part->iov_base + step;
+            part->iov_len -= step;
+            gone -= step;
+            part += part->iov_len == 0;
+        }
+    }
+    return 0;
+}
+
+static int append_once(struct spool *spool, const struct chunk *chunk, uint64_t digest)
+{
+    struct str encoded = chunk_encoded(chunk);
+    uint64_t size = encoded.len + FRAME_OVERHEAD;
+    pthread_mutex_lock(&spool->lock);
+    // Only this thread moves the end.
+    struct mark end = spool->end;
+    bool room = held_bytes(spool) + size <= spool->bytes_max;
+    int err = spool->failed;
+    spool->tight = err == 0 && !room;
+    pthread_mutex_unlock(&spool->lock);
+    if (err < 0 || !room)
+        return err < 0 ? err : ERR_STORE_FULL;
+
+    struct frame frame = {
+        .len = (uint32_t)encoded.len, .count = chunk_count(chunk), .first = end.counter, .digest = digest};
+    err = write_frame(spool, &frame, encoded, end.offset);
+    pthread_mutex_lock(&spool->lock);
+    if (err == 0) {
+        spool_mark(spool, &end);
+        cache_add(spool, end.counter, chunk);
+        spool->end = (struct mark){end.counter + frame.count, end.offset + size, digest};
+    } else if (err == ERR_STORE_FULL) {
+        spool->tight = true;
+    } else {
+        spool->failed = err;
+    }
+    pthread_mutex_unlock(&spool->lock);
+    return err;
+}
+
+int spool_append(struct spool *spool, const struct chunk *chunk)
+{
+    uint64_t digest = chunk_digest(chunk, spool->end.digest);
+    int err = append_once(spool, chunk, digest);
+    if (err != ERR_STORE_FULL)
+        return err;
+    err = spool_trim(spool);
+    return err < 0 ? err : append_once(spool, chunk, digest);
+}
+
+// --- Giving back
+
+int spool_sync(struct spool *spool)
+{
+    pthread_mutex_lock(&spool->lock);
+    uint64_t next = spool->end.counter;
+    int err = spool->failed;
+    bool dirty = next > spool->synced;
+    pthread_mutex_unlock(&spool->lock);
+    if (err == 0 && dirty && fdatasync(spool->fd) < 0)
+        err = -EIO; // whatever the reason: the kernel has forgotten which pages it failed to write
+    pthread_mutex_lock(&spool->lock);
+    if (err < 0)
+        spool->failed = err;
+    else
+        spool->synced = MAX(spool->synced, next);
+    pthread_mutex_unlock(&spool->lock);
+    return err < 0 ? err : spool_trim(spool);
+}
+
+// Where the spool may begin, so that no more than `keep` bytes stay which the server has. With the lock.
+static struct mark trim_target(const struct spool *spool, uint64_t keep)
+{
+    struct mark start = spool->start;
+    if (keep == 0 && spool->acked == spool->end.counter)
+        return spool->end;
+    for (size_t i = 0; i < spool->mark_count; i++) {
+        if (spool->marks[i].counter > spool->acked || spool->end.offset - start.offset <= keep)
+            break;
+        start = spool->marks[i];
+    }
+    return start;
+}
+
+// With the lock.
+static void trim_marks(struct spool *spool)
+{
+    size_t gone = 0;
+    while (gone < spool->mark_count && spool->marks[gone].offset < spool->start.offset)
+        gone++;
+    spool->mark_count -= gone;
+    memmove(spool->marks, spool->marks + gone, spool->mark_count * sizeof(*spool->marks));
+}
+
+static int punch(struct spool *spool, uint64_t to)
+{
+    uint64_t end = to / 4096 * 4096;
+    if (end <= SPOOL_DATA_START)
+        return 0;
+    return fallocate(spool->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, SPOOL_DATA_START,
+                     (off_t)(end - SPOOL_DATA_START)) < 0
+               ? -errno
+               : 0;
+}
+
+// The head must be on disk before the hole is: a scan that starts in a hole finds nothing.
+static int trim_to(struct spool *spool, const struct mark *start, uint64_t generation)
+{
+    int err = spool_head_write(spool->fd, generation, start);
+    if (err == 0)
+        err = punch(spool, start->offset);
+    if (err != -EOPNOTSUPP)
+        return err;
+    spool->no_holes = true;
+    return 0;
+}
+
+static int trim_locked(struct spool *spool)
+{
+    pthread_mutex_lock(&spool->lock);
+    bool tight = spool->tight;
+    uint64_t keep = tight ? 0 : MIN((uint64_t)SPOOL_KEEP, spool->bytes_max / 2);
+    uint64_t step_min = tight ? 1 : MIN((uint64_t)TRIM_STEP_MIN, spool->bytes_max / 8);
+    struct mark start = trim_target(spool, keep);
+    bool worth = !spool->no_holes && start.offset >= spool->start.offset + step_min;
+    uint64_t generation = spool->generation + 1;
+    int err = spool->failed;
+    pthread_mutex_unlock(&spool->lock);
+    if (err < 0 || !worth)
+        return err;
+
+    err = trim_to(spool, &start, generation);
+    pthread_mutex_lock(&spool->lock);
+    if (err < 0) {
+        spool->failed = err;
+    } else if (!spool->no_holes) {
+        spool->generation = generation;
+        spool->start = start;
+        spool->tight = false;
+        trim_marks(spool);
+    }
+    pthread_mutex_unlock(&spool->lock);
+    return err;
+}
+
+int spool_trim(struct spool *spool)
+{
+    pthread_mutex_lock(&spool->trimming);
+    int err = trim_locked(spool);
+    pthread_mutex_unlock(&spool->trimming);
+    return err;
+}
+
+void spool_acked(struct spool *spool, uint64_t counter)
+{
+    pthread_mutex_lock(&spool->lock);
+    spool->acked = MIN(counter, spool->end.counter);
+    pthread_mutex_unlock(&spool->lock);
+}
+
+// --- Asking
+
+static uint64_t get(struct spool *spool, const uint64_t *value)
+{
+    pthread_mutex_lock(&spool->lock);
+    uint64_t now = *value;
+    pthread_mutex_unlock(&spool->lock);
+    return now;
+}
+
+uint64_t spool_first(struct spool *spool)
+{
+    return get(spool, &spool->start.counter);
+}
+
+uint64_t spool_next(struct spool *spool)
+{
+    return get(spool, &spool->end.counter);
+}
+
+uint64_t spool_synced(struct spool *spool)
+{
+    return get(spool, &spool->synced);
+}
+
+uint64_t spool_digest(struct spool *spool)
+{
+    return get(spool, &spool->end.digest);
+}
+
+uint64_t spool_bytes(struct spool *spool)
+{
+    pthread_mutex_lock(&spool->lock);
+    uint64_t bytes = held_bytes(spool);
+    pthread_mutex_unlock(&spool->lock);
+    return bytes;
+}

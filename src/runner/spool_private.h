@@ -1,0 +1,63 @@
+// The inside of a spool, for spool*.c alone.
+#pragma once
+
+#include "runner/spool.h"
+
+#include <pthread.h>
+
+#define SPOOL_FILE         "spool"
+#define SPOOL_DATA_START   4096u // the head has a block of its own
+#define FRAME_HEAD_LEN     24u
+#define FRAME_TAIL_LEN     8u
+#define FRAME_OVERHEAD     (FRAME_HEAD_LEN + FRAME_TAIL_LEN)
+#define SPOOL_MARK_STEP    (64u * 1024) // file bytes between two entries of the index
+#define SPOOL_CACHE_CHUNKS 4096u
+
+struct frame {
+    uint32_t len, count;
+    uint64_t first;
+    uint64_t digest; // of all records up to and with this frame's
+};
+
+// Where a frame begins; the index has one of these for every SPOOL_MARK_STEP bytes, so that its size is bounded.
+struct mark {
+    uint64_t counter, offset;
+    uint64_t digest; // of all records before it
+};
+
+struct cached {
+    uint64_t first;
+    struct chunk *chunk;
+};
+
+struct spool {
+    char *dir;
+    int fd;
+    uint64_t bytes_max, mark_step;
+    pthread_mutex_t trimming; // taken before `lock`; one trim at a time
+    pthread_mutex_t lock;     // all below
+    struct mark start;        // of the first frame that is held
+    struct mark end;          // where the next frame goes
+    uint64_t synced, acked;
+    uint64_t generation; // of the head
+    bool tight;          // an append found no room
+    bool no_holes;       // the file system cannot punch any
+    int failed;          // a final error
+    struct mark *marks;  // ascending; those before `start` are dropped
+    size_t mark_count, mark_capacity;
+    struct mark hint;                        // the frame after the one that was read last
+    struct cached cache[SPOOL_CACHE_CHUNKS]; // a ring of the newest chunks
+    uint64_t cache_head, cache_tail;         // tail - head entries, at index % SPOOL_CACHE_CHUNKS
+    size_t cache_bytes;
+};
+
+void frame_head_encode(const struct frame *frame, uint8_t out[FRAME_HEAD_LEN]);
+void frame_head_decode(const uint8_t head[FRAME_HEAD_LEN], struct frame *ret);
+uint64_t frame_checksum(const uint8_t head[FRAME_HEAD_LEN], const void *chunk, size_t len);
+
+// Durable when it returns.
+int spool_head_write(int fd, uint64_t generation, const struct mark *start);
+// Finds the last whole frame, fills start, end and the marks. *ret_size: the file's size.
+int spool_scan(struct spool *spool, uint64_t *ret_size);
+// Remembers the position if the last mark is far enough away. With the lock.
+void spool_mark(struct spool *spool, const struct mark *at);

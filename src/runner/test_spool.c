@@ -1,0 +1,309 @@
+#include "runner/spool.h"
+
+#include "util/file.h"
+#include "util/testing.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct fixture {
+    char *root, *dir, *file;
+};
+
+static int setup(void **state)
+{
+    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
+    fixture->root = xasprintf("%s/runnel-spool-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    assert_non_null(mkdtemp(fixture->root));
+    fixture->dir = xasprintf("%s/spool/exec_1", fixture->root);
+    fixture->file = xasprintf("%s/spool", fixture->dir);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(free_ptr) char *command = xasprintf("rm -rf '%s'", fixture->root);
+    assert_int_equal(system(command), 0);
+    free(fixture->file);
+    free(fixture->dir);
+    free(fixture->root);
+    free(fixture);
+    return 0;
+}
+
+// `count` records that say their own counter; random bytes behind it, so that they do not compress.
+static struct chunk *make_chunk(uint64_t first, unsigned count, size_t message_len)
+{
+    CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t seed = first + i;
+        CLEANUP(buf_release) struct buf message = {0};
+        buf_append_u64(&message, first + i);
+        while (message.len < message_len) {
+            uint64_t word = test_random(&seed) | 0x8080808080808080; // no newline among them
+            buf_append(&message, &word, sizeof(word));
+        }
+        struct record record = {.time_ms = 1000, .stream = STREAM_STDOUT, .message = buf_str(&message)};
+        assert_int_equal(chunk_builder_add(builder, &record), 0);
+    }
+    return chunk_builder_finish(builder, 1);
+}
+
+static int append(struct spool *spool, unsigned count, size_t message_len)
+{
+    CLEANUP(chunk_unref) struct chunk *chunk = make_chunk(spool_next(spool), count, message_len);
+    return spool_append(spool, chunk);
+}
+
+static void assert_holds(struct spool *spool, uint64_t counter)
+{
+    CLEANUP(chunk_unref) struct chunk *chunk = NULL;
+    uint64_t first;
+    struct record record;
+    char expected[24];
+    assert_int_equal(spool_read(spool, counter, &first, &chunk), 0);
+    assert_true(first <= counter && counter < first + chunk_count(chunk));
+    chunk_record(chunk, (uint32_t)(counter - first), &record);
+    snprintf(expected, sizeof(expected), "%llu", (unsigned long long)counter);
+    assert_memory_equal(record.message.data, expected, strlen(expected));
+}
+
+static struct spool *create(const struct fixture *fixture, uint64_t bytes_max)
+{
+    struct spool *spool = NULL;
+    assert_int_equal(spool_create(&(struct spool_options){.dir = fixture->dir, .bytes_max = bytes_max}, &spool), 0);
+    return spool;
+}
+
+static struct spool *reopen(const struct fixture *fixture, bool expect_torn)
+{
+    struct spool *spool = NULL;
+    bool torn;
+    assert_int_equal(spool_open(&(struct spool_options){.dir = fixture->dir, .bytes_max = UINT64_MAX}, &torn, &spool),
+                     0);
+    assert_int_equal(torn, expect_torn);
+    return spool;
+}
+
+static void what_was_appended_is_there_after_a_restart(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct spool *spool = create(fixture, UINT64_MAX);
+    uint64_t digest = 0;
+    for (unsigned count = 1; count <= 5; count++) {
+        CLEANUP(chunk_unref) struct chunk *chunk = make_chunk(spool_next(spool), count, 10);
+        digest = chunk_digest(chunk, digest);
+        assert_int_equal(spool_append(spool, chunk), 0);
+    }
+    assert_int_equal(spool_next(spool), 15);
+    assert_int_equal(spool_synced(spool), 0);
+    assert_int_equal(spool_sync(spool), 0);
+    assert_int_equal(spool_synced(spool), 15);
+    spool_free(&spool);
+
+    spool = reopen(fixture, false);
+    assert_int_equal(spool_first(spool), 0);
+    assert_int_equal(spool_next(spool), 15);
+    assert_int_equal(spool_digest(spool), digest);
+    for (uint64_t i = 15; i-- > 0;)
+        assert_holds(spool, i);
+    uint64_t first;
+    struct chunk *chunk = NULL;
+    assert_int_equal(spool_read(spool, 15, &first, &chunk), ERR_NOT_FOUND);
+    assert_int_equal(append(spool, 3, 10), 0);
+    assert_holds(spool, 17);
+    spool_free(&spool);
+}
+
+static void an_empty_spool_can_be_opened(void **state)
+{
+    struct spool *spool = create(*state, UINT64_MAX);
+    spool_free(&spool);
+    spool = reopen(*state, false);
+    assert_int_equal(spool_next(spool), 0);
+    assert_int_equal(append(spool, 1, 1), 0);
+    spool_free(&spool);
+    spool = reopen(*state, false);
+    assert_int_equal(spool_next(spool), 1);
+    spool_free(&spool);
+}
+
+static void write_file(const char *path, const struct buf *content, size_t len)
+{
+    CLEANUP(close_fd) int fd = open(path, O_WRONLY | O_TRUNC | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(file_write_full(fd, content->data, len), 0);
+}
+
+static void a_torn_tail_is_cut_off_at_every_byte(void **state)
+{
+    const struct fixture *fixture = *state;
+    CLEANUP(buf_release) struct buf content = {0};
+    struct spool *spool = create(fixture, UINT64_MAX);
+    assert_int_equal(append(spool, 2, 20), 0);
+    uint64_t digest = spool_digest(spool);
+    size_t whole = 4096 + (size_t)spool_bytes(spool);
+    assert_int_equal(append(spool, 3, 20), 0);
+    spool_free(&spool);
+    assert_int_equal(file_read_all(fixture->file, 1 << 20, &content), 0);
+
+    for (size_t len = whole; len < content.len; len++) {
+        write_file(fixture->file, &content, len);
+        spool = reopen(fixture, len > whole);
+        assert_int_equal(spool_next(spool), 2);
+        assert_int_equal(spool_digest(spool), digest);
+        assert_holds(spool, 1);
+        spool_free(&spool);
+        spool = reopen(fixture, false); // it stays cut off
+        spool_free(&spool);
+    }
+    for (size_t at = whole; at < content.len; at++) {
+        content.data[at] ^= 0x10;
+        write_file(fixture->file, &content, content.len);
+        content.data[at] ^= 0x10;
+        spool = reopen(fixture, true);
+        assert_int_equal(spool_next(spool), 2);
+        spool_free(&spool);
+    }
+}
+
+static void a_live_spool_cannot_be_opened(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct spool_options options = {.dir = fixture->dir, .bytes_max = UINT64_MAX};
+    struct spool *spool = create(fixture, UINT64_MAX), *other = NULL;
+    bool torn;
+    assert_int_equal(spool_open(&options, &torn, &other), ERR_HELD);
+    assert_int_equal(spool_create(&options, &other), ERR_CONFLICT);
+    spool_remove(&spool);
+    assert_int_equal(spool_open(&options, &torn, &other), ERR_NOT_FOUND);
+    assert_int_equal(access(fixture->dir, F_OK), -1);
+}
+
+static void a_full_spool_takes_more_after_acks(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct spool *spool = create(fixture, 100000);
+    unsigned appended = 0;
+    while (append(spool, 10, 100) == 0)
+        appended++;
+    assert_in_range(appended, 50, 100);
+    assert_true(spool_bytes(spool) <= 100000);
+    assert_int_equal(append(spool, 10, 100), ERR_STORE_FULL);
+    uint64_t next = spool_next(spool);
+    assert_int_equal(next, appended * 10);
+
+    spool_acked(spool, next / 2);
+    assert_int_equal(append(spool, 10, 100), 0);
+    assert_true(spool_first(spool) > 0);
+    assert_true(spool_first(spool) <= next / 2);
+    assert_holds(spool, spool_first(spool));
+    while (append(spool, 10, 100) == 0)
+        ;
+    spool_acked(spool, spool_next(spool));
+    assert_int_equal(append(spool, 100, 900), 0); // needs nearly all of the room
+    spool_free(&spool);
+}
+
+static uint64_t disk_bytes(const char *path)
+{
+    struct stat info;
+    assert_int_equal(stat(path, &info), 0);
+    return (uint64_t)info.st_blocks * 512;
+}
+
+static void acked_frames_become_a_hole_and_the_rest_stays(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct spool *spool = create(fixture, 2000000);
+    uint64_t first;
+    struct chunk *chunk = NULL;
+    while (spool_bytes(spool) < 1500000)
+        assert_int_equal(append(spool, 100, 100), 0);
+    assert_int_equal(spool_sync(spool), 0);
+    assert_int_equal(spool_first(spool), 0);
+    uint64_t before = disk_bytes(fixture->file), digest = spool_digest(spool), next = spool_next(spool);
+    spool_acked(spool, next);
+    assert_int_equal(spool_trim(spool), 0);
+    assert_true(spool_first(spool) > 0);
+    assert_true(spool_bytes(spool) <= 1000000 + 65536);
+    assert_true(disk_bytes(fixture->file) + 400000 < before);
+    uint64_t left = spool_first(spool);
+    spool_free(&spool);
+
+    spool = reopen(fixture, false);
+    assert_int_equal(spool_first(spool), left);
+    assert_int_equal(spool_next(spool), next);
+    assert_int_equal(spool_digest(spool), digest);
+    assert_int_equal(spool_read(spool, left - 1, &first, &chunk), ERR_NOT_FOUND);
+    for (uint64_t i = left; i < next; i += 7)
+        assert_holds(spool, i);
+    spool_free(&spool);
+}
+
+static void old_frames_are_read_from_disk(void **state)
+{
+    struct spool *spool = create(*state, UINT64_MAX);
+    uint64_t first;
+    struct chunk *chunk = NULL;
+    for (unsigned i = 0; i < 6000; i++)
+        assert_int_equal(append(spool, 2, 40), 0);
+    assert_int_equal(spool_cached(spool, 0, &first, &chunk), ERR_NOT_FOUND);
+    assert_int_equal(spool_cached(spool, 11999, &first, &chunk), 0);
+    chunk_unref(&chunk);
+    uint64_t seed = 3;
+    for (unsigned i = 0; i < 500; i++)
+        assert_holds(spool, test_random(&seed) % 12000);
+    for (uint64_t i = 0; i < 12000; i++)
+        assert_holds(spool, i);
+    spool_free(&spool);
+}
+
+static void limit_file_size(rlim_t size)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = size;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void a_full_disk_loses_nothing_that_was_appended(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct spool *spool = create(fixture, UINT64_MAX);
+    signal(SIGXFSZ, SIG_IGN);
+    limit_file_size(50000);
+    unsigned appended = 0;
+    while (append(spool, 10, 100) == 0)
+        appended++;
+    assert_in_range(appended, 10, 50);
+    assert_int_equal(append(spool, 10, 100), ERR_STORE_FULL);
+    limit_file_size(RLIM_INFINITY);
+    assert_int_equal(spool_next(spool), appended * 10);
+    assert_int_equal(append(spool, 10, 100), 0);
+    spool_free(&spool);
+    spool = reopen(fixture, false);
+    assert_int_equal(spool_next(spool), appended * 10 + 10);
+    assert_holds(spool, appended * 10);
+    spool_free(&spool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_was_appended_is_there_after_a_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_empty_spool_can_be_opened, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_torn_tail_is_cut_off_at_every_byte, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_live_spool_cannot_be_opened, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_spool_takes_more_after_acks, setup, teardown),
+        cmocka_unit_test_setup_teardown(acked_frames_become_a_hole_and_the_rest_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(old_frames_are_read_from_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_disk_loses_nothing_that_was_appended, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
