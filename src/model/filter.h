@@ -23,7 +23,7 @@ bool filter_needs_text(const struct filter *filter);
 // By the header alone: none of the chunk's records can match.
 bool filter_excludes_chunk(const struct filter *filter, const struct chunk *chunk);
 
-// A budget of regex steps shared by a page (10 M); when it runs out matching stops with ERR_RATE-free ERR_INVALID.
+// A budget of regex steps for a page; when it runs out, matching stops with ERR_INVALID.
 struct filter_run {
     uint64_t steps_left; // PCRE2 match-limit units
     struct buf scratch;

@@ -1,0 +1,37 @@
+// The inside of a filter, for filter*.c alone.
+#pragma once
+
+#include "model/filter.h"
+
+#include <stdatomic.h>
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#define FILTER_LIST_MAX 64   // values of one name
+#define FILTER_TEXT_MAX 1024 // bytes of a value
+
+enum filter_category { CATEGORY_ANY, CATEGORY_TECHNICAL, CATEGORY_BUSINESS };
+
+struct filter_list {
+    char *items[FILTER_LIST_MAX];
+    size_t count;
+};
+
+struct filter_rules {
+    unsigned streams, levels;   // a bit for each that may pass
+    int64_t time_min, time_max; // both pass
+    enum filter_category category;
+    struct filter_list event_types, nodes;
+    bool milestone;
+    unsigned min_priority; // 0: any
+    struct str grep;       // owned; NULL if none
+    pcre2_code *regex;
+};
+
+struct filter {
+    _Atomic uint32_t refs;
+    struct filter_rules rules;
+};
+
+void filter_rules_release(struct filter_rules *rules);

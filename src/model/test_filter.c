@@ -1,0 +1,238 @@
+#include "model/filter.h"
+
+#include "model/config_limits.h"
+#include "model/testing.h"
+
+#include <string.h>
+
+struct parameter {
+    const char *name, *value;
+};
+
+// The filter of up to four parameters.
+static struct filter *filter_of(const struct parameter parameters[4])
+{
+    CLEANUP(filter_builder_free) struct filter_builder *builder = filter_builder_new();
+    struct filter *filter;
+    for (size_t i = 0; i < 4 && parameters[i].name; i++) {
+        bool taken = false;
+        const char *reason = NULL;
+        assert_int_equal(
+            filter_builder_offer(builder, str_of(parameters[i].name), str_of(parameters[i].value), &taken, &reason), 0);
+        assert_true(taken);
+        assert_null(reason);
+    }
+    filter_builder_finish(builder, &filter);
+    return filter;
+}
+
+static int match(const struct filter *filter, const struct record *record)
+{
+    struct filter_run run;
+    filter_run_init(&run, filter, LIMIT_REGEX_STEPS);
+    int result = filter_match(filter, &run, record);
+    filter_run_release(&run);
+    return result;
+}
+
+#define EVENT(fields)                                                     \
+    {                                                                     \
+        .stream = STREAM_EVENT, .message = STR("m"), .extra = STR(fields) \
+    }
+
+static void each_parameter_picks_its_records(void **state)
+{
+    (void)state;
+    static const struct {
+        struct parameter parameters[4];
+        struct record yes, no;
+    } cases[] = {
+        {{{"stream", "stderr"}}, {.stream = STREAM_STDERR}, {.stream = STREAM_STDOUT}},
+        {{{"stream", "stderr"}, {"stream", "event"}}, {.stream = STREAM_EVENT}, {.stream = STREAM_STDOUT}},
+        {{{"stream", "stderr,event"}}, {.stream = STREAM_STDERR}, {.stream = STREAM_STDOUT}},
+        {{{"level", "info"}}, {.level = LEVEL_UNSET}, {.level = LEVEL_DEBUG}},
+        {{{"level", "ERROR,warn"}}, {.level = LEVEL_WARNING}, {.level = LEVEL_CRITICAL}},
+        {{{"min_level", "INFO"}}, {.level = LEVEL_UNSET}, {.level = LEVEL_DEBUG}},
+        {{{"min_level", "WARNING"}}, {.level = LEVEL_CRITICAL}, {.level = LEVEL_UNSET}},
+        {{{"min_level", "WARNING"}, {"level", "ERROR"}}, {.level = LEVEL_ERROR}, {.level = LEVEL_WARNING}},
+        {{{"category", "technical"}}, {.message = STR("m")}, EVENT("\"category\":\"business\"")},
+        {{{"category", "technical"}}, EVENT("\"node_id\":\"n\""), EVENT("\"category\":\"business\"")},
+        {{{"category", "business"}}, EVENT("\"category\":\"business\""), EVENT("\"category\":\"technical\"")},
+        {{{"event_type", "a,b"}}, EVENT("\"event_type\":\"b\""), EVENT("\"event_type\":\"ab\"")},
+        {{{"event_type", "a"}}, EVENT("\"event_type\":\"a\""), {.stream = STREAM_STDOUT}},
+        {{{"node", "n1"}}, EVENT("\"node_id\":\"n1\""), EVENT("\"node_id\":\"n2\"")},
+        {{{"node", "N \"1\""}}, EVENT("\"node_name\":\"N \\\"1\\\"\""), EVENT("\"data\":{\"node_id\":\"N\"}")},
+        {{{"milestone", "true"}}, EVENT("\"is_milestone\":true"), EVENT("\"is_milestone\":false")},
+        {{{"min_priority", "5"}}, {.message = STR("m")}, EVENT("\"display_priority\":4")},
+        {{{"min_priority", "6"}}, EVENT("\"display_priority\":10"), {.message = STR("m")}},
+        {{{"start_time", "1970-01-01T00:00:05Z"}}, {.time_ms = 5000}, {.time_ms = 4999}},
+        {{{"end_time", "1970-01-01T00:00:05Z"}}, {.time_ms = 5000}, {.time_ms = 5001}},
+        {{{"grep", "a,b"}}, {.message = STR("xa,by")}, {.message = STR("ab")}},
+        {{{"grep", "long"}}, {.message = STR("long")}, {.message = STR("")}},
+        {{{"regex", "^a.c$"}}, {.message = STR("abc")}, {.message = STR("abcd")}},
+        {{{"regex", "\xc3\xa9+$"}}, {.message = STR("\xff\xc3\xa9\xc3\xa9")}, {.message = STR("\xff\xc3")}},
+        {{{"regex", "^$"}}, {.message = {NULL, 0}}, {.message = STR("x")}},
+        {{{"stream", "stderr"}, {"grep", "x"}}, {.stream = STREAM_STDERR, .message = STR("x")}, {.message = STR("x")}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct filter *filter = filter_of(cases[i].parameters);
+        assert_non_null(filter);
+        assert_int_equal(match(filter, &cases[i].yes), 1);
+        assert_int_equal(match(filter, &cases[i].no), 0);
+        filter_unref(&filter);
+    }
+}
+
+static void what_filters_nothing_is_no_filter(void **state)
+{
+    (void)state;
+    const struct parameter none[4] = {{NULL, NULL}}, idle[4] = {{"stream", "stdout,stderr,event"},
+                                                                {"min_level", "DEBUG"},
+                                                                {"milestone", "false"},
+                                                                {"min_priority", "1"}};
+    assert_null(filter_of(none));
+    assert_null(filter_of(idle));
+    struct record record = {0};
+    assert_int_equal(match(NULL, &record), 1);
+    assert_false(filter_needs_text(NULL));
+}
+
+static void other_names_are_left_alone_and_bad_values_refused(void **state)
+{
+    (void)state;
+    CLEANUP(filter_builder_free) struct filter_builder *builder = filter_builder_new();
+    bool taken = true;
+    const char *reason = NULL;
+    assert_int_equal(filter_builder_offer(builder, STR("limit"), STR("5"), &taken, &reason), 0);
+    assert_false(taken);
+    const struct parameter bad[] = {{"stream", "stdin"},   {"stream", ""},         {"stream", "stdout,"},
+                                    {"level", "loud"},     {"min_level", ""},      {"category", "x"},
+                                    {"event_type", ""},    {"node", "a,,b"},       {"milestone", "yes"},
+                                    {"min_priority", "0"}, {"min_priority", "11"}, {"start_time", "now"},
+                                    {"end_time", ""},      {"grep", ""},           {"regex", "("},
+                                    {"regex", ""},         {"regex", "\\C"}};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        CLEANUP(filter_builder_free) struct filter_builder *fresh = filter_builder_new();
+        reason = NULL;
+        assert_int_equal(filter_builder_offer(fresh, str_of(bad[i].name), str_of(bad[i].value), &taken, &reason),
+                         ERR_INVALID);
+        assert_true(taken);
+        assert_non_null(reason);
+    }
+}
+
+static void values_are_bounded_in_number_and_length(void **state)
+{
+    (void)state;
+    CLEANUP(filter_builder_free) struct filter_builder *builder = filter_builder_new();
+    bool taken;
+    const char *reason;
+    char long_text[1025];
+    memset(long_text, 'x', sizeof(long_text));
+    assert_int_equal(filter_builder_offer(builder, STR("grep"), str_n(long_text, 1025), &taken, &reason), ERR_INVALID);
+    for (unsigned i = 0; i < 64; i++)
+        assert_int_equal(filter_builder_offer(builder, STR("node"), STR("n"), &taken, &reason), 0);
+    assert_int_equal(filter_builder_offer(builder, STR("node"), STR("n"), &taken, &reason), ERR_INVALID);
+    assert_int_equal(filter_builder_offer(builder, STR("regex"), STR("a"), &taken, &reason), 0);
+    assert_int_equal(filter_builder_offer(builder, STR("regex"), STR("b"), &taken, &reason), ERR_INVALID);
+}
+
+static void a_hostile_regex_ends_with_its_budget(void **state)
+{
+    (void)state;
+    const struct parameter parameters[4] = {{"regex", "^(a+)+$"}};
+    struct filter *filter = filter_of(parameters);
+    struct record record = {.message = STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab")};
+    struct filter_run run;
+    filter_run_init(&run, filter, 100000);
+    assert_int_equal(filter_match(filter, &run, &record), ERR_INVALID);
+    assert_int_equal(run.steps_left, 0);
+    assert_int_equal(filter_match(filter, &run, &record), ERR_INVALID);
+    filter_run_release(&run);
+    filter_unref(&filter);
+}
+
+static void easy_lines_cost_little_of_the_budget(void **state)
+{
+    (void)state;
+    const struct parameter parameters[4] = {{"regex", "error: \\d+ of"}};
+    struct filter *filter = filter_of(parameters);
+    struct filter_run run;
+    filter_run_init(&run, filter, LIMIT_REGEX_STEPS);
+    struct record hit = {.message = STR("2025-11-15 worker-3 error: 451 of 1000 could not be read from the queue")};
+    struct record miss = {.message = STR("2025-11-15 worker-3 processed 451 of 1000 messages from the queue")};
+    for (unsigned i = 0; i < 50000; i++) {
+        assert_int_equal(filter_match(filter, &run, &hit), 1);
+        assert_int_equal(filter_match(filter, &run, &miss), 0);
+    }
+    filter_run_release(&run);
+    filter_unref(&filter);
+}
+
+// The header alone never says "none" of a chunk that has a match.
+static void a_chunk_that_is_excluded_has_no_match(void **state)
+{
+    (void)state;
+    static const struct parameter filters[][4] = {
+        {{"stream", "event"}},   {{"stream", "stderr"}},     {{"level", "CRITICAL"}},
+        {{"level", "INFO"}},     {{"min_level", "ERROR"}},   {{"event_type", "step_started"}},
+        {{"milestone", "true"}}, {{"category", "business"}}, {{"category", "technical"}},
+        {{"min_priority", "9"}}, {{"min_priority", "2"}},    {{"start_time", "2025-11-15T10:30:15.900Z"}},
+        {{"node", "n1"}},        {{"grep", "ab"}},           {{"end_time", "2025-11-15T10:30:14.300Z"}},
+    };
+    uint64_t seed = 1;
+    unsigned excluded = 0, kept = 0;
+    for (unsigned round = 0; round < 2000; round++) {
+        CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
+        struct random_record made;
+        unsigned may = (unsigned)test_random(&seed) & RANDOM_ALL, count = 1 + (unsigned)(test_random(&seed) % 3);
+        for (unsigned i = 0; i < count; i++) {
+            random_record_make(&seed, may, &made);
+            assert_int_equal(chunk_builder_add(builder, &made.record), 0);
+        }
+        CLEANUP(chunk_unref) struct chunk *chunk = chunk_builder_finish(builder, 0);
+        struct filter *filter = filter_of(filters[round % ARRAY_LEN(filters)]);
+        bool any = false;
+        for (uint32_t i = 0; i < chunk_count(chunk); i++) {
+            struct record record;
+            chunk_record(chunk, i, &record);
+            any |= match(filter, &record) == 1;
+        }
+        bool excludes = filter_excludes_chunk(filter, chunk);
+        assert_false(excludes && any);
+        excluded += excludes;
+        kept += !excludes;
+        filter_unref(&filter);
+    }
+    assert_true(excluded > 100 && kept > 100);
+}
+
+static void only_text_and_structured_fields_need_a_look(void **state)
+{
+    (void)state;
+    const struct parameter cheap[4] = {{"stream", "stderr"}, {"level", "INFO"}, {"start_time", "2025-01-01T00:00:00Z"}};
+    struct filter *filter = filter_of(cheap);
+    assert_false(filter_needs_text(filter));
+    filter_unref(&filter);
+    const struct parameter costly[][4] = {{{"grep", "x"}}, {{"regex", "x"}}, {{"node", "x"}}, {{"min_priority", "3"}}};
+    for (size_t i = 0; i < ARRAY_LEN(costly); i++) {
+        filter = filter_of(costly[i]);
+        assert_true(filter_needs_text(filter));
+        filter_unref(&filter);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_parameter_picks_its_records),
+        cmocka_unit_test(what_filters_nothing_is_no_filter),
+        cmocka_unit_test(other_names_are_left_alone_and_bad_values_refused),
+        cmocka_unit_test(values_are_bounded_in_number_and_length),
+        cmocka_unit_test(a_hostile_regex_ends_with_its_budget),
+        cmocka_unit_test(easy_lines_cost_little_of_the_budget),
+        cmocka_unit_test(a_chunk_that_is_excluded_has_no_match),
+        cmocka_unit_test(only_text_and_structured_fields_need_a_look),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
