@@ -55,6 +55,7 @@ void http_server_free(struct http_server **server); // closes all
 // --- Requests. Everything returned lives until the answer is finished.
 enum http_method http_method(const struct http_request *request);
 struct str http_method_text(const struct http_request *request);
+bool http_is_1_0(const struct http_request *request);
 struct str http_path(const struct http_request *request);  // as sent, without the query
 struct str http_query(const struct http_request *request); // as sent, without '?'
 struct str http_header(const struct http_request *request,

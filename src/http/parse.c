@@ -289,6 +289,11 @@ struct str http_method_text(const struct http_request *request)
     return str_of(request->method_text);
 }
 
+bool http_is_1_0(const struct http_request *request)
+{
+    return request->http_10;
+}
+
 struct str http_path(const struct http_request *request)
 {
     return request->path;

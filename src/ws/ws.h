@@ -25,7 +25,8 @@ struct ws_limits {
 
 // Checks the handshake (GET, Upgrade, Connection, version 13 → 426 otherwise, key) and answers 101, or answers the error
 // and returns NULL. The request is gone either way. Server side.
-struct ws *ws_accept(struct http_request *request, const struct ws_limits *limits, const struct ws_handler *handler, void *owner);
+struct ws *ws_accept(struct http_request *request, const struct ws_limits *limits, const struct ws_handler *handler,
+                     void *owner);
 // True if the request asks for a WebSocket upgrade.
 bool ws_is_upgrade(struct http_request *request);
 
@@ -33,10 +34,11 @@ void ws_send(struct ws *ws, enum ws_opcode opcode, const void *data, size_t len)
 // Sends bytes that are whole unmasked frames already (see ws_frame_append), shared with other connections.
 void ws_send_frames(struct ws *ws, struct payload *frames, size_t offset, size_t len);
 size_t ws_pending(const struct ws *ws);
+// What was read already, up to LOOP_SCRATCH_SIZE, may still come. Pongs are not expected meanwhile.
 void ws_pause_read(struct ws *ws, bool paused);
-// Sends a close frame with code and reason (at most 123 bytes of UTF-8), waits for the peer's at most 5 s, frees. *ws is NULL afterwards.
+// Sends a close frame with code and reason (at most 123 bytes of UTF-8), waits for the peer's (5 s without progress), frees. *ws is NULL afterwards.
 void ws_close(struct ws **ws, unsigned code, const char *reason);
-void ws_free(struct ws **ws); // at once, without a close frame
+void ws_free(struct ws **ws);                  // at once, without a close frame
 uint64_t ws_last_pong_ms(const struct ws *ws); // loop time; of the start if there was none
 const char *ws_peer(const struct ws *ws);
 

@@ -11,7 +11,8 @@ struct ws_parser_events {
 };
 
 // `expect_masked`: true on the server's side.
-struct ws_parser *ws_parser_new(bool expect_masked, size_t message_max, const struct ws_parser_events *events, void *owner);
+struct ws_parser *ws_parser_new(bool expect_masked, size_t message_max, const struct ws_parser_events *events,
+                                void *owner);
 // 0, or the close code to answer with (1002, 1007, 1009); after that the parser takes nothing more. `message` may free the parser
 // only by way of ws_parser_free, which is safe inside it.
 unsigned ws_parser_feed(struct ws_parser *parser, const uint8_t *data, size_t len);
