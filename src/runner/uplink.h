@@ -8,6 +8,10 @@
 #include "model/status.h"
 #include "util/error.h"
 
+#define UPLINK_WINDOW       (256u * 1024) // records
+#define UPLINK_RETRY_MAX_MS 5000
+#define UPLINK_STEADY_MS    5000 // a connection that lived so long was no failed attempt
+
 enum uplink_state {
     UPLINK_OFFLINE,    // waiting for the next try
     UPLINK_CONNECTING, // the driver is opening the socket
@@ -19,12 +23,12 @@ enum uplink_state {
 };
 
 enum uplink_action_kind {
-    UPLINK_WAIT,      // nothing to do before the next event, or before `at_ms`
-    UPLINK_CONNECT,   // open the socket now
-    UPLINK_SEND,      // send the records from counter `from` (below `to`): as one chunk frame; then call uplink_sent
-    UPLINK_SEND_SKIP, // tell the server that [from, to) are lost: {"type":"skip","next_sequence":to,"reason"}
+    UPLINK_WAIT,    // nothing to do before the next event, or before `at_ms`
+    UPLINK_CONNECT, // open the socket now
+    UPLINK_SEND,    // send the records from counter `from` (below `to`): as one chunk frame; then call uplink_sent
+    UPLINK_SEND_SKIP, // tell the server that [from, to) are lost: {"type":"skip","next_sequence":to,"reason"}; then call uplink_sent(to)
     UPLINK_SEND_COMPLETE, // send `complete`; then call uplink_complete_sent
-    UPLINK_CLOSE,         // close the socket (after an error that needs a new start)
+    UPLINK_CLOSE,         // close the socket (after an error that needs a new start); then go on asking
 };
 
 struct uplink_action {
@@ -43,15 +47,17 @@ struct uplink {
     char incarnation[32];
     bool job_ended;
     bool with_digest;  // dropped after the server refused it once
-    int error;         // why FAILED
-    unsigned attempts; // in a row without `ready`
+    bool close_wanted; // UPLINK_CLOSE is due
+    int error;         // why FAILED; else the last refusal, for people
+    unsigned attempts; // failed ones in a row
     uint64_t retry_at_ms;
-    uint64_t random; // seed of the jitter; advanced by each use
+    uint64_t ready_at_ms; // when the present connection was first asked for work; 0: not yet
+    uint64_t random;      // seed of the jitter; advanced by each use
 };
 
 void uplink_init(struct uplink *uplink, uint64_t spool_first, uint64_t spool_next, uint64_t epoch,
                  uint64_t random_seed);
-// What to do next. Ask again after carrying it out, until UPLINK_WAIT.
+// What to do next. Ask again after carrying it out, until UPLINK_WAIT. now_ms > 0.
 struct uplink_action uplink_next(struct uplink *uplink, uint64_t now_ms);
 
 // Events.
@@ -62,9 +68,11 @@ void uplink_lost(struct uplink *uplink,
 void uplink_ready(struct uplink *uplink, uint64_t next_sequence, uint64_t epoch, const char *incarnation);
 void uplink_sent(struct uplink *uplink, uint64_t next);
 void uplink_acked(struct uplink *uplink, uint64_t sequence_number); // all up to and with it
-void uplink_refused(struct uplink *uplink, int err, bool has_next, uint64_t next_sequence,
-                    uint64_t now_ms); // gap, conflict, fenced, sealed, digest_mismatch, …
+// An `error` message, or the answer to the handshake: gap, conflict, fenced, sealed, digest_mismatch, …
+void uplink_refused(struct uplink *uplink, int err, bool has_next, uint64_t next_sequence, uint64_t now_ms);
 void uplink_job_ended(struct uplink *uplink);
 void uplink_complete_sent(struct uplink *uplink);
 void uplink_completed(struct uplink *uplink);
 uint64_t uplink_lag(const struct uplink *uplink); // records captured and not yet durable at the server
+bool uplink_delivered(
+    const struct uplink *uplink); // `ready` came on this connection and nothing is left to send or to be acked

@@ -1,0 +1,213 @@
+#include "runner/uplink.h"
+
+#define RETRY_FIRST_MS 200
+
+// What a refusal means for the connection. Those that are not in the table may pass: the server is asked again later.
+static const struct {
+    int err;
+    enum { REFUSAL_FINAL, REFUSAL_SEALED, REFUSAL_DIGEST, REFUSAL_RESEND } meaning;
+} refusals[] = {
+    {ERR_FENCED, REFUSAL_FINAL},         {ERR_CONFLICT, REFUSAL_FINAL},     {ERR_EXPIRED, REFUSAL_FINAL},
+    {ERR_BAD_TRANSITION, REFUSAL_FINAL}, {ERR_TOO_LONG, REFUSAL_FINAL},     {ERR_TOO_LARGE, REFUSAL_FINAL},
+    {ERR_MALFORMED, REFUSAL_FINAL},      {ERR_INVALID, REFUSAL_FINAL},      {ERR_CORRUPT, REFUSAL_FINAL},
+    {ERR_IDEMPOTENCY, REFUSAL_FINAL},    {ERR_UNAUTHORIZED, REFUSAL_FINAL}, {ERR_FORBIDDEN, REFUSAL_FINAL},
+    {ERR_SEALED, REFUSAL_SEALED},        {ERR_DIGEST, REFUSAL_DIGEST},      {ERR_GAP, REFUSAL_RESEND},
+};
+
+static uint64_t random_next(uint64_t *state) // SplitMix64
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
+
+static bool is_over(const struct uplink *uplink)
+{
+    return uplink->state == UPLINK_DONE || uplink->state == UPLINK_FAILED;
+}
+
+static bool is_talking(const struct uplink *uplink)
+{
+    return uplink->state == UPLINK_STREAMING || uplink->state == UPLINK_COMPLETING;
+}
+
+void uplink_init(struct uplink *uplink, uint64_t spool_first, uint64_t spool_next, uint64_t epoch, uint64_t random_seed)
+{
+    *uplink = (struct uplink){
+        .spool_first = spool_first,
+        .spool_next = spool_next,
+        .window = UPLINK_WINDOW,
+        .epoch = epoch,
+        .with_digest = true,
+        .random = random_seed,
+    };
+}
+
+static struct uplink_action next_of_stream(struct uplink *uplink, uint64_t now_ms)
+{
+    if (uplink->ready_at_ms == 0)
+        uplink->ready_at_ms = now_ms;
+    if (uplink->sent < uplink->spool_first)
+        return (struct uplink_action){.kind = UPLINK_SEND_SKIP, .from = uplink->sent, .to = uplink->spool_first};
+    uint64_t limit = MIN(uplink->spool_next, uplink->acked + uplink->window);
+    if (uplink->sent < limit)
+        return (struct uplink_action){.kind = UPLINK_SEND, .from = uplink->sent, .to = limit};
+    if (uplink->job_ended && uplink->acked >= uplink->spool_next)
+        return (struct uplink_action){.kind = UPLINK_SEND_COMPLETE};
+    return (struct uplink_action){.kind = UPLINK_WAIT};
+}
+
+struct uplink_action uplink_next(struct uplink *uplink, uint64_t now_ms)
+{
+    if (uplink->close_wanted) {
+        uplink->close_wanted = false;
+        return (struct uplink_action){.kind = UPLINK_CLOSE};
+    }
+    switch (uplink->state) {
+    case UPLINK_OFFLINE:
+        if (now_ms < uplink->retry_at_ms)
+            return (struct uplink_action){.kind = UPLINK_WAIT, .at_ms = uplink->retry_at_ms};
+        uplink->state = UPLINK_CONNECTING;
+        return (struct uplink_action){.kind = UPLINK_CONNECT};
+    case UPLINK_STREAMING:
+        return next_of_stream(uplink, now_ms);
+    case UPLINK_CONNECTING:
+    case UPLINK_GREETING:
+    case UPLINK_COMPLETING:
+    case UPLINK_DONE:
+    case UPLINK_FAILED:
+        break;
+    }
+    return (struct uplink_action){.kind = UPLINK_WAIT};
+}
+
+void uplink_spooled(struct uplink *uplink, uint64_t spool_first, uint64_t spool_next)
+{
+    uplink->spool_first = spool_first;
+    uplink->spool_next = spool_next;
+}
+
+void uplink_opened(struct uplink *uplink)
+{
+    if (uplink->state == UPLINK_CONNECTING)
+        uplink->state = UPLINK_GREETING;
+}
+
+void uplink_lost(struct uplink *uplink, uint64_t now_ms)
+{
+    if (is_over(uplink))
+        return;
+    // A server that answers and hangs up at once must not be asked again and again without a pause.
+    if (uplink->ready_at_ms > 0 && now_ms - uplink->ready_at_ms >= UPLINK_STEADY_MS)
+        uplink->attempts = 0;
+    uint64_t delay = 0;
+    if (uplink->attempts > 0) {
+        delay = (uint64_t)RETRY_FIRST_MS << MIN(uplink->attempts - 1, 10u);
+        delay = MIN(delay, (uint64_t)UPLINK_RETRY_MAX_MS);
+        delay = delay / 2 + random_next(&uplink->random) % (delay / 2 + 1);
+    }
+    uplink->attempts++;
+    uplink->state = UPLINK_OFFLINE;
+    uplink->retry_at_ms = now_ms + delay;
+    uplink->ready_at_ms = 0;
+    uplink->close_wanted = false;
+}
+
+void uplink_ready(struct uplink *uplink, uint64_t next_sequence, uint64_t epoch, const char *incarnation)
+{
+    if (uplink->state != UPLINK_GREETING)
+        return;
+    uplink->state = UPLINK_STREAMING;
+    uplink->epoch = epoch;
+    // The server's word, also when it is less than was acked once: a store restored from a backup.
+    uplink->acked = uplink->sent = next_sequence;
+    uplink->error = 0;
+    snprintf(uplink->incarnation, sizeof(uplink->incarnation), "%s", incarnation ? incarnation : "");
+}
+
+void uplink_sent(struct uplink *uplink, uint64_t next)
+{
+    if (uplink->state == UPLINK_STREAMING)
+        uplink->sent = MAX(uplink->sent, next);
+}
+
+void uplink_acked(struct uplink *uplink, uint64_t sequence_number)
+{
+    // Above `sent` it would be about another's records.
+    if (!is_talking(uplink) || sequence_number >= uplink->sent)
+        return;
+    uplink->acked = MAX(uplink->acked, sequence_number + 1);
+    uplink->attempts = 0;
+}
+
+static void fail(struct uplink *uplink, int err)
+{
+    uplink->close_wanted = is_talking(uplink) || uplink->state == UPLINK_GREETING;
+    uplink->state = UPLINK_FAILED;
+    uplink->error = err;
+}
+
+// The log is closed. If everything of ours is in it, that is what was wanted, and the answer that said so got lost.
+static void refused_sealed(struct uplink *uplink)
+{
+    bool all_there = uplink->job_ended && uplink->acked >= uplink->spool_next;
+    fail(uplink, ERR_SEALED);
+    if (all_there)
+        uplink->state = UPLINK_DONE;
+}
+
+void uplink_refused(struct uplink *uplink, int err, bool has_next, uint64_t next_sequence, uint64_t now_ms)
+{
+    int meaning = -1;
+    if (is_over(uplink))
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+        if (refusals[i].err == err)
+            meaning = (int)refusals[i].meaning;
+    }
+    if (meaning == REFUSAL_FINAL || (meaning == REFUSAL_DIGEST && !uplink->with_digest)) {
+        fail(uplink, err);
+    } else if (meaning == REFUSAL_SEALED) {
+        refused_sealed(uplink);
+    } else if (meaning == REFUSAL_DIGEST) {
+        // Others wrote to the log as well, so that its digest is not ours; the count still has to agree.
+        uplink->with_digest = false;
+        uplink->state = UPLINK_STREAMING;
+    } else if (meaning == REFUSAL_RESEND && has_next && is_talking(uplink)) {
+        uplink->state = UPLINK_STREAMING;
+        uplink->acked = uplink->sent = next_sequence;
+    } else {
+        bool was_open = is_talking(uplink) || uplink->state == UPLINK_GREETING;
+        uplink_lost(uplink, now_ms);
+        uplink->close_wanted = was_open;
+        uplink->error = err;
+    }
+}
+
+void uplink_job_ended(struct uplink *uplink)
+{
+    uplink->job_ended = true;
+}
+
+void uplink_complete_sent(struct uplink *uplink)
+{
+    if (uplink->state == UPLINK_STREAMING)
+        uplink->state = UPLINK_COMPLETING;
+}
+
+void uplink_completed(struct uplink *uplink)
+{
+    if (is_talking(uplink))
+        uplink->state = UPLINK_DONE;
+}
+
+uint64_t uplink_lag(const struct uplink *uplink)
+{
+    return uplink->spool_next > uplink->acked ? uplink->spool_next - uplink->acked : 0;
+}
+
+bool uplink_delivered(const struct uplink *uplink)
+{
+    return is_talking(uplink) && uplink->acked >= uplink->spool_next;
+}
