@@ -71,7 +71,8 @@ static size_t copy_sequences(char *out, const uint8_t *at, const uint8_t *end)
 
 void buf_append_json_string(struct buf *buf, struct str s)
 {
-    const uint8_t *at = (const uint8_t *)s.data;
+    // No offset may be added to NULL, which an empty view may hold.
+    const uint8_t *at = (const uint8_t *)(s.len > 0 ? s.data : "");
     const uint8_t *end = at + s.len;
 
     buf_reserve(buf, s.len + SLACK + 2);

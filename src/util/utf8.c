@@ -42,7 +42,7 @@ int utf8_step(const void *data, size_t len)
 
 bool utf8_valid(const void *data, size_t len)
 {
-    const uint8_t *at = data;
+    const uint8_t *at = len > 0 ? data : (const void *)""; // no offset may be added to NULL
     const uint8_t *end = at + len;
     while (at < end) {
         uint64_t word;
