@@ -62,6 +62,7 @@ static void finds_a_bad_byte_at_any_distance(void **state)
 {
     (void)state;
     char text[40];
+    assert_true(utf8_valid(NULL, 0));
     for (size_t at = 0; at < sizeof(text); at++) {
         memset(text, 'a', sizeof(text));
         assert_true(utf8_valid(text, sizeof(text)));
