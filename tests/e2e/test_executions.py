@@ -1,0 +1,226 @@
+"""Executions: making, reading, listing, changing, cancelling, purging."""
+
+import re
+
+import pytest
+from support.ws import Runner
+
+STATUSES = "queued running waiting paused completed failed cancelled timed_out lost".split()
+PATH = "/api/v1/executions"
+
+
+def seal(server, api, lines=(), exit_code=0, **fields):
+    """An execution that a runner has ended; its id."""
+    execution_id = api.create(**fields)
+    with Runner(server, execution_id) as runner:
+        if lines:
+            runner.lines(lines)
+        runner.complete(exit_code)
+    return execution_id
+
+
+# --- making
+def test_the_server_makes_a_sortable_id(api):
+    ids = [api.create() for _ in range(5)]
+    assert all(re.fullmatch(r"exec_[0-9a-zA-Z]{26}", one) for one in ids)
+    assert ids == sorted(ids) and len(set(ids)) == 5
+
+
+@pytest.mark.parametrize("suffix", ["a", "shipsec-run-1", "0b2d6d9e-5b1c-4c57-b6f5-0d2a3f1c1d11", "A.b:c_d-e"])
+def test_a_brought_id_is_kept(api, suffix, tmp_path):
+    mine = f"{abs(hash(tmp_path))}{suffix}"
+    assert api.create(execution_id=mine) == mine
+    assert api.expect(200, "GET", f"{PATH}/{mine}")["execution_id"] == mine
+
+
+def test_an_id_of_255_characters_is_the_longest(api, tmp_path):
+    longest = f"{abs(hash(tmp_path))}".ljust(255, "x")
+    assert api.create(execution_id=longest) == longest
+    assert api.post(PATH, {"execution_id": longest + "x"}).status == 422
+
+
+def test_an_id_is_used_once(api):
+    execution_id = api.create()
+    answer = api.post(PATH, {"execution_id": execution_id})
+    assert (answer.status, answer.code) == (409, "conflict")
+
+
+def test_creation_answers_with_the_location(api):
+    answer = api.post(PATH, {"script_filename": "process.py"})
+    assert answer.status == 201
+    assert answer.headers["Location"] == f"{PATH}/{answer.json()['execution_id']}"
+
+
+def test_an_idempotency_key_makes_creation_exactly_once(api, tmp_path):
+    key = {"Idempotency-Key": f"create-{tmp_path}"}
+    first = api.post(PATH, {"script_filename": "a.py"}, headers=key)
+    again = api.post(PATH, {"script_filename": "a.py"}, headers=key)
+    other = api.post(PATH, {"script_filename": "b.py"}, headers=key)
+    assert first.status == 201 and again.status in (200, 201)
+    assert again.json()["execution_id"] == first.json()["execution_id"]
+    assert (other.status, other.code) == (422, "idempotency_mismatch")
+
+
+def test_everything_that_was_submitted_is_shown(api):
+    execution_id = api.create(script_filename="process.py", runtime="python:3.11", workflow_id="nightly", metadata={"team": "data", "n": 3})
+    shown = api.status(execution_id)
+    assert shown["script_filename"] == "process.py" and shown["runtime"] == "python:3.11"
+    assert shown["metadata"] == {"team": "data", "n": 3}
+
+
+# --- reading
+SEED_FIELDS = (
+    "execution_id status script_filename runtime created_at started_at completed_at duration_seconds worker_id worker_hostname "
+    "exit_code cost_micros cost_display artifacts_count"
+).split()
+OWN_FIELDS = "sealed last_index first_sequence duration_ms metadata expires_at runner".split()
+
+
+def test_status_has_the_seeds_fields_and_runnels(api):
+    execution_id = api.create()
+    shown = api.status(execution_id)
+    assert set(SEED_FIELDS + OWN_FIELDS) <= set(shown)
+    for unknown in ("started_at", "completed_at", "exit_code", "worker_id", "worker_hostname", "duration_seconds", "script_filename"):
+        assert shown[unknown] is None, unknown
+    assert shown["sealed"] is False and shown["last_index"] == 0 and shown["first_sequence"] == 0
+    assert api.expect(200, "GET", f"{PATH}/{execution_id}")["execution_id"] == execution_id
+
+
+def test_times_are_rfc_3339_in_utc_with_milliseconds(server, api):
+    shown = api.status(seal(server, api, ["x"]))
+    for name in ("created_at", "started_at", "completed_at"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", shown[name]), name
+    assert shown["created_at"] <= shown["started_at"] <= shown["completed_at"]
+    assert isinstance(shown["duration_ms"], int) and shown["duration_seconds"] == shown["duration_ms"] // 1000
+
+
+def test_a_connected_runner_is_shown(server, api):
+    execution_id = api.create()
+    with Runner(server, execution_id) as runner:
+        runner.lines(["one", "two"])
+        shown = api.status(execution_id)
+        assert shown["status"] == "running" and shown["runner"]["connected"] is True
+        assert shown["last_index"] == 2
+        runner.complete()
+    shown = api.status(execution_id)
+    assert shown["sealed"] is True and shown["status"] == "completed" and shown["exit_code"] == 0
+
+
+@pytest.mark.parametrize("exit_code, status", [(0, "completed"), (1, "failed"), (137, "failed"), (255, "failed")])
+def test_the_exit_code_decides_the_status(server, api, exit_code, status):
+    shown = api.status(seal(server, api, exit_code=exit_code))
+    assert (shown["status"], shown["exit_code"]) == (status, exit_code)
+
+
+# --- listing
+def test_the_list_is_newest_first_and_pages_hold_each_once(servers):
+    api = servers().api()
+    made = [api.create() for _ in range(7)]
+    seen, cursor = [], None
+    for _ in range(4):
+        page = api.expect(200, "GET", PATH, query={"limit": 2, **({"cursor": cursor} if cursor else {})})
+        seen += [execution["execution_id"] for execution in page["executions"]]
+        cursor = page["next_cursor"]
+    assert cursor is None and seen == made[::-1]
+
+
+def test_the_list_filters(servers):
+    server = servers()
+    api = server.api()
+    plain = api.create()
+    flow = api.create(workflow_id="w1", metadata={"team": "data"})
+    done = seal(server, api, metadata={"team": "ops"})
+
+    def listed(**query):
+        return [execution["execution_id"] for execution in api.expect(200, "GET", PATH, query=query)["executions"]]
+
+    assert listed() == [done, flow, plain]
+    assert listed(status="completed") == [done]
+    assert listed(workflow_id="w1") == [flow]
+    assert listed(**{"metadata.team": "data"}) == [flow]
+    assert listed(**{"metadata.team": "nobody"}) == []
+    assert listed(since="1h") == [done, flow, plain]
+    assert listed(since="2099-01-01T00:00:00Z") == []
+    assert listed(workflow_id="w1", status="completed") == []
+
+
+# --- changing
+def test_metadata_is_merged(api):
+    execution_id = api.create(metadata={"keep": 1, "drop": 2})
+    api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"metadata": {"drop": None, "new": {"deep": True}}})
+    assert api.status(execution_id)["metadata"] == {"keep": 1, "new": {"deep": True}}
+
+
+@pytest.mark.parametrize("first", ["waiting", "paused"])
+def test_a_running_execution_may_pause_and_go_on(api, first):
+    execution_id = api.create()
+    for status in ("running", first, "running"):
+        assert api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"status": status})["status"] == status
+
+
+@pytest.mark.parametrize("end", ["completed", "failed", "cancelled", "timed_out"])
+def test_an_end_is_final_and_ending_twice_alike_is_fine(api, end):
+    execution_id = api.create()
+    api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"status": "running"})
+    body = {"status": end, "exit_code": 0 if end == "completed" else 3}
+    assert api.expect(200, "PATCH", f"{PATH}/{execution_id}", body)["status"] == end
+    assert api.expect(200, "PATCH", f"{PATH}/{execution_id}", body)["status"] == end
+    for other in STATUSES:
+        if other != end:
+            answer = api.patch(f"{PATH}/{execution_id}", {"status": other})
+            assert (answer.status, answer.code) == (409, "bad_transition"), (end, other, answer)
+
+
+def test_ending_again_with_another_exit_code_is_refused(api):
+    execution_id = api.create()
+    api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"status": "running"})
+    api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"status": "failed", "exit_code": 3})
+    assert api.patch(f"{PATH}/{execution_id}", {"status": "failed", "exit_code": 4}).status == 409
+
+
+def test_pin_takes_away_the_expiry(server, api):
+    execution_id = seal(server, api)
+    api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"pin": True})
+    assert api.status(execution_id)["expires_at"] is None
+
+
+# --- cancelling and purging
+def test_cancelling_asks_the_runner_and_then_is_202(server, api):
+    execution_id = api.create()
+    with Runner(server, execution_id) as runner:
+        assert api.delete(f"{PATH}/{execution_id}").status == 202
+        order = runner.expect("cancel")
+        assert order["reason"] and isinstance(order["grace_seconds"], (int, float))
+        runner.complete(143)
+    shown = api.status(execution_id)
+    assert (shown["status"], shown["exit_code"]) == ("cancelled", 143)
+    assert api.delete(f"{PATH}/{execution_id}").status == 200
+
+
+def test_cancelling_what_has_ended_changes_nothing(server, api):
+    execution_id = seal(server, api)
+    assert api.delete(f"{PATH}/{execution_id}").status == 200
+    assert api.status(execution_id)["status"] == "completed"
+
+
+def test_purging_needs_a_sealed_log(api):
+    execution_id = api.create()
+    answer = api.delete(f"{PATH}/{execution_id}", query={"purge": "true"})
+    assert answer.status == 409, answer
+
+
+def test_a_purged_execution_is_gone_for_good(server, api):
+    execution_id = seal(server, api, ["secret"])
+    assert api.delete(f"{PATH}/{execution_id}", query={"purge": "true"}).status in (200, 204)
+    for method, path, body in (
+        ("GET", f"{PATH}/{execution_id}", None),
+        ("GET", f"{PATH}/{execution_id}/status", None),
+        ("GET", f"{PATH}/{execution_id}/logs", None),
+        ("GET", f"{PATH}/{execution_id}/logs/stream", None),
+        ("POST", f"{PATH}/{execution_id}/logs", {"message": "late"}),
+        ("POST", PATH, {"execution_id": execution_id}),
+    ):
+        answer = api.request(method, path, body)
+        assert (answer.status, answer.code) == (410, "expired"), (method, path, answer)
+    listed = api.expect(200, "GET", PATH, query={"limit": 100})["executions"]
+    assert execution_id not in [execution["execution_id"] for execution in listed]
