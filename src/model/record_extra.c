@@ -30,6 +30,8 @@ static const char *skip_member_value(const char *at, const char *end)
 
 bool record_extra_get(struct str extra, struct str name, struct str *ret_json)
 {
+    if (extra.len == 0)
+        return false;
     const char *at = extra.data, *end = extra.data + extra.len;
     while (at < end && *at == '"') {
         const char *key_end = skip_string(at, end);

@@ -316,7 +316,8 @@ static int parse_lines(struct record_parser *parser, struct scan *scan, record_e
 int record_parse(struct record_parser *parser, struct str json, record_each *each, void *arg,
                  struct record_problem *ret_problem)
 {
-    struct scan scan = {json.data, json.data + json.len};
+    struct scan scan = {json.len > 0 ? json.data : "", NULL};
+    scan.end = scan.at + json.len;
     arena_release(&parser->strings);
     parser->err = 0;
     parser->number = 0;

@@ -1,0 +1,109 @@
+// Bytes to a chunk, as from a runner's socket. What decodes must survive every way of making chunks of it.
+#include "model/chunk_private.h"
+
+#include <endian.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void check_same(const struct chunk *a, uint32_t a_from, const struct chunk *b, uint32_t b_from, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct record left, right;
+        chunk_record(a, a_from + i, &left);
+        chunk_record(b, b_from + i, &right);
+        check(left.time_ms == right.time_ms && left.stream == right.stream && left.level == right.level &&
+              left.partial == right.partial && str_eq(left.message, right.message) && str_eq(left.extra, right.extra));
+    }
+}
+
+static void check_counters(const struct chunk *chunk)
+{
+    uint32_t counters[COUNTER_COUNT] = {0};
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < chunk_count(chunk); i++) {
+        struct record record;
+        chunk_record(chunk, i, &record);
+        counters_add(counters, kind_of(&record), 1);
+        bytes += record.message.len;
+        check(record.time_ms >= chunk_time_min(chunk) && record.time_ms <= chunk_time_max(chunk));
+        check(chunk_text_offset(chunk, i + 1) - chunk_text_offset(chunk, i) == record.message.len + 1);
+    }
+    check(memcmp(counters, chunk->header.counters, sizeof(counters)) == 0);
+    check(bytes == chunk_message_bytes(chunk));
+}
+
+static void check_decodes(const struct chunk *chunk)
+{
+    struct chunk *again = NULL;
+    struct str encoded = chunk_encoded(chunk);
+    check(chunk_decode_stored(encoded.data, encoded.len, &again) == 0);
+    check(chunk_count(again) == chunk_count(chunk) && chunk_digest(again, 1) == chunk_digest(chunk, 1));
+    chunk_unref(&again);
+}
+
+static void check_derived(const struct chunk *chunk, uint32_t cut)
+{
+    uint32_t count = chunk_count(chunk);
+    struct chunk *parts[2] = {chunk_slice(chunk, 0, cut, 0), chunk_slice(chunk, cut, count - cut, 1)};
+    struct chunk *merged = NULL;
+    check(parts[0] && parts[1]);
+    check_same(chunk, 0, parts[0], 0, cut);
+    check_same(chunk, cut, parts[1], 0, count - cut);
+    check_decodes(parts[0]);
+    check_decodes(parts[1]);
+    if (chunk_merge(parts, 2, 1, &merged) == 0) {
+        check_same(chunk, 0, merged, 0, count);
+        check_decodes(merged);
+        chunk_unref(&merged);
+    }
+    chunk_unref(&parts[0]);
+    chunk_unref(&parts[1]);
+}
+
+// The fuzzer cannot guess a checksum, so the right one is put where it belongs.
+static void repair_checksum(uint8_t *data, size_t size)
+{
+    const uint8_t *at = data + 4, *end = data + size;
+    uint64_t value, bitmap = 0;
+    if (size < 4)
+        return;
+    for (unsigned i = 0; i < 7; i++) {
+        if (!varint_read(&at, end, &value))
+            return;
+        bitmap = value;
+    }
+    for (bitmap &= (1u << COUNTER_COUNT) - 1; bitmap; bitmap &= bitmap - 1) {
+        if (!varint_read(&at, end, &value))
+            return;
+    }
+    size_t head = (size_t)(at - data);
+    if (size - head < CHUNK_CHECKSUM_LEN)
+        return;
+    const uint8_t *stored = at + CHUNK_CHECKSUM_LEN;
+    value = htole64(chunk_checksum(data, head, stored, (size_t)(end - stored)));
+    memcpy(data + head, &value, sizeof(value));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct chunk *chunk = NULL;
+    uint8_t *bytes = xmalloc(size + 1);
+    if (size > 0)
+        memcpy(bytes, data, size);
+    repair_checksum(bytes, size);
+    if (chunk_decode(bytes, size, RECORD_MESSAGE_MAX, &chunk) == 0) {
+        check_counters(chunk);
+        check_decodes(chunk);
+        if (chunk_count(chunk) > 1)
+            check_derived(chunk, 1 + (uint32_t)(size % (chunk_count(chunk) - 1)));
+    }
+    chunk_unref(&chunk);
+    free(bytes);
+    return 0;
+}
