@@ -1,0 +1,474 @@
+#include "runner/delivery_private.h"
+
+#include "util/clock.h"
+#include "util/id.h"
+
+#include <endian.h>
+#include <jansson.h>
+
+#define PENDING_MAX        (1024u * 1024) // bytes queued for the socket before sending pauses
+#define FRAME_PREFIX       8u
+#define FRAME_MAX          (1024u * 1024)
+#define TICK_MS            1000
+#define HEARTBEAT_MS       10000
+#define GREETING_MS        20000 // a socket that opens and says nothing
+#define SILENCE_MS         60000 // the server pings every 20 s
+#define CANCEL_GRACE_S     10
+#define CANCEL_GRACE_S_MAX 3600
+#define WS_TEXT_FRAME      1
+#define WS_BINARY_FRAME    2
+#define ZSTD_LEVEL         1
+
+struct delivery {
+    struct delivery_options options;
+    struct uplink uplink;
+    struct client_ws *ws;
+    struct watch *watch;
+    struct timer *retry, *tick;
+    struct connect_job *connecting;
+    struct read_job *reading;
+    uint64_t opened_ms, last_send_ms;
+    bool ended_told, delivered_told;
+    bool lost; // found while sending; handled by the next step
+    struct buf scratch;
+};
+
+static void step(struct delivery *delivery);
+
+static uint64_t now_ms(void)
+{
+    return MAX(clock_mono_ms(), (uint64_t)1);
+}
+
+static void disconnect(struct delivery *delivery, unsigned code)
+{
+    watch_free(&delivery->watch);
+    client_ws_close(&delivery->ws, code);
+}
+
+static void connection_lost(struct delivery *delivery)
+{
+    delivery->lost = false;
+    disconnect(delivery, 1001);
+    uplink_lost(&delivery->uplink, now_ms());
+}
+
+// --- Sending
+
+static void send_frame(struct delivery *delivery, int opcode, const struct buf *data)
+{
+    delivery->last_send_ms = now_ms();
+    if (client_ws_send(delivery->ws, opcode, data->data, data->len) < 0)
+        delivery->lost = true;
+}
+
+static void send_chunk(struct delivery *delivery, uint64_t first, const struct chunk *chunk)
+{
+    struct str encoded = chunk_encoded(chunk);
+    uint64_t counter = htole64(first);
+    buf_reset(&delivery->scratch);
+    buf_append(&delivery->scratch, &counter, sizeof(counter));
+    buf_append_str(&delivery->scratch, encoded);
+    send_frame(delivery, WS_BINARY_FRAME, &delivery->scratch);
+    if (!delivery->lost)
+        uplink_sent(&delivery->uplink, first + chunk_count(chunk));
+}
+
+// Sends what the chunk has of [from, to), in frames that are not too large.
+static void send_part(struct delivery *delivery, uint64_t from, uint64_t to, uint64_t first, const struct chunk *chunk)
+{
+    uint64_t end = MIN(to, first + chunk_count(chunk));
+    while (from < end && !delivery->lost) {
+        uint32_t count = (uint32_t)(end - from);
+        CLEANUP(chunk_unref) struct chunk *part = chunk_slice(chunk, (uint32_t)(from - first), count, ZSTD_LEVEL);
+        while (part && chunk_encoded(part).len + FRAME_PREFIX > FRAME_MAX && count > 1) {
+            count = (count + 1) / 2;
+            chunk_unref(&part);
+            part = chunk_slice(chunk, (uint32_t)(from - first), count, ZSTD_LEVEL);
+        }
+        if (!part)
+            abort(); // the range is within the chunk
+        send_chunk(delivery, from, part);
+        from += count;
+    }
+}
+
+static void read_done(struct job *work)
+{
+    struct read_job *job = CONTAINER_OF(work, struct read_job, job);
+    struct delivery *delivery = job->delivery;
+    if (delivery) {
+        delivery->reading = NULL;
+        const struct uplink *uplink = &delivery->uplink;
+        // Meanwhile the connection may have been lost, or the server have asked for others.
+        if (job->err == 0 && delivery->ws && uplink->state == UPLINK_STREAMING && uplink->sent == job->from) {
+            uint64_t to = MIN(uplink->spool_next, uplink->acked + uplink->window);
+            if (to > job->from)
+                send_part(delivery, job->from, to, job->first, job->chunk);
+        } else if (job->err < 0 && job->err != ERR_NOT_FOUND) {
+            uplink_refused(&delivery->uplink, ERR_CORRUPT, false, 0, now_ms());
+        }
+    }
+    chunk_unref(&job->chunk);
+    free(job);
+    if (delivery) {
+        uplink_spooled(&delivery->uplink, spool_first(delivery->options.spool), spool_next(delivery->options.spool));
+        step(delivery);
+    }
+}
+
+static void read_later(struct delivery *delivery, uint64_t from)
+{
+    struct read_job *job = xcalloc(1, sizeof(*job));
+    job->delivery = delivery;
+    job->spool = delivery->options.spool;
+    job->from = from;
+    job->job.reply_to = delivery->options.loop;
+    job->job.work = read_job_work;
+    job->job.done = read_done;
+    if (pool_submit(delivery->options.pool, &job->job) < 0) {
+        free(job); // the tick tries again
+        return;
+    }
+    delivery->reading = job;
+}
+
+// True if there may be more to send at once.
+static bool send_records(struct delivery *delivery, uint64_t from, uint64_t to)
+{
+    CLEANUP(chunk_unref) struct chunk *chunk = NULL;
+    uint64_t first;
+    if (delivery->reading || client_ws_pending(delivery->ws) > PENDING_MAX)
+        return false;
+    if (spool_cached(delivery->options.spool, from, &first, &chunk) < 0) {
+        read_later(delivery, from);
+        return false;
+    }
+    send_part(delivery, from, to, first, chunk);
+    return true;
+}
+
+static void send_text(struct delivery *delivery, const char *text)
+{
+    struct buf data = {.data = (char *)(uintptr_t)text, .len = strlen(text)};
+    send_frame(delivery, WS_TEXT_FRAME, &data);
+}
+
+static void send_skip(struct delivery *delivery, uint64_t to)
+{
+    char text[96];
+    snprintf(text, sizeof(text), "{\"type\":\"skip\",\"next_sequence\":%llu,\"reason\":\"spool_trimmed\"}",
+             (unsigned long long)to);
+    send_text(delivery, text);
+    uplink_sent(&delivery->uplink, to);
+}
+
+static void send_heartbeat(struct delivery *delivery)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "{\"type\":\"heartbeat\",\"lag\":%llu}",
+             (unsigned long long)uplink_lag(&delivery->uplink));
+    send_text(delivery, text);
+}
+
+static void send_complete(struct delivery *delivery)
+{
+    const struct run_file *run = delivery->options.run;
+    CLEANUP(buf_release) struct buf text = {0};
+    buf_printf(&text, "{\"type\":\"complete\",\"execution_id\":\"%s\",\"exit_code\":", run->execution_id);
+    if (run->has_exit_code)
+        buf_printf(&text, "%d", run->exit_code);
+    else
+        buf_append_text(&text, "null");
+    buf_printf(&text, ",\"final_sequence\":%lld", (long long)spool_next(delivery->options.spool) - 1);
+    if (delivery->uplink.with_digest)
+        buf_printf(&text, ",\"digest\":\"%016llx\"", (unsigned long long)spool_digest(delivery->options.spool));
+    if (run->status[0])
+        buf_printf(&text, ",\"status\":\"%s\"", run->status);
+    buf_append_byte(&text, '}');
+    send_frame(delivery, WS_TEXT_FRAME, &text);
+    uplink_complete_sent(&delivery->uplink);
+}
+
+// --- Listening
+
+static void acked(struct delivery *delivery, uint64_t counter)
+{
+    uplink_acked(&delivery->uplink, counter);
+    spool_acked(delivery->options.spool, delivery->uplink.acked);
+    // Trimming goes by acks, so its result shows here at the latest.
+    uplink_spooled(&delivery->uplink, spool_first(delivery->options.spool), spool_next(delivery->options.spool));
+    delivery->options.events->acked(delivery->options.arg);
+}
+
+static void heard_ready(struct delivery *delivery, json_t *root)
+{
+    struct run_file *run = delivery->options.run;
+    const char *incarnation = json_string_value(json_object_get(root, "incarnation"));
+    uint64_t epoch = (uint64_t)json_integer_value(json_object_get(root, "epoch"));
+    json_t *next = json_object_get(root, "next_sequence");
+    if (!json_is_integer(next) || json_integer_value(next) < 0) {
+        delivery->lost = true;
+        return;
+    }
+    uplink_ready(&delivery->uplink, (uint64_t)json_integer_value(next), epoch, incarnation);
+    spool_acked(delivery->options.spool, delivery->uplink.acked);
+    if (run->epoch != epoch || strcmp(run->incarnation, delivery->uplink.incarnation) != 0) {
+        run->epoch = epoch;
+        snprintf(run->incarnation, sizeof(run->incarnation), "%s", delivery->uplink.incarnation);
+        delivery->options.events->changed(delivery->options.arg);
+    }
+    delivery->options.events->acked(delivery->options.arg);
+}
+
+static void heard_error(struct delivery *delivery, json_t *root)
+{
+    const char *code = json_string_value(json_object_get(root, "code"));
+    const char *text = json_string_value(json_object_get(root, "error"));
+    json_t *next = json_object_get(root, "next_sequence");
+    bool has_next = json_is_integer(next) && json_integer_value(next) >= 0;
+    int err = code ? error_from_word(code, strlen(code)) : ERR_INTERNAL;
+    uplink_refused(&delivery->uplink, err, has_next, has_next ? (uint64_t)json_integer_value(next) : 0, now_ms());
+    if (delivery->uplink.state == UPLINK_OFFLINE)
+        delivery->options.events->trouble(delivery->options.arg, err, text ? text : error_text(err));
+}
+
+static void heard_cancel(struct delivery *delivery, json_t *root)
+{
+    json_t *grace = json_object_get(root, "grace_seconds");
+    double seconds = json_is_number(grace) ? json_number_value(grace) : CANCEL_GRACE_S;
+    if (!(seconds >= 0))
+        seconds = CANCEL_GRACE_S;
+    seconds = MIN(seconds, (double)CANCEL_GRACE_S_MAX);
+    delivery->options.events->cancel(delivery->options.arg, (uint64_t)(seconds * 1000));
+}
+
+static void heard(void *arg, int opcode, struct str data)
+{
+    struct delivery *delivery = arg;
+    if (opcode != WS_TEXT_FRAME)
+        return;
+    json_t *root = json_loadb(data.data, data.len, 0, NULL);
+    const char *type = json_string_value(json_object_get(root, "type"));
+    struct str word = str_of(type);
+    if (str_eq(word, STR("ready"))) {
+        heard_ready(delivery, root);
+    } else if (str_eq(word, STR("ack"))) {
+        json_t *number = json_object_get(root, "sequence_number");
+        if (json_is_integer(number) && json_integer_value(number) >= 0)
+            acked(delivery, (uint64_t)json_integer_value(number));
+    } else if (str_eq(word, STR("error"))) {
+        heard_error(delivery, root);
+    } else if (str_eq(word, STR("cancel"))) {
+        heard_cancel(delivery, root);
+    } else if (str_eq(word, STR("completed"))) {
+        uplink_completed(&delivery->uplink);
+    }
+    json_decref(root);
+}
+
+static void socket_ready(void *arg, unsigned events)
+{
+    struct delivery *delivery = arg;
+    int err = 0;
+    if (events & WATCH_WRITE)
+        err = client_ws_flush(delivery->ws);
+    if (err == 0 && events & (WATCH_READ | WATCH_ERROR))
+        err = client_ws_receive(delivery->ws, heard, delivery, NULL);
+    if (err < 0)
+        delivery->lost = true;
+    step(delivery);
+}
+
+// --- Connecting
+
+static void adopt_socket(struct delivery *delivery, struct connect_job *job)
+{
+    int err = watch_new(delivery->options.loop, client_ws_fd(job->ws), socket_ready, delivery, &delivery->watch);
+    if (err < 0) {
+        uplink_lost(&delivery->uplink, now_ms());
+        return;
+    }
+    delivery->ws = TAKE_PTR(job->ws);
+    delivery->opened_ms = delivery->last_send_ms = now_ms();
+    delivery->lost = false;
+    uplink_opened(&delivery->uplink);
+    watch_set(delivery->watch, WATCH_READ);
+    // `ready` may have come along with the handshake's answer.
+    if (client_ws_receive(delivery->ws, heard, delivery, NULL) < 0)
+        delivery->lost = true;
+}
+
+static void connect_failed(struct delivery *delivery, struct connect_job *job)
+{
+    if (job->refused)
+        uplink_refused(&delivery->uplink, job->err, false, 0, now_ms());
+    else
+        uplink_lost(&delivery->uplink, now_ms());
+    if (delivery->uplink.state == UPLINK_OFFLINE)
+        delivery->options.events->trouble(delivery->options.arg, job->err, buf_cstr(&job->text));
+}
+
+static void connect_done(struct job *work)
+{
+    struct connect_job *job = CONTAINER_OF(work, struct connect_job, job);
+    struct delivery *delivery = job->delivery;
+    if (delivery) {
+        delivery->connecting = NULL;
+        bool changed = delivery->options.run->registered != job->registered;
+        delivery->options.run->registered = job->registered;
+        if (changed)
+            delivery->options.events->changed(delivery->options.arg);
+        if (job->ws)
+            adopt_socket(delivery, job);
+        else
+            connect_failed(delivery, job);
+    }
+    connect_job_free(&job);
+    if (delivery)
+        step(delivery);
+}
+
+static void connect_now(struct delivery *delivery)
+{
+    struct connect_job *job = connect_job_new(&delivery->options);
+    job->delivery = delivery;
+    job->job.reply_to = delivery->options.loop;
+    job->job.work = connect_job_work;
+    job->job.done = connect_done;
+    if (pool_submit(delivery->options.pool, &job->job) < 0) {
+        connect_job_free(&job);
+        uplink_lost(&delivery->uplink, now_ms());
+        return;
+    }
+    delivery->connecting = job;
+}
+
+// --- The steps
+
+// True if there may be more to do at once.
+static bool carry_out(struct delivery *delivery, const struct uplink_action *action)
+{
+    switch (action->kind) {
+    case UPLINK_WAIT:
+        if (action->at_ms > 0) {
+            uint64_t now = now_ms();
+            timer_start(delivery->retry, action->at_ms > now ? action->at_ms - now : 0);
+        }
+        return false;
+    case UPLINK_CONNECT:
+        connect_now(delivery);
+        return true;
+    case UPLINK_SEND:
+        return send_records(delivery, action->from, action->to);
+    case UPLINK_SEND_SKIP:
+        send_skip(delivery, action->to);
+        return true;
+    case UPLINK_SEND_COMPLETE:
+        send_complete(delivery);
+        return true;
+    case UPLINK_CLOSE:
+        disconnect(delivery, 1000);
+        return true;
+    }
+    return false;
+}
+
+static void tell(struct delivery *delivery)
+{
+    const struct uplink *uplink = &delivery->uplink;
+    bool over = uplink->state == UPLINK_DONE || uplink->state == UPLINK_FAILED;
+    if (over && !delivery->ended_told) {
+        delivery->ended_told = true;
+        timer_stop(delivery->tick);
+        delivery->options.events->ended(delivery->options.arg, uplink->state == UPLINK_DONE ? 0 : uplink->error);
+        return;
+    }
+    bool delivered = uplink_delivered(uplink);
+    bool tell_delivered = delivered && !delivery->delivered_told;
+    delivery->delivered_told = delivered;
+    if (tell_delivered)
+        delivery->options.events->delivered(delivery->options.arg);
+}
+
+static void step(struct delivery *delivery)
+{
+    do {
+        if (delivery->lost && delivery->ws)
+            connection_lost(delivery);
+        struct uplink_action action = uplink_next(&delivery->uplink, now_ms());
+        if (!carry_out(delivery, &action) && !delivery->lost)
+            break;
+    } while (true);
+    if (delivery->watch)
+        watch_set(delivery->watch, WATCH_READ | (client_ws_pending(delivery->ws) > 0 ? WATCH_WRITE : 0));
+    tell(delivery);
+}
+
+static void on_retry(void *arg)
+{
+    step(arg);
+}
+
+static void on_tick(void *arg)
+{
+    struct delivery *delivery = arg;
+    uint64_t now = now_ms();
+    timer_start(delivery->tick, TICK_MS);
+    if (delivery->ws) {
+        bool greeted = delivery->uplink.state != UPLINK_GREETING;
+        if ((!greeted && now - delivery->opened_ms > GREETING_MS) ||
+            now - MIN(now, client_ws_last_receive_ms(delivery->ws)) > SILENCE_MS)
+            delivery->lost = true;
+        else if (greeted && now - delivery->last_send_ms >= HEARTBEAT_MS)
+            send_heartbeat(delivery);
+    }
+    step(delivery);
+}
+
+struct delivery *delivery_new(const struct delivery_options *options)
+{
+    struct delivery *delivery = xcalloc(1, sizeof(*delivery));
+    delivery->options = *options;
+    uplink_init(&delivery->uplink, spool_first(options->spool), spool_next(options->spool), options->run->epoch,
+                random_u64());
+    delivery->retry = timer_new(options->loop, on_retry, delivery);
+    delivery->tick = timer_new(options->loop, on_tick, delivery);
+    timer_start(delivery->retry, 0);
+    timer_start(delivery->tick, TICK_MS);
+    return delivery;
+}
+
+void delivery_free(struct delivery **delivery_ptr)
+{
+    struct delivery *delivery = TAKE_PTR(*delivery_ptr);
+    if (!delivery)
+        return;
+    if (delivery->connecting)
+        delivery->connecting->delivery = NULL;
+    if (delivery->reading)
+        delivery->reading->delivery = NULL;
+    disconnect(delivery, 1000);
+    timer_free(&delivery->retry);
+    timer_free(&delivery->tick);
+    buf_release(&delivery->scratch);
+    free(delivery);
+}
+
+void delivery_spooled(struct delivery *delivery)
+{
+    uplink_spooled(&delivery->uplink, spool_first(delivery->options.spool), spool_next(delivery->options.spool));
+    step(delivery);
+}
+
+void delivery_complete(struct delivery *delivery)
+{
+    uplink_spooled(&delivery->uplink, spool_first(delivery->options.spool), spool_next(delivery->options.spool));
+    uplink_job_ended(&delivery->uplink);
+    step(delivery);
+}
+
+uint64_t delivery_lag(const struct delivery *delivery)
+{
+    return uplink_lag(&delivery->uplink);
+}

@@ -1,0 +1,151 @@
+// The blocking halves of a delivery.
+#include "runner/delivery_private.h"
+
+#include <unistd.h>
+
+#define READ_CHUNKS_MAX 256
+
+static void append_query_value(struct buf *out, const char *text)
+{
+    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+        bool plain = (*at >= '0' && *at <= '9') || (*at >= 'A' && *at <= 'Z') || (*at >= 'a' && *at <= 'z') ||
+                     (*at < 0x80 && strchr("-._~", *at));
+        if (plain)
+            buf_append_byte(out, (char)*at);
+        else
+            buf_printf(out, "%%%02X", *at);
+    }
+}
+
+static char *make_path(const struct delivery_options *options)
+{
+    char host[256] = "";
+    CLEANUP(buf_release) struct buf path = {0};
+    if (gethostname(host, sizeof(host) - 1) < 0)
+        host[0] = 0;
+    buf_printf(&path, "/ws/runner/executions/%s/stream?producer=", options->run->execution_id);
+    append_query_value(&path, options->producer ? options->producer : options->run->producer);
+    if (host[0]) {
+        buf_append_text(&path, "&worker=");
+        append_query_value(&path, host);
+    }
+    if (options->run->epoch)
+        buf_printf(&path, "&epoch=%llu", (unsigned long long)options->run->epoch);
+    return buf_take(&path);
+}
+
+static char *make_body(const struct run_file *run)
+{
+    CLEANUP(buf_release) struct buf body = {0};
+    buf_printf(&body, "{\"execution_id\":\"%s\"", run->execution_id);
+    if (run->command_json)
+        buf_printf(&body, ",\"command\":%s", run->command_json);
+    if (run->script_filename) {
+        buf_append_text(&body, ",\"script_filename\":");
+        buf_append_json_string(&body, str_of(run->script_filename));
+    }
+    if (run->metadata_json)
+        buf_printf(&body, ",\"metadata\":%s", run->metadata_json);
+    buf_append_text(&body, ",\"queue\":false}");
+    return buf_take(&body);
+}
+
+struct connect_job *connect_job_new(const struct delivery_options *options)
+{
+    struct connect_job *job = xcalloc(1, sizeof(*job));
+    job->server = options->server;
+    job->path = make_path(options);
+    job->registered = options->run->registered;
+    if (!job->registered) {
+        job->body = make_body(options->run);
+        job->idempotency_header = xasprintf("Idempotency-Key: %s", options->run->execution_id);
+    }
+    return job;
+}
+
+void connect_job_free(struct connect_job **job_ptr)
+{
+    struct connect_job *job = TAKE_PTR(*job_ptr);
+    if (!job)
+        return;
+    client_ws_close(&job->ws, 1001);
+    buf_release(&job->text);
+    free(job->path);
+    free(job->body);
+    free(job->idempotency_header);
+    free(job);
+}
+
+static int register_run(struct connect_job *job)
+{
+    CLEANUP(client_free) struct client *client = NULL;
+    CLEANUP(client_response_release) struct client_response response = {0};
+    int err = client_new(job->server, &client);
+    if (err == 0)
+        err =
+            client_request(client, "POST", "/api/v1/executions", str_of(job->body), job->idempotency_header, &response);
+    if (err < 0) {
+        buf_append_text(&job->text, error_text(err));
+        job->refused = err == ERR_INVALID; // the URL or the token cannot even be sent
+        return err;
+    }
+    err = client_response_error(&response, &job->text);
+    // That it is there already is all that is wanted; whether it is ours is what the socket finds out.
+    if (err < 0 && err != ERR_CONFLICT) {
+        job->refused = true;
+        return err;
+    }
+    buf_reset(&job->text);
+    job->registered = true;
+    return 0;
+}
+
+void connect_job_work(struct job *work)
+{
+    struct connect_job *job = CONTAINER_OF(work, struct connect_job, job);
+    CLEANUP(client_response_release) struct client_response response = {0};
+    if (!job->registered && (job->err = register_run(job)) < 0)
+        return;
+    job->err = client_ws_open(job->server, job->path, &response, &job->ws);
+    if (job->err == 0)
+        return;
+    // What is no answer of a server of ours (a proxy's page, say) may pass; what the server itself says counts.
+    job->refused = response.status >= 400;
+    if (!job->refused || client_response_error(&response, &job->text) == 0)
+        buf_append_text(&job->text, error_text(job->err));
+    if (job->err == ERR_NOT_FOUND)
+        job->registered = false; // a store restored from before it was
+}
+
+// Takes what follows `first` as long as it is small.
+static size_t gather(struct read_job *job, struct chunk *chunks[READ_CHUNKS_MAX])
+{
+    size_t count = 1;
+    size_t raw = chunk_raw(chunks[0]);
+    uint64_t next = job->first + chunk_count(chunks[0]);
+    while (count < READ_CHUNKS_MAX && raw < CHUNK_MERGE_RAW) {
+        uint64_t first;
+        if (spool_read(job->spool, next, &first, &chunks[count]) < 0)
+            break;
+        if (first != next || raw + chunk_raw(chunks[count]) > CHUNK_MERGE_RAW) {
+            chunk_unref(&chunks[count]);
+            break;
+        }
+        raw += chunk_raw(chunks[count]);
+        next += chunk_count(chunks[count++]);
+    }
+    return count;
+}
+
+void read_job_work(struct job *work)
+{
+    struct read_job *job = CONTAINER_OF(work, struct read_job, job);
+    struct chunk *chunks[READ_CHUNKS_MAX];
+    job->err = spool_read(job->spool, job->from, &job->first, &chunks[0]);
+    if (job->err < 0)
+        return;
+    size_t count = gather(job, chunks);
+    job->err = chunk_merge(chunks, count, 1, &job->chunk);
+    for (size_t i = 0; i < count; i++)
+        chunk_unref(&chunks[i]);
+}

@@ -1,0 +1,35 @@
+// What delivery.c and its jobs share.
+#pragma once
+
+#include "runner/delivery.h"
+
+// One attempt to get a socket: registers the run if need be, then opens the WebSocket. Runs in the pool.
+struct connect_job {
+    struct job job;
+    struct delivery *delivery; // NULL when nobody wants the result any more
+    const struct client_options *server;
+    char *path, *body, *idempotency_header; // body: NULL if it is registered
+    // Results:
+    int err; // final refusals are told by `refused`
+    bool refused, registered;
+    struct client_ws *ws;
+    struct buf text; // for people
+};
+
+struct connect_job *connect_job_new(const struct delivery_options *options);
+void connect_job_free(struct connect_job **job);
+void connect_job_work(struct job *job);
+
+// Reads chunks that memory no longer has: several small ones become one. Runs in the pool.
+struct read_job {
+    struct job job;
+    struct delivery *delivery; // as above
+    struct spool *spool;
+    uint64_t from;
+    // Results:
+    int err;
+    uint64_t first;
+    struct chunk *chunk;
+};
+
+void read_job_work(struct job *job);

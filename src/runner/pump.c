@@ -1,0 +1,194 @@
+#include "runner/pump.h"
+
+#include "util/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define QUIET_MS 1000 // with the writer gone: nothing for so long means that it is over
+
+struct pump {
+    struct pump_options options;
+    struct mail ended;
+    pthread_t thread;
+    int wake; // an eventfd: look at the two flags
+    atomic_bool writer_exited, stop;
+    // The thread's own:
+    bool draining; // has noticed that the writer exited
+    size_t must_read;
+    uint64_t exited_ms, last_ms;
+    int to; // -1 once it has failed
+};
+
+static void deliver_ended(struct mail *mail)
+{
+    struct pump *pump = CONTAINER_OF(mail, struct pump, ended);
+    pump->options.ended(pump->options.arg);
+}
+
+static void start_draining(struct pump *pump)
+{
+    int waiting = 0;
+    pump->draining = true;
+    pump->exited_ms = pump->last_ms = clock_mono_ms();
+    // All that the child wrote is among these bytes, as nothing but the pipe stands between.
+    if (ioctl(pump->options.from, FIONREAD, &waiting) == 0 && waiting > 0)
+        pump->must_read = (size_t)waiting;
+}
+
+// For poll: how long to wait for more. Negative: for ever.
+static int patience(const struct pump *pump)
+{
+    if (!pump->draining)
+        return -1;
+    uint64_t now = clock_mono_ms();
+    uint64_t deadline =
+        MIN(pump->exited_ms + pump->options.grace_ms, pump->last_ms + MIN((uint64_t)QUIET_MS, pump->options.grace_ms));
+    if (now < deadline)
+        return (int)MIN(deadline - now, (uint64_t)QUIET_MS);
+    return 0;
+}
+
+// True if a read will not block; false when there is to be no further one.
+static bool wait_readable(struct pump *pump)
+{
+    for (;;) {
+        if (atomic_load(&pump->stop))
+            return false;
+        if (!pump->draining && atomic_load(&pump->writer_exited))
+            start_draining(pump);
+        if (pump->must_read > 0)
+            return true;
+        int timeout = patience(pump);
+        if (timeout == 0)
+            return false;
+        struct pollfd fds[] = {{.fd = pump->options.from, .events = POLLIN}, {.fd = pump->wake, .events = POLLIN}};
+        int got = poll(fds, ARRAY_LEN(fds), timeout);
+        if (got < 0 && errno != EINTR)
+            return false;
+        if (got > 0 && fds[0].revents)
+            return true;
+        uint64_t count;
+        if (got > 0 && fds[1].revents && read(pump->wake, &count, sizeof(count)) < 0)
+            return false;
+    }
+}
+
+static size_t read_some(struct pump *pump, void *out, size_t len)
+{
+    while (wait_readable(pump)) {
+        ssize_t got = read(pump->options.from, out, len);
+        if (got < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (got <= 0) // a terminal whose last user is gone says EIO
+            return 0;
+        pump->must_read -= MIN(pump->must_read, (size_t)got);
+        pump->last_ms = clock_mono_ms();
+        return (size_t)got;
+    }
+    return 0;
+}
+
+static void pass_on(struct pump *pump, const char *data, size_t len)
+{
+    while (len > 0 && pump->to >= 0) {
+        ssize_t put = write(pump->to, data, len);
+        if (put >= 0) {
+            data += put;
+            len -= (size_t)put;
+        } else if (errno == EAGAIN) {
+            // Somebody else made it non-blocking.
+            struct pollfd fd = {.fd = pump->to, .events = POLLOUT};
+            poll(&fd, 1, -1);
+        } else if (errno != EINTR) {
+            pump->to = -1;
+        }
+    }
+}
+
+static void record_and_pass_on(struct pump *pump)
+{
+    for (;;) {
+        struct recorder_slot *slot = recorder_take(pump->options.recorder, pump->options.stream);
+        slot->len = read_some(pump, slot->data, sizeof(slot->data));
+        if (slot->len > 0) {
+            slot->time_ms = clock_real_ms();
+            recorder_put(pump->options.recorder, slot);
+            pass_on(pump, slot->data, slot->len);
+        }
+        bool more = slot->len > 0;
+        recorder_drop(pump->options.recorder, slot);
+        if (!more)
+            break;
+    }
+    recorder_end(pump->options.recorder, pump->options.stream);
+}
+
+static void only_pass_on(struct pump *pump)
+{
+    char data[4096];
+    size_t len;
+    while ((len = read_some(pump, data, sizeof(data))) > 0)
+        pass_on(pump, data, len);
+}
+
+static void *pump_thread(void *arg)
+{
+    struct pump *pump = arg;
+    if (pump->options.recorder)
+        record_and_pass_on(pump);
+    else
+        only_pass_on(pump);
+    loop_post(pump->options.loop, &pump->ended);
+    return NULL;
+}
+
+int pump_new(const struct pump_options *options, struct pump **ret)
+{
+    struct pump *pump = xcalloc(1, sizeof(*pump));
+    pump->options = *options;
+    pump->to = options->to;
+    pump->ended.deliver = deliver_ended;
+    pump->wake = eventfd(0, EFD_CLOEXEC);
+    int err = pump->wake < 0 ? -errno : -pthread_create(&pump->thread, NULL, pump_thread, pump);
+    if (err < 0) {
+        close_fd(&pump->wake);
+        free(pump);
+        return err;
+    }
+    *ret = pump;
+    return 0;
+}
+
+static void wake(struct pump *pump, atomic_bool *flag)
+{
+    uint64_t one = 1;
+    atomic_store(flag, true);
+    ssize_t put = write(pump->wake, &one, sizeof(one));
+    (void)put; // fails only when it was woken 2^64 times
+}
+
+void pump_writer_exited(struct pump *pump)
+{
+    wake(pump, &pump->writer_exited);
+}
+
+void pump_stop(struct pump *pump)
+{
+    wake(pump, &pump->stop);
+}
+
+void pump_free(struct pump **pump_ptr)
+{
+    struct pump *pump = TAKE_PTR(*pump_ptr);
+    if (!pump)
+        return;
+    pthread_join(pump->thread, NULL);
+    close_fd(&pump->wake);
+    free(pump);
+}

@@ -1,0 +1,24 @@
+// One thread that reads a descriptor, hands the bytes to the recorder and writes them on unchanged. Blocking on purpose: its stdin and
+// stdout are shared with other processes, so they must not be made non-blocking, and a slow reader of our output has to slow the child down.
+#pragma once
+
+#include "loop/loop.h"
+#include "runner/recorder.h"
+
+struct pump;
+
+struct pump_options {
+    int from;                  // borrowed; open until pump_free
+    int to;                    // borrowed; -1: nowhere. When it is closed (EPIPE) or fails, the recording goes on
+    struct recorder *recorder; // NULL: only passes on
+    enum record_stream stream;
+    struct loop *loop;        // where `ended` runs
+    void (*ended)(void *arg); // everything was read and passed on; or pump_stop
+    void *arg;
+    uint64_t grace_ms; // after pump_writer_exited: read on until nothing came for 1 s, at most so long
+};
+int pump_new(const struct pump_options *options, struct pump **ret);
+// The child is gone. What it wrote is read in any case; what others write who have the pipe as well, for the grace.
+void pump_writer_exited(struct pump *pump);
+void pump_stop(struct pump *pump);  // reads nothing more
+void pump_free(struct pump **pump); // only after `ended`

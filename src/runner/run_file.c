@@ -1,0 +1,136 @@
+#include "runner/run_file.h"
+
+#include "util/file.h"
+#include "util/id.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <unistd.h>
+
+#define RUN_FILE     "run.json"
+#define RUN_FILE_MAX (4u * 1024 * 1024)
+
+void run_file_release(struct run_file *run)
+{
+    free(run->execution_id);
+    free(run->url);
+    free(run->producer);
+    free(run->script_filename);
+    free(run->command_json);
+    free(run->metadata_json);
+    *run = (struct run_file){0};
+}
+
+static void append_string(struct buf *out, const char *name, const char *value)
+{
+    buf_printf(out, ",\"%s\":", name);
+    if (value)
+        buf_append_json_string(out, str_of(value));
+    else
+        buf_append_text(out, "null");
+}
+
+static void append_json(struct buf *out, const char *name, const char *json)
+{
+    buf_printf(out, ",\"%s\":%s", name, json ? json : "null");
+}
+
+void run_file_append_json(struct buf *out, const struct run_file *run)
+{
+    buf_append_text(out, "{\"version\":1");
+    append_string(out, "execution_id", run->execution_id);
+    append_string(out, "url", run->url);
+    append_string(out, "producer", run->producer);
+    append_string(out, "script_filename", run->script_filename);
+    append_json(out, "command", run->command_json);
+    append_json(out, "metadata", run->metadata_json);
+    buf_printf(out, ",\"epoch\":%llu", (unsigned long long)run->epoch);
+    append_string(out, "incarnation", run->incarnation);
+    buf_printf(out, ",\"registered\":%s,\"ended\":%s", run->registered ? "true" : "false",
+               run->ended ? "true" : "false");
+    if (run->has_exit_code)
+        buf_printf(out, ",\"exit_code\":%d", run->exit_code);
+    if (run->status[0])
+        append_string(out, "status", run->status);
+    buf_append_text(out, "}\n");
+}
+
+static int save_unsynced(const char *path, const struct buf *content)
+{
+    CLEANUP(free_ptr) char *temporary = xasprintf("%s.%016llx.tmp", path, (unsigned long long)random_u64());
+    CLEANUP(close_fd) int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    int err = file_write_full(fd, content->data, content->len);
+    if (err == 0 && rename(temporary, path) < 0)
+        err = -errno;
+    if (err < 0)
+        unlink(temporary);
+    return err;
+}
+
+int run_file_save(const struct run_file *run, const char *dir, bool sync)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/" RUN_FILE, dir);
+    CLEANUP(buf_release) struct buf content = {0};
+    run_file_append_json(&content, run);
+    return sync ? file_write_atomic(path, content.data, content.len, 0600) : save_unsynced(path, &content);
+}
+
+static char *dup_member(json_t *root, const char *name)
+{
+    const char *text = json_string_value(json_object_get(root, name));
+    return text ? xstrdup(text) : NULL;
+}
+
+static char *dump_member(json_t *root, const char *name)
+{
+    json_t *value = json_object_get(root, name);
+    char *dumped = value && !json_is_null(value) ? json_dumps(value, JSON_COMPACT) : NULL;
+    char *owned = dumped ? xstrdup(dumped) : NULL;
+    free(dumped);
+    return owned;
+}
+
+static void copy_member(json_t *root, const char *name, char *out, size_t size)
+{
+    const char *text = json_string_value(json_object_get(root, name));
+    snprintf(out, size, "%s", text ? text : "");
+}
+
+static void parse(json_t *root, struct run_file *ret)
+{
+    json_t *exit_code = json_object_get(root, "exit_code");
+    ret->execution_id = dup_member(root, "execution_id");
+    ret->url = dup_member(root, "url");
+    ret->producer = dup_member(root, "producer");
+    ret->script_filename = dup_member(root, "script_filename");
+    ret->command_json = dump_member(root, "command");
+    ret->metadata_json = dump_member(root, "metadata");
+    ret->epoch = (uint64_t)json_integer_value(json_object_get(root, "epoch"));
+    ret->registered = json_is_true(json_object_get(root, "registered"));
+    ret->ended = json_is_true(json_object_get(root, "ended"));
+    ret->has_exit_code = json_is_integer(exit_code);
+    ret->exit_code = (int)json_integer_value(exit_code);
+    copy_member(root, "incarnation", ret->incarnation, sizeof(ret->incarnation));
+    copy_member(root, "status", ret->status, sizeof(ret->status));
+}
+
+int run_file_load(const char *dir, struct run_file *ret)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/" RUN_FILE, dir);
+    CLEANUP(buf_release) struct buf content = {0};
+    int err = file_read_all(path, RUN_FILE_MAX, &content);
+    if (err < 0)
+        return err == -ENOENT || err == -ENOTDIR ? ERR_NOT_FOUND : err;
+    json_t *root = json_loadb(content.data ? content.data : "", content.len, 0, NULL);
+    CLEANUP(run_file_release) struct run_file run = {0};
+    parse(root, &run);
+    json_decref(root);
+    if (!run.execution_id || !id_execution_valid(str_of(run.execution_id)) || !run.url || !run.producer)
+        return ERR_CORRUPT;
+    *ret = run;
+    run = (struct run_file){0};
+    return 0;
+}

@@ -1,0 +1,26 @@
+// run.json: what a spool's folder has to say about its run, so that another process can finish the delivery. Written atomically.
+#pragma once
+
+#include "util/buf.h"
+#include "util/error.h"
+
+struct run_file { // strings are owned
+    char *execution_id;
+    char *url; // of the server that it is for
+    char *producer;
+    char *script_filename, *command_json, *metadata_json; // or NULL
+    uint64_t epoch;                                       // 0: none yet
+    char incarnation[32];
+    bool registered; // the server knows the execution
+    bool ended;      // the job has, and everything of it is in the spool
+    bool has_exit_code;
+    int exit_code;
+    char status[16]; // the outcome if the exit code does not tell it; else empty
+};
+
+void run_file_release(struct run_file *run);
+void run_file_append_json(struct buf *out, const struct run_file *run);
+// `sync`: durable when it returns. Without, it survives the process, but not the machine; it takes no time then.
+int run_file_save(const struct run_file *run, const char *dir, bool sync);
+// ERR_NOT_FOUND, ERR_CORRUPT, or -errno.
+int run_file_load(const char *dir, struct run_file *ret);
