@@ -1,0 +1,239 @@
+"""Credentials: keys, tickets, roles, revocation; and that none of them ends up in a log."""
+
+import re
+import stat
+
+import pytest
+from support.api import Api
+from support.sse import Stream
+from support.ws import Follower, Refused, Runner, WebSocket
+
+PATH = "/api/v1/executions"
+ROLES = ("viewer", "user", "service", "admin", "operator")
+NO_ROLE = "none"
+
+
+def test_the_first_start_writes_an_operator_key_for_its_owner_alone(own_server):
+    path = own_server.data / "admin.key"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert re.fullmatch(r"rnl_[A-Za-z0-9_-]{43}", own_server.operator_key)
+    before = own_server.operator_key
+    own_server.stop()
+    own_server.restart()
+    assert own_server.operator_key == before
+    assert own_server.api().get(PATH).status == 200
+
+
+def test_a_key_is_shown_once_and_then_only_by_its_handle(api):
+    made = api.key("viewer", name="grafana")
+    assert re.fullmatch(r"rnl_[A-Za-z0-9_-]{43}", made["key"]) and made["key_id"].startswith("key_")
+    listed = api.expect(200, "GET", "/api/v1/keys")["keys"]
+    mine = next(key for key in listed if key["key_id"] == made["key_id"])
+    assert mine["name"] == "grafana" and mine["role"] == "viewer"
+    assert "key" not in mine and made["key"] not in str(listed)
+
+
+def test_the_last_use_of_a_key_is_kept(servers):
+    from support.api import eventually
+
+    api = servers().api()
+    made = api.key("viewer")
+
+    def last_used():
+        Api(api.port, made["key"]).get(PATH)
+        return next(key for key in api.expect(200, "GET", "/api/v1/keys")["keys"] if key["key_id"] == made["key_id"])["last_used_at"]
+
+    assert eventually(last_used, "last_used_at is set")
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Bearer rnl_wrong", "Basic dXNlcjpwYXNz", "rnl_", "Bearer " + "x" * 500])
+def test_a_wrong_credential_is_401(api, header):
+    headers = {} if header is None else {"Authorization": header}
+    for path in (PATH, f"{PATH}/exec_x/logs", "/api/v1/keys", f"{PATH}/exec_x/logs/stream"):
+        answer = api.get(path, token=None, headers=headers)
+        assert (answer.status, answer.code) == (401, "unauthorized"), answer
+
+
+def test_the_public_routes_need_none(api):
+    for path in ("/health", "/ready", "/api/v1/public/health", "/metrics"):
+        assert api.get(path, token=None).status == 200, path
+
+
+def test_a_revoked_key_is_refused_at_once(api):
+    made = api.key("viewer")
+    holder = Api(api.port, made["key"])
+    assert holder.get(PATH).status == 200
+    assert api.delete(f"/api/v1/keys/{made['key_id']}").status in (200, 204)
+    assert holder.get(PATH).status == 401
+    assert api.delete("/api/v1/keys/key_nobody").status == 404
+
+
+def test_revoking_a_key_ends_its_streams(server, api):
+    made = api.key("service")
+    execution_id = api.create()
+    follower = Follower(server, execution_id, token=made["key"])
+    runner = Runner(server, execution_id, token=made["key"])
+    stream = Stream(Api(api.port, made["key"]), execution_id)
+    api.delete(f"/api/v1/keys/{made['key_id']}")
+    assert follower.closed_with() == 4401
+    assert runner.closed_with() == 4401
+    while stream.next() is not None:
+        pass
+
+
+def test_an_expired_key_is_refused_and_its_stream_ends(server, api):
+    import datetime
+
+    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
+    made = api.key("viewer", expires_at=soon.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    execution_id = api.create()
+    with Follower(server, execution_id, token=made["key"]) as follower:
+        assert follower.closed_with() == 4401
+    assert Api(api.port, made["key"]).get(PATH).status == 401
+
+
+# --- tickets
+def test_a_ticket_is_used_once(server, api):
+    execution_id = api.create()
+    ticket = api.expect(201, "POST", "/api/v1/tickets")["ticket"]
+    with Follower(server, execution_id, token=None, access_token=ticket) as follower:
+        api.append(execution_id, {"message": "seen"})
+        assert follower.logs(1)
+    with pytest.raises(Refused) as refused:
+        Follower(server, execution_id, token=None, access_token=ticket)
+    assert refused.value.status == 401
+
+
+def test_a_ticket_has_the_rights_of_who_asked(server, api):
+    execution_id = api.create()
+    viewer = api.as_role("viewer")
+    ticket = viewer.expect(201, "POST", "/api/v1/tickets")["ticket"]
+    with pytest.raises(Refused) as refused:
+        WebSocket(server, f"/ws/runner/executions/{execution_id}/stream", None, {"access_token": ticket})
+    assert refused.value.status == 403
+
+
+def test_a_ticket_opens_streams_only(api):
+    ticket = api.expect(201, "POST", "/api/v1/tickets")["ticket"]
+    assert api.get(PATH, token=None, query={"access_token": ticket}).status == 401
+    assert api.get(PATH, token=ticket).status == 401
+
+
+def test_an_api_key_is_never_taken_from_the_address(server, api):
+    execution_id = api.create()
+    with pytest.raises(Refused) as refused:
+        Follower(server, execution_id, token=None, access_token=api.token)
+    assert refused.value.status == 401
+    assert api.get(f"{PATH}/{execution_id}/logs/stream", token=None, query={"access_token": api.token}).status == 401
+
+
+# --- roles
+R, S, C, W, P, K, O, ANY = "read", "submit", "cancel", "write", "purge", "keys", "operate", "any"
+MAY = {
+    R: {"viewer", "user", "service", "admin", "operator"},
+    S: {"user", "service", "admin", "operator"},
+    C: {"user", "service", "admin", "operator"},
+    W: {"user", "service", "admin", "operator"},
+    P: {"admin", "operator"},
+    K: {"admin", "operator"},
+    O: {"operator"},
+    ANY: {NO_ROLE, "viewer", "user", "service", "admin", "operator"},
+}
+ROUTES = [
+    ("GET", "/health", None, ANY),
+    ("GET", "/ready", None, ANY),
+    ("GET", "/api/v1/public/health", None, ANY),
+    ("GET", "/metrics", None, ANY),
+    ("POST", PATH, {}, S),
+    ("GET", PATH, None, R),
+    ("GET", PATH + "/{id}", None, R),
+    ("GET", PATH + "/{id}/status", None, R),
+    ("PATCH", PATH + "/{id}", {"metadata": {"k": 1}}, W),
+    ("PATCH", PATH + "/{id}", {"status": "running"}, W),
+    ("DELETE", PATH + "/{id}", None, C),
+    ("DELETE", PATH + "/{sealed}?purge=true", None, P),
+    ("GET", PATH + "/{id}/logs", None, R),
+    ("GET", PATH + "/{id}/logs?format=raw", None, R),
+    ("POST", PATH + "/{id}/logs", {"message": "m"}, W),
+    ("GET", PATH + "/{sealed}/logs/stream", None, R),
+    ("POST", "/api/v1/tickets", None, R),
+    ("GET", "/api/v1/keys", None, K),
+    ("POST", "/api/v1/keys", {"role": "viewer", "name": "made"}, K),
+    ("DELETE", "/api/v1/keys/{key}", None, K),
+    ("POST", "/api/v1/backup", {"path": "{backup}"}, O),
+    ("WS", "/ws/executions/{sealed}/logs", None, R),
+    ("WS", "/ws/runner/executions/{id}/stream", None, W),
+]
+
+
+@pytest.mark.parametrize("role", ROLES + (NO_ROLE,))
+@pytest.mark.parametrize("method, path, body, action", ROUTES, ids=lambda value: str(value)[:60])
+def test_route_by_role(server, api, role_keys, tmp_path, method, path, body, action, role):
+    token = role_keys.get(role)
+    owner = Api(api.port, token) if role in ("user", "service", "admin", "operator") else api
+    names = {"id": owner.create(), "backup": str(tmp_path / "copy.db")}
+    if "{sealed}" in path:
+        names["sealed"] = owner.create()
+        with Runner(server, names["sealed"]) as runner:
+            runner.complete()
+    if "{key}" in path:
+        names["key"] = api.key("viewer")["key_id"]
+    path = path.format(**names)
+    body = {name: value.format(**names) if isinstance(value, str) else value for name, value in body.items()} if body else body
+    if method == "WS":
+        try:
+            with WebSocket(server, path, token):
+                status = 101
+        except Refused as refused:
+            status = refused.status
+    else:
+        status = api.request(method, path, body, token=token).status
+    allowed = role in MAY[action]
+    expected = range(100, 300) if allowed else ([401] if role == NO_ROLE else [403])
+    assert status in expected, (role, method, path, status)
+
+
+def test_a_user_sees_what_it_owns_alone(server, api):
+    one, other = api.as_role("user"), api.as_role("user")
+    mine = one.create()
+    assert other.get(f"{PATH}/{mine}").status == 404
+    assert other.get(f"{PATH}/{mine}/logs").status == 404
+    assert other.post(f"{PATH}/{mine}/logs", {"message": "m"}).status == 404
+    assert other.delete(f"{PATH}/{mine}").status == 404
+    with pytest.raises(Refused) as refused:
+        Follower(server, mine, token=other.token)
+    assert refused.value.status == 404
+    assert mine not in [e["execution_id"] for e in other.expect(200, "GET", PATH, query={"limit": 100})["executions"]]
+    assert mine in [e["execution_id"] for e in one.expect(200, "GET", PATH, query={"limit": 100})["executions"]]
+    assert api.as_role("viewer").get(f"{PATH}/{mine}").status == 200
+
+
+@pytest.mark.parametrize("maker, wanted", [("admin", "operator")])
+def test_nobody_makes_a_key_above_its_own_role(api, maker, wanted):
+    answer = api.as_role(maker).post("/api/v1/keys", {"role": wanted, "name": "up"})
+    assert (answer.status, answer.code) == (403, "forbidden"), answer
+
+
+def test_guessing_is_slowed_down(servers):
+    server = servers("--failed-logins-max", "5")
+    api = server.api()
+    statuses = [api.get(PATH, token=f"rnl_{i:043d}").status for i in range(8)]
+    assert statuses[:5] == [401] * 5 and statuses[-1] == 429, statuses
+    assert api.get(PATH, token=f"rnl_{9:043d}").headers["Retry-After"]
+
+
+def test_no_credential_is_ever_logged(servers):
+    server = servers("--log-level", "debug")
+    api = server.api()
+    execution_id = api.create()
+    key = api.key("viewer")["key"]
+    ticket = api.expect(201, "POST", "/api/v1/tickets")["ticket"]
+    with Follower(server, execution_id, token=None, access_token=ticket):
+        pass
+    api.get(PATH, token=key)
+    api.get(f"{PATH}/{execution_id}/logs/stream", token=None, query={"access_token": "rnl_" + "w" * 43})
+    server.stop()
+    log = server.process.err.data.decode()
+    for secret in (server.operator_key, key, ticket, "rnl_" + "w" * 43):
+        assert secret not in log
+    server.start()

@@ -1,0 +1,117 @@
+"""Health, readiness, metrics."""
+
+import re
+
+import pytest
+from support.api import eventually
+from support.sse import Stream
+from support.ws import Follower, Runner
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/api/v1/public/health"])
+def test_a_healthy_server_says_so(api, path):
+    answer = api.get(path, token=None)
+    assert answer.status == 200 and answer.headers["Content-Type"].startswith("application/json")
+    assert answer.json()["status"] in ("ok", "ready", "healthy")
+
+
+def test_metrics_are_in_prometheus_text_format(api):
+    answer = api.get("/metrics", token=None)
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    helped, typed = set(), {}
+    for line in answer.body.decode().splitlines():
+        if line.startswith("# HELP "):
+            helped.add(line.split()[2])
+        elif line.startswith("# TYPE "):
+            typed[line.split()[2]] = line.split()[3]
+        else:
+            assert re.fullmatch(r'runnel_[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [0-9.e+-]+(Inf)?', line), line
+            family = re.sub(r"_(bucket|sum|count)$", "", line.split("{")[0].split(" ")[0])
+            assert family in typed or line.split("{")[0].split(" ")[0] in typed, line
+    assert helped == set(typed)
+    assert typed["runnel_commit_seconds"] == "histogram" and typed["runnel_followers"] == "gauge"
+
+
+@pytest.mark.threads
+def test_counters_follow_what_happens(servers):
+    server = servers()
+    api = server.api()
+    before = api.metrics()
+    execution_id = api.create()
+    with Follower(server, execution_id) as follower, Runner(server, execution_id) as runner:
+        runner.lines([f"{i}" for i in range(100)])
+        follower.logs(100)
+        eventually(lambda: api.metrics()["runnel_followers"] == 1 and api.metrics()["runnel_runners"] == 1, "gauges")
+        repeat = runner.record("99")
+        repeat["sequence_number"] = 99
+        runner.send(repeat)
+        runner.acked(99)
+        bad = runner.record("gap")
+        bad["sequence_number"] = 500
+        runner.send(bad)
+        runner.expect("error")
+    with Stream(api, execution_id, **{"from": 50}) as stream:
+        stream.logs(50)
+    api.get("/api/v1/executions/none")
+
+    def change(name):
+        return lambda after: after.get(name, 0) - before.get(name, 0)
+
+    expected = {
+        "runnel_records_ingested_total": 100,
+        "runnel_record_bytes_ingested_total": 190,
+        "runnel_records_delivered_total": 150,
+        "runnel_duplicates_refused_total": 1,
+        "runnel_gaps_total": 1,
+        "runnel_resumes_total": 1,
+        'runnel_refusals_total{reason="not_found"}': 1,
+        "runnel_followers": 0,
+        "runnel_runners": 0,
+    }
+
+    def matches():
+        after = api.metrics()
+        return {name: change(name)(after) for name in expected} == expected
+
+    try:
+        eventually(matches, "counters", timeout=10)
+    except AssertionError:
+        after = api.metrics()
+        assert {name: change(name)(after) for name in expected} == expected
+    after = api.metrics()
+    assert after["runnel_commit_seconds_count"] > 0 and after["runnel_fsync_seconds_count"] > 0
+    assert after["runnel_ingest_to_delivery_seconds_count"] > 0
+    assert after["runnel_store_bytes"] > 0 and after["runnel_connections"] >= 1
+
+
+def test_a_full_store_is_507_and_not_ready_and_recovers_never_silently(servers, tmp_path):
+    """A file-size limit stands in for a full disk."""
+    import resource
+    from support.process import BIN, Process
+    from support.server import clean_env
+
+    server = servers(start=False)
+    limit = ["prlimit", f"--fsize={3 * 1024 * 1024}", "--"]
+    server.process = Process(limit + server.argv(), env=clean_env(server.root), cwd=str(server.root))
+    server.await_ready()
+    api = server.api()
+    execution_id = api.create()
+    import random
+
+    source = random.Random(7)
+    stored = 0
+    for _ in range(200):
+        lines = [source.randbytes(2000).hex() for _ in range(100)]
+        answer = api.post(f"/api/v1/executions/{execution_id}/logs", [{"message": line} for line in lines])
+        if answer.status != 200:
+            break
+        stored += 100
+    assert (answer.status, answer.code) == (507, "store_full"), answer
+    assert api.get("/ready", token=None).status == 503
+    assert api.get("/health", token=None).status == 200
+    assert api.page(execution_id, limit=1)["last_index"] == stored
+    server.kill()
+    server.restart()
+    assert api.page(execution_id, limit=1)["last_index"] == stored
+    api.append_lines(execution_id, ["room again"])
+    assert resource and BIN

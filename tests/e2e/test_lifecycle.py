@@ -1,0 +1,256 @@
+"""Start, reload, shutdown, sockets from systemd, the JSON log."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+
+import pytest
+from support.api import RawConnection, eventually
+from support.process import BIN, Process
+from support.server import clean_env
+from support.ws import Follower, Runner
+
+PATH = "/api/v1/executions"
+
+
+# --- shutdown
+@pytest.mark.threads
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_flushes_followers_and_closes_them_with_1001(servers, number):
+    server = servers()
+    api = server.api()
+    execution_id = api.create()
+    followers = [Follower(server, execution_id) for _ in range(3)]
+    with Runner(server, execution_id) as runner:
+        runner.lines([f"line {i}" for i in range(500)])
+        server.process.signal(number)
+        for follower in followers:
+            messages, code = follower.until_closed()
+            assert code == 1001
+            assert [m["message"] for m in messages if m["type"] == "log"] == [f"line {i}" for i in range(500)]
+        assert runner.closed_with() == 1001
+    server.ended(0)
+
+
+def test_streams_end_at_shutdown(servers):
+    from support.sse import Stream
+
+    server = servers()
+    api = server.api()
+    execution_id = api.create()
+    api.append_lines(execution_id, ["x"])
+    stream = Stream(api, execution_id)
+    stream.logs(1)
+    server.process.signal(signal.SIGTERM)
+    while stream.next() is not None:
+        pass
+    server.ended(0)
+
+
+def test_an_answer_under_way_is_finished_and_no_connection_accepted(servers):
+    server = servers()
+    with RawConnection(server.port) as idle, RawConnection(server.port) as busy:
+        body = b'{"script_filename":"late.py"}'
+        request = (
+            f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {server.operator_key}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        ).encode()
+        assert idle.send(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").answer().status == 200
+        busy.send(request + body[:5])
+        server.process.signal(signal.SIGTERM)
+        assert idle.ended()
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
+        answer = busy.send(body[5:]).answer()
+        assert answer.status in (201, 503), answer
+    server.ended(0)
+
+
+def test_the_deadline_ends_what_will_not_end(servers):
+    server = servers("--shutdown-seconds", "1")
+    with RawConnection(server.port) as stuck:
+        stuck.send(b"POST /api/v1/executions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n")
+        server.process.signal(signal.SIGTERM)
+        server.ended(0)
+
+
+def test_what_was_written_is_there_after_an_orderly_restart(servers):
+    server = servers()
+    api = server.api()
+    execution_id = api.create(metadata={"k": "v"})
+    api.append_lines(execution_id, [str(i) for i in range(1000)])
+    server.stop()
+    server.restart()
+    assert api.messages(execution_id, limit=10000) == [str(i) for i in range(1000)]
+    assert api.status(execution_id)["metadata"] == {"k": "v"}
+
+
+# --- reload
+def test_sighup_reloads_the_configuration(servers, tmp_path):
+    config = tmp_path / "runnel.conf"
+    config.write_text("message_max = 1000\n")
+    server = servers("--config", config)
+    api = server.api()
+    execution_id = api.create()
+    api.append(execution_id, {"message": "x" * 1001})
+    assert len(api.logs(execution_id)) == 2
+    config.write_text("message_max = 2000\n")
+    server.process.signal(signal.SIGHUP)
+    server.wait_log(lambda entry: "reload" in (entry["message"] or ""))
+    other = api.create()
+    api.append(other, {"message": "x" * 1001})
+    assert len(api.logs(other)) == 1
+
+
+def test_a_reload_with_a_mistake_keeps_the_old_configuration_and_says_so(servers, tmp_path):
+    config = tmp_path / "runnel.conf"
+    config.write_text("message_max = 1000\n")
+    server = servers("--config", config)
+    config.write_text("message_max = -5\n")
+    server.process.signal(signal.SIGHUP)
+    entry = server.wait_log(lambda entry: entry["level"] in ("ERROR", "WARNING"))
+    assert "message_max" in json.dumps(entry)
+    api = server.api()
+    execution_id = api.create()
+    api.append(execution_id, {"message": "x" * 1001})
+    assert len(api.logs(execution_id)) == 2
+
+
+def test_streams_live_through_a_reload(servers):
+    server = servers()
+    api = server.api()
+    execution_id = api.create()
+    with Follower(server, execution_id) as follower, Runner(server, execution_id) as runner:
+        runner.lines(["before"])
+        follower.logs(1)
+        server.process.signal(signal.SIGHUP)
+        server.wait_log(lambda entry: "reload" in (entry["message"] or ""))
+        runner.lines(["after"])
+        assert follower.logs(1)[0]["message"] == "after"
+
+
+def test_flags_beat_environment_beats_file(servers, tmp_path):
+    config = tmp_path / "runnel.conf"
+    config.write_text("message_max = 300\nfollowers_max = 1\n")
+    server = servers("--config", config, "--message-max", "500", env={"RUNNEL_MESSAGE_MAX": "400", "RUNNEL_FOLLOWERS_MAX": "2"})
+    api = server.api()
+    execution_id = api.create()
+    api.append(execution_id, {"message": "x" * 501})
+    assert [len(record["message"]) for record in api.logs(execution_id)] == [500, 1]
+    with Follower(server, execution_id), Follower(server, execution_id):
+        pass
+
+
+# --- mistakes at the start
+@pytest.mark.parametrize(
+    "flags, named",
+    [
+        (["--message-max", "5"], b"message"),
+        (["--workers", "many"], b"workers"),
+        (["--listen", "nowhere"], b"listen"),
+        (["--listen", "0.0.0.0:0"], b"insecure"),
+        (["--no-such-flag"], b"no-such-flag"),
+        (["--tls-cert", "/nonexistent.pem", "--tls-key", "/nonexistent.key"], b"/nonexistent.pem"),
+        (["--tls-cert", "/nonexistent.pem"], b"tls"),
+        (["--config", "/nonexistent.conf"], b"/nonexistent.conf"),
+        (["--data", "/proc/nowhere"], b"/proc/nowhere"),
+    ],
+)
+def test_a_mistake_is_named_and_nothing_starts(tmp_path, flags, named):
+    with Process([BIN, "serve", "--listen", "127.0.0.1:0", "--data", str(tmp_path / "data"), *flags], env=clean_env(tmp_path)) as process:
+        code = process.finish()
+    assert code in (1, 2), process.err.data
+    assert named in process.err.data, process.err.data
+
+
+def test_a_port_in_use_is_said_plainly(server, tmp_path):
+    with Process(
+        [BIN, "serve", "--listen", f"127.0.0.1:{server.port}", "--data", str(tmp_path / "data")], env=clean_env(tmp_path)
+    ) as process:
+        assert process.finish() == 1
+    assert str(server.port).encode() in process.err.data
+
+
+def test_two_servers_do_not_share_a_data_folder(own_server, tmp_path):
+    with Process([BIN, "serve", "--listen", "127.0.0.1:0", "--data", str(own_server.data)], env=clean_env(tmp_path)) as process:
+        assert process.finish() == 1
+    assert str(own_server.data).encode() in process.err.data
+    assert own_server.api().get(PATH).status == 200
+
+
+# --- systemd
+def test_the_service_manager_is_notified(servers, tmp_path):
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(30)
+        server = servers(env={"NOTIFY_SOCKET": path})
+
+        def until(word):
+            seen = ""
+            while word not in seen:
+                seen += manager.recv(4096).decode() + "\n"
+            return seen
+
+        until("READY=1")
+        server.process.signal(signal.SIGHUP)
+        until("RELOADING=1")
+        until("READY=1")
+        server.process.signal(signal.SIGTERM)
+        until("STOPPING=1")
+        server.ended(0)
+
+
+def test_a_listening_socket_is_taken_over(servers):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        # A shell puts the socket at descriptor 3 and its own pid in LISTEN_PID, as systemd does.
+        server = servers(start=False)
+        script = f'exec 3<&{listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"'
+        server.process = Process(
+            ["sh", "-c", script, *server.argv()], env=clean_env(server.root), cwd=str(server.root), pass_fds=(listener.fileno(),)
+        )
+        server.await_ready()
+    assert server.port == port
+    assert server.api().get("/health", token=None).status == 200
+    server.stop()
+
+
+# --- the log
+def test_the_log_is_json_with_request_ids_and_connections(servers):
+    server = servers("--log-level", "debug")
+    api = server.api()
+    execution_id = api.create()
+    api.get(f"{PATH}/{execution_id}", headers={"X-Request-ID": "find-me"})
+    with Follower(server, execution_id):
+        pass
+    entry = server.wait_log(lambda entry: entry.get("request_id") == "find-me")
+    assert entry["status"] in (200, "200") and entry["method"] == "GET" and execution_id in entry["path"]
+    server.stop()
+    for entry in server.log():
+        assert "not_json" not in entry, entry
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", entry["timestamp"])
+        assert entry["level"] in ("DEBUG", "INFO", "WARNING", "ERROR") and entry["message"]
+    messages = " ".join(entry["message"] for entry in server.log())
+    assert "connected" in messages and "disconnected" in messages, messages
+
+
+def test_the_log_level_is_kept_to(servers):
+    server = servers("--log-level", "error", start=False)
+    server.spawn()
+    eventually(lambda: server.port_file.exists() and server.port_file.read_text().strip(), "the port file is written")
+    server.port = int(server.port_file.read_text())
+    server.api().get(PATH)
+    server.stop()
+    assert server.log() == []
+
+
+def test_the_number_of_loops_is_the_settings(servers):
+    def threads(server):
+        return len(os.listdir(f"/proc/{server.process.pid}/task"))
+
+    few, many = servers("--workers", "1"), servers("--workers", "6")
+    assert threads(many) - threads(few) == 5

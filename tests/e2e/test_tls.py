@@ -1,0 +1,96 @@
+"""TLS: HTTPS, wss, the CLI over both, and certificates reloaded while connections live."""
+
+import signal
+import ssl
+import subprocess
+
+import pytest
+from support.cli import Cli
+from support.ws import Follower, Runner
+
+
+def certificate(folder, name, days="30"):
+    cert, key = folder / f"{name}.pem", folder / f"{name}.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", days, "-keyout", key, "-out", cert]
+        + ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"],
+        check=True,
+        capture_output=True,
+    )
+    return cert, key
+
+
+@pytest.fixture
+def secure(servers, tmp_path):
+    """(server, certificate file, key file, context that trusts it)"""
+    cert, key = certificate(tmp_path, "first")
+    server = servers("--tls-cert", cert, "--tls-key", key, scheme="https")
+    return server, cert, key, ssl.create_default_context(cafile=cert)
+
+
+@pytest.mark.threads
+def test_everything_works_over_tls(secure, tmp_path):
+    server, cert, _, context = secure
+    api = server.api(ssl_context=context)
+    execution_id = api.create()
+    with Follower(server, execution_id, ssl=context) as follower:
+        lines = [f"{i} " + "x" * 1000 for i in range(2000)]
+        api.append_lines(execution_id, lines)
+        assert [m["message"] for m in follower.logs(2000)] == lines
+    assert api.messages(execution_id, limit=10000) == lines
+
+
+def test_the_cli_trusts_the_authority_it_is_given(secure, tmp_path):
+    server, cert, _, context = secure
+    cli = Cli(tmp_path / "home", server)
+    refused = cli.run("list")
+    assert refused.code == 5 and b"certificate" in refused.err.lower(), refused
+    trusted = {"RUNNEL_CA_FILE": str(cert)}
+    assert cli.run("wrap", "--", "echo", "over tls", env=trusted).out == b"over tls\n"
+    execution_id = server.api(ssl_context=context).expect(200, "GET", "/api/v1/executions")["executions"][0]["execution_id"]
+    assert cli.run("logs", "-f", execution_id, env=trusted).out == b"over tls\n"
+
+
+def test_plain_http_on_the_tls_port_gets_nothing(secure):
+    from support.api import exchange
+
+    assert exchange(secure[0].port, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").status in (0, 400)
+
+
+@pytest.mark.parametrize("version, works", [(ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)])
+def test_versions(secure, version, works):
+    server, cert, _, _ = secure
+    context = ssl.create_default_context(cafile=cert)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.minimum_version = min(version, ssl.TLSVersion.TLSv1_2) if works else ssl.TLSVersion.TLSv1
+    context.maximum_version = version
+    api = server.api(ssl_context=context)
+    if works:
+        assert api.get("/health").status == 200
+    else:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            api.get("/health")
+
+
+def test_sighup_takes_the_new_certificate_and_keeps_old_connections(secure, tmp_path):
+    server, cert, key, context = secure
+    execution_id = server.api(ssl_context=context).create()
+    with Follower(server, execution_id, ssl=context) as follower:
+        fresh_cert, fresh_key = certificate(tmp_path, "second")
+        cert.write_bytes(fresh_cert.read_bytes())
+        key.write_bytes(fresh_key.read_bytes())
+        server.process.signal(signal.SIGHUP)
+        server.wait_log(lambda entry: "reload" in (entry["message"] or ""))
+        fresh = ssl.create_default_context(cafile=fresh_cert)
+        server.api(ssl_context=fresh).append(execution_id, {"message": "still here"})
+        assert follower.logs(1)[0]["message"] == "still here"
+    with pytest.raises(ssl.SSLError):
+        server.api(ssl_context=context).get("/health")
+
+
+def test_a_broken_certificate_at_reload_leaves_the_old_one(secure):
+    server, cert, _, context = secure
+    cert.write_text("not a certificate")
+    server.process.signal(signal.SIGHUP)
+    server.wait_log(lambda entry: entry["level"] in ("ERROR", "WARNING"))
+    assert server.api(ssl_context=context).get("/health").status == 200
