@@ -1,9 +1,10 @@
 // Consecutive records as one immutable, reference-counted container: in the spool, on the wire, on disk, in the cache.
 // It has no base number; that stands beside it. Layout and limits: docs/internals/chunk.md.
 //
-// Encoded: "RC", version 1, flags, varints (count, payload length, stored length, message bytes, time_min as svarint, time_max - time_min,
-// a bitmap of the non-zero counters and those counters: per stream, per level, partials, extras), XXH3-64 (LE) of all before and
-// after itself, then the payload: zstd if the flag says so, else as is. Payload columns, in this order:
+// Encoded: "RC", version 1, flags, varints (count, payload length, stored length, message bytes, time_min as svarint,
+// time_max - time_min, a bitmap of the non-zero counters and those counters: per stream, per level, partials, extras),
+// XXH3-64 (LE) of all before and after itself, then the payload: zstd if the flag says so, else as is. Payload columns,
+// in this order:
 //   times    svarint deltas, the first one from time_min
 //   kinds    runs of (kind byte, varint length): bits 0-1 stream, 2 partial, 3-5 level, 6 has extra
 //   lengths  only with the flag EXPLICIT_LENGTHS, which stands if any message contains '\n': a varint each
@@ -25,15 +26,17 @@ struct chunk;
 struct chunk_builder;
 struct chunk_builder *chunk_builder_new(void);
 void chunk_builder_free(struct chunk_builder **builder);
-// ERR_TOO_LARGE if the chunk would pass CHUNK_RAW_MAX or CHUNK_COUNT_MAX; the builder is as before then. Copies all bytes.
+// ERR_TOO_LARGE if the chunk would pass CHUNK_RAW_MAX or CHUNK_COUNT_MAX; the builder is as before then. Copies all
+// bytes.
 int chunk_builder_add(struct chunk_builder *builder, const struct record *record);
 uint32_t chunk_builder_count(const struct chunk_builder *builder);
 size_t chunk_builder_raw(const struct chunk_builder *builder); // bytes gathered
 // The chunk of all that was added (at least one record); the builder is empty afterwards. `zstd_level` 0: stored as is.
 struct chunk *chunk_builder_finish(struct chunk_builder *builder, int zstd_level);
 
-// Decodes bytes from outside. Everything is bounded, checked and recomputed: header counters, checksum, lengths, kinds, extras
-// (canonical), messages ≤ message_max (0: no limit). ERR_CORRUPT, ERR_TOO_LARGE or ERR_TOO_LONG; never a crash. Keeps a copy of `data`.
+// Decodes bytes from outside. Everything is bounded, checked and recomputed: header counters, checksum, lengths, kinds,
+// extras (canonical), messages ≤ message_max (0: no limit). ERR_CORRUPT, ERR_TOO_LARGE or ERR_TOO_LONG; never a crash.
+// Keeps a copy of `data`.
 int chunk_decode(const void *data, size_t len, size_t message_max, struct chunk **ret);
 // For bytes that this program itself stored: checksum and bounds, but the extras' form and message_max are trusted.
 int chunk_decode_stored(const void *data, size_t len, struct chunk **ret);
@@ -53,14 +56,14 @@ uint32_t chunk_stream_count(const struct chunk *chunk, enum record_stream stream
 uint32_t chunk_level_count(const struct chunk *chunk, enum record_level level);
 uint32_t chunk_extra_count(const struct chunk *chunk);
 uint32_t chunk_partial_count(const struct chunk *chunk);
-// The text column (each message followed by '\n'), or empty unless every record is whole output: then raw = text = this.
-// chunk_text_offset(i) is where message i begins in it; valid for 0 … count.
+// The text column (each message followed by '\n'), or empty unless every record is whole output: then raw = text =
+// this. chunk_text_offset(i) is where message i begins in it; valid for 0 … count.
 struct str chunk_text(const struct chunk *chunk);
 size_t chunk_text_offset(const struct chunk *chunk, uint32_t i);
 uint64_t chunk_digest(const struct chunk *chunk, uint64_t digest); // record_digest_next over all records
 
-// --- Deriving. Records [from, from + count) as a chunk of their own; a reference to the same one if that is all of it; NULL if there is
-// no such range.
+// --- Deriving. Records [from, from + count) as a chunk of their own; a reference to the same one if that is all of it;
+// NULL if there is no such range.
 struct chunk *chunk_slice(const struct chunk *chunk, uint32_t from, uint32_t count, int zstd_level);
 // One chunk of several, in order; ERR_TOO_LARGE if it would pass the limits.
 int chunk_merge(struct chunk *const *chunks, size_t count, int zstd_level, struct chunk **ret);

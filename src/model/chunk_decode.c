@@ -1,4 +1,5 @@
-// Chunks from bytes. Whatever a header says is bounded before it is used, and compared with what the payload turns out to hold.
+// Chunks from bytes. Whatever a header says is bounded before it is used, and compared with what the payload turns out
+// to hold.
 #include "model/chunk_private.h"
 
 #include "model/compress.h"
@@ -195,8 +196,8 @@ static bool decode_extras(struct chunk *chunk, struct reader *reader)
     return true;
 }
 
-// Writes the offset behind each newline of [text, text + len) to `ends`, which has room for `max`. Returns how many there are, or more than
-// `max` if they are too many.
+// Writes the offset behind each newline of [text, text + len) to `ends`, which has room for `max`. Returns how many
+// there are, or more than `max` if they are too many.
 static uint32_t scan_newlines(const uint8_t *text, uint32_t len, uint32_t *ends, uint32_t max)
 {
     uint32_t found = 0, at = 0;

@@ -12,8 +12,8 @@
 #define CHUNK_CHECKSUM_LEN   8
 #define CHUNK_RECORD_MIN     2 // a byte of time and the newline
 #define CHUNK_FIRST_TIME_MAX 10
-// A slice's first time may need up to 9 bytes more than it had as a delta. So what is made stays this much under the limit, and what
-// comes from outside half of it: then every slice of either is within the limit, too.
+// A slice's first time may need up to 9 bytes more than it had as a delta. So what is made stays this much under the
+// limit, and what comes from outside half of it: then every slice of either is within the limit, too.
 #define CHUNK_SLACK 32u
 
 #define KIND_STREAM_MASK 0x03u

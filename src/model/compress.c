@@ -1,6 +1,7 @@
-// A zstd context costs more to set up than a small chunk costs to compress, and the state of one for every builder would
-// be hundreds of KiB for each of thousands of executions. So each thread keeps one pair, made at its first use and freed at its
-// end. The key is the only thing that the process shares, and it holds nothing but scratch memory: no result depends on it.
+// A zstd context costs more to set up than a small chunk costs to compress, and the state of one for every builder
+// would be hundreds of KiB for each of thousands of executions. So each thread keeps one pair, made at its first use
+// and freed at its end. The key is the only thing that the process shares, and it holds nothing but scratch memory: no
+// result depends on it.
 #include "model/compress.h"
 
 #include <pthread.h>

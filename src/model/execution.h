@@ -34,6 +34,7 @@ struct execution_live {
     bool has_lag;
     uint64_t lag_records;
 };
-// Appends the status object of the contract: the seed's ExecutionStatusResponse plus Runnel's fields; unknown ones are null.
+// Appends the status object of the contract: the seed's ExecutionStatusResponse plus Runnel's fields; unknown ones are
+// null.
 void execution_append_status_json(struct buf *out, const struct execution *execution, const struct execution_live *live,
                                   int64_t now_ms);

@@ -85,8 +85,9 @@ void filter_run_release(struct filter_run *run)
     *run = (struct filter_run){0};
 }
 
-// PCRE2 does not tell how many steps a match took, only that it took more than the limit. So the limit begins low and grows, and each
-// attempt is charged in full: a line that is easy costs little, and what is spent is at most a few times what was needed.
+// PCRE2 does not tell how many steps a match took, only that it took more than the limit. So the limit begins low and
+// grows, and each attempt is charged in full: a line that is easy costs little, and what is spent is at most a few
+// times what was needed.
 static int match_regex(const struct filter_rules *rules, struct filter_run *run, struct str message)
 {
     struct regex_state *state = run->match_data;

@@ -1,12 +1,14 @@
-// Which records a reader wants. Immutable once made; may be shared by threads (each regex match uses its own match data).
+// Which records a reader wants. Immutable once made; may be shared by threads (each regex match uses its own match
+// data).
 #pragma once
 
 #include "model/chunk.h"
 
 struct filter;
 
-// Made from query parameters: stream, level, min_level, category, event_type, node, milestone, min_priority, start_time,
-// end_time, grep, regex. Repeating stream, level, event_type or node means any of them; a comma-separated list too.
+// Made from query parameters: stream, level, min_level, category, event_type, node, milestone, min_priority,
+// start_time, end_time, grep, regex. Repeating stream, level, event_type or node means any of them; a comma-separated
+// list too.
 struct filter_builder;
 struct filter_builder *filter_builder_new(void);
 void filter_builder_free(struct filter_builder **builder);

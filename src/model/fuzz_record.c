@@ -42,7 +42,8 @@ static int read_back(void *arg, const struct record_input *input)
     return 0;
 }
 
-// True if jansson's opinion of this object counts: it refuses numbers that are too large for its types, and we keep them as written.
+// True if jansson's opinion of this object counts: it refuses numbers that are too large for its types, and we keep
+// them as written.
 static bool judge(struct str text, bool *ret_json)
 {
     json_error_t error;

@@ -61,8 +61,8 @@ bool record_level_parse(struct str s, enum record_level *ret)
     return false;
 }
 
-// The hashed bytes: stream | partial << 2 | level << 3, the message's length (LE32), the message, the extra. The length keeps
-// a byte that moves from the one to the other from going unseen.
+// The hashed bytes: stream | partial << 2 | level << 3, the message's length (LE32), the message, the extra. The length
+// keeps a byte that moves from the one to the other from going unseen.
 uint64_t record_digest_next(uint64_t digest, const struct record *record)
 {
     uint8_t bytes[HASH_COPY_MAX];

@@ -1,4 +1,5 @@
-// The members that a record's JSON object may have, in one table: the order of the structured ones is their canonical order.
+// The members that a record's JSON object may have, in one table: the order of the structured ones is their canonical
+// order.
 #pragma once
 
 #include "model/record.h"
@@ -67,6 +68,7 @@ extern const struct record_field_rule record_fields[FIELD_COUNT];
 
 // FIELD_COUNT if there is none of that name. Takes the seeds' other names, too.
 enum record_field record_field_find(struct str name);
-// Appends `"name":value` in canonical form, with a comma if `extra` is not empty. `value` is valid JSON as it was given, without white
-// space around; `scratch` is overwritten. NULL, or the static reason why the value is refused; `extra` is as before then.
+// Appends `"name":value` in canonical form, with a comma if `extra` is not empty. `value` is valid JSON as it was
+// given, without white space around; `scratch` is overwritten. NULL, or the static reason why the value is refused;
+// `extra` is as before then.
 const char *record_field_append(struct buf *extra, enum record_field field, struct str value, struct buf *scratch);

@@ -1,5 +1,6 @@
-// JSON objects to records. Two steps for each object: a scan that checks the syntax of all of it and notes where the values of known members are;
-// then those are read. So the order of members does not matter, and no byte is copied unless it was escaped.
+// JSON objects to records. Two steps for each object: a scan that checks the syntax of all of it and notes where the
+// values of known members are; then those are read. So the order of members does not matter, and no byte is copied
+// unless it was escaped.
 #include "model/config_limits.h"
 #include "model/record_fields.h"
 #include "model/scan.h"
@@ -12,7 +13,8 @@ struct record_parser {
     size_t message_max;
     struct arena strings; // what was decoded; lives until the next record_parse
     struct buf extra, scratch;
-    // Of the object at hand. Bit sets by enum record_field: seen at all; has a value that is not null; is a string with escapes.
+    // Of the object at hand. Bit sets by enum record_field: seen at all; has a value that is not null; is a string with
+    // escapes.
     uint32_t seen, present, escaped;
     struct str values[FIELD_COUNT];
     // The first fault, and the number of the object that has it.

@@ -9,7 +9,8 @@ static inline bool is_digit(char byte)
     return byte >= '0' && byte <= '9';
 }
 
-// Moves to the first quote, backslash or control character, or to the end. Says whether anything before it was not ASCII.
+// Moves to the first quote, backslash or control character, or to the end. Says whether anything before it was not
+// ASCII.
 static inline bool scan_plain(struct scan *scan)
 {
     bool high = false;

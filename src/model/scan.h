@@ -1,4 +1,5 @@
-// A scanner of JSON text (RFC 8259): finds where values end and whether they are well-formed, and leaves them where they are.
+// A scanner of JSON text (RFC 8259): finds where values end and whether they are well-formed, and leaves them where
+// they are.
 #pragma once
 
 #include "util/buf.h"
@@ -24,12 +25,14 @@ static inline bool scan_take(struct scan *scan, char byte)
     return true;
 }
 
-// Each takes one token or value at scan->at and returns false if it is malformed. Strings: *ret is what stands between the quotes, UTF-8
-// is checked, *ret_escaped tells whether there is any backslash in it. Values: whole with quotes or brackets, nested at most `depth` deep.
+// Each takes one token or value at scan->at and returns false if it is malformed. Strings: *ret is what stands between
+// the quotes, UTF-8 is checked, *ret_escaped tells whether there is any backslash in it. Values: whole with quotes or
+// brackets, nested at most `depth` deep.
 bool scan_string(struct scan *scan, struct str *ret, bool *ret_escaped);
 bool scan_value(struct scan *scan, unsigned depth, struct str *ret);
 
-// Decodes what stands between the quotes of a valid string. Never longer than `body`; `out` has room for that. Lone surrogates become U+FFFD.
+// Decodes what stands between the quotes of a valid string. Never longer than `body`; `out` has room for that. Lone
+// surrogates become U+FFFD.
 size_t scan_decode(struct str body, char *out);
 // Appends a valid value without white space between tokens, its strings in the form of buf_append_json_string.
 void scan_append_canonical(struct buf *out, struct str value, struct buf *scratch);

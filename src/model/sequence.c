@@ -1,7 +1,8 @@
 #include "model/sequence.h"
 
-// The order of the checks is the contract: a purged execution is gone for everyone; a stale runner learns that before anything
-// else; a repetition must be the same; and a repetition of what is stored is acknowledged again even when the log is sealed.
+// The order of the checks is the contract: a purged execution is gone for everyone; a stale runner learns that before
+// anything else; a repetition must be the same; and a repetition of what is stored is acknowledged again even when the
+// log is sealed.
 int sequence_admit(const struct sequence_head *head, const struct sequence_producer *producer,
                    const struct sequence_offer *offer, uint64_t *ret_repeated)
 {

@@ -22,7 +22,8 @@ struct sequence_producer {
 struct sequence_offer {
     uint64_t first, count;
     uint64_t epoch; // 0: not a runner, so not fenced
-    // Hash of the offered record with the counter producer.next - 1, when that one is among the offered: a repetition must be the same.
+    // Hash of the offered record with the counter producer.next - 1, when that one is among the offered: a repetition
+    // must be the same.
     bool has_repeat_hash;
     uint64_t repeat_hash;
     bool skip_ahead; // a stated gap: counters from producer.next up to `first` are known to be lost

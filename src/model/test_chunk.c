@@ -236,7 +236,8 @@ static void a_merge_over_the_limit_is_refused(void **state)
     assert_null(merged);
 }
 
-// Records that alternate in kind cost the most bytes in a chunk; whatever is made at the limit must decode, and so must each slice.
+// Records that alternate in kind cost the most bytes in a chunk; whatever is made at the limit must decode, and so must
+// each slice.
 static void the_fullest_chunk_and_its_slices_decode(void **state)
 {
     (void)state;
