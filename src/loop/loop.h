@@ -46,7 +46,7 @@ void loop_linger(struct loop *loop, struct lingerer *lingerer);
 // --- Timers: one-shot; start again to repeat. A callback may free its own timer.
 struct timer;
 struct timer *timer_new(struct loop *loop, void (*fire)(void *arg), void *arg);
-void timer_start(struct timer *timer, uint64_t delay_ms); // replaces what was set
+void timer_start(struct timer *timer, uint64_t delay_ms); // replaces what was set; 0 is taken as 1
 void timer_stop(struct timer *timer);
 bool timer_active(const struct timer *timer);
 void timer_free(struct timer **timer);

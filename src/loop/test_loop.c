@@ -203,6 +203,28 @@ static void timer_fires_not_too_early_repeats_and_may_free_itself(void **state)
     loop_free(&test.loop);
 }
 
+static void fire_again_at_once(void *arg)
+{
+    struct clock_test *test = arg;
+    test->fired++;
+    timer_start(test->timer, 0);
+}
+
+static void timer_without_delay_does_not_starve_the_loop(void **state)
+{
+    (void)state;
+    struct clock_test test = {.loop = new_loop()};
+    test.timer = timer_new(test.loop, fire_again_at_once, &test);
+    timer_start(test.timer, 0);
+    struct timer *end = timer_new(test.loop, stop_loop, test.loop);
+    timer_start(end, 10);
+    loop_run(test.loop);
+    assert_true(test.fired >= 1);
+    timer_free(&end);
+    timer_free(&test.timer);
+    loop_free(&test.loop);
+}
+
 // --- Descriptors
 
 struct reader {
@@ -348,6 +370,7 @@ int main(void)
         cmocka_unit_test(deferred_calls_run_once_and_may_schedule_others),
         cmocka_unit_test(deferred_call_that_reschedules_itself_does_not_make_the_loop_wait),
         cmocka_unit_test(timer_fires_not_too_early_repeats_and_may_free_itself),
+        cmocka_unit_test(timer_without_delay_does_not_starve_the_loop),
         cmocka_unit_test(reader_finds_data_and_end_of_a_pipe),
         cmocka_unit_test(half_close_is_a_hangup_and_a_full_close_an_error),
         cmocka_unit_test(regular_file_cannot_be_watched),

@@ -35,7 +35,8 @@ void timer_start(struct timer *timer, uint64_t delay_ms)
     // Outside of its run the loop's clock stands still, and the timer would fire too early.
     if (!timer->loop->running)
         uv_update_time(&timer->loop->uv);
-    uv_timer_start(&timer->uv, on_timer, delay_ms, 0);
+    // With no delay at all, one that starts itself again would be due for ever within the same turn.
+    uv_timer_start(&timer->uv, on_timer, MAX(delay_ms, 1u), 0);
 }
 
 void timer_stop(struct timer *timer)
