@@ -23,13 +23,16 @@ static void entry_account(struct entry *entry, size_t bytes)
     struct fanout *fanout = entry->topic->fanout;
     entry->bytes += bytes;
     fanout->cache_bytes += bytes;
+    metrics_add(fanout->options.metrics, fanout->options.shard, METRIC_cache_bytes, (int64_t)bytes);
     if (fanout->cache_bytes > fanout->options.cache_bytes)
         loop_defer(fanout->options.loop, &fanout->evict);
 }
 
 static void entry_free(struct entry *entry)
 {
-    entry->topic->fanout->cache_bytes -= entry->bytes;
+    struct fanout *fanout = entry->topic->fanout;
+    fanout->cache_bytes -= entry->bytes;
+    metrics_add(fanout->options.metrics, fanout->options.shard, METRIC_cache_bytes, -(int64_t)entry->bytes);
     list_remove(&entry->by_use);
     for (size_t i = 0; i < FORMAT_COUNT; i++)
         encoded_free(&entry->encoded[i]);
@@ -414,9 +417,4 @@ void fanout_set_cache_bytes(struct fanout *fanout, size_t bytes)
 {
     fanout->options.cache_bytes = bytes;
     loop_defer(fanout->options.loop, &fanout->evict);
-}
-
-size_t fanout_cache_bytes(const struct fanout *fanout)
-{
-    return fanout->cache_bytes;
 }

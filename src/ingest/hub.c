@@ -283,6 +283,23 @@ void hub_lag(struct hub *hub, int64_t row, uint64_t holder, uint64_t lag_records
     pthread_mutex_unlock(&hub->mutex);
 }
 
+static void lag_add(struct map_node *node, void *arg)
+{
+    const struct lease *lease = CONTAINER_OF(node, struct lease, node);
+    uint64_t *total = arg;
+    if (lease->holder && lease->has_lag)
+        *total += lease->lag_records;
+}
+
+uint64_t hub_lag_total(struct hub *hub)
+{
+    uint64_t total = 0;
+    pthread_mutex_lock(&hub->mutex);
+    map_each(&hub->leases.leases, lag_add, &total);
+    pthread_mutex_unlock(&hub->mutex);
+    return total;
+}
+
 void hub_disconnect(struct hub *hub, int64_t row, uint64_t holder)
 {
     pthread_mutex_lock(&hub->mutex);

@@ -36,6 +36,7 @@ void hub_granted(struct hub *hub, int64_t row, uint64_t epoch, uint64_t holder);
 void hub_refused(struct hub *hub, int64_t row);
 void hub_touch(struct hub *hub, struct loop *loop, int64_t row, uint64_t holder);
 void hub_lag(struct hub *hub, int64_t row, uint64_t holder, uint64_t lag_records);
+uint64_t hub_lag_total(struct hub *hub); // of all connected runners that said it
 void hub_disconnect(struct hub *hub, int64_t row, uint64_t holder);
 void hub_sealed(struct hub *hub, int64_t row);
 void hub_live(struct hub *hub, int64_t row, struct execution_live *ret);

@@ -1,0 +1,47 @@
+// The HTTP and WebSocket interface: one api a loop. Routes are one const table (routes.c); each resource has its file.
+#pragma once
+
+#include "auth/auth.h"
+#include "fanout/fanout.h"
+#include "http/http.h"
+#include "ingest/hub.h"
+#include "sse/sse.h"
+#include "util/log.h"
+#include "ws/ws.h"
+
+// Values that a reload may change; the server hands in a whole new one, never edits the old.
+struct api_limits {
+    size_t message_max, body_max;
+    uint64_t followers_max, open_executions_max, regex_steps;
+    uint64_t ping_ms, pong_timeout_ms;
+    char *const *allowed_hosts; // NULL-terminated; beside loopback and the listening address
+    char *const *cors_origins;  // NULL-terminated
+};
+
+struct api_options {
+    struct loop *loop;
+    struct store *store;
+    struct auth *auth;
+    struct hub *hub;
+    struct fanout *fanout;
+    struct metrics *metrics;
+    unsigned shard;
+    const struct logger *logger;
+    const char *listen_address;
+    // Fills in what the metrics table takes from other places (store, caches) before an export. Any loop's thread.
+    void (*collect)(void *arg);
+    void *collect_arg;
+};
+
+struct api;
+
+struct api *api_new(const struct api_options *options, const struct api_limits *limits);
+void api_free(struct api **api);                                       // after all its connections have gone
+void api_set_limits(struct api *api, const struct api_limits *limits); // borrowed until the next one or the end
+struct http_app api_http_app(struct api *api);
+extern const struct hub_listener api_hub_listener; // owner: the api
+// Shutdown: refuses what is new (503), closes streams with 1001 once what they have under way is flushed.
+void api_drain(struct api *api);
+unsigned api_streams(const struct api *api); // followers and runner sockets still open
+// Markdown of the route table, for docs/routes.md.
+void api_document(struct buf *out);

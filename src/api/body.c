@@ -1,0 +1,68 @@
+// JSON bodies of requests.
+#include "api/call.h"
+#include "model/config_limits.h"
+
+// jansson recurses: the depth is bounded before it starts.
+static bool depth_within(struct str s, unsigned max)
+{
+    unsigned depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.data[i];
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == '{' || c == '[') && ++depth > max)
+            return false;
+        else if (!in_string && (c == '}' || c == ']') && depth)
+            depth--;
+    }
+    return true;
+}
+
+json_t *call_json_object(struct call *call)
+{
+    struct str type = http_header(call->request, STR("Content-Type")), body = http_body(call->request);
+    struct str media = type;
+    media = str_trim(str_split(&media, ';'));
+    if (type.len && !str_eq_nocase(media, STR("application/json"))) {
+        call_fail(call, ERR_MEDIA_TYPE, "send application/json");
+        return NULL;
+    }
+    if (!depth_within(body, LIMIT_JSON_DEPTH)) {
+        call_fail(call, ERR_MALFORMED, "the JSON is nested more than 64 deep");
+        return NULL;
+    }
+    json_error_t error;
+    json_t *object = json_loadb(body.data ? body.data : "", body.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    if (!object) {
+        call_fail(call, ERR_MALFORMED,
+                  arena_printf(http_arena(call->request), "not JSON: line %d: %s", error.line, error.text));
+        return NULL;
+    }
+    if (!json_is_object(object)) {
+        json_decref(object);
+        call_fail(call, ERR_MALFORMED, "send one JSON object");
+        return NULL;
+    }
+    return object;
+}
+
+bool call_json_known(struct call *call, json_t *object, const char *const *names)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(object, name, value)
+    {
+        size_t i = 0;
+        while (names[i] && strcmp(names[i], name) != 0)
+            i++;
+        if (names[i])
+            continue;
+        struct http_field_error error = {name, "is not known"};
+        call_fail_fields(call, &error, 1);
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,129 @@
+// One request on its way through the interface, and what the files of this room share.
+#pragma once
+
+#include <jansson.h>
+
+#include "api/api.h"
+#include "util/id.h"
+#include "util/list.h"
+
+struct route;
+
+struct api {
+    struct api_options options;
+    const struct api_limits *limits;
+    struct record_parser *parser; // without a limit on messages: what is too long is split
+    struct record_parser *strict_parser;
+    size_t strict_max;
+    struct list_node streams; // struct stream_node
+    unsigned stream_count;
+    struct timer *sweep; // ends streams whose credential ran out or was revoked
+    uint64_t swept_generation;
+    bool draining;
+};
+
+// A long-lived connection, so that shutdown and revocation reach it.
+struct stream_node {
+    struct list_node node;
+    struct api *api;
+    struct principal principal;
+    uint64_t holder; // of a runner socket; 0 for followers
+    // Ends it with a WebSocket close code: 1001 going away, 4401 credential ran out.
+    void (*end)(struct stream_node *stream, unsigned code, const char *reason);
+    void (*cancel)(struct stream_node *stream, const char *reason); // runner sockets
+};
+void stream_add(struct stream_node *stream, struct api *api, const struct principal *principal);
+void stream_remove(struct stream_node *stream);
+
+// Lives while the request is unanswered or an operation of it is under way.
+struct call {
+    struct api *api;
+    struct http_request *request; // NULL once answered or when the client has gone
+    const struct route *route;
+    struct str execution_id, parameter; // from the path; valid while `request` is
+    struct principal principal;
+    struct execution execution; // of routes with ROUTE_EXECUTION
+    unsigned refs;
+    uint64_t began_ns;
+    struct auth_check check;
+    struct store_get get;
+    char execution_id_copy[ID_EXECUTION_MAX + 1];
+};
+
+void call_ref(struct call *call);
+void call_unref(struct call *call);
+// Hands the request to an upgrade or a stream: the call forgets it.
+struct http_request *call_take_request(struct call *call);
+
+// Answers; each forgets the request. Nothing happens when the client has gone.
+void call_answer_json(struct call *call, int status, const struct buf *json);
+void call_fail(struct call *call, int err, const char *detail);
+void call_fail_fields(struct call *call, const struct http_field_error *fields, size_t count);
+
+// The body as a JSON object; NULL after having answered 400, 413, 415 or 422.
+json_t *call_json_object(struct call *call);
+// Refuses members that are not among `names` (NULL-terminated) with 422.
+bool call_json_known(struct call *call, json_t *object, const char *const *names);
+
+enum route_flags {
+    ROUTE_EXECUTION =
+        1, // {id} is an execution of the account (404, 410), seen by its owner alone if the principal is a user
+    ROUTE_STREAM = 2,   // takes ?access_token=
+    ROUTE_PURGED = 4,   // also for purged executions
+    ROUTE_OWN = 8,      // a `user` may do it to what it owns even when its role may not otherwise
+    ROUTE_UPGRADE = 16, // WebSocket: refusals after the credential are told by close codes
+};
+
+struct route {
+    enum http_method method;
+    const char *pattern; // "{id}" and "{name}" stand for one segment
+    enum action action;
+    unsigned flags;
+    void (*handle)(struct call *call);
+    const char *summary;
+};
+extern const struct route routes[]; // ends with a NULL pattern
+
+// What readers of a log ask for by query parameters.
+struct log_query {
+    struct position position;
+    struct filter *filter;
+    enum follow_format format;
+    bool has_format, follow, restored;
+    unsigned limit; // of a page
+};
+void log_query_release(struct log_query *query);
+// False after having answered the error.
+bool log_query_parse(struct call *call, enum position_route route, struct log_query *ret);
+
+// JSON of what followers are told beside records.
+void append_position(struct buf *out, const struct follower *follower);
+void append_gap(struct buf *out, const struct follower *follower);
+void append_state(struct buf *out, const struct execution *execution, const struct execution_live *live);
+void append_complete(struct buf *out, const struct execution *execution);
+void append_stream_error(struct buf *out, struct str execution_id, int err);
+
+// Takes a place among the account's followers: false after having answered 429.
+bool call_follower_place(struct call *call);
+
+// Handlers, by file.
+void executions_create(struct call *call);
+void executions_list(struct call *call);
+void executions_status(struct call *call);
+void executions_patch(struct call *call);
+void executions_delete(struct call *call);
+void logs_read(struct call *call);
+void logs_page(struct call *call, struct log_query *query);
+void logs_append(struct call *call);
+void follow_http(struct call *call, struct log_query *query);
+void follow_sse(struct call *call);
+void follow_ws(struct call *call);
+void runner_socket(struct call *call);
+void keys_create(struct call *call);
+void keys_list(struct call *call);
+void keys_revoke(struct call *call);
+void tickets_create(struct call *call);
+void system_health(struct call *call);
+void system_ready(struct call *call);
+void system_metrics(struct call *call);
+void system_backup(struct call *call);

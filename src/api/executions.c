@@ -1,0 +1,598 @@
+// Executions: make, list, look at, change, cancel, purge.
+#include <stdio.h>
+#include <xxhash.h>
+
+#include "api/call.h"
+#include "util/clock.h"
+
+#define LIST_DEFAULT 50
+#define LIST_MAX     1000
+#define FIELDS_MAX   24
+#define CANCEL_GRACE "cancelled by request"
+
+// --- Making
+
+enum field_kind { FIELD_TEXT, FIELD_TEXTS, FIELD_TEXT_MAP, FIELD_OBJECT, FIELD_NUMBER, FIELD_BOOL };
+
+struct create_field {
+    const char *name;
+    enum field_kind kind;
+    size_t max; // bytes of a text, count of a list, greatest number
+};
+
+static const struct create_field create_fields[] = {
+    {"execution_id", FIELD_TEXT, ID_EXECUTION_MAX},
+    {"script_filename", FIELD_TEXT, 1024},
+    {"script", FIELD_TEXT, 1024 * 1024},
+    {"command", FIELD_TEXTS, 4096},
+    {"args", FIELD_TEXTS, 4096},
+    {"runtime", FIELD_TEXT, 255},
+    {"image", FIELD_TEXT, 1024},
+    {"env", FIELD_TEXT_MAP, 1024},
+    {"inputs", FIELD_TEXTS, 4096},
+    {"workflow_id", FIELD_TEXT, 255},
+    {"batch_id", FIELD_TEXT, 255},
+    {"metadata", FIELD_OBJECT, 64 * 1024},
+    {"timeout_seconds", FIELD_NUMBER, 31536000},
+    {"retries", FIELD_NUMBER, 100},
+    {"priority", FIELD_NUMBER, 1000},
+    {"queue", FIELD_BOOL, 0},
+};
+
+static const char *check_texts(const json_t *value, size_t max)
+{
+    if (!json_is_array(value) || json_array_size(value) > max)
+        return "must be a list of strings, and not too long a one";
+    for (size_t i = 0; i < json_array_size(value); i++)
+        if (!json_is_string(json_array_get(value, i)))
+            return "must be a list of strings";
+    return NULL;
+}
+
+static const char *check_text_map(json_t *value, size_t max)
+{
+    const char *key;
+    json_t *item;
+    if (!json_is_object(value) || json_object_size(value) > max)
+        return "must be an object of strings, and not too large a one";
+    json_object_foreach(value, key, item) if (!json_is_string(item)) return "must be an object of strings";
+    return NULL;
+}
+
+static const char *check_object(const json_t *value, size_t max)
+{
+    if (!json_is_object(value))
+        return "must be an object";
+    return json_dumpb(value, NULL, 0, JSON_COMPACT) > max ? "is larger than 64 KiB" : NULL;
+}
+
+// What is wrong with the value, or NULL.
+static const char *check_field(const struct create_field *field, json_t *value)
+{
+    if (json_is_null(value))
+        return NULL;
+    switch (field->kind) {
+    case FIELD_TEXT:
+        if (!json_is_string(value))
+            return "must be a string";
+        return json_string_length(value) > field->max ? "is too long" : NULL;
+    case FIELD_TEXTS:
+        return check_texts(value, field->max);
+    case FIELD_TEXT_MAP:
+        return check_text_map(value, field->max);
+    case FIELD_OBJECT:
+        return check_object(value, field->max);
+    case FIELD_NUMBER:
+        if (!json_is_integer(value) || json_integer_value(value) < 0 || (size_t)json_integer_value(value) > field->max)
+            return "must be a whole number, not negative and not too large";
+        return NULL;
+    case FIELD_BOOL:
+        return json_is_boolean(value) ? NULL : "must be true or false";
+    }
+    return NULL;
+}
+
+static const struct create_field *find_create_field(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(create_fields); i++)
+        if (strcmp(create_fields[i].name, name) == 0)
+            return &create_fields[i];
+    return NULL;
+}
+
+// False after having answered 422.
+static bool create_check(struct call *call, json_t *body)
+{
+    struct http_field_error errors[FIELDS_MAX];
+    size_t count = 0;
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(body, name, value)
+    {
+        const struct create_field *field = find_create_field(name);
+        const char *reason = field ? check_field(field, value) : "is not known";
+        if (field && !reason && strcmp(name, "execution_id") == 0 && json_is_string(value) &&
+            !id_execution_valid(str_n(json_string_value(value), json_string_length(value))))
+            reason = "must match [A-Za-z0-9][A-Za-z0-9._:-]{0,254}";
+        if (reason && count < FIELDS_MAX)
+            errors[count++] = (struct http_field_error){name, reason};
+    }
+    if (count)
+        call_fail_fields(call, errors, count);
+    return count == 0;
+}
+
+static char *text_or_null(const json_t *body, const char *name)
+{
+    const char *text = json_string_value(json_object_get(body, name));
+    return text ? xstrdup(text) : NULL;
+}
+
+static char *dump(const json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
+    char *copy = xstrdup(text ? text : "{}");
+    free(text);
+    return copy;
+}
+
+struct create {
+    struct store_create create;
+    struct call *call;
+    char key[256];
+};
+
+static void answer_execution(struct call *call, int status, const struct execution *execution)
+{
+    CLEANUP(buf_release) struct buf json = {0};
+    struct execution_live live;
+
+    hub_live(call->api->options.hub, execution->row, &live);
+    execution_append_status_json(&json, execution, &live, clock_real_ms());
+    call_answer_json(call, status, &json);
+}
+
+static void create_done(struct store_op *op)
+{
+    struct create *it = CONTAINER_OF(op, struct create, create.op);
+    struct call *call = it->call;
+
+    if (op->err == 0 && call->request) {
+        http_add_header(
+            call->request, "Location",
+            arena_printf(http_arena(call->request), "/api/v1/executions/%s", it->create.execution.execution_id));
+        answer_execution(call, it->create.ret_existed ? 200 : 201, &it->create.execution);
+    } else if (op->err == ERR_RATE) {
+        call_fail(call, ERR_RATE, "the account has too many open executions");
+    } else if (op->err) {
+        call_fail(call, op->err, op->err == ERR_CONFLICT ? "this execution_id exists already" : NULL);
+    }
+    store_op_release(op);
+    execution_release(&it->create.execution);
+    free(it);
+    call_unref(call);
+}
+
+// What was asked for is kept as `spec`; environment values may be secrets and are kept for the worker alone, never shown.
+static void create_fill(struct execution *execution, const struct call *call, const json_t *body)
+{
+    *execution = (struct execution){
+        .account = call->principal.account,
+        .execution_id = text_or_null(body, "execution_id"),
+        .status = STATUS_QUEUED,
+        .owner = call->principal.user[0] ? xstrdup(call->principal.user) : NULL,
+        .script_filename = text_or_null(body, "script_filename"),
+        .runtime = text_or_null(body, "runtime"),
+        .workflow_id = text_or_null(body, "workflow_id"),
+        .batch_id = text_or_null(body, "batch_id"),
+        .spec_json = dump(body),
+    };
+    const json_t *metadata = json_object_get(body, "metadata");
+    if (json_is_object(metadata))
+        execution->metadata_json = dump(metadata);
+}
+
+void executions_create(struct call *call)
+{
+    struct str key = http_header(call->request, STR("Idempotency-Key"));
+    struct str raw = http_body(call->request);
+
+    if (key.len > 255) {
+        call_fail(call, ERR_MALFORMED, "Idempotency-Key is longer than 255 bytes");
+        return;
+    }
+    json_t *body = call_json_object(call);
+    if (!body)
+        return;
+    if (!create_check(call, body)) {
+        json_decref(body);
+        return;
+    }
+    struct create *it = xcalloc(1, sizeof *it);
+    it->call = call;
+    if (key.len)
+        memcpy(it->key, key.data, key.len);
+    it->create = (struct store_create){
+        .op = {.kind = STORE_CREATE, .reply_to = call->api->options.loop, .done = create_done},
+        .idempotency_key = str_n(it->key, key.len),
+        .request_hash = XXH3_64bits(raw.data, raw.len),
+        .open_max = call->api->limits->open_executions_max,
+    };
+    create_fill(&it->create.execution, call, body);
+    json_decref(body);
+    call_ref(call);
+    store_submit(call->api->options.store, &it->create.op);
+}
+
+// --- Looking
+
+void executions_status(struct call *call)
+{
+    struct api *api = call->api;
+    answer_execution(call, 200, &call->execution);
+    metrics_observe_ns(api->options.metrics, api->options.shard, METRIC_status_seconds,
+                       clock_mono_ns() - call->began_ns);
+}
+
+struct list {
+    struct store_list list;
+    struct call *call;
+    const char *bad_name, *bad_reason;
+};
+
+static bool list_param(struct str name, struct str value, void *arg)
+{
+    struct list *it = arg;
+    uint64_t number;
+
+    it->bad_name = arena_dup(http_arena(it->call->request), name);
+    it->bad_reason = NULL;
+    if (str_eq(name, STR("status"))) {
+        it->list.has_status = true;
+        if (!status_parse(value, &it->list.status))
+            it->bad_reason = "is not a status";
+    } else if (str_eq(name, STR("batch_id"))) {
+        it->list.batch_id = value;
+    } else if (str_eq(name, STR("workflow_id"))) {
+        it->list.workflow_id = value;
+    } else if (str_starts(name, STR("metadata.")) && name.len > 9) {
+        it->list.metadata_key = str_n(name.data + 9, name.len - 9);
+        it->list.metadata_value = value;
+    } else if (str_eq(name, STR("since"))) {
+        if (!time_parse_since(value, clock_real_ms(), &it->list.since_ms))
+            it->bad_reason = "must be RFC 3339 or a duration such as 10m";
+    } else if (str_eq(name, STR("limit"))) {
+        if (!str_to_u64(value, &number) || number < 1 || number > LIST_MAX)
+            it->bad_reason = "must be 1 to 1000";
+        else
+            it->list.limit = (unsigned)number;
+    } else if (str_eq(name, STR("cursor"))) {
+        if (!str_to_i64(value, &it->list.before_row) || it->list.before_row < 1)
+            it->bad_reason = "is not a cursor of this list";
+    } else {
+        it->bad_reason = "is not a parameter of this route";
+    }
+    return it->bad_reason == NULL;
+}
+
+static void list_done(struct store_op *op)
+{
+    struct list *it = CONTAINER_OF(op, struct list, list.op);
+    struct call *call = it->call;
+
+    if (op->err == 0 && call->request) {
+        CLEANUP(buf_release) struct buf json = {0};
+        int64_t now = clock_real_ms();
+        buf_append_text(&json, "{\"executions\":[");
+        for (size_t i = 0; i < it->list.ret_count; i++) {
+            struct execution_live live;
+            hub_live(call->api->options.hub, it->list.ret_executions[i].row, &live);
+            if (i)
+                buf_append_byte(&json, ',');
+            execution_append_status_json(&json, &it->list.ret_executions[i], &live, now);
+        }
+        buf_append_text(&json, "],\"next_cursor\":");
+        if (it->list.ret_next_row)
+            buf_printf(&json, "\"%lld\"}", (long long)it->list.ret_next_row);
+        else
+            buf_append_text(&json, "null}");
+        call_answer_json(call, 200, &json);
+    } else if (op->err) {
+        call_fail(call, op->err, NULL);
+    }
+    store_op_release(op);
+    free(it);
+    call_unref(call);
+}
+
+// The parameters' bytes live in the request's arena, which may go before the store has read them.
+static void list_keep(struct list *it, struct str *strings[], size_t count, char *out, size_t size)
+{
+    (void)it;
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t len = MIN(strings[i]->len, size - used);
+        if (len)
+            memcpy(out + used, strings[i]->data, len);
+        *strings[i] = str_n(out + used, len);
+        used += len;
+    }
+}
+
+void executions_list(struct call *call)
+{
+    const size_t room = 9 * 1024; // a URL is at most 8 KiB
+    struct list *it = xcalloc(1, sizeof *it + room);
+    it->call = call;
+    it->list = (struct store_list){
+        .op = {.kind = STORE_LIST, .reply_to = call->api->options.loop, .done = list_done},
+        .account = call->principal.account,
+        .limit = LIST_DEFAULT,
+    };
+    if (call->principal.role == ROLE_USER)
+        it->list.owner = str_of(call->principal.user);
+    if (!http_params_each(call->request, list_param, it)) {
+        call_fail(call, ERR_MALFORMED,
+                  arena_printf(http_arena(call->request), "parameter %s: %s", it->bad_name, it->bad_reason));
+        free(it);
+        return;
+    }
+    struct str *strings[] = {&it->list.batch_id, &it->list.workflow_id, &it->list.metadata_key,
+                             &it->list.metadata_value, &it->list.owner};
+    list_keep(it, strings, ARRAY_LEN(strings), (char *)(it + 1), room);
+    call_ref(call);
+    store_submit(call->api->options.store, &it->list.op);
+}
+
+// --- Changing
+
+struct patch {
+    union {
+        struct store_status status;
+        struct store_update update;
+    } op;
+    struct call *call;
+    char *metadata;
+    bool has_metadata, has_pin, pin, has_status, has_exit_code;
+    enum execution_status status;
+    int exit_code;
+};
+
+static void patch_free(struct patch *it)
+{
+    struct call *call = it->call;
+    free(it->metadata);
+    free(it);
+    call_unref(call);
+}
+
+static void patch_status_done(struct store_op *op)
+{
+    struct store_status *status = CONTAINER_OF(op, struct store_status, op);
+    struct patch *it = CONTAINER_OF((void *)status, struct patch, op);
+
+    if (op->err == 0) {
+        if (status->ret_execution.sealed)
+            hub_sealed(it->call->api->options.hub, status->row);
+        answer_execution(it->call, 200, &status->ret_execution);
+    } else {
+        call_fail(it->call, op->err, NULL);
+    }
+    store_op_release(op);
+    patch_free(it);
+}
+
+static void patch_status(struct patch *it)
+{
+    struct call *call = it->call;
+    struct execution_live live;
+
+    // Without a runner there is nobody else to say that the log is whole: the caller does, by the outcome.
+    hub_live(call->api->options.hub, call->execution.row, &live);
+    it->op.status = (struct store_status){
+        .op = {.kind = STORE_STATUS, .reply_to = call->api->options.loop, .done = patch_status_done},
+        .row = call->execution.row,
+        .status = it->status,
+        .only_from = STATUS_COUNT,
+        .has_exit_code = it->has_exit_code,
+        .exit_code = it->exit_code,
+        .seal = status_terminal(it->status) && !live.known,
+    };
+    store_submit(call->api->options.store, &it->op.status.op);
+}
+
+static void patch_update_done(struct store_op *op)
+{
+    struct store_update *update = CONTAINER_OF(op, struct store_update, op);
+    struct patch *it = CONTAINER_OF((void *)update, struct patch, op);
+    int err = op->err;
+
+    if (err)
+        call_fail(it->call, err, NULL);
+    else if (!it->has_status)
+        answer_execution(it->call, 200, &update->ret_execution);
+    store_op_release(op);
+    if (err == 0 && it->has_status)
+        patch_status(it);
+    else
+        patch_free(it);
+}
+
+// RFC 7396.
+static void merge_patch(json_t *target, json_t *patch)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(patch, key, value)
+    {
+        if (json_is_null(value)) {
+            json_object_del(target, key);
+        } else if (json_is_object(value)) {
+            json_t *inner = json_object_get(target, key);
+            if (!json_is_object(inner)) {
+                json_object_set_new(target, key, json_object());
+                inner = json_object_get(target, key);
+            }
+            merge_patch(inner, value);
+        } else {
+            json_object_set(target, key, value);
+        }
+    }
+}
+
+static const char *patch_metadata(struct patch *it, json_t *value)
+{
+    if (!json_is_object(value))
+        return "must be an object";
+    const char *old = it->call->execution.metadata_json;
+    json_t *target = old ? json_loads(old, 0, NULL) : NULL;
+    if (!json_is_object(target)) {
+        json_decref(target);
+        target = json_object();
+    }
+    merge_patch(target, value);
+    it->has_metadata = true;
+    it->metadata = dump(target);
+    json_decref(target);
+    return strlen(it->metadata) > 64 * 1024 ? "is larger than 64 KiB" : NULL;
+}
+
+static const char *patch_member(struct patch *it, const char *name, json_t *value)
+{
+    if (strcmp(name, "status") == 0) {
+        const char *word = json_string_value(value);
+        it->has_status = true;
+        if (!word || !status_parse(str_of(word), &it->status))
+            return "is not a status";
+        return it->status == STATUS_LOST ? "is set by the server alone" : NULL;
+    }
+    if (strcmp(name, "exit_code") == 0) {
+        json_int_t code = json_integer_value(value);
+        it->has_exit_code = true;
+        it->exit_code = (int)code;
+        return json_is_integer(value) && code >= 0 && code <= 255 ? NULL : "must be 0 to 255";
+    }
+    if (strcmp(name, "pin") == 0) {
+        it->has_pin = true;
+        it->pin = json_is_true(value);
+        return json_is_boolean(value) ? NULL : "must be true or false";
+    }
+    if (strcmp(name, "metadata") == 0)
+        return patch_metadata(it, value);
+    return "is not known";
+}
+
+static bool patch_parse(struct patch *it, json_t *body)
+{
+    struct http_field_error errors[FIELDS_MAX];
+    size_t count = 0;
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(body, name, value)
+    {
+        const char *reason = patch_member(it, name, value);
+        if (reason && count < FIELDS_MAX)
+            errors[count++] = (struct http_field_error){name, reason};
+    }
+    if (count == 0 && it->has_exit_code && !it->has_status)
+        errors[count++] = (struct http_field_error){"exit_code", "comes with the status that it belongs to"};
+    if (count)
+        call_fail_fields(it->call, errors, count);
+    return count == 0;
+}
+
+void executions_patch(struct call *call)
+{
+    json_t *body = call_json_object(call);
+    if (!body)
+        return;
+    struct patch *it = xcalloc(1, sizeof *it);
+    it->call = call;
+    call_ref(call);
+    bool good = patch_parse(it, body);
+    json_decref(body);
+    if (!good) {
+        patch_free(it);
+    } else if (it->has_metadata || it->has_pin || !it->has_status) {
+        it->op.update = (struct store_update){
+            .op = {.kind = STORE_UPDATE, .reply_to = call->api->options.loop, .done = patch_update_done},
+            .row = call->execution.row,
+            .metadata_json = it->has_metadata ? str_of(it->metadata) : (struct str){0},
+            .has_pin = it->has_pin,
+            .pin = it->pin,
+        };
+        store_submit(call->api->options.store, &it->op.update.op);
+    } else {
+        patch_status(it);
+    }
+}
+
+// --- Cancelling and purging
+
+struct purge {
+    struct store_purge purge;
+    struct call *call;
+};
+
+static void purge_done(struct store_op *op)
+{
+    struct purge *it = CONTAINER_OF(op, struct purge, purge.op);
+    struct call *call = it->call;
+
+    if (op->err) {
+        call_fail(call, op->err, op->err == ERR_CONFLICT ? "only a sealed execution can be purged" : NULL);
+    } else if (call->request) {
+        CLEANUP(buf_release) struct buf json = {0};
+        buf_printf(&json, "{\"execution_id\":\"%s\",\"purged\":true}", call->execution.execution_id);
+        call_answer_json(call, 200, &json);
+    }
+    store_op_release(op);
+    free(it);
+    call_unref(call);
+}
+
+static void executions_purge(struct call *call)
+{
+    if (!role_may(call->principal.role, ACTION_PURGE)) {
+        call_fail(call, ERR_FORBIDDEN, "purging needs the role admin");
+        return;
+    }
+    struct purge *it = xcalloc(1, sizeof *it);
+    it->call = call;
+    it->purge = (struct store_purge){
+        .op = {.kind = STORE_PURGE, .reply_to = call->api->options.loop, .done = purge_done},
+        .row = call->execution.row,
+    };
+    call_ref(call);
+    store_submit(call->api->options.store, &it->purge.op);
+}
+
+void executions_delete(struct call *call)
+{
+    struct str purge = {0};
+    if (http_param(call->request, STR("purge"), &purge) && !str_eq(purge, STR("true")) &&
+        !str_eq(purge, STR("false"))) {
+        call_fail(call, ERR_MALFORMED, "parameter purge: must be true or false");
+        return;
+    }
+    if (str_eq(purge, STR("true"))) {
+        executions_purge(call);
+        return;
+    }
+    if (status_terminal(call->execution.status) || call->execution.sealed) {
+        answer_execution(call, 200, &call->execution);
+        return;
+    }
+    if (hub_cancel(call->api->options.hub, call->execution.row, CANCEL_GRACE)) {
+        answer_execution(call, 202, &call->execution);
+        return;
+    }
+    // Nobody runs it: it ends here.
+    struct patch *it = xcalloc(1, sizeof *it);
+    it->call = call;
+    it->status = STATUS_CANCELLED;
+    call_ref(call);
+    patch_status(it);
+}

@@ -1,0 +1,273 @@
+// Plain HTTP and server-sent events: a follower whose bytes go into a streamed answer.
+#include <stdio.h>
+
+#include "api/call.h"
+
+#define COMMENT_MS 15000
+
+struct http_follower {
+    struct stream_node node;
+    struct http_stream *stream;
+    struct subscriber *subscriber;
+    struct timer *comment; // SSE
+    int64_t account;
+    enum follow_format format;
+    bool follow;
+};
+
+static void follower_end(struct http_follower *it, bool whole)
+{
+    struct api *api = it->node.api;
+
+    stream_remove(&it->node);
+    hub_follower_remove(api->options.hub, it->account);
+    timer_free(&it->comment);
+    subscriber_free(&it->subscriber);
+    if (it->stream && whole)
+        http_stream_end(&it->stream);
+    else if (it->stream)
+        http_stream_abort(&it->stream);
+    free(it);
+}
+
+static void follower_stop(struct stream_node *node, unsigned code, const char *reason)
+{
+    (void)code;
+    (void)reason;
+    // Cut, so that the reader sees that it is not whole and comes back with its cursor.
+    follower_end(CONTAINER_OF(node, struct http_follower, node), false);
+}
+
+static void follower_drained(void *owner)
+{
+    struct http_follower *it = owner;
+    if (it->subscriber)
+        subscriber_drained(it->subscriber);
+}
+
+static void follower_gone(void *owner, int err)
+{
+    struct http_follower *it = owner;
+    (void)err;
+    it->stream = NULL;
+    follower_end(it, false);
+}
+
+static const struct http_stream_handler stream_handler = {follower_drained, follower_gone};
+
+static void sink_send(void *owner, struct payload *payload, size_t offset, size_t len)
+{
+    struct http_follower *it = owner;
+    http_stream_write_payload(it->stream, payload, offset, len);
+}
+
+static size_t sink_pending(void *owner)
+{
+    const struct http_follower *it = owner;
+    return http_stream_pending(it->stream);
+}
+
+// --- Plain streams
+
+static void chunk_stream_complete(struct http_follower *it, const struct execution *execution)
+{
+    CLEANUP(buf_release) struct buf frame = {0};
+    CLEANUP(buf_release) struct buf json = {0};
+    append_complete(&json, execution);
+    buf_append_le64(&frame, execution->next_sequence);
+    buf_append_le32(&frame, CHUNK_FRAME_COMPLETE);
+    buf_append_le32(&frame, (uint32_t)json.len);
+    buf_append_str(&frame, buf_str(&json));
+    http_stream_write(it->stream, frame.data, frame.len);
+}
+
+static void plain_tell(void *owner, enum follower_step step, const struct follower *follower,
+                       const struct execution *execution, const struct execution_live *live)
+{
+    struct http_follower *it = owner;
+    CLEANUP(buf_release) struct buf line = {0};
+    (void)live;
+
+    switch (step) {
+    case FOLLOWER_GAP:
+        if (it->format == FORMAT_NDJSON) {
+            append_gap(&line, follower);
+            buf_append_byte(&line, '\n');
+            http_stream_write(it->stream, line.data, line.len);
+        }
+        break;
+    case FOLLOWER_COMPLETE:
+        if (it->format == FORMAT_CHUNK && it->follow)
+            chunk_stream_complete(it, execution);
+        if (it->format == FORMAT_NDJSON && it->follow) {
+            append_complete(&line, execution);
+            buf_append_byte(&line, '\n');
+            http_stream_write(it->stream, line.data, line.len);
+        }
+        follower_end(it, true);
+        break;
+    case FOLLOWER_END:
+        follower_end(it, true);
+        break;
+    case FOLLOWER_PURGED:
+        follower_end(it, false);
+        break;
+    default:
+        break;
+    }
+}
+
+static void plain_failed(void *owner, int err)
+{
+    struct http_follower *it = owner;
+    (void)err; // the status line has gone out: cutting the stream is the only honest answer
+    follower_end(it, false);
+}
+
+static const struct subscriber_sink plain_sink = {sink_send, sink_pending, plain_tell, plain_failed};
+
+// --- Server-sent events
+
+static void sse_event(struct http_follower *it, int64_t id, const char *event, const struct buf *json)
+{
+    CLEANUP(buf_release) struct buf frame = {0};
+    sse_append_event(&frame, id, event, buf_str(json));
+    http_stream_write(it->stream, frame.data, frame.len);
+}
+
+static void sse_tell(void *owner, enum follower_step step, const struct follower *follower,
+                     const struct execution *execution, const struct execution_live *live)
+{
+    struct http_follower *it = owner;
+    CLEANUP(buf_release) struct buf json = {0};
+
+    switch (step) {
+    case FOLLOWER_GAP:
+        append_gap(&json, follower);
+        sse_event(it, -1, "gap", &json);
+        break;
+    case FOLLOWER_POSITION:
+        if (follower->position >= 0) {
+            sse_append_position(&json, follower->position);
+            http_stream_write(it->stream, json.data, json.len);
+        }
+        break;
+    case FOLLOWER_STATE:
+        append_state(&json, execution, live);
+        sse_event(it, -1, "state", &json);
+        break;
+    case FOLLOWER_COMPLETE:
+        append_complete(&json, execution);
+        sse_event(it, (int64_t)execution->next_sequence, "complete", &json);
+        follower_end(it, true);
+        break;
+    case FOLLOWER_PURGED:
+        append_stream_error(&json, str_of(execution->execution_id), ERR_EXPIRED);
+        sse_event(it, -1, "error", &json);
+        follower_end(it, true);
+        break;
+    case FOLLOWER_END:
+        follower_end(it, true);
+        break;
+    case FOLLOWER_WAIT:
+    case FOLLOWER_READ:
+        break;
+    }
+}
+
+static void sse_failed(void *owner, int err)
+{
+    struct http_follower *it = owner;
+    CLEANUP(buf_release) struct buf json = {0};
+    append_stream_error(&json, (struct str){0}, err);
+    sse_event(it, -1, "error", &json);
+    follower_end(it, true);
+}
+
+static const struct subscriber_sink sse_sink = {sink_send, sink_pending, sse_tell, sse_failed};
+
+static void sse_comment(void *arg)
+{
+    struct http_follower *it = arg;
+    CLEANUP(buf_release) struct buf comment = {0};
+    sse_append_comment(&comment);
+    if (http_stream_pending(it->stream) == 0)
+        http_stream_write(it->stream, comment.data, comment.len);
+    timer_start(it->comment, COMMENT_MS);
+}
+
+// --- Both
+
+static struct http_follower *follower_start(struct call *call, struct log_query *query, const char *content_type,
+                                            const struct subscriber_sink *sink, bool sse)
+{
+    struct api *api = call->api;
+    struct http_follower *it = xcalloc(1, sizeof *it);
+
+    it->follow = query->follow;
+    it->format = query->format;
+    it->account = call->principal.account;
+    it->node.end = follower_stop;
+    stream_add(&it->node, api, &call->principal);
+    call_ref(call); // its execution is still needed
+    http_add_header(call->request, "Cache-Control", "no-cache");
+    http_add_header(call->request, "X-Accel-Buffering", "no");
+    it->stream = http_stream_begin(call_take_request(call), 200, content_type, &stream_handler, it);
+    struct subscription subscription = {
+        .execution = &call->execution,
+        .position = query->position,
+        .follow = query->follow,
+        .restored = query->restored,
+        .wants_position = sse,
+        .format = query->format,
+        .filter = query->filter,
+        .sink = sink,
+        .owner = it,
+    };
+    it->subscriber = fanout_subscribe(api->options.fanout, &subscription);
+    log_query_release(query);
+    call_unref(call);
+    return it;
+}
+
+void follow_http(struct call *call, struct log_query *query)
+{
+    static const char *const types[] = {
+        [FORMAT_NDJSON] = "application/x-ndjson",         [FORMAT_CSV] = "text/csv; charset=utf-8; header=present",
+        [FORMAT_TEXT] = "text/plain; charset=utf-8",      [FORMAT_RAW] = "application/octet-stream",
+        [FORMAT_CHUNK] = "application/vnd.runnel.chunks",
+    };
+    if (!call_follower_place(call)) {
+        log_query_release(query);
+        return;
+    }
+    bool csv = query->format == FORMAT_CSV;
+    struct http_follower *it = follower_start(call, query, types[query->format], &plain_sink, false);
+    if (csv)
+        http_stream_write(it->stream, record_csv_header, strlen(record_csv_header));
+}
+
+void follow_sse(struct call *call)
+{
+    struct log_query query;
+    if (!log_query_parse(call, POSITION_SSE, &query))
+        return;
+    query.follow = true;
+    query.format = FORMAT_SSE;
+    // A browser reconnects after the end: the id of `complete` lies past the last record, so it is told to stop.
+    bool done = call->execution.sealed && query.position.kind == POSITION_FROM &&
+                query.position.from > call->execution.next_sequence;
+    if (done && http_header(call->request, STR("Last-Event-ID")).len) {
+        log_query_release(&query);
+        http_respond(call_take_request(call), 204, NULL, NULL, 0);
+        return;
+    }
+    if (!call_follower_place(call)) {
+        log_query_release(&query);
+        return;
+    }
+    struct loop *loop = call->api->options.loop;
+    struct http_follower *it = follower_start(call, &query, "text/event-stream", &sse_sink, true);
+    it->comment = timer_new(loop, sse_comment, it);
+    timer_start(it->comment, COMMENT_MS);
+}

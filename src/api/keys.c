@@ -1,0 +1,214 @@
+// API keys and tickets.
+#include <stdio.h>
+
+#include "api/call.h"
+#include "util/clock.h"
+
+#define KEY_NAME_MAX 200
+
+static void append_time(struct buf *json, const char *name, int64_t time_ms)
+{
+    char text[TIME_RFC3339_LEN];
+    time_format_rfc3339(time_ms, text);
+    if (time_ms)
+        buf_printf(json, ",\"%s\":\"%.*s\"", name, TIME_RFC3339_LEN, text);
+    else
+        buf_printf(json, ",\"%s\":null", name);
+}
+
+static void append_key(struct buf *json, const struct api_key *key, const char *secret)
+{
+    buf_printf(json, "{\"key_id\":\"%s\",\"name\":", key->key_id);
+    buf_append_json_string(json, str_of(key->name));
+    buf_printf(json, ",\"role\":\"%s\"", role_name(key->role));
+    if (secret)
+        buf_printf(json, ",\"key\":\"%s\"", secret);
+    append_time(json, "created_at", key->created_ms);
+    append_time(json, "expires_at", key->expires_ms);
+    append_time(json, "last_used_at", key->last_used_ms);
+    append_time(json, "revoked_at", key->revoked_ms);
+    buf_append_byte(json, '}');
+}
+
+struct key_create {
+    struct store_key_create create;
+    struct call *call;
+    char secret[API_KEY_LEN + 1];
+};
+
+static void key_create_done(struct store_op *op)
+{
+    struct key_create *it = CONTAINER_OF(op, struct key_create, create.op);
+
+    if (op->err == 0) {
+        CLEANUP(buf_release) struct buf json = {0};
+        append_key(&json, &it->create.key, it->secret);
+        call_answer_json(it->call, 201, &json);
+        memset(json.data, 0, json.len);
+    } else {
+        call_fail(it->call, op->err, NULL);
+    }
+    memset(it->secret, 0, sizeof it->secret);
+    call_unref(it->call);
+    store_op_release(op);
+    api_key_release(&it->create.key);
+    free(it);
+}
+
+// "90d", or RFC 3339. False if it is neither or in the past.
+static bool parse_expiry(const char *text, int64_t *ret_ms)
+{
+    int64_t now = clock_real_ms(), duration;
+    if (duration_parse(str_of(text), &duration))
+        *ret_ms = now + duration;
+    else if (!time_parse_rfc3339(str_of(text), ret_ms))
+        return false;
+    return *ret_ms > now;
+}
+
+void keys_create(struct call *call)
+{
+    static const char *const known[] = {"name", "role", "expires_at", NULL};
+    json_t *body = call_json_object(call);
+    if (!body)
+        return;
+    if (!call_json_known(call, body, known)) {
+        json_decref(body);
+        return;
+    }
+    const char *name = json_string_value(json_object_get(body, "name")),
+               *role_text = json_string_value(json_object_get(body, "role"));
+    const char *expires = json_string_value(json_object_get(body, "expires_at"));
+    struct http_field_error errors[3];
+    size_t count = 0;
+    enum role role = ROLE_NONE;
+    int64_t expires_ms = 0;
+
+    if (!name || !*name || strlen(name) > KEY_NAME_MAX)
+        errors[count++] = (struct http_field_error){"name", "must be a string of 1 to 200 bytes"};
+    if (!role_text || !role_parse(str_of(role_text), &role))
+        errors[count++] = (struct http_field_error){"role", "must be viewer, user, service, admin or operator"};
+    if (json_object_get(body, "expires_at") && !json_is_null(json_object_get(body, "expires_at")) &&
+        (!expires || !parse_expiry(expires, &expires_ms)))
+        errors[count++] =
+            (struct http_field_error){"expires_at", "must be RFC 3339 or a duration such as 90d, and in the future"};
+    if (count) {
+        call_fail_fields(call, errors, count);
+    } else if (role > call->principal.role) {
+        call_fail(call, ERR_FORBIDDEN, "a key cannot make one with a higher role than its own");
+    } else {
+        struct key_create *it = xcalloc(1, sizeof *it);
+        char id[ID_SORTABLE_LEN + 1];
+        id_sortable(clock_real_ms(), id);
+        it->call = call;
+        it->create = (struct store_key_create){
+            .op = {.kind = STORE_KEY_CREATE, .reply_to = call->api->options.loop, .done = key_create_done},
+            .key = {.account = call->principal.account,
+                    .key_id = xasprintf("key_%s", id),
+                    .name = xstrdup(name),
+                    .role = role,
+                    .created_ms = clock_real_ms(),
+                    .expires_ms = expires_ms},
+        };
+        api_key_make(it->secret, it->create.key.hash);
+        call_ref(call);
+        store_submit(call->api->options.store, &it->create.op);
+    }
+    json_decref(body);
+}
+
+struct key_list {
+    struct store_key_list list;
+    struct call *call;
+};
+
+static void key_list_done(struct store_op *op)
+{
+    struct key_list *it = CONTAINER_OF(op, struct key_list, list.op);
+
+    if (op->err == 0) {
+        CLEANUP(buf_release) struct buf json = {0};
+        buf_append_text(&json, "{\"keys\":[");
+        for (size_t i = 0; i < it->list.ret_count; i++) {
+            if (i)
+                buf_append_byte(&json, ',');
+            append_key(&json, &it->list.ret_keys[i], NULL);
+        }
+        buf_append_text(&json, "]}");
+        call_answer_json(it->call, 200, &json);
+    } else {
+        call_fail(it->call, op->err, NULL);
+    }
+    call_unref(it->call);
+    store_op_release(op);
+    free(it);
+}
+
+void keys_list(struct call *call)
+{
+    struct key_list *it = xcalloc(1, sizeof *it);
+    it->call = call;
+    it->list = (struct store_key_list){
+        .op = {.kind = STORE_KEY_LIST, .reply_to = call->api->options.loop, .done = key_list_done},
+        .account = call->principal.account,
+    };
+    call_ref(call);
+    store_submit(call->api->options.store, &it->list.op);
+}
+
+struct key_revoke {
+    struct store_key_revoke revoke;
+    struct call *call;
+    char key_id[64];
+};
+
+static void key_revoke_done(struct store_op *op)
+{
+    struct key_revoke *it = CONTAINER_OF(op, struct key_revoke, revoke.op);
+
+    if (op->err == 0) {
+        CLEANUP(buf_release) struct buf json = {0};
+        auth_revoked(it->call->api->options.auth, it->revoke.ret_row);
+        buf_append_text(&json, "{\"key_id\":");
+        buf_append_json_string(&json, str_of(it->key_id));
+        buf_append_text(&json, ",\"revoked\":true}");
+        call_answer_json(it->call, 200, &json);
+    } else {
+        call_fail(it->call, op->err, op->err == ERR_NOT_FOUND ? "no such key" : NULL);
+    }
+    call_unref(it->call);
+    store_op_release(op);
+    free(it);
+}
+
+void keys_revoke(struct call *call)
+{
+    struct key_revoke *it = xcalloc(1, sizeof *it);
+    if (call->parameter.len >= sizeof it->key_id) {
+        free(it);
+        call_fail(call, ERR_NOT_FOUND, "no such key");
+        return;
+    }
+    it->call = call;
+    memcpy(it->key_id, call->parameter.data, call->parameter.len);
+    it->revoke = (struct store_key_revoke){
+        .op = {.kind = STORE_KEY_REVOKE, .reply_to = call->api->options.loop, .done = key_revoke_done},
+        .account = call->principal.account,
+        .key_id = str_of(it->key_id),
+    };
+    call_ref(call);
+    store_submit(call->api->options.store, &it->revoke.op);
+}
+
+void tickets_create(struct call *call)
+{
+    char ticket[API_KEY_LEN + 1];
+    int err = auth_ticket_make(call->api->options.auth, &call->principal, ticket);
+    if (err) {
+        call_fail(call, err, NULL);
+        return;
+    }
+    CLEANUP(buf_release) struct buf json = {0};
+    buf_printf(&json, "{\"ticket\":\"%s\",\"expires_in\":30}", ticket);
+    call_answer_json(call, 201, &json);
+}

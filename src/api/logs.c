@@ -1,0 +1,380 @@
+// Pages of records, and appending by POST.
+#include <stdio.h>
+#include <xxhash.h>
+
+#include "api/call.h"
+#include "fanout/locate.h"
+#include "util/clock.h"
+
+#define PAGE_READ_BYTES (512u * 1024)
+#define PAGE_LOOK_MAX   200000 // records that a filtered page looks at
+#define PAGE_BYTES_MAX  (16u * 1024 * 1024)
+
+// --- ETag of what cannot change any more
+
+static bool answer_not_modified(struct call *call)
+{
+    const struct execution *execution = &call->execution;
+    struct str query = http_query(call->request), wanted = http_header(call->request, STR("If-None-Match"));
+    struct str accept = http_header(call->request, STR("Accept"));
+    char *etag = arena_printf(
+        http_arena(call->request), "\"%016llx-%llu-%016llx\"", (unsigned long long)execution->digest,
+        (unsigned long long)execution->next_sequence,
+        (unsigned long long)XXH3_64bits_withSeed(query.data, query.len, XXH3_64bits(accept.data, accept.len)));
+    http_add_header(call->request, "ETag", etag);
+    if (!wanted.len || (!str_eq(wanted, str_of(etag)) && !str_eq(wanted, STR("*"))))
+        return false;
+    http_respond(call_take_request(call), 304, NULL, NULL, 0);
+    return true;
+}
+
+void logs_read(struct call *call)
+{
+    struct log_query query;
+    if (!log_query_parse(call, POSITION_PAGE, &query))
+        return;
+    // A relative time moves on, so the same query may mean something else tomorrow.
+    if (call->execution.sealed && !query.follow && query.position.kind != POSITION_SINCE && answer_not_modified(call)) {
+        log_query_release(&query);
+        return;
+    }
+    if (query.has_format)
+        follow_http(call, &query);
+    else
+        logs_page(call, &query);
+}
+
+// --- Pages
+
+struct page {
+    struct store_read read;
+    struct call *call;
+    struct filter *filter;
+    unsigned limit;
+    uint64_t cursor; // next record to look at
+    uint64_t next;   // the log's end
+    uint64_t looked, taken, steps_left;
+    char *execution_id;
+    bool first_read, full;
+    struct buf records;
+};
+
+static void page_free(struct page *page)
+{
+    filter_unref(&page->filter);
+    buf_release(&page->records);
+    free(page->execution_id);
+    call_unref(page->call);
+    free(page);
+}
+
+static void page_answer(struct page *page)
+{
+    struct call *call = page->call;
+    CLEANUP(buf_release) struct buf json = {0};
+    bool more = page->cursor < page->next;
+    const struct execution *execution = &call->execution;
+
+    buf_printf(&json, "{\"execution_id\":\"%s\",\"logs\":[", page->execution_id);
+    buf_append_str(&json, buf_str(&page->records));
+    buf_append_text(&json, "],\"next_cursor\":");
+    if (more)
+        buf_append_u64(&json, page->cursor);
+    else
+        buf_append_text(&json, "null");
+    buf_printf(&json, ",\"has_more\":%s,\"last_index\":%llu,\"status\":\"%s\",\"sealed\":%s}", more ? "true" : "false",
+               (unsigned long long)page->cursor, status_word(execution->status), execution->sealed ? "true" : "false");
+    call_answer_json(call, 200, &json);
+}
+
+// One chunk's records into the page; on the reader's thread.
+static int page_take(struct page *page, const struct store_segment *segment, struct filter_run *run)
+{
+    uint64_t end = segment->first + chunk_count(segment->chunk);
+    if (filter_excludes_chunk(page->filter, segment->chunk)) {
+        page->looked += end - page->cursor;
+        page->cursor = end;
+        return 0;
+    }
+    for (; page->cursor < end && !page->full; page->cursor++) {
+        struct record record;
+        chunk_record(segment->chunk, (uint32_t)(page->cursor - segment->first), &record);
+        int match = filter_match(page->filter, run, &record);
+        if (match < 0)
+            return match;
+        page->looked++;
+        if (match) {
+            if (page->taken++)
+                buf_append_byte(&page->records, ',');
+            record_append_json(&page->records, &record, str_of(page->execution_id), page->cursor, false);
+        }
+        page->full = page->taken >= page->limit || page->looked >= PAGE_LOOK_MAX || page->records.len >= PAGE_BYTES_MAX;
+    }
+    return 0;
+}
+
+static void page_process(struct store_op *op)
+{
+    struct page *page = CONTAINER_OF(op, struct page, read.op);
+    if (op->err)
+        return;
+    struct filter_run run;
+    filter_run_init(&run, page->filter, page->steps_left);
+    page->next = page->read.ret_next;
+    page->cursor = MAX(page->cursor, page->read.ret_first_sequence);
+    for (size_t i = 0; i < page->read.ret_count && !page->full && op->err == 0; i++)
+        op->err = page_take(page, &page->read.ret_segments[i], &run);
+    page->steps_left = run.steps_left;
+    filter_run_release(&run);
+}
+
+static void page_read(struct page *page);
+
+static void page_read_done(struct store_op *op)
+{
+    struct page *page = CONTAINER_OF(op, struct page, read.op);
+    int err = op->err;
+    size_t count = page->read.ret_count;
+
+    store_op_release(op);
+    if (err == ERR_INVALID)
+        call_fail(page->call, ERR_INVALID,
+                  "the regular expression takes too many steps; make it simpler or the page smaller");
+    else if (err)
+        call_fail(page->call, err, NULL);
+    else if (count == 0 && page->cursor < page->next)
+        call_fail(page->call, ERR_CORRUPT, NULL);
+    else if (!page->full && page->cursor < page->next && page->call->request) {
+        page_read(page);
+        return;
+    } else
+        page_answer(page);
+    page_free(page);
+}
+
+static void page_read(struct page *page)
+{
+    page->read = (struct store_read){
+        .op = {.kind = STORE_READ,
+               .reply_to = page->call->api->options.loop,
+               .done = page_read_done,
+               .process = page_process},
+        .row = page->call->execution.row,
+        .from = page->cursor,
+        // A small page needs one chunk.
+        .max_bytes = page->limit <= 100 && !page->filter ? 1 : PAGE_READ_BYTES,
+    };
+    store_submit(page->call->api->options.store, &page->read.op);
+}
+
+static void page_located(void *arg, int err, uint64_t from)
+{
+    struct page *page = arg;
+    if (err || !page->call->request) {
+        call_fail(page->call, err, NULL);
+        page_free(page);
+        return;
+    }
+    page->cursor = from;
+    page_read(page);
+}
+
+void logs_page(struct call *call, struct log_query *query)
+{
+    struct api *api = call->api;
+    struct page *page = xcalloc(1, sizeof *page);
+
+    page->call = call;
+    page->filter = TAKE_PTR(query->filter);
+    page->limit = query->limit;
+    page->steps_left = api->limits->regex_steps;
+    page->execution_id = xstrdup(call->execution.execution_id);
+    call_ref(call);
+    if (query->position.kind == POSITION_FROM)
+        page_located(page, 0, query->position.from);
+    else
+        locate_start(api->options.store, api->options.loop, &call->execution, &query->position, page->filter,
+                     page->steps_left, page_located, page);
+}
+
+// --- Appending
+
+struct append_part {
+    struct store_append append;
+    struct append *whole;
+    uint32_t count;
+};
+
+// A body is cut into as many chunks as it takes; they are handed over together, in order.
+struct append {
+    struct call *call;
+    struct chunk_builder *builder;
+    struct append_part **parts;
+    size_t part_count, answered;
+    uint64_t total, appended, first, last;
+    char producer[STORE_PRODUCER_MAX];
+    bool idempotent;
+    int err;
+};
+
+static void append_free(struct append *append)
+{
+    for (size_t i = 0; i < append->part_count; i++) {
+        chunk_unref(&append->parts[i]->append.chunk);
+        free(append->parts[i]);
+    }
+    free(append->parts);
+    chunk_builder_free(&append->builder);
+    call_unref(append->call);
+    free(append);
+}
+
+static void append_cut(struct append *append)
+{
+    if (chunk_builder_count(append->builder) == 0)
+        return;
+    struct append_part *part = xcalloc(1, sizeof *part);
+    part->whole = append;
+    part->count = chunk_builder_count(append->builder);
+    part->append.first = append->total - part->count;
+    part->append.chunk = chunk_builder_finish(append->builder, 1);
+    append->parts = xrealloc(append->parts, (append->part_count + 1) * sizeof(struct append_part *));
+    append->parts[append->part_count++] = part;
+}
+
+static int append_add(struct append *append, const struct record *record)
+{
+    if (chunk_builder_raw(append->builder) > CHUNK_MERGE_RAW)
+        append_cut(append);
+    int err = chunk_builder_add(append->builder, record);
+    if (err == 0)
+        append->total++;
+    return err;
+}
+
+// What is longer than a record may be goes in as fragments, the last one with the record's own end.
+static int append_record(void *arg, const struct record_input *input)
+{
+    struct append *append = arg;
+    struct record record = input->record;
+    struct str rest = record.message;
+    size_t max = append->call->api->limits->message_max;
+    bool partial = record.partial;
+
+    if (!input->has_time)
+        record.time_ms = clock_real_ms();
+    while (rest.len > max) {
+        size_t len = utf8_prefix(rest.data, rest.len, max);
+        record.message = str_n(rest.data, len);
+        record.partial = true;
+        int err = append_add(append, &record);
+        if (err)
+            return err;
+        rest = str_n(rest.data + len, rest.len - len);
+    }
+    record.message = rest;
+    record.partial = partial;
+    return append_add(append, &record);
+}
+
+static void append_answer(struct append *append)
+{
+    struct call *call = append->call;
+    CLEANUP(buf_release) struct buf json = {0};
+
+    if (append->err == ERR_CONFLICT || append->err == ERR_GAP) {
+        call_fail(call, ERR_IDEMPOTENCY, NULL); // only a repeated key can get there
+        return;
+    }
+    if (append->err) {
+        call_fail(call, append->err, NULL);
+        return;
+    }
+    if (append->appended == 0)
+        append->first = append->last + 1 - append->total;
+    buf_printf(&json, "{\"first_sequence\":%llu,\"last_sequence\":%llu}", (unsigned long long)append->first,
+               (unsigned long long)append->last);
+    call_answer_json(call, append->appended ? 201 : 200, &json);
+}
+
+static void append_part_done(struct store_op *op)
+{
+    struct append_part *part = CONTAINER_OF(op, struct append_part, append.op);
+    struct append *append = part->whole;
+
+    if (op->err && !append->err)
+        append->err = op->err;
+    if (op->err == 0) {
+        if (append->answered == 0)
+            append->first = part->append.ret_first_sequence;
+        append->last = part->append.ret_first_sequence + part->count - 1;
+        append->appended += part->append.ret_appended;
+        // The same key with fewer records than before is another body.
+        bool last = part == append->parts[append->part_count - 1];
+        if (append->idempotent && last && part->append.ret_producer_next != append->total)
+            append->err = ERR_CONFLICT;
+    }
+    store_op_release(op);
+    if (++append->answered < append->part_count)
+        return;
+    append_answer(append);
+    append_free(append);
+}
+
+static bool append_parse(struct append *append)
+{
+    struct call *call = append->call;
+    struct str type = http_header(call->request, STR("Content-Type"));
+    struct str media = type;
+    media = str_trim(str_split(&media, ';'));
+    if (type.len && !str_eq_nocase(media, STR("application/json")) &&
+        !str_eq_nocase(media, STR("application/x-ndjson"))) {
+        call_fail(call, ERR_MEDIA_TYPE, "send application/json or application/x-ndjson");
+        return false;
+    }
+    struct record_problem problem = {0};
+    int err = record_parse(call->api->parser, http_body(call->request), append_record, append, &problem);
+    struct http_field_error field = {problem.field ? problem.field : "body",
+                                     problem.reason ? problem.reason : error_text(err)};
+    if (err == ERR_INVALID)
+        call_fail_fields(call, &field, 1);
+    else if (err)
+        call_fail(call, err, problem.reason);
+    else if (append->total == 0)
+        call_fail(call, ERR_MALFORMED, "there is no record in the body");
+    return err == 0 && append->total > 0;
+}
+
+void logs_append(struct call *call)
+{
+    struct str key = http_header(call->request, STR("Idempotency-Key"));
+    if (key.len > 255) {
+        call_fail(call, ERR_MALFORMED, "Idempotency-Key is longer than 255 bytes");
+        return;
+    }
+    struct append *append = xcalloc(1, sizeof *append);
+    append->call = call;
+    append->builder = chunk_builder_new();
+    call_ref(call);
+    if (key.len) {
+        uint8_t hash[32];
+        char hex[65];
+        sha256(key.data, key.len, hash);
+        hex_encode(hash, sizeof hash, hex);
+        append->idempotent = true;
+        snprintf(append->producer, sizeof append->producer, "idem:%s", hex);
+    }
+    if (!append_parse(append)) {
+        append_free(append);
+        return;
+    }
+    append_cut(append);
+    for (size_t i = 0; i < append->part_count; i++) {
+        struct store_append *part = &append->parts[i]->append;
+        part->op =
+            (struct store_op){.kind = STORE_APPEND, .reply_to = call->api->options.loop, .done = append_part_done};
+        part->row = call->execution.row;
+        part->producer = str_of(append->producer);
+        store_submit(call->api->options.store, &part->op);
+    }
+}

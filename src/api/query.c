@@ -1,0 +1,197 @@
+// Query parameters of everything that reads a log, and the JSON of what followers are told.
+#include <stdio.h>
+
+#include "api/call.h"
+#include "model/config_limits.h"
+#include "util/clock.h"
+
+#define PAGE_DEFAULT 100
+
+void log_query_release(struct log_query *query)
+{
+    filter_unref(&query->filter);
+}
+
+static const struct {
+    const char *name, *media_type;
+    enum follow_format format;
+} formats[] = {
+    {"ndjson", "application/x-ndjson", FORMAT_NDJSON},        {"text", "text/plain", FORMAT_TEXT},
+    {"raw", "application/octet-stream", FORMAT_RAW},          {"csv", "text/csv", FORMAT_CSV},
+    {"chunk", "application/vnd.runnel.chunks", FORMAT_CHUNK},
+};
+
+static bool format_parse(struct str value, bool by_media_type, struct log_query *query)
+{
+    for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+        if (!str_eq_nocase(value, str_of(by_media_type ? formats[i].media_type : formats[i].name)))
+            continue;
+        query->has_format = true;
+        query->format = formats[i].format;
+        return true;
+    }
+    return false;
+}
+
+struct query_parse {
+    struct call *call;
+    struct log_query *query;
+    struct position_parser position;
+    struct filter_builder *filter;
+    enum position_route route;
+    int err;
+    const char *reason;
+};
+
+static bool parse_flag(struct str value, bool *ret)
+{
+    *ret = str_eq(value, STR("true")) || str_eq(value, STR("1"));
+    return *ret || str_eq(value, STR("false")) || str_eq(value, STR("0"));
+}
+
+static const char *parse_own(struct query_parse *parse, struct str name, struct str value)
+{
+    struct log_query *query = parse->query;
+    uint64_t number;
+
+    if (str_eq(name, STR("limit")) && parse->route == POSITION_PAGE) {
+        if (!str_to_u64(value, &number) || number < 1 || number > LIMIT_PAGE)
+            return "must be 1 to 10000";
+        query->limit = (unsigned)number;
+        return NULL;
+    }
+    if (str_eq(name, STR("format")) && parse->route == POSITION_PAGE) {
+        if (str_eq(value, STR("json")))
+            return NULL;
+        return format_parse(value, false, query) ? NULL : "must be json, ndjson, text, raw, csv or chunk";
+    }
+    if (str_eq(name, STR("follow")) && parse->route == POSITION_PAGE)
+        return parse_flag(value, &query->follow) ? NULL : "must be true or false";
+    if (str_eq(name, STR("incarnation"))) {
+        query->restored = value.len && !str_eq(value, str_of(store_incarnation(parse->call->api->options.store)));
+        return NULL;
+    }
+    if (str_eq(name, STR("access_token")) && parse->route != POSITION_PAGE)
+        return NULL;
+    return "is not a parameter of this route";
+}
+
+static bool parse_param(struct str name, struct str value, void *arg)
+{
+    struct query_parse *parse = arg;
+    bool taken = false;
+
+    parse->reason = NULL;
+    parse->err = position_parser_offer(&parse->position, name, value, &taken);
+    if (parse->err)
+        parse->reason = parse->err == ERR_BAD_CURSOR ? "is malformed or below the first position"
+                                                     : "is a second position; give one";
+    if (!parse->err && !taken)
+        parse->err = filter_builder_offer(parse->filter, name, value, &taken, &parse->reason);
+    if (!parse->err && !taken) {
+        parse->reason = parse_own(parse, name, value);
+        parse->err = parse->reason ? ERR_MALFORMED : 0;
+    }
+    if (parse->err)
+        parse->reason = arena_printf(http_arena(parse->call->request), "parameter %.*s: %s", STR_ARGS(name),
+                                     parse->reason ? parse->reason : "is wrong");
+    return parse->err == 0;
+}
+
+static void parse_accept(struct call *call, struct log_query *query)
+{
+    struct str accept = http_header(call->request, STR("Accept"));
+    while (accept.len && !query->has_format) {
+        struct str one = str_split(&accept, ',');
+        one = str_trim(str_split(&one, ';'));
+        if (str_eq_nocase(one, STR("application/json")) || !format_parse(one, true, query))
+            return; // the first wish decides
+    }
+}
+
+bool log_query_parse(struct call *call, enum position_route route, struct log_query *ret)
+{
+    struct query_parse parse = {.call = call, .query = ret, .route = route, .filter = filter_builder_new()};
+    bool taken;
+
+    *ret = (struct log_query){.limit = PAGE_DEFAULT};
+    position_parser_init(&parse.position, route, clock_real_ms());
+    bool good = http_params_each(call->request, parse_param, &parse);
+    struct str event_id = http_header(call->request, STR("Last-Event-ID"));
+    if (good && route == POSITION_SSE && event_id.len) {
+        parse.err = position_parser_offer(&parse.position, STR("Last-Event-ID"), event_id, &taken);
+        parse.reason = "Last-Event-ID is malformed";
+        good = parse.err == 0;
+    }
+    if (good) {
+        filter_builder_finish(parse.filter, &ret->filter);
+        ret->position = parse.position.position;
+        if (route == POSITION_PAGE && !ret->has_format)
+            parse_accept(call, ret);
+        if (ret->has_format && ret->format == FORMAT_CHUNK && ret->filter) {
+            parse.reason = "format=chunk takes no filters";
+            parse.err = ERR_MALFORMED;
+            good = false;
+        }
+        if (ret->follow && !ret->has_format) {
+            ret->has_format = true;
+            ret->format = FORMAT_NDJSON;
+        }
+    }
+    filter_builder_free(&parse.filter);
+    if (!good) {
+        log_query_release(ret);
+        call_fail(call, parse.err == ERR_INVALID ? ERR_MALFORMED : parse.err, parse.reason);
+    }
+    return good;
+}
+
+// --- What followers are told
+
+void append_position(struct buf *out, const struct follower *follower)
+{
+    buf_printf(out, "{\"type\":\"position\",\"sequence_number\":%lld}", (long long)follower->position);
+}
+
+void append_gap(struct buf *out, const struct follower *follower)
+{
+    buf_printf(out, "{\"type\":\"gap\",\"from\":%llu,\"to\":%llu,\"reason\":\"%s\"}",
+               (unsigned long long)follower->gap_from, (unsigned long long)follower->gap_to, follower->gap_reason);
+}
+
+void append_state(struct buf *out, const struct execution *execution, const struct execution_live *live)
+{
+    buf_printf(out, "{\"type\":\"state\",\"status\":\"%s\",\"runner_connected\":%s,\"lag_records\":",
+               status_word(execution->status), live->runner_connected ? "true" : "false");
+    if (live->has_lag)
+        buf_append_u64(out, live->lag_records);
+    else
+        buf_append_text(out, "null");
+    buf_append_byte(out, '}');
+}
+
+void append_complete(struct buf *out, const struct execution *execution)
+{
+    buf_printf(out, "{\"type\":\"complete\",\"execution_id\":\"%s\",\"exit_code\":", execution->execution_id);
+    if (execution->has_exit_code)
+        buf_append_i64(out, execution->exit_code);
+    else
+        buf_append_text(out, "null");
+    buf_printf(out, ",\"status\":\"%s\",\"final_sequence\":%lld}", status_word(execution->status),
+               (long long)execution->next_sequence - 1);
+}
+
+void append_stream_error(struct buf *out, struct str execution_id, int err)
+{
+    buf_append_text(out, "{\"type\":\"error\",\"execution_id\":");
+    buf_append_json_string(out, execution_id);
+    buf_printf(out, ",\"code\":\"%s\",\"error\":\"%s\"}", error_word(err), error_text(err));
+}
+
+bool call_follower_place(struct call *call)
+{
+    if (hub_follower_add(call->api->options.hub, call->principal.account, call->api->limits->followers_max))
+        return true;
+    call_fail(call, ERR_RATE, "the account has as many followers as it may");
+    return false;
+}

@@ -1,0 +1,483 @@
+// From a request to its handler: host and origin, route, credential, role, execution.
+#include <stdio.h>
+
+#include "api/call.h"
+#include "util/clock.h"
+
+#define SWEEP_MS 1000
+
+// --- Calls
+
+void call_ref(struct call *call)
+{
+    call->refs++;
+}
+
+void call_unref(struct call *call)
+{
+    if (--call->refs > 0)
+        return;
+    execution_release(&call->execution);
+    free(call);
+}
+
+static void call_aborted(void *arg)
+{
+    struct call *call = arg;
+    call->request = NULL;
+    call_unref(call);
+}
+
+// The reference that the open request held goes with it.
+struct http_request *call_take_request(struct call *call)
+{
+    struct http_request *request = TAKE_PTR(call->request);
+    if (!request)
+        return NULL;
+    http_on_abort(request, NULL, NULL);
+    call_unref(call);
+    return request;
+}
+
+void call_answer_json(struct call *call, int status, const struct buf *json)
+{
+    if (call->request) {
+        struct http_request *request = call->request;
+        http_on_abort(request, NULL, NULL);
+        call->request = NULL;
+        http_respond(request, status, "application/json", json->data, json->len);
+        call_unref(call);
+    }
+}
+
+void call_fail(struct call *call, int err, const char *detail)
+{
+    if (!call->request)
+        return;
+    metrics_refused(call->api->options.metrics, call->api->options.shard, err);
+    struct http_request *request = call->request;
+    http_on_abort(request, NULL, NULL);
+    call->request = NULL;
+    http_respond_error(request, err, detail);
+    call_unref(call);
+}
+
+void call_fail_fields(struct call *call, const struct http_field_error *fields, size_t count)
+{
+    if (!call->request)
+        return;
+    metrics_refused(call->api->options.metrics, call->api->options.shard, ERR_INVALID);
+    struct http_request *request = call->request;
+    http_on_abort(request, NULL, NULL);
+    call->request = NULL;
+    http_respond_invalid(request, fields, count);
+    call_unref(call);
+}
+
+// --- Host and Origin
+
+static bool list_has(char *const *list, struct str s)
+{
+    for (size_t i = 0; list && list[i]; i++)
+        if (str_eq_nocase(str_of(list[i]), s))
+            return true;
+    return false;
+}
+
+static struct str without_port(struct str host)
+{
+    for (size_t i = host.len; i-- > 0;) {
+        if (host.data[i] == ']')
+            break;
+        if (host.data[i] == ':')
+            return str_n(host.data, i);
+    }
+    return host;
+}
+
+// A page that a browser has loaded from elsewhere must not reach a server on loopback by a name that it controls (DNS rebinding).
+static bool host_allowed(const struct api *api, struct str host)
+{
+    static const char *const loopback[] = {"localhost", "127.0.0.1", "[::1]"};
+    struct str name = without_port(host);
+
+    for (size_t i = 0; i < ARRAY_LEN(loopback); i++)
+        if (str_eq_nocase(name, str_of(loopback[i])))
+            return true;
+    return str_eq_nocase(name, without_port(str_of(api->options.listen_address))) ||
+           list_has(api->limits->allowed_hosts, name) || list_has(api->limits->allowed_hosts, host);
+}
+
+static bool origin_is_host(struct str origin, struct str host)
+{
+    struct str rest = origin;
+    if (str_starts(rest, STR("http://")))
+        rest = str_n(rest.data + 7, rest.len - 7);
+    else if (str_starts(rest, STR("https://")))
+        rest = str_n(rest.data + 8, rest.len - 8);
+    else
+        return false;
+    return str_eq_nocase(rest, host);
+}
+
+// True if the request may go on; the answer was given otherwise.
+static bool check_origin(struct api *api, struct http_request *request)
+{
+    struct str host = http_header(request, STR("Host")), origin = http_header(request, STR("Origin"));
+
+    if (host.data && !host_allowed(api, host)) {
+        http_respond_error(request, ERR_FORBIDDEN, "this Host is not served here; add it to allowed_hosts");
+        return false;
+    }
+    if (!origin.data || origin_is_host(origin, host))
+        return true;
+    if (!list_has(api->limits->cors_origins, origin)) {
+        http_respond_error(request, ERR_FORBIDDEN, "this Origin is not allowed; add it to cors_origins");
+        return false;
+    }
+    http_add_header(request, "Access-Control-Allow-Origin", arena_dup(http_arena(request), origin));
+    http_add_header(request, "Vary", "Origin");
+    if (http_method(request) != HTTP_M_OPTIONS)
+        return true;
+    http_add_header(request, "Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE");
+    http_add_header(request, "Access-Control-Allow-Headers",
+                    "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-ID");
+    http_add_header(request, "Access-Control-Max-Age", "600");
+    http_respond(request, 204, NULL, NULL, 0);
+    return false;
+}
+
+// --- Routes
+
+struct path_match {
+    struct str execution_id, parameter;
+};
+
+static bool path_matches(const char *pattern, struct str path, struct path_match *ret)
+{
+    struct str left = str_of(pattern);
+    *ret = (struct path_match){0};
+    while (left.len || path.len) {
+        bool more_left = memchr(left.data, '/', left.len) != NULL, more_path = memchr(path.data, '/', path.len) != NULL;
+        struct str want = str_split(&left, '/'), have = str_split(&path, '/');
+        if (more_left != more_path)
+            return false;
+        if (str_eq(want, STR("{id}")) && have.len)
+            ret->execution_id = have;
+        else if (str_eq(want, STR("{name}")) && have.len)
+            ret->parameter = have;
+        else if (!str_eq(want, have))
+            return false;
+    }
+    return true;
+}
+
+static const struct route *find_route(enum http_method method, struct str path, struct path_match *ret,
+                                      bool *ret_other_method)
+{
+    *ret_other_method = false;
+    for (const struct route *route = routes; route->pattern; route++) {
+        if (!path_matches(route->pattern, path, ret))
+            continue;
+        if (route->method == method ||
+            (method == HTTP_M_HEAD && route->method == HTTP_M_GET && !(route->flags & ROUTE_UPGRADE)))
+            return route;
+        *ret_other_method = true;
+    }
+    return NULL;
+}
+
+static void add_allow(struct http_request *request, struct str path)
+{
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    CLEANUP(buf_release) struct buf allow = {0};
+    struct path_match match;
+    for (const struct route *route = routes; route->pattern; route++)
+        if (path_matches(route->pattern, path, &match))
+            buf_printf(&allow, "%s%s", allow.len ? ", " : "", names[route->method]);
+    http_add_header(request, "Allow", arena_dup(http_arena(request), buf_str(&allow)));
+}
+
+// --- Credential, role, execution
+
+static void call_refuse(struct call *call, int err)
+{
+    // Browsers do not show a script the status of a refused upgrade, so known callers get the reason as a close code.
+    if (call->request && (call->route->flags & ROUTE_UPGRADE) && ws_is_upgrade(call->request)) {
+        call->execution.purged = err == ERR_EXPIRED;
+        call->check.err = err;
+        call->route->handle(call);
+        return;
+    }
+    call_fail(call, err, err == ERR_NOT_FOUND ? "no such execution" : NULL);
+}
+
+static bool call_may(const struct call *call)
+{
+    const struct route *route = call->route;
+    const struct principal *principal = &call->principal;
+    if (route->action == ACTION_PUBLIC || role_may(principal->role, route->action))
+        return true;
+    return (route->flags & ROUTE_OWN) && principal->role == ROLE_USER;
+}
+
+static void call_got_execution(struct store_op *op)
+{
+    struct call *call = CONTAINER_OF(op, struct call, get.op);
+    struct execution found = call->get.ret_execution;
+    int err = op->err;
+
+    call->get.ret_execution = (struct execution){0};
+    call->execution = found;
+    if (err == 0 && !principal_owns(&call->principal, &found))
+        err = ERR_NOT_FOUND;
+    if (err == 0 && found.purged && !(call->route->flags & ROUTE_PURGED))
+        err = ERR_EXPIRED;
+    call->check.err = 0;
+    if (!call->request) {
+        // the client has gone
+    } else if (err) {
+        call_refuse(call, err);
+    } else {
+        call->route->handle(call);
+    }
+    call_unref(call);
+}
+
+static void call_get_execution(struct call *call)
+{
+    if (!id_execution_valid(call->execution_id)) {
+        call_refuse(call, ERR_NOT_FOUND);
+        return;
+    }
+    memcpy(call->execution_id_copy, call->execution_id.data, call->execution_id.len);
+    call->get = (struct store_get){
+        .op = {.kind = STORE_GET, .reply_to = call->api->options.loop, .done = call_got_execution},
+        .account = call->principal.account,
+        .execution_id = str_n(call->execution_id_copy, call->execution_id.len),
+    };
+    call_ref(call);
+    store_submit(call->api->options.store, &call->get.op);
+}
+
+static void call_go_on(struct call *call)
+{
+    if (!call_may(call))
+        call_refuse(call, ERR_FORBIDDEN);
+    else if (call->route->flags & ROUTE_EXECUTION)
+        call_get_execution(call);
+    else
+        call->route->handle(call);
+}
+
+static void call_checked(struct auth_check *check)
+{
+    struct call *call = CONTAINER_OF(check, struct call, check);
+
+    call->principal = check->principal;
+    if (call->request && check->err)
+        call_fail(call, check->err, NULL);
+    else if (call->request)
+        call_go_on(call);
+    call_unref(call);
+}
+
+static void call_authenticate(struct call *call)
+{
+    struct str header = http_header(call->request, STR("Authorization")), token = {0};
+    bool ticket = false;
+
+    if (header.data && header.len > 7 && str_eq_nocase(str_n(header.data, 7), STR("Bearer "))) {
+        token = str_trim(str_n(header.data + 7, header.len - 7));
+    } else if (!header.data && (call->route->flags & ROUTE_STREAM) &&
+               http_param(call->request, STR("access_token"), &token)) {
+        ticket = true;
+        if (str_starts(token, STR("rnl_"))) { // it would stand in histories and proxies' logs
+            call_fail(call, ERR_UNAUTHORIZED,
+                      "an API key must not be sent in a URL; get a ticket from POST /api/v1/tickets");
+            return;
+        }
+    }
+    if (!token.len) {
+        call_fail(call, ERR_UNAUTHORIZED, NULL);
+        return;
+    }
+    call_ref(call);
+    auth_check(call->api->options.auth, &call->check, call->api->options.loop, token, ticket, http_peer(call->request),
+               call_checked);
+}
+
+static void api_request(void *arg, struct http_request *request)
+{
+    struct api *api = arg;
+    struct path_match match;
+    bool other_method;
+
+    http_add_header(request, "X-Runnel-Incarnation", store_incarnation(api->options.store));
+    if (!check_origin(api, request))
+        return;
+    const struct route *route = find_route(http_method(request), http_path(request), &match, &other_method);
+    if (!route) {
+        if (other_method)
+            add_allow(request, http_path(request));
+        http_respond_error(request, other_method ? ERR_METHOD : ERR_NOT_FOUND, other_method ? NULL : "no such route");
+        return;
+    }
+    if (api->draining && route->action != ACTION_PUBLIC) {
+        http_respond_error(request, ERR_SHUTTING_DOWN, NULL);
+        return;
+    }
+
+    struct call *call = xcalloc(1, sizeof *call);
+    *call = (struct call){.api = api, .request = request, .route = route, .refs = 1, .began_ns = clock_mono_ns()};
+    http_on_abort(request, call_aborted, call);
+    if (!percent_decode(http_arena(request), match.execution_id, false, &call->execution_id) ||
+        !percent_decode(http_arena(request), match.parameter, false, &call->parameter)) {
+        call_fail(call, ERR_MALFORMED, "the path has a malformed percent escape");
+        return;
+    }
+    call_ref(call);
+    if (route->action == ACTION_PUBLIC)
+        route->handle(call);
+    else
+        call_authenticate(call);
+    call_unref(call);
+}
+
+// --- Streams
+
+void stream_add(struct stream_node *stream, struct api *api, const struct principal *principal)
+{
+    stream->api = api;
+    stream->principal = *principal;
+    list_push_back(&api->streams, &stream->node);
+    api->stream_count++;
+}
+
+void stream_remove(struct stream_node *stream)
+{
+    list_remove(&stream->node);
+    stream->api->stream_count--;
+}
+
+static void api_sweep(void *arg)
+{
+    struct api *api = arg;
+    uint64_t generation = auth_generation(api->options.auth);
+    bool revoked = generation != api->swept_generation;
+    uint64_t now = (uint64_t)clock_real_ms();
+
+    LIST_FOR_EACH_SAFE(node, next, &api->streams) {
+        struct stream_node *stream = CONTAINER_OF(node, struct stream_node, node);
+        const struct principal *principal = &stream->principal;
+        bool expired = principal->expires_ms && now >= principal->expires_ms;
+        if (expired || (revoked && principal->key_row && auth_key_revoked(api->options.auth, principal->key_row)))
+            stream->end(stream, 4401, "the credential has run out");
+    }
+    api->swept_generation = generation;
+    timer_start(api->sweep, SWEEP_MS);
+}
+
+static void api_live_changed(void *owner, int64_t row)
+{
+    struct api *api = owner;
+    fanout_live_changed(api->options.fanout, row);
+}
+
+static struct stream_node *find_holder(struct api *api, uint64_t holder)
+{
+    LIST_FOR_EACH_SAFE(node, next, &api->streams) {
+        struct stream_node *stream = CONTAINER_OF(node, struct stream_node, node);
+        if (stream->holder == holder)
+            return stream;
+    }
+    return NULL;
+}
+
+static void api_runner_replaced(void *owner, uint64_t holder)
+{
+    struct stream_node *stream = find_holder(owner, holder);
+    if (stream)
+        stream->end(stream, 4409, "another connection took its place");
+}
+
+static void api_runner_cancel(void *owner, uint64_t holder, const char *reason)
+{
+    struct stream_node *stream = find_holder(owner, holder);
+    if (stream)
+        stream->cancel(stream, reason);
+}
+
+const struct hub_listener api_hub_listener = {api_live_changed, api_runner_replaced, api_runner_cancel};
+
+// --- Life
+
+struct api *api_new(const struct api_options *options, const struct api_limits *limits)
+{
+    struct api *api = xcalloc(1, sizeof *api);
+    api->options = *options;
+    api->parser = record_parser_new(0);
+    list_init(&api->streams);
+    api->sweep = timer_new(options->loop, api_sweep, api);
+    timer_start(api->sweep, SWEEP_MS);
+    api_set_limits(api, limits);
+    return api;
+}
+
+void api_set_limits(struct api *api, const struct api_limits *limits)
+{
+    api->limits = limits;
+    if (api->strict_parser && api->strict_max == limits->message_max)
+        return;
+    record_parser_free(&api->strict_parser);
+    api->strict_parser = record_parser_new(limits->message_max);
+    api->strict_max = limits->message_max;
+}
+
+void api_free(struct api **api)
+{
+    if (!*api)
+        return;
+    timer_free(&(*api)->sweep);
+    record_parser_free(&(*api)->parser);
+    record_parser_free(&(*api)->strict_parser);
+    free(*api);
+    *api = NULL;
+}
+
+struct http_app api_http_app(struct api *api)
+{
+    return (struct http_app){.request = api_request, .app = api, .logger = api->options.logger};
+}
+
+void api_drain(struct api *api)
+{
+    api->draining = true;
+    LIST_FOR_EACH_SAFE(node, next, &api->streams) {
+        struct stream_node *stream = CONTAINER_OF(node, struct stream_node, node);
+        stream->end(stream, 1001, "the server is shutting down");
+    }
+}
+
+unsigned api_streams(const struct api *api)
+{
+    return api->stream_count;
+}
+
+void api_document(struct buf *out)
+{
+    static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    buf_append_text(out, "| method | path | roles | what |\n|---|---|---|---|\n");
+    for (const struct route *route = routes; route->pattern; route++) {
+        buf_printf(out, "| %s | `%s` |", methods[route->method], route->pattern);
+        if (route->action == ACTION_PUBLIC)
+            buf_append_text(out, " no credential");
+        for (enum role role = ROLE_VIEWER; route->action != ACTION_PUBLIC && role < ROLE_COUNT; role++) {
+            if (role_may(role, route->action))
+                buf_printf(out, " %s", role_name(role));
+            else if (role == ROLE_USER && (route->flags & ROUTE_OWN))
+                buf_append_text(out, " user (own)");
+        }
+        buf_printf(out, " | %s |\n", route->summary);
+    }
+}

@@ -1,0 +1,545 @@
+// The runner's socket: takes its lease, feeds its records to the intake, and carries acks, refusals and `cancel` back.
+//
+//   (request) ── lease? ──▶ claim a new epoch, or come back with the old one ──▶ where does its producer stand? ──▶ 101, `ready` ──▶ records …
+//   ──▶ `complete` ──▶ the store's seal ──▶ `completed`
+#include <stdio.h>
+
+#include "api/call.h"
+#include "ingest/intake.h"
+#include "model/config_limits.h"
+#include "util/clock.h"
+
+#define TOUCH_EVERY_MS   1000
+#define CANCEL_GRACE_S   10
+#define BINARY_HEADER    8
+#define PRODUCER_DEFAULT "runner"
+#define CLOSE_REPLACED   4409
+
+struct runner {
+    struct stream_node node;
+    struct call *call; // until the socket is open
+    struct ws *ws;
+    struct intake *intake;
+    struct store_claim claim;
+    struct store_producer producer_query;
+    int64_t row;
+    uint64_t epoch, holder, touched_ms;
+    char producer[STORE_PRODUCER_MAX + 1], worker[256];
+    char execution_id[ID_EXECUTION_MAX + 1], request_id[129];
+    bool reconnected, completing;
+};
+
+// A `complete` under way; outlives the socket.
+struct completion {
+    struct store_complete complete;
+    struct runner *runner; // NULL once it has gone
+    struct api *api;
+    char producer[STORE_PRODUCER_MAX + 1];
+};
+
+static void runner_send(struct runner *runner, const struct buf *json)
+{
+    if (runner->ws)
+        ws_send(runner->ws, WS_TEXT, json->data, json->len);
+}
+
+static void runner_send_error(struct runner *runner, int err, const char *detail, uint64_t next_sequence)
+{
+    CLEANUP(buf_release) struct buf json = {0};
+    buf_printf(&json, "{\"type\":\"error\",\"code\":\"%s\",\"error\":", error_word(err));
+    buf_append_json_string(&json, str_of(detail ? detail : error_text(err)));
+    buf_printf(&json, ",\"next_sequence\":%llu}", (unsigned long long)next_sequence);
+    runner_send(runner, &json);
+}
+
+static void runner_send_ready(struct runner *runner, uint64_t next_sequence)
+{
+    CLEANUP(buf_release) struct buf json = {0};
+    buf_printf(
+        &json,
+        "{\"type\":\"ready\",\"execution_id\":\"%s\",\"next_sequence\":%llu,\"epoch\":%llu,\"incarnation\":\"%s\"}",
+        runner->execution_id, (unsigned long long)next_sequence, (unsigned long long)runner->epoch,
+        store_incarnation(runner->node.api->options.store));
+    runner_send(runner, &json);
+}
+
+static void runner_send_cancel(struct stream_node *node, const char *reason)
+{
+    struct runner *runner = CONTAINER_OF(node, struct runner, node);
+    CLEANUP(buf_release) struct buf json = {0};
+    buf_append_text(&json, "{\"type\":\"cancel\",\"reason\":");
+    buf_append_json_string(&json, str_of(reason));
+    buf_printf(&json, ",\"grace_seconds\":%d}", CANCEL_GRACE_S);
+    runner_send(runner, &json);
+}
+
+// --- End of the socket
+
+static void runner_free_if_idle(struct runner *runner)
+{
+    if (!runner->completing)
+        free(runner);
+}
+
+static void runner_end(struct runner *runner, unsigned code, const char *reason)
+{
+    struct api *api = runner->node.api;
+
+    log_info(api->options.logger, "runner disconnected", LOG_S("execution_id", runner->execution_id),
+             LOG_S("request_id", runner->request_id), LOG_I("code", code));
+    metrics_add(api->options.metrics, api->options.shard, METRIC_runners, -1);
+    stream_remove(&runner->node);
+    intake_close(&runner->intake);
+    if (runner->holder)
+        hub_disconnect(api->options.hub, runner->row, runner->holder);
+    if (runner->ws)
+        ws_close(&runner->ws, code, reason);
+    runner_free_if_idle(runner);
+}
+
+static void runner_stop(struct stream_node *node, unsigned code, const char *reason)
+{
+    runner_end(CONTAINER_OF(node, struct runner, node), code, reason);
+}
+
+// --- Complete
+
+static void complete_done(struct store_op *op)
+{
+    struct completion *it = CONTAINER_OF(op, struct completion, complete.op);
+    struct runner *runner = it->runner;
+    bool open = runner->ws != NULL;
+
+    runner->completing = false;
+    if (op->err == 0) {
+        hub_sealed(it->api->options.hub, it->complete.row);
+        if (open) {
+            CLEANUP(buf_release) struct buf json = {0};
+            buf_printf(&json, "{\"type\":\"completed\",\"execution_id\":\"%s\",\"final_sequence\":%lld}",
+                       runner->execution_id, (long long)it->complete.ret_execution.next_sequence - 1);
+            runner_send(runner, &json);
+            runner->holder = 0;
+            runner_end(runner, 1000, "completed");
+        }
+    } else if (open) {
+        runner_send_error(runner, op->err, NULL, it->complete.ret_producer_next);
+    }
+    if (!open)
+        free(runner);
+    store_op_release(op);
+    free(it);
+}
+
+static bool parse_outcome(const json_t *message, struct store_complete *ret, const char **ret_problem)
+{
+    const json_t *code = json_object_get(message, "exit_code"), *final = json_object_get(message, "final_sequence");
+    const char *status = json_string_value(json_object_get(message, "status")),
+               *digest = json_string_value(json_object_get(message, "digest"));
+    uint8_t bytes[8];
+
+    *ret_problem = "exit_code must be 0 to 255, or null with a status";
+    if (json_is_integer(code)) {
+        ret->has_exit_code = true;
+        ret->exit_code = (int)json_integer_value(code);
+        if (json_integer_value(code) < 0 || json_integer_value(code) > 255)
+            return false;
+        ret->status = ret->exit_code == 0 ? STATUS_COMPLETED : STATUS_FAILED;
+    } else if (!status || (code && !json_is_null(code))) {
+        return false;
+    }
+    *ret_problem = "status must be a terminal one or lost";
+    if (status &&
+        (!status_parse(str_of(status), &ret->status) || (!status_terminal(ret->status) && ret->status != STATUS_LOST)))
+        return false;
+    *ret_problem = "final_sequence must be a whole number, at least -1";
+    if (final && !json_is_null(final)) {
+        ret->has_final = true;
+        ret->final = json_integer_value(final);
+        if (!json_is_integer(final) || ret->final < -1)
+            return false;
+    }
+    *ret_problem = "digest must be 16 hexadecimal digits";
+    if (digest) {
+        ret->has_digest = true;
+        if (strlen(digest) != 16 || !hex_decode(str_of(digest), bytes, sizeof bytes))
+            return false;
+        for (size_t i = 0; i < sizeof bytes; i++)
+            ret->digest = ret->digest << 8 | bytes[i];
+    }
+    return true;
+}
+
+static void runner_complete(struct runner *runner, const json_t *message)
+{
+    struct api *api = runner->node.api;
+    const char *problem;
+
+    if (runner->completing)
+        return;
+    struct completion *it = xcalloc(1, sizeof *it);
+    if (!parse_outcome(message, &it->complete, &problem)) {
+        free(it);
+        runner_send_error(runner, ERR_INVALID, problem, intake_accepted(runner->intake));
+        return;
+    }
+    intake_flush(runner->intake);
+    it->runner = runner;
+    it->api = api;
+    memcpy(it->producer, runner->producer, sizeof it->producer);
+    it->complete.op = (struct store_op){.kind = STORE_COMPLETE, .reply_to = api->options.loop, .done = complete_done};
+    it->complete.row = runner->row;
+    it->complete.epoch = runner->epoch;
+    it->complete.producer = str_of(it->producer);
+    if (!it->complete.has_final) {
+        // Whoever does not say how much there is, is done with what has been taken in; were any of that lost, it must not be sealed over.
+        it->complete.has_final = true;
+        it->complete.final = (int64_t)intake_accepted(runner->intake) - 1;
+    }
+    runner->completing = true;
+    store_submit(api->options.store, &it->complete.op);
+}
+
+// --- Messages
+
+static void runner_touch(struct runner *runner)
+{
+    struct api *api = runner->node.api;
+    uint64_t now = loop_now_ms(api->options.loop);
+    if (!runner->holder || (runner->touched_ms && now - runner->touched_ms < TOUCH_EVERY_MS))
+        return;
+    runner->touched_ms = now;
+    hub_touch(api->options.hub, api->options.loop, runner->row, runner->holder);
+}
+
+static void runner_control(struct runner *runner, const char *type, const json_t *message)
+{
+    struct api *api = runner->node.api;
+    json_int_t lag = json_integer_value(json_object_get(message, "lag")),
+               next = json_integer_value(json_object_get(message, "next_sequence"));
+    const char *reason = json_string_value(json_object_get(message, "reason"));
+
+    if (strcmp(type, "complete") == 0) {
+        runner_complete(runner, message);
+    } else if (strcmp(type, "heartbeat") == 0) {
+        if (lag >= 0 && json_is_integer(json_object_get(message, "lag")))
+            hub_lag(api->options.hub, runner->row, runner->holder, (uint64_t)lag);
+    } else if (strcmp(type, "skip") == 0 && next > 0) {
+        intake_skip(runner->intake, (uint64_t)next, str_of(reason ? reason : "unknown"));
+    } else {
+        runner_send_error(runner, ERR_INVALID, "type must be complete, heartbeat or skip",
+                          intake_accepted(runner->intake));
+    }
+}
+
+static int runner_record(void *arg, const struct record_input *input)
+{
+    struct runner *runner = arg;
+    struct record record = input->record;
+
+    if (input->execution_id.len && !str_eq(input->execution_id, str_of(runner->execution_id)))
+        return ERR_CONFLICT;
+    if (!input->has_sequence_number)
+        return ERR_INVALID;
+    if (!input->has_time)
+        record.time_ms = clock_real_ms();
+    intake_record(runner->intake, input->sequence_number, &record);
+    return 0;
+}
+
+static void runner_text(struct runner *runner, struct str text)
+{
+    // Inside a JSON string a quote is escaped, so this can only be a member's name.
+    if (memmem(text.data, text.len, "\"type\"", 6)) {
+        json_t *message = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+        const char *type = json_string_value(json_object_get(message, "type"));
+        bool control = type && strcmp(type, "log") != 0;
+        if (control)
+            runner_control(runner, type, message);
+        json_decref(message);
+        if (control)
+            return;
+    }
+    struct record_problem problem = {0};
+    int err = record_parse(runner->node.api->strict_parser, text, runner_record, runner, &problem);
+    if (err == 0)
+        return;
+    intake_flush(runner->intake); // what came before the bad one is good
+    const char *detail = problem.reason;
+    CLEANUP(buf_release) struct buf message = {0};
+    if (problem.field && problem.reason) {
+        buf_printf(&message, "%s: %s", problem.field, problem.reason);
+        detail = buf_cstr(&message);
+    } else if (err == ERR_INVALID) {
+        detail = "sequence_number: is missing; it is the producer's own counter, from 0";
+    } else if (err == ERR_CONFLICT) {
+        detail = "execution_id: is not that of this socket";
+        err = ERR_INVALID;
+    }
+    runner_send_error(runner, err, detail, intake_accepted(runner->intake));
+}
+
+static void runner_binary(struct runner *runner, const uint8_t *data, size_t len)
+{
+    struct chunk *chunk = NULL;
+    uint64_t first = 0;
+
+    if (len <= BINARY_HEADER) {
+        runner_send_error(runner, ERR_MALFORMED, "a binary frame is 8 bytes of the first counter, then a chunk",
+                          intake_accepted(runner->intake));
+        return;
+    }
+    for (size_t i = BINARY_HEADER; i-- > 0;)
+        first = first << 8 | data[i];
+    int err = chunk_decode(data + BINARY_HEADER, len - BINARY_HEADER, runner->node.api->limits->message_max, &chunk);
+    if (err == 0 && first > UINT64_MAX / 2)
+        err = ERR_INVALID;
+    if (err == 0)
+        intake_chunk(runner->intake, first, chunk);
+    else
+        runner_send_error(runner, err, NULL, intake_accepted(runner->intake));
+    chunk_unref(&chunk);
+}
+
+static void runner_message(void *owner, enum ws_opcode opcode, const uint8_t *data, size_t len)
+{
+    struct runner *runner = owner;
+
+    runner_touch(runner);
+    if (opcode == WS_BINARY)
+        runner_binary(runner, data, len);
+    else if (opcode == WS_TEXT)
+        runner_text(runner, str_n((const char *)data, len));
+    if (runner->ws && intake_busy(runner->intake))
+        ws_pause_read(runner->ws, true);
+}
+
+static void runner_closed(void *owner, unsigned code)
+{
+    struct runner *runner = owner;
+    runner->ws = NULL;
+    runner_end(runner, code, "");
+}
+
+static const struct ws_handler runner_ws_handler = {runner_message, NULL, runner_closed};
+
+// --- What the intake says
+
+static void runner_ack(void *owner, uint64_t next)
+{
+    struct runner *runner = owner;
+    CLEANUP(buf_release) struct buf json = {0};
+    buf_printf(&json, "{\"type\":\"ack\",\"sequence_number\":%lld}", (long long)next - 1);
+    runner_send(runner, &json);
+}
+
+static void runner_refused(void *owner, int err, uint64_t next_sequence)
+{
+    struct runner *runner = owner;
+    runner_send_error(runner, err, NULL, next_sequence);
+    if (err == ERR_FENCED)
+        runner_end(runner, CLOSE_REPLACED, "a newer runner has taken this execution over");
+}
+
+static void runner_ready_again(void *owner, uint64_t next_sequence)
+{
+    runner_send_ready(owner, next_sequence);
+}
+
+static void runner_room(void *owner)
+{
+    struct runner *runner = owner;
+    if (runner->ws)
+        ws_pause_read(runner->ws, false);
+}
+
+static const struct intake_handler runner_intake_handler = {runner_ack, runner_refused, runner_ready_again,
+                                                            runner_room};
+
+// --- Start
+
+static void runner_give_up(struct runner *runner, int err)
+{
+    call_fail(runner->call, err, NULL);
+    call_unref(runner->call);
+    free(runner);
+}
+
+static void runner_open(struct runner *runner, uint64_t next_sequence)
+{
+    struct call *call = runner->call;
+    struct api *api = call->api;
+    struct ws_limits limits = {.message_max = LIMIT_FRAME,
+                               .ping_every_ms = api->limits->ping_ms,
+                               .pong_timeout_ms = api->limits->pong_timeout_ms};
+    char cancel_reason[64];
+
+    runner->ws = call->request ? ws_accept(call_take_request(call), &limits, &runner_ws_handler, runner) : NULL;
+    if (!runner->ws) {
+        if (runner->holder)
+            hub_disconnect(api->options.hub, runner->row, runner->holder);
+        call_unref(call);
+        free(runner);
+        return;
+    }
+    runner->node.end = runner_stop;
+    runner->node.cancel = runner_send_cancel;
+    runner->node.holder = runner->holder;
+    stream_add(&runner->node, api, &call->principal);
+    metrics_add(api->options.metrics, api->options.shard, METRIC_runners, 1);
+    if (runner->reconnected)
+        metrics_add(api->options.metrics, api->options.shard, METRIC_resumes_total, 1);
+    log_info(api->options.logger, "runner connected", LOG_S("execution_id", runner->execution_id),
+             LOG_S("request_id", runner->request_id), LOG_I("epoch", runner->epoch));
+    struct intake_options options = {
+        .loop = api->options.loop,
+        .store = api->options.store,
+        .metrics = api->options.metrics,
+        .shard = api->options.shard,
+        .row = runner->row,
+        .producer = str_of(runner->producer),
+        .epoch = runner->epoch,
+        .next = next_sequence,
+        .handler = &runner_intake_handler,
+        .owner = runner,
+    };
+    runner->intake = intake_new(&options);
+    runner->call = NULL;
+    call_unref(call);
+    runner_touch(runner);
+    runner_send_ready(runner, next_sequence);
+    hub_cancel_asked(api->options.hub, runner->row, cancel_reason);
+    if (cancel_reason[0])
+        runner_send_cancel(&runner->node, cancel_reason);
+}
+
+static void runner_found_producer(struct store_op *op)
+{
+    struct runner *runner = CONTAINER_OF(op, struct runner, producer_query.op);
+    uint64_t next = runner->producer_query.ret_producer_next;
+    int err = op->err;
+
+    store_op_release(op);
+    if (err) {
+        if (runner->holder)
+            hub_disconnect(runner->node.api->options.hub, runner->row, runner->holder);
+        runner_give_up(runner, err);
+    } else {
+        runner_open(runner, next);
+    }
+}
+
+static void runner_find_producer(struct runner *runner)
+{
+    struct api *api = runner->node.api;
+    runner->producer_query = (struct store_producer){
+        .op = {.kind = STORE_PRODUCER, .reply_to = api->options.loop, .done = runner_found_producer},
+        .row = runner->row,
+        .producer = str_of(runner->producer),
+    };
+    store_submit(api->options.store, &runner->producer_query.op);
+}
+
+static void runner_claimed(struct store_op *op)
+{
+    struct runner *runner = CONTAINER_OF(op, struct runner, claim.op);
+    struct hub *hub = runner->node.api->options.hub;
+    int err = op->err;
+
+    runner->epoch = runner->claim.ret_execution.epoch;
+    store_op_release(op);
+    if (err) {
+        hub_refused(hub, runner->row);
+        runner_give_up(runner, err);
+        return;
+    }
+    hub_granted(hub, runner->row, runner->epoch, runner->holder);
+    runner_find_producer(runner);
+}
+
+static void runner_claim(struct runner *runner)
+{
+    struct api *api = runner->node.api;
+    runner->claim = (struct store_claim){
+        .op = {.kind = STORE_CLAIM, .reply_to = api->options.loop, .done = runner_claimed},
+        .row = runner->row,
+        .worker_hostname = str_of(runner->worker),
+    };
+    store_submit(api->options.store, &runner->claim.op);
+}
+
+// False after having answered what is wrong.
+static bool runner_parse(struct call *call, struct runner *runner, uint64_t *ret_epoch)
+{
+    struct str producer = STR(PRODUCER_DEFAULT), epoch = {0}, worker = {0};
+
+    http_param(call->request, STR("producer"), &producer);
+    http_param(call->request, STR("worker"), &worker);
+    *ret_epoch = 0;
+    if (http_param(call->request, STR("epoch"), &epoch) && (!str_to_u64(epoch, ret_epoch) || *ret_epoch == 0)) {
+        call_fail(call, ERR_MALFORMED, "parameter epoch: must be the number that `ready` gave");
+        return false;
+    }
+    // "idem:" is what bodies with an Idempotency-Key are known by.
+    if (!id_execution_valid(producer) || producer.len > STORE_PRODUCER_MAX || str_starts(producer, STR("idem:"))) {
+        call_fail(call, ERR_MALFORMED, "parameter producer: must be 1 to 96 letters, digits or any of ._:-");
+        return false;
+    }
+    if (worker.len >= sizeof runner->worker || !utf8_valid(worker.data, worker.len)) {
+        call_fail(call, ERR_MALFORMED, "parameter worker: must be at most 255 bytes of UTF-8");
+        return false;
+    }
+    memcpy(runner->producer, producer.data, producer.len);
+    if (worker.len)
+        memcpy(runner->worker, worker.data, worker.len);
+    return true;
+}
+
+void runner_socket(struct call *call)
+{
+    struct api *api = call->api;
+    struct runner *runner = xcalloc(1, sizeof *runner);
+    uint64_t epoch;
+
+    if (!ws_is_upgrade(call->request)) {
+        free(runner);
+        call_fail(call, ERR_MALFORMED, "this is a WebSocket: send an upgrade");
+        return;
+    }
+    if (!runner_parse(call, runner, &epoch)) {
+        free(runner);
+        return;
+    }
+    runner->node.api = api;
+    runner->call = call;
+    runner->row = call->execution.row;
+    snprintf(runner->execution_id, sizeof runner->execution_id, "%s", call->execution.execution_id);
+    snprintf(runner->request_id, sizeof runner->request_id, "%.*s", STR_ARGS(http_request_id(call->request)));
+    call_ref(call);
+    if (call->execution.sealed) {
+        // Its `completed` may have been lost on the way: the same runner may ask again.
+        if (epoch && epoch == call->execution.epoch) {
+            runner->epoch = epoch;
+            runner_find_producer(runner);
+        } else {
+            runner_give_up(runner, ERR_SEALED);
+        }
+        return;
+    }
+    runner->holder = hub_new_holder(api->options.hub);
+    switch (hub_connect(api->options.hub, &call->execution, epoch, runner->holder)) {
+    case LEASE_NEW:
+        runner_claim(runner);
+        break;
+    case LEASE_RESUME:
+        runner->epoch = epoch;
+        runner->reconnected = true;
+        runner_find_producer(runner);
+        break;
+    case LEASE_TAKEN:
+        runner_give_up(runner, ERR_HELD);
+        break;
+    case LEASE_FENCED:
+        runner_give_up(runner, ERR_FENCED);
+        break;
+    }
+}

@@ -1,0 +1,498 @@
+#include "server/server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "net/listener.h"
+#include "server/systemd.h"
+#include "server/worker.h"
+#include "store/sqlite/sqlite_store.h"
+#include "util/clock.h"
+#include "util/file.h"
+#include "util/id.h"
+
+#define WORKERS_MAX 256
+#define POOL_QUEUE  4096
+#define FILES_SPARE 256
+#define RELOADS_MAX 1024
+
+struct server {
+    struct config *config;
+    int (*load)(void *arg, struct config *ret, struct buf *ret_error);
+    void *load_arg;
+    struct logger logger;
+    struct loop *loop; // the main thread's: signals, leases, orders
+    struct store *store;
+    struct auth *auth;
+    struct hub *hub;
+    struct metrics *metrics;
+    struct tls_server *tls;
+    struct pool *pool;
+    struct worker workers[WORKERS_MAX];
+    struct fanout *fanouts[WORKERS_MAX];
+    unsigned worker_count, drained;
+    unsigned port;
+    struct signal_watch *signals[3];
+    struct timer *deadline;
+    bool stopping;
+    // Every set of limits that was in force: workers may still look at an old one. Freed at the end.
+    struct api_limits *limits[RELOADS_MAX];
+    struct config reloaded[RELOADS_MAX];
+    unsigned limits_count;
+};
+
+static int server_fail(int err, const char *fmt, const char *detail)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    buf_append_text(&text, "runnel: ");
+    buf_append_text(&text, fmt);
+    if (detail && *detail) {
+        buf_append_text(&text, ": ");
+        buf_append_text(&text, detail);
+    }
+    buf_append_byte(&text, '\n');
+    file_write_full(STDERR_FILENO, text.data, text.len);
+    return err;
+}
+
+// --- Limits
+
+static char **list_with_end(const struct text_list *list)
+{
+    char **items = xcalloc(list->count + 1, sizeof *items);
+    for (size_t i = 0; i < list->count; i++)
+        items[i] = list->items[i];
+    return items;
+}
+
+static const struct api_limits *server_add_limits(struct server *server, const struct config *config)
+{
+    struct api_limits *limits = xcalloc(1, sizeof *limits);
+    *limits = (struct api_limits){
+        .message_max = (size_t)config->message_max,
+        .body_max = (size_t)config->body_max,
+        .followers_max = (uint64_t)config->followers_max,
+        .open_executions_max = (uint64_t)config->open_executions_max,
+        .regex_steps = (uint64_t)config->regex_steps,
+        .ping_ms = (uint64_t)config->ping_seconds * 1000,
+        .pong_timeout_ms = (uint64_t)config->pong_timeout_seconds * 1000,
+        .allowed_hosts = list_with_end(&config->allowed_hosts),
+        .cors_origins = list_with_end(&config->cors_origins),
+    };
+    server->limits[server->limits_count++] = limits;
+    return limits;
+}
+
+// --- Watching the store, and metrics
+
+static void server_watch(void *arg, const struct store_change *changes, size_t count)
+{
+    struct server *server = arg;
+    int64_t records = 0, bytes = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!changes[i].chunk)
+            continue;
+        records += chunk_count(changes[i].chunk);
+        bytes += (int64_t)chunk_message_bytes(changes[i].chunk);
+    }
+    metrics_add(server->metrics, server->worker_count, METRIC_records_ingested_total, records);
+    metrics_add(server->metrics, server->worker_count, METRIC_record_bytes_ingested_total, bytes);
+    fanout_publish(server->fanouts, server->worker_count, changes, count);
+}
+
+static void server_collect(void *arg)
+{
+    struct server *server = arg;
+    struct store_stats stats;
+    uint64_t open = 0, total = 0, requests = 0;
+
+    store_stats(server->store, &stats);
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        const struct http_stats *http = http_server_stats(server->workers[i].http);
+        open += http->connections;
+        total += http->connections_total;
+        requests += http->requests_total;
+    }
+    metrics_set(server->metrics, METRIC_connections, (int64_t)open);
+    metrics_set_total(server->metrics, METRIC_connections_total, total);
+    metrics_set_total(server->metrics, METRIC_http_requests_total, requests);
+    metrics_set(server->metrics, METRIC_ack_lag_records, (int64_t)hub_lag_total(server->hub));
+    metrics_set(server->metrics, METRIC_store_bytes, (int64_t)stats.bytes);
+    metrics_set(server->metrics, METRIC_store_queue, (int64_t)stats.queue);
+    metrics_set_total(server->metrics, METRIC_store_commits_total, stats.commits);
+    metrics_set_histogram(server->metrics, METRIC_commit_seconds, stats.commit_buckets, ARRAY_LEN(stats.commit_buckets),
+                          stats.commit_ns_sum);
+    metrics_set_histogram(server->metrics, METRIC_fsync_seconds, stats.fsync_buckets, ARRAY_LEN(stats.fsync_buckets),
+                          stats.fsync_ns_sum);
+}
+
+// --- First start: account `default`, operator key
+
+struct bootstrap {
+    struct server *server;
+    struct store_account_ensure account;
+    struct store_key_create key;
+    char secret[API_KEY_LEN + 1];
+    int err;
+};
+
+static void bootstrap_end(struct bootstrap *it, int err)
+{
+    it->err = err;
+    loop_stop(it->server->loop);
+}
+
+static char *admin_key_path(const struct server *server)
+{
+    return xasprintf("%s/admin.key", server->config->data);
+}
+
+static void bootstrap_key_done(struct store_op *op)
+{
+    struct bootstrap *it = CONTAINER_OF(op, struct bootstrap, key.op);
+    CLEANUP(free_ptr) char *path = admin_key_path(it->server);
+    int err = op->err;
+
+    if (err == 0) {
+        CLEANUP(buf_release) struct buf text = {0};
+        buf_printf(&text, "%s\n", it->secret);
+        err = file_write_atomic(path, text.data, text.len, 0600);
+    }
+    store_op_release(op);
+    api_key_release(&it->key.key);
+    bootstrap_end(it, err);
+}
+
+static void bootstrap_account_done(struct store_op *op)
+{
+    struct bootstrap *it = CONTAINER_OF(op, struct bootstrap, account.op);
+    CLEANUP(free_ptr) char *path = admin_key_path(it->server);
+    char id[ID_SORTABLE_LEN + 1];
+
+    // A store that was restored into an empty folder has an account and no key file: it gets a key, too.
+    if (op->err || access(path, F_OK) == 0) {
+        bootstrap_end(it, op->err);
+        return;
+    }
+    id_sortable(clock_real_ms(), id);
+    it->key = (struct store_key_create){
+        .op = {.kind = STORE_KEY_CREATE, .reply_to = it->server->loop, .done = bootstrap_key_done},
+        .key = {.account = it->account.ret_account,
+                .key_id = xasprintf("key_%s", id),
+                .name = xstrdup("admin.key"),
+                .role = ROLE_OPERATOR,
+                .created_ms = clock_real_ms()},
+    };
+    api_key_make(it->secret, it->key.key.hash);
+    store_submit(it->server->store, &it->key.op);
+}
+
+static int server_bootstrap(struct server *server)
+{
+    struct bootstrap it = {.server = server};
+    it.account = (struct store_account_ensure){
+        .op = {.kind = STORE_ACCOUNT_ENSURE, .reply_to = server->loop, .done = bootstrap_account_done},
+        .name = STR("default"),
+    };
+    store_submit(server->store, &it.account.op);
+    loop_run(server->loop);
+    memset(it.secret, 0, sizeof it.secret);
+    return it.err;
+}
+
+// --- Reload and shutdown
+
+static void server_reload(struct server *server)
+{
+    CLEANUP(buf_release) struct buf error = {0};
+    int err = 0;
+
+    systemd_notify("RELOADING=1");
+    if (server->limits_count == RELOADS_MAX) {
+        log_error(&server->logger, "too many reloads; restart the server", LOG_I("reloads", RELOADS_MAX));
+    } else {
+        struct config *config = &server->reloaded[server->limits_count];
+        config_init(config);
+        err = server->load(server->load_arg, config, &error);
+        if (err) {
+            config_release(config);
+        } else {
+            const struct api_limits *limits = server_add_limits(server, config);
+            for (unsigned i = 0; i < server->worker_count; i++)
+                worker_set_limits(&server->workers[i], limits, (size_t)config->cache_bytes / server->worker_count);
+        }
+    }
+    if (err == 0 && server->tls)
+        err = tls_server_reload(server->tls, &error);
+    if (err)
+        log_error(&server->logger, "reload failed; what was in force stays", LOG_S("reason", buf_cstr(&error)));
+    else
+        log_info(&server->logger, "reloaded", LOG_S("data", server->config->data));
+    systemd_notify("READY=1");
+}
+
+static void server_drained(struct server *server)
+{
+    if (++server->drained == server->worker_count)
+        loop_stop(server->loop);
+}
+
+static void server_deadline(void *arg)
+{
+    struct server *server = arg;
+    log_warn(&server->logger, "shutdown deadline reached; closing what is still open",
+             LOG_I("seconds", server->config->shutdown_seconds));
+    loop_stop(server->loop);
+}
+
+static void server_signal(void *arg, int signum)
+{
+    struct server *server = arg;
+
+    if (signum == SIGHUP) {
+        server_reload(server);
+        return;
+    }
+    if (server->stopping) {
+        loop_stop(server->loop); // asked twice: at once
+        return;
+    }
+    server->stopping = true;
+    log_info(&server->logger, "shutting down", LOG_I("signal", signum));
+    systemd_notify("STOPPING=1");
+    timer_start(server->deadline, (uint64_t)server->config->shutdown_seconds * 1000);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_drain(&server->workers[i], server->loop, server_drained);
+}
+
+// --- Start
+
+static int server_check(struct server *server)
+{
+    const struct config *config = server->config;
+    bool cert = config->tls_cert[0], key = config->tls_key[0];
+
+    if (cert != key)
+        return server_fail(ERR_INVALID, "tls_cert and tls_key go together",
+                           cert ? "tls_key is missing" : "tls_cert is missing");
+    if (!cert && !config->insecure && !address_is_loopback(config->listen))
+        return server_fail(ERR_INVALID,
+                           "plain HTTP is served on loopback only; give --tls-cert and --tls-key, or --insecure",
+                           config->listen);
+    if (dir_make_all(config->data, 0700) < 0)
+        return server_fail(ERR_IO, "the data folder cannot be made", config->data);
+    return 0;
+}
+
+// Each connection is a descriptor; the soft limit is mostly 1,024.
+static void raise_file_limit(const struct server *server)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)server->config->connections_max + FILES_SPARE;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = MIN(wanted, limit.rlim_max);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < wanted)
+        log_warn(&server->logger, "fewer files may be open than connections_max wants", LOG_I("files", limit.rlim_cur),
+                 LOG_I("wanted", wanted));
+}
+
+static int server_open_store(struct server *server)
+{
+    CLEANUP(buf_release) struct buf error = {0};
+    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", server->config->data);
+    struct sqlite_options options = {
+        .path = path, .readers = (unsigned)server->config->readers, .logger = &server->logger};
+
+    int err = sqlite_store_open(&options, &error, &server->store);
+    return err ? server_fail(err, "the store cannot be opened", buf_cstr(&error)) : 0;
+}
+
+static int server_open_tls(struct server *server)
+{
+    CLEANUP(buf_release) struct buf error = {0};
+    const struct config *config = server->config;
+    if (!config->tls_cert[0])
+        return 0;
+    int err = tls_server_new(config->tls_cert, config->tls_key, &error, &server->tls);
+    return err ? server_fail(err, "TLS cannot be set up", buf_cstr(&error)) : 0;
+}
+
+static int server_make_workers(struct server *server)
+{
+    const struct config *config = server->config;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned count = config->workers ? (unsigned)config->workers : (unsigned)MAX(cores, 1);
+
+    server->worker_count = MIN(count, WORKERS_MAX);
+    server->metrics = metrics_new(server->worker_count + 1);
+    struct auth_options auth = {.failed_logins_max = (unsigned)config->failed_logins_max};
+    int err = auth_new(server->store, &auth, &server->auth);
+    if (err == 0)
+        err = pool_new((unsigned)config->readers, POOL_QUEUE, &server->pool);
+    if (err)
+        return err;
+    struct hub_options hub = {
+        .lease_ms = (uint64_t)config->lease_seconds * 1000,
+        .lost_seal_ms = (uint64_t)config->lost_seal_seconds * 1000,
+        .store = server->store,
+        .metrics = server->metrics,
+        .logger = &server->logger,
+    };
+    server->hub = hub_new(&hub);
+    struct worker_options options = {
+        .server = server,
+        .store = server->store,
+        .pool = server->pool,
+        .auth = server->auth,
+        .hub = server->hub,
+        .metrics = server->metrics,
+        .tls = server->tls,
+        .logger = &server->logger,
+        .config = config,
+        .limits = server_add_limits(server, config),
+        .worker_count = server->worker_count,
+        .collect = server_collect,
+        .collect_arg = server,
+    };
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        err = worker_init(&server->workers[i], i, &options);
+        if (err)
+            return err;
+        server->fanouts[i] = server->workers[i].fanout;
+    }
+    store_watch(server->store, server_watch, server);
+    return 0;
+}
+
+static int server_listen(struct server *server)
+{
+    const struct config *config = server->config;
+    unsigned inherited = systemd_listen_fds();
+    CLEANUP(free_ptr) char *address = xstrdup(config->listen);
+
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        int err = worker_listen(&server->workers[i], address, inherited);
+        if (err)
+            return server_fail(err, "cannot listen; is the address taken?", address);
+        if (i > 0)
+            continue;
+        server->port = listener_port(server->workers[0].listeners[0]);
+        const char *colon = strrchr(config->listen, ':');
+        int host_len = (int)(colon ? colon - config->listen : 0);
+        free(address);
+        address = xasprintf("%.*s:%u", host_len, config->listen, server->port);
+    }
+    log_info(&server->logger, "listening", LOG_S("address", address), LOG_I("port", server->port),
+             LOG_I("workers", server->worker_count), LOG_S("incarnation", store_incarnation(server->store)));
+    return 0;
+}
+
+static int server_start(struct server *server)
+{
+    const struct config *config = server->config;
+    static const int signums[] = {SIGTERM, SIGINT, SIGHUP};
+
+    for (size_t i = 0; i < ARRAY_LEN(signums); i++)
+        server->signals[i] = signal_watch_new(server->loop, signums[i], server_signal, server);
+    server->deadline = timer_new(server->loop, server_deadline, server);
+    hub_start(server->hub, server->loop);
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        int err = worker_start(&server->workers[i]);
+        if (err)
+            return err;
+    }
+    if (config->port_file[0]) {
+        CLEANUP(buf_release) struct buf text = {0};
+        buf_printf(&text, "%u\n", server->port);
+        if (file_write_atomic(config->port_file, text.data, text.len, 0644) < 0)
+            return server_fail(ERR_IO, "the port file cannot be written", config->port_file);
+    }
+    log_info(&server->logger, "ready", LOG_I("port", server->port), LOG_S("data", config->data));
+    systemd_notify("READY=1");
+    return 0;
+}
+
+static void server_release(struct server *server)
+{
+    if (server->hub)
+        hub_stop(server->hub);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_stop(&server->workers[i]);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        if (server->workers[i].http)
+            http_server_free(&server->workers[i].http);
+    store_free(&server->store); // its last answers still find their loops
+    pool_free(&server->pool);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_release(&server->workers[i]);
+    for (size_t i = 0; i < ARRAY_LEN(server->signals); i++)
+        signal_watch_free(&server->signals[i]);
+    timer_free(&server->deadline);
+    hub_free(&server->hub);
+    auth_free(&server->auth);
+    metrics_free(&server->metrics);
+    tls_server_free(&server->tls);
+    if (server->loop)
+        loop_free(&server->loop);
+    for (unsigned i = 0; i < server->limits_count; i++) {
+        free((void *)(uintptr_t)server->limits[i]->allowed_hosts);
+        free((void *)(uintptr_t)server->limits[i]->cors_origins);
+        free(server->limits[i]);
+        config_release(&server->reloaded[i]);
+    }
+    free(server);
+}
+
+static enum log_level log_level_of(const char *name)
+{
+    static const char *const names[] = {"debug", "info", "warning", "error"};
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(names[i], name) == 0)
+            return (enum log_level)i;
+    return LOG_INFO;
+}
+
+int server_run(struct config *config, int (*load)(void *arg, struct config *ret, struct buf *ret_error), void *arg)
+{
+    struct server *server = xcalloc(1, sizeof *server);
+    server->config = config;
+    server->load = load;
+    server->load_arg = arg;
+    server->logger = (struct logger){.fd = STDERR_FILENO, .min_level = log_level_of(config->log_level)};
+    signal(SIGPIPE, SIG_IGN);
+
+    int err = server_check(server);
+    if (err == 0)
+        err = loop_new(&server->loop);
+    if (err == 0) {
+        raise_file_limit(server);
+        err = server_open_tls(server);
+    }
+    if (err == 0)
+        err = server_open_store(server);
+    if (err == 0)
+        err = server_make_workers(server);
+    if (err == 0) {
+        err = server_bootstrap(server);
+        if (err)
+            server_fail(err, "the first account or its key could not be made", error_text(err));
+    }
+    if (err == 0)
+        err = server_listen(server);
+    if (err == 0)
+        err = server_start(server);
+    if (err == 0) {
+        loop_run(server->loop);
+        log_info(&server->logger, "stopped", LOG_I("port", server->port));
+    }
+    server_release(server);
+    return err;
+}
