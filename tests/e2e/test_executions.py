@@ -191,7 +191,7 @@ def test_cancelling_asks_the_runner_and_then_is_202(server, api):
         assert api.delete(f"{PATH}/{execution_id}").status == 202
         order = runner.expect("cancel")
         assert order["reason"] and isinstance(order["grace_seconds"], (int, float))
-        runner.complete(143)
+        runner.complete(143, status="cancelled")
     shown = api.status(execution_id)
     assert (shown["status"], shown["exit_code"]) == ("cancelled", 143)
     assert api.delete(f"{PATH}/{execution_id}").status == 200

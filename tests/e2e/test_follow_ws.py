@@ -236,13 +236,18 @@ def test_a_follower_that_answers_pings_stays(servers):
                 break
 
 
-def test_a_purge_ends_its_followers_with_4410(server, api):
-    """A sealed log's followers have ended; one that waits past the end of it is what a purge can meet."""
+def test_a_purged_execution_is_refused_with_4410(server, api):
     execution_id = sealed(server, api, 3)
-    assert api.delete(f"{PATH}/{execution_id}", query={"purge": "true"}).status in (200, 204)
-    with pytest.raises(Refused) as refused:
-        Follower(server, execution_id)
-    assert refused.value.status == 410
+    assert api.delete(f"{PATH}/{execution_id}", query={"purge": "true"}).status == 200
+    with Follower(server, execution_id) as follower:
+        messages, code = follower.until_closed()
+    assert code == 4410 and messages[-1]["type"] == "error" and messages[-1]["code"] == "expired"
+
+
+def test_an_unknown_execution_is_refused_with_4404(server):
+    with Follower(server, "exec_nowhere") as follower:
+        messages, code = follower.until_closed()
+    assert code == 4404 and messages == [{"type": "error", "execution_id": "exec_nowhere", "code": "not_found", "error": messages[0]["error"]}]
 
 
 def test_the_account_has_a_limit_of_followers(servers):

@@ -167,6 +167,14 @@ def test_follow_gives_lines_as_they_come_and_ends_at_the_seal(server, api, form)
             runner.lines([f"line {i + 1}"])
         runner.complete()
     assert FOLLOW_FORMS[form](stream.readline(), 5)
+    if form == "ndjson":
+        assert json.loads(stream.readline()) == {
+            "type": "complete",
+            "execution_id": execution_id,
+            "exit_code": 0,
+            "status": "completed",
+            "final_sequence": 5,
+        }
     assert stream.read() == b""
 
 

@@ -54,7 +54,7 @@ def test_a_chunked_body_is_put_together(server, api):
         Content_Type="application/json",
     )
     answer = exchange(server.port, request + pieces + b"0\r\nX-Trailer: 1\r\n\r\n")
-    assert answer.status == 200, answer
+    assert answer.status == 201, answer
     assert answer.json() == {"first_sequence": 0, "last_sequence": 49}
     assert api.messages(execution_id) == [f"part {i}" for i in range(50)]
 

@@ -45,10 +45,10 @@ def test_the_cli_trusts_the_authority_it_is_given(secure, tmp_path):
     cli = Cli(tmp_path / "home", server)
     refused = cli.run("list")
     assert refused.code == 5 and b"certificate" in refused.err.lower(), refused
-    trusted = {"RUNNEL_CA_FILE": str(cert)}
-    assert cli.run("wrap", "--", "echo", "over tls", env=trusted).out == b"over tls\n"
+    trusted = ("--ca-file", cert)
+    assert cli.ok(*trusted, "wrap", "--", "echo", "over tls").out == b"over tls\n"
     execution_id = server.api(ssl_context=context).expect(200, "GET", "/api/v1/executions")["executions"][0]["execution_id"]
-    assert cli.run("logs", "-f", execution_id, env=trusted).out == b"over tls\n"
+    assert cli.ok(*trusted, "logs", "-f", execution_id).out == b"over tls\n"
 
 
 def test_plain_http_on_the_tls_port_gets_nothing(secure):

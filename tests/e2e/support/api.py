@@ -91,7 +91,9 @@ class Api:
         return self.expect(200, "GET", f"/api/v1/executions/{execution_id}/status")
 
     def append(self, execution_id, records, **options):
-        return self.expect(200, "POST", f"/api/v1/executions/{execution_id}/logs", records, **options)
+        answer = self.post(f"/api/v1/executions/{execution_id}/logs", records, **options)
+        assert answer.status in (200, 201), answer
+        return answer.json()
 
     def append_lines(self, execution_id, messages, stream="stdout"):
         return self.append(execution_id, [{"stream": stream, "message": message} for message in messages])

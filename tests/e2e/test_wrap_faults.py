@@ -1,0 +1,200 @@
+"""`runnel wrap` when things go wrong: the server away, restarted, cut off; wrap itself killed; then resumed."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+from support.api import eventually
+from support.cli import Cli
+from support.jobs import fresh_id, output_of, python, shell
+from support.proxy import Proxy
+
+ECHO = "import sys\nfor line in sys.stdin: sys.stdout.write(line); sys.stdout.flush()"
+
+
+def seen(api, job, count):
+    """Waits until the server has `count` records of the job."""
+    path = f"/api/v1/executions/{job}"
+    eventually(lambda: (r := api.get(path)).status == 200 and r.json()["last_index"] >= count, f"{count} records")
+
+
+def spools(home):
+    folder = home / "state" / "runnel" / "spool"
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.exists() else []
+
+
+def test_a_server_that_is_away_at_start_gets_everything_once_it_is_back(servers, tmp_path):
+    server = servers()
+    token = server.operator_key
+    server.stop()
+    cli = Cli(tmp_path / "home", url=server.url, token=token)
+    job = fresh_id()
+    with cli.start("wrap", "--id", job, *python(ECHO), stdin=subprocess.PIPE) as process:
+        process.write(b"".join(b"early %d\n" % i for i in range(1000)))
+        process.out.wait_for(b"early 999\n")
+        server.restart()
+        process.write(b"late\n")
+        process.close_stdin()
+        assert process.finish(60) == 0
+    assert output_of(server.api(), job) == b"".join(b"early %d\n" % i for i in range(1000)) + b"late\n"
+    assert spools(cli.home) == []
+
+
+def test_the_job_never_waits_for_the_server_and_its_log_is_left_to_resume(servers, tmp_path):
+    server = servers()
+    token = server.operator_key
+    server.stop()
+    cli = Cli(tmp_path / "home", url=server.url, token=token)
+    job = fresh_id()
+    result = cli.run("wrap", "--deliver-wait", "1s", "--id", job, *shell("seq 1 1000; exit 9"))
+    assert result.code == 9 and b"--resume" in result.err, result
+    assert spools(cli.home) == [job]
+    server.restart()
+    cli.ok("wrap", "--resume")
+    api = server.api()
+    assert output_of(api, job) == b"".join(b"%d\n" % i for i in range(1, 1001))
+    shown = api.status(job)
+    assert shown["status"] == "failed" and shown["exit_code"] == 9 and shown["sealed"]
+    assert spools(cli.home) == []
+
+
+@pytest.mark.threads
+def test_a_restarted_server_gets_the_whole_log_of_a_running_job(servers, tmp_path):
+    server = servers()
+    cli = Cli(tmp_path / "home", server)
+    job = fresh_id()
+    sent = 0
+    with cli.start("wrap", "--id", job, *python(ECHO), stdin=subprocess.PIPE) as process:
+        for round_number in range(4):
+            process.write(b"".join(b"%d\n" % i for i in range(sent, sent + 500)))
+            sent += 500
+            process.out.wait_lines(sent)
+            if round_number % 2:
+                server.stop()
+            else:
+                seen(server.api(), job, 1)
+                server.kill()
+            server.restart()
+        process.close_stdin()
+        assert process.finish(60) == 0
+    assert output_of(server.api(), job) == b"".join(b"%d\n" % i for i in range(sent))
+
+
+def test_a_cut_connection_neither_loses_nor_doubles(server, api, tmp_path):
+    with Proxy(server.port) as proxy:
+        cli = Cli(tmp_path / "home", url=proxy.url, token=server.operator_key)
+        job = fresh_id()
+        with cli.start("wrap", "--id", job, *python(ECHO), stdin=subprocess.PIPE) as process:
+            for i in range(10):
+                process.write(b"".join(b"%d.%d\n" % (i, j) for j in range(50)))
+                seen(api, job, 50 * i + 1)
+                proxy.cut()
+            process.close_stdin()
+            assert process.finish(60) == 0
+    assert output_of(api, job) == b"".join(b"%d.%d\n" % (i, j) for i in range(10) for j in range(50))
+
+
+def kill_in_the_middle(server, cli, job):
+    """Runs a job, kills wrap with -9 after 200 lines; the child dies of its closed pipe."""
+    process = cli.start("wrap", "--id", job, *python(ECHO), stdin=subprocess.PIPE)
+    process.write(b"".join(b"%d\n" % i for i in range(200)))
+    process.out.wait_lines(200)
+    process.kill()
+    process.close_stdin()
+
+
+@pytest.mark.parametrize("how", ["--resume", "--resume ID", "next wrap"])
+def test_a_killed_wrap_is_resumed_with_its_whole_prefix(servers, tmp_path, how):
+    server = servers("--lease-seconds", "1")
+    cli, api = Cli(tmp_path / "home", server), server.api()
+    job = fresh_id()
+    kill_in_the_middle(server, cli, job)
+    if how == "next wrap":
+        cli.ok("wrap", "--", "true")
+        eventually(lambda: api.get(f"/api/v1/executions/{job}").status == 200 and api.status(job)["sealed"], "sealed")
+    else:
+        cli.ok(*(["wrap", "--resume", job] if how == "--resume ID" else ["wrap", "--resume"]))
+    assert output_of(api, job) == b"".join(b"%d\n" % i for i in range(200))
+    events = [record for record in api.logs(job, limit=10000) if record["stream"] == "event"]
+    assert [record["event_type"] for record in events] == ["capture_interrupted"]
+    shown = api.status(job)
+    assert shown["status"] == "lost" and shown["exit_code"] is None and shown["sealed"]
+    assert spools(cli.home) == []
+    cli.ok("verify", job)
+
+
+def test_a_killed_wrap_of_an_absent_server_is_resumed_too(servers, tmp_path):
+    server = servers()
+    token = server.operator_key
+    server.stop()
+    cli = Cli(tmp_path / "home", url=server.url, token=token)
+    job = fresh_id()
+    kill_in_the_middle(server, cli, job)
+    server.restart()
+    cli.ok("wrap", "--resume")
+    assert output_of(server.api(), job) == b"".join(b"%d\n" % i for i in range(200))
+    assert server.api().status(job)["status"] == "lost"
+
+
+def test_a_living_wrap_is_left_alone_by_resume(servers, tmp_path):
+    server = servers()
+    cli, api = Cli(tmp_path / "home", server), server.api()
+    job = fresh_id()
+    with cli.start("wrap", "--id", job, *python(ECHO), stdin=subprocess.PIPE) as process:
+        process.write(b"alive\n")
+        seen(api, job, 1)
+        cli.run("wrap", "--resume")
+        assert api.status(job)["sealed"] is False and spools(cli.home) == [job]
+        process.close_stdin()
+        assert process.finish() == 0
+    assert output_of(api, job) == b"alive\n"
+
+
+def test_nothing_to_resume_is_fine(cli):
+    cli.ok("wrap", "--resume")
+
+
+def test_a_full_spool_blocks_the_job_instead_of_losing(servers, tmp_path):
+    server = servers()
+    token = server.operator_key
+    server.stop()
+    cli = Cli(tmp_path / "home", url=server.url, token=token)
+    job = fresh_id()
+    script = "import random, sys\nr = random.Random(1)\nfor i in range(2000): sys.stdout.write(r.randbytes(200).hex() + '\\n')"
+    with cli.start("wrap", "--spool-max", "131072", "--id", job, *python(script)) as process:
+        eventually(lambda: process.out.data.count(b"\n") > 100, "the job wrote until the spool was full")
+        server.restart()
+        assert process.finish(90) == 0
+        assert process.out.data.count(b"\n") == 2000
+        written = process.out.data
+    assert output_of(server.api(), job) == written
+
+
+def test_an_unknown_token_leaves_the_job_its_exit_code(server, tmp_path):
+    cli = Cli(tmp_path / "home", url=server.url, token="rnl_" + "x" * 43)
+    result = cli.run("wrap", "--deliver-wait", "2s", *shell("echo out; exit 3"))
+    assert result.code == 3 and result.out == b"out\n"
+    assert b"credential" in result.err, result
+
+
+def test_interrupting_wrap_twice_still_records_the_job(cli, api):
+    job = fresh_id()
+    script = (
+        "import signal, sys\n"
+        "count = []\n"
+        "def handler(*_):\n"
+        "    count.append(1); print('signal', len(count), flush=True)\n"
+        "    if len(count) == 2: sys.exit(130)\n"
+        "signal.signal(signal.SIGINT, handler)\n"
+        "print('ready', flush=True)\n"
+        "while True: signal.pause()\n"
+    )
+    with cli.start("wrap", "--id", job, *python(script)) as process:
+        process.out.wait_for(b"ready\n")
+        process.signal(signal.SIGINT)
+        process.out.wait_for(b"signal 1\n")
+        process.signal(signal.SIGINT)
+        assert process.finish() == 130
+    assert output_of(api, job) == b"ready\nsignal 1\nsignal 2\n"
+    assert os.path.exists("/proc")
