@@ -33,10 +33,10 @@ struct http_request {
     struct arena arena;
     struct buf head; // the URL, then names and values
     size_t url_len;
-    struct header_span headers[HEADERS_COUNT_MAX];
-    size_t header_count;
-    bool in_value; // the parser is within the last header's value
-    bool head_complete, complete;
+    struct header_span *headers;
+    size_t header_count, header_cap;
+    bool in_value;                          // the parser is within the last header's value
+    bool head_complete, trailers, complete; // trailers: past the last chunk of its body
     enum http_method method;
     const char *method_text;
     struct str path, query;

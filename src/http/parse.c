@@ -21,6 +21,7 @@ void http_request_free(struct http_request **request_ptr)
         return;
     *request_ptr = NULL;
     arena_release(&request->arena);
+    free(request->headers);
     buf_release(&request->head);
     buf_release(&request->body);
     free(request);
@@ -45,6 +46,15 @@ static int on_url(llhttp_t *parser, const char *data, size_t len)
     return 0;
 }
 
+static void add_header_span(struct http_request *request)
+{
+    if (request->header_count == request->header_cap) {
+        request->header_cap = request->header_cap ? request->header_cap * 2 : 16;
+        request->headers = xrealloc(request->headers, request->header_cap * sizeof(request->headers[0]));
+    }
+    request->headers[request->header_count++] = (struct header_span){.name_at = request->head.len};
+}
+
 static int on_header_field(llhttp_t *parser, const char *data, size_t len)
 {
     struct http_request *request = request_of(parser);
@@ -53,7 +63,7 @@ static int on_header_field(llhttp_t *parser, const char *data, size_t len)
     if (request->in_value || request->header_count == 0) {
         if (request->header_count == HEADERS_COUNT_MAX)
             return refuse(parser, ERR_HEADERS_TOO_LARGE);
-        request->headers[request->header_count++].name_at = request->head.len;
+        add_header_span(request);
         request->in_value = false;
     }
     buf_append(&request->head, data, len);
@@ -242,6 +252,19 @@ static int on_body(llhttp_t *parser, const char *data, size_t len)
     return 0;
 }
 
+// The last chunk, of no bytes: what follows are trailers, which get the same scan as the head.
+static int on_chunk_header(llhttp_t *parser)
+{
+    struct http_conn *conn = parser->data;
+    if (parser->content_length > conn->server->limits.body_max - conn->request->body.len)
+        return refuse(parser, ERR_TOO_LARGE);
+    if (parser->content_length > 0)
+        return 0;
+    conn->request->trailers = true;
+    conn->scan = (struct head_scan){.in_headers = true};
+    return HPE_PAUSED;
+}
+
 static int on_message_complete(llhttp_t *parser)
 {
     request_of(parser)->complete = true;
@@ -255,6 +278,7 @@ const llhttp_settings_t http_parser_settings = {
     .on_header_value = on_header_value,
     .on_headers_complete = on_headers_complete,
     .on_body = on_body,
+    .on_chunk_header = on_chunk_header,
     .on_message_complete = on_message_complete,
 };
 

@@ -109,18 +109,25 @@ static void refuse(struct http_conn *conn, int err)
 static bool execute(struct http_conn *conn, const uint8_t *data, size_t len, size_t *ret_used)
 {
     llhttp_errno_t result = llhttp_execute(&conn->parser, (const char *)data, len);
-    if (result == HPE_PAUSED && conn->request->complete)
-        *ret_used = (size_t)(llhttp_get_error_pos(&conn->parser) - (const char *)data);
-    else if (result == HPE_OK)
+    if (result == HPE_OK) {
         *ret_used = len;
-    else
+        return true;
+    }
+    if (result != HPE_PAUSED) {
         refuse(conn, conn->refusal ? conn->refusal : ERR_MALFORMED);
-    return result == HPE_OK || (result == HPE_PAUSED && conn->request->complete);
+        return false;
+    }
+    *ret_used = (size_t)(llhttp_get_error_pos(&conn->parser) - (const char *)data);
+    if (!conn->request->complete)
+        llhttp_resume(&conn->parser);
+    return true;
 }
 
-static bool parse_head(struct http_conn *conn, const uint8_t *data, size_t len, size_t *ret_used)
+// The head, or the trailers behind a chunked body.
+static bool parse_headers(struct http_conn *conn, const uint8_t *data, size_t len, size_t *ret_used)
 {
     const struct http_limits *limits = &conn->server->limits;
+    struct http_request *request = conn->request;
     size_t fine;
     int result = head_scan_feed(&conn->scan, data, len, limits->url_max, limits->headers_max, &fine);
     size_t used = 0;
@@ -131,12 +138,13 @@ static bool parse_head(struct http_conn *conn, const uint8_t *data, size_t len, 
         refuse(conn, result);
         return false;
     }
-    // The scan and the parser must agree on where the head ends.
-    if ((result == HEAD_END) != conn->request->head_complete || used != fine) {
+    // The scan and the parser must agree on where it ends.
+    bool end = request->trailers ? request->complete : request->head_complete;
+    if ((result == HEAD_END) != end || used != fine) {
         refuse(conn, ERR_MALFORMED);
         return false;
     }
-    if (result == HEAD_END && !conn->request->complete)
+    if (end && !request->complete)
         set_state(conn, CONN_BODY);
     return true;
 }
@@ -175,8 +183,9 @@ static size_t parse(struct http_conn *conn, const uint8_t *data, size_t len)
         if (conn->state == CONN_WAITING)
             begin_request(conn);
         size_t used = 0;
-        bool fine = conn->state == CONN_HEAD ? parse_head(conn, data + at, len - at, &used)
-                                             : parse_body(conn, data + at, len - at, &used);
+        bool scanned = conn->state == CONN_HEAD || conn->request->trailers;
+        bool fine =
+            scanned ? parse_headers(conn, data + at, len - at, &used) : parse_body(conn, data + at, len - at, &used);
         if (!fine)
             return len; // the rest of a connection that ends is of no interest
         at += used;

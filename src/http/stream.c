@@ -40,6 +40,23 @@ static struct http_conn *stream_close(struct http_stream **stream_ptr)
     return conn;
 }
 
+// Keeps only what the log line at the end needs: a follower may stay for days, and there are thousands.
+static void forget_details(struct http_request *request)
+{
+    struct buf path = {0};
+    buf_append_str(&path, request->path);
+    buf_release(&request->head);
+    request->head = path;
+    request->path = buf_str(&path);
+    request->query = (struct str){0};
+    request->header_count = request->header_cap = 0;
+    free(TAKE_PTR(request->headers));
+    arena_release(&request->arena);
+    buf_release(&request->body);
+    request->added = NULL;
+    request->added_end = &request->added;
+}
+
 struct http_stream *http_stream_begin(struct http_request *request, int status, const char *content_type,
                                       const struct http_stream_handler *handler, void *owner)
 {
@@ -55,10 +72,7 @@ struct http_stream *http_stream_begin(struct http_request *request, int status, 
     if (has_body && request->http_10)
         request->keep_alive = false;
     http_write_head(request, status, content_type, stream->chunked ? "Transfer-Encoding: chunked\r\n" : "");
-    // Only what the log line at the end needs is kept: a follower may stay for days.
-    arena_release(&request->arena);
-    buf_release(&request->body);
-    request->added = NULL;
+    forget_details(request);
     conn->stream = stream;
     conn->state = CONN_STREAMING;
     conn->since_ms = loop_now_ms(conn->server->loop);

@@ -1,6 +1,8 @@
 #include "http/http.h"
 #include "net/test_peer.h"
 
+#include <fcntl.h>
+
 // --- An application with one path for each way of answering
 
 struct app {
@@ -198,7 +200,23 @@ static const struct exchange exchanges[] = {
     {"bad chunk size", "POST /" GET_TAIL "Transfer-Encoding: chunked\r\n\r\nzz\r\n", "HTTP/1.1 400", NULL, true},
     {"long body", "POST /echo" GET_TAIL "Expect: 100-continue\r\nContent-Length: 4097\r\n\r\n", "HTTP/1.1 413",
      "\"code\":\"too_large\"", true},
-    {"long chunk", "POST /echo" GET_TAIL "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n", NULL, NULL, false},
+    {"bare LF in a chunk extension", "POST /echo" GET_TAIL "Transfer-Encoding: chunked\r\n\r\n1;a\nb\r\nx\r\n0\r\n\r\n",
+     "HTTP/1.1 400", NULL, true},
+    {"bare LF after a chunk size", "POST /echo" GET_TAIL "Transfer-Encoding: chunked\r\n\r\n1\nx\r\n0\r\n\r\n",
+     "HTTP/1.1 400", NULL, true},
+    {"bare LF after a chunk", "POST /echo" GET_TAIL "Transfer-Encoding: chunked\r\n\r\n1\r\nx\n0\r\n\r\n",
+     "HTTP/1.1 400", NULL, true},
+    {"bare LF in trailers", "POST /echo" GET_TAIL "Transfer-Encoding: chunked\r\n\r\n0\r\nT: v\n\r\n", "HTTP/1.1 400",
+     NULL, true},
+    {"bare LF for trailers", "POST /echo" GET_TAIL "Transfer-Encoding: chunked\r\n\r\n0\r\n\n", "HTTP/1.1 400", NULL,
+     true},
+    {"folded trailer", "POST /echo" GET_TAIL "Transfer-Encoding: chunked\r\n\r\n0\r\nT: v\r\n w\r\n\r\n",
+     "HTTP/1.1 400", NULL, true},
+    {"long chunk", "POST /echo" GET_TAIL "Transfer-Encoding: chunked\r\n\r\n1001\r\n", "HTTP/1.1 413", NULL, true},
+    {"longest chunk", "POST /echo" GET_TAIL "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n", "HTTP/1.1 413",
+     NULL, true},
+    {"chunk size that overflows", "POST /echo" GET_TAIL "Transfer-Encoding: chunked\r\n\r\n10000000000000000\r\n",
+     "HTTP/1.1 400", NULL, true},
 };
 
 static void check_exchange(const struct exchange *exchange)
@@ -320,6 +338,15 @@ static void too_many_headers_are_refused(void **state)
     app_stop(&app);
 }
 
+static void long_trailers_are_refused(void **state)
+{
+    (void)state;
+    const char *start = "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nT: ";
+    size_t fixed = strlen("T: \r\n\r\n");
+    limit_case(start, 'a', 1024 - fixed, "\r\n\r\n", "HTTP/1.1 200");
+    limit_case(start, 'a', 1025 - fixed, "\r\n\r\n", "HTTP/1.1 431");
+}
+
 // --- Pipelining: every split of the same bytes gives the same answers
 
 static const char pipeline[] = "GET /one" GET_TAIL "\r\n"
@@ -405,6 +432,36 @@ static void flood_of_requests_is_taken_no_faster_than_answered(void **state)
     assert_int_equal(app.requests, 2);
     peer_close(&peer);
     app_stop(&app);
+}
+
+// --- Log
+
+static void log_lines_hold_no_query(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    struct logger logger = {.fd = ends[1], .min_level = LOG_INFO};
+    struct app app = {0};
+    assert_int_equal(loop_new(&app.loop), 0);
+    deferred_init(&app.later, answer_later);
+    struct http_app interface = {.request = app_request, .app = &app, .logger = &logger};
+    app.server = http_server_new(app.loop, &interface, &default_limits, NULL);
+    struct peer peer;
+    app_connect(&app, &peer);
+    peer_send_text(&peer,
+                   "GET /x?access_token=secret" GET_TAIL "\r\nGET /stream?token=secret" GET_TAIL "\r\nBROKEN\r\n\r\n");
+    peer_wait_end(&peer);
+    char lines[4096] = "";
+    assert_true(read(ends[0], lines, sizeof(lines) - 1) > 0);
+    assert_non_null(strstr(lines, "\"path\":\"/x\",\"status\":200"));
+    assert_non_null(strstr(lines, "\"path\":\"/stream\",\"status\":200"));
+    assert_non_null(strstr(lines, "\"path\":\"\",\"status\":400"));
+    assert_null(strstr(lines, "secret"));
+    peer_close(&peer);
+    app_stop(&app);
+    close_fd(&ends[0]);
+    close_fd(&ends[1]);
 }
 
 // --- Ends
@@ -664,6 +721,8 @@ int main(void)
         cmocka_unit_test(nul_in_a_head_is_refused),
         cmocka_unit_test(head_gets_the_headers_of_get_alone),
         cmocka_unit_test(limits_are_exact_and_refused_by_their_own_status),
+        cmocka_unit_test(long_trailers_are_refused),
+        cmocka_unit_test(log_lines_hold_no_query),
         cmocka_unit_test(too_many_headers_are_refused),
         cmocka_unit_test(pipelined_answers_do_not_depend_on_the_split),
         cmocka_unit_test(flood_of_requests_is_taken_no_faster_than_answered),
