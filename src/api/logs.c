@@ -56,6 +56,7 @@ struct page {
     uint64_t looked, taken, steps_left;
     char *execution_id;
     bool first_read, full;
+    struct record_encoder encoder;
     struct buf records;
 };
 
@@ -106,7 +107,7 @@ static int page_take(struct page *page, const struct store_segment *segment, str
         if (match) {
             if (page->taken++)
                 buf_append_byte(&page->records, ',');
-            record_append_json(&page->records, &record, str_of(page->execution_id), page->cursor, false);
+            record_encoder_append(&page->encoder, &page->records, &record, page->cursor);
         }
         page->full = page->taken >= page->limit || page->looked >= PAGE_LOOK_MAX || page->records.len >= PAGE_BYTES_MAX;
     }
@@ -189,6 +190,7 @@ void logs_page(struct call *call, struct log_query *query)
     page->limit = query->limit;
     page->steps_left = api->limits->regex_steps;
     page->execution_id = xstrdup(call->execution.execution_id);
+    record_encoder_init(&page->encoder, str_of(page->execution_id), false);
     call_ref(call);
     if (query->position.kind == POSITION_FROM)
         page_located(page, 0, query->position.from);
@@ -261,6 +263,8 @@ static int append_record(void *arg, const struct record_input *input)
     size_t max = append->call->api->limits->message_max;
     bool partial = record.partial;
 
+    if (input->type.len && !str_eq(input->type, STR("log")))
+        return ERR_INVALID;
     if (!input->has_time)
         record.time_ms = clock_real_ms();
     while (rest.len > max) {

@@ -231,11 +231,21 @@ static void runner_control(struct runner *runner, const char *type, const json_t
     }
 }
 
+struct runner_frame {
+    struct runner *runner;
+    bool control;
+};
+
 static int runner_record(void *arg, const struct record_input *input)
 {
-    struct runner *runner = arg;
+    struct runner_frame *frame = arg;
+    struct runner *runner = frame->runner;
     struct record record = input->record;
 
+    if (input->type.len && !str_eq(input->type, STR("log"))) {
+        frame->control = true;
+        return 0;
+    }
     if (input->execution_id.len && !str_eq(input->execution_id, str_of(runner->execution_id)))
         return ERR_CONFLICT;
     if (!input->has_sequence_number)
@@ -246,21 +256,26 @@ static int runner_record(void *arg, const struct record_input *input)
     return 0;
 }
 
+// Control frames are few and small: they go through the library.
+static void runner_control_text(struct runner *runner, struct str text)
+{
+    json_t *message = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+    const char *type = json_string_value(json_object_get(message, "type"));
+    if (type)
+        runner_control(runner, type, message);
+    else
+        runner_send_error(runner, ERR_MALFORMED, "a control frame stands alone, as one object",
+                          intake_accepted(runner->intake));
+    json_decref(message);
+}
+
 static void runner_text(struct runner *runner, struct str text)
 {
-    // Inside a JSON string a quote is escaped, so this can only be a member's name.
-    if (memmem(text.data, text.len, "\"type\"", 6)) {
-        json_t *message = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
-        const char *type = json_string_value(json_object_get(message, "type"));
-        bool control = type && strcmp(type, "log") != 0;
-        if (control)
-            runner_control(runner, type, message);
-        json_decref(message);
-        if (control)
-            return;
-    }
+    struct runner_frame frame = {.runner = runner};
     struct record_problem problem = {0};
-    int err = record_parse(runner->node.api->strict_parser, text, runner_record, runner, &problem);
+    int err = record_parse(runner->node.api->strict_parser, text, runner_record, &frame, &problem);
+    if (err == 0 && frame.control)
+        runner_control_text(runner, text);
     if (err == 0)
         return;
     intake_flush(runner->intake); // what came before the bad one is good

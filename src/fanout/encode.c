@@ -6,6 +6,7 @@
 struct encoder {
     struct buf out, scratch;
     struct str execution_id;
+    struct record_encoder json;
 };
 
 static void encode_one(struct encoder *encoder, const struct record *record, uint64_t sequence,
@@ -16,17 +17,17 @@ static void encode_one(struct encoder *encoder, const struct record *record, uin
     switch (format) {
     case FORMAT_WEBSOCKET:
         buf_reset(&encoder->scratch);
-        record_append_json(&encoder->scratch, record, encoder->execution_id, sequence, true);
+        record_encoder_append(&encoder->json, &encoder->scratch, record, sequence);
         buf_append(&encoder->out, header, ws_frame_header(WS_TEXT, encoder->scratch.len, header));
         buf_append_str(&encoder->out, buf_str(&encoder->scratch));
         break;
     case FORMAT_SSE:
         buf_reset(&encoder->scratch);
-        record_append_json(&encoder->scratch, record, encoder->execution_id, sequence, false);
+        record_encoder_append(&encoder->json, &encoder->scratch, record, sequence);
         sse_append_event(&encoder->out, (int64_t)sequence, "log", buf_str(&encoder->scratch));
         break;
     case FORMAT_NDJSON:
-        record_append_json(&encoder->out, record, encoder->execution_id, sequence, false);
+        record_encoder_append(&encoder->json, &encoder->out, record, sequence);
         buf_append_byte(&encoder->out, '\n');
         break;
     case FORMAT_CSV:
@@ -73,6 +74,7 @@ struct encoded *encoded_new(const struct chunk *chunk, uint64_t first, struct st
     }
 
     struct encoder encoder = {.execution_id = execution_id};
+    record_encoder_init(&encoder.json, execution_id, format == FORMAT_WEBSOCKET);
     buf_reserve(&encoder.out, chunk_message_bytes(chunk) + (size_t)count * 256);
     for (uint32_t i = 0; i < count; i++) {
         struct record record;

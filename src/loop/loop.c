@@ -104,8 +104,7 @@ void loop_free(struct loop **loop_ptr)
         list_remove(&lingerer->node);
         lingerer->end(lingerer);
     }
-    while (atomic_load_explicit(&loop->inbox, memory_order_relaxed))
-        deliver_mail(loop);
+    loop_deliver(loop);
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->before_wait, NULL);
     uv_close((uv_handle_t *)&loop->after_wait, NULL);
@@ -116,6 +115,12 @@ void loop_free(struct loop **loop_ptr)
     (void)err;
     free(loop->scratch);
     free(loop);
+}
+
+void loop_deliver(struct loop *loop)
+{
+    while (atomic_load_explicit(&loop->inbox, memory_order_acquire))
+        deliver_mail(loop);
 }
 
 int loop_run(struct loop *loop)

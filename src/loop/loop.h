@@ -13,6 +13,8 @@ int loop_new(struct loop **ret);
 void loop_free(struct loop **loop);
 int loop_run(struct loop *loop);               // returns after loop_stop, having made at least one turn
 void loop_stop(struct loop *loop);             // any thread
+// Takes in the mail that came since loop_run returned: for the end, when what posted it is already being torn down.
+void loop_deliver(struct loop *loop);
 uint64_t loop_now_ms(const struct loop *loop); // monotonic, taken once per turn of the loop
 
 // One buffer for all readers of the loop: what is in it lives until the callback that filled it returns.

@@ -427,10 +427,15 @@ static void server_release(struct server *server)
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_stop(&server->workers[i]);
     for (unsigned i = 0; i < server->worker_count; i++)
-        if (server->workers[i].http)
-            http_server_free(&server->workers[i].http);
-    store_free(&server->store); // its last answers still find their loops
+        worker_close(&server->workers[i]);
+    // What was handed to them is still finished, and finds its loop; then nothing is under way any more.
+    store_free(&server->store);
     pool_free(&server->pool);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        if (server->workers[i].loop)
+            loop_deliver(server->workers[i].loop);
+    if (server->loop)
+        loop_deliver(server->loop);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_release(&server->workers[i]);
     for (size_t i = 0; i < ARRAY_LEN(server->signals); i++)

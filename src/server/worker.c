@@ -183,16 +183,20 @@ void worker_stop(struct worker *worker)
     worker->started = false;
 }
 
-void worker_release(struct worker *worker)
+void worker_close(struct worker *worker)
 {
     for (unsigned i = 0; i < worker->listener_count; i++)
         listener_free(&worker->listeners[i]);
+    worker->listener_count = 0;
     timer_free(&worker->drain_poll);
     if (worker->api)
         api_drain(worker->api);
     http_server_free(&worker->http);
+}
+
+void worker_release(struct worker *worker)
+{
     api_free(&worker->api);
     fanout_free(&worker->fanout);
-    if (worker->loop)
-        loop_free(&worker->loop);
+    loop_free(&worker->loop);
 }

@@ -47,5 +47,6 @@ int worker_start(struct worker *worker);
 // Any thread: stops accepting, answers what is under way, closes streams; `drained` is posted to `main_loop` once all have gone.
 void worker_drain(struct worker *worker, struct loop *main_loop, void (*drained)(struct server *server));
 void worker_set_limits(struct worker *worker, const struct api_limits *limits, size_t cache_bytes); // any thread
-void worker_stop(struct worker *worker); // ends the loop, joins the thread
+void worker_stop(struct worker *worker);  // ends the loop, joins the thread
+void worker_close(struct worker *worker); // after it was stopped: closes every connection
 void worker_release(struct worker *worker);
