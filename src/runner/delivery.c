@@ -181,8 +181,10 @@ static void send_complete(struct delivery *delivery)
     else
         buf_append_text(&text, "null");
     buf_printf(&text, ",\"final_sequence\":%lld", (long long)spool_next(delivery->options.spool) - 1);
+    const uint64_t *given = delivery->options.digest;
+    uint64_t digest = given ? *given : spool_digest(delivery->options.spool);
     if (delivery->uplink.with_digest)
-        buf_printf(&text, ",\"digest\":\"%016llx\"", (unsigned long long)spool_digest(delivery->options.spool));
+        buf_printf(&text, ",\"digest\":\"%016llx\"", (unsigned long long)digest);
     if (run->status[0])
         buf_printf(&text, ",\"status\":\"%s\"", run->status);
     buf_append_byte(&text, '}');

@@ -27,6 +27,7 @@ struct delivery_options {
     struct run_file *run;                // kept up to date by the delivery; read for `complete`
     const char *producer;                // NULL: the run file's
     struct spool *spool;                 // lives until the pool is freed
+    const uint64_t *digest;              // for `complete`; NULL: the spool's
     const struct delivery_events *events;
     void *arg;
 };

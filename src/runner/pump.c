@@ -183,12 +183,17 @@ void pump_stop(struct pump *pump)
     wake(pump, &pump->stop);
 }
 
+void pump_join(struct pump *pump)
+{
+    if (pump)
+        pthread_join(pump->thread, NULL);
+}
+
 void pump_free(struct pump **pump_ptr)
 {
     struct pump *pump = TAKE_PTR(*pump_ptr);
     if (!pump)
         return;
-    pthread_join(pump->thread, NULL);
     close_fd(&pump->wake);
     free(pump);
 }

@@ -21,4 +21,5 @@ int pump_new(const struct pump_options *options, struct pump **ret);
 // The child is gone. What it wrote is read in any case; what others write who have the pipe as well, for the grace.
 void pump_writer_exited(struct pump *pump);
 void pump_stop(struct pump *pump);  // reads nothing more
-void pump_free(struct pump **pump); // only after `ended`
+void pump_join(struct pump *pump);  // waits for the thread, which has been stopped or is at its end; NULL is fine
+void pump_free(struct pump **pump); // after pump_join and `ended`, which loop_free delivers if need be

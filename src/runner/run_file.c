@@ -78,6 +78,15 @@ int run_file_save(const struct run_file *run, const char *dir, bool sync)
     return sync ? file_write_atomic(path, content.data, content.len, 0600) : save_unsynced(path, &content);
 }
 
+int run_file_sync(const char *dir)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/" RUN_FILE, dir);
+    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) < 0)
+        return -errno;
+    return dir_sync(dir);
+}
+
 static char *dup_member(json_t *root, const char *name)
 {
     const char *text = json_string_value(json_object_get(root, name));

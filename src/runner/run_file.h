@@ -22,5 +22,6 @@ void run_file_release(struct run_file *run);
 void run_file_append_json(struct buf *out, const struct run_file *run);
 // `sync`: durable when it returns. Without, it survives the process, but not the machine; it takes no time then.
 int run_file_save(const struct run_file *run, const char *dir, bool sync);
+int run_file_sync(const char *dir); // makes durable what was saved
 // ERR_NOT_FOUND, ERR_CORRUPT, or -errno.
 int run_file_load(const char *dir, struct run_file *ret);

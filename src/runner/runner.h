@@ -4,6 +4,10 @@
 #include "client/client.h"
 #include "runner/spool.h"
 
+#define RUNNER_SPOOL_MAX           (10ull * 1024 * 1024 * 1024)
+#define RUNNER_GRANDCHILD_GRACE_MS 5000
+#define RUNNER_DELIVER_WAIT_MS     60000
+
 struct runner_options {
     struct client_options server;
     const char *state_dir;     // spools live in STATE_DIR/spool/<execution id>/
@@ -11,18 +15,21 @@ struct runner_options {
     bool tty;                  // one pseudo-terminal instead of two pipes
     const char *execution_id;  // chosen by the caller; NULL: made here before the server is asked (it may be away)
     const char *metadata_json; // object or NULL
-    size_t message_max;
-    uint64_t spool_max;
+    size_t message_max;        // 0: RECORD_MESSAGE_MAX
+    uint64_t spool_max;        // 0: RUNNER_SPOOL_MAX
     uint64_t
-        grandchild_grace_ms; // how long a pipe that outlives the child is still read: 1 s after its last output, at most this (5 s)
+        grandchild_grace_ms; // how long a pipe that outlives the child is still read: 1 s after its last output, at most this
+                             // (0: RUNNER_GRANDCHILD_GRACE_MS)
     uint64_t
         deliver_wait_ms; // after the job: how long to wait for the server before leaving the spool behind; 0: for ever
     bool quiet;
 };
 // Runs to the end. The job's exit code in *ret_exit_code (128+n for a signal). ERR_UNAVAILABLE if the job ended but the log was not
-// delivered in time: it stays in the spool, and the notice on stderr says how to deliver it.
+// delivered in time: it stays in the spool, and the notice on stderr says how to deliver it. Another error: nothing was run.
+// Delivers what earlier runs have left behind, too, on the side. To be called from main, before it has other threads.
 int runner_run(const struct runner_options *options, int *ret_exit_code);
 // Delivers what interrupted runs left in STATE_DIR/spool: a whole prefix, then `capture_interrupted`, ending as `lost`; runs whose
-// job had ended are completed as they ended. `only` may be NULL. Skips spools whose process is still alive (lock).
+// job had ended are completed as they ended. `only` may be NULL. Skips spools whose process is still alive (lock), and those for
+// another server unless `only` names them. deliver_wait_ms is for each. ERR_NOT_FOUND if there is no `only`.
 int runner_resume(const struct runner_options *options, const char *only_execution_id, unsigned *ret_delivered,
                   unsigned *ret_left);

@@ -197,6 +197,14 @@ static void a_gap_is_filled_on_the_same_connection(void **state)
     assert_int_equal(action.from, 3);
 }
 
+static void a_second_ready_sends_again_from_there(void **state)
+{
+    struct uplink uplink = streaming();
+    (void)state;
+    PLAY(&uplink, {SPOOLED, 10, UPLINK_SEND, 0, 10}, {SENT, 10, UPLINK_WAIT, 0, 0}, {ACKED, 3, UPLINK_WAIT, 0, 0},
+         {READY, 4, UPLINK_SEND, 4, 10});
+}
+
 static void sealed_after_everything_was_acked_is_done(void **state)
 {
     struct uplink uplink = streaming();
@@ -278,6 +286,7 @@ int main(void)
         cmocka_unit_test(more_than_the_spool_has_at_the_server_counts_as_delivered),
         cmocka_unit_test(refusals_lead_where_the_table_says),
         cmocka_unit_test(a_gap_is_filled_on_the_same_connection),
+        cmocka_unit_test(a_second_ready_sends_again_from_there),
         cmocka_unit_test(sealed_after_everything_was_acked_is_done),
         cmocka_unit_test(a_refused_digest_is_left_out_once),
         cmocka_unit_test(retries_begin_at_once_and_are_never_more_than_five_seconds_apart),

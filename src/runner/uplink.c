@@ -116,7 +116,8 @@ void uplink_lost(struct uplink *uplink, uint64_t now_ms)
 
 void uplink_ready(struct uplink *uplink, uint64_t next_sequence, uint64_t epoch, const char *incarnation)
 {
-    if (uplink->state != UPLINK_GREETING)
+    // Later ones come when the server could not keep what it had taken in, and wants it again.
+    if (uplink->state != UPLINK_GREETING && !is_talking(uplink))
         return;
     uplink->state = UPLINK_STREAMING;
     uplink->epoch = epoch;

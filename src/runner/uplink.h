@@ -65,6 +65,7 @@ void uplink_spooled(struct uplink *uplink, uint64_t spool_first, uint64_t spool_
 void uplink_opened(struct uplink *uplink);
 void uplink_lost(struct uplink *uplink,
                  uint64_t now_ms); // could not open, or the socket ended; first retry at once, then jitter, ≤ 5 s apart
+// Once after opening; again when the server has to go back.
 void uplink_ready(struct uplink *uplink, uint64_t next_sequence, uint64_t epoch, const char *incarnation);
 void uplink_sent(struct uplink *uplink, uint64_t next);
 void uplink_acked(struct uplink *uplink, uint64_t sequence_number); // all up to and with it

@@ -1,0 +1,65 @@
+#include "runner/describe.h"
+
+#define PRODUCER_WRAP "wrap"
+#define PRODUCER_PIPE "pipe"
+
+// Their first argument that is no option is what runs. With one of the options listed it is none: the program is in the arguments.
+static const struct {
+    const char *name, *inline_options;
+} interpreters[] = {
+    {"python", "cm"}, {"bash", "c"}, {"sh", "c"},    {"dash", "c"}, {"zsh", "c"},
+    {"node", "ep"},   {"ruby", "e"}, {"perl", "eE"}, {"php", "r"},  {"Rscript", "e"},
+};
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+// "python3.11" is a python.
+static bool is_named(const char *base, const char *name)
+{
+    size_t len = strlen(name);
+    return strncmp(base, name, len) == 0 && strspn(base + len, "0123456789.") == strlen(base + len);
+}
+
+static const char *script_of(char *const *command)
+{
+    const char *base = base_name(command[0]);
+    for (size_t i = 0; i < ARRAY_LEN(interpreters); i++) {
+        if (!is_named(base, interpreters[i].name))
+            continue;
+        for (char *const *argument = command + 1; *argument; argument++) {
+            if ((*argument)[0] != '-')
+                return base_name(*argument);
+            if ((*argument)[1] && strchr(interpreters[i].inline_options, (*argument)[1]))
+                break;
+        }
+    }
+    return base;
+}
+
+static char *command_json(char *const *command)
+{
+    CLEANUP(buf_release) struct buf json = {0};
+    for (char *const *argument = command; *argument; argument++) {
+        buf_append_byte(&json, argument == command ? '[' : ',');
+        buf_append_json_string(&json, str_of(*argument));
+    }
+    buf_append_byte(&json, ']');
+    return buf_take(&json);
+}
+
+void run_describe(const struct runner_options *options, const char *execution_id, struct run_file *ret)
+{
+    bool wrap = options->command != NULL;
+    *ret = (struct run_file){
+        .execution_id = xstrdup(execution_id),
+        .url = xstrdup(options->server.url),
+        .producer = xstrdup(wrap ? PRODUCER_WRAP : PRODUCER_PIPE),
+        .script_filename = wrap ? xstrdup(script_of(options->command)) : NULL,
+        .command_json = wrap ? command_json(options->command) : NULL,
+        .metadata_json = options->metadata_json ? xstrdup(options->metadata_json) : NULL,
+    };
+}

@@ -1,0 +1,326 @@
+#include "runner/resume.h"
+
+#include "runner/delivery.h"
+#include "util/clock.h"
+#include "util/id.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PRODUCER_SUFFIX ".resumed"
+#define EVENT_FOLDER    "resumed"
+#define EVENT_MESSAGE   "The runner was interrupted: what the job wrote after this, if anything, was not recorded."
+
+struct resume {
+    const struct runner_options *options;
+    unsigned delivered, left;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct loop *loop; // of the delivery under way
+    bool stop, finished;
+};
+
+// One delivery, run to its end.
+struct attempt {
+    struct resume *resume;
+    struct loop *loop;
+    struct pool *pool;
+    struct timer *patience;
+    struct run_file *run;
+    const char *dir;      // NULL: the run file is not kept
+    bool until_delivered; // ends when all was sent, without `complete`
+    bool over;
+    int err;
+};
+
+static void attempt_end(struct attempt *attempt, int err)
+{
+    if (attempt->over)
+        return;
+    attempt->over = true;
+    attempt->err = err;
+    loop_stop(attempt->loop);
+}
+
+static void on_acked(void *arg)
+{
+    (void)arg;
+}
+
+static void on_changed(void *arg)
+{
+    const struct attempt *attempt = arg;
+    // If it cannot be saved, the next one claims a new epoch.
+    if (attempt->dir)
+        run_file_save(attempt->run, attempt->dir, false);
+}
+
+static void on_cancel(void *arg, uint64_t grace_ms)
+{
+    (void)arg;
+    (void)grace_ms;
+}
+
+static void on_delivered(void *arg)
+{
+    struct attempt *attempt = arg;
+    if (attempt->until_delivered)
+        attempt_end(attempt, 0);
+}
+
+static void on_trouble(void *arg, int err, const char *text)
+{
+    (void)arg;
+    (void)err;
+    (void)text;
+}
+
+static void on_ended(void *arg, int err)
+{
+    attempt_end(arg, err);
+}
+
+static void on_patience(void *arg)
+{
+    attempt_end(arg, ERR_UNAVAILABLE);
+}
+
+static const struct delivery_events attempt_events = {on_acked,     on_changed, on_cancel,
+                                                      on_delivered, on_trouble, on_ended};
+
+static bool attempt_may_run(struct attempt *attempt)
+{
+    struct resume *resume = attempt->resume;
+    pthread_mutex_lock(&resume->lock);
+    bool may = !resume->stop;
+    resume->loop = may ? attempt->loop : NULL;
+    pthread_mutex_unlock(&resume->lock);
+    return may;
+}
+
+static void attempt_was_run(struct attempt *attempt)
+{
+    struct resume *resume = attempt->resume;
+    pthread_mutex_lock(&resume->lock);
+    resume->loop = NULL;
+    pthread_mutex_unlock(&resume->lock);
+}
+
+// Delivers one spool. With `digest` it is completed with that instead of the spool's own.
+static int attempt_run(struct resume *resume, struct run_file *run, struct spool *spool, const char *dir,
+                       const char *producer, const uint64_t *digest, bool complete)
+{
+    struct attempt attempt = {
+        .resume = resume, .run = run, .dir = dir, .until_delivered = !complete, .err = ERR_UNAVAILABLE};
+    int err = loop_new(&attempt.loop);
+    if (err < 0)
+        return err;
+    err = pool_new(1, 4, &attempt.pool);
+    if (err == 0 && attempt_may_run(&attempt)) {
+        struct delivery_options options = {
+            .loop = attempt.loop,
+            .pool = attempt.pool,
+            .server = &resume->options->server,
+            .run = run,
+            .producer = producer,
+            .spool = spool,
+            .digest = digest,
+            .events = &attempt_events,
+            .arg = &attempt,
+        };
+        struct delivery *delivery = delivery_new(&options);
+        attempt.patience = timer_new(attempt.loop, on_patience, &attempt);
+        if (resume->options->deliver_wait_ms > 0)
+            timer_start(attempt.patience, resume->options->deliver_wait_ms);
+        if (complete)
+            delivery_complete(delivery);
+        loop_run(attempt.loop);
+        attempt_was_run(&attempt);
+        timer_free(&attempt.patience);
+        delivery_free(&delivery);
+    }
+    pool_free(&attempt.pool);
+    loop_free(&attempt.loop);
+    return err < 0 ? err : attempt.err;
+}
+
+static struct chunk *make_event(void)
+{
+    CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
+    CLEANUP(buf_release) struct buf extra = {0};
+    record_extra_append_string(&extra, "event_type", STR("capture_interrupted"));
+    struct record record = {
+        .time_ms = clock_real_ms(),
+        .stream = STREAM_EVENT,
+        .level = LEVEL_WARNING,
+        .message = STR(EVENT_MESSAGE),
+        .extra = buf_str(&extra),
+    };
+    if (chunk_builder_add(builder, &record) < 0)
+        abort(); // a chunk is not full with one
+    return chunk_builder_finish(builder, 0);
+}
+
+// The prefix is at the server. What follows comes from a producer of its own, as nobody knows which counters the dead one has used; it
+// is the same each time, so that a repetition is told from a second one.
+static int deliver_interruption(struct resume *resume, struct run_file *run, struct spool *prefix, const char *dir)
+{
+    CLEANUP(free_ptr) char *folder = xasprintf("%s/" EVENT_FOLDER, dir);
+    CLEANUP(free_ptr) char *producer = xasprintf("%s" PRODUCER_SUFFIX, run->producer);
+    CLEANUP(free_ptr) char *old = xasprintf("%s/spool", folder);
+    CLEANUP(spool_free) struct spool *spool = NULL;
+    CLEANUP(chunk_unref) struct chunk *event = make_event();
+    unlink(old);
+    int err = spool_create(&(struct spool_options){.dir = folder, .bytes_max = UINT64_MAX}, &spool);
+    if (err == 0)
+        err = spool_append(spool, event);
+    if (err < 0)
+        return err;
+    uint64_t digest = chunk_digest(event, spool_digest(prefix));
+    struct run_file lost = *run; // borrows its strings
+    snprintf(lost.status, sizeof(lost.status), "lost");
+    lost.has_exit_code = false;
+    return attempt_run(resume, &lost, spool, NULL, producer, &digest, true);
+}
+
+static int deliver_left(struct resume *resume, const char *dir, bool any_server)
+{
+    CLEANUP(run_file_release) struct run_file run = {0};
+    CLEANUP(spool_free) struct spool *spool = NULL;
+    bool torn;
+    int err = spool_open(&(struct spool_options){.dir = dir, .bytes_max = UINT64_MAX}, &torn, &spool);
+    if (err == 0)
+        err = run_file_load(dir, &run);
+    if (err < 0)
+        return err;
+    if (!any_server && strcmp(run.url, resume->options->server.url) != 0)
+        return ERR_UNAVAILABLE;
+    err = attempt_run(resume, &run, spool, dir, NULL, NULL, run.ended);
+    if (err == 0 && !run.ended)
+        err = deliver_interruption(resume, &run, spool, dir);
+    if (err == 0)
+        spool_remove(&spool);
+    return err;
+}
+
+static bool is_stopped(struct resume *resume)
+{
+    pthread_mutex_lock(&resume->lock);
+    bool stopped = resume->stop;
+    pthread_mutex_unlock(&resume->lock);
+    return stopped;
+}
+
+static int resume_one(struct resume *resume, const char *name, bool any_server)
+{
+    CLEANUP(free_ptr) char *dir = xasprintf("%s/spool/%s", resume->options->state_dir, name);
+    int err = deliver_left(resume, dir, any_server);
+    if (err == 0)
+        resume->delivered++;
+    else if (err != ERR_HELD && err != ERR_NOT_FOUND)
+        resume->left++;
+    return err;
+}
+
+static void resume_all(struct resume *resume)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/spool", resume->options->state_dir);
+    struct dirent **names = NULL;
+    // Sortable ids: the oldest first.
+    int count = scandir(path, &names, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        if (names[i]->d_name[0] != '.' && !is_stopped(resume))
+            resume_one(resume, names[i]->d_name, false);
+        free(names[i]);
+    }
+    free(names);
+}
+
+static void resume_init(struct resume *resume, const struct runner_options *options)
+{
+    pthread_condattr_t monotonic;
+    resume->options = options;
+    pthread_mutex_init(&resume->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&resume->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+static void resume_release(struct resume *resume)
+{
+    pthread_mutex_destroy(&resume->lock);
+    pthread_cond_destroy(&resume->changed);
+}
+
+int runner_resume(const struct runner_options *options, const char *only_execution_id, unsigned *ret_delivered,
+                  unsigned *ret_left)
+{
+    struct resume resume = {0};
+    int err = 0;
+    resume_init(&resume, options);
+    if (only_execution_id && !id_execution_valid(str_of(only_execution_id)))
+        err = ERR_INVALID; // it is to become part of a path
+    else if (only_execution_id)
+        err = resume_one(&resume, only_execution_id, true);
+    else
+        resume_all(&resume);
+    *ret_delivered = resume.delivered;
+    *ret_left = resume.left;
+    resume_release(&resume);
+    return err;
+}
+
+// --- Beside a run
+
+static void *resume_thread(void *arg)
+{
+    struct resume *resume = arg;
+    resume_all(resume);
+    pthread_mutex_lock(&resume->lock);
+    resume->finished = true;
+    pthread_cond_signal(&resume->changed);
+    pthread_mutex_unlock(&resume->lock);
+    return NULL;
+}
+
+struct resume *resume_start(const struct runner_options *options)
+{
+    struct resume *resume = xcalloc(1, sizeof(*resume));
+    resume_init(resume, options);
+    if (pthread_create(&resume->thread, NULL, resume_thread, resume) != 0) {
+        // Then it is left for the next run.
+        resume_release(resume);
+        free(resume);
+        return NULL;
+    }
+    return resume;
+}
+
+void resume_finish(struct resume **resume_ptr, uint64_t wait_ms)
+{
+    struct resume *resume = TAKE_PTR(*resume_ptr);
+    struct timespec until;
+    if (!resume)
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(wait_ms / 1000);
+    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&resume->lock);
+    int timed_out = 0;
+    while (!resume->finished && timed_out == 0)
+        timed_out = pthread_cond_timedwait(&resume->changed, &resume->lock, &until);
+    resume->stop = true;
+    if (resume->loop)
+        loop_stop(resume->loop);
+    pthread_mutex_unlock(&resume->lock);
+    pthread_join(resume->thread, NULL);
+    resume_release(resume);
+    free(resume);
+}

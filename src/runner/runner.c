@@ -1,0 +1,281 @@
+#include "runner/runner_private.h"
+
+#include "runner/describe.h"
+#include "util/clock.h"
+#include "util/id.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#define POOL_THREADS      3 // connecting, reading old chunks and syncing may all block at once
+#define POOL_QUEUE        8
+#define SPOOL_MIN         (4u * 1024 * 1024) // less would not hold two of the largest chunks
+#define MESSAGE_MAX_LIMIT (768u * 1024)      // with it any chunk fits into a frame
+#define RESUME_WAIT_MS    5000               // for the leftovers of others, once our own log is sealed
+
+void runner_notice(const struct runner *runner, const char *fmt, ...)
+{
+    if (runner->options.quiet)
+        return;
+    va_list args;
+    char text[1024];
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    dprintf(STDERR_FILENO, "runnel: %s%s", text, runner->terminal.raw ? "\r\n" : "\n");
+}
+
+static void set_options(struct runner *runner, const struct runner_options *options)
+{
+    runner->options = *options;
+    if (runner->options.message_max == 0)
+        runner->options.message_max = RECORD_MESSAGE_MAX;
+    runner->options.message_max = MIN(runner->options.message_max, (size_t)MESSAGE_MAX_LIMIT);
+    if (runner->options.spool_max == 0)
+        runner->options.spool_max = RUNNER_SPOOL_MAX;
+    runner->options.spool_max = MAX(runner->options.spool_max, (uint64_t)SPOOL_MIN);
+    if (runner->options.grandchild_grace_ms == 0)
+        runner->options.grandchild_grace_ms = RUNNER_GRANDCHILD_GRACE_MS;
+}
+
+static int make_spool(struct runner *runner)
+{
+    char made[5 + ID_SORTABLE_LEN + 1] = "exec_";
+    const char *id = runner->options.execution_id;
+    if (!id) {
+        id_sortable(clock_real_ms(), made + 5);
+        id = made;
+    }
+    if (!id_execution_valid(str_of(id)))
+        return ERR_INVALID;
+    run_describe(&runner->options, id, &runner->run);
+    runner->dir = xasprintf("%s/spool/%s", runner->options.state_dir, id);
+    int err = spool_create(&(struct spool_options){.dir = runner->dir, .bytes_max = runner->options.spool_max},
+                           &runner->spool);
+    return err < 0 ? err : run_file_save(&runner->run, runner->dir, false);
+}
+
+static int make_loop(struct runner *runner)
+{
+    int err = loop_new(&runner->loop);
+    if (err == 0)
+        err = pool_new(POOL_THREADS, POOL_QUEUE, &runner->pool);
+    if (err == 0)
+        err = watch_new(runner->loop, runner->signals.fd, runner_signal_came, runner, &runner->signal_watch);
+    if (err < 0)
+        return err;
+    watch_set(runner->signal_watch, WATCH_READ);
+    runner->kill_timer = timer_new(runner->loop, runner_kill_child, runner);
+    runner->sync_timer = timer_new(runner->loop, runner_sync, runner);
+    runner->patience_timer = timer_new(runner->loop, runner_patience_ended, runner);
+    runner->notice_timer = timer_new(runner->loop, runner_tell_waiting, runner);
+    return 0;
+}
+
+static int make_recorder(struct runner *runner)
+{
+    struct recorder_options options = {
+        .spool = runner->spool,
+        .loop = runner->loop,
+        .message_max = runner->options.message_max,
+        .events = &runner_recorder_events,
+        .arg = runner,
+    };
+    return recorder_new(&options, &runner->recorder);
+}
+
+static int add_output(struct runner *runner, int index, int from, int to, enum record_stream stream)
+{
+    struct pump_options options = {
+        .from = from,
+        .to = to,
+        .recorder = runner->recorder,
+        .stream = stream,
+        .loop = runner->loop,
+        .ended = runner_output_ended,
+        .arg = runner,
+        .grace_ms = runner->options.grandchild_grace_ms,
+    };
+    int err = pump_new(&options, &runner->pumps[index]);
+    runner->outputs_open += err == 0;
+    return err;
+}
+
+static int add_input(struct runner *runner)
+{
+    struct pump_options options = {
+        .from = STDIN_FILENO,
+        .to = runner->process.out,
+        .loop = runner->loop,
+        .ended = runner_input_ended,
+        .arg = runner,
+        .grace_ms = runner->options.grandchild_grace_ms,
+    };
+    int err = pump_new(&options, &runner->pumps[RUNNER_PUMPS - 1]);
+    runner->input_open = err == 0;
+    return err;
+}
+
+// The command cannot be run: that is an outcome of the job, and the log says why.
+static void child_failed(struct runner *runner, int err)
+{
+    CLEANUP(free_ptr) char *line = xasprintf("runnel: %s: %s", runner->options.command[0], strerror(-err));
+    dprintf(STDERR_FILENO, "%s\n", line);
+    recorder_add_line(runner->recorder, STREAM_STDERR, str_of(line), clock_real_ms());
+    runner->exit_code = process_start_exit_code(err);
+    runner->job_over = true;
+}
+
+static int watch_child(struct runner *runner)
+{
+    int err = watch_new(runner->loop, runner->process.pidfd, runner_child_ended, runner, &runner->child_watch);
+    if (err == 0)
+        watch_set(runner->child_watch, WATCH_READ);
+    if (err == 0)
+        err = add_output(runner, 0, runner->process.out, STDOUT_FILENO, STREAM_STDOUT);
+    if (err == 0 && runner->options.tty)
+        err = add_input(runner);
+    else if (err == 0)
+        err = add_output(runner, 1, runner->process.err, STDERR_FILENO, STREAM_STDERR);
+    return err;
+}
+
+static int start_child(struct runner *runner)
+{
+    struct process_options options = {
+        .command = runner->options.command,
+        .tty = runner->options.tty,
+        .mask = &runner->signals.old_mask,
+        .default_sigpipe = runner->signals.default_pipe,
+    };
+    terminal_init(&runner->terminal, &options.window);
+    int err = process_start(&options, &runner->process);
+    if (err < 0) {
+        child_failed(runner, err);
+        return 0;
+    }
+    runner->has_child = true;
+    if (runner->options.tty)
+        terminal_raw(&runner->terminal);
+    err = watch_child(runner);
+    if (err < 0) {
+        // Its output cannot be read, so it must not run.
+        process_signal(&runner->process, SIGKILL);
+        watch_free(&runner->child_watch);
+        runner->exit_code = process_reap(&runner->process);
+        runner->job_over = true;
+        for (int i = 0; i < RUNNER_PUMPS; i++) {
+            if (runner->pumps[i])
+                pump_stop(runner->pumps[i]);
+        }
+    }
+    return err;
+}
+
+static void start_delivery(struct runner *runner)
+{
+    struct delivery_options options = {
+        .loop = runner->loop,
+        .pool = runner->pool,
+        .server = &runner->options.server,
+        .run = &runner->run,
+        .spool = runner->spool,
+        .events = &runner_delivery_events,
+        .arg = runner,
+    };
+    runner->delivery = delivery_new(&options);
+}
+
+static void tell_start(const struct runner *runner)
+{
+    const char *id = runner->run.execution_id;
+    runner_notice(runner, "recording as %s (follow: runnel logs -f %s)", id, id);
+}
+
+static int start(struct runner *runner)
+{
+    int err = signals_block(&runner->signals);
+    if (err == 0)
+        err = make_spool(runner);
+    if (err == 0)
+        err = make_loop(runner);
+    if (err == 0)
+        err = make_recorder(runner);
+    return err;
+}
+
+static int run_job(struct runner *runner)
+{
+    start_delivery(runner);
+    tell_start(runner);
+    int err = runner->options.command ? start_child(runner)
+                                      : add_output(runner, 0, STDIN_FILENO, STDOUT_FILENO, STREAM_STDOUT);
+    if (err < 0)
+        runner->job_over = true;
+    runner->resume = resume_start(&runner->options);
+    runner_maybe_close(runner);
+    loop_run(runner->loop);
+    return err;
+}
+
+static void stop(struct runner *runner)
+{
+    runner->stopping = true;
+    for (int i = 0; i < RUNNER_PUMPS; i++)
+        pump_join(runner->pumps[i]);
+    delivery_free(&runner->delivery);
+    watch_free(&runner->child_watch);
+    watch_free(&runner->signal_watch);
+    timer_free(&runner->kill_timer);
+    timer_free(&runner->sync_timer);
+    timer_free(&runner->patience_timer);
+    timer_free(&runner->notice_timer);
+    recorder_free(&runner->recorder);
+    resume_finish(&runner->resume, runner->sealed ? RESUME_WAIT_MS : 0);
+    pool_free(&runner->pool);
+    loop_free(&runner->loop);
+    for (int i = 0; i < RUNNER_PUMPS; i++)
+        pump_free(&runner->pumps[i]);
+    process_close(&runner->process);
+    terminal_restore(&runner->terminal);
+}
+
+static int settle_spool(struct runner *runner)
+{
+    if (runner->sealed) {
+        spool_remove(&runner->spool);
+        return 0;
+    }
+    int err = spool_sync(runner->spool);
+    if (err == 0)
+        err = run_file_sync(runner->dir);
+    if (err < 0)
+        runner_notice(runner, "what is left on disk may not be durable: %s", strerror(-err));
+    runner_notice(runner,
+                  "not all of the log is delivered; it stays in %s, and this delivers it: runnel wrap --resume %s",
+                  runner->dir, runner->run.execution_id);
+    return ERR_UNAVAILABLE;
+}
+
+int runner_run(const struct runner_options *options, int *ret_exit_code)
+{
+    struct runner runner = {.signals.fd = -1, .process = {.pidfd = -1, .out = -1, .err = -1}, .terminal.fd = -1};
+    set_options(&runner, options);
+    int err = start(&runner);
+    bool started = err == 0;
+    if (started)
+        err = run_job(&runner);
+    stop(&runner);
+    if (started && err == 0) {
+        *ret_exit_code = runner.exit_code;
+        err = settle_spool(&runner);
+    } else if (runner.spool) {
+        spool_remove(&runner.spool); // nothing was run, so there is nothing to tell
+    }
+    signals_restore(&runner.signals);
+    spool_free(&runner.spool);
+    run_file_release(&runner.run);
+    free(runner.dir);
+    return err;
+}

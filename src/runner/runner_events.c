@@ -1,0 +1,285 @@
+// What happens to a run, and what follows from it.
+#include "runner/runner_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define SYNC_EVERY_MS   1000
+#define TELL_WAITING_MS 2000
+
+static void stop_loop_when_over(struct runner *runner)
+{
+    if (runner->recorded && (runner->sealed || runner->delivery_err < 0 || runner->record_err < 0))
+        loop_stop(runner->loop);
+}
+
+// --- The child and its pipes
+
+void runner_maybe_close(struct runner *runner)
+{
+    if (runner->job_over && runner->outputs_open == 0 && !runner->recording_closed) {
+        runner->recording_closed = true;
+        terminal_restore(&runner->terminal); // from now on Ctrl-C is for us
+        recorder_close(runner->recorder);
+    }
+}
+
+void runner_output_ended(void *arg)
+{
+    struct runner *runner = arg;
+    runner->outputs_open--;
+    if (!runner->has_child)
+        runner->job_over = true; // `pipe`
+    runner_maybe_close(runner);
+}
+
+void runner_input_ended(void *arg)
+{
+    struct runner *runner = arg;
+    // As a terminal tells its end of input; with ours being one, the key was passed on already.
+    static const char end_of_input = 4;
+    runner->input_open = false;
+    if (runner->stopping)
+        return;
+    if (!runner->job_over && !runner->terminal.raw && write(runner->process.out, &end_of_input, 1) < 0)
+        return; // the child is going away
+}
+
+void runner_child_ended(void *arg, unsigned events)
+{
+    struct runner *runner = arg;
+    (void)events;
+    watch_free(&runner->child_watch);
+    timer_stop(runner->kill_timer);
+    runner->exit_code = process_reap(&runner->process);
+    runner->job_over = true;
+    for (int i = 0; i < RUNNER_PUMPS; i++) {
+        if (runner->pumps[i])
+            pump_writer_exited(runner->pumps[i]);
+    }
+    if (runner->input_open)
+        pump_stop(runner->pumps[RUNNER_PUMPS - 1]);
+    runner_maybe_close(runner);
+}
+
+void runner_kill_child(void *arg)
+{
+    const struct runner *runner = arg;
+    process_signal(&runner->process, SIGKILL);
+}
+
+// --- Signals
+
+static void signal_for_pipe(struct runner *runner, int signum, bool by_terminal)
+{
+    bool ends = signum == SIGINT || signum == SIGTERM || signum == SIGHUP || signum == SIGQUIT;
+    // The writer got the key's signal as well: what it still has to say is wanted.
+    if (!ends || (by_terminal && !runner->interrupted_once)) {
+        runner->interrupted_once = ends;
+        return;
+    }
+    runner->exit_code = 128 + signum;
+    runner->cancelled = true;
+    pump_stop(runner->pumps[0]);
+}
+
+static void signal_for_child(struct runner *runner, int signum, bool by_terminal)
+{
+    struct winsize window;
+    if (signum == SIGWINCH) {
+        // Without a pseudo-terminal the child is told by the kernel.
+        if (runner->options.tty && terminal_window(&runner->terminal, &window))
+            ioctl(runner->process.out, TIOCSWINSZ, &window);
+        return;
+    }
+    if (by_terminal && !runner->process.group)
+        return; // in our group: it has got it already
+    process_signal(&runner->process, signum);
+}
+
+void runner_signal_came(void *arg, unsigned events)
+{
+    struct runner *runner = arg;
+    int signum;
+    bool by_terminal;
+    (void)events;
+    while (signals_read(&runner->signals, &signum, &by_terminal)) {
+        bool ends = signum == SIGINT || signum == SIGTERM || signum == SIGHUP || signum == SIGQUIT;
+        if (!runner->job_over && runner->has_child)
+            signal_for_child(runner, signum, by_terminal);
+        else if (!runner->job_over)
+            signal_for_pipe(runner, signum, by_terminal);
+        else if (ends && runner->recorded)
+            loop_stop(runner->loop); // no more patience
+        else if (ends)
+            recorder_abandon(runner->recorder);
+    }
+}
+
+// --- The recorder
+
+static void on_spooled(void *arg)
+{
+    struct runner *runner = arg;
+    delivery_spooled(runner->delivery);
+    if (!timer_active(runner->sync_timer) && !runner->sync.running)
+        timer_start(runner->sync_timer, SYNC_EVERY_MS);
+}
+
+static void on_waiting(void *arg)
+{
+    runner_notice(arg, "the spool is full: the job waits until the server has taken some of it");
+}
+
+static void on_finished(void *arg, int err)
+{
+    struct runner *runner = arg;
+    runner->recorded = true;
+    runner->record_err = err;
+    if (err < 0) {
+        runner_notice(runner, "the recording ended early: %s",
+                      err == ERR_STORE_FULL ? "the spool is full" : strerror(-err));
+        stop_loop_when_over(runner);
+        return;
+    }
+    runner->run.ended = runner->run.has_exit_code = true;
+    runner->run.exit_code = runner->exit_code;
+    if (runner->cancelled)
+        snprintf(runner->run.status, sizeof(runner->run.status), "cancelled");
+    // Before the server hears of it: should we be killed, the outcome must be the same.
+    err = run_file_save(&runner->run, runner->dir, false);
+    if (err < 0)
+        runner_notice(runner, "the outcome could not be saved: %s", strerror(-err));
+    delivery_complete(runner->delivery);
+    if (runner->options.deliver_wait_ms > 0)
+        timer_start(runner->patience_timer, runner->options.deliver_wait_ms);
+    timer_start(runner->notice_timer, TELL_WAITING_MS);
+    stop_loop_when_over(runner);
+}
+
+const struct recorder_events runner_recorder_events = {on_spooled, on_waiting, on_finished};
+
+void runner_patience_ended(void *arg)
+{
+    struct runner *runner = arg;
+    loop_stop(runner->loop);
+}
+
+void runner_tell_waiting(void *arg)
+{
+    const struct runner *runner = arg;
+    runner_notice(runner,
+                  "the job has ended; waiting for the server to take %llu more records (Ctrl-C leaves them on disk)",
+                  (unsigned long long)delivery_lag(runner->delivery));
+}
+
+// --- The delivery
+
+static void on_acked(void *arg)
+{
+    const struct runner *runner = arg;
+    recorder_room(runner->recorder);
+}
+
+static void on_changed(void *arg)
+{
+    struct runner *runner = arg;
+    int err = run_file_save(&runner->run, runner->dir, false);
+    if (err < 0)
+        runner_notice(runner, "the state of the run could not be saved: %s", strerror(-err));
+    runner->sync.run_file_synced = false;
+    runner->told_away = false;
+}
+
+static void on_cancel(void *arg, uint64_t grace_ms)
+{
+    struct runner *runner = arg;
+    if (runner->job_over || runner->cancelled)
+        return;
+    runner->cancelled = true;
+    runner_notice(runner, "cancelled by the server");
+    if (runner->has_child) {
+        process_signal(&runner->process, SIGTERM);
+        timer_start(runner->kill_timer, grace_ms);
+    } else {
+        runner->exit_code = 128 + SIGTERM;
+        pump_stop(runner->pumps[0]);
+    }
+}
+
+static void on_delivered(void *arg)
+{
+    struct runner *runner = arg;
+    runner->told_away = false;
+}
+
+static void on_trouble(void *arg, int err, const char *text)
+{
+    struct runner *runner = arg;
+    // A predecessor's connection of ours, which the server has not given up yet, is no news.
+    if (err == ERR_HELD || runner->told_away)
+        return;
+    runner->told_away = true;
+    runner_notice(runner, "%s: %s; recording to disk and trying again", runner->options.server.url, text);
+}
+
+static void on_ended(void *arg, int err)
+{
+    struct runner *runner = arg;
+    runner->sealed = err == 0;
+    runner->delivery_err = err;
+    if (err < 0) {
+        runner_notice(runner, "%s does not take this log: %s", runner->options.server.url, error_text(err));
+        // Nothing will be acked any more, and a log that nobody takes must not hold the job up.
+        recorder_abandon(runner->recorder);
+    }
+    stop_loop_when_over(runner);
+}
+
+const struct delivery_events runner_delivery_events = {on_acked,     on_changed, on_cancel,
+                                                       on_delivered, on_trouble, on_ended};
+
+// --- Durability
+
+static void sync_work(struct job *job)
+{
+    struct sync_job *sync = CONTAINER_OF(job, struct sync_job, job);
+    const struct runner *runner = sync->runner;
+    sync->err = 0;
+    if (!sync->run_file_synced)
+        sync->err = run_file_sync(runner->dir);
+    if (sync->err == 0)
+        sync->err = spool_sync(runner->spool);
+}
+
+static void sync_done(struct job *job)
+{
+    struct sync_job *sync = CONTAINER_OF(job, struct sync_job, job);
+    struct runner *runner = sync->runner;
+    sync->running = false;
+    if (runner->stopping)
+        return;
+    if (sync->err < 0) {
+        // The spool knows, and refuses to go on: that ends the recording.
+        runner_notice(runner, "the spool cannot be made durable: %s", strerror(-sync->err));
+        return;
+    }
+    sync->run_file_synced = true;
+    recorder_room(runner->recorder); // it may have been trimmed
+    if (spool_synced(runner->spool) < spool_next(runner->spool) || !runner->recorded)
+        timer_start(runner->sync_timer, SYNC_EVERY_MS);
+}
+
+void runner_sync(void *arg)
+{
+    struct runner *runner = arg;
+    runner->sync.runner = runner;
+    runner->sync.job.reply_to = runner->loop;
+    runner->sync.job.work = sync_work;
+    runner->sync.job.done = sync_done;
+    runner->sync.running = pool_submit(runner->pool, &runner->sync.job) == 0;
+    if (!runner->sync.running)
+        timer_start(runner->sync_timer, SYNC_EVERY_MS);
+}

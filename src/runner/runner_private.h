@@ -1,0 +1,71 @@
+// One run. For runner*.c alone.
+//
+//   starting ──▶ running ──child gone, pipes read to their end──▶ recording the rest ──finished──▶ delivering ──sealed or out of patience──▶ over
+#pragma once
+
+#include "loop/pool.h"
+#include "runner/delivery.h"
+#include "runner/process/process.h"
+#include "runner/process/signals.h"
+#include "runner/process/terminal.h"
+#include "runner/pump.h"
+#include "runner/recorder.h"
+#include "runner/resume.h"
+
+#define RUNNER_PUMPS 3 // stdout, stderr, and our stdin to a pseudo-terminal
+
+struct sync_job { // makes durable what was written; in the pool
+    struct job job;
+    struct runner *runner;
+    bool running, run_file_synced;
+    int err;
+};
+
+struct runner {
+    struct runner_options options; // with the defaults filled in
+    struct run_file run;
+    char *dir;
+    struct loop *loop;
+    struct pool *pool;
+    struct spool *spool;
+    struct recorder *recorder;
+    struct pump *pumps[RUNNER_PUMPS];
+    unsigned outputs_open; // pumps that still read what is to be recorded
+    bool input_open;
+    struct delivery *delivery;
+    struct resume *resume;
+    struct process process;
+    struct signals signals;
+    struct terminal terminal;
+    struct watch *child_watch, *signal_watch;
+    struct timer *kill_timer, *sync_timer, *patience_timer, *notice_timer;
+    struct sync_job sync;
+    int exit_code;
+    bool has_child; // it was started
+    bool job_over;  // the child is gone, or there is none and stdin has ended
+    bool cancelled;
+    bool interrupted_once; // `pipe`: a key's signal came, which our writer has got as well
+    bool recording_closed;
+    bool recorded; // the recorder has finished
+    int record_err;
+    bool sealed;
+    int delivery_err; // why it will never be delivered; 0: it may
+    bool stopping;    // the loop has ended; what its mail still brings is of no use
+    bool told_away;   // that the server cannot be reached
+};
+
+PRINTF_LIKE(2, 3) void runner_notice(const struct runner *runner, const char *fmt, ...);
+void runner_maybe_close(
+    struct runner *runner); // when the last output has ended and the job is over: closes the recording
+
+// runner_events.c
+extern const struct recorder_events runner_recorder_events;
+extern const struct delivery_events runner_delivery_events;
+void runner_output_ended(void *arg);
+void runner_input_ended(void *arg);
+void runner_child_ended(void *arg, unsigned events);
+void runner_signal_came(void *arg, unsigned events);
+void runner_kill_child(void *arg);
+void runner_sync(void *arg);
+void runner_patience_ended(void *arg);
+void runner_tell_waiting(void *arg);
