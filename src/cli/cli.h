@@ -28,6 +28,7 @@ struct cli_command {
     const struct cli_option *options;    // ends with an entry without long_name
     const struct cli_example *examples;  // ends with an entry without line
     bool takes_command;                  // options end at the first operand or "--" (wrap)
+    bool own_signals;                    // handles SIGINT and SIGPIPE itself; else they end it with 130, and are ignored
     int (*run)(struct cli *cli);         // exit code
 };
 
@@ -38,7 +39,8 @@ bool cli_flag(const struct cli *cli, const char *long_name);
 const char *cli_value(const struct cli *cli, const char *long_name); // the last one given, or NULL
 size_t cli_values(const struct cli *cli, const char *long_name, const char *const **ret);
 size_t cli_operands(const struct cli *cli, char *const **ret);       // NULL-terminated
-const struct client_options *cli_server(const struct cli *cli);       // from flags, environment, context file, admin.key
+// From flags, environment, context file, admin.key. NULL if that fails: it was said on stderr, and the exit code is 2.
+const struct client_options *cli_server(struct cli *cli);
 const char *cli_data_dir(const struct cli *cli);                     // --data, RUNNEL_DATA, else $XDG_STATE_HOME/runnel
 bool cli_json(const struct cli *cli);                                // -o json
 bool cli_colour(const struct cli *cli);                              // for stdout

@@ -1,0 +1,310 @@
+#include "cli/cli_private.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#define EXIT_USAGE       2
+#define EXIT_INTERRUPTED 130
+
+const struct cli_option cli_global_options[] = {
+    {'h', "help", CLI_FLAG, NULL, "show help and end"},
+    {0, "url", CLI_VALUE, "URL", "the server; else RUNNEL_URL, the context, http://127.0.0.1:7117"},
+    {0, "token", CLI_VALUE, "TOKEN",
+     "the credential; else RUNNEL_TOKEN, the context, DATA/admin.key if the server is on this machine"},
+    {0, "context", CLI_VALUE, "NAME", "a context of the configuration file; else RUNNEL_CONTEXT, its `current`"},
+    {0, "ca-file", CLI_VALUE, "FILE", "PEM file of further certificate authorities; else RUNNEL_CA_FILE, the context"},
+    {0, "data", CLI_VALUE, "DIR", "data folder; else RUNNEL_DATA, $XDG_STATE_HOME/runnel"},
+    {0, "color", CLI_VALUE, "WHEN", "auto, always or never"},
+    {0, NULL, CLI_FLAG, NULL, NULL},
+};
+
+// --- What a command gets
+
+static const struct parsed_option *last_option(const struct cli *cli, const char *long_name)
+{
+    for (size_t i = cli->parsed.option_count; i > 0; i--)
+        if (option_name_eq(cli->parsed.options[i - 1].option->long_name, long_name))
+            return &cli->parsed.options[i - 1];
+    return NULL;
+}
+
+bool cli_flag(const struct cli *cli, const char *long_name)
+{
+    return last_option(cli, long_name) != NULL;
+}
+
+const char *cli_value(const struct cli *cli, const char *long_name)
+{
+    const struct parsed_option *option = last_option(cli, long_name);
+    return option ? option->value : NULL;
+}
+
+size_t cli_values(const struct cli *cli, const char *long_name, const char *const **ret)
+{
+    // The arena is the command's memory, not part of what it may see as constant.
+    struct arena *arena = (struct arena *)(uintptr_t)&cli->arena;
+    const char **values = arena_alloc(arena, (cli->parsed.option_count + 1) * sizeof(*values));
+    size_t count = 0;
+    for (size_t i = 0; i < cli->parsed.option_count; i++)
+        if (option_name_eq(cli->parsed.options[i].option->long_name, long_name))
+            values[count++] = cli->parsed.options[i].value;
+    *ret = values;
+    return count;
+}
+
+size_t cli_operands(const struct cli *cli, char *const **ret)
+{
+    *ret = cli->parsed.operands;
+    return cli->parsed.operand_count;
+}
+
+const char *cli_data_dir(const struct cli *cli)
+{
+    return cli->data_dir;
+}
+
+bool cli_json(const struct cli *cli)
+{
+    const char *output = cli_value(cli, "output");
+    return output && strcmp(output, "json") == 0;
+}
+
+static bool environment_set(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value;
+}
+
+bool cli_colour(const struct cli *cli)
+{
+    const char *when = cli_value(cli, "color");
+    if (when && strcmp(when, "auto") != 0)
+        return strcmp(when, "always") == 0;
+    if (environment_set("NO_COLOR"))
+        return false;
+    if (environment_set("CLICOLOR_FORCE") && strcmp(getenv("CLICOLOR_FORCE"), "0") != 0)
+        return true;
+    const char *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !(term && strcmp(term, "dumb") == 0);
+}
+
+static const char *environment(const char *name)
+{
+    return environment_set(name) ? getenv(name) : NULL;
+}
+
+const struct client_options *cli_server(struct cli *cli)
+{
+    if (cli->server_known)
+        return &cli->server;
+    CLEANUP(buf_release) struct buf error = {0};
+    const struct context_inputs inputs = {
+        .url_flag = cli_value(cli, "url"),
+        .token_flag = cli_value(cli, "token"),
+        .context_flag = cli_value(cli, "context"),
+        .ca_flag = cli_value(cli, "ca-file"),
+        .url_env = environment("RUNNEL_URL"),
+        .token_env = environment("RUNNEL_TOKEN"),
+        .context_env = environment("RUNNEL_CONTEXT"),
+        .ca_env = environment("RUNNEL_CA_FILE"),
+        .config_path = config_home_path(&cli->arena, "config"),
+        .data_dir = cli->data_dir,
+    };
+    if (context_resolve(&inputs, &cli->arena, &cli->server, &error)) {
+        cli_usage_error(cli, "%s", buf_cstr(&error));
+        return NULL;
+    }
+    cli->server_known = true;
+    return &cli->server;
+}
+
+// --- Saying what is wrong
+
+struct hint {
+    int err;
+    const char *text;
+};
+
+static const struct hint hints[] = {
+    {ERR_UNAUTHORIZED, "pass a key by --token, RUNNEL_TOKEN or a context; `runnel key create` makes one"},
+    {ERR_FORBIDDEN, "use a key with a role that may do this; see `runnel help key`"},
+    {ERR_UNREACHABLE, "is it running there? `runnel serve` starts one; --url or RUNNEL_URL names another"},
+    {ERR_EXPIRED, "its records were removed; only its identifier is still taken"},
+};
+
+PRINTF_LIKE(1, 0) static void say(const char *fmt, va_list args)
+{
+    CLEANUP(free_ptr) char *text = NULL;
+    if (vasprintf(&text, fmt, args) < 0)
+        abort();
+    fprintf(stderr, "runnel: %s\n", text);
+}
+
+int cli_fail(const struct cli *cli, int err, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    say(fmt, args);
+    va_end(args);
+    for (size_t i = 0; i < ARRAY_LEN(hints); i++)
+        if (hints[i].err == err)
+            fprintf(stderr, "runnel: %s\n", hints[i].text);
+    if (err == ERR_UNREACHABLE && cli->server_known && strncmp(cli->server.url, "https:", 6) == 0)
+        fputs("runnel: if its certificate is from an authority of your own, name that by --ca-file or RUNNEL_CA_FILE\n",
+              stderr);
+    return error_exit_code(err);
+}
+
+int cli_usage_error(const struct cli *cli, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    say(fmt, args);
+    va_end(args);
+    if (cli && cli->command)
+        fprintf(stderr, "runnel: `runnel help %s` tells how it is used\n", cli->command->name);
+    else
+        fprintf(stderr, "runnel: `runnel help` lists the commands\n");
+    return EXIT_USAGE;
+}
+
+int cli_finish(const struct cli *cli, struct output *output)
+{
+    output_flush(output);
+    return output->err ? cli_fail(cli, ERR_IO, "writing the output: %s", strerror(-output->err)) : 0;
+}
+
+int cli_print(const struct cli *cli, struct buf *text)
+{
+    CLEANUP(output_release) struct output output;
+    output_init(&output, STDOUT_FILENO);
+    buf_append_str(&output.buf, buf_str(text));
+    return cli_finish(cli, &output);
+}
+
+// --- Running
+
+const struct cli_command *cli_command_find(const char *name)
+{
+    for (size_t i = 0; cli_commands[i]; i++)
+        if (strcmp(cli_commands[i]->name, name) == 0)
+            return cli_commands[i];
+    return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+    struct nearest nearest;
+    nearest_init(&nearest, name);
+    for (size_t i = 0; cli_commands[i]; i++)
+        nearest_offer(&nearest, cli_commands[i]->name);
+    if (nearest.best)
+        return cli_usage_error(NULL, "there is no command \"%s\"; did you mean %s?", name, nearest.best);
+    return cli_usage_error(NULL, "there is no command \"%s\"", name);
+}
+
+static void interrupted(int signum)
+{
+    (void)signum;
+    _exit(EXIT_INTERRUPTED);
+}
+
+static void set_signals(void)
+{
+    struct sigaction interrupt = {.sa_handler = interrupted};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGINT, &interrupt, NULL);
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+static char *find_data_dir(struct cli *cli)
+{
+    const char *data = cli_value(cli, "data");
+    if (!data)
+        data = environment("RUNNEL_DATA");
+    if (data)
+        return arena_dup(&cli->arena, str_of(data));
+    const char *state = environment("XDG_STATE_HOME");
+    if (state)
+        return arena_printf(&cli->arena, "%s/runnel", state);
+    const char *home = environment("HOME");
+    return arena_printf(&cli->arena, "%s/.local/state/runnel", home ? home : "");
+}
+
+static int check_values(const struct cli *cli)
+{
+    const char *when = cli_value(cli, "color");
+    if (when && strcmp(when, "auto") != 0 && strcmp(when, "always") != 0 && strcmp(when, "never") != 0)
+        return cli_usage_error(cli, "--color must be auto, always or never, not \"%s\"", when);
+    const char *output = cli_value(cli, "output");
+    bool has_raw = strcmp(cli->command->name, "logs") == 0;
+    if (output && strcmp(output, "text") != 0 && strcmp(output, "json") != 0 &&
+        !(has_raw && strcmp(output, "raw") == 0))
+        return cli_usage_error(cli, "--output must be text%s json, not \"%s\"", has_raw ? ", raw or" : " or", output);
+    return 0;
+}
+
+static int run_command(struct cli *cli, size_t argc, char **argv)
+{
+    CLEANUP(buf_release) struct buf error = {0};
+    const struct cli_option *const tables[] = {cli->command->options, cli_global_options, NULL};
+    // Options of the command's own program are none of ours, but the global ones may stand before the command's name.
+    if (options_parse(tables, cli->command->takes_command, argc, argv, &cli->arena, &cli->parsed, &error))
+        return cli_usage_error(cli, "%s", buf_cstr(&error));
+    if (cli_flag(cli, "help")) {
+        help_command(&error, cli->command);
+        return cli_print(cli, &error);
+    }
+    int code = check_values(cli);
+    if (code)
+        return code;
+    cli->data_dir = find_data_dir(cli);
+    if (!cli->command->own_signals)
+        set_signals();
+    return cli->command->run(cli);
+}
+
+static int run(struct cli *cli, size_t argc, char **argv)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    struct cli_option version = {0, "version", CLI_FLAG, NULL, NULL};
+    const struct cli_option more[] = {version, {0}};
+    const struct cli_option *const tables[] = {cli_global_options, more, NULL};
+    struct parsed before;
+    if (options_parse(tables, true, argc, argv, &cli->arena, &before, &text))
+        return cli_usage_error(NULL, "%s", buf_cstr(&text));
+    for (size_t i = 0; i < before.option_count; i++) {
+        if (strcmp(before.options[i].option->long_name, "version") == 0) {
+            cli->command = &cmd_version;
+            return cmd_version.run(cli);
+        }
+    }
+    if (before.operand_count == 0) {
+        bool asked =
+            before.option_count > 0 && strcmp(before.options[before.option_count - 1].option->long_name, "help") == 0;
+        help_overview(&text);
+        if (asked)
+            return cli_print(cli, &text);
+        fputs(buf_cstr(&text), stderr);
+        return EXIT_USAGE;
+    }
+    cli->command = cli_command_find(before.operands[0]);
+    if (!cli->command)
+        return unknown_command(before.operands[0]);
+    // The words around the command's name are parsed once more as one, now with its own options.
+    size_t at = argc - before.operand_count;
+    char **words = arena_alloc(&cli->arena, (argc + 1) * sizeof(*words));
+    memcpy(words, argv, at * sizeof(*words));
+    memcpy(words + at, argv + at + 1, (argc - at - 1) * sizeof(*words));
+    return run_command(cli, argc - 1, words);
+}
+
+int cli_main(int argc, char **argv)
+{
+    struct cli cli = {0};
+    int code = argc > 0 ? run(&cli, (size_t)argc - 1, argv + 1) : EXIT_USAGE;
+    arena_release(&cli.arena);
+    return code;
+}

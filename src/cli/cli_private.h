@@ -1,0 +1,72 @@
+// What the files of this room share.
+#pragma once
+
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "util/clock.h"
+
+#include <jansson.h>
+
+struct cli {
+    const struct cli_command *command;
+    struct arena arena;
+    struct parsed parsed;
+    char *data_dir;
+    bool server_known;
+    struct client_options server; // strings in the arena
+};
+
+extern const struct cli_option cli_global_options[];
+extern const struct cli_command cmd_backup, cmd_completion, cmd_help, cmd_key, cmd_list, cmd_logs, cmd_pipe, cmd_serve, cmd_status, cmd_verify,
+    cmd_version, cmd_wrap;
+const struct cli_command *cli_command_find(const char *name);
+
+// --- context.c: which server
+struct context_inputs { // each may be NULL
+    const char *url_flag, *token_flag, *context_flag, *ca_flag;
+    const char *url_env, *token_env, *context_env, *ca_env;
+    const char *config_path; // of the contexts; may not exist
+    const char *data_dir;
+};
+// 0, or ERR_INVALID with a text.
+int context_resolve(const struct context_inputs *inputs, struct arena *arena, struct client_options *ret, struct buf *ret_error);
+char *config_home_path(struct arena *arena, const char *name); // $XDG_CONFIG_HOME/runnel/NAME
+bool url_is_loopback(const char *url);
+
+// --- help.c, completion.c
+void help_overview(struct buf *out);
+void help_command(struct buf *out, const struct cli_command *command);
+void help_man(struct buf *out, const struct cli_command *command); // NULL: runnel(1)
+void help_markdown(struct buf *out);
+bool completion_script(struct buf *out, const char *shell); // false: unknown shell
+
+// --- request.c. All say what is wrong on stderr and return the exit code, or 0.
+int cli_connect(struct cli *cli, struct client **ret);
+// `body` may be empty. Any answer but 2xx is an error.
+int cli_call(struct cli *cli, struct client *client, const char *method, const char *path, struct str body, struct client_response *ret);
+int cli_get_json(struct cli *cli, struct client *client, const char *path, json_t **ret);
+int cli_call_json(struct cli *cli, struct client *client, const char *method, const char *path, struct str body, json_t **ret);
+int cli_fail_response(struct cli *cli, const struct client_response *response);
+int cli_execution_operand(struct cli *cli, const char **ret); // the one operand, a valid id
+void json_free(json_t **json);
+void json_text_free(char **text);
+// Appends "?name=value" or "&name=value", percent-encoded.
+void query_append(struct buf *path, const char *name, const char *value);
+// A time or "so long ago" as given by people, as RFC 3339.
+bool query_append_time(struct buf *path, const char *name, const char *value);
+
+// --- format.c
+void format_local_time(int64_t real_ms, const char *strftime_format, struct buf *out);
+const char *status_mark(const char *status_word);   // "✓", "✗" or ""
+const char *status_colour(const char *status_word); // SGR parameters
+bool json_time(const json_t *object, const char *name, int64_t *ret_ms);
+// The text of `runnel status`, from the object of …/status.
+void format_status(const json_t *status, int64_t now_ms, bool colour, struct buf *out);
+int exit_code_of_job(const char *status_word, const json_t *exit_code);
+// Rows of cells in columns of equal width. The first row is the head.
+void format_table(const char *const *cells, size_t columns, size_t rows, struct buf *out);
+
+// Writes what is left; the exit code of the command.
+int cli_finish(const struct cli *cli, struct output *output);
+int cli_print(const struct cli *cli, struct buf *text); // on stdout, as a whole

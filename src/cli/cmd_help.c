@@ -1,0 +1,42 @@
+#include "cli/cli_private.h"
+
+static int run_help(struct cli *cli)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    char *const *operands;
+    size_t count = cli_operands(cli, &operands);
+    if (count > 1)
+        return cli_usage_error(cli, "name one command, or none");
+    const struct cli_command *command = count == 1 ? cli_command_find(operands[0]) : NULL;
+    if (count == 1 && !command)
+        return cli_usage_error(NULL, "there is no command \"%s\"", operands[0]);
+    if (cli_flag(cli, "markdown"))
+        help_markdown(&text);
+    else if (cli_flag(cli, "man"))
+        help_man(&text, command);
+    else if (command)
+        help_command(&text, command);
+    else
+        help_overview(&text);
+    return cli_print(cli, &text);
+}
+
+const struct cli_command cmd_help = {
+    .name = "help",
+    .summary = "show help",
+    .usage = "[COMMAND]",
+    .description = "Shows what the commands are, or how one is used.",
+    .options =
+        (const struct cli_option[]){
+            // Without a help text of their own: for the build.
+            {0, "man", CLI_FLAG, NULL, NULL},
+            {0, "markdown", CLI_FLAG, NULL, NULL},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"runnel help logs", "how to read and follow logs"},
+            {0},
+        },
+    .run = run_help,
+};

@@ -1,0 +1,163 @@
+#include "cli/cli_private.h"
+#include "cli/terminal.h"
+
+#define COLUMNS 6
+
+static int print_json(struct cli *cli, const json_t *object, struct buf *out)
+{
+    CLEANUP(json_text_free) char *line = json_dumps(object, JSON_COMPACT);
+    (void)cli;
+    buf_append_text(out, line);
+    buf_append_byte(out, '\n');
+    return 0;
+}
+
+static int create_key(struct cli *cli, struct client *client, size_t operand_count)
+{
+    CLEANUP(buf_release) struct buf body = {0}, out = {0};
+    CLEANUP(json_free) json_t *key = NULL;
+    const char *role = cli_value(cli, "role"), *name = cli_value(cli, "name"), *expires = cli_value(cli, "expires");
+    if (operand_count > 1)
+        return cli_usage_error(cli, "`runnel key create` takes options only");
+    if (!role)
+        return cli_usage_error(cli, "--role is needed: viewer, user, service, admin or operator");
+    buf_append_text(&body, "{\"role\":");
+    buf_append_json_string(&body, str_of(role));
+    buf_append_text(&body, ",\"name\":");
+    buf_append_json_string(&body, str_of(name ? name : role));
+    if (expires) {
+        int64_t ms;
+        char text[TIME_RFC3339_LEN + 1] = {0};
+        if (duration_parse(str_of(expires), &ms))
+            ms += clock_real_ms();
+        else if (!time_parse_rfc3339(str_of(expires), &ms))
+            return cli_usage_error(
+                cli, "--expires wants a time such as 2026-01-31T00:00:00Z, or from now on: 12h, 30d; not \"%s\"",
+                expires);
+        time_format_rfc3339(ms, text);
+        buf_printf(&body, ",\"expires_at\":\"%s\"", text);
+    }
+    buf_append_byte(&body, '}');
+    int code = cli_call_json(cli, client, "POST", "/api/v1/keys", buf_str(&body), &key);
+    if (code)
+        return code;
+    const char *secret = json_string_value(json_object_get(key, "key"));
+    const char *id = json_string_value(json_object_get(key, "key_id"));
+    if (cli_json(cli))
+        print_json(cli, key, &out);
+    else
+        buf_printf(&out, "%s\n", secret ? secret : "");
+    code = cli_print(cli, &out);
+    if (code == 0 && !cli_json(cli))
+        fprintf(stderr, "runnel: made key %s with the role %s; it is shown only now\n", id ? id : "", role);
+    return code;
+}
+
+static char *cell(const json_t *key, const char *name)
+{
+    struct buf text = {0};
+    const char *value = json_string_value(json_object_get(key, name));
+    int64_t ms;
+    if (value && strstr(name, "_at") && time_parse_rfc3339(str_of(value), &ms))
+        format_local_time(ms, "%Y-%m-%d %H:%M:%S", &text);
+    else
+        terminal_append(&text, str_of(value ? value : "-"));
+    return buf_take(&text);
+}
+
+static int list_keys(struct cli *cli, struct client *client, size_t operand_count)
+{
+    static const char *const names[COLUMNS] = {"key_id", "name", "role", "created_at", "last_used_at", "expires_at"};
+    static const char *const head[COLUMNS] = {"KEY", "NAME", "ROLE", "CREATED", "LAST USED", "EXPIRES"};
+    CLEANUP(buf_release) struct buf out = {0};
+    CLEANUP(json_free) json_t *answer = NULL;
+    if (operand_count > 1)
+        return cli_usage_error(cli, "`runnel key list` takes options only");
+    int code = cli_get_json(cli, client, "/api/v1/keys", &answer);
+    if (code)
+        return code;
+    const json_t *keys = json_object_get(answer, "keys"), *key;
+    size_t i, rows = 1;
+    CLEANUP(free_ptr) char **cells = xcalloc((json_array_size(keys) + 1) * COLUMNS, sizeof(*cells));
+    for (size_t column = 0; column < COLUMNS; column++)
+        cells[column] = xstrdup(head[column]);
+    json_array_foreach(keys, i, key)
+    {
+        if (cli_json(cli)) {
+            print_json(cli, key, &out);
+            continue;
+        }
+        for (size_t column = 0; column < COLUMNS; column++)
+            cells[rows * COLUMNS + column] = cell(key, names[column]);
+        if (json_is_string(json_object_get(key, "revoked_at"))) {
+            free(cells[rows * COLUMNS + 5]);
+            cells[rows * COLUMNS + 5] = xstrdup("revoked");
+        }
+        rows++;
+    }
+    if (!cli_json(cli))
+        format_table((const char *const *)cells, COLUMNS, rows, &out);
+    for (size_t at = 0; at < rows * COLUMNS; at++)
+        free(cells[at]);
+    return cli_print(cli, &out);
+}
+
+static int revoke_key(struct cli *cli, struct client *client, size_t operand_count)
+{
+    CLEANUP(client_response_release) struct client_response response = {0};
+    CLEANUP(buf_release) struct buf path = {0};
+    char *const *operands;
+    cli_operands(cli, &operands);
+    if (operand_count != 2)
+        return cli_usage_error(cli, "name one key, by the identifier that `runnel key list` shows");
+    const char *id = operands[1];
+    if (strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") != strlen(id) || !*id)
+        return cli_usage_error(cli, "\"%s\" is not the identifier of a key", id);
+    buf_printf(&path, "/api/v1/keys/%s", id);
+    return cli_call(cli, client, "DELETE", buf_cstr(&path), str_n(NULL, 0), &response);
+}
+
+static int run_key(struct cli *cli)
+{
+    static const struct {
+        const char *name;
+        int (*run)(struct cli *cli, struct client *client, size_t operand_count);
+    } actions[] = {{"create", create_key}, {"list", list_keys}, {"revoke", revoke_key}};
+    CLEANUP(client_free) struct client *client = NULL;
+    char *const *operands;
+    size_t count = cli_operands(cli, &operands);
+    for (size_t i = 0; i < ARRAY_LEN(actions) && count > 0; i++) {
+        if (strcmp(operands[0], actions[i].name) != 0)
+            continue;
+        int code = cli_connect(cli, &client);
+        return code ? code : actions[i].run(cli, client, count);
+    }
+    return cli_usage_error(cli, "say what to do: create, list or revoke");
+}
+
+const struct cli_command cmd_key = {
+    .name = "key",
+    .summary = "make, list and revoke API keys",
+    .usage = "create|list|revoke [ID] [OPTIONS]",
+    .description =
+        "`create` makes a key and prints it, this once. `list` shows the keys of the account. `revoke` makes a key invalid at once and ends the "
+        "streams that were opened with it.\n\n"
+        "Roles: viewer reads; user submits and reads and cancels its own; service writes records and states for the account; admin looks after "
+        "the account: keys, retention, purge; operator looks after the server.",
+    .options =
+        (const struct cli_option[]){
+            {'r', "role", CLI_VALUE, "ROLE", "viewer, user, service, admin or operator"},
+            {0, "name", CLI_VALUE, "NAME", "what the key is for"},
+            {0, "expires", CLI_VALUE, "TIME", "when it becomes invalid: a time, or from now on: 12h, 30d"},
+            {'o', "output", CLI_VALUE, "FORMAT", "text or json"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"runnel key create --role viewer --name dashboard --expires 90d", "a key that can only read"},
+            {"runnel key list", "who may do what, and when it last did"},
+            {"runnel key revoke key_01hx", "makes it invalid"},
+            {0},
+        },
+    .run = run_key,
+};

@@ -1,0 +1,51 @@
+#include "cli/cli_private.h"
+
+static int run_status(struct cli *cli)
+{
+    CLEANUP(client_free) struct client *client = NULL;
+    CLEANUP(json_free) json_t *status = NULL;
+    CLEANUP(buf_release) struct buf text = {0};
+    const char *id;
+    int code = cli_execution_operand(cli, &id);
+    if (code == 0)
+        code = cli_connect(cli, &client);
+    if (code)
+        return code;
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/status", id);
+    code = cli_get_json(cli, client, path, &status);
+    if (code)
+        return code;
+    if (cli_json(cli)) {
+        CLEANUP(json_text_free) char *line = json_dumps(status, JSON_COMPACT);
+        buf_append_text(&text, line);
+        buf_append_byte(&text, '\n');
+    } else {
+        format_status(status, clock_real_ms(), cli_colour(cli), &text);
+    }
+    code = cli_print(cli, &text);
+    if (code || !cli_flag(cli, "exit-status"))
+        return code;
+    return exit_code_of_job(json_string_value(json_object_get(status, "status")), json_object_get(status, "exit_code"));
+}
+
+const struct cli_command cmd_status = {
+    .name = "status",
+    .summary = "show what became of an execution",
+    .usage = "ID [-o json]",
+    .description =
+        "Shows the status of an execution, when it was started and how long it took, where it ran and, once it is known, what it cost.\n\n"
+        "What is not known is left out; with -o json it is null.",
+    .options =
+        (const struct cli_option[]){
+            {'o', "output", CLI_VALUE, "FORMAT", "text or json"},
+            {0, "exit-status", CLI_FLAG, NULL, "exit with the job's exit code"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"runnel status exec_abc123", "the status in words"},
+            {"runnel status exec_abc123 -o json | jq .status", "for scripts"},
+            {0},
+        },
+    .run = run_status,
+};

@@ -1,0 +1,149 @@
+#include "cli/chunk_stream.h"
+#include "cli/cli_private.h"
+
+#include <inttypes.h>
+
+#define IDLE_MS 60000
+
+struct verification {
+    uint64_t next, digest, records_out_of_order;
+    bool hole;
+    uint64_t hole_from, hole_to;
+    int err; // of decoding
+    struct chunk_stream stream;
+};
+
+static bool take_chunk(void *arg, uint64_t first, const struct chunk *chunk)
+{
+    struct verification *verification = arg;
+    if (first != verification->next) {
+        verification->hole = true;
+        verification->hole_from = verification->next;
+        verification->hole_to = first;
+        return false;
+    }
+    verification->digest = chunk_digest(chunk, verification->digest);
+    verification->next += chunk_count(chunk);
+    return true;
+}
+
+static bool take_bytes(void *arg, struct str bytes)
+{
+    struct verification *verification = arg;
+    int err = chunk_stream_feed(&verification->stream, bytes);
+    if (err && err != ERR_CANCELED)
+        verification->err = err;
+    return err == 0;
+}
+
+struct verdict {
+    bool good;
+    struct buf text;
+};
+
+static void verdict_release(struct verdict *verdict)
+{
+    buf_release(&verdict->text);
+}
+
+static void judge(const struct verification *verification, const json_t *status, struct verdict *ret)
+{
+    uint64_t last_index = (uint64_t)json_integer_value(json_object_get(status, "last_index"));
+    const char *digest = json_string_value(json_object_get(status, "digest"));
+    char computed[17];
+    snprintf(computed, sizeof(computed), "%016" PRIx64, verification->digest);
+    if (verification->err)
+        buf_printf(&ret->text, "a chunk after record %" PRIu64 " cannot be decoded: %s", verification->next,
+                   error_text(verification->err));
+    else if (verification->hole && verification->hole_to > verification->hole_from)
+        buf_printf(&ret->text, "records %" PRIu64 "–%" PRIu64 " are missing", verification->hole_from,
+                   verification->hole_to - 1);
+    else if (verification->hole)
+        buf_printf(&ret->text, "records from %" PRIu64 " on came twice", verification->hole_to);
+    else if (verification->next < last_index)
+        buf_printf(&ret->text, "records %" PRIu64 "–%" PRIu64 " are missing", verification->next, last_index - 1);
+    else if (digest && verification->next == last_index && strcmp(digest, computed) != 0)
+        buf_printf(&ret->text, "the digest of the records is %s, it should be %s", computed, digest);
+    else if (!digest && last_index > 0)
+        buf_append_text(&ret->text, "the server tells no digest to compare with");
+    else
+        ret->good = true;
+    if (ret->good)
+        buf_printf(&ret->text, "%" PRIu64 " records, whole; digest %s", verification->next,
+                   verification->next > 0 ? computed : "none");
+}
+
+static int read_log(struct cli *cli, struct client *client, const char *id, struct verification *verification)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/logs?format=chunk&from=0", id);
+    CLEANUP(client_response_release) struct client_response response = {0};
+    verification->stream = (struct chunk_stream){.chunk = take_chunk, .arg = verification};
+    int err = client_stream(client, path, NULL, take_bytes, verification, IDLE_MS, &response);
+    if (err == 0 && (response.status < 200 || response.status >= 300))
+        return cli_fail_response(cli, &response);
+    bool torn = verification->stream.buf.len > 0 && !verification->err && !verification->hole;
+    chunk_stream_release(&verification->stream);
+    if (err == 0 && torn)
+        err = ERR_CLOSED;
+    return err ? cli_fail(cli, err, "reading the log: %s; try again", error_text(err)) : 0;
+}
+
+static int run_verify(struct cli *cli)
+{
+    CLEANUP(client_free) struct client *client = NULL;
+    CLEANUP(json_free) json_t *status = NULL;
+    CLEANUP(verdict_release) struct verdict verdict = {0};
+    CLEANUP(buf_release) struct buf out = {0};
+    struct verification verification = {0};
+    const char *id;
+    int code = cli_execution_operand(cli, &id);
+    if (code == 0)
+        code = cli_connect(cli, &client);
+    if (code)
+        return code;
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/status", id);
+    code = cli_get_json(cli, client, path, &status);
+    if (code == 0)
+        code = read_log(cli, client, id, &verification);
+    // A log that is still written to has moved on meanwhile, so what is compared is what was there before reading, if it was sealed.
+    bool sealed = json_is_true(json_object_get(status, "sealed"));
+    if (code)
+        return code;
+    judge(&verification, status, &verdict);
+
+    if (cli_json(cli)) {
+        buf_printf(&out,
+                   "{\"execution_id\":\"%s\",\"verified\":%s,\"sealed\":%s,\"records\":%" PRIu64
+                   ",\"digest\":\"%016" PRIx64 "\",\"detail\":",
+                   id, verdict.good ? "true" : "false", sealed ? "true" : "false", verification.next,
+                   verification.digest);
+        buf_append_json_string(&out, buf_str(&verdict.text));
+        buf_append_text(&out, "}\n");
+    } else {
+        buf_printf(&out, "%s %s: %.*s%s\n", verdict.good ? "✓" : "✗", id, STR_ARGS(buf_str(&verdict.text)),
+                   sealed ? "" : " (the log is not sealed yet)");
+    }
+    code = cli_print(cli, &out);
+    return code ? code : verdict.good ? 0 : 1;
+}
+
+const struct cli_command cmd_verify = {
+    .name = "verify",
+    .summary = "prove that a log is whole and unchanged",
+    .usage = "ID [-o json]",
+    .description =
+        "Reads the whole log as it is stored, checks that no sequence number is missing, computes the digest over stream, level, message and "
+        "fields of every record and compares it with the one that was kept while they were written.\n\n"
+        "Exits with 1 if the log is not whole or was changed. Records that retention has removed are missing.",
+    .options =
+        (const struct cli_option[]){
+            {'o', "output", CLI_VALUE, "FORMAT", "text or json"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"runnel verify exec_abc123", "✓ exec_abc123: 1204 records, whole; digest 8c1f…"},
+            {0},
+        },
+    .run = run_verify,
+};

@@ -1,0 +1,174 @@
+// `wrap` and `pipe`: the runner with what the command line says.
+#include "cli/cli_private.h"
+
+#include "runner/runner.h"
+#include "util/id.h"
+
+#define SPOOL_MAX               (10ull * 1024 * 1024 * 1024)
+#define GRANDCHILD_GRACE_MS     5000
+#define DELIVER_WAIT_DEFAULT_MS 30000
+
+// {"K":"V",…} from -m K=V.
+static int append_metadata(struct cli *cli, struct buf *out)
+{
+    const char *const *pairs;
+    size_t count = cli_values(cli, "metadata", &pairs);
+    CLEANUP(json_free) json_t *object = json_object();
+    for (size_t i = 0; i < count; i++) {
+        const char *equals = strchr(pairs[i], '=');
+        if (!equals || equals == pairs[i] || !utf8_valid(pairs[i], strlen(pairs[i])))
+            return cli_usage_error(cli, "-m wants KEY=VALUE, not \"%s\"", pairs[i]);
+        CLEANUP(free_ptr) char *name = xstrndup(pairs[i], (size_t)(equals - pairs[i]));
+        json_object_set_new(object, name, json_string(equals + 1));
+    }
+    CLEANUP(json_text_free) char *text = count > 0 ? json_dumps(object, JSON_COMPACT) : NULL;
+    if (text)
+        buf_append_text(out, text);
+    return 0;
+}
+
+static int read_numbers(struct cli *cli, struct runner_options *options)
+{
+    const char *wait = cli_value(cli, "deliver-wait"), *spool = cli_value(cli, "spool-max"),
+               *message = cli_value(cli, "message-max");
+    int64_t ms = DELIVER_WAIT_DEFAULT_MS;
+    uint64_t message_max = RECORD_MESSAGE_MAX;
+    options->spool_max = SPOOL_MAX;
+    if (wait && !duration_parse(str_of(wait), &ms))
+        return cli_usage_error(cli, "--deliver-wait wants a duration such as 30s or 5m, not \"%s\"", wait);
+    if (spool && (!str_to_u64(str_of(spool), &options->spool_max) || options->spool_max < 65536))
+        return cli_usage_error(cli, "--spool-max wants a number of bytes, at least 65536, not \"%s\"", spool);
+    if (message && (!str_to_u64(str_of(message), &message_max) || message_max < 256 || message_max > 1048576))
+        return cli_usage_error(cli, "--message-max wants a number of bytes from 256 to 1048576, not \"%s\"", message);
+    options->deliver_wait_ms = (uint64_t)ms;
+    options->message_max = (size_t)message_max;
+    options->grandchild_grace_ms = GRANDCHILD_GRACE_MS;
+    return 0;
+}
+
+static int resume(struct cli *cli, const struct runner_options *options, const char *only)
+{
+    unsigned delivered = 0, left = 0;
+    int err = runner_resume(options, only, &delivered, &left);
+    if (err)
+        return cli_fail(cli, err, "delivering what is left: %s", error_text(err));
+    fprintf(stderr, "runnel: %u delivered, %u left\n", delivered, left);
+    return left > 0 ? 1 : 0;
+}
+
+static int run_runner(struct cli *cli, bool with_command)
+{
+    CLEANUP(buf_release) struct buf metadata = {0};
+    char *const *operands;
+    size_t operand_count = cli_operands(cli, &operands);
+    const char *id = cli_value(cli, "id");
+    struct runner_options options = {
+        .state_dir = cli_data_dir(cli),
+        .command = with_command ? operands : NULL,
+        .tty = with_command && cli_flag(cli, "tty"),
+        .execution_id = id,
+        .quiet = cli_flag(cli, "quiet"),
+    };
+    if (id && !id_execution_valid(str_of(id)))
+        return cli_usage_error(cli, "\"%s\" cannot be the identifier of an execution", id);
+    int code = append_metadata(cli, &metadata);
+    if (code == 0)
+        code = read_numbers(cli, &options);
+    if (code)
+        return code;
+    options.metadata_json = metadata.len > 0 ? buf_cstr(&metadata) : NULL;
+    const struct client_options *server = cli_server(cli);
+    if (!server)
+        return error_exit_code(ERR_INVALID);
+    options.server = *server;
+
+    if (with_command && cli_flag(cli, "resume")) {
+        if (operand_count > 1)
+            return cli_usage_error(cli, "--resume takes one execution, or none for all that is left");
+        return resume(cli, &options, operand_count == 1 ? operands[0] : NULL);
+    }
+    if (with_command && operand_count == 0)
+        return cli_usage_error(cli, "say what to run: runnel wrap -- COMMAND [ARGS]");
+    if (!with_command && operand_count > 0)
+        return cli_usage_error(
+            cli, "it reads its standard input, so \"%s\" is too much; `runnel wrap -- COMMAND` runs a command",
+            operands[0]);
+    int exit_code = 0;
+    int err = runner_run(&options, &exit_code);
+    // The runner has said what is left behind; the job's own result counts.
+    if (err && err != ERR_UNAVAILABLE)
+        return cli_fail(cli, err, "%s", err > ERR_FIRST_ && err < ERR_END_ ? error_text(err) : strerror(-err));
+    return exit_code;
+}
+
+static int run_wrap(struct cli *cli)
+{
+    return run_runner(cli, true);
+}
+
+static int run_pipe(struct cli *cli)
+{
+    return run_runner(cli, false);
+}
+
+#define SHARED_OPTIONS                                                                                         \
+    {'m', "metadata", CLI_VALUE_MANY, "KEY=VALUE", "what else to know about this execution; may be repeated"}, \
+        {0, "id", CLI_VALUE, "ID", "its identifier; else one is made"},                                        \
+        {'q', "quiet", CLI_FLAG, NULL, "no notices on stderr"},                                                \
+        {0, "deliver-wait", CLI_VALUE, "DURATION",                                                             \
+         "how long to wait for the server after the job has ended; 0: for ever; 30s unless told"},             \
+        {0, "spool-max", CLI_VALUE, "BYTES",                                                                   \
+         "how much may wait on disk for the server before the job has to wait; 10 GiB unless told"},           \
+    {                                                                                                          \
+        0, "message-max", CLI_VALUE, "BYTES", "a longer line is cut into parts; 10240 unless told"             \
+    }
+
+const struct cli_command cmd_wrap = {
+    .name = "wrap",
+    .summary = "run a command here and record its output",
+    .usage = "[OPTIONS] -- COMMAND [ARGS]",
+    .description =
+        "Runs COMMAND. Its output passes through as it is, and is recorded. Exits with the command's code, 128 and the number of the signal if one "
+        "ended it.\n\n"
+        "What was captured is on disk before it is sent: neither a server that is away nor the death of any process loses a line of it. What "
+        "an interrupted run has left is delivered by --resume.\n\n"
+        "Between stdout and stderr the order is that of reading; with --tty there is one stream, and the order is the command's.",
+    .options =
+        (const struct cli_option[]){
+            {'t', "tty", CLI_FLAG, NULL, "give the command a terminal of its own instead of two pipes"},
+            SHARED_OPTIONS,
+            {0, "resume", CLI_FLAG, NULL,
+             "instead of running something, deliver what earlier runs have left behind: all of it, or that of one ID"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"runnel wrap -- make test", "run and record"},
+            {"runnel wrap -m branch=main --id nightly-2025-11-15 -- ./nightly.sh",
+             "with an identifier and metadata of its own"},
+            {"runnel wrap --resume", "deliver what is left after a crash"},
+            {0},
+        },
+    .takes_command = true,
+    .own_signals = true,
+    .run = run_wrap,
+};
+
+const struct cli_command cmd_pipe = {
+    .name = "pipe",
+    .summary = "record what is read from standard input, and pass it on",
+    .usage = "[OPTIONS]",
+    .description = "Reads standard input to its end, writes it to standard output as it is, and records it.",
+    .options =
+        (const struct cli_option[]){
+            SHARED_OPTIONS,
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"./nightly.sh 2>&1 | runnel pipe -m job=nightly", "record a pipe"},
+            {0},
+        },
+    .own_signals = true,
+    .run = run_pipe,
+};

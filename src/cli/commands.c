@@ -1,0 +1,7 @@
+#include "cli/cli_private.h"
+
+// In the order of the help.
+const struct cli_command *const cli_commands[] = {
+    &cmd_serve, &cmd_wrap,   &cmd_pipe,       &cmd_logs,    &cmd_status, &cmd_list, &cmd_verify,
+    &cmd_key,   &cmd_backup, &cmd_completion, &cmd_version, &cmd_help,   NULL,
+};

@@ -1,0 +1,175 @@
+#include "cli/cli_private.h"
+
+#include "cli/terminal.h"
+#include "model/status.h"
+
+void format_local_time(int64_t real_ms, const char *strftime_format, struct buf *out)
+{
+    struct tm parts;
+    char text[64];
+    time_t seconds = (time_t)((real_ms - (real_ms < 0 ? 999 : 0)) / 1000);
+    if (!localtime_r(&seconds, &parts))
+        return;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    size_t len = strftime(text, sizeof(text), strftime_format, &parts);
+#pragma GCC diagnostic pop
+    buf_append(out, text, len);
+}
+
+struct look {
+    const char *word, *mark, *colour;
+};
+
+static const struct look looks[] = {
+    {"running", "", "34"},    {"completed", "✓", "32"}, {"failed", "✗", "31"},
+    {"timed_out", "✗", "31"}, {"cancelled", "✗", "33"}, {"lost", "✗", "31"},
+};
+
+static const struct look *look_of(const char *word)
+{
+    for (size_t i = 0; i < ARRAY_LEN(looks); i++)
+        if (strcmp(looks[i].word, word) == 0)
+            return &looks[i];
+    return NULL;
+}
+
+const char *status_mark(const char *status_word)
+{
+    const struct look *look = look_of(status_word);
+    return look ? look->mark : "";
+}
+
+const char *status_colour(const char *status_word)
+{
+    const struct look *look = look_of(status_word);
+    return look ? look->colour : "";
+}
+
+bool json_time(const json_t *object, const char *name, int64_t *ret_ms)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text && time_parse_rfc3339(str_of(text), ret_ms);
+}
+
+static void append_line(struct buf *out, const json_t *object, const char *label, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    if (!text)
+        return;
+    buf_printf(out, "%s: ", label);
+    terminal_append(out, str_of(text));
+    buf_append_byte(out, '\n');
+}
+
+static void append_status(struct buf *out, const char *word, bool colour)
+{
+    const char *mark = status_mark(word);
+    if (colour && *status_colour(word))
+        buf_printf(out, "Status: \033[%sm%s%s%s\033[0m\n", status_colour(word), word, *mark ? " " : "", mark);
+    else
+        buf_printf(out, "Status: %s%s%s\n", word, *mark ? " " : "", mark);
+}
+
+static void append_times(struct buf *out, const json_t *status, int64_t now_ms, bool running)
+{
+    int64_t started, ms;
+    if (!json_time(status, "started_at", &started))
+        return;
+    buf_append_text(out, "Started: ");
+    format_local_time(started, "%Y-%m-%d %H:%M:%S", out);
+    buf_append_byte(out, '\n');
+    const json_t *precise = json_object_get(status, "duration_ms"),
+                 *seconds = json_object_get(status, "duration_seconds");
+    if (json_is_number(precise))
+        ms = (int64_t)json_number_value(precise);
+    else if (json_is_number(seconds))
+        ms = (int64_t)(json_number_value(seconds) * 1000);
+    else if (running)
+        ms = MAX(now_ms - started, 0);
+    else
+        return;
+    buf_append_text(out, "Duration: ");
+    duration_format(ms, out);
+    buf_append_byte(out, '\n');
+}
+
+void format_status(const json_t *status, int64_t now_ms, bool colour, struct buf *out)
+{
+    const char *word = json_string_value(json_object_get(status, "status"));
+    const char *id = json_string_value(json_object_get(status, "execution_id"));
+    enum execution_status known = STATUS_QUEUED;
+    word = word ? word : "";
+    bool ended = status_parse(str_of(word), &known) && (status_terminal(known) || known == STATUS_LOST);
+    // What goes on is shown in groups; of what has ended, the summary.
+    const char *group = ended ? "" : "\n";
+
+    buf_printf(out, "Execution: %s\n", id ? id : "");
+    append_status(out, word, colour);
+    append_line(out, status, "Script", "script_filename");
+    append_line(out, status, "Runtime", "runtime");
+
+    CLEANUP(buf_release) struct buf times = {0};
+    append_times(&times, status, now_ms, known == STATUS_RUNNING);
+    append_line(&times, status, "Worker", "worker_hostname");
+    const char *cost = json_string_value(json_object_get(status, "cost_display"));
+    if (cost)
+        buf_printf(&times, "Cost: %s%s\n", cost, ended ? "" : " (estimated)");
+    if (times.len > 0)
+        buf_printf(out, "%s%.*s", group, STR_ARGS(buf_str(&times)));
+
+    const json_t *artifacts = json_object_get(status, "artifacts_count");
+    if (json_is_integer(artifacts))
+        buf_printf(out, "%sArtifacts: %lld outputs%s\n", group, (long long)json_integer_value(artifacts),
+                   known == STATUS_RUNNING ? " (execution still running)" : "");
+    if (!ended || known == STATUS_COMPLETED)
+        return;
+    buf_append_byte(out, '\n');
+    const json_t *exit_code = json_object_get(status, "exit_code");
+    if (json_is_integer(exit_code))
+        buf_printf(out, "Exit code: %lld\n", (long long)json_integer_value(exit_code));
+    buf_printf(out, "View logs: runnel logs %s\n", id ? id : "ID");
+}
+
+int exit_code_of_job(const char *status_word, const json_t *exit_code)
+{
+    enum execution_status status;
+    if (json_is_integer(exit_code))
+        return (int)(json_integer_value(exit_code) & 0xff);
+    if (!status_word || !status_parse(str_of(status_word), &status))
+        return 1;
+    switch (status) {
+    case STATUS_TIMED_OUT:
+        return 124;
+    case STATUS_CANCELLED:
+        return 130;
+    case STATUS_FAILED:
+    case STATUS_LOST:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static size_t width_of(const char *text)
+{
+    size_t width = 0;
+    for (; *text; text++)
+        width += ((unsigned char)*text & 0xc0) != 0x80;
+    return width;
+}
+
+void format_table(const char *const *cells, size_t columns, size_t rows, struct buf *out)
+{
+    CLEANUP(free_ptr) size_t *widths = xcalloc(columns, sizeof(*widths));
+    for (size_t i = 0; i < columns * rows; i++)
+        widths[i % columns] = MAX(widths[i % columns], width_of(cells[i]));
+    for (size_t i = 0; i < columns * rows; i++) {
+        bool last = i % columns == columns - 1;
+        buf_append_text(out, cells[i]);
+        if (last)
+            buf_append_byte(out, '\n');
+        else
+            buf_printf(out, "%*s", (int)(widths[i % columns] - width_of(cells[i]) + 2), "");
+    }
+}

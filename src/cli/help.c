@@ -1,0 +1,316 @@
+// Help, man pages and docs/cli.md, all from the table of commands.
+#include "cli/cli_private.h"
+
+#define TEXT_WIDTH   100
+#define OPTION_WIDTH 30
+
+static const char overview[] = "Runnel shows every line of every run: once, in order, live and afterwards.";
+
+struct topic {
+    const char *name, *text;
+};
+
+static const struct topic environment[] = {
+    {"RUNNEL_URL", "the server; default http://127.0.0.1:7117"},
+    {"RUNNEL_TOKEN", "the credential"},
+    {"RUNNEL_CONTEXT", "the context of $XDG_CONFIG_HOME/runnel/config to use"},
+    {"RUNNEL_CA_FILE", "PEM file of further certificate authorities"},
+    {"RUNNEL_DATA", "the data folder; default $XDG_STATE_HOME/runnel"},
+    {"NO_COLOR, CLICOLOR_FORCE", "never, or always, use colours; --color beats both"},
+};
+
+static const struct topic exit_codes[] = {
+    {"0", "done"},
+    {"1", "failed"},
+    {"2", "used wrongly"},
+    {"3", "no such execution"},
+    {"4", "the credential is missing, or not good for this"},
+    {"5", "the server was never reached"},
+    {"124", "the job took longer than it may"},
+    {"130", "interrupted"},
+    {"others", "the job's own, under wrap, and under logs --exit-status"},
+};
+
+// --- Plain text
+
+// Folds `text` at spaces into lines that begin at column `indent`; the first one is there already.
+static void append_folded(struct buf *out, const char *text, size_t indent)
+{
+    size_t column = indent;
+    while (*text) {
+        size_t len = strcspn(text, " \n");
+        if (column > indent && column + 1 + len > TEXT_WIDTH) {
+            buf_printf(out, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (column > indent) {
+            buf_append_byte(out, ' ');
+            column++;
+        }
+        buf_append(out, text, len);
+        column += len;
+        text += len;
+        if (*text == '\n') {
+            buf_printf(out, "\n%*s", (int)indent, "");
+            column = indent;
+        }
+        text += *text ? 1 : 0;
+    }
+    buf_append_byte(out, '\n');
+}
+
+static void append_paragraphs(struct buf *out, const char *text)
+{
+    while (*text) {
+        const char *end = strstr(text, "\n\n");
+        size_t len = end ? (size_t)(end - text) : strlen(text);
+        CLEANUP(free_ptr) char *paragraph = xstrndup(text, len);
+        append_folded(out, paragraph, 0);
+        buf_append_byte(out, '\n');
+        text += len + (end ? 2 : 0);
+    }
+}
+
+static void append_option_names(struct buf *out, const struct cli_option *option, const char *indent_without_short)
+{
+    if (option->short_name)
+        buf_printf(out, "-%c, ", option->short_name);
+    else
+        buf_append_text(out, indent_without_short);
+    buf_append_text(out, "--");
+    option_append_name(out, option->long_name);
+    if (option->kind != CLI_FLAG)
+        buf_printf(out, " %s", option->argument);
+}
+
+static bool is_global(const char *long_name)
+{
+    for (const struct cli_option *option = cli_global_options; option->long_name; option++)
+        if (option_name_eq(option->long_name, long_name))
+            return true;
+    return false;
+}
+
+static void append_options(struct buf *out, const struct cli_option *options)
+{
+    for (; options->long_name; options++) {
+        if (options != cli_global_options && !options->help)
+            continue;
+        CLEANUP(buf_release) struct buf names = {0};
+        append_option_names(&names, options, "    ");
+        buf_printf(out, "  %-*s", OPTION_WIDTH - 3, buf_cstr(&names));
+        if (names.len > OPTION_WIDTH - 3)
+            buf_printf(out, "\n%*s", OPTION_WIDTH, "");
+        else
+            buf_append_byte(out, ' ');
+        append_folded(out, options->help, OPTION_WIDTH);
+    }
+}
+
+static void append_topics(struct buf *out, const struct topic *topics, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(out, "  %-*s ", OPTION_WIDTH - 3, topics[i].name);
+        append_folded(out, topics[i].text, OPTION_WIDTH);
+    }
+}
+
+void help_overview(struct buf *out)
+{
+    buf_printf(out, "%s\n\nUsage: runnel COMMAND [OPTIONS]\n\nCommands:\n", overview);
+    for (size_t i = 0; cli_commands[i]; i++)
+        buf_printf(out, "  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
+    buf_append_text(out, "\nOptions of every command:\n");
+    append_options(out, cli_global_options);
+    buf_append_text(out, "\nEnvironment:\n");
+    append_topics(out, environment, ARRAY_LEN(environment));
+    buf_append_text(out, "\nExit codes:\n");
+    append_topics(out, exit_codes, ARRAY_LEN(exit_codes));
+    buf_append_text(out, "\n`runnel help COMMAND` tells more, with examples.\n");
+}
+
+void help_command(struct buf *out, const struct cli_command *command)
+{
+    buf_printf(out, "Usage: runnel %s%s%s\n\n", command->name, *command->usage ? " " : "", command->usage);
+    append_paragraphs(out, command->description);
+    if (command->options->long_name) {
+        buf_append_text(out, "Options:\n");
+        append_options(out, command->options);
+        buf_append_byte(out, '\n');
+    }
+    if (command->examples->line)
+        buf_append_text(out, "Examples:\n");
+    for (const struct cli_example *example = command->examples; example->line; example++)
+        buf_printf(out, "  %s\n      %s\n", example->line, example->text);
+    buf_append_text(out, "\nOptions of every command, the environment and exit codes: `runnel help`\n");
+}
+
+// --- troff
+
+static void man_append(struct buf *out, const char *text)
+{
+    bool line_start = true;
+    for (; *text; text++) {
+        if (line_start && (*text == '.' || *text == '\''))
+            buf_append_text(out, "\\&");
+        line_start = *text == '\n';
+        if (*text == '\\')
+            buf_append_text(out, "\\e");
+        else if (*text == '-')
+            buf_append_text(out, "\\-");
+        else
+            buf_append_byte(out, *text);
+    }
+}
+
+static void man_paragraphs(struct buf *out, const char *text)
+{
+    while (*text) {
+        const char *end = strstr(text, "\n\n");
+        size_t len = end ? (size_t)(end - text) : strlen(text);
+        CLEANUP(free_ptr) char *paragraph = xstrndup(text, len);
+        buf_append_text(out, ".PP\n");
+        man_append(out, paragraph);
+        buf_append_byte(out, '\n');
+        text += len + (end ? 2 : 0);
+    }
+}
+
+static void man_item(struct buf *out, const char *name, const char *text)
+{
+    buf_append_text(out, ".TP\n\\fB");
+    man_append(out, name);
+    buf_append_text(out, "\\fR\n");
+    man_append(out, text);
+    buf_append_byte(out, '\n');
+}
+
+static void man_options(struct buf *out, const struct cli_option *options)
+{
+    for (; options->long_name; options++) {
+        if (!options->help)
+            continue;
+        CLEANUP(buf_release) struct buf names = {0};
+        append_option_names(&names, options, "");
+        man_item(out, buf_cstr(&names), options->help);
+    }
+}
+
+static void man_topics(struct buf *out, const char *title, const struct topic *topics, size_t count)
+{
+    buf_printf(out, ".SH %s\n", title);
+    for (size_t i = 0; i < count; i++)
+        man_item(out, topics[i].name, topics[i].text);
+}
+
+static void man_program(struct buf *out)
+{
+    buf_append_text(out, ".TH RUNNEL 1 \"\" \"runnel " RUNNEL_VERSION "\" \"Runnel\"\n"
+                         ".SH NAME\nrunnel \\- record runs and follow their logs\n"
+                         ".SH SYNOPSIS\n\\fBrunnel\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR]\n.SH DESCRIPTION\n");
+    man_append(out, overview);
+    buf_append_text(out, "\n.SH COMMANDS\n");
+    for (size_t i = 0; cli_commands[i]; i++) {
+        buf_printf(out, ".TP\n\\fBrunnel\\-%s\\fR(1)\n", cli_commands[i]->name);
+        man_append(out, cli_commands[i]->summary);
+        buf_append_byte(out, '\n');
+    }
+    buf_append_text(out, ".SH OPTIONS OF EVERY COMMAND\n");
+    man_options(out, cli_global_options);
+    man_topics(out, "ENVIRONMENT", environment, ARRAY_LEN(environment));
+    man_topics(out, "EXIT STATUS", exit_codes, ARRAY_LEN(exit_codes));
+    buf_append_text(out, ".SH FILES\n");
+    man_item(out, "$XDG_CONFIG_HOME/runnel/config",
+             "contexts: current = \"NAME\", context \"NAME\" { url = \"…\" token = \"…\" ca_file = \"…\" }");
+    man_item(out, "$XDG_CONFIG_HOME/runnel/server.conf, /etc/runnel/server.conf",
+             "settings of the server; see runnel-serve(1)");
+}
+
+void help_man(struct buf *out, const struct cli_command *command)
+{
+    if (!command) {
+        man_program(out);
+        return;
+    }
+    buf_append_text(out, ".TH RUNNEL\\-");
+    for (const char *c = command->name; *c; c++)
+        buf_append_byte(out, (char)(*c - 'a' + 'A'));
+    buf_printf(out, " 1 \"\" \"runnel " RUNNEL_VERSION "\" \"Runnel\"\n.SH NAME\nrunnel\\-%s \\- ", command->name);
+    man_append(out, command->summary);
+    buf_printf(out, "\n.SH SYNOPSIS\n\\fBrunnel %s\\fR ", command->name);
+    man_append(out, command->usage);
+    buf_append_text(out, "\n.SH DESCRIPTION\n");
+    man_paragraphs(out, command->description);
+    if (command->options->long_name) {
+        buf_append_text(out, ".SH OPTIONS\n");
+        man_options(out, command->options);
+    }
+    if (command->examples->line)
+        buf_append_text(out, ".SH EXAMPLES\n");
+    for (const struct cli_example *example = command->examples; example->line; example++)
+        man_item(out, example->line, example->text);
+    buf_append_text(out, ".SH SEE ALSO\n.BR runnel (1)\n");
+}
+
+// --- Markdown
+
+static void markdown_cell(struct buf *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '|')
+            buf_append_byte(out, '\\');
+        buf_append_byte(out, *text);
+    }
+}
+
+static void markdown_options(struct buf *out, const struct cli_option *options)
+{
+    buf_append_text(out, "| option | meaning |\n|---|---|\n");
+    for (; options->long_name; options++) {
+        if (!options->help)
+            continue;
+        buf_append_text(out, "| `");
+        append_option_names(out, options, "");
+        buf_append_text(out, "` | ");
+        markdown_cell(out, options->help);
+        buf_append_text(out, " |\n");
+    }
+    buf_append_byte(out, '\n');
+}
+
+static void markdown_topics(struct buf *out, const char *head, const struct topic *topics, size_t count)
+{
+    buf_printf(out, "| %s | meaning |\n|---|---|\n", head);
+    for (size_t i = 0; i < count; i++)
+        buf_printf(out, "| `%s` | %s |\n", topics[i].name, topics[i].text);
+    buf_append_byte(out, '\n');
+}
+
+static void markdown_command(struct buf *out, const struct cli_command *command)
+{
+    buf_printf(out, "## runnel %s\n\n    runnel %s%s%s\n\n%s\n\n", command->name, command->name,
+               *command->usage ? " " : "", command->usage, command->description);
+    bool own = false;
+    for (const struct cli_option *option = command->options; option->long_name; option++)
+        own |= option->help && !is_global(option->long_name);
+    if (own)
+        markdown_options(out, command->options);
+    for (const struct cli_example *example = command->examples; example->line; example++)
+        buf_printf(out, "- `%s`: %s\n", example->line, example->text);
+    if (command->examples->line)
+        buf_append_byte(out, '\n');
+}
+
+void help_markdown(struct buf *out)
+{
+    buf_printf(out, "# The command line\n\n<!-- made by `runnel help --markdown` -->\n\n%s\n\n", overview);
+    for (size_t i = 0; cli_commands[i]; i++)
+        markdown_command(out, cli_commands[i]);
+    buf_append_text(out, "## Options of every command\n\n");
+    markdown_options(out, cli_global_options);
+    buf_append_text(out, "## Environment\n\nFlags beat the environment, which beats files.\n\n");
+    markdown_topics(out, "variable", environment, ARRAY_LEN(environment));
+    buf_append_text(out, "## Exit codes\n\n");
+    markdown_topics(out, "code", exit_codes, ARRAY_LEN(exit_codes));
+    while (out->len > 1 && out->data[out->len - 2] == '\n')
+        out->len--;
+}

@@ -1,0 +1,188 @@
+// Following: by WebSocket; where that is blocked, by one long HTTP answer; where that is, too, by asking again and again. All of them go
+// on from the same cursor, so changing the way loses nothing and repeats nothing.
+#include "cli/log_reader.h"
+
+#include "util/clock.h"
+
+#include <poll.h>
+
+#define DEAD_LINE_MS   60000 // the server pings every 20 s
+#define STREAM_IDLE_MS 30000
+#define POLL_EACH_MS   10000
+#define LOOK_EACH_MS   1000
+
+enum way { WAY_WEBSOCKET, WAY_STREAM, WAY_POLL };
+
+// What became of one try.
+enum outcome {
+    OUTCOME_DONE,    // complete, fatal, or nobody reads
+    OUTCOME_LOST,    // it had been good
+    OUTCOME_BLOCKED, // this way does not work here
+};
+
+// --- WebSocket
+
+struct listening {
+    struct log_reader *reader;
+    bool stop;
+};
+
+static void take_message(void *arg, int opcode, struct str data)
+{
+    struct listening *listening = arg;
+    (void)opcode;
+    if (!listening->stop)
+        listening->stop = !log_reader_object(listening->reader, data);
+}
+
+static int error_of_close(unsigned code)
+{
+    switch (code) {
+    case 4401:
+        return ERR_UNAUTHORIZED;
+    case 4403:
+        return ERR_FORBIDDEN;
+    case 4404:
+        return ERR_NOT_FOUND;
+    case 4410:
+        return ERR_EXPIRED;
+    default:
+        return 0;
+    }
+}
+
+static bool wait_for_frames(struct log_reader *reader, struct client_ws *ws)
+{
+    struct pollfd watched[2] = {
+        {.fd = client_ws_fd(ws), .events = (short)(POLLIN | (client_ws_pending(ws) > 0 ? POLLOUT : 0))},
+        {.fd = reader->printer->out.fd}, // reports an error once nobody reads the pipe any more
+    };
+    poll(watched, 2, LOOK_EACH_MS);
+    if (watched[1].revents & (POLLERR | POLLNVAL)) {
+        reader->printer->out.closed = true;
+        return false;
+    }
+    if (watched[0].revents & POLLOUT)
+        client_ws_flush(ws);
+    return clock_mono_ms() - client_ws_last_receive_ms(ws) < DEAD_LINE_MS;
+}
+
+static void listen_to(struct log_reader *reader, struct client_ws *ws)
+{
+    struct listening listening = {.reader = reader};
+    unsigned code = 0;
+    for (;;) {
+        int err = client_ws_receive(ws, take_message, &listening, &code);
+        log_printer_flush(reader->printer);
+        if (listening.stop || log_printer_ended(reader->printer))
+            return;
+        if (err == ERR_CLOSED && error_of_close(code)) {
+            reader->fatal = error_of_close(code);
+            buf_append_text(&reader->fatal_text, error_text(reader->fatal));
+        }
+        if (err || !wait_for_frames(reader, ws))
+            return;
+    }
+}
+
+static bool is_over(const struct log_reader *reader)
+{
+    return reader->complete || reader->fatal || log_printer_ended(reader->printer);
+}
+
+static enum outcome follow_websocket(struct log_reader *reader)
+{
+    CLEANUP(buf_release) struct buf path = {0};
+    CLEANUP(client_response_release) struct client_response response = {0};
+    struct client_ws *ws = NULL;
+    buf_printf(&path, "/ws/executions/%s/logs?", reader->execution_id);
+    size_t start = path.len;
+    log_reader_append_query(reader, &path);
+    memmove(path.data + start, path.data + start + 1, path.len - start - 1); // the first '&'
+    path.len--;
+
+    reader->progress = false;
+    int err = client_ws_open(&reader->options, buf_cstr(&path), &response, &ws);
+    if (err == 0) {
+        reader->reached = true;
+        if (response.incarnation[0])
+            memcpy(reader->incarnation, response.incarnation, sizeof(reader->incarnation));
+        listen_to(reader, ws);
+        client_ws_close(&ws, 1000);
+        return is_over(reader) ? OUTCOME_DONE : OUTCOME_LOST;
+    }
+    // A refusal of ours has our error object; a proxy that knows no WebSocket answers something else, or nothing.
+    bool ours = response.body.len > 0 && memmem(response.body.data, response.body.len, "\"error\":{", 9);
+    if (ours && log_reader_error_is_final(err)) {
+        client_response_error(&response, &reader->fatal_text);
+        reader->fatal = err;
+        return OUTCOME_DONE;
+    }
+    return ours || reader->reached ? OUTCOME_LOST : OUTCOME_BLOCKED;
+}
+
+// --- HTTP
+
+static enum outcome follow_poll_once(struct log_reader *reader)
+{
+    enum log_pass pass = log_reader_pass(reader, "ndjson", false, STREAM_IDLE_MS);
+    if (pass == LOG_PASS_WHOLE)
+        pass = log_reader_ask_status(reader);
+    return pass == LOG_PASS_STOP ? OUTCOME_DONE : pass == LOG_PASS_WHOLE ? OUTCOME_BLOCKED : OUTCOME_LOST;
+}
+
+// *ret_silent: it ended because nothing came, which a job that is silent does too.
+static enum outcome follow_stream(struct log_reader *reader, bool *ret_silent)
+{
+    uint64_t begun = clock_mono_ms();
+    enum log_pass pass = log_reader_pass(reader, "ndjson", true, STREAM_IDLE_MS);
+    if (pass == LOG_PASS_STOP)
+        return OUTCOME_DONE;
+    *ret_silent = clock_mono_ms() - begun >= STREAM_IDLE_MS;
+    return OUTCOME_LOST;
+}
+
+// Nothing came on the stream: if there was something to come, it is held back on the way, and asking is what is left.
+static enum way check_stream(struct log_reader *reader, bool stream_gave, enum outcome *ret)
+{
+    *ret = follow_poll_once(reader);
+    return !stream_gave && reader->progress && *ret != OUTCOME_LOST ? WAY_POLL : WAY_STREAM;
+}
+
+int log_reader_follow(struct log_reader *reader)
+{
+    enum way way = WAY_WEBSOCKET;
+    enum outcome outcome = OUTCOME_LOST;
+    while (!is_over(reader)) {
+        bool silent = false;
+        switch (way) {
+        case WAY_WEBSOCKET:
+            outcome = follow_websocket(reader);
+            if (outcome == OUTCOME_BLOCKED) {
+                way = WAY_STREAM;
+                continue;
+            }
+            break;
+        case WAY_STREAM:
+            outcome = follow_stream(reader, &silent);
+            if (outcome == OUTCOME_LOST && (silent || !reader->progress))
+                way = check_stream(reader, reader->progress, &outcome);
+            break;
+        case WAY_POLL:
+            outcome = follow_poll_once(reader);
+            break;
+        }
+        if (outcome == OUTCOME_DONE || is_over(reader))
+            break;
+        if (reader->progress || outcome == OUTCOME_BLOCKED) {
+            reader->failures = 0;
+            reader->lost_told = false;
+        }
+        bool go_on = way == WAY_POLL && outcome == OUTCOME_BLOCKED
+                         ? log_reader_wait(reader, POLL_EACH_MS)
+                         : log_reader_wait_retry(reader, outcome == OUTCOME_LOST && !silent);
+        if (!go_on)
+            break;
+    }
+    return reader->fatal ? cli_fail(reader->cli, reader->fatal, "%s", buf_cstr(&reader->fatal_text)) : 0;
+}

@@ -1,0 +1,39 @@
+#include "cli/output.h"
+
+#include "util/file.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define FLUSH_AT ((size_t)64 * 1024)
+
+void output_init(struct output *output, int fd)
+{
+    *output = (struct output){.fd = fd, .is_terminal = isatty(fd)};
+}
+
+void output_release(struct output *output)
+{
+    buf_release(&output->buf);
+}
+
+void output_flush(struct output *output)
+{
+    int err = output_ended(output) ? 0 : file_write_full(output->fd, output->buf.data, output->buf.len);
+    if (err == -EPIPE)
+        output->closed = true;
+    else if (err)
+        output->err = err;
+    buf_reset(&output->buf);
+}
+
+void output_advance(struct output *output)
+{
+    if (output->buf.len >= FLUSH_AT)
+        output_flush(output);
+}
+
+bool output_ended(const struct output *output)
+{
+    return output->closed || output->err;
+}

@@ -1,0 +1,19 @@
+// Buffered output to a descriptor. When the reader of a pipe has gone, writing goes on into nothing and `closed` tells.
+#pragma once
+
+#include "util/buf.h"
+
+struct output {
+    int fd;
+    bool is_terminal;
+    bool closed; // EPIPE
+    int err;     // -errno of another failure, such as a full disk
+    struct buf buf;
+};
+
+void output_init(struct output *output, int fd);
+void output_release(struct output *output); // does not flush
+void output_flush(struct output *output);
+// Flushes when much has gathered; call it after appending to `buf`.
+void output_advance(struct output *output);
+bool output_ended(const struct output *output); // nothing that is written can arrive any more

@@ -1,0 +1,103 @@
+#include "cli/cli_private.h"
+
+#include "util/id.h"
+
+#include <ctype.h>
+
+void json_free(json_t **json)
+{
+    json_decref(*json);
+    *json = NULL;
+}
+
+void json_text_free(char **text)
+{
+    free(*text);
+    *text = NULL;
+}
+
+int cli_connect(struct cli *cli, struct client **ret)
+{
+    const struct client_options *options = cli_server(cli);
+    if (!options)
+        return error_exit_code(ERR_INVALID);
+    int err = client_new(options, ret);
+    return err ? cli_fail(cli, err, "%s: %s", options->url, error_text(err)) : 0;
+}
+
+int cli_fail_response(struct cli *cli, const struct client_response *response)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    int err = client_response_error(response, &text);
+    return cli_fail(cli, err, "%s", buf_cstr(&text));
+}
+
+int cli_call(struct cli *cli, struct client *client, const char *method, const char *path, struct str body,
+             struct client_response *ret)
+{
+    int err = client_request(client, method, path, body, NULL, ret);
+    if (err)
+        return cli_fail(cli, err, "%s: %s", client_url(client), error_text(err));
+    return ret->status >= 200 && ret->status < 300 ? 0 : cli_fail_response(cli, ret);
+}
+
+int cli_call_json(struct cli *cli, struct client *client, const char *method, const char *path, struct str body,
+                  json_t **ret)
+{
+    CLEANUP(client_response_release) struct client_response response = {0};
+    int code = cli_call(cli, client, method, path, body, &response);
+    if (code)
+        return code;
+    *ret = json_loadb(response.body.data ? response.body.data : "", response.body.len, 0, NULL);
+    if (!json_is_object(*ret)) {
+        json_free(ret);
+        return cli_fail(cli, ERR_MALFORMED, "%s: the answer is not what a Runnel server says; is the URL right?",
+                        client_url(client));
+    }
+    return 0;
+}
+
+int cli_get_json(struct cli *cli, struct client *client, const char *path, json_t **ret)
+{
+    return cli_call_json(cli, client, "GET", path, str_n(NULL, 0), ret);
+}
+
+int cli_execution_operand(struct cli *cli, const char **ret)
+{
+    char *const *operands;
+    if (cli_operands(cli, &operands) != 1)
+        return cli_usage_error(cli, "name one execution");
+    if (!id_execution_valid(str_of(operands[0])))
+        return cli_usage_error(cli, "\"%s\" cannot be the identifier of an execution", operands[0]);
+    *ret = operands[0];
+    return 0;
+}
+
+void query_append(struct buf *path, const char *name, const char *value)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    buf_append_byte(path, path->data && memchr(path->data, '?', path->len) ? '&' : '?');
+    buf_append_text(path, name);
+    buf_append_byte(path, '=');
+    for (; *value; value++) {
+        unsigned char c = (unsigned char)*value;
+        if (c < 0x80 && (isalnum(c) || strchr("-._~", c))) {
+            buf_append_byte(path, (char)c);
+        } else {
+            buf_append_byte(path, '%');
+            buf_append_byte(path, digits[c >> 4]);
+            buf_append_byte(path, digits[c & 15]);
+        }
+    }
+}
+
+bool query_append_time(struct buf *path, const char *name, const char *value)
+{
+    int64_t ms;
+    char text[TIME_RFC3339_LEN + 1] = {0};
+    if (!time_parse_since(str_of(value), clock_real_ms(), &ms))
+        return false;
+    time_format_rfc3339(ms, text);
+    query_append(path, name, text);
+    return true;
+}
