@@ -1,0 +1,163 @@
+#include "ingest/lease.h"
+
+#include "util/testing.h"
+
+#define LEASE 30000
+#define SEAL  86400000
+
+static uint64_t former;
+
+static enum lease_verdict connect_runner(struct lease_table *table, uint64_t epoch, uint64_t stored, uint64_t holder,
+                                         uint64_t now)
+{
+    return lease_connect(table, 7, epoch, stored, holder, now, &former);
+}
+
+static int setup(void **state)
+{
+    struct lease_table *table = xcalloc(1, sizeof *table);
+    lease_table_init(table, LEASE, SEAL);
+    *state = table;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    lease_table_release(*state);
+    free(*state);
+    return 0;
+}
+
+static void hold(struct lease_table *table, uint64_t epoch, uint64_t holder, uint64_t now)
+{
+    assert_int_equal(connect_runner(table, 0, epoch - 1, holder, now), LEASE_NEW);
+    lease_granted(table, 7, epoch, holder, now);
+}
+
+struct expired {
+    unsigned lost, to_seal;
+};
+
+static void count_expired(void *arg, struct lease *lease, enum lease_expiry what)
+{
+    struct expired *expired = arg;
+    assert_int_equal(lease->row, 7);
+    if (what == LEASE_BECAME_LOST)
+        expired->lost++;
+    else
+        expired->to_seal++;
+}
+
+static void second_runner_is_refused_while_the_lease_holds(void **state)
+{
+    hold(*state, 1, 10, 1000);
+    assert_int_equal(connect_runner(*state, 0, 1, 11, 1000 + LEASE - 1), LEASE_TAKEN);
+}
+
+static void second_runner_may_claim_once_the_lease_ran_out(void **state)
+{
+    hold(*state, 1, 10, 1000);
+    assert_int_equal(connect_runner(*state, 0, 1, 11, 1000 + LEASE), LEASE_NEW);
+    assert_int_equal(former, 10);
+    lease_granted(*state, 7, 2, 11, 1000 + LEASE);
+    assert_int_equal(connect_runner(*state, 1, 2, 12, 1000 + LEASE), LEASE_FENCED);
+}
+
+static void nobody_may_claim_while_a_claim_is_being_committed(void **state)
+{
+    assert_int_equal(connect_runner(*state, 0, 0, 10, 1000), LEASE_NEW);
+    assert_int_equal(connect_runner(*state, 0, 0, 11, 1000), LEASE_TAKEN);
+    lease_refused(*state, 7);
+    assert_int_equal(connect_runner(*state, 0, 0, 11, 1000), LEASE_NEW);
+}
+
+static void refused_claim_leaves_the_former_lease_as_it_was(void **state)
+{
+    hold(*state, 1, 10, 1000);
+    assert_int_equal(connect_runner(*state, 0, 1, 11, 1000 + LEASE), LEASE_NEW);
+    lease_refused(*state, 7);
+    assert_int_equal(connect_runner(*state, 1, 1, 12, 1000 + LEASE), LEASE_RESUME);
+}
+
+static void same_epoch_comes_back_and_replaces_its_dead_connection(void **state)
+{
+    hold(*state, 1, 10, 1000);
+    assert_int_equal(connect_runner(*state, 1, 1, 11, 2000), LEASE_RESUME);
+    assert_int_equal(former, 10);
+    lease_disconnect(*state, 7, 10); // the old one's end must not take the new one's place away
+    assert_int_equal(lease_find(*state, 7)->holder, 11);
+}
+
+static void silent_runner_is_lost_once_and_running_again_when_heard_of(void **state)
+{
+    struct expired expired = {0};
+    hold(*state, 1, 10, 1000);
+    lease_expire(*state, 1000 + LEASE - 1, count_expired, &expired);
+    assert_int_equal(expired.lost, 0);
+    lease_expire(*state, 1000 + LEASE, count_expired, &expired);
+    lease_expire(*state, 1000 + LEASE + 1, count_expired, &expired);
+    assert_int_equal(expired.lost, 1);
+    assert_true(lease_touch(*state, 7, 10, 1000 + LEASE + 2));
+    assert_false(lease_touch(*state, 7, 10, 1000 + LEASE + 3));
+}
+
+static void heartbeats_keep_the_lease(void **state)
+{
+    struct expired expired = {0};
+    hold(*state, 1, 10, 0);
+    for (uint64_t now = 0; now < 10 * LEASE; now += 10000) {
+        lease_touch(*state, 7, 10, now);
+        lease_expire(*state, now, count_expired, &expired);
+    }
+    assert_int_equal(expired.lost, 0);
+}
+
+static void lost_execution_is_to_be_sealed_after_the_grace(void **state)
+{
+    struct expired expired = {0};
+    hold(*state, 1, 10, 0);
+    lease_expire(*state, LEASE, count_expired, &expired);
+    lease_expire(*state, LEASE + SEAL - 1, count_expired, &expired);
+    assert_int_equal(expired.to_seal, 0);
+    lease_expire(*state, LEASE + SEAL, count_expired, &expired);
+    assert_int_equal(expired.to_seal, 1);
+    lease_end(*state, 7);
+    assert_null(lease_find(*state, 7));
+}
+
+static void after_a_restart_the_old_runner_has_a_whole_lease_to_come_back(void **state)
+{
+    struct expired expired = {0};
+    lease_restore(*state, 7, 3, false, 500);
+    assert_int_equal(connect_runner(*state, 0, 3, 10, 500 + LEASE - 1), LEASE_TAKEN);
+    assert_int_equal(connect_runner(*state, 3, 3, 11, 500 + LEASE - 1), LEASE_RESUME);
+    lease_touch(*state, 7, 11, 500 + LEASE - 1);
+    lease_expire(*state, 500 + LEASE, count_expired, &expired);
+    assert_int_equal(expired.lost, 0);
+}
+
+static void runner_that_is_quicker_than_the_list_of_a_restart_is_not_lost(void **state)
+{
+    assert_int_equal(connect_runner(*state, 3, 3, 11, 500), LEASE_RESUME);
+    assert_true(lease_touch(*state, 7, 11, 500)); // asks for `running`, which only a lost one needs
+    lease_restore(*state, 7, 3, false, 600);
+    assert_int_equal(lease_find(*state, 7)->holder, 11);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(second_runner_is_refused_while_the_lease_holds),
+        TEST(second_runner_may_claim_once_the_lease_ran_out),
+        TEST(nobody_may_claim_while_a_claim_is_being_committed),
+        TEST(refused_claim_leaves_the_former_lease_as_it_was),
+        TEST(same_epoch_comes_back_and_replaces_its_dead_connection),
+        TEST(silent_runner_is_lost_once_and_running_again_when_heard_of),
+        TEST(heartbeats_keep_the_lease),
+        TEST(lost_execution_is_to_be_sealed_after_the_grace),
+        TEST(after_a_restart_the_old_runner_has_a_whole_lease_to_come_back),
+        TEST(runner_that_is_quicker_than_the_list_of_a_restart_is_not_lost),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
