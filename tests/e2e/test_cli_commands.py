@@ -1,0 +1,254 @@
+"""The other commands: status, list, verify, key, backup, completion, help; exit codes and messages that say what to do."""
+
+import json
+import re
+import subprocess
+
+import pytest
+from support.cli import Cli
+from support.jobs import fresh_id, shell
+from support.ws import Runner
+
+COMMANDS = "serve wrap pipe status logs list verify key backup completion".split()
+
+
+# --- status
+def test_status_of_a_completed_job_reads_as_the_seeds_example(server, cli, api):
+    job = fresh_id()
+    api.create(execution_id=job, script_filename="process.py", runtime="python:3.11")
+    with Runner(server, job, worker="worker-hetzner-01") as runner:
+        runner.complete(0)
+    lines = cli.ok("status", job).text().splitlines()
+    assert lines[0] == f"Execution: {job}"
+    assert lines[1] == "Status: completed ✓"
+    assert lines[2:4] == ["Script: process.py", "Runtime: python:3.11"]
+    assert re.fullmatch(r"Started: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", lines[4])
+    assert re.fullmatch(r"Duration: \S+.*", lines[5])
+    assert lines[6] == "Worker: worker-hetzner-01"
+
+
+def test_status_of_a_running_job_reads_as_the_seeds_example(server, cli, api):
+    job = fresh_id()
+    api.create(execution_id=job, script_filename="process.py", runtime="python:3.11")
+    with Runner(server, job, worker="worker-hetzner-01"):
+        text = cli.ok("status", job).text()
+    expected = (
+        rf"Execution: {job}\nStatus: running\nScript: process.py\nRuntime: python:3.11\n\n"
+        r"Started: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\nDuration: \d+.*\nWorker: worker-hetzner-01\n"
+        r"(Cost: .*\n)?(\nArtifacts: .*\n)?"
+    )
+    assert re.fullmatch(expected, text), text
+
+
+def test_status_of_a_failed_job_says_how_to_see_its_log(server, cli, api):
+    job = fresh_id()
+    cli.run("wrap", "--id", job, *shell("exit 3"))
+    text = cli.ok("status", job).text()
+    assert "Status: failed ✗\n" in text and "\nExit code: 3\n" in text and f"View logs: runnel logs {job}\n" in text
+    assert cli.run("status", "--exit-status", job).code == 3
+
+
+def test_status_as_json_is_the_servers(cli, api):
+    job = api.create(metadata={"k": "v"})
+    assert json.loads(cli.ok("status", "-o", "json", job).out) == api.status(job)
+
+
+# --- list
+def test_list_shows_newest_first_and_filters(servers, tmp_path):
+    server = servers()
+    cli, api = Cli(tmp_path / "home", server), server.api()
+    jobs = [fresh_id() for _ in range(3)]
+    cli.ok("wrap", "--id", jobs[0], "-m", "team=data", "--", "true")
+    cli.run("wrap", "--id", jobs[1], "--", "false")
+    api.create(execution_id=jobs[2])
+
+    def listed(*args):
+        return [json.loads(line)["execution_id"] for line in cli.ok("list", "-o", "json", *args).text().splitlines()]
+
+    assert listed() == jobs[::-1]
+    assert listed("--status", "failed") == [jobs[1]]
+    assert listed("-m", "team=data") == [jobs[0]]
+    assert listed("-n", "1") == [jobs[2]]
+    assert listed("--since", "1h") == jobs[::-1]
+    table = cli.ok("list").text().splitlines()
+    assert [line.split()[0] for line in table[1:]] == jobs[::-1] and "queued" in table[1]
+
+
+# --- verify
+def test_verify_proves_a_whole_log(cli, api):
+    job = fresh_id()
+    cli.ok("wrap", "--id", job, *shell("seq 1 5000; printf '\\377\\0end'"))
+    result = cli.ok("verify", job)
+    assert "5001" in result.text()
+    proof = json.loads(cli.ok("verify", "-o", "json", job).out)
+    assert proof["verified"] is True and proof["records"] == 5001 and proof["sealed"] is True
+
+
+def test_verify_of_an_empty_log(cli):
+    job = fresh_id()
+    cli.ok("wrap", "--id", job, "--", "true")
+    cli.ok("verify", job)
+
+
+def test_verify_finds_a_changed_store(servers, tmp_path):
+    import sqlite3
+
+    server = servers()
+    cli = Cli(tmp_path / "home", server)
+    job = fresh_id()
+    cli.ok("wrap", "--id", job, *shell("seq 1 100"))
+    server.stop()
+    changed = 0
+    for path in server.data.glob("*.db"):
+        with sqlite3.connect(path) as db:
+            for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                for (_, column, kind, *_rest) in db.execute(f"PRAGMA table_info({table})").fetchall():
+                    if kind.upper() == "BLOB" and "chunk" in (table + column):
+                        for rowid, blob in db.execute(f"SELECT rowid, {column} FROM {table}").fetchall():
+                            if blob and blob[:2] == b"RC":
+                                worse = bytes(blob[:-1]) + bytes([blob[-1] ^ 1])
+                                db.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (worse, rowid))
+                                changed += 1
+        db.close()
+    assert changed, "found no chunk to damage"
+    server.restart()
+    result = cli.run("verify", job)
+    assert result.code == 1, result
+
+
+# --- keys
+def test_keys_are_made_listed_and_revoked(cli, server, tmp_path):
+    secret = cli.ok("key", "create", "--role", "viewer", "--name", "dash", "--expires", "90d").text().strip()
+    assert re.fullmatch(r"rnl_[A-Za-z0-9_-]{43}", secret)
+    listed = [json.loads(line) for line in cli.ok("key", "list", "-o", "json").text().splitlines()]
+    key_id = [key for key in listed if key["name"] == "dash"][-1]["key_id"]
+    holder = Cli(tmp_path / "holder", url=server.url, token=secret)
+    holder.ok("list")
+    assert holder.run("key", "list").code == 4
+    assert holder.run("wrap", "--deliver-wait", "1s", "--", "true").code == 0
+    cli.ok("key", "revoke", key_id)
+    assert holder.run("list").code == 4
+    assert "dash" in cli.ok("key", "list").text()
+
+
+def test_the_cli_on_the_servers_machine_finds_the_operator_key(server, tmp_path):
+    cli = Cli(tmp_path / "home", url=server.url)
+    cli.ok("list", env={"RUNNEL_DATA": str(server.data)})
+    cli.ok("list", "--data", server.data)
+    assert cli.run("list").code == 4
+
+
+def test_contexts_name_servers(server, tmp_path):
+    cli = Cli(tmp_path / "home")
+    folder = cli.home / "config" / "runnel"
+    folder.mkdir(parents=True)
+    (folder / "config").write_text(
+        f'current = here\ncontext here {{\n  url = "{server.url}"\n  token = "{server.operator_key}"\n}}\n'
+        'context away {\n  url = "http://127.0.0.1:1"\n}\n'
+    )
+    cli.ok("list")
+    assert cli.run("--context", "away", "list").code == 5
+    assert cli.run("list", env={"RUNNEL_URL": "http://127.0.0.1:1"}).code == 5
+    cli.ok("--url", server.url, "--token", server.operator_key, "list", env={"RUNNEL_URL": "http://127.0.0.1:1"})
+
+
+# --- help and errors
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help_with_examples(tmp_path, command):
+    cli = Cli(tmp_path / "home")
+    for asked in (("help", command), (command, "--help"), (command, "-h")):
+        text = cli.ok(*asked).text()
+        assert f"runnel {command}" in text and "xample" in text, asked
+
+
+def test_help_lists_every_command(tmp_path):
+    cli = Cli(tmp_path / "home")
+    text = cli.ok("help").text()
+    assert all(re.search(rf"^\s+{command}\s", text, re.MULTILINE) for command in COMMANDS)
+    assert cli.ok("--help").text() == text
+    nothing = cli.run()
+    assert nothing.code == 2 and b"wrap" in nothing.err + nothing.out
+
+
+def test_version(tmp_path):
+    cli = Cli(tmp_path / "home")
+    assert re.match(r"runnel \d+\.\d+\.\d+", cli.ok("--version").text())
+
+
+@pytest.mark.parametrize(
+    "args, says",
+    [
+        (("statsu", "x"), b"status"),
+        (("logs", "--folow", "x"), b"--follow"),
+        (("status",), b"ID"),
+        (("logs",), b"ID"),
+        (("logs", "x", "y"), b"y"),
+        (("logs", "-n", "many", "x"), b"many"),
+        (("logs", "--since", "yesterday", "x"), b"yesterday"),
+        (("logs", "-o", "xml", "x"), b"xml"),
+        (("logs", "--level"), b"level"),
+        (("key", "create", "--role", "king", "--name", "n"), b"viewer"),
+        (("key", "frobnicate"), b"create"),
+        (("status", "bad/id"), b"bad/id"),
+        (("completion", "tcsh"), b"bash"),
+        (("--url", "ftp://x", "list"), b"http"),
+        (("--color", "sometimes", "list"), b"auto"),
+    ],
+)
+def test_wrong_usage_is_2_and_says_what_is_right(cli, args, says):
+    result = cli.run(*args)
+    assert result.code == 2 and result.err.startswith(b"runnel") and says in result.err, result
+    assert result.out == b""
+
+
+def test_errors_of_the_server_have_their_exit_codes(cli, server, api, tmp_path):
+    assert cli.run("status", "exec_nowhere").code == 3
+    job = api.create()
+    with Runner(server, job) as runner:
+        runner.complete()
+    api.delete(f"/api/v1/executions/{job}", query={"purge": "true"})
+    gone = cli.run("logs", job)
+    assert gone.code == 3 and b"purged" in gone.err
+    stranger = Cli(tmp_path / "stranger", url=server.url, token="rnl_" + "x" * 43)
+    refused = stranger.run("status", job)
+    assert refused.code == 4 and b"credential" in refused.err
+
+
+# --- completion and man pages
+@pytest.mark.parametrize("shell_name, check", [("bash", ["bash", "-n"]), ("zsh", ["zsh", "-n"]), ("fish", ["fish", "-n"])])
+def test_completion_scripts_are_valid(tmp_path, shell_name, check):
+    import shutil
+
+    script = Cli(tmp_path / "home").ok("completion", shell_name).out
+    assert all(command.encode() in script for command in COMMANDS)
+    if shutil.which(check[0]):
+        path = tmp_path / "script"
+        path.write_bytes(script)
+        subprocess.run([*check, str(path)], check=True)
+
+
+def test_bash_completes_commands_and_options(tmp_path):
+    script = tmp_path / "completion"
+    script.write_bytes(Cli(tmp_path / "home").ok("completion", "bash").out)
+
+    def complete(*words):
+        program = (
+            f'source {script}; COMP_WORDS=({" ".join(repr(w) for w in words)}); COMP_CWORD={len(words) - 1}; '
+            'spec=$(complete -p runnel); f=${spec##*-F }; f=${f%% *}; $f runnel "${COMP_WORDS[COMP_CWORD]}" ""; '
+            'printf "%s\\n" "${COMPREPLY[@]}"'
+        )
+        answer = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True)
+        return [word.strip() for word in answer.stdout.split("\n")]
+
+    assert "status" in complete("runnel", "sta")
+    assert "--follow" in complete("runnel", "logs", "--fo")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_man_pages_render_without_complaint(tmp_path, command):
+    cli = Cli(tmp_path / "home")
+    page = cli.ok("help", "--man", command).out
+    rendered = subprocess.run(["man", "--warnings", "-l", "-"], input=page, capture_output=True, env={**cli.env, "MANWIDTH": "100"})
+    assert rendered.returncode == 0 and rendered.stderr == b"", rendered.stderr
+    text = re.sub(rb".\x08", b"", rendered.stdout)
+    assert b"EXAMPLES" in text and f"runnel {command}".encode() in text.replace(b"-" + command.encode(), b" " + command.encode())

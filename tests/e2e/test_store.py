@@ -1,0 +1,142 @@
+"""The store as an operator meets it: backup, restore, a newer schema, files that are damaged."""
+
+import sqlite3
+
+import pytest
+from support.api import eventually
+from support.cli import Cli
+from support.process import BIN, Process
+from support.server import clean_env
+from support.sse import Stream
+from support.ws import Follower, Runner
+
+PATH = "/api/v1/executions"
+
+
+def database(server):
+    """The store's file."""
+    files = [path for path in server.data.iterdir() if path.is_file() and path.read_bytes()[:15] == b"SQLite format 3"]
+    assert len(files) == 1, files
+    return files[0]
+
+
+def restore(servers, copy, name):
+    """A second server on a copy of the store."""
+    other = servers(start=False)
+    other.data.mkdir()
+    (other.data / name).write_bytes(copy.read_bytes())
+    return other.start()
+
+
+def test_a_backup_made_while_writing_is_whole_and_restores(servers, tmp_path):
+    server = servers()
+    api, cli = server.api(), Cli(tmp_path / "home", server)
+    execution_id = api.create()
+    api.append_lines(execution_id, [str(i) for i in range(5000)])
+    copy = tmp_path / "copy.db"
+    with Runner(server, api.create()) as busy:
+        busy.lines(["x" * 100] * 100, wait=False)
+        cli.ok("backup", copy)
+        busy.lines(["y" * 100] * 100)
+    with sqlite3.connect(copy) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+    api.append_lines(execution_id, ["after the backup"])
+    name = database(server).name
+    restored = restore(servers, copy, name)
+    old = restored.api(api.token)
+    assert old.messages(execution_id, limit=10000) == [str(i) for i in range(5000)]
+    return server, restored, execution_id
+
+
+def test_a_restored_store_has_a_new_incarnation_and_says_what_is_missing(servers, tmp_path):
+    server = servers()
+    api = server.api()
+    execution_id = api.create()
+    with Runner(server, execution_id) as runner:
+        runner.lines(["0", "1", "2"])
+        first = runner.ready["incarnation"]
+        api.expect(201, "POST", "/api/v1/backup", {"path": str(tmp_path / "copy.db")})
+        runner.lines(["3", "4"])
+    restored = restore(servers, tmp_path / "copy.db", database(server).name)
+    with Runner(restored, execution_id, token=api.token, epoch=1) as runner:
+        assert runner.ready["incarnation"] != first
+        assert runner.ready["next_sequence"] == 3
+    with Follower(restored, execution_id, token=api.token, after=4, incarnation=first) as follower:
+        gap = follower.expect("gap")
+        assert gap["reason"] and gap["from"] <= gap["to"]
+
+
+def test_a_backup_never_overwrites(servers, tmp_path):
+    server = servers()
+    existing = tmp_path / "there.db"
+    existing.write_text("precious")
+    answer = server.api().post("/api/v1/backup", {"path": str(existing)})
+    assert (answer.status, answer.code) == (409, "conflict")
+    assert Cli(tmp_path / "home", server).run("backup", existing).code == 1
+    assert existing.read_text() == "precious"
+
+
+def test_a_backup_that_cannot_be_written_says_so(servers, tmp_path):
+    answer = servers().api().post("/api/v1/backup", {"path": str(tmp_path / "missing" / "copy.db")})
+    assert answer.status >= 400 and answer.code, answer
+
+
+def test_a_newer_schema_is_refused_with_a_clear_error(servers, tmp_path):
+    server = servers()
+    server.stop()
+    path = database(server)
+    with sqlite3.connect(path) as db:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        db.execute(f"PRAGMA user_version = {version + 1000}")
+    db.close()
+    before = path.read_bytes()
+    with Process(server.argv(), env=clean_env(tmp_path)) as process:
+        assert process.finish() == 1
+    assert b"newer" in process.err.data, process.err.data
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_store_is_refused_and_left_alone(servers, tmp_path):
+    server = servers()
+    server.stop()
+    path = database(server)
+    path.write_bytes(b"this is not a database, and somebody may want it" * 100)
+    for extra in path.parent.glob(path.name + "-*"):
+        extra.unlink()
+    with Process(server.argv(), env=clean_env(tmp_path)) as process:
+        assert process.finish() == 1
+    assert process.err.data and path.read_bytes().startswith(b"this is not")
+
+
+def test_many_small_commits_are_merged_and_read_the_same(servers):
+    server = servers()
+    api = server.api()
+    execution_id = api.create()
+    with Runner(server, execution_id) as runner:
+        for i in range(600):
+            runner.lines([f"{i}"], wait=i % 50 == 49)
+        runner.complete()
+    expected = [str(i) for i in range(600)]
+    assert api.messages(execution_id, limit=1000) == expected
+    server.kill()
+    server.restart()
+    assert api.messages(execution_id, limit=1000) == expected
+    with Follower(server, execution_id, **{"from": 250}) as follower:
+        assert [m["message"] for m in follower.rest()[0]] == expected[250:]
+
+
+@pytest.mark.threads
+def test_readers_and_a_writer_do_not_disturb_each_other(servers):
+    server = servers("--workers", "2")
+    api = server.api()
+    execution_id = api.create()
+    with Runner(server, execution_id) as runner:
+        streams = [Stream(api, execution_id) for _ in range(3)]
+        for i in range(30):
+            runner.lines([f"{i}.{j}" for j in range(100)], wait=i % 10 == 9)
+            assert api.page(execution_id, limit=1)["last_index"] >= 0
+        runner.complete()
+    for stream in streams:
+        assert [record["message"] for record in stream.rest()[0]] == [f"{i}.{j}" for i in range(30) for j in range(100)]
+    assert BIN and eventually
