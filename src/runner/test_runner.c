@@ -1,0 +1,392 @@
+// Whole runs: real children, pipes, spools and sockets. Each run is a process of its own, as its stdout is part of what is tested.
+#include "runner/runner.h"
+
+#include "runner/test_server.h"
+#include "util/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+struct fixture {
+    struct test_server server;
+    char *root, *state, *out, *err;
+    struct runner_options options;
+};
+
+static int setup(void **state)
+{
+    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
+    fixture->root = xasprintf("%s/runnel-run-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    assert_non_null(mkdtemp(fixture->root));
+    fixture->state = xasprintf("%s/state", fixture->root);
+    fixture->out = xasprintf("%s/out", fixture->root);
+    fixture->err = xasprintf("%s/err", fixture->root);
+    test_server_start(&fixture->server);
+    fixture->options = (struct runner_options){
+        .server.url = fixture->server.url,
+        .state_dir = fixture->state,
+        .deliver_wait_ms = 20000,
+        .quiet = true,
+    };
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(free_ptr) char *command = xasprintf("rm -rf '%s'", fixture->root);
+    assert_int_equal(system(command), 0);
+    test_server_end(&fixture->server);
+    free(fixture->root);
+    free(fixture->state);
+    free(fixture->out);
+    free(fixture->err);
+    free(fixture);
+    return 0;
+}
+
+#define UNDELIVERED 99
+
+static void redirect(const char *path, int fd)
+{
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (file < 0 || dup2(file, fd) < 0)
+        _exit(98);
+    close(file);
+}
+
+// Starts a run; `input` (may be -1) becomes its stdin, `output` (-1: the file) its stdout.
+static pid_t start(struct fixture *fixture, const char *script, int input, int output)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid > 0)
+        return pid;
+    char *command[] = {(char *)(uintptr_t) "/bin/bash", (char *)(uintptr_t) "-c", (char *)(uintptr_t)script, NULL};
+    if (script && !fixture->options.command)
+        fixture->options.command = command;
+    setsid(); // without a terminal, wherever the test runs
+    redirect(fixture->out, STDOUT_FILENO);
+    redirect(fixture->err, STDERR_FILENO);
+    if (output >= 0)
+        dup2(output, STDOUT_FILENO);
+    if (input >= 0)
+        dup2(input, STDIN_FILENO);
+    for (int fd = 3; fd < 64; fd++)
+        close(fd);
+    int exit_code = 97;
+    int err = runner_run(&fixture->options, &exit_code);
+    _exit(err == ERR_UNAVAILABLE ? UNDELIVERED : err < 0 ? 96 : exit_code);
+}
+
+static int finish(pid_t pid)
+{
+    int status;
+    while (waitpid(pid, &status, 0) < 0)
+        assert_int_equal(errno, EINTR);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+
+static int run(struct fixture *fixture, const char *script)
+{
+    return finish(start(fixture, script, -1, -1));
+}
+
+static void assert_file(const char *path, const char *expected)
+{
+    CLEANUP(buf_release) struct buf content = {0};
+    assert_int_equal(file_read_all(path, 1 << 24, &content), 0);
+    assert_str(buf_str(&content), expected);
+}
+
+static void assert_complete_has(struct fixture *fixture, const char *part)
+{
+    if (!strstr(buf_cstr(&fixture->server.complete), part))
+        fail_msg("not in %s: %s", buf_cstr(&fixture->server.complete), part);
+}
+
+static void assert_no_spool_left(struct fixture *fixture)
+{
+    CLEANUP(free_ptr) char *command = xasprintf("test -z \"$(ls '%s/spool')\"", fixture->state);
+    assert_int_equal(system(command), 0);
+}
+
+static void output_passes_through_and_is_recorded(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "echo one; echo two; exit 3"), 3);
+    assert_file(fixture->out, "one\ntwo\n");
+    assert_str(buf_str(&fixture->server.log), "out:one\nout:two\n");
+    assert_complete_has(fixture, "\"exit_code\":3,\"final_sequence\":1,\"digest\"");
+    assert_non_null(strstr(buf_cstr(&fixture->server.body), "\"command\":[\"/bin/bash\",\"-c\","));
+    assert_no_spool_left(fixture);
+}
+
+static void both_streams_are_recorded_as_what_they_are(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "echo out; sleep 0.1; echo err >&2"), 0);
+    assert_file(fixture->out, "out\n");
+    assert_file(fixture->err, "err\n");
+    assert_str(buf_str(&fixture->server.log), "out:out\nerr:err\n");
+}
+
+static void odd_bytes_are_kept(void **state)
+{
+    static const char expected[] = "out:\nout:a\rb\nout:n\0l\nout:\xff\xfe\nout:end~";
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "printf '\\na\\rb\\nn\\0l\\n\\377\\376\\nend'"), 0);
+    assert_int_equal(fixture->server.log.len, sizeof(expected) - 1);
+    assert_memory_equal(fixture->server.log.data, expected, sizeof(expected) - 1);
+}
+
+static void a_signal_of_the_job_is_its_exit_code(void **state)
+{
+    assert_int_equal(run(*state, "kill -9 $$"), 137);
+    assert_complete_has(*state, "\"exit_code\":137");
+}
+
+static void a_command_that_is_not_there_fails_with_127_and_says_why(void **state)
+{
+    struct fixture *fixture = *state;
+    char *command[] = {(char *)(uintptr_t) "/nowhere/at-all", NULL};
+    fixture->options.command = command;
+    assert_int_equal(run(fixture, NULL), 127);
+    assert_file(fixture->err, "runnel: /nowhere/at-all: No such file or directory\n");
+    assert_str(buf_str(&fixture->server.log), "err:runnel: /nowhere/at-all: No such file or directory\n");
+    assert_complete_has(fixture, "\"exit_code\":127");
+}
+
+static void a_job_without_output_completes(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "true"), 0);
+    assert_complete_has(fixture, "\"exit_code\":0,\"final_sequence\":-1,\"digest\":\"0000000000000000\"");
+}
+
+static void signals_reach_the_job(void **state)
+{
+    struct fixture *fixture = *state;
+    pid_t pid = start(fixture, "trap 'echo got it; exit 5' TERM; echo ready; while :; do sleep 0.05; done", -1, -1);
+    test_server_wait_for(&fixture->server, "out:ready\n");
+    kill(pid, SIGTERM);
+    assert_int_equal(finish(pid), 5);
+    // Its group is meant: the shell's present child gets it, too, and the shell may say so.
+    test_server_wait_for(&fixture->server, "out:got it\n");
+}
+
+static void a_line_arrives_while_the_job_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+    pid_t pid = start(fixture, "echo first; read -r line; echo second", -1, -1);
+    test_server_wait_for(&fixture->server, "out:first\n");
+    kill(pid, SIGTERM);
+    finish(pid);
+}
+
+static void a_grandchild_with_the_pipe_does_not_hold_the_run_up(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->options.grandchild_grace_ms = 300;
+    uint64_t before = (uint64_t)time(NULL);
+    assert_int_equal(run(fixture, "(sleep 30; echo never) & seq 1 20000; exit 4"), 4);
+    assert_true((uint64_t)time(NULL) - before < 15);
+    assert_int_equal(fixture->server.next[0], 20000);
+}
+
+static void a_closed_stdout_does_not_end_the_recording(void **state)
+{
+    struct fixture *fixture = *state;
+    int pipe_fds[2];
+    assert_int_equal(pipe(pipe_fds), 0);
+    close(pipe_fds[0]);
+    pid_t pid = start(fixture, "for i in 1 2 3; do echo $i; sleep 0.05; done", -1, pipe_fds[1]);
+    close(pipe_fds[1]);
+    assert_int_equal(finish(pid), 0);
+    assert_str(buf_str(&fixture->server.log), "out:1\nout:2\nout:3\n");
+}
+
+static void a_pipe_is_recorded_until_its_end(void **state)
+{
+    struct fixture *fixture = *state;
+    int pipe_fds[2];
+    assert_int_equal(pipe(pipe_fds), 0);
+    pid_t pid = start(fixture, NULL, pipe_fds[0], -1);
+    close(pipe_fds[0]);
+    assert_int_equal(write(pipe_fds[1], "a\nb", 3), 3);
+    test_server_wait_for(&fixture->server, "out:a\n");
+    close(pipe_fds[1]);
+    assert_int_equal(finish(pid), 0);
+    assert_file(fixture->out, "a\nb");
+    assert_str(buf_str(&fixture->server.log), "out:a\nout:b~");
+    assert_complete_has(fixture, "\"exit_code\":0");
+}
+
+static void a_terminal_is_given_on_request(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->options.tty = true;
+    assert_int_equal(run(fixture, "test -t 0 && test -t 1 && test -t 2 && echo yes"), 0);
+    assert_str(buf_str(&fixture->server.log), "out:yes\r\n");
+}
+
+static void cancelling_ends_the_job_and_kills_what_ignores_it(void **state)
+{
+    struct fixture *fixture = *state;
+    pid_t pid = start(fixture, "trap '' TERM; echo ready; while :; do sleep 0.05; done", -1, -1);
+    test_server_wait_for(&fixture->server, "out:ready\n");
+    loop_post(fixture->server.loop, &fixture->server.cancel);
+    assert_int_equal(finish(pid), 137);
+    assert_complete_has(fixture, "\"status\":\"cancelled\"");
+}
+
+static void every_record_comes_once_when_the_line_is_cut(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->server.cut_after = 3;
+    assert_int_equal(run(fixture, "for i in $(seq 1 50); do echo $i; sleep 0.005; done"), 0);
+    CLEANUP(buf_release) struct buf expected = {0};
+    for (int i = 1; i <= 50; i++)
+        buf_printf(&expected, "out:%d\n", i);
+    assert_str(buf_str(&fixture->server.log), buf_cstr(&expected));
+    assert_true(fixture->server.connections >= 2);
+}
+
+static size_t read_once(int fd)
+{
+    char data[65536];
+    ssize_t got = read(fd, data, sizeof(data));
+    assert_true(got >= 0);
+    return (size_t)got;
+}
+
+// Reads until nothing came for a second.
+static size_t read_until_quiet(int fd)
+{
+    size_t all = 0;
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    while (poll(&poll_fd, 1, 1000) > 0) {
+        size_t got = read_once(fd);
+        if (got == 0)
+            break;
+        all += got;
+    }
+    return all;
+}
+
+static void read_to_end(int fd)
+{
+    while (read_once(fd) > 0)
+        ;
+    close(fd);
+}
+
+static void a_server_that_is_away_costs_only_disk(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->server.away = true;
+    int pipe_fds[2];
+    assert_int_equal(pipe(pipe_fds), 0);
+    pid_t pid = start(fixture, "seq 1 300000", -1, pipe_fds[1]);
+    close(pipe_fds[1]);
+    // All of it passes through although nobody takes it.
+    size_t passed = 0;
+    while (passed < 1988895)
+        passed += read_once(pipe_fds[0]);
+    close(pipe_fds[0]);
+    fixture->server.away = false;
+    assert_int_equal(finish(pid), 0);
+    assert_int_equal(fixture->server.next[0], 300000);
+    assert_complete_has(fixture, "\"final_sequence\":299999");
+}
+
+static void what_is_not_delivered_in_time_is_delivered_later(void **state)
+{
+    struct fixture *fixture = *state;
+    unsigned delivered, left;
+    fixture->server.away = true;
+    fixture->options.deliver_wait_ms = 200;
+    assert_int_equal(run(fixture, "echo kept; exit 6"), UNDELIVERED);
+    fixture->server.away = false;
+    fixture->options.deliver_wait_ms = 20000;
+    assert_int_equal(runner_resume(&fixture->options, NULL, &delivered, &left), 0);
+    assert_int_equal(delivered, 1);
+    assert_int_equal(left, 0);
+    assert_str(buf_str(&fixture->server.log), "out:kept\n");
+    assert_complete_has(fixture, "\"exit_code\":6");
+    assert_no_spool_left(fixture);
+}
+
+static void a_killed_run_is_delivered_by_the_next_one_as_lost(void **state)
+{
+    struct fixture *fixture = *state;
+    pid_t pid = start(fixture, "echo before; sleep 60", -1, -1);
+    test_server_wait_for(&fixture->server, "out:before\n");
+    kill(pid, SIGKILL);
+    assert_int_equal(finish(pid), 256 + SIGKILL);
+    unsigned delivered, left;
+    assert_int_equal(runner_resume(&fixture->options, NULL, &delivered, &left), 0);
+    assert_int_equal(delivered, 1);
+    assert_str(
+        buf_str(&fixture->server.log),
+        "out:before\nevent:The runner was interrupted: what the job wrote after this, if anything, was not recorded.\n");
+    assert_complete_has(fixture, "\"exit_code\":null,\"final_sequence\":0,\"digest\"");
+    assert_complete_has(fixture, "\"status\":\"lost\"");
+    assert_string_equal(fixture->server.producers[1], "wrap.resumed");
+    assert_no_spool_left(fixture);
+}
+
+static void a_small_spool_holds_the_job_up_until_the_server_takes_it(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->options.spool_max = 4 << 20;
+    fixture->options.message_max = 8192;
+    fixture->server.away = true;
+    fixture->options.quiet = false;
+    int pipe_fds[2];
+    assert_int_equal(pipe(pipe_fds), 0);
+    // 24 MiB that do not compress much: more than the spool, the slots and the pipes hold together.
+    pid_t pid = start(fixture, "head -c 18874368 /dev/urandom | base64 -w 1000", -1, pipe_fds[1]);
+    close(pipe_fds[1]);
+    // What passes through stops before the end, and then the notice is there.
+    size_t passed = read_until_quiet(pipe_fds[0]);
+    assert_in_range(passed, 4 << 20, 20 << 20);
+    CLEANUP(buf_release) struct buf notices = {0};
+    assert_int_equal(file_read_all(fixture->err, 1 << 16, &notices), 0);
+    assert_non_null(strstr(buf_cstr(&notices), "the spool is full"));
+    fixture->server.away = false;
+    read_to_end(pipe_fds[0]);
+    assert_int_equal(finish(pid), 0);
+    assert_int_equal(fixture->server.next[0], 25166);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define RUN_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        RUN_TEST(output_passes_through_and_is_recorded),
+        RUN_TEST(both_streams_are_recorded_as_what_they_are),
+        RUN_TEST(odd_bytes_are_kept),
+        RUN_TEST(a_signal_of_the_job_is_its_exit_code),
+        RUN_TEST(a_command_that_is_not_there_fails_with_127_and_says_why),
+        RUN_TEST(a_job_without_output_completes),
+        RUN_TEST(signals_reach_the_job),
+        RUN_TEST(a_line_arrives_while_the_job_goes_on),
+        RUN_TEST(a_grandchild_with_the_pipe_does_not_hold_the_run_up),
+        RUN_TEST(a_closed_stdout_does_not_end_the_recording),
+        RUN_TEST(a_pipe_is_recorded_until_its_end),
+        RUN_TEST(a_terminal_is_given_on_request),
+        RUN_TEST(cancelling_ends_the_job_and_kills_what_ignores_it),
+        RUN_TEST(every_record_comes_once_when_the_line_is_cut),
+        RUN_TEST(a_server_that_is_away_costs_only_disk),
+        RUN_TEST(what_is_not_delivered_in_time_is_delivered_later),
+        RUN_TEST(a_killed_run_is_delivered_by_the_next_one_as_lost),
+        RUN_TEST(a_small_spool_holds_the_job_up_until_the_server_takes_it),
+#undef RUN_TEST
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
