@@ -59,41 +59,84 @@ static void redirect(const char *path, int fd)
     close(file);
 }
 
-// Starts a run; `input` (may be -1) becomes its stdin, `output` (-1: the file) its stdout.
-static pid_t start(struct fixture *fixture, const char *script, int input, int output)
+#define RUN_ARGUMENT "--one-run"
+enum { RUN_NAME, RUN_MARK, RUN_URL, RUN_STATE, RUN_GRACE, RUN_PATIENCE, RUN_SPOOL_MAX, RUN_FLAGS, RUN_COMMAND };
+
+// What a run's process does: this program, started anew, so that it has no threads yet.
+static int one_run(char **arguments)
 {
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid > 0)
-        return pid;
-    char *command[] = {(char *)(uintptr_t) "/bin/bash", (char *)(uintptr_t) "-c", (char *)(uintptr_t)script, NULL};
-    if (script && !fixture->options.command)
-        fixture->options.command = command;
-    setsid(); // without a terminal, wherever the test runs
-    redirect(fixture->out, STDOUT_FILENO);
-    redirect(fixture->err, STDERR_FILENO);
-    if (output >= 0)
-        dup2(output, STDOUT_FILENO);
-    if (input >= 0)
-        dup2(input, STDIN_FILENO);
-    for (int fd = 3; fd < 64; fd++)
-        close(fd);
+    struct runner_options options = {
+        .server.url = arguments[RUN_URL],
+        .state_dir = arguments[RUN_STATE],
+        .command = arguments[RUN_COMMAND] ? arguments + RUN_COMMAND : NULL,
+        .quiet = strchr(arguments[RUN_FLAGS], 'q'),
+        .tty = strchr(arguments[RUN_FLAGS], 't'),
+    };
     int exit_code = 97;
-    int err = runner_run(&fixture->options, &exit_code);
-    _exit(err == ERR_UNAVAILABLE ? UNDELIVERED : err < 0 ? 96 : exit_code);
+    str_to_u64(str_of(arguments[RUN_GRACE]), &options.grandchild_grace_ms);
+    str_to_u64(str_of(arguments[RUN_PATIENCE]), &options.deliver_wait_ms);
+    str_to_u64(str_of(arguments[RUN_SPOOL_MAX]), &options.spool_max);
+    int err = runner_run(&options, &exit_code);
+    return err == ERR_UNAVAILABLE ? UNDELIVERED : err < 0 ? 96 : exit_code;
 }
 
-static int finish(pid_t pid)
+static char *number(uint64_t value)
+{
+    return xasprintf("%llu", (unsigned long long)value);
+}
+
+// Starts a run; `input` (may be -1) becomes its stdin, `output` (-1: the file) its stdout. Without a script it is a pipe, or the options'
+// command.
+static pid_t start(struct fixture *fixture, const char *script, int input, int output)
+{
+    const struct runner_options *options = &fixture->options;
+    char *arguments[16] = {
+        [RUN_NAME] = xstrdup("test_runner"),
+        [RUN_MARK] = xstrdup(RUN_ARGUMENT),
+        [RUN_URL] = xstrdup(options->server.url),
+        [RUN_STATE] = xstrdup(options->state_dir),
+        [RUN_GRACE] = number(options->grandchild_grace_ms),
+        [RUN_PATIENCE] = number(options->deliver_wait_ms),
+        [RUN_SPOOL_MAX] = number(options->spool_max),
+        [RUN_FLAGS] = xasprintf("-%s%s", options->quiet ? "q" : "", options->tty ? "t" : ""),
+    };
+    if (options->command) {
+        arguments[RUN_COMMAND] = xstrdup(options->command[0]);
+    } else if (script) {
+        arguments[RUN_COMMAND] = xstrdup("/bin/bash");
+        arguments[RUN_COMMAND + 1] = xstrdup("-c");
+        arguments[RUN_COMMAND + 2] = xstrdup(script);
+    }
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        setsid(); // without a terminal, wherever the test runs
+        redirect(fixture->out, STDOUT_FILENO);
+        redirect(fixture->err, STDERR_FILENO);
+        if ((output >= 0 && dup2(output, STDOUT_FILENO) < 0) || (input >= 0 && dup2(input, STDIN_FILENO) < 0))
+            _exit(98);
+        execv("/proc/self/exe", arguments);
+        _exit(98);
+    }
+    for (char **argument = arguments; *argument; argument++)
+        free(*argument);
+    return pid;
+}
+
+static int finish(struct fixture *fixture, pid_t pid)
 {
     int status;
     while (waitpid(pid, &status, 0) < 0)
         assert_int_equal(errno, EINTR);
+    // Whoever looks at what came sees all that came before.
+    pthread_mutex_lock(&fixture->server.lock);
+    pthread_mutex_unlock(&fixture->server.lock);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
 }
 
 static int run(struct fixture *fixture, const char *script)
 {
-    return finish(start(fixture, script, -1, -1));
+    return finish(fixture, start(fixture, script, -1, -1));
 }
 
 static void assert_file(const char *path, const char *expected)
@@ -174,7 +217,7 @@ static void signals_reach_the_job(void **state)
     pid_t pid = start(fixture, "trap 'echo got it; exit 5' TERM; echo ready; while :; do sleep 0.05; done", -1, -1);
     test_server_wait_for(&fixture->server, "out:ready\n");
     kill(pid, SIGTERM);
-    assert_int_equal(finish(pid), 5);
+    assert_int_equal(finish(fixture, pid), 5);
     // Its group is meant: the shell's present child gets it, too, and the shell may say so.
     test_server_wait_for(&fixture->server, "out:got it\n");
 }
@@ -185,7 +228,7 @@ static void a_line_arrives_while_the_job_goes_on(void **state)
     pid_t pid = start(fixture, "echo first; read -r line; echo second", -1, -1);
     test_server_wait_for(&fixture->server, "out:first\n");
     kill(pid, SIGTERM);
-    finish(pid);
+    finish(fixture, pid);
 }
 
 static void a_grandchild_with_the_pipe_does_not_hold_the_run_up(void **state)
@@ -202,11 +245,11 @@ static void a_closed_stdout_does_not_end_the_recording(void **state)
 {
     struct fixture *fixture = *state;
     int pipe_fds[2];
-    assert_int_equal(pipe(pipe_fds), 0);
+    assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
     close(pipe_fds[0]);
     pid_t pid = start(fixture, "for i in 1 2 3; do echo $i; sleep 0.05; done", -1, pipe_fds[1]);
     close(pipe_fds[1]);
-    assert_int_equal(finish(pid), 0);
+    assert_int_equal(finish(fixture, pid), 0);
     assert_str(buf_str(&fixture->server.log), "out:1\nout:2\nout:3\n");
 }
 
@@ -214,13 +257,13 @@ static void a_pipe_is_recorded_until_its_end(void **state)
 {
     struct fixture *fixture = *state;
     int pipe_fds[2];
-    assert_int_equal(pipe(pipe_fds), 0);
+    assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
     pid_t pid = start(fixture, NULL, pipe_fds[0], -1);
     close(pipe_fds[0]);
     assert_int_equal(write(pipe_fds[1], "a\nb", 3), 3);
     test_server_wait_for(&fixture->server, "out:a\n");
     close(pipe_fds[1]);
-    assert_int_equal(finish(pid), 0);
+    assert_int_equal(finish(fixture, pid), 0);
     assert_file(fixture->out, "a\nb");
     assert_str(buf_str(&fixture->server.log), "out:a\nout:b~");
     assert_complete_has(fixture, "\"exit_code\":0");
@@ -240,7 +283,7 @@ static void cancelling_ends_the_job_and_kills_what_ignores_it(void **state)
     pid_t pid = start(fixture, "trap '' TERM; echo ready; while :; do sleep 0.05; done", -1, -1);
     test_server_wait_for(&fixture->server, "out:ready\n");
     loop_post(fixture->server.loop, &fixture->server.cancel);
-    assert_int_equal(finish(pid), 137);
+    assert_int_equal(finish(fixture, pid), 137);
     assert_complete_has(fixture, "\"status\":\"cancelled\"");
 }
 
@@ -290,7 +333,7 @@ static void a_server_that_is_away_costs_only_disk(void **state)
     struct fixture *fixture = *state;
     fixture->server.away = true;
     int pipe_fds[2];
-    assert_int_equal(pipe(pipe_fds), 0);
+    assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
     pid_t pid = start(fixture, "seq 1 300000", -1, pipe_fds[1]);
     close(pipe_fds[1]);
     // All of it passes through although nobody takes it.
@@ -299,7 +342,7 @@ static void a_server_that_is_away_costs_only_disk(void **state)
         passed += read_once(pipe_fds[0]);
     close(pipe_fds[0]);
     fixture->server.away = false;
-    assert_int_equal(finish(pid), 0);
+    assert_int_equal(finish(fixture, pid), 0);
     assert_int_equal(fixture->server.next[0], 300000);
     assert_complete_has(fixture, "\"final_sequence\":299999");
 }
@@ -327,7 +370,7 @@ static void a_killed_run_is_delivered_by_the_next_one_as_lost(void **state)
     pid_t pid = start(fixture, "echo before; sleep 60", -1, -1);
     test_server_wait_for(&fixture->server, "out:before\n");
     kill(pid, SIGKILL);
-    assert_int_equal(finish(pid), 256 + SIGKILL);
+    assert_int_equal(finish(fixture, pid), 256 + SIGKILL);
     unsigned delivered, left;
     assert_int_equal(runner_resume(&fixture->options, NULL, &delivered, &left), 0);
     assert_int_equal(delivered, 1);
@@ -344,11 +387,10 @@ static void a_small_spool_holds_the_job_up_until_the_server_takes_it(void **stat
 {
     struct fixture *fixture = *state;
     fixture->options.spool_max = 4 << 20;
-    fixture->options.message_max = 8192;
     fixture->server.away = true;
     fixture->options.quiet = false;
     int pipe_fds[2];
-    assert_int_equal(pipe(pipe_fds), 0);
+    assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
     // 24 MiB that do not compress much: more than the spool, the slots and the pipes hold together.
     pid_t pid = start(fixture, "head -c 18874368 /dev/urandom | base64 -w 1000", -1, pipe_fds[1]);
     close(pipe_fds[1]);
@@ -360,12 +402,14 @@ static void a_small_spool_holds_the_job_up_until_the_server_takes_it(void **stat
     assert_non_null(strstr(buf_cstr(&notices), "the spool is full"));
     fixture->server.away = false;
     read_to_end(pipe_fds[0]);
-    assert_int_equal(finish(pid), 0);
+    assert_int_equal(finish(fixture, pid), 0);
     assert_int_equal(fixture->server.next[0], 25166);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > RUN_FLAGS && strcmp(argv[RUN_MARK], RUN_ARGUMENT) == 0)
+        return one_run(argv);
     const struct CMUnitTest tests[] = {
 #define RUN_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         RUN_TEST(output_passes_through_and_is_recorded),
