@@ -12,6 +12,15 @@ static int print_json(struct cli *cli, const json_t *object, struct buf *out)
     return 0;
 }
 
+static bool role_known(const char *role)
+{
+    static const char *const roles[] = {"viewer", "user", "service", "admin", "operator"};
+    for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+        if (strcmp(role, roles[i]) == 0)
+            return true;
+    return false;
+}
+
 static int create_key(struct cli *cli, struct client *client, size_t operand_count)
 {
     CLEANUP(buf_release) struct buf body = {0}, out = {0};
@@ -19,8 +28,9 @@ static int create_key(struct cli *cli, struct client *client, size_t operand_cou
     const char *role = cli_value(cli, "role"), *name = cli_value(cli, "name"), *expires = cli_value(cli, "expires");
     if (operand_count > 1)
         return cli_usage_error(cli, "`runnel key create` takes options only");
-    if (!role)
-        return cli_usage_error(cli, "--role is needed: viewer, user, service, admin or operator");
+    if (!role || !role_known(role))
+        return cli_usage_error(cli, "--role must be viewer, user, service, admin or operator%s%s", role ? ", not " : "",
+                               role ? role : "");
     buf_append_text(&body, "{\"role\":");
     buf_append_json_string(&body, str_of(role));
     buf_append_text(&body, ",\"name\":");

@@ -10,6 +10,7 @@
 #define STREAM_IDLE_MS 30000
 #define POLL_EACH_MS   10000
 #define LOOK_EACH_MS   1000
+#define GOOD_MS        10000 // a try that held for so long was a good one
 
 enum way { WAY_WEBSOCKET, WAY_STREAM, WAY_POLL };
 
@@ -18,6 +19,7 @@ enum outcome {
     OUTCOME_DONE,    // complete, fatal, or nobody reads
     OUTCOME_LOST,    // it had been good
     OUTCOME_BLOCKED, // this way does not work here
+    OUTCOME_WAITING, // polling: all that is there was read, and the log goes on
 };
 
 // --- WebSocket
@@ -105,20 +107,23 @@ static enum outcome follow_websocket(struct log_reader *reader)
     int err = client_ws_open(&reader->options, buf_cstr(&path), &response, &ws);
     if (err == 0) {
         reader->reached = true;
+        buf_reset(&reader->refusal);
         if (response.incarnation[0])
             memcpy(reader->incarnation, response.incarnation, sizeof(reader->incarnation));
         listen_to(reader, ws);
         client_ws_close(&ws, 1000);
         return is_over(reader) ? OUTCOME_DONE : OUTCOME_LOST;
     }
-    // A refusal of ours has our error object; a proxy that knows no WebSocket answers something else, or nothing.
-    bool ours = response.body.len > 0 && memmem(response.body.data, response.body.len, "\"error\":{", 9);
-    if (ours && log_reader_error_is_final(err)) {
-        client_response_error(&response, &reader->fatal_text);
-        reader->fatal = err;
-        return OUTCOME_DONE;
+    // A proxy that knows no WebSocket answers something that is not ours, or nothing.
+    bool ours = log_reader_is_ours(&response);
+    if (ours) {
+        struct buf *text = log_reader_error_is_final(err) ? &reader->fatal_text : &reader->refusal;
+        buf_reset(text);
+        client_response_error(&response, text);
+        reader->fatal = log_reader_error_is_final(err) ? err : 0;
+        reader->reached = true;
     }
-    return ours || reader->reached ? OUTCOME_LOST : OUTCOME_BLOCKED;
+    return is_over(reader) ? OUTCOME_DONE : reader->reached ? OUTCOME_LOST : OUTCOME_BLOCKED;
 }
 
 // --- HTTP
@@ -128,59 +133,60 @@ static enum outcome follow_poll_once(struct log_reader *reader)
     enum log_pass pass = log_reader_pass(reader, "ndjson", false, STREAM_IDLE_MS);
     if (pass == LOG_PASS_WHOLE)
         pass = log_reader_ask_status(reader);
-    return pass == LOG_PASS_STOP ? OUTCOME_DONE : pass == LOG_PASS_WHOLE ? OUTCOME_BLOCKED : OUTCOME_LOST;
+    return pass == LOG_PASS_STOP ? OUTCOME_DONE : pass == LOG_PASS_WHOLE ? OUTCOME_WAITING : OUTCOME_LOST;
 }
 
-// *ret_silent: it ended because nothing came, which a job that is silent does too.
-static enum outcome follow_stream(struct log_reader *reader, bool *ret_silent)
+// One long answer. When it ends without having brought anything, asking tells whether there was something to bring: then, or when the
+// stream is refused, it is held back on the way, and asking is what is left.
+static enum outcome follow_stream(struct log_reader *reader, enum way *way, bool *ret_progress)
 {
-    uint64_t begun = clock_mono_ms();
     enum log_pass pass = log_reader_pass(reader, "ndjson", true, STREAM_IDLE_MS);
+    bool gave = reader->progress, foreign = reader->foreign;
+    *ret_progress = gave;
     if (pass == LOG_PASS_STOP)
         return OUTCOME_DONE;
-    *ret_silent = clock_mono_ms() - begun >= STREAM_IDLE_MS;
-    return OUTCOME_LOST;
-}
-
-// Nothing came on the stream: if there was something to come, it is held back on the way, and asking is what is left.
-static enum way check_stream(struct log_reader *reader, bool stream_gave, enum outcome *ret)
-{
-    *ret = follow_poll_once(reader);
-    return !stream_gave && reader->progress && *ret != OUTCOME_LOST ? WAY_POLL : WAY_STREAM;
+    if (gave)
+        return OUTCOME_LOST;
+    enum outcome outcome = follow_poll_once(reader);
+    *ret_progress |= reader->progress;
+    if (outcome == OUTCOME_WAITING && (foreign || reader->progress))
+        *way = WAY_POLL;
+    return outcome;
 }
 
 int log_reader_follow(struct log_reader *reader)
 {
     enum way way = WAY_WEBSOCKET;
-    enum outcome outcome = OUTCOME_LOST;
     while (!is_over(reader)) {
-        bool silent = false;
+        enum outcome outcome = OUTCOME_LOST;
+        uint64_t begun = clock_mono_ms();
+        bool progress = false;
         switch (way) {
         case WAY_WEBSOCKET:
             outcome = follow_websocket(reader);
-            if (outcome == OUTCOME_BLOCKED) {
-                way = WAY_STREAM;
-                continue;
-            }
+            progress = reader->progress;
             break;
         case WAY_STREAM:
-            outcome = follow_stream(reader, &silent);
-            if (outcome == OUTCOME_LOST && (silent || !reader->progress))
-                way = check_stream(reader, reader->progress, &outcome);
+            outcome = follow_stream(reader, &way, &progress);
             break;
         case WAY_POLL:
             outcome = follow_poll_once(reader);
+            progress = reader->progress;
             break;
         }
         if (outcome == OUTCOME_DONE || is_over(reader))
             break;
-        if (reader->progress || outcome == OUTCOME_BLOCKED) {
+        if (outcome == OUTCOME_BLOCKED) {
+            way = WAY_STREAM;
+            continue;
+        }
+        if (progress || clock_mono_ms() - begun >= GOOD_MS) {
             reader->failures = 0;
             reader->lost_told = false;
         }
-        bool go_on = way == WAY_POLL && outcome == OUTCOME_BLOCKED
+        bool go_on = way == WAY_POLL && outcome == OUTCOME_WAITING
                          ? log_reader_wait(reader, POLL_EACH_MS)
-                         : log_reader_wait_retry(reader, outcome == OUTCOME_LOST && !silent);
+                         : log_reader_wait_retry(reader, outcome == OUTCOME_LOST);
         if (!go_on)
             break;
     }

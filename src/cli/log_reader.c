@@ -36,6 +36,7 @@ void log_reader_release(struct log_reader *reader)
     chunk_unref(&reader->exact);
     free_ptr(&reader->status);
     buf_release(&reader->fatal_text);
+    buf_release(&reader->refusal);
 }
 
 void log_reader_append_query(const struct log_reader *reader, struct buf *path)
@@ -188,7 +189,6 @@ static bool take_control(struct log_reader *reader, struct str json)
     if (!type)
         return false;
     if (strcmp(type, "position") == 0 && json_is_integer(number)) {
-        reader->progress = true;
         if (json_integer_value(number) >= 0)
             log_printer_moved(reader->printer, (uint64_t)json_integer_value(number) + 1);
     } else if (strcmp(type, "complete") == 0) {
@@ -255,6 +255,7 @@ static bool take_bytes(void *arg, struct str bytes)
     struct pass *pass = arg;
     struct log_reader *reader = pass->reader;
     reader->reached = true;
+    buf_reset(&reader->refusal);
     if (pass->response.incarnation[0])
         memcpy(reader->incarnation, pass->response.incarnation, sizeof(reader->incarnation));
     bool go_on = pass->chunks ? chunk_stream_feed(&reader->chunks, bytes) == 0 : take_lines(reader, bytes);
@@ -286,6 +287,28 @@ static void chunks_complete(void *arg, struct str json)
     take_control(arg, json);
 }
 
+bool log_reader_is_ours(const struct client_response *response)
+{
+    return response->body.len > 0 && memmem(response->body.data, response->body.len, "\"error\":{", 9);
+}
+
+// An answer other than 2xx.
+static void take_refusal(struct log_reader *reader, const struct client_response *response, bool follow)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    int err = client_response_error(response, &text);
+    bool ours = log_reader_is_ours(response);
+    // What refuses long answers only lies on the way; the short ones tell what is.
+    reader->foreign = !ours && follow;
+    if (log_reader_error_is_final(err) && !reader->foreign) {
+        make_fatal(reader, err, buf_cstr(&text));
+        return;
+    }
+    reader->reached = true;
+    buf_reset(&reader->refusal);
+    buf_append_str(&reader->refusal, buf_str(&text));
+}
+
 enum log_pass log_reader_pass(struct log_reader *reader, const char *format, bool follow, uint64_t idle_ms)
 {
     CLEANUP(buf_release) struct buf path = {0};
@@ -297,24 +320,20 @@ enum log_pass log_reader_pass(struct log_reader *reader, const char *format, boo
     buf_reset(&reader->line);
     chunk_stream_release(&reader->chunks);
     reader->chunks = (struct chunk_stream){.chunk = print_chunk, .complete = chunks_complete, .arg = reader};
-    reader->progress = false;
+    reader->progress = reader->foreign = false;
     int err = client_stream(reader->client, buf_cstr(&path), NULL, take_bytes, &pass, idle_ms, &pass.response);
     log_printer_flush(reader->printer);
 
     enum log_pass result = LOG_PASS_CUT;
     if (err == 0 && (pass.response.status < 200 || pass.response.status >= 300)) {
-        CLEANUP(buf_release) struct buf text = {0};
-        err = client_response_error(&pass.response, &text);
-        if (log_reader_error_is_final(err))
-            make_fatal(reader, err, buf_cstr(&text));
-        else
-            reader->reached = true;
+        take_refusal(reader, &pass.response, follow);
     } else if (err == 0 && !pass.stopped) {
         reader->reached = true;
         // Half a frame or half a line at the end is a cut too.
         result = reader->chunks.buf.len == 0 && reader->line.len == 0 ? LOG_PASS_WHOLE : LOG_PASS_CUT;
     } else if (err == ERR_UNREACHABLE && !reader->reached) {
-        make_fatal(reader, err, NULL);
+        CLEANUP(free_ptr) char *text = xasprintf("%s: %s", reader->options.url, error_text(err));
+        make_fatal(reader, err, text);
     } else if (err && err != ERR_CLOSED && err != ERR_UNREACHABLE) {
         make_fatal(reader, err, NULL);
     }
@@ -367,7 +386,10 @@ bool log_reader_wait_retry(struct log_reader *reader, bool notice)
     if (notice && !reader->lost_told) {
         reader->lost_told = true;
         log_printer_flush(reader->printer);
-        fputs("runnel: connection lost; reconnecting\n", stderr);
+        if (reader->refusal.len > 0)
+            fprintf(stderr, "runnel: the server cannot serve now (%s); trying again\n", buf_cstr(&reader->refusal));
+        else
+            fputs("runnel: connection lost; reconnecting\n", stderr);
     }
     uint64_t most = RETRY_FIRST_MS;
     for (unsigned i = 1; i < reader->failures && most < RETRY_MAX_MS; i++)

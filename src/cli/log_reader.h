@@ -25,7 +25,9 @@ struct log_reader {
     bool reached;       // the server has answered before
     bool lost_told;     // the notice of the present loss was given
     unsigned failures;  // tries in a row without anything
-    bool progress;      // something came since the present try began
+    bool progress;      // records came since the present try began
+    bool foreign;       // the present try was refused by something that is no Runnel server
+    struct buf refusal; // what a server said that cannot serve now, until it can
     bool complete;      // the log has ended and all of it was printed
     char *status;       // of the job, when complete
     bool has_exit_code;
@@ -57,6 +59,8 @@ enum log_pass {
 enum log_pass log_reader_pass(struct log_reader *reader, const char *format, bool follow, uint64_t idle_ms);
 // Asks for the status: complete, if the log is sealed and was read to its end. LOG_PASS_CUT when there was no answer.
 enum log_pass log_reader_ask_status(struct log_reader *reader);
+// The answer has the form of a Runnel server's refusal.
+bool log_reader_is_ours(const struct client_response *response);
 // A try ended without being whole. Tells it once, and waits before the next one: not at all at first. False: nobody reads any more.
 bool log_reader_wait_retry(struct log_reader *reader, bool notice);
 bool log_reader_wait(struct log_reader *reader, uint64_t ms); // false: nobody reads any more

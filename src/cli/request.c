@@ -65,8 +65,11 @@ int cli_get_json(struct cli *cli, struct client *client, const char *path, json_
 int cli_execution_operand(struct cli *cli, const char **ret)
 {
     char *const *operands;
-    if (cli_operands(cli, &operands) != 1)
-        return cli_usage_error(cli, "name one execution");
+    size_t count = cli_operands(cli, &operands);
+    if (count == 0)
+        return cli_usage_error(cli, "name an execution: runnel %s ID", cli->command->name);
+    if (count > 1)
+        return cli_usage_error(cli, "one execution at a time, so \"%s\" is too much", operands[1]);
     if (!id_execution_valid(str_of(operands[0])))
         return cli_usage_error(cli, "\"%s\" cannot be the identifier of an execution", operands[0]);
     *ret = operands[0];
