@@ -1,12 +1,11 @@
 """Faults that other log-streaming systems have shown, one test each, named after the fault. Each asserts that it is not here."""
 
 import json
-import subprocess
+import re
 import threading
 
 import pytest
 from support.api import eventually
-from support.cli import Cli
 from support.jobs import fresh_id, output_of, python, shell
 from support.sse import Stream
 from support.ws import Follower, RawWebSocket, Refused, Runner, frame
@@ -309,12 +308,9 @@ def test_escape_sequences_in_output_drive_the_readers_terminal(cli, api):
     execution_id = api.create()
     api.append_lines(execution_id, HOSTILE + ["\x1b[1;32mcolour may pass\x1b[0m"])
     seen = cli.on_terminal("logs", execution_id).out
-    import re
-
     without_colour = re.sub(rb"\x1b\[[0-9;:]*m", b"", seen)
     assert b"\x1b" not in without_colour, without_colour
     for dangerous in (b"\x07", b"\x08", "\u202e".encode(), "\x9b".encode()):
         assert dangerous not in without_colour, dangerous
     assert b"\x1b[1;32mcolour may pass" in seen
     assert b"\r" not in without_colour.replace(b"\r\n", b"\n")
-    assert subprocess and Cli

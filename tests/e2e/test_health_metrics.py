@@ -1,9 +1,12 @@
 """Health, readiness, metrics."""
 
+import random
 import re
 
 import pytest
 from support.api import eventually
+from support.process import Process
+from support.server import clean_env
 from support.sse import Stream
 from support.ws import Follower, Runner
 
@@ -86,9 +89,6 @@ def test_counters_follow_what_happens(servers):
 
 def test_a_full_store_is_507_and_not_ready_and_recovers_never_silently(servers, tmp_path):
     """A file-size limit stands in for a full disk."""
-    import resource
-    from support.process import BIN, Process
-    from support.server import clean_env
 
     server = servers(start=False)
     limit = ["prlimit", f"--fsize={3 * 1024 * 1024}", "--"]
@@ -96,8 +96,6 @@ def test_a_full_store_is_507_and_not_ready_and_recovers_never_silently(servers, 
     server.await_ready()
     api = server.api()
     execution_id = api.create()
-    import random
-
     source = random.Random(7)
     stored = 0
     for _ in range(200):
@@ -114,4 +112,3 @@ def test_a_full_store_is_507_and_not_ready_and_recovers_never_silently(servers, 
     server.restart()
     assert api.page(execution_id, limit=1)["last_index"] == stored
     api.append_lines(execution_id, ["room again"])
-    assert resource and BIN

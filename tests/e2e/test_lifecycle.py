@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 
 import pytest
 from support.api import RawConnection, eventually

@@ -1,6 +1,5 @@
 """The README's own commands, run as a reader would: each shell line of its code blocks that can be tried here."""
 
-import os
 import pathlib
 import re
 
@@ -52,4 +51,3 @@ def test_the_readmes_commands_work(own_server, tmp_path):
             assert code == 0, (number, command, code, process.err.data)
         tried += 1
     assert tried > 0, "found no command to try"
-    assert os.path.exists(BIN)

@@ -1,6 +1,5 @@
 """The WebSocket for runners: counters, acks, refusals, epochs, leases, the seal."""
 
-import json
 
 import pytest
 from support.ws import Follower, Refused, Runner

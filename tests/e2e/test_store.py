@@ -3,9 +3,8 @@
 import sqlite3
 
 import pytest
-from support.api import eventually
 from support.cli import Cli
-from support.process import BIN, Process
+from support.process import Process
 from support.server import clean_env
 from support.sse import Stream
 from support.ws import Follower, Runner
@@ -46,7 +45,6 @@ def test_a_backup_made_while_writing_is_whole_and_restores(servers, tmp_path):
     restored = restore(servers, copy, name)
     old = restored.api(api.token)
     assert old.messages(execution_id, limit=10000) == [str(i) for i in range(5000)]
-    return server, restored, execution_id
 
 
 def test_a_restored_store_has_a_new_incarnation_and_says_what_is_missing(servers, tmp_path):
@@ -139,4 +137,3 @@ def test_readers_and_a_writer_do_not_disturb_each_other(servers):
         runner.complete()
     for stream in streams:
         assert [record["message"] for record in stream.rest()[0]] == [f"{i}.{j}" for i in range(30) for j in range(100)]
-    assert BIN and eventually

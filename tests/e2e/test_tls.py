@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from support.cli import Cli
-from support.ws import Follower, Runner
+from support.ws import Follower
 
 
 def certificate(folder, name, days="30"):
