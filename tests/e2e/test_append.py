@@ -1,6 +1,7 @@
 """POST …/logs: records without a runner."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.ws import Follower
@@ -102,8 +103,6 @@ def test_records_are_visible_to_followers_when_the_answer_came(server, api, exec
 
 @pytest.mark.threads
 def test_concurrent_writers_share_one_sequence(server, api, execution_id):
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda i: api.append_lines(execution_id, [f"{i}-{j}" for j in range(5)]), range(40)))
     ranges = sorted((answer["first_sequence"], answer["last_sequence"]) for answer in answers)

@@ -1,10 +1,11 @@
 """Credentials: keys, tickets, roles, revocation; and that none of them ends up in a log."""
 
+import datetime
 import re
 import stat
 
 import pytest
-from support.api import Api
+from support.api import Api, eventually
 from support.sse import Stream
 from support.ws import Follower, Refused, Runner, WebSocket
 
@@ -34,8 +35,6 @@ def test_a_key_is_shown_once_and_then_only_by_its_handle(api):
 
 
 def test_the_last_use_of_a_key_is_kept(servers):
-    from support.api import eventually
-
     api = servers().api()
     made = api.key("viewer")
 
@@ -82,8 +81,6 @@ def test_revoking_a_key_ends_its_streams(server, api):
 
 
 def test_an_expired_key_is_refused_and_its_stream_ends(server, api):
-    import datetime
-
     soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
     made = api.key("viewer", expires_at=soon.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
     execution_id = api.create()

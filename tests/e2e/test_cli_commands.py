@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import sqlite3
 import subprocess
 
 import pytest
@@ -91,8 +93,6 @@ def test_verify_of_an_empty_log(cli):
 
 
 def test_verify_finds_a_changed_store(servers, tmp_path):
-    import sqlite3
-
     server = servers()
     cli = Cli(tmp_path / "home", server)
     job = fresh_id()
@@ -217,8 +217,6 @@ def test_errors_of_the_server_have_their_exit_codes(cli, server, api, tmp_path):
 # --- completion and man pages
 @pytest.mark.parametrize("shell_name, check", [("bash", ["bash", "-n"]), ("zsh", ["zsh", "-n"]), ("fish", ["fish", "-n"])])
 def test_completion_scripts_are_valid(tmp_path, shell_name, check):
-    import shutil
-
     script = Cli(tmp_path / "home").ok("completion", shell_name).out
     assert all(command.encode() in script for command in COMMANDS)
     if shutil.which(check[0]):

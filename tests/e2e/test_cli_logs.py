@@ -131,7 +131,7 @@ def test_colour_on_a_pipe(cli, job, args, env, coloured):
 def test_a_closed_pipe_ends_it_quietly(server, cli, api):
     execution_id = api.create()
     api.append_lines(execution_id, ["x" * 1000] * 5000)
-    script = f'"$0" logs "$1" | head -n 1; echo "status ${{PIPESTATUS[0]}}" >&2'
+    script = '"$0" logs "$1" | head -n 1; echo "status ${PIPESTATUS[0]}" >&2'
     with Process(["bash", "-c", script, BIN, execution_id], env=cli.env) as process:
         assert process.finish() == 0
         assert process.out.data == b"x" * 1000 + b"\n"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from support.api import eventually
-from support.ws import Follower, Refused, Runner
+from support.ws import Follower, RawWebSocket, Refused, Runner, frame
 
 PATH = "/api/v1/executions"
 
@@ -209,8 +209,6 @@ def test_followers_on_all_loops_see_the_same(servers):
 def test_no_pong_ends_the_socket_with_1001(servers):
     server = servers("--ping-seconds", "1", "--pong-timeout-seconds", "2")
     execution_id = server.api().create()
-    from support.ws import RawWebSocket
-
     with RawWebSocket(server, f"/ws/executions/{execution_id}/logs") as silent:
         assert silent.close_code() == 1001
 
@@ -220,8 +218,6 @@ def test_a_follower_that_answers_pings_stays(servers):
     api = server.api()
     execution_id = api.create()
     api.append_lines(execution_id, ["first"])
-    from support.ws import RawWebSocket, frame
-
     with RawWebSocket(server, f"/ws/executions/{execution_id}/logs") as answering:
         pings = 0
         while pings < 5:

@@ -6,6 +6,8 @@ import json
 import struct
 
 import pytest
+from support.cli import Cli
+from support.server import Server
 from support.ws import Runner
 
 PATH = "/api/v1/executions"
@@ -24,15 +26,11 @@ def odd(server, cli_home):
 
 @pytest.fixture(scope="module")
 def cli_home(tmp_path_factory, own_module_server):
-    from support.cli import Cli
-
     return Cli(tmp_path_factory.mktemp("home"), own_module_server)
 
 
 @pytest.fixture(scope="module")
 def own_module_server(tmp_path_factory):
-    from support.server import Server
-
     one = Server(tmp_path_factory.mktemp("formats")).start()
     yield one
     one.close()

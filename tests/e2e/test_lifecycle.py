@@ -10,6 +10,7 @@ import pytest
 from support.api import RawConnection, eventually
 from support.process import BIN, Process
 from support.server import clean_env
+from support.sse import Stream
 from support.ws import Follower, Runner
 
 PATH = "/api/v1/executions"
@@ -35,8 +36,6 @@ def test_a_signal_flushes_followers_and_closes_them_with_1001(servers, number):
 
 
 def test_streams_end_at_shutdown(servers):
-    from support.sse import Stream
-
     server = servers()
     api = server.api()
     execution_id = api.create()

@@ -7,7 +7,7 @@ import re
 
 import pytest
 import websockets
-from support.ws import background
+from support.ws import Follower, background
 
 BASE = "/api/v1/executions"
 
@@ -113,8 +113,6 @@ def test_its_status_response(server, api, execution_id):
     queued = api.status(execution_id)
     assert queued["status"] == "queued" and queued["started_at"] is None and queued["exit_code"] is None
     background().run(stream_container_logs(server, execution_id, LINES[:3], 2))
-    from support.ws import Follower
-
     with Follower(server, execution_id) as follower:
         follower.rest()
     ended = api.status(execution_id)

@@ -5,6 +5,7 @@ import ssl
 import subprocess
 
 import pytest
+from support.api import exchange
 from support.cli import Cli
 from support.ws import Follower
 
@@ -52,8 +53,6 @@ def test_the_cli_trusts_the_authority_it_is_given(secure, tmp_path):
 
 
 def test_plain_http_on_the_tls_port_gets_nothing(secure):
-    from support.api import exchange
-
     assert exchange(secure[0].port, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").status in (0, 400)
 
 

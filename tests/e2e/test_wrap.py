@@ -2,9 +2,12 @@
 
 import os
 import signal
+import subprocess
 
 import pytest
+from support.api import eventually
 from support.jobs import fresh_id, output_of, python, shell
+from support.ws import Follower
 
 
 @pytest.mark.threads
@@ -119,17 +122,11 @@ def test_what_a_grandchild_writes_soon_after_is_still_taken(cli, api):
 
 
 def test_lines_are_live_while_the_job_runs(cli, server, api, tmp_path):
-    from support.ws import Follower
-
     job = fresh_id()
     script = "import sys\nfor line in sys.stdin: print(line.strip(), flush=True)"
-    import subprocess
-
     with cli.start("wrap", "--id", job, *python(script), stdin=subprocess.PIPE) as process:
         process.write(b"first\n")
         process.out.wait_for(b"first\n")
-        from support.api import eventually
-
         eventually(lambda: api.get(f"/api/v1/executions/{job}").status == 200, "the execution is there")
         with Follower(server, job) as follower:
             assert follower.logs(1)[0]["message"] == "first"
@@ -173,8 +170,6 @@ def test_cancelling_ends_the_job_by_signal(cli, api):
     job = fresh_id()
     with cli.start("wrap", "--id", job, *shell("echo ready; exec tail -f /dev/null")) as process:
         process.out.wait_for(b"ready\n")
-        from support.api import eventually
-
         eventually(lambda: api.get(f"/api/v1/executions/{job}").status == 200 and api.status(job)["status"] == "running", "running")
         assert api.delete(f"/api/v1/executions/{job}").status == 202
         assert process.finish() == 128 + signal.SIGTERM
