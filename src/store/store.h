@@ -16,10 +16,26 @@ struct store;
 
 enum store_op_kind {
     // commits
-    STORE_CREATE, STORE_CLAIM, STORE_APPEND, STORE_COMPLETE, STORE_STATUS, STORE_UPDATE, STORE_PURGE,
-    STORE_KEY_CREATE, STORE_KEY_REVOKE, STORE_KEY_USED, STORE_ACCOUNT_ENSURE,
+    STORE_CREATE,
+    STORE_CLAIM,
+    STORE_APPEND,
+    STORE_COMPLETE,
+    STORE_STATUS,
+    STORE_UPDATE,
+    STORE_PURGE,
+    STORE_KEY_CREATE,
+    STORE_KEY_REVOKE,
+    STORE_KEY_USED,
+    STORE_ACCOUNT_ENSURE,
     // queries
-    STORE_GET, STORE_LIST, STORE_READ, STORE_PRODUCER, STORE_KEY_FIND, STORE_KEY_LIST, STORE_COUNT_OPEN, STORE_BACKUP,
+    STORE_GET,
+    STORE_LIST,
+    STORE_READ,
+    STORE_PRODUCER,
+    STORE_KEY_FIND,
+    STORE_KEY_LIST,
+    STORE_COUNT_OPEN,
+    STORE_BACKUP,
     STORE_OP_KINDS
 };
 
@@ -43,7 +59,9 @@ struct store_op {
 
 struct store_create {
     struct store_op op;
-    struct execution execution; // in: account, execution_id (NULL: made), status, owner, spec…; out: as stored (row, created_ms …)
+    // In: account, execution_id (NULL: made), status, owner, spec…, allocated by the caller. Out: as stored (row, created_ms …).
+    // The strings are the operation's from then on: store_op_release frees them.
+    struct execution execution;
     struct str idempotency_key; // empty: none. Kept for 24 h.
     uint64_t request_hash;      // of the request's body, compared under the same key (ERR_IDEMPOTENCY)
     uint64_t open_max;          // ERR_RATE when the account has so many unsealed executions already; 0 = no limit
@@ -68,7 +86,7 @@ struct store_append {
     uint64_t first;      // the producer's counter of the chunk's first record
     uint64_t epoch;      // 0: not fenced
     bool skip_ahead;
-    struct chunk *chunk; // borrowed until done
+    struct chunk *chunk;         // borrowed until done
     uint64_t ret_first_sequence; // of the first appended; for a wholly repeated last append, of the original
     uint64_t ret_appended;       // 0 when all were repetitions
     uint64_t ret_producer_next;  // set on ERR_GAP, ERR_CONFLICT and success
@@ -84,7 +102,7 @@ struct store_complete {
     bool has_final;      // false: all that came is all there is
     int64_t final;       // the producer's last counter; -1 without records. ERR_GAP when not all is there.
     bool has_digest;
-    uint64_t digest;     // ERR_DIGEST when it differs from the log's
+    uint64_t digest; // ERR_DIGEST when it differs from the log's
     enum execution_status status;
     bool has_exit_code;
     int exit_code;
@@ -121,10 +139,10 @@ enum role { ROLE_NONE, ROLE_VIEWER, ROLE_USER, ROLE_SERVICE, ROLE_ADMIN, ROLE_OP
 
 struct api_key {
     int64_t row, account;
-    char *key_id;  // public handle, "key_…"
+    char *key_id; // public handle, "key_…"
     char *name;
     enum role role;
-    uint8_t hash[32]; // SHA-256 of the whole key
+    uint8_t hash[32];                                         // SHA-256 of the whole key
     int64_t created_ms, expires_ms, last_used_ms, revoked_ms; // 0: none
 };
 void api_key_release(struct api_key *key);
@@ -161,13 +179,13 @@ struct store_get {
 struct store_list {
     struct store_op op;
     int64_t account;
-    struct str owner;        // empty: any
+    struct str owner; // empty: any
     bool has_status;
     enum execution_status status;
     struct str batch_id, workflow_id, metadata_key, metadata_value; // empty: any
-    int64_t since_ms;        // created at or after; 0: any
-    int64_t before_row;      // page cursor; 0: from the newest
-    bool unsealed_only;      // for start-up; then the account is ignored
+    int64_t since_ms;                                               // created at or after; 0: any
+    int64_t before_row;                                             // page cursor; 0: from the newest
+    bool unsealed_only;                                             // for start-up; then the account is ignored
     unsigned limit;
     struct execution *ret_executions; // newest first
     size_t ret_count;
@@ -186,7 +204,7 @@ struct store_read {
     int64_t row;
     uint64_t from;
     bool backward;
-    bool by_time;       // from the first chunk that holds a record at or after since_ms, instead of `from`
+    bool by_time; // from the first chunk that holds a record at or after since_ms, instead of `from`
     int64_t since_ms;
     size_t max_bytes;
     struct store_segment ret_segments[STORE_READ_SEGMENTS];
@@ -241,8 +259,8 @@ typedef void store_watch_fn(void *arg, const struct store_change *changes, size_
 
 struct store_stats {
     uint64_t commits, mutations, records, commit_ns_sum, bytes; // bytes: of the store's files
-    uint64_t queue;           // operations waiting
-    bool writable;            // the last commit did not fail for want of space or access
+    uint64_t queue;                                             // operations waiting
+    bool writable; // the last commit did not fail for want of space or access
     // Latency histograms: bucket i counts commits of < 2^i * 64 µs.
     uint64_t commit_buckets[20];
     uint64_t fsync_buckets[20], fsync_ns_sum, fsyncs;

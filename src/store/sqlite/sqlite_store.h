@@ -4,13 +4,27 @@
 #include "store/store.h"
 #include "util/log.h"
 
-struct sqlite_options {
-    const char *path;        // DATA/runnel.db
-    unsigned readers;        // threads
-    const struct logger *logger;
+// For tests and measurements; zero means the default everywhere.
+struct sqlite_tuning {
+    int64_t (*now_ms)(void *arg); // realtime, thread-safe
+    void *now_arg;
+    uint32_t hot_rows, hot_bytes; // a merge begins when the hot table passes either
+    uint32_t merge_after_ms;      // or after so long with rows in it; a twelfth of it if a log was sealed
+    uint32_t page_size;
 };
+
+struct sqlite_options {
+    const char *path; // DATA/runnel.db
+    unsigned readers; // threads
+    const struct logger *logger;
+    const struct sqlite_tuning *tuning; // NULL: the defaults
+};
+
 // Opens or makes it, migrates, loads the hot index. ERR_TOO_NEW with a text in *ret_error when the file is newer than the program,
 // ERR_CONFLICT when another process has it open.
 int sqlite_store_open(const struct sqlite_options *options, struct buf *ret_error, struct store **ret);
-// A consistent copy of the store at `path` (running or not) to `target`, for `runnel backup` without a server.
+// A consistent copy of the store at `path` (running or not) to `target`, for `runnel backup` without a server. ERR_CONFLICT if
+// `target` exists. The copy is marked: whoever opens it first gives it a new incarnation.
 int sqlite_store_copy(const char *path, const char *target, struct buf *ret_error);
+// Writes that would take the store's files past so many bytes fail as on a full disk; 0: no limit. Any thread.
+void sqlite_store_limit(struct store *store, uint64_t bytes);

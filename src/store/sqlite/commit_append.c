@@ -1,0 +1,185 @@
+// Appending: the rules are sequence_admit's; here the records are numbered and written.
+#include "store/sqlite/sqlite_private.h"
+
+#define SLICE_LEVEL 1
+
+int chunk_insert(struct db *db, int64_t row, uint64_t first, const struct chunk *chunk)
+{
+    sqlite3_stmt *insert = db_statement(db, STATEMENT_CHUNK_INSERT);
+    db_bind_i64(insert, 1, row);
+    db_bind_u64(insert, 2, first);
+    db_bind_i64(insert, 3, chunk_count(chunk));
+    db_bind_i64(insert, 4, chunk_time_min(chunk));
+    db_bind_i64(insert, 5, chunk_time_max(chunk));
+    db_bind_u64(insert, 6, chunk_raw(chunk));
+    db_bind_blob(insert, 7, chunk_encoded(chunk));
+    return db_run(insert);
+}
+
+static int hot_insert(struct sqlite_store *store, const struct appended *appended, const struct hot_piece *piece,
+                      struct str body)
+{
+    sqlite3_stmt *insert = db_statement(&store->db, STATEMENT_HOT_INSERT);
+    db_bind_i64(insert, 1, piece->id);
+    db_bind_i64(insert, 2, appended->row);
+    db_bind_u64(insert, 3, piece->first);
+    db_bind_i64(insert, 4, piece->count);
+    db_bind_i64(insert, 5, piece->time_max);
+    db_bind_i64(insert, 6, piece->raw);
+    db_bind_u64(insert, 7, appended->state.digest);
+    db_bind_u64(insert, 8, appended->state.message_bytes);
+    if (appended->producer) {
+        const struct producer_state *state = &appended->producer_state;
+        db_bind_text(insert, 9, str_of(appended->producer));
+        db_bind_u64(insert, 10, state->sequence.next);
+        db_bind_u64(insert, 11, state->sequence.last_hash);
+        db_bind_u64(insert, 12, state->last_counter);
+        db_bind_u64(insert, 13, state->last_sequence);
+    }
+    if (piece->stored > 0)
+        db_bind_blob(insert, 14, body);
+    return db_run(insert);
+}
+
+static struct appended *group_add_appended(struct group *group)
+{
+    if (group->appended_count == group->appended_cap) {
+        group->appended_cap = group->appended_cap ? group->appended_cap * 2 : 64;
+        group->appended = xrealloc(group->appended, group->appended_cap * sizeof(*group->appended));
+    }
+    return &group->appended[group->appended_count++];
+}
+
+static uint64_t last_record_hash(const struct chunk *chunk)
+{
+    struct record record;
+    chunk_record(chunk, chunk_count(chunk) - 1, &record);
+    return record_hash(&record);
+}
+
+// Writes `chunk`, all of it new, and brings head and producer up to date.
+static int append_write(struct sqlite_store *store, struct head *head, struct hot_producer *producer, uint64_t counter,
+                        const struct chunk *chunk)
+{
+    uint64_t first = head->state.next;
+    uint32_t count = chunk_count(chunk);
+    bool direct = chunk_raw(chunk) >= CHUNK_DIRECT;
+    if (direct) {
+        int err = chunk_insert(&store->db, head->row, first, chunk);
+        if (err < 0)
+            return err;
+    }
+    head->state = (struct log_state){
+        .next = first + count,
+        .digest = chunk_digest(chunk, head->state.digest),
+        .message_bytes = head->state.message_bytes + chunk_message_bytes(chunk),
+    };
+    head->sequence.next = head->state.next;
+    struct appended *appended = group_add_appended(&store->group);
+    *appended = (struct appended){.row = head->row, .state = head->state};
+    if (producer) {
+        producer->state = (struct producer_state){
+            .sequence = {.next = counter + count, .last_hash = last_record_hash(chunk)},
+            .last_counter = counter,
+            .last_sequence = first,
+        };
+        appended->producer = xstrdup(producer->name);
+        appended->producer_state = producer->state;
+    }
+    const struct hot_piece piece = {
+        .id = ++store->hot_id,
+        .first = first,
+        .count = count,
+        .raw = (uint32_t)chunk_raw(chunk),
+        .stored = direct ? 0 : (uint32_t)chunk_encoded(chunk).len,
+        .time_max = chunk_time_max(chunk),
+    };
+    // Before the commit: whoever sees the execution's new end in the database finds the piece here.
+    hot_add(&store->hot, head->row, &piece);
+    return hot_insert(store, appended, &piece, chunk_encoded(chunk));
+}
+
+static void announce_append(struct sqlite_store *store, const struct head *head, struct chunk *chunk)
+{
+    group_add_change(&store->group, &(struct store_change){
+                                        .row = head->row,
+                                        .first = head->state.next - chunk_count(chunk),
+                                        .chunk = chunk,
+                                        .next = head->state.next,
+                                        .status = head->sequence.status,
+                                        .sealed = head->sequence.sealed,
+                                        .purged = head->sequence.purged,
+                                        .has_exit_code = head->has_exit_code,
+                                        .exit_code = head->exit_code,
+                                    });
+    store->group.records += chunk_count(chunk);
+}
+
+static int append_admit(const struct store_append *append, const struct head *head, const struct hot_producer *producer,
+                        uint64_t *ret_repeated)
+{
+    struct sequence_offer offer = {
+        .first = producer ? append->first : 0,
+        .count = chunk_count(append->chunk),
+        .epoch = append->epoch,
+        .skip_ahead = append->skip_ahead,
+    };
+    struct sequence_producer known = producer ? producer->state.sequence : (struct sequence_producer){0};
+    if (known.next > offer.first && known.next - offer.first <= offer.count) {
+        struct record last;
+        chunk_record(append->chunk, (uint32_t)(known.next - 1 - offer.first), &last);
+        offer.has_repeat_hash = true;
+        offer.repeat_hash = record_hash(&last);
+    }
+    return sequence_admit(&head->sequence, &known, &offer, ret_repeated);
+}
+
+// Where the repeated records lie, as far as it is known: those of the producer's last append.
+static uint64_t repeated_sequence(const struct producer_state *state, uint64_t counter)
+{
+    return state->last_sequence + (counter > state->last_counter ? counter - state->last_counter : 0);
+}
+
+static int append_admitted(struct sqlite_store *store, struct store_append *append, struct head *head,
+                           struct hot_producer *producer, uint32_t repeated)
+{
+    uint32_t count = chunk_count(append->chunk);
+    CLEANUP(chunk_unref) struct chunk *chunk = chunk_slice(append->chunk, repeated, count - repeated, SLICE_LEVEL);
+    append->ret_first_sequence = head->state.next;
+    int err = append_write(store, head, producer, append->first + repeated, chunk);
+    if (err < 0)
+        return err;
+    append->ret_appended = count - repeated;
+    append->ret_next = head->state.next;
+    append->ret_producer_next = producer ? producer->state.sequence.next : 0;
+    announce_append(store, head, chunk);
+    return 0;
+}
+
+int commit_append(struct sqlite_store *store, struct store_op *op)
+{
+    struct store_append *append = CONTAINER_OF(op, struct store_append, op);
+    append->ret_appended = 0;
+    struct head *head;
+    int err = heads_get(&store->heads, append->row, &head);
+    if (err < 0)
+        return commit_refuse(op, err);
+    if (append->producer.len > STORE_PRODUCER_MAX)
+        return commit_refuse(op, ERR_TOO_LARGE);
+    struct hot_producer *producer = NULL;
+    if (append->producer.len > 0)
+        err = heads_producer(&store->heads, head, append->producer, &producer);
+    if (err < 0)
+        return err;
+    append->ret_producer_next = producer ? producer->state.sequence.next : 0;
+    append->ret_next = head->state.next;
+    uint64_t repeated;
+    err = append_admit(append, head, producer, &repeated);
+    if (err < 0)
+        return commit_refuse(op, err);
+    if (repeated == chunk_count(append->chunk)) {
+        append->ret_first_sequence = repeated_sequence(&producer->state, append->first);
+        return 0;
+    }
+    return append_admitted(store, append, head, producer, (uint32_t)repeated);
+}

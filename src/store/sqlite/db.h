@@ -1,0 +1,53 @@
+// One connection with its prepared statements, and short names for binding and reading columns. One thread each.
+#pragma once
+
+#include "store/sqlite/statements.h"
+#include "util/error.h"
+#include "util/str.h"
+
+#include <sqlite3.h>
+
+struct db {
+    sqlite3 *handle;
+    sqlite3_stmt *statements[STATEMENT_COUNT]; // prepared when first wanted
+};
+
+enum db_mode { DB_WRITER, DB_READER };
+
+// Opens `path` by the VFS `vfs` (NULL: the default one). A reader's connection cannot write.
+int db_open(struct db *db, const char *path, const char *vfs, enum db_mode mode);
+void db_close(struct db *db);
+
+int db_exec(struct db *db, const char *sql); // 0 or an error code of ours
+// The error of ours for the connection's last failure: ERR_STORE_FULL, ERR_CORRUPT or ERR_UNAVAILABLE.
+int db_error(const struct db *db);
+// The same for a result code of SQLite's; SQLITE_OK, ROW and DONE are 0.
+int db_error_of(int rc);
+// True for what makes a whole transaction fail, rather than say something about one operation.
+bool db_error_is_fatal(int err);
+
+// The statement, reset and without bindings; NULL if it cannot be prepared.
+sqlite3_stmt *db_statement(struct db *db, enum statement id);
+// Steps to a row: 1 with a row, 0 without, or an error of ours. The statement is reset unless there is a row.
+int db_row(sqlite3_stmt *statement);
+// Runs a statement without rows, and resets it. 0 or an error of ours.
+int db_run(sqlite3_stmt *statement);
+// One integer of a statement without parameters, e.g. "PRAGMA user_version".
+int db_query_i64(struct db *db, const char *sql, int64_t *ret);
+
+// Parameters are numbered from 1, columns from 0. A view without data binds NULL; bound bytes must live until the statement is reset.
+void db_bind_i64(sqlite3_stmt *statement, int index, int64_t value);
+void db_bind_u64(sqlite3_stmt *statement, int index, uint64_t value); // bit for bit
+void db_bind_text(sqlite3_stmt *statement, int index, struct str text);
+void db_bind_blob(sqlite3_stmt *statement, int index, struct str bytes);
+
+int64_t db_column_i64(sqlite3_stmt *statement, int column);
+uint64_t db_column_u64(sqlite3_stmt *statement, int column);
+bool db_column_null(sqlite3_stmt *statement, int column);
+struct str db_column_text(sqlite3_stmt *statement, int column); // valid until the next step or reset
+struct str db_column_blob(sqlite3_stmt *statement, int column);
+char *db_column_dup(sqlite3_stmt *statement, int column); // NULL for NULL
+
+// For CLEANUP: resets a statement, so that no read transaction outlives its use.
+void db_reset(sqlite3_stmt **statement);
+void db_finalize(sqlite3_stmt **statement); // for CLEANUP of those prepared ad hoc

@@ -1,0 +1,36 @@
+// The writer's cache of executions: what numbering needs, with what the present transaction has changed so far. On a
+// rollback the touched ones are dropped, and read again when wanted. The writer's thread only.
+#pragma once
+
+#include "store/sqlite/db.h"
+#include "store/sqlite/hot.h"
+
+struct head {
+    struct map_node node;
+    struct list_node lru, touched; // touched: self-linked unless changed since the last commit
+    int64_t row;                   // the map's key
+    int64_t account;
+    struct sequence_head sequence; // next is also in `state`, and the two are equal
+    struct log_state state;
+    bool has_exit_code;
+    int exit_code;
+    struct hot_producer *producers; // those seen lately
+    size_t producer_count, producers_cap;
+};
+
+struct heads {
+    struct map map;
+    struct list_node lru; // the front was used last
+    struct list_node touched;
+    struct db *db;
+    struct hot *hot;
+};
+
+void heads_init(struct heads *heads, struct db *db, struct hot *hot);
+void heads_release(struct heads *heads);
+// The head, marked as touched, valid until the end of the transaction. ERR_NOT_FOUND, or a database error.
+int heads_get(struct heads *heads, int64_t row, struct head **ret);
+// The producer's state within it; zero if it is new. Valid until the next call for the same head.
+int heads_producer(struct heads *heads, struct head *head, struct str producer, struct hot_producer **ret);
+void heads_committed(struct heads *heads);
+void heads_rolled_back(struct heads *heads);

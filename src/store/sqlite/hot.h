@@ -1,0 +1,82 @@
+// What lies in the hot table, in memory: for each execution that has rows there, its pieces in order and the state
+// that its last append led to. Rebuilt at start. Bounded by the table, which the merger keeps short. Thread-safe.
+//
+// Readers look here before they begin to read the database: what is missing here was in the database by then. Pieces are
+// added before their transaction commits, so a piece may be here that a reader's snapshot does not have yet, never the
+// other way round for what it can see of the execution's end. State becomes visible after the commit alone.
+#pragma once
+
+#include "model/sequence.h"
+#include "store/store.h"
+#include "util/map.h"
+
+#include <pthread.h>
+
+struct hot_piece {
+    int64_t id; // of the row in the hot table; ascending in an execution
+    uint64_t first;
+    uint32_t count;
+    uint32_t raw;    // bytes of its payload, uncompressed
+    uint32_t stored; // bytes of its body; 0: the chunk is in `chunks`, and the row only holds state
+    int64_t time_max;
+};
+
+// What the store keeps per producer, beside sequence_producer: where its last append began.
+struct producer_state {
+    struct sequence_producer sequence;
+    uint64_t last_counter;  // the producer's count of its first record
+    uint64_t last_sequence; // ours
+};
+
+struct log_state {
+    uint64_t next, digest, message_bytes;
+};
+
+struct hot_producer {
+    char *name;
+    struct producer_state state;
+};
+
+struct hot_entry {
+    struct map_node node;
+    int64_t row; // the map's key
+    struct log_state state;
+    bool purged;
+    struct hot_piece *pieces; // those not merged yet: [pieces_from, pieces_from + piece_count)
+    size_t pieces_from, piece_count, pieces_cap;
+    struct hot_producer *producers; // those that the hot rows tell of
+    size_t producer_count, producers_cap;
+};
+
+struct hot {
+    pthread_mutex_t mutex;
+    struct map entries;
+    size_t rows;    // pieces in the index
+    uint64_t bytes; // of their bodies, as stored
+};
+
+void hot_init(struct hot *hot);
+void hot_release(struct hot *hot);
+
+// --- By the writer.
+void hot_add(struct hot *hot, int64_t row, const struct hot_piece *piece); // before the commit
+// After the commit of a piece. `producer` NULL: anonymous.
+void hot_confirm(struct hot *hot, int64_t row, const struct log_state *state, const char *producer,
+                 const struct producer_state *producer_state);
+void hot_remove_last(struct hot *hot, int64_t row);             // after a rollback: the piece added last
+void hot_remove_to(struct hot *hot, int64_t row, int64_t last); // after a merge's commit: pieces with id <= last
+void hot_purged(struct hot *hot, int64_t row);
+// As only the writer changes entries, it may look at one without the lock. NULL if there is none.
+const struct hot_entry *hot_peek(const struct hot *hot, int64_t row);
+// The executions that have pieces with id <= last, ascending; owned by the caller.
+size_t hot_executions(const struct hot *hot, int64_t last, int64_t **ret);
+
+// --- By anybody. False if there is nothing of it here.
+bool hot_state(struct hot *hot, int64_t row, struct log_state *ret);
+bool hot_producer_state(struct hot *hot, int64_t row, struct str producer, struct producer_state *ret);
+// Up to `max` pieces with bodies: those that end after `from`, or backward those that begin before it, the last of them;
+// ascending either way.
+size_t hot_pieces(struct hot *hot, int64_t row, uint64_t from, bool backward, struct hot_piece *ret, size_t max);
+// Where the first piece begins that holds a record at or after `since_ms`.
+bool hot_since(struct hot *hot, int64_t row, int64_t since_ms, uint64_t *ret_first);
+void hot_size(struct hot *hot, size_t *ret_rows, uint64_t *ret_bytes);

@@ -1,0 +1,406 @@
+#include "store/sqlite/merge.h"
+
+#include "store/sqlite/merge_job.h"
+#include "util/clock.h"
+
+#define JOBS_MAX        64 // with the merger, or merged and not yet committed
+#define SLICE_NS        3000000
+#define DELETE_ROWS     512
+#define SEALED_DIVISOR  12
+#define OVERLOAD_FACTOR 4
+#define MARKER_NAME     "merge_marker"
+
+struct merge {
+    struct sqlite_store *store;
+    struct db db; // the merger's own connection
+    pthread_t thread;
+    bool thread_started;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    struct list_node jobs, results; // each in the order of planning; results are those done
+    bool stopping;
+
+    // The writer's.
+    bool active;
+    struct merge_marker marker;    // as of the present transaction
+    struct merge_marker committed; // as of the last commit
+    bool finished;                 // the present transaction ends the round
+    int64_t *rows;                 // the round's executions
+    size_t row_count, row_at;
+    int64_t planned_id;       // of rows[row_at], up to here
+    size_t under_way;         // jobs planned and not committed
+    struct list_node applied; // in the present transaction
+    uint64_t since_ms;        // when the hot table was found filled, after the last round; 0: it is empty
+    bool sealed;              // a log was sealed since the last round
+};
+
+// --- The marker
+
+int merge_marker_load(struct db *db, struct merge_marker *ret)
+{
+    *ret = (struct merge_marker){0};
+    CLEANUP(db_reset) sqlite3_stmt *get = db_statement(db, STATEMENT_META_GET);
+    db_bind_text(get, 1, STR(MARKER_NAME));
+    int rc = db_row(get);
+    if (rc <= 0)
+        return rc;
+    struct str rest = db_column_text(get, 0);
+    int64_t *const fields[] = {&ret->last_id, &ret->execution, &ret->id};
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        if (!str_to_i64(str_split(&rest, ' '), fields[i]))
+            return ERR_CORRUPT;
+    }
+    return 0;
+}
+
+static int marker_save(struct merge *merge)
+{
+    char text[72];
+    int len = snprintf(text, sizeof(text), "%lld %lld %lld", (long long)merge->marker.last_id,
+                       (long long)merge->marker.execution, (long long)merge->marker.id);
+    sqlite3_stmt *set = db_statement(&merge->store->db, STATEMENT_META_SET);
+    db_bind_text(set, 1, STR(MARKER_NAME));
+    db_bind_text(set, 2, str_n(text, (size_t)len));
+    return db_run(set);
+}
+
+// --- The merger's thread
+
+static struct merge_job *next_job(struct merge *merge)
+{
+    pthread_mutex_lock(&merge->mutex);
+    while (list_empty(&merge->jobs) && !merge->stopping)
+        pthread_cond_wait(&merge->wake, &merge->mutex);
+    struct merge_job *job = NULL;
+    if (!merge->stopping) {
+        job = CONTAINER_OF(merge->jobs.next, struct merge_job, node);
+        list_remove(&job->node);
+    }
+    pthread_mutex_unlock(&merge->mutex);
+    return job;
+}
+
+static void *merger_main(void *arg)
+{
+    struct merge *merge = arg;
+    struct merge_job *job;
+    while ((job = next_job(merge))) {
+        merge_job_run(job, &merge->db);
+        pthread_mutex_lock(&merge->mutex);
+        list_push_back(&merge->results, &job->node);
+        pthread_mutex_unlock(&merge->mutex);
+        pthread_mutex_lock(&merge->store->mutex);
+        pthread_cond_signal(&merge->store->writer_wake);
+        pthread_mutex_unlock(&merge->store->mutex);
+    }
+    return NULL;
+}
+
+int merge_new(struct sqlite_store *store, struct merge **ret)
+{
+    struct merge *merge = xcalloc(1, sizeof(*merge));
+    merge->store = store;
+    pthread_mutex_init(&merge->mutex, NULL);
+    pthread_cond_init(&merge->wake, NULL);
+    list_init(&merge->jobs);
+    list_init(&merge->results);
+    list_init(&merge->applied);
+    int err = merge_marker_load(&store->db, &merge->marker);
+    if (err == 0)
+        err = db_open(&merge->db, store->path, vfs_name(store->vfs), DB_READER);
+    if (err == 0 && pthread_create(&merge->thread, NULL, merger_main, merge) != 0)
+        err = ERR_NOMEM;
+    if (err < 0) {
+        merge_free(&merge);
+        return err;
+    }
+    merge->thread_started = true;
+    merge->committed = merge->marker;
+    if (merge->marker.last_id > 0) {
+        merge->active = true;
+        merge->row_count = hot_executions(&store->hot, merge->marker.last_id, &merge->rows);
+    }
+    *ret = merge;
+    return 0;
+}
+
+static void free_jobs(struct list_node *jobs)
+{
+    LIST_FOR_EACH_SAFE(it, next, jobs) {
+        struct merge_job *job = CONTAINER_OF(it, struct merge_job, node);
+        list_remove(&job->node);
+        merge_job_free(&job);
+    }
+}
+
+void merge_free(struct merge **merge)
+{
+    if (!*merge)
+        return;
+    pthread_mutex_lock(&(*merge)->mutex);
+    (*merge)->stopping = true;
+    pthread_cond_signal(&(*merge)->wake);
+    pthread_mutex_unlock(&(*merge)->mutex);
+    if ((*merge)->thread_started)
+        pthread_join((*merge)->thread, NULL);
+    free_jobs(&(*merge)->jobs);
+    free_jobs(&(*merge)->results);
+    free_jobs(&(*merge)->applied);
+    db_close(&(*merge)->db);
+    pthread_cond_destroy(&(*merge)->wake);
+    pthread_mutex_destroy(&(*merge)->mutex);
+    free((*merge)->rows);
+    free(TAKE_PTR(*merge));
+}
+
+// --- Applying, within the writer's transaction
+
+// What the execution's hot rows say of it goes to its own rows. Rows that lie behind the round are said again by them.
+static int fold_state(struct sqlite_store *store, int64_t row)
+{
+    const struct hot_entry *entry = hot_peek(&store->hot, row);
+    if (!entry)
+        return 0;
+    sqlite3_stmt *fold = db_statement(&store->db, STATEMENT_EXECUTION_FOLD);
+    db_bind_i64(fold, 1, row);
+    db_bind_u64(fold, 2, entry->state.next);
+    db_bind_u64(fold, 3, entry->state.digest);
+    db_bind_u64(fold, 4, entry->state.message_bytes);
+    int err = db_run(fold);
+    for (size_t i = 0; i < entry->producer_count && err == 0; i++) {
+        const struct hot_producer *producer = &entry->producers[i];
+        sqlite3_stmt *keep = db_statement(&store->db, STATEMENT_PRODUCER_FOLD);
+        db_bind_i64(keep, 1, row);
+        db_bind_text(keep, 2, str_of(producer->name));
+        db_bind_u64(keep, 3, producer->state.sequence.next);
+        db_bind_u64(keep, 4, producer->state.sequence.last_hash);
+        db_bind_u64(keep, 5, producer->state.last_counter);
+        db_bind_u64(keep, 6, producer->state.last_sequence);
+        err = db_run(keep);
+    }
+    return err;
+}
+
+static int insert_chunks(struct sqlite_store *store, const struct merge_job *job)
+{
+    for (size_t i = 0; i < job->replaced_count; i++) {
+        sqlite3_stmt *remove = db_statement(&store->db, STATEMENT_CHUNK_DELETE);
+        db_bind_i64(remove, 1, job->replaced[i]);
+        int err = db_run(remove);
+        if (err < 0)
+            return err;
+        if (sqlite3_changes(store->db.handle) != 1)
+            return ERR_CONFLICT; // not what was merged
+    }
+    for (size_t i = 0; i < job->chunk_count; i++) {
+        int err = chunk_insert(&store->db, job->row, job->firsts[i], job->chunks[i]);
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
+static int apply_job(struct merge *merge, const struct merge_job *job)
+{
+    struct sqlite_store *store = merge->store;
+    sqlite3_stmt *closed = db_statement(&store->db, STATEMENT_EXECUTION_CLOSED);
+    db_bind_i64(closed, 1, job->row);
+    int rc = db_row(closed);
+    if (rc < 0)
+        return rc;
+    bool purged = rc == 0 || db_column_i64(closed, 1) != 0;
+    db_reset(&closed);
+    if (!purged) {
+        int err = insert_chunks(store, job);
+        if (err == 0)
+            err = fold_state(store, job->row);
+        if (err < 0)
+            return err;
+    }
+    if (job->incomplete)
+        log_error(store->base.logger, "hot chunks of an execution cannot be read; they are left out",
+                  LOG_I("execution_row", job->row), LOG_I("hot_id", job->last_id));
+    merge->marker.execution = job->row;
+    merge->marker.id = job->last_id;
+    return 0;
+}
+
+static struct merge_job *take_result(struct merge *merge)
+{
+    pthread_mutex_lock(&merge->mutex);
+    struct merge_job *job = NULL;
+    if (!list_empty(&merge->results)) {
+        job = CONTAINER_OF(merge->results.next, struct merge_job, node);
+        list_remove(&job->node);
+    }
+    pthread_mutex_unlock(&merge->mutex);
+    return job;
+}
+
+static int apply_results(struct merge *merge)
+{
+    uint64_t start_ns = clock_mono_ns();
+    bool moved = false;
+    struct merge_job *job;
+    while (clock_mono_ns() - start_ns < SLICE_NS && (job = take_result(merge))) {
+        list_push_back(&merge->applied, &job->node);
+        int err = apply_job(merge, job);
+        // What was merged is not what is there: never replace what was not read. The whole transaction is given up.
+        if (err < 0)
+            return err == ERR_CONFLICT ? ERR_INTERNAL : err;
+        moved = true;
+    }
+    return moved ? marker_save(merge) : 0;
+}
+
+// All is merged. The rows go by ranges of their key, which frees whole pages.
+static int delete_slice(struct merge *merge)
+{
+    struct db *db = &merge->store->db;
+    sqlite3_stmt *find = db_statement(db, STATEMENT_HOT_LEAST);
+    int rc = db_row(find);
+    if (rc <= 0)
+        return rc < 0 ? rc : ERR_INTERNAL;
+    bool empty = db_column_null(find, 0);
+    int64_t least = db_column_i64(find, 0);
+    db_reset(&find);
+    int64_t to = empty ? merge->marker.last_id : MIN(least + DELETE_ROWS - 1, merge->marker.last_id);
+    sqlite3_stmt *remove = db_statement(db, STATEMENT_HOT_DELETE_TO);
+    db_bind_i64(remove, 1, to);
+    int err = db_run(remove);
+    if (err < 0)
+        return err;
+    if (to < merge->marker.last_id) {
+        merge->marker.execution = INT64_MAX;
+        return marker_save(merge);
+    }
+    merge->finished = true;
+    sqlite3_stmt *forget = db_statement(db, STATEMENT_META_DELETE);
+    db_bind_text(forget, 1, STR(MARKER_NAME));
+    return db_run(forget);
+}
+
+static bool all_merged(const struct merge *merge)
+{
+    return merge->active && merge->row_at == merge->row_count && merge->under_way == 0;
+}
+
+int merge_apply(struct merge *merge)
+{
+    if (!merge->active)
+        return 0;
+    return all_merged(merge) ? delete_slice(merge) : apply_results(merge);
+}
+
+void merge_committed(struct merge *merge)
+{
+    merge->committed = merge->marker;
+    LIST_FOR_EACH_SAFE(it, next, &merge->applied) {
+        struct merge_job *job = CONTAINER_OF(it, struct merge_job, node);
+        hot_remove_to(&merge->store->hot, job->row, job->last_id);
+        list_remove(&job->node);
+        merge_job_free(&job);
+        merge->under_way--;
+    }
+    if (!merge->finished)
+        return;
+    merge->finished = merge->active = false;
+    merge->marker = merge->committed = (struct merge_marker){0};
+    free(TAKE_PTR(merge->rows));
+    merge->row_count = merge->row_at = 0;
+}
+
+void merge_rolled_back(struct merge *merge)
+{
+    merge->marker = merge->committed;
+    merge->finished = false;
+    // They come first again, in their order.
+    pthread_mutex_lock(&merge->mutex);
+    list_splice(&merge->applied, &merge->results);
+    list_splice(&merge->results, &merge->applied);
+    pthread_mutex_unlock(&merge->mutex);
+}
+
+// --- Planning
+
+static bool is_due(struct merge *merge, uint64_t now_ms)
+{
+    const struct sqlite_tuning *tuning = &merge->store->tuning;
+    size_t rows;
+    uint64_t bytes;
+    hot_size(&merge->store->hot, &rows, &bytes);
+    if (rows == 0) {
+        merge->since_ms = 0;
+        return false;
+    }
+    if (merge->since_ms == 0)
+        merge->since_ms = now_ms;
+    return rows >= tuning->hot_rows || bytes >= tuning->hot_bytes || merge_due_in_ms(merge, now_ms) == 0;
+}
+
+uint64_t merge_due_in_ms(struct merge *merge, uint64_t now_ms)
+{
+    if (merge->active || merge->since_ms == 0)
+        return UINT64_MAX;
+    uint64_t after = merge->store->tuning.merge_after_ms / (merge->sealed ? SEALED_DIVISOR : 1);
+    uint64_t passed = now_ms - merge->since_ms;
+    return passed >= after ? 0 : after - passed;
+}
+
+static void begin_round(struct merge *merge)
+{
+    merge->marker = merge->committed = (struct merge_marker){.last_id = merge->store->hot_id};
+    merge->row_count = hot_executions(&merge->store->hot, merge->marker.last_id, &merge->rows);
+    merge->row_at = 0;
+    merge->planned_id = 0;
+    merge->active = true;
+    merge->sealed = false;
+    merge->since_ms = 0;
+}
+
+void merge_plan(struct merge *merge, uint64_t now_ms)
+{
+    if (!merge->active && is_due(merge, now_ms))
+        begin_round(merge);
+    while (merge->active && merge->row_at < merge->row_count && merge->under_way < JOBS_MAX) {
+        struct merge_job *job =
+            merge_job_new(&merge->store->hot, merge->rows[merge->row_at], merge->planned_id, merge->marker.last_id);
+        if (!job) {
+            merge->row_at++;
+            merge->planned_id = 0;
+            continue;
+        }
+        merge->planned_id = job->last_id;
+        merge->under_way++;
+        pthread_mutex_lock(&merge->mutex);
+        list_push_back(&merge->jobs, &job->node);
+        pthread_cond_signal(&merge->wake);
+        pthread_mutex_unlock(&merge->mutex);
+    }
+}
+
+void merge_sealed(struct merge *merge)
+{
+    merge->sealed = true;
+}
+
+bool merge_ready(struct merge *merge)
+{
+    if (all_merged(merge))
+        return true;
+    pthread_mutex_lock(&merge->mutex);
+    bool ready = !list_empty(&merge->results);
+    pthread_mutex_unlock(&merge->mutex);
+    return ready;
+}
+
+bool merge_overloaded(struct merge *merge)
+{
+    const struct sqlite_tuning *tuning = &merge->store->tuning;
+    size_t rows;
+    uint64_t bytes;
+    hot_size(&merge->store->hot, &rows, &bytes);
+    return merge->active && (rows >= (size_t)tuning->hot_rows * OVERLOAD_FACTOR ||
+                             bytes >= (uint64_t)tuning->hot_bytes * OVERLOAD_FACTOR);
+}

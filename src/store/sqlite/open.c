@@ -1,0 +1,188 @@
+// Opening: the lock, the file's settings, its schema, its incarnation, what lies in the hot table.
+#include "store/sqlite/open.h"
+
+#include "store/schema/schema.h"
+#include "store/sqlite/merge.h"
+#include "util/id.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+
+#define APPLICATION_ID 0x526e6c31 // "Rnl1"
+
+int store_lock(const char *path, struct buf *ret_error, int *ret_fd)
+{
+    CLEANUP(free_ptr) char *lock_path = xasprintf("%s.lock", path);
+    CLEANUP(close_fd) int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        int err = -errno;
+        buf_printf(ret_error, "cannot open %s: %s", lock_path, strerror(-err));
+        return err;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        buf_printf(ret_error, "the store %s is in use by another process", path);
+        return ERR_CONFLICT;
+    }
+    *ret_fd = fd;
+    fd = -1;
+    return 0;
+}
+
+static int migrate(struct db *db, int from)
+{
+    for (const struct schema_migration *migration = schema_sqlite; migration->number > 0; migration++) {
+        if (migration->number <= from)
+            continue;
+        char version[48];
+        snprintf(version, sizeof(version), "PRAGMA user_version = %d", migration->number);
+        int err = db_exec(db, "BEGIN IMMEDIATE");
+        if (err == 0)
+            err = db_exec(db, migration->sql);
+        if (err == 0)
+            err = db_exec(db, version);
+        if (err == 0)
+            err = db_exec(db, "COMMIT");
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
+static int schema_newest(void)
+{
+    int newest = 0;
+    for (const struct schema_migration *migration = schema_sqlite; migration->number > 0; migration++)
+        newest = migration->number;
+    return newest;
+}
+
+// Before anything is written: whether the file is ours, and not of a newer program.
+static int check_version(struct db *db, const char *path, struct buf *ret_error, int *ret_version)
+{
+    int64_t version = 0, application = 0;
+    int err = db_query_i64(db, "PRAGMA user_version", &version);
+    if (err == 0)
+        err = db_query_i64(db, "PRAGMA application_id", &application);
+    if (err < 0) {
+        buf_printf(ret_error, "cannot read %s: %s", path, sqlite3_errmsg(db->handle));
+        return err;
+    }
+    if (version > 0 && application != APPLICATION_ID) {
+        buf_printf(ret_error, "%s is a database of another program", path);
+        return ERR_CONFLICT;
+    }
+    if (version > schema_newest()) {
+        buf_printf(ret_error, "%s has the schema %lld; this program knows schemas up to %d. Use a newer program.", path,
+                   (long long)version, schema_newest());
+        return ERR_TOO_NEW;
+    }
+    *ret_version = (int)version;
+    return 0;
+}
+
+int store_prepare(struct db *db, const char *path, uint32_t page_size, struct buf *ret_error)
+{
+    int version;
+    int err = check_version(db, path, ret_error, &version);
+    if (err < 0)
+        return err;
+    char settings[512];
+    snprintf(settings, sizeof(settings),
+             "PRAGMA page_size = %u;" // of a new file; the others say so themselves
+             "PRAGMA application_id = %d;"
+             "PRAGMA journal_mode = WAL;"
+             "PRAGMA synchronous = FULL;"
+             "PRAGMA wal_autocheckpoint = 0;"
+             "PRAGMA journal_size_limit = 33554432;"
+             "PRAGMA cache_size = -32768;"
+             "PRAGMA temp_store = MEMORY;"
+             // Zeroing what is deleted would write it all once more.
+             "PRAGMA secure_delete = OFF",
+             page_size, APPLICATION_ID);
+    err = db_exec(db, settings);
+    if (err == 0)
+        err = migrate(db, version);
+    if (err < 0)
+        buf_printf(ret_error, "cannot prepare %s: %s", path, sqlite3_errmsg(db->handle));
+    return err;
+}
+
+static int meta_get(struct db *db, struct str name, char *out, size_t size, bool *ret_found)
+{
+    CLEANUP(db_reset) sqlite3_stmt *get = db_statement(db, STATEMENT_META_GET);
+    db_bind_text(get, 1, name);
+    int rc = db_row(get);
+    *ret_found = rc == 1;
+    if (rc == 1)
+        snprintf(out, size, "%.*s", STR_ARGS(db_column_text(get, 0)));
+    return rc < 0 ? rc : 0;
+}
+
+static int incarnation_make(struct db *db, int64_t now_ms, char ret[ID_SORTABLE_LEN + 1])
+{
+    id_sortable(now_ms, ret);
+    int err = db_exec(db, "BEGIN IMMEDIATE");
+    sqlite3_stmt *set = db_statement(db, STATEMENT_META_SET);
+    db_bind_text(set, 1, STR("incarnation"));
+    db_bind_text(set, 2, str_of(ret));
+    if (err == 0)
+        err = db_run(set);
+    sqlite3_stmt *unmark = db_statement(db, STATEMENT_META_DELETE);
+    db_bind_text(unmark, 1, STR(STORE_BACKUP_MARK));
+    if (err == 0)
+        err = db_run(unmark);
+    return err < 0 ? err : db_exec(db, "COMMIT");
+}
+
+int store_incarnation_load(struct db *db, int64_t now_ms, char ret[ID_SORTABLE_LEN + 1], bool *ret_restored)
+{
+    bool found, marked;
+    char mark[64];
+    int err = meta_get(db, STR("incarnation"), ret, ID_SORTABLE_LEN + 1, &found);
+    if (err == 0)
+        err = meta_get(db, STR(STORE_BACKUP_MARK), mark, sizeof(mark), &marked);
+    if (err < 0)
+        return err;
+    *ret_restored = found && marked;
+    return found && !marked ? 0 : incarnation_make(db, now_ms, ret);
+}
+
+static void hot_load_row(struct sqlite_store *store, sqlite3_stmt *row)
+{
+    int64_t execution = db_column_i64(row, 1);
+    const struct hot_piece piece = {
+        .id = db_column_i64(row, 0),
+        .first = db_column_u64(row, 2),
+        .count = (uint32_t)db_column_i64(row, 3),
+        .time_max = db_column_i64(row, 4),
+        .raw = (uint32_t)db_column_i64(row, 5),
+        .stored = (uint32_t)db_column_i64(row, 13),
+    };
+    const struct log_state state = {piece.first + piece.count, db_column_u64(row, 6), db_column_u64(row, 7)};
+    const struct producer_state producer = {
+        .sequence = {db_column_u64(row, 9), db_column_u64(row, 10)},
+        .last_counter = db_column_u64(row, 11),
+        .last_sequence = db_column_u64(row, 12),
+    };
+    hot_add(&store->hot, execution, &piece);
+    hot_confirm(&store->hot, execution, &state, (const char *)sqlite3_column_text(row, 8), &producer);
+}
+
+int store_hot_load(struct sqlite_store *store)
+{
+    struct merge_marker marker;
+    int err = merge_marker_load(&store->db, &marker);
+    if (err < 0)
+        return err;
+    store->hot_id = marker.last_id;
+    CLEANUP(db_reset) sqlite3_stmt *scan = db_statement(&store->db, STATEMENT_HOT_SCAN);
+    int rc;
+    while ((rc = db_row(scan)) == 1) {
+        int64_t id = db_column_i64(scan, 0);
+        store->hot_id = MAX(store->hot_id, id);
+        if (!merge_marker_covers(&marker, db_column_i64(scan, 1), id))
+            hot_load_row(store, scan);
+    }
+    return rc;
+}

@@ -1,0 +1,198 @@
+// Reading records: from the chunk that covers a position on, in `chunks` and in the hot table, as one state of the database.
+#include "store/sqlite/sqlite_private.h"
+
+#define READ_ATTEMPTS 64
+
+struct reading {
+    struct sqlite_store *store;
+    struct db *db;
+    struct store_read *read;
+    struct hot_piece pieces[STORE_READ_SEGMENTS]; // taken before the snapshot
+    size_t piece_count;
+    size_t bytes;
+};
+
+static int body_decode(struct reading *reading, enum statement id, int64_t row, struct chunk **ret)
+{
+    CLEANUP(db_reset) sqlite3_stmt *find = db_statement(reading->db, id);
+    db_bind_i64(find, 1, row);
+    int rc = db_row(find);
+    if (rc <= 0)
+        return rc;
+    struct str body = db_column_blob(find, 0);
+    int err = chunk_decode_stored(body.data, body.len, ret);
+    return err < 0 ? err : 1;
+}
+
+// 1 with the chunk that covers `at`, 0 if this snapshot has none, or an error.
+static int find_hot(struct reading *reading, uint64_t at, struct store_segment *ret)
+{
+    for (size_t i = 0; i < reading->piece_count; i++) {
+        const struct hot_piece *piece = &reading->pieces[i];
+        if (at < piece->first || at >= piece->first + piece->count)
+            continue;
+        ret->first = piece->first;
+        return body_decode(reading, STATEMENT_HOT_BODY, piece->id, &ret->chunk); // 0: merged and deleted meanwhile
+    }
+    return 0;
+}
+
+static int find_merged(struct reading *reading, uint64_t at, struct store_segment *ret)
+{
+    CLEANUP(db_reset) sqlite3_stmt *find = db_statement(reading->db, STATEMENT_CHUNK_AT);
+    db_bind_i64(find, 1, reading->read->row);
+    db_bind_u64(find, 2, at);
+    int rc = db_row(find);
+    if (rc <= 0)
+        return rc;
+    uint64_t first = db_column_u64(find, 1);
+    if (at >= first + db_column_u64(find, 2))
+        return 0;
+    ret->first = first;
+    return body_decode(reading, STATEMENT_CHUNK_BODY, db_column_i64(find, 0), &ret->chunk);
+}
+
+static int find_covering(struct reading *reading, uint64_t at, struct store_segment *ret)
+{
+    int rc = find_hot(reading, at, ret);
+    return rc != 0 ? rc : find_merged(reading, at, ret);
+}
+
+// A chunk that was merged while its parts were being read reaches over what is there already: that part is cut off.
+static void trim(struct store_segment *segment, uint64_t from, uint64_t end)
+{
+    uint64_t skip = segment->first < from ? from - segment->first : 0;
+    uint64_t segment_end = segment->first + chunk_count(segment->chunk);
+    uint64_t count = MIN(segment_end, end) - segment->first - skip;
+    if (count == chunk_count(segment->chunk))
+        return;
+    struct chunk *part = chunk_slice(segment->chunk, (uint32_t)skip, (uint32_t)count, 1);
+    chunk_unref(&segment->chunk);
+    *segment = (struct store_segment){segment->first + skip, part};
+}
+
+static bool wants_more(const struct reading *reading)
+{
+    const struct store_read *read = reading->read;
+    return read->ret_count == 0 || (read->ret_count < STORE_READ_SEGMENTS && reading->bytes < read->max_bytes);
+}
+
+static int read_forward(struct reading *reading)
+{
+    struct store_read *read = reading->read;
+    uint64_t at = MAX(read->from, read->ret_first_sequence);
+    while (wants_more(reading)) {
+        struct store_segment *segment = &read->ret_segments[read->ret_count];
+        int rc = find_covering(reading, at, segment);
+        if (rc < 0)
+            return rc;
+        if (rc == 0)
+            return at < read->ret_next ? 0 : 1;
+        if (read->ret_count++ > 0)
+            trim(segment, at, UINT64_MAX);
+        reading->bytes += chunk_raw(segment->chunk);
+        at = segment->first + chunk_count(segment->chunk);
+        read->ret_next = MAX(read->ret_next, at);
+    }
+    return 1;
+}
+
+static void reverse_segments(struct store_read *read)
+{
+    for (size_t i = 0; i < read->ret_count / 2; i++) {
+        struct store_segment *other = &read->ret_segments[read->ret_count - 1 - i], kept = *other;
+        *other = read->ret_segments[i];
+        read->ret_segments[i] = kept;
+    }
+}
+
+static int read_backward(struct reading *reading)
+{
+    struct store_read *read = reading->read;
+    uint64_t before = MIN(read->from, read->ret_next);
+    while (before > read->ret_first_sequence && wants_more(reading)) {
+        struct store_segment *segment = &read->ret_segments[read->ret_count];
+        int rc = find_covering(reading, before - 1, segment);
+        if (rc <= 0)
+            return rc;
+        if (read->ret_count++ > 0)
+            trim(segment, 0, before);
+        reading->bytes += chunk_raw(segment->chunk);
+        before = segment->first;
+    }
+    reverse_segments(read);
+    return 1;
+}
+
+static int read_extent(struct reading *reading)
+{
+    struct store_read *read = reading->read;
+    CLEANUP(db_reset) sqlite3_stmt *extent = db_statement(reading->db, STATEMENT_EXECUTION_EXTENT);
+    db_bind_i64(extent, 1, read->row);
+    int rc = db_row(extent);
+    if (rc <= 0)
+        return rc < 0 ? rc : ERR_NOT_FOUND;
+    read->ret_next = db_column_u64(extent, 0);
+    read->ret_first_sequence = db_column_u64(extent, 1);
+    return db_column_i64(extent, 2) != 0 ? ERR_EXPIRED : 0;
+}
+
+static void forget_segments(struct store_read *read)
+{
+    for (size_t i = 0; i < read->ret_count; i++)
+        chunk_unref(&read->ret_segments[i].chunk);
+    read->ret_count = 0;
+}
+
+// 1 when done; 0 if the pieces looked up did not fit the snapshot (a merge or a commit came between), to be tried again.
+static int read_snapshot(struct reading *reading)
+{
+    struct store_read *read = reading->read;
+    struct sqlite_store *store = reading->store;
+    forget_segments(read);
+    reading->bytes = 0;
+    struct log_state hot = {0};
+    hot_state(&store->hot, read->row, &hot);
+    reading->piece_count =
+        hot_pieces(&store->hot, read->row, read->from, read->backward, reading->pieces, ARRAY_LEN(reading->pieces));
+    int err = db_run(db_statement(reading->db, STATEMENT_BEGIN_READ));
+    if (err == 0)
+        err = read_extent(reading);
+    if (err == 0) {
+        read->ret_next = MAX(read->ret_next, hot.next);
+        err = read->backward ? read_backward(reading) : read_forward(reading);
+    }
+    db_run(db_statement(reading->db, STATEMENT_COMMIT));
+    return err;
+}
+
+// Turns a time into a position.
+static int resolve_time(struct reading *reading)
+{
+    struct store_read *read = reading->read;
+    uint64_t hot_first = UINT64_MAX;
+    hot_since(&reading->store->hot, read->row, read->since_ms, &hot_first);
+    CLEANUP(db_reset) sqlite3_stmt *find = db_statement(reading->db, STATEMENT_CHUNK_SINCE);
+    db_bind_i64(find, 1, read->row);
+    db_bind_i64(find, 2, read->since_ms);
+    int rc = db_row(find);
+    if (rc < 0)
+        return rc;
+    uint64_t merged_first = rc == 1 ? db_column_u64(find, 0) : UINT64_MAX;
+    read->from = MIN(hot_first, merged_first);
+    return 0;
+}
+
+void query_read(struct sqlite_store *store, struct db *db, struct store_op *op)
+{
+    struct reading reading = {.store = store, .db = db, .read = CONTAINER_OF(op, struct store_read, op)};
+    struct store_read *read = reading.read;
+    int rc = read->by_time ? resolve_time(&reading) : 0;
+    if (rc == 0) {
+        for (int attempt = 0; attempt < READ_ATTEMPTS && rc == 0; attempt++)
+            rc = read_snapshot(&reading);
+    }
+    op->err = rc < 0 ? rc : rc == 0 ? ERR_CORRUPT : 0;
+    if (op->err < 0)
+        forget_segments(read);
+}

@@ -1,0 +1,113 @@
+// The inside of the SQLite adapter: what its threads share, and which of them may touch what.
+#pragma once
+
+#include "store/sqlite/heads.h"
+#include "store/sqlite/sqlite_store.h"
+#include "store/sqlite/vfs.h"
+
+#define GROUP_OPS_MAX      4096
+#define GROUP_BYTES_MAX    (64u * 1024 * 1024)   // of chunks, encoded
+#define CHUNK_DIRECT       (CHUNK_MERGE_RAW / 2) // payload from which a chunk goes to `chunks` at once
+#define CHECKPOINT_BYTES   (16u * 1024 * 1024)   // of WAL
+#define CHECKPOINT_IDLE_MS 2000
+#define IDEMPOTENCY_MS     (24 * 3600 * 1000LL)
+
+// An append of the present transaction, told to the hot index after the commit.
+struct appended {
+    int64_t row;
+    struct log_state state;
+    char *producer; // NULL: anonymous
+    struct producer_state producer_state;
+};
+
+#define OPEN_COUNTS 64
+struct open_count {  // unsealed executions of an account, as of the present transaction
+    int64_t account; // 0: unused
+    uint64_t count;
+};
+
+// One transaction. What it changed is collected while operations are applied and used after the commit.
+struct group {
+    struct store_op **ops;
+    size_t op_count;
+    struct store_change *changes; // each holds a reference to its chunk
+    size_t change_count, changes_cap;
+    struct appended *appended;
+    size_t appended_count, appended_cap;
+    int64_t *purged;
+    size_t purged_count, purged_cap;
+    uint64_t records;
+};
+
+struct merge;
+
+struct sqlite_store {
+    struct store base;
+    struct sqlite_tuning tuning;
+    char *path;
+    int lock_fd;
+    struct vfs *vfs;
+    struct hot hot;
+
+    // The writer's thread only.
+    struct db db;
+    struct heads heads;
+    struct group group;
+    struct open_count open_counts[OPEN_COUNTS];
+    int64_t hot_id;     // the last one given out; never given out again, even after a rollback
+    uint64_t wal_pages; // in the WAL since it was last checkpointed
+    uint64_t page_size;
+    uint64_t last_commit_ms;     // monotonic
+    uint64_t background_from_ms; // monotonic; merging and purging pause until then
+    bool purging;                // there may be rows in `purging`
+    struct merge *merge;
+
+    // Queues, under `mutex`.
+    pthread_mutex_t mutex;
+    pthread_cond_t writer_wake, reader_wake;
+    struct list_node writer_queue, reader_queue;
+    uint64_t writer_queued;
+    bool stopping;
+    pthread_t writer;
+    pthread_t *readers;
+    unsigned reader_count;
+    bool writer_started;
+
+    pthread_mutex_t stats_mutex;
+    struct store_stats stats;
+};
+
+static inline struct sqlite_store *sqlite_store_of(struct store *store)
+{
+    return CONTAINER_OF(store, struct sqlite_store, base);
+}
+
+int64_t store_now_ms(const struct sqlite_store *store);
+void op_reply(struct store_op *op); // posts `done`; the operation is the caller's again
+bool op_is_commit(enum store_op_kind kind);
+
+// --- writer.c
+void *writer_main(void *arg);
+void group_add_change(struct group *group, const struct store_change *change);
+
+// Applies one operation within the transaction. The outcome of its own goes to op->err with 0 returned; a negative code is
+// returned for what makes the transaction fail. Conditions are checked before anything is written.
+typedef int commit_fn(struct sqlite_store *store, struct store_op *op);
+commit_fn commit_create, commit_claim, commit_append, commit_complete, commit_status, commit_update, commit_purge;
+commit_fn commit_key_create, commit_key_revoke, commit_key_used, commit_account_ensure;
+// op->err = err for what concerns one operation alone; passes on what makes the transaction fail.
+int commit_refuse(struct store_op *op, int err);
+// A row of `chunks`.
+int chunk_insert(struct db *db, int64_t row, uint64_t first, const struct chunk *chunk);
+// Steps over the open count of an account, if it is known.
+void open_count_add(struct sqlite_store *store, int64_t account, int by);
+
+// --- reader.c and the queries. Each sets op->err.
+void *reader_main(void *arg);
+typedef void query_fn(struct sqlite_store *store, struct db *db, struct store_op *op);
+query_fn query_get, query_list, query_read, query_producer, query_key_find, query_key_list, query_count_open;
+query_fn query_backup;
+// The execution with the state that its hot chunks led to. ERR_NOT_FOUND.
+int execution_load(struct sqlite_store *store, struct db *db, int64_t row, struct execution *ret);
+// From a statement with EXECUTION_COLUMNS that stands on a row. *ret is overwritten.
+int execution_from_row(sqlite3_stmt *row, struct execution *ret);

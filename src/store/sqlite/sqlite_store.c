@@ -1,0 +1,218 @@
+// The adapter: opening and closing, queues, figures.
+#include "store/sqlite/sqlite_store.h"
+
+#include "store/sqlite/merge.h"
+#include "store/sqlite/open.h"
+#include "util/clock.h"
+
+#define READERS_MAX 64
+
+static const struct sqlite_tuning default_tuning = {
+    .hot_rows = 16384,
+    .hot_bytes = 16 * 1024 * 1024,
+    .merge_after_ms = 60000,
+    .page_size = 4096,
+};
+
+int64_t store_now_ms(const struct sqlite_store *store)
+{
+    return store->tuning.now_ms ? store->tuning.now_ms(store->tuning.now_arg) : clock_real_ms();
+}
+
+static void op_deliver(struct mail *mail)
+{
+    struct store_op *op = CONTAINER_OF(mail, struct store_op, mail);
+    op->done(op);
+}
+
+void op_reply(struct store_op *op)
+{
+    op->mail.deliver = op_deliver;
+    loop_post(op->reply_to, &op->mail);
+}
+
+static void sqlite_submit(struct store *base, struct store_op *op)
+{
+    struct sqlite_store *store = sqlite_store_of(base);
+    op->err = 0;
+    op->submitted_ns = clock_mono_ns();
+    pthread_mutex_lock(&store->mutex);
+    if (store->stopping) {
+        pthread_mutex_unlock(&store->mutex);
+        op->err = ERR_SHUTTING_DOWN;
+        op_reply(op);
+        return;
+    }
+    if (op_is_commit(op->kind)) {
+        list_push_back(&store->writer_queue, &op->node);
+        store->writer_queued++;
+        pthread_cond_signal(&store->writer_wake);
+    } else {
+        list_push_back(&store->reader_queue, &op->node);
+        pthread_cond_signal(&store->reader_wake);
+    }
+    pthread_mutex_unlock(&store->mutex);
+}
+
+static void sqlite_stats(struct store *base, struct store_stats *ret)
+{
+    struct sqlite_store *store = sqlite_store_of(base);
+    pthread_mutex_lock(&store->stats_mutex);
+    *ret = store->stats;
+    pthread_mutex_unlock(&store->stats_mutex);
+    pthread_mutex_lock(&store->mutex);
+    ret->queue = store->writer_queued;
+    pthread_mutex_unlock(&store->mutex);
+    struct vfs_stats files;
+    vfs_stats(store->vfs, &files);
+    _Static_assert(sizeof(files.fsync_buckets) == sizeof(ret->fsync_buckets), "the same buckets");
+    memcpy(ret->fsync_buckets, files.fsync_buckets, sizeof(ret->fsync_buckets));
+    ret->fsyncs = files.fsyncs;
+    ret->fsync_ns_sum = files.fsync_ns_sum;
+    ret->bytes = files.bytes;
+}
+
+static void stop_threads(struct sqlite_store *store)
+{
+    pthread_mutex_lock(&store->mutex);
+    store->stopping = true;
+    pthread_cond_broadcast(&store->writer_wake);
+    pthread_cond_broadcast(&store->reader_wake);
+    pthread_mutex_unlock(&store->mutex);
+    if (store->writer_started)
+        pthread_join(store->writer, NULL);
+    for (unsigned i = 0; i < store->reader_count; i++)
+        pthread_join(store->readers[i], NULL);
+}
+
+static void sqlite_free(struct store *base)
+{
+    struct sqlite_store *store = sqlite_store_of(base);
+    stop_threads(store);
+    merge_free(&store->merge);
+    heads_release(&store->heads);
+    hot_release(&store->hot);
+    db_close(&store->db);
+    vfs_free(&store->vfs);
+    close_fd(&store->lock_fd);
+    free(store->group.changes);
+    free(store->group.appended);
+    free(store->group.purged);
+    free(store->readers);
+    free(store->path);
+    pthread_cond_destroy(&store->writer_wake);
+    pthread_cond_destroy(&store->reader_wake);
+    pthread_mutex_destroy(&store->mutex);
+    pthread_mutex_destroy(&store->stats_mutex);
+    free(store);
+}
+
+static const struct store_vtable sqlite_vtable = {
+    .name = "sqlite",
+    .submit = sqlite_submit,
+    .stats = sqlite_stats,
+    .free = sqlite_free,
+};
+
+static struct sqlite_store *store_new(const struct sqlite_options *options)
+{
+    struct sqlite_store *store = xcalloc(1, sizeof(*store));
+    store->base.vtable = &sqlite_vtable;
+    store->base.logger = options->logger;
+    store->path = xstrdup(options->path);
+    store->lock_fd = -1;
+    store->stats.writable = true;
+    store->tuning = options->tuning ? *options->tuning : default_tuning;
+    struct sqlite_tuning *tuning = &store->tuning;
+    tuning->hot_rows = tuning->hot_rows ? tuning->hot_rows : default_tuning.hot_rows;
+    tuning->hot_bytes = tuning->hot_bytes ? tuning->hot_bytes : default_tuning.hot_bytes;
+    tuning->merge_after_ms = tuning->merge_after_ms ? tuning->merge_after_ms : default_tuning.merge_after_ms;
+    tuning->page_size = tuning->page_size ? tuning->page_size : default_tuning.page_size;
+    list_init(&store->writer_queue);
+    list_init(&store->reader_queue);
+    pthread_mutex_init(&store->mutex, NULL);
+    pthread_mutex_init(&store->stats_mutex, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&store->writer_wake, &monotonic);
+    pthread_cond_init(&store->reader_wake, NULL);
+    pthread_condattr_destroy(&monotonic);
+    hot_init(&store->hot);
+    heads_init(&store->heads, &store->db, &store->hot);
+    return store;
+}
+
+static int open_database(struct sqlite_store *store, struct buf *ret_error)
+{
+    int err = vfs_new(store->base.logger, &store->vfs);
+    if (err == 0)
+        err = db_open(&store->db, store->path, vfs_name(store->vfs), DB_WRITER);
+    if (err < 0) {
+        buf_printf(ret_error, "cannot open %s", store->path);
+        return err;
+    }
+    err = store_prepare(&store->db, store->path, store->tuning.page_size, ret_error);
+    if (err < 0)
+        return err;
+    bool restored = false;
+    int64_t page_size = 0, purging = 0;
+    err = store_incarnation_load(&store->db, store_now_ms(store), store->base.incarnation, &restored);
+    if (err == 0)
+        err = db_query_i64(&store->db, "PRAGMA page_size", &page_size);
+    if (err == 0)
+        err = db_query_i64(&store->db, "SELECT count(*) FROM purging", &purging);
+    if (err == 0)
+        err = store_hot_load(store);
+    if (err < 0) {
+        buf_printf(ret_error, "cannot read %s: %s", store->path, sqlite3_errmsg(store->db.handle));
+        return err;
+    }
+    store->page_size = (uint64_t)page_size;
+    store->purging = purging > 0;
+    if (restored)
+        log_info(store->base.logger, "the store is a restored backup and has a new incarnation",
+                 LOG_S("path", store->path), LOG_S("incarnation", store->base.incarnation));
+    return 0;
+}
+
+static int start_threads(struct sqlite_store *store, unsigned readers)
+{
+    int err = merge_new(store, &store->merge);
+    if (err < 0)
+        return err;
+    if (pthread_create(&store->writer, NULL, writer_main, store) != 0)
+        return ERR_NOMEM;
+    store->writer_started = true;
+    readers = MAX(1u, MIN(readers, READERS_MAX));
+    store->readers = xcalloc(readers, sizeof(*store->readers));
+    for (; store->reader_count < readers; store->reader_count++) {
+        if (pthread_create(&store->readers[store->reader_count], NULL, reader_main, store) != 0)
+            return ERR_NOMEM;
+    }
+    return 0;
+}
+
+int sqlite_store_open(const struct sqlite_options *options, struct buf *ret_error, struct store **ret)
+{
+    struct sqlite_store *store = store_new(options);
+    int err = store_lock(store->path, ret_error, &store->lock_fd);
+    if (err == 0)
+        err = open_database(store, ret_error);
+    if (err == 0) {
+        err = start_threads(store, options->readers);
+        if (err < 0)
+            buf_append_text(ret_error, "cannot start the store's threads");
+    }
+    if (err < 0) {
+        sqlite_free(&store->base);
+        return err;
+    }
+    *ret = &store->base;
+    return 0;
+}
+
+void sqlite_store_limit(struct store *store, uint64_t bytes)
+{
+    vfs_limit(sqlite_store_of(store)->vfs, bytes);
+}

@@ -1,0 +1,279 @@
+#include "store/sqlite/vfs.h"
+
+#include "util/clock.h"
+
+#include <sqlite3.h>
+
+enum vfs_file_kind { FILE_DATABASE, FILE_WAL, FILE_OTHER };
+
+struct vfs {
+    sqlite3_vfs methods; // registered; its pAppData is this struct
+    sqlite3_vfs *real;
+    char name[32];
+    const struct logger *logger;
+    _Atomic uint64_t sizes[FILE_OTHER];
+    _Atomic uint64_t limit;
+    _Atomic uint64_t fsyncs, fsync_ns_sum, fsync_buckets[VFS_BUCKETS];
+};
+
+struct vfs_file {
+    sqlite3_file base;
+    struct vfs *vfs;
+    enum vfs_file_kind kind;
+    sqlite3_file *real; // right behind this struct, in SQLite's allocation
+};
+
+// SQLite hands out its base struct, which is the first member.
+static struct vfs_file *file_of(sqlite3_file *base)
+{
+    return CONTAINER_OF(base, struct vfs_file, base);
+}
+
+#define REAL(base)              (file_of(base)->real)
+#define CALL(base, method, ...) (REAL(base)->pMethods->method(REAL(base), ##__VA_ARGS__))
+
+static int file_close(sqlite3_file *base)
+{
+    return CALL(base, xClose);
+}
+
+static int file_read(sqlite3_file *base, void *out, int len, sqlite3_int64 offset)
+{
+    return CALL(base, xRead, out, len, offset);
+}
+
+static bool over_limit(struct vfs *vfs, enum vfs_file_kind kind, uint64_t end)
+{
+    uint64_t limit = atomic_load_explicit(&vfs->limit, memory_order_relaxed);
+    if (limit == 0 || end <= atomic_load(&vfs->sizes[kind]))
+        return false;
+    return end + atomic_load(&vfs->sizes[kind == FILE_DATABASE ? FILE_WAL : FILE_DATABASE]) > limit;
+}
+
+static int file_write(sqlite3_file *base, const void *data, int len, sqlite3_int64 offset)
+{
+    struct vfs_file *file = file_of(base);
+    if (file->kind == FILE_OTHER)
+        return CALL(base, xWrite, data, len, offset);
+    uint64_t end = (uint64_t)offset + (uint64_t)len;
+    if (over_limit(file->vfs, file->kind, end))
+        return SQLITE_FULL;
+    int rc = CALL(base, xWrite, data, len, offset);
+    if (rc == SQLITE_OK && end > atomic_load(&file->vfs->sizes[file->kind]))
+        atomic_store(&file->vfs->sizes[file->kind], end);
+    return rc;
+}
+
+static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
+{
+    struct vfs_file *file = file_of(base);
+    int rc = CALL(base, xTruncate, size);
+    if (rc == SQLITE_OK && file->kind != FILE_OTHER)
+        atomic_store(&file->vfs->sizes[file->kind], (uint64_t)size);
+    return rc;
+}
+
+unsigned vfs_bucket(uint64_t ns)
+{
+    uint64_t units = ns / 64000;
+    unsigned bucket = units == 0 ? 0 : 64 - (unsigned)__builtin_clzll(units);
+    return MIN(bucket, VFS_BUCKETS - 1u);
+}
+
+static int file_sync(sqlite3_file *base, int flags)
+{
+    struct vfs *vfs = file_of(base)->vfs;
+    uint64_t start = clock_mono_ns();
+    int rc = CALL(base, xSync, flags);
+    if (rc != SQLITE_OK) {
+        // The kernel may have dropped the pages and forgotten the error: nothing that is read back could be believed.
+        log_error(vfs->logger, "fsync of the store failed; ending the process", LOG_I("sqlite_code", rc));
+        abort();
+    }
+    uint64_t ns = clock_mono_ns() - start;
+    atomic_fetch_add_explicit(&vfs->fsyncs, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&vfs->fsync_ns_sum, ns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&vfs->fsync_buckets[vfs_bucket(ns)], 1, memory_order_relaxed);
+    return SQLITE_OK;
+}
+
+static int file_size(sqlite3_file *base, sqlite3_int64 *ret)
+{
+    return CALL(base, xFileSize, ret);
+}
+
+static int file_lock(sqlite3_file *base, int level)
+{
+    return CALL(base, xLock, level);
+}
+
+static int file_unlock(sqlite3_file *base, int level)
+{
+    return CALL(base, xUnlock, level);
+}
+
+static int file_check_reserved_lock(sqlite3_file *base, int *ret)
+{
+    return CALL(base, xCheckReservedLock, ret);
+}
+
+static int file_control(sqlite3_file *base, int op, void *arg)
+{
+    return CALL(base, xFileControl, op, arg);
+}
+
+static int file_sector_size(sqlite3_file *base)
+{
+    return CALL(base, xSectorSize);
+}
+
+static int file_device_characteristics(sqlite3_file *base)
+{
+    return CALL(base, xDeviceCharacteristics);
+}
+
+static int file_shm_map(sqlite3_file *base, int region, int size, int extend, void volatile **ret)
+{
+    return CALL(base, xShmMap, region, size, extend, ret);
+}
+
+static int file_shm_lock(sqlite3_file *base, int offset, int count, int flags)
+{
+    return CALL(base, xShmLock, offset, count, flags);
+}
+
+static void file_shm_barrier(sqlite3_file *base)
+{
+    CALL(base, xShmBarrier);
+}
+
+static int file_shm_unmap(sqlite3_file *base, int delete_it)
+{
+    return CALL(base, xShmUnmap, delete_it);
+}
+
+static int file_fetch(sqlite3_file *base, sqlite3_int64 offset, int len, void **ret)
+{
+    return CALL(base, xFetch, offset, len, ret);
+}
+
+static int file_unfetch(sqlite3_file *base, sqlite3_int64 offset, void *page)
+{
+    return CALL(base, xUnfetch, offset, page);
+}
+
+static const sqlite3_io_methods file_methods = {
+    .iVersion = 3,
+    .xClose = file_close,
+    .xRead = file_read,
+    .xWrite = file_write,
+    .xTruncate = file_truncate,
+    .xSync = file_sync,
+    .xFileSize = file_size,
+    .xLock = file_lock,
+    .xUnlock = file_unlock,
+    .xCheckReservedLock = file_check_reserved_lock,
+    .xFileControl = file_control,
+    .xSectorSize = file_sector_size,
+    .xDeviceCharacteristics = file_device_characteristics,
+    .xShmMap = file_shm_map,
+    .xShmLock = file_shm_lock,
+    .xShmBarrier = file_shm_barrier,
+    .xShmUnmap = file_shm_unmap,
+    .xFetch = file_fetch,
+    .xUnfetch = file_unfetch,
+};
+
+static enum vfs_file_kind kind_of(int flags)
+{
+    if (flags & SQLITE_OPEN_MAIN_DB)
+        return FILE_DATABASE;
+    return flags & SQLITE_OPEN_WAL ? FILE_WAL : FILE_OTHER;
+}
+
+static int vfs_open(sqlite3_vfs *methods, sqlite3_filename name, sqlite3_file *base, int flags, int *ret_flags)
+{
+    struct vfs *vfs = methods->pAppData;
+    struct vfs_file *file = file_of(base);
+    *file = (struct vfs_file){.vfs = vfs, .kind = kind_of(flags), .real = (sqlite3_file *)(void *)(file + 1)};
+    int rc = vfs->real->xOpen(vfs->real, name, file->real, flags, ret_flags);
+    if (!file->real->pMethods)
+        return rc;
+    base->pMethods = &file_methods; // from here on SQLite calls xClose, after a failure too
+    sqlite3_int64 size = 0;
+    if (rc == SQLITE_OK && file->kind != FILE_OTHER && CALL(base, xFileSize, &size) == SQLITE_OK)
+        atomic_store(&vfs->sizes[file->kind], (uint64_t)size);
+    return rc;
+}
+
+static int vfs_delete(sqlite3_vfs *methods, const char *name, int sync_folder)
+{
+    struct vfs *vfs = methods->pAppData;
+    return vfs->real->xDelete(vfs->real, name, sync_folder);
+}
+
+static int vfs_access(sqlite3_vfs *methods, const char *name, int flags, int *ret)
+{
+    struct vfs *vfs = methods->pAppData;
+    return vfs->real->xAccess(vfs->real, name, flags, ret);
+}
+
+static int vfs_full_pathname(sqlite3_vfs *methods, const char *name, int len, char *out)
+{
+    struct vfs *vfs = methods->pAppData;
+    return vfs->real->xFullPathname(vfs->real, name, len, out);
+}
+
+int vfs_new(const struct logger *logger, struct vfs **ret)
+{
+    sqlite3_vfs *real = sqlite3_vfs_find(NULL);
+    if (!real)
+        return ERR_UNAVAILABLE;
+    struct vfs *vfs = xcalloc(1, sizeof(*vfs));
+    vfs->real = real;
+    vfs->logger = logger;
+    snprintf(vfs->name, sizeof(vfs->name), "runnel-%p", (void *)vfs);
+    vfs->methods = *real; // randomness, time and the like are the real one's, and need no state
+    vfs->methods.pNext = NULL;
+    vfs->methods.szOsFile = (int)sizeof(struct vfs_file) + real->szOsFile;
+    vfs->methods.zName = vfs->name;
+    vfs->methods.pAppData = vfs;
+    vfs->methods.xOpen = vfs_open;
+    vfs->methods.xDelete = vfs_delete;
+    vfs->methods.xAccess = vfs_access;
+    vfs->methods.xFullPathname = vfs_full_pathname;
+    int rc = sqlite3_vfs_register(&vfs->methods, 0);
+    if (rc != SQLITE_OK) {
+        vfs_free(&vfs);
+        return ERR_UNAVAILABLE;
+    }
+    *ret = vfs;
+    return 0;
+}
+
+void vfs_free(struct vfs **vfs)
+{
+    if (!*vfs)
+        return;
+    sqlite3_vfs_unregister(&(*vfs)->methods);
+    free(TAKE_PTR(*vfs));
+}
+
+const char *vfs_name(const struct vfs *vfs)
+{
+    return vfs->name;
+}
+
+void vfs_limit(struct vfs *vfs, uint64_t bytes)
+{
+    atomic_store(&vfs->limit, bytes);
+}
+
+void vfs_stats(struct vfs *vfs, struct vfs_stats *ret)
+{
+    ret->fsyncs = atomic_load(&vfs->fsyncs);
+    ret->fsync_ns_sum = atomic_load(&vfs->fsync_ns_sum);
+    for (size_t i = 0; i < VFS_BUCKETS; i++)
+        ret->fsync_buckets[i] = atomic_load(&vfs->fsync_buckets[i]);
+    ret->bytes = atomic_load(&vfs->sizes[FILE_DATABASE]) + atomic_load(&vfs->sizes[FILE_WAL]);
+}

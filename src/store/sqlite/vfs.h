@@ -1,0 +1,27 @@
+// A thin layer around SQLite's own file layer, one per store: it times every fsync, ends the process when one fails, and
+// knows the sizes of the store's files without asking the disk.
+#pragma once
+
+#include "store/store.h"
+#include "util/log.h"
+
+#include <stdatomic.h>
+
+#define VFS_BUCKETS 20 // bucket i counts those of < 2^i * 64 µs; the last one also what is slower
+
+struct vfs;
+
+struct vfs_stats {
+    uint64_t fsyncs, fsync_ns_sum;
+    uint64_t fsync_buckets[VFS_BUCKETS];
+    uint64_t bytes;
+};
+
+int vfs_new(const struct logger *logger, struct vfs **ret);
+void vfs_free(struct vfs **vfs); // after every connection was closed
+const char *vfs_name(const struct vfs *vfs);
+void vfs_stats(struct vfs *vfs, struct vfs_stats *ret); // any thread
+// Writes that would take the database and its WAL past `bytes` together fail as on a full disk; 0: no limit. Any thread.
+void vfs_limit(struct vfs *vfs, uint64_t bytes);
+// The bucket of a latency histogram.
+unsigned vfs_bucket(uint64_t ns);

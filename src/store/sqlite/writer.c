@@ -1,0 +1,350 @@
+// The one thread that writes: whatever has gathered since the last commit becomes one transaction.
+#include "store/sqlite/merge.h"
+#include "util/clock.h"
+
+#define BACKGROUND_PAUSE_MS 1000 // after a merge or purge found the disk full
+
+static commit_fn *const commits[STORE_OP_KINDS] = {
+    [STORE_CREATE] = commit_create,
+    [STORE_CLAIM] = commit_claim,
+    [STORE_APPEND] = commit_append,
+    [STORE_COMPLETE] = commit_complete,
+    [STORE_STATUS] = commit_status,
+    [STORE_UPDATE] = commit_update,
+    [STORE_PURGE] = commit_purge,
+    [STORE_KEY_CREATE] = commit_key_create,
+    [STORE_KEY_REVOKE] = commit_key_revoke,
+    [STORE_KEY_USED] = commit_key_used,
+    [STORE_ACCOUNT_ENSURE] = commit_account_ensure,
+};
+
+bool op_is_commit(enum store_op_kind kind)
+{
+    return commits[kind] != NULL;
+}
+
+// Those without which the store still can be emptied and logs still can end.
+static bool op_needs_space(const struct store_op *op)
+{
+    return op->kind == STORE_CREATE || op->kind == STORE_APPEND || op->kind == STORE_KEY_CREATE;
+}
+
+void group_add_change(struct group *group, const struct store_change *change)
+{
+    if (group->change_count == group->changes_cap) {
+        group->changes_cap = group->changes_cap ? group->changes_cap * 2 : 64;
+        group->changes = xrealloc(group->changes, group->changes_cap * sizeof(*group->changes));
+    }
+    struct store_change *added = &group->changes[group->change_count++];
+    *added = *change;
+    if (added->chunk)
+        added->chunk = chunk_ref(added->chunk);
+}
+
+static void group_reset(struct group *group)
+{
+    for (size_t i = 0; i < group->change_count; i++)
+        chunk_unref(&group->changes[i].chunk);
+    for (size_t i = 0; i < group->appended_count; i++)
+        free(group->appended[i].producer);
+    group->change_count = group->appended_count = group->purged_count = 0;
+    group->records = 0;
+}
+
+// --- One transaction
+
+static void roll_back(struct sqlite_store *store)
+{
+    struct group *group = &store->group;
+    // After some errors SQLite has rolled back by itself.
+    if (!sqlite3_get_autocommit(store->db.handle) && db_run(db_statement(&store->db, STATEMENT_ROLLBACK)) < 0) {
+        log_error(store->base.logger, "the store cannot roll back; ending the process",
+                  LOG_S("reason", sqlite3_errmsg(store->db.handle)));
+        abort();
+    }
+    for (size_t i = group->appended_count; i > 0; i--)
+        hot_remove_last(&store->hot, group->appended[i - 1].row);
+    heads_rolled_back(&store->heads);
+    merge_rolled_back(store->merge);
+    memset(store->open_counts, 0, sizeof(store->open_counts));
+    group_reset(group);
+}
+
+static int purge_slice(struct sqlite_store *store)
+{
+    if (!store->purging)
+        return 0;
+    sqlite3_stmt *next = db_statement(&store->db, STATEMENT_PURGING_NEXT);
+    int rc = db_row(next);
+    if (rc <= 0) {
+        store->purging = false;
+        return rc;
+    }
+    int64_t row = db_column_i64(next, 0);
+    db_reset(&next);
+    sqlite3_stmt *slice = db_statement(&store->db, STATEMENT_PURGE_SLICE);
+    db_bind_i64(slice, 1, row);
+    int err = db_run(slice);
+    if (err < 0 || sqlite3_changes(store->db.handle) > 0)
+        return err;
+    static const enum statement last[] = {STATEMENT_PRODUCERS_DELETE, STATEMENT_PURGING_DELETE};
+    for (size_t i = 0; i < ARRAY_LEN(last) && err == 0; i++) {
+        sqlite3_stmt *step = db_statement(&store->db, last[i]);
+        db_bind_i64(step, 1, row);
+        err = db_run(step);
+    }
+    return err;
+}
+
+static int apply_all(struct sqlite_store *store, struct store_op *const *ops, size_t count, bool background)
+{
+    int err = db_run(db_statement(&store->db, STATEMENT_BEGIN_WRITE));
+    for (size_t i = 0; i < count && err == 0; i++) {
+        ops[i]->err = 0;
+        err = commits[ops[i]->kind](store, ops[i]);
+    }
+    // A purge goes first and alone: on a full disk it must not fail for a merge's sake.
+    if (err == 0 && background)
+        err = store->purging ? purge_slice(store) : merge_apply(store->merge);
+    return err < 0 ? err : db_run(db_statement(&store->db, STATEMENT_COMMIT));
+}
+
+// After the commit: what became durable becomes visible.
+static void publish(struct sqlite_store *store)
+{
+    struct group *group = &store->group;
+    for (size_t i = 0; i < group->appended_count; i++) {
+        const struct appended *appended = &group->appended[i];
+        hot_confirm(&store->hot, appended->row, &appended->state, appended->producer, &appended->producer_state);
+    }
+    for (size_t i = 0; i < group->purged_count; i++) {
+        hot_purged(&store->hot, group->purged[i]);
+        store->purging = true;
+    }
+    heads_committed(&store->heads);
+    merge_committed(store->merge);
+    if (store->base.watch && group->change_count > 0)
+        store->base.watch(store->base.watch_arg, group->changes, group->change_count);
+    for (size_t i = 0; i < group->change_count; i++) {
+        if (group->changes[i].sealed)
+            merge_sealed(store->merge);
+    }
+}
+
+static void count_commit(struct sqlite_store *store, size_t ops, uint64_t ns)
+{
+    pthread_mutex_lock(&store->stats_mutex);
+    store->stats.commits++;
+    store->stats.mutations += ops;
+    store->stats.records += store->group.records;
+    store->stats.commit_ns_sum += ns;
+    store->stats.commit_buckets[vfs_bucket(ns)]++;
+    pthread_mutex_unlock(&store->stats_mutex);
+}
+
+static void set_writable(struct sqlite_store *store, bool writable)
+{
+    pthread_mutex_lock(&store->stats_mutex);
+    bool changed = store->stats.writable != writable;
+    store->stats.writable = writable;
+    pthread_mutex_unlock(&store->stats_mutex);
+    if (changed && writable)
+        log_info(store->base.logger, "the store can be written again", LOG_S("path", store->path));
+    else if (changed)
+        log_error(store->base.logger, "the store cannot be written", LOG_S("path", store->path),
+                  LOG_S("reason", sqlite3_errmsg(store->db.handle)));
+}
+
+static int transact(struct sqlite_store *store, struct store_op *const *ops, size_t count, bool background)
+{
+    uint64_t start = clock_mono_ns();
+    int err = apply_all(store, ops, count, background);
+    if (err < 0) {
+        set_writable(store, err != ERR_STORE_FULL && err != ERR_UNAVAILABLE);
+        roll_back(store);
+        return err;
+    }
+    publish(store);
+    count_commit(store, count, clock_mono_ns() - start);
+    group_reset(&store->group);
+    return 0;
+}
+
+// --- A group of operations, with what to do when its transaction fails
+
+static void checkpoint(struct sqlite_store *store, int mode)
+{
+    int in_wal = 0, moved = 0;
+    int rc = sqlite3_wal_checkpoint_v2(store->db.handle, NULL, mode, &in_wal, &moved);
+    // Otherwise a reader was in the way, or the disk is full; the next commit tries again.
+    if (rc == SQLITE_OK && in_wal == moved)
+        store->wal_pages = 0;
+}
+
+// A full disk must not keep anybody from purging or from ending a log: those are tried without the ones that need space.
+static void commit_without_growth(struct sqlite_store *store, struct store_op **ops, size_t count)
+{
+    // The WAL begins anew then, in the space that it has already.
+    checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
+    size_t kept = 0, refused = 0;
+    struct store_op **rest = xmalloc((count + 1) * sizeof(struct store_op *));
+    for (size_t i = 0; i < count; i++) {
+        if (op_needs_space(ops[i])) {
+            ops[i]->err = ERR_STORE_FULL;
+            refused++;
+        } else {
+            rest[kept++] = ops[i];
+        }
+    }
+    int err = kept > 0 ? transact(store, rest, kept, false) : 0;
+    for (size_t i = 0; i < kept && err < 0; i++)
+        rest[i]->err = err;
+    if (err == 0 && refused > 0)
+        set_writable(store, false);
+    free(rest);
+}
+
+static void commit_one_by_one(struct sqlite_store *store, struct store_op **ops, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int err = transact(store, &ops[i], 1, false);
+        if (err < 0)
+            ops[i]->err = err;
+    }
+}
+
+static void commit_group(struct sqlite_store *store, struct store_op **ops, size_t count)
+{
+    uint64_t now_ms = clock_mono_ms();
+    bool background = now_ms >= store->background_from_ms;
+    int err = transact(store, ops, count, background);
+    if (err == 0) {
+        if (count > 0)
+            set_writable(store, true);
+    } else if (err == ERR_STORE_FULL) {
+        store->background_from_ms = now_ms + BACKGROUND_PAUSE_MS;
+        commit_without_growth(store, ops, count);
+    } else if (err == ERR_UNAVAILABLE) {
+        store->background_from_ms = now_ms + BACKGROUND_PAUSE_MS;
+        for (size_t i = 0; i < count; i++)
+            ops[i]->err = err;
+    } else {
+        // One operation met a fault of the data or of this program; the others must not suffer from it.
+        log_error(store->base.logger, "a commit failed; its operations are tried one by one",
+                  LOG_S("error", error_word(err)), LOG_I("operations", (int64_t)count));
+        store->background_from_ms = now_ms + BACKGROUND_PAUSE_MS;
+        commit_one_by_one(store, ops, count);
+    }
+    for (size_t i = 0; i < count; i++)
+        op_reply(ops[i]);
+}
+
+// --- The thread
+
+static size_t op_bytes(const struct store_op *op)
+{
+    if (op->kind != STORE_APPEND)
+        return 0;
+    return chunk_encoded(CONTAINER_OF(op, struct store_append, op)->chunk).len;
+}
+
+static size_t take_ops(struct sqlite_store *store, struct store_op **ops)
+{
+    size_t count = 0, bytes = 0;
+    while (!list_empty(&store->writer_queue) && count < GROUP_OPS_MAX && bytes < GROUP_BYTES_MAX) {
+        struct store_op *op = CONTAINER_OF(store->writer_queue.next, struct store_op, node);
+        list_remove(&op->node);
+        store->writer_queued--;
+        bytes += op_bytes(op);
+        ops[count++] = op;
+    }
+    return count;
+}
+
+// Milliseconds until something is to be done without being asked.
+static uint64_t idle_for_ms(struct sqlite_store *store, uint64_t now_ms)
+{
+    uint64_t wait = merge_due_in_ms(store->merge, now_ms);
+    if (store->wal_pages > 0) {
+        uint64_t idle = now_ms - store->last_commit_ms;
+        wait = MIN(wait, idle < CHECKPOINT_IDLE_MS ? CHECKPOINT_IDLE_MS - idle : 0);
+    }
+    if (store->background_from_ms > now_ms)
+        wait = MIN(wait, store->background_from_ms - now_ms);
+    return wait;
+}
+
+static bool background_waits(struct sqlite_store *store, uint64_t now_ms)
+{
+    return now_ms >= store->background_from_ms && (store->purging || merge_ready(store->merge));
+}
+
+static void wait_for_work(struct sqlite_store *store, uint64_t now_ms)
+{
+    uint64_t wait_ms = idle_for_ms(store, now_ms);
+    if (wait_ms == 0)
+        return;
+    if (wait_ms == UINT64_MAX) {
+        pthread_cond_wait(&store->writer_wake, &store->mutex);
+        return;
+    }
+    uint64_t until_ns = clock_mono_ns() + wait_ms * 1000000;
+    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
+    pthread_cond_timedwait(&store->writer_wake, &store->mutex, &until);
+}
+
+// Waits until there is something to do. False when the store is closing and nothing is left.
+static bool next_group(struct sqlite_store *store, struct store_op **ops, size_t *ret_count)
+{
+    pthread_mutex_lock(&store->mutex);
+    uint64_t now_ms = clock_mono_ms();
+    bool held_back = merge_overloaded(store->merge) && !store->stopping && now_ms >= store->background_from_ms;
+    bool work = background_waits(store, now_ms) || (!held_back && !list_empty(&store->writer_queue));
+    if (!work && !store->stopping)
+        wait_for_work(store, now_ms);
+    *ret_count = held_back ? 0 : take_ops(store, ops);
+    bool go_on = *ret_count > 0 || !store->stopping;
+    pthread_mutex_unlock(&store->mutex);
+    return go_on;
+}
+
+static void after_group(struct sqlite_store *store, bool committed)
+{
+    uint64_t now_ms = clock_mono_ms();
+    if (committed)
+        store->last_commit_ms = now_ms;
+    if (store->wal_pages * store->page_size > CHECKPOINT_BYTES)
+        checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
+    else if (store->wal_pages > 0 && now_ms - store->last_commit_ms >= CHECKPOINT_IDLE_MS) {
+        checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
+        store->last_commit_ms = now_ms; // not again at once if a reader was in the way
+    }
+    merge_plan(store->merge, now_ms);
+}
+
+static int wal_grew(void *arg, sqlite3 *handle, const char *schema, int pages)
+{
+    (void)handle;
+    (void)schema;
+    struct sqlite_store *store = arg;
+    store->wal_pages = (uint64_t)pages;
+    return SQLITE_OK;
+}
+
+void *writer_main(void *arg)
+{
+    struct sqlite_store *store = arg;
+    struct store_op **ops = xmalloc(GROUP_OPS_MAX * sizeof(struct store_op *));
+    sqlite3_wal_hook(store->db.handle, wal_grew, store);
+    merge_plan(store->merge, clock_mono_ms());
+    size_t count;
+    while (next_group(store, ops, &count)) {
+        bool committed = count > 0 || background_waits(store, clock_mono_ms());
+        if (committed)
+            commit_group(store, ops, count);
+        after_group(store, committed);
+    }
+    checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
+    free(ops);
+    return NULL;
+}
