@@ -1,4 +1,5 @@
 #include "cli/cli_private.h"
+#include "server/server.h"
 
 static int run_help(struct cli *cli)
 {
@@ -10,6 +11,11 @@ static int run_help(struct cli *cli)
     const struct cli_command *command = count == 1 ? cli_command_find(operands[0]) : NULL;
     if (count == 1 && !command)
         return cli_usage_error(NULL, "there is no command \"%s\"", operands[0]);
+    const char *document = cli_value(cli, "document");
+    if (document && !server_document(document, &text))
+        return cli_usage_error(cli, "--document must be configuration, metrics or routes, not \"%s\"", document);
+    if (document)
+        return cli_print(cli, &text);
     if (cli_flag(cli, "markdown"))
         help_markdown(&text);
     else if (cli_flag(cli, "man"))
@@ -31,6 +37,7 @@ const struct cli_command cmd_help = {
             // Without a help text of their own: for the build.
             {0, "man", CLI_FLAG, NULL, NULL},
             {0, "markdown", CLI_FLAG, NULL, NULL},
+            {0, "document", CLI_VALUE, NULL, NULL},
             {0},
         },
     .examples =

@@ -1,0 +1,82 @@
+// The reference pages that tables of the program make: docs/configuration.md, docs/metrics.md, docs/routes.md.
+#include "api/api.h"
+#include "metrics/metrics.h"
+#include "server/server.h"
+
+#define MADE "<!-- made by `runnel help --document %s` -->\n\n"
+
+static void configuration_values(struct buf *out, const struct config_setting *setting)
+{
+    switch (setting->kind) {
+    case 'N':
+        buf_printf(out, "%lld to %lld", (long long)setting->least, (long long)setting->most);
+        break;
+    case 'B':
+        buf_append_text(out, "yes, no");
+        break;
+    case 'L':
+        buf_append_text(out, "list");
+        break;
+    default:
+        buf_append_text(out, "text");
+    }
+}
+
+static void configuration_document(struct buf *out)
+{
+    buf_printf(
+        out,
+        "# Configuration of the server\n\n" MADE
+        "`runnel serve` takes each setting from a flag, from the environment or from a file; flags beat the environment, which\n"
+        "beats the file. A setting `log_level` is the flag `--log-level`, the variable `RUNNEL_LOG_LEVEL`, and the line\n"
+        "`log_level = debug` of the file. A flag of a yes/no setting takes no value and means yes.\n\n"
+        "The file is what `--config` names, else `$XDG_CONFIG_HOME/runnel/server.conf`, else `/etc/runnel/server.conf`:\n\n"
+        "    listen = \"0.0.0.0:7117\"\n"
+        "    tls_cert = \"/etc/runnel/cert.pem\"\n"
+        "    tls_key = \"/etc/runnel/key.pem\"\n"
+        "    allowed_hosts = {\"runnel.example\", \"logs.example\"}\n"
+        "    log_level = ${LOG_LEVEL}\n\n"
+        "Values in double quotes, or without quotes, may name environment variables as `${NAME}`. In a flag or a variable a list\n"
+        "has commas; the flag may also be given several times. An unknown name or a bad value keeps the server from starting.\n\n"
+        "On SIGHUP the server reads all of this again and takes over the settings marked so, and the contents of the TLS files.\n"
+        "If something is wrong then, what was in force stays, and the log says why.\n\n"
+        "| setting | default | values | on SIGHUP | meaning |\n|---|---|---|---|---|\n",
+        "configuration");
+    for (const struct config_setting *setting = config_settings; setting->name; setting++) {
+        buf_printf(out, "| `%s` | %s%s%s | ", setting->name, *setting->default_text ? "`" : "", setting->default_text,
+                   *setting->default_text ? "`" : "");
+        configuration_values(out, setting);
+        buf_printf(out, " | %s | %s |\n", setting->reload ? "yes" : "", setting->help);
+    }
+}
+
+static void routes_document(struct buf *out)
+{
+    buf_printf(
+        out,
+        "# Routes\n\n" MADE
+        "Which roles may use which route. A key with the role `user` reaches its own executions only; others answer 404.\n"
+        "Parameters, bodies and errors are in [openapi.yaml](openapi.yaml).\n\n",
+        "routes");
+    api_document(out);
+}
+
+static const struct {
+    const char *name;
+    void (*write)(struct buf *out);
+} documents[] = {
+    {"configuration", configuration_document},
+    {"metrics", metrics_document},
+    {"routes", routes_document},
+};
+
+bool server_document(const char *name, struct buf *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(documents); i++) {
+        if (strcmp(name, documents[i].name) != 0)
+            continue;
+        documents[i].write(out);
+        return true;
+    }
+    return false;
+}
