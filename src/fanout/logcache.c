@@ -89,6 +89,8 @@ struct entry *topic_find(struct topic *topic, uint64_t sequence)
 
 static void topic_cut(struct topic *topic, size_t from, size_t count)
 {
+    if (count == 0)
+        return; // there may be no array yet
     for (size_t i = from; i < from + count; i++)
         entry_free(topic->entries[i]);
     memmove(topic->entries + from, topic->entries + from + count,
