@@ -27,6 +27,19 @@ def server(tmp_path_factory):
     assert not strange, strange[:20]
 
 
+@pytest.fixture(autouse=True)
+def _a_crash_fails_the_test_that_made_it(request):
+    """And not those after it: the shared server is started again."""
+    yield
+    if "server" not in request.fixturenames:
+        return
+    shared = request.getfixturevalue("server")
+    if not shared.running():
+        last_words = shared.process.err.wait_end()[-6000:].decode(errors="replace")
+        shared.restart()
+        pytest.fail(f"the server died:\n{last_words}")
+
+
 @pytest.fixture(scope="session")
 def api(server):
     return server.api()

@@ -168,7 +168,7 @@ def test_an_end_is_final_and_ending_twice_alike_is_fine(api, end):
     for other in STATUSES:
         if other != end:
             answer = api.patch(f"{PATH}/{execution_id}", {"status": other})
-            assert (answer.status, answer.code) == (409, "bad_transition"), (end, other, answer)
+            assert (answer.status, answer.code) == (409, "sealed"), (end, other, answer)
 
 
 def test_ending_again_with_another_exit_code_is_refused(api):

@@ -197,7 +197,7 @@ REQUESTS = [
     ("PATCH", EXECUTIONS + "/{open}", '{"pin":1}', JSON, 422, "invalid"),
     ("PATCH", EXECUTIONS + "/{open}", '{"metadata":1}', JSON, 422, "invalid"),
     ("PATCH", EXECUTIONS + "/{open}", '{"colour":1}', JSON, 422, "invalid"),
-    ("PATCH", EXECUTIONS + "/{sealed}", '{"status":"running"}', JSON, 409, "bad_transition"),
+    ("PATCH", EXECUTIONS + "/{sealed}", '{"status":"running"}', JSON, 409, "sealed"),
     ("DELETE", EXECUTIONS + "/{open}?purge=true", None, {}, 409, "conflict"),
     # records
     ("POST", LOGS, "", JSON, 400, "malformed"),
