@@ -9,8 +9,6 @@
 
 #define PIPE_SIZE (1024 * 1024) // fewer wake-ups for both sides when the child writes much
 
-extern char **environ;
-
 // The descriptors of the child's side.
 struct child_fds {
     int out, err;
