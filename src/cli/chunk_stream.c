@@ -55,6 +55,8 @@ static int take_frame(struct chunk_stream *stream, struct str bytes, size_t *ret
 
 int chunk_stream_feed(struct chunk_stream *stream, struct str bytes)
 {
+    if (bytes.len == 0)
+        return 0;
     buf_append_str(&stream->buf, bytes);
     size_t at = 0, len = 0;
     int err;
