@@ -113,6 +113,11 @@ def test_concurrent_writers_share_one_sequence(server, api, execution_id):
         assert by_number[first : first + 5] == [f"{i}-{j}" for j in range(5)]
 
 
+def test_half_of_a_surrogate_pair_is_shown_as_replacement(api, execution_id):
+    api.append(execution_id, '{"message":"a\\ud800b"}', headers={"Content-Type": "application/json"})
+    assert api.messages(execution_id) == ["a\ufffdb"]
+
+
 def test_large_numbers_and_deep_values_are_kept_as_written(api, execution_id):
     body = '{"message":"m","data":{"big":12345678901234567890,"small":1e-7,"text":"\\u2603"}}'
     api.append(execution_id, body, headers={"Content-Type": "application/json"})

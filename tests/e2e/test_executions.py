@@ -166,9 +166,10 @@ def test_an_end_is_final_and_ending_twice_alike_is_fine(api, end):
     assert api.expect(200, "PATCH", f"{PATH}/{execution_id}", body)["status"] == end
     assert api.expect(200, "PATCH", f"{PATH}/{execution_id}", body)["status"] == end
     for other in STATUSES:
-        if other != end:
+        if other not in (end, "lost"):
             answer = api.patch(f"{PATH}/{execution_id}", {"status": other})
             assert (answer.status, answer.code) == (409, "sealed"), (end, other, answer)
+    assert api.patch(f"{PATH}/{execution_id}", {"status": "lost"}).status == 422
 
 
 def test_ending_again_with_another_exit_code_is_refused(api):

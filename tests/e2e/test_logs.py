@@ -97,7 +97,7 @@ def test_a_position_past_the_end_is_an_empty_page(api, ten, query):
     [({name: value}, "bad_cursor") for name in ("from", "cursor", "since_index") for value in ("-1", "x", "1.5", "", "99999999999999999999")]
     + [({"after": value}, "bad_cursor") for value in ("-2", "x", "")]
     + [({"tail": value}, "bad_cursor") for value in ("-1", "x")]
-    + [({"since": value}, "bad_cursor") for value in ("yesterday", "10", "10y", "2025-13-01T00:00:00Z")]
+    + [({"since": value}, "bad_cursor") for value in ("yesterday", "10y", "2025-13-01T00:00:00Z")]
     + [({"from": 1, "after": 1}, "malformed"), ({"from": 1, "tail": 1}, "malformed"), ({"cursor": 1, "since": "1h"}, "malformed")],
 )
 def test_a_position_that_makes_no_sense_is_refused(api, ten, query, code):

@@ -97,6 +97,8 @@ def test_its_cursor_on_the_websocket_is_the_last_number_received(server, executi
 
 def test_its_paging_loop_fetches_all(server, api, execution_id):
     background().run(stream_container_logs(server, execution_id, LINES, 0))
+    with Follower(server, execution_id) as follower:
+        follower.rest()
     cursor, seen = 0, []
     while True:
         response = api.page(execution_id, cursor=cursor, limit=50)

@@ -186,6 +186,7 @@ class RawConnection:
             return True
 
     def close(self):
+        self._reader.file.close()
         self.socket.close()
 
     def __enter__(self):

@@ -1,5 +1,6 @@
 """A reader of text/event-stream, by the letter of WHATWG HTML 9.2."""
 
+import http.client
 import json
 
 
@@ -28,12 +29,17 @@ class Stream:
         self.headers = self.answer.headers
         self.comments = 0
         self.last_id = None
+        self.cut = False  # ended without the end of the answer
 
     def next(self):
         """The next event; bare ids come as events of kind "position"; None at the end of the stream."""
         kind, data, event_id = None, [], None
         while True:
-            line = self.answer.readline()
+            try:
+                line = self.answer.readline()
+            except (ConnectionResetError, http.client.IncompleteRead):
+                self.cut = True
+                return None
             if not line:
                 return None
             line = line.decode().rstrip("\r\n")
