@@ -1,0 +1,255 @@
+"""The documents against the code: routes, settings, metrics, commands and links are those that there are."""
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+import yaml
+from support.process import BIN
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+METHODS = {"get", "head", "post", "put", "patch", "delete", "options"}
+
+
+def read(path):
+    return (ROOT / path).read_text()
+
+
+def markdown_files():
+    """Those of the tree, not of build folders."""
+    found = [path for path in ROOT.glob("*.md")]
+    for folder in ("docs", "src", "tests", "fuzz", "bench", "packaging", "console"):
+        found += [path for path in (ROOT / folder).rglob("*.md") if "node_modules" not in path.parts]
+    return sorted(found)
+
+
+def without_code(text):
+    text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    return re.sub(r"`[^`\n]*`", "", text)
+
+
+def anchors(text):
+    """What a heading's link is called, as code hosts do it."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    heads = re.findall(r"^#+ +(.*)$", text, flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
+
+
+def broken_links(path):
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(path.read_text())):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (path.parent / name).resolve() if name else path
+        if not file.exists():
+            yield f"{path.relative_to(ROOT)}: {target}"
+        elif anchor and file.suffix == ".md" and anchor not in anchors(file.read_text()):
+            yield f"{path.relative_to(ROOT)}: {target} has no such heading"
+
+
+def openapi():
+    return yaml.safe_load(read("docs/openapi.yaml"))
+
+
+def route_table():
+    """{(method, path)} of src/api/routes.c"""
+    routes = set(re.findall(r'\{HTTP_M_([A-Z]+),\s*"([^"]+)"', read("src/api/routes.c")))
+    assert len(routes) >= 20, "the table of routes is not where it was"
+    return routes
+
+
+def settings():
+    names = re.findall(r"^\s*X\([TNBL],\s*(\w+),", read("src/server/config.h"), flags=re.M)
+    assert len(names) >= 20, "the table of settings is not where it was"
+    return names
+
+
+def metrics():
+    names = re.findall(r"^\s*X\([CGH],\s*(\w+),", read("src/metrics/metrics.h"), flags=re.M)
+    assert len(names) >= 20, "the table of metrics is not where it was"
+    return names
+
+
+def references(value):
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name == "$ref":
+                yield inner
+            else:
+                yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
+
+
+# --- links
+def test_every_relative_link_leads_somewhere():
+    files = markdown_files()
+    assert len(files) >= 5
+    assert [link for path in files for link in broken_links(path)] == []
+
+
+def test_a_broken_link_would_be_found(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text("# One\n[a](gone.md) [b](#one) [c](#two) `[d](e.md)` [f](https://example.org/g)\n")
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    assert list(broken_links(page)) == ["page.md: gone.md", "page.md: #two has no such heading"]
+
+
+def test_the_documents_that_the_code_points_to_exist():
+    missing = set()
+    for path in [*ROOT.glob("src/**/*"), *ROOT.glob("tests/**/*"), ROOT / "meson.build", ROOT / "dev"]:
+        if path.suffix not in {".c", ".h", ".sql", ".py", ".build", ""} or not path.is_file():
+            continue
+        for name in re.findall(r"\b(?:docs/[\w/-]+\.md|ARCHITECTURE\.md)\b", path.read_text(errors="replace")):
+            if not (ROOT / name).exists():
+                missing.add(f"{path.relative_to(ROOT)}: {name}")
+    assert sorted(missing) == []
+
+
+# --- OpenAPI
+def test_openapi_has_exactly_the_routes_that_there_are():
+    document = openapi()
+    described = {(method.upper(), path) for path, item in document["paths"].items() for method in item if method in METHODS}
+    assert described == route_table()
+
+
+def test_openapi_refers_only_to_what_it_holds():
+    document = openapi()
+    assert document["openapi"].startswith("3.1")
+    for reference in set(references(document)):
+        at = document
+        assert reference.startswith("#/"), reference
+        for part in reference[2:].split("/"):
+            assert part in at, reference
+            at = at[part]
+
+
+def test_openapi_names_the_parameters_of_its_paths_and_each_operation_once():
+    document = openapi()
+    seen = set()
+    for path, item in document["paths"].items():
+        shared = item.get("parameters", [])
+        for method, operation in item.items():
+            if method not in METHODS:
+                continue
+            assert operation["operationId"] not in seen
+            seen.add(operation["operationId"])
+            parameters = []
+            for parameter in shared + operation.get("parameters", []):
+                while "$ref" in parameter:
+                    parameter = document["components"]["parameters"][parameter["$ref"].rsplit("/", 1)[1]]
+                parameters.append(parameter)
+            in_path = {parameter["name"] for parameter in parameters if parameter["in"] == "path"}
+            assert in_path == set(re.findall(r"\{(\w+)\}", path)), (method, path)
+
+
+def members(document, schema):
+    """(all members, required ones) of an object schema, through $ref and allOf."""
+    while "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    known, required = set(schema.get("properties", {})), set(schema.get("required", []))
+    for part in schema.get("allOf", []):
+        more, more_required = members(document, part)
+        known, required = known | more, required | more_required
+    return known, required
+
+
+def assert_fits(document, name, value):
+    known, required = members(document, document["components"]["schemas"][name])
+    assert required <= set(value) <= known, (name, value)
+
+
+def test_openapis_objects_are_those_that_the_server_sends(api):
+    document = openapi()
+    made = api.expect(201, "POST", "/api/v1/executions", {"metadata": {"a": 1}})
+    execution_id = made["execution_id"]
+    assert_fits(document, "Execution", made)
+    assert set(made) == members(document, document["components"]["schemas"]["Execution"])[0]
+    everything = {
+        "timestamp": "2026-01-02T03:04:05Z",
+        "stream": "event",
+        "message": "m",
+        "partial": True,
+        "level": "warn",
+        "event_type": "step_started",
+        "category": "business",
+        "node_id": "n",
+        "node_name": "n",
+        "node_type": "n",
+        "step_number": 1,
+        "total_steps": 2,
+        "progress_percentage": 12.5,
+        "duration_seconds": 0.5,
+        "user_friendly_message": "m",
+        "display_priority": 5,
+        "is_milestone": True,
+        "data": {"a": [1]},
+        "technical_details": {},
+        "stack_trace": "s",
+        "performance_metrics": {},
+        "producer": "p",
+    }
+    api.append(execution_id, [everything, {"message": "plain"}])
+    page = api.page(execution_id)
+    assert_fits(document, "LogPage", page)
+    full, plain = page["logs"]
+    assert set(full) == members(document, document["components"]["schemas"]["Record"])[0]
+    assert_fits(document, "Record", plain)
+    key = api.key("viewer")
+    assert set(key) == members(document, document["components"]["schemas"]["Key"])[0] | {"key"}
+    error = api.get("/api/v1/executions/there-is-none").json()
+    assert_fits(document, "Error", error)
+
+
+# --- pages that tables make
+@pytest.mark.parametrize("name", ["configuration", "metrics", "routes"])
+def test_the_generated_pages_are_up_to_date(name):
+    made = subprocess.run([BIN, "help", "--document", name], check=True, capture_output=True, text=True).stdout
+    assert read(f"docs/{name}.md") == made, f"build/runnel help --document {name} >docs/{name}.md"
+
+
+def test_the_page_of_the_command_line_is_up_to_date():
+    made = subprocess.run([BIN, "help", "--markdown"], check=True, capture_output=True, text=True).stdout
+    assert read("docs/cli.md") == made, "build/runnel help --markdown >docs/cli.md"
+
+
+def test_every_metric_is_documented():
+    page = read("docs/metrics.md")
+    assert [name for name in metrics() if f"`runnel_{name}`" not in page] == []
+
+
+def test_every_setting_is_documented():
+    page = read("docs/configuration.md")
+    assert [name for name in settings() if f"| `{name}` |" not in page] == []
+
+
+def test_the_contract_names_only_settings_that_there_are():
+    limits = read("docs/execution-contract.md").split("## Limits")[1]
+    named = set(re.findall(r"`(\w+_(?:max|bytes|seconds|steps))`", limits))
+    assert named and named <= set(settings())
+
+
+def test_the_contract_has_every_code_word_that_is_answered():
+    words = dict(re.findall(r'X\(\w+, "(\w+)", (\d+),', read("src/util/error.h")))
+    contract = read("docs/execution-contract.md")
+    table = contract.split("## HTTP")[1].split("###")[0]
+    # These never leave the server: the client's own, and those of the start.
+    internal = {"unreachable", "canceled", "closed", "too_new", "range"}
+    assert [word for word in words if word not in internal and f"`{word}`" not in table] == []
+
+
+# --- the README
+def test_the_readmes_dev_commands_exist():
+    named = set(re.findall(r"\./dev (\w+)", read("README.md")))
+    listed = re.search(r"^([\w |]+)\) \"cmd_\$command\"", read("dev"), flags=re.M).group(1)
+    assert {"demo", "check"} <= named <= {word.strip() for word in listed.split("|")} | {"help"}
+
+
+def test_the_readmes_commands_are_those_of_the_program():
+    overview = subprocess.run([BIN, "help"], check=True, capture_output=True, text=True).stdout
+    commands = set(re.findall(r"^  (\w+) +\S", overview.split("Commands:")[1].split("\n\n")[0], flags=re.M))
+    named = set(re.findall(r"(?:^|[`|$] ?)runnel (\w+)", read("README.md"), flags=re.M))
+    assert named and named <= commands
