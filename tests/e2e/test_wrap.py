@@ -13,12 +13,17 @@ from support.ws import Follower
 @pytest.mark.threads
 def test_output_passes_through_and_is_recorded(cli, api):
     job = fresh_id()
-    result = cli.ok("wrap", "--id", job, *shell("echo out; echo err >&2; echo more"))
+    result = cli.ok("wrap", "-q", "--id", job, *shell("echo out; echo err >&2; echo more"))
     assert result.out == b"out\nmore\n" and result.err == b"err\n"
     assert output_of(api, job, "stdout") == b"out\nmore\n"
     assert output_of(api, job, "stderr") == b"err\n"
     shown = api.status(job)
     assert shown["status"] == "completed" and shown["sealed"] and shown["exit_code"] == 0
+
+
+def test_a_notice_on_stderr_says_what_is_recorded_as_what(cli):
+    job = fresh_id()
+    assert job.encode() in cli.ok("wrap", "--id", job, "--", "true").err
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 42, 126, 127, 255])
@@ -67,7 +72,7 @@ def test_awkward_bytes_are_kept_as_they_are(cli, api, tmp_path, output, stream):
     source.write_bytes(output)
     job = fresh_id()
     redirect = " >&2" if stream == "stderr" else ""
-    result = cli.ok("wrap", "--id", job, *shell(f"cat {source}{redirect}"))
+    result = cli.ok("wrap", "-q", "--id", job, *shell(f"cat {source}{redirect}"))
     assert (result.out if stream == "stdout" else result.err) == output
     assert output_of(api, job) == output
     for record in api.logs(job, limit=10000):
@@ -90,9 +95,9 @@ def test_stdin_reaches_the_job(cli):
 def test_signals_reach_the_job(cli, api, name):
     job = fresh_id()
     script = (
-        "import signal, sys\n"
-        f"signal.signal(signal.SIG{name}, lambda *_: (print('got it', flush=True), sys.exit(7)))\n"
-        "print('ready', flush=True)\n"
+        "import os, signal, sys\n"
+        f"signal.signal(signal.SIG{name}, lambda *_: (os.write(1, b'got it\\n'), sys.exit(7)))\n"
+        "os.write(1, b'ready\\n')\n"
         "while True: signal.pause()\n"
     )
     with cli.start("wrap", "--id", job, *python(script)) as process:
