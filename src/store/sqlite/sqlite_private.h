@@ -6,7 +6,7 @@
 #include "store/sqlite/vfs.h"
 
 #define GROUP_OPS_MAX      4096
-#define GROUP_BYTES_MAX    (64u * 1024 * 1024)   // of chunks, encoded
+#define GROUP_BYTES_MAX    (16u * 1024 * 1024)   // of chunks, encoded
 #define CHUNK_DIRECT       (CHUNK_MERGE_RAW / 2) // payload from which a chunk goes to `chunks` at once
 #define CHECKPOINT_BYTES   (16u * 1024 * 1024)   // of WAL
 #define CHECKPOINT_IDLE_MS 2000
@@ -57,7 +57,9 @@ struct sqlite_store {
     int64_t hot_id;     // the last one given out; never given out again, even after a rollback
     uint64_t wal_pages; // in the WAL since it was last checkpointed
     uint64_t page_size;
-    uint64_t last_commit_ms;     // monotonic
+    uint64_t last_commit_ms; // monotonic
+    bool refusing;           // the disk was found full: what needs space is refused until there is some
+    bool reserve_held;
     uint64_t background_from_ms; // monotonic; merging and purging pause until then
     bool purging;                // there may be rows in `purging`
     struct merge *merge;
@@ -101,6 +103,11 @@ int commit_refuse(struct store_op *op, int err);
 int chunk_insert(struct db *db, int64_t row, uint64_t first, const struct chunk *chunk);
 // Steps over the open count of an account, if it is known.
 void open_count_add(struct sqlite_store *store, int64_t account, int by);
+
+// --- reserve.c: a file that keeps some disk aside. It is given up when the disk is full, so that what is in the WAL can be
+// moved to the database and a purge can be committed.
+bool reserve_make(struct sqlite_store *store); // true if it is there; false if there is no room for it
+void reserve_give_up(struct sqlite_store *store);
 
 // --- reader.c and the queries. Each sets op->err.
 void *reader_main(void *arg);

@@ -12,6 +12,7 @@ static const struct sqlite_tuning default_tuning = {
     .hot_bytes = 16 * 1024 * 1024,
     .merge_after_ms = 60000,
     .page_size = 4096,
+    .reserve_bytes = 32 * 1024 * 1024,
 };
 
 int64_t store_now_ms(const struct sqlite_store *store)
@@ -128,6 +129,7 @@ static struct sqlite_store *store_new(const struct sqlite_options *options)
     tuning->hot_bytes = tuning->hot_bytes ? tuning->hot_bytes : default_tuning.hot_bytes;
     tuning->merge_after_ms = tuning->merge_after_ms ? tuning->merge_after_ms : default_tuning.merge_after_ms;
     tuning->page_size = tuning->page_size ? tuning->page_size : default_tuning.page_size;
+    tuning->reserve_bytes = tuning->reserve_bytes ? tuning->reserve_bytes : default_tuning.reserve_bytes;
     list_init(&store->writer_queue);
     list_init(&store->reader_queue);
     pthread_mutex_init(&store->mutex, NULL);
@@ -170,6 +172,7 @@ static int open_database(struct sqlite_store *store, struct buf *ret_error)
     }
     store->page_size = (uint64_t)page_size;
     store->purging = purging > 0;
+    reserve_make(store); // without it the first full group finds out
     if (restored)
         log_info(store->base.logger, "the store is a restored backup and has a new incarnation",
                  LOG_S("path", store->path), LOG_S("incarnation", store->base.incarnation));

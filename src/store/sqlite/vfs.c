@@ -4,7 +4,7 @@
 
 #include <sqlite3.h>
 
-enum vfs_file_kind { FILE_DATABASE, FILE_WAL, FILE_OTHER };
+enum vfs_file_kind { FILE_DATABASE, FILE_WAL, FILE_RESERVE, FILE_OTHER };
 
 struct vfs {
     sqlite3_vfs methods; // registered; its pAppData is this struct
@@ -47,7 +47,9 @@ static bool over_limit(struct vfs *vfs, enum vfs_file_kind kind, uint64_t end)
     uint64_t limit = atomic_load_explicit(&vfs->limit, memory_order_relaxed);
     if (limit == 0 || end <= atomic_load(&vfs->sizes[kind]))
         return false;
-    return end + atomic_load(&vfs->sizes[kind == FILE_DATABASE ? FILE_WAL : FILE_DATABASE]) > limit;
+    for (int other = 0; other < FILE_OTHER; other++)
+        end += other == (int)kind ? 0 : atomic_load(&vfs->sizes[other]);
+    return end > limit;
 }
 
 static int file_write(sqlite3_file *base, const void *data, int len, sqlite3_int64 offset)
@@ -269,11 +271,21 @@ void vfs_limit(struct vfs *vfs, uint64_t bytes)
     atomic_store(&vfs->limit, bytes);
 }
 
+bool vfs_set_reserve(struct vfs *vfs, uint64_t bytes)
+{
+    if (over_limit(vfs, FILE_RESERVE, bytes))
+        return false;
+    atomic_store(&vfs->sizes[FILE_RESERVE], bytes);
+    return true;
+}
+
 void vfs_stats(struct vfs *vfs, struct vfs_stats *ret)
 {
     ret->fsyncs = atomic_load(&vfs->fsyncs);
     ret->fsync_ns_sum = atomic_load(&vfs->fsync_ns_sum);
     for (size_t i = 0; i < VFS_BUCKETS; i++)
         ret->fsync_buckets[i] = atomic_load(&vfs->fsync_buckets[i]);
-    ret->bytes = atomic_load(&vfs->sizes[FILE_DATABASE]) + atomic_load(&vfs->sizes[FILE_WAL]);
+    ret->bytes = 0;
+    for (int kind = 0; kind < FILE_OTHER; kind++)
+        ret->bytes += atomic_load(&vfs->sizes[kind]);
 }

@@ -21,7 +21,9 @@ int vfs_new(const struct logger *logger, struct vfs **ret);
 void vfs_free(struct vfs **vfs); // after every connection was closed
 const char *vfs_name(const struct vfs *vfs);
 void vfs_stats(struct vfs *vfs, struct vfs_stats *ret); // any thread
-// Writes that would take the database and its WAL past `bytes` together fail as on a full disk; 0: no limit. Any thread.
+// Writes that would take the store's files past `bytes` together fail as on a full disk; 0: no limit. Any thread.
 void vfs_limit(struct vfs *vfs, uint64_t bytes);
+// Counts the reserve as one of the files. False if the limit is in the way.
+bool vfs_set_reserve(struct vfs *vfs, uint64_t bytes);
 // The bucket of a latency histogram.
 unsigned vfs_bucket(uint64_t ns);

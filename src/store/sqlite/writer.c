@@ -2,7 +2,7 @@
 #include "store/sqlite/merge.h"
 #include "util/clock.h"
 
-#define BACKGROUND_PAUSE_MS 1000 // after a merge or purge found the disk full
+#define BACKGROUND_PAUSE_MS 1000 // of merging, after a transaction failed; and between looks for space
 
 static commit_fn *const commits[STORE_OP_KINDS] = {
     [STORE_CREATE] = commit_create,
@@ -104,8 +104,10 @@ static int apply_all(struct sqlite_store *store, struct store_op *const *ops, si
         err = commits[ops[i]->kind](store, ops[i]);
     }
     // A purge goes first and alone: on a full disk it must not fail for a merge's sake.
-    if (err == 0 && background)
-        err = store->purging ? purge_slice(store) : merge_apply(store->merge);
+    if (err == 0 && background && store->purging)
+        err = purge_slice(store);
+    else if (err == 0 && background && !store->refusing)
+        err = merge_apply(store->merge);
     return err < 0 ? err : db_run(db_statement(&store->db, STATEMENT_COMMIT));
 }
 
@@ -160,10 +162,13 @@ static int transact(struct sqlite_store *store, struct store_op *const *ops, siz
     uint64_t start = clock_mono_ns();
     int err = apply_all(store, ops, count, background);
     if (err < 0) {
-        set_writable(store, err != ERR_STORE_FULL && err != ERR_UNAVAILABLE);
+        if (err == ERR_STORE_FULL || err == ERR_UNAVAILABLE)
+            set_writable(store, false);
         roll_back(store);
         return err;
     }
+    if (count > 0 && !store->refusing)
+        set_writable(store, true);
     publish(store);
     count_commit(store, count, clock_mono_ns() - start);
     group_reset(&store->group);
@@ -182,26 +187,52 @@ static void checkpoint(struct sqlite_store *store, int mode)
 }
 
 // A full disk must not keep anybody from purging or from ending a log: those are tried without the ones that need space.
-static void commit_without_growth(struct sqlite_store *store, struct store_op **ops, size_t count)
+static int commit_without_growth(struct sqlite_store *store, struct store_op **ops, size_t count, bool background)
 {
-    // The WAL begins anew then, in the space that it has already.
-    checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
-    size_t kept = 0, refused = 0;
+    size_t kept = 0;
     struct store_op **rest = xmalloc((count + 1) * sizeof(struct store_op *));
     for (size_t i = 0; i < count; i++) {
-        if (op_needs_space(ops[i])) {
+        if (op_needs_space(ops[i]))
             ops[i]->err = ERR_STORE_FULL;
-            refused++;
-        } else {
+        else
             rest[kept++] = ops[i];
-        }
     }
-    int err = kept > 0 ? transact(store, rest, kept, false) : 0;
+    int err = kept > 0 || background ? transact(store, rest, kept, background) : 0;
     for (size_t i = 0; i < kept && err < 0; i++)
         rest[i]->err = err;
-    if (err == 0 && refused > 0)
-        set_writable(store, false);
+    if (err == ERR_STORE_FULL)
+        checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
     free(rest);
+    return err;
+}
+
+static void commit_when_full(struct sqlite_store *store, struct store_op **ops, size_t count)
+{
+    // After a checkpoint the WAL begins anew in the space that it has already, and the database may have free pages.
+    checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
+    if (count == 0 || transact(store, ops, count, false) == 0)
+        return;
+    reserve_give_up(store);
+    checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
+    store->refusing = true;
+    commit_without_growth(store, ops, count, false);
+}
+
+// Whether what needs space may be tried again: there is room for the reserve, or as much is free within the database.
+static void look_for_space(struct sqlite_store *store, uint64_t now_ms)
+{
+    if (!store->refusing || now_ms < store->background_from_ms || store->purging)
+        return;
+    int64_t free_pages = 0;
+    bool roomy = reserve_make(store);
+    if (!roomy && db_query_i64(&store->db, "PRAGMA freelist_count", &free_pages) == 0)
+        roomy = (uint64_t)free_pages * store->page_size >= store->tuning.reserve_bytes;
+    if (!roomy) {
+        store->background_from_ms = now_ms + BACKGROUND_PAUSE_MS;
+        return;
+    }
+    store->refusing = false;
+    set_writable(store, true);
 }
 
 static void commit_one_by_one(struct sqlite_store *store, struct store_op **ops, size_t count)
@@ -213,28 +244,30 @@ static void commit_one_by_one(struct sqlite_store *store, struct store_op **ops,
     }
 }
 
-static void commit_group(struct sqlite_store *store, struct store_op **ops, size_t count)
+static void commit_after(struct sqlite_store *store, int err, struct store_op **ops, size_t count)
 {
-    uint64_t now_ms = clock_mono_ms();
-    bool background = now_ms >= store->background_from_ms;
-    int err = transact(store, ops, count, background);
-    if (err == 0) {
-        if (count > 0)
-            set_writable(store, true);
-    } else if (err == ERR_STORE_FULL) {
-        store->background_from_ms = now_ms + BACKGROUND_PAUSE_MS;
-        commit_without_growth(store, ops, count);
+    if (err == ERR_STORE_FULL) {
+        commit_when_full(store, ops, count);
     } else if (err == ERR_UNAVAILABLE) {
-        store->background_from_ms = now_ms + BACKGROUND_PAUSE_MS;
         for (size_t i = 0; i < count; i++)
             ops[i]->err = err;
     } else {
         // One operation met a fault of the data or of this program; the others must not suffer from it.
         log_error(store->base.logger, "a commit failed; its operations are tried one by one",
                   LOG_S("error", error_word(err)), LOG_I("operations", (int64_t)count));
-        store->background_from_ms = now_ms + BACKGROUND_PAUSE_MS;
         commit_one_by_one(store, ops, count);
     }
+}
+
+static void commit_group(struct sqlite_store *store, struct store_op **ops, size_t count)
+{
+    uint64_t now_ms = clock_mono_ms();
+    bool background = now_ms >= store->background_from_ms, refusing = store->refusing;
+    int err = refusing ? commit_without_growth(store, ops, count, background) : transact(store, ops, count, background);
+    if (err < 0)
+        store->background_from_ms = now_ms + BACKGROUND_PAUSE_MS;
+    if (err < 0 && !refusing)
+        commit_after(store, err, ops, count);
     for (size_t i = 0; i < count; i++)
         op_reply(ops[i]);
 }
@@ -271,12 +304,14 @@ static uint64_t idle_for_ms(struct sqlite_store *store, uint64_t now_ms)
     }
     if (store->background_from_ms > now_ms)
         wait = MIN(wait, store->background_from_ms - now_ms);
+    else if (store->refusing)
+        wait = 0;
     return wait;
 }
 
 static bool background_waits(struct sqlite_store *store, uint64_t now_ms)
 {
-    return now_ms >= store->background_from_ms && (store->purging || merge_ready(store->merge));
+    return now_ms >= store->background_from_ms && (store->purging || (merge_ready(store->merge) && !store->refusing));
 }
 
 static void wait_for_work(struct sqlite_store *store, uint64_t now_ms)
@@ -298,7 +333,8 @@ static bool next_group(struct sqlite_store *store, struct store_op **ops, size_t
 {
     pthread_mutex_lock(&store->mutex);
     uint64_t now_ms = clock_mono_ms();
-    bool held_back = merge_overloaded(store->merge) && !store->stopping && now_ms >= store->background_from_ms;
+    bool held_back =
+        merge_overloaded(store->merge) && !store->stopping && !store->refusing && now_ms >= store->background_from_ms;
     bool work = background_waits(store, now_ms) || (!held_back && !list_empty(&store->writer_queue));
     if (!work && !store->stopping)
         wait_for_work(store, now_ms);
@@ -319,6 +355,7 @@ static void after_group(struct sqlite_store *store, bool committed)
         checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
         store->last_commit_ms = now_ms; // not again at once if a reader was in the way
     }
+    look_for_space(store, now_ms);
     merge_plan(store->merge, now_ms);
 }
 

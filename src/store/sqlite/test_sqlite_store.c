@@ -1,0 +1,473 @@
+// What belongs to the SQLite adapter alone: merging, crashes, a full disk, versions, the lock.
+#include "store/sqlite/sqlite_store.h"
+#include "store_fixture.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define RESERVE (20u * 1024 * 1024) // more than the WAL between two checkpoints
+
+static int64_t test_clock(void *arg)
+{
+    return atomic_load((_Atomic int64_t *)arg);
+}
+
+static int open_tuned(const char *folder, struct sqlite_tuning tuning, struct buf *ret_error, struct store **ret)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", folder);
+    return sqlite_store_open(&(struct sqlite_options){.path = path, .readers = 4, .tuning = &tuning}, ret_error, ret);
+}
+
+static int open_plain(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
+{
+    CLEANUP(buf_release) struct buf error = {0};
+    return open_tuned(folder, (struct sqlite_tuning){.now_ms = test_clock, .now_arg = now_ms}, &error, ret);
+}
+
+static int open_merging(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
+{
+    CLEANUP(buf_release) struct buf error = {0};
+    const struct sqlite_tuning tuning = {
+        .now_ms = test_clock, .now_arg = now_ms, .hot_rows = 20, .merge_after_ms = 5, .reserve_bytes = RESERVE};
+    return open_tuned(folder, tuning, &error, ret);
+}
+
+static const struct fixture_adapter plain = {"sqlite", open_plain}, merging = {"sqlite, merging", open_merging};
+
+static int set_up_plain(void **state)
+{
+    *state = fixture_new(&plain);
+    return 0;
+}
+
+static int set_up_merging(void **state)
+{
+    *state = fixture_new(&merging);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture_free((struct fixture **)state);
+    return 0;
+}
+
+// The records of these tests come from one producer, so that each names its own sequence number.
+static void check_record(void *arg, uint64_t sequence, const struct record *record)
+{
+    (void)arg;
+    char expected[40];
+    int len = snprintf(expected, sizeof(expected), "line %llu ", (unsigned long long)sequence);
+    assert_true(record->message.len >= (size_t)len);
+    assert_memory_equal(record->message.data, expected, (size_t)len);
+}
+
+static void append_next(struct fixture *fixture, int64_t row, uint64_t *next, uint32_t count, size_t size)
+{
+    CLEANUP(chunk_unref) struct chunk *chunk = fixture_chunk(*next, count, size, 1000);
+    struct store_append appended = fixture_append(fixture, row, "p", *next, chunk);
+    assert_int_equal(appended.op.err, 0);
+    assert_int_equal(appended.ret_first_sequence, *next);
+    *next += count;
+}
+
+static int64_t query_path(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    int64_t value = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return value;
+}
+
+static int64_t query_file(const struct fixture *fixture, const char *sql)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", fixture->folder);
+    return query_path(path, sql);
+}
+
+static void wait_until_merged(struct fixture *fixture)
+{
+    // Each query takes a turn of the writer's queue as well, so this waits for commits, not for time alone.
+    while (query_file(fixture, "SELECT count(*) FROM hot") > 0)
+        fixture_account(fixture, "turn");
+}
+
+// --- Merging
+
+#define EXECUTIONS 30
+
+static void random_appends_with_merges_give_exactly_the_sequences(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t random = 42, next[EXECUTIONS] = {0};
+    int64_t account = fixture_account(fixture, "a"), rows[EXECUTIONS];
+    for (int i = 0; i < EXECUTIONS; i++) {
+        CLEANUP(free_ptr) char *id = xasprintf("e%d", i);
+        rows[i] = fixture_create(fixture, account, id, STATUS_RUNNING);
+    }
+    for (int step = 0; step < 1500; step++) {
+        size_t i = test_random(&random) % EXECUTIONS;
+        // Some chunks are large enough to go to their place at once, between others that do not.
+        bool large = test_random(&random) % 16 == 0;
+        append_next(fixture, rows[i], &next[i], (uint32_t)(1 + test_random(&random) % (large ? 3000 : 20)), 60);
+        if (test_random(&random) % 8 == 0) {
+            size_t j = test_random(&random) % EXECUTIONS;
+            uint64_t from = next[j] > 0 ? test_random(&random) % next[j] : 0;
+            assert_int_equal(
+                fixture_read(fixture, rows[j], from, 1 + test_random(&random) % 100000, check_record, NULL), next[j]);
+        }
+        if (test_random(&random) % 400 == 0)
+            fixture_reopen(fixture);
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < EXECUTIONS; i++)
+            assert_int_equal(fixture_read(fixture, rows[i], 0, 1 << 20, check_record, NULL), next[i]);
+        wait_until_merged(fixture);
+    }
+    assert_int_equal(query_file(fixture, "SELECT count(*) FROM meta WHERE name = 'merge_marker'"), 0);
+}
+
+static void small_chunks_become_few_large_ones(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    uint64_t next = 0;
+    for (int i = 0; i < 1000; i++)
+        append_next(fixture, row, &next, 10, 100);
+    struct store_complete end = {.op.kind = STORE_COMPLETE, .row = row, .status = STATUS_COMPLETED};
+    assert_int_equal(fixture_run(fixture, &end.op), 0);
+    store_op_release(&end.op);
+    wait_until_merged(fixture);
+    // A megabyte: at best four of 256 KiB; rounds that end early leave somewhat smaller ones.
+    assert_in_range(query_file(fixture, "SELECT count(*) FROM chunks"), 4, 40);
+    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, check_record, NULL), next);
+}
+
+#define ROUND_OPS 64
+
+// Reads run on four threads while appends and merges go on.
+static void readers_see_a_whole_sequence_during_merges(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), rows[4];
+    uint64_t next[4] = {0}, random = 7;
+    for (int i = 0; i < 4; i++) {
+        CLEANUP(free_ptr) char *id = xasprintf("e%d", i);
+        rows[i] = fixture_create(fixture, account, id, STATUS_RUNNING);
+    }
+    struct store_append *appends = xcalloc(ROUND_OPS, sizeof(*appends));
+    struct store_read *reads = xcalloc(ROUND_OPS, sizeof(*reads));
+    for (int round = 0; round < 60; round++) {
+        struct store_op *ops[2 * ROUND_OPS];
+        uint64_t before[4];
+        memcpy(before, next, sizeof(before));
+        for (size_t i = 0; i < ROUND_OPS; i++) {
+            size_t e = i % 4;
+            uint32_t count = (uint32_t)(1 + test_random(&random) % 8);
+            appends[i] = (struct store_append){.op.kind = STORE_APPEND,
+                                               .row = rows[e],
+                                               .producer = STR("p"),
+                                               .first = next[e],
+                                               .chunk = fixture_chunk(next[e], count, 60, 1000)};
+            next[e] += count;
+            reads[i] = (struct store_read){.op.kind = STORE_READ,
+                                           .row = rows[e],
+                                           .from = before[e] > 0 ? test_random(&random) % before[e] : 0,
+                                           .max_bytes = 1 + test_random(&random) % 50000,
+                                           .backward = test_random(&random) % 4 == 0};
+            ops[2 * i] = &appends[i].op;
+            ops[2 * i + 1] = &reads[i].op;
+        }
+        fixture_run_all(fixture, ops, ARRAY_LEN(ops));
+        for (size_t i = 0; i < ROUND_OPS; i++) {
+            assert_int_equal(appends[i].op.err, 0);
+            chunk_unref(&appends[i].chunk);
+            struct store_read *read = &reads[i];
+            assert_int_equal(read->op.err, 0);
+            assert_true(read->ret_next >= before[i % 4]);
+            if (before[i % 4] > 0 && !read->backward)
+                assert_true(read->ret_count > 0 && read->ret_segments[0].first <= read->from);
+            for (size_t j = 0; j < read->ret_count; j++) {
+                struct record record;
+                const struct store_segment *segment = &read->ret_segments[j];
+                chunk_record(segment->chunk, 0, &record);
+                check_record(NULL, segment->first, &record);
+                if (j > 0)
+                    assert_int_equal(segment->first, segment[-1].first + chunk_count(segment[-1].chunk));
+            }
+            store_op_release(&read->op);
+        }
+    }
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(fixture_read(fixture, rows[i], 0, 1 << 20, check_record, NULL), next[i]);
+    free(appends);
+    free(reads);
+}
+
+static void purged_chunks_leave_the_file(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    uint64_t next = 0;
+    for (int i = 0; i < 40; i++)
+        append_next(fixture, row, &next, 2000, 100);
+    append_next(fixture, row, &next, 5, 100);
+    struct store_complete end = {.op.kind = STORE_COMPLETE, .row = row, .status = STATUS_COMPLETED};
+    fixture_run(fixture, &end.op);
+    store_op_release(&end.op);
+    struct store_purge purge = {.op.kind = STORE_PURGE, .row = row};
+    assert_int_equal(fixture_run(fixture, &purge.op), 0);
+    wait_until_merged(fixture);
+    while (query_file(fixture, "SELECT count(*) FROM purging") > 0)
+        fixture_account(fixture, "turn");
+    assert_int_equal(query_file(fixture, "SELECT count(*) FROM chunks"), 0);
+    assert_int_equal(query_file(fixture, "SELECT count(*) FROM producers"), 0);
+}
+
+// --- Crashes
+
+#define CRASHES  25
+#define CRASHERS 6
+
+struct acknowledged {
+    int64_t row;
+    uint64_t next;
+};
+
+struct crasher {
+    struct store_append append;
+    struct fixture *fixture;
+    uint64_t random;
+    int report_fd;
+};
+
+static void crasher_next(struct crasher *crasher)
+{
+    chunk_unref(&crasher->append.chunk);
+    uint32_t count =
+        (uint32_t)(1 + test_random(&crasher->random) % (test_random(&crasher->random) % 10 == 0 ? 3000 : 12));
+    crasher->append.chunk = fixture_chunk(crasher->append.first, count, 60, 1000);
+    store_submit(crasher->fixture->store, &crasher->append.op);
+}
+
+static void crasher_done(struct store_op *op)
+{
+    struct store_append *append = CONTAINER_OF(op, struct store_append, op);
+    struct crasher *crasher = CONTAINER_OF(append, struct crasher, append);
+    const struct acknowledged report = {append->row, append->ret_next};
+    if (op->err != 0 || append->ret_first_sequence != append->first ||
+        write(crasher->report_fd, &report, sizeof(report)) != sizeof(report))
+        _exit(3);
+    append->first = append->ret_next;
+    crasher_next(crasher);
+}
+
+// Appends to several executions at once and reports what was acknowledged, until it is killed.
+static NORETURN void crash_child(const char *folder, const struct acknowledged *begin, uint64_t seed, int report_fd)
+{
+    struct fixture fixture = {.adapter = &merging};
+    struct crasher crashers[CRASHERS] = {0};
+    if (loop_new(&fixture.loop) < 0 || merging.open(folder, &fixture.now_ms, &fixture.store) < 0)
+        _exit(2);
+    for (size_t i = 0; i < CRASHERS; i++) {
+        struct store_append append = {
+            .op = {.kind = STORE_APPEND, .reply_to = fixture.loop, .done = crasher_done},
+            .row = begin[i].row,
+            .producer = STR("p"),
+            .first = begin[i].next,
+        };
+        crashers[i] = (struct crasher){append, &fixture, seed + i, report_fd};
+        crasher_next(&crashers[i]);
+    }
+    loop_run(fixture.loop);
+    _exit(4);
+}
+
+static void read_reports(int fd, struct acknowledged *ends)
+{
+    struct acknowledged report;
+    while (read(fd, &report, sizeof(report)) == sizeof(report)) {
+        for (size_t i = 0; i < CRASHERS; i++) {
+            if (ends[i].row == report.row)
+                ends[i].next = report.next;
+        }
+    }
+}
+
+static void crash_once(struct fixture *fixture, struct acknowledged *ends, uint64_t seed)
+{
+    int fds[2];
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        crash_child(fixture->folder, ends, seed, fds[1]);
+    close(fds[1]);
+    // Wait until it works, then let it go on for a random while.
+    struct pollfd first = {.fd = fds[0], .events = POLLIN};
+    assert_int_equal(poll(&first, 1, 20000), 1);
+    poll(NULL, 0, (int)(test_random(&seed) % 40));
+    kill(child, SIGKILL);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    read_reports(fds[0], ends);
+    close(fds[0]);
+}
+
+static void what_was_acknowledged_survives_kill(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a");
+    struct acknowledged ends[CRASHERS] = {0};
+    for (int i = 0; i < CRASHERS; i++) {
+        CLEANUP(free_ptr) char *id = xasprintf("e%d", i);
+        ends[i].row = fixture_create(fixture, account, id, STATUS_RUNNING);
+    }
+    for (uint64_t crash = 0; crash < CRASHES; crash++) {
+        // No thread may be alive in a process that forks.
+        store_free(&fixture->store);
+        loop_free(&fixture->loop);
+        crash_once(fixture, ends, crash * 100);
+        assert_int_equal(loop_new(&fixture->loop), 0);
+        assert_int_equal(fixture->adapter->open(fixture->folder, &fixture->now_ms, &fixture->store), 0);
+        for (size_t i = 0; i < CRASHERS; i++) {
+            uint64_t next = fixture_read(fixture, ends[i].row, 0, 1 << 20, check_record, NULL);
+            assert_true(next >= ends[i].next);
+            struct store_producer known = {.op.kind = STORE_PRODUCER, .row = ends[i].row, .producer = STR("p")};
+            assert_int_equal(fixture_run(fixture, &known.op), 0);
+            assert_int_equal(known.ret_producer_next, next);
+            assert_int_equal(known.ret_execution.next_sequence, next);
+            store_op_release(&known.op);
+            ends[i].next = next;
+        }
+    }
+}
+
+// --- A full disk
+
+static void a_full_store_refuses_records_but_can_be_purged(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a");
+    int64_t old = fixture_create(fixture, account, "old", STATUS_RUNNING);
+    int64_t row = fixture_create(fixture, account, "e", STATUS_RUNNING);
+    uint64_t old_next = 0, next = 0;
+    while (old_next < 700 * 1000) // more than the reserve, as stored
+        append_next(fixture, old, &old_next, 3000, 100);
+    struct store_complete end = {.op.kind = STORE_COMPLETE, .row = old, .status = STATUS_COMPLETED};
+    assert_int_equal(fixture_run(fixture, &end.op), 0);
+    store_op_release(&end.op);
+
+    struct store_stats stats;
+    store_stats(fixture->store, &stats);
+    assert_true(stats.writable);
+    sqlite_store_limit(fixture->store, stats.bytes + 4 * 1024 * 1024);
+    int err = 0;
+    for (int i = 0; i < 200 && err == 0; i++) {
+        CLEANUP(chunk_unref) struct chunk *chunk = fixture_chunk(next, 3000, 100, 1000);
+        struct store_append append = fixture_append(fixture, row, "p", next, chunk);
+        err = append.op.err;
+        next += err == 0 ? 3000 : 0;
+    }
+    assert_int_equal(err, ERR_STORE_FULL);
+    store_stats(fixture->store, &stats);
+    assert_false(stats.writable);
+    struct store_create create = {.op.kind = STORE_CREATE, .execution = {.account = account, .status = STATUS_QUEUED}};
+    struct store_status pause = {
+        .op.kind = STORE_STATUS, .row = row, .status = STATUS_PAUSED, .only_from = STATUS_COUNT};
+    CLEANUP(chunk_unref) struct chunk *chunk = fixture_chunk(next, 3000, 100, 1000);
+    struct store_append refused = {
+        .op.kind = STORE_APPEND, .row = row, .producer = STR("p"), .first = next, .chunk = chunk};
+    struct store_op *ops[] = {&refused.op, &pause.op};
+    fixture_run_all(fixture, ops, ARRAY_LEN(ops));
+    assert_int_equal(refused.op.err, ERR_STORE_FULL);
+    assert_int_equal(pause.op.err, 0); // in one group with what was refused
+    store_op_release(&pause.op);
+
+    struct store_purge purge = {.op.kind = STORE_PURGE, .row = old};
+    assert_int_equal(fixture_run(fixture, &purge.op), 0);
+    while (query_file(fixture, "SELECT count(*) FROM purging") > 0)
+        fixture_account(fixture, "turn");
+    // It looks for space by itself, and finds it within the file.
+    do {
+        fixture_account(fixture, "turn");
+        store_stats(fixture->store, &stats);
+    } while (!stats.writable);
+    append_next(fixture, row, &next, 3000, 100);
+    sqlite_store_limit(fixture->store, 0);
+    assert_int_equal(fixture_run(fixture, &create.op), 0);
+    store_op_release(&create.op);
+    fixture_reopen(fixture);
+    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, check_record, NULL), next);
+}
+
+// --- Opening
+
+static void a_newer_schema_is_refused_and_left_alone(void **state)
+{
+    struct fixture *fixture = *state;
+    store_free(&fixture->store);
+    query_file(fixture, "PRAGMA user_version = 99");
+    CLEANUP(buf_release) struct buf error = {0};
+    assert_int_equal(open_tuned(fixture->folder, (struct sqlite_tuning){0}, &error, &fixture->store), ERR_TOO_NEW);
+    assert_non_null(strstr(buf_cstr(&error), "schema 99"));
+    assert_non_null(strstr(buf_cstr(&error), "up to 1"));
+    assert_int_equal(query_file(fixture, "PRAGMA user_version"), 99);
+    query_file(fixture, "PRAGMA user_version = 1");
+    assert_int_equal(open_plain(fixture->folder, &fixture->now_ms, &fixture->store), 0);
+}
+
+static void a_store_is_opened_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *second = NULL;
+    CLEANUP(buf_release) struct buf error = {0};
+    assert_int_equal(open_tuned(fixture->folder, (struct sqlite_tuning){0}, &error, &second), ERR_CONFLICT);
+    assert_non_null(strstr(buf_cstr(&error), "in use by another process"));
+    assert_null(second);
+}
+
+static void a_running_store_can_be_copied(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    uint64_t next = 0;
+    append_next(fixture, row, &next, 10, 100);
+    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", fixture->folder);
+    CLEANUP(free_ptr) char *copy = xasprintf("%s/copy.db", fixture->folder);
+    CLEANUP(buf_release) struct buf error = {0};
+    assert_int_equal(sqlite_store_copy(path, copy, &error), 0);
+    assert_int_equal(sqlite_store_copy(path, copy, &error), ERR_CONFLICT);
+    append_next(fixture, row, &next, 10, 100);
+    assert_int_equal(query_path(copy, "SELECT count(*) FROM hot"), 1);
+    assert_int_equal(query_path(copy, "SELECT count(*) FROM meta WHERE name = 'backup'"), 1);
+}
+
+#define PLAIN(name)   cmocka_unit_test_setup_teardown(name, set_up_plain, tear_down)
+#define MERGING(name) cmocka_unit_test_setup_teardown(name, set_up_merging, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        MERGING(random_appends_with_merges_give_exactly_the_sequences),
+        MERGING(small_chunks_become_few_large_ones),
+        MERGING(readers_see_a_whole_sequence_during_merges),
+        MERGING(purged_chunks_leave_the_file),
+        MERGING(what_was_acknowledged_survives_kill),
+        MERGING(a_full_store_refuses_records_but_can_be_purged),
+        PLAIN(a_newer_schema_is_refused_and_left_alone),
+        PLAIN(a_store_is_opened_once),
+        PLAIN(a_running_store_can_be_copied),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
