@@ -52,6 +52,7 @@ struct call {
 
 void call_ref(struct call *call);
 void call_unref(struct call *call);
+void call_watch(struct call *call); // hear of the client's going (again)
 // Hands the request to an upgrade or a stream: the call forgets it.
 struct http_request *call_take_request(struct call *call);
 

@@ -28,6 +28,11 @@ static void call_aborted(void *arg)
     call_unref(call);
 }
 
+void call_watch(struct call *call)
+{
+    http_on_abort(call->request, call_aborted, call);
+}
+
 // The reference that the open request held goes with it.
 struct http_request *call_take_request(struct call *call)
 {
@@ -330,7 +335,7 @@ static void api_request(void *arg, struct http_request *request)
 
     struct call *call = xcalloc(1, sizeof *call);
     *call = (struct call){.api = api, .request = request, .route = route, .refs = 1, .began_ns = clock_mono_ns()};
-    http_on_abort(request, call_aborted, call);
+    call_watch(call);
     if (!percent_decode(http_arena(request), match.execution_id, false, &call->execution_id) ||
         !percent_decode(http_arena(request), match.parameter, false, &call->parameter)) {
         call_fail(call, ERR_MALFORMED, "the path has a malformed percent escape");

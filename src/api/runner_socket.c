@@ -231,29 +231,48 @@ static void runner_control(struct runner *runner, const char *type, const json_t
     }
 }
 
+// A frame is taken whole or not at all, so its records are looked at before the first is handed on.
 struct runner_frame {
     struct runner *runner;
+    struct record_input *inputs;
+    size_t count, capacity;
     bool control;
 };
+
+static void runner_frame_release(struct runner_frame *frame)
+{
+    free(frame->inputs);
+}
 
 static int runner_record(void *arg, const struct record_input *input)
 {
     struct runner_frame *frame = arg;
-    struct runner *runner = frame->runner;
-    struct record record = input->record;
 
     if (input->type.len && !str_eq(input->type, STR("log"))) {
         frame->control = true;
         return 0;
     }
-    if (input->execution_id.len && !str_eq(input->execution_id, str_of(runner->execution_id)))
+    if (input->execution_id.len && !str_eq(input->execution_id, str_of(frame->runner->execution_id)))
         return ERR_CONFLICT;
     if (!input->has_sequence_number)
         return ERR_INVALID;
-    if (!input->has_time)
-        record.time_ms = clock_real_ms();
-    intake_record(runner->intake, input->sequence_number, &record);
+    if (frame->count == frame->capacity) {
+        frame->capacity = MAX((size_t)16, frame->capacity * 2);
+        frame->inputs = xrealloc(frame->inputs, frame->capacity * sizeof *frame->inputs);
+    }
+    frame->inputs[frame->count++] = *input;
     return 0;
+}
+
+static void runner_take(struct runner_frame *frame)
+{
+    int64_t now = frame->count ? clock_real_ms() : 0;
+    for (size_t i = 0; i < frame->count; i++) {
+        struct record_input *input = &frame->inputs[i];
+        if (!input->has_time)
+            input->record.time_ms = now;
+        intake_record(frame->runner->intake, input->sequence_number, &input->record);
+    }
 }
 
 // Control frames are few and small: they go through the library.
@@ -271,14 +290,15 @@ static void runner_control_text(struct runner *runner, struct str text)
 
 static void runner_text(struct runner *runner, struct str text)
 {
-    struct runner_frame frame = {.runner = runner};
+    CLEANUP(runner_frame_release) struct runner_frame frame = {.runner = runner};
     struct record_problem problem = {0};
     int err = record_parse(runner->node.api->strict_parser, text, runner_record, &frame, &problem);
     if (err == 0 && frame.control)
         runner_control_text(runner, text);
+    else if (err == 0)
+        runner_take(&frame);
     if (err == 0)
         return;
-    intake_flush(runner->intake); // what came before the bad one is good
     const char *detail = problem.reason;
     CLEANUP(buf_release) struct buf message = {0};
     if (problem.field && problem.reason) {
@@ -390,8 +410,10 @@ static void runner_open(struct runner *runner, uint64_t next_sequence)
 
     runner->ws = call->request ? ws_accept(call_take_request(call), &limits, &runner_ws_handler, runner) : NULL;
     if (!runner->ws) {
-        if (runner->holder)
+        if (runner->holder && runner->reconnected)
             hub_disconnect(api->options.hub, runner->row, runner->holder);
+        else if (runner->holder)
+            hub_abandon(api->options.hub, runner->row, runner->holder);
         call_unref(call);
         free(runner);
         return;
@@ -515,15 +537,19 @@ void runner_socket(struct call *call)
     struct runner *runner = xcalloc(1, sizeof *runner);
     uint64_t epoch;
 
-    if (!ws_is_upgrade(call->request)) {
-        free(runner);
-        call_fail(call, ERR_MALFORMED, "this is a WebSocket: send an upgrade");
-        return;
-    }
     if (!runner_parse(call, runner, &epoch)) {
         free(runner);
         return;
     }
+    // No lease for a request that cannot become a socket.
+    http_on_abort(call->request, NULL, NULL);
+    if (!ws_check_handshake(call->request)) {
+        call->request = NULL;
+        call_unref(call);
+        free(runner);
+        return;
+    }
+    call_watch(call);
     runner->node.api = api;
     runner->call = call;
     runner->row = call->execution.row;

@@ -15,6 +15,9 @@ static int scan_line_end(struct head_scan *scan)
 
 static int scan_request_line(struct head_scan *scan, uint8_t byte, size_t url_max)
 {
+    if (byte == ' ' && (scan->line_len == 0 || scan->after_space))
+        return ERR_MALFORMED;
+    scan->after_space = byte == ' ';
     if (byte == ' ')
         scan->spaces++;
     else if (scan->spaces == 1 && ++scan->url_len > url_max)
@@ -36,7 +39,7 @@ static int scan_byte(struct head_scan *scan, uint8_t byte, size_t url_max, size_
         return HEAD_MORE;
     if (!scan->in_headers)
         return scan_request_line(scan, byte, url_max);
-    if (scan->line_len++ == 0 && (byte == ' ' || byte == '\t'))
+    if (scan->line_len++ == 0 && (byte == ' ' || byte == '\t' || byte == ':'))
         return ERR_MALFORMED;
     return HEAD_MORE;
 }

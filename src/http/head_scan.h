@@ -1,5 +1,5 @@
 // Looks at the bytes of a request's head before the parser does: finds its end and refuses what the parser would let pass
-// or would not bound: bare CR or LF, NUL, folded lines, and a head over its limits. Works on any split of the bytes alike.
+// or would not bound: bare CR or LF, NUL, folded lines, headers without a name, runs of spaces, and a head over its limits. Works on any split of the bytes alike.
 #pragma once
 
 #include "util/attrs.h"
@@ -10,7 +10,7 @@ struct head_scan {
     size_t headers_len; // all bytes after the request line
     unsigned spaces;    // of the request line
     uint8_t previous;
-    bool in_headers;
+    bool in_headers, after_space;
 };
 
 enum head_scan_result { HEAD_MORE, HEAD_END }; // or a negative error

@@ -109,7 +109,8 @@ void http_stream_write_payload(struct http_stream *stream, struct payload *paylo
 size_t http_stream_pending(const struct http_stream *stream);
 void http_stream_end(struct http_stream **stream); // orderly end; the connection may serve on
 void http_stream_abort(
-    struct http_stream **stream); // cuts the connection, so that the client sees that it is not whole
+    struct http_stream *
+        *stream); // ends the connection behind what was written, so that the client sees that it is not whole
 
 // --- Upgrades: hands the connection over, with bytes that were already read. The request is gone afterwards.
 // Answers 101 with the headers added so far. The connection's handler must be set before the loop goes on.

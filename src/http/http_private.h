@@ -101,8 +101,10 @@ void http_request_free(struct http_request **request);
 void http_request_make_id(struct http_request *request);
 
 // server.c
-void http_conn_answered(struct http_conn *conn);          // the answer is whole: on to the next request, or the end
-void http_conn_forget(struct http_conn *conn);            // the bookkeeping alone
+void http_conn_answered(struct http_conn *conn); // the answer is whole: on to the next request, or the end
+void http_conn_forget(struct http_conn *conn);
+// Sends what is queued, then ends the connection, without anything that would make an unfinished answer look whole.
+void http_conn_end(struct http_conn *conn);               // the bookkeeping alone
 void http_conn_abandon(struct http_conn *conn, int err);  // ends it, telling the application
 struct str http_conn_early_bytes(struct http_conn *conn); // what was read after the present request
 

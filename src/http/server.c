@@ -58,7 +58,7 @@ void http_conn_abandon(struct http_conn *conn, int err)
     leave(conn);
 }
 
-static void end(struct http_conn *conn)
+void http_conn_end(struct http_conn *conn)
 {
     conn->state = CONN_ENDING;
     buf_release(&conn->backlog);
@@ -201,7 +201,7 @@ static void check_end(struct http_conn *conn)
     if (!conn->peer_ended || backlog_len(conn) > 0)
         return;
     if (conn->state == CONN_WAITING)
-        end(conn);
+        http_conn_end(conn);
     else if (conn->state == CONN_HEAD || conn->state == CONN_BODY)
         refuse(conn, ERR_MALFORMED);
 }
@@ -246,7 +246,7 @@ void http_conn_answered(struct http_conn *conn)
     bool keep_alive = request->keep_alive && !conn->server->draining;
     http_request_free(&conn->request);
     if (!keep_alive) {
-        end(conn);
+        http_conn_end(conn);
         return;
     }
     set_state(conn, CONN_WAITING);
@@ -409,7 +409,7 @@ void http_server_drain(struct http_server *server)
     LIST_FOR_EACH_SAFE(node, next, &server->conns) {
         struct http_conn *conn = CONTAINER_OF(node, struct http_conn, node);
         if (conn->state == CONN_WAITING && backlog_len(conn) == 0)
-            end(conn);
+            http_conn_end(conn);
     }
 }
 

@@ -117,11 +117,11 @@ void http_stream_end(struct http_stream **stream_ptr)
 
 void http_stream_abort(struct http_stream **stream_ptr)
 {
-    if (!*stream_ptr)
+    struct http_stream *stream = *stream_ptr;
+    if (!stream)
         return;
-    struct http_conn *conn = stream_close(stream_ptr);
-    conn_reset(&conn->conn);
-    http_conn_forget(conn);
+    write_copied(stream);
+    http_conn_end(stream_close(stream_ptr));
 }
 
 struct conn *http_upgrade(struct http_request *request, struct buf *ret_early_bytes)

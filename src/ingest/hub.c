@@ -308,6 +308,13 @@ void hub_disconnect(struct hub *hub, int64_t row, uint64_t holder)
     hub_tell(hub, HUB_LIVE, row, 0, "");
 }
 
+void hub_abandon(struct hub *hub, int64_t row, uint64_t holder)
+{
+    pthread_mutex_lock(&hub->mutex);
+    lease_abandon(&hub->leases, row, holder);
+    pthread_mutex_unlock(&hub->mutex);
+}
+
 void hub_sealed(struct hub *hub, int64_t row)
 {
     pthread_mutex_lock(&hub->mutex);

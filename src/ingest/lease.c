@@ -74,7 +74,7 @@ enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_
         lease->holder = holder;
         return LEASE_RESUME;
     }
-    if (lease && lease->state == LEASE_HELD && now_ms < lease->deadline_ms)
+    if (lease && lease->state == LEASE_HELD && now_ms < lease->deadline_ms && !lease->unspoken)
         return LEASE_TAKEN;
     if (lease) {
         *ret_former_holder = lease->holder;
@@ -91,7 +91,7 @@ void lease_granted(struct lease_table *table, int64_t row, uint64_t epoch, uint6
     lease->state = LEASE_HELD;
     lease->epoch = epoch;
     lease->holder = holder;
-    lease->has_lag = false;
+    lease->has_lag = lease->unspoken = false;
     lease->deadline_ms = now_ms + table->lease_ms;
 }
 
@@ -122,6 +122,15 @@ void lease_disconnect(struct lease_table *table, int64_t row, uint64_t holder)
     struct lease *lease = lease_find(table, row);
     if (lease && lease->holder == holder)
         lease->holder = 0;
+}
+
+void lease_abandon(struct lease_table *table, int64_t row, uint64_t holder)
+{
+    struct lease *lease = lease_find(table, row);
+    if (!lease || lease->holder != holder)
+        return;
+    lease->holder = 0;
+    lease->unspoken = true;
 }
 
 void lease_end(struct lease_table *table, int64_t row)

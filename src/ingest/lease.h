@@ -25,6 +25,7 @@ struct lease {
     uint64_t deadline_ms; // HELD: lost then; LOST: sealed then
     uint64_t lag_records;
     bool has_lag, cancel_asked;
+    bool unspoken; // granted, but its runner never learned of it
     char cancel_reason[64];
 };
 
@@ -53,6 +54,8 @@ void lease_refused(struct lease_table *table, int64_t row);
 // Its runner was heard of. True if the execution was lost and is to be `running` again.
 bool lease_touch(struct lease_table *table, int64_t row, uint64_t holder, uint64_t now_ms);
 void lease_disconnect(struct lease_table *table, int64_t row, uint64_t holder);
+// Its runner went before it was told its epoch: anyone may claim at once.
+void lease_abandon(struct lease_table *table, int64_t row, uint64_t holder);
 void lease_end(struct lease_table *table, int64_t row); // sealed
 struct lease *lease_find(const struct lease_table *table, int64_t row);
 

@@ -88,6 +88,15 @@ static void same_epoch_comes_back_and_replaces_its_dead_connection(void **state)
     assert_int_equal(lease_find(*state, 7)->holder, 11);
 }
 
+static void claim_whose_runner_went_before_it_heard_of_it_holds_nobody_up(void **state)
+{
+    hold(*state, 1, 10, 1000);
+    lease_abandon(*state, 7, 10);
+    assert_int_equal(connect_runner(*state, 0, 1, 11, 1001), LEASE_NEW);
+    lease_granted(*state, 7, 2, 11, 1001);
+    assert_int_equal(connect_runner(*state, 0, 2, 12, 1002), LEASE_TAKEN);
+}
+
 static void silent_runner_is_lost_once_and_running_again_when_heard_of(void **state)
 {
     struct expired expired = {0};
@@ -153,6 +162,7 @@ int main(void)
         TEST(nobody_may_claim_while_a_claim_is_being_committed),
         TEST(refused_claim_leaves_the_former_lease_as_it_was),
         TEST(same_epoch_comes_back_and_replaces_its_dead_connection),
+        TEST(claim_whose_runner_went_before_it_heard_of_it_holds_nobody_up),
         TEST(silent_runner_is_lost_once_and_running_again_when_heard_of),
         TEST(heartbeats_keep_the_lease),
         TEST(lost_execution_is_to_be_sealed_after_the_grace),

@@ -149,6 +149,20 @@ int listener_new(struct loop *loop, const char *address, void (*accepted)(void *
     return start(loop, &fd, accepted, arg, ret);
 }
 
+int address_probe(const char *address)
+{
+    union address wanted;
+    socklen_t len;
+    if (!parse_address(address, &wanted, &len))
+        return ERR_MALFORMED;
+    CLEANUP(close_fd) int fd = socket(wanted.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1;
+    if (fd < 0)
+        return -errno;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    return bind(fd, &wanted.any, len) < 0 ? -errno : 0;
+}
+
 int listener_from_fd(struct loop *loop, int inherited, void (*accepted)(void *arg, int fd), void *arg,
                      struct listener **ret)
 {

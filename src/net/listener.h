@@ -15,4 +15,7 @@ int listener_from_fd(struct loop *loop, int fd, void (*accepted)(void *arg, int 
 unsigned listener_port(const struct listener *listener);
 uint64_t listener_errors(const struct listener *listener);
 void listener_free(struct listener **listener);
+// 0 if nobody listens there; else -EADDRINUSE and the like, or ERR_MALFORMED. With SO_REUSEPORT a second server would
+// share the port unseen.
+int address_probe(const char *address);
 bool address_is_loopback(const char *address); // of "host:port"

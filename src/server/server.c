@@ -280,6 +280,8 @@ static int server_check(struct server *server)
     if (cert != key)
         return server_fail(ERR_INVALID, "tls_cert and tls_key go together",
                            cert ? "tls_key is missing" : "tls_cert is missing");
+    if (!strchr(config->listen, ':'))
+        return server_fail(ERR_INVALID, "listen: must be ADDRESS:PORT, such as 127.0.0.1:7117", config->listen);
     if (!cert && !config->insecure && !address_is_loopback(config->listen))
         return server_fail(ERR_INVALID,
                            "plain HTTP is served on loopback only; give --tls-cert and --tls-key, or --insecure",
@@ -300,7 +302,7 @@ static void raise_file_limit(const struct server *server)
     limit.rlim_cur = MIN(wanted, limit.rlim_max);
     setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur < wanted)
-        log_warn(&server->logger, "fewer files may be open than connections_max wants", LOG_I("files", limit.rlim_cur),
+        log_info(&server->logger, "fewer files may be open than connections_max wants", LOG_I("files", limit.rlim_cur),
                  LOG_I("wanted", wanted));
 }
 
@@ -378,10 +380,14 @@ static int server_listen(struct server *server)
     unsigned inherited = systemd_listen_fds();
     CLEANUP(free_ptr) char *address = xstrdup(config->listen);
 
+    int err = inherited ? 0 : address_probe(config->listen);
+    if (err)
+        return server_fail(err, err == -EADDRINUSE ? "listen: the address is in use" : "listen: cannot listen there",
+                           config->listen);
     for (unsigned i = 0; i < server->worker_count; i++) {
-        int err = worker_listen(&server->workers[i], address, inherited);
+        err = worker_listen(&server->workers[i], address, inherited);
         if (err)
-            return server_fail(err, "cannot listen; is the address taken?", address);
+            return server_fail(err, "listen: cannot listen there", address);
         if (i > 0)
             continue;
         server->port = listener_port(server->workers[0].listeners[0]);
@@ -473,6 +479,7 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
     server->load_arg = arg;
     server->logger = (struct logger){.fd = STDERR_FILENO, .min_level = log_level_of(config->log_level)};
     signal(SIGPIPE, SIG_IGN);
+    umask(0077); // logs may hold secrets: what lies on disk is for this user alone
 
     int err = server_check(server);
     if (err == 0)

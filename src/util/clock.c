@@ -195,7 +195,8 @@ bool time_parse_since(struct str s, int64_t now_ms, int64_t *ret_real_ms)
     int64_t duration;
     if (time_parse_rfc3339(s, ret_real_ms))
         return true;
-    if (!duration_parse(s, &duration))
+    // A bare number could as well be meant as a sequence number or an epoch.
+    if (s.len == 0 || (s.data[s.len - 1] >= '0' && s.data[s.len - 1] <= '9') || !duration_parse(s, &duration))
         return false;
     *ret_real_ms = now_ms - duration;
     return true;

@@ -244,7 +244,7 @@ static bool key_valid(struct str key)
     return key.len == 24 && base64_decode(key, nonce, &len) && len == 16;
 }
 
-static bool check_handshake(struct http_request *request)
+bool ws_check_handshake(struct http_request *request)
 {
     if (http_method(request) != HTTP_M_GET) {
         http_add_header(request, "Allow", "GET");
@@ -283,7 +283,7 @@ static void add_accept_headers(struct http_request *request)
 struct ws *ws_accept(struct http_request *request, const struct ws_limits *limits, const struct ws_handler *handler,
                      void *owner)
 {
-    if (!check_handshake(request))
+    if (!ws_check_handshake(request))
         return NULL;
     add_accept_headers(request);
     struct ws *ws = xcalloc(1, sizeof(*ws));

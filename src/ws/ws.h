@@ -27,6 +27,9 @@ struct ws_limits {
 // and returns NULL. The request is gone either way. Server side.
 struct ws *ws_accept(struct http_request *request, const struct ws_limits *limits, const struct ws_handler *handler,
                      void *owner);
+// What ws_accept checks first, for callers that must not do anything for a request that will be refused. False after
+// having answered the error.
+bool ws_check_handshake(struct http_request *request);
 // True if the request asks for a WebSocket upgrade.
 bool ws_is_upgrade(struct http_request *request);
 

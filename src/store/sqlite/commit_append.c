@@ -99,12 +99,14 @@ static int append_write(struct sqlite_store *store, struct head *head, struct ho
     return hot_insert(store, appended, &piece, chunk_encoded(chunk));
 }
 
-static void announce_append(struct sqlite_store *store, const struct head *head, struct chunk *chunk)
+static void announce_append(struct sqlite_store *store, const struct head *head, struct chunk *chunk,
+                            uint64_t arrived_ns)
 {
     group_add_change(&store->group, &(struct store_change){
                                         .row = head->row,
                                         .first = head->state.next - chunk_count(chunk),
                                         .chunk = chunk,
+                                        .arrived_ns = arrived_ns,
                                         .next = head->state.next,
                                         .status = head->sequence.status,
                                         .sealed = head->sequence.sealed,
@@ -152,7 +154,7 @@ static int append_admitted(struct sqlite_store *store, struct store_append *appe
     append->ret_appended = count - repeated;
     append->ret_next = head->state.next;
     append->ret_producer_next = producer ? producer->state.sequence.next : 0;
-    announce_append(store, head, chunk);
+    announce_append(store, head, chunk, append->op.submitted_ns);
     return 0;
 }
 
