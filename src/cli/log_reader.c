@@ -7,6 +7,7 @@
 
 #define READ_IDLE_MS   30000
 #define RETRY_MAX_MS   5000
+#define BROKEN_MAX     5
 #define RETRY_FIRST_MS 250
 #define CONNECT_MS     5000 // so that tries are never further apart than that when packets are swallowed
 #define LINE_MAX_BYTES ((size_t)8 * 1024 * 1024)
@@ -68,6 +69,7 @@ bool log_reader_error_is_final(int err)
     case ERR_MALFORMED:
     case ERR_BAD_CURSOR:
     case ERR_INVALID:
+    case ERR_CORRUPT:
         return true;
     default:
         return false;
@@ -322,6 +324,7 @@ enum log_pass log_reader_pass(struct log_reader *reader, const char *format, boo
     reader->chunks = (struct chunk_stream){.chunk = print_chunk, .complete = chunks_complete, .arg = reader};
     reader->progress = reader->foreign = false;
     int err = client_stream(reader->client, buf_cstr(&path), NULL, take_bytes, &pass, idle_ms, &pass.response);
+    reader->broke_off = err == ERR_CLOSED;
     log_printer_flush(reader->printer);
 
     enum log_pass result = LOG_PASS_CUT;
@@ -403,10 +406,16 @@ bool log_reader_wait_retry(struct log_reader *reader, bool notice)
 int log_reader_read(struct log_reader *reader)
 {
     const char *format = *reader->filters == '\0' && reader->printer->form != LOG_FORM_JSON ? "chunk" : "ndjson";
-    for (;;) {
+    for (unsigned broken = 0;;) {
         enum log_pass pass = log_reader_pass(reader, format, false, READ_IDLE_MS);
         if (pass != LOG_PASS_CUT)
             break;
+        // A server that is away may come back; one that breaks off at the same record each time has no more to give.
+        broken = reader->progress ? 0 : broken + reader->broke_off;
+        if (broken > BROKEN_MAX) {
+            make_fatal(reader, ERR_CORRUPT, "the server breaks off in the middle of the log; its own log says why");
+            break;
+        }
         if (reader->progress) {
             reader->failures = 0;
             reader->lost_told = false;

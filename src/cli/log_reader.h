@@ -26,6 +26,7 @@ struct log_reader {
     bool lost_told;     // the notice of the present loss was given
     unsigned failures;  // tries in a row without anything
     bool progress;      // records came since the present try began
+    bool broke_off;     // the present try was answered, and then cut
     bool foreign;       // the present try was refused by something that is no Runnel server
     struct buf refusal; // what a server said that cannot serve now, until it can
     bool complete;      // the log has ended and all of it was printed
