@@ -463,7 +463,9 @@ static const char *patch_member(struct patch *it, const char *name, json_t *valu
     if (strcmp(name, "status") == 0) {
         const char *word = json_string_value(value);
         it->has_status = true;
-        return word && status_parse(str_of(word), &it->status) ? NULL : "is not a status";
+        if (!word || !status_parse(str_of(word), &it->status))
+            return "is not a status";
+        return it->status == STATUS_LOST ? "is set by the server alone" : NULL;
     }
     if (strcmp(name, "exit_code") == 0) {
         json_int_t code = json_integer_value(value);

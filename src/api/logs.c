@@ -207,7 +207,7 @@ struct append_part {
     uint32_t count;
 };
 
-// A body is cut into as many chunks as it takes; they are handed over together, in order.
+// A body is one chunk, so that it is taken whole or not at all; one of more than CHUNK_RAW_MAX is several, handed over together.
 struct append {
     struct call *call;
     struct chunk_builder *builder;
@@ -246,9 +246,11 @@ static void append_cut(struct append *append)
 
 static int append_add(struct append *append, const struct record *record)
 {
-    if (chunk_builder_raw(append->builder) > CHUNK_MERGE_RAW)
-        append_cut(append);
     int err = chunk_builder_add(append->builder, record);
+    if (err == ERR_TOO_LARGE && chunk_builder_count(append->builder)) {
+        append_cut(append);
+        err = chunk_builder_add(append->builder, record);
+    }
     if (err == 0)
         append->total++;
     return err;
