@@ -51,11 +51,10 @@ static const char *config_file(struct cli *cli)
     return access(SYSTEM_CONFIG, F_OK) == 0 ? SYSTEM_CONFIG : NULL;
 }
 
-// Also for SIGHUP: everything is read anew, in the same order.
+// Over the defaults that *ret holds. Also for SIGHUP: everything is read anew, in the same order.
 static int load(void *arg, struct config *ret, struct buf *ret_error)
 {
     struct cli *cli = arg;
-    config_init(ret);
     const char *file = config_file(cli);
     int err = file ? config_load_file(ret, file, ret_error) : 0;
     if (err == 0)
@@ -64,22 +63,20 @@ static int load(void *arg, struct config *ret, struct buf *ret_error)
         err = load_flag(cli, ret, setting, ret_error);
     if (err == 0 && !*ret->data)
         err = config_set(ret, "data", cli_data_dir(cli), ret_error);
-    if (err)
-        config_release(ret);
     return err;
 }
 
 static int run_serve(struct cli *cli)
 {
-    struct config config;
+    CLEANUP(config_release) struct config config;
     CLEANUP(buf_release) struct buf error = {0};
     char *const *operands;
+    config_init(&config);
     if (cli_operands(cli, &operands) > 0)
         return cli_usage_error(cli, "it takes options only, not \"%s\"", operands[0]);
     if (load(cli, &config, &error))
         return cli_usage_error(cli, "%s", buf_cstr(&error));
     int err = server_run(&config, load, cli);
-    config_release(&config);
     return err ? error_exit_code(err) : 0;
 }
 
