@@ -26,6 +26,13 @@ static struct store_complete complete(struct fixture *fixture, int64_t row, cons
     return end;
 }
 
+static int complete_err(struct fixture *fixture, int64_t row, const char *producer, int64_t final)
+{
+    struct store_complete end = complete(fixture, row, producer, final);
+    store_op_release(&end.op);
+    return end.op.err;
+}
+
 // --- Executions
 
 static void an_account_is_made_once(void **state)
@@ -139,7 +146,7 @@ static void open_executions_are_bounded(void **state)
     struct store_create create = {
         .op.kind = STORE_CREATE, .execution = {.account = account, .status = STATUS_QUEUED}, .open_max = 2};
     assert_int_equal(fixture_run(fixture, &create.op), ERR_RATE);
-    assert_int_equal(complete(fixture, first, "", -1).op.err, 0);
+    assert_int_equal(complete_err(fixture, first, "", -1), 0);
     assert_int_equal(fixture_run(fixture, &create.op), 0);
     store_op_release(&create.op);
     struct store_count_open count = {.op.kind = STORE_COUNT_OPEN, .account = account};
@@ -167,7 +174,7 @@ static void a_claim_raises_the_epoch(void **state)
     assert_string_equal(claim.ret_execution.worker_id, "w1");
     assert_int_equal(claim.ret_execution.started_ms, started_ms);
     store_op_release(&claim.op);
-    complete(fixture, row, "", -1);
+    complete_err(fixture, row, "", -1);
     assert_int_equal(fixture_run(fixture, &claim.op), ERR_SEALED);
     claim.row = 999;
     assert_int_equal(fixture_run(fixture, &claim.op), ERR_NOT_FOUND);
@@ -303,7 +310,7 @@ static void a_log_is_sealed_when_all_of_it_is_there(void **state)
     struct store_complete early = complete(fixture, row, "p", 11);
     assert_int_equal(early.op.err, ERR_GAP);
     assert_int_equal(early.ret_producer_next, 10);
-    assert_int_equal(complete(fixture, row, "p", 8).op.err, ERR_CONFLICT);
+    assert_int_equal(complete_err(fixture, row, "p", 8), ERR_CONFLICT);
     struct store_complete end = complete(fixture, row, "p", 9);
     assert_int_equal(end.op.err, 0);
     assert_true(end.ret_execution.sealed);
@@ -352,7 +359,7 @@ static void a_purged_execution_is_gone_and_its_id_taken(void **state)
     append(fixture, row, "p", 0, 10);
     struct store_purge purge = {.op.kind = STORE_PURGE, .row = row};
     assert_int_equal(fixture_run(fixture, &purge.op), ERR_CONFLICT);
-    complete(fixture, row, "p", 9);
+    complete_err(fixture, row, "p", 9);
     assert_int_equal(fixture_run(fixture, &purge.op), 0);
     assert_int_equal(fixture_run(fixture, &purge.op), 0);
     for (int i = 0; i < 2; i++) {
@@ -381,7 +388,7 @@ static void one_failure_harms_no_other_operation(void **state)
     int64_t account = fixture_account(fixture, "a");
     int64_t good = fixture_create(fixture, account, "good", STATUS_RUNNING);
     int64_t bad = fixture_create(fixture, account, "bad", STATUS_RUNNING);
-    complete(fixture, bad, "", -1);
+    complete_err(fixture, bad, "", -1);
     struct store_append *appends = xcalloc(GROUP, sizeof(*appends));
     struct store_op *ops[GROUP];
     for (uint64_t i = 0; i < GROUP; i++) {
@@ -560,7 +567,7 @@ static void lists_are_filtered_and_paged_newest_first(void **state)
     assert_int_equal(list_count(fixture, labelled), 5);
     labelled.metadata_value = (struct str){0};
     assert_int_equal(list_count(fixture, labelled), 10);
-    complete(fixture, rows[1], "", -1);
+    complete_err(fixture, rows[1], "", -1);
     assert_int_equal(list_count(fixture, (struct store_list){.unsealed_only = true}), 10);
 }
 

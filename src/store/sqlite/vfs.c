@@ -12,6 +12,7 @@ struct vfs {
     char name[32];
     const struct logger *logger;
     _Atomic uint64_t sizes[FILE_OTHER];
+    _Atomic uint64_t written[FILE_OTHER];
     _Atomic uint64_t limit;
     _Atomic uint64_t fsyncs, fsync_ns_sum, fsync_buckets[VFS_BUCKETS];
 };
@@ -61,6 +62,7 @@ static int file_write(sqlite3_file *base, const void *data, int len, sqlite3_int
     if (over_limit(file->vfs, file->kind, end))
         return SQLITE_FULL;
     int rc = CALL(base, xWrite, data, len, offset);
+    atomic_fetch_add_explicit(&file->vfs->written[file->kind], (uint64_t)len, memory_order_relaxed);
     if (rc == SQLITE_OK && end > atomic_load(&file->vfs->sizes[file->kind]))
         atomic_store(&file->vfs->sizes[file->kind], end);
     return rc;
@@ -285,6 +287,8 @@ void vfs_stats(struct vfs *vfs, struct vfs_stats *ret)
     ret->fsync_ns_sum = atomic_load(&vfs->fsync_ns_sum);
     for (size_t i = 0; i < VFS_BUCKETS; i++)
         ret->fsync_buckets[i] = atomic_load(&vfs->fsync_buckets[i]);
+    ret->wal_written = atomic_load(&vfs->written[FILE_WAL]);
+    ret->file_written = atomic_load(&vfs->written[FILE_DATABASE]);
     ret->bytes = 0;
     for (int kind = 0; kind < FILE_OTHER; kind++)
         ret->bytes += atomic_load(&vfs->sizes[kind]);

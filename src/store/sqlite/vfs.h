@@ -14,7 +14,8 @@ struct vfs;
 struct vfs_stats {
     uint64_t fsyncs, fsync_ns_sum;
     uint64_t fsync_buckets[VFS_BUCKETS];
-    uint64_t bytes;
+    uint64_t bytes;                     // of the store's files
+    uint64_t wal_written, file_written; // bytes, since the store was opened
 };
 
 int vfs_new(const struct logger *logger, struct vfs **ret);
