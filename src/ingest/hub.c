@@ -118,6 +118,20 @@ struct hub_status {
     struct hub *hub;
 };
 
+// The store could not do it now, and nothing was said about whether it may be done.
+static bool hub_status_may_pass(int err)
+{
+    return err && err != ERR_SEALED && err != ERR_BAD_TRANSITION && err != ERR_EXPIRED && err != ERR_FENCED &&
+           err != ERR_NOT_FOUND;
+}
+
+static void hub_status_again(struct hub *hub, const struct store_status *status)
+{
+    pthread_mutex_lock(&hub->mutex);
+    lease_change_failed(&hub->leases, status->row, status->epoch, status->status == STATUS_LOST, clock_mono_ms());
+    pthread_mutex_unlock(&hub->mutex);
+}
+
 static void hub_status_done(struct store_op *op)
 {
     struct hub_status *change = CONTAINER_OF(op, struct hub_status, status.op);
@@ -128,6 +142,8 @@ static void hub_status_done(struct store_op *op)
                  LOG_S("error", error_word(op->err)));
     if (op->err == ERR_SEALED || op->err == ERR_EXPIRED)
         hub_sealed(change->hub, change->status.row);
+    if (!change->status.seal && hub_status_may_pass(op->err))
+        hub_status_again(change->hub, &change->status);
     store_op_release(op);
     free(change);
 }

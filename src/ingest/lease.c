@@ -66,9 +66,10 @@ enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_
         return LEASE_TAKEN;
     if (epoch) {
         if (!lease) {
-            lease = lease_add(table, row);
-            lease->epoch = epoch;
-            lease->state = LEASE_LOST; // lease_touch tells whether the status must change
+            // The list of the start has not come to it yet, so that nobody knows here whether its status is `lost`.
+            lease_restore(table, row, epoch, false, now_ms);
+            lease = lease_find(table, row);
+            lease->recovered = true;
         }
         *ret_former_holder = lease->holder;
         lease->holder = holder;
@@ -79,6 +80,11 @@ enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_
     if (lease) {
         *ret_former_holder = lease->holder;
         return lease_begin_claim(lease, true);
+    }
+    if (stored_epoch) {
+        // Somebody holds it, and the list of the start has not come to it yet.
+        lease_restore(table, row, stored_epoch, false, now_ms);
+        return LEASE_TAKEN;
     }
     return lease_begin_claim(lease_add(table, row), false);
 }
@@ -91,7 +97,7 @@ void lease_granted(struct lease_table *table, int64_t row, uint64_t epoch, uint6
     lease->state = LEASE_HELD;
     lease->epoch = epoch;
     lease->holder = holder;
-    lease->has_lag = lease->unspoken = false;
+    lease->has_lag = lease->unspoken = lease->recovered = false;
     lease->deadline_ms = now_ms + table->lease_ms;
 }
 
@@ -111,10 +117,23 @@ bool lease_touch(struct lease_table *table, int64_t row, uint64_t holder, uint64
     struct lease *lease = lease_find(table, row);
     if (!lease || lease->holder != holder || lease->state == LEASE_CLAIMING)
         return false;
-    bool was_lost = lease->state == LEASE_LOST;
+    bool was_lost = lease->state == LEASE_LOST || lease->recovered;
     lease->state = LEASE_HELD;
+    lease->recovered = false;
     lease->deadline_ms = now_ms + table->lease_ms;
     return was_lost;
+}
+
+void lease_change_failed(struct lease_table *table, int64_t row, uint64_t epoch, bool to_lost, uint64_t now_ms)
+{
+    struct lease *lease = lease_find(table, row);
+    if (!lease || lease->epoch != epoch || lease->state != (to_lost ? LEASE_LOST : LEASE_HELD))
+        return; // it is about something else by now
+    lease->state = LEASE_HELD;
+    if (to_lost)
+        lease->deadline_ms = now_ms;
+    else
+        lease->recovered = true;
 }
 
 void lease_disconnect(struct lease_table *table, int64_t row, uint64_t holder)

@@ -25,7 +25,8 @@ struct lease {
     uint64_t deadline_ms; // HELD: lost then; LOST: sealed then
     uint64_t lag_records;
     bool has_lag, cancel_asked;
-    bool unspoken; // granted, but its runner never learned of it
+    bool recovered; // heard of again; its status is, or may be, still `lost`
+    bool unspoken;  // granted, but its runner never learned of it
     char cancel_reason[64];
 };
 
@@ -53,6 +54,8 @@ void lease_granted(struct lease_table *table, int64_t row, uint64_t epoch, uint6
 void lease_refused(struct lease_table *table, int64_t row);
 // Its runner was heard of. True if the execution was lost and is to be `running` again.
 bool lease_touch(struct lease_table *table, int64_t row, uint64_t holder, uint64_t now_ms);
+// The status that lease_expire (LEASE_BECAME_LOST) or lease_touch asked for could not be stored: they ask for it again.
+void lease_change_failed(struct lease_table *table, int64_t row, uint64_t epoch, bool to_lost, uint64_t now_ms);
 void lease_disconnect(struct lease_table *table, int64_t row, uint64_t holder);
 // Its runner went before it was told its epoch: anyone may claim at once.
 void lease_abandon(struct lease_table *table, int64_t row, uint64_t holder);

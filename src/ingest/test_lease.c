@@ -153,6 +153,38 @@ static void runner_that_is_quicker_than_the_list_of_a_restart_is_not_lost(void *
     assert_int_equal(lease_find(*state, 7)->holder, 11);
 }
 
+static void runner_that_is_quicker_than_the_list_of_a_restart_has_its_grace(void **state)
+{
+    struct expired expired = {0};
+    assert_int_equal(connect_runner(*state, 3, 3, 11, 500), LEASE_RESUME);
+    lease_expire(*state, 500 + SEAL - 1, count_expired, &expired); // before anything of it was heard
+    assert_int_equal(expired.to_seal, 0);
+}
+
+static void second_runner_that_is_quicker_than_the_list_of_a_restart_waits(void **state)
+{
+    assert_int_equal(connect_runner(*state, 0, 3, 10, 500), LEASE_TAKEN);
+    lease_restore(*state, 7, 3, false, 600);
+    assert_int_equal(connect_runner(*state, 3, 3, 11, 700), LEASE_RESUME);
+    assert_int_equal(connect_runner(*state, 0, 3, 12, 500 + LEASE - 1), LEASE_TAKEN);
+}
+
+static void status_that_could_not_be_stored_is_asked_for_again(void **state)
+{
+    struct expired expired = {0};
+    hold(*state, 1, 10, 0);
+    lease_expire(*state, LEASE, count_expired, &expired);
+    lease_change_failed(*state, 7, 1, true, LEASE + 5);
+    lease_expire(*state, LEASE + 10, count_expired, &expired);
+    assert_int_equal(expired.lost, 2);
+    assert_true(lease_touch(*state, 7, 10, LEASE + 20));
+    assert_false(lease_touch(*state, 7, 10, LEASE + 30));
+    lease_change_failed(*state, 7, 1, false, LEASE + 40);
+    assert_true(lease_touch(*state, 7, 10, LEASE + 50));
+    lease_change_failed(*state, 7, 1, true, LEASE + 60); // an old answer: it is not lost any more
+    assert_false(lease_touch(*state, 7, 10, LEASE + 70));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -168,6 +200,9 @@ int main(void)
         TEST(lost_execution_is_to_be_sealed_after_the_grace),
         TEST(after_a_restart_the_old_runner_has_a_whole_lease_to_come_back),
         TEST(runner_that_is_quicker_than_the_list_of_a_restart_is_not_lost),
+        TEST(runner_that_is_quicker_than_the_list_of_a_restart_has_its_grace),
+        TEST(second_runner_that_is_quicker_than_the_list_of_a_restart_waits),
+        TEST(status_that_could_not_be_stored_is_asked_for_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
