@@ -92,28 +92,47 @@ def test_verify_of_an_empty_log(cli):
     cli.ok("verify", job)
 
 
-def test_verify_finds_a_changed_store(servers, tmp_path):
+def bodies(db):
+    """[(table, id, body)] of every stored chunk, oldest first."""
+    return [
+        (table, *row)
+        for table in ("hot", "chunks")
+        for row in db.execute(f"SELECT id, body FROM {table} WHERE body IS NOT NULL ORDER BY id").fetchall()
+    ]
+
+
+def flip_a_bit(db):
+    for table, row, body in bodies(db):
+        db.execute(f"UPDATE {table} SET body = ? WHERE id = ?", (body[:-1] + bytes([body[-1] ^ 1]), row))
+
+
+def exchange_two(db):
+    """Each chunk is valid for itself; only the digest tells that it is another's."""
+    (table_a, row_a, body_a), (table_b, row_b, body_b) = bodies(db)
+    db.execute(f"UPDATE {table_a} SET body = ? WHERE id = ?", (body_b, row_a))
+    db.execute(f"UPDATE {table_b} SET body = ? WHERE id = ?", (body_a, row_b))
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit, exchange_two])
+def test_verify_finds_a_changed_store(servers, tmp_path, damage):
     server = servers()
-    cli = Cli(tmp_path / "home", server)
-    job = fresh_id()
-    cli.ok("wrap", "--id", job, *shell("seq 1 100"))
+    api, cli = server.api(), Cli(tmp_path / "home", server)
+    jobs = []
+    for lines in (["one", "two"], ["eno", "owt"]):
+        jobs.append(api.create())
+        with Runner(server, jobs[-1]) as runner:
+            runner.lines(lines)
+            runner.complete()
+        cli.ok("verify", jobs[-1])
     server.stop()
-    changed = 0
-    for path in server.data.glob("*.db"):
-        with sqlite3.connect(path) as db:
-            for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-                for (_, column, kind, *_rest) in db.execute(f"PRAGMA table_info({table})").fetchall():
-                    if kind.upper() == "BLOB" and "chunk" in (table + column):
-                        for rowid, blob in db.execute(f"SELECT rowid, {column} FROM {table}").fetchall():
-                            if blob and blob[:2] == b"RC":
-                                worse = bytes(blob[:-1]) + bytes([blob[-1] ^ 1])
-                                db.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (worse, rowid))
-                                changed += 1
-        db.close()
-    assert changed, "found no chunk to damage"
+    with sqlite3.connect(server.database()) as db:
+        assert len(bodies(db)) == 2
+        damage(db)
+    db.close()
     server.restart()
-    result = cli.run("verify", job)
-    assert result.code == 1, result
+    for job in jobs:
+        result = cli.run("verify", job)
+        assert result.code == 1, result
 
 
 # --- keys

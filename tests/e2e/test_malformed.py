@@ -31,6 +31,7 @@ RAW = [
     ("no version", b"GET /health\r\n" + HOST + b"\r\n", 400, "malformed"),
     ("a version of the future", b"GET /health HTTP/3.0\r\n" + HOST + b"\r\n", 400, "malformed"),
     ("a version that is none", b"GET /health HTTP/x.y\r\n" + HOST + b"\r\n", 400, "malformed"),
+    ("two spaces in the request line", b"GET  /health HTTP/1.1\r\n" + HOST + b"\r\n", 400, "malformed"),
     ("a NUL in the path", b"GET /hea\0lth HTTP/1.1\r\n" + HOST + b"\r\n", 400, "malformed"),
     ("a control byte in the path", b"GET /hea\x01lth HTTP/1.1\r\n" + HOST + b"\r\n", 400, "malformed"),
     ("no Host", GET + b"\r\n", 400, "malformed"),

@@ -12,13 +12,6 @@ from support.ws import Follower, Runner
 PATH = "/api/v1/executions"
 
 
-def database(server):
-    """The store's file."""
-    files = [path for path in server.data.iterdir() if path.is_file() and path.read_bytes()[:15] == b"SQLite format 3"]
-    assert len(files) == 1, files
-    return files[0]
-
-
 def restore(servers, copy, name):
     """A second server on a copy of the store."""
     other = servers(start=False)
@@ -41,7 +34,7 @@ def test_a_backup_made_while_writing_is_whole_and_restores(servers, tmp_path):
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     db.close()
     api.append_lines(execution_id, ["after the backup"])
-    name = database(server).name
+    name = server.database().name
     restored = restore(servers, copy, name)
     old = restored.api(api.token)
     assert old.messages(execution_id, limit=10000) == [str(i) for i in range(5000)]
@@ -56,7 +49,7 @@ def test_a_restored_store_has_a_new_incarnation_and_says_what_is_missing(servers
         first = runner.ready["incarnation"]
         api.expect(201, "POST", "/api/v1/backup", {"path": str(tmp_path / "copy.db")})
         runner.lines(["3", "4"])
-    restored = restore(servers, tmp_path / "copy.db", database(server).name)
+    restored = restore(servers, tmp_path / "copy.db", server.database().name)
     with Runner(restored, execution_id, token=api.token, epoch=1) as runner:
         assert runner.ready["incarnation"] != first
         assert runner.ready["next_sequence"] == 3
@@ -83,7 +76,7 @@ def test_a_backup_that_cannot_be_written_says_so(servers, tmp_path):
 def test_a_newer_schema_is_refused_with_a_clear_error(servers, tmp_path):
     server = servers()
     server.stop()
-    path = database(server)
+    path = server.database()
     with sqlite3.connect(path) as db:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         db.execute(f"PRAGMA user_version = {version + 1000}")
@@ -98,7 +91,7 @@ def test_a_newer_schema_is_refused_with_a_clear_error(servers, tmp_path):
 def test_a_file_that_is_no_store_is_refused_and_left_alone(servers, tmp_path):
     server = servers()
     server.stop()
-    path = database(server)
+    path = server.database()
     path.write_bytes(b"this is not a database, and somebody may want it" * 100)
     for extra in path.parent.glob(path.name + "-*"):
         extra.unlink()
