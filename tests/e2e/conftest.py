@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end suite. RUNNEL_BIN names the program under test."""
 
 import itertools
+import os
 import pathlib
 import sys
 
@@ -9,10 +10,13 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from support.cli import Cli  # noqa: E402
+from support.process import BIN  # noqa: E402
 from support.server import Server  # noqa: E402
 
 
 def pytest_configure(config):
+    if not os.access(BIN, os.X_OK):
+        raise pytest.UsageError(f"there is no program at {BIN}; build it, or name another by RUNNEL_BIN")
     config.addinivalue_line("markers", "threads: worth running under ThreadSanitizer")
 
 
