@@ -7,6 +7,8 @@
 #include "util/id.h"
 #include "util/list.h"
 
+#define GOING_AWAY "the server is shutting down"
+
 struct route;
 
 struct api {
@@ -30,6 +32,8 @@ struct stream_node {
     uint64_t holder; // of a runner socket; 0 for followers
     // Ends it with a WebSocket close code: 1001 going away, 4401 credential ran out.
     void (*end)(struct stream_node *stream, unsigned code, const char *reason);
+    // Ends it with 1001 once it has all that is durable now; NULL: `end` will do.
+    void (*finish)(struct stream_node *stream);
     void (*cancel)(struct stream_node *stream, const char *reason); // runner sockets
 };
 void stream_add(struct stream_node *stream, struct api *api, const struct principal *principal);

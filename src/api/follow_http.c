@@ -38,6 +38,11 @@ static void follower_stop(struct stream_node *node, unsigned code, const char *r
     follower_end(CONTAINER_OF(node, struct http_follower, node), false);
 }
 
+static void follower_finish_stream(struct stream_node *node)
+{
+    subscriber_finish(CONTAINER_OF(node, struct http_follower, node)->subscriber);
+}
+
 static void follower_drained(void *owner)
 {
     struct http_follower *it = owner;
@@ -107,7 +112,7 @@ static void plain_tell(void *owner, enum follower_step step, const struct follow
         follower_end(it, true);
         break;
     case FOLLOWER_END:
-        follower_end(it, true);
+        follower_end(it, !it->follow); // shutdown ends one that follows
         break;
     case FOLLOWER_PURGED:
         follower_end(it, false);
@@ -167,7 +172,7 @@ static void sse_tell(void *owner, enum follower_step step, const struct follower
         follower_end(it, true);
         break;
     case FOLLOWER_END:
-        follower_end(it, true);
+        follower_end(it, false);
         break;
     case FOLLOWER_WAIT:
     case FOLLOWER_READ:
@@ -208,6 +213,7 @@ static struct http_follower *follower_start(struct call *call, struct log_query 
     it->format = query->format;
     it->account = call->principal.account;
     it->node.end = follower_stop;
+    it->node.finish = follower_finish_stream;
     stream_add(&it->node, api, &call->principal);
     call_ref(call); // its execution is still needed
     http_add_header(call->request, "Cache-Control", "no-cache");

@@ -30,6 +30,11 @@ static void follower_stop(struct stream_node *node, unsigned code, const char *r
     follower_end(CONTAINER_OF(node, struct ws_follower, node), code, reason);
 }
 
+static void follower_finish_stream(struct stream_node *node)
+{
+    subscriber_finish(CONTAINER_OF(node, struct ws_follower, node)->subscriber);
+}
+
 static void ws_message(void *owner, enum ws_opcode opcode, const uint8_t *data, size_t len)
 {
     // Followers have nothing to say; pings are answered in the room below.
@@ -86,6 +91,9 @@ static void sink_tell(void *owner, enum follower_step step, const struct followe
     case FOLLOWER_COMPLETE:
         append_complete(&json, execution);
         break;
+    case FOLLOWER_END:
+        follower_end(it, 1001, GOING_AWAY);
+        return;
     case FOLLOWER_PURGED:
         append_stream_error(&json, str_of(execution->execution_id), ERR_EXPIRED);
         break;
@@ -152,6 +160,7 @@ void follow_ws(struct call *call)
     struct ws_follower *it = xcalloc(1, sizeof *it);
     it->account = call->principal.account;
     it->node.end = follower_stop;
+    it->node.finish = follower_finish_stream;
     snprintf(it->execution_id, sizeof it->execution_id, "%s", call->execution.execution_id);
     snprintf(it->request_id, sizeof it->request_id, "%.*s", STR_ARGS(http_request_id(call->request)));
     call_ref(call);

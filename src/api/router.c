@@ -460,7 +460,19 @@ void api_drain(struct api *api)
     api->draining = true;
     LIST_FOR_EACH_SAFE(node, next, &api->streams) {
         struct stream_node *stream = CONTAINER_OF(node, struct stream_node, node);
-        stream->end(stream, 1001, "the server is shutting down");
+        if (stream->finish)
+            stream->finish(stream);
+        else
+            stream->end(stream, 1001, GOING_AWAY);
+    }
+}
+
+void api_close(struct api *api)
+{
+    api->draining = true;
+    while (!list_empty(&api->streams)) {
+        struct stream_node *stream = CONTAINER_OF(api->streams.next, struct stream_node, node);
+        stream->end(stream, 1001, GOING_AWAY);
     }
 }
 

@@ -61,4 +61,6 @@ struct subscription {
 // Sends begin in a later turn of the loop.
 struct subscriber *fanout_subscribe(struct fanout *fanout, const struct subscription *subscription);
 void subscriber_drained(struct subscriber *subscriber); // the sink has room again
+// Ends it with FOLLOWER_END once it has all that is durable now.
+void subscriber_finish(struct subscriber *subscriber);
 void subscriber_free(struct subscriber **subscriber);

@@ -84,6 +84,11 @@ enum follower_step follower_next(struct follower *follower, const struct followe
     return FOLLOWER_COMPLETE;
 }
 
+void follower_finish(struct follower *follower, uint64_t end_now)
+{
+    follower->until = MIN(follower->until, end_now);
+}
+
 void follower_advance(struct follower *follower, uint64_t cursor, bool sent_last)
 {
     follower->cursor = cursor;

@@ -49,5 +49,7 @@ struct follower {
 
 void follower_init(struct follower *follower, uint64_t cursor, bool follow, uint64_t end_now);
 enum follower_step follower_next(struct follower *follower, const struct follower_view *view);
+// It is to end at `end_now` instead of following on.
+void follower_finish(struct follower *follower, uint64_t end_now);
 // Everything below `cursor` was considered; `sent_last`: the last of it was sent, so that its reader knows its position.
 void follower_advance(struct follower *follower, uint64_t cursor, bool sent_last);

@@ -375,6 +375,14 @@ void subscriber_drained(struct subscriber *subscriber)
     subscriber_run(subscriber);
 }
 
+void subscriber_finish(struct subscriber *subscriber)
+{
+    subscriber->follow = false; // for one whose position is still looked for
+    if (!subscriber->locate)
+        follower_finish(&subscriber->follower, subscriber->topic->execution.next_sequence);
+    loop_defer(subscriber->fanout->options.loop, &subscriber->pump);
+}
+
 void subscriber_free(struct subscriber **subscriber)
 {
     struct subscriber *it = *subscriber;

@@ -132,6 +132,7 @@ static void order_poll(void *arg)
         return;
     }
     order->mail.deliver = order_report;
+    worker->draining = NULL;
     timer_free(&worker->drain_poll);
     loop_post(order->main_loop, &order->mail);
 }
@@ -146,6 +147,7 @@ static void order_drain(struct mail *mail)
     worker->listener_count = 0;
     api_drain(worker->api);
     http_server_drain(worker->http);
+    worker->draining = order;
     worker->drain_poll = timer_new(worker->loop, order_poll, order);
     order_poll(order);
 }
@@ -189,8 +191,9 @@ void worker_close(struct worker *worker)
         listener_free(&worker->listeners[i]);
     worker->listener_count = 0;
     timer_free(&worker->drain_poll);
+    free(worker->draining);
     if (worker->api)
-        api_drain(worker->api);
+        api_close(worker->api);
     http_server_free(&worker->http);
 }
 

@@ -9,6 +9,7 @@
 #define WORKER_LISTENERS_MAX 64
 
 struct server;
+struct worker_order;
 
 struct worker {
     struct server *server;
@@ -20,6 +21,7 @@ struct worker {
     struct listener *listeners[WORKER_LISTENERS_MAX];
     unsigned listener_count;
     struct timer *drain_poll;
+    struct worker_order *draining; // NULL once reported
     pthread_t thread;
     bool started;
 };
