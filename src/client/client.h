@@ -33,15 +33,17 @@ int client_request(struct client *client, const char *method, const char *path, 
                    struct client_response *ret);
 // The same with the answer streamed: `data` gets the bytes as they come and ends it by returning false. Only a 2xx body is
 // streamed; another goes to ret->body. ERR_CLOSED if the stream was cut in the middle. `idle_timeout_ms`: nothing came for so long.
-int client_stream(struct client *client, const char *path, const char *header, bool (*data)(void *arg, struct str bytes), void *arg,
-                  uint64_t idle_timeout_ms, struct client_response *ret);
+int client_stream(struct client *client, const char *path, const char *header,
+                  bool (*data)(void *arg, struct str bytes), void *arg, uint64_t idle_timeout_ms,
+                  struct client_response *ret);
 // The error of a response: from its code word, else from its status; 0 for 2xx. Text for people (message, request id) to *ret_text.
 int client_response_error(const struct client_response *response, struct buf *ret_text);
 
 // --- WebSocket
 struct client_ws;
 // Blocking connect and handshake. On refusal: the HTTP status' error, and the answer in *ret (may be NULL).
-int client_ws_open(const struct client_options *options, const char *path_and_query, struct client_response *ret, struct client_ws **ret_ws);
+int client_ws_open(const struct client_options *options, const char *path_and_query, struct client_response *ret,
+                   struct client_ws **ret_ws);
 int client_ws_fd(const struct client_ws *ws);
 // Queues a frame; sends what the socket takes. 0, or ERR_CLOSED. client_ws_pending: bytes queued, then watch for writing and call client_ws_flush.
 int client_ws_send(struct client_ws *ws, int opcode, const void *data, size_t len);
@@ -49,6 +51,8 @@ int client_ws_flush(struct client_ws *ws);
 size_t client_ws_pending(const struct client_ws *ws);
 // Takes what has arrived (without blocking) and calls `message` for each whole message; pings are answered inside. 0 when the socket is
 // drained, ERR_CLOSED after an end (then *ret_close_code: the peer's, 1006 if it went without one), ERR_MALFORMED on a breach of protocol.
-int client_ws_receive(struct client_ws *ws, void (*message)(void *arg, int opcode, struct str data), void *arg, unsigned *ret_close_code);
+int client_ws_receive(struct client_ws *ws, void (*message)(void *arg, int opcode, struct str data), void *arg,
+                      unsigned *ret_close_code);
 void client_ws_close(struct client_ws **ws, unsigned code); // sends a close frame if it can; frees
-uint64_t client_ws_last_receive_ms(const struct client_ws *ws); // clock_mono_ms; the server pings every 20 s: silence for 60 s is a dead line
+uint64_t client_ws_last_receive_ms(
+    const struct client_ws *ws); // clock_mono_ms; the server pings every 20 s: silence for 60 s is a dead line
