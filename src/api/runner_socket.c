@@ -507,7 +507,7 @@ static void runner_claim(struct runner *runner)
 // False after having answered what is wrong.
 static bool runner_parse(struct call *call, struct runner *runner, uint64_t *ret_epoch)
 {
-    struct str producer = STR(PRODUCER_DEFAULT), epoch = {0}, worker = {0};
+    struct str producer = STR(PRODUCER_DEFAULT), epoch = {0}, worker = {0}, incarnation = {0};
 
     http_param(call->request, STR("producer"), &producer);
     http_param(call->request, STR("worker"), &worker);
@@ -516,6 +516,10 @@ static bool runner_parse(struct call *call, struct runner *runner, uint64_t *ret
         call_fail(call, ERR_MALFORMED, "parameter epoch: must be the number that `ready` gave");
         return false;
     }
+    // An epoch of another incarnation says nothing here: others may have been given the same number since.
+    if (http_param(call->request, STR("incarnation"), &incarnation) && incarnation.len &&
+        !str_eq(incarnation, str_of(store_incarnation(call->api->options.store))))
+        *ret_epoch = 0;
     // "idem:" is what bodies with an Idempotency-Key are known by.
     if (!id_execution_valid(producer) || producer.len > STORE_PRODUCER_MAX || str_starts(producer, STR("idem:"))) {
         call_fail(call, ERR_MALFORMED, "parameter producer: must be 1 to 96 letters, digits or any of ._:-");

@@ -31,6 +31,10 @@ static char *make_path(const struct delivery_options *options)
     }
     if (options->run->epoch)
         buf_printf(&path, "&epoch=%llu", (unsigned long long)options->run->epoch);
+    if (options->run->epoch && options->run->incarnation[0]) {
+        buf_append_text(&path, "&incarnation=");
+        append_query_value(&path, options->run->incarnation);
+    }
     return buf_take(&path);
 }
 

@@ -58,6 +58,22 @@ def test_a_restored_store_has_a_new_incarnation_and_says_what_is_missing(servers
         assert gap["reason"] and gap["from"] <= gap["to"]
 
 
+def test_a_runner_of_before_the_restore_goes_on_although_the_backup_knows_no_epoch_of_it(servers, tmp_path):
+    server = servers()
+    api = server.api()
+    execution_id = api.create()
+    api.expect(201, "POST", "/api/v1/backup", {"path": str(tmp_path / "copy.db")})
+    with Runner(server, execution_id) as runner:
+        runner.lines(["0", "1"])
+        ready = runner.ready
+    restored = restore(servers, tmp_path / "copy.db", server.database().name)
+    again = {"token": api.token, "epoch": ready["epoch"], "incarnation": ready["incarnation"]}
+    with Runner(restored, execution_id, **again) as runner:
+        assert runner.ready["incarnation"] != ready["incarnation"]
+        runner.lines(["0", "1"])
+        runner.complete()
+
+
 def test_a_backup_never_overwrites(servers, tmp_path):
     server = servers()
     existing = tmp_path / "there.db"
