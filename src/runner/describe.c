@@ -1,7 +1,10 @@
 #include "runner/describe.h"
 
-#define PRODUCER_WRAP "wrap"
-#define PRODUCER_PIPE "pipe"
+#include "util/id.h"
+
+// Each run is a producer of its own: another run of the same execution, which took it over, counts from 0 again.
+#define PRODUCER_WRAP "wrap-%016llx"
+#define PRODUCER_PIPE "pipe-%016llx"
 
 // Their first argument that is no option is what runs. With one of the options listed it is none: the program is in the arguments.
 static const struct {
@@ -54,10 +57,11 @@ static char *command_json(char *const *command)
 void run_describe(const struct runner_options *options, const char *execution_id, struct run_file *ret)
 {
     bool wrap = options->command != NULL;
+    unsigned long long run = random_u64();
     *ret = (struct run_file){
         .execution_id = xstrdup(execution_id),
         .url = xstrdup(options->server.url),
-        .producer = xstrdup(wrap ? PRODUCER_WRAP : PRODUCER_PIPE),
+        .producer = wrap ? xasprintf(PRODUCER_WRAP, run) : xasprintf(PRODUCER_PIPE, run),
         .script_filename = wrap ? xstrdup(script_of(options->command)) : NULL,
         .command_json = wrap ? command_json(options->command) : NULL,
         .metadata_json = options->metadata_json ? xstrdup(options->metadata_json) : NULL,

@@ -199,6 +199,8 @@ static int deliver_left(struct resume *resume, const char *dir, bool any_server)
         return err;
     if (!any_server && strcmp(run.url, resume->options->server.url) != 0)
         return ERR_UNAVAILABLE;
+    // The run file may have reached the disk before the spool's last bytes did.
+    run.ended = run.ended && spool_next(spool) >= run.records;
     err = attempt_run(resume, &run, spool, dir, NULL, NULL, run.ended);
     if (err == 0 && !run.ended)
         err = deliver_interruption(resume, &run, spool, dir);

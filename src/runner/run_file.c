@@ -49,6 +49,8 @@ void run_file_append_json(struct buf *out, const struct run_file *run)
     append_string(out, "incarnation", run->incarnation);
     buf_printf(out, ",\"registered\":%s,\"ended\":%s", run->registered ? "true" : "false",
                run->ended ? "true" : "false");
+    if (run->ended)
+        buf_printf(out, ",\"records\":%llu", (unsigned long long)run->records);
     if (run->has_exit_code)
         buf_printf(out, ",\"exit_code\":%d", run->exit_code);
     if (run->status[0])
@@ -120,6 +122,7 @@ static void parse(json_t *root, struct run_file *ret)
     ret->epoch = (uint64_t)json_integer_value(json_object_get(root, "epoch"));
     ret->registered = json_is_true(json_object_get(root, "registered"));
     ret->ended = json_is_true(json_object_get(root, "ended"));
+    ret->records = (uint64_t)json_integer_value(json_object_get(root, "records"));
     ret->has_exit_code = json_is_integer(exit_code);
     ret->exit_code = (int)json_integer_value(exit_code);
     copy_member(root, "incarnation", ret->incarnation, sizeof(ret->incarnation));

@@ -145,6 +145,7 @@ static void on_finished(void *arg, int err)
         return;
     }
     runner->run.ended = runner->run.has_exit_code = true;
+    runner->run.records = spool_next(runner->spool);
     runner->run.exit_code = runner->exit_code;
     if (runner->cancelled)
         snprintf(runner->run.status, sizeof(runner->run.status), "cancelled");
