@@ -1,4 +1,4 @@
-// bench-store FOLDER EXECUTIONS IN_FLIGHT LINES_PER_CHUNK SECONDS [PAGE_SIZE]
+// bench-store FOLDER EXECUTIONS IN_FLIGHT LINES_PER_CHUNK SECONDS [PAGE_SIZE [HOT_ROWS]]
 // Appends to one store in this process as fast as commits come back, then opens it again, and prints figures as one JSON object.
 // docs/internals/store.md says what came of it.
 #include "store/sqlite/sqlite_private.h"
@@ -171,9 +171,10 @@ static void print_figures(struct bench *bench, const struct store_stats *before,
         (unsigned long long)stats.bytes);
 }
 
-static void open_store(struct bench *bench, const char *path, uint32_t page_size)
+static void open_store(struct bench *bench, const char *path, uint32_t page_size, uint32_t hot_rows)
 {
-    const struct sqlite_tuning tuning = {.page_size = page_size};
+    const struct sqlite_tuning tuning = {
+        .page_size = page_size, .hot_rows = hot_rows, .hot_bytes = hot_rows ? UINT32_MAX : 0};
     CLEANUP(buf_release) struct buf reason = {0};
     int err = sqlite_store_open(&(struct sqlite_options){.path = path, .readers = 2, .tuning = &tuning}, &reason,
                                 &bench->store);
@@ -192,14 +193,14 @@ static uint64_t argument(int argc, char **argv, int index)
 int main(int argc, char **argv)
 {
     if (argc < 6) {
-        fprintf(stderr, "bench-store FOLDER EXECUTIONS IN_FLIGHT LINES_PER_CHUNK SECONDS [PAGE_SIZE]\n");
+        fprintf(stderr, "bench-store FOLDER EXECUTIONS IN_FLIGHT LINES_PER_CHUNK SECONDS [PAGE_SIZE [HOT_ROWS]]\n");
         return 2;
     }
     struct bench bench = {.log_count = (size_t)argument(argc, argv, 2)};
-    uint32_t page_size = (uint32_t)argument(argc, argv, 6);
+    uint32_t page_size = (uint32_t)argument(argc, argv, 6), hot_rows = (uint32_t)argument(argc, argv, 7);
     CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", argv[1]);
     loop_new(&bench.loop);
-    open_store(&bench, path, page_size);
+    open_store(&bench, path, page_size, hot_rows);
     for (unsigned i = 0; i < VARIANTS; i++)
         bench.chunks[i] = make_chunk(i, (uint32_t)argument(argc, argv, 4));
     create_all(&bench);
@@ -214,7 +215,7 @@ int main(int argc, char **argv)
 
     store_free(&bench.store);
     start_ns = clock_mono_ns();
-    open_store(&bench, path, page_size);
+    open_store(&bench, path, page_size, hot_rows);
     printf(",\"open_ms\":%.1f}\n", (double)(clock_mono_ns() - start_ns) / 1e6);
     store_free(&bench.store);
     loop_free(&bench.loop);

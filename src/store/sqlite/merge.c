@@ -3,11 +3,12 @@
 #include "store/sqlite/merge_job.h"
 #include "util/clock.h"
 
+#define RESULTS_WANTED  24 // before a transaction is made for them alone
 #define JOBS_MAX        64 // with the merger, or merged and not yet committed
 #define SLICE_NS        3000000
 #define DELETE_ROWS     512
 #define SEALED_DIVISOR  12
-#define OVERLOAD_FACTOR 4
+#define OVERLOAD_FACTOR 2
 #define MARKER_NAME     "merge_marker"
 
 struct merge {
@@ -19,6 +20,8 @@ struct merge {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     struct list_node jobs, results; // each in the order of planning; results are those done
+    size_t result_count;
+    bool running; // the merger is at a job
     bool stopping;
 
     // The writer's.
@@ -76,9 +79,17 @@ static struct merge_job *next_job(struct merge *merge)
     if (!merge->stopping) {
         job = CONTAINER_OF(merge->jobs.next, struct merge_job, node);
         list_remove(&job->node);
+        merge->running = true;
     }
     pthread_mutex_unlock(&merge->mutex);
     return job;
+}
+
+// A transaction costs an fsync, so it waits for several results, or for the last.
+static bool results_ready(const struct merge *merge)
+{
+    return merge->result_count >= RESULTS_WANTED ||
+           (merge->result_count > 0 && list_empty(&merge->jobs) && !merge->running);
 }
 
 static void *merger_main(void *arg)
@@ -89,7 +100,12 @@ static void *merger_main(void *arg)
         merge_job_run(job, &merge->db);
         pthread_mutex_lock(&merge->mutex);
         list_push_back(&merge->results, &job->node);
+        merge->result_count++;
+        merge->running = false;
+        bool ready = results_ready(merge);
         pthread_mutex_unlock(&merge->mutex);
+        if (!ready)
+            continue;
         pthread_mutex_lock(&merge->store->mutex);
         pthread_cond_signal(&merge->store->writer_wake);
         pthread_mutex_unlock(&merge->store->mutex);
@@ -233,6 +249,7 @@ static struct merge_job *take_result(struct merge *merge)
     if (!list_empty(&merge->results)) {
         job = CONTAINER_OF(merge->results.next, struct merge_job, node);
         list_remove(&job->node);
+        merge->result_count--;
     }
     pthread_mutex_unlock(&merge->mutex);
     return job;
@@ -317,6 +334,8 @@ void merge_rolled_back(struct merge *merge)
     merge->finished = false;
     // They come first again, in their order.
     pthread_mutex_lock(&merge->mutex);
+    LIST_FOR_EACH_SAFE(it, next, &merge->applied)
+        merge->result_count++;
     list_splice(&merge->applied, &merge->results);
     list_splice(&merge->results, &merge->applied);
     pthread_mutex_unlock(&merge->mutex);
@@ -390,7 +409,7 @@ bool merge_ready(struct merge *merge)
     if (all_merged(merge))
         return true;
     pthread_mutex_lock(&merge->mutex);
-    bool ready = !list_empty(&merge->results);
+    bool ready = results_ready(merge);
     pthread_mutex_unlock(&merge->mutex);
     return ready;
 }

@@ -8,7 +8,7 @@
 #define READERS_MAX 64
 
 static const struct sqlite_tuning default_tuning = {
-    .hot_rows = 16384,
+    .hot_rows = 12288,
     .hot_bytes = 16 * 1024 * 1024,
     .merge_after_ms = 60000,
     .page_size = 4096,

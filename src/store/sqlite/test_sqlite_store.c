@@ -67,6 +67,31 @@ static void check_record(void *arg, uint64_t sequence, const struct record *reco
     assert_memory_equal(record->message.data, expected, (size_t)len);
 }
 
+static void add_to_digest(void *arg, uint64_t sequence, const struct record *record)
+{
+    (void)sequence;
+    uint64_t *digest = arg;
+    *digest = record_digest_next(*digest, record);
+}
+
+// Reads the log and ends it: the store's own digest must be that of what it gives back.
+static void complete_with_digest(struct fixture *fixture, int64_t row, uint64_t count)
+{
+    struct store_complete end = {
+        .op.kind = STORE_COMPLETE,
+        .row = row,
+        .producer = STR("p"),
+        .has_final = true,
+        .final = (int64_t)count - 1,
+        .has_digest = true,
+        .status = STATUS_COMPLETED,
+    };
+    fixture_read(fixture, row, 0, 1 << 20, add_to_digest, &end.digest);
+    assert_int_equal(fixture_run(fixture, &end.op), 0);
+    assert_int_equal(end.ret_execution.next_sequence, count);
+    store_op_release(&end.op);
+}
+
 static void append_next(struct fixture *fixture, int64_t row, uint64_t *next, uint32_t count, size_t size)
 {
     CLEANUP(chunk_unref) struct chunk *chunk = fixture_chunk(*next, count, size, 1000);
@@ -134,6 +159,8 @@ static void random_appends_with_merges_give_exactly_the_sequences(void **state)
         wait_until_merged(fixture);
     }
     assert_int_equal(query_file(fixture, "SELECT count(*) FROM meta WHERE name = 'merge_marker'"), 0);
+    for (int i = 0; i < EXECUTIONS; i++)
+        complete_with_digest(fixture, rows[i], next[i]);
 }
 
 static void small_chunks_become_few_large_ones(void **state)
@@ -351,6 +378,8 @@ static void what_was_acknowledged_survives_kill(void **state)
             ends[i].next = next;
         }
     }
+    for (size_t i = 0; i < CRASHERS; i++)
+        complete_with_digest(fixture, ends[i].row, ends[i].next);
 }
 
 // --- A full disk
