@@ -207,6 +207,18 @@ def test_followers_on_all_loops_see_the_same(servers):
         follower.close()
 
 
+def test_a_followers_ping_is_answered(server, api):
+    with Follower(server, api.create()) as follower:
+        follower.ping()
+
+
+def test_an_offer_of_compression_is_declined_not_refused(server, api):
+    execution_id = sealed(server, api, 3)
+    with Follower(server, execution_id, compression="deflate") as follower:
+        assert "Sec-WebSocket-Extensions" not in follower.headers
+        assert len(follower.rest()[0]) == 3
+
+
 def test_no_pong_ends_the_socket_with_1001(servers):
     server = servers("--ping-seconds", "1", "--pong-timeout-seconds", "2")
     execution_id = server.api().create()

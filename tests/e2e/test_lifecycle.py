@@ -112,6 +112,17 @@ def test_sighup_reloads_the_configuration(servers, tmp_path):
     assert len(api.logs(other)) == 1
 
 
+def test_sighup_reloads_the_log_level(servers, tmp_path):
+    config = tmp_path / "runnel.conf"
+    config.write_text("log_level = info\n")
+    server = servers("--config", config)
+    config.write_text("log_level = debug\n")
+    server.process.signal(signal.SIGHUP)
+    server.wait_log(lambda entry: entry["message"] == "reloaded")
+    server.api().get(PATH)
+    server.wait_log(lambda entry: entry["level"] == "DEBUG")
+
+
 def test_a_reload_with_a_mistake_keeps_the_old_configuration_and_says_so(servers, tmp_path):
     config = tmp_path / "runnel.conf"
     config.write_text("message_max = 1000\n")

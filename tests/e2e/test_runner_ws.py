@@ -1,6 +1,8 @@
 """The WebSocket for runners: counters, acks, refusals, epochs, leases, the seal."""
 
 
+import json
+
 import pytest
 from support.ws import Follower, Refused, Runner
 
@@ -264,6 +266,13 @@ def test_records_in_binary_chunks_are_taken(server, api):
         runner.next = 100
         runner.complete()
     assert api.messages(target) == [f"chunked {i}" for i in range(100)]
+
+
+def test_a_fragmented_message_is_put_together(server, api, execution_id):
+    with Runner(server, execution_id) as runner:
+        runner.send_fragmented(json.dumps([runner.record(f"☃ {i}") for i in range(20)], ensure_ascii=False), 7)
+        runner.acked(19)
+    assert api.messages(execution_id) == [f"☃ {i}" for i in range(20)]
 
 
 def test_structured_fields_come_through_as_sent(server, api, execution_id):

@@ -73,6 +73,9 @@ class WebSocket:
             message = json.dumps(message)
         background().run(self.ws.send(message))
 
+    def send_fragmented(self, text, size):
+        background().run(self.ws.send([text[i : i + size] for i in range(0, len(text), size)]))
+
     def receive(self, timeout=DEADLINE):
         return json.loads(background().run(self.ws.recv(), timeout))
 
@@ -146,7 +149,7 @@ class WebSocket:
 
 class Follower(WebSocket):
     def __init__(self, server, execution_id, token="", headers=None, **query):
-        options = {name: query.pop(name) for name in ("ssl", "ping_interval", "max_queue", "read_limit") if name in query}
+        options = {name: query.pop(name) for name in ("ssl", "compression", "max_queue") if name in query}
         super().__init__(server, f"/ws/executions/{execution_id}/logs", token, query, headers, **options)
 
     def logs(self, count, timeout=DEADLINE):
