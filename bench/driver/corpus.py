@@ -1,0 +1,159 @@
+"""Real outputs, made by running real programs, each as often as it has something new to say; no line comes from a
+template. They are made once and kept in the work folder."""
+
+import functools
+import http.server
+import os
+import pathlib
+import random
+import shutil
+import socketserver
+import subprocess
+import threading
+import urllib.request
+
+KINDS = ("compiler", "tests", "packages", "web")
+HEADERS = ("stdio.h", "stdlib.h", "string.h", "math.h", "pthread.h", "sys/socket.h", "openssl/ssl.h", "curl/curl.h",
+           "sqlite3.h", "uv.h", "jansson.h", "zstd.h")
+
+
+def run(command, out, **options):
+    """Appends what the command writes, stdout and stderr as they come. Its exit code is part of its story."""
+    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, timeout=600, check=False,
+                   **options)
+    out.flush()
+
+
+class Corpus:
+    def __init__(self, bench):
+        self.bench = bench
+        self.folder = bench.cache / ("corpus-quick" if bench.quick else "corpus")
+        self.described = {}
+        self.parts()
+
+    def parts(self):
+        done = self.folder / "done"
+        if not done.exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+            for kind in KINDS:
+                self.bench.say(f"corpus: {kind}")
+                with open(self.folder / kind, "wb") as out:
+                    getattr(self, kind)(out)
+            done.touch()
+        for kind in KINDS:
+            data = (self.folder / kind).read_bytes()
+            lines = data.count(b"\n")
+            self.described[kind] = {"bytes": len(data), "lines": lines, "mean_line": round(len(data) / max(lines, 1), 1)}
+
+    # --- making it
+
+    def compiler(self, out):
+        """This project built anew: the commands, then the same with the compiler's own account of what it does."""
+        build = self.folder / "build"
+        build.mkdir()
+        run(["meson", "setup", build, self.bench.root, "--buildtype=debug"], out)
+        if self.bench.quick:
+            run(["ninja", "-C", build, "-t", "commands", "runnel"], out)
+        else:
+            run(["ninja", "-v", "-C", build, "runnel"], out)
+        includes = ["-I", str(self.bench.root / "src"), "-D_GNU_SOURCE"]
+        sources = sorted((self.bench.root / "src").rglob("*.c"))
+        for source in sources[:: self.bench.pick(24, 2)]:
+            run(["gcc", "-v", "-H", "-c", "-O2", "-fopt-info-all", "-Wall", "-Wextra", "-Wconversion", "-Wpadded",
+                 "-Winline", "-Waggregate-return", "-Wtraditional", *includes, source, "-o", "/dev/null"], out)
+        shutil.rmtree(build)
+
+    def tests(self, out):
+        """Python's own test suite, and this project's."""
+        modules = ["test_json", "test_re", "test_string", "test_unicodedata", "test_datetime", "test_decimal"]
+        modules += self.bench.pick([], [
+            "test_argparse", "test_array", "test_ast", "test_asyncio", "test_builtin", "test_bytes", "test_codecs",
+            "test_collections", "test_configparser", "test_copy", "test_csv", "test_ctypes", "test_dataclasses",
+            "test_dict", "test_difflib", "test_email", "test_enum", "test_exceptions", "test_fractions", "test_functools",
+            "test_generators", "test_hashlib", "test_heapq", "test_http_cookies", "test_inspect", "test_io",
+            "test_itertools", "test_list", "test_logging", "test_math", "test_memoryview", "test_pickle",
+            "test_posixpath", "test_random", "test_set", "test_sqlite3", "test_statistics", "test_struct",
+            "test_tarfile", "test_textwrap", "test_tokenize", "test_typing", "test_unicode", "test_unittest",
+            "test_urlparse", "test_uuid", "test_xml_etree", "test_zipfile"])
+        for module in modules:
+            run(["/usr/bin/python3", "-m", "test", "-v", module], out, cwd=self.folder)
+        unit = sorted(path for path in self.bench.build.glob("test_*") if os.access(path, os.X_OK) and path.is_file())
+        for program in unit:
+            run([program], out)
+
+    def packages(self, out):
+        """The package manager: what there is, what installing much would do, what is installed."""
+        run(["dpkg", "-l"], out)
+        names = ["kde-full", "gnome", "texlive-full", "build-essential", "libreoffice", "haskell-platform", "ros-desktop",
+                 "science-astronomy", "med-bio", "games-all", "education-all", "gis-all"]
+        for name in names[: self.bench.pick(4, len(names))]:
+            run(["apt-get", "-s", "install", name], out)
+        installed = subprocess.run(["dpkg-query", "-W", "-f", "${Package}\n"], capture_output=True, text=True)
+        packages = installed.stdout.split()
+        run(["apt-cache", "policy", *packages], out)
+        for package in packages[:: self.bench.pick(20, 1)]:
+            run(["dpkg", "-L", package], out)
+        for package in packages[:: self.bench.pick(40, 4)]:
+            run(["apt-cache", "showpkg", package], out)
+
+    def web(self, out):
+        """The access log of a web server that serves this machine's documentation to clients that walk over it."""
+        root = pathlib.Path("/usr/share")
+        files = [str(path.relative_to(root)) for path in sorted(root.glob("doc/*/*"))]
+        files += [str(path.relative_to(root)) for path in sorted(root.glob("man/man*/*"))]
+        lock = threading.Lock()
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, pattern, *arguments):
+                agent, referrer = self.headers.get("User-Agent", "-"), self.headers.get("Referer", "-")
+                text = (f'{self.client_address[0]} - - [{self.log_date_time_string()}] {pattern % arguments} '
+                        f'"{referrer}" "{agent}"\n')
+                with lock:
+                    out.write(text.encode("utf-8", "replace"))
+
+        class WebServer(socketserver.ThreadingMixIn, http.server.HTTPServer):
+            daemon_threads = True
+
+        server = WebServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(root)))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        paths = self.folder / "paths"
+        randomness = random.Random(11)
+        chosen = [randomness.choice(files) for _ in range(self.bench.pick(4000, 60000))]
+        names = [f"/{urllib.request.quote(name)}" for name in chosen if "\n" not in name]
+        paths.write_text("\n".join(names) + "\n")
+        self.bench.load("http", port=port, paths=paths, connections=8, requests=len(names))
+        for name in names[:200]:  # and another client
+            subprocess.run(["curl", "-s", "-o", "/dev/null", "-e", f"http://127.0.0.1:{port}/doc/",
+                            f"http://127.0.0.1:{port}{name}"], check=False)
+        server.shutdown()
+        out.flush()
+
+    # --- using it
+
+    def all(self):
+        """Every kind, one after the other; no line twice but where a program said it twice."""
+        path = self.folder / "all"
+        if not path.exists():
+            with open(path, "wb") as out:
+                for kind in KINDS:
+                    out.write((self.folder / kind).read_bytes())
+        return path
+
+    def sized(self, size):
+        """The outputs one after the other, again and again, up to a size, ending with a whole line."""
+        path = self.folder / f"sized-{size}"
+        if not path.exists() or path.stat().st_size == 0:
+            data = self.all().read_bytes()
+            with open(path, "wb") as out:
+                left = size
+                while left > 0:
+                    part = data if left >= len(data) else data[: data.rfind(b"\n", 0, left) + 1]
+                    if not part:
+                        break
+                    out.write(part)
+                    left -= len(part)
+        return path

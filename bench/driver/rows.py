@@ -1,0 +1,9 @@
+"""The rows of the table, in the order in which they run."""
+
+from .rows_ingest import ingest_sockets, many_executions, wrap_cat
+from .rows_read import read_million, status_requests, tail_and_start
+from .rows_live import fan_out, join_old, latency, memory
+from .rows_disk import disk
+
+ROWS = [wrap_cat, ingest_sockets, read_million, fan_out, latency, join_old, many_executions, disk, memory,
+        status_requests, tail_and_start]
