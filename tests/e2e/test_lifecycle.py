@@ -112,15 +112,16 @@ def test_sighup_reloads_the_configuration(servers, tmp_path):
     assert len(api.logs(other)) == 1
 
 
-def test_sighup_reloads_the_log_level(servers, tmp_path):
+def test_sighup_reloads_the_allowed_origins(servers, tmp_path):
     config = tmp_path / "runnel.conf"
-    config.write_text("log_level = info\n")
+    config.write_text("")
     server = servers("--config", config)
-    config.write_text("log_level = debug\n")
+    origin = {"Origin": "https://app.example"}
+    assert server.api().get(PATH, headers=origin).status == 403
+    config.write_text('cors_origins = {"https://app.example"}\n')
     server.process.signal(signal.SIGHUP)
-    server.wait_log(lambda entry: entry["message"] == "reloaded")
-    server.api().get(PATH)
-    server.wait_log(lambda entry: entry["level"] == "DEBUG")
+    server.wait_log(lambda entry: "reload" in (entry["message"] or ""))
+    eventually(lambda: server.api().get(PATH, headers=origin).status == 200, "the origin is allowed on every loop")
 
 
 def test_a_reload_with_a_mistake_keeps_the_old_configuration_and_says_so(servers, tmp_path):

@@ -74,6 +74,30 @@ def test_a_runner_of_before_the_restore_goes_on_although_the_backup_knows_no_epo
         runner.complete()
 
 
+def test_a_reader_of_before_the_restore_is_told_although_the_log_has_grown_past_its_cursor(servers, tmp_path):
+    server = servers()
+    api = server.api()
+    kept, lost = api.create(), "made-after-the-backup"
+    api.append_lines(kept, ["0", "1", "2"])
+    api.expect(201, "POST", "/api/v1/backup", {"path": str(tmp_path / "copy.db")})
+    first = api.get(f"{PATH}/{kept}").headers["X-Runnel-Incarnation"]
+    api.append_lines(kept, ["3", "4"])
+    restored = restore(servers, tmp_path / "copy.db", server.database().name)
+    other = restored.api(api.token)
+    other.append_lines(kept, ["other 3", "other 4", "other 5"])
+    other.create(execution_id=lost)
+    other.append_lines(lost, ["other 0"] * 3)
+    for execution_id, gap, message in ((kept, (3, 4), "other 3"), (lost, (0, 1), "other 0")):
+        after = gap[1]
+        with Follower(restored, execution_id, token=api.token, after=after, incarnation=first) as follower:
+            told = follower.expect("gap")
+            assert (told["from"], told["to"], told["reason"]) == (*gap, "restored")
+            record = follower.expect("log")
+            assert (record["sequence_number"], record["message"]) == (gap[0], message)
+    with Follower(restored, kept, token=api.token, after=2, incarnation=first) as follower:
+        assert follower.expect("log")["sequence_number"] == 3
+
+
 def test_a_backup_never_overwrites(servers, tmp_path):
     server = servers()
     existing = tmp_path / "there.db"
