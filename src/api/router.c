@@ -208,7 +208,8 @@ static void add_allow(struct http_request *request, struct str path)
 static void call_refuse(struct call *call, int err)
 {
     // Browsers do not show a script the status of a refused upgrade, so known callers get the reason as a close code.
-    if (call->request && (call->route->flags & ROUTE_UPGRADE) && ws_is_upgrade(call->request)) {
+    bool tellable = err == ERR_NOT_FOUND || err == ERR_EXPIRED || err == ERR_FORBIDDEN;
+    if (tellable && call->request && (call->route->flags & ROUTE_UPGRADE) && ws_is_upgrade(call->request)) {
         call->execution.purged = err == ERR_EXPIRED;
         call->check.err = err;
         call->route->handle(call);

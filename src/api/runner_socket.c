@@ -325,7 +325,9 @@ static void runner_binary(struct runner *runner, const uint8_t *data, size_t len
     }
     for (size_t i = BINARY_HEADER; i-- > 0;)
         first = first << 8 | data[i];
-    int err = chunk_decode(data + BINARY_HEADER, len - BINARY_HEADER, runner->node.api->limits->message_max, &chunk);
+    // `wrap` cuts at the default: a server with a smaller limit would refuse its spool for ever.
+    size_t message_max = MAX(runner->node.api->limits->message_max, (size_t)RECORD_MESSAGE_MAX);
+    int err = chunk_decode(data + BINARY_HEADER, len - BINARY_HEADER, message_max, &chunk);
     if (err == 0 && first > UINT64_MAX / 2)
         err = ERR_INVALID;
     if (err == 0)

@@ -17,14 +17,14 @@ bool role_parse(struct str s, enum role *ret);
 
 // --- What each role may do. X(action, roles from … as a list)
 enum action {
-    ACTION_READ,          // viewer user service admin operator
-    ACTION_SUBMIT,        // user service admin operator
-    ACTION_CANCEL,        // user (own) service admin operator
-    ACTION_WRITE,         // service admin operator: records, states; user: on its own executions (it runs `wrap`)
-    ACTION_PURGE,         // admin operator
-    ACTION_KEYS,          // admin operator
-    ACTION_OPERATE,       // operator
-    ACTION_PUBLIC,        // no credential
+    ACTION_READ,    // viewer user service admin operator
+    ACTION_SUBMIT,  // user service admin operator
+    ACTION_CANCEL,  // user (own) service admin operator
+    ACTION_WRITE,   // service admin operator: records, states; user: on its own executions (it runs `wrap`)
+    ACTION_PURGE,   // admin operator
+    ACTION_KEYS,    // admin operator
+    ACTION_OPERATE, // operator
+    ACTION_PUBLIC,  // no credential
     ACTION_COUNT
 };
 bool role_may(enum role role, enum action action);
@@ -53,8 +53,8 @@ struct auth_check {
     struct principal principal;
     char peer[64]; // private: address without the port
 };
-void auth_check(struct auth *auth, struct auth_check *check, struct loop *reply_to, struct str credential, bool ticket_allowed, const char *peer,
-                void (*done)(struct auth_check *check));
+void auth_check(struct auth *auth, struct auth_check *check, struct loop *reply_to, struct str credential,
+                bool ticket_allowed, const char *peer, void (*done)(struct auth_check *check));
 
 // A single-use ticket of 30 s for the principal: "rnt_…". ERR_RATE when 100,000 are outstanding.
 int auth_ticket_make(struct auth *auth, const struct principal *principal, char out_ticket[API_KEY_LEN + 1]);

@@ -41,7 +41,8 @@ void key_cache_init(struct key_cache *cache);
 void key_cache_release(struct key_cache *cache);
 void key_cache_add(struct key_cache *cache, const uint8_t hash[32], const struct principal *principal);
 // *ret_touch: its use should be written down, as that was not done for a minute.
-bool key_cache_find(struct key_cache *cache, const uint8_t hash[32], uint64_t now_ms, struct principal *ret, bool *ret_touch);
+bool key_cache_find(struct key_cache *cache, const uint8_t hash[32], uint64_t now_ms, struct principal *ret,
+                    bool *ret_touch);
 void key_cache_drop_row(struct key_cache *cache, int64_t key_row);
 
 // --- The rows of keys that were revoked while this process runs.

@@ -22,14 +22,14 @@ struct cli_example {
 
 struct cli_command {
     const char *name;
-    const char *summary;                 // one line
-    const char *usage;                   // "ID [-f] [OPTIONS]"
-    const char *description;             // for help and the man page; paragraphs separated by blank lines
-    const struct cli_option *options;    // ends with an entry without long_name
-    const struct cli_example *examples;  // ends with an entry without line
-    bool takes_command;                  // options end at the first operand or "--" (wrap)
-    bool own_signals;                    // handles SIGINT and SIGPIPE itself; else they end it with 130, and are ignored
-    int (*run)(struct cli *cli);         // exit code
+    const char *summary;                // one line
+    const char *usage;                  // "ID [-f] [OPTIONS]"
+    const char *description;            // for help and the man page; paragraphs separated by blank lines
+    const struct cli_option *options;   // ends with an entry without long_name
+    const struct cli_example *examples; // ends with an entry without line
+    bool takes_command;                 // options end at the first operand or "--" (wrap)
+    bool own_signals;                   // handles SIGINT and SIGPIPE itself; else they end it with 130, and are ignored
+    int (*run)(struct cli *cli);        // exit code
 };
 
 extern const struct cli_command *const cli_commands[]; // NULL-terminated
@@ -38,12 +38,12 @@ extern const struct cli_command *const cli_commands[]; // NULL-terminated
 bool cli_flag(const struct cli *cli, const char *long_name);
 const char *cli_value(const struct cli *cli, const char *long_name); // the last one given, or NULL
 size_t cli_values(const struct cli *cli, const char *long_name, const char *const **ret);
-size_t cli_operands(const struct cli *cli, char *const **ret);       // NULL-terminated
+size_t cli_operands(const struct cli *cli, char *const **ret); // NULL-terminated
 // From flags, environment, context file, admin.key. NULL if that fails: it was said on stderr, and the exit code is 2.
 const struct client_options *cli_server(struct cli *cli);
-const char *cli_data_dir(const struct cli *cli);                     // --data, RUNNEL_DATA, else $XDG_STATE_HOME/runnel
-bool cli_json(const struct cli *cli);                                // -o json
-bool cli_colour(const struct cli *cli);                              // for stdout
+const char *cli_data_dir(const struct cli *cli); // --data, RUNNEL_DATA, else $XDG_STATE_HOME/runnel
+bool cli_json(const struct cli *cli);            // -o json
+bool cli_colour(const struct cli *cli);          // for stdout
 
 // "runnel: …" on stderr, with what to do; returns the exit code of `err`.
 int cli_fail(const struct cli *cli, int err, const char *fmt, ...) PRINTF_LIKE(3, 4);

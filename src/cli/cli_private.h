@@ -18,8 +18,8 @@ struct cli {
 };
 
 extern const struct cli_option cli_global_options[];
-extern const struct cli_command cmd_backup, cmd_completion, cmd_help, cmd_key, cmd_list, cmd_logs, cmd_pipe, cmd_serve, cmd_status, cmd_verify,
-    cmd_version, cmd_wrap;
+extern const struct cli_command cmd_backup, cmd_completion, cmd_help, cmd_key, cmd_list, cmd_logs, cmd_pipe, cmd_serve,
+    cmd_status, cmd_verify, cmd_version, cmd_wrap;
 const struct cli_command *cli_command_find(const char *name);
 
 // --- context.c: which server
@@ -30,7 +30,8 @@ struct context_inputs { // each may be NULL
     const char *data_dir;
 };
 // 0, or ERR_INVALID with a text.
-int context_resolve(const struct context_inputs *inputs, struct arena *arena, struct client_options *ret, struct buf *ret_error);
+int context_resolve(const struct context_inputs *inputs, struct arena *arena, struct client_options *ret,
+                    struct buf *ret_error);
 char *config_home_path(struct arena *arena, const char *name); // $XDG_CONFIG_HOME/runnel/NAME
 bool url_is_loopback(const char *url);
 
@@ -44,9 +45,11 @@ bool completion_script(struct buf *out, const char *shell); // false: unknown sh
 // --- request.c. All say what is wrong on stderr and return the exit code, or 0.
 int cli_connect(struct cli *cli, struct client **ret);
 // `body` may be empty. Any answer but 2xx is an error.
-int cli_call(struct cli *cli, struct client *client, const char *method, const char *path, struct str body, struct client_response *ret);
+int cli_call(struct cli *cli, struct client *client, const char *method, const char *path, struct str body,
+             struct client_response *ret);
 int cli_get_json(struct cli *cli, struct client *client, const char *path, json_t **ret);
-int cli_call_json(struct cli *cli, struct client *client, const char *method, const char *path, struct str body, json_t **ret);
+int cli_call_json(struct cli *cli, struct client *client, const char *method, const char *path, struct str body,
+                  json_t **ret);
 int cli_fail_response(struct cli *cli, const struct client_response *response);
 int cli_execution_operand(struct cli *cli, const char **ret); // the one operand, a valid id
 void json_free(json_t **json);

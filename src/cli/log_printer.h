@@ -27,7 +27,8 @@ void log_printer_release(struct log_printer *printer);
 // True if the record was not printed before; then the cursor is behind it.
 bool log_printer_wants(const struct log_printer *printer, uint64_t sequence_number);
 // `json` is the record's object as it came, or empty: then it is made.
-void log_printer_record(struct log_printer *printer, uint64_t sequence_number, const struct record *record, struct str json);
+void log_printer_record(struct log_printer *printer, uint64_t sequence_number, const struct record *record,
+                        struct str json);
 void log_printer_moved(struct log_printer *printer, uint64_t next); // what lies below `next` was looked at
 void log_printer_flush(struct log_printer *printer);
 bool log_printer_ended(const struct log_printer *printer); // nobody reads any more

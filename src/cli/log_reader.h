@@ -33,7 +33,7 @@ struct log_reader {
     char *status;       // of the job, when complete
     bool has_exit_code;
     int job_exit_code;
-    int fatal;          // an error that no further try can mend
+    int fatal; // an error that no further try can mend
     struct buf fatal_text;
 };
 

@@ -19,8 +19,8 @@ struct parsed {
 
 // `tables` ends with NULL; the first table that has a name wins. With `stop_at_operand` everything from the first operand on is one. What
 // comes out points into argv and the arena. ERR_INVALID with a text in *ret_error that names the nearest option if there is one.
-int options_parse(const struct cli_option *const *tables, bool stop_at_operand, size_t argc, char **argv, struct arena *arena,
-                  struct parsed *ret, struct buf *ret_error);
+int options_parse(const struct cli_option *const *tables, bool stop_at_operand, size_t argc, char **argv,
+                  struct arena *arena, struct parsed *ret, struct buf *ret_error);
 
 // Names in tables may be spelled with '_' for '-'.
 bool option_name_eq(const char *a, const char *b);

@@ -11,8 +11,8 @@ int loop_new(struct loop **ret);
 // After loop_run has returned; every watch, timer and signal must be freed before. Ends what lingers and delivers the mail
 // that is still under way, so that its senders get their memory back.
 void loop_free(struct loop **loop);
-int loop_run(struct loop *loop);               // returns after loop_stop, having made at least one turn
-void loop_stop(struct loop *loop);             // any thread
+int loop_run(struct loop *loop);   // returns after loop_stop, having made at least one turn
+void loop_stop(struct loop *loop); // any thread
 // Takes in the mail that came since loop_run returned: for the end, when what posted it is already being torn down.
 void loop_deliver(struct loop *loop);
 uint64_t loop_now_ms(const struct loop *loop); // monotonic, taken once per turn of the loop

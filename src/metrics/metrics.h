@@ -5,27 +5,27 @@
 #include "util/buf.h"
 
 // C: counter, G: gauge, H: histogram of seconds (observed in nanoseconds; buckets 64 µs · 2^i, 20 of them). X(kind, name, help)
-#define METRICS(X)                                                                                          \
-    X(G, connections, "open connections")                                                                   \
-    X(C, connections_total, "connections accepted")                                                         \
-    X(C, http_requests_total, "HTTP requests answered")                                                     \
-    X(G, followers, "open followers: WebSocket, SSE and HTTP streams")                                      \
-    X(G, runners, "open runner sockets")                                                                    \
-    X(C, records_ingested_total, "records made durable")                                                    \
-    X(C, record_bytes_ingested_total, "message bytes made durable")                                         \
-    X(C, records_delivered_total, "records sent to followers")                                              \
-    X(C, duplicates_refused_total, "records that a producer sent again")                                    \
-    X(C, gaps_total, "gap errors answered to producers and gaps told to followers")                         \
+#define METRICS(X)                                                                                             \
+    X(G, connections, "open connections")                                                                      \
+    X(C, connections_total, "connections accepted")                                                            \
+    X(C, http_requests_total, "HTTP requests answered")                                                        \
+    X(G, followers, "open followers: WebSocket, SSE and HTTP streams")                                         \
+    X(G, runners, "open runner sockets")                                                                       \
+    X(C, records_ingested_total, "records made durable")                                                       \
+    X(C, record_bytes_ingested_total, "message bytes made durable")                                            \
+    X(C, records_delivered_total, "records sent to followers")                                                 \
+    X(C, duplicates_refused_total, "records that a producer sent again")                                       \
+    X(C, gaps_total, "gap errors answered to producers and gaps told to followers")                            \
     X(C, resumes_total, "followers that began at a position other than the start, and runners that came back") \
-    X(H, ingest_to_delivery_seconds, "from the arrival of records to their first hand-over to a socket")    \
-    X(H, commit_seconds, "group commit, as the store's writer sees it")                                     \
-    X(H, fsync_seconds, "fsync of the store's log")                                                         \
-    X(H, status_seconds, "answering GET …/status")                                                          \
-    X(G, ack_lag_records, "records that connected runners have captured and that are not durable yet")      \
-    X(G, cache_bytes, "bytes in the log cache, with those that sockets still pin")                          \
-    X(G, store_bytes, "bytes of the store's files")                                                         \
-    X(G, store_queue, "operations waiting for the store's writer")                                          \
-    X(C, store_commits_total, "transactions")                                                               \
+    X(H, ingest_to_delivery_seconds, "from the arrival of records to their first hand-over to a socket")       \
+    X(H, commit_seconds, "group commit, as the store's writer sees it")                                        \
+    X(H, fsync_seconds, "fsync of the store's log")                                                            \
+    X(H, status_seconds, "answering GET …/status")                                                             \
+    X(G, ack_lag_records, "records that connected runners have captured and that are not durable yet")         \
+    X(G, cache_bytes, "bytes in the log cache, with those that sockets still pin")                             \
+    X(G, store_bytes, "bytes of the store's files")                                                            \
+    X(G, store_queue, "operations waiting for the store's writer")                                             \
+    X(C, store_commits_total, "transactions")                                                                  \
     X(C, status_lost_total, "executions whose runner fell silent")
 
 // Refusals by reason have a label: runnel_refusals_total{reason="…"}, the reasons being the error table's code words.
@@ -34,18 +34,20 @@ enum metric {
 #define METRIC_ENUM(kind, name, help) METRIC_##name,
     METRICS(METRIC_ENUM)
 #undef METRIC_ENUM
-    METRIC_COUNT
+        METRIC_COUNT
 };
 
 struct metrics;
 struct metrics *metrics_new(unsigned shards);
 void metrics_free(struct metrics **metrics);
-void metrics_add(struct metrics *metrics, unsigned shard, enum metric metric, int64_t amount); // counters, and gauges (sum over shards)
-void metrics_set(struct metrics *metrics, enum metric metric, int64_t value);                  // gauges
+void metrics_add(struct metrics *metrics, unsigned shard, enum metric metric,
+                 int64_t amount);                                             // counters, and gauges (sum over shards)
+void metrics_set(struct metrics *metrics, enum metric metric, int64_t value); // gauges
 void metrics_observe_ns(struct metrics *metrics, unsigned shard, enum metric metric, uint64_t ns);
 void metrics_refused(struct metrics *metrics, unsigned shard, int err);
 // Sets a histogram from buckets counted elsewhere (64 µs · 2^i), and a counter from a total.
-void metrics_set_histogram(struct metrics *metrics, enum metric metric, const uint64_t *buckets, unsigned count, uint64_t sum_ns);
+void metrics_set_histogram(struct metrics *metrics, enum metric metric, const uint64_t *buckets, unsigned count,
+                           uint64_t sum_ns);
 void metrics_set_total(struct metrics *metrics, enum metric metric, uint64_t value);
 void metrics_export(const struct metrics *metrics, struct buf *out);
 void metrics_document(struct buf *out); // docs/metrics.md

@@ -111,22 +111,44 @@ static void pass_on(struct pump *pump, const char *data, size_t len)
     }
 }
 
+// Recorded first, then shown.
+static void show(struct pump *pump, struct recorder_slot **slot)
+{
+    if (!*slot)
+        return;
+    recorder_wait_spooled(pump->options.recorder, *slot);
+    pass_on(pump, (*slot)->data, (*slot)->len);
+    recorder_drop(pump->options.recorder, *slot);
+    *slot = NULL;
+}
+
+static bool more_waits(const struct pump *pump)
+{
+    struct pollfd fd = {.fd = pump->options.from, .events = POLLIN};
+    return poll(&fd, 1, 0) > 0;
+}
+
+// While more waits to be read, one slot is read ahead of the one that is being recorded.
 static void record_and_pass_on(struct pump *pump)
 {
+    struct recorder *recorder = pump->options.recorder;
+    struct recorder_slot *shown_next = NULL;
     for (;;) {
-        struct recorder_slot *slot = recorder_take(pump->options.recorder, pump->options.stream);
+        if (shown_next && !more_waits(pump))
+            show(pump, &shown_next);
+        struct recorder_slot *slot = recorder_take(recorder, pump->options.stream);
         slot->len = read_some(pump, slot->data, sizeof(slot->data));
-        if (slot->len > 0) {
-            slot->time_ms = clock_real_ms();
-            recorder_put(pump->options.recorder, slot);
-            pass_on(pump, slot->data, slot->len);
-        }
-        bool more = slot->len > 0;
-        recorder_drop(pump->options.recorder, slot);
-        if (!more)
+        if (slot->len == 0) {
+            recorder_drop(recorder, slot);
             break;
+        }
+        slot->time_ms = clock_real_ms();
+        recorder_put(recorder, slot);
+        show(pump, &shown_next);
+        shown_next = slot;
     }
-    recorder_end(pump->options.recorder, pump->options.stream);
+    show(pump, &shown_next);
+    recorder_end(recorder, pump->options.stream);
 }
 
 static void only_pass_on(struct pump *pump)

@@ -40,6 +40,9 @@ struct recorder {
     pthread_mutex_t lock;
     pthread_cond_t wanted; // items, room, or the end
     pthread_cond_t freed;  // a slot
+    pthread_cond_t spooled_more;
+    uint64_t put_serial, spooled_serial; // of slots; consumed is the thread's own
+    uint64_t consumed_serial;
     struct list_node items;
     struct list_node free_slots[RECORDER_STREAMS];
     bool room, closing, abandoned;
@@ -148,6 +151,7 @@ static void record_item(struct recorder *recorder, struct item *item)
     switch (item->kind) {
     case ITEM_SLOT:
         capture_feed(capture, item->slot->data, item->slot->len, item->slot->time_ms, add_record, recorder);
+        recorder->consumed_serial = item->slot->serial;
         slot_unref(recorder, item->slot);
         break;
     case ITEM_LINE:
@@ -171,19 +175,26 @@ static bool take_items(struct recorder *recorder, bool wait, struct list_node *r
     return !list_empty(ret);
 }
 
+static void tell_spooled(struct recorder *recorder)
+{
+    pthread_mutex_lock(&recorder->lock);
+    recorder->spooled_serial = recorder->consumed_serial;
+    pthread_cond_broadcast(&recorder->spooled_more);
+    pthread_mutex_unlock(&recorder->lock);
+}
+
 static void *recorder_thread(void *arg)
 {
     struct recorder *recorder = arg;
     struct list_node items;
     list_init(&items);
     while (take_items(recorder, true, &items)) {
-        do {
-            LIST_FOR_EACH_SAFE(node, next, &items) {
-                list_remove(node);
-                record_item(recorder, CONTAINER_OF(node, struct item, node));
-            }
-        } while (take_items(recorder, false, &items));
+        LIST_FOR_EACH_SAFE(node, next, &items) {
+            list_remove(node);
+            record_item(recorder, CONTAINER_OF(node, struct item, node));
+        }
         flush(recorder);
+        tell_spooled(recorder);
     }
     notice_post(&recorder->finished);
     return NULL;
@@ -213,6 +224,7 @@ int recorder_new(const struct recorder_options *options, struct recorder **ret)
     pthread_cond_init(&recorder->wanted, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_cond_init(&recorder->freed, NULL);
+    pthread_cond_init(&recorder->spooled_more, NULL);
     list_init(&recorder->items);
     for (int stream = 0; stream < RECORDER_STREAMS; stream++) {
         capture_init(&recorder->captures[stream], (enum record_stream)stream, options->message_max);
@@ -246,6 +258,7 @@ void recorder_free(struct recorder **recorder_ptr)
     pthread_mutex_destroy(&recorder->lock);
     pthread_cond_destroy(&recorder->wanted);
     pthread_cond_destroy(&recorder->freed);
+    pthread_cond_destroy(&recorder->spooled_more);
     free(recorder->slots);
     free(recorder);
 }
@@ -268,6 +281,8 @@ static void add_item(struct recorder *recorder, struct item item)
     struct item *added = xmalloc(sizeof(*added));
     *added = item;
     pthread_mutex_lock(&recorder->lock);
+    if (added->slot)
+        added->slot->serial = ++recorder->put_serial;
     list_push_back(&recorder->items, &added->node);
     pthread_cond_signal(&recorder->wanted);
     pthread_mutex_unlock(&recorder->lock);
@@ -277,6 +292,14 @@ void recorder_put(struct recorder *recorder, struct recorder_slot *slot)
 {
     atomic_fetch_add(&slot->refs, 1);
     add_item(recorder, (struct item){.kind = ITEM_SLOT, .stream = slot->stream, .slot = slot});
+}
+
+void recorder_wait_spooled(struct recorder *recorder, const struct recorder_slot *slot)
+{
+    pthread_mutex_lock(&recorder->lock);
+    while (recorder->spooled_serial < slot->serial)
+        pthread_cond_wait(&recorder->spooled_more, &recorder->lock);
+    pthread_mutex_unlock(&recorder->lock);
 }
 
 void recorder_drop(struct recorder *recorder, struct recorder_slot *slot)

@@ -22,6 +22,7 @@ struct recorder_slot { // filled by one pump; shared by the recorder and the pum
     _Atomic unsigned refs;
     size_t len;
     int64_t time_ms;
+    uint64_t serial; // set by recorder_put, from 1
     char data[RECORDER_SLOT_SIZE];
 };
 
@@ -49,6 +50,9 @@ void recorder_free(struct recorder **recorder);
 struct recorder_slot *recorder_take(struct recorder *recorder, enum record_stream stream);
 void recorder_put(struct recorder *recorder,
                   struct recorder_slot *slot); // in order per stream; the pump keeps its own reference
+// Waits until the slot's whole lines are in the spool (or the recording has failed): what is shown is recorded, even if we are
+// killed the moment after.
+void recorder_wait_spooled(struct recorder *recorder, const struct recorder_slot *slot);
 void recorder_drop(struct recorder *recorder, struct recorder_slot *slot); // the pump's reference
 void recorder_end(struct recorder *recorder, enum record_stream stream);   // after its last slot
 

@@ -20,4 +20,5 @@ struct settings_form { // the arrays end with a NULL name; either may be NULL
 // Calls `each` for everything that the file sets: first the top, then section by section as they stand; `title` is NULL at the top. An
 // answer other than 0 ends it and is returned. -errno if the file cannot be read; ERR_INVALID, with "FILE:LINE: what" in *ret_error.
 typedef int settings_each_fn(void *arg, const char *title, const char *name, const char *const *values, size_t count);
-int settings_file_read(const char *path, const struct settings_form *form, settings_each_fn *each, void *arg, struct buf *ret_error);
+int settings_file_read(const char *path, const struct settings_form *form, settings_each_fn *each, void *arg,
+                       struct buf *ret_error);
