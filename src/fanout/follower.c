@@ -47,11 +47,15 @@ enum follower_step follower_next(struct follower *follower, const struct followe
         follower->ended = true;
         return FOLLOWER_PURGED;
     }
-    if (follower->restored && follower->cursor > view->next) {
-        uint64_t from = view->next, to = follower->cursor - 1;
+    if (follower->restored) {
+        // What its reader has from there on is void, also where the log has grown past its cursor again.
+        uint64_t from = MIN(view->restored_from, view->next), to = follower->cursor - 1;
+        bool void_ones = follower->cursor > from;
         follower->restored = false;
-        follower->cursor = follower->told = view->next;
-        return follower_gap(follower, from, to, "restored");
+        if (void_ones) {
+            follower->cursor = follower->told = from;
+            return follower_gap(follower, from, to, "restored");
+        }
     }
     if (follower->wants_state && (!follower->told_state || follower->status != view->status ||
                                   follower->runner_connected != view->runner_connected)) {

@@ -24,6 +24,8 @@ enum follower_step {
 // What the driver knows of the log, at each call.
 struct follower_view {
     uint64_t next, first; // durable end; first one that retention has left
+    // Records from here on may be others than an earlier incarnation of the store had at their place. UINT64_MAX: none is.
+    uint64_t restored_from;
     bool sealed, purged;
     enum execution_status status;
     bool runner_connected;

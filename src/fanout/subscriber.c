@@ -202,6 +202,9 @@ static bool subscriber_read(struct subscriber *subscriber, size_t *budget)
         sent = subscriber_send_matches(subscriber, entry, from, to, &sent_last);
         *budget -= MIN(*budget, chunk_raw(entry->chunk));
     }
+    // Read ahead while the socket takes this.
+    if (entry->first + to < follower->limit && to == entry->count && !topic_find(subscriber->topic, entry->first + to))
+        topic_fetch(subscriber->topic, entry->first + to, subscriber->format);
     subscriber_delivered(subscriber, entry, sent);
     follower_advance(follower, entry->first + to, sent_last);
     return true;
@@ -218,6 +221,7 @@ static struct follower_view subscriber_view(const struct subscriber *subscriber,
     return (struct follower_view){
         .next = execution->next_sequence,
         .first = execution->first_sequence,
+        .restored_from = execution->restored_from,
         .sealed = execution->sealed,
         .purged = execution->purged,
         .status = execution->status,

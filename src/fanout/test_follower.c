@@ -125,12 +125,40 @@ static void cursor_from_before_a_restore_is_told_what_was_lost(void **state)
     (void)state;
     struct follower follower = websocket(50);
     struct follower_view view = view_of(40);
+    view.restored_from = UINT64_MAX; // it was sealed before the backup was made, and its reader is mistaken
     follower.restored = true;
     assert_int_equal(follower_next(&follower, &view), FOLLOWER_GAP);
     assert_int_equal(follower.gap_from, 40);
     assert_int_equal(follower.gap_to, 49);
     assert_int_equal(follower_next(&follower, &view), FOLLOWER_STATE);
     view.next = 41;
+    assert_int_equal(follower_next(&follower, &view), FOLLOWER_READ);
+    assert_int_equal(follower.cursor, 40);
+}
+
+static void cursor_from_before_a_restore_is_told_what_is_void_though_the_log_has_grown_past_it(void **state)
+{
+    (void)state;
+    struct follower follower = websocket(50);
+    struct follower_view view = view_of(60);
+    view.restored_from = 45;
+    follower.restored = true;
+    assert_int_equal(follower_next(&follower, &view), FOLLOWER_GAP);
+    assert_int_equal(follower.gap_from, 45);
+    assert_int_equal(follower.gap_to, 49);
+    assert_int_equal(follower_next(&follower, &view), FOLLOWER_STATE);
+    assert_int_equal(follower_next(&follower, &view), FOLLOWER_READ);
+    assert_int_equal(follower.cursor, 45);
+}
+
+static void cursor_from_before_a_restore_that_took_nothing_of_it_goes_on(void **state)
+{
+    (void)state;
+    struct follower follower = websocket(40);
+    struct follower_view view = view_of(60);
+    view.restored_from = 45;
+    follower.restored = true;
+    assert_int_equal(follower_next(&follower, &view), FOLLOWER_STATE);
     assert_int_equal(follower_next(&follower, &view), FOLLOWER_READ);
     assert_int_equal(follower.cursor, 40);
 }
@@ -168,6 +196,8 @@ int main(void)
         cmocka_unit_test(terminal_status_without_the_seal_is_not_the_end),
         cmocka_unit_test(filtered_follower_hears_its_position_when_due_and_before_complete),
         cmocka_unit_test(what_retention_took_is_told_as_a_gap),
+        cmocka_unit_test(cursor_from_before_a_restore_is_told_what_is_void_though_the_log_has_grown_past_it),
+        cmocka_unit_test(cursor_from_before_a_restore_that_took_nothing_of_it_goes_on),
         cmocka_unit_test(cursor_from_before_a_restore_is_told_what_was_lost),
         cmocka_unit_test(reader_that_does_not_follow_ends_where_the_log_ended_when_it_came),
         cmocka_unit_test(purge_ends_it),

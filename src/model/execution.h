@@ -15,8 +15,9 @@ struct execution {
     int64_t created_ms, started_ms, completed_ms, sealed_ms; // 0 = not yet; realtime
     uint64_t next_sequence;                                  // records so far = last index
     uint64_t first_sequence;                                 // first one that retention has left
-    uint64_t epoch;                                          // of the present or last runner; 0 = never had one
-    uint64_t digest;                                         // record_digest_next over all records
+    uint64_t restored_from; // an earlier incarnation may differ from here on; or UINT64_MAX
+    uint64_t epoch;         // of the present or last runner; 0 = never had one
+    uint64_t digest;        // record_digest_next over all records
     uint64_t message_bytes;
     char *owner;                                                                            // user principal, or NULL
     char *script_filename, *runtime, *worker_id, *worker_hostname, *workflow_id, *batch_id; // or NULL

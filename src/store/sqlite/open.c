@@ -119,7 +119,7 @@ static int meta_get(struct db *db, struct str name, char *out, size_t size, bool
     return rc < 0 ? rc : 0;
 }
 
-static int incarnation_make(struct db *db, int64_t now_ms, char ret[ID_SORTABLE_LEN + 1])
+static int incarnation_make(struct db *db, int64_t now_ms, bool restored, char ret[ID_SORTABLE_LEN + 1])
 {
     id_sortable(now_ms, ret);
     int err = db_exec(db, "BEGIN IMMEDIATE");
@@ -132,6 +132,13 @@ static int incarnation_make(struct db *db, int64_t now_ms, char ret[ID_SORTABLE_
     db_bind_text(unmark, 1, STR(STORE_BACKUP_MARK));
     if (err == 0)
         err = db_run(unmark);
+    sqlite3_stmt *mark = db_statement(db, STATEMENT_META_SET);
+    db_bind_text(mark, 1, STR("restored"));
+    db_bind_i64(mark, 2, 1);
+    if (err == 0 && restored)
+        err = db_run(mark);
+    if (err == 0 && restored)
+        err = db_run(db_statement(db, STATEMENT_EXECUTIONS_RESTORED));
     return err < 0 ? err : db_exec(db, "COMMIT");
 }
 
@@ -145,7 +152,7 @@ int store_incarnation_load(struct db *db, int64_t now_ms, char ret[ID_SORTABLE_L
     if (err < 0)
         return err;
     *ret_restored = found && marked;
-    return found && !marked ? 0 : incarnation_make(db, now_ms, ret);
+    return found && !marked ? 0 : incarnation_make(db, now_ms, *ret_restored, ret);
 }
 
 static void hot_load_row(struct sqlite_store *store, sqlite3_stmt *row)

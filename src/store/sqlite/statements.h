@@ -5,7 +5,7 @@
     "e.id, e.account, e.execution_id, e.status, e.sealed, e.purged, e.pinned, e.exit_code, e.created_ms, "    \
     "e.started_ms, e.completed_ms, e.sealed_ms, e.next_sequence, e.first_sequence, e.epoch, e.digest, "       \
     "e.message_bytes, e.owner, e.script_filename, e.runtime, e.worker_id, e.worker_hostname, e.workflow_id, " \
-    "e.batch_id, d.spec, d.metadata"
+    "e.batch_id, d.spec, d.metadata, e.restored_from"
 #define EXECUTION_FROM " FROM executions e LEFT JOIN documents d ON d.execution = e.id "
 #define KEY_COLUMNS    "id, account, key_id, name, role, hash, created_ms, expires_ms, last_used_ms, revoked_ms"
 
@@ -23,10 +23,17 @@
     /* executions */                                                                                                   \
     X(EXECUTION_BY_ROW, "SELECT " EXECUTION_COLUMNS EXECUTION_FROM "WHERE e.id = ?1")                                  \
     X(EXECUTION_ROW_OF, "SELECT id FROM executions WHERE account = ?1 AND execution_id = ?2")                          \
+    /* After a restore it may have been there before, and be made once more. */                                        \
     X(EXECUTION_INSERT,                                                                                                \
       "INSERT INTO executions(account, execution_id, status, pinned, exit_code, created_ms, started_ms, owner, "       \
-      "workflow_id, batch_id, worker_id, worker_hostname, script_filename, runtime) "                                  \
-      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")                                           \
+      "workflow_id, batch_id, worker_id, worker_hostname, script_filename, runtime, restored_from) "                   \
+      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "                                           \
+      "(SELECT 0 FROM meta WHERE name = 'restored'))")                                                                 \
+    /* What is not sealed goes on, and not as it did before. */                                                        \
+    X(EXECUTIONS_RESTORED,                                                                                             \
+      "WITH ends AS MATERIALIZED (SELECT execution, max(first + count) AS next FROM hot GROUP BY execution) "          \
+      "UPDATE executions SET restored_from = min(coalesce(restored_from, 9223372036854775807), "                       \
+      "max(next_sequence, coalesce((SELECT next FROM ends WHERE execution = executions.id), 0))) WHERE sealed = 0")    \
     X(EXECUTION_HEAD,                                                                                                  \
       "SELECT account, status, sealed, purged, exit_code, epoch, next_sequence, digest, message_bytes "                \
       "FROM executions WHERE id = ?1")                                                                                 \

@@ -1,4 +1,4 @@
--- What the store knows of itself: incarnation, backup (its presence marks a copy), merge_* (see docs/internals/store.md).
+-- What the store knows of itself: incarnation, backup (its presence marks a copy), restored (it was one), merge_* (see docs/internals/store.md).
 CREATE TABLE meta(
   name TEXT NOT NULL PRIMARY KEY,
   value
@@ -41,6 +41,7 @@ CREATE TABLE executions(
   sealed_ms INTEGER NOT NULL DEFAULT 0,
   next_sequence INTEGER NOT NULL DEFAULT 0,
   first_sequence INTEGER NOT NULL DEFAULT 0,
+  restored_from INTEGER, -- where an earlier incarnation may have had other records; NULL: nowhere
   epoch INTEGER NOT NULL DEFAULT 0,
   digest INTEGER NOT NULL DEFAULT 0,
   message_bytes INTEGER NOT NULL DEFAULT 0,
