@@ -1,4 +1,4 @@
-#include "store_fixture.h"
+#include "store/store_fixture.h"
 
 #include "util/id.h"
 
@@ -111,8 +111,9 @@ struct chunk *fixture_chunk(uint64_t first, uint32_t count, size_t size, int64_t
         buf_printf(&message, "line %llu ", (unsigned long long)(first + i));
         while (message.len < size)
             buf_printf(&message, "%llx ", (unsigned long long)test_random(&random) & 0xffff);
-        const struct record record = {
-            .time_ms = time_ms + i, .stream = (first + i) % 7 == 0 ? STREAM_STDERR : STREAM_STDOUT, .message = buf_str(&message)};
+        const struct record record = {.time_ms = time_ms + i,
+                                      .stream = (first + i) % 7 == 0 ? STREAM_STDERR : STREAM_STDOUT,
+                                      .message = buf_str(&message)};
         assert_int_equal(chunk_builder_add(builder, &record), 0);
     }
     struct chunk *chunk = chunk_builder_finish(builder, 1);

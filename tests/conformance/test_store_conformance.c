@@ -1,6 +1,6 @@
 // What every adapter of the store's port does. Each test runs against each adapter of the table at the end.
 #include "store/sqlite/sqlite_store.h"
-#include "store_fixture.h"
+#include "store/store_fixture.h"
 
 #include <stdatomic.h>
 

@@ -1,12 +1,17 @@
 // What belongs to the SQLite adapter alone: merging, crashes, a full disk, versions, the lock.
 #include "store/sqlite/sqlite_store.h"
-#include "store_fixture.h"
+#include "store/store_fixture.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -382,6 +387,55 @@ static void what_was_acknowledged_survives_kill(void **state)
         complete_with_digest(fixture, ends[i].row, ends[i].next);
 }
 
+// From here on every sync of this process fails as on a broken disk, on all of its threads.
+static void break_syncs(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fsync, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fdatasync, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EIO),
+    };
+    const struct sock_fprog program = {.len = ARRAY_LEN(filter), .filter = filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0)
+        _exit(5);
+}
+
+static NORETURN void sync_child(const char *folder, int64_t row)
+{
+    struct fixture fixture = {.adapter = &plain};
+    CLEANUP(chunk_unref) struct chunk *chunk = fixture_chunk(0, 10, 60, 1000);
+    signal(SIGABRT, SIG_DFL); // cmocka catches it
+    if (loop_new(&fixture.loop) < 0 || plain.open(folder, &fixture.now_ms, &fixture.store) < 0)
+        _exit(2);
+    break_syncs();
+    fixture_append(&fixture, row, "p", 0, chunk);
+    _exit(3); // it was answered
+}
+
+static void a_failed_fsync_ends_the_process_before_any_answer(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    store_free(&fixture->store);
+    loop_free(&fixture->loop);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        sync_child(fixture->folder, row);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+    assert_int_equal(loop_new(&fixture->loop), 0);
+    assert_int_equal(fixture->adapter->open(fixture->folder, &fixture->now_ms, &fixture->store), 0);
+    // It may have reached the disk or not; it is whole either way.
+    uint64_t next = fixture_read(fixture, row, 0, 1 << 20, check_record, NULL);
+    assert_true(next == 0 || next == 10);
+}
+
 // --- A full disk
 
 static void a_full_store_refuses_records_but_can_be_purged(void **state)
@@ -493,6 +547,7 @@ int main(void)
         MERGING(readers_see_a_whole_sequence_during_merges),
         MERGING(purged_chunks_leave_the_file),
         MERGING(what_was_acknowledged_survives_kill),
+        PLAIN(a_failed_fsync_ends_the_process_before_any_answer),
         MERGING(a_full_store_refuses_records_but_can_be_purged),
         PLAIN(a_newer_schema_is_refused_and_left_alone),
         PLAIN(a_store_is_opened_once),
