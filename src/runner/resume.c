@@ -202,8 +202,11 @@ static int deliver_left(struct resume *resume, const char *dir, bool any_server)
     // The run file may have reached the disk before the spool's last bytes did.
     run.ended = run.ended && spool_next(spool) >= run.records;
     err = attempt_run(resume, &run, spool, dir, NULL, NULL, run.ended);
-    if (err == 0 && !run.ended)
+    if (err == 0 && !run.ended) {
         err = deliver_interruption(resume, &run, spool, dir);
+        if (err == ERR_SEALED)
+            err = 0; // all that the spool has is in the log, and that was closed before the machine went
+    }
     if (err == 0)
         spool_remove(&spool);
     return err;

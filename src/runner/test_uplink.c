@@ -211,8 +211,20 @@ static void sealed_after_everything_was_acked_is_done(void **state)
     (void)state;
     PLAY(&uplink, {SPOOLED, 2, UPLINK_SEND, 0, 2}, {SENT, 2, UPLINK_WAIT, 0, 0}, {ACKED, 1, UPLINK_WAIT, 0, 0},
          {JOB_ENDED, 0, UPLINK_SEND_COMPLETE, 0, 0}, {COMPLETE_SENT, 0, UPLINK_WAIT, 0, 0},
-         {LOST, 0, UPLINK_CONNECT, 0, 0}, {REFUSED, (uint64_t)(int64_t)ERR_SEALED, UPLINK_WAIT, 0, 0});
+         {LOST, 0, UPLINK_CONNECT, 0, 0}, {OPENED, 0, UPLINK_WAIT, 0, 0}, {READY, 2, UPLINK_SEND_COMPLETE, 0, 0},
+         {COMPLETE_SENT, 0, UPLINK_WAIT, 0, 0}, {REFUSED, (uint64_t)(int64_t)ERR_SEALED, UPLINK_CLOSE, 0, 0});
     assert_int_equal(uplink.state, UPLINK_DONE);
+}
+
+static void sealed_at_the_door_says_nothing_of_what_was_acked_before(void **state)
+{
+    struct uplink uplink = streaming();
+    (void)state;
+    PLAY(&uplink, {SPOOLED, 2, UPLINK_SEND, 0, 2}, {SENT, 2, UPLINK_WAIT, 0, 0}, {ACKED, 1, UPLINK_WAIT, 0, 0},
+         {JOB_ENDED, 0, UPLINK_SEND_COMPLETE, 0, 0}, {COMPLETE_SENT, 0, UPLINK_WAIT, 0, 0},
+         {LOST, 0, UPLINK_CONNECT, 0, 0}, {REFUSED, (uint64_t)(int64_t)ERR_SEALED, UPLINK_WAIT, 0, 0});
+    assert_int_equal(uplink.state, UPLINK_FAILED);
+    assert_int_equal(uplink.error, ERR_SEALED);
 }
 
 static void a_refused_digest_is_left_out_once(void **state)
@@ -288,6 +300,7 @@ int main(void)
         cmocka_unit_test(a_gap_is_filled_on_the_same_connection),
         cmocka_unit_test(a_second_ready_sends_again_from_there),
         cmocka_unit_test(sealed_after_everything_was_acked_is_done),
+        cmocka_unit_test(sealed_at_the_door_says_nothing_of_what_was_acked_before),
         cmocka_unit_test(a_refused_digest_is_left_out_once),
         cmocka_unit_test(retries_begin_at_once_and_are_never_more_than_five_seconds_apart),
         cmocka_unit_test(a_server_that_hangs_up_at_once_is_not_asked_without_a_pause),

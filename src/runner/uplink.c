@@ -149,10 +149,11 @@ static void fail(struct uplink *uplink, int err)
     uplink->error = err;
 }
 
-// The log is closed. If everything of ours is in it, that is what was wanted, and the answer that said so got lost.
+// The log is closed. If everything of ours is in it, that is what was wanted, and the answer that said so got lost. What was acked on
+// an earlier connection may have gone since, with a store that was restored.
 static void refused_sealed(struct uplink *uplink)
 {
-    bool all_there = uplink->job_ended && uplink->acked >= uplink->spool_next;
+    bool all_there = is_talking(uplink) && uplink->job_ended && uplink->acked >= uplink->spool_next;
     fail(uplink, ERR_SEALED);
     if (all_there)
         uplink->state = UPLINK_DONE;
