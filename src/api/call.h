@@ -65,6 +65,9 @@ void call_answer_json(struct call *call, int status, const struct buf *json);
 void call_fail(struct call *call, int err, const char *detail);
 void call_fail_fields(struct call *call, const struct http_field_error *fields, size_t count);
 
+void call_answer_execution(struct call *call, int status, const struct execution *execution);
+char *json_text(const json_t *value); // compact, keys sorted; owned by the caller
+
 // The body as a JSON object; NULL after having answered 400, 413, 415 or 422.
 json_t *call_json_object(struct call *call);
 // Refuses members that are not among `names` (NULL-terminated) with 422.

@@ -46,37 +46,31 @@ struct http_request *call_take_request(struct call *call)
 
 void call_answer_json(struct call *call, int status, const struct buf *json)
 {
-    if (call->request) {
-        struct http_request *request = call->request;
-        http_on_abort(request, NULL, NULL);
-        call->request = NULL;
+    struct http_request *request = call_take_request(call);
+    if (request)
         http_respond(request, status, "application/json", json->data, json->len);
-        call_unref(call);
-    }
+}
+
+// Counts the refusal; NULL when there is nobody to tell.
+static struct http_request *call_refused(struct call *call, int err)
+{
+    if (call->request)
+        metrics_refused(call->api->options.metrics, call->api->options.shard, err);
+    return call_take_request(call);
 }
 
 void call_fail(struct call *call, int err, const char *detail)
 {
-    if (!call->request)
-        return;
-    metrics_refused(call->api->options.metrics, call->api->options.shard, err);
-    struct http_request *request = call->request;
-    http_on_abort(request, NULL, NULL);
-    call->request = NULL;
-    http_respond_error(request, err, detail);
-    call_unref(call);
+    struct http_request *request = call_refused(call, err);
+    if (request)
+        http_respond_error(request, err, detail);
 }
 
 void call_fail_fields(struct call *call, const struct http_field_error *fields, size_t count)
 {
-    if (!call->request)
-        return;
-    metrics_refused(call->api->options.metrics, call->api->options.shard, ERR_INVALID);
-    struct http_request *request = call->request;
-    http_on_abort(request, NULL, NULL);
-    call->request = NULL;
-    http_respond_invalid(request, fields, count);
-    call_unref(call);
+    struct http_request *request = call_refused(call, ERR_INVALID);
+    if (request)
+        http_respond_invalid(request, fields, count);
 }
 
 // --- Host and Origin

@@ -93,7 +93,7 @@ struct store_append {
     uint64_t ret_next;           // next sequence number afterwards
 };
 
-// The end of the job and the seal, in one step.
+// The end of the job and the seal, in one step. An outcome that was told before stands; the seal is added to it.
 struct store_complete {
     struct store_op op;
     int64_t row;

@@ -180,6 +180,36 @@ static void a_claim_raises_the_epoch(void **state)
     assert_int_equal(fixture_run(fixture, &claim.op), ERR_NOT_FOUND);
 }
 
+static void an_outcome_that_was_told_before_the_end_of_the_log_stands(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a");
+    int64_t cancelled = fixture_create(fixture, account, "cancelled", STATUS_RUNNING);
+    int64_t silent = fixture_create(fixture, account, "silent", STATUS_RUNNING);
+    for (int i = 0; i < 2; i++) {
+        struct store_status change = {.op.kind = STORE_STATUS,
+                                      .row = i ? silent : cancelled,
+                                      .status = STATUS_CANCELLED,
+                                      .only_from = STATUS_COUNT};
+        assert_int_equal(fixture_run(fixture, &change.op), 0);
+        assert_false(change.ret_execution.sealed);
+        store_op_release(&change.op);
+    }
+    struct store_complete complete = {
+        .op.kind = STORE_COMPLETE, .row = cancelled, .status = STATUS_FAILED, .has_exit_code = true, .exit_code = 143};
+    assert_int_equal(fixture_run(fixture, &complete.op), 0);
+    assert_int_equal(complete.ret_execution.status, STATUS_CANCELLED);
+    assert_int_equal(complete.ret_execution.exit_code, 143);
+    assert_true(complete.ret_execution.sealed);
+    store_op_release(&complete.op);
+    struct store_status lost = {
+        .op.kind = STORE_STATUS, .row = silent, .status = STATUS_LOST, .only_from = STATUS_COUNT, .seal = true};
+    assert_int_equal(fixture_run(fixture, &lost.op), 0);
+    assert_int_equal(lost.ret_execution.status, STATUS_CANCELLED);
+    assert_true(lost.ret_execution.sealed);
+    store_op_release(&lost.op);
+}
+
 static void only_allowed_status_changes_are_made(void **state)
 {
     struct fixture *fixture = *state;
@@ -714,6 +744,7 @@ int main(void)
         TEST(an_idempotency_key_holds_for_a_day),
         TEST(open_executions_are_bounded),
         TEST(a_claim_raises_the_epoch),
+        TEST(an_outcome_that_was_told_before_the_end_of_the_log_stands),
         TEST(only_allowed_status_changes_are_made),
         TEST(records_are_numbered_without_holes),
         TEST(what_was_repeated_is_cut_off),

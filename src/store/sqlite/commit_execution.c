@@ -318,6 +318,15 @@ static int outcome_apply(struct sqlite_store *store, struct head *head, const st
     return rc <= 0 ? rc : outcome_write(store, head, outcome);
 }
 
+// The end of the log comes after an outcome that was told already, by a cancel for instance: that one stands, and the seal is added.
+static void outcome_yield(const struct head *head, struct outcome *outcome)
+{
+    if (!outcome->seal || head->sequence.sealed || !status_terminal(head->sequence.status))
+        return;
+    outcome->status = head->sequence.status;
+    outcome->has_exit_code = outcome->has_exit_code && !head->has_exit_code;
+}
+
 // All that the runner says it sent is there, and is the same.
 static int complete_whole(const struct store_complete *complete, const struct head *head, uint64_t producer_next)
 {
@@ -344,7 +353,7 @@ static int complete_apply(struct sqlite_store *store, struct store_complete *com
             return err;
         complete->ret_producer_next = producer->state.sequence.next;
     }
-    const struct outcome outcome = {
+    struct outcome outcome = {
         .status = complete->status,
         .has_exit_code = complete->has_exit_code,
         .exit_code = complete->exit_code,
@@ -355,6 +364,7 @@ static int complete_apply(struct sqlite_store *store, struct store_complete *com
         if (err < 0)
             return err;
     }
+    outcome_yield(head, &outcome);
     return outcome_apply(store, head, &outcome);
 }
 
@@ -385,12 +395,14 @@ int commit_status(struct sqlite_store *store, struct store_op *op)
         return commit_refuse(op, ERR_FENCED);
     if (change->only_from != STATUS_COUNT && head->sequence.status != change->only_from)
         return commit_refuse(op, ERR_BAD_TRANSITION);
-    const struct outcome outcome = {
+    struct outcome outcome = {
         .status = change->status,
         .has_exit_code = change->has_exit_code,
         .exit_code = change->exit_code,
         .seal = change->seal,
     };
+    if (outcome.status == STATUS_LOST)
+        outcome_yield(head, &outcome);
     err = outcome_apply(store, head, &outcome);
     if (err < 0)
         return commit_refuse(op, err);

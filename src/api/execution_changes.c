@@ -1,0 +1,255 @@
+// Executions: change, cancel, purge.
+#include "api/call.h"
+
+#define FIELDS_MAX    24
+#define CANCEL_REASON "cancelled by request"
+
+struct patch {
+    union {
+        struct store_status status;
+        struct store_update update;
+    } op;
+    struct call *call;
+    char *metadata;
+    bool has_metadata, has_pin, pin, has_status, has_exit_code;
+    enum execution_status status;
+    int exit_code;
+};
+
+static void patch_free(struct patch *it)
+{
+    struct call *call = it->call;
+    free(it->metadata);
+    free(it);
+    call_unref(call);
+}
+
+static void patch_status_done(struct store_op *op)
+{
+    struct store_status *status = CONTAINER_OF(op, struct store_status, op);
+    struct patch *it = CONTAINER_OF((void *)status, struct patch, op);
+
+    if (op->err == 0) {
+        if (status->ret_execution.sealed)
+            hub_sealed(it->call->api->options.hub, status->row);
+        call_answer_execution(it->call, 200, &status->ret_execution);
+    } else {
+        call_fail(it->call, op->err, NULL);
+    }
+    store_op_release(op);
+    patch_free(it);
+}
+
+static void patch_status(struct patch *it)
+{
+    struct call *call = it->call;
+    struct execution_live live;
+
+    // Without a runner there is nobody else to say that the log is whole: the caller does, by the outcome.
+    hub_live(call->api->options.hub, call->execution.row, &live);
+    it->op.status = (struct store_status){
+        .op = {.kind = STORE_STATUS, .reply_to = call->api->options.loop, .done = patch_status_done},
+        .row = call->execution.row,
+        .status = it->status,
+        .only_from = STATUS_COUNT,
+        .has_exit_code = it->has_exit_code,
+        .exit_code = it->exit_code,
+        .seal = status_terminal(it->status) && !live.known,
+    };
+    store_submit(call->api->options.store, &it->op.status.op);
+}
+
+static void patch_update_done(struct store_op *op)
+{
+    struct store_update *update = CONTAINER_OF(op, struct store_update, op);
+    struct patch *it = CONTAINER_OF((void *)update, struct patch, op);
+    int err = op->err;
+
+    if (err)
+        call_fail(it->call, err, NULL);
+    else if (!it->has_status)
+        call_answer_execution(it->call, 200, &update->ret_execution);
+    store_op_release(op);
+    if (err == 0 && it->has_status)
+        patch_status(it);
+    else
+        patch_free(it);
+}
+
+// RFC 7396.
+static void merge_patch(json_t *target, json_t *patch)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(patch, key, value)
+    {
+        if (json_is_null(value)) {
+            json_object_del(target, key);
+        } else if (json_is_object(value)) {
+            json_t *inner = json_object_get(target, key);
+            if (!json_is_object(inner)) {
+                json_object_set_new(target, key, json_object());
+                inner = json_object_get(target, key);
+            }
+            merge_patch(inner, value);
+        } else {
+            json_object_set(target, key, value);
+        }
+    }
+}
+
+static const char *patch_metadata(struct patch *it, json_t *value)
+{
+    if (!json_is_object(value))
+        return "must be an object";
+    const char *old = it->call->execution.metadata_json;
+    json_t *target = old ? json_loads(old, 0, NULL) : NULL;
+    if (!json_is_object(target)) {
+        json_decref(target);
+        target = json_object();
+    }
+    merge_patch(target, value);
+    it->has_metadata = true;
+    it->metadata = json_text(target);
+    json_decref(target);
+    return strlen(it->metadata) > 64 * 1024 ? "is larger than 64 KiB" : NULL;
+}
+
+static const char *patch_member(struct patch *it, const char *name, json_t *value)
+{
+    if (strcmp(name, "status") == 0) {
+        const char *word = json_string_value(value);
+        it->has_status = true;
+        if (!word || !status_parse(str_of(word), &it->status))
+            return "is not a status";
+        return it->status == STATUS_LOST ? "is set by the server alone" : NULL;
+    }
+    if (strcmp(name, "exit_code") == 0) {
+        json_int_t code = json_integer_value(value);
+        it->has_exit_code = true;
+        it->exit_code = (int)code;
+        return json_is_integer(value) && code >= 0 && code <= 255 ? NULL : "must be 0 to 255";
+    }
+    if (strcmp(name, "pin") == 0) {
+        it->has_pin = true;
+        it->pin = json_is_true(value);
+        return json_is_boolean(value) ? NULL : "must be true or false";
+    }
+    if (strcmp(name, "metadata") == 0)
+        return patch_metadata(it, value);
+    return "is not known";
+}
+
+static bool patch_parse(struct patch *it, json_t *body)
+{
+    struct http_field_error errors[FIELDS_MAX];
+    size_t count = 0;
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(body, name, value)
+    {
+        const char *reason = patch_member(it, name, value);
+        if (reason && count < FIELDS_MAX)
+            errors[count++] = (struct http_field_error){name, reason};
+    }
+    if (count == 0 && it->has_exit_code && !it->has_status)
+        errors[count++] = (struct http_field_error){"exit_code", "comes with the status that it belongs to"};
+    if (count)
+        call_fail_fields(it->call, errors, count);
+    return count == 0;
+}
+
+void executions_patch(struct call *call)
+{
+    json_t *body = call_json_object(call);
+    if (!body)
+        return;
+    struct patch *it = xcalloc(1, sizeof *it);
+    it->call = call;
+    call_ref(call);
+    bool good = patch_parse(it, body);
+    json_decref(body);
+    if (!good) {
+        patch_free(it);
+    } else if (it->has_metadata || it->has_pin || !it->has_status) {
+        it->op.update = (struct store_update){
+            .op = {.kind = STORE_UPDATE, .reply_to = call->api->options.loop, .done = patch_update_done},
+            .row = call->execution.row,
+            .metadata_json = it->has_metadata ? str_of(it->metadata) : (struct str){0},
+            .has_pin = it->has_pin,
+            .pin = it->pin,
+        };
+        store_submit(call->api->options.store, &it->op.update.op);
+    } else {
+        patch_status(it);
+    }
+}
+
+// --- Cancelling and purging
+
+struct purge {
+    struct store_purge purge;
+    struct call *call;
+};
+
+static void purge_done(struct store_op *op)
+{
+    struct purge *it = CONTAINER_OF(op, struct purge, purge.op);
+    struct call *call = it->call;
+
+    if (op->err) {
+        call_fail(call, op->err, op->err == ERR_CONFLICT ? "only a sealed execution can be purged" : NULL);
+    } else if (call->request) {
+        CLEANUP(buf_release) struct buf json = {0};
+        buf_printf(&json, "{\"execution_id\":\"%s\",\"purged\":true}", call->execution.execution_id);
+        call_answer_json(call, 200, &json);
+    }
+    store_op_release(op);
+    free(it);
+    call_unref(call);
+}
+
+static void executions_purge(struct call *call)
+{
+    if (!role_may(call->principal.role, ACTION_PURGE)) {
+        call_fail(call, ERR_FORBIDDEN, "purging needs the role admin");
+        return;
+    }
+    struct purge *it = xcalloc(1, sizeof *it);
+    it->call = call;
+    it->purge = (struct store_purge){
+        .op = {.kind = STORE_PURGE, .reply_to = call->api->options.loop, .done = purge_done},
+        .row = call->execution.row,
+    };
+    call_ref(call);
+    store_submit(call->api->options.store, &it->purge.op);
+}
+
+void executions_delete(struct call *call)
+{
+    struct str purge = {0};
+    if (http_param(call->request, STR("purge"), &purge) && !str_eq(purge, STR("true")) &&
+        !str_eq(purge, STR("false"))) {
+        call_fail(call, ERR_MALFORMED, "parameter purge: must be true or false");
+        return;
+    }
+    if (str_eq(purge, STR("true"))) {
+        executions_purge(call);
+        return;
+    }
+    if (status_terminal(call->execution.status) || call->execution.sealed) {
+        call_answer_execution(call, 200, &call->execution);
+        return;
+    }
+    if (hub_cancel(call->api->options.hub, call->execution.row, CANCEL_REASON)) {
+        call_answer_execution(call, 202, &call->execution);
+        return;
+    }
+    // Nobody runs it: it ends here.
+    struct patch *it = xcalloc(1, sizeof *it);
+    it->call = call;
+    it->status = STATUS_CANCELLED;
+    call_ref(call);
+    patch_status(it);
+}
