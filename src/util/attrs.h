@@ -35,6 +35,14 @@
         _take;                     \
     })
 
+// The same for a descriptor.
+#define TAKE_FD(fd)          \
+    ({                       \
+        int _take_fd = (fd); \
+        (fd) = -1;           \
+        _take_fd;            \
+    })
+
 // Small allocations abort when memory is gone; each size that a client controls is bounded before it gets here.
 void *xmalloc(size_t size) __attribute__((malloc, alloc_size(1)));
 void *xcalloc(size_t count, size_t size) __attribute__((malloc, alloc_size(1, 2)));

@@ -11,7 +11,7 @@
 // single file is easier to carry, so the mode is changed back.
 static int copy_pages(struct db *from, const char *target, struct buf *ret_error)
 {
-    struct db to;
+    struct db to = {0};
     int err = db_open(&to, target, NULL, DB_WRITER);
     if (err < 0)
         return err;
@@ -88,7 +88,7 @@ void query_backup(struct sqlite_store *store, struct db *db, struct store_op *op
 
 int sqlite_store_copy(const char *path, const char *target, struct buf *ret_error)
 {
-    struct db from;
+    struct db from = {0};
     int err = access(path, F_OK) == 0 ? db_open(&from, path, NULL, DB_READER) : -errno;
     if (err < 0) {
         buf_printf(ret_error, "cannot open %s: %s", path, error_text(err));

@@ -206,7 +206,7 @@ int commit_create(struct sqlite_store *store, struct store_op *op)
                             str_of(execution->metadata_json));
     if (err == 0 && create->idempotency_key.len > 0)
         err = idempotency_set(store, create);
-    struct head *head;
+    struct head *head = NULL;
     if (err == 0)
         err = heads_get(&store->heads, execution->row, &head);
     if (err < 0)

@@ -24,8 +24,7 @@ int store_lock(const char *path, struct buf *ret_error, int *ret_fd)
         buf_printf(ret_error, "the store %s is in use by another process", path);
         return ERR_CONFLICT;
     }
-    *ret_fd = fd;
-    fd = -1;
+    *ret_fd = TAKE_FD(fd);
     return 0;
 }
 
