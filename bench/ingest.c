@@ -1,6 +1,7 @@
 // Runners: `--sockets` of them, each with an execution of its own. With `--rate 0` they send as fast as the acks let
 // them, `--window` frames in flight each, all prepared beforehand; else each sends `--rate` lines a second, each line as
-// a frame of its own at its time. Counted is what is acknowledged, and acks are for what is durable.
+// a frame of its own at its time. Counted is what is acknowledged, and acks are for what is durable. With `--hold 1` it
+// says "ready" once all are connected, and begins with the first byte on its standard input.
 #include "load.h"
 
 #include <errno.h>
@@ -353,6 +354,7 @@ int run_ingest(struct args *args)
     ingest.sockets = xcalloc(ingest.count, sizeof *ingest.sockets);
     corpus_load(&corpus, args_text(args, "file", NULL), each);
     uint64_t server = args_number(args, "pid", 0);
+    bool hold = args_number(args, "hold", 0);
     args_done(args);
     if (ingest.paced)
         ingest.ring = 256;
@@ -363,6 +365,11 @@ int run_ingest(struct args *args)
 
     sockets_open(&ingest, port, key, prefix);
     wait_ready(&ingest);
+    if (hold) {
+        printf("ready\n");
+        fflush(stdout);
+        (void)getchar();
+    }
     uint64_t cpu = server ? cpu_ns(server) : 0, own = cpu_ns((uint64_t)getpid()), began = now_ns();
     if (ingest.paced) {
         lines = run_paced(&ingest, &corpus, rate, seconds, &bytes);

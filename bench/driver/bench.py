@@ -46,8 +46,12 @@ class Server:
         self.port = int(port_file.read_text())
         self.key = (self.data / "admin.key").read_text().strip()
         self.pid = self.process.pid
+        self.profiler = self.bench.profiler(self)
 
     def stop(self, how=signal.SIGTERM):
+        if self.profiler:
+            self.profiler.stop()
+            self.profiler = None
         if self.process.poll() is None:
             self.process.send_signal(how)
             try:
@@ -115,16 +119,18 @@ class Server:
 
 
 class Bench:
-    def __init__(self, root, build, quick, work):
+    def __init__(self, root, build, quick, work, profile=False):
         self.root = root
         self.build = build
         self.quick = quick
+        self.profile = profile
+        self.current = ""
         self.runnel = build / "runnel"
         self.tool = build / "bench" / "bench-load"
         for program in (self.runnel, self.tool):
             if not program.exists():
                 sys.exit(f"{program} is missing: run ./dev bench")
-        folder = pathlib.Path(work) if work else build / "bench-work"
+        folder = pathlib.Path(work).resolve() if work else build / "bench-work"
         folder.mkdir(parents=True, exist_ok=True)
         kind = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True).stdout.strip()
         if kind in ("tmpfs", "ramfs"):
@@ -177,6 +183,9 @@ class Bench:
     def server(self, name, *flags):
         return Server(self, name, *flags)
 
+    def profiler(self, server):
+        return Profiler(self, server) if self.profile else None
+
     def count_lines(self, path):
         with open(path, "rb") as file:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 24), b""))
@@ -208,6 +217,7 @@ class Bench:
 
     def measure(self, row):
         self.say(f"--- {row.__name__}")
+        self.current = row.__name__
         try:
             row(self)
         except Exception as error:  # one row that fails must not cost the others
@@ -244,3 +254,25 @@ class RawServer:
         self.process.stdin.close()
         self.process.wait(30)
         self.process.stdout.close()
+
+
+class Profiler:
+    """perf on one server from its start to its end; the functions that took most go to BUILD/bench-profile."""
+
+    def __init__(self, bench, server):
+        folder = bench.build / "bench-profile"
+        folder.mkdir(exist_ok=True)
+        self.name = folder / f"{bench.current}-{server.data.name.removeprefix('data-')}"
+        self.process = subprocess.Popen(
+            ["perf", "record", "-q", "-e", "cpu-clock", "-F", "997", "-g", "-o", f"{self.name}.data", "-p",
+             str(server.pid)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+        for kind, words in (("self", ["--no-children", "-g", "none"]), ("all", ["--children", "-g", "none"])):
+            with open(f"{self.name}.{kind}", "w", encoding="utf-8") as out:
+                subprocess.run(["perf", "report", "-i", f"{self.name}.data", "--stdio", "--percent-limit", "0.8",
+                                "--sort", "comm,dso,symbol", *words], stdin=subprocess.DEVNULL, stdout=out,
+                               stderr=subprocess.DEVNULL, check=False)
+        pathlib.Path(f"{self.name}.data").unlink(missing_ok=True)

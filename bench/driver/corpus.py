@@ -1,16 +1,14 @@
 """Real outputs, made by running real programs, each as often as it has something new to say; no line comes from a
 template. They are made once and kept in the work folder."""
 
-import functools
-import http.server
 import os
 import pathlib
 import random
 import shutil
-import socketserver
 import subprocess
-import threading
-import urllib.request
+import urllib.parse
+
+from . import rivals
 
 KINDS = ("compiler", "tests", "packages", "web")
 HEADERS = ("stdio.h", "stdlib.h", "string.h", "math.h", "pthread.h", "sys/socket.h", "openssl/ssl.h", "curl/curl.h",
@@ -41,7 +39,8 @@ class Corpus:
                 with open(self.folder / kind, "wb") as out:
                     getattr(self, kind)(out)
             done.touch()
-        for kind in KINDS:
+        self.all()
+        for kind in (*KINDS, "all"):
             data = (self.folder / kind).read_bytes()
             lines = data.count(b"\n")
             self.described[kind] = {"bytes": len(data), "lines": lines, "mean_line": round(len(data) / max(lines, 1), 1)}
@@ -59,7 +58,7 @@ class Corpus:
             run(["ninja", "-v", "-C", build, "runnel"], out)
         includes = ["-I", str(self.bench.root / "src"), "-D_GNU_SOURCE"]
         sources = sorted((self.bench.root / "src").rglob("*.c"))
-        for source in sources[:: self.bench.pick(24, 2)]:
+        for source in sources[:: self.bench.pick(24, 3)]:
             run(["gcc", "-v", "-H", "-c", "-O2", "-fopt-info-all", "-Wall", "-Wextra", "-Wconversion", "-Wpadded",
                  "-Winline", "-Waggregate-return", "-Wtraditional", *includes, source, "-o", "/dev/null"], out)
         shutil.rmtree(build)
@@ -85,62 +84,45 @@ class Corpus:
     def packages(self, out):
         """The package manager: what there is, what installing much would do, what is installed."""
         run(["dpkg", "-l"], out)
-        names = ["kde-full", "gnome", "texlive-full", "build-essential", "libreoffice", "haskell-platform", "ros-desktop",
-                 "science-astronomy", "med-bio", "games-all", "education-all", "gis-all"]
-        for name in names[: self.bench.pick(4, len(names))]:
+        for name in self.bench.pick(["build-essential"], ["texlive-latex-extra", "science-astronomy"]):
             run(["apt-get", "-s", "install", name], out)
+        run(["apt-cache", "depends", "--recurse", self.bench.pick("build-essential", "kde-full")], out)
         installed = subprocess.run(["dpkg-query", "-W", "-f", "${Package}\n"], capture_output=True, text=True)
         packages = installed.stdout.split()
         run(["apt-cache", "policy", *packages], out)
-        for package in packages[:: self.bench.pick(20, 1)]:
-            run(["dpkg", "-L", package], out)
-        for package in packages[:: self.bench.pick(40, 4)]:
-            run(["apt-cache", "showpkg", package], out)
+        run(["dpkg", "-L", *packages], out)
+        run(["apt-cache", "show", *packages], out)
+        if not self.bench.quick:
+            run(["apt-cache", "dumpavail"], out)
 
     def web(self, out):
-        """The access log of a web server that serves this machine's documentation to clients that walk over it."""
+        """nginx's access log, while it serves this machine's documentation to clients that walk over it."""
         root = pathlib.Path("/usr/share")
         files = [str(path.relative_to(root)) for path in sorted(root.glob("doc/*/*"))]
         files += [str(path.relative_to(root)) for path in sorted(root.glob("man/man*/*"))]
-        lock = threading.Lock()
-
-        class Handler(http.server.SimpleHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, pattern, *arguments):
-                agent, referrer = self.headers.get("User-Agent", "-"), self.headers.get("Referer", "-")
-                text = (f'{self.client_address[0]} - - [{self.log_date_time_string()}] {pattern % arguments} '
-                        f'"{referrer}" "{agent}"\n')
-                with lock:
-                    out.write(text.encode("utf-8", "replace"))
-
-        class WebServer(socketserver.ThreadingMixIn, http.server.HTTPServer):
-            daemon_threads = True
-
-        server = WebServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(root)))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        port = server.server_address[1]
+        chosen = random.Random(11).choices(files, k=self.bench.pick(20_000, 250_000))
         paths = self.folder / "paths"
-        randomness = random.Random(11)
-        chosen = [randomness.choice(files) for _ in range(self.bench.pick(4000, 60000))]
-        names = [f"/{urllib.request.quote(name)}" for name in chosen if "\n" not in name]
-        paths.write_text("\n".join(names) + "\n")
-        self.bench.load("http", port=port, paths=paths, connections=8, requests=len(names))
-        for name in names[:200]:  # and another client
-            subprocess.run(["curl", "-s", "-o", "/dev/null", "-e", f"http://127.0.0.1:{port}/doc/",
-                            f"http://127.0.0.1:{port}{name}"], check=False)
-        server.shutdown()
-        out.flush()
+        paths.write_text("".join(f"/{urllib.parse.quote(name)}\n" for name in chosen))
+        log = self.folder / "access.log"
+        with rivals.Nginx(self.folder / "nginx", server=f"access_log {log} combined; root {root};") as nginx:
+            self.bench.load("http", port=nginx.port, paths=paths, connections=8, requests=len(chosen))
+            for name in chosen[:100]:  # and another client
+                subprocess.run(["curl", "-s", "-o", "/dev/null", "-e", f"http://127.0.0.1:{nginx.port}/doc/",
+                                f"http://127.0.0.1:{nginx.port}/{urllib.parse.quote(name)}"], check=False)
+        out.write(log.read_bytes())
+        log.unlink()
 
     # --- using it
 
     def all(self):
-        """Every kind, one after the other; no line twice but where a program said it twice."""
+        """Every kind, one after the other; of one that is much larger than the others only the beginning."""
         path = self.folder / "all"
         if not path.exists():
+            sizes = sorted((self.folder / kind).stat().st_size for kind in KINDS)
             with open(path, "wb") as out:
                 for kind in KINDS:
-                    out.write((self.folder / kind).read_bytes())
+                    data = (self.folder / kind).read_bytes()
+                    out.write(data[: data.rfind(b"\n", 0, max(sizes[-2], 1)) + 1])
         return path
 
     def sized(self, size):

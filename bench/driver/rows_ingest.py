@@ -1,5 +1,6 @@
 """What comes in."""
 
+import json
 import subprocess
 import time
 
@@ -52,19 +53,41 @@ def ingest_sockets(bench):
                    f"ack p50 {got['ack_p50_ms']:.1f} ms, p99 {got['ack_p99_ms']:.1f} ms")
 
 
+STORE_METRICS = ("runnel_store_commits_total", "runnel_commit_seconds_sum", "runnel_fsync_seconds_sum",
+                 "runnel_fsync_seconds_count")
+
+
+def paced(bench, server, count, seconds, path):
+    """Each of so many executions writes 10 lines a second; what is measured begins once all are connected."""
+    arguments = {**server.peer(), "sockets": count, "rate": 10, "seconds": seconds, "prefix": "many", "file": path,
+                 "complete": 0, "hold": 1}
+    load = subprocess.Popen(bench.command("ingest", **arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+    if load.stdout.readline() != "ready\n":
+        raise RuntimeError(load.stderr.read())
+    time.sleep(3)  # a checkpoint of what connecting has written is not part of it
+    written, before = server.written_bytes(), [server.metric(name) for name in STORE_METRICS]
+    out, errors = load.communicate("go\n", timeout=300)
+    if load.returncode:
+        raise RuntimeError(errors)
+    after = [server.metric(name) for name in STORE_METRICS]
+    commits, commit, fsync, fsyncs = (b - a for a, b in zip(before, after))
+    return {**json.loads(out), "written_bytes": server.written_bytes() - written, "commits": commits,
+            "commit_ms": commit / max(commits, 1) * 1000, "fsync_ms": fsync / max(fsyncs, 1) * 1000}
+
+
 def many_executions(bench):
     path = bench.corpus.sized(bench.pick(60_000_000, 250_000_000))
     seconds = bench.pick(6, 15)
     for count in (10, 100, 1_000, 10_000):
         probe = bench.probe()
         with bench.server(f"many-{count}") as server:
-            before = server.written_bytes()
-            got = bench.load_ingest(server, sockets=count, rate=10, seconds=seconds, prefix="many", file=path,
-                                    complete=0)
-            written = server.written_bytes() - before
+            got = paced(bench, server, count, seconds, path)
+        written, commits = got["written_bytes"], got["commits"]
         bench.grow("active executions, 10 lines/s each: ack p99", count, got["ack_p99_ms"], "ms",
                    f"server CPU {got['server_cpu_seconds'] / got['seconds']:.2f} cores, "
-                   f"{written / got['bytes']:.2f} × raw written")
+                   f"{written / got['bytes']:.2f} × raw written; {commits:.0f} commits of {got['commit_ms']:.1f} ms, "
+                   f"their fsync {got['fsync_ms']:.1f} ms")
         bench.plot_point("executions", "p99", count, got["ack_p99_ms"])
         bench.plot_point("executions", "p50", count, got["ack_p50_ms"])
         if count == 10_000:

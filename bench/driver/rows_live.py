@@ -15,7 +15,7 @@ def fan_out(bench):
     for followers in bench.pick((10, 1000), (10, 100, 1000, 5000)):
         measured = {}
         for name, window in (("lockstep", 1), ("saturated", 16)):
-            with bench.server("fan") as server:
+            with bench.server(f"fan-{followers}-{name}") as server:
                 server.create("fan")
                 measured[name] = bench.load("follow", mode="fan", **server.peer(), id="fan", followers=followers,
                                             seconds=seconds, window=window, file=path, save=burst, save_from=160,
@@ -68,7 +68,7 @@ def latency(bench):
     for rate, light in ((10, 99), (1_000, 99), (5_000, 99), (20_000, 0)):
         probe = bench.probe()["fdatasync_p99_ms"]
         limit = 3 * probe + 5
-        with bench.server("latency") as server:
+        with bench.server(f"latency-{rate}") as server:
             got = live_run(bench, server, "live", rate, seconds, light, path)
         sent = rate * seconds
         beside = f"{light} light followers" if light else "alone"
@@ -91,7 +91,7 @@ def join_old(bench):
     path = bench.corpus.sized(bench.pick(60_000_000, 250_000_000))
     saved = bench.work / "joined"
     for followers in bench.pick((10, 100), (10, 100, 1000)):
-        with bench.server("join") as server:
+        with bench.server(f"join-{followers}") as server:
             name = fill(bench, server, "old", lines, path)
             bench.load("follow", mode="drain", **server.peer(), id=name, followers=1, save=saved)
             server.stop()
