@@ -138,8 +138,6 @@ static void intake_append_failed(struct intake *intake, int err, uint64_t next)
         intake->retry_ms = err == ERR_GAP || err == ERR_CONFLICT ? 0 : RETRY_AFTER_MS;
         intake_refuse(intake, err, next);
     }
-    if (intake->sequencer.state == SEQUENCER_REREAD && !intake->closed)
-        timer_start(intake->retry, intake->retry_ms);
 }
 
 static void intake_append_done(struct store_op *op)
@@ -162,6 +160,9 @@ static void intake_append_done(struct store_op *op)
         if (!intake->closed)
             loop_defer(intake->options.loop, &intake->answer);
     }
+    // Also after one that succeeded: the last under way need not be one that failed.
+    if (intake->sequencer.state == SEQUENCER_REREAD && !intake->closed)
+        timer_start(intake->retry, intake->retry_ms);
     chunk_unref(&append->append.chunk);
     store_op_release(op);
     free(append);
