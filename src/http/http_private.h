@@ -81,6 +81,7 @@ struct http_conn {
 };
 
 struct http_server {
+    uint64_t id_seed[2], ids_made; // of request ids
     struct loop *loop;
     struct http_app app;
     struct http_limits limits;

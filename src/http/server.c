@@ -1,4 +1,5 @@
 #include "http/http_private.h"
+#include "util/id.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -391,6 +392,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_app *ap
                                     struct tls_server *tls)
 {
     struct http_server *server = xcalloc(1, sizeof(*server));
+    random_bytes(server->id_seed, sizeof(server->id_seed));
     server->loop = loop;
     server->app = *app;
     server->limits = *limits;

@@ -28,13 +28,18 @@ uint64_t random_u64(void)
 
 void id_sortable(int64_t real_ms, char out[ID_SORTABLE_LEN + 1])
 {
+    uint8_t noise[ID_NOISE];
+    random_bytes(noise, sizeof(noise));
+    id_sortable_from(real_ms, noise, out);
+}
+
+void id_sortable_from(int64_t real_ms, const uint8_t noise[ID_NOISE], char out[ID_SORTABLE_LEN + 1])
+{
     static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
-    uint8_t noise[ID_SORTABLE_LEN - TIME_CHARS];
     uint64_t time = (uint64_t)real_ms & 0xffffffffffff;
     for (int i = TIME_CHARS - 1; i >= 0; i--, time >>= 5)
         out[i] = alphabet[time & 31];
-    random_bytes(noise, sizeof(noise));
-    for (size_t i = 0; i < sizeof(noise); i++)
+    for (size_t i = 0; i < ID_NOISE; i++)
         out[TIME_CHARS + i] = alphabet[noise[i] & 31];
     out[ID_SORTABLE_LEN] = 0;
 }

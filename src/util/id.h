@@ -10,6 +10,9 @@ void random_bytes(void *out, size_t len);
 uint64_t random_u64(void);
 // 26 characters and a NUL; later ones sort after earlier ones made in another millisecond.
 void id_sortable(int64_t real_ms, char out[ID_SORTABLE_LEN + 1]);
+// The same from bytes that the caller has drawn; the low five bits of each count.
+#define ID_NOISE 16
+void id_sortable_from(int64_t real_ms, const uint8_t noise[ID_NOISE], char out[ID_SORTABLE_LEN + 1]);
 // [A-Za-z0-9][A-Za-z0-9._:-]{0,254}
 bool id_execution_valid(struct str id);
 // Lower-case hex of `len` bytes and a NUL: `out` holds 2 * len + 1.

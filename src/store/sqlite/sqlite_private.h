@@ -5,7 +5,7 @@
 #include "store/sqlite/sqlite_store.h"
 #include "store/sqlite/vfs.h"
 
-#define GROUP_OPS_MAX      4096
+#define GROUP_OPS_MAX      16384
 #define GROUP_BYTES_MAX    (16u * 1024 * 1024)   // of chunks, encoded
 #define CHUNK_DIRECT       (CHUNK_MERGE_RAW / 2) // payload from which a chunk goes to `chunks` at once
 #define CHECKPOINT_BYTES   (16u * 1024 * 1024)   // of WAL

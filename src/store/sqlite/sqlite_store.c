@@ -8,8 +8,8 @@
 #define READERS_MAX 64
 
 static const struct sqlite_tuning default_tuning = {
-    .hot_rows = 12288,
-    .hot_bytes = 16 * 1024 * 1024,
+    .hot_rows = 256 * 1024,
+    .hot_bytes = 64 * 1024 * 1024,
     .merge_after_ms = 60000,
     .page_size = 4096,
     .reserve_bytes = 32 * 1024 * 1024,
