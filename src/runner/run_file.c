@@ -86,7 +86,17 @@ int run_file_sync(const char *dir)
     CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fsync(fd) < 0)
         return -errno;
-    return dir_sync(dir);
+    int err = dir_sync(dir);
+    // STATE/spool/ID may be new at each level, and a folder is only where its own entry is. Those above may be somebody else's,
+    // and not to be opened.
+    static const char *const above[] = {"..", "../..", "../../.."};
+    for (size_t i = 0; i < ARRAY_LEN(above) && err == 0; i++) {
+        CLEANUP(free_ptr) char *folder = xasprintf("%s/%s", dir, above[i]);
+        err = dir_sync(folder);
+        if (err == -EACCES)
+            err = 0;
+    }
+    return err;
 }
 
 static char *dup_member(json_t *root, const char *name)

@@ -1,0 +1,148 @@
+"""Power loss at random moments: of the server, where what it acknowledged must be there, and of a runner's machine."""
+
+import shutil
+
+import pytest
+from support.api import eventually
+from support.cli import Cli
+from support.faults import chance, rounds
+from support.jobs import fresh_id, output_of, python
+from support.power import Recorder
+from support.server import Server
+from support.ws import Runner
+
+
+def line(number):
+    """Of a length of its own, and with noise that compresses badly."""
+    return f"{number} " + f"{number * 2654435761 % (1 << 61):x}" * (number % 40)
+
+
+def run_a_server(server, recorder, source):
+    """Appends to four logs, one record to several thousand at a time, and marks what was acknowledged."""
+    jobs = []
+    for _ in range(4):
+        jobs.append(server.api().create())
+        recorder.mark(job=jobs[-1], count=0, sealed=False)
+    runners = {job: Runner(server, job) for job in jobs}
+    for step in range(120):
+        job = source.choice(list(runners))
+        runner = runners[job]
+        count = source.choice((1, 1, 3, 20, 300, 2000))
+        runner.lines([line(i) for i in range(runner.next, runner.next + count)])
+        recorder.mark(job=job, count=runner.next, sealed=False)
+        if step == 60:
+            server.kill()  # so that a recovery is among what the power may interrupt
+            server.restart()
+            runners = {job: Runner(server, job, epoch=runners[job].ready["epoch"]) for job in jobs}
+        elif step in (80, 100):
+            runners.pop(job).complete()
+            recorder.mark(job=job, count=runner.next, sealed=True)
+        elif step in (90, 119):
+            server.api().create()
+            # The store's checkpoint of an idle while.
+            database = server.data / "runnel.db"
+            before = database.stat().st_mtime_ns
+            eventually(lambda: database.stat().st_mtime_ns != before, "a checkpoint")
+    return jobs
+
+
+@pytest.mark.timeout(900)
+def test_what_a_server_acknowledged_is_there_after_power_loss(servers, tmp_path):
+    source = chance()
+    recorder = Recorder(tmp_path, tmp_path / "server0" / "data")
+    server = servers(env=recorder.env)
+    run_a_server(server, recorder, source)
+    key = server.operator_key
+    server.close()
+    trace = recorder.trace()
+    checked = acknowledged = 0
+    for number in range(rounds(200, least=10)):
+        moment = source.randrange(1, len(trace.entries) + 1)
+        root = tmp_path / f"after{number}"
+        (root / "data").mkdir(parents=True)
+        trace.disk(moment, source, root / "data")
+        known = {mark["job"]: mark for mark in trace.marks(moment)}
+        after = Server(root).start()
+        try:
+            api = after.api(key if known else "")
+            for job, mark in known.items():
+                status = api.status(job)
+                assert status["last_index"] >= mark["count"], (moment, job, mark, status)
+                assert status["sealed"] or not mark["sealed"]
+                messages = api.messages(job, limit=10000)
+                assert messages == [line(i) for i in range(len(messages))], (moment, job)
+                assert len(messages) == status["last_index"]
+                if not status["sealed"] and source.random() < 0.5:
+                    epoch = api.status(job).get("epoch", 1)
+                    api.append_lines(job, [line(len(messages))]) if epoch else None
+                acknowledged += mark["count"]
+                checked += 1
+        finally:
+            after.kill()
+        shutil.rmtree(root)
+    print(f"{checked} logs with {acknowledged} acknowledged records were whole, over {len(trace.entries)} traced operations")
+    assert checked
+
+
+# Lines at a steady pace for a few seconds.
+PACED = """
+import os, time
+for i in range(400):
+    os.write(1, b"".join(b"line %d\\n" % j for j in range(i * 25, i * 25 + 25)))
+    time.sleep(0.01)
+"""
+PACED_OUT = b"".join(b"line %d\n" % i for i in range(10000))
+
+
+@pytest.mark.timeout(900)
+def test_a_runner_without_power_loses_at_most_what_it_had_not_synced(servers, tmp_path):
+    """With no server there to have anything: all that is left is in the spool. What passed three seconds before is surely in it;
+    it syncs once a second."""
+    source = chance()
+    absent = servers()
+    token, url = absent.operator_key, absent.url
+    absent.stop()
+    state = tmp_path / "home" / "state"
+    state.mkdir(parents=True)
+    recorder = Recorder(tmp_path, state)
+    cli = Cli(tmp_path / "home", url=url, token=token)
+    job = fresh_id()
+    with cli.start("wrap", "-q", "--deliver-wait", "1s", "--id", job, *python(PACED), env=recorder.env) as process:
+        for count in range(500, 10001, 500):
+            process.out.wait_lines(count)
+            recorder.mark(count=count)
+        process.finish(60)
+    trace = recorder.trace()
+    delivered = nothing = 0
+    for number in range(rounds(200, least=10)):
+        moment = source.randrange(1, len(trace.entries) + 1)
+        home = tmp_path / f"after{number}"
+        (home / "state").mkdir(parents=True)
+        trace.disk(moment, source, home / "state")
+        now = trace.entries[moment - 1].time
+        surely = max([mark["count"] for mark in trace.marks(moment) if mark["time"] < now - 3], default=0)
+        server = Server(home / "server").start()
+        try:
+            result = Cli(home, server).run("wrap", "--resume", job)
+            api = server.api()
+            answer = api.get(f"/api/v1/executions/{job}")
+            if answer.status == 404:
+                assert surely == 0, (moment, surely, result)
+                nothing += 1
+                continue
+            assert result.code == 0, (moment, result)
+            kept = output_of(api, job)
+            assert PACED_OUT.startswith(kept) and kept.count(b"\n") >= surely, (moment, surely, kept[-100:])
+            status = api.status(job)
+            events = [record["event_type"] for record in api.logs(job, limit=10000) if record["stream"] == "event"]
+            if status["status"] == "lost":
+                assert events == ["capture_interrupted"] and status["exit_code"] is None
+            else:
+                assert events == [] and kept == PACED_OUT and status["status"] == "completed"
+            assert status["sealed"]
+            delivered += 1
+        finally:
+            server.kill()
+        shutil.rmtree(home)
+    print(f"{delivered} spools gave a whole prefix, {nothing} had not been synced yet; {len(trace.entries)} traced operations")
+    assert delivered
