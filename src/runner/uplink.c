@@ -135,10 +135,11 @@ void uplink_sent(struct uplink *uplink, uint64_t next)
 
 void uplink_acked(struct uplink *uplink, uint64_t sequence_number)
 {
-    // Above `sent` it would be about another's records.
-    if (!is_talking(uplink) || sequence_number >= uplink->sent)
+    if (!is_talking(uplink))
         return;
-    uplink->acked = MAX(uplink->acked, sequence_number + 1);
+    // It may be about more than was sent here: what an earlier connection had sent, and a power loss took from the spool.
+    uint64_t next = sequence_number < uplink->sent ? sequence_number + 1 : uplink->sent;
+    uplink->acked = MAX(uplink->acked, next);
     uplink->attempts = 0;
 }
 
