@@ -109,7 +109,7 @@ static enum outcome follow_websocket(struct log_reader *reader)
         reader->reached = true;
         buf_reset(&reader->refusal);
         if (response.incarnation[0])
-            memcpy(reader->incarnation, response.incarnation, sizeof(reader->incarnation));
+            memcpy(reader->answering, response.incarnation, sizeof(reader->answering));
         listen_to(reader, ws);
         client_ws_close(&ws, 1000);
         return is_over(reader) ? OUTCOME_DONE : OUTCOME_LOST;

@@ -204,12 +204,19 @@ static bool take_control(struct log_reader *reader, struct str json)
     return true;
 }
 
+// Not before: a connection that breaks first must leave the position what it was.
+static void take_incarnation(struct log_reader *reader)
+{
+    memcpy(reader->incarnation, reader->answering, sizeof(reader->incarnation));
+}
+
 bool log_reader_object(struct log_reader *reader, struct str json)
 {
     static const char type_log[] = "{\"type\":\"log\",";
     static const char type_any[] = "{\"type\":";
     CLEANUP(buf_release) struct buf plain = {0};
     struct object object = {.reader = reader, .json = json};
+    take_incarnation(reader);
     if (str_starts(json, STR(type_log))) {
         if (reader->printer->form == LOG_FORM_JSON) {
             buf_append_byte(&plain, '{');
@@ -259,7 +266,7 @@ static bool take_bytes(void *arg, struct str bytes)
     reader->reached = true;
     buf_reset(&reader->refusal);
     if (pass->response.incarnation[0])
-        memcpy(reader->incarnation, pass->response.incarnation, sizeof(reader->incarnation));
+        memcpy(reader->answering, pass->response.incarnation, sizeof(reader->answering));
     bool go_on = pass->chunks ? chunk_stream_feed(&reader->chunks, bytes) == 0 : take_lines(reader, bytes);
     log_printer_flush(reader->printer);
     pass->stopped = !go_on;
@@ -271,6 +278,14 @@ static bool print_chunk(void *arg, uint64_t first, const struct chunk *chunk)
     struct log_reader *reader = arg;
     struct log_printer *printer = reader->printer;
     reader->progress = true;
+    take_incarnation(reader);
+    if (printer->any && first < printer->next) {
+        // Chunks follow upon each other, so the store has gone back.
+        log_printer_flush(printer);
+        fprintf(stderr, "runnel: records %llu–%llu are missing: restored\n", (unsigned long long)first,
+                (unsigned long long)printer->next - 1);
+        printer->next = first;
+    }
     if (printer->any && first > printer->next) {
         log_printer_flush(printer);
         fprintf(stderr, "runnel: records %llu–%llu are missing: retention\n", (unsigned long long)printer->next,
@@ -286,6 +301,7 @@ static bool print_chunk(void *arg, uint64_t first, const struct chunk *chunk)
 
 static void chunks_complete(void *arg, struct str json)
 {
+    take_incarnation(arg);
     take_control(arg, json);
 }
 

@@ -17,7 +17,9 @@ struct log_reader {
     const char *execution_id;
     const char *position; // where to begin: "from=0", "tail=5", "since=…"
     const char *filters;  // "" or "&name=value…"
-    char incarnation[32];
+    char incarnation[32]; // that the position is from
+    char answering
+        [32]; // that of the store which answers now; taken over with the first that is heard, which tells of a gap
     // The chunk that exact bytes were last taken from.
     struct chunk *exact;
     uint64_t exact_first;
