@@ -2,8 +2,9 @@
 //   --mode drain   until each has been told `complete`, or its connection has ended
 //   --mode idle    until standard input ends; prints "ready" once all are connected
 //   --mode fan     a feeder beside them sends bursts of 16 records to the execution; at most `--window` bursts are
-//                  under way, and one is under way until every follower has it. With `--target raw` the same against
-//                  `bench-load raw --mode burst`.
+//                  under way, and one is under way until every follower has it.
+// `--target raw`: the same against `bench-load raw --mode burst`. `--target nchan`: against nginx with nchan, where the
+// feeder posts the payloads of the 16 frames in `--frames`. `--target rows`: records are sent as JSON.
 #include "load.h"
 
 #include <errno.h>
@@ -21,6 +22,8 @@
 #define EVENTS_AT_ONCE 256
 #define WARM_UP_BURSTS 20
 
+enum target { TARGET_RUNNEL, TARGET_RAW, TARGET_NCHAN, TARGET_ROWS };
+
 struct follower {
     int fd;
     bool ended, complete;
@@ -30,13 +33,15 @@ struct follower {
 
 struct follow {
     int epoll, feeder;
-    bool raw, fan;
+    enum target target;
+    bool fan;
     size_t count, ended;
     struct follower *followers;
     uint64_t records, bytes;
     // fan
-    struct buf bursts[BURSTS]; // masked frames of the feeder; the counter is put in when they are sent
     struct str chunks[BURSTS];
+    const struct corpus *corpus;
+    struct buf posts;             // the requests that publish a burst
     uint64_t sent, whole, window; // bursts
     size_t waiting[WINDOW_MAX];   // followers that lack the burst
     uint64_t sent_at[WINDOW_MAX];
@@ -134,6 +139,8 @@ static void feeder_read(struct follow *follow)
     ssize_t got = recv(follow->feeder, follow->scratch, READ_BYTES, 0);
     if (got <= 0)
         fail("the feeder's connection has ended");
+    if (follow->target == TARGET_NCHAN)
+        return;
     buf_append(&follow->feeder_in, follow->scratch, (size_t)got);
     size_t used = 0, size;
     while ((size = frame_parse(follow->feeder_in.data + used, follow->feeder_in.len - used, &frame)) > 0) {
@@ -169,14 +176,14 @@ static void followers_open(struct follow *follow, unsigned port, const char *key
         size_t end = MIN(done + UPGRADE_BATCH, follow->count);
         for (size_t i = done; i < end; i++) {
             follow->followers[i].fd = peer_connect(port);
-            if (!follow->raw)
+            if (follow->target != TARGET_RAW)
                 peer_upgrade_begin(follow->followers[i].fd, key, path);
         }
         for (size_t i = done; i < end; i++) {
             struct follower *follower = &follow->followers[i];
             struct epoll_event event = {.events = EPOLLIN, .data.ptr = follower};
             CLEANUP(buf_release) struct buf rest = {0};
-            if (!follow->raw)
+            if (follow->target != TARGET_RAW)
                 peer_upgrade_end(follower->fd, &rest);
             peer_nonblocking(follower->fd);
             epoll_ctl(follow->epoll, EPOLL_CTL_ADD, follower->fd, &event);
@@ -192,18 +199,19 @@ static void feeder_open(struct follow *follow, unsigned port, const char *key, c
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = follow};
     follow->feeder = peer_connect(port);
-    if (!follow->raw) {
-        peer_upgrade_begin(follow->feeder, key, path);
-        peer_upgrade_end(follow->feeder, &follow->feeder_in);
-        while (!memmem(follow->feeder_in.data, follow->feeder_in.len, "\"ready\"", 7)) {
-            ssize_t got = recv(follow->feeder, follow->scratch, READ_BYTES, 0);
-            if (got <= 0)
-                fail("the feeder's connection has ended");
-            buf_append(&follow->feeder_in, follow->scratch, (size_t)got);
-        }
-        buf_reset(&follow->feeder_in);
-    }
+    follow->corpus = corpus;
     epoll_ctl(follow->epoll, EPOLL_CTL_ADD, follow->feeder, &event);
+    if (follow->target == TARGET_RAW || follow->target == TARGET_NCHAN)
+        return;
+    peer_upgrade_begin(follow->feeder, key, path);
+    peer_upgrade_end(follow->feeder, &follow->feeder_in);
+    while (!memmem(follow->feeder_in.data, follow->feeder_in.len, "\"ready\"", 7)) {
+        ssize_t got = recv(follow->feeder, follow->scratch, READ_BYTES, 0);
+        if (got <= 0)
+            fail("the feeder's connection has ended");
+        buf_append(&follow->feeder_in, follow->scratch, (size_t)got);
+    }
+    buf_reset(&follow->feeder_in);
     CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
     for (size_t i = 0; i < BURSTS; i++) {
         for (size_t j = 0; j < BURST; j++) {
@@ -215,7 +223,59 @@ static void feeder_open(struct follow *follow, unsigned port, const char *key, c
     }
 }
 
+static void prepare_posts(struct follow *follow, const char *path, const char *frames_file)
+{
+    char bytes[65536];
+    FILE *file = fopen(frames_file, "rb");
+    size_t len = file ? fread(bytes, 1, sizeof bytes, file) : 0, used = 0, size;
+    struct frame frame;
+    while ((size = frame_parse(bytes + used, len - used, &frame)) > 0) {
+        buf_printf(&follow->posts, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %zu\r\n\r\n", path,
+                   frame.len);
+        buf_append(&follow->posts, frame.data, frame.len);
+        used += size;
+    }
+    if (follow->posts.len == 0)
+        fail("%s: no frames", frames_file);
+    fclose(file);
+}
+
 // --- Fan-out
+
+static void append_json_burst(struct follow *follow, struct buf *out)
+{
+    for (size_t i = 0; i < BURST; i++) {
+        uint64_t counter = follow->sent * BURST + i;
+        buf_printf(out, "%c{\"sequence_number\":%llu,\"stream\":\"stdout\",\"message\":", i ? ',' : '[',
+                   (unsigned long long)counter);
+        buf_append_json_string(out, follow->corpus->lines[counter % follow->corpus->count]);
+        buf_append_byte(out, '}');
+    }
+    buf_append_byte(out, ']');
+}
+
+static void feed_burst(struct follow *follow)
+{
+    CLEANUP(buf_release) struct buf payload = {0}, frame = {0};
+    switch (follow->target) {
+    case TARGET_RAW:
+        peer_write(follow->feeder, "x", 1);
+        return;
+    case TARGET_NCHAN:
+        peer_write(follow->feeder, follow->posts.data, follow->posts.len);
+        return;
+    case TARGET_ROWS:
+        append_json_burst(follow, &payload);
+        frame_append(&frame, 1, payload.data, payload.len);
+        break;
+    case TARGET_RUNNEL:
+        buf_append_le64(&payload, follow->sent * BURST);
+        buf_append_str(&payload, follow->chunks[follow->sent % BURSTS]);
+        frame_append(&frame, 2, payload.data, payload.len);
+        break;
+    }
+    peer_write(follow->feeder, frame.data, frame.len);
+}
 
 static void feed(struct follow *follow)
 {
@@ -223,15 +283,7 @@ static void feed(struct follow *follow)
         size_t slot = (size_t)(follow->sent % WINDOW_MAX);
         follow->waiting[slot] = follow->count;
         follow->sent_at[slot] = now_ns();
-        if (follow->raw) {
-            peer_write(follow->feeder, "x", 1);
-        } else {
-            CLEANUP(buf_release) struct buf payload = {0}, frame = {0};
-            buf_append_le64(&payload, follow->sent * BURST);
-            buf_append_str(&payload, follow->chunks[follow->sent % BURSTS]);
-            frame_append(&frame, 2, payload.data, payload.len);
-            peer_write(follow->feeder, frame.data, frame.len);
-        }
+        feed_burst(follow);
         follow->sent++;
     }
 }
@@ -296,6 +348,15 @@ static void run_idle(struct follow *follow)
     }
 }
 
+static enum target parse_target(const char *name)
+{
+    static const char *const names[] = {"runnel", "raw", "nchan", "rows"};
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return (enum target)i;
+    fail("no target %s", name);
+}
+
 int run_follow(struct args *args)
 {
     struct follow follow = {.epoll = epoll_create1(EPOLL_CLOEXEC), .save_to = UINT64_MAX};
@@ -309,7 +370,9 @@ int run_follow(struct args *args)
     follow.window = MIN(args_number(args, "window", 1), (uint64_t)WINDOW_MAX);
     follow.save_from = args_number(args, "save-from", 0);
     follow.save_to = args_number(args, "save-to", UINT64_MAX);
-    follow.raw = strcmp(args_text(args, "target", "runnel"), "raw") == 0;
+    follow.target = parse_target(args_text(args, "target", "runnel"));
+    const char *publish = args_text(args, "publish", ""), *frames = args_text(args, "frames", ""),
+               *subscribe = args_text(args, "subscribe", "");
     follow.fan = strcmp(mode, "fan") == 0;
     args_done(args);
     follow.followers = xcalloc(follow.count, sizeof *follow.followers);
@@ -320,10 +383,15 @@ int run_follow(struct args *args)
     buf_printf(&path, "/ws/runner/executions/%s/stream", id);
     if (follow.fan) {
         corpus_load(&corpus, file, BURST * BURSTS);
+        if (follow.target == TARGET_NCHAN)
+            prepare_posts(&follow, publish, frames);
         feeder_open(&follow, port, key, buf_cstr(&path), &corpus);
     }
     buf_reset(&path);
-    buf_printf(&path, "/ws/executions/%s/logs?%s", id, position);
+    if (*subscribe)
+        buf_append_text(&path, subscribe);
+    else
+        buf_printf(&path, "/ws/executions/%s/logs?%s", id, position);
     uint64_t began = now_ns(), cpu = server ? cpu_ns(server) : 0;
     followers_open(&follow, port, key, buf_cstr(&path));
     if (follow.fan)

@@ -54,17 +54,24 @@ def table(head, lines):
     return "\n".join(out)
 
 
-def text(result):
+def rows_text(result):
     lines = []
     for row in result["rows"]:
         reference = f"{number(row['reference'])} ({row['reference_what']})" if row["reference"] is not None else ""
         lines.append([row["what"], row["goal"], f"{number(row['figure'])} {row['unit']}", reference,
                       number(row["ratio"]) if row["ratio"] is not None else "", met_text(row)])
-    out = [table(["what", "goal", "figure", "reference", "ratio", "met"], lines)]
+    return table(["what", "goal", "figure", "reference", "ratio", "met"], lines)
+
+
+def growth_text(result):
+    return table(["how cost grows", "size", "figure", "note"],
+                 [[g["what"], str(g["size"]), f"{number(g['figure'])} {g['unit']}", g["note"]] for g in result["growth"]])
+
+
+def text(result):
+    out = [rows_text(result)]
     if result["growth"]:
-        out += ["", table(["how cost grows", "size", "figure", "note"],
-                          [[g["what"], str(g["size"]), f"{number(g['figure'])} {g['unit']}", g["note"]]
-                           for g in result["growth"]])]
+        out += ["", growth_text(result)]
     if result["notes"]:
         out += [""] + ["- " + note for note in result["notes"]]
     return "\n".join(out)

@@ -1,10 +1,13 @@
 """Programs from Debian that do some of the same work, started here on free ports of 127.0.0.1."""
 
+import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 MODULES = pathlib.Path("/usr/lib/nginx/modules")
@@ -68,4 +71,66 @@ http {{
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait(30)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Rows:
+    """rivals/rows.py with a PostgreSQL and a Redis of its own, both as durable as they come (fsync on)."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="rows-", dir=bench.cache))
+        self.processes = []
+        self.port, database_port, redis_port = free_port(), free_port(), free_port()
+        try:
+            self.start_database(database_port)
+            self.spawn(["redis-server", "--port", redis_port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+                        "--maxclients", "12000"], redis_port)
+            environment = {**os.environ, "DATABASE_URL": f"postgresql://bench@127.0.0.1:{database_port}/postgres",
+                           "REDIS_URL": f"redis://127.0.0.1:{redis_port}"}
+            self.spawn(["/usr/bin/python3", "-B", "-m", "uvicorn", "--app-dir", bench.root / "bench" / "rivals", "--port",
+                        self.port, "--log-level", "warning", "rows:app"], self.port, env=environment)
+            self.pid = self.processes[-1].pid
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def start_database(self, port):
+        # The database refuses to run as root.
+        as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+        data = self.folder / "database"
+        data.mkdir()
+        if as_user:
+            self.folder.chmod(0o755)
+            shutil.chown(data, "postgres", "postgres")
+        programs = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+        subprocess.run([*as_user, programs / "initdb", "-D", data, "-U", "bench", "-A", "trust"], check=True,
+                       stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd="/")
+        self.spawn([*as_user, programs / "postgres", "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c",
+                    "unix_socket_directories=", "-c", "max_wal_size=4GB"], port)
+
+    def spawn(self, words, port, **options):
+        log = open(self.bench.work / "rows.log", "ab")
+        process = subprocess.Popen([str(word) for word in words], cwd="/", stdin=subprocess.DEVNULL, stdout=log,
+                                   stderr=log, start_new_session=True, **options)
+        log.close()
+        self.processes.append(process)
+        wait_port(port, process)
+
+    def peer(self):
+        return {"port": self.port, "key": "none"}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self.processes):
+            for pid in (*children(process.pid), process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGINT)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -5,6 +5,7 @@ import subprocess
 import threading
 import time
 
+from . import rivals
 from .rows_read import fill
 
 
@@ -23,6 +24,7 @@ def fan_out(bench):
             with bench.raw("burst", burst) as raw:
                 measured["raw " + name] = bench.load("follow", mode="fan", target="raw", port=raw.port, pid=raw.pid,
                                                      followers=followers, seconds=seconds, window=window, file=path)
+        nchan_fan_out(bench, followers, seconds, path, burst, measured["saturated"])
         for name in ("lockstep", "saturated"):
             ours = measured[name]["deliveries_per_cpu_second"]
             theirs = measured["raw " + name]["deliveries_per_cpu_second"]
@@ -36,6 +38,26 @@ def fan_out(bench):
                        measured[name]["deliveries_per_second"], "/s",
                        f"epoll + send: {measured['raw ' + name]['deliveries_per_second']:,.0f}; burst to all p99 "
                        f"{measured[name]['burst_p99_ms']:.1f} ms, {measured['raw ' + name]['burst_p99_ms']:.1f} ms")
+
+
+def nchan_fan_out(bench, followers, seconds, path, burst, ours):
+    """The rival: the same frames published to nchan, which keeps them in memory alone and makes nothing durable."""
+    server = ("location = /publish { nchan_publisher; nchan_channel_id fan; nchan_message_buffer_length 1000; } "
+              "location = /follow { nchan_subscriber websocket; nchan_channel_id fan; "
+              "nchan_subscriber_first_message newest; }")
+    if not (rivals.MODULES / "ngx_nchan_module.so").exists():
+        bench.note("nchan is not installed, so not measured")
+        return
+    with rivals.Nginx(bench.work / "nchan", "nchan_shared_memory_size 256m;", server,
+                      ["ngx_nchan_module.so"]) as nginx:
+        theirs = bench.load("follow", mode="fan", target="nchan", port=nginx.port, pid=nginx.worker,
+                            followers=followers, seconds=seconds, window=16, publish="/publish", subscribe="/follow",
+                            frames=burst, file=path)
+    bench.row(f"fan-out to {followers:,}, beside nchan (not durable): deliveries per server-CPU-second", "",
+              ours["deliveries_per_cpu_second"], "", theirs["deliveries_per_cpu_second"],
+              f"nchan; {theirs['deliveries_per_second']:,.0f}/s",
+              ours["deliveries_per_cpu_second"] / theirs["deliveries_per_cpu_second"])
+    bench.plot_point("fan-out", "nchan", followers, theirs["deliveries_per_cpu_second"])
 
 
 def live_run(bench, server, name, rate, seconds, light, path):

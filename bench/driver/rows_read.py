@@ -19,16 +19,21 @@ def read_million(bench):
         base = f"/api/v1/executions/{name}/logs"
         for form, goal in (("text", 0.25), ("ndjson", 0.5)):
             saved = bench.work / "answer"
-            best = min((bench.load("http", **server.peer(), path=f"{base}?format={form}") for _ in range(3)),
-                       key=lambda got: got["seconds"])
+            server.stop()
+            server.start()  # nothing of it in the server's memory; the kernel's cache is as it is
+            answers = [bench.load("http", **server.peer(), path=f"{base}?format={form}") for _ in range(4)]
+            first, again = answers[0], sorted(answers[1:], key=lambda got: got["seconds"])[1]
             bench.load("http", **server.peer(), path=f"{base}?format={form}", save=saved)
-            if best["newlines"] < lines:
-                raise RuntimeError(f"{form}: {best['newlines']} lines instead of {lines}")
+            if first["newlines"] < lines:
+                raise RuntimeError(f"{form}: {first['newlines']} lines instead of {lines}")
             with bench.raw("answer", saved) as raw:
-                reference = min(bench.load("http", port=raw.port)["seconds"] for _ in range(3))
+                reference = sorted(bench.load("http", port=raw.port)["seconds"] for _ in range(3))[1]
             saved.unlink()
-            bench.row(f"read {lines:,} lines as {form}", f"≤ {goal * scale:.3g} s", best["seconds"], "s", reference,
-                      "the same bytes bare, s", best["seconds"] / reference, best["seconds"] <= goal * scale)
+            bench.row(f"read {lines:,} lines as {form}", f"≤ {goal * scale:.3g} s", first["seconds"], "s", reference,
+                      "the same bytes bare, s", first["seconds"] / reference, first["seconds"] <= goal * scale)
+            bench.note(f"{form} again, from the server's memory: {again['seconds']:.3f} s")
+        server.stop()
+        server.start()
         pages = bench.load("http", **server.peer(), path=f"{base}?limit=1000&cursor={{}}", step=1000,
                            requests=lines // 1000)
         bench.row(f"read {lines:,} lines in pages of 1,000", f"≤ {1.5 * scale:.3g} s", pages["seconds"], "s",
@@ -37,7 +42,7 @@ def read_million(bench):
             got = bench.load("http", **server.peer(), path=f"{base}?limit={limit}&cursor={{}}", random=lines - limit,
                              requests=bench.pick(1000, 5000))
             bench.row(f"a page of {limit:,} at a random place, p99", "≤ 2 ms", got["answer_p99_ms"], "ms",
-                      met=got["answer_p99_ms"] <= 2 and got["failed"] == 0)
+                      got["answer_p50_ms"], "its p50, ms", met=got["answer_p99_ms"] <= 2 and got["failed"] == 0)
 
 
 def status_requests(bench):
