@@ -14,6 +14,7 @@
 #define BINARY_HEADER    8
 #define PRODUCER_DEFAULT "runner"
 #define CLOSE_REPLACED   4409
+#define ANSWERS_MAX      (1024 * 1024) // bytes queued to a runner
 
 struct runner {
     struct stream_node node;
@@ -346,7 +347,10 @@ static void runner_message(void *owner, enum ws_opcode opcode, const uint8_t *da
         runner_binary(runner, data, len);
     else if (opcode == WS_TEXT)
         runner_text(runner, str_n((const char *)data, len));
-    if (runner->ws && intake_busy(runner->intake))
+    // Answers to a runner that reads nothing would gather without an end.
+    if (ws_pending(runner->ws) > ANSWERS_MAX)
+        runner_end(runner, 1008, "the answers are not read");
+    else if (intake_busy(runner->intake))
         ws_pause_read(runner->ws, true);
 }
 

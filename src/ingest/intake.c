@@ -94,13 +94,13 @@ static void intake_reread_done(struct store_op *op)
 
     store_op_release(op);
     free(query);
-    intake->operations--;
     if (!intake->closed && err == 0) {
         sequencer_reread(&intake->sequencer, next);
         intake->options.handler->ready(intake->options.owner, next);
     } else if (!intake->closed) {
         timer_start(intake->retry, RETRY_AFTER_MS);
     }
+    intake->operations--; // only now: the handler may have closed the intake
     intake_free_if_idle(intake);
 }
 
@@ -145,7 +145,6 @@ static void intake_append_done(struct store_op *op)
     struct intake_append *append = CONTAINER_OF(op, struct intake_append, append.op);
     struct intake *intake = append->intake;
 
-    intake->operations--;
     intake->bytes_under_way -= append->bytes;
     if (op->err) {
         intake_append_failed(intake, op->err, append->append.ret_producer_next);
@@ -170,6 +169,7 @@ static void intake_append_done(struct store_op *op)
         intake->was_busy = false;
         intake->options.handler->room(intake->options.owner);
     }
+    intake->operations--; // only now: the handler may have closed the intake
     intake_free_if_idle(intake);
 }
 

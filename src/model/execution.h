@@ -21,7 +21,7 @@ struct execution {
     uint64_t message_bytes;
     char *owner;                                                                            // user principal, or NULL
     char *script_filename, *runtime, *worker_id, *worker_hostname, *workflow_id, *batch_id; // or NULL
-    char *spec_json;     // the request as accepted (object), or NULL
+    char *spec_json;     // the request as accepted (object), when it is made; NULL in what the store gives back
     char *metadata_json; // object, or NULL
 };
 

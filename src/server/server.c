@@ -434,14 +434,16 @@ static void server_release(struct server *server)
         worker_stop(&server->workers[i]);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_close(&server->workers[i]);
-    // What was handed to them is still finished, and finds its loop; then nothing is under way any more.
-    store_free(&server->store);
+    // What was handed to them is still finished, and finds its loop; what that leads to is refused. Then nothing is under way any more.
+    if (server->store)
+        store_stop(server->store);
     pool_free(&server->pool);
     for (unsigned i = 0; i < server->worker_count; i++)
         if (server->workers[i].loop)
             loop_deliver(server->workers[i].loop);
     if (server->loop)
         loop_deliver(server->loop);
+    store_free(&server->store);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_release(&server->workers[i]);
     for (size_t i = 0; i < ARRAY_LEN(server->signals); i++)

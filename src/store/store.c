@@ -22,6 +22,11 @@ void store_stats(struct store *store, struct store_stats *ret)
     store->vtable->stats(store, ret);
 }
 
+void store_stop(struct store *store)
+{
+    store->vtable->stop(store);
+}
+
 void store_free(struct store **store)
 {
     if (!*store)

@@ -271,6 +271,7 @@ struct store_vtable {
     const char *name;
     void (*submit)(struct store *store, struct store_op *op);
     void (*stats)(struct store *store, struct store_stats *ret);
+    void (*stop)(struct store *store);
     void (*free)(struct store *store);
 };
 struct store { // adapters embed it
@@ -286,6 +287,8 @@ void store_submit(struct store *store, struct store_op *op); // never fails at o
 void store_watch(struct store *store, store_watch_fn *watch, void *arg);
 const char *store_incarnation(const struct store *store);
 void store_stats(struct store *store, struct store_stats *ret);
-void store_free(struct store **store); // commits what was handed in, checkpoints, closes
+// Commits what was handed in, checkpoints and ends the threads; what is submitted afterwards gets ERR_SHUTTING_DOWN.
+void store_stop(struct store *store);
+void store_free(struct store **store); // stops it if need be, closes
 // Frees what came out of the operation (any kind), not the struct itself.
 void store_op_release(struct store_op *op);

@@ -106,6 +106,18 @@ void hot_remove_last(struct hot *hot, int64_t row)
     pthread_mutex_unlock(&hot->mutex);
 }
 
+static void forget_producers(struct hot_entry *entry, int64_t last)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < entry->producer_count; i++) {
+        if (entry->producers[i].last_id > last)
+            entry->producers[kept++] = entry->producers[i];
+        else
+            free(entry->producers[i].name);
+    }
+    entry->producer_count = kept;
+}
+
 void hot_remove_to(struct hot *hot, int64_t row, int64_t last)
 {
     pthread_mutex_lock(&hot->mutex);
@@ -115,8 +127,10 @@ void hot_remove_to(struct hot *hot, int64_t row, int64_t last)
         entry->pieces_from++;
         entry->piece_count--;
     }
-    if (entry)
+    if (entry) {
+        forget_producers(entry, last);
         entry_drop_if_empty(hot, entry);
+    }
     pthread_mutex_unlock(&hot->mutex);
 }
 
@@ -149,8 +163,11 @@ void hot_confirm(struct hot *hot, int64_t row, const struct log_state *state, co
     pthread_mutex_lock(&hot->mutex);
     struct hot_entry *entry = entry_make(hot, row);
     entry->state = *state;
-    if (producer)
-        entry_producer_make(entry, producer)->state = *producer_state;
+    if (producer) {
+        struct hot_producer *made = entry_producer_make(entry, producer);
+        made->state = *producer_state;
+        made->last_id = entry->piece_count ? entry_pieces(entry)[entry->piece_count - 1].id : 0;
+    }
     pthread_mutex_unlock(&hot->mutex);
 }
 

@@ -34,6 +34,7 @@ struct log_state {
 
 struct hot_producer {
     char *name;
+    int64_t last_id; // of a row that tells of it; once that one is merged, the database does
     struct producer_state state;
 };
 

@@ -173,7 +173,7 @@ void merge_free(struct merge **merge)
 // --- Applying, within the writer's transaction
 
 // What the execution's hot rows say of it goes to its own rows. Rows that lie behind the round are said again by them.
-static int fold_state(struct sqlite_store *store, int64_t row)
+static int fold_state(struct sqlite_store *store, int64_t row, int64_t last_id)
 {
     const struct hot_entry *entry = hot_peek(&store->hot, row);
     if (!entry)
@@ -186,6 +186,8 @@ static int fold_state(struct sqlite_store *store, int64_t row)
     int err = db_run(fold);
     for (size_t i = 0; i < entry->producer_count && err == 0; i++) {
         const struct hot_producer *producer = &entry->producers[i];
+        if (producer->last_id > last_id)
+            continue;
         sqlite3_stmt *keep = db_statement(&store->db, STATEMENT_PRODUCER_FOLD);
         db_bind_i64(keep, 1, row);
         db_bind_text(keep, 2, str_of(producer->name));
@@ -230,7 +232,7 @@ static int apply_job(struct merge *merge, const struct merge_job *job)
     if (!purged) {
         int err = insert_chunks(store, job);
         if (err == 0)
-            err = fold_state(store, job->row);
+            err = fold_state(store, job->row, job->last_id);
         if (err < 0)
             return err;
     }

@@ -84,6 +84,13 @@ static void stop_threads(struct sqlite_store *store)
         pthread_join(store->writer, NULL);
     for (unsigned i = 0; i < store->reader_count; i++)
         pthread_join(store->readers[i], NULL);
+    store->writer_started = false;
+    store->reader_count = 0;
+}
+
+static void sqlite_stop(struct store *base)
+{
+    stop_threads(sqlite_store_of(base));
 }
 
 static void sqlite_free(struct store *base)
@@ -112,6 +119,7 @@ static const struct store_vtable sqlite_vtable = {
     .name = "sqlite",
     .submit = sqlite_submit,
     .stats = sqlite_stats,
+    .stop = sqlite_stop,
     .free = sqlite_free,
 };
 
