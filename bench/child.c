@@ -33,7 +33,7 @@ int run_child(struct args *args)
     sleep_until(began);
     for (uint64_t line = 0;; line += batch) {
         uint64_t due = rate ? began + line * 1000000000 / rate : began;
-        if (due >= end || now_ns() >= end)
+        if (rate ? due >= end : now_ns() >= end)
             break;
         if (rate)
             sleep_until(due);
