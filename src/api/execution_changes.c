@@ -43,10 +43,7 @@ static void patch_status_done(struct store_op *op)
 static void patch_status(struct patch *it)
 {
     struct call *call = it->call;
-    struct execution_live live;
-
-    // Without a runner there is nobody else to say that the log is whole: the caller does, by the outcome.
-    hub_live(call->api->options.hub, call->execution.row, &live);
+    // Where there never was a runner there is nobody else to say that the log is whole: the caller does, by the outcome.
     it->op.status = (struct store_status){
         .op = {.kind = STORE_STATUS, .reply_to = call->api->options.loop, .done = patch_status_done},
         .row = call->execution.row,
@@ -54,7 +51,7 @@ static void patch_status(struct patch *it)
         .only_from = STATUS_COUNT,
         .has_exit_code = it->has_exit_code,
         .exit_code = it->exit_code,
-        .seal = status_terminal(it->status) && !live.known,
+        .seal = status_terminal(it->status) && call->execution.epoch == 0,
     };
     store_submit(call->api->options.store, &it->op.status.op);
 }
@@ -244,6 +241,10 @@ void executions_delete(struct call *call)
     }
     if (hub_cancel(call->api->options.hub, call->execution.row, CANCEL_REASON)) {
         call_answer_execution(call, 202, &call->execution);
+        return;
+    }
+    if (call->execution.epoch) { // it has a runner, which the server has not listed yet since its start
+        call_fail(call, ERR_UNAVAILABLE, "the server has just started; try again");
         return;
     }
     // Nobody runs it: it ends here.

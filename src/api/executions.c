@@ -139,7 +139,7 @@ char *json_text(const json_t *value)
 struct create {
     struct store_create create;
     struct call *call;
-    char key[256];
+    char key[256 + sizeof(((struct principal *)NULL)->user)];
 };
 
 void call_answer_execution(struct call *call, int status, const struct execution *execution)
@@ -210,11 +210,14 @@ void executions_create(struct call *call)
     }
     struct create *it = xcalloc(1, sizeof *it);
     it->call = call;
+    // A user's keys are its own: another user's request must not be answered with its execution.
+    size_t owner_len = call->principal.role == ROLE_USER ? strlen(call->principal.user) : 0;
+    memcpy(it->key, call->principal.user, owner_len);
     if (key.len)
-        memcpy(it->key, key.data, key.len);
+        memcpy(it->key + owner_len, key.data, key.len);
     it->create = (struct store_create){
         .op = {.kind = STORE_CREATE, .reply_to = call->api->options.loop, .done = create_done},
-        .idempotency_key = str_n(it->key, key.len),
+        .idempotency_key = str_n(it->key, key.len ? owner_len + key.len : 0),
         .request_hash = XXH3_64bits(raw.data, raw.len),
         .open_max = call->api->limits->open_executions_max,
     };

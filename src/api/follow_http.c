@@ -236,6 +236,17 @@ static struct http_follower *follower_start(struct call *call, struct log_query 
     return it;
 }
 
+// HEAD has the headers alone: nothing is read for it.
+static bool answer_head(struct call *call, struct log_query *query, const char *content_type)
+{
+    if (http_method(call->request) != HTTP_M_HEAD)
+        return false;
+    hub_follower_remove(call->api->options.hub, call->principal.account);
+    log_query_release(query);
+    http_respond(call_take_request(call), 200, content_type, NULL, 0);
+    return true;
+}
+
 void follow_http(struct call *call, struct log_query *query)
 {
     static const char *const types[] = {
@@ -248,6 +259,8 @@ void follow_http(struct call *call, struct log_query *query)
         return;
     }
     bool csv = query->format == FORMAT_CSV;
+    if (answer_head(call, query, types[query->format]))
+        return;
     struct http_follower *it = follower_start(call, query, types[query->format], &plain_sink, false);
     if (csv)
         http_stream_write(it->stream, record_csv_header, strlen(record_csv_header));
@@ -272,6 +285,8 @@ void follow_sse(struct call *call)
         log_query_release(&query);
         return;
     }
+    if (answer_head(call, &query, "text/event-stream"))
+        return;
     struct loop *loop = call->api->options.loop;
     struct http_follower *it = follower_start(call, &query, "text/event-stream", &sse_sink, true);
     it->comment = timer_new(loop, sse_comment, it);

@@ -95,6 +95,7 @@ static int page_take(struct page *page, const struct store_segment *segment, str
     if (filter_excludes_chunk(page->filter, segment->chunk)) {
         page->looked += end - page->cursor;
         page->cursor = end;
+        page->full = page->looked >= PAGE_LOOK_MAX;
         return 0;
     }
     for (; page->cursor < end && !page->full; page->cursor++) {
@@ -381,6 +382,7 @@ void logs_append(struct call *call)
             (struct store_op){.kind = STORE_APPEND, .reply_to = call->api->options.loop, .done = append_part_done};
         part->row = call->execution.row;
         part->producer = str_of(append->producer);
+        part->whole = append->idempotent;
         store_submit(call->api->options.store, &part->op);
     }
 }

@@ -405,6 +405,16 @@ static void runner_give_up(struct runner *runner, int err)
     free(runner);
 }
 
+// The socket did not come about.
+static void runner_let_go(struct runner *runner)
+{
+    struct hub *hub = runner->node.api->options.hub;
+    if (runner->holder && runner->reconnected)
+        hub_disconnect(hub, runner->row, runner->holder);
+    else if (runner->holder)
+        hub_abandon(hub, runner->row, runner->holder);
+}
+
 static void runner_open(struct runner *runner, uint64_t next_sequence)
 {
     struct call *call = runner->call;
@@ -416,10 +426,7 @@ static void runner_open(struct runner *runner, uint64_t next_sequence)
 
     runner->ws = call->request ? ws_accept(call_take_request(call), &limits, &runner_ws_handler, runner) : NULL;
     if (!runner->ws) {
-        if (runner->holder && runner->reconnected)
-            hub_disconnect(api->options.hub, runner->row, runner->holder);
-        else if (runner->holder)
-            hub_abandon(api->options.hub, runner->row, runner->holder);
+        runner_let_go(runner);
         call_unref(call);
         free(runner);
         return;
@@ -463,9 +470,10 @@ static void runner_found_producer(struct store_op *op)
 
     store_op_release(op);
     if (err) {
-        if (runner->holder)
-            hub_disconnect(runner->node.api->options.hub, runner->row, runner->holder);
+        runner_let_go(runner);
         runner_give_up(runner, err);
+    } else if (runner->holder && !hub_holds(runner->node.api->options.hub, runner->row, runner->holder)) {
+        runner_give_up(runner, ERR_HELD); // another connection took its place meanwhile
     } else {
         runner_open(runner, next);
     }

@@ -61,6 +61,7 @@ struct fanout {
     struct list_node entries;
     size_t cache_bytes;
     struct deferred evict;
+    bool evict_next;            // the followers have had their turn
     _Atomic size_t inbox_bytes; // chunks on their way to this loop
 };
 

@@ -331,6 +331,15 @@ void hub_abandon(struct hub *hub, int64_t row, uint64_t holder)
     pthread_mutex_unlock(&hub->mutex);
 }
 
+bool hub_holds(struct hub *hub, int64_t row, uint64_t holder)
+{
+    pthread_mutex_lock(&hub->mutex);
+    const struct lease *lease = lease_find(&hub->leases, row);
+    bool holds = lease && lease->holder == holder;
+    pthread_mutex_unlock(&hub->mutex);
+    return holds;
+}
+
 void hub_sealed(struct hub *hub, int64_t row)
 {
     pthread_mutex_lock(&hub->mutex);

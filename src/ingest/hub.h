@@ -39,6 +39,7 @@ void hub_lag(struct hub *hub, int64_t row, uint64_t holder, uint64_t lag_records
 uint64_t hub_lag_total(struct hub *hub); // of all connected runners that said it
 void hub_disconnect(struct hub *hub, int64_t row, uint64_t holder);
 void hub_abandon(struct hub *hub, int64_t row, uint64_t holder); // see lease_abandon
+bool hub_holds(struct hub *hub, int64_t row, uint64_t holder);
 void hub_sealed(struct hub *hub, int64_t row);
 void hub_live(struct hub *hub, int64_t row, struct execution_live *ret);
 // Asks the runner to cancel, now or when it comes back. False if no runner holds it.

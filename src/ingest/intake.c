@@ -4,7 +4,8 @@
 
 #include "util/clock.h"
 
-#define RETRY_AFTER_MS 1000
+#define RETRY_AFTER_MS  1000
+#define SKIP_REASON_MAX 256
 
 struct intake {
     struct intake_options options;
@@ -225,7 +226,7 @@ void intake_record(struct intake *intake, uint64_t counter, const struct record 
     bool fits =
         gathered && counter == intake->builder_first + gathered && chunk_builder_raw(intake->builder) < CHUNK_MERGE_RAW;
 
-    if (!fits)
+    if (!fits || gathered >= CHUNK_COUNT_MAX)
         intake_flush(intake);
     if (chunk_builder_count(intake->builder) == 0)
         intake->builder_first = counter;
@@ -244,7 +245,7 @@ void intake_skip(struct intake *intake, uint64_t to, struct str reason)
     CLEANUP(buf_release) struct buf message = {0};
     uint64_t lost = to - intake->sequencer.accepted;
     buf_printf(&message, "%llu records were lost before they reached the server: %.*s", (unsigned long long)lost,
-               STR_ARGS(reason));
+               STR_ARGS(str_n(reason.data, utf8_prefix(reason.data, reason.len, SKIP_REASON_MAX))));
     record_extra_append_string(&extra, "event_type", STR("gap"));
     struct record record = {.time_ms = clock_real_ms(),
                             .stream = STREAM_EVENT,

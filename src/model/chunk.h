@@ -17,7 +17,7 @@
 
 #define CHUNK_RAW_MAX     (4u * 1024 * 1024) // payload bytes, uncompressed
 #define CHUNK_ENCODED_MAX (CHUNK_RAW_MAX + 4096)
-#define CHUNK_COUNT_MAX   (1u << 20)
+#define CHUNK_COUNT_MAX   (1u << 16)    // a record of no bytes costs some 150 in JSON
 #define CHUNK_MERGE_RAW   (256u * 1024) // merged chunks aim at this payload
 
 struct chunk;

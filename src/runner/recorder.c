@@ -127,7 +127,8 @@ static void add_record(void *arg, const struct record *record)
 {
     struct recorder *recorder = arg;
     size_t raw = chunk_builder_raw(recorder->builder);
-    if (raw >= RECORDER_CHUNK_RAW || raw + record->message.len > CHUNK_RAW_LIMIT)
+    bool full = chunk_builder_count(recorder->builder) >= CHUNK_COUNT_MAX;
+    if (full || raw >= RECORDER_CHUNK_RAW || raw + record->message.len > CHUNK_RAW_LIMIT)
         flush(recorder);
     // After a failure the builder is only emptied; a later record must not follow on ones that are missing.
     if (recorder->failed == 0 && chunk_builder_add(recorder->builder, record) < 0)

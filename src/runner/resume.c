@@ -32,6 +32,8 @@ struct attempt {
     struct timer *patience;
     struct run_file *run;
     const char *dir;      // NULL: the run file is not kept
+    char incarnation[32]; // of the store that has the prefix; empty while that is being delivered
+    bool greeted;         // the server has said where the producer stands
     bool until_delivered; // ends when all was sent, without `complete`
     bool over;
     int err;
@@ -48,12 +50,16 @@ static void attempt_end(struct attempt *attempt, int err)
 
 static void on_acked(void *arg)
 {
-    (void)arg;
+    struct attempt *attempt = arg;
+    attempt->greeted = true;
 }
 
 static void on_changed(void *arg)
 {
-    const struct attempt *attempt = arg;
+    struct attempt *attempt = arg;
+    // Restored meanwhile, the store may lack the prefix: it is for another time, which begins with that.
+    if (attempt->incarnation[0] && strcmp(attempt->incarnation, attempt->run->incarnation) != 0)
+        attempt_end(attempt, ERR_UNAVAILABLE);
     // If it cannot be saved, the next one claims a new epoch.
     if (attempt->dir)
         run_file_save(attempt->run, attempt->dir, false);
@@ -110,7 +116,7 @@ static void attempt_was_run(struct attempt *attempt)
     pthread_mutex_unlock(&resume->lock);
 }
 
-// Delivers one spool. With `digest` it is completed with that instead of the spool's own.
+// Delivers one spool. With `producer` it is what follows on the prefix; `digest` is that of both then.
 static int attempt_run(struct resume *resume, struct run_file *run, struct spool *spool, const char *dir,
                        const char *producer, const uint64_t *digest, bool complete)
 {
@@ -119,6 +125,8 @@ static int attempt_run(struct resume *resume, struct run_file *run, struct spool
     int err = loop_new(&attempt.loop);
     if (err < 0)
         return err;
+    if (producer)
+        snprintf(attempt.incarnation, sizeof(attempt.incarnation), "%s", run->incarnation);
     err = pool_new(1, 4, &attempt.pool);
     if (err == 0 && attempt_may_run(&attempt)) {
         struct delivery_options options = {
@@ -145,6 +153,9 @@ static int attempt_run(struct resume *resume, struct run_file *run, struct spool
     }
     pool_free(&attempt.pool);
     loop_free(&attempt.loop);
+    // All that the spool has is in the log, and that was closed before the machine went.
+    if (producer && attempt.greeted && attempt.err == ERR_SEALED)
+        attempt.err = 0;
     return err < 0 ? err : attempt.err;
 }
 
@@ -202,11 +213,8 @@ static int deliver_left(struct resume *resume, const char *dir, bool any_server)
     // The run file may have reached the disk before the spool's last bytes did.
     run.ended = run.ended && spool_next(spool) >= run.records;
     err = attempt_run(resume, &run, spool, dir, NULL, NULL, run.ended);
-    if (err == 0 && !run.ended) {
+    if (err == 0 && !run.ended)
         err = deliver_interruption(resume, &run, spool, dir);
-        if (err == ERR_SEALED)
-            err = 0; // all that the spool has is in the log, and that was closed before the machine went
-    }
     if (err == 0)
         spool_remove(&spool);
     return err;

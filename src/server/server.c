@@ -438,9 +438,10 @@ static void server_release(struct server *server)
     if (server->store)
         store_stop(server->store);
     pool_free(&server->pool);
-    for (unsigned i = 0; i < server->worker_count; i++)
-        if (server->workers[i].loop)
-            loop_deliver(server->workers[i].loop);
+    // Twice: what one loop takes in may tell the others something.
+    for (unsigned i = 0; i < 2 * server->worker_count; i++)
+        if (server->workers[i % server->worker_count].loop)
+            loop_deliver(server->workers[i % server->worker_count].loop);
     if (server->loop)
         loop_deliver(server->loop);
     store_free(&server->store);

@@ -142,6 +142,10 @@ static void order_drain(struct mail *mail)
     struct worker_order *order = CONTAINER_OF(mail, struct worker_order, mail);
     struct worker *worker = order->worker;
 
+    if (!worker->http) { // closed before it was read
+        free(order);
+        return;
+    }
     for (unsigned i = 0; i < worker->listener_count; i++)
         listener_free(&worker->listeners[i]);
     worker->listener_count = 0;

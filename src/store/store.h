@@ -86,7 +86,8 @@ struct store_append {
     uint64_t first;      // the producer's counter of the chunk's first record
     uint64_t epoch;      // 0: not fenced
     bool skip_ahead;
-    struct chunk *chunk;         // borrowed until done
+    bool whole;          // repeated as a whole or not at all: ERR_CONFLICT when only its first records are known
+    struct chunk *chunk; // borrowed until done
     uint64_t ret_first_sequence; // of the first appended; for a wholly repeated last append, of the original
     uint64_t ret_appended;       // 0 when all were repetitions
     uint64_t ret_producer_next;  // set on ERR_GAP, ERR_CONFLICT and success

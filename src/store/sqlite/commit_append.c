@@ -183,5 +183,7 @@ int commit_append(struct sqlite_store *store, struct store_op *op)
         append->ret_first_sequence = repeated_sequence(&producer->state, append->first);
         return 0;
     }
+    if (append->whole && repeated > 0)
+        return commit_refuse(op, ERR_CONFLICT);
     return append_admitted(store, append, head, producer, (uint32_t)repeated);
 }

@@ -92,12 +92,33 @@ static bool results_ready(const struct merge *merge)
            (merge->result_count > 0 && list_empty(&merge->jobs) && !merge->running);
 }
 
+// False if the merger is to stop.
+static bool pause_before_retry(struct merge *merge)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    pthread_mutex_lock(&merge->mutex);
+    int timed_out = 0;
+    while (!merge->stopping && timed_out == 0)
+        timed_out = pthread_cond_timedwait(&merge->wake, &merge->mutex, &until);
+    bool go_on = !merge->stopping;
+    pthread_mutex_unlock(&merge->mutex);
+    return go_on;
+}
+
 static void *merger_main(void *arg)
 {
     struct merge *merge = arg;
     struct merge_job *job;
     while ((job = next_job(merge))) {
-        merge_job_run(job, &merge->db);
+        do
+            merge_job_run(job, &merge->db);
+        while (job->transient && pause_before_retry(merge));
+        if (job->transient) { // stopping: nothing of it is applied
+            merge_job_free(&job);
+            break;
+        }
         pthread_mutex_lock(&merge->mutex);
         list_push_back(&merge->results, &job->node);
         merge->result_count++;

@@ -60,10 +60,13 @@ static void read_pieces(struct merge_job *job, struct db *db)
 {
     for (size_t i = 0; i < job->piece_count; i++) {
         const struct hot_piece *piece = &job->pieces[i];
-        if (read_chunk(db, STATEMENT_HOT_BODY, piece->id, &job->chunks[job->chunk_count]) == 0)
+        int err = read_chunk(db, STATEMENT_HOT_BODY, piece->id, &job->chunks[job->chunk_count]);
+        if (err == 0)
             job->firsts[job->chunk_count++] = piece->first;
-        else
+        else if (err == ERR_CORRUPT || err == ERR_TOO_LARGE)
             job->incomplete = true;
+        else
+            job->transient = true; // the disk or memory, not the rows: they must not be given up for it
     }
 }
 
@@ -112,7 +115,15 @@ void merge_job_run(struct merge_job *job, struct db *db)
 {
     if (job->piece_count == 0)
         return;
+    job->transient = false;
     read_pieces(job, db);
+    if (job->transient) {
+        for (size_t i = 0; i < job->chunk_count; i++)
+            chunk_unref(&job->chunks[i]);
+        job->chunk_count = 0;
+        job->incomplete = false;
+        return;
+    }
     if (job->incomplete)
         return;
     struct tail tail;

@@ -19,6 +19,7 @@ struct merge_job {
     size_t chunk_count;
     int64_t replaced[MERGE_REPLACED_MAX]; // rows of `chunks` that are part of the first one
     size_t replaced_count;
+    bool transient;  // the rows could not be read for now: to be run again
     bool incomplete; // a piece could not be read; it is left out
 };
 
