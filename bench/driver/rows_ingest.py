@@ -78,8 +78,8 @@ def paced(bench, server, count, seconds, path):
 
 def many_executions(bench):
     path = bench.corpus.sized(bench.pick(60_000_000, 250_000_000))
-    seconds = bench.pick(6, 15)
-    for count in (10, 100, 1_000, 10_000):
+    seconds = bench.pick(5, 15)
+    for count in bench.pick((100, 10_000), (10, 100, 1_000, 10_000)):
         probe = bench.probe()
         with bench.server(f"many-{count}") as server:
             got = paced(bench, server, count, seconds, path)

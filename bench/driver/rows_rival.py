@@ -26,7 +26,7 @@ def rival_rows(bench):
                                requests=bench.pick(20, 100))
             create(peer, "live")
             live = bench.load("follow", mode="fan", target="rows", **peer, pid=server.pid, id="live", followers=10,
-                              seconds=bench.pick(3, 8), window=1, file=path)
+                              seconds=bench.pick(2, 8), window=1, file=path)
         figures[name] = {"ingest": taken["lines_per_second"], "page": pages["answer_p50_ms"],
                          "live": live["burst_p50_ms"], "live_p99": live["burst_p99_ms"]}
     ours, theirs = figures["runnel"], figures["rows"]
