@@ -470,6 +470,11 @@ void delivery_complete(struct delivery *delivery)
     step(delivery);
 }
 
+bool delivery_greeted(const struct delivery *delivery)
+{
+    return delivery->uplink.ready_at_ms > 0;
+}
+
 uint64_t delivery_lag(const struct delivery *delivery)
 {
     return uplink_lag(&delivery->uplink);

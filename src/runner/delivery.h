@@ -37,4 +37,5 @@ void delivery_free(struct delivery **delivery);
 void delivery_spooled(struct delivery *delivery); // the spool has more
 void delivery_complete(
     struct delivery *delivery); // the run file says how the job has ended: send the rest, then `complete`
+bool delivery_greeted(const struct delivery *delivery); // the server has said `ready` on the present or last connection
 uint64_t delivery_lag(const struct delivery *delivery);

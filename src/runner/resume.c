@@ -33,7 +33,6 @@ struct attempt {
     struct run_file *run;
     const char *dir;      // NULL: the run file is not kept
     char incarnation[32]; // of the store that has the prefix; empty while that is being delivered
-    bool greeted;         // the server has said where the producer stands
     bool until_delivered; // ends when all was sent, without `complete`
     bool over;
     int err;
@@ -50,8 +49,7 @@ static void attempt_end(struct attempt *attempt, int err)
 
 static void on_acked(void *arg)
 {
-    struct attempt *attempt = arg;
-    attempt->greeted = true;
+    (void)arg;
 }
 
 static void on_changed(void *arg)
@@ -149,13 +147,13 @@ static int attempt_run(struct resume *resume, struct run_file *run, struct spool
         loop_run(attempt.loop);
         attempt_was_run(&attempt);
         timer_free(&attempt.patience);
+        // All that the spool has is in the log, and that was closed before the machine went.
+        if (producer && attempt.err == ERR_SEALED && delivery_greeted(delivery))
+            attempt.err = 0;
         delivery_free(&delivery);
     }
     pool_free(&attempt.pool);
     loop_free(&attempt.loop);
-    // All that the spool has is in the log, and that was closed before the machine went.
-    if (producer && attempt.greeted && attempt.err == ERR_SEALED)
-        attempt.err = 0;
     return err < 0 ? err : attempt.err;
 }
 
