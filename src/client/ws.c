@@ -220,14 +220,20 @@ static int receive_head(struct client_ws *ws, struct buf *data, uint64_t deadlin
     }
 }
 
-// What explains a refusal. It is for people, so what cannot be had is left out.
-static void receive_refusal(struct client_ws *ws, struct buf *data, uint64_t deadline_ms, struct answer *answer)
+// What explains a refusal. Whether asking again could help is for its code to say, not for the status: half of it is no answer.
+static int receive_refusal(struct client_ws *ws, struct buf *data, uint64_t deadline_ms, struct answer *answer)
 {
     uint64_t wanted = answer->has_length ? MIN(answer->length, (uint64_t)REFUSAL_BODY_MAX) : REFUSAL_BODY_MAX;
     while (data->len - answer->head_len < wanted && receive_some(ws, data, deadline_ms) == 0)
         ;
     buf_append(&answer->response.body, data->data + answer->head_len,
                MIN(data->len - answer->head_len, (size_t)wanted));
+    if (answer->has_length && answer->response.body.len < wanted) {
+        answer->response.status = 0;
+        return ERR_UNREACHABLE;
+    }
+    int err = client_response_error(&answer->response, NULL);
+    return err < 0 ? err : ERR_MALFORMED; // a 2xx is no WebSocket either
 }
 
 static int handshake(struct client_ws *ws, const struct client_options *options, const struct target *target,
@@ -254,11 +260,8 @@ static int handshake(struct client_ws *ws, const struct client_options *options,
     err = receive_head(ws, &data, deadline_ms, ret);
     if (err < 0)
         return err;
-    if (ret->response.status != 101) {
-        receive_refusal(ws, &data, deadline_ms, ret);
-        err = client_response_error(&ret->response, NULL);
-        return err < 0 ? err : ERR_MALFORMED; // a 2xx is no WebSocket either
-    }
+    if (ret->response.status != 101)
+        return receive_refusal(ws, &data, deadline_ms, ret);
     if (!ret->upgrade || strcmp(ret->accept, accept) != 0)
         return ERR_MALFORMED;
     buf_append(&ws->early, data.data + ret->head_len, data.len - ret->head_len);

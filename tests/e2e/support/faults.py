@@ -60,7 +60,7 @@ class BusyJob:
         self.job = job
         self.result = folder / f"{job}.sums"
         command = python(_BUSY)
-        self.process = cli.start("wrap", "-q", "--deliver-wait", "0", "--id", job, *command, stop, self.result, seed, stdout=subprocess.DEVNULL)
+        self.process = cli.start("wrap", "--deliver-wait", "0", "--id", job, *command, stop, self.result, seed, stdout=subprocess.DEVNULL)
 
     def sums(self):
         return self.result.read_text().split()
@@ -74,8 +74,10 @@ class CuttingProxy:
     """Between clients and the server: each connection ends at a byte position drawn at random, in either direction, until
     `cuts` of them were cut; those after that are left alone."""
 
-    def __init__(self, target_port, source, cuts):
+    def __init__(self, target_port, source, cuts, half_answer=None):
+        """half_answer: (part of a request line, bytes): what the first such request gets instead of the server's answer."""
         self.target_port = target_port
+        self.half_answer = half_answer
         self.source = source
         self.left = cuts
         self.done = 0
@@ -107,6 +109,15 @@ class CuttingProxy:
         except OSError:
             writer.transport.abort()
             return
+        if self.half_answer:
+            first = await reader.read(65536)
+            if self.half_answer[0] in first:
+                writer.write(self.half_answer[1])
+                self.half_answer = None
+                writer.close()
+                up_writer.transport.abort()
+                return
+            up_writer.write(first)
         cut = self.left > 0
         limits = [self._draw(), self._draw()] if cut else [None, None]
         ends = (writer, up_writer)
