@@ -3,9 +3,9 @@
 #include "store/sqlite/merge_job.h"
 #include "util/clock.h"
 
-#define RESULTS_WANTED  24 // before a transaction is made for them alone
-#define JOBS_MAX        64 // with the merger, or merged and not yet committed
-#define SLICE_NS        3000000
+#define RESULTS_WANTED  96  // before a transaction is made for them alone
+#define JOBS_MAX        192 // with the merger, or merged and not yet committed
+#define SLICE_NS        6000000
 #define DELETE_ROWS     512
 #define SEALED_DIVISOR  12
 #define OVERLOAD_FACTOR 2
