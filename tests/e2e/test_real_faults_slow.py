@@ -1,5 +1,6 @@
 """A follower that reads 1 KB/s beside a long log, and logs at both ends of the scale."""
 
+import os
 import re
 import socket
 import threading
@@ -14,7 +15,7 @@ from support.ws import Follower, Runner, frame, handshake
 
 LINES = rounds(1_000_000, least=100_000)
 MEMORY_MAX = 96 << 20  # beyond what the server held before: the cache's budget of 8 MiB, buffers, and what ASan keeps of freed memory
-QUARANTINE = "quarantine_size_mb=8"
+ASAN = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "quarantine_size_mb=8")))
 
 
 def resident(pid):
@@ -89,7 +90,7 @@ class Trickle(threading.Thread):
 
 @pytest.mark.timeout(300)
 def test_a_follower_of_1_kb_a_second_beside_a_long_log(servers, tmp_path):
-    server = servers("--cache-bytes", 8 << 20, env={"ASAN_OPTIONS": QUARANTINE})
+    server = servers("--cache-bytes", 8 << 20, env={"ASAN_OPTIONS": ASAN})
     cli, api = Cli(tmp_path / "home", server), server.api()
     job = api.create()
     runner = Runner(server, job)
