@@ -125,6 +125,14 @@ static void zsh_script(struct buf *out)
     buf_append_text(out, "    esac\n}\n_runnel \"$@\"\n");
 }
 
+static void fish_append_quoted(struct buf *out, const char *text)
+{
+    buf_append_byte(out, '\'');
+    for (; *text; text++)
+        buf_printf(out, *text == '\'' || *text == '\\' ? "\\%c" : "%c", *text);
+    buf_append_byte(out, '\'');
+}
+
 static void fish_options(struct buf *out, const char *condition, const struct cli_option *options)
 {
     for (; options->long_name; options++) {
@@ -137,10 +145,9 @@ static void fish_options(struct buf *out, const char *condition, const struct cl
             buf_printf(out, " -s %c", options->short_name);
         if (options->kind != CLI_FLAG)
             buf_append_text(out, " -r");
-        buf_append_text(out, " -d '");
-        for (const char *c = options->help; *c; c++)
-            buf_printf(out, *c == '\'' || *c == '\\' ? "\\%c" : "%c", *c);
-        buf_append_text(out, "'\n");
+        buf_append_text(out, " -d ");
+        fish_append_quoted(out, options->help);
+        buf_append_byte(out, '\n');
     }
 }
 
@@ -150,8 +157,9 @@ static void fish_script(struct buf *out)
     for (size_t i = 0; cli_commands[i]; i++) {
         const struct cli_command *command = cli_commands[i];
         CLEANUP(buf_release) struct buf condition = {0};
-        buf_printf(out, "complete -c runnel -f -n __fish_use_subcommand -a %s -d '%s'\n", command->name,
-                   command->summary);
+        buf_printf(out, "complete -c runnel -f -n __fish_use_subcommand -a %s -d ", command->name);
+        fish_append_quoted(out, command->summary);
+        buf_append_byte(out, '\n');
         buf_printf(&condition, " -n '__fish_seen_subcommand_from %s'", command->name);
         fish_options(out, buf_cstr(&condition), command->options);
         if (takes_execution(command))
