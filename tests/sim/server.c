@@ -1,0 +1,110 @@
+// The server's process: start, crash, and what the hub does with leases.
+#include "sim.h"
+
+#define TICK_MS 1000
+
+struct op *server_op(struct world *world, enum op_kind kind, void *owner, void (*done)(struct world *, struct op *))
+{
+    struct op *op = make(world, sizeof(*op));
+    *op = (struct op){.kind = kind, .owner = owner, .done = done, .life = world->server.life, .producer = ANONYMOUS};
+    return op;
+}
+
+// --- Status changes that leases bring about
+
+static void status_done(struct world *world, struct op *op)
+{
+    if ((op->err == 0 && op->seal) || op->err == ERR_SEALED || op->err == ERR_EXPIRED)
+        lease_end(&world->server.leases, ROW);
+    else if (!op->seal && (op->err == ERR_UNAVAILABLE || op->err == ERR_STORE_FULL))
+        lease_change_failed(&world->server.leases, ROW, op->epoch, op->status == STATUS_LOST, world->now_ms);
+    trace(world, "server: status %s%s: %s", status_word(op->status), op->seal ? ", sealed" : "",
+          op->err ? error_word(op->err) : "ok");
+}
+
+void hub_change_status(struct world *world, uint64_t epoch, enum execution_status from, enum execution_status to,
+                       bool seal)
+{
+    struct op *op = server_op(world, OP_STATUS, NULL, status_done);
+    op->epoch = epoch;
+    op->only_from = from;
+    op->status = to;
+    op->seal = seal;
+    store_submit_op(world, op);
+}
+
+static void expired(void *arg, struct lease *lease, enum lease_expiry what)
+{
+    if (what == LEASE_TO_BE_SEALED)
+        check_grace(arg);
+    hub_change_status(arg, lease->epoch, STATUS_COUNT, STATUS_LOST, what == LEASE_TO_BE_SEALED);
+}
+
+static void tick(struct world *world, void *arg, uint64_t life)
+{
+    (void)arg;
+    if (!world->server.up || life != world->server.life)
+        return;
+    lease_expire(&world->server.leases, world->now_ms, expired, world);
+    check_leases(world);
+    later(world, TICK_MS, tick, NULL, life);
+}
+
+static void listed(struct world *world, struct op *op)
+{
+    const struct sequence_head *head = &op->ret_state.head;
+    if (op->err == ERR_UNAVAILABLE) {
+        store_ask(world, server_op(world, OP_GET, NULL, listed));
+    } else if (op->err == 0 && head->epoch > 0 && !head->sealed) {
+        if (!lease_find(&world->server.leases, ROW))
+            world->server.heard_ms = world->now_ms;
+        lease_restore(&world->server.leases, ROW, head->epoch, head->status == STATUS_LOST, world->now_ms);
+    }
+}
+
+// --- Life
+
+void server_changed(struct world *world, const struct state *state)
+{
+    struct state *known = &world->server.known;
+    known->exists = state->exists;
+    known->head.next = MAX(known->head.next, state->head.next);
+    known->first = MAX(known->first, state->first);
+    known->head.status = state->head.status;
+    known->head.sealed |= state->head.sealed;
+    known->restored_from = state->restored_from;
+    subscribers_wake(world);
+}
+
+void server_start(struct world *world)
+{
+    struct server *server = &world->server;
+    trace(world, "server: started");
+    lease_table_release(&server->leases);
+    lease_table_init(&server->leases, LEASE_MS, world->profile.lost_seal_ms);
+    server->up = true;
+    server->life++;
+    server->started_ms = world->now_ms;
+    server->heard_ms = world->now_ms;
+    server->lost_since_ms = 0;
+    server->granted_epoch = 0;
+    server->abandoned = false;
+    server->socket_count = server->subscriber_count = 0;
+    server->told = false;
+    server->known = (struct state){.restored_from = world->store.disk.restored_from};
+    later(world, TICK_MS, tick, NULL, server->life);
+    store_ask(world, server_op(world, OP_GET, NULL, listed));
+}
+
+void server_crash(struct world *world)
+{
+    trace(world, "server: crashed");
+    world->server.up = false;
+    world->server.life++;
+    store_crash(world);
+    for (size_t i = 0; i < world->link_count; i++) {
+        world->links[i]->ends[END_SERVER].owner = NULL;
+        link_cut(world, world->links[i]);
+    }
+    world->link_count = 0;
+}

@@ -1,0 +1,354 @@
+// A whole Runnel in one thread, with a clock of its own: store, server, runners, readers and the network between them are modelled as
+// thinly as can be, and drive the real state machines (sequencer, lease table, numbering rules, follower, uplink). Everything that
+// happens follows from the seed. docs/internals/simulator.md says what is modelled and what is checked.
+#pragma once
+
+#include "fanout/follower.h"
+#include "ingest/lease.h"
+#include "ingest/sequencer.h"
+#include "model/record.h"
+#include "model/sequence.h"
+#include "runner/uplink.h"
+#include "util/arena.h"
+
+#define ROW       1 // the one execution
+#define LEASE_MS  30000
+#define BATCH_MAX 8 // records in a message
+#define RUNNERS   2
+#define READERS   4
+#define POSTERS   4
+// Producers: two for each runner, as a resumed one has one more, then the plain runner, then posters.
+#define PLAIN_PRODUCER (2 * RUNNERS)
+#define POST_PRODUCERS (PLAIN_PRODUCER + 1)
+#define PRODUCERS      (POST_PRODUCERS + POSTERS)
+#define ANONYMOUS      PRODUCERS // "no producer"
+
+struct world;
+
+// --- The scheduler (world.c)
+
+typedef void event_fn(struct world *world, void *arg, uint64_t life);
+struct event {
+    uint64_t at_ms, order;
+    event_fn *fire;
+    void *arg;
+    uint64_t life; // of the process that it is for, so that it finds out whether that is still the same
+};
+
+void later(struct world *world, uint64_t delay_ms, event_fn *fire, void *arg, uint64_t life);
+uint64_t draw(struct world *world, uint64_t from, uint64_t to); // both may come
+bool chance(struct world *world, unsigned per_mille);
+void *make(struct world *world, size_t size); // zeroed; lives as long as the world
+void trace(struct world *world, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void violate(struct world *world, const char *fmt, ...) PRINTF_LIKE(2, 3); // an invariant does not hold: the world ends
+
+// --- Records: what they are stands for their bytes (content.c)
+
+enum content_kind { CONTENT_LINE, CONTENT_GAP, CONTENT_INTERRUPTED };
+struct content {
+    enum content_kind kind;
+    uint32_t author; // who wrote it: a runner's or poster's number
+    uint64_t number; // of the line; for a gap: how many were lost
+};
+uint64_t content_hash(const struct content *content);
+uint64_t content_digest(const struct content *content, uint64_t digest);
+bool content_equal(const struct content *a, const struct content *b);
+
+// --- The store: durable state, group commits (store.c)
+
+struct entry {
+    struct content content;
+    unsigned producer;
+    uint64_t counter; // the producer's
+    uint64_t epoch;   // 0: not from a runner
+};
+
+struct state { // what is on the disk
+    bool exists;
+    struct sequence_head head; // head.next entries are in the log
+    uint64_t first;            // first one that retention has left
+    uint64_t restored_from;    // entries from here on may differ from what an earlier incarnation had at their place
+    struct sequence_producer producers[PRODUCERS];
+    uint64_t digest;
+    bool has_exit_code;
+    int exit_code;
+    struct entry *log;
+    size_t log_capacity;
+};
+
+enum op_kind { OP_CREATE, OP_CLAIM, OP_APPEND, OP_COMPLETE, OP_STATUS, OP_GET };
+struct op {
+    enum op_kind kind;
+    void (*done)(struct world *world, struct op *op);
+    void *owner;
+    uint64_t life; // of the server that asks
+    unsigned producer;
+    uint64_t first, epoch;
+    bool skip_ahead;
+    unsigned count;
+    struct content contents[BATCH_MAX];
+    bool has_final, has_digest, has_exit_code, seal;
+    uint64_t final_next, digest; // final_next: counter after the last one
+    int exit_code;
+    enum execution_status status, only_from;
+    struct op *next;
+    // Results.
+    int err;
+    uint64_t ret_producer_next;
+    unsigned ret_appended;
+    struct state ret_state; // without the log
+};
+
+struct store {
+    struct state disk;
+    uint64_t incarnation;
+    struct state backup;
+    bool has_backup;
+    struct op *queue, **queue_tail, *batch; // batch: being committed
+    uint64_t life;                          // of the process: a commit of an earlier one has not happened
+    uint64_t full_until_ms, slow_until_ms, failing_until_ms;
+};
+
+void store_init(struct world *world);
+void store_submit_op(struct world *world, struct op *op); // commits, in order
+void store_ask(struct world *world, struct op *op);       // OP_GET: any reader, at any time
+void store_crash(struct world *world);
+void store_backup_now(struct world *world);
+void store_restore(struct world *world); // while the server is down
+void store_expire(struct world *world);  // retention takes some of the oldest records
+
+// --- The network (network.c)
+
+enum message_type {
+    // to the server
+    MESSAGE_CONNECT,
+    MESSAGE_RECORDS,
+    MESSAGE_SKIP,
+    MESSAGE_COMPLETE,
+    MESSAGE_HEARTBEAT,
+    MESSAGE_FOLLOW,
+    // to runners
+    MESSAGE_OPENED,
+    MESSAGE_READY,
+    MESSAGE_ACK,
+    MESSAGE_ERROR,
+    MESSAGE_COMPLETED,
+    MESSAGE_REFUSED,
+    // to readers
+    MESSAGE_LOG,
+    MESSAGE_GAP,
+    MESSAGE_POSITION,
+    MESSAGE_STATE,
+    MESSAGE_END,
+    MESSAGE_TYPES
+};
+
+struct message {
+    enum message_type type;
+    int err;
+    unsigned producer, count;
+    uint64_t first, next, epoch, incarnation, digest;
+    int64_t position;
+    bool register_first, with_digest, has_exit_code; // of runners
+    bool filtered, websocket, restored;              // of readers
+    int exit_code;
+    enum execution_status status;
+    struct content contents[BATCH_MAX];
+    uint64_t sequences[BATCH_MAX];
+};
+
+enum { END_CLIENT, END_SERVER };
+struct link_end {
+    void *owner;   // NULL: closed here
+    uint64_t life; // of the owner's process
+    void (*receive)(struct world *world, void *owner, const struct message *message);
+    void (*closed)(struct world *world, void *owner); // by the other side, or cut
+    void (*drained)(struct world *world, void *owner);
+};
+struct link {
+    struct link_end ends[2];
+    uint64_t last_arrival_ms[2]; // by receiving end
+    unsigned in_flight[2];
+    uint64_t stalled_until_ms;
+    bool cut;
+};
+
+struct link *link_open(struct world *world, void *owner,
+                       uint64_t life); // the client's end; the server's is set by the server
+void link_send(struct world *world, struct link *link, int from, const struct message *message);
+void link_close(struct world *world, struct link *link, int from);
+void link_cut(struct world *world, struct link *link); // what is under way is lost; both ends hear of it at some time
+
+// --- The server (server.c, socket.c, fanout.c)
+
+struct socket { // of a runner
+    struct link *link;
+    struct message hello;
+    uint64_t epoch, holder, touched_ms, retry_ms, retry_life;
+    struct sequencer sequencer;
+    bool open, closed, touched, completing;
+};
+
+struct subscriber {
+    struct link *link;
+    struct follower follower;
+    bool filtered, closed, open;
+    uint64_t timer_ms;
+};
+
+#define SOCKETS_MAX 64
+struct server {
+    bool up;
+    uint64_t life, started_ms;
+    struct lease_table leases;
+    uint64_t last_holder;
+    struct socket *sockets[SOCKETS_MAX];
+    size_t socket_count;
+    struct subscriber *subscribers[SOCKETS_MAX];
+    size_t subscriber_count;
+    struct state known; // of the log, as the commits told it
+    bool told;          // a commit did
+    // For the checks.
+    uint64_t heard_ms; // when the holder was heard of, or its lease began
+    uint64_t granted_epoch, lost_since_ms;
+    bool abandoned; // the runner that it was granted to has not learned of it
+};
+
+void server_start(struct world *world);
+void server_crash(struct world *world);
+void server_receive(struct world *world, void *owner, const struct message *message); // first message on a link
+void server_changed(struct world *world, const struct state *state);                  // after a commit
+struct op *server_op(struct world *world, enum op_kind kind, void *owner, void (*done)(struct world *, struct op *));
+
+void socket_connect(struct world *world, struct link *link, const struct message *hello);
+void socket_replaced(struct world *world, uint64_t holder);
+void hub_change_status(struct world *world, uint64_t epoch, enum execution_status from, enum execution_status to,
+                       bool seal);
+
+void subscriber_follow(struct world *world, struct link *link, const struct message *hello);
+void subscribers_wake(struct world *world);
+
+// --- Runners (runner.c)
+
+struct run_file {
+    bool exists, registered, ended;
+    uint64_t epoch, incarnation, records;
+};
+
+enum runner_phase {
+    RUNNER_UNBORN,
+    RUNNER_LIVE,         // job and delivery
+    RUNNER_PREFIX,       // resumed: delivers what the dead one left
+    RUNNER_INTERRUPTION, // resumed: the record that says so, from a producer of its own
+    RUNNER_DEAD,         // crashed; may be resumed
+    RUNNER_GONE,         // nobody will resume it
+    RUNNER_OVER,         // delivered, or refused for good
+};
+struct runner {
+    unsigned number;
+    enum runner_phase phase;
+    uint64_t life, paused_until_ms;
+    struct uplink uplink;
+    struct link *link;
+    uint64_t opened_ms, last_send_ms;
+    // The job.
+    uint64_t lines, exit_code; // how many it will write; what is in the spool is spool_next
+    bool job_over;
+    // The spool.
+    uint64_t spool_first, spool_next, spool_synced, spool_acked, spool_cap, spool_keep;
+    bool spool_full;
+    uint64_t captured; // as spool_next, but not undone by a crash
+    struct run_file run, run_synced;
+    // For the checks.
+    uint64_t over_incarnation;
+    int failed;
+    bool interrupted, late; // late: the log had been sealed as lost before
+    bool forgot;            // its machine crashed, and with that the epoch may have gone
+};
+
+void runner_start(struct world *world, struct runner *runner);
+void runner_crash(struct world *world, struct runner *runner, bool machine);
+void runner_resume(struct world *world, struct runner *runner);
+void runner_pause(struct world *world, struct runner *runner, uint64_t for_ms);
+
+// --- A runner that is not ours (plain.c)
+
+struct plain {
+    struct link *link;
+    uint64_t life, lines, written, sent, acked, epoch, incarnation, over_incarnation;
+    bool hasty, registered, sending, was_ready, completing, over, late;
+    int failed;
+};
+void plain_start(struct world *world, struct plain *plain);
+
+// --- Readers and posters (reader.c, poster.c)
+
+enum seen_state { SEEN_NOT, SEEN_THERE, SEEN_GAP }; // of a sequence number: nothing, a record, told that it never comes
+struct seen {
+    enum seen_state state;
+    struct content content;
+};
+struct reader {
+    unsigned number;
+    bool filtered, websocket, keeps_incarnation;
+    struct link *link;
+    uint64_t life; // of its connection
+    unsigned attempts;
+    uint64_t start, cursor, incarnation, opened_incarnation;
+    bool complete;
+    struct seen *seen;
+    size_t seen_capacity;
+};
+void reader_start(struct world *world, struct reader *reader);
+bool reader_wants(bool filtered, const struct content *content);
+
+struct poster {
+    unsigned number, count;
+    bool idempotent, other_body; // other_body: the same key with another body
+    bool over;
+    uint64_t life; // of the attempt
+    unsigned repeats;
+};
+void poster_start(struct world *world, struct poster *poster);
+
+// --- Checks (check.c)
+void check_applied(struct world *world, const struct op *op, const struct sequence_producer *before, uint64_t from);
+void check_acked(struct world *world, unsigned producer, uint64_t next, const char *what);
+void check_claim(struct world *world);
+void check_leases(struct world *world);
+void check_grace(struct world *world);
+void check_end(struct world *world);
+bool world_settled(const struct world *world);
+
+// --- Faults (faults.c)
+struct profile { // per mille each second, and whatever else differs from seed to seed
+    unsigned cut, stall, server_crash, runner_crash, machine_crash, pause, commit_fails, store_full, store_slow,
+        restore, expire;
+    uint64_t faults_for_ms, lost_seal_ms;
+    bool duel; // two runners, one of which stands still for just longer than its lease
+};
+void faults_start(struct world *world);
+
+struct world {
+    struct arena arena;
+    uint64_t seed, random, now_ms, order, steps;
+    bool tracing, failed, quiet;
+    uint64_t told_epoch; // the last that a runner was told
+    uint64_t quiet_ms;
+    struct event *events;
+    size_t event_count, event_capacity;
+    struct profile profile;
+    struct store store;
+    struct server server;
+    struct runner runners[RUNNERS];
+    struct plain plain; // in some worlds, in the place of the first runner
+    bool has_plain;
+    struct reader readers[READERS];
+    struct poster posters[POSTERS];
+    unsigned runner_count, reader_count, poster_count, restores;
+    struct link **links;
+    size_t link_count, link_capacity;
+};
+
+// True if nothing was violated.
+bool world_run(uint64_t seed, bool tracing);

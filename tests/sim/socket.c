@@ -1,0 +1,382 @@
+// The runner's socket and its intake: as api/runner_socket.c and ingest/intake.c, without bytes.
+#include "sim.h"
+
+#define TOUCH_EVERY_MS 1000
+#define RETRY_AFTER_MS 1000
+
+struct asked { // an operation of a socket
+    struct socket *socket;
+    bool intake; // for the intake, which outlives the socket until it was answered
+};
+
+static void reread(struct world *world, void *arg, uint64_t life);
+
+static void say(struct world *world, struct socket *socket, const struct message *message)
+{
+    if (!socket->closed)
+        link_send(world, socket->link, END_SERVER, message);
+}
+
+static void say_error(struct world *world, struct socket *socket, int err, uint64_t next)
+{
+    trace(world, "server: to %llu: error %s, next %llu", (unsigned long long)socket->holder, error_word(err),
+          (unsigned long long)next);
+    say(world, socket, &(struct message){.type = MESSAGE_ERROR, .err = err, .next = next});
+}
+
+static void say_ready(struct world *world, struct socket *socket, uint64_t next)
+{
+    world->told_epoch = socket->epoch;
+    trace(world, "server: to %llu: ready, producer %u next %llu, epoch %llu", (unsigned long long)socket->holder,
+          socket->hello.producer, (unsigned long long)next, (unsigned long long)socket->epoch);
+    say(world, socket,
+        &(struct message){
+            .type = MESSAGE_READY, .next = next, .epoch = socket->epoch, .incarnation = world->store.incarnation});
+    check_acked(world, socket->hello.producer, next, "ready");
+}
+
+static void socket_end(struct world *world, struct socket *socket)
+{
+    if (socket->closed)
+        return;
+    socket->closed = true;
+    if (socket->holder)
+        lease_disconnect(&world->server.leases, ROW, socket->holder);
+    link_close(world, socket->link, END_SERVER);
+    subscribers_wake(world);
+}
+
+static void socket_closed(struct world *world, void *owner)
+{
+    socket_end(world, owner);
+}
+
+static void replace(struct world *world, void *arg, uint64_t life)
+{
+    if (life == world->server.life)
+        socket_end(world, arg);
+}
+
+void socket_replaced(struct world *world, uint64_t holder)
+{
+    for (size_t i = 0; i < world->server.socket_count; i++) {
+        struct socket *socket = world->server.sockets[i];
+        if (socket->holder == holder && !socket->closed)
+            later(world, draw(world, 0, chance(world, 300) ? 10000 : 5), replace, socket, world->server.life);
+    }
+}
+
+static void give_up(struct world *world, struct socket *socket, int err)
+{
+    trace(world, "server: refused: %s", error_word(err));
+    say(world, socket, &(struct message){.type = MESSAGE_REFUSED, .err = err});
+    socket->closed = true;
+    link_close(world, socket->link, END_SERVER);
+}
+
+// --- Intake
+
+static void append_done(struct world *world, struct op *op)
+{
+    struct socket *socket = op->owner;
+    struct sequencer *sequencer = &socket->sequencer;
+    uint64_t next;
+    if (op->err) {
+        bool first = sequencer->state == SEQUENCER_OPEN;
+        sequencer_failed(sequencer);
+        if (first) {
+            socket->retry_ms = op->err == ERR_GAP || op->err == ERR_CONFLICT ? 0 : RETRY_AFTER_MS;
+            say_error(world, socket, op->err, op->ret_producer_next);
+        }
+        if (first && op->err == ERR_FENCED)
+            socket_end(world, socket);
+    } else {
+        if (op->ret_appended == 0)
+            sequencer_ack_again(sequencer);
+        sequencer_committed(sequencer, op->ret_producer_next);
+    }
+    if (sequencer->state == SEQUENCER_REREAD && !socket->closed)
+        later(world, socket->retry_ms, reread, socket, world->server.life);
+    if (op->err)
+        return;
+    if (!socket->closed && sequencer_take_ack(sequencer, &next)) {
+        trace(world, "server: to %llu: ack below %llu", (unsigned long long)socket->holder, (unsigned long long)next);
+        check_acked(world, socket->hello.producer, next, "ack");
+        say(world, socket, &(struct message){.type = MESSAGE_ACK, .next = next});
+    }
+}
+
+static void reread_done(struct world *world, struct op *op)
+{
+    struct socket *socket = op->owner;
+    if (socket->closed)
+        return;
+    if (op->err) {
+        later(world, RETRY_AFTER_MS, reread, socket, world->server.life);
+        return;
+    }
+    sequencer_reread(&socket->sequencer, op->ret_producer_next);
+    say_ready(world, socket, op->ret_producer_next);
+}
+
+static void reread(struct world *world, void *arg, uint64_t life)
+{
+    struct socket *socket = arg;
+    if (life != world->server.life || socket->closed)
+        return;
+    struct op *op = server_op(world, OP_GET, socket, reread_done);
+    op->producer = socket->hello.producer;
+    store_ask(world, op);
+}
+
+static void hand_over(struct world *world, struct socket *socket, uint64_t first, const struct content *contents,
+                      unsigned count, bool skip_ahead)
+{
+    struct op *op = server_op(world, OP_APPEND, socket, append_done);
+    op->producer = socket->hello.producer;
+    op->first = first;
+    op->epoch = socket->epoch;
+    op->skip_ahead = skip_ahead;
+    op->count = count;
+    memcpy(op->contents, contents, count * sizeof(*contents));
+    store_submit_op(world, op);
+}
+
+static void take_records(struct world *world, struct socket *socket, const struct message *message)
+{
+    int err = sequencer_offer(&socket->sequencer, message->first, message->count);
+    trace(world, "server: from %llu: %u records from %llu on%s%s", (unsigned long long)socket->holder, message->count,
+          (unsigned long long)message->first, err ? ": " : "", err ? error_word(err) : "");
+    if (err == 0)
+        hand_over(world, socket, message->first, message->contents, message->count, false);
+    else if (err == ERR_GAP)
+        say_error(world, socket, err, socket->sequencer.accepted);
+}
+
+static void take_skip(struct world *world, struct socket *socket, uint64_t to)
+{
+    struct sequencer *sequencer = &socket->sequencer;
+    if (sequencer->state != SEQUENCER_OPEN || to <= sequencer->accepted)
+        return;
+    struct content gap = {CONTENT_GAP, socket->hello.producer, to - sequencer->accepted};
+    sequencer->accepted = to - 1;
+    sequencer_offer(sequencer, to - 1, 1);
+    hand_over(world, socket, to - 1, &gap, 1, true);
+}
+
+// --- The end of the job
+
+static void complete_done(struct world *world, struct op *op)
+{
+    struct socket *socket = op->owner;
+    socket->completing = false;
+    trace(world, "server: complete by %llu: %s", (unsigned long long)socket->holder,
+          op->err ? error_word(op->err) : "sealed");
+    if (op->err) {
+        say_error(world, socket, op->err, op->ret_producer_next);
+        return;
+    }
+    lease_end(&world->server.leases, ROW);
+    say(world, socket, &(struct message){.type = MESSAGE_COMPLETED});
+    socket->holder = 0;
+    socket_end(world, socket);
+}
+
+static void take_complete(struct world *world, struct socket *socket, const struct message *message)
+{
+    if (socket->completing)
+        return;
+    struct op *op = server_op(world, OP_COMPLETE, socket, complete_done);
+    op->producer = socket->hello.producer;
+    op->epoch = socket->epoch;
+    op->final_next = message->next;
+    op->has_digest = message->with_digest;
+    op->digest = message->digest;
+    op->status = message->status;
+    op->has_exit_code = message->has_exit_code;
+    op->exit_code = message->exit_code;
+    op->seal = true;
+    socket->completing = true;
+    store_submit_op(world, op);
+}
+
+// --- Messages
+
+static void touch(struct world *world, struct socket *socket)
+{
+    struct server *server = &world->server;
+    if (!socket->holder)
+        return;
+    const struct lease *lease = lease_find(&server->leases, ROW);
+    if (lease && lease->holder == socket->holder) {
+        server->heard_ms = world->now_ms;
+        server->abandoned = false;
+    }
+    if (socket->touched && world->now_ms - socket->touched_ms < TOUCH_EVERY_MS)
+        return;
+    socket->touched = true;
+    socket->touched_ms = world->now_ms;
+    if (lease_touch(&server->leases, ROW, socket->holder, world->now_ms)) {
+        hub_change_status(world, lease->epoch, STATUS_LOST, STATUS_RUNNING, false);
+        subscribers_wake(world);
+    }
+}
+
+static void socket_receive(struct world *world, void *owner, const struct message *message)
+{
+    struct socket *socket = owner;
+    touch(world, socket);
+    if (message->type == MESSAGE_RECORDS)
+        take_records(world, socket, message);
+    else if (message->type == MESSAGE_SKIP)
+        take_skip(world, socket, message->next);
+    else if (message->type == MESSAGE_COMPLETE)
+        take_complete(world, socket, message);
+}
+
+// --- Start
+
+static void found_producer(struct world *world, struct op *op)
+{
+    struct socket *socket = op->owner;
+    if (socket->closed)
+        return;
+    if (op->err) {
+        if (socket->holder)
+            lease_disconnect(&world->server.leases, ROW, socket->holder);
+        give_up(world, socket, op->err);
+        return;
+    }
+    sequencer_init(&socket->sequencer, op->ret_producer_next);
+    socket->open = true;
+    say(world, socket, &(struct message){.type = MESSAGE_OPENED});
+    touch(world, socket);
+    say_ready(world, socket, op->ret_producer_next);
+}
+
+static void find_producer(struct world *world, struct socket *socket)
+{
+    struct op *op = server_op(world, OP_GET, socket, found_producer);
+    op->producer = socket->hello.producer;
+    store_ask(world, op);
+}
+
+static void claimed(struct world *world, struct op *op)
+{
+    struct server *server = &world->server;
+    struct socket *socket = op->owner;
+    if (op->err) {
+        lease_refused(&server->leases, ROW);
+        server->abandoned = true; // it may have been applied all the same
+        if (!socket->closed)
+            give_up(world, socket, op->err);
+        return;
+    }
+    socket->epoch = op->ret_state.head.epoch;
+    trace(world, "server: epoch %llu claimed by %llu", (unsigned long long)socket->epoch,
+          (unsigned long long)socket->holder);
+    lease_granted(&server->leases, ROW, socket->epoch, socket->holder, world->now_ms);
+    server->granted_epoch = socket->epoch;
+    server->abandoned = false;
+    server->heard_ms = world->now_ms;
+    if (socket->closed) {
+        lease_abandon(&server->leases, ROW, socket->holder);
+        server->abandoned = true;
+    } else {
+        find_producer(world, socket);
+    }
+}
+
+static void connect_lease(struct world *world, struct socket *socket, uint64_t epoch, uint64_t stored_epoch)
+{
+    struct server *server = &world->server;
+    uint64_t former;
+    socket->holder = ++server->last_holder;
+    const struct lease *lease = lease_find(&server->leases, ROW);
+    bool was_resumable = !epoch || epoch >= server->granted_epoch;
+    enum lease_verdict verdict =
+        lease_connect(&server->leases, ROW, epoch, stored_epoch, socket->holder, world->now_ms, &former);
+    trace(world, "server: %llu, producer %u, connects with epoch %llu: verdict %d", (unsigned long long)socket->holder,
+          socket->hello.producer, (unsigned long long)epoch, (int)verdict);
+    if (!lease && lease_find(&server->leases, ROW))
+        server->heard_ms = world->now_ms; // a lease has begun
+    if (former && former != socket->holder)
+        socket_replaced(world, former);
+    switch (verdict) {
+    case LEASE_NEW:
+        if (stored_epoch > 0 || lease)
+            check_claim(world);
+        store_submit_op(world, server_op(world, OP_CLAIM, socket, claimed));
+        break;
+    case LEASE_RESUME:
+        if (!was_resumable)
+            violate(world, "epoch %llu was let in again after epoch %llu had been granted", (unsigned long long)epoch,
+                    (unsigned long long)server->granted_epoch);
+        socket->epoch = epoch;
+        find_producer(world, socket);
+        break;
+    case LEASE_TAKEN:
+        give_up(world, socket, ERR_HELD);
+        break;
+    case LEASE_FENCED:
+        give_up(world, socket, ERR_FENCED);
+        break;
+    }
+}
+
+static void found_execution(struct world *world, struct op *op)
+{
+    struct socket *socket = op->owner;
+    const struct sequence_head *head = &op->ret_state.head;
+    // What an epoch of another incarnation was, nobody knows here.
+    uint64_t epoch = socket->hello.incarnation == world->store.incarnation ? socket->hello.epoch : 0;
+    if (socket->closed)
+        return;
+    if (op->err) {
+        give_up(world, socket, op->err);
+    } else if (head->sealed && epoch && epoch == head->epoch) {
+        socket->epoch = epoch;
+        find_producer(world, socket);
+    } else if (head->sealed) {
+        give_up(world, socket, ERR_SEALED);
+    } else {
+        connect_lease(world, socket, epoch, head->epoch);
+    }
+}
+
+static void registered(struct world *world, struct op *op)
+{
+    struct socket *socket = op->owner;
+    if (socket->closed)
+        return;
+    if (op->err && op->err != ERR_CONFLICT)
+        give_up(world, socket, op->err);
+    else
+        store_ask(world, server_op(world, OP_GET, socket, found_execution));
+}
+
+void socket_connect(struct world *world, struct link *link, const struct message *hello)
+{
+    struct server *server = &world->server;
+    struct socket *socket = make(world, sizeof(*socket));
+    socket->link = link;
+    socket->hello = *hello;
+    link->ends[END_SERVER] =
+        (struct link_end){.owner = socket, .life = server->life, .receive = socket_receive, .closed = socket_closed};
+    // Closed ones make room.
+    size_t kept = 0;
+    for (size_t i = 0; i < server->socket_count; i++) {
+        if (!server->sockets[i]->closed)
+            server->sockets[kept++] = server->sockets[i];
+    }
+    server->socket_count = kept;
+    if (kept == SOCKETS_MAX) {
+        give_up(world, socket, ERR_UNAVAILABLE);
+        return;
+    }
+    server->sockets[server->socket_count++] = socket;
+    if (hello->register_first)
+        store_submit_op(world, server_op(world, OP_CREATE, socket, registered));
+    else
+        store_ask(world, server_op(world, OP_GET, socket, found_execution));
+}

@@ -1,0 +1,322 @@
+// One writer with group commits over the real numbering rules. What the adapters decide around them (outcomes, the seal) is repeated
+// here in its shortest form.
+#include "sim.h"
+
+void store_init(struct world *world)
+{
+    struct store *store = &world->store;
+    store->incarnation = 1;
+    store->disk.head.status = STATUS_QUEUED;
+    store->disk.restored_from = UINT64_MAX;
+    store->queue_tail = &store->queue;
+}
+
+// --- What operations do
+
+static void put(struct world *world, const struct entry *entry)
+{
+    struct state *disk = &world->store.disk;
+    if (disk->head.next == disk->log_capacity) {
+        disk->log_capacity = MAX((size_t)64, disk->log_capacity * 2);
+        disk->log = xrealloc(disk->log, disk->log_capacity * sizeof(*disk->log));
+    }
+    disk->log[disk->head.next++] = *entry;
+    disk->digest = content_digest(&entry->content, disk->digest);
+}
+
+static int apply_append(struct world *world, struct op *op)
+{
+    struct state *disk = &world->store.disk;
+    bool known = op->producer != ANONYMOUS;
+    struct sequence_producer producer = known ? disk->producers[op->producer] : (struct sequence_producer){0};
+    struct sequence_offer offer = {
+        .first = op->first, .count = op->count, .epoch = op->epoch, .skip_ahead = op->skip_ahead};
+    if (producer.next > op->first && producer.next - op->first <= op->count) {
+        offer.has_repeat_hash = true;
+        offer.repeat_hash = content_hash(&op->contents[producer.next - 1 - op->first]);
+    }
+    uint64_t repeated, from = disk->head.next;
+    op->ret_producer_next = producer.next;
+    int err = sequence_admit(&disk->head, &producer, &offer, &repeated);
+    if (err < 0)
+        return err;
+    struct sequence_producer before = producer;
+    struct sequence_head head = disk->head;
+    for (uint64_t i = repeated; i < op->count; i++)
+        put(world, &(struct entry){op->contents[i], op->producer, op->first + i, op->epoch});
+    if (repeated < op->count && known) {
+        producer.next = op->first + op->count;
+        producer.last_hash = content_hash(&op->contents[op->count - 1]);
+        disk->producers[op->producer] = producer;
+    }
+    op->ret_producer_next = producer.next;
+    op->ret_appended = op->count - (unsigned)repeated;
+    if (op->ret_appended > 0 && head.sealed)
+        violate(world, "appended after the seal");
+    check_applied(world, op, &before, from);
+    return 0;
+}
+
+static int apply_claim(struct world *world)
+{
+    struct sequence_head *head = &world->store.disk.head;
+    if (head->sealed)
+        return ERR_SEALED;
+    if (!status_may_become(head->status, STATUS_RUNNING))
+        return ERR_BAD_TRANSITION;
+    head->epoch++;
+    head->status = STATUS_RUNNING;
+    return 0;
+}
+
+static int apply_outcome(struct world *world, const struct op *op)
+{
+    struct state *disk = &world->store.disk;
+    bool agrees = disk->head.status == op->status &&
+                  (!disk->has_exit_code || !op->has_exit_code || disk->exit_code == op->exit_code);
+    if (disk->head.sealed)
+        return agrees ? 0 : ERR_SEALED;
+    if (!status_may_become(disk->head.status, op->status) || (status_terminal(disk->head.status) && !agrees))
+        return ERR_BAD_TRANSITION;
+    disk->head.status = op->status;
+    disk->head.sealed = op->seal;
+    if (op->has_exit_code)
+        disk->exit_code = op->exit_code;
+    disk->has_exit_code |= op->has_exit_code;
+    return 0;
+}
+
+static int apply_complete(struct world *world, struct op *op)
+{
+    struct state *disk = &world->store.disk;
+    if (op->epoch != disk->head.epoch)
+        return ERR_FENCED;
+    op->ret_producer_next = disk->producers[op->producer].next;
+    if (!disk->head.sealed) {
+        if (op->final_next > op->ret_producer_next)
+            return ERR_GAP;
+        if (op->final_next < op->ret_producer_next)
+            return ERR_CONFLICT;
+        if (op->has_digest && op->digest != disk->digest)
+            return ERR_DIGEST;
+    }
+    return apply_outcome(world, op);
+}
+
+static int apply_status(struct world *world, const struct op *op)
+{
+    const struct sequence_head *head = &world->store.disk.head;
+    if (op->epoch != 0 && op->epoch != head->epoch)
+        return ERR_FENCED;
+    if (op->only_from != STATUS_COUNT && head->status != op->only_from)
+        return ERR_BAD_TRANSITION;
+    return apply_outcome(world, op);
+}
+
+static void apply(struct world *world, struct op *op)
+{
+    struct state *disk = &world->store.disk;
+    if (op->kind == OP_CREATE) {
+        op->err = disk->exists ? ERR_CONFLICT : 0;
+        disk->exists = true;
+    } else if (!disk->exists) {
+        op->err = ERR_NOT_FOUND;
+    } else if (op->kind == OP_APPEND) {
+        op->err = apply_append(world, op);
+    } else if (op->kind == OP_CLAIM) {
+        op->err = apply_claim(world);
+    } else if (op->kind == OP_COMPLETE) {
+        op->err = apply_complete(world, op);
+    } else {
+        op->err = apply_status(world, op);
+    }
+    op->ret_state = *disk;
+    op->ret_state.log = NULL;
+}
+
+// --- Commits
+
+struct told {
+    struct op *ops; // to be answered
+    bool changed;   // false: nothing was applied, as far as the store knows
+    struct state state;
+};
+
+static void tell(struct world *world, void *arg, uint64_t life)
+{
+    struct told *told = arg;
+    if (!world->server.up || life != world->server.life)
+        return;
+    if (told->changed) {
+        world->server.told = true;
+        server_changed(world, &told->state);
+    }
+    for (struct op *op = told->ops, *next; op; op = next) {
+        next = op->next;
+        op->done(world, op);
+    }
+}
+
+static void tell_later(struct world *world, uint64_t delay_ms, struct op *ops, bool changed)
+{
+    struct told *told = make(world, sizeof(*told));
+    *told = (struct told){.ops = ops, .changed = changed, .state = world->store.disk};
+    later(world, delay_ms, tell, told, world->server.life);
+}
+
+static uint64_t disk_delay(struct world *world)
+{
+    bool slow = world->now_ms < world->store.slow_until_ms;
+    return slow ? draw(world, 100, 4000) : draw(world, 1, 10);
+}
+
+static void commit_end(struct world *world, void *arg, uint64_t life);
+
+static void commit_begin(struct world *world)
+{
+    struct store *store = &world->store;
+    if (store->batch || !store->queue)
+        return;
+    store->batch = store->queue;
+    store->queue = NULL;
+    store->queue_tail = &store->queue;
+    later(world, disk_delay(world), commit_end, NULL, store->life);
+}
+
+static void apply_batch(struct world *world, struct op *batch)
+{
+    for (struct op *op = batch; op && !world->failed; op = op->next)
+        apply(world, op);
+}
+
+static void fail_batch(struct op *batch, int err)
+{
+    for (struct op *op = batch; op; op = op->next) {
+        op->err = err;
+        op->ret_producer_next = 0;
+        op->ret_appended = 0;
+    }
+}
+
+static void commit_end(struct world *world, void *arg, uint64_t life)
+{
+    struct store *store = &world->store;
+    struct op *batch = store->batch;
+    (void)arg;
+    if (life != store->life)
+        return;
+    store->batch = NULL;
+    bool failing = world->now_ms < store->failing_until_ms && chance(world, 500);
+    bool ambiguous = failing && chance(world, 400);
+    bool full = world->now_ms < store->full_until_ms;
+    if (full || (failing && !ambiguous)) {
+        trace(world, "store: a commit failed%s", full ? ": full" : "");
+        fail_batch(batch, full ? ERR_STORE_FULL : ERR_UNAVAILABLE);
+        tell_later(world, draw(world, 0, 3), batch, false);
+    } else if (ambiguous) {
+        trace(world, "store: a commit was applied, and its answer lost");
+        apply_batch(world, batch);
+        fail_batch(batch, ERR_UNAVAILABLE);
+        tell_later(world, draw(world, 0, 3), batch, false);
+        tell_later(world, 1000, NULL, true); // a lost hint costs at most a second
+    } else {
+        apply_batch(world, batch);
+        tell_later(world, draw(world, 0, 3), batch, true);
+    }
+    commit_begin(world);
+}
+
+void store_submit_op(struct world *world, struct op *op)
+{
+    struct store *store = &world->store;
+    op->next = NULL;
+    *store->queue_tail = op;
+    store->queue_tail = &op->next;
+    commit_begin(world);
+}
+
+static void answer(struct world *world, void *arg, uint64_t life)
+{
+    struct op *op = arg;
+    if (world->server.up && life == world->server.life)
+        op->done(world, op);
+}
+
+static void look(struct world *world, void *arg, uint64_t life)
+{
+    struct op *op = arg;
+    struct state *disk = &world->store.disk;
+    if (!world->server.up || life != world->server.life)
+        return;
+    op->err = !disk->exists ? ERR_NOT_FOUND : 0;
+    if (world->now_ms < world->store.failing_until_ms && chance(world, 300))
+        op->err = ERR_UNAVAILABLE;
+    op->ret_state = *disk;
+    op->ret_state.log = NULL;
+    op->ret_producer_next = op->producer < PRODUCERS ? disk->producers[op->producer].next : 0;
+    later(world, draw(world, 0, 3), answer, op, life);
+}
+
+void store_ask(struct world *world, struct op *op)
+{
+    later(world, disk_delay(world), look, op, world->server.life);
+}
+
+// --- Crashes and backups
+
+void store_crash(struct world *world)
+{
+    struct store *store = &world->store;
+    // What was being committed has reached the disk, or it has not; what waited is lost. Nobody is told.
+    if (store->batch && chance(world, 500))
+        apply_batch(world, store->batch);
+    store->batch = store->queue = NULL;
+    store->queue_tail = &store->queue;
+    store->life++;
+}
+
+static void copy_state(struct state *to, const struct state *from)
+{
+    struct entry *log = to->log;
+    size_t capacity = to->log_capacity;
+    if (capacity < from->log_capacity) {
+        capacity = from->log_capacity;
+        log = xrealloc(log, capacity * sizeof(*log));
+    }
+    *to = *from;
+    to->log = log;
+    to->log_capacity = capacity;
+    if (from->head.next > 0)
+        memcpy(log, from->log, from->head.next * sizeof(*log));
+}
+
+void store_backup_now(struct world *world)
+{
+    copy_state(&world->store.backup, &world->store.disk);
+    world->store.has_backup = true;
+    trace(world, "store: backup at %llu", (unsigned long long)world->store.backup.head.next);
+}
+
+void store_restore(struct world *world)
+{
+    struct store *store = &world->store;
+    if (!store->has_backup)
+        return;
+    copy_state(&store->disk, &store->backup);
+    store->disk.restored_from = MIN(store->disk.restored_from, store->disk.head.next);
+    store->incarnation++;
+    world->restores++;
+    trace(world, "store: restored at %llu, incarnation %llu", (unsigned long long)store->disk.head.next,
+          (unsigned long long)store->incarnation);
+}
+
+void store_expire(struct world *world)
+{
+    struct state *disk = &world->store.disk;
+    if (disk->head.next <= disk->first)
+        return;
+    disk->first = draw(world, disk->first, disk->head.next);
+    trace(world, "store: retention leaves %llu and after", (unsigned long long)disk->first);
+    if (world->server.up)
+        server_changed(world, disk);
+}
