@@ -38,8 +38,20 @@ static void the_script_is_what_a_person_would_say(void **state)
         CLEANUP(run_file_release) struct run_file run = {0};
         run_describe(&(struct runner_options){.server.url = "u", .command = words(line, arguments)}, "e1", &run);
         assert_string_equal(run.script_filename, cases[i].name);
-        assert_string_equal(run.producer, "wrap");
+        assert_true(str_starts(str_of(run.producer), STR("wrap-")));
     }
+}
+
+static void each_run_is_a_producer_of_its_own(void **state)
+{
+    (void)state;
+    char program[] = "true";
+    char *const command[] = {program, NULL};
+    CLEANUP(run_file_release) struct run_file first = {0};
+    CLEANUP(run_file_release) struct run_file second = {0};
+    run_describe(&(struct runner_options){.server.url = "u", .command = command}, "e1", &first);
+    run_describe(&(struct runner_options){.server.url = "u", .command = command}, "e1", &second);
+    assert_string_not_equal(first.producer, second.producer);
 }
 
 static void a_run_is_read_back_as_it_was_saved(void **state)
@@ -91,6 +103,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_script_is_what_a_person_would_say),
+        cmocka_unit_test(each_run_is_a_producer_of_its_own),
         cmocka_unit_test(a_run_is_read_back_as_it_was_saved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
