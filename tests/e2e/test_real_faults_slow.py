@@ -106,7 +106,7 @@ def test_a_follower_of_1_kb_a_second_beside_a_long_log(servers, tmp_path):
     while sender.is_alive() or any(one.popen.poll() is None for one in fast):
         peak = max(peak, resident(server.process.pid))
         sender.join(0.02)
-        assert time.monotonic() - began < 100, "the others are hindered"
+        assert time.monotonic() - began < 240, "the others are hindered"
     expected = b"".join(b"line number %08d\n" % i for i in range(LINES))
     for one in fast:
         assert one.finish() == 0 and one.out.data == expected
@@ -116,7 +116,7 @@ def test_a_follower_of_1_kb_a_second_beside_a_long_log(servers, tmp_path):
     assert peak - before < MEMORY_MAX, f"{(peak - before) >> 20} MiB more"
     print(f"{LINES} lines in {elapsed:.1f} s; memory grew by {(peak - before) >> 20} MiB; the slow one had {slow.next}")
     slow.let_loose()
-    slow.join(30)
+    slow.join(120)
     assert slow.failure is None and slow.end == b"\x03\xe8", (slow.failure, slow.end, slow.next)
     assert slow.next == LINES
     assert resident(server.process.pid) - before < MEMORY_MAX
