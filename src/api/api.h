@@ -11,7 +11,7 @@
 
 // Values that a reload may change; the server hands in a whole new one, never edits the old.
 struct api_limits {
-    size_t message_max, body_max;
+    size_t message_max;
     uint64_t followers_max, open_executions_max, regex_steps;
     uint64_t ping_ms, pong_timeout_ms;
     char *const *allowed_hosts; // NULL-terminated; beside loopback and the listening address

@@ -64,7 +64,6 @@ struct str http_body(const struct http_request *request);
 struct arena *http_arena(struct http_request *request);
 struct loop *http_loop(struct http_request *request);
 const char *http_peer(const struct http_request *request);
-bool http_is_tls(const struct http_request *request);
 struct str
 http_request_id(const struct http_request *request); // the caller's own if valid, else made; set on every answer
 // Query parameters, percent-decoded into the arena. False if absent. http_params_each visits all in order; false stops and is returned.

@@ -356,11 +356,6 @@ const char *http_peer(const struct http_request *request)
     return conn_peer(request->conn->conn);
 }
 
-bool http_is_tls(const struct http_request *request)
-{
-    return request->conn->server->tls != NULL;
-}
-
 struct str http_request_id(const struct http_request *request)
 {
     return str_of(request->id);

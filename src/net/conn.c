@@ -263,13 +263,6 @@ void conn_send_now(struct conn *conn, struct payload *payload, size_t offset, si
     update_watch(conn);
 }
 
-void conn_flush(struct conn *conn)
-{
-    flush(conn);
-    if (conn->drained)
-        loop_defer(conn->loop, &conn->turn_end);
-}
-
 size_t conn_pending(const struct conn *conn)
 {
     return conn->queue.pending;

@@ -34,7 +34,6 @@ void conn_write(struct conn *conn, const void *data, size_t len);
 void conn_write_payload(struct conn *conn, struct payload *payload, size_t offset,
                         size_t len); // takes its own reference
 void conn_send_now(struct conn *conn, struct payload *payload, size_t offset, size_t len);
-void conn_flush(struct conn *conn); // now instead of at the end of the turn
 size_t conn_pending(const struct conn *conn);
 void conn_pause_read(struct conn *conn, bool paused);
 // Flushes all, half-closes, waits for the peer's end, so that what was sent last is not lost to a reset, then `closed`.

@@ -122,7 +122,6 @@ static struct bench *bench_new(void)
     bench->config.body_max = 4096;
     bench->limits = (struct api_limits){
         .message_max = 1024,
-        .body_max = 4096,
         .followers_max = 8,
         .open_executions_max = 10000,
         .regex_steps = 10000,

@@ -74,7 +74,6 @@ static const struct api_limits *server_add_limits(struct server *server, const s
     struct api_limits *limits = xcalloc(1, sizeof *limits);
     *limits = (struct api_limits){
         .message_max = (size_t)config->message_max,
-        .body_max = (size_t)config->body_max,
         .followers_max = (uint64_t)config->followers_max,
         .open_executions_max = (uint64_t)config->open_executions_max,
         .regex_steps = (uint64_t)config->regex_steps,
