@@ -1,4 +1,4 @@
-// bench-store FOLDER EXECUTIONS IN_FLIGHT LINES_PER_CHUNK SECONDS [PAGE_SIZE [HOT_ROWS]]
+// bench-store FOLDER EXECUTIONS IN_FLIGHT LINES_PER_CHUNK SECONDS [PAGE_SIZE [HOT_PIECES]]
 // Appends to one store in this process as fast as commits come back, then opens it again, and prints figures as one JSON object.
 // docs/internals/store.md says what came of it.
 #include "store/sqlite/sqlite_private.h"
@@ -147,19 +147,19 @@ static void print_figures(struct bench *bench, const struct store_stats *before,
 {
     struct store_stats stats;
     struct vfs_stats files;
-    size_t hot_rows;
+    size_t hot_pieces;
     uint64_t hot_bytes;
     struct sqlite_store *store = sqlite_store_of(bench->store);
     store_stats(bench->store, &stats);
     vfs_stats(store->vfs, &files);
-    hot_size(&store->hot, &hot_rows, &hot_bytes);
+    hot_size(&store->hot, &hot_pieces, &hot_bytes);
     double commits = (double)(stats.commits - before->commits);
     uint64_t appended_bytes = bench->bytes;
     printf(
         "{\"lines_per_second\":%.0f,\"mb_per_second\":%.1f,\"commits_per_second\":%.0f,\"operations_per_commit\":%.1f,"
         "\"wal_bytes_per_commit\":%.0f,\"written_bytes_per_line\":%.2f,\"message_bytes_per_line\":%.1f,"
         "\"commit_ms\":{\"p50\":%.3f,\"p99\":%.3f},\"fsync_ms\":{\"p50\":%.3f,\"p99\":%.3f},"
-        "\"hot_rows\":%zu,\"hot_bytes\":%llu,\"file_bytes\":%llu",
+        "\"hot_pieces\":%zu,\"hot_bytes\":%llu,\"file_bytes\":%llu",
         (double)bench->lines / seconds, (double)appended_bytes / seconds / 1e6, commits / seconds,
         (double)(stats.mutations - before->mutations) / commits,
         (double)(files.wal_written - files_before->wal_written) / commits,
@@ -167,14 +167,14 @@ static void print_figures(struct bench *bench, const struct store_stats *before,
             (double)bench->lines,
         (double)appended_bytes / (double)bench->lines, quantile_ms(stats.commit_buckets, 0.5),
         quantile_ms(stats.commit_buckets, 0.99), quantile_ms(stats.fsync_buckets, 0.5),
-        quantile_ms(stats.fsync_buckets, 0.99), hot_rows, (unsigned long long)hot_bytes,
+        quantile_ms(stats.fsync_buckets, 0.99), hot_pieces, (unsigned long long)hot_bytes,
         (unsigned long long)stats.bytes);
 }
 
-static void open_store(struct bench *bench, const char *path, uint32_t page_size, uint32_t hot_rows)
+static void open_store(struct bench *bench, const char *path, uint32_t page_size, uint32_t hot_pieces)
 {
     const struct sqlite_tuning tuning = {
-        .page_size = page_size, .hot_rows = hot_rows, .hot_bytes = hot_rows ? UINT32_MAX : 0};
+        .page_size = page_size, .hot_pieces = hot_pieces, .hot_bytes = hot_pieces ? UINT32_MAX : 0};
     CLEANUP(buf_release) struct buf reason = {0};
     int err = sqlite_store_open(&(struct sqlite_options){.path = path, .readers = 2, .tuning = &tuning}, &reason,
                                 &bench->store);
@@ -193,14 +193,14 @@ static uint64_t argument(int argc, char **argv, int index)
 int main(int argc, char **argv)
 {
     if (argc < 6) {
-        fprintf(stderr, "bench-store FOLDER EXECUTIONS IN_FLIGHT LINES_PER_CHUNK SECONDS [PAGE_SIZE [HOT_ROWS]]\n");
+        fprintf(stderr, "bench-store FOLDER EXECUTIONS IN_FLIGHT LINES_PER_CHUNK SECONDS [PAGE_SIZE [HOT_PIECES]]\n");
         return 2;
     }
     struct bench bench = {.log_count = (size_t)argument(argc, argv, 2)};
-    uint32_t page_size = (uint32_t)argument(argc, argv, 6), hot_rows = (uint32_t)argument(argc, argv, 7);
+    uint32_t page_size = (uint32_t)argument(argc, argv, 6), hot_pieces = (uint32_t)argument(argc, argv, 7);
     CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", argv[1]);
     loop_new(&bench.loop);
-    open_store(&bench, path, page_size, hot_rows);
+    open_store(&bench, path, page_size, hot_pieces);
     for (unsigned i = 0; i < VARIANTS; i++)
         bench.chunks[i] = make_chunk(i, (uint32_t)argument(argc, argv, 4));
     create_all(&bench);
@@ -215,7 +215,7 @@ int main(int argc, char **argv)
 
     store_free(&bench.store);
     start_ns = clock_mono_ns();
-    open_store(&bench, path, page_size, hot_rows);
+    open_store(&bench, path, page_size, hot_pieces);
     printf(",\"open_ms\":%.1f}\n", (double)(clock_mono_ns() - start_ns) / 1e6);
     store_free(&bench.store);
     loop_free(&bench.loop);

@@ -708,7 +708,7 @@ static int open_sqlite(const char *folder, _Atomic int64_t *now_ms, struct store
 static int open_sqlite_merging(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
 {
     const struct sqlite_tuning tuning = {
-        .now_ms = test_clock, .now_arg = now_ms, .hot_rows = 1, .merge_after_ms = 1, .page_size = 8192};
+        .now_ms = test_clock, .now_arg = now_ms, .hot_pieces = 1, .merge_after_ms = 1, .page_size = 8192};
     CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", folder);
     CLEANUP(buf_release) struct buf error = {0};
     return sqlite_store_open(&(struct sqlite_options){.path = path, .readers = 2, .tuning = &tuning}, &error, ret);

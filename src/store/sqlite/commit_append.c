@@ -16,38 +16,61 @@ int chunk_insert(struct db *db, int64_t row, uint64_t first, const struct chunk 
     return db_run(insert);
 }
 
-static int hot_insert(struct sqlite_store *store, const struct appended *appended, const struct hot_piece *piece,
-                      struct str body)
+int execution_fold(struct db *db, int64_t row, const struct log_state *state)
 {
+    sqlite3_stmt *fold = db_statement(db, STATEMENT_EXECUTION_FOLD);
+    db_bind_i64(fold, 1, row);
+    db_bind_u64(fold, 2, state->next);
+    db_bind_u64(fold, 3, state->digest);
+    db_bind_u64(fold, 4, state->message_bytes);
+    return db_run(fold);
+}
+
+int pack_flush(struct sqlite_store *store)
+{
+    struct group *group = &store->group;
+    if (group->pack.count == 0)
+        return 0;
+    pack_builder_finish(&group->pack, &group->pack_meta, &group->pack_body);
+    pack_builder_reset(&group->pack);
     sqlite3_stmt *insert = db_statement(&store->db, STATEMENT_HOT_INSERT);
-    db_bind_i64(insert, 1, piece->id);
-    db_bind_i64(insert, 2, appended->row);
-    db_bind_u64(insert, 3, piece->first);
-    db_bind_i64(insert, 4, piece->count);
-    db_bind_i64(insert, 5, piece->time_max);
-    db_bind_i64(insert, 6, piece->raw);
-    db_bind_u64(insert, 7, appended->state.digest);
-    db_bind_u64(insert, 8, appended->state.message_bytes);
-    if (appended->producer) {
-        const struct producer_state *state = &appended->producer_state;
-        db_bind_text(insert, 9, str_of(appended->producer));
-        db_bind_u64(insert, 10, state->sequence.next);
-        db_bind_u64(insert, 11, state->sequence.last_hash);
-        db_bind_u64(insert, 12, state->last_counter);
-        db_bind_u64(insert, 13, state->last_sequence);
-    }
-    if (piece->stored > 0)
-        db_bind_blob(insert, 14, body);
+    db_bind_i64(insert, 1, store->hot_id);
+    db_bind_blob(insert, 2, buf_str(&group->pack_meta));
+    db_bind_blob(insert, 3, buf_str(&group->pack_body));
     return db_run(insert);
 }
 
-static struct appended *group_add_appended(struct group *group)
+static int pack_make_room(struct sqlite_store *store, size_t body_len)
+{
+    const struct pack_builder *pack = &store->group.pack;
+    bool fits = pack->count == 0 || pack_builder_offset(pack) + body_len <= PACK_BODY_BYTES;
+    return fits ? 0 : pack_flush(store);
+}
+
+static void pack_append(struct sqlite_store *store, struct pack_entry *entry, struct str body)
+{
+    struct pack_builder *pack = &store->group.pack;
+    if (pack->count == 0)
+        store->hot_id++;
+    entry->piece.id = store->hot_id;
+    entry->piece.offset = pack_builder_offset(pack);
+    pack_builder_add(pack, entry, body);
+    // Before the commit: whoever sees the execution's new end in the database finds the piece here.
+    hot_add(&store->hot, entry->row, &entry->piece);
+}
+
+static void group_add_appended(struct group *group, const struct pack_entry *entry)
 {
     if (group->appended_count == group->appended_cap) {
         group->appended_cap = group->appended_cap ? group->appended_cap * 2 : 64;
         group->appended = xrealloc(group->appended, group->appended_cap * sizeof(*group->appended));
     }
-    return &group->appended[group->appended_count++];
+    group->appended[group->appended_count++] = (struct appended){
+        .row = entry->row,
+        .state = entry->state,
+        .producer = entry->producer.len > 0 ? str_dup(entry->producer) : NULL,
+        .producer_state = entry->producer_state,
+    };
 }
 
 static uint64_t last_record_hash(const struct chunk *chunk)
@@ -64,39 +87,37 @@ static int append_write(struct sqlite_store *store, struct head *head, struct ho
     uint64_t first = head->state.next;
     uint32_t count = chunk_count(chunk);
     bool direct = chunk_raw(chunk) >= CHUNK_DIRECT;
-    if (direct) {
-        int err = chunk_insert(&store->db, head->row, first, chunk);
-        if (err < 0)
-            return err;
-    }
+    struct str body = direct ? STR("") : chunk_encoded(chunk);
+    int err = direct ? chunk_insert(&store->db, head->row, first, chunk) : pack_make_room(store, body.len);
+    if (err < 0)
+        return err;
     head->state = (struct log_state){
         .next = first + count,
         .digest = chunk_digest(chunk, head->state.digest),
         .message_bytes = head->state.message_bytes + chunk_message_bytes(chunk),
     };
     head->sequence.next = head->state.next;
-    struct appended *appended = group_add_appended(&store->group);
-    *appended = (struct appended){.row = head->row, .state = head->state};
+    struct pack_entry entry = {
+        .row = head->row,
+        .piece = {.first = first,
+                  .count = count,
+                  .raw = (uint32_t)chunk_raw(chunk),
+                  .stored = (uint32_t)body.len,
+                  .time_max = chunk_time_max(chunk)},
+        .state = head->state,
+    };
     if (producer) {
         producer->state = (struct producer_state){
             .sequence = {.next = counter + count, .last_hash = last_record_hash(chunk)},
             .last_counter = counter,
             .last_sequence = first,
         };
-        appended->producer = xstrdup(producer->name);
-        appended->producer_state = producer->state;
+        entry.producer = str_of(producer->name);
+        entry.producer_state = producer->state;
     }
-    const struct hot_piece piece = {
-        .id = ++store->hot_id,
-        .first = first,
-        .count = count,
-        .raw = (uint32_t)chunk_raw(chunk),
-        .stored = direct ? 0 : (uint32_t)chunk_encoded(chunk).len,
-        .time_max = chunk_time_max(chunk),
-    };
-    // Before the commit: whoever sees the execution's new end in the database finds the piece here.
-    hot_add(&store->hot, head->row, &piece);
-    return hot_insert(store, appended, &piece, chunk_encoded(chunk));
+    group_add_appended(&store->group, &entry);
+    pack_append(store, &entry, body);
+    return 0;
 }
 
 static void announce_append(struct sqlite_store *store, const struct head *head, struct chunk *chunk,

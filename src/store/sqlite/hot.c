@@ -84,14 +84,14 @@ void hot_add(struct hot *hot, int64_t row, const struct hot_piece *piece)
     struct hot_entry *entry = entry_make(hot, row);
     entry_make_room(entry);
     entry_pieces(entry)[entry->piece_count++] = *piece;
-    hot->rows++;
+    hot->pieces++;
     hot->bytes += piece->stored;
     pthread_mutex_unlock(&hot->mutex);
 }
 
 static void forget_piece(struct hot *hot, const struct hot_piece *piece)
 {
-    hot->rows--;
+    hot->pieces--;
     hot->bytes -= piece->stored;
 }
 
@@ -106,11 +106,11 @@ void hot_remove_last(struct hot *hot, int64_t row)
     pthread_mutex_unlock(&hot->mutex);
 }
 
-static void forget_producers(struct hot_entry *entry, int64_t last)
+static void forget_producers(struct hot_entry *entry, uint64_t end)
 {
     size_t kept = 0;
     for (size_t i = 0; i < entry->producer_count; i++) {
-        if (entry->producers[i].last_id > last)
+        if (entry->producers[i].state.last_sequence >= end)
             entry->producers[kept++] = entry->producers[i];
         else
             free(entry->producers[i].name);
@@ -118,17 +118,17 @@ static void forget_producers(struct hot_entry *entry, int64_t last)
     entry->producer_count = kept;
 }
 
-void hot_remove_to(struct hot *hot, int64_t row, int64_t last)
+void hot_remove_to(struct hot *hot, int64_t row, uint64_t end)
 {
     pthread_mutex_lock(&hot->mutex);
     struct hot_entry *entry = entry_find(hot, row);
-    while (entry && entry->piece_count > 0 && entry_pieces(entry)->id <= last) {
+    while (entry && entry->piece_count > 0 && entry_pieces(entry)->first < end) {
         forget_piece(hot, entry_pieces(entry));
         entry->pieces_from++;
         entry->piece_count--;
     }
     if (entry) {
-        forget_producers(entry, last);
+        forget_producers(entry, end);
         entry_drop_if_empty(hot, entry);
     }
     pthread_mutex_unlock(&hot->mutex);
@@ -143,9 +143,9 @@ static struct hot_producer *entry_producer(const struct hot_entry *entry, struct
     return NULL;
 }
 
-static struct hot_producer *entry_producer_make(struct hot_entry *entry, const char *name)
+static struct hot_producer *entry_producer_make(struct hot_entry *entry, struct str name)
 {
-    struct hot_producer *producer = entry_producer(entry, str_of(name));
+    struct hot_producer *producer = entry_producer(entry, name);
     if (producer)
         return producer;
     if (entry->producer_count == entry->producers_cap) {
@@ -153,21 +153,18 @@ static struct hot_producer *entry_producer_make(struct hot_entry *entry, const c
         entry->producers = xrealloc(entry->producers, entry->producers_cap * sizeof(*entry->producers));
     }
     producer = &entry->producers[entry->producer_count++];
-    *producer = (struct hot_producer){.name = xstrdup(name)};
+    *producer = (struct hot_producer){.name = str_dup(name)};
     return producer;
 }
 
-void hot_confirm(struct hot *hot, int64_t row, const struct log_state *state, const char *producer,
+void hot_confirm(struct hot *hot, int64_t row, const struct log_state *state, struct str producer,
                  const struct producer_state *producer_state)
 {
     pthread_mutex_lock(&hot->mutex);
     struct hot_entry *entry = entry_make(hot, row);
     entry->state = *state;
-    if (producer) {
-        struct hot_producer *made = entry_producer_make(entry, producer);
-        made->state = *producer_state;
-        made->last_id = entry->piece_count ? entry_pieces(entry)[entry->piece_count - 1].id : 0;
-    }
+    if (producer.len > 0)
+        entry_producer_make(entry, producer)->state = *producer_state;
     pthread_mutex_unlock(&hot->mutex);
 }
 
@@ -300,10 +297,10 @@ bool hot_since(struct hot *hot, int64_t row, int64_t since_ms, uint64_t *ret_fir
     return found;
 }
 
-void hot_size(struct hot *hot, size_t *ret_rows, uint64_t *ret_bytes)
+void hot_size(struct hot *hot, size_t *ret_pieces, uint64_t *ret_bytes)
 {
     pthread_mutex_lock(&hot->mutex);
-    *ret_rows = hot->rows;
+    *ret_pieces = hot->pieces;
     *ret_bytes = hot->bytes;
     pthread_mutex_unlock(&hot->mutex);
 }

@@ -13,11 +13,12 @@
 #include <pthread.h>
 
 struct hot_piece {
-    int64_t id; // of the row in the hot table; ascending in an execution
+    int64_t id; // of the pack that holds it, a row of the hot table; never falls within an execution
     uint64_t first;
     uint32_t count;
     uint32_t raw;    // bytes of its payload, uncompressed
-    uint32_t stored; // bytes of its body; 0: the chunk is in `chunks`, and the row only holds state
+    uint32_t offset; // in the pack's body, unpacked
+    uint32_t stored; // bytes of its chunk there; 0: the chunk is in `chunks`, and the pack only holds state
     int64_t time_max;
 };
 
@@ -34,8 +35,7 @@ struct log_state {
 
 struct hot_producer {
     char *name;
-    int64_t last_id; // of a row that tells of it; once that one is merged, the database does
-    struct producer_state state;
+    struct producer_state state; // once its last_sequence is merged, the database tells of it
 };
 
 struct hot_entry {
@@ -52,8 +52,8 @@ struct hot_entry {
 struct hot {
     pthread_mutex_t mutex;
     struct map entries;
-    size_t rows;    // pieces in the index
-    uint64_t bytes; // of their bodies, as stored
+    size_t pieces;
+    uint64_t bytes; // of their chunks
 };
 
 void hot_init(struct hot *hot);
@@ -61,11 +61,12 @@ void hot_release(struct hot *hot);
 
 // --- By the writer.
 void hot_add(struct hot *hot, int64_t row, const struct hot_piece *piece); // before the commit
-// After the commit of a piece. `producer` NULL: anonymous.
-void hot_confirm(struct hot *hot, int64_t row, const struct log_state *state, const char *producer,
+// After the commit of a piece. `producer` empty: anonymous.
+void hot_confirm(struct hot *hot, int64_t row, const struct log_state *state, struct str producer,
                  const struct producer_state *producer_state);
-void hot_remove_last(struct hot *hot, int64_t row);             // after a rollback: the piece added last
-void hot_remove_to(struct hot *hot, int64_t row, int64_t last); // after a merge's commit: pieces with id <= last
+void hot_remove_last(struct hot *hot, int64_t row); // after a rollback: the piece added last
+void hot_remove_to(struct hot *hot, int64_t row,
+                   uint64_t end); // after a merge's commit: pieces that begin before `end`
 void hot_purged(struct hot *hot, int64_t row);
 // As only the writer changes entries, it may look at one without the lock. NULL if there is none.
 const struct hot_entry *hot_peek(const struct hot *hot, int64_t row);
@@ -80,4 +81,4 @@ bool hot_producer_state(struct hot *hot, int64_t row, struct str producer, struc
 size_t hot_pieces(struct hot *hot, int64_t row, uint64_t from, bool backward, struct hot_piece *ret, size_t max);
 // Where the first piece begins that holds a record at or after `since_ms`.
 bool hot_since(struct hot *hot, int64_t row, int64_t since_ms, uint64_t *ret_first);
-void hot_size(struct hot *hot, size_t *ret_rows, uint64_t *ret_bytes);
+void hot_size(struct hot *hot, size_t *ret_pieces, uint64_t *ret_bytes);

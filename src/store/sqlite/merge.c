@@ -6,14 +6,14 @@
 #define RESULTS_WANTED  96  // before a transaction is made for them alone
 #define JOBS_MAX        192 // with the merger, or merged and not yet committed
 #define SLICE_NS        6000000
-#define DELETE_ROWS     512
+#define DELETE_PACKS    64
 #define SEALED_DIVISOR  12
 #define OVERLOAD_FACTOR 2
 #define MARKER_NAME     "merge_marker"
 
 struct merge {
     struct sqlite_store *store;
-    struct db db; // the merger's own connection
+    struct merge_source source; // the merger's
     pthread_t thread;
     bool thread_started;
 
@@ -22,6 +22,7 @@ struct merge {
     struct list_node jobs, results; // each in the order of planning; results are those done
     size_t result_count;
     bool running; // the merger is at a job
+    bool planned; // no more jobs of this round will come
     bool stopping;
 
     // The writer's.
@@ -31,7 +32,7 @@ struct merge {
     bool finished;                 // the present transaction ends the round
     int64_t *rows;                 // the round's executions
     size_t row_count, row_at;
-    int64_t planned_id;       // of rows[row_at], up to here
+    uint64_t planned_end;     // of rows[row_at]: what begins before it is planned
     size_t under_way;         // jobs planned and not committed
     struct list_node applied; // in the present transaction
     uint64_t since_ms;        // when the hot table was found filled, after the last round; 0: it is empty
@@ -49,7 +50,7 @@ int merge_marker_load(struct db *db, struct merge_marker *ret)
     if (rc <= 0)
         return rc;
     struct str rest = db_column_text(get, 0);
-    int64_t *const fields[] = {&ret->last_id, &ret->execution, &ret->id};
+    int64_t *const fields[] = {&ret->last_id, &ret->execution, &ret->end};
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
         if (!str_to_i64(str_split(&rest, ' '), fields[i]))
             return ERR_CORRUPT;
@@ -61,7 +62,7 @@ static int marker_save(struct merge *merge)
 {
     char text[72];
     int len = snprintf(text, sizeof(text), "%lld %lld %lld", (long long)merge->marker.last_id,
-                       (long long)merge->marker.execution, (long long)merge->marker.id);
+                       (long long)merge->marker.execution, (long long)merge->marker.end);
     sqlite3_stmt *set = db_statement(&merge->store->db, STATEMENT_META_SET);
     db_bind_text(set, 1, STR(MARKER_NAME));
     db_bind_text(set, 2, str_n(text, (size_t)len));
@@ -73,8 +74,11 @@ static int marker_save(struct merge *merge)
 static struct merge_job *next_job(struct merge *merge)
 {
     pthread_mutex_lock(&merge->mutex);
-    while (list_empty(&merge->jobs) && !merge->stopping)
+    while (list_empty(&merge->jobs) && !merge->stopping) {
+        if (merge->planned)
+            merge_source_forget(&merge->source);
         pthread_cond_wait(&merge->wake, &merge->mutex);
+    }
     struct merge_job *job = NULL;
     if (!merge->stopping) {
         job = CONTAINER_OF(merge->jobs.next, struct merge_job, node);
@@ -113,7 +117,7 @@ static void *merger_main(void *arg)
     struct merge_job *job;
     while ((job = next_job(merge))) {
         do
-            merge_job_run(job, &merge->db);
+            merge_job_run(job, &merge->source);
         while (job->transient && pause_before_retry(merge));
         if (job->transient) { // stopping: nothing of it is applied
             merge_job_free(&job);
@@ -145,7 +149,7 @@ int merge_new(struct sqlite_store *store, struct merge **ret)
     list_init(&merge->applied);
     int err = merge_marker_load(&store->db, &merge->marker);
     if (err == 0)
-        err = db_open(&merge->db, store->path, vfs_name(store->vfs), DB_READER);
+        err = merge_source_open(&merge->source, store->path, vfs_name(store->vfs));
     if (err == 0 && pthread_create(&merge->thread, NULL, merger_main, merge) != 0)
         err = ERR_NOMEM;
     if (err < 0) {
@@ -184,7 +188,7 @@ void merge_free(struct merge **merge)
     free_jobs(&(*merge)->jobs);
     free_jobs(&(*merge)->results);
     free_jobs(&(*merge)->applied);
-    db_close(&(*merge)->db);
+    merge_source_close(&(*merge)->source);
     pthread_cond_destroy(&(*merge)->wake);
     pthread_mutex_destroy(&(*merge)->mutex);
     free((*merge)->rows);
@@ -194,20 +198,15 @@ void merge_free(struct merge **merge)
 // --- Applying, within the writer's transaction
 
 // What the execution's hot rows say of it goes to its own rows. Rows that lie behind the round are said again by them.
-static int fold_state(struct sqlite_store *store, int64_t row, int64_t last_id)
+static int fold_state(struct sqlite_store *store, int64_t row, uint64_t end)
 {
     const struct hot_entry *entry = hot_peek(&store->hot, row);
     if (!entry)
         return 0;
-    sqlite3_stmt *fold = db_statement(&store->db, STATEMENT_EXECUTION_FOLD);
-    db_bind_i64(fold, 1, row);
-    db_bind_u64(fold, 2, entry->state.next);
-    db_bind_u64(fold, 3, entry->state.digest);
-    db_bind_u64(fold, 4, entry->state.message_bytes);
-    int err = db_run(fold);
+    int err = execution_fold(&store->db, row, &entry->state);
     for (size_t i = 0; i < entry->producer_count && err == 0; i++) {
         const struct hot_producer *producer = &entry->producers[i];
-        if (producer->last_id > last_id)
+        if (producer->state.last_sequence >= end)
             continue;
         sqlite3_stmt *keep = db_statement(&store->db, STATEMENT_PRODUCER_FOLD);
         db_bind_i64(keep, 1, row);
@@ -253,15 +252,15 @@ static int apply_job(struct merge *merge, const struct merge_job *job)
     if (!purged) {
         int err = insert_chunks(store, job);
         if (err == 0)
-            err = fold_state(store, job->row, job->last_id);
+            err = fold_state(store, job->row, job->end);
         if (err < 0)
             return err;
     }
     if (job->incomplete)
         log_error(store->base.logger, "hot chunks of an execution cannot be read; they are left out",
-                  LOG_I("execution_row", job->row), LOG_I("hot_id", job->last_id));
+                  LOG_I("execution_row", job->row), LOG_I("before_sequence", (int64_t)job->end));
     merge->marker.execution = job->row;
-    merge->marker.id = job->last_id;
+    merge->marker.end = (int64_t)job->end;
     return 0;
 }
 
@@ -294,7 +293,7 @@ static int apply_results(struct merge *merge)
     return moved ? marker_save(merge) : 0;
 }
 
-// All is merged. The rows go by ranges of their key, which frees whole pages.
+// All is merged. The packs go by ranges of their key, which frees whole pages.
 static int delete_slice(struct merge *merge)
 {
     struct db *db = &merge->store->db;
@@ -305,7 +304,7 @@ static int delete_slice(struct merge *merge)
     bool empty = db_column_null(find, 0);
     int64_t least = db_column_i64(find, 0);
     db_reset(&find);
-    int64_t to = empty ? merge->marker.last_id : MIN(least + DELETE_ROWS - 1, merge->marker.last_id);
+    int64_t to = empty ? merge->marker.last_id : MIN(least + DELETE_PACKS - 1, merge->marker.last_id);
     sqlite3_stmt *remove = db_statement(db, STATEMENT_HOT_DELETE_TO);
     db_bind_i64(remove, 1, to);
     int err = db_run(remove);
@@ -338,7 +337,7 @@ void merge_committed(struct merge *merge)
     merge->committed = merge->marker;
     LIST_FOR_EACH_SAFE(it, next, &merge->applied) {
         struct merge_job *job = CONTAINER_OF(it, struct merge_job, node);
-        hot_remove_to(&merge->store->hot, job->row, job->last_id);
+        hot_remove_to(&merge->store->hot, job->row, job->end);
         list_remove(&job->node);
         merge_job_free(&job);
         merge->under_way--;
@@ -369,16 +368,16 @@ void merge_rolled_back(struct merge *merge)
 static bool is_due(struct merge *merge, uint64_t now_ms)
 {
     const struct sqlite_tuning *tuning = &merge->store->tuning;
-    size_t rows;
+    size_t pieces;
     uint64_t bytes;
-    hot_size(&merge->store->hot, &rows, &bytes);
-    if (rows == 0) {
+    hot_size(&merge->store->hot, &pieces, &bytes);
+    if (pieces == 0) {
         merge->since_ms = 0;
         return false;
     }
     if (merge->since_ms == 0)
         merge->since_ms = now_ms;
-    return rows >= tuning->hot_rows || bytes >= tuning->hot_bytes || merge_due_in_ms(merge, now_ms) == 0;
+    return pieces >= tuning->hot_pieces || bytes >= tuning->hot_bytes || merge_due_in_ms(merge, now_ms) == 0;
 }
 
 uint64_t merge_due_in_ms(struct merge *merge, uint64_t now_ms)
@@ -395,7 +394,7 @@ static void begin_round(struct merge *merge)
     merge->marker = merge->committed = (struct merge_marker){.last_id = merge->store->hot_id};
     merge->row_count = hot_executions(&merge->store->hot, merge->marker.last_id, &merge->rows);
     merge->row_at = 0;
-    merge->planned_id = 0;
+    merge->planned_end = 0;
     merge->active = true;
     merge->sealed = false;
     merge->since_ms = 0;
@@ -407,19 +406,24 @@ void merge_plan(struct merge *merge, uint64_t now_ms)
         begin_round(merge);
     while (merge->active && merge->row_at < merge->row_count && merge->under_way < JOBS_MAX) {
         struct merge_job *job =
-            merge_job_new(&merge->store->hot, merge->rows[merge->row_at], merge->planned_id, merge->marker.last_id);
+            merge_job_new(&merge->store->hot, merge->rows[merge->row_at], merge->planned_end, merge->marker.last_id);
         if (!job) {
             merge->row_at++;
-            merge->planned_id = 0;
+            merge->planned_end = 0;
             continue;
         }
-        merge->planned_id = job->last_id;
+        merge->planned_end = job->end;
         merge->under_way++;
         pthread_mutex_lock(&merge->mutex);
         list_push_back(&merge->jobs, &job->node);
         pthread_cond_signal(&merge->wake);
         pthread_mutex_unlock(&merge->mutex);
     }
+    pthread_mutex_lock(&merge->mutex);
+    merge->planned = !merge->active || merge->row_at == merge->row_count;
+    if (merge->planned)
+        pthread_cond_signal(&merge->wake);
+    pthread_mutex_unlock(&merge->mutex);
 }
 
 void merge_sealed(struct merge *merge)
@@ -440,9 +444,9 @@ bool merge_ready(struct merge *merge)
 bool merge_overloaded(struct merge *merge)
 {
     const struct sqlite_tuning *tuning = &merge->store->tuning;
-    size_t rows;
+    size_t pieces;
     uint64_t bytes;
-    hot_size(&merge->store->hot, &rows, &bytes);
-    return merge->active && (rows >= (size_t)tuning->hot_rows * OVERLOAD_FACTOR ||
+    hot_size(&merge->store->hot, &pieces, &bytes);
+    return merge->active && (pieces >= (size_t)tuning->hot_pieces * OVERLOAD_FACTOR ||
                              bytes >= (uint64_t)tuning->hot_bytes * OVERLOAD_FACTOR);
 }

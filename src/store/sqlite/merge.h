@@ -1,6 +1,6 @@
-// Moves fresh chunks from the hot table to `chunks`, in rounds. A round takes all rows that lie there when it begins, execution
+// Moves fresh chunks from the hot table to `chunks`, in rounds. A round takes all packs that lie there when it begins, execution
 // by execution: a thread of its own reads and compresses, the writer commits the results in small slices, and at the end the
-// rows are deleted by ranges of their key. How far a round has come is one row of `meta`, committed with each slice.
+// packs are deleted by ranges of their key. How far a round has come is one row of `meta`, committed with each slice.
 #pragma once
 
 #include "store/sqlite/sqlite_private.h"
@@ -24,14 +24,15 @@ uint64_t merge_due_in_ms(struct merge *merge, uint64_t now_ms); // until the nex
 
 // --- How far an unfinished round has come.
 struct merge_marker {
-    int64_t last_id;   // the round's rows are those up to this one; 0: no round
-    int64_t execution; // merged are those of lower executions …
-    int64_t id;        // … and of this one those up to this row
+    int64_t last_id;   // the round's packs are those up to this one; 0: no round
+    int64_t execution; // merged are the pieces of lower executions …
+    int64_t end;       // … and of this one those that begin before this sequence number
 };
 int merge_marker_load(struct db *db, struct merge_marker *ret);
-static inline bool merge_marker_covers(const struct merge_marker *marker, int64_t execution, int64_t id)
+static inline bool merge_marker_covers(const struct merge_marker *marker, int64_t execution,
+                                       const struct hot_piece *piece)
 {
-    if (id > marker->last_id)
+    if (piece->id > marker->last_id)
         return false;
-    return execution < marker->execution || (execution == marker->execution && id <= marker->id);
+    return execution < marker->execution || (execution == marker->execution && piece->first < (uint64_t)marker->end);
 }

@@ -1,30 +1,91 @@
 #include "store/sqlite/merge_job.h"
 
-#define MERGE_LEVEL 6
+#define LEVEL_FINAL 6
+#define LEVEL_TAIL  3 // for what a later round will compress again
+#define GROWTH      4 // see candidates_worth
 
-struct merge_job *merge_job_new(const struct hot *hot, int64_t row, int64_t after, int64_t last)
+struct pack {
+    struct map_node node;
+    int64_t id; // the map's key
+    struct buf body;
+};
+
+int merge_source_open(struct merge_source *source, const char *path, const char *vfs)
+{
+    map_init(&source->packs);
+    return db_open(&source->db, path, vfs, DB_READER);
+}
+
+static void pack_forget(struct map_node *node, void *arg)
+{
+    struct merge_source *source = arg;
+    struct pack *pack = CONTAINER_OF(node, struct pack, node);
+    map_remove(&source->packs, node);
+    buf_release(&pack->body);
+    free(pack);
+}
+
+void merge_source_forget(struct merge_source *source)
+{
+    map_each(&source->packs, pack_forget, source);
+}
+
+void merge_source_close(struct merge_source *source)
+{
+    merge_source_forget(source);
+    map_release(&source->packs);
+    db_close(&source->db);
+}
+
+static int pack_get(struct merge_source *source, int64_t id, const struct buf **ret)
+{
+    struct map_node *node = map_find(&source->packs, str_n((const char *)&id, sizeof(id)));
+    if (node) {
+        *ret = &CONTAINER_OF(node, struct pack, node)->body;
+        return 0;
+    }
+    CLEANUP(db_reset) sqlite3_stmt *find = db_statement(&source->db, STATEMENT_HOT_BODY);
+    db_bind_i64(find, 1, id);
+    int rc = db_row(find);
+    if (rc <= 0)
+        return rc < 0 ? rc : ERR_CORRUPT;
+    struct buf body = {0};
+    int err = pack_body_unpack(db_column_blob(find, 0), &body);
+    if (err < 0) {
+        buf_release(&body);
+        return err;
+    }
+    struct pack *pack = xcalloc(1, sizeof(*pack));
+    pack->id = id;
+    pack->body = body;
+    map_insert(&source->packs, &pack->node, str_n((const char *)&pack->id, sizeof(pack->id)));
+    *ret = &pack->body;
+    return 0;
+}
+
+struct merge_job *merge_job_new(const struct hot *hot, int64_t row, uint64_t from, int64_t last_id)
 {
     const struct hot_entry *entry = hot_peek(hot, row);
     if (!entry)
         return NULL;
-    const struct hot_piece *pieces = entry->pieces + entry->pieces_from, *end = pieces + entry->piece_count;
-    while (pieces < end && pieces->id <= after)
+    const struct hot_piece *pieces = entry->pieces + entry->pieces_from, *last = pieces + entry->piece_count;
+    while (pieces < last && pieces->first < from)
         pieces++;
-    int64_t covered = after;
-    for (; pieces < end && pieces->id <= last && pieces->stored == 0; pieces++)
-        covered = pieces->id;
+    uint64_t end = from;
+    for (; pieces < last && pieces->id <= last_id && pieces->stored == 0; pieces++)
+        end = pieces->first + pieces->count;
     size_t count = 0, raw = 0;
-    for (; pieces + count < end && pieces[count].id <= last && pieces[count].stored > 0; count++) {
+    for (; pieces + count < last && pieces[count].id <= last_id && pieces[count].stored > 0; count++) {
         if (count == MERGE_PIECES_MAX || raw >= CHUNK_MERGE_RAW)
             break;
         raw += pieces[count].raw;
-        covered = pieces[count].id;
+        end = pieces[count].first + pieces[count].count;
     }
-    if (covered == after)
+    if (end == from)
         return NULL;
     struct merge_job *job = xcalloc(1, sizeof(*job));
     job->row = row;
-    job->last_id = covered;
+    job->end = end;
     job->piece_count = count;
     job->pieces = xcalloc(count + 1, sizeof(*job->pieces));
     memcpy(job->pieces, pieces, count * sizeof(*pieces));
@@ -45,22 +106,18 @@ void merge_job_free(struct merge_job **job)
     free(TAKE_PTR(*job));
 }
 
-static int read_chunk(struct db *db, enum statement id, int64_t row, struct chunk **ret)
+static int read_piece(struct merge_source *source, const struct hot_piece *piece, struct chunk **ret)
 {
-    CLEANUP(db_reset) sqlite3_stmt *body = db_statement(db, id);
-    db_bind_i64(body, 1, row);
-    int rc = db_row(body);
-    if (rc <= 0)
-        return rc < 0 ? rc : ERR_CORRUPT;
-    struct str bytes = db_column_blob(body, 0);
-    return chunk_decode_stored(bytes.data, bytes.len, ret);
+    const struct buf *body;
+    int err = pack_get(source, piece->id, &body);
+    return err < 0 ? err : pack_chunk(body, piece, ret);
 }
 
-static void read_pieces(struct merge_job *job, struct db *db)
+static void read_pieces(struct merge_job *job, struct merge_source *source)
 {
     for (size_t i = 0; i < job->piece_count; i++) {
         const struct hot_piece *piece = &job->pieces[i];
-        int err = read_chunk(db, STATEMENT_HOT_BODY, piece->id, &job->chunks[job->chunk_count]);
+        int err = read_piece(source, piece, &job->chunks[job->chunk_count]);
         if (err == 0)
             job->firsts[job->chunk_count++] = piece->first;
         else if (err == ERR_CORRUPT || err == ERR_TOO_LARGE)
@@ -77,63 +134,118 @@ static bool is_sealed(struct db *db, int64_t row)
     return db_row(closed) == 1 && db_column_i64(closed, 0) != 0;
 }
 
-struct tail {
+// A small chunk in front of the run.
+struct candidate {
+    int64_t id;
     uint64_t first;
-    struct chunk *chunks[MERGE_REPLACED_MAX]; // descending
+    size_t raw;
 };
 
-// Small chunks that end where the run begins become part of it. While the log grows only those that are not much larger than
-// what is added, so that each record is rewritten a bounded number of times; all of them when it is sealed.
-static void read_tail(struct merge_job *job, struct db *db, struct tail *tail)
+// Those that lie without a hole before the run and may become one chunk with it; the nearest first.
+static size_t find_candidates(struct db *db, const struct merge_job *job, size_t raw, struct candidate *ret)
 {
-    bool sealed = is_sealed(db, job->row);
+    CLEANUP(db_reset) sqlite3_stmt *before = db_statement(db, STATEMENT_CHUNKS_BEFORE);
+    uint64_t end = job->pieces[0].first;
+    db_bind_i64(before, 1, job->row);
+    db_bind_u64(before, 2, end);
+    db_bind_i64(before, 3, MERGE_REPLACED_MAX);
+    size_t count = 0;
+    while (count < MERGE_REPLACED_MAX && db_row(before) == 1) {
+        struct candidate *candidate = &ret[count];
+        *candidate =
+            (struct candidate){db_column_i64(before, 0), db_column_u64(before, 1), (size_t)db_column_i64(before, 3)};
+        raw += candidate->raw;
+        if (candidate->first + db_column_u64(before, 2) != end || candidate->raw >= CHUNK_DIRECT ||
+            raw > CHUNK_MERGE_RAW)
+            break;
+        end = candidate->first;
+        count++;
+    }
+    return count;
+}
+
+// How many of them become part of the chunk. All when the log is sealed; while it grows, only if the chunk comes out at
+// least GROWTH times as large as the largest of them: so each record is rewritten log4(256 KiB / first size) times.
+static size_t candidates_worth(const struct candidate *candidates, size_t count, size_t raw, bool sealed)
+{
+    size_t worth = 0, largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        raw += candidates[i].raw;
+        largest = MAX(largest, candidates[i].raw);
+        if (sealed || raw >= GROWTH * largest)
+            worth = i + 1;
+    }
+    return worth;
+}
+
+static int read_chunk(struct db *db, int64_t id, struct chunk **ret)
+{
+    CLEANUP(db_reset) sqlite3_stmt *body = db_statement(db, STATEMENT_CHUNK_BODY);
+    db_bind_i64(body, 1, id);
+    int rc = db_row(body);
+    if (rc <= 0)
+        return rc < 0 ? rc : ERR_CORRUPT;
+    struct str bytes = db_column_blob(body, 0);
+    return chunk_decode_stored(bytes.data, bytes.len, ret);
+}
+
+static size_t run_raw(const struct merge_job *job)
+{
     size_t raw = 0;
     for (size_t i = 0; i < job->piece_count; i++)
         raw += job->pieces[i].raw;
-    tail->first = job->pieces[0].first;
-    while (job->replaced_count < MERGE_REPLACED_MAX) {
-        CLEANUP(db_reset) sqlite3_stmt *find = db_statement(db, STATEMENT_CHUNK_ENDING);
-        db_bind_i64(find, 1, job->row);
-        db_bind_u64(find, 2, tail->first);
-        if (db_row(find) != 1)
-            return;
-        int64_t id = db_column_i64(find, 0);
-        uint64_t first = db_column_u64(find, 1), count = db_column_u64(find, 2);
-        size_t tail_raw = (size_t)db_column_i64(find, 3);
-        bool small = tail_raw < CHUNK_DIRECT && raw + tail_raw <= CHUNK_MERGE_RAW && (sealed || tail_raw <= 4 * raw);
-        if (first + count != tail->first || !small)
-            return;
-        if (read_chunk(db, STATEMENT_CHUNK_BODY, id, &tail->chunks[job->replaced_count]) < 0)
-            return;
-        job->replaced[job->replaced_count++] = id;
-        tail->first = first;
-        raw += tail_raw;
+    return raw;
+}
+
+struct tail {
+    uint64_t first;
+    struct chunk *chunks[MERGE_REPLACED_MAX]; // descending
+    size_t raw;
+};
+
+static void read_tail(struct merge_job *job, struct db *db, bool sealed, struct tail *ret)
+{
+    struct candidate candidates[MERGE_REPLACED_MAX];
+    *ret = (struct tail){.first = job->pieces[0].first, .raw = run_raw(job)};
+    size_t count = find_candidates(db, job, ret->raw, candidates);
+    count = candidates_worth(candidates, count, ret->raw, sealed);
+    for (size_t i = 0; i < count; i++) {
+        if (read_chunk(db, candidates[i].id, &ret->chunks[i]) < 0)
+            return; // it stays where it is, and so do those before it
+        job->replaced[job->replaced_count++] = candidates[i].id;
+        ret->first = candidates[i].first;
+        ret->raw += candidates[i].raw;
     }
 }
 
-void merge_job_run(struct merge_job *job, struct db *db)
+// False, with nothing read, if it has to be tried again or cannot be.
+static bool read_run(struct merge_job *job, struct merge_source *source)
 {
-    if (job->piece_count == 0)
-        return;
     job->transient = false;
-    read_pieces(job, db);
+    read_pieces(job, source);
     if (job->transient) {
         for (size_t i = 0; i < job->chunk_count; i++)
             chunk_unref(&job->chunks[i]);
         job->chunk_count = 0;
         job->incomplete = false;
-        return;
     }
-    if (job->incomplete)
+    return !job->transient && !job->incomplete;
+}
+
+void merge_job_run(struct merge_job *job, struct merge_source *source)
+{
+    if (job->piece_count == 0 || !read_run(job, source))
         return;
     struct tail tail;
-    read_tail(job, db, &tail);
+    bool sealed = is_sealed(&source->db, job->row);
+    read_tail(job, &source->db, sealed, &tail);
     size_t total = job->replaced_count + job->chunk_count;
     struct chunk **inputs = xcalloc(total, sizeof(struct chunk *)), *merged = NULL;
     for (size_t i = 0; i < job->replaced_count; i++)
         inputs[i] = tail.chunks[job->replaced_count - 1 - i];
     memcpy(inputs + job->replaced_count, job->chunks, job->chunk_count * sizeof(struct chunk *));
-    bool whole = total > 1 && chunk_merge(inputs, total, MERGE_LEVEL, &merged) == 0;
+    int level = sealed || tail.raw >= CHUNK_DIRECT ? LEVEL_FINAL : LEVEL_TAIL;
+    bool whole = total > 1 && chunk_merge(inputs, total, level, &merged) == 0;
     for (size_t i = 0; i < job->replaced_count; i++)
         chunk_unref(&inputs[i]);
     free(inputs);

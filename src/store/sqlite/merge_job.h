@@ -10,9 +10,9 @@ struct merge_job {
     struct list_node node;
     // Set by the writer.
     int64_t row;
-    int64_t last_id; // with this job, the execution's rows up to this one are merged
+    uint64_t end; // with this job, the execution's pieces that begin before this sequence number are merged
     struct hot_piece *pieces;
-    size_t piece_count; // 0: those rows hold state only
+    size_t piece_count; // 0: they hold state only
     // Set by the merger.
     struct chunk **chunks; // to be inserted: one, or one for each piece if they could not be merged
     uint64_t *firsts;
@@ -23,7 +23,19 @@ struct merge_job {
     bool incomplete; // a piece could not be read; it is left out
 };
 
-// The next run of the execution after the row `after` and up to `last`; NULL if there is none. The writer's thread.
-struct merge_job *merge_job_new(const struct hot *hot, int64_t row, int64_t after, int64_t last);
+// Where jobs are read from: a connection, and the packs of the round, unpacked. Each pack holds pieces of many executions, so
+// all stay until the round is over; what the hot table may hold bounds them. The merger's thread only.
+struct merge_source {
+    struct db db;
+    struct map packs;
+};
+
+int merge_source_open(struct merge_source *source, const char *path, const char *vfs);
+void merge_source_forget(struct merge_source *source); // the packs
+void merge_source_close(struct merge_source *source);
+
+// The execution's next run of pieces that begin at `from` or later and lie in packs up to `last_id`; NULL if there is none. The
+// writer's thread.
+struct merge_job *merge_job_new(const struct hot *hot, int64_t row, uint64_t from, int64_t last_id);
 void merge_job_free(struct merge_job **job);
-void merge_job_run(struct merge_job *job, struct db *db); // the merger's thread, on its own connection
+void merge_job_run(struct merge_job *job, struct merge_source *source); // the merger's thread

@@ -118,9 +118,22 @@ static int meta_get(struct db *db, struct str name, char *out, size_t size, bool
     return rc < 0 ? rc : 0;
 }
 
-static int incarnation_make(struct db *db, int64_t now_ms, bool restored, char ret[ID_SORTABLE_LEN + 1])
+// What another incarnation may have had begins at the end of each log that is open; the hot table knows that end.
+static int mark_restored(struct sqlite_store *store)
 {
-    id_sortable(now_ms, ret);
+    CLEANUP(free_ptr) int64_t *rows = NULL;
+    size_t count = hot_executions(&store->hot, INT64_MAX, &rows);
+    int err = 0;
+    for (size_t i = 0; i < count && err == 0; i++)
+        err = execution_fold(&store->db, rows[i], &hot_peek(&store->hot, rows[i])->state);
+    return err < 0 ? err : db_run(db_statement(&store->db, STATEMENT_EXECUTIONS_RESTORED));
+}
+
+static int incarnation_make(struct sqlite_store *store, bool restored)
+{
+    struct db *db = &store->db;
+    char *ret = store->base.incarnation;
+    id_sortable(store_now_ms(store), ret);
     int err = db_exec(db, "BEGIN IMMEDIATE");
     sqlite3_stmt *set = db_statement(db, STATEMENT_META_SET);
     db_bind_text(set, 1, STR("incarnation"));
@@ -137,42 +150,40 @@ static int incarnation_make(struct db *db, int64_t now_ms, bool restored, char r
     if (err == 0 && restored)
         err = db_run(mark);
     if (err == 0 && restored)
-        err = db_run(db_statement(db, STATEMENT_EXECUTIONS_RESTORED));
+        err = mark_restored(store);
     return err < 0 ? err : db_exec(db, "COMMIT");
 }
 
-int store_incarnation_load(struct db *db, int64_t now_ms, char ret[ID_SORTABLE_LEN + 1], bool *ret_restored)
+int store_incarnation_load(struct sqlite_store *store, bool *ret_restored)
 {
     bool found, marked;
     char mark[64];
-    int err = meta_get(db, STR("incarnation"), ret, ID_SORTABLE_LEN + 1, &found);
+    int err =
+        meta_get(&store->db, STR("incarnation"), store->base.incarnation, sizeof(store->base.incarnation), &found);
     if (err == 0)
-        err = meta_get(db, STR(STORE_BACKUP_MARK), mark, sizeof(mark), &marked);
+        err = meta_get(&store->db, STR(STORE_BACKUP_MARK), mark, sizeof(mark), &marked);
     if (err < 0)
         return err;
     *ret_restored = found && marked;
-    return found && !marked ? 0 : incarnation_make(db, now_ms, *ret_restored, ret);
+    return found && !marked ? 0 : incarnation_make(store, *ret_restored);
 }
 
-static void hot_load_row(struct sqlite_store *store, sqlite3_stmt *row)
+static int pack_load(struct sqlite_store *store, const struct merge_marker *marker, int64_t id, struct str meta)
 {
-    int64_t execution = db_column_i64(row, 1);
-    const struct hot_piece piece = {
-        .id = db_column_i64(row, 0),
-        .first = db_column_u64(row, 2),
-        .count = (uint32_t)db_column_i64(row, 3),
-        .time_max = db_column_i64(row, 4),
-        .raw = (uint32_t)db_column_i64(row, 5),
-        .stored = (uint32_t)db_column_i64(row, 13),
-    };
-    const struct log_state state = {piece.first + piece.count, db_column_u64(row, 6), db_column_u64(row, 7)};
-    const struct producer_state producer = {
-        .sequence = {db_column_u64(row, 9), db_column_u64(row, 10)},
-        .last_counter = db_column_u64(row, 11),
-        .last_sequence = db_column_u64(row, 12),
-    };
-    hot_add(&store->hot, execution, &piece);
-    hot_confirm(&store->hot, execution, &state, (const char *)sqlite3_column_text(row, 8), &producer);
+    struct pack_reader reader;
+    int err = pack_reader_init(&reader, id, meta);
+    if (err < 0)
+        return err;
+    struct pack_entry entry;
+    int rc;
+    while ((rc = pack_reader_next(&reader, &entry)) == 1) {
+        if (merge_marker_covers(marker, entry.row, &entry.piece))
+            continue;
+        hot_add(&store->hot, entry.row, &entry.piece);
+        hot_confirm(&store->hot, entry.row, &entry.state, entry.producer, &entry.producer_state);
+    }
+    pack_reader_release(&reader);
+    return rc;
 }
 
 int store_hot_load(struct sqlite_store *store)
@@ -187,8 +198,9 @@ int store_hot_load(struct sqlite_store *store)
     while ((rc = db_row(scan)) == 1) {
         int64_t id = db_column_i64(scan, 0);
         store->hot_id = MAX(store->hot_id, id);
-        if (!merge_marker_covers(&marker, db_column_i64(scan, 1), id))
-            hot_load_row(store, scan);
+        err = pack_load(store, &marker, id, db_column_blob(scan, 1));
+        if (err < 0)
+            return err;
     }
     return rc;
 }

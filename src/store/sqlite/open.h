@@ -9,7 +9,7 @@
 int store_lock(const char *path, struct buf *ret_error, int *ret_fd);
 // Settings and schema. ERR_TOO_NEW with a text, and the file is as it was.
 int store_prepare(struct db *db, const char *path, uint32_t page_size, struct buf *ret_error);
-// Reads or makes the store's incarnation. A marked copy gets a new one and loses its mark: *ret_restored.
-int store_incarnation_load(struct db *db, int64_t now_ms, char ret[27], bool *ret_restored);
 // Fills the hot index from the hot table.
 int store_hot_load(struct sqlite_store *store);
+// Reads or makes the store's incarnation. A marked copy gets a new one and loses its mark: *ret_restored.
+int store_incarnation_load(struct sqlite_store *store, bool *ret_restored);

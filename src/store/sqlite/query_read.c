@@ -9,18 +9,44 @@ struct reading {
     struct store_read *read;
     struct hot_piece pieces[STORE_READ_SEGMENTS]; // taken before the snapshot
     size_t piece_count;
+    struct buf pack; // the body of the pack read last
+    int64_t pack_id; // 0: none
     size_t bytes;
 };
 
-static int body_decode(struct reading *reading, enum statement id, int64_t row, struct chunk **ret)
+static int chunk_load(struct reading *reading, int64_t id, struct chunk **ret)
 {
-    CLEANUP(db_reset) sqlite3_stmt *find = db_statement(reading->db, id);
-    db_bind_i64(find, 1, row);
+    CLEANUP(db_reset) sqlite3_stmt *find = db_statement(reading->db, STATEMENT_CHUNK_BODY);
+    db_bind_i64(find, 1, id);
     int rc = db_row(find);
     if (rc <= 0)
         return rc;
     struct str body = db_column_blob(find, 0);
     int err = chunk_decode_stored(body.data, body.len, ret);
+    return err < 0 ? err : 1;
+}
+
+static int pack_load(struct reading *reading, int64_t id)
+{
+    CLEANUP(db_reset) sqlite3_stmt *find = db_statement(reading->db, STATEMENT_HOT_BODY);
+    db_bind_i64(find, 1, id);
+    reading->pack_id = 0;
+    int rc = db_row(find);
+    if (rc <= 0)
+        return rc;
+    int err = pack_body_unpack(db_column_blob(find, 0), &reading->pack);
+    if (err < 0)
+        return err;
+    reading->pack_id = id;
+    return 1;
+}
+
+static int piece_load(struct reading *reading, const struct hot_piece *piece, struct chunk **ret)
+{
+    int rc = piece->id == reading->pack_id ? 1 : pack_load(reading, piece->id);
+    if (rc <= 0)
+        return rc;
+    int err = pack_chunk(&reading->pack, piece, ret);
     return err < 0 ? err : 1;
 }
 
@@ -32,7 +58,7 @@ static int find_hot(struct reading *reading, uint64_t at, struct store_segment *
         if (at < piece->first || at >= piece->first + piece->count)
             continue;
         ret->first = piece->first;
-        return body_decode(reading, STATEMENT_HOT_BODY, piece->id, &ret->chunk); // 0: merged and deleted meanwhile
+        return piece_load(reading, piece, &ret->chunk); // 0: merged and deleted meanwhile
     }
     return 0;
 }
@@ -49,7 +75,7 @@ static int find_merged(struct reading *reading, uint64_t at, struct store_segmen
     if (at >= first + db_column_u64(find, 2))
         return 0;
     ret->first = first;
-    return body_decode(reading, STATEMENT_CHUNK_BODY, db_column_i64(find, 0), &ret->chunk);
+    return chunk_load(reading, db_column_i64(find, 0), &ret->chunk);
 }
 
 static int find_covering(struct reading *reading, uint64_t at, struct store_segment *ret)
@@ -195,4 +221,5 @@ void query_read(struct sqlite_store *store, struct db *db, struct store_op *op)
     op->err = rc < 0 ? rc : rc == 0 ? ERR_CORRUPT : 0;
     if (op->err < 0)
         forget_segments(read);
+    buf_release(&reading.pack);
 }

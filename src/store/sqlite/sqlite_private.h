@@ -2,6 +2,7 @@
 #pragma once
 
 #include "store/sqlite/heads.h"
+#include "store/sqlite/pack.h"
 #include "store/sqlite/sqlite_store.h"
 #include "store/sqlite/vfs.h"
 
@@ -34,6 +35,8 @@ struct group {
     size_t change_count, changes_cap;
     struct appended *appended;
     size_t appended_count, appended_cap;
+    struct pack_builder pack;        // of the appends that are not in a row of `hot` yet
+    struct buf pack_meta, pack_body; // scratch
     int64_t *purged;
     size_t purged_count, purged_cap;
     uint64_t records;
@@ -54,7 +57,7 @@ struct sqlite_store {
     struct heads heads;
     struct group group;
     struct open_count open_counts[OPEN_COUNTS];
-    int64_t hot_id;     // the last one given out; never given out again, even after a rollback
+    int64_t hot_id;     // of the last pack; never given out again, even after a rollback
     uint64_t wal_pages; // in the WAL since it was last checkpointed
     uint64_t page_size;
     uint64_t last_commit_ms; // monotonic
@@ -99,8 +102,12 @@ commit_fn commit_create, commit_claim, commit_append, commit_complete, commit_st
 commit_fn commit_key_create, commit_key_revoke, commit_key_used, commit_account_ensure;
 // op->err = err for what concerns one operation alone; passes on what makes the transaction fail.
 int commit_refuse(struct store_op *op, int err);
+// Writes what the group's pack has gathered; to be called before the commit.
+int pack_flush(struct sqlite_store *store);
 // A row of `chunks`.
 int chunk_insert(struct db *db, int64_t row, uint64_t first, const struct chunk *chunk);
+// The end of a log, in the execution's own row; nothing if that is not behind.
+int execution_fold(struct db *db, int64_t row, const struct log_state *state);
 // Steps over the open count of an account, if it is known.
 void open_count_add(struct sqlite_store *store, int64_t account, int by);
 

@@ -8,7 +8,7 @@
 #define READERS_MAX 64
 
 static const struct sqlite_tuning default_tuning = {
-    .hot_rows = 256 * 1024,
+    .hot_pieces = 1024 * 1024,
     .hot_bytes = 64 * 1024 * 1024,
     .merge_after_ms = 60000,
     .page_size = 4096,
@@ -105,6 +105,9 @@ static void sqlite_free(struct store *base)
     close_fd(&store->lock_fd);
     free(store->group.changes);
     free(store->group.appended);
+    pack_builder_release(&store->group.pack);
+    buf_release(&store->group.pack_meta);
+    buf_release(&store->group.pack_body);
     free(store->group.purged);
     free(store->readers);
     free(store->path);
@@ -133,7 +136,7 @@ static struct sqlite_store *store_new(const struct sqlite_options *options)
     store->stats.writable = true;
     store->tuning = options->tuning ? *options->tuning : default_tuning;
     struct sqlite_tuning *tuning = &store->tuning;
-    tuning->hot_rows = tuning->hot_rows ? tuning->hot_rows : default_tuning.hot_rows;
+    tuning->hot_pieces = tuning->hot_pieces ? tuning->hot_pieces : default_tuning.hot_pieces;
     tuning->hot_bytes = tuning->hot_bytes ? tuning->hot_bytes : default_tuning.hot_bytes;
     tuning->merge_after_ms = tuning->merge_after_ms ? tuning->merge_after_ms : default_tuning.merge_after_ms;
     tuning->page_size = tuning->page_size ? tuning->page_size : default_tuning.page_size;
@@ -167,13 +170,13 @@ static int open_database(struct sqlite_store *store, struct buf *ret_error)
         return err;
     bool restored = false;
     int64_t page_size = 0, purging = 0;
-    err = store_incarnation_load(&store->db, store_now_ms(store), store->base.incarnation, &restored);
+    err = store_hot_load(store);
+    if (err == 0)
+        err = store_incarnation_load(store, &restored);
     if (err == 0)
         err = db_query_i64(&store->db, "PRAGMA page_size", &page_size);
     if (err == 0)
         err = db_query_i64(&store->db, "SELECT count(*) FROM purging", &purging);
-    if (err == 0)
-        err = store_hot_load(store);
     if (err < 0) {
         buf_printf(ret_error, "cannot read %s: %s", store->path, sqlite3_errmsg(store->db.handle));
         return err;

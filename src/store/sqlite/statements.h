@@ -31,9 +31,8 @@
       "(SELECT 0 FROM meta WHERE name = 'restored'))")                                                                 \
     /* What is not sealed goes on, and not as it did before. */                                                        \
     X(EXECUTIONS_RESTORED,                                                                                             \
-      "WITH ends AS MATERIALIZED (SELECT execution, max(first + count) AS next FROM hot GROUP BY execution) "          \
-      "UPDATE executions SET restored_from = min(coalesce(restored_from, 9223372036854775807), "                       \
-      "max(next_sequence, coalesce((SELECT next FROM ends WHERE execution = executions.id), 0))) WHERE sealed = 0")    \
+      "UPDATE executions SET restored_from = min(coalesce(restored_from, 9223372036854775807), next_sequence) "        \
+      "WHERE sealed = 0")                                                                                              \
     X(EXECUTION_HEAD,                                                                                                  \
       "SELECT account, status, sealed, purged, exit_code, epoch, next_sequence, digest, message_bytes "                \
       "FROM executions WHERE id = ?1")                                                                                 \
@@ -76,14 +75,9 @@
       "last_hash = excluded.last_hash, last_counter = excluded.last_counter, "                                         \
       "last_sequence = excluded.last_sequence WHERE excluded.next > next")                                             \
     X(PRODUCERS_DELETE, "DELETE FROM producers WHERE execution = ?1")                                                  \
-    X(HOT_INSERT,                                                                                                      \
-      "INSERT INTO hot(id, execution, first, count, time_max, raw, digest, message_bytes, producer, producer_next, "   \
-      "last_hash, last_counter, last_sequence, body) "                                                                 \
-      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")                                           \
-    /* length() reads the record's header alone, not the body's pages. */                                              \
-    X(HOT_SCAN,                                                                                                        \
-      "SELECT id, execution, first, count, time_max, raw, digest, message_bytes, producer, producer_next, last_hash, " \
-      "last_counter, last_sequence, length(body) FROM hot ORDER BY id")                                                \
+    X(HOT_INSERT, "INSERT INTO hot(id, meta, body) VALUES(?1, ?2, ?3)")                                                \
+    /* The body's pages are not read. */                                                                               \
+    X(HOT_SCAN, "SELECT id, meta FROM hot ORDER BY id")                                                                \
     X(HOT_BODY, "SELECT body FROM hot WHERE id = ?1")                                                                  \
     X(HOT_DELETE_TO, "DELETE FROM hot WHERE id <= ?1")                                                                 \
     X(HOT_LEAST, "SELECT min(id) FROM hot")                                                                            \
@@ -92,8 +86,8 @@
     X(CHUNK_DELETE, "DELETE FROM chunks WHERE id = ?1")                                                                \
     X(CHUNK_AT,                                                                                                        \
       "SELECT id, first, count FROM chunks WHERE execution = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1")          \
-    X(CHUNK_ENDING,                                                                                                    \
-      "SELECT id, first, count, raw FROM chunks WHERE execution = ?1 AND first < ?2 ORDER BY first DESC LIMIT 1")      \
+    X(CHUNKS_BEFORE,                                                                                                   \
+      "SELECT id, first, count, raw FROM chunks WHERE execution = ?1 AND first < ?2 ORDER BY first DESC LIMIT ?3")     \
     X(CHUNK_SINCE, "SELECT first FROM chunks WHERE execution = ?1 AND time_max >= ?2 ORDER BY first LIMIT 1")          \
     X(CHUNK_BODY, "SELECT body FROM chunks WHERE id = ?1")                                                             \
     X(PURGING_INSERT, "INSERT OR IGNORE INTO purging(execution) VALUES(?1)")                                           \

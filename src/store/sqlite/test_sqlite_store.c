@@ -38,7 +38,7 @@ static int open_merging(const char *folder, _Atomic int64_t *now_ms, struct stor
 {
     CLEANUP(buf_release) struct buf error = {0};
     const struct sqlite_tuning tuning = {
-        .now_ms = test_clock, .now_arg = now_ms, .hot_rows = 20, .merge_after_ms = 5, .reserve_bytes = RESERVE};
+        .now_ms = test_clock, .now_arg = now_ms, .hot_pieces = 20, .merge_after_ms = 5, .reserve_bytes = RESERVE};
     return open_tuned(folder, tuning, &error, ret);
 }
 

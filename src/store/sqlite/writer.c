@@ -48,6 +48,7 @@ static void group_reset(struct group *group)
     for (size_t i = 0; i < group->appended_count; i++)
         free(group->appended[i].producer);
     group->change_count = group->appended_count = group->purged_count = 0;
+    pack_builder_reset(&group->pack);
     group->records = 0;
 }
 
@@ -103,6 +104,8 @@ static int apply_all(struct sqlite_store *store, struct store_op *const *ops, si
         ops[i]->err = 0;
         err = commits[ops[i]->kind](store, ops[i]);
     }
+    if (err == 0)
+        err = pack_flush(store);
     // A purge goes first and alone: on a full disk it must not fail for a merge's sake.
     if (err == 0 && background && store->purging)
         err = purge_slice(store);
@@ -117,7 +120,8 @@ static void publish(struct sqlite_store *store)
     struct group *group = &store->group;
     for (size_t i = 0; i < group->appended_count; i++) {
         const struct appended *appended = &group->appended[i];
-        hot_confirm(&store->hot, appended->row, &appended->state, appended->producer, &appended->producer_state);
+        hot_confirm(&store->hot, appended->row, &appended->state, str_of(appended->producer),
+                    &appended->producer_state);
     }
     for (size_t i = 0; i < group->purged_count; i++) {
         hot_purged(&store->hot, group->purged[i]);

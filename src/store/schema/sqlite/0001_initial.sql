@@ -99,23 +99,12 @@ CREATE TABLE producers(
   PRIMARY KEY(execution, producer)
 ) WITHOUT ROWID;
 
--- Fresh appends, keyed by arrival. Each row also carries the state that its append led to, so that an append writes
--- nothing else. body is NULL when the chunk was large and went to `chunks` at once; it stays the last column.
+-- Fresh appends, keyed by arrival. A row is a pack: the appends of one transaction, or a part of them. meta says of each
+-- what it holds and the state that it led to, so that an append writes nothing else; body has their chunks.
 CREATE TABLE hot(
   id INTEGER PRIMARY KEY,
-  execution INTEGER NOT NULL,
-  first INTEGER NOT NULL,
-  count INTEGER NOT NULL,
-  time_max INTEGER NOT NULL,
-  raw INTEGER NOT NULL,
-  digest INTEGER NOT NULL,
-  message_bytes INTEGER NOT NULL,
-  producer TEXT,
-  producer_next INTEGER,
-  last_hash INTEGER,
-  last_counter INTEGER,
-  last_sequence INTEGER,
-  body BLOB
+  meta BLOB NOT NULL,
+  body BLOB NOT NULL
 );
 
 -- Appended in the order of merging; found by the index, which holds all but the body.

@@ -1,0 +1,57 @@
+// A pack: the small appends of one transaction as one row of the hot table. Its meta says of each append what it holds and
+// what state it led to; its body holds their chunks, one behind the other. Both are compressed as a whole, which is what
+// makes a few lines each of many logs cheap. Layout: docs/internals/store.md.
+#pragma once
+
+#include "store/sqlite/hot.h"
+#include "util/buf.h"
+
+#define PACK_BODY_BYTES \
+    (64u * 1024) // a pack is closed when its chunks reach this: a reader of one line unpacks all of it
+#define PACK_BODY_MAX (PACK_BODY_BYTES + CHUNK_ENCODED_MAX)
+#define PACK_META_MAX (16u * 1024 * 1024)
+
+struct pack_entry {
+    int64_t row;            // of the execution
+    struct hot_piece piece; // its id is the pack's
+    struct log_state state; // after the append; next is the piece's end
+    struct str producer;    // empty: anonymous
+    struct producer_state producer_state;
+};
+
+// --- Making. Zero-initialised is empty.
+struct pack_builder {
+    struct buf meta, body;
+    size_t count;
+    int64_t row, time_ms;     // of the last entry
+    struct buf last_producer; // its name
+};
+
+void pack_builder_release(struct pack_builder *builder);
+void pack_builder_reset(struct pack_builder *builder);
+// Where the chunk of the next entry will lie in the body.
+uint32_t pack_builder_offset(const struct pack_builder *builder);
+// `body` is empty for an append whose chunk lies elsewhere.
+void pack_builder_add(struct pack_builder *builder, const struct pack_entry *entry, struct str body);
+// The two columns of the row.
+void pack_builder_finish(const struct pack_builder *builder, struct buf *ret_meta, struct buf *ret_body);
+
+// --- Reading. The bytes are our own, but every length is checked all the same.
+struct pack_reader {
+    const uint8_t *at, *end;
+    struct buf unpacked;
+    int64_t id;
+    uint32_t offset;
+    int64_t row, time_ms;
+    struct str producer;
+};
+
+// Reads the meta of pack `id`, which must live as long as the reader. ERR_CORRUPT.
+int pack_reader_init(struct pack_reader *reader, int64_t id, struct str meta);
+void pack_reader_release(struct pack_reader *reader);
+// 1 with an entry, whose views live as long as the reader; 0 at the end; ERR_CORRUPT.
+int pack_reader_next(struct pack_reader *reader, struct pack_entry *ret);
+// The chunks of a body column, unpacked. ERR_CORRUPT.
+int pack_body_unpack(struct str body, struct buf *ret);
+// The chunk that the piece names in its pack's body. ERR_CORRUPT.
+int pack_chunk(const struct buf *body, const struct hot_piece *piece, struct chunk **ret);
