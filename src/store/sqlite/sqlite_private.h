@@ -60,8 +60,9 @@ struct sqlite_store {
     int64_t hot_id;     // of the last pack; never given out again, even after a rollback
     uint64_t wal_pages; // in the WAL since it was last checkpointed
     uint64_t page_size;
-    uint64_t last_commit_ms; // monotonic
-    bool refusing;           // the disk was found full: what needs space is refused until there is some
+    uint64_t last_commit_ms;  // monotonic
+    uint64_t gather_until_ns; // monotonic; the next group is not committed before
+    bool refusing;            // the disk was found full: what needs space is refused until there is some
     bool reserve_held;
     uint64_t background_from_ms; // monotonic; merging and purging pause until then
     bool purging;                // there may be rows in `purging`
@@ -70,6 +71,7 @@ struct sqlite_store {
     // Queues, under `mutex`.
     pthread_mutex_t mutex;
     pthread_cond_t writer_wake, reader_wake;
+    pthread_cond_t writer_pause; // the writer gathers; only the end wakes it
     struct list_node writer_queue, reader_queue;
     uint64_t writer_queued;
     bool stopping;

@@ -78,6 +78,7 @@ static void stop_threads(struct sqlite_store *store)
     pthread_mutex_lock(&store->mutex);
     store->stopping = true;
     pthread_cond_broadcast(&store->writer_wake);
+    pthread_cond_signal(&store->writer_pause);
     pthread_cond_broadcast(&store->reader_wake);
     pthread_mutex_unlock(&store->mutex);
     if (store->writer_started)
@@ -112,6 +113,7 @@ static void sqlite_free(struct store *base)
     free(store->readers);
     free(store->path);
     pthread_cond_destroy(&store->writer_wake);
+    pthread_cond_destroy(&store->writer_pause);
     pthread_cond_destroy(&store->reader_wake);
     pthread_mutex_destroy(&store->mutex);
     pthread_mutex_destroy(&store->stats_mutex);
@@ -149,6 +151,7 @@ static struct sqlite_store *store_new(const struct sqlite_options *options)
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&store->writer_wake, &monotonic);
+    pthread_cond_init(&store->writer_pause, &monotonic);
     pthread_cond_init(&store->reader_wake, NULL);
     pthread_condattr_destroy(&monotonic);
     hot_init(&store->hot);

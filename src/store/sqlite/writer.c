@@ -3,6 +3,10 @@
 #include "util/clock.h"
 
 #define BACKGROUND_PAUSE_MS 1000 // of merging, after a transaction failed; and between looks for space
+// Under load a commit costs the same for few operations as for many: a sync, pages of the WAL, wake-ups of every thread that
+// waits for it. So after a group of so many operations the next one gathers for a moment.
+#define GATHER_OPS 64
+#define GATHER_NS  3000000
 
 static commit_fn *const commits[STORE_OP_KINDS] = {
     [STORE_CREATE] = commit_create,
@@ -318,24 +322,33 @@ static bool background_waits(struct sqlite_store *store, uint64_t now_ms)
     return now_ms >= store->background_from_ms && (store->purging || (merge_ready(store->merge) && !store->refusing));
 }
 
+static void wait_until(struct sqlite_store *store, pthread_cond_t *wake, uint64_t until_ns)
+{
+    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
+    pthread_cond_timedwait(wake, &store->mutex, &until);
+}
+
 static void wait_for_work(struct sqlite_store *store, uint64_t now_ms)
 {
     uint64_t wait_ms = idle_for_ms(store, now_ms);
-    if (wait_ms == 0)
-        return;
-    if (wait_ms == UINT64_MAX) {
+    if (wait_ms == UINT64_MAX)
         pthread_cond_wait(&store->writer_wake, &store->mutex);
-        return;
-    }
-    uint64_t until_ns = clock_mono_ns() + wait_ms * 1000000;
-    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
-    pthread_cond_timedwait(&store->writer_wake, &store->mutex, &until);
+    else if (wait_ms > 0)
+        wait_until(store, &store->writer_wake, clock_mono_ns() + wait_ms * 1000000);
+}
+
+// Nobody who submits wakes it from this; what would be more than a group, and the end, do not wait for it.
+static void gather(struct sqlite_store *store)
+{
+    while (!store->stopping && store->writer_queued < GROUP_OPS_MAX && clock_mono_ns() < store->gather_until_ns)
+        wait_until(store, &store->writer_pause, store->gather_until_ns);
 }
 
 // Waits until there is something to do. False when the store is closing and nothing is left.
 static bool next_group(struct sqlite_store *store, struct store_op **ops, size_t *ret_count)
 {
     pthread_mutex_lock(&store->mutex);
+    gather(store);
     uint64_t now_ms = clock_mono_ms();
     bool held_back =
         merge_overloaded(store->merge) && !store->stopping && !store->refusing && now_ms >= store->background_from_ms;
@@ -348,9 +361,10 @@ static bool next_group(struct sqlite_store *store, struct store_op **ops, size_t
     return go_on;
 }
 
-static void after_group(struct sqlite_store *store, bool committed)
+static void after_group(struct sqlite_store *store, size_t ops, bool committed)
 {
     uint64_t now_ms = clock_mono_ms();
+    store->gather_until_ns = ops >= GATHER_OPS ? clock_mono_ns() + GATHER_NS : 0;
     if (committed)
         store->last_commit_ms = now_ms;
     if (store->wal_pages * store->page_size > CHECKPOINT_BYTES)
@@ -383,7 +397,7 @@ void *writer_main(void *arg)
         bool committed = count > 0 || background_waits(store, clock_mono_ms());
         if (committed)
             commit_group(store, ops, count);
-        after_group(store, committed);
+        after_group(store, count, committed);
     }
     checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
     free(ops);
