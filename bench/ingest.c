@@ -1,7 +1,8 @@
 // Runners: `--sockets` of them, each with an execution of its own. With `--rate 0` they send as fast as the acks let
 // them, `--window` frames in flight each, all prepared beforehand; else each sends `--rate` lines a second, each line as
 // a frame of its own at its time. Counted is what is acknowledged, and acks are for what is durable. With `--hold 1` it
-// says "ready" once all are connected, and begins with the first byte on its standard input.
+// says "ready" once all are connected, and begins with the first byte on its standard input. With `--bare 1` the other side
+// is `raw --mode ack`: frames on plain connections.
 #include "load.h"
 
 #include <errno.h>
@@ -117,6 +118,24 @@ static void prepare_arrays(struct ingest *ingest, const struct corpus *corpus, s
 
 // --- Setting up
 
+static void socket_watch(struct ingest *ingest, size_t i)
+{
+    struct socket_state *socket = &ingest->sockets[i];
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = i};
+    peer_nonblocking(socket->fd);
+    epoll_ctl(ingest->epoll, EPOLL_CTL_ADD, socket->fd, &event);
+    socket->due = xcalloc(ingest->ring, sizeof *socket->due);
+}
+
+static void sockets_open_bare(struct ingest *ingest, unsigned port)
+{
+    for (size_t i = 0; i < ingest->count; i++) {
+        ingest->sockets[i].fd = peer_connect(port);
+        socket_watch(ingest, i);
+    }
+    ingest->ready = ingest->count;
+}
+
 static void sockets_open(struct ingest *ingest, unsigned port, const char *key, const char *prefix)
 {
     CLEANUP(buf_release) struct buf path = {0};
@@ -130,12 +149,8 @@ static void sockets_open(struct ingest *ingest, unsigned port, const char *key, 
             peer_upgrade_begin(ingest->sockets[i].fd, key, buf_cstr(&path));
         }
         for (size_t i = done; i < end; i++) {
-            struct socket_state *socket = &ingest->sockets[i];
-            struct epoll_event event = {.events = EPOLLIN, .data.u64 = i};
-            peer_upgrade_end(socket->fd, &socket->in);
-            peer_nonblocking(socket->fd);
-            epoll_ctl(ingest->epoll, EPOLL_CTL_ADD, socket->fd, &event);
-            socket->due = xcalloc(ingest->ring, sizeof *socket->due);
+            peer_upgrade_end(ingest->sockets[i].fd, &ingest->sockets[i].in);
+            socket_watch(ingest, i);
         }
     }
 }
@@ -343,7 +358,8 @@ int run_ingest(struct args *args)
     struct ingest ingest = {.epoll = epoll_create1(EPOLL_CLOEXEC), .ring = IN_FLIGHT_MAX};
     struct corpus corpus = {0};
     unsigned port = (unsigned)args_number(args, "port", 0);
-    const char *key = args_text(args, "key", NULL), *prefix = args_text(args, "prefix", NULL);
+    bool bare = args_number(args, "bare", 0);
+    const char *key = args_text(args, "key", bare ? "" : NULL), *prefix = args_text(args, "prefix", bare ? "" : NULL);
     uint64_t rate = args_number(args, "rate", 0), seconds = args_number(args, "seconds", 10), bytes = 0, lines = 0;
     size_t each = args_number(args, "lines", 100000), frame_lines = args_number(args, "frame-lines", 1u << 20);
     bool complete = args_number(args, "complete", 1);
@@ -363,7 +379,10 @@ int run_ingest(struct args *args)
     else
         prepare_arrays(&ingest, &corpus, each, frame_lines);
 
-    sockets_open(&ingest, port, key, prefix);
+    if (bare)
+        sockets_open_bare(&ingest, port);
+    else
+        sockets_open(&ingest, port, key, prefix);
     wait_ready(&ingest);
     if (hold) {
         printf("ready\n");

@@ -2,6 +2,7 @@
 //   --mode burst    the first connection is the feeder: for each byte from it all others get the file, one send(2) each
 //   --mode stream   each connection gets the file once, `--repeat` times over, and is closed
 //   --mode answer   each connection gets the file for each request that it sends
+//   --mode ack      each connection gets an ack for the WebSocket frames that it sends; nothing is kept of them
 // Prints its port, then serves until its standard input ends.
 #include "load.h"
 
@@ -15,13 +16,15 @@
 #define EVENTS_AT_ONCE 256
 #define SEND_MAX       (256u * 1024)
 
-enum mode { MODE_BURST, MODE_STREAM, MODE_ANSWER };
+enum mode { MODE_BURST, MODE_STREAM, MODE_ANSWER, MODE_ACK };
 
 struct taker {
     int fd;
     bool feeder, out_armed;
     uint64_t sent, goal; // bytes of the file, over and over
     unsigned ends;       // of "\r\n\r\n" seen
+    uint64_t frames;
+    struct buf partial; // a frame that is not whole yet
 };
 
 struct raw {
@@ -103,6 +106,38 @@ static void raw_burst(struct raw *raw)
     }
 }
 
+// Bytes that a masked frame takes, 0 if it is not whole yet; none is longer than 64 KiB here.
+static size_t masked_frame(const uint8_t *data, size_t len)
+{
+    if (len < 6)
+        return 0;
+    size_t payload = data[1] & 0x7f, head = 6;
+    if (payload == 126) {
+        payload = (size_t)data[2] << 8 | data[3];
+        head = 8;
+    }
+    return len >= head + payload ? head + payload : 0;
+}
+
+// One ack for all that one read brought, as the server does.
+static void taker_ack(struct taker *taker, const char *bytes, size_t len)
+{
+    char answer[96] = {(char)0x81};
+    size_t used = 0, size;
+    buf_append(&taker->partial, bytes, len);
+    for (; (size = masked_frame((const uint8_t *)taker->partial.data + used, taker->partial.len - used)) > 0;
+         used += size)
+        taker->frames++;
+    buf_consume(&taker->partial, used);
+    if (used == 0)
+        return;
+    int text = snprintf(answer + 2, sizeof answer - 2, "{\"type\":\"ack\",\"sequence_number\":%llu}",
+                        (unsigned long long)taker->frames - 1);
+    answer[1] = (char)text;
+    if (send(taker->fd, answer, (size_t)text + 2, MSG_NOSIGNAL) < 0)
+        taker_close(taker);
+}
+
 static void taker_read(struct raw *raw, struct taker *taker)
 {
     char bytes[4096];
@@ -111,6 +146,10 @@ static void taker_read(struct raw *raw, struct taker *taker)
         return;
     if (got <= 0) {
         taker_close(taker);
+        return;
+    }
+    if (raw->mode == MODE_ACK) {
+        taker_ack(taker, bytes, (size_t)got);
         return;
     }
     for (ssize_t i = 0; i < got; i++) {
@@ -141,14 +180,23 @@ static void raw_load(struct raw *raw, const char *path)
     raw->data = data;
 }
 
+static enum mode mode_named(const char *name)
+{
+    static const char *const names[] = {"burst", "stream", "answer", "ack"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return (enum mode)i;
+    fail("no mode %s", name);
+}
+
 int run_raw(struct args *args)
 {
     struct raw raw = {.epoll = epoll_create1(EPOLL_CLOEXEC)};
-    const char *mode = args_text(args, "mode", NULL);
     unsigned port;
-    raw.mode = strcmp(mode, "burst") == 0 ? MODE_BURST : strcmp(mode, "stream") == 0 ? MODE_STREAM : MODE_ANSWER;
+    raw.mode = mode_named(args_text(args, "mode", NULL));
     raw.repeat = args_number(args, "repeat", 1);
-    raw_load(&raw, args_text(args, "file", NULL));
+    if (raw.mode != MODE_ACK)
+        raw_load(&raw, args_text(args, "file", NULL));
     args_done(args);
     raw.listener = peer_listen(&port);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &raw};
