@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "api/api.h"
+#include "store/execution_cache.h"
 #include "util/id.h"
 #include "util/list.h"
 
@@ -17,6 +18,7 @@ struct api {
     struct record_parser *parser; // without a limit on messages: what is too long is split
     struct record_parser *strict_parser;
     size_t strict_max;
+    struct execution_cache *executions;
     struct list_node streams; // struct stream_node
     unsigned stream_count;
     struct timer *sweep; // ends streams whose credential ran out or was revoked
@@ -46,7 +48,8 @@ struct call {
     const struct route *route;
     struct str execution_id, parameter; // from the path; valid while `request` is
     struct principal principal;
-    struct execution execution; // of routes with ROUTE_EXECUTION
+    struct kept_execution *kept;
+    struct execution execution; // of routes with ROUTE_EXECUTION; its strings are those of `kept`
     unsigned refs;
     uint64_t began_ns;
     struct auth_check check;

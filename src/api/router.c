@@ -4,7 +4,8 @@
 #include "api/call.h"
 #include "util/clock.h"
 
-#define SWEEP_MS 1000
+#define SWEEP_MS       1000
+#define EXECUTIONS_MAX 4096 // remembered by a loop
 
 // --- Calls
 
@@ -17,7 +18,7 @@ void call_unref(struct call *call)
 {
     if (--call->refs > 0)
         return;
-    execution_release(&call->execution);
+    kept_execution_unref(&call->kept);
     free(call);
 }
 
@@ -221,26 +222,27 @@ static bool call_may(const struct call *call)
     return (route->flags & ROUTE_OWN) && principal->role == ROLE_USER;
 }
 
+static void call_with_execution(struct call *call)
+{
+    call->execution = call->kept->execution;
+    if (!principal_owns(&call->principal, &call->execution))
+        call_refuse(call, ERR_NOT_FOUND);
+    else if (call->execution.purged && !(call->route->flags & ROUTE_PURGED))
+        call_refuse(call, ERR_EXPIRED);
+    else
+        call->route->handle(call);
+}
+
 static void call_got_execution(struct store_op *op)
 {
     struct call *call = CONTAINER_OF(op, struct call, get.op);
-    struct execution found = call->get.ret_execution;
-    int err = op->err;
 
-    call->get.ret_execution = (struct execution){0};
-    call->execution = found;
-    if (err == 0 && !principal_owns(&call->principal, &found))
-        err = ERR_NOT_FOUND;
-    if (err == 0 && found.purged && !(call->route->flags & ROUTE_PURGED))
-        err = ERR_EXPIRED;
-    call->check.err = 0;
-    if (!call->request) {
-        // the client has gone
-    } else if (err) {
-        call_refuse(call, err);
-    } else {
-        call->route->handle(call);
-    }
+    if (op->err == 0)
+        call->kept = execution_cache_keep(call->api->executions, &call->get);
+    if (call->request && op->err)
+        call_refuse(call, op->err);
+    else if (call->request)
+        call_with_execution(call);
     call_unref(call);
 }
 
@@ -248,6 +250,11 @@ static void call_get_execution(struct call *call)
 {
     if (!id_execution_valid(call->execution_id)) {
         call_refuse(call, ERR_NOT_FOUND);
+        return;
+    }
+    call->kept = execution_cache_find(call->api->executions, call->principal.account, call->execution_id);
+    if (call->kept) {
+        call_with_execution(call);
         return;
     }
     memcpy(call->execution_id_copy, call->execution_id.data, call->execution_id.len);
@@ -417,6 +424,7 @@ struct api *api_new(const struct api_options *options, const struct api_limits *
     struct api *api = xcalloc(1, sizeof *api);
     api->options = *options;
     api->parser = record_parser_new(0);
+    api->executions = execution_cache_new(options->store, EXECUTIONS_MAX);
     list_init(&api->streams);
     api->sweep = timer_new(options->loop, api_sweep, api);
     timer_start(api->sweep, SWEEP_MS);
@@ -439,6 +447,7 @@ void api_free(struct api **api)
     if (!*api)
         return;
     timer_free(&(*api)->sweep);
+    execution_cache_free(&(*api)->executions);
     record_parser_free(&(*api)->parser);
     record_parser_free(&(*api)->strict_parser);
     free(*api);

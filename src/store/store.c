@@ -22,6 +22,60 @@ void store_stats(struct store *store, struct store_stats *ret)
     store->vtable->stats(store, ret);
 }
 
+static size_t version_slot(int64_t row)
+{
+    return (uint64_t)row % STORE_VERSION_SLOTS; // rows are numbered one after the other, so they spread by themselves
+}
+
+uint64_t store_version(const struct store *store, int64_t row)
+{
+    return atomic_load(&store->versions[version_slot(row)]);
+}
+
+// The execution that a commit concerns. 0: none, or one that is made by it, which nobody can have kept.
+static int64_t op_row(struct store_op *op)
+{
+    switch (op->kind) {
+    case STORE_CLAIM:
+        return CONTAINER_OF(op, struct store_claim, op)->row;
+    case STORE_APPEND:
+        return CONTAINER_OF(op, struct store_append, op)->row;
+    case STORE_COMPLETE:
+        return CONTAINER_OF(op, struct store_complete, op)->row;
+    case STORE_STATUS:
+        return CONTAINER_OF(op, struct store_status, op)->row;
+    case STORE_UPDATE:
+        return CONTAINER_OF(op, struct store_update, op)->row;
+    case STORE_PURGE:
+        return CONTAINER_OF(op, struct store_purge, op)->row;
+    default:
+        return 0;
+    }
+}
+
+// One thread writes versions, so a load and a store are enough. Whether a slot is odd already says that another operation
+// of the same transaction has been here.
+static void versions_step(struct store *store, struct store_op *const *ops, size_t count, uint64_t from_parity)
+{
+    for (size_t i = 0; i < count; i++) {
+        int64_t row = op_row(ops[i]);
+        _Atomic uint64_t *slot = &store->versions[version_slot(row)];
+        uint64_t version = atomic_load(slot);
+        if (row && version % 2 == from_parity)
+            atomic_store(slot, version + 1);
+    }
+}
+
+void store_changing(struct store *store, struct store_op *const *ops, size_t count)
+{
+    versions_step(store, ops, count, 0);
+}
+
+void store_changed(struct store *store, struct store_op *const *ops, size_t count)
+{
+    versions_step(store, ops, count, 1);
+}
+
 void store_stop(struct store *store)
 {
     store->vtable->stop(store);

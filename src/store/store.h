@@ -12,6 +12,8 @@
 #include "model/execution.h"
 #include "model/sequence.h"
 
+#include <stdatomic.h>
+
 struct store;
 
 enum store_op_kind {
@@ -175,6 +177,7 @@ struct store_get {
     int64_t account;
     struct str execution_id;
     struct execution ret_execution; // ERR_NOT_FOUND; a purged one is returned with `purged`
+    uint64_t ret_version;           // of its row, taken before the execution was read; see store_version
 };
 
 struct store_list {
@@ -275,8 +278,10 @@ struct store_vtable {
     void (*stop)(struct store *store);
     void (*free)(struct store *store);
 };
+#define STORE_VERSION_SLOTS 32768
 struct store { // adapters embed it
     const struct store_vtable *vtable;
+    _Atomic uint64_t versions[STORE_VERSION_SLOTS];
     char incarnation[27];
     store_watch_fn *watch;
     void *watch_arg;
@@ -288,6 +293,16 @@ void store_submit(struct store *store, struct store_op *op); // never fails at o
 void store_watch(struct store *store, store_watch_fn *watch, void *arg);
 const char *store_incarnation(const struct store *store);
 void store_stats(struct store *store, struct store_stats *ret);
+
+// --- Versions: how whoever keeps an execution knows that it still is as it was (store/execution_cache.h). A row's version is
+// odd from before a transaction that may change the execution until the outcome is visible to every query, and an even number
+// never seen before afterwards; nobody hears of the outcome earlier than that. Rows share slots, so a version may change
+// without need, never the other way round.
+uint64_t store_version(const struct store *store, int64_t row);
+// By the adapter's one writer, around each transaction with all operations of it: before it begins, and before their `done`s.
+void store_changing(struct store *store, struct store_op *const *ops, size_t count);
+void store_changed(struct store *store, struct store_op *const *ops, size_t count);
+
 // Commits what was handed in, checkpoints and ends the threads; what is submitted afterwards gets ERR_SHUTTING_DOWN.
 void store_stop(struct store *store);
 void store_free(struct store **store); // stops it if need be, closes

@@ -65,7 +65,8 @@ void query_get(struct sqlite_store *store, struct db *db, struct store_op *op)
         return;
     }
     int64_t row = db_column_i64(find, 0);
-    db_reset(&find);
+    db_reset(&find); // and with it what this connection saw of the database: the execution is read after the version
+    query->ret_version = store_version(&store->base, row);
     op->err = execution_load(store, db, row, &query->ret_execution);
 }
 

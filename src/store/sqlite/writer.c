@@ -168,16 +168,19 @@ static void set_writable(struct sqlite_store *store, bool writable)
 static int transact(struct sqlite_store *store, struct store_op *const *ops, size_t count, bool background)
 {
     uint64_t start = clock_mono_ns();
+    store_changing(&store->base, ops, count);
     int err = apply_all(store, ops, count, background);
     if (err < 0) {
         if (err == ERR_STORE_FULL || err == ERR_UNAVAILABLE)
             set_writable(store, false);
         roll_back(store);
+        store_changed(&store->base, ops, count);
         return err;
     }
     if (count > 0 && !store->refusing)
         set_writable(store, true);
     publish(store);
+    store_changed(&store->base, ops, count);
     count_commit(store, count, clock_mono_ns() - start);
     group_reset(&store->group);
     return 0;
