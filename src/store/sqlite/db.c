@@ -17,7 +17,7 @@ int db_open(struct db *db, const char *path, const char *vfs, enum db_mode mode)
         return db_error_of(rc);
     }
     // Only two things make a connection wait for another: recovery of the WAL at start, and a backup's end.
-    sqlite3_busy_timeout(db->handle, 10000);
+    sqlite3_busy_timeout(db->handle, DB_BUSY_MS);
     // Only the writer checkpoints; a reader that closes last must not.
     if (mode == DB_READER)
         sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);

@@ -12,6 +12,8 @@ struct db {
     sqlite3_stmt *statements[STATEMENT_COUNT]; // prepared when first wanted
 };
 
+#define DB_BUSY_MS 10000 // a connection waits for another
+
 enum db_mode { DB_WRITER, DB_READER };
 
 // Opens `path` by the VFS `vfs` (NULL: the default one). A reader's connection cannot write.

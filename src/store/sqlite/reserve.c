@@ -1,32 +1,103 @@
+// What a full disk takes to be survived, and no more:
+// - Moving the WAL to the database, which may grow the database by as much as the WAL holds.
+// - Then, with the WAL beginning anew in the space that it has or without any, the commit of a purge or of outcomes:
+//   a slice of a purge writes some ten pages, 512 KiB are a hundred.
+// So the reserve is that much larger than the WAL reaches, and grows before the WAL does: the file layer asks for it at each
+// write that goes further, and where there is no room for both the disk is full, while all that is in the WAL can still be
+// moved. Without load the WAL is short and the reserve as small as it gets. Above its greatest size it does not follow any
+// more: the WAL is longer than that only while a reader holds up every checkpoint.
 #include "store/sqlite/sqlite_private.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-static char *reserve_path(const struct sqlite_store *store)
+#define RESERVE_COMMIT ((uint64_t)512 * 1024)
+#define RESERVE_STEP   ((uint64_t)1024 * 1024)
+
+static uint64_t reserve_for(const struct sqlite_store *store, uint64_t wal_bytes)
 {
-    return xasprintf("%s.reserve", store->path);
+    uint64_t wanted = (wal_bytes + RESERVE_COMMIT + RESERVE_STEP - 1) / RESERVE_STEP * RESERVE_STEP;
+    return MIN(wanted, (uint64_t)store->tuning.reserve_bytes);
 }
 
-bool reserve_make(struct sqlite_store *store)
+static uint64_t reserve_now(const struct sqlite_store *store)
 {
-    if (store->reserve_held)
-        return true;
-    uint32_t bytes = store->tuning.reserve_bytes;
+    return reserve_for(store, store->wal_pages > 0 ? vfs_wal_bytes(store->vfs) : 0);
+}
+
+static void set_held(struct sqlite_store *store, uint64_t bytes)
+{
+    store->reserve_held = bytes;
+    bool follows = bytes > 0 && bytes < store->tuning.reserve_bytes;
+    vfs_cover_wal(store->vfs, follows ? bytes - RESERVE_COMMIT : UINT64_MAX);
+}
+
+static int reserve_open(const struct sqlite_store *store)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s.reserve", store->path);
+    return open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+}
+
+// Leaves it as it was if there is no room.
+static bool reserve_grow(struct sqlite_store *store, uint64_t bytes)
+{
     if (!vfs_set_reserve(store->vfs, bytes))
         return false;
-    CLEANUP(free_ptr) char *path = reserve_path(store);
-    CLEANUP(close_fd) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    store->reserve_held = fd >= 0 && posix_fallocate(fd, 0, bytes) == 0;
-    if (!store->reserve_held)
+    CLEANUP(close_fd) int fd = reserve_open(store);
+    if (fd >= 0 && posix_fallocate(fd, 0, (off_t)bytes) == 0) {
+        set_held(store, bytes);
+        return true;
+    }
+    vfs_set_reserve(store->vfs, store->reserve_held);
+    if (fd >= 0 && ftruncate(fd, (off_t)store->reserve_held) < 0)
         reserve_give_up(store);
-    return store->reserve_held;
+    return false;
+}
+
+static void reserve_shrink(struct sqlite_store *store, uint64_t bytes)
+{
+    CLEANUP(close_fd) int fd = reserve_open(store);
+    if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
+        return;
+    vfs_set_reserve(store->vfs, bytes);
+    set_held(store, bytes);
+}
+
+bool reserve_make(struct sqlite_store *store, uint64_t spare)
+{
+    uint64_t bytes = reserve_now(store);
+    if (store->reserve_held < bytes + spare && !reserve_grow(store, bytes + spare))
+        return false;
+    if (spare > 0)
+        reserve_shrink(store, bytes);
+    return true;
+}
+
+bool reserve_cover(void *arg, uint64_t wal_bytes)
+{
+    struct sqlite_store *store = arg;
+    uint64_t bytes = reserve_for(store, wal_bytes);
+    return bytes <= store->reserve_held || reserve_grow(store, bytes);
+}
+
+bool reserve_settled(const struct sqlite_store *store)
+{
+    return store->reserve_held <= reserve_now(store);
+}
+
+void reserve_settle(struct sqlite_store *store)
+{
+    if (!reserve_settled(store))
+        reserve_shrink(store, reserve_now(store));
+    else
+        reserve_make(store, 0);
 }
 
 void reserve_give_up(struct sqlite_store *store)
 {
-    CLEANUP(free_ptr) char *path = reserve_path(store);
+    CLEANUP(free_ptr) char *path = xasprintf("%s.reserve", store->path);
     unlink(path);
     vfs_set_reserve(store->vfs, 0);
-    store->reserve_held = false;
+    set_held(store, 0);
 }

@@ -11,6 +11,7 @@
 #define CHUNK_DIRECT       (CHUNK_MERGE_RAW / 2) // payload from which a chunk goes to `chunks` at once
 #define CHECKPOINT_BYTES   (16u * 1024 * 1024)   // of WAL
 #define CHECKPOINT_IDLE_MS 2000
+#define WAL_KEEP           (512u * 1024) // of the file, without load: cutting it for less would cost the next commits more
 #define IDEMPOTENCY_MS     (24 * 3600 * 1000LL)
 
 // An append of the present transaction, told to the hot index after the commit.
@@ -60,10 +61,10 @@ struct sqlite_store {
     int64_t hot_id;     // of the last pack; never given out again, even after a rollback
     uint64_t wal_pages; // in the WAL since it was last checkpointed
     uint64_t page_size;
-    uint64_t last_commit_ms;  // monotonic
-    uint64_t gather_until_ns; // monotonic; the next group is not committed before
-    bool refusing;            // the disk was found full: what needs space is refused until there is some
-    bool reserve_held;
+    uint64_t last_commit_ms;     // monotonic
+    uint64_t gather_until_ns;    // monotonic; the next group is not committed before
+    bool refusing;               // the disk was found full: what needs space is refused until there is some
+    uint64_t reserve_held;       // bytes
     uint64_t background_from_ms; // monotonic; merging and purging pause until then
     bool purging;                // there may be rows in `purging`
     struct merge *merge;
@@ -114,8 +115,12 @@ int execution_fold(struct db *db, int64_t row, const struct log_state *state);
 void open_count_add(struct sqlite_store *store, int64_t account, int by);
 
 // --- reserve.c: a file that keeps some disk aside. It is given up when the disk is full, so that what is in the WAL can be
-// moved to the database and a purge can be committed.
-bool reserve_make(struct sqlite_store *store); // true if it is there; false if there is no room for it
+// moved to the database and a purge can be committed. The writer's thread.
+// True if it is there, as large as the WAL makes it; false if there is no room for it and so many bytes more.
+bool reserve_make(struct sqlite_store *store, uint64_t spare);
+bool reserve_cover(void *store, uint64_t wal_bytes); // for vfs_set_cover
+bool reserve_settled(const struct sqlite_store *store);
+void reserve_settle(struct sqlite_store *store); // as small as the WAL now allows
 void reserve_give_up(struct sqlite_store *store);
 
 // --- reader.c and the queries. Each sets op->err.

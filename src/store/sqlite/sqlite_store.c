@@ -186,7 +186,9 @@ static int open_database(struct sqlite_store *store, struct buf *ret_error)
     }
     store->page_size = (uint64_t)page_size;
     store->purging = purging > 0;
-    reserve_make(store); // without it the first full group finds out
+    store->wal_pages = vfs_wal_bytes(store->vfs) / store->page_size; // what a crash has left there
+    reserve_make(store, 0);                                          // without it the first full group finds out
+    vfs_set_cover(store->vfs, reserve_cover, store);
     if (restored)
         log_info(store->base.logger, "the store is a restored backup and has a new incarnation",
                  LOG_S("path", store->path), LOG_S("incarnation", store->base.incarnation));

@@ -11,11 +11,14 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define RESERVE (20u * 1024 * 1024) // more than the WAL between two checkpoints
+#define RESERVE         (20u * 1024 * 1024) // more than the WAL between two checkpoints
+#define RESTING_RESERVE (1024u * 1024)
+#define RESTING_WAL     (512u * 1024)
 
 static int64_t test_clock(void *arg)
 {
@@ -438,19 +441,56 @@ static void a_failed_fsync_ends_the_process_before_any_answer(void **state)
 
 // --- A full disk
 
-static void a_full_store_refuses_records_but_can_be_purged(void **state)
+static uint64_t file_bytes(struct fixture *fixture, const char *name)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db%s", fixture->folder, name);
+    struct stat info;
+    return stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
+}
+
+// Asking is no load: until the WAL is cut and the reserve small.
+static void await_rest(struct fixture *fixture, int64_t account, const char *execution_id)
+{
+    while (file_bytes(fixture, "-wal") > RESTING_WAL || file_bytes(fixture, ".reserve") > RESTING_RESERVE) {
+        struct execution got = fixture_get(fixture, account, execution_id);
+        execution_release(&got);
+    }
+}
+
+static void the_reserve_covers_the_wal_and_both_are_small_without_load(void **state)
 {
     struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), row = fixture_create(fixture, account, "e", STATUS_RUNNING);
+    uint64_t next = 0, wal = 0;
+    assert_int_equal(file_bytes(fixture, ".reserve"), RESTING_RESERVE);
+    while (wal < 8 * 1024 * 1024) {
+        append_next(fixture, row, &next, 3000, 100);
+        wal = file_bytes(fixture, "-wal");
+        assert_true(file_bytes(fixture, ".reserve") > wal);
+    }
+    await_rest(fixture, account, "e");
+    append_next(fixture, row, &next, 10, 100); // no reason to grow
+    assert_int_equal(file_bytes(fixture, ".reserve"), RESTING_RESERVE);
+    store_free(&fixture->store);
+    assert_int_equal(file_bytes(fixture, ".reserve"), RESTING_RESERVE);
+    fixture_reopen(fixture);
+    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, check_record, NULL), next);
+}
+
+static void full_disk(struct fixture *fixture, bool rested)
+{
     int64_t account = fixture_account(fixture, "a");
     int64_t old = fixture_create(fixture, account, "old", STATUS_RUNNING);
     int64_t row = fixture_create(fixture, account, "e", STATUS_RUNNING);
     uint64_t old_next = 0, next = 0;
-    while (old_next < 700 * 1000) // more than the reserve, as stored
+    while (old_next < 250 * 1000) // more, as stored, than what counts as room
         append_next(fixture, old, &old_next, 3000, 100);
     struct store_complete end = {.op.kind = STORE_COMPLETE, .row = old, .status = STATUS_COMPLETED};
     assert_int_equal(fixture_run(fixture, &end.op), 0);
     store_op_release(&end.op);
 
+    if (rested)
+        await_rest(fixture, account, "e");
     struct store_stats stats;
     store_stats(fixture->store, &stats);
     assert_true(stats.writable);
@@ -492,6 +532,17 @@ static void a_full_store_refuses_records_but_can_be_purged(void **state)
     store_op_release(&create.op);
     fixture_reopen(fixture);
     assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, check_record, NULL), next);
+}
+
+static void a_full_store_refuses_records_but_can_be_purged(void **state)
+{
+    full_disk(*state, false);
+}
+
+// The disk became full while little was kept aside.
+static void a_store_that_was_at_rest_on_a_full_disk_can_be_purged(void **state)
+{
+    full_disk(*state, true);
 }
 
 // --- Opening
@@ -548,7 +599,9 @@ int main(void)
         MERGING(purged_chunks_leave_the_file),
         MERGING(what_was_acknowledged_survives_kill),
         PLAIN(a_failed_fsync_ends_the_process_before_any_answer),
+        PLAIN(the_reserve_covers_the_wal_and_both_are_small_without_load),
         MERGING(a_full_store_refuses_records_but_can_be_purged),
+        MERGING(a_store_that_was_at_rest_on_a_full_disk_can_be_purged),
         PLAIN(a_newer_schema_is_refused_and_left_alone),
         PLAIN(a_store_is_opened_once),
         PLAIN(a_running_store_can_be_copied),

@@ -14,6 +14,9 @@ struct vfs {
     _Atomic uint64_t sizes[FILE_OTHER];
     _Atomic uint64_t written[FILE_OTHER];
     _Atomic uint64_t limit;
+    bool (*cover)(void *arg, uint64_t wal_bytes);
+    void *cover_arg;
+    uint64_t wal_covered; // the writer's
     _Atomic uint64_t fsyncs, fsync_ns_sum, fsync_buckets[VFS_BUCKETS];
 };
 
@@ -53,13 +56,19 @@ static bool over_limit(struct vfs *vfs, enum vfs_file_kind kind, uint64_t end)
     return end > limit;
 }
 
+static bool wal_covered(const struct vfs_file *file, uint64_t end)
+{
+    const struct vfs *vfs = file->vfs;
+    return file->kind != FILE_WAL || !vfs->cover || end <= vfs->wal_covered || vfs->cover(vfs->cover_arg, end);
+}
+
 static int file_write(sqlite3_file *base, const void *data, int len, sqlite3_int64 offset)
 {
     struct vfs_file *file = file_of(base);
     if (file->kind == FILE_OTHER)
         return CALL(base, xWrite, data, len, offset);
     uint64_t end = (uint64_t)offset + (uint64_t)len;
-    if (over_limit(file->vfs, file->kind, end))
+    if (over_limit(file->vfs, file->kind, end) || !wal_covered(file, end))
         return SQLITE_FULL;
     int rc = CALL(base, xWrite, data, len, offset);
     atomic_fetch_add_explicit(&file->vfs->written[file->kind], (uint64_t)len, memory_order_relaxed);
@@ -279,6 +288,22 @@ bool vfs_set_reserve(struct vfs *vfs, uint64_t bytes)
         return false;
     atomic_store(&vfs->sizes[FILE_RESERVE], bytes);
     return true;
+}
+
+void vfs_set_cover(struct vfs *vfs, bool (*cover)(void *arg, uint64_t wal_bytes), void *arg)
+{
+    vfs->cover = cover;
+    vfs->cover_arg = arg;
+}
+
+void vfs_cover_wal(struct vfs *vfs, uint64_t wal_bytes)
+{
+    vfs->wal_covered = wal_bytes;
+}
+
+uint64_t vfs_wal_bytes(struct vfs *vfs)
+{
+    return atomic_load(&vfs->sizes[FILE_WAL]);
 }
 
 void vfs_stats(struct vfs *vfs, struct vfs_stats *ret)

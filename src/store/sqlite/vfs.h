@@ -26,5 +26,10 @@ void vfs_stats(struct vfs *vfs, struct vfs_stats *ret); // any thread
 void vfs_limit(struct vfs *vfs, uint64_t bytes);
 // Counts the reserve as one of the files. False if the limit is in the way.
 bool vfs_set_reserve(struct vfs *vfs, uint64_t bytes);
+// Before a write takes the WAL past what vfs_cover_wal said last, `cover` is asked; where it says false the disk is full. NULL:
+// nobody is asked. On the thread that writes.
+void vfs_set_cover(struct vfs *vfs, bool (*cover)(void *arg, uint64_t wal_bytes), void *arg);
+void vfs_cover_wal(struct vfs *vfs, uint64_t wal_bytes);
+uint64_t vfs_wal_bytes(struct vfs *vfs); // of the file; any thread
 // The bucket of a latency histogram.
 unsigned vfs_bucket(uint64_t ns);

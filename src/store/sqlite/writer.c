@@ -3,6 +3,7 @@
 #include "util/clock.h"
 
 #define BACKGROUND_PAUSE_MS 1000 // of merging, after a transaction failed; and between looks for space
+#define SPARE_BYTES         ((uint64_t)4 * 1024 * 1024) // beside the reserve, from which a full disk counts as one with room
 // Under load a commit costs the same for few operations as for many: a sync, pages of the WAL, wake-ups of every thread that
 // waits for it. So after a group of so many operations the next one gathers for a moment.
 #define GATHER_OPS 64
@@ -197,6 +198,27 @@ static void checkpoint(struct sqlite_store *store, int mode)
         store->wal_pages = 0;
 }
 
+// Whether something is left to be done for a store without load: the WAL is checkpointed and short, the reserve small.
+static bool settled(const struct sqlite_store *store)
+{
+    return store->wal_pages == 0 &&
+           (store->refusing || (vfs_wal_bytes(store->vfs) <= WAL_KEEP && reserve_settled(store)));
+}
+
+static void settle(struct sqlite_store *store)
+{
+    if (store->wal_pages > 0)
+        checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
+    if (store->wal_pages > 0 || store->refusing) // on a full disk the WAL keeps the space that it has
+        return;
+    if (vfs_wal_bytes(store->vfs) > WAL_KEEP) {
+        sqlite3_busy_timeout(store->db.handle, 0); // a reader is not waited for: the next time will do
+        checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
+        sqlite3_busy_timeout(store->db.handle, DB_BUSY_MS);
+    }
+    reserve_settle(store);
+}
+
 // A full disk must not keep anybody from purging or from ending a log: those are tried without the ones that need space.
 static int commit_without_growth(struct sqlite_store *store, struct store_op **ops, size_t count, bool background)
 {
@@ -219,9 +241,11 @@ static int commit_without_growth(struct sqlite_store *store, struct store_op **o
 
 static void commit_when_full(struct sqlite_store *store, struct store_op **ops, size_t count)
 {
-    // After a checkpoint the WAL begins anew in the space that it has already, and the database may have free pages.
+    // The reserve is what a checkpoint needs. After it the WAL begins anew in the space that it has already, so less need be
+    // kept aside, and the database may have free pages.
+    reserve_give_up(store);
     checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
-    if (count == 0 || transact(store, ops, count, false) == 0)
+    if (reserve_make(store, 0) && (count == 0 || transact(store, ops, count, false) == 0))
         return;
     reserve_give_up(store);
     checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
@@ -235,9 +259,9 @@ static void look_for_space(struct sqlite_store *store, uint64_t now_ms)
     if (!store->refusing || now_ms < store->background_from_ms || store->purging)
         return;
     int64_t free_pages = 0;
-    bool roomy = reserve_make(store);
+    bool roomy = reserve_make(store, SPARE_BYTES);
     if (!roomy && db_query_i64(&store->db, "PRAGMA freelist_count", &free_pages) == 0)
-        roomy = (uint64_t)free_pages * store->page_size >= store->tuning.reserve_bytes;
+        roomy = (uint64_t)free_pages * store->page_size >= SPARE_BYTES;
     if (!roomy) {
         store->background_from_ms = now_ms + BACKGROUND_PAUSE_MS;
         return;
@@ -309,7 +333,7 @@ static size_t take_ops(struct sqlite_store *store, struct store_op **ops)
 static uint64_t idle_for_ms(struct sqlite_store *store, uint64_t now_ms)
 {
     uint64_t wait = merge_due_in_ms(store->merge, now_ms);
-    if (store->wal_pages > 0) {
+    if (!settled(store)) {
         uint64_t idle = now_ms - store->last_commit_ms;
         wait = MIN(wait, idle < CHECKPOINT_IDLE_MS ? CHECKPOINT_IDLE_MS - idle : 0);
     }
@@ -372,8 +396,8 @@ static void after_group(struct sqlite_store *store, size_t ops, bool committed)
         store->last_commit_ms = now_ms;
     if (store->wal_pages * store->page_size > CHECKPOINT_BYTES)
         checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
-    else if (store->wal_pages > 0 && now_ms - store->last_commit_ms >= CHECKPOINT_IDLE_MS) {
-        checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
+    else if (!settled(store) && now_ms - store->last_commit_ms >= CHECKPOINT_IDLE_MS) {
+        settle(store);
         store->last_commit_ms = now_ms; // not again at once if a reader was in the way
     }
     look_for_space(store, now_ms);
@@ -403,6 +427,7 @@ void *writer_main(void *arg)
         after_group(store, count, committed);
     }
     checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
+    reserve_settle(store);
     free(ops);
     return NULL;
 }
