@@ -156,7 +156,10 @@ struct path_match {
 static bool path_matches(const char *pattern, struct str path, struct path_match *ret)
 {
     struct str left = str_of(pattern);
+    size_t fixed = strcspn(pattern, "{"); // most patterns are told apart by their beginning
     *ret = (struct path_match){0};
+    if (path.len < fixed || memcmp(path.data, pattern, fixed) != 0)
+        return false;
     while (left.len || path.len) {
         bool more_left = memchr(left.data, '/', left.len) != NULL, more_path = memchr(path.data, '/', path.len) != NULL;
         struct str want = str_split(&left, '/'), have = str_split(&path, '/');

@@ -77,6 +77,14 @@ static bool header_added(const struct http_request *request, const char *name)
     return false;
 }
 
+static void write_header(struct buf *out, const char *name, struct str value)
+{
+    buf_append_text(out, name);
+    buf_append(out, ": ", 2);
+    buf_append_str(out, value);
+    buf_append(out, "\r\n", 2);
+}
+
 // Passes a header of the request on, unless it holds what has no place in an answer.
 static void echo_header(struct http_request *request, struct buf *out, const char *name)
 {
@@ -89,7 +97,7 @@ static void echo_header(struct http_request *request, struct buf *out, const cha
         if (value.data[i] < ' ' || value.data[i] > '~')
             return;
     }
-    buf_printf(out, "%s: %.*s\r\n", name, STR_ARGS(value));
+    write_header(out, name, value);
 }
 
 void http_write_head(struct http_request *request, int status, const char *content_type, const char *framing)
@@ -98,15 +106,19 @@ void http_write_head(struct http_request *request, int status, const char *conte
     struct buf *out = &server->out;
     request->status = status;
     buf_reset(out);
-    buf_printf(out, "HTTP/1.1 %d %s\r\n", status, status_text(status));
+    buf_append_text(out, "HTTP/1.1 ");
+    buf_append_u64(out, (uint64_t)status);
+    buf_append_byte(out, ' ');
+    buf_append_text(out, status_text(status));
+    buf_append(out, "\r\n", 2);
     if (content_type)
-        buf_printf(out, "Content-Type: %s\r\n", content_type);
+        write_header(out, "Content-Type", str_of(content_type));
     buf_append_text(out, framing);
-    buf_printf(out, "X-Request-ID: %s\r\n", request->id);
+    write_header(out, "X-Request-ID", str_of(request->id));
     echo_header(request, out, "X-Trace-ID");
     echo_header(request, out, "traceparent");
     for (const struct added_header *added = request->added; added; added = added->next)
-        buf_printf(out, "%s: %s\r\n", added->name, added->value);
+        write_header(out, added->name, str_of(added->value));
     buf_append_text(out, "X-Content-Type-Options: nosniff\r\n");
     bool keep_alive = request->keep_alive && !server->draining;
     if (status == 101)

@@ -210,7 +210,8 @@ void http_request_make_id(struct http_request *request)
         noise[i] = siphash(server->id_seed, &server->ids_made, sizeof(server->ids_made));
     }
     id_sortable_from(clock_real_ms(), (const uint8_t *)noise, made);
-    snprintf(request->id, sizeof(request->id), "req_%s", made);
+    memcpy(request->id, "req_", 4);
+    memcpy(request->id + 4, made, sizeof(made));
 }
 
 static int check_framing(const struct http_request *request, const llhttp_t *parser, size_t body_max)
