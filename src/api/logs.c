@@ -154,6 +154,16 @@ static void page_read_done(struct store_op *op)
     page_free(page);
 }
 
+// What the rest of the page takes, by the mean line so far. It mostly lies in one large chunk, and another, of which nothing
+// may be wanted, costs more to decode than to ask for; many small ones come together.
+static size_t page_read_bytes(const struct page *page)
+{
+    const struct execution *execution = &page->call->execution;
+    uint64_t mean = execution->message_bytes / MAX(execution->next_sequence, 1u) + 1;
+    uint64_t wanted = (page->limit - page->taken) * MIN(mean, (uint64_t)PAGE_READ_BYTES);
+    return page->filter ? PAGE_READ_BYTES : (size_t)MIN(wanted, (uint64_t)PAGE_READ_BYTES);
+}
+
 static void page_read(struct page *page)
 {
     page->read = (struct store_read){
@@ -163,8 +173,7 @@ static void page_read(struct page *page)
                .process = page_process},
         .row = page->call->execution.row,
         .from = page->cursor,
-        // A small page needs one chunk.
-        .max_bytes = page->limit <= 100 && !page->filter ? 1 : PAGE_READ_BYTES,
+        .max_bytes = page_read_bytes(page),
     };
     store_submit(page->call->api->options.store, &page->read.op);
 }
