@@ -1,6 +1,7 @@
 // Runners: `--sockets` of them, each with an execution of its own. With `--rate 0` they send as fast as the acks let
 // them, `--window` frames in flight each, all prepared beforehand; else each sends `--rate` lines a second, each line as
-// a frame of its own at its time. Counted is what is acknowledged, and acks are for what is durable. With `--hold 1` it
+// a frame of its own at its time, or `--burst` lines at once: the first alone and the others in a second frame, as the
+// runner gathers what comes while an ack is owed. Counted is what is acknowledged, and acks are for what is durable. With `--hold 1` it
 // says "ready" once all are connected, and begins with the first byte on its standard input. With `--bare 1` the other side
 // is `raw --mode ack`: frames on plain connections.
 #include "load.h"
@@ -15,7 +16,7 @@
 #define CHUNK_RAW      (256u * 1024) // as the runner closes its chunks
 #define ZSTD_LEVEL     1             // as the runner compresses
 #define UPGRADE_BATCH  200
-#define SINGLES        2048
+#define PACED_CHUNKS   2048
 #define IN_FLIGHT_MAX  1024
 #define EVENTS_AT_ONCE 1024
 
@@ -195,17 +196,19 @@ static void socket_send(struct ingest *ingest, struct socket_state *socket)
     socket_arm(ingest, socket, false);
 }
 
-// One line, as a frame of its own. Its text was encoded beforehand, the counter and the mask are put in here.
-static void socket_send_line(struct ingest *ingest, struct socket_state *socket, struct str encoded, uint64_t due)
+// A chunk as a frame of its own. It was encoded beforehand, the counter and the mask are put in here.
+static void socket_send_chunk(struct ingest *ingest, struct socket_state *socket, const struct chunk *chunk,
+                              uint64_t due)
 {
     CLEANUP(buf_release) struct buf payload = {0};
-    if (socket->next - socket->acked >= ingest->ring)
+    if (socket->next + chunk_count(chunk) - socket->acked > ingest->ring)
         fail("over %zu lines of one runner are not acknowledged", ingest->ring);
     buf_append_le64(&payload, socket->next);
-    buf_append_str(&payload, encoded);
+    buf_append_str(&payload, chunk_encoded(chunk));
     buf_reset(&ingest->scratch);
     frame_append(&ingest->scratch, 2, payload.data, payload.len);
-    socket->due[socket->next++ % ingest->ring] = due;
+    for (uint32_t i = 0; i < chunk_count(chunk); i++)
+        socket->due[socket->next++ % ingest->ring] = due;
     if (send(socket->fd, ingest->scratch.data, ingest->scratch.len, MSG_NOSIGNAL) != (ssize_t)ingest->scratch.len)
         fail("send: %s", strerror(errno));
 }
@@ -308,34 +311,49 @@ static void run_free(struct ingest *ingest)
         ingest_wait(ingest, 1000);
 }
 
-static uint64_t run_paced(struct ingest *ingest, const struct corpus *corpus, uint64_t rate, uint64_t seconds,
-                          uint64_t *ret_bytes)
+static void prepare_paced(const struct corpus *corpus, size_t lines, struct chunk *ret[PACED_CHUNKS])
 {
     CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
-    struct chunk *singles[SINGLES];
-    for (size_t i = 0; i < SINGLES; i++) {
-        struct record record = {.time_ms = clock_real_ms(), .message = corpus->lines[i % corpus->count]};
-        chunk_builder_add(builder, &record);
-        singles[i] = chunk_builder_finish(builder, ZSTD_LEVEL);
+    for (size_t i = 0, line = 0; lines > 0 && i < PACED_CHUNKS; i++) {
+        for (size_t j = 0; j < lines; j++, line++) {
+            struct record record = {.time_ms = clock_real_ms(), .message = corpus->lines[line % corpus->count]};
+            chunk_builder_add(builder, &record);
+        }
+        ret[i] = chunk_builder_finish(builder, ZSTD_LEVEL);
     }
-    uint64_t began = now_ns(), total = ingest->count * rate * seconds, each = seconds * 1000000000;
-    for (uint64_t sent = 0; sent < total || ingest->acked_lines < total;) {
-        uint64_t now = now_ns() - began, burst = 0;
-        for (; sent < total && burst < EVENTS_AT_ONCE; sent++, burst++) {
-            uint64_t due = (uint64_t)((double)sent * (double)each / (double)total);
+}
+
+static uint64_t run_paced(struct ingest *ingest, const struct corpus *corpus, uint64_t rate, uint64_t seconds,
+                          uint64_t burst, uint64_t *ret_bytes)
+{
+    struct chunk *singles[PACED_CHUNKS] = {0}, *rests[PACED_CHUNKS] = {0};
+    prepare_paced(corpus, 1, singles);
+    prepare_paced(corpus, burst - 1, rests);
+    uint64_t began = now_ns(), turns = ingest->count * rate * seconds / burst, each = seconds * 1000000000;
+    for (uint64_t sent = 0; sent < turns || ingest->acked_lines < turns * burst;) {
+        uint64_t now = now_ns() - began, at_once = 0;
+        for (; sent < turns && at_once < EVENTS_AT_ONCE; sent++, at_once++) {
+            uint64_t due = (uint64_t)((double)sent * (double)each / (double)turns);
             if (due > now)
                 break;
-            const struct chunk *line = singles[(sent * 7919) % SINGLES];
-            *ret_bytes += chunk_message_bytes(line) + 1;
-            socket_send_line(ingest, &ingest->sockets[sent % ingest->count], chunk_encoded(line), began + due);
+            size_t which = (sent * 7919) % PACED_CHUNKS;
+            struct socket_state *socket = &ingest->sockets[sent % ingest->count];
+            *ret_bytes += chunk_message_bytes(singles[which]) + 1;
+            socket_send_chunk(ingest, socket, singles[which], began + due);
+            if (burst == 1)
+                continue;
+            *ret_bytes += chunk_message_bytes(rests[which]) + burst - 1;
+            socket_send_chunk(ingest, socket, rests[which], began + due);
         }
-        ingest_wait(ingest, burst == EVENTS_AT_ONCE ? 0 : 1);
+        ingest_wait(ingest, at_once == EVENTS_AT_ONCE ? 0 : 1);
         if (now > each + 60000000000u)
-            fail("%llu lines were never acknowledged", (unsigned long long)(total - ingest->acked_lines));
+            fail("%llu lines were never acknowledged", (unsigned long long)(turns * burst - ingest->acked_lines));
     }
-    for (size_t i = 0; i < SINGLES; i++)
+    for (size_t i = 0; i < PACED_CHUNKS; i++) {
         chunk_unref(&singles[i]);
-    return total;
+        chunk_unref(&rests[i]);
+    }
+    return turns * burst;
 }
 
 static void complete_all(struct ingest *ingest)
@@ -364,6 +382,7 @@ int run_ingest(struct args *args)
     size_t each = args_number(args, "lines", 100000), frame_lines = args_number(args, "frame-lines", 1u << 20);
     bool complete = args_number(args, "complete", 1);
     ingest.count = args_number(args, "sockets", 8);
+    uint64_t burst = args_number(args, "burst", 1);
     ingest.window = MIN(args_number(args, "window", 8), (uint64_t)IN_FLIGHT_MAX);
     ingest.binary = strcmp(args_text(args, "format", "binary"), "binary") == 0;
     ingest.paced = rate > 0;
@@ -391,7 +410,7 @@ int run_ingest(struct args *args)
     }
     uint64_t cpu = server ? cpu_ns(server) : 0, own = cpu_ns((uint64_t)getpid()), began = now_ns();
     if (ingest.paced) {
-        lines = run_paced(&ingest, &corpus, rate, seconds, &bytes);
+        lines = run_paced(&ingest, &corpus, rate, seconds, MAX(burst, 1u), &bytes);
     } else {
         run_free(&ingest);
         for (size_t i = 0; i < ingest.frame_count; i++)
