@@ -3,23 +3,38 @@
 #include "sse/sse.h"
 #include "ws/ws_parser.h"
 
+#define FRAME_HEADER_USUAL 4 // of frames of 126 to 65,535 bytes, which most are
+
 struct encoder {
     struct buf out, scratch;
     struct str execution_id;
     struct record_encoder json;
 };
 
+// How long the header is shows only when the text is there; it is moved if the guess was wrong.
+static void encode_frame(struct encoder *encoder, const struct record *record, uint64_t sequence)
+{
+    struct buf *out = &encoder->out;
+    uint8_t header[10] = {0};
+    size_t at = out->len;
+
+    buf_append(out, header, FRAME_HEADER_USUAL);
+    record_encoder_append(&encoder->json, out, record, sequence);
+    size_t len = out->len - at - FRAME_HEADER_USUAL, header_len = ws_frame_header(WS_TEXT, len, header);
+    if (header_len != FRAME_HEADER_USUAL) {
+        buf_reserve(out, sizeof header);
+        memmove(out->data + at + header_len, out->data + at + FRAME_HEADER_USUAL, len);
+        out->len = at + header_len + len;
+    }
+    memcpy(out->data + at, header, header_len);
+}
+
 static void encode_one(struct encoder *encoder, const struct record *record, uint64_t sequence,
                        enum follow_format format)
 {
-    uint8_t header[10];
-
     switch (format) {
     case FORMAT_WEBSOCKET:
-        buf_reset(&encoder->scratch);
-        record_encoder_append(&encoder->json, &encoder->scratch, record, sequence);
-        buf_append(&encoder->out, header, ws_frame_header(WS_TEXT, encoder->scratch.len, header));
-        buf_append_str(&encoder->out, buf_str(&encoder->scratch));
+        encode_frame(encoder, record, sequence);
         break;
     case FORMAT_SSE:
         buf_reset(&encoder->scratch);
@@ -58,6 +73,12 @@ static bool encode_as_text(const struct chunk *chunk, enum follow_format format)
     return format == FORMAT_RAW || utf8_valid(text.data, text.len);
 }
 
+static void let_chunk_go(void *owner)
+{
+    struct chunk *chunk = owner;
+    chunk_unref(&chunk);
+}
+
 struct encoded *encoded_new(const struct chunk *chunk, uint64_t first, struct str execution_id,
                             enum follow_format format)
 {
@@ -65,9 +86,10 @@ struct encoded *encoded_new(const struct chunk *chunk, uint64_t first, struct st
     struct encoded *encoded = xmalloc(sizeof *encoded + ((size_t)count + 1) * sizeof encoded->offsets[0]);
 
     encoded->count = count;
+    encoded->shares_chunk = false;
     if (encode_as_text(chunk, format)) {
-        struct str text = chunk_text(chunk);
-        encoded->payload = payload_new(text.data, text.len);
+        encoded->payload = payload_of(chunk_text(chunk), let_chunk_go, chunk_ref(chunk));
+        encoded->shares_chunk = true;
         for (uint32_t i = 0; i <= count; i++)
             encoded->offsets[i] = (uint32_t)chunk_text_offset(chunk, i);
         return encoded;
@@ -83,8 +105,7 @@ struct encoded *encoded_new(const struct chunk *chunk, uint64_t first, struct st
         encode_one(&encoder, &record, first + i, format);
     }
     encoded->offsets[count] = (uint32_t)encoder.out.len;
-    encoded->payload = payload_new(encoder.out.data, encoder.out.len);
-    buf_release(&encoder.out);
+    encoded->payload = payload_take(&encoder.out);
     buf_release(&encoder.scratch);
     return encoded;
 }
@@ -100,7 +121,8 @@ void encoded_free(struct encoded **encoded)
 
 size_t encoded_memory(const struct encoded *encoded)
 {
-    return sizeof *encoded + (size_t)encoded->count * sizeof encoded->offsets[0] + encoded->payload->len;
+    size_t bytes = encoded->shares_chunk ? 0 : encoded->payload->len;
+    return sizeof *encoded + (size_t)encoded->count * sizeof encoded->offsets[0] + bytes;
 }
 
 struct payload *encode_chunk_frame(const struct chunk *chunk, uint64_t first)
@@ -111,5 +133,5 @@ struct payload *encode_chunk_frame(const struct chunk *chunk, uint64_t first)
     buf_append_le64(&frame, first);
     buf_append_le32(&frame, (uint32_t)bytes.len);
     buf_append_str(&frame, bytes);
-    return payload_new(frame.data, frame.len);
+    return payload_take(&frame);
 }

@@ -19,6 +19,7 @@ enum follow_format {
 struct encoded {
     struct payload *payload;
     uint32_t count;
+    bool shares_chunk;  // the payload is part of the chunk, and takes no memory of its own
     uint32_t offsets[]; // count + 1; a record that the format leaves out is empty
 };
 

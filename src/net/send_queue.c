@@ -89,10 +89,10 @@ size_t send_queue_iovecs(struct send_queue *queue, struct iovec out[SEND_IOVECS]
     size_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
         const struct segment *segment = &queue->segments[queue->first + i];
-        char *data = segment->payload ? segment->payload->data + segment->offset : queue->copied.data + copied_at;
+        const char *data = segment->payload ? segment->payload->data + segment->offset : queue->copied.data + copied_at;
         if (!segment->payload)
             copied_at += segment->len;
-        out[i] = (struct iovec){data, segment->len};
+        out[i] = (struct iovec){(char *)(uintptr_t)data, segment->len};
         bytes += segment->len;
     }
     *ret_bytes = bytes;
