@@ -23,8 +23,9 @@ struct topic {
     struct fanout *fanout;
     struct execution execution; // as of the last change heard of
     bool changed;               // a change came since the topic was made
-    struct entry **entries;     // by first, not overlapping
-    size_t entry_count, entry_capacity;
+    struct entry **entries;     // by first, not overlapping; within `entry_block`, as the oldest go first
+    struct entry **entry_block;
+    size_t entry_count, entry_capacity; // of the block
     struct list_node subscribers;
     struct list_node fetches; // reads of chunks under way
     unsigned refreshes;       // reads of the execution under way

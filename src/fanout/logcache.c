@@ -6,6 +6,7 @@
 #define FETCH_BYTES       (1024u * 1024)
 #define INBOX_BYTES_MAX   (64u * 1024 * 1024)
 #define FETCHES_PER_TOPIC 8
+#define INDEX_LOOK_BACK   16
 
 struct fetch {
     struct list_node node;
@@ -66,8 +67,11 @@ const struct encoded *entry_encode(struct entry *entry, enum follow_format forma
 static size_t topic_index(const struct topic *topic, uint64_t sequence)
 {
     size_t low = 0, high = topic->entry_count;
-    if (high && topic->entries[high - 1]->first <= sequence)
-        return high - 1; // followers are mostly at the end
+    for (size_t i = high; i > 0 && i + INDEX_LOOK_BACK > high; i--) // followers are mostly near the end
+        if (topic->entries[i - 1]->first <= sequence)
+            return i - 1;
+    if (high && topic->entries[0]->first == sequence)
+        return 0; // and what is evicted at the start
     while (low < high) {
         size_t middle = (low + high) / 2;
         if (topic->entries[middle]->first <= sequence)
@@ -93,9 +97,28 @@ static void topic_cut(struct topic *topic, size_t from, size_t count)
         return; // there may be no array yet
     for (size_t i = from; i < from + count; i++)
         entry_free(topic->entries[i]);
-    memmove(topic->entries + from, topic->entries + from + count,
-            (topic->entry_count - from - count) * sizeof(struct entry *));
     topic->entry_count -= count;
+    if (from == 0)
+        topic->entries += count;
+    else
+        memmove(topic->entries + from, topic->entries + from + count,
+                (topic->entry_count - from) * sizeof(struct entry *));
+}
+
+// For one more entry.
+static void topic_make_room(struct topic *topic)
+{
+    size_t in_front = (size_t)(topic->entries - topic->entry_block);
+    if (in_front + topic->entry_count < topic->entry_capacity)
+        return;
+    if (in_front > topic->entry_count) { // more than half is free
+        memmove(topic->entry_block, topic->entries, topic->entry_count * sizeof(struct entry *));
+        topic->entries = topic->entry_block;
+        return;
+    }
+    topic->entry_capacity = MAX((size_t)16, topic->entry_capacity * 2);
+    topic->entry_block = xrealloc(topic->entry_block, topic->entry_capacity * sizeof(struct entry *));
+    topic->entries = topic->entry_block + in_front;
 }
 
 struct entry *topic_put(struct topic *topic, uint64_t first, struct chunk *chunk)
@@ -112,10 +135,7 @@ struct entry *topic_put(struct topic *topic, uint64_t first, struct chunk *chunk
         overlapping++;
     topic_cut(topic, at, overlapping);
 
-    if (topic->entry_count == topic->entry_capacity) {
-        topic->entry_capacity = MAX((size_t)16, topic->entry_capacity * 2);
-        topic->entries = xrealloc(topic->entries, topic->entry_capacity * sizeof(struct entry *));
-    }
+    topic_make_room(topic);
     memmove(topic->entries + at + 1, topic->entries + at, (topic->entry_count - at) * sizeof(struct entry *));
     struct entry *entry = xcalloc(1, sizeof *entry);
     *entry = (struct entry){.topic = topic, .first = first, .count = chunk_count(chunk), .chunk = chunk_ref(chunk)};
@@ -188,7 +208,7 @@ void topic_close_if_idle(struct topic *topic)
     deferred_cancel(&topic->wake);
     map_remove(&topic->fanout->topics, &topic->node);
     execution_release(&topic->execution);
-    free(topic->entries);
+    free(topic->entry_block);
     free(topic);
 }
 

@@ -210,14 +210,11 @@ static bool subscriber_read(struct subscriber *subscriber, size_t *budget)
     return true;
 }
 
-static struct follower_view subscriber_view(const struct subscriber *subscriber, struct execution_live *ret_live)
+static struct follower_view subscriber_view(const struct subscriber *subscriber, const struct execution_live *live)
 {
     const struct execution *execution = &subscriber->topic->execution;
     const struct fanout_options *options = &subscriber->fanout->options;
 
-    *ret_live = (struct execution_live){0};
-    if (subscriber->wants_state)
-        options->live(options->live_arg, execution->row, ret_live);
     return (struct follower_view){
         .next = execution->next_sequence,
         .first = execution->first_sequence,
@@ -225,7 +222,7 @@ static struct follower_view subscriber_view(const struct subscriber *subscriber,
         .sealed = execution->sealed,
         .purged = execution->purged,
         .status = execution->status,
-        .runner_connected = ret_live->runner_connected,
+        .runner_connected = live->runner_connected,
         .now_ms = loop_now_ms(options->loop),
     };
 }
@@ -251,16 +248,20 @@ static void subscriber_tell(struct subscriber *subscriber, enum follower_step st
 
 static void subscriber_pump(struct subscriber *subscriber)
 {
+    const struct fanout_options *options = &subscriber->fanout->options;
     size_t budget = PUMP_BYTES;
+    struct execution_live live = {0};
 
+    // Once: whatever changes it meanwhile wakes the topic.
+    if (subscriber->wants_state && !subscriber->ended)
+        options->live(options->live_arg, subscriber->topic->execution.row, &live);
     while (!subscriber->ended && !subscriber->freed && !subscriber->filtering && !subscriber->locate) {
         if (subscriber->sink->pending(subscriber->owner) > SINK_HIGH_WATER)
             return;
         if (budget == 0) {
-            loop_defer(subscriber->fanout->options.loop, &subscriber->pump);
+            loop_defer(options->loop, &subscriber->pump);
             return;
         }
-        struct execution_live live;
         struct follower_view view = subscriber_view(subscriber, &live);
         enum follower_step step = follower_next(&subscriber->follower, &view);
         if (step == FOLLOWER_WAIT) {
