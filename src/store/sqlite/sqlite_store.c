@@ -44,15 +44,11 @@ static void sqlite_submit(struct store *base, struct store_op *op)
         op_reply(op);
         return;
     }
-    if (op_is_commit(op->kind)) {
-        list_push_back(&store->writer_queue, &op->node);
-        store->writer_queued++;
-        pthread_cond_signal(&store->writer_wake);
-    } else {
-        list_push_back(&store->reader_queue, &op->node);
-        pthread_cond_signal(&store->reader_wake);
-    }
+    bool commit = op_is_commit(op->kind);
+    list_push_back(commit ? &store->writer_queue : &store->reader_queue, &op->node);
+    store->writer_queued += commit;
     pthread_mutex_unlock(&store->mutex);
+    pthread_cond_signal(commit ? &store->writer_wake : &store->reader_wake); // who wakes up finds the mutex free
 }
 
 static void sqlite_stats(struct store *base, struct store_stats *ret)
