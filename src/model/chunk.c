@@ -7,7 +7,7 @@
 #define XXH_STATIC_LINKING_ONLY // for the state on the stack
 #include <xxhash.h>
 
-#define COMPRESS_MIN      64 // a frame's own bytes eat what could be won below this
+#define COMPRESS_MIN      512 // below it little can be won, and zstd's start costs more than all the rest of a chunk
 #define HEADER_MAX        160
 #define BUILDER_COUNT_MIN 16
 

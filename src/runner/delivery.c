@@ -28,6 +28,7 @@ struct delivery {
     struct connect_job *connecting;
     struct read_job *reading;
     uint64_t opened_ms, last_send_ms;
+    uint64_t sent_end; // of the spool's file, when all of it had last been sent
     bool ended_told, delivered_told;
     bool lost; // found while sending; handled by the next step
     struct buf scratch;
@@ -140,11 +141,18 @@ static bool send_records(struct delivery *delivery, uint64_t from, uint64_t to)
     uint64_t first;
     if (delivery->reading || client_ws_pending(delivery->ws) > PENDING_MAX)
         return false;
-    if (spool_cached(delivery->options.spool, from, &first, &chunk) < 0) {
+    uint64_t end = spool_end(delivery->options.spool);
+    // Single lines need not each be a frame, a row and an ack. What comes while an ack is owed would only wait at the
+    // server for the commit before it; here it gathers until the ack comes, or until it is much.
+    if (uplink_awaits_ack(&delivery->uplink) && end - delivery->sent_end < GATHER_BYTES)
+        return false;
+    if (delivery_gather_cached(delivery->options.spool, from, to, &first, &chunk) < 0) {
         read_later(delivery, from);
         return false;
     }
     send_part(delivery, from, to, first, chunk);
+    if (first + chunk_count(chunk) >= to)
+        delivery->sent_end = end;
     return true;
 }
 

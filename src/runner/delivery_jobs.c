@@ -121,35 +121,43 @@ void connect_job_work(struct job *work)
         job->registered = false; // a store restored from before it was
 }
 
-// Takes what follows `first` as long as it is small.
-static size_t gather(struct read_job *job, struct chunk *chunks[READ_CHUNKS_MAX])
+typedef int spool_source(struct spool *spool, uint64_t counter, uint64_t *ret_first, struct chunk **ret);
+
+// The chunk that covers `from` and, as long as they are small, those after it that begin before `to`, as one.
+static int gather(struct spool *spool, spool_source *source, uint64_t from, uint64_t to, size_t raw_max,
+                  uint64_t *ret_first, struct chunk **ret)
 {
+    struct chunk *chunks[READ_CHUNKS_MAX];
+    int err = source(spool, from, ret_first, &chunks[0]);
+    if (err < 0)
+        return err;
     size_t count = 1;
     size_t raw = chunk_raw(chunks[0]);
-    uint64_t next = job->first + chunk_count(chunks[0]);
-    while (count < READ_CHUNKS_MAX && raw < CHUNK_MERGE_RAW) {
+    uint64_t next = *ret_first + chunk_count(chunks[0]);
+    while (count < READ_CHUNKS_MAX && raw < raw_max && next < to) {
         uint64_t first;
-        if (spool_read(job->spool, next, &first, &chunks[count]) < 0)
+        if (source(spool, next, &first, &chunks[count]) < 0)
             break;
-        if (first != next || raw + chunk_raw(chunks[count]) > CHUNK_MERGE_RAW) {
+        if (first != next || raw + chunk_raw(chunks[count]) > raw_max) {
             chunk_unref(&chunks[count]);
             break;
         }
         raw += chunk_raw(chunks[count]);
         next += chunk_count(chunks[count++]);
     }
-    return count;
+    err = chunk_merge(chunks, count, 1, ret);
+    for (size_t i = 0; i < count; i++)
+        chunk_unref(&chunks[i]);
+    return err;
+}
+
+int delivery_gather_cached(struct spool *spool, uint64_t from, uint64_t to, uint64_t *ret_first, struct chunk **ret)
+{
+    return gather(spool, spool_cached, from, to, GATHER_BYTES, ret_first, ret);
 }
 
 void read_job_work(struct job *work)
 {
     struct read_job *job = CONTAINER_OF(work, struct read_job, job);
-    struct chunk *chunks[READ_CHUNKS_MAX];
-    job->err = spool_read(job->spool, job->from, &job->first, &chunks[0]);
-    if (job->err < 0)
-        return;
-    size_t count = gather(job, chunks);
-    job->err = chunk_merge(chunks, count, 1, &job->chunk);
-    for (size_t i = 0; i < count; i++)
-        chunk_unref(&chunks[i]);
+    job->err = gather(job->spool, spool_read, job->from, UINT64_MAX, CHUNK_MERGE_RAW, &job->first, &job->chunk);
 }

@@ -3,6 +3,8 @@
 
 #include "runner/delivery.h"
 
+#define GATHER_BYTES (64u * 1024) // of small chunks that are sent as one
+
 // One attempt to get a socket: registers the run if need be, then opens the WebSocket. Runs in the pool.
 struct connect_job {
     struct job job;
@@ -33,3 +35,6 @@ struct read_job {
 };
 
 void read_job_work(struct job *job);
+
+// What memory has of the records in [from, to): one chunk, or several small ones made one. ERR_NOT_FOUND.
+int delivery_gather_cached(struct spool *spool, uint64_t from, uint64_t to, uint64_t *ret_first, struct chunk **ret);

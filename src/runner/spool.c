@@ -365,6 +365,11 @@ uint64_t spool_synced(struct spool *spool)
     return get(spool, &spool->synced);
 }
 
+uint64_t spool_end(struct spool *spool)
+{
+    return get(spool, &spool->end.offset);
+}
+
 uint64_t spool_digest(struct spool *spool)
 {
     return get(spool, &spool->end.digest);

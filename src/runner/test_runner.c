@@ -231,6 +231,37 @@ static void a_line_arrives_while_the_job_goes_on(void **state)
     finish(fixture, pid);
 }
 
+static void read_until(int fd, const char *end)
+{
+    CLEANUP(buf_release) struct buf got = {0};
+    while (!strstr(buf_cstr(&got), end)) {
+        buf_reserve(&got, 1);
+        assert_int_equal(read(fd, got.data + got.len, 1), 1);
+        got.len++;
+    }
+}
+
+static void single_lines_gather_while_an_ack_is_owed(void **state)
+{
+    struct fixture *fixture = *state;
+    int in[2], out[2];
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    fixture->server.deaf = true;
+    pid_t pid = start(fixture, "echo first; read -r go; for ((i = 1; i <= 50; i++)); do echo $i; done", in[0], out[1]);
+    close_fd(&in[0]);
+    close_fd(&out[1]);
+    test_server_wait_for(&fixture->server, "out:first\n");
+    assert_int_equal(write(in[1], "\n", 1), 1);
+    read_until(out[0], "\n50\n"); // what is shown is in the spool
+    loop_post(fixture->server.loop, &fixture->server.ack);
+    assert_int_equal(finish(fixture, pid), 0);
+    assert_int_equal(fixture->server.next[0], 51);
+    assert_int_equal(fixture->server.chunks, 2);
+    close_fd(&in[1]);
+    close_fd(&out[0]);
+}
+
 static void a_grandchild_with_the_pipe_does_not_hold_the_run_up(void **state)
 {
     struct fixture *fixture = *state;
@@ -421,6 +452,7 @@ int main(int argc, char **argv)
         RUN_TEST(a_job_without_output_completes),
         RUN_TEST(signals_reach_the_job),
         RUN_TEST(a_line_arrives_while_the_job_goes_on),
+        RUN_TEST(single_lines_gather_while_an_ack_is_owed),
         RUN_TEST(a_grandchild_with_the_pipe_does_not_hold_the_run_up),
         RUN_TEST(a_closed_stdout_does_not_end_the_recording),
         RUN_TEST(a_pipe_is_recorded_until_its_end),

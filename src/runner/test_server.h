@@ -19,7 +19,7 @@ struct test_server {
     struct listener *listener;
     pthread_t thread;
     char url[64];
-    struct mail stop, cancel;
+    struct mail stop, cancel, ack;
     struct ws *ws;
     unsigned producer; // of the socket
     // Faults:
@@ -36,7 +36,7 @@ struct test_server {
     uint64_t digest;
     struct buf body;     // of the POST
     struct buf complete; // the message
-    unsigned connections;
+    unsigned connections, chunks;
     uint64_t lag;
 };
 
@@ -52,6 +52,12 @@ static void test_server_say(struct test_server *server, const char *fmt, ...)
     va_end(args);
     if (server->ws)
         ws_send(server->ws, WS_TEXT, text, (size_t)len);
+}
+
+static void test_server_ack(struct test_server *server)
+{
+    test_server_say(server, "{\"type\":\"ack\",\"sequence_number\":%lld}",
+                    (long long)server->next[server->producer] - 1);
 }
 
 static void test_server_take_chunk(struct test_server *server, const uint8_t *data, size_t len)
@@ -76,8 +82,9 @@ static void test_server_take_chunk(struct test_server *server, const uint8_t *da
         (*next)++;
     }
     chunk_unref(&chunk);
+    server->chunks++;
     if (!server->deaf)
-        test_server_say(server, "{\"type\":\"ack\",\"sequence_number\":%lld}", (long long)*next - 1);
+        test_server_ack(server);
 }
 
 static void test_server_take_text(struct test_server *server, const char *data, size_t len)
@@ -198,6 +205,14 @@ static void test_server_on_cancel(struct mail *mail)
     test_server_say(server, "{\"type\":\"cancel\",\"reason\":\"asked\",\"grace_seconds\":1}");
 }
 
+// Acks what was taken in while it was deaf.
+static void test_server_on_ack(struct mail *mail)
+{
+    struct test_server *server = CONTAINER_OF(mail, struct test_server, ack);
+    server->deaf = false;
+    test_server_ack(server);
+}
+
 static void *test_server_thread(void *arg)
 {
     struct test_server *server = arg;
@@ -214,7 +229,9 @@ static void test_server_start(struct test_server *server)
                                               .header_timeout_ms = 10000,
                                               .idle_timeout_ms = 10000,
                                               .send_timeout_ms = 10000};
-    *server = (struct test_server){.stop.deliver = test_server_on_stop, .cancel.deliver = test_server_on_cancel};
+    *server = (struct test_server){.stop.deliver = test_server_on_stop,
+                                   .cancel.deliver = test_server_on_cancel,
+                                   .ack.deliver = test_server_on_ack};
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->changed, NULL);
     assert_int_equal(loop_new(&server->loop), 0);

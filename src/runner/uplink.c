@@ -210,6 +210,11 @@ uint64_t uplink_lag(const struct uplink *uplink)
     return uplink->spool_next > uplink->acked ? uplink->spool_next - uplink->acked : 0;
 }
 
+bool uplink_awaits_ack(const struct uplink *uplink)
+{
+    return is_talking(uplink) && uplink->sent > uplink->acked;
+}
+
 bool uplink_delivered(const struct uplink *uplink)
 {
     return is_talking(uplink) && uplink->acked >= uplink->spool_next;

@@ -74,6 +74,7 @@ void uplink_refused(struct uplink *uplink, int err, bool has_next, uint64_t next
 void uplink_job_ended(struct uplink *uplink);
 void uplink_complete_sent(struct uplink *uplink);
 void uplink_completed(struct uplink *uplink);
-uint64_t uplink_lag(const struct uplink *uplink); // records captured and not yet durable at the server
+uint64_t uplink_lag(const struct uplink *uplink);    // records captured and not yet durable at the server
+bool uplink_awaits_ack(const struct uplink *uplink); // for something that was sent on this connection
 bool uplink_delivered(
     const struct uplink *uplink); // `ready` came on this connection and nothing is left to send or to be acked
