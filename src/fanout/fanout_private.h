@@ -74,6 +74,9 @@ struct entry *topic_find(struct topic *topic, uint64_t sequence);
 struct entry *topic_put(struct topic *topic, uint64_t first, struct chunk *chunk);
 // Reads the chunk that covers `sequence`; topic_wake follows. Single-flight.
 void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format format);
+// Fetches what will soon be wanted of [from, limit) by one who goes on at `from`, so that it is there when its socket
+// has taken what it was given.
+void topic_read_ahead(struct topic *topic, uint64_t from, uint64_t limit, enum follow_format format);
 const struct encoded *entry_encode(struct entry *entry, enum follow_format format);
 void entry_used(struct entry *entry);
 void topic_refresh(struct topic *topic);

@@ -3,10 +3,12 @@
 
 #include "util/clock.h"
 
-#define FETCH_BYTES       (1024u * 1024)
-#define INBOX_BYTES_MAX   (64u * 1024 * 1024)
-#define FETCHES_PER_TOPIC 8
-#define INDEX_LOOK_BACK   16
+#define FETCH_BYTES        (1024u * 1024)
+#define INBOX_BYTES_MAX    (64u * 1024 * 1024)
+#define FETCHES_PER_TOPIC  8
+#define AHEAD_ENTRIES_MAX  16 // that are looked at for one who reads on
+#define AHEAD_LIVE_RECORDS 4096
+#define INDEX_LOOK_BACK    16
 
 struct fetch {
     struct list_node node;
@@ -323,6 +325,21 @@ void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format form
     };
     list_push_back(&topic->fetches, &fetch->node);
     store_submit(topic->fanout->options.store, &fetch->read.op);
+}
+
+void topic_read_ahead(struct topic *topic, uint64_t from, uint64_t limit, enum follow_format format)
+{
+    const struct entry *entry, *last = topic->entry_count ? topic->entries[topic->entry_count - 1] : NULL;
+    // Live followers are here each time: what came in just now lies there without a gap.
+    if (last && last->first + last->count >= limit && limit - from < AHEAD_LIVE_RECORDS)
+        return;
+    size_t ahead = 0;
+    while (from < limit && ahead < FETCH_BYTES && (entry = topic_find(topic, from))) {
+        ahead += MAX(chunk_raw(entry->chunk), (size_t)(FETCH_BYTES / AHEAD_ENTRIES_MAX));
+        from = entry->first + entry->count;
+    }
+    if (from < limit && ahead < FETCH_BYTES)
+        topic_fetch(topic, from, format);
 }
 
 // --- What the store commits

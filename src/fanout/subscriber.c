@@ -202,9 +202,8 @@ static bool subscriber_read(struct subscriber *subscriber, size_t *budget)
         sent = subscriber_send_matches(subscriber, entry, from, to, &sent_last);
         *budget -= MIN(*budget, chunk_raw(entry->chunk));
     }
-    // Read ahead while the socket takes this.
-    if (entry->first + to < follower->limit && to == entry->count && !topic_find(subscriber->topic, entry->first + to))
-        topic_fetch(subscriber->topic, entry->first + to, subscriber->format);
+    if (to == entry->count && entry->first + to < follower->limit)
+        topic_read_ahead(subscriber->topic, entry->first + to, follower->limit, subscriber->format);
     subscriber_delivered(subscriber, entry, sent);
     follower_advance(follower, entry->first + to, sent_last);
     return true;
