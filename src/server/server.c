@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -303,6 +304,8 @@ static void keep_memory(void)
     mallopt(M_MMAP_THRESHOLD, MEMORY_MAPPED_MIN);
     mallopt(M_TRIM_THRESHOLD, MEMORY_SPARE_MAX);
     mallopt(M_TOP_PAD, MEMORY_HEAP);
+    // Else the first bytes of each of these heaps could take a page of 2 MiB.
+    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 #endif
 }
 
