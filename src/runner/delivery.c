@@ -112,10 +112,8 @@ static void read_done(struct job *work)
     }
     chunk_unref(&job->chunk);
     free(job);
-    if (delivery) {
-        uplink_spooled(&delivery->uplink, spool_first(delivery->options.spool), spool_next(delivery->options.spool));
+    if (delivery)
         step(delivery);
-    }
 }
 
 static void read_later(struct delivery *delivery, uint64_t from)
@@ -206,8 +204,6 @@ static void acked(struct delivery *delivery, uint64_t counter)
 {
     uplink_acked(&delivery->uplink, counter);
     spool_acked(delivery->options.spool, delivery->uplink.acked);
-    // Trimming goes by acks, so its result shows here at the latest.
-    uplink_spooled(&delivery->uplink, spool_first(delivery->options.spool), spool_next(delivery->options.spool));
     delivery->options.events->acked(delivery->options.arg);
 }
 
@@ -403,6 +399,10 @@ static void tell(struct delivery *delivery)
 
 static void step(struct delivery *delivery)
 {
+    struct spool *spool = delivery->options.spool;
+    // In this order: what is appended after the look is told.
+    spool_notice_from(spool, 0);
+    uplink_spooled(&delivery->uplink, spool_first(spool), spool_next(spool));
     do {
         if (delivery->lost && delivery->ws)
             connection_lost(delivery);
@@ -410,6 +410,9 @@ static void step(struct delivery *delivery)
         if (!carry_out(delivery, &action) && !delivery->lost)
             break;
     } while (true);
+    // The ack will find what gathers until then.
+    if (uplink_awaits_ack(&delivery->uplink))
+        spool_notice_from(spool, delivery->sent_end + GATHER_BYTES);
     if (delivery->watch)
         watch_set(delivery->watch, WATCH_READ | (client_ws_pending(delivery->ws) > 0 ? WATCH_WRITE : 0));
     tell(delivery);
@@ -467,13 +470,11 @@ void delivery_free(struct delivery **delivery_ptr)
 
 void delivery_spooled(struct delivery *delivery)
 {
-    uplink_spooled(&delivery->uplink, spool_first(delivery->options.spool), spool_next(delivery->options.spool));
     step(delivery);
 }
 
 void delivery_complete(struct delivery *delivery)
 {
-    uplink_spooled(&delivery->uplink, spool_first(delivery->options.spool), spool_next(delivery->options.spool));
     uplink_job_ended(&delivery->uplink);
     step(delivery);
 }

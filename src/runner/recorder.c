@@ -111,7 +111,7 @@ static void append(struct recorder *recorder, const struct chunk *chunk)
             break;
     }
     recorder->failed = err;
-    if (err == 0)
+    if (err == 0 && spool_notice_due(recorder->options.spool))
         notice_post(&recorder->spooled);
 }
 

@@ -28,7 +28,7 @@ struct recorder_slot { // filled by one pump; shared by the recorder and the pum
 
 // On the loop's thread.
 struct recorder_events {
-    void (*spooled)(void *arg); // the spool has more; once for many appends
+    void (*spooled)(void *arg); // the spool has more, and notice is due; once for many appends
     void (*waiting)(void *arg); // the spool is full, for the first time
     void (*finished)(void *arg,
                      int err); // after recorder_close: all is in the spool, or the error that ended the recording

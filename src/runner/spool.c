@@ -370,6 +370,21 @@ uint64_t spool_end(struct spool *spool)
     return get(spool, &spool->end.offset);
 }
 
+void spool_notice_from(struct spool *spool, uint64_t end)
+{
+    pthread_mutex_lock(&spool->lock);
+    spool->notice_from = end;
+    pthread_mutex_unlock(&spool->lock);
+}
+
+bool spool_notice_due(struct spool *spool)
+{
+    pthread_mutex_lock(&spool->lock);
+    bool due = spool->end.offset >= spool->notice_from;
+    pthread_mutex_unlock(&spool->lock);
+    return due;
+}
+
 uint64_t spool_digest(struct spool *spool)
 {
     return get(spool, &spool->end.digest);

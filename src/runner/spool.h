@@ -39,7 +39,11 @@ uint64_t spool_first(struct spool *spool);  // first counter still held
 uint64_t spool_next(struct spool *spool);   // counter after the last one
 uint64_t spool_synced(struct spool *spool); // counters below it are on disk
 uint64_t spool_bytes(struct spool *spool);
-uint64_t spool_end(struct spool *spool);    // where the file ends: grows by all that is appended
+uint64_t spool_end(struct spool *spool); // where the file ends: grows by all that is appended
+// Whoever delivers wants to hear of appends only from this end on; 0: of each. What was appended before the call is for
+// the caller to find.
+void spool_notice_from(struct spool *spool, uint64_t end);
+bool spool_notice_due(struct spool *spool); // after an append: whether it is to be told
 uint64_t spool_digest(struct spool *spool); // running digest of all that was ever appended
 
 // The chunk that covers `counter`, and its first counter, if it is among the newest, in memory. ERR_NOT_FOUND otherwise.

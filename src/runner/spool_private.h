@@ -36,8 +36,9 @@ struct spool {
     uint64_t bytes_max, mark_step;
     pthread_mutex_t trimming; // taken before `lock`; one trim at a time
     pthread_mutex_t lock;     // all below
-    struct mark start;        // of the first frame that is held
-    struct mark end;          // where the next frame goes
+    uint64_t notice_from;
+    struct mark start; // of the first frame that is held
+    struct mark end;   // where the next frame goes
     uint64_t synced, acked;
     uint64_t generation; // of the head
     bool tight;          // an append found no room
