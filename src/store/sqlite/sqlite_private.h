@@ -61,8 +61,11 @@ struct sqlite_store {
     int64_t hot_id;     // of the last pack; never given out again, even after a rollback
     uint64_t wal_pages; // in the WAL since it was last checkpointed
     uint64_t page_size;
-    uint64_t last_commit_ms;     // monotonic
-    uint64_t gather_until_ns;    // monotonic; the next group is not committed before
+    uint64_t last_commit_ms;  // monotonic
+    uint64_t gather_until_ns; // monotonic; the next group is not committed before
+    uint64_t window_from_ns;  // monotonic; operations are counted from here
+    uint64_t window_ops;
+    bool busy;                   // as the last window was
     bool refusing;               // the disk was found full: what needs space is refused until there is some
     uint64_t reserve_held;       // bytes
     uint64_t background_from_ms; // monotonic; merging and purging pause until then

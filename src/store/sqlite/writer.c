@@ -4,9 +4,9 @@
 
 #define BACKGROUND_PAUSE_MS 1000 // of merging, after a transaction failed; and between looks for space
 #define SPARE_BYTES         ((uint64_t)4 * 1024 * 1024) // beside the reserve, from which a full disk counts as one with room
-// Under load a commit costs the same for few operations as for many: a sync, pages of the WAL, wake-ups of every thread that
-// waits for it. So after a group of so many operations the next one gathers for a moment.
-#define GATHER_OPS 64
+// A commit costs the same for few operations as for many: a sync, pages of the WAL, wake-ups of every thread that waits for
+// it. So while so many operations come in so short a time, the next group gathers for as long.
+#define GATHER_OPS 48
 #define GATHER_NS  3000000
 
 static commit_fn *const commits[STORE_OP_KINDS] = {
@@ -388,10 +388,22 @@ static bool next_group(struct sqlite_store *store, struct store_op **ops, size_t
     return go_on;
 }
 
+static void plan_gathering(struct sqlite_store *store, size_t ops)
+{
+    uint64_t now_ns = clock_mono_ns(), passed_ns = now_ns - store->window_from_ns;
+    store->window_ops += ops;
+    if (passed_ns >= GATHER_NS) {
+        store->busy = store->window_ops * GATHER_NS >= GATHER_OPS * passed_ns;
+        store->window_from_ns = now_ns;
+        store->window_ops = 0;
+    }
+    store->gather_until_ns = store->busy ? now_ns + GATHER_NS : 0;
+}
+
 static void after_group(struct sqlite_store *store, size_t ops, bool committed)
 {
     uint64_t now_ms = clock_mono_ms();
-    store->gather_until_ns = ops >= GATHER_OPS ? clock_mono_ns() + GATHER_NS : 0;
+    plan_gathering(store, ops);
     if (committed)
         store->last_commit_ms = now_ms;
     if (store->wal_pages * store->page_size > CHECKPOINT_BYTES)
