@@ -6,8 +6,9 @@
 #define SPARE_BYTES         ((uint64_t)4 * 1024 * 1024) // beside the reserve, from which a full disk counts as one with room
 // A commit costs the same for few operations as for many: a sync, pages of the WAL, wake-ups of every thread that waits for
 // it. So while so many operations come in so short a time, the next group gathers for as long.
-#define GATHER_OPS 48
-#define GATHER_NS  3000000
+#define GATHER_OPS  48
+#define GATHER_NS   3000000
+#define GATHER_STEP 500000 // when none has come for so long, all who wait for an answer have asked already
 
 static commit_fn *const commits[STORE_OP_KINDS] = {
     [STORE_CREATE] = commit_create,
@@ -367,8 +368,13 @@ static void wait_for_work(struct sqlite_store *store, uint64_t now_ms)
 // Nobody who submits wakes it from this; what would be more than a group, and the end, do not wait for it.
 static void gather(struct sqlite_store *store)
 {
-    while (!store->stopping && store->writer_queued < GROUP_OPS_MAX && clock_mono_ns() < store->gather_until_ns)
-        wait_until(store, &store->writer_pause, store->gather_until_ns);
+    uint64_t queued = UINT64_MAX, now_ns = clock_mono_ns();
+    for (; !store->stopping && now_ns < store->gather_until_ns; now_ns = clock_mono_ns()) {
+        if (store->writer_queued == queued || store->writer_queued >= GROUP_OPS_MAX)
+            return;
+        queued = store->writer_queued;
+        wait_until(store, &store->writer_pause, MIN(now_ns + GATHER_STEP, store->gather_until_ns));
+    }
 }
 
 // Waits until there is something to do. False when the store is closing and nothing is left.
