@@ -23,8 +23,8 @@ struct taker {
     bool feeder, out_armed;
     uint64_t sent, goal; // bytes of the file, over and over
     unsigned ends;       // of "\r\n\r\n" seen
-    uint64_t frames;
-    struct buf partial; // a frame that is not whole yet
+    uint64_t next;       // counter behind the last record
+    struct buf partial;  // a frame that is not whole yet
 };
 
 struct raw {
@@ -106,17 +106,25 @@ static void raw_burst(struct raw *raw)
     }
 }
 
-// Bytes that a masked frame takes, 0 if it is not whole yet; none is longer than 64 KiB here.
-static size_t masked_frame(const uint8_t *data, size_t len)
+// Bytes that a masked frame takes, 0 if it is not whole yet; none is longer than 64 KiB here. Of what it holds only the
+// counter of the first record and, in the chunk's head, how many there are (below 128) are looked at.
+static size_t masked_frame(const uint8_t *data, size_t len, uint64_t *ret_next)
 {
-    if (len < 6)
+    if (len < 8)
         return 0;
     size_t payload = data[1] & 0x7f, head = 6;
     if (payload == 126) {
         payload = (size_t)data[2] << 8 | data[3];
         head = 8;
     }
-    return len >= head + payload ? head + payload : 0;
+    if (len < head + payload || payload < 13)
+        return 0;
+    const uint8_t *mask = data + head - 4, *bytes = data + head;
+    uint64_t next = 0;
+    for (unsigned i = 0; i < 8; i++)
+        next |= (uint64_t)(bytes[i] ^ mask[i % 4]) << (8 * i);
+    *ret_next = next + (bytes[12] ^ mask[0]);
+    return head + payload;
 }
 
 // One ack for all that one read brought, as the server does.
@@ -125,14 +133,14 @@ static void taker_ack(struct taker *taker, const char *bytes, size_t len)
     char answer[96] = {(char)0x81};
     size_t used = 0, size;
     buf_append(&taker->partial, bytes, len);
-    for (; (size = masked_frame((const uint8_t *)taker->partial.data + used, taker->partial.len - used)) > 0;
-         used += size)
-        taker->frames++;
+    while ((size = masked_frame((const uint8_t *)taker->partial.data + used, taker->partial.len - used, &taker->next)) >
+           0)
+        used += size;
     buf_consume(&taker->partial, used);
     if (used == 0)
         return;
     int text = snprintf(answer + 2, sizeof answer - 2, "{\"type\":\"ack\",\"sequence_number\":%llu}",
-                        (unsigned long long)taker->frames - 1);
+                        (unsigned long long)taker->next - 1);
     answer[1] = (char)text;
     if (send(taker->fd, answer, (size_t)text + 2, MSG_NOSIGNAL) < 0)
         taker_close(taker);
@@ -195,8 +203,9 @@ int run_raw(struct args *args)
     unsigned port;
     raw.mode = mode_named(args_text(args, "mode", NULL));
     raw.repeat = args_number(args, "repeat", 1);
+    const char *file = args_text(args, "file", raw.mode == MODE_ACK ? "" : NULL);
     if (raw.mode != MODE_ACK)
-        raw_load(&raw, args_text(args, "file", NULL));
+        raw_load(&raw, file);
     args_done(args);
     raw.listener = peer_listen(&port);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &raw};
