@@ -12,19 +12,27 @@ static int usage(void)
     return 2;
 }
 
-static int run_many(uint64_t from, uint64_t count, bool fresh, bool stop)
+static int run_many(const char *program, uint64_t from, uint64_t count, bool stop)
 {
     uint64_t failed = 0;
     for (uint64_t i = 0; i < count && !(stop && failed); i++) {
-        uint64_t seed = fresh ? random_u64() : from + i;
-        if (!world_run(seed, false)) {
+        if (!world_run(from + i, false)) {
             failed++;
-            printf("again: sim --seed %llu --trace\n", (unsigned long long)seed);
+            printf("again: %s --seed %llu --trace\n", program, (unsigned long long)(from + i));
             fflush(stdout);
         }
     }
     printf("%llu passed, %llu failed, 0 skipped\n", (unsigned long long)(count - failed), (unsigned long long)failed);
     return failed > 0;
+}
+
+// Says first which worlds they are, so that one that hangs or crashes can be run again too.
+static int run_fresh(const char *program, uint64_t count)
+{
+    uint64_t from = random_u64() >> 1;
+    printf("the same again: %s --seeds %llu %llu\n", program, (unsigned long long)from, (unsigned long long)count);
+    fflush(stdout);
+    return run_many(program, from, count, false);
 }
 
 static bool number(const char *text, uint64_t *ret)
@@ -46,8 +54,8 @@ int main(int argc, char **argv)
     }
     bool stop = argc == 5 && strcmp(argv[4], "--stop") == 0;
     if ((argc == 4 || stop) && strcmp(argv[1], "--seeds") == 0 && number(argv[2], &a) && number(argv[3], &b))
-        return run_many(a, b, false, stop);
+        return run_many(argv[0], a, b, stop);
     if (argc == 3 && strcmp(argv[1], "--fresh") == 0 && number(argv[2], &b))
-        return run_many(0, b, true, false);
+        return run_fresh(argv[0], b);
     return usage();
 }
