@@ -1,8 +1,9 @@
-"""Malformed requests, bodies, frames and credentials: one row each, with the exact answer. The server must serve on after every one."""
+"""Malformed requests, bodies, messages and credentials: one row each, with the exact answer; frames are in test_rfc6455.py. The server
+must serve on after every one."""
 
 import pytest
 from support.api import exchange
-from support.ws import RawWebSocket, Refused, Runner, WebSocket, frame, handshake
+from support.ws import Refused, Runner, WebSocket, handshake
 
 EXECUTIONS = "/api/v1/executions"
 
@@ -381,42 +382,7 @@ def test_websocket_addresses(server, ids, path, status):
     assert refused.value.status == status
 
 
-# --- 5. Frames: (bytes, close code)
-FRAMES = [
-    ("not masked", frame(1, b"{}", masked=False), 1002),
-    ("a reserved bit", frame(1, b"{}", reserved=4), 1002),
-    ("another reserved bit", frame(1, b"{}", reserved=1), 1002),
-    ("an unknown opcode", frame(3, b"x"), 1002),
-    ("an unknown control opcode", frame(11, b""), 1002),
-    ("a continuation of nothing", frame(0, b"x"), 1002),
-    ("a new message within one", frame(1, b"a", fin=False) + frame(1, b"b"), 1002),
-    ("a fragmented ping", frame(9, b"x", fin=False), 1002),
-    ("a ping of 126 bytes", frame(9, b"x" * 126), 1002),
-    ("a close of 126 bytes", frame(8, b"\x03\xe8" + b"x" * 124), 1002),
-    ("a close with one byte", frame(8, b"\x03"), 1002),
-    ("a close code below 1000", frame(8, b"\x03\xe7"), 1002),
-    ("the close code 1005", frame(8, b"\x03\xed"), 1002),
-    ("the close code 1006", frame(8, b"\x03\xee"), 1002),
-    ("a close reason that is not UTF-8", frame(8, b"\x03\xe8\xff"), 1007),
-    ("text that is not UTF-8", frame(1, b"\xff\xfe"), 1007),
-    ("text with a cut character", frame(1, b"\xe2\x98"), 1007),
-    ("an over-long length", frame(2, b"some", length=2**40), 1009),
-    ("a length with the top bit", frame(2, b"some", length=2**63), 1002),
-    ("an orderly close", frame(8, b"\x03\xe8bye"), 1000),
-    ("a close without code", frame(8), 1005),
-]
-
-
-@pytest.mark.parametrize("data, code", [row[1:] for row in FRAMES], ids=[row[0] for row in FRAMES])
-@pytest.mark.parametrize("path", ["/ws/executions/%s/logs", "/ws/runner/executions/%s/stream"])
-def test_frames(server, api, path, data, code):
-    with RawWebSocket(server, path % api.create()) as socket:
-        assert socket.upgrade.status == 101
-        socket.send(data)
-        assert socket.close_code() in ((1000, 1005) if code == 1005 else (code,))
-
-
-# --- 6. What a runner must not say; the socket stays open: (text or bytes, code)
+# --- 5. What a runner must not say; the socket stays open: (text or bytes, code)
 MESSAGES = [
     ("", "malformed"),
     ("{", "malformed"),
@@ -466,5 +432,5 @@ def test_runner_messages(server, api, message, code):
 
 
 def test_the_table_is_long_enough():
-    rows = len(RAW) + len(REQUESTS) + len(CREDENTIALS) + len(HANDSHAKES) + len(WS_QUERIES) + len(FRAMES) + len(MESSAGES)
+    rows = len(RAW) + len(REQUESTS) + len(CREDENTIALS) + len(HANDSHAKES) + len(WS_QUERIES) + len(MESSAGES)
     assert rows >= 150

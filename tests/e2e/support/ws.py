@@ -219,7 +219,8 @@ class RawWebSocket(RawConnection):
         head = self._reader.read(2)
         if len(head) < 2:
             return None
-        length = head[1] & 0x7F
+        assert not head[0] & 0x70 and not head[1] & 0x80, "a server sets no reserved bit and no mask"
+        length = head[1]
         if length == 126:
             length = struct.unpack(">H", self._reader.read(2))[0]
         elif length == 127:
