@@ -76,28 +76,35 @@ def test_following_before_the_first_line_and_past_the_end(server, cli, api):
 class Crowd:
     """Followers by server-sent events on bare sockets, each of which comes back behind the last number it has seen."""
 
-    def __init__(self, job, token):
+    def __init__(self, job, server):
         self.job = job
-        self.token = token
+        self.server = server
         self.seen = [0] * FOLLOWERS
         self.connected = 0
         self.doubled = 0
+        self.served = asyncio.Event()
+        self.moved = asyncio.Event()
 
-    async def _follow_once(self, number, port):
+    def _count(self, by):
+        self.connected += by
+        self.moved.set()
+
+    async def _follow_once(self, number):
+        port = self.server.port
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             position = f"Last-Event-ID: {self.seen[number] - 1}\r\n" if self.seen[number] else ""
             path = f"/api/v1/executions/{self.job}/logs/stream"
-            head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {self.token}\r\n{position}\r\n"
+            head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {self.server.operator_key}\r\n{position}\r\n"
             writer.write(head.encode())
             answer = await reader.readuntil(b"\r\n\r\n")
             if not answer.startswith(b"HTTP/1.1 200"):
                 raise ConnectionError(answer)
-            self.connected += 1
+            self._count(1)
             try:
                 return await self._read(number, reader)
             finally:
-                self.connected -= 1
+                self._count(-1)
         finally:
             writer.transport.abort()
 
@@ -110,21 +117,28 @@ class Crowd:
             elif line.startswith(b"data: ") and b'"message"' in line:
                 self.doubled += got != self.seen[number]
                 self.seen[number] = got + 1
+                self.moved.set()
         return False
 
-    async def follow(self, number, port):
+    async def follow(self, number):
         while True:
+            await self.served.wait()
             try:
-                if await self._follow_once(number, port()):
+                if await self._follow_once(number):
                     return
             except (OSError, EOFError):
-                await asyncio.sleep(0.05)
+                pass
 
-    async def until(self, holds, what, timeout=DEADLINE):
-        end = asyncio.get_running_loop().time() + timeout
-        while not holds():
-            assert asyncio.get_running_loop().time() < end, (what, self.connected, min(self.seen), max(self.seen))
-            await asyncio.sleep(0.02)
+    async def until(self, holds, what):
+        async def wait():
+            while not holds():
+                self.moved.clear()
+                await self.moved.wait()
+
+        try:
+            await asyncio.wait_for(wait(), DEADLINE)
+        except asyncio.TimeoutError:
+            raise AssertionError((what, self.connected, min(self.seen), max(self.seen))) from None
 
 
 @pytest.mark.timeout(180)
@@ -133,25 +147,28 @@ def test_a_thousand_followers_that_reconnect_at_once(servers, tmp_path):
     server = servers()
     cli, api = Cli(tmp_path / "home", server), server.api()
     job = api.create()
-    crowd = Crowd(job, server.operator_key)
 
     async def run():
         loop = asyncio.get_running_loop()
-        tasks = [asyncio.ensure_future(crowd.follow(number, lambda: server.port)) for number in range(FOLLOWERS)]
+        crowd = Crowd(job, server)
+        crowd.served.set()
+        tasks = [asyncio.ensure_future(crowd.follow(number)) for number in range(FOLLOWERS)]
         api.append_lines(job, [f"{i}" for i in range(10)])
         await crowd.until(lambda: min(crowd.seen) == 10, "all have the first lines")
         assert crowd.connected == FOLLOWERS
+        crowd.served.clear()
         server.kill()
         await crowd.until(lambda: crowd.connected == 0, "all are cut off")
         server.restart()  # by this thread: the server ends with the one that started it
         began = loop.time()
+        crowd.served.set()
         await loop.run_in_executor(None, lambda: server.api().append_lines(job, [f"{i}" for i in range(10, 20)]))
         await crowd.until(lambda: min(crowd.seen) == 20, "all are back")
         print(f"{FOLLOWERS} followers were back in {loop.time() - began:.2f} s")
         for body in ({"status": "running"}, {"status": "completed", "exit_code": 0}):
             await loop.run_in_executor(None, server.api().expect, 200, "PATCH", f"/api/v1/executions/{job}", body)
         await asyncio.wait_for(asyncio.gather(*tasks), DEADLINE)
+        assert crowd.doubled == 0 and crowd.seen == [20] * FOLLOWERS
 
     asyncio.run(run())
-    assert crowd.doubled == 0 and crowd.seen == [20] * FOLLOWERS
     assert cli.ok("logs", job).out.count(b"\n") == 20
