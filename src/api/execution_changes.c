@@ -3,6 +3,9 @@
 
 #define FIELDS_MAX    24
 #define CANCEL_REASON "cancelled by request"
+#define METADATA_MAX  ((size_t)64 * 1024)
+
+#define METADATA_TOO_LARGE "is larger than 64 KiB"
 
 struct patch {
     union {
@@ -10,8 +13,8 @@ struct patch {
         struct store_update update;
     } op;
     struct call *call;
-    char *metadata;
-    bool has_metadata, has_pin, pin, has_status, has_exit_code;
+    char *metadata; // the patch, or NULL
+    bool has_pin, pin, has_status, has_exit_code;
     enum execution_status status;
     int exit_code;
 };
@@ -62,7 +65,9 @@ static void patch_update_done(struct store_op *op)
     struct patch *it = CONTAINER_OF((void *)update, struct patch, op);
     int err = op->err;
 
-    if (err)
+    if (err == ERR_TOO_LARGE)
+        call_fail_fields(it->call, &(struct http_field_error){"metadata", METADATA_TOO_LARGE}, 1);
+    else if (err)
         call_fail(it->call, err, NULL);
     else if (!it->has_status)
         call_answer_execution(it->call, 200, &update->ret_execution);
@@ -73,43 +78,12 @@ static void patch_update_done(struct store_op *op)
         patch_free(it);
 }
 
-// RFC 7396.
-static void merge_patch(json_t *target, json_t *patch)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach(patch, key, value)
-    {
-        if (json_is_null(value)) {
-            json_object_del(target, key);
-        } else if (json_is_object(value)) {
-            json_t *inner = json_object_get(target, key);
-            if (!json_is_object(inner)) {
-                json_object_set_new(target, key, json_object());
-                inner = json_object_get(target, key);
-            }
-            merge_patch(inner, value);
-        } else {
-            json_object_set(target, key, value);
-        }
-    }
-}
-
-static const char *patch_metadata(struct patch *it, json_t *value)
+static const char *patch_metadata(struct patch *it, const json_t *value)
 {
     if (!json_is_object(value))
         return "must be an object";
-    const char *old = it->call->execution.metadata_json;
-    json_t *target = old ? json_loads(old, 0, NULL) : NULL;
-    if (!json_is_object(target)) {
-        json_decref(target);
-        target = json_object();
-    }
-    merge_patch(target, value);
-    it->has_metadata = true;
-    it->metadata = json_text(target);
-    json_decref(target);
-    return strlen(it->metadata) > 64 * 1024 ? "is larger than 64 KiB" : NULL;
+    it->metadata = json_text(value);
+    return strlen(it->metadata) > METADATA_MAX ? METADATA_TOO_LARGE : NULL;
 }
 
 static const char *patch_member(struct patch *it, const char *name, json_t *value)
@@ -169,11 +143,12 @@ void executions_patch(struct call *call)
     json_decref(body);
     if (!good) {
         patch_free(it);
-    } else if (it->has_metadata || it->has_pin || !it->has_status) {
+    } else if (it->metadata || it->has_pin || !it->has_status) {
         it->op.update = (struct store_update){
             .op = {.kind = STORE_UPDATE, .reply_to = call->api->options.loop, .done = patch_update_done},
             .row = call->execution.row,
-            .metadata_json = it->has_metadata ? str_of(it->metadata) : (struct str){0},
+            .metadata_patch = str_of(it->metadata),
+            .metadata_max = METADATA_MAX,
             .has_pin = it->has_pin,
             .pin = it->pin,
         };
@@ -223,6 +198,45 @@ static void executions_purge(struct call *call)
     store_submit(call->api->options.store, &it->purge.op);
 }
 
+static void cancel_done(struct store_op *op)
+{
+    struct store_update *update = CONTAINER_OF(op, struct store_update, op);
+    struct patch *it = CONTAINER_OF((void *)update, struct patch, op);
+    const struct execution *execution = &update->ret_execution;
+
+    if (op->err) {
+        call_fail(it->call, op->err, NULL);
+    } else if (status_terminal(execution->status) || execution->sealed) { // it ended meanwhile
+        call_answer_execution(it->call, 200, execution);
+    } else {
+        hub_cancel(it->call->api->options.hub, update->row, CANCEL_REASON);
+        call_answer_execution(it->call, 202, execution);
+    }
+    store_op_release(op);
+    patch_free(it);
+}
+
+static void executions_cancel(struct call *call)
+{
+    struct execution_live live;
+    struct patch *it = xcalloc(1, sizeof *it);
+
+    it->call = call;
+    call_ref(call);
+    hub_live(call->api->options.hub, call->execution.row, &live);
+    if (call->execution.epoch == 0 && !live.known) { // nobody runs it: it ends here
+        it->status = STATUS_CANCELLED;
+        patch_status(it);
+        return;
+    }
+    it->op.update = (struct store_update){
+        .op = {.kind = STORE_UPDATE, .reply_to = call->api->options.loop, .done = cancel_done},
+        .row = call->execution.row,
+        .cancel_reason = STR(CANCEL_REASON),
+    };
+    store_submit(call->api->options.store, &it->op.update.op);
+}
+
 void executions_delete(struct call *call)
 {
     struct str purge = {0};
@@ -239,18 +253,5 @@ void executions_delete(struct call *call)
         call_answer_execution(call, 200, &call->execution);
         return;
     }
-    if (hub_cancel(call->api->options.hub, call->execution.row, CANCEL_REASON)) {
-        call_answer_execution(call, 202, &call->execution);
-        return;
-    }
-    if (call->execution.epoch) { // it has a runner, which the server has not listed yet since its start
-        call_fail(call, ERR_UNAVAILABLE, "the server has just started; try again");
-        return;
-    }
-    // Nobody runs it: it ends here.
-    struct patch *it = xcalloc(1, sizeof *it);
-    it->call = call;
-    it->status = STATUS_CANCELLED;
-    call_ref(call);
-    patch_status(it);
+    executions_cancel(call);
 }

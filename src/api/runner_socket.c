@@ -26,7 +26,7 @@ struct runner {
     int64_t row;
     uint64_t epoch, holder, touched_ms;
     char producer[STORE_PRODUCER_MAX + 1], worker[256];
-    char execution_id[ID_EXECUTION_MAX + 1], request_id[129];
+    char execution_id[ID_EXECUTION_MAX + 1], request_id[129], cancel_reason[64];
     bool reconnected, completing;
 };
 
@@ -422,7 +422,6 @@ static void runner_open(struct runner *runner, uint64_t next_sequence)
     struct ws_limits limits = {.message_max = LIMIT_FRAME,
                                .ping_every_ms = api->limits->ping_ms,
                                .pong_timeout_ms = api->limits->pong_timeout_ms};
-    char cancel_reason[64];
 
     runner->ws = call->request ? ws_accept(call_take_request(call), &limits, &runner_ws_handler, runner) : NULL;
     if (!runner->ws) {
@@ -457,16 +456,22 @@ static void runner_open(struct runner *runner, uint64_t next_sequence)
     call_unref(call);
     runner_touch(runner);
     runner_send_ready(runner, next_sequence);
-    hub_cancel_asked(api->options.hub, runner->row, cancel_reason);
-    if (cancel_reason[0])
-        runner_send_cancel(&runner->node, cancel_reason);
+    if (!runner->cancel_reason[0])
+        hub_cancel_asked(api->options.hub, runner->row, runner->cancel_reason);
+    if (runner->cancel_reason[0])
+        runner_send_cancel(&runner->node, runner->cancel_reason);
 }
 
 static void runner_found_producer(struct store_op *op)
 {
     struct runner *runner = CONTAINER_OF(op, struct runner, producer_query.op);
     uint64_t next = runner->producer_query.ret_producer_next;
+    const char *cancel_reason = runner->producer_query.ret_execution.cancel_reason;
     int err = op->err;
+
+    // Without a lease it is only here to hear that all has ended.
+    if (runner->holder && cancel_reason)
+        snprintf(runner->cancel_reason, sizeof runner->cancel_reason, "%s", cancel_reason);
 
     store_op_release(op);
     if (err) {

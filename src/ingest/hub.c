@@ -361,7 +361,7 @@ void hub_live(struct hub *hub, int64_t row, struct execution_live *ret)
     pthread_mutex_unlock(&hub->mutex);
 }
 
-bool hub_cancel(struct hub *hub, int64_t row, const char *reason)
+void hub_cancel(struct hub *hub, int64_t row, const char *reason)
 {
     uint64_t holder = 0;
     pthread_mutex_lock(&hub->mutex);
@@ -374,7 +374,6 @@ bool hub_cancel(struct hub *hub, int64_t row, const char *reason)
     pthread_mutex_unlock(&hub->mutex);
     if (holder)
         hub_tell(hub, HUB_CANCEL, row, holder, reason);
-    return lease != NULL;
 }
 
 void hub_cancel_asked(struct hub *hub, int64_t row, char out[64])

@@ -42,9 +42,9 @@ void hub_abandon(struct hub *hub, int64_t row, uint64_t holder); // see lease_ab
 bool hub_holds(struct hub *hub, int64_t row, uint64_t holder);
 void hub_sealed(struct hub *hub, int64_t row);
 void hub_live(struct hub *hub, int64_t row, struct execution_live *ret);
-// Asks the runner to cancel, now or when it comes back. False if no runner holds it.
-bool hub_cancel(struct hub *hub, int64_t row, const char *reason);
-// The reason, if a cancel was asked for before this runner connected; else "".
+// Tells the runner that holds it to cancel. Whoever connects later finds that in the store.
+void hub_cancel(struct hub *hub, int64_t row, const char *reason);
+// The reason, if a cancel was asked for while this runner was connecting; else "".
 void hub_cancel_asked(struct hub *hub, int64_t row, char out[64]);
 
 bool hub_follower_add(struct hub *hub, int64_t account, uint64_t max); // false: the account has as many as it may

@@ -13,6 +13,7 @@ static const size_t owned[] = {
     offsetof(struct execution, worker_id),       offsetof(struct execution, worker_hostname),
     offsetof(struct execution, workflow_id),     offsetof(struct execution, batch_id),
     offsetof(struct execution, spec_json),       offsetof(struct execution, metadata_json),
+    offsetof(struct execution, cancel_reason),
 };
 
 static char **owned_at(struct execution *execution, size_t i)

@@ -127,8 +127,11 @@ struct store_status {
 struct store_update {
     struct store_op op;
     int64_t row;
-    struct str metadata_json; // empty: unchanged; else merged by RFC 7396 in the caller, stored as given
+    struct str metadata_patch; // empty: unchanged; else an object, merged by RFC 7396 into what is there then
+    size_t metadata_max;       // ERR_TOO_LARGE, and nothing is changed, if it becomes more bytes than that; 0: no limit
     bool has_pin, pin;
+    struct str
+        cancel_reason; // empty: unchanged; else its runner is to cancel. Nothing once it has ended; the first reason stays
     struct execution ret_execution;
 };
 

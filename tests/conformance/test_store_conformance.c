@@ -605,7 +605,7 @@ static void metadata_and_pin_are_updated(void **state)
 {
     struct fixture *fixture = *state;
     int64_t account = fixture_account(fixture, "a"), row = fixture_create(fixture, account, "e", STATUS_RUNNING);
-    struct store_update update = {.op.kind = STORE_UPDATE, .row = row, .metadata_json = STR("{\"k\":\"v\"}")};
+    struct store_update update = {.op.kind = STORE_UPDATE, .row = row, .metadata_patch = STR("{\"k\":\"v\"}")};
     assert_int_equal(fixture_run(fixture, &update.op), 0);
     assert_string_equal(update.ret_execution.metadata_json, "{\"k\":\"v\"}");
     assert_false(update.ret_execution.pinned);
@@ -617,10 +617,76 @@ static void metadata_and_pin_are_updated(void **state)
     store_op_release(&update.op);
     struct store_list labelled = {.account = account, .metadata_key = STR("k"), .metadata_value = STR("v")};
     assert_int_equal(list_count(fixture, labelled), 1);
-    update = (struct store_update){.op.kind = STORE_UPDATE, .row = row, .metadata_json = STR("{}")};
+    update = (struct store_update){.op.kind = STORE_UPDATE, .row = row, .metadata_patch = STR("{\"k\":null}")};
     assert_int_equal(fixture_run(fixture, &update.op), 0);
+    assert_string_equal(update.ret_execution.metadata_json, "{}");
     store_op_release(&update.op);
     assert_int_equal(list_count(fixture, labelled), 0);
+}
+
+static void patches_of_metadata_are_merged_into_what_is_there(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), row = fixture_create(fixture, account, "e", STATUS_RUNNING);
+    static const struct {
+        const char *patch, *metadata;
+    } cases[] = {
+        {"{\"a\":1,\"o\":{\"x\":1,\"y\":[1,2]}}", "{\"a\":1,\"o\":{\"x\":1,\"y\":[1,2]}}"},
+        {"{\"b\":\"\\\"q\\u0001\"}", "{\"a\":1,\"o\":{\"x\":1,\"y\":[1,2]},\"b\":\"\\\"q\\u0001\"}"},
+        {"{\"a\":null,\"o\":{\"y\":[3],\"z\":{\"n\":null}}}",
+         "{\"o\":{\"x\":1,\"y\":[3],\"z\":{}},\"b\":\"\\\"q\\u0001\"}"},
+        {"{\"o\":7,\"missing\":null}", "{\"o\":7,\"b\":\"\\\"q\\u0001\"}"},
+        {"{\"o\":{\"new\":null,\"k\":1.50}}", "{\"o\":{\"k\":1.50},\"b\":\"\\\"q\\u0001\"}"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct store_update update = {.op.kind = STORE_UPDATE, .row = row, .metadata_patch = str_of(cases[i].patch)};
+        assert_int_equal(fixture_run(fixture, &update.op), 0);
+        assert_string_equal(update.ret_execution.metadata_json, cases[i].metadata);
+        store_op_release(&update.op);
+    }
+}
+
+static void metadata_that_becomes_too_large_changes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), row = fixture_create(fixture, account, "e", STATUS_RUNNING);
+    struct store_update update = {
+        .op.kind = STORE_UPDATE, .row = row, .metadata_patch = STR("{\"a\":\"12\"}"), .metadata_max = 10};
+    assert_int_equal(fixture_run(fixture, &update.op), 0);
+    store_op_release(&update.op);
+    update = (struct store_update){.op.kind = STORE_UPDATE,
+                                   .row = row,
+                                   .metadata_patch = STR("{\"b\":1}"),
+                                   .metadata_max = 15,
+                                   .has_pin = true,
+                                   .pin = true};
+    assert_int_equal(fixture_run(fixture, &update.op), ERR_TOO_LARGE);
+    store_op_release(&update.op);
+    struct execution got = fixture_get(fixture, account, "e");
+    assert_string_equal(got.metadata_json, "{\"a\":\"12\"}");
+    assert_false(got.pinned);
+    execution_release(&got);
+}
+
+static void what_was_asked_to_cancel_is_known_until_it_has_ended(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a");
+    int64_t open = fixture_create(fixture, account, "open", STATUS_RUNNING);
+    int64_t ended = fixture_create(fixture, account, "ended", STATUS_COMPLETED);
+    for (int i = 0; i < 3; i++) {
+        struct store_update update = {
+            .op.kind = STORE_UPDATE, .row = i == 2 ? ended : open, .cancel_reason = i ? STR("again") : STR("enough")};
+        assert_int_equal(fixture_run(fixture, &update.op), 0);
+        store_op_release(&update.op);
+    }
+    fixture_reopen(fixture);
+    struct execution got = fixture_get(fixture, account, "open");
+    assert_string_equal(got.cancel_reason, "enough");
+    execution_release(&got);
+    got = fixture_get(fixture, account, "ended");
+    assert_null(got.cancel_reason);
+    execution_release(&got);
 }
 
 static void keys_are_found_by_hash_and_revoked(void **state)
@@ -759,6 +825,9 @@ int main(void)
         TEST(a_producers_counter_is_told),
         TEST(lists_are_filtered_and_paged_newest_first),
         TEST(metadata_and_pin_are_updated),
+        TEST(patches_of_metadata_are_merged_into_what_is_there),
+        TEST(metadata_that_becomes_too_large_changes_nothing),
+        TEST(what_was_asked_to_cancel_is_known_until_it_has_ended),
         TEST(keys_are_found_by_hash_and_revoked),
         TEST(a_backup_is_whole_and_has_another_incarnation),
     };

@@ -1,5 +1,6 @@
 """Executions: making, reading, listing, changing, cancelling, purging."""
 
+import concurrent.futures
 import re
 
 import pytest
@@ -152,6 +153,32 @@ def test_metadata_is_merged(api):
     assert api.status(execution_id)["metadata"] == {"keep": 1, "new": {"deep": True}}
 
 
+@pytest.mark.threads
+def test_of_patches_of_metadata_at_once_none_is_lost(api):
+    execution_id = api.create(metadata={"before": True})
+
+    def patch(number):
+        api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"metadata": {f"key{number}": number, "o": {f"{number}": 1}}})
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        list(pool.map(patch, range(100)))
+    assert api.status(execution_id)["metadata"] == {
+        "before": True,
+        **{f"key{number}": number for number in range(100)},
+        "o": {f"{number}": 1 for number in range(100)},
+    }
+
+
+def test_metadata_is_limited_as_a_whole(api):
+    execution_id = api.create(metadata={"a": "x" * 40000})
+    for metadata in ({"b": "y" * 30000}, {"b": "y" * 70000}):
+        answer = api.request("PATCH", f"{PATH}/{execution_id}", {"metadata": metadata, "pin": True})
+        assert (answer.status, answer.code) == (422, "invalid")
+        assert answer.json()["error"]["fields"] == [{"name": "metadata", "reason": "is larger than 64 KiB"}]
+    shown = api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"metadata": {"a": None, "b": "y" * 60000}})
+    assert shown["metadata"] == {"b": "y" * 60000}
+
+
 @pytest.mark.parametrize("first", ["waiting", "paused"])
 def test_a_running_execution_may_pause_and_go_on(api, first):
     execution_id = api.create()
@@ -197,6 +224,37 @@ def test_cancelling_asks_the_runner_and_then_is_202(server, api):
     shown = api.status(execution_id)
     assert (shown["status"], shown["exit_code"]) == ("cancelled", 143)
     assert api.delete(f"{PATH}/{execution_id}").status == 200
+
+
+def test_a_runner_hears_of_a_cancel_that_was_asked_for_before_the_server_was_killed(servers):
+    server = servers()
+    api = server.api()
+    execution_id = api.create()
+    with Runner(server, execution_id) as runner:
+        runner.lines(["one"])
+        runner.cut()
+    assert api.delete(f"{PATH}/{execution_id}").status == 202
+    server.kill()
+    server.restart()
+    with Runner(server, execution_id, epoch=1) as runner:
+        assert runner.expect("cancel")["reason"]
+        runner.complete(143, status="cancelled")
+    assert api.status(execution_id)["status"] == "cancelled"
+    with Runner(server, execution_id, epoch=1) as runner:  # which has not heard that it is done
+        runner.send({"type": "complete", "execution_id": execution_id, "exit_code": 143, "status": "cancelled"})
+        assert runner.receive()["type"] == "completed"
+
+
+def test_cancelling_works_as_soon_as_the_server_is_up(servers):
+    server = servers()
+    api = server.api()
+    execution_id = api.create()
+    Runner(server, execution_id).cut()
+    server.kill()
+    server.restart()
+    assert api.delete(f"{PATH}/{execution_id}").status == 202
+    with Runner(server, execution_id, epoch=1) as runner:
+        assert runner.expect("cancel")["reason"]
 
 
 def test_cancelling_what_has_ended_changes_nothing(server, api):

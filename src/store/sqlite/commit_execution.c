@@ -409,7 +409,41 @@ int commit_status(struct sqlite_store *store, struct store_op *op)
     return load_changed(store, head, &change->ret_execution);
 }
 
-// --- Metadata and purge
+// --- Metadata, cancel and purge
+
+// Here and not in the caller: of two patches at once, each finds what the other one left.
+static int metadata_merge(struct sqlite_store *store, const struct store_update *update, char **ret)
+{
+    CLEANUP(db_reset) sqlite3_stmt *merge = db_statement(&store->db, STATEMENT_METADATA_MERGED);
+    db_bind_i64(merge, 1, update->row);
+    db_bind_text(merge, 2, update->metadata_patch);
+    int rc = db_row(merge);
+    if (rc <= 0)
+        return rc < 0 ? rc : ERR_INTERNAL;
+    struct str merged = db_column_text(merge, 0);
+    if (update->metadata_max > 0 && merged.len > update->metadata_max)
+        return ERR_TOO_LARGE;
+    *ret = xstrndup(merged.data, merged.len);
+    return 0;
+}
+
+static int metadata_set(struct sqlite_store *store, const struct head *head, const char *metadata)
+{
+    sqlite3_stmt *forget = db_statement(&store->db, STATEMENT_LABELS_DELETE);
+    db_bind_i64(forget, 1, head->row);
+    int err = db_run(forget);
+    return err < 0 ? err : documents_set(store, head->account, head->row, str_of(NULL), str_of(metadata));
+}
+
+static int cancel_ask(struct sqlite_store *store, const struct head *head, struct str reason)
+{
+    if (head->sequence.sealed || status_terminal(head->sequence.status))
+        return 0;
+    sqlite3_stmt *ask = db_statement(&store->db, STATEMENT_EXECUTION_CANCEL);
+    db_bind_i64(ask, 1, head->row);
+    db_bind_text(ask, 2, reason);
+    return db_run(ask);
+}
 
 int commit_update(struct sqlite_store *store, struct store_op *op)
 {
@@ -420,19 +454,21 @@ int commit_update(struct sqlite_store *store, struct store_op *op)
         return commit_refuse(op, err);
     if (head->sequence.purged)
         return commit_refuse(op, ERR_EXPIRED);
+    CLEANUP(free_ptr) char *metadata = NULL;
+    if (update->metadata_patch.len > 0)
+        err = metadata_merge(store, update, &metadata);
+    if (err < 0)
+        return commit_refuse(op, err);
     if (update->has_pin) {
         sqlite3_stmt *pin = db_statement(&store->db, STATEMENT_EXECUTION_PIN);
         db_bind_i64(pin, 1, update->row);
         db_bind_i64(pin, 2, update->pin);
         err = db_run(pin);
     }
-    if (err == 0 && update->metadata_json.len > 0) {
-        sqlite3_stmt *forget = db_statement(&store->db, STATEMENT_LABELS_DELETE);
-        db_bind_i64(forget, 1, update->row);
-        err = db_run(forget);
-        if (err == 0)
-            err = documents_set(store, head->account, update->row, str_of(NULL), update->metadata_json);
-    }
+    if (err == 0 && metadata)
+        err = metadata_set(store, head, metadata);
+    if (err == 0 && update->cancel_reason.len > 0)
+        err = cancel_ask(store, head, update->cancel_reason);
     return err < 0 ? err : load_changed(store, head, &update->ret_execution);
 }
 

@@ -25,10 +25,10 @@ int execution_from_row(sqlite3_stmt *row, struct execution *ret)
     };
     if (!status_parse(db_column_text(row, 3), &ret->status))
         return ERR_CORRUPT;
-    char **const texts[] = {&ret->owner,     &ret->script_filename, &ret->runtime,
-                            &ret->worker_id, &ret->worker_hostname, &ret->workflow_id,
-                            &ret->batch_id,  &ret->spec_json,       &ret->metadata_json};
-    ret->restored_from = db_column_null(row, 26) ? UINT64_MAX : db_column_u64(row, 26);
+    char **const texts[] = {&ret->owner,           &ret->script_filename, &ret->runtime,  &ret->worker_id,
+                            &ret->worker_hostname, &ret->workflow_id,     &ret->batch_id, &ret->spec_json,
+                            &ret->metadata_json,   &ret->cancel_reason};
+    ret->restored_from = db_column_null(row, 27) ? UINT64_MAX : db_column_u64(row, 27);
     ret->execution_id = db_column_dup(row, 2);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         *texts[i] = db_column_dup(row, 17 + (int)i);

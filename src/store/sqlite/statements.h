@@ -5,7 +5,7 @@
     "e.id, e.account, e.execution_id, e.status, e.sealed, e.purged, e.pinned, e.exit_code, e.created_ms, "    \
     "e.started_ms, e.completed_ms, e.sealed_ms, e.next_sequence, e.first_sequence, e.epoch, e.digest, "       \
     "e.message_bytes, e.owner, e.script_filename, e.runtime, e.worker_id, e.worker_hostname, e.workflow_id, " \
-    "e.batch_id, NULL, d.metadata, e.restored_from"
+    "e.batch_id, NULL, d.metadata, e.cancel_reason, e.restored_from"
 #define EXECUTION_FROM " FROM executions e LEFT JOIN documents d ON d.execution = e.id "
 #define KEY_COLUMNS    "id, account, key_id, name, role, hash, created_ms, expires_ms, last_used_ms, revoked_ms"
 
@@ -46,6 +46,7 @@
       "completed_ms = CASE WHEN ?9 AND completed_ms = 0 THEN ?11 WHEN ?9 THEN completed_ms ELSE 0 END, "               \
       "sealed_ms = CASE WHEN ?10 AND sealed_ms = 0 THEN ?11 ELSE sealed_ms END WHERE id = ?1")                         \
     X(EXECUTION_PIN, "UPDATE executions SET pinned = ?2 WHERE id = ?1")                                                \
+    X(EXECUTION_CANCEL, "UPDATE executions SET cancel_reason = coalesce(cancel_reason, ?2) WHERE id = ?1")             \
     X(EXECUTION_PURGE, "UPDATE executions SET purged = 1, first_sequence = next_sequence WHERE id = ?1")               \
     X(EXECUTION_FOLD, "UPDATE executions SET next_sequence = ?2, digest = ?3, message_bytes = ?4 WHERE id = ?1 "       \
                       "AND next_sequence < ?2")                                                                        \
@@ -55,6 +56,7 @@
     X(DOCUMENT_SET,                                                                                                    \
       "INSERT INTO documents(execution, spec, metadata) VALUES(?1, ?2, ?3) "                                           \
       "ON CONFLICT(execution) DO UPDATE SET spec = coalesce(excluded.spec, spec), metadata = excluded.metadata")       \
+    X(METADATA_MERGED, "SELECT json_patch(coalesce((SELECT metadata FROM documents WHERE execution = ?1), '{}'), ?2)") \
     X(DOCUMENT_DELETE, "DELETE FROM documents WHERE execution = ?1")                                                   \
     X(LABELS_DELETE, "DELETE FROM labels WHERE execution = ?1")                                                        \
     X(LABELS_INSERT,                                                                                                   \

@@ -45,6 +45,7 @@ CREATE TABLE executions(
   epoch INTEGER NOT NULL DEFAULT 0,
   digest INTEGER NOT NULL DEFAULT 0,
   message_bytes INTEGER NOT NULL DEFAULT 0,
+  cancel_reason TEXT, -- asked to cancel; its runner hears of it when it connects, if it has not yet
   owner TEXT,
   workflow_id TEXT,
   batch_id TEXT,
