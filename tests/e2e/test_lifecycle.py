@@ -64,14 +64,14 @@ def test_an_answer_under_way_is_finished_and_no_connection_accepted(servers):
         body = b'{"script_filename":"late.py"}'
         request = (
             f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {server.operator_key}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
         ).encode()
         assert idle.send(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").answer().status == 200
-        busy.send(request + body[:5])
+        busy.send(request).told_to_go_on()
         server.process.signal(signal.SIGTERM)
         assert idle.ended()
         eventually(lambda: refuses_connections(server.port), "no loop accepts any more")
-        answer = busy.send(body[5:]).answer()
+        answer = busy.send(body).answer()
         assert answer.status in (201, 503), answer
     server.ended(0)
 

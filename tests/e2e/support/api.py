@@ -178,6 +178,11 @@ class RawConnection:
         reply.begin()
         return Response(reply.status, reply.headers, reply.read())
 
+    def told_to_go_on(self):
+        """The interim answer to `Expect: 100-continue`."""
+        assert self._reader.readline() == b"HTTP/1.1 100 Continue\r\n"
+        assert self._reader.readline() == b"\r\n"
+
     def ended(self):
         """True once the server has closed its side without a further byte."""
         try:
