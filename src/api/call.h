@@ -51,6 +51,7 @@ struct call {
     struct kept_execution *kept;
     struct execution execution; // of routes with ROUTE_EXECUTION; its strings are those of `kept`
     unsigned refs;
+    bool before_body; // of the request, nothing but the head has come
     uint64_t began_ns;
     struct auth_check check;
     struct store_get get;

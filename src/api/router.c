@@ -270,9 +270,19 @@ static void call_get_execution(struct call *call)
     store_submit(call->api->options.store, &call->get.op);
 }
 
+static void call_read_body(struct call *call)
+{
+    call->before_body = false;
+    http_read_body(call->request);
+}
+
 static void call_go_on(struct call *call)
 {
-    if (!call_may(call))
+    if (call->before_body && call_may(call))
+        call_read_body(call);
+    else if (call->before_body)
+        call_fail(call, ERR_FORBIDDEN, NULL); // a refusal in another form, as for an upgrade, is for whole requests
+    else if (!call_may(call))
         call_refuse(call, ERR_FORBIDDEN);
     else if (call->route->flags & ROUTE_EXECUTION)
         call_get_execution(call);
@@ -317,38 +327,67 @@ static void call_authenticate(struct call *call)
                call_checked);
 }
 
-static void api_request(void *arg, struct http_request *request)
+// From the head of a request; NULL after having answered.
+static struct call *call_new(struct api *api, struct http_request *request)
 {
-    struct api *api = arg;
     struct path_match match;
     bool other_method;
 
     http_add_header(request, "X-Runnel-Incarnation", store_incarnation(api->options.store));
     if (!check_origin(api, request))
-        return;
+        return NULL;
     const struct route *route = find_route(http_method(request), http_path(request), &match, &other_method);
     if (!route) {
         if (other_method)
             add_allow(request, http_path(request));
         http_respond_error(request, other_method ? ERR_METHOD : ERR_NOT_FOUND, other_method ? NULL : "no such route");
-        return;
+        return NULL;
     }
     if (api->draining && route->action != ACTION_PUBLIC) {
         http_respond_error(request, ERR_SHUTTING_DOWN, NULL);
-        return;
+        return NULL;
     }
 
     struct call *call = xcalloc(1, sizeof *call);
-    *call = (struct call){.api = api, .request = request, .route = route, .refs = 1, .began_ns = clock_mono_ns()};
+    *call = (struct call){.api = api, .request = request, .route = route, .refs = 1};
     call_watch(call);
     if (!percent_decode(http_arena(request), match.execution_id, false, &call->execution_id) ||
         !percent_decode(http_arena(request), match.parameter, false, &call->parameter)) {
         call_fail(call, ERR_MALFORMED, "the path has a malformed percent escape");
-        return;
+        return NULL;
     }
+    return call;
+}
+
+// A body is not read for somebody who may not send it.
+static void api_head(void *arg, struct http_request *request)
+{
+    struct call *call = call_new(arg, request);
+    if (!call)
+        return;
+    call->before_body = true;
     call_ref(call);
-    if (route->action == ACTION_PUBLIC)
-        route->handle(call);
+    if (call->route->action == ACTION_PUBLIC)
+        call_read_body(call);
+    else
+        call_authenticate(call);
+    call_unref(call);
+}
+
+static void api_request(void *arg, struct http_request *request)
+{
+    struct call *call = http_abort_arg(request);
+    bool judged = call != NULL;
+    if (!judged)
+        call = call_new(arg, request);
+    if (!call)
+        return;
+    call->began_ns = clock_mono_ns();
+    call_ref(call);
+    if (call->route->action == ACTION_PUBLIC)
+        call->route->handle(call);
+    else if (judged)
+        call_go_on(call);
     else
         call_authenticate(call);
     call_unref(call);
@@ -459,7 +498,7 @@ void api_free(struct api **api)
 
 struct http_app api_http_app(struct api *api)
 {
-    return (struct http_app){.request = api_request, .app = api, .logger = api->options.logger};
+    return (struct http_app){.head = api_head, .request = api_request, .app = api, .logger = api->options.logger};
 }
 
 void api_drain(struct api *api)

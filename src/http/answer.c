@@ -120,10 +120,9 @@ void http_write_head(struct http_request *request, int status, const char *conte
     for (const struct added_header *added = request->added; added; added = added->next)
         write_header(out, added->name, str_of(added->value));
     buf_append_text(out, "X-Content-Type-Options: nosniff\r\n");
-    bool keep_alive = request->keep_alive && !server->draining;
     if (status == 101)
         buf_append_text(out, "\r\n");
-    else if (!keep_alive)
+    else if (!http_keeps_alive(request))
         buf_append_text(out, "Connection: close\r\n\r\n");
     else
         buf_append_text(out, request->http_10 ? "Connection: keep-alive\r\n\r\n" : "\r\n");

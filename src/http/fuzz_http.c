@@ -26,6 +26,41 @@ static void on_request(void *app, struct http_request *request)
     http_respond(request, 200, "text/plain", out.data, out.len);
 }
 
+// Heads of which the application thinks for a while, refuses, or has their bodies read at once, by their method.
+struct judge {
+    struct deferred later;
+    struct loop *loop;
+    struct http_request *held;
+};
+
+static void on_later(struct deferred *deferred)
+{
+    struct judge *judge = CONTAINER_OF(deferred, struct judge, later);
+    http_on_abort(judge->held, NULL, NULL);
+    http_read_body(TAKE_PTR(judge->held));
+}
+
+static void on_abort(void *arg)
+{
+    struct judge *judge = arg;
+    deferred_cancel(&judge->later);
+    judge->held = NULL;
+}
+
+static void on_head(void *app, struct http_request *request)
+{
+    struct judge *judge = app;
+    if (http_method(request) == HTTP_M_DELETE) {
+        http_respond_error(request, ERR_UNAUTHORIZED, NULL);
+    } else if (http_method(request) == HTTP_M_PUT) {
+        judge->held = request;
+        http_on_abort(request, on_abort, judge);
+        loop_defer(judge->loop, &judge->later);
+    } else {
+        http_read_body(request);
+    }
+}
+
 static void turn(struct loop *loop)
 {
     loop_stop(loop);
@@ -54,7 +89,9 @@ static void serve(const uint8_t *data, size_t len, size_t piece, struct buf *ans
     int ends[2];
     if (loop_new(&loop) < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0)
         abort();
-    struct http_app app = {.request = on_request};
+    struct judge judge = {.loop = loop};
+    deferred_init(&judge.later, on_later);
+    struct http_app app = {.head = on_head, .request = on_request, .app = &judge};
     struct http_limits limits = {.url_max = 128,
                                  .headers_max = 512,
                                  .body_max = 1024,

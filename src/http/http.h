@@ -37,6 +37,9 @@ struct http_stats { // of one loop; written by the loop's thread, read by any
 };
 
 struct http_app {
+    // The headers of a request are complete and a body is to come. Must end in http_read_body or in exactly one answer, now or later;
+    // behind an answer the connection ends. NULL: every body is read.
+    void (*head)(void *app, struct http_request *request);
     // A request is complete (headers and body). Must end in exactly one answer, now or later.
     void (*request)(void *app, struct http_request *request);
     void *app;
@@ -73,8 +76,13 @@ bool http_params_each(struct http_request *request, bool (*visit)(struct str nam
                       void *arg);
 bool percent_decode(struct arena *arena, struct str s, bool plus_is_space, struct str *ret);
 
-// Called once if the connection goes before the answer is finished; the request is gone when it returns. NULL clears it.
+// After http_app.head: lets the client send it (100 Continue, if it waits for that); http_app.request follows when it is there.
+void http_read_body(struct http_request *request);
+
+// Called once if the connection goes before the answer is finished, or its body is refused; the request is gone when it returns. NULL
+// clears it.
 void http_on_abort(struct http_request *request, void (*aborted)(void *arg), void *arg);
+void *http_abort_arg(const struct http_request *request); // as it was given; NULL if none was
 
 // --- Answers. Headers added here come beside those that every answer has (Date is left out, Content-Length, X-Request-ID,
 // X-Trace-ID and traceparent passed on, X-Content-Type-Options: nosniff).

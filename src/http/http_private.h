@@ -14,7 +14,7 @@ enum http_state {
     CONN_WAITING,   // for the first byte of a request
     CONN_HEAD,      // some of the request line or headers is there
     CONN_BODY,      // the headers are there, some of the body is missing
-    CONN_ANSWERING, // the request is the application's
+    CONN_ANSWERING, // the request is the application's; before its body has come, to judge its head
     CONN_STREAMING, // its answer is under way
     CONN_ENDING,    // the last answer was given; the connection says goodbye
 };
@@ -37,6 +37,7 @@ struct http_request {
     size_t header_count, header_cap;
     bool in_value;                          // the parser is within the last header's value
     bool head_complete, trailers, complete; // trailers: past the last chunk of its body
+    bool expects_go_on;                     // it does not send its body before it is told to
     enum http_method method;
     const char *method_text;
     struct str path, query;
@@ -102,7 +103,8 @@ void http_request_free(struct http_request **request);
 void http_request_make_id(struct http_request *request);
 
 // server.c
-void http_conn_answered(struct http_conn *conn); // the answer is whole: on to the next request, or the end
+bool http_keeps_alive(const struct http_request *request); // the connection, behind its answer
+void http_conn_answered(struct http_conn *conn);           // the answer is whole: on to the next request, or the end
 void http_conn_forget(struct http_conn *conn);
 // Sends what is queued, then ends the connection, without anything that would make an unfinished answer look whole.
 void http_conn_end(struct http_conn *conn);               // the bookkeeping alone

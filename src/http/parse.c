@@ -245,10 +245,8 @@ static int on_headers_complete(llhttp_t *parser)
     if (err)
         return refuse(parser, err);
     bool has_body = (parser->flags & F_CHUNKED) || parser->content_length > 0;
-    if (has_body && !request->http_10 && str_eq_nocase(http_header(request, STR("expect")), STR("100-continue"))) {
-        static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-        conn_write(conn->conn, go_on, sizeof(go_on) - 1);
-    }
+    request->expects_go_on =
+        has_body && !request->http_10 && str_eq_nocase(http_header(request, STR("expect")), STR("100-continue"));
     return 0;
 }
 
@@ -366,4 +364,9 @@ void http_on_abort(struct http_request *request, void (*aborted)(void *arg), voi
 {
     request->aborted = aborted;
     request->aborted_arg = arg;
+}
+
+void *http_abort_arg(const struct http_request *request)
+{
+    return request->aborted_arg;
 }

@@ -1,6 +1,7 @@
 #include "http/http_private.h"
 #include "util/id.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
 
@@ -40,6 +41,15 @@ void http_conn_forget(struct http_conn *conn)
     leave(conn);
 }
 
+// The application has it no more.
+static void disown(struct http_request *request)
+{
+    void (*aborted)(void *arg) = request->aborted;
+    request->aborted = NULL;
+    if (aborted)
+        aborted(request->aborted_arg);
+}
+
 void http_conn_abandon(struct http_conn *conn, int err)
 {
     struct http_stream *stream = TAKE_PTR(conn->stream);
@@ -50,8 +60,8 @@ void http_conn_abandon(struct http_conn *conn, int err)
         stream->handler->closed(stream->owner, err);
         buf_release(&stream->copied);
         free(stream);
-    } else if (conn->state == CONN_ANSWERING && request && request->aborted) {
-        request->aborted(request->aborted_arg);
+    } else if (request) {
+        disown(request);
     }
     log_debug(conn->server->app.logger, "connection closed", LOG_S("peer", conn_peer(conn->conn)), LOG_I("error", err));
     conn_free(&conn->conn);
@@ -99,6 +109,7 @@ static void refuse(struct http_conn *conn, int err)
 {
     struct http_request *request = conn->request;
     atomic_fetch_add_explicit(&conn->server->stats.refused_total, 1, memory_order_relaxed);
+    disown(request);
     request->keep_alive = false;
     if (!request->id[0])
         http_request_make_id(request);
@@ -145,8 +156,6 @@ static bool parse_headers(struct http_conn *conn, const uint8_t *data, size_t le
         refuse(conn, ERR_MALFORMED);
         return false;
     }
-    if (end && !request->complete)
-        set_state(conn, CONN_BODY);
     return true;
 }
 
@@ -159,6 +168,34 @@ static bool parse_body(struct http_conn *conn, const uint8_t *data, size_t len, 
         return true;
     refuse(conn, ERR_TOO_LARGE);
     return false;
+}
+
+static void begin_body(struct http_conn *conn)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (conn->request->expects_go_on)
+        conn_write(conn->conn, go_on, sizeof(go_on) - 1);
+    set_state(conn, CONN_BODY);
+    if (backlog_len(conn) > 0 || conn->peer_ended)
+        loop_defer(conn->server->loop, &conn->feed);
+}
+
+void http_read_body(struct http_request *request)
+{
+    assert(request->conn->state == CONN_ANSWERING && !request->complete);
+    begin_body(request->conn);
+}
+
+// What is to be refused is refused before its body is read.
+static void judge_head(struct http_conn *conn)
+{
+    const struct http_app *app = &conn->server->app;
+    if (!app->head) {
+        begin_body(conn);
+        return;
+    }
+    set_state(conn, CONN_ANSWERING);
+    app->head(app->app, conn->request);
 }
 
 static void hand_over(struct http_conn *conn, struct str rest)
@@ -192,6 +229,8 @@ static size_t parse(struct http_conn *conn, const uint8_t *data, size_t len)
         at += used;
         if (conn->request->complete)
             hand_over(conn, str_n((const char *)data + at, len - at));
+        else if (conn->state == CONN_HEAD && conn->request->head_complete)
+            judge_head(conn);
     }
     return at;
 }
@@ -237,6 +276,11 @@ struct str http_conn_early_bytes(struct http_conn *conn)
     return str_n(conn->backlog.data + conn->backlog_at, backlog_len(conn));
 }
 
+bool http_keeps_alive(const struct http_request *request)
+{
+    return request->keep_alive && request->complete && !request->conn->server->draining;
+}
+
 void http_conn_answered(struct http_conn *conn)
 {
     struct http_request *request = conn->request;
@@ -244,7 +288,7 @@ void http_conn_answered(struct http_conn *conn)
              LOG_I("status", request->status),
              LOG_I("duration_ms", loop_now_ms(conn->server->loop) - request->start_ms),
              LOG_S("request_id", request->id), LOG_S("peer", conn_peer(conn->conn)));
-    bool keep_alive = request->keep_alive && !conn->server->draining;
+    bool keep_alive = http_keeps_alive(request);
     http_request_free(&conn->request);
     if (!keep_alive) {
         http_conn_end(conn);

@@ -8,10 +8,11 @@
 struct app {
     struct loop *loop;
     struct http_server *server;
-    unsigned requests, aborted, drained, stream_closed;
+    unsigned heads, requests, aborted, drained, stream_closed;
     struct http_request *held;
     struct http_stream *stream;
     struct deferred later; // answers `held`
+    struct deferred judge; // has the body of `held` read
 };
 
 static void answer_later(struct deferred *deferred)
@@ -98,6 +99,30 @@ static void app_request(void *arg, struct http_request *request)
     }
 }
 
+// "/refused…" is refused by its head, "/judged…" has its body read a turn later, all others at once.
+static void app_head(void *arg, struct http_request *request)
+{
+    struct app *app = arg;
+    app->heads++;
+    assert_int_equal(http_body(request).len, 0);
+    if (str_starts(http_path(request), STR("/refused"))) {
+        http_respond_error(request, ERR_UNAUTHORIZED, NULL);
+    } else if (str_starts(http_path(request), STR("/judged"))) {
+        app->held = request;
+        http_on_abort(request, on_abort, app);
+        loop_defer(app->loop, &app->judge);
+    } else {
+        http_read_body(request);
+    }
+}
+
+static void judge_later(struct deferred *deferred)
+{
+    struct app *app = CONTAINER_OF(deferred, struct app, judge);
+    if (app->held)
+        http_read_body(TAKE_PTR(app->held));
+}
+
 static const struct http_limits default_limits = {
     .url_max = 256,
     .headers_max = 1024,
@@ -113,7 +138,8 @@ static void app_start(struct app *app, const struct http_limits *limits)
     *app = (struct app){0};
     assert_int_equal(loop_new(&app->loop), 0);
     deferred_init(&app->later, answer_later);
-    struct http_app interface = {.request = app_request, .app = app};
+    deferred_init(&app->judge, judge_later);
+    struct http_app interface = {.head = app_head, .request = app_request, .app = app};
     app->server = http_server_new(app->loop, &interface, limits ? limits : &default_limits, NULL);
 }
 
@@ -156,6 +182,15 @@ static const struct exchange exchanges[] = {
      "HTTP/1.1 200", "\r\n\r\nabc", false},
     {"continue", "POST /echo" GET_TAIL "Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
      "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200", false},
+    {"refused by its head", "POST /refused" GET_TAIL "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+     "HTTP/1.1 401", "Connection: close\r\n", true},
+    {"refused by its head, body and all",
+     "POST /refused" GET_TAIL "Content-Length: 3\r\n\r\nabcGET /never" GET_TAIL "\r\n", "HTTP/1.1 401",
+     "Connection: close\r\n", true},
+    {"a head that is thought about", "POST /judged" GET_TAIL "Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200", "/judged", false},
+    {"without a body there is no head to judge", "POST /refused" GET_TAIL "Content-Length: 0\r\n\r\n", "HTTP/1.1 200",
+     "/refused", false},
     {"parameters", "GET /params?a=1&x=p%26q+r&flag&a=2" GET_TAIL "\r\n", "HTTP/1.1 200",
      "[a=1][x=p&q r][flag=][a=2] x is p&q r", false},
     {"streamed", "GET /stream" GET_TAIL "\r\n", "HTTP/1.1 200", "\r\n\r\n7\r\none two\r\n0\r\n\r\n", false},
@@ -352,6 +387,7 @@ static void long_trailers_are_refused(void **state)
 static const char pipeline[] = "GET /one" GET_TAIL "\r\n"
                                "POST /echo" GET_TAIL "Content-Length: 5\r\n\r\nhello\r\n"
                                "GET /later" GET_TAIL "\r\n"
+                               "POST /judged" GET_TAIL "Content-Length: 5\r\n\r\nhello"
                                "POST /echo" GET_TAIL "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
                                "GET /stream" GET_TAIL "\r\n"
                                "HEAD /two" GET_TAIL "\r\n"
@@ -373,7 +409,8 @@ static void run_pipeline(const size_t *ends, size_t count, struct buf *ret)
     }
     peer_wait_end(&peer);
     buf_append(ret, peer.got.data, peer.got.len);
-    assert_int_equal(app.requests, 8);
+    assert_int_equal(app.requests, 9);
+    assert_int_equal(app.heads, 3);
     peer_close(&peer);
     app_stop(&app);
 }
@@ -519,6 +556,37 @@ static void peer_that_goes_aborts_its_request(void **state)
     assert_int_equal(app.aborted, 1);
     assert_int_equal(http_server_connections(app.server), 0);
     app_stop(&app);
+}
+
+// How the body of "POST /judged" goes wrong after its head was accepted; the application hears of it before it is answered.
+static void body_that_goes_wrong_aborts_its_request(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body; // NULL: the peer goes
+        const char *answer;
+    } cases[] = {{"zz\r\n", "HTTP/1.1 400"}, {"1001\r\n", "HTTP/1.1 413"}, {NULL, NULL}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct app app;
+        struct peer peer;
+        app_start(&app, NULL);
+        app_connect(&app, &peer);
+        peer_send_text(&peer, "POST /judged" GET_TAIL "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n");
+        peer_wait_text(&peer, "100 Continue");
+        assert_int_equal(app.aborted, 0);
+        if (cases[i].body) {
+            peer_send_text(&peer, cases[i].body);
+            peer_wait_text(&peer, cases[i].answer);
+            peer_close(&peer);
+        } else {
+            peer_close(&peer);
+            while (app.aborted == 0)
+                loop_turns(app.loop, 1);
+        }
+        assert_int_equal(app.aborted, 1);
+        assert_int_equal(app.requests, 0);
+        app_stop(&app);
+    }
 }
 
 static void server_free_aborts_what_is_under_way(void **state)
@@ -729,6 +797,7 @@ int main(void)
         cmocka_unit_test(half_closed_peer_gets_its_answers),
         cmocka_unit_test(half_request_is_malformed),
         cmocka_unit_test(peer_that_goes_aborts_its_request),
+        cmocka_unit_test(body_that_goes_wrong_aborts_its_request),
         cmocka_unit_test(server_free_aborts_what_is_under_way),
         cmocka_unit_test(drain_closes_idle_connections_and_lets_others_finish),
         cmocka_unit_test(connection_above_the_limit_gets_503),

@@ -75,6 +75,52 @@ def test_expect_100_continue_is_answered_before_the_body_is_sent(server, api):
         assert connection.send(body).answer().status == 201
 
 
+UNREAD = [
+    ("no credential", "POST /api/v1/executions", None, 401),
+    ("an unknown key", "POST /api/v1/executions", "Bearer rnl_" + "A" * 43, 401),
+    ("a key in another form", "POST /api/v1/executions", "Basic x", 401),
+    ("a role that may not", "POST /api/v1/executions", "viewer", 403),
+    ("a route that is none", "POST /api/v1/nothing", "operator", 404),
+    ("a method that is none of it", "PATCH /api/v1/executions", "operator", 405),
+    ("a foreign host", "POST /api/v1/executions", "foreign", 403),
+]
+
+
+@pytest.mark.parametrize("expect", [None, "100-continue"])
+@pytest.mark.parametrize("line, who, status", [row[1:] for row in UNREAD], ids=[row[0] for row in UNREAD])
+def test_a_body_is_not_read_for_who_may_not_send_it(server, api, line, who, status, expect):
+    """The answer comes although not a byte of the body does."""
+    headers = {"Authorization": who}
+    if who in ("viewer", "operator", "foreign"):
+        headers["Authorization"] = f"Bearer {api.as_role('viewer').token if who == 'viewer' else server.operator_key}"
+    if who == "foreign":
+        headers["Host"] = "evil.example"
+    request = head(server, f"{line} HTTP/1.1", Content_Length="8000000", Content_Type="application/json", Expect=expect, **headers)
+    with RawConnection(server.port) as connection:
+        answer = connection.send(request).answer()
+        assert answer.status == status and answer.headers["Connection"] == "close", answer
+        assert connection.ended()
+
+
+def test_a_connection_with_a_good_credential_serves_on_behind_a_body(server, api):
+    """A key that the server does not know yet is looked up while the body comes, and what comes behind it."""
+    execution_id = api.create()
+    for _ in range(20):
+        key = api.key("service")["key"]
+        body = json.dumps([{"message": "x" * 9000}] * 20).encode()
+        request = head(
+            server,
+            f"POST /api/v1/executions/{execution_id}/logs HTTP/1.1",
+            Authorization=f"Bearer {key}",
+            Content_Length=len(body),
+            Content_Type="application/json",
+        )
+        with RawConnection(server.port) as connection:
+            connection.send(request + body + head(server) + request + body)
+            assert [connection.answer().status for _ in range(3)] == [201, 200, 201]
+    assert api.status(execution_id)["last_index"] == 20 * 40
+
+
 def test_head_has_the_headers_of_get_and_no_body(server, api):
     answer = api.request("HEAD", "/health", token=None)
     assert answer.status == 200 and answer.body == b""

@@ -79,7 +79,8 @@ def test_an_answer_under_way_is_finished_and_no_connection_accepted(servers):
 def test_the_deadline_ends_what_will_not_end(servers):
     server = servers("--shutdown-seconds", "1")
     with RawConnection(server.port) as stuck:
-        stuck.send(b"POST /api/v1/executions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n")
+        head = f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {server.operator_key}\r\n"
+        stuck.send(f"{head}Expect: 100-continue\r\nContent-Length: 100\r\n\r\n".encode()).told_to_go_on()
         server.process.signal(signal.SIGTERM)
         server.ended(0)
 

@@ -23,7 +23,8 @@ def ids(server, api):
 # --- 1. Bytes that are not HTTP, or not the HTTP that is spoken here: (name, bytes, status, code); status 0: closed without an answer
 HOST = b"Host: 127.0.0.1\r\n"
 GET = b"GET /health HTTP/1.1\r\n"
-POST = b"POST /api/v1/executions HTTP/1.1\r\n" + HOST
+KEY = b"rnl_of-the-operator"  # stands for it: a body is read only for who may send one
+POST = b"POST /api/v1/executions HTTP/1.1\r\n" + HOST + b"Authorization: Bearer " + KEY + b"\r\n"
 RAW = [
     ("not http at all", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "malformed"),
     ("an unknown method", b"FROB /health HTTP/1.1\r\n" + HOST + b"\r\n", 400, "malformed"),
@@ -71,7 +72,7 @@ RAW = [
 
 @pytest.mark.parametrize("data, status, code", [row[1:] for row in RAW], ids=[row[0] for row in RAW])
 def test_raw_requests(server, data, status, code):
-    answer = exchange(server.port, data)
+    answer = exchange(server.port, data.replace(KEY, server.operator_key.encode()))
     assert (answer.status, answer.code) == (status, code), answer
     assert exchange(server.port, GET + HOST + b"\r\n").status == 200
 
