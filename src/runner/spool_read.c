@@ -72,6 +72,13 @@ int spool_head_write(int fd, uint64_t generation, const struct mark *start)
     return err < 0 ? err : fdatasync(fd) < 0 ? -EIO : 0;
 }
 
+static bool head_valid(const struct head *head)
+{
+    uint64_t offset = le64toh(head->offset);
+    return memcmp(head->magic, head_magic, sizeof(head->magic)) == 0 &&
+           le64toh(head->checksum) == head_checksum(head) && offset >= SPOOL_DATA_START && offset <= INT64_MAX;
+}
+
 // The newest slot that is whole. None: nothing was ever trimmed.
 static int head_read(struct spool *spool)
 {
@@ -80,8 +87,7 @@ static int head_read(struct spool *spool)
         ssize_t got = pread_some(spool->fd, &head, sizeof(head), (uint64_t)i * HEAD_SLOT_LEN);
         if (got < 0)
             return (int)got;
-        if ((size_t)got < sizeof(head) || memcmp(head.magic, head_magic, sizeof(head.magic)) != 0 ||
-            le64toh(head.checksum) != head_checksum(&head) || le64toh(head.generation) <= spool->generation)
+        if ((size_t)got < sizeof(head) || !head_valid(&head) || le64toh(head.generation) <= spool->generation)
             continue;
         spool->generation = le64toh(head.generation);
         spool->start = (struct mark){le64toh(head.counter), le64toh(head.offset), le64toh(head.digest)};
@@ -103,6 +109,12 @@ uint64_t frame_checksum(const uint8_t head[FRAME_HEAD_LEN], const void *chunk, s
     return XXH3_64bits_withSeed(chunk, len, XXH3_64bits(head, FRAME_HEAD_LEN));
 }
 
+static bool frame_may_follow(const struct frame *frame, uint64_t first)
+{
+    return frame->first == first && frame->count > 0 && frame->count <= UINT64_MAX - first &&
+           frame->len <= CHUNK_ENCODED_MAX;
+}
+
 // True if a whole frame with the expected counter begins at `data`.
 static bool frame_check(const uint8_t *data, size_t len, uint64_t first, struct frame *ret)
 {
@@ -110,7 +122,7 @@ static bool frame_check(const uint8_t *data, size_t len, uint64_t first, struct 
     if (len < FRAME_OVERHEAD)
         return false;
     frame_head_decode(data, ret);
-    if (ret->first != first || ret->count == 0 || ret->len > CHUNK_ENCODED_MAX || len - FRAME_OVERHEAD < ret->len)
+    if (!frame_may_follow(ret, first) || len - FRAME_OVERHEAD < ret->len)
         return false;
     memcpy(&tail, data + FRAME_HEAD_LEN + ret->len, sizeof(tail));
     return le64toh(tail) == frame_checksum(data, data + FRAME_HEAD_LEN, ret->len);
@@ -200,7 +212,13 @@ static int frame_load(struct spool *spool, const struct mark *at, const struct f
         return (int)got;
     if (!frame_check((uint8_t *)data.data, (size_t)got, at->counter, &again))
         return ERR_CORRUPT;
-    return chunk_decode_stored(data.data + FRAME_HEAD_LEN, again.len, ret);
+    CLEANUP(chunk_unref) struct chunk *chunk = NULL;
+    int err = chunk_decode_stored(data.data + FRAME_HEAD_LEN, again.len, &chunk);
+    if (err == 0 && chunk_count(chunk) != again.count)
+        err = ERR_CORRUPT; // whoever reads on behind its last record would come to it again
+    if (err == 0)
+        *ret = TAKE_PTR(chunk);
+    return err;
 }
 
 static int read_from(struct spool *spool, struct mark at, uint64_t counter, struct mark *ret_at, struct mark *ret_after,
@@ -215,7 +233,7 @@ static int read_from(struct spool *spool, struct mark at, uint64_t counter, stru
         if ((size_t)got < sizeof(head))
             return ERR_CORRUPT;
         frame_head_decode(head, &frame);
-        if (frame.first != at.counter || frame.count == 0 || frame.len > CHUNK_ENCODED_MAX)
+        if (!frame_may_follow(&frame, at.counter))
             return ERR_CORRUPT;
         struct mark after = {at.counter + frame.count, at.offset + frame.len + FRAME_OVERHEAD, frame.digest};
         if (counter < after.counter) {

@@ -1,8 +1,9 @@
-#include "runner/spool.h"
+#include "runner/spool_private.h"
 
 #include "util/file.h"
 #include "util/testing.h"
 
+#include <endian.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -172,6 +173,51 @@ static void a_torn_tail_is_cut_off_at_every_byte(void **state)
     }
 }
 
+static void a_head_that_points_into_itself_is_none(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct spool *spool = create(fixture, UINT64_MAX);
+    assert_int_equal(append(spool, 3, 40), 0);
+    spool_free(&spool);
+    CLEANUP(close_fd) int fd = open(fixture->file, O_RDWR | O_CLOEXEC);
+    static const uint64_t offsets[] = {0, 16, SPOOL_DATA_START - 1, UINT64_MAX};
+    for (size_t i = 0; i < ARRAY_LEN(offsets); i++) {
+        assert_int_equal(spool_head_write(fd, i + 1, &(struct mark){.offset = offsets[i]}), 0);
+        spool = reopen(fixture, false);
+        assert_int_equal(spool_next(spool), 3);
+        assert_holds(spool, 2);
+        spool_free(&spool);
+    }
+}
+
+// Otherwise whoever reads on behind its last record comes to the same chunk again.
+static void a_frame_that_counts_other_records_than_it_has_is_corrupt(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct spool *spool = create(fixture, UINT64_MAX);
+    struct chunk *chunk = NULL;
+    uint64_t first;
+    assert_int_equal(append(spool, 3, 40), 0);
+    spool_free(&spool);
+
+    uint8_t bytes[4096];
+    CLEANUP(close_fd) int fd = open(fixture->file, O_RDWR | O_CLOEXEC);
+    ssize_t len = pread(fd, bytes, sizeof(bytes), SPOOL_DATA_START);
+    assert_true(len > (ssize_t)FRAME_OVERHEAD);
+    struct frame frame;
+    frame_head_decode(bytes, &frame);
+    frame.count = 4;
+    frame_head_encode(&frame, bytes);
+    uint64_t sum = htole64(frame_checksum(bytes, bytes + FRAME_HEAD_LEN, frame.len));
+    memcpy(bytes + FRAME_HEAD_LEN + frame.len, &sum, sizeof(sum));
+    assert_int_equal(pwrite(fd, bytes, (size_t)len, SPOOL_DATA_START), len);
+
+    spool = reopen(fixture, false);
+    assert_int_equal(spool_next(spool), 4);
+    assert_int_equal(spool_read(spool, 3, &first, &chunk), ERR_CORRUPT);
+    spool_free(&spool);
+}
+
 static void a_live_spool_cannot_be_opened(void **state)
 {
     const struct fixture *fixture = *state;
@@ -299,6 +345,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_appended_is_there_after_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(an_empty_spool_can_be_opened, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_tail_is_cut_off_at_every_byte, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_head_that_points_into_itself_is_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_frame_that_counts_other_records_than_it_has_is_corrupt, setup, teardown),
         cmocka_unit_test_setup_teardown(a_live_spool_cannot_be_opened, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_spool_takes_more_after_acks, setup, teardown),
         cmocka_unit_test_setup_teardown(acked_frames_become_a_hole_and_the_rest_stays, setup, teardown),
