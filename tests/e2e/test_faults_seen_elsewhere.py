@@ -1,6 +1,7 @@
 """Faults that other log-streaming systems have shown, one test each, named after the fault. Each asserts that it is not here."""
 
 import json
+import os
 import re
 import threading
 
@@ -241,15 +242,26 @@ def test_ten_viewers_starve_ingest(server, api):
         viewer.close()
 
 
+def bytes_read(pid):
+    """From files; what comes from sockets does not count."""
+    with open(f"/proc/{pid}/io") as file:
+        return int(re.search(r"rchar: (\d+)", file.read())[1])
+
+
 def test_each_new_batch_rereads_everything(servers):
-    """Followers at the end take each batch from memory; nothing that was delivered is delivered or read again."""
+    """Followers at the end take each batch from memory; nothing that was delivered is delivered again, or read from disk again."""
     server = servers()
     api = server.api()
     execution_id = api.create()
     with Follower(server, execution_id) as follower, Runner(server, execution_id) as runner:
+        before = bytes_read(server.process.pid)
         for i in range(100):
-            runner.lines([f"{i}.{j}" for j in range(20)])
+            runner.lines([os.urandom(500).hex() for _ in range(20)])
             follower.logs(20)
+        assert bytes_read(server.process.pid) - before < 500_000  # of 2 MB
+        before = bytes_read(server.process.pid)
+        assert len(api.logs(execution_id, limit=1000)) == 2000
+        assert bytes_read(server.process.pid) - before > 500_000  # what is read from disk is seen here
         after = eventually(
             lambda: (m := api.metrics())["runnel_records_delivered_total"] >= 2000 and m, "all records counted as delivered"
         )
