@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -15,6 +16,7 @@ from support.server import Server  # noqa: E402
 
 
 def pytest_configure(config):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the jobs would ignore it too
     if not os.access(BIN, os.X_OK):
         raise pytest.UsageError(f"there is no program at {BIN}; build it, or name another by RUNNEL_BIN")
     config.addinivalue_line("markers", "threads: worth running under ThreadSanitizer")
