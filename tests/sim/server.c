@@ -86,7 +86,7 @@ void server_start(struct world *world)
     server->life++;
     server->started_ms = world->now_ms;
     server->heard_ms = world->now_ms;
-    server->lost_since_ms = 0;
+    server->lost_since_ms = world->now_ms;
     server->granted_epoch = 0;
     server->abandoned = false;
     server->socket_count = server->subscriber_count = 0;
