@@ -26,7 +26,7 @@ struct http_limits {
     size_t url_max;             // 8 KiB → 414
     size_t headers_max;         // 16 KiB, all of them → 431
     size_t body_max;            // 8 MiB → 413
-    unsigned connections_max;   // per loop; above it a connection gets 503 and is closed
+    unsigned connections_max;   // per loop, with those upgraded; above it a connection gets 503 and is closed
     uint64_t header_timeout_ms; // first byte to end of headers, and per body read without progress → 408
     uint64_t idle_timeout_ms;   // keep-alive without a request
     uint64_t send_timeout_ms;   // an answer without progress in sending: the connection is dropped

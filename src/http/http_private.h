@@ -92,7 +92,8 @@ struct http_server {
     uint64_t sweep_ms;
     struct http_stats stats;
     unsigned count, refused_count;
-    struct buf out; // the head of the answer that is being written
+    struct conn_count *open; // with those upgraded
+    struct buf out;          // the head of the answer that is being written
     bool draining;
 };
 

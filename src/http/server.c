@@ -343,7 +343,7 @@ static const struct conn_handler conn_handler = {
 
 void http_server_accept(struct http_server *server, int fd)
 {
-    bool refused = server->count >= server->limits.connections_max;
+    bool refused = conn_count_open(server->open) >= server->limits.connections_max;
     if (refused && server->refused_count >= REFUSED_MAX) {
         atomic_fetch_add_explicit(&server->stats.refused_total, 1, memory_order_relaxed);
         close_fd(&fd);
@@ -362,6 +362,7 @@ void http_server_accept(struct http_server *server, int fd)
         refuse(conn, ERR_UNAVAILABLE);
         return;
     }
+    conn_set_count(conn->conn, server->open);
     server->count++;
     server->stats.connections++;
     server->stats.connections_total++;
@@ -441,6 +442,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_app *ap
     server->app = *app;
     server->limits = *limits;
     server->tls = tls;
+    server->open = conn_count_new();
     list_init(&server->conns);
     uint64_t shortest = MIN(limits->header_timeout_ms, MIN(limits->idle_timeout_ms, limits->send_timeout_ms));
     server->sweep_ms = MIN(MAX(shortest / 4, 1u), (uint64_t)SWEEP_MS);
@@ -478,6 +480,7 @@ void http_server_free(struct http_server **server_ptr)
     while (!list_empty(&server->conns))
         http_conn_abandon(CONTAINER_OF(server->conns.next, struct http_conn, node), ERR_SHUTTING_DOWN);
     timer_free(&server->sweep);
+    conn_count_unref(&server->open);
     buf_release(&server->out);
     free(server);
 }

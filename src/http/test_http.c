@@ -13,6 +13,7 @@ struct app {
     struct http_stream *stream;
     struct deferred later; // answers `held`
     struct deferred judge; // has the body of `held` read
+    struct conn *upgraded;
 };
 
 static void answer_later(struct deferred *deferred)
@@ -62,6 +63,20 @@ static void answer_params(struct http_request *request)
     http_respond(request, 200, "text/plain", out.data, out.len);
 }
 
+static void on_upgraded_data(void *owner, const uint8_t *data, size_t len)
+{
+    (void)owner, (void)data, (void)len;
+}
+
+static void on_upgraded_closed(void *owner, int err)
+{
+    struct app *app = owner;
+    (void)err;
+    conn_free(&app->upgraded);
+}
+
+static const struct conn_handler upgraded_handler = {.data = on_upgraded_data, .closed = on_upgraded_closed};
+
 static void app_request(void *arg, struct http_request *request)
 {
     struct app *app = arg;
@@ -86,6 +101,10 @@ static void app_request(void *arg, struct http_request *request)
         http_stream_end(&app->stream);
     } else if (str_eq(path, STR("/follow"))) {
         app->stream = http_stream_begin(request, 200, "text/plain", &stream_handler, app);
+    } else if (str_eq(path, STR("/upgrade"))) {
+        CLEANUP(buf_release) struct buf early = {0};
+        app->upgraded = http_upgrade(request, &early);
+        conn_set_handler(app->upgraded, &upgraded_handler, app);
     } else if (str_eq(path, STR("/nothing"))) {
         http_respond(request, 204, NULL, NULL, 0);
     } else if (str_eq(path, STR("/invalid"))) {
@@ -650,6 +669,33 @@ static void connection_above_the_limit_gets_503(void **state)
     app_stop(&app);
 }
 
+static void upgraded_connection_counts_until_it_is_closed(void **state)
+{
+    (void)state;
+    struct http_limits limits = default_limits;
+    limits.connections_max = 1;
+    struct app app;
+    struct peer upgraded, refused, taken;
+    app_start(&app, &limits);
+    app_connect(&app, &upgraded);
+    peer_send_text(&upgraded, "GET /upgrade" GET_TAIL "\r\n");
+    peer_wait_text(&upgraded, "HTTP/1.1 101");
+    assert_int_equal(http_server_connections(app.server), 0);
+    app_connect(&app, &refused);
+    peer_wait_text(&refused, "HTTP/1.1 503");
+    peer_close(&refused);
+    peer_close(&upgraded);
+    while (app.upgraded)
+        loop_turns(app.loop, 1);
+    app_connect(&app, &taken);
+    peer_send_text(&taken, "GET /upgrade" GET_TAIL "\r\n");
+    peer_wait_text(&taken, "HTTP/1.1 101");
+    http_server_free(&app.server); // which the connection outlives
+    conn_free(&app.upgraded);
+    peer_close(&taken);
+    app_stop(&app);
+}
+
 // --- Timeouts
 
 static void slow_head_and_slow_body_are_answered_408(void **state)
@@ -801,6 +847,7 @@ int main(void)
         cmocka_unit_test(server_free_aborts_what_is_under_way),
         cmocka_unit_test(drain_closes_idle_connections_and_lets_others_finish),
         cmocka_unit_test(connection_above_the_limit_gets_503),
+        cmocka_unit_test(upgraded_connection_counts_until_it_is_closed),
         cmocka_unit_test(slow_head_and_slow_body_are_answered_408),
         cmocka_unit_test(idle_connection_is_closed_without_a_word),
         cmocka_unit_test(peer_that_does_not_read_is_dropped),

@@ -14,6 +14,10 @@
 #define TLS_GATHER     ((size_t)16 * 1024) // one TLS record
 #define SHUTDOWN_MS    5000
 
+struct conn_count {
+    unsigned refs, open;
+};
+
 struct conn {
     struct loop *loop;
     struct watch *watch;
@@ -22,6 +26,7 @@ struct conn {
     void *owner;
     struct deferred turn_end; // flushes, and tells what happened, outside of the owner's calls
     struct timer *shutdown_timer;
+    struct conn_count *count; // or NULL
     struct send_queue queue;
     uint64_t last_read_ms, last_write_ms;
     int fd;
@@ -127,6 +132,32 @@ void conn_set_handler(struct conn *conn, const struct conn_handler *handler, voi
     loop_defer(conn->loop, &conn->turn_end);
 }
 
+struct conn_count *conn_count_new(void)
+{
+    struct conn_count *count = xcalloc(1, sizeof(*count));
+    count->refs = 1;
+    return count;
+}
+
+void conn_count_unref(struct conn_count **count_ptr)
+{
+    struct conn_count *count = TAKE_PTR(*count_ptr);
+    if (count && --count->refs == 0)
+        free(count);
+}
+
+unsigned conn_count_open(const struct conn_count *count)
+{
+    return count->open;
+}
+
+void conn_set_count(struct conn *conn, struct conn_count *count)
+{
+    conn->count = count;
+    count->refs++;
+    count->open++;
+}
+
 static void release(struct conn *conn)
 {
     tls_session_free(&conn->tls);
@@ -144,6 +175,10 @@ void conn_free(struct conn **conn_ptr)
     watch_free(&conn->watch);
     timer_free(&conn->shutdown_timer);
     close_fd(&conn->fd);
+    if (conn->count) {
+        conn->count->open--;
+        conn_count_unref(&conn->count);
+    }
     conn->freed = true;
     if (conn->busy == 0)
         release(conn);

@@ -29,6 +29,13 @@ void conn_set_handler(struct conn *conn, const struct conn_handler *handler, voi
 void conn_free(
     struct conn **conn); // drops what was not sent, closes; no callback runs afterwards; allowed in callbacks
 
+// How many of the connections given to it are open, whoever owns them by now. It lives until its last connection has gone. One loop.
+struct conn_count;
+struct conn_count *conn_count_new(void);
+void conn_count_unref(struct conn_count **count);
+unsigned conn_count_open(const struct conn_count *count);
+void conn_set_count(struct conn *conn, struct conn_count *count); // once; takes its own reference
+
 // Writes are sent at the end of the loop's turn, in one writev; conn_send_now tries at once when nothing is queued before it.
 void conn_write(struct conn *conn, const void *data, size_t len);
 void conn_write_payload(struct conn *conn, struct payload *payload, size_t offset,
