@@ -88,7 +88,7 @@ static bool is_over(const struct runner *runner)
 // not leave that so; ours does not, as it has no such answers.
 static bool is_deserted(const struct world *world)
 {
-    if (world->has_plain)
+    if (world->has_plain && !world->plain.over)
         return false;
     for (unsigned i = 0; i < world->runner_count; i++) {
         if (!is_over(&world->runners[i]))
