@@ -9,7 +9,7 @@ static void pump(struct world *world, struct subscriber *subscriber);
 static void pump_now(struct world *world, void *arg, uint64_t life)
 {
     struct subscriber *subscriber = arg;
-    if (life != world->server.life || subscriber->closed)
+    if (!world->server.up || life != world->server.life || subscriber->closed)
         return;
     subscriber->timer_ms = 0;
     pump(world, subscriber);

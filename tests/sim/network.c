@@ -92,7 +92,10 @@ static void client_hears(struct world *world, void *arg, uint64_t life)
 
 static void server_hears(struct world *world, void *arg, uint64_t life)
 {
+    struct link_end *end = &((struct link *)arg)->ends[END_SERVER];
     (void)life;
+    if (end->life != world->server.life)
+        end->owner = NULL; // it went with the server that had it
     hear_of_end(world, arg, END_SERVER);
 }
 
