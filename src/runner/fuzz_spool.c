@@ -23,14 +23,25 @@ static void check(bool holds)
         abort();
 }
 
+static char folder_path[] = "/dev/shm/fuzz-spool-XXXXXX";
+
+static void remove_folder(void)
+{
+    static const char *const names[] = {SPOOL_FILE, "run.json"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        CLEANUP(free_ptr) char *path = xasprintf("%s/%s", folder_path, names[i]);
+        unlink(path);
+    }
+    rmdir(folder_path);
+}
+
 static const char *folder(void)
 {
-    static char path[] = "/dev/shm/fuzz-spool-XXXXXX";
     static bool made;
-    if (!made && !mkdtemp(path))
+    if (!made && (!mkdtemp(folder_path) || atexit(remove_folder) != 0))
         abort();
     made = true;
-    return path;
+    return folder_path;
 }
 
 static void write_file(const char *name, const struct buf *content)
