@@ -80,7 +80,7 @@ static bool is_kept(struct cache_test *test, const char *execution_id)
 
 static void change_metadata(struct cache_test *test)
 {
-    struct store_update update = {.op.kind = STORE_UPDATE, .row = test->row, .metadata_json = STR("{\"a\":1}")};
+    struct store_update update = {.op.kind = STORE_UPDATE, .row = test->row, .metadata_patch = STR("{\"a\":1}")};
     assert_int_equal(fixture_run(test->fixture, &update.op), 0);
     store_op_release(&update.op);
 }
@@ -238,7 +238,7 @@ static void long_texts_are_not_kept(void **state)
     while (json.len < EXECUTION_CACHE_TEXT_MAX)
         buf_append_byte(&json, 'x');
     buf_append_text(&json, "\"}");
-    struct store_update update = {.op.kind = STORE_UPDATE, .row = test->row, .metadata_json = buf_str(&json)};
+    struct store_update update = {.op.kind = STORE_UPDATE, .row = test->row, .metadata_patch = buf_str(&json)};
     assert_int_equal(fixture_run(test->fixture, &update.op), 0);
     store_op_release(&update.op);
     ask_and_keep(test, "one");

@@ -176,6 +176,8 @@ static int open_database(struct sqlite_store *store, struct buf *ret_error)
         err = db_query_i64(&store->db, "PRAGMA page_size", &page_size);
     if (err == 0)
         err = db_query_i64(&store->db, "SELECT count(*) FROM purging", &purging);
+    if (err == 0 && page_size <= 0)
+        err = ERR_CORRUPT;
     if (err < 0) {
         buf_printf(ret_error, "cannot read %s: %s", store->path, sqlite3_errmsg(store->db.handle));
         return err;
