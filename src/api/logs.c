@@ -54,6 +54,7 @@ struct page {
     uint64_t cursor; // next record to look at
     uint64_t next;   // the log's end
     uint64_t looked, taken, steps_left;
+    unsigned reads;
     char *execution_id;
     bool first_read, full;
     struct record_encoder encoder;
@@ -154,13 +155,14 @@ static void page_read_done(struct store_op *op)
     page_free(page);
 }
 
-// What the rest of the page takes, by the mean line so far. It mostly lies in one large chunk, and another, of which nothing
-// may be wanted, costs more to decode than to ask for; many small ones come together.
+// What the rest of the page takes, by the log's mean line; twice as much each time that this was not enough, as structured
+// fields are not part of the mean. It mostly lies in one large chunk, and another, of which nothing may be wanted, costs more
+// to decode than to ask for; many small ones come together.
 static size_t page_read_bytes(const struct page *page)
 {
     const struct execution *execution = &page->call->execution;
     uint64_t mean = execution->message_bytes / MAX(execution->next_sequence, 1u) + 1;
-    uint64_t wanted = (page->limit - page->taken) * MIN(mean, (uint64_t)PAGE_READ_BYTES);
+    uint64_t wanted = ((page->limit - page->taken) * MIN(mean, (uint64_t)PAGE_READ_BYTES)) << MIN(page->reads, 10u);
     return page->filter ? PAGE_READ_BYTES : (size_t)MIN(wanted, (uint64_t)PAGE_READ_BYTES);
 }
 
@@ -175,6 +177,7 @@ static void page_read(struct page *page)
         .from = page->cursor,
         .max_bytes = page_read_bytes(page),
     };
+    page->reads++;
     store_submit(page->call->api->options.store, &page->read.op);
 }
 

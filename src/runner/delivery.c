@@ -132,6 +132,14 @@ static void read_later(struct delivery *delivery, uint64_t from)
     delivery->reading = job;
 }
 
+// Single lines need not each be a frame, a row and an ack. What comes while an ack is owed would only wait at the server for
+// the commit before it; here it gathers until the ack comes, or until it is much. Behind the job's end nothing more comes.
+static bool gathers(const struct delivery *delivery)
+{
+    return !delivery->uplink.job_ended && uplink_awaits_ack(&delivery->uplink) &&
+           spool_end(delivery->options.spool) - delivery->sent_end < GATHER_BYTES;
+}
+
 // True if there may be more to send at once.
 static bool send_records(struct delivery *delivery, uint64_t from, uint64_t to)
 {
@@ -140,9 +148,7 @@ static bool send_records(struct delivery *delivery, uint64_t from, uint64_t to)
     if (delivery->reading || client_ws_pending(delivery->ws) > PENDING_MAX)
         return false;
     uint64_t end = spool_end(delivery->options.spool);
-    // Single lines need not each be a frame, a row and an ack. What comes while an ack is owed would only wait at the
-    // server for the commit before it; here it gathers until the ack comes, or until it is much.
-    if (uplink_awaits_ack(&delivery->uplink) && end - delivery->sent_end < GATHER_BYTES)
+    if (gathers(delivery))
         return false;
     if (delivery_gather_cached(delivery->options.spool, from, to, &first, &chunk) < 0) {
         read_later(delivery, from);
@@ -218,6 +224,7 @@ static void heard_ready(struct delivery *delivery, json_t *root)
         return;
     }
     uplink_ready(&delivery->uplink, (uint64_t)json_integer_value(next), epoch, incarnation);
+    delivery->sent_end = 0; // what was sent and not acked is sent again, without waiting
     spool_acked(delivery->options.spool, delivery->uplink.acked);
     if (run->epoch != epoch || strcmp(run->incarnation, delivery->uplink.incarnation) != 0) {
         run->epoch = epoch;
@@ -234,6 +241,7 @@ static void heard_error(struct delivery *delivery, json_t *root)
     json_t *next = json_object_get(root, "next_sequence");
     bool has_next = json_is_integer(next) && json_integer_value(next) >= 0;
     int err = code ? error_from_word(code, strlen(code)) : ERR_INTERNAL;
+    delivery->sent_end = 0;
     uplink_refused(&delivery->uplink, err, has_next, has_next ? (uint64_t)json_integer_value(next) : 0, now_ms());
     if (delivery->uplink.state == UPLINK_OFFLINE)
         delivery->options.events->trouble(delivery->options.arg, err, text ? text : error_text(err));
@@ -411,7 +419,7 @@ static void step(struct delivery *delivery)
             break;
     } while (true);
     // The ack will find what gathers until then.
-    if (uplink_awaits_ack(&delivery->uplink))
+    if (gathers(delivery))
         spool_notice_from(spool, delivery->sent_end + GATHER_BYTES);
     if (delivery->watch)
         watch_set(delivery->watch, WATCH_READ | (client_ws_pending(delivery->ws) > 0 ? WATCH_WRITE : 0));

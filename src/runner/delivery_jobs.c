@@ -138,12 +138,14 @@ static int gather(struct spool *spool, spool_source *source, uint64_t from, uint
         uint64_t first;
         if (source(spool, next, &first, &chunks[count]) < 0)
             break;
-        if (first != next || raw + chunk_raw(chunks[count]) > raw_max) {
+        uint64_t end = next + chunk_count(chunks[count]);
+        // Short lines are many before they are much.
+        if (first != next || raw + chunk_raw(chunks[count]) > raw_max || end - *ret_first > CHUNK_COUNT_MAX) {
             chunk_unref(&chunks[count]);
             break;
         }
-        raw += chunk_raw(chunks[count]);
-        next += chunk_count(chunks[count++]);
+        raw += chunk_raw(chunks[count++]);
+        next = end;
     }
     err = chunk_merge(chunks, count, 1, ret);
     for (size_t i = 0; i < count; i++)

@@ -1,3 +1,4 @@
+#include "runner/delivery_private.h"
 #include "runner/spool_private.h"
 
 #include "util/file.h"
@@ -318,6 +319,31 @@ static void limit_file_size(rlim_t size)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
+// An empty line takes two bytes: the number of records is reached before the size.
+static void what_is_read_to_be_sent_stays_within_a_chunk(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct spool *spool = create(fixture, UINT64_MAX);
+    CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
+    for (unsigned i = 0; i < 3; i++) {
+        for (unsigned j = 0; j < 30000; j++)
+            chunk_builder_add(builder, &(struct record){.time_ms = 1000});
+        CLEANUP(chunk_unref) struct chunk *chunk = chunk_builder_finish(builder, 1);
+        assert_int_equal(spool_append(spool, chunk), 0);
+    }
+    uint64_t next = 0;
+    while (next < 90000) {
+        struct read_job job = {.spool = spool, .from = next};
+        read_job_work(&job.job);
+        assert_int_equal(job.err, 0);
+        assert_int_equal(job.first, next);
+        next += chunk_count(job.chunk);
+        chunk_unref(&job.chunk);
+    }
+    assert_int_equal(next, 90000);
+    spool_free(&spool);
+}
+
 static void a_full_disk_loses_nothing_that_was_appended(void **state)
 {
     const struct fixture *fixture = *state;
@@ -351,6 +377,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_spool_takes_more_after_acks, setup, teardown),
         cmocka_unit_test_setup_teardown(acked_frames_become_a_hole_and_the_rest_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(old_frames_are_read_from_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_read_to_be_sent_stays_within_a_chunk, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_loses_nothing_that_was_appended, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,24 +33,19 @@ uint64_t store_version(const struct store *store, int64_t row)
 }
 
 // The execution that a commit concerns. 0: none, or one that is made by it, which nobody can have kept.
-static int64_t op_row(struct store_op *op)
+static int64_t op_row(const struct store_op *op)
 {
-    switch (op->kind) {
-    case STORE_CLAIM:
-        return CONTAINER_OF(op, struct store_claim, op)->row;
-    case STORE_APPEND:
-        return CONTAINER_OF(op, struct store_append, op)->row;
-    case STORE_COMPLETE:
-        return CONTAINER_OF(op, struct store_complete, op)->row;
-    case STORE_STATUS:
-        return CONTAINER_OF(op, struct store_status, op)->row;
-    case STORE_UPDATE:
-        return CONTAINER_OF(op, struct store_update, op)->row;
-    case STORE_PURGE:
-        return CONTAINER_OF(op, struct store_purge, op)->row;
-    default:
-        return 0;
-    }
+#define ROW_OF(type) (offsetof(struct type, row) - offsetof(struct type, op))
+    static const size_t row_at[STORE_OP_KINDS] = {
+        [STORE_CLAIM] = ROW_OF(store_claim),       [STORE_APPEND] = ROW_OF(store_append),
+        [STORE_COMPLETE] = ROW_OF(store_complete), [STORE_STATUS] = ROW_OF(store_status),
+        [STORE_UPDATE] = ROW_OF(store_update),     [STORE_PURGE] = ROW_OF(store_purge),
+    };
+#undef ROW_OF
+    int64_t row = 0;
+    if (row_at[op->kind] > 0)
+        memcpy(&row, (const char *)op + row_at[op->kind], sizeof(row));
+    return row;
 }
 
 // One thread writes versions, so a load and a store are enough. Whether a slot is odd already says that another operation
@@ -66,12 +61,12 @@ static void versions_step(struct store *store, struct store_op *const *ops, size
     }
 }
 
-void store_changing(struct store *store, struct store_op *const *ops, size_t count)
+void store_versions_begin(struct store *store, struct store_op *const *ops, size_t count)
 {
     versions_step(store, ops, count, 0);
 }
 
-void store_changed(struct store *store, struct store_op *const *ops, size_t count)
+void store_versions_end(struct store *store, struct store_op *const *ops, size_t count)
 {
     versions_step(store, ops, count, 1);
 }

@@ -303,8 +303,8 @@ void store_stats(struct store *store, struct store_stats *ret);
 // without need, never the other way round.
 uint64_t store_version(const struct store *store, int64_t row);
 // By the adapter's one writer, around each transaction with all operations of it: before it begins, and before their `done`s.
-void store_changing(struct store *store, struct store_op *const *ops, size_t count);
-void store_changed(struct store *store, struct store_op *const *ops, size_t count);
+void store_versions_begin(struct store *store, struct store_op *const *ops, size_t count);
+void store_versions_end(struct store *store, struct store_op *const *ops, size_t count);
 
 // Commits what was handed in, checkpoints and ends the threads; what is submitted afterwards gets ERR_SHUTTING_DOWN.
 void store_stop(struct store *store);

@@ -193,14 +193,14 @@ static void nothing_is_served_or_kept_while_a_change_is_under_way(void **state)
     struct store *store = test->fixture->store;
     ask_and_keep(test, "one");
     uint64_t before = store_version(store, test->row);
-    store_changing(store, ops, ARRAY_LEN(ops));
+    store_versions_begin(store, ops, ARRAY_LEN(ops));
     assert_false(is_kept(test, "one"));
     struct store_get got = ask(test, "one");
     assert_int_equal(got.ret_version, before + 1);
     keep(test, &got);
     assert_false(is_kept(test, "one"));
     got = ask(test, "one");
-    store_changed(store, ops, ARRAY_LEN(ops));
+    store_versions_end(store, ops, ARRAY_LEN(ops));
     keep(test, &got);
     assert_false(is_kept(test, "one"));
     assert_int_equal(store_version(store, test->row), before + 2);

@@ -26,7 +26,7 @@ int execution_fold(struct db *db, int64_t row, const struct log_state *state)
     return db_run(fold);
 }
 
-int pack_flush(struct sqlite_store *store)
+int store_flush_pack(struct sqlite_store *store)
 {
     struct group *group = &store->group;
     if (group->pack.count == 0)
@@ -40,14 +40,14 @@ int pack_flush(struct sqlite_store *store)
     return db_run(insert);
 }
 
-static int pack_make_room(struct sqlite_store *store, size_t body_len)
+static int store_make_room(struct sqlite_store *store, size_t body_len)
 {
     const struct pack_builder *pack = &store->group.pack;
     bool fits = pack->count == 0 || pack_builder_offset(pack) + body_len <= PACK_BODY_BYTES;
-    return fits ? 0 : pack_flush(store);
+    return fits ? 0 : store_flush_pack(store);
 }
 
-static void pack_append(struct sqlite_store *store, struct pack_entry *entry, struct str body)
+static void store_append_to_pack(struct sqlite_store *store, struct pack_entry *entry, struct str body)
 {
     struct pack_builder *pack = &store->group.pack;
     if (pack->count == 0)
@@ -88,7 +88,7 @@ static int append_write(struct sqlite_store *store, struct head *head, struct ho
     uint32_t count = chunk_count(chunk);
     bool direct = chunk_raw(chunk) >= CHUNK_DIRECT;
     struct str body = direct ? STR("") : chunk_encoded(chunk);
-    int err = direct ? chunk_insert(&store->db, head->row, first, chunk) : pack_make_room(store, body.len);
+    int err = direct ? chunk_insert(&store->db, head->row, first, chunk) : store_make_room(store, body.len);
     if (err < 0)
         return err;
     head->state = (struct log_state){
@@ -116,7 +116,7 @@ static int append_write(struct sqlite_store *store, struct head *head, struct ho
         entry.producer_state = producer->state;
     }
     group_add_appended(&store->group, &entry);
-    pack_append(store, &entry, body);
+    store_append_to_pack(store, &entry, body);
     return 0;
 }
 

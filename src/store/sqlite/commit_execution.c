@@ -494,12 +494,7 @@ int commit_purge(struct sqlite_store *store, struct store_op *op)
     if (err < 0)
         return err;
     head->sequence.purged = true;
-    struct group *group = &store->group;
-    if (group->purged_count == group->purged_cap) {
-        group->purged_cap = group->purged_cap ? group->purged_cap * 2 : 8;
-        group->purged = xrealloc(group->purged, group->purged_cap * sizeof(*group->purged));
-    }
-    group->purged[group->purged_count++] = purge->row;
+    store->group.purges = true;
     announce(store, head);
     return 0;
 }

@@ -143,7 +143,7 @@ static struct hot_producer *entry_producer(const struct hot_entry *entry, struct
     return NULL;
 }
 
-static struct hot_producer *entry_producer_make(struct hot_entry *entry, struct str name)
+static struct hot_producer *entry_producer_make(struct hot *hot, struct hot_entry *entry, struct str name)
 {
     struct hot_producer *producer = entry_producer(entry, name);
     if (producer)
@@ -154,6 +154,7 @@ static struct hot_producer *entry_producer_make(struct hot_entry *entry, struct 
     }
     producer = &entry->producers[entry->producer_count++];
     *producer = (struct hot_producer){.name = str_dup(name)};
+    hot->most_producers = MAX(hot->most_producers, entry->producer_count);
     return producer;
 }
 
@@ -164,16 +165,7 @@ void hot_confirm(struct hot *hot, int64_t row, const struct log_state *state, st
     struct hot_entry *entry = entry_make(hot, row);
     entry->state = *state;
     if (producer.len > 0)
-        entry_producer_make(entry, producer)->state = *producer_state;
-    pthread_mutex_unlock(&hot->mutex);
-}
-
-void hot_purged(struct hot *hot, int64_t row)
-{
-    pthread_mutex_lock(&hot->mutex);
-    struct hot_entry *entry = entry_find(hot, row);
-    if (entry)
-        entry->purged = true;
+        entry_producer_make(hot, entry, producer)->state = *producer_state;
     pthread_mutex_unlock(&hot->mutex);
 }
 

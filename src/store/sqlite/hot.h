@@ -42,7 +42,6 @@ struct hot_entry {
     struct map_node node;
     int64_t row; // the map's key
     struct log_state state;
-    bool purged;
     struct hot_piece *pieces; // those not merged yet: [pieces_from, pieces_from + piece_count)
     size_t pieces_from, piece_count, pieces_cap;
     struct hot_producer *producers; // those that the hot rows tell of
@@ -53,7 +52,8 @@ struct hot {
     pthread_mutex_t mutex;
     struct map entries;
     size_t pieces;
-    uint64_t bytes; // of their chunks
+    size_t most_producers; // of one entry since the last round began; the writer's
+    uint64_t bytes;        // of their chunks
 };
 
 void hot_init(struct hot *hot);
@@ -64,10 +64,10 @@ void hot_add(struct hot *hot, int64_t row, const struct hot_piece *piece); // be
 // After the commit of a piece. `producer` empty: anonymous.
 void hot_confirm(struct hot *hot, int64_t row, const struct log_state *state, struct str producer,
                  const struct producer_state *producer_state);
-void hot_remove_last(struct hot *hot, int64_t row); // after a rollback: the piece added last
-void hot_remove_to(struct hot *hot, int64_t row,
-                   uint64_t end); // after a merge's commit: pieces that begin before `end`
-void hot_purged(struct hot *hot, int64_t row);
+// After a rollback: the piece added last.
+void hot_remove_last(struct hot *hot, int64_t row);
+// After a merge's commit: pieces that begin before `end`.
+void hot_remove_to(struct hot *hot, int64_t row, uint64_t end);
 // As only the writer changes entries, it may look at one without the lock. NULL if there is none.
 const struct hot_entry *hot_peek(const struct hot *hot, int64_t row);
 // The executions that have pieces with id <= last, ascending; owned by the caller.

@@ -9,6 +9,7 @@
 #define DELETE_PACKS    64
 #define SEALED_DIVISOR  12
 #define OVERLOAD_FACTOR 2
+#define PRODUCERS_MANY  512 // of one log in the hot index, which looks through them one by one
 #define MARKER_NAME     "merge_marker"
 
 struct merge {
@@ -75,8 +76,12 @@ static struct merge_job *next_job(struct merge *merge)
 {
     pthread_mutex_lock(&merge->mutex);
     while (list_empty(&merge->jobs) && !merge->stopping) {
-        if (merge->planned)
+        if (merge->planned && merge_source_filled(&merge->source)) {
+            pthread_mutex_unlock(&merge->mutex); // that takes a moment, and a loop may wait for who waits for it
             merge_source_forget(&merge->source);
+            pthread_mutex_lock(&merge->mutex);
+            continue;
+        }
         pthread_cond_wait(&merge->wake, &merge->mutex);
     }
     struct merge_job *job = NULL;
@@ -239,6 +244,23 @@ static int insert_chunks(struct sqlite_store *store, const struct merge_job *job
     return 0;
 }
 
+// What cannot be read is not thrown away with the rest of its pack, whatever else may be done about it.
+static int keep_damaged(struct sqlite_store *store, const struct merge_job *job)
+{
+    for (size_t i = 0; i < job->damaged_count; i++) {
+        log_error(store->base.logger,
+                  "records of an execution cannot be read; their pack is kept in the table `damaged`",
+                  LOG_I("execution_row", job->row), LOG_I("before_sequence", (int64_t)job->end),
+                  LOG_I("pack", job->damaged[i]));
+        sqlite3_stmt *keep = db_statement(&store->db, STATEMENT_HOT_KEEP_DAMAGED);
+        db_bind_i64(keep, 1, job->damaged[i]);
+        int err = db_run(keep);
+        if (err < 0 && err != ERR_CORRUPT) // its pages may be what is damaged
+            return err;
+    }
+    return 0;
+}
+
 static int apply_job(struct merge *merge, const struct merge_job *job)
 {
     struct sqlite_store *store = merge->store;
@@ -256,9 +278,9 @@ static int apply_job(struct merge *merge, const struct merge_job *job)
         if (err < 0)
             return err;
     }
-    if (job->incomplete)
-        log_error(store->base.logger, "hot chunks of an execution cannot be read; they are left out",
-                  LOG_I("execution_row", job->row), LOG_I("before_sequence", (int64_t)job->end));
+    int err = keep_damaged(store, job);
+    if (err < 0)
+        return err;
     merge->marker.execution = job->row;
     merge->marker.end = (int64_t)job->end;
     return 0;
@@ -377,7 +399,8 @@ static bool is_due(struct merge *merge, uint64_t now_ms)
     }
     if (merge->since_ms == 0)
         merge->since_ms = now_ms;
-    return pieces >= tuning->hot_pieces || bytes >= tuning->hot_bytes || merge_due_in_ms(merge, now_ms) == 0;
+    return pieces >= tuning->hot_pieces || bytes >= tuning->hot_bytes ||
+           merge->store->hot.most_producers >= PRODUCERS_MANY || merge_due_in_ms(merge, now_ms) == 0;
 }
 
 uint64_t merge_due_in_ms(struct merge *merge, uint64_t now_ms)
@@ -398,6 +421,7 @@ static void begin_round(struct merge *merge)
     merge->active = true;
     merge->sealed = false;
     merge->since_ms = 0;
+    merge->store->hot.most_producers = 0;
 }
 
 void merge_plan(struct merge *merge, uint64_t now_ms)

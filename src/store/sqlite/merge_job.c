@@ -4,7 +4,8 @@
 #define LEVEL_TAIL  3 // for what a later round will compress again
 #define GROWTH      4 // see candidates_worth
 
-struct pack {
+// The body of a pack.
+struct unpacked {
     struct map_node node;
     int64_t id; // the map's key
     struct buf body;
@@ -16,18 +17,23 @@ int merge_source_open(struct merge_source *source, const char *path, const char 
     return db_open(&source->db, path, vfs, DB_READER);
 }
 
-static void pack_forget(struct map_node *node, void *arg)
+static void unpacked_forget(struct map_node *node, void *arg)
 {
     struct merge_source *source = arg;
-    struct pack *pack = CONTAINER_OF(node, struct pack, node);
+    struct unpacked *pack = CONTAINER_OF(node, struct unpacked, node);
     map_remove(&source->packs, node);
     buf_release(&pack->body);
     free(pack);
 }
 
+bool merge_source_filled(const struct merge_source *source)
+{
+    return source->packs.count > 0;
+}
+
 void merge_source_forget(struct merge_source *source)
 {
-    map_each(&source->packs, pack_forget, source);
+    map_each(&source->packs, unpacked_forget, source);
 }
 
 void merge_source_close(struct merge_source *source)
@@ -37,11 +43,11 @@ void merge_source_close(struct merge_source *source)
     db_close(&source->db);
 }
 
-static int pack_get(struct merge_source *source, int64_t id, const struct buf **ret)
+static int unpacked_get(struct merge_source *source, int64_t id, const struct buf **ret)
 {
     struct map_node *node = map_find(&source->packs, str_n((const char *)&id, sizeof(id)));
     if (node) {
-        *ret = &CONTAINER_OF(node, struct pack, node)->body;
+        *ret = &CONTAINER_OF(node, struct unpacked, node)->body;
         return 0;
     }
     CLEANUP(db_reset) sqlite3_stmt *find = db_statement(&source->db, STATEMENT_HOT_BODY);
@@ -55,7 +61,7 @@ static int pack_get(struct merge_source *source, int64_t id, const struct buf **
         buf_release(&body);
         return err;
     }
-    struct pack *pack = xcalloc(1, sizeof(*pack));
+    struct unpacked *pack = xcalloc(1, sizeof(*pack));
     pack->id = id;
     pack->body = body;
     map_insert(&source->packs, &pack->node, str_n((const char *)&pack->id, sizeof(pack->id)));
@@ -74,9 +80,10 @@ struct merge_job *merge_job_new(const struct hot *hot, int64_t row, uint64_t fro
     uint64_t end = from;
     for (; pieces < last && pieces->id <= last_id && pieces->stored == 0; pieces++)
         end = pieces->first + pieces->count;
-    size_t count = 0, raw = 0;
+    size_t count = 0, raw = 0, records = 0;
     for (; pieces + count < last && pieces[count].id <= last_id && pieces[count].stored > 0; count++) {
-        if (count == MERGE_PIECES_MAX || raw >= CHUNK_MERGE_RAW)
+        records += pieces[count].count;
+        if (count == MERGE_PIECES_MAX || raw >= CHUNK_MERGE_RAW || (count > 0 && records > CHUNK_COUNT_MAX))
             break;
         raw += pieces[count].raw;
         end = pieces[count].first + pieces[count].count;
@@ -91,6 +98,7 @@ struct merge_job *merge_job_new(const struct hot *hot, int64_t row, uint64_t fro
     memcpy(job->pieces, pieces, count * sizeof(*pieces));
     job->chunks = xcalloc(count + 1, sizeof(struct chunk *));
     job->firsts = xcalloc(count + 1, sizeof(*job->firsts));
+    job->damaged = xcalloc(count + 1, sizeof(*job->damaged));
     return job;
 }
 
@@ -102,6 +110,7 @@ void merge_job_free(struct merge_job **job)
         chunk_unref(&(*job)->chunks[i]);
     free((*job)->chunks);
     free((*job)->firsts);
+    free((*job)->damaged);
     free((*job)->pieces);
     free(TAKE_PTR(*job));
 }
@@ -109,7 +118,7 @@ void merge_job_free(struct merge_job **job)
 static int read_piece(struct merge_source *source, const struct hot_piece *piece, struct chunk **ret)
 {
     const struct buf *body;
-    int err = pack_get(source, piece->id, &body);
+    int err = unpacked_get(source, piece->id, &body);
     return err < 0 ? err : pack_chunk(body, piece, ret);
 }
 
@@ -120,10 +129,10 @@ static void read_pieces(struct merge_job *job, struct merge_source *source)
         int err = read_piece(source, piece, &job->chunks[job->chunk_count]);
         if (err == 0)
             job->firsts[job->chunk_count++] = piece->first;
-        else if (err == ERR_CORRUPT || err == ERR_TOO_LARGE)
-            job->incomplete = true;
-        else
+        else if (err != ERR_CORRUPT && err != ERR_TOO_LARGE)
             job->transient = true; // the disk or memory, not the rows: they must not be given up for it
+        else if (job->damaged_count == 0 || job->damaged[job->damaged_count - 1] != piece->id)
+            job->damaged[job->damaged_count++] = piece->id;
     }
 }
 
@@ -144,6 +153,7 @@ struct candidate {
 // Those that lie without a hole before the run and may become one chunk with it; the nearest first.
 static size_t find_candidates(struct db *db, const struct merge_job *job, size_t raw, struct candidate *ret)
 {
+    const struct hot_piece *last = &job->pieces[job->piece_count - 1];
     CLEANUP(db_reset) sqlite3_stmt *before = db_statement(db, STATEMENT_CHUNKS_BEFORE);
     uint64_t end = job->pieces[0].first;
     db_bind_i64(before, 1, job->row);
@@ -156,7 +166,7 @@ static size_t find_candidates(struct db *db, const struct merge_job *job, size_t
             (struct candidate){db_column_i64(before, 0), db_column_u64(before, 1), (size_t)db_column_i64(before, 3)};
         raw += candidate->raw;
         if (candidate->first + db_column_u64(before, 2) != end || candidate->raw >= CHUNK_DIRECT ||
-            raw > CHUNK_MERGE_RAW)
+            raw > CHUNK_MERGE_RAW || last->first + last->count - candidate->first > CHUNK_COUNT_MAX)
             break;
         end = candidate->first;
         count++;
@@ -227,9 +237,9 @@ static bool read_run(struct merge_job *job, struct merge_source *source)
         for (size_t i = 0; i < job->chunk_count; i++)
             chunk_unref(&job->chunks[i]);
         job->chunk_count = 0;
-        job->incomplete = false;
+        job->damaged_count = 0;
     }
-    return !job->transient && !job->incomplete;
+    return !job->transient && job->damaged_count == 0;
 }
 
 void merge_job_run(struct merge_job *job, struct merge_source *source)

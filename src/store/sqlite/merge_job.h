@@ -19,8 +19,9 @@ struct merge_job {
     size_t chunk_count;
     int64_t replaced[MERGE_REPLACED_MAX]; // rows of `chunks` that are part of the first one
     size_t replaced_count;
-    bool transient;  // the rows could not be read for now: to be run again
-    bool incomplete; // a piece could not be read; it is left out
+    bool transient;   // the rows could not be read for now: to be run again
+    int64_t *damaged; // packs of which a piece could not be read; those pieces are left out
+    size_t damaged_count;
 };
 
 // Where jobs are read from: a connection, and the packs of the round, unpacked. Each pack holds pieces of many executions, so
@@ -31,7 +32,8 @@ struct merge_source {
 };
 
 int merge_source_open(struct merge_source *source, const char *path, const char *vfs);
-void merge_source_forget(struct merge_source *source); // the packs
+bool merge_source_filled(const struct merge_source *source); // with packs
+void merge_source_forget(struct merge_source *source);       // the packs
 void merge_source_close(struct merge_source *source);
 
 // The execution's next run of pieces that begin at `from` or later and lie in packs up to `last_id`; NULL if there is none. The

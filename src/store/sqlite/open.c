@@ -9,7 +9,8 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
-#define APPLICATION_ID 0x526e6c31 // "Rnl1"
+#define APPLICATION_ID 0x526e6c32 // "Rnl2"
+#define PREVIEW_ID     0x526e6c31 // "Rnl1": with a row of `hot` for each append
 
 int store_lock(const char *path, struct buf *ret_error, int *ret_fd)
 {
@@ -66,6 +67,13 @@ static int check_version(struct db *db, const char *path, struct buf *ret_error,
     if (err < 0) {
         buf_printf(ret_error, "cannot read %s: %s", path, sqlite3_errmsg(db->handle));
         return err;
+    }
+    if (application == PREVIEW_ID) {
+        buf_printf(ret_error,
+                   "%s was written by a preview of this program, whose layout is not read any more. Export its logs "
+                   "with that one.",
+                   path);
+        return ERR_CONFLICT;
     }
     if (version > 0 && application != APPLICATION_ID) {
         buf_printf(ret_error, "%s is a database of another program", path);
@@ -168,7 +176,7 @@ int store_incarnation_load(struct sqlite_store *store, bool *ret_restored)
     return found && !marked ? 0 : incarnation_make(store, *ret_restored);
 }
 
-static int pack_load(struct sqlite_store *store, const struct merge_marker *marker, int64_t id, struct str meta)
+static int pack_load_index(struct sqlite_store *store, const struct merge_marker *marker, int64_t id, struct str meta)
 {
     struct pack_reader reader;
     int err = pack_reader_init(&reader, id, meta);
@@ -198,7 +206,7 @@ int store_hot_load(struct sqlite_store *store)
     while ((rc = db_row(scan)) == 1) {
         int64_t id = db_column_i64(scan, 0);
         store->hot_id = MAX(store->hot_id, id);
-        err = pack_load(store, &marker, id, db_column_blob(scan, 1));
+        err = pack_load_index(store, &marker, id, db_column_blob(scan, 1));
         if (err < 0)
             return err;
     }

@@ -26,7 +26,7 @@ static int chunk_load(struct reading *reading, int64_t id, struct chunk **ret)
     return err < 0 ? err : 1;
 }
 
-static int pack_load(struct reading *reading, int64_t id)
+static int pack_load_body(struct reading *reading, int64_t id)
 {
     CLEANUP(db_reset) sqlite3_stmt *find = db_statement(reading->db, STATEMENT_HOT_BODY);
     db_bind_i64(find, 1, id);
@@ -43,7 +43,7 @@ static int pack_load(struct reading *reading, int64_t id)
 
 static int piece_load(struct reading *reading, const struct hot_piece *piece, struct chunk **ret)
 {
-    int rc = piece->id == reading->pack_id ? 1 : pack_load(reading, piece->id);
+    int rc = piece->id == reading->pack_id ? 1 : pack_load_body(reading, piece->id);
     if (rc <= 0)
         return rc;
     int err = pack_chunk(&reading->pack, piece, ret);

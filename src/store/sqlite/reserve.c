@@ -9,7 +9,6 @@
 #include "store/sqlite/sqlite_private.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define RESERVE_COMMIT ((uint64_t)512 * 1024)
@@ -45,7 +44,10 @@ static bool reserve_grow(struct sqlite_store *store, uint64_t bytes)
     if (!vfs_set_reserve(store->vfs, bytes))
         return false;
     CLEANUP(close_fd) int fd = reserve_open(store);
-    if (fd >= 0 && posix_fallocate(fd, 0, (off_t)bytes) == 0) {
+    // It may have been left longer.
+    bool cut = fd >= 0 && (store->reserve_held > 0 || ftruncate(fd, (off_t)bytes) == 0);
+    off_t from = (off_t)MIN(store->reserve_held, bytes);
+    if (cut && posix_fallocate(fd, from, (off_t)bytes - from) == 0) {
         set_held(store, bytes);
         return true;
     }

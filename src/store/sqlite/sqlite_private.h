@@ -38,8 +38,7 @@ struct group {
     size_t appended_count, appended_cap;
     struct pack_builder pack;        // of the appends that are not in a row of `hot` yet
     struct buf pack_meta, pack_body; // scratch
-    int64_t *purged;
-    size_t purged_count, purged_cap;
+    bool purges;                     // it leaves something to `purging`
     uint64_t records;
 };
 
@@ -109,7 +108,7 @@ commit_fn commit_key_create, commit_key_revoke, commit_key_used, commit_account_
 // op->err = err for what concerns one operation alone; passes on what makes the transaction fail.
 int commit_refuse(struct store_op *op, int err);
 // Writes what the group's pack has gathered; to be called before the commit.
-int pack_flush(struct sqlite_store *store);
+int store_flush_pack(struct sqlite_store *store);
 // A row of `chunks`.
 int chunk_insert(struct db *db, int64_t row, uint64_t first, const struct chunk *chunk);
 // The end of a log, in the execution's own row; nothing if that is not behind.

@@ -105,7 +105,6 @@ static void sqlite_free(struct store *base)
     pack_builder_release(&store->group.pack);
     buf_release(&store->group.pack_meta);
     buf_release(&store->group.pack_body);
-    free(store->group.purged);
     free(store->readers);
     free(store->path);
     pthread_cond_destroy(&store->writer_wake);
@@ -176,16 +175,14 @@ static int open_database(struct sqlite_store *store, struct buf *ret_error)
         err = db_query_i64(&store->db, "PRAGMA page_size", &page_size);
     if (err == 0)
         err = db_query_i64(&store->db, "SELECT count(*) FROM purging", &purging);
-    if (err == 0 && page_size <= 0)
-        err = ERR_CORRUPT;
     if (err < 0) {
         buf_printf(ret_error, "cannot read %s: %s", store->path, sqlite3_errmsg(store->db.handle));
         return err;
     }
     store->page_size = (uint64_t)page_size;
     store->purging = purging > 0;
-    store->wal_pages = vfs_wal_bytes(store->vfs) / store->page_size; // what a crash has left there
-    reserve_make(store, 0);                                          // without it the first full group finds out
+    store->wal_pages = vfs_wal_bytes(store->vfs) / MAX(store->page_size, 1u); // what a crash has left there
+    reserve_make(store, 0); // without it the first full group finds out
     vfs_set_cover(store->vfs, reserve_cover, store);
     if (restored)
         log_info(store->base.logger, "the store is a restored backup and has a new incarnation",

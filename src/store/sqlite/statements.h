@@ -81,6 +81,9 @@
     /* The body's pages are not read. */                                                                               \
     X(HOT_SCAN, "SELECT id, meta FROM hot ORDER BY id")                                                                \
     X(HOT_BODY, "SELECT body FROM hot WHERE id = ?1")                                                                  \
+    X(HOT_KEEP_DAMAGED,                                                                                                \
+      "INSERT INTO damaged(pack, meta, body) SELECT id, meta, body FROM hot WHERE id = ?1 AND NOT EXISTS "             \
+      "(SELECT 1 FROM damaged WHERE pack = hot.id AND meta = hot.meta)")                                               \
     X(HOT_DELETE_TO, "DELETE FROM hot WHERE id <= ?1")                                                                 \
     X(HOT_LEAST, "SELECT min(id) FROM hot")                                                                            \
     X(CHUNK_INSERT,                                                                                                    \

@@ -587,6 +587,48 @@ static void a_running_store_can_be_copied(void **state)
     assert_int_equal(query_path(copy, "SELECT count(*) FROM meta WHERE name = 'backup'"), 1);
 }
 
+static void execute_file(const struct fixture *fixture, const char *sql)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", fixture->folder);
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void a_damaged_pack_costs_its_records_alone_and_is_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), rows[2];
+    uint64_t next[2] = {0};
+    rows[0] = fixture_create(fixture, account, "damaged", STATUS_RUNNING);
+    rows[1] = fixture_create(fixture, account, "whole", STATUS_RUNNING);
+    append_next(fixture, rows[0], &next[0], 10, 100);
+    append_next(fixture, rows[1], &next[1], 10, 100);
+    store_free(&fixture->store);
+    execute_file(fixture, "UPDATE hot SET body = substr(body, 1, 40) || x'00000000' || substr(body, 45) "
+                          "WHERE id = (SELECT min(id) FROM hot)");
+    fixture->adapter = &merging;
+    assert_int_equal(merging.open(fixture->folder, &fixture->now_ms, &fixture->store), 0);
+    wait_until_merged(fixture);
+    assert_int_equal(query_file(fixture, "SELECT count(*) FROM damaged"), 1);
+    assert_int_equal(fixture_read(fixture, rows[1], 0, 1 << 20, check_record, NULL), next[1]);
+    struct store_read read = {.op.kind = STORE_READ, .row = rows[0], .max_bytes = 1 << 20};
+    assert_int_equal(fixture_run(fixture, &read.op), ERR_CORRUPT);
+    store_op_release(&read.op);
+}
+
+static void a_store_of_the_preview_is_refused_and_left_alone(void **state)
+{
+    struct fixture *fixture = *state;
+    store_free(&fixture->store);
+    execute_file(fixture, "PRAGMA application_id = 0x526e6c31");
+    CLEANUP(buf_release) struct buf error = {0};
+    assert_int_equal(open_tuned(fixture->folder, (struct sqlite_tuning){0}, &error, &fixture->store), ERR_CONFLICT);
+    assert_non_null(strstr(buf_cstr(&error), "preview"));
+    assert_int_equal(query_file(fixture, "PRAGMA application_id"), 0x526e6c31);
+}
+
 #define PLAIN(name)   cmocka_unit_test_setup_teardown(name, set_up_plain, tear_down)
 #define MERGING(name) cmocka_unit_test_setup_teardown(name, set_up_merging, tear_down)
 
@@ -603,6 +645,8 @@ int main(void)
         MERGING(a_full_store_refuses_records_but_can_be_purged),
         MERGING(a_store_that_was_at_rest_on_a_full_disk_can_be_purged),
         PLAIN(a_newer_schema_is_refused_and_left_alone),
+        PLAIN(a_store_of_the_preview_is_refused_and_left_alone),
+        PLAIN(a_damaged_pack_costs_its_records_alone_and_is_kept),
         PLAIN(a_store_is_opened_once),
         PLAIN(a_running_store_can_be_copied),
     };

@@ -53,7 +53,8 @@ static void group_reset(struct group *group)
         chunk_unref(&group->changes[i].chunk);
     for (size_t i = 0; i < group->appended_count; i++)
         free(group->appended[i].producer);
-    group->change_count = group->appended_count = group->purged_count = 0;
+    group->change_count = group->appended_count = 0;
+    group->purges = false;
     pack_builder_reset(&group->pack);
     group->records = 0;
 }
@@ -111,7 +112,7 @@ static int apply_all(struct sqlite_store *store, struct store_op *const *ops, si
         err = commits[ops[i]->kind](store, ops[i]);
     }
     if (err == 0)
-        err = pack_flush(store);
+        err = store_flush_pack(store);
     // A purge goes first and alone: on a full disk it must not fail for a merge's sake.
     if (err == 0 && background && store->purging)
         err = purge_slice(store);
@@ -129,10 +130,7 @@ static void publish(struct sqlite_store *store)
         hot_confirm(&store->hot, appended->row, &appended->state, str_of(appended->producer),
                     &appended->producer_state);
     }
-    for (size_t i = 0; i < group->purged_count; i++) {
-        hot_purged(&store->hot, group->purged[i]);
-        store->purging = true;
-    }
+    store->purging = store->purging || group->purges;
     heads_committed(&store->heads);
     merge_committed(store->merge);
     if (store->base.watch && group->change_count > 0)
@@ -170,19 +168,19 @@ static void set_writable(struct sqlite_store *store, bool writable)
 static int transact(struct sqlite_store *store, struct store_op *const *ops, size_t count, bool background)
 {
     uint64_t start = clock_mono_ns();
-    store_changing(&store->base, ops, count);
+    store_versions_begin(&store->base, ops, count);
     int err = apply_all(store, ops, count, background);
     if (err < 0) {
         if (err == ERR_STORE_FULL || err == ERR_UNAVAILABLE)
             set_writable(store, false);
         roll_back(store);
-        store_changed(&store->base, ops, count);
+        store_versions_end(&store->base, ops, count);
         return err;
     }
     if (count > 0 && !store->refusing)
         set_writable(store, true);
     publish(store);
-    store_changed(&store->base, ops, count);
+    store_versions_end(&store->base, ops, count);
     count_commit(store, count, clock_mono_ns() - start);
     group_reset(&store->group);
     return 0;
@@ -365,7 +363,8 @@ static void wait_for_work(struct sqlite_store *store, uint64_t now_ms)
         wait_until(store, &store->writer_wake, clock_mono_ns() + wait_ms * 1000000);
 }
 
-// Nobody who submits wakes it from this; what would be more than a group, and the end, do not wait for it.
+// Nobody who submits wakes it from this, as that would cost what gathering saves; so it looks from time to time whether it
+// is worth it still. The end does not wait for it.
 static void gather(struct sqlite_store *store)
 {
     uint64_t queued = UINT64_MAX, now_ns = clock_mono_ns();

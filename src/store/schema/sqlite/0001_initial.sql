@@ -108,6 +108,14 @@ CREATE TABLE hot(
   body BLOB NOT NULL
 );
 
+-- Packs of which something could not be read when they were merged, as they were; nothing reads them but a repair.
+CREATE TABLE damaged(
+  id INTEGER PRIMARY KEY,
+  pack INTEGER NOT NULL,
+  meta BLOB NOT NULL,
+  body BLOB NOT NULL
+);
+
 -- Appended in the order of merging; found by the index, which holds all but the body.
 CREATE TABLE chunks(
   id INTEGER PRIMARY KEY AUTOINCREMENT,
