@@ -1,12 +1,12 @@
 // The inside of the SQLite adapter: what its threads share, and which of them may touch what.
 #pragma once
 
+#include "store/sqlite/gather.h"
 #include "store/sqlite/heads.h"
 #include "store/sqlite/pack.h"
 #include "store/sqlite/sqlite_store.h"
 #include "store/sqlite/vfs.h"
 
-#define GROUP_OPS_MAX      16384
 #define GROUP_BYTES_MAX    (16u * 1024 * 1024)   // of chunks, encoded
 #define CHUNK_DIRECT       (CHUNK_MERGE_RAW / 2) // payload from which a chunk goes to `chunks` at once
 #define CHECKPOINT_BYTES   (16u * 1024 * 1024)   // of WAL
@@ -60,11 +60,7 @@ struct sqlite_store {
     int64_t hot_id;     // of the last pack; never given out again, even after a rollback
     uint64_t wal_pages; // in the WAL since it was last checkpointed
     uint64_t page_size;
-    uint64_t last_commit_ms;  // monotonic
-    uint64_t gather_until_ns; // monotonic; the next group is not committed before
-    uint64_t window_from_ns;  // monotonic; operations are counted from here
-    uint64_t window_ops;
-    bool busy;                   // as the last window was
+    uint64_t last_commit_ms;     // monotonic
     bool refusing;               // the disk was found full: what needs space is refused until there is some
     uint64_t reserve_held;       // bytes
     uint64_t background_from_ms; // monotonic; merging and purging pause until then
@@ -74,7 +70,8 @@ struct sqlite_store {
     // Queues, under `mutex`.
     pthread_mutex_t mutex;
     pthread_cond_t writer_wake, reader_wake;
-    pthread_cond_t writer_pause; // the writer gathers; only the end wakes it
+    pthread_cond_t writer_pause; // the writer gathers; a whole group and the end wake it
+    struct gather gather;
     struct list_node writer_queue, reader_queue;
     uint64_t writer_queued;
     bool stopping;

@@ -47,7 +47,10 @@ static void sqlite_submit(struct store *base, struct store_op *op)
     bool commit = op_is_commit(op->kind);
     list_push_back(commit ? &store->writer_queue : &store->reader_queue, &op->node);
     store->writer_queued += commit;
+    bool whole = commit && store->writer_queued == store->gather.whole;
     pthread_mutex_unlock(&store->mutex);
+    if (whole)
+        pthread_cond_signal(&store->writer_pause);
     pthread_cond_signal(commit ? &store->writer_wake : &store->reader_wake); // who wakes up finds the mutex free
 }
 

@@ -4,11 +4,6 @@
 
 #define BACKGROUND_PAUSE_MS 1000 // of merging, after a transaction failed; and between looks for space
 #define SPARE_BYTES         ((uint64_t)4 * 1024 * 1024) // beside the reserve, from which a full disk counts as one with room
-// A commit costs the same for few operations as for many: a sync, pages of the WAL, wake-ups of every thread that waits for
-// it. So while so many operations come in so short a time, the next group gathers for as long.
-#define GATHER_OPS  48
-#define GATHER_NS   3000000
-#define GATHER_STEP 500000 // when none has come for so long, all who wait for an answer have asked already
 
 static commit_fn *const commits[STORE_OP_KINDS] = {
     [STORE_CREATE] = commit_create,
@@ -363,24 +358,19 @@ static void wait_for_work(struct sqlite_store *store, uint64_t now_ms)
         wait_until(store, &store->writer_wake, clock_mono_ns() + wait_ms * 1000000);
 }
 
-// Nobody who submits wakes it from this, as that would cost what gathering saves; so it looks from time to time whether it
-// is worth it still. The end does not wait for it.
-static void gather(struct sqlite_store *store)
+// Of those who submit only the one who makes the group whole wakes it from this.
+static void wait_for_group(struct sqlite_store *store)
 {
-    uint64_t queued = UINT64_MAX, now_ns = clock_mono_ns();
-    for (; !store->stopping && now_ns < store->gather_until_ns; now_ns = clock_mono_ns()) {
-        if (store->writer_queued == queued || store->writer_queued >= GROUP_OPS_MAX)
-            return;
-        queued = store->writer_queued;
-        wait_until(store, &store->writer_pause, MIN(now_ns + GATHER_STEP, store->gather_until_ns));
-    }
+    const struct gather *gather = &store->gather;
+    while (!store->stopping && store->writer_queued < gather->whole && clock_mono_ns() < gather->until_ns)
+        wait_until(store, &store->writer_pause, gather->until_ns);
 }
 
 // Waits until there is something to do. False when the store is closing and nothing is left.
 static bool next_group(struct sqlite_store *store, struct store_op **ops, size_t *ret_count)
 {
     pthread_mutex_lock(&store->mutex);
-    gather(store);
+    wait_for_group(store);
     uint64_t now_ms = clock_mono_ms();
     bool held_back =
         merge_overloaded(store->merge) && !store->stopping && !store->refusing && now_ms >= store->background_from_ms;
@@ -393,22 +383,12 @@ static bool next_group(struct sqlite_store *store, struct store_op **ops, size_t
     return go_on;
 }
 
-static void plan_gathering(struct sqlite_store *store, size_t ops)
-{
-    uint64_t now_ns = clock_mono_ns(), passed_ns = now_ns - store->window_from_ns;
-    store->window_ops += ops;
-    if (passed_ns >= GATHER_NS) {
-        store->busy = store->window_ops * GATHER_NS >= GATHER_OPS * passed_ns;
-        store->window_from_ns = now_ns;
-        store->window_ops = 0;
-    }
-    store->gather_until_ns = store->busy ? now_ns + GATHER_NS : 0;
-}
-
 static void after_group(struct sqlite_store *store, size_t ops, bool committed)
 {
     uint64_t now_ms = clock_mono_ms();
-    plan_gathering(store, ops);
+    pthread_mutex_lock(&store->mutex);
+    gather_plan(&store->gather, ops, store->writer_queued, clock_mono_ns());
+    pthread_mutex_unlock(&store->mutex);
     if (committed)
         store->last_commit_ms = now_ms;
     if (store->wal_pages * store->page_size > CHECKPOINT_BYTES)
