@@ -444,8 +444,9 @@ void merge_plan(struct merge *merge, uint64_t now_ms)
         pthread_mutex_unlock(&merge->mutex);
     }
     pthread_mutex_lock(&merge->mutex);
+    bool was_planned = merge->planned;
     merge->planned = !merge->active || merge->row_at == merge->row_count;
-    if (merge->planned)
+    if (merge->planned && !was_planned) // it may be waiting for more
         pthread_cond_signal(&merge->wake);
     pthread_mutex_unlock(&merge->mutex);
 }
