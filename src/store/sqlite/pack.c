@@ -5,6 +5,7 @@
 
 #define LEVEL         1
 #define COMPRESS_FROM 192 // bytes; fewer would not shrink
+#define LOOSE_SHARE   4   // one part of so many, from which a body is compressed
 
 enum { PLAIN, PACKED };
 enum { ANONYMOUS, SAME_PRODUCER, NAMED }; // NAMED + the name's length
@@ -33,7 +34,7 @@ void pack_builder_reset(struct pack_builder *builder)
     buf_reset(&builder->meta);
     buf_reset(&builder->body);
     buf_reset(&builder->last_producer);
-    builder->count = 0;
+    builder->count = builder->loose = 0;
     builder->row = builder->time_ms = 0;
 }
 
@@ -77,6 +78,8 @@ void pack_builder_add(struct pack_builder *builder, const struct pack_entry *ent
     buf_append_le64(meta, entry->state.digest);
     append_producer(builder, entry);
     buf_append_str(&builder->body, body);
+    if (body.len > piece->raw) // the payload as it is, and a header
+        builder->loose += body.len;
     builder->row = entry->row;
     builder->time_ms = piece->time_max;
     builder->count++;
@@ -97,8 +100,8 @@ static void pack_bytes(const struct buf *bytes, struct buf *ret)
 void pack_builder_finish(const struct pack_builder *builder, struct buf *ret_meta, struct buf *ret_body)
 {
     pack_bytes(&builder->meta, ret_meta);
-    // A single chunk is compressed already if that is worth anything, and may be large.
-    if (builder->count > 1) {
+    // A single chunk is compressed already if that is worth anything, and may be large; so are most of many such.
+    if (builder->count > 1 && builder->loose >= builder->body.len / LOOSE_SHARE) {
         pack_bytes(&builder->body, ret_body);
         return;
     }

@@ -1,6 +1,7 @@
 // A pack: the small appends of one transaction as one row of the hot table. Its meta says of each append what it holds and
 // what state it led to; its body holds their chunks, one behind the other. Both are compressed as a whole, which is what
-// makes a few lines each of many logs cheap. Layout: docs/internals/store.md.
+// makes a few lines each of many logs cheap; but a body of chunks that are compressed themselves stays as it is. Layout:
+// docs/internals/store.md.
 #pragma once
 
 #include "store/sqlite/hot.h"
@@ -23,6 +24,7 @@ struct pack_entry {
 struct pack_builder {
     struct buf meta, body;
     size_t count;
+    size_t loose;             // bytes of the body that are not compressed yet
     int64_t row, time_ms;     // of the last entry
     struct buf last_producer; // its name
 };

@@ -3,7 +3,8 @@
 #include "util/error.h"
 #include "util/testing.h"
 
-#define ENTRIES 400
+#define ENTRIES    400
+#define BODY_BYTES 400
 
 // Entries as unlike each other as they can be; their strings are static.
 static struct pack_entry random_entry(uint64_t *random)
@@ -13,7 +14,7 @@ static struct pack_entry random_entry(uint64_t *random)
         .row = test_random(random) % 8 ? (int64_t)(test_random(random) % 9) : INT64_MAX,
         .piece = {.first = test_random(random) >> test_random(random) % 64,
                   .count = 1 + (uint32_t)(test_random(random) % 1000),
-                  .raw = (uint32_t)test_random(random),
+                  .raw = (uint32_t)(test_random(random) % 300),
                   .stored = (uint32_t)(test_random(random) % 3 ? test_random(random) % 300 : 0),
                   .time_max = test_random(random) % 16 ? 1763200000000 : INT64_MIN},
         .state = {.digest = test_random(random), .message_bytes = test_random(random) >> 20},
@@ -125,12 +126,63 @@ static void what_is_put_in_comes_out(void **state)
     }
 }
 
-static void many_appends_are_compressed_together(void **state)
+// --- What is compressed
+
+static void add(struct pack_builder *builder, uint32_t raw)
 {
-    struct fixture *fixture = *state;
-    make(fixture, ENTRIES, 5);
-    assert_in_range(fixture->body.len, 1, fixture->bodies.len / 2);
+    char body[BODY_BYTES];
+    memset(body, 'a', sizeof(body));
+    struct pack_entry entry = {
+        .row = 1,
+        .piece = {.first = builder->count, .count = 1, .raw = raw, .stored = BODY_BYTES},
+    };
+    pack_builder_add(builder, &entry, str_n(body, sizeof(body)));
 }
+
+// Returns the length of the body column.
+static size_t body_column_of(const struct pack_builder *builder)
+{
+    CLEANUP(buf_release) struct buf meta = {0}, body = {0}, unpacked = {0};
+    pack_builder_finish(builder, &meta, &body);
+    assert_int_equal(pack_body_unpack(buf_str(&body), &unpacked), 0);
+    assert_true(str_eq(buf_str(&unpacked), buf_str(&builder->body)));
+    return body.len;
+}
+
+static void chunks_that_are_as_they_were_are_compressed_together(void **state)
+{
+    (void)state;
+    CLEANUP(pack_builder_release) struct pack_builder builder = {0};
+    add(&builder, BODY_BYTES - 30);
+    add(&builder, BODY_BYTES - 30);
+    assert_true(body_column_of(&builder) < BODY_BYTES);
+}
+
+static void compressed_chunks_are_not_compressed_again(void **state)
+{
+    (void)state;
+    CLEANUP(pack_builder_release) struct pack_builder builder = {0};
+    for (int i = 0; i < 8; i++)
+        add(&builder, 4 * BODY_BYTES);
+    assert_int_equal(body_column_of(&builder), 8 * BODY_BYTES + 1);
+    add(&builder, BODY_BYTES - 30);
+    assert_int_equal(body_column_of(&builder), 9 * BODY_BYTES + 1);
+}
+
+static void enough_loose_chunks_among_them_are_worth_it(void **state)
+{
+    (void)state;
+    CLEANUP(pack_builder_release) struct pack_builder builder = {0};
+    add(&builder, 4 * BODY_BYTES);
+    add(&builder, BODY_BYTES - 30);
+    assert_true(body_column_of(&builder) < BODY_BYTES);
+    pack_builder_reset(&builder);
+    add(&builder, 4 * BODY_BYTES);
+    add(&builder, 4 * BODY_BYTES);
+    assert_int_equal(body_column_of(&builder), 2 * BODY_BYTES + 1);
+}
+
+// --- Damage
 
 static void read_all(const struct buf *meta, const struct buf *body)
 {
@@ -188,7 +240,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_put_in_comes_out, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(many_appends_are_compressed_together, set_up, tear_down),
+        cmocka_unit_test(chunks_that_are_as_they_were_are_compressed_together),
+        cmocka_unit_test(compressed_chunks_are_not_compressed_again),
+        cmocka_unit_test(enough_loose_chunks_among_them_are_worth_it),
         cmocka_unit_test_setup_teardown(damaged_bytes_are_refused_or_read_within_bounds, set_up, tear_down),
         cmocka_unit_test(a_piece_outside_of_its_body_is_corrupt),
     };
