@@ -29,6 +29,7 @@ struct delivery {
     struct read_job *reading;
     uint64_t opened_ms, last_send_ms;
     uint64_t sent_end; // of the spool's file, when all of it had last been sent
+    bool behind;       // since the server said where to go on, not all has been sent yet
     bool ended_told, delivered_told;
     bool lost; // found while sending; handled by the next step
     struct buf scratch;
@@ -136,7 +137,7 @@ static void read_later(struct delivery *delivery, uint64_t from)
 // the commit before it; here it gathers until the ack comes, or until it is much. Behind the job's end nothing more comes.
 static bool gathers(const struct delivery *delivery)
 {
-    return !delivery->uplink.job_ended && uplink_awaits_ack(&delivery->uplink) &&
+    return !delivery->uplink.job_ended && !delivery->behind && uplink_awaits_ack(&delivery->uplink) &&
            spool_end(delivery->options.spool) - delivery->sent_end < GATHER_BYTES;
 }
 
@@ -155,8 +156,10 @@ static bool send_records(struct delivery *delivery, uint64_t from, uint64_t to)
         return false;
     }
     send_part(delivery, from, to, first, chunk);
-    if (first + chunk_count(chunk) >= to)
+    if (first + chunk_count(chunk) >= to) {
         delivery->sent_end = end;
+        delivery->behind = false;
+    }
     return true;
 }
 
@@ -224,7 +227,7 @@ static void heard_ready(struct delivery *delivery, json_t *root)
         return;
     }
     uplink_ready(&delivery->uplink, (uint64_t)json_integer_value(next), epoch, incarnation);
-    delivery->sent_end = 0; // what was sent and not acked is sent again, without waiting
+    delivery->behind = true; // what was sent and not acked is sent again, without waiting
     spool_acked(delivery->options.spool, delivery->uplink.acked);
     if (run->epoch != epoch || strcmp(run->incarnation, delivery->uplink.incarnation) != 0) {
         run->epoch = epoch;
@@ -241,7 +244,7 @@ static void heard_error(struct delivery *delivery, json_t *root)
     json_t *next = json_object_get(root, "next_sequence");
     bool has_next = json_is_integer(next) && json_integer_value(next) >= 0;
     int err = code ? error_from_word(code, strlen(code)) : ERR_INTERNAL;
-    delivery->sent_end = 0;
+    delivery->behind = true;
     uplink_refused(&delivery->uplink, err, has_next, has_next ? (uint64_t)json_integer_value(next) : 0, now_ms());
     if (delivery->uplink.state == UPLINK_OFFLINE)
         delivery->options.events->trouble(delivery->options.arg, err, text ? text : error_text(err));

@@ -8,7 +8,7 @@
 
 #define GROUP_OPS_MAX 16384 // of a transaction
 
-struct gather {
+struct gather {        // the writer's, under the store's mutex
     uint64_t until_ns; // monotonic; the next group waits no longer
     uint64_t whole;    // nor for more than so many operations
     // What is counted until the window ends.

@@ -7,11 +7,18 @@ void hot_init(struct hot *hot)
     map_init(&hot->entries);
 }
 
+static void known_free(struct map_node *node, void *arg)
+{
+    (void)arg;
+    struct hot_known *known = CONTAINER_OF(node, struct hot_known, node);
+    free(known->producer.name);
+    free(known);
+}
+
 static void entry_free(struct hot_entry *entry)
 {
-    for (size_t i = 0; i < entry->producer_count; i++)
-        free(entry->producers[i].name);
-    free(entry->producers);
+    map_each(&entry->producers, known_free, NULL);
+    map_release(&entry->producers);
     free(entry->pieces);
     free(entry);
 }
@@ -47,6 +54,8 @@ static struct hot_entry *entry_make(struct hot *hot, int64_t row)
         return entry;
     entry = xcalloc(1, sizeof(*entry));
     entry->row = row;
+    // A seed of its own would be drawn from the kernel for each.
+    memcpy(entry->producers.seed, hot->entries.seed, sizeof(entry->producers.seed));
     map_insert(&hot->entries, &entry->node, row_key(&entry->row));
     return entry;
 }
@@ -106,16 +115,24 @@ void hot_remove_last(struct hot *hot, int64_t row)
     pthread_mutex_unlock(&hot->mutex);
 }
 
+struct forget {
+    struct hot_entry *entry;
+    uint64_t end;
+};
+
+static void forget_known(struct map_node *node, void *arg)
+{
+    const struct forget *forget = arg;
+    if (CONTAINER_OF(node, struct hot_known, node)->producer.state.last_sequence >= forget->end)
+        return;
+    map_remove(&forget->entry->producers, node);
+    known_free(node, NULL);
+}
+
 static void forget_producers(struct hot_entry *entry, uint64_t end)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < entry->producer_count; i++) {
-        if (entry->producers[i].state.last_sequence >= end)
-            entry->producers[kept++] = entry->producers[i];
-        else
-            free(entry->producers[i].name);
-    }
-    entry->producer_count = kept;
+    struct forget forget = {entry, end};
+    map_each(&entry->producers, forget_known, &forget);
 }
 
 void hot_remove_to(struct hot *hot, int64_t row, uint64_t end)
@@ -136,26 +153,19 @@ void hot_remove_to(struct hot *hot, int64_t row, uint64_t end)
 
 static struct hot_producer *entry_producer(const struct hot_entry *entry, struct str name)
 {
-    for (size_t i = 0; i < entry->producer_count; i++) {
-        if (str_eq(str_of(entry->producers[i].name), name))
-            return &entry->producers[i];
-    }
-    return NULL;
+    struct map_node *node = map_find(&entry->producers, name);
+    return node ? &CONTAINER_OF(node, struct hot_known, node)->producer : NULL;
 }
 
-static struct hot_producer *entry_producer_make(struct hot *hot, struct hot_entry *entry, struct str name)
+static struct hot_producer *entry_producer_make(struct hot_entry *entry, struct str name)
 {
     struct hot_producer *producer = entry_producer(entry, name);
     if (producer)
         return producer;
-    if (entry->producer_count == entry->producers_cap) {
-        entry->producers_cap = entry->producers_cap ? entry->producers_cap * 2 : 1;
-        entry->producers = xrealloc(entry->producers, entry->producers_cap * sizeof(*entry->producers));
-    }
-    producer = &entry->producers[entry->producer_count++];
-    *producer = (struct hot_producer){.name = str_dup(name)};
-    hot->most_producers = MAX(hot->most_producers, entry->producer_count);
-    return producer;
+    struct hot_known *known = xcalloc(1, sizeof(*known));
+    known->producer.name = str_dup(name);
+    map_insert(&entry->producers, &known->node, str_of(known->producer.name));
+    return &known->producer;
 }
 
 void hot_confirm(struct hot *hot, int64_t row, const struct log_state *state, struct str producer,
@@ -165,7 +175,7 @@ void hot_confirm(struct hot *hot, int64_t row, const struct log_state *state, st
     struct hot_entry *entry = entry_make(hot, row);
     entry->state = *state;
     if (producer.len > 0)
-        entry_producer_make(hot, entry, producer)->state = *producer_state;
+        entry_producer_make(entry, producer)->state = *producer_state;
     pthread_mutex_unlock(&hot->mutex);
 }
 

@@ -38,22 +38,25 @@ struct hot_producer {
     struct producer_state state; // once its last_sequence is merged, the database tells of it
 };
 
+struct hot_known {
+    struct map_node node;
+    struct hot_producer producer;
+};
+
 struct hot_entry {
     struct map_node node;
     int64_t row; // the map's key
     struct log_state state;
     struct hot_piece *pieces; // those not merged yet: [pieces_from, pieces_from + piece_count)
     size_t pieces_from, piece_count, pieces_cap;
-    struct hot_producer *producers; // those that the hot rows tell of
-    size_t producer_count, producers_cap;
+    struct map producers; // of struct hot_known, by name: those that the packs tell of
 };
 
 struct hot {
     pthread_mutex_t mutex;
     struct map entries;
     size_t pieces;
-    size_t most_producers; // of one entry since the last round began; the writer's
-    uint64_t bytes;        // of their chunks
+    uint64_t bytes; // of their chunks
 };
 
 void hot_init(struct hot *hot);

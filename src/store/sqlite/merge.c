@@ -9,7 +9,6 @@
 #define DELETE_PACKS    64
 #define SEALED_DIVISOR  12
 #define OVERLOAD_FACTOR 2
-#define PRODUCERS_MANY  512 // of one log in the hot index, which looks through them one by one
 #define MARKER_NAME     "merge_marker"
 
 struct merge {
@@ -22,8 +21,9 @@ struct merge {
     pthread_cond_t wake;
     struct list_node jobs, results; // each in the order of planning; results are those done
     size_t result_count;
-    bool running; // the merger is at a job
-    bool planned; // no more jobs of this round will come
+    bool running;  // the merger is at a job
+    bool planned;  // no more jobs of this round will come
+    bool given_up; // the store cannot be read; nothing is merged until the next start
     bool stopping;
 
     // The writer's.
@@ -101,19 +101,33 @@ static bool results_ready(const struct merge *merge)
            (merge->result_count > 0 && list_empty(&merge->jobs) && !merge->running);
 }
 
-// False if the merger is to stop.
-static bool pause_before_retry(struct merge *merge)
+// False if the merger is to stop. Errors of the disk may pass; if they do not, lines are still taken in and read, and an operator
+// has been told: better than a store that waits for its merger.
+static bool pause_before_retry(struct merge *merge, unsigned tries)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec++;
     pthread_mutex_lock(&merge->mutex);
+    merge->given_up = tries >= merge->store->tuning.merge_tries;
     int timed_out = 0;
-    while (!merge->stopping && timed_out == 0)
+    while (!merge->stopping && !merge->given_up && timed_out == 0)
         timed_out = pthread_cond_timedwait(&merge->wake, &merge->mutex, &until);
-    bool go_on = !merge->stopping;
+    bool go_on = !merge->stopping && !merge->given_up;
     pthread_mutex_unlock(&merge->mutex);
     return go_on;
+}
+
+static bool tell_trouble(const struct merge *merge, unsigned tries)
+{
+    if (tries == 1)
+        log_error(merge->store->base.logger, "what is to be merged cannot be read; it is tried again every second");
+    if (tries == merge->store->tuning.merge_tries)
+        log_error(merge->store->base.logger,
+                  "it still cannot be read; nothing is merged until the next start. Check the disk, and the file with "
+                  "PRAGMA integrity_check; a backup, or sqlite3's .recover, makes a whole one.",
+                  LOG_S("path", merge->store->path));
+    return true;
 }
 
 static void *merger_main(void *arg)
@@ -121,10 +135,11 @@ static void *merger_main(void *arg)
     struct merge *merge = arg;
     struct merge_job *job;
     while ((job = next_job(merge))) {
-        do
+        merge_job_run(job, &merge->source);
+        for (unsigned tries = 1; job->transient && tell_trouble(merge, tries) && pause_before_retry(merge, tries);
+             tries++)
             merge_job_run(job, &merge->source);
-        while (job->transient && pause_before_retry(merge));
-        if (job->transient) { // stopping: nothing of it is applied
+        if (job->transient) { // stopping, or given up: nothing of it is applied
             merge_job_free(&job);
             break;
         }
@@ -148,7 +163,11 @@ int merge_new(struct sqlite_store *store, struct merge **ret)
     struct merge *merge = xcalloc(1, sizeof(*merge));
     merge->store = store;
     pthread_mutex_init(&merge->mutex, NULL);
-    pthread_cond_init(&merge->wake, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&merge->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     list_init(&merge->jobs);
     list_init(&merge->results);
     list_init(&merge->applied);
@@ -202,27 +221,39 @@ void merge_free(struct merge **merge)
 
 // --- Applying, within the writer's transaction
 
-// What the execution's hot rows say of it goes to its own rows. Rows that lie behind the round are said again by them.
+struct fold {
+    struct db *db;
+    int64_t row;
+    uint64_t end;
+    int err;
+};
+
+static void fold_producer(struct map_node *node, void *arg)
+{
+    struct fold *fold = arg;
+    const struct hot_producer *producer = &CONTAINER_OF(node, struct hot_known, node)->producer;
+    if (fold->err < 0 || producer->state.last_sequence >= fold->end)
+        return;
+    sqlite3_stmt *keep = db_statement(fold->db, STATEMENT_PRODUCER_FOLD);
+    db_bind_i64(keep, 1, fold->row);
+    db_bind_text(keep, 2, str_of(producer->name));
+    db_bind_u64(keep, 3, producer->state.sequence.next);
+    db_bind_u64(keep, 4, producer->state.sequence.last_hash);
+    db_bind_u64(keep, 5, producer->state.last_counter);
+    db_bind_u64(keep, 6, producer->state.last_sequence);
+    fold->err = db_run(keep);
+}
+
+// What the packs say of the execution goes to its own rows. What lies behind the round is said again by its packs.
 static int fold_state(struct sqlite_store *store, int64_t row, uint64_t end)
 {
     const struct hot_entry *entry = hot_peek(&store->hot, row);
     if (!entry)
         return 0;
-    int err = execution_fold(&store->db, row, &entry->state);
-    for (size_t i = 0; i < entry->producer_count && err == 0; i++) {
-        const struct hot_producer *producer = &entry->producers[i];
-        if (producer->state.last_sequence >= end)
-            continue;
-        sqlite3_stmt *keep = db_statement(&store->db, STATEMENT_PRODUCER_FOLD);
-        db_bind_i64(keep, 1, row);
-        db_bind_text(keep, 2, str_of(producer->name));
-        db_bind_u64(keep, 3, producer->state.sequence.next);
-        db_bind_u64(keep, 4, producer->state.sequence.last_hash);
-        db_bind_u64(keep, 5, producer->state.last_counter);
-        db_bind_u64(keep, 6, producer->state.last_sequence);
-        err = db_run(keep);
-    }
-    return err;
+    struct fold fold = {&store->db, row, end, execution_fold(&store->db, row, &entry->state)};
+    // The visit changes nothing; map_each takes a map that is not const for those that do.
+    map_each((struct map *)(uintptr_t)&entry->producers, fold_producer, &fold);
+    return fold.err;
 }
 
 static int insert_chunks(struct sqlite_store *store, const struct merge_job *job)
@@ -255,7 +286,7 @@ static int keep_damaged(struct sqlite_store *store, const struct merge_job *job)
         sqlite3_stmt *keep = db_statement(&store->db, STATEMENT_HOT_KEEP_DAMAGED);
         db_bind_i64(keep, 1, job->damaged[i]);
         int err = db_run(keep);
-        if (err < 0 && err != ERR_CORRUPT) // its pages may be what is damaged
+        if (err < 0)
             return err;
     }
     return 0;
@@ -399,8 +430,7 @@ static bool is_due(struct merge *merge, uint64_t now_ms)
     }
     if (merge->since_ms == 0)
         merge->since_ms = now_ms;
-    return pieces >= tuning->hot_pieces || bytes >= tuning->hot_bytes ||
-           merge->store->hot.most_producers >= PRODUCERS_MANY || merge_due_in_ms(merge, now_ms) == 0;
+    return pieces >= tuning->hot_pieces || bytes >= tuning->hot_bytes || merge_due_in_ms(merge, now_ms) == 0;
 }
 
 uint64_t merge_due_in_ms(struct merge *merge, uint64_t now_ms)
@@ -421,7 +451,6 @@ static void begin_round(struct merge *merge)
     merge->active = true;
     merge->sealed = false;
     merge->since_ms = 0;
-    merge->store->hot.most_producers = 0;
 }
 
 void merge_plan(struct merge *merge, uint64_t now_ms)
@@ -472,6 +501,10 @@ bool merge_overloaded(struct merge *merge)
     size_t pieces;
     uint64_t bytes;
     hot_size(&merge->store->hot, &pieces, &bytes);
-    return merge->active && (pieces >= (size_t)tuning->hot_pieces * OVERLOAD_FACTOR ||
-                             bytes >= (uint64_t)tuning->hot_bytes * OVERLOAD_FACTOR);
+    pthread_mutex_lock(&merge->mutex);
+    bool given_up = merge->given_up;
+    pthread_mutex_unlock(&merge->mutex);
+    return merge->active && !given_up &&
+           (pieces >= (size_t)tuning->hot_pieces * OVERLOAD_FACTOR ||
+            bytes >= (uint64_t)tuning->hot_bytes * OVERLOAD_FACTOR);
 }

@@ -53,8 +53,9 @@ static int unpacked_get(struct merge_source *source, int64_t id, const struct bu
     CLEANUP(db_reset) sqlite3_stmt *find = db_statement(&source->db, STATEMENT_HOT_BODY);
     db_bind_i64(find, 1, id);
     int rc = db_row(find);
+    // Whatever SQLite itself cannot read, its file is damaged, and no statement of the writer must touch it.
     if (rc <= 0)
-        return rc < 0 ? rc : ERR_CORRUPT;
+        return rc < 0 ? ERR_UNAVAILABLE : ERR_CORRUPT;
     struct buf body = {0};
     int err = pack_body_unpack(db_column_blob(find, 0), &body);
     if (err < 0) {
@@ -228,7 +229,7 @@ static void read_tail(struct merge_job *job, struct db *db, bool sealed, struct 
     }
 }
 
-// False, with nothing read, if it has to be tried again or cannot be.
+// False if it has to be tried again, with nothing read, or if a part of it is damaged: then the rest moves as it is.
 static bool read_run(struct merge_job *job, struct merge_source *source)
 {
     job->transient = false;

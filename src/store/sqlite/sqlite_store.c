@@ -11,6 +11,7 @@ static const struct sqlite_tuning default_tuning = {
     .hot_pieces = 1024 * 1024,
     .hot_bytes = 64 * 1024 * 1024,
     .merge_after_ms = 60000,
+    .merge_tries = 60,
     .page_size = 4096,
     .reserve_bytes = 32 * 1024 * 1024,
 };
@@ -139,6 +140,7 @@ static struct sqlite_store *store_new(const struct sqlite_options *options)
     tuning->hot_pieces = tuning->hot_pieces ? tuning->hot_pieces : default_tuning.hot_pieces;
     tuning->hot_bytes = tuning->hot_bytes ? tuning->hot_bytes : default_tuning.hot_bytes;
     tuning->merge_after_ms = tuning->merge_after_ms ? tuning->merge_after_ms : default_tuning.merge_after_ms;
+    tuning->merge_tries = tuning->merge_tries ? tuning->merge_tries : default_tuning.merge_tries;
     tuning->page_size = tuning->page_size ? tuning->page_size : default_tuning.page_size;
     tuning->reserve_bytes = tuning->reserve_bytes ? tuning->reserve_bytes : default_tuning.reserve_bytes;
     list_init(&store->writer_queue);

@@ -10,6 +10,7 @@ struct sqlite_tuning {
     void *now_arg;
     uint32_t hot_pieces, hot_bytes; // a merge begins when the hot table holds so many appends, or bytes of chunks
     uint32_t merge_after_ms;        // or after so long with rows in it; a twelfth of it if a log was sealed
+    uint32_t merge_tries;           // a second apart, to read what cannot be read
     uint32_t page_size;
     uint32_t reserve_bytes; // of disk kept aside, so that a full store can be emptied
 };

@@ -618,6 +618,44 @@ static void a_damaged_pack_costs_its_records_alone_and_is_kept(void **state)
     store_op_release(&read.op);
 }
 
+static int open_giving_up(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
+{
+    CLEANUP(buf_release) struct buf error = {0};
+    const struct sqlite_tuning tuning = {
+        .now_ms = test_clock, .now_arg = now_ms, .hot_pieces = 2, .merge_after_ms = 1, .merge_tries = 1};
+    return open_tuned(folder, tuning, &error, ret);
+}
+
+// The chain of pages of a large value leads nowhere.
+static void break_last_value(const struct fixture *fixture)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", fixture->folder);
+    CLEANUP(close_fd) int fd = open(path, O_RDWR | O_CLOEXEC);
+    struct stat info;
+    assert_int_equal(fstat(fd, &info), 0);
+    assert_int_equal(pwrite(fd, "\xff\xff\xff\xff", 4, info.st_size - 3 * 4096), 4);
+}
+
+static void what_sqlite_cannot_read_stops_merging_and_nothing_else(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), rows[2];
+    uint64_t next[2] = {0};
+    rows[0] = fixture_create(fixture, account, "damaged", STATUS_RUNNING);
+    rows[1] = fixture_create(fixture, account, "whole", STATUS_RUNNING);
+    append_next(fixture, rows[0], &next[0], 400, 100);
+    store_free(&fixture->store);
+    break_last_value(fixture);
+    assert_int_equal(open_giving_up(fixture->folder, &fixture->now_ms, &fixture->store), 0);
+    // More than would wait for the merger if it still tried.
+    for (int i = 0; i < 50; i++)
+        append_next(fixture, rows[1], &next[1], 10, 100);
+    assert_int_equal(fixture_read(fixture, rows[1], 0, 1 << 20, check_record, NULL), next[1]);
+    struct store_read read = {.op.kind = STORE_READ, .row = rows[0], .max_bytes = 1 << 20};
+    assert_true(fixture_run(fixture, &read.op) < 0);
+    store_op_release(&read.op);
+}
+
 static void a_store_of_the_preview_is_refused_and_left_alone(void **state)
 {
     struct fixture *fixture = *state;
@@ -647,6 +685,7 @@ int main(void)
         PLAIN(a_newer_schema_is_refused_and_left_alone),
         PLAIN(a_store_of_the_preview_is_refused_and_left_alone),
         PLAIN(a_damaged_pack_costs_its_records_alone_and_is_kept),
+        PLAIN(what_sqlite_cannot_read_stops_merging_and_nothing_else),
         PLAIN(a_store_is_opened_once),
         PLAIN(a_running_store_can_be_copied),
     };

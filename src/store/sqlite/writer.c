@@ -295,8 +295,15 @@ static void commit_group(struct sqlite_store *store, struct store_op **ops, size
     int err = refusing ? commit_without_growth(store, ops, count, background) : transact(store, ops, count, background);
     if (err < 0)
         store->background_from_ms = now_ms + BACKGROUND_PAUSE_MS;
+    // What failed may have been the merging or purging that went along.
+    if (err == ERR_UNAVAILABLE && background && !refusing && count > 0)
+        err = transact(store, ops, count, false);
     if (err < 0 && !refusing)
         commit_after(store, err, ops, count);
+    // Before the replies: who is answered may ask again, and would count twice.
+    pthread_mutex_lock(&store->mutex);
+    gather_plan(&store->gather, count, store->writer_queued, clock_mono_ns());
+    pthread_mutex_unlock(&store->mutex);
     for (size_t i = 0; i < count; i++)
         op_reply(ops[i]);
 }
@@ -383,12 +390,9 @@ static bool next_group(struct sqlite_store *store, struct store_op **ops, size_t
     return go_on;
 }
 
-static void after_group(struct sqlite_store *store, size_t ops, bool committed)
+static void after_group(struct sqlite_store *store, bool committed)
 {
     uint64_t now_ms = clock_mono_ms();
-    pthread_mutex_lock(&store->mutex);
-    gather_plan(&store->gather, ops, store->writer_queued, clock_mono_ns());
-    pthread_mutex_unlock(&store->mutex);
     if (committed)
         store->last_commit_ms = now_ms;
     if (store->wal_pages * store->page_size > CHECKPOINT_BYTES)
@@ -421,7 +425,7 @@ void *writer_main(void *arg)
         bool committed = count > 0 || background_waits(store, clock_mono_ms());
         if (committed)
             commit_group(store, ops, count);
-        after_group(store, count, committed);
+        after_group(store, committed);
     }
     checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
     reserve_settle(store);
