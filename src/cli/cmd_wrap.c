@@ -46,14 +46,40 @@ static int read_numbers(struct cli *cli, struct runner_options *options)
     return 0;
 }
 
+static void tell_left(void *arg, const char *execution_id, const char *reason)
+{
+    (void)arg;
+    fprintf(stderr, "runnel: %s is left: %s\n", execution_id, reason);
+}
+
 static int resume(struct cli *cli, const struct runner_options *options, const char *only)
 {
     unsigned delivered = 0, left = 0;
-    int err = runner_resume(options, only, &delivered, &left);
-    if (err)
-        return cli_fail(cli, err, "delivering what is left: %s", error_text(err));
+    int err = runner_resume(options, only, tell_left, NULL, &delivered, &left);
+    if (err == ERR_INVALID && only && !id_execution_valid(str_of(only)))
+        return cli_usage_error(cli, "\"%s\" cannot be the identifier of an execution", only);
+    if (err == ERR_NOT_FOUND)
+        return cli_fail(cli, err, "there is no run %s in %s/spool", only, options->state_dir);
+    if (err == ERR_HELD)
+        return cli_fail(cli, err, "%s is being recorded, or delivered, by another process", only);
     fprintf(stderr, "runnel: %u delivered, %u left\n", delivered, left);
-    return left > 0 ? 1 : 0;
+    return err ? error_exit_code(err) : left > 0 ? 1 : 0;
+}
+
+// What kept the runner from beginning.
+static int fail_start(struct cli *cli, const struct runner_options *options, int err)
+{
+    const char *undone = options->command ? "the command was not run" : "nothing was recorded";
+    const char *id = options->execution_id;
+    if (err == ERR_CONFLICT && id)
+        return cli_fail(cli, err,
+                        "the spool of an earlier run as %s is in the way: %s/spool/%s; %s. `runnel wrap --resume %s` "
+                        "delivers it, or says why not; removing that folder discards it",
+                        id, options->state_dir, id, undone, id);
+    if (err == ERR_HELD && id)
+        return cli_fail(cli, err, "a run as %s is under way, with its spool in %s/spool/%s; %s", id, options->state_dir,
+                        id, undone);
+    return cli_fail(cli, err, "%s; %s", err > ERR_FIRST_ && err < ERR_END_ ? error_text(err) : strerror(-err), undone);
 }
 
 static int run_runner(struct cli *cli, bool with_command)
@@ -97,7 +123,7 @@ static int run_runner(struct cli *cli, bool with_command)
     int err = runner_run(&options, &exit_code);
     // The runner has said what is left behind; the job's own result counts.
     if (err && err != ERR_UNAVAILABLE)
-        return cli_fail(cli, err, "%s", err > ERR_FIRST_ && err < ERR_END_ ? error_text(err) : strerror(-err));
+        return fail_start(cli, &options, err);
     return exit_code;
 }
 
@@ -114,7 +140,7 @@ static int run_pipe(struct cli *cli)
 #define SHARED_OPTIONS                                                                                         \
     {'m', "metadata", CLI_VALUE_MANY, "KEY=VALUE", "what else to know about this execution; may be repeated"}, \
         {0, "id", CLI_VALUE, "ID", "its identifier; else one is made"},                                        \
-        {'q', "quiet", CLI_FLAG, NULL, "no notices on stderr"},                                                \
+        {'q', "quiet", CLI_FLAG, NULL, "no notices on stderr; what fails is said all the same"},               \
         {0, "deliver-wait", CLI_VALUE, "DURATION",                                                             \
          "how long to wait for the server after the job has ended; 0: for ever; 30s unless told"},             \
         {0, "spool-max", CLI_VALUE, "BYTES",                                                                   \
@@ -131,7 +157,13 @@ const struct cli_command cmd_wrap = {
         "Runs COMMAND. Its output passes through as it is, and is recorded. Exits with the command's code, 128 and the number of the signal if one "
         "ended it.\n\n"
         "What was captured is on disk before it is sent: neither a server that is away nor the death of any process loses a line of it. What "
-        "an interrupted run has left is delivered by --resume.\n\n"
+        "an interrupted run has left is delivered by --resume: it waits in the folder `spool` of the data folder (--data, RUNNEL_DATA). Without "
+        "an ID that is all that was recorded for the present server; what was recorded for another one is delivered only when it is named. Each run "
+        "that is still left is told, and why.\n\n"
+        "An identifier is one execution's. Where one of that name has ended already, COMMAND runs and its exit code counts, but the server does not "
+        "take the log: that is said, also with -q, and what was recorded stays in its spool.\n\n"
+        "What the command leaves running in the background may keep its output open: that is read until nothing came for a second, and for five "
+        "seconds at most. Then wrap ends, and what comes later is not recorded.\n\n"
         "Between stdout and stderr the order is that of reading; with --tty there is one stream, and the order is the command's.",
     .options =
         (const struct cli_option[]){

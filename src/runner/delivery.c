@@ -332,8 +332,10 @@ static void connect_done(struct job *work)
     struct delivery *delivery = job->delivery;
     if (delivery) {
         delivery->connecting = NULL;
-        bool changed = delivery->options.run->registered != job->registered;
-        delivery->options.run->registered = job->registered;
+        struct run_file *run = delivery->options.run;
+        bool changed = run->registered != job->registered || run->existed != job->existed;
+        run->registered = job->registered;
+        run->existed = job->existed;
         if (changed)
             delivery->options.events->changed(delivery->options.arg);
         if (job->ws)

@@ -60,9 +60,10 @@ struct connect_job *connect_job_new(const struct delivery_options *options)
     job->server = options->server;
     job->path = make_path(options);
     job->registered = options->run->registered;
+    job->existed = options->run->existed;
     if (!job->registered) {
         job->body = make_body(options->run);
-        job->idempotency_header = xasprintf("Idempotency-Key: %s", options->run->execution_id);
+        job->idempotency_header = xasprintf("Idempotency-Key: %s", options->run->producer);
     }
     return job;
 }
@@ -94,8 +95,9 @@ static int register_run(struct connect_job *job)
         return err;
     }
     err = client_response_error(&response, &job->text);
-    // That it is there already is all that is wanted; whether it is ours is what the socket finds out.
-    if (err < 0 && err != ERR_CONFLICT) {
+    // That it is there already is all that is wanted; whether it is to be had is what the socket finds out.
+    job->existed = err == ERR_CONFLICT;
+    if (err < 0 && !job->existed) {
         job->refused = true;
         return err;
     }
@@ -108,7 +110,8 @@ void connect_job_work(struct job *work)
 {
     struct connect_job *job = CONTAINER_OF(work, struct connect_job, job);
     CLEANUP(client_response_release) struct client_response response = {0};
-    if (!job->registered && (job->err = register_run(job)) < 0)
+    bool registers = !job->registered;
+    if (registers && (job->err = register_run(job)) < 0)
         return;
     job->err = client_ws_open(job->server, job->path, &response, &job->ws);
     if (job->err == 0)
@@ -117,7 +120,11 @@ void connect_job_work(struct job *work)
     job->refused = response.status >= 400;
     if (!job->refused || client_response_error(&response, &job->text) == 0)
         buf_append_text(&job->text, error_text(job->err));
-    if (job->err == ERR_NOT_FOUND)
+    if (job->err != ERR_NOT_FOUND)
+        return;
+    if (registers && job->existed)
+        job->err = ERR_CONFLICT; // it is there, but this credential may not see it
+    else
         job->registered = false; // a store restored from before it was
 }
 

@@ -13,7 +13,7 @@ struct connect_job {
     char *path, *body, *idempotency_header; // body: NULL if it is registered
     // Results:
     int err; // final refusals are told by `refused`
-    bool refused, registered;
+    bool refused, registered, existed;
     struct client_ws *ws;
     struct buf text; // for people
 };

@@ -1,6 +1,7 @@
 #include "runner/resume.h"
 
 #include "runner/delivery.h"
+#include "runner/refusal.h"
 #include "util/clock.h"
 #include "util/id.h"
 
@@ -17,6 +18,9 @@
 struct resume {
     const struct runner_options *options;
     unsigned delivered, left;
+    runner_left_fn *tell_left; // may be NULL
+    void *tell_arg;
+    struct buf reason; // why the run at hand is left, as far as it is known
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -78,14 +82,19 @@ static void on_delivered(void *arg)
 
 static void on_trouble(void *arg, int err, const char *text)
 {
-    (void)arg;
+    struct attempt *attempt = arg;
     (void)err;
-    (void)text;
+    buf_reset(&attempt->resume->reason);
+    buf_append_text(&attempt->resume->reason, text);
 }
 
 static void on_ended(void *arg, int err)
 {
-    attempt_end(arg, err);
+    struct attempt *attempt = arg;
+    buf_reset(&attempt->resume->reason);
+    if (err < 0)
+        refusal_append(&attempt->resume->reason, attempt->run, err);
+    attempt_end(attempt, err);
 }
 
 static void on_patience(void *arg)
@@ -206,8 +215,10 @@ static int deliver_left(struct resume *resume, const char *dir, bool any_server)
         err = run_file_load(dir, &run);
     if (err < 0)
         return err;
-    if (!any_server && strcmp(run.url, resume->options->server.url) != 0)
+    if (!any_server && strcmp(run.url, resume->options->server.url) != 0) {
+        buf_printf(&resume->reason, "it was recorded for %s; named, it is delivered here", run.url);
         return ERR_UNAVAILABLE;
+    }
     // The run file may have reached the disk before the spool's last bytes did.
     run.ended = run.ended && spool_next(spool) >= run.records;
     err = attempt_run(resume, &run, spool, dir, NULL, NULL, run.ended);
@@ -226,14 +237,26 @@ static bool is_stopped(struct resume *resume)
     return stopped;
 }
 
+static void tell_left(struct resume *resume, const char *name, int err)
+{
+    resume->left++;
+    if (resume->reason.len == 0 && err == ERR_UNAVAILABLE)
+        buf_append_text(&resume->reason, "the server did not take all of it in time");
+    else if (resume->reason.len == 0)
+        buf_append_text(&resume->reason, err > ERR_FIRST_ && err < ERR_END_ ? error_text(err) : strerror(-err));
+    if (resume->tell_left)
+        resume->tell_left(resume->tell_arg, name, buf_cstr(&resume->reason));
+}
+
 static int resume_one(struct resume *resume, const char *name, bool any_server)
 {
     CLEANUP(free_ptr) char *dir = xasprintf("%s/spool/%s", resume->options->state_dir, name);
+    buf_reset(&resume->reason);
     int err = deliver_left(resume, dir, any_server);
     if (err == 0)
         resume->delivered++;
     else if (err != ERR_HELD && err != ERR_NOT_FOUND)
-        resume->left++;
+        tell_left(resume, name, err);
     return err;
 }
 
@@ -264,14 +287,15 @@ static void resume_init(struct resume *resume, const struct runner_options *opti
 
 static void resume_release(struct resume *resume)
 {
+    buf_release(&resume->reason);
     pthread_mutex_destroy(&resume->lock);
     pthread_cond_destroy(&resume->changed);
 }
 
-int runner_resume(const struct runner_options *options, const char *only_execution_id, unsigned *ret_delivered,
-                  unsigned *ret_left)
+int runner_resume(const struct runner_options *options, const char *only_execution_id, runner_left_fn *left, void *arg,
+                  unsigned *ret_delivered, unsigned *ret_left)
 {
-    struct resume resume = {0};
+    struct resume resume = {.tell_left = left, .tell_arg = arg};
     int err = 0;
     resume_init(&resume, options);
     if (only_execution_id && !id_execution_valid(str_of(only_execution_id)))

@@ -47,8 +47,8 @@ void run_file_append_json(struct buf *out, const struct run_file *run)
     append_json(out, "metadata", run->metadata_json);
     buf_printf(out, ",\"epoch\":%llu", (unsigned long long)run->epoch);
     append_string(out, "incarnation", run->incarnation);
-    buf_printf(out, ",\"registered\":%s,\"ended\":%s", run->registered ? "true" : "false",
-               run->ended ? "true" : "false");
+    buf_printf(out, ",\"registered\":%s,\"existed\":%s,\"ended\":%s", run->registered ? "true" : "false",
+               run->existed ? "true" : "false", run->ended ? "true" : "false");
     if (run->ended)
         buf_printf(out, ",\"records\":%llu", (unsigned long long)run->records);
     if (run->has_exit_code)
@@ -131,6 +131,7 @@ static void parse(json_t *root, struct run_file *ret)
     ret->metadata_json = dump_member(root, "metadata");
     ret->epoch = (uint64_t)json_integer_value(json_object_get(root, "epoch"));
     ret->registered = json_is_true(json_object_get(root, "registered"));
+    ret->existed = json_is_true(json_object_get(root, "existed"));
     ret->ended = json_is_true(json_object_get(root, "ended"));
     ret->records = (uint64_t)json_integer_value(json_object_get(root, "records"));
     ret->has_exit_code = json_is_integer(exit_code);

@@ -12,6 +12,7 @@ struct run_file { // strings are owned
     uint64_t epoch;                                       // 0: none yet
     char incarnation[32];
     bool registered;  // the server knows the execution
+    bool existed;     // and knew it before it heard of this run
     bool ended;       // the job has, and everything of it is in the spool
     uint64_t records; // when ended: how many there were; a spool with less has lost its tail with the machine
     bool has_exit_code;

@@ -1,6 +1,7 @@
 #include "runner/runner_private.h"
 
 #include "runner/describe.h"
+#include "runner/refusal.h"
 #include "util/clock.h"
 #include "util/id.h"
 
@@ -14,16 +15,30 @@
 #define MESSAGE_MAX_LIMIT (768u * 1024)      // with it any chunk fits into a frame
 #define RESUME_WAIT_MS    5000               // for the leftovers of others, once our own log is sealed
 
+PRINTF_LIKE(2, 0) static void say(const struct runner *runner, const char *fmt, va_list args)
+{
+    CLEANUP(free_ptr) char *text = NULL;
+    if (vasprintf(&text, fmt, args) < 0)
+        abort();
+    dprintf(STDERR_FILENO, "runnel: %s%s", text, runner->terminal.raw ? "\r\n" : "\n");
+}
+
 void runner_notice(const struct runner *runner, const char *fmt, ...)
 {
     if (runner->options.quiet)
         return;
     va_list args;
-    char text[1024];
     va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
+    say(runner, fmt, args);
     va_end(args);
-    dprintf(STDERR_FILENO, "runnel: %s%s", text, runner->terminal.raw ? "\r\n" : "\n");
+}
+
+void runner_warn(const struct runner *runner, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    say(runner, fmt, args);
+    va_end(args);
 }
 
 static void set_options(struct runner *runner, const struct runner_options *options)
@@ -251,10 +266,13 @@ static int settle_spool(struct runner *runner)
     if (err == 0)
         err = run_file_sync(runner->dir);
     if (err < 0)
-        runner_notice(runner, "what is left on disk may not be durable: %s", strerror(-err));
-    runner_notice(runner,
-                  "not all of the log is delivered; it stays in %s, and this delivers it: runnel wrap --resume %s",
-                  runner->dir, runner->run.execution_id);
+        runner_warn(runner, "what is left on disk may not be durable: %s", strerror(-err));
+    if (refusal_is_for_good(runner->delivery_err))
+        runner_warn(runner, "what was recorded stays in %s; remove that folder to discard it", runner->dir);
+    else
+        runner_warn(runner,
+                    "not all of the log is delivered; it stays in %s, and this delivers it: runnel wrap --resume %s",
+                    runner->dir, runner->run.execution_id);
     return ERR_UNAVAILABLE;
 }
 

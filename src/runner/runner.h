@@ -25,11 +25,14 @@ struct runner_options {
     bool quiet;
 };
 // Runs to the end. The job's exit code in *ret_exit_code (128+n for a signal). ERR_UNAVAILABLE if the job ended but the log was not
-// delivered in time: it stays in the spool, and the notice on stderr says how to deliver it. Another error: nothing was run.
+// delivered: it stays in the spool, and stderr says why and what to do, `quiet` or not. Another error: nothing was run.
+// ERR_CONFLICT: an earlier run has left a spool of that id; ERR_HELD: a run of that id goes on in this STATE_DIR.
 // Delivers what earlier runs have left behind, too, on the side. To be called from main, before it has other threads.
 int runner_run(const struct runner_options *options, int *ret_exit_code);
 // Delivers what interrupted runs left in STATE_DIR/spool: a whole prefix, then `capture_interrupted`, ending as `lost`; runs whose
 // job had ended are completed as they ended. `only` may be NULL. Skips spools whose process is still alive (lock), and those for
-// another server unless `only` names them. deliver_wait_ms is for each. ERR_NOT_FOUND if there is no `only`.
-int runner_resume(const struct runner_options *options, const char *only_execution_id, unsigned *ret_delivered,
-                  unsigned *ret_left);
+// another server unless `only` names them. deliver_wait_ms is for each. With `only`: ERR_NOT_FOUND if there is none, ERR_HELD if its
+// process is alive. Each one that is left is told to `left`, which may be NULL.
+typedef void runner_left_fn(void *arg, const char *execution_id, const char *reason);
+int runner_resume(const struct runner_options *options, const char *only_execution_id, runner_left_fn *left, void *arg,
+                  unsigned *ret_delivered, unsigned *ret_left);

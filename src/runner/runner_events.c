@@ -1,6 +1,8 @@
 // What happens to a run, and what follows from it.
 #include "runner/runner_private.h"
 
+#include "runner/refusal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -139,8 +141,8 @@ static void on_finished(void *arg, int err)
     runner->recorded = true;
     runner->record_err = err;
     if (err < 0) {
-        runner_notice(runner, "the recording ended early: %s",
-                      err == ERR_STORE_FULL ? "the spool is full" : strerror(-err));
+        runner_warn(runner, "the recording ended early: %s",
+                    err == ERR_STORE_FULL ? "the spool is full" : strerror(-err));
         stop_loop_when_over(runner);
         return;
     }
@@ -152,7 +154,7 @@ static void on_finished(void *arg, int err)
     // Before the server hears of it: should we be killed, the outcome must be the same.
     err = run_file_save(&runner->run, runner->dir, false);
     if (err < 0)
-        runner_notice(runner, "the outcome could not be saved: %s", strerror(-err));
+        runner_warn(runner, "the outcome could not be saved: %s", strerror(-err));
     delivery_complete(runner->delivery);
     if (runner->options.deliver_wait_ms > 0)
         timer_start(runner->patience_timer, runner->options.deliver_wait_ms);
@@ -171,9 +173,10 @@ void runner_patience_ended(void *arg)
 void runner_tell_waiting(void *arg)
 {
     const struct runner *runner = arg;
+    uint64_t lag = delivery_lag(runner->delivery);
     runner_notice(runner,
-                  "the job has ended; waiting for the server to take %llu more records (Ctrl-C leaves them on disk)",
-                  (unsigned long long)delivery_lag(runner->delivery));
+                  "the job has ended; waiting for the server to take %llu more record%s (Ctrl-C leaves them on disk)",
+                  (unsigned long long)lag, lag == 1 ? "" : "s");
 }
 
 // --- The delivery
@@ -189,7 +192,7 @@ static void on_changed(void *arg)
     struct runner *runner = arg;
     int err = run_file_save(&runner->run, runner->dir, false);
     if (err < 0)
-        runner_notice(runner, "the state of the run could not be saved: %s", strerror(-err));
+        runner_warn(runner, "the state of the run could not be saved: %s", strerror(-err));
     runner->sync.run_file_synced = false;
     runner->told_away = false;
 }
@@ -232,7 +235,9 @@ static void on_ended(void *arg, int err)
     runner->sealed = err == 0;
     runner->delivery_err = err;
     if (err < 0) {
-        runner_notice(runner, "%s does not take this log: %s", runner->options.server.url, error_text(err));
+        CLEANUP(buf_release) struct buf reason = {0};
+        refusal_append(&reason, &runner->run, err);
+        runner_warn(runner, "%s does not take this log: %s", runner->options.server.url, buf_cstr(&reason));
         // Nothing will be acked any more, and a log that nobody takes must not hold the job up.
         recorder_abandon(runner->recorder);
     }
@@ -264,7 +269,7 @@ static void sync_done(struct job *job)
         return;
     if (sync->err < 0) {
         // The spool knows, and refuses to go on: that ends the recording.
-        runner_notice(runner, "the spool cannot be made durable: %s", strerror(-sync->err));
+        runner_warn(runner, "the spool cannot be made durable: %s", strerror(-sync->err));
         return;
     }
     sync->run_file_synced = true;

@@ -53,6 +53,8 @@ int spool_create(const struct spool_options *options, struct spool **ret)
         return err;
     CLEANUP(spool_free) struct spool *spool = spool_alloc(options);
     err = open_locked(spool, O_CREAT | O_EXCL);
+    if (err == ERR_CONFLICT && open_locked(spool, 0) == ERR_HELD)
+        err = ERR_HELD;
     if (err < 0)
         return err;
     // No head yet: a file without one is an empty spool, and the first sync can wait until there is something to sync.

@@ -15,7 +15,7 @@ struct spool_options {
     const char *dir;    // of this execution
     uint64_t bytes_max; // 10 GiB
 };
-// Makes the folder (0700) and an empty spool in it, and locks it. ERR_CONFLICT if there is one.
+// Makes the folder (0700) and an empty spool in it, and locks it. ERR_CONFLICT if there is one, ERR_HELD if it is somebody's now.
 int spool_create(const struct spool_options *options, struct spool **ret);
 // Opens what another process left; *ret_torn tells that bytes after the last whole frame were cut off. ERR_HELD while that process
 // lives, ERR_NOT_FOUND if there is none.

@@ -387,7 +387,7 @@ static void what_is_not_delivered_in_time_is_delivered_later(void **state)
     assert_int_equal(run(fixture, "echo kept; exit 6"), UNDELIVERED);
     fixture->server.away = false;
     fixture->options.deliver_wait_ms = 20000;
-    assert_int_equal(runner_resume(&fixture->options, NULL, &delivered, &left), 0);
+    assert_int_equal(runner_resume(&fixture->options, NULL, NULL, NULL, &delivered, &left), 0);
     assert_int_equal(delivered, 1);
     assert_int_equal(left, 0);
     assert_str(buf_str(&fixture->server.log), "out:kept\n");
@@ -403,7 +403,7 @@ static void a_killed_run_is_delivered_by_the_next_one_as_lost(void **state)
     kill(pid, SIGKILL);
     assert_int_equal(finish(fixture, pid), 256 + SIGKILL);
     unsigned delivered, left;
-    assert_int_equal(runner_resume(&fixture->options, NULL, &delivered, &left), 0);
+    assert_int_equal(runner_resume(&fixture->options, NULL, NULL, NULL, &delivered, &left), 0);
     assert_int_equal(delivered, 1);
     assert_str(
         buf_str(&fixture->server.log),

@@ -226,7 +226,10 @@ static void a_live_spool_cannot_be_opened(void **state)
     struct spool *spool = create(fixture, UINT64_MAX), *other = NULL;
     bool torn;
     assert_int_equal(spool_open(&options, &torn, &other), ERR_HELD);
+    assert_int_equal(spool_create(&options, &other), ERR_HELD);
+    spool_free(&spool);
     assert_int_equal(spool_create(&options, &other), ERR_CONFLICT);
+    assert_int_equal(spool_open(&options, &torn, &spool), 0);
     spool_remove(&spool);
     assert_int_equal(spool_open(&options, &torn, &other), ERR_NOT_FOUND);
     assert_int_equal(access(fixture->dir, F_OK), -1);

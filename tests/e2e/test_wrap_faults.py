@@ -161,6 +161,100 @@ def test_nothing_to_resume_is_fine(cli):
     cli.ok("wrap", "--resume")
 
 
+def test_resuming_what_is_not_there_names_the_folder(cli):
+    result = cli.run("wrap", "--resume", "nowhere")
+    assert result.code == 3 and f"no run nowhere in {cli.home}/state/runnel/spool".encode() in result.err, result
+
+
+def test_a_living_wrap_that_is_named_is_said_to_live(servers, tmp_path):
+    server = servers()
+    cli = Cli(tmp_path / "home", server)
+    job = fresh_id()
+    with cli.start("wrap", "--id", job, *python(ECHO), stdin=subprocess.PIPE) as process:
+        process.write(b"alive\n")
+        process.out.wait_lines(1)
+        named, again = cli.run("wrap", "--resume", job), cli.run("wrap", "--id", job, *shell("echo ran"))
+        assert named.code == 1 and b"by another process" in named.err, named
+        assert again.code == 1 and b"under way" in again.err and b"not run" in again.err and again.out == b"", again
+        process.close_stdin()
+        assert process.finish() == 0
+
+
+# --- an identifier that is taken
+@pytest.mark.parametrize("maker", ["a run of the same command", "a run of another command", "somebody else"])
+def test_a_log_whose_identifier_is_taken_is_said_not_to_be_delivered_also_with_q(server, cli, api, maker):
+    job = fresh_id()
+    command = shell("echo again; exit 4")
+    if maker == "somebody else":
+        api.create(execution_id=job)
+        api.expect(200, "PATCH", f"/api/v1/executions/{job}", {"status": "cancelled"})
+    else:
+        cli.run("wrap", "--id", job, *(command if "same" in maker else shell("echo first")))
+    kept = output_of(api, job)
+    result = cli.run("wrap", "-q", "--id", job, *command)
+    folder = f"{cli.home}/state/runnel/spool/{job}".encode()
+    assert result.code == 4 and result.out == b"again\n", result
+    assert f"execution {job} exists already and is not this run's".encode() in result.err, result
+    assert b"stays in " + folder + b"; remove that folder" in result.err, result
+    assert b"Idempotency" not in result.err and b"--resume" not in result.err, result
+    assert output_of(api, job) == kept and spools(cli.home) == [job]
+
+    # The spool is in the way of the next one, which says so and runs nothing.
+    result = cli.run("wrap", "-q", "--id", job, *command)
+    assert result.code == 1 and result.out == b"" and folder in result.err, result
+    assert b"in the way" in result.err and b"was not run" in result.err, result
+    assert spools(cli.home) == [job]
+
+    # And resuming tells why it is left.
+    for asked in (["--resume"], ["--resume", job]):
+        result = cli.run("wrap", *asked)
+        assert result.code == 1 and f"{job} is left: execution {job} exists already".encode() in result.err, result
+
+
+def test_anothers_execution_that_may_not_be_seen_is_taken_too(server, cli, api, tmp_path):
+    job = fresh_id()
+    api.create(execution_id=job)
+    user = Cli(tmp_path / "user", url=server.url, token=api.key("user")["key"])
+    result = user.run("wrap", "-q", "--id", job, *shell("echo mine"))
+    assert result.code == 0 and f"execution {job} exists already".encode() in result.err, result
+
+
+def test_an_execution_that_was_only_made_is_taken_up(cli, api):
+    job = fresh_id()
+    api.create(execution_id=job)
+    cli.ok("wrap", "--id", job, *shell("echo taken up"))
+    assert output_of(api, job) == b"taken up\n" and api.status(job)["sealed"]
+
+
+def test_each_run_that_is_left_is_told_with_its_reason(servers, tmp_path):
+    server = servers()
+    home = tmp_path / "home"
+    away = Cli(home, url="http://127.0.0.1:1", token="t")
+    other, ours = fresh_id(), fresh_id()
+    away.run("wrap", "--deliver-wait", "1ms", "--id", other, *shell("echo elsewhere"))
+    stranger = Cli(home, url=server.url, token="rnl_" + "x" * 43)
+    stranger.run("wrap", "--id", ours, *shell("echo here"))
+    assert spools(home) == sorted([other, ours])
+    result = stranger.run("wrap", "--resume")
+    assert result.code == 1 and b"0 delivered, 2 left" in result.err, result
+    assert f"{ours} is left: a valid credential is required".encode() in result.err, result
+    assert f"{other} is left: it was recorded for http://127.0.0.1:1".encode() in result.err, result
+
+    cli = Cli(home, server)
+    cli.ok("wrap", "--resume", other)
+    cli.ok("wrap", "--resume")
+    assert output_of(server.api(), other) == b"elsewhere\n" and output_of(server.api(), ours) == b"here\n"
+    assert spools(home) == []
+
+
+def test_q_hides_no_failure(servers, tmp_path):
+    cli = Cli(tmp_path / "home", url="http://127.0.0.1:1", token="t")
+    job = fresh_id()
+    result = cli.run("wrap", "-q", "--deliver-wait", "1ms", "--id", job, "--", "true")
+    assert result.code == 0 and f"runnel wrap --resume {job}".encode() in result.err, result
+    assert result.err.count(b"\n") == 1, result
+
+
 def test_a_full_spool_blocks_the_job_instead_of_losing(servers, tmp_path):
     server = servers()
     token = server.operator_key
