@@ -8,7 +8,8 @@
 #include "util/id.h"
 #include "util/list.h"
 
-#define GOING_AWAY "the server is shutting down"
+#define GOING_AWAY      "the server is shutting down"
+#define CLOCKS_APART_MS (60 * 1000) // a client's time may lie so far in the future
 
 struct route;
 

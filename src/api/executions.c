@@ -11,7 +11,7 @@
 
 // --- Making
 
-enum field_kind { FIELD_TEXT, FIELD_TEXTS, FIELD_TEXT_MAP, FIELD_OBJECT, FIELD_NUMBER, FIELD_BOOL };
+enum field_kind { FIELD_TEXT, FIELD_TEXTS, FIELD_TEXT_MAP, FIELD_OBJECT, FIELD_NUMBER, FIELD_BOOL, FIELD_PAST };
 
 struct create_field {
     const char *name;
@@ -36,6 +36,7 @@ static const struct create_field create_fields[] = {
     {"retries", FIELD_NUMBER, 100},
     {"priority", FIELD_NUMBER, 1000},
     {"queue", FIELD_BOOL, 0},
+    {"started_at", FIELD_PAST, 0},
 };
 
 static const char *check_texts(const json_t *value, size_t max)
@@ -65,6 +66,15 @@ static const char *check_object(const json_t *value, size_t max)
     return json_dumpb(value, NULL, 0, JSON_COMPACT) > max ? "is larger than 64 KiB" : NULL;
 }
 
+static const char *check_past(const json_t *value)
+{
+    int64_t ms;
+    if (!json_is_string(value) ||
+        !time_parse_rfc3339(str_n(json_string_value(value), json_string_length(value)), &ms) || ms <= 0)
+        return "must be a time in RFC 3339";
+    return ms > clock_real_ms() + CLOCKS_APART_MS ? "lies in the future" : NULL;
+}
+
 // What is wrong with the value, or NULL.
 static const char *check_field(const struct create_field *field, json_t *value)
 {
@@ -87,6 +97,8 @@ static const char *check_field(const struct create_field *field, json_t *value)
         return NULL;
     case FIELD_BOOL:
         return json_is_boolean(value) ? NULL : "must be true or false";
+    case FIELD_PAST:
+        return check_past(value);
     }
     return NULL;
 }
@@ -97,6 +109,14 @@ static const struct create_field *find_create_field(const char *name)
         if (strcmp(create_fields[i].name, name) == 0)
             return &create_fields[i];
     return NULL;
+}
+
+// Only who has run it already can know when that began.
+static const char *check_started(const json_t *body)
+{
+    const json_t *started = json_object_get(body, "started_at");
+    bool given = started && !json_is_null(started);
+    return given && !json_is_false(json_object_get(body, "queue")) ? "is only for runs with queue false" : NULL;
 }
 
 // False after having answered 422.
@@ -114,6 +134,8 @@ static bool create_check(struct call *call, json_t *body)
         if (field && !reason && strcmp(name, "execution_id") == 0 && json_is_string(value) &&
             !id_execution_valid(str_n(json_string_value(value), json_string_length(value))))
             reason = "must match [A-Za-z0-9][A-Za-z0-9._:-]{0,254}";
+        if (field && !reason && strcmp(name, "started_at") == 0)
+            reason = check_started(body);
         if (reason && count < FIELDS_MAX)
             errors[count++] = (struct http_field_error){name, reason};
     }
@@ -187,6 +209,9 @@ static void create_fill(struct execution *execution, const struct call *call, co
         .batch_id = text_or_null(body, "batch_id"),
         .spec_json = json_text(body),
     };
+    const char *started = json_string_value(json_object_get(body, "started_at"));
+    if (started)
+        time_parse_rfc3339(str_of(started), &execution->started_ms); // create_check has seen it
     const json_t *metadata = json_object_get(body, "metadata");
     if (json_is_object(metadata))
         execution->metadata_json = json_text(metadata);

@@ -131,6 +131,20 @@ static void complete_done(struct store_op *op)
     free(it);
 }
 
+// 0 if it does not tell, or cannot be right: a runner whose clock is wrong must not be kept from ending.
+static bool parse_completed_at(const json_t *message, int64_t *ret_ms)
+{
+    const json_t *time = json_object_get(message, "completed_at");
+    *ret_ms = 0;
+    if (!time || json_is_null(time))
+        return true;
+    if (!json_is_string(time) || !time_parse_rfc3339(str_n(json_string_value(time), json_string_length(time)), ret_ms))
+        return false;
+    if (*ret_ms < 0 || *ret_ms > clock_real_ms() + CLOCKS_APART_MS)
+        *ret_ms = 0;
+    return true;
+}
+
 static bool parse_outcome(const json_t *message, struct store_complete *ret, const char **ret_problem)
 {
     const json_t *code = json_object_get(message, "exit_code"), *final = json_object_get(message, "final_sequence");
@@ -159,6 +173,9 @@ static bool parse_outcome(const json_t *message, struct store_complete *ret, con
         if (!json_is_integer(final) || ret->final < -1)
             return false;
     }
+    *ret_problem = "completed_at must be a time in RFC 3339";
+    if (!parse_completed_at(message, &ret->completed_ms))
+        return false;
     *ret_problem = "digest must be 16 hexadecimal digits";
     if (digest) {
         ret->has_digest = true;

@@ -38,7 +38,7 @@ static char *time_of(const json_t *object)
 {
     struct buf text = {0};
     int64_t ms;
-    if (json_time(object, "created_at", &ms))
+    if (json_time(object, "started_at", &ms))
         format_local_time(ms, "%Y-%m-%d %H:%M:%S", &text);
     return text.len > 0 ? buf_take(&text) : xstrdup("-");
 }
@@ -133,7 +133,7 @@ static int read_pages(struct listing *listing, struct client *client, const char
 
 static int run_list(struct cli *cli)
 {
-    static const char *const head[COLUMNS] = {"EXECUTION", "STATUS", "CREATED", "DURATION", "EXIT", "SCRIPT"};
+    static const char *const head[COLUMNS] = {"EXECUTION", "STATUS", "STARTED", "DURATION", "EXIT", "SCRIPT"};
     CLEANUP(client_free) struct client *client = NULL;
     CLEANUP(buf_release) struct buf base = {0};
     CLEANUP(listing_release) struct listing listing = {.cli = cli};

@@ -200,6 +200,11 @@ static void send_complete(struct delivery *delivery)
     uint64_t digest = given ? *given : spool_digest(delivery->options.spool);
     if (delivery->uplink.with_digest)
         buf_printf(&text, ",\"digest\":\"%016llx\"", (unsigned long long)digest);
+    if (run->ended_ms > 0) {
+        char time[TIME_RFC3339_LEN + 1] = {0};
+        time_format_rfc3339(run->ended_ms, time);
+        buf_printf(&text, ",\"completed_at\":\"%s\"", time);
+    }
     if (run->status[0])
         buf_printf(&text, ",\"status\":\"%s\"", run->status);
     buf_append_byte(&text, '}');

@@ -1,6 +1,8 @@
 // The blocking halves of a delivery.
 #include "runner/delivery_private.h"
 
+#include "util/clock.h"
+
 #include <unistd.h>
 
 #define READ_CHUNKS_MAX 256
@@ -38,7 +40,7 @@ static char *make_path(const struct delivery_options *options)
     return buf_take(&path);
 }
 
-static char *make_body(const struct run_file *run)
+static char *make_body(const struct run_file *run, bool with_time)
 {
     CLEANUP(buf_release) struct buf body = {0};
     buf_printf(&body, "{\"execution_id\":\"%s\"", run->execution_id);
@@ -50,6 +52,11 @@ static char *make_body(const struct run_file *run)
     }
     if (run->metadata_json)
         buf_printf(&body, ",\"metadata\":%s", run->metadata_json);
+    if (with_time) {
+        char time[TIME_RFC3339_LEN + 1] = {0};
+        time_format_rfc3339(run->started_ms, time);
+        buf_printf(&body, ",\"started_at\":\"%s\"", time);
+    }
     buf_append_text(&body, ",\"queue\":false}");
     return buf_take(&body);
 }
@@ -62,7 +69,9 @@ struct connect_job *connect_job_new(const struct delivery_options *options)
     job->registered = options->run->registered;
     job->existed = options->run->existed;
     if (!job->registered) {
-        job->body = make_body(options->run);
+        bool has_time = options->run->started_ms > 0;
+        job->body = make_body(options->run, has_time);
+        job->timeless_body = has_time ? make_body(options->run, false) : NULL;
         job->idempotency_header = xasprintf("Idempotency-Key: %s", options->run->producer);
     }
     return job;
@@ -77,24 +86,41 @@ void connect_job_free(struct connect_job **job_ptr)
     buf_release(&job->text);
     free(job->path);
     free(job->body);
+    free(job->timeless_body);
     free(job->idempotency_header);
     free(job);
 }
 
-static int register_run(struct connect_job *job)
+// 0 when there is an answer.
+static int post_run(struct connect_job *job, const char *body, struct client_response *ret)
 {
     CLEANUP(client_free) struct client *client = NULL;
-    CLEANUP(client_response_release) struct client_response response = {0};
     int err = client_new(job->server, &client);
     if (err == 0)
-        err =
-            client_request(client, "POST", "/api/v1/executions", str_of(job->body), job->idempotency_header, &response);
+        err = client_request(client, "POST", "/api/v1/executions", str_of(body), job->idempotency_header, ret);
     if (err < 0) {
         buf_append_text(&job->text, error_text(err));
         job->refused = err == ERR_INVALID; // the URL or the token cannot even be sent
-        return err;
     }
+    return err;
+}
+
+static int register_run(struct connect_job *job)
+{
+    CLEANUP(client_response_release) struct client_response response = {0};
+    int err = post_run(job, job->body, &response);
+    if (err < 0)
+        return err;
     err = client_response_error(&response, &job->text);
+    if ((err == ERR_INVALID || err == ERR_IDEMPOTENCY) && job->timeless_body) {
+        // A clock that is ahead of the server's must not cost the log. It is registered without its time then, or has been.
+        buf_reset(&job->text);
+        client_response_release(&response);
+        err = post_run(job, job->timeless_body, &response);
+        if (err < 0)
+            return err;
+        err = client_response_error(&response, &job->text);
+    }
     // That it is there already is all that is wanted; whether it is to be had is what the socket finds out.
     job->existed = err == ERR_CONFLICT;
     if (err < 0 && !job->existed) {

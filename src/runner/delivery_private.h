@@ -10,7 +10,8 @@ struct connect_job {
     struct job job;
     struct delivery *delivery; // NULL when nobody wants the result any more
     const struct client_options *server;
-    char *path, *body, *idempotency_header; // body: NULL if it is registered
+    // body: NULL if it is registered. timeless_body: without the time of the start; NULL if there is none
+    char *path, *body, *timeless_body, *idempotency_header;
     // Results:
     int err; // final refusals are told by `refused`
     bool refused, registered, existed;

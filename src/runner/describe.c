@@ -1,5 +1,6 @@
 #include "runner/describe.h"
 
+#include "util/clock.h"
 #include "util/id.h"
 
 // Each run is a producer of its own: another run of the same execution, which took it over, counts from 0 again.
@@ -64,6 +65,7 @@ void run_describe(const struct runner_options *options, const char *execution_id
         .producer = wrap ? xasprintf(PRODUCER_WRAP, run) : xasprintf(PRODUCER_PIPE, run),
         .script_filename = wrap ? xstrdup(script_of(options->command)) : NULL,
         .command_json = wrap ? command_json(options->command) : NULL,
+        .started_ms = clock_real_ms(),
         .metadata_json = options->metadata_json ? xstrdup(options->metadata_json) : NULL,
     };
 }

@@ -202,6 +202,7 @@ static int deliver_interruption(struct resume *resume, struct run_file *run, str
     struct run_file lost = *run; // borrows its strings
     snprintf(lost.status, sizeof(lost.status), "lost");
     lost.has_exit_code = false;
+    lost.ended_ms = 0;
     return attempt_run(resume, &lost, spool, NULL, producer, &digest, true);
 }
 

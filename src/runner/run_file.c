@@ -49,6 +49,10 @@ void run_file_append_json(struct buf *out, const struct run_file *run)
     append_string(out, "incarnation", run->incarnation);
     buf_printf(out, ",\"registered\":%s,\"existed\":%s,\"ended\":%s", run->registered ? "true" : "false",
                run->existed ? "true" : "false", run->ended ? "true" : "false");
+    if (run->started_ms)
+        buf_printf(out, ",\"started_ms\":%lld", (long long)run->started_ms);
+    if (run->ended_ms)
+        buf_printf(out, ",\"ended_ms\":%lld", (long long)run->ended_ms);
     if (run->ended)
         buf_printf(out, ",\"records\":%llu", (unsigned long long)run->records);
     if (run->has_exit_code)
@@ -133,6 +137,8 @@ static void parse(json_t *root, struct run_file *ret)
     ret->registered = json_is_true(json_object_get(root, "registered"));
     ret->existed = json_is_true(json_object_get(root, "existed"));
     ret->ended = json_is_true(json_object_get(root, "ended"));
+    ret->started_ms = json_integer_value(json_object_get(root, "started_ms"));
+    ret->ended_ms = json_integer_value(json_object_get(root, "ended_ms"));
     ret->records = (uint64_t)json_integer_value(json_object_get(root, "records"));
     ret->has_exit_code = json_is_integer(exit_code);
     ret->exit_code = (int)json_integer_value(exit_code);

@@ -11,9 +11,10 @@ struct run_file { // strings are owned
     char *script_filename, *command_json, *metadata_json; // or NULL
     uint64_t epoch;                                       // 0: none yet
     char incarnation[32];
-    bool registered;  // the server knows the execution
-    bool existed;     // and knew it before it heard of this run
-    bool ended;       // the job has, and everything of it is in the spool
+    bool registered;              // the server knows the execution
+    bool existed;                 // and knew it before it heard of this run
+    bool ended;                   // the job has, and everything of it is in the spool
+    int64_t started_ms, ended_ms; // of the job, by this machine's clock; 0: not known
     uint64_t records; // when ended: how many there were; a spool with less has lost its tail with the machine
     bool has_exit_code;
     int exit_code;

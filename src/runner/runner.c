@@ -139,7 +139,7 @@ static void child_failed(struct runner *runner, int err)
     dprintf(STDERR_FILENO, "%s\n", line);
     recorder_add_line(runner->recorder, STREAM_STDERR, str_of(line), clock_real_ms());
     runner->exit_code = process_start_exit_code(err);
-    runner->job_over = true;
+    runner_job_over(runner);
 }
 
 static int watch_child(struct runner *runner)
@@ -179,7 +179,7 @@ static int start_child(struct runner *runner)
         process_signal(&runner->process, SIGKILL);
         watch_free(&runner->child_watch);
         runner->exit_code = process_reap(&runner->process);
-        runner->job_over = true;
+        runner_job_over(runner);
         for (int i = 0; i < RUNNER_PUMPS; i++) {
             if (runner->pumps[i])
                 pump_stop(runner->pumps[i]);
@@ -227,7 +227,7 @@ static int run_job(struct runner *runner)
     int err = runner->options.command ? start_child(runner)
                                       : add_output(runner, 0, STDIN_FILENO, STDOUT_FILENO, STREAM_STDOUT);
     if (err < 0)
-        runner->job_over = true;
+        runner_job_over(runner);
     runner->resume = resume_start(&runner->options);
     runner_maybe_close(runner);
     loop_run(runner->loop);

@@ -2,6 +2,7 @@
 #include "runner/runner_private.h"
 
 #include "runner/refusal.h"
+#include "util/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,13 @@ static void stop_loop_when_over(struct runner *runner)
 
 // --- The child and its pipes
 
+void runner_job_over(struct runner *runner)
+{
+    if (!runner->job_over)
+        runner->run.ended_ms = clock_real_ms();
+    runner->job_over = true;
+}
+
 void runner_maybe_close(struct runner *runner)
 {
     if (runner->job_over && runner->outputs_open == 0 && !runner->recording_closed) {
@@ -33,7 +41,7 @@ void runner_output_ended(void *arg)
     struct runner *runner = arg;
     runner->outputs_open--;
     if (!runner->has_child)
-        runner->job_over = true; // `pipe`
+        runner_job_over(runner); // `pipe`
     runner_maybe_close(runner);
 }
 
@@ -56,7 +64,7 @@ void runner_child_ended(void *arg, unsigned events)
     watch_free(&runner->child_watch);
     timer_stop(runner->kill_timer);
     runner->exit_code = process_reap(&runner->process);
-    runner->job_over = true;
+    runner_job_over(runner);
     for (int i = 0; i < RUNNER_PUMPS; i++) {
         if (runner->pumps[i])
             pump_writer_exited(runner->pumps[i]);

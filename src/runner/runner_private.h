@@ -56,6 +56,7 @@ struct runner {
 
 PRINTF_LIKE(2, 3) void runner_notice(const struct runner *runner, const char *fmt, ...); // not with -q
 PRINTF_LIKE(2, 3) void runner_warn(const struct runner *runner, const char *fmt, ...); // in any case: something failed
+void runner_job_over(struct runner *runner);                                           // the job has ended now
 void runner_maybe_close(
     struct runner *runner); // when the last output has ended and the job is over: closes the recording
 

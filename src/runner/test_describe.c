@@ -1,6 +1,7 @@
 // What a run is called, and the file that keeps it.
 #include "runner/describe.h"
 
+#include "util/clock.h"
 #include "util/file.h"
 #include "util/testing.h"
 
@@ -52,6 +53,7 @@ static void each_run_is_a_producer_of_its_own(void **state)
     run_describe(&(struct runner_options){.server.url = "u", .command = command}, "e1", &first);
     run_describe(&(struct runner_options){.server.url = "u", .command = command}, "e1", &second);
     assert_string_not_equal(first.producer, second.producer);
+    assert_true(first.started_ms > 0 && first.started_ms <= second.started_ms && second.started_ms <= clock_real_ms());
 }
 
 static void a_run_is_read_back_as_it_was_saved(void **state)
@@ -71,6 +73,9 @@ static void a_run_is_read_back_as_it_was_saved(void **state)
     run.epoch = 12;
     run.ended = run.has_exit_code = true;
     run.exit_code = 3;
+    run.existed = true;
+    run.started_ms = 1700000000123;
+    run.ended_ms = 1700000004567;
     snprintf(run.status, sizeof(run.status), "cancelled");
     snprintf(run.incarnation, sizeof(run.incarnation), "inc");
     for (int sync = 0; sync < 2; sync++) {
@@ -86,7 +91,9 @@ static void a_run_is_read_back_as_it_was_saved(void **state)
         assert_string_equal(again.incarnation, "inc");
         assert_int_equal(again.epoch, 12);
         assert_int_equal(again.exit_code, 3);
-        assert_true(again.ended && again.has_exit_code && !again.registered);
+        assert_int_equal(again.started_ms, 1700000000123);
+        assert_int_equal(again.ended_ms, 1700000004567);
+        assert_true(again.ended && again.has_exit_code && again.existed && !again.registered);
     }
     assert_int_equal(run_file_sync(dir), 0);
 

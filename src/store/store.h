@@ -61,7 +61,7 @@ struct store_op {
 
 struct store_create {
     struct store_op op;
-    // In: account, execution_id (NULL: made), status, owner, spec…, allocated by the caller. Out: as stored (row, created_ms …).
+    // In: account, execution_id (NULL: made), status, started_ms, owner, spec…, allocated by the caller. Out: as stored (row, created_ms …).
     // The strings are the operation's from then on: store_op_release frees them.
     struct execution execution;
     struct str idempotency_key; // empty: none. Kept for 24 h.
@@ -109,6 +109,7 @@ struct store_complete {
     enum execution_status status;
     bool has_exit_code;
     int exit_code;
+    int64_t completed_ms;           // when the job ended; 0, or before it started: now
     struct execution ret_execution; // also for ERR_SEALED: with the same outcome it is fine and err is 0
     uint64_t ret_producer_next;
 };

@@ -210,6 +210,35 @@ static void an_outcome_that_was_told_before_the_end_of_the_log_stands(void **sta
     store_op_release(&lost.op);
 }
 
+static void a_job_that_ran_elsewhere_has_the_times_that_are_told(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), now = atomic_load(&fixture->now_ms);
+    const struct {
+        int64_t started, ended, expected;
+    } cases[] = {{1000, 61000, 61000}, {1000, 999, now}, {1000, 0, now}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct store_create create = {
+            .op.kind = STORE_CREATE,
+            .execution = {.account = account, .status = STATUS_QUEUED, .started_ms = cases[i].started}};
+        assert_int_equal(fixture_run(fixture, &create.op), 0);
+        assert_int_equal(create.execution.started_ms, cases[i].started);
+        struct store_claim claim = {.op.kind = STORE_CLAIM, .row = create.execution.row};
+        assert_int_equal(fixture_run(fixture, &claim.op), 0);
+        assert_int_equal(claim.ret_execution.started_ms, cases[i].started);
+        struct store_complete end = {.op.kind = STORE_COMPLETE,
+                                     .row = create.execution.row,
+                                     .status = STATUS_COMPLETED,
+                                     .completed_ms = cases[i].ended};
+        assert_int_equal(fixture_run(fixture, &end.op), 0);
+        assert_int_equal(end.ret_execution.started_ms, cases[i].started);
+        assert_int_equal(end.ret_execution.completed_ms, cases[i].expected);
+        store_op_release(&end.op);
+        store_op_release(&claim.op);
+        store_op_release(&create.op);
+    }
+}
+
 static void only_allowed_status_changes_are_made(void **state)
 {
     struct fixture *fixture = *state;
@@ -811,6 +840,7 @@ int main(void)
         TEST(open_executions_are_bounded),
         TEST(a_claim_raises_the_epoch),
         TEST(an_outcome_that_was_told_before_the_end_of_the_log_stands),
+        TEST(a_job_that_ran_elsewhere_has_the_times_that_are_told),
         TEST(only_allowed_status_changes_are_made),
         TEST(records_are_numbered_without_holes),
         TEST(what_was_repeated_is_cut_off),

@@ -1,6 +1,7 @@
 """Executions: making, reading, listing, changing, cancelling, purging."""
 
 import concurrent.futures
+import os
 import re
 
 import pytest
@@ -68,6 +69,49 @@ def test_everything_that_was_submitted_is_shown(api):
     shown = api.status(execution_id)
     assert shown["script_filename"] == "process.py" and shown["runtime"] == "python:3.11"
     assert shown["metadata"] == {"team": "data", "n": 3}
+
+
+def test_a_run_that_began_before_it_was_made_says_when(server, api):
+    began = "2025-11-15T10:30:15.250Z"
+    key = {"Idempotency-Key": f"began-{os.getpid()}"}
+    made = api.expect(201, "POST", PATH, {"queue": False, "started_at": began}, headers=key)
+    again = api.expect(200, "POST", PATH, {"queue": False, "started_at": began}, headers=key)
+    assert (again["execution_id"], again["started_at"]) == (made["execution_id"], began)
+    assert made["started_at"] == began and made["created_at"] > began
+    with Runner(server, made["execution_id"]) as runner:
+        assert api.status(made["execution_id"])["started_at"] == began
+        runner.complete(0, completed_at="2025-11-15T11:31:15.250+01:00")
+    shown = api.status(made["execution_id"])
+    assert (shown["started_at"], shown["completed_at"]) == (began, "2025-11-15T10:31:15.250Z")
+    assert shown["duration_ms"] == 60000
+
+
+@pytest.mark.parametrize(
+    "fields, reason",
+    [
+        ({"queue": False, "started_at": "2999-01-01T00:00:00Z"}, "future"),
+        ({"queue": False, "started_at": "yesterday"}, "RFC 3339"),
+        ({"queue": False, "started_at": 1700000000}, "RFC 3339"),
+        ({"queue": False, "started_at": "1969-12-31T23:59:59Z"}, "RFC 3339"),
+        ({"queue": True, "started_at": "2025-11-15T10:30:15Z"}, "queue"),
+        ({"started_at": "2025-11-15T10:30:15Z"}, "queue"),
+    ],
+)
+def test_a_start_that_cannot_be_is_refused(api, fields, reason):
+    answer = api.post(PATH, fields)
+    assert (answer.status, answer.code) == (422, "invalid")
+    [field] = answer.json()["error"]["fields"]
+    assert field["name"] == "started_at" and reason in field["reason"]
+    assert api.post(PATH, {"queue": True, "started_at": None}).status == 201
+
+
+@pytest.mark.parametrize("told", ["2999-01-01T00:00:00Z", "2001-01-01T00:00:00Z", None])
+def test_an_end_that_cannot_be_is_the_servers_now(server, api, told):
+    execution_id = api.create()
+    with Runner(server, execution_id) as runner:
+        runner.complete(0, completed_at=told)
+    shown = api.status(execution_id)
+    assert shown["started_at"] <= shown["completed_at"] < "2999"
 
 
 # --- reading

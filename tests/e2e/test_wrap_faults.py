@@ -1,5 +1,7 @@
 """`runnel wrap` when things go wrong: the server away, restarted, cut off; wrap itself killed; then resumed."""
 
+import datetime
+import json
 import signal
 import subprocess
 
@@ -178,6 +180,43 @@ def test_a_living_wrap_that_is_named_is_said_to_live(servers, tmp_path):
         assert again.code == 1 and b"under way" in again.err and b"not run" in again.err and again.out == b"", again
         process.close_stdin()
         assert process.finish() == 0
+
+
+# --- when it ran
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def test_a_run_that_is_delivered_later_ran_when_it_ran(servers, tmp_path):
+    server = servers()
+    cli = Cli(tmp_path / "home", server)
+    job = fresh_id()
+    server.stop()
+    before = now()
+    cli.run("wrap", "--deliver-wait", "1ms", "--id", job, *shell("echo then"))
+    after = now()
+    server.restart()
+    cli.ok("wrap", "--resume")
+    shown = server.api().status(job)
+    assert before <= shown["started_at"] <= shown["completed_at"] <= after < shown["created_at"], (before, after, shown)
+
+
+def test_a_clock_that_is_ahead_does_not_cost_the_log(servers, tmp_path):
+    server = servers()
+    cli = Cli(tmp_path / "home", server)
+    job = fresh_id()
+    server.stop()
+    cli.run("wrap", "--deliver-wait", "1ms", "--id", job, *shell("echo kept"))
+    path = cli.home / "state" / "runnel" / "spool" / job / "run.json"
+    run = json.loads(path.read_text())
+    run["started_ms"] += 3600_000
+    run["ended_ms"] += 3600_000
+    path.write_text(json.dumps(run))
+    server.restart()
+    cli.ok("wrap", "--resume")
+    shown = server.api().status(job)
+    assert output_of(server.api(), job) == b"kept\n"
+    assert shown["created_at"] <= shown["started_at"] <= shown["completed_at"] <= now()
 
 
 # --- an identifier that is taken

@@ -255,6 +255,7 @@ struct outcome {
     enum execution_status status;
     bool has_exit_code, seal;
     int exit_code;
+    int64_t completed_ms; // 0: now
 };
 
 // The same outcome, as far as both say: an exit code may be added to a status that had none.
@@ -298,6 +299,7 @@ static int outcome_write(struct sqlite_store *store, struct head *head, const st
     db_bind_i64(update, 9, ended);
     db_bind_i64(update, 10, outcome->seal);
     db_bind_i64(update, 11, store_now_ms(store));
+    db_bind_i64(update, 12, outcome->completed_ms);
     int err = db_run(update);
     if (err < 0)
         return err;
@@ -357,6 +359,7 @@ static int complete_apply(struct sqlite_store *store, struct store_complete *com
         .status = complete->status,
         .has_exit_code = complete->has_exit_code,
         .exit_code = complete->exit_code,
+        .completed_ms = complete->completed_ms,
         .seal = true,
     };
     if (!head->sequence.sealed) {

@@ -43,7 +43,8 @@
       "UPDATE executions SET status = ?2, exit_code = ?3, sealed = ?4, next_sequence = ?5, digest = ?6, "              \
       "message_bytes = ?7, "                                                                                           \
       "started_ms = CASE WHEN ?8 AND started_ms = 0 THEN ?11 ELSE started_ms END, "                                    \
-      "completed_ms = CASE WHEN ?9 AND completed_ms = 0 THEN ?11 WHEN ?9 THEN completed_ms ELSE 0 END, "               \
+      "completed_ms = CASE WHEN NOT ?9 THEN 0 WHEN completed_ms <> 0 THEN completed_ms "                               \
+      "WHEN ?12 > 0 AND ?12 >= started_ms THEN ?12 ELSE ?11 END, "                                                     \
       "sealed_ms = CASE WHEN ?10 AND sealed_ms = 0 THEN ?11 ELSE sealed_ms END WHERE id = ?1")                         \
     X(EXECUTION_PIN, "UPDATE executions SET pinned = ?2 WHERE id = ?1")                                                \
     X(EXECUTION_CANCEL, "UPDATE executions SET cancel_reason = coalesce(cancel_reason, ?2) WHERE id = ?1")             \
