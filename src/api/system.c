@@ -74,8 +74,11 @@ static void backup_done(struct store_op *op)
         buf_append_json_string(&json, str_of(it->path));
         buf_append_byte(&json, '}');
         call_answer_json(it->call, 201, &json);
+    } else if (op->err == ERR_INVALID) {
+        call_fail_fields(it->call, &(struct http_field_error){"path", it->backup.ret_reason}, 1);
     } else {
-        call_fail(it->call, op->err, op->err == ERR_CONFLICT ? "the file exists already; name a new one" : NULL);
+        call_fail(it->call, op->err,
+                  op->err == ERR_CONFLICT ? "the file exists already; name a new one" : it->backup.ret_reason);
     }
     call_unref(it->call);
     store_op_release(op);

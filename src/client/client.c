@@ -308,6 +308,20 @@ static int error_from_status(int status)
                                            : ERR_INTERNAL;
 }
 
+// Which fields a 422 is about.
+static void append_fields(struct buf *out, const json_t *fields)
+{
+    const json_t *field;
+    size_t i;
+    json_array_foreach(fields, i, field)
+    {
+        const char *name = json_string_value(json_object_get(field, "name")),
+                   *reason = json_string_value(json_object_get(field, "reason"));
+        if (name && reason)
+            buf_printf(out, "; %s: %s", name, reason);
+    }
+}
+
 int client_response_error(const struct client_response *response, struct buf *ret_text)
 {
     if (response->status >= 200 && response->status < 300)
@@ -315,8 +329,10 @@ int client_response_error(const struct client_response *response, struct buf *re
     int err = error_from_status(response->status);
     json_t *root = response->body.len > 0 ? json_loadb(response->body.data, response->body.len, 0, NULL) : NULL;
     const char *code = NULL, *message = NULL, *request_id = NULL;
+    const json_t *fields = NULL;
     if (root) {
         json_t *error = json_object_get(root, "error");
+        fields = json_object_get(error, "fields");
         code = json_string_value(json_object_get(error, "code"));
         message = json_string_value(json_object_get(error, "message"));
         request_id = json_string_value(json_object_get(error, "request_id"));
@@ -328,6 +344,7 @@ int client_response_error(const struct client_response *response, struct buf *re
     }
     if (ret_text) {
         buf_append_text(ret_text, message ? message : error_text(err));
+        append_fields(ret_text, fields);
         if (!code)
             buf_printf(ret_text, " (HTTP status %d)", response->status);
         if (!request_id && response->request_id[0])

@@ -149,8 +149,9 @@ void store_op_release(struct store_op *op)
     case STORE_KEY_USED:
     case STORE_ACCOUNT_ENSURE:
     case STORE_COUNT_OPEN:
-    case STORE_BACKUP:
     case STORE_OP_KINDS:
         return;
+    case STORE_BACKUP:
+        return free_ptr(&OP(store_backup)->ret_reason);
     }
 }

@@ -249,7 +249,8 @@ struct store_count_open {
 // marked, and whoever opens it first gives it a new incarnation.
 struct store_backup {
     struct store_op op;
-    struct str path;
+    struct str path;  // ERR_CONFLICT if it is there, ERR_INVALID if its folder cannot be written in
+    char *ret_reason; // what went wrong, for people; or NULL
 };
 
 // --- Watching: what each commit changed, on the writer's thread, in commit order, after durability and before `done`s.

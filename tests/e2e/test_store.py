@@ -40,6 +40,17 @@ def test_a_backup_made_while_writing_is_whole_and_restores(servers, tmp_path):
     assert old.messages(execution_id, limit=10000) == [str(i) for i in range(5000)]
 
 
+@pytest.mark.parametrize("folder, cause", [("nowhere", "No such file or directory"), ("file", "Not a directory")])
+def test_a_backup_that_cannot_be_written_says_why(own_server, tmp_path, folder, cause):
+    (tmp_path / "file").write_text("")
+    path = tmp_path / folder / "copy.db"
+    answer = own_server.api().post("/api/v1/backup", {"path": str(path)})
+    assert (answer.status, answer.code) == (422, "invalid")
+    assert answer.json()["error"]["fields"] == [{"name": "path", "reason": f"cannot write in {path.parent}: {cause}"}]
+    result = Cli(tmp_path / "home", own_server).run("backup", path)
+    assert result.code == 2 and f"cannot write in {path.parent}: {cause}".encode() in result.err, result
+
+
 def test_a_restored_store_has_a_new_incarnation_and_says_what_is_missing(servers, tmp_path):
     server = servers()
     api = server.api()

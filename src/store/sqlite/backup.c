@@ -43,15 +43,34 @@ static int sync_file(const char *path)
     return 0;
 }
 
-static int sync_folder_of(const char *path)
+static char *folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    CLEANUP(free_ptr) char *folder = slash ? str_dup(str_n(path, (size_t)MAX(slash - path, 1))) : xstrdup(".");
+    return slash ? str_dup(str_n(path, (size_t)MAX(slash - path, 1))) : xstrdup(".");
+}
+
+static int sync_folder_of(const char *path)
+{
+    CLEANUP(free_ptr) char *folder = folder_of(path);
     return dir_sync(folder);
+}
+
+// SQLite would only say that it cannot open the file.
+static int check_folder_of(const char *path, struct buf *ret_error)
+{
+    CLEANUP(free_ptr) char *folder = folder_of(path);
+    CLEANUP(close_fd) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && access(folder, W_OK | X_OK) == 0)
+        return 0;
+    buf_printf(ret_error, "cannot write in %s: %s", folder, strerror(errno));
+    return ERR_INVALID;
 }
 
 static int backup_to(struct db *from, const char *target, struct buf *ret_error)
 {
+    int err = check_folder_of(target, ret_error);
+    if (err < 0)
+        return err;
     if (access(target, F_OK) == 0) {
         buf_printf(ret_error, "%s exists already", target);
         return ERR_CONFLICT;
@@ -60,7 +79,7 @@ static int backup_to(struct db *from, const char *target, struct buf *ret_error)
     CLEANUP(free_ptr) char *journal = xasprintf("%s-journal", temporary);
     unlink(temporary); // of a copy that was interrupted
     unlink(journal);
-    int err = copy_pages(from, temporary, ret_error);
+    err = copy_pages(from, temporary, ret_error);
     if (err == 0)
         err = sync_file(temporary);
     if (err == 0 && renameat2(AT_FDCWD, temporary, AT_FDCWD, target, RENAME_NOREPLACE) < 0)
@@ -82,6 +101,8 @@ void query_backup(struct sqlite_store *store, struct db *db, struct store_op *op
     op->err = backup_to(db, target, &reason);
     if (op->err < 0)
         log_error(store->base.logger, "the backup failed", LOG_STR("reason", buf_str(&reason)));
+    if (op->err < 0)
+        backup->ret_reason = buf_take(&reason);
     else
         log_info(store->base.logger, "the backup is complete", LOG_S("path", target));
 }
