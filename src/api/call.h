@@ -114,6 +114,7 @@ void append_position(struct buf *out, const struct follower *follower);
 void append_gap(struct buf *out, const struct follower *follower);
 void append_state(struct buf *out, const struct execution *execution, const struct execution_live *live);
 void append_complete(struct buf *out, const struct execution *execution);
+const char *execution_error_text(int err); // for an execution that cannot be had
 void append_stream_error(struct buf *out, struct str execution_id, int err);
 
 // Takes a place among the account's followers: false after having answered 429.

@@ -137,7 +137,7 @@ static void refuse(struct call *call, int err)
     if (!ws)
         return;
     ws_send(ws, WS_TEXT, json.data, json.len);
-    ws_close(&ws, code, error_text(err));
+    ws_close(&ws, code, execution_error_text(err));
 }
 
 void follow_ws(struct call *call)

@@ -181,11 +181,16 @@ void append_complete(struct buf *out, const struct execution *execution)
                (long long)execution->next_sequence - 1);
 }
 
+const char *execution_error_text(int err)
+{
+    return err == ERR_NOT_FOUND ? "no such execution" : error_text(err);
+}
+
 void append_stream_error(struct buf *out, struct str execution_id, int err)
 {
     buf_append_text(out, "{\"type\":\"error\",\"execution_id\":");
     buf_append_json_string(out, execution_id);
-    buf_printf(out, ",\"code\":\"%s\",\"error\":\"%s\"}", error_word(err), error_text(err));
+    buf_printf(out, ",\"code\":\"%s\",\"error\":\"%s\"}", error_word(err), execution_error_text(err));
 }
 
 bool call_follower_place(struct call *call)

@@ -213,7 +213,7 @@ static void call_refuse(struct call *call, int err)
         call->route->handle(call);
         return;
     }
-    call_fail(call, err, err == ERR_NOT_FOUND ? "no such execution" : NULL);
+    call_fail(call, err, execution_error_text(err));
 }
 
 static bool call_may(const struct call *call)

@@ -52,6 +52,7 @@ int cli_call_json(struct cli *cli, struct client *client, const char *method, co
                   json_t **ret);
 int cli_fail_response(struct cli *cli, const struct client_response *response);
 int cli_execution_operand(struct cli *cli, const char **ret); // the one operand, a valid id
+int cli_exit_as_job(struct cli *cli, const json_t *status);   // the exit code of the job, from the object of …/status
 void json_free(json_t **json);
 void json_text_free(char **text);
 // Appends "?name=value" or "&name=value", percent-encoded.
@@ -66,7 +67,7 @@ const char *status_colour(const char *status_word); // SGR parameters
 bool json_time(const json_t *object, const char *name, int64_t *ret_ms);
 // The text of `runnel status`, from the object of …/status.
 void format_status(const json_t *status, int64_t now_ms, bool colour, struct buf *out);
-int exit_code_of_job(const char *status_word, const json_t *exit_code);
+int exit_code_of_job(const char *status_word, const json_t *exit_code); // 1 while it goes on
 // Rows of cells in columns of equal width. The first row is the head.
 void format_table(const char *const *cells, size_t columns, size_t rows, struct buf *out);
 

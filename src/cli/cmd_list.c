@@ -1,9 +1,11 @@
 #include "cli/cli_private.h"
 #include "cli/terminal.h"
+#include "model/status.h"
 
 #define COLUMNS       6
 #define PAGE          100
 #define DEFAULT_LIMIT 50
+#define STATUSES      "queued, running, waiting, paused, completed, failed, cancelled, timed_out or lost"
 
 struct listing {
     struct cli *cli;
@@ -80,6 +82,10 @@ static void take_execution(struct listing *listing, const json_t *execution)
 static int build_query(struct cli *cli, struct buf *path)
 {
     static const char *const plain[][2] = {{"status", "status"}, {"batch", "batch_id"}, {"workflow", "workflow_id"}};
+    const char *status = cli_value(cli, "status");
+    enum execution_status known;
+    if (status && !status_parse(str_of(status), &known))
+        return cli_usage_error(cli, "--status must be " STATUSES ", not \"%s\"", status);
     buf_append_text(path, "/api/v1/executions");
     for (size_t i = 0; i < ARRAY_LEN(plain); i++)
         if (cli_value(cli, plain[i][0]))
@@ -169,8 +175,7 @@ const struct cli_command cmd_list = {
     .description = "Lists executions, the newest first. Several filters all have to hold.",
     .options =
         (const struct cli_option[]){
-            {'s', "status", CLI_VALUE, "STATUS",
-             "queued, running, waiting, paused, completed, failed, cancelled, timed_out or lost"},
+            {'s', "status", CLI_VALUE, "STATUS", STATUSES},
             {0, "batch", CLI_VALUE, "ID", "those of a batch"},
             {0, "workflow", CLI_VALUE, "ID", "those of a workflow"},
             {'m', "metadata", CLI_VALUE_MANY, "KEY=VALUE", "those with this in their metadata"},

@@ -113,6 +113,15 @@ static int exit_code_of(const struct log_reader *reader)
     return exit_code_of_job(reader->status, exit_code);
 }
 
+// Reading has brought no end: there may be one all the same.
+static int exit_as_known(struct cli *cli, const struct log_reader *reader)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/status", reader->execution_id);
+    CLEANUP(json_free) json_t *status = NULL;
+    int code = cli_get_json(cli, reader->client, path, &status);
+    return code ? code : cli_exit_as_job(cli, status);
+}
+
 static int read_log(struct cli *cli, struct log_reader *reader)
 {
     struct log_printer *printer = reader->printer;
@@ -127,9 +136,7 @@ static int read_log(struct cli *cli, struct log_reader *reader)
         tell_end(reader);
     if (!cli_flag(cli, "exit-status"))
         return 0;
-    if (!reader->complete)
-        log_reader_ask_status(reader);
-    return reader->complete ? exit_code_of(reader) : 0;
+    return reader->complete ? exit_code_of(reader) : exit_as_known(cli, reader);
 }
 
 static int run_logs(struct cli *cli)
@@ -188,7 +195,7 @@ const struct cli_command cmd_logs = {
             {'o', "output", CLI_VALUE, "FORMAT",
              "text, raw (exact bytes, also on a terminal) or json (one object a line, times in UTC)"},
             {0, "split", CLI_FLAG, NULL, "write what the job wrote to stderr to stderr"},
-            {0, "exit-status", CLI_FLAG, NULL, "exit with the job's exit code"},
+            {0, "exit-status", CLI_FLAG, NULL, "exit with the job's exit code; without -f, 1 while it goes on"},
             {0},
         },
     .examples =

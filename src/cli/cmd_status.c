@@ -25,7 +25,7 @@ static int run_status(struct cli *cli)
     code = cli_print(cli, &text);
     if (code || !cli_flag(cli, "exit-status"))
         return code;
-    return exit_code_of_job(json_string_value(json_object_get(status, "status")), json_object_get(status, "exit_code"));
+    return cli_exit_as_job(cli, status);
 }
 
 const struct cli_command cmd_status = {
@@ -38,7 +38,7 @@ const struct cli_command cmd_status = {
     .options =
         (const struct cli_option[]){
             {'o', "output", CLI_VALUE, "FORMAT", "text or json"},
-            {0, "exit-status", CLI_FLAG, NULL, "exit with the job's exit code"},
+            {0, "exit-status", CLI_FLAG, NULL, "exit with the job's exit code; 1 while it goes on"},
             {0},
         },
     .examples =

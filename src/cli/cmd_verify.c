@@ -69,8 +69,8 @@ static void judge(const struct verification *verification, const json_t *status,
     else
         ret->good = true;
     if (ret->good)
-        buf_printf(&ret->text, "%" PRIu64 " records, whole; digest %s", verification->next,
-                   verification->next > 0 ? computed : "none");
+        buf_printf(&ret->text, "%" PRIu64 " record%s, whole; digest %s", verification->next,
+                   verification->next == 1 ? "" : "s", verification->next > 0 ? computed : "none");
 }
 
 static int read_log(struct cli *cli, struct client *client, const char *id, struct verification *verification)
@@ -134,7 +134,7 @@ const struct cli_command cmd_verify = {
     .description =
         "Reads the whole log as it is stored, checks that no sequence number is missing, computes the digest over stream, level, message and "
         "fields of every record and compares it with the one that was kept while they were written.\n\n"
-        "Exits with 1 if the log is not whole or was changed. Records that retention has removed are missing.",
+        "Exits with 1 if the log is not whole or was changed.",
     .options =
         (const struct cli_option[]){
             {'o', "output", CLI_VALUE, "FORMAT", "text or json"},

@@ -143,11 +143,10 @@ int exit_code_of_job(const char *status_word, const json_t *exit_code)
         return 124;
     case STATUS_CANCELLED:
         return 130;
-    case STATUS_FAILED:
-    case STATUS_LOST:
-        return 1;
-    default:
+    case STATUS_COMPLETED:
         return 0;
+    default:
+        return 1;
     }
 }
 

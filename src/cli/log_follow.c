@@ -37,19 +37,24 @@ static void take_message(void *arg, int opcode, struct str data)
         listening->stop = !log_reader_object(listening->reader, data);
 }
 
-static int error_of_close(unsigned code)
+// The close codes after which there is nothing to come back for.
+static void take_close(struct log_reader *reader, unsigned code)
 {
-    switch (code) {
-    case 4401:
-        return ERR_UNAUTHORIZED;
-    case 4403:
-        return ERR_FORBIDDEN;
-    case 4404:
-        return ERR_NOT_FOUND;
-    case 4410:
-        return ERR_EXPIRED;
-    default:
-        return 0;
+    static const struct {
+        unsigned code;
+        int err;
+        const char *text; // NULL: that of the error
+    } closes[] = {
+        {4401, ERR_UNAUTHORIZED, NULL},
+        {4403, ERR_FORBIDDEN, NULL},
+        {4404, ERR_NOT_FOUND, "no such execution"},
+        {4410, ERR_EXPIRED, NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(closes); i++) {
+        if (closes[i].code != code)
+            continue;
+        reader->fatal = closes[i].err;
+        buf_append_text(&reader->fatal_text, closes[i].text ? closes[i].text : error_text(closes[i].err));
     }
 }
 
@@ -78,10 +83,8 @@ static void listen_to(struct log_reader *reader, struct client_ws *ws)
         log_printer_flush(reader->printer);
         if (listening.stop || log_printer_ended(reader->printer))
             return;
-        if (err == ERR_CLOSED && error_of_close(code)) {
-            reader->fatal = error_of_close(code);
-            buf_append_text(&reader->fatal_text, error_text(reader->fatal));
-        }
+        if (err == ERR_CLOSED)
+            take_close(reader, code);
         if (err || !wait_for_frames(reader, ws))
             return;
     }

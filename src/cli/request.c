@@ -1,5 +1,6 @@
 #include "cli/cli_private.h"
 
+#include "model/status.h"
 #include "util/id.h"
 
 #include <ctype.h>
@@ -74,6 +75,15 @@ int cli_execution_operand(struct cli *cli, const char **ret)
         return cli_usage_error(cli, "\"%s\" cannot be the identifier of an execution", operands[0]);
     *ret = operands[0];
     return 0;
+}
+
+int cli_exit_as_job(struct cli *cli, const json_t *status)
+{
+    const char *word = json_string_value(json_object_get(status, "status"));
+    enum execution_status known;
+    if (word && status_parse(str_of(word), &known) && !status_terminal(known) && known != STATUS_LOST)
+        return cli_fail(cli, ERR_UNAVAILABLE, "it has not ended (%s), so its exit code is not known", word);
+    return exit_code_of_job(word, json_object_get(status, "exit_code"));
 }
 
 void query_append(struct buf *path, const char *name, const char *value)

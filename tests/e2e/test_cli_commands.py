@@ -55,6 +55,24 @@ def test_status_as_json_is_the_servers(cli, api):
     assert json.loads(cli.ok("status", "-o", "json", job).out) == api.status(job)
 
 
+def test_the_exit_status_of_a_job_that_goes_on_is_not_that_of_success(server, cli, api):
+    job = api.create()
+    for command in ("status", "logs"):
+        result = cli.run(command, "--exit-status", job)
+        assert result.code == 1 and b"has not ended (queued)" in result.err, result
+    with Runner(server, job) as runner:
+        runner.lines(["one"])
+        for command in ("status", "logs"):
+            result = cli.run(command, "--exit-status", job)
+            assert result.code == 1 and b"has not ended (running)" in result.err, result
+        with cli.start("logs", "-f", "--exit-status", job) as follower:
+            follower.out.wait_for(b"one\n")
+            runner.complete(7)
+            assert follower.finish() == 7
+    assert cli.run("logs", "-n", "1", "--exit-status", job).code == 7
+    assert cli.run("status", "--exit-status", job).code == 7
+
+
 # --- list
 def test_list_shows_newest_first_and_filters(servers, tmp_path):
     server = servers()
@@ -74,6 +92,8 @@ def test_list_shows_newest_first_and_filters(servers, tmp_path):
     assert listed("--since", "1h") == jobs[::-1]
     table = cli.ok("list").text().splitlines()
     assert [line.split()[0] for line in table[1:]] == jobs[::-1] and "queued" in table[1]
+    assert table[0].split()[2] == "STARTED" and table[1].split()[2] == "-"
+    assert table[3].split()[2] == api.status(jobs[0])["started_at"][:10]
 
 
 # --- verify
@@ -84,6 +104,12 @@ def test_verify_proves_a_whole_log(cli, api):
     assert "5001" in result.text()
     proof = json.loads(cli.ok("verify", "-o", "json", job).out)
     assert proof["verified"] is True and proof["records"] == 5001 and proof["sealed"] is True
+
+
+def test_verify_counts_one_record_as_one(cli, api):
+    job = api.create()
+    api.append_lines(job, ["only"])
+    assert ": 1 record, whole;" in cli.ok("verify", job).text()
 
 
 def test_verify_of_an_empty_log(cli):
@@ -210,6 +236,7 @@ def test_version(tmp_path):
         (("key", "frobnicate"), b"create"),
         (("status", "bad/id"), b"bad/id"),
         (("completion", "tcsh"), b"bash"),
+        (("list", "-s", "foo"), b"queued, running, waiting, paused, completed, failed, cancelled, timed_out or lost"),
         (("--url", "ftp://x", "list"), b"http"),
         (("--color", "sometimes", "list"), b"auto"),
     ],
@@ -221,7 +248,9 @@ def test_wrong_usage_is_2_and_says_what_is_right(cli, args, says):
 
 
 def test_errors_of_the_server_have_their_exit_codes(cli, server, api, tmp_path):
-    assert cli.run("status", "exec_nowhere").code == 3
+    for args in (("status",), ("logs",), ("logs", "-f"), ("verify",)):
+        missing = cli.run(*args, "exec_nowhere")
+        assert missing.code == 3 and b"no such execution" in missing.err, missing
     job = api.create()
     with Runner(server, job) as runner:
         runner.complete()
