@@ -309,7 +309,8 @@ static void keep_memory(void)
 #endif
 }
 
-// Each connection is a descriptor; the soft limit is mostly 1,024.
+// Each connection is a descriptor; the soft limit is mostly 1,024. Where the hard one is lower than what is wanted, further
+// connections are refused before files run out, as the store and the log need some, too.
 static void raise_file_limit(const struct server *server)
 {
     struct rlimit limit;
@@ -319,9 +320,17 @@ static void raise_file_limit(const struct server *server)
         return;
     limit.rlim_cur = MIN(wanted, limit.rlim_max);
     setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < wanted)
-        log_info(&server->logger, "fewer files may be open than connections_max wants", LOG_I("files", limit.rlim_cur),
-                 LOG_I("wanted", wanted));
+    if (limit.rlim_cur >= wanted)
+        return;
+    int64_t *connections = &server->config->connections_max, files = (int64_t)limit.rlim_cur;
+    bool for_ourselves_alone = files >= *connections;
+    *connections = files > 2 * FILES_SPARE ? files - FILES_SPARE : MAX(files / 2, 1);
+    if (for_ourselves_alone)
+        log_debug(&server->logger, "connections_max is a little lower, for the sake of other files",
+                  LOG_I("files", files), LOG_I("connections_max", *connections));
+    else
+        log_info(&server->logger, "connections_max is lower, as no more files may be open", LOG_I("files", files),
+                 LOG_I("connections_max", *connections));
 }
 
 static int server_open_store(struct server *server)

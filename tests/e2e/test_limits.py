@@ -84,6 +84,31 @@ def test_connections(servers):
         connection.close()
 
 
+def limited_to_files(servers, files, *flags):
+    """A server that may not open more files, and what its log says of connections_max."""
+    server = servers("--workers", "1", "--log-level", "debug", *flags, start=False)
+    argv = server.argv
+    server.argv = lambda listen=None: ["prlimit", f"--nofile={files}:{files}", *argv(listen)]
+    server.start()
+    return server, [(entry["level"], entry["connections_max"]) for entry in server.log() if "connections_max" in entry]
+
+
+def test_connections_are_refused_before_files_run_out(servers):
+    server, said = limited_to_files(servers, 276, "--connections-max", "1000")
+    assert said == [("INFO", 138)]
+    held = [RawConnection(server.port) for _ in range(138)]
+    for connection in held:
+        assert connection.send(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").answer().status == 200
+    assert exchange(server.port, b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").status in (503, 0)
+    for connection in held:
+        connection.close()
+
+
+@pytest.mark.parametrize("files, said", [(1000, [("DEBUG", 744)]), (1255, [("DEBUG", 999)]), (1256, []), (999, [("INFO", 743)])])
+def test_files_that_are_lacking_only_for_the_server_itself_are_no_news(servers, files, said):
+    assert limited_to_files(servers, files, "--connections-max", "1000")[1] == said
+
+
 def test_open_executions(servers):
     server = servers("--open-executions-max", "3")
     api = server.api()
