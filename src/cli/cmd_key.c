@@ -153,7 +153,7 @@ const struct cli_command cmd_key = {
         "`create` makes a key and prints it, this once. `list` shows the keys of the account. `revoke` makes a key invalid at once and ends the "
         "streams that were opened with it.\n\n"
         "Roles: viewer reads; user submits and reads and cancels its own; service writes records and states for the account; admin looks after "
-        "the account: keys, retention, purge; operator looks after the server.",
+        "the account: keys, purge; operator looks after the server.",
     .options =
         (const struct cli_option[]){
             {'r', "role", CLI_VALUE, "ROLE", "viewer, user, service, admin or operator"},

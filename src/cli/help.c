@@ -27,9 +27,26 @@ static const struct topic exit_codes[] = {
     {"4", "the credential is missing, or not good for this"},
     {"5", "the server was never reached"},
     {"124", "the job took longer than it may"},
+    {"126, 127", "under wrap: the command cannot be run; there is no such command"},
     {"130", "interrupted"},
-    {"others", "the job's own, under wrap, and under logs --exit-status"},
+    {"others", "the job's own, under wrap, and under --exit-status of logs and status"},
 };
+
+static const char contexts[] =
+    "Servers that are used often may have names, in `$XDG_CONFIG_HOME/runnel/config` (`~/.config/runnel/config`). As it has\n"
+    "credentials, nobody else should be able to read it:\n\n"
+    "    current = \"team\"\n\n"
+    "    context \"team\" {\n"
+    "        url = \"https://runnel.example:7117\"\n"
+    "        token = \"rnl_KEY\"\n"
+    "        ca_file = \"/etc/ssl/our-ca.pem\"\n"
+    "    }\n\n"
+    "    context \"here\" {\n"
+    "        url = \"http://127.0.0.1:7117\"\n"
+    "    }\n\n"
+    "`--context here` uses one, else RUNNEL_CONTEXT names it, else `current`, if there is such a line. `url`, `token` and\n"
+    "`ca_file` may each be left out. A context's token goes to its own URL alone. Values are written as in the\n"
+    "[server's file](configuration.md), also `${NAME}`.\n";
 
 // --- Plain text
 
@@ -309,6 +326,7 @@ void help_markdown(struct buf *out)
     markdown_options(out, cli_global_options);
     buf_append_text(out, "## Environment\n\nFlags beat the environment, which beats files.\n\n");
     markdown_topics(out, "variable", environment, ARRAY_LEN(environment));
+    buf_printf(out, "## Contexts\n\n%s\n", contexts);
     buf_append_text(out, "## Exit codes\n\n");
     markdown_topics(out, "code", exit_codes, ARRAY_LEN(exit_codes));
     while (out->len > 1 && out->data[out->len - 2] == '\n')

@@ -40,6 +40,8 @@ static void configuration_document(struct buf *out)
         "has commas; the flag may also be given several times. An unknown name or a bad value keeps the server from starting.\n\n"
         "On SIGHUP the server reads all of this again and takes over the settings marked so, and the contents of the TLS files.\n"
         "If something is wrong then, what was in force stays, and the log says why.\n\n"
+        "There is no setting for retention, as this version has none: what was recorded stays until it is purged, by\n"
+        "`DELETE /api/v1/executions/{id}?purge=true`.\n\n"
         "| setting | default | values | on SIGHUP | meaning |\n|---|---|---|---|---|\n",
         "configuration");
     for (const struct config_setting *setting = config_settings; setting->name; setting++) {

@@ -1,12 +1,15 @@
 """The documents against the code: routes, settings, metrics, commands and links are those that there are."""
 
+import json
 import pathlib
 import re
 import subprocess
 
 import pytest
 import yaml
-from support.process import BIN
+from support.cli import Cli
+from support.process import BIN, Process
+from support.server import clean_env
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -239,6 +242,40 @@ def test_the_contract_has_every_code_word_that_is_answered():
     # These never leave the server: the client's own, and those of the start.
     internal = {"unreachable", "canceled", "closed", "too_new", "range"}
     assert [word for word in words if word not in internal and f"`{word}`" not in table] == []
+
+
+# --- the contract's examples
+def test_the_contracts_examples_work(own_server):
+    [script] = re.findall(r"^```sh\n(.*?)^```$", read("docs/execution-contract.md"), flags=re.M | re.S)
+    env = clean_env(own_server.root, RUNNEL_URL=own_server.url, RUNNEL_TOKEN=own_server.operator_key)
+    with Process(["bash", "-ec", script.replace("curl ", "curl -w '\\n--- %{http_code}\\n' ")], env=env) as process:
+        assert process.finish() == 0, process.err.data
+        answers = re.split(r"\n--- (\d+)\n", process.out.data.decode())
+    bodies, codes = answers[0::2], answers[1::2]
+    assert codes == ["201", "201", "200", "200", "200", "200"], answers
+    assert json.loads(bodies[0])["execution_id"] == "by-hand-1"
+    assert json.loads(bodies[1]) == {"first_sequence": 0, "last_sequence": 1}
+    assert [record["message"] for record in json.loads(bodies[2])["logs"]] == ["backing up", "disk is slow"]
+    assert json.loads(bodies[3])["exit_code"] == 3
+    lines = [json.loads(line) for line in bodies[4].splitlines()]
+    assert [line.get("message") for line in lines[:2]] == ["backing up", "disk is slow"]
+    assert lines[2]["type"] == "complete" and lines[2]["status"] == "failed"
+    assert re.findall(r"^event: ?(.*)$", bodies[5], flags=re.M) == ["log", "complete"]
+
+
+def test_the_contexts_example_works(server, tmp_path):
+    page = read("docs/cli.md").split("## Contexts")[1].split("\n## ")[0]
+    example = "".join(line[4:] + "\n" for line in page.splitlines() if line.startswith("    ") or not line)
+    text = example.replace('"http://127.0.0.1:7117"', f'"{server.url}"\n        token = "{server.operator_key}"')
+    text = text.replace("https://runnel.example:7117", "http://127.0.0.1:1")
+    assert text.count(server.url) == 1 and "127.0.0.1:1\"" in text, example
+    cli = Cli(tmp_path / "home")
+    folder = cli.home / "config" / "runnel"
+    folder.mkdir(parents=True)
+    (folder / "config").write_text(text)
+    assert cli.run("list").code == 5
+    cli.ok("--context", "here", "list")
+    cli.ok("list", env={"RUNNEL_CONTEXT": "here"})
 
 
 # --- the README
