@@ -73,6 +73,11 @@ void call_fail_fields(struct call *call, const struct http_field_error *fields, 
 void call_answer_execution(struct call *call, int status, const struct execution *execution);
 char *json_text(const json_t *value); // compact, keys sorted; owned by the caller
 
+// What is wrong with metadata as it was sent; NULL if nothing is.
+#define METADATA_TOO_LARGE "is larger than 64 KiB"
+#define METADATA_TOO_MANY  "has more than 1000 members"
+const char *metadata_check(const json_t *value);
+
 // The body as a JSON object; NULL after having answered 400, 413, 415 or 422.
 json_t *call_json_object(struct call *call);
 // Refuses members that are not among `names` (NULL-terminated) with 422.

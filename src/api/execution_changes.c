@@ -1,11 +1,9 @@
 // Executions: change, cancel, purge.
 #include "api/call.h"
+#include "model/config_limits.h"
 
 #define FIELDS_MAX    24
 #define CANCEL_REASON "cancelled by request"
-#define METADATA_MAX  ((size_t)64 * 1024)
-
-#define METADATA_TOO_LARGE "is larger than 64 KiB"
 
 struct patch {
     union {
@@ -80,10 +78,10 @@ static void patch_update_done(struct store_op *op)
 
 static const char *patch_metadata(struct patch *it, const json_t *value)
 {
-    if (!json_is_object(value))
-        return "must be an object";
-    it->metadata = json_text(value);
-    return strlen(it->metadata) > METADATA_MAX ? METADATA_TOO_LARGE : NULL;
+    const char *wrong = metadata_check(value);
+    if (!wrong)
+        it->metadata = json_text(value);
+    return wrong;
 }
 
 static const char *patch_member(struct patch *it, const char *name, json_t *value)
@@ -148,7 +146,7 @@ void executions_patch(struct call *call)
             .op = {.kind = STORE_UPDATE, .reply_to = call->api->options.loop, .done = patch_update_done},
             .row = call->execution.row,
             .metadata_patch = str_of(it->metadata),
-            .metadata_max = METADATA_MAX,
+            .metadata_max = LIMIT_METADATA,
             .has_pin = it->has_pin,
             .pin = it->pin,
         };

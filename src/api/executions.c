@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include "api/call.h"
+#include "model/config_limits.h"
 #include "util/clock.h"
 
 #define LIST_DEFAULT 50
@@ -11,7 +12,7 @@
 
 // --- Making
 
-enum field_kind { FIELD_TEXT, FIELD_TEXTS, FIELD_TEXT_MAP, FIELD_OBJECT, FIELD_NUMBER, FIELD_BOOL, FIELD_PAST };
+enum field_kind { FIELD_TEXT, FIELD_TEXTS, FIELD_TEXT_MAP, FIELD_METADATA, FIELD_NUMBER, FIELD_BOOL, FIELD_PAST };
 
 struct create_field {
     const char *name;
@@ -31,7 +32,7 @@ static const struct create_field create_fields[] = {
     {"inputs", FIELD_TEXTS, 4096},
     {"workflow_id", FIELD_TEXT, 255},
     {"batch_id", FIELD_TEXT, 255},
-    {"metadata", FIELD_OBJECT, 64 * 1024},
+    {"metadata", FIELD_METADATA, 0},
     {"timeout_seconds", FIELD_NUMBER, 31536000},
     {"retries", FIELD_NUMBER, 100},
     {"priority", FIELD_NUMBER, 1000},
@@ -59,11 +60,26 @@ static const char *check_text_map(json_t *value, size_t max)
     return NULL;
 }
 
-static const char *check_object(const json_t *value, size_t max)
+static size_t count_members(const json_t *value)
+{
+    size_t count = json_is_object(value) ? json_object_size(value) : json_array_size(value);
+    size_t own = count;
+    const char *key;
+    json_t *item;
+    json_object_foreach((json_t *)(uintptr_t)value, key, item) count += count_members(item);
+    for (size_t i = 0; json_is_array(value) && i < own; i++)
+        count += count_members(json_array_get(value, i));
+    return count;
+}
+
+const char *metadata_check(const json_t *value)
 {
     if (!json_is_object(value))
         return "must be an object";
-    return json_dumpb(value, NULL, 0, JSON_COMPACT) > max ? "is larger than 64 KiB" : NULL;
+    if (count_members(value) > LIMIT_METADATA_MEMBERS)
+        return METADATA_TOO_MANY;
+    CLEANUP(free_ptr) char *text = json_text(value);
+    return strlen(text) > LIMIT_METADATA ? METADATA_TOO_LARGE : NULL;
 }
 
 static const char *check_past(const json_t *value)
@@ -89,8 +105,8 @@ static const char *check_field(const struct create_field *field, json_t *value)
         return check_texts(value, field->max);
     case FIELD_TEXT_MAP:
         return check_text_map(value, field->max);
-    case FIELD_OBJECT:
-        return check_object(value, field->max);
+    case FIELD_METADATA:
+        return metadata_check(value);
     case FIELD_NUMBER:
         if (!json_is_integer(value) || json_integer_value(value) < 0 || (size_t)json_integer_value(value) > field->max)
             return "must be a whole number, not negative and not too large";

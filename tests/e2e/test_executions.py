@@ -191,6 +191,20 @@ def test_the_list_filters(servers):
 
 
 # --- changing
+@pytest.mark.parametrize("metadata, reason", [
+    ({"text": "x" * 65536}, "is larger than 64 KiB"),
+    ({str(i): i for i in range(1001)}, "has more than 1000 members"),
+    ({"list": [[i] for i in range(500)]}, "has more than 1000 members"),
+    (["no", "object"], "must be an object"),
+])
+def test_metadata_has_limits(api, metadata, reason):
+    execution_id = api.create(metadata={"kept": 1})
+    for request in (("POST", PATH, {"metadata": metadata}), ("PATCH", f"{PATH}/{execution_id}", {"metadata": metadata})):
+        error = api.expect(422, *request)["error"]
+        assert error["fields"] == [{"name": "metadata", "reason": reason}]
+    assert api.status(execution_id)["metadata"] == {"kept": 1}
+
+
 def test_metadata_is_merged(api):
     execution_id = api.create(metadata={"keep": 1, "drop": 2})
     api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"metadata": {"drop": None, "new": {"deep": True}}})
