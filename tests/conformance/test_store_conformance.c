@@ -767,6 +767,7 @@ static void a_backup_is_whole_and_has_another_incarnation(void **state)
     struct store_backup backup = {.op.kind = STORE_BACKUP, .path = str_of(path)};
     assert_int_equal(fixture_run(fixture, &backup.op), 0);
     assert_int_equal(fixture_run(fixture, &backup.op), ERR_CONFLICT);
+    store_op_release(&backup.op);
     append(fixture, row, "p", 10, 10);
     fixture_reopen(fixture);
     assert_string_equal(store_incarnation(fixture->store), incarnation);
