@@ -118,7 +118,7 @@ static bool pause_before_retry(struct merge *merge, unsigned tries)
     return go_on;
 }
 
-static bool tell_trouble(const struct merge *merge, unsigned tries)
+static void tell_trouble(const struct merge *merge, unsigned tries)
 {
     if (tries == 1)
         log_error(merge->store->base.logger, "what is to be merged cannot be read; it is tried again every second");
@@ -127,6 +127,18 @@ static bool tell_trouble(const struct merge *merge, unsigned tries)
                   "it still cannot be read; nothing is merged until the next start. Check the disk, and the file with "
                   "PRAGMA integrity_check; a backup, or sqlite3's .recover, makes a whole one.",
                   LOG_S("path", merge->store->path));
+}
+
+// False if the merger is to stop, or gave up: nothing of the job is to be applied.
+static bool run_job(struct merge *merge, struct merge_job *job)
+{
+    merge_job_run(job, &merge->source);
+    for (unsigned tries = 1; job->transient; tries++) {
+        tell_trouble(merge, tries);
+        if (!pause_before_retry(merge, tries))
+            return false;
+        merge_job_run(job, &merge->source);
+    }
     return true;
 }
 
@@ -135,11 +147,7 @@ static void *merger_main(void *arg)
     struct merge *merge = arg;
     struct merge_job *job;
     while ((job = next_job(merge))) {
-        merge_job_run(job, &merge->source);
-        for (unsigned tries = 1; job->transient && tell_trouble(merge, tries) && pause_before_retry(merge, tries);
-             tries++)
-            merge_job_run(job, &merge->source);
-        if (job->transient) { // stopping, or given up: nothing of it is applied
+        if (!run_job(merge, job)) {
             merge_job_free(&job);
             break;
         }
