@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from support.api import eventually
-from support.jobs import fresh_id, output_of, python, shell
+from support.jobs import fresh_id, output_of, python, shell, signalled
 from support.ws import Follower
 
 
@@ -94,18 +94,12 @@ def test_stdin_reaches_the_job(cli):
 @pytest.mark.parametrize("name", ["INT", "TERM", "HUP", "USR1", "USR2", "QUIT"])
 def test_signals_reach_the_job(cli, api, name):
     job = fresh_id()
-    script = (
-        "import os, signal, sys\n"
-        f"signal.signal(signal.SIG{name}, lambda *_: (os.write(1, b'got it\\n'), sys.exit(7)))\n"
-        "os.write(1, b'ready\\n')\n"
-        "while True: signal.pause()\n"
-    )
-    with cli.start("wrap", "--id", job, *python(script)) as process:
+    with cli.start("wrap", "--id", job, *signalled(name)) as process:
         process.out.wait_for(b"ready\n")
         process.signal(getattr(signal, f"SIG{name}"))
         assert process.finish() == 7
-        assert process.out.data == b"ready\ngot it\n"
-    assert output_of(api, job) == b"ready\ngot it\n" and api.status(job)["exit_code"] == 7
+        assert process.out.data == b"ready\nsignal 1\n"
+    assert output_of(api, job) == b"ready\nsignal 1\n" and api.status(job)["exit_code"] == 7
 
 
 def test_a_grandchild_that_keeps_the_pipe_does_not_hold_the_end(cli, api, tmp_path):

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from support.api import eventually
 from support.cli import Cli
-from support.jobs import fresh_id, output_of, python, shell
+from support.jobs import fresh_id, output_of, python, shell, signalled
 from support.proxy import Proxy
 
 ECHO = "import sys\nfor line in sys.stdin: sys.stdout.write(line); sys.stdout.flush()"
@@ -319,17 +319,7 @@ def test_an_unknown_token_leaves_the_job_its_exit_code(server, tmp_path):
 
 def test_interrupting_wrap_twice_still_records_the_job(cli, api):
     job = fresh_id()
-    script = (
-        "import os, signal, sys\n"
-        "count = []\n"
-        "def handler(*_):\n"
-        "    count.append(1); os.write(1, b'signal %d\\n' % len(count))\n"
-        "    if len(count) == 2: sys.exit(130)\n"
-        "signal.signal(signal.SIGINT, handler)\n"
-        "os.write(1, b'ready\\n')\n"
-        "while True: signal.pause()\n"
-    )
-    with cli.start("wrap", "--id", job, *python(script)) as process:
+    with cli.start("wrap", "--id", job, *signalled("INT", times=2, code=130)) as process:
         process.out.wait_for(b"ready\n")
         process.signal(signal.SIGINT)
         process.out.wait_for(b"signal 1\n")

@@ -26,3 +26,18 @@ def output_of(api, execution_id, stream=None):
     answer = api.get(f"/api/v1/executions/{execution_id}/logs", query=query)
     assert answer.status == 200, answer
     return answer.body
+
+
+def signalled(name, times=1, code=7):
+    """A job that says `ready`, then `signal 1` and so on at each SIG`name`, and exits with `code` after so many. It waits with the
+    signal blocked: one that comes at any moment after `ready` is kept until it is waited for."""
+    return python(
+        "import os, signal, sys\n"
+        f"wanted = {{signal.SIG{name}}}\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, wanted)\n"
+        "os.write(1, b'ready\\n')\n"
+        f"for i in range({times}):\n"
+        "    signal.sigwait(wanted)\n"
+        "    os.write(1, b'signal %d\\n' % (i + 1))\n"
+        f"sys.exit({code})\n"
+    )
