@@ -1,10 +1,10 @@
 // `wrap` and `pipe`: the runner with what the command line says.
 #include "cli/cli_private.h"
 
+#include "model/config_limits.h"
 #include "runner/runner.h"
 #include "util/id.h"
 
-#define SPOOL_MAX               (10ull * 1024 * 1024 * 1024)
 #define GRANDCHILD_GRACE_MS     5000
 #define DELIVER_WAIT_DEFAULT_MS 30000
 
@@ -22,6 +22,13 @@ static int append_metadata(struct cli *cli, struct buf *out)
         json_object_set_new(object, name, json_string(equals + 1));
     }
     CLEANUP(json_text_free) char *text = count > 0 ? json_dumps(object, JSON_COMPACT) : NULL;
+    // What no server takes is refused here, before the command runs: later, it would keep the whole log from being delivered.
+    if (json_object_size(object) > LIMIT_METADATA_MEMBERS)
+        return cli_usage_error(cli, "-m is given for %zu keys; an execution may have %d", json_object_size(object),
+                               LIMIT_METADATA_MEMBERS);
+    if (text && strlen(text) > LIMIT_METADATA)
+        return cli_usage_error(cli, "what -m gives is %zu bytes as JSON; an execution may have %zu", strlen(text),
+                               LIMIT_METADATA);
     if (text)
         buf_append_text(out, text);
     return 0;
@@ -33,11 +40,12 @@ static int read_numbers(struct cli *cli, struct runner_options *options)
                *message = cli_value(cli, "message-max");
     int64_t ms = DELIVER_WAIT_DEFAULT_MS;
     uint64_t message_max = RECORD_MESSAGE_MAX;
-    options->spool_max = SPOOL_MAX;
+    options->spool_max = RUNNER_SPOOL_MAX;
     if (wait && !duration_parse(str_of(wait), &ms))
         return cli_usage_error(cli, "--deliver-wait wants a duration such as 30s or 5m, not \"%s\"", wait);
-    if (spool && (!str_to_u64(str_of(spool), &options->spool_max) || options->spool_max < 65536))
-        return cli_usage_error(cli, "--spool-max wants a number of bytes, at least 65536, not \"%s\"", spool);
+    if (spool && (!str_to_u64(str_of(spool), &options->spool_max) || options->spool_max < RUNNER_SPOOL_MIN))
+        return cli_usage_error(cli, "--spool-max wants a number of bytes, at least %llu (4 MiB), not \"%s\"",
+                               RUNNER_SPOOL_MIN, spool);
     if (message && (!str_to_u64(str_of(message), &message_max) || message_max < 256 || message_max > 1048576))
         return cli_usage_error(cli, "--message-max wants a number of bytes from 256 to 1048576, not \"%s\"", message);
     options->deliver_wait_ms = (uint64_t)ms;
@@ -109,9 +117,9 @@ static int run_runner(struct cli *cli, bool with_command)
     options.server = *server;
 
     if (with_command && cli_flag(cli, "resume")) {
-        if (operand_count > 1)
+        if (operand_count + (id != NULL) > 1)
             return cli_usage_error(cli, "--resume takes one execution, or none for all that is left");
-        return resume(cli, &options, operand_count == 1 ? operands[0] : NULL);
+        return resume(cli, &options, operand_count == 1 ? operands[0] : id);
     }
     if (with_command && operand_count == 0)
         return cli_usage_error(cli, "say what to run: runnel wrap -- COMMAND [ARGS]");
@@ -137,16 +145,16 @@ static int run_pipe(struct cli *cli)
     return run_runner(cli, false);
 }
 
-#define SHARED_OPTIONS                                                                                         \
-    {'m', "metadata", CLI_VALUE_MANY, "KEY=VALUE", "what else to know about this execution; may be repeated"}, \
-        {0, "id", CLI_VALUE, "ID", "its identifier; else one is made"},                                        \
-        {'q', "quiet", CLI_FLAG, NULL, "no notices on stderr; what fails is said all the same"},               \
-        {0, "deliver-wait", CLI_VALUE, "DURATION",                                                             \
-         "how long to wait for the server after the job has ended; 0: for ever; 30s unless told"},             \
-        {0, "spool-max", CLI_VALUE, "BYTES",                                                                   \
-         "how much may wait on disk for the server before the job has to wait; 10 GiB unless told"},           \
-    {                                                                                                          \
-        0, "message-max", CLI_VALUE, "BYTES", "a longer line is cut into parts; 10240 unless told"             \
+#define SHARED_OPTIONS                                                                                               \
+    {'m', "metadata", CLI_VALUE_MANY, "KEY=VALUE", "what else to know about this execution; may be repeated"},       \
+        {0, "id", CLI_VALUE, "ID", "its identifier; else one is made"},                                              \
+        {'q', "quiet", CLI_FLAG, NULL, "no notices on stderr; what fails is said all the same"},                     \
+        {0, "deliver-wait", CLI_VALUE, "DURATION",                                                                   \
+         "how long to wait for the server after the job has ended; 0: for ever; 30s unless told"},                   \
+        {0, "spool-max", CLI_VALUE, "BYTES",                                                                         \
+         "how much may wait on disk for the server before the job has to wait; 10 GiB unless told, 4 MiB at least"}, \
+    {                                                                                                                \
+        0, "message-max", CLI_VALUE, "BYTES", "a longer line is cut into parts; 10240 unless told"                   \
     }
 
 const struct cli_command cmd_wrap = {

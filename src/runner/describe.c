@@ -7,6 +7,11 @@
 #define PRODUCER_WRAP "wrap-%016llx"
 #define PRODUCER_PIPE "pipe-%016llx"
 
+#define COMMAND_ARGUMENTS_MAX 4096 // as a server takes
+#define COMMAND_BYTES_MAX     ((size_t)128 * 1024)
+#define SCRIPT_NAME_MAX       255
+#define CUT_MARK              "…"
+
 // Their first argument that is no option is what runs. With one of the options listed it is none: the program is in the arguments.
 static const struct {
     const char *name, *inline_options;
@@ -44,15 +49,33 @@ static const char *script_of(char *const *command)
     return base;
 }
 
+// A command may be longer than a server takes (a shell's pattern, a script as an argument); then its beginning describes it.
 static char *command_json(char *const *command)
 {
     CLEANUP(buf_release) struct buf json = {0};
-    for (char *const *argument = command; *argument; argument++) {
-        buf_append_byte(&json, argument == command ? '[' : ',');
-        buf_append_json_string(&json, str_of(*argument));
+    size_t left = COMMAND_BYTES_MAX;
+    for (size_t i = 0; command[i]; i++) {
+        struct str argument = str_of(command[i]);
+        bool cut = argument.len > left || (i == COMMAND_ARGUMENTS_MAX - 1 && command[i + 1]);
+        CLEANUP(buf_release) struct buf beginning = {0};
+        if (cut) {
+            buf_append(&beginning, argument.data, utf8_prefix(argument.data, argument.len, left));
+            buf_append_text(&beginning, CUT_MARK);
+        }
+        buf_append_byte(&json, i == 0 ? '[' : ',');
+        buf_append_json_string(&json, cut ? buf_str(&beginning) : argument);
+        if (cut)
+            break;
+        left -= argument.len;
     }
     buf_append_byte(&json, ']');
     return buf_take(&json);
+}
+
+static char *script_name(char *const *command)
+{
+    const char *script = script_of(command);
+    return xstrndup(script, utf8_prefix(script, strlen(script), SCRIPT_NAME_MAX));
 }
 
 void run_describe(const struct runner_options *options, const char *execution_id, struct run_file *ret)
@@ -63,7 +86,7 @@ void run_describe(const struct runner_options *options, const char *execution_id
         .execution_id = xstrdup(execution_id),
         .url = xstrdup(options->server.url),
         .producer = wrap ? xasprintf(PRODUCER_WRAP, run) : xasprintf(PRODUCER_PIPE, run),
-        .script_filename = wrap ? xstrdup(script_of(options->command)) : NULL,
+        .script_filename = wrap ? script_name(options->command) : NULL,
         .command_json = wrap ? command_json(options->command) : NULL,
         .started_ms = clock_real_ms(),
         .metadata_json = options->metadata_json ? xstrdup(options->metadata_json) : NULL,

@@ -11,9 +11,8 @@
 
 #define POOL_THREADS      3 // connecting, reading old chunks and syncing may all block at once
 #define POOL_QUEUE        8
-#define SPOOL_MIN         (4u * 1024 * 1024) // less would not hold two of the largest chunks
-#define MESSAGE_MAX_LIMIT (768u * 1024)      // with it any chunk fits into a frame
-#define RESUME_WAIT_MS    5000               // for the leftovers of others, once our own log is sealed
+#define MESSAGE_MAX_LIMIT (768u * 1024) // with it any chunk fits into a frame
+#define RESUME_WAIT_MS    5000          // for the leftovers of others, once our own log is sealed
 
 PRINTF_LIKE(2, 0) static void say(const struct runner *runner, const char *fmt, va_list args)
 {
@@ -49,7 +48,6 @@ static void set_options(struct runner *runner, const struct runner_options *opti
     runner->options.message_max = MIN(runner->options.message_max, (size_t)MESSAGE_MAX_LIMIT);
     if (runner->options.spool_max == 0)
         runner->options.spool_max = RUNNER_SPOOL_MAX;
-    runner->options.spool_max = MAX(runner->options.spool_max, (uint64_t)SPOOL_MIN);
     if (runner->options.grandchild_grace_ms == 0)
         runner->options.grandchild_grace_ms = RUNNER_GRANDCHILD_GRACE_MS;
 }
@@ -210,7 +208,7 @@ static void tell_start(const struct runner *runner)
 
 static int start(struct runner *runner)
 {
-    int err = signals_block(&runner->signals);
+    int err = runner->options.spool_max < RUNNER_SPOOL_MIN ? ERR_INVALID : signals_block(&runner->signals);
     if (err == 0)
         err = make_spool(runner);
     if (err == 0)

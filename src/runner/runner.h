@@ -5,6 +5,7 @@
 #include "runner/spool.h"
 
 #define RUNNER_SPOOL_MAX           (10ull * 1024 * 1024 * 1024)
+#define RUNNER_SPOOL_MIN           (4ull * 1024 * 1024) // less would not hold two of the largest chunks
 #define RUNNER_GRANDCHILD_GRACE_MS 5000
 #define RUNNER_DELIVER_WAIT_MS     60000
 
@@ -16,7 +17,7 @@ struct runner_options {
     const char *execution_id;  // chosen by the caller; NULL: made here before the server is asked (it may be away)
     const char *metadata_json; // object or NULL
     size_t message_max;        // 0: RECORD_MESSAGE_MAX
-    uint64_t spool_max;        // 0: RUNNER_SPOOL_MAX
+    uint64_t spool_max;        // 0: RUNNER_SPOOL_MAX; at least RUNNER_SPOOL_MIN, else ERR_INVALID
     uint64_t
         grandchild_grace_ms; // how long a pipe that outlives the child is still read: 1 s after its last output, at most this
                              // (0: RUNNER_GRANDCHILD_GRACE_MS)

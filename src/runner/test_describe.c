@@ -5,6 +5,8 @@
 #include "util/file.h"
 #include "util/testing.h"
 
+#include <jansson.h>
+
 static char *const *words(char *line, char *out[8])
 {
     size_t count = 0;
@@ -106,11 +108,52 @@ static void a_run_is_read_back_as_it_was_saved(void **state)
     assert_int_equal(system(remove_it), 0);
 }
 
+static void describe(char *const *command, struct run_file *ret)
+{
+    struct runner_options options = {.server.url = "http://h:1", .command = command};
+    run_describe(&options, "exec_1", ret);
+}
+
+static void a_command_that_no_server_would_take_is_described_by_its_beginning(void **state)
+{
+    CLEANUP(run_file_release) struct run_file many = {0}, most = {0}, longer = {0};
+    char *command[5001] = {0};
+    (void)state;
+    for (size_t i = 0; i < 5000; i++)
+        command[i] = (char *)(uintptr_t) "a";
+    describe(command, &many);
+    json_t *arguments = json_loads(many.command_json, 0, NULL);
+    assert_int_equal(json_array_size(arguments), 4096);
+    assert_string_equal(json_string_value(json_array_get(arguments, 4094)), "a");
+    assert_string_equal(json_string_value(json_array_get(arguments, 4095)), "a…");
+    json_decref(arguments);
+
+    command[4096] = NULL;
+    describe(command, &most);
+    arguments = json_loads(most.command_json, 0, NULL);
+    assert_int_equal(json_array_size(arguments), 4096);
+    assert_string_equal(json_string_value(json_array_get(arguments, 4095)), "a");
+    json_decref(arguments);
+
+    CLEANUP(free_ptr) char *text = xcalloc(1, (1 << 20) + 2);
+    memset(text, 'x', 1 << 20);
+    memcpy(text, "é", 2);
+    memcpy(text + 128 * 1024 - 1, "é", 2); // falls on the limit, and is not cut in two
+    char *one[] = {text, (char *)(uintptr_t) "more", NULL};
+    describe(one, &longer);
+    arguments = json_loads(longer.command_json, 0, NULL);
+    assert_int_equal(json_array_size(arguments), 1);
+    assert_int_equal(strlen(json_string_value(json_array_get(arguments, 0))), 128 * 1024 - 1 + strlen("…"));
+    json_decref(arguments);
+    assert_int_equal(strlen(longer.script_filename), 255);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_script_is_what_a_person_would_say),
         cmocka_unit_test(each_run_is_a_producer_of_its_own),
+        cmocka_unit_test(a_command_that_no_server_would_take_is_described_by_its_beginning),
         cmocka_unit_test(a_run_is_read_back_as_it_was_saved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

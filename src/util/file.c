@@ -120,6 +120,16 @@ int dir_make_all(const char *path, unsigned mode)
     return make_one(prefix, mode);
 }
 
+int standard_fds_fill(void)
+{
+    // An open takes the lowest free number, so this ends behind the last that was closed. Not O_CLOEXEC: a child is to have all
+    // three as well.
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return errno ? -errno : -EBADF;
+    return 0;
+}
+
 int dir_sync(const char *path)
 {
     CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -9,3 +9,5 @@ int file_write_full(int fd, const void *data, size_t len); // all of it, over EI
 int file_write_atomic(const char *path, const void *data, size_t len, unsigned mode);
 int dir_make_all(const char *path, unsigned mode); // mkdir -p; an existing one is fine
 int dir_sync(const char *path);
+// Opens /dev/null for each of the descriptors 0 to 2 that is closed. For main, before anything is opened. 0 or -errno.
+int standard_fds_fill(void);

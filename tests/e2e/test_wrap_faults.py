@@ -300,12 +300,12 @@ def test_a_full_spool_blocks_the_job_instead_of_losing(servers, tmp_path):
     server.stop()
     cli = Cli(tmp_path / "home", url=server.url, token=token)
     job = fresh_id()
-    script = "import random, sys\nr = random.Random(1)\nfor i in range(2000): sys.stdout.write(r.randbytes(200).hex() + '\\n')"
-    with cli.start("wrap", "--spool-max", "131072", "--id", job, *python(script)) as process:
-        eventually(lambda: process.out.data.count(b"\n") > 100, "the job wrote until the spool was full")
+    script = "import random, sys\nr = random.Random(1)\nfor i in range(40000): sys.stdout.write(r.randbytes(250).hex() + '\\n')"
+    with cli.start("wrap", "--spool-max", "4194304", "--id", job, *python(script)) as process:
+        process.err.wait_for(b"the spool is full")
         server.restart()
         assert process.finish(90) == 0
-        assert process.out.data.count(b"\n") == 2000
+        assert process.out.data.count(b"\n") == 40000
         written = process.out.data
     assert output_of(server.api(), job) == written
 
