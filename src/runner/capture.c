@@ -78,7 +78,8 @@ void capture_feed(struct capture *capture, const void *data, size_t len, int64_t
     struct sink sink = sink_for(capture, now_ms, emit, arg);
     const char *at = data;
     const char *end = at + len;
-    if (capture->rest.len > 0)
+    capture->time_ms = now_ms;
+    if (capture_waits(capture))
         at += feed_rest(capture, &sink, at, len);
     while (at < end) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
@@ -94,12 +95,26 @@ void capture_feed(struct capture *capture, const void *data, size_t len, int64_t
         return;
     at += put_fragments(&sink, at, (size_t)(end - at), capture->message_max, capture->message_max + CAPTURE_LOOKAHEAD);
     buf_append(&capture->rest, at, (size_t)(end - at));
+    capture->begun++;
+}
+
+void capture_flush(struct capture *capture, capture_emit *emit, void *arg)
+{
+    struct sink sink = sink_for(capture, capture->time_ms, emit, arg);
+    struct buf *rest = &capture->rest;
+    if (!capture_waits(capture))
+        return;
+    size_t whole = utf8_whole(rest->data, rest->len);
+    if (whole == 0)
+        whole = rest->len;
+    put_line(&sink, rest->data, whole, capture->message_max, true);
+    buf_consume(rest, whole);
 }
 
 void capture_end(struct capture *capture, int64_t now_ms, capture_emit *emit, void *arg)
 {
     struct sink sink = sink_for(capture, now_ms, emit, arg);
-    if (capture->rest.len == 0)
+    if (!capture_waits(capture))
         return;
     put_line(&sink, capture->rest.data, capture->rest.len, capture->message_max, true);
     buf_reset(&capture->rest);

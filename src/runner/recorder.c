@@ -22,6 +22,11 @@ struct item {
     int64_t time_ms;
 };
 
+struct unfinished {  // text of a stream that waits for its newline
+    uint64_t begun;  // capture's number of it
+    uint64_t due_ms; // monotonic: when it is no longer waited for; 0: nothing waits
+};
+
 struct notice { // mail that is on its way at most once
     struct mail mail;
     struct recorder *recorder;
@@ -32,6 +37,7 @@ struct recorder {
     struct recorder_options options;
     pthread_t thread;
     struct capture captures[RECORDER_STREAMS];
+    struct unfinished unfinished[RECORDER_STREAMS];
     struct chunk_builder *builder;
     int failed; // the spool's final error: everything is thrown away from then on
     bool waited;
@@ -82,14 +88,15 @@ static void deliver_finished(struct mail *mail)
 
 // --- The thread
 
+static struct timespec monotonic_time(uint64_t ms)
+{
+    return (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+}
+
 // False when nobody waits for room any more.
 static bool wait_for_room(struct recorder *recorder)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += ROOM_RETRY_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
+    struct timespec until = monotonic_time(clock_mono_ms() + ROOM_RETRY_MS);
     pthread_mutex_lock(&recorder->lock);
     int timed_out = 0;
     while (!recorder->room && !recorder->abandoned && timed_out == 0)
@@ -166,14 +173,46 @@ static void record_item(struct recorder *recorder, struct item *item)
     free(item);
 }
 
-static bool take_items(struct recorder *recorder, bool wait, struct list_node *ret)
+static uint64_t first_due_ms(const struct recorder *recorder)
 {
+    uint64_t first = 0;
+    for (int stream = 0; stream < RECORDER_STREAMS; stream++) {
+        uint64_t due = recorder->unfinished[stream].due_ms;
+        if (due > 0 && (first == 0 || due < first))
+            first = due;
+    }
+    return first;
+}
+
+// Waits until something came, or unfinished text is due. False at the end.
+static bool take_items(struct recorder *recorder, struct list_node *ret)
+{
+    uint64_t due_ms = first_due_ms(recorder);
+    struct timespec until = monotonic_time(due_ms);
+    int timed_out = 0;
     pthread_mutex_lock(&recorder->lock);
-    while (wait && list_empty(&recorder->items) && !recorder->closing)
-        pthread_cond_wait(&recorder->wanted, &recorder->lock);
+    while (list_empty(&recorder->items) && !recorder->closing && timed_out == 0) {
+        if (due_ms > 0)
+            timed_out = pthread_cond_timedwait(&recorder->wanted, &recorder->lock, &until);
+        else
+            pthread_cond_wait(&recorder->wanted, &recorder->lock);
+    }
     list_splice(ret, &recorder->items);
     pthread_mutex_unlock(&recorder->lock);
-    return !list_empty(ret);
+    return timed_out || !list_empty(ret);
+}
+
+static void settle_unfinished(struct recorder *recorder, struct capture *capture, struct unfinished *unfinished)
+{
+    bool known = unfinished->due_ms > 0 && unfinished->begun == capture->begun;
+    if (capture_waits(capture) && known && clock_mono_ms() >= unfinished->due_ms) {
+        capture_flush(capture, add_record, recorder);
+        known = false;
+    }
+    if (!capture_waits(capture))
+        *unfinished = (struct unfinished){0};
+    else if (!known)
+        *unfinished = (struct unfinished){.begun = capture->begun, .due_ms = clock_mono_ms() + RECORDER_PARTIAL_MS};
 }
 
 static void tell_spooled(struct recorder *recorder)
@@ -189,11 +228,13 @@ static void *recorder_thread(void *arg)
     struct recorder *recorder = arg;
     struct list_node items;
     list_init(&items);
-    while (take_items(recorder, true, &items)) {
+    while (take_items(recorder, &items)) {
         LIST_FOR_EACH_SAFE(node, next, &items) {
             list_remove(node);
             record_item(recorder, CONTAINER_OF(node, struct item, node));
         }
+        for (int stream = 0; stream < RECORDER_STREAMS; stream++)
+            settle_unfinished(recorder, &recorder->captures[stream], &recorder->unfinished[stream]);
         flush(recorder);
         tell_spooled(recorder);
     }

@@ -1,6 +1,10 @@
 // The thread that makes records of what the pumps have read, gathers them into chunks, compresses these and appends them to the spool.
 // While it is busy with one chunk, the next one gathers; when nothing waits, it appends at once what it has.
 //
+// Text whose newline does not come becomes a partial record after RECORDER_PARTIAL_MS; the timer runs only while such text waits. So
+// what a stream costs is bounded however it is written: a record for each line, one for each message_max bytes, and one for each
+// RECORDER_PARTIAL_MS, also for a bar that is drawn again by '\r' many times a second.
+//
 // Memory is bounded by the slots: RECORDER_SLOTS for each stream. When the spool is full no slot becomes free, so that the pump does
 // not read, and the child blocks as on any pipe.
 #pragma once
@@ -9,10 +13,11 @@
 #include "model/record.h"
 #include "runner/spool.h"
 
-#define RECORDER_SLOT_SIZE (256u * 1024)
-#define RECORDER_SLOTS     4
-#define RECORDER_CHUNK_RAW (256u * 1024) // a chunk is closed at this many bytes
-#define RECORDER_STREAMS   2             // stdout and stderr
+#define RECORDER_SLOT_SIZE  (256u * 1024)
+#define RECORDER_SLOTS      4
+#define RECORDER_CHUNK_RAW  (256u * 1024) // a chunk is closed at this many bytes
+#define RECORDER_STREAMS    2             // stdout and stderr
+#define RECORDER_PARTIAL_MS 1000
 
 struct recorder;
 
@@ -50,8 +55,8 @@ void recorder_free(struct recorder **recorder);
 struct recorder_slot *recorder_take(struct recorder *recorder, enum record_stream stream);
 void recorder_put(struct recorder *recorder,
                   struct recorder_slot *slot); // in order per stream; the pump keeps its own reference
-// Waits until the slot's whole lines are in the spool (or the recording has failed): what is shown is recorded, even if we are
-// killed the moment after.
+// Waits until the slot's whole lines are in the spool (or the recording has failed): a line that is shown is recorded, even if we are
+// killed the moment after. Text without its newline is not waited for; it is recorded RECORDER_PARTIAL_MS after it came at the latest.
 void recorder_wait_spooled(struct recorder *recorder, const struct recorder_slot *slot);
 void recorder_drop(struct recorder *recorder, struct recorder_slot *slot); // the pump's reference
 void recorder_end(struct recorder *recorder, enum record_stream stream);   // after its last slot

@@ -91,6 +91,43 @@ static void any_split_gives_the_same_records(void **state)
     }
 }
 
+static void what_waits_for_its_newline_is_emitted_on_request(void **state)
+{
+    // '!' asks for it; all else is the stream's.
+    static const struct {
+        const char *input, *expected;
+    } flushes[] = {
+        {"!", ""},
+        {"a\n!", "a|"},
+        {"name? !", "name? ~"},
+        {"name? !\n", "name? ~|"},
+        {"name? !x\ny", "name? ~x|y~"},
+        {"1%\r2%\r!3%\r!\n", "1%\r2%\r~3%\r~|"},
+        {"!a!!b!", "a~b~"},
+        {"12345!67890!\n", "12345~67890~|"},
+        {"123456789!", "12345678~9~"},
+        {"a\xc3!\xa4\n", "a~\xc3\xa4|"},           // the sequence is not cut
+        {"a\xe2\x82!\xac!", "a~\xe2\x82\xac~"},    //
+        {"a\xe2!!\x82\xac\n", "a~\xe2~\x82\xac|"}, // unless its rest does not come
+        {"\xff!", "\xff~"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(flushes); i++) {
+        CLEANUP(buf_release) struct buf out = {0};
+        struct capture capture;
+        capture_init(&capture, STREAM_STDERR, 8);
+        for (const char *at = flushes[i].input; *at; at++) {
+            if (*at == '!')
+                capture_flush(&capture, note, &out);
+            else
+                capture_feed(&capture, at, 1, 42, note, &out);
+        }
+        capture_end(&capture, 42, note, &out);
+        capture_release(&capture);
+        assert_str(buf_str(&out), flushes[i].expected);
+    }
+}
+
 static void rejoin(void *arg, const struct record *record)
 {
     struct buf *out = arg;
@@ -114,6 +151,8 @@ static void records_give_back_the_exact_bytes(void **state)
         capture_init(&capture, STREAM_STDOUT, 16);
         size_t middle = len > 0 ? test_random(&seed) % len : 0;
         capture_feed(&capture, data, middle, 0, rejoin, &out);
+        if (test_random(&seed) % 2)
+            capture_flush(&capture, rejoin, &out);
         capture_feed(&capture, data + middle, len - middle, 0, rejoin, &out);
         capture_end(&capture, 0, rejoin, &out);
         capture_release(&capture);
@@ -128,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_are_as_in_the_table),
         cmocka_unit_test(any_split_gives_the_same_records),
+        cmocka_unit_test(what_waits_for_its_newline_is_emitted_on_request),
         cmocka_unit_test(records_give_back_the_exact_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

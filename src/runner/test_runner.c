@@ -300,6 +300,23 @@ static void a_pipe_is_recorded_until_its_end(void **state)
     assert_complete_has(fixture, "\"exit_code\":0");
 }
 
+static void text_that_waits_for_its_newline_is_recorded(void **state)
+{
+    struct fixture *fixture = *state;
+    int in[2];
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    pid_t pid = start(fixture, "printf 'out? '; printf 'err? ' >&2; read -r go; echo $go; echo >&2", in[0], -1);
+    close(in[0]);
+    test_server_wait_for(&fixture->server, "out:out? ~");
+    test_server_wait_for(&fixture->server, "err:err? ~");
+    assert_int_equal(write(in[1], "yes\n", 4), 4);
+    assert_int_equal(finish(fixture, pid), 0);
+    close(in[1]);
+    assert_file(fixture->out, "out? yes\n");
+    assert_non_null(strstr(buf_cstr(&fixture->server.log), "out:yes\n"));
+    assert_non_null(strstr(buf_cstr(&fixture->server.log), "err:\n"));
+}
+
 static void a_terminal_is_given_on_request(void **state)
 {
     struct fixture *fixture = *state;
@@ -456,6 +473,7 @@ int main(int argc, char **argv)
         RUN_TEST(a_grandchild_with_the_pipe_does_not_hold_the_run_up),
         RUN_TEST(a_closed_stdout_does_not_end_the_recording),
         RUN_TEST(a_pipe_is_recorded_until_its_end),
+        RUN_TEST(text_that_waits_for_its_newline_is_recorded),
         RUN_TEST(a_terminal_is_given_on_request),
         RUN_TEST(cancelling_ends_the_job_and_kills_what_ignores_it),
         RUN_TEST(every_record_comes_once_when_the_line_is_cut),

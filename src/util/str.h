@@ -40,3 +40,5 @@ int utf8_step(const void *data, size_t len);
 bool utf8_valid(const void *data, size_t len);
 // The longest prefix of at most `max` bytes that does not cut a UTF-8 sequence of `data` in two.
 size_t utf8_prefix(const void *data, size_t len, size_t max);
+// `len` without a UTF-8 sequence at the end that has only begun.
+size_t utf8_whole(const void *data, size_t len);

@@ -89,6 +89,33 @@ static void prefix_cuts_what_is_not_utf8_anywhere(void **state)
         assert_int_equal(utf8_prefix(text, sizeof(text) - 1, max), max);
 }
 
+static void whole_leaves_out_a_sequence_that_has_only_begun(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t whole;
+    } cases[] = {
+        {"", 0},
+        {"a", 1},
+        {"a\xc3", 1},
+        {"a\xc3\xa9", 3},
+        {"\xe2", 0},
+        {"a\xe2\x82", 1},
+        {"\xe2\x82\xac", 3},
+        {"a\xf0", 1},
+        {"a\xf0\x9f", 1},
+        {"a\xf0\x9f\x98", 1},
+        {"\xf0\x9f\x98\x80", 4},
+        {"a\xff", 2},            // never a beginning
+        {"a\x82", 2},            // a continuation alone
+        {"a\xe0\x9f", 3},        // overlong: no continuation makes it good
+        {"\x80\x80\x80\x80", 4}, //
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_int_equal(utf8_whole(cases[i].bytes, strlen(cases[i].bytes)), cases[i].whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -97,6 +124,7 @@ int main(void)
         cmocka_unit_test(finds_a_bad_byte_at_any_distance),
         cmocka_unit_test(prefix_never_cuts_a_sequence),
         cmocka_unit_test(prefix_cuts_what_is_not_utf8_anywhere),
+        cmocka_unit_test(whole_leaves_out_a_sequence_that_has_only_begun),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,3 +75,16 @@ size_t utf8_prefix(const void *data, size_t len, size_t max)
     }
     return max;
 }
+
+size_t utf8_whole(const void *data, size_t len)
+{
+    const uint8_t *bytes = data;
+    for (size_t back = 1; back <= 3 && back <= len; back++) {
+        size_t start = len - back;
+        if ((bytes[start] & 0xc0) == 0x80)
+            continue;
+        bool begun = lead_of(bytes[start]).len > back && utf8_step(bytes + start, back) == -(int)back;
+        return begun ? start : len;
+    }
+    return len;
+}
