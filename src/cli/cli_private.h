@@ -37,6 +37,7 @@ bool url_is_loopback(const char *url);
 
 // --- help.c, completion.c
 void help_overview(struct buf *out);
+void help_environment_example(struct buf *out); // the commands' part of an example file
 void help_command(struct buf *out, const struct cli_command *command);
 void help_man(struct buf *out, const struct cli_command *command); // NULL: runnel(1)
 void help_markdown(struct buf *out);

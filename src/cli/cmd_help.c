@@ -12,8 +12,10 @@ static int run_help(struct cli *cli)
     if (count == 1 && !command)
         return cli_usage_error(NULL, "there is no command \"%s\"", operands[0]);
     const char *document = cli_value(cli, "document");
+    if (document && strcmp(document, "runnel.env") == 0)
+        help_environment_example(&text);
     if (document && !server_document(document, &text))
-        return cli_usage_error(cli, "--document must be configuration, metrics or routes, not \"%s\"", document);
+        return cli_usage_error(cli, "there is no document \"%s\"", document);
     if (document)
         return cli_print(cli, &text);
     if (cli_flag(cli, "markdown"))

@@ -38,11 +38,11 @@ static struct context *context_find(const struct contexts *contexts, const char 
     return context;
 }
 
-static int take_setting(void *arg, const char *title, const char *name, const char *const *values, size_t count)
+static int take_setting(void *arg, const struct settings_value *setting, struct buf *ret_error)
 {
     struct contexts *contexts = arg;
-    (void)count;
-    const char *value = arena_dup(contexts->arena, str_of(values[0]));
+    (void)ret_error;
+    const char *title = setting->title, *value = arena_dup(contexts->arena, str_of(setting->values[0]));
     if (!title) {
         contexts->current = value;
         return 0;
@@ -54,9 +54,9 @@ static int take_setting(void *arg, const char *title, const char *name, const ch
         context->next = contexts->first;
         contexts->first = context;
     }
-    if (strcmp(name, "url") == 0)
+    if (strcmp(setting->name, "url") == 0)
         context->url = value;
-    else if (strcmp(name, "token") == 0)
+    else if (strcmp(setting->name, "token") == 0)
         context->token = value;
     else
         context->ca_file = value;

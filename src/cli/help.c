@@ -1,6 +1,8 @@
 // Help, man pages and docs/cli.md, all from the table of commands.
 #include "cli/cli_private.h"
 
+#include <ctype.h>
+
 #define TEXT_WIDTH   100
 #define OPTION_WIDTH 30
 
@@ -331,4 +333,19 @@ void help_markdown(struct buf *out)
     markdown_topics(out, "code", exit_codes, ARRAY_LEN(exit_codes));
     while (out->len > 1 && out->data[out->len - 2] == '\n')
         out->len--;
+}
+
+void help_environment_example(struct buf *out)
+{
+    buf_append_text(
+        out,
+        "# Environment of runnel, for a shell (`set -a; . ./runnel.env`) or a service (EnvironmentFile=). Take the # away\n"
+        "# from what is to be set. Made by `runnel help --document runnel.env`.\n\n"
+        "# --- Every command. Flags beat these, these beat the contexts of $XDG_CONFIG_HOME/runnel/config.\n");
+    for (size_t i = 0; i < ARRAY_LEN(environment); i++) {
+        const struct topic *topic = &environment[i];
+        bool of_the_server_too = strcmp(topic->name, "RUNNEL_DATA") == 0; // which lists it
+        if (strncmp(topic->name, "RUNNEL_", 7) == 0 && !of_the_server_too)
+            buf_printf(out, "\n# %c%s.\n#%s=\n", toupper((unsigned char)*topic->text), topic->text + 1, topic->name);
+    }
 }

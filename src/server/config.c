@@ -129,13 +129,45 @@ static int set_list(const struct config_setting *setting, struct text_list *fiel
     return 0;
 }
 
-static bool log_level_known(const char *value)
+// Settings that are one of a few words.
+static const struct {
+    enum setting_index setting;
+    const char *words; // as help and errors name them
+} choices[] = {
+    {SETTING_log_level, "debug, info, warning or error"},
+    {SETTING_log_form, "auto, text or json"},
+};
+
+const char *config_choices(const struct config_setting *setting)
 {
-    static const char *const levels[] = {"debug", "info", "warning", "error"};
-    for (size_t i = 0; i < ARRAY_LEN(levels); i++)
-        if (strcmp(value, levels[i]) == 0)
+    for (size_t i = 0; i < ARRAY_LEN(choices); i++)
+        if (setting == &config_settings[choices[i].setting])
+            return choices[i].words;
+    return NULL;
+}
+
+static bool choice_known(const char *words, const char *value)
+{
+    struct str rest = str_of(words);
+    while (rest.len > 0) {
+        struct str word = str_split(&rest, ' ');
+        if (word.len > 0 && word.data[word.len - 1] == ',')
+            word.len--;
+        if (str_eq(word, str_of(value)) && !str_eq(word, STR("or")))
             return true;
+    }
     return false;
+}
+
+static int set_choice(const struct config_setting *setting, char **field, const char *value, struct buf *ret_error)
+{
+    const char *words = config_choices(setting);
+    if (words && !choice_known(words, value)) {
+        buf_printf(ret_error, "%s must be %s, not \"%s\"", setting->name, words, value);
+        return ERR_INVALID;
+    }
+    set_text(field, value);
+    return 0;
 }
 
 static int set_setting(struct config *config, size_t i, const char *value, struct buf *ret_error)
@@ -156,12 +188,7 @@ static int set_setting(struct config *config, size_t i, const char *value, struc
         buf_printf(ret_error, "%s must be yes or no, not \"%s\"", setting->name, value);
         return ERR_INVALID;
     default:
-        if (i == SETTING_log_level && !log_level_known(value)) {
-            buf_printf(ret_error, "log_level must be debug, info, warning or error, not \"%s\"", value);
-            return ERR_INVALID;
-        }
-        set_text(field_of(config, i), value);
-        return 0;
+        return set_choice(setting, field_of(config, i), value, ret_error);
     }
 }
 
@@ -196,22 +223,15 @@ int config_set(struct config *config, const char *name, const char *value, struc
     return ERR_INVALID;
 }
 
-struct file_reading {
-    struct config *config;
-    struct buf *error;
-};
-
-static int set_from_file(void *arg, const char *title, const char *name, const char *const *values, size_t count)
+static int set_from_file(void *arg, const struct settings_value *value, struct buf *ret_error)
 {
-    struct file_reading *reading = arg;
     CLEANUP(buf_release) struct buf joined = {0};
-    (void)title;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < value->count; i++) {
         if (i > 0)
             buf_append_byte(&joined, ',');
-        buf_append_text(&joined, values[i]);
+        buf_append_text(&joined, value->values[i]);
     }
-    return config_set(reading->config, name, buf_cstr(&joined), reading->error);
+    return config_set(arg, value->name, buf_cstr(&joined), ret_error);
 }
 
 int config_load_file(struct config *config, const char *path, struct buf *ret_error)
@@ -220,14 +240,7 @@ int config_load_file(struct config *config, const char *path, struct buf *ret_er
     for (size_t i = 0; i < SETTING_COUNT; i++)
         names[i] = (struct settings_name){.name = config_settings[i].name, .is_list = config_settings[i].kind == 'L'};
     const struct settings_form form = {.top = names};
-
-    CLEANUP(buf_release) struct buf error = {0};
-    struct file_reading reading = {.config = config, .error = &error};
-    int err = settings_file_read(path, &form, set_from_file, &reading, ret_error);
-    // What set_from_file refused does not know of the file yet.
-    if (err && error.len > 0)
-        buf_printf(ret_error, "%s: %.*s", path, STR_ARGS(buf_str(&error)));
-    return err ? ERR_INVALID : 0;
+    return settings_file_read(path, &form, set_from_file, config, ret_error) ? ERR_INVALID : 0;
 }
 
 int config_load_environment(struct config *config, struct buf *ret_error)
@@ -241,4 +254,30 @@ int config_load_environment(struct config *config, struct buf *ret_error)
         return ERR_INVALID;
     }
     return 0;
+}
+
+static bool same_list(const struct text_list *a, const struct text_list *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
+    return true;
+}
+
+bool config_same(const struct config *a, const struct config *b, const struct config_setting *setting)
+{
+    size_t offset = setting_offsets[setting - config_settings];
+    const void *left = (const char *)a + offset, *right = (const char *)b + offset;
+    switch (setting->kind) {
+    case 'N':
+        return *(const int64_t *)left == *(const int64_t *)right;
+    case 'B':
+        return *(const bool *)left == *(const bool *)right;
+    case 'L':
+        return same_list(left, right);
+    default:
+        return strcmp(*(char *const *)left, *(char *const *)right) == 0;
+    }
 }

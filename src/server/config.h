@@ -16,7 +16,8 @@
     X(T, tls_key, "", 0, 0, false, "PEM file with the private key")                                             \
     X(B, insecure, 0, 0, 1, false, "allow plain HTTP on other addresses than loopback")                         \
     X(T, port_file, "", 0, 0, false, "write the port that is listened on to this file once ready")              \
-    X(T, log_level, "info", 0, 0, false, "debug, info, warning or error")                                       \
+    X(T, log_level, "info", 0, 0, false, "what is logged, from this level up")                                  \
+    X(T, log_form, "auto", 0, 0, false, "json: an object a line; text: for people; auto: text on a terminal")   \
     X(L, allowed_hosts, "", 0, 0, true,                                                                         \
       "further names that the Host header may have, beside loopback and the listening address")                 \
     X(L, cors_origins, "", 0, 0, true, "origins that browsers may call from")                                   \
@@ -56,6 +57,10 @@ struct config_setting { // for help, docs and flags
     int64_t least, most;
 };
 extern const struct config_setting config_settings[]; // ends with a NULL name
+// The words that a text may be, as "a, b or c"; NULL if it may be any.
+const char *config_choices(const struct config_setting *setting);
+// True if both have the same value of it.
+bool config_same(const struct config *a, const struct config *b, const struct config_setting *setting);
 
 void config_init(struct config *config); // the defaults
 void config_release(struct config *config);

@@ -3,6 +3,8 @@
 #include "metrics/metrics.h"
 #include "server/server.h"
 
+#include <ctype.h>
+
 #define MADE "<!-- made by `runnel help --document %s` -->\n\n"
 
 static void configuration_values(struct buf *out, const struct config_setting *setting)
@@ -18,7 +20,7 @@ static void configuration_values(struct buf *out, const struct config_setting *s
         buf_append_text(out, "list");
         break;
     default:
-        buf_append_text(out, "text");
+        buf_append_text(out, config_choices(setting) ? config_choices(setting) : "text");
     }
 }
 
@@ -39,7 +41,10 @@ static void configuration_document(struct buf *out)
         "Values in double quotes, or without quotes, may name environment variables as `${NAME}`. In a flag or a variable a list\n"
         "has commas; the flag may also be given several times. An unknown name or a bad value keeps the server from starting.\n\n"
         "On SIGHUP the server reads all of this again and takes over the settings marked so, and the contents of the TLS files.\n"
-        "If something is wrong then, what was in force stays, and the log says why.\n\n"
+        "If something is wrong then, what was in force stays, and the log says why. Of a changed setting that only a start\n"
+        "takes over the log says so.\n\n"
+        "Two examples hold every setting with its default, switched off: [a file](server.conf) and\n"
+        "[an environment](runnel.env).\n\n"
         "There is no setting for retention, as this version has none: what was recorded stays until it is purged, by\n"
         "`DELETE /api/v1/executions/{id}?purge=true`.\n\n"
         "| setting | default | values | on SIGHUP | meaning |\n|---|---|---|---|---|\n",
@@ -63,6 +68,42 @@ static void routes_document(struct buf *out)
     api_document(out);
 }
 
+static void example_comment(struct buf *out, const struct config_setting *setting)
+{
+    buf_printf(out, "\n# %c%s", toupper((unsigned char)setting->help[0]), setting->help + 1);
+    if (setting->kind != 'T' || config_choices(setting)) {
+        buf_append_text(out, " (");
+        configuration_values(out, setting);
+        buf_append_byte(out, ')');
+    }
+    buf_printf(out, ".%s\n", setting->reload ? " Taken over on SIGHUP." : "");
+}
+
+// Each setting with its default, switched off: a line that is uncommented changes nothing yet.
+static void example_file(struct buf *out)
+{
+    buf_append_text(
+        out,
+        "# Settings of `runnel serve`, each with its default. Copy it to /etc/runnel/server.conf, or name it by --config;\n"
+        "# take the # away from what is to change. What each means: docs/configuration.md.\n"
+        "# Made by `runnel help --document server.conf`.\n");
+    for (const struct config_setting *setting = config_settings; setting->name; setting++) {
+        const char *open = setting->kind == 'L' ? "{" : setting->kind == 'T' ? "\"" : "";
+        const char *close = setting->kind == 'L' ? "}" : open;
+        example_comment(out, setting);
+        buf_printf(out, "#%s = %s%s%s\n", setting->name, open, setting->default_text, close);
+    }
+}
+
+static void example_environment(struct buf *out)
+{
+    buf_append_text(out, "\n# --- The server: `runnel serve`. Flags beat these, these beat the file of settings.\n");
+    for (const struct config_setting *setting = config_settings; setting->name; setting++) {
+        example_comment(out, setting);
+        buf_printf(out, "#%s=%s\n", setting->env, setting->default_text);
+    }
+}
+
 static const struct {
     const char *name;
     void (*write)(struct buf *out);
@@ -70,6 +111,8 @@ static const struct {
     {"configuration", configuration_document},
     {"metrics", metrics_document},
     {"routes", routes_document},
+    {"server.conf", example_file},
+    {"runnel.env", example_environment},
 };
 
 bool server_document(const char *name, struct buf *out)

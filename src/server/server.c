@@ -42,6 +42,7 @@ struct server {
     struct fanout *fanouts[WORKERS_MAX];
     unsigned worker_count, drained;
     unsigned port;
+    int64_t connections_max; // as configured, or fewer where fewer files may be open
     struct signal_watch *signals[3];
     struct timer *deadline;
     bool stopping;
@@ -212,6 +213,17 @@ static int server_bootstrap(struct server *server)
 
 // --- Reload and shutdown
 
+// Says which settings differ from those in force and are taken over at a start only.
+static void server_tell_restart(struct server *server, const struct config *config)
+{
+    CLEANUP(buf_release) struct buf names = {0};
+    for (const struct config_setting *setting = config_settings; setting->name; setting++)
+        if (!setting->reload && !config_same(server->config, config, setting))
+            buf_printf(&names, "%s%s", names.len ? ", " : "", setting->name);
+    if (names.len > 0)
+        log_warn(&server->logger, "changed settings that a restart takes over", LOG_S("settings", buf_cstr(&names)));
+}
+
 static void server_reload(struct server *server)
 {
     CLEANUP(buf_release) struct buf error = {0};
@@ -227,6 +239,7 @@ static void server_reload(struct server *server)
         if (err) {
             config_release(config);
         } else {
+            server_tell_restart(server, config);
             const struct api_limits *limits = server_add_limits(server, config);
             for (unsigned i = 0; i < server->worker_count; i++)
                 worker_set_limits(&server->workers[i], limits, (size_t)config->cache_bytes / server->worker_count);
@@ -311,9 +324,10 @@ static void keep_memory(void)
 
 // Each connection is a descriptor; the soft limit is mostly 1,024. Where the hard one is lower than what is wanted, further
 // connections are refused before files run out, as the store and the log need some, too.
-static void raise_file_limit(const struct server *server)
+static void raise_file_limit(struct server *server)
 {
     struct rlimit limit;
+    server->connections_max = server->config->connections_max;
     rlim_t wanted = (rlim_t)server->config->connections_max + FILES_SPARE;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
@@ -322,15 +336,15 @@ static void raise_file_limit(const struct server *server)
     setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur >= wanted)
         return;
-    int64_t *connections = &server->config->connections_max, files = (int64_t)limit.rlim_cur;
-    bool for_ourselves_alone = files >= *connections;
-    *connections = files > 2 * FILES_SPARE ? files - FILES_SPARE : MAX(files / 2, 1);
+    int64_t files = (int64_t)limit.rlim_cur;
+    bool for_ourselves_alone = files >= server->connections_max;
+    server->connections_max = files > 2 * FILES_SPARE ? files - FILES_SPARE : MAX(files / 2, 1);
     if (for_ourselves_alone)
         log_debug(&server->logger, "connections_max is a little lower, for the sake of other files",
-                  LOG_I("files", files), LOG_I("connections_max", *connections));
+                  LOG_I("files", files), LOG_I("connections_max", server->connections_max));
     else
         log_info(&server->logger, "connections_max is lower, as no more files may be open", LOG_I("files", files),
-                 LOG_I("connections_max", *connections));
+                 LOG_I("connections_max", server->connections_max));
 }
 
 static int server_open_store(struct server *server)
@@ -388,6 +402,7 @@ static int server_make_workers(struct server *server)
         .config = config,
         .limits = server_add_limits(server, config),
         .worker_count = server->worker_count,
+        .connections_max = server->connections_max,
         .collect = server_collect,
         .collect_arg = server,
     };
@@ -492,6 +507,17 @@ static void server_release(struct server *server)
     free(server);
 }
 
+// People read it on a terminal, programs anywhere else.
+static enum log_form log_form_of(const char *name)
+{
+    bool terminal = isatty(STDERR_FILENO);
+    if (strcmp(name, "json") == 0 || (strcmp(name, "auto") == 0 && !terminal))
+        return LOG_JSON;
+    const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
+    bool plain = !terminal || (no_colour && *no_colour) || (term && strcmp(term, "dumb") == 0);
+    return plain ? LOG_TEXT : LOG_COLOUR;
+}
+
 static enum log_level log_level_of(const char *name)
 {
     static const char *const names[] = {"debug", "info", "warning", "error"};
@@ -507,7 +533,11 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
     server->config = config;
     server->load = load;
     server->load_arg = arg;
-    server->logger = (struct logger){.fd = STDERR_FILENO, .min_level = log_level_of(config->log_level)};
+    server->logger = (struct logger){
+        .fd = STDERR_FILENO,
+        .min_level = log_level_of(config->log_level),
+        .form = log_form_of(config->log_form),
+    };
     signal(SIGPIPE, SIG_IGN);
     umask(0077); // logs may hold secrets: what lies on disk is for this user alone
 

@@ -6,5 +6,6 @@
 // Runs until SIGTERM or SIGINT. `load` makes the configuration anew for SIGHUP. Returns 0 or the error it could not start with (said on stderr).
 int server_run(struct config *config, int (*load)(void *arg, struct config *ret, struct buf *ret_error), void *arg);
 
-// A reference page that the program's tables make, in Markdown: "configuration", "metrics" or "routes". False for another name.
+// What the program's tables make: the reference pages "configuration", "metrics" and "routes" in Markdown, and the examples
+// "server.conf" and "runnel.env". False for another name.
 bool server_document(const char *name, struct buf *out);

@@ -80,10 +80,12 @@ static void wrong_files_are_refused_with_what_is_wrong(void **state)
     static const struct {
         const char *text, *said;
     } cases[] = {
-        {"workers = many\n", "workers must be a whole number from 0 to 256, not \"many\""},
+        {"# x\nworkers = many\n", ":2: workers must be a whole number from 0 to 256, not \"many\""},
         {"workers = 257\n", "workers must be a whole number from 0 to 256"},
         {"insecure = perhaps\n", "insecure must be yes or no"},
         {"log_level = loud\n", "log_level must be debug, info, warning or error"},
+        {"log_level = or\n", "log_level must be debug, info, warning or error"},
+        {"log_form = xml\n", "log_form must be auto, text or json"},
         {"\nlisten_to = 5\n", ":2: no such option 'listen_to'"},
         {"listen = \"127.0.0.1:0\n", "premature end of file"},
         {"= = {{", ":1: "},

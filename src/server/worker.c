@@ -12,13 +12,15 @@ static void worker_live(void *arg, int64_t row, struct execution_live *ret)
     hub_live(arg, row, ret);
 }
 
-static struct http_limits http_limits_of(const struct config *config, unsigned workers)
+static struct http_limits http_limits_of(const struct worker_options *options)
 {
+    const struct config *config = options->config;
+    int64_t workers = options->worker_count;
     return (struct http_limits){
         .url_max = 8 * 1024,
         .headers_max = 16 * 1024,
         .body_max = (size_t)config->body_max,
-        .connections_max = (unsigned)((config->connections_max + workers - 1) / workers),
+        .connections_max = (unsigned)((options->connections_max + workers - 1) / workers),
         .header_timeout_ms = 30000,
         .idle_timeout_ms = 120000,
         .send_timeout_ms = 600000,
@@ -61,7 +63,7 @@ int worker_init(struct worker *worker, unsigned index, const struct worker_optio
     worker->api = api_new(&api, options->limits);
     hub_attach(options->hub, worker->loop, &api_hub_listener, worker->api);
     struct http_app app = api_http_app(worker->api);
-    struct http_limits limits = http_limits_of(config, options->worker_count);
+    struct http_limits limits = http_limits_of(options);
     worker->http = http_server_new(worker->loop, &app, &limits, options->tls);
     return 0;
 }

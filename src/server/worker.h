@@ -39,6 +39,7 @@ struct worker_options {
     const struct config *config;
     const struct api_limits *limits;
     unsigned worker_count;
+    int64_t connections_max; // of all workers together
     void (*collect)(void *arg);
     void *collect_arg;
 };

@@ -1,14 +1,21 @@
-// Structured logs: one JSON object a line on a file descriptor, written with one write(2) each, so lines of several
-// threads never mix. Only services and main log; libraries return errors. Thread-safe.
+// Structured logs on a file descriptor: a JSON object a line for programs, or words for people. Each line is one write(2),
+// so lines of several threads never mix. Only services and main log; libraries return errors. Thread-safe.
 #pragma once
 
 #include "util/str.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 
+enum log_form {
+    LOG_JSON,   // {"timestamp","level","message",…fields}
+    LOG_TEXT,   // 10:30:15 WARNING message, key: value, … in local time
+    LOG_COLOUR, // the same with the level coloured
+};
+
 struct logger {
     int fd;
     enum log_level min_level;
+    enum log_form form;
 };
 
 // A field: LOG_S("key", "text"), LOG_STR("key", struct str), LOG_I("key", number).
@@ -23,7 +30,7 @@ struct log_field {
 #define LOG_STR(k, v) ((struct log_field){.key = (k), .text = (v), .is_text = true})
 #define LOG_I(k, v)   ((struct log_field){.key = (k), .number = (int64_t)(v)})
 
-// {"timestamp","level","message",…fields}. A logger that is NULL logs nothing.
+// A logger that is NULL logs nothing.
 void log_write(const struct logger *logger, enum log_level level, const char *message, const struct log_field *fields,
                size_t field_count);
 #define log_info(logger, message, ...)  LOG_AT(logger, LOG_INFO, message, __VA_ARGS__)

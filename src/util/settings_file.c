@@ -6,7 +6,7 @@
 #include <confuse.h>
 #include <errno.h>
 
-// libconfuse hands nothing of the caller's to its error function, so where the text goes must be kept beside it.
+// libconfuse hands nothing of the caller's to its error function, so where the text goes must be kept beside it. NULL: nowhere.
 static _Thread_local struct buf *error_text_of_this_call;
 
 PRINTF_LIKE(2, 0)
@@ -14,12 +14,10 @@ static __attribute__((format(printf, 2, 0))) void take_error(cfg_t *cfg, const c
 {
     struct buf *out = error_text_of_this_call;
     CLEANUP(free_ptr) char *text = NULL;
+    (void)cfg;
     // The first one is the cause; what follows it are consequences.
-    if (out->len > 0 || vasprintf(&text, fmt, args) < 0)
-        return;
-    if (cfg && cfg->filename && cfg->line > 0)
-        buf_printf(out, "%s:%d: ", cfg->filename, cfg->line);
-    buf_append_text(out, text);
+    if (out && out->len == 0 && vasprintf(&text, fmt, args) >= 0)
+        buf_append_text(out, text);
 }
 
 static size_t count_names(const struct settings_name *names)
@@ -41,7 +39,8 @@ static size_t add_options(cfg_opt_t *options, const struct settings_name *names)
     return count;
 }
 
-static int tell(cfg_t *cfg, const char *title, const struct settings_name *names, settings_each_fn *each, void *arg)
+static int tell(cfg_t *cfg, const char *title, const struct settings_name *names, settings_each_fn *each, void *arg,
+                struct buf *ret_error)
 {
     for (; names && names->name; names++) {
         unsigned count = cfg_size(cfg, names->name);
@@ -50,53 +49,28 @@ static int tell(cfg_t *cfg, const char *title, const struct settings_name *names
         CLEANUP(free_ptr) const char **values = xcalloc(count, sizeof(*values));
         for (unsigned i = 0; i < count; i++)
             values[i] = cfg_getnstr(cfg, names->name, i);
-        int err = values[0] ? each(arg, title, names->name, values, count) : 0;
+        struct settings_value value = {title, names->name, values, count};
+        int err = values[0] ? each(arg, &value, ret_error) : 0;
         if (err)
             return err;
     }
     return 0;
 }
 
-static int tell_all(cfg_t *cfg, const struct settings_form *form, settings_each_fn *each, void *arg)
+static int tell_all(cfg_t *cfg, const struct settings_form *form, settings_each_fn *each, void *arg,
+                    struct buf *ret_error)
 {
-    int err = tell(cfg, NULL, form->top, each, arg);
+    int err = tell(cfg, NULL, form->top, each, arg, ret_error);
     unsigned sections = form->section ? cfg_size(cfg, form->section) : 0;
     for (unsigned i = 0; i < sections && err == 0; i++) {
         cfg_t *section = cfg_getnsec(cfg, form->section, i);
-        err = tell(section, cfg_title(section), form->in_section, each, arg);
+        err = tell(section, cfg_title(section), form->in_section, each, arg, ret_error);
     }
     return err;
 }
 
-static int parse(cfg_t *cfg, const char *path, struct buf *text)
+static cfg_t *make_parser(const struct settings_form *form)
 {
-    if (text->len == 0)
-        return 0;
-    FILE *file = fmemopen(text->data, text->len, "r");
-    if (!file)
-        return -errno;
-    cfg->filename = xstrdup(path);
-    int result = cfg_parse_fp(cfg, file);
-    fclose(file);
-    return result == CFG_SUCCESS ? 0 : ERR_INVALID;
-}
-
-int settings_file_read(const char *path, const struct settings_form *form, settings_each_fn *each, void *arg,
-                       struct buf *ret_error)
-{
-    CLEANUP(buf_release) struct buf text = {0};
-    CLEANUP(buf_release) struct buf error = {0};
-    // Read here, because libconfuse's scanner ends the process when reading fails.
-    int err = file_read_all(path, SETTINGS_FILE_MAX, &text);
-    if (err) {
-        buf_printf(ret_error, "%s: %s", path, strerror(-err));
-        return err;
-    }
-    if (text.len > 0 && memchr(text.data, '\0', text.len)) {
-        buf_printf(ret_error, "%s: it is not a text file", path);
-        return ERR_INVALID;
-    }
-
     size_t top = count_names(form->top), inner = count_names(form->in_section);
     CLEANUP(free_ptr) cfg_opt_t *section_options = xcalloc(inner + 1, sizeof(*section_options));
     CLEANUP(free_ptr) cfg_opt_t *options = xcalloc(top + 2, sizeof(*options));
@@ -109,20 +83,115 @@ int settings_file_read(const char *path, const struct settings_form *form, setti
         options[top++] = section;
     }
     options[top] = end;
-
     cfg_t *cfg = cfg_init(options, CFGF_NONE);
-    if (!cfg)
-        return ERR_NOMEM;
+    if (cfg)
+        cfg_set_error_function(cfg, take_error);
+    return cfg;
+}
+
+// NULL, with *ret_err set, if the text cannot be parsed.
+static cfg_t *parse(const struct settings_form *form, struct str text, int *ret_err)
+{
+    cfg_t *cfg = make_parser(form);
+    FILE *file = cfg && text.len > 0 ? fmemopen((char *)(uintptr_t)text.data, text.len, "r") : NULL; // it is only read
+    *ret_err = !cfg || (text.len > 0 && !file) ? ERR_NOMEM : 0;
+    if (file && cfg_parse_fp(cfg, file) != CFG_SUCCESS)
+        *ret_err = ERR_INVALID;
+    if (file)
+        fclose(file);
+    if (*ret_err && cfg)
+        cfg_free(cfg);
+    return *ret_err ? NULL : cfg;
+}
+
+// --- Which line is wrong. The parser says another one: it counts comments twice, and notices an open quote or list at what
+// follows. So beginnings of the file are parsed, one line longer each time.
+
+#define LINES_MAX 2000 // of a file whose wrong line is looked for
+
+static struct str first_lines(struct str text, unsigned count)
+{
+    struct str rest = text;
+    while (count-- > 0 && rest.len > 0)
+        str_split(&rest, '\n');
+    return str_n(text.data, text.len - rest.len);
+}
+
+static unsigned count_lines(struct str text)
+{
+    unsigned count = 0;
+    for (struct str rest = text; rest.len > 0 && count < LINES_MAX; count++)
+        str_split(&rest, '\n');
+    return count;
+}
+
+static bool says_something(struct str line)
+{
+    line = str_trim(line);
+    return line.len > 0 && line.data[0] != '#' && !str_starts(line, STR("//"));
+}
+
+// The statement that cannot be parsed begins behind the longest beginning that can be.
+static unsigned unparsed_line(const struct settings_form *form, struct str text)
+{
+    unsigned good = 0, lines = count_lines(text);
+    for (unsigned count = 1; count < lines; count++) {
+        int err;
+        cfg_t *cfg = parse(form, first_lines(text, count), &err);
+        if (cfg) {
+            good = count;
+            cfg_free(cfg);
+        }
+    }
+    struct str beginning = first_lines(text, good), rest = str_n(text.data + beginning.len, text.len - beginning.len);
+    while (rest.len > 0 && !says_something(str_split(&rest, '\n')))
+        good++;
+    return good + 1;
+}
+
+// A value that is refused is the last one of the shortest beginning that is refused.
+static unsigned refused_line(const struct settings_form *form, struct str text, settings_each_fn *each, void *arg)
+{
+    unsigned line = 0, lines = count_lines(text), refused = 0;
+    while (++line < lines && !refused) {
+        CLEANUP(buf_release) struct buf error = {0};
+        int err;
+        cfg_t *cfg = parse(form, first_lines(text, line), &err);
+        if (cfg && tell_all(cfg, form, each, arg, &error))
+            refused = line;
+        if (cfg)
+            cfg_free(cfg);
+    }
+    return refused ? refused : lines;
+}
+
+int settings_file_read(const char *path, const struct settings_form *form, settings_each_fn *each, void *arg,
+                       struct buf *ret_error)
+{
+    CLEANUP(buf_release) struct buf file = {0};
+    CLEANUP(buf_release) struct buf error = {0};
+    // Read here, because libconfuse's scanner ends the process when reading fails.
+    int err = file_read_all(path, SETTINGS_FILE_MAX, &file);
+    struct str text = buf_str(&file);
+    if (err) {
+        buf_printf(ret_error, "%s: %s", path, strerror(-err));
+        return err;
+    }
+    if (text.len > 0 && memchr(text.data, '\0', text.len)) {
+        buf_printf(ret_error, "%s: it is not a text file", path);
+        return ERR_INVALID;
+    }
     error_text_of_this_call = &error;
-    cfg_set_error_function(cfg, take_error);
-    err = parse(cfg, path, &text);
-    if (err == 0)
-        err = tell_all(cfg, form, each, arg);
-    else if (err == ERR_INVALID && error.len == 0)
-        buf_printf(&error, "%s: it cannot be understood", path);
-    if (err == ERR_INVALID && error.len > 0)
-        buf_append_str(ret_error, buf_str(&error));
+    cfg_t *cfg = parse(form, text, &err);
     error_text_of_this_call = NULL;
-    cfg_free(cfg);
+    bool parsed = cfg != NULL;
+    if (parsed) {
+        err = tell_all(cfg, form, each, arg, &error);
+        cfg_free(cfg);
+    }
+    if (err == ERR_INVALID)
+        buf_printf(ret_error, "%s:%u: %s", path,
+                   parsed ? refused_line(form, text, each, arg) : unparsed_line(form, text),
+                   error.len > 0 ? buf_cstr(&error) : "it cannot be understood");
     return err;
 }

@@ -47,6 +47,30 @@ static void writes_one_json_object_a_line(void **state)
     json_decref(line);
 }
 
+static void writes_words_for_people(void **state)
+{
+    (void)state;
+    static const struct {
+        enum log_form form;
+        const char *rest; // behind the time
+    } cases[] = {
+        {LOG_TEXT, " WARNING it broke, path: /tmp/\\u001b[2Jx, code: -7\n"},
+        {LOG_COLOUR, " \x1b[33mWARNING\x1b[0m it broke, path: /tmp/\\u001b[2Jx, code: -7\n"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        int fds[2];
+        assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+        CLEANUP(close_fd) int reader = fds[0];
+        CLEANUP(close_fd) int writer = fds[1];
+        struct logger logger = {.fd = writer, .form = cases[i].form};
+        CLEANUP(buf_release) struct buf text = {0};
+        log_warn(&logger, "it broke", LOG_S("path", "/tmp/\x1b[2Jx"), LOG_I("code", -7));
+        read_log(reader, &text);
+        assert_true(text.len > 8 && text.data[2] == ':' && text.data[5] == ':');
+        assert_string_equal(buf_cstr(&text) + 8, cases[i].rest);
+    }
+}
+
 static void leaves_out_what_is_below_the_level(void **state)
 {
     (void)state;
@@ -102,6 +126,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_one_json_object_a_line),
+        cmocka_unit_test(writes_words_for_people),
         cmocka_unit_test(leaves_out_what_is_below_the_level),
         cmocka_unit_test(lines_of_several_threads_never_mix),
     };

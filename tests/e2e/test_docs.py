@@ -13,6 +13,7 @@ from support.server import clean_env
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+EXAMPLES = ["server.conf", "runnel.env"]
 METHODS = {"get", "head", "post", "put", "patch", "delete", "options"}
 
 
@@ -208,10 +209,34 @@ def test_openapis_objects_are_those_that_the_server_sends(api):
 
 
 # --- pages that tables make
-@pytest.mark.parametrize("name", ["configuration", "metrics", "routes"])
-def test_the_generated_pages_are_up_to_date(name):
+PAGES = ["configuration", "metrics", "routes"]
+
+
+@pytest.mark.parametrize("name, file", [(page, f"{page}.md") for page in PAGES] + [(name, name) for name in EXAMPLES])
+def test_the_generated_pages_are_up_to_date(name, file):
     made = subprocess.run([BIN, "help", "--document", name], check=True, capture_output=True, text=True).stdout
-    assert read(f"docs/{name}.md") == made, f"build/runnel help --document {name} >docs/{name}.md"
+    assert read(f"docs/{file}") == made, f"build/runnel help --document {name} >docs/{file}"
+
+
+def test_the_example_of_settings_holds_each_one_with_its_default(tmp_path, servers):
+    lines = read("docs/server.conf").splitlines()
+    switched_on = [line[1:] for line in lines if re.match(r"#\w+ = ", line)]
+    assert [line.split(" = ")[0] for line in switched_on] == settings()
+    elsewhere = ("listen", "data", "port_file")  # the test's own server needs its own
+    file = tmp_path / "server.conf"
+    file.write_text("\n".join(line for line in switched_on if line.split(" = ")[0] not in elsewhere) + "\n")
+    assert servers("--config", str(file)).api().get("/health").status == 200
+
+
+def test_the_example_of_the_environment_is_taken_by_a_shell_and_names_every_setting(tmp_path):
+    text = re.sub(r"^#(RUNNEL_\w+=)", r"\1", read("docs/runnel.env"), flags=re.M)
+    names = re.findall(r"^(RUNNEL_\w+)=", text, flags=re.M)
+    assert {f"RUNNEL_{name.upper()}" for name in settings()} | {"RUNNEL_URL", "RUNNEL_TOKEN"} <= set(names)
+    file = tmp_path / "runnel.env"
+    file.write_text(text)
+    shell = subprocess.run(["sh", "-euc", f"set -a; . {file}; env"], capture_output=True, text=True, env={"PATH": "/bin"})
+    assert shell.returncode == 0, shell.stderr
+    assert "RUNNEL_LOG_LEVEL=info" in shell.stdout
 
 
 def test_the_page_of_the_command_line_is_up_to_date():

@@ -139,6 +139,25 @@ def test_a_reload_with_a_mistake_keeps_the_old_configuration_and_says_so(servers
     assert len(api.logs(execution_id)) == 2
 
 
+def test_a_reload_names_the_changed_settings_that_need_a_restart(servers, tmp_path):
+    config = tmp_path / "runnel.conf"
+    config.write_text("readers = 2\n")
+    server = servers("--config", config)
+    config.write_text("readers = 3\nmessage_max = 2000\nlease_seconds = 40\n")
+    server.process.signal(signal.SIGHUP)
+    entry = server.wait_log(lambda entry: "restart" in (entry["message"] or ""))
+    assert entry["level"] == "WARNING" and entry["settings"] == "readers, lease_seconds"
+
+
+def test_the_log_is_for_people_on_a_terminal_and_for_programs_elsewhere(tmp_path):
+    for form, expected in (("text", rb"^\d\d:\d\d:\d\d INFO    ready, port: \d+, data: "), ("auto", rb'^{"timestamp":')):
+        flags = ["--listen", "127.0.0.1:0", "--data", str(tmp_path / form), "--log-form", form]
+        with Process([BIN, "serve", *flags], env=clean_env(tmp_path)) as process:
+            process.err.wait_for(b"ready")
+            line = [line for line in process.err.data.splitlines() if b"ready" in line][0]
+            assert re.match(expected, line), line
+
+
 def test_streams_live_through_a_reload(servers):
     server = servers()
     api = server.api()
