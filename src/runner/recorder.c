@@ -107,17 +107,28 @@ static bool wait_for_room(struct recorder *recorder)
     return go_on;
 }
 
+static void wait_anew(struct recorder *recorder)
+{
+    for (int stream = 0; stream < RECORDER_STREAMS; stream++) {
+        if (recorder->unfinished[stream].due_ms > 0)
+            recorder->unfinished[stream].due_ms = clock_mono_ms() + RECORDER_PARTIAL_MS;
+    }
+}
+
 static void append(struct recorder *recorder, const struct chunk *chunk)
 {
+    bool waited = false;
     int err;
     while ((err = spool_append(recorder->options.spool, chunk)) == ERR_STORE_FULL) {
         if (!recorder->waited)
             notice_post(&recorder->waiting);
-        recorder->waited = true;
+        recorder->waited = waited = true;
         if (!wait_for_room(recorder))
             break;
     }
     recorder->failed = err;
+    if (waited) // meanwhile nothing was read, so the rest of a line may have come long ago
+        wait_anew(recorder);
     if (err == 0 && spool_notice_due(recorder->options.spool))
         notice_post(&recorder->spooled);
 }
