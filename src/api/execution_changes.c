@@ -6,16 +6,26 @@
 #define CANCEL_REASON "cancelled by request"
 
 struct patch {
-    union {
-        struct store_status status;
-        struct store_update update;
-    } op;
+    struct store_update update;
     struct call *call;
     char *metadata; // the patch, or NULL
-    bool has_pin, pin, has_status, has_exit_code;
-    enum execution_status status;
-    int exit_code;
 };
+
+static struct patch *patch_new(struct call *call)
+{
+    struct patch *it = xcalloc(1, sizeof *it);
+    it->call = call;
+    it->update.op = (struct store_op){.kind = STORE_UPDATE, .reply_to = call->api->options.loop};
+    it->update.row = call->execution.row;
+    call_ref(call);
+    return it;
+}
+
+static void patch_submit(struct patch *it, void (*done)(struct store_op *op))
+{
+    it->update.op.done = done;
+    store_submit(it->call->api->options.store, &it->update.op);
+}
 
 static void patch_free(struct patch *it)
 {
@@ -25,55 +35,20 @@ static void patch_free(struct patch *it)
     call_unref(call);
 }
 
-static void patch_status_done(struct store_op *op)
+static void patch_done(struct store_op *op)
 {
-    struct store_status *status = CONTAINER_OF(op, struct store_status, op);
-    struct patch *it = CONTAINER_OF((void *)status, struct patch, op);
+    struct patch *it = CONTAINER_OF(op, struct patch, update.op);
 
-    if (op->err == 0) {
-        if (status->ret_execution.sealed)
-            hub_sealed(it->call->api->options.hub, status->row);
-        call_answer_execution(it->call, 200, &status->ret_execution);
-    } else {
+    if (op->err == 0 && it->update.has_outcome && it->update.ret_execution.sealed)
+        hub_fenced(it->call->api->options.hub, it->update.row);
+    if (op->err == ERR_TOO_LARGE)
+        call_fail_fields(it->call, &(struct http_field_error){"metadata", METADATA_TOO_LARGE}, 1);
+    else if (op->err)
         call_fail(it->call, op->err, NULL);
-    }
+    else
+        call_answer_execution(it->call, 200, &it->update.ret_execution);
     store_op_release(op);
     patch_free(it);
-}
-
-static void patch_status(struct patch *it)
-{
-    struct call *call = it->call;
-    // Where there never was a runner there is nobody else to say that the log is whole: the caller does, by the outcome.
-    it->op.status = (struct store_status){
-        .op = {.kind = STORE_STATUS, .reply_to = call->api->options.loop, .done = patch_status_done},
-        .row = call->execution.row,
-        .status = it->status,
-        .only_from = STATUS_COUNT,
-        .has_exit_code = it->has_exit_code,
-        .exit_code = it->exit_code,
-        .seal = status_terminal(it->status) && call->execution.epoch == 0,
-    };
-    store_submit(call->api->options.store, &it->op.status.op);
-}
-
-static void patch_update_done(struct store_op *op)
-{
-    struct store_update *update = CONTAINER_OF(op, struct store_update, op);
-    struct patch *it = CONTAINER_OF((void *)update, struct patch, op);
-    int err = op->err;
-
-    if (err == ERR_TOO_LARGE)
-        call_fail_fields(it->call, &(struct http_field_error){"metadata", METADATA_TOO_LARGE}, 1);
-    else if (err)
-        call_fail(it->call, err, NULL);
-    else if (!it->has_status)
-        call_answer_execution(it->call, 200, &update->ret_execution);
-    store_op_release(op);
-    if (err == 0 && it->has_status)
-        patch_status(it);
-    else
-        patch_free(it);
 }
 
 static const char *patch_metadata(struct patch *it, const json_t *value)
@@ -88,20 +63,20 @@ static const char *patch_member(struct patch *it, const char *name, json_t *valu
 {
     if (strcmp(name, "status") == 0) {
         const char *word = json_string_value(value);
-        it->has_status = true;
-        if (!word || !status_parse(str_of(word), &it->status))
+        it->update.has_outcome = true;
+        if (!word || !status_parse(str_of(word), &it->update.outcome.status))
             return "is not a status";
-        return it->status == STATUS_LOST ? "is set by the server alone" : NULL;
+        return it->update.outcome.status == STATUS_LOST ? "is set by the server alone" : NULL;
     }
     if (strcmp(name, "exit_code") == 0) {
         json_int_t code = json_integer_value(value);
-        it->has_exit_code = true;
-        it->exit_code = (int)code;
+        it->update.outcome.has_exit_code = true;
+        it->update.outcome.exit_code = (int)code;
         return json_is_integer(value) && code >= 0 && code <= 255 ? NULL : "must be 0 to 255";
     }
     if (strcmp(name, "pin") == 0) {
-        it->has_pin = true;
-        it->pin = json_is_true(value);
+        it->update.has_pin = true;
+        it->update.pin = json_is_true(value);
         return json_is_boolean(value) ? NULL : "must be true or false";
     }
     if (strcmp(name, "metadata") == 0)
@@ -122,7 +97,7 @@ static bool patch_parse(struct patch *it, json_t *body)
         if (reason && count < FIELDS_MAX)
             errors[count++] = (struct http_field_error){name, reason};
     }
-    if (count == 0 && it->has_exit_code && !it->has_status)
+    if (count == 0 && it->update.outcome.has_exit_code && !it->update.has_outcome)
         errors[count++] = (struct http_field_error){"exit_code", "comes with the status that it belongs to"};
     if (count)
         call_fail_fields(it->call, errors, count);
@@ -134,26 +109,17 @@ void executions_patch(struct call *call)
     json_t *body = call_json_object(call);
     if (!body)
         return;
-    struct patch *it = xcalloc(1, sizeof *it);
-    it->call = call;
-    call_ref(call);
+    struct patch *it = patch_new(call);
     bool good = patch_parse(it, body);
     json_decref(body);
     if (!good) {
         patch_free(it);
-    } else if (it->metadata || it->has_pin || !it->has_status) {
-        it->op.update = (struct store_update){
-            .op = {.kind = STORE_UPDATE, .reply_to = call->api->options.loop, .done = patch_update_done},
-            .row = call->execution.row,
-            .metadata_patch = str_of(it->metadata),
-            .metadata_max = LIMIT_METADATA,
-            .has_pin = it->has_pin,
-            .pin = it->pin,
-        };
-        store_submit(call->api->options.store, &it->op.update.op);
-    } else {
-        patch_status(it);
+        return;
     }
+    it->update.outcome.cause = OUTCOME_TOLD;
+    it->update.metadata_patch = str_of(it->metadata);
+    it->update.metadata_max = LIMIT_METADATA;
+    patch_submit(it, patch_done);
 }
 
 // --- Cancelling and purging
@@ -198,16 +164,18 @@ static void executions_purge(struct call *call)
 
 static void cancel_done(struct store_op *op)
 {
-    struct store_update *update = CONTAINER_OF(op, struct store_update, op);
-    struct patch *it = CONTAINER_OF((void *)update, struct patch, op);
-    const struct execution *execution = &update->ret_execution;
+    struct patch *it = CONTAINER_OF(op, struct patch, update.op);
+    struct hub *hub = it->call->api->options.hub;
+    const struct execution *execution = &it->update.ret_execution;
 
     if (op->err) {
         call_fail(it->call, op->err, NULL);
-    } else if (status_terminal(execution->status) || execution->sealed) { // it ended meanwhile
+    } else if (status_terminal(execution->status) || execution->sealed) { // now, or before
+        if (execution->sealed)
+            hub_fenced(hub, it->update.row);
         call_answer_execution(it->call, 200, execution);
     } else {
-        hub_cancel(it->call->api->options.hub, update->row, CANCEL_REASON);
+        hub_cancel(hub, it->update.row, CANCEL_REASON);
         call_answer_execution(it->call, 202, execution);
     }
     store_op_release(op);
@@ -216,23 +184,11 @@ static void cancel_done(struct store_op *op)
 
 static void executions_cancel(struct call *call)
 {
-    struct execution_live live;
-    struct patch *it = xcalloc(1, sizeof *it);
-
-    it->call = call;
-    call_ref(call);
-    hub_live(call->api->options.hub, call->execution.row, &live);
-    if (call->execution.epoch == 0 && !live.known) { // nobody runs it: it ends here
-        it->status = STATUS_CANCELLED;
-        patch_status(it);
-        return;
-    }
-    it->op.update = (struct store_update){
-        .op = {.kind = STORE_UPDATE, .reply_to = call->api->options.loop, .done = cancel_done},
-        .row = call->execution.row,
-        .cancel_reason = STR(CANCEL_REASON),
-    };
-    store_submit(call->api->options.store, &it->op.update.op);
+    struct patch *it = patch_new(call);
+    it->update.has_outcome = true;
+    it->update.outcome.cause = OUTCOME_CANCELLED;
+    it->update.cancel_reason = STR(CANCEL_REASON);
+    patch_submit(it, cancel_done);
 }
 
 void executions_delete(struct call *call)

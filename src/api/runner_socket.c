@@ -395,7 +395,7 @@ static void runner_refused(void *owner, int err, uint64_t next_sequence)
     struct runner *runner = owner;
     runner_send_error(runner, err, NULL, next_sequence);
     if (err == ERR_FENCED)
-        runner_end(runner, CLOSE_REPLACED, "a newer runner has taken this execution over");
+        runner_end(runner, CLOSE_REPLACED, error_text(err));
 }
 
 static void runner_ready_again(void *owner, uint64_t next_sequence)
@@ -602,7 +602,7 @@ void runner_socket(struct call *call)
             runner->epoch = epoch;
             runner_find_producer(runner);
         } else {
-            runner_give_up(runner, ERR_SEALED);
+            runner_give_up(runner, epoch ? ERR_FENCED : ERR_SEALED);
         }
         return;
     }

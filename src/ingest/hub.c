@@ -113,55 +113,54 @@ static void hub_tell(struct hub *hub, enum hub_message_kind kind, int64_t row, u
 
 // --- Status changes that leases bring about
 
-struct hub_status {
-    struct store_status status;
+struct hub_change {
+    struct store_update update;
     struct hub *hub;
 };
 
 // The store could not do it now, and nothing was said about whether it may be done.
-static bool hub_status_may_pass(int err)
+static bool hub_change_may_pass(int err)
 {
     return err && err != ERR_SEALED && err != ERR_BAD_TRANSITION && err != ERR_EXPIRED && err != ERR_FENCED &&
            err != ERR_NOT_FOUND;
 }
 
-static void hub_status_again(struct hub *hub, const struct store_status *status)
+static void hub_change_again(struct hub *hub, const struct store_update *update)
 {
+    bool to_lost = update->outcome.cause == OUTCOME_SILENT;
     pthread_mutex_lock(&hub->mutex);
-    lease_change_failed(&hub->leases, status->row, status->epoch, status->status == STATUS_LOST, clock_mono_ms());
+    lease_change_failed(&hub->leases, update->row, update->epoch, to_lost, clock_mono_ms());
     pthread_mutex_unlock(&hub->mutex);
 }
 
-static void hub_status_done(struct store_op *op)
+static void hub_change_done(struct store_op *op)
 {
-    struct hub_status *change = CONTAINER_OF(op, struct hub_status, status.op);
-    if (op->err == 0 && change->status.seal)
-        hub_sealed(change->hub, change->status.row);
+    struct hub_change *change = CONTAINER_OF(op, struct hub_change, update.op);
+    bool seals = change->update.outcome.cause == OUTCOME_GIVEN_UP;
     if (op->err && op->err != ERR_SEALED && op->err != ERR_BAD_TRANSITION && op->err != ERR_EXPIRED)
         log_warn(change->hub->options.logger, "status of a silent runner's execution could not be changed",
                  LOG_S("error", error_word(op->err)));
-    if (op->err == ERR_SEALED || op->err == ERR_EXPIRED)
-        hub_sealed(change->hub, change->status.row);
-    if (!change->status.seal && hub_status_may_pass(op->err))
-        hub_status_again(change->hub, &change->status);
+    if ((op->err == 0 && seals) || op->err == ERR_SEALED || op->err == ERR_EXPIRED)
+        hub_sealed(change->hub, change->update.row);
+    if (!seals && hub_change_may_pass(op->err))
+        hub_change_again(change->hub, &change->update);
     store_op_release(op);
     free(change);
 }
 
-static void hub_change_status(struct hub *hub, struct loop *loop, int64_t row, uint64_t epoch,
-                              enum execution_status from, enum execution_status to, bool seal)
+static void hub_change_outcome(struct hub *hub, struct loop *loop, int64_t row, uint64_t epoch,
+                               enum outcome_cause cause)
 {
-    struct hub_status *change = xcalloc(1, sizeof *change);
+    struct hub_change *change = xcalloc(1, sizeof *change);
     change->hub = hub;
-    change->status = (struct store_status){
-        .op = {.kind = STORE_STATUS, .reply_to = loop, .done = hub_status_done},
+    change->update = (struct store_update){
+        .op = {.kind = STORE_UPDATE, .reply_to = loop, .done = hub_change_done},
         .row = row,
-        .status = to,
-        .only_from = from,
-        .seal = seal,
         .epoch = epoch,
+        .has_outcome = true,
+        .outcome = {.cause = cause},
     };
-    store_submit(hub->options.store, &change->status.op);
+    store_submit(hub->options.store, &change->update.op);
 }
 
 static void hub_expired(void *arg, struct lease *lease, enum lease_expiry what)
@@ -169,8 +168,8 @@ static void hub_expired(void *arg, struct lease *lease, enum lease_expiry what)
     struct hub *hub = arg;
     if (what == LEASE_BECAME_LOST)
         metrics_add(hub->options.metrics, 0, METRIC_status_lost_total, 1);
-    // A job whose outcome is known and whose runner never came back keeps its outcome; the store's table sees to that.
-    hub_change_status(hub, hub->loop, lease->row, lease->epoch, STATUS_COUNT, STATUS_LOST, what == LEASE_TO_BE_SEALED);
+    hub_change_outcome(hub, hub->loop, lease->row, lease->epoch,
+                       what == LEASE_TO_BE_SEALED ? OUTCOME_GIVEN_UP : OUTCOME_SILENT);
 }
 
 static void hub_tick(void *arg)
@@ -284,7 +283,7 @@ void hub_touch(struct hub *hub, struct loop *loop, int64_t row, uint64_t holder)
     pthread_mutex_unlock(&hub->mutex);
     if (!was_lost)
         return;
-    hub_change_status(hub, loop, row, epoch, STATUS_LOST, STATUS_RUNNING, false);
+    hub_change_outcome(hub, loop, row, epoch, OUTCOME_BACK);
     hub_tell(hub, HUB_LIVE, row, 0, "");
 }
 
@@ -345,6 +344,17 @@ void hub_sealed(struct hub *hub, int64_t row)
     pthread_mutex_lock(&hub->mutex);
     lease_end(&hub->leases, row);
     pthread_mutex_unlock(&hub->mutex);
+}
+
+void hub_fenced(struct hub *hub, int64_t row)
+{
+    pthread_mutex_lock(&hub->mutex);
+    const struct lease *lease = lease_find(&hub->leases, row);
+    uint64_t holder = lease ? lease->holder : 0;
+    lease_end(&hub->leases, row);
+    pthread_mutex_unlock(&hub->mutex);
+    if (holder)
+        hub_tell(hub, HUB_REPLACED, row, holder, "");
 }
 
 void hub_live(struct hub *hub, int64_t row, struct execution_live *ret)

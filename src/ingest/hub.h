@@ -41,6 +41,8 @@ void hub_disconnect(struct hub *hub, int64_t row, uint64_t holder);
 void hub_abandon(struct hub *hub, int64_t row, uint64_t holder); // see lease_abandon
 bool hub_holds(struct hub *hub, int64_t row, uint64_t holder);
 void hub_sealed(struct hub *hub, int64_t row);
+// Sealed over the head of its runner, which was lost: if that is connected all the same, it is to go.
+void hub_fenced(struct hub *hub, int64_t row);
 void hub_live(struct hub *hub, int64_t row, struct execution_live *ret);
 // Tells the runner that holds it to cancel. Whoever connects later finds that in the store.
 void hub_cancel(struct hub *hub, int64_t row, const char *reason);

@@ -38,8 +38,8 @@ static int64_t op_row(const struct store_op *op)
 #define ROW_OF(type) (offsetof(struct type, row) - offsetof(struct type, op))
     static const size_t row_at[STORE_OP_KINDS] = {
         [STORE_CLAIM] = ROW_OF(store_claim),       [STORE_APPEND] = ROW_OF(store_append),
-        [STORE_COMPLETE] = ROW_OF(store_complete), [STORE_STATUS] = ROW_OF(store_status),
-        [STORE_UPDATE] = ROW_OF(store_update),     [STORE_PURGE] = ROW_OF(store_purge),
+        [STORE_COMPLETE] = ROW_OF(store_complete), [STORE_UPDATE] = ROW_OF(store_update),
+        [STORE_PURGE] = ROW_OF(store_purge),
     };
 #undef ROW_OF
     int64_t row = 0;
@@ -125,8 +125,6 @@ void store_op_release(struct store_op *op)
         return execution_release(&OP(store_claim)->ret_execution);
     case STORE_COMPLETE:
         return execution_release(&OP(store_complete)->ret_execution);
-    case STORE_STATUS:
-        return execution_release(&OP(store_status)->ret_execution);
     case STORE_UPDATE:
         return execution_release(&OP(store_update)->ret_execution);
     case STORE_KEY_CREATE:

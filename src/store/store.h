@@ -10,6 +10,8 @@
 #include "loop/loop.h"
 #include "model/chunk.h"
 #include "model/execution.h"
+#include "model/metadata.h"
+#include "model/outcome.h"
 #include "model/sequence.h"
 
 #include <stdatomic.h>
@@ -22,7 +24,6 @@ enum store_op_kind {
     STORE_CLAIM,
     STORE_APPEND,
     STORE_COMPLETE,
-    STORE_STATUS,
     STORE_UPDATE,
     STORE_PURGE,
     STORE_KEY_CREATE,
@@ -114,25 +115,18 @@ struct store_complete {
     uint64_t ret_producer_next;
 };
 
-struct store_status {
-    struct store_op op;
-    int64_t row;
-    enum execution_status status;
-    enum execution_status only_from; // STATUS_COUNT: whatever the table allows
-    bool has_exit_code, seal;
-    int exit_code;
-    uint64_t epoch; // 0: not checked
-    struct execution ret_execution;
-};
-
+// A change of an execution with its conditions: all of it, or nothing, in one commit.
 struct store_update {
     struct store_op op;
     int64_t row;
-    struct str metadata_patch; // empty: unchanged; else an object, merged by RFC 7396 into what is there then
-    size_t metadata_max;       // ERR_TOO_LARGE, and nothing is changed, if it becomes more bytes than that; 0: no limit
+    uint64_t epoch; // 0: not checked; else ERR_FENCED if it is not the newest
+    bool has_outcome;
+    struct outcome_ask outcome; // judged by outcome_next: ERR_SEALED, ERR_BAD_TRANSITION
+    struct str metadata_patch;  // empty: unchanged; else an object, merged into what is there then (metadata_merge)
+    size_t metadata_max;        // bytes of what it becomes; 0: no limit
     bool has_pin, pin;
-    struct str
-        cancel_reason; // empty: unchanged; else its runner is to cancel. Nothing once it has ended; the first reason stays
+    // Empty: unchanged; else its runner is to cancel. Nothing if it had ended before; the first reason stays.
+    struct str cancel_reason;
     struct execution ret_execution;
 };
 

@@ -107,8 +107,8 @@ static void change_append(struct cache_test *test)
 
 static void change_status(struct cache_test *test)
 {
-    struct store_status status = {
-        .op.kind = STORE_STATUS, .row = test->row, .status = STATUS_WAITING, .only_from = STATUS_COUNT};
+    struct store_update status = {
+        .op.kind = STORE_UPDATE, .row = test->row, .has_outcome = true, .outcome = {.status = STATUS_WAITING}};
     assert_int_equal(fixture_run(test->fixture, &status.op), 0);
     store_op_release(&status.op);
 }

@@ -18,7 +18,7 @@
     X(ERR_CONFLICT, "conflict", 409, 1, "this differs from what is already there")                           \
     X(ERR_SEALED, "sealed", 409, 1, "the log is sealed; nothing can be added to it")                         \
     X(ERR_HELD, "held", 409, 1, "another runner holds this execution")                                       \
-    X(ERR_FENCED, "fenced", 409, 1, "a newer runner has taken this execution over")                          \
+    X(ERR_FENCED, "fenced", 409, 1, "this execution is another runner's now, or was cancelled while lost")   \
     X(ERR_GAP, "gap", 409, 1, "records are missing before these")                                            \
     X(ERR_BAD_TRANSITION, "bad_transition", 409, 1, "the status table does not allow this change")           \
     X(ERR_DIGEST, "digest_mismatch", 409, 1, "the digest differs from that of the stored records")           \

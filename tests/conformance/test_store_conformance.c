@@ -180,17 +180,28 @@ static void a_claim_raises_the_epoch(void **state)
     assert_int_equal(fixture_run(fixture, &claim.op), ERR_NOT_FOUND);
 }
 
+static struct store_update asking(int64_t row, enum outcome_cause cause, enum execution_status status)
+{
+    return (struct store_update){
+        .op.kind = STORE_UPDATE, .row = row, .has_outcome = true, .outcome = {.cause = cause, .status = status}};
+}
+
+static void claim(struct fixture *fixture, int64_t row)
+{
+    struct store_claim claim = {.op.kind = STORE_CLAIM, .row = row};
+    assert_int_equal(fixture_run(fixture, &claim.op), 0);
+    store_op_release(&claim.op);
+}
+
 static void an_outcome_that_was_told_before_the_end_of_the_log_stands(void **state)
 {
     struct fixture *fixture = *state;
     int64_t account = fixture_account(fixture, "a");
-    int64_t cancelled = fixture_create(fixture, account, "cancelled", STATUS_RUNNING);
-    int64_t silent = fixture_create(fixture, account, "silent", STATUS_RUNNING);
+    int64_t cancelled = fixture_create(fixture, account, "cancelled", STATUS_QUEUED);
+    int64_t silent = fixture_create(fixture, account, "silent", STATUS_QUEUED);
     for (int i = 0; i < 2; i++) {
-        struct store_status change = {.op.kind = STORE_STATUS,
-                                      .row = i ? silent : cancelled,
-                                      .status = STATUS_CANCELLED,
-                                      .only_from = STATUS_COUNT};
+        claim(fixture, i ? silent : cancelled);
+        struct store_update change = asking(i ? silent : cancelled, OUTCOME_TOLD, STATUS_CANCELLED);
         assert_int_equal(fixture_run(fixture, &change.op), 0);
         assert_false(change.ret_execution.sealed);
         store_op_release(&change.op);
@@ -202,8 +213,7 @@ static void an_outcome_that_was_told_before_the_end_of_the_log_stands(void **sta
     assert_int_equal(complete.ret_execution.exit_code, 143);
     assert_true(complete.ret_execution.sealed);
     store_op_release(&complete.op);
-    struct store_status lost = {
-        .op.kind = STORE_STATUS, .row = silent, .status = STATUS_LOST, .only_from = STATUS_COUNT, .seal = true};
+    struct store_update lost = asking(silent, OUTCOME_GIVEN_UP, STATUS_QUEUED);
     assert_int_equal(fixture_run(fixture, &lost.op), 0);
     assert_int_equal(lost.ret_execution.status, STATUS_CANCELLED);
     assert_true(lost.ret_execution.sealed);
@@ -243,31 +253,137 @@ static void only_allowed_status_changes_are_made(void **state)
 {
     struct fixture *fixture = *state;
     int64_t account = fixture_account(fixture, "a");
-    int64_t row = fixture_create(fixture, account, "e", STATUS_RUNNING);
-    struct store_status change = {
-        .op.kind = STORE_STATUS, .row = row, .status = STATUS_PAUSED, .only_from = STATUS_QUEUED};
+    int64_t row = fixture_create(fixture, account, "e", STATUS_QUEUED);
+    claim(fixture, row);
+    struct store_update change = asking(row, OUTCOME_BACK, STATUS_QUEUED);
     assert_int_equal(fixture_run(fixture, &change.op), ERR_BAD_TRANSITION);
-    change.only_from = STATUS_COUNT;
+    change = asking(row, OUTCOME_TOLD, STATUS_PAUSED);
     assert_int_equal(fixture_run(fixture, &change.op), 0);
     store_op_release(&change.op);
-    change.status = STATUS_CANCELLED;
+    change.outcome.status = STATUS_CANCELLED;
     assert_int_equal(fixture_run(fixture, &change.op), 0);
     assert_int_equal(change.ret_execution.completed_ms, atomic_load(&fixture->now_ms));
+    assert_false(change.ret_execution.sealed);
     store_op_release(&change.op);
     assert_int_equal(fixture_run(fixture, &change.op), 0); // the same again
     store_op_release(&change.op);
-    change.status = STATUS_RUNNING;
+    change.outcome.status = STATUS_RUNNING;
     assert_int_equal(fixture_run(fixture, &change.op), ERR_BAD_TRANSITION);
-    change.status = STATUS_CANCELLED;
-    change.has_exit_code = true;
-    change.exit_code = 143;
-    change.seal = true;
-    assert_int_equal(fixture_run(fixture, &change.op), 0);
-    assert_true(change.ret_execution.sealed);
-    assert_int_equal(change.ret_execution.exit_code, 143);
-    store_op_release(&change.op);
-    change.exit_code = 1;
+    struct store_complete end = {
+        .op.kind = STORE_COMPLETE, .row = row, .status = STATUS_FAILED, .has_exit_code = true, .exit_code = 143};
+    assert_int_equal(fixture_run(fixture, &end.op), 0);
+    assert_true(end.ret_execution.sealed);
+    assert_int_equal(end.ret_execution.exit_code, 143);
+    store_op_release(&end.op);
+    change = asking(row, OUTCOME_TOLD, STATUS_CANCELLED);
+    change.outcome.has_exit_code = true;
+    change.outcome.exit_code = 1;
     assert_int_equal(fixture_run(fixture, &change.op), ERR_SEALED);
+}
+
+static void a_change_is_made_whole_or_not_at_all(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), row = fixture_create(fixture, account, "e", STATUS_QUEUED);
+    claim(fixture, row);
+    struct store_update good = asking(row, OUTCOME_TOLD, STATUS_FAILED);
+    good.outcome.has_exit_code = true;
+    good.outcome.exit_code = 2;
+    good.metadata_patch = STR("{\"a\":1}");
+    good.epoch = 1;
+    good.has_pin = good.pin = true;
+    static const struct {
+        enum execution_status status;
+        size_t metadata_max;
+        uint64_t epoch;
+        int64_t row;
+        int err;
+    } bad[] = {
+        {STATUS_QUEUED, 0, 1, 0, ERR_BAD_TRANSITION},
+        {STATUS_FAILED, 6, 1, 0, ERR_TOO_LARGE},
+        {STATUS_FAILED, 0, 2, 0, ERR_FENCED},
+        {STATUS_FAILED, 0, 1, 4711, ERR_NOT_FOUND},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct store_update change = good;
+        change.outcome.status = bad[i].status;
+        change.metadata_max = bad[i].metadata_max;
+        change.epoch = bad[i].epoch;
+        change.row = bad[i].row ? bad[i].row : row;
+        assert_int_equal(fixture_run(fixture, &change.op), bad[i].err);
+        store_op_release(&change.op);
+        struct execution got = fixture_get(fixture, account, "e");
+        assert_int_equal(got.status, STATUS_RUNNING);
+        assert_null(got.metadata_json);
+        assert_false(got.pinned);
+        assert_false(got.has_exit_code);
+        execution_release(&got);
+    }
+    assert_int_equal(fixture_run(fixture, &good.op), 0);
+    store_op_release(&good.op);
+    fixture_reopen(fixture);
+    struct execution got = fixture_get(fixture, account, "e");
+    assert_int_equal(got.status, STATUS_FAILED);
+    assert_int_equal(got.exit_code, 2);
+    assert_string_equal(got.metadata_json, "{\"a\":1}");
+    assert_true(got.pinned);
+    assert_false(got.sealed);
+    execution_release(&got);
+}
+
+static void a_cancel_and_a_claim_find_what_the_other_one_left(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a");
+    for (int claim_first = 0; claim_first < 2; claim_first++) {
+        int64_t row = fixture_create(fixture, account, claim_first ? "claimed" : "cancelled", STATUS_QUEUED);
+        struct store_update cancel = asking(row, OUTCOME_CANCELLED, STATUS_QUEUED);
+        cancel.cancel_reason = STR("enough");
+        struct store_claim claim = {.op.kind = STORE_CLAIM, .row = row};
+        struct store_op *orders[2][2] = {{&cancel.op, &claim.op}, {&claim.op, &cancel.op}};
+        fixture_run_all(fixture, orders[claim_first], 2);
+        assert_int_equal(cancel.op.err, 0);
+        assert_int_equal(claim.op.err, claim_first ? 0 : ERR_SEALED);
+        assert_int_equal(cancel.ret_execution.sealed, !claim_first);
+        assert_int_equal(cancel.ret_execution.status, claim_first ? STATUS_RUNNING : STATUS_CANCELLED);
+        assert_string_equal(cancel.ret_execution.cancel_reason, "enough");
+        store_op_release(&cancel.op);
+        store_op_release(&claim.op);
+    }
+}
+
+static void a_lost_one_that_is_cancelled_is_sealed_and_its_runner_fenced(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), row = fixture_create(fixture, account, "e", STATUS_QUEUED);
+    claim(fixture, row);
+    append(fixture, row, "p", 0, 3);
+    struct store_update silent = asking(row, OUTCOME_SILENT, STATUS_QUEUED);
+    assert_int_equal(fixture_run(fixture, &silent.op), 0);
+    assert_int_equal(silent.ret_execution.status, STATUS_LOST);
+    store_op_release(&silent.op);
+    struct store_update cancel = asking(row, OUTCOME_CANCELLED, STATUS_QUEUED);
+    assert_int_equal(fixture_run(fixture, &cancel.op), 0);
+    store_op_release(&cancel.op);
+    fixture_reopen(fixture);
+    struct execution got = fixture_get(fixture, account, "e");
+    assert_int_equal(got.status, STATUS_CANCELLED);
+    assert_true(got.sealed);
+    assert_int_equal(got.next_sequence, 3);
+    assert_int_equal(got.completed_ms, atomic_load(&fixture->now_ms));
+    execution_release(&got);
+    CLEANUP(chunk_unref) struct chunk *chunk = fixture_chunk(3, 1, 40, 0);
+    struct store_append late = {
+        .op.kind = STORE_APPEND, .row = row, .producer = STR("p"), .first = 3, .epoch = 1, .chunk = chunk};
+    assert_int_equal(fixture_run(fixture, &late.op), ERR_FENCED);
+    struct store_complete end = {.op.kind = STORE_COMPLETE, .row = row, .epoch = 1, .status = STATUS_CANCELLED};
+    assert_int_equal(fixture_run(fixture, &end.op), ERR_FENCED);
+    struct store_update back = asking(row, OUTCOME_BACK, STATUS_QUEUED);
+    back.epoch = 1;
+    assert_int_equal(fixture_run(fixture, &back.op), ERR_FENCED);
+    struct store_count_open count = {.op.kind = STORE_COUNT_OPEN, .account = account};
+    assert_int_equal(fixture_run(fixture, &count.op), 0);
+    assert_int_equal(count.ret_count, 0);
 }
 
 // --- Numbering
@@ -665,7 +781,7 @@ static void patches_of_metadata_are_merged_into_what_is_there(void **state)
         {"{\"a\":null,\"o\":{\"y\":[3],\"z\":{\"n\":null}}}",
          "{\"o\":{\"x\":1,\"y\":[3],\"z\":{}},\"b\":\"\\\"q\\u0001\"}"},
         {"{\"o\":7,\"missing\":null}", "{\"o\":7,\"b\":\"\\\"q\\u0001\"}"},
-        {"{\"o\":{\"new\":null,\"k\":1.50}}", "{\"o\":{\"k\":1.50},\"b\":\"\\\"q\\u0001\"}"},
+        {"{\"o\":{\"new\":null,\"k\":1.50}}", "{\"o\":{\"k\":1.5},\"b\":\"\\\"q\\u0001\"}"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct store_update update = {.op.kind = STORE_UPDATE, .row = row, .metadata_patch = str_of(cases[i].patch)};
@@ -843,6 +959,9 @@ int main(void)
         TEST(an_outcome_that_was_told_before_the_end_of_the_log_stands),
         TEST(a_job_that_ran_elsewhere_has_the_times_that_are_told),
         TEST(only_allowed_status_changes_are_made),
+        TEST(a_change_is_made_whole_or_not_at_all),
+        TEST(a_cancel_and_a_claim_find_what_the_other_one_left),
+        TEST(a_lost_one_that_is_cancelled_is_sealed_and_its_runner_fenced),
         TEST(records_are_numbered_without_holes),
         TEST(what_was_repeated_is_cut_off),
         TEST(a_gap_and_a_conflict_are_refused),

@@ -5,7 +5,7 @@ import os
 import re
 
 import pytest
-from support.ws import Runner
+from support.ws import Follower, RawWebSocket, Refused, Runner
 
 STATUSES = "queued running waiting paused completed failed cancelled timed_out lost".split()
 PATH = "/api/v1/executions"
@@ -237,6 +237,22 @@ def test_metadata_is_limited_as_a_whole(api):
     assert shown["metadata"] == {"b": "y" * 60000}
 
 
+@pytest.mark.parametrize(
+    "refused, status",
+    [
+        ({"status": "completed"}, 409),  # a queued one cannot have completed
+        ({"status": "cancelled", "metadata": {"c": "x" * 65400}}, 422),
+    ],
+    ids=["status", "metadata"],
+)
+def test_a_patch_that_is_refused_has_changed_nothing(api, refused, status):
+    execution_id = api.create(metadata={"a": 1, "b": "y" * 200})
+    before = api.status(execution_id)
+    body = {"metadata": {"a": 2}, "pin": True, **refused}
+    assert api.patch(f"{PATH}/{execution_id}", body).status == status
+    assert api.status(execution_id) == before
+
+
 @pytest.mark.parametrize("first", ["waiting", "paused"])
 def test_a_running_execution_may_pause_and_go_on(api, first):
     execution_id = api.create()
@@ -313,6 +329,62 @@ def test_cancelling_works_as_soon_as_the_server_is_up(servers):
     assert api.delete(f"{PATH}/{execution_id}").status == 202
     with Runner(server, execution_id, epoch=1) as runner:
         assert runner.expect("cancel")["reason"]
+
+
+@pytest.mark.parametrize("how", ["PATCH", "DELETE"])
+def test_whoever_is_told_ready_can_write_whatever_is_cancelled_meanwhile(server, api, how):
+    """Cancelled first: the runner is refused. Claimed first: the log stays open until its runner ends it."""
+    seen = set()
+    for number in range(60):
+        execution_id = api.create()
+        path, body = f"{PATH}/{execution_id}", {"status": "cancelled", "metadata": {"a": "b"}} if how == "PATCH" else None
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            if number % 2:
+                answer = pool.submit(api.request, how, path, body)
+            try:
+                runner = Runner(server, execution_id)
+            except Refused as refused:
+                runner = None
+                assert refused.status == 409
+            if not number % 2:
+                answer = pool.submit(api.request, how, path, body)
+        assert answer.result().status == (202 if how == "DELETE" and runner else 200)
+        assert answer.result().json()["sealed"] is (runner is None)
+        if runner:
+            runner.lines(["a line that the job wrote"])
+            runner.complete(143, status="cancelled")
+            runner.close()
+            assert api.messages(execution_id) == ["a line that the job wrote"]
+        shown = api.status(execution_id)
+        assert (shown["status"], shown["sealed"]) == ("cancelled", True)
+        seen.add(runner is None)
+    assert False in seen, "no runner was ever first"
+
+
+@pytest.mark.parametrize("how", ["PATCH", "DELETE"])
+@pytest.mark.parametrize("connected", [False, True], ids=["gone", "silent"])
+def test_a_lost_one_that_is_cancelled_is_sealed_at_once_and_its_runner_fenced(servers, how, connected):
+    server = servers("--lease-seconds", "1")
+    api = server.api()
+    execution_id = api.create()
+    with Follower(server, execution_id) as follower:
+        runner = Runner(server, execution_id)
+        runner.lines(["one"])
+        if not connected:
+            runner.cut()
+        follower.collect(lambda m: m["type"] == "state" and m["status"] == "lost")
+        body = {"status": "cancelled"} if how == "PATCH" else None
+        shown = api.expect(200, how, f"{PATH}/{execution_id}", body)
+        assert (shown["status"], shown["sealed"], shown["exit_code"]) == ("cancelled", True, None)
+        assert follower.rest()[1]["status"] == "cancelled"
+    if connected:
+        assert runner.closed_with() == 4409
+    with pytest.raises(Refused) as refused:
+        Runner(server, execution_id, epoch=1)
+    assert refused.value.status == 409
+    upgrade = RawWebSocket(server, f"/ws/runner/executions/{execution_id}/stream?epoch=1").upgrade
+    assert upgrade.code == "fenced"
+    assert api.messages(execution_id) == ["one"]
 
 
 def test_cancelling_what_has_ended_changes_nothing(server, api):

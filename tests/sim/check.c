@@ -44,13 +44,50 @@ void check_acked(struct world *world, unsigned producer, uint64_t next, const ch
                 (unsigned long long)durable);
 }
 
+// --- Outcomes
+
+void check_outcome(struct world *world, enum outcome_cause cause, const struct outcome *before,
+                   const struct outcome *after)
+{
+    bool from_outside = cause == OUTCOME_TOLD || cause == OUTCOME_CANCELLED;
+    bool sealed_now = after->sealed && !before->sealed;
+    unsigned long long epoch = before->epoch;
+    if (before->sealed && !outcome_equal(before, after))
+        violate(world, "what was sealed has changed: %s", status_word(after->status));
+    if (after->epoch < before->epoch || (cause == OUTCOME_CLAIMED && after->epoch == before->epoch))
+        violate(world, "epoch %llu after epoch %llu", (unsigned long long)after->epoch, epoch);
+    if (from_outside && sealed_now && before->epoch > 0 && before->status != STATUS_LOST)
+        violate(world, "sealed under the runner of epoch %llu", epoch);
+    if (from_outside && sealed_now && before->epoch > 0 && after->epoch == before->epoch)
+        violate(world, "sealed from outside, and the runner of epoch %llu may still come back", epoch);
+    if (!from_outside && status_terminal(before->status) && after->status != before->status)
+        violate(world, "%s was told, and became %s", status_word(before->status), status_word(after->status));
+    bool nobody_s = before->epoch == 0 || before->status == STATUS_LOST;
+    if (cause == OUTCOME_CANCELLED && nobody_s && !after->sealed && !status_terminal(before->status))
+        violate(world, "%s was cancelled, and nobody will ever seal it", status_word(before->status));
+    world->given_up |= cause == OUTCOME_GIVEN_UP && sealed_now;
+    world->told_end |= from_outside && status_terminal(after->status);
+    world->sealed_from_outside |= from_outside && sealed_now;
+    world->fenced_from_outside |= from_outside && sealed_now && before->epoch > 0;
+}
+
+// The runner has been told why its lines are not wanted, and that is so.
+static bool ended_from_outside(const struct world *world, int err)
+{
+    return (err == ERR_SEALED && world->sealed_from_outside) || (err == ERR_FENCED && world->fenced_from_outside) ||
+           (err == ERR_BAD_TRANSITION && world->told_end);
+}
+
 // --- Leases
 
 void check_claim(struct world *world)
 {
     uint64_t silent_ms = world->now_ms - world->server.heard_ms;
+    // Once somebody has said how it ended, a claim is asked for in vain.
+    enum execution_status status = world->store.disk.head.status;
+    bool holds = !world->server.abandoned && status != STATUS_LOST && !status_terminal(status);
     // It is heard of at any time, but its lease is renewed once a second.
-    if (!world->server.abandoned && world->store.disk.head.status != STATUS_LOST && silent_ms + 1000 < LEASE_MS)
+    if (holds && silent_ms + 1000 < LEASE_MS)
         violate(world, "a second runner may take over after %llu ms of silence", (unsigned long long)silent_ms);
 }
 
@@ -152,7 +189,7 @@ static void check_runner(struct world *world, const struct runner *runner)
         // it has not heard of that, and cannot say that it was the one.
         bool replaced = world->runner_count > 1 && (runner->failed == ERR_FENCED || runner->failed == ERR_SEALED);
         bool late = runner->failed == ERR_SEALED && (runner->late || runner->forgot || world->restores > 0);
-        if (!replaced && !late)
+        if (!replaced && !late && !ended_from_outside(world, runner->failed))
             violate(world, "runner %u gave up: %s", runner->number, error_word(runner->failed));
         return;
     }
@@ -173,7 +210,8 @@ static void check_plain(struct world *world, const struct plain *plain)
     if (!plain->over)
         violate(world, "the plain runner has not delivered: sent %llu, acked %llu of %llu",
                 (unsigned long long)plain->sent, (unsigned long long)plain->acked, (unsigned long long)plain->lines);
-    else if (plain->failed && !replaced && !(plain->failed == ERR_SEALED && (plain->late || world->restores > 0)))
+    else if (plain->failed && !replaced && !ended_from_outside(world, plain->failed) &&
+             !(plain->failed == ERR_SEALED && (plain->late || world->restores > 0)))
         violate(world, "the plain runner gave up: %s", error_word(plain->failed));
     else if (!plain->failed && plain->over_incarnation == world->store.incarnation && there != plain->lines)
         violate(world, "the plain runner wrote %llu lines, and %llu are there", (unsigned long long)plain->lines,

@@ -28,7 +28,7 @@ static void finish(struct world *world, struct plain *plain, int err)
     plain->over = true;
     plain->failed = err;
     plain->over_incarnation = world->store.incarnation;
-    plain->late = world->store.disk.head.sealed && world->store.disk.head.status == STATUS_LOST;
+    plain->late = world->store.disk.head.sealed && world->given_up;
     if (plain->link)
         link_close(world, plain->link, END_CLIENT);
     plain->link = NULL;
@@ -102,7 +102,7 @@ static void receive(struct world *world, void *owner, const struct message *mess
         break;
     case MESSAGE_REFUSED:
         plain->registered = message->err != ERR_NOT_FOUND;
-        if (message->err == ERR_FENCED || message->err == ERR_SEALED)
+        if (message->err == ERR_FENCED || message->err == ERR_SEALED || message->err == ERR_BAD_TRANSITION)
             finish(world, plain, message->err);
         break;
     default:

@@ -209,7 +209,7 @@ static void look_at_end(struct world *world, struct runner *runner)
         runner->failed = 0; // it was closed before
     else
         runner->interrupted = runner->phase == RUNNER_INTERRUPTION;
-    runner->late = world->store.disk.head.sealed && world->store.disk.head.status == STATUS_LOST;
+    runner->late = world->store.disk.head.sealed && world->given_up;
     runner->over_incarnation = world->store.incarnation;
     runner->phase = RUNNER_OVER;
     disconnect(world, runner);

@@ -12,24 +12,25 @@ struct op *server_op(struct world *world, enum op_kind kind, void *owner, void (
 
 // --- Status changes that leases bring about
 
-static void status_done(struct world *world, struct op *op)
+static void change_done(struct world *world, struct op *op)
 {
-    if ((op->err == 0 && op->seal) || op->err == ERR_SEALED || op->err == ERR_EXPIRED)
+    bool seals = op->outcome.cause == OUTCOME_GIVEN_UP;
+    if ((op->err == 0 && seals) || op->err == ERR_SEALED || op->err == ERR_EXPIRED)
         lease_end(&world->server.leases, ROW);
-    else if (!op->seal && (op->err == ERR_UNAVAILABLE || op->err == ERR_STORE_FULL))
-        lease_change_failed(&world->server.leases, ROW, op->epoch, op->status == STATUS_LOST, world->now_ms);
-    trace(world, "server: status %s%s: %s", status_word(op->status), op->seal ? ", sealed" : "",
+    else if (!seals && (op->err == ERR_UNAVAILABLE || op->err == ERR_STORE_FULL))
+        lease_change_failed(&world->server.leases, ROW, op->epoch, op->outcome.cause == OUTCOME_SILENT, world->now_ms);
+    trace(world, "server: runner %s: %s",
+          seals                                 ? "given up"
+          : op->outcome.cause == OUTCOME_SILENT ? "silent"
+                                                : "back",
           op->err ? error_word(op->err) : "ok");
 }
 
-void hub_change_status(struct world *world, uint64_t epoch, enum execution_status from, enum execution_status to,
-                       bool seal)
+void hub_change_outcome(struct world *world, uint64_t epoch, enum outcome_cause cause)
 {
-    struct op *op = server_op(world, OP_STATUS, NULL, status_done);
+    struct op *op = server_op(world, OP_UPDATE, NULL, change_done);
     op->epoch = epoch;
-    op->only_from = from;
-    op->status = to;
-    op->seal = seal;
+    op->outcome.cause = cause;
     store_submit_op(world, op);
 }
 
@@ -37,7 +38,7 @@ static void expired(void *arg, struct lease *lease, enum lease_expiry what)
 {
     if (what == LEASE_TO_BE_SEALED)
         check_grace(arg);
-    hub_change_status(arg, lease->epoch, STATUS_COUNT, STATUS_LOST, what == LEASE_TO_BE_SEALED);
+    hub_change_outcome(arg, lease->epoch, what == LEASE_TO_BE_SEALED ? OUTCOME_GIVEN_UP : OUTCOME_SILENT);
 }
 
 static void tick(struct world *world, void *arg, uint64_t life)

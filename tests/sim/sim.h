@@ -6,6 +6,7 @@
 #include "fanout/follower.h"
 #include "ingest/lease.h"
 #include "ingest/sequencer.h"
+#include "model/outcome.h"
 #include "model/record.h"
 #include "model/sequence.h"
 #include "runner/uplink.h"
@@ -17,6 +18,7 @@
 #define RUNNERS   2
 #define READERS   4
 #define POSTERS   4
+#define CHANGERS  2
 // Producers: two for each runner, as a resumed one has one more, then the plain runner, then posters.
 #define PLAIN_PRODUCER (2 * RUNNERS)
 #define POST_PRODUCERS (PLAIN_PRODUCER + 1)
@@ -72,11 +74,12 @@ struct state { // what is on the disk
     uint64_t digest;
     bool has_exit_code;
     int exit_code;
+    int64_t started_ms, completed_ms, sealed_ms;
     struct entry *log;
     size_t log_capacity;
 };
 
-enum op_kind { OP_CREATE, OP_CLAIM, OP_APPEND, OP_COMPLETE, OP_STATUS, OP_GET };
+enum op_kind { OP_CREATE, OP_CLAIM, OP_APPEND, OP_COMPLETE, OP_UPDATE, OP_GET };
 struct op {
     enum op_kind kind;
     void (*done)(struct world *world, struct op *op);
@@ -87,10 +90,9 @@ struct op {
     bool skip_ahead;
     unsigned count;
     struct content contents[BATCH_MAX];
-    bool has_final, has_digest, has_exit_code, seal;
+    bool has_final, has_digest;
     uint64_t final_next, digest; // final_next: counter after the last one
-    int exit_code;
-    enum execution_status status, only_from;
+    struct outcome_ask outcome;  // of COMPLETE and UPDATE
     struct op *next;
     // Results.
     int err;
@@ -222,8 +224,7 @@ struct op *server_op(struct world *world, enum op_kind kind, void *owner, void (
 
 void socket_connect(struct world *world, struct link *link, const struct message *hello);
 void socket_replaced(struct world *world, uint64_t holder);
-void hub_change_status(struct world *world, uint64_t epoch, enum execution_status from, enum execution_status to,
-                       bool seal);
+void hub_change_outcome(struct world *world, uint64_t epoch, enum outcome_cause cause);
 
 void subscriber_follow(struct world *world, struct link *link, const struct message *hello);
 void subscribers_wake(struct world *world);
@@ -311,7 +312,17 @@ struct poster {
 };
 void poster_start(struct world *world, struct poster *poster);
 
+// --- Those who say from outside what its status is, or cancel it (changer.c)
+
+struct changer {
+    unsigned number;
+    struct outcome_ask ask;
+};
+void changer_start(struct world *world, struct changer *changer);
+
 // --- Checks (check.c)
+void check_outcome(struct world *world, enum outcome_cause cause, const struct outcome *before,
+                   const struct outcome *after);
 void check_applied(struct world *world, const struct op *op, const struct sequence_producer *before, uint64_t from);
 void check_acked(struct world *world, unsigned producer, uint64_t next, const char *what);
 void check_claim(struct world *world);
@@ -345,7 +356,11 @@ struct world {
     bool has_plain;
     struct reader readers[READERS];
     struct poster posters[POSTERS];
-    unsigned runner_count, reader_count, poster_count, restores;
+    struct changer changers[CHANGERS];
+    unsigned runner_count, reader_count, poster_count, changer_count, restores;
+    // From outside it was told how it ended; it was sealed by that; so it was while it had a runner, which was lost.
+    bool told_end, sealed_from_outside, fenced_from_outside;
+    bool given_up; // sealed at the end of the grace
     struct link **links;
     size_t link_count, link_capacity;
 };

@@ -192,10 +192,10 @@ static void take_complete(struct world *world, struct socket *socket, const stru
     op->final_next = message->next;
     op->has_digest = message->with_digest;
     op->digest = message->digest;
-    op->status = message->status;
-    op->has_exit_code = message->has_exit_code;
-    op->exit_code = message->exit_code;
-    op->seal = true;
+    op->outcome = (struct outcome_ask){.cause = OUTCOME_ENDED,
+                                       .status = message->status,
+                                       .has_exit_code = message->has_exit_code,
+                                       .exit_code = message->exit_code};
     socket->completing = true;
     store_submit_op(world, op);
 }
@@ -217,7 +217,7 @@ static void touch(struct world *world, struct socket *socket)
     socket->touched = true;
     socket->touched_ms = world->now_ms;
     if (lease_touch(&server->leases, ROW, socket->holder, world->now_ms)) {
-        hub_change_status(world, lease->epoch, STATUS_LOST, STATUS_RUNNING, false);
+        hub_change_outcome(world, lease->epoch, OUTCOME_BACK);
         subscribers_wake(world);
     }
 }
@@ -338,7 +338,7 @@ static void found_execution(struct world *world, struct op *op)
         socket->epoch = epoch;
         find_producer(world, socket);
     } else if (head->sealed) {
-        give_up(world, socket, ERR_SEALED);
+        give_up(world, socket, epoch ? ERR_FENCED : ERR_SEALED);
     } else {
         connect_lease(world, socket, epoch, head->epoch);
     }

@@ -1,5 +1,5 @@
-// One writer with group commits over the real numbering rules. What the adapters decide around them (outcomes, the seal) is repeated
-// here in its shortest form.
+// One writer with group commits over the real rules of numbering and of outcomes. What the adapters decide around them is repeated here
+// in its shortest form.
 #include "sim.h"
 
 void store_init(struct world *world)
@@ -57,32 +57,36 @@ static int apply_append(struct world *world, struct op *op)
     return 0;
 }
 
-static int apply_claim(struct world *world)
+static struct outcome outcome_of(const struct state *state)
 {
-    struct sequence_head *head = &world->store.disk.head;
-    if (head->sealed)
-        return ERR_SEALED;
-    if (!status_may_become(head->status, STATUS_RUNNING))
-        return ERR_BAD_TRANSITION;
-    head->epoch++;
-    head->status = STATUS_RUNNING;
-    return 0;
+    return (struct outcome){
+        .status = state->head.status,
+        .sealed = state->head.sealed,
+        .has_exit_code = state->has_exit_code,
+        .exit_code = state->exit_code,
+        .epoch = state->head.epoch,
+        .started_ms = state->started_ms,
+        .completed_ms = state->completed_ms,
+        .sealed_ms = state->sealed_ms,
+    };
 }
 
-static int apply_outcome(struct world *world, const struct op *op)
+static int apply_outcome(struct world *world, const struct outcome_ask *ask)
 {
     struct state *disk = &world->store.disk;
-    bool agrees = disk->head.status == op->status &&
-                  (!disk->has_exit_code || !op->has_exit_code || disk->exit_code == op->exit_code);
-    if (disk->head.sealed)
-        return agrees ? 0 : ERR_SEALED;
-    if (!status_may_become(disk->head.status, op->status) || (status_terminal(disk->head.status) && !agrees))
-        return ERR_BAD_TRANSITION;
-    disk->head.status = op->status;
-    disk->head.sealed = op->seal;
-    if (op->has_exit_code)
-        disk->exit_code = op->exit_code;
-    disk->has_exit_code |= op->has_exit_code;
+    struct outcome before = outcome_of(disk), after;
+    int err = outcome_next(&before, ask, (int64_t)world->now_ms, &after);
+    if (err < 0)
+        return err;
+    check_outcome(world, ask->cause, &before, &after);
+    disk->head.status = after.status;
+    disk->head.sealed = after.sealed;
+    disk->head.epoch = after.epoch;
+    disk->has_exit_code = after.has_exit_code;
+    disk->exit_code = after.exit_code;
+    disk->started_ms = after.started_ms;
+    disk->completed_ms = after.completed_ms;
+    disk->sealed_ms = after.sealed_ms;
     return 0;
 }
 
@@ -100,17 +104,14 @@ static int apply_complete(struct world *world, struct op *op)
         if (op->has_digest && op->digest != disk->digest)
             return ERR_DIGEST;
     }
-    return apply_outcome(world, op);
+    return apply_outcome(world, &op->outcome);
 }
 
-static int apply_status(struct world *world, const struct op *op)
+static int apply_update(struct world *world, const struct op *op)
 {
-    const struct sequence_head *head = &world->store.disk.head;
-    if (op->epoch != 0 && op->epoch != head->epoch)
+    if (op->epoch != 0 && op->epoch != world->store.disk.head.epoch)
         return ERR_FENCED;
-    if (op->only_from != STATUS_COUNT && head->status != op->only_from)
-        return ERR_BAD_TRANSITION;
-    return apply_outcome(world, op);
+    return apply_outcome(world, &op->outcome);
 }
 
 static void apply(struct world *world, struct op *op)
@@ -124,11 +125,11 @@ static void apply(struct world *world, struct op *op)
     } else if (op->kind == OP_APPEND) {
         op->err = apply_append(world, op);
     } else if (op->kind == OP_CLAIM) {
-        op->err = apply_claim(world);
+        op->err = apply_outcome(world, &(struct outcome_ask){.cause = OUTCOME_CLAIMED});
     } else if (op->kind == OP_COMPLETE) {
         op->err = apply_complete(world, op);
     } else {
-        op->err = apply_status(world, op);
+        op->err = apply_update(world, op);
     }
     op->ret_state = *disk;
     op->ret_state.log = NULL;

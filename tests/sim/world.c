@@ -121,6 +121,7 @@ static void set_up(struct world *world)
     world->runner_count = profile->duel || chance(world, 400) ? 2 : 1;
     world->reader_count = (unsigned)draw(world, 1, READERS);
     world->poster_count = chance(world, 500) ? (unsigned)draw(world, 1, POSTERS) : 0;
+    world->changer_count = chance(world, 300) ? (unsigned)draw(world, 1, CHANGERS) : 0;
     server_start(world);
     world->has_plain = !profile->duel && chance(world, 250);
     if (world->has_plain)
@@ -139,6 +140,10 @@ static void set_up(struct world *world)
     for (unsigned i = 0; i < world->poster_count; i++) {
         world->posters[i].number = i;
         poster_start(world, &world->posters[i]);
+    }
+    for (unsigned i = 0; i < world->changer_count; i++) {
+        world->changers[i].number = i;
+        changer_start(world, &world->changers[i]);
     }
     faults_start(world);
 }

@@ -46,6 +46,9 @@ static int head_load(struct heads *heads, struct head *head)
     head->exit_code = (int)db_column_i64(row, 4);
     head->sequence.epoch = db_column_u64(row, 5);
     head->state = (struct log_state){db_column_u64(row, 6), db_column_u64(row, 7), db_column_u64(row, 8)};
+    head->started_ms = db_column_i64(row, 9);
+    head->completed_ms = db_column_i64(row, 10);
+    head->sealed_ms = db_column_i64(row, 11);
     struct log_state hot;
     if (hot_state(heads->hot, head->row, &hot) && hot.next > head->state.next)
         head->state = hot;

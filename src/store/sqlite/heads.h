@@ -14,6 +14,7 @@ struct head {
     struct log_state state;
     bool has_exit_code;
     int exit_code;
+    int64_t started_ms, completed_ms, sealed_ms;
     struct hot_producer *producers; // those seen lately
     size_t producer_count, producers_cap;
 };

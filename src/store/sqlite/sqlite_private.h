@@ -100,8 +100,15 @@ void group_add_change(struct group *group, const struct store_change *change);
 // Applies one operation within the transaction. The outcome of its own goes to op->err with 0 returned; a negative code is
 // returned for what makes the transaction fail. Conditions are checked before anything is written.
 typedef int commit_fn(struct sqlite_store *store, struct store_op *op);
-commit_fn commit_create, commit_claim, commit_append, commit_complete, commit_status, commit_update, commit_purge;
+commit_fn commit_create, commit_claim, commit_append, commit_complete, commit_update, commit_purge;
 commit_fn commit_key_create, commit_key_revoke, commit_key_used, commit_account_ensure;
+// Changes the outcome as model/outcome.h says, and tells the watcher. Its refusals, or a database error.
+int outcome_change(struct sqlite_store *store, struct head *head, const struct outcome_ask *ask);
+void announce(struct sqlite_store *store, const struct head *head);
+// The execution as this transaction has left it.
+int execution_load_changed(struct sqlite_store *store, const struct head *head, struct execution *ret);
+// Metadata with its labels; `spec` empty: unchanged.
+int documents_set(struct sqlite_store *store, int64_t account, int64_t row, struct str spec, struct str metadata);
 // op->err = err for what concerns one operation alone; passes on what makes the transaction fail.
 int commit_refuse(struct store_op *op, int err);
 // Writes what the group's pack has gathered; to be called before the commit.

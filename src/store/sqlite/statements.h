@@ -34,18 +34,13 @@
       "UPDATE executions SET restored_from = min(coalesce(restored_from, 9223372036854775807), next_sequence) "        \
       "WHERE sealed = 0")                                                                                              \
     X(EXECUTION_HEAD,                                                                                                  \
-      "SELECT account, status, sealed, purged, exit_code, epoch, next_sequence, digest, message_bytes "                \
-      "FROM executions WHERE id = ?1")                                                                                 \
-    X(EXECUTION_CLAIM, "UPDATE executions SET epoch = ?2, status = ?3, worker_id = coalesce(?4, worker_id), "          \
-                       "worker_hostname = coalesce(?5, worker_hostname), "                                             \
-                       "started_ms = CASE WHEN started_ms = 0 THEN ?6 ELSE started_ms END WHERE id = ?1")              \
-    X(EXECUTION_STATUS,                                                                                                \
-      "UPDATE executions SET status = ?2, exit_code = ?3, sealed = ?4, next_sequence = ?5, digest = ?6, "              \
-      "message_bytes = ?7, "                                                                                           \
-      "started_ms = CASE WHEN ?8 AND started_ms = 0 THEN ?11 ELSE started_ms END, "                                    \
-      "completed_ms = CASE WHEN NOT ?9 THEN 0 WHEN completed_ms <> 0 THEN completed_ms "                               \
-      "WHEN ?12 > 0 AND ?12 >= started_ms THEN ?12 ELSE ?11 END, "                                                     \
-      "sealed_ms = CASE WHEN ?10 AND sealed_ms = 0 THEN ?11 ELSE sealed_ms END WHERE id = ?1")                         \
+      "SELECT account, status, sealed, purged, exit_code, epoch, next_sequence, digest, message_bytes, started_ms, "   \
+      "completed_ms, sealed_ms FROM executions WHERE id = ?1")                                                         \
+    X(EXECUTION_WORKER, "UPDATE executions SET worker_id = coalesce(?2, worker_id), "                                  \
+                        "worker_hostname = coalesce(?3, worker_hostname) WHERE id = ?1")                               \
+    X(EXECUTION_OUTCOME,                                                                                               \
+      "UPDATE executions SET status = ?2, sealed = ?3, exit_code = ?4, epoch = ?5, started_ms = ?6, "                  \
+      "completed_ms = ?7, sealed_ms = ?8, next_sequence = ?9, digest = ?10, message_bytes = ?11 WHERE id = ?1")        \
     X(EXECUTION_PIN, "UPDATE executions SET pinned = ?2 WHERE id = ?1")                                                \
     X(EXECUTION_CANCEL, "UPDATE executions SET cancel_reason = coalesce(cancel_reason, ?2) WHERE id = ?1")             \
     X(EXECUTION_PURGE, "UPDATE executions SET purged = 1, first_sequence = next_sequence WHERE id = ?1")               \
@@ -57,7 +52,7 @@
     X(DOCUMENT_SET,                                                                                                    \
       "INSERT INTO documents(execution, spec, metadata) VALUES(?1, ?2, ?3) "                                           \
       "ON CONFLICT(execution) DO UPDATE SET spec = coalesce(excluded.spec, spec), metadata = excluded.metadata")       \
-    X(METADATA_MERGED, "SELECT json_patch(coalesce((SELECT metadata FROM documents WHERE execution = ?1), '{}'), ?2)") \
+    X(METADATA_GET, "SELECT metadata FROM documents WHERE execution = ?1")                                             \
     X(DOCUMENT_DELETE, "DELETE FROM documents WHERE execution = ?1")                                                   \
     X(LABELS_DELETE, "DELETE FROM labels WHERE execution = ?1")                                                        \
     X(LABELS_INSERT,                                                                                                   \

@@ -506,8 +506,8 @@ static void full_disk(struct fixture *fixture, bool rested)
     store_stats(fixture->store, &stats);
     assert_false(stats.writable);
     struct store_create create = {.op.kind = STORE_CREATE, .execution = {.account = account, .status = STATUS_QUEUED}};
-    struct store_status pause = {
-        .op.kind = STORE_STATUS, .row = row, .status = STATUS_PAUSED, .only_from = STATUS_COUNT};
+    struct store_update pause = {
+        .op.kind = STORE_UPDATE, .row = row, .has_outcome = true, .outcome = {.status = STATUS_PAUSED}};
     CLEANUP(chunk_unref) struct chunk *chunk = fixture_chunk(next, 3000, 100, 1000);
     struct store_append refused = {
         .op.kind = STORE_APPEND, .row = row, .producer = STR("p"), .first = next, .chunk = chunk};

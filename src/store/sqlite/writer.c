@@ -6,17 +6,11 @@
 #define SPARE_BYTES         ((uint64_t)4 * 1024 * 1024) // beside the reserve, from which a full disk counts as one with room
 
 static commit_fn *const commits[STORE_OP_KINDS] = {
-    [STORE_CREATE] = commit_create,
-    [STORE_CLAIM] = commit_claim,
-    [STORE_APPEND] = commit_append,
-    [STORE_COMPLETE] = commit_complete,
-    [STORE_STATUS] = commit_status,
-    [STORE_UPDATE] = commit_update,
-    [STORE_PURGE] = commit_purge,
-    [STORE_KEY_CREATE] = commit_key_create,
-    [STORE_KEY_REVOKE] = commit_key_revoke,
-    [STORE_KEY_USED] = commit_key_used,
-    [STORE_ACCOUNT_ENSURE] = commit_account_ensure,
+    [STORE_CREATE] = commit_create,         [STORE_CLAIM] = commit_claim,
+    [STORE_APPEND] = commit_append,         [STORE_COMPLETE] = commit_complete,
+    [STORE_UPDATE] = commit_update,         [STORE_PURGE] = commit_purge,
+    [STORE_KEY_CREATE] = commit_key_create, [STORE_KEY_REVOKE] = commit_key_revoke,
+    [STORE_KEY_USED] = commit_key_used,     [STORE_ACCOUNT_ENSURE] = commit_account_ensure,
 };
 
 bool op_is_commit(enum store_op_kind kind)

@@ -1,0 +1,123 @@
+#include "model/outcome.h"
+
+#include "util/error.h"
+
+// What a cause asks for by itself.
+static const struct {
+    bool fixed; // the status is the cause's own
+    enum execution_status status;
+    bool seals, yields; // yields: to an outcome that was told before
+} causes[OUTCOME_CAUSES] = {
+    [OUTCOME_CANCELLED] = {.fixed = true, .status = STATUS_CANCELLED},
+    [OUTCOME_CLAIMED] = {.fixed = true, .status = STATUS_RUNNING},
+    [OUTCOME_ENDED] = {.seals = true, .yields = true},
+    [OUTCOME_SILENT] = {.fixed = true, .status = STATUS_LOST},
+    [OUTCOME_GIVEN_UP] = {.fixed = true, .status = STATUS_LOST, .seals = true, .yields = true},
+    [OUTCOME_BACK] = {.fixed = true, .status = STATUS_RUNNING},
+};
+
+bool outcome_equal(const struct outcome *a, const struct outcome *b)
+{
+    return a->status == b->status && a->sealed == b->sealed && a->has_exit_code == b->has_exit_code &&
+           (!a->has_exit_code || a->exit_code == b->exit_code) && a->epoch == b->epoch &&
+           a->started_ms == b->started_ms && a->completed_ms == b->completed_ms && a->sealed_ms == b->sealed_ms;
+}
+
+bool outcome_over(const struct outcome *outcome)
+{
+    return outcome->sealed || status_terminal(outcome->status);
+}
+
+// The same outcome, as far as both say: an exit code may be added to a status that had none.
+static bool agrees(const struct outcome *now, const struct outcome_ask *ask)
+{
+    if (now->status != ask->status)
+        return false;
+    return !now->has_exit_code || !ask->has_exit_code || now->exit_code == ask->exit_code;
+}
+
+// The end once more, of a runner that has not heard that it was taken. Its status may have yielded to another.
+static bool repeats_the_end(const struct outcome *now, const struct outcome_ask *ask)
+{
+    bool both = now->has_exit_code && ask->has_exit_code;
+    return ask->cause == OUTCOME_ENDED && both && now->exit_code == ask->exit_code;
+}
+
+// Nobody is there who could say that the log is whole: whoever ends it does.
+static bool seals_for_nobody(const struct outcome *now, const struct outcome_ask *ask)
+{
+    if (ask->cause != OUTCOME_TOLD && ask->cause != OUTCOME_CANCELLED)
+        return false;
+    bool lost = now->status == STATUS_LOST && ask->status == STATUS_CANCELLED;
+    return lost || (now->epoch == 0 && status_terminal(ask->status));
+}
+
+static int refusal(const struct outcome *now, const struct outcome_ask *ask)
+{
+    if (now->sealed)
+        return agrees(now, ask) || repeats_the_end(now, ask) ? 0 : ERR_SEALED;
+    if (ask->cause == OUTCOME_BACK && now->status != STATUS_LOST)
+        return ERR_BAD_TRANSITION;
+    if (!status_may_become(now->status, ask->status))
+        return ERR_BAD_TRANSITION;
+    return status_terminal(now->status) && !agrees(now, ask) ? ERR_BAD_TRANSITION : 0;
+}
+
+static int64_t completed_at(const struct outcome *now, const struct outcome_ask *ask, int64_t now_ms)
+{
+    if (now->completed_ms)
+        return now->completed_ms;
+    return ask->completed_ms > 0 && ask->completed_ms >= now->started_ms ? ask->completed_ms : now_ms;
+}
+
+static struct outcome apply(const struct outcome *now, const struct outcome_ask *ask, bool seal, int64_t now_ms)
+{
+    struct outcome next = *now;
+    next.status = ask->status;
+    next.sealed = seal;
+    if (ask->has_exit_code) {
+        next.has_exit_code = true;
+        next.exit_code = ask->exit_code;
+    }
+    if (next.status == STATUS_RUNNING && next.started_ms == 0)
+        next.started_ms = now_ms;
+    if (outcome_over(&next)) {
+        next.completed_ms = completed_at(now, ask, now_ms);
+    } else {
+        // A job that goes on after it was lost has no exit code any more.
+        next.has_exit_code = ask->has_exit_code;
+        next.completed_ms = 0;
+    }
+    if (seal)
+        next.sealed_ms = now_ms;
+    return next;
+}
+
+int outcome_next(const struct outcome *now, const struct outcome_ask *ask, int64_t now_ms, struct outcome *ret)
+{
+    struct outcome_ask wanted = *ask;
+    if (causes[ask->cause].fixed)
+        wanted.status = causes[ask->cause].status;
+    bool for_nobody = seals_for_nobody(now, &wanted);
+    if (ask->cause == OUTCOME_CANCELLED && (outcome_over(now) || !for_nobody)) {
+        *ret = *now;
+        return 0;
+    }
+    if (ask->cause == OUTCOME_CLAIMED && now->sealed)
+        return ERR_SEALED;
+    if (causes[ask->cause].yields && !now->sealed && status_terminal(now->status)) {
+        wanted.status = now->status;
+        wanted.has_exit_code = ask->has_exit_code && !now->has_exit_code;
+    }
+    int err = refusal(now, &wanted);
+    if (err < 0)
+        return err;
+    if (now->sealed) { // the same again
+        *ret = *now;
+        return 0;
+    }
+    bool takes_over = ask->cause == OUTCOME_CLAIMED || (for_nobody && now->epoch > 0);
+    *ret = apply(now, &wanted, causes[ask->cause].seals || for_nobody, now_ms);
+    ret->epoch += takes_over;
+    return 0;
+}

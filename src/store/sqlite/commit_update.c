@@ -1,0 +1,214 @@
+// What changes an execution: its outcome, the end of its log, metadata, pin, the wish to cancel it.
+#include "store/sqlite/sqlite_private.h"
+
+// --- The outcome: model/outcome.h decides, this writes it down
+
+static struct outcome head_outcome(const struct head *head)
+{
+    return (struct outcome){
+        .status = head->sequence.status,
+        .sealed = head->sequence.sealed,
+        .has_exit_code = head->has_exit_code,
+        .exit_code = head->exit_code,
+        .epoch = head->sequence.epoch,
+        .started_ms = head->started_ms,
+        .completed_ms = head->completed_ms,
+        .sealed_ms = head->sealed_ms,
+    };
+}
+
+static void head_set_outcome(struct head *head, const struct outcome *outcome)
+{
+    head->sequence.status = outcome->status;
+    head->sequence.sealed = outcome->sealed;
+    head->sequence.epoch = outcome->epoch;
+    head->has_exit_code = outcome->has_exit_code;
+    head->exit_code = outcome->exit_code;
+    head->started_ms = outcome->started_ms;
+    head->completed_ms = outcome->completed_ms;
+    head->sealed_ms = outcome->sealed_ms;
+}
+
+static int outcome_write(struct sqlite_store *store, const struct head *head, const struct outcome *outcome)
+{
+    sqlite3_stmt *update = db_statement(&store->db, STATEMENT_EXECUTION_OUTCOME);
+    db_bind_i64(update, 1, head->row);
+    db_bind_text(update, 2, str_of(status_word(outcome->status)));
+    db_bind_i64(update, 3, outcome->sealed);
+    if (outcome->has_exit_code)
+        db_bind_i64(update, 4, outcome->exit_code);
+    db_bind_u64(update, 5, outcome->epoch);
+    db_bind_i64(update, 6, outcome->started_ms);
+    db_bind_i64(update, 7, outcome->completed_ms);
+    db_bind_i64(update, 8, outcome->sealed_ms);
+    db_bind_u64(update, 9, head->state.next);
+    db_bind_u64(update, 10, head->state.digest);
+    db_bind_u64(update, 11, head->state.message_bytes);
+    return db_run(update);
+}
+
+// Judged, and not written yet: what is changed together is judged first.
+static int outcome_judge(struct sqlite_store *store, const struct head *head, const struct outcome_ask *ask,
+                         struct outcome *ret)
+{
+    struct outcome now = head_outcome(head);
+    return outcome_next(&now, ask, store_now_ms(store), ret);
+}
+
+static int outcome_store(struct sqlite_store *store, struct head *head, const struct outcome *next)
+{
+    struct outcome now = head_outcome(head);
+    if (outcome_equal(&now, next))
+        return 0;
+    int err = outcome_write(store, head, next);
+    if (err < 0)
+        return err;
+    if (next->sealed && !now.sealed)
+        open_count_add(store, head->account, -1);
+    head_set_outcome(head, next);
+    announce(store, head);
+    return 0;
+}
+
+int outcome_change(struct sqlite_store *store, struct head *head, const struct outcome_ask *ask)
+{
+    struct outcome next;
+    int err = outcome_judge(store, head, ask, &next);
+    return err < 0 ? err : outcome_store(store, head, &next);
+}
+
+// --- The end
+
+// All that the runner says it sent is there, and is the same.
+static int complete_whole(const struct store_complete *complete, const struct head *head, uint64_t producer_next)
+{
+    if (complete->has_final) {
+        uint64_t wanted = (uint64_t)(complete->final + 1); // -1 without records
+        if (wanted > producer_next)
+            return ERR_GAP;
+        if (wanted < producer_next)
+            return ERR_CONFLICT;
+    }
+    return complete->has_digest && complete->digest != head->state.digest ? ERR_DIGEST : 0;
+}
+
+static int complete_apply(struct sqlite_store *store, struct store_complete *complete, struct head *head)
+{
+    if (head->sequence.purged)
+        return ERR_EXPIRED;
+    if (complete->epoch != 0 && complete->epoch != head->sequence.epoch)
+        return ERR_FENCED;
+    if (complete->producer.len > 0) {
+        struct hot_producer *producer;
+        int err = heads_producer(&store->heads, head, complete->producer, &producer);
+        if (err < 0)
+            return err;
+        complete->ret_producer_next = producer->state.sequence.next;
+    }
+    if (!head->sequence.sealed) {
+        int err = complete_whole(complete, head, complete->ret_producer_next);
+        if (err < 0)
+            return err;
+    }
+    return outcome_change(store, head,
+                          &(struct outcome_ask){
+                              .cause = OUTCOME_ENDED,
+                              .status = complete->status,
+                              .has_exit_code = complete->has_exit_code,
+                              .exit_code = complete->exit_code,
+                              .completed_ms = complete->completed_ms,
+                          });
+}
+
+int commit_complete(struct sqlite_store *store, struct store_op *op)
+{
+    struct store_complete *complete = CONTAINER_OF(op, struct store_complete, op);
+    struct head *head;
+    int err = heads_get(&store->heads, complete->row, &head);
+    if (err < 0)
+        return commit_refuse(op, err);
+    int outcome = complete_apply(store, complete, head);
+    if (outcome < 0 && outcome != ERR_SEALED)
+        return commit_refuse(op, outcome);
+    op->err = outcome;
+    return execution_load_changed(store, head, &complete->ret_execution);
+}
+
+// --- Everything else, as one change
+
+// Here and not in the caller: of two patches at once, each finds what the other one left.
+static int metadata_judge(struct sqlite_store *store, const struct store_update *update, char **ret)
+{
+    CLEANUP(db_reset) sqlite3_stmt *get = db_statement(&store->db, STATEMENT_METADATA_GET);
+    db_bind_i64(get, 1, update->row);
+    int rc = db_row(get);
+    if (rc < 0)
+        return rc;
+    struct str current = rc > 0 ? db_column_text(get, 0) : (struct str){0};
+    return metadata_merge(current, update->metadata_patch, update->metadata_max, ret);
+}
+
+static int metadata_store(struct sqlite_store *store, const struct head *head, const char *metadata)
+{
+    sqlite3_stmt *forget = db_statement(&store->db, STATEMENT_LABELS_DELETE);
+    db_bind_i64(forget, 1, head->row);
+    int err = db_run(forget);
+    return err < 0 ? err : documents_set(store, head->account, head->row, str_of(NULL), str_of(metadata));
+}
+
+static int pin_store(struct sqlite_store *store, int64_t row, bool pinned)
+{
+    sqlite3_stmt *pin = db_statement(&store->db, STATEMENT_EXECUTION_PIN);
+    db_bind_i64(pin, 1, row);
+    db_bind_i64(pin, 2, pinned);
+    return db_run(pin);
+}
+
+static int cancel_store(struct sqlite_store *store, int64_t row, struct str reason)
+{
+    sqlite3_stmt *ask = db_statement(&store->db, STATEMENT_EXECUTION_CANCEL);
+    db_bind_i64(ask, 1, row);
+    db_bind_text(ask, 2, reason);
+    return db_run(ask);
+}
+
+static int update_judge(struct sqlite_store *store, const struct store_update *update, const struct head *head,
+                        struct outcome *ret_outcome, char **ret_metadata)
+{
+    if (head->sequence.purged)
+        return ERR_EXPIRED;
+    if (update->epoch != 0 && update->epoch != head->sequence.epoch)
+        return ERR_FENCED;
+    *ret_outcome = head_outcome(head);
+    int err = update->has_outcome ? outcome_judge(store, head, &update->outcome, ret_outcome) : 0;
+    if (err == 0 && update->metadata_patch.len > 0)
+        err = metadata_judge(store, update, ret_metadata);
+    return err;
+}
+
+static int update_apply(struct sqlite_store *store, const struct store_update *update, struct head *head,
+                        const struct outcome *next, const char *metadata)
+{
+    struct outcome before = head_outcome(head);
+    int err = update->has_pin ? pin_store(store, update->row, update->pin) : 0;
+    if (err == 0 && metadata)
+        err = metadata_store(store, head, metadata);
+    if (err == 0 && update->cancel_reason.len > 0 && !outcome_over(&before))
+        err = cancel_store(store, update->row, update->cancel_reason);
+    return err == 0 ? outcome_store(store, head, next) : err;
+}
+
+int commit_update(struct sqlite_store *store, struct store_op *op)
+{
+    struct store_update *update = CONTAINER_OF(op, struct store_update, op);
+    struct head *head;
+    struct outcome next = {0};
+    CLEANUP(free_ptr) char *metadata = NULL;
+    int err = heads_get(&store->heads, update->row, &head);
+    if (err == 0)
+        err = update_judge(store, update, head, &next, &metadata);
+    if (err < 0)
+        return commit_refuse(op, err);
+    err = update_apply(store, update, head, &next, metadata);
+    return err < 0 ? err : execution_load_changed(store, head, &update->ret_execution);
+}

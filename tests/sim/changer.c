@@ -1,0 +1,55 @@
+// Somebody who says from outside what an execution's status is, or cancels it; as api/execution_changes.c does.
+#include "sim.h"
+
+static void change(struct world *world, void *arg, uint64_t life);
+
+// What it decided may be decided already, or be forbidden by now.
+static bool may_pass(int err)
+{
+    return err == ERR_UNAVAILABLE || err == ERR_STORE_FULL || err == ERR_NOT_FOUND;
+}
+
+static void changed(struct world *world, struct op *op)
+{
+    struct changer *changer = op->owner;
+    const struct sequence_head *head = &op->ret_state.head;
+    trace(world, "changer %u: %s %s: %s, status %s%s", changer->number,
+          op->outcome.cause == OUTCOME_TOLD ? "says" : "cancels",
+          op->outcome.cause == OUTCOME_TOLD ? status_word(op->outcome.status) : "it",
+          op->err ? error_word(op->err) : "ok", status_word(head->status), head->sealed ? ", sealed" : "");
+    if (may_pass(op->err) && chance(world, 700))
+        later(world, draw(world, 1, 3000), change, changer, 0);
+    if (op->err || !head->sealed)
+        return;
+    const struct lease *lease = lease_find(&world->server.leases, ROW);
+    uint64_t holder = lease ? lease->holder : 0;
+    lease_end(&world->server.leases, ROW);
+    if (holder)
+        socket_replaced(world, holder);
+}
+
+static void change(struct world *world, void *arg, uint64_t life)
+{
+    struct changer *changer = arg;
+    (void)life;
+    if (!world->server.up) {
+        later(world, draw(world, 100, 3000), change, changer, 0);
+        return;
+    }
+    struct op *op = server_op(world, OP_UPDATE, changer, changed);
+    op->outcome = changer->ask;
+    store_submit_op(world, op);
+}
+
+void changer_start(struct world *world, struct changer *changer)
+{
+    static const enum execution_status told[] = {STATUS_COMPLETED, STATUS_FAILED,    STATUS_CANCELLED,
+                                                 STATUS_PAUSED,    STATUS_TIMED_OUT, STATUS_RUNNING};
+    if (chance(world, 500))
+        changer->ask.cause = OUTCOME_CANCELLED;
+    else
+        changer->ask.status = told[draw(world, 0, ARRAY_LEN(told) - 1)];
+    // Many of them about when the first runner comes.
+    uint64_t latest = chance(world, 500) ? 2500 : world->profile.faults_for_ms;
+    later(world, draw(world, 0, latest), change, changer, 0);
+}
