@@ -172,7 +172,7 @@ int cli_usage_error(const struct cli *cli, const char *fmt, ...)
 
 int cli_finish(const struct cli *cli, struct output *output)
 {
-    output_flush(output);
+    output_finish(output);
     return output->err ? cli_fail(cli, ERR_IO, "writing the output: %s", strerror(-output->err)) : 0;
 }
 

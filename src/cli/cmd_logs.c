@@ -127,9 +127,11 @@ static int read_log(struct cli *cli, struct log_reader *reader)
     struct log_printer *printer = reader->printer;
     bool follow = cli_flag(cli, "follow");
     int code = follow ? log_reader_follow(reader) : log_reader_read(reader);
-    log_printer_flush(printer);
-    if (printer->out.err)
-        return cli_finish(cli, &printer->out);
+    int written = cli_finish(cli, &printer->out);
+    if (written == 0)
+        written = cli_finish(cli, &printer->err);
+    if (written)
+        return written;
     if (code || printer->out.closed)
         return code;
     if (follow && reader->complete && printer->out.is_terminal && printer->form == LOG_FORM_LINES)

@@ -101,6 +101,7 @@ static int run_runner(struct cli *cli, bool with_command)
         .command = with_command ? operands : NULL,
         .tty = with_command && cli_flag(cli, "tty"),
         .execution_id = id,
+        .keep_going = cli_flag(cli, "keep-going"),
         .quiet = cli_flag(cli, "quiet"),
     };
     if (id && !id_execution_valid(str_of(id)))
@@ -149,6 +150,8 @@ static int run_pipe(struct cli *cli)
     {'m', "metadata", CLI_VALUE_MANY, "KEY=VALUE", "what else to know about this execution; may be repeated"},       \
         {0, "id", CLI_VALUE, "ID", "its identifier; else one is made"},                                              \
         {'q', "quiet", CLI_FLAG, NULL, "no notices on stderr; what fails is said all the same"},                     \
+        {0, "keep-going", CLI_FLAG, NULL,                                                                            \
+         "go on to the end when nobody reads the output any more, which is still recorded"},                         \
         {0, "deliver-wait", CLI_VALUE, "DURATION",                                                                   \
          "how long to wait for the server after the job has ended; 0: for ever; 30s unless told"},                   \
         {0, "spool-max", CLI_VALUE, "BYTES",                                                                         \
@@ -172,6 +175,9 @@ const struct cli_command cmd_wrap = {
         "take the log: that is said, also with -q, and what was recorded stays in its spool.\n\n"
         "What the command leaves running in the background may keep its output open: that is read until nothing came for a second, and for five "
         "seconds at most. Then wrap ends, and what comes later is not recorded.\n\n"
+        "A reader of the output that goes away, as head does, ends COMMAND as it would without wrap: by SIGPIPE, at its next write (by a hang-up "
+        "with --tty). What it wrote until then is recorded. With --keep-going it is not told, and all of it is recorded. Output that cannot be written "
+        "for another reason, such as a full disk, is recorded as well: that is said, and the exit code is 1 if COMMAND's own is 0.\n\n"
         "Between stdout and stderr the order is that of reading; with --tty there is one stream, and the order is the command's.",
     .options =
         (const struct cli_option[]){
@@ -198,7 +204,11 @@ const struct cli_command cmd_pipe = {
     .name = "pipe",
     .summary = "record what is read from standard input, and pass it on",
     .usage = "[OPTIONS]",
-    .description = "Reads standard input to its end, writes it to standard output as it is, and records it.",
+    .description =
+        "Reads standard input to its end, writes it to standard output as it is, and records it.\n\n"
+        "When the reader of its output goes away, as head does, it ends, and who writes into it gets SIGPIPE, as without it; with "
+        "--keep-going all is still recorded. Output that cannot be written for another reason, such as a full disk, is recorded as well: "
+        "that is said, and the exit code is 1.",
     .options =
         (const struct cli_option[]){
             SHARED_OPTIONS,

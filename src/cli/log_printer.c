@@ -100,5 +100,5 @@ void log_printer_flush(struct log_printer *printer)
 
 bool log_printer_ended(const struct log_printer *printer)
 {
-    return output_ended(&printer->out);
+    return output_ended(&printer->out) || printer->err.err;
 }

@@ -31,4 +31,4 @@ void log_printer_record(struct log_printer *printer, uint64_t sequence_number, c
                         struct str json);
 void log_printer_moved(struct log_printer *printer, uint64_t next); // what lies below `next` was looked at
 void log_printer_flush(struct log_printer *printer);
-bool log_printer_ended(const struct log_printer *printer); // nobody reads any more
+bool log_printer_ended(const struct log_printer *printer); // nobody reads any more, or writing fails

@@ -3,6 +3,7 @@
 #include "util/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #define FLUSH_AT ((size_t)64 * 1024)
@@ -25,6 +26,15 @@ void output_flush(struct output *output)
     else if (err)
         output->err = err;
     buf_reset(&output->buf);
+}
+
+void output_finish(struct output *output)
+{
+    output_flush(output);
+    // Some file systems tell only when a descriptor is closed that they could not keep what was written.
+    int copy = output_ended(output) ? -1 : fcntl(output->fd, F_DUPFD_CLOEXEC, 0);
+    if (copy >= 0 && close(copy) < 0 && errno != EINTR)
+        output->err = -errno;
 }
 
 void output_advance(struct output *output)

@@ -14,6 +14,8 @@ struct output {
 void output_init(struct output *output, int fd);
 void output_release(struct output *output); // does not flush
 void output_flush(struct output *output);
+void output_finish(
+    struct output *output); // flushes, for the last time: what the file system tells only at a close counts
 // Flushes when much has gathered; call it after appending to `buf`.
 void output_advance(struct output *output);
 bool output_ended(const struct output *output); // nothing that is written can arrive any more

@@ -3,26 +3,33 @@
 #include "util/clock.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define QUIET_MS 1000 // with the writer gone: nothing for so long means that it is over
 
 struct pump {
     struct pump_options options;
-    struct mail ended;
+    struct mail ended, lost;
     pthread_t thread;
     int wake; // an eventfd: look at the two flags
     atomic_bool writer_exited, stop;
+    atomic_bool ended_with_reader;
+    int lost_err;        // set before `lost` is posted
+    bool to_tells_close; // poll tells when its reader goes
     // The thread's own:
     bool draining; // has noticed that the writer exited
     size_t must_read;
     uint64_t exited_ms, last_ms;
     int to; // -1 once it has failed
+    bool reader_gone;
 };
 
 static void deliver_ended(struct mail *mail)
@@ -31,14 +38,36 @@ static void deliver_ended(struct mail *mail)
     pump->options.ended(pump->options.arg);
 }
 
-static void start_draining(struct pump *pump)
+static void deliver_lost(struct mail *mail)
+{
+    struct pump *pump = CONTAINER_OF(mail, struct pump, lost);
+    pump->options.lost(pump->options.arg, pump->options.stream, pump->lost_err);
+}
+
+static void read_what_waits(struct pump *pump)
 {
     int waiting = 0;
+    if (ioctl(pump->options.from, FIONREAD, &waiting) == 0 && waiting > 0)
+        pump->must_read = (size_t)waiting;
+}
+
+static void start_draining(struct pump *pump)
+{
     pump->draining = true;
     pump->exited_ms = pump->last_ms = clock_mono_ms();
     // All that the child wrote is among these bytes, as nothing but the pipe stands between.
-    if (ioctl(pump->options.from, FIONREAD, &waiting) == 0 && waiting > 0)
-        pump->must_read = (size_t)waiting;
+    read_what_waits(pump);
+}
+
+static void lose_to(struct pump *pump, int err)
+{
+    pump->to = -1;
+    pump->reader_gone = err == -EPIPE || err == -ECONNRESET;
+    pump->lost_err = pump->reader_gone ? -EPIPE : err;
+    if (pump->reader_gone && pump->options.end_with_reader)
+        read_what_waits(pump);
+    if (pump->options.lost)
+        loop_post(pump->options.loop, &pump->lost);
 }
 
 // For poll: how long to wait for more. Negative: for ever.
@@ -65,13 +94,19 @@ static bool wait_readable(struct pump *pump)
         if (pump->must_read > 0)
             return true;
         int timeout = patience(pump);
-        if (timeout == 0)
+        if (timeout == 0 || (pump->reader_gone && pump->options.end_with_reader))
             return false;
-        struct pollfd fds[] = {{.fd = pump->options.from, .events = POLLIN}, {.fd = pump->wake, .events = POLLIN}};
+        struct pollfd fds[] = {
+            {.fd = pump->options.from, .events = POLLIN},
+            {.fd = pump->wake, .events = POLLIN},
+            {.fd = pump->to_tells_close ? pump->to : -1}, // errors alone
+        };
         int got = poll(fds, ARRAY_LEN(fds), timeout);
         if (got < 0 && errno != EINTR)
             return false;
-        if (got > 0 && fds[0].revents)
+        if (got > 0 && fds[2].revents & POLLERR)
+            lose_to(pump, -EPIPE);
+        else if (got > 0 && fds[0].revents)
             return true;
         uint64_t count;
         if (got > 0 && fds[1].revents && read(pump->wake, &count, sizeof(count)) < 0)
@@ -106,7 +141,7 @@ static void pass_on(struct pump *pump, const char *data, size_t len)
             struct pollfd fd = {.fd = pump->to, .events = POLLOUT};
             poll(&fd, 1, -1);
         } else if (errno != EINTR) {
-            pump->to = -1;
+            lose_to(pump, -errno);
         }
     }
 }
@@ -166,8 +201,20 @@ static void *pump_thread(void *arg)
         record_and_pass_on(pump);
     else
         only_pass_on(pump);
+    atomic_store(&pump->ended_with_reader, pump->reader_gone && pump->options.end_with_reader);
     loop_post(pump->options.loop, &pump->ended);
     return NULL;
+}
+
+// A pipe without a name cannot get another reader; one in the file system can, so that only a write tells.
+static bool tells_close(int fd)
+{
+    struct stat info;
+    struct statfs system;
+    if (fstat(fd, &info) < 0)
+        return false;
+    return S_ISSOCK(info.st_mode) ||
+           (S_ISFIFO(info.st_mode) && fstatfs(fd, &system) == 0 && system.f_type == PIPEFS_MAGIC);
 }
 
 int pump_new(const struct pump_options *options, struct pump **ret)
@@ -176,6 +223,8 @@ int pump_new(const struct pump_options *options, struct pump **ret)
     pump->options = *options;
     pump->to = options->to;
     pump->ended.deliver = deliver_ended;
+    pump->lost.deliver = deliver_lost;
+    pump->to_tells_close = tells_close(options->to);
     pump->wake = eventfd(0, EFD_CLOEXEC);
     int err = pump->wake < 0 ? -errno : -pthread_create(&pump->thread, NULL, pump_thread, pump);
     if (err < 0) {
@@ -198,6 +247,11 @@ static void wake(struct pump *pump, atomic_bool *flag)
 void pump_writer_exited(struct pump *pump)
 {
     wake(pump, &pump->writer_exited);
+}
+
+bool pump_ended_with_reader(const struct pump *pump)
+{
+    return atomic_load(&pump->ended_with_reader);
 }
 
 void pump_stop(struct pump *pump)

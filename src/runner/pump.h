@@ -9,17 +9,22 @@ struct pump;
 
 struct pump_options {
     int from;                  // borrowed; open until pump_free
-    int to;                    // borrowed; -1: nowhere. When it is closed (EPIPE) or fails, the recording goes on
+    int to;                    // borrowed; -1: nowhere. When it fails, the reading goes on
+    bool end_with_reader;      // when `to` has no reader any more: reads what waits at that moment, and ends
     struct recorder *recorder; // NULL: only passes on
     enum record_stream stream;
     struct loop *loop;        // where `ended` runs
-    void (*ended)(void *arg); // everything was read and passed on; or pump_stop
+    void (*ended)(void *arg); // everything was read and passed on; or pump_stop; or its reader has gone
+    // Once, there too: `to` has failed. -EPIPE: nobody reads it any more. May be NULL.
+    void (*lost)(void *arg, enum record_stream stream, int err);
     void *arg;
     uint64_t grace_ms; // after pump_writer_exited: read on until nothing came for 1 s, at most so long
 };
 int pump_new(const struct pump_options *options, struct pump **ret);
 // The child is gone. What it wrote is read in any case; what others write who have the pipe as well, for the grace.
 void pump_writer_exited(struct pump *pump);
+// It has ended because nobody reads `to`; its `from` is not read any more.
+bool pump_ended_with_reader(const struct pump *pump);
 void pump_stop(struct pump *pump);  // reads nothing more
 void pump_join(struct pump *pump);  // waits for the thread, which has been stopped or is at its end; NULL is fine
-void pump_free(struct pump **pump); // after pump_join and `ended`, which loop_free delivers if need be
+void pump_free(struct pump **pump); // after pump_join, `ended` and `lost`, which loop_free delivers if need be

@@ -106,7 +106,9 @@ static int add_output(struct runner *runner, int index, int from, int to, enum r
         .recorder = runner->recorder,
         .stream = stream,
         .loop = runner->loop,
+        .end_with_reader = !runner->options.keep_going && !runner->options.tty,
         .ended = runner_output_ended,
+        .lost = runner_output_lost,
         .arg = runner,
         .grace_ms = runner->options.grandchild_grace_ms,
     };
@@ -284,7 +286,7 @@ int runner_run(const struct runner_options *options, int *ret_exit_code)
         err = run_job(&runner);
     stop(&runner);
     if (started && err == 0) {
-        *ret_exit_code = runner.exit_code;
+        *ret_exit_code = runner.exit_code == 0 && runner.pass_failed ? 1 : runner.exit_code;
         err = settle_spool(&runner);
     } else if (runner.spool) {
         spool_remove(&runner.spool); // nothing was run, so there is nothing to tell

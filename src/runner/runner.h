@@ -23,9 +23,12 @@ struct runner_options {
                              // (0: RUNNER_GRANDCHILD_GRACE_MS)
     uint64_t
         deliver_wait_ms; // after the job: how long to wait for the server before leaving the spool behind; 0: for ever
+    bool
+        keep_going; // when nobody reads our stdout (stderr) any more, the job is not told by SIGPIPE, and the recording goes on
     bool quiet;
 };
-// Runs to the end. The job's exit code in *ret_exit_code (128+n for a signal). ERR_UNAVAILABLE if the job ended but the log was not
+// Runs to the end. The job's exit code in *ret_exit_code (128+n for a signal); 1 instead of 0 if not all could be passed on, which
+// stderr then says. ERR_UNAVAILABLE if the job ended but the log was not
 // delivered: it stays in the spool, and stderr says why and what to do, `quiet` or not. Another error: nothing was run.
 // ERR_CONFLICT: an earlier run has left a spool of that id; ERR_HELD: a run of that id goes on in this STATE_DIR.
 // Delivers what earlier runs have left behind, too, on the side. To be called from main, before it has other threads.

@@ -36,13 +36,49 @@ void runner_maybe_close(struct runner *runner)
     }
 }
 
+// `pipe`: our writer is to get SIGPIPE, and we end as any filter would that it kills.
+static void close_input(struct runner *runner)
+{
+    CLEANUP(close_fd) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0)
+        dup2(null, STDIN_FILENO); // its number must not become another file's
+    runner->exit_code = 128 + SIGPIPE;
+}
+
+// With the read end gone, its writer gets SIGPIPE, or EPIPE, at its next write.
+static void close_unread_outputs(struct runner *runner)
+{
+    int *const read_ends[] = {&runner->process.out, &runner->process.err};
+    for (size_t i = 0; i < ARRAY_LEN(read_ends); i++) {
+        if (!runner->pumps[i] || !pump_ended_with_reader(runner->pumps[i]))
+            continue;
+        if (runner->has_child)
+            close_fd(read_ends[i]);
+        else if (!runner->job_over)
+            close_input(runner);
+    }
+}
+
 void runner_output_ended(void *arg)
 {
     struct runner *runner = arg;
     runner->outputs_open--;
+    close_unread_outputs(runner);
     if (!runner->has_child)
         runner_job_over(runner); // `pipe`
     runner_maybe_close(runner);
+}
+
+void runner_output_lost(void *arg, enum record_stream stream, int err)
+{
+    struct runner *runner = arg;
+    if (err != -EPIPE) {
+        runner->pass_failed = true;
+        runner_warn(runner, "%s cannot be written: %s; what the job writes there is recorded all the same",
+                    record_stream_name(stream), strerror(-err));
+    } else if (runner->options.tty && !runner->options.keep_going && !runner->job_over) {
+        process_signal(&runner->process, SIGHUP); // as if the terminal had gone
+    }
 }
 
 void runner_input_ended(void *arg)

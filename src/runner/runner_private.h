@@ -52,6 +52,7 @@ struct runner {
     int delivery_err; // why it will never be delivered; 0: it may
     bool stopping;    // the loop has ended; what its mail still brings is of no use
     bool told_away;   // that the server cannot be reached
+    bool pass_failed; // not all of the output could be passed on
 };
 
 PRINTF_LIKE(2, 3) void runner_notice(const struct runner *runner, const char *fmt, ...); // not with -q
@@ -64,6 +65,7 @@ void runner_maybe_close(
 extern const struct recorder_events runner_recorder_events;
 extern const struct delivery_events runner_delivery_events;
 void runner_output_ended(void *arg);
+void runner_output_lost(void *arg, enum record_stream stream, int err);
 void runner_input_ended(void *arg);
 void runner_child_ended(void *arg, unsigned events);
 void runner_signal_came(void *arg, unsigned events);

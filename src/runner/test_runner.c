@@ -71,6 +71,7 @@ static int one_run(char **arguments)
         .command = arguments[RUN_COMMAND] ? arguments + RUN_COMMAND : NULL,
         .quiet = strchr(arguments[RUN_FLAGS], 'q'),
         .tty = strchr(arguments[RUN_FLAGS], 't'),
+        .keep_going = strchr(arguments[RUN_FLAGS], 'k'),
     };
     int exit_code = 97;
     str_to_u64(str_of(arguments[RUN_GRACE]), &options.grandchild_grace_ms);
@@ -98,7 +99,8 @@ static pid_t start(struct fixture *fixture, const char *script, int input, int o
         [RUN_GRACE] = number(options->grandchild_grace_ms),
         [RUN_PATIENCE] = number(options->deliver_wait_ms),
         [RUN_SPOOL_MAX] = number(options->spool_max),
-        [RUN_FLAGS] = xasprintf("-%s%s", options->quiet ? "q" : "", options->tty ? "t" : ""),
+        [RUN_FLAGS] =
+            xasprintf("-%s%s%s", options->quiet ? "q" : "", options->tty ? "t" : "", options->keep_going ? "k" : ""),
     };
     if (options->command) {
         arguments[RUN_COMMAND] = xstrdup(options->command[0]);
@@ -272,16 +274,59 @@ static void a_grandchild_with_the_pipe_does_not_hold_the_run_up(void **state)
     assert_int_equal(fixture->server.next[0], 20000);
 }
 
-static void a_closed_stdout_does_not_end_the_recording(void **state)
+static int run_without_reader(struct fixture *fixture, const char *script)
 {
-    struct fixture *fixture = *state;
     int pipe_fds[2];
     assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
     close(pipe_fds[0]);
-    pid_t pid = start(fixture, "for i in 1 2 3; do echo $i; sleep 0.05; done", -1, pipe_fds[1]);
+    pid_t pid = start(fixture, script, -1, pipe_fds[1]);
     close(pipe_fds[1]);
-    assert_int_equal(finish(fixture, pid), 0);
+    return finish(fixture, pid);
+}
+
+static void a_reader_that_has_gone_ends_the_job_by_sigpipe(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run_without_reader(fixture, "exec yes"), 128 + SIGPIPE);
+    assert_complete_has(fixture, "\"exit_code\":141");
+    assert_file(fixture->err, "");
+}
+
+static void the_other_stream_is_recorded_when_the_reader_of_one_has_gone(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run_without_reader(fixture, "trap '' PIPE; until ! echo x; do :; done 2>/dev/null; echo end >&2"),
+                     0);
+    assert_non_null(strstr(buf_cstr(&fixture->server.log), "err:end\n"));
+    assert_file(fixture->err, "end\n");
+}
+
+static void a_reader_that_has_gone_does_not_end_what_is_to_keep_going(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->options.keep_going = true;
+    assert_int_equal(run_without_reader(fixture, "for i in 1 2 3; do echo $i; sleep 0.05; done"), 0);
     assert_str(buf_str(&fixture->server.log), "out:1\nout:2\nout:3\n");
+}
+
+static void write_to_a_full_disk(struct fixture *fixture, const char *script, int code, const char *exit_code)
+{
+    CLEANUP(close_fd) int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    assert_int_equal(finish(fixture, start(fixture, script, -1, full)), code);
+    assert_str(buf_str(&fixture->server.log), "out:1\nout:2\n");
+    assert_file(fixture->err, "runnel: stdout cannot be written: No space left on device; what the job writes there is "
+                              "recorded all the same\n");
+    assert_complete_has(fixture, exit_code);
+}
+
+static void output_that_cannot_be_written_is_recorded_and_said_once(void **state)
+{
+    write_to_a_full_disk(*state, "echo 1; sleep 0.1; echo 2", 1, "\"exit_code\":0");
+}
+
+static void output_that_cannot_be_written_leaves_a_failed_job_its_code(void **state)
+{
+    write_to_a_full_disk(*state, "echo 1; sleep 0.1; echo 2; exit 5", 5, "\"exit_code\":5");
 }
 
 static void a_pipe_is_recorded_until_its_end(void **state)
@@ -471,7 +516,11 @@ int main(int argc, char **argv)
         RUN_TEST(a_line_arrives_while_the_job_goes_on),
         RUN_TEST(single_lines_gather_while_an_ack_is_owed),
         RUN_TEST(a_grandchild_with_the_pipe_does_not_hold_the_run_up),
-        RUN_TEST(a_closed_stdout_does_not_end_the_recording),
+        RUN_TEST(a_reader_that_has_gone_ends_the_job_by_sigpipe),
+        RUN_TEST(the_other_stream_is_recorded_when_the_reader_of_one_has_gone),
+        RUN_TEST(a_reader_that_has_gone_does_not_end_what_is_to_keep_going),
+        RUN_TEST(output_that_cannot_be_written_is_recorded_and_said_once),
+        RUN_TEST(output_that_cannot_be_written_leaves_a_failed_job_its_code),
         RUN_TEST(a_pipe_is_recorded_until_its_end),
         RUN_TEST(text_that_waits_for_its_newline_is_recorded),
         RUN_TEST(a_terminal_is_given_on_request),

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,15 +43,23 @@ int file_read_all(const char *path, size_t max, struct buf *ret)
     return 0;
 }
 
+static void wait_writable(int fd)
+{
+    struct pollfd waited = {.fd = fd, .events = POLLOUT};
+    poll(&waited, 1, -1); // however it ends, the next write tells
+}
+
 int file_write_full(int fd, const void *data, size_t len)
 {
     const char *at = data;
     while (len > 0) {
         ssize_t put = write(fd, at, len);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
+        if (put < 0 && errno == EAGAIN)
+            wait_writable(fd);
+        else if (put < 0 && errno != EINTR)
             return -errno;
+        if (put < 0)
+            continue;
         at += put;
         len -= (size_t)put;
     }

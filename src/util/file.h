@@ -4,7 +4,8 @@
 #include "util/buf.h"
 
 int file_read_all(const char *path, size_t max, struct buf *ret); // -EFBIG when larger than `max`
-int file_write_full(int fd, const void *data, size_t len); // all of it, over EINTR and short writes; blocking fds
+// All of it, over EINTR and short writes. Blocks, also when somebody else has made the descriptor non-blocking.
+int file_write_full(int fd, const void *data, size_t len);
 // Writes a new file `path` with `mode` by way of a temporary one, fsync and rename; the folder is synced too.
 int file_write_atomic(const char *path, const void *data, size_t len, unsigned mode);
 int dir_make_all(const char *path, unsigned mode); // mkdir -p; an existing one is fine

@@ -98,20 +98,28 @@ static void *drain(void *arg)
     return (void *)total;
 }
 
-static void writes_all_of_it_to_a_slow_reader(void **state)
+static void write_to_a_slow_reader(int flags)
 {
-    (void)state;
     int fds[2];
     pthread_t reader;
     void *total;
     CLEANUP(free_ptr) char *data = xcalloc(1, PIPE_BYTES);
-    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(fds, flags), 0);
+    // The reader blocks; it is the other end that may not.
+    assert_int_equal(fcntl(fds[0], F_SETFL, 0), 0);
     assert_int_equal(pthread_create(&reader, NULL, drain, &fds[0]), 0);
     assert_int_equal(file_write_full(fds[1], data, PIPE_BYTES), 0);
     close(fds[1]);
     pthread_join(reader, &total);
     close(fds[0]);
     assert_int_equal((size_t)total, PIPE_BYTES);
+}
+
+static void writes_all_of_it_to_a_slow_reader(void **state)
+{
+    (void)state;
+    write_to_a_slow_reader(O_CLOEXEC);
+    write_to_a_slow_reader(O_CLOEXEC | O_NONBLOCK);
     assert_int_equal(file_write_full(-1, "x", 1), -EBADF);
 }
 

@@ -25,10 +25,10 @@ def test_lines_pass_at_once(cli):
         assert process.finish() == 0
 
 
-def test_a_closed_reader_ends_nothing_that_is_recorded(cli, api):
-    """The pipe behind it closes; what still comes is recorded all the same, as the record is the point of it."""
+def test_a_closed_reader_ends_nothing_that_is_to_keep_going(cli, api):
+    """The pipe behind it closes; what still comes is recorded all the same."""
     job = fresh_id()
-    with cli.start("pipe", "--id", job, stdin=subprocess.PIPE) as process:
+    with cli.start("pipe", "--keep-going", "--id", job, stdin=subprocess.PIPE) as process:
         process.write(b"first\n")
         process.out.wait_for(b"first\n")
         process.popen.stdout.close()
