@@ -124,10 +124,14 @@ bool log_query_parse(struct call *call, enum position_route route, struct log_qu
         good = parse.err == 0;
     }
     if (good) {
-        filter_builder_finish(parse.filter, &ret->filter);
+        parse.err = filter_builder_finish(parse.filter, &ret->filter, &parse.reason);
+        good = parse.err == 0;
+    }
+    if (good) {
         ret->position = parse.position.position;
         if (route == POSITION_PAGE && !ret->has_format)
             parse_accept(call, ret);
+        ret->position.output_only = ret->has_format && (ret->format == FORMAT_TEXT || ret->format == FORMAT_RAW);
         if (ret->has_format && ret->format == FORMAT_CHUNK && ret->filter) {
             parse.reason = "format=chunk takes no filters";
             parse.err = ERR_MALFORMED;

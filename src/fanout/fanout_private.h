@@ -3,6 +3,7 @@
 
 #include "fanout/fanout.h"
 #include "fanout/locate.h"
+#include "model/line_filter.h"
 #include "util/map.h"
 
 // One chunk in memory, with what it was encoded to.
@@ -32,13 +33,6 @@ struct topic {
     struct deferred wake;
 };
 
-// What a filter that looks at text has found in one chunk.
-struct matches {
-    uint64_t first;
-    uint32_t count;
-    uint8_t *bits;
-};
-
 struct subscriber {
     struct list_node node; // topic.subscribers
     struct topic *topic;
@@ -51,7 +45,10 @@ struct subscriber {
     struct locate *locate; // while its position is looked for
     bool pumping, filtering, ended, freed;
     bool restored, follow, wants_state, wants_position;
-    struct matches matches;
+    // Of a filter that looks at text: what it has found, and the cursor that goes with it; elsewhere it begins anew.
+    struct line_filter *lines;
+    uint64_t lines_cursor;
+    uint64_t settle_due_ms; // when a line that goes on is not waited for any more; 0: nothing waits behind one
     struct deferred pump;
     struct timer *position_timer;
 };
@@ -85,3 +82,10 @@ void topic_refresh(struct topic *topic);
 void topic_wake(struct topic *topic); // all subscribers, at the end of the turn
 void topic_failed(struct topic *topic, int err);
 void topic_wake_now(struct deferred *deferred);
+void subscriber_fail(struct subscriber *subscriber, int err);
+void subscriber_release(struct subscriber *subscriber); // the memory
+
+// matching.c
+// True if the filter, which looks at text, has decided about the record at the cursor. Else it was begun, or there is something to wait
+// for, and the subscriber's pump will be run again.
+bool subscriber_decide(struct subscriber *subscriber);

@@ -1,5 +1,7 @@
 #include "fanout/locate.h"
 
+#include "model/line_tail.h"
+
 #define LOCATE_READ_BYTES (1024u * 1024)
 
 struct locate {
@@ -7,11 +9,13 @@ struct locate {
     struct loop *loop;
     int64_t row;
     struct position position;
-    struct filter *filter;
-    uint64_t steps_left;
-    uint64_t wanted; // matches still to be found, for `tail`
-    uint64_t found;  // sequence number
-    bool settled, cancelled;
+    struct line_tail *tail; // of POSITION_TAIL
+    uint64_t steps;         // of regular expressions, for one read
+    uint64_t end;           // the log's
+    uint64_t floor;         // the walk back ends here
+    uint64_t at;            // records from here on were counted
+    uint64_t found;         // sequence number
+    bool by_time, settled, cancelled;
     struct store_read read;
     struct mail mail;
     void (*done)(void *arg, int err, uint64_t from);
@@ -22,7 +26,7 @@ static void locate_finish(struct locate *locate, int err)
 {
     if (!locate->cancelled)
         locate->done(locate->arg, err, locate->found);
-    filter_unref(&locate->filter);
+    line_tail_free(&locate->tail);
     free(locate);
 }
 
@@ -34,27 +38,39 @@ static void locate_direct(struct mail *mail)
 // Walks back through the chunks of one read; on the reader's thread.
 static int locate_count_back(struct locate *locate, const struct store_read *read, struct filter_run *run)
 {
+    locate->floor = MAX(locate->floor, read->ret_first_sequence);
     for (size_t s = read->ret_count; s-- > 0;) {
         const struct store_segment *segment = &read->ret_segments[s];
-        if (filter_excludes_chunk(locate->filter, segment->chunk))
-            continue;
-        uint64_t end = MIN(segment->first + chunk_count(segment->chunk), read->from);
-        for (uint64_t sequence = end; sequence-- > segment->first;) {
+        uint64_t least = MAX(segment->first, locate->floor);
+        locate->at = MIN(locate->at, segment->first + chunk_count(segment->chunk));
+        for (; locate->at > least; locate->at--) {
             struct record record;
-            chunk_record(segment->chunk, (uint32_t)(sequence - segment->first), &record);
-            int match = filter_match(locate->filter, run, &record);
-            if (match < 0)
-                return match;
-            if (!match)
-                continue;
-            locate->found = sequence;
-            if (--locate->wanted == 0) {
-                locate->settled = true;
+            chunk_record(segment->chunk, (uint32_t)(locate->at - 1 - segment->first), &record);
+            int err = line_tail_take(locate->tail, run, locate->at - 1, &record);
+            if (err < 0)
+                return err;
+            if (line_tail_settled(locate->tail))
                 return 0;
-            }
         }
     }
-    return 0;
+    bool ended = read->ret_count == 0 || locate->at <= locate->floor;
+    return ended ? line_tail_finish(locate->tail, run) : 0;
+}
+
+static int locate_by_tail(struct locate *locate, const struct store_read *read)
+{
+    struct filter_run run;
+    uint64_t before = locate->at, found;
+    filter_run_init(&run, line_tail_filter(locate->tail), locate->steps);
+    int err = locate_count_back(locate, read, &run);
+    filter_run_release(&run);
+    // The budget is for one read; only a line that takes it all by itself cannot be had.
+    if (err == ERR_INVALID && locate->at < before)
+        return 0;
+    locate->settled = line_tail_settled(locate->tail) || read->ret_count == 0 || locate->at <= locate->floor;
+    // Fewer lines than wanted: from the first one found on, and from the end when there was none.
+    locate->found = line_tail_found(locate->tail, &found) ? found : locate->end;
+    return err;
 }
 
 static void locate_by_time(struct locate *locate, const struct store_read *read)
@@ -82,42 +98,41 @@ static void locate_process(struct store_op *op)
 
     if (op->err)
         return;
-    if (locate->position.kind == POSITION_SINCE) {
+    if (locate->by_time)
         locate_by_time(locate, read);
-        return;
-    }
-    struct filter_run run;
-    filter_run_init(&run, locate->filter, locate->steps_left);
-    op->err = locate_count_back(locate, read, &run);
-    locate->steps_left = run.steps_left;
-    filter_run_release(&run);
+    else
+        op->err = locate_by_tail(locate, read);
 }
 
-static void locate_read(struct locate *locate, uint64_t from);
+static void locate_read(struct locate *locate);
 
 static void locate_read_done(struct store_op *op)
 {
     struct store_read *read = CONTAINER_OF(op, struct store_read, op);
     struct locate *locate = CONTAINER_OF(read, struct locate, read);
     int err = op->err;
-    uint64_t reached = read->ret_count ? read->ret_segments[0].first : 0;
-    bool more = read->ret_count && reached > read->ret_first_sequence;
 
     store_op_release(op);
-    if (err || locate->settled || locate->cancelled || !more)
+    if (locate->by_time && locate->tail && err == 0 && !locate->cancelled) {
+        // That was where `since` begins; what is counted lies behind it.
+        locate->floor = locate->found;
+        locate->by_time = locate->settled = false;
+        locate_read(locate);
+    } else if (err || locate->settled || locate->cancelled) {
         locate_finish(locate, err);
-    else
-        locate_read(locate, reached);
+    } else {
+        locate_read(locate);
+    }
 }
 
-static void locate_read(struct locate *locate, uint64_t from)
+static void locate_read(struct locate *locate)
 {
     locate->read = (struct store_read){
         .op = {.kind = STORE_READ, .reply_to = locate->loop, .done = locate_read_done, .process = locate_process},
         .row = locate->row,
-        .from = from,
-        .backward = locate->position.kind == POSITION_TAIL,
-        .by_time = locate->position.kind == POSITION_SINCE,
+        .from = locate->at,
+        .backward = !locate->by_time,
+        .by_time = locate->by_time,
         .since_ms = locate->position.since_ms,
         .max_bytes = LOCATE_READ_BYTES,
     };
@@ -125,37 +140,37 @@ static void locate_read(struct locate *locate, uint64_t from)
 }
 
 struct locate *locate_start(struct store *store, struct loop *loop, const struct execution *execution,
-                            const struct position *position, const struct filter *filter, uint64_t regex_steps,
+                            const struct position *position, struct filter *filter, uint64_t regex_steps,
                             void (*done)(void *arg, int err, uint64_t from), void *arg)
 {
     struct locate *locate = xcalloc(1, sizeof *locate);
+    uint64_t next = execution->next_sequence;
     *locate = (struct locate){
         .store = store,
         .loop = loop,
         .row = execution->row,
         .position = *position,
-        .filter = filter ? filter_ref((struct filter *)(uintptr_t)filter) : NULL,
-        .steps_left = regex_steps,
-        .wanted = position->tail,
+        .by_time = position->kind == POSITION_SINCE || position->has_since,
+        .steps = regex_steps,
+        .end = next,
+        .at = next,
+        .found = next,
         .done = done,
         .arg = arg,
         .mail.deliver = locate_direct,
     };
-    uint64_t next = execution->next_sequence;
-
-    if (position->kind == POSITION_FROM)
+    bool nothing = position->kind == POSITION_TAIL && position->tail == 0;
+    if (position->kind == POSITION_FROM) {
         locate->found = position->from;
-    else if (position->kind == POSITION_TAIL && (!filter || position->tail == 0))
-        locate->found = position->tail > next ? 0 : next - position->tail;
-    else if (next == 0)
-        locate->found = 0;
-    else {
-        // Fewer matches than wanted: from the last one found on, and from the end when there was none.
-        locate->found = next;
-        locate_read(locate, next);
+        nothing = true;
+    }
+    if (nothing || next == 0) {
+        loop_post(loop, &locate->mail);
         return locate;
     }
-    loop_post(loop, &locate->mail);
+    if (position->kind == POSITION_TAIL)
+        locate->tail = line_tail_new(filter, position->tail, position->output_only);
+    locate_read(locate);
     return locate;
 }
 

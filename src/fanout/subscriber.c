@@ -6,97 +6,19 @@
 #define SINK_HIGH_WATER (512u * 1024)  // above it the sink is asked to say when it has drained
 #define PUMP_BYTES      (2048u * 1024) // per turn of the loop and subscriber, so that none keeps the others waiting
 
-// --- Filters over text, on the pool
-
-struct filter_job {
-    struct job job;
-    struct subscriber *subscriber; // NULL once it has gone
-    struct filter *filter;
-    struct chunk *chunk;
-    uint64_t first, steps;
-    uint8_t *bits;
-    int err;
-};
-
-static void filter_job_work(struct job *job)
-{
-    struct filter_job *it = CONTAINER_OF(job, struct filter_job, job);
-    struct filter_run run;
-
-    filter_run_init(&run, it->filter, it->steps);
-    for (uint32_t i = 0; i < chunk_count(it->chunk) && it->err == 0; i++) {
-        struct record record;
-        chunk_record(it->chunk, i, &record);
-        int match = filter_match(it->filter, &run, &record);
-        if (match < 0)
-            it->err = match;
-        else if (match)
-            it->bits[i / 8] |= (uint8_t)(1u << (i % 8));
-    }
-    filter_run_release(&run);
-}
-
-static void subscriber_release(struct subscriber *subscriber)
+void subscriber_release(struct subscriber *subscriber)
 {
     filter_unref(&subscriber->filter);
-    free(subscriber->matches.bits);
+    line_filter_free(&subscriber->lines);
     free(subscriber);
 }
 
-static void subscriber_fail(struct subscriber *subscriber, int err)
+void subscriber_fail(struct subscriber *subscriber, int err)
 {
     if (subscriber->ended)
         return;
     subscriber->ended = true;
     subscriber->sink->failed(subscriber->owner, err);
-}
-
-static void filter_job_done(struct job *job)
-{
-    struct filter_job *it = CONTAINER_OF(job, struct filter_job, job);
-    struct subscriber *subscriber = it->subscriber;
-
-    subscriber->filtering = false;
-    if (subscriber->freed) {
-        subscriber_release(subscriber);
-    } else if (it->err) {
-        subscriber_fail(subscriber, it->err);
-    } else {
-        free(subscriber->matches.bits);
-        subscriber->matches = (struct matches){it->first, chunk_count(it->chunk), TAKE_PTR(it->bits)};
-        loop_defer(subscriber->fanout->options.loop, &subscriber->pump);
-    }
-    filter_unref(&it->filter);
-    chunk_unref(&it->chunk);
-    free(it->bits);
-    free(it);
-}
-
-static void subscriber_start_filter(struct subscriber *subscriber, const struct entry *entry)
-{
-    struct fanout *fanout = subscriber->fanout;
-    struct filter_job *it = xcalloc(1, sizeof *it);
-
-    *it = (struct filter_job){
-        .job = {.reply_to = fanout->options.loop, .work = filter_job_work, .done = filter_job_done},
-        .subscriber = subscriber,
-        .filter = filter_ref(subscriber->filter),
-        .chunk = chunk_ref(entry->chunk),
-        .first = entry->first,
-        .steps = fanout->options.regex_steps,
-        .bits = xcalloc(1, (size_t)entry->count / 8 + 1),
-    };
-    subscriber->filtering = true;
-    int err = pool_submit(fanout->options.pool, &it->job);
-    if (err == 0)
-        return;
-    // The pool is full: look again when something else wakes it, at the latest with the position timer.
-    subscriber->filtering = false;
-    filter_unref(&it->filter);
-    chunk_unref(&it->chunk);
-    free(it->bits);
-    free(it);
-    timer_start(subscriber->position_timer, 20);
 }
 
 // --- Sending
@@ -109,25 +31,25 @@ static void subscriber_send_slice(struct subscriber *subscriber, const struct en
         subscriber->sink->send(subscriber->owner, encoded->payload, begin, end - begin);
 }
 
+static bool subscriber_matches(const struct subscriber *subscriber, const struct entry *entry, uint32_t i)
+{
+    struct record record;
+    if (filter_needs_text(subscriber->filter))
+        return line_filter_match(subscriber->lines, entry->first + i);
+    chunk_record(entry->chunk, i, &record);
+    return filter_match_fields(subscriber->filter, NULL, &record);
+}
+
 // Runs of matching records within [from, to) as one slice each. Returns how many matched; *ret_last: the last one did.
 static uint32_t subscriber_send_matches(struct subscriber *subscriber, struct entry *entry, uint32_t from, uint32_t to,
                                         bool *ret_last)
 {
     const struct encoded *encoded = NULL;
     uint32_t sent = 0, begin = from;
-    struct filter_run run;
-    bool by_bits = filter_needs_text(subscriber->filter), in_run = false;
+    bool in_run = false;
 
-    filter_run_init(&run, subscriber->filter, subscriber->fanout->options.regex_steps);
     for (uint32_t i = from; i < to; i++) {
-        bool match;
-        if (by_bits) {
-            match = subscriber->matches.bits[i / 8] >> (i % 8) & 1;
-        } else {
-            struct record record;
-            chunk_record(entry->chunk, i, &record);
-            match = filter_match(subscriber->filter, &run, &record) > 0;
-        }
+        bool match = subscriber_matches(subscriber, entry, i);
         if (match && !in_run)
             begin = i;
         if (match && !encoded)
@@ -139,7 +61,6 @@ static uint32_t subscriber_send_matches(struct subscriber *subscriber, struct en
     }
     if (in_run)
         subscriber_send_slice(subscriber, encoded, begin, to);
-    filter_run_release(&run);
     *ret_last = in_run;
     return sent;
 }
@@ -169,8 +90,10 @@ static void subscriber_delivered(struct subscriber *subscriber, struct entry *en
 static bool subscriber_read(struct subscriber *subscriber, size_t *budget)
 {
     struct follower *follower = &subscriber->follower;
+    bool by_text = filter_needs_text(subscriber->filter);
+    if (by_text && !subscriber_decide(subscriber))
+        return false;
     struct entry *entry = topic_find(subscriber->topic, follower->cursor);
-
     if (!entry) {
         topic_fetch(subscriber->topic, follower->cursor, subscriber->format);
         return false;
@@ -178,6 +101,8 @@ static bool subscriber_read(struct subscriber *subscriber, size_t *budget)
     entry_used(entry);
     uint32_t from = (uint32_t)(follower->cursor - entry->first);
     uint32_t to = (uint32_t)MIN((uint64_t)entry->count, follower->limit - entry->first);
+    if (by_text)
+        to = (uint32_t)MIN((uint64_t)to, line_filter_decided(subscriber->lines) - entry->first);
     uint32_t sent = to - from;
     bool sent_last = true;
 
@@ -188,17 +113,10 @@ static bool subscriber_read(struct subscriber *subscriber, size_t *budget)
         const struct encoded *encoded = entry_encode(entry, subscriber->format);
         subscriber_send_slice(subscriber, encoded, from, to);
         *budget -= MIN(*budget, encoded->offsets[to] - encoded->offsets[from]);
-    } else if (filter_excludes_chunk(subscriber->filter, entry->chunk)) {
+    } else if (!by_text && filter_excludes_chunk(subscriber->filter, entry->chunk)) {
         sent = 0;
         sent_last = false;
     } else {
-        const struct matches *matches = &subscriber->matches;
-        // The entry may have been replaced by a merged one since; what was looked at must reach as far as what is sent.
-        bool known = matches->bits && matches->first == entry->first && matches->count >= to;
-        if (filter_needs_text(subscriber->filter) && !known) {
-            subscriber_start_filter(subscriber, entry);
-            return false;
-        }
         sent = subscriber_send_matches(subscriber, entry, from, to, &sent_last);
         *budget -= MIN(*budget, chunk_raw(entry->chunk));
     }
@@ -206,6 +124,7 @@ static bool subscriber_read(struct subscriber *subscriber, size_t *budget)
         topic_read_ahead(subscriber->topic, entry->first + to, follower->limit, subscriber->format);
     subscriber_delivered(subscriber, entry, sent);
     follower_advance(follower, entry->first + to, sent_last);
+    subscriber->lines_cursor = follower->cursor;
     return true;
 }
 

@@ -1,16 +1,9 @@
 // Matching. Making filters is in filter_builder.c.
 #include "model/filter_private.h"
 
-#define REGEX_FIRST_STEPS  64
-#define REGEX_STEPS_GROWTH 8
-#define REGEX_HEAP_KIB     (8 * 1024)
-#define PRIORITY_DEFAULT   5
+#include <ctype.h>
 
-// One match data and one context for a run, as the limit is a property of the context.
-struct regex_state {
-    pcre2_match_data *data;
-    pcre2_match_context *ctx;
-};
+#define PRIORITY_DEFAULT 5
 
 struct filter *filter_ref(struct filter *filter)
 {
@@ -33,9 +26,19 @@ static bool needs_extra(const struct filter_rules *rules)
            rules->milestone || rules->min_priority > 0;
 }
 
+bool filter_joins_lines(const struct filter *filter)
+{
+    return filter && (filter->rules.grep.data || filter->rules.regex);
+}
+
 bool filter_needs_text(const struct filter *filter)
 {
-    return filter && (filter->rules.grep.data || filter->rules.regex || needs_extra(&filter->rules));
+    return filter_joins_lines(filter) || (filter && needs_extra(&filter->rules));
+}
+
+bool filter_wants_stream(const struct filter *filter, enum record_stream stream)
+{
+    return !filter || filter->rules.streams >> stream & 1;
 }
 
 // Rules that a record without structured fields cannot meet.
@@ -57,55 +60,6 @@ bool filter_excludes_chunk(const struct filter *filter, const struct chunk *chun
         levels += rules->levels >> i & 1 ? chunk_level_count(chunk, (enum record_level)i) : 0;
     return streams == 0 || levels == 0 || chunk_time_max(chunk) < rules->time_min ||
            chunk_time_min(chunk) > rules->time_max || (chunk_extra_count(chunk) == 0 && refuses_plain(rules));
-}
-
-void filter_run_init(struct filter_run *run, const struct filter *filter, uint64_t steps)
-{
-    *run = (struct filter_run){.steps_left = steps};
-    if (!filter || !filter->rules.regex)
-        return;
-    struct regex_state *state = xcalloc(1, sizeof(*state));
-    state->data = pcre2_match_data_create(1, NULL);
-    state->ctx = pcre2_match_context_create(NULL);
-    if (!state->data || !state->ctx)
-        abort();
-    pcre2_set_heap_limit(state->ctx, REGEX_HEAP_KIB);
-    run->match_data = state;
-}
-
-void filter_run_release(struct filter_run *run)
-{
-    struct regex_state *state = run->match_data;
-    if (state) {
-        pcre2_match_data_free(state->data);
-        pcre2_match_context_free(state->ctx);
-        free(state);
-    }
-    buf_release(&run->scratch);
-    *run = (struct filter_run){0};
-}
-
-// PCRE2 does not tell how many steps a match took, only that it took more than the limit. So the limit begins low and
-// grows, and each attempt is charged in full: a line that is easy costs little, and what is spent is at most a few
-// times what was needed.
-static int match_regex(const struct filter_rules *rules, struct filter_run *run, struct str message)
-{
-    struct regex_state *state = run->match_data;
-    for (uint64_t limit = REGEX_FIRST_STEPS; run->steps_left > 0; limit *= REGEX_STEPS_GROWTH) {
-        uint32_t steps = (uint32_t)MIN(MIN(limit, run->steps_left), (uint64_t)UINT32_MAX);
-        run->steps_left -= steps;
-        pcre2_set_match_limit(state->ctx, steps);
-        int result = pcre2_match(rules->regex, (PCRE2_SPTR)(message.data ? message.data : ""), message.len, 0, 0,
-                                 state->data, state->ctx);
-        if (result >= 0)
-            return 1;
-        if (result == PCRE2_ERROR_NOMATCH)
-            return 0;
-        // Any other limit of this library is as good as a spent budget.
-        if (result != PCRE2_ERROR_MATCHLIMIT)
-            run->steps_left = 0;
-    }
-    return ERR_INVALID;
 }
 
 static bool list_has(const struct filter_list *list, struct str value)
@@ -146,18 +100,50 @@ static bool match_extra(const struct filter_rules *rules, struct filter_run *run
     return priority >= rules->min_priority;
 }
 
-int filter_match(const struct filter *filter, struct filter_run *run, const struct record *record)
+bool filter_match_fields(const struct filter *filter, struct filter_run *run, const struct record *record)
 {
     if (!filter)
-        return 1;
+        return true;
     const struct filter_rules *rules = &filter->rules;
     if (!(rules->streams >> record->stream & 1) || !(rules->levels >> record->level & 1) ||
         record->time_ms < rules->time_min || record->time_ms > rules->time_max)
-        return 0;
-    if (needs_extra(rules) && !match_extra(rules, run, record->extra))
-        return 0;
-    if (rules->grep.data && (record->message.len < rules->grep.len ||
-                             !memmem(record->message.data, record->message.len, rules->grep.data, rules->grep.len)))
-        return 0;
-    return rules->regex ? match_regex(rules, run, record->message) : 1;
+        return false;
+    return !needs_extra(rules) || match_extra(rules, run, record->extra);
+}
+
+// ASCII letters of either case are one; `needle` is lower already.
+static bool contains_nocase(struct str text, struct str needle)
+{
+    for (size_t i = 0; i + needle.len <= text.len; i++) {
+        size_t at = 0;
+        while (at < needle.len && tolower((unsigned char)text.data[i + at]) == (unsigned char)needle.data[at])
+            at++;
+        if (at == needle.len)
+            return true;
+    }
+    return false;
+}
+
+static bool contains(const struct filter_rules *rules, struct str text)
+{
+    if (text.len < rules->grep.len)
+        return false;
+    return rules->ignore_case ? contains_nocase(text, rules->grep)
+                              : memmem(text.data, text.len, rules->grep.data, rules->grep.len) != NULL;
+}
+
+int filter_match_text(const struct filter *filter, struct filter_run *run, struct str text)
+{
+    if (!filter_joins_lines(filter))
+        return 1;
+    const struct filter_rules *rules = &filter->rules;
+    int match = !rules->grep.data || contains(rules, text);
+    if (match && rules->regex)
+        match = filter_regex_match(rules->regex, run, text);
+    return match < 0 ? match : match != rules->invert;
+}
+
+int filter_match(const struct filter *filter, struct filter_run *run, const struct record *record)
+{
+    return filter_match_fields(filter, run, record) ? filter_match_text(filter, run, record->message) : 0;
 }

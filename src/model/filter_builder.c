@@ -3,6 +3,8 @@
 
 #include "util/clock.h"
 
+#include <ctype.h>
+
 #define ALL_STREAMS  ((1u << STREAM_COUNT) - 1)
 #define ALL_LEVELS   ((1u << LEVEL_COUNT) - 1)
 #define PRIORITY_MAX 10
@@ -20,6 +22,8 @@ enum parameter {
     PARAMETER_END_TIME,
     PARAMETER_GREP,
     PARAMETER_REGEX,
+    PARAMETER_IGNORE_CASE,
+    PARAMETER_INVERT,
     PARAMETER_COUNT,
 };
 
@@ -28,6 +32,7 @@ struct filter_builder {
     unsigned seen;            // a bit for each parameter
     unsigned streams, levels; // the union of those named
     unsigned min_levels;
+    char *regex; // compiled at the end, as its options are parameters too
 };
 
 static void rules_init(struct filter_rules *rules)
@@ -59,6 +64,7 @@ void filter_builder_free(struct filter_builder **owner)
     if (!builder)
         return;
     filter_rules_release(&builder->rules);
+    free(builder->regex);
     free(builder);
 }
 
@@ -131,10 +137,15 @@ static const char *read_node(struct filter_builder *builder, struct str value)
     return add_item(&builder->rules.nodes, value);
 }
 
+static const char *read_bool(struct str value, bool *ret)
+{
+    *ret = str_eq(value, STR("true"));
+    return *ret || str_eq(value, STR("false")) ? NULL : "must be true or false";
+}
+
 static const char *read_milestone(struct filter_builder *builder, struct str value)
 {
-    builder->rules.milestone = str_eq(value, STR("true"));
-    return builder->rules.milestone || str_eq(value, STR("false")) ? NULL : "must be true or false";
+    return read_bool(value, &builder->rules.milestone);
 }
 
 static const char *read_min_priority(struct filter_builder *builder, struct str value)
@@ -166,15 +177,22 @@ static const char *read_grep(struct filter_builder *builder, struct str value)
 
 static const char *read_regex(struct filter_builder *builder, struct str value)
 {
-    int code;
-    PCRE2_SIZE offset;
     if (value.len == 0)
         return "must not be empty";
-    // Messages may be any bytes; where they are not UTF-8 nothing matches. \C could cut a character in two.
-    uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C;
-    // Not compiled to machine code: the interpreter counts its steps strictly, and needs no writable executable memory.
-    builder->rules.regex = pcre2_compile((PCRE2_SPTR)value.data, value.len, options, &code, &offset, NULL);
-    return builder->rules.regex ? NULL : "is not a regular expression of PCRE2";
+    if (memchr(value.data, 0, value.len))
+        return "must not hold a NUL";
+    builder->regex = str_dup(value);
+    return NULL;
+}
+
+static const char *read_ignore_case(struct filter_builder *builder, struct str value)
+{
+    return read_bool(value, &builder->rules.ignore_case);
+}
+
+static const char *read_invert(struct filter_builder *builder, struct str value)
+{
+    return read_bool(value, &builder->rules.invert);
 }
 
 static const struct {
@@ -194,6 +212,8 @@ static const struct {
     [PARAMETER_END_TIME] = {"end_time", read_end_time, false},
     [PARAMETER_GREP] = {"grep", read_grep, false},
     [PARAMETER_REGEX] = {"regex", read_regex, false},
+    [PARAMETER_IGNORE_CASE] = {"ignore_case", read_ignore_case, false},
+    [PARAMETER_INVERT] = {"invert", read_invert, false},
 };
 
 static const char *read_parameter(struct filter_builder *builder, unsigned parameter, struct str value)
@@ -242,7 +262,26 @@ static bool rules_pass_all(const struct filter_rules *rules)
            !rules->regex;
 }
 
-void filter_builder_finish(struct filter_builder *builder, struct filter **ret)
+static const char *compile_regex(struct filter_builder *builder)
+{
+    int code;
+    PCRE2_SIZE offset;
+    if (!builder->regex)
+        return NULL;
+    // Messages may be any bytes; where they are not UTF-8 nothing matches. \C could cut a character in two.
+    uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT;
+    if (builder->rules.ignore_case)
+        options |= PCRE2_CASELESS;
+    builder->rules.regex =
+        pcre2_compile((PCRE2_SPTR)builder->regex, PCRE2_ZERO_TERMINATED, options, &code, &offset, NULL);
+    if (!builder->rules.regex)
+        return "parameter regex: is not a regular expression of PCRE2";
+    // Where memory may not be made executable it is interpreted.
+    pcre2_jit_compile(builder->rules.regex, PCRE2_JIT_COMPLETE);
+    return NULL;
+}
+
+static void settle_rules(struct filter_builder *builder)
 {
     struct filter_rules *rules = &builder->rules;
     if (builder->streams)
@@ -251,14 +290,28 @@ void filter_builder_finish(struct filter_builder *builder, struct filter **ret)
         rules->levels &= builder->levels;
     if (builder->min_levels)
         rules->levels &= builder->min_levels;
+    char *grep = (char *)(uintptr_t)rules->grep.data;
+    for (size_t i = 0; rules->ignore_case && i < rules->grep.len; i++)
+        grep[i] = (char)tolower((unsigned char)grep[i]);
+}
+
+int filter_builder_finish(struct filter_builder *builder, struct filter **ret, const char **ret_reason)
+{
+    struct filter_rules *rules = &builder->rules;
     *ret = NULL;
-    if (rules_pass_all(rules)) {
+    *ret_reason = compile_regex(builder);
+    if (!*ret_reason && (rules->invert || rules->ignore_case) && !rules->grep.data && !rules->regex)
+        *ret_reason = rules->invert ? "invert needs grep or regex" : "ignore_case needs grep or regex";
+    settle_rules(builder);
+    if (*ret_reason || rules_pass_all(rules)) {
         filter_rules_release(rules);
     } else {
         *ret = xmalloc(sizeof(**ret));
         atomic_init(&(*ret)->refs, 1);
         (*ret)->rules = *rules;
     }
+    free(builder->regex);
     *builder = (struct filter_builder){0};
     rules_init(rules);
+    return *ret_reason ? ERR_INVALID : 0;
 }

@@ -27,6 +27,7 @@ struct filter_rules {
     unsigned min_priority; // 0: any
     struct str grep;       // owned; NULL if none
     pcre2_code *regex;
+    bool ignore_case, invert; // of grep and regex
 };
 
 struct filter {
@@ -35,3 +36,5 @@ struct filter {
 };
 
 void filter_rules_release(struct filter_rules *rules);
+// 1 match, 0 none, ERR_INVALID when the run's budget is spent.
+int filter_regex_match(const pcre2_code *regex, struct filter_run *run, struct str text);

@@ -59,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check(parser.position.kind != POSITION_FROM || parser.set || parser.position.from == 0);
     struct filter *filter;
-    filter_builder_finish(builder, &filter);
+    const char *reason;
+    check(filter_builder_finish(builder, &filter, &reason) == (reason ? ERR_INVALID : 0) && (!reason || !filter));
     use_filter(filter, text);
     filter_unref(&filter);
     filter_builder_free(&builder);

@@ -61,6 +61,20 @@ static int parse_value(const struct position_parser *parser, enum meaning meanin
     return 0;
 }
 
+// `tail` and `since` are one position: the last N lines of those since then.
+static bool joins_other(struct position_parser *parser, enum meaning meaning, struct position *position)
+{
+    bool tail = meaning == MEANS_TAIL && parser->has_since && !parser->has_tail;
+    bool since = meaning == MEANS_SINCE && parser->has_tail && !parser->has_since;
+    if (!tail && !since)
+        return false;
+    *position = (struct position){.kind = POSITION_TAIL,
+                                  .tail = tail ? position->tail : parser->position_by_name.tail,
+                                  .since_ms = since ? position->since_ms : parser->position_by_name.since_ms,
+                                  .has_since = true};
+    return true;
+}
+
 int position_parser_offer(struct position_parser *parser, struct str name, struct str value, bool *ret_taken)
 {
     struct position position;
@@ -82,9 +96,12 @@ int position_parser_offer(struct position_parser *parser, struct str name, struc
         if (parser->set_by_header)
             return 0;
     } else {
-        if (parser->set_by_name)
+        if (parser->set_by_name && !joins_other(parser, meaning, &position))
             return ERR_MALFORMED;
         parser->set_by_name = true;
+        parser->has_tail |= meaning == MEANS_TAIL;
+        parser->has_since |= meaning == MEANS_SINCE;
+        parser->position_by_name = position;
         if (parser->set_by_event_id)
             return 0;
     }

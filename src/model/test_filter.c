@@ -3,6 +3,7 @@
 #include "model/config_limits.h"
 #include "model/testing.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct parameter {
@@ -22,7 +23,8 @@ static struct filter *filter_of(const struct parameter parameters[4])
         assert_true(taken);
         assert_null(reason);
     }
-    filter_builder_finish(builder, &filter);
+    const char *finish_reason;
+    assert_int_equal(filter_builder_finish(builder, &filter, &finish_reason), 0);
     return filter;
 }
 
@@ -73,6 +75,10 @@ static void each_parameter_picks_its_records(void **state)
         {{{"regex", "\xc3\xa9+$"}}, {.message = STR("\xff\xc3\xa9\xc3\xa9")}, {.message = STR("\xff\xc3")}},
         {{{"regex", "^$"}}, {.message = {NULL, 0}}, {.message = STR("x")}},
         {{{"stream", "stderr"}, {"grep", "x"}}, {.stream = STREAM_STDERR, .message = STR("x")}, {.message = STR("x")}},
+        {{{"grep", "x"}, {"invert", "true"}}, {.message = STR("y")}, {.message = STR("x")}},
+        {{{"grep", "a"}, {"regex", "b"}, {"invert", "true"}}, {.message = STR("a")}, {.message = STR("ab")}},
+        {{{"grep", "Ab"}, {"ignore_case", "true"}}, {.message = STR("xaB")}, {.message = STR("a b")}},
+        {{{"regex", "^\xc3\xa9X"}, {"ignore_case", "true"}}, {.message = STR("\xc3\x89x")}, {.message = STR("x")}},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct filter *filter = filter_of(cases[i].parameters);
@@ -109,8 +115,8 @@ static void other_names_are_left_alone_and_bad_values_refused(void **state)
                                     {"level", "loud"},     {"min_level", ""},      {"category", "x"},
                                     {"event_type", ""},    {"node", "a,,b"},       {"milestone", "yes"},
                                     {"min_priority", "0"}, {"min_priority", "11"}, {"start_time", "now"},
-                                    {"end_time", ""},      {"grep", ""},           {"regex", "("},
-                                    {"regex", ""},         {"regex", "\\C"}};
+                                    {"end_time", ""},      {"grep", ""},           {"regex", ""},
+                                    {"invert", "1"},       {"ignore_case", ""}};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         CLEANUP(filter_builder_free) struct filter_builder *fresh = filter_builder_new();
         reason = NULL;
@@ -118,6 +124,65 @@ static void other_names_are_left_alone_and_bad_values_refused(void **state)
                          ERR_INVALID);
         assert_true(taken);
         assert_non_null(reason);
+    }
+}
+
+// What shows only when all is known.
+static void what_does_not_go_together_is_refused_at_the_end(void **state)
+{
+    (void)state;
+    static const struct parameter bad[] = {
+        {"regex", "("}, {"regex", "\\C"}, {"invert", "true"}, {"ignore_case", "true"}};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        CLEANUP(filter_builder_free) struct filter_builder *builder = filter_builder_new();
+        struct filter *filter = NULL;
+        bool taken;
+        const char *reason = NULL;
+        assert_int_equal(filter_builder_offer(builder, str_of(bad[i].name), str_of(bad[i].value), &taken, &reason), 0);
+        assert_int_equal(filter_builder_finish(builder, &filter, &reason), ERR_INVALID);
+        assert_non_null(reason);
+        assert_null(filter);
+    }
+}
+
+// What the library does not count shows in the time that it takes.
+static void a_regex_that_is_slow_without_steps_ends_with_its_budget(void **state)
+{
+    (void)state;
+    const struct parameter parameters[4] = {{"regex", "a*+[bc]"}};
+    struct filter *filter = filter_of(parameters);
+    CLEANUP(free_ptr) char *text = xmalloc(1024 * 1024);
+    memset(text, 'a', 1024 * 1024);
+    struct record record = {.message = {text, 1024 * 1024}};
+    struct filter_run run;
+    filter_run_init(&run, filter, 1000000);
+    assert_int_equal(filter_match(filter, &run, &record), ERR_INVALID);
+    filter_run_release(&run);
+    filter_unref(&filter);
+}
+
+// Tried in slices, a text matches as it does whole.
+static void a_long_text_is_matched_wherever_the_match_is(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *regex;
+        bool matches;
+    } cases[] = {{"needle$", true},  {"^.x.*needle", true}, {"\xc3\xa9needle", true},      {"(?<=\xc3\xa9)needle", true},
+                 {"^needle", false}, {"y", false},         {"(x|\xc3\xa9){3}needle", true}, {"x{20}needle", false}};
+    CLEANUP(buf_release) struct buf text = {0};
+    for (unsigned i = 0; i < 50000; i++)
+        buf_append_text(&text, i % 10 == 0 ? "\xc3\xa9" : "x");
+    buf_append_text(&text, "\xc3\xa9needle");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct parameter parameters[4] = {{"regex", cases[i].regex}};
+        struct filter *filter = filter_of(parameters);
+        struct record record = {.message = buf_str(&text)};
+        struct filter_run run;
+        filter_run_init(&run, filter, LIMIT_REGEX_STEPS * 100ull);
+        assert_int_equal(filter_match(filter, &run, &record), cases[i].matches);
+        filter_run_release(&run);
+        filter_unref(&filter);
     }
 }
 
@@ -228,6 +293,9 @@ int main(void)
         cmocka_unit_test(each_parameter_picks_its_records),
         cmocka_unit_test(what_filters_nothing_is_no_filter),
         cmocka_unit_test(other_names_are_left_alone_and_bad_values_refused),
+        cmocka_unit_test(what_does_not_go_together_is_refused_at_the_end),
+        cmocka_unit_test(a_regex_that_is_slow_without_steps_ends_with_its_budget),
+        cmocka_unit_test(a_long_text_is_matched_wherever_the_match_is),
         cmocka_unit_test(values_are_bounded_in_number_and_length),
         cmocka_unit_test(a_hostile_regex_ends_with_its_budget),
         cmocka_unit_test(easy_lines_cost_little_of_the_budget),

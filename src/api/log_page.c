@@ -1,0 +1,262 @@
+// Pages of records: what is read from the store is filtered and encoded on the reader's thread, until the page is full.
+#include "api/call.h"
+#include "fanout/locate.h"
+#include "model/line_filter.h"
+
+#define PAGE_READ_BYTES (512u * 1024)
+#define PAGE_LOOK_MAX   200000 // records that a filtered page looks at
+#define PAGE_BYTES_MAX  (16u * 1024 * 1024)
+#define FEED_RECORDS    256 // looked at before what matches is taken
+#define HELD_BYTES_MAX \
+    (4u * 1024 * 1024) // of chunks that a line which goes on keeps in memory; then what is there of it decides
+
+struct page {
+    struct store_read read;
+    struct call *call;
+    struct line_filter *lines;
+    bool filtered;
+    unsigned limit;
+    uint64_t begin, cursor; // the first record that it looked at, and the next
+    uint64_t next;          // the log's end
+    uint64_t taken, steps_left;
+    unsigned reads;
+    char *execution_id;
+    bool full;
+    // Chunks with records that were looked at and are not taken yet, in order, each behind the other.
+    struct store_segment *held;
+    size_t held_count, held_capacity, held_bytes;
+    struct record_encoder encoder;
+    struct buf records;
+};
+
+static void page_free(struct page *page)
+{
+    for (size_t i = 0; i < page->held_count; i++)
+        chunk_unref(&page->held[i].chunk);
+    free(page->held);
+    line_filter_free(&page->lines);
+    buf_release(&page->records);
+    free(page->execution_id);
+    call_unref(page->call);
+    free(page);
+}
+
+static void page_answer(struct page *page)
+{
+    struct call *call = page->call;
+    CLEANUP(buf_release) struct buf json = {0};
+    bool more = page->cursor < page->next;
+    const struct execution *execution = &call->execution;
+
+    buf_printf(&json, "{\"execution_id\":\"%s\",\"logs\":[", page->execution_id);
+    buf_append_str(&json, buf_str(&page->records));
+    buf_append_text(&json, "],\"next_cursor\":");
+    if (more)
+        buf_append_u64(&json, page->cursor);
+    else
+        buf_append_text(&json, "null");
+    buf_printf(&json, ",\"has_more\":%s,\"last_index\":%llu,\"status\":\"%s\",\"sealed\":%s}", more ? "true" : "false",
+               (unsigned long long)page->cursor, status_word(execution->status), execution->sealed ? "true" : "false");
+    call_answer_json(call, 200, &json);
+}
+
+// --- On the reader's thread
+
+static void page_hold(struct page *page, const struct store_segment *segment)
+{
+    if (page->held_count == page->held_capacity) {
+        page->held_capacity = MAX(page->held_capacity * 2, (size_t)8);
+        page->held = xrealloc(page->held, page->held_capacity * sizeof(*page->held));
+    }
+    page->held[page->held_count++] = (struct store_segment){segment->first, chunk_ref(segment->chunk)};
+    page->held_bytes += chunk_raw(segment->chunk);
+}
+
+static void page_let_go(struct page *page, size_t count)
+{
+    if (count == 0)
+        return; // there may be no array yet
+    for (size_t i = 0; i < count; i++) {
+        page->held_bytes -= chunk_raw(page->held[i].chunk);
+        chunk_unref(&page->held[i].chunk);
+    }
+    page->held_count -= count;
+    memmove(page->held, page->held + count, page->held_count * sizeof(*page->held));
+}
+
+static void page_take_record(struct page *page, const struct store_segment *segment)
+{
+    struct record record;
+    chunk_record(segment->chunk, (uint32_t)(page->cursor - segment->first), &record);
+    if (page->taken++)
+        buf_append_byte(&page->records, ',');
+    record_encoder_append(&page->encoder, &page->records, &record, page->cursor);
+}
+
+// What is decided of the chunks held, up to where the page is full.
+static void page_take(struct page *page)
+{
+    uint64_t decided = line_filter_decided(page->lines);
+    size_t done = 0;
+    for (size_t i = 0; i < page->held_count && !page->full; i++) {
+        const struct store_segment *segment = &page->held[i];
+        uint64_t end = segment->first + chunk_count(segment->chunk);
+        page->cursor = MIN(MAX(page->cursor, segment->first), decided);
+        for (; page->cursor < MIN(end, decided) && !page->full; page->cursor++) {
+            if (line_filter_match(page->lines, page->cursor))
+                page_take_record(page, segment);
+            page->full = page->taken >= page->limit || page->records.len >= PAGE_BYTES_MAX;
+        }
+        done += page->cursor >= end;
+        page->full |= page->filtered && page->cursor - page->begin >= PAGE_LOOK_MAX;
+    }
+    page_let_go(page, done);
+    line_filter_forget(page->lines, page->cursor);
+}
+
+static int page_look_at(struct page *page, const struct store_segment *segment, struct filter_run *run)
+{
+    uint64_t end = segment->first + chunk_count(segment->chunk);
+    int err = 0;
+    if (end <= line_filter_next(page->lines))
+        return 0;
+    if (end > page->cursor)
+        page_hold(page, segment);
+    while (err == 0 && !page->full && line_filter_next(page->lines) < end) {
+        bool at_once = line_filter_passes_over(page->lines, segment->chunk);
+        err = line_filter_feed(page->lines, run, segment->chunk, segment->first,
+                               at_once ? end : line_filter_next(page->lines) + FEED_RECORDS);
+        if (err == 0 && page->held_bytes > HELD_BYTES_MAX)
+            err = line_filter_settle(page->lines, run);
+        page_take(page);
+    }
+    return err;
+}
+
+static void page_process(struct store_op *op)
+{
+    struct page *page = CONTAINER_OF(op, struct page, read.op);
+    struct filter_run run;
+    if (op->err)
+        return;
+    filter_run_init(&run, line_filter_filter(page->lines), page->steps_left);
+    page->next = page->read.ret_next;
+    if (line_filter_next(page->lines) < page->read.ret_first_sequence)
+        line_filter_skip(page->lines, page->read.ret_first_sequence);
+    page->cursor = MAX(page->cursor, page->read.ret_first_sequence);
+    for (size_t i = 0; i < page->read.ret_count && !page->full && op->err == 0; i++)
+        op->err = page_look_at(page, &page->read.ret_segments[i], &run);
+    if (op->err == 0 && !page->full && line_filter_next(page->lines) >= page->next) {
+        op->err = line_filter_settle(page->lines, &run);
+        page_take(page);
+    }
+    page->steps_left = run.steps_left;
+    filter_run_release(&run);
+}
+
+// --- On the loop
+
+static void page_read(struct page *page);
+
+static void page_read_done(struct store_op *op)
+{
+    struct page *page = CONTAINER_OF(op, struct page, read.op);
+    int err = op->err;
+    size_t count = page->read.ret_count;
+
+    store_op_release(op);
+    // Steps that are spent end the page early; only a line that takes them all by itself cannot be had.
+    if (err == ERR_INVALID && page->cursor > page->begin) {
+        page->full = true;
+        err = 0;
+    }
+    if (err == ERR_INVALID)
+        call_fail(
+            page->call, ERR_INVALID,
+            "the regular expression takes too many steps for one line; make it simpler or go on behind that line");
+    else if (err)
+        call_fail(page->call, err, NULL);
+    else if (count == 0 && page->cursor < page->next)
+        call_fail(page->call, ERR_CORRUPT, NULL);
+    else if (!page->full && page->cursor < page->next && page->call->request) {
+        page_read(page);
+        return;
+    } else
+        page_answer(page);
+    page_free(page);
+}
+
+// What the rest of the page takes, by the log's mean line; twice as much each time that this was not enough, as structured
+// fields are not part of the mean. It mostly lies in one large chunk, and another, of which nothing may be wanted, costs more
+// to decode than to ask for; many small ones come together.
+static size_t page_read_bytes(const struct page *page)
+{
+    const struct execution *execution = &page->call->execution;
+    uint64_t mean = execution->message_bytes / MAX(execution->next_sequence, 1u) + 1;
+    uint64_t wanted = ((page->limit - page->taken) * MIN(mean, (uint64_t)PAGE_READ_BYTES)) << MIN(page->reads, 10u);
+    return page->filtered ? PAGE_READ_BYTES : (size_t)MIN(wanted, (uint64_t)PAGE_READ_BYTES);
+}
+
+static void page_read(struct page *page)
+{
+    page->read = (struct store_read){
+        .op = {.kind = STORE_READ,
+               .reply_to = page->call->api->options.loop,
+               .done = page_read_done,
+               .process = page_process},
+        .row = page->call->execution.row,
+        .from = line_filter_next(page->lines),
+        .max_bytes = page_read_bytes(page),
+    };
+    page->reads++;
+    store_submit(page->call->api->options.store, &page->read.op);
+}
+
+static void page_begin(struct page *page, struct filter *filter, uint64_t from)
+{
+    page->begin = page->cursor = from;
+    page->lines = line_filter_new(filter, from, page->call->execution.first_sequence);
+    page_read(page);
+}
+
+struct page_start {
+    struct page *page;
+    struct filter *filter;
+};
+
+static void page_located(void *arg, int err, uint64_t from)
+{
+    struct page_start *start = arg;
+    struct page *page = start->page;
+    if (err == 0 && page->call->request) {
+        page_begin(page, start->filter, from);
+    } else {
+        call_fail(page->call, err, NULL);
+        page_free(page);
+    }
+    filter_unref(&start->filter);
+    free(start);
+}
+
+void logs_page(struct call *call, struct log_query *query)
+{
+    struct api *api = call->api;
+    struct page *page = xcalloc(1, sizeof *page);
+    CLEANUP(filter_unref) struct filter *filter = TAKE_PTR(query->filter);
+
+    page->call = call;
+    page->filtered = filter != NULL;
+    page->limit = query->limit;
+    page->steps_left = api->limits->regex_steps;
+    page->execution_id = xstrdup(call->execution.execution_id);
+    record_encoder_init(&page->encoder, str_of(page->execution_id), false);
+    call_ref(call);
+    if (query->position.kind == POSITION_FROM) {
+        page_begin(page, filter, query->position.from);
+        return;
+    }
+    struct page_start *start = xcalloc(1, sizeof *start);
+    *start = (struct page_start){page, filter ? filter_ref(filter) : NULL};
+    locate_start(api->options.store, api->options.loop, &call->execution, &query->position, filter, page->steps_left,
+                 page_located, start);
+}

@@ -1,0 +1,131 @@
+// Filters that look at texts or structured fields: they run on the pool, and of lines that have not ended yet they may have to wait.
+#include "fanout/fanout_private.h"
+
+#define POOL_FULL_MS 20
+#define LINE_WAIT_MS 1000 // that a line which goes on may keep back what matches behind it
+
+struct filter_job {
+    struct job job;
+    struct subscriber *subscriber;
+    struct chunk *chunk; // NULL: what is there of open lines decides
+    uint64_t first, end, steps;
+    int err;
+};
+
+static void filter_job_work(struct job *job)
+{
+    struct filter_job *it = CONTAINER_OF(job, struct filter_job, job);
+    struct line_filter *lines = it->subscriber->lines;
+    uint64_t before = line_filter_next(lines);
+    struct filter_run run;
+
+    filter_run_init(&run, line_filter_filter(lines), it->steps);
+    it->err =
+        it->chunk ? line_filter_feed(lines, &run, it->chunk, it->first, it->end) : line_filter_settle(lines, &run);
+    filter_run_release(&run);
+    // The budget is for what holds the pool at one time; only a line that takes it all by itself cannot be had.
+    if (it->err == ERR_INVALID && line_filter_next(lines) > before)
+        it->err = 0;
+}
+
+static void filter_job_free(struct filter_job *it)
+{
+    chunk_unref(&it->chunk);
+    free(it);
+}
+
+static void filter_job_done(struct job *job)
+{
+    struct filter_job *it = CONTAINER_OF(job, struct filter_job, job);
+    struct subscriber *subscriber = it->subscriber;
+
+    subscriber->filtering = false;
+    if (subscriber->freed)
+        subscriber_release(subscriber);
+    else if (it->err)
+        subscriber_fail(subscriber, it->err);
+    else
+        loop_defer(subscriber->fanout->options.loop, &subscriber->pump);
+    filter_job_free(it);
+}
+
+// `entry`: NULL to decide by what is there.
+static void start_job(struct subscriber *subscriber, const struct entry *entry)
+{
+    struct fanout *fanout = subscriber->fanout;
+    struct filter_job *it = xcalloc(1, sizeof *it);
+
+    *it = (struct filter_job){
+        .job = {.reply_to = fanout->options.loop, .work = filter_job_work, .done = filter_job_done},
+        .subscriber = subscriber,
+        .chunk = entry ? chunk_ref(entry->chunk) : NULL,
+        .first = entry ? entry->first : 0,
+        .end = subscriber->follower.limit,
+        .steps = fanout->options.regex_steps,
+    };
+    subscriber->filtering = true;
+    if (pool_submit(fanout->options.pool, &it->job) == 0)
+        return;
+    // The pool is full: look again when something else wakes it, at the latest with the timer.
+    subscriber->filtering = false;
+    filter_job_free(it);
+    timer_start(subscriber->position_timer, POOL_FULL_MS);
+}
+
+// Everything that is durable was looked at, and a line at the cursor goes on.
+static void wait_for_line(struct subscriber *subscriber)
+{
+    const struct follower *follower = &subscriber->follower;
+    uint64_t now = loop_now_ms(subscriber->fanout->options.loop);
+    bool ends = subscriber->topic->execution.sealed || follower->limit == follower->until;
+    bool holds_up = line_filter_holds_up(subscriber->lines);
+
+    if (holds_up && subscriber->settle_due_ms == 0)
+        subscriber->settle_due_ms = now + LINE_WAIT_MS;
+    if (ends || (holds_up && now >= subscriber->settle_due_ms)) {
+        start_job(subscriber, NULL);
+        return;
+    }
+    uint64_t due = UINT64_MAX;
+    if (subscriber->wants_position && follower->told < follower->cursor)
+        due = follower->position_due_ms;
+    if (holds_up)
+        due = MIN(due, subscriber->settle_due_ms);
+    if (due < UINT64_MAX)
+        timer_start(subscriber->position_timer, due > now ? due - now : 0);
+}
+
+bool subscriber_decide(struct subscriber *subscriber)
+{
+    const struct follower *follower = &subscriber->follower;
+    struct topic *topic = subscriber->topic;
+
+    if (!subscriber->lines || subscriber->lines_cursor != follower->cursor) {
+        line_filter_free(&subscriber->lines);
+        subscriber->lines = line_filter_new(subscriber->filter, follower->cursor, topic->execution.first_sequence);
+        subscriber->lines_cursor = follower->cursor;
+    }
+    struct line_filter *lines = subscriber->lines;
+    line_filter_forget(lines, follower->cursor);
+    while (line_filter_decided(lines) <= follower->cursor && line_filter_next(lines) < follower->limit) {
+        if (line_filter_next(lines) < topic->execution.first_sequence)
+            line_filter_skip(lines, topic->execution.first_sequence);
+        struct entry *entry = topic_find(topic, line_filter_next(lines));
+        if (!entry) {
+            topic_fetch(topic, line_filter_next(lines), subscriber->format);
+            return false;
+        }
+        entry_used(entry);
+        if (!line_filter_passes_over(lines, entry->chunk)) {
+            start_job(subscriber, entry);
+            return false;
+        }
+        line_filter_feed(lines, NULL, entry->chunk, entry->first, follower->limit);
+    }
+    if (line_filter_decided(lines) > follower->cursor) {
+        subscriber->settle_due_ms = 0;
+        return true;
+    }
+    wait_for_line(subscriber);
+    return false;
+}

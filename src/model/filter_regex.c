@@ -1,0 +1,127 @@
+// Regular expressions under a budget.
+//
+// A match limit of PCRE2 counts from each place where a match may begin, and says only that it was passed. So a text is tried in slices of
+// such places, with a limit that begins low and grows when it was too low; each try is charged by both. What the library does not count
+// (runs of single characters) shows in the thread's time, which is charged too, now and then.
+#include "model/filter_private.h"
+
+#include <time.h>
+
+#define FIRST_LIMIT  64
+#define LIMIT_GROWTH 8
+#define HEAP_KIB     (8 * 1024)
+#define SLICE_STEPS  (4u * 1024 * 1024)  // places × limit of one try
+#define SLICE_BYTES  (64u * 1024 * 1024) // places × length of the text
+#define SLICE_LEAST  64
+#define NS_A_STEP    64           // of the thread's time
+#define CLOCK_EACH   (64u * 1024) // bytes of text between two looks at it
+
+// One match data and one context for a run, as the limits are properties of the context.
+struct regex_state {
+    pcre2_match_data *data;
+    pcre2_match_context *ctx;
+    uint64_t looked_ns;   // the thread's time at the last look at it
+    uint64_t since_bytes; // tried since
+};
+
+static uint64_t thread_ns(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+void filter_run_init(struct filter_run *run, const struct filter *filter, uint64_t steps)
+{
+    *run = (struct filter_run){.steps_left = steps};
+    if (!filter || !filter->rules.regex)
+        return;
+    struct regex_state *state = xcalloc(1, sizeof(*state));
+    state->data = pcre2_match_data_create(1, NULL);
+    state->ctx = pcre2_match_context_create(NULL);
+    if (!state->data || !state->ctx)
+        abort();
+    pcre2_set_heap_limit(state->ctx, HEAP_KIB);
+    run->match_data = state;
+}
+
+void filter_run_release(struct filter_run *run)
+{
+    struct regex_state *state = run->match_data;
+    if (state) {
+        pcre2_match_data_free(state->data);
+        pcre2_match_context_free(state->ctx);
+        free(state);
+    }
+    buf_release(&run->scratch);
+    *run = (struct filter_run){0};
+}
+
+static void charge(struct filter_run *run, uint64_t steps)
+{
+    run->steps_left -= MIN(run->steps_left, MAX(steps, (uint64_t)1));
+}
+
+static void charge_time(struct filter_run *run, size_t bytes)
+{
+    struct regex_state *state = run->match_data;
+    bool first = state->looked_ns == 0;
+    state->since_bytes += bytes;
+    if (!first && state->since_bytes < CLOCK_EACH)
+        return;
+    uint64_t now = thread_ns();
+    if (!first)
+        run->steps_left -= MIN(run->steps_left, (now - state->looked_ns) / NS_A_STEP);
+    state->looked_ns = now;
+    state->since_bytes = 0;
+}
+
+// The places of one try: [at, the return value), which ends where a character may begin.
+static size_t slice_end(struct str text, size_t at, uint32_t limit, size_t most)
+{
+    size_t places = MIN(MAX(SLICE_STEPS / limit, (uint32_t)1), most);
+    if (places >= text.len - at)
+        return text.len;
+    size_t end = at + places;
+    while (end < text.len && ((unsigned char)text.data[end] & 0xc0) == 0x80)
+        end++;
+    return end;
+}
+
+// One try. The machine code has a stack of its own; what does not fit there is left to the interpreter.
+static int try_slice(const pcre2_code *regex, struct regex_state *state, struct str text, size_t at, size_t end)
+{
+    PCRE2_SPTR bytes = (PCRE2_SPTR)(text.data ? text.data : "");
+    pcre2_set_offset_limit(state->ctx, end == text.len ? PCRE2_UNSET : end - 1);
+    int result = pcre2_match(regex, bytes, text.len, at, 0, state->data, state->ctx);
+    if (result == PCRE2_ERROR_JIT_STACKLIMIT)
+        result = pcre2_match(regex, bytes, text.len, at, PCRE2_NO_JIT, state->data, state->ctx);
+    return result;
+}
+
+int filter_regex_match(const pcre2_code *regex, struct filter_run *run, struct str text)
+{
+    struct regex_state *state = run->match_data;
+    size_t at = 0, most = MAX(SLICE_BYTES / MAX(text.len, (size_t)1), (size_t)SLICE_LEAST);
+    uint64_t limit = FIRST_LIMIT;
+    charge_time(run, text.len);
+    while (run->steps_left > 0) {
+        size_t end = slice_end(text, at, (uint32_t)limit, most);
+        pcre2_set_match_limit(state->ctx, (uint32_t)limit);
+        int result = try_slice(regex, state, text, at, end);
+        size_t reached = result >= 0 ? pcre2_get_ovector_pointer(state->data)[0] : end;
+        charge(run, (MAX(reached, at) - at) * (limit / FIRST_LIMIT));
+        if (result >= 0)
+            return 1;
+        if (result == PCRE2_ERROR_NOMATCH && end == text.len)
+            return 0;
+        charge_time(run, CLOCK_EACH);
+        if (result == PCRE2_ERROR_NOMATCH)
+            at = end;
+        else if (result == PCRE2_ERROR_MATCHLIMIT && limit < run->steps_left)
+            limit = MIN(limit * LIMIT_GROWTH, (uint64_t)UINT32_MAX);
+        else
+            run->steps_left = 0; // any other limit of this library is as good as a spent budget
+    }
+    return ERR_INVALID;
+}

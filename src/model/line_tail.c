@@ -1,0 +1,176 @@
+#include "model/line_tail.h"
+
+#include "model/line_filter.h"
+
+// A line of which the beginning is not known yet.
+struct tail_line {
+    bool any;          // there is one
+    bool wanted;       // a record of it passes all but the texts
+    uint64_t earliest; // record seen of it
+    uint64_t start;    // record that passes
+    uint64_t latest;
+    // Its text so far, at the end of `data`.
+    char *data;
+    size_t capacity, len;
+};
+
+struct line_tail {
+    struct filter *filter;
+    bool output_only, joins;
+    uint64_t wanted, count, found;
+    struct tail_line lines[STREAM_COUNT];
+    // Lines that match and lie before one which is not known yet, the last one first. At most LINE_SPAN_MAX a stream.
+    uint64_t *waiting;
+    size_t waiting_begin, waiting_end, waiting_capacity;
+};
+
+struct line_tail *line_tail_new(struct filter *filter, uint64_t wanted, bool output_only)
+{
+    struct line_tail *tail = xcalloc(1, sizeof(*tail));
+    tail->filter = filter ? filter_ref(filter) : NULL;
+    tail->joins = filter_joins_lines(filter);
+    tail->wanted = wanted;
+    tail->output_only = output_only;
+    return tail;
+}
+
+void line_tail_free(struct line_tail **owner)
+{
+    struct line_tail *tail = TAKE_PTR(*owner);
+    if (!tail)
+        return;
+    filter_unref(&tail->filter);
+    for (size_t i = 0; i < STREAM_COUNT; i++)
+        free(tail->lines[i].data);
+    free(tail->waiting);
+    free(tail);
+}
+
+const struct filter *line_tail_filter(const struct line_tail *tail)
+{
+    return tail->filter;
+}
+
+bool line_tail_settled(const struct line_tail *tail)
+{
+    return tail->count == tail->wanted;
+}
+
+bool line_tail_found(const struct line_tail *tail, uint64_t *ret_sequence)
+{
+    *ret_sequence = tail->found;
+    return tail->count > 0;
+}
+
+// --- Lines that match, in the order of their beginnings
+
+static void wait_in_order(struct line_tail *tail, uint64_t start)
+{
+    if (tail->waiting_begin == tail->waiting_end)
+        tail->waiting_begin = tail->waiting_end = 0;
+    if (tail->waiting_end == tail->waiting_capacity) {
+        tail->waiting_capacity = MAX(tail->waiting_capacity * 2, (size_t)64);
+        tail->waiting = xrealloc(tail->waiting, tail->waiting_capacity * sizeof(*tail->waiting));
+    }
+    size_t at = tail->waiting_end++;
+    for (; at > tail->waiting_begin && tail->waiting[at - 1] < start; at--)
+        tail->waiting[at] = tail->waiting[at - 1];
+    tail->waiting[at] = start;
+}
+
+// A line counts once every line that may begin behind it is known.
+static void count_known(struct line_tail *tail)
+{
+    while (tail->waiting_begin < tail->waiting_end && !line_tail_settled(tail)) {
+        uint64_t start = tail->waiting[tail->waiting_begin];
+        for (size_t i = 0; i < STREAM_COUNT; i++)
+            if (tail->lines[i].any && tail->lines[i].earliest > start)
+                return;
+        tail->waiting_begin++;
+        tail->count++;
+        tail->found = start;
+    }
+}
+
+// --- Lines that grow to the front
+
+static void prepend(struct tail_line *line, struct str text)
+{
+    if (text.len > line->capacity - line->len) {
+        size_t capacity = MAX((line->len + text.len) * 2, (size_t)256);
+        char *data = xmalloc(capacity);
+        if (line->len > 0)
+            memcpy(data + capacity - line->len, line->data + line->capacity - line->len, line->len);
+        free(line->data);
+        line->data = data;
+        line->capacity = capacity;
+    }
+    line->len += text.len;
+    if (text.len > 0)
+        memcpy(line->data + line->capacity - line->len, text.data, text.len);
+}
+
+// Its first record was seen. The line is as before when the budget is spent.
+static int conclude(struct line_tail *tail, struct filter_run *run, struct tail_line *line)
+{
+    if (!line->any)
+        return 0;
+    struct str text = line->len > 0 ? str_n(line->data + line->capacity - line->len, line->len) : str_n(NULL, 0);
+    int match = line->wanted ? filter_match_text(tail->filter, run, text) : 0;
+    if (match < 0)
+        return match;
+    if (match)
+        wait_in_order(tail, line->start);
+    line->any = line->wanted = false;
+    line->len = 0;
+    count_known(tail);
+    return 0;
+}
+
+static int conclude_long(struct line_tail *tail, struct filter_run *run, uint64_t sequence)
+{
+    for (size_t i = 0; i < STREAM_COUNT; i++) {
+        struct tail_line *line = &tail->lines[i];
+        if (!line->any || line->latest - sequence < LINE_SPAN_MAX)
+            continue;
+        int err = conclude(tail, run, line);
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
+int line_tail_take(struct line_tail *tail, struct filter_run *run, uint64_t sequence, const struct record *record)
+{
+    int err = conclude_long(tail, run, sequence);
+    if (err < 0)
+        return err;
+    if (!filter_wants_stream(tail->filter, record->stream) || (tail->output_only && record->stream == STREAM_EVENT))
+        return 0;
+    struct tail_line *line = &tail->lines[record->stream];
+    if (!record->partial || line->len >= LINE_TEXT_MAX)
+        err = conclude(tail, run, line);
+    if (err < 0)
+        return err;
+    if (!line->any)
+        line->latest = sequence;
+    line->any = true;
+    line->earliest = sequence;
+    if (tail->joins)
+        prepend(line, record->message);
+    if (filter_match_fields(tail->filter, run, record)) {
+        line->wanted = true;
+        line->start = sequence;
+    }
+    return 0;
+}
+
+int line_tail_finish(struct line_tail *tail, struct filter_run *run)
+{
+    for (size_t i = 0; i < STREAM_COUNT; i++) {
+        int err = conclude(tail, run, &tail->lines[i]);
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
