@@ -9,6 +9,7 @@
 #include "util/list.h"
 
 #define GOING_AWAY      "the server is shutting down"
+#define CLOSE_SUSPENDED 4403
 #define CLOCKS_APART_MS (60 * 1000) // a client's time may lie so far in the future
 
 struct route;
@@ -23,7 +24,6 @@ struct api {
     struct list_node streams; // struct stream_node
     unsigned stream_count;
     struct timer *sweep; // ends streams whose credential ran out or was revoked
-    uint64_t swept_generation;
     bool draining;
 };
 
@@ -33,7 +33,7 @@ struct stream_node {
     struct api *api;
     struct principal principal;
     uint64_t holder; // of a runner socket; 0 for followers
-    // Ends it with a WebSocket close code: 1001 going away, 4401 credential ran out.
+    // Ends it with a WebSocket close code: 1001 going away, 4401 credential ran out, 4403 account suspended.
     void (*end)(struct stream_node *stream, unsigned code, const char *reason);
     // Ends it with 1001 once it has all that is durable now; NULL: `end` will do.
     void (*finish)(struct stream_node *stream);
@@ -73,6 +73,15 @@ void call_fail_fields(struct call *call, const struct http_field_error *fields, 
 void call_answer_execution(struct call *call, int status, const struct execution *execution);
 char *json_text(const json_t *value); // compact, keys sorted; owned by the caller
 
+// The place behind a row in a list of the account, for its next page; see cursor.c. False: it was not given out to it.
+void cursor_append(struct buf *out, const struct api *api, int64_t account, int64_t row);
+bool cursor_parse(const struct api *api, int64_t account, struct str cursor, int64_t *ret_row);
+// Appends `,"next_cursor":` and that of the row, or null if it is 0.
+void append_next_cursor(struct buf *json, const struct call *call, int64_t row);
+
+#define NO_SUCH_ACCOUNT "no such account"
+#define ACCOUNT_GONE    "that account was deleted; its name is never used again"
+
 // What is wrong with metadata as it was sent; NULL if nothing is.
 #define METADATA_TOO_LARGE "is larger than 64 KiB"
 #define METADATA_TOO_MANY  "has more than 1000 members"
@@ -86,10 +95,11 @@ bool call_json_known(struct call *call, json_t *object, const char *const *names
 enum route_flags {
     ROUTE_EXECUTION =
         1, // {id} is an execution of the account (404, 410), seen by its owner alone if the principal is a user
-    ROUTE_STREAM = 2,   // takes ?access_token=
-    ROUTE_PURGED = 4,   // also for purged executions
-    ROUTE_OWN = 8,      // a `user` may do it to what it owns even when its role may not otherwise
-    ROUTE_UPGRADE = 16, // WebSocket: refusals after the credential are told by close codes
+    ROUTE_STREAM = 2, // takes ?access_token=
+    ROUTE_PURGED = 4, // also for purged executions
+    ROUTE_OWN = 8,    // a `user` may do it to what it owns even when its role may not otherwise
+    ROUTE_UPGRADE =
+        16, // WebSocket, also with a ticket as a subprotocol; refusals after the credential are told by close codes
 };
 
 struct route {
@@ -108,11 +118,15 @@ struct log_query {
     struct filter *filter;
     enum follow_format format;
     bool has_format, follow, restored;
+    bool resumed;   // the position is that of an event
     unsigned limit; // of a page
 };
 void log_query_release(struct log_query *query);
 // False after having answered the error.
 bool log_query_parse(struct call *call, enum position_route route, struct log_query *ret);
+
+// Appends `,"name":` and the time in RFC 3339, or null if it is 0.
+void append_time(struct buf *json, const char *name, int64_t time_ms);
 
 // JSON of what followers are told beside records.
 void append_position(struct buf *out, const struct follower *follower);
@@ -142,6 +156,11 @@ void keys_create(struct call *call);
 void keys_list(struct call *call);
 void keys_revoke(struct call *call);
 void tickets_create(struct call *call);
+void accounts_create(struct call *call);
+void accounts_list(struct call *call);
+void accounts_get(struct call *call);
+void accounts_patch(struct call *call);
+void accounts_delete(struct call *call);
 void system_health(struct call *call);
 void system_ready(struct call *call);
 void system_metrics(struct call *call);

@@ -282,6 +282,7 @@ struct list {
     struct store_list list;
     struct call *call;
     const char *bad_name, *bad_reason;
+    int err; // of a bad parameter
 };
 
 static bool list_param(struct str name, struct str value, void *arg)
@@ -291,6 +292,7 @@ static bool list_param(struct str name, struct str value, void *arg)
 
     it->bad_name = arena_dup(http_arena(it->call->request), name);
     it->bad_reason = NULL;
+    it->err = ERR_MALFORMED;
     if (str_eq(name, STR("status"))) {
         it->list.has_status = true;
         if (!status_parse(value, &it->list.status))
@@ -311,8 +313,10 @@ static bool list_param(struct str name, struct str value, void *arg)
         else
             it->list.limit = (unsigned)number;
     } else if (str_eq(name, STR("cursor"))) {
-        if (!str_to_i64(value, &it->list.before_row) || it->list.before_row < 1)
+        if (!cursor_parse(it->call->api, it->list.account, value, &it->list.before_row)) {
             it->bad_reason = "is not a cursor of this list";
+            it->err = ERR_BAD_CURSOR;
+        }
     } else {
         it->bad_reason = "is not a parameter of this route";
     }
@@ -335,11 +339,9 @@ static void list_done(struct store_op *op)
                 buf_append_byte(&json, ',');
             execution_append_status_json(&json, &it->list.ret_executions[i], &live, now);
         }
-        buf_append_text(&json, "],\"next_cursor\":");
-        if (it->list.ret_next_row)
-            buf_printf(&json, "\"%lld\"}", (long long)it->list.ret_next_row);
-        else
-            buf_append_text(&json, "null}");
+        buf_append_byte(&json, ']');
+        append_next_cursor(&json, call, it->list.ret_next_row);
+        buf_append_byte(&json, '}');
         call_answer_json(call, 200, &json);
     } else if (op->err) {
         call_fail(call, op->err, NULL);
@@ -376,7 +378,7 @@ void executions_list(struct call *call)
     if (call->principal.role == ROLE_USER)
         it->list.owner = str_of(call->principal.user);
     if (!http_params_each(call->request, list_param, it)) {
-        call_fail(call, ERR_MALFORMED,
+        call_fail(call, it->err,
                   arena_printf(http_arena(call->request), "parameter %s: %s", it->bad_name, it->bad_reason));
         free(it);
         return;

@@ -276,7 +276,7 @@ void follow_sse(struct call *call)
     // A browser reconnects after the end: the id of `complete` lies past the last record, so it is told to stop.
     bool done = call->execution.sealed && query.position.kind == POSITION_FROM &&
                 query.position.from > call->execution.next_sequence;
-    if (done && http_header(call->request, STR("Last-Event-ID")).len) {
+    if (done && query.resumed) {
         log_query_release(&query);
         http_respond(call_take_request(call), 204, NULL, NULL, 0);
         return;

@@ -27,7 +27,13 @@ static void follower_end(struct ws_follower *it, unsigned code, const char *reas
 
 static void follower_stop(struct stream_node *node, unsigned code, const char *reason)
 {
-    follower_end(CONTAINER_OF(node, struct ws_follower, node), code, reason);
+    struct ws_follower *it = CONTAINER_OF(node, struct ws_follower, node);
+    if (code == CLOSE_SUSPENDED) { // the code alone would say that its role is too low
+        CLEANUP(buf_release) struct buf json = {0};
+        append_stream_error(&json, str_of(it->execution_id), ERR_SUSPENDED);
+        ws_send(it->ws, WS_TEXT, json.data, json.len);
+    }
+    follower_end(it, code, reason);
 }
 
 static void follower_finish_stream(struct stream_node *node)

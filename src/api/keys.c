@@ -6,7 +6,7 @@
 
 #define KEY_NAME_MAX 200
 
-static void append_time(struct buf *json, const char *name, int64_t time_ms)
+void append_time(struct buf *json, const char *name, int64_t time_ms)
 {
     char text[TIME_RFC3339_LEN];
     time_format_rfc3339(time_ms, text);
@@ -30,9 +30,41 @@ static void append_key(struct buf *json, const struct api_key *key, const char *
     buf_append_byte(json, '}');
 }
 
+// Whose keys are meant: another account's if an operator names it. False after having answered.
+static bool take_account(struct call *call, struct str given, char out[ACCOUNT_NAME_MAX + 1])
+{
+    out[0] = '\0';
+    if (!given.data)
+        return true;
+    if (call->principal.role != ROLE_OPERATOR) {
+        call_fail(call, ERR_FORBIDDEN, "only an operator may name an account");
+        return false;
+    }
+    if (given.len < 1 || given.len > ACCOUNT_NAME_MAX) {
+        call_fail(call, ERR_NOT_FOUND, NO_SUCH_ACCOUNT);
+        return false;
+    }
+    memcpy(out, given.data, given.len);
+    out[given.len] = '\0';
+    return true;
+}
+
+static struct str account_param(struct call *call)
+{
+    struct str account = {0};
+    http_param(call->request, STR("account"), &account);
+    return account;
+}
+
+static void fail_with_account(struct call *call, int err)
+{
+    call_fail(call, err, err == ERR_NOT_FOUND ? NO_SUCH_ACCOUNT : err == ERR_EXPIRED ? ACCOUNT_GONE : NULL);
+}
+
 struct key_create {
     struct store_key_create create;
     struct call *call;
+    char account[ACCOUNT_NAME_MAX + 1];
     char secret[API_KEY_LEN + 1];
 };
 
@@ -46,7 +78,7 @@ static void key_create_done(struct store_op *op)
         call_answer_json(it->call, 201, &json);
         memset(json.data, 0, json.len);
     } else {
-        call_fail(it->call, op->err, NULL);
+        fail_with_account(it->call, op->err);
     }
     memset(it->secret, 0, sizeof it->secret);
     call_unref(it->call);
@@ -66,9 +98,35 @@ static bool parse_expiry(const char *text, int64_t *ret_ms)
     return *ret_ms > now;
 }
 
+static void key_create_submit(struct call *call, struct str account, enum role role, const char *name,
+                              int64_t expires_ms)
+{
+    struct key_create *it = xcalloc(1, sizeof *it);
+    char id[ID_SORTABLE_LEN + 1];
+    if (!take_account(call, account, it->account)) {
+        free(it);
+        return;
+    }
+    id_sortable(clock_real_ms(), id);
+    it->call = call;
+    it->create = (struct store_key_create){
+        .op = {.kind = STORE_KEY_CREATE, .reply_to = call->api->options.loop, .done = key_create_done},
+        .account_name = str_of(it->account),
+        .key = {.account = call->principal.account,
+                .key_id = xasprintf("key_%s", id),
+                .name = xstrdup(name),
+                .role = role,
+                .created_ms = clock_real_ms(),
+                .expires_ms = expires_ms},
+    };
+    api_key_make(it->secret, it->create.key.hash);
+    call_ref(call);
+    store_submit(call->api->options.store, &it->create.op);
+}
+
 void keys_create(struct call *call)
 {
-    static const char *const known[] = {"name", "role", "expires_at", NULL};
+    static const char *const known[] = {"name", "role", "expires_at", "account", NULL};
     json_t *body = call_json_object(call);
     if (!body)
         return;
@@ -79,7 +137,8 @@ void keys_create(struct call *call)
     const char *name = json_string_value(json_object_get(body, "name")),
                *role_text = json_string_value(json_object_get(body, "role"));
     const char *expires = json_string_value(json_object_get(body, "expires_at"));
-    struct http_field_error errors[3];
+    const json_t *account = json_object_get(body, "account");
+    struct http_field_error errors[4];
     size_t count = 0;
     enum role role = ROLE_NONE;
     int64_t expires_ms = 0;
@@ -92,27 +151,14 @@ void keys_create(struct call *call)
         (!expires || !parse_expiry(expires, &expires_ms)))
         errors[count++] =
             (struct http_field_error){"expires_at", "must be RFC 3339 or a duration such as 90d, and in the future"};
+    if (account && !json_is_null(account) && !json_is_string(account))
+        errors[count++] = (struct http_field_error){"account", "must be the name of an account"};
     if (count) {
         call_fail_fields(call, errors, count);
     } else if (role > call->principal.role) {
         call_fail(call, ERR_FORBIDDEN, "a key cannot make one with a higher role than its own");
     } else {
-        struct key_create *it = xcalloc(1, sizeof *it);
-        char id[ID_SORTABLE_LEN + 1];
-        id_sortable(clock_real_ms(), id);
-        it->call = call;
-        it->create = (struct store_key_create){
-            .op = {.kind = STORE_KEY_CREATE, .reply_to = call->api->options.loop, .done = key_create_done},
-            .key = {.account = call->principal.account,
-                    .key_id = xasprintf("key_%s", id),
-                    .name = xstrdup(name),
-                    .role = role,
-                    .created_ms = clock_real_ms(),
-                    .expires_ms = expires_ms},
-        };
-        api_key_make(it->secret, it->create.key.hash);
-        call_ref(call);
-        store_submit(call->api->options.store, &it->create.op);
+        key_create_submit(call, str_of(json_string_value(account)), role, name, expires_ms);
     }
     json_decref(body);
 }
@@ -120,6 +166,7 @@ void keys_create(struct call *call)
 struct key_list {
     struct store_key_list list;
     struct call *call;
+    char account[ACCOUNT_NAME_MAX + 1];
 };
 
 static void key_list_done(struct store_op *op)
@@ -137,7 +184,7 @@ static void key_list_done(struct store_op *op)
         buf_append_text(&json, "]}");
         call_answer_json(it->call, 200, &json);
     } else {
-        call_fail(it->call, op->err, NULL);
+        fail_with_account(it->call, op->err);
     }
     call_unref(it->call);
     store_op_release(op);
@@ -147,10 +194,15 @@ static void key_list_done(struct store_op *op)
 void keys_list(struct call *call)
 {
     struct key_list *it = xcalloc(1, sizeof *it);
+    if (!take_account(call, account_param(call), it->account)) {
+        free(it);
+        return;
+    }
     it->call = call;
     it->list = (struct store_key_list){
         .op = {.kind = STORE_KEY_LIST, .reply_to = call->api->options.loop, .done = key_list_done},
         .account = call->principal.account,
+        .account_name = str_of(it->account),
     };
     call_ref(call);
     store_submit(call->api->options.store, &it->list.op);
@@ -159,8 +211,22 @@ void keys_list(struct call *call)
 struct key_revoke {
     struct store_key_revoke revoke;
     struct call *call;
-    char key_id[64];
+    char account[ACCOUNT_NAME_MAX + 1], key_id[64];
 };
+
+static const char *revoke_error_text(int err)
+{
+    switch (err) {
+    case ERR_NOT_FOUND:
+        return "no such key";
+    case ERR_EXPIRED:
+        return ACCOUNT_GONE;
+    case ERR_FORBIDDEN:
+        return "a key cannot revoke one with a higher role than its own";
+    default:
+        return NULL;
+    }
+}
 
 static void key_revoke_done(struct store_op *op)
 {
@@ -174,7 +240,7 @@ static void key_revoke_done(struct store_op *op)
         buf_append_text(&json, ",\"revoked\":true}");
         call_answer_json(it->call, 200, &json);
     } else {
-        call_fail(it->call, op->err, op->err == ERR_NOT_FOUND ? "no such key" : NULL);
+        call_fail(it->call, op->err, revoke_error_text(op->err));
     }
     call_unref(it->call);
     store_op_release(op);
@@ -184,6 +250,10 @@ static void key_revoke_done(struct store_op *op)
 void keys_revoke(struct call *call)
 {
     struct key_revoke *it = xcalloc(1, sizeof *it);
+    if (!take_account(call, account_param(call), it->account)) {
+        free(it);
+        return;
+    }
     if (call->parameter.len >= sizeof it->key_id) {
         free(it);
         call_fail(call, ERR_NOT_FOUND, "no such key");
@@ -194,7 +264,9 @@ void keys_revoke(struct call *call)
     it->revoke = (struct store_key_revoke){
         .op = {.kind = STORE_KEY_REVOKE, .reply_to = call->api->options.loop, .done = key_revoke_done},
         .account = call->principal.account,
+        .account_name = str_of(it->account),
         .key_id = str_of(it->key_id),
+        .role = call->principal.role,
     };
     call_ref(call);
     store_submit(call->api->options.store, &it->revoke.op);
@@ -205,7 +277,7 @@ void tickets_create(struct call *call)
     char ticket[API_KEY_LEN + 1];
     int err = auth_ticket_make(call->api->options.auth, &call->principal, ticket);
     if (err) {
-        call_fail(call, err, NULL);
+        call_fail(call, err, "the account has as many tickets as it may");
         return;
     }
     CLEANUP(buf_release) struct buf json = {0};

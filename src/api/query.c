@@ -129,6 +129,7 @@ bool log_query_parse(struct call *call, enum position_route route, struct log_qu
     }
     if (good) {
         ret->position = parse.position.position;
+        ret->resumed = parse.position.set_by_event_id;
         if (route == POSITION_PAGE && !ret->has_format)
             parse_accept(call, ret);
         ret->position.output_only = ret->has_format && (ret->format == FORMAT_TEXT || ret->format == FORMAT_RAW);

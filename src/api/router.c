@@ -206,7 +206,7 @@ static void add_allow(struct http_request *request, struct str path)
 static void call_refuse(struct call *call, int err)
 {
     // Browsers do not show a script the status of a refused upgrade, so known callers get the reason as a close code.
-    bool tellable = err == ERR_NOT_FOUND || err == ERR_EXPIRED || err == ERR_FORBIDDEN;
+    bool tellable = err == ERR_NOT_FOUND || err == ERR_EXPIRED || err == ERR_FORBIDDEN || err == ERR_SUSPENDED;
     if (tellable && call->request && (call->route->flags & ROUTE_UPGRADE) && ws_is_upgrade(call->request)) {
         call->execution.purged = err == ERR_EXPIRED;
         call->check.err = err;
@@ -295,36 +295,68 @@ static void call_checked(struct auth_check *check)
     struct call *call = CONTAINER_OF(check, struct call, check);
 
     call->principal = check->principal;
-    if (call->request && check->err)
+    if (call->request && check->err == ERR_SUSPENDED && !call->before_body)
+        call_refuse(call, check->err);
+    else if (call->request && check->err)
         call_fail(call, check->err, NULL);
     else if (call->request)
         call_go_on(call);
     call_unref(call);
 }
 
+// What stands in URLs stands in histories and in proxies' logs.
+#define KEY_IN_URL      "an API key must not be sent in a URL; get a ticket from POST /api/v1/tickets"
+#define KEY_IN_PROTOCOL "an API key must not be sent as a subprotocol; get a ticket from POST /api/v1/tickets"
+#define TICKET_PROTOCOL "runnel.ticket."
+
+// "Sec-WebSocket-Protocol: runnel.v1, runnel.ticket.TICKET": browsers let a script set that one header.
+static bool protocol_token(struct call *call, struct str *ret)
+{
+    struct str offered = http_header(call->request, STR("Sec-WebSocket-Protocol"));
+    while (offered.len) {
+        struct str one = str_trim(str_split(&offered, ','));
+        if (!str_starts(one, STR(TICKET_PROTOCOL)))
+            continue;
+        *ret = str_n(one.data + strlen(TICKET_PROTOCOL), one.len - strlen(TICKET_PROTOCOL));
+        return true;
+    }
+    return false;
+}
+
+// The credential, and in *ret_ticket whether it came where only tickets may. False after having answered.
+static bool find_token(struct call *call, struct str *ret, bool *ret_ticket)
+{
+    struct str header = http_header(call->request, STR("Authorization"));
+    const char *key_misplaced = NULL;
+
+    *ret = (struct str){0};
+    *ret_ticket = false;
+    if (header.data && header.len > 7 && str_eq_nocase(str_n(header.data, 7), STR("Bearer "))) {
+        *ret = str_trim(str_n(header.data + 7, header.len - 7));
+    } else if (!header.data && call->route->flags & ROUTE_STREAM) {
+        if (http_param(call->request, STR("access_token"), ret))
+            key_misplaced = KEY_IN_URL;
+        else if (ws_is_upgrade(call->request) && protocol_token(call, ret))
+            key_misplaced = KEY_IN_PROTOCOL;
+        *ret_ticket = key_misplaced != NULL;
+    }
+    bool misplaced = key_misplaced && str_starts(*ret, STR("rnl_"));
+    if (misplaced || !ret->len)
+        call_fail(call, ERR_UNAUTHORIZED, misplaced ? key_misplaced : NULL);
+    return !misplaced && ret->len;
+}
+
 static void call_authenticate(struct call *call)
 {
-    struct str header = http_header(call->request, STR("Authorization")), token = {0};
-    bool ticket = false;
+    struct str token;
+    bool ticket;
 
-    if (header.data && header.len > 7 && str_eq_nocase(str_n(header.data, 7), STR("Bearer "))) {
-        token = str_trim(str_n(header.data + 7, header.len - 7));
-    } else if (!header.data && (call->route->flags & ROUTE_STREAM) &&
-               http_param(call->request, STR("access_token"), &token)) {
-        ticket = true;
-        if (str_starts(token, STR("rnl_"))) { // it would stand in histories and proxies' logs
-            call_fail(call, ERR_UNAUTHORIZED,
-                      "an API key must not be sent in a URL; get a ticket from POST /api/v1/tickets");
-            return;
-        }
-    }
-    if (!token.len) {
-        call_fail(call, ERR_UNAUTHORIZED, NULL);
+    if (!find_token(call, &token, &ticket))
         return;
-    }
+    const struct ticket_use use = {(unsigned)(call->route - routes) + 1, call->execution_id};
     call_ref(call);
-    auth_check(call->api->options.auth, &call->check, call->api->options.loop, token, ticket, http_peer(call->request),
-               call_checked);
+    auth_check(call->api->options.auth, &call->check, call->api->options.loop, token, ticket ? &use : NULL,
+               http_peer(call->request), call_checked);
 }
 
 // From the head of a request; NULL after having answered.
@@ -399,6 +431,7 @@ void stream_add(struct stream_node *stream, struct api *api, const struct princi
 {
     stream->api = api;
     stream->principal = *principal;
+    auth_stream_opened(api->options.auth, principal);
     list_push_back(&api->streams, &stream->node);
     api->stream_count++;
 }
@@ -407,23 +440,33 @@ void stream_remove(struct stream_node *stream)
 {
     list_remove(&stream->node);
     stream->api->stream_count--;
+    auth_stream_closed(stream->api->options.auth, &stream->principal);
+}
+
+// 0 if it may go on. Each stream is compared with the change that it was judged as of: none slips through between two looks.
+static int stream_standing(struct api *api, struct stream_node *stream, uint64_t generation, uint64_t now_ms)
+{
+    struct principal *principal = &stream->principal;
+    bool expired = principal->expires_ms && now_ms >= principal->expires_ms;
+    if (!expired && principal->generation == generation)
+        return 0;
+    principal->generation = generation;
+    return auth_standing(api->options.auth, principal);
 }
 
 static void api_sweep(void *arg)
 {
     struct api *api = arg;
-    uint64_t generation = auth_generation(api->options.auth);
-    bool revoked = generation != api->swept_generation;
-    uint64_t now = (uint64_t)clock_real_ms();
+    uint64_t generation = auth_generation(api->options.auth), now_ms = (uint64_t)clock_real_ms();
 
     LIST_FOR_EACH_SAFE(node, next, &api->streams) {
         struct stream_node *stream = CONTAINER_OF(node, struct stream_node, node);
-        const struct principal *principal = &stream->principal;
-        bool expired = principal->expires_ms && now >= principal->expires_ms;
-        if (expired || (revoked && principal->key_row && auth_key_revoked(api->options.auth, principal->key_row)))
+        int err = stream_standing(api, stream, generation, now_ms);
+        if (err == ERR_SUSPENDED)
+            stream->end(stream, CLOSE_SUSPENDED, error_text(err));
+        else if (err)
             stream->end(stream, 4401, "the credential has run out");
     }
-    api->swept_generation = generation;
     timer_start(api->sweep, SWEEP_MS);
 }
 

@@ -25,10 +25,17 @@ const struct route routes[] = {
     {HTTP_M_GET, "/ws/runner/executions/{id}/stream", ACTION_WRITE, ROUTE_EXECUTION | ROUTE_STREAM | ROUTE_OWN,
      runner_socket, "WebSocket for runners"},
 
-    {HTTP_M_POST, "/api/v1/tickets", ACTION_READ, 0, tickets_create, "a single-use credential of 30 s for streams"},
+    {HTTP_M_POST, "/api/v1/tickets", ACTION_READ, 0, tickets_create,
+     "a credential for one stream and its reconnections"},
     {HTTP_M_POST, "/api/v1/keys", ACTION_KEYS, 0, keys_create, "make an API key"},
     {HTTP_M_GET, "/api/v1/keys", ACTION_KEYS, 0, keys_list, "the account's API keys"},
     {HTTP_M_DELETE, "/api/v1/keys/{name}", ACTION_KEYS, 0, keys_revoke, "revoke an API key; its streams end"},
+    {HTTP_M_POST, "/api/v1/accounts", ACTION_OPERATE, 0, accounts_create, "make an account"},
+    {HTTP_M_GET, "/api/v1/accounts", ACTION_OPERATE, 0, accounts_list, "the accounts, as they were made"},
+    {HTTP_M_GET, "/api/v1/accounts/{name}", ACTION_OPERATE, 0, accounts_get, "one account"},
+    {HTTP_M_PATCH, "/api/v1/accounts/{name}", ACTION_OPERATE, 0, accounts_patch, "suspend or resume it"},
+    {HTTP_M_DELETE, "/api/v1/accounts/{name}", ACTION_OPERATE, 0, accounts_delete,
+     "delete an empty account; with purge=true any, with all that it holds"},
     {HTTP_M_POST, "/api/v1/backup", ACTION_OPERATE, 0, system_backup, "a consistent copy of the store"},
     {0},
 };

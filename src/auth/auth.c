@@ -1,5 +1,6 @@
 #include "auth/auth_private.h"
 
+#include "model/config_limits.h"
 #include "util/clock.h"
 #include "util/id.h"
 
@@ -13,6 +14,7 @@ struct auth {
     struct failures failures;
     struct key_cache keys;
     struct revoked_rows revoked;
+    struct account_states accounts;
 };
 
 int auth_new(struct store *store, const struct auth_options *options, struct auth **ret)
@@ -20,10 +22,11 @@ int auth_new(struct store *store, const struct auth_options *options, struct aut
     struct auth *auth = xcalloc(1, sizeof(*auth));
     auth->store = store;
     pthread_mutex_init(&auth->lock, NULL);
-    tickets_init(&auth->tickets);
+    tickets_init(&auth->tickets, options->tickets_max ? options->tickets_max : LIMIT_TICKETS);
     failures_init(&auth->failures, options->failed_logins_max);
     key_cache_init(&auth->keys);
     revoked_rows_init(&auth->revoked);
+    account_states_init(&auth->accounts);
     *ret = auth;
     return 0;
 }
@@ -37,15 +40,34 @@ void auth_free(struct auth **auth)
     failures_release(&gone->failures);
     key_cache_release(&gone->keys);
     revoked_rows_release(&gone->revoked);
+    account_states_release(&gone->accounts);
     pthread_mutex_destroy(&gone->lock);
     free(gone);
 }
 
-static int still_valid(struct auth *auth, const struct principal *principal)
+static int standing(struct auth *auth, const struct principal *principal)
 {
     if (principal->expires_ms && (uint64_t)clock_real_ms() >= principal->expires_ms)
         return ERR_UNAUTHORIZED;
-    return principal->key_row && revoked_rows_has(&auth->revoked, principal->key_row) ? ERR_UNAUTHORIZED : 0;
+    if (principal->key_row && revoked_rows_has(&auth->revoked, principal->key_row))
+        return ERR_UNAUTHORIZED;
+    enum account_state otherwise = principal->suspended ? ACCOUNT_SUSPENDED : ACCOUNT_ACTIVE;
+    switch (account_states_get(&auth->accounts, principal->account, otherwise)) {
+    case ACCOUNT_SUSPENDED:
+        return ERR_SUSPENDED;
+    case ACCOUNT_DELETED:
+        return ERR_UNAUTHORIZED;
+    case ACCOUNT_ACTIVE:
+        break;
+    }
+    return 0;
+}
+
+// What a change that comes after this one finds to be older than itself.
+static int judge(struct auth *auth, struct principal *principal)
+{
+    principal->generation = auth_generation(auth);
+    return standing(auth, principal);
 }
 
 struct touch {
@@ -77,12 +99,16 @@ static void finish(struct auth_check *check, int err)
     check->done(check);
 }
 
+// Who fails too often is told so. Only what failed is: a credential that is good passes whatever others at its address do.
 static void finish_failed_login(struct auth *auth, struct auth_check *check)
 {
+    uint64_t now_ms = clock_mono_ms();
     pthread_mutex_lock(&auth->lock);
-    failures_count(&auth->failures, check->peer, clock_mono_ms());
+    bool too_many = failures_too_many(&auth->failures, check->peer, now_ms);
+    if (!too_many)
+        failures_count(&auth->failures, check->peer, now_ms);
     pthread_mutex_unlock(&auth->lock);
-    finish(check, ERR_UNAUTHORIZED);
+    finish(check, too_many ? ERR_RATE : ERR_UNAUTHORIZED);
 }
 
 static void principal_of_key(const struct api_key *key, struct principal *ret)
@@ -92,6 +118,7 @@ static void principal_of_key(const struct api_key *key, struct principal *ret)
         .account = key->account,
         .key_row = key->row,
         .expires_ms = key->expires_ms > 0 ? (uint64_t)key->expires_ms : 0,
+        .suspended = key->account_suspended,
     };
     if (key->role == ROLE_USER)
         snprintf(ret->user, sizeof(ret->user), "%s", key->key_id);
@@ -110,7 +137,7 @@ static void key_found(struct store_op *op)
         principal_of_key(key, &check->principal);
         pthread_mutex_lock(&auth->lock);
         // A revocation may have overtaken this query.
-        err = still_valid(auth, &check->principal);
+        err = judge(auth, &check->principal);
         if (err == 0) {
             struct principal cached;
             key_cache_add(&auth->keys, check->find.hash, &check->principal);
@@ -126,46 +153,39 @@ static void key_found(struct store_op *op)
     if (err == ERR_NOT_FOUND || err == ERR_UNAUTHORIZED)
         finish_failed_login(auth, check);
     else
-        finish(check, err ? ERR_UNAVAILABLE : 0);
+        finish(check, err && err != ERR_SUSPENDED ? ERR_UNAVAILABLE : err);
 }
 
-static void check_ticket(struct auth *auth, struct auth_check *check, const uint8_t hash[32])
+static void check_ticket(struct auth *auth, struct auth_check *check, const uint8_t hash[32],
+                         const struct ticket_use *use)
 {
     pthread_mutex_lock(&auth->lock);
-    bool known = tickets_use(&auth->tickets, hash, clock_mono_ms(), &check->principal);
-    int err = known ? still_valid(auth, &check->principal) : ERR_UNAUTHORIZED;
-    bool too_many = err && failures_too_many(&auth->failures, check->peer, clock_mono_ms());
+    int err = tickets_use(&auth->tickets, hash, use, clock_mono_ms(), &check->principal);
+    if (err == 0)
+        err = judge(auth, &check->principal);
     pthread_mutex_unlock(&auth->lock);
-    if (too_many)
-        finish(check, ERR_RATE);
-    else if (err)
+    if (err == ERR_NOT_FOUND)
         finish_failed_login(auth, check);
     else
-        finish(check, 0);
+        finish(check, err);
 }
 
-// A key that is known to be good is let in whatever others at its address are doing.
 static bool check_known_key(struct auth *auth, struct auth_check *check, const uint8_t hash[32], struct loop *loop)
 {
     bool touch = false;
     pthread_mutex_lock(&auth->lock);
     bool known = key_cache_find(&auth->keys, hash, clock_mono_ms(), &check->principal, &touch);
-    int err = known ? still_valid(auth, &check->principal) : 0;
-    bool too_many = (!known || err) && failures_too_many(&auth->failures, check->peer, clock_mono_ms());
+    int err = known ? judge(auth, &check->principal) : 0;
     pthread_mutex_unlock(&auth->lock);
-    if (too_many) {
-        finish(check, ERR_RATE);
-        return true;
-    }
     if (!known)
         return false;
-    if (err) {
+    if (err == ERR_UNAUTHORIZED) {
         finish_failed_login(auth, check);
         return true;
     }
     if (touch)
         touch_key(auth, loop, check->principal.key_row);
-    finish(check, 0);
+    finish(check, err);
     return true;
 }
 
@@ -177,12 +197,12 @@ static void copy_address(const char *peer, char *out, size_t size)
 }
 
 void auth_check(struct auth *auth, struct auth_check *check, struct loop *reply_to, struct str credential,
-                bool ticket_allowed, const char *peer, void (*done)(struct auth_check *check))
+                const struct ticket_use *use, const char *peer, void (*done)(struct auth_check *check))
 {
     *check = (struct auth_check){.auth = auth, .done = done};
     copy_address(peer, check->peer, sizeof(check->peer));
     bool is_key = secret_well_formed(credential, STR("rnl_"));
-    bool is_ticket = ticket_allowed && secret_well_formed(credential, STR("rnt_"));
+    bool is_ticket = use && secret_well_formed(credential, STR("rnt_"));
     // Sending none is not a failed login.
     if (credential.len == 0) {
         finish(check, ERR_UNAUTHORIZED);
@@ -191,9 +211,12 @@ void auth_check(struct auth *auth, struct auth_check *check, struct loop *reply_
     uint8_t hash[32] = {0};
     if (is_key || is_ticket)
         sha256(credential.data, credential.len, hash);
-    if (is_ticket || !is_key) {
-        // What is no credential at all is unknown to the tickets too, so it fails and counts there.
-        check_ticket(auth, check, hash);
+    if (!is_key && !is_ticket) {
+        finish_failed_login(auth, check);
+        return;
+    }
+    if (is_ticket) {
+        check_ticket(auth, check, hash, use);
         return;
     }
     if (check_known_key(auth, check, hash, reply_to))
@@ -214,14 +237,46 @@ int auth_ticket_make(struct auth *auth, const struct principal *principal, char 
     return err;
 }
 
+void auth_stream_opened(struct auth *auth, const struct principal *principal)
+{
+    if (!principal->ticket)
+        return;
+    pthread_mutex_lock(&auth->lock);
+    tickets_stream_opened(&auth->tickets, principal->ticket);
+    pthread_mutex_unlock(&auth->lock);
+}
+
+void auth_stream_closed(struct auth *auth, const struct principal *principal)
+{
+    if (!principal->ticket)
+        return;
+    pthread_mutex_lock(&auth->lock);
+    tickets_stream_closed(&auth->tickets, principal->ticket, clock_mono_ms());
+    pthread_mutex_unlock(&auth->lock);
+}
+
+// After the change is in: who sees the new generation finds it.
+static void next_generation(struct auth *auth)
+{
+    atomic_fetch_add_explicit(&auth->generation, 1, memory_order_release);
+}
+
 void auth_revoked(struct auth *auth, int64_t key_row)
 {
     pthread_mutex_lock(&auth->lock);
     revoked_rows_add(&auth->revoked, key_row);
     key_cache_drop_row(&auth->keys, key_row);
+    tickets_drop_row(&auth->tickets, key_row);
     pthread_mutex_unlock(&auth->lock);
-    // After the row is in: who sees the new generation finds it.
-    atomic_fetch_add_explicit(&auth->generation, 1, memory_order_release);
+    next_generation(auth);
+}
+
+void auth_account_changed(struct auth *auth, int64_t account, enum account_state state, uint64_t change)
+{
+    pthread_mutex_lock(&auth->lock);
+    account_states_set(&auth->accounts, account, state, change);
+    pthread_mutex_unlock(&auth->lock);
+    next_generation(auth);
 }
 
 uint64_t auth_generation(const struct auth *auth)
@@ -229,10 +284,10 @@ uint64_t auth_generation(const struct auth *auth)
     return atomic_load_explicit(&auth->generation, memory_order_acquire);
 }
 
-bool auth_key_revoked(struct auth *auth, int64_t key_row)
+int auth_standing(struct auth *auth, const struct principal *principal)
 {
     pthread_mutex_lock(&auth->lock);
-    bool revoked = revoked_rows_has(&auth->revoked, key_row);
+    int err = standing(auth, principal);
     pthread_mutex_unlock(&auth->lock);
-    return revoked;
+    return err;
 }

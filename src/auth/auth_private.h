@@ -11,15 +11,25 @@
 void secret_make(const char *prefix, char out[API_KEY_LEN + 1]);
 bool secret_well_formed(struct str secret, struct str prefix);
 
-// --- Tickets: kept by their hash, as all of them live equally long the list is in order of expiry.
+// --- Tickets: kept by their hash. Those of a list all end equally long after they came to its end, so each is in order of
+// expiry.
 struct tickets {
-    struct map by_hash;
-    struct list_node oldest_first;
+    unsigned max; // per account
+    struct map by_hash, by_id, accounts;
+    struct list_node unused, idle, open; // never used; used, and no stream of it is open; with open streams
+    uint64_t last_id;
 };
-void tickets_init(struct tickets *tickets);
+
+void tickets_init(struct tickets *tickets, unsigned max);
 void tickets_release(struct tickets *tickets);
 int tickets_add(struct tickets *tickets, const uint8_t hash[32], const struct principal *principal, uint64_t now_ms);
-bool tickets_use(struct tickets *tickets, const uint8_t hash[32], uint64_t now_ms, struct principal *ret);
+// ERR_NOT_FOUND; ERR_UNAUTHORIZED if it is bound to another stream.
+int tickets_use(struct tickets *tickets, const uint8_t hash[32], const struct ticket_use *use, uint64_t now_ms,
+                struct principal *ret);
+// By the principal's `ticket`. Nothing if it has ended.
+void tickets_stream_opened(struct tickets *tickets, uint64_t id);
+void tickets_stream_closed(struct tickets *tickets, uint64_t id, uint64_t now_ms);
+void tickets_drop_row(struct tickets *tickets, int64_t key_row);
 
 // --- Failed logins by address, in windows of a minute.
 struct failures {
@@ -53,3 +63,15 @@ void revoked_rows_init(struct revoked_rows *rows);
 void revoked_rows_release(struct revoked_rows *rows);
 void revoked_rows_add(struct revoked_rows *rows, int64_t row);
 bool revoked_rows_has(const struct revoked_rows *rows, int64_t row);
+
+// --- The states of accounts that were changed while this process runs; their number is that of changed accounts.
+struct account_states {
+    struct map by_account;
+};
+
+void account_states_init(struct account_states *states);
+void account_states_release(struct account_states *states);
+void account_states_set(struct account_states *states, int64_t account, enum account_state state, uint64_t change);
+// As it is now; `otherwise` if nothing has changed.
+enum account_state account_states_get(const struct account_states *states, int64_t account,
+                                      enum account_state otherwise);

@@ -1,79 +1,10 @@
 // What the process remembers about credentials, each kind within a bound. The caller holds the lock.
 #include "auth/auth_private.h"
 
-#include "model/config_limits.h"
-
-#define TICKETS_MAX   100000
 #define PEERS_MAX     65536
 #define KEYS_MAX      10000
 #define WINDOW_MS     60000
 #define TOUCH_EACH_MS 60000
-
-// --- Tickets
-
-struct ticket {
-    struct map_node by_hash;
-    struct list_node order;
-    uint8_t hash[32];
-    uint64_t until_ms;
-    struct principal principal;
-};
-
-void tickets_init(struct tickets *tickets)
-{
-    map_init(&tickets->by_hash);
-    list_init(&tickets->oldest_first);
-}
-
-static void ticket_drop(struct tickets *tickets, struct ticket *ticket)
-{
-    map_remove(&tickets->by_hash, &ticket->by_hash);
-    list_remove(&ticket->order);
-    free(ticket);
-}
-
-void tickets_release(struct tickets *tickets)
-{
-    LIST_FOR_EACH_SAFE(it, next, &tickets->oldest_first)
-        ticket_drop(tickets, CONTAINER_OF(it, struct ticket, order));
-    map_release(&tickets->by_hash);
-}
-
-static void tickets_expire(struct tickets *tickets, uint64_t now_ms)
-{
-    LIST_FOR_EACH_SAFE(it, next, &tickets->oldest_first) {
-        struct ticket *ticket = CONTAINER_OF(it, struct ticket, order);
-        if (ticket->until_ms > now_ms)
-            return;
-        ticket_drop(tickets, ticket);
-    }
-}
-
-int tickets_add(struct tickets *tickets, const uint8_t hash[32], const struct principal *principal, uint64_t now_ms)
-{
-    tickets_expire(tickets, now_ms);
-    if (tickets->by_hash.count >= TICKETS_MAX)
-        return ERR_RATE;
-    struct ticket *ticket = xcalloc(1, sizeof(*ticket));
-    memcpy(ticket->hash, hash, sizeof(ticket->hash));
-    ticket->until_ms = now_ms + TICKET_MS;
-    ticket->principal = *principal;
-    map_insert(&tickets->by_hash, &ticket->by_hash, str_n((const char *)ticket->hash, sizeof(ticket->hash)));
-    list_push_back(&tickets->oldest_first, &ticket->order);
-    return 0;
-}
-
-bool tickets_use(struct tickets *tickets, const uint8_t hash[32], uint64_t now_ms, struct principal *ret)
-{
-    tickets_expire(tickets, now_ms);
-    struct map_node *node = map_find(&tickets->by_hash, str_n((const char *)hash, 32));
-    if (!node)
-        return false;
-    struct ticket *ticket = CONTAINER_OF(node, struct ticket, by_hash);
-    *ret = ticket->principal;
-    ticket_drop(tickets, ticket);
-    return true;
-}
 
 // --- Failed logins
 
@@ -246,4 +177,58 @@ void revoked_rows_add(struct revoked_rows *rows, int64_t row)
 bool revoked_rows_has(const struct revoked_rows *rows, int64_t row)
 {
     return map_find(&rows->by_row, str_n((const char *)&row, sizeof(row))) != NULL;
+}
+
+// --- States of accounts
+
+struct changed_account {
+    struct map_node by_account;
+    int64_t account;
+    enum account_state state;
+    uint64_t change;
+};
+
+void account_states_init(struct account_states *states)
+{
+    map_init(&states->by_account);
+}
+
+static void changed_account_free(struct map_node *node, void *arg)
+{
+    (void)arg;
+    free(CONTAINER_OF(node, struct changed_account, by_account));
+}
+
+void account_states_release(struct account_states *states)
+{
+    map_each(&states->by_account, changed_account_free, NULL);
+    map_release(&states->by_account);
+}
+
+static struct changed_account *changed_account_find(const struct account_states *states, int64_t account)
+{
+    struct map_node *node = map_find(&states->by_account, str_n((const char *)&account, sizeof(account)));
+    return node ? CONTAINER_OF(node, struct changed_account, by_account) : NULL;
+}
+
+void account_states_set(struct account_states *states, int64_t account, enum account_state state, uint64_t change)
+{
+    struct changed_account *changed = changed_account_find(states, account);
+    if (!changed) {
+        changed = xcalloc(1, sizeof(*changed));
+        changed->account = account;
+        map_insert(&states->by_account, &changed->by_account,
+                   str_n((const char *)&changed->account, sizeof(changed->account)));
+    }
+    if (change <= changed->change)
+        return;
+    changed->state = state;
+    changed->change = change;
+}
+
+enum account_state account_states_get(const struct account_states *states, int64_t account,
+                                      enum account_state otherwise)
+{
+    const struct changed_account *changed = changed_account_find(states, account);
+    return changed ? changed->state : otherwise;
 }

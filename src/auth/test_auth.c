@@ -1,6 +1,9 @@
-#include "auth/auth.h"
+#include "auth/auth_private.h"
+#include "model/config_limits.h"
 #include "util/clock.h"
 #include "util/testing.h"
+
+#define TICKETS 100
 
 static void roles_have_names_that_parse_back(void **state)
 {
@@ -79,20 +82,28 @@ static void answered(struct auth_check *check)
     CONTAINER_OF(check, struct answer, check)->done = true;
 }
 
-static int ask(struct auth *auth, const char *credential, bool ticket_allowed, const char *peer, struct principal *ret)
+static const struct ticket_use page = {.kind = 1, .execution_id = {"exec_a", 6}};
+
+static int ask_for(struct auth *auth, const char *credential, const struct ticket_use *use, const char *peer,
+                   struct principal *ret)
 {
     struct answer answer = {.done = false};
-    auth_check(auth, &answer.check, NULL, str_of(credential), ticket_allowed, peer, answered);
+    auth_check(auth, &answer.check, NULL, str_of(credential), use, peer, answered);
     assert_true(answer.done);
     if (ret)
         *ret = answer.check.principal;
     return answer.check.err;
 }
 
+static int ask(struct auth *auth, const char *credential, bool ticket_allowed, const char *peer, struct principal *ret)
+{
+    return ask_for(auth, credential, ticket_allowed ? &page : NULL, peer, ret);
+}
+
 static int start(void **state)
 {
     struct auth *auth;
-    const struct auth_options options = {.failed_logins_max = 3};
+    const struct auth_options options = {.failed_logins_max = 3, .tickets_max = TICKETS};
     int err = auth_new(NULL, &options, &auth);
     *state = auth;
     return err;
@@ -105,16 +116,21 @@ static int stop(void **state)
     return 0;
 }
 
-static void ticket_is_good_once(void **state)
+static void ticket_is_good_again_for_the_stream_of_its_first_use_alone(void **state)
 {
     char ticket[API_KEY_LEN + 1];
     struct principal principal = {.role = ROLE_USER, .account = 4, .user = "key_x"}, found;
+    const struct ticket_use other_kind = {.kind = 2, .execution_id = STR("exec_a")};
+    const struct ticket_use other_execution = {.kind = 1, .execution_id = STR("exec_ab")};
     assert_int_equal(auth_ticket_make(*state, &principal, ticket), 0);
-    assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", &found), 0);
-    assert_int_equal(found.account, 4);
-    assert_string_equal(found.user, "key_x");
-    assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", &found), ERR_UNAUTHORIZED);
-    assert_int_equal(found.role, ROLE_NONE);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", &found), 0);
+        assert_int_equal(found.account, 4);
+        assert_string_equal(found.user, "key_x");
+        assert_int_equal(ask_for(*state, ticket, &other_kind, "127.0.0.1:1", &found), ERR_UNAUTHORIZED);
+        assert_int_equal(ask_for(*state, ticket, &other_execution, "127.0.0.1:1", &found), ERR_UNAUTHORIZED);
+        assert_int_equal(found.role, ROLE_NONE);
+    }
 }
 
 static void ticket_is_refused_where_only_keys_are_allowed(void **state)
@@ -133,10 +149,11 @@ static void ticket_of_a_revoked_or_expired_key_is_refused(void **state)
     struct principal expired = {.role = ROLE_VIEWER, .account = 4, .expires_ms = (uint64_t)clock_real_ms() - 1};
     uint64_t generation = auth_generation(*state);
     assert_int_equal(auth_ticket_make(*state, &revoked, ticket), 0);
-    assert_false(auth_key_revoked(*state, 9));
+    const struct principal other = {.role = ROLE_VIEWER, .account = 4, .key_row = 10};
+    assert_int_equal(auth_standing(*state, &revoked), 0);
     auth_revoked(*state, 9);
-    assert_true(auth_key_revoked(*state, 9));
-    assert_false(auth_key_revoked(*state, 10));
+    assert_int_equal(auth_standing(*state, &revoked), ERR_UNAUTHORIZED);
+    assert_int_equal(auth_standing(*state, &other), 0);
     assert_true(auth_generation(*state) > generation);
     assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", NULL), ERR_UNAUTHORIZED);
     assert_int_equal(auth_ticket_make(*state, &expired, ticket), 0);
@@ -158,16 +175,120 @@ static void sending_no_credential_is_no_failed_login(void **state)
     assert_int_equal(ask(*state, "nonsense", true, "10.0.0.1:1", NULL), ERR_UNAUTHORIZED);
 }
 
-static void outstanding_tickets_are_bounded(void **state)
+static void good_ticket_passes_whatever_others_at_its_address_do(void **state)
 {
     char ticket[API_KEY_LEN + 1];
-    struct principal principal = {.role = ROLE_VIEWER};
-    for (int i = 0; i < 100000; i++)
+    struct principal principal = {.role = ROLE_VIEWER, .account = 4};
+    assert_int_equal(auth_ticket_make(*state, &principal, ticket), 0);
+    for (int i = 0; i < 4; i++)
+        ask(*state, "nonsense", true, "10.0.0.1:1", NULL);
+    assert_int_equal(ask(*state, "nonsense", true, "10.0.0.1:1", NULL), ERR_RATE);
+    assert_int_equal(ask(*state, ticket, true, "10.0.0.1:1", NULL), 0);
+}
+
+static void outstanding_tickets_are_bounded_for_each_account_by_itself(void **state)
+{
+    char ticket[API_KEY_LEN + 1], more[API_KEY_LEN + 1];
+    struct principal principal = {.role = ROLE_VIEWER, .account = 1, .key_row = 5};
+    struct principal other = {.role = ROLE_VIEWER, .account = 2, .key_row = 6};
+    for (int i = 0; i < TICKETS; i++)
         assert_int_equal(auth_ticket_make(*state, &principal, ticket), 0);
-    char more[API_KEY_LEN + 1];
     assert_int_equal(auth_ticket_make(*state, &principal, more), ERR_RATE);
-    assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", NULL), 0);
+    assert_int_equal(auth_ticket_make(*state, &other, more), 0);
+    auth_revoked(*state, 5); // its tickets go with it
+    principal.key_row = 7;
     assert_int_equal(auth_ticket_make(*state, &principal, more), 0);
+}
+
+// --- Tickets in the course of time
+
+#define TICKET(n)       \
+    (const uint8_t[32]) \
+    {                   \
+        n               \
+    }
+
+static struct tickets *some_tickets(const struct principal *principal)
+{
+    struct tickets *tickets = xcalloc(1, sizeof(*tickets));
+    tickets_init(tickets, TICKETS);
+    assert_int_equal(tickets_add(tickets, TICKET(1), principal, 1000), 0);
+    assert_int_equal(tickets_add(tickets, TICKET(2), principal, 1000), 0);
+    return tickets;
+}
+
+static void free_tickets(struct tickets *tickets)
+{
+    tickets_release(tickets);
+    free(tickets);
+}
+
+static void ticket_has_to_be_used_first_within_half_a_minute(void **state)
+{
+    (void)state;
+    const struct principal principal = {.account = 1};
+    struct principal found;
+    struct tickets *tickets = some_tickets(&principal);
+    assert_int_equal(tickets_use(tickets, TICKET(1), &page, 1000 + TICKET_MS - 1, &found), 0);
+    assert_int_equal(tickets_use(tickets, TICKET(2), &page, 1000 + TICKET_MS, &found), ERR_NOT_FOUND);
+    free_tickets(tickets);
+}
+
+static void each_use_of_a_ticket_prolongs_it(void **state)
+{
+    (void)state;
+    const struct principal principal = {.account = 1};
+    struct principal found;
+    struct tickets *tickets = some_tickets(&principal);
+    uint64_t now = 1000;
+    for (int i = 0; i < 10; i++, now += TICKET_UNUSED_MS - 1)
+        assert_int_equal(tickets_use(tickets, TICKET(1), &page, now, &found), 0);
+    assert_int_equal(tickets_use(tickets, TICKET(1), &page, now + 1, &found), ERR_NOT_FOUND);
+    free_tickets(tickets);
+}
+
+static void ticket_lives_as_long_as_a_stream_of_it_is_open(void **state)
+{
+    (void)state;
+    const struct principal principal = {.account = 1};
+    struct principal found;
+    struct tickets *tickets = some_tickets(&principal);
+    uint64_t later = 1000 + 1000 * (uint64_t)TICKET_UNUSED_MS;
+    assert_int_equal(tickets_use(tickets, TICKET(1), &page, 1000, &found), 0);
+    tickets_stream_opened(tickets, found.ticket);
+    tickets_stream_opened(tickets, found.ticket); // a second one
+    tickets_stream_closed(tickets, found.ticket, later);
+    assert_int_equal(tickets_use(tickets, TICKET(1), &page, later, &found), 0);
+    later += 1000 * (uint64_t)TICKET_UNUSED_MS;
+    assert_int_equal(tickets_use(tickets, TICKET(1), &page, later, &found), 0);
+    tickets_stream_closed(tickets, found.ticket, later);
+    assert_int_equal(tickets_use(tickets, TICKET(1), &page, later + TICKET_UNUSED_MS - 1, &found), 0);
+    assert_int_equal(tickets_use(tickets, TICKET(1), &page, later + 3 * TICKET_UNUSED_MS, &found), ERR_NOT_FOUND);
+    tickets_stream_closed(tickets, found.ticket, later); // of one that has ended: nothing
+    free_tickets(tickets);
+}
+
+// --- Accounts
+
+static void suspended_account_is_told_so_and_what_is_older_undoes_nothing(void **state)
+{
+    char ticket[API_KEY_LEN + 1];
+    struct principal principal = {.role = ROLE_VIEWER, .account = 4}, other = {.role = ROLE_VIEWER, .account = 5};
+    uint64_t generation = auth_generation(*state);
+    assert_int_equal(auth_ticket_make(*state, &principal, ticket), 0);
+    auth_account_changed(*state, 4, ACCOUNT_SUSPENDED, 2);
+    assert_true(auth_generation(*state) > generation);
+    assert_int_equal(auth_standing(*state, &principal), ERR_SUSPENDED);
+    assert_int_equal(auth_standing(*state, &other), 0);
+    assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", NULL), ERR_SUSPENDED);
+    auth_account_changed(*state, 4, ACCOUNT_ACTIVE, 1);
+    assert_int_equal(auth_standing(*state, &principal), ERR_SUSPENDED);
+    auth_account_changed(*state, 4, ACCOUNT_ACTIVE, 3);
+    assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", NULL), 0);
+    principal.suspended = true; // as it was read before it was resumed
+    assert_int_equal(auth_standing(*state, &principal), 0);
+    auth_account_changed(*state, 4, ACCOUNT_DELETED, 4);
+    assert_int_equal(auth_standing(*state, &principal), ERR_UNAUTHORIZED);
 }
 
 int main(void)
@@ -177,12 +298,17 @@ int main(void)
         cmocka_unit_test(each_role_may_do_what_the_table_says_and_no_more),
         cmocka_unit_test(user_sees_only_what_it_owns_and_others_the_account),
         cmocka_unit_test(keys_are_long_url_safe_and_never_the_same),
-        cmocka_unit_test_setup_teardown(ticket_is_good_once, start, stop),
+        cmocka_unit_test_setup_teardown(ticket_is_good_again_for_the_stream_of_its_first_use_alone, start, stop),
         cmocka_unit_test_setup_teardown(ticket_is_refused_where_only_keys_are_allowed, start, stop),
         cmocka_unit_test_setup_teardown(ticket_of_a_revoked_or_expired_key_is_refused, start, stop),
         cmocka_unit_test_setup_teardown(too_many_failures_slow_down_their_address_alone, start, stop),
         cmocka_unit_test_setup_teardown(sending_no_credential_is_no_failed_login, start, stop),
-        cmocka_unit_test_setup_teardown(outstanding_tickets_are_bounded, start, stop),
+        cmocka_unit_test_setup_teardown(good_ticket_passes_whatever_others_at_its_address_do, start, stop),
+        cmocka_unit_test_setup_teardown(outstanding_tickets_are_bounded_for_each_account_by_itself, start, stop),
+        cmocka_unit_test(ticket_has_to_be_used_first_within_half_a_minute),
+        cmocka_unit_test(each_use_of_a_ticket_prolongs_it),
+        cmocka_unit_test(ticket_lives_as_long_as_a_stream_of_it_is_open),
+        cmocka_unit_test_setup_teardown(suspended_account_is_told_so_and_what_is_older_undoes_nothing, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

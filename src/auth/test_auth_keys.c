@@ -88,7 +88,7 @@ static void make_key(struct place *place, const char *key_id, enum role role, in
 
 static int64_t revoke_in_store(struct place *place, const char *key_id)
 {
-    struct store_key_revoke revoke = {.account = place->account, .key_id = str_of(key_id)};
+    struct store_key_revoke revoke = {.account = place->account, .key_id = str_of(key_id), .role = ROLE_OPERATOR};
     submit(place, &revoke.op, STORE_KEY_REVOKE);
     assert_int_equal(revoke.op.err, 0);
     return revoke.ret_row;
@@ -112,7 +112,7 @@ static void answered(struct auth_check *check)
 static int ask(struct place *place, const char *key, const char *peer, struct principal *ret, bool *ret_at_once)
 {
     struct answer answer = {.loop = place->loop};
-    auth_check(place->auth, &answer.check, place->loop, str_of(key), false, peer, answered);
+    auth_check(place->auth, &answer.check, place->loop, str_of(key), NULL, peer, answered);
     bool at_once = answer.done;
     answer.waited = true;
     if (!at_once)
@@ -208,14 +208,14 @@ static void revocation_that_overtakes_a_query_wins(void **state)
     char other[API_KEY_LEN + 1];
     make_key(place, "key_other", ROLE_VIEWER, 0, other);
     struct answer answer = {.loop = place->loop, .waited = true};
-    auth_check(place->auth, &answer.check, place->loop, str_of(other), false, "127.0.0.1:1", answered);
+    auth_check(place->auth, &answer.check, place->loop, str_of(other), NULL, "127.0.0.1:1", answered);
     assert_false(answer.done);
     auth_revoked(place->auth, principal.key_row + 1);
     loop_run(place->loop);
     assert_int_equal(answer.check.err, ERR_UNAUTHORIZED);
 }
 
-static void known_key_is_let_in_while_its_address_is_refused(void **state)
+static void good_key_is_let_in_while_its_address_is_refused(void **state)
 {
     struct place *place = *state;
     char key[API_KEY_LEN + 1], fresh[API_KEY_LEN + 1], wrong[API_KEY_LEN + 1];
@@ -228,9 +228,43 @@ static void known_key_is_let_in_while_its_address_is_refused(void **state)
         assert_int_equal(ask(place, wrong, "10.0.0.9:1", NULL, NULL), ERR_UNAUTHORIZED);
     }
     assert_int_equal(ask(place, wrong, "10.0.0.9:1", NULL, NULL), ERR_RATE);
-    assert_int_equal(ask(place, fresh, "10.0.0.9:1", NULL, NULL), ERR_RATE);
+    assert_int_equal(ask(place, fresh, "10.0.0.9:1", NULL, NULL), 0); // never seen before, and good
     assert_int_equal(ask(place, key, "10.0.0.9:1", NULL, NULL), 0);
-    assert_int_equal(ask(place, fresh, "10.0.0.8:1", NULL, NULL), 0);
+    assert_int_equal(ask(place, wrong, "10.0.0.9:1", NULL, NULL), ERR_RATE);
+    assert_int_equal(ask(place, wrong, "10.0.0.8:1", NULL, NULL), ERR_UNAUTHORIZED);
+}
+
+static int64_t change_account(struct place *place, enum account_state state, uint64_t *ret_change)
+{
+    struct store_account_change change = {.name = STR("b"), .state = state};
+    submit(place, &change.op, STORE_ACCOUNT_CHANGE);
+    assert_int_equal(change.op.err, 0);
+    *ret_change = change.ret_change;
+    return change.ret_account.row;
+}
+
+// Also for keys that nobody has asked for since the account was suspended, as after a restart.
+static void key_of_a_suspended_account_is_refused_as_that_and_good_when_it_is_resumed(void **state)
+{
+    struct place *place = *state;
+    char key[API_KEY_LEN + 1], unseen[API_KEY_LEN + 1];
+    uint64_t change;
+    struct store_account_create create = {.name = STR("b")};
+    submit(place, &create.op, STORE_ACCOUNT_CREATE);
+    assert_int_equal(create.op.err, 0);
+    place->account = create.ret_account.row;
+    make_key(place, "key_b", ROLE_VIEWER, 0, key);
+    make_key(place, "key_c", ROLE_VIEWER, 0, unseen);
+    assert_int_equal(ask(place, key, "127.0.0.1:1", NULL, NULL), 0);
+    int64_t row = change_account(place, ACCOUNT_SUSPENDED, &change);
+    assert_int_equal(ask(place, unseen, "127.0.0.1:1", NULL, NULL), ERR_SUSPENDED);
+    auth_account_changed(place->auth, row, ACCOUNT_SUSPENDED, change);
+    for (int i = 0; i < 5; i++) // no failed logins
+        assert_int_equal(ask(place, key, "127.0.0.1:1", NULL, NULL), ERR_SUSPENDED);
+    change_account(place, ACCOUNT_ACTIVE, &change);
+    auth_account_changed(place->auth, row, ACCOUNT_ACTIVE, change);
+    assert_int_equal(ask(place, key, "127.0.0.1:1", NULL, NULL), 0);
+    assert_int_equal(ask(place, unseen, "127.0.0.1:1", NULL, NULL), 0);
 }
 
 static void last_use_is_written_down(void **state)
@@ -261,7 +295,8 @@ int main(void)
         WITH_PLACE(expired_key_is_refused_also_when_remembered),
         WITH_PLACE(revoked_key_is_refused_at_once),
         WITH_PLACE(revocation_that_overtakes_a_query_wins),
-        WITH_PLACE(known_key_is_let_in_while_its_address_is_refused),
+        WITH_PLACE(good_key_is_let_in_while_its_address_is_refused),
+        WITH_PLACE(key_of_a_suspended_account_is_refused_as_that_and_good_when_it_is_resumed),
         WITH_PLACE(last_use_is_written_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

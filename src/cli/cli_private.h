@@ -18,8 +18,8 @@ struct cli {
 };
 
 extern const struct cli_option cli_global_options[];
-extern const struct cli_command cmd_backup, cmd_completion, cmd_help, cmd_key, cmd_list, cmd_logs, cmd_pipe, cmd_serve,
-    cmd_status, cmd_verify, cmd_version, cmd_wrap;
+extern const struct cli_command cmd_account, cmd_backup, cmd_completion, cmd_help, cmd_key, cmd_list, cmd_logs,
+    cmd_pipe, cmd_serve, cmd_status, cmd_verify, cmd_version, cmd_wrap;
 const struct cli_command *cli_command_find(const char *name);
 
 // --- context.c: which server
@@ -33,10 +33,7 @@ struct context_inputs { // each may be NULL
 int context_resolve(const struct context_inputs *inputs, struct arena *arena, struct client_options *ret,
                     struct buf *ret_error);
 char *config_home_path(struct arena *arena, const char *name); // $XDG_CONFIG_HOME/runnel/NAME
-
-// Appends the options that a command which is told to the user needs to find the same server and spools: what was given as
-// flags, quoted for a shell; a credential by its place only. "" if the environment and files do without.
-void cli_append_again(const struct cli *cli, struct buf *out);
+bool url_is_loopback(const char *url);
 
 // --- help.c, completion.c
 void help_overview(struct buf *out);

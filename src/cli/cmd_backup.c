@@ -1,7 +1,5 @@
 #include "cli/cli_private.h"
 
-#include "client/url.h"
-
 #include <errno.h>
 #include <unistd.h>
 

@@ -21,11 +21,24 @@ static bool role_known(const char *role)
     return false;
 }
 
+// The path, with the account if one was named.
+static char *keys_path(struct cli *cli, const char *id)
+{
+    struct buf path = {0};
+    buf_append_text(&path, "/api/v1/keys");
+    if (id)
+        buf_printf(&path, "/%s", id);
+    if (cli_value(cli, "account"))
+        query_append(&path, "account", cli_value(cli, "account"));
+    return buf_take(&path);
+}
+
 static int create_key(struct cli *cli, struct client *client, size_t operand_count)
 {
     CLEANUP(buf_release) struct buf body = {0}, out = {0};
     CLEANUP(json_free) json_t *key = NULL;
     const char *role = cli_value(cli, "role"), *name = cli_value(cli, "name"), *expires = cli_value(cli, "expires");
+    const char *account = cli_value(cli, "account");
     if (operand_count > 1)
         return cli_usage_error(cli, "`runnel key create` takes options only");
     if (!role || !role_known(role))
@@ -46,6 +59,10 @@ static int create_key(struct cli *cli, struct client *client, size_t operand_cou
                 expires);
         time_format_rfc3339(ms, text);
         buf_printf(&body, ",\"expires_at\":\"%s\"", text);
+    }
+    if (account) {
+        buf_append_text(&body, ",\"account\":");
+        buf_append_json_string(&body, str_of(account));
     }
     buf_append_byte(&body, '}');
     int code = cli_call_json(cli, client, "POST", "/api/v1/keys", buf_str(&body), &key);
@@ -83,7 +100,8 @@ static int list_keys(struct cli *cli, struct client *client, size_t operand_coun
     CLEANUP(json_free) json_t *answer = NULL;
     if (operand_count > 1)
         return cli_usage_error(cli, "`runnel key list` takes options only");
-    int code = cli_get_json(cli, client, "/api/v1/keys", &answer);
+    CLEANUP(free_ptr) char *path = keys_path(cli, NULL);
+    int code = cli_get_json(cli, client, path, &answer);
     if (code)
         return code;
     const json_t *keys = json_object_get(answer, "keys"), *key;
@@ -115,7 +133,6 @@ static int list_keys(struct cli *cli, struct client *client, size_t operand_coun
 static int revoke_key(struct cli *cli, struct client *client, size_t operand_count)
 {
     CLEANUP(client_response_release) struct client_response response = {0};
-    CLEANUP(buf_release) struct buf path = {0};
     char *const *operands;
     cli_operands(cli, &operands);
     if (operand_count != 2)
@@ -123,8 +140,8 @@ static int revoke_key(struct cli *cli, struct client *client, size_t operand_cou
     const char *id = operands[1];
     if (strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") != strlen(id) || !*id)
         return cli_usage_error(cli, "\"%s\" is not the identifier of a key", id);
-    buf_printf(&path, "/api/v1/keys/%s", id);
-    return cli_call(cli, client, "DELETE", buf_cstr(&path), str_n(NULL, 0), &response);
+    CLEANUP(free_ptr) char *path = keys_path(cli, id);
+    return cli_call(cli, client, "DELETE", path, str_n(NULL, 0), &response);
 }
 
 static int run_key(struct cli *cli)
@@ -153,12 +170,14 @@ const struct cli_command cmd_key = {
         "`create` makes a key and prints it, this once. `list` shows the keys of the account. `revoke` makes a key invalid at once and ends the "
         "streams that were opened with it.\n\n"
         "Roles: viewer reads; user submits and reads and cancels its own; service writes records and states for the account; admin looks after "
-        "the account: keys, purge; operator looks after the server.",
+        "the account: keys, purge; operator looks after the server: accounts, backup. A key makes and revokes keys up to its own role. The last "
+        "operator key cannot be revoked.",
     .options =
         (const struct cli_option[]){
             {'r', "role", CLI_VALUE, "ROLE", "viewer, user, service, admin or operator"},
             {0, "name", CLI_VALUE, "NAME", "what the key is for"},
             {0, "expires", CLI_VALUE, "TIME", "when it becomes invalid: a time, or from now on: 12h, 30d"},
+            {0, "account", CLI_VALUE, "NAME", "keys of another account; for operators"},
             {'o', "output", CLI_VALUE, "FORMAT", "text or json"},
             {0},
         },

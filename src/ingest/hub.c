@@ -137,7 +137,9 @@ static void hub_change_done(struct store_op *op)
 {
     struct hub_change *change = CONTAINER_OF(op, struct hub_change, update.op);
     bool seals = change->update.outcome.cause == OUTCOME_GIVEN_UP;
-    if (op->err && op->err != ERR_SEALED && op->err != ERR_BAD_TRANSITION && op->err != ERR_EXPIRED)
+    // Of a suspended account nothing is given up: the lease asks again.
+    if (op->err && op->err != ERR_SEALED && op->err != ERR_BAD_TRANSITION && op->err != ERR_EXPIRED &&
+        op->err != ERR_SUSPENDED)
         log_warn(change->hub->options.logger, "status of a silent runner's execution could not be changed",
                  LOG_S("error", error_word(op->err)));
     if ((op->err == 0 && seals) || op->err == ERR_SEALED || op->err == ERR_EXPIRED)
@@ -159,6 +161,7 @@ static void hub_change_outcome(struct hub *hub, struct loop *loop, int64_t row, 
         .epoch = epoch,
         .has_outcome = true,
         .outcome = {.cause = cause},
+        .grace_ms = hub->options.lost_seal_ms,
     };
     store_submit(hub->options.store, &change->update.op);
 }

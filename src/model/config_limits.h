@@ -16,4 +16,6 @@
 #define LEASE_MS               30000
 #define HEARTBEAT_MS           10000
 #define LOST_SEAL_MS           (24 * 3600 * 1000LL)
-#define TICKET_MS              30000
+#define LIMIT_TICKETS          10000  // outstanding, per account
+#define TICKET_MS              30000  // to the first use
+#define TICKET_UNUSED_MS       300000 // from its last use to its end

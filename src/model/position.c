@@ -18,6 +18,7 @@ static const struct {
     // The last index seen is one more than the last number seen, so it is the first number wanted.
     {"since_index", {MEANS_FROM, MEANS_FROM, MEANS_FROM, MEANS_NOTHING}},
     {"last_event_id", {MEANS_NOTHING, MEANS_EVENT_ID, MEANS_NOTHING, MEANS_NOTHING}},
+    {"lastEventId", {MEANS_NOTHING, MEANS_EVENT_ID, MEANS_NOTHING, MEANS_NOTHING}}, // of some polyfills
     {"last-event-id", {MEANS_NOTHING, MEANS_EVENT_ID, MEANS_NOTHING, MEANS_NOTHING}},
     {"since", {MEANS_SINCE, MEANS_SINCE, MEANS_SINCE, MEANS_SINCE}},
     {"tail", {MEANS_TAIL, MEANS_TAIL, MEANS_TAIL, MEANS_TAIL}},

@@ -40,6 +40,7 @@ static void each_name_means_what_the_contract_says(void **state)
     assert_from(POSITION_WEBSOCKET, "cursor", "7", 8);
     assert_from(POSITION_WEBSOCKET, "cursor", "-1", 0);
     assert_from(POSITION_SSE, "last_event_id", "7", 8);
+    assert_from(POSITION_SSE, "lastEventId", "7", 8);
     assert_from(POSITION_SSE, "Last-Event-ID", "7", 8);
     assert_from(POSITION_CLI, "from", "7", 7);
     assert_from(POSITION_PAGE, "after", "9223372036854775807", 9223372036854775808u);

@@ -52,7 +52,6 @@ struct server {
     unsigned limits_count;
 };
 
-// The first line of what is wrong; `detail` is a path or a reason, and may be NULL.
 static int server_fail(int err, const char *fmt, const char *detail)
 {
     CLEANUP(buf_release) struct buf text = {0};
@@ -65,12 +64,6 @@ static int server_fail(int err, const char *fmt, const char *detail)
     buf_append_byte(&text, '\n');
     file_write_full(STDERR_FILENO, text.data, text.len);
     return err;
-}
-
-static int server_fail_path(const char *what, const char *path, int err)
-{
-    CLEANUP(free_ptr) char *detail = xasprintf("%s: %s", path, error_text(err));
-    return server_fail(err < ERR_END_ && err > ERR_FIRST_ ? err : ERR_IO, what, detail);
 }
 
 // --- Limits
@@ -210,7 +203,7 @@ static int server_bootstrap(struct server *server)
     struct bootstrap it = {.server = server};
     it.account = (struct store_account_ensure){
         .op = {.kind = STORE_ACCOUNT_ENSURE, .reply_to = server->loop, .done = bootstrap_account_done},
-        .name = STR("default"),
+        .name = STR(ACCOUNT_DEFAULT),
     };
     store_submit(server->store, &it.account.op);
     loop_run(server->loop);
@@ -311,8 +304,9 @@ static int server_check(struct server *server)
         return server_fail(ERR_INVALID,
                            "plain HTTP is served on loopback only; give --tls-cert and --tls-key, or --insecure",
                            config->listen);
-    int err = dir_make_all(config->data, 0700);
-    return err < 0 ? server_fail_path("the data folder cannot be made", config->data, err) : 0;
+    if (dir_make_all(config->data, 0700) < 0)
+        return server_fail(ERR_IO, "the data folder cannot be made", config->data);
+    return 0;
 }
 
 // Chunks of some 100 KiB come and go all the time. Given back to the kernel and had again, each of their pages would
@@ -430,11 +424,12 @@ static int server_listen(struct server *server)
 
     int err = inherited ? 0 : address_probe(config->listen);
     if (err)
-        return server_fail_path("listen: cannot listen there", config->listen, err);
+        return server_fail(err, err == -EADDRINUSE ? "listen: the address is in use" : "listen: cannot listen there",
+                           config->listen);
     for (unsigned i = 0; i < server->worker_count; i++) {
         err = worker_listen(&server->workers[i], address, inherited);
         if (err)
-            return server_fail_path("listen: cannot listen there", address, err);
+            return server_fail(err, "listen: cannot listen there", address);
         if (i > 0)
             continue;
         server->port = listener_port(server->workers[0].listeners[0]);
@@ -465,9 +460,8 @@ static int server_start(struct server *server)
     if (config->port_file[0]) {
         CLEANUP(buf_release) struct buf text = {0};
         buf_printf(&text, "%u\n", server->port);
-        int err = file_write_atomic(config->port_file, text.data, text.len, 0644);
-        if (err < 0)
-            return server_fail_path("the port file cannot be written", config->port_file, err);
+        if (file_write_atomic(config->port_file, text.data, text.len, 0644) < 0)
+            return server_fail(ERR_IO, "the port file cannot be written", config->port_file);
     }
     log_info(&server->logger, "ready", LOG_I("port", server->port), LOG_S("data", config->data));
     systemd_notify("READY=1");
@@ -563,7 +557,7 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
     if (err == 0) {
         err = server_bootstrap(server);
         if (err)
-            server_fail_path("the first account or its key could not be made", config->data, err);
+            server_fail(err, "the first account or its key could not be made", error_text(err));
     }
     if (err == 0)
         err = server_listen(server);

@@ -17,6 +17,11 @@ const char *store_incarnation(const struct store *store)
     return store->incarnation;
 }
 
+const uint8_t *store_secret(const struct store *store)
+{
+    return store->secret;
+}
+
 void store_stats(struct store *store, struct store_stats *ret)
 {
     store->vtable->stats(store, ret);
@@ -141,11 +146,15 @@ void store_op_release(struct store_op *op)
         return api_key_release(&OP(store_key_find)->ret_key);
     case STORE_KEY_LIST:
         return release_keys(OP(store_key_list));
+    case STORE_ACCOUNT_LIST:
+        return free_ptr(&OP(store_account_list)->ret_accounts);
     case STORE_APPEND:
     case STORE_PURGE:
     case STORE_KEY_REVOKE:
     case STORE_KEY_USED:
     case STORE_ACCOUNT_ENSURE:
+    case STORE_ACCOUNT_CREATE:
+    case STORE_ACCOUNT_CHANGE:
     case STORE_COUNT_OPEN:
     case STORE_OP_KINDS:
         return;

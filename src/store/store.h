@@ -13,6 +13,7 @@
 #include "model/metadata.h"
 #include "model/outcome.h"
 #include "model/sequence.h"
+#include "util/id.h"
 
 #include <stdatomic.h>
 
@@ -30,6 +31,8 @@ enum store_op_kind {
     STORE_KEY_REVOKE,
     STORE_KEY_USED,
     STORE_ACCOUNT_ENSURE,
+    STORE_ACCOUNT_CREATE,
+    STORE_ACCOUNT_CHANGE,
     // queries
     STORE_GET,
     STORE_LIST,
@@ -37,6 +40,7 @@ enum store_op_kind {
     STORE_PRODUCER,
     STORE_KEY_FIND,
     STORE_KEY_LIST,
+    STORE_ACCOUNT_LIST,
     STORE_COUNT_OPEN,
     STORE_BACKUP,
     STORE_OP_KINDS
@@ -122,8 +126,10 @@ struct store_update {
     uint64_t epoch; // 0: not checked; else ERR_FENCED if it is not the newest
     bool has_outcome;
     struct outcome_ask outcome; // judged by outcome_next: ERR_SEALED, ERR_BAD_TRANSITION
-    struct str metadata_patch;  // empty: unchanged; else an object, merged into what is there then (metadata_merge)
-    size_t metadata_max;        // bytes of what it becomes; 0: no limit
+    // OUTCOME_GIVEN_UP waits while the account is suspended, and for so long after it was resumed: ERR_SUSPENDED.
+    uint64_t grace_ms;
+    struct str metadata_patch; // empty: unchanged; else an object, merged into what is there then (metadata_merge)
+    size_t metadata_max;       // bytes of what it becomes; 0: no limit
     bool has_pin, pin;
     // Empty: unchanged; else its runner is to cancel. Nothing if it had ended before; the first reason stays.
     struct str cancel_reason;
@@ -145,17 +151,23 @@ struct api_key {
     enum role role;
     uint8_t hash[32];                                         // SHA-256 of the whole key
     int64_t created_ms, expires_ms, last_used_ms, revoked_ms; // 0: none
+    bool account_suspended;                                   // set by the store
 };
 void api_key_release(struct api_key *key);
 
 struct store_key_create {
     struct store_op op;
-    struct api_key key; // in: all but row; out: row
+    struct api_key key;      // in: all but row; out: row and account
+    struct str account_name; // empty: key.account says it. ERR_NOT_FOUND, ERR_EXPIRED
 };
-struct store_key_revoke { // ERR_NOT_FOUND
+// ERR_NOT_FOUND; ERR_FORBIDDEN for a key above `role`; ERR_LAST_OPERATOR for an operator key, unless another one lasts at
+// least as long whose account is not suspended.
+struct store_key_revoke {
     struct store_op op;
     int64_t account;
+    struct str account_name; // as above
     struct str key_id;
+    enum role role; // of whoever asks
     int64_t ret_row;
 };
 struct store_key_used {
@@ -167,6 +179,34 @@ struct store_account_ensure { // makes it if it is not there
     struct str name;
     int64_t ret_account;
     bool ret_created;
+};
+
+#define ACCOUNT_DEFAULT  "default" // made at the first start
+#define ACCOUNT_NAME_MAX ID_ACCOUNT_MAX
+
+enum account_state { ACCOUNT_ACTIVE, ACCOUNT_SUSPENDED, ACCOUNT_DELETED };
+
+struct account {
+    int64_t row, created_ms, suspended_ms; // 0: it is not suspended
+    char name[ACCOUNT_NAME_MAX + 1];
+};
+
+struct store_account_create { // ERR_CONFLICT, or ERR_EXPIRED if one of that name was deleted: names are not used again
+    struct store_op op;
+    struct str name; // valid
+    struct account ret_account;
+};
+
+// ERR_NOT_FOUND, ERR_EXPIRED if it was deleted, ERR_LAST_OPERATOR as above. What it is already is fine.
+// Deleted: its keys are revoked with it. ERR_CONFLICT when it holds executions that are not purged, unless `purge` says that
+// all of them are to go; they go in the background, also after a restart.
+struct store_account_change {
+    struct store_op op;
+    struct str name;
+    enum account_state state;
+    bool purge;
+    struct account ret_account;
+    uint64_t ret_change; // grows with each change of any account, as long as this process lives
 };
 
 // --- Queries
@@ -231,8 +271,18 @@ struct store_key_find {
 struct store_key_list {
     struct store_op op;
     int64_t account;
+    struct str account_name; // empty: `account`. ERR_NOT_FOUND, ERR_EXPIRED
     struct api_key *ret_keys;
     size_t ret_count;
+};
+struct store_account_list { // in the order of their making, without deleted ones
+    struct store_op op;
+    struct str name; // that one alone: ERR_NOT_FOUND, ERR_EXPIRED; empty: any
+    int64_t after_row;
+    unsigned limit;
+    struct account *ret_accounts;
+    size_t ret_count;
+    int64_t ret_next_row; // 0: no more
 };
 struct store_count_open {
     struct store_op op;
@@ -278,10 +328,12 @@ struct store_vtable {
     void (*free)(struct store *store);
 };
 #define STORE_VERSION_SLOTS 32768
+#define STORE_SECRET_LEN    32
 struct store { // adapters embed it
     const struct store_vtable *vtable;
     _Atomic uint64_t versions[STORE_VERSION_SLOTS];
     char incarnation[27];
+    uint8_t secret[STORE_SECRET_LEN];
     store_watch_fn *watch;
     void *watch_arg;
     const struct logger *logger;
@@ -291,6 +343,8 @@ void store_submit(struct store *store, struct store_op *op); // never fails at o
 // Before the first commit; one watcher.
 void store_watch(struct store *store, store_watch_fn *watch, void *arg);
 const char *store_incarnation(const struct store *store);
+// Random, made with the store, kept in it and told to nobody: what is given out sealed is sealed with it.
+const uint8_t *store_secret(const struct store *store);
 void store_stats(struct store *store, struct store_stats *ret);
 
 // --- Versions: how whoever keeps an execution knows that it still is as it was (store/execution_cache.h). A row's version is

@@ -12,6 +12,7 @@
     X(ERR_BAD_CURSOR, "bad_cursor", 400, 2, "the position is malformed or below the first one")              \
     X(ERR_UNAUTHORIZED, "unauthorized", 401, 4, "a valid credential is required")                            \
     X(ERR_FORBIDDEN, "forbidden", 403, 4, "the role of this credential does not allow this")                 \
+    X(ERR_SUSPENDED, "account_suspended", 403, 4, "the account is suspended until its operator resumes it")  \
     X(ERR_NOT_FOUND, "not_found", 404, 3, "no such thing")                                                   \
     X(ERR_METHOD, "method_not_allowed", 405, 1, "this method is not allowed here")                           \
     X(ERR_TIMEOUT, "timeout", 408, 1, "the request took too long to arrive")                                 \
@@ -22,6 +23,8 @@
     X(ERR_GAP, "gap", 409, 1, "records are missing before these")                                            \
     X(ERR_BAD_TRANSITION, "bad_transition", 409, 1, "the status table does not allow this change")           \
     X(ERR_DIGEST, "digest_mismatch", 409, 1, "the digest differs from that of the stored records")           \
+    X(ERR_LAST_OPERATOR, "last_operator", 409, 1,                                                            \
+      "no operator key that lasts as long would be left; make another one first")                            \
     X(ERR_EXPIRED, "expired", 410, 3, "it was purged; its identifier is never used again")                   \
     X(ERR_TOO_LARGE, "too_large", 413, 1, "it is larger than the limit")                                     \
     X(ERR_TOO_LONG, "too_long", 413, 1, "a message is longer than the limit")                                \
@@ -35,7 +38,6 @@
     X(ERR_UNAVAILABLE, "unavailable", 503, 1, "the store cannot serve now; try again later")                 \
     X(ERR_SHUTTING_DOWN, "shutting_down", 503, 1, "the server is shutting down; try again")                  \
     X(ERR_UNREACHABLE, "unreachable", 503, 5, "the server cannot be reached")                                \
-    X(ERR_WRONG_SERVER, "wrong_server", 502, 5, "what answers at this URL cannot be talked to")              \
     X(ERR_STORE_FULL, "store_full", 507, 1, "the store is full; free space and try again")                   \
     X(ERR_CORRUPT, "corrupt", 500, 1, "stored or received data is corrupt")                                  \
     X(ERR_TOO_NEW, "too_new", 500, 1, "the store was written by a newer program")                            \
@@ -51,8 +53,7 @@ enum error {
         ERR_END_,
 };
 
-// All take any negative code; an unknown one is treated as ERR_INTERNAL. Returned strings are static. The text of -errno is the
-// system's.
+// All take any negative code; an unknown one is treated as ERR_INTERNAL. Returned strings are static.
 const char *error_word(int err);
 const char *error_text(int err);
 int error_http_status(int err);

@@ -61,6 +61,11 @@ bool id_execution_valid(struct str id)
     return true;
 }
 
+bool id_account_valid(struct str name)
+{
+    return name.len <= ID_ACCOUNT_MAX && id_execution_valid(name) && !memchr(name.data, ':', name.len);
+}
+
 void hex_encode(const void *data, size_t len, char *out)
 {
     static const char digits[] = "0123456789abcdef";

@@ -5,6 +5,7 @@
 
 #define ID_SORTABLE_LEN  26 // 48 bits of milliseconds and 80 random bits in Crockford's base 32, lower case (as ULID)
 #define ID_EXECUTION_MAX 255
+#define ID_ACCOUNT_MAX   63
 
 void random_bytes(void *out, size_t len);
 uint64_t random_u64(void);
@@ -15,6 +16,8 @@ void id_sortable(int64_t real_ms, char out[ID_SORTABLE_LEN + 1]);
 void id_sortable_from(int64_t real_ms, const uint8_t noise[ID_NOISE], char out[ID_SORTABLE_LEN + 1]);
 // [A-Za-z0-9][A-Za-z0-9._:-]{0,254}
 bool id_execution_valid(struct str id);
+// [A-Za-z0-9][A-Za-z0-9._-]{0,62}
+bool id_account_valid(struct str name);
 // Lower-case hex of `len` bytes and a NUL: `out` holds 2 * len + 1.
 void hex_encode(const void *data, size_t len, char *out);
 bool hex_decode(struct str hex, void *out, size_t out_len); // exactly out_len bytes

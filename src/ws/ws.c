@@ -266,6 +266,16 @@ bool ws_check_handshake(struct http_request *request)
     return true;
 }
 
+static bool offers_protocol(struct http_request *request)
+{
+    struct str offered = http_header(request, STR("sec-websocket-protocol"));
+    while (offered.len > 0) {
+        if (str_eq(str_trim(str_split(&offered, ',')), STR(WS_PROTOCOL)))
+            return true;
+    }
+    return false;
+}
+
 static void add_accept_headers(struct http_request *request)
 {
     struct str key = http_header(request, STR("sec-websocket-key"));
@@ -278,6 +288,8 @@ static void add_accept_headers(struct http_request *request)
     http_add_header(request, "Upgrade", "websocket");
     http_add_header(request, "Connection", "Upgrade");
     http_add_header(request, "Sec-WebSocket-Accept", accept);
+    if (offers_protocol(request))
+        http_add_header(request, "Sec-WebSocket-Protocol", WS_PROTOCOL);
 }
 
 struct ws *ws_accept(struct http_request *request, const struct ws_limits *limits, const struct ws_handler *handler,

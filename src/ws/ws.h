@@ -8,6 +8,10 @@ enum ws_opcode { WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG 
 
 struct ws;
 
+// The one subprotocol there is, selected when it is offered. Others that are offered may carry a credential and are never
+// answered with.
+#define WS_PROTOCOL "runnel.v1"
+
 struct ws_handler {
     // A whole message. The bytes live until it returns.
     void (*message)(void *owner, enum ws_opcode opcode, const uint8_t *data, size_t len);

@@ -851,7 +851,8 @@ static void keys_are_found_by_hash_and_revoked(void **state)
     assert_int_equal(fixture_run(fixture, &create.op), ERR_CONFLICT);
     struct store_key_used used = {.op.kind = STORE_KEY_USED, .row = create.key.row, .used_ms = 77};
     assert_int_equal(fixture_run(fixture, &used.op), 0);
-    struct store_key_revoke revoke = {.op.kind = STORE_KEY_REVOKE, .account = account, .key_id = STR("key_2")};
+    struct store_key_revoke revoke = {
+        .op.kind = STORE_KEY_REVOKE, .account = account, .key_id = STR("key_2"), .role = ROLE_ADMIN};
     assert_int_equal(fixture_run(fixture, &revoke.op), ERR_NOT_FOUND);
     revoke.key_id = STR("key_1");
     assert_int_equal(fixture_run(fixture, &revoke.op), 0);

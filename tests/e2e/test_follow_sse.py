@@ -101,12 +101,3 @@ def test_a_dropped_stream_resumes_where_it_was(server, api):
     with Stream(api, execution_id, headers={"Last-Event-ID": str(seen[-1]["sequence_number"])}) as stream:
         seen += stream.logs(18)
     assert [record["message"] for record in seen] == [str(i) for i in range(25)]
-
-
-def test_a_ticket_opens_one_stream(server, api):
-    execution_id = sealed(server, api, 2)
-    ticket = api.expect(201, "POST", "/api/v1/tickets")["ticket"]
-    with Stream(api, execution_id, token="none", access_token=ticket) as stream:
-        assert stream.status == 200 and len(stream.rest()[0]) == 2
-    with Stream(api, execution_id, token="none", access_token=ticket) as stream:
-        assert stream.status == 401

@@ -104,6 +104,9 @@ static int create_repeated(struct sqlite_store *store, struct store_create *crea
 static int create_refused(struct sqlite_store *store, struct store_create *create)
 {
     const struct execution *execution = &create->execution;
+    int err = account_open(&store->db, execution->account);
+    if (err < 0)
+        return err == ERR_EXPIRED ? ERR_UNAUTHORIZED : err; // its credential went with it
     if (execution->execution_id) {
         sqlite3_stmt *find = db_statement(&store->db, STATEMENT_EXECUTION_ROW_OF);
         db_bind_i64(find, 1, execution->account);
@@ -122,7 +125,7 @@ static int create_refused(struct sqlite_store *store, struct store_create *creat
         }
     }
     uint64_t open = 0;
-    int err = create->open_max > 0 ? open_count_get(store, execution->account, &open) : 0;
+    err = create->open_max > 0 ? open_count_get(store, execution->account, &open) : 0;
     if (err < 0)
         return err;
     return create->open_max > 0 && open >= create->open_max ? ERR_RATE : 0;
@@ -247,6 +250,36 @@ int commit_claim(struct sqlite_store *store, struct store_op *op)
 
 // --- Purge
 
+static int purge_sealed(struct sqlite_store *store, struct head *head)
+{
+    static const enum statement steps[] = {STATEMENT_EXECUTION_PURGE, STATEMENT_DOCUMENT_DELETE,
+                                           STATEMENT_LABELS_DELETE, STATEMENT_PURGING_INSERT};
+    int err = 0;
+    for (size_t i = 0; i < ARRAY_LEN(steps) && err == 0; i++) {
+        sqlite3_stmt *step = db_statement(&store->db, steps[i]);
+        db_bind_i64(step, 1, head->row);
+        err = db_run(step);
+    }
+    if (err < 0)
+        return err;
+    head->sequence.purged = true;
+    store->group.purges = true;
+    announce(store, head);
+    return 0;
+}
+
+int execution_purge(struct sqlite_store *store, int64_t row)
+{
+    struct head *head;
+    int err = heads_get(&store->heads, row, &head);
+    if (err < 0 || head->sequence.purged)
+        return err;
+    const struct outcome_ask end = {.cause = OUTCOME_ENDED, .status = STATUS_CANCELLED};
+    if (!head->sequence.sealed)
+        err = outcome_change(store, head, &end);
+    return err < 0 ? err : purge_sealed(store, head);
+}
+
 int commit_purge(struct sqlite_store *store, struct store_op *op)
 {
     struct store_purge *purge = CONTAINER_OF(op, struct store_purge, op);
@@ -256,20 +289,5 @@ int commit_purge(struct sqlite_store *store, struct store_op *op)
         return commit_refuse(op, err);
     if (head->sequence.purged)
         return 0;
-    if (!head->sequence.sealed)
-        return commit_refuse(op, ERR_CONFLICT);
-    // Gone for everybody at once; the chunks follow in slices.
-    static const enum statement steps[] = {STATEMENT_EXECUTION_PURGE, STATEMENT_DOCUMENT_DELETE,
-                                           STATEMENT_LABELS_DELETE, STATEMENT_PURGING_INSERT};
-    for (size_t i = 0; i < ARRAY_LEN(steps) && err == 0; i++) {
-        sqlite3_stmt *step = db_statement(&store->db, steps[i]);
-        db_bind_i64(step, 1, purge->row);
-        err = db_run(step);
-    }
-    if (err < 0)
-        return err;
-    head->sequence.purged = true;
-    store->group.purges = true;
-    announce(store, head);
-    return 0;
+    return head->sequence.sealed ? purge_sealed(store, head) : commit_refuse(op, ERR_CONFLICT);
 }

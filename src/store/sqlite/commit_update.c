@@ -180,7 +180,11 @@ static int update_judge(struct sqlite_store *store, const struct store_update *u
     if (update->epoch != 0 && update->epoch != head->sequence.epoch)
         return ERR_FENCED;
     *ret_outcome = head_outcome(head);
-    int err = update->has_outcome ? outcome_judge(store, head, &update->outcome, ret_outcome) : 0;
+    int err = 0;
+    if (update->has_outcome && update->outcome.cause == OUTCOME_GIVEN_UP)
+        err = account_may_give_up(store, head->account, update->grace_ms);
+    if (err == 0 && update->has_outcome)
+        err = outcome_judge(store, head, &update->outcome, ret_outcome);
     if (err == 0 && update->metadata_patch.len > 0)
         err = metadata_judge(store, update, ret_metadata);
     return err;

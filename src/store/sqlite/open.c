@@ -137,6 +137,21 @@ static int mark_restored(struct sqlite_store *store)
     return err < 0 ? err : db_run(db_statement(&store->db, STATEMENT_EXECUTIONS_RESTORED));
 }
 
+int store_secret_load(struct sqlite_store *store)
+{
+    char hex[2 * STORE_SECRET_LEN + 1];
+    bool found;
+    int err = meta_get(&store->db, STR("secret"), hex, sizeof(hex), &found);
+    if (err < 0 || (found && hex_decode(str_of(hex), store->base.secret, STORE_SECRET_LEN)))
+        return err;
+    random_bytes(store->base.secret, STORE_SECRET_LEN);
+    hex_encode(store->base.secret, STORE_SECRET_LEN, hex);
+    sqlite3_stmt *set = db_statement(&store->db, STATEMENT_META_SET);
+    db_bind_text(set, 1, STR("secret"));
+    db_bind_text(set, 2, str_of(hex));
+    return db_run(set);
+}
+
 static int incarnation_make(struct sqlite_store *store, bool restored)
 {
     struct db *db = &store->db;

@@ -13,3 +13,4 @@ int store_prepare(struct db *db, const char *path, uint32_t page_size, struct bu
 int store_hot_load(struct sqlite_store *store);
 // Reads or makes the store's incarnation. A marked copy gets a new one and loses its mark: *ret_restored.
 int store_incarnation_load(struct sqlite_store *store, bool *ret_restored);
+int store_secret_load(struct sqlite_store *store); // or makes it

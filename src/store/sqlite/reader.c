@@ -8,6 +8,7 @@ static query_fn *const queries[STORE_OP_KINDS] = {
     [STORE_PRODUCER] = query_producer,
     [STORE_KEY_FIND] = query_key_find,
     [STORE_KEY_LIST] = query_key_list,
+    [STORE_ACCOUNT_LIST] = query_account_list,
     [STORE_COUNT_OPEN] = query_count_open,
     [STORE_BACKUP] = query_backup,
 };

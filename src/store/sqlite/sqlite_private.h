@@ -64,7 +64,8 @@ struct sqlite_store {
     bool refusing;               // the disk was found full: what needs space is refused until there is some
     uint64_t reserve_held;       // bytes
     uint64_t background_from_ms; // monotonic; merging and purging pause until then
-    bool purging;                // there may be rows in `purging`
+    bool purging;                // there may be rows in `purging` or `purging_accounts`
+    uint64_t account_changes;
     struct merge *merge;
 
     // Queues, under `mutex`.
@@ -102,6 +103,7 @@ void group_add_change(struct group *group, const struct store_change *change);
 typedef int commit_fn(struct sqlite_store *store, struct store_op *op);
 commit_fn commit_create, commit_claim, commit_append, commit_complete, commit_update, commit_purge;
 commit_fn commit_key_create, commit_key_revoke, commit_key_used, commit_account_ensure;
+commit_fn commit_account_create, commit_account_change;
 // Changes the outcome as model/outcome.h says, and tells the watcher. Its refusals, or a database error.
 int outcome_change(struct sqlite_store *store, struct head *head, const struct outcome_ask *ask);
 void announce(struct sqlite_store *store, const struct head *head);
@@ -120,6 +122,22 @@ int execution_fold(struct db *db, int64_t row, const struct log_state *state);
 // Steps over the open count of an account, if it is known.
 void open_count_add(struct sqlite_store *store, int64_t account, int by);
 
+// Gone for everybody at once; the chunks follow in slices. What is not sealed is sealed by it, as cancelled unless its
+// outcome is known.
+int execution_purge(struct sqlite_store *store, int64_t row);
+
+// --- accounts.c. A name, if there is one, is looked up; else *account is as it was. ERR_NOT_FOUND, ERR_EXPIRED if it was
+// deleted. The writer's thread, or a reader's with its connection.
+int account_resolve(struct db *db, struct str name, int64_t *account);
+int account_open(struct db *db, int64_t account); // ERR_EXPIRED if it was deleted
+// ERR_SUSPENDED while it is, and for so long after it was resumed.
+int account_may_give_up(struct sqlite_store *store, int64_t account, uint64_t grace_ms);
+// ERR_LAST_OPERATOR if without this key, or without the keys of this account (0: none), no operator's would be left that
+// lasts as long.
+int operators_left(struct sqlite_store *store, int64_t key_row, int64_t account);
+// Purges some executions of a deleted account. *ret_more: there was one.
+int account_purge_slice(struct sqlite_store *store, bool *ret_more);
+
 // --- reserve.c: a file that keeps some disk aside. It is given up when the disk is full, so that what is in the WAL can be
 // moved to the database and a purge can be committed. The writer's thread.
 // True if it is there, as large as the WAL makes it; false if there is no room for it and so many bytes more.
@@ -133,7 +151,7 @@ void reserve_give_up(struct sqlite_store *store);
 void *reader_main(void *arg);
 typedef void query_fn(struct sqlite_store *store, struct db *db, struct store_op *op);
 query_fn query_get, query_list, query_read, query_producer, query_key_find, query_key_list, query_count_open;
-query_fn query_backup;
+query_fn query_account_list, query_backup;
 // The execution with the state that its hot chunks led to. ERR_NOT_FOUND.
 int execution_load(struct sqlite_store *store, struct db *db, int64_t row, struct execution *ret);
 // From a statement with EXECUTION_COLUMNS that stands on a row. *ret is overwritten.

@@ -177,9 +177,12 @@ static int open_database(struct sqlite_store *store, struct buf *ret_error)
     if (err == 0)
         err = store_incarnation_load(store, &restored);
     if (err == 0)
+        err = store_secret_load(store);
+    if (err == 0)
         err = db_query_i64(&store->db, "PRAGMA page_size", &page_size);
     if (err == 0)
-        err = db_query_i64(&store->db, "SELECT count(*) FROM purging", &purging);
+        err = db_query_i64(&store->db,
+                           "SELECT (SELECT count(*) FROM purging) + (SELECT count(*) FROM purging_accounts)", &purging);
     if (err < 0) {
         buf_printf(ret_error, "cannot read %s: %s", store->path, sqlite3_errmsg(store->db.handle));
         return err;

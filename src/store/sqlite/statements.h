@@ -7,7 +7,14 @@
     "e.message_bytes, e.owner, e.script_filename, e.runtime, e.worker_id, e.worker_hostname, e.workflow_id, " \
     "e.batch_id, NULL, d.metadata, e.cancel_reason, e.restored_from"
 #define EXECUTION_FROM " FROM executions e LEFT JOIN documents d ON d.execution = e.id "
-#define KEY_COLUMNS    "id, account, key_id, name, role, hash, created_ms, expires_ms, last_used_ms, revoked_ms"
+#define KEY_COLUMNS                                                                             \
+    "id, account, key_id, name, role, hash, created_ms, expires_ms, last_used_ms, revoked_ms, " \
+    "(SELECT suspended_ms FROM accounts a WHERE a.id = account)"
+#define ACCOUNT_COLUMNS "id, created_ms, suspended_ms, name, deleted_ms"
+// An operator key that counts: its account is not suspended.
+#define OPERATOR_KEYS                                                                                      \
+    " FROM api_keys k JOIN accounts a ON a.id = k.account WHERE k.role = 'operator' AND k.revoked_ms = 0 " \
+    "AND a.suspended_ms = 0 AND a.deleted_ms = 0 "
 
 #define STATEMENTS(X)                                                                                                  \
     X(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                                                  \
@@ -100,12 +107,28 @@
       "INSERT INTO api_keys(account, key_id, name, role, hash, created_ms, expires_ms, last_used_ms, revoked_ms) "     \
       "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                                                    \
     X(KEY_TAKEN, "SELECT 1 FROM api_keys WHERE key_id = ?1 OR hash = ?2")                                              \
-    X(KEY_ROW_OF, "SELECT id FROM api_keys WHERE account = ?1 AND key_id = ?2")                                        \
+    X(KEY_ROW_OF, "SELECT " KEY_COLUMNS " FROM api_keys WHERE account = ?1 AND key_id = ?2")                           \
+    /* The one that lasts longest of those of one key, or else of an account; 0 for ever. */                           \
+    X(OPERATOR_LASTS,                                                                                                  \
+      "SELECT k.expires_ms" OPERATOR_KEYS "AND (k.id = ?1 OR k.account = ?2) AND (k.expires_ms = 0 OR "                \
+      "k.expires_ms > ?3) ORDER BY k.expires_ms = 0 DESC, k.expires_ms DESC LIMIT 1")                                  \
+    X(OPERATOR_OUTLASTS, "SELECT 1" OPERATOR_KEYS "AND k.id <> ?1 AND k.account <> ?2 "                                \
+                         "AND (k.expires_ms = 0 OR (?3 > 0 AND k.expires_ms >= ?3)) LIMIT 1")                          \
+    X(KEYS_REVOKE, "UPDATE api_keys SET revoked_ms = ?2 WHERE account = ?1 AND revoked_ms = 0")                        \
     X(KEY_REVOKE, "UPDATE api_keys SET revoked_ms = ?2 WHERE id = ?1 AND revoked_ms = 0")                              \
     X(KEY_USED, "UPDATE api_keys SET last_used_ms = ?2 WHERE id = ?1 AND last_used_ms < ?2")                           \
     X(KEY_BY_HASH, "SELECT " KEY_COLUMNS " FROM api_keys WHERE hash = ?1")                                             \
     X(KEY_LIST, "SELECT " KEY_COLUMNS " FROM api_keys WHERE account = ?1 ORDER BY id")                                 \
-    X(ACCOUNT_FIND, "SELECT id FROM accounts WHERE name = ?1")                                                         \
+    X(ACCOUNT_FIND, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE name = ?1")                                        \
+    X(ACCOUNT_LIST, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE id > ?1 AND deleted_ms = 0 ORDER BY id LIMIT ?2")  \
+    X(ACCOUNT_STATE, "SELECT suspended_ms, resumed_ms, deleted_ms FROM accounts WHERE id = ?1")                        \
+    X(ACCOUNT_SUSPEND, "UPDATE accounts SET suspended_ms = ?2 WHERE id = ?1")                                          \
+    X(ACCOUNT_RESUME, "UPDATE accounts SET suspended_ms = 0, resumed_ms = ?2 WHERE id = ?1")                           \
+    X(ACCOUNT_DELETE, "UPDATE accounts SET deleted_ms = ?2 WHERE id = ?1")                                             \
+    X(ACCOUNT_HOLDS, "SELECT id FROM executions WHERE account = ?1 AND purged = 0 LIMIT ?2")                           \
+    X(PURGING_ACCOUNT_INSERT, "INSERT OR IGNORE INTO purging_accounts(account) VALUES(?1)")                            \
+    X(PURGING_ACCOUNT_NEXT, "SELECT account FROM purging_accounts LIMIT 1")                                            \
+    X(PURGING_ACCOUNT_DELETE, "DELETE FROM purging_accounts WHERE account = ?1")                                       \
     X(ACCOUNT_INSERT, "INSERT INTO accounts(name, created_ms) VALUES(?1, ?2)")
 
 enum statement {

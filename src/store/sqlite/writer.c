@@ -6,11 +6,18 @@
 #define SPARE_BYTES         ((uint64_t)4 * 1024 * 1024) // beside the reserve, from which a full disk counts as one with room
 
 static commit_fn *const commits[STORE_OP_KINDS] = {
-    [STORE_CREATE] = commit_create,         [STORE_CLAIM] = commit_claim,
-    [STORE_APPEND] = commit_append,         [STORE_COMPLETE] = commit_complete,
-    [STORE_UPDATE] = commit_update,         [STORE_PURGE] = commit_purge,
-    [STORE_KEY_CREATE] = commit_key_create, [STORE_KEY_REVOKE] = commit_key_revoke,
-    [STORE_KEY_USED] = commit_key_used,     [STORE_ACCOUNT_ENSURE] = commit_account_ensure,
+    [STORE_CREATE] = commit_create,
+    [STORE_CLAIM] = commit_claim,
+    [STORE_APPEND] = commit_append,
+    [STORE_COMPLETE] = commit_complete,
+    [STORE_UPDATE] = commit_update,
+    [STORE_PURGE] = commit_purge,
+    [STORE_KEY_CREATE] = commit_key_create,
+    [STORE_KEY_REVOKE] = commit_key_revoke,
+    [STORE_KEY_USED] = commit_key_used,
+    [STORE_ACCOUNT_ENSURE] = commit_account_ensure,
+    [STORE_ACCOUNT_CREATE] = commit_account_create,
+    [STORE_ACCOUNT_CHANGE] = commit_account_change,
 };
 
 bool op_is_commit(enum store_op_kind kind)
@@ -73,10 +80,10 @@ static int purge_slice(struct sqlite_store *store)
         return 0;
     sqlite3_stmt *next = db_statement(&store->db, STATEMENT_PURGING_NEXT);
     int rc = db_row(next);
-    if (rc <= 0) {
-        store->purging = false;
+    if (rc < 0)
         return rc;
-    }
+    if (rc == 0)
+        return account_purge_slice(store, &store->purging);
     int64_t row = db_column_i64(next, 0);
     db_reset(&next);
     sqlite3_stmt *slice = db_statement(&store->db, STATEMENT_PURGE_SLICE);

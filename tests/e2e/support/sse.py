@@ -101,3 +101,33 @@ class Stream:
 
     def __exit__(self, *_):
         self.close()
+
+
+class EventSource:
+    """What a browser's EventSource does by itself: it comes back with the last id that it saw, until a 204 or a refusal.
+    Plain calls instead of events: `run` opens streams until `done` says so, or until it may not come back."""
+
+    def __init__(self, api, execution_id, ticket, **query):
+        self.api = api
+        self.execution_id = execution_id
+        self.query = {"access_token": ticket, **query}
+        self.last_id = ""
+        self.statuses = []
+        self.records = []
+        self.kinds = []
+
+    def run(self, done=lambda source: False):
+        while True:
+            headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
+            with Stream(self.api, self.execution_id, headers=headers, token="none", **self.query) as stream:
+                self.statuses.append(stream.status)
+                if stream.status != 200:
+                    return self
+                while event := stream.next():
+                    if event.id is not None:
+                        self.last_id = event.id
+                    self.kinds.append(event.kind)
+                    if event.kind == "log":
+                        self.records.append(event.json())
+                    if done(self):
+                        return self

@@ -149,7 +149,7 @@ class WebSocket:
 
 class Follower(WebSocket):
     def __init__(self, server, execution_id, token="", headers=None, **query):
-        options = {name: query.pop(name) for name in ("ssl", "compression", "max_queue") if name in query}
+        options = {name: query.pop(name) for name in ("ssl", "compression", "max_queue", "subprotocols") if name in query}
         super().__init__(server, f"/ws/executions/{execution_id}/logs", token, query, headers, **options)
 
     def logs(self, count, timeout=DEADLINE):

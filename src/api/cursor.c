@@ -1,0 +1,66 @@
+// A list's place is a row of the store, which would tell how much other accounts do. So it is given out sealed: encrypted
+// under a key that its own tag makes different for each, and good for the account that it was given to alone. The same place
+// is always the same cursor. Lower-case hex of the tag, then of the encrypted row.
+#include <endian.h>
+
+#include "api/call.h"
+#include "util/map.h"
+
+#define CURSOR_BYTES 16
+
+struct sealing {
+    uint64_t tag_key[2], row_key[2];
+};
+
+static void sealing_init(const struct api *api, struct sealing *ret)
+{
+    _Static_assert(sizeof *ret == STORE_SECRET_LEN, "the secret is the keys");
+    memcpy(ret, store_secret(api->options.store), sizeof *ret);
+}
+
+static uint64_t tag_of(const struct sealing *sealing, int64_t account, int64_t row)
+{
+    const uint64_t sealed[2] = {htole64((uint64_t)account), htole64((uint64_t)row)};
+    return siphash(sealing->tag_key, sealed, sizeof sealed);
+}
+
+static uint64_t mask_of(const struct sealing *sealing, uint64_t tag)
+{
+    uint64_t le = htole64(tag);
+    return siphash(sealing->row_key, &le, sizeof le);
+}
+
+void cursor_append(struct buf *out, const struct api *api, int64_t account, int64_t row)
+{
+    struct sealing sealing;
+    char hex[2 * CURSOR_BYTES + 1];
+    sealing_init(api, &sealing);
+    uint64_t tag = tag_of(&sealing, account, row);
+    const uint64_t parts[2] = {htole64(tag), htole64((uint64_t)row ^ mask_of(&sealing, tag))};
+    hex_encode(parts, sizeof parts, hex);
+    buf_append_text(out, hex);
+}
+
+bool cursor_parse(const struct api *api, int64_t account, struct str cursor, int64_t *ret_row)
+{
+    struct sealing sealing;
+    uint64_t parts[2];
+    if (!hex_decode(cursor, parts, sizeof parts))
+        return false;
+    sealing_init(api, &sealing);
+    uint64_t tag = le64toh(parts[0]);
+    *ret_row = (int64_t)(le64toh(parts[1]) ^ mask_of(&sealing, tag));
+    return tag_of(&sealing, account, *ret_row) == tag;
+}
+
+void append_next_cursor(struct buf *json, const struct call *call, int64_t row)
+{
+    buf_append_text(json, ",\"next_cursor\":");
+    if (!row) {
+        buf_append_text(json, "null");
+        return;
+    }
+    buf_append_byte(json, '"');
+    cursor_append(json, call->api, call->principal.account, row);
+    buf_append_byte(json, '"');
+}

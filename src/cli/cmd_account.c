@@ -1,0 +1,208 @@
+#include "cli/cli_private.h"
+#include "cli/terminal.h"
+#include "util/id.h"
+
+#define COLUMNS 3
+#define PAGE    1000
+
+static int print_account(struct cli *cli, const json_t *account, const char *what)
+{
+    CLEANUP(buf_release) struct buf out = {0};
+    if (!cli_json(cli)) {
+        fprintf(stderr, "runnel: %s\n", what);
+        return 0;
+    }
+    CLEANUP(json_text_free) char *line = json_dumps(account, JSON_COMPACT);
+    buf_printf(&out, "%s\n", line);
+    return cli_print(cli, &out);
+}
+
+static int create_account(struct cli *cli, struct client *client, const char *name)
+{
+    CLEANUP(buf_release) struct buf body = {0};
+    CLEANUP(json_free) json_t *account = NULL;
+    buf_append_text(&body, "{\"name\":");
+    buf_append_json_string(&body, str_of(name));
+    buf_append_byte(&body, '}');
+    int code = cli_call_json(cli, client, "POST", "/api/v1/accounts", buf_str(&body), &account);
+    if (code)
+        return code;
+    CLEANUP(free_ptr)
+    char *what =
+        xasprintf("made account %s; `runnel key create --account %s --role admin` makes its first key", name, name);
+    return print_account(cli, account, what);
+}
+
+static int set_suspended(struct cli *cli, struct client *client, const char *name, bool suspended)
+{
+    CLEANUP(json_free) json_t *account = NULL;
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/accounts/%s", name);
+    CLEANUP(free_ptr) char *body = xasprintf("{\"suspended\":%s}", suspended ? "true" : "false");
+    int code = cli_call_json(cli, client, "PATCH", path, str_of(body), &account);
+    if (code)
+        return code;
+    CLEANUP(free_ptr)
+    char *what = suspended ? xasprintf("suspended account %s: its credentials are refused and its streams end; nothing "
+                                       "of it is lost, and its runners wait for `runnel account resume %s`",
+                                       name, name)
+                           : xasprintf("resumed account %s", name);
+    return print_account(cli, account, what);
+}
+
+static int suspend_account(struct cli *cli, struct client *client, const char *name)
+{
+    return set_suspended(cli, client, name, true);
+}
+
+static int resume_account(struct cli *cli, struct client *client, const char *name)
+{
+    return set_suspended(cli, client, name, false);
+}
+
+static int delete_account(struct cli *cli, struct client *client, const char *name)
+{
+    CLEANUP(json_free) json_t *answer = NULL;
+    CLEANUP(free_ptr)
+    char *path = xasprintf("/api/v1/accounts/%s%s", name, cli_flag(cli, "purge") ? "?purge=true" : "");
+    int code = cli_call_json(cli, client, "DELETE", path, str_n(NULL, 0), &answer);
+    if (code)
+        return code;
+    CLEANUP(free_ptr) char *what = xasprintf("deleted account %s; its keys are revoked", name);
+    return print_account(cli, answer, what);
+}
+
+// --- List
+
+struct listing {
+    char **cells;
+    size_t count;
+};
+
+static void listing_release(struct listing *listing)
+{
+    for (size_t i = 0; i < listing->count; i++)
+        free(listing->cells[i]);
+    free(listing->cells);
+}
+
+static void add_cell(struct listing *listing, char *text)
+{
+    listing->cells = xrealloc(listing->cells, (listing->count + 1) * sizeof(*listing->cells));
+    listing->cells[listing->count++] = text;
+}
+
+static void add_row(struct listing *listing, const json_t *account)
+{
+    struct buf name = {0}, created = {0};
+    int64_t ms;
+    terminal_append(&name, str_of(json_string_value(json_object_get(account, "name"))));
+    if (json_time(account, "created_at", &ms))
+        format_local_time(ms, "%Y-%m-%d %H:%M:%S", &created);
+    add_cell(listing, buf_take(&name));
+    add_cell(listing, xstrdup(json_is_true(json_object_get(account, "suspended")) ? "suspended" : "active"));
+    add_cell(listing, buf_take(&created));
+}
+
+static int read_page(struct cli *cli, struct client *client, const char *cursor, struct listing *listing,
+                     struct buf *out, json_t **ret_page)
+{
+    CLEANUP(buf_release) struct buf path = {0};
+    buf_printf(&path, "/api/v1/accounts?limit=%d", PAGE);
+    if (cursor)
+        query_append(&path, "cursor", cursor);
+    int code = cli_get_json(cli, client, buf_cstr(&path), ret_page);
+    if (code)
+        return code;
+    const json_t *account;
+    size_t i;
+    json_array_foreach(json_object_get(*ret_page, "accounts"), i, account)
+    {
+        if (!cli_json(cli)) {
+            add_row(listing, account);
+            continue;
+        }
+        CLEANUP(json_text_free) char *line = json_dumps(account, JSON_COMPACT);
+        buf_printf(out, "%s\n", line);
+    }
+    return 0;
+}
+
+static int list_accounts(struct cli *cli, struct client *client, const char *name)
+{
+    static const char *const head[COLUMNS] = {"ACCOUNT", "STATE", "CREATED"};
+    CLEANUP(listing_release) struct listing listing = {0};
+    CLEANUP(buf_release) struct buf out = {0};
+    CLEANUP(json_free) json_t *page = NULL;
+    const char *cursor = NULL;
+    (void)name;
+    for (size_t i = 0; i < COLUMNS; i++)
+        add_cell(&listing, xstrdup(head[i]));
+    do {
+        CLEANUP(json_free) json_t *last = TAKE_PTR(page); // it holds the cursor
+        int code = read_page(cli, client, cursor, &listing, &out, &page);
+        if (code)
+            return code;
+        cursor = json_string_value(json_object_get(page, "next_cursor"));
+    } while (cursor);
+    if (!cli_json(cli))
+        format_table((const char *const *)listing.cells, COLUMNS, listing.count / COLUMNS, &out);
+    return cli_print(cli, &out);
+}
+
+static int run_account(struct cli *cli)
+{
+    static const struct {
+        const char *name;
+        bool takes_name;
+        int (*run)(struct cli *cli, struct client *client, const char *name);
+    } actions[] = {{"create", true, create_account},
+                   {"list", false, list_accounts},
+                   {"suspend", true, suspend_account},
+                   {"resume", true, resume_account},
+                   {"delete", true, delete_account}};
+    CLEANUP(client_free) struct client *client = NULL;
+    char *const *operands;
+    size_t count = cli_operands(cli, &operands);
+    for (size_t i = 0; i < ARRAY_LEN(actions) && count > 0; i++) {
+        if (strcmp(operands[0], actions[i].name) != 0)
+            continue;
+        if (count != (actions[i].takes_name ? 2u : 1u))
+            return cli_usage_error(cli, actions[i].takes_name ? "name one account" : "`list` takes options only");
+        if (actions[i].takes_name && !id_account_valid(str_of(operands[1])))
+            return cli_usage_error(cli, "\"%s\" is not the name of an account: 1 to 63 letters, digits or any of ._-",
+                                   operands[1]);
+        if (cli_flag(cli, "purge") && actions[i].run != delete_account)
+            return cli_usage_error(cli, "--purge is for `runnel account delete`");
+        int code = cli_connect(cli, &client);
+        return code ? code : actions[i].run(cli, client, operands[1]);
+    }
+    return cli_usage_error(cli, "say what to do: create, list, suspend, resume or delete");
+}
+
+const struct cli_command cmd_account = {
+    .name = "account",
+    .summary = "make, list, suspend, resume and delete accounts",
+    .usage = "create|list|suspend|resume|delete [NAME] [OPTIONS]",
+    .description =
+        "Accounts are kept apart: each sees its own executions and keys alone. Needs an operator's key. `runnel key create --account NAME` makes "
+        "a key for one.\n\n"
+        "A suspended account's credentials are refused and its streams end. Nothing of it is lost: jobs go on, their spools keep what they write, "
+        "and all is delivered when it is resumed.\n\n"
+        "`delete` revokes the keys of an account. One that holds executions is deleted only with --purge, and all of them with it. Its name is "
+        "never used again. The account `default` stays.",
+    .options =
+        (const struct cli_option[]){
+            {0, "purge", CLI_FLAG, NULL, "with delete: also all executions that it holds"},
+            {'o', "output", CLI_VALUE, "FORMAT", "text or json"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"runnel account create team-a", "a new account, without keys yet"},
+            {"runnel key create --account team-a --role admin", "its first key"},
+            {"runnel account suspend team-a", "until it is resumed"},
+            {"runnel account delete team-a --purge", "with all that it holds"},
+            {0},
+        },
+    .run = run_account,
+};
