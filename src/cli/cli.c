@@ -144,6 +144,7 @@ PRINTF_LIKE(1, 0) static void say(const char *fmt, va_list args)
 
 int cli_fail(const struct cli *cli, int err, const char *fmt, ...)
 {
+    (void)cli;
     va_list args;
     va_start(args, fmt);
     say(fmt, args);
@@ -151,9 +152,6 @@ int cli_fail(const struct cli *cli, int err, const char *fmt, ...)
     for (size_t i = 0; i < ARRAY_LEN(hints); i++)
         if (hints[i].err == err)
             fprintf(stderr, "runnel: %s\n", hints[i].text);
-    if (err == ERR_UNREACHABLE && cli->server_known && strncmp(cli->server.url, "https:", 6) == 0)
-        fputs("runnel: if its certificate is from an authority of your own, name that by --ca-file or RUNNEL_CA_FILE\n",
-              stderr);
     return error_exit_code(err);
 }
 
@@ -233,16 +231,24 @@ static char *find_data_dir(struct cli *cli)
     return arena_printf(&cli->arena, "%s/.local/state/runnel", home ? home : "");
 }
 
+static bool words_have(const char *words, const char *word)
+{
+    struct str rest = str_of(words);
+    while (rest.len > 0)
+        if (str_eq(str_split(&rest, ' '), str_of(word)))
+            return true;
+    return false;
+}
+
 static int check_values(const struct cli *cli)
 {
-    const char *when = cli_value(cli, "color");
-    if (when && strcmp(when, "auto") != 0 && strcmp(when, "always") != 0 && strcmp(when, "never") != 0)
-        return cli_usage_error(cli, "--color must be auto, always or never, not \"%s\"", when);
-    const char *output = cli_value(cli, "output");
-    bool has_raw = strcmp(cli->command->name, "logs") == 0;
-    if (output && strcmp(output, "text") != 0 && strcmp(output, "json") != 0 &&
-        !(has_raw && strcmp(output, "raw") == 0))
-        return cli_usage_error(cli, "--output must be text%s json, not \"%s\"", has_raw ? ", raw or" : " or", output);
+    for (size_t i = 0; i < cli->parsed.option_count; i++) {
+        const struct parsed_option *parsed = &cli->parsed.options[i];
+        const char *name = parsed->option->long_name, *values = option_values(parsed->option);
+        bool closed = strcmp(name, "color") == 0 || strcmp(name, "output") == 0;
+        if (closed && !words_have(values, parsed->value))
+            return cli_usage_error(cli, "--%s must be one of %s, not \"%s\"", name, values, parsed->value);
+    }
     return 0;
 }
 

@@ -33,7 +33,10 @@ struct context_inputs { // each may be NULL
 int context_resolve(const struct context_inputs *inputs, struct arena *arena, struct client_options *ret,
                     struct buf *ret_error);
 char *config_home_path(struct arena *arena, const char *name); // $XDG_CONFIG_HOME/runnel/NAME
-bool url_is_loopback(const char *url);
+
+// Appends the options that a command which is told to the user needs to find the same server and spools: what was given as
+// flags, quoted for a shell; a credential by its place only. "" if the environment and files do without.
+void cli_append_again(const struct cli *cli, struct buf *out);
 
 // --- help.c, completion.c
 void help_overview(struct buf *out);

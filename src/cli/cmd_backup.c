@@ -1,5 +1,7 @@
 #include "cli/cli_private.h"
 
+#include "client/url.h"
+
 #include <errno.h>
 #include <unistd.h>
 

@@ -194,7 +194,7 @@ const struct cli_command cmd_logs = {
             {0, "node", CLI_VALUE_MANY, "NODE", "records of a node"},
             {0, "grep", CLI_VALUE, "TEXT", "messages that contain a text"},
             {0, "regex", CLI_VALUE, "PATTERN", "messages that match a regular expression (PCRE2)"},
-            {'o', "output", CLI_VALUE, "FORMAT",
+            {'o', "output", CLI_VALUE, "FORM",
              "text, raw (exact bytes, also on a terminal) or json (one object a line, times in UTC)"},
             {0, "split", CLI_FLAG, NULL, "write what the job wrote to stderr to stderr"},
             {0, "exit-status", CLI_FLAG, NULL, "exit with the job's exit code; without -f, 1 while it goes on"},

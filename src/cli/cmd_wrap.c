@@ -81,18 +81,19 @@ static int fail_start(struct cli *cli, const struct runner_options *options, int
     const char *id = options->execution_id;
     if (err == ERR_CONFLICT && id)
         return cli_fail(cli, err,
-                        "the spool of an earlier run as %s is in the way: %s/spool/%s; %s. `runnel wrap --resume %s` "
+                        "the spool of an earlier run as %s is in the way: %s/spool/%s; %s. `runnel wrap%s --resume %s` "
                         "delivers it, or says why not; removing that folder discards it",
-                        id, options->state_dir, id, undone, id);
+                        id, options->state_dir, id, undone, options->again_options, id);
     if (err == ERR_HELD && id)
         return cli_fail(cli, err, "a run as %s is under way, with its spool in %s/spool/%s; %s", id, options->state_dir,
                         id, undone);
-    return cli_fail(cli, err, "%s; %s", err > ERR_FIRST_ && err < ERR_END_ ? error_text(err) : strerror(-err), undone);
+    return cli_fail(cli, err, "%s/spool: %s; %s", options->state_dir, error_text(err), undone);
 }
 
 static int run_runner(struct cli *cli, bool with_command)
 {
     CLEANUP(buf_release) struct buf metadata = {0};
+    CLEANUP(buf_release) struct buf again = {0};
     char *const *operands;
     size_t operand_count = cli_operands(cli, &operands);
     const char *id = cli_value(cli, "id");
@@ -116,6 +117,8 @@ static int run_runner(struct cli *cli, bool with_command)
     if (!server)
         return error_exit_code(ERR_INVALID);
     options.server = *server;
+    cli_append_again(cli, &again);
+    options.again_options = buf_cstr(&again);
 
     if (with_command && cli_flag(cli, "resume")) {
         if (operand_count + (id != NULL) > 1)

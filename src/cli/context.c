@@ -1,5 +1,6 @@
 #include "cli/cli_private.h"
 
+#include "client/url.h"
 #include "util/file.h"
 #include "util/settings_file.h"
 
@@ -73,37 +74,6 @@ static int contexts_read(const char *path, struct contexts *ret, struct buf *ret
     return settings_file_read(path, &form, take_setting, ret, ret_error) ? ERR_INVALID : 0;
 }
 
-// The host of a URL, without port and brackets.
-static struct str url_host(const char *url)
-{
-    const char *host = strstr(url, "://");
-    host = host ? host + 3 : url;
-    size_t len = strcspn(host, "/?#");
-    const char *at = memchr(host, '@', len);
-    if (at) {
-        len -= (size_t)(at + 1 - host);
-        host = at + 1;
-    }
-    if (*host == '[')
-        return str_n(host + 1, strcspn(host + 1, "]"));
-    return str_n(host, MIN(len, strcspn(host, ":")));
-}
-
-bool url_is_loopback(const char *url)
-{
-    struct str host = url_host(url);
-    if (str_eq_nocase(host, STR("localhost")) || str_eq(host, STR("::1")))
-        return true;
-    // 127.0.0.0/8 as four numbers, so that 127.example.com is none.
-    struct str rest = host;
-    for (int i = 0; i < 4; i++) {
-        uint64_t number;
-        if (!str_to_u64(str_split(&rest, '.'), &number) || number > 255 || (i == 0 && number != 127))
-            return false;
-    }
-    return rest.len == 0;
-}
-
 static const char *admin_key(const char *data_dir, struct arena *arena)
 {
     CLEANUP(buf_release) struct buf key = {0};
@@ -157,13 +127,48 @@ int context_resolve(const struct context_inputs *inputs, struct arena *arena, st
                                                    : context_token;
     if (!token && inputs->data_dir && url_is_loopback(url))
         token = admin_key(inputs->data_dir, arena);
+    if (token)
+        token = arena_dup(arena, str_trim(str_of(token))); // a file's last newline comes along easily
+    if (token && !client_token_valid(token)) {
+        buf_append_text(ret_error,
+                        "the token has characters that no credential has, such as a space or a newline in its middle");
+        return ERR_INVALID;
+    }
     *ret = (struct client_options){
         .url = arena_dup(arena, str_of(url)),
-        .token = token ? arena_dup(arena, str_of(token)) : NULL,
+        .token = token,
         .ca_file = inputs->ca_flag  ? inputs->ca_flag
                    : inputs->ca_env ? inputs->ca_env
                    : context        ? context->ca_file
                                     : NULL,
     };
     return 0;
+}
+
+// For a POSIX shell: as it is, or in single quotes.
+static void append_shell_word(struct buf *out, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+=,";
+    if (*word && !word[strspn(word, plain)]) {
+        buf_append_text(out, word);
+        return;
+    }
+    buf_append_byte(out, '\'');
+    for (; *word; word++)
+        buf_append_text(out, *word == '\'' ? "'\\''" : (char[]){*word, 0});
+    buf_append_byte(out, '\'');
+}
+
+void cli_append_again(const struct cli *cli, struct buf *out)
+{
+    static const char *const names[] = {"url", "context", "ca-file", "data"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *value = cli_value(cli, names[i]);
+        if (!value)
+            continue;
+        buf_printf(out, " --%s ", names[i]);
+        append_shell_word(out, value);
+    }
+    if (cli_value(cli, "token"))
+        buf_append_text(out, " --token TOKEN");
 }

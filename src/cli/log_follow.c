@@ -125,6 +125,9 @@ static enum outcome follow_websocket(struct log_reader *reader)
         client_response_error(&response, text);
         reader->fatal = log_reader_error_is_final(err) ? err : 0;
         reader->reached = true;
+    } else if (response.status == 0 && err == ERR_WRONG_SERVER) { // the other ways would meet the same
+        buf_printf(&reader->fatal_text, "%s: %s", reader->options.url, client_cause(&response, err));
+        reader->fatal = err;
     }
     return is_over(reader) ? OUTCOME_DONE : reader->reached ? OUTCOME_LOST : OUTCOME_BLOCKED;
 }

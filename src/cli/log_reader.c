@@ -71,6 +71,7 @@ bool log_reader_error_is_final(int err)
     case ERR_BAD_CURSOR:
     case ERR_INVALID:
     case ERR_CORRUPT:
+    case ERR_WRONG_SERVER:
         return true;
     default:
         return false;
@@ -351,11 +352,9 @@ enum log_pass log_reader_pass(struct log_reader *reader, const char *format, boo
         reader->reached = true;
         // Half a frame or half a line at the end is a cut too.
         result = reader->chunks.buf.len == 0 && reader->line.len == 0 ? LOG_PASS_WHOLE : LOG_PASS_CUT;
-    } else if (err == ERR_UNREACHABLE && !reader->reached) {
-        CLEANUP(free_ptr) char *text = xasprintf("%s: %s", reader->options.url, error_text(err));
+    } else if ((err == ERR_UNREACHABLE && !reader->reached) || (err && err != ERR_CLOSED && err != ERR_UNREACHABLE)) {
+        CLEANUP(free_ptr) char *text = xasprintf("%s: %s", reader->options.url, client_cause(&pass.response, err));
         make_fatal(reader, err, text);
-    } else if (err && err != ERR_CLOSED && err != ERR_UNREACHABLE) {
-        make_fatal(reader, err, NULL);
     }
     client_response_release(&pass.response);
     return reader->fatal || reader->complete || log_printer_ended(reader->printer) ? LOG_PASS_STOP : result;

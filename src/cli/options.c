@@ -20,6 +20,26 @@ void option_append_name(struct buf *out, const char *long_name)
         buf_append_byte(out, dashed(*long_name));
 }
 
+const char *option_values(const struct cli_option *option)
+{
+    static const char *const arguments[][2] = {
+        {"FORMAT", "text json"},
+        {"FORM", "text raw json"},
+        {"WHEN", "auto always never"},
+        {"ROLE", "viewer user service admin operator"},
+        {"STATUS", "queued running waiting paused completed failed cancelled timed_out skipped lost"},
+        {"STREAM", "stdout stderr event"},
+        {"LEVEL", "DEBUG INFO WARNING ERROR CRITICAL"},
+        // Settings of the server are all TEXT; these go by their own name.
+        {"log_level", "debug info warning error"},
+        {"log_form", "auto text json"},
+    };
+    for (size_t i = 0; option->argument && i < ARRAY_LEN(arguments); i++)
+        if (strcmp(option->argument, arguments[i][0]) == 0 || strcmp(option->long_name, arguments[i][0]) == 0)
+            return arguments[i][1];
+    return NULL;
+}
+
 // --- The nearest name
 
 #define NEAREST_NAME_MAX 40

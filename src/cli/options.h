@@ -26,6 +26,9 @@ int options_parse(const struct cli_option *const *tables, bool stop_at_operand, 
 bool option_name_eq(const char *a, const char *b);
 void option_append_name(struct buf *out, const char *long_name); // with '-'
 
+// The words that the value of an option may be, between spaces, by the name of its argument; NULL: anything.
+const char *option_values(const struct cli_option *option);
+
 // The nearest of the names to what was written, or NULL if none is near enough to be meant.
 struct nearest {
     const char *wanted, *best;

@@ -38,7 +38,7 @@ int cli_call(struct cli *cli, struct client *client, const char *method, const c
 {
     int err = client_request(client, method, path, body, NULL, ret);
     if (err)
-        return cli_fail(cli, err, "%s: %s", client_url(client), error_text(err));
+        return cli_fail(cli, err, "%s: %s", client_url(client), client_cause(ret, err));
     return ret->status >= 200 && ret->status < 300 ? 0 : cli_fail_response(cli, ret);
 }
 

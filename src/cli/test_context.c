@@ -1,4 +1,6 @@
 #include "cli/cli_private.h"
+
+#include "client/url.h"
 #include "util/file.h"
 #include "util/testing.h"
 

@@ -1,4 +1,6 @@
+#include "client/cause.h"
 #include "client/client_private.h"
+#include "client/url.h"
 
 #include "util/clock.h"
 
@@ -31,6 +33,11 @@ bool client_header_safe(const char *text)
     return true;
 }
 
+bool client_token_valid(const char *token)
+{
+    return client_header_safe(token) && !strchr(token, ' ');
+}
+
 void client_handle_apply(CURL *handle, const struct client_options *options)
 {
     uint64_t timeout = options->connect_timeout_ms ? options->connect_timeout_ms : CLIENT_CONNECT_TIMEOUT_MS;
@@ -40,8 +47,11 @@ void client_handle_apply(CURL *handle, const struct client_options *options)
     curl_easy_setopt(handle, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(handle, CURLOPT_USERAGENT, "runnel/" RUNNEL_VERSION);
-    if (options->ca_file)
-        curl_easy_setopt(handle, CURLOPT_CAINFO, options->ca_file);
+    const char *authorities = options->ca_file ? options->ca_file : getenv("SSL_CERT_FILE");
+    if (authorities && *authorities)
+        curl_easy_setopt(handle, CURLOPT_CAINFO, authorities);
+    if (url_is_loopback(options->url)) // whatever proxies the environment names: they would ask their own loopback
+        curl_easy_setopt(handle, CURLOPT_PROXY, "");
     if (options->insecure_tls) {
         curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -57,19 +67,37 @@ CURL *client_handle_new(const struct client_options *options)
     return handle;
 }
 
-int client_curl_error(CURLcode code)
+void client_handle_listen(CURL *handle, char detail[CURL_ERROR_SIZE])
+{
+    detail[0] = 0;
+    curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, detail);
+}
+
+int client_handle_failed(CURL *handle, CURLcode code, const struct client_options *options, const char *detail,
+                         struct client_response *response)
 {
     switch (code) {
     case CURLE_OK:
         return 0;
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
         return ERR_INVALID;
     case CURLE_OUT_OF_MEMORY:
         return ERR_NOMEM;
     default:
-        return ERR_UNREACHABLE;
+        buf_reset(&response->cause);
+        return cause_of_transfer(handle, code, options, detail, &response->cause);
     }
+}
+
+const char *client_cause(struct client_response *response, int err)
+{
+    return response->cause.len > 0 ? buf_cstr(&response->cause) : error_text(err);
+}
+
+bool client_redirected(const struct client_response *response, const char *url, const char *path_and_query, char **ret)
+{
+    return response->status >= 300 && response->status < 400 && response->location[0] &&
+           url_redirected(url, path_and_query, response->location, ret);
 }
 
 static char *dup_or_null(const char *text)
@@ -117,6 +145,7 @@ const char *client_url(const struct client *client)
 void client_response_release(struct client_response *response)
 {
     buf_release(&response->body);
+    buf_release(&response->cause);
     *response = (struct client_response){0};
 }
 
@@ -137,6 +166,8 @@ void client_response_header(struct client_response *response, struct str line)
         copy_value(response->content_type, sizeof(response->content_type), value);
     else if (str_eq_nocase(name, STR("x-runnel-incarnation")))
         copy_value(response->incarnation, sizeof(response->incarnation), value);
+    else if (str_eq_nocase(name, STR("location")))
+        copy_value(response->location, sizeof(response->location), value);
 }
 
 // One transfer under way.
@@ -223,6 +254,8 @@ static int transfer_run(struct client *client, const char *path, struct transfer
     while (url_len > 0 && client->options.url[url_len - 1] == '/')
         url_len--;
     CLEANUP(free_ptr) char *url = xasprintf("%.*s%s", (int)url_len, client->options.url, path);
+    char detail[CURL_ERROR_SIZE];
+    client_handle_listen(handle, detail);
     curl_easy_setopt(handle, CURLOPT_URL, url);
     curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(handle, CURLOPT_HEADERDATA, transfer);
@@ -233,6 +266,7 @@ static int transfer_run(struct client *client, const char *path, struct transfer
     curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
     transfer->last_ms = clock_mono_ms();
     CURLcode code = curl_easy_perform(handle);
+    curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, NULL);
     long status = 0;
     curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
     transfer->response->status = (int)status;
@@ -242,11 +276,11 @@ static int transfer_run(struct client *client, const char *path, struct transfer
         return ERR_TOO_LARGE;
     if (transfer->data && status >= 200 && status < 300)
         return ERR_CLOSED;
-    return client_curl_error(code);
+    return client_handle_failed(handle, code, &client->options, detail, transfer->response);
 }
 
-static int run_with_headers(struct client *client, const char *path, struct str body, const char *header,
-                            struct transfer *transfer)
+static int run_once(struct client *client, const char *path, struct str body, const char *header,
+                    struct transfer *transfer)
 {
     struct curl_slist *headers = NULL;
     int err = ERR_INVALID;
@@ -256,9 +290,26 @@ static int run_with_headers(struct client *client, const char *path, struct str 
         curl_easy_setopt(client->handle, CURLOPT_HTTPHEADER, NULL);
     }
     curl_slist_free_all(headers);
-    if (err < 0)
+    if (err < 0) {
+        struct buf cause = transfer->response->cause;
+        transfer->response->cause = (struct buf){0};
         client_response_release(transfer->response);
+        transfer->response->cause = cause;
+    }
     return err;
+}
+
+static int run_with_headers(struct client *client, const char *path, struct str body, const char *header,
+                            struct transfer *transfer)
+{
+    char *instead = NULL;
+    int err = run_once(client, path, body, header, transfer);
+    if (err < 0 || !client_redirected(transfer->response, client->options.url, path, &instead))
+        return err;
+    free((char *)(uintptr_t)client->options.url);
+    client->options.url = instead;
+    client_response_release(transfer->response);
+    return run_once(client, path, body, header, transfer);
 }
 
 int client_request(struct client *client, const char *method, const char *path, struct str body, const char *header,
@@ -302,10 +353,7 @@ static int error_from_status(int status)
         if (error_http_status(errors[i]) == status)
             return errors[i];
     }
-    // 502 and 504 are a proxy's word for a server that is away.
-    return status == 502 || status == 504  ? ERR_UNAVAILABLE
-           : status >= 400 && status < 500 ? ERR_MALFORMED
-                                           : ERR_INTERNAL;
+    return status >= 400 && status < 500 ? ERR_MALFORMED : ERR_INTERNAL;
 }
 
 // Which fields a 422 is about.
@@ -326,32 +374,28 @@ int client_response_error(const struct client_response *response, struct buf *re
 {
     if (response->status >= 200 && response->status < 300)
         return 0;
-    int err = error_from_status(response->status);
+    CLEANUP(buf_release) struct buf unwanted = {0};
+    struct buf *text = ret_text ? ret_text : &unwanted;
     json_t *root = response->body.len > 0 ? json_loadb(response->body.data, response->body.len, 0, NULL) : NULL;
-    const char *code = NULL, *message = NULL, *request_id = NULL;
-    const json_t *fields = NULL;
-    if (root) {
-        json_t *error = json_object_get(root, "error");
-        fields = json_object_get(error, "fields");
-        code = json_string_value(json_object_get(error, "code"));
-        message = json_string_value(json_object_get(error, "message"));
-        request_id = json_string_value(json_object_get(error, "request_id"));
-    }
-    if (code) {
-        int named = error_from_word(code, strlen(code));
-        if (named != ERR_INTERNAL || response->status == 500)
-            err = named;
-    }
-    if (ret_text) {
-        buf_append_text(ret_text, message ? message : error_text(err));
-        append_fields(ret_text, fields);
+    const json_t *error = json_object_get(root, "error");
+    const char *code = json_string_value(json_object_get(error, "code")),
+               *message = json_string_value(json_object_get(error, "message")),
+               *request_id = json_string_value(json_object_get(error, "request_id"));
+    int err;
+    if (!code && !response->incarnation[0]) {
+        err = cause_of_answer(response, text);
+    } else {
+        int named = code ? error_from_word(code, strlen(code)) : ERR_INTERNAL;
+        err = named != ERR_INTERNAL || response->status == 500 ? named : error_from_status(response->status);
+        buf_append_text(text, message ? message : error_text(err));
+        append_fields(text, json_object_get(error, "fields"));
         if (!code)
-            buf_printf(ret_text, " (HTTP status %d)", response->status);
-        if (!request_id && response->request_id[0])
-            request_id = response->request_id;
-        if (request_id)
-            buf_printf(ret_text, " [request %s]", request_id);
+            buf_printf(text, " (HTTP status %d)", response->status);
     }
+    if (!request_id && response->request_id[0])
+        request_id = response->request_id;
+    if (request_id)
+        buf_printf(text, " [request %s]", request_id);
     json_decref(root);
     return err;
 }

@@ -8,10 +8,13 @@
 struct client_options {
     const char *url;     // "http://127.0.0.1:7117"; https too
     const char *token;   // bearer; NULL: none
-    const char *ca_file; // PEM of further authorities; NULL: the system's
+    const char *ca_file; // PEM of further authorities; NULL: SSL_CERT_FILE, else the system's
     bool insecure_tls;
     uint64_t connect_timeout_ms; // 0: 10 s
 };
+
+// True if it can be sent: printable ASCII without spaces.
+bool client_token_valid(const char *token);
 
 struct client; // one thread at a time; keeps its connection alive between requests
 int client_new(const struct client_options *options, struct client **ret);
@@ -23,12 +26,15 @@ struct client_response {
     struct buf body;
     char request_id[129];
     char content_type[64];
-    char incarnation[32]; // X-Runnel-Incarnation, or empty
+    char incarnation[32]; // X-Runnel-Incarnation, or empty: it is not from a Runnel server
+    char location[512];   // of a redirect; or empty
+    struct buf cause;     // why there is no answer, or none of a Runnel server, and what to do; or empty
 };
 void client_response_release(struct client_response *response);
 
-// One request. `body` may be empty. ERR_UNREACHABLE when no answer came; otherwise 0 whatever the status. `header` is one further
-// "Name: value", or NULL. The body is read up to 64 MiB.
+// One request. `body` may be empty. Otherwise 0 whatever the status, and without an answer, with ret->cause in words:
+// ERR_UNREACHABLE, or ERR_WRONG_SERVER if asking again cannot help (a certificate, a name, a protocol). `header` is one further
+// "Name: value", or NULL. The body is read up to 64 MiB. A redirect of the same host to https is followed, and remembered.
 int client_request(struct client *client, const char *method, const char *path, struct str body, const char *header,
                    struct client_response *ret);
 // The same with the answer streamed: `data` gets the bytes as they come and ends it by returning false. Only a 2xx body is
@@ -41,7 +47,10 @@ int client_response_error(const struct client_response *response, struct buf *re
 
 // --- WebSocket
 struct client_ws;
-// Blocking connect and handshake. On refusal: the HTTP status' error, and the answer in *ret (may be NULL).
+// What went wrong in words: the cause of a request or socket that got no answer, else the error's own text.
+const char *client_cause(struct client_response *response, int err);
+// Blocking connect and handshake. On refusal: the HTTP status' error, and the answer in *ret (may be NULL); without an answer
+// as client_request.
 int client_ws_open(const struct client_options *options, const char *path_and_query, struct client_response *ret,
                    struct client_ws **ret_ws);
 int client_ws_fd(const struct client_ws *ws);

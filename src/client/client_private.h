@@ -12,8 +12,12 @@
 // NULL when curl cannot be started.
 CURL *client_handle_new(const struct client_options *options);
 void client_handle_apply(CURL *handle, const struct client_options *options);
-// The error of a transfer that brought no answer.
-int client_curl_error(CURLcode code);
+// Where curl is to write what went wrong; then the error of a transfer that brought no answer, its cause in response->cause.
+void client_handle_listen(CURL *handle, char detail[CURL_ERROR_SIZE]);
+int client_handle_failed(CURL *handle, CURLcode code, const struct client_options *options, const char *detail,
+                         struct client_response *response);
+// A redirect that is to be followed: *ret is the URL of the server to ask instead.
+bool client_redirected(const struct client_response *response, const char *url, const char *path_and_query, char **ret);
 // Takes one header line ("Name: value", with or without its line end) into the response.
 void client_response_header(struct client_response *response, struct str line);
 // True if `text` may stand in a header: printable ASCII, no line ends.

@@ -164,13 +164,16 @@ static void errors_come_from_the_code_word_or_else_the_status(void **state)
         const char *text;
     } cases[] = {
         {409, "{\"error\":{\"code\":\"held\",\"message\":\"no\",\"request_id\":\"r\"}}", ERR_HELD, "no [request r]"},
-        {404, "<html>", ERR_NOT_FOUND, "no such thing (HTTP status 404)"},
+        {404, "<html>", ERR_WRONG_SERVER,
+         "what answers there is not a Runnel server (HTTP status 404): is the URL right?"},
         {404, "{\"error\":{\"code\":\"new_word\",\"message\":\"no\"}}", ERR_NOT_FOUND, "no"},
         {422,
          "{\"error\":{\"code\":\"invalid\",\"message\":\"bad\",\"fields\":[{\"name\":\"a\",\"reason\":\"is long\"},{\"name\":1}]}}",
          ERR_INVALID, "bad; a: is long"},
-        {502, "", ERR_UNAVAILABLE, "the store cannot serve now; try again later (HTTP status 502)"},
-        {418, "", ERR_MALFORMED, "the request is malformed (HTTP status 418)"},
+        {502, "", ERR_UNAVAILABLE, "a proxy in between says that the server behind it is away (HTTP status 502)"},
+        {429, "", ERR_RATE, "a proxy in between wants fewer requests (HTTP status 429)"},
+        {401, "", ERR_UNAUTHORIZED, "a proxy in between wants a login of its own (HTTP status 401)"},
+        {418, "", ERR_WRONG_SERVER, "what answers there is not a Runnel server (HTTP status 418): is the URL right?"},
         {204, "", 0, ""},
     };
     (void)state;

@@ -1,4 +1,5 @@
 // The client's end of a WebSocket: curl makes the connection (proxies, TLS), the handshake is ours, the frames are ws_parser's.
+#include "client/cause.h"
 #include "client/client_private.h"
 
 #include "net/digest.h"
@@ -232,6 +233,9 @@ static int receive_refusal(struct client_ws *ws, struct buf *data, uint64_t dead
         answer->response.status = 0;
         return ERR_UNREACHABLE;
     }
+    bool ours = answer->response.incarnation[0] != 0, redirects = answer->response.location[0] != 0;
+    if (!ours && !redirects && answer->response.status < 500)
+        cause_no_upgrade(answer->response.status, &answer->response.cause);
     int err = client_response_error(&answer->response, NULL);
     return err < 0 ? err : ERR_MALFORMED; // a 2xx is no WebSocket either
 }
@@ -268,8 +272,9 @@ static int handshake(struct client_ws *ws, const struct client_options *options,
     return 0;
 }
 
-static int ws_connect(struct client_ws *ws, const struct client_options *options)
+static int ws_connect(struct client_ws *ws, const struct client_options *options, struct client_response *response)
 {
+    char detail[CURL_ERROR_SIZE];
     ws->handle = client_handle_new(options);
     if (!ws->handle)
         return ERR_INTERNAL;
@@ -278,16 +283,18 @@ static int ws_connect(struct client_ws *ws, const struct client_options *options
     curl_easy_setopt(ws->handle, CURLOPT_HTTPPROXYTUNNEL, 1L);
     // There is no upgrade within HTTP/2, so that must not be agreed on.
     curl_easy_setopt(ws->handle, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    client_handle_listen(ws->handle, detail);
     CURLcode code = curl_easy_perform(ws->handle);
+    curl_easy_setopt(ws->handle, CURLOPT_ERRORBUFFER, NULL);
     if (code != CURLE_OK)
-        return client_curl_error(code);
+        return client_handle_failed(ws->handle, code, options, detail, response);
     if (curl_easy_getinfo(ws->handle, CURLINFO_ACTIVESOCKET, &ws->fd) != CURLE_OK || ws->fd == CURL_SOCKET_BAD)
         return ERR_UNREACHABLE;
     return 0;
 }
 
-int client_ws_open(const struct client_options *options, const char *path_and_query, struct client_response *ret,
-                   struct client_ws **ret_ws)
+static int open_once(const struct client_options *options, const char *path_and_query, struct client_response *ret,
+                     struct client_ws **ret_ws)
 {
     static const struct ws_parser_events events = {.message = on_message};
     CLEANUP(target_release) struct target target = {0};
@@ -300,14 +307,12 @@ int client_ws_open(const struct client_options *options, const char *path_and_qu
         return err;
 
     CLEANUP(ws_free_all) struct client_ws *ws = xcalloc(1, sizeof(*ws));
-    err = ws_connect(ws, options);
+    err = ws_connect(ws, options, &answer.response);
     if (err == 0)
         err = handshake(ws, options, &target, clock_mono_ms() + timeout, &answer);
-    if (ret) {
-        client_response_release(ret);
-        *ret = answer.response;
-        answer.response = (struct client_response){0};
-    }
+    client_response_release(ret);
+    *ret = answer.response;
+    answer.response = (struct client_response){0};
     if (err < 0)
         return err;
     ws->parser = ws_parser_new(false, WS_MESSAGE_MAX, &events, ws);
@@ -316,6 +321,20 @@ int client_ws_open(const struct client_options *options, const char *path_and_qu
     ws->close_code = WS_CODE_ABNORMAL;
     *ret_ws = TAKE_PTR(ws);
     return 0;
+}
+
+int client_ws_open(const struct client_options *options, const char *path_and_query, struct client_response *ret,
+                   struct client_ws **ret_ws)
+{
+    CLEANUP(client_response_release) struct client_response unwanted = {0};
+    CLEANUP(free_ptr) char *instead = NULL;
+    struct client_response *response = ret ? ret : &unwanted;
+    int err = open_once(options, path_and_query, response, ret_ws);
+    if (err == 0 || !client_redirected(response, options->url, path_and_query, &instead))
+        return err;
+    struct client_options there = *options;
+    there.url = instead;
+    return open_once(&there, path_and_query, response, ret_ws);
 }
 
 // --- Use

@@ -31,7 +31,8 @@ struct delivery {
     uint64_t sent_end; // of the spool's file, when all of it had last been sent
     bool behind;       // since the server said where to go on, not all has been sent yet
     bool ended_told, delivered_told;
-    bool lost; // found while sending; handled by the next step
+    struct buf failure; // why no connection will ever be had; or empty
+    bool lost;          // found while sending; handled by the next step
     struct buf scratch;
 };
 
@@ -329,6 +330,8 @@ static void connect_failed(struct delivery *delivery, struct connect_job *job)
         uplink_lost(&delivery->uplink, now_ms());
     if (delivery->uplink.state == UPLINK_OFFLINE)
         delivery->options.events->trouble(delivery->options.arg, job->err, buf_cstr(&job->text));
+    else if (job->err == ERR_WRONG_SERVER)
+        buf_append_str(&delivery->failure, buf_str(&job->text));
 }
 
 static void connect_done(struct job *work)
@@ -405,7 +408,8 @@ static void tell(struct delivery *delivery)
     if (over && !delivery->ended_told) {
         delivery->ended_told = true;
         timer_stop(delivery->tick);
-        delivery->options.events->ended(delivery->options.arg, uplink->state == UPLINK_DONE ? 0 : uplink->error);
+        const char *text = delivery->failure.len > 0 ? buf_cstr(&delivery->failure) : NULL;
+        delivery->options.events->ended(delivery->options.arg, uplink->state == UPLINK_DONE ? 0 : uplink->error, text);
         return;
     }
     bool delivered = uplink_delivered(uplink);
@@ -483,6 +487,7 @@ void delivery_free(struct delivery **delivery_ptr)
     timer_free(&delivery->retry);
     timer_free(&delivery->tick);
     buf_release(&delivery->scratch);
+    buf_release(&delivery->failure);
     free(delivery);
 }
 

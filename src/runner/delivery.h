@@ -17,7 +17,8 @@ struct delivery_events {
     void (*cancel)(void *arg, uint64_t grace_ms);          // the server wants the job to end
     void (*delivered)(void *arg);                          // nothing is left to send for now; may come many times
     void (*trouble)(void *arg, int err, const char *text); // an attempt failed; it is made again
-    void (*ended)(void *arg, int err);                     // 0: sealed; else it will never work. Once
+    // 0: sealed; else it will never work, and `text` says why where more is known than the error. Once.
+    void (*ended)(void *arg, int err, const char *text);
 };
 
 struct delivery_options {

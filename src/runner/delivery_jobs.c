@@ -99,10 +99,18 @@ static int post_run(struct connect_job *job, const char *body, struct client_res
     if (err == 0)
         err = client_request(client, "POST", "/api/v1/executions", str_of(body), job->idempotency_header, ret);
     if (err < 0) {
-        buf_append_text(&job->text, error_text(err));
-        job->refused = err == ERR_INVALID; // the URL or the token cannot even be sent
+        buf_append_text(&job->text, client_cause(ret, err));
+        job->refused = err == ERR_INVALID || err == ERR_WRONG_SERVER; // asking again would end in the same
     }
     return err;
+}
+
+// What is no answer of a server of ours (the page of a proxy, or of a network that wants a login) may pass. That a connection
+// cannot be had, for want of trust say, does not.
+static int answer_error(const struct client_response *response, struct buf *ret_text)
+{
+    int err = client_response_error(response, ret_text);
+    return err == ERR_WRONG_SERVER ? ERR_UNAVAILABLE : err;
 }
 
 static int register_run(struct connect_job *job)
@@ -111,7 +119,7 @@ static int register_run(struct connect_job *job)
     int err = post_run(job, job->body, &response);
     if (err < 0)
         return err;
-    err = client_response_error(&response, &job->text);
+    err = answer_error(&response, &job->text);
     if ((err == ERR_INVALID || err == ERR_IDEMPOTENCY) && job->timeless_body) {
         // A clock that is ahead of the server's must not cost the log. It is registered without its time then, or has been.
         buf_reset(&job->text);
@@ -119,7 +127,7 @@ static int register_run(struct connect_job *job)
         err = post_run(job, job->timeless_body, &response);
         if (err < 0)
             return err;
-        err = client_response_error(&response, &job->text);
+        err = answer_error(&response, &job->text);
     }
     // That it is there already is all that is wanted; whether it is to be had is what the socket finds out.
     job->existed = err == ERR_CONFLICT;
@@ -142,10 +150,16 @@ void connect_job_work(struct job *work)
     job->err = client_ws_open(job->server, job->path, &response, &job->ws);
     if (job->err == 0)
         return;
-    // What is no answer of a server of ours (a proxy's page, say) may pass; what the server itself says counts.
-    job->refused = response.status >= 400;
-    if (!job->refused || client_response_error(&response, &job->text) == 0)
-        buf_append_text(&job->text, error_text(job->err));
+    bool answered = response.status > 0;
+    job->refused = answered || job->err == ERR_WRONG_SERVER;
+    if (answered)
+        job->err = answer_error(&response, &job->text);
+    if (response.cause.len > 0 || job->text.len == 0) {
+        buf_reset(&job->text);
+        buf_append_text(&job->text, client_cause(&response, job->err));
+    }
+    if (job->err == 0) // a 2xx, which is no WebSocket
+        job->err = ERR_UNAVAILABLE;
     if (job->err != ERR_NOT_FOUND)
         return;
     if (registers && job->existed)

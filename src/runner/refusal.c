@@ -12,12 +12,12 @@ bool refusal_is_for_good(int err)
     return false;
 }
 
-void refusal_append(struct buf *out, const struct run_file *run, int err)
+void refusal_append(struct buf *out, const struct run_file *run, int err, const char *text)
 {
     // Without an epoch it never held the execution, and it did not make it either.
     bool another_s = run->existed && run->epoch == 0;
     if (err == ERR_IDEMPOTENCY || (another_s && refusal_is_for_good(err) && err != ERR_EXPIRED))
         buf_printf(out, "execution %s exists already and is not this run's", run->execution_id);
     else
-        buf_append_text(out, error_text(err));
+        buf_append_text(out, text ? text : error_text(err));
 }

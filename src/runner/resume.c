@@ -88,12 +88,12 @@ static void on_trouble(void *arg, int err, const char *text)
     buf_append_text(&attempt->resume->reason, text);
 }
 
-static void on_ended(void *arg, int err)
+static void on_ended(void *arg, int err, const char *text)
 {
     struct attempt *attempt = arg;
     buf_reset(&attempt->resume->reason);
     if (err < 0)
-        refusal_append(&attempt->resume->reason, attempt->run, err);
+        refusal_append(&attempt->resume->reason, attempt->run, err, text);
     attempt_end(attempt, err);
 }
 
@@ -244,7 +244,7 @@ static void tell_left(struct resume *resume, const char *name, int err)
     if (resume->reason.len == 0 && err == ERR_UNAVAILABLE)
         buf_append_text(&resume->reason, "the server did not take all of it in time");
     else if (resume->reason.len == 0)
-        buf_append_text(&resume->reason, err > ERR_FIRST_ && err < ERR_END_ ? error_text(err) : strerror(-err));
+        buf_append_text(&resume->reason, error_text(err));
     if (resume->tell_left)
         resume->tell_left(resume->tell_arg, name, buf_cstr(&resume->reason));
 }

@@ -202,10 +202,15 @@ static void start_delivery(struct runner *runner)
     runner->delivery = delivery_new(&options);
 }
 
+static const char *again(const struct runner *runner)
+{
+    return runner->options.again_options ? runner->options.again_options : "";
+}
+
 static void tell_start(const struct runner *runner)
 {
     const char *id = runner->run.execution_id;
-    runner_notice(runner, "recording as %s (follow: runnel logs -f %s)", id, id);
+    runner_notice(runner, "recording as %s (follow: runnel logs -f%s %s)", id, again(runner), id);
 }
 
 static int start(struct runner *runner)
@@ -271,8 +276,8 @@ static int settle_spool(struct runner *runner)
         runner_warn(runner, "what was recorded stays in %s; remove that folder to discard it", runner->dir);
     else
         runner_warn(runner,
-                    "not all of the log is delivered; it stays in %s, and this delivers it: runnel wrap --resume %s",
-                    runner->dir, runner->run.execution_id);
+                    "not all of the log is delivered; it stays in %s, and this delivers it: runnel wrap%s --resume %s",
+                    runner->dir, again(runner), runner->run.execution_id);
     return ERR_UNAVAILABLE;
 }
 

@@ -16,6 +16,7 @@ struct runner_options {
     bool tty;                  // one pseudo-terminal instead of two pipes
     const char *execution_id;  // chosen by the caller; NULL: made here before the server is asked (it may be away)
     const char *metadata_json; // object or NULL
+    const char *again_options; // " --url X", what a command that is told to the user needs to find the same; or NULL
     size_t message_max;        // 0: RECORD_MESSAGE_MAX
     uint64_t spool_max;        // 0: RUNNER_SPOOL_MAX; at least RUNNER_SPOOL_MIN, else ERR_INVALID
     uint64_t

@@ -273,14 +273,14 @@ static void on_trouble(void *arg, int err, const char *text)
     runner_notice(runner, "%s: %s; recording to disk and trying again", runner->options.server.url, text);
 }
 
-static void on_ended(void *arg, int err)
+static void on_ended(void *arg, int err, const char *text)
 {
     struct runner *runner = arg;
     runner->sealed = err == 0;
     runner->delivery_err = err;
     if (err < 0) {
         CLEANUP(buf_release) struct buf reason = {0};
-        refusal_append(&reason, &runner->run, err);
+        refusal_append(&reason, &runner->run, err, text);
         runner_warn(runner, "%s does not take this log: %s", runner->options.server.url, buf_cstr(&reason));
         // Nothing will be acked any more, and a log that nobody takes must not hold the job up.
         recorder_abandon(runner->recorder);

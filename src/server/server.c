@@ -52,6 +52,7 @@ struct server {
     unsigned limits_count;
 };
 
+// The first line of what is wrong; `detail` is a path or a reason, and may be NULL.
 static int server_fail(int err, const char *fmt, const char *detail)
 {
     CLEANUP(buf_release) struct buf text = {0};
@@ -64,6 +65,12 @@ static int server_fail(int err, const char *fmt, const char *detail)
     buf_append_byte(&text, '\n');
     file_write_full(STDERR_FILENO, text.data, text.len);
     return err;
+}
+
+static int server_fail_path(const char *what, const char *path, int err)
+{
+    CLEANUP(free_ptr) char *detail = xasprintf("%s: %s", path, error_text(err));
+    return server_fail(err < ERR_END_ && err > ERR_FIRST_ ? err : ERR_IO, what, detail);
 }
 
 // --- Limits
@@ -304,9 +311,8 @@ static int server_check(struct server *server)
         return server_fail(ERR_INVALID,
                            "plain HTTP is served on loopback only; give --tls-cert and --tls-key, or --insecure",
                            config->listen);
-    if (dir_make_all(config->data, 0700) < 0)
-        return server_fail(ERR_IO, "the data folder cannot be made", config->data);
-    return 0;
+    int err = dir_make_all(config->data, 0700);
+    return err < 0 ? server_fail_path("the data folder cannot be made", config->data, err) : 0;
 }
 
 // Chunks of some 100 KiB come and go all the time. Given back to the kernel and had again, each of their pages would
@@ -424,12 +430,11 @@ static int server_listen(struct server *server)
 
     int err = inherited ? 0 : address_probe(config->listen);
     if (err)
-        return server_fail(err, err == -EADDRINUSE ? "listen: the address is in use" : "listen: cannot listen there",
-                           config->listen);
+        return server_fail_path("listen: cannot listen there", config->listen, err);
     for (unsigned i = 0; i < server->worker_count; i++) {
         err = worker_listen(&server->workers[i], address, inherited);
         if (err)
-            return server_fail(err, "listen: cannot listen there", address);
+            return server_fail_path("listen: cannot listen there", address, err);
         if (i > 0)
             continue;
         server->port = listener_port(server->workers[0].listeners[0]);
@@ -460,8 +465,9 @@ static int server_start(struct server *server)
     if (config->port_file[0]) {
         CLEANUP(buf_release) struct buf text = {0};
         buf_printf(&text, "%u\n", server->port);
-        if (file_write_atomic(config->port_file, text.data, text.len, 0644) < 0)
-            return server_fail(ERR_IO, "the port file cannot be written", config->port_file);
+        int err = file_write_atomic(config->port_file, text.data, text.len, 0644);
+        if (err < 0)
+            return server_fail_path("the port file cannot be written", config->port_file, err);
     }
     log_info(&server->logger, "ready", LOG_I("port", server->port), LOG_S("data", config->data));
     systemd_notify("READY=1");
@@ -557,7 +563,7 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
     if (err == 0) {
         err = server_bootstrap(server);
         if (err)
-            server_fail(err, "the first account or its key could not be made", error_text(err));
+            server_fail_path("the first account or its key could not be made", config->data, err);
     }
     if (err == 0)
         err = server_listen(server);

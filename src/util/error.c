@@ -1,5 +1,9 @@
 #include "util/error.h"
 
+#include <string.h>
+
+#define ERRNO_MAX 4096
+
 struct error_entry {
     const char *word;
     const char *text;
@@ -27,7 +31,8 @@ const char *error_word(int err)
 
 const char *error_text(int err)
 {
-    return entry_of(err)->text;
+    const char *of_system = err < 0 && err > -ERRNO_MAX ? strerrordesc_np(-err) : NULL;
+    return of_system ? of_system : entry_of(err)->text;
 }
 
 int error_http_status(int err)

@@ -38,6 +38,7 @@
     X(ERR_UNAVAILABLE, "unavailable", 503, 1, "the store cannot serve now; try again later")                 \
     X(ERR_SHUTTING_DOWN, "shutting_down", 503, 1, "the server is shutting down; try again")                  \
     X(ERR_UNREACHABLE, "unreachable", 503, 5, "the server cannot be reached")                                \
+    X(ERR_WRONG_SERVER, "wrong_server", 502, 5, "what answers at this URL cannot be talked to")              \
     X(ERR_STORE_FULL, "store_full", 507, 1, "the store is full; free space and try again")                   \
     X(ERR_CORRUPT, "corrupt", 500, 1, "stored or received data is corrupt")                                  \
     X(ERR_TOO_NEW, "too_new", 500, 1, "the store was written by a newer program")                            \
@@ -53,7 +54,8 @@ enum error {
         ERR_END_,
 };
 
-// All take any negative code; an unknown one is treated as ERR_INTERNAL. Returned strings are static.
+// All take any negative code; an unknown one is treated as ERR_INTERNAL. Returned strings are static. The text of -errno is the
+// system's.
 const char *error_word(int err);
 const char *error_text(int err);
 int error_http_status(int err);

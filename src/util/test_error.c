@@ -28,6 +28,8 @@ static void unknown_codes_and_words_are_internal(void **state)
     static const int unknown[] = {-ENOENT, -1, ERR_FIRST_, ERR_END_, INT32_MIN, 0, 7};
     for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
         assert_string_equal(error_word(unknown[i]), "internal");
+    assert_string_equal(error_text(-ENOENT), "No such file or directory");
+    assert_string_equal(error_text(INT32_MIN), "internal error");
     assert_int_equal(error_from_word("gaps", 4), ERR_INTERNAL);
     assert_int_equal(error_from_word("gaps", 3), ERR_GAP);
     assert_int_equal(error_from_word("", 0), ERR_INTERNAL);

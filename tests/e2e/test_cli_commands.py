@@ -1,6 +1,8 @@
 """The other commands: status, list, verify, key, backup, completion, help; exit codes and messages that say what to do."""
 
 import json
+import os
+import pty
 import re
 import shutil
 import sqlite3
@@ -9,6 +11,8 @@ import subprocess
 import pytest
 from support.cli import Cli
 from support.jobs import fresh_id, shell
+from support.process import Sink
+from support.server import clean_env
 from support.ws import Runner
 
 COMMANDS = "serve wrap pipe status logs list verify key backup completion".split()
@@ -284,10 +288,65 @@ def test_bash_completes_commands_and_options(tmp_path):
             'printf "%s\\n" "${COMPREPLY[@]}"'
         )
         answer = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True)
-        return [word.strip() for word in answer.stdout.split("\n")]
+        return answer.stdout.split("\n")[:-1]
 
     assert "status" in complete("runnel", "sta")
     assert "--follow" in complete("runnel", "logs", "--fo")
+    assert complete("runnel", "logs", "-o", "") == ["text", "raw", "json"]
+    assert complete("runnel", "logs", "--output", "=", "r") == ["raw"]
+    assert complete("runnel", "--color", "al") == ["always"]
+    assert complete("runnel", "list", "--status", "c") == ["completed", "cancelled"]
+    assert complete("runnel", "serve", "--log-level", "d") == ["debug"]
+    assert {"create", "list", "revoke"} <= set(complete("runnel", "key", ""))
+    assert complete("runnel", "completion", "z") == ["zsh"]
+    assert "printf" in complete("runnel", "wrap", "--", "print")
+    assert str(script) in complete("runnel", "wrap", "-q", "--", "cat", str(script)[:-3])
+    assert str(script) in complete("runnel", "--ca-file", str(script)[:-3])
+    assert complete("runnel", "logs", "-n", "") == [""]
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
+def test_fish_completes_values_and_the_wrapped_command(tmp_path):
+    script = tmp_path / "runnel.fish"
+    script.write_bytes(Cli(tmp_path / "home").ok("completion", "fish").out)
+
+    def complete(line):
+        program = f"source {script}; complete -C '{line}'"
+        answer = subprocess.run(["fish", "-N", "-c", program], capture_output=True, text=True, check=True, env=clean_env(tmp_path))
+        return [word.split("\t")[0] for word in answer.stdout.splitlines()]
+
+    assert "raw" in complete("runnel logs -o ") and "--output=json" in complete("runnel logs --output=")
+    assert complete("runnel list --status ca") == ["cancelled"]
+    assert "revoke" in complete("runnel key ")
+    assert "printf" in complete("runnel wrap -- print")
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
+def test_zsh_completes_values_and_the_wrapped_command(tmp_path):
+    (tmp_path / "_runnel").write_bytes(Cli(tmp_path / "home").ok("completion", "zsh").out)
+    setup = f"PS1='ready> '; fpath=({tmp_path} $fpath); autoload -U compinit; compinit -D -u; zstyle ':completion:*' list-prompt ''"
+
+    def complete(line):
+        """What the line becomes when the tab key is pressed."""
+        master, slave = pty.openpty()
+        env = clean_env(tmp_path, TERM="dumb")
+        with subprocess.Popen(["zsh", "-f", "-i"], env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True):
+            os.close(slave)
+            with os.fdopen(master, "rb+", buffering=0) as terminal:
+                sink = Sink(terminal)
+                terminal.write(f"{setup}; echo set'up'\n".encode())
+                sink.wait_for(b"setup")
+                terminal.write(f"{line}\t".encode())
+                terminal.write(b"\x01: \x05; echo do'ne'\n")  # as an argument of `:`, so that nothing is run
+                sink.wait_for(b"done")
+                terminal.write(b"exit\n")
+                sink.wait_end()
+        return sink.data.decode(errors="replace")
+
+    assert "--output raw" in complete("runnel logs --output r")
+    assert "--status cancelled" in complete("runnel list --status ca")
+    assert "key revoke" in complete("runnel key rev")
+    assert "wrap -- mktemp" in complete("runnel wrap -- mktem")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

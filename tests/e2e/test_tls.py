@@ -10,11 +10,11 @@ from support.cli import Cli
 from support.ws import Follower
 
 
-def certificate(folder, name, days="30"):
+def certificate(folder, name, days="30", names="IP:127.0.0.1,DNS:localhost"):
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", days, "-keyout", key, "-out", cert]
-        + ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"],
+        + ["-subj", f"/CN={name}", "-addext", f"subjectAltName={names}"],
         check=True,
         capture_output=True,
     )
