@@ -1,0 +1,50 @@
+// For tests of what drives the store: one that does nothing. What was handed in waits, in order, until the test answers it.
+// One thread: `done` is called from stub_answer.
+#pragma once
+
+#include "store/store.h"
+#include "util/testing.h"
+
+#define STUB_OPS_MAX 256
+
+struct store_stub {
+    struct store base;
+    struct store_op *ops[STUB_OPS_MAX];
+    size_t count;
+};
+
+static inline void stub_submit(struct store *store, struct store_op *op)
+{
+    struct store_stub *stub = CONTAINER_OF(store, struct store_stub, base);
+    assert_true(stub->count < STUB_OPS_MAX);
+    stub->ops[stub->count++] = op;
+}
+
+static inline void stub_stats(struct store *store, struct store_stats *ret)
+{
+    (void)store;
+    *ret = (struct store_stats){.writable = true};
+}
+
+static inline void stub_init(struct store_stub *stub)
+{
+    static const struct store_vtable vtable = {.name = "stub", .submit = stub_submit, .stats = stub_stats};
+    *stub = (struct store_stub){.base = {.vtable = &vtable, .incarnation = "STUB"}};
+}
+
+// The first that waits, which must be of this kind; it waits no more.
+static inline struct store_op *stub_take(struct store_stub *stub, enum store_op_kind kind)
+{
+    assert_true(stub->count > 0);
+    struct store_op *op = stub->ops[0];
+    assert_int_equal(op->kind, kind);
+    memmove(stub->ops, stub->ops + 1, --stub->count * sizeof(struct store_op *));
+    return op;
+}
+#define STUB_TAKE(stub, kind, type) CONTAINER_OF(stub_take((stub), (kind)), struct type, op)
+
+static inline void stub_answer(struct store_op *op, int err)
+{
+    op->err = err;
+    op->done(op);
+}
