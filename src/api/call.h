@@ -25,6 +25,8 @@ struct api {
     unsigned stream_count;
     struct timer *sweep; // ends streams whose credential ran out or was revoked
     bool draining;
+    void (*fewer)(void *arg); // or NULL
+    void *fewer_arg;
 };
 
 // A long-lived connection, so that shutdown and revocation reach it.

@@ -439,8 +439,10 @@ void stream_add(struct stream_node *stream, struct api *api, const struct princi
 void stream_remove(struct stream_node *stream)
 {
     list_remove(&stream->node);
-    stream->api->stream_count--;
-    auth_stream_closed(stream->api->options.auth, &stream->principal);
+    struct api *api = stream->api;
+    auth_stream_closed(api->options.auth, &stream->principal);
+    if (--api->stream_count == 0 && api->fewer)
+        api->fewer(api->fewer_arg);
 }
 
 // 0 if it may go on. Each stream is compared with the change that it was judged as of: none slips through between two looks.
@@ -544,9 +546,11 @@ struct http_app api_http_app(struct api *api)
     return (struct http_app){.head = api_head, .request = api_request, .app = api, .logger = api->options.logger};
 }
 
-void api_drain(struct api *api)
+void api_drain(struct api *api, void (*fewer)(void *arg), void *arg)
 {
     api->draining = true;
+    api->fewer = fewer;
+    api->fewer_arg = arg;
     LIST_FOR_EACH_SAFE(node, next, &api->streams) {
         struct stream_node *stream = CONTAINER_OF(node, struct stream_node, node);
         if (stream->finish)
@@ -559,6 +563,7 @@ void api_drain(struct api *api)
 void api_close(struct api *api)
 {
     api->draining = true;
+    api->fewer = NULL;
     while (!list_empty(&api->streams)) {
         struct stream_node *stream = CONTAINER_OF(api->streams.next, struct stream_node, node);
         stream->end(stream, 1001, GOING_AWAY);

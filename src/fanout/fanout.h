@@ -29,6 +29,7 @@ struct fanout_options {
 struct fanout *fanout_new(const struct fanout_options *options);
 void fanout_free(struct fanout **fanout); // after the last subscriber has gone
 void fanout_set_cache_bytes(struct fanout *fanout, size_t bytes);
+void fanout_set_regex_steps(struct fanout *fanout, uint64_t steps); // from the next chunk on that is looked at
 void fanout_live_changed(struct fanout *fanout, int64_t row);
 
 // The store's watcher: hands the changes of one commit to all loops, as one message each. Any thread. What a loop has not yet taken in is

@@ -458,6 +458,11 @@ void fanout_free(struct fanout **fanout)
     *fanout = NULL;
 }
 
+void fanout_set_regex_steps(struct fanout *fanout, uint64_t steps)
+{
+    fanout->options.regex_steps = steps;
+}
+
 void fanout_set_cache_bytes(struct fanout *fanout, size_t bytes)
 {
     fanout->options.cache_bytes = bytes;

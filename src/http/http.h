@@ -49,9 +49,11 @@ struct http_app {
 struct http_server *http_server_new(struct loop *loop, const struct http_app *app, const struct http_limits *limits,
                                     struct tls_server *tls);
 void http_server_accept(struct http_server *server, int fd); // takes over the fd
-// Stops keep-alive: each connection ends after its present answer. Idle ones are closed now.
-void http_server_drain(struct http_server *server);
+// Stops keep-alive: each connection ends after its present answer. Idle ones are closed now. `fewer` (or NULL) is called at once and
+// whenever the last one in HTTP, or the last one at all, has gone.
+void http_server_drain(struct http_server *server, void (*fewer)(void *arg), void *arg);
 unsigned http_server_connections(const struct http_server *server); // those still in HTTP, not upgraded
+unsigned http_server_open(const struct http_server *server);        // with those upgraded, until they are closed
 const struct http_stats *http_server_stats(const struct http_server *server);
 void http_server_free(struct http_server **server); // closes all
 

@@ -95,6 +95,8 @@ struct http_server {
     struct conn_count *open; // with those upgraded
     struct buf out;          // the head of the answer that is being written
     bool draining;
+    void (*fewer)(void *arg); // or NULL
+    void *fewer_arg;
 };
 
 // parse.c

@@ -23,6 +23,13 @@ static void leave(struct http_conn *conn)
         free(conn);
 }
 
+static void tell_fewer(void *arg)
+{
+    struct http_server *server = arg;
+    if (server->fewer)
+        server->fewer(server->fewer_arg);
+}
+
 void http_conn_forget(struct http_conn *conn)
 {
     struct http_server *server = conn->server;
@@ -39,6 +46,8 @@ void http_conn_forget(struct http_conn *conn)
     conn->gone = true;
     conn->busy++;
     leave(conn);
+    if (server->count == 0)
+        tell_fewer(server);
 }
 
 // The application has it no more.
@@ -451,7 +460,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_app *ap
     return server;
 }
 
-void http_server_drain(struct http_server *server)
+void http_server_drain(struct http_server *server, void (*fewer)(void *arg), void *arg)
 {
     server->draining = true;
     LIST_FOR_EACH_SAFE(node, next, &server->conns) {
@@ -459,6 +468,15 @@ void http_server_drain(struct http_server *server)
         if (conn->state == CONN_WAITING && backlog_len(conn) == 0)
             http_conn_end(conn);
     }
+    server->fewer = fewer;
+    server->fewer_arg = arg;
+    conn_count_when_none(server->open, tell_fewer, server);
+    tell_fewer(server);
+}
+
+unsigned http_server_open(const struct http_server *server)
+{
+    return conn_count_open(server->open);
 }
 
 unsigned http_server_connections(const struct http_server *server)
@@ -477,6 +495,8 @@ void http_server_free(struct http_server **server_ptr)
     if (!server)
         return;
     *server_ptr = NULL;
+    server->fewer = NULL;
+    conn_count_when_none(server->open, NULL, NULL);
     while (!list_empty(&server->conns))
         http_conn_abandon(CONTAINER_OF(server->conns.next, struct http_conn, node), ERR_SHUTTING_DOWN);
     timer_free(&server->sweep);

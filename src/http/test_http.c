@@ -627,8 +627,15 @@ static void server_free_aborts_what_is_under_way(void **state)
     app_stop(&app);
 }
 
+static void count_fewer(void *arg)
+{
+    unsigned *fewer = arg;
+    ++*fewer;
+}
+
 static void drain_closes_idle_connections_and_lets_others_finish(void **state)
 {
+    unsigned fewer = 0;
     (void)state;
     struct app app;
     struct peer idle, busy;
@@ -637,15 +644,22 @@ static void drain_closes_idle_connections_and_lets_others_finish(void **state)
     app_connect(&app, &busy);
     peer_send_text(&busy, "GET /hold" GET_TAIL "\r\n");
     loop_turns(app.loop, 2);
-    http_server_drain(app.server);
+    http_server_drain(app.server, count_fewer, &fewer);
+    assert_int_equal(fewer, 1);
     peer_wait_end(&idle);
     assert_false(busy.ended);
+    assert_int_equal(fewer, 1);
+    assert_int_equal(http_server_open(app.server), 2);
     http_respond(app.held, 200, NULL, "done", 4);
     peer_wait_end(&busy);
     assert_non_null(strstr(buf_cstr(&busy.got), "Connection: close"));
     assert_non_null(strstr(buf_cstr(&busy.got), "done"));
     peer_close(&idle);
     peer_close(&busy);
+    while (http_server_open(app.server) > 0)
+        loop_turns(app.loop, 1);
+    assert_int_equal(http_server_connections(app.server), 0);
+    assert_true(fewer > 1);
     app_stop(&app);
 }
 

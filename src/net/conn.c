@@ -16,6 +16,8 @@
 
 struct conn_count {
     unsigned refs, open;
+    void (*none)(void *arg);
+    void *none_arg;
 };
 
 struct conn {
@@ -151,6 +153,22 @@ unsigned conn_count_open(const struct conn_count *count)
     return count->open;
 }
 
+static void count_tell(struct conn_count *count)
+{
+    void (*none)(void *arg) = count->none;
+    if (count->open > 0 || !none)
+        return;
+    count->none = NULL;
+    none(count->none_arg);
+}
+
+void conn_count_when_none(struct conn_count *count, void (*none)(void *arg), void *arg)
+{
+    count->none = none;
+    count->none_arg = arg;
+    count_tell(count);
+}
+
 void conn_set_count(struct conn *conn, struct conn_count *count)
 {
     conn->count = count;
@@ -177,6 +195,7 @@ void conn_free(struct conn **conn_ptr)
     close_fd(&conn->fd);
     if (conn->count) {
         conn->count->open--;
+        count_tell(conn->count);
         conn_count_unref(&conn->count);
     }
     conn->freed = true;

@@ -34,6 +34,8 @@ struct conn_count;
 struct conn_count *conn_count_new(void);
 void conn_count_unref(struct conn_count **count);
 unsigned conn_count_open(const struct conn_count *count);
+// Calls when the last of them has gone: at once if none is there, else from within its conn_free. Once; NULL: no more.
+void conn_count_when_none(struct conn_count *count, void (*none)(void *arg), void *arg);
 void conn_set_count(struct conn *conn, struct conn_count *count); // once; takes its own reference
 
 // Writes are sent at the end of the loop's turn, in one writev; conn_send_now tries at once when nothing is queued before it.

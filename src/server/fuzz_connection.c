@@ -24,7 +24,7 @@ struct bench {
     char folder[64];
     struct logger logger;
     struct config config;
-    struct api_limits limits;
+    struct settings *settings;
     struct store *store;
     struct auth *auth;
     struct hub *hub;
@@ -120,16 +120,10 @@ static struct bench *bench_new(void)
     bench->logger = (struct logger){.fd = -1, .min_level = LOG_ERROR};
     config_init(&bench->config);
     bench->config.body_max = 4096;
-    bench->limits = (struct api_limits){
-        .message_max = 1024,
-        .followers_max = 8,
-        .open_executions_max = 10000,
-        .regex_steps = 10000,
-        .ping_ms = 20000,
-        .pong_timeout_ms = 60000,
-        .allowed_hosts = xcalloc(1, sizeof(char *)),
-        .cors_origins = xcalloc(1, sizeof(char *)),
-    };
+    bench->config.message_max = 1024;
+    bench->config.followers_max = 8;
+    bench->config.regex_steps = 10000;
+    bench->settings = settings_new(&bench->config);
     CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", bench->folder);
     struct sqlite_tuning tuning = {.reserve_bytes = 4096};
     struct sqlite_options store = {.path = path, .readers = 1, .logger = &bench->logger, .tuning = &tuning};
@@ -150,7 +144,7 @@ static struct bench *bench_new(void)
                                      .metrics = bench->metrics,
                                      .logger = &bench->logger,
                                      .config = &bench->config,
-                                     .limits = &bench->limits,
+                                     .settings = bench->settings,
                                      .worker_count = 1,
                                      .collect = collect};
     must(worker_init(&bench->worker, 0, &options) == 0);
@@ -182,8 +176,7 @@ static void bench_free(struct bench *bench)
     hub_free(&bench->hub);
     auth_free(&bench->auth);
     metrics_free(&bench->metrics);
-    free((void *)(uintptr_t)bench->limits.allowed_hosts);
-    free((void *)(uintptr_t)bench->limits.cors_origins);
+    settings_unref(&bench->settings);
     config_release(&bench->config);
     buf_release(&bench->answers);
     nftw(bench->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);

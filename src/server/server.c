@@ -20,7 +20,6 @@
 #define WORKERS_MAX 256
 #define POOL_QUEUE  4096
 #define FILES_SPARE 256
-#define RELOADS_MAX 1024
 
 #define MEMORY_MAPPED_MIN (8 * 1024 * 1024)  // allocations that get a mapping of their own
 #define MEMORY_SPARE_MAX  (32 * 1024 * 1024) // free memory that is kept at the end of the main heap
@@ -46,10 +45,7 @@ struct server {
     struct signal_watch *signals[3];
     struct timer *deadline;
     bool stopping;
-    // Every set of limits that was in force: workers may still look at an old one. Freed at the end.
-    struct api_limits *limits[RELOADS_MAX];
-    struct config reloaded[RELOADS_MAX];
-    unsigned limits_count;
+    struct settings *settings; // those of the start, or of the last reload
 };
 
 // The first line of what is wrong; `detail` is a path or a reason, and may be NULL.
@@ -71,33 +67,6 @@ static int server_fail_path(const char *what, const char *path, int err)
 {
     CLEANUP(free_ptr) char *detail = xasprintf("%s: %s", path, error_text(err));
     return server_fail(err < ERR_END_ && err > ERR_FIRST_ ? err : ERR_IO, what, detail);
-}
-
-// --- Limits
-
-static char **list_with_end(const struct text_list *list)
-{
-    char **items = xcalloc(list->count + 1, sizeof *items);
-    for (size_t i = 0; i < list->count; i++)
-        items[i] = list->items[i];
-    return items;
-}
-
-static const struct api_limits *server_add_limits(struct server *server, const struct config *config)
-{
-    struct api_limits *limits = xcalloc(1, sizeof *limits);
-    *limits = (struct api_limits){
-        .message_max = (size_t)config->message_max,
-        .followers_max = (uint64_t)config->followers_max,
-        .open_executions_max = (uint64_t)config->open_executions_max,
-        .regex_steps = (uint64_t)config->regex_steps,
-        .ping_ms = (uint64_t)config->ping_seconds * 1000,
-        .pong_timeout_ms = (uint64_t)config->pong_timeout_seconds * 1000,
-        .allowed_hosts = list_with_end(&config->allowed_hosts),
-        .cors_origins = list_with_end(&config->cors_origins),
-    };
-    server->limits[server->limits_count++] = limits;
-    return limits;
 }
 
 // --- Watching the store, and metrics
@@ -234,23 +203,20 @@ static void server_tell_restart(struct server *server, const struct config *conf
 static void server_reload(struct server *server)
 {
     CLEANUP(buf_release) struct buf error = {0};
-    int err = 0;
+    struct config *config = xcalloc(1, sizeof *config);
 
     systemd_notify("RELOADING=1");
-    if (server->limits_count == RELOADS_MAX) {
-        log_error(&server->logger, "too many reloads; restart the server", LOG_I("reloads", RELOADS_MAX));
+    config_init(config);
+    int err = server->load(server->load_arg, config, &error);
+    if (err) {
+        config_release(config);
+        free(config);
     } else {
-        struct config *config = &server->reloaded[server->limits_count];
-        config_init(config);
-        err = server->load(server->load_arg, config, &error);
-        if (err) {
-            config_release(config);
-        } else {
-            server_tell_restart(server, config);
-            const struct api_limits *limits = server_add_limits(server, config);
-            for (unsigned i = 0; i < server->worker_count; i++)
-                worker_set_limits(&server->workers[i], limits, (size_t)config->cache_bytes / server->worker_count);
-        }
+        server_tell_restart(server, config);
+        settings_unref(&server->settings);
+        server->settings = settings_new_owning(&config);
+        for (unsigned i = 0; i < server->worker_count; i++)
+            worker_set(&server->workers[i], server->settings);
     }
     if (err == 0 && server->tls)
         err = tls_server_reload(server->tls, &error);
@@ -396,6 +362,7 @@ static int server_make_workers(struct server *server)
         .logger = &server->logger,
     };
     server->hub = hub_new(&hub);
+    server->settings = settings_new(config);
     struct worker_options options = {
         .server = server,
         .store = server->store,
@@ -406,7 +373,7 @@ static int server_make_workers(struct server *server)
         .tls = server->tls,
         .logger = &server->logger,
         .config = config,
-        .limits = server_add_limits(server, config),
+        .settings = server->settings,
         .worker_count = server->worker_count,
         .connections_max = server->connections_max,
         .collect = server_collect,
@@ -504,12 +471,7 @@ static void server_release(struct server *server)
     tls_server_free(&server->tls);
     if (server->loop)
         loop_free(&server->loop);
-    for (unsigned i = 0; i < server->limits_count; i++) {
-        free((void *)(uintptr_t)server->limits[i]->allowed_hosts);
-        free((void *)(uintptr_t)server->limits[i]->cors_origins);
-        free(server->limits[i]);
-        config_release(&server->reloaded[i]);
-    }
+    settings_unref(&server->settings);
     free(server);
 }
 

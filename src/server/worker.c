@@ -5,7 +5,7 @@
 #include "net/listener.h"
 #include "server/systemd.h"
 
-#define DRAIN_POLL_MS 20
+#define GOODBYE_MS 1000
 
 static void worker_live(void *arg, int64_t row, struct execution_live *ret)
 {
@@ -31,7 +31,12 @@ int worker_init(struct worker *worker, unsigned index, const struct worker_optio
 {
     const struct config *config = options->config;
 
-    *worker = (struct worker){.server = options->server, .index = index};
+    *worker = (struct worker){
+        .server = options->server,
+        .index = index,
+        .worker_count = options->worker_count,
+        .settings = settings_ref(options->settings),
+    };
     int err = loop_new(&worker->loop);
     if (err)
         return err;
@@ -41,8 +46,8 @@ int worker_init(struct worker *worker, unsigned index, const struct worker_optio
         .pool = options->pool,
         .metrics = options->metrics,
         .shard = index,
-        .cache_bytes = (size_t)config->cache_bytes / options->worker_count,
-        .regex_steps = (uint64_t)config->regex_steps,
+        .cache_bytes = options->settings->cache_bytes / options->worker_count,
+        .regex_steps = options->settings->limits.regex_steps,
         .live = worker_live,
         .live_arg = options->hub,
     };
@@ -60,7 +65,7 @@ int worker_init(struct worker *worker, unsigned index, const struct worker_optio
         .collect = options->collect,
         .collect_arg = options->collect_arg,
     };
-    worker->api = api_new(&api, options->limits);
+    worker->api = api_new(&api, &worker->settings->limits);
     hub_attach(options->hub, worker->loop, &api_hub_listener, worker->api);
     struct http_app app = api_http_app(worker->api);
     struct http_limits limits = http_limits_of(options);
@@ -111,8 +116,7 @@ int worker_start(struct worker *worker)
 struct worker_order {
     struct mail mail;
     struct worker *worker;
-    const struct api_limits *limits;
-    size_t cache_bytes;
+    struct settings *settings;
     struct loop *main_loop;
     void (*drained)(struct server *server);
 };
@@ -124,19 +128,37 @@ static void order_report(struct mail *mail)
     free(order);
 }
 
-static void order_poll(void *arg)
+static void worker_drained(struct worker *worker)
 {
-    struct worker_order *order = arg;
-    struct worker *worker = order->worker;
-
-    if (http_server_connections(worker->http) || api_streams(worker->api)) {
-        timer_start(worker->drain_poll, DRAIN_POLL_MS);
+    struct worker_order *order = TAKE_PTR(worker->draining);
+    if (!order)
         return;
-    }
     order->mail.deliver = order_report;
-    worker->draining = NULL;
-    timer_free(&worker->drain_poll);
     loop_post(order->main_loop, &order->mail);
+}
+
+static bool worker_quiet(const struct worker *worker)
+{
+    return http_server_connections(worker->http) == 0 && api_streams(worker->api) == 0;
+}
+
+// Something has gone. Those that are left only say goodbye: most peers do so at once, the others are not waited for.
+static void worker_look(void *arg)
+{
+    struct worker *worker = arg;
+    if (!worker->draining || !worker_quiet(worker))
+        return;
+    if (http_server_open(worker->http) == 0)
+        worker_drained(worker);
+    else if (!timer_active(worker->goodbye))
+        timer_start(worker->goodbye, GOODBYE_MS);
+}
+
+static void worker_no_goodbye(void *arg)
+{
+    struct worker *worker = arg;
+    if (worker_quiet(worker)) // else one has become a stream meanwhile
+        worker_drained(worker);
 }
 
 static void order_drain(struct mail *mail)
@@ -151,11 +173,10 @@ static void order_drain(struct mail *mail)
     for (unsigned i = 0; i < worker->listener_count; i++)
         listener_free(&worker->listeners[i]);
     worker->listener_count = 0;
-    api_drain(worker->api);
-    http_server_drain(worker->http);
     worker->draining = order;
-    worker->drain_poll = timer_new(worker->loop, order_poll, order);
-    order_poll(order);
+    worker->goodbye = timer_new(worker->loop, worker_no_goodbye, worker);
+    api_drain(worker->api, worker_look, worker);
+    http_server_drain(worker->http, worker_look, worker);
 }
 
 void worker_drain(struct worker *worker, struct loop *main_loop, void (*drained)(struct server *server))
@@ -166,19 +187,24 @@ void worker_drain(struct worker *worker, struct loop *main_loop, void (*drained)
     loop_post(worker->loop, &order->mail);
 }
 
-static void order_limits(struct mail *mail)
+static void order_settings(struct mail *mail)
 {
     struct worker_order *order = CONTAINER_OF(mail, struct worker_order, mail);
-    api_set_limits(order->worker->api, order->limits);
-    fanout_set_cache_bytes(order->worker->fanout, order->cache_bytes);
+    struct worker *worker = order->worker;
+    struct settings *former = worker->settings;
+    worker->settings = TAKE_PTR(order->settings);
+    api_set_limits(worker->api, &worker->settings->limits);
+    fanout_set_cache_bytes(worker->fanout, worker->settings->cache_bytes / worker->worker_count);
+    fanout_set_regex_steps(worker->fanout, worker->settings->limits.regex_steps);
+    settings_unref(&former);
     free(order);
 }
 
-void worker_set_limits(struct worker *worker, const struct api_limits *limits, size_t cache_bytes)
+void worker_set(struct worker *worker, struct settings *settings)
 {
     struct worker_order *order = xcalloc(1, sizeof *order);
-    *order = (struct worker_order){
-        .mail.deliver = order_limits, .worker = worker, .limits = limits, .cache_bytes = cache_bytes};
+    *order =
+        (struct worker_order){.mail.deliver = order_settings, .worker = worker, .settings = settings_ref(settings)};
     loop_post(worker->loop, &order->mail);
 }
 
@@ -196,8 +222,8 @@ void worker_close(struct worker *worker)
     for (unsigned i = 0; i < worker->listener_count; i++)
         listener_free(&worker->listeners[i]);
     worker->listener_count = 0;
-    timer_free(&worker->drain_poll);
-    free(worker->draining);
+    timer_free(&worker->goodbye);
+    free(TAKE_PTR(worker->draining));
     if (worker->api)
         api_close(worker->api);
     http_server_free(&worker->http);
@@ -206,6 +232,7 @@ void worker_close(struct worker *worker)
 void worker_release(struct worker *worker)
 {
     api_free(&worker->api);
+    settings_unref(&worker->settings);
     fanout_free(&worker->fanout);
     loop_free(&worker->loop);
 }

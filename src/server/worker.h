@@ -4,7 +4,7 @@
 #include <pthread.h>
 
 #include "api/api.h"
-#include "server/config.h"
+#include "server/settings.h"
 
 #define WORKER_LISTENERS_MAX 64
 
@@ -13,15 +13,16 @@ struct worker_order;
 
 struct worker {
     struct server *server;
-    unsigned index;
+    unsigned index, worker_count;
     struct loop *loop;
     struct fanout *fanout;
     struct api *api;
     struct http_server *http;
     struct listener *listeners[WORKER_LISTENERS_MAX];
     unsigned listener_count;
-    struct timer *drain_poll;
+    struct settings *settings;     // in force here
     struct worker_order *draining; // NULL once reported
+    struct timer *goodbye;
     pthread_t thread;
     bool started;
 };
@@ -37,7 +38,7 @@ struct worker_options {
     struct tls_server *tls;
     const struct logger *logger;
     const struct config *config;
-    const struct api_limits *limits;
+    struct settings *settings; // each worker takes a reference
     unsigned worker_count;
     int64_t connections_max; // of all workers together
     void (*collect)(void *arg);
@@ -47,9 +48,10 @@ int worker_init(struct worker *worker, unsigned index, const struct worker_optio
 // Opens the listening sockets: those handed over, or `address`, whose port 0 becomes the one chosen.
 int worker_listen(struct worker *worker, const char *address, unsigned inherited);
 int worker_start(struct worker *worker);
-// Any thread: stops accepting, answers what is under way, closes streams; `drained` is posted to `main_loop` once all have gone.
+// Any thread: stops accepting, answers what is under way, closes streams; `drained` is posted to `main_loop` once all have gone, or
+// have had a second to say goodbye.
 void worker_drain(struct worker *worker, struct loop *main_loop, void (*drained)(struct server *server));
-void worker_set_limits(struct worker *worker, const struct api_limits *limits, size_t cache_bytes); // any thread
-void worker_stop(struct worker *worker);  // ends the loop, joins the thread
-void worker_close(struct worker *worker); // after it was stopped: closes every connection
+void worker_set(struct worker *worker, struct settings *settings); // any thread; takes a reference
+void worker_stop(struct worker *worker);                           // ends the loop, joins the thread
+void worker_close(struct worker *worker);                          // after it was stopped: closes every connection
 void worker_release(struct worker *worker);

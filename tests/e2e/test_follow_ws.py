@@ -1,10 +1,12 @@
 """The WebSocket for followers: late, early, resumed, filtered, past the end, through restarts."""
 
 import json
+import struct
+from socket import SO_LINGER, SOL_SOCKET
 
 import pytest
-from support.api import eventually
-from support.ws import Follower, RawWebSocket, Refused, Runner, frame
+from support.api import RawConnection, eventually
+from support.ws import Follower, RawWebSocket, Refused, Runner, frame, handshake
 
 PATH = "/api/v1/executions"
 
@@ -277,3 +279,64 @@ def test_the_account_has_a_limit_of_followers(servers):
     eventually(again, "a place became free").close()
     for follower in held:
         follower.close()
+
+
+def test_a_place_comes_back_however_a_follower_ends(servers):
+    """Each way of following, in turn, on an account that may have one follower."""
+    server = servers("--followers-max", "1")
+    api = server.api()
+    execution_id, sealed = api.create(), api.create()
+    api.append_lines(execution_id, ["one"])
+    api.append_lines(sealed, ["one"])
+    api.delete(f"/api/v1/executions/{sealed}")
+    logs, streams = "/api/v1/executions/{}/logs", "/ws/executions/{}/logs"
+
+    def whole(path, method="GET", **query):
+        def follow():
+            answer = api.request(method, path.format(sealed), query=query)
+            return answer.status if answer.status != 204 else 200
+
+        return follow
+
+    def cut(path):
+        def follow():
+            with RawConnection(server.port) as connection:
+                request = f"GET {path.format(execution_id)} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                connection.send(f"{request}Authorization: Bearer {server.operator_key}\r\n\r\n".encode())
+                status = int(connection._reader.readline().split()[1])
+                connection.socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not an end
+            return status
+
+        return follow
+
+    def socket(target, ends, **headers):
+        def follow():
+            connection = RawConnection(server.port)
+            with connection:
+                connection.send(handshake(server, streams.format(target), server.operator_key, **headers))
+                status = connection.answer().status
+                if ends and status == 101:
+                    connection.ended()
+            return status
+
+        return follow
+
+    ways = {
+        "a whole stream": whole(logs, format="ndjson"),
+        "a stream to the end": whole(logs, format="text", follow="true"),
+        "HEAD of a stream": whole(logs, "HEAD", format="ndjson"),
+        "events to the end": whole(logs + "/stream"),
+        "events again after the end": whole(logs + "/stream", after=0),
+        "HEAD of events": whole(logs + "/stream", "HEAD"),
+        "a stream that is cut": cut(logs + "?format=ndjson&follow=true"),
+        "events that are cut": cut(logs + "/stream"),
+        "a socket to the end": socket(sealed, True),
+        "a socket that is cut": socket(execution_id, False),
+        "a handshake that is none": socket(execution_id, False, Sec_WebSocket_Version="12"),
+        "a handshake without a key": socket(execution_id, False, Sec_WebSocket_Key=None),
+    }
+    expected = {"a socket to the end": 101, "a socket that is cut": 101, "a handshake that is none": 426, "a handshake without a key": 400}
+    for name, follow in [*ways.items(), *ways.items()]:
+        # The former one may need a moment to be gone; a place that is never given back stays taken.
+        status = eventually(lambda: (lambda status: status != 429 and status)(follow()), f"a place, for {name}")
+        assert status == expected.get(name, 200), (name, status)

@@ -11,7 +11,7 @@ from support.api import RawConnection, eventually
 from support.process import BIN, Process
 from support.server import clean_env
 from support.sse import Stream
-from support.ws import Follower, Runner
+from support.ws import Follower, RawWebSocket, Runner
 
 PATH = "/api/v1/executions"
 
@@ -85,6 +85,36 @@ def test_the_deadline_ends_what_will_not_end(servers):
         server.ended(0)
 
 
+def test_peers_that_do_not_say_goodbye_hold_up_no_shutdown(servers):
+    server = servers("--shutdown-seconds", "60")
+    api = server.api()
+    execution_id = api.create()
+    silent = [RawWebSocket(server, f"/ws/executions/{execution_id}/logs") for _ in range(3)]
+    silent.append(RawWebSocket(server, f"/ws/runner/executions/{execution_id}/stream"))
+    assert all(one.upgrade.status == 101 for one in silent)
+    server.stop()  # long before the deadline, as the test's own is shorter
+    assert not [entry for entry in server.log() if "deadline" in (entry["message"] or "")]
+    assert [one.close_code() for one in silent] == [1001] * 4
+
+
+def test_a_follower_gets_all_that_is_there_before_the_server_goes(servers):
+    server = servers()
+    api = server.api()
+    execution_id = api.create()
+    with Runner(server, execution_id) as runner:
+        for _ in range(40):
+            runner.lines(["x" * 9000 for _ in range(100)])
+    followers = [RawWebSocket(server, f"/ws/executions/{execution_id}/logs?from=0") for _ in range(2)]
+    server.process.signal(signal.SIGTERM)
+    for follower in followers:
+        seen, last = 0, None
+        while (frame := follower.frame()) is not None and frame[0] & 0x0F != 8:
+            seen += b'"type":"log"' in frame[1]
+        assert seen == 4000
+        assert frame is not None and frame[1][:2] == (1001).to_bytes(2, "big")
+    server.ended(0)
+
+
 def test_what_was_written_is_there_after_an_orderly_restart(servers):
     server = servers()
     api = server.api()
@@ -123,6 +153,45 @@ def test_sighup_reloads_the_allowed_origins(servers, tmp_path):
     server.process.signal(signal.SIGHUP)
     server.wait_log(lambda entry: "reload" in (entry["message"] or ""))
     eventually(lambda: server.api().get(PATH, headers=origin).status == 200, "the origin is allowed on every loop")
+
+
+def reload(server):
+    before = len([entry for entry in server.log() if "reload" in (entry["message"] or "")])
+    server.process.signal(signal.SIGHUP)
+    server.process.err.wait(
+        lambda _: len([entry for entry in server.log() if "reload" in (entry["message"] or "")]) > before, "a reload"
+    )
+
+
+def test_a_reload_changes_the_steps_that_followers_have(servers, tmp_path):
+    config = tmp_path / "runnel.conf"
+    config.write_text("regex_steps = 1000\n")
+    server = servers("--config", config)
+    api = server.api()
+    execution_id = api.create()
+    api.append_lines(execution_id, ["a" * 14 + "b"])
+    api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"status": "running"})
+    api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"status": "completed"})
+
+    def ends_with():
+        with Follower(server, execution_id, regex="(a|a)+$", **{"from": 0}) as follower:
+            return follower.closed_with()
+
+    assert ends_with() == 1008
+    config.write_text("regex_steps = 10000000\n")
+    reload(server)
+    eventually(lambda: ends_with() == 1000, "every loop has taken it over")
+
+
+def test_the_server_may_be_reloaded_any_number_of_times(servers, tmp_path):
+    config = tmp_path / "runnel.conf"
+    config.write_text('cors_origins = {"https://app.example"}\n')
+    server = servers("--config", config, "--workers", "2")
+    for number in range(1, 1101):
+        server.process.signal(signal.SIGHUP)
+        server.process.err.wait(lambda data: data.count(b'"reload') == number, "a reload")
+    assert not [entry for entry in server.log() if entry.get("level") == "ERROR"]
+    assert server.api().get(PATH, headers={"Origin": "https://app.example"}).status == 200
 
 
 def test_a_reload_with_a_mistake_keeps_the_old_configuration_and_says_so(servers, tmp_path):

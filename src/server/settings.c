@@ -1,0 +1,55 @@
+#include "server/settings.h"
+
+#include <stdatomic.h>
+
+static char **list_with_end(const struct text_list *list)
+{
+    char **items = xcalloc(list->count + 1, sizeof *items);
+    for (size_t i = 0; i < list->count; i++)
+        items[i] = list->items[i];
+    return items;
+}
+
+struct settings *settings_new(const struct config *config)
+{
+    struct settings *settings = xcalloc(1, sizeof *settings);
+    settings->refs = 1;
+    settings->cache_bytes = (size_t)config->cache_bytes;
+    settings->limits = (struct api_limits){
+        .message_max = (size_t)config->message_max,
+        .followers_max = (uint64_t)config->followers_max,
+        .open_executions_max = (uint64_t)config->open_executions_max,
+        .regex_steps = (uint64_t)config->regex_steps,
+        .ping_ms = (uint64_t)config->ping_seconds * 1000,
+        .pong_timeout_ms = (uint64_t)config->pong_timeout_seconds * 1000,
+        .allowed_hosts = list_with_end(&config->allowed_hosts),
+        .cors_origins = list_with_end(&config->cors_origins),
+    };
+    return settings;
+}
+
+struct settings *settings_new_owning(struct config **config)
+{
+    struct settings *settings = settings_new(*config);
+    settings->owned = TAKE_PTR(*config);
+    return settings;
+}
+
+struct settings *settings_ref(struct settings *settings)
+{
+    atomic_fetch_add_explicit(&settings->refs, 1, memory_order_relaxed);
+    return settings;
+}
+
+void settings_unref(struct settings **settings_ptr)
+{
+    struct settings *settings = TAKE_PTR(*settings_ptr);
+    if (!settings || atomic_fetch_sub_explicit(&settings->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    free((void *)(uintptr_t)settings->limits.allowed_hosts);
+    free((void *)(uintptr_t)settings->limits.cors_origins);
+    if (settings->owned)
+        config_release(settings->owned);
+    free(settings->owned);
+    free(settings);
+}
