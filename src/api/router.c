@@ -406,6 +406,16 @@ static void api_head(void *arg, struct http_request *request)
     call_unref(call);
 }
 
+// A body may have taken its time: what was a good credential at the head may be none now.
+static void call_judge_again(struct call *call)
+{
+    int err = auth_standing(call->api->options.auth, &call->principal);
+    if (err)
+        call_fail(call, err, NULL);
+    else
+        call_go_on(call);
+}
+
 static void api_request(void *arg, struct http_request *request)
 {
     struct call *call = http_abort_arg(request);
@@ -419,7 +429,7 @@ static void api_request(void *arg, struct http_request *request)
     if (call->route->action == ACTION_PUBLIC)
         call->route->handle(call);
     else if (judged)
-        call_go_on(call);
+        call_judge_again(call);
     else
         call_authenticate(call);
     call_unref(call);

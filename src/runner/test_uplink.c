@@ -169,7 +169,7 @@ static void refusals_lead_where_the_table_says(void **state)
         {ERR_TOO_LONG, UPLINK_FAILED},   {ERR_UNAUTHORIZED, UPLINK_FAILED}, {ERR_FORBIDDEN, UPLINK_FAILED},
         {ERR_SEALED, UPLINK_FAILED},     {ERR_HELD, UPLINK_OFFLINE},        {ERR_UNAVAILABLE, UPLINK_OFFLINE},
         {ERR_NOT_FOUND, UPLINK_OFFLINE}, {ERR_STORE_FULL, UPLINK_OFFLINE},  {ERR_INTERNAL, UPLINK_OFFLINE},
-        {ERR_DIGEST, UPLINK_STREAMING},
+        {ERR_DIGEST, UPLINK_STREAMING},  {ERR_SUSPENDED, UPLINK_OFFLINE}, // until it is resumed
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {

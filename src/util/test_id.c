@@ -45,6 +45,22 @@ static void execution_ids_follow_the_contract(void **state)
     assert_false(id_execution_valid(STR("a\0b")));
 }
 
+static void account_names_follow_the_contract(void **state)
+{
+    (void)state;
+    char longest[ID_ACCOUNT_MAX + 1];
+    memset(longest, 'a', sizeof(longest));
+    assert_true(id_account_valid(str_n(longest, ID_ACCOUNT_MAX)));
+    assert_false(id_account_valid(str_n(longest, ID_ACCOUNT_MAX + 1)));
+    static const char *const valid[] = {"a", "default", "Team-1", "a.b_c-d", "0"};
+    static const char *const invalid[] = {"", ".a", "-a", "a:b", "a b", "a/b", "a\n", "caf\xc3\xa9"};
+    for (size_t i = 0; i < ARRAY_LEN(valid); i++)
+        assert_true(id_account_valid(str_of(valid[i])));
+    for (size_t i = 0; i < ARRAY_LEN(invalid); i++)
+        assert_false(id_account_valid(str_of(invalid[i])));
+    assert_false(id_account_valid(STR("a\0b")));
+}
+
 static void hex_reads_back_what_it_wrote(void **state)
 {
     (void)state;
@@ -86,11 +102,9 @@ static void secrets_compare_by_every_byte(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sortable_ids_sort_by_time),
-        cmocka_unit_test(sortable_ids_of_one_millisecond_differ),
-        cmocka_unit_test(execution_ids_follow_the_contract),
-        cmocka_unit_test(hex_reads_back_what_it_wrote),
-        cmocka_unit_test(hex_refuses_other_lengths_and_digits),
+        cmocka_unit_test(sortable_ids_sort_by_time),         cmocka_unit_test(sortable_ids_of_one_millisecond_differ),
+        cmocka_unit_test(execution_ids_follow_the_contract), cmocka_unit_test(account_names_follow_the_contract),
+        cmocka_unit_test(hex_reads_back_what_it_wrote),      cmocka_unit_test(hex_refuses_other_lengths_and_digits),
         cmocka_unit_test(secrets_compare_by_every_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,6 +112,41 @@ static void handshake_answers_with_the_key_of_the_rfc(void **state)
     app_stop(&app);
 }
 
+// What else is offered may be a credential: it is never answered with.
+static void only_the_real_subprotocol_is_selected_and_only_if_it_is_offered(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *offered;
+        bool selected;
+    } cases[] = {
+        {"runnel.v1", true},
+        {"runnel.v1, runnel.ticket.secret", true},
+        {"runnel.ticket.secret ,runnel.v1", true},
+        {"runnel.ticket.secret\r\nSec-WebSocket-Protocol: runnel.v1", true},
+        {"runnel.ticket.secret", false},
+        {"runnel.v11, RUNNEL.V1", false},
+        {"", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct app app;
+        struct peer peer;
+        CLEANUP(buf_release) struct buf handshake = {0};
+        app_start(&app);
+        http_server_accept(app.server, peer_open(&peer, app.loop));
+        buf_printf(&handshake, "%.*sSec-WebSocket-Protocol: %s\r\n\r\n", (int)strlen(HANDSHAKE) - 2, HANDSHAKE,
+                   cases[i].offered);
+        peer_send_text(&peer, buf_cstr(&handshake));
+        peer_wait_text(&peer, "\r\n\r\n");
+        const char *got = buf_cstr(&peer.got);
+        assert_non_null(strstr(got, " 101 "));
+        assert_int_equal(strstr(got, "\r\nSec-WebSocket-Protocol: runnel.v1\r\n") != NULL, cases[i].selected);
+        assert_null(strstr(got, "secret"));
+        peer_close(&peer);
+        app_stop(&app);
+    }
+}
+
 static void wrong_handshakes_are_refused(void **state)
 {
     (void)state;
@@ -403,6 +438,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handshake_answers_with_the_key_of_the_rfc),
+        cmocka_unit_test(only_the_real_subprotocol_is_selected_and_only_if_it_is_offered),
         cmocka_unit_test(wrong_handshakes_are_refused),
         cmocka_unit_test(frames_sent_with_the_handshake_come_after_accept),
         cmocka_unit_test(messages_and_pings_are_answered),

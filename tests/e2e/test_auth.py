@@ -6,7 +6,7 @@ import stat
 import uuid
 
 import pytest
-from support.api import Api, eventually
+from support.api import Api, RawConnection, eventually
 from support.sse import Stream
 from support.ws import Follower, Refused, Runner, WebSocket
 
@@ -79,6 +79,24 @@ def test_revoking_a_key_ends_its_streams(server, api):
     assert runner.closed_with() == 4401
     while stream.next() is not None:
         pass
+
+
+def test_a_credential_is_judged_again_when_the_body_has_come(server, api):
+    execution_id = api.create()
+    made = api.key("service")
+    body = b'{"message": "written with a revoked key"}'
+    head = (
+        f"POST {PATH}/{execution_id}/logs HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nAuthorization: Bearer {made['key']}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with RawConnection(server.port) as connection:
+        connection.send(head.encode())
+        connection.told_to_go_on()  # the head was judged, and good
+        connection.send(body[:5])
+        api.expect(200, "DELETE", f"/api/v1/keys/{made['key_id']}")
+        answer = connection.send(body[5:]).answer()
+    assert (answer.status, answer.code) == (401, "unauthorized"), answer
+    assert api.messages(execution_id) == []
 
 
 def test_an_expired_key_is_refused_and_its_stream_ends(server, api):

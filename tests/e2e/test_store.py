@@ -1,5 +1,7 @@
 """The store as an operator meets it: backup, restore, a newer schema, files that are damaged."""
 
+import hashlib
+import pathlib
 import sqlite3
 
 import pytest
@@ -10,6 +12,7 @@ from support.sse import Stream
 from support.ws import Follower, Runner
 
 PATH = "/api/v1/executions"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def restore(servers, copy, name):
@@ -122,6 +125,32 @@ def test_a_backup_never_overwrites(servers, tmp_path):
 def test_a_backup_that_cannot_be_written_says_so(servers, tmp_path):
     answer = servers().api().post("/api/v1/backup", {"path": str(tmp_path / "missing" / "copy.db")})
     assert answer.status >= 400 and answer.code, answer
+
+
+def test_a_store_of_the_first_schema_is_taken_over_with_all_that_it_holds(servers):
+    server = servers(start=False)
+    server.data.mkdir(parents=True)
+    key = "rnl_" + "k" * 43
+    with sqlite3.connect(server.data / "runnel.db") as db:
+        db.execute(f"PRAGMA application_id = {0x526E6C32}")
+        db.executescript((ROOT / "src/store/schema/sqlite/0001_initial.sql").read_text())
+        db.execute("INSERT INTO accounts(name, created_ms) VALUES('default', 1)")
+        db.execute(
+            "INSERT INTO api_keys(account, key_id, name, role, hash, created_ms, expires_ms, last_used_ms, revoked_ms) "
+            "VALUES(1, 'key_old', 'old', 'operator', ?, 1, 0, 0, 0)",
+            (hashlib.sha256(key.encode()).digest(),),
+        )
+        db.execute(
+            "INSERT INTO executions(account, execution_id, status, sealed, created_ms, sealed_ms) VALUES(1, 'old', 'failed', 1, 1, 2)"
+        )
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    (server.data / "admin.key").write_text(key)
+    server.start()
+    api = server.api()
+    assert [e["execution_id"] for e in api.expect(200, "GET", PATH)["executions"]] == ["old"]
+    assert api.expect(200, "GET", "/api/v1/accounts")["accounts"][0]["suspended"] is False
+    assert api.delete("/api/v1/keys/key_old").code == "last_operator"
 
 
 def test_a_newer_schema_is_refused_with_a_clear_error(servers, tmp_path):
