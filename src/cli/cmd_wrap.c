@@ -181,7 +181,9 @@ const struct cli_command cmd_wrap = {
         "A reader of the output that goes away, as head does, ends COMMAND as it would without wrap: by SIGPIPE, at its next write (by a hang-up "
         "with --tty). What it wrote until then is recorded. With --keep-going it is not told, and all of it is recorded. Output that cannot be written "
         "for another reason, such as a full disk, is recorded as well: that is said, and the exit code is 1 if COMMAND's own is 0.\n\n"
-        "Between stdout and stderr the order is that of reading; with --tty there is one stream, and the order is the command's.",
+        "Between stdout and stderr the order is that of reading; with --tty there is one stream, and the order is the command's.\n\n"
+        "With --tty the keys of a terminal go to the command's own, Ctrl-Z stops both, and fg goes on. An input that is no terminal is the command's "
+        "as without --tty. Newlines are recorded as the command wrote them.",
     .options =
         (const struct cli_option[]){
             {'t', "tty", CLI_FLAG, NULL, "give the command a terminal of its own instead of two pipes"},

@@ -43,6 +43,12 @@ static void put_line(struct sink *sink, const char *data, size_t len, size_t mes
     put(sink, data + at, len - at, partial);
 }
 
+// Of a line whose newline has come.
+static inline size_t line_len(const struct capture *capture, const char *data, size_t len)
+{
+    return capture->onlcr && len > 0 && data[len - 1] == '\r' ? len - 1 : len;
+}
+
 // Goes on with the unfinished line. Returns how many bytes were used up; the line is still unfinished only if all were.
 static size_t feed_rest(struct capture *capture, struct sink *sink, const char *data, size_t len)
 {
@@ -57,7 +63,7 @@ static size_t feed_rest(struct capture *capture, struct sink *sink, const char *
         buf_append(rest, data + used, step);
         used += step;
         if (newline) {
-            put_line(sink, rest->data, rest->len, capture->message_max, false);
+            put_line(sink, rest->data, line_len(capture, rest->data, rest->len), capture->message_max, false);
             buf_reset(rest);
             return used + 1;
         }
@@ -85,10 +91,11 @@ void capture_feed(struct capture *capture, const void *data, size_t len, int64_t
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         if (!newline)
             break;
-        if (LIKELY((size_t)(newline - at) <= capture->message_max))
-            put(&sink, at, (size_t)(newline - at), false);
+        size_t line = line_len(capture, at, (size_t)(newline - at));
+        if (LIKELY(line <= capture->message_max))
+            put(&sink, at, line, false);
         else
-            put_line(&sink, at, (size_t)(newline - at), capture->message_max, false);
+            put_line(&sink, at, line, capture->message_max, false);
         at = newline + 1;
     }
     if (at == end)
@@ -104,7 +111,7 @@ void capture_flush(struct capture *capture, capture_emit *emit, void *arg)
     struct buf *rest = &capture->rest;
     if (!capture_waits(capture))
         return;
-    size_t whole = utf8_whole(rest->data, rest->len);
+    size_t whole = line_len(capture, rest->data, utf8_whole(rest->data, rest->len));
     if (whole == 0)
         whole = rest->len;
     put_line(&sink, rest->data, whole, capture->message_max, true);

@@ -11,16 +11,17 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define QUIET_MS 1000 // with the writer gone: nothing for so long means that it is over
 
 struct pump {
     struct pump_options options;
-    struct mail ended, lost;
+    struct mail ended, lost, keyed;
     pthread_t thread;
-    int wake; // an eventfd: look at the two flags
-    atomic_bool writer_exited, stop;
+    int wake; // an eventfd: look at the flags
+    atomic_bool writer_exited, stop, paused;
     atomic_bool ended_with_reader;
     int lost_err;        // set before `lost` is posted
     bool to_tells_close; // poll tells when its reader goes
@@ -42,6 +43,12 @@ static void deliver_lost(struct mail *mail)
 {
     struct pump *pump = CONTAINER_OF(mail, struct pump, lost);
     pump->options.lost(pump->options.arg, pump->options.stream, pump->lost_err);
+}
+
+static void deliver_keyed(struct mail *mail)
+{
+    struct pump *pump = CONTAINER_OF(mail, struct pump, keyed);
+    pump->options.keyed(pump->options.arg);
 }
 
 static void read_what_waits(struct pump *pump)
@@ -97,7 +104,7 @@ static bool wait_readable(struct pump *pump)
         if (timeout == 0 || (pump->reader_gone && pump->options.end_with_reader))
             return false;
         struct pollfd fds[] = {
-            {.fd = pump->options.from, .events = POLLIN},
+            {.fd = atomic_load(&pump->paused) ? -1 : pump->options.from, .events = POLLIN},
             {.fd = pump->wake, .events = POLLIN},
             {.fd = pump->to_tells_close ? pump->to : -1}, // errors alone
         };
@@ -106,12 +113,24 @@ static bool wait_readable(struct pump *pump)
             return false;
         if (got > 0 && fds[2].revents & POLLERR)
             lose_to(pump, -EPIPE);
-        else if (got > 0 && fds[0].revents)
+        else if (got > 0 && fds[0].revents && !atomic_load(&pump->paused))
             return true;
         uint64_t count;
         if (got > 0 && fds[1].revents && read(pump->wake, &count, sizeof(count)) < 0)
             return false;
     }
+}
+
+// False when it is to stop.
+static bool wait_unpaused(struct pump *pump)
+{
+    while (atomic_load(&pump->paused) && !atomic_load(&pump->stop)) {
+        uint64_t count;
+        struct pollfd fd = {.fd = pump->wake, .events = POLLIN};
+        if (poll(&fd, 1, -1) > 0 && read(pump->wake, &count, sizeof(count)) < 0)
+            return false;
+    }
+    return !atomic_load(&pump->stop);
 }
 
 static size_t read_some(struct pump *pump, void *out, size_t len)
@@ -157,6 +176,14 @@ static void show(struct pump *pump, struct recorder_slot **slot)
     *slot = NULL;
 }
 
+// The terminal makes "\r\n" of each newline now.
+static bool makes_crlf(const struct pump *pump)
+{
+    struct termios modes;
+    return pump->options.from_tty && tcgetattr(pump->options.from, &modes) == 0 && modes.c_oflag & OPOST &&
+           modes.c_oflag & ONLCR;
+}
+
 static bool more_waits(const struct pump *pump)
 {
     struct pollfd fd = {.fd = pump->options.from, .events = POLLIN};
@@ -178,6 +205,7 @@ static void record_and_pass_on(struct pump *pump)
             break;
         }
         slot->time_ms = clock_real_ms();
+        slot->onlcr = makes_crlf(pump);
         recorder_put(recorder, slot);
         show(pump, &shown_next);
         shown_next = slot;
@@ -186,12 +214,27 @@ static void record_and_pass_on(struct pump *pump)
     recorder_end(recorder, pump->options.stream);
 }
 
+static void pass_on_but_keys(struct pump *pump, const char *data, size_t len)
+{
+    size_t before;
+    while (pump->options.before_key && (before = pump->options.before_key(pump->options.arg, data, len)) < len) {
+        pass_on(pump, data, before);
+        data += before + 1;
+        len -= before + 1;
+        atomic_store(&pump->paused, true);
+        loop_post(pump->options.loop, &pump->keyed);
+        if (!wait_unpaused(pump))
+            return;
+    }
+    pass_on(pump, data, len);
+}
+
 static void only_pass_on(struct pump *pump)
 {
     char data[4096];
     size_t len;
     while ((len = read_some(pump, data, sizeof(data))) > 0)
-        pass_on(pump, data, len);
+        pass_on_but_keys(pump, data, len);
 }
 
 static void *pump_thread(void *arg)
@@ -222,8 +265,10 @@ int pump_new(const struct pump_options *options, struct pump **ret)
     struct pump *pump = xcalloc(1, sizeof(*pump));
     pump->options = *options;
     pump->to = options->to;
+    atomic_init(&pump->paused, options->paused);
     pump->ended.deliver = deliver_ended;
     pump->lost.deliver = deliver_lost;
+    pump->keyed.deliver = deliver_keyed;
     pump->to_tells_close = tells_close(options->to);
     pump->wake = eventfd(0, EFD_CLOEXEC);
     int err = pump->wake < 0 ? -errno : -pthread_create(&pump->thread, NULL, pump_thread, pump);
@@ -236,17 +281,17 @@ int pump_new(const struct pump_options *options, struct pump **ret)
     return 0;
 }
 
-static void wake(struct pump *pump, atomic_bool *flag)
+static void set_flag(struct pump *pump, atomic_bool *flag, bool value)
 {
     uint64_t one = 1;
-    atomic_store(flag, true);
+    atomic_store(flag, value);
     ssize_t put = write(pump->wake, &one, sizeof(one));
     (void)put; // fails only when it was woken 2^64 times
 }
 
 void pump_writer_exited(struct pump *pump)
 {
-    wake(pump, &pump->writer_exited);
+    set_flag(pump, &pump->writer_exited, true);
 }
 
 bool pump_ended_with_reader(const struct pump *pump)
@@ -254,9 +299,14 @@ bool pump_ended_with_reader(const struct pump *pump)
     return atomic_load(&pump->ended_with_reader);
 }
 
+void pump_pause(struct pump *pump, bool pause)
+{
+    set_flag(pump, &pump->paused, pause);
+}
+
 void pump_stop(struct pump *pump)
 {
-    wake(pump, &pump->stop);
+    set_flag(pump, &pump->stop, true);
 }
 
 void pump_join(struct pump *pump)

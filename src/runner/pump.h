@@ -9,9 +9,15 @@ struct pump;
 
 struct pump_options {
     int from;                  // borrowed; open until pump_free
+    bool from_tty;             // `from` is the master of a pseudo-terminal
     int to;                    // borrowed; -1: nowhere. When it fails, the reading goes on
     bool end_with_reader;      // when `to` has no reader any more: reads what waits at that moment, and ends
     struct recorder *recorder; // NULL: only passes on
+    // Without a recorder, may be NULL: how many bytes are before the first one that is a key for us. The pump leaves that one out, tells
+    // `keyed`, and pauses. On the pump's thread.
+    size_t (*before_key)(void *arg, const char *data, size_t len);
+    void (*keyed)(void *arg); // on the loop
+    bool paused;              // from the start
     enum record_stream stream;
     struct loop *loop;        // where `ended` runs
     void (*ended)(void *arg); // everything was read and passed on; or pump_stop; or its reader has gone
@@ -25,6 +31,7 @@ int pump_new(const struct pump_options *options, struct pump **ret);
 void pump_writer_exited(struct pump *pump);
 // It has ended because nobody reads `to`; its `from` is not read any more.
 bool pump_ended_with_reader(const struct pump *pump);
-void pump_stop(struct pump *pump);  // reads nothing more
+void pump_pause(struct pump *pump, bool pause); // reads nothing while it is paused
+void pump_stop(struct pump *pump);              // reads nothing more
 void pump_join(struct pump *pump);  // waits for the thread, which has been stopped or is at its end; NULL is fine
 void pump_free(struct pump **pump); // after pump_join, `ended` and `lost`, which loop_free delivers if need be

@@ -169,6 +169,7 @@ static void record_item(struct recorder *recorder, struct item *item)
     struct record line = {.time_ms = item->time_ms, .stream = item->stream, .message = buf_str(&item->line)};
     switch (item->kind) {
     case ITEM_SLOT:
+        capture->onlcr = item->slot->onlcr;
         capture_feed(capture, item->slot->data, item->slot->len, item->slot->time_ms, add_record, recorder);
         recorder->consumed_serial = item->slot->serial;
         slot_unref(recorder, item->slot);

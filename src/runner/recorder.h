@@ -27,6 +27,7 @@ struct recorder_slot { // filled by one pump; shared by the recorder and the pum
     _Atomic unsigned refs;
     size_t len;
     int64_t time_ms;
+    bool onlcr;      // as in struct capture
     uint64_t serial; // set by recorder_put, from 1
     char data[RECORDER_SLOT_SIZE];
 };
@@ -51,7 +52,7 @@ int recorder_new(const struct recorder_options *options, struct recorder **ret);
 void recorder_free(struct recorder **recorder);
 
 // --- For pumps, any thread.
-// Waits for a free slot. The pump fills data, len and time_ms and puts it; both put and drop give one reference away.
+// Waits for a free slot. The pump fills data, len, time_ms and onlcr and puts it; both put and drop give one reference away.
 struct recorder_slot *recorder_take(struct recorder *recorder, enum record_stream stream);
 void recorder_put(struct recorder *recorder,
                   struct recorder_slot *slot); // in order per stream; the pump keeps its own reference

@@ -83,6 +83,7 @@ static int make_loop(struct runner *runner)
     runner->sync_timer = timer_new(runner->loop, runner_sync, runner);
     runner->patience_timer = timer_new(runner->loop, runner_patience_ended, runner);
     runner->notice_timer = timer_new(runner->loop, runner_tell_waiting, runner);
+    runner->foreground_timer = timer_new(runner->loop, runner_tty_settle, runner);
     return 0;
 }
 
@@ -102,6 +103,7 @@ static int add_output(struct runner *runner, int index, int from, int to, enum r
 {
     struct pump_options options = {
         .from = from,
+        .from_tty = runner->options.tty,
         .to = to,
         .recorder = runner->recorder,
         .stream = stream,
@@ -114,21 +116,6 @@ static int add_output(struct runner *runner, int index, int from, int to, enum r
     };
     int err = pump_new(&options, &runner->pumps[index]);
     runner->outputs_open += err == 0;
-    return err;
-}
-
-static int add_input(struct runner *runner)
-{
-    struct pump_options options = {
-        .from = STDIN_FILENO,
-        .to = runner->process.out,
-        .loop = runner->loop,
-        .ended = runner_input_ended,
-        .arg = runner,
-        .grace_ms = runner->options.grandchild_grace_ms,
-    };
-    int err = pump_new(&options, &runner->pumps[RUNNER_PUMPS - 1]);
-    runner->input_open = err == 0;
     return err;
 }
 
@@ -149,9 +136,7 @@ static int watch_child(struct runner *runner)
         watch_set(runner->child_watch, WATCH_READ);
     if (err == 0)
         err = add_output(runner, 0, runner->process.out, STDOUT_FILENO, STREAM_STDOUT);
-    if (err == 0 && runner->options.tty)
-        err = add_input(runner);
-    else if (err == 0)
+    if (err == 0 && !runner->options.tty)
         err = add_output(runner, 1, runner->process.err, STDERR_FILENO, STREAM_STDERR);
     return err;
 }
@@ -171,9 +156,9 @@ static int start_child(struct runner *runner)
         return 0;
     }
     runner->has_child = true;
-    if (runner->options.tty)
-        terminal_raw(&runner->terminal);
     err = watch_child(runner);
+    if (err == 0 && runner->options.tty)
+        err = runner_tty_start(runner);
     if (err < 0) {
         // Its output cannot be read, so it must not run.
         process_signal(&runner->process, SIGKILL);
@@ -215,7 +200,8 @@ static void tell_start(const struct runner *runner)
 
 static int start(struct runner *runner)
 {
-    int err = runner->options.spool_max < RUNNER_SPOOL_MIN ? ERR_INVALID : signals_block(&runner->signals);
+    int err = runner->options.spool_max < RUNNER_SPOOL_MIN ? ERR_INVALID
+                                                           : signals_block(&runner->signals, runner->options.tty);
     if (err == 0)
         err = make_spool(runner);
     if (err == 0)
@@ -251,6 +237,7 @@ static void stop(struct runner *runner)
     timer_free(&runner->sync_timer);
     timer_free(&runner->patience_timer);
     timer_free(&runner->notice_timer);
+    timer_free(&runner->foreground_timer);
     recorder_free(&runner->recorder);
     resume_finish(&runner->resume, runner->sealed ? RESUME_WAIT_MS : 0);
     pool_free(&runner->pool);

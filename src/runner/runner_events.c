@@ -81,18 +81,6 @@ void runner_output_lost(void *arg, enum record_stream stream, int err)
     }
 }
 
-void runner_input_ended(void *arg)
-{
-    struct runner *runner = arg;
-    // As a terminal tells its end of input; with ours being one, the key was passed on already.
-    static const char end_of_input = 4;
-    runner->input_open = false;
-    if (runner->stopping)
-        return;
-    if (!runner->job_over && !runner->terminal.raw && write(runner->process.out, &end_of_input, 1) < 0)
-        return; // the child is going away
-}
-
 void runner_child_ended(void *arg, unsigned events)
 {
     struct runner *runner = arg;
@@ -105,8 +93,10 @@ void runner_child_ended(void *arg, unsigned events)
         if (runner->pumps[i])
             pump_writer_exited(runner->pumps[i]);
     }
+    timer_stop(runner->foreground_timer);
     if (runner->input_open)
-        pump_stop(runner->pumps[RUNNER_PUMPS - 1]);
+        pump_stop(runner->pumps[RUNNER_INPUT]);
+    process_reap_others(&runner->process);
     runner_maybe_close(runner);
 }
 
@@ -133,16 +123,21 @@ static void signal_for_pipe(struct runner *runner, int signum, bool by_terminal)
 
 static void signal_for_child(struct runner *runner, int signum, bool by_terminal)
 {
-    struct winsize window;
-    if (signum == SIGWINCH) {
-        // Without a pseudo-terminal the child is told by the kernel.
-        if (runner->options.tty && terminal_window(&runner->terminal, &window))
-            ioctl(runner->process.out, TIOCSWINSZ, &window);
-        return;
-    }
-    if (by_terminal && !runner->process.group)
-        return; // in our group: it has got it already
-    process_signal(&runner->process, signum);
+    if (signum == SIGWINCH)
+        runner_tty_resize(runner); // without a pseudo-terminal the child is told by the kernel
+    else if (signum == SIGTSTP)
+        runner_tty_suspend(runner);
+    else if (signum == SIGCONT)
+        runner_tty_settle(runner);
+    else if (!by_terminal || runner->process.group) // else it is in our group, and has got it already
+        process_signal(&runner->process, signum);
+}
+
+static void child_changed(struct runner *runner)
+{
+    process_reap_others(&runner->process);
+    if (runner->terminal.raw && process_stopped(&runner->process))
+        runner_tty_suspend(runner); // it has stopped itself
 }
 
 void runner_signal_came(void *arg, unsigned events)
@@ -153,7 +148,9 @@ void runner_signal_came(void *arg, unsigned events)
     (void)events;
     while (signals_read(&runner->signals, &signum, &by_terminal)) {
         bool ends = signum == SIGINT || signum == SIGTERM || signum == SIGHUP || signum == SIGQUIT;
-        if (!runner->job_over && runner->has_child)
+        if (signum == SIGCHLD)
+            child_changed(runner);
+        else if (!runner->job_over && runner->has_child)
             signal_for_child(runner, signum, by_terminal);
         else if (!runner->job_over)
             signal_for_pipe(runner, signum, by_terminal);

@@ -13,6 +13,7 @@
 #include "runner/resume.h"
 
 #define RUNNER_PUMPS 3 // stdout, stderr, and our stdin to a pseudo-terminal
+#define RUNNER_INPUT (RUNNER_PUMPS - 1)
 
 struct sync_job { // makes durable what was written; in the pool
     struct job job;
@@ -38,7 +39,7 @@ struct runner {
     struct signals signals;
     struct terminal terminal;
     struct watch *child_watch, *signal_watch;
-    struct timer *kill_timer, *sync_timer, *patience_timer, *notice_timer;
+    struct timer *kill_timer, *sync_timer, *patience_timer, *notice_timer, *foreground_timer;
     struct sync_job sync;
     int exit_code;
     bool has_child; // it was started
@@ -66,10 +67,16 @@ extern const struct recorder_events runner_recorder_events;
 extern const struct delivery_events runner_delivery_events;
 void runner_output_ended(void *arg);
 void runner_output_lost(void *arg, enum record_stream stream, int err);
-void runner_input_ended(void *arg);
 void runner_child_ended(void *arg, unsigned events);
 void runner_signal_came(void *arg, unsigned events);
 void runner_kill_child(void *arg);
 void runner_sync(void *arg);
 void runner_patience_ended(void *arg);
 void runner_tell_waiting(void *arg);
+
+// runner_tty.c: the child has a pseudo-terminal
+int runner_tty_start(struct runner *runner);
+// Takes our terminal if we are in its foreground, and leaves it alone if not. Also a timer's.
+void runner_tty_settle(void *arg);
+void runner_tty_suspend(struct runner *runner); // stops the job and ourselves, until somebody continues us
+void runner_tty_resize(const struct runner *runner);

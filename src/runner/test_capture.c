@@ -91,9 +91,24 @@ static void any_split_gives_the_same_records(void **state)
     }
 }
 
+// '!' asks for what waits; all else is the stream's.
+static void feed_with_flushes(const char *input, bool onlcr, struct buf *out)
+{
+    struct capture capture;
+    capture_init(&capture, STREAM_STDERR, 8);
+    capture.onlcr = onlcr;
+    for (const char *at = input; *at; at++) {
+        if (*at == '!')
+            capture_flush(&capture, note, out);
+        else
+            capture_feed(&capture, at, 1, 42, note, out);
+    }
+    capture_end(&capture, 42, note, out);
+    capture_release(&capture);
+}
+
 static void what_waits_for_its_newline_is_emitted_on_request(void **state)
 {
-    // '!' asks for it; all else is the stream's.
     static const struct {
         const char *input, *expected;
     } flushes[] = {
@@ -114,17 +129,31 @@ static void what_waits_for_its_newline_is_emitted_on_request(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(flushes); i++) {
         CLEANUP(buf_release) struct buf out = {0};
-        struct capture capture;
-        capture_init(&capture, STREAM_STDERR, 8);
-        for (const char *at = flushes[i].input; *at; at++) {
-            if (*at == '!')
-                capture_flush(&capture, note, &out);
-            else
-                capture_feed(&capture, at, 1, 42, note, &out);
-        }
-        capture_end(&capture, 42, note, &out);
-        capture_release(&capture);
+        feed_with_flushes(flushes[i].input, false, &out);
         assert_str(buf_str(&out), flushes[i].expected);
+    }
+}
+
+static void newlines_of_a_terminal_are_those_that_were_written(void **state)
+{
+    static const struct {
+        const char *input, *expected;
+    } lines[] = {
+        {"hi\r\n", "hi|"},
+        {"\r\n", "|"},
+        {"a\r\r\nb\n", "a\r|b|"}, // "a\r\n" was written
+        {"1%\r2%\r\n", "1%\r2%|"},
+        {"12345678\r\n", "12345678|"},
+        {"123456789\r\n", "12345678~9|"},
+        {"a\r", "a\r~"},
+        {"1%\r!2%\r!\r\n", "1%~\r2%~\r|"}, // a '\r' may be the beginning of a newline, and waits
+        {"1%\r!!x\r\n", "1%~\r~x|"},       // but not twice
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        CLEANUP(buf_release) struct buf out = {0};
+        feed_with_flushes(lines[i].input, true, &out);
+        assert_str(buf_str(&out), lines[i].expected);
     }
 }
 
@@ -168,6 +197,7 @@ int main(void)
         cmocka_unit_test(records_are_as_in_the_table),
         cmocka_unit_test(any_split_gives_the_same_records),
         cmocka_unit_test(what_waits_for_its_newline_is_emitted_on_request),
+        cmocka_unit_test(newlines_of_a_terminal_are_those_that_were_written),
         cmocka_unit_test(records_give_back_the_exact_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

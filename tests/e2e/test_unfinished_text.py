@@ -11,7 +11,7 @@ from support.jobs import fresh_id, output_of, python, shell
 from support.ws import Follower
 
 PROMPT = "printf 'first\\nname? '; read name; printf 'hello %s\\n' \"$name\""
-WAYS = {"stdout": ("", ()), "stderr": ("exec >&2\n", ())}
+WAYS = {"stdout": ("", ()), "stderr": ("exec >&2\n", ()), "tty": ("", ("-t",))}
 
 
 @pytest.mark.parametrize("prefix, options", WAYS.values(), ids=WAYS.keys())

@@ -66,9 +66,10 @@ static void set_actions(posix_spawn_file_actions_t *actions, const struct child_
 {
     if (fds->tty_path) {
         // The first terminal that a new session's leader opens becomes its controlling terminal.
-        posix_spawn_file_actions_addopen(actions, STDIN_FILENO, fds->tty_path, O_RDWR, 0);
-        posix_spawn_file_actions_adddup2(actions, STDIN_FILENO, STDOUT_FILENO);
-        posix_spawn_file_actions_adddup2(actions, STDIN_FILENO, STDERR_FILENO);
+        posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, fds->tty_path, O_RDWR, 0);
+        posix_spawn_file_actions_adddup2(actions, STDOUT_FILENO, STDERR_FILENO);
+        if (isatty(STDIN_FILENO))
+            posix_spawn_file_actions_adddup2(actions, STDOUT_FILENO, STDIN_FILENO);
         return;
     }
     posix_spawn_file_actions_adddup2(actions, fds->out, STDOUT_FILENO);
@@ -155,6 +156,30 @@ void process_signal(const struct process *process, int signum)
     // the number is a new group's by then, so after the leader is reaped nothing is sent.
     if (!process->reaped)
         kill(process->group ? -process->pid : process->pid, signum);
+}
+
+bool process_stopped(const struct process *process)
+{
+    siginfo_t info = {0};
+    return !process->reaped && waitid(P_PID, (id_t)process->pid, &info, WSTOPPED | WNOHANG) == 0 && info.si_pid > 0;
+}
+
+bool process_in_foreground(const struct process *process)
+{
+    return tcgetpgrp(process->out) == process->pid;
+}
+
+void process_reap_others(const struct process *process)
+{
+    for (;;) {
+        siginfo_t info = {0};
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+            return;
+        // Ours is told by its pidfd, and hides those behind it until it is reaped.
+        if (info.si_pid == process->pid && !process->reaped)
+            return;
+        waitpid(info.si_pid, NULL, WNOHANG);
+    }
 }
 
 int process_reap(struct process *process)

@@ -8,8 +8,9 @@
 #include <sys/types.h>
 
 struct process_options {
-    char *const *command;  // argv, NULL-terminated
-    bool tty;              // one pseudo-terminal for all three; else pipes for stdout and stderr, stdin as ours
+    char *const *command; // argv, NULL-terminated
+    bool tty; // one pseudo-terminal for stdout and stderr, and stdin if ours is a terminal; else pipes for the two.
+              // Another stdin is as ours: what the child does not read of it stays for who comes after it
     struct winsize window; // with tty; all 0: unknown
     const sigset_t *mask;  // the child's signal mask
     bool default_sigpipe;  // the child gets SIGPIPE's default back
@@ -26,6 +27,12 @@ struct process {
 // -errno of the failed exec or of what had to be done before it.
 int process_start(const struct process_options *options, struct process *ret);
 void process_signal(const struct process *process, int signum); // to all of its group, if it has one
+// It is stopped; each stop is told once.
+bool process_stopped(const struct process *process);
+// Its own group is what its pseudo-terminal's keys are for, and not one that it has made. Any thread, until it is reaped.
+bool process_in_foreground(const struct process *process);
+// Reaps children that we did not start: the orphans that fall to us as process 1 of a container.
+void process_reap_others(const struct process *process);
 // After the pidfd was readable. 128+n for a signal.
 int process_reap(struct process *process);
 void process_close(struct process *process); // the descriptors

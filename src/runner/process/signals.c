@@ -6,22 +6,39 @@
 #include <unistd.h>
 
 static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
+static const int job_control_signals[] = {SIGTSTP, SIGCONT};
 
-int signals_block(struct signals *signals)
+int signals_block(struct signals *signals, bool job_control)
 {
     sigset_t set;
-    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    const struct sigaction ignore = {.sa_handler = SIG_IGN}, standard = {.sa_handler = SIG_DFL};
     sigemptyset(&set);
     for (size_t i = 0; i < ARRAY_LEN(passed_on); i++)
         sigaddset(&set, passed_on[i]);
+    for (size_t i = 0; i < ARRAY_LEN(job_control_signals) && job_control; i++)
+        sigaddset(&set, job_control_signals[i]);
+    sigaddset(&set, SIGCHLD);
     // Those that were ignored (nohup) stay so: they come neither here nor to the child.
     signals->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals->fd < 0)
         return -errno;
     pthread_sigmask(SIG_BLOCK, &set, &signals->old_mask);
+    sigaction(SIGCHLD, &standard,
+              NULL); // ignored, as it may be inherited, children would take their exit codes with them
     sigaction(SIGPIPE, &ignore, &signals->old_pipe);
     signals->default_pipe = signals->old_pipe.sa_handler != SIG_IGN;
     return 0;
+}
+
+void signals_stop_group(void)
+{
+    sigset_t stop;
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTSTP);
+    kill(0, SIGTSTP);
+    // It is pending now; the kernel throws it away for a group that no shell is over.
+    pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
+    pthread_sigmask(SIG_BLOCK, &stop, NULL);
 }
 
 bool signals_read(struct signals *signals, int *ret_signum, bool *ret_by_terminal)

@@ -13,7 +13,7 @@ void terminal_init(struct terminal *terminal, struct winsize *ret_window)
 
 void terminal_raw(struct terminal *terminal)
 {
-    if (terminal->fd != STDIN_FILENO || tcgetattr(terminal->fd, &terminal->saved) < 0)
+    if (terminal->fd != STDIN_FILENO || (!terminal->raw && tcgetattr(terminal->fd, &terminal->saved) < 0))
         return;
     struct termios raw = terminal->saved;
     cfmakeraw(&raw);
@@ -22,9 +22,15 @@ void terminal_raw(struct terminal *terminal)
 
 void terminal_restore(struct terminal *terminal)
 {
-    if (terminal->raw)
+    if (terminal->raw && terminal_in_foreground(terminal))
         tcsetattr(terminal->fd, TCSADRAIN, &terminal->saved);
     terminal->raw = false;
+}
+
+bool terminal_in_foreground(const struct terminal *terminal)
+{
+    pid_t group = tcgetpgrp(terminal->fd);
+    return group < 0 || group == getpgrp(); // one that does not control us has no background
 }
 
 bool terminal_window(const struct terminal *terminal, struct winsize *ret_window)

@@ -14,6 +14,9 @@ struct terminal {
 
 // Takes standard input, or output, if it is a terminal; *ret_window is its size, or 0.
 void terminal_init(struct terminal *terminal, struct winsize *ret_window);
-void terminal_raw(struct terminal *terminal); // if standard input is the terminal
+void terminal_raw(
+    struct terminal *terminal); // if standard input is the terminal; again, if somebody has changed it meanwhile
 void terminal_restore(struct terminal *terminal);
+// Our group may use it: no shell has put us into its background.
+bool terminal_in_foreground(const struct terminal *terminal);
 bool terminal_window(const struct terminal *terminal, struct winsize *ret_window);
