@@ -103,19 +103,20 @@ static void add_row(struct listing *listing, const json_t *account)
     add_cell(listing, buf_take(&created));
 }
 
-static int read_page(struct cli *cli, struct client *client, const char *cursor, struct listing *listing,
-                     struct buf *out, json_t **ret_page)
+// *cursor: in, of the page (NULL: the first one); out, of the next (NULL: there is none); owned by the caller.
+static int read_page(struct cli *cli, struct client *client, char **cursor, struct listing *listing, struct buf *out)
 {
     CLEANUP(buf_release) struct buf path = {0};
+    CLEANUP(json_free) json_t *page = NULL;
     buf_printf(&path, "/api/v1/accounts?limit=%d", PAGE);
-    if (cursor)
-        query_append(&path, "cursor", cursor);
-    int code = cli_get_json(cli, client, buf_cstr(&path), ret_page);
+    if (*cursor)
+        query_append(&path, "cursor", *cursor);
+    int code = cli_get_json(cli, client, buf_cstr(&path), &page);
     if (code)
         return code;
     const json_t *account;
     size_t i;
-    json_array_foreach(json_object_get(*ret_page, "accounts"), i, account)
+    json_array_foreach(json_object_get(page, "accounts"), i, account)
     {
         if (!cli_json(cli)) {
             add_row(listing, account);
@@ -124,6 +125,9 @@ static int read_page(struct cli *cli, struct client *client, const char *cursor,
         CLEANUP(json_text_free) char *line = json_dumps(account, JSON_COMPACT);
         buf_printf(out, "%s\n", line);
     }
+    const char *next = json_string_value(json_object_get(page, "next_cursor"));
+    free(*cursor);
+    *cursor = next ? xstrdup(next) : NULL;
     return 0;
 }
 
@@ -132,17 +136,14 @@ static int list_accounts(struct cli *cli, struct client *client, const char *nam
     static const char *const head[COLUMNS] = {"ACCOUNT", "STATE", "CREATED"};
     CLEANUP(listing_release) struct listing listing = {0};
     CLEANUP(buf_release) struct buf out = {0};
-    CLEANUP(json_free) json_t *page = NULL;
-    const char *cursor = NULL;
+    CLEANUP(free_ptr) char *cursor = NULL;
     (void)name;
     for (size_t i = 0; i < COLUMNS; i++)
         add_cell(&listing, xstrdup(head[i]));
     do {
-        CLEANUP(json_free) json_t *last = TAKE_PTR(page); // it holds the cursor
-        int code = read_page(cli, client, cursor, &listing, &out, &page);
+        int code = read_page(cli, client, &cursor, &listing, &out);
         if (code)
             return code;
-        cursor = json_string_value(json_object_get(page, "next_cursor"));
     } while (cursor);
     if (!cli_json(cli))
         format_table((const char *const *)listing.cells, COLUMNS, listing.count / COLUMNS, &out);
