@@ -5,6 +5,7 @@
 #include "api/call.h"
 #include "model/config_limits.h"
 #include "util/clock.h"
+#include "util/when.h"
 
 #define LIST_DEFAULT 50
 #define LIST_MAX     1000
@@ -305,7 +306,7 @@ static bool list_param(struct str name, struct str value, void *arg)
         it->list.metadata_key = str_n(name.data + 9, name.len - 9);
         it->list.metadata_value = value;
     } else if (str_eq(name, STR("since"))) {
-        if (!time_parse_since(value, clock_real_ms(), &it->list.since_ms))
+        if (!when_parse_since(value, clock_real_ms(), &it->list.since_ms))
             it->bad_reason = "must be RFC 3339 or a duration such as 10m";
     } else if (str_eq(name, STR("limit"))) {
         if (!str_to_u64(value, &number) || number < 1 || number > LIST_MAX)

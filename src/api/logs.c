@@ -29,7 +29,8 @@ void logs_read(struct call *call)
     if (!log_query_parse(call, POSITION_PAGE, &query))
         return;
     // A relative time moves on, so the same query may mean something else tomorrow.
-    if (call->execution.sealed && !query.follow && query.position.kind != POSITION_SINCE && answer_not_modified(call)) {
+    if (call->execution.sealed && !query.follow && query.position.kind != POSITION_SINCE && !query.position.has_since &&
+        answer_not_modified(call)) {
         log_query_release(&query);
         return;
     }

@@ -17,6 +17,7 @@ const struct cli_option cli_global_options[] = {
     {0, "ca-file", CLI_VALUE, "FILE", "PEM file of further certificate authorities; else RUNNEL_CA_FILE, the context"},
     {0, "data", CLI_VALUE, "DIR", "data folder; else RUNNEL_DATA, $XDG_STATE_HOME/runnel"},
     {0, "color", CLI_VALUE, "WHEN", "auto, always or never"},
+    {0, "utc", CLI_FLAG, NULL, "show and read times in UTC, instead of local time"},
     {0, NULL, CLI_FLAG, NULL, NULL},
 };
 

@@ -5,6 +5,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "util/clock.h"
+#include "util/when.h"
 
 #include <jansson.h>
 
@@ -61,16 +62,18 @@ void json_free(json_t **json);
 void json_text_free(char **text);
 // Appends "?name=value" or "&name=value", percent-encoded.
 void query_append(struct buf *path, const char *name, const char *value);
-// A time or "so long ago" as given by people, as RFC 3339.
-bool query_append_time(struct buf *path, const char *name, const char *value);
+// A time or "so long ago" as given by people, as RFC 3339; `late`: the last moment that it can mean. On stderr and 2 if it is none.
+int query_append_time(struct cli *cli, struct buf *path, const char *name, const char *option, bool late);
+// The value of an option that is a time. True if it was given and is one.
+bool cli_moment(struct cli *cli, const char *option, bool late, int64_t *ret_ms);
+#define CLI_TIMES "2026-11-15 10:30:15, 10:30, yesterday, 1h30m or seconds since 1970"
 
 // --- format.c
-void format_local_time(int64_t real_ms, const char *strftime_format, struct buf *out);
 const char *status_mark(const char *status_word);   // "✓", "✗" or ""
 const char *status_colour(const char *status_word); // SGR parameters
 bool json_time(const json_t *object, const char *name, int64_t *ret_ms);
 // The text of `runnel status`, from the object of …/status.
-void format_status(const json_t *status, int64_t now_ms, bool colour, struct buf *out);
+void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, struct buf *out);
 int exit_code_of_job(const char *status_word, const json_t *exit_code); // 1 while it goes on
 // Rows of cells in columns of equal width. The first row is the head.
 void format_table(const char *const *cells, size_t columns, size_t rows, struct buf *out);

@@ -74,6 +74,7 @@ static int delete_account(struct cli *cli, struct client *client, const char *na
 // --- List
 
 struct listing {
+    bool utc; // how times are shown
     char **cells;
     size_t count;
 };
@@ -97,7 +98,7 @@ static void add_row(struct listing *listing, const json_t *account)
     int64_t ms;
     terminal_append(&name, str_of(json_string_value(json_object_get(account, "name"))));
     if (json_time(account, "created_at", &ms))
-        format_local_time(ms, "%Y-%m-%d %H:%M:%S", &created);
+        when_format(ms, listing->utc, &created);
     add_cell(listing, buf_take(&name));
     add_cell(listing, xstrdup(json_is_true(json_object_get(account, "suspended")) ? "suspended" : "active"));
     add_cell(listing, buf_take(&created));
@@ -134,7 +135,7 @@ static int read_page(struct cli *cli, struct client *client, char **cursor, stru
 static int list_accounts(struct cli *cli, struct client *client, const char *name)
 {
     static const char *const head[COLUMNS] = {"ACCOUNT", "STATE", "CREATED"};
-    CLEANUP(listing_release) struct listing listing = {0};
+    CLEANUP(listing_release) struct listing listing = {.utc = cli_flag(cli, "utc")};
     CLEANUP(buf_release) struct buf out = {0};
     CLEANUP(free_ptr) char *cursor = NULL;
     (void)name;

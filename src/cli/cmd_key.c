@@ -80,13 +80,13 @@ static int create_key(struct cli *cli, struct client *client, size_t operand_cou
     return code;
 }
 
-static char *cell(const json_t *key, const char *name)
+static char *cell(const json_t *key, const char *name, bool utc)
 {
     struct buf text = {0};
     const char *value = json_string_value(json_object_get(key, name));
     int64_t ms;
     if (value && strstr(name, "_at") && time_parse_rfc3339(str_of(value), &ms))
-        format_local_time(ms, "%Y-%m-%d %H:%M:%S", &text);
+        when_format(ms, utc, &text);
     else
         terminal_append(&text, str_of(value ? value : "-"));
     return buf_take(&text);
@@ -116,7 +116,7 @@ static int list_keys(struct cli *cli, struct client *client, size_t operand_coun
             continue;
         }
         for (size_t column = 0; column < COLUMNS; column++)
-            cells[rows * COLUMNS + column] = cell(key, names[column]);
+            cells[rows * COLUMNS + column] = cell(key, names[column], cli_flag(cli, "utc"));
         if (json_is_string(json_object_get(key, "revoked_at"))) {
             free(cells[rows * COLUMNS + 5]);
             cells[rows * COLUMNS + 5] = xstrdup("revoked");

@@ -36,12 +36,12 @@ static char *text_of(const json_t *object, const char *name)
     return buf_take(&text);
 }
 
-static char *time_of(const json_t *object)
+static char *time_of(const json_t *object, bool utc)
 {
     struct buf text = {0};
     int64_t ms;
     if (json_time(object, "started_at", &ms))
-        format_local_time(ms, "%Y-%m-%d %H:%M:%S", &text);
+        when_format(ms, utc, &text);
     return text.len > 0 ? buf_take(&text) : xstrdup("-");
 }
 
@@ -60,7 +60,7 @@ static void add_row(struct listing *listing, const json_t *execution)
     const json_t *exit_code = json_object_get(execution, "exit_code");
     add_cell(listing, text_of(execution, "execution_id"));
     add_cell(listing, text_of(execution, "status"));
-    add_cell(listing, time_of(execution));
+    add_cell(listing, time_of(execution, cli_flag(listing->cli, "utc")));
     add_cell(listing, duration_of(execution));
     add_cell(listing,
              json_is_integer(exit_code) ? xasprintf("%lld", (long long)json_integer_value(exit_code)) : xstrdup("-"));
@@ -99,10 +99,7 @@ static int build_query(struct cli *cli, struct buf *path)
         CLEANUP(free_ptr) char *name = xasprintf("metadata.%.*s", (int)(equals - pairs[i]), pairs[i]);
         query_append(path, name, equals + 1);
     }
-    const char *since = cli_value(cli, "since");
-    if (since && !query_append_time(path, "since", since))
-        return cli_usage_error(cli, "--since wants a time such as 2025-11-15T10:30:15Z or 10m, not \"%s\"", since);
-    return 0;
+    return cli_value(cli, "since") ? query_append_time(cli, path, "since", "since", false) : 0;
 }
 
 static int read_pages(struct listing *listing, struct client *client, const char *base, uint64_t wanted)
@@ -179,8 +176,7 @@ const struct cli_command cmd_list = {
             {0, "batch", CLI_VALUE, "ID", "those of a batch"},
             {0, "workflow", CLI_VALUE, "ID", "those of a workflow"},
             {'m', "metadata", CLI_VALUE_MANY, "KEY=VALUE", "those with this in their metadata"},
-            {0, "since", CLI_VALUE, "TIME",
-             "made at or after a time, or so long ago: 2025-11-15T10:30:15Z, 10m, 2h, 3d"},
+            {0, "since", CLI_VALUE, "TIME", "made at or after a time: " CLI_TIMES},
             {'n', "limit", CLI_VALUE, "N", "at most so many; 50 unless told"},
             {'a', "all", CLI_FLAG, NULL, "all of them"},
             {'o', "output", CLI_VALUE, "FORMAT", "text or json, one object a line"},

@@ -20,7 +20,7 @@ static int run_status(struct cli *cli)
         buf_append_text(&text, line);
         buf_append_byte(&text, '\n');
     } else {
-        format_status(status, clock_real_ms(), cli_colour(cli), &text);
+        format_status(status, clock_real_ms(), cli_colour(cli), cli_flag(cli, "utc"), &text);
     }
     code = cli_print(cli, &text);
     if (code || !cli_flag(cli, "exit-status"))

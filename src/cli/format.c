@@ -3,20 +3,6 @@
 #include "cli/terminal.h"
 #include "model/status.h"
 
-void format_local_time(int64_t real_ms, const char *strftime_format, struct buf *out)
-{
-    struct tm parts;
-    char text[64];
-    time_t seconds = (time_t)((real_ms - (real_ms < 0 ? 999 : 0)) / 1000);
-    if (!localtime_r(&seconds, &parts))
-        return;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    size_t len = strftime(text, sizeof(text), strftime_format, &parts);
-#pragma GCC diagnostic pop
-    buf_append(out, text, len);
-}
-
 struct look {
     const char *word, *mark, *colour;
 };
@@ -71,13 +57,13 @@ static void append_status(struct buf *out, const char *word, bool colour)
         buf_printf(out, "Status: %s%s%s\n", word, *mark ? " " : "", mark);
 }
 
-static void append_times(struct buf *out, const json_t *status, int64_t now_ms, bool running)
+static void append_times(struct buf *out, const json_t *status, int64_t now_ms, bool running, bool utc)
 {
     int64_t started, ms;
     if (!json_time(status, "started_at", &started))
         return;
     buf_append_text(out, "Started: ");
-    format_local_time(started, "%Y-%m-%d %H:%M:%S", out);
+    when_format(started, utc, out);
     buf_append_byte(out, '\n');
     const json_t *precise = json_object_get(status, "duration_ms"),
                  *seconds = json_object_get(status, "duration_seconds");
@@ -94,7 +80,7 @@ static void append_times(struct buf *out, const json_t *status, int64_t now_ms, 
     buf_append_byte(out, '\n');
 }
 
-void format_status(const json_t *status, int64_t now_ms, bool colour, struct buf *out)
+void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, struct buf *out)
 {
     const char *word = json_string_value(json_object_get(status, "status"));
     const char *id = json_string_value(json_object_get(status, "execution_id"));
@@ -110,7 +96,7 @@ void format_status(const json_t *status, int64_t now_ms, bool colour, struct buf
     append_line(out, status, "Runtime", "runtime");
 
     CLEANUP(buf_release) struct buf times = {0};
-    append_times(&times, status, now_ms, known == STATUS_RUNNING);
+    append_times(&times, status, now_ms, known == STATUS_RUNNING, utc);
     append_line(&times, status, "Worker", "worker_hostname");
     const char *cost = json_string_value(json_object_get(status, "cost_display"));
     if (cost)

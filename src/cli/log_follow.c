@@ -64,7 +64,7 @@ static bool wait_for_frames(struct log_reader *reader, struct client_ws *ws)
         {.fd = client_ws_fd(ws), .events = (short)(POLLIN | (client_ws_pending(ws) > 0 ? POLLOUT : 0))},
         {.fd = reader->printer->out.fd}, // reports an error once nobody reads the pipe any more
     };
-    poll(watched, 2, LOOK_EACH_MS);
+    poll(watched, 2, (int)log_reader_wait_most(reader, LOOK_EACH_MS));
     if (watched[1].revents & (POLLERR | POLLNVAL)) {
         reader->printer->out.closed = true;
         return false;
@@ -81,7 +81,7 @@ static void listen_to(struct log_reader *reader, struct client_ws *ws)
     for (;;) {
         int err = client_ws_receive(ws, take_message, &listening, &code);
         log_printer_flush(reader->printer);
-        if (listening.stop || log_printer_ended(reader->printer))
+        if (listening.stop || log_printer_ended(reader->printer) || log_reader_until_passed(reader))
             return;
         if (err == ERR_CLOSED)
             take_close(reader, code);
@@ -92,7 +92,7 @@ static void listen_to(struct log_reader *reader, struct client_ws *ws)
 
 static bool is_over(const struct log_reader *reader)
 {
-    return reader->complete || reader->fatal || log_printer_ended(reader->printer);
+    return reader->complete || reader->fatal || log_printer_ended(reader->printer) || log_reader_until_passed(reader);
 }
 
 static enum outcome follow_websocket(struct log_reader *reader)
@@ -146,7 +146,8 @@ static enum outcome follow_poll_once(struct log_reader *reader)
 // stream is refused, it is held back on the way, and asking is what is left.
 static enum outcome follow_stream(struct log_reader *reader, enum way *way, bool *ret_progress)
 {
-    enum log_pass pass = log_reader_pass(reader, "ndjson", true, STREAM_IDLE_MS);
+    enum log_pass pass =
+        log_reader_pass(reader, "ndjson", true, MAX(log_reader_wait_most(reader, STREAM_IDLE_MS), (uint64_t)1));
     bool gave = reader->progress, foreign = reader->foreign;
     *ret_progress = gave;
     if (pass == LOG_PASS_STOP)
@@ -196,5 +197,8 @@ int log_reader_follow(struct log_reader *reader)
         if (!go_on)
             break;
     }
+    // What was written until then and has not come yet is there now.
+    if (log_reader_until_passed(reader) && !reader->complete && !reader->fatal && !log_printer_ended(reader->printer))
+        return log_reader_read(reader);
     return reader->fatal ? cli_fail(reader->cli, reader->fatal, "%s", buf_cstr(&reader->fatal_text)) : 0;
 }

@@ -117,7 +117,7 @@ static bool fetch_exact(struct log_reader *reader, uint64_t sequence_number)
 
 static bool needs_exact(const struct log_reader *reader, const struct record *record)
 {
-    return reader->printer->form != LOG_FORM_JSON && !reader->printer->escape && record->message.len > 0 &&
+    return reader->printer->form != LOG_FORM_JSON && reader->printer->exact && record->message.len > 0 &&
            memmem(record->message.data, record->message.len, REPLACEMENT, sizeof(REPLACEMENT) - 1);
 }
 
@@ -386,9 +386,20 @@ enum log_pass log_reader_ask_status(struct log_reader *reader)
 
 // --- Waiting
 
+bool log_reader_until_passed(const struct log_reader *reader)
+{
+    return reader->has_until && clock_real_ms() > reader->until_ms;
+}
+
+uint64_t log_reader_wait_most(const struct log_reader *reader, uint64_t ms)
+{
+    int64_t left = reader->until_ms - clock_real_ms() + 1;
+    return reader->has_until && left < (int64_t)ms ? (uint64_t)MAX(left, (int64_t)0) : ms;
+}
+
 bool log_reader_wait(struct log_reader *reader, uint64_t ms)
 {
-    uint64_t until = clock_mono_ms() + ms;
+    uint64_t until = clock_mono_ms() + log_reader_wait_most(reader, ms);
     log_printer_flush(reader->printer);
     for (uint64_t now = clock_mono_ms(); now < until; now = clock_mono_ms()) {
         struct pollfd watched = {.fd = reader->printer->out.fd};

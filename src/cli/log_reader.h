@@ -17,6 +17,8 @@ struct log_reader {
     const char *execution_id;
     const char *position; // where to begin: "from=0", "tail=5", "since=…"
     const char *filters;  // "" or "&name=value…"
+    bool has_until;       // nothing that is later is wanted, so following ends when it has passed
+    int64_t until_ms;     // real time
     char incarnation[32]; // that the position is from
     char answering
         [32]; // that of the store which answers now; taken over with the first that is heard, which tells of a gap
@@ -68,3 +70,6 @@ bool log_reader_is_ours(const struct client_response *response);
 bool log_reader_wait_retry(struct log_reader *reader, bool notice);
 bool log_reader_wait(struct log_reader *reader, uint64_t ms); // false: nobody reads any more
 bool log_reader_error_is_final(int err);
+bool log_reader_until_passed(const struct log_reader *reader);
+// At most so long, but not beyond that moment.
+uint64_t log_reader_wait_most(const struct log_reader *reader, uint64_t ms);

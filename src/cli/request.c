@@ -104,13 +104,21 @@ void query_append(struct buf *path, const char *name, const char *value)
     }
 }
 
-bool query_append_time(struct buf *path, const char *name, const char *value)
+bool cli_moment(struct cli *cli, const char *option, bool late, int64_t *ret_ms)
+{
+    const char *value = cli_value(cli, option);
+    const struct when_options options = {.now_ms = clock_real_ms(), .utc = cli_flag(cli, "utc"), .late = late};
+    return value && when_parse(str_of(value), &options, ret_ms);
+}
+
+int query_append_time(struct cli *cli, struct buf *path, const char *name, const char *option, bool late)
 {
     int64_t ms;
     char text[TIME_RFC3339_LEN + 1] = {0};
-    if (!time_parse_since(str_of(value), clock_real_ms(), &ms))
-        return false;
+    if (!cli_moment(cli, option, late, &ms))
+        return cli_usage_error(cli, "--%s wants a time such as " CLI_TIMES ", not \"%s\"", option,
+                               cli_value(cli, option));
     time_format_rfc3339(ms, text);
     query_append(path, name, text);
-    return true;
+    return 0;
 }

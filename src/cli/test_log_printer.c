@@ -18,6 +18,8 @@ static void screen_init(struct screen *screen, enum log_form form)
     screen->out = screen->printer.out.fd = memfd_create("out", MFD_CLOEXEC);
     screen->err = screen->printer.err.fd = memfd_create("err", MFD_CLOEXEC);
     screen->printer.form = form;
+    if (form == LOG_FORM_LINES)
+        log_printer_lines(&screen->printer, false, true);
 }
 
 static void screen_release(struct screen *screen)
@@ -74,11 +76,13 @@ static void lines_show_time_and_stream(void **state)
     (void)state;
     CLEANUP(screen_release) struct screen screen;
     screen_init(&screen, LOG_FORM_LINES);
-    screen.printer.escape = true;
+    for (size_t i = 0; i < 2; i++)
+        log_line_init(&screen.printer.lines[i], false, true, true);
+    screen.printer.lines[0].clock.dates_apart = false;
     print(&screen, 0, STREAM_STDOUT, "Processing file data.csv...", false);
     print(&screen, 1, STREAM_STDERR, "Name: ", true);
     print(&screen, 2, STREAM_EVENT, "\033[2J", false);
-    screen.printer.colour = true;
+    screen.printer.lines[0].colour = true;
     print(&screen, 3, STREAM_STDOUT, "x", false);
     print(&screen, 4, STREAM_STDERR, "", false);
     assert_written(

@@ -1,6 +1,6 @@
 #include "model/position.h"
 
-#include "util/clock.h"
+#include "util/when.h"
 
 // What a name's number means.
 enum meaning { MEANS_NOTHING, MEANS_FROM, MEANS_AFTER, MEANS_SINCE, MEANS_TAIL, MEANS_EVENT_ID };
@@ -47,7 +47,7 @@ static int parse_value(const struct position_parser *parser, enum meaning meanin
     *ret = (struct position){0};
     if (meaning == MEANS_SINCE) {
         ret->kind = POSITION_SINCE;
-        return time_parse_since(value, parser->now_ms, &ret->since_ms) ? 0 : ERR_BAD_CURSOR;
+        return when_parse_since(value, parser->now_ms, &ret->since_ms) ? 0 : ERR_BAD_CURSOR;
     }
     int64_t least = meaning == MEANS_AFTER || meaning == MEANS_EVENT_ID ? -1 : 0;
     if (!str_to_i64(value, &number) || number < least)

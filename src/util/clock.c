@@ -170,8 +170,8 @@ bool duration_parse(struct str s, int64_t *ret_ms)
     static const struct {
         struct str suffix;
         int64_t ms;
-    } units[] = {{{"", 0}, SECOND_MS},  {{"ms", 2}, 1},      {{"s", 1}, SECOND_MS},
-                 {{"m", 1}, MINUTE_MS}, {{"h", 1}, HOUR_MS}, {{"d", 1}, DAY_MS}};
+    } units[] = {{{"", 0}, SECOND_MS}, {{"ms", 2}, 1},     {{"s", 1}, SECOND_MS}, {{"m", 1}, MINUTE_MS},
+                 {{"h", 1}, HOUR_MS},  {{"d", 1}, DAY_MS}, {{"w", 1}, 7 * DAY_MS}};
     size_t digits = 0;
     uint64_t number;
     while (digits < s.len && s.data[digits] >= '0' && s.data[digits] <= '9')
@@ -188,18 +188,6 @@ bool duration_parse(struct str s, int64_t *ret_ms)
         return true;
     }
     return false;
-}
-
-bool time_parse_since(struct str s, int64_t now_ms, int64_t *ret_real_ms)
-{
-    int64_t duration;
-    if (time_parse_rfc3339(s, ret_real_ms))
-        return true;
-    // A bare number could as well be meant as a sequence number or an epoch.
-    if (s.len == 0 || (s.data[s.len - 1] >= '0' && s.data[s.len - 1] <= '9') || !duration_parse(s, &duration))
-        return false;
-    *ret_real_ms = now_ms - duration;
-    return true;
 }
 
 void duration_format(int64_t ms, struct buf *out)

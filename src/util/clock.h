@@ -13,9 +13,7 @@ uint64_t clock_mono_ms(void);
 void time_format_rfc3339(int64_t real_ms, char out[TIME_RFC3339_LEN]);
 // RFC 3339 with or without a fraction (cut to ms), 'T' or space, 'Z', an offset, or no zone (taken as UTC). False if malformed.
 bool time_parse_rfc3339(struct str s, int64_t *ret_real_ms);
-// "90s", "10m", "2h", "3d", "500ms" or plain seconds; false if malformed or over 100 years.
+// "90s", "10m", "2h", "3d", "2w", "500ms" or plain seconds; false if malformed or over 100 years.
 bool duration_parse(struct str s, int64_t *ret_ms);
-// RFC 3339, or a duration with its unit that means so long before `now_ms`.
-bool time_parse_since(struct str s, int64_t now_ms, int64_t *ret_real_ms);
 // "45s", "1m 23s", "2h 3m 4s", "1d 2h 3m 4s", as the status text shows durations.
 void duration_format(int64_t ms, struct buf *out);

@@ -1,6 +1,7 @@
 // The small parsers and the JSON encoder, on the same bytes, by what must hold for any.
 #include "util/clock.h"
 #include "util/id.h"
+#include "util/when.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -12,12 +13,15 @@ static void must(bool holds)
 
 static void check_times(struct str text)
 {
-    int64_t ms, again;
+    int64_t ms = (int64_t)text.len, again;
     char out[TIME_RFC3339_LEN];
     if (duration_parse(text, &ms))
         must(ms >= 0);
+    const struct when_options options = {.now_ms = 1763202615123, .utc = ms % 2 == 0};
+    bool is_moment = when_parse(text, &options, &again);
     if (!time_parse_rfc3339(text, &ms))
         return;
+    must(is_moment);
     time_format_rfc3339(ms, out);
     must(time_parse_rfc3339(str_n(out, sizeof(out)), &again));
     // An offset may lead to the day before the year 0, or after 9999, which is clamped.
