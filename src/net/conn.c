@@ -3,7 +3,6 @@
 #include "net/send_queue.h"
 #include "net/tls_private.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -44,7 +43,9 @@ struct conn {
     bool told;     // `closed` was called
     bool shutting; // by conn_shutdown
     bool goodbye;  // our half-close was sent
-    char peer[INET6_ADDRSTRLEN + sizeof("[]:65535")];
+    bool handshake_failed;
+    struct net_address address;
+    char peer[NET_ADDRESS_TEXT];
 };
 
 static void on_ready(void *arg, unsigned events);
@@ -54,24 +55,12 @@ static void on_turn_end(struct deferred *deferred);
 
 static void name_peer(struct conn *conn)
 {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } address = {0};
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof(address);
-    char text[INET6_ADDRSTRLEN] = "";
-    if (getpeername(conn->fd, &address.any, &len) < 0)
-        address.any.sa_family = AF_UNSPEC;
-    if (address.any.sa_family == AF_INET) {
-        inet_ntop(AF_INET, &address.v4.sin_addr, text, sizeof(text));
-        snprintf(conn->peer, sizeof(conn->peer), "%s:%u", text, ntohs(address.v4.sin_port));
-    } else if (address.any.sa_family == AF_INET6) {
-        inet_ntop(AF_INET6, &address.v6.sin6_addr, text, sizeof(text));
-        snprintf(conn->peer, sizeof(conn->peer), "[%s]:%u", text, ntohs(address.v6.sin6_port));
-    } else {
-        snprintf(conn->peer, sizeof(conn->peer), "local:0");
-    }
+    struct net_address peer = {0};
+    if (getpeername(conn->fd, (struct sockaddr *)&address, &len) == 0)
+        net_address_of((const struct sockaddr *)&address, &peer);
+    conn_set_address(conn, &peer);
 }
 
 static void fail(struct conn *conn, int err)
@@ -470,8 +459,10 @@ static void handshake(struct conn *conn)
     int err = tls_session_handshake(conn->tls);
     if (err == 0)
         conn->ready = true;
-    else if (err != -EAGAIN)
-        fail(conn, err);
+    if (err == 0 || err == -EAGAIN)
+        return;
+    conn->handshake_failed = true;
+    fail(conn, err);
 }
 
 static void check_error(struct conn *conn)
@@ -509,6 +500,32 @@ static void on_ready(void *arg, unsigned events)
 const char *conn_peer(const struct conn *conn)
 {
     return conn->peer;
+}
+
+const struct net_address *conn_address(const struct conn *conn)
+{
+    return &conn->address;
+}
+
+void conn_set_address(struct conn *conn, const struct net_address *peer)
+{
+    conn->address = *peer;
+    net_address_format(peer, conn->peer);
+}
+
+bool conn_is_tls(const struct conn *conn)
+{
+    return conn->tls != NULL;
+}
+
+bool conn_is_ready(const struct conn *conn)
+{
+    return conn->ready;
+}
+
+const char *conn_handshake_failure(const struct conn *conn)
+{
+    return conn->handshake_failed ? tls_session_handshake_failure(conn->tls) : NULL;
 }
 
 uint64_t conn_last_read_ms(const struct conn *conn)

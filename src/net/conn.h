@@ -4,6 +4,7 @@
 #pragma once
 
 #include "loop/loop.h"
+#include "net/address.h"
 #include "util/payload.h"
 
 struct conn;
@@ -48,7 +49,13 @@ void conn_pause_read(struct conn *conn, bool paused);
 // Flushes all, half-closes, waits for the peer's end, so that what was sent last is not lost to a reset, then `closed`.
 // Forced after 5 s without progress. What the peer sends meanwhile is thrown away.
 void conn_shutdown(struct conn *conn);
-void conn_reset(struct conn **conn);                  // as conn_free, but so that the peer sees a failure (RST)
-const char *conn_peer(const struct conn *conn);       // "127.0.0.1:4711"; the address alone up to the last colon
+void conn_reset(struct conn **conn);            // as conn_free, but so that the peer sees a failure (RST)
+const char *conn_peer(const struct conn *conn); // "127.0.0.1:4711"; the address alone up to the last colon
+const struct net_address *conn_address(const struct conn *conn);
+void conn_set_address(struct conn *conn, const struct net_address *peer); // of the client that a proxy speaks for
+bool conn_is_tls(const struct conn *conn);
+bool conn_is_ready(const struct conn *conn); // false while the TLS handshake is under way
+// After the handshake has failed: why; NULL otherwise, and when the peer had not sent a byte.
+const char *conn_handshake_failure(const struct conn *conn);
 uint64_t conn_last_read_ms(const struct conn *conn);  // loop time of the last bytes read
 uint64_t conn_last_write_ms(const struct conn *conn); // loop time of the last progress in sending

@@ -18,6 +18,7 @@ struct listener {
     unsigned port;
     _Atomic uint64_t errors;
     void (*accepted)(void *arg, int fd);
+    void (*failed)(void *arg, int err); // or NULL
     void *arg;
     bool *freed; // set while `accepted` runs
 };
@@ -96,9 +97,12 @@ static void on_ready(void *arg, unsigned events)
         if (errno == ECONNABORTED || errno == EINTR)
             continue;
         // Out of descriptors or memory: the backlog stays readable, so looking away for a while is all that helps.
+        int err = -errno;
         listener->errors++;
         watch_set(listener->watch, 0);
         timer_start(listener->pause, PAUSE_MS);
+        if (listener->failed)
+            listener->failed(listener->arg, err);
         break;
     }
     listener->freed = NULL;
@@ -179,6 +183,11 @@ int listener_from_fd(struct loop *loop, int inherited, void (*accepted)(void *ar
     if (!listening)
         return -EINVAL;
     return start(loop, &fd, accepted, arg, ret);
+}
+
+void listener_on_failure(struct listener *listener, void (*failed)(void *arg, int err))
+{
+    listener->failed = failed;
 }
 
 unsigned listener_port(const struct listener *listener)

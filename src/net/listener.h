@@ -12,6 +12,8 @@ int listener_new(struct loop *loop, const char *address, void (*accepted)(void *
                  struct listener **ret);
 // Listens on a duplicate of an inherited listening socket, which stays the caller's: each loop may have its own.
 int listener_from_fd(struct loop *loop, int fd, void (*accepted)(void *arg, int fd), void *arg, struct listener **ret);
+// `failed` hears of each pause with the error, -EMFILE and the like; it gets the same `arg` as `accepted`.
+void listener_on_failure(struct listener *listener, void (*failed)(void *arg, int err));
 unsigned listener_port(const struct listener *listener);
 uint64_t listener_errors(const struct listener *listener);
 void listener_free(struct listener **listener);

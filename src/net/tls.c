@@ -21,6 +21,7 @@ struct tls_server {
 struct tls_session {
     struct tls_server *server;
     SSL *ssl;
+    const char *reason; // of the last failure; OpenSSL's, static
     bool wants_write;
 };
 
@@ -113,6 +114,9 @@ static int load_ctx(const struct tls_server *server, struct buf *ret_error, SSL_
     if (!ctx)
         return ERR_NOMEM;
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    // Of TLS 1.2 those that encrypt and authenticate in one (AEAD) and have forward secrecy; TLS 1.3 has no others.
+    if (SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
+        abort();
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                  SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(ctx,
@@ -234,6 +238,7 @@ static int failure(struct tls_session *session, int result)
     case SSL_ERROR_SYSCALL:
         return errno ? -errno : -ECONNRESET;
     default:
+        session->reason = ERR_reason_error_string(ERR_peek_error());
         return -EPROTO;
     }
 }
@@ -248,6 +253,13 @@ int tls_session_handshake(struct tls_session *session)
         return 0;
     int err = failure(session, result);
     return err ? err : ERR_CLOSED;
+}
+
+const char *tls_session_handshake_failure(const struct tls_session *session)
+{
+    if (session->reason)
+        return session->reason;
+    return BIO_number_read(SSL_get_rbio(session->ssl)) > 0 ? "the connection ended within it" : NULL;
 }
 
 ssize_t tls_session_read(struct tls_session *session, void *out, size_t len)

@@ -1,4 +1,4 @@
-// TLS for servers, by OpenSSL: TLS 1.2 and 1.3, certificate chain and key from PEM files. Thread-safe; connections keep
+// TLS for servers, by OpenSSL: TLS 1.2 (with authenticated ciphers alone) and 1.3, certificate chain and key from PEM files. Thread-safe; connections keep
 // the context that they started with, so that a reload touches only new ones.
 #pragma once
 

@@ -98,3 +98,19 @@ void log_write(const struct logger *logger, enum log_level level, const char *me
     while (write(logger->fd, line.data, line.len) < 0 && errno == EINTR)
         continue;
 }
+
+bool log_limiter_pass(struct log_limiter *limiter, uint64_t now_ms, uint64_t *ret_left_out)
+{
+    if (limiter->count == 0 || now_ms - limiter->since_ms >= LOG_LIMIT_MS) {
+        limiter->since_ms = now_ms;
+        limiter->count = 0;
+    }
+    if (limiter->count == LOG_LIMIT_COUNT) {
+        limiter->left_out++;
+        return false;
+    }
+    limiter->count++;
+    *ret_left_out = limiter->left_out;
+    limiter->left_out = 0;
+    return true;
+}

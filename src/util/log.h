@@ -33,6 +33,16 @@ struct log_field {
 // A logger that is NULL logs nothing.
 void log_write(const struct logger *logger, enum log_level level, const char *message, const struct log_field *fields,
                size_t field_count);
+// Keeps what strangers can cause from filling the log: LOG_LIMIT_COUNT lines per LOG_LIMIT_MS. One thread.
+#define LOG_LIMIT_COUNT 5
+#define LOG_LIMIT_MS    10000
+struct log_limiter {
+    uint64_t since_ms, left_out;
+    unsigned count;
+};
+// True if a line may be written; *ret_left_out then says how many were not since the last one.
+bool log_limiter_pass(struct log_limiter *limiter, uint64_t now_ms, uint64_t *ret_left_out);
+
 #define log_info(logger, message, ...)  LOG_AT(logger, LOG_INFO, message, __VA_ARGS__)
 #define log_warn(logger, message, ...)  LOG_AT(logger, LOG_WARNING, message, __VA_ARGS__)
 #define log_error(logger, message, ...) LOG_AT(logger, LOG_ERROR, message, __VA_ARGS__)
