@@ -16,6 +16,7 @@ struct api_limits {
     uint64_t ping_ms, pong_timeout_ms;
     char *const *allowed_hosts; // NULL-terminated; beside loopback and the listening address
     char *const *cors_origins;  // NULL-terminated
+    bool metrics_credential;    // /metrics asks for one
 };
 
 struct api_options {
@@ -27,7 +28,10 @@ struct api_options {
     struct metrics *metrics;
     unsigned shard;
     const struct logger *logger;
-    const char *listen_address;
+    char *const *listen; // the addresses that are listened on
+    size_t listen_count;
+    const char *base_path; // "", or "/…" without a slash at its end: every route lies beneath it
+    bool insecure;         // plain HTTP from other machines is served
     // Fills in what the metrics table takes from other places (store, caches) before an export. Any loop's thread.
     void (*collect)(void *arg);
     void *collect_arg;

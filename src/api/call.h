@@ -49,6 +49,7 @@ struct call {
     struct api *api;
     struct http_request *request; // NULL once answered or when the client has gone
     const struct route *route;
+    enum action action;                 // the route's, unless a setting makes it another
     struct str execution_id, parameter; // from the path; valid while `request` is
     struct principal principal;
     struct kept_execution *kept;
@@ -102,6 +103,7 @@ enum route_flags {
     ROUTE_OWN = 8,    // a `user` may do it to what it owns even when its role may not otherwise
     ROUTE_UPGRADE =
         16, // WebSocket, also with a ticket as a subprotocol; refusals after the credential are told by close codes
+    ROUTE_METRICS = 32, // asks for a credential if the setting metrics_credential says so
 };
 
 struct route {
@@ -113,6 +115,13 @@ struct route {
     const char *summary;
 };
 extern const struct route routes[]; // ends with a NULL pattern
+
+// --- front.c
+// Host, Origin and base path of a request; the path beneath that. False after having answered.
+bool front_admit(struct api *api, struct http_request *request, struct str *ret_path);
+void front_refused(void *api, struct http_request *request, int err); // http_app.refused
+// Whether a credential and what it shows may travel as this request does.
+bool front_plain_allowed(const struct api *api, const struct http_request *request);
 
 // What readers of a log ask for by query parameters.
 struct log_query {

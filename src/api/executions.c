@@ -197,9 +197,9 @@ static void create_done(struct store_op *op)
     struct call *call = it->call;
 
     if (op->err == 0 && call->request) {
-        http_add_header(
-            call->request, "Location",
-            arena_printf(http_arena(call->request), "/api/v1/executions/%s", it->create.execution.execution_id));
+        http_add_header(call->request, "Location",
+                        arena_printf(http_arena(call->request), "%s/api/v1/executions/%s", call->api->options.base_path,
+                                     it->create.execution.execution_id));
         call_answer_execution(call, it->create.ret_existed ? 200 : 201, &it->create.execution);
     } else if (op->err == ERR_RATE) {
         call_fail(call, ERR_RATE, "the account has too many open executions");

@@ -3,13 +3,13 @@
 
 #include "api/call.h"
 
-#define COMMENT_MS 15000
+#define KEEP_ALIVE_MS 15000
 
 struct http_follower {
     struct stream_node node;
     struct http_stream *stream;
     struct subscriber *subscriber;
-    struct timer *comment; // SSE
+    struct timer *keep_alive; // SSE and NDJSON that follow
     int64_t account;
     enum follow_format format;
     bool follow;
@@ -21,7 +21,7 @@ static void follower_end(struct http_follower *it, bool whole)
 
     stream_remove(&it->node);
     hub_follower_remove(api->options.hub, it->account);
-    timer_free(&it->comment);
+    timer_free(&it->keep_alive);
     subscriber_free(&it->subscriber);
     if (it->stream && whole)
         http_stream_end(&it->stream);
@@ -191,17 +191,29 @@ static void sse_failed(void *owner, int err)
 
 static const struct subscriber_sink sse_sink = {sink_send, sink_pending, sse_tell, sse_failed};
 
-static void sse_comment(void *arg)
+// --- Both
+
+// Proxies and clients cut what says nothing for a minute or less: a comment of SSE, an empty line of NDJSON.
+static void keep_alive(void *arg)
 {
     struct http_follower *it = arg;
-    CLEANUP(buf_release) struct buf comment = {0};
-    sse_append_comment(&comment);
+    CLEANUP(buf_release) struct buf word = {0};
+    if (it->format == FORMAT_SSE)
+        sse_append_comment(&word);
+    else
+        buf_append_byte(&word, '\n');
     if (http_stream_pending(it->stream) == 0)
-        http_stream_write(it->stream, comment.data, comment.len);
-    timer_start(it->comment, COMMENT_MS);
+        http_stream_write(it->stream, word.data, word.len);
+    timer_start(it->keep_alive, KEEP_ALIVE_MS);
 }
 
-// --- Both
+static void start_keep_alive(struct http_follower *it)
+{
+    if (!it->follow || (it->format != FORMAT_SSE && it->format != FORMAT_NDJSON))
+        return;
+    it->keep_alive = timer_new(it->node.api->options.loop, keep_alive, it);
+    timer_start(it->keep_alive, KEEP_ALIVE_MS);
+}
 
 static struct http_follower *follower_start(struct call *call, struct log_query *query, const char *content_type,
                                             const struct subscriber_sink *sink, bool sse)
@@ -216,7 +228,6 @@ static struct http_follower *follower_start(struct call *call, struct log_query 
     it->node.finish = follower_finish_stream;
     stream_add(&it->node, api, &call->principal);
     call_ref(call); // its execution is still needed
-    http_add_header(call->request, "Cache-Control", "no-cache");
     http_add_header(call->request, "X-Accel-Buffering", "no");
     it->stream = http_stream_begin(call_take_request(call), 200, content_type, &stream_handler, it);
     struct subscription subscription = {
@@ -233,6 +244,7 @@ static struct http_follower *follower_start(struct call *call, struct log_query 
     it->subscriber = fanout_subscribe(api->options.fanout, &subscription);
     log_query_release(query);
     call_unref(call);
+    start_keep_alive(it);
     return it;
 }
 
@@ -243,7 +255,7 @@ static bool answer_head(struct call *call, struct log_query *query, const char *
         return false;
     hub_follower_remove(call->api->options.hub, call->principal.account);
     log_query_release(query);
-    http_respond(call_take_request(call), 200, content_type, NULL, 0);
+    http_respond_stream_head(call_take_request(call), 200, content_type);
     return true;
 }
 
@@ -287,8 +299,5 @@ void follow_sse(struct call *call)
     }
     if (answer_head(call, &query, "text/event-stream"))
         return;
-    struct loop *loop = call->api->options.loop;
-    struct http_follower *it = follower_start(call, &query, "text/event-stream", &sse_sink, true);
-    it->comment = timer_new(loop, sse_comment, it);
-    timer_start(it->comment, COMMENT_MS);
+    follower_start(call, &query, "text/event-stream", &sse_sink, true);
 }

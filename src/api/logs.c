@@ -17,7 +17,9 @@ static bool answer_not_modified(struct call *call)
         (unsigned long long)execution->next_sequence,
         (unsigned long long)XXH3_64bits_withSeed(query.data, query.len, XXH3_64bits(accept.data, accept.len)));
     http_add_header(call->request, "ETag", etag);
-    if (!wanted.len || (!str_eq(wanted, str_of(etag)) && !str_eq(wanted, STR("*"))))
+    // To be kept, but asked for again each time: it may be purged, and who asks must show a credential.
+    http_add_header(call->request, "Cache-Control", "private, no-cache");
+    if (!http_none_match(wanted, str_of(etag)))
         return false;
     http_respond(call_take_request(call), 304, NULL, NULL, 0);
     return true;

@@ -74,79 +74,6 @@ void call_fail_fields(struct call *call, const struct http_field_error *fields, 
         http_respond_invalid(request, fields, count);
 }
 
-// --- Host and Origin
-
-static bool list_has(char *const *list, struct str s)
-{
-    for (size_t i = 0; list && list[i]; i++)
-        if (str_eq_nocase(str_of(list[i]), s))
-            return true;
-    return false;
-}
-
-static struct str without_port(struct str host)
-{
-    for (size_t i = host.len; i-- > 0;) {
-        if (host.data[i] == ']')
-            break;
-        if (host.data[i] == ':')
-            return str_n(host.data, i);
-    }
-    return host;
-}
-
-// A page that a browser has loaded from elsewhere must not reach a server on loopback by a name that it controls (DNS rebinding).
-static bool host_allowed(const struct api *api, struct str host)
-{
-    static const char *const loopback[] = {"localhost", "127.0.0.1", "[::1]"};
-    struct str name = without_port(host);
-
-    for (size_t i = 0; i < ARRAY_LEN(loopback); i++)
-        if (str_eq_nocase(name, str_of(loopback[i])))
-            return true;
-    return str_eq_nocase(name, without_port(str_of(api->options.listen_address))) ||
-           list_has(api->limits->allowed_hosts, name) || list_has(api->limits->allowed_hosts, host);
-}
-
-static bool origin_is_host(struct str origin, struct str host)
-{
-    struct str rest = origin;
-    if (str_starts(rest, STR("http://")))
-        rest = str_n(rest.data + 7, rest.len - 7);
-    else if (str_starts(rest, STR("https://")))
-        rest = str_n(rest.data + 8, rest.len - 8);
-    else
-        return false;
-    return str_eq_nocase(rest, host);
-}
-
-// True if the request may go on; the answer was given otherwise.
-static bool check_origin(struct api *api, struct http_request *request)
-{
-    struct str host = http_header(request, STR("Host")), origin = http_header(request, STR("Origin"));
-
-    if (host.data && !host_allowed(api, host)) {
-        http_respond_error(request, ERR_FORBIDDEN, "this Host is not served here; add it to allowed_hosts");
-        return false;
-    }
-    if (!origin.data || origin_is_host(origin, host))
-        return true;
-    if (!list_has(api->limits->cors_origins, origin)) {
-        http_respond_error(request, ERR_FORBIDDEN, "this Origin is not allowed; add it to cors_origins");
-        return false;
-    }
-    http_add_header(request, "Access-Control-Allow-Origin", arena_dup(http_arena(request), origin));
-    http_add_header(request, "Vary", "Origin");
-    if (http_method(request) != HTTP_M_OPTIONS)
-        return true;
-    http_add_header(request, "Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE");
-    http_add_header(request, "Access-Control-Allow-Headers",
-                    "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-ID");
-    http_add_header(request, "Access-Control-Max-Age", "600");
-    http_respond(request, 204, NULL, NULL, 0);
-    return false;
-}
-
 // --- Routes
 
 struct path_match {
@@ -175,6 +102,11 @@ static bool path_matches(const char *pattern, struct str path, struct path_match
     return true;
 }
 
+static bool has_head(const struct route *route)
+{
+    return route->method == HTTP_M_GET && !(route->flags & ROUTE_UPGRADE);
+}
+
 static const struct route *find_route(enum http_method method, struct str path, struct path_match *ret,
                                       bool *ret_other_method)
 {
@@ -182,8 +114,7 @@ static const struct route *find_route(enum http_method method, struct str path, 
     for (const struct route *route = routes; route->pattern; route++) {
         if (!path_matches(route->pattern, path, ret))
             continue;
-        if (route->method == method ||
-            (method == HTTP_M_HEAD && route->method == HTTP_M_GET && !(route->flags & ROUTE_UPGRADE)))
+        if (route->method == method || (method == HTTP_M_HEAD && has_head(route)))
             return route;
         *ret_other_method = true;
     }
@@ -195,9 +126,13 @@ static void add_allow(struct http_request *request, struct str path)
     static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
     CLEANUP(buf_release) struct buf allow = {0};
     struct path_match match;
-    for (const struct route *route = routes; route->pattern; route++)
-        if (path_matches(route->pattern, path, &match))
-            buf_printf(&allow, "%s%s", allow.len ? ", " : "", names[route->method]);
+    for (const struct route *route = routes; route->pattern; route++) {
+        if (!path_matches(route->pattern, path, &match))
+            continue;
+        buf_printf(&allow, "%s%s", allow.len ? ", " : "", names[route->method]);
+        if (has_head(route))
+            buf_append_text(&allow, ", HEAD");
+    }
     http_add_header(request, "Allow", arena_dup(http_arena(request), buf_str(&allow)));
 }
 
@@ -220,7 +155,7 @@ static bool call_may(const struct call *call)
 {
     const struct route *route = call->route;
     const struct principal *principal = &call->principal;
-    if (route->action == ACTION_PUBLIC || role_may(principal->role, route->action))
+    if (call->action == ACTION_PUBLIC || role_may(principal->role, call->action))
         return true;
     return (route->flags & ROUTE_OWN) && principal->role == ROLE_USER;
 }
@@ -323,17 +258,26 @@ static bool protocol_token(struct call *call, struct str *ret)
     return false;
 }
 
+// A proxy in front may want Authorization for itself, so what is sent in X-Runnel-Token goes before it.
+static struct str header_token(const struct http_request *request)
+{
+    struct str own = str_trim(http_header(request, STR("X-Runnel-Token")));
+    struct str header = http_header(request, STR("Authorization"));
+    if (own.len > 0)
+        return own;
+    if (header.len > 7 && str_eq_nocase(str_n(header.data, 7), STR("Bearer ")))
+        return str_trim(str_n(header.data + 7, header.len - 7));
+    return (struct str){0};
+}
+
 // The credential, and in *ret_ticket whether it came where only tickets may. False after having answered.
 static bool find_token(struct call *call, struct str *ret, bool *ret_ticket)
 {
-    struct str header = http_header(call->request, STR("Authorization"));
     const char *key_misplaced = NULL;
 
-    *ret = (struct str){0};
+    *ret = header_token(call->request);
     *ret_ticket = false;
-    if (header.data && header.len > 7 && str_eq_nocase(str_n(header.data, 7), STR("Bearer "))) {
-        *ret = str_trim(str_n(header.data + 7, header.len - 7));
-    } else if (!header.data && call->route->flags & ROUTE_STREAM) {
+    if (!ret->len && (call->route->flags & ROUTE_STREAM)) {
         if (http_param(call->request, STR("access_token"), ret))
             key_misplaced = KEY_IN_URL;
         else if (ws_is_upgrade(call->request) && protocol_token(call, ret))
@@ -359,29 +303,41 @@ static void call_authenticate(struct call *call)
                http_peer(call->request), call_checked);
 }
 
+static enum action route_action(const struct api *api, const struct route *route)
+{
+    return (route->flags & ROUTE_METRICS) && api->limits->metrics_credential ? ACTION_READ : route->action;
+}
+
 // From the head of a request; NULL after having answered.
 static struct call *call_new(struct api *api, struct http_request *request)
 {
     struct path_match match;
+    struct str path;
     bool other_method;
 
     http_add_header(request, "X-Runnel-Incarnation", store_incarnation(api->options.store));
-    if (!check_origin(api, request))
+    if (!front_admit(api, request, &path))
         return NULL;
-    const struct route *route = find_route(http_method(request), http_path(request), &match, &other_method);
+    const struct route *route = find_route(http_method(request), path, &match, &other_method);
     if (!route) {
         if (other_method)
-            add_allow(request, http_path(request));
-        http_respond_error(request, other_method ? ERR_METHOD : ERR_NOT_FOUND, other_method ? NULL : "no such route");
+            add_allow(request, path);
+        http_respond_error(request, other_method ? ERR_METHOD : ERR_NO_ROUTE, other_method ? NULL : "no such route");
         return NULL;
     }
-    if (api->draining && route->action != ACTION_PUBLIC) {
+    enum action action = route_action(api, route);
+    if (action != ACTION_PUBLIC && !front_plain_allowed(api, request)) {
+        http_respond_error(request, ERR_FORBIDDEN,
+                           "plain HTTP is for this machine only; use https, by the server's TLS or a trusted proxy's");
+        return NULL;
+    }
+    if (api->draining && action != ACTION_PUBLIC) {
         http_respond_error(request, ERR_SHUTTING_DOWN, NULL);
         return NULL;
     }
 
     struct call *call = xcalloc(1, sizeof *call);
-    *call = (struct call){.api = api, .request = request, .route = route, .refs = 1};
+    *call = (struct call){.api = api, .request = request, .route = route, .action = action, .refs = 1};
     call_watch(call);
     if (!percent_decode(http_arena(request), match.execution_id, false, &call->execution_id) ||
         !percent_decode(http_arena(request), match.parameter, false, &call->parameter)) {
@@ -399,7 +355,7 @@ static void api_head(void *arg, struct http_request *request)
         return;
     call->before_body = true;
     call_ref(call);
-    if (call->route->action == ACTION_PUBLIC)
+    if (call->action == ACTION_PUBLIC)
         call_read_body(call);
     else
         call_authenticate(call);
@@ -426,7 +382,7 @@ static void api_request(void *arg, struct http_request *request)
         return;
     call->began_ns = clock_mono_ns();
     call_ref(call);
-    if (call->route->action == ACTION_PUBLIC)
+    if (call->action == ACTION_PUBLIC)
         call->route->handle(call);
     else if (judged)
         call_judge_again(call);
@@ -553,7 +509,8 @@ void api_free(struct api **api)
 
 struct http_app api_http_app(struct api *api)
 {
-    return (struct http_app){.head = api_head, .request = api_request, .app = api, .logger = api->options.logger};
+    return (struct http_app){
+        .head = api_head, .request = api_request, .refused = front_refused, .app = api, .logger = api->options.logger};
 }
 
 void api_drain(struct api *api, void (*fewer)(void *arg), void *arg)

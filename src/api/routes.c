@@ -4,7 +4,7 @@ const struct route routes[] = {
     {HTTP_M_GET, "/health", ACTION_PUBLIC, 0, system_health, "the process is alive"},
     {HTTP_M_GET, "/api/v1/public/health", ACTION_PUBLIC, 0, system_health, "the same"},
     {HTTP_M_GET, "/ready", ACTION_PUBLIC, 0, system_ready, "503 when ingest, store or disk cannot serve"},
-    {HTTP_M_GET, "/metrics", ACTION_PUBLIC, 0, system_metrics, "Prometheus text format"},
+    {HTTP_M_GET, "/metrics", ACTION_PUBLIC, ROUTE_METRICS, system_metrics, "Prometheus text format"},
 
     {HTTP_M_POST, "/api/v1/executions", ACTION_SUBMIT, 0, executions_create, "make an execution"},
     {HTTP_M_GET, "/api/v1/executions", ACTION_READ, 0, executions_list, "executions, newest first"},

@@ -1,4 +1,5 @@
 #include "http/http_private.h"
+#include "util/clock.h"
 
 #include <assert.h>
 
@@ -68,13 +69,30 @@ void http_add_header(struct http_request *request, const char *name, const char 
     request->added_end = &added->next;
 }
 
-static bool header_added(const struct http_request *request, const char *name)
+bool http_header_added(const struct http_request *request, const char *name)
 {
     for (const struct added_header *added = request->added; added; added = added->next) {
         if (str_eq_nocase(str_of(added->name), str_of(name)))
             return true;
     }
     return false;
+}
+
+// The time by the second, spelled once for all answers of it; in English whatever the locale.
+static const char *http_date(struct http_server *server)
+{
+    static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    int64_t now = clock_real_ms() / 1000;
+    if (now == server->date_s)
+        return server->date;
+    time_t seconds = (time_t)now;
+    struct tm parts;
+    gmtime_r(&seconds, &parts);
+    snprintf(server->date, sizeof(server->date), "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT", days + 3 * parts.tm_wday,
+             (unsigned)parts.tm_mday % 100, months + 3 * parts.tm_mon, (unsigned)(parts.tm_year + 1900) % 10000,
+             (unsigned)parts.tm_hour % 100, (unsigned)parts.tm_min % 100, (unsigned)parts.tm_sec % 100);
+    server->date_s = now;
+    return server->date;
 }
 
 static void write_header(struct buf *out, const char *name, struct str value)
@@ -119,6 +137,9 @@ void http_write_head(struct http_request *request, int status, const char *conte
     echo_header(request, out, "traceparent");
     for (const struct added_header *added = request->added; added; added = added->next)
         write_header(out, added->name, str_of(added->value));
+    write_header(out, "Date", str_of(http_date(server)));
+    if (status != 101 && !http_header_added(request, "Cache-Control"))
+        buf_append_text(out, "Cache-Control: no-store\r\n");
     buf_append_text(out, "X-Content-Type-Options: nosniff\r\n");
     if (status == 101)
         buf_append_text(out, "\r\n");
@@ -145,9 +166,9 @@ void http_respond(struct http_request *request, int status, const char *content_
 static void respond_error(struct http_request *request, int status, const char *word, const char *message,
                           const struct http_field_error *fields, size_t count)
 {
-    if (status == 401 && !header_added(request, "WWW-Authenticate"))
+    if (status == 401 && !http_header_added(request, "WWW-Authenticate"))
         http_add_header(request, "WWW-Authenticate", "Bearer");
-    if ((status == 429 || status == 503) && !header_added(request, "Retry-After"))
+    if ((status == 429 || status == 503) && !http_header_added(request, "Retry-After"))
         http_add_header(request, "Retry-After", "1");
     CLEANUP(buf_release) struct buf body = {0};
     buf_append_text(&body, "{\"error\":{\"code\":");

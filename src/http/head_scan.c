@@ -1,6 +1,8 @@
 #include "http/head_scan.h"
 
+#include "http/http.h"
 #include "util/error.h"
+#include "util/str.h"
 
 #define LINE_EXTRA 64 // method, version and spaces beside the URL
 
@@ -13,10 +15,42 @@ static int scan_line_end(struct head_scan *scan)
     return end ? HEAD_END : HEAD_MORE;
 }
 
+bool http_is_token(uint8_t byte)
+{
+    bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
+    return letter || (byte && strchr("!#$%&'*+-.^_`|~", byte));
+}
+
+static bool method_served(struct str method)
+{
+    static const char *const served[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    for (size_t i = 0; i < ARRAY_LEN(served); i++)
+        if (str_eq(method, str_of(served[i])))
+            return true;
+    return false;
+}
+
+static int scan_method(struct head_scan *scan, uint8_t byte)
+{
+    if (byte == ' ')
+        return method_served(str_n(scan->method, scan->method_len)) ? HEAD_MORE : ERR_NOT_IMPLEMENTED;
+    if (!http_is_token(byte))
+        return ERR_MALFORMED;
+    if (scan->method_len == HEAD_METHOD_MAX)
+        return ERR_NOT_IMPLEMENTED;
+    scan->method[scan->method_len++] = (char)byte;
+    return HEAD_MORE;
+}
+
 static int scan_request_line(struct head_scan *scan, uint8_t byte, size_t url_max)
 {
     if (byte == ' ' && (scan->line_len == 0 || scan->after_space))
         return ERR_MALFORMED;
+    if (scan->spaces == 0) {
+        int err = scan_method(scan, byte);
+        if (err < 0)
+            return err;
+    }
     scan->after_space = byte == ' ';
     if (byte == ' ')
         scan->spaces++;

@@ -2,6 +2,7 @@
 // limits and timeouts. One http_server per loop. Requests live in an arena and end with their answer.
 #pragma once
 
+#include "net/address.h"
 #include "net/conn.h"
 #include "net/listener.h"
 #include "net/tls.h"
@@ -42,13 +43,25 @@ struct http_app {
     void (*head)(void *app, struct http_request *request);
     // A request is complete (headers and body). Must end in exactly one answer, now or later.
     void (*request)(void *app, struct http_request *request);
+    // A request is refused by this room, its headers being known: the application may add headers (those of CORS). May come behind `head`.
+    // NULL: it adds none.
+    void (*refused)(void *app, struct http_request *request, int err);
     void *app;
     const struct logger *logger; // connections and disconnections at debug level, requests at info
 };
 
 struct http_server *http_server_new(struct loop *loop, const struct http_app *app, const struct http_limits *limits,
                                     struct tls_server *tls);
+struct http_accepted {
+    int fd;                            // taken over
+    bool plain;                        // no TLS here, whatever the server has: a unix socket
+    bool https;                        // the client came to a proxy by TLS
+    const struct net_address *address; // of the client that a proxy speaks for; NULL: the peer is the client
+};
+void http_server_accept_as(struct http_server *server, const struct http_accepted *accepted);
 void http_server_accept(struct http_server *server, int fd); // takes over the fd
+// Peers whose word about the client is believed (http/forwarded.h); borrowed, NULL for none.
+void http_server_trust(struct http_server *server, const struct net_ranges *trusted);
 // Stops keep-alive: each connection ends after its present answer. Idle ones are closed now. `fewer` (or NULL) is called at once and
 // whenever the last one in HTTP, or the last one at all, has gone.
 void http_server_drain(struct http_server *server, void (*fewer)(void *arg), void *arg);
@@ -68,7 +81,14 @@ struct str http_header(const struct http_request *request,
 struct str http_body(const struct http_request *request);
 struct arena *http_arena(struct http_request *request);
 struct loop *http_loop(struct http_request *request);
-const char *http_peer(const struct http_request *request);
+const char *http_peer(
+    const struct http_request *request); // the client's address, as conn_peer; behind a trusted proxy the one it told
+// Whether the client speaks from this machine: by loopback or a unix socket, and not through a proxy that told of another.
+bool http_client_is_local(const struct http_request *request);
+bool http_is_https(
+    const struct http_request *request); // the client speaks TLS, with this server or with a trusted proxy
+// What the client calls this server: of the target if it has one, else as a trusted proxy told, else the header Host; .data == NULL if none.
+struct str http_host(const struct http_request *request);
 struct str
 http_request_id(const struct http_request *request); // the caller's own if valid, else made; set on every answer
 // Query parameters, percent-decoded into the arena. False if absent. http_params_each visits all in order; false stops and is returned.
@@ -76,7 +96,11 @@ http_request_id(const struct http_request *request); // the caller's own if vali
 bool http_param(struct http_request *request, struct str name, struct str *ret);
 bool http_params_each(struct http_request *request, bool (*visit)(struct str name, struct str value, void *arg),
                       void *arg);
+bool http_is_token(uint8_t byte); // of RFC 9110's tokens: methods, names of headers
 bool percent_decode(struct arena *arena, struct str s, bool plus_is_space, struct str *ret);
+
+// True if If-None-Match names `etag` ("…" with its quotes) or is "*". Lists and weak tags are compared as RFC 9110, 13.1.2 has it.
+bool http_none_match(struct str if_none_match, struct str etag);
 
 // After http_app.head: lets the client send it (100 Continue, if it waits for that); http_app.request follows when it is there.
 void http_read_body(struct http_request *request);
@@ -86,10 +110,11 @@ void http_read_body(struct http_request *request);
 void http_on_abort(struct http_request *request, void (*aborted)(void *arg), void *arg);
 void *http_abort_arg(const struct http_request *request); // as it was given; NULL if none was
 
-// --- Answers. Headers added here come beside those that every answer has (Date is left out, Content-Length, X-Request-ID,
-// X-Trace-ID and traceparent passed on, X-Content-Type-Options: nosniff).
+// --- Answers. Headers added here come beside those that every answer has (Date, Content-Length, X-Request-ID, X-Trace-ID and
+// traceparent passed on, X-Content-Type-Options: nosniff, and Cache-Control: no-store unless one was added).
 void http_add_header(struct http_request *request, const char *name,
                      const char *value); // CR and LF in it are refused by assert
+bool http_header_added(const struct http_request *request, const char *name);
 void http_respond(struct http_request *request, int status, const char *content_type, const void *body, size_t len);
 // {"error":{"code","message","request_id"}} with error_http_status(err); `detail` (may be NULL) replaces the table's text.
 // 401 adds WWW-Authenticate, 429 and 503 Retry-After: 1.
@@ -110,6 +135,8 @@ struct http_stream_handler {
     void (*closed)(void *owner,
                    int err); // the peer went; the stream is gone when it returns; not called after http_stream_end
 };
+// HEAD of what would be a stream: its headers, without a length, and nothing more.
+void http_respond_stream_head(struct http_request *request, int status, const char *content_type);
 // Answers with status and headers; the request is gone afterwards, the stream takes its place.
 struct http_stream *http_stream_begin(struct http_request *request, int status, const char *content_type,
                                       const struct http_stream_handler *handler, void *owner);

@@ -1,6 +1,7 @@
 // What the files of this room share.
 #pragma once
 
+#include "http/chunk_line.h"
 #include "http/head_scan.h"
 #include "http/http.h"
 #include "util/buf.h"
@@ -9,6 +10,7 @@
 
 #define HEADERS_COUNT_MAX 128
 #define REQUEST_ID_MAX    128
+#define HTTP_DATE_LEN     29 // "Sun, 06 Nov 1994 08:49:37 GMT"
 
 enum http_state {
     CONN_WAITING,   // for the first byte of a request
@@ -37,14 +39,19 @@ struct http_request {
     size_t header_count, header_cap;
     bool in_value;                          // the parser is within the last header's value
     bool head_complete, trailers, complete; // trailers: past the last chunk of its body
+    bool chunked;                           // its body comes in chunks
     bool expects_go_on;                     // it does not send its body before it is told to
     enum http_method method;
     const char *method_text;
-    struct str path, query;
+    struct str path, query, authority; // authority: of an absolute target, else .data == NULL
+    struct str told_host;              // by a trusted proxy
     struct buf body;
     size_t body_raw; // with the chunks' framing
     bool http_10, keep_alive;
     char id[REQUEST_ID_MAX + 1];
+    bool client_told, told_https;
+    struct net_address client; // when a trusted proxy has told it
+    char client_text[NET_ADDRESS_TEXT];
     struct added_header *added, **added_end;
     uint64_t start_ms;
     int status; // of the answer, for the log
@@ -68,7 +75,9 @@ struct http_conn {
     enum http_state state;
     llhttp_t parser;
     struct head_scan scan;
-    int refusal; // why a parser's callback stopped it
+    struct chunk_line chunk_line;
+    uint64_t chunk_left; // bytes of the chunk's data and its line end that are still to come
+    int refusal;         // why a parser's callback stopped it
     struct http_request *request;
     struct http_stream *stream;
     struct str rest;    // while the application is called from within parsing: the bytes after its request
@@ -79,6 +88,8 @@ struct http_conn {
     uint64_t stall_ms, stall_write_ms; // since when sending makes no progress
     unsigned busy;                     // depth of callbacks; freeing waits for 0
     bool gone, peer_ended, counted;
+    bool trusted; // its peer's word about the client is believed
+    bool https;   // the client came to a proxy by TLS, as the header of the PROXY protocol said
 };
 
 struct http_server {
@@ -87,6 +98,7 @@ struct http_server {
     struct http_app app;
     struct http_limits limits;
     struct tls_server *tls;
+    const struct net_ranges *trusted;
     struct list_node conns;
     struct timer *sweep;
     uint64_t sweep_ms;
@@ -94,6 +106,9 @@ struct http_server {
     unsigned count, refused_count;
     struct conn_count *open; // with those upgraded
     struct buf out;          // the head of the answer that is being written
+    int64_t date_s;          // when `date` was made
+    char date[HTTP_DATE_LEN + 1];
+    struct log_limiter tls_failures;
     bool draining;
     void (*fewer)(void *arg); // or NULL
     void *fewer_arg;

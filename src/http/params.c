@@ -72,3 +72,35 @@ bool http_param(struct http_request *request, struct str name, struct str *ret)
     *ret = wanted.value;
     return true;
 }
+
+// The opaque part of an entity tag: weak ones compare like strong ones here.
+static struct str without_weakness(struct str tag)
+{
+    return str_starts(tag, STR("W/")) ? str_n(tag.data + 2, tag.len - 2) : tag;
+}
+
+// The first tag of a list, quotes included; a comma may stand within them. Moves *rest behind it; .data == NULL at its end.
+static struct str take_tag(struct str *rest)
+{
+    size_t start = 0, end;
+    while (start < rest->len && (rest->data[start] == ',' || rest->data[start] == ' ' || rest->data[start] == '\t'))
+        start++;
+    bool quoted = false;
+    for (end = start; end < rest->len && (quoted || rest->data[end] != ','); end++)
+        quoted ^= rest->data[end] == '"';
+    struct str tag = str_trim(str_n(rest->data + start, end - start));
+    *rest = str_n(rest->data + end, rest->len - end);
+    return tag.len > 0 ? tag : (struct str){0};
+}
+
+bool http_none_match(struct str if_none_match, struct str etag)
+{
+    struct str rest = if_none_match, tag;
+    if (str_eq(str_trim(if_none_match), STR("*")))
+        return true;
+    while ((tag = take_tag(&rest)).data) {
+        if (str_eq(without_weakness(tag), without_weakness(etag)))
+            return true;
+    }
+    return false;
+}

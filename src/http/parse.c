@@ -1,4 +1,5 @@
 // From the parser's callbacks to a request, with the checks that the parser leaves to us.
+#include "http/forwarded.h"
 #include "http/http_private.h"
 #include "util/clock.h"
 #include "util/id.h"
@@ -111,8 +112,8 @@ static bool url_valid(struct str url)
     return url.len > 0;
 }
 
-// The path of "/path?query", "http://host/path?query" and "*".
-static void split_url(struct http_request *request)
+// The path of "/path?query", "http://host/path?query" and "*". False for another form.
+static bool split_url(struct http_request *request)
 {
     struct str url = {request->head.data, request->url_len};
     struct str schemes[] = {STR("http://"), STR("https://")};
@@ -120,15 +121,21 @@ static void split_url(struct http_request *request)
         size_t len = schemes[i].len;
         if (url.len < len || !str_eq_nocase(str_n(url.data, len), schemes[i]))
             continue;
+        size_t start = len;
         while (len < url.len && url.data[len] != '/' && url.data[len] != '?')
             len++;
+        request->authority = str_n(url.data + start, len - start);
         url = str_n(url.data + len, url.len - len);
         break;
     }
+    bool asterisk = request->method == HTTP_M_OPTIONS && str_eq(url, STR("*"));
+    if (!request->authority.data && !asterisk && (url.len == 0 || url.data[0] != '/'))
+        return false;
     request->query = url;
     request->path = str_split(&request->query, '?');
     if (request->path.len == 0)
         request->path = STR("/");
+    return true;
 }
 
 static bool host_valid(struct str host)
@@ -160,7 +167,35 @@ static int check_hosts(const struct http_request *request)
         if (++count > 1 || !host_valid(span_value(request, i)))
             return ERR_MALFORMED;
     }
+    if (request->authority.data && (request->authority.len == 0 || !host_valid(request->authority)))
+        return ERR_MALFORMED;
     return count == 0 && !request->http_10 ? ERR_MALFORMED : 0;
+}
+
+// Of a connection whose peer is trusted: what it says of the client.
+static int take_forwarded(struct http_request *request)
+{
+    const struct http_conn *conn = request->conn;
+    struct forwarded forwarded;
+    if (!conn->trusted)
+        return 0;
+    struct forwarded_headers headers = {
+        .forwarded = http_header(request, STR("forwarded")),
+        .x_for = http_header(request, STR("x-forwarded-for")),
+        .x_proto = http_header(request, STR("x-forwarded-proto")),
+        .x_host = http_header(request, STR("x-forwarded-host")),
+    };
+    int err = forwarded_read(&headers, conn->server->trusted, &forwarded);
+    if (err < 0)
+        return err;
+    request->client_told = forwarded.has_client;
+    request->client = forwarded.client;
+    net_address_format(&forwarded.client, request->client_text);
+    request->told_https = conn->https;
+    if (forwarded.proto.data)
+        request->told_https = str_eq_nocase(forwarded.proto, STR("https"));
+    request->told_host = forwarded.host;
+    return forwarded.host.data && !host_valid(forwarded.host) ? ERR_MALFORMED : 0;
 }
 
 static enum http_method method_of(uint8_t method)
@@ -216,11 +251,11 @@ void http_request_make_id(struct http_request *request)
 
 static int check_framing(const struct http_request *request, const llhttp_t *parser, size_t body_max)
 {
-    bool coded = parser->flags & F_TRANSFER_ENCODING;
+    struct str coding = http_header(request, STR("transfer-encoding"));
+    bool coded = coding.data != NULL;
     bool counted = parser->flags & F_CONTENT_LENGTH;
     // Two ways to find the end of a body are two ways to disagree with a proxy about where the next request starts.
-    if (coded &&
-        (counted || request->http_10 || !str_eq_nocase(http_header(request, STR("transfer-encoding")), STR("chunked"))))
+    if (coded && (counted || request->http_10 || !str_eq_nocase(coding, STR("chunked"))))
         return ERR_MALFORMED;
     return counted && parser->content_length > body_max ? ERR_TOO_LARGE : 0;
 }
@@ -236,15 +271,18 @@ static int on_headers_complete(llhttp_t *parser)
     request->keep_alive = llhttp_should_keep_alive(parser);
     parser->upgrade = 0; // an upgrade is the application's to grant; until then the request is one as any other
     http_request_make_id(request);
-    if (parser->http_major != 1 || parser->http_minor > 1 || !url_valid(str_n(request->head.data, request->url_len)))
+    if (parser->http_major != 1 || parser->http_minor > 1 || !url_valid(str_n(request->head.data, request->url_len)) ||
+        !split_url(request))
         return refuse(parser, ERR_MALFORMED);
-    split_url(request);
     int err = check_hosts(request);
+    if (!err)
+        err = take_forwarded(request);
     if (!err)
         err = check_framing(request, parser, conn->server->limits.body_max);
     if (err)
         return refuse(parser, err);
-    bool has_body = (parser->flags & F_CHUNKED) || parser->content_length > 0;
+    request->chunked = parser->flags & F_CHUNKED;
+    bool has_body = request->chunked || parser->content_length > 0;
     request->expects_go_on =
         has_body && !request->http_10 && str_eq_nocase(http_header(request, STR("expect")), STR("100-continue"));
     return 0;
@@ -352,7 +390,25 @@ struct loop *http_loop(struct http_request *request)
 
 const char *http_peer(const struct http_request *request)
 {
-    return conn_peer(request->conn->conn);
+    return request->client_told ? request->client_text : conn_peer(request->conn->conn);
+}
+
+bool http_client_is_local(const struct http_request *request)
+{
+    return net_address_is_loopback(request->client_told ? &request->client : conn_address(request->conn->conn));
+}
+
+bool http_is_https(const struct http_request *request)
+{
+    const struct http_conn *conn = request->conn;
+    return conn_is_tls(conn->conn) || (conn->trusted ? request->told_https : conn->https);
+}
+
+struct str http_host(const struct http_request *request)
+{
+    if (request->authority.data)
+        return request->authority;
+    return request->told_host.data ? request->told_host : http_header(request, STR("host"));
 }
 
 struct str http_request_id(const struct http_request *request)

@@ -108,6 +108,8 @@ static void begin_request(struct http_conn *conn)
 {
     conn->request = http_request_new(conn);
     conn->scan = (struct head_scan){0};
+    conn->chunk_line = (struct chunk_line){0};
+    conn->chunk_left = 0;
     conn->refusal = 0;
     llhttp_init(&conn->parser, HTTP_REQUEST, &http_parser_settings);
     conn->parser.data = conn;
@@ -123,6 +125,8 @@ static void refuse(struct http_conn *conn, int err)
     if (!request->id[0])
         http_request_make_id(request);
     set_state(conn, CONN_ANSWERING);
+    if (request->head_complete && conn->server->app.refused)
+        conn->server->app.refused(conn->server->app.app, request, err);
     http_respond_error(request, err, NULL);
 }
 
@@ -144,15 +148,30 @@ static bool execute(struct http_conn *conn, const uint8_t *data, size_t len, siz
     return true;
 }
 
+// The bytes that the scan has let pass. The parser gets the method only once it is whole, as it could not tell one that is
+// merely not known from what is no HTTP.
+static bool execute_headers(struct http_conn *conn, unsigned held, const uint8_t *data, size_t len, size_t *ret_used)
+{
+    const struct head_scan *scan = &conn->scan;
+    size_t used = 0;
+    *ret_used = len;
+    if (len == 0 || (!scan->in_headers && scan->spaces == 0))
+        return true;
+    if (held > 0 && !execute(conn, (const uint8_t *)scan->method, held, &used))
+        return false;
+    return execute(conn, data, len, ret_used);
+}
+
 // The head, or the trailers behind a chunked body.
 static bool parse_headers(struct http_conn *conn, const uint8_t *data, size_t len, size_t *ret_used)
 {
+    unsigned held = conn->scan.in_headers || conn->scan.spaces > 0 ? 0 : conn->scan.method_len;
     const struct http_limits *limits = &conn->server->limits;
     struct http_request *request = conn->request;
     size_t fine;
     int result = head_scan_feed(&conn->scan, data, len, limits->url_max, limits->headers_max, &fine);
     size_t used = 0;
-    if (fine > 0 && !execute(conn, data, fine, &used))
+    if (!execute_headers(conn, held, data, fine, &used))
         return false;
     *ret_used = fine;
     if (result < 0) {
@@ -168,9 +187,39 @@ static bool parse_headers(struct http_conn *conn, const uint8_t *data, size_t le
     return true;
 }
 
+// The line before a chunk: the parser is told its size alone.
+static bool parse_chunk_line(struct http_conn *conn, const uint8_t *data, size_t len, size_t *ret_used)
+{
+    int result = chunk_line_feed(&conn->chunk_line, data, len, conn->server->limits.headers_max, ret_used);
+    if (result < 0) {
+        refuse(conn, result);
+        return false;
+    }
+    if (result == CHUNK_LINE_MORE)
+        return true;
+    char plain[24];
+    int plain_len = snprintf(plain, sizeof(plain), "%llx\r\n", (unsigned long long)conn->chunk_line.size);
+    size_t used;
+    if (!execute(conn, (const uint8_t *)plain, (size_t)plain_len, &used))
+        return false;
+    conn->chunk_left = conn->chunk_line.size + 2;
+    chunk_line_next(&conn->chunk_line);
+    return true;
+}
+
+static bool parse_chunked(struct http_conn *conn, const uint8_t *data, size_t len, size_t *ret_used)
+{
+    if (conn->chunk_left == 0)
+        return parse_chunk_line(conn, data, len, ret_used);
+    size_t part = (size_t)MIN((uint64_t)len, conn->chunk_left);
+    conn->chunk_left -= part;
+    return execute(conn, data, part, ret_used);
+}
+
 static bool parse_body(struct http_conn *conn, const uint8_t *data, size_t len, size_t *ret_used)
 {
-    if (!execute(conn, data, len, ret_used))
+    bool fine = conn->request->chunked ? parse_chunked(conn, data, len, ret_used) : execute(conn, data, len, ret_used);
+    if (!fine)
         return false;
     conn->request->body_raw += *ret_used;
     if (conn->request->body_raw / BODY_RAW_FACTOR <= conn->server->limits.body_max + BACKLOG_MAX)
@@ -296,7 +345,7 @@ void http_conn_answered(struct http_conn *conn)
     log_info(conn->server->app.logger, "request", LOG_S("method", request->method_text), LOG_STR("path", request->path),
              LOG_I("status", request->status),
              LOG_I("duration_ms", loop_now_ms(conn->server->loop) - request->start_ms),
-             LOG_S("request_id", request->id), LOG_S("peer", conn_peer(conn->conn)));
+             LOG_S("request_id", request->id), LOG_S("peer", http_peer(request)));
     bool keep_alive = http_keeps_alive(request);
     http_request_free(&conn->request);
     if (!keep_alive) {
@@ -342,9 +391,24 @@ static void on_half_closed(void *owner)
     leave(conn);
 }
 
+// Strangers can cause it as often as they like, so it is not said each time.
+static void log_handshake_failure(struct http_conn *conn, const char *reason)
+{
+    struct http_server *server = conn->server;
+    uint64_t left_out;
+    if (!log_limiter_pass(&server->tls_failures, loop_now_ms(server->loop), &left_out))
+        return;
+    log_warn(server->app.logger, "a TLS handshake failed", LOG_S("peer", conn_peer(conn->conn)),
+             LOG_S("reason", reason), LOG_I("not_logged", left_out));
+}
+
 static void on_closed(void *owner, int err)
 {
-    http_conn_abandon(owner, err);
+    struct http_conn *conn = owner;
+    const char *reason = conn_handshake_failure(conn->conn);
+    if (reason)
+        log_handshake_failure(conn, reason);
+    http_conn_abandon(conn, err);
 }
 
 static const struct conn_handler conn_handler = {
@@ -352,6 +416,17 @@ static const struct conn_handler conn_handler = {
 
 void http_server_accept(struct http_server *server, int fd)
 {
+    http_server_accept_as(server, &(struct http_accepted){.fd = fd});
+}
+
+void http_server_trust(struct http_server *server, const struct net_ranges *trusted)
+{
+    server->trusted = trusted;
+}
+
+void http_server_accept_as(struct http_server *server, const struct http_accepted *accepted)
+{
+    int fd = accepted->fd;
     bool refused = conn_count_open(server->open) >= server->limits.connections_max;
     if (refused && server->refused_count >= REFUSED_MAX) {
         atomic_fetch_add_explicit(&server->stats.refused_total, 1, memory_order_relaxed);
@@ -364,7 +439,11 @@ void http_server_accept(struct http_server *server, int fd)
     deferred_init(&conn->feed, on_feed);
     set_state(conn, CONN_WAITING);
     list_push_back(&server->conns, &conn->node);
-    conn->conn = conn_new(server->loop, fd, server->tls, &conn_handler, conn);
+    conn->conn = conn_new(server->loop, fd, accepted->plain ? NULL : server->tls, &conn_handler, conn);
+    if (accepted->address)
+        conn_set_address(conn->conn, accepted->address);
+    conn->https = accepted->https;
+    conn->trusted = net_ranges_has(server->trusted, conn_address(conn->conn));
     if (refused) {
         server->refused_count++;
         begin_request(conn);
@@ -398,6 +477,8 @@ static bool expired(struct http_conn *conn, uint64_t now)
         return true;
     switch (conn->state) {
     case CONN_WAITING:
+        if (!conn_is_ready(conn->conn))
+            return now - conn->since_ms > limits->header_timeout_ms;
         return conn_pending(conn->conn) == 0 && now - conn->since_ms > limits->idle_timeout_ms;
     case CONN_HEAD:
         return now - conn->since_ms > limits->header_timeout_ms;

@@ -48,7 +48,7 @@ static void forget_details(struct http_request *request)
     buf_release(&request->head);
     request->head = path;
     request->path = buf_str(&path);
-    request->query = (struct str){0};
+    request->query = request->authority = request->told_host = (struct str){0};
     request->header_count = request->header_cap = 0;
     free(TAKE_PTR(request->headers));
     arena_release(&request->arena);
@@ -77,6 +77,12 @@ struct http_stream *http_stream_begin(struct http_request *request, int status, 
     conn->state = CONN_STREAMING;
     conn->since_ms = loop_now_ms(conn->server->loop);
     return stream;
+}
+
+void http_respond_stream_head(struct http_request *request, int status, const char *content_type)
+{
+    struct http_stream *stream = http_stream_begin(request, status, content_type, NULL, NULL);
+    http_stream_end(&stream);
 }
 
 void http_stream_write(struct http_stream *stream, const void *data, size_t len)
@@ -129,7 +135,7 @@ struct conn *http_upgrade(struct http_request *request, struct buf *ret_early_by
     struct http_conn *conn = request->conn;
     http_write_head(request, 101, NULL, "");
     log_info(conn->server->app.logger, "request", LOG_S("method", request->method_text), LOG_STR("path", request->path),
-             LOG_I("status", 101), LOG_S("request_id", request->id), LOG_S("peer", conn_peer(conn->conn)));
+             LOG_I("status", 101), LOG_S("request_id", request->id), LOG_S("peer", http_peer(request)));
     buf_append_str(ret_early_bytes, http_conn_early_bytes(conn));
     struct conn *upgraded = TAKE_PTR(conn->conn);
     conn_pause_read(upgraded, false);

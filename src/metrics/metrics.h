@@ -8,6 +8,7 @@
 #define METRICS(X)                                                                                             \
     X(G, connections, "open connections")                                                                      \
     X(C, connections_total, "connections accepted")                                                            \
+    X(C, accept_failures_total, "times that connections could not be accepted, for want of files or memory")   \
     X(C, http_requests_total, "HTTP requests answered")                                                        \
     X(G, followers, "open followers: WebSocket, SSE and HTTP streams")                                         \
     X(G, runners, "open runner sockets")                                                                       \

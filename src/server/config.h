@@ -7,32 +7,39 @@
 
 // T: text; N: whole number with bounds; B: yes/no; L: list of text. Reload: taken over on SIGHUP.
 // X(kind, name, default, least, most, reload, help). The flag is --name with '-' for '_', the environment name RUNNEL_NAME in capitals.
-#define CONFIG_SETTINGS(X)                                                                                      \
-    X(T, listen, "127.0.0.1:7117", 0, 0, false, "address and port to listen on; port 0 lets the kernel choose") \
-    X(T, data, "", 0, 0, false, "data folder; default $XDG_STATE_HOME/runnel")                                  \
-    X(N, workers, 0, 0, 256, false, "event loops; 0: one per core")                                             \
-    X(N, readers, 2, 1, 64, false, "reader threads")                                                            \
-    X(T, tls_cert, "", 0, 0, false, "PEM file with the certificate chain; its content is reloaded")             \
-    X(T, tls_key, "", 0, 0, false, "PEM file with the private key")                                             \
-    X(B, insecure, 0, 0, 1, false, "allow plain HTTP on other addresses than loopback")                         \
-    X(T, port_file, "", 0, 0, false, "write the port that is listened on to this file once ready")              \
-    X(T, log_level, "info", 0, 0, false, "what is logged, from this level up")                                  \
-    X(T, log_form, "auto", 0, 0, false, "json: an object a line; text: for people; auto: text on a terminal")   \
-    X(L, allowed_hosts, "", 0, 0, true,                                                                         \
-      "further names that the Host header may have, beside loopback and the listening address")                 \
-    X(L, cors_origins, "", 0, 0, true, "origins that browsers may call from")                                   \
-    X(N, message_max, 10240, 256, 1048576, true, "bytes of one record's message")                               \
-    X(N, body_max, 8388608, 65536, 1073741824, false, "bytes of a request's body")                              \
-    X(N, connections_max, 20000, 1, 1000000, false, "connections")                                              \
-    X(N, followers_max, 1000, 1, 1000000, true, "followers per account")                                        \
-    X(N, open_executions_max, 10000, 1, 10000000, true, "executions per account that are not sealed")           \
-    X(N, failed_logins_max, 100, 1, 1000000, false, "failed logins per minute and address")                     \
-    X(N, cache_bytes, 268435456, 1048576, 1099511627776, true, "bytes of the log cache, all loops together")    \
-    X(N, regex_steps, 10000000, 1000, 1000000000, true, "matching steps of a regular expression per page")      \
-    X(N, lease_seconds, 30, 1, 3600, false, "a runner silent for so long is lost")                              \
-    X(N, lost_seal_seconds, 86400, 1, 31536000, false, "a lost execution is sealed after so long")              \
-    X(N, ping_seconds, 20, 1, 3600, false, "pause between pings on a WebSocket")                                \
-    X(N, pong_timeout_seconds, 60, 1, 3600, false, "without any pong for so long a WebSocket is closed")        \
+#define CONFIG_SETTINGS(X)                                                                                            \
+    X(L, listen, "127.0.0.1:7117", 0, 0, false,                                                                       \
+      "addresses with ports to listen on, or unix:/PATH; port 0 lets the kernel choose")                              \
+    X(T, socket_mode, "0660", 0, 0, false, "permissions of the files of unix sockets, in octal")                      \
+    X(T, base_path, "", 0, 0, false, "path that all routes lie beneath, such as /runnel")                             \
+    X(L, trusted_proxies, "", 0, 0, false,                                                                            \
+      "addresses and ranges whose word about the client is believed (docs/proxies.md); unix: peers of unix sockets")  \
+    X(B, proxy_protocol, 0, 0, 1, false, "trusted proxies begin each connection with a header of the PROXY protocol") \
+    X(T, data, "", 0, 0, false, "data folder; default $XDG_STATE_HOME/runnel")                                        \
+    X(N, workers, 0, 0, 256, false, "event loops; 0: one per core")                                                   \
+    X(N, readers, 2, 1, 64, false, "reader threads")                                                                  \
+    X(T, tls_cert, "", 0, 0, false, "PEM file with the certificate chain; its content is reloaded")                   \
+    X(T, tls_key, "", 0, 0, false, "PEM file with the private key")                                                   \
+    X(B, insecure, 0, 0, 1, false, "allow plain HTTP from other machines")                                            \
+    X(T, port_file, "", 0, 0, false, "write the port that is listened on to this file once ready")                    \
+    X(T, log_level, "info", 0, 0, false, "what is logged, from this level up")                                        \
+    X(T, log_form, "auto", 0, 0, false, "json: an object a line; text: for people; auto: text on a terminal")         \
+    X(L, allowed_hosts, "", 0, 0, true,                                                                               \
+      "further names that the Host header may have, beside loopback and the listening address")                       \
+    X(B, metrics_credential, 0, 0, 1, true, "/metrics asks for a credential, of any role")                            \
+    X(L, cors_origins, "", 0, 0, true, "origins that browsers may call from")                                         \
+    X(N, message_max, 10240, 256, 1048576, true, "bytes of one record's message")                                     \
+    X(N, body_max, 8388608, 65536, 1073741824, false, "bytes of a request's body")                                    \
+    X(N, connections_max, 20000, 1, 1000000, false, "connections")                                                    \
+    X(N, followers_max, 1000, 1, 1000000, true, "followers per account")                                              \
+    X(N, open_executions_max, 10000, 1, 10000000, true, "executions per account that are not sealed")                 \
+    X(N, failed_logins_max, 100, 1, 1000000, false, "failed logins per minute and address")                           \
+    X(N, cache_bytes, 268435456, 1048576, 1099511627776, true, "bytes of the log cache, all loops together")          \
+    X(N, regex_steps, 10000000, 1000, 1000000000, true, "matching steps of a regular expression per page")            \
+    X(N, lease_seconds, 30, 1, 3600, false, "a runner silent for so long is lost")                                    \
+    X(N, lost_seal_seconds, 86400, 1, 31536000, false, "a lost execution is sealed after so long")                    \
+    X(N, ping_seconds, 20, 1, 3600, false, "pause between pings on a WebSocket")                                      \
+    X(N, pong_timeout_seconds, 60, 1, 3600, false, "without any pong for so long a WebSocket is closed")              \
     X(N, shutdown_seconds, 10, 0, 3600, false, "deadline of a graceful shutdown")
 
 struct text_list {

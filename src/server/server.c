@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "net/listener.h"
+#include "server/listen.h"
 #include "server/systemd.h"
 #include "server/worker.h"
 #include "store/sqlite/sqlite_store.h"
@@ -40,7 +40,9 @@ struct server {
     struct worker workers[WORKERS_MAX];
     struct fanout *fanouts[WORKERS_MAX];
     unsigned worker_count, drained;
-    unsigned port;
+    struct listening listening;
+    struct net_ranges *trusted;
+    char *base_path;
     int64_t connections_max; // as configured, or fewer where fewer files may be open
     struct signal_watch *signals[3];
     struct timer *deadline;
@@ -263,6 +265,42 @@ static void server_signal(void *arg, int signum)
 
 // --- Start
 
+// Without a slash at the end; false for what cannot be one.
+static bool base_path_parse(const char *text, char **ret)
+{
+    size_t len = strlen(text);
+    while (len > 0 && text[len - 1] == '/')
+        len--;
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] <= ' ' || (unsigned char)text[i] > '~' || strchr("%?#\"\\", text[i]))
+            return false;
+    if (len > 0 && (text[0] != '/' || memmem(text, len, "//", 2)))
+        return false;
+    *ret = xstrndup(text, len);
+    return true;
+}
+
+static int server_take_proxies(struct server *server, struct buf *ret_error)
+{
+    const struct config *config = server->config;
+    const struct text_list *proxies = &config->trusted_proxies;
+    size_t bad = 0;
+    if (net_ranges_new(proxies->items, proxies->count, &bad, &server->trusted)) {
+        buf_printf(ret_error, "trusted_proxies: \"%s\" is no address, no range such as 10.0.0.0/8, and not unix",
+                   proxies->items[bad]);
+        return ERR_INVALID;
+    }
+    if (config->proxy_protocol && proxies->count == 0) {
+        buf_append_text(ret_error, "proxy_protocol: name in trusted_proxies whose headers are to be believed");
+        return ERR_INVALID;
+    }
+    if (!base_path_parse(config->base_path, &server->base_path)) {
+        buf_printf(ret_error, "base_path: must be a path such as /runnel, not \"%s\"", config->base_path);
+        return ERR_INVALID;
+    }
+    return 0;
+}
+
 static int server_check(struct server *server)
 {
     const struct config *config = server->config;
@@ -271,13 +309,13 @@ static int server_check(struct server *server)
     if (cert != key)
         return server_fail(ERR_INVALID, "tls_cert and tls_key go together",
                            cert ? "tls_key is missing" : "tls_cert is missing");
-    if (!strchr(config->listen, ':'))
-        return server_fail(ERR_INVALID, "listen: must be ADDRESS:PORT, such as 127.0.0.1:7117", config->listen);
-    if (!cert && !config->insecure && !address_is_loopback(config->listen))
-        return server_fail(ERR_INVALID,
-                           "plain HTTP is served on loopback only; give --tls-cert and --tls-key, or --insecure",
-                           config->listen);
-    int err = dir_make_all(config->data, 0700);
+    CLEANUP(buf_release) struct buf error = {0};
+    int err = listening_check(config, &error);
+    if (!err)
+        err = server_take_proxies(server, &error);
+    if (err)
+        return server_fail(err, buf_cstr(&error), NULL);
+    err = dir_make_all(config->data, 0700);
     return err < 0 ? server_fail_path("the data folder cannot be made", config->data, err) : 0;
 }
 
@@ -374,6 +412,8 @@ static int server_make_workers(struct server *server)
         .logger = &server->logger,
         .config = config,
         .settings = server->settings,
+        .trusted = server->trusted,
+        .base_path = server->base_path,
         .worker_count = server->worker_count,
         .connections_max = server->connections_max,
         .collect = server_collect,
@@ -391,27 +431,17 @@ static int server_make_workers(struct server *server)
 
 static int server_listen(struct server *server)
 {
-    const struct config *config = server->config;
-    unsigned inherited = systemd_listen_fds();
-    CLEANUP(free_ptr) char *address = xstrdup(config->listen);
-
-    int err = inherited ? 0 : address_probe(config->listen);
+    CLEANUP(buf_release) struct buf error = {0};
+    CLEANUP(buf_release) struct buf addresses = {0};
+    const struct text_list *listen = &server->config->listen;
+    int err = listening_open(&server->listening, server->config, server->workers, server->worker_count, &error);
     if (err)
-        return server_fail_path("listen: cannot listen there", config->listen, err);
-    for (unsigned i = 0; i < server->worker_count; i++) {
-        err = worker_listen(&server->workers[i], address, inherited);
-        if (err)
-            return server_fail_path("listen: cannot listen there", address, err);
-        if (i > 0)
-            continue;
-        server->port = listener_port(server->workers[0].listeners[0]);
-        const char *colon = strrchr(config->listen, ':');
-        int host_len = (int)(colon ? colon - config->listen : 0);
-        free(address);
-        address = xasprintf("%.*s:%u", host_len, config->listen, server->port);
-    }
-    log_info(&server->logger, "listening", LOG_S("address", address), LOG_I("port", server->port),
-             LOG_I("workers", server->worker_count), LOG_S("incarnation", store_incarnation(server->store)));
+        return server_fail(err, buf_cstr(&error), NULL);
+    for (size_t i = 0; i < listen->count; i++)
+        buf_printf(&addresses, "%s%s", i > 0 ? ", " : "", listen->items[i]);
+    log_info(&server->logger, "listening", LOG_STR("address", buf_str(&addresses)),
+             LOG_I("port", server->listening.port), LOG_I("workers", server->worker_count),
+             LOG_S("incarnation", store_incarnation(server->store)));
     return 0;
 }
 
@@ -431,12 +461,12 @@ static int server_start(struct server *server)
     }
     if (config->port_file[0]) {
         CLEANUP(buf_release) struct buf text = {0};
-        buf_printf(&text, "%u\n", server->port);
+        buf_printf(&text, "%u\n", server->listening.port);
         int err = file_write_atomic(config->port_file, text.data, text.len, 0644);
         if (err < 0)
             return server_fail_path("the port file cannot be written", config->port_file, err);
     }
-    log_info(&server->logger, "ready", LOG_I("port", server->port), LOG_S("data", config->data));
+    log_info(&server->logger, "ready", LOG_I("port", server->listening.port), LOG_S("data", config->data));
     systemd_notify("READY=1");
     return 0;
 }
@@ -469,6 +499,9 @@ static void server_release(struct server *server)
     auth_free(&server->auth);
     metrics_free(&server->metrics);
     tls_server_free(&server->tls);
+    listening_close(&server->listening);
+    net_ranges_free(&server->trusted);
+    free(server->base_path);
     if (server->loop)
         loop_free(&server->loop);
     settings_unref(&server->settings);
@@ -533,7 +566,7 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
         err = server_start(server);
     if (err == 0) {
         loop_run(server->loop);
-        log_info(&server->logger, "stopped", LOG_I("port", server->port));
+        log_info(&server->logger, "stopped", LOG_I("port", server->listening.port));
     }
     server_release(server);
     return err;

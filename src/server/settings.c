@@ -24,6 +24,7 @@ struct settings *settings_new(const struct config *config)
         .pong_timeout_ms = (uint64_t)config->pong_timeout_seconds * 1000,
         .allowed_hosts = list_with_end(&config->allowed_hosts),
         .cors_origins = list_with_end(&config->cors_origins),
+        .metrics_credential = config->metrics_credential,
     };
     return settings;
 }

@@ -34,7 +34,8 @@ static void defaults_are_those_of_the_table(void **state)
     (void)state;
     CLEANUP(config_release) struct config config;
     config_init(&config);
-    assert_string_equal(config.listen, "127.0.0.1:7117");
+    assert_int_equal(config.listen.count, 1);
+    assert_string_equal(config.listen.items[0], "127.0.0.1:7117");
     assert_string_equal(config.data, "");
     assert_int_equal(config.readers, 2);
     assert_int_equal(config.cache_bytes, 268435456);
@@ -57,7 +58,8 @@ static void file_sets_every_kind(void **state)
                         &error);
     assert_string_equal(buf_cstr(&error), "");
     assert_int_equal(err, 0);
-    assert_string_equal(config.listen, "127.0.0.1:0");
+    assert_int_equal(config.listen.count, 1);
+    assert_string_equal(config.listen.items[0], "127.0.0.1:0");
     assert_int_equal(config.workers, 3);
     assert_true(config.insecure);
     assert_int_equal(config.cors_origins.count, 2);

@@ -1,11 +1,16 @@
 #include "server/worker.h"
 
-#include <fcntl.h>
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "net/listener.h"
-#include "server/systemd.h"
 
 #define GOODBYE_MS 1000
+
+// Connections that have still to send their header of the PROXY protocol.
+#define GATE_WAITING_MAX 1024
+#define GATE_TIMEOUT_MS  5000
 
 static void worker_live(void *arg, int64_t row, struct execution_live *ret)
 {
@@ -27,6 +32,111 @@ static struct http_limits http_limits_of(const struct worker_options *options)
     };
 }
 
+// --- Accepting
+
+static bool is_unix_socket(int fd)
+{
+    int domain = 0;
+    socklen_t len = sizeof domain;
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
+}
+
+static void worker_passed(void *arg, int fd, const struct proxy_header *header)
+{
+    struct worker *worker = arg;
+    struct http_accepted accepted = {.fd = fd,
+                                     .plain = is_unix_socket(fd),
+                                     .https = header->https,
+                                     .address = header->has_source ? &header->source : NULL};
+    http_server_accept_as(worker->http, &accepted);
+}
+
+static void worker_gate_refused(void *arg, const struct net_address *peer, int err)
+{
+    struct worker *worker = arg;
+    char text[NET_ADDRESS_TEXT];
+    uint64_t left_out;
+    if (err == ERR_CLOSED || !log_limiter_pass(&worker->gate_refusals, loop_now_ms(worker->loop), &left_out))
+        return; // a check of the port
+    net_address_format(peer, text);
+    log_warn(worker->logger, "a trusted proxy sent no header of the PROXY protocol", LOG_S("peer", text),
+             LOG_S("reason", err == ERR_RATE ? "too many connections wait for theirs" : error_text(err)),
+             LOG_I("not_logged", left_out));
+}
+
+static void worker_accepted(void *arg, int fd)
+{
+    struct worker *worker = arg;
+    struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof name;
+    struct net_address peer = {0};
+    if (worker->gate && getpeername(fd, (struct sockaddr *)&name, &len) == 0)
+        net_address_of((const struct sockaddr *)&name, &peer);
+    if (worker->gate && net_ranges_has(worker->trusted, &peer)) {
+        proxy_gate_accept(worker->gate, fd, &peer);
+        return;
+    }
+    http_server_accept_as(worker->http, &(struct http_accepted){.fd = fd, .plain = is_unix_socket(fd)});
+}
+
+// Connections wait in the kernel's queue meanwhile; the listener tries again in a second.
+static void worker_accept_failed(void *arg, int err)
+{
+    struct worker *worker = arg;
+    struct rlimit files = {0};
+    uint64_t left_out;
+    metrics_add(worker->metrics, worker->index, METRIC_accept_failures_total, 1);
+    if (!log_limiter_pass(&worker->accept_failures, loop_now_ms(worker->loop), &left_out))
+        return;
+    getrlimit(RLIMIT_NOFILE, &files);
+    CLEANUP(free_ptr) char *reason = xasprintf("%s: %s", strerrorname_np(-err), strerror(-err));
+    log_error(worker->logger, "connections cannot be accepted; trying again each second", LOG_S("reason", reason),
+              LOG_S("cure", err == -EMFILE ? "let the server open more files, or lower connections_max" : ""),
+              LOG_I("files_max", files.rlim_cur), LOG_I("not_logged", left_out));
+}
+
+static struct proxy_gate *worker_gate_new(struct worker *worker, const struct config *config)
+{
+    struct proxy_gate_options options = {
+        .loop = worker->loop,
+        .waiting_max = GATE_WAITING_MAX,
+        .timeout_ms = GATE_TIMEOUT_MS,
+        .passed = worker_passed,
+        .refused = worker_gate_refused,
+        .arg = worker,
+    };
+    return config->proxy_protocol ? proxy_gate_new(&options) : NULL;
+}
+
+static int worker_add_listener(struct worker *worker, int err)
+{
+    if (err)
+        return err;
+    listener_on_failure(worker->listeners[worker->listener_count++], worker_accept_failed);
+    return 0;
+}
+
+int worker_listen(struct worker *worker, const char *address)
+{
+    if (worker->listener_count == WORKER_LISTENERS_MAX)
+        return ERR_INVALID;
+    struct listener **place = &worker->listeners[worker->listener_count];
+    return worker_add_listener(worker, listener_new(worker->loop, address, worker_accepted, worker, place));
+}
+
+int worker_listen_fd(struct worker *worker, int fd)
+{
+    if (worker->listener_count == WORKER_LISTENERS_MAX)
+        return ERR_INVALID;
+    struct listener **place = &worker->listeners[worker->listener_count];
+    return worker_add_listener(worker, listener_from_fd(worker->loop, fd, worker_accepted, worker, place));
+}
+
+unsigned worker_last_port(const struct worker *worker)
+{
+    return listener_port(worker->listeners[worker->listener_count - 1]);
+}
+
 int worker_init(struct worker *worker, unsigned index, const struct worker_options *options)
 {
     const struct config *config = options->config;
@@ -34,6 +144,9 @@ int worker_init(struct worker *worker, unsigned index, const struct worker_optio
     *worker = (struct worker){
         .server = options->server,
         .index = index,
+        .logger = options->logger,
+        .metrics = options->metrics,
+        .trusted = options->trusted,
         .worker_count = options->worker_count,
         .settings = settings_ref(options->settings),
     };
@@ -61,7 +174,10 @@ int worker_init(struct worker *worker, unsigned index, const struct worker_optio
         .metrics = options->metrics,
         .shard = index,
         .logger = options->logger,
-        .listen_address = config->listen,
+        .listen = config->listen.items,
+        .listen_count = config->listen.count,
+        .base_path = options->base_path ? options->base_path : "",
+        .insecure = config->insecure,
         .collect = options->collect,
         .collect_arg = options->collect_arg,
     };
@@ -70,30 +186,9 @@ int worker_init(struct worker *worker, unsigned index, const struct worker_optio
     struct http_app app = api_http_app(worker->api);
     struct http_limits limits = http_limits_of(options);
     worker->http = http_server_new(worker->loop, &app, &limits, options->tls);
+    http_server_trust(worker->http, options->trusted);
+    worker->gate = worker_gate_new(worker, config);
     return 0;
-}
-
-static void worker_accepted(void *arg, int fd)
-{
-    struct worker *worker = arg;
-    http_server_accept(worker->http, fd);
-}
-
-int worker_listen(struct worker *worker, const char *address, unsigned inherited)
-{
-    for (unsigned i = 0; i < MIN(inherited, WORKER_LISTENERS_MAX); i++) {
-        int fd = fcntl(SYSTEMD_FIRST_FD + (int)i, F_DUPFD_CLOEXEC, 0);
-        int err = fd < 0 ? ERR_IO : listener_from_fd(worker->loop, fd, worker_accepted, worker, &worker->listeners[i]);
-        if (err)
-            return err;
-        worker->listener_count++;
-    }
-    if (inherited)
-        return 0;
-    int err = listener_new(worker->loop, address, worker_accepted, worker, &worker->listeners[0]);
-    if (err == 0)
-        worker->listener_count = 1;
-    return err;
 }
 
 static void *worker_run(void *arg)
@@ -173,6 +268,7 @@ static void order_drain(struct mail *mail)
     for (unsigned i = 0; i < worker->listener_count; i++)
         listener_free(&worker->listeners[i]);
     worker->listener_count = 0;
+    proxy_gate_free(&worker->gate);
     worker->draining = order;
     worker->goodbye = timer_new(worker->loop, worker_no_goodbye, worker);
     api_drain(worker->api, worker_look, worker);
@@ -222,6 +318,7 @@ void worker_close(struct worker *worker)
     for (unsigned i = 0; i < worker->listener_count; i++)
         listener_free(&worker->listeners[i]);
     worker->listener_count = 0;
+    proxy_gate_free(&worker->gate);
     timer_free(&worker->goodbye);
     free(TAKE_PTR(worker->draining));
     if (worker->api)

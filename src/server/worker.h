@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "api/api.h"
+#include "net/proxy_gate.h"
 #include "server/settings.h"
 
 #define WORKER_LISTENERS_MAX 64
@@ -18,6 +19,11 @@ struct worker {
     struct fanout *fanout;
     struct api *api;
     struct http_server *http;
+    const struct logger *logger;
+    struct metrics *metrics;
+    const struct net_ranges *trusted;
+    struct proxy_gate *gate; // NULL without the PROXY protocol
+    struct log_limiter gate_refusals, accept_failures;
     struct listener *listeners[WORKER_LISTENERS_MAX];
     unsigned listener_count;
     struct settings *settings;     // in force here
@@ -39,14 +45,18 @@ struct worker_options {
     const struct logger *logger;
     const struct config *config;
     struct settings *settings; // each worker takes a reference
+    const struct net_ranges *trusted;
+    const char *base_path;
     unsigned worker_count;
     int64_t connections_max; // of all workers together
     void (*collect)(void *arg);
     void *collect_arg;
 };
 int worker_init(struct worker *worker, unsigned index, const struct worker_options *options);
-// Opens the listening sockets: those handed over, or `address`, whose port 0 becomes the one chosen.
-int worker_listen(struct worker *worker, const char *address, unsigned inherited);
+// Adds a listening socket of its own, or a duplicate of one that all workers share and that stays the caller's. Before worker_start.
+int worker_listen(struct worker *worker, const char *address);
+int worker_listen_fd(struct worker *worker, int fd);
+unsigned worker_last_port(const struct worker *worker); // of the socket that was added last; 0 if it is a unix socket
 int worker_start(struct worker *worker);
 // Any thread: stops accepting, answers what is under way, closes streams; `drained` is posted to `main_loop` once all have gone, or
 // have had a second to say goodbye.

@@ -14,6 +14,7 @@
     X(ERR_FORBIDDEN, "forbidden", 403, 4, "the role of this credential does not allow this")                 \
     X(ERR_SUSPENDED, "account_suspended", 403, 4, "the account is suspended until its operator resumes it")  \
     X(ERR_NOT_FOUND, "not_found", 404, 3, "no such thing")                                                   \
+    X(ERR_NO_ROUTE, "no_such_route", 404, 5, "there is no Runnel at this path")                              \
     X(ERR_METHOD, "method_not_allowed", 405, 1, "this method is not allowed here")                           \
     X(ERR_TIMEOUT, "timeout", 408, 1, "the request took too long to arrive")                                 \
     X(ERR_CONFLICT, "conflict", 409, 1, "this differs from what is already there")                           \
@@ -35,6 +36,7 @@
     X(ERR_IDEMPOTENCY, "idempotency_mismatch", 422, 1, "this Idempotency-Key was used with another request") \
     X(ERR_RATE, "too_many_requests", 429, 1, "too many requests; try again later")                           \
     X(ERR_HEADERS_TOO_LARGE, "headers_too_large", 431, 1, "the headers are larger than the limit")           \
+    X(ERR_NOT_IMPLEMENTED, "not_implemented", 501, 1, "this method is not known here")                       \
     X(ERR_UNAVAILABLE, "unavailable", 503, 1, "the store cannot serve now; try again later")                 \
     X(ERR_SHUTTING_DOWN, "shutting_down", 503, 1, "the server is shutting down; try again")                  \
     X(ERR_UNREACHABLE, "unreachable", 503, 5, "the server cannot be reached")                                \

@@ -1,10 +1,18 @@
 """HTTP/1.1 itself: connections, bodies, identifiers, names and origins."""
 
+import email.utils
 import json
+import os
+import pathlib
 import re
+import resource
+import threading
+import time
 
 import pytest
 from support.api import RawConnection, exchange
+from support.server import Server
+from support.ws import Runner
 
 
 def head(server, line="GET /health HTTP/1.1", **headers):
@@ -176,7 +184,8 @@ def test_an_error_has_code_message_and_request_id(api):
 def test_a_wrong_method_says_which_are_right(api):
     answer = api.request("PUT", "/api/v1/executions")
     assert (answer.status, answer.code) == (405, "method_not_allowed")
-    assert {"GET", "POST"} <= {method.strip() for method in answer.headers["Allow"].split(",")}
+    assert [method.strip() for method in answer.headers["Allow"].split(",")] == ["POST", "GET", "HEAD"]
+    assert api.request("POST", "/ws/executions/x/logs").headers["Allow"] == "GET"
 
 
 def test_unauthorized_and_unavailable_answers_carry_their_headers(api):
@@ -232,3 +241,232 @@ def test_origins_on_the_list_may_call(servers):
     listing = exchange(server.port, authorized(server, "GET /api/v1/executions HTTP/1.1", Origin="https://app.example"))
     assert listing.status == 200 and listing.headers["Access-Control-Allow-Origin"] == "https://app.example"
     assert "Origin" in listing.headers["Vary"]
+
+
+# --- what every answer says
+def test_every_answer_has_the_date_and_forbids_keeping_it(server, api):
+    execution_id = api.create()
+    paths = ["/health", "/nowhere", "/metrics", "/api/v1/executions", f"/api/v1/executions/{execution_id}", f"/api/v1/executions/{execution_id}/logs"]
+    for path in paths:
+        before = time.time()
+        answer = api.get(path)
+        said = email.utils.parsedate_to_datetime(answer.headers["Date"]).timestamp()
+        assert int(before) <= said <= time.time(), answer.headers["Date"]
+        assert answer.headers.get_all("Cache-Control") == ["no-store"], path
+    with api.open("GET", f"/api/v1/executions/{execution_id}/logs/stream") as stream:
+        assert stream.headers["Cache-Control"] == "no-store" and stream.headers["Date"]
+
+
+def sealed(server, api):
+    execution_id = api.create()
+    api.append_lines(execution_id, ["a", "b"])
+    with Runner(server, execution_id) as runner:
+        runner.complete()
+    return f"/api/v1/executions/{execution_id}/logs"
+
+
+MATCHES = [
+    ("{tag}", 304),
+    ("W/{tag}", 304),
+    ('"other", {tag}', 304),
+    ('"a,b" ,W/{tag}, "c"', 304),
+    ("*", 304),
+    ('"other"', 200),
+    ('"other", W/"more"', 200),
+    ("{bare}", 200),
+    ("", 200),
+]
+
+
+@pytest.mark.parametrize("value, status", MATCHES)
+def test_if_none_match_takes_lists_and_weak_tags(server, api, value, status):
+    path = sealed(server, api)
+    first = api.get(path)
+    tag = first.headers["ETag"]
+    assert first.headers.get_all("Cache-Control") == ["private, no-cache"]
+    again = api.get(path, headers={"If-None-Match": value.format(tag=tag, bare=tag.strip('"'))})
+    assert again.status == status and again.headers["ETag"] == tag
+    assert (again.body == b"") == (status == 304)
+
+
+@pytest.mark.parametrize("query", ["/stream", "?format=ndjson", "?follow=true"])
+def test_head_of_a_stream_has_no_length(server, api, query):
+    path = sealed(server, api)
+    with RawConnection(server.port) as connection:
+        connection.send(authorized(server, f"HEAD {path}{query} HTTP/1.1"))
+        answer = connection.answer("HEAD")
+        assert answer.status == 200 and "Content-Length" not in answer.headers, answer.headers
+        assert connection.send(head(server)).answer().status == 200  # and the connection serves on
+
+
+def test_a_target_may_name_the_host(server):
+    line = f"GET http://127.0.0.1:{server.port}/health HTTP/1.1"
+    assert exchange(server.port, head(server, line)).status == 200
+    assert exchange(server.port, head(server, line, Host="elsewhere.example")).status == 200
+
+
+def test_chunk_extensions_of_every_form_are_taken(server, api):
+    execution_id = api.create()
+    request = authorized(server, f"POST /api/v1/executions/{execution_id}/logs HTTP/1.1", Transfer_Encoding="chunked", Content_Type="application/json")
+    body = b'{"message":"x"}'
+    pieces = [b'5 ; a\r\n', b'5;b = "q\\";\t,\xc3\xa4"\t;c=d\r\n', b"5;e\t;f\r\n"]
+    chunks = b"".join(line + body[5 * i : 5 * i + 5] + b"\r\n" for i, line in enumerate(pieces))
+    assert exchange(server.port, request + chunks + b'0;g=""\r\n\r\n').status == 201
+    assert api.messages(execution_id) == ["x"]
+
+
+# --- the credential
+def test_x_runnel_token_serves_too_and_goes_first(server, api, role_keys):
+    key, none = {"X-Runnel-Token": server.operator_key}, {"X-Runnel-Token": "rnl_" + "A" * 43}
+    assert api.get("/api/v1/executions", token=None, headers=key).status == 200
+    assert api.get("/api/v1/executions", token=None, headers={**key, "Authorization": "Basic dTpw"}).status == 200
+    assert api.get("/api/v1/executions", headers=none).status == 401  # though Authorization is good
+    viewer = {"X-Runnel-Token": role_keys["viewer"]}
+    assert api.post("/api/v1/executions", {}, headers=viewer).status == 403  # though Authorization may
+    assert api.get("/api/v1/executions", headers={"X-Runnel-Token": " "}).status == 200  # an empty one is none
+
+
+def test_no_credential_is_in_the_log(servers):
+    server = servers("--log-level", "debug")
+    api = server.api()
+    secret = api.key("viewer")["key"]
+    api.get("/api/v1/executions", token=None, headers={"X-Runnel-Token": secret})
+    api.get("/api/v1/executions", token=secret)
+    server.stop()
+    log = server.process.err.data
+    assert b"/api/v1/executions" in log and secret.encode() not in log
+
+
+def test_metrics_ask_for_a_credential_if_the_setting_says_so(servers, api, role_keys):
+    assert api.get("/metrics", token=None).status == 200
+    server = servers("--metrics-credential")
+    own = server.api()
+    assert own.get("/metrics", token=None).status == 401
+    assert own.get("/health", token=None).status == 200
+    answer = own.get("/metrics", token=own.key("viewer")["key"])
+    assert answer.status == 200 and b"runnel_connections" in answer.body
+
+
+# --- names and origins
+HTTPS_BY_PROXY = {"X_Forwarded_Proto": "https"}
+SAME = [
+    # headers of a request that came over https, its Origin, whether it is its own
+    ("runnel.example", "https://runnel.example", 200),
+    ("runnel.example:443", "https://runnel.example", 200),
+    ("runnel.example", "https://runnel.example:443", 200),
+    ("RUNNEL.example", "https://runnel.EXAMPLE", 200),
+    ("runnel.example:8443", "https://runnel.example:8443", 200),
+    ("runnel.example", "https://runnel.example:8443", 403),
+    ("runnel.example:80", "https://runnel.example", 403),
+    ("runnel.example", "http://runnel.example", 403),  # another origin than the https one
+    ("other.example", "https://other.example", 403),
+]
+
+
+@pytest.fixture(scope="module")
+def behind(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("behind"), flags=["--trusted-proxies", "127.0.0.0/8", "--allowed-hosts", "runnel.example"])
+    yield server.start()
+    server.close()
+
+
+@pytest.mark.parametrize("host, origin, status", SAME)
+def test_default_ports_are_the_same_as_none(behind, host, origin, status):
+    answer = exchange(behind.port, authorized(behind, "GET /api/v1/executions HTTP/1.1", Host=host, Origin=origin, **HTTPS_BY_PROXY))
+    assert answer.status == status, answer
+
+
+# --- CORS
+ORIGIN = "https://app.example"
+
+
+@pytest.fixture(scope="module")
+def shared_with_pages(tmp_path_factory):
+    flags = ["--cors-origins", ORIGIN + ":443", "--body-max", "65536", "--failed-logins-max", "3"]
+    server = Server(tmp_path_factory.mktemp("cors"), flags=flags)
+    yield server.start()
+    server.close()
+
+
+REFUSALS = [
+    ("GET /api/v1/executions", {"Authorization": None}, b"", 401),
+    ("GET /nowhere", {}, b"", 404),
+    ("PUT /api/v1/executions", {}, b"", 405),
+    ("POST /api/v1/executions", {"Content_Length": "70000"}, b"", 413),
+    ("POST /api/v1/executions", {"Transfer_Encoding": "chunked"}, b"11171\r\n", 413),
+    ("POST /api/v1/executions", {"Transfer_Encoding": "chunked"}, b"x\r\n", 400),
+    ("POST /api/v1/executions", {"Content_Length": "2", "Content_Type": "text/plain"}, b"{}", 415),
+]
+
+
+def is_shared(answer):
+    exposed = {name.strip().lower() for name in answer.headers.get("Access-Control-Expose-Headers", "").split(",")}
+    assert answer.headers.get_all("Access-Control-Allow-Origin") == [ORIGIN], answer.headers
+    assert {"x-request-id", "etag", "location", "retry-after", "x-runnel-incarnation", "date"} <= exposed
+    assert "Origin" in ", ".join(answer.headers.get_all("Vary"))
+
+
+@pytest.mark.parametrize("line, headers, body, status", REFUSALS)
+def test_refusals_may_be_read_by_the_page_that_caused_them(shared_with_pages, line, headers, body, status):
+    server = shared_with_pages
+    given = {"Authorization": f"Bearer {server.operator_key}", "Content_Type": "application/json", "Origin": ORIGIN, **headers}
+    answer = exchange(server.port, head(server, line + " HTTP/1.1", **given) + body)
+    assert answer.status == status, answer
+    is_shared(answer)
+    foreign = exchange(server.port, head(server, line + " HTTP/1.1", **{**given, "Origin": "https://evil.example"}) + body)
+    assert foreign.status in (400, 403, 413) and "Access-Control-Allow-Origin" not in foreign.headers
+
+
+def test_refusals_of_role_and_rate_may_be_read_too(shared_with_pages):
+    server = shared_with_pages
+    viewer = server.api().key("viewer")["key"]
+    answer = server.api(token=viewer).post("/api/v1/executions", {}, headers={"Origin": ORIGIN})
+    assert answer.status == 403
+    is_shared(answer)
+    unknown = server.api(token="rnl_" + "A" * 43)
+    answers = [unknown.get("/api/v1/executions", headers={"Origin": ORIGIN}) for _ in range(5)]
+    assert {answer.status for answer in answers} >= {429}
+    for answer in answers:
+        is_shared(answer)
+
+
+def test_a_preflight_allows_whatever_headers_are_asked_for(shared_with_pages):
+    server = shared_with_pages
+    wanted = "authorization, x-runnel-token, idempotency-key, last-event-id, x-trace-id, traceparent, if-none-match, x-own"
+    request = head(server, "OPTIONS /api/v1/executions HTTP/1.1", Origin=ORIGIN, Access_Control_Request_Method="PATCH", Access_Control_Request_Headers=wanted)
+    answer = exchange(server.port, request)
+    assert answer.status == 204 and answer.headers["Access-Control-Allow-Headers"] == wanted
+    assert {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} == {m.strip() for m in answer.headers["Access-Control-Allow-Methods"].split(",")}
+    broken = head(server, "OPTIONS /api/v1/executions HTTP/1.1", Origin=ORIGIN, Access_Control_Request_Method="GET", Access_Control_Request_Headers="a;b")
+    assert "a;b" not in exchange(server.port, broken).headers["Access-Control-Allow-Headers"]
+
+
+def test_answers_to_nobodys_page_vary_all_the_same(shared_with_pages):
+    server = shared_with_pages
+    answer = exchange(server.port, head(server))
+    assert answer.headers["Vary"] == "Origin" and "Access-Control-Allow-Origin" not in answer.headers
+
+
+# --- accepting
+def test_running_out_of_files_is_said_by_its_name_and_passes(servers):
+    server = servers("--workers", "1", "--connections-max", "1000")
+    api = server.api()
+    limit = resource.prlimit(server.process.popen.pid, resource.RLIMIT_NOFILE)
+    opened = len(os.listdir(f"/proc/{server.process.popen.pid}/fd"))
+    resource.prlimit(server.process.popen.pid, resource.RLIMIT_NOFILE, (opened + 3, limit[1]))
+    connections = [server.connect() for _ in range(8)]
+    entry = server.wait_log(lambda entry: "cannot be accepted" in (entry["message"] or ""))
+    assert entry["level"] == "ERROR" and entry["reason"].startswith("EMFILE: ") and entry["cure"], entry
+    spent = cpu_seconds(server)
+    threading.Event().wait(1.5)
+    assert cpu_seconds(server) - spent < 0.5  # it does not turn round and round meanwhile
+    resource.prlimit(server.process.popen.pid, resource.RLIMIT_NOFILE, limit)
+    for connection in connections:
+        connection.close()
+    assert api.get("/health").status == 200
+    assert api.metrics()["runnel_accept_failures_total"] >= 1
+
+
+def cpu_seconds(server):
+    fields = pathlib.Path(f"/proc/{server.process.popen.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

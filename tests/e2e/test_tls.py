@@ -1,5 +1,6 @@
 """TLS: HTTPS, wss, the CLI over both, and certificates reloaded while connections live."""
 
+import os
 import signal
 import ssl
 import subprocess
@@ -93,3 +94,44 @@ def test_a_broken_certificate_at_reload_leaves_the_old_one(secure):
     server.process.signal(signal.SIGHUP)
     server.wait_log(lambda entry: entry["level"] == "ERROR" and "reload" in entry["message"])
     assert server.api(ssl_context=context).get("/health").status == 200
+
+
+CIPHERS = [
+    ("ECDHE-ECDSA-AES128-GCM-SHA256", True),
+    ("ECDHE-ECDSA-AES256-GCM-SHA384", True),
+    ("ECDHE-ECDSA-CHACHA20-POLY1305", True),
+    ("ECDHE-ECDSA-AES128-SHA256", False),
+    ("ECDHE-ECDSA-AES256-SHA", False),
+    ("ECDHE-ECDSA-AES128-CCM8", False),
+]
+
+
+@pytest.mark.parametrize("cipher, works", CIPHERS)
+def test_tls_1_2_takes_ciphers_that_authenticate_alone(secure, cipher, works):
+    server, cert, _, _ = secure
+    context = ssl.create_default_context(cafile=cert)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(cipher + ":@SECLEVEL=0")
+    api = server.api(ssl_context=context)
+    if works:
+        assert api.get("/health").status == 200
+    else:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            api.get("/health")
+
+
+def test_a_failed_handshake_is_in_the_log_but_not_each_time(secure):
+    server, _, _, context = secure
+    server.connect().close()  # a check of the port is no failure
+    assert exchange(server.port, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").status in (0, 400)
+    entry = server.wait_log(lambda entry: "handshake" in (entry["message"] or ""))
+    assert entry["level"] == "WARNING" and "http request" in entry["reason"] and entry["peer"].startswith("127.0.0.1:"), entry
+    strict = ssl.create_default_context()  # does not know the certificate
+    for _ in range(30):
+        with pytest.raises(ssl.SSLError):
+            server.api(ssl_context=strict).get("/health")
+    assert server.api(ssl_context=context).get("/health").status == 200
+    server.stop()
+    failures = [entry for entry in server.log() if "handshake" in (entry["message"] or "")]
+    assert any("unknown ca" in entry["reason"] for entry in failures), failures
+    assert 2 <= len(failures) <= 5 * 2 * os.cpu_count() + 5
