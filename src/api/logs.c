@@ -220,8 +220,10 @@ void logs_append(struct call *call)
     append_cut(append);
     for (size_t i = 0; i < append->part_count; i++) {
         struct store_append *part = &append->parts[i]->append;
-        part->op =
-            (struct store_op){.kind = STORE_APPEND, .reply_to = call->api->options.loop, .done = append_part_done};
+        part->op = (struct store_op){.kind = STORE_APPEND,
+                                     .reply_to = call->api->options.loop,
+                                     .done = append_part_done,
+                                     .account = call->principal.account};
         part->row = call->execution.row;
         part->producer = str_of(append->producer);
         part->whole = append->idempotent;

@@ -204,7 +204,10 @@ static void runner_complete(struct runner *runner, const json_t *message)
     it->runner = runner;
     it->api = api;
     memcpy(it->producer, runner->producer, sizeof it->producer);
-    it->complete.op = (struct store_op){.kind = STORE_COMPLETE, .reply_to = api->options.loop, .done = complete_done};
+    it->complete.op = (struct store_op){.kind = STORE_COMPLETE,
+                                        .reply_to = api->options.loop,
+                                        .done = complete_done,
+                                        .account = runner->node.principal.account}; // behind its own appends
     it->complete.row = runner->row;
     it->complete.epoch = runner->epoch;
     it->complete.producer = str_of(it->producer);
@@ -461,6 +464,7 @@ static void runner_open(struct runner *runner, uint64_t next_sequence)
         .store = api->options.store,
         .metrics = api->options.metrics,
         .shard = api->options.shard,
+        .account = call->principal.account,
         .row = runner->row,
         .producer = str_of(runner->producer),
         .epoch = runner->epoch,

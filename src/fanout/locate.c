@@ -7,7 +7,7 @@
 struct locate {
     struct store *store;
     struct loop *loop;
-    int64_t row;
+    int64_t account, row;
     struct position position;
     struct line_tail *tail; // of POSITION_TAIL
     uint64_t steps;         // of regular expressions, for one read
@@ -128,7 +128,12 @@ static void locate_read_done(struct store_op *op)
 static void locate_read(struct locate *locate)
 {
     locate->read = (struct store_read){
-        .op = {.kind = STORE_READ, .reply_to = locate->loop, .done = locate_read_done, .process = locate_process},
+        .op = {.kind = STORE_READ,
+               .reply_to = locate->loop,
+               .done = locate_read_done,
+               .process = locate_process,
+               .account = locate->account,
+               .scan = locate->position.kind == POSITION_TAIL},
         .row = locate->row,
         .from = locate->at,
         .backward = !locate->by_time,
@@ -148,6 +153,7 @@ struct locate *locate_start(struct store *store, struct loop *loop, const struct
     *locate = (struct locate){
         .store = store,
         .loop = loop,
+        .account = execution->account,
         .row = execution->row,
         .position = *position,
         .by_time = position->kind == POSITION_SINCE || position->has_since,

@@ -251,7 +251,10 @@ void topic_refresh(struct topic *topic)
     struct refresh *refresh = xcalloc(1, sizeof *refresh);
     refresh->topic = topic;
     refresh->query = (struct store_producer){
-        .op = {.kind = STORE_PRODUCER, .reply_to = topic->fanout->options.loop, .done = topic_refresh_done},
+        .op = {.kind = STORE_PRODUCER,
+               .reply_to = topic->fanout->options.loop,
+               .done = topic_refresh_done,
+               .account = topic->execution.account},
         .row = topic->execution.row,
     };
     topic->refreshes++;
@@ -318,7 +321,8 @@ void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format form
         .op = {.kind = STORE_READ,
                .reply_to = topic->fanout->options.loop,
                .done = fetch_done,
-               .process = fetch_process},
+               .process = fetch_process,
+               .account = topic->execution.account},
         .row = topic->execution.row,
         .from = sequence,
         .max_bytes = FETCH_BYTES,

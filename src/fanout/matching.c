@@ -56,7 +56,10 @@ static void start_job(struct subscriber *subscriber, const struct entry *entry)
     struct filter_job *it = xcalloc(1, sizeof *it);
 
     *it = (struct filter_job){
-        .job = {.reply_to = fanout->options.loop, .work = filter_job_work, .done = filter_job_done},
+        .job = {.reply_to = fanout->options.loop,
+                .account = subscriber->topic->execution.account,
+                .work = filter_job_work,
+                .done = filter_job_done},
         .subscriber = subscriber,
         .chunk = entry ? chunk_ref(entry->chunk) : NULL,
         .first = entry ? entry->first : 0,

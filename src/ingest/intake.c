@@ -111,7 +111,10 @@ static void intake_reread(void *arg)
     struct intake_producer *query = xcalloc(1, sizeof *query);
     query->intake = intake;
     query->producer = (struct store_producer){
-        .op = {.kind = STORE_PRODUCER, .reply_to = intake->options.loop, .done = intake_reread_done},
+        .op = {.kind = STORE_PRODUCER,
+               .reply_to = intake->options.loop,
+               .done = intake_reread_done,
+               .account = intake->options.account},
         .row = intake->options.row,
         .producer = str_of(intake->producer),
     };
@@ -181,7 +184,10 @@ static void intake_hand_over(struct intake *intake, uint64_t first, struct chunk
     append->bytes = chunk_memory(chunk);
     append->count = chunk_count(chunk);
     append->append = (struct store_append){
-        .op = {.kind = STORE_APPEND, .reply_to = intake->options.loop, .done = intake_append_done},
+        .op = {.kind = STORE_APPEND,
+               .reply_to = intake->options.loop,
+               .done = intake_append_done,
+               .account = intake->options.account},
         .row = intake->options.row,
         .producer = str_of(intake->producer),
         .first = first,

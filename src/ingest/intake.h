@@ -22,7 +22,7 @@ struct intake_options {
     struct store *store;
     struct metrics *metrics;
     unsigned shard;
-    int64_t row;
+    int64_t account, row;
     struct str producer; // copied
     uint64_t epoch, next;
     const struct intake_handler *handler;

@@ -1,12 +1,14 @@
 #include "loop/pool.h"
 
+#include "util/fair_queue.h"
+
 #include <pthread.h>
 
 struct pool {
     pthread_mutex_t lock;
     pthread_cond_t wanted; // jobs came, or the end
-    struct list_node waiting;
-    unsigned waiting_count, queue_max;
+    struct fair_queue waiting;
+    unsigned queue_max;
     bool stopping;
     unsigned thread_count;
     pthread_t threads[];
@@ -23,13 +25,11 @@ static void *pool_thread(void *arg)
     struct pool *pool = arg;
     pthread_mutex_lock(&pool->lock);
     for (;;) {
-        while (list_empty(&pool->waiting) && !pool->stopping)
+        while (pool->waiting.count == 0 && !pool->stopping)
             pthread_cond_wait(&pool->wanted, &pool->lock);
-        if (list_empty(&pool->waiting))
+        if (pool->waiting.count == 0)
             break;
-        struct job *job = CONTAINER_OF(pool->waiting.next, struct job, node);
-        list_remove(&job->node);
-        pool->waiting_count--;
+        struct job *job = CONTAINER_OF(fair_queue_pop(&pool->waiting), struct job, node);
         pthread_mutex_unlock(&pool->lock);
         job->work(job);
         job->mail.deliver = deliver_done;
@@ -45,7 +45,7 @@ int pool_new(unsigned threads, unsigned queue_max, struct pool **ret)
     struct pool *pool = xcalloc(1, sizeof(*pool) + threads * sizeof(pool->threads[0]));
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wanted, NULL);
-    list_init(&pool->waiting);
+    fair_queue_init(&pool->waiting);
     pool->queue_max = queue_max;
     for (unsigned i = 0; i < threads; i++) {
         int err = pthread_create(&pool->threads[i], NULL, pool_thread, pool);
@@ -62,10 +62,9 @@ int pool_new(unsigned threads, unsigned queue_max, struct pool **ret)
 int pool_submit(struct pool *pool, struct job *job)
 {
     pthread_mutex_lock(&pool->lock);
-    bool room = pool->waiting_count < pool->queue_max && !pool->stopping;
+    bool room = pool->waiting.count < pool->queue_max && !pool->stopping;
     if (room) {
-        list_push_back(&pool->waiting, &job->node);
-        pool->waiting_count++;
+        fair_queue_push(&pool->waiting, job->account, &job->node);
         pthread_cond_signal(&pool->wanted);
     }
     pthread_mutex_unlock(&pool->lock);
@@ -84,6 +83,7 @@ void pool_free(struct pool **pool_ptr)
     pthread_mutex_unlock(&pool->lock);
     for (unsigned i = 0; i < pool->thread_count; i++)
         pthread_join(pool->threads[i], NULL);
+    fair_queue_release(&pool->waiting);
     pthread_cond_destroy(&pool->wanted);
     pthread_mutex_destroy(&pool->lock);
     free(pool);

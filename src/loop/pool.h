@@ -1,4 +1,4 @@
-// A few threads for what would block a loop: decoding, filters over text, DNS, disk. Thread-safe.
+// A few threads for what would block a loop: decoding, filters over text, DNS, disk. Fair by account. Thread-safe.
 #pragma once
 
 #include "loop/loop.h"
@@ -10,6 +10,7 @@ struct job {
     struct mail mail;
     struct list_node node;
     struct loop *reply_to;
+    int64_t account; // whose turn it takes
     void (*work)(struct job *job);
     void (*done)(struct job *job);
 };

@@ -1,8 +1,29 @@
 // What all adapters share.
 #include "store/store.h"
 
+// The account that the operation names by itself; 0: none.
+static int64_t named_account(const struct store_op *op)
+{
+#define ACCOUNT_OF(type, member) (offsetof(struct type, member) - offsetof(struct type, op))
+    static const size_t account_at[STORE_OP_KINDS] = {
+        [STORE_CREATE] = ACCOUNT_OF(store_create, execution.account),
+        [STORE_KEY_CREATE] = ACCOUNT_OF(store_key_create, key.account),
+        [STORE_KEY_REVOKE] = ACCOUNT_OF(store_key_revoke, account),
+        [STORE_GET] = ACCOUNT_OF(store_get, account),
+        [STORE_LIST] = ACCOUNT_OF(store_list, account),
+        [STORE_KEY_LIST] = ACCOUNT_OF(store_key_list, account),
+    };
+#undef ACCOUNT_OF
+    int64_t account = 0;
+    if (account_at[op->kind] > 0)
+        memcpy(&account, (const char *)op + account_at[op->kind], sizeof(account));
+    return account;
+}
+
 void store_submit(struct store *store, struct store_op *op)
 {
+    if (op->account == 0)
+        op->account = named_account(op);
     store->vtable->submit(store, op);
 }
 

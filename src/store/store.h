@@ -2,7 +2,8 @@
 // comes back by `done` on the thread of its `reply_to` loop. Thread-safe. Strings and chunks given in must live until `done`;
 // what comes out is owned by the operation's struct and released by store_op_release (after `done`, by the caller).
 //
-// Commits: whatever has gathered since the last one is one transaction (group commit), in the order of submission. An operation
+// Commits: whatever has gathered since the last one is one transaction (group commit), in the order of submission within an
+// account, and in turn between accounts. Queries are taken in turn, too; those that are short before scans. An operation
 // whose conditions do not hold fails alone; a transaction that fails, fails each of its operations (ERR_STORE_FULL,
 // ERR_UNAVAILABLE); nothing of it was applied then. An fsync error ends the process. `done` comes after durability.
 #pragma once
@@ -51,6 +52,8 @@ struct store_op {
     enum store_op_kind kind;
     struct loop *reply_to;
     void (*done)(struct store_op *op);
+    int64_t account; // whose turn it takes; 0: the server's own, or that of the operation itself if it names one
+    bool scan;       // of queries: one slice of a long look through records, which is to leave room for others
     // Optional, for queries: runs on the reader's thread after the query and before `done`, for decoding, filtering, encoding. May be NULL.
     void (*process)(struct store_op *op);
     // Set by the store.

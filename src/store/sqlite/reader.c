@@ -13,18 +13,42 @@ static query_fn *const queries[STORE_OP_KINDS] = {
     [STORE_BACKUP] = query_backup,
 };
 
+// Scans leave one reader to those that are short. So many short ones may pass a scan that waits while none is under way.
+#define PASSING_MAX 16
+
+static struct list_node *take_query(struct sqlite_store *store)
+{
+    bool scan_waits = store->scan_queue.count > 0, short_waits = store->reader_queue.count > 0;
+    bool may_scan = store->scanning + 1 < MAX(store->reader_max, 2u);
+    bool overdue = store->scanning == 0 && store->since_scan >= PASSING_MAX;
+    if (scan_waits && may_scan && (!short_waits || overdue)) {
+        store->since_scan = 0;
+        store->scanning++;
+        return fair_queue_pop(&store->scan_queue);
+    }
+    store->since_scan += scan_waits && short_waits;
+    return fair_queue_pop(&store->reader_queue);
+}
+
 static struct store_op *next_query(struct sqlite_store *store)
 {
+    struct list_node *node;
     pthread_mutex_lock(&store->mutex);
-    while (list_empty(&store->reader_queue) && !store->stopping)
+    while (!(node = take_query(store)) && (!store->stopping || store->scan_queue.count))
         pthread_cond_wait(&store->reader_wake, &store->mutex);
-    struct store_op *op = NULL;
-    if (!list_empty(&store->reader_queue)) {
-        op = CONTAINER_OF(store->reader_queue.next, struct store_op, node);
-        list_remove(&op->node);
-    }
     pthread_mutex_unlock(&store->mutex);
-    return op;
+    return node ? CONTAINER_OF(node, struct store_op, node) : NULL;
+}
+
+// Another scan may wait for this one's end alone.
+static void scan_ended(struct sqlite_store *store)
+{
+    pthread_mutex_lock(&store->mutex);
+    store->scanning--;
+    bool more = store->scan_queue.count > 0 || store->stopping;
+    pthread_mutex_unlock(&store->mutex);
+    if (more)
+        pthread_cond_broadcast(&store->reader_wake);
 }
 
 static int reader_open(struct sqlite_store *store, struct db *db)
@@ -49,6 +73,8 @@ void *reader_main(void *arg)
             queries[op->kind](store, &db, op);
         if (op->process)
             op->process(op);
+        if (op->scan)
+            scan_ended(store);
         op_reply(op);
     }
     db_close(&db);

@@ -6,6 +6,7 @@
 #include "store/sqlite/pack.h"
 #include "store/sqlite/sqlite_store.h"
 #include "store/sqlite/vfs.h"
+#include "util/fair_queue.h"
 
 #define GROUP_BYTES_MAX    (16u * 1024 * 1024)   // of chunks, encoded
 #define CHUNK_DIRECT       (CHUNK_MERGE_RAW / 2) // payload from which a chunk goes to `chunks` at once
@@ -73,12 +74,13 @@ struct sqlite_store {
     pthread_cond_t writer_wake, reader_wake;
     pthread_cond_t writer_pause; // the writer gathers; a whole group and the end wake it
     struct gather gather;
-    struct list_node writer_queue, reader_queue;
-    uint64_t writer_queued;
+    struct fair_queue writer_queue, reader_queue, scan_queue;
+    unsigned scanning;   // readers at a scan
+    unsigned since_scan; // queries taken while scans waited
     bool stopping;
     pthread_t writer;
     pthread_t *readers;
-    unsigned reader_count;
+    unsigned reader_count, reader_max; // that run; that are to
     bool writer_started;
 
     pthread_mutex_t stats_mutex;

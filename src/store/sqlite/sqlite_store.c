@@ -46,9 +46,10 @@ static void sqlite_submit(struct store *base, struct store_op *op)
         return;
     }
     bool commit = op_is_commit(op->kind);
-    list_push_back(commit ? &store->writer_queue : &store->reader_queue, &op->node);
-    store->writer_queued += commit;
-    bool whole = commit && store->writer_queued == store->gather.whole;
+    struct fair_queue *queue =
+        commit ? &store->writer_queue : op->scan ? &store->scan_queue : &store->reader_queue;
+    fair_queue_push(queue, op->account, &op->node);
+    bool whole = commit && queue->count == store->gather.whole;
     pthread_mutex_unlock(&store->mutex);
     if (whole)
         pthread_cond_signal(&store->writer_pause);
@@ -62,7 +63,7 @@ static void sqlite_stats(struct store *base, struct store_stats *ret)
     *ret = store->stats;
     pthread_mutex_unlock(&store->stats_mutex);
     pthread_mutex_lock(&store->mutex);
-    ret->queue = store->writer_queued;
+    ret->queue = store->writer_queue.count;
     pthread_mutex_unlock(&store->mutex);
     struct vfs_stats files;
     vfs_stats(store->vfs, &files);
@@ -109,6 +110,9 @@ static void sqlite_free(struct store *base)
     pack_builder_release(&store->group.pack);
     buf_release(&store->group.pack_meta);
     buf_release(&store->group.pack_body);
+    fair_queue_release(&store->writer_queue);
+    fair_queue_release(&store->reader_queue);
+    fair_queue_release(&store->scan_queue);
     free(store->readers);
     free(store->path);
     pthread_cond_destroy(&store->writer_wake);
@@ -143,8 +147,9 @@ static struct sqlite_store *store_new(const struct sqlite_options *options)
     tuning->merge_tries = tuning->merge_tries ? tuning->merge_tries : default_tuning.merge_tries;
     tuning->page_size = tuning->page_size ? tuning->page_size : default_tuning.page_size;
     tuning->reserve_bytes = tuning->reserve_bytes ? tuning->reserve_bytes : default_tuning.reserve_bytes;
-    list_init(&store->writer_queue);
-    list_init(&store->reader_queue);
+    fair_queue_init(&store->writer_queue);
+    fair_queue_init(&store->reader_queue);
+    fair_queue_init(&store->scan_queue);
     pthread_mutex_init(&store->mutex, NULL);
     pthread_mutex_init(&store->stats_mutex, NULL);
     pthread_condattr_t monotonic;
@@ -207,6 +212,7 @@ static int start_threads(struct sqlite_store *store, unsigned readers)
         return ERR_NOMEM;
     store->writer_started = true;
     readers = MAX(1u, MIN(readers, READERS_MAX));
+    store->reader_max = readers;
     store->readers = xcalloc(readers, sizeof(*store->readers));
     for (; store->reader_count < readers; store->reader_count++) {
         if (pthread_create(&store->readers[store->reader_count], NULL, reader_main, store) != 0)

@@ -303,7 +303,7 @@ static void commit_group(struct sqlite_store *store, struct store_op **ops, size
         commit_after(store, err, ops, count);
     // Before the replies: who is answered may ask again, and would count twice.
     pthread_mutex_lock(&store->mutex);
-    gather_plan(&store->gather, count, store->writer_queued, clock_mono_ns());
+    gather_plan(&store->gather, count, store->writer_queue.count, clock_mono_ns());
     pthread_mutex_unlock(&store->mutex);
     for (size_t i = 0; i < count; i++)
         op_reply(ops[i]);
@@ -321,10 +321,8 @@ static size_t op_bytes(const struct store_op *op)
 static size_t take_ops(struct sqlite_store *store, struct store_op **ops)
 {
     size_t count = 0, bytes = 0;
-    while (!list_empty(&store->writer_queue) && count < GROUP_OPS_MAX && bytes < GROUP_BYTES_MAX) {
-        struct store_op *op = CONTAINER_OF(store->writer_queue.next, struct store_op, node);
-        list_remove(&op->node);
-        store->writer_queued--;
+    while (store->writer_queue.count && count < GROUP_OPS_MAX && bytes < GROUP_BYTES_MAX) {
+        struct store_op *op = CONTAINER_OF(fair_queue_pop(&store->writer_queue), struct store_op, node);
         bytes += op_bytes(op);
         ops[count++] = op;
     }
@@ -370,7 +368,7 @@ static void wait_for_work(struct sqlite_store *store, uint64_t now_ms)
 static void wait_for_group(struct sqlite_store *store)
 {
     const struct gather *gather = &store->gather;
-    while (!store->stopping && store->writer_queued < gather->whole && clock_mono_ns() < gather->until_ns)
+    while (!store->stopping && store->writer_queue.count < gather->whole && clock_mono_ns() < gather->until_ns)
         wait_until(store, &store->writer_pause, gather->until_ns);
 }
 
@@ -382,7 +380,7 @@ static bool next_group(struct sqlite_store *store, struct store_op **ops, size_t
     uint64_t now_ms = clock_mono_ms();
     bool held_back =
         merge_overloaded(store->merge) && !store->stopping && !store->refusing && now_ms >= store->background_from_ms;
-    bool work = background_waits(store, now_ms) || (!held_back && !list_empty(&store->writer_queue));
+    bool work = background_waits(store, now_ms) || (!held_back && store->writer_queue.count > 0);
     if (!work && !store->stopping)
         wait_for_work(store, now_ms);
     *ret_count = held_back ? 0 : take_ops(store, ops);
