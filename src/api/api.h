@@ -26,6 +26,7 @@ struct api_options {
     struct hub *hub;
     struct fanout *fanout;
     struct metrics *metrics;
+    struct budget *budget; // NULL: no bound
     unsigned shard;
     const struct logger *logger;
     char *const *listen; // the addresses that are listened on

@@ -7,9 +7,10 @@
 #include "util/clock.h"
 #include "util/when.h"
 
-#define LIST_DEFAULT 50
-#define LIST_MAX     1000
-#define FIELDS_MAX   24
+#define LIST_DEFAULT   50
+#define LIST_BYTES_MAX ((size_t)1024 * 1024)
+#define LIST_MAX       1000
+#define FIELDS_MAX     24
 
 // --- Making
 
@@ -375,6 +376,7 @@ void executions_list(struct call *call)
         .op = {.kind = STORE_LIST, .reply_to = call->api->options.loop, .done = list_done},
         .account = call->principal.account,
         .limit = LIST_DEFAULT,
+        .max_bytes = LIST_BYTES_MAX,
     };
     if (call->principal.role == ROLE_USER)
         it->list.owner = str_of(call->principal.user);

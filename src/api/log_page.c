@@ -5,8 +5,9 @@
 
 #define PAGE_READ_BYTES (512u * 1024)
 #define PAGE_LOOK_MAX   200000 // records that a filtered page looks at
-#define PAGE_BYTES_MAX  (16u * 1024 * 1024)
-#define FEED_RECORDS    256 // looked at before what matches is taken
+#define PAGE_BYTES_MAX  (4u * 1024 * 1024)
+#define PAGE_COUNT_STEP ((size_t)256 * 1024) // a page in the making is counted in such steps
+#define FEED_RECORDS    256                  // looked at before what matches is taken
 #define HELD_BYTES_MAX \
     (4u * 1024 * 1024) // of chunks that a line which goes on keeps in memory; then what is there of it decides
 
@@ -26,6 +27,8 @@ struct page {
     struct store_segment *held;
     size_t held_count, held_capacity, held_bytes;
     struct record_encoder encoder;
+    struct budget_account *account;
+    struct budget_lease counted; // records and held chunks
     struct buf records;
 };
 
@@ -36,6 +39,8 @@ static void page_free(struct page *page)
     free(page->held);
     line_filter_free(&page->lines);
     buf_release(&page->records);
+    budget_lease_release(&page->counted);
+    budget_account_unref(&page->account);
     free(page->execution_id);
     call_unref(page->call);
     free(page);
@@ -57,6 +62,7 @@ static void page_answer(struct page *page)
         buf_append_text(&json, "null");
     buf_printf(&json, ",\"has_more\":%s,\"last_index\":%llu,\"status\":\"%s\",\"sealed\":%s}", more ? "true" : "false",
                (unsigned long long)page->cursor, status_word(execution->status), execution->sealed ? "true" : "false");
+    budget_lease_release(&page->counted); // its connection counts the answer
     call_answer_json(call, 200, &json);
 }
 
@@ -93,6 +99,16 @@ static void page_take_record(struct page *page, const struct store_segment *segm
     record_encoder_append(&page->encoder, &page->records, &record, page->cursor);
 }
 
+// False if the account has no more room: the page ends with what it has.
+static bool page_has_room(struct page *page)
+{
+    size_t bytes = page->records.cap + page->held_bytes;
+    if (page->taken == 0 || bytes <= page->counted.bytes || bytes < PAGE_COUNT_STEP / 4)
+        return true;
+    bytes = (bytes + PAGE_COUNT_STEP) / PAGE_COUNT_STEP * PAGE_COUNT_STEP;
+    return budget_lease_set(&page->counted, page->account, BUDGET_answers, bytes);
+}
+
 // What is decided of the chunks held, up to where the page is full.
 static void page_take(struct page *page)
 {
@@ -105,7 +121,7 @@ static void page_take(struct page *page)
         for (; page->cursor < MIN(end, decided) && !page->full; page->cursor++) {
             if (line_filter_match(page->lines, page->cursor))
                 page_take_record(page, segment);
-            page->full = page->taken >= page->limit || page->records.len >= PAGE_BYTES_MAX;
+            page->full = page->taken >= page->limit || page->records.len >= PAGE_BYTES_MAX || !page_has_room(page);
         }
         done += page->cursor >= end;
         page->full |= page->filtered && page->cursor - page->begin >= PAGE_LOOK_MAX;
@@ -152,6 +168,7 @@ static void page_process(struct store_op *op)
     }
     page->steps_left = run.steps_left;
     filter_run_release(&run);
+    store_read_forget(&page->read);
 }
 
 // --- On the loop
@@ -250,6 +267,7 @@ void logs_page(struct call *call, struct log_query *query)
     page->filtered = filter != NULL;
     page->limit = query->limit;
     page->steps_left = api->limits->regex_steps;
+    page->account = budget_account(api->options.budget, call->principal.account);
     page->execution_id = xstrdup(call->execution.execution_id);
     record_encoder_init(&page->encoder, str_of(page->execution_id), false);
     call_ref(call);

@@ -5,6 +5,8 @@
 #include "api/call.h"
 #include "util/clock.h"
 
+#define APPEND_FREE ((size_t)16 * 1024) // a body so small is not counted on its way to the store
+
 // --- ETag of what cannot change any more
 
 static bool answer_not_modified(struct call *call)
@@ -60,10 +62,12 @@ struct append {
     char producer[STORE_PRODUCER_MAX];
     bool idempotent;
     int err;
+    struct budget_lease held;
 };
 
 static void append_free(struct append *append)
 {
+    budget_lease_release(&append->held);
     for (size_t i = 0; i < append->part_count; i++) {
         chunk_unref(&append->parts[i]->append.chunk);
         free(append->parts[i]);
@@ -194,6 +198,31 @@ static bool append_parse(struct append *append)
     return err == 0 && append->total > 0;
 }
 
+static void append_hold(struct append *append)
+{
+    struct call *call = append->call;
+    CLEANUP(budget_account_unref)
+    struct budget_account *account = budget_account(call->api->options.budget, call->principal.account);
+    size_t bytes = 0;
+    for (size_t i = 0; i < append->part_count; i++)
+        bytes += chunk_memory(append->parts[i]->append.chunk);
+    if (bytes > APPEND_FREE)
+        budget_lease_charge(&append->held, account, BUDGET_intake, bytes);
+}
+
+// True if the account's records on their way to the store are as many already as it may have; that was answered then.
+static bool append_denied(struct call *call)
+{
+    if (http_body(call->request).len <= APPEND_FREE)
+        return false;
+    CLEANUP(budget_account_unref)
+    struct budget_account *account = budget_account(call->api->options.budget, call->principal.account);
+    if (budget_within(account, BUDGET_intake))
+        return false;
+    call_fail(call, ERR_OVERLOADED, NULL);
+    return true;
+}
+
 void logs_append(struct call *call)
 {
     struct str key = http_header(call->request, STR("Idempotency-Key"));
@@ -201,6 +230,8 @@ void logs_append(struct call *call)
         call_fail(call, ERR_MALFORMED, "Idempotency-Key is longer than 255 bytes");
         return;
     }
+    if (append_denied(call))
+        return;
     struct append *append = xcalloc(1, sizeof *append);
     append->call = call;
     append->builder = chunk_builder_new();
@@ -218,6 +249,7 @@ void logs_append(struct call *call)
         return;
     }
     append_cut(append);
+    append_hold(append);
     for (size_t i = 0; i < append->part_count; i++) {
         struct store_append *part = &append->parts[i]->append;
         part->op = (struct store_op){.kind = STORE_APPEND,

@@ -213,6 +213,7 @@ static void call_read_body(struct call *call)
 
 static void call_go_on(struct call *call)
 {
+    http_charge_to(call->request, call->principal.account);
     if (call->before_body && call_may(call))
         call_read_body(call);
     else if (call->before_body)
@@ -355,7 +356,9 @@ static void api_head(void *arg, struct http_request *request)
         return;
     call->before_body = true;
     call_ref(call);
-    if (call->action == ACTION_PUBLIC)
+    if (!(call->route->flags & ROUTE_BODY))
+        call_fail(call, ERR_TOO_LARGE, "this route takes no body; send the request without one");
+    else if (call->action == ACTION_PUBLIC)
         call_read_body(call);
     else
         call_authenticate(call);

@@ -18,6 +18,7 @@ struct fanout_options {
     struct store *store;
     struct pool *pool; // for filters that look at text
     struct metrics *metrics;
+    struct budget *budget; // NULL: no bound but cache_bytes
     unsigned shard;
     size_t cache_bytes; // of this loop; what sockets still pin counts
     uint64_t regex_steps;

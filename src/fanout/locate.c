@@ -102,6 +102,7 @@ static void locate_process(struct store_op *op)
         locate_by_time(locate, read);
     else
         op->err = locate_by_tail(locate, read);
+    store_read_forget(read);
 }
 
 static void locate_read(struct locate *locate);

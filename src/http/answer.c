@@ -150,16 +150,33 @@ void http_write_head(struct http_request *request, int status, const char *conte
     conn_write(request->conn->conn, out->data, out->len);
 }
 
+#define SHARED_MIN ((size_t)64 * 1024) // from which a copy of its own is better than room in the buffer, which doubles
+
+static void write_body(struct conn *conn, const void *body, size_t len)
+{
+    if (len < SHARED_MIN) {
+        conn_write(conn, body, len);
+        return;
+    }
+    struct payload *payload = payload_new(body, len);
+    conn_write_payload(conn, payload, 0, len);
+    payload_unref(&payload);
+}
+
 void http_respond(struct http_request *request, int status, const char *content_type, const void *body, size_t len)
 {
     struct http_conn *conn = request->conn;
     assert(conn->state == CONN_ANSWERING && conn->request == request);
+    if (status < 400 && request->method != HTTP_M_HEAD && !http_hold_answer(request, len)) {
+        http_respond_error(request, ERR_OVERLOADED, NULL);
+        return;
+    }
     char framing[48] = "";
     if (http_status_has_body(status))
         snprintf(framing, sizeof(framing), "Content-Length: %zu\r\n", len);
     http_write_head(request, status, content_type, framing);
     if (http_status_has_body(status) && request->method != HTTP_M_HEAD)
-        conn_write(conn->conn, body, len);
+        write_body(conn->conn, body, len);
     http_conn_answered(conn);
 }
 

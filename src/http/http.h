@@ -7,6 +7,7 @@
 #include "net/listener.h"
 #include "net/tls.h"
 #include "util/arena.h"
+#include "util/budget.h"
 #include "util/log.h"
 
 struct http_request;
@@ -31,6 +32,8 @@ struct http_limits {
     uint64_t header_timeout_ms; // first byte to end of headers, and per body read without progress → 408
     uint64_t idle_timeout_ms;   // keep-alive without a request
     uint64_t send_timeout_ms;   // an answer without progress in sending: the connection is dropped
+    uint64_t slow_timeout_ms;   // the same while its account holds about as much in answers as it may; 0: the same
+    struct budget *budget;      // of what connections hold beyond 16 KiB; NULL: no bound
 };
 
 struct http_stats { // of one loop; written by the loop's thread, read by any
@@ -102,7 +105,11 @@ bool percent_decode(struct arena *arena, struct str s, bool plus_is_space, struc
 // True if If-None-Match names `etag` ("…" with its quotes) or is "*". Lists and weak tags are compared as RFC 9110, 13.1.2 has it.
 bool http_none_match(struct str if_none_match, struct str etag);
 
+// Whose budget the request's body and answer are counted in, once that is known; else they are a stranger's.
+void http_charge_to(struct http_request *request, int64_t account);
+
 // After http_app.head: lets the client send it (100 Continue, if it waits for that); http_app.request follows when it is there.
+// A body for which there is no room is refused with 503 before it is read, as a body that goes wrong: see http_on_abort.
 void http_read_body(struct http_request *request);
 
 // Called once if the connection goes before the answer is finished, or its body is refused; the request is gone when it returns. NULL
@@ -115,6 +122,7 @@ void *http_abort_arg(const struct http_request *request); // as it was given; NU
 void http_add_header(struct http_request *request, const char *name,
                      const char *value); // CR and LF in it are refused by assert
 bool http_header_added(const struct http_request *request, const char *name);
+// A body for which the account has no room left becomes 503 with Retry-After.
 void http_respond(struct http_request *request, int status, const char *content_type, const void *body, size_t len);
 // {"error":{"code","message","request_id"}} with error_http_status(err); `detail` (may be NULL) replaces the table's text.
 // 401 adds WWW-Authenticate, 429 and 503 Retry-After: 1.

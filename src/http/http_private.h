@@ -46,7 +46,9 @@ struct http_request {
     struct str path, query, authority; // authority: of an absolute target, else .data == NULL
     struct str told_host;              // by a trusted proxy
     struct buf body;
-    size_t body_raw; // with the chunks' framing
+    size_t body_raw;  // with the chunks' framing
+    size_t body_held; // its announced length, once it was let come
+    int64_t account;  // whose budget it is in; BUDGET_NOBODY until that is known
     bool http_10, keep_alive;
     char id[REQUEST_ID_MAX + 1];
     bool client_told, told_https;
@@ -84,6 +86,7 @@ struct http_conn {
     struct buf backlog; // bytes that came while a request was being answered
     size_t backlog_at;
     struct deferred feed;              // goes on with the backlog
+    struct budget_lease input, output; // what it holds
     uint64_t since_ms;                 // when the state began
     uint64_t stall_ms, stall_write_ms; // since when sending makes no progress
     unsigned busy;                     // depth of callbacks; freeing waits for 0
@@ -128,6 +131,15 @@ void http_conn_forget(struct http_conn *conn);
 void http_conn_end(struct http_conn *conn);               // the bookkeeping alone
 void http_conn_abandon(struct http_conn *conn, int err);  // ends it, telling the application
 struct str http_conn_early_bytes(struct http_conn *conn); // what was read after the present request
+
+// hold.c
+// Counts what has come of the present request and behind it. False if there is no room for it.
+bool http_hold_input(struct http_conn *conn);
+bool http_hold_body(struct http_request *request, uint64_t len); // before it is read; 0: its length is not known
+bool http_hold_answer(struct http_request *request, size_t len); // before it is written
+void http_release_output(struct http_conn *conn);                // all of it was taken
+void http_release_all(struct http_conn *conn);
+bool http_output_unwanted(const struct http_conn *conn); // whether its room is needed
 
 // answer.c
 bool http_status_has_body(int status);

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-#define BACKLOG_MAX         ((size_t)64 * 1024)   // pipelined bytes kept while a request is being answered
-#define OUTPUT_MAX          ((size_t)1024 * 1024) // answers kept for a peer that sends requests but does not read
+#define BODY_RAW_SPARE      ((size_t)64 * 1024)
+#define OUTPUT_MAX          ((size_t)16 * 1024) // answers kept for a peer that sends requests but does not read
 #define BACKLOG_KEEP        ((size_t)4 * 1024)
 #define BODY_RAW_FACTOR     8  // a body may be so many times larger on the wire, by tiny chunks
 #define REFUSED_MAX         64 // connections above the limit that are told so; others are just closed
@@ -43,6 +43,7 @@ void http_conn_forget(struct http_conn *conn)
     deferred_cancel(&conn->feed);
     http_request_free(&conn->request);
     buf_release(&conn->backlog);
+    http_release_all(conn);
     conn->gone = true;
     conn->busy++;
     leave(conn);
@@ -222,7 +223,7 @@ static bool parse_body(struct http_conn *conn, const uint8_t *data, size_t len, 
     if (!fine)
         return false;
     conn->request->body_raw += *ret_used;
-    if (conn->request->body_raw / BODY_RAW_FACTOR <= conn->server->limits.body_max + BACKLOG_MAX)
+    if (conn->request->body_raw / BODY_RAW_FACTOR <= conn->server->limits.body_max + BODY_RAW_SPARE)
         return true;
     refuse(conn, ERR_TOO_LARGE);
     return false;
@@ -231,6 +232,11 @@ static bool parse_body(struct http_conn *conn, const uint8_t *data, size_t len, 
 static void begin_body(struct http_conn *conn)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    bool counted = conn->parser.flags & F_CONTENT_LENGTH;
+    if (!http_hold_body(conn->request, counted ? conn->parser.content_length : 0)) {
+        refuse(conn, ERR_OVERLOADED);
+        return;
+    }
     if (conn->request->expects_go_on)
         conn_write(conn->conn, go_on, sizeof(go_on) - 1);
     set_state(conn, CONN_BODY);
@@ -304,6 +310,15 @@ static void check_end(struct http_conn *conn)
         refuse(conn, ERR_MALFORMED);
 }
 
+// More has come than there is room for.
+static void deny_input(struct http_conn *conn)
+{
+    if (conn->state == CONN_HEAD || conn->state == CONN_BODY)
+        refuse(conn, ERR_OVERLOADED);
+    else
+        http_conn_abandon(conn, ERR_OVERLOADED);
+}
+
 static void on_feed(struct deferred *deferred)
 {
     struct http_conn *conn = CONTAINER_OF(deferred, struct http_conn, feed);
@@ -313,6 +328,8 @@ static void on_feed(struct deferred *deferred)
         if (!conn->gone && conn->state != CONN_ENDING)
             conn->backlog_at += used;
     }
+    if (!conn->gone && conn->state != CONN_ENDING && !http_hold_input(conn))
+        deny_input(conn);
     if (!conn->gone && backlog_len(conn) == 0) {
         conn->backlog_at = 0;
         if (conn->backlog.cap > BACKLOG_KEEP)
@@ -321,7 +338,7 @@ static void on_feed(struct deferred *deferred)
             buf_reset(&conn->backlog);
     }
     if (!conn->gone && conn->state != CONN_ENDING) {
-        conn_pause_read(conn->conn, backlog_len(conn) >= BACKLOG_MAX);
+        conn_pause_read(conn->conn, backlog_len(conn) > 0);
         check_end(conn);
     }
     leave(conn);
@@ -348,6 +365,7 @@ void http_conn_answered(struct http_conn *conn)
              LOG_S("request_id", request->id), LOG_S("peer", http_peer(request)));
     bool keep_alive = http_keeps_alive(request);
     http_request_free(&conn->request);
+    (void)http_hold_input(conn); // less than before
     if (!keep_alive) {
         http_conn_end(conn);
         return;
@@ -365,9 +383,12 @@ static void on_data(void *owner, const uint8_t *data, size_t len)
     conn->busy++;
     size_t used = backlog_len(conn) == 0 ? parse(conn, data, len) : 0;
     if (!conn->gone && conn->state != CONN_ENDING && used < len) {
+        // One read's worth: what the peer sends behind it stays with the kernel until this is used.
         buf_append(&conn->backlog, data + used, len - used);
-        conn_pause_read(conn->conn, backlog_len(conn) >= BACKLOG_MAX);
+        conn_pause_read(conn->conn, true);
     }
+    if (!conn->gone && conn->state != CONN_ENDING && !http_hold_input(conn))
+        deny_input(conn);
     leave(conn);
 }
 
@@ -375,6 +396,7 @@ static void on_drained(void *owner)
 {
     struct http_conn *conn = owner;
     conn->busy++;
+    http_release_output(conn);
     if (conn->stream && conn->stream->copied.len == 0 && conn->stream->handler->drained)
         conn->stream->handler->drained(conn->stream->owner);
     if (!conn->gone && backlog_len(conn) > 0 && receiving(conn))
@@ -467,7 +489,9 @@ static bool send_stalled(struct http_conn *conn, uint64_t now)
         conn->stall_write_ms = last_write;
         conn->stall_ms = now;
     }
-    return now - conn->stall_ms > conn->server->limits.send_timeout_ms;
+    const struct http_limits *limits = &conn->server->limits;
+    bool unwanted = limits->slow_timeout_ms && http_output_unwanted(conn);
+    return now - conn->stall_ms > (unwanted ? limits->slow_timeout_ms : limits->send_timeout_ms);
 }
 
 static bool expired(struct http_conn *conn, uint64_t now)

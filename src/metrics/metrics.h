@@ -24,6 +24,14 @@
     X(H, status_seconds, "answering GET …/status")                                                             \
     X(G, ack_lag_records, "records that connected runners have captured and that are not durable yet")         \
     X(G, cache_bytes, "bytes in the log cache, with those that sockets still pin")                             \
+    X(G, memory_max_bytes, "bytes that may be held for others")                                                \
+    X(G, memory_requests_bytes, "of them, heads, bodies and messages on their way in")                         \
+    X(G, memory_answers_bytes, "of them, answers that their reader has not taken")                             \
+    X(G, memory_intake_bytes, "of them, records on their way to the store")                                    \
+    X(G, memory_scans_bytes, "of them, chunks that are filtered for followers")                                \
+    X(G, memory_cache_bytes, "of them, the log cache")                                                         \
+    X(G, memory_pinned_bytes, "of them, records handed to followers' sockets beyond 64 KiB each")              \
+    X(C, memory_refused_total, "times that somebody got no more of them")                                      \
     X(G, store_bytes, "bytes of the store's files")                                                            \
     X(G, store_queue, "operations waiting for the store's writer")                                             \
     X(C, store_commits_total, "transactions")                                                                  \

@@ -34,6 +34,8 @@
     X(N, followers_max, 1000, 1, 1000000, true, "followers per account")                                              \
     X(N, open_executions_max, 10000, 1, 10000000, true, "executions per account that are not sealed")                 \
     X(N, failed_logins_max, 100, 1, 1000000, false, "failed logins per minute and address")                           \
+    X(N, memory_max, 0, 0, 1099511627776, false,                                                                      \
+      "bytes held for others, at least 64 MiB; 0: a quarter of what the machine or its cgroup has")                   \
     X(N, cache_bytes, 268435456, 1048576, 1099511627776, true, "bytes of the log cache, all loops together")          \
     X(N, regex_steps, 10000000, 1000, 1000000000, true, "matching steps of a regular expression per page")            \
     X(N, lease_seconds, 30, 1, 3600, false, "a runner silent for so long is lost")                                    \

@@ -13,9 +13,11 @@
 #include "server/systemd.h"
 #include "server/worker.h"
 #include "store/sqlite/sqlite_store.h"
+#include "util/budget.h"
 #include "util/clock.h"
 #include "util/file.h"
 #include "util/id.h"
+#include "util/machine.h"
 
 #define WORKERS_MAX 256
 #define POOL_QUEUE  4096
@@ -35,6 +37,7 @@ struct server {
     struct auth *auth;
     struct hub *hub;
     struct metrics *metrics;
+    struct budget *budget;
     struct tls_server *tls;
     struct pool *pool;
     struct worker workers[WORKERS_MAX];
@@ -71,6 +74,19 @@ static int server_fail_path(const char *what, const char *path, int err)
     return server_fail(err < ERR_END_ && err > ERR_FIRST_ ? err : ERR_IO, what, detail);
 }
 
+// --- Memory
+
+#define MEMORY_LEAST   ((uint64_t)64 * 1024 * 1024)
+#define MEMORY_UNKNOWN ((uint64_t)1024 * 1024 * 1024) // of a machine that does not tell
+
+static uint64_t memory_max_of(const struct config *config)
+{
+    if (config->memory_max)
+        return MAX((uint64_t)config->memory_max, MEMORY_LEAST);
+    uint64_t machine = machine_memory("");
+    return MAX((machine ? machine : MEMORY_UNKNOWN) / 4, MEMORY_LEAST);
+}
+
 // --- Watching the store, and metrics
 
 static void server_watch(void *arg, const struct store_change *changes, size_t count)
@@ -89,6 +105,22 @@ static void server_watch(void *arg, const struct store_change *changes, size_t c
     fanout_publish(server->fanouts, server->worker_count, changes, count);
 }
 
+static void collect_memory(struct server *server)
+{
+    static const enum metric gauges[] = {
+#define MEMORY_GAUGE(name, sixteenths, most, what, policy) [BUDGET_##name] = METRIC_memory_##name##_bytes,
+        BUDGET_HOLDERS(MEMORY_GAUGE)
+#undef MEMORY_GAUGE
+    };
+    uint64_t refused = 0;
+    for (enum budget_holder holder = 0; holder < BUDGET_HOLDER_COUNT; holder++) {
+        metrics_set(server->metrics, gauges[holder], (int64_t)budget_held(server->budget, holder));
+        refused += budget_refused(server->budget, holder);
+    }
+    metrics_set(server->metrics, METRIC_memory_max_bytes, (int64_t)budget_max(server->budget));
+    metrics_set_total(server->metrics, METRIC_memory_refused_total, refused);
+}
+
 static void server_collect(void *arg)
 {
     struct server *server = arg;
@@ -102,6 +134,7 @@ static void server_collect(void *arg)
         total += http->connections_total;
         requests += http->requests_total;
     }
+    collect_memory(server);
     metrics_set(server->metrics, METRIC_connections, (int64_t)open);
     metrics_set_total(server->metrics, METRIC_connections_total, total);
     metrics_set_total(server->metrics, METRIC_http_requests_total, requests);
@@ -386,6 +419,7 @@ static int server_make_workers(struct server *server)
 
     server->worker_count = MIN(count, WORKERS_MAX);
     server->metrics = metrics_new(server->worker_count + 1);
+    server->budget = budget_new(memory_max_of(config));
     struct auth_options auth = {.failed_logins_max = (unsigned)config->failed_logins_max};
     int err = auth_new(server->store, &auth, &server->auth);
     if (err == 0)
@@ -408,6 +442,7 @@ static int server_make_workers(struct server *server)
         .auth = server->auth,
         .hub = server->hub,
         .metrics = server->metrics,
+        .budget = server->budget,
         .tls = server->tls,
         .logger = &server->logger,
         .config = config,
@@ -498,6 +533,7 @@ static void server_release(struct server *server)
     hub_free(&server->hub);
     auth_free(&server->auth);
     metrics_free(&server->metrics);
+    budget_free(&server->budget);
     tls_server_free(&server->tls);
     listening_close(&server->listening);
     net_ranges_free(&server->trusted);

@@ -29,7 +29,14 @@ static struct http_limits http_limits_of(const struct worker_options *options)
         .header_timeout_ms = 30000,
         .idle_timeout_ms = 120000,
         .send_timeout_ms = 600000,
+        .slow_timeout_ms = 10000,
+        .budget = options->budget,
     };
+}
+
+static size_t cache_bytes_of(const struct settings *settings, const struct budget *budget, unsigned workers)
+{
+    return MIN(settings->cache_bytes, budget_bound(budget, BUDGET_cache)) / workers;
 }
 
 // --- Accepting
@@ -148,6 +155,7 @@ int worker_init(struct worker *worker, unsigned index, const struct worker_optio
         .metrics = options->metrics,
         .trusted = options->trusted,
         .worker_count = options->worker_count,
+        .budget = options->budget,
         .settings = settings_ref(options->settings),
     };
     int err = loop_new(&worker->loop);
@@ -159,7 +167,8 @@ int worker_init(struct worker *worker, unsigned index, const struct worker_optio
         .pool = options->pool,
         .metrics = options->metrics,
         .shard = index,
-        .cache_bytes = options->settings->cache_bytes / options->worker_count,
+        .budget = options->budget,
+        .cache_bytes = cache_bytes_of(options->settings, options->budget, options->worker_count),
         .regex_steps = options->settings->limits.regex_steps,
         .live = worker_live,
         .live_arg = options->hub,
@@ -172,6 +181,7 @@ int worker_init(struct worker *worker, unsigned index, const struct worker_optio
         .hub = options->hub,
         .fanout = worker->fanout,
         .metrics = options->metrics,
+        .budget = options->budget,
         .shard = index,
         .logger = options->logger,
         .listen = config->listen.items,
@@ -290,7 +300,8 @@ static void order_settings(struct mail *mail)
     struct settings *former = worker->settings;
     worker->settings = TAKE_PTR(order->settings);
     api_set_limits(worker->api, &worker->settings->limits);
-    fanout_set_cache_bytes(worker->fanout, worker->settings->cache_bytes / worker->worker_count);
+    fanout_set_cache_bytes(worker->fanout,
+                           cache_bytes_of(worker->settings, worker->budget, worker->worker_count));
     fanout_set_regex_steps(worker->fanout, worker->settings->limits.regex_steps);
     settings_unref(&former);
     free(order);

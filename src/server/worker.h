@@ -15,6 +15,7 @@ struct worker_order;
 struct worker {
     struct server *server;
     unsigned index, worker_count;
+    struct budget *budget;
     struct loop *loop;
     struct fanout *fanout;
     struct api *api;
@@ -41,6 +42,7 @@ struct worker_options {
     struct auth *auth;
     struct hub *hub;
     struct metrics *metrics;
+    struct budget *budget;
     struct tls_server *tls;
     const struct logger *logger;
     const struct config *config;

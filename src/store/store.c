@@ -125,6 +125,12 @@ static void release_list(struct store_list *list)
     list->ret_count = 0;
 }
 
+void store_read_forget(struct store_read *read)
+{
+    for (size_t i = 0; i < read->ret_count; i++)
+        chunk_unref(&read->ret_segments[i].chunk);
+}
+
 static void release_read(struct store_read *read)
 {
     for (size_t i = 0; i < read->ret_count; i++)

@@ -232,6 +232,7 @@ struct store_list {
     int64_t before_row;                                             // page cursor; 0: from the newest
     bool unsealed_only;                                             // for start-up; then the account is ignored
     unsigned limit;
+    size_t max_bytes;                 // of their texts, about; it then ends early, with ret_next_row; 0: no bound
     struct execution *ret_executions; // newest first
     size_t ret_count;
     int64_t ret_next_row; // 0: no more
@@ -362,5 +363,7 @@ void store_versions_end(struct store *store, struct store_op *const *ops, size_t
 // Commits what was handed in, checkpoints and ends the threads; what is submitted afterwards gets ERR_SHUTTING_DOWN.
 void store_stop(struct store *store);
 void store_free(struct store **store); // stops it if need be, closes
+// For `process` of a read: lets the chunks go once they were looked at, as the operation may wait for its loop for a while.
+void store_read_forget(struct store_read *read);
 // Frees what came out of the operation (any kind), not the struct itself.
 void store_op_release(struct store_op *op);

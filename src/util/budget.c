@@ -184,12 +184,28 @@ bool budget_within(const struct budget_account *account, enum budget_holder hold
     return own == 0 || fair(account, holder, own, load(&account->budget->held[holder]), false);
 }
 
+size_t budget_room(const struct budget_account *account, enum budget_holder holder)
+{
+    if (!account)
+        return SIZE_MAX;
+    size_t own = load(&account->held[holder]), all = load(&account->budget->held[holder]),
+           bound = account->budget->bounds[holder], free = bound > all ? bound - all : 0;
+    if (account->id == BUDGET_NOBODY)
+        free = MIN(free, own < BUDGET_STRANGERS ? BUDGET_STRANGERS - own : 0);
+    if (own == 0)
+        return free;
+    return free > own ? (free - own) / 2 : 0;
+}
+
 bool budget_tight(const struct budget_account *account, enum budget_holder holder)
 {
     if (!account)
         return false;
-    size_t bound = account->budget->bounds[holder];
-    return load(&account->budget->held[holder]) > bound - bound / 4 || !budget_within(account, holder);
+    size_t own = load(&account->held[holder]), all = load(&account->budget->held[holder]),
+           bound = account->budget->bounds[holder], free = bound > all ? bound - all : 0;
+    if (account->id == BUDGET_NOBODY)
+        free = MIN(free, BUDGET_STRANGERS);
+    return free < bound / 4 || own > free / 3;
 }
 
 // --- Leases

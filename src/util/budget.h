@@ -23,7 +23,8 @@
       "that makes no progress for 10 s is cut")                                                                   \
     X(intake, 3, 128, "records on their way to the store",                                                        \
       "no more is read from the runner's socket until what it sent is committed")                                 \
-    X(cache, 5, 0, "the log cache, with what it was encoded to", "the least recently used goes")                  \
+    X(scans, 1, 128, "chunks that are filtered for followers", "the next follower waits until one is done")       \
+    X(cache, 4, 0, "the log cache, with what it was encoded to", "the least recently used goes")                  \
     X(pinned, 2, 256, "records handed to followers' sockets, beyond the first 64 KiB of each",                    \
       "a follower is handed no more than 64 KiB at once; what it has not taken a second later is copied, its "    \
       "chunk let go, and read again when it is wanted")
@@ -62,9 +63,12 @@ MUST_USE bool budget_take(struct budget_account *account, enum budget_holder hol
 // For what is there already, whether it fits or not.
 void budget_charge(struct budget_account *account, enum budget_holder holder, size_t bytes);
 void budget_give(struct budget_account *account, enum budget_holder holder, size_t bytes);
+// How much more it may take now.
+size_t budget_room(const struct budget_account *account, enum budget_holder holder);
 // Whether it may hold as much as it does.
 bool budget_within(const struct budget_account *account, enum budget_holder holder);
-// Whether more than three quarters of the holder's part is held: what is slow is given up then.
+// Whether more than three quarters of the holder's part, or half of what the account may have, is held: what is slow is
+// given up then.
 bool budget_tight(const struct budget_account *account, enum budget_holder holder);
 
 // What one owner holds. Zero is nothing. One thread at a time.

@@ -38,6 +38,7 @@
     X(ERR_HEADERS_TOO_LARGE, "headers_too_large", 431, 1, "the headers are larger than the limit")           \
     X(ERR_NOT_IMPLEMENTED, "not_implemented", 501, 1, "this method is not known here")                       \
     X(ERR_UNAVAILABLE, "unavailable", 503, 1, "the store cannot serve now; try again later")                 \
+    X(ERR_OVERLOADED, "overloaded", 503, 1, "as much is held as may be; try again in a moment")              \
     X(ERR_SHUTTING_DOWN, "shutting_down", 503, 1, "the server is shutting down; try again")                  \
     X(ERR_UNREACHABLE, "unreachable", 503, 5, "the server cannot be reached")                                \
     X(ERR_WRONG_SERVER, "wrong_server", 502, 5, "what answers at this URL cannot be talked to")              \

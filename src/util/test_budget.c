@@ -9,7 +9,7 @@ static void the_parts_are_the_whole(void **state)
     (void)state;
     struct budget *budget = budget_new(MEMORY_MAX);
     size_t sum = 0;
-    for (int holder = 0; holder < BUDGET_HOLDER_COUNT; holder++)
+    for (enum budget_holder holder = 0; holder < BUDGET_HOLDER_COUNT; holder++)
         sum += budget_bound(budget, holder);
     assert_int_equal(sum, MEMORY_MAX);
     assert_int_equal(budget_bound(budget, BUDGET_requests), 32 * MIB);
@@ -83,10 +83,14 @@ static void what_is_there_already_counts_against_what_comes(void **state)
     assert_false(budget_within(account, BUDGET_intake)); // 18 MiB of 48 are left
     budget_give(account, BUDGET_intake, 6 * MIB);
     assert_true(budget_within(account, BUDGET_intake));
-    assert_false(budget_tight(account, BUDGET_intake));
-    budget_charge(account, BUDGET_intake, 13 * MIB);
     assert_true(budget_tight(account, BUDGET_intake));
-    budget_give(account, BUDGET_intake, 37 * MIB);
+    budget_give(account, BUDGET_intake, 14 * MIB);
+    assert_false(budget_tight(account, BUDGET_intake)); // 10 MiB of the 24 that it may have
+    assert_int_equal(budget_room(account, BUDGET_intake), 14 * MIB);
+    assert_true(budget_take(account, BUDGET_intake, 14 * MIB));
+    assert_int_equal(budget_room(account, BUDGET_intake), 0);
+    assert_false(budget_take(account, BUDGET_intake, 1));
+    budget_give(account, BUDGET_intake, 24 * MIB);
     budget_account_unref(&account);
     budget_free(&budget);
 }

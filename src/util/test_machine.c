@@ -1,5 +1,5 @@
-#include "util/machine.h"
 #include "util/file.h"
+#include "util/machine.h"
 #include "util/testing.h"
 
 #define GIB ((uint64_t)1024 * 1024 * 1024)
@@ -25,9 +25,12 @@ static uint64_t memory_of(const struct file *files, size_t count)
     return bytes;
 }
 
-#define MEMORY_OF(...)                                                      \
+#define MEMORY_OF(...) \
     memory_of((const struct file[]){__VA_ARGS__}, sizeof((const struct file[]){__VA_ARGS__}) / sizeof(struct file))
-#define MEMINFO {"proc/meminfo", "MemTotal:        8388608 kB\nMemFree:   1 kB\n"}
+#define MEMINFO                                                          \
+    {                                                                    \
+        "proc/meminfo", "MemTotal:        8388608 kB\nMemFree:   1 kB\n" \
+    }
 
 static void without_a_group_it_is_the_machines(void **state)
 {
@@ -58,9 +61,9 @@ static void a_group_above_limits_it_too(void **state)
 static void in_a_container_the_mount_is_its_group(void **state)
 {
     (void)state;
-    assert_int_equal(MEMORY_OF(MEMINFO, {"proc/self/cgroup", "0::/docker/0123\n"},
-                               {"sys/fs/cgroup/memory.max", "536870912\n"}),
-                     GIB / 2);
+    assert_int_equal(
+        MEMORY_OF(MEMINFO, {"proc/self/cgroup", "0::/docker/0123\n"}, {"sys/fs/cgroup/memory.max", "536870912\n"}),
+        GIB / 2);
 }
 
 static void a_group_of_version_1_limits_it(void **state)

@@ -173,20 +173,36 @@ static int list_rows(struct db *db, const struct store_list *list, unsigned limi
     return rc;
 }
 
+// Of what it takes beyond the struct; its metadata are what may be large.
+static size_t text_bytes(const struct execution *execution)
+{
+    const char *texts[] = {execution->execution_id,  execution->owner,        execution->script_filename,
+                           execution->runtime,       execution->worker_id,    execution->worker_hostname,
+                           execution->workflow_id,   execution->batch_id,     execution->spec_json,
+                           execution->metadata_json, execution->cancel_reason};
+    size_t bytes = 0;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        bytes += texts[i] ? strlen(texts[i]) : 0;
+    return bytes;
+}
+
 void query_list(struct sqlite_store *store, struct db *db, struct store_op *op)
 {
     struct store_list *list = CONTAINER_OF(op, struct store_list, op);
     unsigned limit = list->limit > 0 && list->limit < LIST_MAX ? list->limit : LIST_MAX;
     CLEANUP(free_ptr) int64_t *rows = xcalloc((size_t)limit + 1, sizeof(*rows));
-    size_t count = 0;
+    size_t count = 0, bytes = 0, wanted = 0;
     op->err = list_rows(db, list, limit, rows, &count);
     if (op->err < 0)
         return;
-    list->ret_executions = xcalloc(count + 1, sizeof(*list->ret_executions));
+    wanted = MIN(count, limit);
+    list->ret_executions = xcalloc(wanted + 1, sizeof(*list->ret_executions));
     list->ret_count = 0;
-    for (size_t i = 0; i < MIN(count, limit) && op->err == 0; i++) {
-        op->err = execution_load(store, db, rows[i], &list->ret_executions[list->ret_count]);
+    while (list->ret_count < wanted && op->err == 0 && (list->max_bytes == 0 || bytes < list->max_bytes)) {
+        struct execution *execution = &list->ret_executions[list->ret_count];
+        op->err = execution_load(store, db, rows[list->ret_count], execution);
         list->ret_count += op->err == 0;
+        bytes += op->err == 0 ? text_bytes(execution) : 0;
     }
-    list->ret_next_row = count > limit ? rows[limit - 1] : 0;
+    list->ret_next_row = list->ret_count > 0 && list->ret_count < count ? rows[list->ret_count - 1] : 0;
 }

@@ -1,0 +1,159 @@
+"""What the server holds for others is bounded, and nobody can take it all: bodies, answers, records on their way, followers."""
+
+import os
+import re
+import socket
+
+import pytest
+from support import DEADLINE
+from support.api import RawConnection, eventually
+
+MIB = 1 << 20
+# Freed memory that AddressSanitizer keeps back is not what is measured.
+ASAN = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "quarantine_size_mb=4:thread_local_quarantine_size_kb=64")))
+
+
+def resident(server):
+    with open(f"/proc/{server.process.popen.pid}/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+
+def held(server, holder):
+    text = server.api(None).get("/metrics").body.decode()
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(f"runnel_memory_{holder}_bytes "))
+
+
+@pytest.fixture
+def bounded(servers):
+    """A server whose budget is as small as it may be: 8 MiB for requests, 16 for answers, 12 for intake, 8 for what is pinned."""
+    return servers("--memory-max", 64 * MIB, "--workers", "2", env={"ASAN_OPTIONS": ASAN})
+
+
+def deaf(server):
+    """A connection whose kernel keeps almost nothing of what the server sends."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    connection.settimeout(DEADLINE)
+    connection.connect(("127.0.0.1", server.port))
+    return connection
+
+
+def head(server, line, **headers):
+    headers = {"Host": "127.0.0.1", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return (line + "".join(f"\r\n{name}: {value}" for name, value in headers.items()) + "\r\n\r\n").encode()
+
+
+def signed(server, line, **headers):
+    return head(server, line, Authorization=f"Bearer {server.operator_key}", **headers)
+
+
+BODILESS = ["GET /health", "GET /ready", "GET /metrics", "GET /api/v1/executions", "DELETE /api/v1/keys/x", "POST /api/v1/tickets"]
+
+
+@pytest.mark.parametrize("route", BODILESS)
+@pytest.mark.parametrize("framing", ["Content_Length", "Transfer_Encoding"])
+def test_a_body_is_refused_unread_where_none_is_taken(server, route, framing):
+    value = str(8 * MIB) if framing == "Content_Length" else "chunked"
+    with RawConnection(server.port) as connection:
+        answer = connection.send(signed(server, f"{route} HTTP/1.1", **{framing: value})).answer()
+        assert (answer.status, answer.code) == (413, "too_large")
+        assert answer.headers["Connection"] == "close"
+        assert "takes no body" in answer.json()["error"]["message"]
+
+
+def test_without_a_credential_nobody_moves_the_memory(bounded):
+    """The same as the bench's row, on a small scale: bodies, pipelined requests and half a head, none of it with a credential."""
+    before = resident(bounded)
+    hog = b"x" * MIB
+    connections = []
+    for i in range(150):
+        connection = deaf(bounded)
+        connections.append(connection)
+        try:
+            if i % 3 == 0:
+                connection.sendall(head(bounded, "GET /health HTTP/1.1", Content_Length=8 * MIB) + hog)
+            elif i % 3 == 1:
+                connection.setblocking(False)
+                connection.send(head(bounded, "GET /metrics HTTP/1.1") * 2000)
+            else:
+                connection.sendall(head(bounded, "GET /health HTTP/1.1", X_Long="h" * 15000)[:-4])
+        except OSError:  # refused, or no more is taken
+            pass
+    assert bounded.api(None).get("/health").status == 200
+    assert resident(bounded) - before < 64 * MIB
+    assert held(bounded, "requests") + held(bounded, "answers") <= 2 * 16 * MIB
+    for connection in connections:
+        connection.close()
+    eventually(lambda: held(bounded, "requests") + held(bounded, "answers") == 0, "all to be given back")
+
+
+def test_a_body_without_room_is_refused_before_it_is_read_and_has_room_later(bounded):
+    """4 MiB of 8 are taken, so no second one fits; what is small always does."""
+    api = bounded.api()
+    size = 4 * MIB + 1
+    line, options = "POST /api/v1/executions HTTP/1.1", {"Content_Length": size, "Content_Type": "application/json"}
+    with RawConnection(bounded.port) as first, RawConnection(bounded.port) as second:
+        first.send(signed(bounded, line, Expect="100-continue", **options)).told_to_go_on()
+        assert held(bounded, "requests") == pytest.approx(size, abs=2048)
+        answer = second.send(signed(bounded, line, Expect="100-continue", **options)).answer()
+        assert (answer.status, answer.code) == (503, "overloaded")
+        assert answer.headers["Retry-After"] == "1" and answer.headers["Connection"] == "close"
+        assert api.post("/api/v1/executions", {"script": "small"}).status == 201
+    eventually(lambda: held(bounded, "requests") == 0, "all to be given back")
+    answer = api.post("/api/v1/executions", b" " * (size - 2) + b"{}", headers={"Content-Type": "application/json"})
+    assert answer.status == 201, answer
+
+
+def test_a_list_ends_by_its_bytes_and_goes_on(bounded):
+    api = bounded.api()
+    for i in range(40):
+        assert api.post("/api/v1/executions", {"execution_id": f"e{i}", "metadata": {"a": "v" * 60000}}).status == 201
+    found, cursor, pages = [], None, 0
+    while True:
+        answer = api.get("/api/v1/executions", query={"limit": 1000, **({"cursor": cursor} if cursor else {})})
+        assert answer.status == 200 and len(answer.body) < 2 * MIB
+        found += [entry["execution_id"] for entry in answer.json()["executions"]]
+        cursor = answer.json()["next_cursor"]
+        pages += 1
+        if cursor is None:
+            break
+    assert found == [f"e{i}" for i in reversed(range(40))] and pages == 3
+
+
+def rest_of(connection):
+    """(what was announced, what came) of an answer."""
+    data, announced, at = b"", 0, 0
+    try:
+        while len(data) < at + announced or not at:
+            piece = connection.recv(MIB)
+            if not piece:
+                break
+            data += piece
+            if not at and (at := data.find(b"\r\n\r\n") + 4) >= 4:
+                announced = int(re.search(rb"content-length: *(\d+)", data[:at], re.I)[1])
+    except ConnectionError:
+        pass
+    return announced, len(data) - at
+
+
+def test_answers_that_nobody_reads_are_bounded_and_those_without_progress_are_cut(bounded):
+    """Pages of more than 4 MiB: the account may have 8 MiB of them. Later ones are shorter, and after 10 s all have room again."""
+    api = bounded.api()
+    execution_id = api.create()
+    fat = [{"message": "x", "event_type": "e", "data": {"k": "v" * 50000}} for _ in range(40)]
+    for _ in range(5):
+        assert api.post(f"/api/v1/executions/{execution_id}/logs", fat).status == 201
+    page = signed(bounded, f"GET /api/v1/executions/{execution_id}/logs?limit=10000 HTTP/1.1")
+    connections = [deaf(bounded) for _ in range(20)]
+    for connection in connections:
+        connection.sendall(page)
+        assert held(bounded, "answers") <= 8 * MIB + 256 * 1024  # one in the making is counted in steps
+    eventually(lambda: held(bounded, "answers") > 4 * MIB, "the first to be held")
+    eventually(lambda: held(bounded, "answers") < 4 * MIB, "the slow ones to be cut", 60)
+    ends = [rest_of(connection) for connection in connections]
+    assert any(came < announced for announced, came in ends), ends
+    assert any(0 < came == announced < 3 * MIB for announced, came in ends), ends
+    eventually(lambda: held(bounded, "answers") == 0, "all to be given back")
+    answer = api.get(f"/api/v1/executions/{execution_id}/logs", query={"limit": 10000})
+    assert answer.status == 200 and answer.json()["has_more"]
+    assert 4 * MIB < len(answer.body) < 5 * MIB
