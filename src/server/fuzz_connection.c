@@ -11,6 +11,7 @@
 #include "store/sqlite/sqlite_store.h"
 #include "util/clock.h"
 
+#define MEMORY_MAX       ((uint64_t)64 * 1024 * 1024)
 #define INPUTS_PER_STORE 200 // then a new one, so that it stays small and an input depends on few before it
 #define INPUT_MAX        8192
 #define QUIET_MS         4    // an answer that has not come by then may come while the connection is being closed
@@ -28,6 +29,7 @@ struct bench {
     struct store *store;
     struct auth *auth;
     struct hub *hub;
+    struct budget *budget;
     struct metrics *metrics;
     struct pool *pool;
     struct worker worker;
@@ -130,6 +132,7 @@ static struct bench *bench_new(void)
     must(sqlite_store_open(&store, &error, &bench->store) == 0);
     must(auth_new(bench->store, &(struct auth_options){.failed_logins_max = 1000000}, &bench->auth) == 0);
     must(pool_new(1, 256, &bench->pool) == 0);
+    bench->budget = budget_new(MEMORY_MAX);
     bench->metrics = metrics_new(2);
     struct hub_options hub = {.lease_ms = 30000,
                               .lost_seal_ms = 86400000,
@@ -142,6 +145,7 @@ static struct bench *bench_new(void)
                                      .auth = bench->auth,
                                      .hub = bench->hub,
                                      .metrics = bench->metrics,
+                                     .budget = bench->budget,
                                      .logger = &bench->logger,
                                      .config = &bench->config,
                                      .settings = bench->settings,
@@ -176,6 +180,7 @@ static void bench_free(struct bench *bench)
     hub_free(&bench->hub);
     auth_free(&bench->auth);
     metrics_free(&bench->metrics);
+    budget_free(&bench->budget);
     settings_unref(&bench->settings);
     config_release(&bench->config);
     buf_release(&bench->answers);

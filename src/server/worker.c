@@ -300,8 +300,7 @@ static void order_settings(struct mail *mail)
     struct settings *former = worker->settings;
     worker->settings = TAKE_PTR(order->settings);
     api_set_limits(worker->api, &worker->settings->limits);
-    fanout_set_cache_bytes(worker->fanout,
-                           cache_bytes_of(worker->settings, worker->budget, worker->worker_count));
+    fanout_set_cache_bytes(worker->fanout, cache_bytes_of(worker->settings, worker->budget, worker->worker_count));
     fanout_set_regex_steps(worker->fanout, worker->settings->limits.regex_steps);
     settings_unref(&former);
     free(order);
