@@ -1,8 +1,8 @@
 // Accounts: made, suspended, resumed, deleted; and what goes with a deleted one.
 #include "store/sqlite/sqlite_private.h"
 
-#define LIST_MAX    1000
-#define PURGE_SLICE 32 // executions of a deleted account that go with one transaction
+#define LIST_MAX  1000
+#define PURGE_MAX 64
 
 static void account_from_row(sqlite3_stmt *row, struct account *ret)
 {
@@ -196,9 +196,9 @@ int commit_account_change(struct sqlite_store *store, struct store_op *op)
     return err;
 }
 
-int account_purge_slice(struct sqlite_store *store, bool *ret_more)
+int account_purge_slice(struct sqlite_store *store, size_t most, bool *ret_more)
 {
-    int64_t rows[PURGE_SLICE];
+    int64_t rows[PURGE_MAX];
     size_t count;
     sqlite3_stmt *next = db_statement(&store->db, STATEMENT_PURGING_ACCOUNT_NEXT);
     int rc = db_row(next);
@@ -207,7 +207,7 @@ int account_purge_slice(struct sqlite_store *store, bool *ret_more)
         return rc;
     int64_t account = db_column_i64(next, 0);
     db_reset(&next);
-    int err = account_holds(store, account, PURGE_SLICE, rows, &count);
+    int err = account_holds(store, account, MIN(most, PURGE_MAX), rows, &count);
     if (err < 0)
         return err;
     if (count == 0)

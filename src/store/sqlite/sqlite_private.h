@@ -137,8 +137,8 @@ int account_may_give_up(struct sqlite_store *store, int64_t account, uint64_t gr
 // ERR_LAST_OPERATOR if without this key, or without the keys of this account (0: none), no operator's would be left that
 // lasts as long.
 int operators_left(struct sqlite_store *store, int64_t key_row, int64_t account);
-// Purges some executions of a deleted account. *ret_more: there was one.
-int account_purge_slice(struct sqlite_store *store, bool *ret_more);
+// Purges up to `most` executions of a deleted account. *ret_more: there was such an account.
+int account_purge_slice(struct sqlite_store *store, size_t most, bool *ret_more);
 
 // --- reserve.c: a file that keeps some disk aside. It is given up when the disk is full, so that what is in the WAL can be
 // moved to the database and a purge can be committed. The writer's thread.

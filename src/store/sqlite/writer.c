@@ -3,6 +3,8 @@
 #include "util/clock.h"
 
 #define BACKGROUND_PAUSE_MS 1000 // of merging, after a transaction failed; and between looks for space
+#define PURGE_AT_ONCE       64   // executions
+#define PURGE_CHUNKS        32   // from which no further execution is begun
 #define SPARE_BYTES         ((uint64_t)4 * 1024 * 1024) // beside the reserve, from which a full disk counts as one with room
 
 static commit_fn *const commits[STORE_OP_KINDS] = {
@@ -74,30 +76,45 @@ static void roll_back(struct sqlite_store *store)
     group_reset(group);
 }
 
-static int purge_slice(struct sqlite_store *store)
+// Some chunks of one purged execution, and what else is left of it behind the last. 1 if there was one.
+static int purge_one(struct sqlite_store *store, int *ret_chunks)
 {
-    if (!store->purging)
-        return 0;
     sqlite3_stmt *next = db_statement(&store->db, STATEMENT_PURGING_NEXT);
     int rc = db_row(next);
-    if (rc < 0)
+    if (rc <= 0)
         return rc;
-    if (rc == 0)
-        return account_purge_slice(store, &store->purging);
     int64_t row = db_column_i64(next, 0);
     db_reset(&next);
     sqlite3_stmt *slice = db_statement(&store->db, STATEMENT_PURGE_SLICE);
     db_bind_i64(slice, 1, row);
     int err = db_run(slice);
-    if (err < 0 || sqlite3_changes(store->db.handle) > 0)
+    if (err < 0)
         return err;
+    *ret_chunks = sqlite3_changes(store->db.handle);
     static const enum statement last[] = {STATEMENT_PRODUCERS_DELETE, STATEMENT_PURGING_DELETE};
-    for (size_t i = 0; i < ARRAY_LEN(last) && err == 0; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(last) && err == 0 && *ret_chunks == 0; i++) {
         sqlite3_stmt *step = db_statement(&store->db, last[i]);
         db_bind_i64(step, 1, row);
         err = db_run(step);
     }
-    return err;
+    return err < 0 ? err : 1;
+}
+
+// Many that hold little go together, unless the disk is full: the reserve is for few pages.
+static int purge_slice(struct sqlite_store *store)
+{
+    if (!store->purging)
+        return 0;
+    unsigned most = store->refusing ? 1 : PURGE_AT_ONCE;
+    int chunks = 0, rc = 1;
+    for (unsigned i = 0; i < most && chunks < PURGE_CHUNKS && rc > 0; i++) {
+        int gone = 0;
+        rc = purge_one(store, &gone);
+        chunks += gone;
+    }
+    if (rc == 0)
+        rc = account_purge_slice(store, most, &store->purging);
+    return MIN(rc, 0);
 }
 
 static int apply_all(struct sqlite_store *store, struct store_op *const *ops, size_t count, bool background)
