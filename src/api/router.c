@@ -160,9 +160,32 @@ static bool call_may(const struct call *call)
     return (route->flags & ROUTE_OWN) && principal->role == ROLE_USER;
 }
 
+int api_standing(struct api *api, struct principal *principal)
+{
+    uint64_t generation = auth_generation(api->options.auth);
+    bool expired = principal->expires_ms && (uint64_t)clock_real_ms() >= principal->expires_ms;
+    if (!expired && principal->generation == generation)
+        return 0;
+    principal->generation = generation;
+    return auth_standing(api->options.auth, principal);
+}
+
+// A body, or an answer of the store, may have been long in coming. False after having answered.
+static bool call_stands(struct call *call)
+{
+    int err = call->action == ACTION_PUBLIC ? 0 : api_standing(call->api, &call->principal);
+    if (err == ERR_SUSPENDED && !call->before_body)
+        call_refuse(call, err);
+    else if (err)
+        call_fail(call, err, NULL);
+    return err == 0;
+}
+
 static void call_with_execution(struct call *call)
 {
     call->execution = call->kept->execution;
+    if (!call_stands(call))
+        return;
     if (!principal_owns(&call->principal, &call->execution))
         call_refuse(call, ERR_NOT_FOUND);
     else if (call->execution.purged && !(call->route->flags & ROUTE_PURGED))
@@ -213,6 +236,8 @@ static void call_read_body(struct call *call)
 
 static void call_go_on(struct call *call)
 {
+    if (!call_stands(call))
+        return;
     http_charge_to(call->request, call->principal.account);
     if (call->before_body && call_may(call))
         call_read_body(call);
@@ -365,16 +390,6 @@ static void api_head(void *arg, struct http_request *request)
     call_unref(call);
 }
 
-// A body may have taken its time: what was a good credential at the head may be none now.
-static void call_judge_again(struct call *call)
-{
-    int err = auth_standing(call->api->options.auth, &call->principal);
-    if (err)
-        call_fail(call, err, NULL);
-    else
-        call_go_on(call);
-}
-
 static void api_request(void *arg, struct http_request *request)
 {
     struct call *call = http_abort_arg(request);
@@ -388,7 +403,7 @@ static void api_request(void *arg, struct http_request *request)
     if (call->action == ACTION_PUBLIC)
         call->route->handle(call);
     else if (judged)
-        call_judge_again(call);
+        call_go_on(call);
     else
         call_authenticate(call);
     call_unref(call);
@@ -414,25 +429,12 @@ void stream_remove(struct stream_node *stream)
         api->fewer(api->fewer_arg);
 }
 
-// 0 if it may go on. Each stream is compared with the change that it was judged as of: none slips through between two looks.
-static int stream_standing(struct api *api, struct stream_node *stream, uint64_t generation, uint64_t now_ms)
-{
-    struct principal *principal = &stream->principal;
-    bool expired = principal->expires_ms && now_ms >= principal->expires_ms;
-    if (!expired && principal->generation == generation)
-        return 0;
-    principal->generation = generation;
-    return auth_standing(api->options.auth, principal);
-}
-
 static void api_sweep(void *arg)
 {
     struct api *api = arg;
-    uint64_t generation = auth_generation(api->options.auth), now_ms = (uint64_t)clock_real_ms();
-
     LIST_FOR_EACH_SAFE(node, next, &api->streams) {
         struct stream_node *stream = CONTAINER_OF(node, struct stream_node, node);
-        int err = stream_standing(api, stream, generation, now_ms);
+        int err = api_standing(api, &stream->principal);
         if (err == ERR_SUSPENDED)
             stream->end(stream, CLOSE_SUSPENDED, error_text(err));
         else if (err)

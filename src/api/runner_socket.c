@@ -495,6 +495,8 @@ static void runner_found_producer(struct store_op *op)
         snprintf(runner->cancel_reason, sizeof runner->cancel_reason, "%s", cancel_reason);
 
     store_op_release(op);
+    if (err == 0)
+        err = api_standing(runner->node.api, &runner->call->principal);
     if (err) {
         runner_let_go(runner);
         runner_give_up(runner, err);

@@ -81,22 +81,50 @@ def test_revoking_a_key_ends_its_streams(server, api):
         pass
 
 
-def test_a_credential_is_judged_again_when_the_body_has_come(server, api):
+UPGRADE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
+SLOW_BODIES = {
+    "records": ("POST", PATH + "/{id}/logs", "Content-Type: application/json\r\n", b'{"message":"late"}'),
+    "a change": ("PATCH", PATH + "/{id}", "Content-Type: application/json\r\n", b'{"metadata":{"a":1}}'),
+    "an execution": ("POST", PATH, "Content-Type: application/json\r\n", b'{"execution_id":"late"}'),
+    "a key": ("POST", "/api/v1/keys", "Content-Type: application/json\r\n", b'{"name":"late","role":"viewer"}'),
+    "a ticket": ("POST", "/api/v1/tickets", "", b"12345"),
+    "a stream": ("GET", PATH + "/{id}/logs?format=ndjson&follow=true", "", b"12345"),
+    "events": ("GET", PATH + "/{id}/logs/stream", "", b"12345"),
+    "a follower": ("GET", "/ws/executions/{id}/logs", UPGRADE, b"12345"),
+    "a runner": ("GET", "/ws/runner/executions/{id}/stream", UPGRADE, b"12345"),
+}
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired"])
+@pytest.mark.parametrize("what", SLOW_BODIES)
+def test_a_credential_that_ends_before_the_body_does_is_worth_nothing(server, api, what, how):
+    method, path, headers, body = SLOW_BODIES[what]
     execution_id = api.create()
-    made = api.key("service")
-    body = b'{"message": "written with a revoked key"}'
-    head = (
-        f"POST {PATH}/{execution_id}/logs HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nAuthorization: Bearer {made['key']}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
-    )
+    api.append_lines(execution_id, ["one"])
+    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=1 if how == "expired" else 3600)
+    made = api.key("admin", expires_at=soon.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    before = api.status(execution_id)
     with RawConnection(server.port) as connection:
+        head = f"{method} {path.format(id=execution_id)} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {made['key']}\r\n"
+        head += f"{headers}Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.send(head.encode())
-        connection.told_to_go_on()  # the head was judged, and good
-        connection.send(body[:5])
-        api.expect(200, "DELETE", f"/api/v1/keys/{made['key_id']}")
-        answer = connection.send(body[5:]).answer()
-    assert (answer.status, answer.code) == (401, "unauthorized"), answer
-    assert api.messages(execution_id) == []
+        first = connection._reader.file.peek(12)[:12]
+        if first != b"HTTP/1.1 100":
+            # Where no body is taken, it is not waited for.
+            assert headers in ("", UPGRADE) and connection.answer(method).status == 413
+            return
+        connection.told_to_go_on()  # the head was judged, and let in
+        connection.send(body[:2])
+        if how == "revoked":
+            api.expect(200, "DELETE", f"/api/v1/keys/{made['key_id']}")
+        eventually(lambda: Api(server.port, made["key"]).get(PATH).status == 401, "the key is good no more")
+        answer = connection.send(body[2:]).answer(method)
+        assert (answer.status, answer.code) == (401, "unauthorized"), answer
+    assert api.status(execution_id) == before
+    assert api.messages(execution_id) == ["one"]
+    assert api.get(f"{PATH}/late").status == 404
 
 
 def test_an_expired_key_is_refused_and_its_stream_ends(server, api):

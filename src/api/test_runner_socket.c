@@ -1,0 +1,368 @@
+// A runner's socket from its first byte on: a real HTTP server on a socket pair, and a store that answers when the test says so.
+#include "api/api.h"
+#include "net/test_peer.h"
+#include "store/store_stub.h"
+#include "ws/ws_parser.h"
+
+#define ACCOUNT 3
+#define ROW     7
+
+struct fixture {
+    struct store_stub store;
+    struct loop *loop;
+    struct metrics *metrics;
+    struct logger logger;
+    struct auth *auth;
+    struct hub *hub;
+    struct pool *pool;
+    struct fanout *fanout;
+    struct api_limits limits;
+    struct api *api;
+    struct http_server *http;
+    int64_t keys;
+    uint64_t epoch; // as the store has it
+};
+
+struct key {
+    char secret[API_KEY_LEN + 1];
+    uint8_t hash[32];
+    int64_t row;
+};
+
+static void live(void *arg, int64_t row, struct execution_live *ret)
+{
+    hub_live(arg, row, ret);
+}
+
+static void collect(void *arg)
+{
+    (void)arg;
+}
+
+static char *none[] = {NULL};
+
+static int set_up(void **state)
+{
+    struct fixture *it = xcalloc(1, sizeof *it);
+    stub_init(&it->store);
+    assert_int_equal(loop_new(&it->loop), 0);
+    it->metrics = metrics_new(1);
+    it->logger = (struct logger){.fd = -1, .min_level = LOG_ERROR};
+    assert_int_equal(auth_new(&it->store.base, &(struct auth_options){.failed_logins_max = 100}, &it->auth), 0);
+    assert_int_equal(pool_new(1, 16, &it->pool), 0);
+    it->hub = hub_new(&(struct hub_options){.lease_ms = 60000,
+                                            .lost_seal_ms = 60000,
+                                            .store = &it->store.base,
+                                            .metrics = it->metrics,
+                                            .logger = &it->logger});
+    it->fanout = fanout_new(&(struct fanout_options){.loop = it->loop,
+                                                     .store = &it->store.base,
+                                                     .pool = it->pool,
+                                                     .metrics = it->metrics,
+                                                     .cache_bytes = 1024 * 1024,
+                                                     .live = live,
+                                                     .live_arg = it->hub});
+    it->limits = (struct api_limits){.message_max = 10240,
+                                     .followers_max = 10,
+                                     .open_executions_max = 10,
+                                     .regex_steps = 1000,
+                                     .ping_ms = 60000,
+                                     .pong_timeout_ms = 60000,
+                                     .allowed_hosts = none,
+                                     .cors_origins = none};
+    it->api = api_new(&(struct api_options){.loop = it->loop,
+                                            .store = &it->store.base,
+                                            .auth = it->auth,
+                                            .hub = it->hub,
+                                            .fanout = it->fanout,
+                                            .metrics = it->metrics,
+                                            .logger = &it->logger,
+                                            .base_path = "",
+                                            .collect = collect},
+                      &it->limits);
+    hub_attach(it->hub, it->loop, &api_hub_listener, it->api);
+    struct http_app app = api_http_app(it->api);
+    struct http_limits limits = {.url_max = 8192,
+                                 .headers_max = 16384,
+                                 .body_max = 65536,
+                                 .connections_max = 100,
+                                 .header_timeout_ms = 60000,
+                                 .idle_timeout_ms = 60000,
+                                 .send_timeout_ms = 60000};
+    it->http = http_server_new(it->loop, &app, &limits, NULL);
+    *state = it;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *it = *state;
+    api_close(it->api);
+    http_server_free(&it->http);
+    pool_free(&it->pool);
+    loop_turns(it->loop, 2);
+    assert_int_equal(it->store.count, 0);
+    api_free(&it->api);
+    fanout_free(&it->fanout);
+    loop_free(&it->loop);
+    hub_free(&it->hub);
+    auth_free(&it->auth);
+    metrics_free(&it->metrics);
+    free(it);
+    return 0;
+}
+
+// --- The store's answers
+
+static struct store_op *take(struct fixture *it, enum store_op_kind kind)
+{
+    for (int turns = 0; it->store.count == 0 && turns < 10000; turns++)
+        loop_turns(it->loop, 1);
+    return stub_take(&it->store, kind);
+}
+#define TAKE(it, kind, type) CONTAINER_OF(take((it), (kind)), struct type, op)
+
+static void commit_something(struct fixture *it)
+{
+    struct store_update update = {.op.kind = STORE_UPDATE, .row = ROW};
+    struct store_op *op = &update.op;
+    store_versions_begin(&it->store.base, &op, 1);
+    store_versions_end(&it->store.base, &op, 1);
+}
+
+static struct key key_new(struct fixture *it)
+{
+    struct key key = {.row = ++it->keys};
+    api_key_make(key.secret, key.hash);
+    return key;
+}
+
+static void answer_key(struct fixture *it, const struct key *key)
+{
+    struct store_key_find *find = TAKE(it, STORE_KEY_FIND, store_key_find);
+    find->ret_key = (struct api_key){
+        .row = key->row, .account = ACCOUNT, .key_id = xstrdup("key_1"), .name = xstrdup(""), .role = ROLE_SERVICE};
+    memcpy(find->ret_key.hash, key->hash, sizeof key->hash);
+    stub_answer(&find->op, 0);
+}
+
+static void answer_execution(struct fixture *it)
+{
+    struct store_get *get = TAKE(it, STORE_GET, store_get);
+    get->ret_execution = (struct execution){.row = ROW,
+                                            .account = ACCOUNT,
+                                            .execution_id = xstrdup("e"),
+                                            .status = it->epoch ? STATUS_RUNNING : STATUS_QUEUED,
+                                            .restored_from = UINT64_MAX,
+                                            .epoch = it->epoch};
+    get->ret_version = store_version(&it->store.base, ROW);
+    stub_answer(&get->op, 0);
+}
+
+static void answer_claim(struct fixture *it, int err)
+{
+    struct store_claim *claim = TAKE(it, STORE_CLAIM, store_claim);
+    assert_int_equal(claim->row, ROW);
+    commit_something(it);
+    if (err == 0)
+        claim->ret_execution.epoch = ++it->epoch;
+    stub_answer(&claim->op, err);
+}
+
+static void answer_producer(struct store_producer *query, uint64_t next)
+{
+    query->ret_producer_next = next;
+    stub_answer(&query->op, 0);
+}
+
+// This server has just started, and cannot know that its status is not `lost`.
+static void answer_back(struct fixture *it, uint64_t epoch)
+{
+    struct store_update *back = TAKE(it, STORE_UPDATE, store_update);
+    assert_int_equal(back->outcome.cause, OUTCOME_BACK);
+    assert_int_equal(back->epoch, epoch);
+    stub_answer(&back->op, ERR_BAD_TRANSITION);
+}
+
+// --- The runner's end
+
+// As far as the store has said who it is and what it is about.
+static void arrives(struct fixture *it, struct peer *peer, const struct key *key, uint64_t epoch)
+{
+    char request[1024], query[64] = "";
+    if (epoch)
+        snprintf(query, sizeof query, "?epoch=%llu", (unsigned long long)epoch);
+    snprintf(request, sizeof request,
+             "GET /ws/runner/executions/e/stream%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
+             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+             "Sec-WebSocket-Version: 13\r\n\r\n",
+             query, key->secret);
+    http_server_accept(it->http, peer_open(peer, it->loop));
+    peer_send_text(peer, request);
+    answer_key(it, key);
+    stub_answer(take(it, STORE_KEY_USED), 0);
+    answer_execution(it);
+}
+
+static void becomes_the_runner(struct fixture *it, struct peer *peer)
+{
+    struct key key = key_new(it);
+    arrives(it, peer, &key, 0);
+    answer_claim(it, 0);
+    answer_producer(TAKE(it, STORE_PRODUCER, store_producer), 0);
+    peer_wait_text(peer, "\"ready\"");
+}
+
+static void say(struct peer *peer, const char *text)
+{
+    CLEANUP(buf_release) struct buf frame = {0};
+    ws_frame_append(&frame, WS_TEXT, text, strlen(text), true);
+    peer_send(peer, frame.data, frame.len);
+}
+
+// --- Tests
+
+static void what_it_sends_carries_its_epoch(void **state)
+{
+    struct fixture *it = *state;
+    struct peer peer;
+    it->epoch = 4;
+    struct key key = key_new(it);
+    arrives(it, &peer, &key, 4);
+    answer_producer(TAKE(it, STORE_PRODUCER, store_producer), 2);
+    peer_wait_text(&peer, "\"epoch\":4");
+    say(&peer, "{\"type\":\"log\",\"execution_id\":\"e\",\"sequence_number\":2,\"message\":\"m\"}");
+    answer_back(it, 4);
+    struct store_append *append = TAKE(it, STORE_APPEND, store_append);
+    assert_int_equal(append->epoch, 4);
+    append->ret_producer_next = 3;
+    append->ret_appended = 1;
+    stub_answer(&append->op, 0);
+    peer_wait_text(&peer, "\"ack\"");
+    say(&peer, "{\"type\":\"complete\",\"execution_id\":\"e\",\"exit_code\":0,\"final_sequence\":2}");
+    struct store_complete *complete = TAKE(it, STORE_COMPLETE, store_complete);
+    assert_int_equal(complete->row, ROW);
+    assert_int_equal(complete->epoch, 4);
+    assert_true(complete->has_final);
+    assert_int_equal(complete->final, 2);
+    complete->ret_execution.next_sequence = 3;
+    stub_answer(&complete->op, 0);
+    peer_wait_text(&peer, "\"completed\"");
+    peer_close(&peer);
+}
+
+static void a_complete_without_a_count_is_for_what_was_taken_in(void **state)
+{
+    struct fixture *it = *state;
+    struct peer peer;
+    becomes_the_runner(it, &peer);
+    say(&peer, "{\"type\":\"log\",\"execution_id\":\"e\",\"sequence_number\":0,\"message\":\"m\"}");
+    say(&peer, "{\"type\":\"complete\",\"execution_id\":\"e\",\"exit_code\":0}");
+    struct store_append *append = TAKE(it, STORE_APPEND, store_append);
+    struct store_complete *complete = TAKE(it, STORE_COMPLETE, store_complete);
+    assert_true(complete->has_final);
+    assert_int_equal(complete->final, 0);
+    peer_close(&peer); // the answers find nobody
+    loop_turns(it->loop, 4);
+    append->ret_producer_next = append->ret_appended = 1;
+    stub_answer(&append->op, 0);
+    stub_answer(&complete->op, 0);
+}
+
+static void a_claim_that_is_refused_keeps_no_place(void **state)
+{
+    struct fixture *it = *state;
+    struct peer first, second;
+    struct key key = key_new(it), other = key_new(it);
+    arrives(it, &first, &key, 0);
+    answer_claim(it, ERR_UNAVAILABLE);
+    peer_wait_text(&first, "HTTP/1.1 503");
+    arrives(it, &second, &other, 0);
+    answer_claim(it, 0);
+    answer_producer(TAKE(it, STORE_PRODUCER, store_producer), 0);
+    peer_wait_text(&second, "\"ready\"");
+    peer_close(&first);
+    peer_close(&second);
+}
+
+static void a_connection_whose_place_was_taken_on_its_way_is_refused(void **state)
+{
+    struct fixture *it = *state;
+    struct peer first, second;
+    struct key key = key_new(it), other = key_new(it);
+    it->epoch = 1;
+    arrives(it, &first, &key, 1);
+    struct store_producer *query = TAKE(it, STORE_PRODUCER, store_producer);
+    commit_something(it);
+    arrives(it, &second, &other, 1);
+    answer_producer(query, 0);
+    peer_wait_text(&first, "HTTP/1.1 409");
+    answer_producer(TAKE(it, STORE_PRODUCER, store_producer), 0);
+    peer_wait_text(&second, "\"ready\"");
+    answer_back(it, 1);
+    peer_close(&first);
+    peer_close(&second);
+}
+
+static void a_key_that_is_revoked_while_it_claims_gets_no_socket_and_no_place(void **state)
+{
+    struct fixture *it = *state;
+    struct peer first, second;
+    struct key key = key_new(it), other = key_new(it);
+    arrives(it, &first, &key, 0);
+    auth_revoked(it->auth, key.row);
+    answer_claim(it, 0);
+    answer_producer(TAKE(it, STORE_PRODUCER, store_producer), 0);
+    peer_wait_text(&first, "HTTP/1.1 401");
+    arrives(it, &second, &other, 0); // another may claim it at once
+    answer_claim(it, 0);
+    answer_producer(TAKE(it, STORE_PRODUCER, store_producer), 0);
+    peer_wait_text(&second, "\"epoch\":2");
+    peer_close(&first);
+    peer_close(&second);
+}
+
+static void a_key_that_is_revoked_while_the_execution_is_looked_for_is_refused(void **state)
+{
+    struct fixture *it = *state;
+    struct peer peer;
+    struct key key = key_new(it);
+    http_server_accept(it->http, peer_open(&peer, it->loop));
+    char request[512];
+    snprintf(request, sizeof request,
+             "GET /api/v1/executions/e HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", key.secret);
+    peer_send_text(&peer, request);
+    answer_key(it, &key);
+    stub_answer(take(it, STORE_KEY_USED), 0);
+    auth_revoked(it->auth, key.row);
+    answer_execution(it);
+    peer_wait_text(&peer, "HTTP/1.1 401");
+    peer_close(&peer);
+}
+
+static void the_runner_of_a_log_that_was_sealed_over_its_head_is_ended(void **state)
+{
+    struct fixture *it = *state;
+    struct peer peer;
+    becomes_the_runner(it, &peer);
+    hub_fenced(it->hub, ROW);
+    peer_wait_end(&peer);
+    assert_non_null(memmem(peer.got.data, peer.got.len, "\x11\x39", 2)); // 4409
+    peer_close(&peer);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_it_sends_carries_its_epoch),
+        TEST(a_complete_without_a_count_is_for_what_was_taken_in),
+        TEST(a_claim_that_is_refused_keeps_no_place),
+        TEST(a_connection_whose_place_was_taken_on_its_way_is_refused),
+        TEST(a_key_that_is_revoked_while_it_claims_gets_no_socket_and_no_place),
+        TEST(a_key_that_is_revoked_while_the_execution_is_looked_for_is_refused),
+        TEST(the_runner_of_a_log_that_was_sealed_over_its_head_is_ended),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
