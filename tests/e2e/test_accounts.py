@@ -196,6 +196,14 @@ def test_the_same_names_and_idempotency_keys_are_each_accounts_own(api, account)
     assert two.messages("same") == []
 
 
+def test_an_idempotency_key_is_each_users_own(account):
+    one, two = account.client("user"), account.client("user")
+    key = {"Idempotency-Key": "same"}
+    first = one.expect(201, "POST", PATH, {"script_filename": "a"}, headers=key)["execution_id"]
+    assert two.expect(201, "POST", PATH, {"script_filename": "a"}, headers=key)["execution_id"] != first
+    assert one.expect(200, "POST", PATH, {"script_filename": "a"}, headers=key)["execution_id"] == first
+
+
 @pytest.mark.parametrize("role", ["viewer", "user", "service", "admin"])
 def test_only_an_operator_names_an_account(api, account, role):
     other = Account(api)
