@@ -182,7 +182,8 @@ const struct cli_command cmd_wrap = {
         "with --tty). What it wrote until then is recorded. With --keep-going it is not told, and all of it is recorded. Output that cannot be written "
         "for another reason, such as a full disk, is recorded as well: that is said, and the exit code is 1 if COMMAND's own is 0.\n\n"
         "Between stdout and stderr the order is that of reading; with --tty there is one stream, and the order is the command's.\n\n"
-        "With --tty the keys of a terminal go to the command's own, Ctrl-Z stops both, and fg goes on. An input that is no terminal is the command's "
+        "Many programs keep their output back when it goes to no terminal; nothing is shown or recorded before they give it away. With --tty they do "
+        "not. The keys of a terminal go to the command's own, Ctrl-Z stops both, and fg goes on. An input that is no terminal is the command's "
         "as without --tty. Newlines are recorded as the command wrote them.",
     .options =
         (const struct cli_option[]){

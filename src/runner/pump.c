@@ -1,5 +1,6 @@
 #include "runner/pump.h"
 
+#include "runner/buffering.h"
 #include "util/clock.h"
 
 #include <errno.h>
@@ -18,19 +19,21 @@
 
 struct pump {
     struct pump_options options;
-    struct mail ended, lost, keyed;
+    struct mail ended, lost, keyed, kept_back;
     pthread_t thread;
     int wake; // an eventfd: look at the flags
     atomic_bool writer_exited, stop, paused;
     atomic_bool ended_with_reader;
-    int lost_err;        // set before `lost` is posted
-    bool to_tells_close; // poll tells when its reader goes
+    struct buffering buffering; // the loop's once `kept_back` is posted
+    int lost_err;               // set before `lost` is posted
+    bool to_tells_close;        // poll tells when its reader goes
     // The thread's own:
     bool draining; // has noticed that the writer exited
     size_t must_read;
     uint64_t exited_ms, last_ms;
     int to; // -1 once it has failed
     bool reader_gone;
+    bool kept_back_told;
 };
 
 static void deliver_ended(struct mail *mail)
@@ -43,6 +46,12 @@ static void deliver_lost(struct mail *mail)
 {
     struct pump *pump = CONTAINER_OF(mail, struct pump, lost);
     pump->options.lost(pump->options.arg, pump->options.stream, pump->lost_err);
+}
+
+static void deliver_kept_back(struct mail *mail)
+{
+    struct pump *pump = CONTAINER_OF(mail, struct pump, kept_back);
+    pump->options.kept_back(pump->options.arg, pump->buffering.quiet_ms);
 }
 
 static void deliver_keyed(struct mail *mail)
@@ -133,8 +142,22 @@ static bool wait_unpaused(struct pump *pump)
     return !atomic_load(&pump->stop);
 }
 
+static void tell_kept_back(struct pump *pump, bool kept_back)
+{
+    if (!kept_back || pump->kept_back_told)
+        return;
+    pump->kept_back_told = true;
+    loop_post(pump->options.loop, &pump->kept_back);
+}
+
+static bool looks_for_buffering(const struct pump *pump)
+{
+    return pump->options.kept_back && !pump->kept_back_told;
+}
+
 static size_t read_some(struct pump *pump, void *out, size_t len)
 {
+    uint64_t began_ms = clock_mono_ms();
     while (wait_readable(pump)) {
         ssize_t got = read(pump->options.from, out, len);
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
@@ -143,6 +166,9 @@ static size_t read_some(struct pump *pump, void *out, size_t len)
             return 0;
         pump->must_read -= MIN(pump->must_read, (size_t)got);
         pump->last_ms = clock_mono_ms();
+        if (looks_for_buffering(pump))
+            tell_kept_back(pump,
+                           buffering_read(&pump->buffering, pump->last_ms, pump->last_ms - began_ms, out, (size_t)got));
         return (size_t)got;
     }
     return 0;
@@ -195,12 +221,14 @@ static void record_and_pass_on(struct pump *pump)
 {
     struct recorder *recorder = pump->options.recorder;
     struct recorder_slot *shown_next = NULL;
+    uint64_t ended_ms = 0;
     for (;;) {
         if (shown_next && !more_waits(pump))
             show(pump, &shown_next);
         struct recorder_slot *slot = recorder_take(recorder, pump->options.stream);
         slot->len = read_some(pump, slot->data, sizeof(slot->data));
         if (slot->len == 0) {
+            ended_ms = clock_mono_ms();
             recorder_drop(recorder, slot);
             break;
         }
@@ -211,6 +239,8 @@ static void record_and_pass_on(struct pump *pump)
         shown_next = slot;
     }
     show(pump, &shown_next);
+    if (looks_for_buffering(pump))
+        tell_kept_back(pump, buffering_ended(&pump->buffering, ended_ms));
     recorder_end(recorder, pump->options.stream);
 }
 
@@ -269,6 +299,7 @@ int pump_new(const struct pump_options *options, struct pump **ret)
     pump->ended.deliver = deliver_ended;
     pump->lost.deliver = deliver_lost;
     pump->keyed.deliver = deliver_keyed;
+    pump->kept_back.deliver = deliver_kept_back;
     pump->to_tells_close = tells_close(options->to);
     pump->wake = eventfd(0, EFD_CLOEXEC);
     int err = pump->wake < 0 ? -errno : -pthread_create(&pump->thread, NULL, pump_thread, pump);

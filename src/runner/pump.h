@@ -23,6 +23,8 @@ struct pump_options {
     void (*ended)(void *arg); // everything was read and passed on; or pump_stop; or its reader has gone
     // Once, there too: `to` has failed. -EPIPE: nobody reads it any more. May be NULL.
     void (*lost)(void *arg, enum record_stream stream, int err);
+    // Once, there too: whoever writes into `from` seems to keep its output back (buffering.h). NULL: that is not looked at.
+    void (*kept_back)(void *arg, uint64_t quiet_ms);
     void *arg;
     uint64_t grace_ms; // after pump_writer_exited: read on until nothing came for 1 s, at most so long
 };
@@ -34,4 +36,4 @@ bool pump_ended_with_reader(const struct pump *pump);
 void pump_pause(struct pump *pump, bool pause); // reads nothing while it is paused
 void pump_stop(struct pump *pump);              // reads nothing more
 void pump_join(struct pump *pump);  // waits for the thread, which has been stopped or is at its end; NULL is fine
-void pump_free(struct pump **pump); // after pump_join, `ended` and `lost`, which loop_free delivers if need be
+void pump_free(struct pump **pump); // after pump_join, and the calls that are due, which loop_free delivers if need be

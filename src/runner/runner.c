@@ -99,6 +99,12 @@ static int make_recorder(struct runner *runner)
     return recorder_new(&options, &runner->recorder);
 }
 
+// People are told who look at it, and can choose --tty.
+static bool may_be_kept_back(const struct runner *runner, enum record_stream stream)
+{
+    return stream == STREAM_STDOUT && runner->has_child && !runner->options.tty && isatty(STDERR_FILENO);
+}
+
 static int add_output(struct runner *runner, int index, int from, int to, enum record_stream stream)
 {
     struct pump_options options = {
@@ -111,6 +117,7 @@ static int add_output(struct runner *runner, int index, int from, int to, enum r
         .end_with_reader = !runner->options.keep_going && !runner->options.tty,
         .ended = runner_output_ended,
         .lost = runner_output_lost,
+        .kept_back = may_be_kept_back(runner, stream) ? runner_output_kept_back : NULL,
         .arg = runner,
         .grace_ms = runner->options.grandchild_grace_ms,
     };

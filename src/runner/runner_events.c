@@ -69,6 +69,15 @@ void runner_output_ended(void *arg)
     runner_maybe_close(runner);
 }
 
+void runner_output_kept_back(void *arg, uint64_t quiet_ms)
+{
+    runner_notice(
+        arg,
+        "nothing came for %llu s, and then much at once: the command seems to keep its output back, as many do that "
+        "do not write to a terminal; `runnel wrap -t` gives it one",
+        (unsigned long long)quiet_ms / 1000);
+}
+
 void runner_output_lost(void *arg, enum record_stream stream, int err)
 {
     struct runner *runner = arg;

@@ -66,6 +66,7 @@ void runner_maybe_close(
 extern const struct recorder_events runner_recorder_events;
 extern const struct delivery_events runner_delivery_events;
 void runner_output_ended(void *arg);
+void runner_output_kept_back(void *arg, uint64_t quiet_ms);
 void runner_output_lost(void *arg, enum record_stream stream, int err);
 void runner_child_ended(void *arg, unsigned events);
 void runner_signal_came(void *arg, unsigned events);
