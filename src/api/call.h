@@ -105,7 +105,7 @@ enum route_flags {
     ROUTE_STREAM = 2, // takes ?access_token=
     ROUTE_PURGED = 4, // also for purged executions
     ROUTE_OWN = 8,    // a `user` may do it to what it owns even when its role may not otherwise
-    ROUTE_BODY = 32,  // takes a body; others refuse it unread
+    ROUTE_BODY = 64,  // takes a body; others refuse it unread
     ROUTE_UPGRADE =
         16, // WebSocket, also with a ticket as a subprotocol; refusals after the credential are told by close codes
     ROUTE_METRICS = 32, // asks for a credential if the setting metrics_credential says so
