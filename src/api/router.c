@@ -52,24 +52,16 @@ void call_answer_json(struct call *call, int status, const struct buf *json)
         http_respond(request, status, "application/json", json->data, json->len);
 }
 
-// Counts the refusal; NULL when there is nobody to tell.
-static struct http_request *call_refused(struct call *call, int err)
-{
-    if (call->request)
-        metrics_refused(call->api->options.metrics, call->api->options.shard, err);
-    return call_take_request(call);
-}
-
 void call_fail(struct call *call, int err, const char *detail)
 {
-    struct http_request *request = call_refused(call, err);
+    struct http_request *request = call_take_request(call);
     if (request)
         http_respond_error(request, err, detail);
 }
 
 void call_fail_fields(struct call *call, const struct http_field_error *fields, size_t count)
 {
-    struct http_request *request = call_refused(call, ERR_INVALID);
+    struct http_request *request = call_take_request(call);
     if (request)
         http_respond_invalid(request, fields, count);
 }
@@ -512,10 +504,21 @@ void api_free(struct api **api)
     *api = NULL;
 }
 
+// Every refusal, also those that no handler saw: of what cannot be parsed, of hosts, origins and routes.
+static void api_failed(void *arg, int err)
+{
+    struct api *api = arg;
+    metrics_refused(api->options.metrics, api->options.shard, err);
+}
+
 struct http_app api_http_app(struct api *api)
 {
-    return (struct http_app){
-        .head = api_head, .request = api_request, .refused = front_refused, .app = api, .logger = api->options.logger};
+    return (struct http_app){.head = api_head,
+                             .request = api_request,
+                             .refused = front_refused,
+                             .failed = api_failed,
+                             .app = api,
+                             .logger = api->options.logger};
 }
 
 void api_drain(struct api *api, void (*fewer)(void *arg), void *arg)

@@ -2,6 +2,7 @@
 #include "util/clock.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 
 static const struct {
     int status;
@@ -123,6 +124,7 @@ void http_write_head(struct http_request *request, int status, const char *conte
     struct http_server *server = request->conn->server;
     struct buf *out = &server->out;
     request->status = status;
+    atomic_fetch_add_explicit(&server->stats.requests_total, 1, memory_order_relaxed);
     buf_reset(out);
     buf_append_text(out, "HTTP/1.1 ");
     buf_append_u64(out, (uint64_t)status);
@@ -205,8 +207,16 @@ static void respond_error(struct http_request *request, int status, const char *
     http_respond(request, status, "application/json", body.data, body.len);
 }
 
+static void tell_failed(const struct http_request *request, int err)
+{
+    const struct http_app *app = &request->conn->server->app;
+    if (app->failed)
+        app->failed(app->app, err);
+}
+
 void http_respond_error(struct http_request *request, int err, const char *detail)
 {
+    tell_failed(request, err);
     respond_error(request, error_http_status(err), error_word(err), detail ? detail : error_text(err), NULL, 0);
 }
 
@@ -217,6 +227,7 @@ void http_respond_error_as(struct http_request *request, int status, const char 
 
 void http_respond_invalid(struct http_request *request, const struct http_field_error *fields, size_t count)
 {
+    tell_failed(request, ERR_INVALID);
     respond_error(request, error_http_status(ERR_INVALID), error_word(ERR_INVALID), error_text(ERR_INVALID), fields,
                   count);
 }

@@ -37,7 +37,9 @@ struct http_limits {
 };
 
 struct http_stats { // of one loop; written by the loop's thread, read by any
-    _Atomic uint64_t connections, connections_total, requests_total, refused_total;
+    _Atomic uint64_t connections, connections_total;
+    _Atomic uint64_t requests_total; // answered, or that an answer was begun to
+    _Atomic uint64_t refused_total;
 };
 
 struct http_app {
@@ -49,6 +51,8 @@ struct http_app {
     // A request is refused by this room, its headers being known: the application may add headers (those of CORS). May come behind `head`.
     // NULL: it adds none.
     void (*refused)(void *app, struct http_request *request, int err);
+    // An error of the table is answered, by this room or another: for counting. NULL: nobody counts.
+    void (*failed)(void *app, int err);
     void *app;
     const struct logger *logger; // connections and disconnections at debug level, requests at info
 };
@@ -127,7 +131,7 @@ void http_respond(struct http_request *request, int status, const char *content_
 // {"error":{"code","message","request_id"}} with error_http_status(err); `detail` (may be NULL) replaces the table's text.
 // 401 adds WWW-Authenticate, 429 and 503 Retry-After: 1.
 void http_respond_error(struct http_request *request, int err, const char *detail);
-// The same with a status and a code word that are not in the table of errors.
+// The same with a status and a code word that are not in the table of errors; not told to http_app.failed.
 void http_respond_error_as(struct http_request *request, int status, const char *word, const char *message);
 // 422 with "fields":[{"name","reason"}].
 struct http_field_error {

@@ -265,7 +265,6 @@ static void judge_head(struct http_conn *conn)
 static void hand_over(struct http_conn *conn, struct str rest)
 {
     const struct http_app *app = &conn->server->app;
-    atomic_fetch_add_explicit(&conn->server->stats.requests_total, 1, memory_order_relaxed);
     set_state(conn, CONN_ANSWERING);
     conn->rest = rest;
     app->request(app->app, conn->request);

@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import pytest
-from support.api import eventually
+from support.api import eventually, exchange
 from support.process import Process
 from support.server import clean_env
 from support.sse import Stream
@@ -123,3 +123,29 @@ def test_a_full_disk_is_507_and_not_ready_and_ends_when_there_is_room(servers):
     eventually(lambda: api.post(f"/api/v1/executions/{execution_id}/logs", {"message": "room again"}).status == 201, "room again")
     assert api.messages(execution_id, limit=10000)[stored:] == ["room again"]
     eventually(lambda: api.get("/ready", token=None).status == 200, "ready again")
+
+
+HEAD_REFUSALS = {
+    "forbidden": b"GET /health HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n",
+    "no_such_route": b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "method_not_allowed": b"DELETE /health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "unauthorized": b"POST /api/v1/executions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n",
+    "malformed": b"GET /health HTTP/1.1\r\nHost localhost\r\n\r\n",
+    "uri_too_long": b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "headers_too_large": b"GET /health HTTP/1.1\r\nHost: localhost\r\nA: " + b"a" * 17000 + b"\r\n\r\n",
+}
+
+
+def test_what_is_refused_by_its_head_is_counted(servers):
+    server = servers()
+    api = server.api()
+    before = api.metrics()
+    for _ in range(3):
+        for reason, request in HEAD_REFUSALS.items():
+            assert exchange(server.port, request).code == reason
+    after = api.metrics()
+    for reason in HEAD_REFUSALS:
+        name = f'runnel_refusals_total{{reason="{reason}"}}'
+        assert after[name] - before.get(name, 0) == 3, name
+    # Those, and the first look at the metrics.
+    assert after["runnel_http_requests_total"] - before["runnel_http_requests_total"] == 3 * len(HEAD_REFUSALS) + 1
