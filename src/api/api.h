@@ -31,8 +31,9 @@ struct api_options {
     const struct logger *logger;
     char *const *listen; // the addresses that are listened on
     size_t listen_count;
-    const char *base_path; // "", or "/…" without a slash at its end: every route lies beneath it
-    bool insecure;         // plain HTTP from other machines is served
+    const char *base_path;  // "", or "/…" without a slash at its end: every route lies beneath it
+    bool insecure;          // plain HTTP from other machines is served
+    const char *backup_dir; // absolute
     // Fills in what the metrics table takes from other places (store, caches) before an export. Any loop's thread.
     void (*collect)(void *arg);
     void *collect_arg;

@@ -23,12 +23,15 @@ static void ready_done(struct store_op *op)
     CLEANUP(buf_release) struct buf json = {0};
 
     store_stats(call->api->options.store, &stats);
-    if (op->err == 0 && stats.writable && !call->api->draining) {
+    int err = op->err ? op->err : stats.write_error;
+    if (call->api->draining) {
+        call_fail(call, ERR_SHUTTING_DOWN, NULL);
+    } else if (err == 0) {
         buf_append_text(&json, "{\"status\":\"ready\"}");
         call_answer_json(call, 200, &json);
     } else {
-        call_fail(call, call->api->draining ? ERR_SHUTTING_DOWN : ERR_UNAVAILABLE,
-                  !stats.writable ? "the store cannot be written to: is its disk full?" : NULL);
+        buf_printf(&json, "the store cannot be %s: %s", op->err ? "read" : "written", error_text(err));
+        call_fail(call, ERR_UNAVAILABLE, buf_cstr(&json));
     }
     store_op_release(op);
     free(it);
@@ -61,7 +64,7 @@ void system_metrics(struct call *call)
 struct backup {
     struct store_backup backup;
     struct call *call;
-    char *path;
+    char *name;
 };
 
 static void backup_done(struct store_op *op)
@@ -71,19 +74,27 @@ static void backup_done(struct store_op *op)
     if (op->err == 0) {
         CLEANUP(buf_release) struct buf json = {0};
         buf_append_text(&json, "{\"path\":");
-        buf_append_json_string(&json, str_of(it->path));
+        buf_append_json_string(&json, str_of(it->backup.ret_path));
         buf_append_byte(&json, '}');
         call_answer_json(it->call, 201, &json);
     } else if (op->err == ERR_INVALID) {
         call_fail_fields(it->call, &(struct http_field_error){"path", it->backup.ret_reason}, 1);
     } else {
-        call_fail(it->call, op->err,
-                  op->err == ERR_CONFLICT ? "the file exists already; name a new one" : it->backup.ret_reason);
+        call_fail(it->call, op->err, it->backup.ret_reason);
     }
     call_unref(it->call);
     store_op_release(op);
-    free(it->path);
+    free(it->name);
     free(it);
+}
+
+// What lies beneath the folder of backups; a path that does not is as good as none.
+static const char *beneath(const char *folder, const char *path)
+{
+    size_t len = strlen(folder);
+    if (path[0] != '/')
+        return path;
+    return strncmp(path, folder, len) == 0 && path[len] == '/' ? path + len + 1 : "";
 }
 
 void system_backup(struct call *call)
@@ -96,17 +107,21 @@ void system_backup(struct call *call)
         json_decref(body);
         return;
     }
-    const char *path = json_string_value(json_object_get(body, "path"));
-    struct http_field_error error = {"path", "must be an absolute path on the server's machine, at most 4,000 bytes"};
-    if (!path || path[0] != '/' || strlen(path) > 4000) {
-        call_fail_fields(call, &error, 1);
+    const json_t *given = json_object_get(body, "path");
+    const char *folder = call->api->options.backup_dir, *path = json_string_value(given);
+    bool whole = path && strlen(path) == json_string_length(given); // without a NUL in it
+    const char *name = whole ? beneath(folder, path) : "";
+    CLEANUP(free_ptr) char *reason = xasprintf("must name a file beneath %s (the setting backup_dir)", folder);
+    if (!*name || strlen(name) > 4000) {
+        call_fail_fields(call, &(struct http_field_error){"path", reason}, 1);
     } else {
         struct backup *it = xcalloc(1, sizeof *it);
         it->call = call;
-        it->path = xstrdup(path);
+        it->name = xstrdup(name);
         it->backup = (struct store_backup){
             .op = {.kind = STORE_BACKUP, .reply_to = call->api->options.loop, .done = backup_done},
-            .path = str_of(it->path),
+            .folder = str_of(folder),
+            .name = str_of(it->name),
         };
         call_ref(call);
         store_submit(call->api->options.store, &it->backup.op);

@@ -20,7 +20,7 @@ struct cli {
 
 extern const struct cli_option cli_global_options[];
 extern const struct cli_command cmd_account, cmd_backup, cmd_completion, cmd_help, cmd_key, cmd_list, cmd_logs,
-    cmd_pipe, cmd_serve, cmd_status, cmd_verify, cmd_version, cmd_wrap;
+    cmd_pipe, cmd_restore, cmd_serve, cmd_status, cmd_verify, cmd_version, cmd_wrap;
 const struct cli_command *cli_command_find(const char *name);
 
 // --- context.c: which server

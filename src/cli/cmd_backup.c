@@ -1,9 +1,22 @@
 #include "cli/cli_private.h"
+#include "util/file.h"
 
 #include "client/url.h"
 
 #include <errno.h>
 #include <unistd.h>
+
+// A file for each moment, so that a timer needs no name.
+static char *default_name(void)
+{
+    int64_t now_ms = clock_real_ms();
+    time_t now = (time_t)(now_ms / 1000);
+    struct tm tm;
+    char stamp[32];
+    gmtime_r(&now, &tm);
+    strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%S", &tm);
+    return xasprintf("runnel-%s.%03dZ.db", stamp, (int)(now_ms % 1000));
+}
 
 static char *absolute_path(const char *path)
 {
@@ -13,35 +26,72 @@ static char *absolute_path(const char *path)
     return folder ? xasprintf("%s/%s", folder, path) : NULL;
 }
 
-static int run_backup(struct cli *cli)
+// The server writes beneath its own folder alone; where else the copy is to lie is up to who may read and write there.
+static int wanted_path(struct cli *cli, char **ret)
 {
-    CLEANUP(client_free) struct client *client = NULL;
-    CLEANUP(client_response_release) struct client_response response = {0};
-    CLEANUP(buf_release) struct buf body = {0}, out = {0};
     char *const *operands;
-    if (cli_operands(cli, &operands) != 1 || !*operands[0])
-        return cli_usage_error(cli, "name the file to write");
-    CLEANUP(free_ptr) char *path = absolute_path(operands[0]);
-    if (!path)
-        return cli_fail(cli, ERR_IO, "the working folder: %s", strerror(errno));
+    size_t count = cli_operands(cli, &operands);
+    *ret = NULL;
+    if (count > 1 || (count == 1 && !*operands[0]))
+        return cli_usage_error(cli, "name one file to write, or none");
+    if (count == 0)
+        return 0;
     const struct client_options *server = cli_server(cli);
     if (!server)
         return error_exit_code(ERR_INVALID);
     if (!url_is_loopback(server->url))
         return cli_usage_error(
-            cli, "%s is another machine; run this where the server runs, as the server writes the file", server->url);
+            cli, "%s is another machine: run this where the server runs, or name no file, and it is left there",
+            server->url);
+    *ret = absolute_path(operands[0]);
+    if (!*ret)
+        return cli_fail(cli, ERR_IO, "the working folder: %s", strerror(errno));
+    if (access(*ret, F_OK) == 0)
+        return cli_fail(cli, ERR_CONFLICT, "%s exists already; name a new file", *ret);
+    return 0;
+}
+
+static int ask_server(struct cli *cli, char **ret_path)
+{
+    CLEANUP(client_free) struct client *client = NULL;
+    CLEANUP(json_free) json_t *made = NULL;
+    CLEANUP(buf_release) struct buf body = {0};
+    CLEANUP(free_ptr) char *name = default_name();
     int code = cli_connect(cli, &client);
     if (code)
         return code;
     buf_append_text(&body, "{\"path\":");
-    buf_append_json_string(&body, str_of(path));
+    buf_append_json_string(&body, str_of(name));
     buf_append_byte(&body, '}');
-    code = cli_call(cli, client, "POST", "/api/v1/backup", buf_str(&body), &response);
+    code = cli_call_json(cli, client, "POST", "/api/v1/backup", buf_str(&body), &made);
     if (code)
         return code;
+    const char *path = json_string_value(json_object_get(made, "path"));
+    if (!path)
+        return cli_fail(cli, ERR_MALFORMED, "the server's answer has no path");
+    *ret_path = xstrdup(path);
+    return 0;
+}
+
+static int run_backup(struct cli *cli)
+{
+    CLEANUP(free_ptr) char *wanted = NULL, *made = NULL;
+    CLEANUP(buf_release) struct buf out = {0};
+    int code = wanted_path(cli, &wanted);
+    if (code == 0)
+        code = ask_server(cli, &made);
+    if (code)
+        return code;
+    int err = wanted ? file_move(made, wanted) : 0;
+    if (err)
+        return cli_fail(cli, err == -EEXIST ? ERR_CONFLICT : ERR_IO,
+                        "the backup is %s on the server's machine, and cannot be moved to %s: %s", made, wanted,
+                        strerror(-err));
+    const char *path = wanted ? wanted : made;
     if (cli_json(cli)) {
-        buf_append_str(&out, buf_str(&body));
-        buf_append_byte(&out, '\n');
+        buf_append_text(&out, "{\"path\":");
+        buf_append_json_string(&out, str_of(path));
+        buf_append_text(&out, "}\n");
     } else {
         buf_printf(&out, "%s\n", path);
     }
@@ -51,10 +101,13 @@ static int run_backup(struct cli *cli)
 const struct cli_command cmd_backup = {
     .name = "backup",
     .summary = "write a consistent copy of a running server's store",
-    .usage = "FILE",
+    .usage = "[FILE]",
     .description =
-        "The server writes a consistent copy of its store to FILE while it goes on serving. An existing file is left alone.\n\n"
-        "A server that is started on a copy knows that it is one: producers and followers are told what is not in it, nothing goes missing silently.",
+        "The server writes a consistent copy of its store while it goes on serving, without the room that purged logs have left: beneath the folder "
+        "that its setting backup_dir names, DATA/backups unless it says otherwise, named after the time. With FILE the copy is then moved there. "
+        "What is printed is its path. An existing file is left alone.\n\n"
+        "`runnel restore` puts a copy in the place of the store. A server that is started on one knows that it is one: producers and followers are "
+        "told what is not in it, nothing goes missing silently.",
     .options =
         (const struct cli_option[]){
             {'o', "output", CLI_VALUE, "FORMAT", "text or json"},
@@ -62,7 +115,8 @@ const struct cli_command cmd_backup = {
         },
     .examples =
         (const struct cli_example[]){
-            {"runnel backup /var/backups/runnel-$(date +%F).db", "a copy for every day"},
+            {"runnel backup", "DATA/backups/runnel-20251115T103015.123Z.db"},
+            {"runnel backup /mnt/backups/runnel-$(date +%F).db", "a copy for every day, on another disk"},
             {0},
         },
     .run = run_backup,

@@ -1,9 +1,6 @@
 #include "cli/cli_private.h"
+#include "cli/serve_config.h"
 #include "server/server.h"
-
-#include <unistd.h>
-
-#define SYSTEM_CONFIG "/etc/runnel/server.conf"
 
 #define OPTION_KIND_T CLI_VALUE
 #define OPTION_KIND_N CLI_VALUE
@@ -23,47 +20,10 @@ static const struct cli_option serve_options[] = {
         {0},
 };
 
-static int load_flag(const struct cli *cli, struct config *config, const struct config_setting *setting,
-                     struct buf *ret_error)
-{
-    const char *const *values;
-    size_t count = cli_values(cli, setting->name, &values);
-    CLEANUP(buf_release) struct buf joined = {0};
-    if (count == 0)
-        return 0;
-    if (setting->kind == 'B')
-        return config_set(config, setting->name, "yes", ret_error);
-    if (setting->kind != 'L')
-        return config_set(config, setting->name, values[count - 1], ret_error);
-    for (size_t i = 0; i < count; i++)
-        buf_printf(&joined, "%s%s", i > 0 ? "," : "", values[i]);
-    return config_set(config, setting->name, buf_cstr(&joined), ret_error);
-}
-
-static const char *config_file(struct cli *cli)
-{
-    const char *file = cli_value(cli, "config");
-    if (file)
-        return file;
-    file = config_home_path(&cli->arena, "server.conf");
-    if (access(file, F_OK) == 0)
-        return file;
-    return access(SYSTEM_CONFIG, F_OK) == 0 ? SYSTEM_CONFIG : NULL;
-}
-
-// Over the defaults that *ret holds. Also for SIGHUP: everything is read anew, in the same order.
+// Also for SIGHUP: everything is read anew, in the same order.
 static int load(void *arg, struct config *ret, struct buf *ret_error)
 {
-    struct cli *cli = arg;
-    const char *file = config_file(cli);
-    int err = file ? config_load_file(ret, file, ret_error) : 0;
-    if (err == 0)
-        err = config_load_environment(ret, ret_error);
-    for (const struct config_setting *setting = config_settings; setting->name && err == 0; setting++)
-        err = load_flag(cli, ret, setting, ret_error);
-    if (err == 0 && !*ret->data)
-        err = config_set(ret, "data", cli_data_dir(cli), ret_error);
-    return err;
+    return serve_config_load(arg, ret, ret_error);
 }
 
 static int run_serve(struct cli *cli)

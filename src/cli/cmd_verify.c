@@ -46,6 +46,15 @@ static void verdict_release(struct verdict *verdict)
     buf_release(&verdict->text);
 }
 
+// Whoever ended the log since then knew what was in it; a log that goes on, or was given up as lost, may have had more.
+static bool may_have_lost(const json_t *status, uint64_t last_index)
+{
+    const json_t *from = json_object_get(status, "restored_from");
+    const char *word = json_string_value(json_object_get(status, "status"));
+    bool ended = json_is_true(json_object_get(status, "sealed")) && word && strcmp(word, "lost") != 0;
+    return json_is_integer(from) && !ended && last_index > 0 && (uint64_t)json_integer_value(from) == last_index;
+}
+
 static void judge(const struct verification *verification, const json_t *status, struct verdict *ret)
 {
     uint64_t last_index = (uint64_t)json_integer_value(json_object_get(status, "last_index"));
@@ -64,6 +73,11 @@ static void judge(const struct verification *verification, const json_t *status,
         buf_printf(&ret->text, "records %" PRIu64 "–%" PRIu64 " are missing", verification->next, last_index - 1);
     else if (digest && verification->next == last_index && strcmp(digest, computed) != 0)
         buf_printf(&ret->text, "the digest of the records is %s, it should be %s", computed, digest);
+    else if (may_have_lost(status, last_index))
+        buf_printf(&ret->text,
+                   "the store was restored, or has lost commits, when the log had %" PRIu64
+                   " records, and nothing has come since: what came after them may be missing",
+                   last_index);
     else if (!digest && last_index > 0)
         buf_append_text(&ret->text, "the server tells no digest to compare with");
     else
@@ -134,7 +148,9 @@ const struct cli_command cmd_verify = {
     .description =
         "Reads the whole log as it is stored, checks that no sequence number is missing, computes the digest over stream, level, message and "
         "fields of every record and compares it with the one that was kept while they were written.\n\n"
-        "Exits with 1 if the log is not whole or was changed.",
+        "A store that was restored, or that a fault of its disk has made lose commits, knows what it has, not what it had: of a log that was open "
+        "then, and to which nothing has come since, this says so.\n\n"
+        "Exits with 1 if the log is not whole, may not be, or was changed.",
     .options =
         (const struct cli_option[]){
             {'o', "output", CLI_VALUE, "FORMAT", "text or json"},

@@ -34,6 +34,7 @@
     X(C, memory_refused_total, "times that somebody got no more of them")                                      \
     X(G, store_bytes, "bytes of the store's files")                                                            \
     X(G, store_queue, "operations waiting for the store's writer")                                             \
+    X(G, store_wal_lost_bytes, "bytes of commits that the last start did not find; 0: all was there")          \
     X(C, store_commits_total, "transactions")                                                                  \
     X(C, status_lost_total, "executions whose runner fell silent")
 

@@ -151,5 +151,6 @@ void execution_append_status_json(struct buf *out, const struct execution *execu
     append_text(out, "workflow_id", execution->workflow_id);
     append_text(out, "batch_id", execution->batch_id);
     append_digest(out, execution);
+    append_number(out, "restored_from", execution->restored_from != UINT64_MAX, (int64_t)execution->restored_from);
     buf_append_byte(out, '}');
 }

@@ -21,6 +21,7 @@ static void status_shows_all_members_in_order(void **state)
         .started_ms = STARTED,
         .completed_ms = STARTED + 45999,
         .next_sequence = 42,
+        .restored_from = 40,
         .first_sequence = 2,
         .digest = 0xabc,
         .script_filename = (char[]){"pro\"cess.py"},
@@ -41,7 +42,7 @@ static void status_shows_all_members_in_order(void **state)
                "\"exit_code\":137,\"cost_micros\":null,\"cost_display\":null,\"artifacts_count\":null,"
                "\"sealed\":true,\"last_index\":42,\"first_sequence\":2,\"duration_ms\":45999,"
                "\"metadata\":{\"k\":1},\"expires_at\":null,\"runner\":{\"connected\":true,\"lag_records\":3},"
-               "\"workflow_id\":\"wf\",\"batch_id\":\"b\",\"digest\":\"0000000000000abc\"}");
+               "\"workflow_id\":\"wf\",\"batch_id\":\"b\",\"digest\":\"0000000000000abc\",\"restored_from\":40}");
 }
 
 static json_t *status_of(const struct execution *execution, int64_t now_ms)
@@ -50,18 +51,19 @@ static json_t *status_of(const struct execution *execution, int64_t now_ms)
     execution_append_status_json(&out, execution, NULL, now_ms);
     json_t *parsed = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(parsed);
-    assert_int_equal(json_object_size(parsed), 24);
+    assert_int_equal(json_object_size(parsed), 25);
     return parsed;
 }
 
 static void what_is_not_known_is_null(void **state)
 {
     (void)state;
-    struct execution execution = {.execution_id = (char[]){"e"}, .status = STATUS_QUEUED, .created_ms = CREATED};
+    struct execution execution = {
+        .execution_id = (char[]){"e"}, .status = STATUS_QUEUED, .created_ms = CREATED, .restored_from = UINT64_MAX};
     const char *const unknown[] = {"script_filename",  "runtime",   "started_at",      "completed_at",
                                    "duration_seconds", "worker_id", "worker_hostname", "exit_code",
                                    "duration_ms",      "metadata",  "runner",          "workflow_id",
-                                   "batch_id",         "digest"};
+                                   "batch_id",         "digest",    "restored_from"};
     json_t *status = status_of(&execution, CREATED + 5000);
     for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
         assert_true(json_is_null(json_object_get(status, unknown[i])));

@@ -16,6 +16,7 @@
       "addresses and ranges whose word about the client is believed (docs/proxies.md); unix: peers of unix sockets")  \
     X(B, proxy_protocol, 0, 0, 1, false, "trusted proxies begin each connection with a header of the PROXY protocol") \
     X(T, data, "", 0, 0, false, "data folder; default $XDG_STATE_HOME/runnel")                                        \
+    X(T, backup_dir, "", 0, 0, false, "folder that backups are written beneath; default DATA/backups")                \
     X(N, workers, 0, 0, 256, false, "event loops; 0: one per core")                                                   \
     X(N, readers, 2, 1, 64, false, "reader threads")                                                                  \
     X(T, tls_cert, "", 0, 0, false, "PEM file with the certificate chain; its content is reloaded")                   \

@@ -23,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 struct bench {
     char folder[64];
+    char *backups;
     struct logger logger;
     struct config config;
     struct settings *settings;
@@ -126,6 +127,7 @@ static struct bench *bench_new(void)
     bench->config.followers_max = 8;
     bench->config.regex_steps = 10000;
     bench->settings = settings_new(&bench->config);
+    bench->backups = xasprintf("%s/backups", bench->folder);
     CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", bench->folder);
     struct sqlite_tuning tuning = {.reserve_bytes = 4096};
     struct sqlite_options store = {.path = path, .readers = 1, .logger = &bench->logger, .tuning = &tuning};
@@ -149,6 +151,7 @@ static struct bench *bench_new(void)
                                      .logger = &bench->logger,
                                      .config = &bench->config,
                                      .settings = bench->settings,
+                                     .backup_dir = bench->backups,
                                      .worker_count = 1,
                                      .collect = collect};
     must(worker_init(&bench->worker, 0, &options) == 0);
@@ -173,9 +176,12 @@ static void bench_free(struct bench *bench)
     hub_stop(bench->hub);
     timer_free(&bench->timer);
     worker_close(&bench->worker);
-    store_free(&bench->store);
+    // As the server ends: what was handed in is finished and finds its loop, which may ask the store for more.
+    store_stop(bench->store);
     pool_free(&bench->pool);
-    loop_deliver(bench->worker.loop);
+    for (int turns = 0; turns < 2; turns++)
+        loop_deliver(bench->worker.loop);
+    store_free(&bench->store);
     worker_release(&bench->worker);
     hub_free(&bench->hub);
     auth_free(&bench->auth);
@@ -184,6 +190,7 @@ static void bench_free(struct bench *bench)
     settings_unref(&bench->settings);
     config_release(&bench->config);
     buf_release(&bench->answers);
+    free(bench->backups);
     nftw(bench->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     free(bench);
 }

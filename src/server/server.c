@@ -39,6 +39,7 @@ struct server {
     struct metrics *metrics;
     struct budget *budget;
     struct tls_server *tls;
+    char *backup_dir; // absolute
     struct pool *pool;
     struct worker workers[WORKERS_MAX];
     struct fanout *fanouts[WORKERS_MAX];
@@ -140,6 +141,7 @@ static void server_collect(void *arg)
     metrics_set_total(server->metrics, METRIC_http_requests_total, requests);
     metrics_set(server->metrics, METRIC_ack_lag_records, (int64_t)hub_lag_total(server->hub));
     metrics_set(server->metrics, METRIC_store_bytes, (int64_t)stats.bytes);
+    metrics_set(server->metrics, METRIC_store_wal_lost_bytes, (int64_t)stats.wal_lost);
     metrics_set(server->metrics, METRIC_store_queue, (int64_t)stats.queue);
     metrics_set_total(server->metrics, METRIC_store_commits_total, stats.commits);
     metrics_set_histogram(server->metrics, METRIC_commit_seconds, stats.commit_buckets, ARRAY_LEN(stats.commit_buckets),
@@ -334,6 +336,23 @@ static int server_take_proxies(struct server *server, struct buf *ret_error)
     return 0;
 }
 
+// What requests name is beneath it, so it is known by its full path.
+static int server_place_backups(struct server *server)
+{
+    const struct config *config = server->config;
+    CLEANUP(free_ptr) char *working = getcwd(NULL, 0);
+    char *path = config->backup_dir[0] ? xstrdup(config->backup_dir) : xasprintf("%s/backups", config->data);
+    if (path[0] != '/') {
+        char *relative = path;
+        path = xasprintf("%s/%s", working ? working : ".", relative);
+        free(relative);
+    }
+    for (size_t len = strlen(path); len > 1 && path[len - 1] == '/'; len--)
+        path[len - 1] = 0;
+    server->backup_dir = path;
+    return working || path[0] == '/' ? 0 : server_fail(ERR_IO, "the working folder cannot be found", path);
+}
+
 static int server_check(struct server *server)
 {
     const struct config *config = server->config;
@@ -349,7 +368,8 @@ static int server_check(struct server *server)
     if (err)
         return server_fail(err, buf_cstr(&error), NULL);
     err = dir_make_all(config->data, 0700);
-    return err < 0 ? server_fail_path("the data folder cannot be made", config->data, err) : 0;
+    return err < 0 ? server_fail_path("the data folder cannot be made", config->data, err)
+                   : server_place_backups(server);
 }
 
 // Chunks of some 100 KiB come and go all the time. Given back to the kernel and had again, each of their pages would
@@ -449,6 +469,7 @@ static int server_make_workers(struct server *server)
         .settings = server->settings,
         .trusted = server->trusted,
         .base_path = server->base_path,
+        .backup_dir = server->backup_dir,
         .worker_count = server->worker_count,
         .connections_max = server->connections_max,
         .collect = server_collect,
@@ -541,6 +562,7 @@ static void server_release(struct server *server)
     if (server->loop)
         loop_free(&server->loop);
     settings_unref(&server->settings);
+    free(server->backup_dir);
     free(server);
 }
 

@@ -188,6 +188,7 @@ int worker_init(struct worker *worker, unsigned index, const struct worker_optio
         .listen_count = config->listen.count,
         .base_path = options->base_path ? options->base_path : "",
         .insecure = config->insecure,
+        .backup_dir = options->backup_dir,
         .collect = options->collect,
         .collect_arg = options->collect_arg,
     };

@@ -49,6 +49,7 @@ struct worker_options {
     struct settings *settings; // each worker takes a reference
     const struct net_ranges *trusted;
     const char *base_path;
+    const char *backup_dir; // absolute
     unsigned worker_count;
     int64_t connections_max; // of all workers together
     void (*collect)(void *arg);

@@ -186,6 +186,7 @@ void store_op_release(struct store_op *op)
     case STORE_OP_KINDS:
         return;
     case STORE_BACKUP:
+        free_ptr(&OP(store_backup)->ret_path);
         return free_ptr(&OP(store_backup)->ret_reason);
     }
 }

@@ -5,7 +5,7 @@
 // Commits: whatever has gathered since the last one is one transaction (group commit), in the order of submission within an
 // account, and in turn between accounts. Queries are taken in turn, too; those that are short before scans. An operation
 // whose conditions do not hold fails alone; a transaction that fails, fails each of its operations (ERR_STORE_FULL,
-// ERR_UNAVAILABLE); nothing of it was applied then. An fsync error ends the process. `done` comes after durability.
+// ERR_NO_FILES, ERR_NOMEM, ERR_UNAVAILABLE); nothing of it was applied then. An fsync error ends the process. `done` comes after durability.
 #pragma once
 
 #include "loop/loop.h"
@@ -293,12 +293,15 @@ struct store_count_open {
     int64_t account;
     uint64_t ret_count;
 };
-// A consistent copy while running, made whole under a temporary name and then renamed; refuses an existing file. The copy is
-// marked, and whoever opens it first gives it a new incarnation.
+// A consistent copy while running, without free pages, made whole under a temporary name and then renamed; refuses an existing
+// file. The copy is marked, and whoever opens it first gives it a new incarnation. One at a time.
 struct store_backup {
     struct store_op op;
-    struct str path;  // ERR_CONFLICT if it is there, ERR_INVALID if its folder cannot be written in
-    char *ret_reason; // what went wrong, for people; or NULL
+    struct str folder; // absolute; made if it is not there
+    struct str name;   // beneath it; folders in it are there already, none of them by a symbolic link
+    char *ret_path;    // of the copy
+    char *ret_reason;  // what went wrong, for people; or NULL
+    // ERR_CONFLICT if it is there or another backup is under way, ERR_INVALID for a name that leads elsewhere.
 };
 
 // --- Watching: what each commit changed, on the writer's thread, in commit order, after durability and before `done`s.
@@ -316,8 +319,9 @@ typedef void store_watch_fn(void *arg, const struct store_change *changes, size_
 
 struct store_stats {
     uint64_t commits, mutations, records, commit_ns_sum, bytes; // bytes: of the store's files
-    uint64_t queue;                                             // operations waiting
-    bool writable; // the last commit did not fail for want of space or access
+    uint64_t wal_lost; // bytes of commits that the last opening did not find, see sqlite/wal_mark.h; 0: all was there
+    uint64_t queue;    // operations waiting
+    int write_error; // why the last commit failed: ERR_STORE_FULL, ERR_NO_FILES, ERR_NOMEM, ERR_UNAVAILABLE; 0: it did not
     // Latency histograms: bucket i counts commits of < 2^i * 64 µs.
     uint64_t commit_buckets[20];
     uint64_t fsync_buckets[20], fsync_ns_sum, fsyncs;

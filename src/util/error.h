@@ -43,6 +43,8 @@
     X(ERR_UNREACHABLE, "unreachable", 503, 5, "the server cannot be reached")                                \
     X(ERR_WRONG_SERVER, "wrong_server", 502, 5, "what answers at this URL cannot be talked to")              \
     X(ERR_STORE_FULL, "store_full", 507, 1, "the store is full; free space and try again")                   \
+    X(ERR_NO_FILES, "too_many_files", 503, 1,                                                                \
+      "no more files can be opened; raise the limit of open files (ulimit -n, LimitNOFILE=)")                \
     X(ERR_CORRUPT, "corrupt", 500, 1, "stored or received data is corrupt")                                  \
     X(ERR_TOO_NEW, "too_new", 500, 1, "the store was written by a newer program")                            \
     X(ERR_CANCELED, "canceled", 499, 130, "canceled")                                                        \

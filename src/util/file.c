@@ -8,7 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define READ_STEP 65536
+#define READ_STEP  65536
+#define COPY_BLOCK ((size_t)1024 * 1024)
 
 int file_read_all(const char *path, size_t max, struct buf *ret)
 {
@@ -98,6 +99,56 @@ int file_write_atomic(const char *path, const void *data, size_t len, unsigned m
         return err;
     }
     return dir_sync(folder);
+}
+
+static int sync_parent(const char *path)
+{
+    CLEANUP(free_ptr) char *folder = parent_of(path);
+    return dir_sync(folder);
+}
+
+static int copy_content(const char *from, int to_fd)
+{
+    CLEANUP(close_fd) int from_fd = open(from, O_RDONLY | O_CLOEXEC);
+    char *block = xmalloc(COPY_BLOCK);
+    int err = from_fd < 0 ? -errno : 0;
+    while (err == 0) {
+        ssize_t got = read(from_fd, block, COPY_BLOCK);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            err = got < 0 || fsync(to_fd) < 0 ? -errno : 0;
+            break;
+        }
+        err = file_write_full(to_fd, block, (size_t)got);
+    }
+    free(block);
+    return err;
+}
+
+static int move_by_copy(const char *from, const char *to)
+{
+    CLEANUP(free_ptr) char *partial = xasprintf("%s.partial", to);
+    CLEANUP(close_fd) int fd = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    int err = copy_content(from, fd);
+    if (!err && renameat2(AT_FDCWD, partial, AT_FDCWD, to, RENAME_NOREPLACE) < 0)
+        err = -errno;
+    if (err) {
+        unlink(partial);
+        return err;
+    }
+    err = sync_parent(to);
+    return err ? err : unlink(from) < 0 ? -errno : 0;
+}
+
+int file_move(const char *from, const char *to)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) < 0)
+        return errno == EXDEV ? move_by_copy(from, to) : -errno;
+    int err = sync_parent(to);
+    return err ? err : sync_parent(from);
 }
 
 static int make_one(const char *path, unsigned mode)

@@ -881,9 +881,14 @@ static void a_backup_is_whole_and_has_another_incarnation(void **state)
     append(fixture, row, "p", 0, 10);
     char *incarnation = xstrdup(store_incarnation(fixture->store));
     CLEANUP(free_ptr) char *path = xasprintf("%s/backup.db", fixture->folder);
-    struct store_backup backup = {.op.kind = STORE_BACKUP, .path = str_of(path)};
-    assert_int_equal(fixture_run(fixture, &backup.op), 0);
+    struct store_backup backup = {
+        .op.kind = STORE_BACKUP, .folder = str_of(fixture->folder), .name = STR("backup.db")};
+    if (fixture_run(fixture, &backup.op) < 0)
+        fail_msg("%s", backup.ret_reason);
+    assert_string_equal(backup.ret_path, path);
+    store_op_release(&backup.op);
     assert_int_equal(fixture_run(fixture, &backup.op), ERR_CONFLICT);
+    assert_non_null(strstr(backup.ret_reason, "exists already"));
     store_op_release(&backup.op);
     append(fixture, row, "p", 10, 10);
     fixture_reopen(fixture);

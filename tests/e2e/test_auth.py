@@ -185,7 +185,7 @@ ROUTES = [
 def test_route_by_role(server, api, role_keys, tmp_path, method, path, body, action, role):
     token = role_keys.get(role)
     owner = Api(api.port, token) if role in ("user", "service", "admin", "operator") else api
-    names = {"id": owner.create(), "backup": str(tmp_path / "copy.db")}
+    names = {"id": owner.create(), "backup": f"{role}-{tmp_path.name}.db"}
     if "{sealed}" in path:
         names["sealed"] = owner.create()
         with Runner(server, names["sealed"]) as runner:

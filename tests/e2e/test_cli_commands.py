@@ -15,7 +15,7 @@ from support.process import Sink
 from support.server import clean_env
 from support.ws import Runner
 
-COMMANDS = "serve wrap pipe status logs list verify key backup completion".split()
+COMMANDS = "serve wrap pipe status logs list verify key backup restore completion".split()
 
 
 # --- status

@@ -288,7 +288,12 @@ REQUESTS = [
     ("POST", "/api/v1/keys", '{"role":"viewer","name":"n","hash":"x"}', JSON, 422, "invalid"),
     ("DELETE", "/api/v1/keys/key_nobody", None, {}, 404, "not_found"),
     ("POST", "/api/v1/backup", "{}", JSON, 422, "invalid"),
-    ("POST", "/api/v1/backup", '{"path":"relative.db"}', JSON, 422, "invalid"),
+    ("POST", "/api/v1/backup", '{"path":""}', JSON, 422, "invalid"),
+    ("POST", "/api/v1/backup", '{"path":"/tmp/elsewhere.db"}', JSON, 422, "invalid"),
+    ("POST", "/api/v1/backup", '{"path":"../elsewhere.db"}', JSON, 422, "invalid"),
+    ("POST", "/api/v1/backup", '{"path":"a/../../elsewhere.db"}', JSON, 422, "invalid"),
+    ("POST", "/api/v1/backup", '{"path":"folder/"}', JSON, 422, "invalid"),
+    ("POST", "/api/v1/backup", '{"path":"a\\u0000b"}', JSON, 422, "invalid"),
     ("POST", "/api/v1/backup", '{"path":7}', JSON, 422, "invalid"),
 ]
 

@@ -1,6 +1,7 @@
 """Power loss at random moments: of the server, where what it acknowledged must be there, and of a runner's machine."""
 
 import shutil
+import sqlite3
 
 import pytest
 from support.api import eventually
@@ -77,11 +78,90 @@ def test_what_a_server_acknowledged_is_there_after_power_loss(servers, tmp_path)
                     api.append_lines(job, [line(len(messages))]) if epoch else None
                 acknowledged += mark["count"]
                 checked += 1
+            alarms = [entry for entry in after.log() if "lost" in entry.get("message", "") or "aside" in entry.get("message", "")]
+            assert alarms == [], (moment, alarms)
         finally:
             after.kill()
         shutil.rmtree(root)
     print(f"{checked} logs with {acknowledged} acknowledged records were whole, over {len(trace.entries)} traced operations")
     assert checked
+
+
+@pytest.mark.timeout(900)
+def test_a_backup_whose_power_fails_is_whole_or_not_there(servers, tmp_path):
+    """And the answer comes when it is there to stay."""
+    source = chance()
+    recorder = Recorder(tmp_path, tmp_path / "server0" / "data")
+    server = servers(env=recorder.env)
+    api = server.api()
+    job = api.create()
+    expected, trace_from = [], None
+    for name in ("one.db", "two.db", "three.db"):
+        expected += [line(i) for i in range(len(expected), len(expected) + 400)]
+        api.append_lines(job, expected[-400:])
+        trace_from = trace_from or recorder.file.stat().st_size
+        api.expect(201, "POST", "/api/v1/backup", {"path": name})
+        recorder.mark(backup=name, count=len(expected))
+    server.close()
+    trace = recorder.trace()
+    first = next(i for i, entry in enumerate(trace.entries) if "backups" in entry.path)
+    whole = 0
+    for number in range(rounds(200, least=25)):
+        moment = source.randrange(first, len(trace.entries) + 1)
+        root = tmp_path / f"after{number}"
+        (root / "data").mkdir(parents=True)
+        trace.disk(moment, source, root / "data")
+        promised = {mark["backup"]: mark["count"] for mark in trace.marks(moment)}
+        found = {path.name: path for path in (root / "data" / "backups").glob("*.db")}
+        assert set(promised) <= set(found), (moment, promised, found)
+        for name, path in found.items():
+            with sqlite3.connect(f"file:{path}?immutable=1", uri=True) as db:
+                assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",), (moment, name)
+                assert db.execute("SELECT count(*) FROM meta WHERE name = 'backup'").fetchone() == (1,)
+            db.close()
+            whole += 1
+        shutil.rmtree(root)
+    print(f"{whole} backups were whole, over {len(trace.entries)} traced operations")
+    assert whole
+
+
+@pytest.mark.timeout(900)
+def test_a_restore_whose_power_fails_leaves_the_former_store_or_the_new_one(servers, tmp_path):
+    source = chance()
+    server = servers()
+    api = server.api()
+    job = api.create()
+    before = [line(i) for i in range(500)]
+    api.append_lines(job, before)
+    api.expect(201, "POST", "/api/v1/backup", {"path": "copy.db"})
+    after_backup = [line(i) for i in range(500, 1500)]
+    api.append_lines(job, after_backup)
+    key = server.operator_key
+    copy = tmp_path / "copy.db"
+    (server.data / "backups" / "copy.db").rename(copy)
+    server.kill()  # with a WAL that the former store needs
+    recorder = Recorder(tmp_path, server.data)
+    start = {path.name: (path.stat().st_ino, path.read_bytes()) for path in server.data.iterdir() if path.is_file()}
+    start.pop("runnel.db-shm")
+    Cli(tmp_path / "home").ok("restore", copy, "--data", server.data, env=recorder.env)
+    recorder.mark(restored=True)
+    trace = recorder.trace()
+    seen = set()
+    for number in range(rounds(100, least=20)):
+        moment = source.randrange(1, len(trace.entries) + 1)
+        root = tmp_path / f"after{number}"
+        (root / "data").mkdir(parents=True)
+        trace.disk(moment, source, root / "data", start)
+        after = Server(root).start()
+        try:
+            messages = after.api(key).messages(job, limit=10000)
+            assert messages in (before, before + after_backup), (moment, len(messages))
+            assert messages == before or not trace.marks(moment), moment
+            seen.add(len(messages))
+        finally:
+            after.kill()
+        shutil.rmtree(root)
+    assert seen == {500, 1500}
 
 
 # Lines at a steady pace for a few seconds.

@@ -30,7 +30,8 @@ enum op {
     OP_RENAME,
     OP_UNLINK,
     OP_MKDIR,
-    OP_RMDIR
+    OP_RMDIR,
+    OP_LINK
 };
 
 struct entry {
@@ -246,19 +247,19 @@ int fdatasync(int fd)
     return sync_traced(fd, REAL(fdatasync));
 }
 
-static void renamed(int old_dir, const char *old, int new_dir, const char *new)
+static void renamed(enum op op, int old_dir, const char *old, int new_dir, const char *new)
 {
     char from[PATH_MAX], to[PATH_MAX];
     const char *old_path = absolute(old_dir, old, from), *new_path = absolute(new_dir, new, to);
     if (trace_fd() >= 0 && below_root(old_path) && below_root(new_path))
-        note(OP_RENAME, 0, 0, 0, old_path, new_path, strlen(new_path));
+        note(op, 0, 0, 0, old_path, new_path, strlen(new_path));
 }
 
 int rename(const char *old, const char *new)
 {
     int rc = REAL(rename)(old, new);
     if (rc == 0)
-        renamed(AT_FDCWD, old, AT_FDCWD, new);
+        renamed(OP_RENAME, AT_FDCWD, old, AT_FDCWD, new);
     return rc;
 }
 
@@ -266,7 +267,23 @@ int renameat2(int old_dir, const char *old, int new_dir, const char *new, unsign
 {
     int rc = REAL(renameat2)(old_dir, old, new_dir, new, flags);
     if (rc == 0)
-        renamed(old_dir, old, new_dir, new);
+        renamed(OP_RENAME, old_dir, old, new_dir, new);
+    return rc;
+}
+
+int link(const char *old, const char *new)
+{
+    int rc = REAL(link)(old, new);
+    if (rc == 0)
+        renamed(OP_LINK, AT_FDCWD, old, AT_FDCWD, new);
+    return rc;
+}
+
+int linkat(int old_dir, const char *old, int new_dir, const char *new, int flags)
+{
+    int rc = REAL(linkat)(old_dir, old, new_dir, new, flags);
+    if (rc == 0)
+        renamed(OP_LINK, old_dir, old, new_dir, new);
     return rc;
 }
 

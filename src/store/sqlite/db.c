@@ -1,5 +1,7 @@
 #include "store/sqlite/db.h"
 
+#include <errno.h>
+
 static const char *const statement_sql[] = {
 #define STATEMENT_SQL(name, sql) sql,
     STATEMENTS(STATEMENT_SQL)
@@ -13,8 +15,9 @@ int db_open(struct db *db, const char *path, const char *vfs, enum db_mode mode)
     flags |= mode == DB_WRITER ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
     int rc = sqlite3_open_v2(path, &db->handle, flags, vfs);
     if (rc != SQLITE_OK) {
+        int err = db_error_of(db->handle, rc);
         db_close(db);
-        return db_error_of(rc);
+        return err;
     }
     // Only two things make a connection wait for another: recovery of the WAL at start, and a backup's end.
     sqlite3_busy_timeout(db->handle, DB_BUSY_MS);
@@ -31,7 +34,24 @@ void db_close(struct db *db)
     sqlite3_close_v2(TAKE_PTR(db->handle));
 }
 
-int db_error_of(int rc)
+// What the system said of a file that could not be opened, read or written.
+static int system_error(sqlite3 *handle)
+{
+    switch (handle ? sqlite3_system_errno(handle) : 0) {
+    case EMFILE:
+    case ENFILE:
+        return ERR_NO_FILES;
+    case ENOSPC:
+    case EDQUOT:
+        return ERR_STORE_FULL;
+    case ENOMEM:
+        return ERR_NOMEM;
+    default:
+        return ERR_UNAVAILABLE;
+    }
+}
+
+int db_error_of(sqlite3 *handle, int rc)
 {
     switch (rc) {
     case SQLITE_OK:
@@ -40,10 +60,17 @@ int db_error_of(int rc)
         return 0;
     case SQLITE_IOERR_SHMSIZE: // the WAL's index lies in the same folder
         return ERR_STORE_FULL;
+    case SQLITE_IOERR_NOMEM:
+        return ERR_NOMEM;
     }
     switch (rc & 0xff) {
     case SQLITE_FULL:
         return ERR_STORE_FULL;
+    case SQLITE_NOMEM:
+        return ERR_NOMEM;
+    case SQLITE_CANTOPEN:
+    case SQLITE_IOERR:
+        return system_error(handle);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return ERR_CORRUPT;
@@ -59,20 +86,23 @@ int db_error_of(int rc)
     }
 }
 
-int db_error(const struct db *db)
+char *db_reason(const struct db *db)
 {
-    int err = db_error_of(sqlite3_extended_errcode(db->handle));
-    return err < 0 ? err : ERR_INTERNAL;
+    const char *text = sqlite3_errmsg(db->handle);
+    int primary = sqlite3_errcode(db->handle) & 0xff, cause = sqlite3_system_errno(db->handle);
+    bool of_system = cause != 0 && (primary == SQLITE_CANTOPEN || primary == SQLITE_IOERR);
+    return of_system ? xasprintf("%s: %s", text, strerror(cause)) : xstrdup(text);
 }
 
 bool db_error_is_fatal(int err)
 {
-    return err == ERR_STORE_FULL || err == ERR_UNAVAILABLE || err == ERR_CORRUPT || err == ERR_INTERNAL;
+    return err == ERR_STORE_FULL || err == ERR_UNAVAILABLE || err == ERR_NO_FILES || err == ERR_NOMEM ||
+           err == ERR_CORRUPT || err == ERR_INTERNAL;
 }
 
 int db_exec(struct db *db, const char *sql)
 {
-    return db_error_of(sqlite3_exec(db->handle, sql, NULL, NULL, NULL));
+    return db_error_of(db->handle, sqlite3_exec(db->handle, sql, NULL, NULL, NULL));
 }
 
 sqlite3_stmt *db_statement(struct db *db, enum statement id)
@@ -94,8 +124,9 @@ int db_row(sqlite3_stmt *statement)
     int rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW)
         return 1;
+    int err = db_error_of(sqlite3_db_handle(statement), rc);
     sqlite3_reset(statement);
-    return db_error_of(rc);
+    return err;
 }
 
 int db_run(sqlite3_stmt *statement)
@@ -103,8 +134,9 @@ int db_run(sqlite3_stmt *statement)
     if (!statement)
         return ERR_UNAVAILABLE;
     int rc = sqlite3_step(statement);
+    int err = db_error_of(sqlite3_db_handle(statement), rc);
     sqlite3_reset(statement);
-    return db_error_of(rc);
+    return err;
 }
 
 int db_query_i64(struct db *db, const char *sql, int64_t *ret)
@@ -112,7 +144,7 @@ int db_query_i64(struct db *db, const char *sql, int64_t *ret)
     CLEANUP(db_finalize) sqlite3_stmt *statement = NULL;
     int rc = sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL);
     if (rc != SQLITE_OK)
-        return db_error_of(rc);
+        return db_error_of(db->handle, rc);
     int row = db_row(statement);
     if (row < 0)
         return row;

@@ -21,10 +21,11 @@ int db_open(struct db *db, const char *path, const char *vfs, enum db_mode mode)
 void db_close(struct db *db);
 
 int db_exec(struct db *db, const char *sql); // 0 or an error code of ours
-// The error of ours for the connection's last failure: ERR_STORE_FULL, ERR_CORRUPT or ERR_UNAVAILABLE.
-int db_error(const struct db *db);
-// The same for a result code of SQLite's; SQLITE_OK, ROW and DONE are 0.
-int db_error_of(int rc);
+// The error of ours for a result code of SQLite's, with what the system said where that is the cause: ERR_STORE_FULL,
+// ERR_NO_FILES, ERR_NOMEM, ERR_CORRUPT, ERR_UNAVAILABLE … SQLITE_OK, ROW and DONE are 0. `handle` may be NULL.
+int db_error_of(sqlite3 *handle, int rc);
+// What the connection's last failure was, for people: SQLite's text, and the system's where that says more. Owned by the caller.
+char *db_reason(const struct db *db);
 // True for what makes a whole transaction fail, rather than say something about one operation.
 bool db_error_is_fatal(int err);
 

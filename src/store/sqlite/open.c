@@ -57,8 +57,7 @@ static int schema_newest(void)
     return newest;
 }
 
-// Before anything is written: whether the file is ours, and not of a newer program.
-static int check_version(struct db *db, const char *path, struct buf *ret_error, int *ret_version)
+int store_check_version(struct db *db, const char *path, struct buf *ret_error, int *ret_version)
 {
     int64_t version = 0, application = 0;
     int err = db_query_i64(db, "PRAGMA user_version", &version);
@@ -88,17 +87,41 @@ static int check_version(struct db *db, const char *path, struct buf *ret_error,
     return 0;
 }
 
-int store_prepare(struct db *db, const char *path, uint32_t page_size, struct buf *ret_error)
+static int set_journal_mode(struct db *db, const char *mode)
 {
-    int version;
-    int err = check_version(db, path, ret_error, &version);
-    if (err < 0)
-        return err;
+    CLEANUP(free_ptr) char *sql = xasprintf("PRAGMA journal_mode = %s", mode);
+    CLEANUP(db_finalize) sqlite3_stmt *set = NULL;
+    int rc = sqlite3_prepare_v2(db->handle, sql, -1, &set, NULL);
+    if (rc != SQLITE_OK)
+        return db_error_of(db->handle, rc);
+    rc = db_row(set);
+    if (rc < 0)
+        return rc;
+    return rc == 1 && str_eq_nocase(db_column_text(set, 0), str_of(mode)) ? 0 : ERR_UNAVAILABLE;
+}
+
+int store_begin_wal(struct db *db)
+{
+    return set_journal_mode(db, "WAL");
+}
+
+// Who a database is changes in rollback mode alone. So what its file says without the WAL holds for as long as there is one,
+// and a copy never has a WAL of its own.
+static int leave_wal(struct db *db, bool lost)
+{
+    int64_t copy = 0;
+    int err = db_query_i64(db, "SELECT count(*) FROM meta WHERE name = '" STORE_BACKUP_MARK "'", &copy);
+    return err < 0 || (copy == 0 && !lost) ? err : set_journal_mode(db, "DELETE");
+}
+
+int store_prepare(struct db *db, const char *path, uint32_t page_size, int version, bool lost, struct buf *ret_error)
+{
     char settings[512];
     snprintf(settings, sizeof(settings),
-             "PRAGMA page_size = %u;" // of a new file; the others say so themselves
+             // Of a new file; the others say so themselves.
+             "PRAGMA page_size = %u;"
+             "PRAGMA auto_vacuum = INCREMENTAL;"
              "PRAGMA application_id = %d;"
-             "PRAGMA journal_mode = WAL;"
              "PRAGMA synchronous = FULL;"
              "PRAGMA wal_autocheckpoint = 0;"
              "PRAGMA journal_size_limit = 33554432;"
@@ -107,11 +130,15 @@ int store_prepare(struct db *db, const char *path, uint32_t page_size, struct bu
              // Zeroing what is deleted would write it all once more.
              "PRAGMA secure_delete = OFF",
              page_size, APPLICATION_ID);
-    err = db_exec(db, settings);
+    int err = db_exec(db, settings);
+    if (err == 0 && version > 0)
+        err = leave_wal(db, lost);
     if (err == 0)
         err = migrate(db, version);
-    if (err < 0)
-        buf_printf(ret_error, "cannot prepare %s: %s", path, sqlite3_errmsg(db->handle));
+    if (err < 0) {
+        CLEANUP(free_ptr) char *reason = db_reason(db);
+        buf_printf(ret_error, "cannot prepare %s: %s", path, reason);
+    }
     return err;
 }
 
@@ -177,7 +204,7 @@ static int incarnation_make(struct sqlite_store *store, bool restored)
     return err < 0 ? err : db_exec(db, "COMMIT");
 }
 
-int store_incarnation_load(struct sqlite_store *store, bool *ret_restored)
+int store_incarnation_load(struct sqlite_store *store, bool lost, bool *ret_restored)
 {
     bool found, marked;
     char mark[64];
@@ -188,7 +215,7 @@ int store_incarnation_load(struct sqlite_store *store, bool *ret_restored)
     if (err < 0)
         return err;
     *ret_restored = found && marked;
-    return found && !marked ? 0 : incarnation_make(store, *ret_restored);
+    return found && !marked && !lost ? 0 : incarnation_make(store, found);
 }
 
 static int pack_load_index(struct sqlite_store *store, const struct merge_marker *marker, int64_t id, struct str meta)

@@ -165,7 +165,7 @@ static int list_rows(struct db *db, const struct store_list *list, unsigned limi
     CLEANUP(db_finalize) sqlite3_stmt *select = NULL;
     int rc = sqlite3_prepare_v2(db->handle, buf_cstr(&sql), -1, &select, NULL);
     if (rc != SQLITE_OK)
-        return db_error_of(rc);
+        return db_error_of(db->handle, rc);
     list_bind(select, list, limit);
     *ret_count = 0;
     while ((rc = db_row(select)) == 1)

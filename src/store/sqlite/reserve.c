@@ -8,6 +8,7 @@
 // more: the WAL is longer than that only while a reader holds up every checkpoint.
 #include "store/sqlite/sqlite_private.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -32,35 +33,41 @@ static void set_held(struct sqlite_store *store, uint64_t bytes)
     vfs_cover_wal(store->vfs, follows ? bytes - RESERVE_COMMIT : UINT64_MAX);
 }
 
-static int reserve_open(const struct sqlite_store *store)
+// The descriptor is kept: a server that has run out of files must not take that for a full disk.
+static int reserve_open(struct sqlite_store *store)
 {
+    if (store->reserve_fd >= 0)
+        return 0;
     CLEANUP(free_ptr) char *path = xasprintf("%s.reserve", store->path);
-    return open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    store->reserve_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    return store->reserve_fd < 0 ? errno : 0;
 }
 
-// Leaves it as it was if there is no room.
-static bool reserve_grow(struct sqlite_store *store, uint64_t bytes)
+// 0, or an errno: then it is as it was.
+static int reserve_grow(struct sqlite_store *store, uint64_t bytes)
 {
     if (!vfs_set_reserve(store->vfs, bytes))
-        return false;
-    CLEANUP(close_fd) int fd = reserve_open(store);
+        return ENOSPC;
+    int cause = reserve_open(store), fd = store->reserve_fd;
     // It may have been left longer.
-    bool cut = fd >= 0 && (store->reserve_held > 0 || ftruncate(fd, (off_t)bytes) == 0);
+    if (cause == 0 && store->reserve_held == 0 && ftruncate(fd, (off_t)bytes) < 0)
+        cause = errno;
     off_t from = (off_t)MIN(store->reserve_held, bytes);
-    if (cut && posix_fallocate(fd, from, (off_t)bytes - from) == 0) {
+    if (cause == 0)
+        cause = posix_fallocate(fd, from, (off_t)bytes - from);
+    if (cause == 0) {
         set_held(store, bytes);
-        return true;
+        return 0;
     }
     vfs_set_reserve(store->vfs, store->reserve_held);
     if (fd >= 0 && ftruncate(fd, (off_t)store->reserve_held) < 0)
         reserve_give_up(store);
-    return false;
+    return cause;
 }
 
 static void reserve_shrink(struct sqlite_store *store, uint64_t bytes)
 {
-    CLEANUP(close_fd) int fd = reserve_open(store);
-    if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
+    if (reserve_open(store) != 0 || ftruncate(store->reserve_fd, (off_t)bytes) < 0)
         return;
     vfs_set_reserve(store->vfs, bytes);
     set_held(store, bytes);
@@ -69,18 +76,18 @@ static void reserve_shrink(struct sqlite_store *store, uint64_t bytes)
 bool reserve_make(struct sqlite_store *store, uint64_t spare)
 {
     uint64_t bytes = reserve_now(store);
-    if (store->reserve_held < bytes + spare && !reserve_grow(store, bytes + spare))
+    if (store->reserve_held < bytes + spare && reserve_grow(store, bytes + spare) != 0)
         return false;
     if (spare > 0)
         reserve_shrink(store, bytes);
     return true;
 }
 
-bool reserve_cover(void *arg, uint64_t wal_bytes)
+int reserve_cover(void *arg, uint64_t wal_bytes)
 {
     struct sqlite_store *store = arg;
     uint64_t bytes = reserve_for(store, wal_bytes);
-    return bytes <= store->reserve_held || reserve_grow(store, bytes);
+    return bytes <= store->reserve_held ? 0 : reserve_grow(store, bytes);
 }
 
 bool reserve_settled(const struct sqlite_store *store)
@@ -99,6 +106,7 @@ void reserve_settle(struct sqlite_store *store)
 void reserve_give_up(struct sqlite_store *store)
 {
     CLEANUP(free_ptr) char *path = xasprintf("%s.reserve", store->path);
+    close_fd(&store->reserve_fd);
     unlink(path);
     vfs_set_reserve(store->vfs, 0);
     set_held(store, 0);

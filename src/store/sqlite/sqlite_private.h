@@ -6,6 +6,7 @@
 #include "store/sqlite/pack.h"
 #include "store/sqlite/sqlite_store.h"
 #include "store/sqlite/vfs.h"
+#include "store/sqlite/wal_mark.h"
 #include "util/fair_queue.h"
 
 #define GROUP_BYTES_MAX    (16u * 1024 * 1024)   // of chunks, encoded
@@ -61,13 +62,19 @@ struct sqlite_store {
     int64_t hot_id;     // of the last pack; never given out again, even after a rollback
     uint64_t wal_pages; // in the WAL since it was last checkpointed
     uint64_t page_size;
+    struct wal_mark wal_mark;
+    uint64_t generation;         // of the database, as of the last commit; see wal_mark.h
+    bool generation_due;         // a checkpoint was made since, or tried
     uint64_t last_commit_ms;     // monotonic
     bool refusing;               // the disk was found full: what needs space is refused until there is some
     uint64_t reserve_held;       // bytes
+    int reserve_fd;              // or -1
     uint64_t background_from_ms; // monotonic; merging and purging pause until then
     bool purging;                // there may be rows in `purging` or `purging_accounts`
     uint64_t account_changes;
     struct merge *merge;
+
+    atomic_bool backing_up;
 
     // Queues, under `mutex`.
     pthread_mutex_t mutex;
@@ -144,7 +151,7 @@ int account_purge_slice(struct sqlite_store *store, size_t most, bool *ret_more)
 // moved to the database and a purge can be committed. The writer's thread.
 // True if it is there, as large as the WAL makes it; false if there is no room for it and so many bytes more.
 bool reserve_make(struct sqlite_store *store, uint64_t spare);
-bool reserve_cover(void *store, uint64_t wal_bytes); // for vfs_set_cover
+int reserve_cover(void *store, uint64_t wal_bytes); // for vfs_set_cover
 bool reserve_settled(const struct sqlite_store *store);
 void reserve_settle(struct sqlite_store *store); // as small as the WAL now allows
 void reserve_give_up(struct sqlite_store *store);

@@ -1,8 +1,8 @@
 // The adapter: opening and closing, queues, figures.
 #include "store/sqlite/sqlite_store.h"
 
+#include "store/sqlite/backup.h"
 #include "store/sqlite/merge.h"
-#include "store/sqlite/open.h"
 #include "util/clock.h"
 
 #define READERS_MAX 64
@@ -102,7 +102,9 @@ static void sqlite_free(struct store *base)
     heads_release(&store->heads);
     hot_release(&store->hot);
     db_close(&store->db);
+    wal_mark_close(&store->wal_mark);
     vfs_free(&store->vfs);
+    close_fd(&store->reserve_fd);
     close_fd(&store->lock_fd);
     free(store->group.changes);
     free(store->group.appended);
@@ -136,8 +138,7 @@ static struct sqlite_store *store_new(const struct sqlite_options *options)
     store->base.vtable = &sqlite_vtable;
     store->base.logger = options->logger;
     store->path = xstrdup(options->path);
-    store->lock_fd = -1;
-    store->stats.writable = true;
+    store->lock_fd = store->reserve_fd = store->wal_mark.fd = -1;
     store->tuning = options->tuning ? *options->tuning : default_tuning;
     struct sqlite_tuning *tuning = &store->tuning;
     tuning->hot_pieces = tuning->hot_pieces ? tuning->hot_pieces : default_tuning.hot_pieces;
@@ -163,23 +164,37 @@ static struct sqlite_store *store_new(const struct sqlite_options *options)
     return store;
 }
 
-static int open_database(struct sqlite_store *store, struct buf *ret_error)
+static int open_file(struct sqlite_store *store, struct wal_found *wal, struct buf *ret_error)
 {
-    int err = vfs_new(store->base.logger, &store->vfs);
+    int version;
+    int err = store_wal_check(store, wal, ret_error);
+    if (err < 0)
+        return err;
+    err = vfs_new(store->base.logger, &store->vfs);
     if (err == 0)
         err = db_open(&store->db, store->path, vfs_name(store->vfs), DB_WRITER);
     if (err < 0) {
-        buf_printf(ret_error, "cannot open %s", store->path);
+        buf_printf(ret_error, "cannot open %s: %s", store->path, error_text(err));
         return err;
     }
-    err = store_prepare(&store->db, store->path, store->tuning.page_size, ret_error);
-    if (err < 0)
-        return err;
-    bool restored = false;
-    int64_t page_size = 0, purging = 0;
-    err = store_hot_load(store);
+    err = store_check_version(&store->db, store->path, ret_error, &version);
     if (err == 0)
-        err = store_incarnation_load(store, &restored);
+        err = store_wal_mark(store, wal, ret_error);
+    if (err == 0)
+        err = store_prepare(&store->db, store->path, store->tuning.page_size, version, wal->lost > 0, ret_error);
+    return err;
+}
+
+static int load(struct sqlite_store *store, const struct wal_found *wal, bool *ret_restored)
+{
+    int64_t page_size = 0, purging = 0;
+    int err = store_hot_load(store);
+    if (err == 0)
+        err = store_incarnation_load(store, wal->lost > 0, ret_restored);
+    if (err == 0)
+        err = store_begin_wal(&store->db);
+    if (err == 0)
+        err = store_wal_settle(store);
     if (err == 0)
         err = store_secret_load(store);
     if (err == 0)
@@ -187,13 +202,27 @@ static int open_database(struct sqlite_store *store, struct buf *ret_error)
     if (err == 0)
         err = db_query_i64(&store->db,
                            "SELECT (SELECT count(*) FROM purging) + (SELECT count(*) FROM purging_accounts)", &purging);
-    if (err < 0) {
-        buf_printf(ret_error, "cannot read %s: %s", store->path, sqlite3_errmsg(store->db.handle));
-        return err;
-    }
     store->page_size = (uint64_t)page_size;
     store->purging = purging > 0;
+    return err;
+}
+
+static int open_database(struct sqlite_store *store, struct buf *ret_error)
+{
+    struct wal_found wal;
+    bool restored = false;
+    int err = open_file(store, &wal, ret_error);
+    if (err < 0)
+        return err;
+    err = load(store, &wal, &restored);
+    if (err < 0) {
+        CLEANUP(free_ptr) char *reason = db_reason(&store->db);
+        buf_printf(ret_error, "cannot read %s: %s", store->path, reason);
+        return err;
+    }
+    store->stats.wal_lost = wal.lost;
     store->wal_pages = vfs_wal_bytes(store->vfs) / MAX(store->page_size, 1u); // what a crash has left there
+    store_backup_clear(store);
     reserve_make(store, 0); // without it the first full group finds out
     vfs_set_cover(store->vfs, reserve_cover, store);
     if (restored)

@@ -2,6 +2,7 @@
 
 #include "util/clock.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 
 enum vfs_file_kind { FILE_DATABASE, FILE_WAL, FILE_RESERVE, FILE_OTHER };
@@ -14,9 +15,10 @@ struct vfs {
     _Atomic uint64_t sizes[FILE_OTHER];
     _Atomic uint64_t written[FILE_OTHER];
     _Atomic uint64_t limit;
-    bool (*cover)(void *arg, uint64_t wal_bytes);
+    int (*cover)(void *arg, uint64_t wal_bytes);
     void *cover_arg;
     uint64_t wal_covered; // the writer's
+    struct wal_mark *mark;
     _Atomic uint64_t fsyncs, fsync_ns_sum, fsync_buckets[VFS_BUCKETS];
 };
 
@@ -56,10 +58,28 @@ static bool over_limit(struct vfs *vfs, enum vfs_file_kind kind, uint64_t end)
     return end > limit;
 }
 
-static bool wal_covered(const struct vfs_file *file, uint64_t end)
+// SQLite asks for errno where a write failed otherwise than for want of space.
+static int wal_cover(const struct vfs_file *file, uint64_t end)
 {
     const struct vfs *vfs = file->vfs;
-    return file->kind != FILE_WAL || !vfs->cover || end <= vfs->wal_covered || vfs->cover(vfs->cover_arg, end);
+    if (file->kind != FILE_WAL || !vfs->cover || end <= vfs->wal_covered)
+        return SQLITE_OK;
+    int cause = vfs->cover(vfs->cover_arg, end);
+    errno = cause;
+    if (cause == 0)
+        return SQLITE_OK;
+    return cause == ENOSPC || cause == EDQUOT ? SQLITE_FULL : SQLITE_IOERR_WRITE;
+}
+
+static struct wal_mark *mark_of(const struct vfs_file *file)
+{
+    return file->kind == FILE_WAL ? file->vfs->mark : NULL;
+}
+
+static int mark_result(int err)
+{
+    errno = -err;
+    return err == 0 ? SQLITE_OK : SQLITE_IOERR_WRITE;
 }
 
 static int file_write(sqlite3_file *base, const void *data, int len, sqlite3_int64 offset)
@@ -68,19 +88,25 @@ static int file_write(sqlite3_file *base, const void *data, int len, sqlite3_int
     if (file->kind == FILE_OTHER)
         return CALL(base, xWrite, data, len, offset);
     uint64_t end = (uint64_t)offset + (uint64_t)len;
-    if (over_limit(file->vfs, file->kind, end) || !wal_covered(file, end))
-        return SQLITE_FULL;
-    int rc = CALL(base, xWrite, data, len, offset);
+    int rc = over_limit(file->vfs, file->kind, end) ? SQLITE_FULL : wal_cover(file, end);
+    if (rc == SQLITE_OK && mark_of(file))
+        rc = mark_result(wal_mark_writing(mark_of(file), data, (size_t)len, (uint64_t)offset));
+    if (rc == SQLITE_OK)
+        rc = CALL(base, xWrite, data, len, offset);
+    if (rc != SQLITE_OK)
+        return rc;
     atomic_fetch_add_explicit(&file->vfs->written[file->kind], (uint64_t)len, memory_order_relaxed);
-    if (rc == SQLITE_OK && end > atomic_load(&file->vfs->sizes[file->kind]))
+    if (end > atomic_load(&file->vfs->sizes[file->kind]))
         atomic_store(&file->vfs->sizes[file->kind], end);
-    return rc;
+    return SQLITE_OK;
 }
 
 static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
 {
     struct vfs_file *file = file_of(base);
-    int rc = CALL(base, xTruncate, size);
+    int rc = mark_of(file) ? mark_result(wal_mark_cutting(mark_of(file), (uint64_t)size)) : SQLITE_OK;
+    if (rc == SQLITE_OK)
+        rc = CALL(base, xTruncate, size);
     if (rc == SQLITE_OK && file->kind != FILE_OTHER)
         atomic_store(&file->vfs->sizes[file->kind], (uint64_t)size);
     return rc;
@@ -107,6 +133,8 @@ static int file_sync(sqlite3_file *base, int flags)
     atomic_fetch_add_explicit(&vfs->fsyncs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&vfs->fsync_ns_sum, ns, memory_order_relaxed);
     atomic_fetch_add_explicit(&vfs->fsync_buckets[vfs_bucket(ns)], 1, memory_order_relaxed);
+    if (mark_of(file_of(base)))
+        wal_mark_synced(mark_of(file_of(base)));
     return SQLITE_OK;
 }
 
@@ -222,7 +250,10 @@ static int vfs_open(sqlite3_vfs *methods, sqlite3_filename name, sqlite3_file *b
 static int vfs_delete(sqlite3_vfs *methods, const char *name, int sync_folder)
 {
     struct vfs *vfs = methods->pAppData;
-    return vfs->real->xDelete(vfs->real, name, sync_folder);
+    size_t len = strlen(name);
+    bool wal = len > 4 && strcmp(name + len - 4, "-wal") == 0;
+    int rc = wal && vfs->mark ? mark_result(wal_mark_cutting(vfs->mark, 0)) : SQLITE_OK;
+    return rc == SQLITE_OK ? vfs->real->xDelete(vfs->real, name, sync_folder) : rc;
 }
 
 static int vfs_access(sqlite3_vfs *methods, const char *name, int flags, int *ret)
@@ -290,7 +321,7 @@ bool vfs_set_reserve(struct vfs *vfs, uint64_t bytes)
     return true;
 }
 
-void vfs_set_cover(struct vfs *vfs, bool (*cover)(void *arg, uint64_t wal_bytes), void *arg)
+void vfs_set_cover(struct vfs *vfs, int (*cover)(void *arg, uint64_t wal_bytes), void *arg)
 {
     vfs->cover = cover;
     vfs->cover_arg = arg;
@@ -299,6 +330,11 @@ void vfs_set_cover(struct vfs *vfs, bool (*cover)(void *arg, uint64_t wal_bytes)
 void vfs_cover_wal(struct vfs *vfs, uint64_t wal_bytes)
 {
     vfs->wal_covered = wal_bytes;
+}
+
+void vfs_set_mark(struct vfs *vfs, struct wal_mark *mark)
+{
+    vfs->mark = mark;
 }
 
 uint64_t vfs_wal_bytes(struct vfs *vfs)

@@ -117,6 +117,16 @@ static int purge_slice(struct sqlite_store *store)
     return MIN(rc, 0);
 }
 
+// The first transaction after a checkpoint says so, see wal_mark.h.
+static int raise_generation(struct sqlite_store *store)
+{
+    store->wal_mark.generation = store->generation + 1;
+    sqlite3_stmt *set = db_statement(&store->db, STATEMENT_META_SET);
+    db_bind_text(set, 1, STR(WAL_GENERATION));
+    db_bind_u64(set, 2, store->wal_mark.generation);
+    return db_run(set);
+}
+
 static int apply_all(struct sqlite_store *store, struct store_op *const *ops, size_t count, bool background)
 {
     int err = db_run(db_statement(&store->db, STATEMENT_BEGIN_WRITE));
@@ -126,6 +136,8 @@ static int apply_all(struct sqlite_store *store, struct store_op *const *ops, si
     }
     if (err == 0)
         err = store_flush_pack(store);
+    if (err == 0 && store->generation_due)
+        err = raise_generation(store);
     // A purge goes first and alone: on a full disk it must not fail for a merge's sake.
     if (err == 0 && background && store->purging)
         err = purge_slice(store);
@@ -144,6 +156,8 @@ static void publish(struct sqlite_store *store)
                     &appended->producer_state);
     }
     store->purging = store->purging || group->purges;
+    store->generation = store->wal_mark.generation;
+    store->generation_due = false;
     heads_committed(&store->heads);
     merge_committed(store->merge);
     if (store->base.watch && group->change_count > 0)
@@ -165,17 +179,27 @@ static void count_commit(struct sqlite_store *store, size_t ops, uint64_t ns)
     pthread_mutex_unlock(&store->stats_mutex);
 }
 
-static void set_writable(struct sqlite_store *store, bool writable)
+// `err`: what keeps it from being written; 0: nothing.
+static void set_write_error(struct sqlite_store *store, int err)
 {
     pthread_mutex_lock(&store->stats_mutex);
-    bool changed = store->stats.writable != writable;
-    store->stats.writable = writable;
+    bool changed = store->stats.write_error != err;
+    store->stats.write_error = err;
     pthread_mutex_unlock(&store->stats_mutex);
-    if (changed && writable)
+    if (!changed)
+        return;
+    CLEANUP(free_ptr) char *reason = db_reason(&store->db);
+    if (err == 0)
         log_info(store->base.logger, "the store can be written again", LOG_S("path", store->path));
-    else if (changed)
+    else
         log_error(store->base.logger, "the store cannot be written", LOG_S("path", store->path),
-                  LOG_S("reason", sqlite3_errmsg(store->db.handle)));
+                  LOG_S("error", error_word(err)), LOG_S("reason", reason), LOG_S("what_to_do", error_text(err)));
+}
+
+// What keeps the store from being written for now, whatever the operations are.
+static bool keeps_from_writing(int err)
+{
+    return err == ERR_STORE_FULL || err == ERR_UNAVAILABLE || err == ERR_NO_FILES || err == ERR_NOMEM;
 }
 
 static int transact(struct sqlite_store *store, struct store_op *const *ops, size_t count, bool background)
@@ -184,14 +208,14 @@ static int transact(struct sqlite_store *store, struct store_op *const *ops, siz
     store_versions_begin(&store->base, ops, count);
     int err = apply_all(store, ops, count, background);
     if (err < 0) {
-        if (err == ERR_STORE_FULL || err == ERR_UNAVAILABLE)
-            set_writable(store, false);
+        if (keeps_from_writing(err))
+            set_write_error(store, err);
         roll_back(store);
         store_versions_end(&store->base, ops, count);
         return err;
     }
     if (count > 0 && !store->refusing)
-        set_writable(store, true);
+        set_write_error(store, 0);
     publish(store);
     store_versions_end(&store->base, ops, count);
     count_commit(store, count, clock_mono_ns() - start);
@@ -205,9 +229,12 @@ static void checkpoint(struct sqlite_store *store, int mode)
 {
     int in_wal = 0, moved = 0;
     int rc = sqlite3_wal_checkpoint_v2(store->db.handle, NULL, mode, &in_wal, &moved);
+    store->generation_due = true;
     // Otherwise a reader was in the way, or the disk is full; the next commit tries again.
-    if (rc == SQLITE_OK && in_wal == moved)
-        store->wal_pages = 0;
+    if (rc != SQLITE_OK || in_wal != moved)
+        return;
+    store->wal_pages = 0;
+    wal_mark_moved(&store->wal_mark);
 }
 
 // Whether something is left to be done for a store without load: the WAL is checkpointed and short, the reserve small.
@@ -279,7 +306,7 @@ static void look_for_space(struct sqlite_store *store, uint64_t now_ms)
         return;
     }
     store->refusing = false;
-    set_writable(store, true);
+    set_write_error(store, 0);
 }
 
 static void commit_one_by_one(struct sqlite_store *store, struct store_op **ops, size_t count)
@@ -295,7 +322,7 @@ static void commit_after(struct sqlite_store *store, int err, struct store_op **
 {
     if (err == ERR_STORE_FULL) {
         commit_when_full(store, ops, count);
-    } else if (err == ERR_UNAVAILABLE) {
+    } else if (keeps_from_writing(err)) {
         for (size_t i = 0; i < count; i++)
             ops[i]->err = err;
     } else {
@@ -314,7 +341,7 @@ static void commit_group(struct sqlite_store *store, struct store_op **ops, size
     if (err < 0)
         store->background_from_ms = now_ms + BACKGROUND_PAUSE_MS;
     // What failed may have been the merging or purging that went along.
-    if (err == ERR_UNAVAILABLE && background && !refusing && count > 0)
+    if (keeps_from_writing(err) && err != ERR_STORE_FULL && background && !refusing && count > 0)
         err = transact(store, ops, count, false);
     if (err < 0 && !refusing)
         commit_after(store, err, ops, count);

@@ -9,10 +9,10 @@ import subprocess
 import time
 
 SOURCE = pathlib.Path(__file__).parents[2] / "faults" / "power_trace.c"
-CREATE, WRITE, SIZE, PUNCH, SYNC_BEGIN, SYNC_END, RENAME, UNLINK, MKDIR, RMDIR = range(1, 11)
+CREATE, WRITE, SIZE, PUNCH, SYNC_BEGIN, SYNC_END, RENAME, UNLINK, MKDIR, RMDIR, LINK = range(1, 12)
 MARK = 100
 HEAD = struct.Struct("<IIIIQQQQ")
-NAMES = (CREATE, RENAME, UNLINK, MKDIR, RMDIR)
+NAMES = (CREATE, RENAME, UNLINK, MKDIR, RMDIR, LINK)
 
 
 class Entry:
@@ -62,14 +62,17 @@ class Trace:
     def marks(self, moment):
         return [entry.data | {"time": entry.time} for entry in self.entries[:moment] if entry.op == MARK]
 
-    def disk(self, moment, source, target):
-        """Makes below `target` what may be on the disk when the power fails before entry `moment`. How much of what was not synced
+    def disk(self, moment, source, target, start=None):
+        """`start`: what was durable before the trace, {name: (inode, content)}. Makes below `target` what may be on the disk when the power fails before entry `moment`. How much of what was not synced
         is there is drawn: nothing, anything, all."""
         share = source.choice((0.0, 0.0, source.random(), 1.0))
         past = self.entries[:moment]
         synced = self._synced(past)
         files, names = {}, {self.root: None}
         names_lost = set()
+        for name, (inode, content) in (start or {}).items():
+            names[os.path.join(self.root, name)] = inode
+            files[inode] = bytearray(content)
         for index, entry in enumerate(past):
             durable = index < synced.get(self._synced_by(entry), -1)
             if entry.op in NAMES:
@@ -129,6 +132,8 @@ class Trace:
             names[entry.path] = None
         elif entry.op in (UNLINK, RMDIR):
             names.pop(entry.path, None)
+        elif entry.path in names and entry.op == LINK:
+            names[entry.data.decode()] = names[entry.path]
         elif entry.path in names:
             names[entry.data.decode()] = names.pop(entry.path)
 

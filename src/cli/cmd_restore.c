@@ -1,0 +1,54 @@
+#include "cli/cli_private.h"
+#include "cli/serve_config.h"
+#include "server/server.h"
+
+static int run_restore(struct cli *cli)
+{
+    CLEANUP(config_release) struct config config;
+    CLEANUP(buf_release) struct buf error = {0}, out = {0};
+    CLEANUP(free_ptr) char *kept = NULL;
+    char *const *operands;
+    config_init(&config);
+    if (cli_operands(cli, &operands) != 1 || !*operands[0])
+        return cli_usage_error(cli, "name the backup to restore");
+    if (serve_config_load(cli, &config, &error))
+        return cli_usage_error(cli, "%s", buf_cstr(&error));
+    bool discard = cli_flag(cli, "discard-former");
+    int err = server_restore(&config, operands[0], discard, &kept, &error);
+    if (err == ERR_CONFLICT && strstr(buf_cstr(&error), "in use"))
+        buf_append_text(&error, "; stop the server first");
+    if (err)
+        return cli_fail(cli, err > ERR_FIRST_ && err < ERR_END_ ? err : ERR_IO, "%s", buf_cstr(&error));
+    buf_printf(&out, "%s/runnel.db is now a copy of %s\n", config.data, operands[0]);
+    if (kept)
+        buf_printf(&out, "the former store is kept as %s\n", kept);
+    buf_append_text(&out, "a server that is started on it tells producers and followers what is not in it\n");
+    return cli_print(cli, &out);
+}
+
+const struct cli_command cmd_restore = {
+    .name = "restore",
+    .summary = "put a backup in the place of the store",
+    .usage = "FILE [--data DIR]",
+    .description =
+        "Checks that FILE is a whole store of this program, copies it into the data folder, and puts it in the place of the store in one step: "
+        "whenever the power fails, the former store is there or the new one. The former one stays beside it, as DATA/runnel.db.before-TIME, with "
+        "what belongs to it.\n\n"
+        "No server may run on the data folder meanwhile. The one that is started then knows that its store was restored: producers and followers "
+        "are told what is not in it, and runners that still have it deliver it again. DATA/admin.key stays; keys that were made after the backup "
+        "are gone.",
+    .options =
+        (const struct cli_option[]){
+            {'c', "config", CLI_VALUE, "FILE",
+             "configuration file of the server; else as `runnel serve` finds it, for the data folder"},
+            {.long_name = "data", .kind = CLI_VALUE, .argument = "DIR", .help = "data folder"},
+            {.long_name = "discard-former", .kind = CLI_FLAG, .help = "do not keep the former store"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"runnel restore /var/lib/runnel/backups/monday.db", "after the server was stopped"},
+            {0},
+        },
+    .run = run_restore,
+};
