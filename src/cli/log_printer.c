@@ -66,7 +66,7 @@ static void append_json(const struct log_printer *printer, struct buf *out, uint
 static void count_line(struct log_printer *printer, const struct record *record)
 {
     printer->count += !record->partial;
-    printer->count_open = record->partial;
+    printer->count_open[record->stream] = record->partial;
 }
 
 static void print_record(struct log_printer *printer, uint64_t sequence_number, const struct record *record,
@@ -146,9 +146,11 @@ void log_printer_finish(struct log_printer *printer)
         print_held(printer, (enum record_stream)i);
     log_line_end(&printer->lines[0], &printer->out.buf);
     log_line_end(&printer->lines[1], &printer->err.buf);
+    for (size_t i = 0; i < STREAM_COUNT; i++)
+        printer->count += printer->count_open[i];
     if (printer->form == LOG_FORM_COUNT)
         buf_printf(&printer->out.buf, "%s%llu\n", printer->prefix ? printer->prefix : "",
-                   (unsigned long long)printer->count + printer->count_open);
+                   (unsigned long long)printer->count);
     log_printer_flush(printer);
 }
 

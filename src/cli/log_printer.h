@@ -31,11 +31,11 @@ struct log_printer {
     // Before each line; then only whole lines are printed, as other logs go to the same place. NULL: none.
     char *prefix;
     struct log_held held[STREAM_COUNT];
-    uint64_t count;            // of lines, LOG_FORM_COUNT
-    bool count_open;           // the last one counted may go on
-    struct log_select *select; // what is printed of what comes; NULL: all. Owned.
-    bool any;                  // something is known about where it stands:
-    uint64_t next;             // the next sequence number wanted
+    uint64_t count;                // of lines, LOG_FORM_COUNT
+    bool count_open[STREAM_COUNT]; // a further one has begun
+    struct log_select *select;     // what is printed of what comes; NULL: all. Owned.
+    bool any;                      // something is known about where it stands:
+    uint64_t next;                 // the next sequence number wanted
 };
 
 void log_printer_init(struct log_printer *printer, const char *execution_id);

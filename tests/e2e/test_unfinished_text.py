@@ -38,6 +38,22 @@ def test_a_prompt_is_visible_while_the_job_waits(cli, server, api, tmp_path, pre
     assert cli.ok("logs", job).out == cli.ok("logs", "-o", "raw", job).out == whole
 
 
+def test_a_follower_of_lines_sees_a_prompt_at_once_and_its_line_stamped_once(cli, api, tmp_path):
+    answer = tmp_path / "answer"
+    os.mkfifo(answer)
+    job = fresh_id()
+    with cli.start("wrap", "-q", "--id", job, *shell(f"exec < {answer}\n{PROMPT}")) as process:
+        eventually(lambda: api.get(f"/api/v1/executions/{job}").status == 200, "the execution is known")
+        with cli.start("logs", "-f", "-t", job) as follower, open(answer, "wb", buffering=0) as fifo:
+            follower.out.wait_for(b"] [stdout] name? ")
+            fifo.write(b"you\n")
+            assert follower.finish() == 0
+            first, second = follower.out.lines()
+            assert second.endswith(b"] [stdout] name? hello you") and second.count(b"[stdout]") == 1
+        assert process.finish() == 0
+    assert cli.ok("logs", "-t", job).out.count(b"[stdout]") == 2
+
+
 def test_a_prompt_that_is_piped_is_visible_while_it_waits(cli, api):
     job = fresh_id()
     with cli.start("pipe", "-q", "--id", job, stdin=subprocess.PIPE) as process:
@@ -93,3 +109,10 @@ def test_killing_wrap_loses_no_text_that_was_visible(servers, cli, tmp_path):
     eventually(lambda: cli.run("wrap", "--resume", job).code == 0, "what is left is delivered")
     assert output_of(api, job) == b"first\npassed 30%\rpassed 60%"
     assert api.status(job)["status"] == "lost"
+
+
+def test_lines_that_go_on_are_counted_on_each_stream(cli, api):
+    execution_id = api.create()
+    records = [("stdout", "one ", True), ("stderr", "two, ", True), ("stdout", "goes on", True), ("stderr", "ends", False)]
+    api.append(execution_id, [{"stream": stream, "message": text, "partial": partial} for stream, text, partial in records])
+    assert cli.ok("logs", "-c", execution_id).out == b"2\n"
