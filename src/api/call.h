@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "api/api.h"
+#include "ingest/gate.h"
 #include "store/execution_cache.h"
 #include "util/id.h"
 #include "util/list.h"
@@ -21,6 +22,7 @@ struct api {
     struct record_parser *strict_parser;
     size_t strict_max;
     struct execution_cache *executions;
+    struct intake_gate gate;
     struct list_node streams; // struct stream_node
     unsigned stream_count;
     struct timer *sweep; // ends streams whose credential ran out or was revoked

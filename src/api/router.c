@@ -476,6 +476,7 @@ struct api *api_new(const struct api_options *options, const struct api_limits *
     api->parser = record_parser_new(0);
     api->executions = execution_cache_new(options->store, EXECUTIONS_MAX);
     list_init(&api->streams);
+    intake_gate_init(&api->gate, options->loop, options->budget);
     api->sweep = timer_new(options->loop, api_sweep, api);
     timer_start(api->sweep, SWEEP_MS);
     api_set_limits(api, limits);
@@ -497,6 +498,7 @@ void api_free(struct api **api)
     if (!*api)
         return;
     timer_free(&(*api)->sweep);
+    intake_gate_release(&(*api)->gate);
     execution_cache_free(&(*api)->executions);
     record_parser_free(&(*api)->parser);
     record_parser_free(&(*api)->strict_parser);

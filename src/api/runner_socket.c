@@ -441,7 +441,9 @@ static void runner_open(struct runner *runner, uint64_t next_sequence)
     struct api *api = call->api;
     struct ws_limits limits = {.message_max = LIMIT_FRAME,
                                .ping_every_ms = api->limits->ping_ms,
-                               .pong_timeout_ms = api->limits->pong_timeout_ms};
+                               .pong_timeout_ms = api->limits->pong_timeout_ms,
+                               .budget = api->options.budget,
+                               .account = call->principal.account};
 
     runner->ws = call->request ? ws_accept(call_take_request(call), &limits, &runner_ws_handler, runner) : NULL;
     if (!runner->ws) {
@@ -463,6 +465,7 @@ static void runner_open(struct runner *runner, uint64_t next_sequence)
         .loop = api->options.loop,
         .store = api->options.store,
         .metrics = api->options.metrics,
+        .gate = &api->gate,
         .shard = api->options.shard,
         .account = call->principal.account,
         .row = runner->row,

@@ -15,7 +15,8 @@ struct intake {
     uint64_t builder_first;
     struct deferred flush, answer;
     struct timer *retry;
-    size_t bytes_under_way;
+    struct gate_waiter waiter;
+    size_t bytes_under_way, busy_bytes;
     unsigned operations; // at the store
     uint64_t retry_ms;   // pause before asking the store again, set by the failure that came first
     bool was_busy, closed;
@@ -35,6 +36,7 @@ static void intake_free_if_idle(struct intake *intake)
     if (!intake->closed || intake->operations)
         return;
     chunk_builder_free(&intake->builder);
+    budget_account_unref(&intake->waiter.account);
     free(intake);
 }
 
@@ -52,6 +54,19 @@ static void intake_answer_deferred(struct deferred *deferred)
         intake->options.handler->ack(intake->options.owner, next);
 }
 
+static bool intake_may_go(struct gate_waiter *waiter)
+{
+    struct intake *intake = CONTAINER_OF(waiter, struct intake, waiter);
+    return intake->bytes_under_way < intake->busy_bytes / 2;
+}
+
+static void intake_go(struct gate_waiter *waiter)
+{
+    struct intake *intake = CONTAINER_OF(waiter, struct intake, waiter);
+    intake->was_busy = false;
+    intake->options.handler->room(intake->options.owner);
+}
+
 struct intake *intake_new(const struct intake_options *options)
 {
     struct intake *intake = xcalloc(1, sizeof *intake);
@@ -59,6 +74,11 @@ struct intake *intake_new(const struct intake_options *options)
     snprintf(intake->producer, sizeof intake->producer, "%.*s", STR_ARGS(options->producer));
     sequencer_init(&intake->sequencer, options->next);
     intake->builder = chunk_builder_new();
+    struct budget *budget = options->gate ? options->gate->budget : NULL;
+    intake->busy_bytes = MIN((size_t)INTAKE_BUSY_BYTES, budget_connection_max(budget, BUDGET_intake));
+    intake->waiter = (struct gate_waiter){.may_go = intake_may_go, .go = intake_go};
+    intake->waiter.account = budget_account(budget, options->account);
+    list_init(&intake->waiter.node);
     intake->retry = timer_new(options->loop, intake_reread, intake);
     deferred_init(&intake->flush, intake_flush_deferred);
     deferred_init(&intake->answer, intake_answer_deferred);
@@ -74,6 +94,7 @@ void intake_close(struct intake **intake)
     intake_flush(it); // it arrived, so it counts
     deferred_cancel(&it->flush);
     deferred_cancel(&it->answer);
+    list_remove(&it->waiter.node);
     timer_free(&it->retry);
     it->closed = true;
     intake_free_if_idle(it);
@@ -150,6 +171,7 @@ static void intake_append_done(struct store_op *op)
     struct intake *intake = append->intake;
 
     intake->bytes_under_way -= append->bytes;
+    budget_give(intake->waiter.account, BUDGET_intake, append->bytes);
     if (op->err) {
         intake_append_failed(intake, op->err, append->append.ret_producer_next);
     } else {
@@ -169,12 +191,19 @@ static void intake_append_done(struct store_op *op)
     chunk_unref(&append->append.chunk);
     store_op_release(op);
     free(append);
-    if (!intake->closed && intake->was_busy && intake->bytes_under_way < INTAKE_BUSY_BYTES / 2) {
-        intake->was_busy = false;
-        intake->options.handler->room(intake->options.owner);
-    }
+    if (intake->options.gate)
+        intake_gate_ended(intake->options.gate);
+    else if (!intake->closed && intake->was_busy && intake_may_go(&intake->waiter))
+        intake_go(&intake->waiter);
     intake->operations--; // only now: the handler may have closed the intake
     intake_free_if_idle(intake);
+}
+
+static void intake_wait(struct intake *intake)
+{
+    intake->was_busy = true;
+    if (intake->options.gate && !intake->closed)
+        intake_gate_wait(intake->options.gate, &intake->waiter);
 }
 
 static void intake_hand_over(struct intake *intake, uint64_t first, struct chunk *chunk, bool skip_ahead)
@@ -197,8 +226,12 @@ static void intake_hand_over(struct intake *intake, uint64_t first, struct chunk
     };
     intake->operations++;
     intake->bytes_under_way += append->bytes;
-    if (intake->bytes_under_way > INTAKE_BUSY_BYTES)
-        intake->was_busy = true;
+    intake->waiter.wants = append->bytes;
+    budget_charge(intake->waiter.account, BUDGET_intake, append->bytes);
+    if (intake->options.gate)
+        intake_gate_began(intake->options.gate);
+    if (intake->bytes_under_way > intake->busy_bytes || !budget_within(intake->waiter.account, BUDGET_intake))
+        intake_wait(intake);
     store_submit(intake->options.store, &append->append.op);
 }
 
@@ -269,7 +302,7 @@ void intake_skip(struct intake *intake, uint64_t to, struct str reason)
 
 bool intake_busy(const struct intake *intake)
 {
-    return intake->bytes_under_way > INTAKE_BUSY_BYTES;
+    return intake->was_busy;
 }
 
 uint64_t intake_accepted(const struct intake *intake)

@@ -1,7 +1,9 @@
 // Drives one producer's stream on one connection: gathers single records into chunks, hands chunks to the store, and says what
-// is durable. One loop. At most INTAKE_BUSY_BYTES are under way before intake_busy says to stop reading; `room` says when to go on.
+// is durable. One loop. When INTAKE_BUSY_BYTES are under way, or as much as its account may have, intake_busy says to stop
+// reading; `room` says when to go on.
 #pragma once
 
+#include "ingest/gate.h"
 #include "ingest/sequencer.h"
 #include "metrics/metrics.h"
 #include "store/store.h"
@@ -21,6 +23,7 @@ struct intake_options {
     struct loop *loop;
     struct store *store;
     struct metrics *metrics;
+    struct intake_gate *gate; // of the loop; NULL: its own limit alone
     unsigned shard;
     int64_t account, row;
     struct str producer; // copied

@@ -6,6 +6,7 @@
 #define CLOSE_WAIT_MS     5000
 #define PONGS_PENDING_MAX ((size_t)64 * 1024) // a peer that pings but does not read gets no more pongs
 #define REASON_MAX        123
+#define CODE_AGAIN        1013 // come back in a moment
 
 enum ws_state {
     WS_OPEN,
@@ -16,16 +17,18 @@ enum ws_state {
 struct ws {
     struct loop *loop;
     struct conn *conn;
+    struct budget_account *account;
     struct ws_parser *parser;
     enum ws_state state;
     struct ws_limits limits;
     const struct ws_handler *handler;
     void *owner;
-    struct buf early;        // bytes that came with the handshake
-    struct deferred deliver; // feeds them once the owner has its ws
-    struct timer *timer;     // the next ping; when closing, the end of patience
-    uint64_t pong_ms;        // the last pong, or the start
-    uint64_t alive_ms;       // the same, or the end of the last pause: who does not read sees no pongs
+    struct buf early;            // bytes that came with the handshake
+    struct deferred deliver;     // feeds them once the owner has its ws
+    struct timer *timer;         // the next ping; when closing, the end of patience
+    uint64_t pong_ms;            // the last pong, or the start
+    uint64_t alive_ms;           // the same, or the end of the last pause: who does not read sees no pongs
+    struct budget_lease message; // what the parser keeps of one
     bool paused;
     struct lingerer lingerer; // while the owner is gone
     unsigned busy;
@@ -39,6 +42,8 @@ static void leave(struct ws *ws)
     if (--ws->busy > 0 || !ws->freed)
         return;
     ws_parser_free(&ws->parser);
+    budget_lease_release(&ws->message);
+    budget_account_unref(&ws->account);
     free(ws);
 }
 
@@ -128,7 +133,11 @@ static void feed(struct ws *ws, const uint8_t *data, size_t len)
     if (ws->freed || ws->state == WS_ENDING)
         return;
     unsigned code = ws_parser_feed(ws->parser, data, len);
-    if (code == 0 || ws->freed)
+    if (ws->freed)
+        return;
+    if (code == 0 && !budget_lease_set(&ws->message, ws->account, BUDGET_requests, ws_parser_memory(ws->parser)))
+        code = CODE_AGAIN;
+    if (code == 0)
         return;
     if (ws->state == WS_OPEN)
         finish(ws, code, 1006);
@@ -304,6 +313,7 @@ struct ws *ws_accept(struct http_request *request, const struct ws_limits *limit
     ws->handler = handler;
     ws->owner = owner;
     ws->parser = ws_parser_new(true, limits->message_max, &parser_events, ws);
+    ws->account = budget_account(limits->budget, limits->account);
     ws->pong_ms = ws->alive_ms = loop_now_ms(ws->loop);
     deferred_init(&ws->deliver, on_deliver);
     list_init(&ws->lingerer.node);

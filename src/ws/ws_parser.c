@@ -80,6 +80,11 @@ void ws_parser_free(struct ws_parser **parser_ptr)
         release(parser);
 }
 
+size_t ws_parser_memory(const struct ws_parser *parser)
+{
+    return parser->message.cap > MESSAGE_KEEP ? parser->message.cap : 0;
+}
+
 // --- Checks
 
 static bool utf8_lead(struct utf8_state *state, uint8_t byte)
