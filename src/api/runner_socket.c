@@ -15,6 +15,7 @@
 #define PRODUCER_DEFAULT "runner"
 #define CLOSE_REPLACED   4409
 #define ANSWERS_MAX      (1024 * 1024) // bytes queued to a runner
+#define DIGEST_PROBLEM   "digest must be 16 hexadecimal digits"
 
 struct runner {
     struct stream_node node;
@@ -53,14 +54,23 @@ static void runner_send_error(struct runner *runner, int err, const char *detail
     runner_send(runner, &json);
 }
 
-static void runner_send_ready(struct runner *runner, uint64_t next_sequence)
+// What the store has of the runner's records: by it the runner knows that they are its own, and all of them.
+static void append_stored(struct buf *json, const struct sequence_producer *stored)
+{
+    buf_printf(json, ",\"next_sequence\":%llu,\"digest\":", (unsigned long long)stored->next);
+    if (stored->digest_unknown)
+        buf_append_text(json, "null");
+    else
+        buf_printf(json, "\"%016llx\"", (unsigned long long)stored->digest);
+}
+
+static void runner_send_ready(struct runner *runner, const struct sequence_producer *stored)
 {
     CLEANUP(buf_release) struct buf json = {0};
-    buf_printf(
-        &json,
-        "{\"type\":\"ready\",\"execution_id\":\"%s\",\"next_sequence\":%llu,\"epoch\":%llu,\"incarnation\":\"%s\"}",
-        runner->execution_id, (unsigned long long)next_sequence, (unsigned long long)runner->epoch,
-        store_incarnation(runner->node.api->options.store));
+    buf_printf(&json, "{\"type\":\"ready\",\"execution_id\":\"%s\"", runner->execution_id);
+    append_stored(&json, stored);
+    buf_printf(&json, ",\"epoch\":%llu,\"incarnation\":\"%s\"}", (unsigned long long)runner->epoch,
+               store_incarnation(runner->node.api->options.store));
     runner_send(runner, &json);
 }
 
@@ -116,14 +126,16 @@ static void complete_done(struct store_op *op)
         hub_sealed(it->api->options.hub, it->complete.row);
         if (open) {
             CLEANUP(buf_release) struct buf json = {0};
-            buf_printf(&json, "{\"type\":\"completed\",\"execution_id\":\"%s\",\"final_sequence\":%lld}",
+            buf_printf(&json, "{\"type\":\"completed\",\"execution_id\":\"%s\",\"final_sequence\":%lld",
                        runner->execution_id, (long long)it->complete.ret_execution.next_sequence - 1);
+            append_stored(&json, &it->complete.ret_producer);
+            buf_append_byte(&json, '}');
             runner_send(runner, &json);
             runner->holder = 0;
             runner_end(runner, 1000, "completed");
         }
     } else if (open) {
-        runner_send_error(runner, op->err, NULL, it->complete.ret_producer_next);
+        runner_send_error(runner, op->err, NULL, it->complete.ret_producer.next);
     }
     if (!open)
         free(runner);
@@ -145,12 +157,23 @@ static bool parse_completed_at(const json_t *message, int64_t *ret_ms)
     return true;
 }
 
+static bool parse_digest(const json_t *value, uint64_t *ret)
+{
+    uint8_t bytes[8];
+    const char *text = json_string_value(value);
+    if (!text || strlen(text) != 16 || !hex_decode(str_of(text), bytes, sizeof bytes))
+        return false;
+    *ret = 0;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        *ret = *ret << 8 | bytes[i];
+    return true;
+}
+
 static bool parse_outcome(const json_t *message, struct store_complete *ret, const char **ret_problem)
 {
     const json_t *code = json_object_get(message, "exit_code"), *final = json_object_get(message, "final_sequence");
-    const char *status = json_string_value(json_object_get(message, "status")),
-               *digest = json_string_value(json_object_get(message, "digest"));
-    uint8_t bytes[8];
+    const json_t *digest = json_object_get(message, "digest");
+    const char *status = json_string_value(json_object_get(message, "status"));
 
     *ret_problem = "exit_code must be 0 to 255, or null with a status";
     if (json_is_integer(code)) {
@@ -176,15 +199,9 @@ static bool parse_outcome(const json_t *message, struct store_complete *ret, con
     *ret_problem = "completed_at must be a time in RFC 3339";
     if (!parse_completed_at(message, &ret->completed_ms))
         return false;
-    *ret_problem = "digest must be 16 hexadecimal digits";
-    if (digest) {
-        ret->has_digest = true;
-        if (strlen(digest) != 16 || !hex_decode(str_of(digest), bytes, sizeof bytes))
-            return false;
-        for (size_t i = 0; i < sizeof bytes; i++)
-            ret->digest = ret->digest << 8 | bytes[i];
-    }
-    return true;
+    *ret_problem = DIGEST_PROBLEM;
+    ret->has_digest = digest && !json_is_null(digest);
+    return !ret->has_digest || parse_digest(digest, &ret->digest);
 }
 
 static void runner_complete(struct runner *runner, const json_t *message)
@@ -232,12 +249,23 @@ static void runner_touch(struct runner *runner)
     hub_touch(api->options.hub, api->options.loop, runner->row, runner->holder);
 }
 
+static void runner_skip(struct runner *runner, json_int_t next, const json_t *message)
+{
+    const char *reason = json_string_value(json_object_get(message, "reason"));
+    const json_t *given = json_object_get(message, "digest");
+    uint64_t digest;
+    bool has_digest = given && !json_is_null(given);
+    if (has_digest && !parse_digest(given, &digest))
+        runner_send_error(runner, ERR_INVALID, DIGEST_PROBLEM, intake_accepted(runner->intake));
+    else
+        intake_skip(runner->intake, (uint64_t)next, str_of(reason ? reason : "unknown"), has_digest ? &digest : NULL);
+}
+
 static void runner_control(struct runner *runner, const char *type, const json_t *message)
 {
     struct api *api = runner->node.api;
     json_int_t lag = json_integer_value(json_object_get(message, "lag")),
                next = json_integer_value(json_object_get(message, "next_sequence"));
-    const char *reason = json_string_value(json_object_get(message, "reason"));
 
     if (strcmp(type, "complete") == 0) {
         runner_complete(runner, message);
@@ -245,7 +273,7 @@ static void runner_control(struct runner *runner, const char *type, const json_t
         if (lag >= 0 && json_is_integer(json_object_get(message, "lag")))
             hub_lag(api->options.hub, runner->row, runner->holder, (uint64_t)lag);
     } else if (strcmp(type, "skip") == 0 && next > 0) {
-        intake_skip(runner->intake, (uint64_t)next, str_of(reason ? reason : "unknown"));
+        runner_skip(runner, next, message);
     } else {
         runner_send_error(runner, ERR_INVALID, "type must be complete, heartbeat or skip",
                           intake_accepted(runner->intake));
@@ -401,9 +429,9 @@ static void runner_refused(void *owner, int err, uint64_t next_sequence)
         runner_end(runner, CLOSE_REPLACED, error_text(err));
 }
 
-static void runner_ready_again(void *owner, uint64_t next_sequence)
+static void runner_ready_again(void *owner, const struct sequence_producer *stored)
 {
-    runner_send_ready(owner, next_sequence);
+    runner_send_ready(owner, stored);
 }
 
 static void runner_room(void *owner)
@@ -435,7 +463,7 @@ static void runner_let_go(struct runner *runner)
         hub_abandon(hub, runner->row, runner->holder);
 }
 
-static void runner_open(struct runner *runner, uint64_t next_sequence)
+static void runner_open(struct runner *runner, const struct sequence_producer *stored)
 {
     struct call *call = runner->call;
     struct api *api = call->api;
@@ -471,7 +499,7 @@ static void runner_open(struct runner *runner, uint64_t next_sequence)
         .row = runner->row,
         .producer = str_of(runner->producer),
         .epoch = runner->epoch,
-        .next = next_sequence,
+        .next = stored->next,
         .handler = &runner_intake_handler,
         .owner = runner,
     };
@@ -479,7 +507,7 @@ static void runner_open(struct runner *runner, uint64_t next_sequence)
     runner->call = NULL;
     call_unref(call);
     runner_touch(runner);
-    runner_send_ready(runner, next_sequence);
+    runner_send_ready(runner, stored);
     if (!runner->cancel_reason[0])
         hub_cancel_asked(api->options.hub, runner->row, runner->cancel_reason);
     if (runner->cancel_reason[0])
@@ -489,7 +517,7 @@ static void runner_open(struct runner *runner, uint64_t next_sequence)
 static void runner_found_producer(struct store_op *op)
 {
     struct runner *runner = CONTAINER_OF(op, struct runner, producer_query.op);
-    uint64_t next = runner->producer_query.ret_producer_next;
+    struct sequence_producer stored = runner->producer_query.ret_producer;
     const char *cancel_reason = runner->producer_query.ret_execution.cancel_reason;
     int err = op->err;
 
@@ -506,7 +534,7 @@ static void runner_found_producer(struct store_op *op)
     } else if (runner->holder && !hub_holds(runner->node.api->options.hub, runner->row, runner->holder)) {
         runner_give_up(runner, ERR_HELD); // another connection took its place meanwhile
     } else {
-        runner_open(runner, next);
+        runner_open(runner, &stored);
     }
 }
 

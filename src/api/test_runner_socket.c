@@ -171,7 +171,7 @@ static void answer_claim(struct fixture *it, int err)
 
 static void answer_producer(struct store_producer *query, uint64_t next)
 {
-    query->ret_producer_next = next;
+    query->ret_producer.next = next;
     stub_answer(&query->op, 0);
 }
 
@@ -246,8 +246,10 @@ static void what_it_sends_carries_its_epoch(void **state)
     assert_true(complete->has_final);
     assert_int_equal(complete->final, 2);
     complete->ret_execution.next_sequence = 3;
+    complete->ret_producer = (struct sequence_producer){.next = 3, .digest = 0xabc};
     stub_answer(&complete->op, 0);
     peer_wait_text(&peer, "\"completed\"");
+    peer_wait_text(&peer, "\"final_sequence\":2,\"next_sequence\":3,\"digest\":\"0000000000000abc\"");
     peer_close(&peer);
 }
 

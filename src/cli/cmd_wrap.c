@@ -49,6 +49,7 @@ static int read_numbers(struct cli *cli, struct runner_options *options)
     if (message && (!str_to_u64(str_of(message), &message_max) || message_max < 256 || message_max > 1048576))
         return cli_usage_error(cli, "--message-max wants a number of bytes from 256 to 1048576, not \"%s\"", message);
     options->deliver_wait_ms = (uint64_t)ms;
+    options->give_up_unreached = !wait;
     options->message_max = (size_t)message_max;
     options->grandchild_grace_ms = GRANDCHILD_GRACE_MS;
     return 0;
@@ -62,16 +63,19 @@ static void tell_left(void *arg, const char *execution_id, const char *reason)
 
 static int resume(struct cli *cli, const struct runner_options *options, const char *only)
 {
-    unsigned delivered = 0, left = 0;
-    int err = runner_resume(options, only, tell_left, NULL, &delivered, &left);
+    struct runner_resumed counts = {0};
+    int err = runner_resume(options, only, tell_left, NULL, &counts);
     if (err == ERR_INVALID && only && !id_execution_valid(str_of(only)))
         return cli_usage_error(cli, "\"%s\" cannot be the identifier of an execution", only);
     if (err == ERR_NOT_FOUND)
         return cli_fail(cli, err, "there is no run %s in %s/spool", only, options->state_dir);
     if (err == ERR_HELD)
         return cli_fail(cli, err, "%s is being recorded, or delivered, by another process", only);
-    fprintf(stderr, "runnel: %u delivered, %u left\n", delivered, left);
-    return err ? error_exit_code(err) : left > 0 ? 1 : 0;
+    fprintf(stderr, "runnel: %u delivered, %u left", counts.delivered, counts.left);
+    if (counts.held > 0)
+        fprintf(stderr, ", %u under way in other processes", counts.held);
+    fputs("\n", stderr);
+    return err ? error_exit_code(err) : counts.left > 0 ? 1 : 0;
 }
 
 // What kept the runner from beginning.
@@ -149,18 +153,18 @@ static int run_pipe(struct cli *cli)
     return run_runner(cli, false);
 }
 
-#define SHARED_OPTIONS                                                                                               \
-    {'m', "metadata", CLI_VALUE_MANY, "KEY=VALUE", "what else to know about this execution; may be repeated"},       \
-        {0, "id", CLI_VALUE, "ID", "its identifier; else one is made"},                                              \
-        {'q', "quiet", CLI_FLAG, NULL, "no notices on stderr; what fails is said all the same"},                     \
-        {0, "keep-going", CLI_FLAG, NULL,                                                                            \
-         "go on to the end when nobody reads the output any more, which is still recorded"},                         \
-        {0, "deliver-wait", CLI_VALUE, "DURATION",                                                                   \
-         "how long to wait for the server after the job has ended; 0: for ever; 30s unless told"},                   \
-        {0, "spool-max", CLI_VALUE, "BYTES",                                                                         \
-         "how much may wait on disk for the server before the job has to wait; 10 GiB unless told, 4 MiB at least"}, \
-    {                                                                                                                \
-        0, "message-max", CLI_VALUE, "BYTES", "a longer line is cut into parts; 10240 unless told"                   \
+#define SHARED_OPTIONS                                                                                                                     \
+    {'m', "metadata", CLI_VALUE_MANY, "KEY=VALUE", "what else to know about this execution; may be repeated"},                             \
+        {0, "id", CLI_VALUE, "ID", "its identifier; else one is made"},                                                                    \
+        {'q', "quiet", CLI_FLAG, NULL, "no notices on stderr; what fails is said all the same"},                                           \
+        {0, "keep-going", CLI_FLAG, NULL,                                                                                                  \
+         "go on to the end when nobody reads the output any more, which is still recorded"},                                               \
+        {0, "deliver-wait", CLI_VALUE, "DURATION",                                                                                         \
+         "how long to wait for the server after the job has ended; 0: for ever; 30s unless told, and then only for one that was reached"}, \
+        {0, "spool-max", CLI_VALUE, "BYTES",                                                                                               \
+         "how much may wait on disk for the server before the job has to wait; 10 GiB unless told, 4 MiB at least"},                       \
+    {                                                                                                                                      \
+        0, "message-max", CLI_VALUE, "BYTES", "a longer line is cut into parts; 10240 unless told"                                         \
     }
 
 const struct cli_command cmd_wrap = {
@@ -171,9 +175,10 @@ const struct cli_command cmd_wrap = {
         "Runs COMMAND. Its output passes through as it is, and is recorded. Exits with the command's code, 128 and the number of the signal if one "
         "ended it.\n\n"
         "What was captured is on disk before it is sent: neither a server that is away nor the death of any process loses a line of it. What "
-        "an interrupted run has left is delivered by --resume: it waits in the folder `spool` of the data folder (--data, RUNNEL_DATA). Without "
-        "an ID that is all that was recorded for the present server; what was recorded for another one is delivered only when it is named. Each run "
-        "that is still left is told, and why.\n\n"
+        "a run has left waits in the folder `spool` of the data folder (--data, RUNNEL_DATA), until the server has shown that it has all of it. "
+        "The next wrap that reaches the server delivers it on the side; so does --resume. Without an ID that is all that was recorded for the "
+        "present server; what was recorded for another one is delivered only when it is named. Each run that is still left is told, and why, and "
+        "the exit code is 1 then. It suits a timer: what a living process has is passed over, and several may run at once.\n\n"
         "An identifier is one execution's. Where one of that name has ended already, COMMAND runs and its exit code counts, but the server does not "
         "take the log: that is said, also with -q, and what was recorded stays in its spool.\n\n"
         "What the command leaves running in the background may keep its output open: that is read until nothing came for a second, and for five "

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #define REQUEST_IDLE_MS 60000
+#define HEAD_MAX        ((size_t)256 * 1024)
 
 struct client {
     struct client_options options; // with strings of its own
@@ -47,6 +48,10 @@ void client_handle_apply(CURL *handle, const struct client_options *options)
     curl_easy_setopt(handle, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(handle, CURLOPT_USERAGENT, "runnel/" RUNNEL_VERSION);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    if (options->abort) // which is not to wait for the resolver's thread either
+        curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L);
+#endif
     const char *authorities = options->ca_file ? options->ca_file : getenv("SSL_CERT_FILE");
     if (authorities && *authorities)
         curl_easy_setopt(handle, CURLOPT_CAINFO, authorities);
@@ -178,6 +183,8 @@ struct transfer {
     void *arg;
     bool stopped; // by `data`
     bool too_large;
+    size_t head_bytes;
+    const atomic_bool *abort;
     uint64_t idle_timeout_ms, last_ms;
 };
 
@@ -186,6 +193,11 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
     struct transfer *transfer = arg;
     struct str line = str_trim(str_n(data, size * count));
     transfer->last_ms = clock_mono_ms();
+    transfer->head_bytes += size * count;
+    if (transfer->head_bytes > HEAD_MAX) {
+        transfer->too_large = true;
+        return 0;
+    }
     if (str_starts(line, STR("HTTP/"))) // an informational answer precedes the real one
         *transfer->response = (struct client_response){.body = transfer->response->body};
     else
@@ -219,6 +231,8 @@ static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_o
     (void)down;
     (void)up_total;
     (void)up;
+    if (transfer->abort && atomic_load(transfer->abort))
+        return 1;
     return transfer->idle_timeout_ms > 0 && clock_mono_ms() - transfer->last_ms > transfer->idle_timeout_ms;
 }
 
@@ -265,6 +279,7 @@ static int transfer_run(struct client *client, const char *path, struct transfer
     curl_easy_setopt(handle, CURLOPT_XFERINFODATA, transfer);
     curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
     transfer->last_ms = clock_mono_ms();
+    transfer->abort = client->options.abort;
     CURLcode code = curl_easy_perform(handle);
     curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, NULL);
     long status = 0;
@@ -274,6 +289,8 @@ static int transfer_run(struct client *client, const char *path, struct transfer
         return 0;
     if (transfer->too_large)
         return ERR_TOO_LARGE;
+    if (transfer->abort && atomic_load(transfer->abort))
+        return ERR_CANCELED;
     if (transfer->data && status >= 200 && status < 300)
         return ERR_CLOSED;
     return client_handle_failed(handle, code, &client->options, detail, transfer->response);

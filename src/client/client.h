@@ -5,12 +5,16 @@
 #include "util/buf.h"
 #include "util/error.h"
 
+#include <stdatomic.h>
+
 struct client_options {
     const char *url;     // "http://127.0.0.1:7117"; https too
     const char *token;   // bearer; NULL: none
     const char *ca_file; // PEM of further authorities; NULL: SSL_CERT_FILE, else the system's
     bool insecure_tls;
     uint64_t connect_timeout_ms; // 0: 10 s
+    // May be NULL. Once true, what blocks ends within a second: ERR_CANCELED. Lives as long as whatever was made with it.
+    const atomic_bool *abort;
 };
 
 // True if it can be sent: printable ASCII without spaces.
@@ -60,8 +64,12 @@ int client_ws_flush(struct client_ws *ws);
 size_t client_ws_pending(const struct client_ws *ws);
 // Takes what has arrived (without blocking) and calls `message` for each whole message; pings are answered inside. 0 when the socket is
 // drained, ERR_CLOSED after an end (then *ret_close_code: the peer's, 1006 if it went without one), ERR_MALFORMED on a breach of protocol.
+// With client_ws_set_turn it ends after about so many bytes even if more has come (0: never); then client_ws_more is true, and it
+// is to be called again, whatever the descriptor says.
 int client_ws_receive(struct client_ws *ws, void (*message)(void *arg, int opcode, struct str data), void *arg,
                       unsigned *ret_close_code);
+void client_ws_set_turn(struct client_ws *ws, size_t bytes);
+bool client_ws_more(const struct client_ws *ws);
 void client_ws_close(struct client_ws **ws, unsigned code); // sends a close frame if it can; frees
 uint64_t client_ws_last_receive_ms(
     const struct client_ws *ws); // clock_mono_ms; the server pings every 20 s: silence for 60 s is a dead line

@@ -14,6 +14,7 @@
 #define HANDSHAKE_MAX    ((size_t)16 * 1024)
 #define REFUSAL_BODY_MAX ((size_t)64 * 1024)
 #define RECEIVE_STEP     ((size_t)64 * 1024)
+#define ABORT_LOOK_MS    200
 #define SENT_KEEP_MAX    ((size_t)256 * 1024) // sent bytes at the front of `out` before the rest is moved
 #define WS_CODE_NONE     1005
 #define WS_CODE_ABNORMAL 1006
@@ -22,6 +23,7 @@
 struct client_ws {
     CURL *handle;
     curl_socket_t fd;
+    const atomic_bool *abort; // while it is being opened
     struct ws_parser *parser;
     struct buf early; // came with the handshake's answer
     struct buf out;   // [out_at, len) is still to be sent
@@ -32,6 +34,8 @@ struct client_ws {
     bool close_sent;
     bool peer_closed;
     unsigned close_code;
+    size_t turn_bytes; // 0: no bound
+    bool more;
     // During client_ws_receive:
     void (*message)(void *arg, int opcode, struct str data);
     void *arg;
@@ -74,14 +78,16 @@ static void on_message(void *owner, enum ws_opcode opcode, const uint8_t *data, 
 
 // --- Opening
 
-static int wait_for(curl_socket_t fd, short events, uint64_t deadline_ms)
+static int wait_for(const struct client_ws *ws, short events, uint64_t deadline_ms)
 {
     for (;;) {
         uint64_t now = clock_mono_ms();
+        if (ws->abort && atomic_load(ws->abort))
+            return ERR_CANCELED;
         if (now >= deadline_ms)
             return ERR_UNREACHABLE;
-        struct pollfd poll_fd = {.fd = fd, .events = events};
-        int got = poll(&poll_fd, 1, (int)MIN(deadline_ms - now, (uint64_t)INT32_MAX));
+        struct pollfd poll_fd = {.fd = ws->fd, .events = events};
+        int got = poll(&poll_fd, 1, (int)MIN(deadline_ms - now, (uint64_t)ABORT_LOOK_MS));
         if (got > 0)
             return 0;
         if (got < 0 && errno != EINTR)
@@ -96,7 +102,7 @@ static int send_all(struct client_ws *ws, const struct buf *data, uint64_t deadl
         CURLcode code = curl_easy_send(ws->handle, data->data + at, data->len - at, &sent);
         at += sent;
         if (code == CURLE_AGAIN) {
-            int err = wait_for(ws->fd, POLLOUT, deadline_ms);
+            int err = wait_for(ws, POLLOUT, deadline_ms);
             if (err < 0)
                 return err;
         } else if (code != CURLE_OK) {
@@ -114,7 +120,7 @@ static int receive_some(struct client_ws *ws, struct buf *data, uint64_t deadlin
         buf_reserve(data, 4096);
         CURLcode code = curl_easy_recv(ws->handle, data->data + data->len, 4096, &got);
         if (code == CURLE_AGAIN) {
-            int err = wait_for(ws->fd, POLLIN, deadline_ms);
+            int err = wait_for(ws, POLLIN, deadline_ms);
             if (err < 0)
                 return err;
             continue;
@@ -217,7 +223,7 @@ static int receive_head(struct client_ws *ws, struct buf *data, uint64_t deadlin
             return ERR_MALFORMED;
         int err = receive_some(ws, data, deadline_ms);
         if (err < 0)
-            return ERR_UNREACHABLE;
+            return err == ERR_CANCELED ? err : ERR_UNREACHABLE;
     }
 }
 
@@ -272,6 +278,16 @@ static int handshake(struct client_ws *ws, const struct client_options *options,
     return 0;
 }
 
+static int on_connect_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+    const struct client_ws *ws = arg;
+    (void)down_total;
+    (void)down;
+    (void)up_total;
+    (void)up;
+    return ws->abort && atomic_load(ws->abort);
+}
+
 static int ws_connect(struct client_ws *ws, const struct client_options *options, struct client_response *response)
 {
     char detail[CURL_ERROR_SIZE];
@@ -284,8 +300,13 @@ static int ws_connect(struct client_ws *ws, const struct client_options *options
     // There is no upgrade within HTTP/2, so that must not be agreed on.
     curl_easy_setopt(ws->handle, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     client_handle_listen(ws->handle, detail);
+    curl_easy_setopt(ws->handle, CURLOPT_XFERINFOFUNCTION, on_connect_progress);
+    curl_easy_setopt(ws->handle, CURLOPT_XFERINFODATA, ws);
+    curl_easy_setopt(ws->handle, CURLOPT_NOPROGRESS, 0L);
     CURLcode code = curl_easy_perform(ws->handle);
     curl_easy_setopt(ws->handle, CURLOPT_ERRORBUFFER, NULL);
+    if (code == CURLE_ABORTED_BY_CALLBACK)
+        return ERR_CANCELED;
     if (code != CURLE_OK)
         return client_handle_failed(ws->handle, code, options, detail, response);
     if (curl_easy_getinfo(ws->handle, CURLINFO_ACTIVESOCKET, &ws->fd) != CURLE_OK || ws->fd == CURL_SOCKET_BAD)
@@ -307,6 +328,7 @@ static int open_once(const struct client_options *options, const char *path_and_
         return err;
 
     CLEANUP(ws_free_all) struct client_ws *ws = xcalloc(1, sizeof(*ws));
+    ws->abort = options->abort;
     err = ws_connect(ws, options, &answer.response);
     if (err == 0)
         err = handshake(ws, options, &target, clock_mono_ms() + timeout, &answer);
@@ -315,6 +337,7 @@ static int open_once(const struct client_options *options, const char *path_and_
     answer.response = (struct client_response){0};
     if (err < 0)
         return err;
+    ws->abort = NULL;
     ws->parser = ws_parser_new(false, WS_MESSAGE_MAX, &events, ws);
     ws->scratch = xmalloc(RECEIVE_STEP);
     ws->last_receive_ms = clock_mono_ms();
@@ -417,13 +440,18 @@ static int receive_all(struct client_ws *ws)
         if (err < 0)
             return err;
     }
+    size_t all = 0;
     while (!ws->broken) {
         size_t got = 0;
+        ws->more = ws->turn_bytes > 0 && all >= ws->turn_bytes;
+        if (ws->more)
+            return 0;
         CURLcode code = curl_easy_recv(ws->handle, ws->scratch, RECEIVE_STEP, &got);
         if (code == CURLE_AGAIN)
             return 0;
         if (code != CURLE_OK || got == 0)
             break;
+        all += got;
         ws->last_receive_ms = clock_mono_ms();
         int err = feed(ws, ws->scratch, got);
         if (err < 0)
@@ -442,6 +470,16 @@ int client_ws_receive(struct client_ws *ws, void (*message)(void *arg, int opcod
     if (err < 0 && ret_close_code)
         *ret_close_code = ws->close_code;
     return err;
+}
+
+void client_ws_set_turn(struct client_ws *ws, size_t bytes)
+{
+    ws->turn_bytes = bytes;
+}
+
+bool client_ws_more(const struct client_ws *ws)
+{
+    return ws->more;
 }
 
 void client_ws_close(struct client_ws **ws_ptr, unsigned code)

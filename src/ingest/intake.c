@@ -26,7 +26,7 @@ struct intake_append {
     struct store_append append;
     struct intake *intake;
     size_t bytes;
-    uint64_t count;
+    uint64_t count, skip_digest;
 };
 
 static void intake_reread(void *arg);
@@ -111,14 +111,14 @@ static void intake_reread_done(struct store_op *op)
 {
     struct intake_producer *query = CONTAINER_OF(op, struct intake_producer, producer.op);
     struct intake *intake = query->intake;
-    uint64_t next = query->producer.ret_producer_next;
+    struct sequence_producer stored = query->producer.ret_producer;
     int err = op->err;
 
     store_op_release(op);
     free(query);
     if (!intake->closed && err == 0) {
-        sequencer_reread(&intake->sequencer, next);
-        intake->options.handler->ready(intake->options.owner, next);
+        sequencer_reread(&intake->sequencer, stored.next);
+        intake->options.handler->ready(intake->options.owner, &stored);
     } else if (!intake->closed) {
         timer_start(intake->retry, RETRY_AFTER_MS);
     }
@@ -206,7 +206,8 @@ static void intake_wait(struct intake *intake)
         intake_gate_wait(intake->options.gate, &intake->waiter);
 }
 
-static void intake_hand_over(struct intake *intake, uint64_t first, struct chunk *chunk, bool skip_ahead)
+static void intake_hand_over(struct intake *intake, uint64_t first, struct chunk *chunk, bool skip_ahead,
+                             const uint64_t *skip_digest)
 {
     struct intake_append *append = xcalloc(1, sizeof *append);
     append->intake = intake;
@@ -224,6 +225,10 @@ static void intake_hand_over(struct intake *intake, uint64_t first, struct chunk
         .skip_ahead = skip_ahead,
         .chunk = chunk,
     };
+    if (skip_digest) {
+        append->skip_digest = *skip_digest;
+        append->append.skip_digest = &append->skip_digest;
+    }
     intake->operations++;
     intake->bytes_under_way += append->bytes;
     intake->waiter.wants = append->bytes;
@@ -239,7 +244,7 @@ static void intake_offer(struct intake *intake, uint64_t first, struct chunk *ch
 {
     int err = sequencer_offer(&intake->sequencer, first, chunk_count(chunk));
     if (err == 0)
-        intake_hand_over(intake, first, chunk_ref(chunk), false);
+        intake_hand_over(intake, first, chunk_ref(chunk), false, NULL);
     else if (err == ERR_GAP)
         intake_refuse(intake, err, intake->sequencer.accepted);
 }
@@ -274,7 +279,7 @@ void intake_record(struct intake *intake, uint64_t counter, const struct record 
     loop_defer(intake->options.loop, &intake->flush);
 }
 
-void intake_skip(struct intake *intake, uint64_t to, struct str reason)
+void intake_skip(struct intake *intake, uint64_t to, struct str reason, const uint64_t *digest)
 {
     intake_flush(intake);
     if (intake->sequencer.state != SEQUENCER_OPEN || to <= intake->sequencer.accepted)
@@ -296,7 +301,7 @@ void intake_skip(struct intake *intake, uint64_t to, struct str reason)
     struct chunk *chunk = chunk_builder_finish(intake->builder, 1);
     intake->sequencer.accepted = to - 1;
     sequencer_offer(&intake->sequencer, to - 1, 1);
-    intake_hand_over(intake, to - 1, chunk, true);
+    intake_hand_over(intake, to - 1, chunk, true, digest);
     metrics_add(intake->options.metrics, intake->options.shard, METRIC_gaps_total, 1);
 }
 

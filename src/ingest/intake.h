@@ -15,7 +15,7 @@ struct intake;
 struct intake_handler {
     void (*ack)(void *owner, uint64_t next);                       // all counters below `next` are durable
     void (*refused)(void *owner, int err, uint64_t next_sequence); // gap, conflict, fenced, sealed, store_full, …
-    void (*ready)(void *owner, uint64_t next_sequence);            // begin anew from there
+    void (*ready)(void *owner, const struct sequence_producer *stored); // begin anew from there
     void (*room)(void *owner);
 };
 
@@ -37,8 +37,9 @@ void intake_close(struct intake **intake); // what is under way is still committ
 void intake_record(struct intake *intake, uint64_t counter,
                    const struct record *record);                               // handed over at the end of the turn
 void intake_chunk(struct intake *intake, uint64_t first, struct chunk *chunk); // takes its own reference
-// The producer says that its counters below `to` are lost: a `gap` event record takes their place.
-void intake_skip(struct intake *intake, uint64_t to, struct str reason);
+// The producer says that its counters below `to` are lost: a `gap` event record takes their place. `digest`: what its digest
+// goes on from; NULL if it does not say.
+void intake_skip(struct intake *intake, uint64_t to, struct str reason, const uint64_t *digest);
 void intake_flush(struct intake *intake); // what intake_record has gathered
 bool intake_busy(const struct intake *intake);
 uint64_t intake_accepted(const struct intake *intake);

@@ -31,11 +31,11 @@ static void refused(void *owner, int err, uint64_t next_sequence)
     fixture->refused_at = next_sequence;
 }
 
-static void ready(void *owner, uint64_t next_sequence)
+static void ready(void *owner, const struct sequence_producer *stored)
 {
     struct fixture *fixture = owner;
     fixture->readies++;
-    fixture->ready_at = next_sequence;
+    fixture->ready_at = stored->next;
 }
 
 static void room(void *owner)
@@ -151,7 +151,7 @@ static void answer_position(struct fixture *fixture, int err, uint64_t next)
     await_operation(fixture);
     struct store_producer *query = STUB_TAKE(&fixture->store, STORE_PRODUCER, store_producer);
     assert_int_equal(query->row, ROW);
-    query->ret_producer_next = next;
+    query->ret_producer.next = next;
     stub_answer(&query->op, err);
 }
 
@@ -315,9 +315,10 @@ static void a_close_while_the_store_is_asked_is_fine(void **state)
 static void a_skip_puts_one_record_in_the_place_of_the_lost_ones(void **state)
 {
     struct fixture *fixture = *state;
-    intake_skip(fixture->intake, 15, STR("spool lost"));
+    const uint64_t digest = 77;
+    intake_skip(fixture->intake, 15, STR("spool lost"), &digest);
     struct store_append *append = appended(fixture, 14, 1);
-    assert_true(append->skip_ahead);
+    assert_true(append->skip_ahead && append->skip_digest && *append->skip_digest == 77);
     struct record record;
     chunk_record(append->chunk, 0, &record);
     assert_int_equal(record.stream, STREAM_EVENT);
@@ -326,7 +327,7 @@ static void a_skip_puts_one_record_in_the_place_of_the_lost_ones(void **state)
     offer(fixture, 15);
     turn(fixture);
     commit(appended(fixture, 15, 1), 16, 1);
-    intake_skip(fixture->intake, 16, STR("nothing")); // is due next
+    intake_skip(fixture->intake, 16, STR("nothing"), NULL); // is due next
     assert_int_equal(fixture->store.count, 0);
 }
 

@@ -32,3 +32,9 @@ int sequence_admit(const struct sequence_head *head, const struct sequence_produ
     *ret_repeated = repeated;
     return 0;
 }
+
+void sequence_skip_digest(struct sequence_producer *producer, const uint64_t *said)
+{
+    producer->digest = said ? *said : 0;
+    producer->digest_unknown = !said;
+}

@@ -9,6 +9,7 @@
 #define PENDING_MAX        (1024u * 1024) // bytes queued for the socket before sending pauses
 #define FRAME_PREFIX       8u
 #define FRAME_MAX          (1024u * 1024)
+#define TURN_MAX           (1024u * 1024) // bytes that are listened to before others have their turn
 #define TICK_MS            1000
 #define HEARTBEAT_MS       10000
 #define GREETING_MS        20000 // a socket that opens and says nothing
@@ -30,9 +31,11 @@ struct delivery {
     uint64_t opened_ms, last_send_ms;
     uint64_t sent_end; // of the spool's file, when all of it had last been sent
     bool behind;       // since the server said where to go on, not all has been sent yet
-    bool ended_told, delivered_told;
-    struct buf failure; // why no connection will ever be had; or empty
-    bool lost;          // found while sending; handled by the next step
+    bool ended_told, delivered_told, reached;
+    uint64_t first_digest;   // of all below the spool's first record
+    struct timer *listen_on; // more has come than one turn takes
+    struct buf failure;      // why no connection will ever be had; or empty
+    bool lost;               // found while sending; handled by the next step
     struct buf scratch;
 };
 
@@ -172,9 +175,10 @@ static void send_text(struct delivery *delivery, const char *text)
 
 static void send_skip(struct delivery *delivery, uint64_t to)
 {
-    char text[96];
-    snprintf(text, sizeof(text), "{\"type\":\"skip\",\"next_sequence\":%llu,\"reason\":\"spool_trimmed\"}",
-             (unsigned long long)to);
+    char text[160];
+    snprintf(text, sizeof(text),
+             "{\"type\":\"skip\",\"next_sequence\":%llu,\"reason\":\"spool_trimmed\",\"digest\":\"%016llx\"}",
+             (unsigned long long)to, (unsigned long long)delivery->first_digest);
     send_text(delivery, text);
     uplink_sent(&delivery->uplink, to);
 }
@@ -215,6 +219,32 @@ static void send_complete(struct delivery *delivery)
 
 // --- Listening
 
+// The server says what makes no sense, or nothing at all: the connection begins anew.
+static void breach(struct delivery *delivery, int err, const char *text)
+{
+    delivery->lost = true;
+    delivery->options.events->trouble(delivery->options.arg, err, text);
+}
+
+// False if it is not what the contract says.
+static bool read_stored(const json_t *root, struct uplink_stored *ret)
+{
+    const json_t *next = json_object_get(root, "next_sequence"), *digest = json_object_get(root, "digest");
+    uint8_t bytes[8];
+    *ret = (struct uplink_stored){0};
+    if (!json_is_integer(next) || json_integer_value(next) < 0)
+        return false;
+    ret->next = (uint64_t)json_integer_value(next);
+    if (!digest || json_is_null(digest))
+        return true;
+    if (!json_is_string(digest) || !hex_decode(str_of(json_string_value(digest)), bytes, sizeof(bytes)))
+        return false;
+    ret->has_digest = true;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        ret->digest = ret->digest << 8 | bytes[i];
+    return true;
+}
+
 static void acked(struct delivery *delivery, uint64_t counter)
 {
     uplink_acked(&delivery->uplink, counter);
@@ -227,12 +257,14 @@ static void heard_ready(struct delivery *delivery, json_t *root)
     struct run_file *run = delivery->options.run;
     const char *incarnation = json_string_value(json_object_get(root, "incarnation"));
     uint64_t epoch = (uint64_t)json_integer_value(json_object_get(root, "epoch"));
-    json_t *next = json_object_get(root, "next_sequence");
-    if (!json_is_integer(next) || json_integer_value(next) < 0) {
-        delivery->lost = true;
+    struct uplink_stored stored;
+    if (!incarnation || (int64_t)epoch <= 0 || !read_stored(root, &stored)) {
+        breach(delivery, ERR_MALFORMED, "what it says as `ready` makes no sense");
         return;
     }
-    uplink_ready(&delivery->uplink, (uint64_t)json_integer_value(next), epoch, incarnation);
+    uplink_ready(&delivery->uplink, &stored, epoch, incarnation);
+    if (delivery->uplink.state != UPLINK_STREAMING)
+        return;
     delivery->behind = true; // what was sent and not acked is sent again, without waiting
     spool_acked(delivery->options.spool, delivery->uplink.acked);
     if (run->epoch != epoch || strcmp(run->incarnation, delivery->uplink.incarnation) != 0) {
@@ -254,6 +286,19 @@ static void heard_error(struct delivery *delivery, json_t *root)
     uplink_refused(&delivery->uplink, err, has_next, has_next ? (uint64_t)json_integer_value(next) : 0, now_ms());
     if (delivery->uplink.state == UPLINK_OFFLINE)
         delivery->options.events->trouble(delivery->options.arg, err, text ? text : error_text(err));
+}
+
+static void heard_completed(struct delivery *delivery, json_t *root)
+{
+    struct uplink *uplink = &delivery->uplink;
+    struct uplink_stored stored;
+    // What does not say what is stored proves nothing.
+    if (!read_stored(root, &stored))
+        stored = (struct uplink_stored){0};
+    uplink_completed(uplink, &stored, now_ms());
+    if (uplink->state == UPLINK_OFFLINE)
+        delivery->options.events->trouble(delivery->options.arg, ERR_UNPROVEN,
+                                          "it says that the log is complete, and the job goes on");
 }
 
 static void heard_cancel(struct delivery *delivery, json_t *root)
@@ -285,9 +330,22 @@ static void heard(void *arg, int opcode, struct str data)
     } else if (str_eq(word, STR("cancel"))) {
         heard_cancel(delivery, root);
     } else if (str_eq(word, STR("completed"))) {
-        uplink_completed(&delivery->uplink);
+        heard_completed(delivery, root);
+    } else if (!type) {
+        breach(delivery, ERR_MALFORMED, "what it says is no message of a server of this kind");
     }
     json_decref(root);
+}
+
+static void listen_now(struct delivery *delivery)
+{
+    int err = client_ws_receive(delivery->ws, heard, delivery, NULL);
+    if (err == ERR_MALFORMED)
+        breach(delivery, err, "what it sends breaks the WebSocket protocol");
+    else if (err < 0)
+        delivery->lost = true;
+    else if (client_ws_more(delivery->ws))
+        timer_start(delivery->listen_on, 0);
 }
 
 static void socket_ready(void *arg, unsigned events)
@@ -296,11 +354,18 @@ static void socket_ready(void *arg, unsigned events)
     int err = 0;
     if (events & WATCH_WRITE)
         err = client_ws_flush(delivery->ws);
-    if (err == 0 && events & (WATCH_READ | WATCH_ERROR))
-        err = client_ws_receive(delivery->ws, heard, delivery, NULL);
     if (err < 0)
         delivery->lost = true;
+    else if (events & (WATCH_READ | WATCH_ERROR))
+        listen_now(delivery);
     step(delivery);
+}
+
+static void on_listen_on(void *arg)
+{
+    const struct delivery *delivery = arg;
+    if (delivery->ws)
+        socket_ready(arg, WATCH_READ);
 }
 
 // --- Connecting
@@ -317,9 +382,9 @@ static void adopt_socket(struct delivery *delivery, struct connect_job *job)
     delivery->lost = false;
     uplink_opened(&delivery->uplink);
     watch_set(delivery->watch, WATCH_READ);
+    client_ws_set_turn(delivery->ws, TURN_MAX);
     // `ready` may have come along with the handshake's answer.
-    if (client_ws_receive(delivery->ws, heard, delivery, NULL) < 0)
-        delivery->lost = true;
+    listen_now(delivery);
 }
 
 static void connect_failed(struct delivery *delivery, struct connect_job *job)
@@ -340,6 +405,7 @@ static void connect_done(struct job *work)
     struct delivery *delivery = job->delivery;
     if (delivery) {
         delivery->connecting = NULL;
+        delivery->reached |= job->reached;
         struct run_file *run = delivery->options.run;
         bool changed = run->registered != job->registered || run->existed != job->existed;
         run->registered = job->registered;
@@ -401,6 +467,32 @@ static bool carry_out(struct delivery *delivery, const struct uplink_action *act
     return false;
 }
 
+// What the server says that it has, and what is here.
+static void append_claim(struct buf *out, const struct uplink *uplink, uint64_t digest)
+{
+    const struct uplink_stored *told = &uplink->told;
+    unsigned long long there = told->next, here = uplink->spool_next;
+    buf_append_text(out, "it does not prove that it has all of it: ");
+    if (there > here)
+        buf_printf(out, "it says that it has %llu records of this run, which has %llu", there, here);
+    else if (!told->has_digest)
+        buf_append_text(out, "it does not say what it has (is it of an older version?)");
+    else
+        buf_printf(out, "it has %llu records of this run with the digest %016llx; recorded were %llu with %016llx",
+                   there, (unsigned long long)told->digest, here, (unsigned long long)digest);
+}
+
+static void tell_ended(struct delivery *delivery)
+{
+    const struct uplink *uplink = &delivery->uplink;
+    CLEANUP(buf_release) struct buf text = {0};
+    int err = uplink->state == UPLINK_DONE ? 0 : uplink->error;
+    buf_append_str(&text, buf_str(&delivery->failure));
+    if (err == ERR_UNPROVEN)
+        append_claim(&text, uplink, spool_digest(delivery->options.spool));
+    delivery->options.events->ended(delivery->options.arg, err, text.len > 0 ? buf_cstr(&text) : NULL);
+}
+
 static void tell(struct delivery *delivery)
 {
     const struct uplink *uplink = &delivery->uplink;
@@ -408,8 +500,7 @@ static void tell(struct delivery *delivery)
     if (over && !delivery->ended_told) {
         delivery->ended_told = true;
         timer_stop(delivery->tick);
-        const char *text = delivery->failure.len > 0 ? buf_cstr(&delivery->failure) : NULL;
-        delivery->options.events->ended(delivery->options.arg, uplink->state == UPLINK_DONE ? 0 : uplink->error, text);
+        tell_ended(delivery);
         return;
     }
     bool delivered = uplink_delivered(uplink);
@@ -424,7 +515,8 @@ static void step(struct delivery *delivery)
     struct spool *spool = delivery->options.spool;
     // In this order: what is appended after the look is told.
     spool_notice_from(spool, 0);
-    uplink_spooled(&delivery->uplink, spool_first(spool), spool_next(spool));
+    uint64_t first = spool_start(spool, &delivery->first_digest);
+    uplink_spooled(&delivery->uplink, first, spool_next(spool));
     do {
         if (delivery->lost && delivery->ws)
             connection_lost(delivery);
@@ -454,7 +546,7 @@ static void on_tick(void *arg)
         bool greeted = delivery->uplink.state != UPLINK_GREETING;
         if ((!greeted && now - delivery->opened_ms > GREETING_MS) ||
             now - MIN(now, client_ws_last_receive_ms(delivery->ws)) > SILENCE_MS)
-            delivery->lost = true;
+            breach(delivery, ERR_TIMEOUT, "it says nothing any more");
         else if (greeted && now - delivery->last_send_ms >= HEARTBEAT_MS)
             send_heartbeat(delivery);
     }
@@ -467,6 +559,8 @@ struct delivery *delivery_new(const struct delivery_options *options)
     delivery->options = *options;
     uplink_init(&delivery->uplink, spool_first(options->spool), spool_next(options->spool), options->run->epoch,
                 random_u64());
+    delivery->uplink.tail_lost = options->tail_lost;
+    delivery->listen_on = timer_new(options->loop, on_listen_on, delivery);
     delivery->retry = timer_new(options->loop, on_retry, delivery);
     delivery->tick = timer_new(options->loop, on_tick, delivery);
     timer_start(delivery->retry, 0);
@@ -479,13 +573,16 @@ void delivery_free(struct delivery **delivery_ptr)
     struct delivery *delivery = TAKE_PTR(*delivery_ptr);
     if (!delivery)
         return;
-    if (delivery->connecting)
+    if (delivery->connecting) {
         delivery->connecting->delivery = NULL;
+        atomic_store(&delivery->connecting->abort, true);
+    }
     if (delivery->reading)
         delivery->reading->delivery = NULL;
     disconnect(delivery, 1000);
     timer_free(&delivery->retry);
     timer_free(&delivery->tick);
+    timer_free(&delivery->listen_on);
     buf_release(&delivery->scratch);
     buf_release(&delivery->failure);
     free(delivery);
@@ -498,8 +595,13 @@ void delivery_spooled(struct delivery *delivery)
 
 void delivery_complete(struct delivery *delivery)
 {
-    uplink_job_ended(&delivery->uplink);
+    uplink_job_ended(&delivery->uplink, spool_digest(delivery->options.spool));
     step(delivery);
+}
+
+bool delivery_reached(const struct delivery *delivery)
+{
+    return delivery->reached;
 }
 
 bool delivery_greeted(const struct delivery *delivery)

@@ -17,7 +17,7 @@ struct delivery_events {
     void (*cancel)(void *arg, uint64_t grace_ms);          // the server wants the job to end
     void (*delivered)(void *arg);                          // nothing is left to send for now; may come many times
     void (*trouble)(void *arg, int err, const char *text); // an attempt failed; it is made again
-    // 0: sealed; else it will never work, and `text` says why where more is known than the error. Once.
+    // 0: sealed, with all that the spool has; else it will never work, and `text` says why where more is known than the error. Once.
     void (*ended)(void *arg, int err, const char *text);
 };
 
@@ -29,6 +29,7 @@ struct delivery_options {
     const char *producer;                // NULL: the run file's
     struct spool *spool;                 // lives until the pool is freed
     const uint64_t *digest;              // for `complete`; NULL: the spool's
+    bool tail_lost;                      // the machine went down before all of the spool was on its disk
     const struct delivery_events *events;
     void *arg;
 };
@@ -38,5 +39,6 @@ void delivery_free(struct delivery **delivery);
 void delivery_spooled(struct delivery *delivery); // the spool has more
 void delivery_complete(
     struct delivery *delivery); // the run file says how the job has ended: send the rest, then `complete`
+bool delivery_reached(const struct delivery *delivery); // a server has answered at some time, whatever it said
 bool delivery_greeted(const struct delivery *delivery); // the server has said `ready` on the present or last connection
 uint64_t delivery_lag(const struct delivery *delivery);

@@ -64,7 +64,8 @@ static char *make_body(const struct run_file *run, bool with_time)
 struct connect_job *connect_job_new(const struct delivery_options *options)
 {
     struct connect_job *job = xcalloc(1, sizeof(*job));
-    job->server = options->server;
+    job->server = *options->server;
+    job->server.abort = &job->abort;
     job->path = make_path(options);
     job->registered = options->run->registered;
     job->existed = options->run->existed;
@@ -91,17 +92,25 @@ void connect_job_free(struct connect_job **job_ptr)
     free(job);
 }
 
+// A proxy that finds no server behind it has an answer, too.
+static void note_reached(struct connect_job *job, int err, const struct client_response *response)
+{
+    bool answered = response->status > 0 && response->status != 502 && response->status != 504;
+    job->reached |= answered || err == ERR_TOO_LARGE || err == ERR_MALFORMED;
+}
+
 // 0 when there is an answer.
 static int post_run(struct connect_job *job, const char *body, struct client_response *ret)
 {
     CLEANUP(client_free) struct client *client = NULL;
-    int err = client_new(job->server, &client);
+    int err = client_new(&job->server, &client);
     if (err == 0)
         err = client_request(client, "POST", "/api/v1/executions", str_of(body), job->idempotency_header, ret);
     if (err < 0) {
         buf_append_text(&job->text, client_cause(ret, err));
         job->refused = err == ERR_INVALID || err == ERR_WRONG_SERVER; // asking again would end in the same
     }
+    note_reached(job, err, ret);
     return err;
 }
 
@@ -147,7 +156,8 @@ void connect_job_work(struct job *work)
     bool registers = !job->registered;
     if (registers && (job->err = register_run(job)) < 0)
         return;
-    job->err = client_ws_open(job->server, job->path, &response, &job->ws);
+    job->err = client_ws_open(&job->server, job->path, &response, &job->ws);
+    note_reached(job, job->err, &response);
     if (job->err == 0)
         return;
     bool answered = response.status > 0;

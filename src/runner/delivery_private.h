@@ -9,12 +9,14 @@
 struct connect_job {
     struct job job;
     struct delivery *delivery; // NULL when nobody wants the result any more
-    const struct client_options *server;
+    struct client_options server;
+    atomic_bool abort; // nobody wants the result any more, and nobody waits for it
     // body: NULL if it is registered. timeless_body: without the time of the start; NULL if there is none
     char *path, *body, *timeless_body, *idempotency_header;
     // Results:
     int err; // final refusals are told by `refused`
     bool refused, registered, existed;
+    bool reached; // it was the server who answered, or hung up
     struct client_ws *ws;
     struct buf text; // for people
 };

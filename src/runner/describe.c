@@ -91,4 +91,5 @@ void run_describe(const struct runner_options *options, const char *execution_id
         .started_ms = clock_real_ms(),
         .metadata_json = options->metadata_json ? xstrdup(options->metadata_json) : NULL,
     };
+    run_file_boot(ret->boot);
 }

@@ -41,6 +41,7 @@ struct recorder {
     struct chunk_builder *builder;
     int failed; // the spool's final error: everything is thrown away from then on
     bool waited;
+    bool overran; // the spool's limit holds no more: what finds no room now finds a full disk
     struct notice spooled, waiting, finished;
 
     pthread_mutex_t lock;
@@ -51,7 +52,7 @@ struct recorder {
     uint64_t consumed_serial;
     struct list_node items;
     struct list_node free_slots[RECORDER_STREAMS];
-    bool room, closing, abandoned;
+    bool room, closing, abandoned, overrunning;
     struct recorder_slot *slots; // all of them
 };
 
@@ -99,9 +100,10 @@ static bool wait_for_room(struct recorder *recorder)
     struct timespec until = monotonic_time(clock_mono_ms() + ROOM_RETRY_MS);
     pthread_mutex_lock(&recorder->lock);
     int timed_out = 0;
-    while (!recorder->room && !recorder->abandoned && timed_out == 0)
+    while (!recorder->room && !recorder->abandoned && !recorder->overrunning && timed_out == 0)
         timed_out = pthread_cond_timedwait(&recorder->wanted, &recorder->lock, &until);
     recorder->room = false;
+    recorder->overran = recorder->overrunning;
     bool go_on = !recorder->abandoned;
     pthread_mutex_unlock(&recorder->lock);
     return go_on;
@@ -123,7 +125,7 @@ static void append(struct recorder *recorder, const struct chunk *chunk)
         if (!recorder->waited)
             notice_post(&recorder->waiting);
         recorder->waited = waited = true;
-        if (!wait_for_room(recorder))
+        if (recorder->overran || !wait_for_room(recorder))
             break;
     }
     recorder->failed = err;
@@ -384,6 +386,12 @@ static void set_flag(struct recorder *recorder, bool *flag)
 void recorder_room(struct recorder *recorder)
 {
     set_flag(recorder, &recorder->room);
+}
+
+void recorder_overrun(struct recorder *recorder)
+{
+    spool_lift_limit(recorder->options.spool);
+    set_flag(recorder, &recorder->overrunning);
 }
 
 void recorder_close(struct recorder *recorder)

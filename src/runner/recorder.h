@@ -65,7 +65,10 @@ void recorder_end(struct recorder *recorder, enum record_stream stream);   // af
 // --- For the loop.
 // A line of our own, in order with what was put before.
 void recorder_add_line(struct recorder *recorder, enum record_stream stream, struct str line, int64_t time_ms);
-void recorder_room(struct recorder *recorder);  // something was acked: try again if the spool was full
+void recorder_room(struct recorder *recorder); // something was acked: try again if the spool was full
+// The job has ended and nobody waits for the server any more: what is still in pipes and buffers, some MiB at most, goes beyond
+// the spool's limit rather than being lost. Only a full disk loses it.
+void recorder_overrun(struct recorder *recorder);
 void recorder_close(struct recorder *recorder); // all streams have ended: finish
 void recorder_abandon(
     struct recorder *recorder); // stop waiting for room; what does not fit is lost, and `finished` says ERR_STORE_FULL

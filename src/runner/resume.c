@@ -17,7 +17,8 @@
 
 struct resume {
     const struct runner_options *options;
-    unsigned delivered, left;
+    struct runner_resumed counts;
+    bool unreached;            // the server was not, for the last one: it is not asked again for each
     runner_left_fn *tell_left; // may be NULL
     void *tell_arg;
     struct buf reason; // why the run at hand is left, as far as it is known
@@ -33,7 +34,8 @@ struct attempt {
     struct resume *resume;
     struct loop *loop;
     struct pool *pool;
-    struct timer *patience;
+    struct timer *patience, *unreached;
+    struct delivery *delivery;
     struct run_file *run;
     const char *dir;      // NULL: the run file is not kept
     char incarnation[32]; // of the store that has the prefix; empty while that is being delivered
@@ -80,12 +82,21 @@ static void on_delivered(void *arg)
         attempt_end(attempt, 0);
 }
 
+static void on_unreached(void *arg)
+{
+    struct attempt *attempt = arg;
+    if (!delivery_reached(attempt->delivery))
+        attempt_end(attempt, ERR_UNAVAILABLE);
+}
+
 static void on_trouble(void *arg, int err, const char *text)
 {
     struct attempt *attempt = arg;
     (void)err;
     buf_reset(&attempt->resume->reason);
     buf_append_text(&attempt->resume->reason, text);
+    if (attempt->resume->options->give_up_unreached)
+        on_unreached(attempt);
 }
 
 static void on_ended(void *arg, int err, const char *text)
@@ -123,43 +134,68 @@ static void attempt_was_run(struct attempt *attempt)
     pthread_mutex_unlock(&resume->lock);
 }
 
-// Delivers one spool. With `producer` it is what follows on the prefix; `digest` is that of both then.
-static int attempt_run(struct resume *resume, struct run_file *run, struct spool *spool, const char *dir,
-                       const char *producer, const uint64_t *digest, bool complete)
+struct attempt_options {
+    struct run_file *run;
+    struct spool *spool;
+    const char *dir; // NULL: the run file is not kept
+    const char
+        *producer; // NULL: the run's; else that of what follows on the prefix, whose `digest` is that of both then
+    const uint64_t *digest;
+    bool follows;  // on what the store of the run's incarnation has already
+    bool complete; // else it is enough that all was sent
+    bool tail_lost;
+};
+
+static void attempt_loop(struct attempt *attempt, bool complete)
 {
-    struct attempt attempt = {
-        .resume = resume, .run = run, .dir = dir, .until_delivered = !complete, .err = ERR_UNAVAILABLE};
+    const struct runner_options *options = attempt->resume->options;
+    attempt->patience = timer_new(attempt->loop, on_patience, attempt);
+    attempt->unreached = timer_new(attempt->loop, on_unreached, attempt);
+    if (options->deliver_wait_ms > 0)
+        timer_start(attempt->patience, options->deliver_wait_ms);
+    if (options->give_up_unreached)
+        timer_start(attempt->unreached, RUNNER_UNREACHED_WAIT_MS);
+    if (complete)
+        delivery_complete(attempt->delivery);
+    loop_run(attempt->loop);
+    attempt_was_run(attempt);
+    timer_free(&attempt->patience);
+    timer_free(&attempt->unreached);
+}
+
+static int attempt_run(struct resume *resume, const struct attempt_options *options)
+{
+    struct attempt attempt = {.resume = resume,
+                              .run = options->run,
+                              .dir = options->dir,
+                              .until_delivered = !options->complete,
+                              .err = ERR_UNAVAILABLE};
     int err = loop_new(&attempt.loop);
     if (err < 0)
         return err;
-    if (producer)
-        snprintf(attempt.incarnation, sizeof(attempt.incarnation), "%s", run->incarnation);
+    if (options->follows)
+        snprintf(attempt.incarnation, sizeof(attempt.incarnation), "%s", options->run->incarnation);
     err = pool_new(1, 4, &attempt.pool);
     if (err == 0 && attempt_may_run(&attempt)) {
-        struct delivery_options options = {
+        struct delivery_options delivery = {
             .loop = attempt.loop,
             .pool = attempt.pool,
             .server = &resume->options->server,
-            .run = run,
-            .producer = producer,
-            .spool = spool,
-            .digest = digest,
+            .run = options->run,
+            .producer = options->producer,
+            .spool = options->spool,
+            .digest = options->digest,
+            .tail_lost = options->tail_lost,
             .events = &attempt_events,
             .arg = &attempt,
         };
-        struct delivery *delivery = delivery_new(&options);
-        attempt.patience = timer_new(attempt.loop, on_patience, &attempt);
-        if (resume->options->deliver_wait_ms > 0)
-            timer_start(attempt.patience, resume->options->deliver_wait_ms);
-        if (complete)
-            delivery_complete(delivery);
-        loop_run(attempt.loop);
-        attempt_was_run(&attempt);
-        timer_free(&attempt.patience);
+        attempt.delivery = delivery_new(&delivery);
+        attempt_loop(&attempt, options->complete);
         // All that the spool has is in the log, and that was closed before the machine went.
-        if (producer && attempt.err == ERR_SEALED && delivery_greeted(delivery))
+        if (options->producer && attempt.err == ERR_SEALED && delivery_greeted(attempt.delivery))
             attempt.err = 0;
-        delivery_free(&delivery);
+        resume->unreached = attempt.err == ERR_UNAVAILABLE && !delivery_reached(attempt.delivery);
+        delivery_free(&attempt.delivery);
     }
     pool_free(&attempt.pool);
     loop_free(&attempt.loop);
@@ -185,10 +221,10 @@ static struct chunk *make_event(void)
 
 // The prefix is at the server. What follows comes from a producer of its own, as nobody knows which counters the dead one has used; it
 // is the same each time, so that a repetition is told from a second one.
-static int deliver_interruption(struct resume *resume, struct run_file *run, struct spool *prefix, const char *dir)
+static int deliver_interruption(struct resume *resume, struct run_file *lost, uint64_t prefix_digest, const char *dir)
 {
     CLEANUP(free_ptr) char *folder = xasprintf("%s/" EVENT_FOLDER, dir);
-    CLEANUP(free_ptr) char *producer = xasprintf("%s" PRODUCER_SUFFIX, run->producer);
+    CLEANUP(free_ptr) char *producer = xasprintf("%s" PRODUCER_SUFFIX, lost->producer);
     CLEANUP(free_ptr) char *old = xasprintf("%s/spool", folder);
     CLEANUP(spool_free) struct spool *spool = NULL;
     CLEANUP(chunk_unref) struct chunk *event = make_event();
@@ -198,12 +234,35 @@ static int deliver_interruption(struct resume *resume, struct run_file *run, str
         err = spool_append(spool, event);
     if (err < 0)
         return err;
-    uint64_t digest = chunk_digest(event, spool_digest(prefix));
+    uint64_t digest = chunk_digest(event, prefix_digest);
+    return attempt_run(
+        resume,
+        &(struct attempt_options){
+            .run = lost, .spool = spool, .producer = producer, .digest = &digest, .follows = true, .complete = true});
+}
+
+static int deliver_interrupted(struct resume *resume, struct run_file *run, struct spool *prefix, const char *dir)
+{
+    // A machine that went down may have taken with it what the server has.
+    char boot[sizeof(run->boot)];
+    run_file_boot(boot);
+    struct attempt_options options = {
+        .run = run, .spool = prefix, .dir = dir, .tail_lost = run->boot[0] && strcmp(run->boot, boot) != 0};
+    int err = attempt_run(resume, &options);
+    if (err < 0)
+        return err;
     struct run_file lost = *run; // borrows its strings
     snprintf(lost.status, sizeof(lost.status), "lost");
     lost.has_exit_code = false;
     lost.ended_ms = 0;
-    return attempt_run(resume, &lost, spool, NULL, producer, &digest, true);
+    err = deliver_interruption(resume, &lost, spool_digest(prefix), dir);
+    if (err < 0)
+        return err;
+    // That was the word on the other producer. What the server has of this one it says once more.
+    options.run = &lost;
+    options.dir = NULL;
+    options.follows = options.complete = true;
+    return attempt_run(resume, &options);
 }
 
 static int deliver_left(struct resume *resume, const char *dir, bool any_server)
@@ -220,11 +279,16 @@ static int deliver_left(struct resume *resume, const char *dir, bool any_server)
         buf_printf(&resume->reason, "it was recorded for %s; named, it is delivered here", run.url);
         return ERR_UNAVAILABLE;
     }
+    if (resume->unreached) {
+        buf_append_text(&resume->reason, "the server was not reached for the one before");
+        return ERR_UNAVAILABLE;
+    }
     // The run file may have reached the disk before the spool's last bytes did.
     run.ended = run.ended && spool_next(spool) >= run.records;
-    err = attempt_run(resume, &run, spool, dir, NULL, NULL, run.ended);
-    if (err == 0 && !run.ended)
-        err = deliver_interruption(resume, &run, spool, dir);
+    if (run.ended)
+        err = attempt_run(resume, &(struct attempt_options){.run = &run, .spool = spool, .dir = dir, .complete = true});
+    else
+        err = deliver_interrupted(resume, &run, spool, dir);
     if (err == 0)
         spool_remove(&spool);
     return err;
@@ -240,7 +304,7 @@ static bool is_stopped(struct resume *resume)
 
 static void tell_left(struct resume *resume, const char *name, int err)
 {
-    resume->left++;
+    resume->counts.left++;
     if (resume->reason.len == 0 && err == ERR_UNAVAILABLE)
         buf_append_text(&resume->reason, "the server did not take all of it in time");
     else if (resume->reason.len == 0)
@@ -255,8 +319,10 @@ static int resume_one(struct resume *resume, const char *name, bool any_server)
     buf_reset(&resume->reason);
     int err = deliver_left(resume, dir, any_server);
     if (err == 0)
-        resume->delivered++;
-    else if (err != ERR_HELD && err != ERR_NOT_FOUND)
+        resume->counts.delivered++;
+    else if (err == ERR_HELD)
+        resume->counts.held++;
+    else if (err != ERR_NOT_FOUND)
         tell_left(resume, name, err);
     return err;
 }
@@ -265,6 +331,7 @@ static void resume_all(struct resume *resume)
 {
     CLEANUP(free_ptr) char *path = xasprintf("%s/spool", resume->options->state_dir);
     struct dirent **names = NULL;
+    spool_sweep(path);
     // Sortable ids: the oldest first.
     int count = scandir(path, &names, NULL, alphasort);
     for (int i = 0; i < count; i++) {
@@ -294,7 +361,7 @@ static void resume_release(struct resume *resume)
 }
 
 int runner_resume(const struct runner_options *options, const char *only_execution_id, runner_left_fn *left, void *arg,
-                  unsigned *ret_delivered, unsigned *ret_left)
+                  struct runner_resumed *ret)
 {
     struct resume resume = {.tell_left = left, .tell_arg = arg};
     int err = 0;
@@ -305,8 +372,7 @@ int runner_resume(const struct runner_options *options, const char *only_executi
         err = resume_one(&resume, only_execution_id, true);
     else
         resume_all(&resume);
-    *ret_delivered = resume.delivered;
-    *ret_left = resume.left;
+    *ret = resume.counts;
     resume_release(&resume);
     return err;
 }

@@ -47,6 +47,7 @@ void run_file_append_json(struct buf *out, const struct run_file *run)
     append_json(out, "metadata", run->metadata_json);
     buf_printf(out, ",\"epoch\":%llu", (unsigned long long)run->epoch);
     append_string(out, "incarnation", run->incarnation);
+    append_string(out, "boot", run->boot);
     buf_printf(out, ",\"registered\":%s,\"existed\":%s,\"ended\":%s", run->registered ? "true" : "false",
                run->existed ? "true" : "false", run->ended ? "true" : "false");
     if (run->started_ms)
@@ -103,6 +104,14 @@ int run_file_sync(const char *dir)
     return err;
 }
 
+void run_file_boot(char ret_boot[40])
+{
+    CLEANUP(buf_release) struct buf content = {0};
+    ret_boot[0] = 0;
+    if (file_read_all("/proc/sys/kernel/random/boot_id", 256, &content) == 0)
+        snprintf(ret_boot, 40, "%.*s", STR_ARGS(str_trim(buf_str(&content))));
+}
+
 static char *dup_member(json_t *root, const char *name)
 {
     const char *text = json_string_value(json_object_get(root, name));
@@ -142,6 +151,7 @@ static void parse(json_t *root, struct run_file *ret)
     ret->records = (uint64_t)json_integer_value(json_object_get(root, "records"));
     ret->has_exit_code = json_is_integer(exit_code);
     ret->exit_code = (int)json_integer_value(exit_code);
+    copy_member(root, "boot", ret->boot, sizeof(ret->boot));
     copy_member(root, "incarnation", ret->incarnation, sizeof(ret->incarnation));
     copy_member(root, "status", ret->status, sizeof(ret->status));
 }

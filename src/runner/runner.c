@@ -12,7 +12,7 @@
 #define POOL_THREADS      3 // connecting, reading old chunks and syncing may all block at once
 #define POOL_QUEUE        8
 #define MESSAGE_MAX_LIMIT (768u * 1024) // with it any chunk fits into a frame
-#define RESUME_WAIT_MS    5000          // for the leftovers of others, once our own log is sealed
+#define RESUME_WAIT_MS    5000
 
 PRINTF_LIKE(2, 0) static void say(const struct runner *runner, const char *fmt, va_list args)
 {
@@ -81,6 +81,7 @@ static int make_loop(struct runner *runner)
     watch_set(runner->signal_watch, WATCH_READ);
     runner->kill_timer = timer_new(runner->loop, runner_kill_child, runner);
     runner->sync_timer = timer_new(runner->loop, runner_sync, runner);
+    runner->unreached_timer = timer_new(runner->loop, runner_unreached, runner);
     runner->patience_timer = timer_new(runner->loop, runner_patience_ended, runner);
     runner->notice_timer = timer_new(runner->loop, runner_tell_waiting, runner);
     runner->foreground_timer = timer_new(runner->loop, runner_tty_settle, runner);
@@ -226,14 +227,24 @@ static int run_job(struct runner *runner)
                                       : add_output(runner, 0, STDIN_FILENO, STDOUT_FILENO, STREAM_STDOUT);
     if (err < 0)
         runner_job_over(runner);
-    runner->resume = resume_start(&runner->options);
     runner_maybe_close(runner);
     loop_run(runner->loop);
     return err;
 }
 
+// For the leftovers of others, once our own log is sealed. Not longer than for ours.
+static uint64_t resume_wait_ms(const struct runner *runner)
+{
+    uint64_t wait_ms = runner->options.deliver_wait_ms;
+    if (!runner->sealed)
+        return 0;
+    return wait_ms > 0 ? MIN(wait_ms, (uint64_t)RESUME_WAIT_MS) : RESUME_WAIT_MS;
+}
+
 static void stop(struct runner *runner)
 {
+    bool reached = runner->delivery && delivery_reached(runner->delivery);
+    runner->unreached = !reached;
     runner->stopping = true;
     for (int i = 0; i < RUNNER_PUMPS; i++)
         pump_join(runner->pumps[i]);
@@ -243,10 +254,11 @@ static void stop(struct runner *runner)
     timer_free(&runner->kill_timer);
     timer_free(&runner->sync_timer);
     timer_free(&runner->patience_timer);
+    timer_free(&runner->unreached_timer);
     timer_free(&runner->notice_timer);
     timer_free(&runner->foreground_timer);
     recorder_free(&runner->recorder);
-    resume_finish(&runner->resume, runner->sealed ? RESUME_WAIT_MS : 0);
+    resume_finish(&runner->resume, resume_wait_ms(runner));
     pool_free(&runner->pool);
     loop_free(&runner->loop);
     for (int i = 0; i < RUNNER_PUMPS; i++)
@@ -266,12 +278,23 @@ static int settle_spool(struct runner *runner)
         err = run_file_sync(runner->dir);
     if (err < 0)
         runner_warn(runner, "what is left on disk may not be durable: %s", strerror(-err));
+    const char *id = runner->run.execution_id;
+    bool has_reason = runner->trouble.len > 0;
     if (refusal_is_for_good(runner->delivery_err))
         runner_warn(runner, "what was recorded stays in %s; remove that folder to discard it", runner->dir);
-    else
+    else if (runner->delivery_err == ERR_UNPROVEN)
         runner_warn(runner,
-                    "not all of the log is delivered; it stays in %s, and this delivers it: runnel wrap%s --resume %s",
-                    runner->dir, again(runner), runner->run.execution_id);
+                    "so what was recorded stays in %s. Compare it with `runnel logs%s %s`; `runnel wrap%s --resume "
+                    "%s` tries again, and removing that folder discards it",
+                    runner->dir, again(runner), id, again(runner), id);
+    else
+        runner_warn(
+            runner,
+            "%s%s%s%s%s; it stays in %s, and the next `runnel wrap` for this server delivers it, or: runnel wrap%s "
+            "--resume %s",
+            runner->unreached ? runner->options.server.url : "not all of the log is delivered",
+            runner->unreached ? " was not reached, so the log is not delivered" : "", has_reason ? " (" : "",
+            has_reason ? buf_cstr(&runner->trouble) : "", has_reason ? ")" : "", runner->dir, again(runner), id);
     return ERR_UNAVAILABLE;
 }
 
@@ -293,6 +316,7 @@ int runner_run(const struct runner_options *options, int *ret_exit_code)
     signals_restore(&runner.signals);
     spool_free(&runner.spool);
     run_file_release(&runner.run);
+    buf_release(&runner.trouble);
     free(runner.dir);
     return err;
 }

@@ -7,7 +7,7 @@
 #define RUNNER_SPOOL_MAX           (10ull * 1024 * 1024 * 1024)
 #define RUNNER_SPOOL_MIN           (4ull * 1024 * 1024) // less would not hold two of the largest chunks
 #define RUNNER_GRANDCHILD_GRACE_MS 5000
-#define RUNNER_DELIVER_WAIT_MS     60000
+#define RUNNER_UNREACHED_WAIT_MS   5000
 
 struct runner_options {
     struct client_options server;
@@ -26,6 +26,8 @@ struct runner_options {
         deliver_wait_ms; // after the job: how long to wait for the server before leaving the spool behind; 0: for ever
     bool
         keep_going; // when nobody reads our stdout (stderr) any more, the job is not told by SIGPIPE, and the recording goes on
+    // No server was ever reached while the job ran: wait for its next attempt only, and RUNNER_UNREACHED_WAIT_MS at most.
+    bool give_up_unreached;
     bool quiet;
 };
 // Runs to the end. The job's exit code in *ret_exit_code (128+n for a signal); 1 instead of 0 if not all could be passed on, which
@@ -36,8 +38,13 @@ struct runner_options {
 int runner_run(const struct runner_options *options, int *ret_exit_code);
 // Delivers what interrupted runs left in STATE_DIR/spool: a whole prefix, then `capture_interrupted`, ending as `lost`; runs whose
 // job had ended are completed as they ended. `only` may be NULL. Skips spools whose process is still alive (lock), and those for
-// another server unless `only` names them. deliver_wait_ms is for each. With `only`: ERR_NOT_FOUND if there is none, ERR_HELD if its
-// process is alive. Each one that is left is told to `left`, which may be NULL.
+// another server unless `only` names them. deliver_wait_ms is for each; once the server was not reached for one, the others are left
+// at once. With `only`: ERR_NOT_FOUND if there is none, ERR_HELD if its process is alive. Each one that is left is told to `left`,
+// which may be NULL.
 typedef void runner_left_fn(void *arg, const char *execution_id, const char *reason);
+struct runner_resumed {
+    unsigned delivered, left;
+    unsigned held; // by living processes that record or deliver them
+};
 int runner_resume(const struct runner_options *options, const char *only_execution_id, runner_left_fn *left, void *arg,
-                  unsigned *ret_delivered, unsigned *ret_left);
+                  struct runner_resumed *ret);

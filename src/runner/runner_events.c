@@ -14,7 +14,7 @@
 
 static void stop_loop_when_over(struct runner *runner)
 {
-    if (runner->recorded && (runner->sealed || runner->delivery_err < 0 || runner->record_err < 0))
+    if (runner->recorded && (runner->sealed || runner->delivery_err < 0 || runner->record_err < 0 || runner->impatient))
         loop_stop(runner->loop);
 }
 
@@ -22,9 +22,13 @@ static void stop_loop_when_over(struct runner *runner)
 
 void runner_job_over(struct runner *runner)
 {
-    if (!runner->job_over)
-        runner->run.ended_ms = clock_real_ms();
+    if (runner->job_over)
+        return;
+    runner->run.ended_ms = clock_real_ms();
     runner->job_over = true;
+    // From here on, and not from the end of the recording, which a full spool may keep waiting as well.
+    if (runner->options.deliver_wait_ms > 0)
+        timer_start(runner->patience_timer, runner->options.deliver_wait_ms);
 }
 
 void runner_maybe_close(struct runner *runner)
@@ -163,10 +167,8 @@ void runner_signal_came(void *arg, unsigned events)
             signal_for_child(runner, signum, by_terminal);
         else if (!runner->job_over)
             signal_for_pipe(runner, signum, by_terminal);
-        else if (ends && runner->recorded)
-            loop_stop(runner->loop); // no more patience
         else if (ends)
-            recorder_abandon(runner->recorder);
+            runner_patience_ended(runner);
     }
 }
 
@@ -206,8 +208,8 @@ static void on_finished(void *arg, int err)
     if (err < 0)
         runner_warn(runner, "the outcome could not be saved: %s", strerror(-err));
     delivery_complete(runner->delivery);
-    if (runner->options.deliver_wait_ms > 0)
-        timer_start(runner->patience_timer, runner->options.deliver_wait_ms);
+    if (runner->options.give_up_unreached && !delivery_reached(runner->delivery))
+        timer_start(runner->unreached_timer, RUNNER_UNREACHED_WAIT_MS);
     timer_start(runner->notice_timer, TELL_WAITING_MS);
     stop_loop_when_over(runner);
 }
@@ -217,7 +219,18 @@ const struct recorder_events runner_recorder_events = {on_spooled, on_waiting, o
 void runner_patience_ended(void *arg)
 {
     struct runner *runner = arg;
-    loop_stop(runner->loop);
+    runner->impatient = true;
+    if (!runner->recorded)
+        recorder_overrun(runner->recorder);
+    stop_loop_when_over(runner);
+}
+
+// Once the job has ended: nothing was ever heard of the server, so the next run or `--resume` is to deliver this one.
+void runner_unreached(void *arg)
+{
+    struct runner *runner = arg;
+    runner->impatient |= !delivery_reached(runner->delivery);
+    stop_loop_when_over(runner);
 }
 
 void runner_tell_waiting(void *arg)
@@ -233,8 +246,12 @@ void runner_tell_waiting(void *arg)
 
 static void on_acked(void *arg)
 {
-    const struct runner *runner = arg;
+    struct runner *runner = arg;
     recorder_room(runner->recorder);
+    // The server is there, so it may have what others have left for it, too.
+    if (!runner->resume_begun)
+        runner->resume = resume_start(&runner->options);
+    runner->resume_begun = true;
 }
 
 static void on_changed(void *arg)
@@ -267,11 +284,18 @@ static void on_delivered(void *arg)
 {
     struct runner *runner = arg;
     runner->told_away = false;
+    buf_reset(&runner->trouble);
 }
 
 static void on_trouble(void *arg, int err, const char *text)
 {
     struct runner *runner = arg;
+    buf_reset(&runner->trouble);
+    buf_append_text(&runner->trouble, text);
+    if (runner->recorded && runner->options.give_up_unreached && !delivery_reached(runner->delivery)) {
+        runner_unreached(runner);
+        return;
+    }
     // A predecessor's connection of ours, which the server has not given up yet, is no news.
     if (err == ERR_HELD || runner->told_away)
         return;

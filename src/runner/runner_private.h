@@ -35,11 +35,12 @@ struct runner {
     bool input_open;
     struct delivery *delivery;
     struct resume *resume;
+    bool resume_begun;
     struct process process;
     struct signals signals;
     struct terminal terminal;
     struct watch *child_watch, *signal_watch;
-    struct timer *kill_timer, *sync_timer, *patience_timer, *notice_timer, *foreground_timer;
+    struct timer *kill_timer, *sync_timer, *patience_timer, *unreached_timer, *notice_timer, *foreground_timer;
     struct sync_job sync;
     int exit_code;
     bool has_child; // it was started
@@ -50,10 +51,13 @@ struct runner {
     bool recorded; // the recorder has finished
     int record_err;
     bool sealed;
-    int delivery_err; // why it will never be delivered; 0: it may
-    bool stopping;    // the loop has ended; what its mail still brings is of no use
-    bool told_away;   // that the server cannot be reached
-    bool pass_failed; // not all of the output could be passed on
+    bool unreached;     // in the end: the server never was
+    int delivery_err;   // why it will never be delivered; 0: it may
+    bool stopping;      // the loop has ended; what its mail still brings is of no use
+    struct buf trouble; // of the last attempt, for people
+    bool told_away;     // that the server cannot be reached
+    bool impatient;     // the server is not waited for any more
+    bool pass_failed;   // not all of the output could be passed on
 };
 
 PRINTF_LIKE(2, 3) void runner_notice(const struct runner *runner, const char *fmt, ...); // not with -q
@@ -73,6 +77,7 @@ void runner_signal_came(void *arg, unsigned events);
 void runner_kill_child(void *arg);
 void runner_sync(void *arg);
 void runner_patience_ended(void *arg);
+void runner_unreached(void *arg);
 void runner_tell_waiting(void *arg);
 
 // runner_tty.c: the child has a pseudo-terminal

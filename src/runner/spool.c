@@ -1,6 +1,7 @@
 #include "runner/spool_private.h"
 
 #include "util/file.h"
+#include "util/id.h"
 
 #include <dirent.h>
 #include <endian.h>
@@ -13,6 +14,8 @@
 
 // Below this a trim is not worth its fdatasync, unless somebody waits for room.
 #define TRIM_STEP_MIN (4u * 1024 * 1024)
+// What is being deleted. No execution is called so.
+#define REMOVED_PREFIX ".removed."
 
 static uint64_t held_bytes(const struct spool *spool)
 {
@@ -41,9 +44,15 @@ static int open_locked(struct spool *spool, int flags)
     spool->fd = open(path, flags | O_RDWR | O_CLOEXEC, 0600);
     if (spool->fd < 0)
         return errno == EEXIST ? ERR_CONFLICT : errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : -errno;
-    if (flock(spool->fd, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK ? ERR_HELD : -errno;
-    return 0;
+    // Whoever delivers what is left looks into each folder: that must not keep a run from beginning, and takes no time.
+    bool made = flags & O_CREAT;
+    while (flock(spool->fd, made ? LOCK_EX : LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EINTR)
+            return errno == EWOULDBLOCK ? ERR_HELD : -errno;
+    }
+    struct stat info;
+    // Delivered and deleted by another process while it was being opened.
+    return fstat(spool->fd, &info) < 0 ? -errno : info.st_nlink == 0 ? ERR_NOT_FOUND : 0;
 }
 
 int spool_create(const struct spool_options *options, struct spool **ret)
@@ -117,9 +126,26 @@ static void remove_folder(const char *path)
 
 void spool_remove(struct spool **spool_ptr)
 {
-    // While the lock is held, so that nobody opens what is being deleted.
-    remove_folder((*spool_ptr)->dir);
+    const char *dir = (*spool_ptr)->dir;
+    const char *slash = strrchr(dir, '/'), *name = slash ? slash + 1 : dir;
+    CLEANUP(free_ptr)
+    char *removed =
+        xasprintf("%.*s" REMOVED_PREFIX "%s.%016llx", (int)(name - dir), dir, name, (unsigned long long)random_u64());
+    // In one step, so that there is never a half of it: whoever is killed now leaves what spool_sweep finds.
+    remove_folder(rename(dir, removed) == 0 ? removed : dir);
     spool_free(spool_ptr);
+}
+
+void spool_sweep(const char *folder)
+{
+    CLEANUP(close_dir) DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    while (dir && (entry = readdir(dir))) {
+        if (strncmp(entry->d_name, REMOVED_PREFIX, strlen(REMOVED_PREFIX)) != 0)
+            continue;
+        CLEANUP(free_ptr) char *path = xasprintf("%s/%s", folder, entry->d_name);
+        remove_folder(path);
+    }
 }
 
 // --- Appending
@@ -335,6 +361,13 @@ int spool_trim(struct spool *spool)
     return err;
 }
 
+void spool_lift_limit(struct spool *spool)
+{
+    pthread_mutex_lock(&spool->lock);
+    spool->bytes_max = UINT64_MAX;
+    pthread_mutex_unlock(&spool->lock);
+}
+
 void spool_acked(struct spool *spool, uint64_t counter)
 {
     pthread_mutex_lock(&spool->lock);
@@ -355,6 +388,15 @@ static uint64_t get(struct spool *spool, const uint64_t *value)
 uint64_t spool_first(struct spool *spool)
 {
     return get(spool, &spool->start.counter);
+}
+
+uint64_t spool_start(struct spool *spool, uint64_t *ret_digest)
+{
+    pthread_mutex_lock(&spool->lock);
+    uint64_t first = spool->start.counter;
+    *ret_digest = spool->start.digest;
+    pthread_mutex_unlock(&spool->lock);
+    return first;
 }
 
 uint64_t spool_next(struct spool *spool)

@@ -21,8 +21,10 @@ int spool_create(const struct spool_options *options, struct spool **ret);
 // lives, ERR_NOT_FOUND if there is none.
 int spool_open(const struct spool_options *options, bool *ret_torn, struct spool **ret);
 void spool_free(struct spool **spool);
-// After the seal: deletes the folder, then frees.
+// Once the server has shown that it has all of it: deletes the folder, then frees.
 void spool_remove(struct spool **spool);
+// Deletes what a removal that was killed has left in the folder of all spools.
+void spool_sweep(const char *folder);
 
 // Appends a chunk whose first record has the next counter. Returns after write(2). ERR_STORE_FULL (bytes_max or the disk): nothing
 // was appended, try again after more was acked. Another error is final.
@@ -32,12 +34,15 @@ int spool_append(struct spool *spool, const struct chunk *chunk);
 int spool_sync(struct spool *spool);
 // Gives the space of acked frames back while more than SPOOL_KEEP bytes are held, or while an append found it full. Blocks.
 int spool_trim(struct spool *spool);
+// From now on as much may be held as the disk takes: when nothing more comes than is under way.
+void spool_lift_limit(struct spool *spool);
 // Everything below `counter` is durable at the server. Cheap. It may go back.
 void spool_acked(struct spool *spool, uint64_t counter);
 
-uint64_t spool_first(struct spool *spool);  // first counter still held
-uint64_t spool_next(struct spool *spool);   // counter after the last one
-uint64_t spool_synced(struct spool *spool); // counters below it are on disk
+uint64_t spool_first(struct spool *spool);                       // first counter still held
+uint64_t spool_start(struct spool *spool, uint64_t *ret_digest); // the same, and the running digest of all below it
+uint64_t spool_next(struct spool *spool);                        // counter after the last one
+uint64_t spool_synced(struct spool *spool);                      // counters below it are on disk
 uint64_t spool_bytes(struct spool *spool);
 uint64_t spool_end(struct spool *spool); // where the file ends: grows by all that is appended
 // Whoever delivers wants to hear of appends only from this end on; 0: of each. What was appended before the call is for

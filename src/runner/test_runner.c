@@ -443,15 +443,15 @@ static void a_server_that_is_away_costs_only_disk(void **state)
 static void what_is_not_delivered_in_time_is_delivered_later(void **state)
 {
     struct fixture *fixture = *state;
-    unsigned delivered, left;
+    struct runner_resumed counts;
     fixture->server.away = true;
     fixture->options.deliver_wait_ms = 200;
     assert_int_equal(run(fixture, "echo kept; exit 6"), UNDELIVERED);
     fixture->server.away = false;
     fixture->options.deliver_wait_ms = 20000;
-    assert_int_equal(runner_resume(&fixture->options, NULL, NULL, NULL, &delivered, &left), 0);
-    assert_int_equal(delivered, 1);
-    assert_int_equal(left, 0);
+    assert_int_equal(runner_resume(&fixture->options, NULL, NULL, NULL, &counts), 0);
+    assert_int_equal(counts.delivered, 1);
+    assert_int_equal(counts.left, 0);
     assert_str(buf_str(&fixture->server.log), "out:kept\n");
     assert_complete_has(fixture, "\"exit_code\":6");
     assert_no_spool_left(fixture);
@@ -464,9 +464,9 @@ static void a_killed_run_is_delivered_by_the_next_one_as_lost(void **state)
     test_server_wait_for(&fixture->server, "out:before\n");
     kill(pid, SIGKILL);
     assert_int_equal(finish(fixture, pid), 256 + SIGKILL);
-    unsigned delivered, left;
-    assert_int_equal(runner_resume(&fixture->options, NULL, NULL, NULL, &delivered, &left), 0);
-    assert_int_equal(delivered, 1);
+    struct runner_resumed counts;
+    assert_int_equal(runner_resume(&fixture->options, NULL, NULL, NULL, &counts), 0);
+    assert_int_equal(counts.delivered, 1);
     assert_str(
         buf_str(&fixture->server.log),
         "out:before\nevent:The runner was interrupted: what the job wrote after this, if anything, was not recorded.\n");

@@ -14,6 +14,12 @@ struct step {
     uint64_t from, to;
 };
 
+// The running digest of the records that these stories are about.
+static uint64_t digest_below(uint64_t next)
+{
+    return next * 1000;
+}
+
 static void apply(struct uplink *uplink, const struct step *step, uint64_t now)
 {
     switch (step->event) {
@@ -27,7 +33,7 @@ static void apply(struct uplink *uplink, const struct step *step, uint64_t now)
         uplink_lost(uplink, now);
         break;
     case READY:
-        uplink_ready(uplink, step->a, 3, "inc");
+        uplink_ready(uplink, &(struct uplink_stored){step->a, true, digest_below(step->a)}, 3, "inc");
         break;
     case SENT:
         uplink_sent(uplink, step->a);
@@ -39,13 +45,13 @@ static void apply(struct uplink *uplink, const struct step *step, uint64_t now)
         uplink_refused(uplink, (int)(int64_t)step->a, false, 0, now);
         break;
     case JOB_ENDED:
-        uplink_job_ended(uplink);
+        uplink_job_ended(uplink, digest_below(uplink->spool_next));
         break;
     case COMPLETE_SENT:
         uplink_complete_sent(uplink);
         break;
     case COMPLETED:
-        uplink_completed(uplink);
+        uplink_completed(uplink, &(struct uplink_stored){step->a, true, digest_below(step->a)}, now);
         break;
     }
 }
@@ -85,7 +91,7 @@ static void a_run_goes_from_connecting_to_done(void **state)
     assert_false(uplink_delivered(&uplink));
     PLAY(&uplink, {ACKED, 9, UPLINK_SEND_COMPLETE, 0, 0});
     assert_true(uplink_delivered(&uplink));
-    PLAY(&uplink, {COMPLETE_SENT, 0, UPLINK_WAIT, 0, 0}, {COMPLETED, 0, UPLINK_WAIT, 0, 0});
+    PLAY(&uplink, {COMPLETE_SENT, 0, UPLINK_WAIT, 0, 0}, {COMPLETED, 10, UPLINK_WAIT, 0, 0});
     assert_int_equal(uplink.state, UPLINK_DONE);
 }
 
@@ -153,10 +159,79 @@ static void more_than_the_spool_has_at_the_server_counts_as_delivered(void **sta
     (void)state;
     // A spool that lost its last second to a power failure.
     uplink_init(&uplink, 0, 5, 2, 1);
+    uplink.tail_lost = true;
     assert_int_equal(uplink_next(&uplink, NOW).kind, UPLINK_CONNECT);
     PLAY(&uplink, {OPENED, 0, UPLINK_WAIT, 0, 0}, {READY, 8, UPLINK_WAIT, 0, 0});
     assert_true(uplink_delivered(&uplink));
     assert_int_equal(uplink_lag(&uplink), 0);
+    PLAY(&uplink, {JOB_ENDED, 0, UPLINK_SEND_COMPLETE, 0, 0}, {COMPLETE_SENT, 0, UPLINK_WAIT, 0, 0},
+         {COMPLETED, 8, UPLINK_WAIT, 0, 0});
+    assert_int_equal(uplink.state, UPLINK_DONE);
+}
+
+static void more_than_was_ever_recorded_is_no_servers_word(void **state)
+{
+    struct uplink uplink = streaming();
+    (void)state;
+    PLAY(&uplink, {SPOOLED, 5, UPLINK_SEND, 0, 5}, {READY, 6, UPLINK_CLOSE, 0, 0});
+    assert_int_equal(uplink.state, UPLINK_FAILED);
+    assert_int_equal(uplink.error, ERR_UNPROVEN);
+    assert_int_equal(uplink.acked, 0);
+}
+
+// All is acked and `complete` is sent.
+static struct uplink completing(void)
+{
+    struct uplink uplink = streaming();
+    PLAY(&uplink, {SPOOLED, 2, UPLINK_SEND, 0, 2}, {SENT, 2, UPLINK_WAIT, 0, 0}, {ACKED, 1, UPLINK_WAIT, 0, 0},
+         {JOB_ENDED, 0, UPLINK_SEND_COMPLETE, 0, 0}, {COMPLETE_SENT, 0, UPLINK_WAIT, 0, 0});
+    return uplink;
+}
+
+static void only_the_spools_own_counter_and_digest_are_the_end(void **state)
+{
+    static const struct {
+        struct uplink_stored stored;
+        enum uplink_state after;
+    } table[] = {
+        {{2, true, 2000}, UPLINK_DONE},   {{2, true, 2001}, UPLINK_FAILED},          {{2, false, 2000}, UPLINK_FAILED},
+        {{1, true, 2000}, UPLINK_FAILED}, {{1, true, 1000}, UPLINK_FAILED},          {{0, false, 0}, UPLINK_FAILED},
+        {{3, true, 2000}, UPLINK_FAILED}, {{UINT64_MAX, true, 2000}, UPLINK_FAILED},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        struct uplink uplink = completing();
+        uplink_completed(&uplink, &table[i].stored, NOW);
+        if (uplink.state != table[i].after)
+            fail_msg("%zu led to state %d", i, (int)uplink.state);
+        if (table[i].after == UPLINK_FAILED)
+            assert_int_equal(uplink.error, ERR_UNPROVEN);
+    }
+}
+
+static void an_end_that_comes_while_the_job_goes_on_is_none(void **state)
+{
+    struct uplink uplink = streaming();
+    (void)state;
+    PLAY(&uplink, {SPOOLED, 2, UPLINK_SEND, 0, 2}, {SENT, 2, UPLINK_WAIT, 0, 0}, {COMPLETED, 2, UPLINK_CLOSE, 0, 0});
+    assert_int_equal(uplink.state, UPLINK_OFFLINE);
+    assert_int_equal(uplink.error, ERR_UNPROVEN);
+    PLAY(&uplink, {SPOOLED, 3, UPLINK_CONNECT, 0, 0}, {OPENED, 0, UPLINK_WAIT, 0, 0}, {READY, 2, UPLINK_SEND, 2, 3});
+}
+
+static void the_jobs_end_is_a_moment_to_try_at_once(void **state)
+{
+    struct uplink uplink;
+    (void)state;
+    uplink_init(&uplink, 0, 0, 0, 42);
+    for (int i = 0; i < 10; i++) {
+        uplink.retry_at_ms = 0;
+        assert_int_equal(uplink_next(&uplink, NOW).kind, UPLINK_CONNECT);
+        uplink_lost(&uplink, NOW);
+    }
+    assert_int_equal(uplink_next(&uplink, NOW).kind, UPLINK_WAIT);
+    uplink_job_ended(&uplink, 0);
+    assert_int_equal(uplink_next(&uplink, NOW).kind, UPLINK_CONNECT);
 }
 
 static void refusals_lead_where_the_table_says(void **state)
@@ -216,6 +291,30 @@ static void sealed_after_everything_was_acked_is_done(void **state)
     assert_int_equal(uplink.state, UPLINK_DONE);
 }
 
+static void sealed_with_other_records_is_not_the_end(void **state)
+{
+    struct uplink uplink = completing();
+    (void)state;
+    PLAY(&uplink, {LOST, 0, UPLINK_CONNECT, 0, 0}, {OPENED, 0, UPLINK_WAIT, 0, 0});
+    uplink_ready(&uplink, &(struct uplink_stored){2, true, 1999}, 3, "inc");
+    assert_int_equal(uplink_next(&uplink, NOW).kind, UPLINK_SEND_COMPLETE);
+    PLAY(&uplink, {COMPLETE_SENT, 0, UPLINK_WAIT, 0, 0}, {REFUSED, (uint64_t)(int64_t)ERR_SEALED, UPLINK_CLOSE, 0, 0});
+    assert_int_equal(uplink.state, UPLINK_FAILED);
+    assert_int_equal(uplink.error, ERR_UNPROVEN);
+}
+
+static void sealed_before_anything_was_said_of_all_is_asked_about_again(void **state)
+{
+    struct uplink uplink = completing(); // `ready` told of none
+    (void)state;
+    PLAY(&uplink, {REFUSED, (uint64_t)(int64_t)ERR_SEALED, UPLINK_CLOSE, 0, 0});
+    assert_int_equal(uplink.state, UPLINK_OFFLINE);
+    PLAY(&uplink, {SPOOLED, 2, UPLINK_CONNECT, 0, 0}, {OPENED, 0, UPLINK_WAIT, 0, 0},
+         {READY, 2, UPLINK_SEND_COMPLETE, 0, 0}, {COMPLETE_SENT, 0, UPLINK_WAIT, 0, 0},
+         {REFUSED, (uint64_t)(int64_t)ERR_SEALED, UPLINK_CLOSE, 0, 0});
+    assert_int_equal(uplink.state, UPLINK_DONE);
+}
+
 static void sealed_at_the_door_says_nothing_of_what_was_acked_before(void **state)
 {
     struct uplink uplink = streaming();
@@ -259,7 +358,7 @@ static void retries_begin_at_once_and_are_never_more_than_five_seconds_apart(voi
     assert_true(longest > 2500);
     // A connection that lasts makes the next retry immediate again.
     uplink_opened(&uplink);
-    uplink_ready(&uplink, 0, 1, NULL);
+    uplink_ready(&uplink, &(struct uplink_stored){0}, 1, NULL);
     assert_int_equal(uplink_next(&uplink, now).kind, UPLINK_WAIT);
     uplink_lost(&uplink, now + 10000);
     assert_int_equal(uplink_next(&uplink, now + 10000).kind, UPLINK_CONNECT);
@@ -277,7 +376,7 @@ static void a_server_that_hangs_up_at_once_is_not_asked_without_a_pause(void **s
             break;
         at_once++;
         uplink_opened(&uplink);
-        uplink_ready(&uplink, 0, 1, NULL);
+        uplink_ready(&uplink, &(struct uplink_stored){0}, 1, NULL);
         uplink_next(&uplink, NOW);
         uplink_lost(&uplink, NOW);
     }
@@ -296,6 +395,12 @@ int main(void)
         cmocka_unit_test(the_window_bounds_what_is_under_way),
         cmocka_unit_test(an_ack_beyond_what_was_sent_counts_for_what_was_sent),
         cmocka_unit_test(more_than_the_spool_has_at_the_server_counts_as_delivered),
+        cmocka_unit_test(more_than_was_ever_recorded_is_no_servers_word),
+        cmocka_unit_test(only_the_spools_own_counter_and_digest_are_the_end),
+        cmocka_unit_test(an_end_that_comes_while_the_job_goes_on_is_none),
+        cmocka_unit_test(the_jobs_end_is_a_moment_to_try_at_once),
+        cmocka_unit_test(sealed_with_other_records_is_not_the_end),
+        cmocka_unit_test(sealed_before_anything_was_said_of_all_is_asked_about_again),
         cmocka_unit_test(refusals_lead_where_the_table_says),
         cmocka_unit_test(a_gap_is_filled_on_the_same_connection),
         cmocka_unit_test(a_second_ready_sends_again_from_there),

@@ -11,8 +11,8 @@ static const struct {
     {ERR_BAD_TRANSITION, REFUSAL_FINAL}, {ERR_TOO_LONG, REFUSAL_FINAL},     {ERR_TOO_LARGE, REFUSAL_FINAL},
     {ERR_MALFORMED, REFUSAL_FINAL},      {ERR_INVALID, REFUSAL_FINAL},      {ERR_CORRUPT, REFUSAL_FINAL},
     {ERR_IDEMPOTENCY, REFUSAL_FINAL},    {ERR_UNAUTHORIZED, REFUSAL_FINAL}, {ERR_FORBIDDEN, REFUSAL_FINAL},
-    {ERR_SEALED, REFUSAL_SEALED},        {ERR_DIGEST, REFUSAL_DIGEST},      {ERR_GAP, REFUSAL_RESEND},
-    {ERR_WRONG_SERVER, REFUSAL_FINAL},
+    {ERR_UNPROVEN, REFUSAL_FINAL},       {ERR_SEALED, REFUSAL_SEALED},      {ERR_DIGEST, REFUSAL_DIGEST},
+    {ERR_GAP, REFUSAL_RESEND},           {ERR_WRONG_SERVER, REFUSAL_FINAL},
 };
 
 static uint64_t random_next(uint64_t *state) // SplitMix64
@@ -43,6 +43,33 @@ void uplink_init(struct uplink *uplink, uint64_t spool_first, uint64_t spool_nex
         .with_digest = true,
         .random = random_seed,
     };
+}
+
+// Whether all that was recorded is stored. Nothing but this lets a spool be deleted.
+static bool proves(const struct uplink *uplink, const struct uplink_stored *stored)
+{
+    if (!uplink->job_ended)
+        return false;
+    // There is nothing here to compare the rest with.
+    if (stored->next > uplink->spool_next)
+        return uplink->tail_lost;
+    return stored->next == uplink->spool_next && stored->has_digest && stored->digest == uplink->spool_digest;
+}
+
+static void fail(struct uplink *uplink, int err)
+{
+    uplink->close_wanted = is_talking(uplink) || uplink->state == UPLINK_GREETING;
+    uplink->state = UPLINK_FAILED;
+    uplink->error = err;
+}
+
+// The connection is given up, and a new one made after a while.
+static void begin_anew(struct uplink *uplink, int err, uint64_t now_ms)
+{
+    bool was_open = is_talking(uplink) || uplink->state == UPLINK_GREETING;
+    uplink_lost(uplink, now_ms);
+    uplink->close_wanted = was_open;
+    uplink->error = err;
 }
 
 static struct uplink_action next_of_stream(struct uplink *uplink, uint64_t now_ms)
@@ -115,15 +142,20 @@ void uplink_lost(struct uplink *uplink, uint64_t now_ms)
     uplink->close_wanted = false;
 }
 
-void uplink_ready(struct uplink *uplink, uint64_t next_sequence, uint64_t epoch, const char *incarnation)
+void uplink_ready(struct uplink *uplink, const struct uplink_stored *stored, uint64_t epoch, const char *incarnation)
 {
     // Later ones come when the server could not keep what it had taken in, and wants it again.
     if (uplink->state != UPLINK_GREETING && !is_talking(uplink))
         return;
+    uplink->told = *stored;
+    if (stored->next > uplink->spool_next && !uplink->tail_lost) {
+        fail(uplink, ERR_UNPROVEN);
+        return;
+    }
     uplink->state = UPLINK_STREAMING;
     uplink->epoch = epoch;
     // The server's word, also when it is less than was acked once: a store restored from a backup.
-    uplink->acked = uplink->sent = next_sequence;
+    uplink->acked = uplink->sent = stored->next;
     uplink->error = 0;
     snprintf(uplink->incarnation, sizeof(uplink->incarnation), "%s", incarnation ? incarnation : "");
 }
@@ -144,19 +176,17 @@ void uplink_acked(struct uplink *uplink, uint64_t sequence_number)
     uplink->attempts = 0;
 }
 
-static void fail(struct uplink *uplink, int err)
-{
-    uplink->close_wanted = is_talking(uplink) || uplink->state == UPLINK_GREETING;
-    uplink->state = UPLINK_FAILED;
-    uplink->error = err;
-}
-
 // The log is closed. If everything of ours is in it, that is what was wanted, and the answer that said so got lost. What was acked on
-// an earlier connection may have gone since, with a store that was restored.
-static void refused_sealed(struct uplink *uplink)
+// an earlier connection may have gone since, with a store that was restored; `ready` tells what is there.
+static void refused_sealed(struct uplink *uplink, uint64_t now_ms)
 {
-    bool all_there = is_talking(uplink) && uplink->job_ended && uplink->acked >= uplink->spool_next;
-    fail(uplink, ERR_SEALED);
+    bool all_acked = is_talking(uplink) && uplink->job_ended && uplink->acked >= uplink->spool_next;
+    bool all_there = all_acked && proves(uplink, &uplink->told);
+    if (all_acked && uplink->told.next < uplink->spool_next) {
+        begin_anew(uplink, ERR_SEALED, now_ms); // it was told before the last of ours had come
+        return;
+    }
+    fail(uplink, all_acked ? ERR_UNPROVEN : ERR_SEALED);
     if (all_there)
         uplink->state = UPLINK_DONE;
 }
@@ -173,7 +203,7 @@ void uplink_refused(struct uplink *uplink, int err, bool has_next, uint64_t next
     if (meaning == REFUSAL_FINAL || (meaning == REFUSAL_DIGEST && !uplink->with_digest)) {
         fail(uplink, err);
     } else if (meaning == REFUSAL_SEALED) {
-        refused_sealed(uplink);
+        refused_sealed(uplink, now_ms);
     } else if (meaning == REFUSAL_DIGEST) {
         // Others wrote to the log as well, so that its digest is not ours; the count still has to agree.
         uplink->with_digest = false;
@@ -182,16 +212,16 @@ void uplink_refused(struct uplink *uplink, int err, bool has_next, uint64_t next
         uplink->state = UPLINK_STREAMING;
         uplink->acked = uplink->sent = next_sequence;
     } else {
-        bool was_open = is_talking(uplink) || uplink->state == UPLINK_GREETING;
-        uplink_lost(uplink, now_ms);
-        uplink->close_wanted = was_open;
-        uplink->error = err;
+        begin_anew(uplink, err, now_ms);
     }
 }
 
-void uplink_job_ended(struct uplink *uplink)
+void uplink_job_ended(struct uplink *uplink, uint64_t spool_digest)
 {
     uplink->job_ended = true;
+    uplink->spool_digest = spool_digest;
+    if (uplink->state == UPLINK_OFFLINE)
+        uplink->retry_at_ms = 0; // whoever waits for the delivery wants to know now
 }
 
 void uplink_complete_sent(struct uplink *uplink)
@@ -200,10 +230,17 @@ void uplink_complete_sent(struct uplink *uplink)
         uplink->state = UPLINK_COMPLETING;
 }
 
-void uplink_completed(struct uplink *uplink)
+void uplink_completed(struct uplink *uplink, const struct uplink_stored *stored, uint64_t now_ms)
 {
-    if (is_talking(uplink))
+    if (!is_talking(uplink))
+        return;
+    uplink->told = *stored;
+    if (proves(uplink, stored))
         uplink->state = UPLINK_DONE;
+    else if (uplink->job_ended)
+        fail(uplink, ERR_UNPROVEN);
+    else
+        begin_anew(uplink, ERR_UNPROVEN, now_ms);
 }
 
 uint64_t uplink_lag(const struct uplink *uplink)

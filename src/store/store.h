@@ -96,6 +96,8 @@ struct store_append {
     uint64_t first;      // the producer's counter of the chunk's first record
     uint64_t epoch;      // 0: not fenced
     bool skip_ahead;
+    const uint64_t
+        *skip_digest;    // with skip_ahead: what the producer's digest goes on from; NULL: not known. Until done
     bool whole;          // repeated as a whole or not at all: ERR_CONFLICT when only its first records are known
     struct chunk *chunk; // borrowed until done
     uint64_t ret_first_sequence; // of the first appended; for a wholly repeated last append, of the original
@@ -117,9 +119,9 @@ struct store_complete {
     enum execution_status status;
     bool has_exit_code;
     int exit_code;
-    int64_t completed_ms;           // when the job ended; 0, or before it started: now
-    struct execution ret_execution; // also for ERR_SEALED: with the same outcome it is fine and err is 0
-    uint64_t ret_producer_next;
+    int64_t completed_ms;                  // when the job ended; 0, or before it started: now
+    struct execution ret_execution;        // also for ERR_SEALED: with the same outcome it is fine and err is 0
+    struct sequence_producer ret_producer; // as it is stored by then; its hash of the last record is not for callers
 };
 
 // A change of an execution with its conditions: all of it, or nothing, in one commit.
@@ -263,7 +265,7 @@ struct store_producer {
     struct store_op op;
     int64_t row;
     struct str producer;
-    uint64_t ret_producer_next;
+    struct sequence_producer ret_producer; // zero if it is new
     struct execution ret_execution;
 };
 

@@ -432,6 +432,78 @@ static void what_was_repeated_is_cut_off(void **state)
     assert_int_equal(fixture_read(fixture, row, 0, 1, NULL, NULL), 15);
 }
 
+static struct sequence_producer producer_of(struct fixture *fixture, int64_t row, const char *name)
+{
+    struct store_producer known = {.op.kind = STORE_PRODUCER, .row = row, .producer = str_of(name)};
+    assert_int_equal(fixture_run(fixture, &known.op), 0);
+    store_op_release(&known.op);
+    return known.ret_producer;
+}
+
+static uint64_t digest_of_chunk(uint64_t counter, uint32_t count, uint64_t digest)
+{
+    CLEANUP(chunk_unref) struct chunk *chunk = fixture_chunk(counter, count, 40, 1000 + (int64_t)counter);
+    return chunk_digest(chunk, digest);
+}
+
+static void a_producers_digest_is_that_of_its_own_records(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    append(fixture, row, "p", 0, 10);
+    append(fixture, row, "q", 0, 5);
+    append(fixture, row, "p", 5, 10); // its first half is a repetition
+    append(fixture, row, "", 0, 3);
+    uint64_t p = digest_of_chunk(0, 15, 0), q = digest_of_chunk(0, 5, 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(producer_of(fixture, row, "p").next, 15);
+        assert_int_equal(producer_of(fixture, row, "p").digest, p);
+        assert_int_equal(producer_of(fixture, row, "q").digest, q);
+        assert_int_equal(producer_of(fixture, row, "new").digest, 0);
+        assert_false(producer_of(fixture, row, "p").digest_unknown || producer_of(fixture, row, "new").digest_unknown);
+        fixture_reopen(fixture);
+    }
+    append(fixture, row, "p", 15, 5);
+    struct store_complete end = complete(fixture, row, "p", 19);
+    assert_int_equal(end.op.err, 0);
+    assert_int_equal(end.ret_producer.next, 20);
+    assert_int_equal(end.ret_producer.digest, digest_of_chunk(15, 5, p));
+    store_op_release(&end.op);
+    // Also when it is asked again.
+    end = complete(fixture, row, "p", 19);
+    assert_int_equal(end.op.err, 0);
+    assert_int_equal(end.ret_producer.digest, digest_of_chunk(15, 5, p));
+    store_op_release(&end.op);
+}
+
+static void after_a_stated_gap_a_producers_digest_goes_on_from_what_it_says(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    CLEANUP(chunk_unref) struct chunk *gap = fixture_chunk(9, 1, 40, 0);
+    uint64_t said = 0x123456789abcdef0;
+    append(fixture, row, "p", 0, 3);
+    struct store_append skip = {.op.kind = STORE_APPEND,
+                                .row = row,
+                                .producer = STR("p"),
+                                .first = 9,
+                                .skip_ahead = true,
+                                .skip_digest = &said,
+                                .chunk = gap};
+    assert_int_equal(fixture_run(fixture, &skip.op), 0);
+    append(fixture, row, "p", 10, 5);
+    fixture_reopen(fixture);
+    assert_int_equal(producer_of(fixture, row, "p").digest, digest_of_chunk(10, 5, said));
+    // Of who does not say it, nobody knows it any more.
+    skip.producer = STR("q");
+    skip.skip_digest = NULL;
+    assert_int_equal(fixture_run(fixture, &skip.op), 0);
+    append(fixture, row, "q", 10, 5);
+    assert_true(producer_of(fixture, row, "q").digest_unknown);
+    fixture_reopen(fixture);
+    assert_true(producer_of(fixture, row, "q").digest_unknown);
+}
+
 static void a_gap_and_a_conflict_are_refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -484,7 +556,7 @@ static void a_log_is_sealed_when_all_of_it_is_there(void **state)
     append(fixture, row, "p", 0, 10);
     struct store_complete early = complete(fixture, row, "p", 11);
     assert_int_equal(early.op.err, ERR_GAP);
-    assert_int_equal(early.ret_producer_next, 10);
+    assert_int_equal(early.ret_producer.next, 10);
     assert_int_equal(complete_err(fixture, row, "p", 8), ERR_CONFLICT);
     struct store_complete end = complete(fixture, row, "p", 9);
     assert_int_equal(end.op.err, 0);
@@ -672,12 +744,12 @@ static void a_producers_counter_is_told(void **state)
     for (int i = 0; i < 2; i++) {
         struct store_producer known = {.op.kind = STORE_PRODUCER, .row = row, .producer = STR("p")};
         assert_int_equal(fixture_run(fixture, &known.op), 0);
-        assert_int_equal(known.ret_producer_next, 10);
+        assert_int_equal(known.ret_producer.next, 10);
         assert_int_equal(known.ret_execution.next_sequence, 10);
         store_op_release(&known.op);
         struct store_producer fresh = {.op.kind = STORE_PRODUCER, .row = row, .producer = STR("q")};
         assert_int_equal(fixture_run(fixture, &fresh.op), 0);
-        assert_int_equal(fresh.ret_producer_next, 0);
+        assert_int_equal(fresh.ret_producer.next, 0);
         store_op_release(&fresh.op);
         fixture_reopen(fixture);
     }
@@ -970,6 +1042,8 @@ int main(void)
         TEST(a_lost_one_that_is_cancelled_is_sealed_and_its_runner_fenced),
         TEST(records_are_numbered_without_holes),
         TEST(what_was_repeated_is_cut_off),
+        TEST(a_producers_digest_is_that_of_its_own_records),
+        TEST(after_a_stated_gap_a_producers_digest_goes_on_from_what_it_says),
         TEST(a_gap_and_a_conflict_are_refused),
         TEST(a_stale_runner_is_fenced),
         TEST(a_log_is_sealed_when_all_of_it_is_there),

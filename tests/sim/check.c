@@ -78,6 +78,24 @@ static bool ended_from_outside(const struct world *world, int err)
            (err == ERR_BAD_TRANSITION && world->told_end);
 }
 
+// A spool is deleted: all that it holds has to be in the store.
+void check_deleted(struct world *world, const struct runner *runner)
+{
+    const struct state *disk = &world->store.disk;
+    unsigned producer = 2 * runner->number;
+    uint64_t next = runner->spool_first;
+    // What an older store had is gone by no fault of the runner's.
+    if (runner->failed || runner->run.incarnation != world->store.incarnation)
+        return;
+    for (uint64_t i = 0; i < disk->head.next; i++) {
+        const struct entry *entry = &disk->log[i];
+        next += entry->producer == producer && entry->content.kind == CONTENT_LINE && entry->counter == next;
+    }
+    if (next < runner->spool_next)
+        violate(world, "runner %u deletes %llu lines, and only those below %llu are stored", runner->number,
+                (unsigned long long)runner->spool_next, (unsigned long long)next);
+}
+
 // --- Leases
 
 void check_claim(struct world *world)
@@ -189,7 +207,8 @@ static void check_runner(struct world *world, const struct runner *runner)
         // it has not heard of that, and cannot say that it was the one.
         bool replaced = world->runner_count > 1 && (runner->failed == ERR_FENCED || runner->failed == ERR_SEALED);
         bool late = runner->failed == ERR_SEALED && (runner->late || runner->forgot || world->restores > 0);
-        if (!replaced && !late && !ended_from_outside(world, runner->failed))
+        bool lied_to = runner->failed == ERR_UNPROVEN && world->lied;
+        if (!replaced && !late && !lied_to && !ended_from_outside(world, runner->failed))
             violate(world, "runner %u gave up: %s", runner->number, error_word(runner->failed));
         return;
     }

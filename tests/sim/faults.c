@@ -57,7 +57,7 @@ static void strike_runners(struct world *world, const struct profile *profile)
 {
     for (unsigned i = 0; i < world->runner_count; i++) {
         struct runner *runner = &world->runners[i];
-        bool running = runner->phase >= RUNNER_LIVE && runner->phase <= RUNNER_INTERRUPTION;
+        bool running = runner->phase >= RUNNER_LIVE && runner->phase <= RUNNER_PROOF;
         if (!running)
             continue;
         if (chance(world, profile->runner_crash))

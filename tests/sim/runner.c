@@ -23,15 +23,30 @@ static struct content content_at(const struct runner *runner, uint64_t counter)
     return (struct content){CONTENT_LINE, runner->number, counter};
 }
 
-static uint64_t digest_of(const struct runner *runner)
+static uint64_t digest_below(const struct runner *runner, uint64_t next)
 {
     uint64_t digest = 0;
-    for (uint64_t i = 0; i < runner->spool_next; i++) {
+    for (uint64_t i = 0; i < next; i++) {
         struct content line = {CONTENT_LINE, runner->number, i};
         digest = content_digest(&line, digest);
     }
+    return digest;
+}
+
+// Of the whole log, as it should be.
+static uint64_t digest_of(const struct runner *runner)
+{
+    uint64_t digest = digest_below(runner, runner->spool_next);
     struct content interrupted = content_at(runner, 0);
     return runner->phase == RUNNER_INTERRUPTION ? content_digest(&interrupted, digest) : digest;
+}
+
+static void tell_job_ended(struct runner *runner)
+{
+    struct content interrupted = content_at(runner, 0);
+    bool prefix = runner->phase != RUNNER_INTERRUPTION;
+    uplink_job_ended(&runner->uplink,
+                     prefix ? digest_below(runner, runner->spool_next) : content_digest(&interrupted, 0));
 }
 
 static void tell_spool(struct runner *runner)
@@ -42,7 +57,7 @@ static void tell_spool(struct runner *runner)
 
 static bool is_running(const struct runner *runner)
 {
-    return runner->phase == RUNNER_LIVE || runner->phase == RUNNER_PREFIX || runner->phase == RUNNER_INTERRUPTION;
+    return runner->phase >= RUNNER_LIVE && runner->phase <= RUNNER_PROOF;
 }
 
 static bool is_awake(const struct world *world, const struct runner *runner, uint64_t life)
@@ -130,10 +145,10 @@ static bool send_records(struct world *world, struct runner *runner, uint64_t fr
 
 static void send_complete(struct world *world, struct runner *runner)
 {
-    bool interrupted = runner->phase == RUNNER_INTERRUPTION;
+    bool interrupted = runner->phase == RUNNER_INTERRUPTION || runner->phase == RUNNER_PROOF;
     say(world, runner,
         &(struct message){.type = MESSAGE_COMPLETE,
-                          .next = interrupted ? 1 : runner->spool_next,
+                          .next = runner->phase == RUNNER_INTERRUPTION ? 1 : runner->spool_next,
                           .with_digest = runner->uplink.with_digest,
                           .digest = digest_of(runner),
                           .status = interrupted              ? STATUS_LOST
@@ -166,7 +181,8 @@ static bool carry_out(struct world *world, struct runner *runner, const struct u
         return send_records(world, runner, action->from, action->to);
     case UPLINK_SEND_SKIP:
         trace(world, "runner %u: skips to %llu", runner->number, (unsigned long long)action->to);
-        say(world, runner, &(struct message){.type = MESSAGE_SKIP, .next = action->to});
+        say(world, runner,
+            &(struct message){.type = MESSAGE_SKIP, .next = action->to, .digest = digest_below(runner, action->to)});
         uplink_sent(&runner->uplink, action->to);
         return true;
     case UPLINK_SEND_COMPLETE:
@@ -186,6 +202,8 @@ static void begin_uplink(struct world *world, struct runner *runner, uint64_t fi
     disconnect(world, runner);
     uplink_init(&runner->uplink, first, next, runner->run.epoch, draw(world, 0, UINT32_MAX));
     runner->uplink.window = draw(world, 4, 40);
+    runner->uplink.tail_lost =
+        runner->forgot && !runner->run.ended && (runner->phase == RUNNER_PREFIX || runner->phase == RUNNER_PROOF);
 }
 
 static void look_at_end(struct world *world, struct runner *runner)
@@ -196,7 +214,7 @@ static void look_at_end(struct world *world, struct runner *runner)
         runner->phase = RUNNER_INTERRUPTION;
         runner->life++;
         begin_uplink(world, runner, 0, 1);
-        uplink_job_ended(&runner->uplink);
+        tell_job_ended(runner);
         later(world, 0, wake, runner, runner->life);
         return;
     }
@@ -207,8 +225,17 @@ static void look_at_end(struct world *world, struct runner *runner)
     runner->failed = uplink->state == UPLINK_FAILED ? uplink->error : 0;
     if (runner->phase == RUNNER_INTERRUPTION && runner->failed == ERR_SEALED && uplink->ready_at_ms > 0)
         runner->failed = 0; // it was closed before
-    else
-        runner->interrupted = runner->phase == RUNNER_INTERRUPTION;
+    else if (runner->phase == RUNNER_INTERRUPTION)
+        runner->interrupted = true;
+    if (runner->phase == RUNNER_INTERRUPTION && !runner->failed) {
+        runner->phase = RUNNER_PROOF;
+        runner->life++;
+        begin_uplink(world, runner, runner->spool_first, runner->spool_next);
+        tell_job_ended(runner);
+        later(world, 0, wake, runner, runner->life);
+        return;
+    }
+    check_deleted(world, runner);
     runner->late = world->store.disk.head.sealed && world->given_up;
     runner->over_incarnation = world->store.incarnation;
     runner->phase = RUNNER_OVER;
@@ -234,7 +261,9 @@ static void step(struct world *world, struct runner *runner)
 static void heard_ready(struct world *world, struct runner *runner, const struct message *message)
 {
     char incarnation[32];
-    if (runner->phase == RUNNER_INTERRUPTION && runner->run.incarnation != message->incarnation) {
+    struct uplink_stored stored = {message->next, true, message->digest};
+    bool follows = runner->phase == RUNNER_INTERRUPTION || runner->phase == RUNNER_PROOF;
+    if (follows && runner->run.incarnation != message->incarnation) {
         trace(world, "runner %u: the store was restored, and may lack the prefix", runner->number);
         runner->run.epoch = message->epoch;
         runner->run.incarnation = message->incarnation;
@@ -242,7 +271,7 @@ static void heard_ready(struct world *world, struct runner *runner, const struct
         return;
     }
     snprintf(incarnation, sizeof(incarnation), "%llu", (unsigned long long)message->incarnation);
-    uplink_ready(&runner->uplink, message->next, message->epoch, incarnation);
+    uplink_ready(&runner->uplink, &stored, message->epoch, incarnation);
     runner->run.epoch = message->epoch;
     runner->run.incarnation = message->incarnation;
 }
@@ -297,7 +326,7 @@ static void receive(struct world *world, void *owner, const struct message *mess
         heard_refusal(world, runner, message->err);
         break;
     default:
-        uplink_completed(&runner->uplink);
+        uplink_completed(&runner->uplink, &(struct uplink_stored){message->next, true, message->digest}, world->now_ms);
         break;
     }
     if (runner->phase != RUNNER_INTERRUPTION)
@@ -353,7 +382,7 @@ static void job_ends(struct world *world, struct runner *runner)
     runner->job_over = true;
     runner->run.ended = true;
     runner->run.records = runner->spool_next;
-    uplink_job_ended(&runner->uplink);
+    tell_job_ended(runner);
     step(world, runner);
 }
 
@@ -448,11 +477,12 @@ void runner_resume(struct world *world, struct runner *runner)
     trace(world, "runner %u: resumed with %llu lines%s", runner->number, (unsigned long long)runner->spool_next,
           runner->run.ended ? ", job ended" : "");
     runner->phase = RUNNER_PREFIX;
+    runner->interrupted = false;
     runner->life++;
-    begin_uplink(world, runner, runner->spool_first, runner->spool_next);
     runner->run.ended = runner->run.ended && runner->spool_next >= runner->run.records;
+    begin_uplink(world, runner, runner->spool_first, runner->spool_next);
     if (runner->run.ended)
-        uplink_job_ended(&runner->uplink);
+        tell_job_ended(runner);
     later(world, 0, tick, runner, runner->life);
     step(world, runner);
 }

@@ -88,6 +88,7 @@ struct op {
     unsigned producer;
     uint64_t first, epoch;
     bool skip_ahead;
+    uint64_t skip_digest; // with skip_ahead: what the producer's digest goes on from
     unsigned count;
     struct content contents[BATCH_MAX];
     bool has_final, has_digest;
@@ -97,6 +98,7 @@ struct op {
     // Results.
     int err;
     uint64_t ret_producer_next;
+    struct sequence_producer ret_producer; // of lookups and of `complete`
     unsigned ret_appended;
     struct state ret_state; // without the log
 };
@@ -241,6 +243,7 @@ enum runner_phase {
     RUNNER_LIVE,         // job and delivery
     RUNNER_PREFIX,       // resumed: delivers what the dead one left
     RUNNER_INTERRUPTION, // resumed: the record that says so, from a producer of its own
+    RUNNER_PROOF,        // resumed: what the server has of the prefix, once more
     RUNNER_DEAD,         // crashed; may be resumed
     RUNNER_GONE,         // nobody will resume it
     RUNNER_OVER,         // delivered, or refused for good
@@ -325,6 +328,7 @@ void check_outcome(struct world *world, enum outcome_cause cause, const struct o
                    const struct outcome *after);
 void check_applied(struct world *world, const struct op *op, const struct sequence_producer *before, uint64_t from);
 void check_acked(struct world *world, unsigned producer, uint64_t next, const char *what);
+void check_deleted(struct world *world, const struct runner *runner);
 void check_claim(struct world *world);
 void check_leases(struct world *world);
 void check_grace(struct world *world);
@@ -334,7 +338,7 @@ bool world_settled(const struct world *world);
 // --- Faults (faults.c)
 struct profile { // per mille each second, and whatever else differs from seed to seed
     unsigned cut, stall, server_crash, runner_crash, machine_crash, pause, commit_fails, store_full, store_slow,
-        restore, expire;
+        restore, expire, lies;
     uint64_t faults_for_ms, lost_seal_ms;
     bool duel; // two runners, one of which stands still for just longer than its lease
 };
@@ -343,7 +347,7 @@ void faults_start(struct world *world);
 struct world {
     struct arena arena;
     uint64_t seed, random, now_ms, order, steps;
-    bool tracing, failed, quiet;
+    bool tracing, failed, quiet, lied;
     uint64_t told_epoch; // the last that a runner was told
     uint64_t quiet_ms;
     struct event *events;

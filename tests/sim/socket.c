@@ -24,14 +24,18 @@ static void say_error(struct world *world, struct socket *socket, int err, uint6
     say(world, socket, &(struct message){.type = MESSAGE_ERROR, .err = err, .next = next});
 }
 
-static void say_ready(struct world *world, struct socket *socket, uint64_t next)
+static void say_ready(struct world *world, struct socket *socket, const struct sequence_producer *stored)
 {
+    uint64_t next = stored->next;
     world->told_epoch = socket->epoch;
     trace(world, "server: to %llu: ready, producer %u next %llu, epoch %llu", (unsigned long long)socket->holder,
           socket->hello.producer, (unsigned long long)next, (unsigned long long)socket->epoch);
     say(world, socket,
-        &(struct message){
-            .type = MESSAGE_READY, .next = next, .epoch = socket->epoch, .incarnation = world->store.incarnation});
+        &(struct message){.type = MESSAGE_READY,
+                          .next = next,
+                          .digest = stored->digest,
+                          .epoch = socket->epoch,
+                          .incarnation = world->store.incarnation});
     check_acked(world, socket->hello.producer, next, "ready");
 }
 
@@ -116,7 +120,7 @@ static void reread_done(struct world *world, struct op *op)
         return;
     }
     sequencer_reread(&socket->sequencer, op->ret_producer_next);
-    say_ready(world, socket, op->ret_producer_next);
+    say_ready(world, socket, &op->ret_producer);
 }
 
 static void reread(struct world *world, void *arg, uint64_t life)
@@ -130,16 +134,33 @@ static void reread(struct world *world, void *arg, uint64_t life)
 }
 
 static void hand_over(struct world *world, struct socket *socket, uint64_t first, const struct content *contents,
-                      unsigned count, bool skip_ahead)
+                      unsigned count, const uint64_t *skip_digest)
 {
     struct op *op = server_op(world, OP_APPEND, socket, append_done);
     op->producer = socket->hello.producer;
     op->first = first;
     op->epoch = socket->epoch;
-    op->skip_ahead = skip_ahead;
+    op->skip_ahead = skip_digest != NULL;
+    op->skip_digest = skip_digest ? *skip_digest : 0;
     op->count = count;
     memcpy(op->contents, contents, count * sizeof(*contents));
     store_submit_op(world, op);
+}
+
+// A server that is out of its mind: all is complete, it says, with what has come so far or with nothing.
+static void tell_a_lie(struct world *world, struct socket *socket, const struct message *message)
+{
+    bool plain = socket->hello.producer == PLAIN_PRODUCER; // which believes whatever it is told
+    if (plain || world->quiet || world->profile.lies == 0 || !chance(world, world->profile.lies))
+        return;
+    bool empty = chance(world, 300);
+    struct message lie = {.type = MESSAGE_COMPLETED,
+                          .next = empty ? 0 : message->first + message->count,
+                          .digest = empty ? 0 : draw(world, 1, UINT32_MAX)};
+    trace(world, "server: to %llu: a lie, completed below %llu", (unsigned long long)socket->holder,
+          (unsigned long long)lie.next);
+    world->lied = true;
+    say(world, socket, &lie);
 }
 
 static void take_records(struct world *world, struct socket *socket, const struct message *message)
@@ -148,12 +169,13 @@ static void take_records(struct world *world, struct socket *socket, const struc
     trace(world, "server: from %llu: %u records from %llu on%s%s", (unsigned long long)socket->holder, message->count,
           (unsigned long long)message->first, err ? ": " : "", err ? error_word(err) : "");
     if (err == 0)
-        hand_over(world, socket, message->first, message->contents, message->count, false);
+        hand_over(world, socket, message->first, message->contents, message->count, NULL);
     else if (err == ERR_GAP)
         say_error(world, socket, err, socket->sequencer.accepted);
+    tell_a_lie(world, socket, message);
 }
 
-static void take_skip(struct world *world, struct socket *socket, uint64_t to)
+static void take_skip(struct world *world, struct socket *socket, uint64_t to, uint64_t digest)
 {
     struct sequencer *sequencer = &socket->sequencer;
     if (sequencer->state != SEQUENCER_OPEN || to <= sequencer->accepted)
@@ -161,7 +183,7 @@ static void take_skip(struct world *world, struct socket *socket, uint64_t to)
     struct content gap = {CONTENT_GAP, socket->hello.producer, to - sequencer->accepted};
     sequencer->accepted = to - 1;
     sequencer_offer(sequencer, to - 1, 1);
-    hand_over(world, socket, to - 1, &gap, 1, true);
+    hand_over(world, socket, to - 1, &gap, 1, &digest);
 }
 
 // --- The end of the job
@@ -177,7 +199,8 @@ static void complete_done(struct world *world, struct op *op)
         return;
     }
     lease_end(&world->server.leases, ROW);
-    say(world, socket, &(struct message){.type = MESSAGE_COMPLETED});
+    say(world, socket,
+        &(struct message){.type = MESSAGE_COMPLETED, .next = op->ret_producer.next, .digest = op->ret_producer.digest});
     socket->holder = 0;
     socket_end(world, socket);
 }
@@ -229,7 +252,7 @@ static void socket_receive(struct world *world, void *owner, const struct messag
     if (message->type == MESSAGE_RECORDS)
         take_records(world, socket, message);
     else if (message->type == MESSAGE_SKIP)
-        take_skip(world, socket, message->next);
+        take_skip(world, socket, message->next, message->digest);
     else if (message->type == MESSAGE_COMPLETE)
         take_complete(world, socket, message);
 }
@@ -251,7 +274,7 @@ static void found_producer(struct world *world, struct op *op)
     socket->open = true;
     say(world, socket, &(struct message){.type = MESSAGE_OPENED});
     touch(world, socket);
-    say_ready(world, socket, op->ret_producer_next);
+    say_ready(world, socket, &op->ret_producer);
 }
 
 static void find_producer(struct world *world, struct socket *socket)

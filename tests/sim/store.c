@@ -47,6 +47,10 @@ static int apply_append(struct world *world, struct op *op)
     if (repeated < op->count && known) {
         producer.next = op->first + op->count;
         producer.last_hash = content_hash(&op->contents[op->count - 1]);
+        for (uint64_t i = repeated; i < op->count && !op->skip_ahead; i++)
+            producer.digest = content_digest(&op->contents[i], producer.digest);
+        if (op->skip_ahead)
+            sequence_skip_digest(&producer, &op->skip_digest);
         disk->producers[op->producer] = producer;
     }
     op->ret_producer_next = producer.next;
@@ -95,7 +99,8 @@ static int apply_complete(struct world *world, struct op *op)
     struct state *disk = &world->store.disk;
     if (op->epoch != disk->head.epoch)
         return ERR_FENCED;
-    op->ret_producer_next = disk->producers[op->producer].next;
+    op->ret_producer = disk->producers[op->producer];
+    op->ret_producer_next = op->ret_producer.next;
     if (!disk->head.sealed) {
         if (op->final_next > op->ret_producer_next)
             return ERR_GAP;
@@ -254,7 +259,8 @@ static void look(struct world *world, void *arg, uint64_t life)
         op->err = ERR_UNAVAILABLE;
     op->ret_state = *disk;
     op->ret_state.log = NULL;
-    op->ret_producer_next = op->producer < PRODUCERS ? disk->producers[op->producer].next : 0;
+    op->ret_producer = op->producer < PRODUCERS ? disk->producers[op->producer] : (struct sequence_producer){0};
+    op->ret_producer_next = op->ret_producer.next;
     later(world, draw(world, 0, 3), answer, op, life);
 }
 

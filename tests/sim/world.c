@@ -116,6 +116,9 @@ static void set_up(struct world *world)
         profile->pause = 60;
     }
 
+    // Not drawn, so that the other worlds stay as they are.
+    profile->lies = world->seed % 10 == 7 ? (unsigned)(world->seed / 10 % 100) + 1 : 0;
+
     store_init(world);
     lease_table_init(&world->server.leases, LEASE_MS, profile->lost_seal_ms);
     world->runner_count = profile->duel || chance(world, 400) ? 2 : 1;

@@ -80,11 +80,28 @@ static uint64_t last_record_hash(const struct chunk *chunk)
     return record_hash(&record);
 }
 
-// Writes `chunk`, all of it new, and brings head and producer up to date.
-static int append_write(struct sqlite_store *store, struct head *head, struct hot_producer *producer, uint64_t counter,
-                        const struct chunk *chunk)
+// With `chunk` appended, which took the log's digest from `log_before` to `log_after`.
+static struct sequence_producer producer_after(const struct sequence_producer *before,
+                                               const struct store_append *append, uint64_t counter,
+                                               const struct chunk *chunk, uint64_t log_before, uint64_t log_after)
 {
-    uint64_t first = head->state.next;
+    struct sequence_producer after = *before;
+    after.next = counter + chunk_count(chunk);
+    after.last_hash = last_record_hash(chunk);
+    if (append->skip_ahead)
+        sequence_skip_digest(&after, append->skip_digest);
+    else if (after.digest == log_before) // all of the log is its, and need not be hashed twice
+        after.digest = log_after;
+    else if (!after.digest_unknown)
+        after.digest = chunk_digest(chunk, after.digest);
+    return after;
+}
+
+// Writes `chunk`, all of it new, and brings head and producer up to date.
+static int append_write(struct sqlite_store *store, const struct store_append *append, struct head *head,
+                        struct hot_producer *producer, uint64_t counter, const struct chunk *chunk)
+{
+    uint64_t first = head->state.next, digest_before = head->state.digest;
     uint32_t count = chunk_count(chunk);
     bool direct = chunk_raw(chunk) >= CHUNK_DIRECT;
     struct str body = direct ? STR("") : chunk_encoded(chunk);
@@ -108,7 +125,8 @@ static int append_write(struct sqlite_store *store, struct head *head, struct ho
     };
     if (producer) {
         producer->state = (struct producer_state){
-            .sequence = {.next = counter + count, .last_hash = last_record_hash(chunk)},
+            .sequence =
+                producer_after(&producer->state.sequence, append, counter, chunk, digest_before, head->state.digest),
             .last_counter = counter,
             .last_sequence = first,
         };
@@ -169,7 +187,7 @@ static int append_admitted(struct sqlite_store *store, struct store_append *appe
     uint32_t count = chunk_count(append->chunk);
     CLEANUP(chunk_unref) struct chunk *chunk = chunk_slice(append->chunk, repeated, count - repeated, SLICE_LEVEL);
     append->ret_first_sequence = head->state.next;
-    int err = append_write(store, head, producer, append->first + repeated, chunk);
+    int err = append_write(store, append, head, producer, append->first + repeated, chunk);
     if (err < 0)
         return err;
     append->ret_appended = count - repeated;

@@ -103,10 +103,10 @@ static int complete_apply(struct sqlite_store *store, struct store_complete *com
         int err = heads_producer(&store->heads, head, complete->producer, &producer);
         if (err < 0)
             return err;
-        complete->ret_producer_next = producer->state.sequence.next;
+        complete->ret_producer = producer->state.sequence;
     }
     if (!head->sequence.sealed) {
-        int err = complete_whole(complete, head, complete->ret_producer_next);
+        int err = complete_whole(complete, head, complete->ret_producer.next);
         if (err < 0)
             return err;
     }

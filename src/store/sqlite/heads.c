@@ -81,6 +81,16 @@ int heads_get(struct heads *heads, int64_t row, struct head **ret)
     return 0;
 }
 
+struct sequence_producer producer_of_row(sqlite3_stmt *row)
+{
+    return (struct sequence_producer){
+        .next = db_column_u64(row, 0),
+        .last_hash = db_column_u64(row, 1),
+        .digest = db_column_u64(row, 4),
+        .digest_unknown = db_column_null(row, 4),
+    };
+}
+
 static int producer_load(struct heads *heads, int64_t row, struct str name, struct producer_state *ret)
 {
     if (hot_producer_state(heads->hot, row, name, ret))
@@ -93,7 +103,7 @@ static int producer_load(struct heads *heads, int64_t row, struct str name, stru
         return rc;
     *ret = (struct producer_state){0};
     if (rc == 1) {
-        ret->sequence = (struct sequence_producer){db_column_u64(find, 0), db_column_u64(find, 1)};
+        ret->sequence = producer_of_row(find);
         ret->last_counter = db_column_u64(find, 2);
         ret->last_sequence = db_column_u64(find, 3);
     }

@@ -249,6 +249,8 @@ static void fold_producer(struct map_node *node, void *arg)
     db_bind_u64(keep, 4, producer->state.sequence.last_hash);
     db_bind_u64(keep, 5, producer->state.last_counter);
     db_bind_u64(keep, 6, producer->state.last_sequence);
+    if (!producer->state.sequence.digest_unknown)
+        db_bind_u64(keep, 7, producer->state.sequence.digest);
     fold->err = db_run(keep);
 }
 

@@ -7,7 +7,8 @@
 #define COMPRESS_FROM 192 // bytes; fewer would not shrink
 #define LOOSE_SHARE   4   // one part of so many, from which a body is compressed
 
-enum { PLAIN, PACKED };
+enum { PLAIN, PACKED, WITH_DIGESTS }; // the last beside one of the others: each producer's state has its digest
+enum { DIGEST_UNKNOWN, DIGEST_OF_LOG, DIGEST_OWN };
 enum { ANONYMOUS, SAME_PRODUCER, NAMED }; // NAMED + the name's length
 
 // Differences wrap around, so that no pair of values is out of reach.
@@ -62,6 +63,12 @@ static void append_producer(struct pack_builder *builder, const struct pack_entr
     buf_append_varint(meta, state->last_counter);
     buf_append_varint(meta, state->sequence.next - state->last_counter);
     buf_append_le64(meta, state->sequence.last_hash);
+    // Mostly all of a log comes from one producer.
+    bool of_log = state->sequence.digest == entry->state.digest;
+    unsigned kind = state->sequence.digest_unknown ? DIGEST_UNKNOWN : of_log ? DIGEST_OF_LOG : DIGEST_OWN;
+    buf_append_varint(meta, kind);
+    if (kind == DIGEST_OWN)
+        buf_append_le64(meta, state->sequence.digest);
 }
 
 void pack_builder_add(struct pack_builder *builder, const struct pack_entry *entry, struct str body)
@@ -85,24 +92,24 @@ void pack_builder_add(struct pack_builder *builder, const struct pack_entry *ent
     builder->count++;
 }
 
-static void pack_bytes(const struct buf *bytes, struct buf *ret)
+static void pack_bytes(const struct buf *bytes, int form, struct buf *ret)
 {
     buf_reset(ret);
-    buf_append_byte(ret, PACKED);
+    buf_append_byte(ret, (char)(PACKED | form));
     buf_append_varint(ret, bytes->len);
     if (bytes->len >= COMPRESS_FROM && compress_append(ret, bytes->data, bytes->len, LEVEL))
         return;
     buf_reset(ret);
-    buf_append_byte(ret, PLAIN);
+    buf_append_byte(ret, (char)(PLAIN | form));
     buf_append_str(ret, buf_str(bytes));
 }
 
 void pack_builder_finish(const struct pack_builder *builder, struct buf *ret_meta, struct buf *ret_body)
 {
-    pack_bytes(&builder->meta, ret_meta);
+    pack_bytes(&builder->meta, WITH_DIGESTS, ret_meta);
     // A single chunk is compressed already if that is worth anything, and may be large; so are most of many such.
     if (builder->count > 1 && builder->loose >= builder->body.len / LOOSE_SHARE) {
-        pack_bytes(&builder->body, ret_body);
+        pack_bytes(&builder->body, 0, ret_body);
         return;
     }
     buf_reset(ret_body);
@@ -110,18 +117,18 @@ void pack_builder_finish(const struct pack_builder *builder, struct buf *ret_met
     buf_append_str(ret_body, buf_str(&builder->body));
 }
 
-static int unpack_bytes(struct str bytes, size_t max, struct buf *ret)
+static int unpack_bytes(struct str bytes, size_t max, uint8_t form, struct buf *ret)
 {
     const uint8_t *at = (const uint8_t *)bytes.data, *end = at + bytes.len;
     uint64_t len;
     if (at == end)
         return ERR_CORRUPT;
     buf_reset(ret);
-    if (*at == PLAIN) {
+    if (*at == (PLAIN | form)) {
         buf_append(ret, at + 1, bytes.len - 1);
         return 0;
     }
-    if (*at++ != PACKED || !varint_read(&at, end, &len) || len > max)
+    if (*at++ != (PACKED | form) || !varint_read(&at, end, &len) || len > max)
         return ERR_CORRUPT;
     buf_reserve(ret, len);
     if (!decompress_exact(at, (size_t)(end - at), ret->data, len))
@@ -132,7 +139,7 @@ static int unpack_bytes(struct str bytes, size_t max, struct buf *ret)
 
 int pack_body_unpack(struct str body, struct buf *ret)
 {
-    return unpack_bytes(body, PACK_BODY_MAX, ret);
+    return unpack_bytes(body, PACK_BODY_MAX, 0, ret);
 }
 
 int pack_chunk(const struct buf *body, const struct hot_piece *piece, struct chunk **ret)
@@ -144,8 +151,9 @@ int pack_chunk(const struct buf *body, const struct hot_piece *piece, struct chu
 
 int pack_reader_init(struct pack_reader *reader, int64_t id, struct str meta)
 {
-    *reader = (struct pack_reader){.id = id};
-    int err = unpack_bytes(meta, PACK_META_MAX, &reader->unpacked);
+    uint8_t form = meta.len > 0 ? (uint8_t)meta.data[0] & WITH_DIGESTS : 0;
+    *reader = (struct pack_reader){.id = id, .with_digests = form != 0};
+    int err = unpack_bytes(meta, PACK_META_MAX, form, &reader->unpacked);
     if (err < 0) {
         pack_reader_release(reader);
         return err;
@@ -180,6 +188,16 @@ static bool read_u32(struct pack_reader *reader, uint32_t *ret)
     return true;
 }
 
+static bool read_digest(struct pack_reader *reader, uint64_t of_log, struct sequence_producer *ret)
+{
+    uint64_t kind = DIGEST_UNKNOWN;
+    if (reader->with_digests && !varint_read(&reader->at, reader->end, &kind))
+        return false;
+    ret->digest_unknown = kind == DIGEST_UNKNOWN;
+    ret->digest = kind == DIGEST_OF_LOG ? of_log : 0;
+    return kind == DIGEST_OWN ? read_le64(reader, &ret->digest) : kind <= DIGEST_OWN;
+}
+
 static bool read_producer(struct pack_reader *reader, struct pack_entry *entry)
 {
     uint64_t tag, counts;
@@ -196,7 +214,8 @@ static bool read_producer(struct pack_reader *reader, struct pack_entry *entry)
     entry->producer = reader->producer;
     struct producer_state *state = &entry->producer_state;
     if (!varint_read(&reader->at, reader->end, &state->last_counter) ||
-        !varint_read(&reader->at, reader->end, &counts) || !read_le64(reader, &state->sequence.last_hash))
+        !varint_read(&reader->at, reader->end, &counts) || !read_le64(reader, &state->sequence.last_hash) ||
+        !read_digest(reader, entry->state.digest, &state->sequence))
         return false;
     state->sequence.next = state->last_counter + counts;
     state->last_sequence = entry->piece.first;

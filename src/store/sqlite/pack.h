@@ -46,6 +46,7 @@ struct pack_reader {
     uint32_t offset;
     int64_t row, time_ms;
     struct str producer;
+    bool with_digests; // packs of former versions have none
 };
 
 // Reads the meta of pack `id`, which must live as long as the reader. ERR_CORRUPT.

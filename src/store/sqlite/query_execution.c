@@ -75,13 +75,13 @@ void query_producer(struct sqlite_store *store, struct db *db, struct store_op *
     struct store_producer *query = CONTAINER_OF(op, struct store_producer, op);
     struct producer_state state;
     if (hot_producer_state(&store->hot, query->row, query->producer, &state)) {
-        query->ret_producer_next = state.sequence.next;
+        query->ret_producer = state.sequence;
     } else {
         CLEANUP(db_reset) sqlite3_stmt *find = db_statement(db, STATEMENT_PRODUCER_FIND);
         db_bind_i64(find, 1, query->row);
         db_bind_text(find, 2, query->producer);
         int rc = db_row(find);
-        query->ret_producer_next = rc == 1 ? db_column_u64(find, 0) : 0;
+        query->ret_producer = rc == 1 ? producer_of_row(find) : (struct sequence_producer){0};
         op->err = rc < 0 ? rc : 0;
     }
     if (op->err == 0)

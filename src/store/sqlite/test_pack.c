@@ -24,6 +24,8 @@ static struct pack_entry random_entry(uint64_t *random)
     if (entry.producer.len > 0) {
         entry.producer_state = (struct producer_state){
             .sequence.last_hash = test_random(random),
+            .sequence.digest = test_random(random) % 2 ? entry.state.digest : test_random(random),
+            .sequence.digest_unknown = test_random(random) % 4 == 0,
             .last_counter = test_random(random) >> 30,
             .last_sequence = entry.piece.first,
         };
@@ -94,7 +96,14 @@ static void assert_entry(const struct pack_entry *got, const struct pack_entry *
     assert_int_equal(got->producer.len, put->producer.len);
     if (put->producer.len > 0)
         assert_memory_equal(got->producer.data, put->producer.data, put->producer.len);
-    assert_memory_equal(&got->producer_state, &put->producer_state, sizeof(put->producer_state));
+    const struct producer_state *state = &got->producer_state, *expected = &put->producer_state;
+    assert_int_equal(state->last_counter, expected->last_counter);
+    assert_int_equal(state->last_sequence, expected->last_sequence);
+    assert_int_equal(state->sequence.next, expected->sequence.next);
+    assert_int_equal(state->sequence.last_hash, expected->sequence.last_hash);
+    assert_int_equal(state->sequence.digest_unknown, expected->sequence.digest_unknown);
+    if (!expected->sequence.digest_unknown)
+        assert_int_equal(state->sequence.digest, expected->sequence.digest);
 }
 
 static void assert_whole(const struct fixture *fixture, size_t count)
@@ -124,6 +133,34 @@ static void what_is_put_in_comes_out(void **state)
         make(fixture, counts[i], i + 1);
         assert_whole(fixture, counts[i]);
     }
+}
+
+static void a_pack_of_before_there_were_digests_is_read_without_them(void **state)
+{
+    CLEANUP(buf_release) struct buf meta = {0};
+    struct pack_reader reader;
+    struct pack_entry entry;
+    (void)state;
+    buf_append_byte(&meta, 0); // not compressed
+    buf_append_svarint(&meta, 5);
+    for (uint64_t value = 1; value <= 4; value++) // first, count, raw, stored
+        buf_append_varint(&meta, value);
+    buf_append_svarint(&meta, 7);
+    buf_append_varint(&meta, 3);
+    buf_append_le64(&meta, 77);
+    buf_append_varint(&meta, 2 + 1);
+    buf_append_text(&meta, "p");
+    buf_append_varint(&meta, 9);
+    buf_append_varint(&meta, 2);
+    buf_append_le64(&meta, 88);
+    assert_int_equal(pack_reader_init(&reader, 77, buf_str(&meta)), 0);
+    assert_int_equal(pack_reader_next(&reader, &entry), 1);
+    assert_int_equal(entry.state.digest, 77);
+    assert_int_equal(entry.producer_state.sequence.next, 11);
+    assert_int_equal(entry.producer_state.sequence.last_hash, 88);
+    assert_true(entry.producer_state.sequence.digest_unknown);
+    assert_int_equal(pack_reader_next(&reader, &entry), 0);
+    pack_reader_release(&reader);
 }
 
 // --- What is compressed
@@ -240,6 +277,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_put_in_comes_out, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_pack_of_before_there_were_digests_is_read_without_them, set_up, tear_down),
         cmocka_unit_test(chunks_that_are_as_they_were_are_compressed_together),
         cmocka_unit_test(compressed_chunks_are_not_compressed_again),
         cmocka_unit_test(enough_loose_chunks_among_them_are_worth_it),

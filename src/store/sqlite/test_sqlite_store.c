@@ -381,7 +381,7 @@ static void what_was_acknowledged_survives_kill(void **state)
             assert_true(next >= ends[i].next);
             struct store_producer known = {.op.kind = STORE_PRODUCER, .row = ends[i].row, .producer = STR("p")};
             assert_int_equal(fixture_run(fixture, &known.op), 0);
-            assert_int_equal(known.ret_producer_next, next);
+            assert_int_equal(known.ret_producer.next, next);
             assert_int_equal(known.ret_execution.next_sequence, next);
             store_op_release(&known.op);
             ends[i].next = next;

@@ -5,9 +5,12 @@ import threading
 
 
 class Proxy:
-    """refuse(request_head: bytes) -> True: that connection gets a 403 and ends, as from a middlebox."""
+    """refuse(request_head: bytes) -> True: that connection gets a 403 and ends, as from a middlebox. What the server sends is held
+    back from the first piece on that has `hold` in it; then `held` is set."""
 
-    def __init__(self, target_port, refuse=lambda head: False):
+    def __init__(self, target_port, refuse=lambda head: False, hold=None):
+        self.hold = hold
+        self.held = threading.Event()
         self.target_port = target_port
         self.refuse = refuse
         self.heads = []
@@ -60,16 +63,18 @@ class Proxy:
         with self._changed:
             self._open.append((client, upstream))
         threading.Thread(target=self._pump, args=(client, upstream), daemon=True).start()
-        self._pump(upstream, client)
+        self._pump(upstream, client, self.hold)
 
-    @staticmethod
-    def _pump(source, sink):
+    def _pump(self, source, sink, hold=None):
         try:
             while True:
                 piece = source.recv(65536)
                 if not piece:
                     break
-                sink.sendall(piece)
+                if hold and hold in piece:
+                    self.held.set()
+                if not hold or not self.held.is_set():
+                    sink.sendall(piece)
         except OSError:
             pass
         for end in (source, sink):

@@ -1,0 +1,2 @@
+-- Running digest of the producer's records; NULL: not known, as for those that had begun before this column.
+ALTER TABLE producers ADD COLUMN digest INTEGER;
