@@ -65,6 +65,8 @@ struct sqlite_store {
     struct wal_mark wal_mark;
     uint64_t generation;         // of the database, as of the last commit; see wal_mark.h
     bool generation_due;         // a checkpoint was made since, or tried
+    uint64_t vacuum_pages;       // free ones that are to be given back
+    uint64_t vacuum_from_ms;     // monotonic; not before
     uint64_t last_commit_ms;     // monotonic
     bool refusing;               // the disk was found full: what needs space is refused until there is some
     uint64_t reserve_held;       // bytes
@@ -105,6 +107,9 @@ bool op_is_commit(enum store_op_kind kind);
 
 // --- writer.c
 void *writer_main(void *arg);
+// Within a transaction, and after its commit.
+int store_raise_generation(struct sqlite_store *store);
+void store_generation_committed(struct sqlite_store *store);
 void group_add_change(struct group *group, const struct store_change *change);
 
 // Applies one operation within the transaction. The outcome of its own goes to op->err with 0 returned; a negative code is
@@ -155,6 +160,12 @@ int reserve_cover(void *store, uint64_t wal_bytes); // for vfs_set_cover
 bool reserve_settled(const struct sqlite_store *store);
 void reserve_settle(struct sqlite_store *store); // as small as the WAL now allows
 void reserve_give_up(struct sqlite_store *store);
+
+// --- vacuum.c: room given back to the file system. The writer's thread.
+void vacuum_look(struct sqlite_store *store); // whether there is some
+bool vacuum_waits(const struct sqlite_store *store, uint64_t now_ms);
+uint64_t vacuum_due_in_ms(const struct sqlite_store *store, uint64_t now_ms); // UINT64_MAX: never
+void vacuum_slice(struct sqlite_store *store); // a transaction of a few milliseconds, beside those of operations
 
 // --- reader.c and the queries. Each sets op->err.
 void *reader_main(void *arg);

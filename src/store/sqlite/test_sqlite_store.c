@@ -269,6 +269,48 @@ static void purged_chunks_leave_the_file(void **state)
     assert_int_equal(query_file(fixture, "SELECT count(*) FROM producers"), 0);
 }
 
+static uint64_t file_bytes(struct fixture *fixture, const char *name)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db%s", fixture->folder, name);
+    struct stat info;
+    return stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
+}
+
+// While other logs are appended to and read.
+static void room_is_given_back_after_a_purge(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), row = fixture_create(fixture, account, "e", STATUS_RUNNING);
+    int64_t other = fixture_create(fixture, account, "other", STATUS_RUNNING);
+    uint64_t next = 0, other_next = 0;
+    for (int i = 0; i < 60; i++) {
+        append_next(fixture, row, &next, 3000, 100);
+        append_next(fixture, other, &other_next, 30, 100);
+    }
+    struct store_complete end = {.op.kind = STORE_COMPLETE, .row = row, .status = STATUS_COMPLETED};
+    assert_int_equal(fixture_run(fixture, &end.op), 0);
+    store_op_release(&end.op);
+    wait_until_merged(fixture);
+    store_free(&fixture->store); // all of it is in the file
+    uint64_t before = file_bytes(fixture, "");
+    assert_true(before > 4u * 1024 * 1024);
+    fixture_reopen(fixture);
+    struct store_purge purge = {.op.kind = STORE_PURGE, .row = row};
+    assert_int_equal(fixture_run(fixture, &purge.op), 0);
+    while (file_bytes(fixture, "") > before / 2) {
+        if (other_next < 5000)
+            append_next(fixture, other, &other_next, 1, 100);
+        else
+            assert_int_equal(fixture_read(fixture, other, other_next - 1, 1 << 20, check_record, NULL), other_next);
+    }
+    fixture_reopen(fixture);
+    assert_int_equal(fixture_read(fixture, other, 0, 1 << 20, check_record, NULL), other_next);
+    store_free(&fixture->store);
+    assert_int_equal(query_file(fixture, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"),
+                     1);
+    fixture_reopen(fixture);
+}
+
 // --- Crashes
 
 #define CRASHES  25
@@ -441,13 +483,6 @@ static void a_failed_fsync_ends_the_process_before_any_answer(void **state)
 }
 
 // --- A full disk
-
-static uint64_t file_bytes(struct fixture *fixture, const char *name)
-{
-    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db%s", fixture->folder, name);
-    struct stat info;
-    return stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
-}
 
 // Asking is no load: until the WAL is cut and the reserve small.
 static void await_rest(struct fixture *fixture, int64_t account, const char *execution_id)
@@ -691,6 +726,7 @@ int main(void)
         MERGING(small_chunks_become_few_large_ones),
         MERGING(readers_see_a_whole_sequence_during_merges),
         MERGING(purged_chunks_leave_the_file),
+        MERGING(room_is_given_back_after_a_purge),
         MERGING(what_was_acknowledged_survives_kill),
         PLAIN(a_failed_fsync_ends_the_process_before_any_answer),
         PLAIN(the_reserve_covers_the_wal_and_both_are_small_without_load),

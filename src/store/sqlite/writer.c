@@ -118,13 +118,19 @@ static int purge_slice(struct sqlite_store *store)
 }
 
 // The first transaction after a checkpoint says so, see wal_mark.h.
-static int raise_generation(struct sqlite_store *store)
+int store_raise_generation(struct sqlite_store *store)
 {
     store->wal_mark.generation = store->generation + 1;
     sqlite3_stmt *set = db_statement(&store->db, STATEMENT_META_SET);
     db_bind_text(set, 1, STR(WAL_GENERATION));
     db_bind_u64(set, 2, store->wal_mark.generation);
     return db_run(set);
+}
+
+void store_generation_committed(struct sqlite_store *store)
+{
+    store->generation = store->wal_mark.generation;
+    store->generation_due = false;
 }
 
 static int apply_all(struct sqlite_store *store, struct store_op *const *ops, size_t count, bool background)
@@ -137,7 +143,7 @@ static int apply_all(struct sqlite_store *store, struct store_op *const *ops, si
     if (err == 0)
         err = store_flush_pack(store);
     if (err == 0 && store->generation_due)
-        err = raise_generation(store);
+        err = store_raise_generation(store);
     // A purge goes first and alone: on a full disk it must not fail for a merge's sake.
     if (err == 0 && background && store->purging)
         err = purge_slice(store);
@@ -156,8 +162,7 @@ static void publish(struct sqlite_store *store)
                     &appended->producer_state);
     }
     store->purging = store->purging || group->purges;
-    store->generation = store->wal_mark.generation;
-    store->generation_due = false;
+    store_generation_committed(store);
     heads_committed(&store->heads);
     merge_committed(store->merge);
     if (store->base.watch && group->change_count > 0)
@@ -376,7 +381,7 @@ static size_t take_ops(struct sqlite_store *store, struct store_op **ops)
 // Milliseconds until something is to be done without being asked.
 static uint64_t idle_for_ms(struct sqlite_store *store, uint64_t now_ms)
 {
-    uint64_t wait = merge_due_in_ms(store->merge, now_ms);
+    uint64_t wait = MIN(merge_due_in_ms(store->merge, now_ms), vacuum_due_in_ms(store, now_ms));
     if (!settled(store)) {
         uint64_t idle = now_ms - store->last_commit_ms;
         wait = MIN(wait, idle < CHECKPOINT_IDLE_MS ? CHECKPOINT_IDLE_MS - idle : 0);
@@ -433,15 +438,18 @@ static bool next_group(struct sqlite_store *store, struct store_op **ops, size_t
     return go_on;
 }
 
-static void after_group(struct sqlite_store *store, bool committed)
+static void after_group(struct sqlite_store *store, bool committed, bool was_purging)
 {
     uint64_t now_ms = clock_mono_ms();
     if (committed)
         store->last_commit_ms = now_ms;
+    if (was_purging && !store->purging)
+        vacuum_look(store);
     if (store->wal_pages * store->page_size > CHECKPOINT_BYTES)
         checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
     else if (!settled(store) && now_ms - store->last_commit_ms >= CHECKPOINT_IDLE_MS) {
         settle(store);
+        vacuum_look(store);
         store->last_commit_ms = now_ms; // not again at once if a reader was in the way
     }
     look_for_space(store, now_ms);
@@ -463,12 +471,16 @@ void *writer_main(void *arg)
     struct store_op **ops = xmalloc(GROUP_OPS_MAX * sizeof(struct store_op *));
     sqlite3_wal_hook(store->db.handle, wal_grew, store);
     merge_plan(store->merge, clock_mono_ms());
+    vacuum_look(store);
     size_t count;
     while (next_group(store, ops, &count)) {
+        bool was_purging = store->purging;
         bool committed = count > 0 || background_waits(store, clock_mono_ms());
         if (committed)
             commit_group(store, ops, count);
-        after_group(store, committed);
+        else if (vacuum_waits(store, clock_mono_ms()))
+            vacuum_slice(store);
+        after_group(store, committed, was_purging);
     }
     checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
     reserve_settle(store);
