@@ -72,6 +72,12 @@ static size_t sink_pending(void *owner)
     return http_stream_pending(it->stream);
 }
 
+static void sink_unshare(void *owner)
+{
+    struct http_follower *it = owner;
+    http_stream_unshare(it->stream);
+}
+
 // --- Plain streams
 
 static void chunk_stream_complete(struct http_follower *it, const struct execution *execution)
@@ -129,7 +135,7 @@ static void plain_failed(void *owner, int err)
     follower_end(it, false);
 }
 
-static const struct subscriber_sink plain_sink = {sink_send, sink_pending, plain_tell, plain_failed};
+static const struct subscriber_sink plain_sink = {sink_send, sink_pending, sink_unshare, plain_tell, plain_failed};
 
 // --- Server-sent events
 
@@ -189,7 +195,7 @@ static void sse_failed(void *owner, int err)
     follower_end(it, true);
 }
 
-static const struct subscriber_sink sse_sink = {sink_send, sink_pending, sse_tell, sse_failed};
+static const struct subscriber_sink sse_sink = {sink_send, sink_pending, sink_unshare, sse_tell, sse_failed};
 
 // --- Both
 

@@ -78,6 +78,12 @@ static size_t sink_pending(void *owner)
     return ws_pending(it->ws);
 }
 
+static void sink_unshare(void *owner)
+{
+    struct ws_follower *it = owner;
+    ws_unshare(it->ws);
+}
+
 static void sink_tell(void *owner, enum follower_step step, const struct follower *follower,
                       const struct execution *execution, const struct execution_live *live)
 {
@@ -122,7 +128,7 @@ static void sink_failed(void *owner, int err)
     follower_end(it, err == ERR_INVALID ? 1008 : 1011, error_text(err));
 }
 
-static const struct subscriber_sink sink = {sink_send, sink_pending, sink_tell, sink_failed};
+static const struct subscriber_sink sink = {sink_send, sink_pending, sink_unshare, sink_tell, sink_failed};
 
 static struct ws_limits ws_limits_of(const struct api *api)
 {

@@ -9,6 +9,7 @@
 #include "model/filter.h"
 #include "model/position.h"
 #include "store/store.h"
+#include "util/budget.h"
 
 struct fanout;
 struct subscriber;
@@ -42,6 +43,7 @@ void fanout_publish(struct fanout *const *fanouts, size_t fanout_count, const st
 struct subscriber_sink {
     void (*send)(void *owner, struct payload *payload, size_t offset, size_t len); // takes its own reference
     size_t (*pending)(void *owner);
+    void (*unshare)(void *owner); // copies what is pending and lets the payloads go
     // The reader is to be told; COMPLETE, END and PURGED end it: the owner calls subscriber_free, within the call or later.
     void (*tell)(void *owner, enum follower_step step, const struct follower *follower,
                  const struct execution *execution, const struct execution_live *live);

@@ -23,14 +23,23 @@ struct topic {
     struct map_node node;
     struct fanout *fanout;
     struct execution execution; // as of the last change heard of
-    bool changed;               // a change came since the topic was made
-    struct entry **entries;     // by first, not overlapping; within `entry_block`, as the oldest go first
+    struct budget_account *account;
+    bool changed;           // a change came since the topic was made
+    struct entry **entries; // by first, not overlapping; within `entry_block`, as the oldest go first
     struct entry **entry_block;
     size_t entry_count, entry_capacity; // of the block
     struct list_node subscribers;
     struct list_node fetches; // reads of chunks under way
     unsigned refreshes;       // reads of the execution under way
     struct deferred wake;
+};
+
+struct window { // see window.c
+    size_t size;
+    struct budget_lease beyond; // what it is larger than at first
+    struct list_node full;      // fanout.full_windows, while the socket has not taken all; the oldest first
+    uint64_t full_ms;
+    bool stalled; // it took longer than a second
 };
 
 struct subscriber {
@@ -49,6 +58,8 @@ struct subscriber {
     struct line_filter *lines;
     uint64_t lines_cursor;
     uint64_t settle_due_ms; // when a line that goes on is not waited for any more; 0: nothing waits behind one
+    struct window window;
+    struct list_node scan_wait; // fanout.scan_waiting
     struct deferred pump;
     struct timer *position_timer;
 };
@@ -61,6 +72,10 @@ struct fanout {
     struct deferred evict;
     bool evict_next;            // the followers have had their turn
     _Atomic size_t inbox_bytes; // chunks on their way to this loop
+    struct list_node full_windows;
+    struct timer *stall_timer;
+    struct list_node scan_waiting; // subscribers, until there is room for another chunk that is filtered
+    unsigned scans;                // chunks of this loop that are being filtered
 };
 
 // logcache.c
@@ -89,3 +104,13 @@ void subscriber_release(struct subscriber *subscriber); // the memory
 // True if the filter, which looks at text, has decided about the record at the cursor. Else it was begun, or there is something to wait
 // for, and the subscriber's pump will be run again.
 bool subscriber_decide(struct subscriber *subscriber);
+
+// window.c
+void windows_init(struct fanout *fanout);
+void windows_release(struct fanout *fanout);
+void window_init(struct subscriber *subscriber);
+void window_release(struct subscriber *subscriber);
+size_t window_room(struct subscriber *subscriber);  // bytes that it may be handed now; 0: not before it has drained
+void window_drained(struct subscriber *subscriber); // its socket has taken all
+void window_idle(struct subscriber *subscriber);    // there is nothing to hand over
+bool window_stretch(struct subscriber *subscriber, size_t bytes); // for what cannot be cut; false if there is no room

@@ -27,6 +27,7 @@ static void entry_account(struct entry *entry, size_t bytes)
     entry->bytes += bytes;
     fanout->cache_bytes += bytes;
     metrics_add(fanout->options.metrics, fanout->options.shard, METRIC_cache_bytes, (int64_t)bytes);
+    budget_charge(entry->topic->account, BUDGET_cache, bytes);
     if (fanout->cache_bytes > fanout->options.cache_bytes)
         loop_defer(fanout->options.loop, &fanout->evict);
 }
@@ -36,6 +37,7 @@ static void entry_free(struct entry *entry)
     struct fanout *fanout = entry->topic->fanout;
     fanout->cache_bytes -= entry->bytes;
     metrics_add(fanout->options.metrics, fanout->options.shard, METRIC_cache_bytes, -(int64_t)entry->bytes);
+    budget_give(entry->topic->account, BUDGET_cache, entry->bytes);
     list_remove(&entry->by_use);
     for (size_t i = 0; i < FORMAT_COUNT; i++)
         encoded_free(&entry->encoded[i]);
@@ -195,6 +197,7 @@ struct topic *topic_open(struct fanout *fanout, const struct execution *executio
     topic = xcalloc(1, sizeof *topic);
     topic->fanout = fanout;
     execution_copy(execution, &topic->execution);
+    topic->account = budget_account(fanout->options.budget, execution->account);
     list_init(&topic->subscribers);
     list_init(&topic->fetches);
     deferred_init(&topic->wake, topic_wake_now);
@@ -210,6 +213,7 @@ void topic_close_if_idle(struct topic *topic)
     deferred_cancel(&topic->wake);
     map_remove(&topic->fanout->topics, &topic->node);
     execution_release(&topic->execution);
+    budget_account_unref(&topic->account);
     free(topic->entry_block);
     free(topic);
 }
@@ -440,6 +444,8 @@ struct fanout *fanout_new(const struct fanout_options *options)
     map_init(&fanout->topics);
     list_init(&fanout->entries);
     deferred_init(&fanout->evict, fanout_evict);
+    list_init(&fanout->scan_waiting);
+    windows_init(fanout);
     return fanout;
 }
 
@@ -457,6 +463,7 @@ void fanout_free(struct fanout **fanout)
         return;
     map_each(&(*fanout)->topics, topic_drop, NULL);
     deferred_cancel(&(*fanout)->evict);
+    windows_release(*fanout);
     map_release(&(*fanout)->topics);
     free(*fanout);
     *fanout = NULL;

@@ -8,6 +8,8 @@ struct filter_job {
     struct job job;
     struct subscriber *subscriber;
     struct chunk *chunk; // NULL: what is there of open lines decides
+    struct fanout *fanout;
+    struct budget_lease counted; // the chunk
     uint64_t first, end, steps;
     int err;
 };
@@ -28,8 +30,24 @@ static void filter_job_work(struct job *job)
         it->err = 0;
 }
 
+static void wake_one(struct fanout *fanout)
+{
+    struct subscriber *subscriber = CONTAINER_OF(fanout->scan_waiting.next, struct subscriber, scan_wait);
+    list_remove(&subscriber->scan_wait);
+    loop_defer(fanout->options.loop, &subscriber->pump);
+}
+
 static void filter_job_free(struct filter_job *it)
 {
+    struct fanout *fanout = it->fanout;
+    fanout->scans -= it->chunk != NULL;
+    budget_lease_release(&it->counted);
+    // The end of each wakes the next; when none is left whose end could, all look.
+    while (!list_empty(&fanout->scan_waiting)) {
+        wake_one(fanout);
+        if (fanout->scans > 0)
+            break;
+    }
     chunk_unref(&it->chunk);
     free(it);
 }
@@ -49,6 +67,26 @@ static void filter_job_done(struct job *job)
     filter_job_free(it);
 }
 
+// False if it must wait until chunks of others are done. One of this loop at a time always may.
+static bool count_chunk(struct filter_job *it, struct subscriber *subscriber)
+{
+    struct fanout *fanout = subscriber->fanout;
+    struct budget_account *account = subscriber->topic->account;
+    size_t bytes = it->chunk ? chunk_memory(it->chunk) : 0;
+    if (!it->chunk)
+        return true;
+    if (fanout->scans == 0) {
+        budget_lease_charge(&it->counted, account, BUDGET_scans, bytes);
+    } else if (!budget_lease_set(&it->counted, account, BUDGET_scans, bytes)) {
+        if (list_empty(&subscriber->scan_wait))
+            list_push_back(&fanout->scan_waiting, &subscriber->scan_wait);
+        chunk_unref(&it->chunk);
+        return false;
+    }
+    fanout->scans++;
+    return true;
+}
+
 // `entry`: NULL to decide by what is there.
 static void start_job(struct subscriber *subscriber, const struct entry *entry)
 {
@@ -61,11 +99,16 @@ static void start_job(struct subscriber *subscriber, const struct entry *entry)
                 .work = filter_job_work,
                 .done = filter_job_done},
         .subscriber = subscriber,
+        .fanout = fanout,
         .chunk = entry ? chunk_ref(entry->chunk) : NULL,
         .first = entry ? entry->first : 0,
         .end = subscriber->follower.limit,
         .steps = fanout->options.regex_steps,
     };
+    if (!count_chunk(it, subscriber)) {
+        free(TAKE_PTR(it));
+        return;
+    }
     subscriber->filtering = true;
     if (pool_submit(fanout->options.pool, &it->job) == 0)
         return;

@@ -3,8 +3,8 @@
 
 #include "util/clock.h"
 
-#define SINK_HIGH_WATER (512u * 1024)  // above it the sink is asked to say when it has drained
-#define PUMP_BYTES      (2048u * 1024) // per turn of the loop and subscriber, so that none keeps the others waiting
+#define SHARE_PART 4              // a slice of less than so a part of the bytes is copied, as it would keep all of them
+#define PUMP_BYTES (2048u * 1024) // per turn of the loop and subscriber, so that none keeps the others waiting
 
 void subscriber_release(struct subscriber *subscriber)
 {
@@ -27,8 +27,29 @@ static void subscriber_send_slice(struct subscriber *subscriber, const struct en
                                   uint32_t to)
 {
     size_t begin = encoded->offsets[from], end = encoded->offsets[to];
-    if (end > begin)
+    if (end == begin)
+        return;
+    if ((end - begin) * SHARE_PART >= encoded->payload->len) {
         subscriber->sink->send(subscriber->owner, encoded->payload, begin, end - begin);
+        return;
+    }
+    struct payload *copy = payload_new(encoded->payload->data + begin, end - begin);
+    subscriber->sink->send(subscriber->owner, copy, 0, copy->len);
+    payload_unref(&copy);
+}
+
+// The end of as many records from `from` on as have room, and of one at least.
+static uint32_t fitting(const struct encoded *encoded, uint32_t from, uint32_t to, size_t room)
+{
+    uint32_t low = from + 1, high = to;
+    while (low < high) {
+        uint32_t middle = high - (high - low) / 2;
+        if (encoded->offsets[middle] - encoded->offsets[from] <= room)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
 }
 
 static bool subscriber_matches(const struct subscriber *subscriber, const struct entry *entry, uint32_t i)
@@ -40,15 +61,17 @@ static bool subscriber_matches(const struct subscriber *subscriber, const struct
     return filter_match_fields(subscriber->filter, NULL, &record);
 }
 
-// Runs of matching records within [from, to) as one slice each. Returns how many matched; *ret_last: the last one did.
-static uint32_t subscriber_send_matches(struct subscriber *subscriber, struct entry *entry, uint32_t from, uint32_t to,
-                                        bool *ret_last)
+// Runs of matching records within [from, *to) as one slice each, or fewer, and *to is moved then, if there is no room for all.
+// Returns how many matched; *ret_last: the last one did.
+static uint32_t subscriber_send_matches(struct subscriber *subscriber, struct entry *entry, uint32_t from, uint32_t *to,
+                                        size_t room, bool *ret_last)
 {
     const struct encoded *encoded = NULL;
     uint32_t sent = 0, begin = from;
+    size_t bytes = 0;
     bool in_run = false;
 
-    for (uint32_t i = from; i < to; i++) {
+    for (uint32_t i = from; i < *to; i++) {
         bool match = subscriber_matches(subscriber, entry, i);
         if (match && !in_run)
             begin = i;
@@ -58,20 +81,29 @@ static uint32_t subscriber_send_matches(struct subscriber *subscriber, struct en
             subscriber_send_slice(subscriber, encoded, begin, i);
         in_run = match;
         sent += match;
+        bytes += match ? encoded->offsets[i + 1] - encoded->offsets[i] : 0;
+        if (bytes >= room)
+            *to = i + 1;
     }
     if (in_run)
-        subscriber_send_slice(subscriber, encoded, begin, to);
+        subscriber_send_slice(subscriber, encoded, begin, *to);
     *ret_last = in_run;
     return sent;
 }
 
-static void subscriber_send_chunk(struct subscriber *subscriber, const struct entry *entry, uint32_t from, uint32_t to)
+// All of [from, to) if there is room, else a part of it; returns its end.
+static uint32_t subscriber_send_chunk(struct subscriber *subscriber, const struct entry *entry, uint32_t from,
+                                      uint32_t to)
 {
+    size_t len = chunk_encoded(entry->chunk).len, window = subscriber->window.size;
+    if (!window_stretch(subscriber, len))
+        to = from + MAX(1u, (uint32_t)((uint64_t)(to - from) * window / len));
     struct chunk *slice = chunk_slice(entry->chunk, from, to - from, 1);
     struct payload *payload = encode_chunk_frame(slice, entry->first + from);
     subscriber->sink->send(subscriber->owner, payload, 0, payload->len);
     payload_unref(&payload);
     chunk_unref(&slice);
+    return to;
 }
 
 static void subscriber_delivered(struct subscriber *subscriber, struct entry *entry, uint32_t count)
@@ -87,7 +119,7 @@ static void subscriber_delivered(struct subscriber *subscriber, struct entry *en
 }
 
 // Gives the follower what the cache has at its cursor. False if it must wait. *budget shrinks by the bytes handed over.
-static bool subscriber_read(struct subscriber *subscriber, size_t *budget)
+static bool subscriber_read(struct subscriber *subscriber, size_t room, size_t *budget)
 {
     struct follower *follower = &subscriber->follower;
     bool by_text = filter_needs_text(subscriber->filter);
@@ -103,21 +135,23 @@ static bool subscriber_read(struct subscriber *subscriber, size_t *budget)
     uint32_t to = (uint32_t)MIN((uint64_t)entry->count, follower->limit - entry->first);
     if (by_text)
         to = (uint32_t)MIN((uint64_t)to, line_filter_decided(subscriber->lines) - entry->first);
-    uint32_t sent = to - from;
+    uint32_t sent = 0;
     bool sent_last = true;
 
     if (subscriber->format == FORMAT_CHUNK) {
-        subscriber_send_chunk(subscriber, entry, from, to);
+        to = subscriber_send_chunk(subscriber, entry, from, to);
+        sent = to - from;
         *budget -= MIN(*budget, chunk_raw(entry->chunk));
     } else if (!subscriber->filter) {
         const struct encoded *encoded = entry_encode(entry, subscriber->format);
+        to = fitting(encoded, from, to, room);
+        sent = to - from;
         subscriber_send_slice(subscriber, encoded, from, to);
         *budget -= MIN(*budget, encoded->offsets[to] - encoded->offsets[from]);
     } else if (!by_text && filter_excludes_chunk(subscriber->filter, entry->chunk)) {
-        sent = 0;
         sent_last = false;
     } else {
-        sent = subscriber_send_matches(subscriber, entry, from, to, &sent_last);
+        sent = subscriber_send_matches(subscriber, entry, from, &to, room, &sent_last);
         *budget -= MIN(*budget, chunk_raw(entry->chunk));
     }
     if (to == entry->count && entry->first + to < follower->limit)
@@ -174,7 +208,8 @@ static void subscriber_pump(struct subscriber *subscriber)
     if (subscriber->wants_state && !subscriber->ended)
         options->live(options->live_arg, subscriber->topic->execution.row, &live);
     while (!subscriber->ended && !subscriber->freed && !subscriber->filtering && !subscriber->locate) {
-        if (subscriber->sink->pending(subscriber->owner) > SINK_HIGH_WATER)
+        size_t room = window_room(subscriber);
+        if (room == 0)
             return;
         if (budget == 0) {
             loop_defer(options->loop, &subscriber->pump);
@@ -183,12 +218,13 @@ static void subscriber_pump(struct subscriber *subscriber)
         struct follower_view view = subscriber_view(subscriber, &live);
         enum follower_step step = follower_next(&subscriber->follower, &view);
         if (step == FOLLOWER_WAIT) {
+            window_idle(subscriber);
             subscriber_wait(subscriber);
             return;
         }
         if (step != FOLLOWER_READ)
             subscriber_tell(subscriber, step, &live);
-        else if (!subscriber_read(subscriber, &budget))
+        else if (!subscriber_read(subscriber, room, &budget))
             return;
     }
 }
@@ -281,6 +317,8 @@ struct subscriber *fanout_subscribe(struct fanout *fanout, const struct subscrip
         .wants_position = subscription->wants_position,
     };
     deferred_init(&subscriber->pump, subscriber_pump_deferred);
+    window_init(subscriber);
+    list_init(&subscriber->scan_wait);
     subscriber->position_timer = timer_new(fanout->options.loop, subscriber_position_due, subscriber);
     list_push_back(&subscriber->topic->subscribers, &subscriber->node);
     metrics_add(fanout->options.metrics, fanout->options.shard, METRIC_followers, 1);
@@ -295,6 +333,7 @@ struct subscriber *fanout_subscribe(struct fanout *fanout, const struct subscrip
 
 void subscriber_drained(struct subscriber *subscriber)
 {
+    window_drained(subscriber);
     subscriber_run(subscriber);
 }
 
@@ -317,6 +356,8 @@ void subscriber_free(struct subscriber **subscriber)
     locate_cancel(&it->locate);
     deferred_cancel(&it->pump);
     timer_free(&it->position_timer);
+    window_release(it);
+    list_remove(&it->scan_wait);
     list_remove(&it->node);
     topic_close_if_idle(it->topic);
     it->freed = it->ended = true;

@@ -155,7 +155,8 @@ struct http_stream *http_stream_begin(struct http_request *request, int status, 
 void http_stream_write(struct http_stream *stream, const void *data, size_t len);
 void http_stream_write_payload(struct http_stream *stream, struct payload *payload, size_t offset, size_t len);
 size_t http_stream_pending(const struct http_stream *stream);
-void http_stream_end(struct http_stream **stream); // orderly end; the connection may serve on
+void http_stream_unshare(struct http_stream *stream); // see conn_unshare
+void http_stream_end(struct http_stream **stream);    // orderly end; the connection may serve on
 void http_stream_abort(
     struct http_stream *
         *stream); // ends the connection behind what was written, so that the client sees that it is not whole

@@ -105,6 +105,11 @@ void http_stream_write_payload(struct http_stream *stream, struct payload *paylo
         conn_write(stream->conn->conn, "\r\n", 2);
 }
 
+void http_stream_unshare(struct http_stream *stream)
+{
+    conn_unshare(stream->conn->conn);
+}
+
 size_t http_stream_pending(const struct http_stream *stream)
 {
     return stream->copied.len + conn_pending(stream->conn->conn);

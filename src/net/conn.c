@@ -306,6 +306,11 @@ void conn_send_now(struct conn *conn, struct payload *payload, size_t offset, si
     update_watch(conn);
 }
 
+void conn_unshare(struct conn *conn)
+{
+    send_queue_unshare(&conn->queue);
+}
+
 size_t conn_pending(const struct conn *conn)
 {
     return conn->queue.pending;

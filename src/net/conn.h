@@ -45,6 +45,8 @@ void conn_write_payload(struct conn *conn, struct payload *payload, size_t offse
                         size_t len); // takes its own reference
 void conn_send_now(struct conn *conn, struct payload *payload, size_t offset, size_t len);
 size_t conn_pending(const struct conn *conn);
+// Copies what is pending of shared payloads, so that a peer that does not read keeps no more than that.
+void conn_unshare(struct conn *conn);
 void conn_pause_read(struct conn *conn, bool paused);
 // Flushes all, half-closes, waits for the peer's end, so that what was sent last is not lost to a reset, then `closed`.
 // Forced after 5 s without progress. What the peer sends meanwhile is thrown away.

@@ -113,6 +113,19 @@ size_t send_queue_gather(struct send_queue *queue, uint8_t *out, size_t max)
     return len;
 }
 
+void send_queue_unshare(struct send_queue *queue)
+{
+    for (size_t i = 0; i < queue->count; i++) {
+        struct segment *segment = &queue->segments[queue->first + i];
+        if (!segment->payload || segment->payload->len == segment->len)
+            continue;
+        struct payload *copy = payload_new(segment->payload->data + segment->offset, segment->len);
+        payload_unref(&segment->payload);
+        segment->payload = copy;
+        segment->offset = 0;
+    }
+}
+
 void send_queue_consume(struct send_queue *queue, size_t len)
 {
     queue->pending -= len;

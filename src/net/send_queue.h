@@ -27,4 +27,5 @@ void send_queue_push_copy(struct send_queue *queue, const void *data, size_t len
 void send_queue_push_payload(struct send_queue *queue, struct payload *payload, size_t offset, size_t len);
 size_t send_queue_iovecs(struct send_queue *queue, struct iovec out[SEND_IOVECS], size_t *ret_bytes); // how many
 size_t send_queue_gather(struct send_queue *queue, uint8_t *out, size_t max); // copies from the front without taking
+void send_queue_unshare(struct send_queue *queue); // copies what it refers to, and lets the payloads go
 void send_queue_consume(struct send_queue *queue, size_t len);

@@ -342,6 +342,11 @@ void ws_send_frames(struct ws *ws, struct payload *frames, size_t offset, size_t
     conn_write_payload(ws->conn, frames, offset, len);
 }
 
+void ws_unshare(struct ws *ws)
+{
+    conn_unshare(ws->conn);
+}
+
 size_t ws_pending(const struct ws *ws)
 {
     return conn_pending(ws->conn);

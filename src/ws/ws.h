@@ -43,6 +43,7 @@ void ws_send(struct ws *ws, enum ws_opcode opcode, const void *data, size_t len)
 // Sends bytes that are whole unmasked frames already (see ws_frame_append), shared with other connections.
 void ws_send_frames(struct ws *ws, struct payload *frames, size_t offset, size_t len);
 size_t ws_pending(const struct ws *ws);
+void ws_unshare(struct ws *ws); // see conn_unshare
 // What was read already, up to LOOP_SCRATCH_SIZE, may still come. Pongs are not expected meanwhile.
 void ws_pause_read(struct ws *ws, bool paused);
 // Sends a close frame with code and reason (at most 123 bytes of UTF-8), waits for the peer's (5 s without progress), frees. *ws is NULL afterwards.

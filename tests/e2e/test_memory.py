@@ -162,3 +162,34 @@ def test_answers_that_nobody_reads_are_bounded_and_those_without_progress_are_cu
     answer = api.get(f"/api/v1/executions/{execution_id}/logs", query={"limit": 10000})
     assert answer.status == 200 and answer.json()["has_more"]
     assert 4 * MIB < len(answer.body) < 5 * MIB
+
+
+def gauge(server, name):
+    text = server.api(None).get("/metrics").body.decode()
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(f"runnel_{name} "))
+
+
+@pytest.mark.parametrize("path", ["/ws/executions/{}/logs?from={}", "/api/v1/executions/{}/logs/stream?from={}", "/api/v1/executions/{}/logs?format=ndjson&from={}"])
+def test_followers_that_do_not_read_keep_no_chunks(bounded, path):
+    """Forty at places of their own in a log of 200,000 lines: each may keep some 64 KiB, and the cache goes back to its 16 MiB."""
+    api = bounded.api()
+    execution_id = api.create()
+    line = "of a rather long log, with some words in it"
+    for first in range(0, 200_000, 20_000):
+        api.append_lines(execution_id, [f"line number {i} {line}" for i in range(first, first + 20_000)])
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec_WebSocket_Version": "13"}
+    connections = [deaf(bounded) for _ in range(40)]
+    for i, connection in enumerate(connections):
+        target = path.format(execution_id, i * 5000)
+        connection.sendall(signed(bounded, f"GET {target} HTTP/1.1", **(upgrade if path.startswith("/ws") else {})))
+        assert connection.recv(12) in (b"HTTP/1.1 101", b"HTTP/1.1 200")
+    eventually(lambda: gauge(bounded, "followers") == 40, "all to be followers")
+    eventually(lambda: gauge(bounded, "cache_bytes") <= 16 * MIB, "the cache to let go")
+    assert held(bounded, "pinned") <= 4 * MIB
+    # One of them reads on, slowly at first, and gets everything.
+    last, data = connections[30], b""
+    last.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
+    while f"line number 199999 {line}".encode() not in data[-200_000:]:
+        data += last.recv(MIB)
+    found = [int(number) for number in re.findall(rb"line number (\d+) ", data)]
+    assert found == list(range(150_000, 200_000))
