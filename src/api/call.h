@@ -136,6 +136,7 @@ struct log_query {
     struct filter *filter;
     enum follow_format format;
     bool has_format, follow, restored;
+    bool states;    // NDJSON that follows tells what becomes of the runner, too
     bool resumed;   // the position is that of an event
     unsigned limit; // of a page
 };

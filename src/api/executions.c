@@ -230,6 +230,9 @@ static void create_fill(struct execution *execution, const struct call *call, co
     const char *started = json_string_value(json_object_get(body, "started_at"));
     if (started)
         time_parse_rfc3339(str_of(started), &execution->started_ms); // create_check has seen it
+    const json_t *command = json_object_get(body, "command");
+    if (json_is_array(command))
+        execution->command_json = json_text(command);
     const json_t *metadata = json_object_get(body, "metadata");
     if (json_is_object(metadata))
         execution->metadata_json = json_text(metadata);
@@ -287,6 +290,35 @@ struct list {
     int err; // of a bad parameter
 };
 
+#define TOO_MANY_VALUES "is given too many times"
+
+static const char *add_value(struct store_values *values, struct str value)
+{
+    if (value.len == 0)
+        return NULL;
+    if (values->count == STORE_LIST_VALUES_MAX)
+        return TOO_MANY_VALUES;
+    values->items[values->count++] = value;
+    return NULL;
+}
+
+static const char *add_status(struct store_list *list, struct str value)
+{
+    enum execution_status status;
+    if (!status_parse(value, &status))
+        return "is not a status";
+    list->statuses |= 1u << status;
+    return NULL;
+}
+
+static const char *add_label(struct store_list *list, struct str name, struct str value)
+{
+    if (list->label_count == STORE_LIST_VALUES_MAX)
+        return TOO_MANY_VALUES;
+    list->labels[list->label_count++] = (struct store_label){name, value};
+    return NULL;
+}
+
 static bool list_param(struct str name, struct str value, void *arg)
 {
     struct list *it = arg;
@@ -296,16 +328,15 @@ static bool list_param(struct str name, struct str value, void *arg)
     it->bad_reason = NULL;
     it->err = ERR_MALFORMED;
     if (str_eq(name, STR("status"))) {
-        it->list.has_status = true;
-        if (!status_parse(value, &it->list.status))
-            it->bad_reason = "is not a status";
+        it->bad_reason = add_status(&it->list, value);
     } else if (str_eq(name, STR("batch_id"))) {
-        it->list.batch_id = value;
+        it->bad_reason = add_value(&it->list.batch_ids, value);
     } else if (str_eq(name, STR("workflow_id"))) {
-        it->list.workflow_id = value;
+        it->bad_reason = add_value(&it->list.workflow_ids, value);
+    } else if (str_eq(name, STR("id_prefix"))) {
+        it->list.id_prefix = value;
     } else if (str_starts(name, STR("metadata.")) && name.len > 9) {
-        it->list.metadata_key = str_n(name.data + 9, name.len - 9);
-        it->list.metadata_value = value;
+        it->bad_reason = add_label(&it->list, str_n(name.data + 9, name.len - 9), value);
     } else if (str_eq(name, STR("since"))) {
         if (!when_parse_since(value, clock_real_ms(), &it->list.since_ms))
             it->bad_reason = "must be RFC 3339 or a duration such as 10m";
@@ -354,16 +385,27 @@ static void list_done(struct store_op *op)
 }
 
 // The parameters' bytes live in the request's arena, which may go before the store has read them.
-static void list_keep(struct list *it, struct str *strings[], size_t count, char *out, size_t size)
+static void list_keep(struct str *string, char **at, const char *end)
 {
-    (void)it;
-    size_t used = 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t len = MIN(strings[i]->len, size - used);
-        if (len)
-            memcpy(out + used, strings[i]->data, len);
-        *strings[i] = str_n(out + used, len);
-        used += len;
+    size_t len = MIN(string->len, (size_t)(end - *at));
+    if (len)
+        memcpy(*at, string->data, len);
+    *string = str_n(*at, len);
+    *at += len;
+}
+
+static void list_keep_all(struct store_list *list, char *at, size_t size)
+{
+    const char *end = at + size;
+    list_keep(&list->owner, &at, end);
+    list_keep(&list->id_prefix, &at, end);
+    for (size_t i = 0; i < list->batch_ids.count; i++)
+        list_keep(&list->batch_ids.items[i], &at, end);
+    for (size_t i = 0; i < list->workflow_ids.count; i++)
+        list_keep(&list->workflow_ids.items[i], &at, end);
+    for (size_t i = 0; i < list->label_count; i++) {
+        list_keep(&list->labels[i].name, &at, end);
+        list_keep(&list->labels[i].value, &at, end);
     }
 }
 
@@ -386,9 +428,7 @@ void executions_list(struct call *call)
         free(it);
         return;
     }
-    struct str *strings[] = {&it->list.batch_id, &it->list.workflow_id, &it->list.metadata_key,
-                             &it->list.metadata_value, &it->list.owner};
-    list_keep(it, strings, ARRAY_LEN(strings), (char *)(it + 1), room);
+    list_keep_all(&it->list, (char *)(it + 1), room);
     call_ref(call);
     store_submit(call->api->options.store, &it->list.op);
 }

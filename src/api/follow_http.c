@@ -97,7 +97,6 @@ static void plain_tell(void *owner, enum follower_step step, const struct follow
 {
     struct http_follower *it = owner;
     CLEANUP(buf_release) struct buf line = {0};
-    (void)live;
 
     switch (step) {
     case FOLLOWER_GAP:
@@ -106,6 +105,11 @@ static void plain_tell(void *owner, enum follower_step step, const struct follow
             buf_append_byte(&line, '\n');
             http_stream_write(it->stream, line.data, line.len);
         }
+        break;
+    case FOLLOWER_STATE:
+        append_state(&line, execution, live);
+        buf_append_byte(&line, '\n');
+        http_stream_write(it->stream, line.data, line.len);
         break;
     case FOLLOWER_COMPLETE:
         if (it->format == FORMAT_CHUNK && it->follow)
@@ -242,6 +246,7 @@ static struct http_follower *follower_start(struct call *call, struct log_query 
         .follow = query->follow,
         .restored = query->restored,
         .wants_position = sse,
+        .wants_state = query->states && query->follow && query->format == FORMAT_NDJSON,
         .format = query->format,
         .filter = query->filter,
         .sink = sink,

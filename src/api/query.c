@@ -67,6 +67,8 @@ static const char *parse_own(struct query_parse *parse, struct str name, struct 
     }
     if (str_eq(name, STR("follow")) && parse->route == POSITION_PAGE)
         return parse_flag(value, &query->follow) ? NULL : "must be true or false";
+    if (str_eq(name, STR("states")) && parse->route == POSITION_PAGE)
+        return parse_flag(value, &query->states) ? NULL : "must be true or false";
     if (str_eq(name, STR("incarnation"))) {
         query->restored = value.len && !str_eq(value, str_of(store_incarnation(parse->call->api->options.store)));
         return NULL;

@@ -19,8 +19,8 @@ struct cli {
 };
 
 extern const struct cli_option cli_global_options[];
-extern const struct cli_command cmd_account, cmd_backup, cmd_completion, cmd_help, cmd_key, cmd_list, cmd_logs,
-    cmd_pipe, cmd_restore, cmd_serve, cmd_status, cmd_verify, cmd_version, cmd_wrap;
+extern const struct cli_command cmd_account, cmd_backup, cmd_cancel, cmd_completion, cmd_help, cmd_key, cmd_list,
+    cmd_logs, cmd_pipe, cmd_purge, cmd_restore, cmd_serve, cmd_status, cmd_verify, cmd_version, cmd_wrap;
 const struct cli_command *cli_command_find(const char *name);
 
 // --- context.c: which server
@@ -35,6 +35,7 @@ int context_resolve(const struct context_inputs *inputs, struct arena *arena, st
                     struct buf *ret_error);
 char *config_home_path(struct arena *arena, const char *name); // $XDG_CONFIG_HOME/runnel/NAME
 
+void append_shell_word(struct buf *out, const char *word); // for a POSIX shell: as it is, or in single quotes
 // Appends the options that a command which is told to the user needs to find the same server and spools: what was given as
 // flags, quoted for a shell; a credential by its place only. "" if the environment and files do without.
 void cli_append_again(const struct cli *cli, struct buf *out);
@@ -68,15 +69,23 @@ int query_append_time(struct cli *cli, struct buf *path, const char *name, const
 bool cli_moment(struct cli *cli, const char *option, bool late, int64_t *ret_ms);
 #define CLI_TIMES "2026-11-15 10:30:15, 10:30, yesterday, 1h30m or seconds since 1970"
 
+// --- find.c
+// *id as it is if there is one, else the only execution whose identifier begins so; several: their list on stderr, and 2. In the arena.
+int cli_find_execution(struct cli *cli, struct client *client, const char **id);
+// Those of the operands; without one, or with --last, the latest. At least one.
+int cli_find_executions(struct cli *cli, const char *const **ret, size_t *ret_count);
+
 // --- format.c
 const char *status_mark(const char *status_word);   // "✓", "✗" or ""
 const char *status_colour(const char *status_word); // SGR parameters
 bool json_time(const json_t *object, const char *name, int64_t *ret_ms);
 // The text of `runnel status`, from the object of …/status.
 void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, struct buf *out);
+#define EXIT_LOST 125
 int exit_code_of_job(const char *status_word, const json_t *exit_code); // 1 while it goes on
 // Rows of cells in columns of equal width. The first row is the head.
 void format_table(const char *const *cells, size_t columns, size_t rows, struct buf *out);
+size_t text_width(const char *text); // in characters
 
 // Writes what is left; the exit code of the command.
 int cli_finish(const struct cli *cli, struct output *output);

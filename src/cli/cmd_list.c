@@ -1,76 +1,34 @@
-#include "cli/cli_private.h"
-#include "cli/terminal.h"
+#include "cli/list_table.h"
 #include "model/status.h"
 
-#define COLUMNS       6
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #define PAGE          100
 #define DEFAULT_LIMIT 50
+#define WATCH_EACH_MS 2000
 #define STATUSES      "queued, running, waiting, paused, completed, failed, cancelled, timed_out or lost"
 
 struct listing {
     struct cli *cli;
     struct output output;
-    char **cells; // of the table
-    size_t cell_count;
+    struct list_table table;
+    uint64_t found;
 };
 
 static void listing_release(struct listing *listing)
 {
-    for (size_t i = 0; i < listing->cell_count; i++)
-        free(listing->cells[i]);
-    free(listing->cells);
+    list_table_release(&listing->table);
     output_release(&listing->output);
-}
-
-static void add_cell(struct listing *listing, char *text)
-{
-    listing->cells = xrealloc(listing->cells, (listing->cell_count + 1) * sizeof(*listing->cells));
-    listing->cells[listing->cell_count++] = text;
-}
-
-static char *text_of(const json_t *object, const char *name)
-{
-    struct buf text = {0};
-    const char *value = json_string_value(json_object_get(object, name));
-    terminal_append(&text, str_of(value ? value : "-"));
-    return buf_take(&text);
-}
-
-static char *time_of(const json_t *object, bool utc)
-{
-    struct buf text = {0};
-    int64_t ms;
-    if (json_time(object, "started_at", &ms))
-        when_format(ms, utc, &text);
-    return text.len > 0 ? buf_take(&text) : xstrdup("-");
-}
-
-static char *duration_of(const json_t *object)
-{
-    struct buf text = {0};
-    const json_t *ms = json_object_get(object, "duration_ms");
-    if (!json_is_integer(ms))
-        return xstrdup("-");
-    duration_format(json_integer_value(ms), &text);
-    return buf_take(&text);
-}
-
-static void add_row(struct listing *listing, const json_t *execution)
-{
-    const json_t *exit_code = json_object_get(execution, "exit_code");
-    add_cell(listing, text_of(execution, "execution_id"));
-    add_cell(listing, text_of(execution, "status"));
-    add_cell(listing, time_of(execution, cli_flag(listing->cli, "utc")));
-    add_cell(listing, duration_of(execution));
-    add_cell(listing,
-             json_is_integer(exit_code) ? xasprintf("%lld", (long long)json_integer_value(exit_code)) : xstrdup("-"));
-    add_cell(listing, text_of(execution, "script_filename"));
 }
 
 static void take_execution(struct listing *listing, const json_t *execution)
 {
+    listing->found++;
     if (!cli_json(listing->cli)) {
-        add_row(listing, execution);
+        list_table_add(&listing->table, execution);
         return;
     }
     CLEANUP(json_text_free) char *line = json_dumps(execution, JSON_COMPACT);
@@ -79,17 +37,21 @@ static void take_execution(struct listing *listing, const json_t *execution)
     output_advance(&listing->output);
 }
 
-static int build_query(struct cli *cli, struct buf *path)
+static int append_values(struct cli *cli, struct buf *path, const char *option, const char *parameter)
 {
-    static const char *const plain[][2] = {{"status", "status"}, {"batch", "batch_id"}, {"workflow", "workflow_id"}};
-    const char *status = cli_value(cli, "status");
+    const char *const *values;
+    size_t count = cli_values(cli, option, &values);
     enum execution_status known;
-    if (status && !status_parse(str_of(status), &known))
-        return cli_usage_error(cli, "--status must be " STATUSES ", not \"%s\"", status);
-    buf_append_text(path, "/api/v1/executions");
-    for (size_t i = 0; i < ARRAY_LEN(plain); i++)
-        if (cli_value(cli, plain[i][0]))
-            query_append(path, plain[i][1], cli_value(cli, plain[i][0]));
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(option, "status") == 0 && !status_parse(str_of(values[i]), &known))
+            return cli_usage_error(cli, "--status must be " STATUSES ", not \"%s\"", values[i]);
+        query_append(path, parameter, values[i]);
+    }
+    return 0;
+}
+
+static int append_metadata(struct cli *cli, struct buf *path)
+{
     const char *const *pairs;
     size_t count = cli_values(cli, "metadata", &pairs);
     for (size_t i = 0; i < count; i++) {
@@ -99,7 +61,22 @@ static int build_query(struct cli *cli, struct buf *path)
         CLEANUP(free_ptr) char *name = xasprintf("metadata.%.*s", (int)(equals - pairs[i]), pairs[i]);
         query_append(path, name, equals + 1);
     }
-    return cli_value(cli, "since") ? query_append_time(cli, path, "since", "since", false) : 0;
+    return 0;
+}
+
+static int build_query(struct cli *cli, struct buf *path)
+{
+    static const char *const plain[][2] = {{"status", "status"}, {"batch", "batch_id"}, {"workflow", "workflow_id"}};
+    int code = 0;
+    buf_append_text(path, "/api/v1/executions");
+    for (size_t i = 0; i < ARRAY_LEN(plain) && code == 0; i++)
+        code = append_values(cli, path, plain[i][0], plain[i][1]);
+    if (code == 0)
+        code = append_metadata(cli, path);
+    // Made absolute now, so that a list that is watched does not lose its oldest.
+    if (code == 0 && cli_value(cli, "since"))
+        code = query_append_time(cli, path, "since", "since", false);
+    return code;
 }
 
 static int read_pages(struct listing *listing, struct client *client, const char *base, uint64_t wanted)
@@ -134,19 +111,78 @@ static int read_pages(struct listing *listing, struct client *client, const char
     return 0;
 }
 
+static void find_terminal(struct listing *listing)
+{
+    struct winsize size = {0};
+    struct list_table *table = &listing->table;
+    table->utc = cli_flag(listing->cli, "utc");
+    table->colour = cli_colour(listing->cli);
+    table->now_ms = clock_real_ms();
+    if (!listing->output.is_terminal || ioctl(listing->output.fd, TIOCGWINSZ, &size) < 0)
+        return;
+    table->width = size.ws_col;
+    table->height = cli_flag(listing->cli, "watch") ? size.ws_row : 0;
+}
+
+static int show_once(struct listing *listing, struct client *client, const char *base, uint64_t wanted)
+{
+    listing->found = 0;
+    list_table_clear(&listing->table);
+    find_terminal(listing);
+    int code = read_pages(listing, client, base, wanted);
+    if (code == 0 && listing->table.count > 0)
+        list_table_append(&listing->table, &listing->output.buf);
+    if (code == 0 && listing->found == 0 && !cli_flag(listing->cli, "watch"))
+        fprintf(stderr, "runnel: %s\n",
+                strchr(base, '?') ? "no execution is like that; `runnel list` without filters shows the latest"
+                                  : "there is no execution yet; `runnel wrap -- CMD` makes one");
+    return code;
+}
+
+// Draws it anew every two seconds, and when the terminal's size changes, until it is interrupted or nobody looks any more.
+static int watch(struct listing *listing, struct client *client, const char *base, uint64_t wanted)
+{
+    static const char clear[] = "\033[H\033[J";
+    int code = 0;
+    while (code == 0 && !output_ended(&listing->output)) {
+        CLEANUP(buf_release) struct buf drawn = {0};
+        code = show_once(listing, client, base, wanted);
+        buf_append_str(&drawn, buf_str(&listing->output.buf));
+        buf_reset(&listing->output.buf);
+        buf_printf(&listing->output.buf, "%sEvery 2 s: runnel list   ", clear);
+        when_format(clock_real_ms(), listing->table.utc, &listing->output.buf);
+        buf_append_byte(&listing->output.buf, '\n');
+        buf_append_str(&listing->output.buf, buf_str(&drawn));
+        if (code == 0)
+            output_flush(&listing->output);
+        struct pollfd watched = {.fd = listing->output.fd}; // reports an error once the terminal has gone
+        if (poll(&watched, 1, WATCH_EACH_MS) > 0 && watched.revents & (POLLERR | POLLNVAL | POLLHUP))
+            break;
+    }
+    return code;
+}
+
+static void size_changed(int signum)
+{
+    (void)signum; // it is enough that waiting ends
+}
+
 static int run_list(struct cli *cli)
 {
-    static const char *const head[COLUMNS] = {"EXECUTION", "STATUS", "STARTED", "DURATION", "EXIT", "SCRIPT"};
     CLEANUP(client_free) struct client *client = NULL;
     CLEANUP(buf_release) struct buf base = {0};
     CLEANUP(listing_release) struct listing listing = {.cli = cli};
     uint64_t wanted = DEFAULT_LIMIT;
     char *const *operands;
+    output_init(&listing.output, STDOUT_FILENO);
     if (cli_operands(cli, &operands) > 0)
         return cli_usage_error(cli, "it takes options only, not \"%s\"", operands[0]);
     const char *limit = cli_value(cli, "limit");
     if (limit && !str_to_u64(str_of(limit), &wanted))
         return cli_usage_error(cli, "--limit wants a number, not \"%s\"", limit);
+    if (cli_flag(cli, "watch") && (cli_json(cli) || !listing.output.is_terminal))
+        return cli_usage_error(cli,
+                               "-w draws a table on a terminal again and again; leave it out for a file or a pipe");
     if (cli_flag(cli, "all"))
         wanted = UINT64_MAX;
     int code = build_query(cli, &base);
@@ -154,13 +190,12 @@ static int run_list(struct cli *cli)
         code = cli_connect(cli, &client);
     if (code)
         return code;
-
-    output_init(&listing.output, 1);
-    for (size_t i = 0; i < COLUMNS && !cli_json(cli); i++)
-        add_cell(&listing, xstrdup(head[i]));
-    code = read_pages(&listing, client, buf_cstr(&base), wanted);
-    if (listing.cell_count > COLUMNS)
-        format_table((const char *const *)listing.cells, COLUMNS, listing.cell_count / COLUMNS, &listing.output.buf);
+    if (cli_flag(cli, "watch")) {
+        sigaction(SIGWINCH, &(struct sigaction){.sa_handler = size_changed}, NULL);
+        code = watch(&listing, client, buf_cstr(&base), wanted);
+    } else {
+        code = show_once(&listing, client, buf_cstr(&base), wanted);
+    }
     int written = cli_finish(cli, &listing.output);
     return code ? code : written;
 }
@@ -169,22 +204,26 @@ const struct cli_command cmd_list = {
     .name = "list",
     .summary = "list executions, the newest first",
     .usage = "[OPTIONS]",
-    .description = "Lists executions, the newest first. Several filters all have to hold.",
+    .description =
+        "Lists executions, those that were started last first. Several filters all have to hold; the same one again means any of its values. "
+        "On a terminal the table is fitted to its width.",
     .options =
         (const struct cli_option[]){
-            {'s', "status", CLI_VALUE, "STATUS", STATUSES},
-            {0, "batch", CLI_VALUE, "ID", "those of a batch"},
-            {0, "workflow", CLI_VALUE, "ID", "those of a workflow"},
+            {'s', "status", CLI_VALUE_MANY, "STATUS", STATUSES},
+            {0, "batch", CLI_VALUE_MANY, "ID", "those of a batch"},
+            {0, "workflow", CLI_VALUE_MANY, "ID", "those of a workflow"},
             {'m', "metadata", CLI_VALUE_MANY, "KEY=VALUE", "those with this in their metadata"},
             {0, "since", CLI_VALUE, "TIME", "made at or after a time: " CLI_TIMES},
             {'n', "limit", CLI_VALUE, "N", "at most so many; 50 unless told"},
             {'a', "all", CLI_FLAG, NULL, "all of them"},
+            {'w', "watch", CLI_FLAG, NULL, "draw it again every two seconds"},
             {'o', "output", CLI_VALUE, "FORMAT", "text or json, one object a line"},
             {0},
         },
     .examples =
         (const struct cli_example[]){
-            {"runnel list --status failed --since 1d", "what failed since yesterday"},
+            {"runnel list --status failed --status lost --since 1d", "what went wrong since yesterday"},
+            {"runnel list -w --status running", "what goes on, as it changes"},
             {"runnel list -a -o json | jq -r .execution_id", "every identifier"},
             {0},
         },

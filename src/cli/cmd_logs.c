@@ -1,106 +1,27 @@
-#include "cli/log_reader.h"
-#include "cli/log_request.h"
-
-#include <unistd.h>
-
-static enum log_form form_of(const struct cli *cli)
-{
-    const char *output = cli_value(cli, "output");
-    if (cli_flag(cli, "count"))
-        return LOG_FORM_COUNT;
-    if (cli_json(cli))
-        return LOG_FORM_JSON;
-    bool raw = output && strcmp(output, "raw") == 0;
-    return !raw && (cli_flag(cli, "timestamps") || isatty(STDOUT_FILENO)) ? LOG_FORM_LINES : LOG_FORM_BYTES;
-}
-
-static void choose_form(struct cli *cli, const struct log_request *request, struct log_printer *printer)
-{
-    printer->form = form_of(cli);
-    printer->split = cli_flag(cli, "split");
-    printer->events = request->events;
-    if (printer->form == LOG_FORM_LINES)
-        log_printer_lines(printer, cli_colour(cli), cli_flag(cli, "utc"));
-}
-
-static void tell_end(const struct log_reader *reader)
-{
-    const char *mark = status_mark(reader->status);
-    const char *word = strcmp(reader->status, "timed_out") == 0 ? "timed out" : reader->status;
-    if (reader->has_exit_code)
-        fprintf(stderr, "%s%sExecution %s (exit code: %d)\n", mark, *mark ? " " : "", word, reader->job_exit_code);
-    else
-        fprintf(stderr, "%s%sExecution %s\n", mark, *mark ? " " : "", word);
-}
-
-static int exit_code_of(const struct log_reader *reader)
-{
-    CLEANUP(json_free) json_t *exit_code = reader->has_exit_code ? json_integer(reader->job_exit_code) : NULL;
-    return exit_code_of_job(reader->status, exit_code);
-}
-
-// Reading has brought no end: there may be one all the same.
-static int exit_as_known(struct cli *cli, const struct log_reader *reader)
-{
-    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/status", reader->execution_id);
-    CLEANUP(json_free) json_t *status = NULL;
-    int code = cli_get_json(cli, reader->client, path, &status);
-    return code ? code : cli_exit_as_job(cli, status);
-}
-
-static int read_log(struct cli *cli, struct log_reader *reader)
-{
-    struct log_printer *printer = reader->printer;
-    bool follow = cli_flag(cli, "follow");
-    int code = follow ? log_reader_follow(reader) : log_reader_read(reader);
-    log_printer_finish(printer);
-    int written = cli_finish(cli, &printer->out);
-    if (written == 0)
-        written = cli_finish(cli, &printer->err);
-    if (written)
-        return written;
-    if (code || printer->out.closed)
-        return code;
-    if (follow && reader->complete && printer->out.is_terminal && printer->form == LOG_FORM_LINES)
-        tell_end(reader);
-    if (!cli_flag(cli, "exit-status"))
-        return 0;
-    return reader->complete ? exit_code_of(reader) : exit_as_known(cli, reader);
-}
+#include "cli/log_tasks.h"
 
 static int run_logs(struct cli *cli)
 {
     CLEANUP(log_request_release) struct log_request request = {0};
-    const char *id;
-    enum log_form form = form_of(cli);
-    int code = cli_execution_operand(cli, &id);
+    const char *const *ids;
+    size_t count;
+    int code = log_request_read(cli, &request);
     if (code == 0)
-        code = log_request_read(cli, form == LOG_FORM_BYTES || form == LOG_FORM_COUNT, &request);
-    if (code)
-        return code;
-    CLEANUP(log_printer_release) struct log_printer printer;
-    CLEANUP(log_reader_release) struct log_reader reader;
-    log_printer_init(&printer, id);
-    choose_form(cli, &request, &printer);
-    code = log_reader_init(&reader, cli, &printer, id);
-    if (code)
-        return code;
-    reader.filters = buf_cstr(&request.filters);
-    reader.position = buf_cstr(&request.position);
-    reader.has_until = request.has_until;
-    reader.until_ms = request.until_ms;
-    return read_log(cli, &reader);
+        code = cli_find_executions(cli, &ids, &count);
+    return code ? code : log_tasks_run(cli, ids, count, &request);
 }
 
 const struct cli_command cmd_logs = {
     .name = "logs",
     .summary = "show the log of an execution, or follow it",
-    .usage = "ID [-f] [OPTIONS]",
+    .usage = "[ID…] [-f] [OPTIONS]",
     .description =
-        "Writes the records of an execution to standard output, in order. On a terminal, or with -t, each line reads `[10:30:15] [stdout] message`; on a "
+        "Writes the records of an execution to standard output, in order; without an identifier those of the latest. A beginning of an identifier will do, if "
+        "no other has it. Several executions are shown one after the other, or with -f together, each line with its execution before it.\n\n"
+        " On a terminal, or with -t, each line reads `[10:30:15] [stdout] message`; on a "
         "pipe it is the message alone, so that `runnel logs ID | grep error` sees what the job has written, byte for byte. Events are shown on a terminal, "
         "with -t, with -o json, and where a filter asks for them.\n\n"
-        "With -f it goes on until the log has ended. When the connection is lost it says so once, comes back by itself and goes on behind the last record "
+        "With -f it goes on until the log has ended, and says on standard error when the runner is gone, is back or counts as lost. When the connection is lost it says so once, comes back by itself and goes on behind the last record "
         "it has shown: no line twice, none missing.\n\n"
         "On a terminal the job may set colours; other control sequences are shown instead of obeyed. Several filters all have to hold; the same one "
         "given twice, or with commas, means any of its values. Times without a zone are local; --utc shows and reads them in UTC.",
@@ -125,16 +46,25 @@ const struct cli_command cmd_logs = {
             {0, "regex", CLI_VALUE_MANY, "PATTERN", "lines that match a regular expression (PCRE2)"},
             {'i', "ignore-case", CLI_FLAG, NULL, "of --grep and --regex: letters of either case are one"},
             {'v', "invert-match", CLI_FLAG, NULL, "lines that --grep and --regex do not match"},
+            {'A', "after-context", CLI_VALUE, "N", "N lines after each that matches, too"},
+            {'B', "before-context", CLI_VALUE, "N", "N lines before"},
+            {'C', "around", CLI_VALUE, "N", "N lines before and after"},
             {'c', "count", CLI_FLAG, NULL, "say how many lines it would show, instead of showing them"},
             {'o', "output", CLI_VALUE, "FORM",
              "text, raw (exact bytes, also on a terminal) or json (one object a line, times in UTC)"},
             {0, "split", CLI_FLAG, NULL, "write what the job wrote to stderr to stderr"},
-            {0, "exit-status", CLI_FLAG, NULL, "exit with the job's exit code; without -f, 1 while it goes on"},
+            {0, "last", CLI_FLAG, NULL, "the latest execution"},
+            {0, "exit-status", CLI_FLAG, NULL,
+             "exit with the job's exit code; without -f, 1 while it goes on; 125 if it is lost"},
+            {0, "wait-lost", CLI_FLAG, NULL,
+             "with -f and --exit-status: go on when it is lost, as its runner may come back"},
             {0},
         },
     .examples =
         (const struct cli_example[]){
-            {"runnel logs -f exec_abc123", "everything so far, and what comes"},
+            {"runnel logs -f", "of the latest execution everything so far, and what comes"},
+            {"runnel logs -f build-1 build-2", "two of them together"},
+            {"runnel logs exec_abc123 -i --grep error -C 3", "errors, with three lines around each"},
             {"runnel logs exec_abc123 | grep error", "exactly what the job wrote"},
             {"runnel logs exec_abc123 -n 20 --stream stderr", "the last 20 lines on stderr"},
             {"runnel logs exec_abc123 --since 'yesterday 18:00' --until today", "last night"},

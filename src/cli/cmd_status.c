@@ -9,6 +9,8 @@ static int run_status(struct cli *cli)
     int code = cli_execution_operand(cli, &id);
     if (code == 0)
         code = cli_connect(cli, &client);
+    if (code == 0)
+        code = cli_find_execution(cli, client, &id);
     if (code)
         return code;
     CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/status", id);

@@ -145,8 +145,7 @@ int context_resolve(const struct context_inputs *inputs, struct arena *arena, st
     return 0;
 }
 
-// For a POSIX shell: as it is, or in single quotes.
-static void append_shell_word(struct buf *out, const char *word)
+void append_shell_word(struct buf *out, const char *word)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+=,";
     if (*word && !word[strspn(word, plain)]) {

@@ -129,6 +129,8 @@ int exit_code_of_job(const char *status_word, const json_t *exit_code)
         return 124;
     case STATUS_CANCELLED:
         return 130;
+    case STATUS_LOST:
+        return EXIT_LOST;
     case STATUS_COMPLETED:
         return 0;
     default:
@@ -136,7 +138,7 @@ int exit_code_of_job(const char *status_word, const json_t *exit_code)
     }
 }
 
-static size_t width_of(const char *text)
+size_t text_width(const char *text)
 {
     size_t width = 0;
     for (; *text; text++)
@@ -148,13 +150,13 @@ void format_table(const char *const *cells, size_t columns, size_t rows, struct 
 {
     CLEANUP(free_ptr) size_t *widths = xcalloc(columns, sizeof(*widths));
     for (size_t i = 0; i < columns * rows; i++)
-        widths[i % columns] = MAX(widths[i % columns], width_of(cells[i]));
+        widths[i % columns] = MAX(widths[i % columns], text_width(cells[i]));
     for (size_t i = 0; i < columns * rows; i++) {
         bool last = i % columns == columns - 1;
         buf_append_text(out, cells[i]);
         if (last)
             buf_append_byte(out, '\n');
         else
-            buf_printf(out, "%*s", (int)(widths[i % columns] - width_of(cells[i]) + 2), "");
+            buf_printf(out, "%*s", (int)(widths[i % columns] - text_width(cells[i]) + 2), "");
     }
 }

@@ -92,7 +92,8 @@ static void listen_to(struct log_reader *reader, struct client_ws *ws)
 
 static bool is_over(const struct log_reader *reader)
 {
-    return reader->complete || reader->fatal || log_printer_ended(reader->printer) || log_reader_until_passed(reader);
+    return reader->complete || reader->fatal || log_printer_ended(reader->printer) || reader->gave_up ||
+           log_reader_until_passed(reader);
 }
 
 static enum outcome follow_websocket(struct log_reader *reader)
@@ -198,7 +199,8 @@ int log_reader_follow(struct log_reader *reader)
             break;
     }
     // What was written until then and has not come yet is there now.
-    if (log_reader_until_passed(reader) && !reader->complete && !reader->fatal && !log_printer_ended(reader->printer))
+    if ((reader->gave_up || log_reader_until_passed(reader)) && !reader->complete && !reader->fatal &&
+        !log_printer_ended(reader->printer))
         return log_reader_read(reader);
     return reader->fatal ? cli_fail(reader->cli, reader->fatal, "%s", buf_cstr(&reader->fatal_text)) : 0;
 }

@@ -1,6 +1,7 @@
 #include "cli/log_printer.h"
 
 #include "cli/cli_private.h"
+#include "cli/log_select.h"
 #include "model/line_filter.h"
 
 #include <unistd.h>
@@ -22,6 +23,7 @@ void log_printer_release(struct log_printer *printer)
         buf_release(&printer->held[i].text);
     free_ptr(&printer->execution_id);
     free_ptr(&printer->prefix);
+    log_select_free(&printer->select);
 }
 
 void log_printer_lines(struct log_printer *printer, bool colour, bool utc)
@@ -121,6 +123,20 @@ static bool hold(struct log_printer *printer, const struct record *record)
     return true;
 }
 
+void log_printer_show(void *arg, uint64_t sequence_number, const struct record *record, struct str json)
+{
+    struct log_printer *printer = arg;
+    if (record) {
+        if (!printer->prefix || printer->form == LOG_FORM_JSON || !hold(printer, record))
+            print_record(printer, sequence_number, record, json);
+        return;
+    }
+    if (printer->form == LOG_FORM_JSON)
+        return;
+    log_line_end(&printer->lines[0], &printer->out.buf);
+    buf_printf(&printer->out.buf, "%s--\n", printer->prefix ? printer->prefix : "");
+}
+
 void log_printer_record(struct log_printer *printer, uint64_t sequence_number, const struct record *record,
                         struct str json)
 {
@@ -130,8 +146,10 @@ void log_printer_record(struct log_printer *printer, uint64_t sequence_number, c
     bool is_output = printer->form == LOG_FORM_BYTES || printer->form == LOG_FORM_COUNT;
     if (is_output && record->stream == STREAM_EVENT && !printer->events)
         return;
-    if (!printer->prefix || printer->form == LOG_FORM_JSON || !hold(printer, record))
-        print_record(printer, sequence_number, record, json);
+    if (printer->select)
+        log_select_take(printer->select, sequence_number, record, json);
+    else
+        log_printer_show(printer, sequence_number, record, json);
 }
 
 void log_printer_flush(struct log_printer *printer)
@@ -142,6 +160,8 @@ void log_printer_flush(struct log_printer *printer)
 
 void log_printer_finish(struct log_printer *printer)
 {
+    if (printer->select)
+        log_select_finish(printer->select);
     for (size_t i = 0; i < STREAM_COUNT; i++)
         print_held(printer, (enum record_stream)i);
     log_line_end(&printer->lines[0], &printer->out.buf);

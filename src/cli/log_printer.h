@@ -46,6 +46,8 @@ bool log_printer_wants(const struct log_printer *printer, uint64_t sequence_numb
 // `json` is the record's object as it came, or empty: then it is made.
 void log_printer_record(struct log_printer *printer, uint64_t sequence_number, const struct record *record,
                         struct str json);
+// Hands a record on that was selected; `record` NULL: something was left out here (log_select_fn).
+void log_printer_show(void *printer, uint64_t sequence_number, const struct record *record, struct str json);
 void log_printer_moved(struct log_printer *printer, uint64_t next); // what lies below `next` was looked at
 void log_printer_flush(struct log_printer *printer);
 // Nothing more comes: lines that go on end here.

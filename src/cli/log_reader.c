@@ -200,6 +200,10 @@ static bool take_control(struct log_reader *reader, struct str json)
         return false;
     } else if (strcmp(type, "gap") == 0) {
         take_gap(reader, message);
+    } else if (strcmp(type, "state") == 0) {
+        log_reader_take_state(reader, json_string_value(json_object_get(message, "status")),
+                              json_is_true(json_object_get(message, "runner_connected")));
+        return !reader->gave_up;
     } else if (strcmp(type, "error") == 0) {
         return take_error(reader, message);
     }
@@ -335,7 +339,7 @@ enum log_pass log_reader_pass(struct log_reader *reader, const char *format, boo
     struct pass pass = {.reader = reader, .chunks = strcmp(format, "chunk") == 0};
     buf_printf(&path, "/api/v1/executions/%s/logs?format=%s", reader->execution_id, format);
     if (follow)
-        buf_append_text(&path, "&follow=true");
+        buf_append_text(&path, "&follow=true&states=true");
     log_reader_append_query(reader, &path);
     buf_reset(&reader->line);
     chunk_stream_release(&reader->chunks);
@@ -376,6 +380,10 @@ enum log_pass log_reader_ask_status(struct log_reader *reader)
         return LOG_PASS_STOP;
     }
     status = json_loadb(response.body.data, response.body.len, 0, NULL);
+    const json_t *runner = json_object_get(status, "runner");
+    if (json_is_object(runner))
+        log_reader_take_state(reader, json_string_value(json_object_get(status, "status")),
+                              json_is_true(json_object_get(runner, "connected")));
     uint64_t end = (uint64_t)json_integer_value(json_object_get(status, "last_index"));
     if (!json_is_true(json_object_get(status, "sealed")) ||
         (*reader->filters == '\0' && reader->printer->any && reader->printer->next < end))
@@ -419,7 +427,7 @@ bool log_reader_wait_retry(struct log_reader *reader, bool notice)
         if (reader->refusal.len > 0)
             fprintf(stderr, "runnel: the server cannot serve now (%s); trying again\n", buf_cstr(&reader->refusal));
         else
-            fputs("runnel: connection lost; reconnecting\n", stderr);
+            log_reader_say(reader, "connection lost; reconnecting");
     }
     uint64_t most = RETRY_FIRST_MS;
     for (unsigned i = 1; i < reader->failures && most < RETRY_MAX_MS; i++)

@@ -4,6 +4,12 @@
 #include "cli/chunk_stream.h"
 #include "cli/cli_private.h"
 #include "cli/log_printer.h"
+#include "model/status.h"
+
+struct log_state {
+    bool known, connected, away; // away: it was there
+    enum execution_status status;
+};
 
 struct log_reader {
     struct cli *cli;
@@ -26,15 +32,18 @@ struct log_reader {
     struct chunk *exact;
     uint64_t exact_first;
 
-    bool reached;       // the server has answered before
-    bool lost_told;     // the notice of the present loss was given
-    unsigned failures;  // tries in a row without anything
-    bool progress;      // records came since the present try began
-    bool broke_off;     // the present try was answered, and then cut
-    bool foreign;       // the present try was refused by something that is no Runnel server
-    struct buf refusal; // what a server said that cannot serve now, until it can
-    bool complete;      // the log has ended and all of it was printed
-    char *status;       // of the job, when complete
+    const char *name; // in what is said about it, when there are several; or NULL
+    struct log_state state;
+    bool ends_when_lost, gave_up; // following ends when the execution is lost
+    bool reached;                 // the server has answered before
+    bool lost_told;               // the notice of the present loss was given
+    unsigned failures;            // tries in a row without anything
+    bool progress;                // records came since the present try began
+    bool broke_off;               // the present try was answered, and then cut
+    bool foreign;                 // the present try was refused by something that is no Runnel server
+    struct buf refusal;           // what a server said that cannot serve now, until it can
+    bool complete;                // the log has ended and all of it was printed
+    char *status;                 // of the job, when complete
     bool has_exit_code;
     int job_exit_code;
     int fatal; // an error that no further try can mend
@@ -70,6 +79,9 @@ bool log_reader_is_ours(const struct client_response *response);
 bool log_reader_wait_retry(struct log_reader *reader, bool notice);
 bool log_reader_wait(struct log_reader *reader, uint64_t ms); // false: nobody reads any more
 bool log_reader_error_is_final(int err);
+// Status and runner as they are now; says on stderr what that means to who follows.
+void log_reader_take_state(struct log_reader *reader, const char *status_text, bool connected);
+void log_reader_say(const struct log_reader *reader, const char *text); // "runnel: …" on stderr
 bool log_reader_until_passed(const struct log_reader *reader);
 // At most so long, but not beyond that moment.
 uint64_t log_reader_wait_most(const struct log_reader *reader, uint64_t ms);

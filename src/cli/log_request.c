@@ -1,5 +1,9 @@
 #include "cli/log_request.h"
 
+#include <unistd.h>
+
+#define CONTEXT_MAX 100000
+
 struct filter_option {
     const char *option, *parameter;
     bool about_events;
@@ -15,10 +19,12 @@ static const struct filter_option filter_options[] = {
     {"min-priority", "min_priority", false},
 };
 
-void log_request_release(struct log_request *query)
+void log_request_release(struct log_request *request)
 {
-    buf_release(&query->filters);
-    buf_release(&query->position);
+    buf_release(&request->all_filters);
+    buf_release(&request->filters);
+    buf_release(&request->texts);
+    buf_release(&request->position);
 }
 
 static bool wants_events(const struct cli *cli)
@@ -48,8 +54,11 @@ static void append_quoted(struct buf *out, const char *text)
     buf_append_text(out, "\\E");
 }
 
+// What is done with each parameter that asks for texts.
+typedef int text_fn(void *arg, const char *name, const char *value);
+
 // Any of several texts or expressions is one expression.
-static void append_any(struct buf *query, const char *const *values, size_t count, bool quoted)
+static int each_any(const char *const *values, size_t count, bool quoted, text_fn *each, void *arg)
 {
     CLEANUP(buf_release) struct buf regex = {0};
     for (size_t i = 0; i < count; i++) {
@@ -60,38 +69,86 @@ static void append_any(struct buf *query, const char *const *values, size_t coun
         else
             buf_printf(&regex, "(?:%s)", values[i]);
     }
-    query_append(query, "regex", buf_cstr(&regex));
+    return each(arg, "regex", buf_cstr(&regex));
 }
 
-static int append_texts(struct cli *cli, struct buf *query)
+static int each_text(struct cli *cli, text_fn *each, void *arg)
 {
     const char *const *greps, *const *regexes;
     size_t grep_count = cli_values(cli, "grep", &greps), regex_count = cli_values(cli, "regex", &regexes);
-    bool ignore_case = cli_flag(cli, "ignore-case"), invert = cli_flag(cli, "invert-match");
-    if (grep_count + regex_count == 0 && (ignore_case || invert))
-        return cli_usage_error(cli, "-%c is about --grep and --regex; give one of them", invert ? 'v' : 'i');
-    if (grep_count > 1 && regex_count > 0)
-        return cli_usage_error(cli, "give several --grep, or one with --regex");
+    int err = 0;
     if (grep_count == 1)
-        query_append(query, "grep", greps[0]);
+        err = each(arg, "grep", greps[0]);
     else if (grep_count > 1)
-        append_any(query, greps, grep_count, true);
-    if (regex_count == 1)
-        query_append(query, "regex", regexes[0]);
-    else if (regex_count > 1)
-        append_any(query, regexes, regex_count, false);
-    if (ignore_case)
-        query_append(query, "ignore_case", "true");
-    if (invert)
-        query_append(query, "invert", "true");
+        err = each_any(greps, grep_count, true, each, arg);
+    if (err == 0 && regex_count == 1)
+        err = each(arg, "regex", regexes[0]);
+    else if (err == 0 && regex_count > 1)
+        err = each_any(regexes, regex_count, false, each, arg);
+    if (err == 0 && cli_flag(cli, "ignore-case"))
+        err = each(arg, "ignore_case", "true");
+    if (err == 0 && cli_flag(cli, "invert-match"))
+        err = each(arg, "invert", "true");
+    return err;
+}
+
+static int append_text(void *arg, const char *name, const char *value)
+{
+    query_append(arg, name, value);
     return 0;
+}
+
+static int check_texts(struct cli *cli)
+{
+    static const char *const about[] = {"ignore-case", "invert-match", "after-context", "before-context", "around"};
+    const char *const *values;
+    size_t greps = cli_values(cli, "grep", &values), regexes = cli_values(cli, "regex", &values);
+    for (size_t i = 0; i < ARRAY_LEN(about) && greps + regexes == 0; i++)
+        if (cli_flag(cli, about[i]))
+            return cli_usage_error(cli, "--%s is about --grep and --regex; give one of them", about[i]);
+    if (greps > 1 && regexes > 0)
+        return cli_usage_error(cli, "give several --grep, or one with --regex");
+    return 0;
+}
+
+struct offered {
+    struct filter_builder *builder;
+    const char *reason;
+};
+
+static int offer_text(void *arg, const char *name, const char *value)
+{
+    struct offered *offered = arg;
+    bool taken;
+    return filter_builder_offer(offered->builder, str_of(name), str_of(value), &taken, &offered->reason);
+}
+
+int log_request_filter(struct cli *cli, struct filter **ret)
+{
+    CLEANUP(filter_builder_free) struct filter_builder *builder = filter_builder_new();
+    struct offered offered = {.builder = builder};
+    int err = each_text(cli, offer_text, &offered);
+    if (err == 0)
+        err = filter_builder_finish(builder, ret, &offered.reason);
+    return err ? cli_usage_error(cli, "--grep or --regex %s", offered.reason) : 0;
 }
 
 // --- All of it
 
-static int append_filters(struct cli *cli, bool output_only, struct log_request *ret)
+// Appends a query's parameters, which begin with '?', with '&' before each.
+static void append_parameters(struct buf *out, const struct buf *query)
 {
-    CLEANUP(buf_release) struct buf query = {0};
+    if (query->len == 0)
+        return;
+    buf_append_byte(out, '&');
+    buf_append(out, query->data + 1, query->len - 1);
+}
+
+static int append_filters(struct cli *cli, struct log_request *ret)
+{
+    CLEANUP(buf_release) struct buf query = {0}, texts = {0};
+    bool output_only = ret->form == LOG_FORM_BYTES || ret->form == LOG_FORM_COUNT;
+    int code = check_texts(cli);
     for (size_t i = 0; i < ARRAY_LEN(filter_options); i++) {
         const char *const *values;
         size_t count = cli_values(cli, filter_options[i].option, &values);
@@ -103,15 +160,52 @@ static int append_filters(struct cli *cli, bool output_only, struct log_request 
     // What is not shown must not be counted.
     if (output_only && cli_value(cli, "tail") && !ret->events && !cli_value(cli, "stream"))
         query_append(&query, "stream", "stdout,stderr");
-    int code = append_texts(cli, &query);
     if (code == 0 && cli_value(cli, "until"))
         code = query_append_time(cli, &query, "end_time", "until", true);
-    if (code == 0 && query.len > 0) {
-        query.data[0] = '&';
-        buf_append_str(&ret->filters, buf_str(&query));
-    }
     ret->has_until = cli_moment(cli, "until", true, &ret->until_ms);
+    each_text(cli, append_text, &texts);
+    append_parameters(&ret->filters, &query);
+    append_parameters(&ret->texts, &texts);
+    buf_append_str(&ret->all_filters, buf_str(&ret->filters));
+    buf_append_str(&ret->all_filters, buf_str(&ret->texts));
     return code;
+}
+
+static int read_lines(struct cli *cli, const char *option, unsigned *ret)
+{
+    uint64_t number;
+    const char *text = cli_value(cli, option);
+    if (!text)
+        return 0;
+    if (!str_to_u64(str_of(text), &number) || number > CONTEXT_MAX)
+        return cli_usage_error(cli, "--%s wants a number of lines, not \"%s\"", option, text);
+    *ret = (unsigned)number;
+    return 0;
+}
+
+static int read_context(struct cli *cli, struct log_request *ret)
+{
+    unsigned both = 0;
+    int code = read_lines(cli, "around", &both);
+    ret->before = ret->after = both;
+    if (code == 0)
+        code = read_lines(cli, "before-context", &ret->before);
+    if (code == 0)
+        code = read_lines(cli, "after-context", &ret->after);
+    // What counts lines counts those that match.
+    ret->context = ret->before + ret->after > 0 && ret->form != LOG_FORM_COUNT;
+    return code;
+}
+
+static enum log_form form_of(const struct cli *cli)
+{
+    const char *output = cli_value(cli, "output");
+    if (cli_flag(cli, "count"))
+        return LOG_FORM_COUNT;
+    if (cli_json(cli))
+        return LOG_FORM_JSON;
+    bool raw = output && strcmp(output, "raw") == 0;
+    return !raw && (cli_flag(cli, "timestamps") || isatty(STDOUT_FILENO)) ? LOG_FORM_LINES : LOG_FORM_BYTES;
 }
 
 static int append_number(struct cli *cli, struct buf *query, const char *option, const char *parameter)
@@ -144,9 +238,11 @@ static int append_position(struct cli *cli, struct buf *out)
     return code;
 }
 
-int log_request_read(struct cli *cli, bool output_only, struct log_request *ret)
+int log_request_read(struct cli *cli, struct log_request *ret)
 {
-    *ret = (struct log_request){.events = wants_events(cli)};
-    int code = append_filters(cli, output_only, ret);
+    *ret = (struct log_request){.form = form_of(cli), .events = wants_events(cli)};
+    int code = append_filters(cli, ret);
+    if (code == 0)
+        code = read_context(cli, ret);
     return code ? code : append_position(cli, &ret->position);
 }

@@ -20,7 +20,11 @@ void output_release(struct output *output)
 
 void output_flush(struct output *output)
 {
+    if (output->lock)
+        pthread_mutex_lock(output->lock);
     int err = output_ended(output) ? 0 : file_write_full(output->fd, output->buf.data, output->buf.len);
+    if (output->lock)
+        pthread_mutex_unlock(output->lock);
     if (err == -EPIPE)
         output->closed = true;
     else if (err)

@@ -3,12 +3,15 @@
 
 #include "util/buf.h"
 
+#include <pthread.h>
+
 struct output {
     int fd;
     bool is_terminal;
     bool closed; // EPIPE
     int err;     // -errno of another failure, such as a full disk
     struct buf buf;
+    pthread_mutex_t *lock; // of what several write to; NULL: nobody else does
 };
 
 void output_init(struct output *output, int fd);

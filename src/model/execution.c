@@ -13,7 +13,7 @@ static const size_t owned[] = {
     offsetof(struct execution, worker_id),       offsetof(struct execution, worker_hostname),
     offsetof(struct execution, workflow_id),     offsetof(struct execution, batch_id),
     offsetof(struct execution, spec_json),       offsetof(struct execution, metadata_json),
-    offsetof(struct execution, cancel_reason),
+    offsetof(struct execution, cancel_reason),   offsetof(struct execution, command_json),
 };
 
 static char **owned_at(struct execution *execution, size_t i)
@@ -129,6 +129,7 @@ void execution_append_status_json(struct buf *out, const struct execution *execu
     append_text(out, "execution_id", execution->execution_id);
     append_text(out, "status", status_word(execution->status));
     append_text(out, "script_filename", execution->script_filename);
+    append_json(out, "command", execution->command_json);
     append_text(out, "runtime", execution->runtime);
     append_time(out, "created_at", execution->created_ms);
     append_time(out, "started_at", execution->started_ms);

@@ -22,6 +22,7 @@ struct execution {
     char *owner;                                                                            // user principal, or NULL
     char *script_filename, *runtime, *worker_id, *worker_hostname, *workflow_id, *batch_id; // or NULL
     char *spec_json;     // the request as accepted (object), when it is made; NULL in what the store gives back
+    char *command_json;  // of the request: an array of strings, or NULL
     char *metadata_json; // object, or NULL
     char *cancel_reason; // asked to cancel, and why; or NULL
 };

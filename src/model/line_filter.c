@@ -244,6 +244,11 @@ int line_filter_feed(struct line_filter *lines, struct filter_run *run, const st
     return 0;
 }
 
+int line_filter_feed_record(struct line_filter *lines, struct filter_run *run, const struct record *record)
+{
+    return take(lines, run, record);
+}
+
 int line_filter_settle(struct line_filter *lines, struct filter_run *run)
 {
     for (unsigned stream = 0; stream < STREAM_COUNT; stream++) {

@@ -36,6 +36,8 @@ bool line_filter_passes_over(const struct line_filter *lines, const struct chunk
 // under a new budget; when not even one was taken under a whole one, it cannot be taken.
 int line_filter_feed(struct line_filter *lines, struct filter_run *run, const struct chunk *chunk, uint64_t first,
                      uint64_t end);
+// The record `next` alone.
+int line_filter_feed_record(struct line_filter *lines, struct filter_run *run, const struct record *record);
 // The records up to below `next` are not there any more: lines end before them.
 void line_filter_skip(struct line_filter *lines, uint64_t next);
 // Decides what is undecided by what is there of its line. The line goes on: what comes is judged with it. ERR_INVALID as above.

@@ -31,12 +31,13 @@ static void status_shows_all_members_in_order(void **state)
         .workflow_id = (char[]){"wf"},
         .batch_id = (char[]){"b"},
         .metadata_json = (char[]){"{\"k\":1}"},
+        .command_json = (char[]){"[\"a b\",\"c\"]"},
     };
     struct execution_live live = {.known = true, .runner_connected = true, .has_lag = true, .lag_records = 3};
     execution_append_status_json(&out, &execution, &live, STARTED + 100000);
     assert_str(buf_str(&out),
                "{\"execution_id\":\"exec_abc123\",\"status\":\"failed\",\"script_filename\":\"pro\\\"cess.py\","
-               "\"runtime\":\"python:3.11\",\"created_at\":\"2025-11-15T10:30:00.000Z\","
+               "\"command\":[\"a b\",\"c\"],\"runtime\":\"python:3.11\",\"created_at\":\"2025-11-15T10:30:00.000Z\","
                "\"started_at\":\"2025-11-15T10:30:15.123Z\",\"completed_at\":\"2025-11-15T10:31:01.122Z\","
                "\"duration_seconds\":45,\"worker_id\":\"w1\",\"worker_hostname\":\"worker-hetzner-01\","
                "\"exit_code\":137,\"cost_micros\":null,\"cost_display\":null,\"artifacts_count\":null,"
@@ -51,7 +52,7 @@ static json_t *status_of(const struct execution *execution, int64_t now_ms)
     execution_append_status_json(&out, execution, NULL, now_ms);
     json_t *parsed = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(parsed);
-    assert_int_equal(json_object_size(parsed), 25);
+    assert_int_equal(json_object_size(parsed), 26);
     return parsed;
 }
 
@@ -60,10 +61,10 @@ static void what_is_not_known_is_null(void **state)
     (void)state;
     struct execution execution = {
         .execution_id = (char[]){"e"}, .status = STATUS_QUEUED, .created_ms = CREATED, .restored_from = UINT64_MAX};
-    const char *const unknown[] = {"script_filename",  "runtime",   "started_at",      "completed_at",
-                                   "duration_seconds", "worker_id", "worker_hostname", "exit_code",
-                                   "duration_ms",      "metadata",  "runner",          "workflow_id",
-                                   "batch_id",         "digest",    "restored_from"};
+    const char *const unknown[] = {"script_filename", "command",          "runtime",   "started_at",
+                                   "completed_at",    "duration_seconds", "worker_id", "worker_hostname",
+                                   "exit_code",       "duration_ms",      "metadata",  "runner",
+                                   "workflow_id",     "batch_id",         "digest",    "restored_from"};
     json_t *status = status_of(&execution, CREATED + 5000);
     for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
         assert_true(json_is_null(json_object_get(status, unknown[i])));

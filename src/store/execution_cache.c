@@ -86,7 +86,7 @@ static size_t text_len(const struct execution *execution)
 {
     const char *const texts[] = {execution->execution_id, execution->owner,     execution->script_filename,
                                  execution->runtime,      execution->worker_id, execution->worker_hostname,
-                                 execution->workflow_id,  execution->batch_id,  execution->spec_json,
+                                 execution->workflow_id,  execution->batch_id,  execution->command_json,
                                  execution->metadata_json};
     size_t len = 0;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)

@@ -223,16 +223,26 @@ struct store_get {
     uint64_t ret_version;           // of its row, taken before the execution was read; see store_version
 };
 
+#define STORE_LIST_VALUES_MAX 16
+struct store_values { // any of them; none: whatever it is
+    struct str items[STORE_LIST_VALUES_MAX];
+    size_t count;
+};
+struct store_label {
+    struct str name, value; // of a scalar member of the metadata; an empty value: any
+};
 struct store_list {
     struct store_op op;
     int64_t account;
-    struct str owner; // empty: any
-    bool has_status;
-    enum execution_status status;
-    struct str batch_id, workflow_id, metadata_key, metadata_value; // empty: any
-    int64_t since_ms;                                               // created at or after; 0: any
-    int64_t before_row;                                             // page cursor; 0: from the newest
-    bool unsealed_only;                                             // for start-up; then the account is ignored
+    struct str owner;     // empty: any
+    struct str id_prefix; // empty: any
+    unsigned statuses;    // a bit for each wanted; 0: any
+    struct store_values batch_ids, workflow_ids;
+    struct store_label labels[STORE_LIST_VALUES_MAX]; // of one name any value, of several names all
+    size_t label_count;
+    int64_t since_ms;   // created at or after; 0: any
+    int64_t before_row; // page cursor; 0: from the newest
+    bool unsealed_only; // for start-up; then the account is ignored
     unsigned limit;
     size_t max_bytes;                 // of their texts, about; it then ends early, with ret_next_row; 0: no bound
     struct execution *ret_executions; // newest first

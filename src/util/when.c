@@ -299,6 +299,20 @@ void when_format_date(int64_t real_ms, bool utc, struct buf *out)
         append_date_of(&parts, out);
 }
 
+void when_format_short(int64_t real_ms, int64_t now_ms, bool utc, struct buf *out)
+{
+    struct tm parts, today;
+    char text[32];
+    if (!broken_down(real_ms, utc, &parts) || !broken_down(now_ms, utc, &today))
+        return;
+    if (parts.tm_year != today.tm_year)
+        append_date_of(&parts, out);
+    else if (parts.tm_yday != today.tm_yday)
+        buf_append(out, text, strftime(text, sizeof(text), "%e %b %H:%M", &parts));
+    else
+        buf_append(out, text, strftime(text, sizeof(text), "%H:%M:%S", &parts));
+}
+
 void when_lines_append(struct when_lines *lines, int64_t real_ms, int64_t now_ms, struct buf *out, bool *ret_date)
 {
     struct tm parts, today;

@@ -21,6 +21,9 @@ bool when_parse_since(struct str text, int64_t now_ms, int64_t *ret_real_ms);
 // "2026-10-25 02:30:00", with the zone where the hour comes twice, or in UTC. when_parse reads it.
 void when_format(int64_t real_ms, bool utc, struct buf *out);
 
+// For narrow places: "10:30:15" of today, "25 Oct 10:30" of this year, else "25 Oct 2026".
+void when_format_short(int64_t real_ms, int64_t now_ms, bool utc, struct buf *out);
+
 // Times of lines that follow upon each other: "10:30:15", with the date when it is another than that of the line before, and the zone
 // when it changed or when the hour comes twice.
 struct when_lines {

@@ -800,22 +800,49 @@ static void lists_are_filtered_and_paged_newest_first(void **state)
     } while (page.before_row != 0);
     assert_int_equal(next, -1);
     assert_int_equal(list_count(fixture, (struct store_list){.account = account, .owner = STR("ada")}), 3);
-    assert_int_equal(list_count(fixture, (struct store_list){.account = account, .batch_id = STR("b")}), 4);
-    assert_int_equal(list_count(fixture, (struct store_list){.account = account, .workflow_id = STR("w")}), 5);
-    assert_int_equal(
-        list_count(fixture, (struct store_list){.account = account, .has_status = true, .status = STATUS_RUNNING}), 5);
+    assert_int_equal(list_count(fixture, (struct store_list){.account = account, .batch_ids = {{STR("b")}, 1}}), 4);
+    assert_int_equal(list_count(fixture, (struct store_list){.account = account, .workflow_ids = {{STR("w")}, 1}}), 5);
+    assert_int_equal(list_count(fixture, (struct store_list){.account = account, .statuses = 1u << STATUS_RUNNING}), 5);
     assert_int_equal(
         list_count(fixture, (struct store_list){.account = account, .since_ms = atomic_load(&fixture->now_ms) - 1000}),
         2);
-    struct store_list labelled = {.account = account, .metadata_key = STR("n"), .metadata_value = STR("7")};
+    struct store_list labelled = {.account = account, .labels = {{STR("n"), STR("7")}}, .label_count = 1};
     assert_int_equal(list_count(fixture, labelled), 1);
-    labelled.metadata_key = STR("even");
-    labelled.metadata_value = STR("true");
+    labelled.labels[0] = (struct store_label){STR("even"), STR("true")};
     assert_int_equal(list_count(fixture, labelled), 5);
-    labelled.metadata_value = (struct str){0};
+    labelled.labels[0].value = (struct str){0};
     assert_int_equal(list_count(fixture, labelled), 10);
+    assert_int_equal(list_count(fixture, (struct store_list){.account = account,
+                                                             .labels = {{STR("n"), STR("7")},
+                                                                        {STR("even"), STR("false")},
+                                                                        {STR("n"), STR("8")},
+                                                                        {STR("n"), STR("9")}},
+                                                             .label_count = 4}),
+                     2);
+    assert_int_equal(list_count(fixture, (struct store_list){.account = account,
+                                                             .batch_ids = {{STR("b"), STR("none")}, 2},
+                                                             .statuses = 1u << STATUS_RUNNING | 1u << STATUS_LOST}),
+                     2);
     complete_err(fixture, rows[1], "", -1);
     assert_int_equal(list_count(fixture, (struct store_list){.unsealed_only = true}), 10);
+}
+
+static void executions_are_found_by_the_beginning_of_their_identifiers(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), other = fixture_account(fixture, "b");
+    static const char *const ids[] = {"job", "job-1", "job-2", "jobs", "joz", "ZZ"};
+    static const struct {
+        const char *prefix;
+        size_t count;
+    } cases[] = {{"job", 4}, {"job-", 2}, {"jobs", 1}, {"jo", 5}, {"Z", 1}, {"z", 0}, {"job-12", 0}, {"%", 0}};
+    fixture_create(fixture, other, "job-3", STATUS_RUNNING);
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        fixture_create(fixture, account, ids[i], STATUS_RUNNING);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_int_equal(
+            list_count(fixture, (struct store_list){.account = account, .id_prefix = str_of(cases[i].prefix)}),
+            cases[i].count);
 }
 
 static void metadata_and_pin_are_updated(void **state)
@@ -832,7 +859,7 @@ static void metadata_and_pin_are_updated(void **state)
     assert_string_equal(update.ret_execution.metadata_json, "{\"k\":\"v\"}");
     assert_true(update.ret_execution.pinned);
     store_op_release(&update.op);
-    struct store_list labelled = {.account = account, .metadata_key = STR("k"), .metadata_value = STR("v")};
+    struct store_list labelled = {.account = account, .labels = {{STR("k"), STR("v")}}, .label_count = 1};
     assert_int_equal(list_count(fixture, labelled), 1);
     update = (struct store_update){.op.kind = STORE_UPDATE, .row = row, .metadata_patch = STR("{\"k\":null}")};
     assert_int_equal(fixture_run(fixture, &update.op), 0);
@@ -1054,6 +1081,7 @@ int main(void)
         TEST(reads_begin_at_the_covering_chunk_in_both_directions),
         TEST(a_producers_counter_is_told),
         TEST(lists_are_filtered_and_paged_newest_first),
+        TEST(executions_are_found_by_the_beginning_of_their_identifiers),
         TEST(metadata_and_pin_are_updated),
         TEST(patches_of_metadata_are_merged_into_what_is_there),
         TEST(metadata_that_becomes_too_large_changes_nothing),

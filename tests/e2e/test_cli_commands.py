@@ -15,7 +15,7 @@ from support.process import Sink
 from support.server import clean_env
 from support.ws import Runner
 
-COMMANDS = "serve wrap pipe status logs list verify key backup restore completion".split()
+COMMANDS = "serve wrap pipe status logs list cancel purge verify key backup restore completion".split()
 
 
 # --- status
@@ -230,8 +230,8 @@ def test_version(tmp_path):
         (("statsu", "x"), b"status"),
         (("logs", "--folow", "x"), b"--follow"),
         (("status",), b"ID"),
-        (("logs",), b"ID"),
-        (("logs", "x", "y"), b"y"),
+        (("cancel",), b"ID"),
+        (("status", "x", "y"), b"y"),
         (("logs", "-n", "many", "x"), b"many"),
         (("logs", "--since", "someday", "x"), b"someday"),
         (("logs", "-o", "xml", "x"), b"xml"),

@@ -26,7 +26,7 @@ int execution_from_row(sqlite3_stmt *row, struct execution *ret)
     if (!status_parse(db_column_text(row, 3), &ret->status))
         return ERR_CORRUPT;
     char **const texts[] = {&ret->owner,           &ret->script_filename, &ret->runtime,  &ret->worker_id,
-                            &ret->worker_hostname, &ret->workflow_id,     &ret->batch_id, &ret->spec_json,
+                            &ret->worker_hostname, &ret->workflow_id,     &ret->batch_id, &ret->command_json,
                             &ret->metadata_json,   &ret->cancel_reason};
     ret->restored_from = db_column_null(row, 27) ? UINT64_MAX : db_column_u64(row, 27);
     ret->execution_id = db_column_dup(row, 2);
@@ -101,72 +101,130 @@ void query_count_open(struct sqlite_store *store, struct db *db, struct store_op
 
 // --- Lists
 
-enum list_parameter {
-    LIST_ACCOUNT = 1,
-    LIST_OWNER,
-    LIST_STATUS,
-    LIST_BATCH,
-    LIST_WORKFLOW,
-    LIST_SINCE,
-    LIST_BEFORE,
-    LIST_NAME,
-    LIST_VALUE,
-    LIST_LIMIT,
+#define LIST_PARAMETERS_MAX 80
+
+// A statement that grows with its conditions, and the values of its parameters.
+struct list_query {
+    struct buf sql;
+    struct list_value {
+        struct str text;
+        int64_t number;
+        bool is_text;
+    } values[LIST_PARAMETERS_MAX];
+    size_t count;
 };
 
-static void list_sql(const struct store_list *list, struct buf *sql)
+static void add_number(struct list_query *query, const char *sql, int64_t number)
 {
-    buf_append_text(sql, "SELECT e.id FROM executions e");
-    if (list->metadata_key.len > 0)
-        buf_append_text(sql, " JOIN labels l ON l.account = e.account AND l.execution = e.id AND l.name = ?8");
-    if (list->metadata_key.len > 0 && list->metadata_value.len > 0)
-        buf_append_text(sql, " AND l.value = ?9");
-    buf_append_text(sql, " WHERE e.purged = 0");
-    const struct {
-        bool wanted;
-        const char *condition;
-    } conditions[] = {
-        {!list->unsealed_only, " AND e.account = ?1"},
-        {list->owner.len > 0, " AND e.owner = ?2"},
-        {list->has_status, " AND e.status = ?3"},
-        {list->batch_id.len > 0, " AND e.batch_id = ?4"},
-        {list->workflow_id.len > 0, " AND e.workflow_id = ?5"},
-        {list->since_ms > 0, " AND e.created_ms >= ?6"},
-        {list->before_row > 0, " AND e.id < ?7"},
-        {list->unsealed_only, " AND e.sealed = 0"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {
-        if (conditions[i].wanted)
-            buf_append_text(sql, conditions[i].condition);
-    }
-    buf_append_text(sql, " ORDER BY e.id DESC LIMIT ?10");
+    buf_append_text(&query->sql, sql);
+    query->values[query->count++] = (struct list_value){.number = number};
 }
 
-static void list_bind(sqlite3_stmt *select, const struct store_list *list, unsigned limit)
+static void add_text(struct list_query *query, const char *sql, struct str text)
 {
-    db_bind_i64(select, LIST_ACCOUNT, list->account);
-    db_bind_text(select, LIST_OWNER, list->owner);
-    if (list->has_status)
-        db_bind_text(select, LIST_STATUS, str_of(status_word(list->status)));
-    db_bind_text(select, LIST_BATCH, list->batch_id);
-    db_bind_text(select, LIST_WORKFLOW, list->workflow_id);
-    db_bind_i64(select, LIST_SINCE, list->since_ms);
-    db_bind_i64(select, LIST_BEFORE, list->before_row);
-    db_bind_text(select, LIST_NAME, list->metadata_key);
-    db_bind_text(select, LIST_VALUE, list->metadata_value);
-    db_bind_i64(select, LIST_LIMIT, (int64_t)limit + 1); // one more says whether there are more
+    buf_append_text(&query->sql, sql);
+    query->values[query->count++] = (struct list_value){.text = text, .is_text = true};
+}
+
+static void add_any_of(struct list_query *query, const char *column, const struct store_values *values)
+{
+    for (size_t i = 0; i < values->count; i++) {
+        if (i == 0)
+            buf_printf(&query->sql, " AND %s IN (", column);
+        add_text(query, i == 0 ? "?" : ",?", values->items[i]);
+    }
+    if (values->count > 0)
+        buf_append_byte(&query->sql, ')');
+}
+
+// One join for each name.
+static void add_labels(struct list_query *query, const struct store_list *list)
+{
+    for (size_t i = 0; i < list->label_count; i++) {
+        struct store_values values = {0};
+        struct str name = list->labels[i].name;
+        bool seen = false, any = false;
+        for (size_t j = 0; j < list->label_count; j++) {
+            if (!str_eq(list->labels[j].name, name))
+                continue;
+            seen |= j < i;
+            any |= list->labels[j].value.len == 0;
+            values.items[values.count++] = list->labels[j].value;
+        }
+        if (seen)
+            continue;
+        CLEANUP(free_ptr)
+        char *join = xasprintf(
+            " JOIN labels l%zu ON l%zu.account = e.account AND l%zu.execution = e.id AND l%zu.name = ?", i, i, i, i);
+        CLEANUP(free_ptr) char *column = xasprintf("l%zu.value", i);
+        add_text(query, join, name);
+        if (!any)
+            add_any_of(query, column, &values);
+    }
+}
+
+static void add_statuses(struct list_query *query, unsigned statuses)
+{
+    struct store_values values = {0};
+    for (unsigned i = 0; i < STATUS_COUNT; i++)
+        if (statuses >> i & 1)
+            values.items[values.count++] = str_of(status_word((enum execution_status)i));
+    add_any_of(query, "e.status", &values);
+}
+
+// Identifiers are ASCII: all that begin so lie below the prefix with its last byte raised to the highest.
+static void add_prefix(struct list_query *query, struct str prefix, char end[ID_EXECUTION_MAX + 2])
+{
+    size_t len = MIN(prefix.len, (size_t)ID_EXECUTION_MAX);
+    memcpy(end, prefix.data, len);
+    end[len] = 0x7f;
+    add_text(query, " AND e.execution_id >= ?", prefix);
+    add_text(query, " AND e.execution_id < ?", str_n(end, len + 1));
+}
+
+static void list_conditions(struct list_query *query, const struct store_list *list, unsigned limit,
+                            char end[ID_EXECUTION_MAX + 2])
+{
+    buf_append_text(&query->sql, "SELECT e.id FROM executions e");
+    add_labels(query, list);
+    buf_append_text(&query->sql, " WHERE e.purged = 0");
+    if (list->unsealed_only)
+        buf_append_text(&query->sql, " AND e.sealed = 0");
+    else
+        add_number(query, " AND e.account = ?", list->account);
+    if (list->owner.len > 0)
+        add_text(query, " AND e.owner = ?", list->owner);
+    add_statuses(query, list->statuses);
+    add_any_of(query, "e.batch_id", &list->batch_ids);
+    add_any_of(query, "e.workflow_id", &list->workflow_ids);
+    if (list->id_prefix.len > 0)
+        add_prefix(query, list->id_prefix, end);
+    if (list->since_ms > 0)
+        add_number(query, " AND e.created_ms >= ?", list->since_ms);
+    if (list->before_row > 0)
+        add_number(query, " AND e.id < ?", list->before_row);
+    // By identifier there are few, which are sorted then; else rows are looked at in this order.
+    buf_printf(&query->sql, " ORDER BY %se.id DESC", list->id_prefix.len > 0 ? "+" : "");
+    add_number(query, " LIMIT ?", (int64_t)limit + 1); // one more says whether there are more
 }
 
 // The rows of the page, newest first, and one more if there is one.
 static int list_rows(struct db *db, const struct store_list *list, unsigned limit, int64_t *ret_rows, size_t *ret_count)
 {
-    CLEANUP(buf_release) struct buf sql = {0};
-    list_sql(list, &sql);
+    struct list_query query = {0};
+    char end[ID_EXECUTION_MAX + 2];
+    list_conditions(&query, list, limit, end);
+    CLEANUP(buf_release) struct buf sql = query.sql;
     CLEANUP(db_finalize) sqlite3_stmt *select = NULL;
     int rc = sqlite3_prepare_v2(db->handle, buf_cstr(&sql), -1, &select, NULL);
     if (rc != SQLITE_OK)
         return db_error_of(db->handle, rc);
-    list_bind(select, list, limit);
+    for (size_t i = 0; i < query.count; i++) {
+        if (query.values[i].is_text)
+            db_bind_text(select, (int)i + 1, query.values[i].text);
+        else
+            db_bind_i64(select, (int)i + 1, query.values[i].number);
+    }
     *ret_count = 0;
     while ((rc = db_row(select)) == 1)
         ret_rows[(*ret_count)++] = db_column_i64(select, 0);

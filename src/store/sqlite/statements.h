@@ -5,7 +5,8 @@
     "e.id, e.account, e.execution_id, e.status, e.sealed, e.purged, e.pinned, e.exit_code, e.created_ms, "    \
     "e.started_ms, e.completed_ms, e.sealed_ms, e.next_sequence, e.first_sequence, e.epoch, e.digest, "       \
     "e.message_bytes, e.owner, e.script_filename, e.runtime, e.worker_id, e.worker_hostname, e.workflow_id, " \
-    "e.batch_id, NULL, d.metadata, e.cancel_reason, e.restored_from"
+    "e.batch_id, CASE WHEN length(d.spec) < 262144 THEN json_extract(d.spec, '$.command') END, d.metadata, "  \
+    "e.cancel_reason, e.restored_from"
 #define EXECUTION_FROM " FROM executions e LEFT JOIN documents d ON d.execution = e.id "
 #define KEY_COLUMNS                                                                             \
     "id, account, key_id, name, role, hash, created_ms, expires_ms, last_used_ms, revoked_ms, " \

@@ -1,0 +1,64 @@
+#include "cli/cli_private.h"
+
+#include "model/status.h"
+
+static int cancel_one(struct cli *cli, struct client *client, const char *id, struct buf *out)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s", id);
+    CLEANUP(json_free) json_t *answer = NULL;
+    enum execution_status status;
+    int code = cli_call_json(cli, client, "DELETE", path, str_n(NULL, 0), &answer);
+    if (code)
+        return code;
+    const char *word = json_string_value(json_object_get(answer, "status"));
+    bool ended = word && status_parse(str_of(word), &status) && status_terminal(status);
+    if (cli_json(cli)) {
+        CLEANUP(json_text_free) char *line = json_dumps(answer, JSON_COMPACT);
+        buf_printf(out, "%s\n", line);
+    } else if (ended) {
+        buf_printf(out, "%s: %s\n", id, word);
+    } else {
+        buf_printf(out, "%s: its runner is told to end the job (%s)\n", id, word ? word : "");
+    }
+    return 0;
+}
+
+static int run_cancel(struct cli *cli)
+{
+    CLEANUP(client_free) struct client *client = NULL;
+    CLEANUP(buf_release) struct buf out = {0};
+    const char *const *ids;
+    char *const *operands;
+    size_t count;
+    if (cli_operands(cli, &operands) == 0 && !cli_flag(cli, "last"))
+        return cli_usage_error(cli, "name an execution: runnel cancel ID, or --last");
+    int code = cli_find_executions(cli, &ids, &count);
+    if (code == 0)
+        code = cli_connect(cli, &client);
+    for (size_t i = 0; i < count && code == 0; i++)
+        code = cancel_one(cli, client, ids[i], &out);
+    int written = cli_print(cli, &out);
+    return code ? code : written;
+}
+
+const struct cli_command cmd_cancel = {
+    .name = "cancel",
+    .summary = "ask that executions end",
+    .usage = "ID… [-o json]",
+    .description =
+        "Asks that executions end. A runner that is connected sends its job a signal; one that is not will be told when it comes back. What "
+        "waits, or is lost, is cancelled at once. What has ended stays as it is.\n\n"
+        "A beginning of an identifier will do, if no other has it.",
+    .options =
+        (const struct cli_option[]){
+            {0, "last", CLI_FLAG, NULL, "the latest execution"},
+            {'o', "output", CLI_VALUE, "FORMAT", "text or json, one object a line"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"runnel cancel exec_abc123", "end its job"},
+            {0},
+        },
+    .run = run_cancel,
+};

@@ -1,0 +1,101 @@
+// Which executions a command means: by identifier, by a beginning of one that no other has, or the latest.
+#include "cli/cli_private.h"
+#include "cli/terminal.h"
+#include "util/id.h"
+
+#define CANDIDATES 10 // that are shown of a beginning that several have
+
+static int get_list(struct cli *cli, struct client *client, const char *prefix, unsigned limit, json_t **ret)
+{
+    CLEANUP(buf_release) struct buf path = {0};
+    char number[16];
+    snprintf(number, sizeof(number), "%u", limit);
+    buf_append_text(&path, "/api/v1/executions");
+    query_append(&path, "limit", number);
+    if (prefix)
+        query_append(&path, "id_prefix", prefix);
+    return cli_get_json(cli, client, buf_cstr(&path), ret);
+}
+
+static const char *id_at(struct cli *cli, const json_t *list, size_t i)
+{
+    const json_t *execution = json_array_get(json_object_get(list, "executions"), i);
+    const char *id = json_string_value(json_object_get(execution, "execution_id"));
+    return id && id_execution_valid(str_of(id)) ? arena_dup(&cli->arena, str_of(id)) : NULL;
+}
+
+static int find_latest(struct cli *cli, struct client *client, const char **ret)
+{
+    CLEANUP(json_free) json_t *list = NULL;
+    int code = get_list(cli, client, NULL, 1, &list);
+    if (code)
+        return code;
+    *ret = id_at(cli, list, 0);
+    return *ret ? 0 : cli_fail(cli, ERR_NOT_FOUND, "there is no execution yet; `runnel wrap -- CMD` makes one");
+}
+
+static int tell_candidates(struct cli *cli, const char *prefix, const json_t *list, size_t count)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    for (size_t i = 0; i < MIN(count, (size_t)CANDIDATES); i++) {
+        const json_t *execution = json_array_get(json_object_get(list, "executions"), i);
+        const char *status = json_string_value(json_object_get(execution, "status"));
+        buf_printf(&text, "\n  %s  ", id_at(cli, list, i));
+        terminal_append(&text, str_of(status ? status : ""));
+    }
+    if (count > CANDIDATES)
+        buf_append_text(&text, "\n  …");
+    return cli_usage_error(cli, "\"%s\" is the beginning of several identifiers; give more of the one that is meant:%s",
+                           prefix, buf_cstr(&text));
+}
+
+// True if there is one of exactly this identifier, or if that cannot be known: what is done next will tell.
+static bool exists(struct client *client, const char *id)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/status", id);
+    CLEANUP(client_response_release) struct client_response response = {0};
+    return client_request(client, "GET", path, str_n(NULL, 0), NULL, &response) || response.status != 404;
+}
+
+int cli_find_execution(struct cli *cli, struct client *client, const char **id)
+{
+    CLEANUP(json_free) json_t *list = NULL;
+    const char *prefix = *id;
+    if (exists(client, prefix))
+        return 0;
+    int code = get_list(cli, client, prefix, CANDIDATES + 1, &list);
+    if (code)
+        return code;
+    size_t count = json_array_size(json_object_get(list, "executions"));
+    if (count > 1)
+        return tell_candidates(cli, prefix, list, count);
+    *id = count == 1 ? id_at(cli, list, 0) : NULL;
+    return *id ? 0
+               : cli_fail(cli, ERR_NOT_FOUND, "no such execution: %s, nor one that begins so; `runnel list` shows them",
+                          prefix);
+}
+
+int cli_find_executions(struct cli *cli, const char *const **ret, size_t *ret_count)
+{
+    CLEANUP(client_free) struct client *client = NULL;
+    char *const *operands;
+    size_t count = cli_operands(cli, &operands);
+    bool latest = cli_flag(cli, "last") || count == 0;
+    const char **ids = arena_alloc(&cli->arena, (count + 1) * sizeof(*ids));
+    if (latest && count > 0)
+        return cli_usage_error(cli, "--last means the latest execution, and \"%s\" another; give one of them",
+                               operands[0]);
+    for (size_t i = 0; i < count; i++)
+        if (!id_execution_valid(str_of(operands[i])))
+            return cli_usage_error(cli, "\"%s\" cannot be the identifier of an execution", operands[i]);
+    int code = cli_connect(cli, &client);
+    if (code == 0 && latest)
+        code = find_latest(cli, client, &ids[0]);
+    for (size_t i = 0; i < count && code == 0; i++) {
+        ids[i] = operands[i];
+        code = cli_find_execution(cli, client, &ids[i]);
+    }
+    *ret = ids;
+    *ret_count = MAX(count, (size_t)1);
+    return code;
+}
