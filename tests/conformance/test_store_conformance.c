@@ -769,7 +769,17 @@ static void lists_are_filtered_and_paged_newest_first(void **state)
 {
     struct fixture *fixture = *state;
     int64_t account = fixture_account(fixture, "a"), other = fixture_account(fixture, "b");
-    fixture_create(fixture, other, "x", STATUS_RUNNING);
+    struct store_create others = {
+        .op.kind = STORE_CREATE,
+        .execution = {.account = other,
+                      .status = STATUS_RUNNING,
+                      .owner = xstrdup("ada"),
+                      .batch_id = xstrdup("b"),
+                      .workflow_id = xstrdup("w"),
+                      .metadata_json = xstrdup("{\"n\":7,\"even\":true}")},
+    };
+    assert_int_equal(fixture_run(fixture, &others.op), 0); // which would fit every filter below
+    store_op_release(&others.op);
     int64_t rows[10];
     for (int i = 0; i < 10; i++) {
         atomic_fetch_add(&fixture->now_ms, 1000);
@@ -954,6 +964,9 @@ static void keys_are_found_by_hash_and_revoked(void **state)
         .op.kind = STORE_KEY_REVOKE, .account = account, .key_id = STR("key_2"), .role = ROLE_ADMIN};
     assert_int_equal(fixture_run(fixture, &revoke.op), ERR_NOT_FOUND);
     revoke.key_id = STR("key_1");
+    revoke.account = fixture_account(fixture, "b");
+    assert_int_equal(fixture_run(fixture, &revoke.op), ERR_NOT_FOUND); // another account's
+    revoke.account = account;
     assert_int_equal(fixture_run(fixture, &revoke.op), 0);
     assert_int_equal(revoke.ret_row, create.key.row);
     fixture_reopen(fixture);

@@ -266,25 +266,6 @@ static int fold_state(struct sqlite_store *store, int64_t row, uint64_t end)
     return fold.err;
 }
 
-static int insert_chunks(struct sqlite_store *store, const struct merge_job *job)
-{
-    for (size_t i = 0; i < job->replaced_count; i++) {
-        sqlite3_stmt *remove = db_statement(&store->db, STATEMENT_CHUNK_DELETE);
-        db_bind_i64(remove, 1, job->replaced[i]);
-        int err = db_run(remove);
-        if (err < 0)
-            return err;
-        if (sqlite3_changes(store->db.handle) != 1)
-            return ERR_CONFLICT; // not what was merged
-    }
-    for (size_t i = 0; i < job->chunk_count; i++) {
-        int err = chunk_insert(&store->db, job->row, job->firsts[i], job->chunks[i]);
-        if (err < 0)
-            return err;
-    }
-    return 0;
-}
-
 // What cannot be read is not thrown away with the rest of its pack, whatever else may be done about it.
 static int keep_damaged(struct sqlite_store *store, const struct merge_job *job)
 {
@@ -313,7 +294,7 @@ static int apply_job(struct merge *merge, const struct merge_job *job)
     bool purged = rc == 0 || db_column_i64(closed, 1) != 0;
     db_reset(&closed);
     if (!purged) {
-        int err = insert_chunks(store, job);
+        int err = merge_job_apply(job, &store->db);
         if (err == 0)
             err = fold_state(store, job->row, job->end);
         if (err < 0)

@@ -270,3 +270,22 @@ void merge_job_run(struct merge_job *job, struct merge_source *source)
     job->firsts[0] = tail.first;
     job->chunk_count = 1;
 }
+
+int merge_job_apply(const struct merge_job *job, struct db *db)
+{
+    for (size_t i = 0; i < job->replaced_count; i++) {
+        sqlite3_stmt *remove = db_statement(db, STATEMENT_CHUNK_DELETE);
+        db_bind_i64(remove, 1, job->replaced[i]);
+        int err = db_run(remove);
+        if (err < 0)
+            return err;
+        if (sqlite3_changes(db->handle) != 1)
+            return ERR_CONFLICT; // not what was merged
+    }
+    for (size_t i = 0; i < job->chunk_count; i++) {
+        int err = chunk_insert(db, job->row, job->firsts[i], job->chunks[i]);
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}

@@ -41,3 +41,6 @@ void merge_source_close(struct merge_source *source);
 struct merge_job *merge_job_new(const struct hot *hot, int64_t row, uint64_t from, int64_t last_id);
 void merge_job_free(struct merge_job **job);
 void merge_job_run(struct merge_job *job, struct merge_source *source); // the merger's thread
+// Within the writer's transaction: the new chunks in the place of those that they were made from. ERR_CONFLICT if one of these is
+// not there any more; then nothing of the transaction may stand.
+int merge_job_apply(const struct merge_job *job, struct db *db);

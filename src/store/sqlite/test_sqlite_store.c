@@ -1,4 +1,5 @@
 // What belongs to the SQLite adapter alone: merging, crashes, a full disk, versions, the lock.
+#include "store/sqlite/merge_job.h"
 #include "store/sqlite/sqlite_store.h"
 #include "store/store_fixture.h"
 
@@ -581,6 +582,42 @@ static void a_store_that_was_at_rest_on_a_full_disk_can_be_purged(void **state)
     full_disk(*state, true);
 }
 
+// Executions that a full disk kept from being made are not among those that are open.
+static void what_was_counted_in_a_failed_commit_does_not_count(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a");
+    fixture_create(fixture, account, "e", STATUS_RUNNING);
+    struct store_stats stats;
+    store_stats(fixture->store, &stats);
+    sqlite_store_limit(fixture->store, stats.bytes);
+    struct store_create create = {.op.kind = STORE_CREATE, .open_max = 1000};
+    int err = 0;
+    for (int i = 0; i < 900 && err == 0; i++) { // until what is free within the file is full too
+        create.execution = (struct execution){.account = account, .status = STATUS_QUEUED};
+        create.execution.metadata_json = xcalloc(1, 60001);
+        snprintf(create.execution.metadata_json, 60001, "{\"k\":\"%059980d\"}", 0);
+        err = fixture_run(fixture, &create.op);
+        store_op_release(&create.op);
+        assert_int_not_equal(err, ERR_RATE);
+    }
+    assert_int_equal(err, ERR_STORE_FULL);
+    sqlite_store_limit(fixture->store, 0);
+    do {
+        fixture_account(fixture, "turn");
+        store_stats(fixture->store, &stats);
+    } while (stats.write_error != 0);
+    struct store_count_open open = {.op.kind = STORE_COUNT_OPEN, .account = account};
+    assert_int_equal(fixture_run(fixture, &open.op), 0);
+    create.open_max = open.ret_count + 1;
+    create.execution = (struct execution){.account = account, .status = STATUS_QUEUED};
+    assert_int_equal(fixture_run(fixture, &create.op), 0);
+    store_op_release(&create.op);
+    create.execution = (struct execution){.account = account, .status = STATUS_QUEUED};
+    assert_int_equal(fixture_run(fixture, &create.op), ERR_RATE);
+    store_op_release(&create.op);
+}
+
 // The disk has room; it is descriptors that are lacking.
 static void a_process_without_files_to_open_is_not_a_full_disk(void **state)
 {
@@ -667,6 +704,86 @@ static void a_damaged_pack_costs_its_records_alone_and_is_kept(void **state)
     store_op_release(&read.op);
 }
 
+static void damage_last_pack(const struct fixture *fixture)
+{
+    execute_file(fixture, "UPDATE hot SET body = substr(body, 1, 40) || x'00000000' || substr(body, 45) "
+                          "WHERE id = (SELECT max(id) FROM hot)");
+}
+
+static int read_from(struct fixture *fixture, int64_t row, uint64_t from, uint64_t *ret_first)
+{
+    struct store_read read = {.op.kind = STORE_READ, .row = row, .from = from, .max_bytes = 1};
+    int err = fixture_run(fixture, &read.op);
+    if (err == 0 && read.ret_count > 0) {
+        struct record record;
+        *ret_first = read.ret_segments[0].first;
+        chunk_record(read.ret_segments[0].chunk, 0, &record);
+        check_record(NULL, *ret_first, &record);
+    }
+    store_op_release(&read.op);
+    return err;
+}
+
+static void merge_all(struct fixture *fixture)
+{
+    store_free(&fixture->store);
+    assert_int_equal(merging.open(fixture->folder, &fixture->now_ms, &fixture->store), 0);
+    wait_until_merged(fixture);
+    store_free(&fixture->store);
+}
+
+// Small chunks on both sides of what is damaged must not become one, whose numbers would be others'.
+static void a_merge_leaves_a_hole_where_records_cannot_be_read(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    uint64_t next = 0, first = 0;
+    append_next(fixture, row, &next, 10, 100);
+    merge_all(fixture);
+    fixture_reopen(fixture);
+    append_next(fixture, row, &next, 10, 100);
+    store_free(&fixture->store);
+    damage_last_pack(fixture);
+    merge_all(fixture);
+    fixture_reopen(fixture);
+    append_next(fixture, row, &next, 10, 100);
+    struct store_complete end = {.op.kind = STORE_COMPLETE, .row = row, .status = STATUS_COMPLETED};
+    assert_int_equal(fixture_run(fixture, &end.op), 0); // so that all that can be merged is
+    store_op_release(&end.op);
+    merge_all(fixture);
+    fixture_reopen(fixture);
+    assert_int_equal(query_file(fixture, "SELECT count(*) FROM chunks"), 2);
+    assert_int_equal(read_from(fixture, row, 0, &first), 0);
+    assert_int_equal(first, 0);
+    assert_int_equal(read_from(fixture, row, 10, &first), ERR_CORRUPT);
+    assert_int_equal(read_from(fixture, row, 25, &first), 0);
+    assert_int_equal(first, 20);
+}
+
+static void a_merge_of_chunks_that_are_not_there_is_given_up(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    uint64_t next = 0;
+    append_next(fixture, row, &next, 10, 100);
+    merge_all(fixture);
+    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", fixture->folder);
+    CLEANUP(chunk_unref) struct chunk *chunk = fixture_chunk(0, 10, 100, 1000);
+    uint64_t first = 0;
+    struct db db;
+    assert_int_equal(db_open(&db, path, NULL, DB_WRITER), 0);
+    struct merge_job job = {.row = row, .chunks = &chunk, .firsts = &first, .chunk_count = 1, .replaced_count = 1};
+    job.replaced[0] = query_path(path, "SELECT id FROM chunks") + 1;
+    assert_int_equal(merge_job_apply(&job, &db), ERR_CONFLICT);
+    job.replaced[0]--;
+    assert_int_equal(merge_job_apply(&job, &db), 0);
+    job.replaced[0]++; // the new one
+    assert_int_equal(merge_job_apply(&job, &db), 0);
+    db_close(&db);
+    fixture_reopen(fixture);
+    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, check_record, NULL), next);
+}
+
 static int open_giving_up(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
 {
     CLEANUP(buf_release) struct buf error = {0};
@@ -736,6 +853,9 @@ int main(void)
         PLAIN(a_newer_schema_is_refused_and_left_alone),
         PLAIN(a_store_of_the_preview_is_refused_and_left_alone),
         PLAIN(a_damaged_pack_costs_its_records_alone_and_is_kept),
+        PLAIN(a_merge_leaves_a_hole_where_records_cannot_be_read),
+        PLAIN(a_merge_of_chunks_that_are_not_there_is_given_up),
+        PLAIN(what_was_counted_in_a_failed_commit_does_not_count),
         PLAIN(what_sqlite_cannot_read_stops_merging_and_nothing_else),
         PLAIN(a_store_is_opened_once),
     };
