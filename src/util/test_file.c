@@ -6,6 +6,7 @@
 #include <ftw.h>
 #include <pthread.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
@@ -52,6 +53,28 @@ static void writes_atomically_and_reads_back(void **state)
     assert_int_equal(stat(path, &info), 0);
     assert_int_equal(info.st_mode & 07777, 0640);
     assert_int_equal(nftw(*state, count_entry, 8, 0), 0);
+}
+
+// What the code under test syncs, in the place of the library's own.
+static char synced[64];
+
+int fsync(int fd)
+{
+    struct stat info;
+    int kind = fstat(fd, &info) == 0 && S_ISDIR(info.st_mode) ? 'd' : 'f';
+    size_t len = strlen(synced);
+    if (len + 1 < sizeof(synced))
+        synced[len] = (char)kind;
+    return (int)syscall(SYS_fsync, fd);
+}
+
+static void an_atomic_write_is_durable_with_its_name(void **state)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/value", (char *)*state);
+    memset(synced, 0, sizeof(synced));
+    assert_int_equal(file_write_atomic(path, "x", 1, 0600), 0);
+    // The content before it gets its name, the folder after that.
+    assert_string_equal(synced, "fd");
 }
 
 static void a_failed_write_leaves_the_old_file_and_no_other(void **state)
@@ -147,6 +170,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(writes_atomically_and_reads_back),
+        CASE(an_atomic_write_is_durable_with_its_name),
         CASE(a_failed_write_leaves_the_old_file_and_no_other),
         CASE(refuses_files_over_the_limit_and_keeps_the_output),
         CASE(reads_files_that_tell_no_size),

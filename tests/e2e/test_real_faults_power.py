@@ -2,13 +2,15 @@
 
 import shutil
 import sqlite3
+import struct
+import subprocess
 
 import pytest
 from support.api import eventually
 from support.cli import Cli
 from support.faults import chance, rounds
 from support.jobs import fresh_id, output_of, python
-from support.power import Recorder
+from support.power import PUNCH, Recorder
 from support.server import Server
 from support.ws import Runner
 
@@ -187,18 +189,20 @@ def test_a_runner_without_power_loses_at_most_what_it_had_not_synced(servers, tm
     recorder = Recorder(tmp_path, state)
     cli = Cli(tmp_path / "home", url=url, token=token)
     job = fresh_id()
-    with cli.start("wrap", "-q", "--deliver-wait", "1s", "--id", job, *python(PACED), env=recorder.env) as process:
+    with cli.start("wrap", "-q", "--deliver-wait", "1ms", "--id", job, *python(PACED), env=recorder.env) as process:
         for count in range(500, 10001, 500):
             process.out.wait_lines(count)
             recorder.mark(count=count)
         process.finish(60)
     trace = recorder.trace()
     delivered = nothing = 0
-    for number in range(rounds(200, least=10)):
-        moment = source.randrange(1, len(trace.entries) + 1)
+    # Once it has said where it leaves the log, all of it is there, and how the job ended.
+    moments = [len(trace.entries)] * 3 + [source.randrange(1, len(trace.entries) + 1) for _ in range(rounds(200, least=10))]
+    for number, moment in enumerate(moments):
         home = tmp_path / f"after{number}"
         (home / "state").mkdir(parents=True)
-        trace.disk(moment, source, home / "state")
+        is_over = moment == len(trace.entries)
+        trace.disk(moment, source, home / "state", share=source.choice((0.0, 0.5)) if is_over else None)
         now = trace.entries[moment - 1].time
         surely = max([mark["count"] for mark in trace.marks(moment) if mark["time"] < now - 3], default=0)
         server = Server(home / "server").start()
@@ -214,6 +218,7 @@ def test_a_runner_without_power_loses_at_most_what_it_had_not_synced(servers, tm
             kept = output_of(api, job)
             assert PACED_OUT.startswith(kept) and kept.count(b"\n") >= surely, (moment, surely, kept[-100:])
             status = api.status(job)
+            assert status["status"] == "completed" or not is_over, (moment, status)
             events = [record["event_type"] for record in api.logs(job, limit=10000) if record["stream"] == "event"]
             if status["status"] == "lost":
                 assert events == ["capture_interrupted"] and status["exit_code"] is None
@@ -226,3 +231,63 @@ def test_a_runner_without_power_loses_at_most_what_it_had_not_synced(servers, tm
         shutil.rmtree(home)
     print(f"{delivered} spools gave a whole prefix, {nothing} had not been synced yet; {len(trace.entries)} traced operations")
     assert delivered
+
+
+# A spool's file: docs/internals/spool.md.
+HEAD = struct.Struct("<8sQQQQQ")
+FRAME = struct.Struct("<IIQQ")
+
+
+def counters_of(spool):
+    """(first, next) of the records that a spool holds, by its newest head and the frames behind that."""
+    _, _, at, first, _, _ = max(
+        (HEAD.unpack_from(spool, slot) for slot in (0, 512) if spool[slot : slot + 6] == b"RNLSPL"),
+        key=lambda head: head[1],
+        default=(b"", 0, 4096, 0, 0, 0),
+    )
+    following = first
+    while len(spool) >= at + FRAME.size + 8:
+        length, count, counter, _ = FRAME.unpack_from(spool, at)
+        if counter != following or count == 0 or len(spool) < at + FRAME.size + length + 8:
+            break
+        following += count
+        at += FRAME.size + length + 8
+    return first, following
+
+
+@pytest.mark.timeout(900)
+def test_a_spool_that_gives_its_space_back_is_whole_after_power_loss(servers, tmp_path):
+    """The hole takes what the server has. The head that says where the rest begins has to be on the disk before."""
+    source = chance()
+    server = servers()
+    api = server.api()
+    state = tmp_path / "home" / "state"
+    state.mkdir(parents=True)
+    recorder = Recorder(tmp_path, state)
+    cli = Cli(tmp_path / "home", server)
+    job = fresh_id()
+    echo = "import sys\nfor line in sys.stdin.buffer: sys.stdout.buffer.write(line); sys.stdout.buffer.flush()"
+    options = ("--spool-max", "4194304", "--deliver-wait", "0", "--id", job)
+    with cli.start("wrap", "-q", *options, *python(echo), env=recorder.env, stdin=subprocess.PIPE) as process:
+        for count in range(500, 16001, 500):
+            process.write(b"".join(b"%d %s\n" % (i, source.randbytes(400).hex().encode()) for i in range(count - 500, count)))
+            process.out.wait_lines(count)
+            recorder.mark(count=count)
+            eventually(lambda: (r := api.get(f"/api/v1/executions/{job}")).status == 200 and r.json()["last_index"] >= count, "taken")
+        process.close_stdin()
+        process.finish(60)
+    trace = recorder.trace()
+    punched = [index for index, entry in enumerate(trace.entries) if entry.op == PUNCH]
+    checked = 0
+    for number in range(rounds(400, least=40)):
+        moment = source.choice(punched) + source.choice((1, 1, 2, 5))
+        disk = tmp_path / f"disk{number}"
+        disk.mkdir()
+        trace.disk(moment, source, disk, share=0.5)
+        surely = max((mark["count"] for mark in trace.surely_synced(moment, f"{job}/spool")), default=0)
+        first, following = counters_of((disk / "runnel" / "spool" / job / "spool").read_bytes())
+        assert first <= following and following >= surely, (moment, first, following, surely)
+        checked += first > 0
+        shutil.rmtree(disk)
+    print(f"{len(punched)} holes; {checked} spools that had given something back were whole")
+    assert checked

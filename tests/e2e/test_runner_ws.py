@@ -116,6 +116,59 @@ def test_complete_before_all_is_there_is_a_gap_and_not_the_end(server, api, exec
     assert api.messages(execution_id) == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize(("final_sequence", "code"), [(-1, "conflict"), (0, "conflict"), (2, "gap"), (1 << 40, "gap")])
+def test_only_the_producers_own_last_counter_completes(server, api, execution_id, final_sequence, code):
+    with Runner(server, execution_id) as runner:
+        runner.lines(["0", "1"])
+        message = {"type": "complete", "execution_id": execution_id, "exit_code": 0, "final_sequence": final_sequence}
+        runner.send(message)
+        assert refused_with(runner, code)["next_sequence"] == 2
+        assert api.status(execution_id)["sealed"] is False
+        runner.send({**message, "final_sequence": 1})
+        completed = runner.expect("completed")
+    assert completed["final_sequence"] == 1 and completed["next_sequence"] == 2
+    assert api.status(execution_id)["sealed"] is True
+
+
+def test_what_is_stored_of_a_producer_is_told_with_its_digest(server, api, execution_id):
+    with Runner(server, execution_id, producer="p") as runner:
+        assert (runner.ready["next_sequence"], runner.ready["digest"]) == (0, "0" * 16)
+        runner.lines(["a", "b"])
+        alone = api.get(f"/api/v1/executions/{execution_id}").json()
+        api.append_lines(execution_id, ["from elsewhere"])
+        epoch = runner.ready["epoch"]
+    with Runner(server, execution_id, producer="p", epoch=epoch) as runner:
+        told = runner.ready["digest"]
+        assert runner.ready["next_sequence"] == 2 and len(told) == 16 and told != "0" * 16
+        assert alone.get("digest") in (None, told)
+        completed = runner.complete()
+    # The log's own digest is another one, as others wrote to it too.
+    assert (completed["next_sequence"], completed["digest"], completed["final_sequence"]) == (2, told, 2)
+    assert api.get(f"/api/v1/executions/{execution_id}").json()["digest"] != told
+
+
+@pytest.mark.parametrize("said", ["0123456789abcdef", None])
+def test_after_a_skip_the_digest_goes_on_from_what_is_said(server, api, said):
+    digests = []
+    for first in (0, 5):
+        job = api.create()
+        with Runner(server, job) as runner:
+            if first:
+                runner.send({"type": "skip", "next_sequence": first, "reason": "lost", "digest": said})
+                runner.acked(first - 1)
+                runner.next = first
+            else:
+                runner.lines(["kept"])
+            digests.append(runner.complete()["digest"])
+    assert digests[1] == said and digests[0] not in (None, said)
+
+
+def test_a_skip_with_what_is_no_digest_is_refused(server, execution_id):
+    with Runner(server, execution_id) as runner:
+        runner.send({"type": "skip", "next_sequence": 5, "reason": "lost", "digest": "beef"})
+        assert refused_with(runner, "invalid")["next_sequence"] == 0
+
+
 def test_a_wrong_digest_is_refused(server, api, execution_id):
     with Runner(server, execution_id) as runner:
         runner.lines(["0"])

@@ -343,6 +343,21 @@ def test_resume_without_an_id_suits_a_timer(servers, tmp_path):
     assert cli.ok("wrap", "--resume").err == b"runnel: 0 delivered, 0 left\n"
 
 
+def test_what_others_left_does_not_keep_a_wrap_beyond_deliver_wait(tmp_path):
+    left, own = fresh_id(), fresh_id()
+
+    def speak(socket):
+        (says(ready()) if left in socket.path else completes())(socket)
+
+    with HostileServer(speak) as hostile:
+        cli = Cli(tmp_path / "home", url=hostile.url, token="rnl_" + "a" * 43)
+        cli.run("wrap", "--deliver-wait", "1ms", "--id", left, *shell("echo kept"))
+        began = time.monotonic()
+        cli.ok("wrap", "--deliver-wait", "500ms", "--id", own, *shell("echo kept"))
+        assert time.monotonic() - began < 4
+    assert spools(cli.home) == [left]
+
+
 @pytest.mark.parametrize("when", ["before the job", "while it runs"])
 def test_a_server_that_hangs_is_not_waited_for_beyond_deliver_wait(servers, tmp_path, when):
     server = servers()

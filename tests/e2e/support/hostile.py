@@ -24,7 +24,8 @@ def ready(next_sequence=0, digest="0" * 16, **changes):
 class Socket:
     """A runner's connection, after the handshake."""
 
-    def __init__(self, connection):
+    def __init__(self, connection, path):
+        self.path = path
         self._connection = connection
         self._reader = connection.makefile("rb")
 
@@ -78,7 +79,7 @@ class HostileServer:
             while head := self._request(connection):
                 if b"/ws/runner/" in head:
                     self._upgrade(connection, head)
-                    self.runner(Socket(connection))
+                    self.runner(Socket(connection, head.split(b" ")[1].decode()))
                     return
                 self.answer(connection)
         except (OSError, ValueError):

@@ -62,10 +62,20 @@ class Trace:
     def marks(self, moment):
         return [entry.data | {"time": entry.time} for entry in self.entries[:moment] if entry.op == MARK]
 
-    def disk(self, moment, source, target, start=None):
-        """`start`: what was durable before the trace, {name: (inode, content)}. Makes below `target` what may be on the disk when the power fails before entry `moment`. How much of what was not synced
-        is there is drawn: nothing, anything, all."""
-        share = source.choice((0.0, 0.0, source.random(), 1.0))
+    def surely_synced(self, moment, name):
+        """The marks made before the last sync began of a file of this name that had ended before `moment`."""
+        begun = ended = 0
+        for index, entry in enumerate(self.entries[:moment]):
+            if entry.op == SYNC_BEGIN and entry.path.endswith("/" + name):
+                begun = index
+            elif entry.op == SYNC_END and entry.path.endswith("/" + name):
+                ended = begun
+        return self.marks(ended)
+
+    def disk(self, moment, source, target, start=None, share=None):
+        """Makes below `target` what may be on the disk when the power fails before entry `moment`. How much of what was not synced
+        is there is `share`, or drawn: nothing, anything, all. `start`: what was durable before the trace, {name: (inode, content)}."""
+        share = source.choice((0.0, 0.0, source.random(), 1.0)) if share is None else share
         past = self.entries[:moment]
         synced = self._synced(past)
         files, names = {}, {self.root: None}
