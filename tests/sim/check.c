@@ -65,6 +65,7 @@ void check_outcome(struct world *world, enum outcome_cause cause, const struct o
     bool nobody_s = before->epoch == 0 || before->status == STATUS_LOST;
     if (cause == OUTCOME_CANCELLED && nobody_s && !after->sealed && !status_terminal(before->status))
         violate(world, "%s was cancelled, and nobody will ever seal it", status_word(before->status));
+    world->told |= cause == OUTCOME_TOLD;
     world->given_up |= cause == OUTCOME_GIVEN_UP && sealed_now;
     world->told_end |= from_outside && status_terminal(after->status);
     world->sealed_from_outside |= from_outside && sealed_now;
@@ -103,7 +104,10 @@ void check_claim(struct world *world)
     uint64_t silent_ms = world->now_ms - world->server.heard_ms;
     // Once somebody has said how it ended, a claim is asked for in vain.
     enum execution_status status = world->store.disk.head.status;
-    bool holds = !world->server.abandoned && status != STATUS_LOST && !status_terminal(status);
+    // And once somebody has said its status, only the lease still knows that it was lost.
+    const struct lease *lease = lease_find(&world->server.leases, ROW);
+    bool lost = status == STATUS_LOST || (world->told && lease && lease->before_claim == LEASE_LOST);
+    bool holds = !world->server.abandoned && !lost && !status_terminal(status);
     // It is heard of at any time, but its lease is renewed once a second.
     if (holds && silent_ms + 1000 < LEASE_MS)
         violate(world, "a second runner may take over after %llu ms of silence", (unsigned long long)silent_ms);
@@ -215,7 +219,8 @@ static void check_runner(struct world *world, const struct runner *runner)
     if (runner->over_incarnation != world->store.incarnation)
         return;
     uint64_t there = disk->producers[producer].next;
-    if (there < runner->captured && !runner->interrupted && disk->head.status != STATUS_LOST)
+    // At the end of the grace a told outcome stands in the place of `lost`.
+    if (there < runner->captured && !runner->interrupted && !world->given_up)
         violate(world, "runner %u wrote %llu lines, %llu are there, and nothing says so", runner->number,
                 (unsigned long long)runner->captured, (unsigned long long)there);
     if (runner->interrupted && disk->producers[producer + 1].next != 1)

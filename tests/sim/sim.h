@@ -362,6 +362,7 @@ struct world {
     struct poster posters[POSTERS];
     struct changer changers[CHANGERS];
     unsigned runner_count, reader_count, poster_count, changer_count, restores;
+    bool told; // from outside, what its status is
     // From outside it was told how it ended; it was sealed by that; so it was while it had a runner, which was lost.
     bool told_end, sealed_from_outside, fenced_from_outside;
     bool given_up; // sealed at the end of the grace
