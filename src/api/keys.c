@@ -146,7 +146,7 @@ void keys_create(struct call *call)
     if (!name || !*name || strlen(name) > KEY_NAME_MAX)
         errors[count++] = (struct http_field_error){"name", "must be a string of 1 to 200 bytes"};
     if (!role_text || !role_parse(str_of(role_text), &role))
-        errors[count++] = (struct http_field_error){"role", "must be viewer, user, service, admin or operator"};
+        errors[count++] = (struct http_field_error){"role", "must be " ROLES_SAID};
     if (json_object_get(body, "expires_at") && !json_is_null(json_object_get(body, "expires_at")) &&
         (!expires || !parse_expiry(expires, &expires_ms)))
         errors[count++] =

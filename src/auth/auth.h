@@ -15,9 +15,6 @@ struct principal {
     char user[128];      // name of a `user` principal: what it owns; "" otherwise. For API keys: the key's key_id.
 };
 
-const char *role_name(enum role role);
-bool role_parse(struct str s, enum role *ret);
-
 // --- What each role may do. X(action, roles from … as a list)
 enum action {
     ACTION_READ,    // viewer user service admin operator

@@ -1,26 +1,5 @@
 #include "auth/auth.h"
 
-static const char *const role_names[ROLE_COUNT] = {
-    [ROLE_NONE] = "none",       [ROLE_VIEWER] = "viewer", [ROLE_USER] = "user",
-    [ROLE_SERVICE] = "service", [ROLE_ADMIN] = "admin",   [ROLE_OPERATOR] = "operator",
-};
-
-const char *role_name(enum role role)
-{
-    return (unsigned)role < ROLE_COUNT ? role_names[role] : role_names[ROLE_NONE];
-}
-
-bool role_parse(struct str s, enum role *ret)
-{
-    for (enum role role = ROLE_VIEWER; role < ROLE_COUNT; role++) {
-        if (str_eq(s, str_of(role_names[role]))) {
-            *ret = role;
-            return true;
-        }
-    }
-    return false;
-}
-
 #define R(role) (1u << ROLE_##role)
 
 static const unsigned action_roles[ACTION_COUNT] = {

@@ -5,20 +5,6 @@
 
 #define TICKETS 100
 
-static void roles_have_names_that_parse_back(void **state)
-{
-    (void)state;
-    for (enum role role = ROLE_VIEWER; role < ROLE_COUNT; role++) {
-        enum role parsed = ROLE_NONE;
-        assert_true(role_parse(str_of(role_name(role)), &parsed));
-        assert_int_equal(parsed, role);
-    }
-    enum role untouched = ROLE_ADMIN;
-    assert_false(role_parse(STR("none"), &untouched));
-    assert_false(role_parse(STR("Admin"), &untouched));
-    assert_int_equal(untouched, ROLE_ADMIN);
-}
-
 static void each_role_may_do_what_the_table_says_and_no_more(void **state)
 {
     (void)state;
@@ -294,7 +280,6 @@ static void suspended_account_is_told_so_and_what_is_older_undoes_nothing(void *
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(roles_have_names_that_parse_back),
         cmocka_unit_test(each_role_may_do_what_the_table_says_and_no_more),
         cmocka_unit_test(user_sees_only_what_it_owns_and_others_the_account),
         cmocka_unit_test(keys_are_long_url_safe_and_never_the_same),

@@ -1,5 +1,6 @@
 #include "cli/cli_private.h"
 #include "cli/terminal.h"
+#include "model/role.h"
 
 #define COLUMNS 6
 
@@ -10,15 +11,6 @@ static int print_json(struct cli *cli, const json_t *object, struct buf *out)
     buf_append_text(out, line);
     buf_append_byte(out, '\n');
     return 0;
-}
-
-static bool role_known(const char *role)
-{
-    static const char *const roles[] = {"viewer", "user", "service", "admin", "operator"};
-    for (size_t i = 0; i < ARRAY_LEN(roles); i++)
-        if (strcmp(role, roles[i]) == 0)
-            return true;
-    return false;
 }
 
 // The path, with the account if one was named.
@@ -41,9 +33,9 @@ static int create_key(struct cli *cli, struct client *client, size_t operand_cou
     const char *account = cli_value(cli, "account");
     if (operand_count > 1)
         return cli_usage_error(cli, "`runnel key create` takes options only");
-    if (!role || !role_known(role))
-        return cli_usage_error(cli, "--role must be viewer, user, service, admin or operator%s%s", role ? ", not " : "",
-                               role ? role : "");
+    enum role known;
+    if (!role || !role_parse(str_of(role), &known))
+        return cli_usage_error(cli, "--role must be " ROLES_SAID "%s%s", role ? ", not " : "", role ? role : "");
     buf_append_text(&body, "{\"role\":");
     buf_append_json_string(&body, str_of(role));
     buf_append_text(&body, ",\"name\":");
@@ -174,7 +166,7 @@ const struct cli_command cmd_key = {
         "operator key cannot be revoked.",
     .options =
         (const struct cli_option[]){
-            {'r', "role", CLI_VALUE, "ROLE", "viewer, user, service, admin or operator"},
+            {'r', "role", CLI_VALUE, "ROLE", ROLES_SAID},
             {0, "name", CLI_VALUE, "NAME", "what the key is for"},
             {0, "expires", CLI_VALUE, "TIME", "when it becomes invalid: a time, or from now on: 12h, 30d"},
             {0, "account", CLI_VALUE, "NAME", "keys of another account; for operators"},

@@ -1,5 +1,7 @@
 #include "cli/options.h"
 
+#include "model/role.h"
+
 static char dashed(char c)
 {
     return c == '_' ? '-' : c;
@@ -26,7 +28,7 @@ const char *option_values(const struct cli_option *option)
         {"FORMAT", "text json"},
         {"FORM", "text raw json"},
         {"WHEN", "auto always never"},
-        {"ROLE", "viewer user service admin operator"},
+        {"ROLE", ROLES_LISTED},
         {"STATUS", "queued running waiting paused completed failed cancelled timed_out skipped lost"},
         {"STREAM", "stdout stderr event"},
         {"LEVEL", "DEBUG INFO WARNING ERROR CRITICAL"},

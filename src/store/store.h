@@ -13,6 +13,7 @@
 #include "model/execution.h"
 #include "model/metadata.h"
 #include "model/outcome.h"
+#include "model/role.h"
 #include "model/sequence.h"
 #include "util/id.h"
 
@@ -147,8 +148,6 @@ struct store_purge { // ERR_CONFLICT unless sealed. Records go, the identifier s
 };
 
 // --- API keys and accounts
-enum role { ROLE_NONE, ROLE_VIEWER, ROLE_USER, ROLE_SERVICE, ROLE_ADMIN, ROLE_OPERATOR, ROLE_COUNT };
-
 struct api_key {
     int64_t row, account;
     char *key_id; // public handle, "key_…"

@@ -3,21 +3,12 @@
 
 #define KEY_LIST_MAX 10000
 
-static const char *const role_words[ROLE_COUNT] = {
-    [ROLE_NONE] = "none",       [ROLE_VIEWER] = "viewer", [ROLE_USER] = "user",
-    [ROLE_SERVICE] = "service", [ROLE_ADMIN] = "admin",   [ROLE_OPERATOR] = "operator",
-};
-
 static int key_from_row(sqlite3_stmt *row, struct api_key *ret)
 {
     *ret = (struct api_key){.row = db_column_i64(row, 0), .account = db_column_i64(row, 1)};
     struct str hash = db_column_blob(row, 5), word = db_column_text(row, 4);
-    unsigned role = 0;
-    while (role < ROLE_COUNT && !str_eq(word, str_of(role_words[role])))
-        role++;
-    if (role == ROLE_COUNT || hash.len != sizeof(ret->hash))
+    if (!role_parse(word, &ret->role) || hash.len != sizeof(ret->hash))
         return ERR_CORRUPT;
-    ret->role = (enum role)role;
     memcpy(ret->hash, db_column_blob(row, 5).data, sizeof(ret->hash));
     ret->key_id = db_column_dup(row, 2);
     ret->name = db_column_dup(row, 3);
@@ -48,7 +39,7 @@ int commit_key_create(struct sqlite_store *store, struct store_op *op)
     db_bind_i64(insert, 1, key->account);
     db_bind_text(insert, 2, str_of(key->key_id));
     db_bind_text(insert, 3, str_of(key->name ? key->name : ""));
-    db_bind_text(insert, 4, str_of(role_words[key->role]));
+    db_bind_text(insert, 4, str_of(role_name(key->role)));
     db_bind_blob(insert, 5, hash);
     db_bind_i64(insert, 6, key->created_ms);
     db_bind_i64(insert, 7, key->expires_ms);
