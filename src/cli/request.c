@@ -1,5 +1,6 @@
 #include "cli/cli_private.h"
 
+#include "client/url.h"
 #include "model/status.h"
 #include "util/id.h"
 
@@ -30,6 +31,10 @@ int cli_fail_response(struct cli *cli, const struct client_response *response)
 {
     CLEANUP(buf_release) struct buf text = {0};
     int err = client_response_error(response, &text);
+    if (err == ERR_WRONG_SERVER) {
+        CLEANUP(free_ptr) char *url = url_without_user(cli_server(cli)->url);
+        return cli_fail(cli, err, "%s: %s", url, buf_cstr(&text));
+    }
     return cli_fail(cli, err, "%s", buf_cstr(&text));
 }
 

@@ -13,6 +13,7 @@
 
 struct client {
     struct client_options options; // with strings of its own
+    char *shown_url;
     CURL *handle;
 };
 
@@ -117,6 +118,7 @@ int client_new(const struct client_options *options, struct client **ret)
     struct client *client = xcalloc(1, sizeof(*client));
     client->options = *options;
     client->options.url = xstrdup(options->url);
+    client->shown_url = url_without_user(options->url);
     client->options.token = dup_or_null(options->token);
     client->options.ca_file = dup_or_null(options->ca_file);
     client->handle = client_handle_new(&client->options);
@@ -137,6 +139,7 @@ void client_free(struct client **client_ptr)
         curl_easy_cleanup(client->handle);
     // The options are const for users; here they are what client_new has duplicated.
     free((char *)(uintptr_t)client->options.url);
+    free(client->shown_url);
     free((char *)(uintptr_t)client->options.token);
     free((char *)(uintptr_t)client->options.ca_file);
     free(client);
@@ -144,7 +147,7 @@ void client_free(struct client **client_ptr)
 
 const char *client_url(const struct client *client)
 {
-    return client->options.url;
+    return client->shown_url;
 }
 
 void client_response_release(struct client_response *response)
@@ -250,7 +253,9 @@ static bool add_header(struct curl_slist **list, const char *header)
 static bool make_headers(const struct client *client, struct str body, const char *header, struct curl_slist **ret)
 {
     if (client->options.token) {
-        CLEANUP(free_ptr) char *line = xasprintf("Authorization: Bearer %s", client->options.token);
+        bool proxied = url_user(client->options.url).len > 0;
+        CLEANUP(free_ptr)
+        char *line = xasprintf("%s%s", proxied ? "X-Runnel-Token: " : "Authorization: Bearer ", client->options.token);
         if (!add_header(ret, line))
             return false;
     }
@@ -404,6 +409,13 @@ int client_response_error(const struct client_response *response, struct buf *re
     } else {
         int named = code ? error_from_word(code, strlen(code)) : ERR_INTERNAL;
         err = named != ERR_INTERNAL || response->status == 500 ? named : error_from_status(response->status);
+        if (err == ERR_NO_ROUTE) {
+            // Runnel answers, but not at this path: nothing that was asked for is missing.
+            err = ERR_WRONG_SERVER;
+            message =
+                "there is no Runnel at this path (HTTP status 404): is the path of the URL right, and the server as new "
+                "as this program?";
+        }
         buf_append_text(text, message ? message : error_text(err));
         append_fields(text, json_object_get(error, "fields"));
         if (!code)

@@ -8,8 +8,10 @@
 #include <stdatomic.h>
 
 struct client_options {
-    const char *url;     // "http://127.0.0.1:7117"; https too
-    const char *token;   // bearer; NULL: none
+    // "http://127.0.0.1:7117"; https too; with the path that the server lies beneath, if it has one. A user in it is for a proxy, which
+    // takes Authorization for itself: the token is then sent in X-Runnel-Token.
+    const char *url;
+    const char *token;   // NULL: none
     const char *ca_file; // PEM of further authorities; NULL: SSL_CERT_FILE, else the system's
     bool insecure_tls;
     uint64_t connect_timeout_ms; // 0: 10 s
@@ -23,7 +25,7 @@ bool client_token_valid(const char *token);
 struct client; // one thread at a time; keeps its connection alive between requests
 int client_new(const struct client_options *options, struct client **ret);
 void client_free(struct client **client);
-const char *client_url(const struct client *client);
+const char *client_url(const struct client *client); // to be shown: without a user
 
 struct client_response {
     int status;

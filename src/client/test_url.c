@@ -18,6 +18,23 @@ static void a_host_is_without_user_port_and_brackets(void **state)
     }
 }
 
+static void a_user_is_told_from_the_rest_and_not_shown(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"https://runnel.example/base", "", "https://runnel.example/base"},
+        {"https://me:secret@runnel.example/base", "me:secret", "https://runnel.example/base"},
+        {"https://me:p@ss@runnel.example", "me:p@ss", "https://runnel.example"},
+        {"https://runnel.example/a@b", "", "https://runnel.example/a@b"},
+        {"https://@runnel.example", "", "https://@runnel.example"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(free_ptr) char *shown = url_without_user(cases[i][0]);
+        assert_str(url_user(cases[i][0]), cases[i][1]);
+        assert_string_equal(shown, cases[i][2]);
+    }
+}
+
 static void a_redirect_is_followed_to_https_of_the_same_host_alone(void **state)
 {
     (void)state;
@@ -48,6 +65,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_host_is_without_user_port_and_brackets),
+        cmocka_unit_test(a_user_is_told_from_the_rest_and_not_shown),
         cmocka_unit_test(a_redirect_is_followed_to_https_of_the_same_host_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,3 +41,20 @@ bool url_redirected(const char *url, const char *path_and_query, const char *loc
     *ret = str_dup(str_n(to.data, to.len - path.len));
     return true;
 }
+
+struct str url_user(const char *url)
+{
+    const char *start = strstr(url, "://");
+    start = start ? start + 3 : url;
+    size_t len = strcspn(start, "/?#");
+    const char *at = memrchr(start, '@', len);
+    return at ? str_n(start, (size_t)(at - start)) : str_n(start, 0);
+}
+
+char *url_without_user(const char *url)
+{
+    struct str user = url_user(url);
+    if (user.len == 0)
+        return xstrdup(url);
+    return xasprintf("%.*s%s", (int)(user.data - url), url, user.data + user.len + 1);
+}

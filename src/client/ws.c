@@ -133,13 +133,29 @@ static int receive_some(struct client_ws *ws, struct buf *data, uint64_t deadlin
 }
 
 struct target {
+    char *user;        // "user:password" in base64, for a proxy; or NULL
     char *host, *path; // host as in the header, with the port if it is not the scheme's own
 };
 
 static void target_release(struct target *target)
 {
+    free(target->user);
     free(target->host);
     free(target->path);
+}
+
+static char *user_of(CURLU *url)
+{
+    char *user = NULL, *password = NULL, *encoded = NULL;
+    if (curl_url_get(url, CURLUPART_USER, &user, CURLU_URLDECODE) == CURLUE_OK) {
+        curl_url_get(url, CURLUPART_PASSWORD, &password, CURLU_URLDECODE);
+        CLEANUP(free_ptr) char *both = xasprintf("%s:%s", user, password ? password : "");
+        encoded = xmalloc(4 * ((strlen(both) + 2) / 3) + 1);
+        base64_encode(both, strlen(both), encoded);
+    }
+    curl_free(user);
+    curl_free(password);
+    return encoded;
 }
 
 static int target_parse(const char *url, const char *path_and_query, struct target *ret)
@@ -156,6 +172,7 @@ static int target_parse(const char *url, const char *path_and_query, struct targ
         size_t prefix_len = strlen(prefix);
         while (prefix_len > 0 && prefix[prefix_len - 1] == '/')
             prefix_len--;
+        ret->user = user_of(parsed);
         ret->host = xasprintf("%s%s%s", host, port ? ":" : "", port ? port : "");
         ret->path = xasprintf("%.*s%s", (int)prefix_len, prefix, path_and_query);
         err = client_header_safe(ret->host) && client_header_safe(ret->path) ? 0 : ERR_INVALID;
@@ -260,8 +277,10 @@ static int handshake(struct client_ws *ws, const struct client_options *options,
         "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: %s\r\nUser-Agent: runnel/" RUNNEL_VERSION "\r\n",
         target->path, target->host, key);
+    if (target->user)
+        buf_printf(&data, "Authorization: Basic %s\r\n", target->user);
     if (options->token)
-        buf_printf(&data, "Authorization: Bearer %s\r\n", options->token);
+        buf_printf(&data, "%s%s\r\n", target->user ? "X-Runnel-Token: " : "Authorization: Bearer ", options->token);
     buf_append_text(&data, "\r\n");
     int err = send_all(ws, &data, deadline_ms);
     if (err < 0)
