@@ -53,8 +53,8 @@ static void split_x(const struct forwarded_headers *headers, struct hops *ret)
 
 // --- Forwarded: for=192.0.2.1;proto=https, for="[2001:db8::1]:80"
 
-// Up to one of `ends`, which is left in *rest; within quotes they are text. ERR_MALFORMED without a closing quote.
-static int take_part(struct str *rest, const char *ends, struct str *ret)
+// Up to ';' or ',', which is left in *rest; within quotes they are text. ERR_MALFORMED without a closing quote.
+static int take_part(struct str *rest, struct str *ret)
 {
     size_t len = 0;
     bool quoted = false;
@@ -64,7 +64,7 @@ static int take_part(struct str *rest, const char *ends, struct str *ret)
             len++;
         else if (c == '"')
             quoted = !quoted;
-        else if (!quoted && strchr(ends, c))
+        else if (!quoted && (c == ';' || c == ','))
             break;
     }
     if (quoted || len > rest->len)
@@ -102,7 +102,7 @@ static int split_forwarded(struct str rest, struct hops *ret)
         struct hop *hop = push_hop(ret);
         while (rest.len > 0 && rest.data[0] != ',') {
             struct str pair;
-            int err = take_part(&rest, ";,", &pair);
+            int err = take_part(&rest, &pair);
             if (err < 0)
                 return err;
             take_pair(hop, pair);

@@ -24,7 +24,7 @@ static int parse_v1_line(struct str line, struct proxy_header *ret)
     struct str source_port = str_split(&rest, ' '), target_port = rest;
     struct net_address to;
     uint64_t port, to_port;
-    bool fine = wanted != NET_LOCAL && !memchr(source.data, '[', source.len) &&
+    bool fine = wanted != NET_LOCAL && source.len > 0 && source.data[0] != '[' &&
                 net_address_parse(source, &ret->source) && net_address_parse(target, &to) && ret->source.port == 0 &&
                 to.port == 0 && str_to_u64(source_port, &port) && port <= UINT16_MAX &&
                 str_to_u64(target_port, &to_port) && to_port <= UINT16_MAX;
