@@ -282,6 +282,8 @@ void follow_http(struct call *call, struct log_query *query)
         return;
     }
     bool csv = query->format == FORMAT_CSV;
+    if (!query->follow && query->format != FORMAT_CHUNK) // chunks are compressed already
+        http_may_compress(call->request);
     if (answer_head(call, query, types[query->format]))
         return;
     struct http_follower *it = follower_start(call, query, types[query->format], &plain_sink, false);

@@ -23,6 +23,7 @@ static bool answer_not_modified(struct call *call)
     http_add_header(call->request, "Cache-Control", "private, no-cache");
     if (!http_none_match(wanted, str_of(etag)))
         return false;
+    http_may_compress(call->request); // the answer that was kept may have been
     http_respond(call_take_request(call), 304, NULL, NULL, 0);
     return true;
 }

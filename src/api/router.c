@@ -48,8 +48,12 @@ struct http_request *call_take_request(struct call *call)
 void call_answer_json(struct call *call, int status, const struct buf *json)
 {
     struct http_request *request = call_take_request(call);
-    if (request)
-        http_respond(request, status, "application/json", json->data, json->len);
+    if (!request)
+        return;
+    // What is made may be a credential; what is read holds none.
+    if (http_method(request) == HTTP_M_GET || http_method(request) == HTTP_M_HEAD)
+        http_may_compress(request);
+    http_respond(request, status, "application/json", json->data, json->len);
 }
 
 void call_fail(struct call *call, int err, const char *detail)

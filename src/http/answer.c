@@ -4,6 +4,10 @@
 #include <assert.h>
 #include <stdatomic.h>
 
+#define COMPRESS_MIN ((size_t)1024)
+#define SLICE        ((size_t)128 * 1024) // that is encoded before others have their turn
+#define SLICES_AHEAD ((size_t)256 * 1024) // bytes that wait for the socket before more are encoded
+
 static const struct {
     int status;
     const char *text;
@@ -70,6 +74,22 @@ void http_add_header(struct http_request *request, const char *name, const char 
     request->added_end = &added->next;
 }
 
+void http_may_compress(struct http_request *request)
+{
+    request->may_compress = true;
+}
+
+enum http_coding http_take_coding(struct http_request *request, int status, size_t len)
+{
+    struct http_server *server = request->conn->server;
+    if (!request->may_compress || status != 200 || len < COMPRESS_MIN || server->encoders >= ENCODERS_MAX)
+        return CODING_IDENTITY;
+    request->coding = http_coding_of(http_header(request, STR("accept-encoding")));
+    if (request->coding != CODING_IDENTITY)
+        server->encoders++;
+    return request->coding;
+}
+
 bool http_header_added(const struct http_request *request, const char *name)
 {
     for (const struct added_header *added = request->added; added; added = added->next) {
@@ -119,6 +139,19 @@ static void echo_header(struct http_request *request, struct buf *out, const cha
     write_header(out, name, value);
 }
 
+// Encoded, an answer is the same but not byte by byte, which its entity tag must not promise.
+static void write_added(const struct http_request *request, struct buf *out, const struct added_header *added)
+{
+    bool weakened = request->coding != CODING_IDENTITY && strcmp(added->name, "ETag") == 0 && added->value[0] == '"';
+    if (!weakened) {
+        write_header(out, added->name, str_of(added->value));
+        return;
+    }
+    buf_append_text(out, "ETag: W/");
+    buf_append_text(out, added->value);
+    buf_append(out, "\r\n", 2);
+}
+
 void http_write_head(struct http_request *request, int status, const char *content_type, const char *framing)
 {
     struct http_server *server = request->conn->server;
@@ -138,7 +171,11 @@ void http_write_head(struct http_request *request, int status, const char *conte
     echo_header(request, out, "X-Trace-ID");
     echo_header(request, out, "traceparent");
     for (const struct added_header *added = request->added; added; added = added->next)
-        write_header(out, added->name, str_of(added->value));
+        write_added(request, out, added);
+    if (request->may_compress)
+        buf_append_text(out, "Vary: Accept-Encoding\r\n");
+    if (request->coding != CODING_IDENTITY)
+        write_header(out, "Content-Encoding", str_of(http_coding_name(request->coding)));
     write_header(out, "Date", str_of(http_date(server)));
     if (status != 101 && !http_header_added(request, "Cache-Control"))
         buf_append_text(out, "Cache-Control: no-store\r\n");
@@ -165,12 +202,101 @@ static void write_body(struct conn *conn, const void *body, size_t len)
     payload_unref(&payload);
 }
 
+// --- A body that is encoded slice by slice, as it would hold up the loop in one
+
+struct sliced {
+    struct http_stream *stream;
+    struct payload *body;
+    size_t at;
+    struct deferred next;
+};
+
+static void sliced_free(struct sliced *sliced)
+{
+    deferred_cancel(&sliced->next);
+    payload_unref(&sliced->body);
+    free(sliced);
+}
+
+static void sliced_next(struct deferred *deferred)
+{
+    struct sliced *sliced = CONTAINER_OF(deferred, struct sliced, next);
+    struct http_conn *conn = sliced->stream->conn;
+    size_t len = MIN(SLICE, sliced->body->len - sliced->at);
+    http_stream_write_payload(sliced->stream, sliced->body, sliced->at, len);
+    sliced->at += len;
+    if (sliced->at == sliced->body->len) {
+        struct http_stream *stream = TAKE_PTR(sliced->stream);
+        sliced_free(sliced);
+        conn->keeps_output = false;
+        http_stream_end(&stream);
+    } else if (http_stream_pending(sliced->stream) < SLICES_AHEAD) {
+        loop_defer(conn->server->loop, &sliced->next);
+    }
+}
+
+static void sliced_drained(void *owner)
+{
+    struct sliced *sliced = owner;
+    loop_defer(sliced->stream->conn->server->loop, &sliced->next);
+}
+
+static void sliced_closed(void *owner, int err)
+{
+    (void)err;
+    sliced_free(owner);
+}
+
+static const struct http_stream_handler sliced_handler = {sliced_drained, sliced_closed};
+
+static void respond_sliced(struct http_request *request, int status, const char *content_type, const void *body,
+                           size_t len)
+{
+    struct http_conn *conn = request->conn;
+    struct sliced *sliced = xcalloc(1, sizeof(*sliced));
+    deferred_init(&sliced->next, sliced_next);
+    sliced->body = payload_new(body, len);
+    conn->keeps_output = true;
+    sliced->stream = http_stream_begin_encoded(request, status, content_type, &sliced_handler, sliced);
+    loop_defer(conn->server->loop, &sliced->next);
+}
+
+// The place among the encoders is taken.
+static void respond_encoded(struct http_request *request, int status, const char *content_type, const void *body,
+                            size_t len)
+{
+    struct http_conn *conn = request->conn;
+    bool head_only = request->method == HTTP_M_HEAD;
+    CLEANUP(buf_release) struct buf encoded = {0};
+    if (!head_only && len > SLICE) {
+        respond_sliced(request, status, content_type, body, len);
+        return;
+    }
+    char framing[48] = ""; // for HEAD the length is not worth finding out
+    if (!head_only) {
+        struct http_encoder *encoder = http_encoder_new(request->coding);
+        http_encoder_write(encoder, body, len, &encoded);
+        http_encoder_finish(encoder, &encoded);
+        http_encoder_free(&encoder);
+        snprintf(framing, sizeof(framing), "Content-Length: %zu\r\n", encoded.len);
+    }
+    conn->server->encoders--;
+    http_write_head(request, status, content_type, framing);
+    if (!head_only)
+        conn_write(conn->conn, encoded.data, encoded.len);
+    http_conn_answered(conn);
+}
+
 void http_respond(struct http_request *request, int status, const char *content_type, const void *body, size_t len)
 {
     struct http_conn *conn = request->conn;
     assert(conn->state == CONN_ANSWERING && conn->request == request);
     if (status < 400 && request->method != HTTP_M_HEAD && !http_hold_answer(request, len)) {
         http_respond_error(request, ERR_OVERLOADED, NULL);
+        return;
+    }
+    if (http_take_coding(request, status, len) != CODING_IDENTITY) {
+        respond_encoded(request, status, content_type, body, len);
         return;
     }
     char framing[48] = "";

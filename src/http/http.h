@@ -126,6 +126,10 @@ void *http_abort_arg(const struct http_request *request); // as it was given; NU
 void http_add_header(struct http_request *request, const char *name,
                      const char *value); // CR and LF in it are refused by assert
 bool http_header_added(const struct http_request *request, const char *name);
+// The answer may be compressed if the client takes it: for GET, with a body of at least 1 KiB or a stream. Only for what holds no
+// secret beside something that a stranger can choose, and not for live streams: each of them would need an encoder for as long as
+// it lasts, while what they send is encoded once for all.
+void http_may_compress(struct http_request *request);
 // A body for which the account has no room left becomes 503 with Retry-After.
 void http_respond(struct http_request *request, int status, const char *content_type, const void *body, size_t len);
 // {"error":{"code","message","request_id"}} with error_http_status(err); `detail` (may be NULL) replaces the table's text.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "http/chunk_line.h"
+#include "http/compress.h"
 #include "http/head_scan.h"
 #include "http/http.h"
 #include "util/buf.h"
@@ -10,6 +11,7 @@
 
 #define HEADERS_COUNT_MAX 128
 #define REQUEST_ID_MAX    128
+#define ENCODERS_MAX      64 // of a loop; above it answers go out as they are
 #define HTTP_DATE_LEN     29 // "Sun, 06 Nov 1994 08:49:37 GMT"
 
 enum http_state {
@@ -49,7 +51,8 @@ struct http_request {
     size_t body_raw;  // with the chunks' framing
     size_t body_held; // its announced length, once it was let come
     int64_t account;  // whose budget it is in; BUDGET_NOBODY until that is known
-    bool http_10, keep_alive;
+    bool http_10, keep_alive, may_compress;
+    enum http_coding coding; // of the answer
     char id[REQUEST_ID_MAX + 1];
     bool client_told, told_https;
     struct net_address client; // when a trusted proxy has told it
@@ -66,8 +69,9 @@ struct http_stream {
     const struct http_stream_handler *handler;
     void *owner;
     struct deferred flush;
-    struct buf copied;     // becomes one chunk at the end of the turn
-    bool chunked, discard; // discard: HEAD, 204 and 304 have no body
+    struct buf copied;            // becomes one chunk at the end of the turn
+    struct http_encoder *encoder; // or NULL
+    bool chunked, discard;        // discard: HEAD, 204 and 304 have no body
 };
 
 struct http_conn {
@@ -91,8 +95,9 @@ struct http_conn {
     uint64_t stall_ms, stall_write_ms; // since when sending makes no progress
     unsigned busy;                     // depth of callbacks; freeing waits for 0
     bool gone, peer_ended, counted;
-    bool trusted; // its peer's word about the client is believed
-    bool https;   // the client came to a proxy by TLS, as the header of the PROXY protocol said
+    bool keeps_output; // what is counted of its answer stays so until that is whole
+    bool trusted;      // its peer's word about the client is believed
+    bool https;        // the client came to a proxy by TLS, as the header of the PROXY protocol said
 };
 
 struct http_server {
@@ -106,7 +111,7 @@ struct http_server {
     struct timer *sweep;
     uint64_t sweep_ms;
     struct http_stats stats;
-    unsigned count, refused_count;
+    unsigned count, refused_count, encoders;
     struct conn_count *open; // with those upgraded
     struct buf out;          // the head of the answer that is being written
     int64_t date_s;          // when `date` was made
@@ -132,6 +137,12 @@ void http_conn_end(struct http_conn *conn);               // the bookkeeping alo
 void http_conn_abandon(struct http_conn *conn, int err);  // ends it, telling the application
 struct str http_conn_early_bytes(struct http_conn *conn); // what was read after the present request
 
+// stream.c
+void http_stream_free(struct http_stream *stream);
+// As http_stream_begin, with the request's coding, whose place among the encoders is taken.
+struct http_stream *http_stream_begin_encoded(struct http_request *request, int status, const char *content_type,
+                                              const struct http_stream_handler *handler, void *owner);
+
 // hold.c
 // Counts what has come of the present request and behind it. False if there is no room for it.
 bool http_hold_input(struct http_conn *conn);
@@ -142,5 +153,7 @@ void http_release_all(struct http_conn *conn);
 bool http_output_unwanted(const struct http_conn *conn); // whether its room is needed
 
 // answer.c
+// What the answer with so long a body is to be encoded by; takes a place among the encoders unless it is identity.
+enum http_coding http_take_coding(struct http_request *request, int status, size_t len);
 bool http_status_has_body(int status);
 void http_write_head(struct http_request *request, int status, const char *content_type, const char *framing);

@@ -68,8 +68,7 @@ void http_conn_abandon(struct http_conn *conn, int err)
     if (stream) {
         deferred_cancel(&stream->flush);
         stream->handler->closed(stream->owner, err);
-        buf_release(&stream->copied);
-        free(stream);
+        http_stream_free(stream);
     } else if (request) {
         disown(request);
     }
@@ -395,7 +394,8 @@ static void on_drained(void *owner)
 {
     struct http_conn *conn = owner;
     conn->busy++;
-    http_release_output(conn);
+    if (!conn->keeps_output)
+        http_release_output(conn);
     if (conn->stream && conn->stream->copied.len == 0 && conn->stream->handler->drained)
         conn->stream->handler->drained(conn->stream->owner);
     if (!conn->gone && backlog_len(conn) > 0 && receiving(conn))

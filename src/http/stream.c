@@ -8,16 +8,35 @@ static void write_chunk_head(struct http_stream *stream, size_t len)
     conn_write(stream->conn->conn, head, (size_t)head_len);
 }
 
+static void write_chunk(struct http_stream *stream, const void *data, size_t len)
+{
+    if (len == 0)
+        return;
+    if (stream->chunked)
+        write_chunk_head(stream, len);
+    conn_write(stream->conn->conn, data, len);
+    if (stream->chunked)
+        conn_write(stream->conn->conn, "\r\n", 2);
+}
+
+static void write_encoded(struct http_stream *stream, const void *data, size_t len, bool last)
+{
+    CLEANUP(buf_release) struct buf encoded = {0};
+    http_encoder_write(stream->encoder, data, len, &encoded);
+    if (last)
+        http_encoder_finish(stream->encoder, &encoded);
+    write_chunk(stream, encoded.data, encoded.len);
+}
+
 static void write_copied(struct http_stream *stream)
 {
     size_t len = stream->copied.len;
     if (len == 0)
         return;
-    if (stream->chunked)
-        write_chunk_head(stream, len);
-    conn_write(stream->conn->conn, stream->copied.data, len);
-    if (stream->chunked)
-        conn_write(stream->conn->conn, "\r\n", 2);
+    if (stream->encoder)
+        write_encoded(stream, stream->copied.data, len, false);
+    else
+        write_chunk(stream, stream->copied.data, len);
     if (stream->copied.cap > LOOP_SCRATCH_SIZE)
         buf_release(&stream->copied);
     else
@@ -29,14 +48,22 @@ static void on_flush(struct deferred *deferred)
     write_copied(CONTAINER_OF(deferred, struct http_stream, flush));
 }
 
+void http_stream_free(struct http_stream *stream)
+{
+    if (stream->encoder)
+        stream->conn->server->encoders--;
+    http_encoder_free(&stream->encoder);
+    deferred_cancel(&stream->flush);
+    buf_release(&stream->copied);
+    free(stream);
+}
+
 static struct http_conn *stream_close(struct http_stream **stream_ptr)
 {
     struct http_stream *stream = TAKE_PTR(*stream_ptr);
     struct http_conn *conn = stream->conn;
     conn->stream = NULL;
-    deferred_cancel(&stream->flush);
-    buf_release(&stream->copied);
-    free(stream);
+    http_stream_free(stream);
     return conn;
 }
 
@@ -60,12 +87,21 @@ static void forget_details(struct http_request *request)
 struct http_stream *http_stream_begin(struct http_request *request, int status, const char *content_type,
                                       const struct http_stream_handler *handler, void *owner)
 {
+    http_take_coding(request, status, SIZE_MAX);
+    return http_stream_begin_encoded(request, status, content_type, handler, owner);
+}
+
+struct http_stream *http_stream_begin_encoded(struct http_request *request, int status, const char *content_type,
+                                              const struct http_stream_handler *handler, void *owner)
+{
     struct http_conn *conn = request->conn;
     struct http_stream *stream = xcalloc(1, sizeof(*stream));
     stream->conn = conn;
     stream->handler = handler;
     stream->owner = owner;
     deferred_init(&stream->flush, on_flush);
+    if (request->coding != CODING_IDENTITY)
+        stream->encoder = http_encoder_new(request->coding);
     bool has_body = http_status_has_body(status);
     stream->discard = request->method == HTTP_M_HEAD || !has_body;
     stream->chunked = has_body && !request->http_10;
@@ -98,6 +134,10 @@ void http_stream_write_payload(struct http_stream *stream, struct payload *paylo
     if (stream->discard || len == 0)
         return;
     write_copied(stream);
+    if (stream->encoder) {
+        write_encoded(stream, payload->data + offset, len, false);
+        return;
+    }
     if (stream->chunked)
         write_chunk_head(stream, len);
     conn_write_payload(stream->conn->conn, payload, offset, len);
@@ -121,6 +161,8 @@ void http_stream_end(struct http_stream **stream_ptr)
     if (!stream)
         return;
     write_copied(stream);
+    if (stream->encoder && !stream->discard)
+        write_encoded(stream, NULL, 0, true);
     if (stream->chunked && !stream->discard)
         conn_write(stream->conn->conn, "0\r\n\r\n", 5);
     http_conn_answered(stream_close(stream_ptr));
