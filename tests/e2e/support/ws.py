@@ -51,10 +51,13 @@ class WebSocket:
         options.setdefault("compression", None)
         if ssl:
             options["ssl"] = ssl
+        host = getattr(server, "host", "127.0.0.1")
+        if host != "127.0.0.1":  # a public name, of something on this machine
+            options |= {"host": "127.0.0.1", "port": server.port}
 
         async def connect():
             return await websockets.connect(
-                f"{scheme}://127.0.0.1:{server.port}{path}{query_string(query)}",
+                f"{scheme}://{host}:{server.port}{path}{query_string(query)}",
                 extra_headers=headers,
                 open_timeout=DEADLINE,
                 close_timeout=5,
@@ -173,7 +176,8 @@ class Follower(WebSocket):
 
 class Runner(WebSocket):
     def __init__(self, server, execution_id, token="", headers=None, **query):
-        super().__init__(server, f"/ws/runner/executions/{execution_id}/stream", token, query, headers)
+        options = {name: query.pop(name) for name in ("ssl",) if name in query}
+        super().__init__(server, f"/ws/runner/executions/{execution_id}/stream", token, query, headers, **options)
         self.execution_id = execution_id
         self.ready = self.expect("ready")
         self.next = self.ready["next_sequence"]
