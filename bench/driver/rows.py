@@ -4,7 +4,8 @@ from .rows_ingest import ingest_sockets, many_executions, wrap_cat
 from .rows_read import read_million, status_requests, tail_and_start
 from .rows_live import fan_out, join_old, latency, memory
 from .rows_disk import disk
+from .rows_fair import idle_connections, neighbours, strangers
 from .rows_rival import rival_rows
 
 ROWS = [wrap_cat, ingest_sockets, read_million, fan_out, latency, join_old, many_executions, disk, memory,
-        status_requests, tail_and_start, rival_rows]
+        status_requests, tail_and_start, idle_connections, strangers, neighbours, rival_rows]
