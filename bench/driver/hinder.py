@@ -35,12 +35,21 @@ def connect(port, deaf=False, tls=False):
     return context.wrap_socket(connection)
 
 
+def behind_others(function, *arguments):
+    """On the machine that it loads it must not take the processor from the server that it asks: others' clients would not."""
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    os.nice(19)
+    function(*arguments)
+
+
 class Load:
-    """Runs `function(stop, *arguments)` in a process until it is left; `ready` is set by it."""
+    """Runs `function(stop, ready, …)` in a process until it is left; it sets `ready` once it is at it."""
 
     def __init__(self, function, *arguments):
         self.stop, self.ready = multiprocessing.Event(), multiprocessing.Event()
-        self.process = multiprocessing.Process(target=function, args=(self.stop, self.ready, *arguments), daemon=True)
+        self.process = multiprocessing.Process(target=behind_others, daemon=True,
+                                               args=(function, self.stop, self.ready, *arguments))
 
     def __enter__(self):
         self.process.start()
