@@ -15,7 +15,8 @@ static struct patch *patch_new(struct call *call)
 {
     struct patch *it = xcalloc(1, sizeof *it);
     it->call = call;
-    it->update.op = (struct store_op){.kind = STORE_UPDATE, .reply_to = call->api->options.loop};
+    it->update.op = (struct store_op){
+        .kind = STORE_UPDATE, .reply_to = call->api->options.loop, .account = call->principal.account};
     it->update.row = call->execution.row;
     call_ref(call);
     return it;
@@ -155,7 +156,10 @@ static void executions_purge(struct call *call)
     struct purge *it = xcalloc(1, sizeof *it);
     it->call = call;
     it->purge = (struct store_purge){
-        .op = {.kind = STORE_PURGE, .reply_to = call->api->options.loop, .done = purge_done},
+        .op = {.kind = STORE_PURGE,
+               .reply_to = call->api->options.loop,
+               .done = purge_done,
+               .account = call->principal.account},
         .row = call->execution.row,
     };
     call_ref(call);

@@ -542,7 +542,10 @@ static void runner_find_producer(struct runner *runner)
 {
     struct api *api = runner->node.api;
     runner->producer_query = (struct store_producer){
-        .op = {.kind = STORE_PRODUCER, .reply_to = api->options.loop, .done = runner_found_producer},
+        .op = {.kind = STORE_PRODUCER,
+               .reply_to = api->options.loop,
+               .done = runner_found_producer,
+               .account = runner->call->principal.account},
         .row = runner->row,
         .producer = str_of(runner->producer),
     };
@@ -570,7 +573,10 @@ static void runner_claim(struct runner *runner)
 {
     struct api *api = runner->node.api;
     runner->claim = (struct store_claim){
-        .op = {.kind = STORE_CLAIM, .reply_to = api->options.loop, .done = runner_claimed},
+        .op = {.kind = STORE_CLAIM,
+               .reply_to = api->options.loop,
+               .done = runner_claimed,
+               .account = runner->call->principal.account},
         .row = runner->row,
         .worker_hostname = str_of(runner->worker),
     };

@@ -15,18 +15,18 @@
 
 // X(name, sixteenths of the whole, most in MiB, what it holds, at the bound). docs/internals/memory.md and the metrics are of
 // this table.
-#define BUDGET_HOLDERS(X)                                                                                         \
-    X(requests, 2, 256, "heads, bodies and messages on their way in",                                             \
-      "a body gets 503 with Retry-After before it is read; a runner's socket is closed with 1013 and comes back") \
-    X(answers, 4, 512, "answers that their reader has not taken",                                                 \
-      "a page in the making ends early, with its cursor; what is whole becomes 503 with Retry-After; an answer "  \
-      "that makes no progress for 10 s is cut")                                                                   \
-    X(intake, 3, 128, "records on their way to the store",                                                        \
-      "no more is read from the runner's socket until what it sent is committed")                                 \
-    X(scans, 1, 128, "chunks that are filtered for followers", "the next follower waits until one is done")       \
-    X(cache, 4, 0, "the log cache, with what it was encoded to", "the least recently used goes")                  \
-    X(pinned, 2, 256, "records handed to followers' sockets, beyond the first 64 KiB of each",                    \
-      "a follower is handed no more than 64 KiB at once; what it has not taken a second later is copied, its "    \
+#define BUDGET_HOLDERS(X)                                                                                                                    \
+    X(requests, 2, 256, "heads, bodies and messages on their way in",                                                                        \
+      "a body gets 503 with Retry-After before it is read; the rest of a runner's message waits, after 10 s it is told to come back (1013)") \
+    X(answers, 4, 512, "answers that their reader has not taken",                                                                            \
+      "a page in the making ends early, with its cursor; what is whole becomes 503 with Retry-After; an answer "                             \
+      "that makes no progress for 10 s is cut")                                                                                              \
+    X(intake, 3, 128, "records on their way to the store",                                                                                   \
+      "no more is read from the runner's socket until what it sent is committed")                                                            \
+    X(scans, 1, 128, "chunks that are filtered for followers", "the next follower waits until one is done")                                  \
+    X(cache, 4, 0, "the log cache, with what it was encoded to", "the least recently used goes")                                             \
+    X(pinned, 2, 256, "records handed to followers' sockets, beyond the first 64 KiB of each",                                               \
+      "a follower is handed no more than 64 KiB at once; what it has not taken a second later is copied, its "                               \
       "chunk let go, and read again when it is wanted")
 
 enum budget_holder {

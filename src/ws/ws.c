@@ -7,6 +7,8 @@
 #define PONGS_PENDING_MAX ((size_t)64 * 1024) // a peer that pings but does not read gets no more pongs
 #define REASON_MAX        123
 #define CODE_AGAIN        1013 // come back in a moment
+#define ROOM_RETRY_MS     100  // while there is no room for the rest of a message
+#define ROOM_WAIT_MS      10000
 
 enum ws_state {
     WS_OPEN,
@@ -29,6 +31,8 @@ struct ws {
     uint64_t pong_ms;            // the last pong, or the start
     uint64_t alive_ms;           // the same, or the end of the last pause: who does not read sees no pongs
     struct budget_lease message; // what the parser keeps of one
+    struct timer *room;          // while there is no room for the rest of one, since then
+    uint64_t room_since_ms;
     bool paused;
     struct lingerer lingerer; // while the owner is gone
     unsigned busy;
@@ -56,6 +60,7 @@ void ws_free(struct ws **ws_ptr)
     list_remove(&ws->lingerer.node);
     deferred_cancel(&ws->deliver);
     timer_free(&ws->timer);
+    timer_free(&ws->room);
     conn_free(&ws->conn);
     buf_release(&ws->early);
     ws->freed = true;
@@ -87,6 +92,7 @@ static void linger(struct ws *ws, enum ws_state state)
     timer_start(ws->timer, CLOSE_WAIT_MS);
     if (list_empty(&ws->lingerer.node))
         loop_linger(ws->loop, &ws->lingerer);
+    timer_free(&ws->room);
     conn_pause_read(ws->conn, false);
     if (state == WS_ENDING)
         conn_shutdown(ws->conn);
@@ -128,6 +134,45 @@ static void on_message(void *owner, enum ws_opcode opcode, const uint8_t *data, 
 
 static const struct ws_parser_events parser_events = {.message = on_message};
 
+static void fail(struct ws *ws, unsigned code);
+static void on_room_timer(void *arg);
+
+static void set_reading(struct ws *ws)
+{
+    conn_pause_read(ws->conn, ws->paused || ws->room != NULL);
+}
+
+static void count_message(struct ws *ws)
+{
+    if (budget_lease_set(&ws->message, ws->account, BUDGET_requests, ws_parser_memory(ws->parser))) {
+        timer_free(&ws->room);
+        set_reading(ws);
+        return;
+    }
+    uint64_t now = loop_now_ms(ws->loop);
+    if (!ws->room) {
+        ws->room = timer_new(ws->loop, on_room_timer, ws);
+        ws->room_since_ms = now;
+    }
+    if (now - ws->room_since_ms >= ROOM_WAIT_MS) {
+        timer_free(&ws->room);
+        fail(ws, CODE_AGAIN);
+        return;
+    }
+    ws->alive_ms = now; // who is not read is not expected to answer pings
+    timer_start(ws->room, ROOM_RETRY_MS);
+    set_reading(ws);
+}
+
+static void on_room_timer(void *arg)
+{
+    struct ws *ws = arg;
+    ws->busy++;
+    if (ws->state == WS_OPEN)
+        count_message(ws);
+    leave(ws);
+}
+
 static void feed(struct ws *ws, const uint8_t *data, size_t len)
 {
     if (ws->freed || ws->state == WS_ENDING)
@@ -135,10 +180,14 @@ static void feed(struct ws *ws, const uint8_t *data, size_t len)
     unsigned code = ws_parser_feed(ws->parser, data, len);
     if (ws->freed)
         return;
-    if (code == 0 && !budget_lease_set(&ws->message, ws->account, BUDGET_requests, ws_parser_memory(ws->parser)))
-        code = CODE_AGAIN;
-    if (code == 0)
-        return;
+    if (code)
+        fail(ws, code);
+    else if (ws->state == WS_OPEN)
+        count_message(ws);
+}
+
+static void fail(struct ws *ws, unsigned code)
+{
     if (ws->state == WS_OPEN)
         finish(ws, code, 1006);
     else
@@ -358,7 +407,7 @@ void ws_pause_read(struct ws *ws, bool paused)
         return;
     ws->paused = paused;
     ws->alive_ms = loop_now_ms(ws->loop);
-    conn_pause_read(ws->conn, paused);
+    set_reading(ws);
     if (!paused && ws->early.len > 0)
         loop_defer(ws->loop, &ws->deliver);
 }

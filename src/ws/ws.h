@@ -25,7 +25,8 @@ struct ws_limits {
     size_t message_max;       // 1 MiB frame and message → 1009
     uint64_t ping_every_ms;   // 20 s
     uint64_t pong_timeout_ms; // 60 s without any pong → close 1001
-    struct budget *budget;    // of messages that have not come whole, beyond 16 KiB of each → 1013; NULL: no bound
+    struct budget *budget;    // of messages that have not come whole, beyond 16 KiB of each; not read while there
+                              // is no room, and → 1013 after 10 s; NULL: no bound
     int64_t account;          // whose they are
 };
 

@@ -82,7 +82,10 @@ void ws_parser_free(struct ws_parser **parser_ptr)
 
 size_t ws_parser_memory(const struct ws_parser *parser)
 {
-    return parser->message.cap > MESSAGE_KEEP ? parser->message.cap : 0;
+    bool data = parser->in_frame && !wslay_is_ctrl_frame(parser->frame.opcode);
+    size_t announced = parser->message.len + (data ? (size_t)parser->frame_left : 0);
+    size_t bytes = MAX(parser->message.cap, announced);
+    return bytes > MESSAGE_KEEP ? bytes : 0;
 }
 
 // --- Checks

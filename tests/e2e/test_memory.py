@@ -1,12 +1,16 @@
 """What the server holds for others is bounded, and nobody can take it all: bodies, answers, records on their way, followers."""
 
+import base64
+import json
 import os
 import re
 import socket
+import threading
 
 import pytest
 from support import DEADLINE
 from support.api import RawConnection, eventually
+from support.ws import RawWebSocket, frame
 
 MIB = 1 << 20
 # Freed memory that AddressSanitizer keeps back is not what is measured.
@@ -193,3 +197,67 @@ def test_followers_that_do_not_read_keep_no_chunks(bounded, path):
         data += last.recv(MIB)
     found = [int(number) for number in re.findall(rb"line number (\d+) ", data)]
     assert found == list(range(150_000, 200_000))
+
+
+class Flood(threading.Thread):
+    """A runner that sends frames of about 600 KB, incompressible, as fast as they are taken."""
+
+    FRAMES, RECORDS = 8, 60
+
+    def __init__(self, server, execution_id):
+        super().__init__(daemon=True)
+        self.server = server
+        self.execution_id = execution_id
+        self.noise = [base64.b64encode(os.urandom(7000)).decode() for _ in range(self.RECORDS)]
+        self.failure = None
+        self.start()
+
+    @staticmethod
+    def next(runner):
+        while (found := runner.frame())[0] & 15 != 1:  # a ping
+            assert found[0] & 15 == 9, found
+        return json.loads(found[1])
+
+    def run(self):
+        try:
+            with RawWebSocket(self.server, f"/ws/runner/executions/{self.execution_id}/stream") as runner:
+                assert self.next(runner)["type"] == "ready"
+                for first in range(0, self.FRAMES * self.RECORDS, self.RECORDS):
+                    records = [{"sequence_number": first + i, "message": text} for i, text in enumerate(self.noise)]
+                    runner.send(frame(1, json.dumps(records).encode()))
+                last = self.FRAMES * self.RECORDS - 1
+                while (message := self.next(runner))["sequence_number"] != last:
+                    assert message["type"] == "ack", message
+        except Exception as error:
+            self.failure = error
+
+
+def test_runners_that_flood_are_read_no_faster_than_they_are_stored(bounded):
+    """Twelve of them, whose account may have 6 MiB under way, and each one frame beside that; all are acknowledged in the end."""
+    api = bounded.api()
+    floods = [Flood(bounded, api.create()) for _ in range(12)]
+    most = 0
+    while any(flood.is_alive() for flood in floods):
+        most = max(most, held(bounded, "intake"))
+    assert [flood.failure for flood in floods if flood.failure] == []
+    assert 0 < most <= 6 * MIB + 12 * 2 * MIB
+    for flood in floods:
+        assert api.status(flood.execution_id)["last_index"] == Flood.FRAMES * Flood.RECORDS
+    eventually(lambda: held(bounded, "intake") + held(bounded, "requests") == 0, "all to be given back")
+
+
+def test_half_messages_are_bounded_and_their_runners_told_to_come_back(bounded):
+    """Frames of 1 MiB less a byte: an account may have 4 MiB of them. The next ones wait, and after 10 s are closed with 1013."""
+    api = bounded.api()
+    sockets = [RawWebSocket(bounded, f"/ws/runner/executions/{api.create()}/stream") for _ in range(8)]
+    for runner in sockets:
+        assert json.loads(runner.frame()[1])["type"] == "ready"
+        try:
+            runner.send(frame(1, b" " * MIB)[:-1])
+        except OSError:
+            pass
+    assert sockets[-1].close_code() == 1013
+    assert held(bounded, "requests") <= 4 * MIB
+    for runner in sockets:
+        runner.close()
+    eventually(lambda: held(bounded, "requests") == 0, "all to be given back")
