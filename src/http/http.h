@@ -60,9 +60,10 @@ struct http_app {
 struct http_server *http_server_new(struct loop *loop, const struct http_app *app, const struct http_limits *limits,
                                     struct tls_server *tls);
 struct http_accepted {
-    int fd;                            // taken over
-    bool plain;                        // no TLS here, whatever the server has: a unix socket
-    bool https;                        // the client came to a proxy by TLS
+    int fd;       // taken over
+    bool plain;   // no TLS here, whatever the server has: a unix socket
+    bool https;   // the client came to a proxy by TLS
+    bool unknown; // a proxy speaks for it and does not say who it is: its headers are nobody's word
     const struct net_address *address; // of the client that a proxy speaks for; NULL: the peer is the client
 };
 void http_server_accept_as(struct http_server *server, const struct http_accepted *accepted);

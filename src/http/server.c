@@ -464,7 +464,7 @@ void http_server_accept_as(struct http_server *server, const struct http_accepte
     if (accepted->address)
         conn_set_address(conn->conn, accepted->address);
     conn->https = accepted->https;
-    conn->trusted = net_ranges_has(server->trusted, conn_address(conn->conn));
+    conn->trusted = !accepted->unknown && net_ranges_has(server->trusted, conn_address(conn->conn));
     if (refused) {
         server->refused_count++;
         begin_request(conn);

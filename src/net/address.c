@@ -91,6 +91,8 @@ void net_address_of(const struct sockaddr *address, struct net_address *ret)
         ret->family = NET_V4;
         ret->port = ntohs(v4.sin_port);
         memcpy(ret->bytes, &v4.sin_addr, 4);
+    } else if (address->sa_family == AF_UNIX) {
+        ret->family = NET_LOCAL;
     } else if (address->sa_family == AF_INET6) {
         memcpy(&v6, address, sizeof(v6));
         set_v6(ret, v6.sin6_addr.s6_addr);
@@ -101,8 +103,8 @@ void net_address_of(const struct sockaddr *address, struct net_address *ret)
 void net_address_format(const struct net_address *address, char out[NET_ADDRESS_TEXT])
 {
     char text[INET6_ADDRSTRLEN] = "";
-    if (address->family == NET_LOCAL) {
-        snprintf(out, NET_ADDRESS_TEXT, "local:0");
+    if (address->family == NET_LOCAL || address->family == NET_UNKNOWN) {
+        snprintf(out, NET_ADDRESS_TEXT, address->family == NET_LOCAL ? "local:0" : "unknown:0");
         return;
     }
     bool v4 = address->family == NET_V4;
@@ -115,7 +117,9 @@ bool net_address_is_loopback(const struct net_address *address)
     static const uint8_t v6[16] = {[15] = 1};
     if (address->family == NET_V4)
         return address->bytes[0] == 127;
-    return address->family == NET_LOCAL || memcmp(address->bytes, v6, sizeof(v6)) == 0;
+    if (address->family != NET_V6)
+        return address->family == NET_LOCAL;
+    return memcmp(address->bytes, v6, sizeof(v6)) == 0;
 }
 
 bool net_address_same_host(const struct net_address *a, const struct net_address *b)
@@ -129,8 +133,10 @@ static bool parse_range(struct str text, struct net_range *ret)
     struct str host = str_split(&rest, '/');
     uint64_t bits;
     *ret = (struct net_range){0};
-    if (str_eq(text, STR("unix")))
+    if (str_eq(text, STR("unix"))) {
+        ret->address.family = NET_LOCAL;
         return true;
+    }
     if (!parse_host(host, &ret->address))
         return false;
     bits = width(&ret->address) * 8;

@@ -5,7 +5,7 @@
 
 #include <sys/socket.h>
 
-enum net_family { NET_LOCAL, NET_V4, NET_V6 }; // NET_LOCAL: the peer of a unix socket, or one that is not known
+enum net_family { NET_UNKNOWN, NET_LOCAL, NET_V4, NET_V6 }; // NET_LOCAL: the peer of a unix socket
 
 struct net_address {
     enum net_family family;
@@ -13,7 +13,7 @@ struct net_address {
     uint8_t bytes[16]; // 4 of them for NET_V4, in network order
 };
 
-#define NET_ADDRESS_TEXT 56 // with the NUL: "[…]:65535", "127.0.0.1:80", "local:0"
+#define NET_ADDRESS_TEXT 56 // with the NUL: "[…]:65535", "127.0.0.1:80", "local:0", "unknown:0"
 
 // "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:80"; IPv4 within IPv6 is taken as IPv4.
 bool net_address_parse(struct str text, struct net_address *ret);

@@ -19,12 +19,12 @@ static int parse_v1_line(struct str line, struct proxy_header *ret)
     struct str family = str_split(&rest, ' ');
     if (str_eq(family, STR("UNKNOWN")))
         return 0;
-    enum net_family wanted = str_eq(family, STR("TCP4")) ? NET_V4 : str_eq(family, STR("TCP6")) ? NET_V6 : NET_LOCAL;
+    enum net_family wanted = str_eq(family, STR("TCP4")) ? NET_V4 : str_eq(family, STR("TCP6")) ? NET_V6 : NET_UNKNOWN;
     struct str source = str_split(&rest, ' '), target = str_split(&rest, ' ');
     struct str source_port = str_split(&rest, ' '), target_port = rest;
     struct net_address to;
     uint64_t port, to_port;
-    bool fine = wanted != NET_LOCAL && source.len > 0 && source.data[0] != '[' &&
+    bool fine = wanted != NET_UNKNOWN && source.len > 0 && source.data[0] != '[' &&
                 net_address_parse(source, &ret->source) && net_address_parse(target, &to) && ret->source.port == 0 &&
                 to.port == 0 && str_to_u64(source_port, &port) && port <= UINT16_MAX &&
                 str_to_u64(target_port, &to_port) && to_port <= UINT16_MAX;

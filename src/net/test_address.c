@@ -52,6 +52,8 @@ static void loopback_is_told(void **state)
     };
     struct net_address address = {.family = NET_LOCAL};
     assert_true(net_address_is_loopback(&address));
+    // A peer that went before it was asked for: its word is nobody's.
+    assert_false(net_address_is_loopback(&(struct net_address){0}));
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         assert_true(net_address_parse(str_of(cases[i].text), &address));
         assert_int_equal(net_address_is_loopback(&address), cases[i].loopback);
@@ -80,6 +82,7 @@ static void ranges_hold_what_they_name(void **state)
         if (net_ranges_has(ranges, &address) != cases[i].held)
             fail_msg("%s is %s", cases[i].text, cases[i].held ? "not held" : "held");
     }
+    assert_false(net_ranges_has(ranges, &(struct net_address){0}));
     net_ranges_free(&ranges);
     assert_false(net_ranges_has(NULL, &address));
 }

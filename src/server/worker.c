@@ -54,6 +54,7 @@ static void worker_passed(void *arg, int fd, const struct proxy_header *header)
     struct http_accepted accepted = {.fd = fd,
                                      .plain = is_unix_socket(fd),
                                      .https = header->https,
+                                     .unknown = !header->has_source,
                                      .address = header->has_source ? &header->source : NULL};
     http_server_accept_as(worker->http, &accepted);
 }

@@ -483,6 +483,13 @@ def test_the_header_tells_the_client(gated, header, peer, status):
         assert connection.send(plain(gated)).answer().status == status
 
 
+def test_a_client_that_the_header_does_not_name_is_not_believed(gated):
+    marker = fresh_id()
+    request = plain(gated, marker).replace(b"Host:", b"X-Forwarded-For: 203.0.113.9\r\nHost:", 1)
+    assert exchange(gated.port, b"PROXY UNKNOWN\r\n" + request).status == 200
+    assert gated.wait_log(lambda entry: entry.get("request_id") == marker)["peer"].startswith("127.0.0.1:")
+
+
 @pytest.mark.parametrize("data", [b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", b"PROXY TCP4 nobody\r\n", V2 + b"\x21\x11\xff\xff"])
 def test_a_trusted_proxy_without_a_header_is_refused(gated, data):
     assert exchange(gated.port, data).status == 0
