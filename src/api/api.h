@@ -1,4 +1,4 @@
-// The HTTP and WebSocket interface: one api a loop. Routes are one const table (routes.c); each resource has its file.
+// The HTTP and WebSocket interface: one api a loop. Routes are one const table (routes.c); each subject has its folder.
 #pragma once
 
 #include "auth/auth.h"
@@ -19,7 +19,10 @@ struct api_limits {
     bool metrics_credential;    // /metrics asks for one
 };
 
+struct route;
+
 struct api_options {
+    const struct route *routes; // api_routes, or a test's own; ends with a NULL pattern
     struct loop *loop;
     struct store *store;
     struct auth *auth;
@@ -51,5 +54,3 @@ extern const struct hub_listener api_hub_listener; // owner: the api
 void api_drain(struct api *api, void (*fewer)(void *arg), void *arg);
 void api_close(struct api *api);             // ends what is still open, at once
 unsigned api_streams(const struct api *api); // followers and runner sockets still open
-// Markdown of the route table, for docs/routes.md.
-void api_document(struct buf *out);

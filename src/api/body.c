@@ -1,5 +1,5 @@
 // JSON bodies of requests.
-#include "api/call.h"
+#include "api/body.h"
 #include "model/config_limits.h"
 
 // jansson recurses: the depth is bounded before it starts.
@@ -65,4 +65,12 @@ bool call_json_known(struct call *call, json_t *object, const char *const *names
         return false;
     }
     return true;
+}
+
+char *json_text(const json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
+    char *copy = xstrdup(text ? text : "{}");
+    free(text);
+    return copy;
 }

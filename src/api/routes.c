@@ -1,6 +1,14 @@
-#include "api/call.h"
+#include "api/routes.h"
 
-const struct route routes[] = {
+#include "api/executions/executions.h"
+#include "api/follow/follow.h"
+#include "api/keys/keys.h"
+#include "api/logs/logs.h"
+#include "api/route.h"
+#include "api/runner/runner.h"
+#include "api/system/system.h"
+
+const struct route api_routes[] = {
     {HTTP_M_GET, "/health", ACTION_PUBLIC, 0, system_health, "the process is alive"},
     {HTTP_M_GET, "/api/v1/public/health", ACTION_PUBLIC, 0, system_health, "the same"},
     {HTTP_M_GET, "/ready", ACTION_PUBLIC, 0, system_ready, "503 when ingest, store or disk cannot serve"},

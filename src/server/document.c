@@ -1,5 +1,6 @@
 // The reference pages that tables of the program make: docs/configuration.md, docs/metrics.md, docs/routes.md.
 #include "api/api.h"
+#include "api/routes.h"
 #include "metrics/metrics.h"
 #include "server/server.h"
 
@@ -65,7 +66,7 @@ static void routes_document(struct buf *out)
         "Which roles may use which route. A key with the role `user` reaches its own executions only; others answer 404.\n"
         "Parameters, bodies and errors are in [openapi.yaml](openapi.yaml).\n\n",
         "routes");
-    api_document(out);
+    route_document(api_routes, out);
 }
 
 static void example_comment(struct buf *out, const struct config_setting *setting)

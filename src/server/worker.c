@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "api/routes.h"
 #include "net/listener.h"
 
 #define GOODBYE_MS 1000
@@ -176,6 +177,7 @@ int worker_init(struct worker *worker, unsigned index, const struct worker_optio
     };
     worker->fanout = fanout_new(&fanout);
     struct api_options api = {
+        .routes = api_routes,
         .loop = worker->loop,
         .store = options->store,
         .auth = options->auth,

@@ -1,4 +1,4 @@
-// Somebody who says from outside what an execution's status is, or cancels it; as api/execution_changes.c does.
+// Somebody who says from outside what an execution's status is, or cancels it; as api/executions/change.c does.
 #include "sim.h"
 
 static void change(struct world *world, void *arg, uint64_t life);

@@ -1,4 +1,4 @@
-// Other producers: bodies that are posted, with and without an Idempotency-Key; as api/logs.c appends them.
+// Other producers: bodies that are posted, with and without an Idempotency-Key; as api/logs/append.c appends them.
 #include "sim.h"
 
 #define RETRY_MS 5000

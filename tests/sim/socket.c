@@ -1,4 +1,4 @@
-// The runner's socket and its intake: as api/runner_socket.c and ingest/intake.c, without bytes.
+// The runner's socket and its intake: as api/runner/socket.c and ingest/intake.c, without bytes.
 #include "sim.h"
 
 #define TOUCH_EVERY_MS 1000

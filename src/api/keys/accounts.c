@@ -1,7 +1,7 @@
 // Accounts: made, looked at, suspended, resumed and deleted by operators.
-#include <stdio.h>
-
-#include "api/call.h"
+#include "api/body.h"
+#include "api/cursor.h"
+#include "api/keys/keys.h"
 
 #define LIST_DEFAULT 100
 #define LIST_MAX     1000

@@ -1,7 +1,7 @@
 // Plain HTTP and server-sent events: a follower whose bytes go into a streamed answer.
-#include <stdio.h>
-
-#include "api/call.h"
+#include "api/follow/follow.h"
+#include "api/follow/messages.h"
+#include "api/streams.h"
 
 #define KEEP_ALIVE_MS 15000
 

@@ -1,5 +1,6 @@
 // Executions: change, cancel, purge.
-#include "api/call.h"
+#include "api/body.h"
+#include "api/executions/executions.h"
 #include "model/config_limits.h"
 
 #define FIELDS_MAX    24

@@ -1,7 +1,7 @@
 // Followers by WebSocket.
-#include <stdio.h>
-
-#include "api/call.h"
+#include "api/follow/follow.h"
+#include "api/follow/messages.h"
+#include "api/streams.h"
 
 struct ws_follower {
     struct stream_node node;

@@ -1,5 +1,5 @@
 // What is settled before the route: by which name and over what the server is called, from which page, and beneath which path.
-#include "api/call.h"
+#include "api/origin.h"
 
 #define PREFLIGHT_HEADERS_MAX 1024
 
@@ -153,7 +153,7 @@ static bool check_origin(struct api *api, struct http_request *request)
     return false;
 }
 
-void front_refused(void *arg, struct http_request *request, int err)
+void origin_refused(void *arg, struct http_request *request, int err)
 {
     struct api *api = arg;
     struct str origin = http_header(request, STR("Origin")), host = http_host(request);
@@ -176,7 +176,7 @@ static struct str beneath(struct str base, struct str path)
     return rest.len > 0 ? rest : STR("/");
 }
 
-bool front_admit(struct api *api, struct http_request *request, struct str *ret_path)
+bool origin_admit(struct api *api, struct http_request *request, struct str *ret_path)
 {
     struct str host = http_host(request), base = str_of(api->options.base_path);
 
@@ -194,7 +194,7 @@ bool front_admit(struct api *api, struct http_request *request, struct str *ret_
     return false;
 }
 
-bool front_plain_allowed(const struct api *api, const struct http_request *request)
+bool origin_plain_allowed(const struct api *api, const struct http_request *request)
 {
     return api->options.insecure || http_is_https(request) || http_client_is_local(request);
 }

@@ -1,7 +1,6 @@
 // Health, readiness, metrics, backup.
-#include <stdio.h>
-
-#include "api/call.h"
+#include "api/system/system.h"
+#include "api/body.h"
 
 void system_health(struct call *call)
 {

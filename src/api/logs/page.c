@@ -1,5 +1,5 @@
 // Pages of records: what is read from the store is filtered and encoded on the reader's thread, until the page is full.
-#include "api/call.h"
+#include "api/logs/logs.h"
 #include "fanout/locate.h"
 #include "model/line_filter.h"
 

@@ -1,20 +1,9 @@
-// API keys and tickets.
-#include <stdio.h>
-
-#include "api/call.h"
+// API keys.
+#include "api/keys/keys.h"
+#include "api/body.h"
 #include "util/clock.h"
 
 #define KEY_NAME_MAX 200
-
-void append_time(struct buf *json, const char *name, int64_t time_ms)
-{
-    char text[TIME_RFC3339_LEN];
-    time_format_rfc3339(time_ms, text);
-    if (time_ms)
-        buf_printf(json, ",\"%s\":\"%.*s\"", name, TIME_RFC3339_LEN, text);
-    else
-        buf_printf(json, ",\"%s\":null", name);
-}
 
 static void append_key(struct buf *json, const struct api_key *key, const char *secret)
 {
@@ -270,17 +259,4 @@ void keys_revoke(struct call *call)
     };
     call_ref(call);
     store_submit(call->api->options.store, &it->revoke.op);
-}
-
-void tickets_create(struct call *call)
-{
-    char ticket[API_KEY_LEN + 1];
-    int err = auth_ticket_make(call->api->options.auth, &call->principal, ticket);
-    if (err) {
-        call_fail(call, err, "the account has as many tickets as it may");
-        return;
-    }
-    CLEANUP(buf_release) struct buf json = {0};
-    buf_printf(&json, "{\"ticket\":\"%s\",\"expires_in\":30}", ticket);
-    call_answer_json(call, 201, &json);
 }

@@ -2,12 +2,13 @@
 //
 //   (request) ── lease? ──▶ claim a new epoch, or come back with the old one ──▶ where does its producer stand? ──▶ 101, `ready` ──▶ records …
 //   ──▶ `complete` ──▶ the store's seal ──▶ `completed`
-#include <stdio.h>
-
-#include "api/call.h"
+#include "api/runner/runner.h"
+#include "api/streams.h"
 #include "ingest/intake.h"
 #include "model/config_limits.h"
 #include "util/clock.h"
+
+#include <jansson.h>
 
 #define TOUCH_EVERY_MS   1000
 #define CANCEL_GRACE_S   10

@@ -1,5 +1,6 @@
 // A runner's socket from its first byte on: a real HTTP server on a socket pair, and a store that answers when the test says so.
 #include "api/api.h"
+#include "api/routes.h"
 #include "net/test_peer.h"
 #include "store/store_stub.h"
 #include "ws/ws_parser.h"
@@ -70,7 +71,8 @@ static int set_up(void **state)
                                      .pong_timeout_ms = 60000,
                                      .allowed_hosts = none,
                                      .cors_origins = none};
-    it->api = api_new(&(struct api_options){.loop = it->loop,
+    it->api = api_new(&(struct api_options){.routes = api_routes,
+                                            .loop = it->loop,
                                             .store = &it->store.base,
                                             .auth = it->auth,
                                             .hub = it->hub,

@@ -1,0 +1,82 @@
+#include "api/origin.h"
+#include "api/request.h"
+#include "api/streams.h"
+
+#define EXECUTIONS_MAX 4096 // remembered by a loop
+
+static void live_changed(void *owner, int64_t row)
+{
+    struct api *api = owner;
+    fanout_live_changed(api->options.fanout, row);
+}
+
+const struct hub_listener api_hub_listener = {live_changed, stream_replaced, stream_cancel};
+
+// --- Life
+
+struct api *api_new(const struct api_options *options, const struct api_limits *limits)
+{
+    struct api *api = xcalloc(1, sizeof *api);
+    api->options = *options;
+    api->parser = record_parser_new(0);
+    api->executions = execution_cache_new(options->store, EXECUTIONS_MAX);
+    intake_gate_init(&api->gate, options->loop, options->budget);
+    streams_init(api);
+    api_set_limits(api, limits);
+    return api;
+}
+
+void api_set_limits(struct api *api, const struct api_limits *limits)
+{
+    api->limits = limits;
+    if (api->strict_parser && api->strict_max == limits->message_max)
+        return;
+    record_parser_free(&api->strict_parser);
+    api->strict_parser = record_parser_new(limits->message_max);
+    api->strict_max = limits->message_max;
+}
+
+void api_free(struct api **api)
+{
+    if (!*api)
+        return;
+    streams_release(*api);
+    intake_gate_release(&(*api)->gate);
+    execution_cache_free(&(*api)->executions);
+    record_parser_free(&(*api)->parser);
+    record_parser_free(&(*api)->strict_parser);
+    free(*api);
+    *api = NULL;
+}
+
+// Every refusal, also those that no handler saw: of what cannot be parsed, of hosts, origins and routes.
+static void api_failed(void *arg, int err)
+{
+    struct api *api = arg;
+    metrics_refused(api->options.metrics, api->options.shard, err);
+}
+
+struct http_app api_http_app(struct api *api)
+{
+    return (struct http_app){.head = request_head,
+                             .request = request_whole,
+                             .refused = origin_refused,
+                             .failed = api_failed,
+                             .app = api,
+                             .logger = api->options.logger};
+}
+
+void api_drain(struct api *api, void (*fewer)(void *arg), void *arg)
+{
+    streams_drain(api, fewer, arg);
+}
+
+void api_close(struct api *api)
+{
+    streams_close(api);
+}
+
+unsigned api_streams(const struct api *api)
+{
+    return api->stream_count;
+}

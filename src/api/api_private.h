@@ -1,0 +1,27 @@
+// What the files of this room know of the interface of one loop.
+#pragma once
+
+#include "api/api.h"
+#include "ingest/gate.h"
+#include "store/execution_cache.h"
+#include "util/id.h"
+#include "util/list.h"
+
+#define GOING_AWAY      "the server is shutting down"
+#define CLOCKS_APART_MS (60 * 1000) // a client's time may lie so far in the future
+
+struct api {
+    struct api_options options;
+    const struct api_limits *limits;
+    struct record_parser *parser; // without a limit on messages: what is too long is split
+    struct record_parser *strict_parser;
+    size_t strict_max;
+    struct execution_cache *executions;
+    struct intake_gate gate;
+    struct list_node streams; // struct stream_node
+    unsigned stream_count;
+    struct timer *sweep; // ends streams whose credential ran out or was revoked
+    bool draining;
+    void (*fewer)(void *arg); // or NULL
+    void *fewer_arg;
+};

@@ -1,0 +1,86 @@
+#include "api/call.h"
+
+#include "util/clock.h"
+
+void call_ref(struct call *call)
+{
+    call->refs++;
+}
+
+void call_unref(struct call *call)
+{
+    if (--call->refs > 0)
+        return;
+    kept_execution_unref(&call->kept);
+    free(call);
+}
+
+static void call_aborted(void *arg)
+{
+    struct call *call = arg;
+    call->request = NULL;
+    call_unref(call);
+}
+
+void call_watch(struct call *call)
+{
+    http_on_abort(call->request, call_aborted, call);
+}
+
+// The reference that the open request held goes with it.
+struct http_request *call_take_request(struct call *call)
+{
+    struct http_request *request = TAKE_PTR(call->request);
+    if (!request)
+        return NULL;
+    http_on_abort(request, NULL, NULL);
+    call_unref(call);
+    return request;
+}
+
+void call_answer_json(struct call *call, int status, const struct buf *json)
+{
+    struct http_request *request = call_take_request(call);
+    if (!request)
+        return;
+    // What is made may be a credential; what is read holds none.
+    if (http_method(request) == HTTP_M_GET || http_method(request) == HTTP_M_HEAD)
+        http_may_compress(request);
+    http_respond(request, status, "application/json", json->data, json->len);
+}
+
+void call_fail(struct call *call, int err, const char *detail)
+{
+    struct http_request *request = call_take_request(call);
+    if (request)
+        http_respond_error(request, err, detail);
+}
+
+void call_fail_fields(struct call *call, const struct http_field_error *fields, size_t count)
+{
+    struct http_request *request = call_take_request(call);
+    if (request)
+        http_respond_invalid(request, fields, count);
+}
+
+const char *execution_error_text(int err)
+{
+    return err == ERR_NOT_FOUND ? "no such execution" : error_text(err);
+}
+
+bool call_follower_place(struct call *call)
+{
+    if (hub_follower_add(call->api->options.hub, call->principal.account, call->api->limits->followers_max))
+        return true;
+    call_fail(call, ERR_RATE, "the account has as many followers as it may");
+    return false;
+}
+void append_time(struct buf *json, const char *name, int64_t time_ms)
+{
+    char text[TIME_RFC3339_LEN];
+    time_format_rfc3339(time_ms, text);
+    if (time_ms)
+        buf_printf(json, ",\"%s\":\"%.*s\"", name, TIME_RFC3339_LEN, text);
+    else
+        buf_printf(json, ",\"%s\":null", name);
+}

@@ -1,0 +1,10 @@
+// The place behind a row in a list of the account, for its next page.
+#pragma once
+
+#include "api/call.h"
+
+void cursor_append(struct buf *out, const struct api *api, int64_t account, int64_t row);
+// False: it was not given out to this account.
+bool cursor_parse(const struct api *api, int64_t account, struct str cursor, int64_t *ret_row);
+// Appends `,"next_cursor":` and that of the row, or null if it is 0.
+void append_next_cursor(struct buf *json, const struct call *call, int64_t row);

@@ -1,0 +1,21 @@
+// The status of an execution, as a route of its own and as the answer of others.
+#include "api/executions/executions.h"
+#include "util/clock.h"
+
+void call_answer_execution(struct call *call, int status, const struct execution *execution)
+{
+    CLEANUP(buf_release) struct buf json = {0};
+    struct execution_live live;
+
+    hub_live(call->api->options.hub, execution->row, &live);
+    execution_append_status_json(&json, execution, &live, clock_real_ms());
+    call_answer_json(call, status, &json);
+}
+
+void executions_status(struct call *call)
+{
+    struct api *api = call->api;
+    call_answer_execution(call, 200, &call->execution);
+    metrics_observe_ns(api->options.metrics, api->options.shard, METRIC_status_seconds,
+                       clock_mono_ns() - call->began_ns);
+}

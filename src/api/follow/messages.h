@@ -1,0 +1,11 @@
+// JSON of what followers are told beside records.
+#pragma once
+
+#include "api/call.h"
+#include "fanout/follower.h"
+
+void append_position(struct buf *out, const struct follower *follower);
+void append_gap(struct buf *out, const struct follower *follower);
+void append_state(struct buf *out, const struct execution *execution, const struct execution_live *live);
+void append_complete(struct buf *out, const struct execution *execution);
+void append_stream_error(struct buf *out, struct str execution_id, int err);

@@ -1,0 +1,18 @@
+// Who may call: API keys, tickets, and the accounts that they belong to.
+#pragma once
+
+#include "api/call.h"
+
+#define NO_SUCH_ACCOUNT "no such account"
+#define ACCOUNT_GONE    "that account was deleted; its name is never used again"
+
+// Handlers.
+void keys_create(struct call *call);
+void keys_list(struct call *call);
+void keys_revoke(struct call *call);
+void tickets_create(struct call *call);
+void accounts_create(struct call *call);
+void accounts_list(struct call *call);
+void accounts_get(struct call *call);
+void accounts_patch(struct call *call);
+void accounts_delete(struct call *call);

@@ -1,0 +1,17 @@
+// What readers of a log ask for by query parameters.
+#pragma once
+
+#include "api/call.h"
+
+struct log_query {
+    struct position position;
+    struct filter *filter;
+    enum follow_format format;
+    bool has_format, follow, restored;
+    bool states;    // NDJSON that follows tells what becomes of the runner, too
+    bool resumed;   // the position is that of an event
+    unsigned limit; // of a page
+};
+void log_query_release(struct log_query *query);
+// False after having answered the error.
+bool log_query_parse(struct call *call, enum position_route route, struct log_query *ret);

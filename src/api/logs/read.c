@@ -1,0 +1,43 @@
+// Reading a log by one request: a page, or a stream.
+#include "api/follow/follow.h"
+#include "api/logs/logs.h"
+
+#include <xxhash.h>
+
+// --- ETag of what cannot change any more
+
+static bool answer_not_modified(struct call *call)
+{
+    const struct execution *execution = &call->execution;
+    struct str query = http_query(call->request), wanted = http_header(call->request, STR("If-None-Match"));
+    struct str accept = http_header(call->request, STR("Accept"));
+    char *etag = arena_printf(
+        http_arena(call->request), "\"%016llx-%llu-%016llx\"", (unsigned long long)execution->digest,
+        (unsigned long long)execution->next_sequence,
+        (unsigned long long)XXH3_64bits_withSeed(query.data, query.len, XXH3_64bits(accept.data, accept.len)));
+    http_add_header(call->request, "ETag", etag);
+    // To be kept, but asked for again each time: it may be purged, and who asks must show a credential.
+    http_add_header(call->request, "Cache-Control", "private, no-cache");
+    if (!http_none_match(wanted, str_of(etag)))
+        return false;
+    http_may_compress(call->request); // the answer that was kept may have been
+    http_respond(call_take_request(call), 304, NULL, NULL, 0);
+    return true;
+}
+
+void logs_read(struct call *call)
+{
+    struct log_query query;
+    if (!log_query_parse(call, POSITION_PAGE, &query))
+        return;
+    // A relative time moves on, so the same query may mean something else tomorrow.
+    if (call->execution.sealed && !query.follow && query.position.kind != POSITION_SINCE && !query.position.has_since &&
+        answer_not_modified(call)) {
+        log_query_release(&query);
+        return;
+    }
+    if (query.has_format)
+        follow_http(call, &query);
+    else
+        logs_page(call, &query);
+}

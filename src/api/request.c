@@ -1,0 +1,270 @@
+// From a request to its handler: host and origin, route, credential, role, execution.
+#include "api/request.h"
+
+#include "api/origin.h"
+#include "api/route.h"
+#include "api/streams.h"
+#include "util/clock.h"
+
+// --- Credential, role, execution
+
+static void call_refuse(struct call *call, int err)
+{
+    // Browsers do not show a script the status of a refused upgrade, so known callers get the reason as a close code.
+    bool tellable = err == ERR_NOT_FOUND || err == ERR_EXPIRED || err == ERR_FORBIDDEN || err == ERR_SUSPENDED;
+    if (tellable && call->request && (call->route->flags & ROUTE_UPGRADE) && ws_is_upgrade(call->request)) {
+        call->execution.purged = err == ERR_EXPIRED;
+        call->check.err = err;
+        call->route->handle(call);
+        return;
+    }
+    call_fail(call, err, execution_error_text(err));
+}
+
+static bool call_may(const struct call *call)
+{
+    const struct route *route = call->route;
+    const struct principal *principal = &call->principal;
+    if (call->action == ACTION_PUBLIC || role_may(principal->role, call->action))
+        return true;
+    return (route->flags & ROUTE_OWN) && principal->role == ROLE_USER;
+}
+
+// A body, or an answer of the store, may have been long in coming. False after having answered.
+static bool call_stands(struct call *call)
+{
+    int err = call->action == ACTION_PUBLIC ? 0 : api_standing(call->api, &call->principal);
+    if (err == ERR_SUSPENDED && !call->before_body)
+        call_refuse(call, err);
+    else if (err)
+        call_fail(call, err, NULL);
+    return err == 0;
+}
+
+static void call_with_execution(struct call *call)
+{
+    call->execution = call->kept->execution;
+    if (!call_stands(call))
+        return;
+    if (!principal_owns(&call->principal, &call->execution))
+        call_refuse(call, ERR_NOT_FOUND);
+    else if (call->execution.purged && !(call->route->flags & ROUTE_PURGED))
+        call_refuse(call, ERR_EXPIRED);
+    else
+        call->route->handle(call);
+}
+
+static void call_got_execution(struct store_op *op)
+{
+    struct call *call = CONTAINER_OF(op, struct call, get.op);
+
+    if (op->err == 0)
+        call->kept = execution_cache_keep(call->api->executions, &call->get);
+    if (call->request && op->err)
+        call_refuse(call, op->err);
+    else if (call->request)
+        call_with_execution(call);
+    call_unref(call);
+}
+
+static void call_get_execution(struct call *call)
+{
+    if (!id_execution_valid(call->execution_id)) {
+        call_refuse(call, ERR_NOT_FOUND);
+        return;
+    }
+    call->kept = execution_cache_find(call->api->executions, call->principal.account, call->execution_id);
+    if (call->kept) {
+        call_with_execution(call);
+        return;
+    }
+    memcpy(call->execution_id_copy, call->execution_id.data, call->execution_id.len);
+    call->get = (struct store_get){
+        .op = {.kind = STORE_GET, .reply_to = call->api->options.loop, .done = call_got_execution},
+        .account = call->principal.account,
+        .execution_id = str_n(call->execution_id_copy, call->execution_id.len),
+    };
+    call_ref(call);
+    store_submit(call->api->options.store, &call->get.op);
+}
+
+static void call_read_body(struct call *call)
+{
+    call->before_body = false;
+    http_read_body(call->request);
+}
+
+static void call_go_on(struct call *call)
+{
+    if (!call_stands(call))
+        return;
+    http_charge_to(call->request, call->principal.account);
+    if (call->before_body && call_may(call))
+        call_read_body(call);
+    else if (call->before_body)
+        call_fail(call, ERR_FORBIDDEN, NULL); // a refusal in another form, as for an upgrade, is for whole requests
+    else if (!call_may(call))
+        call_refuse(call, ERR_FORBIDDEN);
+    else if (call->route->flags & ROUTE_EXECUTION)
+        call_get_execution(call);
+    else
+        call->route->handle(call);
+}
+
+static void call_checked(struct auth_check *check)
+{
+    struct call *call = CONTAINER_OF(check, struct call, check);
+
+    call->principal = check->principal;
+    if (call->request && check->err == ERR_SUSPENDED && !call->before_body)
+        call_refuse(call, check->err);
+    else if (call->request && check->err)
+        call_fail(call, check->err, NULL);
+    else if (call->request)
+        call_go_on(call);
+    call_unref(call);
+}
+
+// What stands in URLs stands in histories and in proxies' logs.
+#define KEY_IN_URL      "an API key must not be sent in a URL; get a ticket from POST /api/v1/tickets"
+#define KEY_IN_PROTOCOL "an API key must not be sent as a subprotocol; get a ticket from POST /api/v1/tickets"
+#define TICKET_PROTOCOL "runnel.ticket."
+
+// "Sec-WebSocket-Protocol: runnel.v1, runnel.ticket.TICKET": browsers let a script set that one header.
+static bool protocol_token(struct call *call, struct str *ret)
+{
+    struct str offered = http_header(call->request, STR("Sec-WebSocket-Protocol"));
+    while (offered.len) {
+        struct str one = str_trim(str_split(&offered, ','));
+        if (!str_starts(one, STR(TICKET_PROTOCOL)))
+            continue;
+        *ret = str_n(one.data + strlen(TICKET_PROTOCOL), one.len - strlen(TICKET_PROTOCOL));
+        return true;
+    }
+    return false;
+}
+
+// A proxy in front may want Authorization for itself, so what is sent in X-Runnel-Token goes before it.
+static struct str header_token(const struct http_request *request)
+{
+    struct str own = str_trim(http_header(request, STR("X-Runnel-Token")));
+    struct str header = http_header(request, STR("Authorization"));
+    if (own.len > 0)
+        return own;
+    if (header.len > 7 && str_eq_nocase(str_n(header.data, 7), STR("Bearer ")))
+        return str_trim(str_n(header.data + 7, header.len - 7));
+    return (struct str){0};
+}
+
+// The credential, and in *ret_ticket whether it came where only tickets may. False after having answered.
+static bool find_token(struct call *call, struct str *ret, bool *ret_ticket)
+{
+    const char *key_misplaced = NULL;
+
+    *ret = header_token(call->request);
+    *ret_ticket = false;
+    if (!ret->len && (call->route->flags & ROUTE_STREAM)) {
+        if (http_param(call->request, STR("access_token"), ret))
+            key_misplaced = KEY_IN_URL;
+        else if (ws_is_upgrade(call->request) && protocol_token(call, ret))
+            key_misplaced = KEY_IN_PROTOCOL;
+        *ret_ticket = key_misplaced != NULL;
+    }
+    bool misplaced = key_misplaced && str_starts(*ret, STR("rnl_"));
+    if (misplaced || !ret->len)
+        call_fail(call, ERR_UNAUTHORIZED, misplaced ? key_misplaced : NULL);
+    return !misplaced && ret->len;
+}
+
+static void call_authenticate(struct call *call)
+{
+    struct str token;
+    bool ticket;
+
+    if (!find_token(call, &token, &ticket))
+        return;
+    const struct ticket_use use = {(unsigned)(call->route - call->api->options.routes) + 1, call->execution_id};
+    call_ref(call);
+    auth_check(call->api->options.auth, &call->check, call->api->options.loop, token, ticket ? &use : NULL,
+               http_peer(call->request), call_checked);
+}
+
+static enum action route_action(const struct api *api, const struct route *route)
+{
+    return (route->flags & ROUTE_METRICS) && api->limits->metrics_credential ? ACTION_READ : route->action;
+}
+
+// From the head of a request; NULL after having answered.
+static struct call *call_new(struct api *api, struct http_request *request)
+{
+    struct route_match match;
+    struct str path;
+    bool other_method;
+
+    http_add_header(request, "X-Runnel-Incarnation", store_incarnation(api->options.store));
+    if (!origin_admit(api, request, &path))
+        return NULL;
+    const struct route *route = route_find(api->options.routes, http_method(request), path, &match, &other_method);
+    if (!route) {
+        if (other_method)
+            route_add_allow(api->options.routes, request, path);
+        http_respond_error(request, other_method ? ERR_METHOD : ERR_NO_ROUTE, other_method ? NULL : "no such route");
+        return NULL;
+    }
+    enum action action = route_action(api, route);
+    if (action != ACTION_PUBLIC && !origin_plain_allowed(api, request)) {
+        http_respond_error(request, ERR_FORBIDDEN,
+                           "plain HTTP is for this machine only; use https, by the server's TLS or a trusted proxy's");
+        return NULL;
+    }
+    if (api->draining && action != ACTION_PUBLIC) {
+        http_respond_error(request, ERR_SHUTTING_DOWN, NULL);
+        return NULL;
+    }
+
+    struct call *call = xcalloc(1, sizeof *call);
+    *call = (struct call){.api = api, .request = request, .route = route, .action = action, .refs = 1};
+    call_watch(call);
+    if (!percent_decode(http_arena(request), match.execution_id, false, &call->execution_id) ||
+        !percent_decode(http_arena(request), match.parameter, false, &call->parameter)) {
+        call_fail(call, ERR_MALFORMED, "the path has a malformed percent escape");
+        return NULL;
+    }
+    return call;
+}
+
+// A body is not read for somebody who may not send it.
+void request_head(void *arg, struct http_request *request)
+{
+    struct call *call = call_new(arg, request);
+    if (!call)
+        return;
+    call->before_body = true;
+    call_ref(call);
+    if (!(call->route->flags & ROUTE_BODY))
+        call_fail(call, ERR_TOO_LARGE, "this route takes no body; send the request without one");
+    else if (call->action == ACTION_PUBLIC)
+        call_read_body(call);
+    else
+        call_authenticate(call);
+    call_unref(call);
+}
+
+void request_whole(void *arg, struct http_request *request)
+{
+    struct call *call = http_abort_arg(request);
+    bool judged = call != NULL;
+    if (!judged)
+        call = call_new(arg, request);
+    if (!call)
+        return;
+    call->began_ns = clock_mono_ns();
+    call_ref(call);
+    if (call->action == ACTION_PUBLIC)
+        call->route->handle(call);
+    else if (judged)
+        call_go_on(call);
+    else
+        call_authenticate(call);
+    call_unref(call);
+}
