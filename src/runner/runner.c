@@ -5,40 +5,12 @@
 #include "util/clock.h"
 #include "util/id.h"
 
-#include <errno.h>
-#include <stdarg.h>
 #include <unistd.h>
 
 #define POOL_THREADS      3 // connecting, reading old chunks and syncing may all block at once
 #define POOL_QUEUE        8
 #define MESSAGE_MAX_LIMIT (768u * 1024) // with it any chunk fits into a frame
 #define RESUME_WAIT_MS    5000
-
-PRINTF_LIKE(2, 0) static void say(const struct runner *runner, const char *fmt, va_list args)
-{
-    CLEANUP(free_ptr) char *text = NULL;
-    if (vasprintf(&text, fmt, args) < 0)
-        abort();
-    dprintf(STDERR_FILENO, "runnel: %s%s", text, runner->terminal.raw ? "\r\n" : "\n");
-}
-
-void runner_notice(const struct runner *runner, const char *fmt, ...)
-{
-    if (runner->options.quiet)
-        return;
-    va_list args;
-    va_start(args, fmt);
-    say(runner, fmt, args);
-    va_end(args);
-}
-
-void runner_warn(const struct runner *runner, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    say(runner, fmt, args);
-    va_end(args);
-}
 
 static void set_options(struct runner *runner, const struct runner_options *options)
 {

@@ -60,13 +60,14 @@ struct runner {
     bool pass_failed;   // not all of the output could be passed on
 };
 
+// runner_notice.c
 PRINTF_LIKE(2, 3) void runner_notice(const struct runner *runner, const char *fmt, ...); // not with -q
 PRINTF_LIKE(2, 3) void runner_warn(const struct runner *runner, const char *fmt, ...); // in any case: something failed
-void runner_job_over(struct runner *runner);                                           // the job has ended now
-void runner_maybe_close(
-    struct runner *runner); // when the last output has ended and the job is over: closes the recording
 
 // runner_events.c
+void runner_job_over(struct runner *runner); // the job has ended now
+// Closes the recording when the last output has ended and the job is over.
+void runner_maybe_close(struct runner *runner);
 extern const struct recorder_events runner_recorder_events;
 extern const struct delivery_events runner_delivery_events;
 void runner_output_ended(void *arg);

@@ -150,25 +150,6 @@ void spool_sweep(const char *folder)
 
 // --- Appending
 
-void frame_head_encode(const struct frame *frame, uint8_t out[FRAME_HEAD_LEN])
-{
-    uint32_t small[2] = {htole32(frame->len), htole32(frame->count)};
-    uint64_t large[2] = {htole64(frame->first), htole64(frame->digest)};
-    memcpy(out, small, sizeof(small));
-    memcpy(out + sizeof(small), large, sizeof(large));
-}
-
-void spool_mark(struct spool *spool, const struct mark *at)
-{
-    if (spool->mark_count > 0 && at->offset - spool->marks[spool->mark_count - 1].offset < spool->mark_step)
-        return;
-    if (spool->mark_count == spool->mark_capacity) {
-        spool->mark_capacity = MAX(spool->mark_capacity * 2, (size_t)64);
-        spool->marks = xrealloc(spool->marks, spool->mark_capacity * sizeof(*spool->marks));
-    }
-    spool->marks[spool->mark_count++] = *at;
-}
-
 static void cache_drop_oldest(struct spool *spool)
 {
     struct cached *oldest = &spool->cache[spool->cache_head++ % SPOOL_CACHE_CHUNKS];

@@ -1,4 +1,4 @@
-// Reading a spool: its head and frames from disk, single chunks from memory or disk.
+// The file of a spool and its index: how its head and frames are laid out; reading it, chunk by chunk from memory or disk.
 #include "runner/spool_private.h"
 
 #include <endian.h>
@@ -95,6 +95,14 @@ static int head_read(struct spool *spool)
     return 0;
 }
 
+void frame_head_encode(const struct frame *frame, uint8_t out[FRAME_HEAD_LEN])
+{
+    uint32_t small[2] = {htole32(frame->len), htole32(frame->count)};
+    uint64_t large[2] = {htole64(frame->first), htole64(frame->digest)};
+    memcpy(out, small, sizeof(small));
+    memcpy(out + sizeof(small), large, sizeof(large));
+}
+
 void frame_head_decode(const uint8_t head[FRAME_HEAD_LEN], struct frame *ret)
 {
     uint32_t small[2];
@@ -126,6 +134,17 @@ static bool frame_check(const uint8_t *data, size_t len, uint64_t first, struct 
         return false;
     memcpy(&tail, data + FRAME_HEAD_LEN + ret->len, sizeof(tail));
     return le64toh(tail) == frame_checksum(data, data + FRAME_HEAD_LEN, ret->len);
+}
+
+void spool_mark(struct spool *spool, const struct mark *at)
+{
+    if (spool->mark_count > 0 && at->offset - spool->marks[spool->mark_count - 1].offset < spool->mark_step)
+        return;
+    if (spool->mark_count == spool->mark_capacity) {
+        spool->mark_capacity = MAX(spool->mark_capacity * 2, (size_t)64);
+        spool->marks = xrealloc(spool->marks, spool->mark_capacity * sizeof(*spool->marks));
+    }
+    spool->marks[spool->mark_count++] = *at;
 }
 
 int spool_scan(struct spool *spool, uint64_t *ret_size)
