@@ -13,5 +13,5 @@ int main(int argc, char **argv)
                 strerror(-err));
         return 1;
     }
-    return cli_main(argc, argv);
+    return cli_main(cli_commands, argc, argv);
 }

@@ -1,12 +1,8 @@
 #include "cli/cli_private.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <unistd.h>
-
-#define EXIT_USAGE       2
-#define EXIT_INTERRUPTED 130
 
 const struct cli_option cli_global_options[] = {
     {'h', "help", CLI_FLAG, NULL, "show help and end"},
@@ -61,6 +57,14 @@ size_t cli_operands(const struct cli *cli, char *const **ret)
     return cli->parsed.operand_count;
 }
 
+const struct cli_command *cli_command_find(const struct cli *cli, const char *name)
+{
+    for (size_t i = 0; cli->commands[i]; i++)
+        if (strcmp(cli->commands[i]->name, name) == 0)
+            return cli->commands[i];
+    return NULL;
+}
+
 const char *cli_data_dir(const struct cli *cli)
 {
     return cli->data_dir;
@@ -72,10 +76,10 @@ bool cli_json(const struct cli *cli)
     return output && strcmp(output, "json") == 0;
 }
 
-static bool environment_set(const char *name)
+static const char *environment(const char *name)
 {
     const char *value = getenv(name);
-    return value && *value;
+    return value && *value ? value : NULL;
 }
 
 bool cli_colour(const struct cli *cli)
@@ -83,17 +87,32 @@ bool cli_colour(const struct cli *cli)
     const char *when = cli_value(cli, "color");
     if (when && strcmp(when, "auto") != 0)
         return strcmp(when, "always") == 0;
-    if (environment_set("NO_COLOR"))
+    if (environment("NO_COLOR"))
         return false;
-    if (environment_set("CLICOLOR_FORCE") && strcmp(getenv("CLICOLOR_FORCE"), "0") != 0)
+    const char *force = environment("CLICOLOR_FORCE");
+    if (force && strcmp(force, "0") != 0)
         return true;
     const char *term = getenv("TERM");
     return isatty(STDOUT_FILENO) && !(term && strcmp(term, "dumb") == 0);
 }
 
-static const char *environment(const char *name)
+static char *find_data_dir(struct cli *cli)
 {
-    return environment_set(name) ? getenv(name) : NULL;
+    const char *data = cli_value(cli, "data");
+    if (!data)
+        data = environment("RUNNEL_DATA");
+    if (data)
+        return arena_dup(&cli->arena, str_of(data));
+    const char *state = environment("XDG_STATE_HOME");
+    if (state)
+        return arena_printf(&cli->arena, "%s/runnel", state);
+    const char *home = environment("HOME");
+    return arena_printf(&cli->arena, "%s/.local/state/runnel", home ? home : "");
+}
+
+void cli_find_data_dir(struct cli *cli)
+{
+    cli->data_dir = find_data_dir(cli);
 }
 
 const struct client_options *cli_server(struct cli *cli)
@@ -119,6 +138,20 @@ const struct client_options *cli_server(struct cli *cli)
     }
     cli->server_known = true;
     return &cli->server;
+}
+
+void cli_append_again(const struct cli *cli, struct buf *out)
+{
+    static const char *const names[] = {"url", "context", "ca-file", "data"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *value = cli_value(cli, names[i]);
+        if (!value)
+            continue;
+        buf_printf(out, " --%s ", names[i]);
+        append_shell_word(out, value);
+    }
+    if (cli_value(cli, "token"))
+        buf_append_text(out, " --token TOKEN");
 }
 
 // --- Saying what is wrong
@@ -166,7 +199,7 @@ int cli_usage_error(const struct cli *cli, const char *fmt, ...)
         fprintf(stderr, "runnel: `runnel help %s` tells how it is used\n", cli->command->name);
     else
         fprintf(stderr, "runnel: `runnel help` lists the commands\n");
-    return EXIT_USAGE;
+    return CLI_EXIT_USAGE;
 }
 
 int cli_finish(const struct cli *cli, struct output *output)
@@ -181,137 +214,4 @@ int cli_print(const struct cli *cli, struct buf *text)
     output_init(&output, STDOUT_FILENO);
     buf_append_str(&output.buf, buf_str(text));
     return cli_finish(cli, &output);
-}
-
-// --- Running
-
-const struct cli_command *cli_command_find(const char *name)
-{
-    for (size_t i = 0; cli_commands[i]; i++)
-        if (strcmp(cli_commands[i]->name, name) == 0)
-            return cli_commands[i];
-    return NULL;
-}
-
-static int unknown_command(const char *name)
-{
-    struct nearest nearest;
-    nearest_init(&nearest, name);
-    for (size_t i = 0; cli_commands[i]; i++)
-        nearest_offer(&nearest, cli_commands[i]->name);
-    if (nearest.best)
-        return cli_usage_error(NULL, "there is no command \"%s\"; did you mean %s?", name, nearest.best);
-    return cli_usage_error(NULL, "there is no command \"%s\"", name);
-}
-
-static void interrupted(int signum)
-{
-    (void)signum;
-    _exit(EXIT_INTERRUPTED);
-}
-
-static void set_signals(void)
-{
-    struct sigaction interrupt = {.sa_handler = interrupted};
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGINT, &interrupt, NULL);
-    sigaction(SIGPIPE, &ignore, NULL);
-}
-
-static char *find_data_dir(struct cli *cli)
-{
-    const char *data = cli_value(cli, "data");
-    if (!data)
-        data = environment("RUNNEL_DATA");
-    if (data)
-        return arena_dup(&cli->arena, str_of(data));
-    const char *state = environment("XDG_STATE_HOME");
-    if (state)
-        return arena_printf(&cli->arena, "%s/runnel", state);
-    const char *home = environment("HOME");
-    return arena_printf(&cli->arena, "%s/.local/state/runnel", home ? home : "");
-}
-
-static bool words_have(const char *words, const char *word)
-{
-    struct str rest = str_of(words);
-    while (rest.len > 0)
-        if (str_eq(str_split(&rest, ' '), str_of(word)))
-            return true;
-    return false;
-}
-
-static int check_values(const struct cli *cli)
-{
-    for (size_t i = 0; i < cli->parsed.option_count; i++) {
-        const struct parsed_option *parsed = &cli->parsed.options[i];
-        const char *name = parsed->option->long_name, *values = option_values(parsed->option);
-        bool closed = strcmp(name, "color") == 0 || strcmp(name, "output") == 0;
-        if (closed && !words_have(values, parsed->value))
-            return cli_usage_error(cli, "--%s must be one of %s, not \"%s\"", name, values, parsed->value);
-    }
-    return 0;
-}
-
-static int run_command(struct cli *cli, size_t argc, char **argv)
-{
-    CLEANUP(buf_release) struct buf error = {0};
-    const struct cli_option *const tables[] = {cli->command->options, cli_global_options, NULL};
-    // Options of the command's own program are none of ours, but the global ones may stand before the command's name.
-    if (options_parse(tables, cli->command->takes_command, argc, argv, &cli->arena, &cli->parsed, &error))
-        return cli_usage_error(cli, "%s", buf_cstr(&error));
-    if (cli_flag(cli, "help")) {
-        help_command(&error, cli->command);
-        return cli_print(cli, &error);
-    }
-    int code = check_values(cli);
-    if (code)
-        return code;
-    cli->data_dir = find_data_dir(cli);
-    if (!cli->command->own_signals)
-        set_signals();
-    return cli->command->run(cli);
-}
-
-static int run(struct cli *cli, size_t argc, char **argv)
-{
-    CLEANUP(buf_release) struct buf text = {0};
-    struct cli_option version = {0, "version", CLI_FLAG, NULL, NULL};
-    const struct cli_option more[] = {version, {0}};
-    const struct cli_option *const tables[] = {cli_global_options, more, NULL};
-    struct parsed before;
-    if (options_parse(tables, true, argc, argv, &cli->arena, &before, &text))
-        return cli_usage_error(NULL, "%s", buf_cstr(&text));
-    for (size_t i = 0; i < before.option_count; i++) {
-        if (strcmp(before.options[i].option->long_name, "version") == 0) {
-            cli->command = &cmd_version;
-            return cmd_version.run(cli);
-        }
-    }
-    if (before.operand_count == 0) {
-        bool asked =
-            before.option_count > 0 && strcmp(before.options[before.option_count - 1].option->long_name, "help") == 0;
-        help_overview(&text);
-        if (asked)
-            return cli_print(cli, &text);
-        fputs(buf_cstr(&text), stderr);
-        return EXIT_USAGE;
-    }
-    cli->command = cli_command_find(before.operands[0]);
-    if (!cli->command)
-        return unknown_command(before.operands[0]);
-    // The words around the command's name are parsed once more as one, now with its own options.
-    size_t at = argc - before.operand_count;
-    char **words = arena_alloc(&cli->arena, (argc + 1) * sizeof(*words));
-    memcpy(words, argv, at * sizeof(*words));
-    memcpy(words + at, argv + at + 1, (argc - at - 1) * sizeof(*words));
-    return run_command(cli, argc - 1, words);
-}
-
-int cli_main(int argc, char **argv)
-{
-    struct cli cli = {0};
-    int code = argc > 0 ? run(&cli, (size_t)argc - 1, argv + 1) : EXIT_USAGE;
-    arena_release(&cli.arena);
-    return code;
 }

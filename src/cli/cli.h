@@ -49,4 +49,4 @@ bool cli_colour(const struct cli *cli);          // for stdout
 int cli_fail(const struct cli *cli, int err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 int cli_usage_error(const struct cli *cli, const char *fmt, ...) PRINTF_LIKE(2, 3); // 2
 
-int cli_main(int argc, char **argv);
+int cli_main(const struct cli_command *const *commands, int argc, char **argv);

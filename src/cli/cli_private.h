@@ -9,7 +9,10 @@
 
 #include <jansson.h>
 
+#define CLI_EXIT_USAGE 2
+
 struct cli {
+    const struct cli_command *const *commands; // NULL-terminated
     const struct cli_command *command;
     struct arena arena;
     struct parsed parsed;
@@ -21,7 +24,11 @@ struct cli {
 extern const struct cli_option cli_global_options[];
 extern const struct cli_command cmd_account, cmd_backup, cmd_cancel, cmd_completion, cmd_help, cmd_key, cmd_list,
     cmd_logs, cmd_pipe, cmd_purge, cmd_restore, cmd_serve, cmd_status, cmd_verify, cmd_version, cmd_wrap;
-const struct cli_command *cli_command_find(const char *name);
+const struct cli_command *cli_command_find(const struct cli *cli, const char *name);
+void cli_find_data_dir(struct cli *cli); // once its options are parsed
+// Appends the options that a command which is told to the user needs to find the same server and spools: what was given as
+// flags, quoted for a shell; a credential by its place only. "" if the environment and files do without.
+void cli_append_again(const struct cli *cli, struct buf *out);
 
 // --- context.c: which server
 struct context_inputs { // each may be NULL
@@ -36,17 +43,13 @@ int context_resolve(const struct context_inputs *inputs, struct arena *arena, st
 char *config_home_path(struct arena *arena, const char *name); // $XDG_CONFIG_HOME/runnel/NAME
 
 void append_shell_word(struct buf *out, const char *word); // for a POSIX shell: as it is, or in single quotes
-// Appends the options that a command which is told to the user needs to find the same server and spools: what was given as
-// flags, quoted for a shell; a credential by its place only. "" if the environment and files do without.
-void cli_append_again(const struct cli *cli, struct buf *out);
-
-// --- help.c, completion.c
-void help_overview(struct buf *out);
+// --- help.c
+void help_overview(struct buf *out, const struct cli_command *const *commands);
 void help_environment_example(struct buf *out); // the commands' part of an example file
 void help_command(struct buf *out, const struct cli_command *command);
-void help_man(struct buf *out, const struct cli_command *command); // NULL: runnel(1)
-void help_markdown(struct buf *out);
-bool completion_script(struct buf *out, const char *shell); // false: unknown shell
+// `command`: NULL for runnel(1).
+void help_man(struct buf *out, const struct cli_command *const *commands, const struct cli_command *command);
+void help_markdown(struct buf *out, const struct cli_command *const *commands);
 
 // --- request.c. All say what is wrong on stderr and return the exit code, or 0.
 int cli_connect(struct cli *cli, struct client **ret);

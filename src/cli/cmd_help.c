@@ -8,7 +8,7 @@ static int run_help(struct cli *cli)
     size_t count = cli_operands(cli, &operands);
     if (count > 1)
         return cli_usage_error(cli, "name one command, or none");
-    const struct cli_command *command = count == 1 ? cli_command_find(operands[0]) : NULL;
+    const struct cli_command *command = count == 1 ? cli_command_find(cli, operands[0]) : NULL;
     if (count == 1 && !command)
         return cli_usage_error(NULL, "there is no command \"%s\"", operands[0]);
     const char *document = cli_value(cli, "document");
@@ -19,13 +19,13 @@ static int run_help(struct cli *cli)
     if (document)
         return cli_print(cli, &text);
     if (cli_flag(cli, "markdown"))
-        help_markdown(&text);
+        help_markdown(&text, cli->commands);
     else if (cli_flag(cli, "man"))
-        help_man(&text, command);
+        help_man(&text, cli->commands, command);
     else if (command)
         help_command(&text, command);
     else
-        help_overview(&text);
+        help_overview(&text, cli->commands);
     return cli_print(cli, &text);
 }
 

@@ -76,24 +76,24 @@ static void bash_values(struct buf *out, const char *command, const struct cli_o
     }
 }
 
-static void bash_operands(struct buf *out)
+static void bash_operands(struct buf *out, const struct cli_command *const *commands)
 {
     buf_append_text(out, "    if [[ $word != -* ]]; then\n        case $command in\n        ");
-    for (size_t i = 0, first = 1; cli_commands[i]; i++) {
-        if (takes_execution(cli_commands[i])) {
-            buf_printf(out, "%s%s", first ? "" : " | ", cli_commands[i]->name);
+    for (size_t i = 0, first = 1; commands[i]; i++) {
+        if (takes_execution(commands[i])) {
+            buf_printf(out, "%s%s", first ? "" : " | ", commands[i]->name);
             first = 0;
         }
     }
     buf_printf(out, ") options=$(%s) ;;\n", list_ids);
-    for (size_t i = 0; cli_commands[i]; i++) {
+    for (size_t i = 0; commands[i]; i++) {
         CLEANUP(buf_release) struct buf words = {0};
-        if (append_operand_words(&words, cli_commands[i]))
-            buf_printf(out, "        %s) options='%s' ;;\n", cli_commands[i]->name, buf_cstr(&words));
+        if (append_operand_words(&words, commands[i]))
+            buf_printf(out, "        %s) options='%s' ;;\n", commands[i]->name, buf_cstr(&words));
     }
     buf_append_text(out, "        help) options='");
-    for (size_t i = 0; cli_commands[i]; i++)
-        buf_printf(out, " %s", cli_commands[i]->name);
+    for (size_t i = 0; commands[i]; i++)
+        buf_printf(out, " %s", commands[i]->name);
     buf_append_text(out, "' ;;\n        ?*) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n"
                          "        esac\n    fi\n");
 }
@@ -111,7 +111,7 @@ static void bash_wrapped(struct buf *out)
                          "        fi\n        return\n    fi\n");
 }
 
-static void bash_script(struct buf *out)
+static void bash_script(struct buf *out, const struct cli_command *const *commands)
 {
     buf_append_text(
         out,
@@ -129,22 +129,22 @@ static void bash_script(struct buf *out)
         "    if [[ $word == = ]]; then word=; elif [[ $previous == = ]]; then previous=${COMP_WORDS[COMP_CWORD - 2]}; fi\n");
     bash_wrapped(out);
     buf_append_text(out, "    case $command:$previous in\n");
-    for (size_t i = 0; cli_commands[i]; i++)
-        bash_values(out, cli_commands[i]->name, cli_commands[i]->options);
+    for (size_t i = 0; commands[i]; i++)
+        bash_values(out, commands[i]->name, commands[i]->options);
     bash_values(out, "*", cli_global_options);
     buf_append_text(out, "    esac\n    case $command in\n");
-    for (size_t i = 0; cli_commands[i]; i++) {
-        buf_printf(out, "    %s) options='", cli_commands[i]->name);
-        append_long_options(out, cli_commands[i]->options);
+    for (size_t i = 0; commands[i]; i++) {
+        buf_printf(out, "    %s) options='", commands[i]->name);
+        append_long_options(out, commands[i]->options);
         append_long_options(out, cli_global_options);
         buf_append_text(out, "' ;;\n");
     }
     buf_append_text(out, "    '') options='");
-    for (size_t i = 0; cli_commands[i]; i++)
-        buf_printf(out, " %s", cli_commands[i]->name);
+    for (size_t i = 0; commands[i]; i++)
+        buf_printf(out, " %s", commands[i]->name);
     append_long_options(out, cli_global_options);
     buf_append_text(out, "' ;;\n    esac\n");
-    bash_operands(out);
+    bash_operands(out, commands);
     buf_append_text(out, "    COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n}\n"
                          "complete -F _runnel runnel\n");
 }
@@ -211,7 +211,7 @@ static void zsh_options(struct buf *out, const struct cli_option *options)
     }
 }
 
-static void zsh_script(struct buf *out)
+static void zsh_script(struct buf *out, const struct cli_command *const *commands)
 {
     buf_append_text(out, "#compdef runnel\n# made by `runnel completion zsh`\n"
                          "_runnel_executions() {\n    local -a ids\n    ids=(${(f)\"$(");
@@ -219,19 +219,19 @@ static void zsh_script(struct buf *out)
     buf_append_text(
         out, ")\"})\n    compadd -a ids\n}\n"
              "_runnel() {\n    local -a subcommands # zsh has a parameter `commands` of its own\n    subcommands=(\n");
-    for (size_t i = 0; cli_commands[i]; i++) {
-        buf_printf(out, "        '%s:", cli_commands[i]->name);
-        append_quoted(out, cli_commands[i]->summary, "");
+    for (size_t i = 0; commands[i]; i++) {
+        buf_printf(out, "        '%s:", commands[i]->name);
+        append_quoted(out, commands[i]->summary, "");
         buf_append_text(out, "'\n");
     }
     buf_append_text(
         out, "    )\n    if ((CURRENT == 2)); then\n        _describe command subcommands\n        return\n    fi\n"
              "    local command=$words[2]\n    shift words\n    ((CURRENT--))\n    case $command in\n");
-    for (size_t i = 0; cli_commands[i]; i++) {
-        buf_printf(out, "    %s)\n        _arguments -S", cli_commands[i]->name);
-        zsh_options(out, cli_commands[i]->options);
+    for (size_t i = 0; commands[i]; i++) {
+        buf_printf(out, "    %s)\n        _arguments -S", commands[i]->name);
+        zsh_options(out, commands[i]->options);
         zsh_options(out, cli_global_options);
-        zsh_operands(out, cli_commands[i]);
+        zsh_operands(out, commands[i]);
         buf_append_text(out, "\n        ;;\n");
     }
     buf_append_text(out, "    esac\n}\n_runnel \"$@\"\n");
@@ -266,11 +266,11 @@ static void fish_options(struct buf *out, const char *condition, const struct cl
     }
 }
 
-static void fish_script(struct buf *out)
+static void fish_script(struct buf *out, const struct cli_command *const *commands)
 {
     buf_append_text(out, "# fish completion for runnel; made by `runnel completion fish`\n");
-    for (size_t i = 0; cli_commands[i]; i++) {
-        const struct cli_command *command = cli_commands[i];
+    for (size_t i = 0; commands[i]; i++) {
+        const struct cli_command *command = commands[i];
         CLEANUP(buf_release) struct buf condition = {0};
         buf_printf(out, "complete -c runnel -f -n __fish_use_subcommand -a %s -d ", command->name);
         fish_append_quoted(out, command->summary);
@@ -291,12 +291,13 @@ static void fish_script(struct buf *out)
     fish_options(out, "", cli_global_options);
 }
 
-bool completion_script(struct buf *out, const char *shell)
+// False: unknown shell.
+static bool completion_script(struct buf *out, const char *shell, const struct cli_command *const *commands)
 {
-    void (*const scripts[])(struct buf *) = {bash_script, zsh_script, fish_script};
+    void (*const scripts[])(struct buf *, const struct cli_command *const *) = {bash_script, zsh_script, fish_script};
     for (size_t i = 0; i < ARRAY_LEN(shells); i++) {
         if (strcmp(shell, shells[i]) == 0) {
-            scripts[i](out);
+            scripts[i](out, commands);
             return true;
         }
     }
@@ -307,7 +308,7 @@ static int run_completion(struct cli *cli)
 {
     CLEANUP(buf_release) struct buf text = {0};
     char *const *operands;
-    if (cli_operands(cli, &operands) != 1 || !completion_script(&text, operands[0]))
+    if (cli_operands(cli, &operands) != 1 || !completion_script(&text, operands[0], cli->commands))
         return cli_usage_error(cli, "name one shell: bash, zsh or fish");
     return cli_print(cli, &text);
 }

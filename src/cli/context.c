@@ -157,17 +157,3 @@ void append_shell_word(struct buf *out, const char *word)
         buf_append_text(out, *word == '\'' ? "'\\''" : (char[]){*word, 0});
     buf_append_byte(out, '\'');
 }
-
-void cli_append_again(const struct cli *cli, struct buf *out)
-{
-    static const char *const names[] = {"url", "context", "ca-file", "data"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const char *value = cli_value(cli, names[i]);
-        if (!value)
-            continue;
-        buf_printf(out, " --%s ", names[i]);
-        append_shell_word(out, value);
-    }
-    if (cli_value(cli, "token"))
-        buf_append_text(out, " --token TOKEN");
-}

@@ -133,11 +133,11 @@ static void append_topics(struct buf *out, const struct topic *topics, size_t co
     }
 }
 
-void help_overview(struct buf *out)
+void help_overview(struct buf *out, const struct cli_command *const *commands)
 {
     buf_printf(out, "%s\n\nUsage: runnel COMMAND [OPTIONS]\n\nCommands:\n", overview);
-    for (size_t i = 0; cli_commands[i]; i++)
-        buf_printf(out, "  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
+    for (size_t i = 0; commands[i]; i++)
+        buf_printf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
     buf_append_text(out, "\nOptions of every command:\n");
     append_options(out, cli_global_options);
     buf_append_text(out, "\nEnvironment:\n");
@@ -221,16 +221,16 @@ static void man_topics(struct buf *out, const char *title, const struct topic *t
         man_item(out, topics[i].name, topics[i].text);
 }
 
-static void man_program(struct buf *out)
+static void man_program(struct buf *out, const struct cli_command *const *commands)
 {
     buf_append_text(out, ".TH RUNNEL 1 \"\" \"runnel " RUNNEL_VERSION "\" \"Runnel\"\n"
                          ".SH NAME\nrunnel \\- record runs and follow their logs\n"
                          ".SH SYNOPSIS\n\\fBrunnel\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR]\n.SH DESCRIPTION\n");
     man_append(out, overview);
     buf_append_text(out, "\n.SH COMMANDS\n");
-    for (size_t i = 0; cli_commands[i]; i++) {
-        buf_printf(out, ".TP\n\\fBrunnel\\-%s\\fR(1)\n", cli_commands[i]->name);
-        man_append(out, cli_commands[i]->summary);
+    for (size_t i = 0; commands[i]; i++) {
+        buf_printf(out, ".TP\n\\fBrunnel\\-%s\\fR(1)\n", commands[i]->name);
+        man_append(out, commands[i]->summary);
         buf_append_byte(out, '\n');
     }
     buf_append_text(out, ".SH OPTIONS OF EVERY COMMAND\n");
@@ -244,10 +244,10 @@ static void man_program(struct buf *out)
              "settings of the server; see runnel-serve(1)");
 }
 
-void help_man(struct buf *out, const struct cli_command *command)
+void help_man(struct buf *out, const struct cli_command *const *commands, const struct cli_command *command)
 {
     if (!command) {
-        man_program(out);
+        man_program(out, commands);
         return;
     }
     buf_append_text(out, ".TH RUNNEL\\-");
@@ -319,11 +319,11 @@ static void markdown_command(struct buf *out, const struct cli_command *command)
         buf_append_byte(out, '\n');
 }
 
-void help_markdown(struct buf *out)
+void help_markdown(struct buf *out, const struct cli_command *const *commands)
 {
     buf_printf(out, "# The command line\n\n<!-- made by `runnel help --markdown` -->\n\n%s\n\n", overview);
-    for (size_t i = 0; cli_commands[i]; i++)
-        markdown_command(out, cli_commands[i]);
+    for (size_t i = 0; commands[i]; i++)
+        markdown_command(out, commands[i]);
     buf_append_text(out, "## Options of every command\n\n");
     markdown_options(out, cli_global_options);
     buf_append_text(out, "## Environment\n\nFlags beat the environment, which beats files.\n\n");
