@@ -18,6 +18,13 @@ struct entry {
     uint64_t arrived_ns; // when the server got it; 0: long ago, or told already
 };
 
+// Somebody who waits for what becomes of an execution.
+struct topic_waiter {
+    struct list_node node;                                // topic.waiters
+    void (*wake)(struct topic_waiter *waiter);            // at the end of the turn; there may be something to read
+    void (*failed)(struct topic_waiter *waiter, int err); // what it waits for cannot be read
+};
+
 // One execution that has subscribers here, or had some and still has entries.
 struct topic {
     struct map_node node;
@@ -28,7 +35,7 @@ struct topic {
     struct entry **entries; // by first, not overlapping; within `entry_block`, as the oldest go first
     struct entry **entry_block;
     size_t entry_count, entry_capacity; // of the block
-    struct list_node subscribers;
+    struct list_node waiters;
     struct list_node fetches; // reads of chunks under way
     unsigned refreshes;       // reads of the execution under way
     struct deferred wake;
@@ -43,7 +50,7 @@ struct window { // see window.c
 };
 
 struct subscriber {
-    struct list_node node; // topic.subscribers
+    struct topic_waiter waiter;
     struct topic *topic;
     struct fanout *fanout;
     struct follower follower;
@@ -54,6 +61,7 @@ struct subscriber {
     struct locate *locate; // while its position is looked for
     bool pumping, filtering, ended, freed;
     bool restored, follow, wants_state, wants_position;
+    void (*decided)(struct subscriber *subscriber, int err); // by matching.c, when it has filtered
     // Of a filter that looks at text: what it has found, and the cursor that goes with it; elsewhere it begins anew.
     struct line_filter *lines;
     uint64_t lines_cursor;
@@ -84,7 +92,7 @@ void topic_close_if_idle(struct topic *topic);
 struct entry *topic_find(struct topic *topic, uint64_t sequence);
 // Replaces whatever overlaps. Takes its own reference.
 struct entry *topic_put(struct topic *topic, uint64_t first, struct chunk *chunk);
-// Reads the chunk that covers `sequence`; topic_wake follows. Single-flight.
+// Reads the chunk that covers `sequence`; all who wait are woken then. Single-flight.
 void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format format);
 // Fetches what will soon be wanted of [from, limit) by one who goes on at `from`, so that it is there when its socket
 // has taken what it was given.
@@ -92,13 +100,6 @@ void topic_read_ahead(struct topic *topic, uint64_t from, uint64_t limit, enum f
 const struct encoded *entry_encode(struct entry *entry, enum follow_format format);
 void entry_used(struct entry *entry);
 void topic_refresh(struct topic *topic);
-
-// subscriber.c
-void topic_wake(struct topic *topic); // all subscribers, at the end of the turn
-void topic_failed(struct topic *topic, int err);
-void topic_wake_now(struct deferred *deferred);
-void subscriber_fail(struct subscriber *subscriber, int err);
-void subscriber_release(struct subscriber *subscriber); // the memory
 
 // matching.c
 // True if the filter, which looks at text, has decided about the record at the cursor. Else it was begun, or there is something to wait

@@ -189,6 +189,35 @@ static struct topic *fanout_topic(struct fanout *fanout, int64_t row)
     return node ? CONTAINER_OF(node, struct topic, node) : NULL;
 }
 
+static void topic_wake(struct topic *topic)
+{
+    if (!list_empty(&topic->waiters))
+        loop_defer(topic->fanout->options.loop, &topic->wake);
+}
+
+static void topic_wake_now(struct deferred *deferred)
+{
+    struct topic *topic = CONTAINER_OF(deferred, struct topic, wake);
+    // One who ends may take the topic with it: hold it open meanwhile.
+    topic->refreshes++;
+    LIST_FOR_EACH_SAFE(node, next, &topic->waiters) {
+        struct topic_waiter *waiter = CONTAINER_OF(node, struct topic_waiter, node);
+        waiter->wake(waiter);
+    }
+    topic->refreshes--;
+    topic_close_if_idle(topic);
+}
+
+static void topic_failed(struct topic *topic, int err)
+{
+    topic->refreshes++;
+    LIST_FOR_EACH_SAFE(node, next, &topic->waiters) {
+        struct topic_waiter *waiter = CONTAINER_OF(node, struct topic_waiter, node);
+        waiter->failed(waiter, err);
+    }
+    topic->refreshes--;
+}
+
 struct topic *topic_open(struct fanout *fanout, const struct execution *execution)
 {
     struct topic *topic = fanout_topic(fanout, execution->row);
@@ -198,7 +227,7 @@ struct topic *topic_open(struct fanout *fanout, const struct execution *executio
     topic->fanout = fanout;
     execution_copy(execution, &topic->execution);
     topic->account = budget_account(fanout->options.budget, execution->account);
-    list_init(&topic->subscribers);
+    list_init(&topic->waiters);
     list_init(&topic->fetches);
     deferred_init(&topic->wake, topic_wake_now);
     map_insert(&fanout->topics, &topic->node, str_n((const char *)&topic->execution.row, sizeof topic->execution.row));
@@ -208,7 +237,7 @@ struct topic *topic_open(struct fanout *fanout, const struct execution *executio
 
 void topic_close_if_idle(struct topic *topic)
 {
-    if (!list_empty(&topic->subscribers) || !list_empty(&topic->fetches) || topic->refreshes || topic->entry_count)
+    if (!list_empty(&topic->waiters) || !list_empty(&topic->fetches) || topic->refreshes || topic->entry_count)
         return;
     deferred_cancel(&topic->wake);
     map_remove(&topic->fanout->topics, &topic->node);
@@ -371,7 +400,7 @@ static void topic_apply(struct topic *topic, const struct store_change *change, 
     struct execution *execution = &topic->execution;
 
     topic->changed = true;
-    if (change->chunk && !numbers_only && !list_empty(&topic->subscribers) && change->first == execution->next_sequence)
+    if (change->chunk && !numbers_only && !list_empty(&topic->waiters) && change->first == execution->next_sequence)
         topic_put(topic, change->first, change->chunk)->arrived_ns = change->arrived_ns;
     execution->next_sequence = MAX(execution->next_sequence, change->next);
     execution->status = change->status;

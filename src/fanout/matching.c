@@ -58,12 +58,7 @@ static void filter_job_done(struct job *job)
     struct subscriber *subscriber = it->subscriber;
 
     subscriber->filtering = false;
-    if (subscriber->freed)
-        subscriber_release(subscriber);
-    else if (it->err)
-        subscriber_fail(subscriber, it->err);
-    else
-        loop_defer(subscriber->fanout->options.loop, &subscriber->pump);
+    subscriber->decided(subscriber, it->err);
     filter_job_free(it);
 }
 

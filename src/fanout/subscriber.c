@@ -6,14 +6,14 @@
 #define SHARE_PART 4              // a slice of less than so a part of the bytes is copied, as it would keep all of them
 #define PUMP_BYTES (2048u * 1024) // per turn of the loop and subscriber, so that none keeps the others waiting
 
-void subscriber_release(struct subscriber *subscriber)
+static void subscriber_release(struct subscriber *subscriber)
 {
     filter_unref(&subscriber->filter);
     line_filter_free(&subscriber->lines);
     free(subscriber);
 }
 
-void subscriber_fail(struct subscriber *subscriber, int err)
+static void subscriber_fail(struct subscriber *subscriber, int err)
 {
     if (subscriber->ended)
         return;
@@ -250,31 +250,24 @@ static void subscriber_position_due(void *arg)
     subscriber_run(arg);
 }
 
-// --- Topics wake their subscribers
-
-void topic_wake(struct topic *topic)
+static void subscriber_woken(struct topic_waiter *waiter)
 {
-    if (!list_empty(&topic->subscribers))
-        loop_defer(topic->fanout->options.loop, &topic->wake);
+    subscriber_run(CONTAINER_OF(waiter, struct subscriber, waiter));
 }
 
-void topic_wake_now(struct deferred *deferred)
+static void subscriber_topic_failed(struct topic_waiter *waiter, int err)
 {
-    struct topic *topic = CONTAINER_OF(deferred, struct topic, wake);
-    // A subscriber that ends may take the topic with it: hold it open meanwhile.
-    topic->refreshes++;
-    LIST_FOR_EACH_SAFE(node, next, &topic->subscribers)
-        subscriber_run(CONTAINER_OF(node, struct subscriber, node));
-    topic->refreshes--;
-    topic_close_if_idle(topic);
+    subscriber_fail(CONTAINER_OF(waiter, struct subscriber, waiter), err);
 }
 
-void topic_failed(struct topic *topic, int err)
+static void subscriber_decided(struct subscriber *subscriber, int err)
 {
-    topic->refreshes++;
-    LIST_FOR_EACH_SAFE(node, next, &topic->subscribers)
-        subscriber_fail(CONTAINER_OF(node, struct subscriber, node), err);
-    topic->refreshes--;
+    if (subscriber->freed)
+        subscriber_release(subscriber);
+    else if (err)
+        subscriber_fail(subscriber, err);
+    else
+        loop_defer(subscriber->fanout->options.loop, &subscriber->pump);
 }
 
 // --- Life
@@ -305,8 +298,10 @@ struct subscriber *fanout_subscribe(struct fanout *fanout, const struct subscrip
 {
     struct subscriber *subscriber = xcalloc(1, sizeof *subscriber);
     *subscriber = (struct subscriber){
+        .waiter = {.wake = subscriber_woken, .failed = subscriber_topic_failed},
         .topic = topic_open(fanout, subscription->execution),
         .fanout = fanout,
+        .decided = subscriber_decided,
         .format = subscription->format,
         .filter = subscription->filter ? filter_ref(subscription->filter) : NULL,
         .sink = subscription->sink,
@@ -320,7 +315,7 @@ struct subscriber *fanout_subscribe(struct fanout *fanout, const struct subscrip
     window_init(subscriber);
     list_init(&subscriber->scan_wait);
     subscriber->position_timer = timer_new(fanout->options.loop, subscriber_position_due, subscriber);
-    list_push_back(&subscriber->topic->subscribers, &subscriber->node);
+    list_push_back(&subscriber->topic->waiters, &subscriber->waiter.node);
     metrics_add(fanout->options.metrics, fanout->options.shard, METRIC_followers, 1);
     if (subscription->position.kind == POSITION_FROM)
         subscriber_start(subscriber, subscription->position.from);
@@ -358,7 +353,7 @@ void subscriber_free(struct subscriber **subscriber)
     timer_free(&it->position_timer);
     window_release(it);
     list_remove(&it->scan_wait);
-    list_remove(&it->node);
+    list_remove(&it->waiter.node);
     topic_close_if_idle(it->topic);
     it->freed = it->ended = true;
     if (!it->pumping && !it->filtering)
