@@ -128,17 +128,22 @@ struct http_request *http_request_new(struct http_conn *conn);
 void http_request_free(struct http_request **request);
 void http_request_make_id(struct http_request *request);
 
-// server.c
+// lifetime.c
+void http_stream_free(struct http_stream *stream);
 bool http_keeps_alive(const struct http_request *request); // the connection, behind its answer
 void http_conn_answered(struct http_conn *conn);           // the answer is whole: on to the next request, or the end
-void http_conn_forget(struct http_conn *conn);
+void http_conn_forget(struct http_conn *conn);             // the bookkeeping alone
 // Sends what is queued, then ends the connection, without anything that would make an unfinished answer look whole.
-void http_conn_end(struct http_conn *conn);               // the bookkeeping alone
-void http_conn_abandon(struct http_conn *conn, int err);  // ends it, telling the application
+void http_conn_end(struct http_conn *conn);
+void http_conn_abandon(struct http_conn *conn, int err); // ends it, telling the application
+void http_conn_leave(struct http_conn *conn);            // the end of a callback that counted itself in `busy`
+void http_conn_set_state(struct http_conn *conn, enum http_state state);
+size_t http_conn_backlog(const struct http_conn *conn);   // bytes that wait behind the present request
 struct str http_conn_early_bytes(struct http_conn *conn); // what was read after the present request
+void http_request_disown(struct http_request *request);   // tells the application, which has it no more
+void http_server_tell_fewer(void *server);                // whoever waits for connections to end
 
 // stream.c
-void http_stream_free(struct http_stream *stream);
 // As http_stream_begin, with the request's coding, whose place among the encoders is taken.
 struct http_stream *http_stream_begin_encoded(struct http_request *request, int status, const char *content_type,
                                               const struct http_stream_handler *handler, void *owner);
@@ -152,7 +157,7 @@ void http_release_output(struct http_conn *conn);                // all of it wa
 void http_release_all(struct http_conn *conn);
 bool http_output_unwanted(const struct http_conn *conn); // whether its room is needed
 
-// answer.c
+// head.c
 // What the answer with so long a body is to be encoded by; takes a place among the encoders unless it is identity.
 enum http_coding http_take_coding(struct http_request *request, int status, size_t len);
 bool http_status_has_body(int status);

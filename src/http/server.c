@@ -15,88 +15,6 @@
 
 static void refuse(struct http_conn *conn, int err);
 
-// --- Life of a connection
-
-static void leave(struct http_conn *conn)
-{
-    if (--conn->busy == 0 && conn->gone)
-        free(conn);
-}
-
-static void tell_fewer(void *arg)
-{
-    struct http_server *server = arg;
-    if (server->fewer)
-        server->fewer(server->fewer_arg);
-}
-
-void http_conn_forget(struct http_conn *conn)
-{
-    struct http_server *server = conn->server;
-    if (conn->counted) {
-        server->count--;
-        server->stats.connections--;
-    } else {
-        server->refused_count--;
-    }
-    list_remove(&conn->node);
-    deferred_cancel(&conn->feed);
-    http_request_free(&conn->request);
-    buf_release(&conn->backlog);
-    http_release_all(conn);
-    conn->gone = true;
-    conn->busy++;
-    leave(conn);
-    if (server->count == 0)
-        tell_fewer(server);
-}
-
-// The application has it no more.
-static void disown(struct http_request *request)
-{
-    void (*aborted)(void *arg) = request->aborted;
-    request->aborted = NULL;
-    if (aborted)
-        aborted(request->aborted_arg);
-}
-
-void http_conn_abandon(struct http_conn *conn, int err)
-{
-    struct http_stream *stream = TAKE_PTR(conn->stream);
-    struct http_request *request = conn->request;
-    conn->busy++;
-    if (stream) {
-        deferred_cancel(&stream->flush);
-        stream->handler->closed(stream->owner, err);
-        http_stream_free(stream);
-    } else if (request) {
-        disown(request);
-    }
-    log_debug(conn->server->app.logger, "connection closed", LOG_S("peer", conn_peer(conn->conn)), LOG_I("error", err));
-    conn_free(&conn->conn);
-    http_conn_forget(conn);
-    leave(conn);
-}
-
-void http_conn_end(struct http_conn *conn)
-{
-    conn->state = CONN_ENDING;
-    buf_release(&conn->backlog);
-    conn->backlog_at = 0;
-    conn_shutdown(conn->conn);
-}
-
-static void set_state(struct http_conn *conn, enum http_state state)
-{
-    conn->state = state;
-    conn->since_ms = loop_now_ms(conn->server->loop);
-}
-
-static size_t backlog_len(const struct http_conn *conn)
-{
-    return conn->backlog.len - conn->backlog_at;
-}
-
 // --- Parsing
 
 static bool receiving(const struct http_conn *conn)
@@ -113,18 +31,18 @@ static void begin_request(struct http_conn *conn)
     conn->refusal = 0;
     llhttp_init(&conn->parser, HTTP_REQUEST, &http_parser_settings);
     conn->parser.data = conn;
-    set_state(conn, CONN_HEAD);
+    http_conn_set_state(conn, CONN_HEAD);
 }
 
 static void refuse(struct http_conn *conn, int err)
 {
     struct http_request *request = conn->request;
     atomic_fetch_add_explicit(&conn->server->stats.refused_total, 1, memory_order_relaxed);
-    disown(request);
+    http_request_disown(request);
     request->keep_alive = false;
     if (!request->id[0])
         http_request_make_id(request);
-    set_state(conn, CONN_ANSWERING);
+    http_conn_set_state(conn, CONN_ANSWERING);
     if (request->head_complete && conn->server->app.refused)
         conn->server->app.refused(conn->server->app.app, request, err);
     http_respond_error(request, err, NULL);
@@ -238,8 +156,8 @@ static void begin_body(struct http_conn *conn)
     }
     if (conn->request->expects_go_on)
         conn_write(conn->conn, go_on, sizeof(go_on) - 1);
-    set_state(conn, CONN_BODY);
-    if (backlog_len(conn) > 0 || conn->peer_ended)
+    http_conn_set_state(conn, CONN_BODY);
+    if (http_conn_backlog(conn) > 0 || conn->peer_ended)
         loop_defer(conn->server->loop, &conn->feed);
 }
 
@@ -257,14 +175,14 @@ static void judge_head(struct http_conn *conn)
         begin_body(conn);
         return;
     }
-    set_state(conn, CONN_ANSWERING);
+    http_conn_set_state(conn, CONN_ANSWERING);
     app->head(app->app, conn->request);
 }
 
 static void hand_over(struct http_conn *conn, struct str rest)
 {
     const struct http_app *app = &conn->server->app;
-    set_state(conn, CONN_ANSWERING);
+    http_conn_set_state(conn, CONN_ANSWERING);
     conn->rest = rest;
     app->request(app->app, conn->request);
     if (!conn->gone)
@@ -300,7 +218,7 @@ static size_t parse(struct http_conn *conn, const uint8_t *data, size_t len)
 // After the peer's end: a request that is not whole never will be.
 static void check_end(struct http_conn *conn)
 {
-    if (!conn->peer_ended || backlog_len(conn) > 0)
+    if (!conn->peer_ended || http_conn_backlog(conn) > 0)
         return;
     if (conn->state == CONN_WAITING)
         http_conn_end(conn);
@@ -321,14 +239,14 @@ static void on_feed(struct deferred *deferred)
 {
     struct http_conn *conn = CONTAINER_OF(deferred, struct http_conn, feed);
     conn->busy++;
-    if (backlog_len(conn) > 0 && receiving(conn)) {
-        size_t used = parse(conn, (const uint8_t *)conn->backlog.data + conn->backlog_at, backlog_len(conn));
+    if (http_conn_backlog(conn) > 0 && receiving(conn)) {
+        size_t used = parse(conn, (const uint8_t *)conn->backlog.data + conn->backlog_at, http_conn_backlog(conn));
         if (!conn->gone && conn->state != CONN_ENDING)
             conn->backlog_at += used;
     }
     if (!conn->gone && conn->state != CONN_ENDING && !http_hold_input(conn))
         deny_input(conn);
-    if (!conn->gone && backlog_len(conn) == 0) {
+    if (!conn->gone && http_conn_backlog(conn) == 0) {
         conn->backlog_at = 0;
         if (conn->backlog.cap > BACKLOG_KEEP)
             buf_release(&conn->backlog);
@@ -336,41 +254,10 @@ static void on_feed(struct deferred *deferred)
             buf_reset(&conn->backlog);
     }
     if (!conn->gone && conn->state != CONN_ENDING) {
-        conn_pause_read(conn->conn, backlog_len(conn) > 0);
+        conn_pause_read(conn->conn, http_conn_backlog(conn) > 0);
         check_end(conn);
     }
-    leave(conn);
-}
-
-struct str http_conn_early_bytes(struct http_conn *conn)
-{
-    if (conn->rest.data)
-        return conn->rest;
-    return str_n(conn->backlog.data + conn->backlog_at, backlog_len(conn));
-}
-
-bool http_keeps_alive(const struct http_request *request)
-{
-    return request->keep_alive && request->complete && !request->conn->server->draining;
-}
-
-void http_conn_answered(struct http_conn *conn)
-{
-    struct http_request *request = conn->request;
-    log_info(conn->server->app.logger, "request", LOG_S("method", request->method_text), LOG_STR("path", request->path),
-             LOG_I("status", request->status),
-             LOG_I("duration_ms", loop_now_ms(conn->server->loop) - request->start_ms),
-             LOG_S("request_id", request->id), LOG_S("peer", http_peer(request)));
-    bool keep_alive = http_keeps_alive(request);
-    http_request_free(&conn->request);
-    (void)http_hold_input(conn); // less than before
-    if (!keep_alive) {
-        http_conn_end(conn);
-        return;
-    }
-    set_state(conn, CONN_WAITING);
-    if (backlog_len(conn) > 0 || conn->peer_ended)
-        loop_defer(conn->server->loop, &conn->feed);
+    http_conn_leave(conn);
 }
 
 // --- Callbacks of the connection
@@ -379,7 +266,7 @@ static void on_data(void *owner, const uint8_t *data, size_t len)
 {
     struct http_conn *conn = owner;
     conn->busy++;
-    size_t used = backlog_len(conn) == 0 ? parse(conn, data, len) : 0;
+    size_t used = http_conn_backlog(conn) == 0 ? parse(conn, data, len) : 0;
     if (!conn->gone && conn->state != CONN_ENDING && used < len) {
         // One read's worth: what the peer sends behind it stays with the kernel until this is used.
         buf_append(&conn->backlog, data + used, len - used);
@@ -387,7 +274,7 @@ static void on_data(void *owner, const uint8_t *data, size_t len)
     }
     if (!conn->gone && conn->state != CONN_ENDING && !http_hold_input(conn))
         deny_input(conn);
-    leave(conn);
+    http_conn_leave(conn);
 }
 
 static void on_drained(void *owner)
@@ -398,9 +285,9 @@ static void on_drained(void *owner)
         http_release_output(conn);
     if (conn->stream && conn->stream->copied.len == 0 && conn->stream->handler->drained)
         conn->stream->handler->drained(conn->stream->owner);
-    if (!conn->gone && backlog_len(conn) > 0 && receiving(conn))
+    if (!conn->gone && http_conn_backlog(conn) > 0 && receiving(conn))
         loop_defer(conn->server->loop, &conn->feed);
-    leave(conn);
+    http_conn_leave(conn);
 }
 
 static void on_half_closed(void *owner)
@@ -409,7 +296,7 @@ static void on_half_closed(void *owner)
     conn->busy++;
     conn->peer_ended = true;
     check_end(conn);
-    leave(conn);
+    http_conn_leave(conn);
 }
 
 // Strangers can cause it as often as they like, so it is not said each time.
@@ -458,7 +345,7 @@ void http_server_accept_as(struct http_server *server, const struct http_accepte
     conn->server = server;
     conn->counted = !refused;
     deferred_init(&conn->feed, on_feed);
-    set_state(conn, CONN_WAITING);
+    http_conn_set_state(conn, CONN_WAITING);
     list_push_back(&server->conns, &conn->node);
     conn->conn = conn_new(server->loop, fd, accepted->plain ? NULL : server->tls, &conn_handler, conn);
     if (accepted->address)
@@ -569,13 +456,13 @@ void http_server_drain(struct http_server *server, void (*fewer)(void *arg), voi
     server->draining = true;
     LIST_FOR_EACH_SAFE(node, next, &server->conns) {
         struct http_conn *conn = CONTAINER_OF(node, struct http_conn, node);
-        if (conn->state == CONN_WAITING && backlog_len(conn) == 0)
+        if (conn->state == CONN_WAITING && http_conn_backlog(conn) == 0)
             http_conn_end(conn);
     }
     server->fewer = fewer;
     server->fewer_arg = arg;
-    conn_count_when_none(server->open, tell_fewer, server);
-    tell_fewer(server);
+    conn_count_when_none(server->open, http_server_tell_fewer, server);
+    http_server_tell_fewer(server);
 }
 
 unsigned http_server_open(const struct http_server *server)

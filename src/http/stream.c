@@ -48,16 +48,6 @@ static void on_flush(struct deferred *deferred)
     write_copied(CONTAINER_OF(deferred, struct http_stream, flush));
 }
 
-void http_stream_free(struct http_stream *stream)
-{
-    if (stream->encoder)
-        stream->conn->server->encoders--;
-    http_encoder_free(&stream->encoder);
-    deferred_cancel(&stream->flush);
-    buf_release(&stream->copied);
-    free(stream);
-}
-
 static struct http_conn *stream_close(struct http_stream **stream_ptr)
 {
     struct http_stream *stream = TAKE_PTR(*stream_ptr);
