@@ -2,7 +2,7 @@
 // One thread: `done` is called from stub_answer.
 #pragma once
 
-#include "store/store.h"
+#include "store/adapter.h"
 #include "util/testing.h"
 
 #define STUB_OPS_MAX 256

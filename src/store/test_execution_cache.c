@@ -1,3 +1,4 @@
+#include "store/adapter.h"
 #include "store/execution_cache.h"
 #include "store/sqlite/sqlite_store.h"
 #include "store/store_fixture.h"

@@ -1,17 +1,8 @@
 // The reader threads: each takes one query at a time, on a connection of its own.
 #include "store/sqlite/sqlite_private.h"
 
-static query_fn *const queries[STORE_OP_KINDS] = {
-    [STORE_GET] = query_get,
-    [STORE_LIST] = query_list,
-    [STORE_READ] = query_read,
-    [STORE_PRODUCER] = query_producer,
-    [STORE_KEY_FIND] = query_key_find,
-    [STORE_KEY_LIST] = query_key_list,
-    [STORE_ACCOUNT_LIST] = query_account_list,
-    [STORE_COUNT_OPEN] = query_count_open,
-    [STORE_BACKUP] = query_backup,
-};
+#define QUERY(NAME, name, ...) [STORE_##NAME] = query_##name,
+static query_fn *const queries[STORE_OP_KINDS] = {STORE_QUERIES(QUERY)};
 
 // Scans leave one reader to those that are short. So many short ones may pass a scan that waits while none is under way.
 #define PASSING_MAX 16

@@ -1,6 +1,7 @@
 // The inside of the SQLite adapter: what its threads share, and which of them may touch what.
 #pragma once
 
+#include "store/adapter.h"
 #include "store/sqlite/gather.h"
 #include "store/sqlite/heads.h"
 #include "store/sqlite/pack.h"
@@ -103,7 +104,6 @@ static inline struct sqlite_store *sqlite_store_of(struct store *store)
 
 int64_t store_now_ms(const struct sqlite_store *store);
 void op_reply(struct store_op *op); // posts `done`; the operation is the caller's again
-bool op_is_commit(enum store_op_kind kind);
 
 // --- writer.c
 void *writer_main(void *arg);
@@ -115,9 +115,9 @@ void group_add_change(struct group *group, const struct store_change *change);
 // Applies one operation within the transaction. The outcome of its own goes to op->err with 0 returned; a negative code is
 // returned for what makes the transaction fail. Conditions are checked before anything is written.
 typedef int commit_fn(struct sqlite_store *store, struct store_op *op);
-commit_fn commit_create, commit_claim, commit_append, commit_complete, commit_update, commit_purge;
-commit_fn commit_key_create, commit_key_revoke, commit_key_used, commit_account_ensure;
-commit_fn commit_account_create, commit_account_change;
+#define COMMIT_DECLARATION(NAME, name, ...) commit_fn commit_##name;
+STORE_COMMITS(COMMIT_DECLARATION)
+#undef COMMIT_DECLARATION
 // Changes the outcome as model/outcome.h says, and tells the watcher. Its refusals, or a database error.
 int outcome_change(struct sqlite_store *store, struct head *head, const struct outcome_ask *ask);
 void announce(struct sqlite_store *store, const struct head *head);
@@ -170,8 +170,9 @@ void vacuum_slice(struct sqlite_store *store); // a transaction of a few millise
 // --- reader.c and the queries. Each sets op->err.
 void *reader_main(void *arg);
 typedef void query_fn(struct sqlite_store *store, struct db *db, struct store_op *op);
-query_fn query_get, query_list, query_read, query_producer, query_key_find, query_key_list, query_count_open;
-query_fn query_account_list, query_backup;
+#define QUERY_DECLARATION(NAME, name, ...) query_fn query_##name;
+STORE_QUERIES(QUERY_DECLARATION)
+#undef QUERY_DECLARATION
 // The execution with the state that its hot chunks led to. ERR_NOT_FOUND.
 int execution_load(struct sqlite_store *store, struct db *db, int64_t row, struct execution *ret);
 // From a statement with EXECUTION_COLUMNS that stands on a row. *ret is overwritten.

@@ -45,7 +45,7 @@ static void sqlite_submit(struct store *base, struct store_op *op)
         op_reply(op);
         return;
     }
-    bool commit = op_is_commit(op->kind);
+    bool commit = store_kinds[op->kind].commits;
     struct fair_queue *queue = commit ? &store->writer_queue : op->scan ? &store->scan_queue : &store->reader_queue;
     fair_queue_push(queue, op->account, &op->node);
     bool whole = commit && queue->count == store->gather.whole;

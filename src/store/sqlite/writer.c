@@ -7,31 +7,8 @@
 #define PURGE_CHUNKS        32   // from which no further execution is begun
 #define SPARE_BYTES         ((uint64_t)4 * 1024 * 1024) // beside the reserve, from which a full disk counts as one with room
 
-static commit_fn *const commits[STORE_OP_KINDS] = {
-    [STORE_CREATE] = commit_create,
-    [STORE_CLAIM] = commit_claim,
-    [STORE_APPEND] = commit_append,
-    [STORE_COMPLETE] = commit_complete,
-    [STORE_UPDATE] = commit_update,
-    [STORE_PURGE] = commit_purge,
-    [STORE_KEY_CREATE] = commit_key_create,
-    [STORE_KEY_REVOKE] = commit_key_revoke,
-    [STORE_KEY_USED] = commit_key_used,
-    [STORE_ACCOUNT_ENSURE] = commit_account_ensure,
-    [STORE_ACCOUNT_CREATE] = commit_account_create,
-    [STORE_ACCOUNT_CHANGE] = commit_account_change,
-};
-
-bool op_is_commit(enum store_op_kind kind)
-{
-    return commits[kind] != NULL;
-}
-
-// Those without which the store still can be emptied and logs still can end.
-static bool op_needs_space(const struct store_op *op)
-{
-    return op->kind == STORE_CREATE || op->kind == STORE_APPEND || op->kind == STORE_KEY_CREATE;
-}
+#define COMMIT(NAME, name, ...) [STORE_##NAME] = commit_##name,
+static commit_fn *const commits[STORE_OP_KINDS] = {STORE_COMMITS(COMMIT)};
 
 void group_add_change(struct group *group, const struct store_change *change)
 {
@@ -269,7 +246,7 @@ static int commit_without_growth(struct sqlite_store *store, struct store_op **o
     size_t kept = 0;
     struct store_op **rest = xmalloc((count + 1) * sizeof(struct store_op *));
     for (size_t i = 0; i < count; i++) {
-        if (op_needs_space(ops[i]))
+        if (store_kinds[ops[i]->kind].needs_space)
             ops[i]->err = ERR_STORE_FULL;
         else
             rest[kept++] = ops[i];

@@ -1,0 +1,118 @@
+// The table of kinds of operations, and how what comes out of each is freed.
+#include "store/adapter.h"
+
+#define OP(type) CONTAINER_OF(op, struct type, op)
+
+void api_key_release(struct api_key *key)
+{
+    free(key->key_id);
+    free(key->name);
+    *key = (struct api_key){0};
+}
+
+void store_read_forget(struct store_read *read)
+{
+    for (size_t i = 0; i < read->ret_count; i++)
+        chunk_unref(&read->ret_segments[i].chunk);
+}
+
+static void release_nothing(struct store_op *op)
+{
+    (void)op;
+}
+
+static void release_create(struct store_op *op)
+{
+    execution_release(&OP(store_create)->execution);
+}
+
+static void release_claim(struct store_op *op)
+{
+    execution_release(&OP(store_claim)->ret_execution);
+}
+
+static void release_complete(struct store_op *op)
+{
+    execution_release(&OP(store_complete)->ret_execution);
+}
+
+static void release_update(struct store_op *op)
+{
+    execution_release(&OP(store_update)->ret_execution);
+}
+
+static void release_key_create(struct store_op *op)
+{
+    api_key_release(&OP(store_key_create)->key);
+}
+
+static void release_get(struct store_op *op)
+{
+    execution_release(&OP(store_get)->ret_execution);
+}
+
+static void release_list(struct store_op *op)
+{
+    struct store_list *list = OP(store_list);
+    for (size_t i = 0; i < list->ret_count; i++)
+        execution_release(&list->ret_executions[i]);
+    free(TAKE_PTR(list->ret_executions));
+    list->ret_count = 0;
+}
+
+static void release_read(struct store_op *op)
+{
+    store_read_forget(OP(store_read));
+    OP(store_read)->ret_count = 0;
+}
+
+static void release_producer(struct store_op *op)
+{
+    execution_release(&OP(store_producer)->ret_execution);
+}
+
+static void release_key_find(struct store_op *op)
+{
+    api_key_release(&OP(store_key_find)->ret_key);
+}
+
+static void release_key_list(struct store_op *op)
+{
+    struct store_key_list *list = OP(store_key_list);
+    for (size_t i = 0; i < list->ret_count; i++)
+        api_key_release(&list->ret_keys[i]);
+    free(TAKE_PTR(list->ret_keys));
+    list->ret_count = 0;
+}
+
+static void release_account_list(struct store_op *op)
+{
+    free_ptr(&OP(store_account_list)->ret_accounts);
+}
+
+static void release_backup(struct store_op *op)
+{
+    free_ptr(&OP(store_backup)->ret_path);
+    free_ptr(&OP(store_backup)->ret_reason);
+}
+
+#define AT(name, member) offsetof(struct store_##name, member)
+#define NONE             0
+#define GROWS            true
+#define KEEPS            false
+#define COMMIT(NAME, name, row, account, space, release) \
+    [STORE_##NAME] = {true, space, row, account, release_##release},
+#define QUERY(NAME, name, row, account, space, release) \
+    [STORE_##NAME] = {false, space, row, account, release_##release},
+
+const struct store_kind store_kinds[STORE_OP_KINDS] = {STORE_COMMITS(COMMIT) STORE_QUERIES(QUERY)};
+
+// `op` comes first in each struct, so that no other member is AT 0, and a member's offset counts from the operation.
+#define OP_FIRST(NAME, name, ...) _Static_assert(AT(name, op) == 0, "op comes first");
+STORE_COMMITS(OP_FIRST)
+STORE_QUERIES(OP_FIRST)
+
+void store_op_release(struct store_op *op)
+{
+    store_kinds[op->kind].release(op);
+}

@@ -1,0 +1,62 @@
+// Operations on the store: what each of them has, and the one table of their kinds. What a kind takes and gives is a struct of
+// its own, by subject in store/ops/.
+#pragma once
+
+#include "loop/loop.h"
+
+// X(NAME, name, row, account, space, release): STORE_NAME is the kind, struct store_name what it takes and gives; an adapter
+// applies it with commit_name, or with query_name.
+//   row      AT the member that says which execution a commit changes, for its version; NONE: it changes none, or makes one
+//   account  AT the member that says whose turn it takes, unless the caller does; NONE
+//   space    GROWS: it needs room in the store. KEEPS: a full store does it, too, so that it can be emptied and logs can end
+//   release  how what came out of it is freed: release_… in op.c
+#define STORE_COMMITS(X)                                                            \
+    X(CREATE, create, NONE, AT(create, execution.account), GROWS, create)           \
+    X(CLAIM, claim, AT(claim, row), NONE, KEEPS, claim)                             \
+    X(APPEND, append, AT(append, row), NONE, GROWS, nothing)                        \
+    X(COMPLETE, complete, AT(complete, row), NONE, KEEPS, complete)                 \
+    X(UPDATE, update, AT(update, row), NONE, KEEPS, update)                         \
+    X(PURGE, purge, AT(purge, row), NONE, KEEPS, nothing)                           \
+    X(KEY_CREATE, key_create, NONE, AT(key_create, key.account), GROWS, key_create) \
+    X(KEY_REVOKE, key_revoke, NONE, AT(key_revoke, account), KEEPS, nothing)        \
+    X(KEY_USED, key_used, NONE, NONE, KEEPS, nothing)                               \
+    X(ACCOUNT_ENSURE, account_ensure, NONE, NONE, KEEPS, nothing)                   \
+    X(ACCOUNT_CREATE, account_create, NONE, NONE, KEEPS, nothing)                   \
+    X(ACCOUNT_CHANGE, account_change, NONE, NONE, KEEPS, nothing)
+
+#define STORE_QUERIES(X)                                                \
+    X(GET, get, NONE, AT(get, account), KEEPS, get)                     \
+    X(LIST, list, NONE, AT(list, account), KEEPS, list)                 \
+    X(READ, read, NONE, NONE, KEEPS, read)                              \
+    X(PRODUCER, producer, NONE, NONE, KEEPS, producer)                  \
+    X(KEY_FIND, key_find, NONE, NONE, KEEPS, key_find)                  \
+    X(KEY_LIST, key_list, NONE, AT(key_list, account), KEEPS, key_list) \
+    X(ACCOUNT_LIST, account_list, NONE, NONE, KEEPS, account_list)      \
+    X(COUNT_OPEN, count_open, NONE, NONE, KEEPS, nothing)               \
+    X(BACKUP, backup, NONE, NONE, KEEPS, backup)
+
+enum store_op_kind {
+#define STORE_KIND(NAME, ...) STORE_##NAME,
+    STORE_COMMITS(STORE_KIND) STORE_QUERIES(STORE_KIND)
+#undef STORE_KIND
+        STORE_OP_KINDS
+};
+
+struct store_op {
+    // Set by the caller.
+    enum store_op_kind kind;
+    struct loop *reply_to;
+    void (*done)(struct store_op *op);
+    int64_t account; // whose turn it takes; 0: the server's own, or that of the operation itself if it names one
+    bool scan;       // of queries: one slice of a long look through records, which is to leave room for others
+    // Optional, for queries: runs on the reader's thread after the query and before `done`, for decoding, filtering, encoding. May be NULL.
+    void (*process)(struct store_op *op);
+    // Set by the store.
+    int err;
+    struct mail mail;
+    struct list_node node;
+    uint64_t submitted_ns; // clock_mono_ns when handed in, for latency metrics
+};
+
+// Frees what came out of the operation (any kind), not the struct itself.
+void store_op_release(struct store_op *op);

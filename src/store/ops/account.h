@@ -1,0 +1,51 @@
+// Operations on accounts. Conventions: store/store.h.
+#pragma once
+
+#include "store/op.h"
+#include "util/id.h"
+#include "util/str.h"
+
+struct store_account_ensure { // makes it if it is not there
+    struct store_op op;
+    struct str name;
+    int64_t ret_account;
+    bool ret_created;
+};
+
+#define ACCOUNT_DEFAULT  "default" // made at the first start
+#define ACCOUNT_NAME_MAX ID_ACCOUNT_MAX
+
+enum account_state { ACCOUNT_ACTIVE, ACCOUNT_SUSPENDED, ACCOUNT_DELETED };
+
+struct account {
+    int64_t row, created_ms, suspended_ms; // 0: it is not suspended
+    char name[ACCOUNT_NAME_MAX + 1];
+};
+
+struct store_account_create { // ERR_CONFLICT, or ERR_EXPIRED if one of that name was deleted: names are not used again
+    struct store_op op;
+    struct str name; // valid
+    struct account ret_account;
+};
+
+// ERR_NOT_FOUND, ERR_EXPIRED if it was deleted, ERR_LAST_OPERATOR as for a key's end. What it is already is fine.
+// Deleted: its keys are revoked with it. ERR_CONFLICT when it holds executions that are not purged, unless `purge` says that
+// all of them are to go; they go in the background, also after a restart.
+struct store_account_change {
+    struct store_op op;
+    struct str name;
+    enum account_state state;
+    bool purge;
+    struct account ret_account;
+    uint64_t ret_change; // grows with each change of any account, as long as this process lives
+};
+
+struct store_account_list { // in the order of their making, without deleted ones
+    struct store_op op;
+    struct str name; // that one alone: ERR_NOT_FOUND, ERR_EXPIRED; empty: any
+    int64_t after_row;
+    unsigned limit;
+    struct account *ret_accounts;
+    size_t ret_count;
+    int64_t ret_next_row; // 0: no more
+};

@@ -1,0 +1,50 @@
+// Operations on API keys. Conventions: store/store.h.
+#pragma once
+
+#include "model/role.h"
+#include "store/op.h"
+#include "util/str.h"
+
+struct api_key {
+    int64_t row, account;
+    char *key_id; // public handle, "key_…"
+    char *name;
+    enum role role;
+    uint8_t hash[32];                                         // SHA-256 of the whole key
+    int64_t created_ms, expires_ms, last_used_ms, revoked_ms; // 0: none
+    bool account_suspended;                                   // set by the store
+};
+void api_key_release(struct api_key *key);
+
+struct store_key_create {
+    struct store_op op;
+    struct api_key key;      // in: all but row; out: row and account
+    struct str account_name; // empty: key.account says it. ERR_NOT_FOUND, ERR_EXPIRED
+};
+// ERR_NOT_FOUND; ERR_FORBIDDEN for a key above `role`; ERR_LAST_OPERATOR for an operator key, unless another one lasts at
+// least as long whose account is not suspended.
+struct store_key_revoke {
+    struct store_op op;
+    int64_t account;
+    struct str account_name; // as above
+    struct str key_id;
+    enum role role; // of whoever asks
+    int64_t ret_row;
+};
+struct store_key_used {
+    struct store_op op;
+    int64_t row, used_ms;
+};
+
+struct store_key_find {
+    struct store_op op;
+    uint8_t hash[32];
+    struct api_key ret_key; // ERR_NOT_FOUND; revoked and expired ones are returned
+};
+struct store_key_list {
+    struct store_op op;
+    int64_t account;
+    struct str account_name; // empty: `account`. ERR_NOT_FOUND, ERR_EXPIRED
+    struct api_key *ret_keys;
+    size_t ret_count;
+};
