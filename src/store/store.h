@@ -34,7 +34,7 @@ typedef void store_watch_fn(void *arg, const struct store_change *changes, size_
 
 struct store_stats {
     uint64_t commits, mutations, records, commit_ns_sum, bytes; // bytes: of the store's files
-    uint64_t wal_lost; // bytes of commits that the last opening did not find, see sqlite/wal_mark.h; 0: all was there
+    uint64_t wal_lost; // bytes of commits that the last opening did not find; 0: all was there
     uint64_t queue;    // operations waiting
     int write_error; // why the last commit failed: ERR_STORE_FULL, ERR_NO_FILES, ERR_NOMEM, ERR_UNAVAILABLE; 0: it did not
     // Latency histograms: bucket i counts commits of < 2^i * 64 µs.

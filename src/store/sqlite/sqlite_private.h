@@ -2,12 +2,12 @@
 #pragma once
 
 #include "store/adapter.h"
-#include "store/sqlite/gather.h"
-#include "store/sqlite/heads.h"
-#include "store/sqlite/pack.h"
+#include "store/sqlite/file/vfs.h"
+#include "store/sqlite/file/wal_mark.h"
+#include "store/sqlite/log/pack.h"
 #include "store/sqlite/sqlite_store.h"
-#include "store/sqlite/vfs.h"
-#include "store/sqlite/wal_mark.h"
+#include "store/sqlite/write/gather.h"
+#include "store/sqlite/write/heads.h"
 #include "util/fair_queue.h"
 
 #define GROUP_BYTES_MAX    (16u * 1024 * 1024)   // of chunks, encoded

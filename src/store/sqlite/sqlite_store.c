@@ -1,8 +1,8 @@
 // The adapter: opening and closing, queues, figures.
 #include "store/sqlite/sqlite_store.h"
 
-#include "store/sqlite/backup.h"
-#include "store/sqlite/merge.h"
+#include "store/sqlite/copy/backup.h"
+#include "store/sqlite/merge/merge.h"
 #include "util/clock.h"
 
 #define READERS_MAX 64

@@ -1,5 +1,5 @@
 // What belongs to the SQLite adapter alone: merging, crashes, a full disk, versions, the lock.
-#include "store/sqlite/merge_job.h"
+#include "store/sqlite/merge/merge_job.h"
 #include "store/sqlite/sqlite_store.h"
 #include "store/store_fixture.h"
 

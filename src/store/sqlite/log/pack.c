@@ -1,4 +1,4 @@
-#include "store/sqlite/pack.h"
+#include "store/sqlite/log/pack.h"
 
 #include "model/compress.h"
 #include "util/error.h"

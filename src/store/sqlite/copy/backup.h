@@ -1,7 +1,7 @@
 // Copies of a store's file.
 #pragma once
 
-#include "store/sqlite/open.h"
+#include "store/sqlite/schema/open.h"
 
 // The store that `from` reads, as of one moment, into the empty file `path`: compact, marked as a copy, in rollback mode. Not
 // synced. A text in *ret_error.

@@ -1,6 +1,6 @@
 // A backup in the place of the store.
-#include "store/sqlite/backup.h"
-#include "store/sqlite/target.h"
+#include "store/sqlite/copy/backup.h"
+#include "store/sqlite/file/target.h"
 #include "util/clock.h"
 #include "util/file.h"
 

@@ -1,4 +1,4 @@
-#include "store/sqlite/heads.h"
+#include "store/sqlite/write/heads.h"
 
 #define HEADS_MAX          65536
 #define HEAD_PRODUCERS_MAX 64 // a head that has more is dropped after the commit

@@ -1,4 +1,4 @@
-#include "store/sqlite/pack.h"
+#include "store/sqlite/log/pack.h"
 
 #include "util/error.h"
 #include "util/testing.h"

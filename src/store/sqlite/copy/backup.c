@@ -1,9 +1,9 @@
 // Copies of a store: into a backup while it runs, and out of one by a restore. Each is made by VACUUM INTO, so it holds no free
 // pages and can give room back later, whatever the source is; marked; and kept in rollback mode, which says that no WAL
 // beside it can be its own.
-#include "store/sqlite/backup.h"
+#include "store/sqlite/copy/backup.h"
 
-#include "store/sqlite/target.h"
+#include "store/sqlite/file/target.h"
 
 #include <unistd.h>
 

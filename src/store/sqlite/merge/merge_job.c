@@ -1,4 +1,4 @@
-#include "store/sqlite/merge_job.h"
+#include "store/sqlite/merge/merge_job.h"
 
 #define LEVEL_FINAL 6
 #define LEVEL_TAIL  3 // for what a later round will compress again

@@ -1,4 +1,4 @@
-#include "store/sqlite/target.h"
+#include "store/sqlite/file/target.h"
 
 #include "util/error.h"
 #include "util/file.h"

@@ -1,4 +1,4 @@
-#include "store/sqlite/hot.h"
+#include "store/sqlite/log/hot.h"
 
 void hot_init(struct hot *hot)
 {

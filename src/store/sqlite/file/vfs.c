@@ -1,4 +1,4 @@
-#include "store/sqlite/vfs.h"
+#include "store/sqlite/file/vfs.h"
 
 #include "util/clock.h"
 

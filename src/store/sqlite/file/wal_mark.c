@@ -1,4 +1,4 @@
-#include "store/sqlite/wal_mark.h"
+#include "store/sqlite/file/wal_mark.h"
 
 #include "util/clock.h"
 #include "util/file.h"

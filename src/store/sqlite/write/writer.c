@@ -1,5 +1,5 @@
 // The one thread that writes: whatever has gathered since the last commit becomes one transaction.
-#include "store/sqlite/merge.h"
+#include "store/sqlite/merge/merge.h"
 #include "util/clock.h"
 
 #define BACKGROUND_PAUSE_MS 1000 // of merging, after a transaction failed; and between looks for space

@@ -1,4 +1,4 @@
-#include "store/sqlite/gather.h"
+#include "store/sqlite/write/gather.h"
 
 #define WINDOW_NS  3000000 // that is counted over, and the longest pause
 #define WINDOW_OPS 12      // from which it is worth one

@@ -1,6 +1,6 @@
-#include "store/sqlite/merge.h"
+#include "store/sqlite/merge/merge.h"
 
-#include "store/sqlite/merge_job.h"
+#include "store/sqlite/merge/merge_job.h"
 #include "util/clock.h"
 
 #define RESULTS_WANTED  96  // before a transaction is made for them alone

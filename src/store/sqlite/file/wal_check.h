@@ -2,7 +2,7 @@
 // applies any WAL that has the right name.
 #pragma once
 
-#include "store/sqlite/wal_mark.h"
+#include "store/sqlite/file/wal_mark.h"
 
 struct wal_facts {
     bool database;      // there is one, and it is not empty

@@ -4,7 +4,7 @@
 // docs/internals/store.md.
 #pragma once
 
-#include "store/sqlite/hot.h"
+#include "store/sqlite/log/hot.h"
 #include "util/buf.h"
 
 #define PACK_BODY_BYTES \

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "store/sqlite/db.h"
-#include "store/sqlite/hot.h"
+#include "store/sqlite/log/hot.h"
 
 struct head {
     struct map_node node;

@@ -1,4 +1,4 @@
-#include "store/sqlite/wal_check.h"
+#include "store/sqlite/file/wal_check.h"
 
 #include "store/sqlite/db.h"
 #include "util/file.h"

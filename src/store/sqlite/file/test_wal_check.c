@@ -1,5 +1,5 @@
 // Whose a WAL is: each case of the table in docs/internals/store.md; and that the scan of a WAL agrees with SQLite.
-#include "store/sqlite/wal_check.h"
+#include "store/sqlite/file/wal_check.h"
 #include "util/testing.h"
 
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 // Opening: the lock, the file's settings, its schema, its incarnation, what lies in the hot table.
-#include "store/sqlite/open.h"
+#include "store/sqlite/schema/open.h"
 
 #include "store/schema/schema.h"
-#include "store/sqlite/merge.h"
+#include "store/sqlite/merge/merge.h"
 #include "util/id.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 // The steps of opening a store, in their order.
 #pragma once
 
+#include "store/sqlite/file/wal_check.h"
 #include "store/sqlite/sqlite_private.h"
-#include "store/sqlite/wal_check.h"
 
 #define STORE_BACKUP_MARK "backup" // the name of the row in `meta` that marks a copy
 

@@ -1,4 +1,4 @@
-#include "store/sqlite/gather.h"
+#include "store/sqlite/write/gather.h"
 
 #include "util/testing.h"
 

@@ -2,7 +2,7 @@
 // knows the sizes of the store's files without asking the disk.
 #pragma once
 
-#include "store/sqlite/wal_mark.h"
+#include "store/sqlite/file/wal_mark.h"
 #include "store/store.h"
 #include "util/log.h"
 
