@@ -17,7 +17,11 @@ static const struct cli_option serve_options[] = {
     {.long_name = #name_, .kind = OPTION_KIND_##kind_, .argument = ARGUMENT_##kind_, .help = help_},
     CONFIG_SETTINGS(SERVE_OPTION)
 #undef SERVE_OPTION
-        {0},
+// Without a help text, as they are only told apart from what never was an option.
+#define RENAMED_OPTION(old, now) {.long_name = #old, .kind = CLI_VALUE, .argument = "N"},
+        CONFIG_RENAMED(RENAMED_OPTION)
+#undef RENAMED_OPTION
+            {0},
 };
 
 // Also for SIGHUP: everything is read anew, in the same order.

@@ -21,6 +21,19 @@ static int load_flag(const struct cli *cli, struct config *config, const struct 
     return config_set(config, setting->name, buf_cstr(&joined), ret_error);
 }
 
+static int refuse_renamed_flags(const struct cli *cli, struct config *config, struct buf *ret_error)
+{
+    static const char *const names[] = {
+#define RENAMED_NAME(old, now) #old,
+        CONFIG_RENAMED(RENAMED_NAME)
+#undef RENAMED_NAME
+    };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (cli_flag(cli, names[i]))
+            return config_set(config, names[i], "", ret_error);
+    return 0;
+}
+
 static const char *config_file(struct cli *cli)
 {
     const char *file = cli_value(cli, "config");
@@ -40,6 +53,8 @@ int serve_config_load(struct cli *cli, struct config *ret, struct buf *ret_error
         err = config_load_environment(ret, ret_error);
     for (const struct config_setting *setting = config_settings; setting->name && err == 0; setting++)
         err = load_flag(cli, ret, setting, ret_error);
+    if (err == 0)
+        err = refuse_renamed_flags(cli, ret, ret_error);
     if (err == 0 && !*ret->data)
         err = config_set(ret, "data", cli_data_dir(cli), ret_error);
     return err;

@@ -45,18 +45,36 @@ static const size_t setting_offsets[] = {
 #undef SETTING_OFFSET
 };
 
+// "RUNNEL_NAME" in capitals.
+static void spell_environment_name(char *out, size_t size, const char *name)
+{
+    snprintf(out, size, "RUNNEL_%s", name);
+    for (char *c = out; *c; c++)
+        *c = (char)toupper((unsigned char)*c);
+}
+
 __attribute__((constructor)) static void spell_names(void)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++) {
         const char *name = config_settings[i].name;
         snprintf(flag_names[i], sizeof(flag_names[i]), "%s", name);
-        snprintf(environment_names[i], sizeof(environment_names[i]), "RUNNEL_%s", name);
+        spell_environment_name(environment_names[i], sizeof(environment_names[i]), name);
         for (char *c = flag_names[i]; *c; c++)
             *c = *c == '_' ? '-' : *c;
         for (char *c = environment_names[i]; *c; c++)
             *c = (char)toupper((unsigned char)*c);
     }
 }
+
+struct renamed {
+    const char *old, *now;
+};
+
+static const struct renamed renamed[] = {
+#define RENAMED_ENTRY(old_, now_) {.old = #old_, .now = #now_},
+    CONFIG_RENAMED(RENAMED_ENTRY)
+#undef RENAMED_ENTRY
+};
 
 static void *field_of(struct config *config, size_t setting)
 {
@@ -219,6 +237,12 @@ int config_set(struct config *config, const char *name, const char *value, struc
     for (size_t i = 0; i < SETTING_COUNT; i++)
         if (strcmp(name, config_settings[i].name) == 0)
             return set_setting(config, i, value, ret_error);
+    for (size_t i = 0; i < ARRAY_LEN(renamed); i++) {
+        if (strcmp(name, renamed[i].old) == 0) {
+            buf_printf(ret_error, "%s is called %s now", name, renamed[i].now);
+            return ERR_INVALID;
+        }
+    }
     buf_printf(ret_error, "there is no setting named %s", name);
     return ERR_INVALID;
 }
@@ -236,11 +260,28 @@ static int set_from_file(void *arg, const struct settings_value *value, struct b
 
 int config_load_file(struct config *config, const char *path, struct buf *ret_error)
 {
-    struct settings_name names[SETTING_COUNT + 1] = {0};
+    struct settings_name names[SETTING_COUNT + ARRAY_LEN(renamed) + 1] = {0};
     for (size_t i = 0; i < SETTING_COUNT; i++)
         names[i] = (struct settings_name){.name = config_settings[i].name, .is_list = config_settings[i].kind == 'L'};
+    for (size_t i = 0; i < ARRAY_LEN(renamed); i++)
+        names[SETTING_COUNT + i].name = renamed[i].old;
     const struct settings_form form = {.top = names};
     return settings_file_read(path, &form, set_from_file, config, ret_error) ? ERR_INVALID : 0;
+}
+
+static int refuse_renamed_variables(struct buf *ret_error)
+{
+    for (size_t i = 0; i < ARRAY_LEN(renamed); i++) {
+        char old[48], now[48];
+        spell_environment_name(old, sizeof(old), renamed[i].old);
+        spell_environment_name(now, sizeof(now), renamed[i].now);
+        const char *value = getenv(old);
+        if (!value || !*value)
+            continue;
+        buf_printf(ret_error, "%s is called %s now", old, now);
+        return ERR_INVALID;
+    }
+    return 0;
 }
 
 int config_load_environment(struct config *config, struct buf *ret_error)
@@ -253,7 +294,7 @@ int config_load_environment(struct config *config, struct buf *ret_error)
         buf_printf(ret_error, "%s: %.*s", config_settings[i].env, STR_ARGS(buf_str(&error)));
         return ERR_INVALID;
     }
-    return 0;
+    return refuse_renamed_variables(ret_error);
 }
 
 static bool same_list(const struct text_list *a, const struct text_list *b)

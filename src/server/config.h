@@ -17,7 +17,7 @@
     X(B, proxy_protocol, 0, 0, 1, false, "trusted proxies begin each connection with a header of the PROXY protocol") \
     X(T, data, "", 0, 0, false, "data folder; default $XDG_STATE_HOME/runnel")                                        \
     X(T, backup_dir, "", 0, 0, false, "folder that backups are written beneath; default DATA/backups")                \
-    X(N, workers, 0, 0, 256, false, "event loops; 0: one per core")                                                   \
+    X(N, loops, 0, 0, 256, false, "event loops; 0: one per core")                                                     \
     X(N, readers, 2, 1, 64, false, "reader threads")                                                                  \
     X(T, tls_cert, "", 0, 0, false, "PEM file with the certificate chain; its content is reloaded")                   \
     X(T, tls_key, "", 0, 0, false, "PEM file with the private key")                                                   \
@@ -44,6 +44,9 @@
     X(N, ping_seconds, 20, 1, 3600, false, "pause between pings on a WebSocket")                                      \
     X(N, pong_timeout_seconds, 60, 1, 3600, false, "without any pong for so long a WebSocket is closed")              \
     X(N, shutdown_seconds, 10, 0, 3600, false, "deadline of a graceful shutdown")
+
+// Settings that had another name: X(old, now). The old one is refused, and the new one told.
+#define CONFIG_RENAMED(X) X(workers, loops)
 
 struct text_list {
     char **items;

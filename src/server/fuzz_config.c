@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config_init(&config);
     if (config_load_file(&config, path, &error) && error.len == 0)
         abort(); // a refusal always says why
-    if (config.workers < 0 || config.workers > 256)
+    if (config.loops < 0 || config.loops > 256)
         abort(); // bounds hold whatever the file says
     return 0;
 }

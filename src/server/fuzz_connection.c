@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "ingest/hub.h"
-#include "server/worker.h"
+#include "server/shard.h"
 #include "store/sqlite/sqlite_store.h"
 #include "util/clock.h"
 
@@ -33,7 +33,7 @@ struct bench {
     struct budget *budget;
     struct metrics *metrics;
     struct pool *pool;
-    struct worker worker;
+    struct shard shard;
     struct fanout *fanout;
     struct timer *timer;
     struct store_account_ensure account;
@@ -75,7 +75,7 @@ static void op_done(struct store_op *op)
 
 static void make_key(struct bench *bench)
 {
-    struct loop *loop = bench->worker.loop;
+    struct loop *loop = bench->shard.loop;
     bench->account = (struct store_account_ensure){
         .op = {.kind = STORE_ACCOUNT_ENSURE, .reply_to = loop, .done = op_done}, .name = STR("default")};
     store_submit(bench->store, &bench->account.op);
@@ -98,19 +98,19 @@ static void make_key(struct bench *bench)
 
 static void turn(struct bench *bench)
 {
-    loop_stop(bench->worker.loop);
-    loop_run(bench->worker.loop);
+    loop_stop(bench->shard.loop);
+    loop_run(bench->shard.loop);
 }
 
 static bool all_gone(struct bench *bench)
 {
-    return http_server_connections(bench->worker.http) == 0 && api_streams(bench->worker.api) == 0;
+    return http_server_connections(bench->shard.http) == 0 && api_streams(bench->shard.api) == 0;
 }
 
 static void tick(void *arg)
 {
     struct bench *bench = arg;
-    loop_stop(bench->worker.loop);
+    loop_stop(bench->shard.loop);
 }
 
 static struct bench *bench_new(void)
@@ -142,24 +142,24 @@ static struct bench *bench_new(void)
                               .metrics = bench->metrics,
                               .logger = &bench->logger};
     bench->hub = hub_new(&hub);
-    struct worker_options options = {.store = bench->store,
-                                     .pool = bench->pool,
-                                     .auth = bench->auth,
-                                     .hub = bench->hub,
-                                     .metrics = bench->metrics,
-                                     .budget = bench->budget,
-                                     .logger = &bench->logger,
-                                     .config = &bench->config,
-                                     .settings = bench->settings,
-                                     .backup_dir = bench->backups,
-                                     .worker_count = 1,
-                                     .collect = collect};
-    must(worker_init(&bench->worker, 0, &options) == 0);
-    bench->fanout = bench->worker.fanout;
-    bench->timer = timer_new(bench->worker.loop, tick, bench);
+    struct shard_options options = {.store = bench->store,
+                                    .pool = bench->pool,
+                                    .auth = bench->auth,
+                                    .hub = bench->hub,
+                                    .metrics = bench->metrics,
+                                    .budget = bench->budget,
+                                    .logger = &bench->logger,
+                                    .config = &bench->config,
+                                    .settings = bench->settings,
+                                    .backup_dir = bench->backups,
+                                    .shard_count = 1,
+                                    .collect = collect};
+    must(shard_init(&bench->shard, 0, &options) == 0);
+    bench->fanout = bench->shard.fanout;
+    bench->timer = timer_new(bench->shard.loop, tick, bench);
     store_watch(bench->store, publish, bench);
     make_key(bench);
-    hub_start(bench->hub, bench->worker.loop);
+    hub_start(bench->hub, bench->shard.loop);
     return bench;
 }
 
@@ -175,14 +175,14 @@ static void bench_free(struct bench *bench)
 {
     hub_stop(bench->hub);
     timer_free(&bench->timer);
-    worker_close(&bench->worker);
+    shard_close(&bench->shard);
     // As the server ends: what was handed in is finished and finds its loop, which may ask the store for more.
     store_stop(bench->store);
     pool_free(&bench->pool);
     for (int turns = 0; turns < 2; turns++)
-        loop_deliver(bench->worker.loop);
+        loop_deliver(bench->shard.loop);
     store_free(&bench->store);
-    worker_release(&bench->worker);
+    shard_release(&bench->shard);
     hub_free(&bench->hub);
     auth_free(&bench->auth);
     metrics_free(&bench->metrics);
@@ -211,7 +211,7 @@ static void client_ready(void *arg, unsigned events)
     }
     bench->ended = true;
     watch_set(bench->watch, 0);
-    loop_stop(bench->worker.loop);
+    loop_stop(bench->shard.loop);
 }
 
 static void await_silence(struct bench *bench)
@@ -219,7 +219,7 @@ static void await_silence(struct bench *bench)
     if (bench->ended)
         return;
     timer_start(bench->timer, bench->quiet_ms);
-    loop_run(bench->worker.loop);
+    loop_run(bench->shard.loop);
     timer_stop(bench->timer);
 }
 
@@ -229,7 +229,7 @@ static void await_gone(struct bench *bench)
     while (!all_gone(bench)) {
         must(clock_mono_ms() < give_up_ms);
         timer_start(bench->timer, 1);
-        loop_run(bench->worker.loop);
+        loop_run(bench->shard.loop);
         timer_stop(bench->timer);
     }
 }
@@ -241,9 +241,9 @@ static void converse(struct bench *bench, struct str bytes, size_t piece)
     bench->fd = ends[0];
     bench->ended = false;
     bench->answers.len = 0;
-    must(watch_new(bench->worker.loop, bench->fd, client_ready, bench, &bench->watch) == 0);
+    must(watch_new(bench->shard.loop, bench->fd, client_ready, bench, &bench->watch) == 0);
     watch_set(bench->watch, WATCH_READ);
-    http_server_accept(bench->worker.http, ends[1]);
+    http_server_accept(bench->shard.http, ends[1]);
     for (size_t at = 0; at < bytes.len && !bench->ended; at += piece) {
         if (send(bench->fd, bytes.data + at, MIN(piece, bytes.len - at), MSG_NOSIGNAL) < 0)
             break;

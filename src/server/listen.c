@@ -1,8 +1,8 @@
 #include "server/listen.h"
 
 #include "net/listener.h"
+#include "server/shard.h"
 #include "server/systemd.h"
-#include "server/worker.h"
 
 #include <errno.h>
 
@@ -83,7 +83,7 @@ static int cannot(int err, const char *address, struct buf *ret_error)
 }
 
 static int open_unix(struct listening *listening, const struct config *config, const char *address,
-                     struct worker *workers, unsigned worker_count)
+                     struct shard *shards, unsigned shard_count)
 {
     struct unix_socket *socket = &listening->sockets[listening->socket_count];
     mode_t mode = 0;
@@ -92,21 +92,21 @@ static int open_unix(struct listening *listening, const struct config *config, c
     if (err)
         return err;
     listening->socket_count++;
-    for (unsigned i = 0; i < worker_count && !err; i++)
-        err = worker_listen_fd(&workers[i], socket->fd);
+    for (unsigned i = 0; i < shard_count && !err; i++)
+        err = shard_listen_fd(&shards[i], socket->fd);
     return err;
 }
 
-// Port 0 becomes the one that the kernel chose for the first worker.
-static int open_tcp(struct listening *listening, const char *wanted, struct worker *workers, unsigned worker_count)
+// Port 0 becomes the one that the kernel chose for the first shard.
+static int open_tcp(struct listening *listening, const char *wanted, struct shard *shards, unsigned shard_count)
 {
     CLEANUP(free_ptr) char *address = xstrdup(wanted);
     int err = address_probe(wanted);
-    for (unsigned i = 0; i < worker_count && !err; i++) {
-        err = worker_listen(&workers[i], address);
+    for (unsigned i = 0; i < shard_count && !err; i++) {
+        err = shard_listen(&shards[i], address);
         if (err || i > 0)
             continue;
-        unsigned port = worker_last_port(&workers[0]);
+        unsigned port = shard_last_port(&shards[0]);
         const char *colon = strrchr(wanted, ':');
         free(address);
         address = xasprintf("%.*s:%u", colon ? (int)(colon - wanted) : 0, wanted, port);
@@ -115,33 +115,33 @@ static int open_tcp(struct listening *listening, const char *wanted, struct work
     return err;
 }
 
-static int open_inherited(struct listening *listening, unsigned count, struct worker *workers, unsigned worker_count)
+static int open_inherited(struct listening *listening, unsigned count, struct shard *shards, unsigned shard_count)
 {
-    for (unsigned i = 0; i < worker_count; i++) {
-        for (unsigned j = 0; j < MIN(count, WORKER_LISTENERS_MAX); j++) {
-            int err = worker_listen_fd(&workers[i], SYSTEMD_FIRST_FD + (int)j);
+    for (unsigned i = 0; i < shard_count; i++) {
+        for (unsigned j = 0; j < MIN(count, SHARD_LISTENERS_MAX); j++) {
+            int err = shard_listen_fd(&shards[i], SYSTEMD_FIRST_FD + (int)j);
             if (err)
                 return err;
-            unsigned port = worker_last_port(&workers[i]);
+            unsigned port = shard_last_port(&shards[i]);
             listening->port = listening->port ? listening->port : port;
         }
     }
     return 0;
 }
 
-int listening_open(struct listening *listening, const struct config *config, struct worker *workers,
-                   unsigned worker_count, struct buf *ret_error)
+int listening_open(struct listening *listening, const struct config *config, struct shard *shards, unsigned shard_count,
+                   struct buf *ret_error)
 {
     unsigned inherited = systemd_listen_fds();
     int err;
     if (inherited) {
-        err = open_inherited(listening, inherited, workers, worker_count);
+        err = open_inherited(listening, inherited, shards, shard_count);
         return err ? cannot(err, "a socket that was handed over", ret_error) : 0;
     }
     for (size_t i = 0; i < config->listen.count; i++) {
         const char *address = config->listen.items[i];
-        err = is_unix(address) ? open_unix(listening, config, address, workers, worker_count)
-                               : open_tcp(listening, address, workers, worker_count);
+        err = is_unix(address) ? open_unix(listening, config, address, shards, shard_count)
+                               : open_tcp(listening, address, shards, shard_count);
         if (err)
             return cannot(err, address, ret_error);
     }

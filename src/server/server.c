@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "server/listen.h"
+#include "server/shard.h"
 #include "server/systemd.h"
-#include "server/worker.h"
 #include "store/sqlite/sqlite_store.h"
 #include "util/budget.h"
 #include "util/clock.h"
@@ -19,7 +19,7 @@
 #include "util/id.h"
 #include "util/machine.h"
 
-#define WORKERS_MAX 256
+#define SHARDS_MAX  256
 #define POOL_QUEUE  4096
 #define FILES_SPARE 256
 
@@ -41,9 +41,9 @@ struct server {
     struct tls_server *tls;
     char *backup_dir; // absolute
     struct pool *pool;
-    struct worker workers[WORKERS_MAX];
-    struct fanout *fanouts[WORKERS_MAX];
-    unsigned worker_count, drained;
+    struct shard shards[SHARDS_MAX];
+    struct fanout *fanouts[SHARDS_MAX];
+    unsigned shard_count, drained;
     struct listening listening;
     struct net_ranges *trusted;
     char *base_path;
@@ -101,9 +101,9 @@ static void server_watch(void *arg, const struct store_change *changes, size_t c
         records += chunk_count(changes[i].chunk);
         bytes += (int64_t)chunk_message_bytes(changes[i].chunk);
     }
-    metrics_add(server->metrics, server->worker_count, METRIC_records_ingested_total, records);
-    metrics_add(server->metrics, server->worker_count, METRIC_record_bytes_ingested_total, bytes);
-    fanout_publish(server->fanouts, server->worker_count, changes, count);
+    metrics_add(server->metrics, server->shard_count, METRIC_records_ingested_total, records);
+    metrics_add(server->metrics, server->shard_count, METRIC_record_bytes_ingested_total, bytes);
+    fanout_publish(server->fanouts, server->shard_count, changes, count);
 }
 
 static void collect_memory(struct server *server)
@@ -129,8 +129,8 @@ static void server_collect(void *arg)
     uint64_t open = 0, total = 0, requests = 0;
 
     store_stats(server->store, &stats);
-    for (unsigned i = 0; i < server->worker_count; i++) {
-        const struct http_stats *http = http_server_stats(server->workers[i].http);
+    for (unsigned i = 0; i < server->shard_count; i++) {
+        const struct http_stats *http = http_server_stats(server->shards[i].http);
         open += http->connections;
         total += http->connections_total;
         requests += http->requests_total;
@@ -252,8 +252,8 @@ static void server_reload(struct server *server)
         server_tell_restart(server, config);
         settings_unref(&server->settings);
         server->settings = settings_new_owning(&config);
-        for (unsigned i = 0; i < server->worker_count; i++)
-            worker_set(&server->workers[i], server->settings);
+        for (unsigned i = 0; i < server->shard_count; i++)
+            shard_set(&server->shards[i], server->settings);
     }
     if (err == 0 && server->tls)
         err = tls_server_reload(server->tls, &error);
@@ -266,7 +266,7 @@ static void server_reload(struct server *server)
 
 static void server_drained(struct server *server)
 {
-    if (++server->drained == server->worker_count)
+    if (++server->drained == server->shard_count)
         loop_stop(server->loop);
 }
 
@@ -294,8 +294,8 @@ static void server_signal(void *arg, int signum)
     log_info(&server->logger, "shutting down", LOG_I("signal", signum));
     systemd_notify("STOPPING=1");
     timer_start(server->deadline, (uint64_t)server->config->shutdown_seconds * 1000);
-    for (unsigned i = 0; i < server->worker_count; i++)
-        worker_drain(&server->workers[i], server->loop, server_drained);
+    for (unsigned i = 0; i < server->shard_count; i++)
+        shard_drain(&server->shards[i], server->loop, server_drained);
 }
 
 // --- Start
@@ -431,14 +431,14 @@ static int server_open_tls(struct server *server)
     return err ? server_fail(err, "TLS cannot be set up", buf_cstr(&error)) : 0;
 }
 
-static int server_make_workers(struct server *server)
+static int server_make_shards(struct server *server)
 {
     const struct config *config = server->config;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned count = config->workers ? (unsigned)config->workers : (unsigned)MAX(cores, 1);
+    unsigned count = config->loops ? (unsigned)config->loops : (unsigned)MAX(cores, 1);
 
-    server->worker_count = MIN(count, WORKERS_MAX);
-    server->metrics = metrics_new(server->worker_count + 1);
+    server->shard_count = MIN(count, SHARDS_MAX);
+    server->metrics = metrics_new(server->shard_count + 1);
     server->budget = budget_new(memory_max_of(config));
     struct auth_options auth = {.failed_logins_max = (unsigned)config->failed_logins_max};
     int err = auth_new(server->store, &auth, &server->auth);
@@ -455,7 +455,7 @@ static int server_make_workers(struct server *server)
     };
     server->hub = hub_new(&hub);
     server->settings = settings_new(config);
-    struct worker_options options = {
+    struct shard_options options = {
         .server = server,
         .store = server->store,
         .pool = server->pool,
@@ -470,16 +470,16 @@ static int server_make_workers(struct server *server)
         .trusted = server->trusted,
         .base_path = server->base_path,
         .backup_dir = server->backup_dir,
-        .worker_count = server->worker_count,
+        .shard_count = server->shard_count,
         .connections_max = server->connections_max,
         .collect = server_collect,
         .collect_arg = server,
     };
-    for (unsigned i = 0; i < server->worker_count; i++) {
-        err = worker_init(&server->workers[i], i, &options);
+    for (unsigned i = 0; i < server->shard_count; i++) {
+        err = shard_init(&server->shards[i], i, &options);
         if (err)
             return err;
-        server->fanouts[i] = server->workers[i].fanout;
+        server->fanouts[i] = server->shards[i].fanout;
     }
     store_watch(server->store, server_watch, server);
     return 0;
@@ -490,13 +490,13 @@ static int server_listen(struct server *server)
     CLEANUP(buf_release) struct buf error = {0};
     CLEANUP(buf_release) struct buf addresses = {0};
     const struct text_list *listen = &server->config->listen;
-    int err = listening_open(&server->listening, server->config, server->workers, server->worker_count, &error);
+    int err = listening_open(&server->listening, server->config, server->shards, server->shard_count, &error);
     if (err)
         return server_fail(err, buf_cstr(&error), NULL);
     for (size_t i = 0; i < listen->count; i++)
         buf_printf(&addresses, "%s%s", i > 0 ? ", " : "", listen->items[i]);
     log_info(&server->logger, "listening", LOG_STR("address", buf_str(&addresses)),
-             LOG_I("port", server->listening.port), LOG_I("workers", server->worker_count),
+             LOG_I("port", server->listening.port), LOG_I("loops", server->shard_count),
              LOG_S("incarnation", store_incarnation(server->store)));
     return 0;
 }
@@ -510,8 +510,8 @@ static int server_start(struct server *server)
         server->signals[i] = signal_watch_new(server->loop, signums[i], server_signal, server);
     server->deadline = timer_new(server->loop, server_deadline, server);
     hub_start(server->hub, server->loop);
-    for (unsigned i = 0; i < server->worker_count; i++) {
-        int err = worker_start(&server->workers[i]);
+    for (unsigned i = 0; i < server->shard_count; i++) {
+        int err = shard_start(&server->shards[i]);
         if (err)
             return err;
     }
@@ -531,23 +531,23 @@ static void server_release(struct server *server)
 {
     if (server->hub)
         hub_stop(server->hub);
-    for (unsigned i = 0; i < server->worker_count; i++)
-        worker_stop(&server->workers[i]);
-    for (unsigned i = 0; i < server->worker_count; i++)
-        worker_close(&server->workers[i]);
+    for (unsigned i = 0; i < server->shard_count; i++)
+        shard_stop(&server->shards[i]);
+    for (unsigned i = 0; i < server->shard_count; i++)
+        shard_close(&server->shards[i]);
     // What was handed to them is still finished, and finds its loop; what that leads to is refused. Then nothing is under way any more.
     if (server->store)
         store_stop(server->store);
     pool_free(&server->pool);
     // Twice: what one loop takes in may tell the others something.
-    for (unsigned i = 0; i < 2 * server->worker_count; i++)
-        if (server->workers[i % server->worker_count].loop)
-            loop_deliver(server->workers[i % server->worker_count].loop);
+    for (unsigned i = 0; i < 2 * server->shard_count; i++)
+        if (server->shards[i % server->shard_count].loop)
+            loop_deliver(server->shards[i % server->shard_count].loop);
     if (server->loop)
         loop_deliver(server->loop);
     store_free(&server->store);
-    for (unsigned i = 0; i < server->worker_count; i++)
-        worker_release(&server->workers[i]);
+    for (unsigned i = 0; i < server->shard_count; i++)
+        shard_release(&server->shards[i]);
     for (size_t i = 0; i < ARRAY_LEN(server->signals); i++)
         signal_watch_free(&server->signals[i]);
     timer_free(&server->deadline);
@@ -612,7 +612,7 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
     if (err == 0)
         err = server_open_store(server);
     if (err == 0)
-        err = server_make_workers(server);
+        err = server_make_shards(server);
     if (err == 0) {
         err = server_bootstrap(server);
         if (err)

@@ -52,7 +52,7 @@ static void file_sets_every_kind(void **state)
     int err = load_text(&config,
                         "# a comment\n"
                         "listen = \"127.0.0.1:0\"\n"
-                        "workers = 3\n"
+                        "loops = 3\n"
                         "insecure = yes\n"
                         "cors_origins = {\"https://a.example\", https://b.example}\n",
                         &error);
@@ -60,7 +60,7 @@ static void file_sets_every_kind(void **state)
     assert_int_equal(err, 0);
     assert_int_equal(config.listen.count, 1);
     assert_string_equal(config.listen.items[0], "127.0.0.1:0");
-    assert_int_equal(config.workers, 3);
+    assert_int_equal(config.loops, 3);
     assert_true(config.insecure);
     assert_int_equal(config.cors_origins.count, 2);
     assert_string_equal(config.cors_origins.items[1], "https://b.example");
@@ -82,8 +82,9 @@ static void wrong_files_are_refused_with_what_is_wrong(void **state)
     static const struct {
         const char *text, *said;
     } cases[] = {
-        {"# x\nworkers = many\n", ":2: workers must be a whole number from 0 to 256, not \"many\""},
-        {"workers = 257\n", "workers must be a whole number from 0 to 256"},
+        {"# x\nloops = many\n", ":2: loops must be a whole number from 0 to 256, not \"many\""},
+        {"loops = 257\n", "loops must be a whole number from 0 to 256"},
+        {"readers = 1\nworkers = 2\n", ":2: workers is called loops now"},
         {"insecure = perhaps\n", "insecure must be yes or no"},
         {"log_level = loud\n", "log_level must be debug, info, warning or error"},
         {"log_level = or\n", "log_level must be debug, info, warning or error"},

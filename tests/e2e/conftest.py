@@ -25,7 +25,7 @@ def pytest_configure(config):
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """One server for all tests that leave each other alone."""
-    shared = Server(tmp_path_factory.mktemp("shared"), flags=["--workers", "2", "--failed-logins-max", "1000000"])
+    shared = Server(tmp_path_factory.mktemp("shared"), flags=["--loops", "2", "--failed-logins-max", "1000000"])
     shared.start()
     yield shared
     strange = [entry for entry in shared.log() if "not_json" in entry]

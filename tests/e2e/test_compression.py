@@ -128,7 +128,7 @@ def test_live_streams_and_chunks_are_left_as_they_are(api, log, query):
 
 def test_more_than_there_are_encoders_get_it_plain_and_all_get_it_whole(servers):
     """Readers that do not read keep their encoders, so their number is bounded; nobody is refused for want of one."""
-    server = servers("--workers", "1")
+    server = servers("--loops", "1")
     api = server.api()
     execution_id = api.create()
     # Much more than sockets take, also when it is compressed.
@@ -160,7 +160,7 @@ def test_more_than_there_are_encoders_get_it_plain_and_all_get_it_whole(servers)
 
 
 def test_a_large_page_does_not_hold_up_the_loop_while_it_is_encoded(servers):
-    server = servers("--workers", "1")
+    server = servers("--loops", "1")
     api = server.api()
     execution_id = api.create()
     for _ in range(2):

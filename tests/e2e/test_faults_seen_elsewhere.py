@@ -298,7 +298,7 @@ def test_the_cli_hides_the_jobs_exit_code(cli, code):
 
 @pytest.mark.threads
 def test_one_slow_follower_slows_the_others(servers):
-    server = servers("--workers", "1")
+    server = servers("--loops", "1")
     api = server.api()
     execution_id = api.create()
     slow = Follower(server, execution_id, max_queue=1)

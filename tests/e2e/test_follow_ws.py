@@ -195,7 +195,7 @@ def test_a_restarted_server_goes_on_where_each_follower_was(servers):
 
 @pytest.mark.threads
 def test_followers_on_all_loops_see_the_same(servers):
-    server = servers("--workers", "4")
+    server = servers("--loops", "4")
     api = server.api()
     execution_id = api.create()
     followers = [Follower(server, execution_id) for _ in range(12)]

@@ -449,7 +449,7 @@ def test_answers_to_nobodys_page_vary_all_the_same(shared_with_pages):
 
 # --- accepting
 def test_running_out_of_files_is_said_by_its_name_and_passes(servers):
-    server = servers("--workers", "1", "--connections-max", "1000")
+    server = servers("--loops", "1", "--connections-max", "1000")
     api = server.api()
     limit = resource.prlimit(server.process.popen.pid, resource.RLIMIT_NOFILE)
     opened = len(os.listdir(f"/proc/{server.process.popen.pid}/fd"))

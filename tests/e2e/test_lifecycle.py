@@ -186,7 +186,7 @@ def test_a_reload_changes_the_steps_that_followers_have(servers, tmp_path):
 def test_the_server_may_be_reloaded_any_number_of_times(servers, tmp_path):
     config = tmp_path / "runnel.conf"
     config.write_text('cors_origins = {"https://app.example"}\n')
-    server = servers("--config", config, "--workers", "2")
+    server = servers("--config", config, "--loops", "2")
     for number in range(1, 1101):
         server.process.signal(signal.SIGHUP)
         server.process.err.wait(lambda data: data.count(b'"reload') == number, "a reload")
@@ -257,7 +257,8 @@ def test_flags_beat_environment_beats_file(servers, tmp_path):
     "flags, named",
     [
         (["--message-max", "5"], b"message"),
-        (["--workers", "many"], b"workers"),
+        (["--loops", "many"], b"loops"),
+        (["--workers", "2"], b"workers is called loops now"),
         (["--listen", "nowhere"], b"nowhere"),
         (["--listen", "0.0.0.0:0"], b"insecure"),
         (["--no-such-flag"], b"no-such-flag"),
@@ -360,5 +361,5 @@ def test_the_number_of_loops_is_the_settings(servers):
     def threads(server):
         return len(os.listdir(f"/proc/{server.process.pid}/task"))
 
-    few, many = servers("--workers", "1"), servers("--workers", "6")
+    few, many = servers("--loops", "1"), servers("--loops", "6")
     assert threads(many) - threads(few) == 5

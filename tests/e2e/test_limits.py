@@ -70,7 +70,7 @@ def test_frame_size(server, api, size, code):
 
 
 def test_connections(servers):
-    server = servers("--connections-max", "8", "--workers", "1")
+    server = servers("--connections-max", "8", "--loops", "1")
     held = [RawConnection(server.port) for _ in range(8)]
     for connection in held:
         assert connection.send(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").answer().status == 200
@@ -86,7 +86,7 @@ def test_connections(servers):
 
 def limited_to_files(servers, files, *flags):
     """A server that may not open more files, and what its log says of connections_max."""
-    server = servers("--workers", "1", "--log-level", "debug", *flags, start=False)
+    server = servers("--loops", "1", "--log-level", "debug", *flags, start=False)
     argv = server.argv
     server.argv = lambda listen=None: ["prlimit", f"--nofile={files}:{files}", *argv(listen)]
     server.start()

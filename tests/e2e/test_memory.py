@@ -30,7 +30,7 @@ def held(server, holder):
 @pytest.fixture
 def bounded(servers):
     """A server whose budget is as small as it may be: 8 MiB for requests, 16 for answers, 12 for intake, 8 for what is pinned."""
-    return servers("--memory-max", 64 * MIB, "--workers", "2", env={"ASAN_OPTIONS": ASAN})
+    return servers("--memory-max", 64 * MIB, "--loops", "2", env={"ASAN_OPTIONS": ASAN})
 
 
 def deaf(server):
@@ -142,7 +142,7 @@ def rest_of(connection):
 
 def test_answers_that_nobody_reads_are_bounded_and_those_without_progress_are_cut(servers):
     """Pages of some 4 MiB: the account may have 16 MiB of them. Later ones are shorter, and after 10 s all have room again."""
-    server = servers("--memory-max", 128 * MIB, "--workers", "2")
+    server = servers("--memory-max", 128 * MIB, "--loops", "2")
     api = server.api()
     execution_id = api.create()
     fat = [{"message": "x", "event_type": "e", "data": {"k": "v" * 50000}} for _ in range(40)]

@@ -453,7 +453,7 @@ def test_a_trusted_proxy_on_another_machine_needs_no_tls_of_its_own(servers):
 # --- The PROXY protocol
 @pytest.fixture
 def gated(servers):
-    return servers("--proxy-protocol", "--trusted-proxies", "127.0.0.1", "--workers", "1")
+    return servers("--proxy-protocol", "--trusted-proxies", "127.0.0.1", "--loops", "1")
 
 
 def plain(server, request_id="x"):
@@ -525,7 +525,7 @@ def health():
 
 def test_a_unix_socket_is_listened_on_beside_an_address(servers, tmp_path):
     path = tmp_path / "s"
-    server = servers("--listen", f"unix:{path}", "--socket-mode", "0600", "--workers", "2")
+    server = servers("--listen", f"unix:{path}", "--socket-mode", "0600", "--loops", "2")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     for _ in range(10):
         assert ask_unix(path, health()).startswith(b"HTTP/1.1 200 OK")

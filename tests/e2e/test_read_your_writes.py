@@ -34,7 +34,7 @@ class Connection:
 
 @pytest.fixture
 def connected(servers):
-    server = servers("--workers", str(LOOPS))
+    server = servers("--loops", str(LOOPS))
     connections = [Connection(server.api()) for _ in range(CONNECTIONS)]
     yield server, connections
     for connection in connections:

@@ -178,7 +178,7 @@ def test_many_small_commits_are_merged_and_read_the_same(servers):
 
 @pytest.mark.threads
 def test_readers_and_a_writer_do_not_disturb_each_other(servers):
-    server = servers("--workers", "2")
+    server = servers("--loops", "2")
     api = server.api()
     execution_id = api.create()
     with Runner(server, execution_id) as runner:
