@@ -60,7 +60,7 @@ int cli_get_json(struct cli *cli, struct client *client, const char *path, json_
 int cli_call_json(struct cli *cli, struct client *client, const char *method, const char *path, struct str body,
                   json_t **ret);
 int cli_fail_response(struct cli *cli, const struct client_response *response);
-int cli_execution_operand(struct cli *cli, const char **ret); // the one operand, a valid id
+int cli_execution_operand(struct cli *cli, const char **ret); // the one operand, a valid id; NULL with --last
 int cli_exit_as_job(struct cli *cli, const json_t *status);   // the exit code of the job, from the object of …/status
 void json_free(json_t **json);
 void json_text_free(char **text);
@@ -73,7 +73,8 @@ bool cli_moment(struct cli *cli, const char *option, bool late, int64_t *ret_ms)
 #define CLI_TIMES "2026-11-15 10:30:15, 10:30, yesterday, 1h30m or seconds since 1970"
 
 // --- find.c
-// *id as it is if there is one, else the only execution whose identifier begins so; several: their list on stderr, and 2. In the arena.
+#define CLI_LAST_AND_ANOTHER "--last means the latest execution, and \"%s\" another; give one of them"
+// NULL becomes the latest. *id stays as it is if there is one, else it becomes the only execution whose identifier begins so; several: their list on stderr, and 2. In the arena.
 int cli_find_execution(struct cli *cli, struct client *client, const char **id);
 // Those of the operands; without one, or with --last, the latest. At least one.
 int cli_find_executions(struct cli *cli, const char *const **ret, size_t *ret_count);

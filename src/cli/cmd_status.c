@@ -39,6 +39,7 @@ const struct cli_command cmd_status = {
         "What is not known is left out; with -o json it is null.",
     .options =
         (const struct cli_option[]){
+            {0, "last", CLI_FLAG, NULL, "the latest execution"},
             {'o', "output", CLI_VALUE, "FORMAT", "text or json"},
             {0, "exit-status", CLI_FLAG, NULL, "exit with the job's exit code; 1 while it goes on"},
             {0},

@@ -155,6 +155,7 @@ const struct cli_command cmd_verify = {
         "Exits with 1 if the log is not whole, may not be, or was changed.",
     .options =
         (const struct cli_option[]){
+            {0, "last", CLI_FLAG, NULL, "the latest execution"},
             {'o', "output", CLI_VALUE, "FORMAT", "text or json"},
             {0},
         },

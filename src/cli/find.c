@@ -61,6 +61,8 @@ int cli_find_execution(struct cli *cli, struct client *client, const char **id)
 {
     CLEANUP(json_free) json_t *list = NULL;
     const char *prefix = *id;
+    if (!prefix)
+        return find_latest(cli, client, id);
     if (exists(client, prefix))
         return 0;
     int code = get_list(cli, client, prefix, CANDIDATES + 1, &list);
@@ -83,8 +85,7 @@ int cli_find_executions(struct cli *cli, const char *const **ret, size_t *ret_co
     bool latest = cli_flag(cli, "last") || count == 0;
     const char **ids = arena_alloc(&cli->arena, (count + 1) * sizeof(*ids));
     if (latest && count > 0)
-        return cli_usage_error(cli, "--last means the latest execution, and \"%s\" another; give one of them",
-                               operands[0]);
+        return cli_usage_error(cli, CLI_LAST_AND_ANOTHER, operands[0]);
     for (size_t i = 0; i < count; i++)
         if (!id_execution_valid(str_of(operands[i])))
             return cli_usage_error(cli, "\"%s\" cannot be the identifier of an execution", operands[i]);

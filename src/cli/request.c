@@ -72,8 +72,14 @@ int cli_execution_operand(struct cli *cli, const char **ret)
 {
     char *const *operands;
     size_t count = cli_operands(cli, &operands);
+    bool latest = cli_flag(cli, "last");
+    *ret = NULL;
+    if (latest && count > 0)
+        return cli_usage_error(cli, CLI_LAST_AND_ANOTHER, operands[0]);
+    if (latest)
+        return 0;
     if (count == 0)
-        return cli_usage_error(cli, "name an execution: runnel %s ID", cli->command->name);
+        return cli_usage_error(cli, "name an execution: runnel %s ID, or --last", cli->command->name);
     if (count > 1)
         return cli_usage_error(cli, "one execution at a time, so \"%s\" is too much", operands[1]);
     if (!id_execution_valid(str_of(operands[0])))

@@ -44,6 +44,19 @@ def test_logs_without_an_identifier_are_those_of_the_latest(own):
     assert cli.run("logs", "--last", "x").code == 2
 
 
+def test_status_and_verify_take_the_latest_too(own):
+    server, api, cli = own
+    sealed(server, api, ["old"])
+    new = sealed(server, api, ["new"], exit_code=3)
+    for command in ("status", "verify"):
+        assert new in cli.ok(command, "--last").text(), command
+        result = cli.run(command, "--last", "x")
+        assert result.code == 2 and b"--last means the latest" in result.err, result
+        result = cli.run(command)
+        assert result.code == 2 and b"or --last" in result.err, result
+    assert cli.run("status", "--last", "--exit-status").code == 3
+
+
 def test_a_beginning_that_no_other_has_is_enough(own):
     server, api, cli = own
     for name in ("build-1", "build-12", "test-1"):
