@@ -61,6 +61,13 @@ static bool parse_address(const char *text, union address *ret, socklen_t *ret_l
     return inet_pton(AF_INET, host, &ret->v4.sin_addr) == 1;
 }
 
+bool address_valid(const char *text)
+{
+    union address address;
+    socklen_t len;
+    return parse_address(text, &address, &len);
+}
+
 bool address_is_loopback(const char *text)
 {
     union address address;

@@ -20,4 +20,5 @@ void listener_free(struct listener **listener);
 // 0 if nobody listens there; else -EADDRINUSE and the like, or ERR_MALFORMED. With SO_REUSEPORT a second server would
 // share the port unseen.
 int address_probe(const char *address);
+bool address_valid(const char *address);       // one that listener_new takes
 bool address_is_loopback(const char *address); // of "host:port"

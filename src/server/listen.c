@@ -36,8 +36,11 @@ static int check_address(const struct config *config, const char *address, struc
 {
     if (is_unix(address))
         return 0;
-    if (!strchr(address, ':')) {
-        buf_printf(ret_error, "listen: must be ADDRESS:PORT, such as 127.0.0.1:7117, or unix:/PATH: %s", address);
+    if (!address_valid(address)) {
+        buf_printf(ret_error,
+                   "listen: must be ADDRESS:PORT, such as 127.0.0.1:7117 or [::1]:7117, with a port up to 65535 and no "
+                   "name of a host, or unix:/PATH: %s",
+                   address);
         return ERR_INVALID;
     }
     // Behind a trusted proxy each request tells how its client came.
@@ -73,7 +76,10 @@ int listening_check(const struct config *config, struct buf *ret_error)
 static int cannot(int err, const char *address, struct buf *ret_error)
 {
     if (err == -EADDRINUSE)
-        buf_printf(ret_error, "listen: the address is in use: %s", address);
+        buf_printf(
+            ret_error,
+            "listen: the address is in use: %s: another server runs there; name another address, or end that one",
+            address);
     else if (err == -EEXIST)
         buf_printf(ret_error, "listen: a file that is no socket is in the way: %s", address);
     else

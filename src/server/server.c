@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -80,10 +81,19 @@ static int server_fail_path(const char *what, const char *path, int err)
 #define MEMORY_LEAST   ((uint64_t)64 * 1024 * 1024)
 #define MEMORY_UNKNOWN ((uint64_t)1024 * 1024 * 1024) // of a machine that does not tell
 
+static int check_memory_max(const struct config *config, struct buf *ret_error)
+{
+    if (config->memory_max == 0 || (uint64_t)config->memory_max >= MEMORY_LEAST)
+        return 0;
+    buf_printf(ret_error, "memory_max must be 0, or at least %" PRIu64 " bytes (64 MiB), not %" PRIi64, MEMORY_LEAST,
+               config->memory_max);
+    return ERR_INVALID;
+}
+
 static uint64_t memory_max_of(const struct config *config)
 {
     if (config->memory_max)
-        return MAX((uint64_t)config->memory_max, MEMORY_LEAST);
+        return (uint64_t)config->memory_max;
     uint64_t machine = machine_memory("");
     return MAX((machine ? machine : MEMORY_UNKNOWN) / 4, MEMORY_LEAST);
 }
@@ -363,7 +373,9 @@ static int server_check(struct server *server)
                            cert ? "tls_key is missing" : "tls_cert is missing");
     CLEANUP(buf_release) struct buf error = {0};
     int err = listening_check(config, &error);
-    if (!err)
+    if (err == 0)
+        err = check_memory_max(config, &error);
+    if (err == 0)
         err = server_take_proxies(server, &error);
     if (err)
         return server_fail(err, buf_cstr(&error), NULL);

@@ -435,6 +435,9 @@ def test_failed_logins_count_by_the_client_s_address(servers):
         (["--proxy-protocol"], b"proxy_protocol: name in trusted_proxies whose headers are to be believed"),
         (["--socket-mode", "rw"], b"socket_mode must be permissions in octal"),
         (["--listen", "0.0.0.0:0"], b"plain HTTP is served on loopback only"),
+        (["--listen", "127.0.0.1:65536"], b"with a port up to 65535"),
+        (["--listen", "runnel.example:7117"], b"no name of a host"),
+        (["--memory-max", "67108863"], b"memory_max must be 0, or at least 67108864 bytes"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(servers, flags, words):

@@ -22,7 +22,9 @@ int store_lock(const char *path, struct buf *ret_error, int *ret_fd)
         return err;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        buf_printf(ret_error, "the store %s is in use by another process", path);
+        buf_printf(ret_error,
+                   "the store %s is in use by another process: end that server, or name another folder by --data",
+                   path);
         return ERR_CONFLICT;
     }
     *ret_fd = TAKE_FD(fd);
