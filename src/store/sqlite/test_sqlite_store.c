@@ -859,5 +859,6 @@ int main(void)
         PLAIN(what_sqlite_cannot_read_stops_merging_and_nothing_else),
         PLAIN(a_store_is_opened_once),
     };
+    cmocka_set_test_filter(getenv("TEST_FILTER")); // for tests/mutants
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
