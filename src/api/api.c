@@ -18,6 +18,7 @@ struct api *api_new(const struct api_options *options, const struct api_limits *
 {
     struct api *api = xcalloc(1, sizeof *api);
     api->options = *options;
+    api->tree = route_tree_new(options->routes);
     api->parser = record_parser_new(0);
     api->executions = execution_cache_new(options->store, EXECUTIONS_MAX);
     intake_gate_init(&api->gate, options->loop, options->budget);
@@ -41,6 +42,7 @@ void api_free(struct api **api)
     if (!*api)
         return;
     streams_release(*api);
+    route_tree_free(&(*api)->tree);
     intake_gate_release(&(*api)->gate);
     execution_cache_free(&(*api)->executions);
     record_parser_free(&(*api)->parser);

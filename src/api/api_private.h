@@ -12,6 +12,7 @@
 
 struct api {
     struct api_options options;
+    struct route_tree *tree; // of options.routes
     const struct api_limits *limits;
     struct record_parser *parser; // without a limit on messages: what is too long is split
     struct record_parser *strict_parser;

@@ -49,24 +49,6 @@ json_t *call_json_object(struct call *call)
     return object;
 }
 
-bool call_json_known(struct call *call, json_t *object, const char *const *names)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach(object, name, value)
-    {
-        size_t i = 0;
-        while (names[i] && strcmp(names[i], name) != 0)
-            i++;
-        if (names[i])
-            continue;
-        struct http_field_error error = {name, "is not known"};
-        call_fail_fields(call, &error, 1);
-        return false;
-    }
-    return true;
-}
-
 char *json_text(const json_t *value)
 {
     char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);

@@ -7,6 +7,4 @@
 
 // The body as a JSON object; NULL after having answered 400, 413, 415 or 422.
 json_t *call_json_object(struct call *call);
-// Refuses members that are not among `names` (NULL-terminated) with 422.
-bool call_json_known(struct call *call, json_t *object, const char *const *names);
 char *json_text(const json_t *value); // compact, keys sorted; owned by the caller

@@ -2,6 +2,8 @@
 
 #include "util/clock.h"
 
+#include <jansson.h>
+
 void call_ref(struct call *call)
 {
     call->refs++;
@@ -12,7 +14,16 @@ void call_unref(struct call *call)
     if (--call->refs > 0)
         return;
     kept_execution_unref(&call->kept);
+    json_decref(call->body);
     free(call);
+}
+
+struct str call_capture(const struct call *call, const char *name)
+{
+    for (unsigned i = 0; i < call->capture_count; i++)
+        if (str_eq(call->captures[i].name, str_of(name)))
+            return call->captures[i].value;
+    return (struct str){0};
 }
 
 static void call_aborted(void *arg)

@@ -2,19 +2,23 @@
 #pragma once
 
 #include "api/api_private.h"
+#include "api/route.h"
 
-struct route;
+struct json_t;
 
 // Lives while the request is unanswered or an operation of it is under way.
 struct call {
     struct api *api;
     struct http_request *request; // NULL once answered or when the client has gone
     const struct route *route;
-    enum action action;                 // the route's, unless a setting makes it another
-    struct str execution_id, parameter; // from the path; valid while `request` is
+    enum action action;                                // the route's, unless a setting makes it another
+    struct route_capture captures[ROUTE_CAPTURES_MAX]; // decoded; valid while `request` is
+    unsigned capture_count;
+    struct json_t *body; // of routes with fields of a body: the object, checked; NULL elsewhere
     struct principal principal;
     struct kept_execution *kept;
-    struct execution execution; // of routes with ROUTE_EXECUTION; its strings are those of `kept`
+    struct execution execution;                 // of routes with RESOURCE_EXECUTION; its strings are those of `kept`
+    void (*loaded)(struct call *call, int err); // private: of resource.c
     unsigned refs;
     bool before_body; // of the request, nothing but the head has come
     uint64_t began_ns;
@@ -25,7 +29,8 @@ struct call {
 
 void call_ref(struct call *call);
 void call_unref(struct call *call);
-void call_watch(struct call *call); // hear of the client's going (again)
+struct str call_capture(const struct call *call, const char *name); // of the path, by the name in the route's pattern
+void call_watch(struct call *call);                                 // hear of the client's going (again)
 // Hands the request to an upgrade or a stream: the call forgets it. NULL if the client has gone.
 struct http_request *call_take_request(struct call *call);
 

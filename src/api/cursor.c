@@ -53,6 +53,15 @@ bool cursor_parse(const struct api *api, int64_t account, struct str cursor, int
     return tag_of(&sealing, account, *ret_row) == tag;
 }
 
+bool cursor_take(struct call *call, struct str cursor, int64_t *ret_row)
+{
+    *ret_row = 0;
+    if (!cursor.data || cursor_parse(call->api, call->principal.account, cursor, ret_row))
+        return true;
+    call_fail(call, ERR_BAD_CURSOR, "parameter cursor: is not a cursor of this list");
+    return false;
+}
+
 void append_next_cursor(struct buf *json, const struct call *call, int64_t row)
 {
     buf_append_text(json, ",\"next_cursor\":");

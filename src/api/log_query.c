@@ -1,10 +1,7 @@
 // Query parameters of everything that reads a log.
 #include "api/log_query.h"
 
-#include "model/config_limits.h"
 #include "util/clock.h"
-
-#define PAGE_DEFAULT 100
 
 void log_query_release(struct log_query *query)
 {
@@ -34,49 +31,13 @@ static bool format_parse(struct str value, bool by_media_type, struct log_query 
 
 struct query_parse {
     struct call *call;
-    struct log_query *query;
     struct position_parser position;
     struct filter_builder *filter;
-    enum position_route route;
     int err;
     const char *reason;
 };
 
-static bool parse_flag(struct str value, bool *ret)
-{
-    *ret = str_eq(value, STR("true")) || str_eq(value, STR("1"));
-    return *ret || str_eq(value, STR("false")) || str_eq(value, STR("0"));
-}
-
-static const char *parse_own(struct query_parse *parse, struct str name, struct str value)
-{
-    struct log_query *query = parse->query;
-    uint64_t number;
-
-    if (str_eq(name, STR("limit")) && parse->route == POSITION_PAGE) {
-        if (!str_to_u64(value, &number) || number < 1 || number > LIMIT_PAGE)
-            return "must be 1 to 10000";
-        query->limit = (unsigned)number;
-        return NULL;
-    }
-    if (str_eq(name, STR("format")) && parse->route == POSITION_PAGE) {
-        if (str_eq(value, STR("json")))
-            return NULL;
-        return format_parse(value, false, query) ? NULL : "must be json, ndjson, text, raw, csv or chunk";
-    }
-    if (str_eq(name, STR("follow")) && parse->route == POSITION_PAGE)
-        return parse_flag(value, &query->follow) ? NULL : "must be true or false";
-    if (str_eq(name, STR("states")) && parse->route == POSITION_PAGE)
-        return parse_flag(value, &query->states) ? NULL : "must be true or false";
-    if (str_eq(name, STR("incarnation"))) {
-        query->restored = value.len && !str_eq(value, str_of(store_incarnation(parse->call->api->options.store)));
-        return NULL;
-    }
-    if (str_eq(name, STR("access_token")) && parse->route != POSITION_PAGE)
-        return NULL;
-    return "is not a parameter of this route";
-}
-
+// Positions and filters, which the model reads; the table has let through what is one of the route's.
 static bool parse_param(struct str name, struct str value, void *arg)
 {
     struct query_parse *parse = arg;
@@ -89,14 +50,21 @@ static bool parse_param(struct str name, struct str value, void *arg)
                                                      : "is a second position; give one";
     if (!parse->err && !taken)
         parse->err = filter_builder_offer(parse->filter, name, value, &taken, &parse->reason);
-    if (!parse->err && !taken) {
-        parse->reason = parse_own(parse, name, value);
-        parse->err = parse->reason ? ERR_MALFORMED : 0;
-    }
     if (parse->err)
         parse->reason = arena_printf(http_arena(parse->call->request), "parameter %.*s: %s", STR_ARGS(name),
                                      parse->reason ? parse->reason : "is wrong");
     return parse->err == 0;
+}
+
+// What pages alone take.
+static void parse_page(struct call *call, struct log_query *query)
+{
+    struct field_value format = call_param(call, "format");
+    query->limit = (unsigned)call_param(call, "limit").number;
+    query->follow = call_param(call, "follow").number;
+    query->states = call_param(call, "states").number;
+    if (format.given)
+        format_parse(format.text, false, query);
 }
 
 static void parse_accept(struct call *call, struct log_query *query)
@@ -112,10 +80,14 @@ static void parse_accept(struct call *call, struct log_query *query)
 
 bool log_query_parse(struct call *call, enum position_route route, struct log_query *ret)
 {
-    struct query_parse parse = {.call = call, .query = ret, .route = route, .filter = filter_builder_new()};
+    struct query_parse parse = {.call = call, .filter = filter_builder_new()};
     bool taken;
 
-    *ret = (struct log_query){.limit = PAGE_DEFAULT};
+    struct str incarnation = call_param(call, "incarnation").text;
+    *ret = (struct log_query){.restored = incarnation.len &&
+                                          !str_eq(incarnation, str_of(store_incarnation(call->api->options.store)))};
+    if (route == POSITION_PAGE)
+        parse_page(call, ret);
     position_parser_init(&parse.position, route, clock_real_ms());
     bool good = http_params_each(call->request, parse_param, &parse);
     struct str event_id = http_header(call->request, STR("Last-Event-ID"));

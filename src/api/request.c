@@ -2,7 +2,6 @@
 #include "api/request.h"
 
 #include "api/origin.h"
-#include "api/route.h"
 #include "api/streams.h"
 #include "util/clock.h"
 
@@ -12,22 +11,21 @@ static void call_refuse(struct call *call, int err)
 {
     // Browsers do not show a script the status of a refused upgrade, so known callers get the reason as a close code.
     bool tellable = err == ERR_NOT_FOUND || err == ERR_EXPIRED || err == ERR_FORBIDDEN || err == ERR_SUSPENDED;
-    if (tellable && call->request && (call->route->flags & ROUTE_UPGRADE) && ws_is_upgrade(call->request)) {
-        call->execution.purged = err == ERR_EXPIRED;
-        call->check.err = err;
-        call->route->handle(call);
-        return;
-    }
-    call_fail(call, err, execution_error_text(err));
+    if (tellable && call->request && call->route->refuse && ws_is_upgrade(call->request))
+        call->route->refuse(call, err);
+    else
+        call_fail(call, err, resource_error_text(call, err));
 }
 
 static bool call_may(const struct call *call)
 {
-    const struct route *route = call->route;
-    const struct principal *principal = &call->principal;
-    if (call->action == ACTION_PUBLIC || role_may(principal->role, call->action))
-        return true;
-    return (route->flags & ROUTE_OWN) && principal->role == ROLE_USER;
+    return call->action == ACTION_PUBLIC || role_may(call->principal.role, call->action);
+}
+
+static void call_handle(struct call *call)
+{
+    if (fields_check(call))
+        call->route->handle(call);
 }
 
 // A body, or an answer of the store, may have been long in coming. False after having answered.
@@ -41,51 +39,16 @@ static bool call_stands(struct call *call)
     return err == 0;
 }
 
-static void call_with_execution(struct call *call)
+static void call_loaded(struct call *call, int err)
 {
-    call->execution = call->kept->execution;
-    if (!call_stands(call))
+    if (err == 0 && !call_stands(call))
         return;
-    if (!principal_owns(&call->principal, &call->execution))
-        call_refuse(call, ERR_NOT_FOUND);
-    else if (call->execution.purged && !(call->route->flags & ROUTE_PURGED))
-        call_refuse(call, ERR_EXPIRED);
+    if (err == 0)
+        err = resource_judge(call);
+    if (err)
+        call_refuse(call, err);
     else
-        call->route->handle(call);
-}
-
-static void call_got_execution(struct store_op *op)
-{
-    struct call *call = CONTAINER_OF(op, struct call, get.op);
-
-    if (op->err == 0)
-        call->kept = execution_cache_keep(call->api->executions, &call->get);
-    if (call->request && op->err)
-        call_refuse(call, op->err);
-    else if (call->request)
-        call_with_execution(call);
-    call_unref(call);
-}
-
-static void call_get_execution(struct call *call)
-{
-    if (!id_execution_valid(call->execution_id)) {
-        call_refuse(call, ERR_NOT_FOUND);
-        return;
-    }
-    call->kept = execution_cache_find(call->api->executions, call->principal.account, call->execution_id);
-    if (call->kept) {
-        call_with_execution(call);
-        return;
-    }
-    memcpy(call->execution_id_copy, call->execution_id.data, call->execution_id.len);
-    call->get = (struct store_get){
-        .op = {.kind = STORE_GET, .reply_to = call->api->options.loop, .done = call_got_execution},
-        .account = call->principal.account,
-        .execution_id = str_n(call->execution_id_copy, call->execution_id.len),
-    };
-    call_ref(call);
-    store_submit(call->api->options.store, &call->get.op);
+        call_handle(call);
 }
 
 static void call_read_body(struct call *call)
@@ -105,10 +68,10 @@ static void call_go_on(struct call *call)
         call_fail(call, ERR_FORBIDDEN, NULL); // a refusal in another form, as for an upgrade, is for whole requests
     else if (!call_may(call))
         call_refuse(call, ERR_FORBIDDEN);
-    else if (call->route->flags & ROUTE_EXECUTION)
-        call_get_execution(call);
+    else if (call->route->resource)
+        resource_load(call, call_loaded);
     else
-        call->route->handle(call);
+        call_handle(call);
 }
 
 static void call_checked(struct auth_check *check)
@@ -163,7 +126,7 @@ static bool find_token(struct call *call, struct str *ret, bool *ret_ticket)
 
     *ret = header_token(call->request);
     *ret_ticket = false;
-    if (!ret->len && (call->route->flags & ROUTE_STREAM)) {
+    if (!ret->len && (call->route->flags & ROUTE_TICKET)) {
         if (http_param(call->request, STR("access_token"), ret))
             key_misplaced = KEY_IN_URL;
         else if (ws_is_upgrade(call->request) && protocol_token(call, ret))
@@ -183,7 +146,7 @@ static void call_authenticate(struct call *call)
 
     if (!find_token(call, &token, &ticket))
         return;
-    const struct ticket_use use = {(unsigned)(call->route - call->api->options.routes) + 1, call->execution_id};
+    const struct ticket_use use = {(unsigned)(call->route - call->api->options.routes) + 1, call_capture(call, "id")};
     call_ref(call);
     auth_check(call->api->options.auth, &call->check, call->api->options.loop, token, ticket ? &use : NULL,
                http_peer(call->request), call_checked);
@@ -194,24 +157,44 @@ static enum action route_action(const struct api *api, const struct route *route
     return (route->flags & ROUTE_METRICS) && api->limits->metrics_credential ? ACTION_READ : route->action;
 }
 
+static void refuse_unrouted(struct http_request *request, const struct route_match *match)
+{
+    CLEANUP(buf_release) struct buf allow = {0};
+    if (!match->others) {
+        http_respond_error(request, ERR_NO_ROUTE, "no such route");
+        return;
+    }
+    route_allow(match->others, &allow);
+    http_add_header(request, "Allow", arena_dup(http_arena(request), buf_str(&allow)));
+    http_respond_error(request, ERR_METHOD, NULL);
+}
+
+static bool take_captures(struct call *call, const struct route_match *match)
+{
+    call->capture_count = match->capture_count;
+    for (unsigned i = 0; i < match->capture_count; i++) {
+        call->captures[i] = match->captures[i];
+        if (!percent_decode(http_arena(call->request), match->captures[i].value, false, &call->captures[i].value))
+            return false;
+    }
+    return true;
+}
+
 // From the head of a request; NULL after having answered.
 static struct call *call_new(struct api *api, struct http_request *request)
 {
     struct route_match match;
     struct str path;
-    bool other_method;
 
     http_add_header(request, "X-Runnel-Incarnation", store_incarnation(api->options.store));
     if (!origin_admit(api, request, &path))
         return NULL;
-    const struct route *route = route_find(api->options.routes, http_method(request), path, &match, &other_method);
-    if (!route) {
-        if (other_method)
-            route_add_allow(api->options.routes, request, path);
-        http_respond_error(request, other_method ? ERR_METHOD : ERR_NO_ROUTE, other_method ? NULL : "no such route");
+    route_tree_find(api->tree, http_method(request), path, &match);
+    if (!match.route) {
+        refuse_unrouted(request, &match);
         return NULL;
     }
-    enum action action = route_action(api, route);
+    enum action action = route_action(api, match.route);
     if (action != ACTION_PUBLIC && !origin_plain_allowed(api, request)) {
         http_respond_error(request, ERR_FORBIDDEN,
                            "plain HTTP is for this machine only; use https, by the server's TLS or a trusted proxy's");
@@ -223,10 +206,9 @@ static struct call *call_new(struct api *api, struct http_request *request)
     }
 
     struct call *call = xcalloc(1, sizeof *call);
-    *call = (struct call){.api = api, .request = request, .route = route, .action = action, .refs = 1};
+    *call = (struct call){.api = api, .request = request, .route = match.route, .action = action, .refs = 1};
     call_watch(call);
-    if (!percent_decode(http_arena(request), match.execution_id, false, &call->execution_id) ||
-        !percent_decode(http_arena(request), match.parameter, false, &call->parameter)) {
+    if (!take_captures(call, &match)) {
         call_fail(call, ERR_MALFORMED, "the path has a malformed percent escape");
         return NULL;
     }
@@ -241,7 +223,7 @@ void request_head(void *arg, struct http_request *request)
         return;
     call->before_body = true;
     call_ref(call);
-    if (!(call->route->flags & ROUTE_BODY))
+    if (!route_takes_body(call->route))
         call_fail(call, ERR_TOO_LARGE, "this route takes no body; send the request without one");
     else if (call->action == ACTION_PUBLIC)
         call_read_body(call);
@@ -261,7 +243,7 @@ void request_whole(void *arg, struct http_request *request)
     call->began_ns = clock_mono_ns();
     call_ref(call);
     if (call->action == ACTION_PUBLIC)
-        call->route->handle(call);
+        call_handle(call);
     else if (judged)
         call_go_on(call);
     else

@@ -1,75 +1,236 @@
 #include "api/route.h"
 
-static bool path_matches(const char *pattern, struct str path, struct route_match *ret)
+#include "model/role.h"
+
+#include <assert.h>
+
+static const char *const method_names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+
+// --- The tree
+
+struct route_tree {
+    struct str segment;          // "" of the root and of captures
+    struct route_tree *children; // sorted by segment
+    size_t child_count;
+    struct route_tree *capture; // what one segment of any name leads to; or NULL
+    const struct route *by_method[HTTP_M_OTHER];
+    bool any; // of by_method
+};
+
+static int compare(struct str a, struct str b)
 {
-    struct str left = str_of(pattern);
-    size_t fixed = strcspn(pattern, "{"); // most patterns are told apart by their beginning
-    *ret = (struct route_match){0};
-    if (path.len < fixed || memcmp(path.data, pattern, fixed) != 0)
-        return false;
-    while (left.len || path.len) {
-        bool more_left = memchr(left.data, '/', left.len) != NULL, more_path = memchr(path.data, '/', path.len) != NULL;
-        struct str want = str_split(&left, '/'), have = str_split(&path, '/');
-        if (more_left != more_path)
-            return false;
-        if (str_eq(want, STR("{id}")) && have.len)
-            ret->execution_id = have;
-        else if (str_eq(want, STR("{name}")) && have.len)
-            ret->parameter = have;
-        else if (!str_eq(want, have))
-            return false;
+    int order = memcmp(a.data, b.data, MIN(a.len, b.len));
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static bool is_capture(struct str segment)
+{
+    return segment.len > 2 && segment.data[0] == '{';
+}
+
+// Where the segment stands among the children, or would.
+static size_t child_place(const struct route_tree *node, struct str segment)
+{
+    size_t low = 0, high = node->child_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare(node->children[middle].segment, segment) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return true;
+    return low;
+}
+
+static struct route_tree *child_of(const struct route_tree *node, struct str segment)
+{
+    size_t at = child_place(node, segment);
+    return at < node->child_count && str_eq(node->children[at].segment, segment) ? &node->children[at] : NULL;
+}
+
+static struct route_tree *grow(struct route_tree *node, struct str segment)
+{
+    if (is_capture(segment)) {
+        if (!node->capture)
+            node->capture = xcalloc(1, sizeof *node->capture);
+        return node->capture;
+    }
+    struct route_tree *child = child_of(node, segment);
+    if (child)
+        return child;
+    size_t at = child_place(node, segment);
+    node->children = xrealloc(node->children, (node->child_count + 1) * sizeof *node->children);
+    memmove(node->children + at + 1, node->children + at, (node->child_count - at) * sizeof *node->children);
+    node->child_count++;
+    node->children[at] = (struct route_tree){.segment = segment};
+    return &node->children[at];
+}
+
+struct route_tree *route_tree_new(const struct route *routes)
+{
+    struct route_tree *root = xcalloc(1, sizeof *root);
+    for (const struct route *route = routes; route->pattern; route++) {
+        struct str rest = str_of(route->pattern + 1);
+        struct route_tree *node = root;
+        while (rest.len)
+            node = grow(node, str_split(&rest, '/'));
+        assert(!node->by_method[route->method]);
+        node->by_method[route->method] = route;
+        node->any = true;
+    }
+    return root;
+}
+
+static void release(struct route_tree *node)
+{
+    for (size_t i = 0; i < node->child_count; i++)
+        release(&node->children[i]);
+    free(node->children);
+    route_tree_free(&node->capture);
+}
+
+void route_tree_free(struct route_tree **tree)
+{
+    if (!*tree)
+        return;
+    release(*tree);
+    free(*tree);
+    *tree = NULL;
+}
+
+// `path` is what lies behind the node; NULL if no route ends there. No deeper than the table's longest pattern.
+static const struct route_tree *walk(const struct route_tree *node, struct str path, bool more)
+{
+    if (!more)
+        return node->any ? node : NULL;
+    more = memchr(path.data, '/', path.len) != NULL;
+    struct str segment = str_split(&path, '/');
+    if (!segment.len)
+        return NULL;
+    const struct route_tree *child = child_of(node, segment);
+    const struct route_tree *found = child ? walk(child, path, more) : NULL;
+    return found || !node->capture ? found : walk(node->capture, path, more);
 }
 
 static bool has_head(const struct route *route)
 {
-    return route->method == HTTP_M_GET && !(route->flags & ROUTE_UPGRADE);
+    return route && !(route->flags & ROUTE_SOCKET);
 }
 
-const struct route *route_find(const struct route *routes, enum http_method method, struct str path,
-                               struct route_match *ret, bool *ret_other_method)
+static void take_captures(struct str path, struct route_match *ret)
 {
-    *ret_other_method = false;
-    for (const struct route *route = routes; route->pattern; route++) {
-        if (!path_matches(route->pattern, path, ret))
-            continue;
-        if (route->method == method || (method == HTTP_M_HEAD && has_head(route)))
-            return route;
-        *ret_other_method = true;
+    struct str pattern = str_of(ret->route->pattern);
+    while (pattern.len && ret->capture_count < ROUTE_CAPTURES_MAX) {
+        struct str want = str_split(&pattern, '/'), have = str_split(&path, '/');
+        if (is_capture(want))
+            ret->captures[ret->capture_count++] = (struct route_capture){str_n(want.data + 1, want.len - 2), have};
     }
-    return NULL;
 }
 
-void route_add_allow(const struct route *routes, struct http_request *request, struct str path)
+void route_tree_find(const struct route_tree *tree, enum http_method method, struct str path, struct route_match *ret)
 {
-    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-    CLEANUP(buf_release) struct buf allow = {0};
-    struct route_match match;
-    for (const struct route *route = routes; route->pattern; route++) {
-        if (!path_matches(route->pattern, path, &match))
-            continue;
-        buf_printf(&allow, "%s%s", allow.len ? ", " : "", names[route->method]);
-        if (has_head(route))
-            buf_append_text(&allow, ", HEAD");
+    *ret = (struct route_match){0};
+    if (path.len < 2 || path.data[0] != '/')
+        return;
+    const struct route_tree *node = walk(tree, str_n(path.data + 1, path.len - 1), true);
+    if (!node)
+        return;
+    ret->others = node->by_method;
+    if (method == HTTP_M_HEAD && has_head(node->by_method[HTTP_M_GET]))
+        method = HTTP_M_GET;
+    if (method >= HTTP_M_OTHER || !node->by_method[method])
+        return;
+    ret->route = node->by_method[method];
+    take_captures(path, ret);
+}
+
+void route_allow(const struct route *const *others, struct buf *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(method_names); i++)
+        if (others[i] || (i == HTTP_M_HEAD && has_head(others[HTTP_M_GET])))
+            buf_printf(out, "%s%s", out->len ? ", " : "", method_names[i]);
+}
+
+// --- What is said of the table
+
+static void document_fields(const struct field *fields, const char *where, struct buf *out)
+{
+    for (const struct field *field = fields; field && field->name; field++) {
+        buf_append_text(out, "| `");
+        field_name(field, out);
+        buf_printf(out, "` | %s%s | ", where, field->flags & FIELD_REQUIRED ? ", required" : "");
+        field_values(field, out);
+        buf_append_text(out, " | ");
+        if (field->fallback)
+            buf_printf(out, "%lld", (long long)field->fallback);
+        buf_printf(out, " | %s |\n", field->meaning);
     }
-    http_add_header(request, "Allow", arena_dup(http_arena(request), buf_str(&allow)));
+}
+
+static void document_route(const struct route *route, struct buf *out)
+{
+    buf_printf(out, "| %s | `%s` |", method_names[route->method], route->pattern);
+    if (route->action == ACTION_PUBLIC)
+        buf_append_text(out, " no credential");
+    for (enum role role = ROLE_VIEWER; route->action != ACTION_PUBLIC && role < ROLE_COUNT; role++)
+        if (role_may(role, route->action))
+            buf_printf(out, " %s", role_name(role));
+    buf_printf(out, " | %s |\n", route->summary);
 }
 
 void route_document(const struct route *routes, struct buf *out)
 {
-    static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
     buf_append_text(out, "| method | path | roles | what |\n|---|---|---|---|\n");
+    for (const struct route *route = routes; route->pattern; route++)
+        document_route(route, out);
+    buf_append_text(out, "\n## Parameters and members\n\n"
+                         "A parameter that a route does not have is refused with 400, a member of a body with 422.\n"
+                         "Beside these, a stream takes `access_token`, a ticket.\n");
     for (const struct route *route = routes; route->pattern; route++) {
-        buf_printf(out, "| %s | `%s` |", methods[route->method], route->pattern);
-        if (route->action == ACTION_PUBLIC)
-            buf_append_text(out, " no credential");
-        for (enum role role = ROLE_VIEWER; route->action != ACTION_PUBLIC && role < ROLE_COUNT; role++) {
-            if (role_may(role, route->action))
-                buf_printf(out, " %s", role_name(role));
-            else if (role == ROLE_USER && (route->flags & ROUTE_OWN))
-                buf_append_text(out, " user (own)");
-        }
-        buf_printf(out, " | %s |\n", route->summary);
+        if (!route->query && !route->body)
+            continue;
+        buf_printf(out, "\n### %s `%s`\n\n| name | where | value | default | what |\n|---|---|---|---|---|\n",
+                   method_names[route->method], route->pattern);
+        document_fields(route->query, "query", out);
+        document_fields(route->body, "body", out);
     }
+}
+
+static void fields_json(const struct field *fields, const char *name, struct json_writer *json)
+{
+    json_open_array(json, name);
+    for (const struct field *field = fields; field && field->name; field++)
+        field_json(field, json);
+    json_close(json);
+}
+
+static void route_json(const struct route *route, struct json_writer *json)
+{
+    json_open_object(json, NULL);
+    json_add_text(json, "method", method_names[route->method]);
+    json_add_text(json, "path", route->pattern);
+    json_open_array(json, "roles");
+    for (enum role role = ROLE_VIEWER; route->action != ACTION_PUBLIC && role < ROLE_COUNT; role++)
+        if (role_may(role, route->action))
+            json_add_text(json, NULL, role_name(role));
+    json_close(json);
+    json_add_text(json, "resource", resource_name(route->resource));
+    json_add_bool(json, "ticket", route->flags & ROUTE_TICKET);
+    json_add_bool(json, "socket", route->flags & ROUTE_SOCKET);
+    json_add_bool(json, "any_query", route->flags & ROUTE_ANY_QUERY);
+    json_add_text(json, "body", route->body ? "object" : route->flags & ROUTE_RECORDS ? "records" : NULL);
+    fields_json(route->query, "query", json);
+    fields_json(route->body, "members", json);
+    json_close(json);
+}
+
+void route_document_json(const struct route *routes, struct buf *out)
+{
+    struct json_writer json = json_writer_to(out);
+    json_open_array(&json, NULL);
+    for (const struct route *route = routes; route->pattern; route++)
+        route_json(route, &json);
+    json_close(&json);
+    json_writer_end(&json);
+    buf_append_byte(out, '\n');
 }

@@ -4,46 +4,248 @@
 #include "api/follow/follow.h"
 #include "api/keys/keys.h"
 #include "api/logs/logs.h"
-#include "api/route.h"
 #include "api/runner/runner.h"
 #include "api/system/system.h"
+#include "model/config_limits.h"
+#include "model/filter.h"
+#include "model/record_fields.h"
+#include "model/role.h"
+#include "model/status.h"
+#include "util/id.h"
+
+#define URL_MAX 8192 // of a text that has no bound but the URL's
+
+// --- Rules of single values
+
+static bool is_producer(struct str value)
+{
+    // "idem:" is what bodies with an Idempotency-Key are known by.
+    return id_execution_valid(value) && value.len <= STORE_PRODUCER_MAX && !str_starts(value, STR("idem:"));
+}
+
+static bool is_worker(struct str value)
+{
+    return value.len <= 255 && utf8_valid(value.data, value.len);
+}
+
+static bool is_level(struct str value)
+{
+    enum record_level level;
+    return record_level_parse(value, &level);
+}
+
+static const struct field_rule rule_execution_id = {"must match [A-Za-z0-9][A-Za-z0-9._:-]{0,254}", id_execution_valid};
+static const struct field_rule rule_account = {"must match [A-Za-z0-9][A-Za-z0-9._-]{0,62}", id_account_valid};
+static const struct field_rule rule_producer = {"must be 1 to 96 letters, digits or any of ._:-", is_producer};
+static const struct field_rule rule_worker = {"must be at most 255 bytes of UTF-8", is_worker};
+static const struct field_rule rule_level = {"must be DEBUG, INFO, WARNING, ERROR or CRITICAL", is_level};
+
+// --- Fields of several routes
+
+#define STATUS_LISTED_(name, word, terminal, log_api, runs_api) word " "
+#define STATUSES_LISTED                                         EXECUTION_STATUSES(STATUS_LISTED_)
+
+#define FIELD_LIMIT(most, usual)                                                                        \
+    {                                                                                                   \
+        "limit", "how many at most", .type = FIELD_NUMBER, .min = 1, .max = (most), .fallback = (usual) \
+    }
+#define FIELD_PURGE(what)                 \
+    {                                     \
+        "purge", what, .type = FIELD_FLAG \
+    }
+#define FIELD_NEXT                                                         \
+    {                                                                      \
+        "cursor", "`next_cursor` of the page before", .type = FIELD_CURSOR \
+    }
+#define FIELD_OF_ACCOUNT                                                                              \
+    {                                                                                                 \
+        "account", "whose, for operators alone; one's own without it", .type = FIELD_TEXT, .max = 255 \
+    }
+#define PLACE(name, means)                  \
+    {                                       \
+        name, means, .type = FIELD_POSITION \
+    }
+
+// Positions and filters of each reader of a log.
+#define FIELDS_OF_READERS                                                                                                \
+    PLACE("from", "first sequence number wanted"), PLACE("after", "last sequence number seen"),                          \
+        PLACE("since_index", "last `index` seen"), PLACE("since", "from a time on, or so long ago"),                     \
+        PLACE("tail", "the last so many lines"),                                                                         \
+        {"incarnation", "that the position was given in", .type = FIELD_TEXT, .max = 255},                               \
+        {"stream", "of output, or events", .type = FIELD_WORD, .words = "stdout stderr event", .flags = FIELD_LIST},     \
+        {"level", "these levels", .type = FIELD_TEXT, .max = FILTER_TEXT_MAX, .rule = &rule_level, .flags = FIELD_LIST}, \
+        {"min_level", "at least this level", .type = FIELD_TEXT, .max = FILTER_TEXT_MAX, .rule = &rule_level},           \
+        {"category", "of events", .type = FIELD_WORD, .words = "technical business"},                                    \
+        {"event_type", "of events", .type = FIELD_TEXT, .min = 1, .max = FILTER_TEXT_MAX, .flags = FIELD_LIST},          \
+        {"node", "of a node", .type = FIELD_TEXT, .min = 1, .max = FILTER_TEXT_MAX, .flags = FIELD_LIST},                \
+        {"milestone", "milestones alone", .type = FIELD_FLAG},                                                           \
+        {"min_priority", "at least this priority", .type = FIELD_NUMBER, .min = 1, .max = 10},                           \
+        {"start_time", "at or after", .type = FIELD_TIME}, {"end_time", "at or before", .type = FIELD_TIME},             \
+        {"grep", "holds this text", .type = FIELD_TEXT, .min = 1, .max = FILTER_TEXT_MAX},                               \
+        {"regex", "matches this pattern", .type = FIELD_TEXT, .min = 1, .max = FILTER_TEXT_MAX},                         \
+        {"ignore_case", "of grep and regex", .type = FIELD_FLAG},                                                        \
+        {"invert", "what grep and regex do not match", .type = FIELD_FLAG},                                              \
+    {                                                                                                                    \
+        0                                                                                                                \
+    }
+
+// --- Fields by route
+
+static const struct field create_body[] = {
+    {"execution_id", "its name; made up without it", .type = FIELD_TEXT, .max = ID_EXECUTION_MAX,
+     .rule = &rule_execution_id, .flags = FIELD_NULL},
+    {"script_filename", "shown", .type = FIELD_TEXT, .max = 1024, .flags = FIELD_NULL},
+    {"script", "kept", .type = FIELD_TEXT, .max = 1024 * 1024, .flags = FIELD_NULL},
+    {"command", "program and arguments, shown", .type = FIELD_TEXTS, .max = 4096, .flags = FIELD_NULL},
+    {"args", "kept", .type = FIELD_TEXTS, .max = 4096, .flags = FIELD_NULL},
+    {"runtime", "shown", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},
+    {"image", "kept", .type = FIELD_TEXT, .max = 1024, .flags = FIELD_NULL},
+    {"env", "kept, never shown", .type = FIELD_TEXT_MAP, .max = 1024, .flags = FIELD_NULL},
+    {"inputs", "kept", .type = FIELD_TEXTS, .max = 4096, .flags = FIELD_NULL},
+    {"workflow_id", "to find it by", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},
+    {"batch_id", "to find it by", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},
+    {"metadata", "at most 64 KiB, and 1,000 members on all levels", .type = FIELD_METADATA, .flags = FIELD_NULL},
+    {"timeout_seconds", "kept", .type = FIELD_NUMBER, .max = 31536000, .flags = FIELD_NULL},
+    {"retries", "kept", .type = FIELD_NUMBER, .max = 100, .flags = FIELD_NULL},
+    {"priority", "kept", .type = FIELD_NUMBER, .max = 1000, .flags = FIELD_NULL},
+    {"queue", "false: its own runner takes it", .type = FIELD_FLAG, .flags = FIELD_NULL},
+    {"started_at", "of a run that began before; with `queue` false", .type = FIELD_TIME, .flags = FIELD_NULL},
+    {0},
+};
+
+static const struct field list_query[] = {
+    {"status", "of these statuses", .type = FIELD_WORD, .words = STATUSES_LISTED, .flags = FIELD_MANY},
+    {"batch_id", "of these batches", .type = FIELD_TEXT, .max = URL_MAX, .flags = FIELD_MANY},
+    {"workflow_id", "of these workflows", .type = FIELD_TEXT, .max = URL_MAX, .flags = FIELD_MANY},
+    {"id_prefix", "whose identifier begins so", .type = FIELD_TEXT, .max = URL_MAX},
+    {"metadata.", "whose metadata have this value under KEY", .type = FIELD_TEXT, .max = URL_MAX,
+     .flags = FIELD_MANY | FIELD_PREFIX},
+    {"since", "made at or after a time, or so long ago", .type = FIELD_WHEN},
+    FIELD_LIMIT(1000, 50),
+    FIELD_NEXT,
+    {0},
+};
+
+static const struct field patch_body[] = {
+    {"status", "any but `lost`", .type = FIELD_WORD, .words = STATUSES_LISTED},
+    {"exit_code", "beside a status", .type = FIELD_NUMBER, .max = 255},
+    {"metadata", "merged as RFC 7396 says", .type = FIELD_METADATA},
+    {"pin", "kept whatever its age", .type = FIELD_FLAG},
+    {0},
+};
+
+static const struct field delete_query[] = {FIELD_PURGE("remove the records of a sealed one; needs the role admin"),
+                                            {0}};
+
+static const struct field logs_query[] = {
+    FIELD_LIMIT(LIMIT_PAGE, 100),
+    {"format", "json is a page, the others are streams", .type = FIELD_WORD, .words = "json ndjson text raw csv chunk",
+     .flags = FIELD_ANY_CASE},
+    {"follow", "go on until the log is sealed", .type = FIELD_FLAG, .flags = FIELD_DIGITS},
+    {"states", "NDJSON that follows tells what becomes of the runner", .type = FIELD_FLAG, .flags = FIELD_DIGITS},
+    PLACE("cursor", "as `from`; `next_cursor` of the page before"),
+    FIELDS_OF_READERS,
+};
+
+static const struct field sse_query[] = {
+    PLACE("last_event_id", "as the header Last-Event-ID"),
+    PLACE("lastEventId", "the same"),
+    {"last-event-id", "the same", .type = FIELD_POSITION, .flags = FIELD_ANY_CASE},
+    FIELDS_OF_READERS,
+};
+
+static const struct field ws_query[] = {PLACE("cursor", "as `after`"), FIELDS_OF_READERS};
+
+static const struct field runner_query[] = {
+    {"producer", "whose counter the records have; `runner` without it", .type = FIELD_TEXT, .min = 1,
+     .max = STORE_PRODUCER_MAX, .rule = &rule_producer},
+    {"epoch", "that `ready` gave: the same runner is back", .type = FIELD_NUMBER, .min = 1, .max = INT64_MAX},
+    {"incarnation", "that came with the epoch", .type = FIELD_TEXT, .max = 255},
+    {"worker", "shown as `worker_hostname`", .type = FIELD_TEXT, .max = 255, .rule = &rule_worker},
+    {0},
+};
+
+static const struct field key_body[] = {
+    {"name", "shown", .type = FIELD_TEXT, .min = 1, .max = 200, .flags = FIELD_REQUIRED},
+    {"role", "up to one's own", .type = FIELD_WORD, .words = ROLES_LISTED, .flags = FIELD_REQUIRED},
+    {"expires_at", "in the future, or so long from now", .type = FIELD_WHEN, .flags = FIELD_NULL},
+    {"account", "whose, for operators alone; one's own without it", .type = FIELD_TEXT, .max = 255,
+     .flags = FIELD_NULL},
+    {0},
+};
+static const struct field keys_query[] = {FIELD_OF_ACCOUNT, {0}};
+
+static const struct field account_body[] = {
+    {"name", "never changes", .type = FIELD_TEXT, .min = 1, .max = ACCOUNT_NAME_MAX, .rule = &rule_account,
+     .flags = FIELD_REQUIRED},
+    {0},
+};
+static const struct field accounts_query[] = {FIELD_LIMIT(1000, 100), FIELD_NEXT, {0}};
+static const struct field account_patch_body[] = {
+    {"suspended", "its credentials are refused, its streams end", .type = FIELD_FLAG, .flags = FIELD_REQUIRED},
+    {0},
+};
+static const struct field account_delete_query[] = {FIELD_PURGE("with all executions that it holds"), {0}};
+
+static const struct field backup_body[] = {
+    {"path", "a file beneath the folder that `backup_dir` names", .type = FIELD_TEXT, .min = 1, .max = 4000,
+     .flags = FIELD_REQUIRED},
+    {0},
+};
+
+// --- Routes
 
 const struct route api_routes[] = {
-    {HTTP_M_GET, "/health", ACTION_PUBLIC, 0, system_health, "the process is alive"},
-    {HTTP_M_GET, "/api/v1/public/health", ACTION_PUBLIC, 0, system_health, "the same"},
-    {HTTP_M_GET, "/ready", ACTION_PUBLIC, 0, system_ready, "503 when ingest, store or disk cannot serve"},
-    {HTTP_M_GET, "/metrics", ACTION_PUBLIC, ROUTE_METRICS, system_metrics, "Prometheus text format"},
+    {HTTP_M_GET, "/health", ACTION_PUBLIC, .flags = ROUTE_ANY_QUERY, .handle = system_health,
+     .summary = "the process is alive"},
+    {HTTP_M_GET, "/api/v1/public/health", ACTION_PUBLIC, .flags = ROUTE_ANY_QUERY, .handle = system_health,
+     .summary = "the same"},
+    {HTTP_M_GET, "/ready", ACTION_PUBLIC, .flags = ROUTE_ANY_QUERY, .handle = system_ready,
+     .summary = "503 when ingest, store or disk cannot serve"},
+    {HTTP_M_GET, "/metrics", ACTION_PUBLIC, .flags = ROUTE_ANY_QUERY | ROUTE_METRICS, .handle = system_metrics,
+     .summary = "Prometheus text format"},
 
-    {HTTP_M_POST, "/api/v1/executions", ACTION_SUBMIT, ROUTE_BODY, executions_create, "make an execution"},
-    {HTTP_M_GET, "/api/v1/executions", ACTION_READ, 0, executions_list, "executions, newest first"},
-    {HTTP_M_GET, "/api/v1/executions/{id}", ACTION_READ, ROUTE_EXECUTION, executions_status, "status of an execution"},
-    {HTTP_M_GET, "/api/v1/executions/{id}/status", ACTION_READ, ROUTE_EXECUTION, executions_status, "the same"},
-    {HTTP_M_PATCH, "/api/v1/executions/{id}", ACTION_WRITE, ROUTE_EXECUTION | ROUTE_OWN | ROUTE_BODY, executions_patch,
-     "status, exit code, metadata, pin"},
-    {HTTP_M_DELETE, "/api/v1/executions/{id}", ACTION_CANCEL, ROUTE_EXECUTION, executions_delete,
-     "cancel; with purge=true remove its records"},
-    {HTTP_M_GET, "/api/v1/executions/{id}/logs", ACTION_READ, ROUTE_EXECUTION, logs_read,
-     "a page of records, or a stream of them"},
-    {HTTP_M_POST, "/api/v1/executions/{id}/logs", ACTION_WRITE, ROUTE_EXECUTION | ROUTE_OWN | ROUTE_BODY, logs_append,
-     "append records"},
-    {HTTP_M_GET, "/api/v1/executions/{id}/logs/stream", ACTION_READ, ROUTE_EXECUTION | ROUTE_STREAM, follow_sse,
-     "server-sent events"},
-    {HTTP_M_GET, "/ws/executions/{id}/logs", ACTION_READ, ROUTE_EXECUTION | ROUTE_STREAM | ROUTE_UPGRADE | ROUTE_PURGED,
-     follow_ws, "WebSocket for followers"},
-    {HTTP_M_GET, "/ws/runner/executions/{id}/stream", ACTION_WRITE, ROUTE_EXECUTION | ROUTE_STREAM | ROUTE_OWN,
-     runner_socket, "WebSocket for runners"},
+    {HTTP_M_POST, "/api/v1/executions", ACTION_SUBMIT, .body = create_body, .handle = executions_create,
+     .summary = "make an execution"},
+    {HTTP_M_GET, "/api/v1/executions", ACTION_READ, .query = list_query, .handle = executions_list,
+     .summary = "executions, newest first"},
+    {HTTP_M_GET, "/api/v1/executions/{id}", ACTION_READ, RESOURCE_EXECUTION, .handle = executions_status,
+     .summary = "status of an execution"},
+    {HTTP_M_GET, "/api/v1/executions/{id}/status", ACTION_READ, RESOURCE_EXECUTION, .handle = executions_status,
+     .summary = "the same"},
+    {HTTP_M_PATCH, "/api/v1/executions/{id}", ACTION_WRITE, RESOURCE_EXECUTION, .body = patch_body,
+     .handle = executions_patch, .summary = "status, exit code, metadata, pin"},
+    {HTTP_M_DELETE, "/api/v1/executions/{id}", ACTION_CANCEL, RESOURCE_EXECUTION, .query = delete_query,
+     .handle = executions_delete, .summary = "cancel; with purge=true remove its records"},
+    {HTTP_M_GET, "/api/v1/executions/{id}/logs", ACTION_READ, RESOURCE_EXECUTION, .query = logs_query,
+     .handle = logs_read, .summary = "a page of records, or a stream of them"},
+    {HTTP_M_POST, "/api/v1/executions/{id}/logs", ACTION_WRITE, RESOURCE_EXECUTION, .flags = ROUTE_RECORDS,
+     .handle = logs_append, .summary = "append records"},
+    {HTTP_M_GET, "/api/v1/executions/{id}/logs/stream", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_TICKET,
+     .query = sse_query, .handle = follow_sse, .summary = "server-sent events"},
+    {HTTP_M_GET, "/ws/executions/{id}/logs", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_TICKET | ROUTE_SOCKET,
+     .query = ws_query, .handle = follow_ws, .refuse = follow_ws_refuse, .summary = "WebSocket for followers"},
+    {HTTP_M_GET, "/ws/runner/executions/{id}/stream", ACTION_WRITE, RESOURCE_EXECUTION,
+     .flags = ROUTE_TICKET | ROUTE_SOCKET | ROUTE_ANY_QUERY, .query = runner_query, .handle = runner_socket,
+     .summary = "WebSocket for runners"},
 
-    {HTTP_M_POST, "/api/v1/tickets", ACTION_READ, 0, tickets_create,
-     "a credential for one stream and its reconnections"},
-    {HTTP_M_POST, "/api/v1/keys", ACTION_KEYS, ROUTE_BODY, keys_create, "make an API key"},
-    {HTTP_M_GET, "/api/v1/keys", ACTION_KEYS, 0, keys_list, "the account's API keys"},
-    {HTTP_M_DELETE, "/api/v1/keys/{name}", ACTION_KEYS, 0, keys_revoke, "revoke an API key; its streams end"},
-    {HTTP_M_POST, "/api/v1/accounts", ACTION_OPERATE, ROUTE_BODY, accounts_create, "make an account"},
-    {HTTP_M_GET, "/api/v1/accounts", ACTION_OPERATE, 0, accounts_list, "the accounts, as they were made"},
-    {HTTP_M_GET, "/api/v1/accounts/{name}", ACTION_OPERATE, 0, accounts_get, "one account"},
-    {HTTP_M_PATCH, "/api/v1/accounts/{name}", ACTION_OPERATE, ROUTE_BODY, accounts_patch, "suspend or resume it"},
-    {HTTP_M_DELETE, "/api/v1/accounts/{name}", ACTION_OPERATE, 0, accounts_delete,
-     "delete an empty account; with purge=true any, with all that it holds"},
-    {HTTP_M_POST, "/api/v1/backup", ACTION_OPERATE, ROUTE_BODY, system_backup, "a consistent copy of the store"},
+    {HTTP_M_POST, "/api/v1/tickets", ACTION_READ, .handle = tickets_create,
+     .summary = "a credential for one stream and its reconnections"},
+    {HTTP_M_POST, "/api/v1/keys", ACTION_KEYS, .body = key_body, .handle = keys_create, .summary = "make an API key"},
+    {HTTP_M_GET, "/api/v1/keys", ACTION_KEYS, .query = keys_query, .handle = keys_list,
+     .summary = "the account's API keys"},
+    {HTTP_M_DELETE, "/api/v1/keys/{key_id}", ACTION_KEYS, .query = keys_query, .handle = keys_revoke,
+     .summary = "revoke an API key; its streams end"},
+    {HTTP_M_POST, "/api/v1/accounts", ACTION_OPERATE, .body = account_body, .handle = accounts_create,
+     .summary = "make an account"},
+    {HTTP_M_GET, "/api/v1/accounts", ACTION_OPERATE, .query = accounts_query, .handle = accounts_list,
+     .summary = "the accounts, as they were made"},
+    {HTTP_M_GET, "/api/v1/accounts/{name}", ACTION_OPERATE, .handle = accounts_get, .summary = "one account"},
+    {HTTP_M_PATCH, "/api/v1/accounts/{name}", ACTION_OPERATE, .body = account_patch_body, .handle = accounts_patch,
+     .summary = "suspend or resume it"},
+    {HTTP_M_DELETE, "/api/v1/accounts/{name}", ACTION_OPERATE, .query = account_delete_query, .handle = accounts_delete,
+     .summary = "delete an empty account; with purge=true any, with all that it holds"},
+    {HTTP_M_POST, "/api/v1/backup", ACTION_OPERATE, .body = backup_body, .handle = system_backup,
+     .summary = "a consistent copy of the store"},
     {0},
 };

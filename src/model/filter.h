@@ -4,6 +4,8 @@
 
 #include "model/chunk.h"
 
+#define FILTER_TEXT_MAX 1024 // bytes of a parameter's value
+
 struct filter;
 
 // Made from query parameters: stream, level, min_level, category, event_type, node, milestone, min_priority,

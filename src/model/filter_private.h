@@ -8,8 +8,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-#define FILTER_LIST_MAX 64   // values of one name
-#define FILTER_TEXT_MAX 1024 // bytes of a value
+#define FILTER_LIST_MAX 64 // values of one name
 
 enum filter_category { CATEGORY_ANY, CATEGORY_TECHNICAL, CATEGORY_BUSINESS };
 

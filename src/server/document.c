@@ -64,9 +64,14 @@ static void routes_document(struct buf *out)
         out,
         "# Routes\n\n" MADE
         "Which roles may use which route. A key with the role `user` reaches its own executions only; others answer 404.\n"
-        "Parameters, bodies and errors are in [openapi.yaml](openapi.yaml).\n\n",
+        "What they answer, and errors, are in [openapi.yaml](openapi.yaml).\n\n",
         "routes");
     route_document(api_routes, out);
+}
+
+static void routes_json_document(struct buf *out)
+{
+    route_document_json(api_routes, out);
 }
 
 static void example_comment(struct buf *out, const struct config_setting *setting)
@@ -112,6 +117,7 @@ static const struct {
     {"configuration", configuration_document},
     {"metrics", metrics_document},
     {"routes", routes_document},
+    {"routes-json", routes_json_document}, // for tests
     {"server.conf", example_file},
     {"runnel.env", example_environment},
 };

@@ -3,7 +3,6 @@
 #include "api/executions/executions.h"
 #include "model/config_limits.h"
 
-#define FIELDS_MAX    24
 #define CANCEL_REASON "cancelled by request"
 
 struct patch {
@@ -53,68 +52,34 @@ static void patch_done(struct store_op *op)
     patch_free(it);
 }
 
-static const char *patch_metadata(struct patch *it, const json_t *value)
+// What the table cannot say of one field alone. False after having answered 422.
+static bool patch_take(struct patch *it, const struct call *call)
 {
-    const char *wrong = metadata_check(value);
-    if (!wrong)
-        it->metadata = json_text(value);
-    return wrong;
-}
+    struct field_value status = call_member(call, "status"), code = call_member(call, "exit_code");
+    struct field_value pin = call_member(call, "pin");
+    const json_t *metadata = json_object_get(call->body, "metadata");
+    struct store_update *update = &it->update;
 
-static const char *patch_member(struct patch *it, const char *name, json_t *value)
-{
-    if (strcmp(name, "status") == 0) {
-        const char *word = json_string_value(value);
-        it->update.has_outcome = true;
-        if (!word || !status_parse(str_of(word), &it->update.outcome.status))
-            return "is not a status";
-        return it->update.outcome.status == STATUS_LOST ? "is set by the server alone" : NULL;
-    }
-    if (strcmp(name, "exit_code") == 0) {
-        json_int_t code = json_integer_value(value);
-        it->update.outcome.has_exit_code = true;
-        it->update.outcome.exit_code = (int)code;
-        return json_is_integer(value) && code >= 0 && code <= 255 ? NULL : "must be 0 to 255";
-    }
-    if (strcmp(name, "pin") == 0) {
-        it->update.has_pin = true;
-        it->update.pin = json_is_true(value);
-        return json_is_boolean(value) ? NULL : "must be true or false";
-    }
-    if (strcmp(name, "metadata") == 0)
-        return patch_metadata(it, value);
-    return "is not known";
-}
-
-static bool patch_parse(struct patch *it, json_t *body)
-{
-    struct http_field_error errors[FIELDS_MAX];
-    size_t count = 0;
-    const char *name;
-    json_t *value;
-
-    json_object_foreach(body, name, value)
-    {
-        const char *reason = patch_member(it, name, value);
-        if (reason && count < FIELDS_MAX)
-            errors[count++] = (struct http_field_error){name, reason};
-    }
-    if (count == 0 && it->update.outcome.has_exit_code && !it->update.has_outcome)
-        errors[count++] = (struct http_field_error){"exit_code", "comes with the status that it belongs to"};
-    if (count)
-        call_fail_fields(it->call, errors, count);
-    return count == 0;
+    update->has_outcome = status.given && status_parse(status.text, &update->outcome.status);
+    update->outcome.has_exit_code = code.given;
+    update->outcome.exit_code = (int)code.number;
+    update->has_pin = pin.given;
+    update->pin = pin.number;
+    it->metadata = metadata ? json_text(metadata) : NULL;
+    if (update->has_outcome && update->outcome.status == STATUS_LOST)
+        call_fail_fields(it->call, &(struct http_field_error){"status", "is set by the server alone"}, 1);
+    else if (code.given && !status.given)
+        call_fail_fields(it->call, &(struct http_field_error){"exit_code", "comes with the status that it belongs to"},
+                         1);
+    else
+        return true;
+    return false;
 }
 
 void executions_patch(struct call *call)
 {
-    json_t *body = call_json_object(call);
-    if (!body)
-        return;
     struct patch *it = patch_new(call);
-    bool good = patch_parse(it, body);
-    json_decref(body);
-    if (!good) {
+    if (!patch_take(it, call)) {
         patch_free(it);
         return;
     }
@@ -198,13 +163,7 @@ static void executions_cancel(struct call *call)
 
 void executions_delete(struct call *call)
 {
-    struct str purge = {0};
-    if (http_param(call->request, STR("purge"), &purge) && !str_eq(purge, STR("true")) &&
-        !str_eq(purge, STR("false"))) {
-        call_fail(call, ERR_MALFORMED, "parameter purge: must be true or false");
-        return;
-    }
-    if (str_eq(purge, STR("true"))) {
+    if (call_param(call, "purge").number) {
         executions_purge(call);
         return;
     }

@@ -1,138 +1,22 @@
 // Making an execution.
 #include "api/body.h"
 #include "api/executions/executions.h"
-#include "model/config_limits.h"
 #include "util/clock.h"
-#include "util/when.h"
 
 #include <xxhash.h>
 
-#define FIELDS_MAX 24
-
-enum field_kind { FIELD_TEXT, FIELD_TEXTS, FIELD_TEXT_MAP, FIELD_METADATA, FIELD_NUMBER, FIELD_BOOL, FIELD_PAST };
-
-struct create_field {
-    const char *name;
-    enum field_kind kind;
-    size_t max; // bytes of a text, count of a list, greatest number
-};
-
-static const struct create_field create_fields[] = {
-    {"execution_id", FIELD_TEXT, ID_EXECUTION_MAX},
-    {"script_filename", FIELD_TEXT, 1024},
-    {"script", FIELD_TEXT, 1024 * 1024},
-    {"command", FIELD_TEXTS, 4096},
-    {"args", FIELD_TEXTS, 4096},
-    {"runtime", FIELD_TEXT, 255},
-    {"image", FIELD_TEXT, 1024},
-    {"env", FIELD_TEXT_MAP, 1024},
-    {"inputs", FIELD_TEXTS, 4096},
-    {"workflow_id", FIELD_TEXT, 255},
-    {"batch_id", FIELD_TEXT, 255},
-    {"metadata", FIELD_METADATA, 0},
-    {"timeout_seconds", FIELD_NUMBER, 31536000},
-    {"retries", FIELD_NUMBER, 100},
-    {"priority", FIELD_NUMBER, 1000},
-    {"queue", FIELD_BOOL, 0},
-    {"started_at", FIELD_PAST, 0},
-};
-
-static const char *check_texts(const json_t *value, size_t max)
+// What the table cannot say of one field alone. NULL if it is right.
+static const char *started_problem(const struct call *call)
 {
-    if (!json_is_array(value) || json_array_size(value) > max)
-        return "must be a list of strings, and not too long a one";
-    for (size_t i = 0; i < json_array_size(value); i++)
-        if (!json_is_string(json_array_get(value, i)))
-            return "must be a list of strings";
-    return NULL;
-}
-
-static const char *check_text_map(json_t *value, size_t max)
-{
-    const char *key;
-    json_t *item;
-    if (!json_is_object(value) || json_object_size(value) > max)
-        return "must be an object of strings, and not too large a one";
-    json_object_foreach(value, key, item) if (!json_is_string(item)) return "must be an object of strings";
-    return NULL;
-}
-
-static const char *check_past(const json_t *value)
-{
-    int64_t ms;
-    if (!json_is_string(value) ||
-        !time_parse_rfc3339(str_n(json_string_value(value), json_string_length(value)), &ms) || ms <= 0)
+    struct field_value started = call_member(call, "started_at");
+    if (!started.given)
+        return NULL;
+    if (started.number <= 0)
         return "must be a time in RFC 3339";
-    return ms > clock_real_ms() + CLOCKS_APART_MS ? "lies in the future" : NULL;
-}
-
-// What is wrong with the value, or NULL.
-static const char *check_field(const struct create_field *field, json_t *value)
-{
-    if (json_is_null(value))
-        return NULL;
-    switch (field->kind) {
-    case FIELD_TEXT:
-        if (!json_is_string(value))
-            return "must be a string";
-        return json_string_length(value) > field->max ? "is too long" : NULL;
-    case FIELD_TEXTS:
-        return check_texts(value, field->max);
-    case FIELD_TEXT_MAP:
-        return check_text_map(value, field->max);
-    case FIELD_METADATA:
-        return metadata_check(value);
-    case FIELD_NUMBER:
-        if (!json_is_integer(value) || json_integer_value(value) < 0 || (size_t)json_integer_value(value) > field->max)
-            return "must be a whole number, not negative and not too large";
-        return NULL;
-    case FIELD_BOOL:
-        return json_is_boolean(value) ? NULL : "must be true or false";
-    case FIELD_PAST:
-        return check_past(value);
-    }
-    return NULL;
-}
-
-static const struct create_field *find_create_field(const char *name)
-{
-    for (size_t i = 0; i < ARRAY_LEN(create_fields); i++)
-        if (strcmp(create_fields[i].name, name) == 0)
-            return &create_fields[i];
-    return NULL;
-}
-
-// Only who has run it already can know when that began.
-static const char *check_started(const json_t *body)
-{
-    const json_t *started = json_object_get(body, "started_at");
-    bool given = started && !json_is_null(started);
-    return given && !json_is_false(json_object_get(body, "queue")) ? "is only for runs with queue false" : NULL;
-}
-
-// False after having answered 422.
-static bool create_check(struct call *call, json_t *body)
-{
-    struct http_field_error errors[FIELDS_MAX];
-    size_t count = 0;
-    const char *name;
-    json_t *value;
-
-    json_object_foreach(body, name, value)
-    {
-        const struct create_field *field = find_create_field(name);
-        const char *reason = field ? check_field(field, value) : "is not known";
-        if (field && !reason && strcmp(name, "execution_id") == 0 && json_is_string(value) &&
-            !id_execution_valid(str_n(json_string_value(value), json_string_length(value))))
-            reason = "must match [A-Za-z0-9][A-Za-z0-9._:-]{0,254}";
-        if (field && !reason && strcmp(name, "started_at") == 0)
-            reason = check_started(body);
-        if (reason && count < FIELDS_MAX)
-            errors[count++] = (struct http_field_error){name, reason};
-    }
-    if (count)
-        call_fail_fields(call, errors, count);
-    return count == 0;
+    if (started.number > clock_real_ms() + CLOCKS_APART_MS)
+        return "lies in the future";
+    // Only who has run it already can know when that began.
+    return json_is_false(json_object_get(call->body, "queue")) ? NULL : "is only for runs with queue false";
 }
 
 static char *text_or_null(const json_t *body, const char *name)
@@ -169,8 +53,9 @@ static void create_done(struct store_op *op)
 }
 
 // What was asked for is kept as `spec`; environment values may be secrets and are kept for the worker alone, never shown.
-static void create_fill(struct execution *execution, const struct call *call, const json_t *body)
+static void create_fill(struct execution *execution, const struct call *call)
 {
+    const json_t *body = call->body;
     *execution = (struct execution){
         .account = call->principal.account,
         .execution_id = text_or_null(body, "execution_id"),
@@ -181,10 +66,8 @@ static void create_fill(struct execution *execution, const struct call *call, co
         .workflow_id = text_or_null(body, "workflow_id"),
         .batch_id = text_or_null(body, "batch_id"),
         .spec_json = json_text(body),
+        .started_ms = call_member(call, "started_at").number,
     };
-    const char *started = json_string_value(json_object_get(body, "started_at"));
-    if (started)
-        time_parse_rfc3339(str_of(started), &execution->started_ms); // create_check has seen it
     const json_t *command = json_object_get(body, "command");
     if (json_is_array(command))
         execution->command_json = json_text(command);
@@ -202,11 +85,9 @@ void executions_create(struct call *call)
         call_fail(call, ERR_MALFORMED, "Idempotency-Key is longer than 255 bytes");
         return;
     }
-    json_t *body = call_json_object(call);
-    if (!body)
-        return;
-    if (!create_check(call, body)) {
-        json_decref(body);
+    const char *problem = started_problem(call);
+    if (problem) {
+        call_fail_fields(call, &(struct http_field_error){"started_at", problem}, 1);
         return;
     }
     struct create *it = xcalloc(1, sizeof *it);
@@ -222,8 +103,7 @@ void executions_create(struct call *call)
         .request_hash = XXH3_64bits(raw.data, raw.len),
         .open_max = call->api->limits->open_executions_max,
     };
-    create_fill(&it->create.execution, call, body);
-    json_decref(body);
+    create_fill(&it->create.execution, call);
     call_ref(call);
     store_submit(call->api->options.store, &it->create.op);
 }

@@ -2,17 +2,12 @@
 #include "api/cursor.h"
 #include "api/executions/executions.h"
 #include "util/clock.h"
-#include "util/when.h"
 
-#define LIST_DEFAULT   50
 #define LIST_BYTES_MAX ((size_t)1024 * 1024)
-#define LIST_MAX       1000
 
 struct list {
     struct store_list list;
     struct call *call;
-    const char *bad_name, *bad_reason;
-    int err; // of a bad parameter
 };
 
 #define TOO_MANY_VALUES "is given too many times"
@@ -27,13 +22,11 @@ static const char *add_value(struct store_values *values, struct str value)
     return NULL;
 }
 
-static const char *add_status(struct store_list *list, struct str value)
+static void add_status(struct store_list *list, struct str value)
 {
     enum execution_status status;
-    if (!status_parse(value, &status))
-        return "is not a status";
-    list->statuses |= 1u << status;
-    return NULL;
+    if (status_parse(value, &status))
+        list->statuses |= 1u << status;
 }
 
 static const char *add_label(struct store_list *list, struct str name, struct str value)
@@ -44,41 +37,37 @@ static const char *add_label(struct store_list *list, struct str name, struct st
     return NULL;
 }
 
+// Of those that may repeat; the others are single.
 static bool list_param(struct str name, struct str value, void *arg)
 {
     struct list *it = arg;
-    uint64_t number;
+    const char *reason = NULL;
 
-    it->bad_name = arena_dup(http_arena(it->call->request), name);
-    it->bad_reason = NULL;
-    it->err = ERR_MALFORMED;
-    if (str_eq(name, STR("status"))) {
-        it->bad_reason = add_status(&it->list, value);
-    } else if (str_eq(name, STR("batch_id"))) {
-        it->bad_reason = add_value(&it->list.batch_ids, value);
-    } else if (str_eq(name, STR("workflow_id"))) {
-        it->bad_reason = add_value(&it->list.workflow_ids, value);
-    } else if (str_eq(name, STR("id_prefix"))) {
-        it->list.id_prefix = value;
-    } else if (str_starts(name, STR("metadata.")) && name.len > 9) {
-        it->bad_reason = add_label(&it->list, str_n(name.data + 9, name.len - 9), value);
-    } else if (str_eq(name, STR("since"))) {
-        if (!when_parse_since(value, clock_real_ms(), &it->list.since_ms))
-            it->bad_reason = "must be RFC 3339 or a duration such as 10m";
-    } else if (str_eq(name, STR("limit"))) {
-        if (!str_to_u64(value, &number) || number < 1 || number > LIST_MAX)
-            it->bad_reason = "must be 1 to 1000";
-        else
-            it->list.limit = (unsigned)number;
-    } else if (str_eq(name, STR("cursor"))) {
-        if (!cursor_parse(it->call->api, it->list.account, value, &it->list.before_row)) {
-            it->bad_reason = "is not a cursor of this list";
-            it->err = ERR_BAD_CURSOR;
-        }
-    } else {
-        it->bad_reason = "is not a parameter of this route";
-    }
-    return it->bad_reason == NULL;
+    if (str_eq(name, STR("status")))
+        add_status(&it->list, value);
+    else if (str_eq(name, STR("batch_id")))
+        reason = add_value(&it->list.batch_ids, value);
+    else if (str_eq(name, STR("workflow_id")))
+        reason = add_value(&it->list.workflow_ids, value);
+    else if (str_starts(name, STR("metadata.")))
+        reason = add_label(&it->list, str_n(name.data + 9, name.len - 9), value);
+    if (reason)
+        call_fail(it->call, ERR_MALFORMED,
+                  arena_printf(http_arena(it->call->request), "parameter %.*s: %s", STR_ARGS(name), reason));
+    return !reason;
+}
+
+// False after having answered.
+static bool list_params(struct list *it)
+{
+    struct call *call = it->call;
+    struct field_value since = call_param(call, "since"), cursor = call_param(call, "cursor");
+    it->list.limit = (unsigned)call_param(call, "limit").number;
+    it->list.id_prefix = call_param(call, "id_prefix").text;
+    it->list.since_ms = since.number;
+    if (!cursor_take(call, cursor.text, &it->list.before_row))
+        return false;
+    return http_params_each(call->request, list_param, it);
 }
 
 static void list_done(struct store_op *op)
@@ -142,14 +131,11 @@ void executions_list(struct call *call)
     it->list = (struct store_list){
         .op = {.kind = STORE_LIST, .reply_to = call->api->options.loop, .done = list_done},
         .account = call->principal.account,
-        .limit = LIST_DEFAULT,
         .max_bytes = LIST_BYTES_MAX,
     };
     if (call->principal.role == ROLE_USER)
         it->list.owner = str_of(call->principal.user);
-    if (!http_params_each(call->request, list_param, it)) {
-        call_fail(call, it->err,
-                  arena_printf(http_arena(call->request), "parameter %s: %s", it->bad_name, it->bad_reason));
+    if (!list_params(it)) {
         free(it);
         return;
     }

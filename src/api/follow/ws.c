@@ -137,14 +137,14 @@ static struct ws_limits ws_limits_of(const struct api *api)
 }
 
 // Accepts only to say why not: a browser's script sees close codes, not statuses.
-static void refuse(struct call *call, int err)
+void follow_ws_refuse(struct call *call, int err)
 {
     struct ws_limits limits = ws_limits_of(call->api);
     static const struct ws_handler nobody = {ws_message, NULL, ws_closed};
     unsigned code = err == ERR_NOT_FOUND ? 4404 : err == ERR_EXPIRED ? 4410 : 4403;
     CLEANUP(buf_release) struct buf json = {0};
 
-    append_stream_error(&json, call->execution_id, err);
+    append_stream_error(&json, call_capture(call, "id"), err);
     struct ws *ws = ws_accept(call_take_request(call), &limits, &nobody, NULL);
     if (!ws)
         return;
@@ -156,12 +156,6 @@ void follow_ws(struct call *call)
 {
     struct api *api = call->api;
     struct log_query query;
-    int err = call->check.err ? call->check.err : call->execution.purged ? ERR_EXPIRED : 0;
-
-    if (err) {
-        refuse(call, err);
-        return;
-    }
     if (!log_query_parse(call, POSITION_WEBSOCKET, &query))
         return;
     if (!call_follower_place(call)) {

@@ -1,11 +1,6 @@
 // Accounts: made, looked at, suspended, resumed and deleted by operators.
-#include "api/body.h"
 #include "api/cursor.h"
 #include "api/keys/keys.h"
-
-#define LIST_DEFAULT 100
-#define LIST_MAX     1000
-#define NAME_RULE    "must match [A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 
 static void append_account(struct buf *json, const struct account *account)
 {
@@ -60,32 +55,16 @@ static void create_done(struct store_op *op)
 
 void accounts_create(struct call *call)
 {
-    static const char *const known[] = {"name", NULL};
-    json_t *body = call_json_object(call);
-    if (!body)
-        return;
-    const json_t *name = json_object_get(body, "name");
-    struct str text = str_n(json_string_value(name), json_string_length(name));
-    struct http_field_error error = {"name", NAME_RULE};
-
-    if (!call_json_known(call, body, known)) {
-        json_decref(body);
-        return;
-    }
-    if (!id_account_valid(text)) {
-        call_fail_fields(call, &error, 1);
-    } else {
-        struct account_create *it = xcalloc(1, sizeof *it);
-        it->call = call;
-        memcpy(it->name, text.data, text.len);
-        it->create = (struct store_account_create){
-            .op = {.kind = STORE_ACCOUNT_CREATE, .reply_to = call->api->options.loop, .done = create_done},
-            .name = str_of(it->name),
-        };
-        call_ref(call);
-        store_submit(call->api->options.store, &it->create.op);
-    }
-    json_decref(body);
+    struct str name = call_member(call, "name").text;
+    struct account_create *it = xcalloc(1, sizeof *it);
+    it->call = call;
+    memcpy(it->name, name.data, name.len);
+    it->create = (struct store_account_create){
+        .op = {.kind = STORE_ACCOUNT_CREATE, .reply_to = call->api->options.loop, .done = create_done},
+        .name = str_of(it->name),
+    };
+    call_ref(call);
+    store_submit(call->api->options.store, &it->create.op);
 }
 
 // --- Looking
@@ -136,35 +115,25 @@ static void list_submit(struct account_list *it)
 
 void accounts_list(struct call *call)
 {
-    struct str cursor, limit;
-    uint64_t number = LIST_DEFAULT;
-    int64_t after = 0;
-
-    if (http_param(call->request, STR("limit"), &limit) &&
-        (!str_to_u64(limit, &number) || number < 1 || number > LIST_MAX)) {
-        call_fail(call, ERR_MALFORMED, "parameter limit: must be 1 to 1000");
+    int64_t after;
+    if (!cursor_take(call, call_param(call, "cursor").text, &after))
         return;
-    }
-    if (http_param(call->request, STR("cursor"), &cursor) &&
-        !cursor_parse(call->api, call->principal.account, cursor, &after)) {
-        call_fail(call, ERR_BAD_CURSOR, "parameter cursor: is not a cursor of this list");
-        return;
-    }
     struct account_list *it = xcalloc(1, sizeof *it);
     it->call = call;
-    it->list = (struct store_account_list){.after_row = after, .limit = (unsigned)number};
+    it->list = (struct store_account_list){.after_row = after, .limit = (unsigned)call_param(call, "limit").number};
     list_submit(it);
 }
 
 // False after having answered: a name that cannot be one.
 static bool take_name(struct call *call, char out[ACCOUNT_NAME_MAX + 1])
 {
-    if (!id_account_valid(call->parameter)) {
+    struct str name = call_capture(call, "name");
+    if (!id_account_valid(name)) {
         call_fail(call, ERR_NOT_FOUND, NO_SUCH_ACCOUNT);
         return false;
     }
-    memcpy(out, call->parameter.data, call->parameter.len);
-    out[call->parameter.len] = '\0';
+    memcpy(out, name.data, name.len);
+    out[name.len] = '\0';
     return true;
 }
 
@@ -240,33 +209,13 @@ static void change_submit(struct call *call, enum account_state state, bool purg
 
 void accounts_patch(struct call *call)
 {
-    static const char *const known[] = {"suspended", NULL};
-    json_t *body = call_json_object(call);
-    if (!body)
-        return;
-    const json_t *suspended = json_object_get(body, "suspended");
-    struct http_field_error error = {"suspended", "must be true or false"};
-
-    if (!call_json_known(call, body, known)) {
-        json_decref(body);
-        return;
-    }
-    if (!json_is_boolean(suspended))
-        call_fail_fields(call, &error, 1);
-    else
-        change_submit(call, json_is_true(suspended) ? ACCOUNT_SUSPENDED : ACCOUNT_ACTIVE, false);
-    json_decref(body);
+    change_submit(call, call_member(call, "suspended").number ? ACCOUNT_SUSPENDED : ACCOUNT_ACTIVE, false);
 }
 
 void accounts_delete(struct call *call)
 {
-    struct str purge = {0};
-    bool given = http_param(call->request, STR("purge"), &purge);
-
-    if (given && !str_eq(purge, STR("true")) && !str_eq(purge, STR("false")))
-        call_fail(call, ERR_MALFORMED, "parameter purge: must be true or false");
-    else if (str_eq(call->parameter, STR(ACCOUNT_DEFAULT)))
+    if (str_eq(call_capture(call, "name"), STR(ACCOUNT_DEFAULT)))
         call_fail(call, ERR_CONFLICT, "the account " ACCOUNT_DEFAULT " cannot be deleted; each start needs it");
     else
-        change_submit(call, ACCOUNT_DELETED, str_eq(purge, STR("true")));
+        change_submit(call, ACCOUNT_DELETED, call_param(call, "purge").number);
 }

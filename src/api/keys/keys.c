@@ -1,9 +1,6 @@
 // API keys.
 #include "api/keys/keys.h"
-#include "api/body.h"
 #include "util/clock.h"
-
-#define KEY_NAME_MAX 200
 
 static void append_key(struct buf *json, const struct api_key *key, const char *secret)
 {
@@ -38,13 +35,6 @@ static bool take_account(struct call *call, struct str given, char out[ACCOUNT_N
     return true;
 }
 
-static struct str account_param(struct call *call)
-{
-    struct str account = {0};
-    http_param(call->request, STR("account"), &account);
-    return account;
-}
-
 static void fail_with_account(struct call *call, int err)
 {
     call_fail(call, err, err == ERR_NOT_FOUND ? NO_SUCH_ACCOUNT : err == ERR_EXPIRED ? ACCOUNT_GONE : NULL);
@@ -77,22 +67,21 @@ static void key_create_done(struct store_op *op)
 }
 
 // "90d", or RFC 3339. False if it is neither or in the past.
-static bool parse_expiry(const char *text, int64_t *ret_ms)
+static bool parse_expiry(struct str text, int64_t *ret_ms)
 {
     int64_t now = clock_real_ms(), duration;
-    if (duration_parse(str_of(text), &duration))
+    if (duration_parse(text, &duration))
         *ret_ms = now + duration;
-    else if (!time_parse_rfc3339(str_of(text), ret_ms))
+    else if (!time_parse_rfc3339(text, ret_ms))
         return false;
     return *ret_ms > now;
 }
 
-static void key_create_submit(struct call *call, struct str account, enum role role, const char *name,
-                              int64_t expires_ms)
+static void key_create_submit(struct call *call, enum role role, int64_t expires_ms)
 {
     struct key_create *it = xcalloc(1, sizeof *it);
     char id[ID_SORTABLE_LEN + 1];
-    if (!take_account(call, account, it->account)) {
+    if (!take_account(call, call_member(call, "account").text, it->account)) {
         free(it);
         return;
     }
@@ -103,7 +92,7 @@ static void key_create_submit(struct call *call, struct str account, enum role r
         .account_name = str_of(it->account),
         .key = {.account = call->principal.account,
                 .key_id = xasprintf("key_%s", id),
-                .name = xstrdup(name),
+                .name = xstrdup(call_member(call, "name").text.data),
                 .role = role,
                 .created_ms = clock_real_ms(),
                 .expires_ms = expires_ms},
@@ -115,41 +104,20 @@ static void key_create_submit(struct call *call, struct str account, enum role r
 
 void keys_create(struct call *call)
 {
-    static const char *const known[] = {"name", "role", "expires_at", "account", NULL};
-    json_t *body = call_json_object(call);
-    if (!body)
-        return;
-    if (!call_json_known(call, body, known)) {
-        json_decref(body);
-        return;
-    }
-    const char *name = json_string_value(json_object_get(body, "name")),
-               *role_text = json_string_value(json_object_get(body, "role"));
-    const char *expires = json_string_value(json_object_get(body, "expires_at"));
-    const json_t *account = json_object_get(body, "account");
-    struct http_field_error errors[4];
-    size_t count = 0;
+    struct field_value expires = call_member(call, "expires_at");
     enum role role = ROLE_NONE;
     int64_t expires_ms = 0;
 
-    if (!name || !*name || strlen(name) > KEY_NAME_MAX)
-        errors[count++] = (struct http_field_error){"name", "must be a string of 1 to 200 bytes"};
-    if (!role_text || !role_parse(str_of(role_text), &role))
-        errors[count++] = (struct http_field_error){"role", "must be " ROLES_SAID};
-    if (json_object_get(body, "expires_at") && !json_is_null(json_object_get(body, "expires_at")) &&
-        (!expires || !parse_expiry(expires, &expires_ms)))
-        errors[count++] =
-            (struct http_field_error){"expires_at", "must be RFC 3339 or a duration such as 90d, and in the future"};
-    if (account && !json_is_null(account) && !json_is_string(account))
-        errors[count++] = (struct http_field_error){"account", "must be the name of an account"};
-    if (count) {
-        call_fail_fields(call, errors, count);
-    } else if (role > call->principal.role) {
+    role_parse(call_member(call, "role").text, &role);
+    if (expires.given && !parse_expiry(expires.text, &expires_ms))
+        call_fail_fields(
+            call,
+            &(struct http_field_error){"expires_at", "must be RFC 3339 or a duration such as 90d, and in the future"},
+            1);
+    else if (role > call->principal.role)
         call_fail(call, ERR_FORBIDDEN, "a key cannot make one with a higher role than its own");
-    } else {
-        key_create_submit(call, str_of(json_string_value(account)), role, name, expires_ms);
-    }
-    json_decref(body);
+    else
+        key_create_submit(call, role, expires_ms);
 }
 
 struct key_list {
@@ -183,7 +151,7 @@ static void key_list_done(struct store_op *op)
 void keys_list(struct call *call)
 {
     struct key_list *it = xcalloc(1, sizeof *it);
-    if (!take_account(call, account_param(call), it->account)) {
+    if (!take_account(call, call_param(call, "account").text, it->account)) {
         free(it);
         return;
     }
@@ -238,18 +206,19 @@ static void key_revoke_done(struct store_op *op)
 
 void keys_revoke(struct call *call)
 {
+    struct str key_id = call_capture(call, "key_id");
     struct key_revoke *it = xcalloc(1, sizeof *it);
-    if (!take_account(call, account_param(call), it->account)) {
+    if (!take_account(call, call_param(call, "account").text, it->account)) {
         free(it);
         return;
     }
-    if (call->parameter.len >= sizeof it->key_id) {
+    if (key_id.len >= sizeof it->key_id) {
         free(it);
         call_fail(call, ERR_NOT_FOUND, "no such key");
         return;
     }
     it->call = call;
-    memcpy(it->key_id, call->parameter.data, call->parameter.len);
+    memcpy(it->key_id, key_id.data, key_id.len);
     it->revoke = (struct store_key_revoke){
         .op = {.kind = STORE_KEY_REVOKE, .reply_to = call->api->options.loop, .done = key_revoke_done},
         .account = call->principal.account,

@@ -584,35 +584,20 @@ static void runner_claim(struct runner *runner)
     store_submit(api->options.store, &runner->claim.op);
 }
 
-// False after having answered what is wrong.
-static bool runner_parse(struct call *call, struct runner *runner, uint64_t *ret_epoch)
+static void runner_take_query(const struct call *call, struct runner *runner, uint64_t *ret_epoch)
 {
-    struct str producer = STR(PRODUCER_DEFAULT), epoch = {0}, worker = {0}, incarnation = {0};
+    struct field_value producer = call_param(call, "producer"), worker = call_param(call, "worker");
+    struct str incarnation = call_param(call, "incarnation").text;
 
-    http_param(call->request, STR("producer"), &producer);
-    http_param(call->request, STR("worker"), &worker);
-    *ret_epoch = 0;
-    if (http_param(call->request, STR("epoch"), &epoch) && (!str_to_u64(epoch, ret_epoch) || *ret_epoch == 0)) {
-        call_fail(call, ERR_MALFORMED, "parameter epoch: must be the number that `ready` gave");
-        return false;
-    }
+    *ret_epoch = (uint64_t)call_param(call, "epoch").number;
     // An epoch of another incarnation says nothing here: others may have been given the same number since.
-    if (http_param(call->request, STR("incarnation"), &incarnation) && incarnation.len &&
-        !str_eq(incarnation, str_of(store_incarnation(call->api->options.store))))
+    if (incarnation.len && !str_eq(incarnation, str_of(store_incarnation(call->api->options.store))))
         *ret_epoch = 0;
-    // "idem:" is what bodies with an Idempotency-Key are known by.
-    if (!id_execution_valid(producer) || producer.len > STORE_PRODUCER_MAX || str_starts(producer, STR("idem:"))) {
-        call_fail(call, ERR_MALFORMED, "parameter producer: must be 1 to 96 letters, digits or any of ._:-");
-        return false;
-    }
-    if (worker.len >= sizeof runner->worker || !utf8_valid(worker.data, worker.len)) {
-        call_fail(call, ERR_MALFORMED, "parameter worker: must be at most 255 bytes of UTF-8");
-        return false;
-    }
-    memcpy(runner->producer, producer.data, producer.len);
-    if (worker.len)
-        memcpy(runner->worker, worker.data, worker.len);
-    return true;
+    if (!producer.given)
+        producer.text = STR(PRODUCER_DEFAULT);
+    memcpy(runner->producer, producer.text.data, producer.text.len);
+    if (worker.text.len)
+        memcpy(runner->worker, worker.text.data, worker.text.len);
 }
 
 void runner_socket(struct call *call)
@@ -621,11 +606,7 @@ void runner_socket(struct call *call)
     struct runner *runner = xcalloc(1, sizeof *runner);
     uint64_t epoch;
 
-    if (!runner_parse(call, runner, &epoch)) {
-        free(runner);
-        return;
-    }
-    // No lease for a request that cannot become a socket.
+    runner_take_query(call, runner, &epoch);
     http_on_abort(call->request, NULL, NULL);
     if (!ws_check_handshake(call->request)) {
         call->request = NULL;

@@ -1,6 +1,5 @@
 // Health, readiness, metrics, backup.
 #include "api/system/system.h"
-#include "api/body.h"
 
 void system_health(struct call *call)
 {
@@ -99,32 +98,23 @@ static const char *beneath(const char *folder, const char *path)
 
 void system_backup(struct call *call)
 {
-    static const char *const known[] = {"path", NULL};
-    json_t *body = call_json_object(call);
-    if (!body)
-        return;
-    if (!call_json_known(call, body, known)) {
-        json_decref(body);
-        return;
-    }
-    const json_t *given = json_object_get(body, "path");
-    const char *folder = call->api->options.backup_dir, *path = json_string_value(given);
-    bool whole = path && strlen(path) == json_string_length(given); // without a NUL in it
-    const char *name = whole ? beneath(folder, path) : "";
-    CLEANUP(free_ptr) char *reason = xasprintf("must name a file beneath %s (the setting backup_dir)", folder);
-    if (!*name || strlen(name) > 4000) {
+    const char *folder = call->api->options.backup_dir;
+    struct str path = call_member(call, "path").text;
+    bool whole = !memchr(path.data, 0, path.len);
+    const char *name = whole ? beneath(folder, path.data) : "";
+    if (!*name) {
+        CLEANUP(free_ptr) char *reason = xasprintf("must name a file beneath %s (the setting backup_dir)", folder);
         call_fail_fields(call, &(struct http_field_error){"path", reason}, 1);
-    } else {
-        struct backup *it = xcalloc(1, sizeof *it);
-        it->call = call;
-        it->name = xstrdup(name);
-        it->backup = (struct store_backup){
-            .op = {.kind = STORE_BACKUP, .reply_to = call->api->options.loop, .done = backup_done},
-            .folder = str_of(folder),
-            .name = str_of(it->name),
-        };
-        call_ref(call);
-        store_submit(call->api->options.store, &it->backup.op);
+        return;
     }
-    json_decref(body);
+    struct backup *it = xcalloc(1, sizeof *it);
+    it->call = call;
+    it->name = xstrdup(name);
+    it->backup = (struct store_backup){
+        .op = {.kind = STORE_BACKUP, .reply_to = call->api->options.loop, .done = backup_done},
+        .folder = str_of(folder),
+        .name = str_of(it->name),
+    };
+    call_ref(call);
+    store_submit(call->api->options.store, &it->backup.op);
 }

@@ -1,0 +1,17 @@
+// What a route's {id} names: how it is loaded, whose it is, and what is said of one that cannot be had (404, 410).
+#pragma once
+
+struct call;
+
+enum resource {
+    RESOURCE_NONE,
+    RESOURCE_EXECUTION, // call->execution
+    RESOURCE_COUNT,
+};
+
+const char *resource_name(enum resource resource); // NULL for RESOURCE_NONE
+// Calls `loaded` once, now or later: with 0, ERR_NOT_FOUND, or the store's error. Not if the client has gone meanwhile.
+void resource_load(struct call *call, void (*loaded)(struct call *call, int err));
+// Of what was loaded: 0, ERR_NOT_FOUND for what is not the caller's, ERR_EXPIRED for what was purged.
+int resource_judge(const struct call *call);
+const char *resource_error_text(const struct call *call, int err);

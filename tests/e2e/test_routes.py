@@ -1,0 +1,152 @@
+"""Each row of the table of routes: what a client may send is what the row says, and what OpenAPI says of it is the same."""
+
+import pytest
+from support import openapi
+from support.routes import route_rows
+
+ROWS = route_rows()
+URL_MAX = 8000  # a longer parameter is refused with the URL
+NUMBER_MAX = 2**63 - 1
+
+WRONG_PARAMETERS = {
+    "number": ["", "x", "1.5", "0x1", " 1"],
+    "flag": ["", "perhaps", "TRUE"],
+    "word": ["", "no-such-word"],
+    "time": ["", "noon", "2026-02-30T00:00:00Z"],
+    "when": ["", "tomorrow"],
+    "position": ["x", "-2", "1.5"],  # an empty one is none where browsers send it
+    "cursor": ["x", "17", "0" * 32],
+    "text": [],
+}
+WRONG_MEMBERS = {
+    "number": ["1", 1.5, True, [], {}],
+    "flag": [1, 0, "true", [], {}],
+    "word": [7, "", "no-such-word", [], {}],
+    "time": [7, "", "noon", [], {}],
+    "when": [7, "", "tomorrow", [], {}],
+    "text": [7, True, [], {}],
+    "texts": ["x", {}, [1], [None], [[]]],
+    "text_map": ["x", [], {"a": 1}, {"a": None}],
+    "metadata": ["x", 7, [], True],
+}
+
+
+def name_of(row):
+    return f"{row['method']} {row['path']}"
+
+
+def wrong_parameters(field):
+    yield from WRONG_PARAMETERS[field["type"]]
+    if field["type"] == "number":
+        yield from [field["min"] - 1] + ([field["max"] + 1] if field["max"] < NUMBER_MAX else [])
+    if field["type"] == "text" and field["min"] > 0:
+        yield ""
+    if field["type"] == "text" and field["max"] < URL_MAX:
+        yield "x" * (field["max"] + 1)
+    if field["rule"]:
+        yield b"\xff"
+
+
+def wrong_members(field):
+    yield from WRONG_MEMBERS[field["type"]]
+    if not field["null"]:
+        yield None
+    if field["type"] == "number":
+        yield from (field["min"] - 1, field["max"] + 1)
+    if field["type"] == "text":
+        yield "x" * (field["max"] + 1)
+    if field["type"] == "text" and field["min"] > 0:
+        yield ""
+    if field["type"] == "texts":
+        yield [""] * (field["max"] + 1)
+    if field["type"] == "text_map":
+        yield {str(i): "" for i in range(field["max"] + 1)}
+    if field["rule"]:
+        yield "white space"
+
+
+@pytest.fixture(scope="module")
+def path_of(api):
+    execution_id = api.create()
+    return lambda row: row["path"].format(id=execution_id, name="default", key_id="key_nobody")
+
+
+def assert_bad_parameter(answer, name):
+    assert (answer.status, answer.code in ("malformed", "bad_cursor")) == (400, True), (name, answer)
+    assert f"parameter {name}:" in answer.json()["error"]["message"], answer
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row["query"]], ids=name_of)
+def test_a_parameter_that_is_not_as_its_row_says_is_refused_by_name(api, path_of, row):
+    for field in row["query"]:
+        for value in wrong_parameters(field):
+            answer = api.request(row["method"], path_of(row), query={field["name"]: value})
+            assert_bad_parameter(answer, field["name"])
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row["query"]], ids=name_of)
+def test_a_single_parameter_given_twice_is_refused(api, path_of, row):
+    good = {"number": 1, "flag": "true", "when": "1h", "time": "2026-01-01T00:00:00Z"}
+    for field in row["query"]:
+        if field["type"] in good and not field["many"]:
+            answer = api.request(row["method"], path_of(row), query={field["name"]: [good[field["type"]]] * 2})
+            assert_bad_parameter(answer, field["name"])
+
+
+@pytest.mark.parametrize("row", ROWS, ids=name_of)
+def test_an_unknown_parameter_is_refused_where_a_credential_is_asked_for(api, path_of, row):
+    answer = api.request(row["method"], path_of(row), {} if row["body"] else None, query={"colour": "red"})
+    if row["any_query"]:
+        assert answer.status in (200, 426), answer
+    else:
+        assert_bad_parameter(answer, "colour")
+
+
+def fields_of(answer):
+    assert (answer.status, answer.code) == (422, "invalid"), answer
+    return {field["name"] for field in answer.json()["error"]["fields"]}
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row["members"]], ids=name_of)
+def test_a_member_that_is_not_as_its_row_says_is_refused_by_name(api, path_of, row):
+    required = {field["name"] for field in row["members"] if field["required"]}
+    for field in row["members"]:
+        for value in wrong_members(field):
+            answer = api.request(row["method"], path_of(row), {field["name"]: value})
+            assert fields_of(answer) == {field["name"]} | required, (field, str(value)[:80])
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row["members"]], ids=name_of)
+def test_unknown_members_and_missing_ones_are_refused_together(api, path_of, row):
+    required = {field["name"] for field in row["members"] if field["required"]}
+    assert fields_of(api.request(row["method"], path_of(row), {"colour": "red"})) == required | {"colour"}
+
+
+# --- OpenAPI
+@pytest.mark.parametrize("row", ROWS, ids=name_of)
+def test_openapi_has_the_parameters_of_the_row(row):
+    known = openapi.parameters(row, "query")
+    assert set(known) == {field["name"] for field in row["query"]}
+    for field in row["query"]:
+        openapi.assert_same(field, known[field["name"]]["schema"], in_query=True)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=name_of)
+def test_openapi_has_the_body_of_the_row(row):
+    media = openapi.operation(row).get("requestBody", {}).get("content", {})
+    kinds = {None: set(), "object": {"application/json"}, "records": {"application/json", "application/x-ndjson"}}
+    assert set(media) == kinds[row["body"]]
+    if row["body"] == "object":
+        schema = openapi.resolve(media["application/json"]["schema"])
+        assert schema["additionalProperties"] is False
+        assert set(schema["properties"]) == {field["name"] for field in row["members"]}
+        assert set(schema.get("required", [])) == {field["name"] for field in row["members"] if field["required"]}
+        for field in row["members"]:
+            openapi.assert_same(field, schema["properties"][field["name"]], in_query=False)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=name_of)
+def test_openapi_tells_tickets_and_open_routes(row):
+    security = openapi.operation(row).get("security", openapi.document()["security"])
+    assert any("ticket" in one for one in security) == row["ticket"]
+    assert (not security or {} in security) == (not row["roles"])
