@@ -83,6 +83,8 @@ static struct str without_weakness(struct str tag)
 static struct str take_tag(struct str *rest)
 {
     size_t start = 0, end;
+    if (rest->len == 0) // without a header there is no text at all
+        return (struct str){0};
     while (start < rest->len && (rest->data[start] == ',' || rest->data[start] == ' ' || rest->data[start] == '\t'))
         start++;
     bool quoted = false;

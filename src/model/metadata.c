@@ -58,3 +58,52 @@ int metadata_merge(struct str current, struct str patch, size_t max, char **ret)
     json_decref(change);
     return err;
 }
+
+// As SQLite writes numbers: whoever has filtered by one goes on finding it.
+static void real_text(double value, char *out, size_t size)
+{
+    char digits[40];
+    snprintf(digits, sizeof(digits), "%.15g", value);
+    size_t mantissa = strcspn(digits, "e");
+    bool point = memchr(digits, '.', mantissa) != NULL;
+    snprintf(out, size, "%.*s%s%s", (int)mantissa, digits, point ? "" : ".0", digits + mantissa);
+}
+
+// No data: not a scalar.
+static struct str scalar_text(const json_t *value, char *scratch, size_t size)
+{
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        return str_n(json_string_value(value), json_string_length(value));
+    case JSON_TRUE:
+        return STR("true");
+    case JSON_FALSE:
+        return STR("false");
+    case JSON_INTEGER:
+        snprintf(scratch, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        return str_of(scratch);
+    case JSON_REAL:
+        real_text(json_real_value(value), scratch, size);
+        return str_of(scratch);
+    default:
+        return (struct str){0};
+    }
+}
+
+int metadata_labels(struct str metadata, void (*each)(void *arg, struct str name, struct str value), void *arg)
+{
+    json_t *whole = object_of(metadata);
+    if (!whole)
+        return ERR_INVALID;
+    const char *name;
+    json_t *value;
+    json_object_foreach(whole, name, value)
+    {
+        char scratch[64];
+        struct str text = scalar_text(value, scratch, sizeof(scratch));
+        if (text.data)
+            each(arg, str_of(name), text);
+    }
+    json_decref(whole);
+    return 0;
+}

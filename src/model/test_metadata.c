@@ -1,5 +1,6 @@
 #include "model/metadata.h"
 
+#include "util/buf.h"
 #include "util/error.h"
 #include "util/testing.h"
 
@@ -52,12 +53,40 @@ static void what_is_no_object_is_refused(void **state)
     assert_null(merged);
 }
 
+static void label_append(void *arg, struct str name, struct str value)
+{
+    buf_printf(arg, "%.*s=%.*s;", STR_ARGS(name), STR_ARGS(value));
+}
+
+static void scalars_at_the_top_are_labels(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *metadata, *labels;
+    } cases[] = {
+        {"{}", ""},
+        {"{\"a\":\"x\",\"b\":\"\",\"c\":true,\"d\":false}", "a=x;b=;c=true;d=false;"},
+        {"{\"n\":null,\"o\":{\"in\":1},\"l\":[1],\"last\":\"\\u00e4\"}", "last=\u00e4;"},
+        {"{\"a\":0,\"b\":-7,\"c\":9223372036854775807}", "a=0;b=-7;c=9223372036854775807;"},
+        {"{\"a\":1.5,\"b\":2.0,\"c\":1e100,\"d\":1e15,\"e\":0.1,\"f\":1e14,\"g\":0.00001}",
+         "a=1.5;b=2.0;c=1.0e+100;d=1.0e+15;e=0.1;f=100000000000000.0;g=1.0e-05;"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(buf_release) struct buf labels = {0};
+        assert_int_equal(metadata_labels(str_of(cases[i].metadata), label_append, &labels), 0);
+        assert_string_equal(buf_cstr(&labels), cases[i].labels);
+    }
+    assert_int_equal(metadata_labels(STR("[1]"), label_append, NULL), ERR_INVALID);
+    assert_int_equal(metadata_labels(STR(""), label_append, NULL), ERR_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_patch_is_merged_into_what_is_there),
         cmocka_unit_test(what_becomes_too_large_is_refused),
         cmocka_unit_test(what_is_no_object_is_refused),
+        cmocka_unit_test(scalars_at_the_top_are_labels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

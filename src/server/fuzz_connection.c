@@ -153,6 +153,7 @@ static struct bench *bench_new(void)
                                     .settings = bench->settings,
                                     .backup_dir = bench->backups,
                                     .shard_count = 1,
+                                    .connections_max = 1000,
                                     .collect = collect};
     must(shard_init(&bench->shard, 0, &options) == 0);
     bench->fanout = bench->shard.fanout;
@@ -279,7 +280,10 @@ static void expect(struct bench *bench, const char *method, const char *path, co
     bench->quiet_ms = GONE_WITHIN_MS;
     converse(bench, buf_str(&request), request.len);
     bench->quiet_ms = QUIET_MS;
-    must(memmem(bench->answers.data, bench->answers.len, status, strlen(status)) != NULL);
+    bool told = memmem(bench->answers.data, bench->answers.len, status, strlen(status)) != NULL;
+    if (!told)
+        fprintf(stderr, "%s %s: not %s but %.*s\n", method, path, status, STR_ARGS(buf_str(&bench->answers)));
+    must(told);
 }
 
 static struct bench *prepared(void)

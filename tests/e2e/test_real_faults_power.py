@@ -89,6 +89,22 @@ def test_what_a_server_acknowledged_is_there_after_power_loss(servers, tmp_path)
     assert checked
 
 
+def test_the_first_key_is_there_once_the_server_is_ready(servers, tmp_path):
+    source = chance()
+    recorder = Recorder(tmp_path, tmp_path / "server0" / "data")
+    server = servers(env=recorder.env)
+    recorder.mark(ready=True)
+    key = server.operator_key
+    server.kill()
+    trace = recorder.trace()
+    moment = next(i for i, entry in enumerate(trace.entries) if trace.marks(i + 1)) + 1
+    for number in range(8):
+        root = tmp_path / f"after{number}"
+        root.mkdir()
+        trace.disk(moment, source, root)
+        assert (root / "admin.key").read_text().strip() == key
+
+
 @pytest.mark.timeout(900)
 def test_a_backup_whose_power_fails_is_whole_or_not_there(servers, tmp_path):
     """And the answer comes when it is there to stay."""
@@ -150,7 +166,7 @@ def test_a_restore_whose_power_fails_leaves_the_former_store_or_the_new_one(serv
     trace = recorder.trace()
     seen = set()
     for number in range(rounds(100, least=20)):
-        moment = source.randrange(1, len(trace.entries) + 1)
+        moment = (1, len(trace.entries))[number] if number < 2 else source.randrange(1, len(trace.entries) + 1)
         root = tmp_path / f"after{number}"
         (root / "data").mkdir(parents=True)
         trace.disk(moment, source, root / "data", start)

@@ -2,6 +2,7 @@
 
 import hashlib
 import pathlib
+import re
 import sqlite3
 
 import pytest
@@ -12,7 +13,7 @@ from support.sse import Stream
 from support.ws import Follower, Runner
 
 PATH = "/api/v1/executions"
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+STORE = pathlib.Path(__file__).resolve().parents[2] / "src/store"
 
 
 def backup(server, tmp_path):
@@ -106,13 +107,20 @@ def test_a_reader_of_before_the_restore_is_told_although_the_log_has_grown_past_
         assert follower.expect("log")["sequence_number"] == 3
 
 
+def for_sqlite(schema):
+    """What the catalogue's {words} are called there."""
+    words = dict(re.findall(r'X\((\w+), "([^"]*)",', (STORE / "sql/words.h").read_text()))
+    return re.sub(r"{(\w+)}", lambda word: words[word[1]], schema)
+
+
 def test_a_store_of_the_first_schema_is_taken_over_with_all_that_it_holds(servers):
     server = servers(start=False)
     server.data.mkdir(parents=True)
     key = "rnl_" + "k" * 43
     with sqlite3.connect(server.data / "runnel.db") as db:
         db.execute(f"PRAGMA application_id = {0x526E6C32}")
-        db.executescript((ROOT / "src/store/schema/sqlite/0001_initial.sql").read_text())
+        for folder in ("catalogue", "sqlite"):
+            db.executescript(for_sqlite((STORE / f"schema/{folder}/0001_initial.sql").read_text()))
         db.execute("INSERT INTO accounts(name, created_ms) VALUES('default', 1)")
         db.execute(
             "INSERT INTO api_keys(account, key_id, name, role, hash, created_ms, expires_ms, last_used_ms, revoked_ms) "

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Writes a folder of numbered .sql migrations as one C table: embed.py NAME OUTPUT FILE..."""
+"""Writes the numbered .sql migrations as C tables, one for each engine: embed.py OUTPUT FILE...
+The folder of a file says whose it is; those of `catalogue` are every engine's, and come before its own of the same number."""
 import pathlib
 import re
 import sys
+
+ENGINES = ["sqlite", "postgres"]
 
 
 def c_string(line: str) -> str:
@@ -10,16 +13,27 @@ def c_string(line: str) -> str:
 
 
 def main() -> None:
-    name, output, *files = sys.argv[1:]
-    out = ['#include "store/schema/schema.h"', "", f"const struct schema_migration {name}[] = {{"]
-    for expected, file in enumerate(sorted(files, key=lambda f: pathlib.Path(f).name), start=1):
-        path = pathlib.Path(file)
+    output, *names = sys.argv[1:]
+    files = {}
+    for path in map(pathlib.Path, names):
         number = re.match(r"(\d{4})_\w+\.sql$", path.name)
-        if not number or int(number.group(1)) != expected:
-            sys.exit(f"{path}: expected the migration number {expected:04d}, as NNNN_name.sql")
-        lines = [line for line in path.read_text().splitlines() if line and not line.startswith("--")]
-        out += [f'    {{{expected}, "{path.stem}",', *map(c_string, lines), "    },"]
-    out += ["    {0, NULL, NULL},", "};", ""]
+        if not number or path.parent.name not in ["catalogue", *ENGINES]:
+            sys.exit(f"{path}: expected catalogue, {' or '.join(ENGINES)}/NNNN_name.sql")
+        files[path.parent.name, int(number.group(1))] = path
+    newest = max(number for _, number in files)
+    for number in range(1, newest + 1):
+        if not any(of == number for _, of in files):
+            sys.exit(f"no migration has the number {number:04d}, and there are later ones")
+    out = ['#include "store/schema/schema.h"', ""]
+    for engine in ENGINES:
+        out += [f"static const struct schema_migration {engine}[] = {{"]
+        for number in range(1, newest + 1):
+            texts = [files[folder, number].read_text() for folder in ("catalogue", engine) if (folder, number) in files]
+            lines = [line for text in texts for line in text.splitlines() if line and not line.startswith("--")]
+            out += [f"    {{{number},", *(map(c_string, lines) if lines else ['    ""']), "    },"]
+        out += ["    {0, NULL},", "};", ""]
+    out += ["const struct schema_migration *const schema_migrations[SQL_ENGINES] = {"]
+    out += [f"    [SQL_{engine.upper()}] = {engine}," for engine in ENGINES] + ["};", ""]
     pathlib.Path(output).write_text("\n".join(out))
 
 

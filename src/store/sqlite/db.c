@@ -1,7 +1,5 @@
 #include "store/sqlite/db.h"
 
-#include <errno.h>
-
 static const char *const statement_sql[] = {
 #define STATEMENT_SQL(name, sql) sql,
     STATEMENTS(STATEMENT_SQL)
@@ -19,6 +17,7 @@ int db_open(struct db *db, const char *path, const char *vfs, enum db_mode mode)
         db_close(db);
         return err;
     }
+    db->sql = sql_sqlite_new(db->handle, catalogue_texts);
     // Only two things make a connection wait for another: recovery of the WAL at start, and a backup's end.
     sqlite3_busy_timeout(db->handle, DB_BUSY_MS);
     // Only the writer checkpoints; a reader that closes last must not.
@@ -29,69 +28,10 @@ int db_open(struct db *db, const char *path, const char *vfs, enum db_mode mode)
 
 void db_close(struct db *db)
 {
+    sql_free(&db->sql);
     for (size_t i = 0; i < STATEMENT_COUNT; i++)
         sqlite3_finalize(TAKE_PTR(db->statements[i]));
     sqlite3_close_v2(TAKE_PTR(db->handle));
-}
-
-// What the system said of a file that could not be opened, read or written.
-static int system_error(sqlite3 *handle)
-{
-    switch (handle ? sqlite3_system_errno(handle) : 0) {
-    case EMFILE:
-    case ENFILE:
-        return ERR_NO_FILES;
-    case ENOSPC:
-    case EDQUOT:
-        return ERR_STORE_FULL;
-    case ENOMEM:
-        return ERR_NOMEM;
-    default:
-        return ERR_UNAVAILABLE;
-    }
-}
-
-int db_error_of(sqlite3 *handle, int rc)
-{
-    switch (rc) {
-    case SQLITE_OK:
-    case SQLITE_ROW:
-    case SQLITE_DONE:
-        return 0;
-    case SQLITE_IOERR_SHMSIZE: // the WAL's index lies in the same folder
-        return ERR_STORE_FULL;
-    case SQLITE_IOERR_NOMEM:
-        return ERR_NOMEM;
-    }
-    switch (rc & 0xff) {
-    case SQLITE_FULL:
-        return ERR_STORE_FULL;
-    case SQLITE_NOMEM:
-        return ERR_NOMEM;
-    case SQLITE_CANTOPEN:
-    case SQLITE_IOERR:
-        return system_error(handle);
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return ERR_CORRUPT;
-    case SQLITE_CONSTRAINT: // conditions are checked before writing, so these are faults of this program
-    case SQLITE_TOOBIG:
-    case SQLITE_MISMATCH:
-    case SQLITE_MISUSE:
-    case SQLITE_RANGE:
-    case SQLITE_ERROR:
-        return ERR_INTERNAL;
-    default:
-        return ERR_UNAVAILABLE;
-    }
-}
-
-char *db_reason(const struct db *db)
-{
-    const char *text = sqlite3_errmsg(db->handle);
-    int primary = sqlite3_errcode(db->handle) & 0xff, cause = sqlite3_system_errno(db->handle);
-    bool of_system = cause != 0 && (primary == SQLITE_CANTOPEN || primary == SQLITE_IOERR);
-    return of_system ? xasprintf("%s: %s", text, strerror(cause)) : xstrdup(text);
 }
 
 bool db_error_is_fatal(int err)

@@ -1,6 +1,8 @@
 // One connection with its prepared statements, and short names for binding and reading columns. One thread each.
 #pragma once
 
+#include "store/catalogue/statements.h"
+#include "store/sql/sqlite.h"
 #include "store/sqlite/statements.h"
 #include "util/error.h"
 #include "util/str.h"
@@ -9,7 +11,8 @@
 
 struct db {
     sqlite3 *handle;
-    sqlite3_stmt *statements[STATEMENT_COUNT]; // prepared when first wanted
+    struct sql *sql;                           // the catalogue's statements, on the same connection
+    sqlite3_stmt *statements[STATEMENT_COUNT]; // the log's; prepared when first wanted
 };
 
 #define DB_BUSY_MS 10000 // a connection waits for another
@@ -21,11 +24,15 @@ int db_open(struct db *db, const char *path, const char *vfs, enum db_mode mode)
 void db_close(struct db *db);
 
 int db_exec(struct db *db, const char *sql); // 0 or an error code of ours
-// The error of ours for a result code of SQLite's, with what the system said where that is the cause: ERR_STORE_FULL,
-// ERR_NO_FILES, ERR_NOMEM, ERR_CORRUPT, ERR_UNAVAILABLE … SQLITE_OK, ROW and DONE are 0. `handle` may be NULL.
-int db_error_of(sqlite3 *handle, int rc);
-// What the connection's last failure was, for people: SQLite's text, and the system's where that says more. Owned by the caller.
-char *db_reason(const struct db *db);
+// As sql_sqlite_error and sql_sqlite_reason.
+static inline int db_error_of(sqlite3 *handle, int rc)
+{
+    return sql_sqlite_error(handle, rc);
+}
+static inline char *db_reason(const struct db *db)
+{
+    return sql_sqlite_reason(db->handle);
+}
 // True for what makes a whole transaction fail, rather than say something about one operation.
 bool db_error_is_fatal(int err);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "store/adapter.h"
+#include "store/catalogue/catalogue.h"
 #include "store/sqlite/file/vfs.h"
 #include "store/sqlite/file/wal_mark.h"
 #include "store/sqlite/log/pack.h"
@@ -15,7 +16,6 @@
 #define CHECKPOINT_BYTES   (16u * 1024 * 1024)   // of WAL
 #define CHECKPOINT_IDLE_MS 2000
 #define WAL_KEEP           (512u * 1024) // of the file, without load: cutting it for less would cost the next commits more
-#define IDEMPOTENCY_MS     (24 * 3600 * 1000LL)
 
 // An append of the present transaction, told to the hot index after the commit.
 struct appended {
@@ -73,6 +73,7 @@ struct sqlite_store {
     uint64_t reserve_held;       // bytes
     int reserve_fd;              // or -1
     uint64_t background_from_ms; // monotonic; merging and purging pause until then
+    bool restored;               // it was a copy, or has lost something, once
     bool purging;                // there may be rows in `purging` or `purging_accounts`
     uint64_t account_changes;
     struct merge *merge;
@@ -123,16 +124,12 @@ int outcome_change(struct sqlite_store *store, struct head *head, const struct o
 void announce(struct sqlite_store *store, const struct head *head);
 // The execution as this transaction has left it.
 int execution_load_changed(struct sqlite_store *store, const struct head *head, struct execution *ret);
-// Metadata with its labels; `spec` empty: unchanged.
-int documents_set(struct sqlite_store *store, int64_t account, int64_t row, struct str spec, struct str metadata);
 // op->err = err for what concerns one operation alone; passes on what makes the transaction fail.
 int commit_refuse(struct store_op *op, int err);
 // Writes what the group's pack has gathered; to be called before the commit.
 int store_flush_pack(struct sqlite_store *store);
 // A row of `chunks`.
 int chunk_insert(struct db *db, int64_t row, uint64_t first, const struct chunk *chunk);
-// The end of a log, in the execution's own row; nothing if that is not behind.
-int execution_fold(struct db *db, int64_t row, const struct log_state *state);
 // Steps over the open count of an account, if it is known.
 void open_count_add(struct sqlite_store *store, int64_t account, int by);
 
@@ -140,15 +137,7 @@ void open_count_add(struct sqlite_store *store, int64_t account, int by);
 // outcome is known.
 int execution_purge(struct sqlite_store *store, int64_t row);
 
-// --- accounts.c. A name, if there is one, is looked up; else *account is as it was. ERR_NOT_FOUND, ERR_EXPIRED if it was
-// deleted. The writer's thread, or a reader's with its connection.
-int account_resolve(struct db *db, struct str name, int64_t *account);
-int account_open(struct db *db, int64_t account); // ERR_EXPIRED if it was deleted
-// ERR_SUSPENDED while it is, and for so long after it was resumed.
-int account_may_give_up(struct sqlite_store *store, int64_t account, uint64_t grace_ms);
-// ERR_LAST_OPERATOR if without this key, or without the keys of this account (0: none), no operator's would be left that
-// lasts as long.
-int operators_left(struct sqlite_store *store, int64_t key_row, int64_t account);
+// --- accounts.c
 // Purges up to `most` executions of a deleted account. *ret_more: there was such an account.
 int account_purge_slice(struct sqlite_store *store, size_t most, bool *ret_more);
 
@@ -175,5 +164,3 @@ STORE_QUERIES(QUERY_DECLARATION)
 #undef QUERY_DECLARATION
 // The execution with the state that its hot chunks led to. ERR_NOT_FOUND.
 int execution_load(struct sqlite_store *store, struct db *db, int64_t row, struct execution *ret);
-// From a statement with EXECUTION_COLUMNS that stands on a row. *ret is overwritten.
-int execution_from_row(sqlite3_stmt *row, struct execution *ret);

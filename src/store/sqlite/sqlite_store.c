@@ -187,7 +187,7 @@ static int open_file(struct sqlite_store *store, struct wal_found *wal, struct b
 
 static int load(struct sqlite_store *store, const struct wal_found *wal, bool *ret_restored)
 {
-    int64_t page_size = 0, purging = 0;
+    int64_t page_size = 0, purging = 0, purging_account = 0, restored = 0;
     int err = store_hot_load(store);
     if (err == 0)
         err = store_incarnation_load(store, wal->lost > 0, ret_restored);
@@ -200,10 +200,14 @@ static int load(struct sqlite_store *store, const struct wal_found *wal, bool *r
     if (err == 0)
         err = db_query_i64(&store->db, "PRAGMA page_size", &page_size);
     if (err == 0)
-        err = db_query_i64(&store->db,
-                           "SELECT (SELECT count(*) FROM purging) + (SELECT count(*) FROM purging_accounts)", &purging);
+        err = db_query_i64(&store->db, "SELECT count(*) FROM purging", &purging);
+    if (err == 0)
+        err = catalogue_account_purging(store->db.sql, &purging_account);
+    if (err == 0)
+        err = db_query_i64(&store->db, "SELECT count(*) FROM meta WHERE name = 'restored'", &restored);
     store->page_size = (uint64_t)page_size;
-    store->purging = purging > 0;
+    store->purging = purging > 0 || purging_account > 0;
+    store->restored = restored > 0;
     return err;
 }
 

@@ -542,6 +542,7 @@ static void full_disk(struct fixture *fixture, bool rested)
     assert_int_equal(err, ERR_STORE_FULL);
     store_stats(fixture->store, &stats);
     assert_int_equal(stats.write_error, ERR_STORE_FULL);
+    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, check_record, NULL), next); // nothing of what was refused
     struct store_create create = {.op.kind = STORE_CREATE, .execution = {.account = account, .status = STATUS_QUEUED}};
     struct store_update pause = {
         .op.kind = STORE_UPDATE, .row = row, .has_outcome = true, .outcome = {.status = STATUS_PAUSED}};
@@ -564,6 +565,7 @@ static void full_disk(struct fixture *fixture, bool rested)
         store_stats(fixture->store, &stats);
     } while (stats.write_error != 0);
     append_next(fixture, row, &next, 3000, 100);
+    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, check_record, NULL), next);
     sqlite_store_limit(fixture->store, 0);
     assert_int_equal(fixture_run(fixture, &create.op), 0);
     store_op_release(&create.op);
@@ -580,6 +582,42 @@ static void a_full_store_refuses_records_but_can_be_purged(void **state)
 static void a_store_that_was_at_rest_on_a_full_disk_can_be_purged(void **state)
 {
     full_disk(*state, true);
+}
+
+// A small append that shares its transaction with what the disk has no room for.
+static void what_was_rolled_back_is_not_shown(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), row = fixture_create(fixture, account, "e", STATUS_RUNNING);
+    uint64_t next = 0;
+    append_next(fixture, row, &next, 10, 100);
+    struct store_stats stats;
+    store_stats(fixture->store, &stats);
+    sqlite_store_limit(fixture->store, stats.bytes + 64u * 1024);
+    int err = 0;
+    for (int i = 0; i < 900 && err == 0; i++) {
+        CLEANUP(chunk_unref) struct chunk *small = fixture_chunk(next, 10, 100, 1000);
+        CLEANUP(chunk_unref) struct chunk *large = fixture_chunk(next + 10, 300, 100, 1000);
+        struct store_append appends[2] = {
+            {.op.kind = STORE_APPEND, .row = row, .producer = STR("p"), .first = next, .chunk = small},
+            {.op.kind = STORE_APPEND, .row = row, .producer = STR("p"), .first = next + 10, .chunk = large},
+        };
+        struct store_op *ops[] = {&appends[0].op, &appends[1].op};
+        fixture_run_all(fixture, ops, ARRAY_LEN(ops));
+        next += appends[0].ret_appended * (appends[0].op.err == 0) + appends[1].ret_appended * (appends[1].op.err == 0);
+        err = appends[1].op.err;
+    }
+    assert_int_equal(err, ERR_STORE_FULL);
+    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, check_record, NULL), next);
+    sqlite_store_limit(fixture->store, 0);
+    do {
+        fixture_account(fixture, "turn");
+        store_stats(fixture->store, &stats);
+    } while (stats.write_error != 0);
+    for (int i = 0; i < 3; i++)
+        append_next(fixture, row, &next, 7, 100); // of other lengths than those that were refused
+    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, check_record, NULL), next);
+    complete_with_digest(fixture, row, next);
 }
 
 // Executions that a full disk kept from being made are not among those that are open.
@@ -855,9 +893,11 @@ int main(void)
         PLAIN(a_damaged_pack_costs_its_records_alone_and_is_kept),
         PLAIN(a_merge_leaves_a_hole_where_records_cannot_be_read),
         PLAIN(a_merge_of_chunks_that_are_not_there_is_given_up),
+        PLAIN(what_was_rolled_back_is_not_shown),
         PLAIN(what_was_counted_in_a_failed_commit_does_not_count),
         PLAIN(what_sqlite_cannot_read_stops_merging_and_nothing_else),
         PLAIN(a_store_is_opened_once),
     };
+    cmocka_set_test_filter(getenv("TEST_FILTER")); // for tests/mutants
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,8 +6,9 @@
 // other way round for what it can see of the execution's end. State becomes visible after the commit alone.
 #pragma once
 
+#include "model/chunk.h"
 #include "model/sequence.h"
-#include "store/store.h"
+#include "store/catalogue/catalogue.h"
 #include "util/map.h"
 
 #include <pthread.h>
@@ -27,10 +28,6 @@ struct producer_state {
     struct sequence_producer sequence;
     uint64_t last_counter;  // the producer's count of its first record
     uint64_t last_sequence; // ours
-};
-
-struct log_state {
-    uint64_t next, digest, message_bytes;
 };
 
 struct hot_producer {

@@ -260,7 +260,7 @@ static int fold_state(struct sqlite_store *store, int64_t row, uint64_t end)
     const struct hot_entry *entry = hot_peek(&store->hot, row);
     if (!entry)
         return 0;
-    struct fold fold = {&store->db, row, end, execution_fold(&store->db, row, &entry->state)};
+    struct fold fold = {&store->db, row, end, catalogue_execution_fold(store->db.sql, row, &entry->state)};
     // The visit changes nothing; map_each takes a map that is not const for those that do.
     map_each((struct map *)(uintptr_t)&entry->producers, fold_producer, &fold);
     return fold.err;
@@ -286,21 +286,18 @@ static int keep_damaged(struct sqlite_store *store, const struct merge_job *job)
 static int apply_job(struct merge *merge, const struct merge_job *job)
 {
     struct sqlite_store *store = merge->store;
-    sqlite3_stmt *closed = db_statement(&store->db, STATEMENT_EXECUTION_CLOSED);
-    db_bind_i64(closed, 1, job->row);
-    int rc = db_row(closed);
-    if (rc < 0)
-        return rc;
-    bool purged = rc == 0 || db_column_i64(closed, 1) != 0;
-    db_reset(&closed);
+    bool sealed, purged;
+    int err = catalogue_execution_closed(store->db.sql, job->row, &sealed, &purged);
+    if (err < 0)
+        return err;
     if (!purged) {
-        int err = merge_job_apply(job, &store->db);
+        err = merge_job_apply(job, &store->db);
         if (err == 0)
             err = fold_state(store, job->row, job->end);
         if (err < 0)
             return err;
     }
-    int err = keep_damaged(store, job);
+    err = keep_damaged(store, job);
     if (err < 0)
         return err;
     merge->marker.execution = job->row;

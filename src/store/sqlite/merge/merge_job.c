@@ -139,9 +139,8 @@ static void read_pieces(struct merge_job *job, struct merge_source *source)
 
 static bool is_sealed(struct db *db, int64_t row)
 {
-    CLEANUP(db_reset) sqlite3_stmt *closed = db_statement(db, STATEMENT_EXECUTION_CLOSED);
-    db_bind_i64(closed, 1, row);
-    return db_row(closed) == 1 && db_column_i64(closed, 0) != 0;
+    bool sealed, purged;
+    return catalogue_execution_closed(db->sql, row, &sealed, &purged) == 0 && sealed;
 }
 
 // A small chunk in front of the run.

@@ -153,14 +153,7 @@ static int read_backward(struct reading *reading)
 static int read_extent(struct reading *reading)
 {
     struct store_read *read = reading->read;
-    CLEANUP(db_reset) sqlite3_stmt *extent = db_statement(reading->db, STATEMENT_EXECUTION_EXTENT);
-    db_bind_i64(extent, 1, read->row);
-    int rc = db_row(extent);
-    if (rc <= 0)
-        return rc < 0 ? rc : ERR_NOT_FOUND;
-    read->ret_next = db_column_u64(extent, 0);
-    read->ret_first_sequence = db_column_u64(extent, 1);
-    return db_column_i64(extent, 2) != 0 ? ERR_EXPIRED : 0;
+    return catalogue_execution_extent(reading->db->sql, read->row, &read->ret_next, &read->ret_first_sequence);
 }
 
 static void forget_segments(struct store_read *read)

@@ -31,34 +31,6 @@ int store_lock(const char *path, struct buf *ret_error, int *ret_fd)
     return 0;
 }
 
-static int migrate(struct db *db, int from)
-{
-    for (const struct schema_migration *migration = schema_sqlite; migration->number > 0; migration++) {
-        if (migration->number <= from)
-            continue;
-        char version[48];
-        snprintf(version, sizeof(version), "PRAGMA user_version = %d", migration->number);
-        int err = db_exec(db, "BEGIN IMMEDIATE");
-        if (err == 0)
-            err = db_exec(db, migration->sql);
-        if (err == 0)
-            err = db_exec(db, version);
-        if (err == 0)
-            err = db_exec(db, "COMMIT");
-        if (err < 0)
-            return err;
-    }
-    return 0;
-}
-
-static int schema_newest(void)
-{
-    int newest = 0;
-    for (const struct schema_migration *migration = schema_sqlite; migration->number > 0; migration++)
-        newest = migration->number;
-    return newest;
-}
-
 int store_check_version(struct db *db, const char *path, struct buf *ret_error, int *ret_version)
 {
     int64_t version = 0, application = 0;
@@ -136,7 +108,7 @@ int store_prepare(struct db *db, const char *path, uint32_t page_size, int versi
     if (err == 0 && version > 0)
         err = leave_wal(db, lost);
     if (err == 0)
-        err = migrate(db, version);
+        err = schema_migrate(db->sql, version);
     if (err < 0) {
         CLEANUP(free_ptr) char *reason = db_reason(db);
         buf_printf(ret_error, "cannot prepare %s: %s", path, reason);
@@ -162,8 +134,8 @@ static int mark_restored(struct sqlite_store *store)
     size_t count = hot_executions(&store->hot, INT64_MAX, &rows);
     int err = 0;
     for (size_t i = 0; i < count && err == 0; i++)
-        err = execution_fold(&store->db, rows[i], &hot_peek(&store->hot, rows[i])->state);
-    return err < 0 ? err : db_run(db_statement(&store->db, STATEMENT_EXECUTIONS_RESTORED));
+        err = catalogue_execution_fold(store->db.sql, rows[i], &hot_peek(&store->hot, rows[i])->state);
+    return err < 0 ? err : catalogue_executions_restored(store->db.sql);
 }
 
 int store_secret_load(struct sqlite_store *store)

@@ -16,16 +16,6 @@ int chunk_insert(struct db *db, int64_t row, uint64_t first, const struct chunk 
     return db_run(insert);
 }
 
-int execution_fold(struct db *db, int64_t row, const struct log_state *state)
-{
-    sqlite3_stmt *fold = db_statement(db, STATEMENT_EXECUTION_FOLD);
-    db_bind_i64(fold, 1, row);
-    db_bind_u64(fold, 2, state->next);
-    db_bind_u64(fold, 3, state->digest);
-    db_bind_u64(fold, 4, state->message_bytes);
-    return db_run(fold);
-}
-
 int store_flush_pack(struct sqlite_store *store)
 {
     struct group *group = &store->group;

@@ -3,50 +3,6 @@
 
 // --- The outcome: model/outcome.h decides, this writes it down
 
-static struct outcome head_outcome(const struct head *head)
-{
-    return (struct outcome){
-        .status = head->sequence.status,
-        .sealed = head->sequence.sealed,
-        .has_exit_code = head->has_exit_code,
-        .exit_code = head->exit_code,
-        .epoch = head->sequence.epoch,
-        .started_ms = head->started_ms,
-        .completed_ms = head->completed_ms,
-        .sealed_ms = head->sealed_ms,
-    };
-}
-
-static void head_set_outcome(struct head *head, const struct outcome *outcome)
-{
-    head->sequence.status = outcome->status;
-    head->sequence.sealed = outcome->sealed;
-    head->sequence.epoch = outcome->epoch;
-    head->has_exit_code = outcome->has_exit_code;
-    head->exit_code = outcome->exit_code;
-    head->started_ms = outcome->started_ms;
-    head->completed_ms = outcome->completed_ms;
-    head->sealed_ms = outcome->sealed_ms;
-}
-
-static int outcome_write(struct sqlite_store *store, const struct head *head, const struct outcome *outcome)
-{
-    sqlite3_stmt *update = db_statement(&store->db, STATEMENT_EXECUTION_OUTCOME);
-    db_bind_i64(update, 1, head->row);
-    db_bind_text(update, 2, str_of(status_word(outcome->status)));
-    db_bind_i64(update, 3, outcome->sealed);
-    if (outcome->has_exit_code)
-        db_bind_i64(update, 4, outcome->exit_code);
-    db_bind_u64(update, 5, outcome->epoch);
-    db_bind_i64(update, 6, outcome->started_ms);
-    db_bind_i64(update, 7, outcome->completed_ms);
-    db_bind_i64(update, 8, outcome->sealed_ms);
-    db_bind_u64(update, 9, head->state.next);
-    db_bind_u64(update, 10, head->state.digest);
-    db_bind_u64(update, 11, head->state.message_bytes);
-    return db_run(update);
-}
-
 // Judged, and not written yet: what is changed together is judged first.
 static int outcome_judge(struct sqlite_store *store, const struct head *head, const struct outcome_ask *ask,
                          struct outcome *ret)
@@ -60,7 +16,7 @@ static int outcome_store(struct sqlite_store *store, struct head *head, const st
     struct outcome now = head_outcome(head);
     if (outcome_equal(&now, next))
         return 0;
-    int err = outcome_write(store, head, next);
+    int err = catalogue_execution_outcome(store->db.sql, head->row, next, &head->state);
     if (err < 0)
         return err;
     if (next->sealed && !now.sealed)
@@ -136,42 +92,6 @@ int commit_complete(struct sqlite_store *store, struct store_op *op)
 
 // --- Everything else, as one change
 
-// Here and not in the caller: of two patches at once, each finds what the other one left.
-static int metadata_judge(struct sqlite_store *store, const struct store_update *update, char **ret)
-{
-    CLEANUP(db_reset) sqlite3_stmt *get = db_statement(&store->db, STATEMENT_METADATA_GET);
-    db_bind_i64(get, 1, update->row);
-    int rc = db_row(get);
-    if (rc < 0)
-        return rc;
-    struct str current = rc > 0 ? db_column_text(get, 0) : (struct str){0};
-    return metadata_merge(current, update->metadata_patch, update->metadata_max, ret);
-}
-
-static int metadata_store(struct sqlite_store *store, const struct head *head, const char *metadata)
-{
-    sqlite3_stmt *forget = db_statement(&store->db, STATEMENT_LABELS_DELETE);
-    db_bind_i64(forget, 1, head->row);
-    int err = db_run(forget);
-    return err < 0 ? err : documents_set(store, head->account, head->row, str_of(NULL), str_of(metadata));
-}
-
-static int pin_store(struct sqlite_store *store, int64_t row, bool pinned)
-{
-    sqlite3_stmt *pin = db_statement(&store->db, STATEMENT_EXECUTION_PIN);
-    db_bind_i64(pin, 1, row);
-    db_bind_i64(pin, 2, pinned);
-    return db_run(pin);
-}
-
-static int cancel_store(struct sqlite_store *store, int64_t row, struct str reason)
-{
-    sqlite3_stmt *ask = db_statement(&store->db, STATEMENT_EXECUTION_CANCEL);
-    db_bind_i64(ask, 1, row);
-    db_bind_text(ask, 2, reason);
-    return db_run(ask);
-}
-
 static int update_judge(struct sqlite_store *store, const struct store_update *update, const struct head *head,
                         struct outcome *ret_outcome, char **ret_metadata)
 {
@@ -182,23 +102,25 @@ static int update_judge(struct sqlite_store *store, const struct store_update *u
     *ret_outcome = head_outcome(head);
     int err = 0;
     if (update->has_outcome && update->outcome.cause == OUTCOME_GIVEN_UP)
-        err = account_may_give_up(store, head->account, update->grace_ms);
+        err = catalogue_account_may_give_up(store->db.sql, head->account, update->grace_ms, store_now_ms(store));
     if (err == 0 && update->has_outcome)
         err = outcome_judge(store, head, &update->outcome, ret_outcome);
     if (err == 0 && update->metadata_patch.len > 0)
-        err = metadata_judge(store, update, ret_metadata);
+        err = catalogue_metadata_judge(store->db.sql, update->row, update->metadata_patch, update->metadata_max,
+                                       ret_metadata);
     return err;
 }
 
 static int update_apply(struct sqlite_store *store, const struct store_update *update, struct head *head,
                         const struct outcome *next, const char *metadata)
 {
+    struct sql *sql = store->db.sql;
     struct outcome before = head_outcome(head);
-    int err = update->has_pin ? pin_store(store, update->row, update->pin) : 0;
+    int err = update->has_pin ? catalogue_execution_pin(sql, update->row, update->pin) : 0;
     if (err == 0 && metadata)
-        err = metadata_store(store, head, metadata);
+        err = catalogue_metadata_set(sql, head->account, head->row, str_of(metadata));
     if (err == 0 && update->cancel_reason.len > 0 && !outcome_over(&before))
-        err = cancel_store(store, update->row, update->cancel_reason);
+        err = catalogue_execution_cancel(sql, update->row, update->cancel_reason);
     return err == 0 ? outcome_store(store, head, next) : err;
 }
 

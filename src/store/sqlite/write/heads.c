@@ -29,26 +29,42 @@ void heads_release(struct heads *heads)
     map_release(&heads->map);
 }
 
+struct outcome head_outcome(const struct head *head)
+{
+    return (struct outcome){
+        .status = head->sequence.status,
+        .sealed = head->sequence.sealed,
+        .has_exit_code = head->has_exit_code,
+        .exit_code = head->exit_code,
+        .epoch = head->sequence.epoch,
+        .started_ms = head->started_ms,
+        .completed_ms = head->completed_ms,
+        .sealed_ms = head->sealed_ms,
+    };
+}
+
+void head_set_outcome(struct head *head, const struct outcome *outcome)
+{
+    head->sequence.status = outcome->status;
+    head->sequence.sealed = outcome->sealed;
+    head->sequence.epoch = outcome->epoch;
+    head->has_exit_code = outcome->has_exit_code;
+    head->exit_code = outcome->exit_code;
+    head->started_ms = outcome->started_ms;
+    head->completed_ms = outcome->completed_ms;
+    head->sealed_ms = outcome->sealed_ms;
+}
+
 static int head_load(struct heads *heads, struct head *head)
 {
-    sqlite3_stmt *find = db_statement(heads->db, STATEMENT_EXECUTION_HEAD);
-    db_bind_i64(find, 1, head->row);
-    int rc = db_row(find);
-    if (rc <= 0)
-        return rc < 0 ? rc : ERR_NOT_FOUND;
-    CLEANUP(db_reset) sqlite3_stmt *row = find;
-    if (!status_parse(db_column_text(row, 1), &head->sequence.status))
-        return ERR_CORRUPT;
-    head->account = db_column_i64(row, 0);
-    head->sequence.sealed = db_column_i64(row, 2) != 0;
-    head->sequence.purged = db_column_i64(row, 3) != 0;
-    head->has_exit_code = !db_column_null(row, 4);
-    head->exit_code = (int)db_column_i64(row, 4);
-    head->sequence.epoch = db_column_u64(row, 5);
-    head->state = (struct log_state){db_column_u64(row, 6), db_column_u64(row, 7), db_column_u64(row, 8)};
-    head->started_ms = db_column_i64(row, 9);
-    head->completed_ms = db_column_i64(row, 10);
-    head->sealed_ms = db_column_i64(row, 11);
+    struct catalogue_head found;
+    int err = catalogue_execution_head(heads->db->sql, head->row, &found);
+    if (err < 0)
+        return err;
+    head->account = found.account;
+    head->sequence.purged = found.purged;
+    head->state = found.log;
+    head_set_outcome(head, &found.outcome);
     struct log_state hot;
     if (hot_state(heads->hot, head->row, &hot) && hot.next > head->state.next)
         head->state = hot;

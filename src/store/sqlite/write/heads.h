@@ -27,6 +27,9 @@ struct heads {
     struct hot *hot;
 };
 
+struct outcome head_outcome(const struct head *head);
+void head_set_outcome(struct head *head, const struct outcome *outcome);
+
 void heads_init(struct heads *heads, struct db *db, struct hot *hot);
 void heads_release(struct heads *heads);
 // Of a row of STATEMENT_PRODUCER_FIND.

@@ -1,0 +1,9 @@
+#include "store/catalogue/statements.h"
+
+static const char *const texts[] = {
+#define CATALOGUE_TEXT(name, sql) sql,
+    CATALOGUE_STATEMENTS(CATALOGUE_TEXT)
+#undef CATALOGUE_TEXT
+};
+
+const struct sql_texts catalogue_texts = {texts, CATALOGUE_STATEMENT_COUNT};

@@ -1,0 +1,98 @@
+// The catalogue: accounts, keys, executions. Its statements are written once and run on each engine of store/sql/; adapters call
+// these functions, each with a connection of its own, and keep for themselves what is theirs (caches, the log, who is told).
+//
+// What changes something is called within a write transaction of the caller's, and is one with what else that one holds. The
+// outcome of the operation comes back (ERR_NOT_FOUND, ERR_CONFLICT …) before anything is written; an error of the database
+// (store/sql/sql.h) means that the transaction is to be rolled back, and begun again if sql_again says so.
+// Strings and the rest of an operation's results are as store/ops/ say.
+#pragma once
+
+#include "store/catalogue/statements.h"
+#include "store/ops/account.h"
+#include "store/ops/execution.h"
+#include "store/ops/key.h"
+
+// --- accounts.c
+// A name, if there is one, is looked up; else *account is as it was. ERR_NOT_FOUND, ERR_EXPIRED if it was deleted.
+int catalogue_account_resolve(struct sql *sql, struct str name, int64_t *account);
+// ERR_EXPIRED if it was deleted. For a write transaction: nor will it be before its end.
+int catalogue_account_open(struct sql *sql, int64_t account);
+// ERR_SUSPENDED while it is, and for so long after it was resumed.
+int catalogue_account_may_give_up(struct sql *sql, int64_t account, uint64_t grace_ms, int64_t now_ms);
+int catalogue_account_ensure(struct sql *sql, struct store_account_ensure *ensure, int64_t now_ms);
+int catalogue_account_create(struct sql *sql, struct store_account_create *create, int64_t now_ms);
+// Without ret_change. A deleted one is left to catalogue_account_purging.
+int catalogue_account_change(struct sql *sql, struct store_account_change *change, int64_t now_ms);
+int catalogue_account_list(struct sql *sql, struct store_account_list *list);
+// Up to `max` rows of executions that are not purged.
+int catalogue_account_holds(struct sql *sql, int64_t account, size_t max, int64_t *ret_rows, size_t *ret_count);
+// A deleted account that may hold executions yet; 0: none.
+int catalogue_account_purging(struct sql *sql, int64_t *ret_account);
+int catalogue_account_purged(struct sql *sql, int64_t account); // it does not
+
+// --- keys.c
+int catalogue_key_create(struct sql *sql, struct store_key_create *create);
+int catalogue_key_revoke(struct sql *sql, struct store_key_revoke *revoke, int64_t now_ms);
+int catalogue_key_used(struct sql *sql, const struct store_key_used *used);
+int catalogue_key_find(struct sql *sql, struct store_key_find *find);
+int catalogue_key_list(struct sql *sql, struct store_key_list *list);
+
+// --- operators.c
+int catalogue_keys_revoke(struct sql *sql, int64_t account, int64_t now_ms); // all of an account
+// ERR_LAST_OPERATOR if without this key, or without the keys of this account (0: none), no operator's would be left that
+// lasts as long. Nobody else changes keys of operators until the transaction ends.
+int catalogue_operators_left(struct sql *sql, int64_t key_row, int64_t account, int64_t now_ms);
+
+// --- executions.c
+struct log_state { // the end of a log
+    uint64_t next, digest, message_bytes;
+};
+
+struct catalogue_head { // what a change of an execution begins with
+    int64_t account;
+    bool purged;
+    struct outcome outcome;
+    struct log_state log; // the log may have more than this, see the adapter
+};
+
+// Within a write transaction nobody else changes the execution from then on. ERR_NOT_FOUND
+int catalogue_execution_head(struct sql *sql, int64_t row, struct catalogue_head *ret);
+int catalogue_execution_find(struct sql *sql, int64_t account, struct str execution_id,
+                             int64_t *ret_row);                                   // ERR_NOT_FOUND
+int catalogue_execution_get(struct sql *sql, int64_t row, struct execution *ret); // *ret is overwritten. ERR_NOT_FOUND
+int catalogue_execution_extent(struct sql *sql, int64_t row, uint64_t *ret_next,
+                               uint64_t *ret_first); // and ERR_EXPIRED
+// Sealed, purged; one that is not there is purged.
+int catalogue_execution_closed(struct sql *sql, int64_t row, bool *ret_sealed, bool *ret_purged);
+int catalogue_executions_open(struct sql *sql, int64_t account, uint64_t *ret_count);
+
+int catalogue_execution_worker(struct sql *sql, const struct store_claim *claim);
+int catalogue_execution_outcome(struct sql *sql, int64_t row, const struct outcome *outcome,
+                                const struct log_state *log);
+int catalogue_execution_fold(struct sql *sql, int64_t row,
+                             const struct log_state *log); // nothing if that is not behind
+int catalogue_execution_pin(struct sql *sql, int64_t row, bool pinned);
+int catalogue_execution_cancel(struct sql *sql, int64_t row, struct str reason); // the first reason stays
+int catalogue_execution_purge(struct sql *sql, int64_t row);                     // all but the log's own
+int catalogue_executions_restored(struct sql *sql);                              // marks the open ones
+
+// --- documents.c
+// What the metadata become by a patch, as metadata_merge says. Owned by the caller.
+int catalogue_metadata_judge(struct sql *sql, int64_t row, struct str patch, size_t max, char **ret);
+// Metadata with its labels; `spec` without data: unchanged.
+int catalogue_documents_set(struct sql *sql, int64_t account, int64_t row, struct str spec, struct str metadata);
+int catalogue_metadata_set(struct sql *sql, int64_t account, int64_t row, struct str metadata);
+
+// --- create.c
+// The execution that was made with the same idempotency key within the last day, or 0. ERR_IDEMPOTENCY.
+int catalogue_create_repeated(struct sql *sql, const struct store_create *create, int64_t now_ms, int64_t *ret_row);
+// ERR_UNAUTHORIZED if the account was deleted; ERR_CONFLICT, ERR_EXPIRED if the identifier is taken.
+int catalogue_create_check(struct sql *sql, const struct store_create *create);
+// Makes it, with its documents, labels and idempotency key; sets row, execution_id and created_ms.
+int catalogue_create(struct sql *sql, struct store_create *create, int64_t now_ms);
+
+// --- list.c
+#define CATALOGUE_LIST_MAX 10000
+// The rows of a page, newest first, and one more if there is one: ret_rows has room for limit + 1.
+int catalogue_list_rows(struct sql *sql, const struct store_list *list, unsigned limit, int64_t *ret_rows,
+                        size_t *ret_count);

@@ -1,0 +1,103 @@
+// What makes an execution, once for each idempotency key.
+#include "store/catalogue/catalogue.h"
+
+#define IDEMPOTENCY_MS (24 * 3600 * 1000LL)
+
+// --- The idempotency key
+
+int catalogue_create_repeated(struct sql *sql, const struct store_create *create, int64_t now_ms, int64_t *ret_row)
+{
+    *ret_row = 0;
+    struct sql_statement *expire = sql_statement(sql, CATALOGUE_IDEMPOTENCY_EXPIRE);
+    sql_bind_i64(expire, 1, now_ms - IDEMPOTENCY_MS);
+    int rc = sql_run(expire, NULL);
+    if (rc < 0)
+        return rc;
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_IDEMPOTENCY_FIND);
+    sql_bind_i64(find, 1, create->execution.account);
+    sql_bind_text(find, 2, create->idempotency_key);
+    rc = sql_row(find);
+    if (rc <= 0 || sql_i64(find, 2) < now_ms - IDEMPOTENCY_MS)
+        return MIN(rc, 0);
+    if (sql_u64(find, 0) != create->request_hash)
+        return ERR_IDEMPOTENCY;
+    *ret_row = sql_i64(find, 1);
+    return 0;
+}
+
+static int idempotency_set(struct sql *sql, const struct store_create *create)
+{
+    uint64_t changes = 0;
+    struct sql_statement *set = sql_statement(sql, CATALOGUE_IDEMPOTENCY_SET);
+    sql_bind_i64(set, 1, create->execution.account);
+    sql_bind_text(set, 2, create->idempotency_key);
+    sql_bind_u64(set, 3, create->request_hash);
+    sql_bind_i64(set, 4, create->execution.row);
+    sql_bind_i64(set, 5, create->execution.created_ms);
+    sql_bind_i64(set, 6, create->execution.created_ms - IDEMPOTENCY_MS);
+    int err = sql_run(set, &changes);
+    return err < 0 || changes > 0 ? err : sql_outrun(sql); // another connection used it meanwhile
+}
+
+// --- Creating
+
+int catalogue_create_check(struct sql *sql, const struct store_create *create)
+{
+    const struct execution *execution = &create->execution;
+    struct catalogue_head head;
+    int64_t row;
+    int err = catalogue_account_open(sql, execution->account);
+    if (err < 0)
+        return err == ERR_EXPIRED ? ERR_UNAUTHORIZED : err; // its credential went with it
+    if (!execution->execution_id)
+        return 0;
+    err = catalogue_execution_find(sql, execution->account, str_of(execution->execution_id), &row);
+    if (err < 0)
+        return err == ERR_NOT_FOUND ? 0 : err;
+    err = catalogue_execution_head(sql, row, &head);
+    return err < 0 ? err : head.purged ? ERR_EXPIRED : ERR_CONFLICT;
+}
+
+static int execution_insert(struct sql *sql, const struct execution *execution, int64_t *ret_row)
+{
+    struct sql_statement *insert = sql_statement(sql, CATALOGUE_EXECUTION_INSERT);
+    sql_bind_i64(insert, 1, execution->account);
+    sql_bind_text(insert, 2, str_of(execution->execution_id));
+    sql_bind_text(insert, 3, str_of(status_word(execution->status)));
+    sql_bind_i64(insert, 4, execution->pinned);
+    if (execution->has_exit_code)
+        sql_bind_i64(insert, 5, execution->exit_code);
+    else
+        sql_bind_null(insert, 5, SQL_INTEGER);
+    sql_bind_i64(insert, 6, execution->created_ms);
+    sql_bind_i64(insert, 7, execution->started_ms);
+    if (execution->restored_from == UINT64_MAX)
+        sql_bind_null(insert, 8, SQL_INTEGER);
+    else
+        sql_bind_u64(insert, 8, execution->restored_from);
+    const char *const texts[] = {execution->owner,     execution->workflow_id,     execution->batch_id,
+                                 execution->worker_id, execution->worker_hostname, execution->script_filename,
+                                 execution->runtime};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        sql_bind_text(insert, 9 + (int)i, str_of(texts[i]));
+    int err = sql_number(insert, ret_row);
+    return err == ERR_NOT_FOUND ? ERR_CONFLICT : err;
+}
+
+int catalogue_create(struct sql *sql, struct store_create *create, int64_t now_ms)
+{
+    struct execution *execution = &create->execution;
+    execution->created_ms = now_ms;
+    if (!execution->execution_id) {
+        char id[ID_SORTABLE_LEN + 1];
+        id_sortable(now_ms, id);
+        execution->execution_id = xasprintf("exec_%s", id);
+    }
+    int err = execution_insert(sql, execution, &execution->row);
+    if (err == 0 && (execution->spec_json || execution->metadata_json))
+        err = catalogue_documents_set(sql, execution->account, execution->row, str_of(execution->spec_json),
+                                      str_of(execution->metadata_json));
+    if (err == 0 && create->idempotency_key.len > 0)
+        err = idempotency_set(sql, create);
+    return err;
+}

@@ -1,0 +1,192 @@
+// Executions: looked up and changed. create.c makes them.
+#include "store/catalogue/catalogue.h"
+
+// --- Looking
+
+static int execution_from_row(const struct sql_statement *row, struct execution *ret)
+{
+    *ret = (struct execution){
+        .row = sql_i64(row, 0),
+        .account = sql_i64(row, 1),
+        .sealed = sql_i64(row, 4) != 0,
+        .purged = sql_i64(row, 5) != 0,
+        .pinned = sql_i64(row, 6) != 0,
+        .has_exit_code = !sql_null(row, 7),
+        .exit_code = (int)sql_i64(row, 7),
+        .created_ms = sql_i64(row, 8),
+        .started_ms = sql_i64(row, 9),
+        .completed_ms = sql_i64(row, 10),
+        .sealed_ms = sql_i64(row, 11),
+        .next_sequence = sql_u64(row, 12),
+        .first_sequence = sql_u64(row, 13),
+        .epoch = sql_u64(row, 14),
+        .digest = sql_u64(row, 15),
+        .message_bytes = sql_u64(row, 16),
+    };
+    if (!status_parse(sql_text(row, 3), &ret->status))
+        return ERR_CORRUPT;
+    char **const texts[] = {&ret->owner,           &ret->script_filename, &ret->runtime,  &ret->worker_id,
+                            &ret->worker_hostname, &ret->workflow_id,     &ret->batch_id, &ret->command_json,
+                            &ret->metadata_json,   &ret->cancel_reason};
+    ret->restored_from = sql_null(row, 27) ? UINT64_MAX : sql_u64(row, 27);
+    ret->execution_id = sql_dup(row, 2);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        *texts[i] = sql_dup(row, 17 + (int)i);
+    return 0;
+}
+
+int catalogue_execution_get(struct sql *sql, int64_t row, struct execution *ret)
+{
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_EXECUTION_BY_ROW);
+    sql_bind_i64(find, 1, row);
+    int rc = sql_row(find);
+    return rc == 1 ? execution_from_row(find, ret) : rc < 0 ? rc : ERR_NOT_FOUND;
+}
+
+int catalogue_execution_find(struct sql *sql, int64_t account, struct str execution_id, int64_t *ret_row)
+{
+    struct sql_statement *find = sql_statement(sql, CATALOGUE_EXECUTION_ROW_OF);
+    sql_bind_i64(find, 1, account);
+    sql_bind_text(find, 2, execution_id);
+    return sql_number(find, ret_row);
+}
+
+int catalogue_execution_head(struct sql *sql, int64_t row, struct catalogue_head *ret)
+{
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_EXECUTION_HEAD);
+    sql_bind_i64(find, 1, row);
+    int rc = sql_row(find);
+    if (rc <= 0)
+        return rc < 0 ? rc : ERR_NOT_FOUND;
+    *ret = (struct catalogue_head){
+        .account = sql_i64(find, 0),
+        .purged = sql_i64(find, 3) != 0,
+        .outcome =
+            {
+                .sealed = sql_i64(find, 2) != 0,
+                .has_exit_code = !sql_null(find, 4),
+                .exit_code = (int)sql_i64(find, 4),
+                .epoch = sql_u64(find, 5),
+                .started_ms = sql_i64(find, 6),
+                .completed_ms = sql_i64(find, 7),
+                .sealed_ms = sql_i64(find, 8),
+            },
+        .log = {sql_u64(find, 9), sql_u64(find, 10), sql_u64(find, 11)},
+    };
+    return status_parse(sql_text(find, 1), &ret->outcome.status) ? 0 : ERR_CORRUPT;
+}
+
+int catalogue_execution_extent(struct sql *sql, int64_t row, uint64_t *ret_next, uint64_t *ret_first)
+{
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_EXECUTION_EXTENT);
+    sql_bind_i64(find, 1, row);
+    int rc = sql_row(find);
+    if (rc <= 0)
+        return rc < 0 ? rc : ERR_NOT_FOUND;
+    *ret_next = sql_u64(find, 0);
+    *ret_first = sql_u64(find, 1);
+    return sql_i64(find, 2) != 0 ? ERR_EXPIRED : 0;
+}
+
+int catalogue_execution_closed(struct sql *sql, int64_t row, bool *ret_sealed, bool *ret_purged)
+{
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_EXECUTION_CLOSED);
+    sql_bind_i64(find, 1, row);
+    int rc = sql_row(find);
+    if (rc < 0)
+        return rc;
+    *ret_sealed = rc == 1 && sql_i64(find, 0) != 0;
+    *ret_purged = rc == 0 || sql_i64(find, 1) != 0;
+    return 0;
+}
+
+int catalogue_executions_open(struct sql *sql, int64_t account, uint64_t *ret_count)
+{
+    int64_t count = 0;
+    struct sql_statement *counts = sql_statement(sql, CATALOGUE_EXECUTIONS_OPEN);
+    sql_bind_i64(counts, 1, account);
+    int err = sql_number(counts, &count);
+    *ret_count = (uint64_t)count;
+    return err;
+}
+
+// --- Changing
+
+static int run_for(struct sql *sql, enum catalogue_statement id, int64_t row)
+{
+    struct sql_statement *statement = sql_statement(sql, id);
+    sql_bind_i64(statement, 1, row);
+    return sql_run(statement, NULL);
+}
+
+int catalogue_execution_worker(struct sql *sql, const struct store_claim *claim)
+{
+    const struct str *const texts[] = {&claim->worker_id, &claim->worker_hostname};
+    struct sql_statement *set = sql_statement(sql, CATALOGUE_EXECUTION_WORKER);
+    sql_bind_i64(set, 1, claim->row);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        sql_bind_text(set, 2 + (int)i, texts[i]->len > 0 ? *texts[i] : (struct str){0});
+    return sql_run(set, NULL);
+}
+
+int catalogue_execution_outcome(struct sql *sql, int64_t row, const struct outcome *outcome,
+                                const struct log_state *log)
+{
+    struct sql_statement *update = sql_statement(sql, CATALOGUE_EXECUTION_OUTCOME);
+    sql_bind_i64(update, 1, row);
+    sql_bind_text(update, 2, str_of(status_word(outcome->status)));
+    sql_bind_i64(update, 3, outcome->sealed);
+    if (outcome->has_exit_code)
+        sql_bind_i64(update, 4, outcome->exit_code);
+    else
+        sql_bind_null(update, 4, SQL_INTEGER);
+    sql_bind_u64(update, 5, outcome->epoch);
+    sql_bind_i64(update, 6, outcome->started_ms);
+    sql_bind_i64(update, 7, outcome->completed_ms);
+    sql_bind_i64(update, 8, outcome->sealed_ms);
+    sql_bind_u64(update, 9, log->next);
+    sql_bind_u64(update, 10, log->digest);
+    sql_bind_u64(update, 11, log->message_bytes);
+    return sql_run(update, NULL);
+}
+
+int catalogue_execution_fold(struct sql *sql, int64_t row, const struct log_state *log)
+{
+    struct sql_statement *fold = sql_statement(sql, CATALOGUE_EXECUTION_FOLD);
+    sql_bind_i64(fold, 1, row);
+    sql_bind_u64(fold, 2, log->next);
+    sql_bind_u64(fold, 3, log->digest);
+    sql_bind_u64(fold, 4, log->message_bytes);
+    return sql_run(fold, NULL);
+}
+
+int catalogue_execution_pin(struct sql *sql, int64_t row, bool pinned)
+{
+    struct sql_statement *pin = sql_statement(sql, CATALOGUE_EXECUTION_PIN);
+    sql_bind_i64(pin, 1, row);
+    sql_bind_i64(pin, 2, pinned);
+    return sql_run(pin, NULL);
+}
+
+int catalogue_execution_cancel(struct sql *sql, int64_t row, struct str reason)
+{
+    struct sql_statement *ask = sql_statement(sql, CATALOGUE_EXECUTION_CANCEL);
+    sql_bind_i64(ask, 1, row);
+    sql_bind_text(ask, 2, reason);
+    return sql_run(ask, NULL);
+}
+
+int catalogue_execution_purge(struct sql *sql, int64_t row)
+{
+    static const enum catalogue_statement steps[] = {CATALOGUE_EXECUTION_PURGE, CATALOGUE_DOCUMENT_DELETE,
+                                                     CATALOGUE_LABELS_DELETE};
+    int err = 0;
+    for (size_t i = 0; i < ARRAY_LEN(steps) && err == 0; i++)
+        err = run_for(sql, steps[i], row);
+    return err;
+}
+
+int catalogue_executions_restored(struct sql *sql)
+{
+    return sql_run(sql_statement(sql, CATALOGUE_EXECUTIONS_RESTORED), NULL);
+}

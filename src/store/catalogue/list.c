@@ -1,0 +1,137 @@
+// Lists of executions: one statement, made of the conditions that are asked for.
+#include "store/catalogue/catalogue.h"
+
+// Of labels a name and a value each, and what is asked for once.
+#define LIST_PARAMETERS_MAX (4 * STORE_LIST_VALUES_MAX + STATUS_COUNT + 8)
+
+// A statement that grows with its conditions, and the values of its parameters.
+struct list_query {
+    struct buf sql;
+    struct list_value {
+        struct str text;
+        int64_t number;
+        bool is_text;
+    } values[LIST_PARAMETERS_MAX];
+    size_t count;
+};
+
+// `sql` ends with the parameter's question mark; its number is put behind it.
+static void add_value(struct list_query *query, const char *sql, struct list_value value)
+{
+    query->values[query->count++] = value;
+    buf_append_text(&query->sql, sql);
+    buf_append_u64(&query->sql, query->count);
+}
+
+static void add_number(struct list_query *query, const char *sql, int64_t number)
+{
+    add_value(query, sql, (struct list_value){.number = number});
+}
+
+static void add_text(struct list_query *query, const char *sql, struct str text)
+{
+    add_value(query, sql, (struct list_value){.text = text, .is_text = true});
+}
+
+static void add_any_of(struct list_query *query, const char *column, const struct store_values *values)
+{
+    for (size_t i = 0; i < values->count; i++) {
+        if (i == 0)
+            buf_printf(&query->sql, " AND %s IN (", column);
+        add_text(query, i == 0 ? "?" : ",?", values->items[i]);
+    }
+    if (values->count > 0)
+        buf_append_byte(&query->sql, ')');
+}
+
+// One join for each name.
+static void add_labels(struct list_query *query, const struct store_list *list)
+{
+    for (size_t i = 0; i < list->label_count; i++) {
+        struct store_values values = {0};
+        struct str name = list->labels[i].name;
+        bool seen = false, any = false;
+        for (size_t j = 0; j < list->label_count; j++) {
+            if (!str_eq(list->labels[j].name, name))
+                continue;
+            seen |= j < i;
+            any |= list->labels[j].value.len == 0;
+            values.items[values.count++] = list->labels[j].value;
+        }
+        if (seen)
+            continue;
+        CLEANUP(free_ptr)
+        char *join = xasprintf(
+            " JOIN labels l%zu ON l%zu.account = e.account AND l%zu.execution = e.id AND l%zu.name = ?", i, i, i, i);
+        CLEANUP(free_ptr) char *column = xasprintf("l%zu.value", i);
+        add_text(query, join, name);
+        if (!any)
+            add_any_of(query, column, &values);
+    }
+}
+
+static void add_statuses(struct list_query *query, unsigned statuses)
+{
+    struct store_values values = {0};
+    for (unsigned i = 0; i < STATUS_COUNT; i++)
+        if (statuses >> i & 1)
+            values.items[values.count++] = str_of(status_word((enum execution_status)i));
+    add_any_of(query, "e.status", &values);
+}
+
+// Identifiers are ASCII: all that begin so lie below the prefix with its last byte raised to the highest.
+static void add_prefix(struct list_query *query, struct str prefix, char end[ID_EXECUTION_MAX + 2])
+{
+    size_t len = MIN(prefix.len, (size_t)ID_EXECUTION_MAX);
+    memcpy(end, prefix.data, len);
+    end[len] = 0x7f;
+    add_text(query, " AND e.execution_id >= ?", prefix);
+    add_text(query, " AND e.execution_id < ?", str_n(end, len + 1));
+}
+
+static void list_conditions(struct list_query *query, const struct store_list *list, unsigned limit,
+                            char end[ID_EXECUTION_MAX + 2])
+{
+    buf_append_text(&query->sql, "SELECT e.id FROM executions e");
+    add_labels(query, list);
+    buf_append_text(&query->sql, " WHERE e.purged = 0");
+    if (list->unsealed_only)
+        buf_append_text(&query->sql, " AND e.sealed = 0");
+    else
+        add_number(query, " AND e.account = ?", list->account);
+    if (list->owner.len > 0)
+        add_text(query, " AND e.owner = ?", list->owner);
+    add_statuses(query, list->statuses);
+    add_any_of(query, "e.batch_id", &list->batch_ids);
+    add_any_of(query, "e.workflow_id", &list->workflow_ids);
+    if (list->id_prefix.len > 0)
+        add_prefix(query, list->id_prefix, end);
+    if (list->since_ms > 0)
+        add_number(query, " AND e.created_ms >= ?", list->since_ms);
+    if (list->before_row > 0)
+        add_number(query, " AND e.id < ?", list->before_row);
+    // By identifier there are few, which are sorted then; else rows are looked at in this order.
+    buf_printf(&query->sql, " ORDER BY %se.id DESC", list->id_prefix.len > 0 ? "+" : "");
+    add_number(query, " LIMIT ?", (int64_t)limit + 1); // one more says whether there are more
+}
+
+int catalogue_list_rows(struct sql *sql, const struct store_list *list, unsigned limit, int64_t *ret_rows,
+                        size_t *ret_count)
+{
+    struct list_query query = {0};
+    char end[ID_EXECUTION_MAX + 2];
+    list_conditions(&query, list, limit, end);
+    CLEANUP(buf_release) struct buf text = query.sql;
+    CLEANUP(sql_statement_free) struct sql_statement *select = sql_prepare(sql, buf_cstr(&text));
+    for (size_t i = 0; i < query.count; i++) {
+        if (query.values[i].is_text)
+            sql_bind_text(select, (int)i + 1, query.values[i].text);
+        else
+            sql_bind_i64(select, (int)i + 1, query.values[i].number);
+    }
+    int rc;
+    *ret_count = 0;
+    while ((rc = sql_row(select)) == 1)
+        ret_rows[(*ret_count)++] = sql_i64(select, 0);
+    return rc;
+}

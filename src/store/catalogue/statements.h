@@ -1,0 +1,114 @@
+// Every statement of the catalogue, by subject: X(NAME, SQL), for both engines (store/sql/words.h). How one is added:
+// docs/internals/store.md.
+#pragma once
+
+#include "store/sql/sql.h"
+
+// --- Accounts
+#define ACCOUNT_COLUMNS "id, created_ms, suspended_ms, name, deleted_ms"
+
+#define ACCOUNT_STATEMENTS(X)                                                                                      \
+    X(ACCOUNT_FIND, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE name = ?1")                                    \
+    X(ACCOUNT_LIST, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE id > ?1 AND deleted_ms = 0 "                   \
+                    "ORDER BY id LIMIT ?2")                                                                        \
+    X(ACCOUNT_STATE, "SELECT suspended_ms, resumed_ms, deleted_ms FROM accounts WHERE id = ?1")                    \
+    X(ACCOUNT_STATE_HELD, "SELECT suspended_ms, resumed_ms, deleted_ms FROM accounts WHERE id = ?1 {held}")        \
+    X(ACCOUNT_LOCK, "SELECT id FROM accounts WHERE name = ?1 {locked}")                                            \
+    X(ACCOUNT_INSERT, "INSERT INTO accounts(name, created_ms) VALUES(?1, ?2) ON CONFLICT DO NOTHING RETURNING id") \
+    X(ACCOUNT_SUSPEND, "UPDATE accounts SET suspended_ms = ?2 WHERE id = ?1")                                      \
+    X(ACCOUNT_RESUME, "UPDATE accounts SET suspended_ms = 0, resumed_ms = ?2 WHERE id = ?1")                       \
+    X(ACCOUNT_DELETE, "UPDATE accounts SET deleted_ms = ?2 WHERE id = ?1")                                         \
+    X(ACCOUNT_HOLDS, "SELECT id FROM executions WHERE account = ?1 AND purged = 0 LIMIT ?2")                       \
+    X(PURGING_ACCOUNT_INSERT, "INSERT INTO purging_accounts(account) VALUES(?1) ON CONFLICT DO NOTHING")           \
+    X(PURGING_ACCOUNT_NEXT, "SELECT account FROM purging_accounts ORDER BY account LIMIT 1")                       \
+    X(PURGING_ACCOUNT_DELETE, "DELETE FROM purging_accounts WHERE account = ?1")
+
+// --- API keys
+#define KEY_COLUMNS                                                                             \
+    "id, account, key_id, name, role, hash, created_ms, expires_ms, last_used_ms, revoked_ms, " \
+    "(SELECT suspended_ms FROM accounts a WHERE a.id = api_keys.account)"
+// An operator key that counts: its account is not suspended.
+#define OPERATOR_KEYS                                                                                      \
+    " FROM api_keys k JOIN accounts a ON a.id = k.account WHERE k.role = 'operator' AND k.revoked_ms = 0 " \
+    "AND a.suspended_ms = 0 AND a.deleted_ms = 0 "
+
+#define KEY_STATEMENTS(X)                                                                                              \
+    X(KEY_INSERT, "INSERT INTO api_keys(account, key_id, name, role, hash, created_ms, expires_ms, last_used_ms, "     \
+                  "revoked_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING RETURNING id")        \
+    X(KEY_OF, "SELECT " KEY_COLUMNS " FROM api_keys WHERE account = ?1 AND key_id = ?2")                               \
+    X(KEY_BY_HASH, "SELECT " KEY_COLUMNS " FROM api_keys WHERE hash = ?1")                                             \
+    X(KEY_LIST, "SELECT " KEY_COLUMNS " FROM api_keys WHERE account = ?1 ORDER BY id LIMIT ?2")                        \
+    X(KEY_REVOKE, "UPDATE api_keys SET revoked_ms = ?2 WHERE id = ?1 AND revoked_ms = 0")                              \
+    X(KEYS_REVOKE, "UPDATE api_keys SET revoked_ms = ?2 WHERE account = ?1 AND revoked_ms = 0")                        \
+    X(KEY_USED, "UPDATE api_keys SET last_used_ms = ?2 WHERE id = ?1 AND last_used_ms < ?2")                           \
+    X(OPERATORS_ALONE, "SELECT {alone}")                                                                               \
+    /* The one that lasts longest of those of one key, or else of an account; 0 for ever. */                           \
+    X(OPERATOR_LASTS, "SELECT k.expires_ms" OPERATOR_KEYS "AND (k.id = ?1 OR k.account = ?2) "                         \
+                      "AND (k.expires_ms = 0 OR k.expires_ms > ?3) ORDER BY k.expires_ms = 0 DESC, k.expires_ms DESC " \
+                      "LIMIT 1")                                                                                       \
+    X(OPERATOR_OUTLASTS, "SELECT k.id" OPERATOR_KEYS "AND k.id <> ?1 AND k.account <> ?2 "                             \
+                         "AND (k.expires_ms = 0 OR (?3 > 0 AND k.expires_ms >= ?3)) LIMIT 1")
+
+// --- Executions
+#define EXECUTION_COLUMNS                                                                                     \
+    "e.id, e.account, e.execution_id, e.status, e.sealed, e.purged, e.pinned, e.exit_code, e.created_ms, "    \
+    "e.started_ms, e.completed_ms, e.sealed_ms, e.next_sequence, e.first_sequence, e.epoch, e.digest, "       \
+    "e.message_bytes, e.owner, e.script_filename, e.runtime, e.worker_id, e.worker_hostname, e.workflow_id, " \
+    "e.batch_id, CASE WHEN length(d.spec) < 262144 THEN {command} END, d.metadata, e.cancel_reason, e.restored_from"
+
+#define EXECUTION_STATEMENTS(X)                                                                                        \
+    X(EXECUTION_BY_ROW,                                                                                                \
+      "SELECT " EXECUTION_COLUMNS " FROM executions e LEFT JOIN documents d ON d.execution = e.id WHERE e.id = ?1")    \
+    X(EXECUTION_ROW_OF, "SELECT id FROM executions WHERE account = ?1 AND execution_id = ?2")                          \
+    X(EXECUTION_HEAD,                                                                                                  \
+      "SELECT account, status, sealed, purged, exit_code, epoch, started_ms, completed_ms, sealed_ms, "                \
+      "next_sequence, digest, message_bytes FROM executions WHERE id = ?1 {locked}")                                   \
+    X(EXECUTION_INSERT,                                                                                                \
+      "INSERT INTO executions(account, execution_id, status, pinned, exit_code, created_ms, started_ms, "              \
+      "restored_from, owner, workflow_id, batch_id, worker_id, worker_hostname, script_filename, runtime) "            \
+      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT DO NOTHING RETURNING id")  \
+    X(EXECUTION_WORKER, "UPDATE executions SET worker_id = coalesce(?2, worker_id), "                                  \
+                        "worker_hostname = coalesce(?3, worker_hostname) WHERE id = ?1")                               \
+    X(EXECUTION_OUTCOME,                                                                                               \
+      "UPDATE executions SET status = ?2, sealed = ?3, exit_code = ?4, epoch = ?5, started_ms = ?6, "                  \
+      "completed_ms = ?7, sealed_ms = ?8, next_sequence = ?9, digest = ?10, message_bytes = ?11 WHERE id = ?1")        \
+    X(EXECUTION_PIN, "UPDATE executions SET pinned = ?2 WHERE id = ?1")                                                \
+    X(EXECUTION_CANCEL, "UPDATE executions SET cancel_reason = coalesce(cancel_reason, ?2) WHERE id = ?1")             \
+    X(EXECUTION_PURGE, "UPDATE executions SET purged = 1, first_sequence = next_sequence WHERE id = ?1")               \
+    X(EXECUTION_FOLD, "UPDATE executions SET next_sequence = ?2, digest = ?3, message_bytes = ?4 WHERE id = ?1 "       \
+                      "AND next_sequence < ?2")                                                                        \
+    X(EXECUTION_CLOSED, "SELECT sealed, purged FROM executions WHERE id = ?1")                                         \
+    X(EXECUTION_EXTENT, "SELECT next_sequence, first_sequence, purged FROM executions WHERE id = ?1")                  \
+    /* What is not sealed goes on, and not as it did before. */                                                        \
+    X(EXECUTIONS_RESTORED, "UPDATE executions SET restored_from = next_sequence WHERE sealed = 0 "                     \
+                           "AND (restored_from IS NULL OR restored_from > next_sequence)")                             \
+    X(EXECUTIONS_OPEN, "SELECT count(*) FROM executions WHERE account = ?1 AND sealed = 0")                            \
+    X(DOCUMENT_SET,                                                                                                    \
+      "INSERT INTO documents(execution, spec, metadata) VALUES(?1, ?2, ?3) ON CONFLICT(execution) DO UPDATE "          \
+      "SET spec = coalesce(excluded.spec, documents.spec), metadata = excluded.metadata")                              \
+    X(DOCUMENT_DELETE, "DELETE FROM documents WHERE execution = ?1")                                                   \
+    X(METADATA_GET, "SELECT metadata FROM documents WHERE execution = ?1")                                             \
+    X(LABEL_INSERT, "INSERT INTO labels(account, name, value, execution) VALUES(?1, ?2, ?3, ?4) "                      \
+                    "ON CONFLICT DO NOTHING")                                                                          \
+    X(LABELS_DELETE, "DELETE FROM labels WHERE execution = ?1")                                                        \
+    X(IDEMPOTENCY_FIND, "SELECT request_hash, execution, created_ms FROM idempotency WHERE account = ?1 AND key = ?2") \
+    X(IDEMPOTENCY_SET,                                                                                                 \
+      "INSERT INTO idempotency(account, key, request_hash, execution, created_ms) VALUES(?1, ?2, ?3, ?4, ?5) "         \
+      "ON CONFLICT(account, key) DO UPDATE SET request_hash = excluded.request_hash, "                                 \
+      "execution = excluded.execution, created_ms = excluded.created_ms WHERE idempotency.created_ms < ?6")            \
+    X(IDEMPOTENCY_EXPIRE, "DELETE FROM idempotency WHERE (account, key) IN "                                           \
+                          "(SELECT account, key FROM idempotency WHERE created_ms < ?1 LIMIT 8)")
+
+#define CATALOGUE_STATEMENTS(X) \
+    ACCOUNT_STATEMENTS(X)       \
+    KEY_STATEMENTS(X)           \
+    EXECUTION_STATEMENTS(X)
+
+enum catalogue_statement {
+#define CATALOGUE_ENUM(name, sql) CATALOGUE_##name,
+    CATALOGUE_STATEMENTS(CATALOGUE_ENUM)
+#undef CATALOGUE_ENUM
+        CATALOGUE_STATEMENT_COUNT
+};
+
+extern const struct sql_texts catalogue_texts; // numbered by enum catalogue_statement

@@ -1,0 +1,344 @@
+// Numbers and bytes go over the wire as they are, in network order; a statement is prepared at its first step, when the types of its
+// parameters are known. A connection that was lost is made again by the next transaction, which prepares anew what it uses.
+#include "store/sql/postgres.h"
+
+#include "store/sql/sql_private.h"
+#include "util/error.h"
+
+#include <endian.h>
+#include <libpq-fe.h>
+
+// Object identifiers of the server's types; the same in each installation.
+#define OID_INT8  20
+#define OID_TEXT  25
+#define OID_BYTEA 17
+
+struct postgres {
+    struct sql base;
+    PGconn *connection;
+    uint64_t generation; // of the connection; what was prepared on an earlier one is gone
+    uint64_t names;      // given out
+    char *reason;        // of the last failure
+};
+
+struct parameter {
+    Oid type;
+    const char *data; // NULL: null
+    int len;
+    char number[8];
+};
+
+struct postgres_statement {
+    struct sql_statement base;
+    char *text, *name; // no name: not kept
+    uint64_t generation;
+    int count;
+    struct parameter *parameters;
+    PGresult *result; // of a statement that was begun
+    int row;          // that it stands on
+};
+
+static struct postgres *postgres_of(const struct sql *sql)
+{
+    return CONTAINER_OF(sql, struct postgres, base);
+}
+
+static struct postgres_statement *statement_of(const struct sql_statement *statement)
+{
+    return CONTAINER_OF(statement, struct postgres_statement, base);
+}
+
+// --- Errors
+
+// By the beginning of the SQLSTATE; the first that fits.
+static const struct {
+    const char *state;
+    int err;
+    bool again;
+} states[] = {
+    {"23505", ERR_CONFLICT, false},   // unique_violation
+    {"40", ERR_UNAVAILABLE, true},    // serialization_failure, deadlock_detected
+    {"55P03", ERR_UNAVAILABLE, true}, // lock_not_available
+    {"53100", ERR_STORE_FULL, false},  {"53200", ERR_NOMEM, false},
+    {"53", ERR_UNAVAILABLE, false},    // too_many_connections …
+    {"08", ERR_UNAVAILABLE, false},    // connection exceptions
+    {"57", ERR_UNAVAILABLE, false},    // admin_shutdown, cannot_connect_now, query_canceled
+    {"25006", ERR_UNAVAILABLE, false}, // read_only_sql_transaction: it is not the primary any more
+    {"58030", ERR_UNAVAILABLE, false}, // io_error
+    {"XX001", ERR_CORRUPT, false},     {"XX002", ERR_CORRUPT, false},
+    {"22021", ERR_INVALID, false}, // character_not_in_repertoire
+};
+
+static int error_of_state(struct postgres *postgres, const char *state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+        if (strncmp(state, states[i].state, strlen(states[i].state)) == 0) {
+            postgres->base.again = states[i].again;
+            return states[i].err;
+        }
+    }
+    return ERR_INTERNAL;
+}
+
+// Of a result that is not what was asked for, or of none.
+static int failure(struct postgres *postgres, const PGresult *result)
+{
+    const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    free(postgres->reason);
+    postgres->reason = xstrdup(result ? PQresultErrorMessage(result) : PQerrorMessage(postgres->connection));
+    postgres->base.again = false;
+    return state ? error_of_state(postgres, state) : ERR_UNAVAILABLE;
+}
+
+static char *reason(const struct sql *sql)
+{
+    const char *text = postgres_of(sql)->reason;
+    return xstrdup(text ? text : "");
+}
+
+static void result_clear(PGresult **result)
+{
+    PQclear(TAKE_PTR(*result));
+}
+
+// --- Transactions
+
+static int run_text(struct postgres *postgres, const char *text, const char *tag)
+{
+    CLEANUP(result_clear) PGresult *result = PQexec(postgres->connection, text);
+    switch (PQresultStatus(result)) {
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+    case PGRES_EMPTY_QUERY:
+        // To COMMIT of a transaction that has failed before, the server answers ROLLBACK, and not with an error.
+        return !tag || strcmp(PQcmdStatus(result), tag) == 0 ? 0 : ERR_INTERNAL;
+    default:
+        return failure(postgres, result);
+    }
+}
+
+static int exec(struct sql *sql, const char *text)
+{
+    return run_text(postgres_of(sql), text, NULL);
+}
+
+static int begin(struct sql *sql, const char *text)
+{
+    struct postgres *postgres = postgres_of(sql);
+    if (PQstatus(postgres->connection) != CONNECTION_OK) {
+        PQreset(postgres->connection);
+        postgres->generation++;
+    }
+    return run_text(postgres, text, NULL);
+}
+
+static int commit(struct sql *sql)
+{
+    return run_text(postgres_of(sql), "COMMIT", "COMMIT");
+}
+
+static int rollback(struct sql *sql)
+{
+    struct postgres *postgres = postgres_of(sql);
+    PGTransactionStatusType status = PQtransactionStatus(postgres->connection);
+    // A connection that went took its transaction with it.
+    return status == PQTRANS_INTRANS || status == PQTRANS_INERROR ? run_text(postgres, "ROLLBACK", NULL) : 0;
+}
+
+// --- Statements
+
+static struct sql_statement *prepare(struct sql *sql, const char *text, int parameters, bool kept)
+{
+    struct postgres_statement *statement = xcalloc(1, sizeof(*statement));
+    statement->text = xstrdup(text);
+    statement->name = kept ? xasprintf("s%llu", (unsigned long long)++postgres_of(sql)->names) : NULL;
+    statement->count = parameters;
+    statement->parameters = xcalloc((size_t)parameters + 1, sizeof(*statement->parameters));
+    return &statement->base;
+}
+
+static void reset(struct sql_statement *base)
+{
+    struct postgres_statement *statement = statement_of(base);
+    result_clear(&statement->result);
+    for (int i = 0; i < statement->count; i++)
+        statement->parameters[i].data = NULL; // its type stays
+}
+
+static void statement_free(struct sql_statement *base)
+{
+    struct postgres_statement *statement = statement_of(base);
+    reset(base);
+    free(statement->parameters);
+    free(statement->text);
+    free(statement->name);
+    free(statement);
+}
+
+static void bind(struct sql_statement *base, int index, const struct sql_value *value)
+{
+    static const Oid types[] = {[SQL_INTEGER] = OID_INT8, [SQL_TEXT] = OID_TEXT, [SQL_BYTES] = OID_BYTEA};
+    struct postgres_statement *statement = statement_of(base);
+    if (index < 1 || index > statement->count)
+        return; // the server then misses it
+    struct parameter *parameter = &statement->parameters[index - 1];
+    parameter->type = types[value->type];
+    parameter->data = NULL;
+    if (value->null)
+        return;
+    uint64_t number = htobe64((uint64_t)value->number);
+    memcpy(parameter->number, &number, sizeof(number));
+    bool is_number = value->type == SQL_INTEGER;
+    parameter->data = is_number ? parameter->number : value->bytes.data;
+    parameter->len = is_number ? (int)sizeof(number) : (int)value->bytes.len;
+}
+
+static int prepare_there(struct postgres *postgres, struct postgres_statement *statement, const Oid *types)
+{
+    CLEANUP(result_clear)
+    PGresult *result = PQprepare(postgres->connection, statement->name, statement->text, statement->count, types);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        return failure(postgres, result);
+    statement->generation = postgres->generation;
+    return 0;
+}
+
+static int start(struct postgres *postgres, struct postgres_statement *statement)
+{
+    size_t count = (size_t)statement->count;
+    CLEANUP(free_ptr) Oid *types = xcalloc(count + 1, sizeof(*types));
+    CLEANUP(free_ptr) const char **values = xcalloc(count + 1, sizeof(*values));
+    CLEANUP(free_ptr) int *sizes = xcalloc(2 * count + 1, sizeof(*sizes));
+    int *formats = sizes + count;
+    for (size_t i = 0; i < count; i++) {
+        types[i] = statement->parameters[i].type;
+        values[i] = statement->parameters[i].data;
+        sizes[i] = statement->parameters[i].len;
+        formats[i] = 1;
+    }
+    int err = 0;
+    if (statement->name && statement->generation != postgres->generation)
+        err = prepare_there(postgres, statement, types);
+    if (err < 0)
+        return err;
+    statement->row = -1;
+    statement->result =
+        statement->name
+            ? PQexecPrepared(postgres->connection, statement->name, statement->count, values, sizes, formats, 1)
+            : PQexecParams(postgres->connection, statement->text, statement->count, types, values, sizes, formats, 1);
+    return 0;
+}
+
+static int step(struct sql_statement *base)
+{
+    struct postgres_statement *statement = statement_of(base);
+    struct postgres *postgres = postgres_of(base->sql);
+    int err = statement->result ? 0 : start(postgres, statement);
+    if (err < 0)
+        return err;
+    switch (PQresultStatus(statement->result)) {
+    case PGRES_COMMAND_OK:
+        return 0;
+    case PGRES_TUPLES_OK:
+        return ++statement->row < PQntuples(statement->result);
+    default:
+        return failure(postgres, statement->result);
+    }
+}
+
+static uint64_t changes(const struct sql_statement *base)
+{
+    return strtoull(PQcmdTuples(statement_of(base)->result), NULL, 10);
+}
+
+// --- Columns
+
+static bool null(const struct sql_statement *base, int column)
+{
+    const struct postgres_statement *statement = statement_of(base);
+    return PQgetisnull(statement->result, statement->row, column);
+}
+
+// Integers of 8, 4 or 2 bytes, and booleans of one.
+static int64_t number(const struct sql_statement *base, int column)
+{
+    const struct postgres_statement *statement = statement_of(base);
+    const unsigned char *data = (const unsigned char *)PQgetvalue(statement->result, statement->row, column);
+    int len = PQgetlength(statement->result, statement->row, column);
+    if (len == 0 || null(base, column))
+        return 0;
+    uint64_t value = data[0] & 0x80 && len > 1 ? UINT64_MAX : 0; // its sign
+    for (int i = 0; i < len; i++)
+        value = value << 8 | data[i];
+    return (int64_t)value;
+}
+
+static struct str bytes(const struct sql_statement *base, int column, enum sql_type type)
+{
+    (void)type;
+    const struct postgres_statement *statement = statement_of(base);
+    if (null(base, column))
+        return (struct str){0};
+    return str_n(PQgetvalue(statement->result, statement->row, column),
+                 (size_t)PQgetlength(statement->result, statement->row, column));
+}
+
+// --- The connection
+
+static void postgres_free(struct sql *sql)
+{
+    struct postgres *postgres = postgres_of(sql);
+    PQfinish(TAKE_PTR(postgres->connection));
+    free(postgres->reason);
+    free(postgres);
+}
+
+static const struct sql_vtable postgres_vtable = {
+    .engine = SQL_POSTGRES,
+    .free = postgres_free,
+    .reason = reason,
+    .begin = begin,
+    .commit = commit,
+    .rollback = rollback,
+    .exec = exec,
+    .prepare = prepare,
+    .statement_free = statement_free,
+    .bind = bind,
+    .step = step,
+    .changes = changes,
+    .reset = reset,
+    .null = null,
+    .number = number,
+    .bytes = bytes,
+};
+
+static void drop_notice(void *arg, const PGresult *result)
+{
+    (void)arg;
+    (void)result;
+}
+
+static PGconn *connect_to(const char *conninfo)
+{
+    // The encoding is ours whatever the environment says.
+    const char *const keys[] = {"dbname", "client_encoding", "application_name", NULL};
+    const char *const values[] = {conninfo, "UTF8", "runnel", NULL};
+    return PQconnectdbParams(keys, values, 1);
+}
+
+int sql_postgres_open(const char *conninfo, struct sql_texts texts, struct sql **ret, struct buf *ret_reason)
+{
+    struct postgres *postgres = xcalloc(1, sizeof(*postgres));
+    sql_init(&postgres->base, &postgres_vtable, texts);
+    postgres->generation = 1;
+    postgres->connection = connect_to(conninfo);
+    struct sql *sql = &postgres->base;
+    if (PQstatus(postgres->connection) != CONNECTION_OK) {
+        buf_append_text(ret_reason, PQerrorMessage(postgres->connection));
+        sql_free(&sql);
+        return ERR_UNAVAILABLE;
+    }
+    PQsetNoticeReceiver(postgres->connection, drop_notice, NULL);
+    *ret = sql;
+    return 0;
+}

@@ -1,0 +1,45 @@
+// Between sql.c and the drivers.
+#pragma once
+
+#include "store/sql/sql.h"
+
+struct sql_value {
+    enum sql_type type;
+    bool null;
+    int64_t number;
+    struct str bytes; // of text and bytes
+};
+
+struct sql_vtable {
+    enum sql_engine engine;
+    void (*free)(struct sql *sql);
+    char *(*reason)(const struct sql *sql);
+    int (*begin)(struct sql *sql, const char *text);
+    int (*commit)(struct sql *sql);
+    int (*rollback)(struct sql *sql);
+    int (*exec)(struct sql *sql, const char *text);
+    // `text` is expanded. `parameters`: the highest number among them. NULL: it cannot be.
+    struct sql_statement *(*prepare)(struct sql *sql, const char *text, int parameters, bool kept);
+    void (*statement_free)(struct sql_statement *statement);
+    void (*bind)(struct sql_statement *statement, int index, const struct sql_value *value);
+    int (*step)(struct sql_statement *statement); // 1, 0 or an error
+    uint64_t (*changes)(const struct sql_statement *statement);
+    void (*reset)(struct sql_statement *statement);
+    // Asks for one type: a number, or bytes.
+    bool (*null)(const struct sql_statement *statement, int column);
+    int64_t (*number)(const struct sql_statement *statement, int column);
+    struct str (*bytes)(const struct sql_statement *statement, int column, enum sql_type type);
+};
+
+struct sql { // drivers embed it
+    const struct sql_vtable *vtable;
+    struct sql_texts texts;
+    struct sql_statement **kept; // by number; NULL: not wanted yet
+    bool again;
+};
+
+struct sql_statement { // likewise
+    struct sql *sql;
+};
+
+void sql_init(struct sql *sql, const struct sql_vtable *vtable, struct sql_texts texts);
