@@ -10,7 +10,7 @@ struct args {
 
 struct args *args_parse(int argc, char **argv)
 {
-    struct args *args = xcalloc(1, sizeof *args);
+    struct args *args = xcalloc(1, sizeof(*args));
     for (int i = 0; i + 1 < argc; i += 2) {
         if (strncmp(argv[i], "--", 2) != 0 || args->count == ARGS_MAX)
             fail("%s: not an argument", argv[i]);

@@ -6,13 +6,12 @@
 // `--target raw`: the same against `bench-load raw --mode burst`. `--target nchan`: against nginx with nchan, where the
 // feeder posts the payloads of the 16 frames in `--frames`. `--target rows`: records are sent as JSON.
 #include "load.h"
+#include "model/chunk.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "model/chunk.h"
 
 #define BURST          16
 #define BURSTS         256 // different ones
@@ -77,13 +76,13 @@ static void burst_received(struct follow *follow, uint64_t burst)
 static void follower_frame(struct follow *follow, struct follower *follower, const struct frame *frame)
 {
     static const char log[] = "{\"type\":\"log\"", complete[] = "{\"type\":\"complete\"";
-    if (frame->opcode == 1 && frame->len >= sizeof log && memcmp(frame->data, log, sizeof log - 1) == 0) {
+    if (frame->opcode == 1 && frame->len >= sizeof(log) && memcmp(frame->data, log, sizeof(log) - 1) == 0) {
         follower->records++;
         follow->records++;
         if (follow->fan && follower->records % BURST == 0)
             burst_received(follow, follower->records / BURST - 1);
-    } else if (frame->opcode == 1 && frame->len >= sizeof complete &&
-               memcmp(frame->data, complete, sizeof complete - 1) == 0) {
+    } else if (frame->opcode == 1 && frame->len >= sizeof(complete) &&
+               memcmp(frame->data, complete, sizeof(complete) - 1) == 0) {
         follower->complete = true;
     } else if (frame->opcode == 9) {
         CLEANUP(buf_release) struct buf pong = {0};
@@ -227,7 +226,7 @@ static void prepare_posts(struct follow *follow, const char *path, const char *f
 {
     char bytes[65536];
     FILE *file = fopen(frames_file, "rb");
-    size_t len = file ? fread(bytes, 1, sizeof bytes, file) : 0, used = 0, size;
+    size_t len = file ? fread(bytes, 1, sizeof(bytes), file) : 0, used = 0, size;
     struct frame frame;
     while ((size = frame_parse(bytes + used, len - used, &frame)) > 0) {
         buf_printf(&follow->posts, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %zu\r\n\r\n", path,
@@ -375,7 +374,7 @@ int run_follow(struct args *args)
                *subscribe = args_text(args, "subscribe", "");
     follow.fan = strcmp(mode, "fan") == 0;
     args_done(args);
-    follow.followers = xcalloc(follow.count, sizeof *follow.followers);
+    follow.followers = xcalloc(follow.count, sizeof(*follow.followers));
     follow.scratch = xmalloc(READ_BYTES);
     if (*save && !(follow.save = fopen(save, "wb")))
         fail("%s: cannot be written", save);

@@ -188,7 +188,7 @@ int run_http(struct args *args)
     if (*paths)
         corpus_load(&load.paths, paths, SIZE_MAX);
     load.scratch = xmalloc(READ_BYTES);
-    struct client *clients = xcalloc(connections, sizeof *clients);
+    struct client *clients = xcalloc(connections, sizeof(*clients));
     for (size_t i = 0; i < connections; i++) {
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = &clients[i]};
         clients[i].fd = peer_connect(load.port);

@@ -5,13 +5,12 @@
 // says "ready" once all are connected, and begins with the first byte on its standard input. With `--bare 1` the other side
 // is `raw --mode ack`: frames on plain connections.
 #include "load.h"
+#include "model/chunk.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "model/chunk.h"
 
 #define CHUNK_RAW      (256u * 1024) // as the runner closes its chunks
 #define ZSTD_LEVEL     1             // as the runner compresses
@@ -52,7 +51,7 @@ static void prepared_add(struct ingest *ingest, const struct buf *payload, size_
     struct buf frame = {0};
     if (ingest->frame_count == ingest->frame_cap) {
         ingest->frame_cap = ingest->frame_cap ? ingest->frame_cap * 2 : 256;
-        ingest->frames = xrealloc(ingest->frames, ingest->frame_cap * sizeof *ingest->frames);
+        ingest->frames = xrealloc(ingest->frames, ingest->frame_cap * sizeof(*ingest->frames));
     }
     frame_append(&frame, ingest->binary ? 2 : 1, payload->data, payload->len);
     uint64_t before = ingest->frame_count ? ingest->frames[ingest->frame_count - 1].end : 0;
@@ -125,7 +124,7 @@ static void socket_watch(struct ingest *ingest, size_t i)
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = i};
     peer_nonblocking(socket->fd);
     epoll_ctl(ingest->epoll, EPOLL_CTL_ADD, socket->fd, &event);
-    socket->due = xcalloc(ingest->ring, sizeof *socket->due);
+    socket->due = xcalloc(ingest->ring, sizeof(*socket->due));
 }
 
 static void sockets_open_bare(struct ingest *ingest, unsigned port)
@@ -242,9 +241,9 @@ static void socket_frame(struct ingest *ingest, struct socket_state *socket, con
         buf_reset(&ingest->scratch);
         frame_append(&ingest->scratch, 10, frame->data, frame->len);
         send(socket->fd, ingest->scratch.data, ingest->scratch.len, MSG_NOSIGNAL);
-    } else if (frame->opcode == 1 && frame->len > sizeof ack && memcmp(frame->data, ack, sizeof ack - 1) == 0) {
-        socket_acked(ingest, socket, strtoull(frame->data + sizeof ack - 1, NULL, 10) + 1);
-    } else if (frame->opcode == 1 && frame->len > sizeof ready && memcmp(frame->data, ready, sizeof ready - 1) == 0) {
+    } else if (frame->opcode == 1 && frame->len > sizeof(ack) && memcmp(frame->data, ack, sizeof(ack) - 1) == 0) {
+        socket_acked(ingest, socket, strtoull(frame->data + sizeof(ack) - 1, NULL, 10) + 1);
+    } else if (frame->opcode == 1 && frame->len > sizeof(ready) && memcmp(frame->data, ready, sizeof(ready) - 1) == 0) {
         ingest->ready += !socket->ready;
         socket->ready = true;
     } else if (frame->opcode == 1 && memmem(frame->data, frame->len, "\"completed\"", 11)) {
@@ -360,7 +359,7 @@ static void complete_all(struct ingest *ingest)
 {
     static const char complete[] = "{\"type\":\"complete\",\"exit_code\":0}";
     CLEANUP(buf_release) struct buf frame = {0};
-    frame_append(&frame, 1, complete, sizeof complete - 1);
+    frame_append(&frame, 1, complete, sizeof(complete) - 1);
     ingest->done = 0;
     for (size_t i = 0; i < ingest->count; i++)
         send(ingest->sockets[i].fd, frame.data, frame.len, MSG_NOSIGNAL);
@@ -386,7 +385,7 @@ int run_ingest(struct args *args)
     ingest.window = MIN(args_number(args, "window", 8), (uint64_t)IN_FLIGHT_MAX);
     ingest.binary = strcmp(args_text(args, "format", "binary"), "binary") == 0;
     ingest.paced = rate > 0;
-    ingest.sockets = xcalloc(ingest.count, sizeof *ingest.sockets);
+    ingest.sockets = xcalloc(ingest.count, sizeof(*ingest.sockets));
     corpus_load(&corpus, args_text(args, "file", NULL), each);
     uint64_t server = args_number(args, "pid", 0);
     bool hold = args_number(args, "hold", 0);

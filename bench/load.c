@@ -46,7 +46,7 @@ void samples_add(struct samples *samples, uint64_t ns)
 {
     if (samples->count == samples->cap) {
         samples->cap = samples->cap ? samples->cap * 2 : 4096;
-        samples->ns = xrealloc(samples->ns, samples->cap * sizeof *samples->ns);
+        samples->ns = xrealloc(samples->ns, samples->cap * sizeof(*samples->ns));
     }
     samples->ns[samples->count++] = ns;
 }
@@ -68,7 +68,7 @@ static double samples_at(const struct samples *samples, double share)
 void samples_print(struct samples *samples, const char *name)
 {
     if (samples->count > 0)
-        qsort(samples->ns, samples->count, sizeof *samples->ns, samples_compare);
+        qsort(samples->ns, samples->count, sizeof(*samples->ns), samples_compare);
     printf("\"%s_p50_ms\":%.4f,\"%s_p99_ms\":%.4f,\"%s_p999_ms\":%.4f,\"%s_max_ms\":%.4f,\"%s_count\":%zu", name,
            samples_at(samples, 0.5), name, samples_at(samples, 0.99), name, samples_at(samples, 0.999), name,
            samples_at(samples, 1), name, samples->count);
@@ -106,7 +106,7 @@ void corpus_load(struct corpus *corpus, const char *path, size_t lines_max)
         size_t len = (size_t)((newline ? newline : end) - at);
         if (corpus->count == cap) {
             cap = cap ? cap * 2 : 65536;
-            corpus->lines = xrealloc(corpus->lines, cap * sizeof *corpus->lines);
+            corpus->lines = xrealloc(corpus->lines, cap * sizeof(*corpus->lines));
         }
         corpus->lines[corpus->count++] = str_n(at, MIN(len, LINE_MAX_BYTES));
         at += MIN(len + (newline ? 1 : 0), len < LINE_MAX_BYTES ? len + 1 : LINE_MAX_BYTES);

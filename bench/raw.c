@@ -78,7 +78,7 @@ static void taker_send(struct raw *raw, struct taker *taker)
 static void raw_accept(struct raw *raw)
 {
     for (int fd; (fd = accept4(raw->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
-        struct taker *taker = xcalloc(1, sizeof *taker);
+        struct taker *taker = xcalloc(1, sizeof(*taker));
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = taker};
         taker->fd = fd;
         taker->feeder = raw->mode == MODE_BURST && raw->count == 0;
@@ -139,7 +139,7 @@ static void taker_ack(struct taker *taker, const char *bytes, size_t len)
     buf_consume(&taker->partial, used);
     if (used == 0)
         return;
-    int text = snprintf(answer + 2, sizeof answer - 2, "{\"type\":\"ack\",\"sequence_number\":%llu}",
+    int text = snprintf(answer + 2, sizeof(answer) - 2, "{\"type\":\"ack\",\"sequence_number\":%llu}",
                         (unsigned long long)taker->next - 1);
     answer[1] = (char)text;
     if (send(taker->fd, answer, (size_t)text + 2, MSG_NOSIGNAL) < 0)
@@ -149,7 +149,7 @@ static void taker_ack(struct taker *taker, const char *bytes, size_t len)
 static void taker_read(struct raw *raw, struct taker *taker)
 {
     char bytes[4096];
-    ssize_t got = recv(taker->fd, bytes, sizeof bytes, 0);
+    ssize_t got = recv(taker->fd, bytes, sizeof(bytes), 0);
     if (got < 0 && errno == EAGAIN)
         return;
     if (got <= 0) {

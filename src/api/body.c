@@ -1,5 +1,6 @@
 // JSON bodies of requests.
 #include "api/body.h"
+
 #include "model/config_limits.h"
 
 // jansson recurses: the depth is bounded before it starts.

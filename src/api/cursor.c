@@ -2,6 +2,7 @@
 // under a key that its own tag makes different for each, and good for the account that it was given to alone. The same place
 // is always the same cursor. Lower-case hex of the tag, then of the encrypted row.
 #include "api/cursor.h"
+
 #include "util/map.h"
 
 #include <endian.h>

@@ -1,5 +1,4 @@
 #include "auth/auth_private.h"
-
 #include "model/config_limits.h"
 #include "util/clock.h"
 #include "util/id.h"

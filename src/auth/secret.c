@@ -1,5 +1,4 @@
 #include "auth/auth_private.h"
-
 #include "util/id.h"
 
 #define PREFIX_LEN  4

@@ -5,7 +5,6 @@
 //                                             └──────────── used again ────────┘
 // The caller holds the lock.
 #include "auth/auth_private.h"
-
 #include "model/config_limits.h"
 
 struct ticket_account {

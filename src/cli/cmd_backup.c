@@ -1,7 +1,6 @@
 #include "cli/cli_private.h"
-#include "util/file.h"
-
 #include "client/url.h"
+#include "util/file.h"
 
 #include <errno.h>
 #include <unistd.h>

@@ -1,5 +1,4 @@
 #include "cli/cli_private.h"
-
 #include "model/status.h"
 
 static int cancel_one(struct cli *cli, struct client *client, const char *id, struct buf *out)

@@ -1,6 +1,5 @@
 // `wrap` and `pipe`: the runner with what the command line says.
 #include "cli/cli_private.h"
-
 #include "model/config_limits.h"
 #include "runner/runner.h"
 #include "util/id.h"

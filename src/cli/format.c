@@ -1,5 +1,4 @@
 #include "cli/cli_private.h"
-
 #include "cli/terminal.h"
 #include "model/status.h"
 

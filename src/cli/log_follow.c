@@ -1,7 +1,6 @@
 // Following: by WebSocket; where that is blocked, by one long HTTP answer; where that is, too, by asking again and again. All of them go
 // on from the same cursor, so changing the way loses nothing and repeats nothing.
 #include "cli/log_reader.h"
-
 #include "util/clock.h"
 
 #include <poll.h>

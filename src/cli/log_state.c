@@ -1,6 +1,5 @@
 // What becomes of the runner of a log that is followed, in words.
 #include "cli/log_reader.h"
-
 #include "model/status.h"
 
 static const char gone[] = "its runner is gone; if it does not come back in time, it counts as lost";

@@ -1,5 +1,4 @@
 #include "cli/cli_private.h"
-
 #include "client/url.h"
 #include "model/status.h"
 #include "util/id.h"

@@ -1,5 +1,4 @@
 #include "cli/cli_private.h"
-
 #include "client/url.h"
 #include "util/file.h"
 #include "util/testing.h"

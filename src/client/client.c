@@ -1,7 +1,6 @@
 #include "client/cause.h"
 #include "client/client_private.h"
 #include "client/url.h"
-
 #include "util/clock.h"
 
 #include <errno.h>

@@ -1,5 +1,4 @@
 #include "client/client.h"
-
 #include "net/digest.h"
 #include "util/clock.h"
 #include "util/testing.h"

@@ -1,7 +1,6 @@
 // The client's end of a WebSocket: curl makes the connection (proxies, TLS), the handshake is ours, the frames are ws_parser's.
 #include "client/cause.h"
 #include "client/client_private.h"
-
 #include "net/digest.h"
 #include "util/clock.h"
 #include "util/id.h"

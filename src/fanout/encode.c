@@ -22,7 +22,7 @@ static void encode_frame(struct encoder *encoder, const struct record *record, u
     record_encoder_append(&encoder->json, out, record, sequence);
     size_t len = out->len - at - FRAME_HEADER_USUAL, header_len = ws_frame_header(WS_TEXT, len, header);
     if (header_len != FRAME_HEADER_USUAL) {
-        buf_reserve(out, sizeof header);
+        buf_reserve(out, sizeof(header));
         memmove(out->data + at + header_len, out->data + at + FRAME_HEADER_USUAL, len);
         out->len = at + header_len + len;
     }
@@ -83,7 +83,7 @@ struct encoded *encoded_new(const struct chunk *chunk, uint64_t first, struct st
                             enum follow_format format)
 {
     uint32_t count = chunk_count(chunk);
-    struct encoded *encoded = xmalloc(sizeof *encoded + ((size_t)count + 1) * sizeof encoded->offsets[0]);
+    struct encoded *encoded = xmalloc(sizeof(*encoded) + ((size_t)count + 1) * sizeof(encoded->offsets[0]));
 
     encoded->count = count;
     encoded->shares_chunk = false;
@@ -122,7 +122,7 @@ void encoded_free(struct encoded **encoded)
 size_t encoded_memory(const struct encoded *encoded)
 {
     size_t bytes = encoded->shares_chunk ? 0 : encoded->payload->len;
-    return sizeof *encoded + (size_t)encoded->count * sizeof encoded->offsets[0] + bytes;
+    return sizeof(*encoded) + (size_t)encoded->count * sizeof(encoded->offsets[0]) + bytes;
 }
 
 struct payload *encode_chunk_frame(const struct chunk *chunk, uint64_t first)

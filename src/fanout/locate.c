@@ -149,7 +149,7 @@ struct locate *locate_start(struct store *store, struct loop *loop, const struct
                             const struct position *position, struct filter *filter, uint64_t regex_steps,
                             void (*done)(void *arg, int err, uint64_t from), void *arg)
 {
-    struct locate *locate = xcalloc(1, sizeof *locate);
+    struct locate *locate = xcalloc(1, sizeof(*locate));
     uint64_t next = execution->next_sequence;
     *locate = (struct locate){
         .store = store,

@@ -1,6 +1,5 @@
 // The log cache: the newest and the recently read chunks of followed executions, under one byte budget a loop.
 #include "fanout/fanout_private.h"
-
 #include "util/clock.h"
 
 #define FETCH_BYTES        (1024u * 1024)
@@ -141,12 +140,12 @@ struct entry *topic_put(struct topic *topic, uint64_t first, struct chunk *chunk
 
     topic_make_room(topic);
     memmove(topic->entries + at + 1, topic->entries + at, (topic->entry_count - at) * sizeof(struct entry *));
-    struct entry *entry = xcalloc(1, sizeof *entry);
+    struct entry *entry = xcalloc(1, sizeof(*entry));
     *entry = (struct entry){.topic = topic, .first = first, .count = chunk_count(chunk), .chunk = chunk_ref(chunk)};
     topic->entries[at] = entry;
     topic->entry_count++;
     list_push_back(&topic->fanout->entries, &entry->by_use);
-    entry_account(entry, sizeof *entry + chunk_memory(chunk));
+    entry_account(entry, sizeof(*entry) + chunk_memory(chunk));
     return entry;
 }
 
@@ -185,7 +184,7 @@ static void fanout_evict(struct deferred *deferred)
 
 static struct topic *fanout_topic(struct fanout *fanout, int64_t row)
 {
-    struct map_node *node = map_find(&fanout->topics, str_n((const char *)&row, sizeof row));
+    struct map_node *node = map_find(&fanout->topics, str_n((const char *)&row, sizeof(row)));
     return node ? CONTAINER_OF(node, struct topic, node) : NULL;
 }
 
@@ -223,14 +222,14 @@ struct topic *topic_open(struct fanout *fanout, const struct execution *executio
     struct topic *topic = fanout_topic(fanout, execution->row);
     if (topic)
         return topic;
-    topic = xcalloc(1, sizeof *topic);
+    topic = xcalloc(1, sizeof(*topic));
     topic->fanout = fanout;
     execution_copy(execution, &topic->execution);
     topic->account = budget_account(fanout->options.budget, execution->account);
     list_init(&topic->waiters);
     list_init(&topic->fetches);
     deferred_init(&topic->wake, topic_wake_now);
-    map_insert(&fanout->topics, &topic->node, str_n((const char *)&topic->execution.row, sizeof topic->execution.row));
+    map_insert(&fanout->topics, &topic->node, str_n((const char *)&topic->execution.row, sizeof(topic->execution.row)));
     topic_refresh(topic); // a commit may have fallen between the look-up of the execution and this
     return topic;
 }
@@ -281,7 +280,7 @@ static void topic_refresh_done(struct store_op *op)
 
 void topic_refresh(struct topic *topic)
 {
-    struct refresh *refresh = xcalloc(1, sizeof *refresh);
+    struct refresh *refresh = xcalloc(1, sizeof(*refresh));
     refresh->topic = topic;
     refresh->query = (struct store_producer){
         .op = {.kind = STORE_PRODUCER,
@@ -346,7 +345,7 @@ void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format form
     }
     if (under_way >= FETCHES_PER_TOPIC)
         return; // the end of any of them wakes everyone
-    struct fetch *fetch = xcalloc(1, sizeof *fetch);
+    struct fetch *fetch = xcalloc(1, sizeof(*fetch));
     fetch->topic = topic;
     fetch->format = format;
     memcpy(fetch->execution_id, topic->execution.execution_id, strlen(topic->execution.execution_id) + 1);
@@ -433,7 +432,7 @@ static void fanout_deliver(struct mail *mail)
 void fanout_publish(struct fanout *const *fanouts, size_t fanout_count, const struct store_change *changes,
                     size_t change_count)
 {
-    struct fanout_batch *batch = xmalloc(sizeof *batch + change_count * sizeof *changes);
+    struct fanout_batch *batch = xmalloc(sizeof(*batch) + change_count * sizeof(*changes));
     size_t bytes = 0;
 
     batch->refs = (unsigned)fanout_count;
@@ -446,7 +445,7 @@ void fanout_publish(struct fanout *const *fanouts, size_t fanout_count, const st
         bytes += chunk_memory(changes[i].chunk);
     }
     for (size_t i = 0; i < fanout_count; i++) {
-        struct fanout_mail *message = xcalloc(1, sizeof *message);
+        struct fanout_mail *message = xcalloc(1, sizeof(*message));
         message->mail.deliver = fanout_deliver;
         message->fanout = fanouts[i];
         message->batch = batch;
@@ -468,7 +467,7 @@ void fanout_live_changed(struct fanout *fanout, int64_t row)
 
 struct fanout *fanout_new(const struct fanout_options *options)
 {
-    struct fanout *fanout = xcalloc(1, sizeof *fanout);
+    struct fanout *fanout = xcalloc(1, sizeof(*fanout));
     fanout->options = *options;
     map_init(&fanout->topics);
     list_init(&fanout->entries);

@@ -86,7 +86,7 @@ static bool count_chunk(struct filter_job *it, struct subscriber *subscriber)
 static void start_job(struct subscriber *subscriber, const struct entry *entry)
 {
     struct fanout *fanout = subscriber->fanout;
-    struct filter_job *it = xcalloc(1, sizeof *it);
+    struct filter_job *it = xcalloc(1, sizeof(*it));
 
     *it = (struct filter_job){
         .job = {.reply_to = fanout->options.loop,

@@ -1,6 +1,5 @@
 // Drives one follower: asks it what comes next, takes that from the log cache, and hands slices of shared bytes to the sink.
 #include "fanout/fanout_private.h"
-
 #include "util/clock.h"
 
 #define SHARE_PART 4              // a slice of less than so a part of the bytes is copied, as it would keep all of them
@@ -296,7 +295,7 @@ static void subscriber_located(void *arg, int err, uint64_t from)
 
 struct subscriber *fanout_subscribe(struct fanout *fanout, const struct subscription *subscription)
 {
-    struct subscriber *subscriber = xcalloc(1, sizeof *subscriber);
+    struct subscriber *subscriber = xcalloc(1, sizeof(*subscriber));
     *subscriber = (struct subscriber){
         .waiter = {.wake = subscriber_woken, .failed = subscriber_topic_failed},
         .topic = topic_open(fanout, subscription->execution),

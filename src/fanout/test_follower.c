@@ -1,5 +1,4 @@
 #include "fanout/follower.h"
-
 #include "util/testing.h"
 
 static struct follower websocket(uint64_t cursor)

@@ -1,10 +1,10 @@
 #include "ingest/hub.h"
 
-#include <pthread.h>
-#include <stdio.h>
-
 #include "util/clock.h"
 #include "util/log.h"
+
+#include <pthread.h>
+#include <stdio.h>
 
 #define HUB_LOOPS_MAX 256
 #define HUB_TICK_MS   1000
@@ -36,7 +36,7 @@ struct hub {
 
 struct hub *hub_new(const struct hub_options *options)
 {
-    struct hub *hub = xcalloc(1, sizeof *hub);
+    struct hub *hub = xcalloc(1, sizeof(*hub));
     hub->options = *options;
     pthread_mutex_init(&hub->mutex, NULL);
     lease_table_init(&hub->leases, options->lease_ms, options->lost_seal_ms);
@@ -103,10 +103,10 @@ static void hub_message_deliver(struct mail *mail)
 static void hub_tell(struct hub *hub, enum hub_message_kind kind, int64_t row, uint64_t holder, const char *reason)
 {
     for (size_t i = 0; i < hub->place_count; i++) {
-        struct hub_message *message = xcalloc(1, sizeof *message);
+        struct hub_message *message = xcalloc(1, sizeof(*message));
         *message = (struct hub_message){
             .mail.deliver = hub_message_deliver, .place = &hub->places[i], .kind = kind, .row = row, .holder = holder};
-        snprintf(message->reason, sizeof message->reason, "%s", reason);
+        snprintf(message->reason, sizeof(message->reason), "%s", reason);
         loop_post(hub->places[i].loop, &message->mail);
     }
 }
@@ -153,7 +153,7 @@ static void hub_change_done(struct store_op *op)
 static void hub_change_outcome(struct hub *hub, struct loop *loop, int64_t row, uint64_t epoch,
                                enum outcome_cause cause)
 {
-    struct hub_change *change = xcalloc(1, sizeof *change);
+    struct hub_change *change = xcalloc(1, sizeof(*change));
     change->hub = hub;
     change->update = (struct store_update){
         .op = {.kind = STORE_UPDATE, .reply_to = loop, .done = hub_change_done},
@@ -216,7 +216,7 @@ static void hub_start_done(struct store_op *op)
 
 static void hub_start_page(struct hub *hub, int64_t before_row)
 {
-    struct hub_start_list *page = xcalloc(1, sizeof *page);
+    struct hub_start_list *page = xcalloc(1, sizeof(*page));
     page->hub = hub;
     page->list = (struct store_list){
         .op = {.kind = STORE_LIST, .reply_to = hub->loop, .done = hub_start_done},
@@ -381,7 +381,7 @@ void hub_cancel(struct hub *hub, int64_t row, const char *reason)
     struct lease *lease = lease_find(&hub->leases, row);
     if (lease) {
         lease->cancel_asked = true;
-        snprintf(lease->cancel_reason, sizeof lease->cancel_reason, "%s", reason);
+        snprintf(lease->cancel_reason, sizeof(lease->cancel_reason), "%s", reason);
         holder = lease->holder;
     }
     pthread_mutex_unlock(&hub->mutex);
@@ -403,12 +403,12 @@ void hub_cancel_asked(struct hub *hub, int64_t row, char out[64])
 
 static struct account_followers *account_of(struct hub *hub, int64_t account)
 {
-    struct map_node *node = map_find(&hub->accounts, str_n((const char *)&account, sizeof account));
+    struct map_node *node = map_find(&hub->accounts, str_n((const char *)&account, sizeof(account)));
     if (node)
         return CONTAINER_OF(node, struct account_followers, node);
-    struct account_followers *followers = xcalloc(1, sizeof *followers);
+    struct account_followers *followers = xcalloc(1, sizeof(*followers));
     followers->account = account;
-    map_insert(&hub->accounts, &followers->node, str_n((const char *)&followers->account, sizeof followers->account));
+    map_insert(&hub->accounts, &followers->node, str_n((const char *)&followers->account, sizeof(followers->account)));
     return followers;
 }
 

@@ -1,8 +1,8 @@
 #include "ingest/intake.h"
 
-#include <stdio.h>
-
 #include "util/clock.h"
+
+#include <stdio.h>
 
 #define RETRY_AFTER_MS  1000
 #define SKIP_REASON_MAX 256
@@ -69,9 +69,9 @@ static void intake_go(struct gate_waiter *waiter)
 
 struct intake *intake_new(const struct intake_options *options)
 {
-    struct intake *intake = xcalloc(1, sizeof *intake);
+    struct intake *intake = xcalloc(1, sizeof(*intake));
     intake->options = *options;
-    snprintf(intake->producer, sizeof intake->producer, "%.*s", STR_ARGS(options->producer));
+    snprintf(intake->producer, sizeof(intake->producer), "%.*s", STR_ARGS(options->producer));
     sequencer_init(&intake->sequencer, options->next);
     intake->builder = chunk_builder_new();
     struct budget *budget = options->gate ? options->gate->budget : NULL;
@@ -129,7 +129,7 @@ static void intake_reread_done(struct store_op *op)
 static void intake_reread(void *arg)
 {
     struct intake *intake = arg;
-    struct intake_producer *query = xcalloc(1, sizeof *query);
+    struct intake_producer *query = xcalloc(1, sizeof(*query));
     query->intake = intake;
     query->producer = (struct store_producer){
         .op = {.kind = STORE_PRODUCER,
@@ -209,7 +209,7 @@ static void intake_wait(struct intake *intake)
 static void intake_hand_over(struct intake *intake, uint64_t first, struct chunk *chunk, bool skip_ahead,
                              const uint64_t *skip_digest)
 {
-    struct intake_append *append = xcalloc(1, sizeof *append);
+    struct intake_append *append = xcalloc(1, sizeof(*append));
     append->intake = intake;
     append->bytes = chunk_memory(chunk);
     append->count = chunk_count(chunk);

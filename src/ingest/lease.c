@@ -22,15 +22,15 @@ void lease_table_release(struct lease_table *table)
 
 struct lease *lease_find(const struct lease_table *table, int64_t row)
 {
-    struct map_node *node = map_find(&table->leases, str_n((const char *)&row, sizeof row));
+    struct map_node *node = map_find(&table->leases, str_n((const char *)&row, sizeof(row)));
     return node ? CONTAINER_OF(node, struct lease, node) : NULL;
 }
 
 static struct lease *lease_add(struct lease_table *table, int64_t row)
 {
-    struct lease *lease = xcalloc(1, sizeof *lease);
+    struct lease *lease = xcalloc(1, sizeof(*lease));
     lease->row = row;
-    map_insert(&table->leases, &lease->node, str_n((const char *)&lease->row, sizeof lease->row));
+    map_insert(&table->leases, &lease->node, str_n((const char *)&lease->row, sizeof(lease->row)));
     return lease;
 }
 

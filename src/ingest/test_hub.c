@@ -1,5 +1,4 @@
 #include "ingest/hub.h"
-
 #include "store/store_stub.h"
 #include "util/log.h"
 
@@ -40,14 +39,14 @@ static void runner_cancel(void *owner, uint64_t holder, const char *reason)
     struct heard *heard = owner;
     heard->cancelled++;
     heard->holder = holder;
-    snprintf(heard->reason, sizeof heard->reason, "%s", reason);
+    snprintf(heard->reason, sizeof(heard->reason), "%s", reason);
 }
 
 static const struct hub_listener listener = {live_changed, runner_replaced, runner_cancel};
 
 static int set_up(void **state)
 {
-    struct fixture *fixture = xcalloc(1, sizeof *fixture);
+    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
     stub_init(&fixture->store);
     assert_int_equal(loop_new(&fixture->loop), 0);
     fixture->metrics = metrics_new(1);

@@ -1,5 +1,4 @@
 #include "ingest/intake.h"
-
 #include "store/store_stub.h"
 
 #define ROW   7
@@ -48,7 +47,7 @@ static const struct intake_handler handler = {ack, refused, ready, room};
 
 static int set_up(void **state)
 {
-    struct fixture *fixture = xcalloc(1, sizeof *fixture);
+    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
     stub_init(&fixture->store);
     assert_int_equal(loop_new(&fixture->loop), 0);
     fixture->metrics = metrics_new(1);

@@ -1,5 +1,4 @@
 #include "ingest/lease.h"
-
 #include "util/testing.h"
 
 #define LEASE 30000
@@ -15,7 +14,7 @@ static enum lease_verdict connect_runner(struct lease_table *table, uint64_t epo
 
 static int setup(void **state)
 {
-    struct lease_table *table = xcalloc(1, sizeof *table);
+    struct lease_table *table = xcalloc(1, sizeof(*table));
     lease_table_init(table, LEASE, SEAL);
     *state = table;
     return 0;

@@ -1,5 +1,4 @@
 #include "ingest/sequencer.h"
-
 #include "util/testing.h"
 
 static void consecutive_records_are_taken_and_acknowledged_once_durable(void **state)

@@ -1,6 +1,5 @@
 // Making chunks: the builder gathers columns, finish encodes them.
 #include "model/chunk_private.h"
-
 #include "model/compress.h"
 
 #include <endian.h>

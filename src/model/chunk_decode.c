@@ -1,7 +1,6 @@
 // Chunks from bytes. Whatever a header says is bounded before it is used, and compared with what the payload turns out
 // to hold.
 #include "model/chunk_private.h"
-
 #include "model/compress.h"
 
 #include <endian.h>

@@ -1,6 +1,5 @@
 // Query parameters to filters: a table of names, and a function for each that reads its value.
 #include "model/filter_private.h"
-
 #include "util/clock.h"
 
 #include <ctype.h>

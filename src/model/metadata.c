@@ -1,8 +1,8 @@
 #include "model/metadata.h"
 
-#include <jansson.h>
-
 #include "util/error.h"
+
+#include <jansson.h>
 
 static json_t *object_of(struct str text)
 {

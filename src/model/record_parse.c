@@ -4,7 +4,6 @@
 #include "model/config_limits.h"
 #include "model/record_fields.h"
 #include "model/scan.h"
-
 #include "util/arena.h"
 
 #define FIELD_NAME_MAX 64

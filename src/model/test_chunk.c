@@ -1,5 +1,4 @@
 #include "model/chunk_private.h"
-
 #include "model/testing.h"
 
 #include <pthread.h>

@@ -1,5 +1,4 @@
 #include "model/execution.h"
-
 #include "util/testing.h"
 
 #include <jansson.h>

@@ -1,6 +1,5 @@
-#include "model/filter.h"
-
 #include "model/config_limits.h"
+#include "model/filter.h"
 #include "model/testing.h"
 
 #include <stdlib.h>

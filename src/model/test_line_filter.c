@@ -1,7 +1,6 @@
+#include "model/config_limits.h"
 #include "model/line_filter.h"
 #include "model/line_tail.h"
-
-#include "model/config_limits.h"
 #include "model/testing.h"
 
 #include <string.h>

@@ -1,5 +1,4 @@
 #include "model/metadata.h"
-
 #include "util/buf.h"
 #include "util/error.h"
 #include "util/testing.h"

@@ -1,5 +1,4 @@
 #include "model/outcome.h"
-
 #include "util/error.h"
 #include "util/testing.h"
 

@@ -1,5 +1,4 @@
 #include "model/position.h"
-
 #include "util/testing.h"
 
 #define NOW 1763202615123

@@ -1,5 +1,4 @@
 #include "model/record.h"
-
 #include "model/testing.h"
 
 #include <jansson.h>

@@ -1,5 +1,4 @@
 #include "model/sequence.h"
-
 #include "util/testing.h"
 
 static const struct sequence_head open_head = {.next = 100, .epoch = 3, .status = STATUS_RUNNING};

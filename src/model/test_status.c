@@ -1,5 +1,4 @@
 #include "model/status.h"
-
 #include "util/testing.h"
 
 static void words_parse_back(void **state)

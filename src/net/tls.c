@@ -1,5 +1,4 @@
 #include "net/tls_private.h"
-
 #include "util/error.h"
 
 #include <errno.h>

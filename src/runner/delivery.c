@@ -1,5 +1,4 @@
 #include "runner/delivery_private.h"
-
 #include "util/clock.h"
 #include "util/id.h"
 

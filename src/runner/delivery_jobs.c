@@ -1,6 +1,5 @@
 // The blocking halves of a delivery.
 #include "runner/delivery_private.h"
-
 #include "util/clock.h"
 
 #include <unistd.h>

@@ -1,7 +1,6 @@
-#include "runner/runner_private.h"
-
 #include "runner/describe.h"
 #include "runner/refusal.h"
+#include "runner/runner_private.h"
 #include "util/clock.h"
 #include "util/id.h"
 

@@ -1,7 +1,6 @@
 // What happens to a run, and what follows from it.
-#include "runner/runner_private.h"
-
 #include "runner/refusal.h"
+#include "runner/runner_private.h"
 #include "util/clock.h"
 
 #include <errno.h>

@@ -1,5 +1,4 @@
 #include "runner/spool_private.h"
-
 #include "util/file.h"
 #include "util/id.h"
 

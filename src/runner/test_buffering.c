@@ -1,5 +1,4 @@
 #include "runner/buffering.h"
-
 #include "util/testing.h"
 
 #define QUIET BUFFERING_QUIET_MS

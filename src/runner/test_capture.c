@@ -1,5 +1,4 @@
 #include "runner/capture.h"
-
 #include "util/testing.h"
 
 // What came out, as "message|" for whole records and "message~" for partial ones.

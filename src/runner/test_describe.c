@@ -1,6 +1,5 @@
 // What a run is called, and the file that keeps it.
 #include "runner/describe.h"
-
 #include "util/clock.h"
 #include "util/file.h"
 #include "util/testing.h"

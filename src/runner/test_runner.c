@@ -1,6 +1,5 @@
 // Whole runs: real children, pipes, spools and sockets. Each run is a process of its own, as its stdout is part of what is tested.
 #include "runner/runner.h"
-
 #include "runner/test_server.h"
 #include "util/file.h"
 

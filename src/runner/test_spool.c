@@ -1,6 +1,5 @@
 #include "runner/delivery_private.h"
 #include "runner/spool_private.h"
-
 #include "util/file.h"
 #include "util/testing.h"
 

@@ -1,5 +1,4 @@
 #include "runner/uplink.h"
-
 #include "util/testing.h"
 
 #define NOW 1000u

@@ -1,15 +1,15 @@
 // Arbitrary bytes from a client, in pieces, into a whole server over a socket pair: HTTP, WebSockets, ingest, followers and a real
 // store on disk. Nothing may break, and a connection whose client has gone is let go. "KEY!" in the input becomes a key that may
 // do everything, so that more is reached than refusals. The executions `open` and `done` exist.
-#include <errno.h>
-#include <ftw.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "ingest/hub.h"
 #include "server/shard.h"
 #include "store/sqlite/sqlite_store.h"
 #include "util/clock.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define MEMORY_MAX       ((uint64_t)64 * 1024 * 1024)
 #define INPUTS_PER_STORE 200 // then a new one, so that it stays small and an input depends on few before it

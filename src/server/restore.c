@@ -1,10 +1,9 @@
 // `runnel restore`: a backup in the place of the store, while no server runs.
 #include "server/server.h"
-
-#include <sys/stat.h>
-
 #include "store/sqlite/sqlite_store.h"
 #include "util/file.h"
+
+#include <sys/stat.h>
 
 int server_restore(const struct config *config, const char *file, bool discard, char **ret_kept, struct buf *ret_error)
 {

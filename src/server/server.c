@@ -1,15 +1,5 @@
 #include "server/server.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <malloc.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "server/listen.h"
 #include "server/shard.h"
 #include "server/systemd.h"
@@ -19,6 +9,16 @@
 #include "util/file.h"
 #include "util/id.h"
 #include "util/machine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define SHARDS_MAX  256
 #define POOL_QUEUE  4096
@@ -230,7 +230,7 @@ static int server_bootstrap(struct server *server)
     };
     store_submit(server->store, &it.account.op);
     loop_run(server->loop);
-    memset(it.secret, 0, sizeof it.secret);
+    memset(it.secret, 0, sizeof(it.secret));
     return it.err;
 }
 
@@ -250,7 +250,7 @@ static void server_tell_restart(struct server *server, const struct config *conf
 static void server_reload(struct server *server)
 {
     CLEANUP(buf_release) struct buf error = {0};
-    struct config *config = xcalloc(1, sizeof *config);
+    struct config *config = xcalloc(1, sizeof(*config));
 
     systemd_notify("RELOADING=1");
     config_init(config);
@@ -600,7 +600,7 @@ static enum log_level log_level_of(const char *name)
 
 int server_run(struct config *config, int (*load)(void *arg, struct config *ret, struct buf *ret_error), void *arg)
 {
-    struct server *server = xcalloc(1, sizeof *server);
+    struct server *server = xcalloc(1, sizeof(*server));
     server->config = config;
     server->load = load;
     server->load_arg = arg;

@@ -4,7 +4,7 @@
 
 static char **list_with_end(const struct text_list *list)
 {
-    char **items = xcalloc(list->count + 1, sizeof *items);
+    char **items = xcalloc(list->count + 1, sizeof(*items));
     for (size_t i = 0; i < list->count; i++)
         items[i] = list->items[i];
     return items;
@@ -12,7 +12,7 @@ static char **list_with_end(const struct text_list *list)
 
 struct settings *settings_new(const struct config *config)
 {
-    struct settings *settings = xcalloc(1, sizeof *settings);
+    struct settings *settings = xcalloc(1, sizeof(*settings));
     settings->refs = 1;
     settings->cache_bytes = (size_t)config->cache_bytes;
     settings->limits = (struct api_limits){

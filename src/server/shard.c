@@ -1,11 +1,11 @@
 #include "server/shard.h"
 
+#include "api/routes.h"
+#include "net/listener.h"
+
 #include <errno.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-
-#include "api/routes.h"
-#include "net/listener.h"
 
 #define GOODBYE_MS 1000
 
@@ -45,7 +45,7 @@ static size_t cache_bytes_of(const struct settings *settings, const struct budge
 static bool is_unix_socket(int fd)
 {
     int domain = 0;
-    socklen_t len = sizeof domain;
+    socklen_t len = sizeof(domain);
     return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
 }
 
@@ -77,7 +77,7 @@ static void shard_accepted(void *arg, int fd)
 {
     struct shard *shard = arg;
     struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
-    socklen_t len = sizeof name;
+    socklen_t len = sizeof(name);
     struct net_address peer = {0};
     if (shard->gate && getpeername(fd, (struct sockaddr *)&name, &len) == 0)
         net_address_of((const struct sockaddr *)&name, &peer);
@@ -291,7 +291,7 @@ static void order_drain(struct mail *mail)
 
 void shard_drain(struct shard *shard, struct loop *main_loop, void (*drained)(struct server *server))
 {
-    struct shard_order *order = xcalloc(1, sizeof *order);
+    struct shard_order *order = xcalloc(1, sizeof(*order));
     *order =
         (struct shard_order){.mail.deliver = order_drain, .shard = shard, .main_loop = main_loop, .drained = drained};
     loop_post(shard->loop, &order->mail);
@@ -312,7 +312,7 @@ static void order_settings(struct mail *mail)
 
 void shard_set(struct shard *shard, struct settings *settings)
 {
-    struct shard_order *order = xcalloc(1, sizeof *order);
+    struct shard_order *order = xcalloc(1, sizeof(*order));
     *order = (struct shard_order){.mail.deliver = order_settings, .shard = shard, .settings = settings_ref(settings)};
     loop_post(shard->loop, &order->mail);
 }

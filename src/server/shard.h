@@ -2,11 +2,11 @@
 // cache, on its own thread.
 #pragma once
 
-#include <pthread.h>
-
 #include "api/api.h"
 #include "net/proxy_gate.h"
 #include "server/settings.h"
+
+#include <pthread.h>
 
 #define SHARD_LISTENERS_MAX 64
 

@@ -1,11 +1,11 @@
 #include "server/systemd.h"
 
+#include "util/str.h"
+
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "util/str.h"
 
 #define LISTEN_FDS_MAX 64
 
@@ -14,7 +14,7 @@ void systemd_notify(const char *state)
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-    if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof address.sun_path)
+    if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(address.sun_path))
         return;
     memcpy(address.sun_path, path, strlen(path));
     if (path[0] == '@')

@@ -74,7 +74,7 @@ static json_t *write_level(struct json_writer *json, const char *name, uint64_t 
         json_open_object(json, name);
     for (unsigned i = next_random(seed) % 4; i > 0; i--) {
         char member[8];
-        snprintf(member, sizeof member, "m\"%u", i);
+        snprintf(member, sizeof(member), "m\"%u", i);
         json_t *value = write_value(json, array ? NULL : member, seed, depth + 1);
         if (array)
             json_array_append_new(level, value);

@@ -1,7 +1,6 @@
-#include "util/when.h"
-
 #include "util/clock.h"
 #include "util/testing.h"
+#include "util/when.h"
 
 #include <stdlib.h>
 #include <time.h>

@@ -993,8 +993,7 @@ static void a_backup_is_whole_and_has_another_incarnation(void **state)
     append(fixture, row, "p", 0, 10);
     char *incarnation = xstrdup(store_incarnation(fixture->store));
     CLEANUP(free_ptr) char *path = xasprintf("%s/backup.db", fixture->folder);
-    struct store_backup backup = {
-        .op.kind = STORE_BACKUP, .folder = str_of(fixture->folder), .name = STR("backup.db")};
+    struct store_backup backup = {.op.kind = STORE_BACKUP, .folder = str_of(fixture->folder), .name = STR("backup.db")};
     if (fixture_run(fixture, &backup.op) < 0)
         fail_msg("%s", backup.ret_reason);
     assert_string_equal(backup.ret_path, path);

@@ -1,6 +1,5 @@
 // sim --seed N [--trace] | --seeds FROM COUNT [--stop] | --fresh COUNT
 #include "sim.h"
-
 #include "util/id.h"
 
 static int usage(void)

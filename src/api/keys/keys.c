@@ -1,5 +1,6 @@
 // API keys.
 #include "api/keys/keys.h"
+
 #include "util/clock.h"
 
 static void append_key(struct buf *json, const struct api_key *key, const char *secret)

@@ -1,5 +1,4 @@
 #include "store/sqlite/log/pack.h"
-
 #include "util/error.h"
 #include "util/testing.h"
 

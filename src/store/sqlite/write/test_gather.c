@@ -1,5 +1,4 @@
 #include "store/sqlite/write/gather.h"
-
 #include "util/testing.h"
 
 #define MS 1000000ull

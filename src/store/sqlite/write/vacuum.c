@@ -2,7 +2,6 @@
 // no operation waits. A checkpoint then makes the file shorter. Some are left free, as the next packs would make the file grow
 // again. A file from before this can do that only once it was backed up and restored.
 #include "store/sqlite/sqlite_private.h"
-
 #include "util/clock.h"
 
 #define SLICE_NS      3000000 // of one transaction, which a commit may have to wait for
