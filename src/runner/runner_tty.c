@@ -69,14 +69,15 @@ void runner_tty_settle(void *arg)
     if (runner->job_over || !runner->input_open)
         return;
     bool in_foreground = terminal_in_foreground(&runner->terminal);
-    pump_pause(runner->pumps[RUNNER_INPUT], !in_foreground);
     if (!in_foreground) {
+        pump_pause(runner->pumps[RUNNER_INPUT], true);
         runner->terminal.raw = false; // the shell has its own modes on
         timer_start(runner->foreground_timer, FOREGROUND_MS);
         return;
     }
     terminal_raw(&runner->terminal);
     runner_tty_resize(runner);
+    pump_pause(runner->pumps[RUNNER_INPUT], false);
 }
 
 void runner_tty_suspend(struct runner *runner)
