@@ -165,7 +165,6 @@ static const struct hint hints[] = {
     {ERR_UNAUTHORIZED, "pass a key by --token, RUNNEL_TOKEN or a context; `runnel key create` makes one"},
     {ERR_FORBIDDEN, "use a key with a role that may do this; see `runnel help key`"},
     {ERR_UNREACHABLE, "is it running there? `runnel serve` starts one; --url or RUNNEL_URL names another"},
-    {ERR_EXPIRED, "its records were removed; only its identifier is still taken"},
 };
 
 PRINTF_LIKE(1, 0) static void say(const char *fmt, va_list args)

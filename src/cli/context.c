@@ -88,7 +88,8 @@ static int check_url(const char *url, struct buf *ret_error)
     bool known = strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
     if (known && url_host(url).len > 0)
         return 0;
-    buf_printf(ret_error, "the server's URL must be http://HOST[:PORT] or https://HOST[:PORT], not \"%s\"", url);
+    buf_printf(ret_error,
+               "the server's URL must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH], not \"%s\"", url);
     return ERR_INVALID;
 }
 

@@ -151,6 +151,22 @@ def test_a_backup_holds_no_room_of_what_was_purged(own_server):
     eventually(lambda: size_of_another() < os.path.getsize(big) / 4, "a small backup")
 
 
+def test_the_stores_file_shrinks_after_a_purge_and_holds_the_rest(own_server):
+    api = own_server.api()
+    kept, purged = api.create(), api.create()
+    api.append_lines(kept, lines(1000))
+    with Runner(own_server, purged) as runner:
+        for _ in range(40):
+            runner.lines([os.urandom(2000).hex() for _ in range(100)])
+        runner.complete()
+    api.append_lines(kept, lines(1000, "later"))
+    size = lambda: own_server.database().stat().st_size
+    eventually(lambda: size() > 8_000_000, "the records in the file")
+    purge(api, purged)
+    eventually(lambda: size() < 4_000_000, "a smaller file")
+    assert api.messages(kept, limit=10000) == lines(1000) + lines(1000, "later")
+
+
 # --- Restoring
 @pytest.mark.parametrize("how", ["by hand", "runnel restore"])
 def test_a_restore_after_a_crash_is_the_backup_and_nothing_of_the_stale_log(servers, tmp_path, how):

@@ -156,6 +156,8 @@ def test_purge_removes_what_has_ended_and_nothing_else(own):
     assert result.code != 0 and b"runnel cancel open" in result.err
     assert cli.ok("purge", "done").text() == "done: purged\n"
     assert api.get("/api/v1/executions/done/logs").status == 410
+    result = cli.run("logs", "done")
+    assert result.code == 3 and result.err.count(b"runnel:") == 1 and b"it was purged" in result.err, result
     assert cli.run("purge").code == 2
 
 

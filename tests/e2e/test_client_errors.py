@@ -159,6 +159,11 @@ def test_a_token_that_cannot_be_one_is_refused_before_anything_is_asked(server, 
     assert b"the token has characters that no credential has" in result.err
 
 
+def test_a_url_that_cannot_be_one_is_refused_with_its_forms(tmp_path):
+    result = Cli(tmp_path / "home").run("--url", "ftp://x", "list", expect=2)
+    assert b'must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH], not "ftp://x"' in result.err
+
+
 # --- hints
 def test_commands_that_are_told_carry_the_options_that_they_need(server, tmp_path):
     cli = Cli(tmp_path / "home")
