@@ -158,7 +158,7 @@ static struct bench *bench_new(void)
     must(shard_init(&bench->shard, 0, &options) == 0);
     bench->fanout = bench->shard.fanout;
     bench->timer = timer_new(bench->shard.loop, tick, bench);
-    store_watch(bench->store, publish, bench);
+    must(store_watch(bench->store, publish, bench) == 0);
     make_key(bench);
     hub_start(bench->hub, bench->shard.loop);
     return bench;

@@ -132,13 +132,27 @@ static void collect_memory(struct server *server)
     metrics_set_total(server->metrics, METRIC_memory_refused_total, refused);
 }
 
+static void collect_store(struct server *server)
+{
+    struct store_stats stats;
+
+    if (!store_stats(server->store, &stats))
+        return;
+    metrics_set(server->metrics, METRIC_store_bytes, (int64_t)stats.bytes);
+    metrics_set(server->metrics, METRIC_store_wal_lost_bytes, (int64_t)stats.wal_lost);
+    metrics_set(server->metrics, METRIC_store_queue, (int64_t)stats.queue);
+    metrics_set_total(server->metrics, METRIC_store_commits_total, stats.commits);
+    metrics_set_histogram(server->metrics, METRIC_commit_seconds, stats.commit_buckets, ARRAY_LEN(stats.commit_buckets),
+                          stats.commit_ns_sum);
+    metrics_set_histogram(server->metrics, METRIC_fsync_seconds, stats.fsync_buckets, ARRAY_LEN(stats.fsync_buckets),
+                          stats.fsync_ns_sum);
+}
+
 static void server_collect(void *arg)
 {
     struct server *server = arg;
-    struct store_stats stats;
     uint64_t open = 0, total = 0, requests = 0;
 
-    store_stats(server->store, &stats);
     for (unsigned i = 0; i < server->shard_count; i++) {
         const struct http_stats *http = http_server_stats(server->shards[i].http);
         open += http->connections;
@@ -150,14 +164,7 @@ static void server_collect(void *arg)
     metrics_set_total(server->metrics, METRIC_connections_total, total);
     metrics_set_total(server->metrics, METRIC_http_requests_total, requests);
     metrics_set(server->metrics, METRIC_ack_lag_records, (int64_t)hub_lag_total(server->hub));
-    metrics_set(server->metrics, METRIC_store_bytes, (int64_t)stats.bytes);
-    metrics_set(server->metrics, METRIC_store_wal_lost_bytes, (int64_t)stats.wal_lost);
-    metrics_set(server->metrics, METRIC_store_queue, (int64_t)stats.queue);
-    metrics_set_total(server->metrics, METRIC_store_commits_total, stats.commits);
-    metrics_set_histogram(server->metrics, METRIC_commit_seconds, stats.commit_buckets, ARRAY_LEN(stats.commit_buckets),
-                          stats.commit_ns_sum);
-    metrics_set_histogram(server->metrics, METRIC_fsync_seconds, stats.fsync_buckets, ARRAY_LEN(stats.fsync_buckets),
-                          stats.fsync_ns_sum);
+    collect_store(server);
 }
 
 // --- First start: account `default`, operator key
@@ -493,8 +500,7 @@ static int server_make_shards(struct server *server)
             return err;
         server->fanouts[i] = server->shards[i].fanout;
     }
-    store_watch(server->store, server_watch, server);
-    return 0;
+    return store_watch(server->store, server_watch, server);
 }
 
 static int server_listen(struct server *server)

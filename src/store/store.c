@@ -9,17 +9,50 @@ static int64_t member_at(const struct store_op *op, size_t at)
     return value;
 }
 
+static void op_deliver(struct mail *mail)
+{
+    struct store_op *op = CONTAINER_OF(mail, struct store_op, mail);
+    op->done(op);
+}
+
+void store_reply(struct store_op *op)
+{
+    op->mail.deliver = op_deliver;
+    loop_post(op->reply_to, &op->mail);
+}
+
+static void refuse_backup(struct store *store, struct store_op *op)
+{
+    op->err = ERR_UNSUPPORTED;
+    CONTAINER_OF(op, struct store_backup, op)->ret_reason =
+        xasprintf("this server's store (%s) makes no backups; use the tools of that store", store->vtable->name);
+    store_reply(op);
+}
+
 void store_submit(struct store *store, struct store_op *op)
 {
     if (op->account == 0)
         op->account = member_at(op, store_kinds[op->kind].account_at);
-    store->vtable->submit(store, op);
+    if (op->kind != STORE_BACKUP)
+        store->vtable->submit(store, op);
+    else if (store->vtable->backup)
+        store->vtable->backup(store, op);
+    else
+        refuse_backup(store, op);
 }
 
-void store_watch(struct store *store, store_watch_fn *watch, void *arg)
+int store_watch(struct store *store, store_watch_fn *watch, void *arg)
 {
-    store->watch_arg = arg;
-    store->watch = watch;
+    if (store->watcher_count == STORE_WATCHERS_MAX)
+        return ERR_OVERLOADED;
+    store->watchers[store->watcher_count++] = (struct store_watcher){watch, arg};
+    return 0;
+}
+
+void store_publish(struct store *store, const struct store_change *changes, size_t count)
+{
+    for (size_t i = 0; i < store->watcher_count && count > 0; i++)
+        store->watchers[i].watch(store->watchers[i].arg, changes, count);
 }
 
 const char *store_incarnation(const struct store *store)
@@ -32,9 +65,12 @@ const uint8_t *store_secret(const struct store *store)
     return store->secret;
 }
 
-void store_stats(struct store *store, struct store_stats *ret)
+bool store_stats(struct store *store, struct store_stats *ret)
 {
-    store->vtable->stats(store, ret);
+    *ret = (struct store_stats){0};
+    if (store->vtable->stats)
+        store->vtable->stats(store, ret);
+    return store->vtable->stats != NULL;
 }
 
 static size_t version_slot(int64_t row)
@@ -44,7 +80,7 @@ static size_t version_slot(int64_t row)
 
 uint64_t store_version(const struct store *store, int64_t row)
 {
-    return atomic_load(&store->versions[version_slot(row)]);
+    return store->one_writer ? atomic_load(&store->versions[version_slot(row)]) : 1;
 }
 
 // One thread writes versions, so a load and a store are enough. Whether a slot is odd already says that another operation

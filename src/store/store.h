@@ -15,22 +15,24 @@
 #include "store/ops/key.h"
 #include "store/ops/record.h"
 
-#include <stdatomic.h>
-
 struct store;
 
-// --- Watching: what each commit changed, on the writer's thread, in commit order, after durability and before `done`s.
-struct store_change {
-    int64_t row;
-    uint64_t first;      // of `chunk`
-    struct chunk *chunk; // NULL if no records came; borrowed during the call
-    uint64_t arrived_ns; // submitted_ns of the operation
+// --- Watching: what each commit changed, in commit order, after durability and before `done`s.
+struct store_change { // of one execution; what it points to is borrowed during the call
+    int64_t row, account;
+    struct str batch_id, workflow_id; // empty: none
+    uint64_t first;                   // of `chunk`
+    struct chunk *chunk;              // NULL if no records came
+    uint64_t arrived_ns;              // submitted_ns of the operation
     uint64_t next;
     enum execution_status status;
     bool sealed, purged, has_exit_code;
     int exit_code;
 };
+// On the thread of the store that commits, which waits for it.
 typedef void store_watch_fn(void *arg, const struct store_change *changes, size_t count);
+
+#define STORE_WATCHERS_MAX 8
 
 struct store_stats {
     uint64_t commits, mutations, records, commit_ns_sum, bytes; // bytes: of the store's files
@@ -42,38 +44,23 @@ struct store_stats {
     uint64_t fsync_buckets[20], fsync_ns_sum, fsyncs;
 };
 
-// --- The port
-struct store_vtable {
-    const char *name;
-    void (*submit)(struct store *store, struct store_op *op);
-    void (*stats)(struct store *store, struct store_stats *ret);
-    void (*stop)(struct store *store);
-    void (*free)(struct store *store);
-};
-#define STORE_VERSION_SLOTS 32768
-#define STORE_SECRET_LEN    32
-struct store { // adapters embed it
-    const struct store_vtable *vtable;
-    _Atomic uint64_t versions[STORE_VERSION_SLOTS];
-    char incarnation[27];
-    uint8_t secret[STORE_SECRET_LEN];
-    store_watch_fn *watch;
-    void *watch_arg;
-    const struct logger *logger;
-};
+#define STORE_SECRET_LEN 32
 
-void store_submit(struct store *store, struct store_op *op); // never fails at once: errors come by done
-// Before the first commit; one watcher.
-void store_watch(struct store *store, store_watch_fn *watch, void *arg);
+// Never fails at once: errors come by done. ERR_UNSUPPORTED for a backup by a store that makes none.
+void store_submit(struct store *store, struct store_op *op);
+// Before the first operation is handed in, for as long as the store is there; all are called, in the order in which they were
+// added. ERR_OVERLOADED when there are STORE_WATCHERS_MAX.
+int store_watch(struct store *store, store_watch_fn *watch, void *arg);
 const char *store_incarnation(const struct store *store);
 // Random, made with the store, kept in it and told to nobody: what is given out sealed is sealed with it.
 const uint8_t *store_secret(const struct store *store);
-void store_stats(struct store *store, struct store_stats *ret);
+// False, and nothing but zeros, for a store that keeps no figures.
+bool store_stats(struct store *store, struct store_stats *ret);
 
-// --- Versions: how whoever keeps an execution knows that it still is as it was (store/execution_cache.h). A row's version is
-// odd from before a transaction that may change the execution until the outcome is visible to every query, and an even number
-// never seen before afterwards; nobody hears of the outcome earlier than that. Rows share slots, so a version may change
-// without need, never the other way round.
+// How whoever keeps an execution knows that it still is as it was (store/execution_cache.h). A row's version is odd from before
+// a transaction that may change the execution until the outcome is visible to every query, and an even number never seen
+// before afterwards; nobody hears of the outcome earlier than that. Rows share slots, so a version may change without need,
+// never the other way round. Of a store that cannot know, as others write to it too, it is odd for ever: nothing is kept.
 uint64_t store_version(const struct store *store, int64_t row);
 
 // Commits what was handed in, checkpoints and ends the threads; what is submitted afterwards gets ERR_SHUTTING_DOWN.

@@ -1,5 +1,6 @@
 // For tests of what drives the store: one that does nothing. What was handed in waits, in order, until the test answers it.
 // One thread: `done` is called from stub_answer.
+// It has no capabilities: neither figures nor backups.
 #pragma once
 
 #include "store/adapter.h"
@@ -20,16 +21,10 @@ static inline void stub_submit(struct store *store, struct store_op *op)
     stub->ops[stub->count++] = op;
 }
 
-static inline void stub_stats(struct store *store, struct store_stats *ret)
-{
-    (void)store;
-    *ret = (struct store_stats){0};
-}
-
 static inline void stub_init(struct store_stub *stub)
 {
-    static const struct store_vtable vtable = {.name = "stub", .submit = stub_submit, .stats = stub_stats};
-    *stub = (struct store_stub){.base = {.vtable = &vtable, .incarnation = "STUB"}};
+    static const struct store_vtable vtable = {.name = "stub", .submit = stub_submit};
+    *stub = (struct store_stub){.base = {.vtable = &vtable, .incarnation = "STUB", .one_writer = true}};
 }
 
 // The first that waits, which must be of this kind; it waits no more.

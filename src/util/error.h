@@ -37,6 +37,7 @@
     X(ERR_RATE, "too_many_requests", 429, 1, "too many requests; try again later")                           \
     X(ERR_HEADERS_TOO_LARGE, "headers_too_large", 431, 1, "the headers are larger than the limit")           \
     X(ERR_NOT_IMPLEMENTED, "not_implemented", 501, 1, "this method is not known here")                       \
+    X(ERR_UNSUPPORTED, "unsupported", 501, 1, "this server's store cannot do that")                          \
     X(ERR_UNAVAILABLE, "unavailable", 503, 1, "the store cannot serve now; try again later")                 \
     X(ERR_OVERLOADED, "overloaded", 503, 1, "as much is held as may be; try again in a moment")              \
     X(ERR_SHUTTING_DOWN, "shutting_down", 503, 1, "the server is shutting down; try again")                  \

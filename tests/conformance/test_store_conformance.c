@@ -685,7 +685,7 @@ static void the_watcher_sees_every_change_in_order_before_the_answers(void **sta
     struct fixture *fixture = *state;
     int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
     struct watched watched = {.row = row};
-    store_watch(fixture->store, watch_one, &watched);
+    assert_int_equal(store_watch(fixture->store, watch_one, &watched), 0);
     for (uint64_t i = 0; i < 20; i++) {
         struct store_append appended = append(fixture, row, "p", i * 3, 4); // one record repeats
         assert_int_equal(appended.op.err, 0);
@@ -695,7 +695,6 @@ static void the_watcher_sees_every_change_in_order_before_the_answers(void **sta
     assert_true(atomic_load(&watched.sealed));
     assert_false(atomic_load(&watched.wrong));
     store_op_release(&end.op);
-    store_watch(fixture->store, NULL, NULL);
 }
 
 // --- Queries

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.server
+import json
 import ssl
 import threading
 
@@ -12,7 +13,7 @@ from test_tls import certificate
 
 
 @contextlib.contextmanager
-def answerer(status, headers=(), tls=None):
+def answerer(status, headers=(), tls=None, body=b""):
     """A web server that answers everything in the same way; how often, and its URL."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -21,8 +22,9 @@ def answerer(status, headers=(), tls=None):
             self.send_response(status)
             for name, value in headers:
                 self.send_header(name, value.replace("PATH", self.path))
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            self.wfile.write(body)
 
         do_GET = do_POST = answer
 
@@ -183,3 +185,12 @@ def test_errors_name_the_path_and_its_reason(tmp_path):
     assert wrapped.code != 0 and f"{plain}/spool: Not a directory".encode() in wrapped.err
     served = cli.run("serve", "--listen", "127.0.0.1:0", "--data", plain / "x")
     assert f"the data folder cannot be made: {plain}/x: Not a directory".encode() in served.err
+
+
+def test_a_backup_that_the_servers_store_cannot_make_is_said_once(tmp_path):
+    said = "this server's store (postgres) makes no backups; use the tools of that store"
+    error = json.dumps({"error": {"code": "unsupported", "message": said, "request_id": "r"}}).encode()
+    headers = [("Content-Type", "application/json"), ("X-Runnel-Incarnation", "I")]
+    with answerer(501, headers, body=error) as (url, seen):
+        result = Cli(tmp_path / "home", url=url, token="rnl_x").run("backup", expect=1)
+    assert said.encode() in result.err and seen == ["/api/v1/backup"]

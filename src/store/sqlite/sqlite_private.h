@@ -104,7 +104,6 @@ static inline struct sqlite_store *sqlite_store_of(struct store *store)
 }
 
 int64_t store_now_ms(const struct sqlite_store *store);
-void op_reply(struct store_op *op); // posts `done`; the operation is the caller's again
 
 // --- writer.c
 void *writer_main(void *arg);

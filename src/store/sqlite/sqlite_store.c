@@ -21,18 +21,6 @@ int64_t store_now_ms(const struct sqlite_store *store)
     return store->tuning.now_ms ? store->tuning.now_ms(store->tuning.now_arg) : clock_real_ms();
 }
 
-static void op_deliver(struct mail *mail)
-{
-    struct store_op *op = CONTAINER_OF(mail, struct store_op, mail);
-    op->done(op);
-}
-
-void op_reply(struct store_op *op)
-{
-    op->mail.deliver = op_deliver;
-    loop_post(op->reply_to, &op->mail);
-}
-
 static void sqlite_submit(struct store *base, struct store_op *op)
 {
     struct sqlite_store *store = sqlite_store_of(base);
@@ -42,7 +30,7 @@ static void sqlite_submit(struct store *base, struct store_op *op)
     if (store->stopping) {
         pthread_mutex_unlock(&store->mutex);
         op->err = ERR_SHUTTING_DOWN;
-        op_reply(op);
+        store_reply(op);
         return;
     }
     bool commit = store_kinds[op->kind].commits;
@@ -127,6 +115,7 @@ static void sqlite_free(struct store *base)
 static const struct store_vtable sqlite_vtable = {
     .name = "sqlite",
     .submit = sqlite_submit,
+    .backup = sqlite_submit,
     .stats = sqlite_stats,
     .stop = sqlite_stop,
     .free = sqlite_free,
@@ -136,6 +125,7 @@ static struct sqlite_store *store_new(const struct sqlite_options *options)
 {
     struct sqlite_store *store = xcalloc(1, sizeof(*store));
     store->base.vtable = &sqlite_vtable;
+    store->base.one_writer = true;
     store->base.logger = options->logger;
     store->path = xstrdup(options->path);
     store->lock_fd = store->reserve_fd = store->wal_mark.fd = -1;

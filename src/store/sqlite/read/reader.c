@@ -66,7 +66,7 @@ void *reader_main(void *arg)
             op->process(op);
         if (op->scan)
             scan_ended(store);
-        op_reply(op);
+        store_reply(op);
     }
     db_close(&db);
     return NULL;

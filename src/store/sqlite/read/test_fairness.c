@@ -3,6 +3,7 @@
 #include "store/store_fixture.h"
 
 #include <semaphore.h>
+#include <stdatomic.h>
 
 #define SCANS 6
 

@@ -142,8 +142,7 @@ static void publish(struct sqlite_store *store)
     store_generation_committed(store);
     heads_committed(&store->heads);
     merge_committed(store->merge);
-    if (store->base.watch && group->change_count > 0)
-        store->base.watch(store->base.watch_arg, group->changes, group->change_count);
+    store_publish(&store->base, group->changes, group->change_count);
     for (size_t i = 0; i < group->change_count; i++) {
         if (group->changes[i].sealed)
             merge_sealed(store->merge);
@@ -332,7 +331,7 @@ static void commit_group(struct sqlite_store *store, struct store_op **ops, size
     gather_plan(&store->gather, count, store->writer_queue.count, clock_mono_ns());
     pthread_mutex_unlock(&store->mutex);
     for (size_t i = 0; i < count; i++)
-        op_reply(ops[i]);
+        store_reply(ops[i]);
 }
 
 // --- The thread
