@@ -697,6 +697,56 @@ static void the_watcher_sees_every_change_in_order_before_the_answers(void **sta
     store_op_release(&end.op);
 }
 
+struct belonging {
+    int64_t account;
+    char batch_id[16], workflow_id[16];
+    _Atomic unsigned seen;
+    _Atomic bool wrong;
+};
+
+static void watch_belonging(void *arg, const struct store_change *changes, size_t count)
+{
+    struct belonging *it = arg;
+    for (size_t i = 0; i < count; i++) {
+        if (changes[i].account != it->account || !str_eq(changes[i].batch_id, str_of(it->batch_id)) ||
+            !str_eq(changes[i].workflow_id, str_of(it->workflow_id)))
+            atomic_store(&it->wrong, true);
+        atomic_fetch_add(&it->seen, 1);
+    }
+}
+
+static void a_change_tells_whose_it_is_and_what_it_belongs_to(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_account(fixture, "a");
+    struct belonging it = {.account = fixture_account(fixture, "b"), .batch_id = "night", .workflow_id = "w7"};
+    struct store_create create = {.op.kind = STORE_CREATE,
+                                  .execution = {.account = it.account,
+                                                .execution_id = xstrdup("e"),
+                                                .status = STATUS_QUEUED,
+                                                .batch_id = xstrdup(it.batch_id),
+                                                .workflow_id = xstrdup(it.workflow_id)}};
+    assert_int_equal(fixture_run(fixture, &create.op), 0);
+    int64_t row = create.execution.row;
+    store_op_release(&create.op);
+    fixture_reopen(fixture); // what is kept of it in memory is read again
+    assert_int_equal(store_watch(fixture->store, watch_belonging, &it), 0);
+    struct store_claim claim = {.op.kind = STORE_CLAIM, .row = row};
+    assert_int_equal(fixture_run(fixture, &claim.op), 0);
+    store_op_release(&claim.op);
+    assert_int_equal(append(fixture, row, "p", 0, 3).op.err, 0);
+    assert_int_equal(complete_err(fixture, row, "p", 2), 0);
+    struct store_purge purge = {.op.kind = STORE_PURGE, .row = row};
+    assert_int_equal(fixture_run(fixture, &purge.op), 0);
+    assert_false(atomic_load(&it.wrong));
+    assert_true(atomic_load(&it.seen) >= 4);
+    it = (struct belonging){.account = it.account}; // of one that belongs to nothing, the two are empty
+    row = fixture_create(fixture, it.account, "alone", STATUS_RUNNING);
+    assert_int_equal(append(fixture, row, "p", 0, 3).op.err, 0);
+    assert_false(atomic_load(&it.wrong));
+    assert_true(atomic_load(&it.seen) >= 1);
+}
+
 // --- Queries
 
 static void reads_begin_at_the_covering_chunk_in_both_directions(void **state)
@@ -1089,6 +1139,7 @@ int main(void)
         TEST(a_purged_execution_is_gone_and_its_id_taken),
         TEST(one_failure_harms_no_other_operation),
         TEST(the_watcher_sees_every_change_in_order_before_the_answers),
+        TEST(a_change_tells_whose_it_is_and_what_it_belongs_to),
         TEST(reads_begin_at_the_covering_chunk_in_both_directions),
         TEST(a_producers_counter_is_told),
         TEST(lists_are_filtered_and_paged_newest_first),

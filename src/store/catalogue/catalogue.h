@@ -52,7 +52,8 @@ struct catalogue_head { // what a change of an execution begins with
     int64_t account;
     bool purged;
     struct outcome outcome;
-    struct log_state log; // the log may have more than this, see the adapter
+    struct log_state log;         // the log may have more than this, see the adapter
+    char *batch_id, *workflow_id; // or NULL; the caller's
 };
 
 // Within a write transaction nobody else changes the execution from then on. ERR_NOT_FOUND

@@ -44,7 +44,7 @@ static int idempotency_set(struct sql *sql, const struct store_create *create)
 int catalogue_create_check(struct sql *sql, const struct store_create *create)
 {
     const struct execution *execution = &create->execution;
-    struct catalogue_head head;
+    bool sealed, purged;
     int64_t row;
     int err = catalogue_account_open(sql, execution->account);
     if (err < 0)
@@ -54,8 +54,8 @@ int catalogue_create_check(struct sql *sql, const struct store_create *create)
     err = catalogue_execution_find(sql, execution->account, str_of(execution->execution_id), &row);
     if (err < 0)
         return err == ERR_NOT_FOUND ? 0 : err;
-    err = catalogue_execution_head(sql, row, &head);
-    return err < 0 ? err : head.purged ? ERR_EXPIRED : ERR_CONFLICT;
+    err = catalogue_execution_closed(sql, row, &sealed, &purged);
+    return err < 0 ? err : purged ? ERR_EXPIRED : ERR_CONFLICT;
 }
 
 static int execution_insert(struct sql *sql, const struct execution *execution, int64_t *ret_row)

@@ -58,22 +58,26 @@ int catalogue_execution_head(struct sql *sql, int64_t row, struct catalogue_head
     int rc = sql_row(find);
     if (rc <= 0)
         return rc < 0 ? rc : ERR_NOT_FOUND;
+    struct outcome outcome = {
+        .sealed = sql_i64(find, 2) != 0,
+        .has_exit_code = !sql_null(find, 4),
+        .exit_code = (int)sql_i64(find, 4),
+        .epoch = sql_u64(find, 5),
+        .started_ms = sql_i64(find, 6),
+        .completed_ms = sql_i64(find, 7),
+        .sealed_ms = sql_i64(find, 8),
+    };
+    if (!status_parse(sql_text(find, 1), &outcome.status))
+        return ERR_CORRUPT;
     *ret = (struct catalogue_head){
         .account = sql_i64(find, 0),
         .purged = sql_i64(find, 3) != 0,
-        .outcome =
-            {
-                .sealed = sql_i64(find, 2) != 0,
-                .has_exit_code = !sql_null(find, 4),
-                .exit_code = (int)sql_i64(find, 4),
-                .epoch = sql_u64(find, 5),
-                .started_ms = sql_i64(find, 6),
-                .completed_ms = sql_i64(find, 7),
-                .sealed_ms = sql_i64(find, 8),
-            },
+        .outcome = outcome,
         .log = {sql_u64(find, 9), sql_u64(find, 10), sql_u64(find, 11)},
+        .batch_id = sql_dup(find, 12),
+        .workflow_id = sql_dup(find, 13),
     };
-    return status_parse(sql_text(find, 1), &ret->outcome.status) ? 0 : ERR_CORRUPT;
+    return 0;
 }
 
 int catalogue_execution_extent(struct sql *sql, int64_t row, uint64_t *ret_next, uint64_t *ret_first)

@@ -62,7 +62,7 @@
     X(EXECUTION_ROW_OF, "SELECT id FROM executions WHERE account = ?1 AND execution_id = ?2")                          \
     X(EXECUTION_HEAD,                                                                                                  \
       "SELECT account, status, sealed, purged, exit_code, epoch, started_ms, completed_ms, sealed_ms, "                \
-      "next_sequence, digest, message_bytes FROM executions WHERE id = ?1 {locked}")                                   \
+      "next_sequence, digest, message_bytes, batch_id, workflow_id FROM executions WHERE id = ?1 {locked}")            \
     X(EXECUTION_INSERT,                                                                                                \
       "INSERT INTO executions(account, execution_id, status, pinned, exit_code, created_ms, started_ms, "              \
       "restored_from, owner, workflow_id, batch_id, worker_id, worker_hostname, script_filename, runtime) "            \

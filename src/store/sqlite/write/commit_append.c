@@ -131,18 +131,11 @@ static int append_write(struct sqlite_store *store, const struct store_append *a
 static void announce_append(struct sqlite_store *store, const struct head *head, struct chunk *chunk,
                             uint64_t arrived_ns)
 {
-    group_add_change(&store->group, &(struct store_change){
-                                        .row = head->row,
-                                        .first = head->state.next - chunk_count(chunk),
-                                        .chunk = chunk,
-                                        .arrived_ns = arrived_ns,
-                                        .next = head->state.next,
-                                        .status = head->sequence.status,
-                                        .sealed = head->sequence.sealed,
-                                        .purged = head->sequence.purged,
-                                        .has_exit_code = head->has_exit_code,
-                                        .exit_code = head->exit_code,
-                                    });
+    struct store_change change = head_change(head);
+    change.first -= chunk_count(chunk);
+    change.chunk = chunk;
+    change.arrived_ns = arrived_ns;
+    group_add_change(&store->group, &change);
     store->group.records += chunk_count(chunk);
 }
 

@@ -49,16 +49,8 @@ int execution_load_changed(struct sqlite_store *store, const struct head *head, 
 
 void announce(struct sqlite_store *store, const struct head *head)
 {
-    group_add_change(&store->group, &(struct store_change){
-                                        .row = head->row,
-                                        .first = head->state.next,
-                                        .next = head->state.next,
-                                        .status = head->sequence.status,
-                                        .sealed = head->sequence.sealed,
-                                        .purged = head->sequence.purged,
-                                        .has_exit_code = head->has_exit_code,
-                                        .exit_code = head->exit_code,
-                                    });
+    struct store_change change = head_change(head);
+    group_add_change(&store->group, &change);
 }
 
 // --- Create

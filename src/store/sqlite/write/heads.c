@@ -19,6 +19,8 @@ static void head_drop(struct heads *heads, struct head *head)
     for (size_t i = 0; i < head->producer_count; i++)
         free(head->producers[i].name);
     free(head->producers);
+    free(head->batch_id);
+    free(head->workflow_id);
     free(head);
 }
 
@@ -27,6 +29,23 @@ void heads_release(struct heads *heads)
     LIST_FOR_EACH_SAFE(it, next, &heads->lru)
         head_drop(heads, CONTAINER_OF(it, struct head, lru));
     map_release(&heads->map);
+}
+
+struct store_change head_change(const struct head *head)
+{
+    return (struct store_change){
+        .row = head->row,
+        .account = head->account,
+        .batch_id = str_of(head->batch_id),
+        .workflow_id = str_of(head->workflow_id),
+        .first = head->state.next,
+        .next = head->state.next,
+        .status = head->sequence.status,
+        .sealed = head->sequence.sealed,
+        .purged = head->sequence.purged,
+        .has_exit_code = head->has_exit_code,
+        .exit_code = head->exit_code,
+    };
 }
 
 struct outcome head_outcome(const struct head *head)
@@ -62,6 +81,8 @@ static int head_load(struct heads *heads, struct head *head)
     if (err < 0)
         return err;
     head->account = found.account;
+    head->batch_id = found.batch_id;
+    head->workflow_id = found.workflow_id;
     head->sequence.purged = found.purged;
     head->state = found.log;
     head_set_outcome(head, &found.outcome);

@@ -4,12 +4,14 @@
 
 #include "store/sqlite/db.h"
 #include "store/sqlite/log/hot.h"
+#include "store/store.h"
 
 struct head {
     struct map_node node;
     struct list_node lru, touched; // touched: self-linked unless changed since the last commit
     int64_t row;                   // the map's key
     int64_t account;
+    char *batch_id, *workflow_id;  // or NULL
     struct sequence_head sequence; // next is also in `state`, and the two are equal
     struct log_state state;
     bool has_exit_code;
@@ -27,6 +29,8 @@ struct heads {
     struct hot *hot;
 };
 
+// What is told to watchers; its views are valid until the end of the transaction. Of the log's end, without a chunk.
+struct store_change head_change(const struct head *head);
 struct outcome head_outcome(const struct head *head);
 void head_set_outcome(struct head *head, const struct outcome *outcome);
 

@@ -140,9 +140,9 @@ static void publish(struct sqlite_store *store)
     }
     store->purging = store->purging || group->purges;
     store_generation_committed(store);
-    heads_committed(&store->heads);
     merge_committed(store->merge);
     store_publish(&store->base, group->changes, group->change_count);
+    heads_committed(&store->heads); // after the watchers, as what they are told points into them
     for (size_t i = 0; i < group->change_count; i++) {
         if (group->changes[i].sealed)
             merge_sealed(store->merge);
