@@ -62,7 +62,7 @@ static int standing(struct auth *auth, const struct principal *principal)
     return 0;
 }
 
-// What a change that comes after this one finds to be older than itself.
+// The generation is read first: a change that comes in between makes the principal look older than it, and it is judged again.
 static int judge(struct auth *auth, struct principal *principal)
 {
     principal->generation = auth_generation(auth);
@@ -98,7 +98,8 @@ static void finish(struct auth_check *check, int err)
     check->done(check);
 }
 
-// Who fails too often is told so. Only what failed is: a credential that is good passes whatever others at its address do.
+// Counts a failed login of the peer; over the limit it is told ERR_RATE. Good credentials never come here, so they pass whatever
+// others at the same address do.
 static void finish_failed_login(struct auth *auth, struct auth_check *check)
 {
     uint64_t now_ms = clock_mono_ms();
@@ -254,7 +255,7 @@ void auth_stream_closed(struct auth *auth, const struct principal *principal)
     pthread_mutex_unlock(&auth->lock);
 }
 
-// After the change is in: who sees the new generation finds it.
+// Called after the change is stored: whoever reads the new generation finds the change.
 static void next_generation(struct auth *auth)
 {
     atomic_fetch_add_explicit(&auth->generation, 1, memory_order_release);
