@@ -31,5 +31,4 @@ size_t encoded_memory(const struct encoded *encoded);
 // u64 LE first sequence number, u32 LE length, chunk bytes.
 struct payload *encode_chunk_frame(const struct chunk *chunk, uint64_t first);
 // At the end of a followed chunk stream: u64 LE next sequence number, u32 0xFFFFFFFF, u32 LE length, JSON of `complete`.
-#define CHUNK_FRAME_HEADER   12
 #define CHUNK_FRAME_COMPLETE 0xFFFFFFFFu

@@ -21,7 +21,7 @@ static void on_request(void *app, struct http_request *request)
     if (!http_params_each(request, count_param, &params))
         abort(); // malformed escapes are refused before
     CLEANUP(buf_release) struct buf out = {0};
-    buf_printf(&out, "%.*s %.*s %zu ", STR_ARGS(http_method_text(request)), STR_ARGS(http_path(request)), params);
+    buf_printf(&out, "%d %.*s %zu ", (int)http_method(request), STR_ARGS(http_path(request)), params);
     buf_append_str(&out, http_body(request));
     http_respond(request, 200, "text/plain", out.data, out.len);
 }
@@ -104,7 +104,7 @@ static void serve(const uint8_t *data, size_t len, size_t piece, struct buf *ans
                                  .idle_timeout_ms = 60000,
                                  .send_timeout_ms = 60000};
     struct http_server *server = http_server_new(loop, &app, &limits, NULL);
-    http_server_accept(server, ends[1]);
+    http_server_accept(server, &(struct http_accepted){.fd = ends[1]});
     for (size_t at = 0; at < len; at += piece) {
         if (send(ends[0], data + at, MIN(piece, len - at), MSG_NOSIGNAL) < 0)
             break;

@@ -66,8 +66,7 @@ struct http_accepted {
     bool unknown; // a proxy speaks for it and does not say who it is: its headers are nobody's word
     const struct net_address *address; // of the client that a proxy speaks for; NULL: the peer is the client
 };
-void http_server_accept_as(struct http_server *server, const struct http_accepted *accepted);
-void http_server_accept(struct http_server *server, int fd); // takes over the fd
+void http_server_accept(struct http_server *server, const struct http_accepted *accepted);
 // Peers whose word about the client is believed (http/forwarded.h); borrowed, NULL for none.
 void http_server_trust(struct http_server *server, const struct net_ranges *trusted);
 // Stops keep-alive: each connection ends after its present answer. Idle ones are closed now. `fewer` (or NULL) is called at once and
@@ -80,7 +79,6 @@ void http_server_free(struct http_server **server); // closes all
 
 // --- Requests. Everything returned lives until the answer is finished.
 enum http_method http_method(const struct http_request *request);
-struct str http_method_text(const struct http_request *request);
 bool http_is_1_0(const struct http_request *request);
 struct str http_path(const struct http_request *request);  // as sent, without the query
 struct str http_query(const struct http_request *request); // as sent, without '?'

@@ -353,11 +353,6 @@ enum http_method http_method(const struct http_request *request)
     return request->method;
 }
 
-struct str http_method_text(const struct http_request *request)
-{
-    return str_of(request->method_text);
-}
-
 bool http_is_1_0(const struct http_request *request)
 {
     return request->http_10;

@@ -322,17 +322,12 @@ static void on_closed(void *owner, int err)
 static const struct conn_handler conn_handler = {
     .data = on_data, .drained = on_drained, .half_closed = on_half_closed, .closed = on_closed};
 
-void http_server_accept(struct http_server *server, int fd)
-{
-    http_server_accept_as(server, &(struct http_accepted){.fd = fd});
-}
-
 void http_server_trust(struct http_server *server, const struct net_ranges *trusted)
 {
     server->trusted = trusted;
 }
 
-void http_server_accept_as(struct http_server *server, const struct http_accepted *accepted)
+void http_server_accept(struct http_server *server, const struct http_accepted *accepted)
 {
     int fd = accepted->fd;
     bool refused = conn_count_open(server->open) >= server->limits.connections_max;

@@ -2,20 +2,14 @@
 #pragma once
 #include "util/attrs.h"
 
-#define LIMIT_JSON_BODY        (8u * 1024 * 1024)
 #define LIMIT_JSON_DEPTH       64
 #define LIMIT_METADATA         ((size_t)64 * 1024) // bytes, of an execution
 #define LIMIT_METADATA_MEMBERS 1000 // on all levels of what is sent: each is looked for while the store's writer merges
 #define LIMIT_FRAME            (1024u * 1024)
-#define LIMIT_CONNECTIONS      20000
-#define LIMIT_FOLLOWERS        1000  // per account
-#define LIMIT_OPEN_EXECUTIONS  10000 // per account
-#define LIMIT_FAILED_LOGINS    100   // per minute and address
 #define LIMIT_REGEX_STEPS      10000000
 #define LIMIT_PAGE             10000
 #define LEASE_MS               30000
 #define HEARTBEAT_MS           10000
-#define LOST_SEAL_MS           (24 * 3600 * 1000LL)
 #define LIMIT_TICKETS          10000  // outstanding, per account
 #define TICKET_MS              30000  // to the first use
 #define TICKET_UNUSED_MS       300000 // from its last use to its end

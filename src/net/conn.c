@@ -192,15 +192,6 @@ void conn_free(struct conn **conn_ptr)
         release(conn);
 }
 
-void conn_reset(struct conn **conn)
-{
-    if (!*conn)
-        return;
-    struct linger now = {.l_onoff = 1};
-    setsockopt((*conn)->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-    conn_free(conn);
-}
-
 // --- Sending
 
 static void flush_plain(struct conn *conn)
@@ -280,30 +271,6 @@ void conn_write_payload(struct conn *conn, struct payload *payload, size_t offse
         return;
     send_queue_push_payload(&conn->queue, payload, offset, len);
     flush_at_turn_end(conn);
-}
-
-void conn_send_now(struct conn *conn, struct payload *payload, size_t offset, size_t len)
-{
-    if (conn->error || conn->goodbye)
-        return;
-    if (conn->queue.pending == 0 && !conn->tls && !conn->blocked) {
-        ssize_t sent = send(conn->fd, payload->data + offset, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-            fail(conn, -errno);
-            return;
-        }
-        if (sent > 0) {
-            conn->last_write_ms = loop_now_ms(conn->loop);
-            offset += (size_t)sent;
-            len -= (size_t)sent;
-        }
-        if (len == 0)
-            return;
-        conn->blocked = sent >= 0 || errno == EAGAIN;
-    }
-    send_queue_push_payload(&conn->queue, payload, offset, len);
-    flush_at_turn_end(conn);
-    update_watch(conn);
 }
 
 void conn_unshare(struct conn *conn)

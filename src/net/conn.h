@@ -39,11 +39,10 @@ unsigned conn_count_open(const struct conn_count *count);
 void conn_count_when_none(struct conn_count *count, void (*none)(void *arg), void *arg);
 void conn_set_count(struct conn *conn, struct conn_count *count); // once; takes its own reference
 
-// Writes are sent at the end of the loop's turn, in one writev; conn_send_now tries at once when nothing is queued before it.
+// Writes are sent at the end of the loop's turn, in one writev.
 void conn_write(struct conn *conn, const void *data, size_t len);
 void conn_write_payload(struct conn *conn, struct payload *payload, size_t offset,
                         size_t len); // takes its own reference
-void conn_send_now(struct conn *conn, struct payload *payload, size_t offset, size_t len);
 size_t conn_pending(const struct conn *conn);
 // Copies what is pending of shared payloads, so that a peer that does not read keeps no more than that.
 void conn_unshare(struct conn *conn);
@@ -51,7 +50,6 @@ void conn_pause_read(struct conn *conn, bool paused);
 // Flushes all, half-closes, waits for the peer's end, so that what was sent last is not lost to a reset, then `closed`.
 // Forced after 5 s without progress. What the peer sends meanwhile is thrown away.
 void conn_shutdown(struct conn *conn);
-void conn_reset(struct conn **conn);            // as conn_free, but so that the peer sees a failure (RST)
 const char *conn_peer(const struct conn *conn); // "127.0.0.1:4711"; the address alone up to the last colon
 const struct net_address *conn_address(const struct conn *conn);
 void conn_set_address(struct conn *conn, const struct net_address *peer); // of the client that a proxy speaks for

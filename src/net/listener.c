@@ -16,7 +16,6 @@ struct listener {
     struct timer *pause;
     int fd;
     unsigned port;
-    _Atomic uint64_t errors;
     void (*accepted)(void *arg, int fd);
     void (*failed)(void *arg, int err); // or NULL
     void *arg;
@@ -105,7 +104,6 @@ static void on_ready(void *arg, unsigned events)
             continue;
         // Out of descriptors or memory: the backlog stays readable, so looking away for a while is all that helps.
         int err = -errno;
-        listener->errors++;
         watch_set(listener->watch, 0);
         timer_start(listener->pause, PAUSE_MS);
         if (listener->failed)
@@ -200,11 +198,6 @@ void listener_on_failure(struct listener *listener, void (*failed)(void *arg, in
 unsigned listener_port(const struct listener *listener)
 {
     return listener->port;
-}
-
-uint64_t listener_errors(const struct listener *listener)
-{
-    return listener->errors;
 }
 
 void listener_free(struct listener **listener_ptr)

@@ -6,7 +6,8 @@
 struct listener;
 
 // "127.0.0.1:7117", "[::1]:7117", "localhost:7117", ":0"; without a host it is 127.0.0.1, names are not looked up. Port 0 lets the kernel choose: bind the first, then use listener_port for the others.
-// `accepted` gets a non-blocking CLOEXEC fd that it owns. EMFILE and the like pause accepting for a second and are counted in listener_errors.
+// `accepted` gets a non-blocking CLOEXEC fd that it owns. EMFILE and the like pause accepting for a second; see
+// listener_on_failure.
 // Errors: ERR_MALFORMED, -errno.
 int listener_new(struct loop *loop, const char *address, void (*accepted)(void *arg, int fd), void *arg,
                  struct listener **ret);
@@ -15,7 +16,6 @@ int listener_from_fd(struct loop *loop, int fd, void (*accepted)(void *arg, int 
 // `failed` hears of each pause with the error, -EMFILE and the like; it gets the same `arg` as `accepted`.
 void listener_on_failure(struct listener *listener, void (*failed)(void *arg, int err));
 unsigned listener_port(const struct listener *listener);
-uint64_t listener_errors(const struct listener *listener);
 void listener_free(struct listener **listener);
 // 0 if nobody listens there; else -EADDRINUSE and the like, or ERR_MALFORMED. With SO_REUSEPORT a second server would
 // share the port unseen.

@@ -1,3 +1,4 @@
+#include "model/config_limits.h"
 #include "runner/delivery_private.h"
 #include "util/clock.h"
 #include "util/id.h"
@@ -10,7 +11,6 @@
 #define FRAME_MAX          (1024u * 1024)
 #define TURN_MAX           (1024u * 1024) // bytes that are listened to before others have their turn
 #define TICK_MS            1000
-#define HEARTBEAT_MS       10000
 #define GREETING_MS        20000 // a socket that opens and says nothing
 #define SILENCE_MS         60000 // the server pings every 20 s
 #define CANCEL_GRACE_S     10

@@ -413,11 +413,3 @@ uint64_t spool_digest(struct spool *spool)
 {
     return get(spool, &spool->end.digest);
 }
-
-uint64_t spool_bytes(struct spool *spool)
-{
-    pthread_mutex_lock(&spool->lock);
-    uint64_t bytes = held_bytes(spool);
-    pthread_mutex_unlock(&spool->lock);
-    return bytes;
-}

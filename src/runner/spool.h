@@ -43,8 +43,7 @@ uint64_t spool_first(struct spool *spool);                       // first counte
 uint64_t spool_start(struct spool *spool, uint64_t *ret_digest); // the same, and the running digest of all below it
 uint64_t spool_next(struct spool *spool);                        // counter after the last one
 uint64_t spool_synced(struct spool *spool);                      // counters below it are on disk
-uint64_t spool_bytes(struct spool *spool);
-uint64_t spool_end(struct spool *spool); // where the file ends: grows by all that is appended
+uint64_t spool_end(struct spool *spool);                         // where the file ends: grows by all that is appended
 // Whoever delivers wants to hear of appends only from this end on; 0: of each. What was appended before the call is for
 // the caller to find.
 void spool_notice_from(struct spool *spool, uint64_t end);

@@ -195,7 +195,7 @@ static void test_server_accepted(void *arg, int fd)
     if (server->away)
         close(fd);
     else
-        http_server_accept(server->http, fd);
+        http_server_accept(server->http, &(struct http_accepted){.fd = fd});
 }
 
 static void test_server_on_stop(struct mail *mail)

@@ -244,7 +244,7 @@ static void converse(struct bench *bench, struct str bytes, size_t piece)
     bench->answers.len = 0;
     must(watch_new(bench->shard.loop, bench->fd, client_ready, bench, &bench->watch) == 0);
     watch_set(bench->watch, WATCH_READ);
-    http_server_accept(bench->shard.http, ends[1]);
+    http_server_accept(bench->shard.http, &(struct http_accepted){.fd = ends[1]});
     for (size_t at = 0; at < bytes.len && !bench->ended; at += piece) {
         if (send(bench->fd, bytes.data + at, MIN(piece, bytes.len - at), MSG_NOSIGNAL) < 0)
             break;

@@ -57,7 +57,7 @@ static void shard_passed(void *arg, int fd, const struct proxy_header *header)
                                      .https = header->https,
                                      .unknown = !header->has_source,
                                      .address = header->has_source ? &header->source : NULL};
-    http_server_accept_as(shard->http, &accepted);
+    http_server_accept(shard->http, &accepted);
 }
 
 static void shard_gate_refused(void *arg, const struct net_address *peer, int err)
@@ -85,7 +85,7 @@ static void shard_accepted(void *arg, int fd)
         proxy_gate_accept(shard->gate, fd, &peer);
         return;
     }
-    http_server_accept_as(shard->http, &(struct http_accepted){.fd = fd, .plain = is_unix_socket(fd)});
+    http_server_accept(shard->http, &(struct http_accepted){.fd = fd, .plain = is_unix_socket(fd)});
 }
 
 // Connections wait in the kernel's queue meanwhile; the listener tries again in a second.

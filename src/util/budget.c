@@ -121,11 +121,6 @@ void budget_account_unref(struct budget_account **account_ptr)
         free(account);
 }
 
-const struct budget *budget_of(const struct budget_account *account)
-{
-    return account ? account->budget : NULL;
-}
-
 // --- Taking and giving
 
 static void subtract(_Atomic size_t *counter, size_t bytes)

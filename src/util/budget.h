@@ -56,7 +56,6 @@ size_t budget_connection_max(const struct budget *budget, enum budget_holder hol
 struct budget_account *budget_account(struct budget *budget, int64_t id);
 struct budget_account *budget_account_ref(struct budget_account *account);
 void budget_account_unref(struct budget_account **account);
-const struct budget *budget_of(const struct budget_account *account);
 
 // False, and nothing is taken, if that is more than its share.
 MUST_USE bool budget_take(struct budget_account *account, enum budget_holder holder, size_t bytes);

@@ -42,3 +42,11 @@ bool utf8_valid(const void *data, size_t len);
 size_t utf8_prefix(const void *data, size_t len, size_t max);
 // `len` without a UTF-8 sequence at the end that has only begun.
 size_t utf8_whole(const void *data, size_t len);
+
+// Text that comes in pieces. Zero-initialised is ready.
+struct utf8_check {
+    uint8_t bytes[4];
+    size_t len; // of a sequence that has begun and not ended; 0: the text so far is whole
+};
+// False if no continuation can make it UTF-8; it is of no more use then.
+bool utf8_check_feed(struct utf8_check *check, const void *data, size_t len);

@@ -116,6 +116,40 @@ static void whole_leaves_out_a_sequence_that_has_only_begun(void **state)
         assert_int_equal(utf8_whole(cases[i].bytes, strlen(cases[i].bytes)), cases[i].whole);
 }
 
+// All strings of six bytes out of those at which the rules change, in pieces of each size.
+static void pieces_are_judged_as_the_whole(void **state)
+{
+    (void)state;
+    static const char alphabet[] = "a\x80\x8f\x90\xbf\xc2\xe0\xed\xf4";
+    enum { LETTERS = sizeof(alphabet) - 1, LEN = 6 };
+    for (unsigned n = 0; n < LETTERS * LETTERS * LETTERS * LETTERS * LETTERS * LETTERS; n++) {
+        char text[LEN];
+        for (unsigned i = 0, rest = n; i < LEN; i++, rest /= LETTERS)
+            text[i] = alphabet[rest % LETTERS];
+        bool valid = utf8_valid(text, LEN);
+        for (size_t piece = 1; piece <= LEN; piece++) {
+            struct utf8_check check = {0};
+            bool fine = true;
+            for (size_t at = 0; at < LEN && fine; at += piece)
+                fine = utf8_check_feed(&check, text + at, MIN(piece, LEN - at));
+            if ((fine && check.len == 0) != valid)
+                fail_msg("string %u in pieces of %zu", n, piece);
+        }
+    }
+}
+
+static void text_that_nothing_can_mend_is_refused_at_once(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {"\x80", "a\xc0", "\xe0\x80", "\xed\xa0", "\xf4\x90", "\xe2\x82x"};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct utf8_check check = {0};
+        size_t len = strlen(cases[i]);
+        assert_true(utf8_check_feed(&check, cases[i], len - 1));
+        assert_false(utf8_check_feed(&check, cases[i] + len - 1, 1));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +159,8 @@ int main(void)
         cmocka_unit_test(prefix_never_cuts_a_sequence),
         cmocka_unit_test(prefix_cuts_what_is_not_utf8_anywhere),
         cmocka_unit_test(whole_leaves_out_a_sequence_that_has_only_begun),
+        cmocka_unit_test(pieces_are_judged_as_the_whole),
+        cmocka_unit_test(text_that_nothing_can_mend_is_refused_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

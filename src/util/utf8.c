@@ -76,6 +76,12 @@ size_t utf8_prefix(const void *data, size_t len, size_t max)
     return max;
 }
 
+// Whether so many bytes begin a sequence that has still to end.
+static bool sequence_begun(const uint8_t *bytes, size_t len)
+{
+    return lead_of(bytes[0]).len > len && utf8_step(bytes, len) == -(int)len;
+}
+
 size_t utf8_whole(const void *data, size_t len)
 {
     const uint8_t *bytes = data;
@@ -83,8 +89,25 @@ size_t utf8_whole(const void *data, size_t len)
         size_t start = len - back;
         if ((bytes[start] & 0xc0) == 0x80)
             continue;
-        bool begun = lead_of(bytes[start]).len > back && utf8_step(bytes + start, back) == -(int)back;
-        return begun ? start : len;
+        return sequence_begun(bytes + start, back) ? start : len;
     }
     return len;
+}
+
+bool utf8_check_feed(struct utf8_check *check, const void *data, size_t len)
+{
+    const uint8_t *at = data;
+    for (; check->len > 0 && len > 0; at++, len--) {
+        check->bytes[check->len++] = *at;
+        if (utf8_step(check->bytes, check->len) > 0)
+            check->len = 0;
+        else if (!sequence_begun(check->bytes, check->len))
+            return false;
+    }
+    if (len == 0)
+        return true;
+    size_t whole = utf8_whole(at, len);
+    check->len = len - whole;
+    memcpy(check->bytes, at + whole, check->len);
+    return utf8_valid(at, whole);
 }

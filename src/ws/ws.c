@@ -423,13 +423,3 @@ void ws_close(struct ws **ws_ptr, unsigned code, const char *reason)
     send_close(ws, code, str_of(reason));
     linger(ws, WS_CLOSING);
 }
-
-uint64_t ws_last_pong_ms(const struct ws *ws)
-{
-    return ws->pong_ms;
-}
-
-const char *ws_peer(const struct ws *ws)
-{
-    return conn_peer(ws->conn);
-}

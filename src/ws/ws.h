@@ -49,9 +49,7 @@ void ws_unshare(struct ws *ws); // see conn_unshare
 void ws_pause_read(struct ws *ws, bool paused);
 // Sends a close frame with code and reason (at most 123 bytes of UTF-8), waits for the peer's (5 s without progress), frees. *ws is NULL afterwards.
 void ws_close(struct ws **ws, unsigned code, const char *reason);
-void ws_free(struct ws **ws);                  // at once, without a close frame
-uint64_t ws_last_pong_ms(const struct ws *ws); // loop time; of the start if there was none
-const char *ws_peer(const struct ws *ws);
+void ws_free(struct ws **ws); // at once, without a close frame
 
 // Appends the header of an unmasked, final frame of `len` payload bytes (2, 4 or 10 bytes).
 size_t ws_frame_header(enum ws_opcode opcode, size_t len, uint8_t out[10]);

@@ -9,10 +9,6 @@
 #define MASK_LEN     4
 
 // Incremental UTF-8: how many continuation bytes are missing, and the range of the next one (Unicode 15, table 3-7).
-struct utf8_state {
-    uint8_t missing, low, high;
-};
-
 struct ws_parser {
     wslay_frame_context_ptr frames;
     const struct ws_parser_events *events;
@@ -25,7 +21,7 @@ struct ws_parser {
     bool in_frame;
     struct wslay_frame_iocb frame;
     enum ws_opcode opcode; // of the message whose fragments are coming; 0 between messages
-    struct utf8_state utf8;
+    struct utf8_check utf8;
     struct buf message;
     uint8_t control[CONTROL_MAX];
     size_t control_len;
@@ -90,42 +86,6 @@ size_t ws_parser_memory(const struct ws_parser *parser)
 
 // --- Checks
 
-static bool utf8_lead(struct utf8_state *state, uint8_t byte)
-{
-    *state = (struct utf8_state){.low = 0x80, .high = 0xbf};
-    if (byte < 0x80)
-        return true;
-    if (byte < 0xc2 || byte > 0xf4)
-        return false;
-    state->missing = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
-    if (byte == 0xe0)
-        state->low = 0xa0;
-    if (byte == 0xed)
-        state->high = 0x9f;
-    if (byte == 0xf0)
-        state->low = 0x90;
-    if (byte == 0xf4)
-        state->high = 0x8f;
-    return true;
-}
-
-static bool utf8_feed(struct utf8_state *state, const uint8_t *data, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (state->missing == 0) {
-            if (!utf8_lead(state, data[i]))
-                return false;
-            continue;
-        }
-        if (data[i] < state->low || data[i] > state->high)
-            return false;
-        state->missing--;
-        state->low = 0x80;
-        state->high = 0xbf;
-    }
-    return true;
-}
-
 static bool close_code_valid(unsigned code)
 {
     return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1011) || (code >= 3000 && code <= 4999);
@@ -147,7 +107,7 @@ static unsigned check_frame(struct ws_parser *parser)
         if (parser->opcode)
             return 1002;
         parser->opcode = (enum ws_opcode)frame->opcode;
-        parser->utf8 = (struct utf8_state){0};
+        parser->utf8 = (struct utf8_check){0};
         break;
     case WSLAY_CONTINUATION_FRAME:
         if (!parser->opcode)
@@ -168,7 +128,7 @@ static unsigned take_payload(struct ws_parser *parser, const uint8_t *data, size
         parser->control_len += len;
         return 0;
     }
-    if (parser->opcode == WS_TEXT && !utf8_feed(&parser->utf8, data, len))
+    if (parser->opcode == WS_TEXT && !utf8_check_feed(&parser->utf8, data, len))
         return 1007;
     buf_append(&parser->message, data, len);
     return 0;
@@ -207,7 +167,7 @@ static unsigned end_frame(struct ws_parser *parser)
         return 0;
     opcode = parser->opcode;
     parser->opcode = 0;
-    if (opcode == WS_TEXT && parser->utf8.missing > 0)
+    if (opcode == WS_TEXT && parser->utf8.len > 0)
         return 1007;
     const char *data = parser->message.data ? parser->message.data : "";
     parser->events->message(parser->owner, opcode, (const uint8_t *)data, parser->message.len, 0);

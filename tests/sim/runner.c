@@ -1,11 +1,11 @@
 // A runner: its job, its spool, and the driver of its uplink, as runner/delivery.c, runner_events.c and resume.c have them.
+#include "model/config_limits.h"
 #include "sim.h"
 
-#define TICK_MS      1000
-#define HEARTBEAT_MS 10000
-#define GREETING_MS  20000
-#define PENDING_MAX  8
-#define TURNS_MAX    10000
+#define TICK_MS     1000
+#define GREETING_MS 20000
+#define PENDING_MAX 8
+#define TURNS_MAX   10000
 
 static void step(struct world *world, struct runner *runner);
 

@@ -199,7 +199,7 @@ static void arrives(struct fixture *it, struct peer *peer, const struct key *key
              "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
              "Sec-WebSocket-Version: 13\r\n\r\n",
              query, key->secret);
-    http_server_accept(it->http, peer_open(peer, it->loop));
+    http_server_accept(it->http, &(struct http_accepted){.fd = peer_open(peer, it->loop)});
     peer_send_text(peer, request);
     answer_key(it, key);
     stub_answer(take(it, STORE_KEY_USED), 0);
@@ -331,7 +331,7 @@ static void a_key_that_is_revoked_while_the_execution_is_looked_for_is_refused(v
     struct fixture *it = *state;
     struct peer peer;
     struct key key = key_new(it);
-    http_server_accept(it->http, peer_open(&peer, it->loop));
+    http_server_accept(it->http, &(struct http_accepted){.fd = peer_open(&peer, it->loop)});
     char request[512];
     snprintf(request, sizeof request,
              "GET /api/v1/executions/e HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", key.secret);
