@@ -60,6 +60,12 @@ void call_answer_json(struct call *call, int status, const struct buf *json)
     http_respond(request, status, "application/json", json->data, json->len);
 }
 
+void call_answer(struct call *call, int status, const struct json_writer *json)
+{
+    json_writer_end(json);
+    call_answer_json(call, status, json->out);
+}
+
 void call_fail(struct call *call, int err, const char *detail)
 {
     struct http_request *request = call_take_request(call);
@@ -85,13 +91,4 @@ bool call_follower_place(struct call *call)
         return true;
     call_fail(call, ERR_RATE, "the account has as many followers as it may");
     return false;
-}
-void append_time(struct buf *json, const char *name, int64_t time_ms)
-{
-    char text[TIME_RFC3339_LEN];
-    time_format_rfc3339(time_ms, text);
-    if (time_ms)
-        buf_printf(json, ",\"%s\":\"%.*s\"", name, TIME_RFC3339_LEN, text);
-    else
-        buf_printf(json, ",\"%s\":null", name);
 }

@@ -36,12 +36,10 @@ struct http_request *call_take_request(struct call *call);
 
 // Answers; each forgets the request. Nothing happens when the client has gone.
 void call_answer_json(struct call *call, int status, const struct buf *json);
+void call_answer(struct call *call, int status, const struct json_writer *json); // what was written, all closed
 void call_fail(struct call *call, int err, const char *detail);
 void call_fail_fields(struct call *call, const struct http_field_error *fields, size_t count);
 const char *execution_error_text(int err); // for an execution that cannot be had
 
 // Takes a place among the account's followers: false after having answered 429.
 bool call_follower_place(struct call *call);
-
-// Appends `,"name":` and the time in RFC 3339, or null if it is 0.
-void append_time(struct buf *json, const char *name, int64_t time_ms);

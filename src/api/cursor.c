@@ -63,14 +63,10 @@ bool cursor_take(struct call *call, struct str cursor, int64_t *ret_row)
     return false;
 }
 
-void append_next_cursor(struct buf *json, const struct call *call, int64_t row)
+void add_next_cursor(struct json_writer *json, const struct call *call, int64_t row)
 {
-    buf_append_text(json, ",\"next_cursor\":");
-    if (!row) {
-        buf_append_text(json, "null");
-        return;
-    }
-    buf_append_byte(json, '"');
-    cursor_append(json, call->api, call->principal.account, row);
-    buf_append_byte(json, '"');
+    CLEANUP(buf_release) struct buf text = {0};
+    if (row)
+        cursor_append(&text, call->api, call->principal.account, row);
+    json_add_text(json, "next_cursor", row ? buf_cstr(&text) : NULL);
 }

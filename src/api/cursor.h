@@ -8,5 +8,5 @@ void cursor_append(struct buf *out, const struct api *api, int64_t account, int6
 bool cursor_parse(const struct api *api, int64_t account, struct str cursor, int64_t *ret_row);
 // The parameter `cursor`; 0 without it. False after having answered 400.
 bool cursor_take(struct call *call, struct str cursor, int64_t *ret_row);
-// Appends `,"next_cursor":` and that of the row, or null if it is 0.
-void append_next_cursor(struct buf *json, const struct call *call, int64_t row);
+// Adds `next_cursor`: that of the row, or null if it is 0.
+void add_next_cursor(struct json_writer *json, const struct call *call, int64_t row);

@@ -1,4 +1,5 @@
 #include "http/http_private.h"
+#include "util/json_writer.h"
 
 #include <assert.h>
 
@@ -124,6 +125,20 @@ void http_respond(struct http_request *request, int status, const char *content_
     http_conn_answered(conn);
 }
 
+static void add_fields(struct json_writer *json, const struct http_field_error *fields, size_t count)
+{
+    if (count == 0)
+        return;
+    json_open_array(json, "fields");
+    for (size_t i = 0; i < count; i++) {
+        json_open_object(json, NULL);
+        json_add_text(json, "name", fields[i].name);
+        json_add_text(json, "reason", fields[i].reason);
+        json_close(json);
+    }
+    json_close(json);
+}
+
 static void respond_error(struct http_request *request, int status, const char *word, const char *message,
                           const struct http_field_error *fields, size_t count)
 {
@@ -132,20 +147,16 @@ static void respond_error(struct http_request *request, int status, const char *
     if ((status == 429 || status == 503) && !http_header_added(request, "Retry-After"))
         http_add_header(request, "Retry-After", "1");
     CLEANUP(buf_release) struct buf body = {0};
-    buf_append_text(&body, "{\"error\":{\"code\":");
-    buf_append_json_string(&body, str_of(word));
-    buf_append_text(&body, ",\"message\":");
-    buf_append_json_string(&body, str_of(message));
-    buf_append_text(&body, ",\"request_id\":");
-    buf_append_json_string(&body, str_of(request->id));
-    for (size_t i = 0; i < count; i++) {
-        buf_append_text(&body, i == 0 ? ",\"fields\":[{\"name\":" : ",{\"name\":");
-        buf_append_json_string(&body, str_of(fields[i].name));
-        buf_append_text(&body, ",\"reason\":");
-        buf_append_json_string(&body, str_of(fields[i].reason));
-        buf_append_text(&body, i + 1 == count ? "}]" : "}");
-    }
-    buf_append_text(&body, "}}");
+    struct json_writer json = json_writer_to(&body);
+    json_open_object(&json, NULL);
+    json_open_object(&json, "error");
+    json_add_text(&json, "code", word);
+    json_add_text(&json, "message", message);
+    json_add_text(&json, "request_id", request->id);
+    add_fields(&json, fields, count);
+    json_close(&json);
+    json_close(&json);
+    json_writer_end(&json);
     http_respond(request, status, "application/json", body.data, body.len);
 }
 

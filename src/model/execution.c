@@ -1,9 +1,5 @@
 #include "model/execution.h"
 
-#include "util/clock.h"
-
-#include <inttypes.h>
-
 #define SECOND_MS 1000
 
 // Every owned string, so that none is forgotten in a copy or a release.
@@ -37,51 +33,12 @@ void execution_copy(const struct execution *from, struct execution *ret)
     }
 }
 
-static void append_key(struct buf *out, const char *key)
+static void add_number(struct json_writer *json, const char *name, bool known, int64_t number)
 {
-    if (out->data[out->len - 1] != '{')
-        buf_append_byte(out, ',');
-    buf_append_byte(out, '"');
-    buf_append_text(out, key);
-    buf_append(out, "\":", 2);
-}
-
-static void append_text(struct buf *out, const char *key, const char *text)
-{
-    append_key(out, key);
-    if (text)
-        buf_append_json_string(out, str_of(text));
-    else
-        buf_append_text(out, "null");
-}
-
-static void append_number(struct buf *out, const char *key, bool known, int64_t number)
-{
-    append_key(out, key);
     if (known)
-        buf_append_i64(out, number);
+        json_add_i64(json, name, number);
     else
-        buf_append_text(out, "null");
-}
-
-static void append_flag(struct buf *out, const char *key, bool value)
-{
-    append_key(out, key);
-    buf_append_text(out, value ? "true" : "false");
-}
-
-static void append_time(struct buf *out, const char *key, int64_t real_ms)
-{
-    char time[TIME_RFC3339_LEN + 1] = {0};
-    if (real_ms != 0)
-        time_format_rfc3339(real_ms, time);
-    append_text(out, key, real_ms != 0 ? time : NULL);
-}
-
-static void append_json(struct buf *out, const char *key, const char *json)
-{
-    append_key(out, key);
-    buf_append_text(out, json ? json : "null");
+        json_add_null(json, name);
 }
 
 // False while it is not known: not started, or lost, when nobody can say whether it still runs.
@@ -99,59 +56,59 @@ static bool duration_of(const struct execution *execution, int64_t now_ms, int64
     return true;
 }
 
-static void append_runner(struct buf *out, const struct execution_live *live)
+static void add_runner(struct json_writer *json, const struct execution_live *live)
 {
-    append_key(out, "runner");
     if (!live || !live->known) {
-        buf_append_text(out, "null");
+        json_add_null(json, "runner");
         return;
     }
-    buf_append_byte(out, '{');
-    append_flag(out, "connected", live->runner_connected);
-    append_number(out, "lag_records", live->has_lag, (int64_t)live->lag_records);
-    buf_append_byte(out, '}');
+    json_open_object(json, "runner");
+    json_add_bool(json, "connected", live->runner_connected);
+    add_number(json, "lag_records", live->has_lag, (int64_t)live->lag_records);
+    json_close(json);
 }
 
-static void append_digest(struct buf *out, const struct execution *execution)
+static void add_digest(struct json_writer *json, const struct execution *execution)
 {
-    char digits[17];
-    snprintf(digits, sizeof(digits), "%016" PRIx64, execution->digest);
-    append_text(out, "digest", execution->next_sequence > 0 ? digits : NULL);
+    if (execution->next_sequence > 0)
+        json_add_hex(json, "digest", execution->digest);
+    else
+        json_add_null(json, "digest");
 }
 
-void execution_append_status_json(struct buf *out, const struct execution *execution, const struct execution_live *live,
-                                  int64_t now_ms)
+void execution_add_status(struct json_writer *json, const char *name, const struct execution *execution,
+                          const struct execution_live *live, int64_t now_ms)
 {
     int64_t duration_ms = 0;
     bool has_duration = duration_of(execution, now_ms, &duration_ms);
 
-    buf_append_byte(out, '{');
-    append_text(out, "execution_id", execution->execution_id);
-    append_text(out, "status", status_word(execution->status));
-    append_text(out, "script_filename", execution->script_filename);
-    append_json(out, "command", execution->command_json);
-    append_text(out, "runtime", execution->runtime);
-    append_time(out, "created_at", execution->created_ms);
-    append_time(out, "started_at", execution->started_ms);
-    append_time(out, "completed_at", execution->completed_ms);
-    append_number(out, "duration_seconds", has_duration, duration_ms / SECOND_MS);
-    append_text(out, "worker_id", execution->worker_id);
-    append_text(out, "worker_hostname", execution->worker_hostname);
-    append_number(out, "exit_code", execution->has_exit_code, execution->exit_code);
-    append_number(out, "cost_micros", false, 0);
-    append_text(out, "cost_display", NULL);
-    append_number(out, "artifacts_count", false, 0);
+    json_open_object(json, name);
+    json_add_text(json, "execution_id", execution->execution_id);
+    json_add_text(json, "status", status_word(execution->status));
+    json_add_text(json, "script_filename", execution->script_filename);
+    json_add_raw(json, "command", str_of(execution->command_json));
+    json_add_text(json, "runtime", execution->runtime);
+    json_add_time(json, "created_at", execution->created_ms);
+    json_add_time(json, "started_at", execution->started_ms);
+    json_add_time(json, "completed_at", execution->completed_ms);
+    add_number(json, "duration_seconds", has_duration, duration_ms / SECOND_MS);
+    json_add_text(json, "worker_id", execution->worker_id);
+    json_add_text(json, "worker_hostname", execution->worker_hostname);
+    add_number(json, "exit_code", execution->has_exit_code, execution->exit_code);
+    add_number(json, "cost_micros", false, 0);
+    json_add_text(json, "cost_display", NULL);
+    add_number(json, "artifacts_count", false, 0);
 
-    append_flag(out, "sealed", execution->sealed);
-    append_number(out, "last_index", true, (int64_t)execution->next_sequence);
-    append_number(out, "first_sequence", true, (int64_t)execution->first_sequence);
-    append_number(out, "duration_ms", has_duration, duration_ms);
-    append_json(out, "metadata", execution->metadata_json);
-    append_time(out, "expires_at", 0);
-    append_runner(out, live);
-    append_text(out, "workflow_id", execution->workflow_id);
-    append_text(out, "batch_id", execution->batch_id);
-    append_digest(out, execution);
-    append_number(out, "restored_from", execution->restored_from != UINT64_MAX, (int64_t)execution->restored_from);
-    buf_append_byte(out, '}');
+    json_add_bool(json, "sealed", execution->sealed);
+    add_number(json, "last_index", true, (int64_t)execution->next_sequence);
+    add_number(json, "first_sequence", true, (int64_t)execution->first_sequence);
+    add_number(json, "duration_ms", has_duration, duration_ms);
+    json_add_raw(json, "metadata", str_of(execution->metadata_json));
+    json_add_time(json, "expires_at", 0);
+    add_runner(json, live);
+    json_add_text(json, "workflow_id", execution->workflow_id);
+    json_add_text(json, "batch_id", execution->batch_id);
+    add_digest(json, execution);
+    add_number(json, "restored_from", execution->restored_from != UINT64_MAX, (int64_t)execution->restored_from);
+    json_close(json);
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "model/status.h"
-#include "util/buf.h"
+#include "util/json_writer.h"
 
 struct execution {
     int64_t row;     // the store's key; > 0; never shown
@@ -37,7 +37,6 @@ struct execution_live {
     bool has_lag;
     uint64_t lag_records;
 };
-// Appends the status object of the contract: the seed's ExecutionStatusResponse plus Runnel's fields; unknown ones are
-// null.
-void execution_append_status_json(struct buf *out, const struct execution *execution, const struct execution_live *live,
-                                  int64_t now_ms);
+// Adds the status object of the contract: the seed's ExecutionStatusResponse plus Runnel's fields; unknown ones are null.
+void execution_add_status(struct json_writer *json, const char *name, const struct execution *execution,
+                          const struct execution_live *live, int64_t now_ms);

@@ -33,7 +33,9 @@ static void status_shows_all_members_in_order(void **state)
         .command_json = (char[]){"[\"a b\",\"c\"]"},
     };
     struct execution_live live = {.known = true, .runner_connected = true, .has_lag = true, .lag_records = 3};
-    execution_append_status_json(&out, &execution, &live, STARTED + 100000);
+    struct json_writer json = json_writer_to(&out);
+    execution_add_status(&json, NULL, &execution, &live, STARTED + 100000);
+    json_writer_end(&json);
     assert_str(buf_str(&out),
                "{\"execution_id\":\"exec_abc123\",\"status\":\"failed\",\"script_filename\":\"pro\\\"cess.py\","
                "\"command\":[\"a b\",\"c\"],\"runtime\":\"python:3.11\",\"created_at\":\"2025-11-15T10:30:00.000Z\","
@@ -48,7 +50,8 @@ static void status_shows_all_members_in_order(void **state)
 static json_t *status_of(const struct execution *execution, int64_t now_ms)
 {
     CLEANUP(buf_release) struct buf out = {0};
-    execution_append_status_json(&out, execution, NULL, now_ms);
+    struct json_writer json = json_writer_to(&out);
+    execution_add_status(&json, NULL, execution, NULL, now_ms);
     json_t *parsed = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(parsed);
     assert_int_equal(json_object_size(parsed), 26);

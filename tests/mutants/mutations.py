@@ -112,7 +112,7 @@ MUTATIONS = [
      "void intake_chunk(struct intake *intake, uint64_t first, struct chunk *chunk)\n{\n",
      "lets a chunk overtake the records before it", ["test_intake"]),
     # --- Api
-    ("api", "api/request.c", "    if (!principal_owns(&call->principal, &call->execution))\n", "    if (false)\n",
+    ("api", "api/resource.c", "    if (!principal_owns(&call->principal, &call->execution))\n", "    if (false)\n",
      "shows users what others own", ["test_auth.py"]),
     ("api", "api/request.c", "    else if (!call_may(call))\n        call_refuse(call, ERR_FORBIDDEN);\n", "",
      "lets every role do everything that has no body", ["test_auth.py"]),
@@ -120,7 +120,7 @@ MUTATIONS = [
      "reads the body of who may not send one", ["test_http.py"]),
     ("api", "api/request.c", "        *ret_ticket = key_misplaced != NULL;\n", "",
      "takes a ticket for a key", ["test_auth.py"]),
-    ("api", "api/request.c", "call->execution.purged && !(call->route->flags & ROUTE_PURGED)", "call->execution.purged && false",
+    ("api", "api/resource.c", "return call->execution.purged ? ERR_EXPIRED : 0;", "return 0;",
      "reads what was purged", ["test_malformed.py"]),
     ("api", "append.c", "        record.partial = true;\n", "",
      "makes lines of the parts of a line", ["test_limits.py", "test_append.py"]),
@@ -134,6 +134,6 @@ MUTATIONS = [
     ("api", "system.c", "strncmp(path, folder, len) == 0 && path[len] == '/' ? path + len + 1 : \"\"",
      "len > 0 ? strrchr(path, '/') + 1 : \"\"",
      "takes the last part of a path elsewhere for a name", [BACKUP + "test_no_backup_leaves_its_folder"]),
-    ("api", "log_query.c", "!str_eq(value, str_of(store_incarnation(", "str_eq(value, str_of(store_incarnation(",
+    ("api", "log_query.c", "!str_eq(incarnation, str_of(store_incarnation(", "str_eq(incarnation, str_of(store_incarnation(",
      "does not tell a reader that the store was restored", ["test_store.py"]),
 ]

@@ -104,9 +104,13 @@ static void purge_done(struct store_op *op)
     if (op->err) {
         call_fail(call, op->err, op->err == ERR_CONFLICT ? "only a sealed execution can be purged" : NULL);
     } else if (call->request) {
-        CLEANUP(buf_release) struct buf json = {0};
-        buf_printf(&json, "{\"execution_id\":\"%s\",\"purged\":true}", call->execution.execution_id);
-        call_answer_json(call, 200, &json);
+        CLEANUP(buf_release) struct buf text = {0};
+        struct json_writer json = json_writer_to(&text);
+        json_open_object(&json, NULL);
+        json_add_text(&json, "execution_id", call->execution.execution_id);
+        json_add_bool(&json, "purged", true);
+        json_close(&json);
+        call_answer(call, 200, &json);
     }
     store_op_release(op);
     free(it);

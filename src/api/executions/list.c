@@ -76,20 +76,20 @@ static void list_done(struct store_op *op)
     struct call *call = it->call;
 
     if (op->err == 0 && call->request) {
-        CLEANUP(buf_release) struct buf json = {0};
+        CLEANUP(buf_release) struct buf text = {0};
+        struct json_writer json = json_writer_to(&text);
         int64_t now = clock_real_ms();
-        buf_append_text(&json, "{\"executions\":[");
+        json_open_object(&json, NULL);
+        json_open_array(&json, "executions");
         for (size_t i = 0; i < it->list.ret_count; i++) {
             struct execution_live live;
             hub_live(call->api->options.hub, it->list.ret_executions[i].row, &live);
-            if (i)
-                buf_append_byte(&json, ',');
-            execution_append_status_json(&json, &it->list.ret_executions[i], &live, now);
+            execution_add_status(&json, NULL, &it->list.ret_executions[i], &live, now);
         }
-        buf_append_byte(&json, ']');
-        append_next_cursor(&json, call, it->list.ret_next_row);
-        buf_append_byte(&json, '}');
-        call_answer_json(call, 200, &json);
+        json_close(&json);
+        add_next_cursor(&json, call, it->list.ret_next_row);
+        json_close(&json);
+        call_answer(call, 200, &json);
     } else if (op->err) {
         call_fail(call, op->err, NULL);
     }

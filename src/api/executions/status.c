@@ -4,12 +4,13 @@
 
 void call_answer_execution(struct call *call, int status, const struct execution *execution)
 {
-    CLEANUP(buf_release) struct buf json = {0};
+    CLEANUP(buf_release) struct buf text = {0};
+    struct json_writer json = json_writer_to(&text);
     struct execution_live live;
 
     hub_live(call->api->options.hub, execution->row, &live);
-    execution_append_status_json(&json, execution, &live, clock_real_ms());
-    call_answer_json(call, status, &json);
+    execution_add_status(&json, NULL, execution, &live, clock_real_ms());
+    call_answer(call, status, &json);
 }
 
 void executions_status(struct call *call)

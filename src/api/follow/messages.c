@@ -1,42 +1,60 @@
 // What followers are told beside records.
 #include "api/follow/messages.h"
 
+static struct json_writer open_message(struct buf *out, const char *type)
+{
+    struct json_writer json = json_writer_to(out);
+    json_open_object(&json, NULL);
+    json_add_text(&json, "type", type);
+    return json;
+}
+
 void append_position(struct buf *out, const struct follower *follower)
 {
-    buf_printf(out, "{\"type\":\"position\",\"sequence_number\":%lld}", (long long)follower->position);
+    struct json_writer json = open_message(out, "position");
+    json_add_i64(&json, "sequence_number", follower->position);
+    json_close(&json);
 }
 
 void append_gap(struct buf *out, const struct follower *follower)
 {
-    buf_printf(out, "{\"type\":\"gap\",\"from\":%llu,\"to\":%llu,\"reason\":\"%s\"}",
-               (unsigned long long)follower->gap_from, (unsigned long long)follower->gap_to, follower->gap_reason);
+    struct json_writer json = open_message(out, "gap");
+    json_add_u64(&json, "from", follower->gap_from);
+    json_add_u64(&json, "to", follower->gap_to);
+    json_add_text(&json, "reason", follower->gap_reason);
+    json_close(&json);
 }
 
 void append_state(struct buf *out, const struct execution *execution, const struct execution_live *live)
 {
-    buf_printf(out, "{\"type\":\"state\",\"status\":\"%s\",\"runner_connected\":%s,\"lag_records\":",
-               status_word(execution->status), live->runner_connected ? "true" : "false");
+    struct json_writer json = open_message(out, "state");
+    json_add_text(&json, "status", status_word(execution->status));
+    json_add_bool(&json, "runner_connected", live->runner_connected);
     if (live->has_lag)
-        buf_append_u64(out, live->lag_records);
+        json_add_u64(&json, "lag_records", live->lag_records);
     else
-        buf_append_text(out, "null");
-    buf_append_byte(out, '}');
+        json_add_null(&json, "lag_records");
+    json_close(&json);
 }
 
 void append_complete(struct buf *out, const struct execution *execution)
 {
-    buf_printf(out, "{\"type\":\"complete\",\"execution_id\":\"%s\",\"exit_code\":", execution->execution_id);
+    struct json_writer json = open_message(out, "complete");
+    json_add_text(&json, "execution_id", execution->execution_id);
     if (execution->has_exit_code)
-        buf_append_i64(out, execution->exit_code);
+        json_add_i64(&json, "exit_code", execution->exit_code);
     else
-        buf_append_text(out, "null");
-    buf_printf(out, ",\"status\":\"%s\",\"final_sequence\":%lld}", status_word(execution->status),
-               (long long)execution->next_sequence - 1);
+        json_add_null(&json, "exit_code");
+    json_add_text(&json, "status", status_word(execution->status));
+    json_add_i64(&json, "final_sequence", (int64_t)execution->next_sequence - 1);
+    json_close(&json);
 }
 
 void append_stream_error(struct buf *out, struct str execution_id, int err)
 {
-    buf_append_text(out, "{\"type\":\"error\",\"execution_id\":");
-    buf_append_json_string(out, execution_id);
-    buf_printf(out, ",\"code\":\"%s\",\"error\":\"%s\"}", error_word(err), execution_error_text(err));
+    struct json_writer json = open_message(out, "error");
+    json_add_str(&json, "execution_id", execution_id);
+    json_add_text(&json, "code", error_word(err));
+    json_add_text(&json, "error", execution_error_text(err));
+    json_close(&json);
 }

@@ -2,21 +2,22 @@
 #include "api/cursor.h"
 #include "api/keys/keys.h"
 
-static void append_account(struct buf *json, const struct account *account)
+static void add_account(struct json_writer *json, const struct account *account)
 {
-    buf_append_text(json, "{\"name\":");
-    buf_append_json_string(json, str_of(account->name));
-    buf_printf(json, ",\"suspended\":%s", account->suspended_ms ? "true" : "false");
-    append_time(json, "created_at", account->created_ms);
-    append_time(json, "suspended_at", account->suspended_ms);
-    buf_append_byte(json, '}');
+    json_open_object(json, NULL);
+    json_add_text(json, "name", account->name);
+    json_add_bool(json, "suspended", account->suspended_ms);
+    json_add_time(json, "created_at", account->created_ms);
+    json_add_time(json, "suspended_at", account->suspended_ms);
+    json_close(json);
 }
 
 static void answer_account(struct call *call, int status, const struct account *account)
 {
-    CLEANUP(buf_release) struct buf json = {0};
-    append_account(&json, account);
-    call_answer_json(call, status, &json);
+    CLEANUP(buf_release) struct buf text = {0};
+    struct json_writer json = json_writer_to(&text);
+    add_account(&json, account);
+    call_answer(call, status, &json);
 }
 
 static const char *error_detail(int err)
@@ -77,17 +78,16 @@ struct account_list {
 
 static void list_answer(struct account_list *it)
 {
-    CLEANUP(buf_release) struct buf json = {0};
-    buf_append_text(&json, "{\"accounts\":[");
-    for (size_t i = 0; i < it->list.ret_count; i++) {
-        if (i)
-            buf_append_byte(&json, ',');
-        append_account(&json, &it->list.ret_accounts[i]);
-    }
-    buf_append_byte(&json, ']');
-    append_next_cursor(&json, it->call, it->list.ret_next_row);
-    buf_append_byte(&json, '}');
-    call_answer_json(it->call, 200, &json);
+    CLEANUP(buf_release) struct buf text = {0};
+    struct json_writer json = json_writer_to(&text);
+    json_open_object(&json, NULL);
+    json_open_array(&json, "accounts");
+    for (size_t i = 0; i < it->list.ret_count; i++)
+        add_account(&json, &it->list.ret_accounts[i]);
+    json_close(&json);
+    add_next_cursor(&json, it->call, it->list.ret_next_row);
+    json_close(&json);
+    call_answer(it->call, 200, &json);
 }
 
 static void list_done(struct store_op *op)
@@ -159,15 +159,17 @@ struct account_change {
 
 static void change_answer(struct account_change *it)
 {
-    CLEANUP(buf_release) struct buf json = {0};
+    CLEANUP(buf_release) struct buf text = {0};
+    struct json_writer json = json_writer_to(&text);
     if (it->change.state != ACCOUNT_DELETED) {
         answer_account(it->call, 200, &it->change.ret_account);
         return;
     }
-    buf_append_text(&json, "{\"name\":");
-    buf_append_json_string(&json, str_of(it->name));
-    buf_append_text(&json, ",\"deleted\":true}");
-    call_answer_json(it->call, 200, &json);
+    json_open_object(&json, NULL);
+    json_add_text(&json, "name", it->name);
+    json_add_bool(&json, "deleted", true);
+    json_close(&json);
+    call_answer(it->call, 200, &json);
 }
 
 static void change_done(struct store_op *op)

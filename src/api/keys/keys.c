@@ -3,18 +3,19 @@
 
 #include "util/clock.h"
 
-static void append_key(struct buf *json, const struct api_key *key, const char *secret)
+static void add_key(struct json_writer *json, const struct api_key *key, const char *secret)
 {
-    buf_printf(json, "{\"key_id\":\"%s\",\"name\":", key->key_id);
-    buf_append_json_string(json, str_of(key->name));
-    buf_printf(json, ",\"role\":\"%s\"", role_name(key->role));
+    json_open_object(json, NULL);
+    json_add_text(json, "key_id", key->key_id);
+    json_add_str(json, "name", str_of(key->name));
+    json_add_text(json, "role", role_name(key->role));
     if (secret)
-        buf_printf(json, ",\"key\":\"%s\"", secret);
-    append_time(json, "created_at", key->created_ms);
-    append_time(json, "expires_at", key->expires_ms);
-    append_time(json, "last_used_at", key->last_used_ms);
-    append_time(json, "revoked_at", key->revoked_ms);
-    buf_append_byte(json, '}');
+        json_add_text(json, "key", secret);
+    json_add_time(json, "created_at", key->created_ms);
+    json_add_time(json, "expires_at", key->expires_ms);
+    json_add_time(json, "last_used_at", key->last_used_ms);
+    json_add_time(json, "revoked_at", key->revoked_ms);
+    json_close(json);
 }
 
 // Whose keys are meant: another account's if an operator names it. False after having answered.
@@ -53,10 +54,11 @@ static void key_create_done(struct store_op *op)
     struct key_create *it = CONTAINER_OF(op, struct key_create, create.op);
 
     if (op->err == 0) {
-        CLEANUP(buf_release) struct buf json = {0};
-        append_key(&json, &it->create.key, it->secret);
-        call_answer_json(it->call, 201, &json);
-        memset(json.data, 0, json.len);
+        CLEANUP(buf_release) struct buf text = {0};
+        struct json_writer json = json_writer_to(&text);
+        add_key(&json, &it->create.key, it->secret);
+        call_answer(it->call, 201, &json);
+        memset(text.data, 0, text.len);
     } else {
         fail_with_account(it->call, op->err);
     }
@@ -132,15 +134,15 @@ static void key_list_done(struct store_op *op)
     struct key_list *it = CONTAINER_OF(op, struct key_list, list.op);
 
     if (op->err == 0) {
-        CLEANUP(buf_release) struct buf json = {0};
-        buf_append_text(&json, "{\"keys\":[");
-        for (size_t i = 0; i < it->list.ret_count; i++) {
-            if (i)
-                buf_append_byte(&json, ',');
-            append_key(&json, &it->list.ret_keys[i], NULL);
-        }
-        buf_append_text(&json, "]}");
-        call_answer_json(it->call, 200, &json);
+        CLEANUP(buf_release) struct buf text = {0};
+        struct json_writer json = json_writer_to(&text);
+        json_open_object(&json, NULL);
+        json_open_array(&json, "keys");
+        for (size_t i = 0; i < it->list.ret_count; i++)
+            add_key(&json, &it->list.ret_keys[i], NULL);
+        json_close(&json);
+        json_close(&json);
+        call_answer(it->call, 200, &json);
     } else {
         fail_with_account(it->call, op->err);
     }
@@ -191,12 +193,14 @@ static void key_revoke_done(struct store_op *op)
     struct key_revoke *it = CONTAINER_OF(op, struct key_revoke, revoke.op);
 
     if (op->err == 0) {
-        CLEANUP(buf_release) struct buf json = {0};
+        CLEANUP(buf_release) struct buf text = {0};
+        struct json_writer json = json_writer_to(&text);
         auth_revoked(it->call->api->options.auth, it->revoke.ret_row);
-        buf_append_text(&json, "{\"key_id\":");
-        buf_append_json_string(&json, str_of(it->key_id));
-        buf_append_text(&json, ",\"revoked\":true}");
-        call_answer_json(it->call, 200, &json);
+        json_open_object(&json, NULL);
+        json_add_text(&json, "key_id", it->key_id);
+        json_add_bool(&json, "revoked", true);
+        json_close(&json);
+        call_answer(it->call, 200, &json);
     } else {
         call_fail(it->call, op->err, revoke_error_text(op->err));
     }

@@ -1,5 +1,6 @@
 // Tickets: credentials for one stream.
 #include "api/keys/keys.h"
+#include "model/config_limits.h"
 
 void tickets_create(struct call *call)
 {
@@ -9,7 +10,11 @@ void tickets_create(struct call *call)
         call_fail(call, err, "the account has as many tickets as it may");
         return;
     }
-    CLEANUP(buf_release) struct buf json = {0};
-    buf_printf(&json, "{\"ticket\":\"%s\",\"expires_in\":30}", ticket);
-    call_answer_json(call, 201, &json);
+    CLEANUP(buf_release) struct buf text = {0};
+    struct json_writer json = json_writer_to(&text);
+    json_open_object(&json, NULL);
+    json_add_text(&json, "ticket", ticket);
+    json_add_i64(&json, "expires_in", TICKET_MS / 1000);
+    json_close(&json);
+    call_answer(call, 201, &json);
 }

@@ -91,7 +91,8 @@ static int append_record(void *arg, const struct record_input *input)
 static void append_answer(struct append *append)
 {
     struct call *call = append->call;
-    CLEANUP(buf_release) struct buf json = {0};
+    CLEANUP(buf_release) struct buf text = {0};
+    struct json_writer json = json_writer_to(&text);
 
     if (append->err == ERR_CONFLICT || append->err == ERR_GAP) {
         call_fail(call, ERR_IDEMPOTENCY, NULL); // only a repeated key can get there
@@ -103,9 +104,11 @@ static void append_answer(struct append *append)
     }
     if (append->appended == 0)
         append->first = append->last + 1 - append->total;
-    buf_printf(&json, "{\"first_sequence\":%llu,\"last_sequence\":%llu}", (unsigned long long)append->first,
-               (unsigned long long)append->last);
-    call_answer_json(call, append->appended ? 201 : 200, &json);
+    json_open_object(&json, NULL);
+    json_add_u64(&json, "first_sequence", append->first);
+    json_add_u64(&json, "last_sequence", append->last);
+    json_close(&json);
+    call_answer(call, append->appended ? 201 : 200, &json);
 }
 
 static void append_part_done(struct store_op *op)

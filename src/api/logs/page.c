@@ -49,21 +49,26 @@ static void page_free(struct page *page)
 static void page_answer(struct page *page)
 {
     struct call *call = page->call;
-    CLEANUP(buf_release) struct buf json = {0};
+    CLEANUP(buf_release) struct buf text = {0};
+    struct json_writer json = json_writer_to(&text);
     bool more = page->cursor < page->next;
-    const struct execution *execution = &call->execution;
 
-    buf_printf(&json, "{\"execution_id\":\"%s\",\"logs\":[", page->execution_id);
-    buf_append_str(&json, buf_str(&page->records));
-    buf_append_text(&json, "],\"next_cursor\":");
+    json_open_object(&json, NULL);
+    json_add_text(&json, "execution_id", page->execution_id);
+    json_open_array(&json, "logs");
+    json_add_raw(&json, NULL, buf_str(&page->records));
+    json_close(&json);
     if (more)
-        buf_append_u64(&json, page->cursor);
+        json_add_u64(&json, "next_cursor", page->cursor);
     else
-        buf_append_text(&json, "null");
-    buf_printf(&json, ",\"has_more\":%s,\"last_index\":%llu,\"status\":\"%s\",\"sealed\":%s}", more ? "true" : "false",
-               (unsigned long long)page->cursor, status_word(execution->status), execution->sealed ? "true" : "false");
+        json_add_null(&json, "next_cursor");
+    json_add_bool(&json, "has_more", more);
+    json_add_u64(&json, "last_index", page->cursor);
+    json_add_text(&json, "status", status_word(call->execution.status));
+    json_add_bool(&json, "sealed", call->execution.sealed);
+    json_close(&json);
     budget_lease_release(&page->counted); // its connection counts the answer
-    call_answer_json(call, 200, &json);
+    call_answer(call, 200, &json);
 }
 
 // --- On the reader's thread

@@ -40,49 +40,78 @@ struct completion {
     char producer[STORE_PRODUCER_MAX + 1];
 };
 
-static void runner_send(struct runner *runner, const struct buf *json)
+// One message, from its type to its end.
+struct message {
+    struct buf text;
+    struct json_writer json;
+};
+
+static void message_begin(struct message *message, const char *type)
 {
+    *message = (struct message){0};
+    message->json = json_writer_to(&message->text);
+    json_open_object(&message->json, NULL);
+    json_add_text(&message->json, "type", type);
+}
+
+static void message_send(struct message *message, struct runner *runner)
+{
+    json_close(&message->json);
+    json_writer_end(&message->json);
     if (runner->ws)
-        ws_send(runner->ws, WS_TEXT, json->data, json->len);
+        ws_send(runner->ws, WS_TEXT, message->text.data, message->text.len);
+    buf_release(&message->text);
 }
 
 static void runner_send_error(struct runner *runner, int err, const char *detail, uint64_t next_sequence)
 {
-    CLEANUP(buf_release) struct buf json = {0};
-    buf_printf(&json, "{\"type\":\"error\",\"code\":\"%s\",\"error\":", error_word(err));
-    buf_append_json_string(&json, str_of(detail ? detail : error_text(err)));
-    buf_printf(&json, ",\"next_sequence\":%llu}", (unsigned long long)next_sequence);
-    runner_send(runner, &json);
+    struct message message;
+    message_begin(&message, "error");
+    json_add_text(&message.json, "code", error_word(err));
+    json_add_text(&message.json, "error", detail ? detail : error_text(err));
+    json_add_u64(&message.json, "next_sequence", next_sequence);
+    message_send(&message, runner);
 }
 
 // What the store has of the runner's records: by it the runner knows that they are its own, and all of them.
-static void append_stored(struct buf *json, const struct sequence_producer *stored)
+static void add_stored(struct json_writer *json, const struct sequence_producer *stored)
 {
-    buf_printf(json, ",\"next_sequence\":%llu,\"digest\":", (unsigned long long)stored->next);
+    json_add_u64(json, "next_sequence", stored->next);
     if (stored->digest_unknown)
-        buf_append_text(json, "null");
+        json_add_null(json, "digest");
     else
-        buf_printf(json, "\"%016llx\"", (unsigned long long)stored->digest);
+        json_add_hex(json, "digest", stored->digest);
 }
 
 static void runner_send_ready(struct runner *runner, const struct sequence_producer *stored)
 {
-    CLEANUP(buf_release) struct buf json = {0};
-    buf_printf(&json, "{\"type\":\"ready\",\"execution_id\":\"%s\"", runner->execution_id);
-    append_stored(&json, stored);
-    buf_printf(&json, ",\"epoch\":%llu,\"incarnation\":\"%s\"}", (unsigned long long)runner->epoch,
-               store_incarnation(runner->node.api->options.store));
-    runner_send(runner, &json);
+    struct message message;
+    message_begin(&message, "ready");
+    json_add_text(&message.json, "execution_id", runner->execution_id);
+    add_stored(&message.json, stored);
+    json_add_u64(&message.json, "epoch", runner->epoch);
+    json_add_text(&message.json, "incarnation", store_incarnation(runner->node.api->options.store));
+    message_send(&message, runner);
 }
 
 static void runner_send_cancel(struct stream_node *node, const char *reason)
 {
     struct runner *runner = CONTAINER_OF(node, struct runner, node);
-    CLEANUP(buf_release) struct buf json = {0};
-    buf_append_text(&json, "{\"type\":\"cancel\",\"reason\":");
-    buf_append_json_string(&json, str_of(reason));
-    buf_printf(&json, ",\"grace_seconds\":%d}", CANCEL_GRACE_S);
-    runner_send(runner, &json);
+    struct message message;
+    message_begin(&message, "cancel");
+    json_add_text(&message.json, "reason", reason);
+    json_add_i64(&message.json, "grace_seconds", CANCEL_GRACE_S);
+    message_send(&message, runner);
+}
+
+static void runner_send_completed(struct runner *runner, const struct store_complete *complete)
+{
+    struct message message;
+    message_begin(&message, "completed");
+    json_add_text(&message.json, "execution_id", runner->execution_id);
+    json_add_i64(&message.json, "final_sequence", (int64_t)complete->ret_execution.next_sequence - 1);
+    add_stored(&message.json, &complete->ret_producer);
+    message_send(&message, runner);
 }
 
 // --- End of the socket
@@ -126,12 +155,7 @@ static void complete_done(struct store_op *op)
     if (op->err == 0) {
         hub_sealed(it->api->options.hub, it->complete.row);
         if (open) {
-            CLEANUP(buf_release) struct buf json = {0};
-            buf_printf(&json, "{\"type\":\"completed\",\"execution_id\":\"%s\",\"final_sequence\":%lld",
-                       runner->execution_id, (long long)it->complete.ret_execution.next_sequence - 1);
-            append_stored(&json, &it->complete.ret_producer);
-            buf_append_byte(&json, '}');
-            runner_send(runner, &json);
+            runner_send_completed(runner, &it->complete);
             runner->holder = 0;
             runner_end(runner, 1000, "completed");
         }
@@ -417,9 +441,10 @@ static const struct ws_handler runner_ws_handler = {runner_message, NULL, runner
 static void runner_ack(void *owner, uint64_t next)
 {
     struct runner *runner = owner;
-    CLEANUP(buf_release) struct buf json = {0};
-    buf_printf(&json, "{\"type\":\"ack\",\"sequence_number\":%lld}", (long long)next - 1);
-    runner_send(runner, &json);
+    struct message message;
+    message_begin(&message, "ack");
+    json_add_i64(&message.json, "sequence_number", (int64_t)next - 1);
+    message_send(&message, runner);
 }
 
 static void runner_refused(void *owner, int err, uint64_t next_sequence)

@@ -3,9 +3,13 @@
 
 void system_health(struct call *call)
 {
-    CLEANUP(buf_release) struct buf json = {0};
-    buf_append_text(&json, "{\"status\":\"ok\",\"version\":\"" RUNNEL_VERSION "\"}");
-    call_answer_json(call, 200, &json);
+    CLEANUP(buf_release) struct buf text = {0};
+    struct json_writer json = json_writer_to(&text);
+    json_open_object(&json, NULL);
+    json_add_text(&json, "status", "ok");
+    json_add_text(&json, "version", RUNNEL_VERSION);
+    json_close(&json);
+    call_answer(call, 200, &json);
 }
 
 struct ready {
@@ -18,18 +22,21 @@ static void ready_done(struct store_op *op)
     struct ready *it = CONTAINER_OF(op, struct ready, query.op);
     struct call *call = it->call;
     struct store_stats stats;
-    CLEANUP(buf_release) struct buf json = {0};
+    CLEANUP(buf_release) struct buf text = {0};
+    struct json_writer json = json_writer_to(&text);
 
     store_stats(call->api->options.store, &stats);
     int err = op->err ? op->err : stats.write_error;
     if (call->api->draining) {
         call_fail(call, ERR_SHUTTING_DOWN, NULL);
     } else if (err == 0) {
-        buf_append_text(&json, "{\"status\":\"ready\"}");
-        call_answer_json(call, 200, &json);
+        json_open_object(&json, NULL);
+        json_add_text(&json, "status", "ready");
+        json_close(&json);
+        call_answer(call, 200, &json);
     } else {
-        buf_printf(&json, "the store cannot be %s: %s", op->err ? "read" : "written", error_text(err));
-        call_fail(call, ERR_UNAVAILABLE, buf_cstr(&json));
+        buf_printf(&text, "the store cannot be %s: %s", op->err ? "read" : "written", error_text(err));
+        call_fail(call, ERR_UNAVAILABLE, buf_cstr(&text));
     }
     store_op_release(op);
     free(it);
@@ -71,11 +78,12 @@ static void backup_done(struct store_op *op)
     struct backup *it = CONTAINER_OF(op, struct backup, backup.op);
 
     if (op->err == 0) {
-        CLEANUP(buf_release) struct buf json = {0};
-        buf_append_text(&json, "{\"path\":");
-        buf_append_json_string(&json, str_of(it->backup.ret_path));
-        buf_append_byte(&json, '}');
-        call_answer_json(it->call, 201, &json);
+        CLEANUP(buf_release) struct buf text = {0};
+        struct json_writer json = json_writer_to(&text);
+        json_open_object(&json, NULL);
+        json_add_text(&json, "path", it->backup.ret_path);
+        json_close(&json);
+        call_answer(it->call, 201, &json);
     } else if (op->err == ERR_INVALID) {
         call_fail_fields(it->call, &(struct http_field_error){"path", it->backup.ret_reason}, 1);
     } else {
