@@ -109,9 +109,9 @@ static void list_conditions(struct list_query *query, const struct store_list *l
     if (list->since_ms > 0)
         add_number(query, " AND e.created_ms >= ?", list->since_ms);
     if (list->before_row > 0)
-        add_number(query, " AND e.id < ?", list->before_row);
-    // By identifier there are few, which are sorted then; else rows are looked at in this order.
-    buf_printf(&query->sql, " ORDER BY %se.id DESC", list->id_prefix.len > 0 ? "+" : "");
+        add_number(query, list->unsealed_only ? " AND +e.id < ?" : " AND e.id < ?", list->before_row);
+    // By identifier, or open, there are few, which are sorted then; else rows are looked at in this order.
+    buf_printf(&query->sql, " ORDER BY %se.id DESC", list->id_prefix.len > 0 || list->unsealed_only ? "+" : "");
     add_number(query, " LIMIT ?", (int64_t)limit + 1); // one more says whether there are more
 }
 

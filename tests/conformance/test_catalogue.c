@@ -1,0 +1,941 @@
+// The catalogue on every engine that its statements are written for: what it keeps, and what two connections do at once.
+#include "store/catalogue/catalogue.h"
+#include "store/sql/sql_private.h"
+#include "store/sql_fixture.h"
+
+#include <pthread.h>
+
+#define NOW 1763200000000
+#define DAY (24 * 3600 * 1000LL)
+
+static struct sql_fixture *engine_under_test;
+
+// --- Transactions of one change each. The expression's outcome; what it refused is rolled back.
+#define CHANGE(sql, expression)                                                  \
+    ({                                                                           \
+        assert_int_equal(sql_begin((sql), SQL_WRITE), 0);                        \
+        int outcome_ = (expression);                                             \
+        assert_int_equal(outcome_ < 0 ? sql_rollback(sql) : sql_commit(sql), 0); \
+        outcome_;                                                                \
+    })
+
+static int64_t ask(struct sql *sql, const char *text)
+{
+    int64_t number = 0;
+    CLEANUP(sql_statement_free) struct sql_statement *statement = sql_prepare(sql, text);
+    assert_int_equal(sql_number(statement, &number), 0);
+    return number;
+}
+
+static int64_t make_account(struct sql *sql, const char *name)
+{
+    struct store_account_ensure ensure = {.name = str_of(name)};
+    assert_int_equal(CHANGE(sql, catalogue_account_ensure(sql, &ensure, NOW)), 0);
+    return ensure.ret_account;
+}
+
+static int change_account(struct sql *sql, const char *name, enum account_state state, bool purge)
+{
+    struct store_account_change change = {.name = str_of(name), .state = state, .purge = purge};
+    return CHANGE(sql, catalogue_account_change(sql, &change, NOW));
+}
+
+static int make_key(struct sql *sql, int64_t account, const char *key_id, enum role role)
+{
+    struct store_key_create create = {
+        .key = {
+            .account = account, .key_id = xstrdup(key_id), .name = xstrdup("Zoë"), .role = role, .created_ms = NOW}};
+    memset(create.key.hash, 0xff, sizeof(create.key.hash));
+    memcpy(create.key.hash, key_id, MIN(strlen(key_id), sizeof(create.key.hash)));
+    int err = CHANGE(sql, catalogue_key_create(sql, &create));
+    api_key_release(&create.key);
+    return err;
+}
+
+static int revoke_key(struct sql *sql, int64_t account, const char *key_id)
+{
+    struct store_key_revoke revoke = {.account = account, .key_id = str_of(key_id), .role = ROLE_OPERATOR};
+    return CHANGE(sql, catalogue_key_revoke(sql, &revoke, NOW));
+}
+
+// `metadata` may be NULL.
+static struct execution described(int64_t account, const char *execution_id, const char *metadata)
+{
+    return (struct execution){
+        .account = account,
+        .execution_id = xstrdup(execution_id),
+        .status = STATUS_QUEUED,
+        .restored_from = UINT64_MAX,
+        .metadata_json = metadata ? xstrdup(metadata) : NULL,
+    };
+}
+
+// What it is made of is released. ret_row may be NULL.
+static int create(struct sql *sql, struct execution execution, int64_t *ret_row)
+{
+    struct store_create made = {.execution = execution};
+    int err = CHANGE(sql, ({
+                         int checked = catalogue_create_check(sql, &made);
+                         checked < 0 ? checked : catalogue_create(sql, &made, NOW);
+                     }));
+    if (ret_row)
+        *ret_row = made.execution.row;
+    execution_release(&made.execution);
+    return err;
+}
+
+static int64_t make_execution(struct sql *sql, int64_t account, const char *execution_id, const char *metadata)
+{
+    int64_t row;
+    assert_int_equal(create(sql, described(account, execution_id, metadata), &row), 0);
+    return row;
+}
+
+static size_t list_rows(struct sql *sql, struct store_list list, int64_t rows[static 64])
+{
+    size_t count = 0;
+    assert_int_equal(catalogue_list_rows(sql, &list, 63, rows, &count), 0);
+    for (size_t i = 1; i < count; i++)
+        assert_true(rows[i] < rows[i - 1]); // newest first
+    return count;
+}
+
+static size_t list_count(struct sql *sql, struct store_list list)
+{
+    int64_t rows[64];
+    return list_rows(sql, list, rows);
+}
+
+// --- Accounts
+
+static void an_account_is_made_once_and_its_name_is_taken_for_ever(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a");
+    assert_int_equal(make_account(sql, "a"), account);
+    assert_int_not_equal(make_account(sql, "A"), account);
+    struct store_account_create again = {.name = STR("a")};
+    assert_int_equal(CHANGE(sql, catalogue_account_create(sql, &again, NOW)), ERR_CONFLICT);
+    assert_int_equal(change_account(sql, "a", ACCOUNT_DELETED, false), 0);
+    assert_int_equal(CHANGE(sql, catalogue_account_create(sql, &again, NOW)), ERR_EXPIRED);
+    assert_int_equal(change_account(sql, "a", ACCOUNT_ACTIVE, false), ERR_EXPIRED);
+    assert_int_equal(change_account(sql, "none", ACCOUNT_SUSPENDED, false), ERR_NOT_FOUND);
+    assert_int_equal(catalogue_account_resolve(sql, STR("a"), &account), ERR_EXPIRED);
+    assert_int_equal(catalogue_account_resolve(sql, STR("none"), &account), ERR_NOT_FOUND);
+}
+
+static void accounts_are_listed_in_the_order_of_their_making(void **state)
+{
+    struct sql *sql = *state;
+    static const char *const names[] = {"z", "b", "Z", "a"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        make_account(sql, names[i]);
+    assert_int_equal(change_account(sql, "b", ACCOUNT_DELETED, false), 0);
+    struct store_account_list list = {.op.kind = STORE_ACCOUNT_LIST, .limit = 2};
+    assert_int_equal(catalogue_account_list(sql, &list), 0);
+    assert_int_equal(list.ret_count, 2);
+    assert_string_equal(list.ret_accounts[0].name, "z");
+    assert_string_equal(list.ret_accounts[1].name, "Z");
+    assert_int_equal(list.ret_next_row, list.ret_accounts[1].row);
+    free(list.ret_accounts);
+    struct store_account_list rest = {.op.kind = STORE_ACCOUNT_LIST, .after_row = list.ret_next_row};
+    assert_int_equal(catalogue_account_list(sql, &rest), 0);
+    assert_int_equal(rest.ret_count, 1);
+    assert_string_equal(rest.ret_accounts[0].name, "a");
+    assert_int_equal(rest.ret_next_row, 0);
+    free(rest.ret_accounts);
+}
+
+static void a_suspended_account_gives_nothing_up_until_it_has_been_back_for_the_grace(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a");
+    assert_int_equal(CHANGE(sql, catalogue_account_may_give_up(sql, account, 1000, NOW)), 0);
+    assert_int_equal(change_account(sql, "a", ACCOUNT_SUSPENDED, false), 0);
+    assert_int_equal(CHANGE(sql, catalogue_account_may_give_up(sql, account, 1000, NOW + DAY)), ERR_SUSPENDED);
+    assert_int_equal(change_account(sql, "a", ACCOUNT_ACTIVE, false), 0);
+    assert_int_equal(CHANGE(sql, catalogue_account_may_give_up(sql, account, 1000, NOW + 999)), ERR_SUSPENDED);
+    assert_int_equal(CHANGE(sql, catalogue_account_may_give_up(sql, account, 1000, NOW + 1000)), 0);
+}
+
+static void a_deleted_account_is_purged_of_what_it_holds(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a"), rows[8], purging = 0;
+    size_t count;
+    for (int i = 0; i < 5; i++) {
+        char name[8];
+        snprintf(name, sizeof(name), "e%d", i);
+        make_execution(sql, account, name, NULL);
+    }
+    assert_int_equal(change_account(sql, "a", ACCOUNT_DELETED, false), ERR_CONFLICT);
+    assert_int_equal(catalogue_account_purging(sql, &purging), 0);
+    assert_int_equal(purging, 0);
+    assert_int_equal(change_account(sql, "a", ACCOUNT_DELETED, true), 0);
+    assert_int_equal(catalogue_account_purging(sql, &purging), 0);
+    assert_int_equal(purging, account);
+    assert_int_equal(catalogue_account_holds(sql, account, 3, rows, &count), 0);
+    assert_int_equal(count, 3);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(CHANGE(sql, catalogue_execution_purge(sql, rows[i])), 0);
+    assert_int_equal(catalogue_account_holds(sql, account, 8, rows, &count), 0);
+    assert_int_equal(count, 2);
+    assert_int_equal(CHANGE(sql, catalogue_account_purged(sql, account)), 0);
+    assert_int_equal(catalogue_account_purging(sql, &purging), 0);
+    assert_int_equal(purging, 0);
+    assert_int_equal(create(sql, described(account, "late", NULL), NULL), ERR_UNAUTHORIZED);
+}
+
+// --- Keys
+
+static void a_key_comes_back_as_it_was_made(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a");
+    assert_int_equal(make_key(sql, account, "key_1", ROLE_SERVICE), 0);
+    struct store_key_find find = {.hash = "key_1"};
+    memset(find.hash + 5, 0xff, sizeof(find.hash) - 5);
+    assert_int_equal(catalogue_key_find(sql, &find), 0);
+    struct api_key *key = &find.ret_key;
+    assert_string_equal(key->key_id, "key_1");
+    assert_string_equal(key->name, "Zoë");
+    assert_int_equal(key->role, ROLE_SERVICE);
+    assert_int_equal(key->account, account);
+    assert_int_equal(key->created_ms, NOW);
+    assert_memory_equal(key->hash, find.hash, sizeof(find.hash));
+    assert_false(key->account_suspended);
+    int64_t row = key->row;
+    api_key_release(key);
+    assert_int_equal(change_account(sql, "a", ACCOUNT_SUSPENDED, false), 0);
+    assert_int_equal(CHANGE(sql, catalogue_key_used(sql, &(struct store_key_used){.row = row, .used_ms = 7})), 0);
+    assert_int_equal(CHANGE(sql, catalogue_key_used(sql, &(struct store_key_used){.row = row, .used_ms = 5})), 0);
+    assert_int_equal(catalogue_key_find(sql, &find), 0);
+    assert_true(key->account_suspended);
+    assert_int_equal(key->last_used_ms, 7);
+    api_key_release(key);
+    find.hash[31] = 0;
+    assert_int_equal(catalogue_key_find(sql, &find), ERR_NOT_FOUND);
+}
+
+static void a_key_is_made_once_and_listed_in_order(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a"), other = make_account(sql, "b");
+    static const char *const ids[] = {"key_z", "key_a", "key_m"};
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        assert_int_equal(make_key(sql, account, ids[i], ROLE_USER), 0);
+    assert_int_equal(make_key(sql, other, "key_a", ROLE_USER), ERR_CONFLICT);
+    struct store_key_list list = {.account_name = STR("a")};
+    assert_int_equal(catalogue_key_list(sql, &list), 0);
+    assert_int_equal(list.ret_count, ARRAY_LEN(ids));
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        assert_string_equal(list.ret_keys[i].key_id, ids[i]);
+        api_key_release(&list.ret_keys[i]);
+    }
+    free(list.ret_keys);
+    assert_int_equal(revoke_key(sql, other, "key_z"), ERR_NOT_FOUND);
+    assert_int_equal(revoke_key(sql, account, "key_z"), 0);
+    assert_int_equal(ask(sql, "SELECT count(*) FROM api_keys WHERE revoked_ms > 0"), 1);
+}
+
+static void the_last_operator_stays(void **state)
+{
+    struct sql *sql = *state;
+    int64_t a = make_account(sql, "a"), b = make_account(sql, "b");
+    assert_int_equal(make_key(sql, a, "key_a", ROLE_OPERATOR), 0);
+    assert_int_equal(revoke_key(sql, a, "key_a"), ERR_LAST_OPERATOR);
+    assert_int_equal(make_key(sql, b, "key_b", ROLE_OPERATOR), 0);
+    assert_int_equal(revoke_key(sql, a, "key_a"), 0);
+    assert_int_equal(change_account(sql, "b", ACCOUNT_SUSPENDED, false), ERR_LAST_OPERATOR);
+    assert_int_equal(change_account(sql, "b", ACCOUNT_DELETED, true), ERR_LAST_OPERATOR);
+    assert_int_equal(change_account(sql, "a", ACCOUNT_SUSPENDED, false), 0);
+}
+
+// --- Executions
+
+static void an_execution_comes_back_as_it_was_made(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a"), row;
+    struct execution made = described(account, "one", "{\"team\":\"x\"}");
+    made.owner = xstrdup("");
+    made.script_filename = xstrdup("job.py");
+    made.batch_id = xstrdup("b");
+    made.spec_json = xstrdup("{\"env\":{},\"command\":[\"ls\",\"-l\"]}");
+    made.restored_from = UINT64_MAX - 1;
+    assert_int_equal(create(sql, made, &row), 0);
+    CLEANUP(execution_release) struct execution got = {0};
+    assert_int_equal(catalogue_execution_get(sql, row, &got), 0);
+    assert_int_equal(got.row, row);
+    assert_string_equal(got.execution_id, "one");
+    assert_int_equal(got.status, STATUS_QUEUED);
+    assert_string_equal(got.owner, "");
+    assert_string_equal(got.script_filename, "job.py");
+    assert_null(got.runtime);
+    assert_null(got.workflow_id);
+    assert_string_equal(got.batch_id, "b");
+    assert_string_equal(got.command_json, "[\"ls\",\"-l\"]");
+    assert_string_equal(got.metadata_json, "{\"team\":\"x\"}");
+    assert_false(got.has_exit_code);
+    assert_true(got.restored_from == UINT64_MAX - 1);
+    assert_int_equal(got.created_ms, NOW);
+    assert_int_equal(catalogue_execution_get(sql, row + 1, &got), ERR_NOT_FOUND);
+}
+
+static void a_request_without_a_command_has_none(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a"), row;
+    static const char *const specs[] = {NULL, "{}", "{\"command\":null}"};
+    for (size_t i = 0; i < ARRAY_LEN(specs); i++) {
+        struct execution made = described(account, specs[i] ? specs[i] : "none", NULL);
+        made.spec_json = specs[i] ? xstrdup(specs[i]) : NULL;
+        assert_int_equal(create(sql, made, &row), 0);
+        struct execution got;
+        assert_int_equal(catalogue_execution_get(sql, row, &got), 0);
+        assert_null(got.command_json);
+        assert_true(got.restored_from == UINT64_MAX);
+        execution_release(&got);
+    }
+}
+
+static void an_identifier_is_taken_once_per_account_also_after_a_purge(void **state)
+{
+    struct sql *sql = *state;
+    int64_t a = make_account(sql, "a"), b = make_account(sql, "b"), found;
+    int64_t row = make_execution(sql, a, "same", "{\"k\":1}");
+    make_execution(sql, b, "same", NULL);
+    make_execution(sql, a, "Same", NULL);
+    assert_int_equal(create(sql, described(a, "same", NULL), NULL), ERR_CONFLICT);
+    assert_int_equal(catalogue_execution_find(sql, a, STR("same"), &found), 0);
+    assert_int_equal(found, row);
+    assert_int_equal(catalogue_execution_find(sql, a, STR("sam"), &found), ERR_NOT_FOUND);
+    assert_int_equal(CHANGE(sql, catalogue_execution_purge(sql, row)), 0);
+    assert_int_equal(create(sql, described(a, "same", NULL), NULL), ERR_EXPIRED);
+    assert_int_equal(ask(sql, "SELECT count(*) FROM labels"), 0);
+    assert_int_equal(ask(sql, "SELECT count(*) FROM documents"), 0);
+}
+
+static void an_outcome_and_the_end_of_the_log_are_kept_bit_for_bit(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a"), row = make_execution(sql, account, "one", NULL);
+    const struct outcome outcome = {STATUS_FAILED, true, true, -7, UINT64_MAX, 1, 2, 3};
+    const struct log_state log = {12, UINT64_MAX - 5, (uint64_t)1 << 63};
+    assert_int_equal(CHANGE(sql, catalogue_execution_outcome(sql, row, &outcome, &log)), 0);
+    struct catalogue_head head;
+    assert_int_equal(CHANGE(sql, catalogue_execution_head(sql, row, &head)), 0);
+    assert_true(outcome_equal(&head.outcome, &outcome));
+    assert_int_equal(head.account, account);
+    assert_int_equal(head.log.next, log.next);
+    assert_true(head.log.digest == log.digest && head.log.message_bytes == log.message_bytes);
+    assert_int_equal(CHANGE(sql, catalogue_execution_head(sql, row + 1, &head)), ERR_NOT_FOUND);
+    CLEANUP(execution_release) struct execution got = {0};
+    assert_int_equal(catalogue_execution_get(sql, row, &got), 0);
+    assert_true(got.has_exit_code && got.exit_code == -7 && got.epoch == UINT64_MAX && got.sealed);
+    uint64_t open = 9;
+    assert_int_equal(catalogue_executions_open(sql, account, &open), 0);
+    assert_int_equal(open, 0);
+}
+
+static void a_fold_never_goes_back(void **state)
+{
+    struct sql *sql = *state;
+    int64_t row = make_execution(sql, make_account(sql, "a"), "one", NULL);
+    uint64_t next = 0, first = 0;
+    static const struct {
+        struct log_state log;
+        uint64_t next;
+    } steps[] = {{{5, 1, 1}, 5}, {{3, 2, 2}, 5}, {{9, 3, 3}, 9}};
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        assert_int_equal(CHANGE(sql, catalogue_execution_fold(sql, row, &steps[i].log)), 0);
+        assert_int_equal(catalogue_execution_extent(sql, row, &next, &first), 0);
+        assert_int_equal(next, steps[i].next);
+    }
+    bool sealed = true, purged = true;
+    assert_int_equal(catalogue_execution_closed(sql, row, &sealed, &purged), 0);
+    assert_false(sealed || purged);
+    assert_int_equal(CHANGE(sql, catalogue_executions_restored(sql)), 0);
+    assert_int_equal(CHANGE(sql, catalogue_execution_fold(sql, row, &(struct log_state){11, 0, 0})), 0);
+    assert_int_equal(CHANGE(sql, catalogue_executions_restored(sql)), 0);
+    assert_int_equal(ask(sql, "SELECT restored_from FROM executions"), 9); // the earliest
+    assert_int_equal(CHANGE(sql, catalogue_execution_purge(sql, row)), 0);
+    assert_int_equal(catalogue_execution_extent(sql, row, &next, &first), ERR_EXPIRED);
+    assert_int_equal(first, 11);
+    assert_int_equal(catalogue_execution_closed(sql, row, &sealed, &purged), 0);
+    assert_true(purged);
+    assert_int_equal(catalogue_execution_closed(sql, row + 1, &sealed, &purged), 0);
+    assert_true(purged);
+}
+
+static void what_is_told_of_an_execution_is_kept(void **state)
+{
+    struct sql *sql = *state;
+    int64_t row = make_execution(sql, make_account(sql, "a"), "one", NULL);
+    static const struct {
+        const char *worker_id, *worker_hostname;
+    } claims[] = {{"w1", "h1"}, {"", "h2"}, {"w3", ""}, {"", ""}};
+    for (size_t i = 0; i < ARRAY_LEN(claims); i++) {
+        const struct store_claim claim = {
+            .row = row, .worker_id = str_of(claims[i].worker_id), .worker_hostname = str_of(claims[i].worker_hostname)};
+        assert_int_equal(CHANGE(sql, catalogue_execution_worker(sql, &claim)), 0);
+    }
+    assert_int_equal(CHANGE(sql, catalogue_execution_pin(sql, row, true)), 0);
+    assert_int_equal(CHANGE(sql, catalogue_execution_cancel(sql, row, STR("first"))), 0);
+    assert_int_equal(CHANGE(sql, catalogue_execution_cancel(sql, row, STR("second"))), 0);
+    CLEANUP(execution_release) struct execution got = {0};
+    assert_int_equal(catalogue_execution_get(sql, row, &got), 0);
+    assert_string_equal(got.worker_id, "w3");
+    assert_string_equal(got.worker_hostname, "h2");
+    assert_string_equal(got.cancel_reason, "first");
+    assert_true(got.pinned);
+}
+
+// --- Idempotency
+
+static int repeat(struct sql *sql, int64_t account, const char *key, uint64_t hash, int64_t now_ms, int64_t *ret_row)
+{
+    const struct store_create asked = {
+        .execution.account = account, .idempotency_key = str_of(key), .request_hash = hash};
+    return CHANGE(sql, catalogue_create_repeated(sql, &asked, now_ms, ret_row));
+}
+
+static void an_idempotency_key_finds_what_it_made_for_a_day(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a"), other = make_account(sql, "b"), row;
+    for (int day = 0; day < 2; day++) { // the second one takes the place of the first
+        int64_t now_ms = NOW + day * (DAY + 1);
+        struct store_create made = {
+            .execution = {.account = account, .status = STATUS_QUEUED, .restored_from = UINT64_MAX},
+            .idempotency_key = STR("key"),
+            .request_hash = UINT64_MAX};
+        assert_int_equal(repeat(sql, account, "key", UINT64_MAX, now_ms, &row), 0);
+        assert_int_equal(row, 0);
+        assert_int_equal(CHANGE(sql, catalogue_create(sql, &made, now_ms)), 0);
+        assert_int_equal(repeat(sql, account, "key", UINT64_MAX, now_ms + DAY, &row), 0);
+        assert_int_equal(row, made.execution.row);
+        assert_int_equal(repeat(sql, account, "key", 1, now_ms, &row), ERR_IDEMPOTENCY);
+        assert_int_equal(repeat(sql, other, "key", 1, now_ms, &row), 0);
+        assert_int_equal(row, 0);
+        assert_int_equal(strlen(made.execution.execution_id), 31);
+        execution_release(&made.execution);
+    }
+    assert_int_equal(repeat(sql, other, "other", 1, NOW + 9 * DAY, &row), 0);
+    assert_int_equal(ask(sql, "SELECT count(*) FROM idempotency"), 0); // what is old goes along
+}
+
+// --- Metadata and labels
+
+static int patch(struct sql *sql, int64_t account, int64_t row, const char *metadata)
+{
+    CLEANUP(free_ptr) char *merged = NULL;
+    int err = catalogue_metadata_judge(sql, row, str_of(metadata), 0, &merged);
+    return err < 0 ? err : catalogue_metadata_set(sql, account, row, str_of(merged));
+}
+
+static void labels_follow_the_metadata(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a");
+    int64_t row =
+        make_execution(sql, account, "one", "{\"n\":7,\"yes\":true,\"half\":0.5,\"in\":{\"x\":1},\"text\":\"Ä\"}");
+    static const struct {
+        const char *name, *value;
+    } found[] = {{"n", "7"}, {"yes", "true"}, {"half", "0.5"}, {"text", "Ä"}, {"text", ""}},
+      missing[] = {{"n", "8"}, {"in", ""}, {"x", "1"}, {"text", "ä"}, {"N", "7"}};
+    for (size_t i = 0; i < ARRAY_LEN(found); i++) {
+        struct store_list list = {.account = account, .label_count = 1};
+        list.labels[0] = (struct store_label){str_of(found[i].name), str_of(found[i].value)};
+        assert_int_equal(list_count(sql, list), 1);
+        list.labels[0] = (struct store_label){str_of(missing[i].name), str_of(missing[i].value)};
+        assert_int_equal(list_count(sql, list), 0);
+    }
+    assert_int_equal(CHANGE(sql, patch(sql, account, row, "{\"n\":8,\"yes\":null}")), 0);
+    assert_int_equal(
+        list_count(sql, (struct store_list){.account = account, .labels = {{STR("n"), STR("8")}}, .label_count = 1}),
+        1);
+    assert_int_equal(
+        list_count(sql, (struct store_list){.account = account, .labels = {{STR("yes")}}, .label_count = 1}), 0);
+    assert_int_equal(ask(sql, "SELECT count(*) FROM labels"), 3);
+    CLEANUP(execution_release) struct execution got = {0};
+    assert_int_equal(catalogue_execution_get(sql, row, &got), 0);
+    assert_string_equal(got.metadata_json, "{\"n\":8,\"half\":0.5,\"in\":{\"x\":1},\"text\":\"Ä\"}");
+}
+
+// --- Lists
+
+static void lists_are_filtered_and_go_on_where_they_ended(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a"), other = make_account(sql, "b"), rows[64], all[20];
+    for (int i = 0; i < 20; i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "%c-%02d", i % 2 ? 'x' : 'X', i);
+        struct execution made =
+            described(i == 7 ? other : account, id, i % 3 ? "{\"third\":false}" : "{\"third\":true}");
+        made.status = i % 4 ? STATUS_QUEUED : STATUS_RUNNING;
+        made.owner = i < 10 ? xstrdup("ada") : NULL;
+        made.batch_id = i < 5 ? xstrdup("b1") : i < 8 ? xstrdup("b2") : NULL;
+        made.workflow_id = i == 3 ? xstrdup("w") : NULL;
+        assert_int_equal(create(sql, made, &all[i]), 0);
+    }
+    const struct {
+        struct store_list list;
+        size_t count;
+    } cases[] = {
+        {{.account = account}, 19},
+        {{.account = other}, 1},
+        {{.account = account, .owner = STR("ada")}, 9},
+        {{.account = account, .owner = STR("Ada")}, 0},
+        {{.account = account, .statuses = 1u << STATUS_RUNNING}, 5},
+        {{.account = account, .statuses = 1u << STATUS_RUNNING | 1u << STATUS_QUEUED}, 19},
+        {{.account = account, .batch_ids = {{STR("b1"), STR("b2")}, 2}}, 7},
+        {{.account = account, .batch_ids = {{STR("b2")}, 1}, .workflow_ids = {{STR("w")}, 1}}, 0},
+        {{.account = account, .workflow_ids = {{STR("w")}, 1}}, 1},
+        {{.account = account, .id_prefix = STR("x-")}, 9},
+        {{.account = account, .id_prefix = STR("x-1")}, 5},
+        {{.account = account, .since_ms = NOW}, 19},
+        {{.account = account, .since_ms = NOW + 1}, 0},
+        {{.account = account, .before_row = all[10]}, 9},
+        {{.account = account, .labels = {{STR("third"), STR("true")}}, .label_count = 1}, 7},
+        {{.account = account, .labels = {{STR("third"), STR("true")}, {STR("third"), STR("false")}}, .label_count = 2},
+         19},
+        {{.unsealed_only = true}, 20},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_int_equal(list_count(sql, cases[i].list), cases[i].count);
+    const struct outcome over = {.status = STATUS_COMPLETED, .sealed = true};
+    assert_int_equal(CHANGE(sql, catalogue_execution_outcome(sql, all[0], &over, &(struct log_state){0})), 0);
+    assert_int_equal(CHANGE(sql, catalogue_execution_purge(sql, all[1])), 0);
+    assert_int_equal(list_count(sql, (struct store_list){.unsealed_only = true}), 18);
+    assert_int_equal(list_count(sql, (struct store_list){.account = account}), 18);
+    size_t count = 0;
+    assert_int_equal(catalogue_list_rows(sql, &(struct store_list){.account = account}, 4, rows, &count), 0);
+    assert_int_equal(count, 5); // one more
+    assert_int_equal(rows[0], all[19]);
+}
+
+static void as_many_conditions_as_may_be_are_one_statement(void **state)
+{
+    struct sql *sql = *state;
+    int64_t rows[64];
+    size_t count = 9;
+    char names[STORE_LIST_VALUES_MAX][8];
+    struct store_list list = {
+        .account = 1, .owner = STR("o"), .id_prefix = STR("p"), .statuses = ~0u, .since_ms = 1, .before_row = 9};
+    for (size_t i = 0; i < STORE_LIST_VALUES_MAX; i++) {
+        snprintf(names[i], sizeof(names[i]), "v%zu", i);
+        struct str value = str_of(names[i]);
+        list.batch_ids.items[list.batch_ids.count++] = list.workflow_ids.items[list.workflow_ids.count++] = value;
+        list.labels[list.label_count++] = (struct store_label){value, value};
+    }
+    assert_int_equal(catalogue_list_rows(sql, &list, 63, rows, &count), 0);
+    assert_int_equal(count, 0);
+}
+
+// --- Two connections at once
+
+#define CONNECTIONS 2
+#define ROUNDS      20
+
+struct racer {
+    void (*step)(struct racer *racer, int round);
+    struct sql *sql;
+    int number;
+    int64_t account, row;
+    pthread_barrier_t *line; // all begin a round together
+    int won, lost;
+};
+
+static void *race_main(void *arg)
+{
+    struct racer *racer = arg;
+    racer->sql = sql_fixture_connect(engine_under_test);
+    for (int round = 0; round < ROUNDS; round++) {
+        pthread_barrier_wait(racer->line);
+        racer->step(racer, round);
+    }
+    sql_fixture_close(&racer->sql);
+    return NULL;
+}
+
+// How often a step was won.
+static int race(void (*step)(struct racer *, int), int64_t account, int64_t row)
+{
+    pthread_barrier_t line;
+    pthread_barrier_init(&line, NULL, CONNECTIONS);
+    struct racer racers[CONNECTIONS];
+    pthread_t threads[CONNECTIONS];
+    int won = 0;
+    for (int i = 0; i < CONNECTIONS; i++) {
+        racers[i] = (struct racer){.step = step, .number = i, .account = account, .row = row, .line = &line};
+        assert_int_equal(pthread_create(&threads[i], NULL, race_main, &racers[i]), 0);
+    }
+    for (int i = 0; i < CONNECTIONS; i++) {
+        pthread_join(threads[i], NULL);
+        won += racers[i].won;
+        assert_int_equal(racers[i].won + racers[i].lost, ROUNDS);
+    }
+    pthread_barrier_destroy(&line);
+    return won;
+}
+
+static void race_create(struct racer *racer, int round)
+{
+    char name[16];
+    snprintf(name, sizeof(name), "r%d", round);
+    int err = create(racer->sql, described(racer->account, name, "{\"a\":1}"), NULL);
+    assert_true(err == 0 || err == ERR_CONFLICT);
+    *(err == 0 ? &racer->won : &racer->lost) += 1;
+}
+
+static void an_identifier_that_two_want_at_once_is_one_connections(void **state)
+{
+    struct sql *sql = *state;
+    assert_int_equal(race(race_create, make_account(sql, "a"), 0), ROUNDS);
+    assert_int_equal(ask(sql, "SELECT count(*) FROM executions"), ROUNDS);
+    assert_int_equal(ask(sql, "SELECT count(*) FROM labels"), ROUNDS);
+}
+
+static void race_account(struct racer *racer, int round)
+{
+    char name[16];
+    snprintf(name, sizeof(name), "r%d", round);
+    struct store_account_ensure ensure = {.name = str_of(name)};
+    assert_int_equal(CHANGE(racer->sql, catalogue_account_ensure(racer->sql, &ensure, NOW)), 0);
+    assert_true(ensure.ret_account > 0);
+    *(ensure.ret_created ? &racer->won : &racer->lost) += 1;
+}
+
+static void an_account_that_two_make_at_once_is_one(void **state)
+{
+    struct sql *sql = *state;
+    assert_int_equal(race(race_account, 0, 0), ROUNDS);
+    assert_int_equal(ask(sql, "SELECT count(*) FROM accounts"), ROUNDS);
+}
+
+static void race_patch(struct racer *racer, int round)
+{
+    char text[32];
+    struct catalogue_head head;
+    snprintf(text, sizeof(text), "{\"%c%d\":1}", 'a' + racer->number, round);
+    assert_int_equal(CHANGE(racer->sql, ({
+                                int err = catalogue_execution_head(racer->sql, racer->row, &head);
+                                err < 0 ? err : patch(racer->sql, racer->account, racer->row, text);
+                            })),
+                     0);
+    racer->won++;
+}
+
+static void no_patch_is_lost(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a"), row = make_execution(sql, account, "one", NULL);
+    assert_int_equal(race(race_patch, account, row), CONNECTIONS * ROUNDS);
+    assert_int_equal(ask(sql, "SELECT count(*) FROM labels"), CONNECTIONS * ROUNDS);
+}
+
+static void race_revoke(struct racer *racer, int round)
+{
+    char name[16];
+    snprintf(name, sizeof(name), "key_%d", racer->number);
+    int err = revoke_key(racer->sql, racer->account, name);
+    assert_true(err == 0 || err == ERR_LAST_OPERATOR);
+    *(err == 0 ? &racer->won : &racer->lost) += 1;
+    // Whoever lost makes the keys anew for the next round, in which the other one waits for it.
+    pthread_barrier_wait(racer->line);
+    if (err != 0)
+        assert_int_equal(sql_exec(racer->sql, "UPDATE api_keys SET revoked_ms = 0"), 0);
+    (void)round;
+}
+
+static void two_operators_cannot_revoke_each_other(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a");
+    assert_int_equal(make_key(sql, account, "key_0", ROLE_OPERATOR), 0);
+    assert_int_equal(make_key(sql, account, "key_1", ROLE_OPERATOR), 0);
+    assert_int_equal(race(race_revoke, account, 0), ROUNDS);
+}
+
+static void race_idempotent(struct racer *racer, int round)
+{
+    struct sql *sql = racer->sql;
+    char key[16];
+    snprintf(key, sizeof(key), "k%d", round);
+    struct store_create made = {.execution = {.account = racer->account, .status = STATUS_QUEUED},
+                                .idempotency_key = str_of(key),
+                                .request_hash = 1};
+    int64_t row = 0;
+    bool again;
+    do {
+        int err = CHANGE(sql, ({
+                             int found = catalogue_create_repeated(sql, &made, NOW, &row);
+                             found<0 || row> 0 ? found : catalogue_create(sql, &made, NOW);
+                         }));
+        again = err < 0;
+        if (again)
+            assert_true(sql_again(sql));
+    } while (again);
+    execution_release(&made.execution);
+    *(row == 0 ? &racer->won : &racer->lost) += 1;
+}
+
+static void one_idempotency_key_makes_one_execution(void **state)
+{
+    struct sql *sql = *state;
+    assert_int_equal(race(race_idempotent, make_account(sql, "a"), 0), ROUNDS);
+    assert_int_equal(ask(sql, "SELECT count(*) FROM executions"), ROUNDS);
+}
+
+// --- Transactions
+
+static void what_is_rolled_back_leaves_nothing(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a");
+    struct store_create made = {.execution = described(account, "gone", "{\"a\":1}"), .idempotency_key = STR("k")};
+    struct store_account_ensure ensure = {.name = STR("b")};
+    assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
+    assert_int_equal(catalogue_account_ensure(sql, &ensure, NOW), 0);
+    assert_int_equal(catalogue_create(sql, &made, NOW), 0);
+    assert_int_equal(sql_rollback(sql), 0);
+    execution_release(&made.execution);
+    static const char *const tables[] = {"executions", "documents", "labels", "idempotency"};
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+        CLEANUP(free_ptr) char *count = xasprintf("SELECT count(*) FROM %s", tables[i]);
+        assert_int_equal(ask(sql, count), 0);
+    }
+    assert_int_equal(ask(sql, "SELECT count(*) FROM accounts"), 1);
+}
+
+// --- Plans: nothing that grows is read from end to end
+
+#define GROWN "100000"
+
+static void grow(struct sql *sql)
+{
+    // A tenth of all in each account; few of an account are open.
+    static const char *const steps[] = {
+        "INSERT INTO accounts(name, created_ms) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
+        "SELECT 'a' || i, 1 FROM n",
+        "INSERT INTO executions(account, execution_id, status, sealed, created_ms, owner, batch_id, workflow_id) "
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " GROWN
+        ") SELECT 1 + i % 10, 'exec_' || i, "
+        "CASE WHEN i % 100 < 10 THEN 'running' ELSE 'completed' END, CASE WHEN i % 100 < 10 THEN 0 ELSE 1 END, i, "
+        "'o' || i % 97, 'b' || i % 1009, 'w' || i % 1013 FROM n",
+        "INSERT INTO documents(execution, metadata) SELECT id, '{}' FROM executions",
+        "INSERT INTO labels(account, name, value, execution) SELECT account, 'n', 'v' || id % 1009, id FROM executions",
+        "INSERT INTO idempotency(account, key, request_hash, execution, created_ms) SELECT account, 'k' || id, 0, id, id "
+        "FROM executions",
+        "ANALYZE",
+    };
+    assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
+    for (int i = 0; i < 3000; i++) {
+        char name[24];
+        struct store_key_create made = {
+            .key = {.account = 11 + i % 500, .key_id = name, .name = name, .role = ROLE_USER}};
+        snprintf(name, sizeof(name), "key_%d", i);
+        memcpy(made.key.hash, name, sizeof(name));
+        assert_int_equal(catalogue_key_create(sql, &made), 0);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+        assert_int_equal(sql_exec(sql, steps[i]), 0);
+    assert_int_equal(sql_commit(sql), 0);
+}
+
+// A driver that asks for the plan of what is prepared ad hoc, and keeps it.
+struct explaining {
+    struct sql_vtable vtable;
+    const struct sql_vtable *real;
+};
+
+static struct buf plan; // of the statement that was stepped last
+
+static struct sql_statement *explained(struct sql *sql, const char *text, int parameters, bool kept)
+{
+    const struct explaining *explaining = CONTAINER_OF(sql->vtable, struct explaining, vtable);
+    CLEANUP(free_ptr)
+    char *asked = xasprintf("EXPLAIN %s%s", sql_engine(sql) == SQL_SQLITE ? "QUERY PLAN " : "", text);
+    return explaining->real->prepare(sql, asked, parameters, kept);
+}
+
+static int plan_step(struct sql_statement *statement)
+{
+    const struct explaining *explaining = CONTAINER_OF(statement->sql->vtable, struct explaining, vtable);
+    int rc = explaining->real->step(statement);
+    if (rc == 1)
+        buf_printf(&plan, "%.*s\n", STR_ARGS(sql_text(statement, sql_engine(statement->sql) == SQL_SQLITE ? 3 : 0)));
+    return rc;
+}
+
+// What reads a table or an index from end to end, but for what holds nothing else than is asked for.
+static bool reads_all(const char *line)
+{
+    static const char *const fine[] = {"executions_unsealed", "purging_accounts", "CONSTANT ROW"};
+    bool all = strstr(line, "Seq Scan") || strstr(line, "SCAN");
+    for (size_t i = 0; i < ARRAY_LEN(fine); i++)
+        all = all && !strstr(line, fine[i]);
+    return all;
+}
+
+static void assert_plan_seeks(const char *of)
+{
+    CLEANUP(free_ptr) char *whole = buf_take(&plan), *lines = xstrdup(whole);
+    char *rest = NULL;
+    for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        if (reads_all(line))
+            fail_msg("%s reads all:\n%s", of, whole);
+}
+
+static void check_lists(struct sql *sql)
+{
+    struct explaining explaining = {.vtable = *sql->vtable, .real = sql->vtable};
+    explaining.vtable.prepare = explained;
+    explaining.vtable.step = plan_step;
+    static const struct {
+        const char *name;
+        struct store_list list;
+    } cases[] = {
+        {"the account's", {.account = 3}},
+        {"next page", {.account = 3, .before_row = 50000}},
+        {"owner", {.account = 3, .owner = STR("o5")}},
+        {"status", {.account = 3, .statuses = 1u << STATUS_RUNNING}},
+        {"statuses", {.account = 3, .statuses = 1u << STATUS_RUNNING | 1u << STATUS_COMPLETED}},
+        {"since", {.account = 3, .since_ms = 99000}},
+        {"batch", {.account = 3, .batch_ids = {{STR("b7"), STR("b9")}, 2}}},
+        {"workflow", {.account = 3, .workflow_ids = {{STR("w7")}, 1}}},
+        {"prefix", {.account = 3, .id_prefix = STR("exec_99")}},
+        {"label", {.account = 3, .labels = {{STR("n"), STR("v7")}}, .label_count = 1}},
+        {"labels", {.account = 3, .labels = {{STR("n"), STR("v7")}, {STR("m"), STR("v8")}}, .label_count = 2}},
+        {"named label", {.account = 3, .labels = {{STR("n"), {0}}}, .label_count = 1}},
+        {"open", {.unsealed_only = true}},
+        {"open, next page", {.unsealed_only = true, .before_row = 50000}},
+    };
+    int64_t rows[64];
+    size_t count;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        sql->vtable = &explaining.vtable;
+        int err = catalogue_list_rows(sql, &cases[i].list, 50, rows, &count);
+        sql->vtable = explaining.real;
+        assert_int_equal(err, 0);
+        assert_true(plan.len > 0);
+        assert_plan_seeks(cases[i].name);
+    }
+}
+
+// The texts of the statements by their numbers, for messages.
+static const char *const statement_names[] = {
+#define STATEMENT_NAME(name, sql) #name,
+    CATALOGUE_STATEMENTS(STATEMENT_NAME)
+#undef STATEMENT_NAME
+};
+
+static void explain(struct sql *sql, const char *text)
+{
+    CLEANUP(sql_statement_free) struct sql_statement *statement = sql_prepare(sql, text);
+    int rc;
+    while ((rc = sql_row(statement)) == 1)
+        buf_printf(&plan, "%.*s\n", STR_ARGS(sql_text(statement, sql_engine(sql) == SQL_SQLITE ? 3 : 0)));
+    if (rc < 0) {
+        CLEANUP(free_ptr) char *reason = sql_reason(sql);
+        fail_msg("%s: %s", text, reason);
+    }
+}
+
+// PostgreSQL plans by the values: each is a 5, whatever its type.
+static void explain_kept(struct sql *sql, enum catalogue_statement number)
+{
+    static const char fives[] = "'5','5','5','5','5','5','5','5','5','5','5','5','5','5','5'";
+    const char *text = catalogue_texts.items[number];
+    int highest = 0;
+    for (const char *at = strchr(text, '?'); at; at = strchr(at + 1, '?'))
+        highest = MAX(highest, (int)strtol(at + 1, NULL, 10));
+    CLEANUP(free_ptr) char *plain = xasprintf("EXPLAIN QUERY PLAN %s", text);
+    CLEANUP(free_ptr) char *made = xasprintf("PREPARE asked AS %s", text);
+    CLEANUP(free_ptr)
+    char *asked = highest > 0 ? xasprintf("EXPLAIN EXECUTE asked(%.*s)", 4 * highest - 1, fives)
+                              : xstrdup("EXPLAIN EXECUTE asked");
+    if (sql_engine(sql) == SQL_SQLITE) {
+        explain(sql, plain);
+        return;
+    }
+    if (sql_exec(sql, made) < 0) {
+        CLEANUP(free_ptr) char *reason = sql_reason(sql);
+        fail_msg("%s: %s", made, reason);
+    }
+    explain(sql, asked);
+    assert_int_equal(sql_exec(sql, "DEALLOCATE asked"), 0);
+}
+
+static void check_statements(struct sql *sql)
+{
+    // Once for each restore; and where an operator goes, which is rare, among keys, which are few.
+    static const bool may[CATALOGUE_STATEMENT_COUNT] = {
+        [CATALOGUE_EXECUTIONS_RESTORED] = true,
+        [CATALOGUE_OPERATOR_LASTS] = true,
+        [CATALOGUE_OPERATOR_OUTLASTS] = true,
+    };
+    for (enum catalogue_statement i = 0; i < CATALOGUE_STATEMENT_COUNT; i++) {
+        explain_kept(sql, i);
+        if (!may[i])
+            assert_plan_seeks(statement_names[i]);
+        buf_release(&plan);
+    }
+}
+
+static void nothing_that_grows_is_read_from_end_to_end(void **state)
+{
+    grow(*state);
+    check_lists(*state);
+    check_statements(*state);
+}
+
+// --- All of them
+
+static int set_up(void **state)
+{
+    sql_fixture_reset(engine_under_test);
+    *state = sql_fixture_connect(engine_under_test);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    sql_fixture_close((struct sql **)state);
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_account_is_made_once_and_its_name_is_taken_for_ever),
+        TEST(accounts_are_listed_in_the_order_of_their_making),
+        TEST(a_suspended_account_gives_nothing_up_until_it_has_been_back_for_the_grace),
+        TEST(a_deleted_account_is_purged_of_what_it_holds),
+        TEST(a_key_comes_back_as_it_was_made),
+        TEST(a_key_is_made_once_and_listed_in_order),
+        TEST(the_last_operator_stays),
+        TEST(an_execution_comes_back_as_it_was_made),
+        TEST(a_request_without_a_command_has_none),
+        TEST(an_identifier_is_taken_once_per_account_also_after_a_purge),
+        TEST(an_outcome_and_the_end_of_the_log_are_kept_bit_for_bit),
+        TEST(a_fold_never_goes_back),
+        TEST(what_is_told_of_an_execution_is_kept),
+        TEST(an_idempotency_key_finds_what_it_made_for_a_day),
+        TEST(labels_follow_the_metadata),
+        TEST(lists_are_filtered_and_go_on_where_they_ended),
+        TEST(as_many_conditions_as_may_be_are_one_statement),
+        TEST(an_identifier_that_two_want_at_once_is_one_connections),
+        TEST(an_account_that_two_make_at_once_is_one),
+        TEST(no_patch_is_lost),
+        TEST(two_operators_cannot_revoke_each_other),
+        TEST(one_idempotency_key_makes_one_execution),
+        TEST(what_is_rolled_back_leaves_nothing),
+        TEST(nothing_that_grows_is_read_from_end_to_end),
+    };
+    return SQL_FIXTURE_EACH(&engine_under_test, tests);
+}
