@@ -37,7 +37,10 @@ static int make_spool(struct runner *runner)
     runner->dir = xasprintf("%s/spool/%s", runner->options.state_dir, id);
     int err = spool_create(&(struct spool_options){.dir = runner->dir, .bytes_max = runner->options.spool_max},
                            &runner->spool);
-    return err < 0 ? err : run_file_save(&runner->run, runner->dir, false);
+    if (err < 0)
+        return err;
+    runner->run_file_saves++;
+    return run_file_save(&runner->run, runner->dir, false);
 }
 
 static int make_loop(struct runner *runner)

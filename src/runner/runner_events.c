@@ -173,12 +173,25 @@ void runner_signal_came(void *arg, unsigned events)
 
 // --- The recorder
 
+static void sync_soon(struct runner *runner)
+{
+    if (!timer_active(runner->sync_timer) && !runner->sync.running)
+        timer_start(runner->sync_timer, SYNC_EVERY_MS);
+}
+
+static int save_run(struct runner *runner)
+{
+    int err = run_file_save(&runner->run, runner->dir, false);
+    runner->run_file_saves++;
+    sync_soon(runner);
+    return err;
+}
+
 static void on_spooled(void *arg)
 {
     struct runner *runner = arg;
     delivery_spooled(runner->delivery);
-    if (!timer_active(runner->sync_timer) && !runner->sync.running)
-        timer_start(runner->sync_timer, SYNC_EVERY_MS);
+    sync_soon(runner);
 }
 
 static void on_waiting(void *arg)
@@ -203,7 +216,7 @@ static void on_finished(void *arg, int err)
     if (runner->cancelled)
         snprintf(runner->run.status, sizeof(runner->run.status), "cancelled");
     // Before the server hears of it: should we be killed, the outcome must be the same.
-    err = run_file_save(&runner->run, runner->dir, false);
+    err = save_run(runner);
     if (err < 0)
         runner_warn(runner, "the outcome could not be saved: %s", strerror(-err));
     delivery_complete(runner->delivery);
@@ -256,10 +269,9 @@ static void on_acked(void *arg)
 static void on_changed(void *arg)
 {
     struct runner *runner = arg;
-    int err = run_file_save(&runner->run, runner->dir, false);
+    int err = save_run(runner);
     if (err < 0)
         runner_warn(runner, "the state of the run could not be saved: %s", strerror(-err));
-    runner->sync.run_file_synced = false;
     runner->told_away = false;
 }
 
@@ -327,7 +339,7 @@ static void sync_work(struct job *job)
     struct sync_job *sync = CONTAINER_OF(job, struct sync_job, job);
     const struct runner *runner = sync->runner;
     sync->err = 0;
-    if (!sync->run_file_synced)
+    if (sync->run_file_synced != sync->run_file_saves)
         sync->err = run_file_sync(runner->dir);
     if (sync->err == 0)
         sync->err = spool_sync(runner->spool);
@@ -345,9 +357,11 @@ static void sync_done(struct job *job)
         runner_warn(runner, "the spool cannot be made durable: %s", strerror(-sync->err));
         return;
     }
-    sync->run_file_synced = true;
+    sync->run_file_synced = sync->run_file_saves;
     recorder_room(runner->recorder); // it may have been trimmed
-    if (spool_synced(runner->spool) < spool_next(runner->spool) || !runner->recorded)
+    bool all_synced =
+        spool_synced(runner->spool) == spool_next(runner->spool) && sync->run_file_synced == runner->run_file_saves;
+    if (!all_synced || !runner->recorded)
         timer_start(runner->sync_timer, SYNC_EVERY_MS);
 }
 
@@ -355,6 +369,7 @@ void runner_sync(void *arg)
 {
     struct runner *runner = arg;
     runner->sync.runner = runner;
+    runner->sync.run_file_saves = runner->run_file_saves;
     runner->sync.job.reply_to = runner->loop;
     runner->sync.job.work = sync_work;
     runner->sync.job.done = sync_done;

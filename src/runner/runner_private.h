@@ -18,7 +18,8 @@
 struct sync_job { // makes durable what was written; in the pool
     struct job job;
     struct runner *runner;
-    bool running, run_file_synced;
+    bool running;
+    unsigned run_file_saves, run_file_synced; // as of when it was given to the pool; up to which it is durable
     int err;
 };
 
@@ -42,6 +43,7 @@ struct runner {
     struct watch *child_watch, *signal_watch;
     struct timer *kill_timer, *sync_timer, *patience_timer, *unreached_timer, *notice_timer, *foreground_timer;
     struct sync_job sync;
+    unsigned run_file_saves; // how often it was saved; what is saved during a sync is for the next one
     int exit_code;
     bool has_child; // it was started
     bool job_over;  // the child is gone, or there is none and stdin has ended
