@@ -382,7 +382,7 @@ static void cancelling_ends_the_job_and_kills_what_ignores_it(void **state)
 static void every_record_comes_once_when_the_line_is_cut(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->server.cut_after = 3;
+    fixture->server.cut_after = 1; // however few chunks a slow machine makes of them
     assert_int_equal(run(fixture, "for i in $(seq 1 50); do echo $i; sleep 0.005; done"), 0);
     CLEANUP(buf_release) struct buf expected = {0};
     for (int i = 1; i <= 50; i++)
