@@ -34,9 +34,19 @@ static bool is_level(struct str value)
     return record_level_parse(value, &level);
 }
 
+static bool is_versions(struct str value)
+{
+    bool good = value.len > 0 && value.data[value.len - 1] != ',';
+    uint64_t version;
+    while (good && value.len > 0)
+        good = str_to_u64(str_split(&value, ','), &version);
+    return good;
+}
+
 static const struct field_rule rule_execution_id = {"must match [A-Za-z0-9][A-Za-z0-9._:-]{0,254}", id_execution_valid};
 static const struct field_rule rule_account = {"must match [A-Za-z0-9][A-Za-z0-9._-]{0,62}", id_account_valid};
 static const struct field_rule rule_producer = {"must be 1 to 96 letters, digits or any of ._:-", is_producer};
+static const struct field_rule rule_versions = {"must be numbers with commas between them", is_versions};
 static const struct field_rule rule_worker = {"must be at most 255 bytes of UTF-8", is_worker};
 static const struct field_rule rule_level = {"must be DEBUG, INFO, WARNING, ERROR or CRITICAL", is_level};
 
@@ -161,6 +171,8 @@ static const struct field runner_query[] = {
      .max = STORE_PRODUCER_MAX, .rule = &rule_producer},
     {"epoch", "that `ready` gave: the same runner is back", .type = FIELD_NUMBER, .min = 1, .max = INT64_MAX},
     {"incarnation", "that came with the epoch", .type = FIELD_TEXT, .max = 255},
+    {"chunk_versions", "of the chunks that the runner makes", .type = FIELD_TEXT, .min = 1, .max = 64,
+     .rule = &rule_versions},
     {"worker", "shown as `worker_hostname`", .type = FIELD_TEXT, .max = 255, .rule = &rule_worker},
     {0},
 };

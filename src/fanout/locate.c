@@ -44,9 +44,8 @@ static int locate_count_back(struct locate *locate, const struct store_read *rea
         uint64_t least = MAX(segment->first, locate->floor);
         locate->at = MIN(locate->at, segment->first + chunk_count(segment->chunk));
         for (; locate->at > least; locate->at--) {
-            struct record record;
-            chunk_record(segment->chunk, (uint32_t)(locate->at - 1 - segment->first), &record);
-            int err = line_tail_take(locate->tail, run, locate->at - 1, &record);
+            uint32_t i = (uint32_t)(locate->at - 1 - segment->first);
+            int err = line_tail_take(locate->tail, run, locate->at - 1, segment->chunk, i);
             if (err < 0)
                 return err;
             if (line_tail_settled(locate->tail))

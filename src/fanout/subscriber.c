@@ -57,7 +57,7 @@ static bool subscriber_matches(const struct subscriber *subscriber, const struct
     if (filter_needs_text(subscriber->filter))
         return line_filter_match(subscriber->lines, entry->first + i);
     chunk_record(entry->chunk, i, &record);
-    return filter_match_fields(subscriber->filter, NULL, &record);
+    return filter_match_fields(subscriber->filter, NULL, entry->chunk, i, &record);
 }
 
 // Runs of matching records within [from, *to) as one slice each, or fewer, and *to is moved then, if there is no room for all.

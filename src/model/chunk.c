@@ -2,12 +2,7 @@
 #include "model/chunk_private.h"
 #include "model/compress.h"
 
-#include <endian.h>
-#define XXH_STATIC_LINKING_ONLY // for the state on the stack
-#include <xxhash.h>
-
 #define COMPRESS_MIN      512 // below it little can be won, and zstd's start costs more than all the rest of a chunk
-#define HEADER_MAX        160
 #define BUILDER_COUNT_MIN 16
 
 struct chunk_builder {
@@ -71,16 +66,6 @@ static void builder_reserve(struct chunk_builder *builder, uint32_t extra)
 static inline size_t varint_len(uint64_t value)
 {
     return (size_t)(63 - __builtin_clzll(value | 1)) / 7 + 1;
-}
-
-static inline uint8_t *put_varint(uint8_t *out, uint64_t value)
-{
-    while (value >= 0x80) {
-        *out++ = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    *out++ = (uint8_t)value;
-    return out;
 }
 
 // What one record adds to the payload, apart from its length.
@@ -197,44 +182,29 @@ static uint8_t *put_extras(const struct chunk_builder *builder, uint8_t *out)
     return mempcpy(out, builder->extras.data, builder->extras.len);
 }
 
-static void builder_encode_payload(struct chunk_builder *builder)
+static uint8_t *put_text(const struct chunk_builder *builder, uint8_t *out)
 {
-    buf_reset(&builder->payload);
-    buf_reserve(&builder->payload, chunk_builder_raw(builder));
-    uint8_t *start = (uint8_t *)builder->payload.data;
-    uint8_t *out = put_times(builder, start);
-    out = put_kinds(builder, out);
-    if (builder->has_newline)
-        out = put_lengths(builder, out);
-    if (builder->extras.len > 0)
-        out = put_extras(builder, out);
-    out = mempcpy(out, builder->text.data, builder->text.len);
-    builder->payload.len = (size_t)(out - start);
+    return mempcpy(out, builder->text.data, builder->text.len);
 }
 
-// All of the header but the checksum. Returns its length.
-static size_t put_header(const struct chunk_header *header, uint8_t *start)
+// The columns, one behind the other, and their sizes.
+static void builder_encode_payload(struct chunk_builder *builder, struct chunk_header *header)
 {
-    uint8_t *out = start;
-    unsigned bitmap = 0;
-    *out++ = 'R';
-    *out++ = 'C';
-    *out++ = CHUNK_VERSION;
-    *out++ = (uint8_t)header->flags;
-    out = put_varint(out, header->count);
-    out = put_varint(out, header->payload_len);
-    out = put_varint(out, header->stored_len);
-    out = put_varint(out, header->message_bytes);
-    out = put_varint(out, zigzag((uint64_t)header->time_min));
-    out = put_varint(out, (uint64_t)header->time_max - (uint64_t)header->time_min);
-    for (unsigned i = 0; i < COUNTER_COUNT; i++)
-        bitmap |= header->counters[i] > 0 ? 1u << i : 0;
-    out = put_varint(out, bitmap);
-    for (unsigned i = 0; i < COUNTER_COUNT; i++) {
-        if (header->counters[i] > 0)
-            out = put_varint(out, header->counters[i]);
+    static uint8_t *(*const columns[])(const struct chunk_builder *builder, uint8_t *out) = {
+        [SECTION_TIMES] = put_times,   [SECTION_KINDS] = put_kinds, [SECTION_LENGTHS] = put_lengths,
+        [SECTION_EXTRAS] = put_extras, [SECTION_TEXT] = put_text,
+    };
+    buf_reset(&builder->payload);
+    buf_reserve(&builder->payload, chunk_builder_raw(builder));
+    uint8_t *start = (uint8_t *)builder->payload.data, *out = start;
+    for (unsigned i = SECTION_TIMES; i < ARRAY_LEN(columns); i++) {
+        bool absent =
+            (i == SECTION_LENGTHS && !builder->has_newline) || (i == SECTION_EXTRAS && builder->extras.len == 0);
+        uint8_t *end = absent ? out : columns[i](builder, out);
+        header->sizes[i] = (uint32_t)(end - out);
+        out = end;
     }
-    return (size_t)(out - start);
+    builder->payload.len = (size_t)(out - start);
 }
 
 static void builder_fill_index(const struct chunk_builder *builder, struct chunk *chunk)
@@ -262,48 +232,26 @@ static void builder_reset(struct chunk_builder *builder)
     builder->raw = builder->raw_lengths = 0;
 }
 
-uint64_t chunk_checksum(const uint8_t *head, size_t head_len, const uint8_t *stored, size_t stored_len)
-{
-    XXH3_state_t state;
-    XXH3_64bits_reset(&state);
-    XXH3_64bits_update(&state, head, head_len);
-    XXH3_64bits_update(&state, stored, stored_len);
-    return XXH3_64bits_digest(&state);
-}
-
 struct chunk *chunk_builder_finish(struct chunk_builder *builder, int zstd_level)
 {
     if (builder->count == 0)
         abort();
-    builder_encode_payload(builder);
     struct chunk_header header = {
-        .flags = builder->has_newline ? CHUNK_FLAG_EXPLICIT : 0,
         .count = builder->count,
-        .payload_len = (uint32_t)builder->payload.len,
-        .message_bytes = (uint32_t)(builder->text.len - builder->count),
         .time_min = builder->time_min,
         .time_max = builder->time_max,
     };
+    builder_encode_payload(builder, &header);
     memcpy(header.counters, builder->counters, sizeof(header.counters));
     const struct buf *stored = &builder->payload;
     buf_reset(&builder->packed);
     if (zstd_level != 0 && builder->payload.len >= COMPRESS_MIN &&
         compress_append(&builder->packed, builder->payload.data, builder->payload.len, zstd_level)) {
         stored = &builder->packed;
-        header.flags |= CHUNK_FLAG_ZSTD;
+        header.zstd = true;
     }
-    header.stored_len = (uint32_t)stored->len;
-
-    uint8_t head[HEADER_MAX];
-    size_t head_len = put_header(&header, head);
-    uint64_t checksum = htole64(chunk_checksum(head, head_len, (const uint8_t *)stored->data, stored->len));
-    memcpy(head + head_len, &checksum, sizeof(checksum));
-    head_len += sizeof(checksum);
-
-    struct chunk *chunk = chunk_allocate(&header, head_len + stored->len);
-    memcpy(chunk->encoded, head, head_len);
-    memcpy(chunk->encoded + head_len, stored->data, stored->len);
-    if (header.flags & CHUNK_FLAG_ZSTD)
+    struct chunk *chunk = chunk_assemble(&header, NULL, buf_str(stored));
+    if (header.zstd)
         memcpy(chunk->payload, builder->payload.data, builder->payload.len);
     builder_fill_index(builder, chunk);
     builder_reset(builder);

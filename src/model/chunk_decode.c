@@ -3,111 +3,9 @@
 #include "model/chunk_private.h"
 #include "model/compress.h"
 
-#include <endian.h>
-
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
-
-struct reader {
-    const uint8_t *at, *end;
-};
-
-static inline bool read_varint(struct reader *reader, uint64_t *ret)
-{
-    if (LIKELY(reader->at < reader->end && *reader->at < 0x80)) {
-        *ret = *reader->at++;
-        return true;
-    }
-    return varint_read(&reader->at, reader->end, ret);
-}
-
-static bool read_u32(struct reader *reader, uint32_t max, uint32_t *ret)
-{
-    uint64_t value;
-    if (!read_varint(reader, &value) || value > max)
-        return false;
-    *ret = (uint32_t)value;
-    return true;
-}
-
-// A size that is over its limit is told apart from one that is no number.
-static int read_size(struct reader *reader, uint32_t max, uint32_t *ret)
-{
-    uint64_t value;
-    if (!read_varint(reader, &value))
-        return ERR_CORRUPT;
-    if (value > max)
-        return ERR_TOO_LARGE;
-    *ret = (uint32_t)value;
-    return 0;
-}
-
-static bool read_counters(struct reader *reader, struct chunk_header *header)
-{
-    uint32_t bitmap;
-    uint64_t streams = 0, levels = 0;
-    if (!read_u32(reader, (1u << COUNTER_COUNT) - 1, &bitmap))
-        return false;
-    for (unsigned i = 0; i < COUNTER_COUNT; i++) {
-        header->counters[i] = 0;
-        if (!(bitmap & 1u << i))
-            continue;
-        if (!read_u32(reader, header->count, &header->counters[i]) || header->counters[i] == 0)
-            return false;
-    }
-    for (unsigned i = 0; i < STREAM_COUNT; i++)
-        streams += header->counters[COUNTER_STREAM + i];
-    for (unsigned i = 0; i < LEVEL_COUNT; i++)
-        levels += header->counters[COUNTER_LEVEL + i];
-    return streams == header->count && levels == header->count;
-}
-
-static bool read_times_range(struct reader *reader, struct chunk_header *header)
-{
-    uint64_t min, range;
-    if (!read_varint(reader, &min) || !read_varint(reader, &range))
-        return false;
-    header->time_min = (int64_t)unzigzag(min);
-    header->time_max = (int64_t)((uint64_t)header->time_min + range);
-    return header->time_max >= header->time_min;
-}
-
-// Moves `reader` to the checksum.
-static int read_header(struct reader *reader, size_t raw_max, struct chunk_header *ret)
-{
-    int err;
-    if (reader->end - reader->at < 4 || memcmp(reader->at, "RC", 2) != 0 || reader->at[2] != CHUNK_VERSION)
-        return ERR_CORRUPT;
-    ret->flags = reader->at[3];
-    if (ret->flags & ~CHUNK_FLAGS)
-        return ERR_CORRUPT;
-    reader->at += 4;
-    if ((err = read_size(reader, CHUNK_COUNT_MAX, &ret->count)) < 0 ||
-        (err = read_size(reader, (uint32_t)raw_max, &ret->payload_len)) < 0 ||
-        (err = read_size(reader, CHUNK_ENCODED_MAX, &ret->stored_len)) < 0)
-        return err;
-    if (!read_u32(reader, ret->payload_len, &ret->message_bytes) || !read_times_range(reader, ret) ||
-        !read_counters(reader, ret))
-        return ERR_CORRUPT;
-    // So many records need so many bytes: the index arrays cannot be made larger than the payload warrants.
-    if (ret->count == 0 || ret->payload_len / CHUNK_RECORD_MIN < ret->count)
-        return ERR_CORRUPT;
-    return 0;
-}
-
-static bool check_stored(const struct reader *reader, const uint8_t *start, const struct chunk_header *header)
-{
-    uint64_t checksum;
-    size_t left = (size_t)(reader->end - reader->at);
-    if (left < CHUNK_CHECKSUM_LEN || left - CHUNK_CHECKSUM_LEN != header->stored_len)
-        return false;
-    if (!(header->flags & CHUNK_FLAG_ZSTD) && header->stored_len != header->payload_len)
-        return false;
-    memcpy(&checksum, reader->at, sizeof(checksum));
-    return le64toh(checksum) ==
-           chunk_checksum(start, (size_t)(reader->at - start), reader->at + CHUNK_CHECKSUM_LEN, header->stored_len);
-}
 
 static bool decode_times(struct chunk *chunk, struct reader *reader)
 {
@@ -228,9 +126,8 @@ static bool decode_text(struct chunk *chunk, struct reader *reader)
     uint32_t len = (uint32_t)(reader->end - reader->at);
     const uint8_t *text = reader->at;
     chunk->text = (const char *)text;
-    if (len < count || len - count != chunk->header.message_bytes)
-        return false;
-    if (!(chunk->header.flags & CHUNK_FLAG_EXPLICIT)) {
+    reader->at = reader->end;
+    if (chunk->header.sizes[SECTION_LENGTHS] == 0) {
         chunk->text_offsets[0] = 0;
         return scan_newlines(text, len, chunk->text_offsets + 1, count) == count && chunk->text_offsets[count] == len;
     }
@@ -243,31 +140,47 @@ static bool decode_text(struct chunk *chunk, struct reader *reader)
     return true;
 }
 
-static bool decode_columns(struct chunk *chunk)
+// Each column ends where the next one begins.
+static bool decode_column(struct chunk *chunk, enum chunk_section section,
+                          bool (*decode)(struct chunk *chunk, struct reader *reader))
 {
-    struct reader reader = {chunk->payload, chunk->payload + chunk->header.payload_len};
-    if (!decode_times(chunk, &reader) || !decode_kinds(chunk, &reader))
-        return false;
-    if (chunk->header.flags & CHUNK_FLAG_EXPLICIT && !decode_lengths(chunk, &reader))
-        return false;
-    return decode_extras(chunk, &reader) && decode_text(chunk, &reader);
+    const uint8_t *start = chunk->payload + chunk_section_offset(&chunk->header, section);
+    struct reader reader = {start, start + chunk->header.sizes[section]};
+    return decode(chunk, &reader) && reader.at == reader.end;
 }
 
-static int decode(const uint8_t *data, size_t len, size_t raw_max, struct chunk **ret)
+static bool decode_columns(struct chunk *chunk)
 {
-    struct reader reader = {data, data + len};
+    bool lengths = chunk->header.sizes[SECTION_LENGTHS] > 0, extras = chunk->header.sizes[SECTION_EXTRAS] > 0;
+    return decode_column(chunk, SECTION_TIMES, decode_times) && decode_column(chunk, SECTION_KINDS, decode_kinds) &&
+           (!lengths || decode_column(chunk, SECTION_LENGTHS, decode_lengths)) &&
+           (!extras || decode_column(chunk, SECTION_EXTRAS, decode_extras)) &&
+           decode_column(chunk, SECTION_TEXT, decode_text);
+}
+
+// The chunk's bytes as they came, or without what is derived and what is not known.
+static struct chunk *take_bytes(const struct chunk_header *header, const uint8_t *data, size_t len, bool all)
+{
+    bool derived = header->plain_len > 0 || header->unknown;
+    if (all || !derived || header->unknown_packed) {
+        struct chunk *chunk = chunk_allocate(header, len);
+        memcpy(chunk->encoded, data, len);
+        return chunk;
+    }
+    struct chunk_header kept = *header;
+    size_t front = (size_t)header->head_len + header->plain_len;
+    return chunk_assemble(&kept, NULL, str_n((const char *)data + front, len - front));
+}
+
+static int decode(const uint8_t *data, size_t len, size_t raw_max, bool all, struct chunk **ret)
+{
     struct chunk_header header;
-    if (len > CHUNK_ENCODED_MAX)
-        return ERR_TOO_LARGE;
-    int err = read_header(&reader, raw_max, &header);
+    int err = chunk_header_read(data, len, raw_max, &header);
     if (err < 0)
         return err;
-    if (!check_stored(&reader, data, &header))
-        return ERR_CORRUPT;
-    CLEANUP(chunk_unref) struct chunk *chunk = chunk_allocate(&header, len);
-    memcpy(chunk->encoded, data, len);
-    if (header.flags & CHUNK_FLAG_ZSTD && !decompress_exact(chunk->encoded + (len - header.stored_len),
-                                                            header.stored_len, chunk->payload, header.payload_len))
+    size_t stored_len = len - header.head_len - header.plain_len;
+    CLEANUP(chunk_unref) struct chunk *chunk = take_bytes(&header, data, len, all);
+    if (header.zstd && !decompress_exact(data + (len - stored_len), stored_len, chunk->payload, header.payload_len))
         return ERR_CORRUPT;
     if (!decode_columns(chunk))
         return ERR_CORRUPT;
@@ -299,17 +212,50 @@ static int check_extras(const struct chunk *chunk)
     return 0;
 }
 
+// The same records in columns that are all known.
+static struct chunk *made_anew(const struct chunk *chunk)
+{
+    CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
+    if (chunk_builder_add_range(builder, chunk, 0, chunk->header.count) < 0)
+        return NULL; // cannot be: it has less than before
+    return chunk_builder_finish(builder, chunk->header.zstd ? 1 : 0);
+}
+
 int chunk_decode(const void *data, size_t len, size_t message_max, struct chunk **ret)
 {
     CLEANUP(chunk_unref) struct chunk *chunk = NULL;
-    int err = decode(data, len, CHUNK_RAW_MAX - CHUNK_SLACK / 2, &chunk);
+    int err = decode(data, len, CHUNK_RAW_MAX - CHUNK_SLACK / 2, false, &chunk);
     if (err < 0 || (err = check_messages(chunk, message_max)) < 0 || (err = check_extras(chunk)) < 0)
         return err;
-    *ret = TAKE_PTR(chunk);
-    return 0;
+    *ret = chunk->header.unknown_packed ? made_anew(chunk) : TAKE_PTR(chunk);
+    return *ret ? 0 : ERR_TOO_LARGE;
 }
 
 int chunk_decode_stored(const void *data, size_t len, struct chunk **ret)
 {
-    return decode(data, len, CHUNK_RAW_MAX, ret);
+    return decode(data, len, CHUNK_RAW_MAX, true, ret);
+}
+
+int chunk_decode_closed(const void *data, size_t len, struct chunk **ret)
+{
+    struct chunk_header header;
+    int err = chunk_header_read(data, len, CHUNK_RAW_MAX, &header);
+    if (err < 0)
+        return err;
+    *ret = chunk_allocate_closed(&header, len);
+    memcpy((*ret)->encoded, data, len);
+    return 0;
+}
+
+int chunk_open(struct chunk **chunk)
+{
+    struct chunk *open = NULL;
+    if ((*chunk)->payload)
+        return 0;
+    int err = decode((*chunk)->encoded, (*chunk)->encoded_len, CHUNK_RAW_MAX, true, &open);
+    if (err < 0)
+        return err;
+    chunk_unref(chunk);
+    *chunk = open;
+    return 0;
 }

@@ -4,7 +4,7 @@
 struct chunk *chunk_allocate(const struct chunk_header *header, size_t encoded_len)
 {
     // Widest elements first, so that each array is aligned.
-    bool packed = header->flags & CHUNK_FLAG_ZSTD;
+    bool packed = header->zstd;
     size_t offsets = ((size_t)header->count + 1) * sizeof(uint32_t);
     size_t times_at = (sizeof(struct chunk) + 7) & ~(size_t)7;
     size_t text_at = times_at + header->count * sizeof(int64_t);
@@ -17,17 +17,50 @@ struct chunk *chunk_allocate(const struct chunk_header *header, size_t encoded_l
 
     uint8_t *base = xmalloc(size);
     struct chunk *chunk = (struct chunk *)(void *)base;
+    *chunk = (struct chunk){
+        .header = *header,
+        .memory = (uint32_t)(size + chunk_fields_memory(header)),
+        .times = (int64_t *)(void *)(base + times_at),
+        .text_offsets = (uint32_t *)(void *)(base + text_at),
+        .extra_offsets = extras_at == kinds_at ? NULL : (uint32_t *)(void *)(base + extras_at),
+        .kinds = base + kinds_at,
+        .encoded = base + encoded_at,
+        .encoded_len = (uint32_t)encoded_len,
+        .payload = base + payload_at,
+    };
     atomic_init(&chunk->refs, 1);
-    chunk->header = *header;
-    chunk->memory = size;
-    chunk->times = (int64_t *)(void *)(base + times_at);
-    chunk->text_offsets = (uint32_t *)(void *)(base + text_at);
-    chunk->extra_offsets = extras_at == kinds_at ? NULL : (uint32_t *)(void *)(base + extras_at);
-    chunk->kinds = base + kinds_at;
-    chunk->encoded = base + encoded_at;
-    chunk->encoded_len = encoded_len;
-    chunk->payload = base + payload_at;
-    chunk->text = chunk->extras = NULL;
+    return chunk;
+}
+
+struct chunk *chunk_allocate_closed(const struct chunk_header *header, size_t encoded_len)
+{
+    struct chunk *chunk = xmalloc(sizeof(*chunk) + encoded_len);
+    *chunk = (struct chunk){
+        .header = *header,
+        .memory = (uint32_t)(sizeof(*chunk) + encoded_len),
+        .encoded = (uint8_t *)(chunk + 1),
+        .encoded_len = (uint32_t)encoded_len,
+    };
+    atomic_init(&chunk->refs, 1);
+    return chunk;
+}
+
+struct chunk *chunk_assemble(struct chunk_header *header, const struct str *derived, struct str stored)
+{
+    uint8_t head[CHUNK_HEADER_MAX];
+    for (unsigned i = SECTION_DERIVED_FIRST; i < SECTION_COUNT; i++)
+        header->sizes[i] = derived ? (uint32_t)derived[i].len : 0;
+    chunk_header_arrange(header);
+    header->unknown = header->unknown_packed = false;
+    header->head_len = (uint16_t)chunk_header_put(header, head);
+    struct chunk *chunk = chunk_allocate(header, header->head_len + header->plain_len + stored.len);
+    uint8_t *out = mempcpy(chunk->encoded, head, header->head_len);
+    for (unsigned i = SECTION_DERIVED_FIRST; i < SECTION_COUNT; i++) {
+        if (header->sizes[i] > 0)
+            out = mempcpy(out, derived[i].data, derived[i].len);
+    }
+    memcpy(out, stored.data, stored.len);
+    chunk_seal(chunk->encoded, chunk->encoded_len);
     return chunk;
 }
 
@@ -42,8 +75,20 @@ struct chunk *chunk_ref(const struct chunk *chunk)
 void chunk_unref(struct chunk **owner)
 {
     struct chunk *chunk = TAKE_PTR(*owner);
-    if (chunk && atomic_fetch_sub_explicit(&chunk->refs, 1, memory_order_acq_rel) == 1)
+    if (chunk && atomic_fetch_sub_explicit(&chunk->refs, 1, memory_order_acq_rel) == 1) {
+        chunk_fields_free(chunk);
         free(chunk);
+    }
+}
+
+bool chunk_is_open(const struct chunk *chunk)
+{
+    return chunk->payload != NULL;
+}
+
+struct str chunk_tokens(const struct chunk *chunk)
+{
+    return chunk_derived(chunk, SECTION_TOKENS);
 }
 
 uint32_t chunk_count(const struct chunk *chunk)
@@ -85,7 +130,7 @@ size_t chunk_raw(const struct chunk *chunk)
 
 size_t chunk_message_bytes(const struct chunk *chunk)
 {
-    return chunk->header.message_bytes;
+    return chunk->header.sizes[SECTION_TEXT] - chunk->header.count;
 }
 
 int64_t chunk_time_min(const struct chunk *chunk)

@@ -48,6 +48,37 @@ static bool refuses_plain(const struct filter_rules *rules)
            rules->milestone || rules->min_priority > PRIORITY_DEFAULT;
 }
 
+static bool list_has(const struct filter_list *list, struct str value)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (str_eq(str_of(list->items[i]), value))
+            return true;
+    }
+    return false;
+}
+
+// A bit for each name of the dictionary that is in the list.
+static uint64_t names_in(const struct filter_list *list, const struct chunk_dictionary *dictionary)
+{
+    uint64_t bits = 0;
+    for (unsigned i = 0; list->count > 0 && i < dictionary->count; i++)
+        bits |= (uint64_t)list_has(list, dictionary->names[i].name) << i;
+    return bits;
+}
+
+static bool lacks(const struct filter_list *list, const struct chunk_dictionary *dictionary)
+{
+    return list->count > 0 && !dictionary->more && names_in(list, dictionary) == 0;
+}
+
+// By the dictionaries of event types and nodes.
+static bool lacks_names(const struct filter_rules *rules, const struct chunk *chunk)
+{
+    struct chunk_names names;
+    return (rules->event_types.count > 0 || rules->nodes.count > 0) && chunk_names(chunk, &names) &&
+           (lacks(&rules->event_types, &names.event_types) || lacks(&rules->nodes, &names.nodes));
+}
+
 bool filter_excludes_chunk(const struct filter *filter, const struct chunk *chunk)
 {
     if (!filter)
@@ -59,48 +90,92 @@ bool filter_excludes_chunk(const struct filter *filter, const struct chunk *chun
     for (unsigned i = 0; i < LEVEL_COUNT; i++)
         levels += rules->levels >> i & 1 ? chunk_level_count(chunk, (enum record_level)i) : 0;
     return streams == 0 || levels == 0 || chunk_time_max(chunk) < rules->time_min ||
-           chunk_time_min(chunk) > rules->time_max || (chunk_extra_count(chunk) == 0 && refuses_plain(rules));
+           chunk_time_min(chunk) > rules->time_max || (chunk_extra_count(chunk) == 0 && refuses_plain(rules)) ||
+           lacks_names(rules, chunk);
 }
 
-static bool list_has(const struct filter_list *list, struct str value)
+static bool may_hold_any(const struct filter_literals *literals, struct str tokens)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        if (str_eq(str_of(list->items[i]), value))
+    for (size_t i = 0; i < literals->count; i++) {
+        if (token_filter_may_hold(tokens, &literals->needles[i]))
+            return true;
+    }
+    return literals->count == 0;
+}
+
+bool filter_excludes_texts(const struct filter *filter, const struct chunk *chunk)
+{
+    if (!filter || filter->rules.invert)
+        return false;
+    struct str tokens = chunk_tokens(chunk);
+    if (tokens.len == 0)
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(filter->rules.literals); i++) {
+        if (!may_hold_any(&filter->rules.literals[i], tokens))
             return true;
     }
     return false;
 }
 
+// Names that the dictionaries do not have.
 static bool member_in(struct filter_run *run, struct str extra, struct str name, const struct filter_list *list)
 {
     struct str value;
     return record_extra_string(extra, name, &run->scratch, &value) && list_has(list, value);
 }
 
-static bool match_extra(const struct filter_rules *rules, struct filter_run *run, struct str extra)
+static bool match_name(struct filter_run *run, int place, uint64_t bits, struct str extra, struct str name,
+                       const struct filter_list *list)
 {
-    struct str value;
-    uint64_t priority = PRIORITY_DEFAULT;
-    if (extra.len == 0)
-        return !refuses_plain(rules);
-    if (rules->category != CATEGORY_ANY) {
-        bool business = record_extra_get(extra, STR("category"), &value) && str_eq(value, STR("\"business\""));
-        if (business != (rules->category == CATEGORY_BUSINESS))
-            return false;
-    }
-    if (rules->event_types.count > 0 && !member_in(run, extra, STR("event_type"), &rules->event_types))
-        return false;
-    if (rules->nodes.count > 0 && !member_in(run, extra, STR("node_id"), &rules->nodes) &&
-        !member_in(run, extra, STR("node_name"), &rules->nodes))
-        return false;
-    if (rules->milestone && (!record_extra_get(extra, STR("is_milestone"), &value) || !str_eq(value, STR("true"))))
-        return false;
-    if (rules->min_priority > 0 && record_extra_get(extra, STR("display_priority"), &value))
-        str_to_u64(value, &priority);
-    return priority >= rules->min_priority;
+    return place >= 0 ? bits >> place & 1 : place == FIELD_OTHER && member_in(run, extra, name, list);
 }
 
-bool filter_match_fields(const struct filter *filter, struct filter_run *run, const struct record *record)
+// Looks the names up that are asked for, once for each chunk.
+static void look_up_names(const struct filter_rules *rules, struct filter_run *run, const struct chunk *chunk)
+{
+    const struct chunk_names *names = chunk_fields_names(chunk);
+    chunk_unref(&run->chunk);
+    run->chunk = chunk_ref(chunk);
+    run->event_types = names_in(&rules->event_types, &names->event_types);
+    run->nodes = names_in(&rules->nodes, &names->nodes);
+}
+
+// Of a record that is in no chunk, only its extra says which names it has.
+static struct chunk_record_fields fields_of_extra(struct str extra)
+{
+    struct chunk_record_fields fields = {.event_type = FIELD_OTHER, .node_id = FIELD_OTHER, .node_name = FIELD_OTHER};
+    struct str json;
+    uint64_t priority = 0;
+    if (record_extra_get(extra, STR("display_priority"), &json) && str_to_u64(json, &priority))
+        fields.priority = (unsigned)priority;
+    fields.business = record_extra_get(extra, STR("category"), &json) && str_eq(json, STR("\"business\""));
+    fields.milestone = record_extra_get(extra, STR("is_milestone"), &json) && str_eq(json, STR("true"));
+    return fields;
+}
+
+static bool match_extra(const struct filter_rules *rules, struct filter_run *run, const struct chunk *chunk, uint32_t i,
+                        struct str extra)
+{
+    if (extra.len == 0)
+        return !refuses_plain(rules);
+    if (chunk && run->chunk != chunk)
+        look_up_names(rules, run, chunk);
+    struct chunk_record_fields fields = chunk ? chunk_record_fields(chunk, i) : fields_of_extra(extra);
+    if (rules->category != CATEGORY_ANY && fields.business != (rules->category == CATEGORY_BUSINESS))
+        return false;
+    if (rules->event_types.count > 0 &&
+        !match_name(run, fields.event_type, run->event_types, extra, STR("event_type"), &rules->event_types))
+        return false;
+    if (rules->nodes.count > 0 && !match_name(run, fields.node_id, run->nodes, extra, STR("node_id"), &rules->nodes) &&
+        !match_name(run, fields.node_name, run->nodes, extra, STR("node_name"), &rules->nodes))
+        return false;
+    if (rules->milestone && !fields.milestone)
+        return false;
+    return (fields.priority ? fields.priority : PRIORITY_DEFAULT) >= rules->min_priority;
+}
+
+bool filter_match_fields(const struct filter *filter, struct filter_run *run, const struct chunk *chunk, uint32_t i,
+                         const struct record *record)
 {
     if (!filter)
         return true;
@@ -108,7 +183,7 @@ bool filter_match_fields(const struct filter *filter, struct filter_run *run, co
     if (!(rules->streams >> record->stream & 1) || !(rules->levels >> record->level & 1) ||
         record->time_ms < rules->time_min || record->time_ms > rules->time_max)
         return false;
-    return !needs_extra(rules) || match_extra(rules, run, record->extra);
+    return !needs_extra(rules) || match_extra(rules, run, chunk, i, record->extra);
 }
 
 // ASCII letters of either case are one; `needle` is lower already.
@@ -141,9 +216,4 @@ int filter_match_text(const struct filter *filter, struct filter_run *run, struc
     if (match && rules->regex)
         match = filter_regex_match(rules->regex, run, text);
     return match < 0 ? match : match != rules->invert;
-}
-
-int filter_match(const struct filter *filter, struct filter_run *run, const struct record *record)
-{
-    return filter_match_fields(filter, run, record) ? filter_match_text(filter, run, record->message) : 0;
 }

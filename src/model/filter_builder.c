@@ -47,6 +47,8 @@ void filter_rules_release(struct filter_rules *rules)
     for (size_t i = 0; i < rules->nodes.count; i++)
         free(rules->nodes.items[i]);
     free((char *)(uintptr_t)rules->grep.data);
+    for (size_t i = 0; i < ARRAY_LEN(rules->literals); i++)
+        filter_literals_release(&rules->literals[i]);
     pcre2_code_free(rules->regex);
 }
 
@@ -292,6 +294,10 @@ static void settle_rules(struct filter_builder *builder)
     char *grep = (char *)(uintptr_t)rules->grep.data;
     for (size_t i = 0; rules->ignore_case && i < rules->grep.len; i++)
         grep[i] = (char)tolower((unsigned char)grep[i]);
+    if (rules->grep.data)
+        filter_literals_of_text(&rules->literals[0], rules->grep);
+    if (rules->regex)
+        filter_literals_of_regex(&rules->literals[1], str_of(builder->regex), rules->ignore_case);
 }
 
 int filter_builder_finish(struct filter_builder *builder, struct filter **ret, const char **ret_reason)

@@ -54,6 +54,7 @@ void filter_run_release(struct filter_run *run)
         free(state);
     }
     buf_release(&run->scratch);
+    chunk_unref(&run->chunk);
     *run = (struct filter_run){0};
 }
 

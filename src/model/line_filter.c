@@ -100,7 +100,7 @@ bool line_filter_passes_over(const struct line_filter *lines, const struct chunk
         return filter_excludes_chunk(lines->filter, chunk);
     if (chunk_partial_count(chunk) > 0 || lines->open)
         return false;
-    return filter_excludes_chunk(lines->filter, chunk);
+    return filter_excludes_chunk(lines->filter, chunk) || filter_excludes_texts(lines->filter, chunk);
 }
 
 // --- Lines
@@ -209,12 +209,14 @@ static int take_part(struct line_filter *lines, struct filter_run *run, const st
     return 0;
 }
 
-static int take(struct line_filter *lines, struct filter_run *run, const struct record *record)
+// The next record: `i` of the chunk, or of none.
+static int take(struct line_filter *lines, struct filter_run *run, const struct chunk *chunk, uint32_t i,
+                const struct record *record)
 {
     int err = lines->open ? close_long(lines, run) : 0;
     if (err < 0)
         return err;
-    bool wanted = lines->next >= lines->from && filter_match_fields(lines->filter, run, record);
+    bool wanted = lines->next >= lines->from && filter_match_fields(lines->filter, run, chunk, i, record);
     bool part = lines->joins && (record->partial || is_open(lines, record->stream));
     if (part && filter_wants_stream(lines->filter, record->stream))
         return take_part(lines, run, record, wanted);
@@ -236,8 +238,9 @@ int line_filter_feed(struct line_filter *lines, struct filter_run *run, const st
         put_marks(lines, MARK_NO, end - lines->next);
     while (lines->next < end) {
         struct record record;
-        chunk_record(chunk, (uint32_t)(lines->next - first), &record);
-        int err = take(lines, run, &record);
+        uint32_t i = (uint32_t)(lines->next - first);
+        chunk_record(chunk, i, &record);
+        int err = take(lines, run, chunk, i, &record);
         if (err < 0)
             return err;
     }
@@ -246,7 +249,7 @@ int line_filter_feed(struct line_filter *lines, struct filter_run *run, const st
 
 int line_filter_feed_record(struct line_filter *lines, struct filter_run *run, const struct record *record)
 {
-    return take(lines, run, record);
+    return take(lines, run, NULL, 0, record);
 }
 
 int line_filter_settle(struct line_filter *lines, struct filter_run *run)

@@ -140,15 +140,18 @@ static int conclude_long(struct line_tail *tail, struct filter_run *run, uint64_
     return 0;
 }
 
-int line_tail_take(struct line_tail *tail, struct filter_run *run, uint64_t sequence, const struct record *record)
+int line_tail_take(struct line_tail *tail, struct filter_run *run, uint64_t sequence, const struct chunk *chunk,
+                   uint32_t i)
 {
+    struct record record;
     int err = conclude_long(tail, run, sequence);
+    chunk_record(chunk, i, &record);
     if (err < 0)
         return err;
-    if (!filter_wants_stream(tail->filter, record->stream) || (tail->output_only && record->stream == STREAM_EVENT))
+    if (!filter_wants_stream(tail->filter, record.stream) || (tail->output_only && record.stream == STREAM_EVENT))
         return 0;
-    struct tail_line *line = &tail->lines[record->stream];
-    if (!record->partial || line->len >= LINE_TEXT_MAX)
+    struct tail_line *line = &tail->lines[record.stream];
+    if (!record.partial || line->len >= LINE_TEXT_MAX)
         err = conclude(tail, run, line);
     if (err < 0)
         return err;
@@ -157,8 +160,8 @@ int line_tail_take(struct line_tail *tail, struct filter_run *run, uint64_t sequ
     line->any = true;
     line->earliest = sequence;
     if (tail->joins)
-        prepend(line, record->message);
-    if (filter_match_fields(tail->filter, run, record)) {
+        prepend(line, record.message);
+    if (filter_match_fields(tail->filter, run, chunk, i, &record)) {
         line->wanted = true;
         line->start = sequence;
     }

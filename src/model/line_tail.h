@@ -13,8 +13,9 @@ struct line_tail *line_tail_new(struct filter *filter, uint64_t wanted, bool out
 void line_tail_free(struct line_tail **tail);
 const struct filter *line_tail_filter(const struct line_tail *tail);
 
-// The next record, going back. ERR_INVALID when the run's budget is spent: the same one again, under a new budget.
-int line_tail_take(struct line_tail *tail, struct filter_run *run, uint64_t sequence, const struct record *record);
+// The next record, going back: record `i` of the chunk. ERR_INVALID when the run's budget is spent: the same one again, under a new budget.
+int line_tail_take(struct line_tail *tail, struct filter_run *run, uint64_t sequence, const struct chunk *chunk,
+                   uint32_t i);
 // There is nothing before the last one that was taken.
 int line_tail_finish(struct line_tail *tail, struct filter_run *run);
 // All N were found; further records change nothing.

@@ -88,6 +88,8 @@ int record_parse(struct record_parser *parser, struct str json,
                  struct record_problem *ret_problem);
 // True if `extra` is in the canonical form; for chunks that came from outside.
 bool record_extra_valid(struct record_parser *parser, struct str extra);
+// Takes the first member off canonical `extra`; false at the end. The value is raw JSON.
+bool record_extra_next(struct str *extra, struct str *ret_name, struct str *ret_json);
 // The raw JSON value of a top-level member of canonical `extra`; false if absent. Strings come with their quotes.
 bool record_extra_get(struct str extra, struct str name, struct str *ret_json);
 // The same for strings without escapes needed: unquoted value, only if it holds no backslash; else decoded into

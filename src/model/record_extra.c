@@ -28,22 +28,28 @@ static const char *skip_member_value(const char *at, const char *end)
     return at;
 }
 
+bool record_extra_next(struct str *extra, struct str *ret_name, struct str *ret_json)
+{
+    if (extra->len == 0 || extra->data[0] != '"')
+        return false;
+    const char *at = extra->data, *end = at + extra->len;
+    const char *name_end = skip_string(at, end);
+    if (end - name_end < 2)
+        return false;
+    const char *value_end = skip_member_value(name_end + 1, end);
+    *ret_name = str_n(at + 1, (size_t)(name_end - at) - 2);
+    *ret_json = str_n(name_end + 1, (size_t)(value_end - name_end) - 1);
+    const char *next = value_end + (value_end < end);
+    *extra = str_n(next, (size_t)(end - next));
+    return true;
+}
+
 bool record_extra_get(struct str extra, struct str name, struct str *ret_json)
 {
-    if (extra.len == 0)
-        return false;
-    const char *at = extra.data, *end = extra.data + extra.len;
-    while (at < end && *at == '"') {
-        const char *key_end = skip_string(at, end);
-        struct str key = str_n(at + 1, (size_t)(key_end - at) - 2);
-        if (end - key_end < 2)
-            return false;
-        const char *value_end = skip_member_value(key_end + 1, end);
-        if (str_eq(key, name)) {
-            *ret_json = str_n(key_end + 1, (size_t)(value_end - key_end) - 1);
+    struct str key;
+    while (record_extra_next(&extra, &key, ret_json)) {
+        if (str_eq(key, name))
             return true;
-        }
-        at = value_end + (value_end < end);
     }
     return false;
 }

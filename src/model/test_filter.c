@@ -287,6 +287,136 @@ static void only_text_and_structured_fields_need_a_look(void **state)
     }
 }
 
+// --- Chunks that are passed over by the tokens of their texts
+
+// Of a query whose values have no '&'. NULL if the regular expression is none.
+static struct filter *filter_from_or_null(const char *query)
+{
+    CLEANUP(filter_builder_free) struct filter_builder *builder = filter_builder_new();
+    struct filter *filter = NULL;
+    struct str rest = str_of(query);
+    const char *reason = NULL;
+    while (rest.len > 0) {
+        struct str value = str_split(&rest, '&'), name = str_split(&value, '=');
+        bool taken;
+        assert_int_equal(filter_builder_offer(builder, name, value, &taken, &reason), 0);
+        assert_true(taken);
+    }
+    return filter_builder_finish(builder, &filter, &reason) == 0 ? filter : NULL;
+}
+
+static struct chunk *log_chunk(void)
+{
+    CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
+    for (unsigned i = 0; i < 800; i++) {
+        char text[100];
+        snprintf(text, sizeof(text), "INFO worker-%u processed item %08x of order-%u in %u ms", i % 8, i * 2654435761u,
+                 70000 + i, i % 250);
+        const struct record record = {.time_ms = i, .message = str_of(text)};
+        assert_int_equal(chunk_builder_add(builder, &record), 0);
+    }
+    const struct record last = {.message = STR("stra\xc3\x9f"
+                                               "e: ke\xc5\xbf"
+                                               "sel, Kelvin 300\xe2\x84\xaa")};
+    assert_int_equal(chunk_builder_add(builder, &last), 0);
+    CLEANUP(chunk_unref) struct chunk *plain = chunk_builder_finish(builder, 1);
+    struct chunk *chunk = chunk_refine(plain);
+    assert_true(chunk_tokens(chunk).len > 0);
+    return chunk;
+}
+
+static bool any_matches(const struct filter *filter, const struct chunk *chunk)
+{
+    struct filter_run run;
+    bool any = false;
+    filter_run_init(&run, filter, LIMIT_REGEX_STEPS);
+    for (uint32_t i = 0; i < chunk_count(chunk) && !any; i++) {
+        struct record record;
+        chunk_record(chunk, i, &record);
+        any = filter_match_text(filter, &run, record.message) == 1;
+    }
+    filter_run_release(&run);
+    return any;
+}
+
+static void chunks_that_lack_a_needed_text_are_passed_over(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query;
+        bool passed_over;
+    } cases[] = {
+        {"grep=OutOfMemory", true},
+        {"grep=processed item", false},
+        {"grep=PROCESSED&ignore_case=true", false},
+        {"grep=TIMEOUT&ignore_case=true", true},
+        {"grep=OutOfMemory&invert=true", false},
+        {"grep=zz", false}, // too short to be known
+        {"regex=OutOfMemory", true},
+        {"regex=timeout|OutOfMemory", true},
+        {"regex=timeout|processed", false},
+        {"regex=^INFO.*timeout", true},
+        {"regex=(timeout|processed)", false}, // groups are not looked into
+        {"regex=(?:x)?timeout", true},
+        {"regex=(?x) time out", false},
+        {"regex=(?i)timeout", false},
+        {"regex=timeou[t]", true},
+        {"regex=timeoutt?", true},
+        {"regex=timeout{0}", true},
+        {"regex=(timeout)?processed", false},
+        {"regex=\\Qtimeout\\E|\\Qabort(\\E", true},
+        {"regex=\\Qorder-\\E7", false},
+        {"regex=\\x70rocessed", false},
+        {"regex=\\.timeout", true},
+        {"regex=\\d+ ms$", false},
+        {"regex=timeout&ignore_case=true", true},
+        {"regex=KESSEL&ignore_case=true", false}, // the long s is an S
+        {"regex=300k&ignore_case=true", false},   // and the Kelvin sign a K
+        {"regex=pro[^]c]?cessed", false},
+        {"regex=a*b+c?", false},
+    };
+    CLEANUP(chunk_unref) struct chunk *chunk = log_chunk();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct filter *filter = filter_from_or_null(cases[i].query);
+        if (filter_excludes_texts(filter, chunk) != cases[i].passed_over)
+            fail_msg("%s", cases[i].query);
+        if (cases[i].passed_over)
+            assert_false(any_matches(filter, chunk));
+        filter_unref(&filter);
+    }
+}
+
+// Expressions put together at random from parts that mostly match.
+static void what_matches_is_never_passed_over(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {
+        "proc", "essed", " item ", "order-7", ".", ".*", "\\d",  "\\w+", "(?:of )",      "(in|on) ", "[a-z]",  "s+",
+        "e?",   "x*",    "|",      "\\Q-\\E", "^", "$",  "INFO", "\\.",  "stra\xc3\x9f", "k",        "0{1,3}", "worker",
+    };
+    uint64_t seed = 5;
+    unsigned passed_over = 0, matched = 0;
+    CLEANUP(chunk_unref) struct chunk *chunk = log_chunk();
+    for (unsigned round = 0; round < 6000; round++) {
+        CLEANUP(buf_release) struct buf query = {0};
+        buf_append_text(&query, "regex=");
+        for (uint64_t left = 1 + test_random(&seed) % 4; left > 0; left--)
+            buf_append_text(&query, parts[test_random(&seed) % ARRAY_LEN(parts)]);
+        if (round % 3 == 0)
+            buf_append_text(&query, "&ignore_case=true");
+        struct filter *filter = filter_from_or_null(buf_cstr(&query));
+        if (!filter)
+            continue;
+        bool excludes = filter_excludes_texts(filter, chunk), matches = any_matches(filter, chunk);
+        if (excludes && matches)
+            fail_msg("%s", buf_cstr(&query));
+        passed_over += excludes;
+        matched += matches;
+        filter_unref(&filter);
+    }
+    assert_true(passed_over > 50 && matched > 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +430,8 @@ int main(void)
         cmocka_unit_test(a_hostile_regex_ends_with_its_budget),
         cmocka_unit_test(easy_lines_cost_little_of_the_budget),
         cmocka_unit_test(a_chunk_that_is_excluded_has_no_match),
+        cmocka_unit_test(chunks_that_lack_a_needed_text_are_passed_over),
+        cmocka_unit_test(what_matches_is_never_passed_over),
         cmocka_unit_test(only_text_and_structured_fields_need_a_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

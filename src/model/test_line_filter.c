@@ -231,6 +231,7 @@ static void reference_lines(const struct log_record *records, size_t count, size
 static void reference_matches(const struct filter *filter, const struct log_record *records, size_t count,
                               const size_t *line, bool *ret_match)
 {
+    CLEANUP(chunk_unref) struct chunk *chunk = chunk_of(records, count);
     struct filter_run run;
     filter_run_init(&run, filter, LIMIT_REGEX_STEPS);
     for (size_t i = 0; i < count; i++) {
@@ -239,8 +240,8 @@ static void reference_matches(const struct filter *filter, const struct log_reco
             if (line[j] == line[i])
                 buf_append_text(&text, records[j].message);
         struct record record = record_of(&records[i]);
-        ret_match[i] =
-            filter_match_fields(filter, &run, &record) && filter_match_text(filter, &run, buf_str(&text)) == 1;
+        ret_match[i] = filter_match_fields(filter, &run, chunk, (uint32_t)i, &record) &&
+                       filter_match_text(filter, &run, buf_str(&text)) == 1;
     }
     filter_run_release(&run);
 }
@@ -298,10 +299,9 @@ static void the_last_lines_begin_where_the_reference_says(void **state)
         CLEANUP(line_tail_free) struct line_tail *tail = line_tail_new(filter, wanted, output_only);
         struct filter_run run;
         filter_run_init(&run, filter, LIMIT_REGEX_STEPS);
-        for (size_t i = count; i-- > 0 && !line_tail_settled(tail);) {
-            struct record record = record_of(&records[i]);
-            assert_int_equal(line_tail_take(tail, &run, i, &record), 0);
-        }
+        CLEANUP(chunk_unref) struct chunk *chunk = chunk_of(records, count);
+        for (size_t i = count; i-- > 0 && !line_tail_settled(tail);)
+            assert_int_equal(line_tail_take(tail, &run, i, chunk, (uint32_t)i), 0);
         assert_int_equal(line_tail_finish(tail, &run), 0);
         assert_int_equal(line_tail_found(tail, &found), expected != UINT64_MAX);
         if (expected != UINT64_MAX)

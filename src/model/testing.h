@@ -1,7 +1,7 @@
 // Random records for property tests and fuzzers' seeds.
 #pragma once
 
-#include "model/chunk.h"
+#include "model/filter.h"
 #include "util/testing.h"
 
 // What the random records may have.
@@ -47,6 +47,21 @@ static inline void random_record_make(uint64_t *seed, unsigned may, struct rando
         ret->record.extra = str_n(ret->extra, strlen(extra));
         memcpy(ret->extra, extra, ret->record.extra.len);
     }
+}
+
+// Fields and text, of a record that is a line.
+static inline int filter_match(const struct filter *filter, struct filter_run *run, const struct record *record)
+{
+    struct chunk_builder *builder = chunk_builder_new();
+    if (chunk_builder_add(builder, record) < 0)
+        abort();
+    struct chunk *chunk = chunk_builder_finish(builder, 0);
+    bool fields = filter_match_fields(filter, run, chunk, 0, record);
+    if (fields != filter_match_fields(filter, run, NULL, 0, record))
+        abort();
+    chunk_unref(&chunk);
+    chunk_builder_free(&builder);
+    return fields ? filter_match_text(filter, run, record->message) : 0;
 }
 
 #define assert_str_same(actual, expected)                              \

@@ -111,6 +111,8 @@ static void read_done(struct job *work)
             if (to > job->from)
                 send_part(delivery, job->from, to, job->first, job->chunk);
         } else if (job->err < 0 && job->err != ERR_NOT_FOUND) {
+            if (job->err == ERR_TOO_NEW && delivery->failure.len == 0)
+                buf_append_text(&delivery->failure, "a newer runnel recorded it; deliver it with that one");
             uplink_refused(&delivery->uplink, ERR_CORRUPT, false, 0, now_ms());
         }
     }
@@ -251,6 +253,24 @@ static void acked(struct delivery *delivery, uint64_t counter)
     delivery->options.events->acked(delivery->options.arg);
 }
 
+// A server that does not say which versions it reads is asked by sending.
+static bool reads_our_chunks(const json_t *versions)
+{
+    bool found = !json_is_array(versions);
+    for (size_t i = 0; i < json_array_size(versions) && !found; i++)
+        found = json_integer_value(json_array_get(versions, i)) == CHUNK_VERSION;
+    return found;
+}
+
+// It waits: the server may be updated, and the spool keeps everything until then.
+static void refused_as_too_new(struct delivery *delivery)
+{
+    uplink_refused(&delivery->uplink, ERR_TOO_NEW, false, 0, now_ms());
+    delivery->options.events->trouble(
+        delivery->options.arg, ERR_TOO_NEW,
+        "the server is older than this runnel and cannot read what it records; update it");
+}
+
 static void heard_ready(struct delivery *delivery, json_t *root)
 {
     struct run_file *run = delivery->options.run;
@@ -259,6 +279,10 @@ static void heard_ready(struct delivery *delivery, json_t *root)
     struct uplink_stored stored;
     if (!incarnation || (int64_t)epoch <= 0 || !read_stored(root, &stored)) {
         breach(delivery, ERR_MALFORMED, "what it says as `ready` makes no sense");
+        return;
+    }
+    if (!reads_our_chunks(json_object_get(root, "chunk_versions"))) {
+        refused_as_too_new(delivery);
         return;
     }
     uplink_ready(&delivery->uplink, &stored, epoch, incarnation);
@@ -281,6 +305,10 @@ static void heard_error(struct delivery *delivery, json_t *root)
     json_t *next = json_object_get(root, "next_sequence");
     bool has_next = json_is_integer(next) && json_integer_value(next) >= 0;
     int err = code ? error_from_word(code, strlen(code)) : ERR_INTERNAL;
+    if (err == ERR_TOO_NEW) {
+        refused_as_too_new(delivery);
+        return;
+    }
     delivery->behind = true;
     uplink_refused(&delivery->uplink, err, has_next, has_next ? (uint64_t)json_integer_value(next) : 0, now_ms());
     if (delivery->uplink.state == UPLINK_OFFLINE)

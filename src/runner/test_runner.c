@@ -445,6 +445,57 @@ static void a_server_that_is_away_costs_only_disk(void **state)
     assert_complete_has(fixture, "\"final_sequence\":299999");
 }
 
+// Nobody loses anything because a machine was updated before the server was.
+static void an_older_server_is_waited_for(struct fixture *fixture, atomic_bool *older)
+{
+    CLEANUP(buf_release) struct buf notices = {0};
+    struct test_server *server = &fixture->server;
+    *older = true;
+    fixture->options.quiet = false;
+    pid_t pid = start(fixture, "echo one; echo two >&2; exit 3", -1, -1);
+    pthread_mutex_lock(&server->lock);
+    while (server->connections < 3)
+        pthread_cond_wait(&server->changed, &server->lock);
+    assert_int_equal(server->log.len, 0);
+    pthread_mutex_unlock(&server->lock);
+    *older = false;
+    assert_int_equal(finish(fixture, pid), 3);
+    assert_int_equal(server->next[0], 2);
+    assert_complete_has(fixture, "\"exit_code\":3");
+    assert_no_spool_left(fixture);
+    assert_int_equal(file_read_all(fixture->err, 1 << 16, &notices), 0);
+    const char *told =
+        strstr(buf_cstr(&notices), "the server is older than this runnel and cannot read what it records");
+    assert_non_null(told);
+    assert_null(strstr(told + 1, "the server is older than this runnel")); // once
+}
+
+static void a_server_that_says_it_is_older_is_waited_for(void **state)
+{
+    struct fixture *fixture = *state;
+    an_older_server_is_waited_for(fixture, &fixture->server.older);
+}
+
+static void a_server_that_finds_a_chunk_too_new_is_waited_for(void **state)
+{
+    struct fixture *fixture = *state;
+    an_older_server_is_waited_for(fixture, &fixture->server.older_unsaid);
+}
+
+static void what_an_older_server_does_not_take_stays_on_disk(void **state)
+{
+    struct fixture *fixture = *state;
+    struct runner_resumed counts;
+    fixture->server.older = true;
+    fixture->options.deliver_wait_ms = 200;
+    assert_int_equal(run(fixture, "echo kept; exit 6"), UNDELIVERED);
+    fixture->server.older = false;
+    fixture->options.deliver_wait_ms = 20000;
+    assert_int_equal(runner_resume(&fixture->options, NULL, NULL, NULL, &counts), 0);
+    assert_int_equal(counts.delivered, 1);
+    assert_str(buf_str(&fixture->server.log), "out:kept\n");
+}
+
 static void what_is_not_delivered_in_time_is_delivered_later(void **state)
 {
     struct fixture *fixture = *state;
@@ -533,6 +584,9 @@ int main(int argc, char **argv)
         RUN_TEST(cancelling_ends_the_job_and_kills_what_ignores_it),
         RUN_TEST(every_record_comes_once_when_the_line_is_cut),
         RUN_TEST(a_server_that_is_away_costs_only_disk),
+        RUN_TEST(a_server_that_says_it_is_older_is_waited_for),
+        RUN_TEST(a_server_that_finds_a_chunk_too_new_is_waited_for),
+        RUN_TEST(what_an_older_server_does_not_take_stays_on_disk),
         RUN_TEST(what_is_not_delivered_in_time_is_delivered_later),
         RUN_TEST(a_killed_run_is_delivered_by_the_next_one_as_lost),
         RUN_TEST(a_small_spool_holds_the_job_up_until_the_server_takes_it),

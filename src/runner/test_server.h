@@ -28,6 +28,8 @@ struct test_server {
     atomic_bool deaf;      // takes records in and acks none
     atomic_ullong forgetful,
         confused;              // what `completed` says is less by so many records; has a digest wrong by so much
+    atomic_bool older;         // reads other versions of chunks, and says so in `ready`
+    atomic_bool older_unsaid;  // reads other versions of chunks, and finds that out by looking at one
     atomic_ullong forget_from; // 1 + n: at the next connection, nothing from counter n on is there any more
     // What came:
     pthread_mutex_t lock;
@@ -71,6 +73,11 @@ static void test_server_take_chunk(struct test_server *server, const uint8_t *da
     for (int i = 8; i-- > 0;)
         first = first << 8 | data[i];
     assert_true(len > 8 && len <= 1024 * 1024);
+    if (server->older_unsaid) {
+        test_server_say(server, "{\"type\":\"error\",\"code\":\"too_new\",\"error\":\"x\",\"next_sequence\":0}");
+        return;
+    }
+    assert_false(server->older);
     assert_int_equal(chunk_decode(data + 8, len - 8, 10240, &chunk), 0);
     assert_true(first <= *next); // no gap
     for (uint32_t i = 0; i < chunk_count(chunk); i++) {
@@ -146,12 +153,14 @@ static void test_server_open(struct test_server *server, struct http_request *re
     static const struct ws_handler handler = {.message = test_server_message, .closed = test_server_closed};
     static const struct ws_limits limits = {
         .message_max = 1024 * 1024, .ping_every_ms = 20000, .pong_timeout_ms = 60000};
-    struct str producer = {0};
+    struct str producer = {0}, versions = {0};
     if (server->ws) {
         http_respond_error(request, ERR_HELD, NULL);
         return;
     }
     assert_true(http_param(request, STR("producer"), &producer));
+    assert_true(http_param(request, STR("chunk_versions"), &versions));
+    assert_true(str_eq(versions, STR("2")));
     pthread_mutex_lock(&server->lock);
     for (server->producer = 0; server->producer < TEST_SERVER_PRODUCERS; server->producer++) {
         char *name = server->producers[server->producer];
@@ -169,8 +178,9 @@ static void test_server_open(struct test_server *server, struct http_request *re
     assert_non_null(server->ws);
     test_server_say(server,
                     "{\"type\":\"ready\",\"execution_id\":\"e\",\"next_sequence\":%llu,\"digest\":\"%016llx\","
-                    "\"epoch\":7,\"incarnation\":\"i\"}",
-                    (unsigned long long)next, (unsigned long long)server->digests[server->producer]);
+                    "\"epoch\":7,\"incarnation\":\"i\"%s}",
+                    (unsigned long long)next, (unsigned long long)server->digests[server->producer],
+                    server->older ? ",\"chunk_versions\":[1]" : "");
 }
 
 static void test_server_request(void *app, struct http_request *request)

@@ -244,6 +244,7 @@ static void refusals_lead_where_the_table_says(void **state)
         {ERR_SEALED, UPLINK_FAILED},     {ERR_HELD, UPLINK_OFFLINE},        {ERR_UNAVAILABLE, UPLINK_OFFLINE},
         {ERR_NOT_FOUND, UPLINK_OFFLINE}, {ERR_STORE_FULL, UPLINK_OFFLINE},  {ERR_INTERNAL, UPLINK_OFFLINE},
         {ERR_DIGEST, UPLINK_STREAMING},  {ERR_SUSPENDED, UPLINK_OFFLINE}, // until it is resumed
+        {ERR_TOO_NEW, UPLINK_OFFLINE},                                    // until it is updated
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {

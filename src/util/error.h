@@ -48,7 +48,7 @@
       "no more files can be opened; raise the limit of open files (ulimit -n, LimitNOFILE=)")                \
     X(ERR_CORRUPT, "corrupt", 500, 1, "stored or received data is corrupt")                                  \
     X(ERR_UNPROVEN, "unproven", 502, 1, "the server does not prove that it has all of the log")              \
-    X(ERR_TOO_NEW, "too_new", 500, 1, "the store was written by a newer program")                            \
+    X(ERR_TOO_NEW, "too_new", 500, 1, "it was written by a newer program; update this one")                  \
     X(ERR_CANCELED, "canceled", 499, 130, "canceled")                                                        \
     X(ERR_CLOSED, "closed", 500, 1, "the connection was closed")
 

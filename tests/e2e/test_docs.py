@@ -265,7 +265,7 @@ def test_the_contract_has_every_code_word_that_is_answered():
     contract = read("docs/execution-contract.md")
     table = contract.split("## HTTP")[1].split("###")[0]
     # These never leave the server: the client's own, and those of the start.
-    internal = {"unreachable", "unproven", "wrong_server", "canceled", "closed", "too_new", "range"}
+    internal = {"unreachable", "unproven", "wrong_server", "canceled", "closed", "range"}
     assert [word for word in words if word not in internal and f"`{word}`" not in table] == []
 
 

@@ -135,12 +135,15 @@ static void page_take(struct page *page)
     line_filter_forget(page->lines, page->cursor);
 }
 
-static int page_look_at(struct page *page, const struct store_segment *segment, struct filter_run *run)
+static int page_look_at(struct page *page, struct store_segment *segment, struct filter_run *run)
 {
     uint64_t end = segment->first + chunk_count(segment->chunk);
-    int err = 0;
     if (end <= line_filter_next(page->lines))
         return 0;
+    // Most of what holds nothing that is wanted says so while it is closed.
+    int err = line_filter_passes_over(page->lines, segment->chunk) ? 0 : chunk_open(&segment->chunk);
+    if (err < 0)
+        return err;
     if (end > page->cursor)
         page_hold(page, segment);
     while (err == 0 && !page->full && line_filter_next(page->lines) < end) {
@@ -229,6 +232,7 @@ static void page_read(struct page *page)
                .account = page->call->principal.account,
                .scan = page->filtered},
         .row = page->call->execution.row,
+        .closed = page->filtered,
         .from = line_filter_next(page->lines),
         .max_bytes = page_read_bytes(page),
     };

@@ -91,6 +91,9 @@ static void runner_send_ready(struct runner *runner, const struct sequence_produ
     add_stored(&message.json, stored);
     json_add_u64(&message.json, "epoch", runner->epoch);
     json_add_text(&message.json, "incarnation", store_incarnation(runner->node.api->options.store));
+    json_open_array(&message.json, "chunk_versions");
+    json_add_u64(&message.json, NULL, CHUNK_VERSION);
+    json_close(&message.json);
     message_send(&message, runner);
 }
 
@@ -387,6 +390,14 @@ static void runner_text(struct runner *runner, struct str text)
     runner_send_error(runner, err, detail, intake_accepted(runner->intake));
 }
 
+static void runner_refuse_chunk(struct runner *runner, int err)
+{
+    char text[96];
+    snprintf(text, sizeof text, "the chunk is newer than this server, which reads version %d; update the server",
+             CHUNK_VERSION);
+    runner_send_error(runner, err, err == ERR_TOO_NEW ? text : NULL, intake_accepted(runner->intake));
+}
+
 static void runner_binary(struct runner *runner, const uint8_t *data, size_t len)
 {
     struct chunk *chunk = NULL;
@@ -407,7 +418,7 @@ static void runner_binary(struct runner *runner, const uint8_t *data, size_t len
     if (err == 0)
         intake_chunk(runner->intake, first, chunk);
     else
-        runner_send_error(runner, err, NULL, intake_accepted(runner->intake));
+        runner_refuse_chunk(runner, err);
     chunk_unref(&chunk);
 }
 
@@ -609,6 +620,19 @@ static void runner_claim(struct runner *runner)
     store_submit(api->options.store, &runner->claim.op);
 }
 
+// A runner that makes no chunks which are read here waits until that is changed: whoever can do that is told.
+static void runner_check_versions(const struct call *call)
+{
+    struct field_value versions = call_param(call, "chunk_versions");
+    uint64_t version;
+    bool read = !versions.given;
+    while (!read && versions.text.len > 0)
+        read = str_to_u64(str_split(&versions.text, ','), &version) && version == CHUNK_VERSION;
+    if (!read)
+        log_warn(call->api->options.logger, "a runner makes chunks of versions that this server does not read",
+                 LOG_S("execution_id", call->execution.execution_id), LOG_I("version", CHUNK_VERSION));
+}
+
 static void runner_take_query(const struct call *call, struct runner *runner, uint64_t *ret_epoch)
 {
     struct field_value producer = call_param(call, "producer"), worker = call_param(call, "worker");
@@ -632,6 +656,7 @@ void runner_socket(struct call *call)
     uint64_t epoch;
 
     runner_take_query(call, runner, &epoch);
+    runner_check_versions(call);
     http_on_abort(call->request, NULL, NULL);
     if (!ws_check_handshake(call->request)) {
         call->request = NULL;

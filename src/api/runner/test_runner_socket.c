@@ -5,6 +5,8 @@
 #include "store/store_stub.h"
 #include "ws/ws_parser.h"
 
+#include <xxhash.h>
+
 #define ACCOUNT 3
 #define ROW     7
 
@@ -215,6 +217,28 @@ static void becomes_the_runner(struct fixture *it, struct peer *peer)
     peer_wait_text(peer, "\"ready\"");
 }
 
+// One chunk of one line, as a runner records it: changed at `at`, with the checksum that goes with it. See
+// docs/internals/chunk.md for its first bytes.
+static void say_chunk(struct peer *peer, size_t at, uint8_t bits)
+{
+    CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
+    CLEANUP(buf_release) struct buf frame = {0}, message = {0};
+    const struct record record = {.time_ms = 1, .message = STR("m")};
+    assert_int_equal(chunk_builder_add(builder, &record), 0);
+    CLEANUP(chunk_unref) struct chunk *chunk = chunk_builder_finish(builder, 0);
+    buf_append_le64(&message, 0);
+    buf_append_str(&message, chunk_encoded(chunk));
+    char *encoded = message.data + 8;
+    size_t len = message.len - 8;
+    encoded[at] = (char)(encoded[at] | bits);
+    uint64_t seed = (uint8_t)encoded[0] | (uint64_t)(uint8_t)encoded[1] << 8 | (uint64_t)(uint8_t)encoded[2] << 16;
+    uint64_t checksum = XXH3_64bits_withSeed(encoded + 11, len - 11, seed);
+    for (unsigned i = 0; i < 8; i++)
+        encoded[3 + i] = (char)(checksum >> 8 * i);
+    ws_frame_append(&frame, WS_BINARY, message.data, message.len, true);
+    peer_send(peer, frame.data, frame.len);
+}
+
 static void say(struct peer *peer, const char *text)
 {
     CLEANUP(buf_release) struct buf frame = {0};
@@ -252,6 +276,26 @@ static void what_it_sends_carries_its_epoch(void **state)
     stub_answer(&complete->op, 0);
     peer_wait_text(&peer, "\"completed\"");
     peer_wait_text(&peer, "\"final_sequence\":2,\"next_sequence\":3,\"digest\":\"0000000000000abc\"");
+    peer_close(&peer);
+}
+
+static void a_chunk_of_a_newer_program_is_refused_as_that(void **state)
+{
+    struct fixture *it = *state;
+    struct peer peer;
+    becomes_the_runner(it, &peer);
+    peer_wait_text(&peer, "\"chunk_versions\":[2]");
+    say_chunk(&peer, 11, 0x08); // a flag that must be understood
+    peer_wait_text(&peer, "\"code\":\"too_new\"");
+    peer_wait_text(&peer, "update the server");
+    say_chunk(&peer, 2, 0x40);  // version 66
+    say_chunk(&peer, 11, 0x80); // one that may be ignored
+    struct store_append *append = TAKE(it, STORE_APPEND, store_append);
+    append->ret_producer_next = append->ret_appended = 1;
+    stub_answer(&append->op, 0);
+    peer_wait_text(&peer, "\"ack\"");
+    const char *refused = memmem(peer.got.data, peer.got.len, "too_new", 7), *end = peer.got.data + peer.got.len;
+    assert_non_null(memmem(refused + 1, (size_t)(end - refused) - 1, "too_new", 7)); // both
     peer_close(&peer);
 }
 
@@ -361,6 +405,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_it_sends_carries_its_epoch),
+        TEST(a_chunk_of_a_newer_program_is_refused_as_that),
         TEST(a_complete_without_a_count_is_for_what_was_taken_in),
         TEST(a_claim_that_is_refused_keeps_no_place),
         TEST(a_connection_whose_place_was_taken_on_its_way_is_refused),

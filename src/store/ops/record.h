@@ -63,6 +63,7 @@ struct store_read {
     bool by_time; // from the first chunk that holds a record at or after since_ms, instead of `from`
     int64_t since_ms;
     size_t max_bytes;
+    bool closed; // chunks may come closed: who looks at records opens them
     struct store_segment ret_segments[STORE_READ_SEGMENTS];
     size_t ret_count;
     uint64_t ret_next;           // the log's end as of this read

@@ -259,6 +259,11 @@ void merge_job_run(struct merge_job *job, struct merge_source *source)
     for (size_t i = 0; i < job->replaced_count; i++)
         chunk_unref(&inputs[i]);
     free(inputs);
+    if (whole) {
+        struct chunk *refined = chunk_refine(merged);
+        chunk_unref(&merged);
+        merged = refined;
+    }
     if (!whole) { // a single one moves as it is
         job->replaced_count = 0;
         return;

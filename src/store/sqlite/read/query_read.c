@@ -22,7 +22,8 @@ static int chunk_load(struct reading *reading, int64_t id, struct chunk **ret)
     if (rc <= 0)
         return rc;
     struct str body = db_column_blob(find, 0);
-    int err = chunk_decode_stored(body.data, body.len, ret);
+    int err = reading->read->closed ? chunk_decode_closed(body.data, body.len, ret)
+                                    : chunk_decode_stored(body.data, body.len, ret);
     return err < 0 ? err : 1;
 }
 
@@ -85,16 +86,26 @@ static int find_covering(struct reading *reading, uint64_t at, struct store_segm
 }
 
 // A chunk that was merged while its parts were being read reaches over what is there already: that part is cut off.
-static void trim(struct store_segment *segment, uint64_t from, uint64_t end)
+static int trim(struct store_segment *segment, uint64_t from, uint64_t end)
 {
     uint64_t skip = segment->first < from ? from - segment->first : 0;
     uint64_t segment_end = segment->first + chunk_count(segment->chunk);
     uint64_t count = MIN(segment_end, end) - segment->first - skip;
     if (count == chunk_count(segment->chunk))
-        return;
+        return 0;
+    int err = chunk_open(&segment->chunk);
+    if (err < 0)
+        return err;
     struct chunk *part = chunk_slice(segment->chunk, (uint32_t)skip, (uint32_t)count, 1);
     chunk_unref(&segment->chunk);
     *segment = (struct store_segment){segment->first + skip, part};
+    return 0;
+}
+
+// What it takes in memory.
+static size_t weight(const struct store_segment *segment)
+{
+    return chunk_is_open(segment->chunk) ? chunk_raw(segment->chunk) : chunk_memory(segment->chunk);
 }
 
 static bool wants_more(const struct reading *reading)
@@ -115,8 +126,10 @@ static int read_forward(struct reading *reading)
         if (rc == 0)
             return at < read->ret_next ? 0 : 1;
         if (read->ret_count++ > 0)
-            trim(segment, at, UINT64_MAX);
-        reading->bytes += chunk_raw(segment->chunk);
+            rc = trim(segment, at, UINT64_MAX);
+        if (rc < 0)
+            return rc;
+        reading->bytes += weight(segment);
         at = segment->first + chunk_count(segment->chunk);
         read->ret_next = MAX(read->ret_next, at);
     }
@@ -142,8 +155,10 @@ static int read_backward(struct reading *reading)
         if (rc <= 0)
             return rc;
         if (read->ret_count++ > 0)
-            trim(segment, 0, before);
-        reading->bytes += chunk_raw(segment->chunk);
+            rc = trim(segment, 0, before);
+        if (rc < 0)
+            return rc;
+        reading->bytes += weight(segment);
         before = segment->first;
     }
     reverse_segments(read);

@@ -1,0 +1,57 @@
+// What is derived from the records of a chunk.
+#include "model/chunk_private.h"
+#include "model/token_filter.h"
+
+#define TOKENS_FROM  (32u * 1024) // payload; less is as soon looked at
+#define TOKENS_SHARE 16           // of the payload: what the filter may take at the most
+#define TOKENS_MAX   (CHUNK_DERIVED_MAX / 2)
+
+static void make_tokens(const struct chunk *chunk, struct buf *out)
+{
+    if (chunk->header.payload_len < TOKENS_FROM)
+        return;
+    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new();
+    for (uint32_t i = 0; i < chunk->header.count; i++) {
+        uint32_t start = chunk->text_offsets[i];
+        token_builder_add(builder, str_n(chunk->text + start, chunk->text_offsets[i + 1] - start - 1));
+    }
+    token_builder_finish(builder, MIN(chunk->header.payload_len / TOKENS_SHARE, TOKENS_MAX), out);
+}
+
+static struct str stored_payload(const struct chunk *chunk)
+{
+    size_t front = (size_t)chunk->header.head_len + chunk->header.plain_len;
+    return str_n((const char *)chunk->encoded + front, chunk->encoded_len - front);
+}
+
+// The same records, index and payload, in other encoded bytes.
+static struct chunk *with_derived(const struct chunk *chunk, const struct str *derived)
+{
+    struct chunk_header header = chunk->header;
+    struct chunk *made = chunk_assemble(&header, derived, stored_payload(chunk));
+    const uint8_t *index = (const uint8_t *)chunk->times;
+    memcpy(made->times, index, (size_t)(chunk->encoded - index));
+    if (header.zstd)
+        memcpy(made->payload, chunk->payload, header.payload_len);
+    made->text = (const char *)made->payload + (chunk->text - (const char *)chunk->payload);
+    if (chunk->extras)
+        made->extras = (const char *)made->payload + (chunk->extras - (const char *)chunk->payload);
+    return made;
+}
+
+struct chunk *chunk_refine(const struct chunk *chunk)
+{
+    CLEANUP(buf_release) struct buf names = {0}, fields = {0}, tokens = {0};
+    struct str derived[SECTION_COUNT] = {0};
+    if (chunk->header.unknown)
+        return chunk_ref(chunk); // somebody newer made it
+    make_tokens(chunk, &tokens);
+    chunk_fields_encode(chunk, &names, &fields);
+    derived[SECTION_TOKENS] = buf_str(&tokens);
+    if (names.len + fields.len <= CHUNK_DERIVED_MAX / 2) {
+        derived[SECTION_NAMES] = buf_str(&names);
+        derived[SECTION_FIELDS] = buf_str(&fields);
+    }
+    bool any = tokens.len > 0 || derived[SECTION_NAMES].len > 0;
+    return any ? with_derived(chunk, derived) : chunk_ref(chunk);
+}

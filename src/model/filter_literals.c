@@ -1,0 +1,225 @@
+// What a regular expression cannot match without: found by a simple look at it, so that chunks which lack it are passed
+// over. Whatever is not understood is taken for something that may match anything, so a mistake can only cost time.
+#include "model/filter_private.h"
+
+#define RUNS_MAX 4 // of one alternative that are kept: the longest
+
+struct look {
+    const char *at, *end;
+    bool ignore_case;
+    bool given_up;
+    struct buf run;  // literal bytes that stand beside each other
+    size_t last_len; // of the last character in it
+    struct buf texts[RUNS_MAX];
+    struct filter_literals *ret;
+};
+
+void filter_literals_release(struct filter_literals *literals)
+{
+    for (size_t i = 0; i < literals->count; i++)
+        token_needle_release(&literals->needles[i]);
+    literals->count = 0;
+}
+
+void filter_literals_of_text(struct filter_literals *ret, struct str text)
+{
+    token_needle_add(&ret->needles[0], text);
+    ret->count = 1;
+}
+
+// The run ends here; the shortest of those kept makes room for it.
+static void end_run(struct look *look)
+{
+    struct buf *shortest = &look->texts[0];
+    for (size_t i = 1; i < RUNS_MAX; i++) {
+        if (look->texts[i].len < shortest->len)
+            shortest = &look->texts[i];
+    }
+    if (look->run.len > shortest->len) {
+        buf_reset(shortest);
+        buf_append_str(shortest, buf_str(&look->run));
+    }
+    buf_reset(&look->run);
+    look->last_len = 0;
+}
+
+// One alternative more. All its runs are needed; the tokens of all of them are asked as those of one needle.
+static void end_alternative(struct look *look)
+{
+    end_run(look);
+    if (look->ret->count == FILTER_LITERALS_MAX) {
+        look->given_up = true;
+        return;
+    }
+    struct token_needle *needle = &look->ret->needles[look->ret->count++];
+    *needle = (struct token_needle){0};
+    for (size_t i = 0; i < RUNS_MAX; i++) {
+        token_needle_add(needle, buf_str(&look->texts[i]));
+        buf_reset(&look->texts[i]);
+    }
+    look->given_up |= needle->count == 0;
+}
+
+// Letters that others of Unicode are equal to when case is ignored: K and S, besides all that are not ASCII.
+static bool stands_for_others(const struct look *look, char c)
+{
+    return look->ignore_case && (c == 'k' || c == 'K' || c == 's' || c == 'S' || (unsigned char)c >= 0x80);
+}
+
+static void take_literal(struct look *look)
+{
+    const char *start = look->at++;
+    while (look->at < look->end && ((unsigned char)*look->at & 0xc0) == 0x80)
+        look->at++;
+    if (stands_for_others(look, *start)) {
+        end_run(look);
+        return;
+    }
+    look->last_len = (size_t)(look->at - start);
+    buf_append(&look->run, start, look->last_len);
+}
+
+// `+` repeats what is there; all others may also take it away.
+static void take_quantifier(struct look *look)
+{
+    bool counted = *look->at == '{';
+    if (*look->at != '+')
+        look->run.len -= look->last_len;
+    look->at++;
+    end_run(look);
+    if (!counted)
+        return;
+    // What counts stands in the braces; with anything else in them they are characters.
+    const char *at = look->at;
+    while (at < look->end && ((*at >= '0' && *at <= '9') || *at == ',' || *at == ' '))
+        at++;
+    if (at < look->end && *at == '}')
+        look->at = at + 1;
+}
+
+// Behind the class that begins here.
+static void skip_class(struct look *look)
+{
+    end_run(look);
+    look->at++;
+    if (look->at < look->end && *look->at == '^')
+        look->at++;
+    if (look->at < look->end && *look->at == ']')
+        look->at++;
+    while (look->at < look->end && *look->at != ']') {
+        // Classes within classes, and what quotes a bracket, are left to those who know better.
+        if (*look->at == '[')
+            look->given_up = true;
+        if (*look->at == '\\' && look->at + 1 < look->end) {
+            look->at++;
+            look->given_up |= *look->at == 'Q' || *look->at == 'E';
+        }
+        look->at++;
+    }
+    look->at += look->at < look->end;
+}
+
+static void skip_quoted(struct look *look)
+{
+    while (look->at < look->end && !(look->end - look->at >= 2 && look->at[0] == '\\' && look->at[1] == 'E'))
+        take_literal(look);
+    look->at += look->end - look->at >= 2 ? 2 : 0;
+}
+
+static void take_escape(struct look *look)
+{
+    look->at++;
+    if (look->at == look->end) {
+        look->given_up = true;
+        return;
+    }
+    char c = *look->at;
+    bool letter =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (unsigned char)c >= 0x80;
+    if (!letter) {
+        take_literal(look); // the character itself
+        return;
+    }
+    look->at++;
+    if (c == 'Q') {
+        skip_quoted(look);
+        return;
+    }
+    // A class of characters, or a place. Those with more behind them, such as \x41, are not understood.
+    end_run(look);
+    look->given_up |= strchr("dDwWsSbBAzZGhHvVRN", c) == NULL;
+}
+
+// Groups are needed by themselves in ways that differ: what is in them is passed over.
+static void skip_group(struct look *look)
+{
+    unsigned depth = 0;
+    end_run(look);
+    do {
+        char c = *look->at;
+        if (c == '[') {
+            skip_class(look);
+            continue;
+        }
+        if (c == '\\') {
+            look->at++;
+            look->given_up |= look->at == look->end || *look->at == 'Q' || *look->at == 'E';
+        } else if (c == '(') {
+            depth++;
+            bool special = look->end - look->at >= 2 && (look->at[1] == '?' || look->at[1] == '*');
+            look->given_up |= special && !(look->end - look->at >= 3 && look->at[1] == '?' && look->at[2] == ':');
+        } else if (c == ')') {
+            depth--;
+        }
+        look->at += look->at < look->end;
+    } while (depth > 0 && look->at < look->end && !look->given_up);
+}
+
+static void take_one(struct look *look)
+{
+    switch (*look->at) {
+    case '|':
+        look->at++;
+        end_alternative(look);
+        return;
+    case '(':
+        skip_group(look);
+        return;
+    case '[':
+        skip_class(look);
+        return;
+    case '\\':
+        take_escape(look);
+        return;
+    case '*':
+    case '?':
+    case '+':
+    case '{':
+        take_quantifier(look);
+        return;
+    case '.':
+    case '^':
+    case '$':
+    case ')':
+    case '}':
+        look->at++;
+        end_run(look);
+        return;
+    default:
+        take_literal(look);
+    }
+}
+
+void filter_literals_of_regex(struct filter_literals *ret, struct str pattern, bool ignore_case)
+{
+    struct look look = {.at = pattern.data, .end = pattern.data + pattern.len, .ignore_case = ignore_case, .ret = ret};
+    while (look.at < look.end && !look.given_up)
+        take_one(&look);
+    if (!look.given_up)
+        end_alternative(&look);
+    if (look.given_up)
+        filter_literals_release(ret);
+    for (size_t i = 0; i < RUNS_MAX; i++)
+        buf_release(&look.texts[i]);
+    buf_release(&look.run);
+}

@@ -1,0 +1,251 @@
+#include "model/token_filter.h"
+
+#include <endian.h>
+
+// The filter's first byte: which tokens it has. What is made otherwise gets another one.
+enum { KIND_ALL = 1, KIND_TRIGRAMS };
+
+#define WORD_MIN       4
+#define GRAM           6
+#define BLOCK          64 // bytes
+#define BLOCK_BITS     (BLOCK * 8u)
+#define TOKEN_BITS     4 // that are set for each
+#define BITS_EACH      6 // of the filter, for each token
+#define BITS_LEAST     3 // where fewer are left, nearly everything passes
+#define NEEDLE_MAX     64
+#define SLOTS_AT_FIRST 4096u
+#define TRIGRAM_MAX    0x01000000u
+#define GRAM_SALT      0x9e3779b97f4a7c15u
+
+// Distinct tokens; 0 is an empty slot.
+struct token_builder {
+    uint32_t *slots;
+    size_t mask, count, trigrams;
+    struct buf lower;
+};
+
+struct token_builder *token_builder_new(void)
+{
+    struct token_builder *builder = xcalloc(1, sizeof(*builder));
+    builder->mask = SLOTS_AT_FIRST - 1;
+    builder->slots = xcalloc(SLOTS_AT_FIRST, sizeof(*builder->slots));
+    return builder;
+}
+
+void token_builder_free(struct token_builder **owner)
+{
+    struct token_builder *builder = TAKE_PTR(*owner);
+    if (!builder)
+        return;
+    free(builder->slots);
+    buf_release(&builder->lower);
+    free(builder);
+}
+
+// --- Tokens
+
+static inline uint8_t lower(uint8_t byte)
+{
+    return byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte;
+}
+
+static inline bool in_word(uint8_t byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte >= 0x80;
+}
+
+static inline uint64_t mix(uint64_t value)
+{
+    value ^= value >> 32;
+    value *= 0xd6e8feb86659fd93u;
+    return value ^ value >> 32;
+}
+
+// Trigrams are their own bytes, below 2^24; all others lie above.
+static inline uint32_t trigram(const uint8_t *at)
+{
+    return ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16) + 1;
+}
+
+static inline uint32_t other_token(uint64_t hash)
+{
+    return (uint32_t)hash | 0x02000000u;
+}
+
+// 0 if it is not one of those picked.
+static inline uint32_t long_gram(const uint8_t *at)
+{
+    uint64_t bytes = 0;
+    memcpy(&bytes, at, GRAM);
+    uint64_t hash = mix(le64toh(bytes) + GRAM_SALT);
+    return hash >> 63 ? other_token(hash) : 0;
+}
+
+static uint32_t word_token(const uint8_t *at, size_t len)
+{
+    uint64_t hash = len;
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ at[i]) * 0x100000001b3u;
+    return other_token(mix(hash));
+}
+
+typedef void take_token(void *arg, uint32_t token);
+
+// `whole`: the text is a message, so it begins and ends beside no other byte. Of a needle nobody knows.
+static inline void each_token(const uint8_t *text, size_t len, bool whole, take_token *take, void *arg)
+{
+    size_t run = 0; // of word bytes that end here
+    for (size_t i = 0; i < len; i++) {
+        if (i >= 2)
+            take(arg, trigram(text + i - 2));
+        if (in_word(text[i])) {
+            uint32_t gram = ++run >= GRAM ? long_gram(text + i + 1 - GRAM) : 0;
+            if (gram)
+                take(arg, gram);
+            continue;
+        }
+        if (run >= WORD_MIN && (whole || run < i))
+            take(arg, word_token(text + i - run, run));
+        run = 0;
+    }
+    if (whole && run >= WORD_MIN)
+        take(arg, word_token(text + len - run, run));
+}
+
+static const uint8_t *lowered(struct buf *scratch, struct str text)
+{
+    buf_reset(scratch);
+    buf_reserve(scratch, text.len);
+    uint8_t *out = (uint8_t *)scratch->data;
+    for (size_t i = 0; i < text.len; i++)
+        out[i] = lower((uint8_t)text.data[i]);
+    return out;
+}
+
+// --- Making
+
+static size_t slot_of(const struct token_builder *builder, uint32_t token)
+{
+    size_t at = (token * 0x9e3779b1u) >> 7 & builder->mask;
+    while (builder->slots[at] && builder->slots[at] != token)
+        at = (at + 1) & builder->mask;
+    return at;
+}
+
+static void builder_grow(struct token_builder *builder)
+{
+    struct token_builder larger = {.mask = builder->mask * 2 + 1};
+    larger.slots = xcalloc(larger.mask + 1, sizeof(*larger.slots));
+    for (size_t i = 0; i <= builder->mask; i++) {
+        if (builder->slots[i])
+            larger.slots[slot_of(&larger, builder->slots[i])] = builder->slots[i];
+    }
+    free(builder->slots);
+    builder->slots = larger.slots;
+    builder->mask = larger.mask;
+}
+
+static inline void builder_take(void *arg, uint32_t token)
+{
+    struct token_builder *builder = arg;
+    size_t at = slot_of(builder, token);
+    if (builder->slots[at])
+        return;
+    builder->slots[at] = token;
+    builder->trigrams += token <= TRIGRAM_MAX;
+    if (++builder->count > builder->mask / 2)
+        builder_grow(builder);
+}
+
+void token_builder_add(struct token_builder *builder, struct str text)
+{
+    if (text.len > 0)
+        each_token(lowered(&builder->lower, text), text.len, true, builder_take, builder);
+}
+
+struct place {
+    size_t block;
+    uint64_t bits; // BLOCK_BITS places, nine bits each
+};
+
+static inline struct place place_of(uint32_t token, size_t blocks)
+{
+    uint64_t hash = mix(token * GRAM_SALT);
+    return (struct place){(size_t)(((hash >> 32) * blocks) >> 32), mix(hash)};
+}
+
+static size_t blocks_for(size_t tokens, size_t max)
+{
+    size_t wanted = (tokens * BITS_EACH + BLOCK_BITS - 1) / BLOCK_BITS, blocks = MIN(wanted, max / BLOCK);
+    return blocks * BLOCK_BITS >= tokens * BITS_LEAST ? blocks : 0;
+}
+
+static void set_bits(const struct token_builder *builder, uint32_t token_max, size_t blocks, uint8_t *filter)
+{
+    memset(filter, 0, blocks * BLOCK);
+    for (size_t i = 0; i <= builder->mask; i++) {
+        struct place place = place_of(builder->slots[i], blocks);
+        if (builder->slots[i] == 0 || builder->slots[i] > token_max)
+            continue;
+        for (unsigned k = 0; k < TOKEN_BITS; k++, place.bits >>= 9)
+            filter[place.block * BLOCK + (place.bits >> 3 & (BLOCK - 1))] |= (uint8_t)(1u << (place.bits & 7));
+    }
+}
+
+void token_builder_finish(struct token_builder *builder, size_t max, struct buf *out)
+{
+    size_t blocks = blocks_for(builder->count, max - MIN(max, (size_t)1));
+    bool all = blocks > 0;
+    // Texts full of what never comes again: that they lack a word can still be told.
+    if (!all)
+        blocks = blocks_for(builder->trigrams, max - MIN(max, (size_t)1));
+    if (blocks > 0) {
+        buf_append_byte(out, all ? KIND_ALL : KIND_TRIGRAMS);
+        buf_reserve(out, blocks * BLOCK);
+        set_bits(builder, all ? UINT32_MAX : TRIGRAM_MAX, blocks, (uint8_t *)out->data + out->len);
+        out->len += blocks * BLOCK;
+    }
+    memset(builder->slots, 0, (builder->mask + 1) * sizeof(*builder->slots));
+    builder->count = builder->trigrams = 0;
+}
+
+// --- Asking
+
+static void needle_take(void *arg, uint32_t token)
+{
+    struct token_needle *needle = arg;
+    if (needle->count < NEEDLE_MAX)
+        needle->tokens[needle->count++] = token;
+}
+
+void token_needle_add(struct token_needle *needle, struct str text)
+{
+    CLEANUP(buf_release) struct buf scratch = {0};
+    if (!needle->tokens)
+        needle->tokens = xcalloc(NEEDLE_MAX, sizeof(uint32_t));
+    if (text.len > 0)
+        each_token(lowered(&scratch, text), text.len, false, needle_take, needle);
+}
+
+void token_needle_release(struct token_needle *needle)
+{
+    free(TAKE_PTR(needle->tokens));
+    needle->count = 0;
+}
+
+bool token_filter_may_hold(struct str filter, const struct token_needle *needle)
+{
+    if (filter.len <= 1 || (filter.len - 1) % BLOCK != 0 ||
+        (filter.data[0] != KIND_ALL && filter.data[0] != KIND_TRIGRAMS))
+        return true;
+    uint32_t token_max = filter.data[0] == KIND_ALL ? UINT32_MAX : TRIGRAM_MAX;
+    const uint8_t *bytes = (const uint8_t *)filter.data + 1;
+    for (size_t i = 0; i < needle->count; i++) {
+        struct place place = place_of(needle->tokens[i], (filter.len - 1) / BLOCK);
+        for (unsigned k = 0; k < TOKEN_BITS && needle->tokens[i] <= token_max; k++, place.bits >>= 9) {
+            if (!(bytes[place.block * BLOCK + (place.bits >> 3 & (BLOCK - 1))] >> (place.bits & 7) & 1))
+                return false;
+        }
+    }
+    return true;
+}
