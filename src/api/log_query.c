@@ -8,27 +8,6 @@ void log_query_release(struct log_query *query)
     filter_unref(&query->filter);
 }
 
-static const struct {
-    const char *name, *media_type;
-    enum follow_format format;
-} formats[] = {
-    {"ndjson", "application/x-ndjson", FORMAT_NDJSON},        {"text", "text/plain", FORMAT_TEXT},
-    {"raw", "application/octet-stream", FORMAT_RAW},          {"csv", "text/csv", FORMAT_CSV},
-    {"chunk", "application/vnd.runnel.chunks", FORMAT_CHUNK},
-};
-
-static bool format_parse(struct str value, bool by_media_type, struct log_query *query)
-{
-    for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
-        if (!str_eq_nocase(value, str_of(by_media_type ? formats[i].media_type : formats[i].name)))
-            continue;
-        query->has_format = true;
-        query->format = formats[i].format;
-        return true;
-    }
-    return false;
-}
-
 struct query_parse {
     struct call *call;
     struct position_parser position;
@@ -64,7 +43,7 @@ static void parse_page(struct call *call, struct log_query *query)
     query->follow = call_param(call, "follow").number;
     query->states = call_param(call, "states").number;
     if (format.given)
-        format_parse(format.text, false, query);
+        query->has_format = format_by_name(format.text, &query->format);
 }
 
 static void parse_accept(struct call *call, struct log_query *query)
@@ -73,7 +52,8 @@ static void parse_accept(struct call *call, struct log_query *query)
     while (accept.len && !query->has_format) {
         struct str one = str_split(&accept, ',');
         one = str_trim(str_split(&one, ';'));
-        if (str_eq_nocase(one, STR("application/json")) || !format_parse(one, true, query))
+        query->has_format = format_by_media_type(one, &query->format);
+        if (!query->has_format)
             return; // the first wish decides
     }
 }
@@ -105,8 +85,9 @@ bool log_query_parse(struct call *call, enum position_route route, struct log_qu
         ret->resumed = parse.position.set_by_event_id;
         if (route == POSITION_PAGE && !ret->has_format)
             parse_accept(call, ret);
-        ret->position.output_only = ret->has_format && (ret->format == FORMAT_TEXT || ret->format == FORMAT_RAW);
-        if (ret->has_format && ret->format == FORMAT_CHUNK && ret->filter) {
+        const struct format *format = format_of(ret->format);
+        ret->position.output_only = ret->has_format && format->can & FORMAT_OUTPUT_ONLY;
+        if (ret->has_format && !(format->can & FORMAT_CAN_FILTER) && ret->filter) {
             parse.reason = "format=chunk takes no filters";
             parse.err = ERR_MALFORMED;
             good = false;

@@ -1,4 +1,5 @@
 #include "api/routes.h"
+#include "fanout/format.h"
 #include "util/testing.h"
 
 static void nobody(struct call *call)
@@ -133,6 +134,35 @@ static void each_row_of_the_table_finds_itself_and_is_whole(void **state)
     route_tree_free(&tree);
 }
 
+static const struct field *logs_format(void)
+{
+    for (const struct route *route = api_routes; route->pattern; route++)
+        for (const struct field *field = route->query; field && field->name; field++)
+            if (strcmp(field->name, "format") == 0)
+                return field;
+    return NULL;
+}
+
+static void each_format_that_may_be_asked_for_is_there(void **state)
+{
+    (void)state;
+    struct str words = str_of(logs_format()->words);
+    size_t asked = 0, named = 0;
+    while (words.len) {
+        enum follow_format format = FORMAT_SSE;
+        struct str word = str_split(&words, ' ');
+        if (str_eq(word, STR("json")))
+            continue; // a page, not a stream
+        assert_true(format_by_name(word, &format));
+        assert_non_null(format_of(format)->content_type);
+        assert_true(format_by_media_type(str_of(format_of(format)->media_type), &format));
+        asked++;
+    }
+    for (unsigned format = 0; format <= FORMAT_CHUNK; format++)
+        named += format_of(format)->name != NULL;
+    assert_int_equal(asked, named);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +172,7 @@ int main(void)
         cmocka_unit_test(captures_have_the_names_of_the_pattern),
         cmocka_unit_test(a_wrong_method_learns_the_right_ones),
         cmocka_unit_test(head_is_served_by_what_serves_get),
+        cmocka_unit_test(each_format_that_may_be_asked_for_is_there),
         cmocka_unit_test(each_row_of_the_table_finds_itself_and_is_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,7 +137,7 @@ static bool subscriber_read(struct subscriber *subscriber, size_t room, size_t *
     uint32_t sent = 0;
     bool sent_last = true;
 
-    if (subscriber->format == FORMAT_CHUNK) {
+    if (!format_of(subscriber->format)->encode) {
         to = subscriber_send_chunk(subscriber, entry, from, to);
         sent = to - from;
         *budget -= MIN(*budget, chunk_raw(entry->chunk));

@@ -11,7 +11,7 @@ struct http_follower {
     struct subscriber *subscriber;
     struct timer *keep_alive; // SSE and NDJSON that follow
     int64_t account;
-    enum follow_format format;
+    const struct format *format;
     bool follow;
 };
 
@@ -80,45 +80,35 @@ static void sink_unshare(void *owner)
 
 // --- Plain streams
 
-static void chunk_stream_complete(struct http_follower *it, const struct execution *execution)
+// `next` is that of the end.
+static void plain_say(struct http_follower *it, enum format_ability what, const struct buf *json, uint64_t next)
 {
-    CLEANUP(buf_release) struct buf frame = {0};
-    CLEANUP(buf_release) struct buf json = {0};
-    append_complete(&json, execution);
-    buf_append_le64(&frame, execution->next_sequence);
-    buf_append_le32(&frame, CHUNK_FRAME_COMPLETE);
-    buf_append_le32(&frame, (uint32_t)json.len);
-    buf_append_str(&frame, buf_str(&json));
-    http_stream_write(it->stream, frame.data, frame.len);
+    CLEANUP(buf_release) struct buf text = {0};
+    if (!(it->format->can & what) || !it->format->tell)
+        return;
+    it->format->tell(&text, buf_str(json), next);
+    http_stream_write(it->stream, text.data, text.len);
 }
 
 static void plain_tell(void *owner, enum follower_step step, const struct follower *follower,
                        const struct execution *execution, const struct execution_live *live)
 {
     struct http_follower *it = owner;
-    CLEANUP(buf_release) struct buf line = {0};
+    CLEANUP(buf_release) struct buf json = {0};
 
     switch (step) {
     case FOLLOWER_GAP:
-        if (it->format == FORMAT_NDJSON) {
-            append_gap(&line, follower);
-            buf_append_byte(&line, '\n');
-            http_stream_write(it->stream, line.data, line.len);
-        }
+        append_gap(&json, follower);
+        plain_say(it, FORMAT_GAPS, &json, 0);
         break;
     case FOLLOWER_STATE:
-        append_state(&line, execution, live);
-        buf_append_byte(&line, '\n');
-        http_stream_write(it->stream, line.data, line.len);
+        append_state(&json, execution, live);
+        plain_say(it, FORMAT_STATES, &json, 0);
         break;
     case FOLLOWER_COMPLETE:
-        if (it->format == FORMAT_CHUNK && it->follow)
-            chunk_stream_complete(it, execution);
-        if (it->format == FORMAT_NDJSON && it->follow) {
-            append_complete(&line, execution);
-            buf_append_byte(&line, '\n');
-            http_stream_write(it->stream, line.data, line.len);
-        }
+        append_complete(&json, execution);
+        if (it->follow)
+            plain_say(it, FORMAT_COMPLETE, &json, execution->next_sequence);
         follower_end(it, true);
         break;
     case FOLLOWER_END:
@@ -208,10 +198,7 @@ static void keep_alive(void *arg)
 {
     struct http_follower *it = arg;
     CLEANUP(buf_release) struct buf word = {0};
-    if (it->format == FORMAT_SSE)
-        sse_append_comment(&word);
-    else
-        buf_append_byte(&word, '\n');
+    it->format->keep_alive(&word);
     if (http_stream_pending(it->stream) == 0)
         http_stream_write(it->stream, word.data, word.len);
     timer_start(it->keep_alive, KEEP_ALIVE_MS);
@@ -219,34 +206,34 @@ static void keep_alive(void *arg)
 
 static void start_keep_alive(struct http_follower *it)
 {
-    if (!it->follow || (it->format != FORMAT_SSE && it->format != FORMAT_NDJSON))
+    if (!it->follow || !it->format->keep_alive)
         return;
     it->keep_alive = timer_new(it->node.api->options.loop, keep_alive, it);
     timer_start(it->keep_alive, KEEP_ALIVE_MS);
 }
 
-static struct http_follower *follower_start(struct call *call, struct log_query *query, const char *content_type,
-                                            const struct subscriber_sink *sink, bool sse)
+static void follower_start(struct call *call, struct log_query *query, const struct subscriber_sink *sink)
 {
     struct api *api = call->api;
+    const struct format *format = format_of(query->format);
     struct http_follower *it = xcalloc(1, sizeof *it);
 
     it->follow = query->follow;
-    it->format = query->format;
+    it->format = format;
     it->account = call->principal.account;
     it->node.end = follower_stop;
     it->node.finish = follower_finish_stream;
     stream_add(&it->node, api, &call->principal);
     call_ref(call); // its execution is still needed
     http_add_header(call->request, "X-Accel-Buffering", "no");
-    it->stream = http_stream_begin(call_take_request(call), 200, content_type, &stream_handler, it);
+    it->stream = http_stream_begin(call_take_request(call), 200, format->content_type, &stream_handler, it);
     struct subscription subscription = {
         .execution = &call->execution,
         .position = query->position,
         .follow = query->follow,
         .restored = query->restored,
-        .wants_position = sse,
-        .wants_state = query->states && query->follow && query->format == FORMAT_NDJSON,
+        .wants_position = format->can & FORMAT_POSITIONS,
+        .wants_state = query->states && query->follow && format->can & FORMAT_STATES,
         .format = query->format,
         .filter = query->filter,
         .sink = sink,
@@ -256,12 +243,14 @@ static struct http_follower *follower_start(struct call *call, struct log_query 
     log_query_release(query);
     call_unref(call);
     start_keep_alive(it);
-    return it;
+    if (format->head)
+        http_stream_write(it->stream, format->head, strlen(format->head));
 }
 
 // HEAD has the headers alone: nothing is read for it.
-static bool answer_head(struct call *call, struct log_query *query, const char *content_type)
+static bool answer_head(struct call *call, struct log_query *query)
 {
+    const char *content_type = format_of(query->format)->content_type;
     if (http_method(call->request) != HTTP_M_HEAD)
         return false;
     hub_follower_remove(call->api->options.hub, call->principal.account);
@@ -272,23 +261,14 @@ static bool answer_head(struct call *call, struct log_query *query, const char *
 
 void follow_http(struct call *call, struct log_query *query)
 {
-    static const char *const types[] = {
-        [FORMAT_NDJSON] = "application/x-ndjson",         [FORMAT_CSV] = "text/csv; charset=utf-8; header=present",
-        [FORMAT_TEXT] = "text/plain; charset=utf-8",      [FORMAT_RAW] = "application/octet-stream",
-        [FORMAT_CHUNK] = "application/vnd.runnel.chunks",
-    };
     if (!call_follower_place(call)) {
         log_query_release(query);
         return;
     }
-    bool csv = query->format == FORMAT_CSV;
-    if (!query->follow && query->format != FORMAT_CHUNK) // chunks are compressed already
+    if (!query->follow && format_of(query->format)->can & FORMAT_COMPRESSIBLE)
         http_may_compress(call->request);
-    if (answer_head(call, query, types[query->format]))
-        return;
-    struct http_follower *it = follower_start(call, query, types[query->format], &plain_sink, false);
-    if (csv)
-        http_stream_write(it->stream, record_csv_header, strlen(record_csv_header));
+    if (!answer_head(call, query))
+        follower_start(call, query, &plain_sink);
 }
 
 void follow_sse(struct call *call)
@@ -310,7 +290,6 @@ void follow_sse(struct call *call)
         log_query_release(&query);
         return;
     }
-    if (answer_head(call, &query, "text/event-stream"))
-        return;
-    follower_start(call, &query, "text/event-stream", &sse_sink, true);
+    if (!answer_head(call, &query))
+        follower_start(call, &query, &sse_sink);
 }

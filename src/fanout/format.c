@@ -1,0 +1,155 @@
+#include "fanout/format.h"
+
+#include "sse/sse.h"
+#include "ws/ws_parser.h"
+
+#define FRAME_HEADER_USUAL 4 // of frames of 126 to 65,535 bytes, which most are
+
+// --- What a record becomes
+
+// How long the header is shows only when the text is there; it is moved if the guess was wrong.
+static void encode_frame(struct format_encoder *encoder, const struct record *record, uint64_t sequence)
+{
+    struct buf *out = &encoder->out;
+    uint8_t header[10] = {0};
+    size_t at = out->len;
+
+    buf_append(out, header, FRAME_HEADER_USUAL);
+    record_encoder_append(&encoder->json, out, record, sequence);
+    size_t len = out->len - at - FRAME_HEADER_USUAL, header_len = ws_frame_header(WS_TEXT, len, header);
+    if (header_len != FRAME_HEADER_USUAL) {
+        buf_reserve(out, sizeof(header));
+        memmove(out->data + at + header_len, out->data + at + FRAME_HEADER_USUAL, len);
+        out->len = at + header_len + len;
+    }
+    memcpy(out->data + at, header, header_len);
+}
+
+static void encode_event(struct format_encoder *encoder, const struct record *record, uint64_t sequence)
+{
+    buf_reset(&encoder->scratch);
+    record_encoder_append(&encoder->json, &encoder->scratch, record, sequence);
+    sse_append_event(&encoder->out, (int64_t)sequence, "log", buf_str(&encoder->scratch));
+}
+
+static void encode_line(struct format_encoder *encoder, const struct record *record, uint64_t sequence)
+{
+    record_encoder_append(&encoder->json, &encoder->out, record, sequence);
+    buf_append_byte(&encoder->out, '\n');
+}
+
+static void encode_csv(struct format_encoder *encoder, const struct record *record, uint64_t sequence)
+{
+    record_append_csv(&encoder->out, record, encoder->execution_id, sequence);
+}
+
+static void encode_raw(struct format_encoder *encoder, const struct record *record, uint64_t sequence)
+{
+    (void)sequence;
+    if (record->stream == STREAM_EVENT)
+        return;
+    buf_append_str(&encoder->out, record->message);
+    if (!record->partial)
+        buf_append_byte(&encoder->out, '\n');
+}
+
+static void encode_text(struct format_encoder *encoder, const struct record *record, uint64_t sequence)
+{
+    if (record->stream == STREAM_EVENT || utf8_valid(record->message.data, record->message.len)) {
+        encode_raw(encoder, record, sequence);
+        return;
+    }
+    buf_append_utf8(&encoder->out, record->message);
+    if (!record->partial)
+        buf_append_byte(&encoder->out, '\n');
+}
+
+// --- What is told between them
+
+static void tell_line(struct buf *out, struct str json, uint64_t next_sequence)
+{
+    (void)next_sequence;
+    buf_append_str(out, json);
+    buf_append_byte(out, '\n');
+}
+
+static void tell_frame(struct buf *out, struct str json, uint64_t next_sequence)
+{
+    buf_append_le64(out, next_sequence);
+    buf_append_le32(out, CHUNK_FRAME_COMPLETE);
+    buf_append_le32(out, (uint32_t)json.len);
+    buf_append_str(out, json);
+}
+
+static void empty_line(struct buf *out)
+{
+    buf_append_byte(out, '\n');
+}
+
+// --- The table
+
+static const struct format formats[FORMAT_COUNT + 1] = {
+    [FORMAT_WEBSOCKET] = {.can = FORMAT_CAN_FILTER | FORMAT_TYPED | FORMAT_GAPS | FORMAT_STATES | FORMAT_COMPLETE |
+                                 FORMAT_POSITIONS,
+                          .encode = encode_frame},
+    [FORMAT_SSE] = {.content_type = "text/event-stream",
+                    .can = FORMAT_CAN_FILTER | FORMAT_GAPS | FORMAT_COMPLETE | FORMAT_POSITIONS,
+                    .encode = encode_event,
+                    .keep_alive = sse_append_comment},
+    [FORMAT_NDJSON] = {.name = "ndjson",
+                       .media_type = "application/x-ndjson",
+                       .content_type = "application/x-ndjson",
+                       .can = FORMAT_CAN_FILTER | FORMAT_GAPS | FORMAT_STATES | FORMAT_COMPLETE | FORMAT_COMPRESSIBLE,
+                       .encode = encode_line,
+                       .tell = tell_line,
+                       .keep_alive = empty_line},
+    [FORMAT_CSV] = {.name = "csv",
+                    .media_type = "text/csv",
+                    .content_type = "text/csv; charset=utf-8; header=present",
+                    .head = record_csv_header,
+                    .can = FORMAT_CAN_FILTER | FORMAT_COMPRESSIBLE,
+                    .encode = encode_csv},
+    [FORMAT_TEXT] = {.name = "text",
+                     .media_type = "text/plain",
+                     .content_type = "text/plain; charset=utf-8",
+                     .can = FORMAT_CAN_FILTER | FORMAT_OUTPUT_ONLY | FORMAT_UTF8 | FORMAT_COMPRESSIBLE,
+                     .encode = encode_text},
+    [FORMAT_RAW] = {.name = "raw",
+                    .media_type = "application/octet-stream",
+                    .content_type = "application/octet-stream",
+                    .can = FORMAT_CAN_FILTER | FORMAT_OUTPUT_ONLY | FORMAT_COMPRESSIBLE,
+                    .encode = encode_raw},
+    // Chunks are compressed already.
+    [FORMAT_CHUNK] = {.name = "chunk",
+                      .media_type = "application/vnd.runnel.chunks",
+                      .content_type = "application/vnd.runnel.chunks",
+                      .can = FORMAT_COMPLETE,
+                      .tell = tell_frame},
+};
+
+const struct format *format_of(enum follow_format format)
+{
+    return &formats[format];
+}
+
+bool format_by_name(struct str name, enum follow_format *ret)
+{
+    for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+        if (!formats[i].name || !str_eq_nocase(name, str_of(formats[i].name)))
+            continue;
+        *ret = (enum follow_format)i;
+        return true;
+    }
+    return false;
+}
+
+bool format_by_media_type(struct str media_type, enum follow_format *ret)
+{
+    for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+        if (!formats[i].media_type || !str_eq_nocase(media_type, str_of(formats[i].media_type)))
+            continue;
+        *ret = (enum follow_format)i;
+        return true;
+    }
+    return false;
+}
