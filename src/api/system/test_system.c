@@ -97,7 +97,7 @@ static void a_backup_of_a_store_that_makes_none_is_refused_and_says_why(void **s
              "POST /api/v1/backup HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
              "Content-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"path\":\"x.db\"}",
              secret);
-    http_server_accept(it->http, peer_open(&peer, it->loop));
+    http_server_accept(it->http, &(struct http_accepted){.fd = peer_open(&peer, it->loop)});
     peer_send_text(&peer, request);
     answer_key(it, hash);
     peer_wait_text(&peer, "HTTP/1.1 501");
@@ -111,7 +111,7 @@ static void a_store_without_figures_is_ready_when_it_answers(void **state)
 {
     struct fixture *it = *state;
     struct peer peer;
-    http_server_accept(it->http, peer_open(&peer, it->loop));
+    http_server_accept(it->http, &(struct http_accepted){.fd = peer_open(&peer, it->loop)});
     peer_send_text(&peer, "GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n");
     stub_answer(take(it, STORE_COUNT_OPEN), 0);
     peer_wait_text(&peer, "{\"status\":\"ready\"}");
