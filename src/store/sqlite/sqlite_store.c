@@ -2,8 +2,13 @@
 #include "store/sqlite/sqlite_store.h"
 
 #include "store/sqlite/copy/backup.h"
+#include "store/sqlite/file/reserve.h"
+#include "store/sqlite/file/wal_open.h"
+#include "store/sqlite/merge/load.h"
 #include "store/sqlite/merge/merge.h"
-#include "util/clock.h"
+#include "store/sqlite/read/reader.h"
+#include "store/sqlite/schema/open.h"
+#include "store/sqlite/write/writer.h"
 
 #define READERS_MAX 64
 
@@ -15,11 +20,6 @@ static const struct sqlite_tuning default_tuning = {
     .page_size = 4096,
     .reserve_bytes = 32 * 1024 * 1024,
 };
-
-int64_t store_now_ms(const struct sqlite_store *store)
-{
-    return store->tuning.now_ms ? store->tuning.now_ms(store->tuning.now_arg) : clock_real_ms();
-}
 
 static void sqlite_submit(struct store *base, struct store_op *op)
 {
@@ -94,11 +94,7 @@ static void sqlite_free(struct store *base)
     vfs_free(&store->vfs);
     close_fd(&store->reserve_fd);
     close_fd(&store->lock_fd);
-    free(store->group.changes);
-    free(store->group.appended);
-    pack_builder_release(&store->group.pack);
-    buf_release(&store->group.pack_meta);
-    buf_release(&store->group.pack_body);
+    group_release(&store->group);
     fair_queue_release(&store->writer_queue);
     fair_queue_release(&store->reader_queue);
     fair_queue_release(&store->scan_queue);

@@ -4,6 +4,8 @@
 #include "store/sqlite/copy/backup.h"
 
 #include "store/sqlite/file/target.h"
+#include "store/sqlite/read/query.h"
+#include "store/sqlite/schema/open.h"
 
 #include <unistd.h>
 

@@ -1,7 +1,7 @@
 // Copies of a store's file.
 #pragma once
 
-#include "store/sqlite/schema/open.h"
+#include "store/sqlite/sqlite_private.h"
 
 // The store that `from` reads, as of one moment, into the empty file `path`: compact, marked as a copy, in rollback mode. Not
 // synced. A text in *ret_error.

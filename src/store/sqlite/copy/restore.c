@@ -1,6 +1,7 @@
 // A backup in the place of the store.
 #include "store/sqlite/copy/backup.h"
 #include "store/sqlite/file/target.h"
+#include "store/sqlite/schema/open.h"
 #include "util/clock.h"
 #include "util/file.h"
 

@@ -6,7 +6,7 @@
 // write that goes further, and where there is no room for both the disk is full, while all that is in the WAL can still be
 // moved. Without load the WAL is short and the reserve as small as it gets. Above its greatest size it does not follow any
 // more: the WAL is longer than that only while a reader holds up every checkpoint.
-#include "store/sqlite/sqlite_private.h"
+#include "store/sqlite/file/reserve.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 // What a start does about the WAL that it finds.
+#include "store/sqlite/file/wal_open.h"
+
 #include "store/sqlite/file/target.h"
-#include "store/sqlite/schema/open.h"
 #include "util/clock.h"
 #include "util/file.h"
 

@@ -1,5 +1,7 @@
 #include "store/sqlite/merge/merge_job.h"
 
+#include "store/sqlite/log/chunks.h"
+
 #define LEVEL_FINAL 6
 #define LEVEL_TAIL  3 // for what a later round will compress again
 #define GROWTH      4 // see candidates_worth

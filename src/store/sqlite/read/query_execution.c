@@ -1,5 +1,15 @@
 // Queries for executions. What the hot index says is read before the database: what is missing there is in the database then.
-#include "store/sqlite/sqlite_private.h"
+#include "store/sqlite/read/query.h"
+
+struct sequence_producer producer_of_row(sqlite3_stmt *row)
+{
+    return (struct sequence_producer){
+        .next = db_column_u64(row, 0),
+        .last_hash = db_column_u64(row, 1),
+        .digest = db_column_u64(row, 4),
+        .digest_unknown = db_column_null(row, 4),
+    };
+}
 
 int execution_load(struct sqlite_store *store, struct db *db, int64_t row, struct execution *ret)
 {

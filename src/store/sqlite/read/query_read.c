@@ -1,5 +1,5 @@
 // Reading records: from the chunk that covers a position on, in `chunks` and in the hot table, as one state of the database.
-#include "store/sqlite/sqlite_private.h"
+#include "store/sqlite/read/query.h"
 
 #define READ_ATTEMPTS 64
 

@@ -1,5 +1,7 @@
 // The reader threads: each takes one query at a time, on a connection of its own.
-#include "store/sqlite/sqlite_private.h"
+#include "store/sqlite/read/reader.h"
+
+#include "store/sqlite/read/query.h"
 
 #define QUERY(NAME, name, ...) [STORE_##NAME] = query_##name,
 static query_fn *const queries[STORE_OP_KINDS] = {STORE_QUERIES(QUERY)};

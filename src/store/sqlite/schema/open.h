@@ -1,7 +1,6 @@
 // The steps of opening a store, in their order.
 #pragma once
 
-#include "store/sqlite/file/wal_check.h"
 #include "store/sqlite/sqlite_private.h"
 
 #define STORE_BACKUP_MARK "backup" // the name of the row in `meta` that marks a copy
@@ -15,21 +14,7 @@ int store_check_version(struct db *db, const char *path, struct buf *ret_error, 
 int store_prepare(struct db *db, const char *path, uint32_t page_size, int version, bool lost, struct buf *ret_error);
 // Into WAL mode, once nothing beside the WAL itself is to be changed any more.
 int store_begin_wal(struct db *db);
-// Fills the hot index from the hot table.
-int store_hot_load(struct sqlite_store *store);
 // Reads or makes the store's incarnation. A marked copy gets a new one and loses its mark: *ret_restored. So does a store that has
 // lost commits.
 int store_incarnation_load(struct sqlite_store *store, bool lost, bool *ret_restored);
 int store_secret_load(struct sqlite_store *store); // or makes it
-
-// --- wal_open.c: the WAL, before SQLite sees it, and its mark
-struct wal_found {
-    struct wal_facts facts;
-    uint64_t lost; // bytes of commits that should be there and are not
-};
-// Sets aside what is not the store's own, and says in the log what is lost. ERR_CONFLICT with a text if somebody has to decide.
-int store_wal_check(struct sqlite_store *store, struct wal_found *ret, struct buf *ret_error);
-// Opens the mark; from then on it is kept.
-int store_wal_mark(struct sqlite_store *store, const struct wal_found *found, struct buf *ret_error);
-// After the store was opened: reads its generation, and nothing of what was lost is to be told any more.
-int store_wal_settle(struct sqlite_store *store);

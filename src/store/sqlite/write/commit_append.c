@@ -1,20 +1,8 @@
 // Appending: the rules are sequence_admit's; here the records are numbered and written.
-#include "store/sqlite/sqlite_private.h"
+#include "store/sqlite/log/chunks.h"
+#include "store/sqlite/write/commit.h"
 
 #define SLICE_LEVEL 1
-
-int chunk_insert(struct db *db, int64_t row, uint64_t first, const struct chunk *chunk)
-{
-    sqlite3_stmt *insert = db_statement(db, STATEMENT_CHUNK_INSERT);
-    db_bind_i64(insert, 1, row);
-    db_bind_u64(insert, 2, first);
-    db_bind_i64(insert, 3, chunk_count(chunk));
-    db_bind_i64(insert, 4, chunk_time_min(chunk));
-    db_bind_i64(insert, 5, chunk_time_max(chunk));
-    db_bind_u64(insert, 6, chunk_raw(chunk));
-    db_bind_blob(insert, 7, chunk_encoded(chunk));
-    return db_run(insert);
-}
 
 int store_flush_pack(struct sqlite_store *store)
 {
@@ -47,20 +35,6 @@ static void store_append_to_pack(struct sqlite_store *store, struct pack_entry *
     pack_builder_add(pack, entry, body);
     // Before the commit: whoever sees the execution's new end in the database finds the piece here.
     hot_add(&store->hot, entry->row, &entry->piece);
-}
-
-static void group_add_appended(struct group *group, const struct pack_entry *entry)
-{
-    if (group->appended_count == group->appended_cap) {
-        group->appended_cap = group->appended_cap ? group->appended_cap * 2 : 64;
-        group->appended = xrealloc(group->appended, group->appended_cap * sizeof(*group->appended));
-    }
-    group->appended[group->appended_count++] = (struct appended){
-        .row = entry->row,
-        .state = entry->state,
-        .producer = entry->producer.len > 0 ? str_dup(entry->producer) : NULL,
-        .producer_state = entry->producer_state,
-    };
 }
 
 static uint64_t last_record_hash(const struct chunk *chunk)

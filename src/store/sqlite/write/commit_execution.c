@@ -1,57 +1,6 @@
-// What makes an execution and takes it away: create, claim, purge. commit_update.c has the rest.
-#include "store/sqlite/sqlite_private.h"
-
-int commit_refuse(struct store_op *op, int err)
-{
-    if (db_error_is_fatal(err))
-        return err;
-    op->err = err;
-    return 0;
-}
-
-static struct open_count *open_count_slot(struct sqlite_store *store, int64_t account)
-{
-    return &store->open_counts[(uint64_t)account % OPEN_COUNTS];
-}
-
-void open_count_add(struct sqlite_store *store, int64_t account, int by)
-{
-    struct open_count *slot = open_count_slot(store, account);
-    if (slot->account == account)
-        slot->count += (uint64_t)(int64_t)by;
-}
-
-static int open_count_get(struct sqlite_store *store, int64_t account, uint64_t *ret)
-{
-    struct open_count *slot = open_count_slot(store, account);
-    if (slot->account != account) {
-        uint64_t count;
-        int err = catalogue_executions_open(store->db.sql, account, &count);
-        if (err < 0)
-            return err;
-        *slot = (struct open_count){account, count};
-    }
-    *ret = slot->count;
-    return 0;
-}
-
-int execution_load_changed(struct sqlite_store *store, const struct head *head, struct execution *ret)
-{
-    execution_release(ret);
-    int err = execution_load(store, &store->db, head->row, ret);
-    if (err < 0)
-        return err;
-    ret->next_sequence = head->state.next;
-    ret->digest = head->state.digest;
-    ret->message_bytes = head->state.message_bytes;
-    return 0;
-}
-
-void announce(struct sqlite_store *store, const struct head *head)
-{
-    struct store_change change = head_change(head);
-    group_add_change(&store->group, &change);
-}
+// What makes an execution, and gives it to a runner. commit_update.c and purge.c have the rest.
+#include "store/sqlite/write/commit.h"
+#include "store/sqlite/write/outcome.h"
 
 // --- Create
 
@@ -129,46 +78,4 @@ int commit_claim(struct sqlite_store *store, struct store_op *op)
     if (claim->worker_id.len > 0 || claim->worker_hostname.len > 0)
         err = catalogue_execution_worker(store->db.sql, claim);
     return err < 0 ? err : execution_load_changed(store, head, &claim->ret_execution);
-}
-
-// --- Purge
-
-static int purge_sealed(struct sqlite_store *store, struct head *head)
-{
-    int err = catalogue_execution_purge(store->db.sql, head->row);
-    sqlite3_stmt *chunks = err == 0 ? db_statement(&store->db, STATEMENT_PURGING_INSERT) : NULL;
-    if (chunks)
-        db_bind_i64(chunks, 1, head->row);
-    if (err == 0)
-        err = db_run(chunks);
-    if (err < 0)
-        return err;
-    head->sequence.purged = true;
-    store->group.purges = true;
-    announce(store, head);
-    return 0;
-}
-
-int execution_purge(struct sqlite_store *store, int64_t row)
-{
-    struct head *head;
-    int err = heads_get(&store->heads, row, &head);
-    if (err < 0 || head->sequence.purged)
-        return err;
-    const struct outcome_ask end = {.cause = OUTCOME_ENDED, .status = STATUS_CANCELLED};
-    if (!head->sequence.sealed)
-        err = outcome_change(store, head, &end);
-    return err < 0 ? err : purge_sealed(store, head);
-}
-
-int commit_purge(struct sqlite_store *store, struct store_op *op)
-{
-    struct store_purge *purge = CONTAINER_OF(op, struct store_purge, op);
-    struct head *head;
-    int err = heads_get(&store->heads, purge->row, &head);
-    if (err < 0)
-        return commit_refuse(op, err);
-    if (head->sequence.purged)
-        return 0;
-    return head->sequence.sealed ? purge_sealed(store, head) : commit_refuse(op, ERR_CONFLICT);
 }

@@ -1,37 +1,6 @@
 // What changes an execution: its outcome, the end of its log, metadata, pin, the wish to cancel it.
-#include "store/sqlite/sqlite_private.h"
-
-// --- The outcome: model/outcome.h decides, this writes it down
-
-// Judged, and not written yet: what is changed together is judged first.
-static int outcome_judge(struct sqlite_store *store, const struct head *head, const struct outcome_ask *ask,
-                         struct outcome *ret)
-{
-    struct outcome now = head_outcome(head);
-    return outcome_next(&now, ask, store_now_ms(store), ret);
-}
-
-static int outcome_store(struct sqlite_store *store, struct head *head, const struct outcome *next)
-{
-    struct outcome now = head_outcome(head);
-    if (outcome_equal(&now, next))
-        return 0;
-    int err = catalogue_execution_outcome(store->db.sql, head->row, next, &head->state);
-    if (err < 0)
-        return err;
-    if (next->sealed && !now.sealed)
-        open_count_add(store, head->account, -1);
-    head_set_outcome(head, next);
-    announce(store, head);
-    return 0;
-}
-
-int outcome_change(struct sqlite_store *store, struct head *head, const struct outcome_ask *ask)
-{
-    struct outcome next;
-    int err = outcome_judge(store, head, ask, &next);
-    return err < 0 ? err : outcome_store(store, head, &next);
-}
+#include "store/sqlite/write/commit.h"
+#include "store/sqlite/write/outcome.h"
 
 // --- The end
 

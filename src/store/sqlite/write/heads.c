@@ -1,5 +1,7 @@
 #include "store/sqlite/write/heads.h"
 
+#include "store/sqlite/read/query.h"
+
 #define HEADS_MAX          65536
 #define HEAD_PRODUCERS_MAX 64 // a head that has more is dropped after the commit
 
@@ -116,16 +118,6 @@ int heads_get(struct heads *heads, int64_t row, struct head **ret)
         list_push_back(&heads->touched, &head->touched);
     *ret = head;
     return 0;
-}
-
-struct sequence_producer producer_of_row(sqlite3_stmt *row)
-{
-    return (struct sequence_producer){
-        .next = db_column_u64(row, 0),
-        .last_hash = db_column_u64(row, 1),
-        .digest = db_column_u64(row, 4),
-        .digest_unknown = db_column_null(row, 4),
-    };
 }
 
 static int producer_load(struct heads *heads, int64_t row, struct str name, struct producer_state *ret)

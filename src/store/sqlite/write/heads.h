@@ -36,8 +36,6 @@ void head_set_outcome(struct head *head, const struct outcome *outcome);
 
 void heads_init(struct heads *heads, struct db *db, struct hot *hot);
 void heads_release(struct heads *heads);
-// Of a row of STATEMENT_PRODUCER_FIND.
-struct sequence_producer producer_of_row(sqlite3_stmt *row);
 // The head, marked as touched, valid until the end of the transaction. ERR_NOT_FOUND, or a database error.
 int heads_get(struct heads *heads, int64_t row, struct head **ret);
 // The producer's state within it; zero if it is new. Valid until the next call for the same head.

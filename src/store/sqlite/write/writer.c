@@ -1,38 +1,19 @@
 // The one thread that writes: whatever has gathered since the last commit becomes one transaction.
-#include "store/sqlite/merge/merge.h"
-#include "util/clock.h"
+#include "store/sqlite/write/writer.h"
 
-#define BACKGROUND_PAUSE_MS 1000 // of merging, after a transaction failed; and between looks for space
-#define PURGE_AT_ONCE       64   // executions
-#define PURGE_CHUNKS        32   // from which no further execution is begun
+#include "store/sqlite/file/reserve.h"
+#include "store/sqlite/merge/merge.h"
+#include "store/sqlite/write/checkpoint.h"
+#include "store/sqlite/write/commit.h"
+#include "store/sqlite/write/purge.h"
+#include "store/sqlite/write/vacuum.h"
+
+#define BACKGROUND_PAUSE_MS 1000                // of merging, after a transaction failed; and between looks for space
+#define GROUP_BYTES_MAX     (16u * 1024 * 1024) // of chunks, encoded
 #define SPARE_BYTES         ((uint64_t)4 * 1024 * 1024) // beside the reserve, from which a full disk counts as one with room
 
 #define COMMIT(NAME, name, ...) [STORE_##NAME] = commit_##name,
 static commit_fn *const commits[STORE_OP_KINDS] = {STORE_COMMITS(COMMIT)};
-
-void group_add_change(struct group *group, const struct store_change *change)
-{
-    if (group->change_count == group->changes_cap) {
-        group->changes_cap = group->changes_cap ? group->changes_cap * 2 : 64;
-        group->changes = xrealloc(group->changes, group->changes_cap * sizeof(*group->changes));
-    }
-    struct store_change *added = &group->changes[group->change_count++];
-    *added = *change;
-    if (added->chunk)
-        added->chunk = chunk_ref(added->chunk);
-}
-
-static void group_reset(struct group *group)
-{
-    for (size_t i = 0; i < group->change_count; i++)
-        chunk_unref(&group->changes[i].chunk);
-    for (size_t i = 0; i < group->appended_count; i++)
-        free(group->appended[i].producer);
-    group->change_count = group->appended_count = 0;
-    group->purges = false;
-    pack_builder_reset(&group->pack);
-    group->records = 0;
-}
 
 // --- One transaction
 
@@ -51,63 +32,6 @@ static void roll_back(struct sqlite_store *store)
     merge_rolled_back(store->merge);
     memset(store->open_counts, 0, sizeof(store->open_counts));
     group_reset(group);
-}
-
-// Some chunks of one purged execution, and what else is left of it behind the last. 1 if there was one.
-static int purge_one(struct sqlite_store *store, int *ret_chunks)
-{
-    sqlite3_stmt *next = db_statement(&store->db, STATEMENT_PURGING_NEXT);
-    int rc = db_row(next);
-    if (rc <= 0)
-        return rc;
-    int64_t row = db_column_i64(next, 0);
-    db_reset(&next);
-    sqlite3_stmt *slice = db_statement(&store->db, STATEMENT_PURGE_SLICE);
-    db_bind_i64(slice, 1, row);
-    int err = db_run(slice);
-    if (err < 0)
-        return err;
-    *ret_chunks = sqlite3_changes(store->db.handle);
-    static const enum statement last[] = {STATEMENT_PRODUCERS_DELETE, STATEMENT_PURGING_DELETE};
-    for (size_t i = 0; i < ARRAY_LEN(last) && err == 0 && *ret_chunks == 0; i++) {
-        sqlite3_stmt *step = db_statement(&store->db, last[i]);
-        db_bind_i64(step, 1, row);
-        err = db_run(step);
-    }
-    return err < 0 ? err : 1;
-}
-
-// Many that hold little go together, unless the disk is full: the reserve is for few pages.
-static int purge_slice(struct sqlite_store *store)
-{
-    if (!store->purging)
-        return 0;
-    unsigned most = store->refusing ? 1 : PURGE_AT_ONCE;
-    int chunks = 0, rc = 1;
-    for (unsigned i = 0; i < most && chunks < PURGE_CHUNKS && rc > 0; i++) {
-        int gone = 0;
-        rc = purge_one(store, &gone);
-        chunks += gone;
-    }
-    if (rc == 0)
-        rc = account_purge_slice(store, most, &store->purging);
-    return MIN(rc, 0);
-}
-
-// The first transaction after a checkpoint says so, see wal_mark.h.
-int store_raise_generation(struct sqlite_store *store)
-{
-    store->wal_mark.generation = store->generation + 1;
-    sqlite3_stmt *set = db_statement(&store->db, STATEMENT_META_SET);
-    db_bind_text(set, 1, STR(WAL_GENERATION));
-    db_bind_u64(set, 2, store->wal_mark.generation);
-    return db_run(set);
-}
-
-void store_generation_committed(struct sqlite_store *store)
-{
-    store->generation = store->wal_mark.generation;
-    store->generation_due = false;
 }
 
 static int apply_all(struct sqlite_store *store, struct store_op *const *ops, size_t count, bool background)
@@ -205,39 +129,6 @@ static int transact(struct sqlite_store *store, struct store_op *const *ops, siz
 }
 
 // --- A group of operations, with what to do when its transaction fails
-
-static void checkpoint(struct sqlite_store *store, int mode)
-{
-    int in_wal = 0, moved = 0;
-    int rc = sqlite3_wal_checkpoint_v2(store->db.handle, NULL, mode, &in_wal, &moved);
-    store->generation_due = true;
-    // Otherwise a reader was in the way, or the disk is full; the next commit tries again.
-    if (rc != SQLITE_OK || in_wal != moved)
-        return;
-    store->wal_pages = 0;
-    wal_mark_moved(&store->wal_mark);
-}
-
-// Whether something is left to be done for a store without load: the WAL is checkpointed and short, the reserve small.
-static bool settled(const struct sqlite_store *store)
-{
-    return store->wal_pages == 0 &&
-           (store->refusing || (vfs_wal_bytes(store->vfs) <= WAL_KEEP && reserve_settled(store)));
-}
-
-static void settle(struct sqlite_store *store)
-{
-    if (store->wal_pages > 0)
-        checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
-    if (store->wal_pages > 0 || store->refusing) // on a full disk the WAL keeps the space that it has
-        return;
-    if (vfs_wal_bytes(store->vfs) > WAL_KEEP) {
-        sqlite3_busy_timeout(store->db.handle, 0); // a reader is not waited for: the next time will do
-        checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
-        sqlite3_busy_timeout(store->db.handle, DB_BUSY_MS);
-    }
-    reserve_settle(store);
-}
 
 // A full disk must not keep anybody from purging or from ending a log: those are tried without the ones that need space.
 static int commit_without_growth(struct sqlite_store *store, struct store_op **ops, size_t count, bool background)

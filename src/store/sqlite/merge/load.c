@@ -1,0 +1,40 @@
+#include "store/sqlite/merge/load.h"
+
+#include "store/sqlite/merge/merge.h"
+
+static int pack_load_index(struct sqlite_store *store, const struct merge_marker *marker, int64_t id, struct str meta)
+{
+    struct pack_reader reader;
+    int err = pack_reader_init(&reader, id, meta);
+    if (err < 0)
+        return err;
+    struct pack_entry entry;
+    int rc;
+    while ((rc = pack_reader_next(&reader, &entry)) == 1) {
+        if (merge_marker_covers(marker, entry.row, &entry.piece))
+            continue;
+        hot_add(&store->hot, entry.row, &entry.piece);
+        hot_confirm(&store->hot, entry.row, &entry.state, entry.producer, &entry.producer_state);
+    }
+    pack_reader_release(&reader);
+    return rc;
+}
+
+int store_hot_load(struct sqlite_store *store)
+{
+    struct merge_marker marker;
+    int err = merge_marker_load(&store->db, &marker);
+    if (err < 0)
+        return err;
+    store->hot_id = marker.last_id;
+    CLEANUP(db_reset) sqlite3_stmt *scan = db_statement(&store->db, STATEMENT_HOT_SCAN);
+    int rc;
+    while ((rc = db_row(scan)) == 1) {
+        int64_t id = db_column_i64(scan, 0);
+        store->hot_id = MAX(store->hot_id, id);
+        err = pack_load_index(store, &marker, id, db_column_blob(scan, 1));
+        if (err < 0)
+            return err;
+    }
+    return rc;
+}

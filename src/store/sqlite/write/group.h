@@ -1,0 +1,29 @@
+// One transaction of the writer's: what it changed is collected while operations are applied and used after the commit.
+#pragma once
+
+#include "store/sqlite/log/pack.h"
+#include "store/store.h"
+
+// An append of the present transaction, told to the hot index after the commit.
+struct appended {
+    int64_t row;
+    struct log_state state;
+    char *producer; // NULL: anonymous
+    struct producer_state producer_state;
+};
+
+struct group {
+    struct store_change *changes; // each holds a reference to its chunk
+    size_t change_count, changes_cap;
+    struct appended *appended;
+    size_t appended_count, appended_cap;
+    struct pack_builder pack;        // of the appends that are not in a row of `hot` yet
+    struct buf pack_meta, pack_body; // scratch
+    bool purges;                     // it leaves something to `purging`
+    uint64_t records;
+};
+
+void group_add_change(struct group *group, const struct store_change *change); // takes a reference to its chunk
+void group_add_appended(struct group *group, const struct pack_entry *entry);  // copies it
+void group_reset(struct group *group);
+void group_release(struct group *group);
