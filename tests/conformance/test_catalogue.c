@@ -456,7 +456,7 @@ static void labels_follow_the_metadata(void **state)
         list_count(sql, (struct store_list){.account = account, .labels = {{STR("n"), STR("8")}}, .label_count = 1}),
         1);
     assert_int_equal(
-        list_count(sql, (struct store_list){.account = account, .labels = {{STR("yes")}}, .label_count = 1}), 0);
+        list_count(sql, (struct store_list){.account = account, .labels = {{STR("yes"), {0}}}, .label_count = 1}), 0);
     assert_int_equal(ask(sql, "SELECT count(*) FROM labels"), 3);
     CLEANUP(execution_release) struct execution got = {0};
     assert_int_equal(catalogue_execution_get(sql, row, &got), 0);

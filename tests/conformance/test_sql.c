@@ -30,11 +30,11 @@ static int64_t put(struct sql *sql, int64_t number, struct str words, struct str
     int64_t id = 0;
     CLEANUP(sql_statement_free)
     struct sql_statement *insert =
-        sql_prepare(sql, "INSERT INTO things(number, words, raw) VALUES(?1, ?2, ?3) RETURNING id");
+        sql_prepare(sql, "INSERT INTO things(number, words, raw) VALUES(?1, ?2, ?3) {new_id}");
     sql_bind_i64(insert, 1, number);
     sql_bind_text(insert, 2, words);
     sql_bind_bytes(insert, 3, raw);
-    assert_int_equal(sql_number(insert, &id), 0);
+    assert_int_equal(sql_insert(insert, &id), 0);
     return id;
 }
 
@@ -190,6 +190,24 @@ static void a_statement_that_is_wrong_is_an_error_and_no_crash(void **state)
         assert_true(strlen(reason) > 5);
     }
     assert_int_equal(ask(sql, "SELECT 7"), 7);
+}
+
+static void what_is_there_already_gets_no_number(void **state)
+{
+    struct sql *sql = *state;
+    int64_t first = 0, second = 0, again = 42;
+    run(sql, "CREATE TABLE once(id {numbered}, word {text} NOT NULL UNIQUE)");
+    CLEANUP(sql_statement_free)
+    struct sql_statement *insert =
+        sql_prepare(sql, "INSERT INTO once(word) VALUES(?1) ON CONFLICT DO NOTHING {new_id}");
+    sql_bind_text(insert, 1, STR("a"));
+    assert_int_equal(sql_insert(insert, &first), 0);
+    sql_bind_text(insert, 1, STR("b"));
+    assert_int_equal(sql_insert(insert, &second), 0);
+    assert_true(first > 0 && second > first);
+    sql_bind_text(insert, 1, STR("a"));
+    assert_int_equal(sql_insert(insert, &again), ERR_NOT_FOUND);
+    assert_int_equal(again, 42);
 }
 
 static void a_number_is_asked_for_where_there_is_none(void **state)
@@ -419,6 +437,7 @@ int main(void)
         TEST(a_number_of_a_row_is_not_given_out_again),
         TEST(changes_are_counted),
         TEST(a_statement_that_is_wrong_is_an_error_and_no_crash),
+        TEST(what_is_there_already_gets_no_number),
         TEST(a_number_is_asked_for_where_there_is_none),
         TEST(what_is_rolled_back_was_never_there),
         TEST(after_an_error_a_transaction_is_rolled_back_and_the_connection_goes_on),

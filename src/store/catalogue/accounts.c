@@ -82,7 +82,7 @@ static int account_insert(struct sql *sql, struct str name, int64_t now_ms, int6
     struct sql_statement *insert = sql_statement(sql, CATALOGUE_ACCOUNT_INSERT);
     sql_bind_text(insert, 1, name);
     sql_bind_i64(insert, 2, now_ms);
-    int err = sql_number(insert, ret_row);
+    int err = sql_insert(insert, ret_row);
     return err == ERR_NOT_FOUND ? ERR_CONFLICT : err;
 }
 

@@ -80,7 +80,7 @@ static int execution_insert(struct sql *sql, const struct execution *execution, 
                                  execution->runtime};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         sql_bind_text(insert, 9 + (int)i, str_of(texts[i]));
-    int err = sql_number(insert, ret_row);
+    int err = sql_insert(insert, ret_row);
     return err == ERR_NOT_FOUND ? ERR_CONFLICT : err;
 }
 

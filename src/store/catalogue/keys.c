@@ -40,7 +40,7 @@ int catalogue_key_create(struct sql *sql, struct store_key_create *create)
     sql_bind_i64(insert, 7, key->expires_ms);
     sql_bind_i64(insert, 8, key->last_used_ms);
     sql_bind_i64(insert, 9, key->revoked_ms);
-    err = sql_number(insert, &key->row);
+    err = sql_insert(insert, &key->row);
     return err == ERR_NOT_FOUND ? ERR_CONFLICT : err;
 }
 

@@ -7,20 +7,20 @@
 // --- Accounts
 #define ACCOUNT_COLUMNS "id, created_ms, suspended_ms, name, deleted_ms"
 
-#define ACCOUNT_STATEMENTS(X)                                                                                      \
-    X(ACCOUNT_FIND, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE name = ?1")                                    \
-    X(ACCOUNT_LIST, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE id > ?1 AND deleted_ms = 0 "                   \
-                    "ORDER BY id LIMIT ?2")                                                                        \
-    X(ACCOUNT_STATE, "SELECT suspended_ms, resumed_ms, deleted_ms FROM accounts WHERE id = ?1")                    \
-    X(ACCOUNT_STATE_HELD, "SELECT suspended_ms, resumed_ms, deleted_ms FROM accounts WHERE id = ?1 {held}")        \
-    X(ACCOUNT_LOCK, "SELECT id FROM accounts WHERE name = ?1 {locked}")                                            \
-    X(ACCOUNT_INSERT, "INSERT INTO accounts(name, created_ms) VALUES(?1, ?2) ON CONFLICT DO NOTHING RETURNING id") \
-    X(ACCOUNT_SUSPEND, "UPDATE accounts SET suspended_ms = ?2 WHERE id = ?1")                                      \
-    X(ACCOUNT_RESUME, "UPDATE accounts SET suspended_ms = 0, resumed_ms = ?2 WHERE id = ?1")                       \
-    X(ACCOUNT_DELETE, "UPDATE accounts SET deleted_ms = ?2 WHERE id = ?1")                                         \
-    X(ACCOUNT_HOLDS, "SELECT id FROM executions WHERE account = ?1 AND purged = 0 ORDER BY id LIMIT ?2")           \
-    X(PURGING_ACCOUNT_INSERT, "INSERT INTO purging_accounts(account) VALUES(?1) ON CONFLICT DO NOTHING")           \
-    X(PURGING_ACCOUNT_NEXT, "SELECT account FROM purging_accounts ORDER BY account LIMIT 1")                       \
+#define ACCOUNT_STATEMENTS(X)                                                                                  \
+    X(ACCOUNT_FIND, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE name = ?1")                                \
+    X(ACCOUNT_LIST, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE id > ?1 AND deleted_ms = 0 "               \
+                    "ORDER BY id LIMIT ?2")                                                                    \
+    X(ACCOUNT_STATE, "SELECT suspended_ms, resumed_ms, deleted_ms FROM accounts WHERE id = ?1")                \
+    X(ACCOUNT_STATE_HELD, "SELECT suspended_ms, resumed_ms, deleted_ms FROM accounts WHERE id = ?1 {held}")    \
+    X(ACCOUNT_LOCK, "SELECT id FROM accounts WHERE name = ?1 {locked}")                                        \
+    X(ACCOUNT_INSERT, "INSERT INTO accounts(name, created_ms) VALUES(?1, ?2) ON CONFLICT DO NOTHING {new_id}") \
+    X(ACCOUNT_SUSPEND, "UPDATE accounts SET suspended_ms = ?2 WHERE id = ?1")                                  \
+    X(ACCOUNT_RESUME, "UPDATE accounts SET suspended_ms = 0, resumed_ms = ?2 WHERE id = ?1")                   \
+    X(ACCOUNT_DELETE, "UPDATE accounts SET deleted_ms = ?2 WHERE id = ?1")                                     \
+    X(ACCOUNT_HOLDS, "SELECT id FROM executions WHERE account = ?1 AND purged = 0 ORDER BY id LIMIT ?2")       \
+    X(PURGING_ACCOUNT_INSERT, "INSERT INTO purging_accounts(account) VALUES(?1) ON CONFLICT DO NOTHING")       \
+    X(PURGING_ACCOUNT_NEXT, "SELECT account FROM purging_accounts ORDER BY account LIMIT 1")                   \
     X(PURGING_ACCOUNT_DELETE, "DELETE FROM purging_accounts WHERE account = ?1")
 
 // --- API keys
@@ -34,7 +34,7 @@
 
 #define KEY_STATEMENTS(X)                                                                                              \
     X(KEY_INSERT, "INSERT INTO api_keys(account, key_id, name, role, hash, created_ms, expires_ms, last_used_ms, "     \
-                  "revoked_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING RETURNING id")        \
+                  "revoked_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING {new_id}")            \
     X(KEY_OF, "SELECT " KEY_COLUMNS " FROM api_keys WHERE account = ?1 AND key_id = ?2")                               \
     X(KEY_BY_HASH, "SELECT " KEY_COLUMNS " FROM api_keys WHERE hash = ?1")                                             \
     X(KEY_LIST, "SELECT " KEY_COLUMNS " FROM api_keys WHERE account = ?1 ORDER BY id LIMIT ?2")                        \
@@ -66,7 +66,7 @@
     X(EXECUTION_INSERT,                                                                                                \
       "INSERT INTO executions(account, execution_id, status, pinned, exit_code, created_ms, started_ms, "              \
       "restored_from, owner, workflow_id, batch_id, worker_id, worker_hostname, script_filename, runtime) "            \
-      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT DO NOTHING RETURNING id")  \
+      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT DO NOTHING {new_id}")      \
     X(EXECUTION_WORKER, "UPDATE executions SET worker_id = coalesce(?2, worker_id), "                                  \
                         "worker_hostname = coalesce(?3, worker_hostname) WHERE id = ?1")                               \
     X(EXECUTION_OUTCOME,                                                                                               \

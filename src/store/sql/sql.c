@@ -216,6 +216,17 @@ int sql_number(struct sql_statement *statement, int64_t *ret)
     return rc;
 }
 
+int sql_insert(struct sql_statement *statement, int64_t *ret_id)
+{
+    uint64_t changes = 0;
+    if (!statement || !statement->sql->vtable->new_id)
+        return sql_number(statement, ret_id);
+    int err = sql_run(statement, &changes);
+    if (err == 0 && changes > 0)
+        *ret_id = statement->sql->vtable->new_id(statement);
+    return err < 0 || changes > 0 ? err : ERR_NOT_FOUND;
+}
+
 // --- Columns
 
 bool sql_null(const struct sql_statement *statement, int column)

@@ -67,7 +67,9 @@ void sql_bind_null(struct sql_statement *statement, int index, enum sql_type typ
 int sql_row(struct sql_statement *statement);
 // Runs it to its end and resets it: 0 or an error. ret_changes: how many rows it changed; may be NULL.
 int sql_run(struct sql_statement *statement, uint64_t *ret_changes);
-// The one integer of its only row, as of INSERT … RETURNING id or SELECT count(*), and resets it. ERR_NOT_FOUND without a row.
+// Runs INSERT … {new_id}: the number of the new row. ERR_NOT_FOUND if there is none, by ON CONFLICT DO NOTHING.
+int sql_insert(struct sql_statement *statement, int64_t *ret_id);
+// The one integer of its only row, as of SELECT count(*), and resets it. ERR_NOT_FOUND without a row.
 int sql_number(struct sql_statement *statement, int64_t *ret);
 
 // Columns count from 0. Views are valid until the next step or reset.

@@ -22,7 +22,8 @@ struct sql_vtable {
     struct sql_statement *(*prepare)(struct sql *sql, const char *text, int parameters, bool kept);
     void (*statement_free)(struct sql_statement *statement);
     void (*bind)(struct sql_statement *statement, int index, const struct sql_value *value);
-    int (*step)(struct sql_statement *statement); // 1, 0 or an error
+    int (*step)(struct sql_statement *statement);             // 1, 0 or an error
+    int64_t (*new_id)(const struct sql_statement *statement); // of the last INSERT; NULL: the statement has said it
     uint64_t (*changes)(const struct sql_statement *statement);
     void (*reset)(struct sql_statement *statement);
     // Asks for one type: a number, or bytes.

@@ -164,6 +164,11 @@ static int step(struct sql_statement *statement)
     return rc == SQLITE_ROW ? 1 : error_of(statement->sql, rc);
 }
 
+static int64_t new_id(const struct sql_statement *statement)
+{
+    return sqlite3_last_insert_rowid(sqlite3_db_handle(handle_of(statement)));
+}
+
 static uint64_t changes(const struct sql_statement *statement)
 {
     return (uint64_t)sqlite3_changes64(sqlite3_db_handle(handle_of(statement)));
@@ -208,6 +213,7 @@ static const struct sql_vtable sqlite_vtable = {
     .statement_free = statement_free,
     .bind = bind,
     .step = step,
+    .new_id = new_id,
     .changes = changes,
     .reset = reset,
     .null = null,
