@@ -88,13 +88,10 @@ static void call_checked(struct auth_check *check)
     call_unref(call);
 }
 
-// What stands in URLs stands in histories and in proxies' logs.
-#define KEY_IN_URL      "an API key must not be sent in a URL; get a ticket from POST /api/v1/tickets"
-#define KEY_IN_PROTOCOL "an API key must not be sent as a subprotocol; get a ticket from POST /api/v1/tickets"
 #define TICKET_PROTOCOL "runnel.ticket."
 
 // "Sec-WebSocket-Protocol: runnel.v1, runnel.ticket.TICKET": browsers let a script set that one header.
-static bool protocol_token(struct call *call, struct str *ret)
+static bool protocol_token(const struct call *call, struct str *ret)
 {
     struct str offered = http_header(call->request, STR("Sec-WebSocket-Protocol"));
     while (offered.len) {
@@ -119,37 +116,34 @@ static struct str header_token(const struct http_request *request)
     return (struct str){0};
 }
 
-// The credential, and in *ret_ticket whether it came where only tickets may. False after having answered.
-static bool find_token(struct call *call, struct str *ret, bool *ret_ticket)
+static struct credential find_credential(const struct call *call)
 {
-    const char *key_misplaced = NULL;
-
-    *ret = header_token(call->request);
-    *ret_ticket = false;
-    if (!ret->len && (call->route->flags & ROUTE_TICKET)) {
-        if (http_param(call->request, STR("access_token"), ret))
-            key_misplaced = KEY_IN_URL;
-        else if (ws_is_upgrade(call->request) && protocol_token(call, ret))
-            key_misplaced = KEY_IN_PROTOCOL;
-        *ret_ticket = key_misplaced != NULL;
-    }
-    bool misplaced = key_misplaced && str_starts(*ret, STR("rnl_"));
-    if (misplaced || !ret->len)
-        call_fail(call, ERR_UNAUTHORIZED, misplaced ? key_misplaced : NULL);
-    return !misplaced && ret->len;
+    struct credential ret = {
+        .text = header_token(call->request),
+        .place = CREDENTIAL_IN_HEADER,
+        .use = {(unsigned)(call->route - call->api->options.routes) + 1, call_capture(call, "id")},
+    };
+    if (ret.text.len || !(call->route->flags & ROUTE_TICKET))
+        return ret;
+    if (http_param(call->request, STR("access_token"), &ret.text))
+        ret.place = CREDENTIAL_IN_URL;
+    else if (ws_is_upgrade(call->request) && protocol_token(call, &ret.text))
+        ret.place = CREDENTIAL_IN_PROTOCOL;
+    return ret;
 }
 
 static void call_authenticate(struct call *call)
 {
-    struct str token;
-    bool ticket;
+    struct credential credential = find_credential(call);
+    const char *misplaced = auth_misplaced(&credential);
 
-    if (!find_token(call, &token, &ticket))
+    if (misplaced || !credential.text.len) {
+        call_fail(call, ERR_UNAUTHORIZED, misplaced);
         return;
-    const struct ticket_use use = {(unsigned)(call->route - call->api->options.routes) + 1, call_capture(call, "id")};
+    }
     call_ref(call);
-    auth_check(call->api->options.auth, &call->check, call->api->options.loop, token, ticket ? &use : NULL,
-               http_peer(call->request), call_checked);
+    auth_check(call->api->options.auth, &call->check, call->api->options.loop, &credential, http_peer(call->request),
+               call_checked);
 }
 
 static enum action route_action(const struct api *api, const struct route *route)

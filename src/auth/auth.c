@@ -156,9 +156,12 @@ static void key_found(struct store_op *op)
         finish(check, err && err != ERR_SUSPENDED ? ERR_UNAVAILABLE : err);
 }
 
+// --- The kinds. Each answers the check, now or later.
+
 static void check_ticket(struct auth *auth, struct auth_check *check, const uint8_t hash[32],
-                         const struct ticket_use *use)
+                         const struct ticket_use *use, struct loop *reply_to)
 {
+    (void)reply_to;
     pthread_mutex_lock(&auth->lock);
     int err = tickets_use(&auth->tickets, hash, use, clock_mono_ms(), &check->principal);
     if (err == 0)
@@ -189,6 +192,57 @@ static bool check_known_key(struct auth *auth, struct auth_check *check, const u
     return true;
 }
 
+static void check_key(struct auth *auth, struct auth_check *check, const uint8_t hash[32], const struct ticket_use *use,
+                      struct loop *reply_to)
+{
+    (void)use;
+    if (check_known_key(auth, check, hash, reply_to))
+        return;
+    check->find.op = (struct store_op){.kind = STORE_KEY_FIND, .reply_to = reply_to, .done = key_found};
+    memcpy(check->find.hash, hash, sizeof(check->find.hash));
+    store_submit(auth->store, &check->find.op);
+}
+
+static const struct credential_kind {
+    const char *prefix;
+    unsigned places;                          // enum credential_place: where it may stand
+    const char *not_in_url, *not_in_protocol; // what is told of one that stands there all the same, or NULL
+    bool bound;                               // to what its first use is for
+    void (*check)(struct auth *auth, struct auth_check *check, const uint8_t hash[32], const struct ticket_use *use,
+                  struct loop *reply_to);
+} kinds[] = {
+    {.prefix = API_KEY_PREFIX,
+     .places = CREDENTIAL_IN_HEADER,
+     .not_in_url = "an API key must not be sent in a URL; get a ticket from POST /api/v1/tickets",
+     .not_in_protocol = "an API key must not be sent as a subprotocol; get a ticket from POST /api/v1/tickets",
+     .check = check_key},
+    {.prefix = TICKET_PREFIX,
+     .places = CREDENTIAL_IN_URL | CREDENTIAL_IN_PROTOCOL,
+     .bound = true,
+     .check = check_ticket},
+};
+
+// NULL for what is no credential, or stands where its kind may not.
+static const struct credential_kind *kind_of(const struct credential *credential)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (kinds[i].places & credential->place && secret_well_formed(credential->text, str_of(kinds[i].prefix)))
+            return &kinds[i];
+    return NULL;
+}
+
+const char *auth_misplaced(const struct credential *credential)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (kinds[i].places & credential->place || !str_starts(credential->text, str_of(kinds[i].prefix)))
+            continue;
+        return credential->place == CREDENTIAL_IN_URL        ? kinds[i].not_in_url
+               : credential->place == CREDENTIAL_IN_PROTOCOL ? kinds[i].not_in_protocol
+                                                             : NULL;
+    }
+    return NULL;
+}
+
 static void copy_address(const char *peer, char *out, size_t size)
 {
     const char *colon = peer ? strrchr(peer, ':') : NULL;
@@ -196,40 +250,31 @@ static void copy_address(const char *peer, char *out, size_t size)
     snprintf(out, size, "%.*s", (int)MIN(len, size - 1), peer ? peer : "");
 }
 
-void auth_check(struct auth *auth, struct auth_check *check, struct loop *reply_to, struct str credential,
-                const struct ticket_use *use, const char *peer, void (*done)(struct auth_check *check))
+void auth_check(struct auth *auth, struct auth_check *check, struct loop *reply_to, const struct credential *credential,
+                const char *peer, void (*done)(struct auth_check *check))
 {
+    const struct credential_kind *kind = kind_of(credential);
+    uint8_t hash[32];
+
     *check = (struct auth_check){.auth = auth, .done = done};
     copy_address(peer, check->peer, sizeof(check->peer));
-    bool is_key = secret_well_formed(credential, STR("rnl_"));
-    bool is_ticket = use && secret_well_formed(credential, STR("rnt_"));
     // Sending none is not a failed login.
-    if (credential.len == 0) {
+    if (credential->text.len == 0) {
         finish(check, ERR_UNAUTHORIZED);
         return;
     }
-    uint8_t hash[32] = {0};
-    if (is_key || is_ticket)
-        sha256(credential.data, credential.len, hash);
-    if (!is_key && !is_ticket) {
+    if (!kind) {
         finish_failed_login(auth, check);
         return;
     }
-    if (is_ticket) {
-        check_ticket(auth, check, hash, use);
-        return;
-    }
-    if (check_known_key(auth, check, hash, reply_to))
-        return;
-    check->find.op = (struct store_op){.kind = STORE_KEY_FIND, .reply_to = reply_to, .done = key_found};
-    memcpy(check->find.hash, hash, sizeof(hash));
-    store_submit(auth->store, &check->find.op);
+    sha256(credential->text.data, credential->text.len, hash);
+    kind->check(auth, check, hash, kind->bound ? &credential->use : NULL, reply_to);
 }
 
 int auth_ticket_make(struct auth *auth, const struct principal *principal, char out_ticket[API_KEY_LEN + 1])
 {
     uint8_t hash[32];
-    secret_make("rnt_", out_ticket);
+    secret_make(TICKET_PREFIX, out_ticket);
     sha256(out_ticket, API_KEY_LEN, hash);
     pthread_mutex_lock(&auth->lock);
     int err = tickets_add(&auth->tickets, hash, principal, clock_mono_ms());

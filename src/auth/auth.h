@@ -31,8 +31,10 @@ bool role_may(enum role role, enum action action);
 // A `user` principal sees only what it owns; others the account.
 bool principal_owns(const struct principal *principal, const struct execution *execution);
 
-// --- Keys: "rnl_" + 43 characters (base 64 url of 256 bits).
-#define API_KEY_LEN 47
+// --- Credentials: a prefix that tells the kind, and 43 characters (base 64 url of 256 bits). The kinds are one table, in auth.c.
+#define API_KEY_PREFIX "rnl_"
+#define TICKET_PREFIX  "rnt_"
+#define API_KEY_LEN    47 // of each kind
 void api_key_make(char out_key[API_KEY_LEN + 1], uint8_t out_hash[32]);
 
 struct auth;
@@ -51,7 +53,21 @@ struct ticket_use {
     struct str execution_id;
 };
 
-// Checks a bearer credential: an API key, or, if `use` is not NULL, a ticket. Answers at once from a bounded cache of found
+// Where a credential came. Each kind may stand in some of them only.
+enum credential_place {
+    CREDENTIAL_IN_HEADER = 1,
+    CREDENTIAL_IN_URL = 2, // what stands in URLs stands in histories and in proxies' logs
+    CREDENTIAL_IN_PROTOCOL = 4,
+};
+struct credential {
+    struct str text;
+    enum credential_place place;
+    struct ticket_use use; // what it is shown for; for kinds that are bound to it
+};
+// What to tell a caller whose credential is of a kind that may not stand there; NULL if it may, or if there is nothing to tell.
+const char *auth_misplaced(const struct credential *credential);
+
+// Checks a credential by its kind. Answers at once from a bounded cache of found
 // keys (revocations take effect at once on this node), else asks the store. `done` runs on `reply_to`'s thread, possibly
 // before auth_check returns.
 // err: 0; ERR_UNAUTHORIZED (unknown, revoked, expired; a ticket that has ended or is for another stream); ERR_SUSPENDED;
@@ -64,8 +80,8 @@ struct auth_check {
     struct principal principal;
     char peer[64]; // private: address without the port
 };
-void auth_check(struct auth *auth, struct auth_check *check, struct loop *reply_to, struct str credential,
-                const struct ticket_use *use, const char *peer, void (*done)(struct auth_check *check));
+void auth_check(struct auth *auth, struct auth_check *check, struct loop *reply_to, const struct credential *credential,
+                const char *peer, void (*done)(struct auth_check *check));
 
 // A ticket for the principal: "rnt_…". Its first use within 30 s binds it to one stream; then it is good for that one as
 // long as it is used: until it was unused for 5 min, an open stream counting as use. It ends with its key.

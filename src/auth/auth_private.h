@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-// --- "rnl_" or "rnt_", and 256 random bits in base 64 url.
+// --- The prefix of a kind, and 256 random bits in base 64 url.
 void secret_make(const char *prefix, char out[API_KEY_LEN + 1]);
 bool secret_well_formed(struct str secret, struct str prefix);
 

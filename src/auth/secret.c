@@ -19,7 +19,7 @@ void secret_make(const char *prefix, char out[API_KEY_LEN + 1])
 
 void api_key_make(char out_key[API_KEY_LEN + 1], uint8_t out_hash[32])
 {
-    secret_make("rnl_", out_key);
+    secret_make(API_KEY_PREFIX, out_key);
     sha256(out_key, API_KEY_LEN, out_hash);
 }
 

@@ -74,7 +74,12 @@ static int ask_for(struct auth *auth, const char *credential, const struct ticke
                    struct principal *ret)
 {
     struct answer answer = {.done = false};
-    auth_check(auth, &answer.check, NULL, str_of(credential), use, peer, answered);
+    struct credential shown = {
+        .text = str_of(credential),
+        .place = use ? CREDENTIAL_IN_URL : CREDENTIAL_IN_HEADER,
+        .use = use ? *use : (struct ticket_use){0},
+    };
+    auth_check(auth, &answer.check, NULL, &shown, peer, answered);
     assert_true(answer.done);
     if (ret)
         *ret = answer.check.principal;
@@ -277,12 +282,44 @@ static void suspended_account_is_told_so_and_what_is_older_undoes_nothing(void *
     assert_int_equal(auth_standing(*state, &principal), ERR_UNAUTHORIZED);
 }
 
+// A kind that stands where it may not is no credential, whatever it would be elsewhere; a key's owner learns what to do instead.
+static void each_kind_is_good_only_where_it_may_stand(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *prefix;
+        enum credential_place place;
+        bool told;
+    } wrong[] = {
+        {API_KEY_PREFIX, CREDENTIAL_IN_URL, true},
+        {API_KEY_PREFIX, CREDENTIAL_IN_PROTOCOL, true},
+        {TICKET_PREFIX, CREDENTIAL_IN_HEADER, false},
+    };
+    struct auth *auth;
+    assert_int_equal(auth_new(NULL, &(struct auth_options){.failed_logins_max = 100}, &auth), 0);
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        char secret[API_KEY_LEN + 1];
+        secret_make(wrong[i].prefix, secret);
+        struct credential shown = {str_of(secret), wrong[i].place, {1, STR("exec_a")}};
+        struct answer answer = {.done = false};
+        assert_int_equal(auth_misplaced(&shown) != NULL, wrong[i].told);
+        auth_check(auth, &answer.check, NULL, &shown, "127.0.0.1:1", answered); // the store is not asked: there is none
+        assert_true(answer.done);
+        assert_int_equal(answer.check.err, ERR_UNAUTHORIZED);
+    }
+    assert_null(auth_misplaced(&(struct credential){STR(API_KEY_PREFIX "x"), CREDENTIAL_IN_HEADER, {0}}));
+    assert_null(auth_misplaced(&(struct credential){STR(TICKET_PREFIX "x"), CREDENTIAL_IN_URL, {0}}));
+    assert_null(auth_misplaced(&(struct credential){STR("other"), CREDENTIAL_IN_URL, {0}}));
+    auth_free(&auth);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_role_may_do_what_the_table_says_and_no_more),
         cmocka_unit_test(user_sees_only_what_it_owns_and_others_the_account),
         cmocka_unit_test(keys_are_long_url_safe_and_never_the_same),
+        cmocka_unit_test(each_kind_is_good_only_where_it_may_stand),
         cmocka_unit_test_setup_teardown(ticket_is_good_again_for_the_stream_of_its_first_use_alone, start, stop),
         cmocka_unit_test_setup_teardown(ticket_is_refused_where_only_keys_are_allowed, start, stop),
         cmocka_unit_test_setup_teardown(ticket_of_a_revoked_or_expired_key_is_refused, start, stop),

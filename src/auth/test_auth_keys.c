@@ -112,7 +112,8 @@ static void answered(struct auth_check *check)
 static int ask(struct place *place, const char *key, const char *peer, struct principal *ret, bool *ret_at_once)
 {
     struct answer answer = {.loop = place->loop};
-    auth_check(place->auth, &answer.check, place->loop, str_of(key), NULL, peer, answered);
+    auth_check(place->auth, &answer.check, place->loop, &(struct credential){str_of(key), CREDENTIAL_IN_HEADER, {0}},
+               peer, answered);
     bool at_once = answer.done;
     answer.waited = true;
     if (!at_once)
@@ -208,7 +209,8 @@ static void revocation_that_overtakes_a_query_wins(void **state)
     char other[API_KEY_LEN + 1];
     make_key(place, "key_other", ROLE_VIEWER, 0, other);
     struct answer answer = {.loop = place->loop, .waited = true};
-    auth_check(place->auth, &answer.check, place->loop, str_of(other), NULL, "127.0.0.1:1", answered);
+    auth_check(place->auth, &answer.check, place->loop, &(struct credential){str_of(other), CREDENTIAL_IN_HEADER, {0}},
+               "127.0.0.1:1", answered);
     assert_false(answer.done);
     auth_revoked(place->auth, principal.key_row + 1);
     loop_run(place->loop);
