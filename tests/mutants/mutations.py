@@ -119,7 +119,7 @@ MUTATIONS = [
     ("api", "api/request.c", "    if (call->before_body && call_may(call))", "    if (call->before_body)",
      "reads the body of who may not send one", ["test_http.py"]),
     ("api", "api/request.c", "        ret.place = CREDENTIAL_IN_URL;\n", "        ret.place = CREDENTIAL_IN_HEADER;\n",
-     "takes what stands in a URL for what stands in a header", ["test_auth.py"]),
+     "takes what stands in a URL for what stands in a header", ["test_auth.py", "test_tickets.py"]),
     ("api", "api/resource.c", "return call->execution.purged ? ERR_EXPIRED : 0;", "return 0;",
      "reads what was purged", ["test_malformed.py"]),
     ("api", "append.c", "        record.partial = true;\n", "",
