@@ -1,0 +1,238 @@
+#include "fanout/testing.h"
+
+struct reader {
+    struct subscriber *subscriber;
+    struct buf got;
+    size_t pending;
+    bool full; // what it is given stays with it
+    enum follower_step steps[16];
+    size_t step_count;
+    uint64_t gap_from, gap_to;
+    unsigned failed;
+    int err;
+};
+
+static void reader_send(void *owner, struct payload *payload, size_t offset, size_t len)
+{
+    struct reader *reader = owner;
+    buf_append(&reader->got, payload->data + offset, len);
+    reader->pending += reader->full ? len : 0;
+}
+
+static size_t reader_pending(void *owner)
+{
+    return ((struct reader *)owner)->pending;
+}
+
+static void reader_unshare(void *owner)
+{
+    (void)owner;
+}
+
+// Frees itself when it is told its end, as streams do.
+static void reader_tell(void *owner, enum follower_step step, const struct follower *follower,
+                        const struct execution *execution, const struct execution_live *live)
+{
+    struct reader *reader = owner;
+    (void)execution;
+    (void)live;
+    assert_true(reader->step_count < ARRAY_LEN(reader->steps));
+    reader->steps[reader->step_count++] = step;
+    reader->gap_from = follower->gap_from;
+    reader->gap_to = follower->gap_to;
+    if (step == FOLLOWER_COMPLETE || step == FOLLOWER_END || step == FOLLOWER_PURGED)
+        subscriber_free(&reader->subscriber);
+}
+
+static void reader_failed(void *owner, int err)
+{
+    struct reader *reader = owner;
+    reader->failed++;
+    reader->err = err;
+    subscriber_free(&reader->subscriber);
+}
+
+static const struct subscriber_sink sink = {reader_send, reader_pending, reader_unshare, reader_tell, reader_failed};
+
+// From record `from` on, of an execution that has `next`.
+static void subscribe(struct fixture *fixture, struct reader *reader, uint64_t from, uint64_t next, bool follow)
+{
+    struct execution execution = execution_with(next);
+    struct subscription subscription = {.execution = &execution,
+                                        .position = {.kind = POSITION_FROM, .from = from},
+                                        .follow = follow,
+                                        .format = FORMAT_TEXT,
+                                        .sink = &sink,
+                                        .owner = reader};
+    reader->subscriber = fanout_subscribe(fixture->fanout, &subscription);
+    answer_refresh(fixture, next, STATUS_RUNNING);
+    turns(fixture);
+}
+
+static void assert_numbers(const struct reader *reader, uint64_t from, uint64_t end)
+{
+    CLEANUP(buf_release) struct buf expected = {0};
+    for (uint64_t i = from; i < end; i++)
+        buf_printf(&expected, "%llu\n", (unsigned long long)i);
+    assert_int_equal(reader->got.len, expected.len);
+    if (expected.len > 0)
+        assert_memory_equal(reader->got.data, expected.data, expected.len);
+}
+
+static void release(struct reader *reader)
+{
+    subscriber_free(&reader->subscriber);
+    buf_release(&reader->got);
+}
+
+static void stored_and_live_records_come_once_in_order(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader reader = {0};
+    subscribe(fixture, &reader, 3, 20, true);
+    commit_records(fixture, 20, 5); // while it is reading
+    turns(fixture);
+    answer_read(fixture, 3, 7, 0);
+    turns(fixture);
+    assert_numbers(&reader, 3, 10);
+    answer_read(fixture, 10, 10, 0);
+    turns(fixture);
+    assert_numbers(&reader, 3, 25);
+    commit_records(fixture, 25, 1);
+    turns(fixture);
+    assert_numbers(&reader, 3, 26);
+    assert_int_equal(fixture->store.count, 0); // what is live is not read again
+    release(&reader);
+}
+
+static void a_slow_reader_is_waited_for(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader reader = {.full = true};
+    subscribe(fixture, &reader, 0, 30000, true);
+    answer_read(fixture, 0, 30000, 0);
+    turns(fixture);
+    size_t first = reader.got.len;
+    assert_true(first > 0 && first < 128 * 1024); // its window, and no more
+    turns(fixture);
+    assert_int_equal(reader.got.len, first);
+    while (reader.pending > 0) {
+        reader.pending = 0;
+        subscriber_drained(reader.subscriber);
+        turns(fixture);
+    }
+    assert_numbers(&reader, 0, 30000);
+    release(&reader);
+}
+
+static void one_who_does_not_follow_ends_at_what_there_was(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader reader = {0};
+    subscribe(fixture, &reader, 0, 10, false);
+    commit_records(fixture, 10, 5);
+    turns(fixture);
+    answer_read(fixture, 0, 10, 0);
+    turns(fixture);
+    assert_numbers(&reader, 0, 10);
+    assert_int_equal(reader.steps[reader.step_count - 1], FOLLOWER_END);
+    assert_null(reader.subscriber);
+    release(&reader);
+}
+
+static void one_who_is_to_finish_gets_what_is_durable_by_then(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader reader = {0};
+    subscribe(fixture, &reader, 10, 10, true);
+    commit_records(fixture, 10, 5);
+    turns(fixture);
+    assert_non_null(reader.subscriber);
+    subscriber_finish(reader.subscriber);
+    commit_records(fixture, 15, 5);
+    turns(fixture);
+    assert_numbers(&reader, 10, 15);
+    assert_null(reader.subscriber);
+    release(&reader);
+}
+
+static void the_seal_ends_it_after_the_last_record(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader reader = {0}, other = {0};
+    subscribe(fixture, &reader, 0, 0, true);
+    struct execution execution = execution_with(0);
+    struct subscription subscription = {.execution = &execution, .follow = true, .format = FORMAT_TEXT, .sink = &sink};
+    subscription.owner = &other;
+    other.subscriber = fanout_subscribe(fixture->fanout, &subscription);
+    commit(fixture, (struct store_change){.first = 0, .next = 4, .status = STATUS_COMPLETED, .sealed = true}, 4);
+    turns(fixture);
+    assert_numbers(&reader, 0, 4);
+    assert_numbers(&other, 0, 4);
+    assert_int_equal(reader.steps[reader.step_count - 1], FOLLOWER_COMPLETE);
+    assert_null(reader.subscriber);
+    assert_null(other.subscriber);
+    release(&reader);
+    release(&other);
+}
+
+static void what_retention_took_is_told_as_a_gap(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader reader = {0};
+    subscribe(fixture, &reader, 0, 20, true);
+    struct store_read *read = STUB_TAKE(&fixture->store, STORE_READ, store_read);
+    read->ret_segments[read->ret_count++] = (struct store_segment){10, numbered(10, 10)};
+    read->ret_first_sequence = 10;
+    stub_answer(&read->op, 0);
+    turns(fixture);
+    assert_int_equal(reader.step_count, 1);
+    assert_int_equal(reader.steps[0], FOLLOWER_GAP);
+    assert_int_equal(reader.gap_from, 0);
+    assert_int_equal(reader.gap_to, 9);
+    assert_numbers(&reader, 10, 20);
+    release(&reader);
+}
+
+static void a_store_that_fails_ends_it_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader reader = {0};
+    subscribe(fixture, &reader, 0, 20, true);
+    answer_read(fixture, 0, 0, ERR_UNAVAILABLE);
+    commit_records(fixture, 20, 5);
+    turns(fixture);
+    assert_int_equal(reader.failed, 1);
+    assert_int_equal(reader.err, ERR_UNAVAILABLE);
+    assert_int_equal(reader.got.len, 0);
+    release(&reader);
+}
+
+static void one_who_leaves_while_a_read_is_under_way_hears_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader reader = {0};
+    subscribe(fixture, &reader, 0, 20, true);
+    subscriber_free(&reader.subscriber);
+    answer_read(fixture, 0, 20, 0);
+    turns(fixture);
+    assert_int_equal(reader.got.len + reader.step_count + reader.failed, 0);
+    release(&reader);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(stored_and_live_records_come_once_in_order),
+        TEST(a_slow_reader_is_waited_for),
+        TEST(one_who_does_not_follow_ends_at_what_there_was),
+        TEST(one_who_is_to_finish_gets_what_is_durable_by_then),
+        TEST(the_seal_ends_it_after_the_last_record),
+        TEST(what_retention_took_is_told_as_a_gap),
+        TEST(a_store_that_fails_ends_it_once),
+        TEST(one_who_leaves_while_a_read_is_under_way_hears_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
