@@ -273,7 +273,7 @@ static void test_server_end(struct test_server *server)
 }
 
 // Waits until `text` is in the log.
-static void test_server_wait_for(struct test_server *server, const char *text)
+UNUSED static void test_server_wait_for(struct test_server *server, const char *text)
 {
     pthread_mutex_lock(&server->lock);
     while (server->log.len == 0 || !memmem(server->log.data, server->log.len, text, strlen(text)))
