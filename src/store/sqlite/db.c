@@ -1,7 +1,7 @@
 #include "store/sqlite/db.h"
 
 static const char *const statement_sql[] = {
-#define STATEMENT_SQL(name, sql) sql,
+#define STATEMENT_SQL(name, sql) [STATEMENT_##name] = (sql),
     STATEMENTS(STATEMENT_SQL)
 #undef STATEMENT_SQL
 };
