@@ -16,7 +16,7 @@ const struct hub_listener api_hub_listener = {live_changed, stream_replaced, str
 
 struct api *api_new(const struct api_options *options, const struct api_limits *limits)
 {
-    struct api *api = xcalloc(1, sizeof *api);
+    struct api *api = xcalloc(1, sizeof(*api));
     api->options = *options;
     api->tree = route_tree_new(options->routes);
     api->parser = record_parser_new(0);

@@ -15,20 +15,20 @@ struct sealing {
 
 static void sealing_init(const struct api *api, struct sealing *ret)
 {
-    _Static_assert(sizeof *ret == STORE_SECRET_LEN, "the secret is the keys");
-    memcpy(ret, store_secret(api->options.store), sizeof *ret);
+    _Static_assert(sizeof(*ret) == STORE_SECRET_LEN, "the secret is the keys");
+    memcpy(ret, store_secret(api->options.store), sizeof(*ret));
 }
 
 static uint64_t tag_of(const struct sealing *sealing, int64_t account, int64_t row)
 {
     const uint64_t sealed[2] = {htole64((uint64_t)account), htole64((uint64_t)row)};
-    return siphash(sealing->tag_key, sealed, sizeof sealed);
+    return siphash(sealing->tag_key, sealed, sizeof(sealed));
 }
 
 static uint64_t mask_of(const struct sealing *sealing, uint64_t tag)
 {
     uint64_t le = htole64(tag);
-    return siphash(sealing->row_key, &le, sizeof le);
+    return siphash(sealing->row_key, &le, sizeof(le));
 }
 
 void cursor_append(struct buf *out, const struct api *api, int64_t account, int64_t row)
@@ -38,7 +38,7 @@ void cursor_append(struct buf *out, const struct api *api, int64_t account, int6
     sealing_init(api, &sealing);
     uint64_t tag = tag_of(&sealing, account, row);
     const uint64_t parts[2] = {htole64(tag), htole64((uint64_t)row ^ mask_of(&sealing, tag))};
-    hex_encode(parts, sizeof parts, hex);
+    hex_encode(parts, sizeof(parts), hex);
     buf_append_text(out, hex);
 }
 
@@ -46,7 +46,7 @@ bool cursor_parse(const struct api *api, int64_t account, struct str cursor, int
 {
     struct sealing sealing;
     uint64_t parts[2];
-    if (!hex_decode(cursor, parts, sizeof parts))
+    if (!hex_decode(cursor, parts, sizeof(parts)))
         return false;
     sealing_init(api, &sealing);
     uint64_t tag = le64toh(parts[0]);

@@ -199,7 +199,7 @@ static struct call *call_new(struct api *api, struct http_request *request)
         return NULL;
     }
 
-    struct call *call = xcalloc(1, sizeof *call);
+    struct call *call = xcalloc(1, sizeof(*call));
     *call = (struct call){.api = api, .request = request, .route = match.route, .action = action, .refs = 1};
     call_watch(call);
     if (!take_captures(call, &match)) {

@@ -52,15 +52,15 @@ static struct route_tree *grow(struct route_tree *node, struct str segment)
 {
     if (is_capture(segment)) {
         if (!node->capture)
-            node->capture = xcalloc(1, sizeof *node->capture);
+            node->capture = xcalloc(1, sizeof(*node->capture));
         return node->capture;
     }
     struct route_tree *child = child_of(node, segment);
     if (child)
         return child;
     size_t at = child_place(node, segment);
-    node->children = xrealloc(node->children, (node->child_count + 1) * sizeof *node->children);
-    memmove(node->children + at + 1, node->children + at, (node->child_count - at) * sizeof *node->children);
+    node->children = xrealloc(node->children, (node->child_count + 1) * sizeof(*node->children));
+    memmove(node->children + at + 1, node->children + at, (node->child_count - at) * sizeof(*node->children));
     node->child_count++;
     node->children[at] = (struct route_tree){.segment = segment};
     return &node->children[at];
@@ -68,7 +68,7 @@ static struct route_tree *grow(struct route_tree *node, struct str segment)
 
 struct route_tree *route_tree_new(const struct route *routes)
 {
-    struct route_tree *root = xcalloc(1, sizeof *root);
+    struct route_tree *root = xcalloc(1, sizeof(*root));
     for (const struct route *route = routes; route->pattern; route++) {
         struct str rest = str_of(route->pattern + 1);
         struct route_tree *node = root;

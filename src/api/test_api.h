@@ -46,7 +46,7 @@ static char *none[] = {NULL};
 // With a table of routes; its last row has a NULL pattern.
 UNUSED static int fixture_new(void **state, const struct route *routes)
 {
-    struct fixture *it = xcalloc(1, sizeof *it);
+    struct fixture *it = xcalloc(1, sizeof(*it));
     stub_init(&it->store);
     assert_int_equal(loop_new(&it->loop), 0);
     it->metrics = metrics_new(1);
@@ -146,7 +146,7 @@ UNUSED static void answer_key(struct fixture *it, const struct key *key)
     struct store_key_find *find = TAKE(it, STORE_KEY_FIND, store_key_find);
     find->ret_key = (struct api_key){
         .row = key->row, .account = ACCOUNT, .key_id = xstrdup("key_1"), .name = xstrdup(""), .role = ROLE_SERVICE};
-    memcpy(find->ret_key.hash, key->hash, sizeof key->hash);
+    memcpy(find->ret_key.hash, key->hash, sizeof(key->hash));
     stub_answer(&find->op, 0);
 }
 

@@ -186,7 +186,7 @@ static void ask_to_show(struct fixture *it, struct peer *peer, const struct key 
     struct store_key_find *find = TAKE(it, STORE_KEY_FIND, store_key_find);
     find->ret_key = (struct api_key){
         .row = key->row, .account = ACCOUNT, .key_id = xstrdup("key_1"), .name = xstrdup(""), .role = role};
-    memcpy(find->ret_key.hash, key->hash, sizeof key->hash);
+    memcpy(find->ret_key.hash, key->hash, sizeof(key->hash));
     stub_answer(&find->op, 0);
     stub_answer(take(it, STORE_KEY_USED), 0);
 }

@@ -39,7 +39,7 @@ bool client_token_valid(const char *token)
     return client_header_safe(token) && !strchr(token, ' ');
 }
 
-void client_handle_apply(CURL *handle, const struct client_options *options)
+static void client_handle_apply(CURL *handle, const struct client_options *options)
 {
     uint64_t timeout = options->connect_timeout_ms ? options->connect_timeout_ms : CLIENT_CONNECT_TIMEOUT_MS;
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);

@@ -13,7 +13,7 @@ struct patch {
 
 static struct patch *patch_new(struct call *call)
 {
-    struct patch *it = xcalloc(1, sizeof *it);
+    struct patch *it = xcalloc(1, sizeof(*it));
     it->call = call;
     it->update.op = (struct store_op){
         .kind = STORE_UPDATE, .reply_to = call->api->options.loop, .account = call->principal.account};
@@ -123,7 +123,7 @@ static void executions_purge(struct call *call)
         call_fail(call, ERR_FORBIDDEN, "purging needs the role admin");
         return;
     }
-    struct purge *it = xcalloc(1, sizeof *it);
+    struct purge *it = xcalloc(1, sizeof(*it));
     it->call = call;
     it->purge = (struct store_purge){
         .op = {.kind = STORE_PURGE,

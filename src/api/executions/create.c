@@ -90,7 +90,7 @@ void executions_create(struct call *call)
         call_fail_fields(call, &(struct http_field_error){"started_at", problem}, 1);
         return;
     }
-    struct create *it = xcalloc(1, sizeof *it);
+    struct create *it = xcalloc(1, sizeof(*it));
     it->call = call;
     // A user's keys are its own: another user's request must not be answered with its execution.
     size_t owner_len = call->principal.role == ROLE_USER ? strlen(call->principal.user) : 0;

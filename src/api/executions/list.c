@@ -126,7 +126,7 @@ static void list_keep_all(struct store_list *list, char *at, size_t size)
 void executions_list(struct call *call)
 {
     const size_t room = 9 * 1024; // a URL is at most 8 KiB
-    struct list *it = xcalloc(1, sizeof *it + room);
+    struct list *it = xcalloc(1, sizeof(*it) + room);
     it->call = call;
     it->list = (struct store_list){
         .op = {.kind = STORE_LIST, .reply_to = call->api->options.loop, .done = list_done},

@@ -216,7 +216,7 @@ static void follower_start(struct call *call, struct log_query *query, const str
 {
     struct api *api = call->api;
     const struct format *format = format_of(query->format);
-    struct http_follower *it = xcalloc(1, sizeof *it);
+    struct http_follower *it = xcalloc(1, sizeof(*it));
 
     it->follow = query->follow;
     it->format = format;

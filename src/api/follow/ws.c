@@ -163,12 +163,12 @@ void follow_ws(struct call *call)
         return;
     }
     struct ws_limits limits = ws_limits_of(api);
-    struct ws_follower *it = xcalloc(1, sizeof *it);
+    struct ws_follower *it = xcalloc(1, sizeof(*it));
     it->account = call->principal.account;
     it->node.end = follower_stop;
     it->node.finish = follower_finish_stream;
-    snprintf(it->execution_id, sizeof it->execution_id, "%s", call->execution.execution_id);
-    snprintf(it->request_id, sizeof it->request_id, "%.*s", STR_ARGS(http_request_id(call->request)));
+    snprintf(it->execution_id, sizeof(it->execution_id), "%s", call->execution.execution_id);
+    snprintf(it->request_id, sizeof(it->request_id), "%.*s", STR_ARGS(http_request_id(call->request)));
     call_ref(call);
     it->ws = ws_accept(call_take_request(call), &limits, &handler, it);
     if (!it->ws) {

@@ -57,7 +57,7 @@ static void create_done(struct store_op *op)
 void accounts_create(struct call *call)
 {
     struct str name = call_member(call, "name").text;
-    struct account_create *it = xcalloc(1, sizeof *it);
+    struct account_create *it = xcalloc(1, sizeof(*it));
     it->call = call;
     memcpy(it->name, name.data, name.len);
     it->create = (struct store_account_create){
@@ -118,7 +118,7 @@ void accounts_list(struct call *call)
     int64_t after;
     if (!cursor_take(call, call_param(call, "cursor").text, &after))
         return;
-    struct account_list *it = xcalloc(1, sizeof *it);
+    struct account_list *it = xcalloc(1, sizeof(*it));
     it->call = call;
     it->list = (struct store_account_list){.after_row = after, .limit = (unsigned)call_param(call, "limit").number};
     list_submit(it);
@@ -139,7 +139,7 @@ static bool take_name(struct call *call, char out[ACCOUNT_NAME_MAX + 1])
 
 void accounts_get(struct call *call)
 {
-    struct account_list *it = xcalloc(1, sizeof *it);
+    struct account_list *it = xcalloc(1, sizeof(*it));
     it->call = call;
     if (!take_name(call, it->name)) {
         free(it);
@@ -193,7 +193,7 @@ static void change_done(struct store_op *op)
 
 static void change_submit(struct call *call, enum account_state state, bool purge)
 {
-    struct account_change *it = xcalloc(1, sizeof *it);
+    struct account_change *it = xcalloc(1, sizeof(*it));
     it->call = call;
     if (!take_name(call, it->name)) {
         free(it);

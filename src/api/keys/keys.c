@@ -62,7 +62,7 @@ static void key_create_done(struct store_op *op)
     } else {
         fail_with_account(it->call, op->err);
     }
-    memset(it->secret, 0, sizeof it->secret);
+    memset(it->secret, 0, sizeof(it->secret));
     call_unref(it->call);
     store_op_release(op);
     api_key_release(&it->create.key);
@@ -82,7 +82,7 @@ static bool parse_expiry(struct str text, int64_t *ret_ms)
 
 static void key_create_submit(struct call *call, enum role role, int64_t expires_ms)
 {
-    struct key_create *it = xcalloc(1, sizeof *it);
+    struct key_create *it = xcalloc(1, sizeof(*it));
     char id[ID_SORTABLE_LEN + 1];
     if (!take_account(call, call_member(call, "account").text, it->account)) {
         free(it);
@@ -153,7 +153,7 @@ static void key_list_done(struct store_op *op)
 
 void keys_list(struct call *call)
 {
-    struct key_list *it = xcalloc(1, sizeof *it);
+    struct key_list *it = xcalloc(1, sizeof(*it));
     if (!take_account(call, call_param(call, "account").text, it->account)) {
         free(it);
         return;
@@ -212,12 +212,12 @@ static void key_revoke_done(struct store_op *op)
 void keys_revoke(struct call *call)
 {
     struct str key_id = call_capture(call, "key_id");
-    struct key_revoke *it = xcalloc(1, sizeof *it);
+    struct key_revoke *it = xcalloc(1, sizeof(*it));
     if (!take_account(call, call_param(call, "account").text, it->account)) {
         free(it);
         return;
     }
-    if (key_id.len >= sizeof it->key_id) {
+    if (key_id.len >= sizeof(it->key_id)) {
         free(it);
         call_fail(call, ERR_NOT_FOUND, "no such key");
         return;

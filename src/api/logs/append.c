@@ -40,7 +40,7 @@ static void append_cut(struct append *append)
 {
     if (chunk_builder_count(append->builder) == 0)
         return;
-    struct append_part *part = xcalloc(1, sizeof *part);
+    struct append_part *part = xcalloc(1, sizeof(*part));
     part->whole = append;
     part->count = chunk_builder_count(append->builder);
     part->append.first = append->total - part->count;
@@ -193,7 +193,7 @@ void logs_append(struct call *call)
     }
     if (append_denied(call))
         return;
-    struct append *append = xcalloc(1, sizeof *append);
+    struct append *append = xcalloc(1, sizeof(*append));
     append->call = call;
     append->builder = chunk_builder_new();
     call_ref(call);
@@ -201,9 +201,9 @@ void logs_append(struct call *call)
         uint8_t hash[32];
         char hex[65];
         sha256(key.data, key.len, hash);
-        hex_encode(hash, sizeof hash, hex);
+        hex_encode(hash, sizeof(hash), hex);
         append->idempotent = true;
-        snprintf(append->producer, sizeof append->producer, "idem:%s", hex);
+        snprintf(append->producer, sizeof(append->producer), "idem:%s", hex);
     }
     if (!append_parse(append)) {
         append_free(append);

@@ -269,7 +269,7 @@ static void page_located(void *arg, int err, uint64_t from)
 void logs_page(struct call *call, struct log_query *query)
 {
     struct api *api = call->api;
-    struct page *page = xcalloc(1, sizeof *page);
+    struct page *page = xcalloc(1, sizeof(*page));
     CLEANUP(filter_unref) struct filter *filter = TAKE_PTR(query->filter);
 
     page->call = call;
@@ -284,7 +284,7 @@ void logs_page(struct call *call, struct log_query *query)
         page_begin(page, filter, query->position.from);
         return;
     }
-    struct page_start *start = xcalloc(1, sizeof *start);
+    struct page_start *start = xcalloc(1, sizeof(*start));
     *start = (struct page_start){page, filter ? filter_ref(filter) : NULL};
     locate_start(api->options.store, api->options.loop, &call->execution, &query->position, filter, page->steps_left,
                  page_located, start);

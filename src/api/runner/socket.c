@@ -18,7 +18,7 @@
 #define ANSWERS_MAX      (1024 * 1024) // bytes queued to a runner
 #define DIGEST_PROBLEM   "digest must be 16 hexadecimal digits"
 
-struct runner {
+struct runner_socket {
     struct stream_node node;
     struct call *call; // until the socket is open
     struct ws *ws;
@@ -35,7 +35,7 @@ struct runner {
 // A `complete` under way; outlives the socket.
 struct completion {
     struct store_complete complete;
-    struct runner *runner; // NULL once it has gone
+    struct runner_socket *runner; // NULL once it has gone
     struct api *api;
     char producer[STORE_PRODUCER_MAX + 1];
 };
@@ -54,7 +54,7 @@ static void message_begin(struct message *message, const char *type)
     json_add_text(&message->json, "type", type);
 }
 
-static void message_send(struct message *message, struct runner *runner)
+static void message_send(struct message *message, struct runner_socket *runner)
 {
     json_close(&message->json);
     json_writer_end(&message->json);
@@ -63,7 +63,7 @@ static void message_send(struct message *message, struct runner *runner)
     buf_release(&message->text);
 }
 
-static void runner_send_error(struct runner *runner, int err, const char *detail, uint64_t next_sequence)
+static void runner_send_error(struct runner_socket *runner, int err, const char *detail, uint64_t next_sequence)
 {
     struct message message;
     message_begin(&message, "error");
@@ -83,7 +83,7 @@ static void add_stored(struct json_writer *json, const struct sequence_producer 
         json_add_hex(json, "digest", stored->digest);
 }
 
-static void runner_send_ready(struct runner *runner, const struct sequence_producer *stored)
+static void runner_send_ready(struct runner_socket *runner, const struct sequence_producer *stored)
 {
     struct message message;
     message_begin(&message, "ready");
@@ -99,7 +99,7 @@ static void runner_send_ready(struct runner *runner, const struct sequence_produ
 
 static void runner_send_cancel(struct stream_node *node, const char *reason)
 {
-    struct runner *runner = CONTAINER_OF(node, struct runner, node);
+    struct runner_socket *runner = CONTAINER_OF(node, struct runner_socket, node);
     struct message message;
     message_begin(&message, "cancel");
     json_add_text(&message.json, "reason", reason);
@@ -107,7 +107,7 @@ static void runner_send_cancel(struct stream_node *node, const char *reason)
     message_send(&message, runner);
 }
 
-static void runner_send_completed(struct runner *runner, const struct store_complete *complete)
+static void runner_send_completed(struct runner_socket *runner, const struct store_complete *complete)
 {
     struct message message;
     message_begin(&message, "completed");
@@ -119,13 +119,13 @@ static void runner_send_completed(struct runner *runner, const struct store_comp
 
 // --- End of the socket
 
-static void runner_free_if_idle(struct runner *runner)
+static void runner_free_if_idle(struct runner_socket *runner)
 {
     if (!runner->completing)
         free(runner);
 }
 
-static void runner_end(struct runner *runner, unsigned code, const char *reason)
+static void runner_end(struct runner_socket *runner, unsigned code, const char *reason)
 {
     struct api *api = runner->node.api;
 
@@ -143,7 +143,7 @@ static void runner_end(struct runner *runner, unsigned code, const char *reason)
 
 static void runner_stop(struct stream_node *node, unsigned code, const char *reason)
 {
-    runner_end(CONTAINER_OF(node, struct runner, node), code, reason);
+    runner_end(CONTAINER_OF(node, struct runner_socket, node), code, reason);
 }
 
 // --- Complete
@@ -151,7 +151,7 @@ static void runner_stop(struct stream_node *node, unsigned code, const char *rea
 static void complete_done(struct store_op *op)
 {
     struct completion *it = CONTAINER_OF(op, struct completion, complete.op);
-    struct runner *runner = it->runner;
+    struct runner_socket *runner = it->runner;
     bool open = runner->ws != NULL;
 
     runner->completing = false;
@@ -189,10 +189,10 @@ static bool parse_digest(const json_t *value, uint64_t *ret)
 {
     uint8_t bytes[8];
     const char *text = json_string_value(value);
-    if (!text || strlen(text) != 16 || !hex_decode(str_of(text), bytes, sizeof bytes))
+    if (!text || strlen(text) != 16 || !hex_decode(str_of(text), bytes, sizeof(bytes)))
         return false;
     *ret = 0;
-    for (size_t i = 0; i < sizeof bytes; i++)
+    for (size_t i = 0; i < sizeof(bytes); i++)
         *ret = *ret << 8 | bytes[i];
     return true;
 }
@@ -232,14 +232,14 @@ static bool parse_outcome(const json_t *message, struct store_complete *ret, con
     return !ret->has_digest || parse_digest(digest, &ret->digest);
 }
 
-static void runner_complete(struct runner *runner, const json_t *message)
+static void runner_complete(struct runner_socket *runner, const json_t *message)
 {
     struct api *api = runner->node.api;
     const char *problem;
 
     if (runner->completing)
         return;
-    struct completion *it = xcalloc(1, sizeof *it);
+    struct completion *it = xcalloc(1, sizeof(*it));
     if (!parse_outcome(message, &it->complete, &problem)) {
         free(it);
         runner_send_error(runner, ERR_INVALID, problem, intake_accepted(runner->intake));
@@ -248,7 +248,7 @@ static void runner_complete(struct runner *runner, const json_t *message)
     intake_flush(runner->intake);
     it->runner = runner;
     it->api = api;
-    memcpy(it->producer, runner->producer, sizeof it->producer);
+    memcpy(it->producer, runner->producer, sizeof(it->producer));
     it->complete.op = (struct store_op){.kind = STORE_COMPLETE,
                                         .reply_to = api->options.loop,
                                         .done = complete_done,
@@ -267,7 +267,7 @@ static void runner_complete(struct runner *runner, const json_t *message)
 
 // --- Messages
 
-static void runner_touch(struct runner *runner)
+static void runner_touch(struct runner_socket *runner)
 {
     struct api *api = runner->node.api;
     uint64_t now = loop_now_ms(api->options.loop);
@@ -277,7 +277,7 @@ static void runner_touch(struct runner *runner)
     hub_touch(api->options.hub, api->options.loop, runner->row, runner->holder);
 }
 
-static void runner_skip(struct runner *runner, json_int_t next, const json_t *message)
+static void runner_skip(struct runner_socket *runner, json_int_t next, const json_t *message)
 {
     const char *reason = json_string_value(json_object_get(message, "reason"));
     const json_t *given = json_object_get(message, "digest");
@@ -289,7 +289,7 @@ static void runner_skip(struct runner *runner, json_int_t next, const json_t *me
         intake_skip(runner->intake, (uint64_t)next, str_of(reason ? reason : "unknown"), has_digest ? &digest : NULL);
 }
 
-static void runner_control(struct runner *runner, const char *type, const json_t *message)
+static void runner_control(struct runner_socket *runner, const char *type, const json_t *message)
 {
     struct api *api = runner->node.api;
     json_int_t lag = json_integer_value(json_object_get(message, "lag")),
@@ -310,7 +310,7 @@ static void runner_control(struct runner *runner, const char *type, const json_t
 
 // A frame is taken whole or not at all, so its records are looked at before the first is handed on.
 struct runner_frame {
-    struct runner *runner;
+    struct runner_socket *runner;
     struct record_input *inputs;
     size_t count, capacity;
     bool control;
@@ -335,7 +335,7 @@ static int runner_record(void *arg, const struct record_input *input)
         return ERR_INVALID;
     if (frame->count == frame->capacity) {
         frame->capacity = MAX((size_t)16, frame->capacity * 2);
-        frame->inputs = xrealloc(frame->inputs, frame->capacity * sizeof *frame->inputs);
+        frame->inputs = xrealloc(frame->inputs, frame->capacity * sizeof(*frame->inputs));
     }
     frame->inputs[frame->count++] = *input;
     return 0;
@@ -353,7 +353,7 @@ static void runner_take(struct runner_frame *frame)
 }
 
 // Control frames are few and small: they go through the library.
-static void runner_control_text(struct runner *runner, struct str text)
+static void runner_control_text(struct runner_socket *runner, struct str text)
 {
     json_t *message = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
     const char *type = json_string_value(json_object_get(message, "type"));
@@ -365,7 +365,7 @@ static void runner_control_text(struct runner *runner, struct str text)
     json_decref(message);
 }
 
-static void runner_text(struct runner *runner, struct str text)
+static void runner_text(struct runner_socket *runner, struct str text)
 {
     CLEANUP(runner_frame_release) struct runner_frame frame = {.runner = runner};
     struct record_problem problem = {0};
@@ -390,15 +390,15 @@ static void runner_text(struct runner *runner, struct str text)
     runner_send_error(runner, err, detail, intake_accepted(runner->intake));
 }
 
-static void runner_refuse_chunk(struct runner *runner, int err)
+static void runner_refuse_chunk(struct runner_socket *runner, int err)
 {
     char text[96];
-    snprintf(text, sizeof text, "the chunk is newer than this server, which reads version %d; update the server",
+    snprintf(text, sizeof(text), "the chunk is newer than this server, which reads version %d; update the server",
              CHUNK_VERSION);
     runner_send_error(runner, err, err == ERR_TOO_NEW ? text : NULL, intake_accepted(runner->intake));
 }
 
-static void runner_binary(struct runner *runner, const uint8_t *data, size_t len)
+static void runner_binary(struct runner_socket *runner, const uint8_t *data, size_t len)
 {
     struct chunk *chunk = NULL;
     uint64_t first = 0;
@@ -424,7 +424,7 @@ static void runner_binary(struct runner *runner, const uint8_t *data, size_t len
 
 static void runner_message(void *owner, enum ws_opcode opcode, const uint8_t *data, size_t len)
 {
-    struct runner *runner = owner;
+    struct runner_socket *runner = owner;
 
     runner_touch(runner);
     if (opcode == WS_BINARY)
@@ -440,7 +440,7 @@ static void runner_message(void *owner, enum ws_opcode opcode, const uint8_t *da
 
 static void runner_closed(void *owner, unsigned code)
 {
-    struct runner *runner = owner;
+    struct runner_socket *runner = owner;
     runner->ws = NULL;
     runner_end(runner, code, "");
 }
@@ -451,7 +451,7 @@ static const struct ws_handler runner_ws_handler = {runner_message, NULL, runner
 
 static void runner_ack(void *owner, uint64_t next)
 {
-    struct runner *runner = owner;
+    struct runner_socket *runner = owner;
     struct message message;
     message_begin(&message, "ack");
     json_add_i64(&message.json, "sequence_number", (int64_t)next - 1);
@@ -460,7 +460,7 @@ static void runner_ack(void *owner, uint64_t next)
 
 static void runner_refused(void *owner, int err, uint64_t next_sequence)
 {
-    struct runner *runner = owner;
+    struct runner_socket *runner = owner;
     runner_send_error(runner, err, NULL, next_sequence);
     if (err == ERR_FENCED)
         runner_end(runner, CLOSE_REPLACED, error_text(err));
@@ -473,7 +473,7 @@ static void runner_ready_again(void *owner, const struct sequence_producer *stor
 
 static void runner_room(void *owner)
 {
-    struct runner *runner = owner;
+    struct runner_socket *runner = owner;
     if (runner->ws)
         ws_pause_read(runner->ws, false);
 }
@@ -483,7 +483,7 @@ static const struct intake_handler runner_intake_handler = {runner_ack, runner_r
 
 // --- Start
 
-static void runner_give_up(struct runner *runner, int err)
+static void runner_give_up(struct runner_socket *runner, int err)
 {
     call_fail(runner->call, err, NULL);
     call_unref(runner->call);
@@ -491,7 +491,7 @@ static void runner_give_up(struct runner *runner, int err)
 }
 
 // The socket did not come about.
-static void runner_let_go(struct runner *runner)
+static void runner_let_go(struct runner_socket *runner)
 {
     struct hub *hub = runner->node.api->options.hub;
     if (runner->holder && runner->reconnected)
@@ -500,7 +500,7 @@ static void runner_let_go(struct runner *runner)
         hub_abandon(hub, runner->row, runner->holder);
 }
 
-static void runner_open(struct runner *runner, const struct sequence_producer *stored)
+static void runner_open(struct runner_socket *runner, const struct sequence_producer *stored)
 {
     struct call *call = runner->call;
     struct api *api = call->api;
@@ -553,14 +553,14 @@ static void runner_open(struct runner *runner, const struct sequence_producer *s
 
 static void runner_found_producer(struct store_op *op)
 {
-    struct runner *runner = CONTAINER_OF(op, struct runner, producer_query.op);
+    struct runner_socket *runner = CONTAINER_OF(op, struct runner_socket, producer_query.op);
     struct sequence_producer stored = runner->producer_query.ret_producer;
     const char *cancel_reason = runner->producer_query.ret_execution.cancel_reason;
     int err = op->err;
 
     // Without a lease it is only here to hear that all has ended.
     if (runner->holder && cancel_reason)
-        snprintf(runner->cancel_reason, sizeof runner->cancel_reason, "%s", cancel_reason);
+        snprintf(runner->cancel_reason, sizeof(runner->cancel_reason), "%s", cancel_reason);
 
     store_op_release(op);
     if (err == 0)
@@ -575,7 +575,7 @@ static void runner_found_producer(struct store_op *op)
     }
 }
 
-static void runner_find_producer(struct runner *runner)
+static void runner_find_producer(struct runner_socket *runner)
 {
     struct api *api = runner->node.api;
     runner->producer_query = (struct store_producer){
@@ -591,7 +591,7 @@ static void runner_find_producer(struct runner *runner)
 
 static void runner_claimed(struct store_op *op)
 {
-    struct runner *runner = CONTAINER_OF(op, struct runner, claim.op);
+    struct runner_socket *runner = CONTAINER_OF(op, struct runner_socket, claim.op);
     struct hub *hub = runner->node.api->options.hub;
     int err = op->err;
 
@@ -606,7 +606,7 @@ static void runner_claimed(struct store_op *op)
     runner_find_producer(runner);
 }
 
-static void runner_claim(struct runner *runner)
+static void runner_claim(struct runner_socket *runner)
 {
     struct api *api = runner->node.api;
     runner->claim = (struct store_claim){
@@ -633,7 +633,7 @@ static void runner_check_versions(const struct call *call)
                  LOG_S("execution_id", call->execution.execution_id), LOG_I("version", CHUNK_VERSION));
 }
 
-static void runner_take_query(const struct call *call, struct runner *runner, uint64_t *ret_epoch)
+static void runner_take_query(const struct call *call, struct runner_socket *runner, uint64_t *ret_epoch)
 {
     struct field_value producer = call_param(call, "producer"), worker = call_param(call, "worker");
     struct str incarnation = call_param(call, "incarnation").text;
@@ -652,7 +652,7 @@ static void runner_take_query(const struct call *call, struct runner *runner, ui
 void runner_socket(struct call *call)
 {
     struct api *api = call->api;
-    struct runner *runner = xcalloc(1, sizeof *runner);
+    struct runner_socket *runner = xcalloc(1, sizeof(*runner));
     uint64_t epoch;
 
     runner_take_query(call, runner, &epoch);
@@ -668,8 +668,8 @@ void runner_socket(struct call *call)
     runner->node.api = api;
     runner->call = call;
     runner->row = call->execution.row;
-    snprintf(runner->execution_id, sizeof runner->execution_id, "%s", call->execution.execution_id);
-    snprintf(runner->request_id, sizeof runner->request_id, "%.*s", STR_ARGS(http_request_id(call->request)));
+    snprintf(runner->execution_id, sizeof(runner->execution_id), "%s", call->execution.execution_id);
+    snprintf(runner->request_id, sizeof(runner->request_id), "%.*s", STR_ARGS(http_request_id(call->request)));
     call_ref(call);
     if (call->execution.sealed) {
         // Its `completed` may have been lost on the way: the same runner may ask again.

@@ -42,8 +42,8 @@ static void arrives(struct fixture *it, struct peer *peer, const struct key *key
 {
     char request[1024], query[64] = "";
     if (epoch)
-        snprintf(query, sizeof query, "?epoch=%llu", (unsigned long long)epoch);
-    snprintf(request, sizeof request,
+        snprintf(query, sizeof(query), "?epoch=%llu", (unsigned long long)epoch);
+    snprintf(request, sizeof(request),
              "GET /ws/runner/executions/e/stream%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
              "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
              "Sec-WebSocket-Version: 13\r\n\r\n",
@@ -224,7 +224,7 @@ static void a_key_that_is_revoked_while_the_execution_is_looked_for_is_refused(v
     struct key key = key_new(it);
     http_server_accept(it->http, &(struct http_accepted){.fd = peer_open(&peer, it->loop)});
     char request[512];
-    snprintf(request, sizeof request,
+    snprintf(request, sizeof(request),
              "GET /api/v1/executions/e HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", key.secret);
     peer_send_text(&peer, request);
     answer_key(it, &key);

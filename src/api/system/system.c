@@ -46,7 +46,7 @@ static void ready_done(struct store_op *op)
 // Asks the store something, so that the answer tells that it answers.
 void system_ready(struct call *call)
 {
-    struct ready *it = xcalloc(1, sizeof *it);
+    struct ready *it = xcalloc(1, sizeof(*it));
     it->call = call;
     it->query = (struct store_count_open){
         .op = {.kind = STORE_COUNT_OPEN, .reply_to = call->api->options.loop, .done = ready_done},
@@ -115,7 +115,7 @@ void system_backup(struct call *call)
         call_fail_fields(call, &(struct http_field_error){"path", reason}, 1);
         return;
     }
-    struct backup *it = xcalloc(1, sizeof *it);
+    struct backup *it = xcalloc(1, sizeof(*it));
     it->call = call;
     it->name = xstrdup(name);
     it->backup = (struct store_backup){
