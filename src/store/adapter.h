@@ -1,4 +1,5 @@
-// What an adapter of the store needs beside the port: what it embeds and fills, the table of kinds, and whom it tells what.
+// What an adapter of the store needs beside the port: what it embeds and fills, the table of kinds, and whom it tells
+// what.
 #pragma once
 
 #include "store/store.h"
@@ -31,7 +32,8 @@ struct store { // adapters embed it
     const struct logger *logger;
     struct store_watcher watchers[STORE_WATCHERS_MAX];
     size_t watcher_count;
-    // Whether all commits are this process's, and one thread's: then that thread tells of its transactions by store_versions_….
+    // Whether all commits are this process's, and one thread's: then that thread tells of its transactions by
+    // store_versions_….
     bool one_writer;
     _Atomic uint64_t versions[STORE_VERSION_SLOTS];
 };

@@ -1,14 +1,14 @@
-// Operations on the store: what each of them has, and the one table of their kinds. What a kind takes and gives is a struct of
-// its own, by subject in store/ops/.
+// Operations on the store: what each of them has, and the one table of their kinds. What a kind takes and gives is a
+// struct of its own, by subject in store/ops/.
 #pragma once
 
 #include "loop/loop.h"
 
-// X(NAME, name, row, account, space, release): STORE_NAME is the kind, struct store_name what it takes and gives; an adapter
-// applies it with commit_name, or with query_name.
-//   row      AT the member that says which execution a commit changes, for its version; NONE: it changes none, or makes one
+// X(NAME, name, row, account, space, release): STORE_NAME is the kind, struct store_name what it takes and gives; an
+// adapter applies it with commit_name, or with query_name.
+//   row      AT the member that says which execution a commit changes, for its version; NONE: none, or a new one
 //   account  AT the member that says whose turn it takes, unless the caller does; NONE
-//   space    GROWS: it needs room in the store. KEEPS: a full store does it, too, so that it can be emptied and logs can end
+//   space    GROWS: it needs room. KEEPS: a full store does it, too, so that it can be emptied and logs can end
 //   release  how what came out of it is freed: release_… in op.c
 #define STORE_COMMITS(X)                                                            \
     X(CREATE, create, NONE, AT(create, execution.account), GROWS, create)           \
@@ -49,7 +49,8 @@ struct store_op {
     void (*done)(struct store_op *op);
     int64_t account; // whose turn it takes; 0: the server's own, or that of the operation itself if it names one
     bool scan;       // of queries: one slice of a long look through records, which is to leave room for others
-    // Optional, for queries: runs on the reader's thread after the query and before `done`, for decoding, filtering, encoding. May be NULL.
+    // Optional, for queries: runs on the reader's thread after the query and before `done`, for decoding, filtering,
+    // encoding. May be NULL.
     void (*process)(struct store_op *op);
     // Set by the store.
     int err;

@@ -1,11 +1,13 @@
-// The port to durable storage. Everything is asynchronous: an operation is embedded in the caller's struct, handed in, and
-// comes back by `done` on the thread of its `reply_to` loop. Thread-safe. Strings and chunks given in must live until `done`;
-// what comes out is owned by the operation's struct and released by store_op_release (after `done`, by the caller).
+// The port to durable storage. Everything is asynchronous: an operation is embedded in the caller's struct, handed in,
+// and comes back by `done` on the thread of its `reply_to` loop. Thread-safe. Strings and chunks given in must live
+// until `done`; what comes out is owned by the operation's struct and released by store_op_release (after `done`, by
+// the caller).
 //
-// Commits: whatever has gathered since the last one is one transaction (group commit), in the order of submission within an
-// account, and in turn between accounts. Queries are taken in turn, too; those that are short before scans. An operation
-// whose conditions do not hold fails alone; a transaction that fails, fails each of its operations (ERR_STORE_FULL,
-// ERR_NO_FILES, ERR_NOMEM, ERR_UNAVAILABLE); nothing of it was applied then. An fsync error ends the process. `done` comes after durability.
+// Commits: whatever has gathered since the last one is one transaction (group commit), in the order of submission
+// within an account, and in turn between accounts. Queries are taken in turn, too; those that are short before scans.
+// An operation whose conditions do not hold fails alone; a transaction that fails, fails each of its operations
+// (ERR_STORE_FULL, ERR_NO_FILES, ERR_NOMEM, ERR_UNAVAILABLE); nothing of it was applied then. An fsync error ends the
+// process. `done` comes after durability.
 #pragma once
 
 #include "store/op.h"
@@ -48,8 +50,8 @@ struct store_stats {
 
 // Never fails at once: errors come by done. ERR_UNSUPPORTED for a backup by a store that makes none.
 void store_submit(struct store *store, struct store_op *op);
-// Before the first operation is handed in, for as long as the store is there; all are called, in the order in which they were
-// added. ERR_OVERLOADED when there are STORE_WATCHERS_MAX.
+// Before the first operation is handed in, for as long as the store is there; all are called, in the order in which
+// they were added. ERR_OVERLOADED when there are STORE_WATCHERS_MAX.
 int store_watch(struct store *store, store_watch_fn *watch, void *arg);
 const char *store_incarnation(const struct store *store);
 // Random, made with the store, kept in it and told to nobody: what is given out sealed is sealed with it.
@@ -57,10 +59,11 @@ const uint8_t *store_secret(const struct store *store);
 // False, and nothing but zeros, for a store that keeps no figures.
 bool store_stats(struct store *store, struct store_stats *ret);
 
-// How whoever keeps an execution knows that it still is as it was (store/execution_cache.h). A row's version is odd from before
-// a transaction that may change the execution until the outcome is visible to every query, and an even number never seen
-// before afterwards; nobody hears of the outcome earlier than that. Rows share slots, so a version may change without need,
-// never the other way round. Of a store that cannot know, as others write to it too, it is odd for ever: nothing is kept.
+// How whoever keeps an execution knows that it still is as it was (store/execution_cache.h). A row's version is odd
+// from before a transaction that may change the execution until the outcome is visible to every query, and an even
+// number never seen before afterwards; nobody hears of the outcome earlier than that. Rows share slots, so a version
+// may change without need, never the other way round. Of a store that cannot know, as others write to it too, it is
+// odd for ever: nothing is kept.
 uint64_t store_version(const struct store *store, int64_t row);
 
 // Commits what was handed in, checkpoints and ends the threads; what is submitted afterwards gets ERR_SHUTTING_DOWN.

@@ -29,8 +29,8 @@ struct store_account_create { // ERR_CONFLICT, or ERR_EXPIRED if one of that nam
 };
 
 // ERR_NOT_FOUND, ERR_EXPIRED if it was deleted, ERR_LAST_OPERATOR as for a key's end. What it is already is fine.
-// Deleted: its keys are revoked with it. ERR_CONFLICT when it holds executions that are not purged, unless `purge` says that
-// all of them are to go; they go in the background, also after a restart.
+// Deleted: its keys are revoked with it. ERR_CONFLICT when it holds executions that are not purged, unless `purge`
+// says that all of them are to go; they go in the background, also after a restart.
 struct store_account_change {
     struct store_op op;
     struct str name;

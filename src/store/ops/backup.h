@@ -4,8 +4,8 @@
 #include "store/op.h"
 #include "util/str.h"
 
-// A consistent copy while running, without free pages, made whole under a temporary name and then renamed; refuses an existing
-// file. The copy is marked, and whoever opens it first gives it a new incarnation. One at a time.
+// A consistent copy while running, without free pages, made whole under a temporary name and then renamed; refuses an
+// existing file. The copy is marked, and whoever opens it first gives it a new incarnation. One at a time.
 struct store_backup {
     struct store_op op;
     struct str folder; // absolute; made if it is not there

@@ -10,8 +10,8 @@
 
 struct store_create {
     struct store_op op;
-    // In: account, execution_id (NULL: made), status, started_ms, owner, spec…, allocated by the caller. Out: as stored (row, created_ms …).
-    // The strings are the operation's from then on: store_op_release frees them.
+    // In: account, execution_id (NULL: made), status, started_ms, owner, spec…, allocated by the caller. Out: as
+    // stored (row, created_ms …). The strings are the operation's from then on: store_op_release frees them.
     struct execution execution;
     struct str idempotency_key; // empty: none. Kept for 24 h.
     uint64_t request_hash;      // of the request's body, compared under the same key (ERR_IDEMPOTENCY)

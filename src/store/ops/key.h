@@ -21,8 +21,8 @@ struct store_key_create {
     struct api_key key;      // in: all but row; out: row and account
     struct str account_name; // empty: key.account says it. ERR_NOT_FOUND, ERR_EXPIRED
 };
-// ERR_NOT_FOUND; ERR_FORBIDDEN for a key above `role`; ERR_LAST_OPERATOR for an operator key, unless another one lasts at
-// least as long whose account is not suspended.
+// ERR_NOT_FOUND; ERR_FORBIDDEN for a key above `role`; ERR_LAST_OPERATOR for an operator key, unless another one lasts
+// at least as long whose account is not suspended.
 struct store_key_revoke {
     struct store_op op;
     int64_t account;

@@ -53,8 +53,9 @@ struct store_segment {
     uint64_t first; // sequence number of the chunk's first record
     struct chunk *chunk;
 };
-// The chunks from the one that covers `from` on (or, backward, up to the one that covers from - 1, in ascending order too), until
-// max_bytes of payload or STORE_READ_SEGMENTS are reached; at least one if there is one. One statement, no transaction left open.
+// The chunks from the one that covers `from` on (or, backward, up to the one that covers from - 1, in ascending order
+// too), until max_bytes of payload or STORE_READ_SEGMENTS are reached; at least one if there is one. One statement, no
+// transaction left open.
 struct store_read {
     struct store_op op;
     int64_t row;
@@ -69,7 +70,8 @@ struct store_read {
     uint64_t ret_next;           // the log's end as of this read
     uint64_t ret_first_sequence; // what retention has left
 };
-// For `process` of a read: lets the chunks go once they were looked at, as the operation may wait for its loop for a while.
+// For `process` of a read: lets the chunks go once they were looked at, as the operation may wait for its loop for a
+// while.
 void store_read_forget(struct store_read *read);
 
 struct store_producer {

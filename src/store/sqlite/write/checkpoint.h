@@ -1,5 +1,5 @@
-// What is in the WAL is moved to the database, the WAL cut, and the generation raised that says so (file/wal_mark.h). The
-// writer's thread.
+// What is in the WAL is moved to the database, the WAL cut, and the generation raised that says so (file/wal_mark.h).
+// The writer's thread.
 #pragma once
 
 #include "store/sqlite/sqlite_private.h"

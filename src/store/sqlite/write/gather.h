@@ -1,7 +1,7 @@
-// When the writer waits for more operations before it begins a transaction. A commit costs the same for few operations as
-// for many: a sync, pages of the WAL, wake-ups of every thread that waits for it. So while operations come fast, the next
-// group gathers for a moment, until it is as large as what lately was under way at once: those who send more only after
-// their acks have nothing to send until then.
+// When the writer waits for more operations before it begins a transaction. A commit costs the same for few operations
+// as for many: a sync, pages of the WAL, wake-ups of every thread that waits for it. So while operations come fast,
+// the next group gathers for a moment, until it is as large as what lately was under way at once: those who send more
+// only after their acks have nothing to send until then.
 #pragma once
 
 #include "util/attrs.h"

@@ -1,5 +1,5 @@
-// The outcome of an execution within the writer's transaction: model/outcome.h decides, this writes it down, counts what is
-// open and tells the watchers.
+// The outcome of an execution within the writer's transaction: model/outcome.h decides, this writes it down, counts
+// what is open and tells the watchers.
 #pragma once
 
 #include "store/sqlite/sqlite_private.h"
