@@ -49,8 +49,8 @@ void api_free(struct api **api);                                       // after 
 void api_set_limits(struct api *api, const struct api_limits *limits); // borrowed until the next one or the end
 struct http_app api_http_app(struct api *api);
 extern const struct hub_listener api_hub_listener; // owner: the api
-// Shutdown: refuses what is new (503), ends runner sockets, and ends each follower with 1001 once it has all that is durable.
-// `fewer` is called when the last of them has gone.
+// Shutdown: refuses what is new (503), ends runner sockets, and ends each follower with 1001 once it has all that is
+// durable. `fewer` is called when the last of them has gone.
 void api_drain(struct api *api, void (*fewer)(void *arg), void *arg);
 void api_close(struct api *api);             // ends what is still open, at once
 unsigned api_streams(const struct api *api); // followers and runner sockets still open

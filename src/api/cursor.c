@@ -1,6 +1,6 @@
-// A list's place is a row of the store, which would tell how much other accounts do. So it is given out sealed: encrypted
-// under a key that its own tag makes different for each, and good for the account that it was given to alone. The same place
-// is always the same cursor. Lower-case hex of the tag, then of the encrypted row.
+// A list's place is a row of the store, which would tell how much other accounts do. So it is given out sealed:
+// encrypted under a key that its own tag makes different for each, and good for the account that it was given to alone.
+// The same place is always the same cursor. Lower-case hex of the tag, then of the encrypted row.
 #include "api/cursor.h"
 
 #include "util/map.h"

@@ -1,5 +1,5 @@
-// The fields of a query and of a JSON body: what the table of routes says of each, and the one check of all of them. It runs
-// before the handler, so a handler sees only what its route's row allows. All of it on the loop's thread.
+// The fields of a query and of a JSON body: what the table of routes says of each, and the one check of all of them. It
+// runs before the handler, so a handler sees only what its route's row allows. All of it on the loop's thread.
 #pragma once
 
 #include "util/buf.h"
@@ -48,8 +48,8 @@ struct field {
     unsigned flags;
 };
 
-// Checks query and body against the route. False after having answered: 400 for a parameter, 422 with all wrong fields of a body,
-// and 400, 413 or 415 for a body that is no JSON object. What the body holds is then call->body.
+// Checks query and body against the route. False after having answered: 400 for a parameter, 422 with all wrong fields
+// of a body, and 400, 413 or 415 for a body that is no JSON object. What the body holds is then call->body.
 bool fields_check(struct call *call);
 
 struct field_value {

@@ -1,4 +1,5 @@
-// What is settled before the route: by which name and over what the server is called, from which page, and beneath which path.
+// What is settled before the route: by which name and over what the server is called, from which page, and beneath
+// which path.
 #include "api/origin.h"
 
 #define PREFLIGHT_HEADERS_MAX 1024
@@ -42,7 +43,8 @@ static bool host_listed(char *const *list, struct str host, bool https)
     return false;
 }
 
-// A page that a browser has loaded from elsewhere must not reach a server on loopback by a name that it controls (DNS rebinding).
+// A page that a browser has loaded from elsewhere must not reach a server on loopback by a name that it controls (DNS
+// rebinding).
 static bool host_allowed(const struct api *api, struct str host, bool https)
 {
     static const char *const loopback[] = {"localhost", "127.0.0.1", "[::1]"};

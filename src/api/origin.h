@@ -1,4 +1,5 @@
-// What is settled before the route: by which name and over what the server is called, from which page, and beneath which path.
+// What is settled before the route: by which name and over what the server is called, from which page, and beneath
+// which path.
 #pragma once
 
 #include "api/api_private.h"

@@ -16,8 +16,9 @@ struct stream_node {
     void (*finish)(struct stream_node *stream);
     void (*cancel)(struct stream_node *stream, const char *reason); // runner sockets
 };
-// 0 if the principal is still good, else ERR_UNAUTHORIZED or ERR_SUSPENDED. It is compared with the change that it was judged
-// as of, so that none slips through between two looks, and judged again if it is not that. To be asked again after each wait.
+// 0 if the principal is still good, else ERR_UNAUTHORIZED or ERR_SUSPENDED. It is compared with the change that it was
+// judged as of, so that none slips through between two looks, and judged again if it is not that. To be asked again
+// after each wait.
 int api_standing(struct api *api, struct principal *principal);
 // Only of a principal that stands.
 void stream_add(struct stream_node *stream, struct api *api, const struct principal *principal);

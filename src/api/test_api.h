@@ -1,4 +1,5 @@
-// For tests of the interface: a real HTTP server on socket pairs, all rooms behind it, and a store that answers when the test says so.
+// For tests of the interface: a real HTTP server on socket pairs, all rooms behind it, and a store that answers when
+// the test says so.
 #pragma once
 
 #include "api/api.h"

@@ -1,4 +1,4 @@
-"""Each row of the table of routes: what a client may send is what the row says, and what OpenAPI says of it is the same."""
+"""Each row of the table of routes: a client may send what the row says, and OpenAPI says the same of it."""
 
 import pytest
 from support import openapi

@@ -52,7 +52,8 @@ static void create_done(struct store_op *op)
     call_unref(call);
 }
 
-// What was asked for is kept as `spec`; environment values may be secrets and are kept for the worker alone, never shown.
+// What was asked for is kept as `spec`; environment values may be secrets and are kept for the worker alone, never
+// shown.
 static void create_fill(struct execution *execution, const struct call *call)
 {
     const json_t *body = call->body;

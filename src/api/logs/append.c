@@ -10,7 +10,8 @@ struct append_part {
     uint32_t count;
 };
 
-// A body is one chunk, so that it is taken whole or not at all; one of more than CHUNK_RAW_MAX is several, handed over together.
+// A body is one chunk, so that it is taken whole or not at all; one of more than CHUNK_RAW_MAX is several, handed over
+// together.
 struct append {
     struct call *call;
     struct chunk_builder *builder;

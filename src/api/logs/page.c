@@ -211,9 +211,9 @@ static void page_read_done(struct store_op *op)
     page_free(page);
 }
 
-// What the rest of the page takes, by the log's mean line; twice as much each time that this was not enough, as structured
-// fields are not part of the mean. It mostly lies in one large chunk, and another, of which nothing may be wanted, costs more
-// to decode than to ask for; many small ones come together.
+// What the rest of the page takes, by the log's mean line; twice as much each time that this was not enough, as
+// structured fields are not part of the mean. It mostly lies in one large chunk, and another, of which nothing may be
+// wanted, costs more to decode than to ask for; many small ones come together.
 static size_t page_read_bytes(const struct page *page)
 {
     const struct execution *execution = &page->call->execution;

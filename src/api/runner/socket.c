@@ -257,7 +257,8 @@ static void runner_complete(struct runner_socket *runner, const json_t *message)
     it->complete.epoch = runner->epoch;
     it->complete.producer = str_of(it->producer);
     if (!it->complete.has_final) {
-        // Whoever does not say how much there is, is done with what has been taken in; were any of that lost, it must not be sealed over.
+        // Whoever does not say how much there is, is done with what has been taken in; were any of that lost, it must
+        // not be sealed over.
         it->complete.has_final = true;
         it->complete.final = (int64_t)intake_accepted(runner->intake) - 1;
     }

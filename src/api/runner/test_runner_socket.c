@@ -1,4 +1,5 @@
-// A runner's socket from its first byte on: a real HTTP server on a socket pair, and a store that answers when the test says so.
+// A runner's socket from its first byte on: a real HTTP server on a socket pair, and a store that answers when the test
+// says so.
 #include "api/routes.h"
 #include "api/test_api.h"
 #include "ws/ws_parser.h"
