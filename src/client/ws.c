@@ -1,6 +1,7 @@
 // The client's end of a WebSocket: curl makes the connection (proxies, TLS), the handshake is ours, the frames are ws_parser's.
 #include "client/cause.h"
 #include "client/client_private.h"
+#include "http/response_head.h"
 #include "net/digest.h"
 #include "util/clock.h"
 #include "util/id.h"
@@ -204,27 +205,16 @@ static void answer_release(struct answer *answer)
     client_response_release(&answer->response);
 }
 
-// "HTTP/1.1 101 Switching Protocols", then header lines.
-static int parse_head(struct str head, struct answer *ret)
+static void take_header(void *arg, struct str name, struct str value)
 {
-    struct str line = str_trim(str_split(&head, '\n'));
-    uint64_t status;
-    if (!str_starts(line, STR("HTTP/1.")) || line.len < 12 || !str_to_u64(str_n(line.data + 9, 3), &status))
-        return ERR_MALFORMED;
-    ret->response.status = (int)status;
-    while (head.len > 0) {
-        line = str_trim(str_split(&head, '\n'));
-        struct str value = line, name = str_trim(str_split(&value, ':'));
-        value = str_trim(value);
-        client_response_header(&ret->response, line);
-        if (str_eq_nocase(name, STR("upgrade")))
-            ret->upgrade = str_eq_nocase(value, STR("websocket"));
-        else if (str_eq_nocase(name, STR("sec-websocket-accept")))
-            snprintf(ret->accept, sizeof(ret->accept), "%.*s", STR_ARGS(value));
-        else if (str_eq_nocase(name, STR("content-length")))
-            ret->has_length = str_to_u64(value, &ret->length);
-    }
-    return 0;
+    struct answer *answer = arg;
+    client_response_header(&answer->response, str_n(name.data, (size_t)(value.data + value.len - name.data)));
+    if (str_eq_nocase(name, STR("upgrade")))
+        answer->upgrade = str_eq_nocase(value, STR("websocket"));
+    else if (str_eq_nocase(name, STR("sec-websocket-accept")))
+        snprintf(answer->accept, sizeof(answer->accept), "%.*s", STR_ARGS(value));
+    else if (str_eq_nocase(name, STR("content-length")))
+        answer->has_length = str_to_u64(value, &answer->length);
 }
 
 static int receive_head(struct client_ws *ws, struct buf *data, uint64_t deadline_ms, struct answer *ret)
@@ -233,7 +223,7 @@ static int receive_head(struct client_ws *ws, struct buf *data, uint64_t deadlin
         const char *end = data->len > 0 ? memmem(data->data, data->len, "\r\n\r\n", 4) : NULL;
         if (end) {
             ret->head_len = (size_t)(end - data->data) + 4;
-            return parse_head(str_n(data->data, ret->head_len), ret);
+            return http_response_head_parse(str_n(data->data, ret->head_len), &ret->response.status, take_header, ret);
         }
         if (data->len > HANDSHAKE_MAX)
             return ERR_MALFORMED;
