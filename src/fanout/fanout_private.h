@@ -92,11 +92,16 @@ void topic_close_if_idle(struct topic *topic);
 struct entry *topic_find(struct topic *topic, uint64_t sequence);
 // Replaces whatever overlaps. Takes its own reference.
 struct entry *topic_put(struct topic *topic, uint64_t first, struct chunk *chunk);
-// Reads the chunk that covers `sequence`; all who wait are woken then. Single-flight.
-void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format format);
+// Reads the chunk that covers `sequence`; all who wait are woken then. Single-flight. Of what `filter` (may be NULL) excludes
+// by the header the entries stay closed.
+void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format format, struct filter *filter);
 // Fetches what will soon be wanted of [from, limit) by one who goes on at `from`, so that it is there when its socket
 // has taken what it was given.
-void topic_read_ahead(struct topic *topic, uint64_t from, uint64_t limit, enum follow_format format);
+void topic_read_ahead(struct topic *topic, uint64_t from, uint64_t limit, enum follow_format format,
+                      struct filter *filter);
+// Opens the chunk if it is closed. False if it cannot be: it is damaged.
+bool entry_open(struct entry *entry);
+// Of an open one.
 const struct encoded *entry_encode(struct entry *entry, enum follow_format format);
 void entry_used(struct entry *entry);
 void topic_refresh(struct topic *topic);

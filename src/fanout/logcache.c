@@ -12,6 +12,7 @@
 struct fetch {
     struct list_node node;
     struct topic *topic;
+    struct filter *filter; // what it excludes by the chunks' headers may stay closed; or NULL
     enum follow_format format;
     struct store_read read;
     char execution_id[256];
@@ -55,6 +56,17 @@ static void entry_set_encoded(struct entry *entry, enum follow_format format, st
 {
     entry->encoded[format] = encoded;
     entry_account(entry, encoded_memory(encoded));
+}
+
+bool entry_open(struct entry *entry)
+{
+    size_t before = chunk_memory(entry->chunk);
+    if (chunk_is_open(entry->chunk))
+        return true;
+    if (chunk_open(&entry->chunk) < 0)
+        return false;
+    entry_account(entry, chunk_memory(entry->chunk) - before);
+    return true;
 }
 
 const struct encoded *entry_encode(struct entry *entry, enum follow_format format)
@@ -295,14 +307,37 @@ void topic_refresh(struct topic *topic)
 
 // --- Reading from the store
 
+// Opens what may hold something that is wanted, up to as much as a fetch without a filter brings.
+static int fetch_open(struct fetch *fetch)
+{
+    struct store_read *read = &fetch->read;
+    size_t bytes = 0, count = 0;
+    int err = 0;
+    for (; count < read->ret_count && bytes < FETCH_BYTES && err == 0; count++) {
+        struct chunk **chunk = &read->ret_segments[count].chunk;
+        if (line_filter_excludes(fetch->filter, *chunk))
+            continue;
+        err = chunk_open(chunk);
+        bytes += chunk_raw(*chunk);
+    }
+    for (size_t i = count; i < read->ret_count; i++)
+        chunk_unref(&read->ret_segments[i].chunk);
+    read->ret_count = count;
+    return err;
+}
+
 // On the reader's thread: what the loop would have to encode anyway.
 static void fetch_process(struct store_op *op)
 {
     struct fetch *fetch = CONTAINER_OF(op, struct fetch, read.op);
+    if (op->err == 0 && fetch->filter)
+        op->err = fetch_open(fetch);
     if (op->err || fetch->format >= FORMAT_COUNT)
         return;
     for (size_t i = 0; i < fetch->read.ret_count; i++) {
         const struct store_segment *segment = &fetch->read.ret_segments[i];
+        if (!chunk_is_open(segment->chunk))
+            continue;
         fetch->encoded[i] = encoded_new(segment->chunk, segment->first, str_of(fetch->execution_id), fetch->format);
     }
 }
@@ -316,6 +351,8 @@ static void fetch_done(struct store_op *op)
     list_remove(&fetch->node);
     for (size_t i = 0; err == 0 && i < fetch->read.ret_count; i++) {
         const struct store_segment *segment = &fetch->read.ret_segments[i];
+        if (!chunk_is_open(segment->chunk) && topic_find(topic, segment->first))
+            continue; // what others have opened stays
         struct entry *entry = topic_put(topic, segment->first, segment->chunk);
         if (fetch->encoded[i])
             entry_set_encoded(entry, fetch->format, TAKE_PTR(fetch->encoded[i]));
@@ -326,6 +363,7 @@ static void fetch_done(struct store_op *op)
             err = ERR_CORRUPT; // durable records that cannot be found: never pretend that they were not there
     }
     store_op_release(op);
+    filter_unref(&fetch->filter);
     free(fetch);
     if (err)
         topic_failed(topic, err);
@@ -334,7 +372,7 @@ static void fetch_done(struct store_op *op)
     topic_close_if_idle(topic);
 }
 
-void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format format)
+void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format format, struct filter *filter)
 {
     unsigned under_way = 0;
     LIST_FOR_EACH_SAFE(node, next, &topic->fetches) {
@@ -348,6 +386,7 @@ void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format form
     struct fetch *fetch = xcalloc(1, sizeof(*fetch));
     fetch->topic = topic;
     fetch->format = format;
+    fetch->filter = filter ? filter_ref(filter) : NULL;
     memcpy(fetch->execution_id, topic->execution.execution_id, strlen(topic->execution.execution_id) + 1);
     fetch->read = (struct store_read){
         .op = {.kind = STORE_READ,
@@ -358,12 +397,14 @@ void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format form
         .row = topic->execution.row,
         .from = sequence,
         .max_bytes = FETCH_BYTES,
+        .closed = filter != NULL,
     };
     list_push_back(&topic->fetches, &fetch->node);
     store_submit(topic->fanout->options.store, &fetch->read.op);
 }
 
-void topic_read_ahead(struct topic *topic, uint64_t from, uint64_t limit, enum follow_format format)
+void topic_read_ahead(struct topic *topic, uint64_t from, uint64_t limit, enum follow_format format,
+                      struct filter *filter)
 {
     const struct entry *entry, *last = topic->entry_count ? topic->entries[topic->entry_count - 1] : NULL;
     // Live followers are here each time: what came in just now lies there without a gap.
@@ -371,11 +412,12 @@ void topic_read_ahead(struct topic *topic, uint64_t from, uint64_t limit, enum f
         return;
     size_t ahead = 0;
     while (from < limit && ahead < FETCH_BYTES && (entry = topic_find(topic, from))) {
-        ahead += MAX(chunk_raw(entry->chunk), (size_t)(FETCH_BYTES / AHEAD_ENTRIES_MAX));
+        size_t bytes = chunk_is_open(entry->chunk) ? chunk_raw(entry->chunk) : chunk_memory(entry->chunk);
+        ahead += MAX(bytes, (size_t)(FETCH_BYTES / AHEAD_ENTRIES_MAX));
         from = entry->first + entry->count;
     }
     if (from < limit && ahead < FETCH_BYTES)
-        topic_fetch(topic, from, format);
+        topic_fetch(topic, from, format, filter);
 }
 
 // --- What the store commits

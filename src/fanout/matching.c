@@ -22,8 +22,9 @@ static void filter_job_work(struct job *job)
     struct filter_run run;
 
     filter_run_init(&run, line_filter_filter(lines), it->steps);
-    it->err =
-        it->chunk ? line_filter_feed(lines, &run, it->chunk, it->first, it->end) : line_filter_settle(lines, &run);
+    it->err = it->chunk ? chunk_open(&it->chunk) : line_filter_settle(lines, &run);
+    if (it->err == 0 && it->chunk)
+        it->err = line_filter_feed(lines, &run, it->chunk, it->first, it->end);
     filter_run_release(&run);
     // The budget is for what holds the pool at one time; only a line that takes it all by itself cannot be had.
     if (it->err == ERR_INVALID && line_filter_next(lines) > before)
@@ -153,7 +154,7 @@ bool subscriber_decide(struct subscriber *subscriber)
             line_filter_skip(lines, topic->execution.first_sequence);
         struct entry *entry = topic_find(topic, line_filter_next(lines));
         if (!entry) {
-            topic_fetch(topic, line_filter_next(lines), subscriber->format);
+            topic_fetch(topic, line_filter_next(lines), subscriber->format, subscriber->filter);
             return false;
         }
         entry_used(entry);

@@ -2,8 +2,9 @@
 #include "fanout/fanout_private.h"
 #include "util/clock.h"
 
-#define SHARE_PART 4              // a slice of less than so a part of the bytes is copied, as it would keep all of them
-#define PUMP_BYTES (2048u * 1024) // per turn of the loop and subscriber, so that none keeps the others waiting
+#define SHARE_PART   4    // a slice of less than so a part of the bytes is copied, as it would keep all of them
+#define PASSED_BYTES 4096 // what a closed chunk that is passed over counts for
+#define PUMP_BYTES   (2048u * 1024) // per turn of the loop and subscriber, so that none keeps the others waiting
 
 static void subscriber_release(struct subscriber *subscriber)
 {
@@ -117,6 +118,15 @@ static void subscriber_delivered(struct subscriber *subscriber, struct entry *en
     entry->arrived_ns = 0; // the first hand-over is what is measured
 }
 
+static bool any_match(const struct subscriber *subscriber, const struct entry *entry, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++) {
+        if (line_filter_match(subscriber->lines, entry->first + i))
+            return true;
+    }
+    return false;
+}
+
 // Gives the follower what the cache has at its cursor. False if it must wait. *budget shrinks by the bytes handed over.
 static bool subscriber_read(struct subscriber *subscriber, size_t room, size_t *budget)
 {
@@ -126,7 +136,7 @@ static bool subscriber_read(struct subscriber *subscriber, size_t room, size_t *
         return false;
     struct entry *entry = topic_find(subscriber->topic, follower->cursor);
     if (!entry) {
-        topic_fetch(subscriber->topic, follower->cursor, subscriber->format);
+        topic_fetch(subscriber->topic, follower->cursor, subscriber->format, by_text ? subscriber->filter : NULL);
         return false;
     }
     entry_used(entry);
@@ -135,8 +145,11 @@ static bool subscriber_read(struct subscriber *subscriber, size_t room, size_t *
     if (by_text)
         to = (uint32_t)MIN((uint64_t)to, line_filter_decided(subscriber->lines) - entry->first);
     uint32_t sent = 0;
-    bool sent_last = true;
-
+    bool sent_last = true, nothing = by_text && !any_match(subscriber, entry, from, to);
+    if (!nothing && !entry_open(entry)) {
+        subscriber_fail(subscriber, ERR_CORRUPT);
+        return false;
+    }
     if (!format_of(subscriber->format)->encode) {
         to = subscriber_send_chunk(subscriber, entry, from, to);
         sent = to - from;
@@ -147,14 +160,16 @@ static bool subscriber_read(struct subscriber *subscriber, size_t room, size_t *
         sent = to - from;
         subscriber_send_slice(subscriber, encoded, from, to);
         *budget -= MIN(*budget, encoded->offsets[to] - encoded->offsets[from]);
-    } else if (!by_text && filter_excludes_chunk(subscriber->filter, entry->chunk)) {
+    } else if (nothing || (!by_text && filter_excludes_chunk(subscriber->filter, entry->chunk))) {
         sent_last = false;
+        *budget -= MIN(*budget, chunk_is_open(entry->chunk) ? chunk_raw(entry->chunk) : (size_t)PASSED_BYTES);
     } else {
         sent = subscriber_send_matches(subscriber, entry, from, &to, room, &sent_last);
         *budget -= MIN(*budget, chunk_raw(entry->chunk));
     }
     if (to == entry->count && entry->first + to < follower->limit)
-        topic_read_ahead(subscriber->topic, entry->first + to, follower->limit, subscriber->format);
+        topic_read_ahead(subscriber->topic, entry->first + to, follower->limit, subscriber->format,
+                         by_text ? subscriber->filter : NULL);
     subscriber_delivered(subscriber, entry, sent);
     follower_advance(follower, entry->first + to, sent_last);
     subscriber->lines_cursor = follower->cursor;

@@ -48,10 +48,10 @@ static void all_who_wait_for_a_place_share_one_read(void **state)
     struct fixture *fixture = *state;
     struct waiting waiting;
     struct topic *topic = watched(fixture, 100, &waiting);
-    topic_fetch(topic, 0, FORMAT_TEXT);
-    topic_fetch(topic, 0, FORMAT_TEXT);
+    topic_fetch(topic, 0, FORMAT_TEXT, NULL);
+    topic_fetch(topic, 0, FORMAT_TEXT, NULL);
     assert_int_equal(fixture->store.count, 1);
-    topic_fetch(topic, 50, FORMAT_TEXT);
+    topic_fetch(topic, 50, FORMAT_TEXT, NULL);
     assert_int_equal(fixture->store.count, 2);
     answer_read(fixture, 0, 10, 0);
     answer_read(fixture, 50, 10, 0);
@@ -69,7 +69,7 @@ static void reads_of_one_execution_are_bounded(void **state)
     struct waiting waiting;
     struct topic *topic = watched(fixture, 1000, &waiting);
     for (uint64_t i = 0; i < 20; i++)
-        topic_fetch(topic, 10 * i, FORMAT_TEXT);
+        topic_fetch(topic, 10 * i, FORMAT_TEXT, NULL);
     assert_int_equal(fixture->store.count, 8);
     for (uint64_t i = 0; i < 8; i++)
         answer_read(fixture, 10 * i, 10, 0);
@@ -81,14 +81,14 @@ static void durable_records_that_are_not_found_are_never_passed_over(void **stat
     struct fixture *fixture = *state;
     struct waiting waiting;
     struct topic *topic = watched(fixture, 100, &waiting);
-    topic_fetch(topic, 40, FORMAT_TEXT);
+    topic_fetch(topic, 40, FORMAT_TEXT, NULL);
     answer_read(fixture, 40, 0, 0);
     assert_int_equal(waiting.failed, 1);
     assert_int_equal(waiting.err, ERR_CORRUPT);
-    topic_fetch(topic, 100, FORMAT_TEXT); // there is none yet
+    topic_fetch(topic, 100, FORMAT_TEXT, NULL); // there is none yet
     answer_read(fixture, 100, 0, 0);
     assert_int_equal(waiting.failed, 1);
-    topic_fetch(topic, 40, FORMAT_TEXT);
+    topic_fetch(topic, 40, FORMAT_TEXT, NULL);
     answer_read(fixture, 40, 0, ERR_UNAVAILABLE);
     assert_int_equal(waiting.failed, 2);
     assert_int_equal(waiting.err, ERR_UNAVAILABLE);
@@ -224,6 +224,26 @@ static void a_loop_that_is_behind_gets_the_numbers_alone(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void a_closed_chunk_is_opened_for_whoever_needs_its_records(void **state)
+{
+    struct fixture *fixture = *state;
+    struct waiting waiting;
+    struct topic *topic = watched(fixture, 100, &waiting);
+    CLEANUP(chunk_unref) struct chunk *chunk = numbered(0, 50);
+    CLEANUP(chunk_unref) struct chunk *closed = NULL;
+    struct str bytes = chunk_encoded(chunk);
+    assert_int_equal(chunk_decode_closed(bytes.data, bytes.len, &closed), 0);
+    struct entry *entry = topic_put(topic, 0, closed);
+    size_t before = entry->bytes;
+    assert_false(chunk_is_open(entry->chunk));
+    assert_true(entry_open(entry));
+    assert_true(chunk_is_open(entry->chunk));
+    assert_int_equal(entry->bytes - before, chunk_memory(entry->chunk) - chunk_memory(closed));
+    assert_int_equal(entry_encode(entry, FORMAT_RAW)->count, 50);
+    assert_true(entry_open(entry));
+    leave(topic, &waiting);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +254,7 @@ int main(void)
         TEST(least_recently_used_goes_first_and_what_sockets_hold_stays),
         TEST(a_commit_is_kept_for_those_who_wait_and_only_where_it_follows),
         TEST(a_late_look_does_not_undo_what_was_heard_since),
+        TEST(a_closed_chunk_is_opened_for_whoever_needs_its_records),
         TEST(a_loop_that_is_behind_gets_the_numbers_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

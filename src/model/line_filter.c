@@ -94,13 +94,18 @@ static void put_marks(struct line_filter *lines, char mark, uint64_t count)
     lines->next += count;
 }
 
+bool line_filter_excludes(const struct filter *filter, const struct chunk *chunk)
+{
+    if (!filter_joins_lines(filter))
+        return filter_excludes_chunk(filter, chunk);
+    if (chunk_partial_count(chunk) > 0)
+        return false;
+    return filter_excludes_chunk(filter, chunk) || filter_excludes_texts(filter, chunk);
+}
+
 bool line_filter_passes_over(const struct line_filter *lines, const struct chunk *chunk)
 {
-    if (!lines->joins)
-        return filter_excludes_chunk(lines->filter, chunk);
-    if (chunk_partial_count(chunk) > 0 || lines->open)
-        return false;
-    return filter_excludes_chunk(lines->filter, chunk) || filter_excludes_texts(lines->filter, chunk);
+    return !lines->open && line_filter_excludes(lines->filter, chunk);
 }
 
 // --- Lines

@@ -30,6 +30,8 @@ void line_filter_forget(struct line_filter *lines, uint64_t below);         // w
 // True if something that matches stands behind what is undecided.
 bool line_filter_holds_up(const struct line_filter *lines);
 
+// True if no record of the chunk matches, as long as no line goes on into it: told by its header.
+bool line_filter_excludes(const struct filter *filter, const struct chunk *chunk);
 // True if the chunk's records are decided without a look at them: it may be closed. It covers `next`.
 bool line_filter_passes_over(const struct line_filter *lines, const struct chunk *chunk);
 // Feeds the chunk's records from `next` on, below `end`. ERR_INVALID when the run's budget is spent: `next` is the record to go on with,

@@ -1,8 +1,11 @@
 """Filters on text and `tail` ask of whole lines, however many records a line is in."""
 
+import contextlib
 import json
+import sqlite3
 
 import pytest
+from support.api import eventually
 from support.ws import Follower, Runner
 
 PATH = "/api/v1/executions"
@@ -143,3 +146,36 @@ def test_one_line_that_takes_all_steps_is_an_error_that_says_so(servers):
     assert numbers(first["logs"]) == [0] and first["next_cursor"] == 1
     answer = api.get(f"{PATH}/{execution_id}/logs", query={"regex": "^(a+)+$|fine", "cursor": 1})
     assert answer.status == 422 and "steps" in answer.json()["error"]["message"]
+
+
+def test_chunks_that_are_passed_over_hold_nothing_that_is_looked_for(server, api):
+    """Of a long log most chunks are known to lack what is looked for; a line over the border of two is found all the same."""
+    execution_id = api.create()
+    lines = [f"worker-{i % 7} processed item {i * 2654435761 % 2**32:08x} in {i % 250} ms" for i in range(40000)]
+    rare = {123: "the first rare word", 20000: "another rareness", 39999: "and a RARE end"}
+    lines = [rare.get(i, line) for i, line in enumerate(lines)]
+    with Runner(server, execution_id) as runner:
+        for at in range(0, len(lines), 4000):
+            runner.lines(lines[at : at + 4000])
+        runner.send([runner.record("a line that is ra", partial=True)])
+        runner.send([runner.record("re where its parts meet")])
+        runner.complete()
+    lines += ["a line that is ra", "re where its parts meet"]
+
+    def merged():
+        with contextlib.closing(sqlite3.connect(f"file:{server.data}/runnel.db?mode=ro", uri=True)) as store:
+            return store.execute("SELECT count(*) FROM hot").fetchone() == (0,)
+
+    expected = {
+        ("grep", "rare"): [123, 20000, 40000, 40001],
+        ("regex", "rare|nowhere"): [123, 20000, 40000, 40001],
+        ("regex", "^and a RARE"): [39999],
+        ("grep", lines[777][-20:]): [i for i, line in enumerate(lines) if lines[777][-20:] in line],
+        ("grep", "not there"): [],
+    }
+    for _ in range(2):  # as they came, and merged
+        for (kind, text), found in expected.items():
+            answer = api.get(f"{PATH}/{execution_id}/logs", query={"format": "ndjson", kind: text})
+            assert numbers(json.loads(line) for line in answer.body.splitlines()) == found, text
+            assert numbers(api.logs(execution_id, **{kind: text})) == found, text
+        eventually(merged, "merged", 30)

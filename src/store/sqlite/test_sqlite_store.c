@@ -189,6 +189,39 @@ static void small_chunks_become_few_large_ones(void **state)
     assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, check_record, NULL), next);
 }
 
+// Those that came whole, too, which are not merged with others.
+static void merged_chunks_carry_what_searches_need(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    uint64_t next = 0;
+    append_next(fixture, row, &next, 2000, 100);
+    for (int i = 0; i < 100; i++)
+        append_next(fixture, row, &next, 10, 100);
+    append_next(fixture, row, &next, 3000, 100);
+    struct store_complete end = {.op.kind = STORE_COMPLETE, .row = row, .status = STATUS_COMPLETED};
+    assert_int_equal(fixture_run(fixture, &end.op), 0);
+    store_op_release(&end.op);
+    wait_until_merged(fixture);
+    struct store_read read = {.op.kind = STORE_READ, .row = row, .max_bytes = 1 << 20, .closed = true};
+    assert_int_equal(fixture_run(fixture, &read.op), 0);
+    unsigned whole = 0;
+    for (size_t i = 0; i < read.ret_count; i++) {
+        struct record record;
+        struct store_segment *segment = &read.ret_segments[i];
+        assert_false(chunk_is_open(segment->chunk));
+        whole += chunk_count(segment->chunk) == 2000 || chunk_count(segment->chunk) == 3000;
+        if (chunk_raw(segment->chunk) >= (size_t)64 * 1024)
+            assert_true(chunk_tokens(segment->chunk).len > 0);
+        assert_int_equal(chunk_open(&segment->chunk), 0);
+        chunk_record(segment->chunk, 0, &record);
+        check_record(NULL, segment->first, &record);
+    }
+    assert_int_equal(whole, 2);
+    store_op_release(&read.op);
+    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, check_record, NULL), next);
+}
+
 #define ROUND_OPS 64
 
 // Reads run on four threads while appends and merges go on.
@@ -879,6 +912,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         MERGING(random_appends_with_merges_give_exactly_the_sequences),
         MERGING(small_chunks_become_few_large_ones),
+        MERGING(merged_chunks_carry_what_searches_need),
         MERGING(readers_see_a_whole_sequence_during_merges),
         MERGING(purged_chunks_leave_the_file),
         MERGING(room_is_given_back_after_a_purge),

@@ -81,10 +81,12 @@ struct merge_job *merge_job_new(const struct hot *hot, int64_t row, uint64_t fro
     while (pieces < last && pieces->first < from)
         pieces++;
     uint64_t end = from;
-    for (; pieces < last && pieces->id <= last_id && pieces->stored == 0; pieces++)
-        end = pieces->first + pieces->count;
+    bool direct = pieces < last && pieces->id <= last_id && pieces->stored == 0;
+    uint64_t first = direct ? pieces->first : 0;
+    if (direct)
+        end = first + pieces->count;
     size_t count = 0, raw = 0, records = 0;
-    for (; pieces + count < last && pieces[count].id <= last_id && pieces[count].stored > 0; count++) {
+    for (; !direct && pieces + count < last && pieces[count].id <= last_id && pieces[count].stored > 0; count++) {
         records += pieces[count].count;
         if (count == MERGE_PIECES_MAX || raw >= CHUNK_MERGE_RAW || (count > 0 && records > CHUNK_COUNT_MAX))
             break;
@@ -97,6 +99,8 @@ struct merge_job *merge_job_new(const struct hot *hot, int64_t row, uint64_t fro
     job->row = row;
     job->end = end;
     job->piece_count = count;
+    job->direct = direct;
+    job->first = first;
     job->pieces = xcalloc(count + 1, sizeof(*job->pieces));
     memcpy(job->pieces, pieces, count * sizeof(*pieces));
     job->chunks = xcalloc(count + 1, sizeof(struct chunk *));
@@ -244,8 +248,46 @@ static bool read_run(struct merge_job *job, struct merge_source *source)
     return !job->transient && job->damaged_count == 0;
 }
 
+// What searches need, for a chunk that came whole. It is only to be written, so all but its bytes is let go.
+static void refine(struct chunk **chunk)
+{
+    struct chunk *refined = chunk_refine(*chunk), *closed = NULL;
+    struct str encoded = chunk_encoded(refined);
+    chunk_unref(chunk);
+    *chunk = chunk_decode_closed(encoded.data, encoded.len, &closed) == 0 ? closed : chunk_ref(refined);
+    chunk_unref(&refined);
+}
+
+static int64_t find_direct(struct db *db, const struct merge_job *job)
+{
+    CLEANUP(db_reset) sqlite3_stmt *find = db_statement(db, STATEMENT_CHUNK_AT);
+    db_bind_i64(find, 1, job->row);
+    db_bind_u64(find, 2, job->first);
+    return db_row(find) == 1 && db_column_u64(find, 1) == job->first ? db_column_i64(find, 0) : 0;
+}
+
+// One that cannot be read stays as it is.
+static void refine_direct(struct merge_job *job, struct db *db)
+{
+    int64_t id = find_direct(db, job);
+    struct chunk *chunk = NULL;
+    if (id == 0 || read_chunk(db, id, &chunk) < 0)
+        return;
+    size_t before = chunk_encoded(chunk).len;
+    refine(&chunk);
+    if (chunk_encoded(chunk).len == before) {
+        chunk_unref(&chunk);
+        return;
+    }
+    job->replaced[job->replaced_count++] = id;
+    job->chunks[job->chunk_count] = chunk;
+    job->firsts[job->chunk_count++] = job->first;
+}
+
 void merge_job_run(struct merge_job *job, struct merge_source *source)
 {
+    if (job->direct)
+        refine_direct(job, &source->db);
     if (job->piece_count == 0 || !read_run(job, source))
         return;
     struct tail tail;
@@ -261,15 +303,11 @@ void merge_job_run(struct merge_job *job, struct merge_source *source)
     for (size_t i = 0; i < job->replaced_count; i++)
         chunk_unref(&inputs[i]);
     free(inputs);
-    if (whole) {
-        struct chunk *refined = chunk_refine(merged);
-        chunk_unref(&merged);
-        merged = refined;
-    }
     if (!whole) { // a single one moves as it is
         job->replaced_count = 0;
         return;
     }
+    refine(&merged);
     for (size_t i = 0; i < job->chunk_count; i++)
         chunk_unref(&job->chunks[i]);
     job->chunks[0] = merged;

@@ -13,6 +13,8 @@ struct merge_job {
     uint64_t end; // with this job, the execution's pieces that begin before this sequence number are merged
     struct hot_piece *pieces;
     size_t piece_count; // 0: they hold state only
+    bool direct;        // the one piece holds state only; its chunk is in `chunks`, and is to be refined there
+    uint64_t first;     // of that
     // Set by the merger.
     struct chunk **chunks; // to be inserted: one, or one for each piece if they could not be merged
     uint64_t *firsts;
