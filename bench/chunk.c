@@ -191,9 +191,9 @@ int main(int argc, char **argv)
     size_t before = encoded_bytes(&bench);
     double refine = refine_all(&bench);
     size_t after = encoded_bytes(&bench);
-    printf(
-        ", \"encode_kept_s\": %.3f, \"kept_bytes_per_line\": %.2f, \"refine_s\": %.3f, \"derived_bytes_per_line\": %.2f",
-        kept, (double)before / LINES, refine, (double)(after - before) / LINES);
+    printf(", \"encode_kept_s\": %.3f, \"kept_bytes_per_line\": %.2f, \"refine_s\": %.3f, \"derived_bytes_per_line\": "
+           "%.2f",
+           kept, (double)before / LINES, refine, (double)(after - before) / LINES);
     printf(", \"scan_s\": %.3f, \"closed_s\": %.4f", scan_all(&bench), close_all(&bench));
     printf(", \"passed_id_pct\": %.2f, \"passed_id_between_pct\": %.2f, \"passed_word_pct\": %.2f",
            passes(&bench, "", ""), passes(&bench, "item ", " in"), passes(&bench, "Error: ", ""));

@@ -1,9 +1,9 @@
 // Runners: `--sockets` of them, each with an execution of its own. With `--rate 0` they send as fast as the acks let
-// them, `--window` frames in flight each, all prepared beforehand; else each sends `--rate` lines a second, each line as
-// a frame of its own at its time, or `--burst` lines at once: the first alone and the others in a second frame, as the
-// runner gathers what comes while an ack is owed. Counted is what is acknowledged, and acks are for what is durable. With `--hold 1` it
-// says "ready" once all are connected, and begins with the first byte on its standard input. With `--bare 1` the other side
-// is `raw --mode ack`: frames on plain connections.
+// them, `--window` frames in flight each, all prepared beforehand; else each sends `--rate` lines a second, each line
+// as a frame of its own at its time, or `--burst` lines at once: the first alone and the others in a second frame, as
+// the runner gathers what comes while an ack is owed. Counted is what is acknowledged, and acks are for what is
+// durable. With `--hold 1` it says "ready" once all are connected, and begins with the first byte on its standard
+// input. With `--bare 1` the other side is `raw --mode ack`: frames on plain connections.
 #include "load.h"
 #include "model/chunk.h"
 

@@ -1,6 +1,6 @@
 // bench-store FOLDER EXECUTIONS IN_FLIGHT LINES_PER_CHUNK SECONDS [PAGE_SIZE [HOT_PIECES]]
-// Appends to one store in this process as fast as commits come back, then opens it again, and prints figures as one JSON object.
-// docs/internals/store.md says what came of it.
+// Appends to one store in this process as fast as commits come back, then opens it again, and prints figures as one
+// JSON object. docs/internals/store.md says what came of it.
 #include "store/sqlite/sqlite_private.h"
 #include "util/clock.h"
 

@@ -5,8 +5,9 @@
 
 int main(int argc, char **argv)
 {
-    // Whoever detaches a program may have closed its standard descriptors. The first files opened here would get their numbers:
-    // a spool, a store or a socket would be what is written to as stdout, and a child would inherit it as its own.
+    // Whoever detaches a program may have closed its standard descriptors. The first files opened here would get their
+    // numbers: a spool, a store or a socket would be what is written to as stdout, and a child would inherit it as its
+    // own.
     int err = standard_fds_fill();
     if (err < 0) {
         dprintf(STDERR_FILENO, "runnel: a standard descriptor is closed, and /dev/null cannot stand in for it: %s\n",

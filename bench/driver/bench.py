@@ -35,9 +35,27 @@ class Server:
         port_file.unlink(missing_ok=True)
         began = time.monotonic()
         self.process = subprocess.Popen(
-            [self.bench.runnel, "serve", "--listen", "127.0.0.1:0", "--data", self.data, "--port-file", port_file,
-             "--followers-max", "20000", "--open-executions-max", "50000", "--log-level", "warning", *self.flags],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+            [
+                self.bench.runnel,
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--data",
+                self.data,
+                "--port-file",
+                port_file,
+                "--followers-max",
+                "20000",
+                "--open-executions-max",
+                "50000",
+                "--log-level",
+                "warning",
+                *self.flags,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+        )
         while not port_file.exists() or not port_file.read_text().strip():
             if self.process.poll() is not None or time.monotonic() - began > START_SECONDS:
                 raise RuntimeError(f"the server did not start, see {self.log.name}")
@@ -70,21 +88,28 @@ class Server:
 
     @property
     def environment(self):
-        return {**os.environ, "RUNNEL_URL": f"http://127.0.0.1:{self.port}", "RUNNEL_TOKEN": self.key,
-                "RUNNEL_DATA": str(self.data.with_suffix(".client"))}
+        return {
+            **os.environ,
+            "RUNNEL_URL": f"http://127.0.0.1:{self.port}",
+            "RUNNEL_TOKEN": self.key,
+            "RUNNEL_DATA": str(self.data.with_suffix(".client")),
+        }
 
     def peer(self):
         return {"port": self.port, "key": self.key, "pid": self.pid}
 
     def create(self, name):
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/api/v1/executions", json.dumps({"execution_id": name}).encode(),
-            {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"})
+            f"http://127.0.0.1:{self.port}/api/v1/executions",
+            json.dumps({"execution_id": name}).encode(),
+            {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"},
+        )
         urllib.request.urlopen(request, timeout=30).read()
 
     def get(self, path):
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}",
-                                         headers={"Authorization": f"Bearer {self.key}"})
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", headers={"Authorization": f"Bearer {self.key}"}
+        )
         return urllib.request.urlopen(request, timeout=60).read()
 
     def metric(self, name):
@@ -199,8 +224,16 @@ class Bench:
     # --- results
 
     def row(self, what, goal, figure, unit, reference=None, reference_what="", ratio=None, met=None):
-        row = {"what": what, "goal": goal, "figure": figure, "unit": unit, "reference": reference,
-               "reference_what": reference_what, "ratio": ratio, "met": met}
+        row = {
+            "what": what,
+            "goal": goal,
+            "figure": figure,
+            "unit": unit,
+            "reference": reference,
+            "reference_what": reference_what,
+            "ratio": ratio,
+            "met": met,
+        }
         self.rows.append(row)
         self.say(report.row_text(row))
 
@@ -227,9 +260,15 @@ class Bench:
 
     def finish(self, partial):
         result = {
-            "quick": self.quick, "seconds": round(time.monotonic() - self.began, 1), "machine": report.machine(self),
-            "corpus": self.corpus.described, "rows": self.rows, "growth": self.growth, "series": self.series,
-            "notes": self.notes, "failed": self.failed,
+            "quick": self.quick,
+            "seconds": round(time.monotonic() - self.began, 1),
+            "machine": report.machine(self),
+            "corpus": self.corpus.described,
+            "rows": self.rows,
+            "growth": self.growth,
+            "series": self.series,
+            "notes": self.notes,
+            "failed": self.failed,
         }
         name = "bench-partial.json" if partial else "bench.json"
         (self.build / name).write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
@@ -242,8 +281,12 @@ class RawServer:
     """The reference: `bench-load raw`."""
 
     def __init__(self, bench, mode, path, repeat):
-        self.process = subprocess.Popen(bench.command("raw", mode=mode, file=path, repeat=repeat),
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            bench.command("raw", mode=mode, file=path, repeat=repeat),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         self.port = int(self.process.stdout.readline())
         self.pid = self.process.pid
 
@@ -264,15 +307,46 @@ class Profiler:
         folder.mkdir(exist_ok=True)
         self.name = folder / f"{bench.current}-{server.data.name.removeprefix('data-')}"
         self.process = subprocess.Popen(
-            ["perf", "record", "-q", "-e", "cpu-clock", "-F", "997", "-g", "-o", f"{self.name}.data", "-p",
-             str(server.pid)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            [
+                "perf",
+                "record",
+                "-q",
+                "-e",
+                "cpu-clock",
+                "-F",
+                "997",
+                "-g",
+                "-o",
+                f"{self.name}.data",
+                "-p",
+                str(server.pid),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def stop(self):
         self.process.send_signal(signal.SIGINT)
         self.process.wait(60)
         for kind, words in (("self", ["--no-children", "-g", "none"]), ("all", ["--children", "-g", "none"])):
             with open(f"{self.name}.{kind}", "w", encoding="utf-8") as out:
-                subprocess.run(["perf", "report", "-i", f"{self.name}.data", "--stdio", "--percent-limit", "0.8",
-                                "--sort", "comm,dso,symbol", *words], stdin=subprocess.DEVNULL, stdout=out,
-                               stderr=subprocess.DEVNULL, check=False)
+                subprocess.run(
+                    [
+                        "perf",
+                        "report",
+                        "-i",
+                        f"{self.name}.data",
+                        "--stdio",
+                        "--percent-limit",
+                        "0.8",
+                        "--sort",
+                        "comm,dso,symbol",
+                        *words,
+                    ],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.DEVNULL,
+                    check=False,
+                )
         pathlib.Path(f"{self.name}.data").unlink(missing_ok=True)

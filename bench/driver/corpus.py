@@ -11,14 +11,27 @@ import urllib.parse
 from . import rivals
 
 KINDS = ("compiler", "tests", "packages", "web")
-HEADERS = ("stdio.h", "stdlib.h", "string.h", "math.h", "pthread.h", "sys/socket.h", "openssl/ssl.h", "curl/curl.h",
-           "sqlite3.h", "uv.h", "jansson.h", "zstd.h")
+HEADERS = (
+    "stdio.h",
+    "stdlib.h",
+    "string.h",
+    "math.h",
+    "pthread.h",
+    "sys/socket.h",
+    "openssl/ssl.h",
+    "curl/curl.h",
+    "sqlite3.h",
+    "uv.h",
+    "jansson.h",
+    "zstd.h",
+)
 
 
 def run(command, out, **options):
     """Appends what the command writes, stdout and stderr as they come. Its exit code is part of its story."""
-    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, timeout=600, check=False,
-                   **options)
+    subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, timeout=600, check=False, **options
+    )
     out.flush()
 
 
@@ -43,7 +56,11 @@ class Corpus:
         for kind in (*KINDS, "all"):
             data = (self.folder / kind).read_bytes()
             lines = data.count(b"\n")
-            self.described[kind] = {"bytes": len(data), "lines": lines, "mean_line": round(len(data) / max(lines, 1), 1)}
+            self.described[kind] = {
+                "bytes": len(data),
+                "lines": lines,
+                "mean_line": round(len(data) / max(lines, 1), 1),
+            }
 
     # --- making it
 
@@ -59,19 +76,67 @@ class Corpus:
         includes = ["-I", str(self.bench.root / "src"), "-D_GNU_SOURCE"]
         sources = sorted((self.bench.root / "src").rglob("*.c"))
         for source in sources[:: self.bench.pick(24, 3)]:
-            run(["gcc", "-v", "-H", "-c", "-O2", "-fopt-info-all", "-Wall", "-Wextra", "-Wconversion", "-Wpadded",
-                 "-Winline", "-Waggregate-return", "-Wtraditional", *includes, source, "-o", "/dev/null"], out)
+            run(
+                [
+                    "gcc",
+                    "-v",
+                    "-H",
+                    "-c",
+                    "-O2",
+                    "-fopt-info-all",
+                    "-Wall",
+                    "-Wextra",
+                    "-Wconversion",
+                    "-Wpadded",
+                    "-Winline",
+                    "-Waggregate-return",
+                    "-Wtraditional",
+                    *includes,
+                    source,
+                    "-o",
+                    "/dev/null",
+                ],
+                out,
+            )
         shutil.rmtree(build)
 
     def tests(self, out):
         """Python's own test suite, and this project's."""
         modules = ["test_json", "test_string", "test_datetime"]
-        modules += self.bench.pick([], [
-            "test_argparse", "test_array", "test_ast", "test_base64", "test_bytes", "test_collections",
-            "test_configparser", "test_csv", "test_dataclasses", "test_dict", "test_difflib", "test_enum",
-            "test_fractions", "test_functools", "test_inspect", "test_ipaddress", "test_list", "test_math",
-            "test_optparse", "test_pathlib", "test_posixpath", "test_re", "test_set", "test_statistics", "test_textwrap",
-            "test_typing", "test_urlparse", "test_uuid", "test_xml_etree"])
+        modules += self.bench.pick(
+            [],
+            [
+                "test_argparse",
+                "test_array",
+                "test_ast",
+                "test_base64",
+                "test_bytes",
+                "test_collections",
+                "test_configparser",
+                "test_csv",
+                "test_dataclasses",
+                "test_dict",
+                "test_difflib",
+                "test_enum",
+                "test_fractions",
+                "test_functools",
+                "test_inspect",
+                "test_ipaddress",
+                "test_list",
+                "test_math",
+                "test_optparse",
+                "test_pathlib",
+                "test_posixpath",
+                "test_re",
+                "test_set",
+                "test_statistics",
+                "test_textwrap",
+                "test_typing",
+                "test_urlparse",
+                "test_uuid",
+                "test_xml_etree",
+            ],
+        )
         run(["/usr/bin/python3", "-m", "test", "-v", *modules], out, cwd=self.folder)
         unit = sorted(path for path in self.bench.build.glob("test_*") if os.access(path, os.X_OK) and path.is_file())
         for program in unit:
@@ -103,8 +168,18 @@ class Corpus:
         with rivals.Nginx(self.folder / "nginx", server=f"access_log {log} combined; root {root};") as nginx:
             self.bench.load("http", port=nginx.port, paths=paths, connections=8, requests=len(chosen))
             for name in chosen[:100]:  # and another client
-                subprocess.run(["curl", "-s", "-o", "/dev/null", "-e", f"http://127.0.0.1:{nginx.port}/doc/",
-                                f"http://127.0.0.1:{nginx.port}/{urllib.parse.quote(name)}"], check=False)
+                subprocess.run(
+                    [
+                        "curl",
+                        "-s",
+                        "-o",
+                        "/dev/null",
+                        "-e",
+                        f"http://127.0.0.1:{nginx.port}/doc/",
+                        f"http://127.0.0.1:{nginx.port}/{urllib.parse.quote(name)}",
+                    ],
+                    check=False,
+                )
         out.write(log.read_bytes())
         log.unlink()
 

@@ -12,12 +12,21 @@ def figures(result):
     machine = result["machine"]
     corpus = "; ".join(
         f"{kind} {part['bytes'] / 1e6:.1f} MB, {part['lines']:,} lines of {part['mean_line']} bytes on average"
-        for kind, part in result["corpus"].items())
+        for kind, part in result["corpus"].items()
+    )
     out = [
         f"{'A quick run' if result['quick'] else 'A whole run'} of {result['seconds']:.0f} s, at commit "
         f"{machine['commit']}: {machine['cores']} cores ({machine['processor']}), {machine['memory']} of memory, Linux "
         f"{machine['kernel']}, {machine['filesystem']}; load average at the end {machine['load_at_end']:.1f} "
-        "(the bench itself makes 2 to 4).", "", f"Corpus: {corpus}.", "", "```", report.rows_text(result), "```", ""]
+        "(the bench itself makes 2 to 4).",
+        "",
+        f"Corpus: {corpus}.",
+        "",
+        "```",
+        report.rows_text(result),
+        "```",
+        "",
+    ]
     if result["growth"]:
         out += ["How cost grows:", "", "```", report.growth_text(result), "```", ""]
     out += [f"- {note}" for note in [*result["notes"], *(f"not measured: {what}" for what in result["failed"])]]

@@ -1,4 +1,5 @@
-"""What one client, or the clients of one account, can do to the others: loads by plain sockets, each in a process of its own."""
+"""What one client, or the clients of one account, can do to the others: loads by plain sockets, each in a process
+of its own."""
 
 import base64
 import contextlib
@@ -13,8 +14,10 @@ import time
 import urllib.error
 import urllib.request
 
-UPGRADE = ("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
+UPGRADE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
 
 
 def head(line, key=None, extra=""):
@@ -36,7 +39,8 @@ def connect(port, deaf=False, tls=False):
 
 
 def behind_others(function, *arguments):
-    """On the machine that it loads it must not take the processor from the server that it asks: others' clients would not."""
+    """On the machine that it loads it must not take the processor from the server that it asks: others' clients
+    would not."""
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     os.nice(19)
@@ -48,8 +52,9 @@ class Load:
 
     def __init__(self, function, *arguments):
         self.stop, self.ready = multiprocessing.Event(), multiprocessing.Event()
-        self.process = multiprocessing.Process(target=behind_others, daemon=True,
-                                               args=(function, self.stop, self.ready, *arguments))
+        self.process = multiprocessing.Process(
+            target=behind_others, daemon=True, args=(function, self.stop, self.ready, *arguments)
+        )
 
     def __enter__(self):
         self.process.start()
@@ -81,6 +86,7 @@ def call(port, method, path, key=None, body=None, timeout=60):
 
 # --- Without a credential
 
+
 def strangers(stop, ready, port, count):
     """Bodies where none is taken, pipelined requests whose answers nobody reads, and half heads, by a third each."""
     hog, connections = b"x" * (1 << 20), []
@@ -101,11 +107,13 @@ def strangers(stop, ready, port, count):
 
 # --- One account's worst
 
+
 def pages_with_filters(stop, ready, port, key, name):
     def hammer():
         while not stop.is_set():
             with contextlib.suppress(OSError):
                 call(port, "GET", f"/api/v1/executions/{name}/logs?tail=1&grep=zzzz", key)
+
     for _ in range(20):
         threading.Thread(target=hammer, daemon=True).start()
     ready.set()
@@ -163,6 +171,7 @@ def runners_that_flood(stop, ready, port, key, count):
                 if stop.is_set():
                     return
                 connection.sendall(frame)
+
     for number in range(count):
         threading.Thread(target=flood, args=(number,), daemon=True).start()
     ready.set()
@@ -176,6 +185,7 @@ def posts_of_the_largest_size(stop, ready, port, key, name):
         while not stop.is_set():
             with contextlib.suppress(OSError):
                 call(port, "POST", f"/api/v1/executions/{name}/logs", key, body)
+
     for _ in range(32):
         threading.Thread(target=hammer, daemon=True).start()
     ready.set()

@@ -25,7 +25,9 @@ def met_text(row):
 def row_text(row):
     reference = f" | {row['reference_what']}: {number(row['reference'])}" if row["reference"] is not None else ""
     ratio = f" | ratio {number(row['ratio'])}" if row["ratio"] is not None else ""
-    return f"{row['what']}: {number(row['figure'])} {row['unit']} | goal {row['goal']}{reference}{ratio} | {met_text(row)}"
+    return (
+        f"{row['what']}: {number(row['figure'])} {row['unit']} | goal {row['goal']}{reference}{ratio} | {met_text(row)}"
+    )
 
 
 def first_line(path, begin):
@@ -37,12 +39,18 @@ def first_line(path, begin):
 
 def machine(bench):
     version = subprocess.run([bench.runnel, "version"], capture_output=True, text=True).stdout.strip()
-    commit = subprocess.run(["git", "-C", bench.root, "rev-parse", "--short", "HEAD"], capture_output=True,
-                            text=True).stdout.strip()
+    commit = subprocess.run(
+        ["git", "-C", bench.root, "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+    ).stdout.strip()
     return {
-        "cores": os.cpu_count(), "processor": first_line("/proc/cpuinfo", "model name"),
-        "memory": first_line("/proc/meminfo", "MemTotal"), "kernel": platform.release(),
-        "filesystem": bench.filesystem, "load_at_end": os.getloadavg()[0], "version": version, "commit": commit,
+        "cores": os.cpu_count(),
+        "processor": first_line("/proc/cpuinfo", "model name"),
+        "memory": first_line("/proc/meminfo", "MemTotal"),
+        "kernel": platform.release(),
+        "filesystem": bench.filesystem,
+        "load_at_end": os.getloadavg()[0],
+        "version": version,
+        "commit": commit,
     }
 
 
@@ -58,14 +66,24 @@ def rows_text(result):
     lines = []
     for row in result["rows"]:
         reference = f"{number(row['reference'])} ({row['reference_what']})" if row["reference"] is not None else ""
-        lines.append([row["what"], row["goal"], f"{number(row['figure'])} {row['unit']}", reference,
-                      number(row["ratio"]) if row["ratio"] is not None else "", met_text(row)])
+        lines.append(
+            [
+                row["what"],
+                row["goal"],
+                f"{number(row['figure'])} {row['unit']}",
+                reference,
+                number(row["ratio"]) if row["ratio"] is not None else "",
+                met_text(row),
+            ]
+        )
     return table(["what", "goal", "figure", "reference", "ratio", "met"], lines)
 
 
 def growth_text(result):
-    return table(["how cost grows", "size", "figure", "note"],
-                 [[g["what"], str(g["size"]), f"{number(g['figure'])} {g['unit']}", g["note"]] for g in result["growth"]])
+    return table(
+        ["how cost grows", "size", "figure", "note"],
+        [[g["what"], str(g["size"]), f"{number(g['figure'])} {g['unit']}", g["note"]] for g in result["growth"]],
+    )
 
 
 def text(result):

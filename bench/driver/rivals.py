@@ -48,7 +48,8 @@ class Nginx:
         self.port = free_port()
         load = "".join(f"load_module {MODULES / module};\n" for module in modules)
         config = folder / "nginx.conf"
-        config.write_text(f"""{load}daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
+        config.write_text(
+            f"""{load}daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
 worker_rlimit_nofile 20000;
 {"user root;" if os.getuid() == 0 else ""}
 events {{ worker_connections 12000; }}
@@ -58,9 +59,14 @@ http {{
   {http}
   server {{ listen 127.0.0.1:{self.port} backlog=4096; {server} }}
 }}
-""")
-        self.process = subprocess.Popen(["nginx", "-c", config, "-p", folder, "-e", f"{folder}/error.log"],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+"""
+        )
+        self.process = subprocess.Popen(
+            ["nginx", "-c", config, "-p", folder, "-e", f"{folder}/error.log"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         wait_port(self.port, self.process)
         time.sleep(0.2)
         self.worker = children(self.process.pid)[0]
@@ -84,12 +90,44 @@ class Rows:
         self.port, database_port, redis_port = free_port(), free_port(), free_port()
         try:
             self.start_database(database_port)
-            self.spawn(["redis-server", "--port", redis_port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-                        "--maxclients", "12000"], redis_port)
-            environment = {**os.environ, "DATABASE_URL": f"postgresql://bench@127.0.0.1:{database_port}/postgres",
-                           "REDIS_URL": f"redis://127.0.0.1:{redis_port}"}
-            self.spawn(["/usr/bin/python3", "-B", "-m", "uvicorn", "--app-dir", bench.root / "bench" / "rivals", "--port",
-                        self.port, "--log-level", "warning", "rows:app"], self.port, env=environment)
+            self.spawn(
+                [
+                    "redis-server",
+                    "--port",
+                    redis_port,
+                    "--bind",
+                    "127.0.0.1",
+                    "--save",
+                    "",
+                    "--appendonly",
+                    "no",
+                    "--maxclients",
+                    "12000",
+                ],
+                redis_port,
+            )
+            environment = {
+                **os.environ,
+                "DATABASE_URL": f"postgresql://bench@127.0.0.1:{database_port}/postgres",
+                "REDIS_URL": f"redis://127.0.0.1:{redis_port}",
+            }
+            self.spawn(
+                [
+                    "/usr/bin/python3",
+                    "-B",
+                    "-m",
+                    "uvicorn",
+                    "--app-dir",
+                    bench.root / "bench" / "rivals",
+                    "--port",
+                    self.port,
+                    "--log-level",
+                    "warning",
+                    "rows:app",
+                ],
+                self.port,
+                env=environment,
+            )
             self.pid = self.processes[-1].pid
         except BaseException:
             self.__exit__()
@@ -104,15 +142,42 @@ class Rows:
             self.folder.chmod(0o755)
             shutil.chown(data, "postgres", "postgres")
         programs = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))[-1]
-        subprocess.run([*as_user, programs / "initdb", "-D", data, "-U", "bench", "-A", "trust"], check=True,
-                       stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd="/")
-        self.spawn([*as_user, programs / "postgres", "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c",
-                    "unix_socket_directories=", "-c", "max_wal_size=4GB"], port)
+        subprocess.run(
+            [*as_user, programs / "initdb", "-D", data, "-U", "bench", "-A", "trust"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            cwd="/",
+        )
+        self.spawn(
+            [
+                *as_user,
+                programs / "postgres",
+                "-D",
+                data,
+                "-p",
+                port,
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                "unix_socket_directories=",
+                "-c",
+                "max_wal_size=4GB",
+            ],
+            port,
+        )
 
     def spawn(self, words, port, **options):
         log = open(self.bench.work / "rows.log", "ab")
-        process = subprocess.Popen([str(word) for word in words], cwd="/", stdin=subprocess.DEVNULL, stdout=log,
-                                   stderr=log, start_new_session=True, **options)
+        process = subprocess.Popen(
+            [str(word) for word in words],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            **options,
+        )
         log.close()
         self.processes.append(process)
         wait_port(port, process)

@@ -7,5 +7,20 @@ from .rows_disk import disk
 from .rows_fair import idle_connections, neighbours, strangers
 from .rows_rival import rival_rows
 
-ROWS = [wrap_cat, ingest_sockets, read_million, fan_out, latency, join_old, many_executions, disk, memory,
-        status_requests, tail_and_start, idle_connections, strangers, neighbours, rival_rows]
+ROWS = [
+    wrap_cat,
+    ingest_sockets,
+    read_million,
+    fan_out,
+    latency,
+    join_old,
+    many_executions,
+    disk,
+    memory,
+    status_requests,
+    tail_and_start,
+    idle_connections,
+    strangers,
+    neighbours,
+    rival_rows,
+]

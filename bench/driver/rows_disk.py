@@ -34,20 +34,47 @@ def disk(bench):
             alone = len(done.stdout)
             packed += alone
             before = server.disk_bytes()
-            subprocess.run([bench.runnel, "wrap", "-q", "--id", kind, "--", "cat", str(path)], check=True,
-                           stdout=subprocess.DEVNULL, env=server.environment)
+            subprocess.run(
+                [bench.runnel, "wrap", "-q", "--id", kind, "--", "cat", str(path)],
+                check=True,
+                stdout=subprocess.DEVNULL,
+                env=server.environment,
+            )
             if bench.quick:
                 continue
             after = settle(server)
-            bench.grow("disk", f"{kind}, {path.stat().st_size / 1e6:.1f} MB", (after - before) / alone, "× zstd -3",
-                       "what the folder grew by, with the store's log as it stood")
+            bench.grow(
+                "disk",
+                f"{kind}, {path.stat().st_size / 1e6:.1f} MB",
+                (after - before) / alone,
+                "× zstd -3",
+                "what the folder grew by, with the store's log as it stood",
+            )
         running = settle(server)
         server.stop()
         stopped = server.disk_bytes()
         files = {path.name: path.stat().st_size for path in sorted(server.data.iterdir()) if path.is_file()}
-    bench.row("disk after merging, everything counted, server running", "≤ 1.3 × zstd -3", running / 1e6, "MB",
-              packed / 1e6, f"zstd -3 of {raw / 1e6:.0f} MB, MB", running / packed, running <= 1.3 * packed)
-    bench.row("disk after merging, server stopped", "≤ 1.3 × zstd -3", stopped / 1e6, "MB", packed / 1e6,
-              f"zstd -3 of {raw / 1e6:.0f} MB, MB", stopped / packed, stopped <= 1.3 * packed)
-    bench.note(f"an empty store takes {empty / 1e6:.2f} MB; the files in the end: "
-               + ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in files.items() if size > 10_000))
+    bench.row(
+        "disk after merging, everything counted, server running",
+        "≤ 1.3 × zstd -3",
+        running / 1e6,
+        "MB",
+        packed / 1e6,
+        f"zstd -3 of {raw / 1e6:.0f} MB, MB",
+        running / packed,
+        running <= 1.3 * packed,
+    )
+    bench.row(
+        "disk after merging, server stopped",
+        "≤ 1.3 × zstd -3",
+        stopped / 1e6,
+        "MB",
+        packed / 1e6,
+        f"zstd -3 of {raw / 1e6:.0f} MB, MB",
+        stopped / packed,
+        stopped <= 1.3 * packed,
+    )
+    bench.note(
+        f"an empty store takes {empty / 1e6:.2f} MB; the files in the end: "
+        + ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in files.items() if size > 10_000)
+    )

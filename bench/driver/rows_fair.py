@@ -15,8 +15,26 @@ def idle_connections(bench):
     count = 2000
     folder = bench.work / "tls"
     folder.mkdir()
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "key", "-out",
-                    folder / "cert", "-days", "2", "-subj", "/CN=localhost"], check=True, capture_output=True)
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            folder / "key",
+            "-out",
+            folder / "cert",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+        ],
+        check=True,
+        capture_output=True,
+    )
     for name, tls, goal in (("plain", False, 16), ("TLS", True, 64)):
         flags = ("--tls-cert", folder / "cert", "--tls-key", folder / "key") if tls else ()
         with bench.server(f"idle-{name}", *flags) as server:
@@ -27,8 +45,13 @@ def idle_connections(bench):
                 connection.sendall(hinder.head("GET /health"))
                 connection.recv(4096)
             each = (server.rss_bytes() - before) / count
-        bench.row(f"memory of an idle connection, {name}, of {count:,}", f"≤ {goal} KiB", each / 1024, "KiB",
-                  met=each <= goal * 1024)
+        bench.row(
+            f"memory of an idle connection, {name}, of {count:,}",
+            f"≤ {goal} KiB",
+            each / 1024,
+            "KiB",
+            met=each <= goal * 1024,
+        )
 
 
 def strangers(bench):
@@ -42,14 +65,20 @@ def strangers(bench):
                 most = max(most, server.rss_bytes())
                 hinder.call(server.port, "GET", "/health")
         moved = most - before - count * 16 * 1024
-    bench.row(f"memory that {count:,} connections without a credential move, beyond 16 KiB each", "≤ 64 MiB",
-              max(moved, 0) / MIB, "MiB", met=moved <= 64 * MIB)
+    bench.row(
+        f"memory that {count:,} connections without a credential move, beyond 16 KiB each",
+        "≤ 64 MiB",
+        max(moved, 0) / MIB,
+        "MiB",
+        met=moved <= 64 * MIB,
+    )
 
 
 def account_key(server, account, role):
     hinder.call(server.port, "POST", "/api/v1/accounts", server.key, {"name": account})
-    status, _, text = hinder.call(server.port, "POST", "/api/v1/keys", server.key,
-                                  {"name": account, "role": role, "account": account})
+    status, _, text = hinder.call(
+        server.port, "POST", "/api/v1/keys", server.key, {"name": account, "role": role, "account": account}
+    )
     if status != 201:
         raise RuntimeError(f"no key for {account}: {status} {text[:200]}")
     return json.loads(text)["key"]
@@ -101,8 +130,20 @@ def neighbours(bench):
             else:
                 page, post, count = neighbour(bench, server, other, seconds)
             resident = server.rss_bytes() / MIB
-            bench.row(f"another account's page, p99, beside {what} of {lines:,} lines" if load else
-                      "a page, p99, beside nothing", "≤ 250 ms", page, "ms", met=page <= 250)
-            bench.row(f"its post, p99, beside the same; {count:,} of each, the server holds {resident:.0f} MiB",
-                      "≤ 500 ms", post, "ms", met=post <= 500)
+            bench.row(
+                f"another account's page, p99, beside {what} of {lines:,} lines"
+                if load
+                else "a page, p99, beside nothing",
+                "≤ 250 ms",
+                page,
+                "ms",
+                met=page <= 250,
+            )
+            bench.row(
+                f"its post, p99, beside the same; {count:,} of each, the server holds {resident:.0f} MiB",
+                "≤ 500 ms",
+                post,
+                "ms",
+                met=post <= 500,
+            )
         server.key = operator

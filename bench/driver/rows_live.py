@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import threading
 import time
 
 from . import rivals
@@ -18,45 +17,92 @@ def fan_out(bench):
         for name, window in (("lockstep", 1), ("saturated", 16)):
             with bench.server(f"fan-{followers}-{name}") as server:
                 server.create("fan")
-                measured[name] = bench.load("follow", mode="fan", **server.peer(), id="fan", followers=followers,
-                                            seconds=seconds, window=window, file=path, save=burst, save_from=160,
-                                            save_to=176)
+                measured[name] = bench.load(
+                    "follow",
+                    mode="fan",
+                    **server.peer(),
+                    id="fan",
+                    followers=followers,
+                    seconds=seconds,
+                    window=window,
+                    file=path,
+                    save=burst,
+                    save_from=160,
+                    save_to=176,
+                )
             with bench.raw("burst", burst) as raw:
-                measured["raw " + name] = bench.load("follow", mode="fan", target="raw", port=raw.port, pid=raw.pid,
-                                                     followers=followers, seconds=seconds, window=window, file=path)
+                measured["raw " + name] = bench.load(
+                    "follow",
+                    mode="fan",
+                    target="raw",
+                    port=raw.port,
+                    pid=raw.pid,
+                    followers=followers,
+                    seconds=seconds,
+                    window=window,
+                    file=path,
+                )
         nchan_fan_out(bench, followers, seconds, path, burst, measured["saturated"])
         for name in ("lockstep", "saturated"):
             ours = measured[name]["deliveries_per_cpu_second"]
             theirs = measured["raw " + name]["deliveries_per_cpu_second"]
             how = "one burst under way" if name == "lockstep" else "16 bursts under way"
-            bench.row(f"fan-out to {followers:,}, {how}: deliveries per server-CPU-second",
-                      "≥ 80 % of reference" if name == "saturated" else "", ours, "", theirs, "epoll + send",
-                      ours / theirs, ours >= 0.8 * theirs if name == "saturated" else None)
+            bench.row(
+                f"fan-out to {followers:,}, {how}: deliveries per server-CPU-second",
+                "≥ 80 % of reference" if name == "saturated" else "",
+                ours,
+                "",
+                theirs,
+                "epoll + send",
+                ours / theirs,
+                ours >= 0.8 * theirs if name == "saturated" else None,
+            )
             bench.plot_point("fan-out", name, followers, ours)
             bench.plot_point("fan-out", f"epoll + send, {name}", followers, theirs)
-            bench.grow(f"fan-out, {name}: deliveries/s", f"{followers:,} followers",
-                       measured[name]["deliveries_per_second"], "/s",
-                       f"epoll + send: {measured['raw ' + name]['deliveries_per_second']:,.0f}; burst to all p99 "
-                       f"{measured[name]['burst_p99_ms']:.1f} ms, {measured['raw ' + name]['burst_p99_ms']:.1f} ms")
+            bench.grow(
+                f"fan-out, {name}: deliveries/s",
+                f"{followers:,} followers",
+                measured[name]["deliveries_per_second"],
+                "/s",
+                f"epoll + send: {measured['raw ' + name]['deliveries_per_second']:,.0f}; burst to all p99 "
+                f"{measured[name]['burst_p99_ms']:.1f} ms, {measured['raw ' + name]['burst_p99_ms']:.1f} ms",
+            )
 
 
 def nchan_fan_out(bench, followers, seconds, path, burst, ours):
     """The rival: the same frames published to nchan, which keeps them in memory alone and makes nothing durable."""
-    server = ("location = /publish { nchan_publisher; nchan_channel_id fan; nchan_message_buffer_length 1000; } "
-              "location = /follow { nchan_subscriber websocket; nchan_channel_id fan; "
-              "nchan_subscriber_first_message newest; }")
+    server = (
+        "location = /publish { nchan_publisher; nchan_channel_id fan; nchan_message_buffer_length 1000; } "
+        "location = /follow { nchan_subscriber websocket; nchan_channel_id fan; "
+        "nchan_subscriber_first_message newest; }"
+    )
     if not (rivals.MODULES / "ngx_nchan_module.so").exists():
         bench.note("nchan is not installed, so not measured")
         return
-    with rivals.Nginx(bench.work / "nchan", "nchan_shared_memory_size 256m;", server,
-                      ["ngx_nchan_module.so"]) as nginx:
-        theirs = bench.load("follow", mode="fan", target="nchan", port=nginx.port, pid=nginx.worker,
-                            followers=followers, seconds=seconds, window=16, publish="/publish", subscribe="/follow",
-                            frames=burst, file=path)
-    bench.row(f"fan-out to {followers:,}, beside nchan (not durable): deliveries per server-CPU-second", "",
-              ours["deliveries_per_cpu_second"], "", theirs["deliveries_per_cpu_second"],
-              f"nchan; {theirs['deliveries_per_second']:,.0f}/s",
-              ours["deliveries_per_cpu_second"] / theirs["deliveries_per_cpu_second"])
+    with rivals.Nginx(bench.work / "nchan", "nchan_shared_memory_size 256m;", server, ["ngx_nchan_module.so"]) as nginx:
+        theirs = bench.load(
+            "follow",
+            mode="fan",
+            target="nchan",
+            port=nginx.port,
+            pid=nginx.worker,
+            followers=followers,
+            seconds=seconds,
+            window=16,
+            publish="/publish",
+            subscribe="/follow",
+            frames=burst,
+            file=path,
+        )
+    bench.row(
+        f"fan-out to {followers:,}, beside nchan (not durable): deliveries per server-CPU-second",
+        "",
+        ours["deliveries_per_cpu_second"],
+        "",
+        theirs["deliveries_per_cpu_second"],
+        f"nchan; {theirs['deliveries_per_second']:,.0f}/s",
+        ours["deliveries_per_cpu_second"] / theirs["deliveries_per_cpu_second"],
+    )
     bench.plot_point("fan-out", "nchan", followers, theirs["deliveries_per_cpu_second"])
 
 
@@ -64,14 +110,26 @@ def live_run(bench, server, name, rate, seconds, light, path):
     """A job under `runnel wrap`, one `runnel logs -f` behind a pipe, and light followers."""
     wait_ms = 1500
     server.create(name)
-    child = [bench.runnel, "wrap", "-q", "--id", name, "--",
-             *bench.command("child", rate=rate, seconds=seconds, file=path, wait_ms=wait_ms)]
+    child = [
+        bench.runnel,
+        "wrap",
+        "-q",
+        "--id",
+        name,
+        "--",
+        *bench.command("child", rate=rate, seconds=seconds, file=path, wait_ms=wait_ms),
+    ]
     others = None
     if light:
-        others = subprocess.Popen(bench.command("follow", mode="drain", port=server.port, key=server.key, id=name,
-                                                followers=light), stdout=subprocess.PIPE, text=True)
+        others = subprocess.Popen(
+            bench.command("follow", mode="drain", port=server.port, key=server.key, id=name, followers=light),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
     logs = subprocess.Popen([bench.runnel, "logs", "-f", name], stdout=subprocess.PIPE, env=server.environment)
-    reader = subprocess.Popen(bench.command("reader", skip_ms=500), stdin=logs.stdout, stdout=subprocess.PIPE, text=True)
+    reader = subprocess.Popen(
+        bench.command("reader", skip_ms=500), stdin=logs.stdout, stdout=subprocess.PIPE, text=True
+    )
     logs.stdout.close()
     job = subprocess.Popen(child, stdout=subprocess.DEVNULL, env=server.environment)
     job.wait(seconds + 120)
@@ -94,9 +152,16 @@ def latency(bench):
             got = live_run(bench, server, "live", rate, seconds, light, path)
         sent = rate * seconds
         beside = f"{light} light followers" if light else "alone"
-        bench.row(f"write → read, {rate:,} lines/s, {beside}: p99", f"≤ 3 × fdatasync p99 + 5 ms = {limit:.1f} ms",
-                  got["latency_p99_ms"], "ms", probe, "fdatasync p99, ms", got["latency_p99_ms"] / probe,
-                  got["latency_p99_ms"] <= limit and got["lines"] == sent)
+        bench.row(
+            f"write → read, {rate:,} lines/s, {beside}: p99",
+            f"≤ 3 × fdatasync p99 + 5 ms = {limit:.1f} ms",
+            got["latency_p99_ms"],
+            "ms",
+            probe,
+            "fdatasync p99, ms",
+            got["latency_p99_ms"] / probe,
+            got["latency_p99_ms"] <= limit and got["lines"] == sent,
+        )
         if got["lines"] != sent:
             bench.note(f"at {rate:,} lines/s {got['lines']:,} of {sent:,} lines came")
         for name in ("p50", "p99", "p999"):
@@ -124,11 +189,24 @@ def join_old(bench):
         with bench.raw("stream", saved) as raw:
             bare = bench.load("follow", mode="drain", target="raw", port=raw.port, pid=raw.pid, followers=followers)
         ratio = got["seconds"] / bare["seconds"]
-        bench.grow(f"followers joining one old run of {lines:,} lines", f"{followers:,} followers", got["seconds"], "s",
-                   f"bare bytes {bare['seconds']:.2f} s; server CPU {got['server_cpu_seconds']:.2f} s, bare "
-                   f"{bare['server_cpu_seconds']:.2f} s")
-    bench.row(f"{followers:,} followers joining one old run of {lines:,} lines", "≤ 2 × bare bytes", got["seconds"], "s",
-              bare["seconds"], f"{got['bytes'] / 1e9:.1f} GB bare, s", ratio, ratio <= 2)
+        bench.grow(
+            f"followers joining one old run of {lines:,} lines",
+            f"{followers:,} followers",
+            got["seconds"],
+            "s",
+            f"bare bytes {bare['seconds']:.2f} s; server CPU {got['server_cpu_seconds']:.2f} s, bare "
+            f"{bare['server_cpu_seconds']:.2f} s",
+        )
+    bench.row(
+        f"{followers:,} followers joining one old run of {lines:,} lines",
+        "≤ 2 × bare bytes",
+        got["seconds"],
+        "s",
+        bare["seconds"],
+        f"{got['bytes'] / 1e9:.1f} GB bare, s",
+        ratio,
+        ratio <= 2,
+    )
 
 
 def memory(bench):
@@ -139,9 +217,12 @@ def memory(bench):
         server.create("idle")
         for count in bench.pick((100, 1000, 10_000), (10, 100, 1000, 10_000)):
             before = server.rss_bytes()
-            holder = subprocess.Popen(bench.command("follow", mode="idle", port=server.port, key=server.key, id="idle",
-                                                    followers=count), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      text=True)
+            holder = subprocess.Popen(
+                bench.command("follow", mode="idle", port=server.port, key=server.key, id="idle", followers=count),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
             if holder.stdout.readline() != "ready\n":
                 raise RuntimeError("the followers could not connect")
             time.sleep(2)
@@ -149,5 +230,13 @@ def memory(bench):
             holder.communicate("", timeout=60)
             bench.grow("memory of idle followers", f"{count:,} followers", (held - before) / 1e6, "MB more")
             bench.plot_point("memory", "resident", count, held / 1e6)
-        bench.row("10,000 idle followers", "≤ 100 MB more", (held - idle) / 1e6, "MB", idle / 1e6, "idle, MB",
-                  held / idle, held - idle <= 100e6)
+        bench.row(
+            "10,000 idle followers",
+            "≤ 100 MB more",
+            (held - idle) / 1e6,
+            "MB",
+            idle / 1e6,
+            "idle, MB",
+            held / idle,
+            held - idle <= 100e6,
+        )

@@ -48,17 +48,25 @@ async def create(body: dict):
 async def page(execution_id: str, cursor: int = 0, limit: int = 100):
     rows = await app.state.pool.fetch(
         "SELECT * FROM execution_logs WHERE execution_id = $1 AND sequence_number >= $2 ORDER BY sequence_number LIMIT $3",
-        execution_id, cursor, limit + 1)
+        execution_id,
+        cursor,
+        limit + 1,
+    )
     more = len(rows) > limit
-    return {"execution_id": execution_id, "logs": [shown(row) for row in rows[:limit]],
-            "next_cursor": cursor + limit if more else None, "has_more": more}
+    return {
+        "execution_id": execution_id,
+        "logs": [shown(row) for row in rows[:limit]],
+        "next_cursor": cursor + limit if more else None,
+        "has_more": more,
+    }
 
 
 @app.websocket("/ws/runner/executions/{execution_id}/stream")
 async def runner(socket: WebSocket, execution_id: str):
     await socket.accept()
-    await socket.send_text(json.dumps({"type": "ready", "execution_id": execution_id, "next_sequence": 0},
-                                      separators=(",", ":")))
+    await socket.send_text(
+        json.dumps({"type": "ready", "execution_id": execution_id, "next_sequence": 0}, separators=(",", ":"))
+    )
     try:
         while True:
             records = json.loads(await socket.receive_text())
@@ -66,9 +74,13 @@ async def runner(socket: WebSocket, execution_id: str):
             now = datetime.datetime.now(datetime.timezone.utc)
             async with app.state.pool.acquire() as database:
                 await database.copy_records_to_table(
-                    "execution_logs", columns=COLUMNS,
-                    records=[(execution_id, r["sequence_number"], now, r["stream"], r["message"].replace("\0", ""))
-                             for r in records])
+                    "execution_logs",
+                    columns=COLUMNS,
+                    records=[
+                        (execution_id, r["sequence_number"], now, r["stream"], r["message"].replace("\0", ""))
+                        for r in records
+                    ],
+                )
             pipe = app.state.bus.pipeline(transaction=False)
             for record in records:
                 record["execution_id"] = execution_id
@@ -88,7 +100,9 @@ async def follow(socket: WebSocket, execution_id: str, cursor: int = -1):
         await socket.accept()
         rows = await app.state.pool.fetch(
             "SELECT * FROM execution_logs WHERE execution_id = $1 AND sequence_number > $2 ORDER BY sequence_number",
-            execution_id, cursor)
+            execution_id,
+            cursor,
+        )
         for row in rows:
             await socket.send_text(json.dumps(shown(row)))
         try:

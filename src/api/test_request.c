@@ -118,9 +118,9 @@ static void assert_post(struct fixture *it, const char *body, const char *status
 static void a_handler_gets_captures_values_and_defaults(void **state)
 {
     struct fixture *it = *state;
-    assert_get(
-        it, "/echo/a%20b/c?limit=-3&deep=1&text=ab+d", "200 OK",
-        "{\"limit\":-3,\"given\":true,\"deep\":true,\"text\":\"ab d\",\"first\":\"a b\",\"second\":\"c\",\"none\":true}");
+    assert_get(it, "/echo/a%20b/c?limit=-3&deep=1&text=ab+d", "200 OK",
+               "{\"limit\":-3,\"given\":true,\"deep\":true,\"text\":\"ab d\",\"first\":\"a "
+               "b\",\"second\":\"c\",\"none\":true}");
     assert_get(it, "/echo/a/b?word=red,green", "200 OK", "{\"limit\":5,\"given\":false,\"deep\":false,\"text\":\"\"");
     assert_int_equal(handled, 2);
 }

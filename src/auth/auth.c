@@ -62,7 +62,8 @@ static int standing(struct auth *auth, const struct principal *principal)
     return 0;
 }
 
-// The generation is read first: a change that comes in between makes the principal look older than it, and it is judged again.
+// The generation is read first: a change that comes in between makes the principal look older than it, and it is judged
+// again.
 static int judge(struct auth *auth, struct principal *principal)
 {
     principal->generation = auth_generation(auth);
@@ -98,8 +99,8 @@ static void finish(struct auth_check *check, int err)
     check->done(check);
 }
 
-// Counts a failed login of the peer; over the limit it is told ERR_RATE. Good credentials never come here, so they pass whatever
-// others at the same address do.
+// Counts a failed login of the peer; over the limit it is told ERR_RATE. Good credentials never come here, so they pass
+// whatever others at the same address do.
 static void finish_failed_login(struct auth *auth, struct auth_check *check)
 {
     uint64_t now_ms = clock_mono_ms();

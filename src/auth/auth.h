@@ -31,7 +31,8 @@ bool role_may(enum role role, enum action action);
 // A `user` principal sees only what it owns; others the account.
 bool principal_owns(const struct principal *principal, const struct execution *execution);
 
-// --- Credentials: a prefix that tells the kind, and 43 characters (base 64 url of 256 bits). The kinds are one table, in auth.c.
+// --- Credentials: a prefix that tells the kind, and 43 characters (base 64 url of 256 bits). The kinds are one table,
+// in auth.c.
 #define API_KEY_PREFIX "rnl_"
 #define TICKET_PREFIX  "rnt_"
 #define API_KEY_LEN    47 // of each kind
@@ -64,14 +65,15 @@ struct credential {
     enum credential_place place;
     struct ticket_use use; // what it is shown for; for kinds that are bound to it
 };
-// What to tell a caller whose credential is of a kind that may not stand there; NULL if it may, or if there is nothing to tell.
+// What to tell a caller whose credential is of a kind that may not stand there; NULL if it may, or if there is nothing
+// to tell.
 const char *auth_misplaced(const struct credential *credential);
 
 // Checks a credential by its kind. Answers at once from a bounded cache of found
-// keys (revocations take effect at once on this node), else asks the store. `done` runs on `reply_to`'s thread, possibly
-// before auth_check returns.
-// err: 0; ERR_UNAUTHORIZED (unknown, revoked, expired; a ticket that has ended or is for another stream); ERR_SUSPENDED;
-// ERR_RATE (the same as unknown, after too many failures from `peer`; a good credential always passes); ERR_UNAVAILABLE.
+// keys (revocations take effect at once on this node), else asks the store. `done` runs on `reply_to`'s thread,
+// possibly before auth_check returns. err: 0; ERR_UNAUTHORIZED (unknown, revoked, expired; a ticket that has ended or
+// is for another stream); ERR_SUSPENDED; ERR_RATE (the same as unknown, after too many failures from `peer`; a good
+// credential always passes); ERR_UNAVAILABLE.
 struct auth_check {
     struct store_key_find find; // private
     struct auth *auth;          // private
@@ -83,9 +85,9 @@ struct auth_check {
 void auth_check(struct auth *auth, struct auth_check *check, struct loop *reply_to, const struct credential *credential,
                 const char *peer, void (*done)(struct auth_check *check));
 
-// A ticket for the principal: "rnt_…". Its first use within 30 s binds it to one stream; then it is good for that one as
-// long as it is used: until it was unused for 5 min, an open stream counting as use. It ends with its key.
-// ERR_RATE when the account has tickets_max of them.
+// A ticket for the principal: "rnt_…". Its first use within 30 s binds it to one stream; then it is good for that one
+// as long as it is used: until it was unused for 5 min, an open stream counting as use. It ends with its key. ERR_RATE
+// when the account has tickets_max of them.
 int auth_ticket_make(struct auth *auth, const struct principal *principal, char out_ticket[API_KEY_LEN + 1]);
 // A stream of this principal was opened; it is closed by the same principal. Nothing if it did not come by a ticket.
 void auth_stream_opened(struct auth *auth, const struct principal *principal);

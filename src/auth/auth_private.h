@@ -11,8 +11,8 @@
 void secret_make(const char *prefix, char out[API_KEY_LEN + 1]);
 bool secret_well_formed(struct str secret, struct str prefix);
 
-// --- Tickets: kept by their hash. Those of a list all end equally long after they came to its end, so each is in order of
-// expiry.
+// --- Tickets: kept by their hash. Those of a list all end equally long after they came to its end, so each is in order
+// of expiry.
 struct tickets {
     unsigned max; // per account
     struct map by_hash, by_id, accounts;

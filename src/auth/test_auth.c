@@ -282,7 +282,8 @@ static void suspended_account_is_told_so_and_what_is_older_undoes_nothing(void *
     assert_int_equal(auth_standing(*state, &principal), ERR_UNAUTHORIZED);
 }
 
-// A kind that stands where it may not is no credential, whatever it would be elsewhere; a key's owner learns what to do instead.
+// A kind that stands where it may not is no credential, whatever it would be elsewhere; a key's owner learns what to do
+// instead.
 static void each_kind_is_good_only_where_it_may_stand(void **state)
 {
     (void)state;

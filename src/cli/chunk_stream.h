@@ -1,4 +1,5 @@
-// The answer of …/logs?format=chunk: frames of whole chunks, at the end of a followed one the `complete` message. See fanout/format.h.
+// The answer of …/logs?format=chunk: frames of whole chunks, at the end of a followed one the `complete` message. See
+// fanout/format.h.
 #pragma once
 
 #include "model/chunk.h"

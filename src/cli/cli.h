@@ -1,5 +1,5 @@
-// The command line. One file per command (cmd_*.c), each exporting one const entry; commands.c lists them. Help, man pages, completion
-// and option parsing come from these tables.
+// The command line. One file per command (cmd_*.c), each exporting one const entry; commands.c lists them. Help, man
+// pages, completion and option parsing come from these tables.
 #pragma once
 
 #include "client/client.h"

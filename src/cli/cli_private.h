@@ -26,8 +26,8 @@ extern const struct cli_command cmd_account, cmd_backup, cmd_cancel, cmd_complet
     cmd_logs, cmd_pipe, cmd_purge, cmd_restore, cmd_serve, cmd_status, cmd_verify, cmd_version, cmd_wrap;
 const struct cli_command *cli_command_find(const struct cli *cli, const char *name);
 void cli_find_data_dir(struct cli *cli); // once its options are parsed
-// Appends the options that a command which is told to the user needs to find the same server and spools: what was given as
-// flags, quoted for a shell; a credential by its place only. "" if the environment and files do without.
+// Appends the options that a command which is told to the user needs to find the same server and spools: what was given
+// as flags, quoted for a shell; a credential by its place only. "" if the environment and files do without.
 void cli_append_again(const struct cli *cli, struct buf *out);
 
 // --- context.c: which server
@@ -66,7 +66,8 @@ void json_free(json_t **json);
 void json_text_free(char **text);
 // Appends "?name=value" or "&name=value", percent-encoded.
 void query_append(struct buf *path, const char *name, const char *value);
-// A time or "so long ago" as given by people, as RFC 3339; `late`: the last moment that it can mean. On stderr and 2 if it is none.
+// A time or "so long ago" as given by people, as RFC 3339; `late`: the last moment that it can mean. On stderr and 2 if
+// it is none.
 int query_append_time(struct cli *cli, struct buf *path, const char *name, const char *option, bool late);
 // The value of an option that is a time. True if it was given and is one.
 bool cli_moment(struct cli *cli, const char *option, bool late, int64_t *ret_ms);
@@ -74,7 +75,8 @@ bool cli_moment(struct cli *cli, const char *option, bool late, int64_t *ret_ms)
 
 // --- find.c
 #define CLI_LAST_AND_ANOTHER "--last means the latest execution, and \"%s\" another; give one of them"
-// NULL becomes the latest. *id stays as it is if there is one, else it becomes the only execution whose identifier begins so; several: their list on stderr, and 2. In the arena.
+// NULL becomes the latest. *id stays as it is if there is one, else it becomes the only execution whose identifier
+// begins so; several: their list on stderr, and 2. In the arena.
 int cli_find_execution(struct cli *cli, struct client *client, const char **id);
 // Those of the operands; without one, or with --last, the latest. At least one.
 int cli_find_executions(struct cli *cli, const char *const **ret, size_t *ret_count);

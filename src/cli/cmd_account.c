@@ -185,13 +185,15 @@ const struct cli_command cmd_account = {
     .name = "account",
     .summary = "make, list, suspend, resume and delete accounts",
     .usage = "create|list|suspend|resume|delete [NAME] [OPTIONS]",
-    .description =
-        "Accounts are kept apart: each sees its own executions and keys alone. Needs an operator's key. `runnel key create --account NAME` makes "
-        "a key for one.\n\n"
-        "A suspended account's credentials are refused and its streams end. Nothing of it is lost: jobs go on, their spools keep what they write, "
-        "and all is delivered when it is resumed.\n\n"
-        "`delete` revokes the keys of an account. One that holds executions is deleted only with --purge, and all of them with it. Its name is "
-        "never used again. The account `default` stays.",
+    .description = "Accounts are kept apart: each sees its own executions and keys alone. Needs an operator's key. "
+                   "`runnel key create --account NAME` makes "
+                   "a key for one.\n\n"
+                   "A suspended account's credentials are refused and its streams end. Nothing of it is lost: jobs go "
+                   "on, their spools keep what they write, "
+                   "and all is delivered when it is resumed.\n\n"
+                   "`delete` revokes the keys of an account. One that holds executions is deleted only with --purge, "
+                   "and all of them with it. Its name is "
+                   "never used again. The account `default` stays.",
     .options =
         (const struct cli_option[]){
             {0, "purge", CLI_FLAG, NULL, "with delete: also all executions that it holds"},

@@ -101,12 +101,14 @@ const struct cli_command cmd_backup = {
     .name = "backup",
     .summary = "write a consistent copy of a running server's store",
     .usage = "[FILE]",
-    .description =
-        "The server writes a consistent copy of its store while it goes on serving, without the room that purged logs have left: beneath the folder "
-        "that its setting backup_dir names, DATA/backups unless it says otherwise, named after the time. With FILE the copy is then moved there. "
-        "What is printed is its path. An existing file is left alone.\n\n"
-        "`runnel restore` puts a copy in the place of the store. A server that is started on one knows that it is one: producers and followers are "
-        "told what is not in it, nothing goes missing silently.",
+    .description = "The server writes a consistent copy of its store while it goes on serving, without the room that "
+                   "purged logs have left: beneath the folder "
+                   "that its setting backup_dir names, DATA/backups unless it says otherwise, named after the time. "
+                   "With FILE the copy is then moved there. "
+                   "What is printed is its path. An existing file is left alone.\n\n"
+                   "`runnel restore` puts a copy in the place of the store. A server that is started on one knows that "
+                   "it is one: producers and followers are "
+                   "told what is not in it, nothing goes missing silently.",
     .options =
         (const struct cli_option[]){
             {'o', "output", CLI_VALUE, "FORMAT", "text or json"},

@@ -44,10 +44,10 @@ const struct cli_command cmd_cancel = {
     .name = "cancel",
     .summary = "ask that executions end",
     .usage = "ID… [-o json]",
-    .description =
-        "Asks that executions end. A runner that is connected sends its job a signal; one that is not will be told when it comes back. What "
-        "waits, or is lost, is cancelled at once. What has ended stays as it is.\n\n"
-        "A beginning of an identifier will do, if no other has it.",
+    .description = "Asks that executions end. A runner that is connected sends its job a signal; one that is not will "
+                   "be told when it comes back. What "
+                   "waits, or is lost, is cancelled at once. What has ended stays as it is.\n\n"
+                   "A beginning of an identifier will do, if no other has it.",
     .options =
         (const struct cli_option[]){
             {0, "last", CLI_FLAG, NULL, "the latest execution"},

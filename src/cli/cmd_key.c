@@ -158,12 +158,14 @@ const struct cli_command cmd_key = {
     .name = "key",
     .summary = "make, list and revoke API keys",
     .usage = "create|list|revoke [ID] [OPTIONS]",
-    .description =
-        "`create` makes a key and prints it, this once. `list` shows the keys of the account. `revoke` makes a key invalid at once and ends the "
-        "streams that were opened with it.\n\n"
-        "Roles: viewer reads; user submits and reads and cancels its own; service writes records and states for the account; admin looks after "
-        "the account: keys, purge; operator looks after the server: accounts, backup. A key makes and revokes keys up to its own role. The last "
-        "operator key cannot be revoked.",
+    .description = "`create` makes a key and prints it, this once. `list` shows the keys of the account. `revoke` "
+                   "makes a key invalid at once and ends the "
+                   "streams that were opened with it.\n\n"
+                   "Roles: viewer reads; user submits and reads and cancels its own; service writes records and states "
+                   "for the account; admin looks after "
+                   "the account: keys, purge; operator looks after the server: accounts, backup. A key makes and "
+                   "revokes keys up to its own role. The last "
+                   "operator key cannot be revoked.",
     .options =
         (const struct cli_option[]){
             {'r', "role", CLI_VALUE, "ROLE", ROLES_SAID},

@@ -139,7 +139,8 @@ static int show_once(struct listing *listing, struct client *client, const char 
     return code;
 }
 
-// Draws it anew every two seconds, and when the terminal's size changes, until it is interrupted or nobody looks any more.
+// Draws it anew every two seconds, and when the terminal's size changes, until it is interrupted or nobody looks any
+// more.
 static int watch(struct listing *listing, struct client *client, const char *base, uint64_t wanted)
 {
     static const char clear[] = "\033[H\033[J";
@@ -204,9 +205,9 @@ const struct cli_command cmd_list = {
     .name = "list",
     .summary = "list executions, the newest first",
     .usage = "[OPTIONS]",
-    .description =
-        "Lists executions, those that were started last first. Several filters all have to hold; the same one again means any of its values. "
-        "On a terminal the table is fitted to its width.",
+    .description = "Lists executions, those that were started last first. Several filters all have to hold; the same "
+                   "one again means any of its values. "
+                   "On a terminal the table is fitted to its width.",
     .options =
         (const struct cli_option[]){
             {'s', "status", CLI_VALUE_MANY, "STATUS", STATUSES},

@@ -15,16 +15,22 @@ const struct cli_command cmd_logs = {
     .name = "logs",
     .summary = "show the log of an execution, or follow it",
     .usage = "[ID…] [-f] [OPTIONS]",
-    .description =
-        "Writes the records of an execution to standard output, in order; without an identifier those of the latest. A beginning of an identifier will do, if "
-        "no other has it. Several executions are shown one after the other, or with -f together, each line with its execution before it.\n\n"
-        " On a terminal, or with -t, each line reads `[10:30:15] [stdout] message`; on a "
-        "pipe it is the message alone, so that `runnel logs ID | grep error` sees what the job has written, byte for byte. Events are shown on a terminal, "
-        "with -t, with -o json, and where a filter asks for them.\n\n"
-        "With -f it goes on until the log has ended, and says on standard error when the runner is gone, is back or counts as lost. When the connection is lost it says so once, comes back by itself and goes on behind the last record "
-        "it has shown: no line twice, none missing.\n\n"
-        "On a terminal the job may set colours; other control sequences are shown instead of obeyed. Several filters all have to hold; the same one "
-        "given twice, or with commas, means any of its values. Times without a zone are local; --utc shows and reads them in UTC.",
+    .description = "Writes the records of an execution to standard output, in order; without an identifier those of "
+                   "the latest. A beginning of an identifier will do, if "
+                   "no other has it. Several executions are shown one after the other, or with -f together, each line "
+                   "with its execution before it.\n\n"
+                   " On a terminal, or with -t, each line reads `[10:30:15] [stdout] message`; on a "
+                   "pipe it is the message alone, so that `runnel logs ID | grep error` sees what the job has written, "
+                   "byte for byte. Events are shown on a terminal, "
+                   "with -t, with -o json, and where a filter asks for them.\n\n"
+                   "With -f it goes on until the log has ended, and says on standard error when the runner is gone, is "
+                   "back or counts as lost. When the connection is lost it says so once, comes back by itself and goes "
+                   "on behind the last record "
+                   "it has shown: no line twice, none missing.\n\n"
+                   "On a terminal the job may set colours; other control sequences are shown instead of obeyed. "
+                   "Several filters all have to hold; the same one "
+                   "given twice, or with commas, means any of its values. Times without a zone are local; --utc shows "
+                   "and reads them in UTC.",
     .options =
         (const struct cli_option[]){
             {'f', "follow", CLI_FLAG, NULL, "go on until the log has ended"},

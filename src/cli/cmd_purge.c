@@ -37,10 +37,10 @@ const struct cli_command cmd_purge = {
     .name = "purge",
     .summary = "remove the logs of executions",
     .usage = "ID…",
-    .description =
-        "Removes the records of executions that have ended. It cannot be undone. Their identifiers stay taken; asking for them says that "
-        "they have expired.\n\n"
-        "A beginning of an identifier will do, if no other has it.",
+    .description = "Removes the records of executions that have ended. It cannot be undone. Their identifiers stay "
+                   "taken; asking for them says that "
+                   "they have expired.\n\n"
+                   "A beginning of an identifier will do, if no other has it.",
     .options = (const struct cli_option[]){{0}},
     .examples =
         (const struct cli_example[]){

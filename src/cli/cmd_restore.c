@@ -30,13 +30,16 @@ const struct cli_command cmd_restore = {
     .name = "restore",
     .summary = "put a backup in the place of the store",
     .usage = "FILE [--data DIR]",
-    .description =
-        "Checks that FILE is a whole store of this program, copies it into the data folder, and puts it in the place of the store in one step: "
-        "whenever the power fails, the former store is there or the new one. The former one stays beside it, as DATA/runnel.db.before-TIME, with "
-        "what belongs to it.\n\n"
-        "No server may run on the data folder meanwhile. The one that is started then knows that its store was restored: producers and followers "
-        "are told what is not in it, and runners that still have it deliver it again. DATA/admin.key stays; keys that were made after the backup "
-        "are gone.",
+    .description = "Checks that FILE is a whole store of this program, copies it into the data folder, and puts it in "
+                   "the place of the store in one step: "
+                   "whenever the power fails, the former store is there or the new one. The former one stays beside "
+                   "it, as DATA/runnel.db.before-TIME, with "
+                   "what belongs to it.\n\n"
+                   "No server may run on the data folder meanwhile. The one that is started then knows that its store "
+                   "was restored: producers and followers "
+                   "are told what is not in it, and runners that still have it deliver it again. DATA/admin.key stays; "
+                   "keys that were made after the backup "
+                   "are gone.",
     .options =
         (const struct cli_option[]){
             {'c', "config", CLI_VALUE, "FILE",

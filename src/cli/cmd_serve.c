@@ -48,11 +48,13 @@ const struct cli_command cmd_serve = {
     .name = "serve",
     .summary = "run the server",
     .usage = "[--listen ADDR] [--data DIR] [OPTIONS]",
-    .description =
-        "Takes in the output of executions, makes it durable and shows it to followers. At its first start it makes the account `default` and "
-        "writes an operator's key to DATA/admin.key, which the other commands find on the same machine.\n\n"
-        "Each option is also a setting of the configuration file (tls_cert = \"…\") and an environment variable (RUNNEL_TLS_CERT); flags beat the "
-        "environment, which beats the file. SIGHUP reads the configuration again, SIGTERM ends the server in good order.",
+    .description = "Takes in the output of executions, makes it durable and shows it to followers. At its first start "
+                   "it makes the account `default` and "
+                   "writes an operator's key to DATA/admin.key, which the other commands find on the same machine.\n\n"
+                   "Each option is also a setting of the configuration file (tls_cert = \"…\") and an environment "
+                   "variable (RUNNEL_TLS_CERT); flags beat the "
+                   "environment, which beats the file. SIGHUP reads the configuration again, SIGTERM ends the server "
+                   "in good order.",
     .options = serve_options,
     .examples =
         (const struct cli_example[]){

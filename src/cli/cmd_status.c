@@ -34,9 +34,9 @@ const struct cli_command cmd_status = {
     .name = "status",
     .summary = "show what became of an execution",
     .usage = "ID [-o json]",
-    .description =
-        "Shows the status of an execution, when it was started and how long it took, where it ran and, once it is known, what it cost.\n\n"
-        "What is not known is left out; with -o json it is null.",
+    .description = "Shows the status of an execution, when it was started and how long it took, where it ran and, once "
+                   "it is known, what it cost.\n\n"
+                   "What is not known is left out; with -o json it is null.",
     .options =
         (const struct cli_option[]){
             {0, "last", CLI_FLAG, NULL, "the latest execution"},

@@ -121,7 +121,8 @@ static int run_verify(struct cli *cli)
     code = cli_get_json(cli, client, path, &status);
     if (code == 0)
         code = read_log(cli, client, id, &verification);
-    // A log that is still written to has moved on meanwhile, so what is compared is what was there before reading, if it was sealed.
+    // A log that is still written to has moved on meanwhile, so what is compared is what was there before reading, if
+    // it was sealed.
     bool sealed = json_is_true(json_object_get(status, "sealed"));
     if (code)
         return code;
@@ -147,12 +148,13 @@ const struct cli_command cmd_verify = {
     .name = "verify",
     .summary = "prove that a log is whole and unchanged",
     .usage = "ID [-o json]",
-    .description =
-        "Reads the whole log as it is stored, checks that no sequence number is missing, computes the digest over stream, level, message and "
-        "fields of every record and compares it with the one that was kept while they were written.\n\n"
-        "A store that was restored, or that a fault of its disk has made lose commits, knows what it has, not what it had: of a log that was open "
-        "then, and to which nothing has come since, this says so.\n\n"
-        "Exits with 1 if the log is not whole, may not be, or was changed.",
+    .description = "Reads the whole log as it is stored, checks that no sequence number is missing, computes the "
+                   "digest over stream, level, message and "
+                   "fields of every record and compares it with the one that was kept while they were written.\n\n"
+                   "A store that was restored, or that a fault of its disk has made lose commits, knows what it has, "
+                   "not what it had: of a log that was open "
+                   "then, and to which nothing has come since, this says so.\n\n"
+                   "Exits with 1 if the log is not whole, may not be, or was changed.",
     .options =
         (const struct cli_option[]){
             {0, "last", CLI_FLAG, NULL, "the latest execution"},

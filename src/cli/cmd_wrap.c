@@ -21,7 +21,8 @@ static int append_metadata(struct cli *cli, struct buf *out)
         json_object_set_new(object, name, json_string(equals + 1));
     }
     CLEANUP(json_text_free) char *text = count > 0 ? json_dumps(object, JSON_COMPACT) : NULL;
-    // What no server takes is refused here, before the command runs: later, it would keep the whole log from being delivered.
+    // What no server takes is refused here, before the command runs: later, it would keep the whole log from being
+    // delivered.
     if (json_object_size(object) > LIMIT_METADATA_MEMBERS)
         return cli_usage_error(cli, "-m is given for %zu keys; an execution may have %d", json_object_size(object),
                                LIMIT_METADATA_MEMBERS);
@@ -152,43 +153,57 @@ static int run_pipe(struct cli *cli)
     return run_runner(cli, false);
 }
 
-#define SHARED_OPTIONS                                                                                                                     \
-    {'m', "metadata", CLI_VALUE_MANY, "KEY=VALUE", "what else to know about this execution; may be repeated"},                             \
-        {0, "id", CLI_VALUE, "ID", "its identifier; else one is made"},                                                                    \
-        {'q', "quiet", CLI_FLAG, NULL, "no notices on stderr; what fails is said all the same"},                                           \
-        {0, "keep-going", CLI_FLAG, NULL,                                                                                                  \
-         "go on to the end when nobody reads the output any more, which is still recorded"},                                               \
-        {0, "deliver-wait", CLI_VALUE, "DURATION",                                                                                         \
-         "how long to wait for the server after the job has ended; 0: for ever; 30s unless told, and then only for one that was reached"}, \
-        {0, "spool-max", CLI_VALUE, "BYTES",                                                                                               \
-         "how much may wait on disk for the server before the job has to wait; 10 GiB unless told, 4 MiB at least"},                       \
-    {                                                                                                                                      \
-        0, "message-max", CLI_VALUE, "BYTES", "a longer line is cut into parts; 10240 unless told"                                         \
+#define SHARED_OPTIONS                                                                                               \
+    {'m', "metadata", CLI_VALUE_MANY, "KEY=VALUE", "what else to know about this execution; may be repeated"},       \
+        {0, "id", CLI_VALUE, "ID", "its identifier; else one is made"},                                              \
+        {'q', "quiet", CLI_FLAG, NULL, "no notices on stderr; what fails is said all the same"},                     \
+        {0, "keep-going", CLI_FLAG, NULL,                                                                            \
+         "go on to the end when nobody reads the output any more, which is still recorded"},                         \
+        {0, "deliver-wait", CLI_VALUE, "DURATION",                                                                   \
+         "how long to wait for the server after the job has ended; 0: for ever; 30s unless told, and then only for " \
+         "one that was reached"},                                                                                    \
+        {0, "spool-max", CLI_VALUE, "BYTES",                                                                         \
+         "how much may wait on disk for the server before the job has to wait; 10 GiB unless told, 4 MiB at least"}, \
+    {                                                                                                                \
+        0, "message-max", CLI_VALUE, "BYTES", "a longer line is cut into parts; 10240 unless told"                   \
     }
 
 const struct cli_command cmd_wrap = {
     .name = "wrap",
     .summary = "run a command here and record its output",
     .usage = "[OPTIONS] -- COMMAND [ARGS]",
-    .description =
-        "Runs COMMAND. Its output passes through as it is, and is recorded. Exits with the command's code, 128 and the number of the signal if one "
-        "ended it.\n\n"
-        "What was captured is on disk before it is sent: neither a server that is away nor the death of any process loses a line of it. What "
-        "a run has left waits in the folder `spool` of the data folder (--data, RUNNEL_DATA), until the server has shown that it has all of it. "
-        "The next wrap that reaches the server delivers it on the side; so does --resume. Without an ID that is all that was recorded for the "
-        "present server; what was recorded for another one is delivered only when it is named. Each run that is still left is told, and why, and "
-        "the exit code is 1 then. It suits a timer: what a living process has is passed over, and several may run at once.\n\n"
-        "An identifier is one execution's. Where one of that name has ended already, COMMAND runs and its exit code counts, but the server does not "
-        "take the log: that is said, also with -q, and what was recorded stays in its spool.\n\n"
-        "What the command leaves running in the background may keep its output open: that is read until nothing came for a second, and for five "
-        "seconds at most. Then wrap ends, and what comes later is not recorded.\n\n"
-        "A reader of the output that goes away, as head does, ends COMMAND as it would without wrap: by SIGPIPE, at its next write (by a hang-up "
-        "with --tty). What it wrote until then is recorded. With --keep-going it is not told, and all of it is recorded. Output that cannot be written "
-        "for another reason, such as a full disk, is recorded as well: that is said, and the exit code is 1 if COMMAND's own is 0.\n\n"
-        "Between stdout and stderr the order is that of reading; with --tty there is one stream, and the order is the command's.\n\n"
-        "Many programs keep their output back when it goes to no terminal; nothing is shown or recorded before they give it away. With --tty they do "
-        "not. The keys of a terminal go to the command's own, Ctrl-Z stops both, and fg goes on. An input that is no terminal is the command's "
-        "as without --tty. Newlines are recorded as the command wrote them.",
+    .description = "Runs COMMAND. Its output passes through as it is, and is recorded. Exits with the command's code, "
+                   "128 and the number of the signal if one "
+                   "ended it.\n\n"
+                   "What was captured is on disk before it is sent: neither a server that is away nor the death of any "
+                   "process loses a line of it. What "
+                   "a run has left waits in the folder `spool` of the data folder (--data, RUNNEL_DATA), until the "
+                   "server has shown that it has all of it. "
+                   "The next wrap that reaches the server delivers it on the side; so does --resume. Without an ID "
+                   "that is all that was recorded for the "
+                   "present server; what was recorded for another one is delivered only when it is named. Each run "
+                   "that is still left is told, and why, and "
+                   "the exit code is 1 then. It suits a timer: what a living process has is passed over, and several "
+                   "may run at once.\n\n"
+                   "An identifier is one execution's. Where one of that name has ended already, COMMAND runs and its "
+                   "exit code counts, but the server does not "
+                   "take the log: that is said, also with -q, and what was recorded stays in its spool.\n\n"
+                   "What the command leaves running in the background may keep its output open: that is read until "
+                   "nothing came for a second, and for five "
+                   "seconds at most. Then wrap ends, and what comes later is not recorded.\n\n"
+                   "A reader of the output that goes away, as head does, ends COMMAND as it would without wrap: by "
+                   "SIGPIPE, at its next write (by a hang-up "
+                   "with --tty). What it wrote until then is recorded. With --keep-going it is not told, and all of it "
+                   "is recorded. Output that cannot be written "
+                   "for another reason, such as a full disk, is recorded as well: that is said, and the exit code is 1 "
+                   "if COMMAND's own is 0.\n\n"
+                   "Between stdout and stderr the order is that of reading; with --tty there is one stream, and the "
+                   "order is the command's.\n\n"
+                   "Many programs keep their output back when it goes to no terminal; nothing is shown or recorded "
+                   "before they give it away. With --tty they do "
+                   "not. The keys of a terminal go to the command's own, Ctrl-Z stops both, and fg goes on. An input "
+                   "that is no terminal is the command's "
+                   "as without --tty. Newlines are recorded as the command wrote them.",
     .options =
         (const struct cli_option[]){
             {'t', "tty", CLI_FLAG, NULL, "give the command a terminal of its own instead of two pipes"},
@@ -214,11 +229,12 @@ const struct cli_command cmd_pipe = {
     .name = "pipe",
     .summary = "record what is read from standard input, and pass it on",
     .usage = "[OPTIONS]",
-    .description =
-        "Reads standard input to its end, writes it to standard output as it is, and records it.\n\n"
-        "When the reader of its output goes away, as head does, it ends, and who writes into it gets SIGPIPE, as without it; with "
-        "--keep-going all is still recorded. Output that cannot be written for another reason, such as a full disk, is recorded as well: "
-        "that is said, and the exit code is 1.",
+    .description = "Reads standard input to its end, writes it to standard output as it is, and records it.\n\n"
+                   "When the reader of its output goes away, as head does, it ends, and who writes into it gets "
+                   "SIGPIPE, as without it; with "
+                   "--keep-going all is still recorded. Output that cannot be written for another reason, such as a "
+                   "full disk, is recorded as well: "
+                   "that is said, and the exit code is 1.",
     .options =
         (const struct cli_option[]){
             SHARED_OPTIONS,

@@ -1,4 +1,5 @@
-// Completion scripts from the table of commands. Identifiers are completed by asking the server for the newest executions.
+// Completion scripts from the table of commands. Identifiers are completed by asking the server for the newest
+// executions.
 #include "cli/cli_private.h"
 
 static const char *const shells[] = {"bash", "zsh", "fish"};
@@ -8,7 +9,8 @@ static bool takes_execution(const struct cli_command *command)
     return strncmp(command->usage, "ID", 2) == 0 || strncmp(command->usage, "[ID", 3) == 0;
 }
 
-// A command whose first operand is one of a few words says so as "create|list|revoke …". Appends them, each after a space.
+// A command whose first operand is one of a few words says so as "create|list|revoke …". Appends them, each after a
+// space.
 static bool append_operand_words(struct buf *out, const struct cli_command *command)
 {
     struct str usage = str_of(command->usage), words = str_split(&usage, ' ');
@@ -113,20 +115,19 @@ static void bash_wrapped(struct buf *out)
 
 static void bash_script(struct buf *out, const struct cli_command *const *commands)
 {
-    buf_append_text(
-        out,
-        "# bash completion for runnel; made by `runnel completion bash`\n"
-        "_runnel() {\n"
-        "    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}\n"
-        "    local command= options= wrapped= i\n"
-        "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
-        "        case $command:${COMP_WORDS[i]} in\n"
-        "        wrap:--) wrapped=$((i + 1)); break ;;\n"
-        "        :-*) ;;\n"
-        "        :*) command=${COMP_WORDS[i]} ;;\n"
-        "        esac\n"
-        "    done\n"
-        "    if [[ $word == = ]]; then word=; elif [[ $previous == = ]]; then previous=${COMP_WORDS[COMP_CWORD - 2]}; fi\n");
+    buf_append_text(out, "# bash completion for runnel; made by `runnel completion bash`\n"
+                         "_runnel() {\n"
+                         "    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}\n"
+                         "    local command= options= wrapped= i\n"
+                         "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+                         "        case $command:${COMP_WORDS[i]} in\n"
+                         "        wrap:--) wrapped=$((i + 1)); break ;;\n"
+                         "        :-*) ;;\n"
+                         "        :*) command=${COMP_WORDS[i]} ;;\n"
+                         "        esac\n"
+                         "    done\n"
+                         "    if [[ $word == = ]]; then word=; elif [[ $previous == = ]]; then "
+                         "previous=${COMP_WORDS[COMP_CWORD - 2]}; fi\n");
     bash_wrapped(out);
     buf_append_text(out, "    case $command:$previous in\n");
     for (size_t i = 0; commands[i]; i++)
@@ -284,9 +285,9 @@ static void fish_script(struct buf *out, const struct cli_command *const *comman
             buf_printf(out, "complete -c runnel%s -x -a '(__fish_complete_subcommand --fcs-skip=2)'\n",
                        buf_cstr(&condition));
         if (takes_execution(command))
-            buf_printf(
-                out, "complete -c runnel -f%s -a \"(%s)\"\n", buf_cstr(&condition),
-                "runnel list --limit 50 -o json 2>/dev/null | string match -rg '\\\"execution_id\\\":\\\"([^\\\"]*)\\\"'");
+            buf_printf(out, "complete -c runnel -f%s -a \"(%s)\"\n", buf_cstr(&condition),
+                       "runnel list --limit 50 -o json 2>/dev/null | string match -rg "
+                       "'\\\"execution_id\\\":\\\"([^\\\"]*)\\\"'");
     }
     fish_options(out, "", cli_global_options);
 }

@@ -35,7 +35,8 @@ static const struct topic exit_codes[] = {
 };
 
 static const char contexts[] =
-    "Servers that are used often may have names, in `$XDG_CONFIG_HOME/runnel/config` (`~/.config/runnel/config`). As it has\n"
+    "Servers that are used often may have names, in `$XDG_CONFIG_HOME/runnel/config` (`~/.config/runnel/config`). As "
+    "it has\n"
     "credentials, nobody else should be able to read it:\n\n"
     "    current = \"team\"\n\n"
     "    context \"team\" {\n"
@@ -46,7 +47,8 @@ static const char contexts[] =
     "    context \"here\" {\n"
     "        url = \"http://127.0.0.1:7117\"\n"
     "    }\n\n"
-    "`--context here` uses one, else RUNNEL_CONTEXT names it, else `current`, if there is such a line. `url`, `token` and\n"
+    "`--context here` uses one, else RUNNEL_CONTEXT names it, else `current`, if there is such a line. `url`, `token` "
+    "and\n"
     "`ca_file` may each be left out. A context's token goes to its own URL alone. Values are written as in the\n"
     "[server's file](configuration.md), also `${NAME}`.\n";
 
@@ -338,10 +340,10 @@ void help_markdown(struct buf *out, const struct cli_command *const *commands)
 void help_environment_example(struct buf *out)
 {
     buf_append_text(
-        out,
-        "# Environment of runnel, for a shell (`set -a; . ./runnel.env`) or a service (EnvironmentFile=). Take the # away\n"
-        "# from what is to be set. Made by `runnel help --document runnel.env`.\n\n"
-        "# --- Every command. Flags beat these, these beat the contexts of $XDG_CONFIG_HOME/runnel/config.\n");
+        out, "# Environment of runnel, for a shell (`set -a; . ./runnel.env`) or a service (EnvironmentFile=). Take "
+             "the # away\n"
+             "# from what is to be set. Made by `runnel help --document runnel.env`.\n\n"
+             "# --- Every command. Flags beat these, these beat the contexts of $XDG_CONFIG_HOME/runnel/config.\n");
     for (size_t i = 0; i < ARRAY_LEN(environment); i++) {
         const struct topic *topic = &environment[i];
         bool of_the_server_too = strcmp(topic->name, "RUNNEL_DATA") == 0; // which lists it

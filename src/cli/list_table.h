@@ -1,4 +1,5 @@
-// The table of `runnel list`: as wide as it is, or fitted to a terminal by leaving out columns and cutting commands and metadata.
+// The table of `runnel list`: as wide as it is, or fitted to a terminal by leaving out columns and cutting commands and
+// metadata.
 #pragma once
 
 #include "cli/cli_private.h"

@@ -1,5 +1,5 @@
-// Following: by WebSocket; where that is blocked, by one long HTTP answer; where that is, too, by asking again and again. All of them go
-// on from the same cursor, so changing the way loses nothing and repeats nothing.
+// Following: by WebSocket; where that is blocked, by one long HTTP answer; where that is, too, by asking again and
+// again. All of them go on from the same cursor, so changing the way loses nothing and repeats nothing.
 #include "cli/log_reader.h"
 #include "util/clock.h"
 
@@ -142,8 +142,8 @@ static enum outcome follow_poll_once(struct log_reader *reader)
     return pass == LOG_PASS_STOP ? OUTCOME_DONE : pass == LOG_PASS_WHOLE ? OUTCOME_WAITING : OUTCOME_LOST;
 }
 
-// One long answer. When it ends without having brought anything, asking tells whether there was something to bring: then, or when the
-// stream is refused, it is held back on the way, and asking is what is left.
+// One long answer. When it ends without having brought anything, asking tells whether there was something to bring:
+// then, or when the stream is refused, it is held back on the way, and asking is what is left.
 static enum outcome follow_stream(struct log_reader *reader, enum way *way, bool *ret_progress)
 {
     enum log_pass pass =

@@ -1,5 +1,5 @@
-// Records as lines for people: `[10:30:15] [stdout] message`, with what a record says beside its message. A line that is in several records
-// is shown as one: what goes on with it is appended.
+// Records as lines for people: `[10:30:15] [stdout] message`, with what a record says beside its message. A line that
+// is in several records is shown as one: what goes on with it is appended.
 #pragma once
 
 #include "model/record.h"

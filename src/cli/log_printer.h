@@ -1,4 +1,5 @@
-// Records of one execution on stdout, in one of three forms. Each is printed once: what lies below the cursor is left out.
+// Records of one execution on stdout, in one of three forms. Each is printed once: what lies below the cursor is left
+// out.
 #pragma once
 
 #include "cli/log_line.h"

@@ -78,7 +78,8 @@ bool log_reader_error_is_final(int err)
     }
 }
 
-// --- Exact bytes. JSON shows those that are not UTF-8 as U+FFFD; where one stands, the record is fetched as it is stored.
+// --- Exact bytes. JSON shows those that are not UTF-8 as U+FFFD; where one stands, the record is fetched as it is
+// stored.
 
 static bool take_exact(void *arg, uint64_t first, const struct chunk *chunk)
 {

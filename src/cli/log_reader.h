@@ -26,8 +26,8 @@ struct log_reader {
     bool has_until;       // nothing that is later is wanted, so following ends when it has passed
     int64_t until_ms;     // real time
     char incarnation[32]; // that the position is from
-    char answering
-        [32]; // that of the store which answers now; taken over with the first that is heard, which tells of a gap
+    char answering[32]; // that of the store which answers now; taken over with the first that is heard, which tells of
+                        // a gap
     // The chunk that exact bytes were last taken from.
     struct chunk *exact;
     uint64_t exact_first;
@@ -75,7 +75,8 @@ enum log_pass log_reader_pass(struct log_reader *reader, const char *format, boo
 enum log_pass log_reader_ask_status(struct log_reader *reader);
 // The answer has the form of a Runnel server's refusal.
 bool log_reader_is_ours(const struct client_response *response);
-// A try ended without being whole. Tells it once, and waits before the next one: not at all at first. False: nobody reads any more.
+// A try ended without being whole. Tells it once, and waits before the next one: not at all at first. False: nobody
+// reads any more.
 bool log_reader_wait_retry(struct log_reader *reader, bool notice);
 bool log_reader_wait(struct log_reader *reader, uint64_t ms); // false: nobody reads any more
 bool log_reader_error_is_final(int err);

@@ -1,5 +1,5 @@
-// What is shown of a log by -A, -B and -C: lines that match, and lines around them. It sees all records in their order, and hands on those
-// that are to be shown.
+// What is shown of a log by -A, -B and -C: lines that match, and lines around them. It sees all records in their order,
+// and hands on those that are to be shown.
 #pragma once
 
 #include "model/line_filter.h"

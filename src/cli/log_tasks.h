@@ -1,5 +1,5 @@
-// One log or several, read or followed, to the same output. Several that are followed have a thread each; what each writes at one time are
-// whole lines.
+// One log or several, read or followed, to the same output. Several that are followed have a thread each; what each
+// writes at one time are whole lines.
 #pragma once
 
 #include "cli/log_reader.h"

@@ -1,4 +1,5 @@
-// The option parser: POSIX and GNU habits (bundled short flags, -n5, --name=value, "--", options after operands), from tables alone.
+// The option parser: POSIX and GNU habits (bundled short flags, -n5, --name=value, "--", options after operands), from
+// tables alone.
 #pragma once
 
 #include "cli/cli.h"
@@ -17,8 +18,9 @@ struct parsed {
     bool operands_ended; // by "--"
 };
 
-// `tables` ends with NULL; the first table that has a name wins. With `stop_at_operand` everything from the first operand on is one. What
-// comes out points into argv and the arena. ERR_INVALID with a text in *ret_error that names the nearest option if there is one.
+// `tables` ends with NULL; the first table that has a name wins. With `stop_at_operand` everything from the first
+// operand on is one. What comes out points into argv and the arena. ERR_INVALID with a text in *ret_error that names
+// the nearest option if there is one.
 int options_parse(const struct cli_option *const *tables, bool stop_at_operand, size_t argc, char **argv,
                   struct arena *arena, struct parsed *ret, struct buf *ret_error);
 

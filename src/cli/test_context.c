@@ -10,10 +10,10 @@ struct place {
     char folder[40], *config, *key;
 };
 
-static const char config_text[] =
-    "current = \"home\"\n"
-    "context \"home\" { url = \"http://127.0.0.1:7001\" token = \"home-token\" }\n"
-    "context \"work\" {\n  url = \"https://logs.example\"\n  token = \"work-token\"\n  ca_file = \"/etc/work.pem\"\n}\n";
+static const char config_text[] = "current = \"home\"\n"
+                                  "context \"home\" { url = \"http://127.0.0.1:7001\" token = \"home-token\" }\n"
+                                  "context \"work\" {\n  url = \"https://logs.example\"\n  token = \"work-token\"\n  "
+                                  "ca_file = \"/etc/work.pem\"\n}\n";
 
 static int make_place(void **state)
 {

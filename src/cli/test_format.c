@@ -6,9 +6,10 @@
 #include <unistd.h>
 
 #define STARTED "\"started_at\":\"2025-11-15T10:30:15.000Z\""
-#define KNOWN                                                                                                   \
-    "{\"execution_id\":\"exec_abc123\",\"script_filename\":\"process.py\",\"runtime\":\"python:3.11\"," STARTED \
-    ",\"worker_id\":\"w1\",\"worker_hostname\":\"worker-hetzner-01\",\"cost_micros\":20000,\"cost_display\":\"€0.02\","
+#define KNOWN                                                                                                        \
+    "{\"execution_id\":\"exec_abc123\",\"script_filename\":\"process.py\",\"runtime\":\"python:3.11\"," STARTED      \
+    ",\"worker_id\":\"w1\",\"worker_hostname\":\"worker-hetzner-01\",\"cost_micros\":20000,\"cost_display\":\"€0." \
+    "02\","
 
 static void format(const char *json, int64_t now_ms, bool colour, struct buf *out)
 {
@@ -17,7 +18,8 @@ static void format(const char *json, int64_t now_ms, bool colour, struct buf *ou
     format_status(status, now_ms, colour, false, out);
 }
 
-// The files lie in the source tree; __FILE__ is relative to the folder of the build, where this program lies, or absolute.
+// The files lie in the source tree; __FILE__ is relative to the folder of the build, where this program lies, or
+// absolute.
 static void read_golden(const char *name, struct buf *out)
 {
     char exe[4096] = {0};
@@ -53,7 +55,8 @@ static void what_is_not_known_is_left_out(void **state)
     CLEANUP(buf_release) struct buf out = {0};
     format(
         "{\"execution_id\":\"e1\",\"status\":\"queued\",\"script_filename\":null,\"runtime\":null,\"started_at\":null,"
-        "\"duration_seconds\":null,\"worker_hostname\":null,\"cost_display\":null,\"artifacts_count\":null,\"exit_code\":null}",
+        "\"duration_seconds\":null,\"worker_hostname\":null,\"cost_display\":null,\"artifacts_count\":null,\"exit_"
+        "code\":null}",
         0, false, &out);
     assert_string_equal(buf_cstr(&out), "Execution: e1\nStatus: queued\n");
 }

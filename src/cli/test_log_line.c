@@ -44,8 +44,9 @@ static void a_line_that_another_stream_interrupts_begins_again(void **state)
                  "[10:30:16] [stdout] left open\n");
 }
 
-#define STEP                                                                                                             \
-    "\"event_type\":\"step_started\",\"node_id\":\"n1\",\"node_name\":\"Download\",\"step_number\":2,\"total_steps\":5," \
+#define STEP                                                                                                           \
+    "\"event_type\":\"step_started\",\"node_id\":\"n1\",\"node_name\":\"Download\",\"step_number\":2,\"total_steps\":" \
+    "5,"                                                                                                               \
     "\"progress_percentage\":40,\"user_friendly_message\":\"Fetching \\\"the\\\" file\""
 
 static void what_a_record_says_beside_its_message_is_shown_on_a_terminal(void **state)

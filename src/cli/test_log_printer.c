@@ -100,12 +100,12 @@ static void json_is_as_it_came_or_made(void **state)
     struct record record = {.time_ms = 0, .message = STR("m")};
     log_printer_record(&screen.printer, 0, &record, STR("{\"as\":\"it came\"}"));
     print(&screen, 1, STREAM_STDERR, "e", true);
-    assert_written(
-        &screen,
-        "{\"as\":\"it came\"}\n"
-        "{\"execution_id\":\"exec_1\",\"sequence_number\":1,\"index\":2,\"timestamp\":\"1970-01-01T10:30:15.000Z\",\"stream\":\"stderr\","
-        "\"message\":\"e\",\"partial\":true}\n",
-        "");
+    assert_written(&screen,
+                   "{\"as\":\"it came\"}\n"
+                   "{\"execution_id\":\"exec_1\",\"sequence_number\":1,\"index\":2,\"timestamp\":\"1970-01-01T10:30:15."
+                   "000Z\",\"stream\":\"stderr\","
+                   "\"message\":\"e\",\"partial\":true}\n",
+                   "");
 }
 
 static void no_record_is_printed_twice(void **state)

@@ -16,7 +16,8 @@ static const struct cause causes[] = {
     {CURLE_PEER_FAILED_VERIFICATION, "expired", ERR_WRONG_SERVER,
      "the certificate of %s has run out: it has to be renewed"},
     {CURLE_PEER_FAILED_VERIFICATION, NULL, ERR_WRONG_SERVER,
-     "the certificate of %s is not trusted: if it is from an authority of your own, name that by --ca-file or RUNNEL_CA_FILE"},
+     "the certificate of %s is not trusted: if it is from an authority of your own, name that by --ca-file or "
+     "RUNNEL_CA_FILE"},
     {CURLE_SSL_CACERT_BADFILE, NULL, ERR_WRONG_SERVER, "the file of certificate authorities cannot be used"},
     {CURLE_SSL_CONNECT_ERROR, "wrong version number", ERR_WRONG_SERVER,
      "%s does not speak TLS at this port: is its URL http:// instead of https://?"},

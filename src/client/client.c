@@ -411,9 +411,9 @@ int client_response_error(const struct client_response *response, struct buf *re
         if (err == ERR_NO_ROUTE) {
             // Runnel answers, but not at this path: nothing that was asked for is missing.
             err = ERR_WRONG_SERVER;
-            message =
-                "there is no Runnel at this path (HTTP status 404): is the path of the URL right, and the server as new "
-                "as this program?";
+            message = "there is no Runnel at this path (HTTP status 404): is the path of the URL right, and the server "
+                      "as new "
+                      "as this program?";
         }
         buf_append_text(text, message ? message : error_text(err));
         append_fields(text, json_object_get(error, "fields"));

@@ -11,7 +11,8 @@
 // A new handle with everything that requests and sockets have in common: address, TLS, time limits, no signals.
 // NULL when curl cannot be started.
 CURL *client_handle_new(const struct client_options *options);
-// Where curl is to write what went wrong; then the error of a transfer that brought no answer, its cause in response->cause.
+// Where curl is to write what went wrong; then the error of a transfer that brought no answer, its cause in
+// response->cause.
 void client_handle_listen(CURL *handle, char detail[CURL_ERROR_SIZE]);
 int client_handle_failed(CURL *handle, CURLcode code, const struct client_options *options, const char *detail,
                          struct client_response *response);

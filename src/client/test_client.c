@@ -166,10 +166,12 @@ static void errors_come_from_the_code_word_or_else_the_status(void **state)
         {404, "<html>", ERR_WRONG_SERVER,
          "what answers there is not a Runnel server (HTTP status 404): is the URL right?"},
         {404, "{\"error\":{\"code\":\"no_such_route\",\"message\":\"no such route\"}}", ERR_WRONG_SERVER,
-         "there is no Runnel at this path (HTTP status 404): is the path of the URL right, and the server as new as this program?"},
+         "there is no Runnel at this path (HTTP status 404): is the path of the URL right, and the server as new as "
+         "this program?"},
         {404, "{\"error\":{\"code\":\"new_word\",\"message\":\"no\"}}", ERR_NOT_FOUND, "no"},
         {422,
-         "{\"error\":{\"code\":\"invalid\",\"message\":\"bad\",\"fields\":[{\"name\":\"a\",\"reason\":\"is long\"},{\"name\":1}]}}",
+         "{\"error\":{\"code\":\"invalid\",\"message\":\"bad\",\"fields\":[{\"name\":\"a\",\"reason\":\"is "
+         "long\"},{\"name\":1}]}}",
          ERR_INVALID, "bad; a: is long"},
         {502, "", ERR_UNAVAILABLE, "a proxy in between says that the server behind it is away (HTTP status 502)"},
         {429, "", ERR_RATE, "a proxy in between wants fewer requests (HTTP status 429)"},

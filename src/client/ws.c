@@ -1,4 +1,5 @@
-// The client's end of a WebSocket: curl makes the connection (proxies, TLS), the handshake is ours, the frames are ws_parser's.
+// The client's end of a WebSocket: curl makes the connection (proxies, TLS), the handshake is ours, the frames are
+// ws_parser's.
 #include "client/cause.h"
 #include "client/client_private.h"
 #include "http/response_head.h"
@@ -233,7 +234,8 @@ static int receive_head(struct client_ws *ws, struct buf *data, uint64_t deadlin
     }
 }
 
-// What explains a refusal. Whether asking again could help is for its code to say, not for the status: half of it is no answer.
+// What explains a refusal. Whether asking again could help is for its code to say, not for the status: half of it is no
+// answer.
 static int receive_refusal(struct client_ws *ws, struct buf *data, uint64_t deadline_ms, struct answer *answer)
 {
     uint64_t wanted = answer->has_length ? MIN(answer->length, (uint64_t)REFUSAL_BODY_MAX) : REFUSAL_BODY_MAX;

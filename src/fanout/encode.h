@@ -1,5 +1,5 @@
-// A chunk in one output format, encoded once and shared: the bytes, and where each record begins in them, so that a follower in the
-// middle of it, or with a filter, sends slices of the same bytes.
+// A chunk in one output format, encoded once and shared: the bytes, and where each record begins in them, so that a
+// follower in the middle of it, or with a filter, sends slices of the same bytes.
 #pragma once
 
 #include "fanout/format.h"

@@ -1,5 +1,6 @@
-// The log cache and its followers, one a loop. What the store's writer commits comes in by fanout_publish; what followers ask for
-// and is not in memory is read from the store, once for all who wait for it. See docs/internals/fanout.md.
+// The log cache and its followers, one a loop. What the store's writer commits comes in by fanout_publish; what
+// followers ask for and is not in memory is read from the store, once for all who wait for it. See
+// docs/internals/fanout.md.
 #pragma once
 
 #include "fanout/encode.h"
@@ -34,8 +35,8 @@ void fanout_set_cache_bytes(struct fanout *fanout, size_t bytes);
 void fanout_set_regex_steps(struct fanout *fanout, uint64_t steps); // from the next chunk on that is looked at
 void fanout_live_changed(struct fanout *fanout, int64_t row);
 
-// The store's watcher: hands the changes of one commit to all loops, as one message each. Any thread. What a loop has not yet taken in is
-// bounded; above the bound it gets the numbers alone and reads the records from the store.
+// The store's watcher: hands the changes of one commit to all loops, as one message each. Any thread. What a loop has
+// not yet taken in is bounded; above the bound it gets the numbers alone and reads the records from the store.
 void fanout_publish(struct fanout *const *fanouts, size_t fanout_count, const struct store_change *changes,
                     size_t change_count);
 
@@ -44,7 +45,8 @@ struct subscriber_sink {
     void (*send)(void *owner, struct payload *payload, size_t offset, size_t len); // takes its own reference
     size_t (*pending)(void *owner);
     void (*unshare)(void *owner); // copies what is pending and lets the payloads go
-    // The reader is to be told; COMPLETE, END and PURGED end it: the owner calls subscriber_free, within the call or later.
+    // The reader is to be told; COMPLETE, END and PURGED end it: the owner calls subscriber_free, within the call or
+    // later.
     void (*tell)(void *owner, enum follower_step step, const struct follower *follower,
                  const struct execution *execution, const struct execution_live *live);
     // It cannot go on (ERR_UNAVAILABLE: the store; ERR_INVALID: the filter's steps are spent). Ends it.

@@ -92,8 +92,8 @@ void topic_close_if_idle(struct topic *topic);
 struct entry *topic_find(struct topic *topic, uint64_t sequence);
 // Replaces whatever overlaps. Takes its own reference.
 struct entry *topic_put(struct topic *topic, uint64_t first, struct chunk *chunk);
-// Reads the chunk that covers `sequence`; all who wait are woken then. Single-flight. Of what `filter` (may be NULL) excludes
-// by the header the entries stay closed.
+// Reads the chunk that covers `sequence`; all who wait are woken then. Single-flight. Of what `filter` (may be NULL)
+// excludes by the header the entries stay closed.
 void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format format, struct filter *filter);
 // Fetches what will soon be wanted of [from, limit) by one who goes on at `from`, so that it is there when its socket
 // has taken what it was given.
@@ -107,8 +107,8 @@ void entry_used(struct entry *entry);
 void topic_refresh(struct topic *topic);
 
 // matching.c
-// True if the filter, which looks at text, has decided about the record at the cursor. Else it was begun, or there is something to wait
-// for, and the subscriber's pump will be run again.
+// True if the filter, which looks at text, has decided about the record at the cursor. Else it was begun, or there is
+// something to wait for, and the subscriber's pump will be run again.
 bool subscriber_decide(struct subscriber *subscriber);
 
 // window.c

@@ -1,8 +1,8 @@
-// A follower is a cursor, pure: it sees how far the log is durable and says what its reader is to be told next. It has no queue; being late,
-// slow or back again is the same as being new. Joining: cursor = first record wanted.
+// A follower is a cursor, pure: it sees how far the log is durable and says what its reader is to be told next. It has
+// no queue; being late, slow or back again is the same as being new. Joining: cursor = first record wanted.
 //
-//   every call of follower_next: gone? ▸ restored behind the cursor? ▸ state changed? ▸ retention passed the cursor? ▸ records to read?
-//   ▸ all read: sealed? tell the position, then `complete` ▸ else tell the position when due, and wait
+//   every call of follower_next: gone? ▸ restored behind the cursor? ▸ state changed? ▸ retention passed the cursor? ▸
+//   records to read? ▸ all read: sealed? tell the position, then `complete` ▸ else tell the position when due, and wait
 #pragma once
 
 #include "model/status.h"
@@ -24,7 +24,8 @@ enum follower_step {
 // What the driver knows of the log, at each call.
 struct follower_view {
     uint64_t next, first; // durable end; first one that retention has left
-    // Records from here on may be others than an earlier incarnation of the store had at their place. UINT64_MAX: none is.
+    // Records from here on may be others than an earlier incarnation of the store had at their place. UINT64_MAX: none
+    // is.
     uint64_t restored_from;
     bool sealed, purged;
     enum execution_status status;
@@ -53,5 +54,6 @@ void follower_init(struct follower *follower, uint64_t cursor, bool follow, uint
 enum follower_step follower_next(struct follower *follower, const struct follower_view *view);
 // It is to end at `end_now` instead of following on.
 void follower_finish(struct follower *follower, uint64_t end_now);
-// Everything below `cursor` was considered; `sent_last`: the last of it was sent, so that its reader knows its position.
+// Everything below `cursor` was considered; `sent_last`: the last of it was sent, so that its reader knows its
+// position.
 void follower_advance(struct follower *follower, uint64_t cursor, bool sent_last);

@@ -52,7 +52,7 @@ const struct format *format_of(enum follow_format format);
 bool format_by_name(struct str name, enum follow_format *ret);
 bool format_by_media_type(struct str media_type, enum follow_format *ret);
 
-// A frame of chunks: u64 LE sequence number, u32 LE length, bytes. At the end of a followed stream the length stands behind
-// 0xFFFFFFFF, and the bytes are JSON of `complete`.
+// A frame of chunks: u64 LE sequence number, u32 LE length, bytes. At the end of a followed stream the length stands
+// behind 0xFFFFFFFF, and the bytes are JSON of `complete`.
 #define CHUNK_FRAME_HEADER   12
 #define CHUNK_FRAME_COMPLETE 0xFFFFFFFFu

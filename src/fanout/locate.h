@@ -1,5 +1,5 @@
-// Finds the sequence number that a position means: directly, by time, or by counting back the last N lines that match a filter. Reads chunks
-// on the store's reader threads.
+// Finds the sequence number that a position means: directly, by time, or by counting back the last N lines that match a
+// filter. Reads chunks on the store's reader threads.
 #pragma once
 
 #include "model/filter.h"

@@ -173,7 +173,8 @@ static bool entry_pinned(const struct entry *entry)
 static void fanout_evict(struct deferred *deferred)
 {
     struct fanout *fanout = CONTAINER_OF(deferred, struct fanout, evict);
-    // What has just come is first offered to those who wait for it, else a cache full of pinned bytes would starve them for ever.
+    // What has just come is first offered to those who wait for it, else a cache full of pinned bytes would starve them
+    // for ever.
     fanout->evict_next = !fanout->evict_next;
     if (fanout->evict_next) {
         loop_defer(fanout->options.loop, &fanout->evict);

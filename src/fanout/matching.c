@@ -1,4 +1,5 @@
-// Filters that look at texts or structured fields: they run on the pool, and of lines that have not ended yet they may have to wait.
+// Filters that look at texts or structured fields: they run on the pool, and of lines that have not ended yet they may
+// have to wait.
 #include "fanout/fanout_private.h"
 
 #define POOL_FULL_MS 20

@@ -1,4 +1,5 @@
-// Drives one follower: asks it what comes next, takes that from the log cache, and hands slices of shared bytes to the sink.
+// Drives one follower: asks it what comes next, takes that from the log cache, and hands slices of shared bytes to the
+// sink.
 #include "fanout/fanout_private.h"
 #include "util/clock.h"
 
@@ -61,8 +62,8 @@ static bool subscriber_matches(const struct subscriber *subscriber, const struct
     return filter_match_fields(subscriber->filter, NULL, entry->chunk, i, &record);
 }
 
-// Runs of matching records within [from, *to) as one slice each, or fewer, and *to is moved then, if there is no room for all.
-// Returns how many matched; *ret_last: the last one did.
+// Runs of matching records within [from, *to) as one slice each, or fewer, and *to is moved then, if there is no room
+// for all. Returns how many matched; *ret_last: the last one did.
 static uint32_t subscriber_send_matches(struct subscriber *subscriber, struct entry *entry, uint32_t from, uint32_t *to,
                                         size_t room, bool *ret_last)
 {

@@ -1,4 +1,5 @@
-// What tests of the cache and of subscribers share: one loop, a store that answers when the test says so, numbered records.
+// What tests of the cache and of subscribers share: one loop, a store that answers when the test says so, numbered
+// records.
 #pragma once
 
 #include "fanout/fanout_private.h"

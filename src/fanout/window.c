@@ -1,6 +1,6 @@
-// How much a follower's socket is handed before it has taken it. Small at first; it grows with each time that the socket took
-// all of it, as far as its account has room. What a socket has not taken after a second is copied, so that it keeps no chunk
-// from being let go.
+// How much a follower's socket is handed before it has taken it. Small at first; it grows with each time that the
+// socket took all of it, as far as its account has room. What a socket has not taken after a second is copied, so that
+// it keeps no chunk from being let go.
 #include "fanout/fanout_private.h"
 
 #define WINDOW_MIN ((size_t)64 * 1024)

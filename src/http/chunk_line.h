@@ -1,5 +1,5 @@
-// The line that begins each chunk of a chunked body: size and extensions, as RFC 9112, 7.1 writes them. Extensions are checked,
-// counted and thrown away: the parser below never sees them, as it knows fewer forms of them than there are.
+// The line that begins each chunk of a chunked body: size and extensions, as RFC 9112, 7.1 writes them. Extensions are
+// checked, counted and thrown away: the parser below never sees them, as it knows fewer forms of them than there are.
 #pragma once
 
 #include "util/attrs.h"
@@ -28,6 +28,7 @@ struct chunk_line {
 enum chunk_line_result { CHUNK_LINE_MORE, CHUNK_LINE_END };
 
 // *ret_used bytes belong to the line. At CHUNK_LINE_END `size` is that of the chunk; chunk_line_next begins another.
-// ERR_MALFORMED; ERR_TOO_LARGE when the extensions of the body are longer than `extra_max` together. Works on any split of the bytes alike.
+// ERR_MALFORMED; ERR_TOO_LARGE when the extensions of the body are longer than `extra_max` together. Works on any split
+// of the bytes alike.
 int chunk_line_feed(struct chunk_line *line, const uint8_t *data, size_t len, size_t extra_max, size_t *ret_used);
 void chunk_line_next(struct chunk_line *line);

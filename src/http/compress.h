@@ -1,13 +1,14 @@
-// Content codings of answers: which one a client wants (RFC 9110, 12.5.3), and encoders for gzip and zstd, at their fastest level and
-// with small windows, as an encoder costs its loop time and memory (about 300 KiB) for as long as the answer lasts.
+// Content codings of answers: which one a client wants (RFC 9110, 12.5.3), and encoders for gzip and zstd, at their
+// fastest level and with small windows, as an encoder costs its loop time and memory (about 300 KiB) for as long as the
+// answer lasts.
 #pragma once
 
 #include "util/buf.h"
 
 enum http_coding { CODING_IDENTITY, CODING_GZIP, CODING_ZSTD };
 
-// The best of those that are known: the highest q wins, then zstd before gzip before none. Nothing is refused: what forbids all of them
-// gets the answer as it is.
+// The best of those that are known: the highest q wins, then zstd before gzip before none. Nothing is refused: what
+// forbids all of them gets the answer as it is.
 enum http_coding http_coding_of(struct str accept_encoding);
 const char *http_coding_name(enum http_coding coding);
 

@@ -1,5 +1,5 @@
-// Arbitrary values of the headers of proxies. Whatever a client has written before it, the address that a trusted proxy added last is the
-// one that is found.
+// Arbitrary values of the headers of proxies. Whatever a client has written before it, the address that a trusted proxy
+// added last is the one that is found.
 #include "http/forwarded.h"
 #include "util/buf.h"
 #include "util/error.h"

@@ -1,5 +1,5 @@
-// Arbitrary bytes from a client into a real server over a socket pair, whole and in pieces. Nothing may break, each request
-// must get an answer or an abort, and both ways must give the same answers.
+// Arbitrary bytes from a client into a real server over a socket pair, whole and in pieces. Nothing may break, each
+// request must get an answer or an abort, and both ways must give the same answers.
 #include "http/http.h"
 #include "util/buf.h"
 

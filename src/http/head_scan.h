@@ -1,7 +1,7 @@
-// Looks at the bytes of a request's head before the parser does: finds its end and refuses what the parser would let pass
-// or would not bound: bare CR or LF, NUL, folded lines, headers without a name, runs of spaces, and a head over its limits.
-// A method that is not served is told from what is no HTTP: ERR_NOT_IMPLEMENTED, ERR_MALFORMED.
-// Works on any split of the bytes alike.
+// Looks at the bytes of a request's head before the parser does: finds its end and refuses what the parser would let
+// pass or would not bound: bare CR or LF, NUL, folded lines, headers without a name, runs of spaces, and a head over
+// its limits. A method that is not served is told from what is no HTTP: ERR_NOT_IMPLEMENTED, ERR_MALFORMED. Works on
+// any split of the bytes alike.
 #pragma once
 
 #include "util/attrs.h"
@@ -21,7 +21,7 @@ struct head_scan {
 
 enum head_scan_result { HEAD_MORE, HEAD_END }; // or a negative error
 
-// Looks at `data` up to the end of the head; *ret_len bytes are fine and go to the parser, once the method is whole: until then
-// `method` has them all.
+// Looks at `data` up to the end of the head; *ret_len bytes are fine and go to the parser, once the method is whole:
+// until then `method` has them all.
 int head_scan_feed(struct head_scan *scan, const uint8_t *data, size_t len, size_t url_max, size_t headers_max,
                    size_t *ret_len);

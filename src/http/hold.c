@@ -1,5 +1,5 @@
-// What a connection holds of the budget: the part of a head, of a body and of pipelined requests that has come, and answers
-// that its peer has not taken. Below HOLD_FREE it is part of what any connection costs, and nothing is counted.
+// What a connection holds of the budget: the part of a head, of a body and of pipelined requests that has come, and
+// answers that its peer has not taken. Below HOLD_FREE it is part of what any connection costs, and nothing is counted.
 #include "http/http_private.h"
 
 #define HOLD_FREE ((size_t)16 * 1024)

@@ -79,7 +79,8 @@ static struct str without_weakness(struct str tag)
     return str_starts(tag, STR("W/")) ? str_n(tag.data + 2, tag.len - 2) : tag;
 }
 
-// The first tag of a list, quotes included; a comma may stand within them. Moves *rest behind it; .data == NULL at its end.
+// The first tag of a list, quotes included; a comma may stand within them. Moves *rest behind it; .data == NULL at its
+// end.
 static struct str take_tag(struct str *rest)
 {
     size_t start = 0, end;

@@ -237,7 +237,8 @@ void http_request_make_id(struct http_request *request)
         return;
     }
     char made[ID_SORTABLE_LEN + 1];
-    // One per request and no secret: hashes of a counter are as good as the kernel's random bytes, and need no call for each.
+    // One per request and no secret: hashes of a counter are as good as the kernel's random bytes, and need no call for
+    // each.
     struct http_server *server = request->conn->server;
     uint64_t noise[2];
     for (size_t i = 0; i < ARRAY_LEN(noise); i++) {

@@ -66,8 +66,8 @@ static bool execute(struct http_conn *conn, const uint8_t *data, size_t len, siz
     return true;
 }
 
-// The bytes that the scan has let pass. The parser gets the method only once it is whole, as it could not tell one that is
-// merely not known from what is no HTTP.
+// The bytes that the scan has let pass. The parser gets the method only once it is whole, as it could not tell one that
+// is merely not known from what is no HTTP.
 static bool execute_headers(struct http_conn *conn, unsigned held, const uint8_t *data, size_t len, size_t *ret_used)
 {
     const struct head_scan *scan = &conn->scan;

@@ -742,7 +742,8 @@ static void peer_that_goes_aborts_its_request(void **state)
     app_stop(&app);
 }
 
-// How the body of "POST /judged" goes wrong after its head was accepted; the application hears of it before it is answered.
+// How the body of "POST /judged" goes wrong after its head was accepted; the application hears of it before it is
+// answered.
 static void body_that_goes_wrong_aborts_its_request(void **state)
 {
     (void)state;

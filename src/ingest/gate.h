@@ -1,5 +1,5 @@
-// Where intakes wait that have more on its way to the store than they may: one a loop. They go on in the order in which they
-// began to wait, as far as their accounts have room. See util/budget.h.
+// Where intakes wait that have more on its way to the store than they may: one a loop. They go on in the order in which
+// they began to wait, as far as their accounts have room. See util/budget.h.
 #pragma once
 
 #include "loop/loop.h"

@@ -1,5 +1,5 @@
-// What all loops share about runners and followers: leases, which runner is connected where and how far it lags, followers per
-// account. Thread-safe; one mutex, held for table look-ups only. Tells every loop when something changed.
+// What all loops share about runners and followers: leases, which runner is connected where and how far it lags,
+// followers per account. Thread-safe; one mutex, held for table look-ups only. Tells every loop when something changed.
 #pragma once
 
 #include "ingest/lease.h"
@@ -26,7 +26,8 @@ struct hub *hub_new(const struct hub_options *options);
 void hub_free(struct hub **hub);
 void hub_attach(struct hub *hub, struct loop *loop, const struct hub_listener *listener,
                 void *owner); // before the loops run
-// Reads the unsealed executions from the store and begins their leases anew, then checks leases once a second. On one loop only.
+// Reads the unsealed executions from the store and begins their leases anew, then checks leases once a second. On one
+// loop only.
 void hub_start(struct hub *hub, struct loop *loop);
 void hub_stop(struct hub *hub); // before its loop ends
 

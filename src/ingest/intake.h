@@ -1,6 +1,6 @@
-// Drives one producer's stream on one connection: gathers single records into chunks, hands chunks to the store, and says what
-// is durable. One loop. When INTAKE_BUSY_BYTES are under way, or as much as its account may have, intake_busy says to stop
-// reading; `room` says when to go on.
+// Drives one producer's stream on one connection: gathers single records into chunks, hands chunks to the store, and
+// says what is durable. One loop. When INTAKE_BUSY_BYTES are under way, or as much as its account may have, intake_busy
+// says to stop reading; `room` says when to go on.
 #pragma once
 
 #include "ingest/gate.h"
@@ -37,8 +37,8 @@ void intake_close(struct intake **intake); // what is under way is still committ
 void intake_record(struct intake *intake, uint64_t counter,
                    const struct record *record);                               // handed over at the end of the turn
 void intake_chunk(struct intake *intake, uint64_t first, struct chunk *chunk); // takes its own reference
-// The producer says that its counters below `to` are lost: a `gap` event record takes their place. `digest`: what its digest
-// goes on from; NULL if it does not say.
+// The producer says that its counters below `to` are lost: a `gap` event record takes their place. `digest`: what its
+// digest goes on from; NULL if it does not say.
 void intake_skip(struct intake *intake, uint64_t to, struct str reason, const uint64_t *digest);
 void intake_flush(struct intake *intake); // what intake_record has gathered
 bool intake_busy(const struct intake *intake);

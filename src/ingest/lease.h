@@ -1,5 +1,5 @@
-// Which runner holds an execution, pure: times come in, verdicts go out. A lease is kept alive by anything that its runner says;
-// one that runs out makes the execution `lost`, and after a long grace sealed.
+// Which runner holds an execution, pure: times come in, verdicts go out. A lease is kept alive by anything that its
+// runner says; one that runs out makes the execution `lost`, and after a long grace sealed.
 //
 //   (none) ──claim──▶ CLAIMING ──granted──▶ HELD ──silent past the lease──▶ LOST ──grace ran out──▶ (sealed, none)
 //                        └──refused──▶ as before   ▲                          │

@@ -1,5 +1,6 @@
-// One producer's stream on one connection, pure. `accepted` is what was taken in, `durable` what the store has said it keeps. The store
-// numbers and decides (model/sequence.h); this decides what to hand it, what to acknowledge, and when all must begin anew.
+// One producer's stream on one connection, pure. `accepted` is what was taken in, `durable` what the store has said it
+// keeps. The store numbers and decides (model/sequence.h); this decides what to hand it, what to acknowledge, and when
+// all must begin anew.
 //
 //   OPEN ──a commit failed──▶ DRAINING ──nothing under way──▶ REREAD ──the store said where it stands──▶ OPEN
 #pragma once
@@ -21,8 +22,8 @@ struct sequencer {
 };
 
 void sequencer_init(struct sequencer *sequencer, uint64_t next);
-// Records [first, first + count) arrive. 0: hand them to the store. ERR_GAP: records before them are missing (tell next = accepted; nothing is taken).
-// ERR_UNAVAILABLE: not now, drop them silently, as `ready` will be said again.
+// Records [first, first + count) arrive. 0: hand them to the store. ERR_GAP: records before them are missing (tell next
+// = accepted; nothing is taken). ERR_UNAVAILABLE: not now, drop them silently, as `ready` will be said again.
 int sequencer_offer(struct sequencer *sequencer, uint64_t first, uint64_t count);
 // The store answered an append: `next` is the producer's next counter there.
 void sequencer_committed(struct sequencer *sequencer, uint64_t next);

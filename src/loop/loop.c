@@ -2,8 +2,8 @@
 
 #include <assert.h>
 
-// Deferred calls schedule each other (a stream flushes into a connection, which flushes into its socket); a few rounds settle
-// that within one turn. What goes on longer waits for the next turn, so that it cannot starve the descriptors.
+// Deferred calls schedule each other (a stream flushes into a connection, which flushes into its socket); a few rounds
+// settle that within one turn. What goes on longer waits for the next turn, so that it cannot starve the descriptors.
 #define DEFERRED_ROUNDS 8
 
 static void run_deferred(struct loop *loop)

@@ -8,8 +8,8 @@
 struct loop;
 
 int loop_new(struct loop **ret);
-// After loop_run has returned; every watch, timer and signal must be freed before. Ends what lingers and delivers the mail
-// that is still under way, so that its senders get their memory back.
+// After loop_run has returned; every watch, timer and signal must be freed before. Ends what lingers and delivers the
+// mail that is still under way, so that its senders get their memory back.
 void loop_free(struct loop **loop);
 int loop_run(struct loop *loop);   // returns after loop_stop, having made at least one turn
 void loop_stop(struct loop *loop); // any thread
@@ -21,15 +21,17 @@ uint64_t loop_now_ms(const struct loop *loop); // monotonic, taken once per turn
 #define LOOP_SCRATCH_SIZE ((size_t)64 * 1024)
 uint8_t *loop_scratch(struct loop *loop);
 
-// --- Messages: the only way into a loop from another thread. Unbounded by itself: each sender bounds what it has under way.
-// The mail is embedded in the sender's struct and belongs to the loop until `deliver` runs, once, on the loop's thread.
+// --- Messages: the only way into a loop from another thread. Unbounded by itself: each sender bounds what it has under
+// way. The mail is embedded in the sender's struct and belongs to the loop until `deliver` runs, once, on the loop's
+// thread.
 struct mail {
     struct mail *next;
     void (*deliver)(struct mail *mail);
 };
 void loop_post(struct loop *loop, struct mail *mail); // any thread; order is kept per sender; one wake-up for many
 
-// --- Deferred calls: run once, after the present turn's events and before the loop waits again. Scheduling one that is scheduled is a no-op.
+// --- Deferred calls: run once, after the present turn's events and before the loop waits again. Scheduling one that is
+// scheduled is a no-op.
 struct deferred {
     struct list_node node; // list_init'ed by deferred_init
     void (*run)(struct deferred *deferred);
@@ -38,7 +40,8 @@ void deferred_init(struct deferred *deferred, void (*run)(struct deferred *));
 void loop_defer(struct loop *loop, struct deferred *deferred);
 void deferred_cancel(struct deferred *deferred);
 
-// --- What outlives its owner for a while (a connection that is saying goodbye) and belongs to the loop until it is gone.
+// --- What outlives its owner for a while (a connection that is saying goodbye) and belongs to the loop until it is
+// gone.
 struct lingerer {
     struct list_node node;                  // list_remove'd by itself when it is done
     void (*end)(struct lingerer *lingerer); // by loop_free: give everything back now
@@ -53,8 +56,8 @@ void timer_stop(struct timer *timer);
 bool timer_active(const struct timer *timer);
 void timer_free(struct timer **timer);
 
-// --- File descriptors. The descriptor stays the caller's and must be closed only after watch_free. On an error of the descriptor
-// all events that are watched for are reported, so that the reader or writer finds it.
+// --- File descriptors. The descriptor stays the caller's and must be closed only after watch_free. On an error of the
+// descriptor all events that are watched for are reported, so that the reader or writer finds it.
 enum watch_events {
     WATCH_READ = 1,
     WATCH_WRITE = 2,

@@ -5,7 +5,8 @@
 
 struct pool;
 
-// Embedded in the caller's struct, which must live until `done` ran. `work` runs on a pool thread; `done` then on `reply_to`'s thread.
+// Embedded in the caller's struct, which must live until `done` ran. `work` runs on a pool thread; `done` then on
+// `reply_to`'s thread.
 struct job {
     struct mail mail;
     struct list_node node;

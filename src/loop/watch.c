@@ -1,4 +1,5 @@
-// Timers, descriptors and signals. libuv closes handles asynchronously, so each struct is freed by its handle's close callback.
+// Timers, descriptors and signals. libuv closes handles asynchronously, so each struct is freed by its handle's close
+// callback.
 #include "loop/loop_private.h"
 
 struct timer {

@@ -150,7 +150,8 @@ static void export_histogram(const struct metrics *metrics, enum metric metric, 
 {
     const char *name = descriptions[metric].name;
     uint64_t count = 0, sum_ns = 0, bound = BUCKET_FIRST_NS;
-    // The sum is read first and the count is that of the buckets, so an observation under way cannot make the two contradict the buckets.
+    // The sum is read first and the count is that of the buckets, so an observation under way cannot make the two
+    // contradict the buckets.
     for (unsigned s = 0; s <= metrics->shard_count; s++)
         sum_ns +=
             atomic_load_explicit(&metrics->shards[s].histograms[histogram_of[metric]].sum_ns, memory_order_relaxed);
@@ -202,12 +203,11 @@ void metrics_export(const struct metrics *metrics, struct buf *out)
 
 void metrics_document(struct buf *out)
 {
-    buf_append_text(
-        out,
-        "# Metrics\n\n"
-        "`GET /metrics` answers in the text format of Prometheus (0.0.4). Histograms have 20 buckets, from 64 µs on, each twice as\n"
-        "wide as the one before.\n\n"
-        "| name | kind | meaning |\n|---|---|---|\n");
+    buf_append_text(out, "# Metrics\n\n"
+                         "`GET /metrics` answers in the text format of Prometheus (0.0.4). Histograms have 20 buckets, "
+                         "from 64 µs on, each twice as\n"
+                         "wide as the one before.\n\n"
+                         "| name | kind | meaning |\n|---|---|---|\n");
     for (unsigned i = 0; i < METRIC_COUNT; i++)
         buf_printf(out, "| `runnel_%s` | %s | %s |\n", descriptions[i].name, kind_names[descriptions[i].kind],
                    descriptions[i].help);

@@ -1,10 +1,11 @@
-// Counters, gauges and histograms: one table makes the storage, /metrics (Prometheus text format 0.0.4) and docs/metrics.md.
-// Each thread adds to its own shard (no contention); the exporter sums. Thread-safe.
+// Counters, gauges and histograms: one table makes the storage, /metrics (Prometheus text format 0.0.4) and
+// docs/metrics.md. Each thread adds to its own shard (no contention); the exporter sums. Thread-safe.
 #pragma once
 
 #include "util/buf.h"
 
-// C: counter, G: gauge, H: histogram of seconds (observed in nanoseconds; buckets 64 µs · 2^i, 20 of them). X(kind, name, help)
+// C: counter, G: gauge, H: histogram of seconds (observed in nanoseconds; buckets 64 µs · 2^i, 20 of them). X(kind,
+// name, help)
 #define METRICS(X)                                                                                             \
     X(G, connections, "open connections")                                                                      \
     X(C, connections_total, "connections accepted")                                                            \

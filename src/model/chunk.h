@@ -39,9 +39,9 @@ size_t chunk_builder_raw(const struct chunk_builder *builder); // bytes gathered
 struct chunk *chunk_builder_finish(struct chunk_builder *builder, int zstd_level);
 
 // Decodes bytes from outside. Everything is bounded, checked and recomputed: header counters, checksum, lengths, kinds,
-// extras (canonical), messages ≤ message_max (0: no limit). What is derived, and what this program does not know and may
-// ignore, is left out. ERR_TOO_NEW if there is something that it must know; ERR_CORRUPT, ERR_TOO_LARGE or ERR_TOO_LONG;
-// never a crash. Keeps a copy of `data`.
+// extras (canonical), messages ≤ message_max (0: no limit). What is derived, and what this program does not know and
+// may ignore, is left out. ERR_TOO_NEW if there is something that it must know; ERR_CORRUPT, ERR_TOO_LARGE or
+// ERR_TOO_LONG; never a crash. Keeps a copy of `data`.
 int chunk_decode(const void *data, size_t len, size_t message_max, struct chunk **ret);
 // For bytes that this program itself stored: checksum and bounds, but the extras' form, message_max and what is derived
 // are trusted.

@@ -37,6 +37,7 @@ struct execution_live {
     bool has_lag;
     uint64_t lag_records;
 };
-// Adds the status object of the contract: the seed's ExecutionStatusResponse plus Runnel's fields; unknown ones are null.
+// Adds the status object of the contract: the seed's ExecutionStatusResponse plus Runnel's fields; unknown ones are
+// null.
 void execution_add_status(struct json_writer *json, const char *name, const struct execution *execution,
                           const struct execution_live *live, int64_t now_ms);

@@ -1,8 +1,9 @@
 // Regular expressions under a budget.
 //
-// A match limit of PCRE2 counts from each place where a match may begin, and says only that it was passed. So a text is tried in slices of
-// such places, with a limit that begins low and grows when it was too low; each try is charged by both. What the library does not count
-// (runs of single characters) shows in the thread's time, which is charged too, now and then.
+// A match limit of PCRE2 counts from each place where a match may begin, and says only that it was passed. So a text is
+// tried in slices of such places, with a limit that begins low and grows when it was too low; each try is charged by
+// both. What the library does not count (runs of single characters) shows in the thread's time, which is charged too,
+// now and then.
 #include "model/filter_private.h"
 
 #include <time.h>

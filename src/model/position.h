@@ -28,6 +28,6 @@ struct position_parser {
     struct position position_by_name;
 };
 void position_parser_init(struct position_parser *parser, enum position_route route, int64_t now_ms);
-// ERR_BAD_CURSOR if malformed or below the least, ERR_MALFORMED if a second one, but for `tail` with `since`. On SSE `last_event_id` wins over any
-// other, and the header Last-Event-ID, which is offered by that name, over both.
+// ERR_BAD_CURSOR if malformed or below the least, ERR_MALFORMED if a second one, but for `tail` with `since`. On SSE
+// `last_event_id` wins over any other, and the header Last-Event-ID, which is offered by that name, over both.
 int position_parser_offer(struct position_parser *parser, struct str name, struct str value, bool *ret_taken);

@@ -35,7 +35,8 @@ uint64_t record_hash(const struct record *record);
 uint64_t record_digest_next(uint64_t digest, const struct record *record);
 
 // --- JSON. `execution_id` is a valid id (needs no escaping). Appends one object:
-// {"execution_id":…,"sequence_number":…,"index":…,"timestamp":…,"stream":…,"message":…[,"partial":true][,"level":…][,extra]}
+// {"execution_id":…,"sequence_number":…,"index":…,"timestamp":…,"stream":…,
+//  "message":…[,"partial":true][,"level":…][,extra]}
 // With `type_log`, `"type":"log",` comes first.
 void record_append_json(struct buf *out, const struct record *record, struct str execution_id, uint64_t sequence_number,
                         bool type_log);

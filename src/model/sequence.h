@@ -16,8 +16,8 @@ struct sequence_head {
 struct sequence_producer {
     uint64_t next;      // the producer's next counter
     uint64_t last_hash; // record_hash of its last record, when next > 0
-    // Running digest (record_digest_next) of its records alone, by which it knows that the store has what it sent. After a
-    // stated gap it goes on from what the producer says; if that is not said, nobody knows it any more.
+    // Running digest (record_digest_next) of its records alone, by which it knows that the store has what it sent.
+    // After a stated gap it goes on from what the producer says; if that is not said, nobody knows it any more.
     uint64_t digest;
     bool digest_unknown;
 };

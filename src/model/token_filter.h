@@ -4,7 +4,8 @@
 // that holds a needle has all tokens that lie within the needle. ASCII letters of either case are one. Tokens are:
 //   trigrams   every three bytes
 //   words      letters, digits and bytes above 0x7f, WORD_MIN of them or more, with another byte on either side
-//   long grams six bytes within a word, of which a hash picks every second one: what tells numbers and identifiers apart,
+//   long grams six bytes within a word, of which a hash picks every second one: what tells numbers and identifiers
+//   apart,
 //              whose trigrams all chunks have
 // Each sets a few bits of one block of 64 bytes.
 #pragma once
@@ -16,8 +17,8 @@ struct token_builder;
 struct token_builder *token_builder_new(void);
 void token_builder_free(struct token_builder **builder);
 void token_builder_add(struct token_builder *builder, struct str text); // of one message
-// Appends the filter of all texts, of at most `max` bytes; the builder is empty afterwards. Nothing if it would let nearly
-// everything pass.
+// Appends the filter of all texts, of at most `max` bytes; the builder is empty afterwards. Nothing if it would let
+// nearly everything pass.
 void token_builder_finish(struct token_builder *builder, size_t max, struct buf *out);
 
 // --- Asking. What a needle needs is found once, and asked of each chunk.

@@ -22,7 +22,8 @@ void net_address_format(const struct net_address *address, char out[NET_ADDRESS_
 bool net_address_is_loopback(const struct net_address *address); // a unix socket is no less local
 bool net_address_same_host(const struct net_address *a, const struct net_address *b);
 
-// --- Ranges: "10.0.0.0/8", "2001:db8::/32", "192.0.2.7", and "unix" for the peers of unix sockets. Immutable; any thread.
+// --- Ranges: "10.0.0.0/8", "2001:db8::/32", "192.0.2.7", and "unix" for the peers of unix sockets. Immutable; any
+// thread.
 struct net_ranges;
 // ERR_INVALID with the index of the item that is none of these.
 int net_ranges_new(char *const *items, size_t count, size_t *ret_bad, struct net_ranges **ret);

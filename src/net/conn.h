@@ -23,14 +23,16 @@ struct conn_handler {
     void (*closed)(void *owner, int err);
 };
 
-// Takes over `fd` (non-blocking, CLOEXEC), a stream socket. `tls` may be NULL; the handshake is done before the first `data`.
+// Takes over `fd` (non-blocking, CLOEXEC), a stream socket. `tls` may be NULL; the handshake is done before the first
+// `data`.
 struct conn *conn_new(struct loop *loop, int fd, struct tls_server *tls, const struct conn_handler *handler,
                       void *owner);
 void conn_set_handler(struct conn *conn, const struct conn_handler *handler, void *owner); // for upgrades
 void conn_free(
     struct conn **conn); // drops what was not sent, closes; no callback runs afterwards; allowed in callbacks
 
-// How many of the connections given to it are open, whoever owns them by now. It lives until its last connection has gone. One loop.
+// How many of the connections given to it are open, whoever owns them by now. It lives until its last connection has
+// gone. One loop.
 struct conn_count;
 struct conn_count *conn_count_new(void);
 void conn_count_unref(struct conn_count **count);

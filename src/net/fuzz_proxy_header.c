@@ -1,5 +1,5 @@
-// Arbitrary bytes as a header of the PROXY protocol: read as the gate reads it, and all at once, both must find the same header, and no
-// step may ask for a byte behind it.
+// Arbitrary bytes as a header of the PROXY protocol: read as the gate reads it, and all at once, both must find the
+// same header, and no step may ask for a byte behind it.
 #include "net/proxy_header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

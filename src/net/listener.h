@@ -1,14 +1,15 @@
-// Listening sockets. Each loop has its own with SO_REUSEPORT, or takes sockets handed over by systemd (LISTEN_FDS, shared by the loops).
+// Listening sockets. Each loop has its own with SO_REUSEPORT, or takes sockets handed over by systemd (LISTEN_FDS,
+// shared by the loops).
 #pragma once
 
 #include "net/conn.h"
 
 struct listener;
 
-// "127.0.0.1:7117", "[::1]:7117", "localhost:7117", ":0"; without a host it is 127.0.0.1, names are not looked up. Port 0 lets the kernel choose: bind the first, then use listener_port for the others.
-// `accepted` gets a non-blocking CLOEXEC fd that it owns. EMFILE and the like pause accepting for a second; see
-// listener_on_failure.
-// Errors: ERR_MALFORMED, -errno.
+// "127.0.0.1:7117", "[::1]:7117", "localhost:7117", ":0"; without a host it is 127.0.0.1, names are not looked up. Port
+// 0 lets the kernel choose: bind the first, then use listener_port for the others. `accepted` gets a non-blocking
+// CLOEXEC fd that it owns. EMFILE and the like pause accepting for a second; see listener_on_failure. Errors:
+// ERR_MALFORMED, -errno.
 int listener_new(struct loop *loop, const char *address, void (*accepted)(void *arg, int fd), void *arg,
                  struct listener **ret);
 // Listens on a duplicate of an inherited listening socket, which stays the caller's: each loop may have its own.

@@ -42,8 +42,8 @@ static void refuse(struct waiting *it, int err)
     gate->options.refused(gate->options.arg, &peer, err);
 }
 
-// Never reads beyond the header: what follows is the client's, maybe encrypted, and not for this room. Of version 1, whose length is not
-// known, what has come is looked at first.
+// Never reads beyond the header: what follows is the client's, maybe encrypted, and not for this room. Of version 1,
+// whose length is not known, what has come is looked at first.
 static ssize_t read_wanted(struct waiting *it, size_t wanted)
 {
     if (wanted != PROXY_HEADER_TO_LINE_END)

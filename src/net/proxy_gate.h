@@ -1,5 +1,5 @@
-// Between a listener and the server: connections whose peer must begin with a header of the PROXY protocol wait here for it, and
-// go on with the client's address. One gate a loop.
+// Between a listener and the server: connections whose peer must begin with a header of the PROXY protocol wait here
+// for it, and go on with the client's address. One gate a loop.
 #pragma once
 
 #include "loop/loop.h"

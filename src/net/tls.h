@@ -1,5 +1,5 @@
-// TLS for servers, by OpenSSL: TLS 1.2 (with authenticated ciphers alone) and 1.3, certificate chain and key from PEM files. Thread-safe; connections keep
-// the context that they started with, so that a reload touches only new ones.
+// TLS for servers, by OpenSSL: TLS 1.2 (with authenticated ciphers alone) and 1.3, certificate chain and key from PEM
+// files. Thread-safe; connections keep the context that they started with, so that a reload touches only new ones.
 #pragma once
 
 #include "util/buf.h"

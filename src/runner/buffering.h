@@ -1,7 +1,8 @@
-// Tells a command that keeps its output back, as most do that do not write to a terminal, from one that has nothing to say: after a long
-// silence comes a buffer's worth, or all of it at the end. Pure.
+// Tells a command that keeps its output back, as most do that do not write to a terminal, from one that has nothing to
+// say: after a long silence comes a buffer's worth, or all of it at the end. Pure.
 //
-// Told is neither little at the end (that was the result), nor very much (no buffer holds it), nor anything after a short silence.
+// Told is neither little at the end (that was the result), nor very much (no buffer holds it), nor anything after a
+// short silence.
 #pragma once
 
 #include "util/attrs.h"

@@ -24,8 +24,8 @@ static inline void put(struct sink *sink, const char *data, size_t len, bool par
     sink->emit(sink->arg, &sink->record);
 }
 
-// Emits fragments while more than `keep` bytes are there. Returns how many bytes went. With `keep` = message_max the line is all
-// there; with the look-ahead added, it may go on.
+// Emits fragments while more than `keep` bytes are there. Returns how many bytes went. With `keep` = message_max the
+// line is all there; with the look-ahead added, it may go on.
 static size_t put_fragments(struct sink *sink, const char *data, size_t len, size_t message_max, size_t keep)
 {
     size_t at = 0;

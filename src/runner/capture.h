@@ -1,7 +1,8 @@
-// Bytes of a pipe into records: splits at newlines, stamps, keeps every byte (NUL, '\r', not UTF-8), cuts what is longer than
-// message_max into `partial` fragments (never within a UTF-8 sequence), and ends an unterminated last line as `partial`. Pure:
-// the same bytes give the same records, however they are split over calls. What a record says after a partial one of its stream goes
-// on with the line, so the messages together, with a newline behind each that is not partial, are the bytes.
+// Bytes of a pipe into records: splits at newlines, stamps, keeps every byte (NUL, '\r', not UTF-8), cuts what is
+// longer than message_max into `partial` fragments (never within a UTF-8 sequence), and ends an unterminated last line
+// as `partial`. Pure: the same bytes give the same records, however they are split over calls. What a record says after
+// a partial one of its stream goes on with the line, so the messages together, with a newline behind each that is not
+// partial, are the bytes.
 #pragma once
 
 #include "model/record.h"
@@ -12,8 +13,8 @@
 struct capture { // one a stream
     enum record_stream stream;
     size_t message_max;
-    bool
-        onlcr; // what comes has "\r\n" for each newline that was written, as a terminal makes it: the '\r' is none of the line
+    bool onlcr; // what comes has "\r\n" for each newline that was written, as a terminal makes it: the '\r' is none of
+                // the line
     struct buf rest; // the unfinished line, at most message_max + CAPTURE_LOOKAHEAD bytes
     uint64_t begun;  // how many times text has begun to wait in `rest`
     int64_t time_ms; // of the last feed
@@ -31,8 +32,8 @@ static inline bool capture_waits(const struct capture *capture)
     return capture->rest.len > 0;
 }
 
-// Its newline is not waited for any longer: emits it, partial. The beginning of a UTF-8 sequence, or of onlcr's "\r\n", goes on
-// waiting, unless it is all there is.
+// Its newline is not waited for any longer: emits it, partial. The beginning of a UTF-8 sequence, or of onlcr's "\r\n",
+// goes on waiting, unless it is all there is.
 void capture_flush(struct capture *capture, capture_emit *emit, void *arg);
 // The stream has ended: emits what is left, partial.
 void capture_end(struct capture *capture, int64_t now_ms, capture_emit *emit, void *arg);

@@ -138,8 +138,9 @@ static void read_later(struct delivery *delivery, uint64_t from)
     delivery->reading = job;
 }
 
-// Single lines need not each be a frame, a row and an ack. What comes while an ack is owed would only wait at the server for
-// the commit before it; here it gathers until the ack comes, or until it is much. Behind the job's end nothing more comes.
+// Single lines need not each be a frame, a row and an ack. What comes while an ack is owed would only wait at the
+// server for the commit before it; here it gathers until the ack comes, or until it is much. Behind the job's end
+// nothing more comes.
 static bool gathers(const struct delivery *delivery)
 {
     return !delivery->uplink.job_ended && !delivery->behind && uplink_awaits_ack(&delivery->uplink) &&

@@ -1,5 +1,5 @@
-// Drives an uplink: connects, sends what the spool has, listens. One for each run that is being delivered. On one loop's thread; what
-// would block it (connecting, reading old chunks from disk) runs in the pool.
+// Drives an uplink: connects, sends what the spool has, listens. One for each run that is being delivered. On one
+// loop's thread; what would block it (connecting, reading old chunks from disk) runs in the pool.
 #pragma once
 
 #include "client/client.h"
@@ -17,7 +17,8 @@ struct delivery_events {
     void (*cancel)(void *arg, uint64_t grace_ms);          // the server wants the job to end
     void (*delivered)(void *arg);                          // nothing is left to send for now; may come many times
     void (*trouble)(void *arg, int err, const char *text); // an attempt failed; it is made again
-    // 0: sealed, with all that the spool has; else it will never work, and `text` says why where more is known than the error. Once.
+    // 0: sealed, with all that the spool has; else it will never work, and `text` says why where more is known than the
+    // error. Once.
     void (*ended)(void *arg, int err, const char *text);
 };
 

@@ -114,8 +114,8 @@ static int post_run(struct connect_job *job, const char *body, struct client_res
     return err;
 }
 
-// What is no answer of a server of ours (the page of a proxy, or of a network that wants a login) may pass. That a connection
-// cannot be had, for want of trust say, does not.
+// What is no answer of a server of ours (the page of a proxy, or of a network that wants a login) may pass. That a
+// connection cannot be had, for want of trust say, does not.
 static int answer_error(const struct client_response *response, struct buf *ret_text)
 {
     int err = client_response_error(response, ret_text);
@@ -130,7 +130,8 @@ static int register_run(struct connect_job *job)
         return err;
     err = answer_error(&response, &job->text);
     if ((err == ERR_INVALID || err == ERR_IDEMPOTENCY) && job->timeless_body) {
-        // A clock that is ahead of the server's must not cost the log. It is registered without its time then, or has been.
+        // A clock that is ahead of the server's must not cost the log. It is registered without its time then, or has
+        // been.
         buf_reset(&job->text);
         client_response_release(&response);
         err = post_run(job, job->timeless_body, &response);

@@ -12,7 +12,8 @@
 #define SCRIPT_NAME_MAX       255
 #define CUT_MARK              "…"
 
-// Their first argument that is no option is what runs. With one of the options listed it is none: the program is in the arguments.
+// Their first argument that is no option is what runs. With one of the options listed it is none: the program is in the
+// arguments.
 static const struct {
     const char *name, *inline_options;
 } interpreters[] = {
@@ -49,7 +50,8 @@ static const char *script_of(char *const *command)
     return base;
 }
 
-// A command may be longer than a server takes (a shell's pattern, a script as an argument); then its beginning describes it.
+// A command may be longer than a server takes (a shell's pattern, a script as an argument); then its beginning
+// describes it.
 static char *command_json(char *const *command)
 {
     CLEANUP(buf_release) struct buf json = {0};

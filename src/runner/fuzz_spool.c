@@ -1,6 +1,6 @@
-// What a runner's machine has left on its disk: the spool's file and run.json, as `wrap --resume` finds them. What a spool says it
-// holds must be there, and must be the same when it is opened again. The first byte says which file it is, and whether the checksums
-// are made right, without which hardly anything would be looked at.
+// What a runner's machine has left on its disk: the spool's file and run.json, as `wrap --resume` finds them. What a
+// spool says it holds must be there, and must be the same when it is opened again. The first byte says which file it
+// is, and whether the checksums are made right, without which hardly anything would be looked at.
 #include "runner/run_file.h"
 #include "runner/spool_private.h"
 #include "util/file.h"

@@ -1,5 +1,6 @@
-// One thread that reads a descriptor, hands the bytes to the recorder and writes them on unchanged. Blocking on purpose: its stdin and
-// stdout are shared with other processes, so they must not be made non-blocking, and a slow reader of our output has to slow the child down.
+// One thread that reads a descriptor, hands the bytes to the recorder and writes them on unchanged. Blocking on
+// purpose: its stdin and stdout are shared with other processes, so they must not be made non-blocking, and a slow
+// reader of our output has to slow the child down.
 #pragma once
 
 #include "loop/loop.h"
@@ -13,8 +14,8 @@ struct pump_options {
     int to;                    // borrowed; -1: nowhere. When it fails, the reading goes on
     bool end_with_reader;      // when `to` has no reader any more: reads what waits at that moment, and ends
     struct recorder *recorder; // NULL: only passes on
-    // Without a recorder, may be NULL: how many bytes are before the first one that is a key for us. The pump leaves that one out, tells
-    // `keyed`, and pauses. On the pump's thread.
+    // Without a recorder, may be NULL: how many bytes are before the first one that is a key for us. The pump leaves
+    // that one out, tells `keyed`, and pauses. On the pump's thread.
     size_t (*before_key)(void *arg, const char *data, size_t len);
     void (*keyed)(void *arg); // on the loop
     bool paused;              // from the start
@@ -23,7 +24,8 @@ struct pump_options {
     void (*ended)(void *arg); // everything was read and passed on; or pump_stop; or its reader has gone
     // Once, there too: `to` has failed. -EPIPE: nobody reads it any more. May be NULL.
     void (*lost)(void *arg, enum record_stream stream, int err);
-    // Once, there too: whoever writes into `from` seems to keep its output back (buffering.h). NULL: that is not looked at.
+    // Once, there too: whoever writes into `from` seems to keep its output back (buffering.h). NULL: that is not looked
+    // at.
     void (*kept_back)(void *arg, uint64_t quiet_ms);
     void *arg;
     uint64_t grace_ms; // after pump_writer_exited: read on until nothing came for 1 s, at most so long

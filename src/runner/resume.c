@@ -219,8 +219,8 @@ static struct chunk *make_event(void)
     return chunk_builder_finish(builder, 0);
 }
 
-// The prefix is at the server. What follows comes from a producer of its own, as nobody knows which counters the dead one has used; it
-// is the same each time, so that a repetition is told from a second one.
+// The prefix is at the server. What follows comes from a producer of its own, as nobody knows which counters the dead
+// one has used; it is the same each time, so that a repetition is told from a second one.
 static int deliver_interruption(struct resume *resume, struct run_file *lost, uint64_t prefix_digest, const char *dir)
 {
     CLEANUP(free_ptr) char *folder = xasprintf("%s/" EVENT_FOLDER, dir);

@@ -1,4 +1,5 @@
-// run.json: what a spool's folder has to say about its run, so that another process can finish the delivery. Written atomically.
+// run.json: what a spool's folder has to say about its run, so that another process can finish the delivery. Written
+// atomically.
 #pragma once
 
 #include "util/buf.h"

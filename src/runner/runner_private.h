@@ -1,6 +1,7 @@
 // One run. For runner*.c alone.
 //
-//   starting ──▶ running ──child gone, pipes read to their end──▶ recording the rest ──finished──▶ delivering ──sealed or out of patience──▶ over
+//   starting ──▶ running ──child gone, pipes read to their end──▶ recording the rest ──finished──▶ delivering ──sealed
+//   or out of patience──▶ over
 #pragma once
 
 #include "loop/pool.h"

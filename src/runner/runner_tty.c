@@ -1,5 +1,6 @@
-// A run whose job has a pseudo-terminal: our own terminal is raw, and its keys go there, while we are in its foreground. The job leads a
-// session of its own, over which there is no shell; so the key that stops it is taken out of the input here, and we stop with it.
+// A run whose job has a pseudo-terminal: our own terminal is raw, and its keys go there, while we are in its
+// foreground. The job leads a session of its own, over which there is no shell; so the key that stops it is taken out
+// of the input here, and we stop with it.
 #include "runner/runner_private.h"
 
 #include <errno.h>
@@ -8,7 +9,8 @@
 
 #define FOREGROUND_MS 250 // nothing tells a process that a shell has put it into the foreground
 
-// On the pump's thread. A job that has made groups of its own (a shell), or wants its keys raw (an editor), gets this one as well.
+// On the pump's thread. A job that has made groups of its own (a shell), or wants its keys raw (an editor), gets this
+// one as well.
 static size_t before_stop_key(void *arg, const char *data, size_t len)
 {
     const struct runner *runner = arg;

@@ -1,4 +1,5 @@
-// The file of a spool and its index: how its head and frames are laid out; reading it, chunk by chunk from memory or disk.
+// The file of a spool and its index: how its head and frames are laid out; reading it, chunk by chunk from memory or
+// disk.
 #include "runner/spool_private.h"
 
 #include <endian.h>

@@ -1,4 +1,5 @@
-// Whole runs: real children, pipes, spools and sockets. Each run is a process of its own, as its stdout is part of what is tested.
+// Whole runs: real children, pipes, spools and sockets. Each run is a process of its own, as its stdout is part of what
+// is tested.
 #include "runner/runner.h"
 #include "runner/test_server.h"
 #include "util/file.h"
@@ -85,8 +86,8 @@ static char *number(uint64_t value)
     return xasprintf("%llu", (unsigned long long)value);
 }
 
-// Starts a run; `input` (may be -1) becomes its stdin, `output` (-1: the file) its stdout. Without a script it is a pipe, or the options'
-// command.
+// Starts a run; `input` (may be -1) becomes its stdin, `output` (-1: the file) its stdout. Without a script it is a
+// pipe, or the options' command.
 static pid_t start(struct fixture *fixture, const char *script, int input, int output)
 {
     const struct runner_options *options = &fixture->options;
@@ -523,9 +524,8 @@ static void a_killed_run_is_delivered_by_the_next_one_as_lost(void **state)
     struct runner_resumed counts;
     assert_int_equal(runner_resume(&fixture->options, NULL, NULL, NULL, &counts), 0);
     assert_int_equal(counts.delivered, 1);
-    assert_str(
-        buf_str(&fixture->server.log),
-        "out:before\nevent:The runner was interrupted: what the job wrote after this, if anything, was not recorded.\n");
+    assert_str(buf_str(&fixture->server.log), "out:before\nevent:The runner was interrupted: what the job wrote after "
+                                              "this, if anything, was not recorded.\n");
     assert_complete_has(fixture, "\"exit_code\":null,\"final_sequence\":0,\"digest\"");
     assert_complete_has(fixture, "\"status\":\"lost\"");
     CLEANUP(free_ptr) char *resumed = xasprintf("%s.resumed", fixture->server.producers[0]);

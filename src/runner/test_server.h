@@ -1,4 +1,5 @@
-// A server for the tests of the runner: real HTTP and WebSocket on a loop of its own, the log in memory, and faults on demand.
+// A server for the tests of the runner: real HTTP and WebSocket on a loop of its own, the log in memory, and faults on
+// demand.
 #pragma once
 
 #include "http/http.h"

@@ -170,14 +170,16 @@ void uplink_acked(struct uplink *uplink, uint64_t sequence_number)
 {
     if (!is_talking(uplink))
         return;
-    // It may be about more than was sent here: what an earlier connection had sent, and a power loss took from the spool.
+    // It may be about more than was sent here: what an earlier connection had sent, and a power loss took from the
+    // spool.
     uint64_t next = sequence_number < uplink->sent ? sequence_number + 1 : uplink->sent;
     uplink->acked = MAX(uplink->acked, next);
     uplink->attempts = 0;
 }
 
-// The log is closed. If everything of ours is in it, that is what was wanted, and the answer that said so got lost. What was acked on
-// an earlier connection may have gone since, with a store that was restored; `ready` tells what is there.
+// The log is closed. If everything of ours is in it, that is what was wanted, and the answer that said so got lost.
+// What was acked on an earlier connection may have gone since, with a store that was restored; `ready` tells what is
+// there.
 static void refused_sealed(struct uplink *uplink, uint64_t now_ms)
 {
     bool all_acked = is_talking(uplink) && uplink->job_ended && uplink->acked >= uplink->spool_next;

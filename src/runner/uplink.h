@@ -1,6 +1,8 @@
-// The runner's side of the protocol, pure: events in, actions out; no I/O, no clock of its own. The driver owns the spool and the socket.
+// The runner's side of the protocol, pure: events in, actions out; no I/O, no clock of its own. The driver owns the
+// spool and the socket.
 //
-//   offline ──connect──▶ connecting ──opened──▶ greeting ──ready──▶ streaming ──(all acked, job ended)──▶ completing ──completed──▶ done
+//   offline ──connect──▶ connecting ──opened──▶ greeting ──ready──▶ streaming ──(all acked, job ended)──▶ completing
+//   ──completed──▶ done
 //      ▲                      │                     │                   │                                      │
 //      └──────────────────────┴──────── lost (any state but done/failed): back-off ◀────────────────────────────┘
 #pragma once
@@ -23,10 +25,11 @@ enum uplink_state {
 };
 
 enum uplink_action_kind {
-    UPLINK_WAIT,    // nothing to do before the next event, or before `at_ms`
-    UPLINK_CONNECT, // open the socket now
-    UPLINK_SEND,    // send the records from counter `from` (below `to`): as one chunk frame; then call uplink_sent
-    UPLINK_SEND_SKIP, // tell the server that [from, to) are lost: {"type":"skip","next_sequence":to,"reason"}; then call uplink_sent(to)
+    UPLINK_WAIT,      // nothing to do before the next event, or before `at_ms`
+    UPLINK_CONNECT,   // open the socket now
+    UPLINK_SEND,      // send the records from counter `from` (below `to`): as one chunk frame; then call uplink_sent
+    UPLINK_SEND_SKIP, // tell the server that [from, to) are lost: {"type":"skip","next_sequence":to,"reason"}; then
+                      // call uplink_sent(to)
     UPLINK_SEND_COMPLETE, // send `complete`; then call uplink_complete_sent
     UPLINK_CLOSE,         // close the socket (after an error that needs a new start); then go on asking
 };
@@ -84,8 +87,8 @@ void uplink_acked(struct uplink *uplink, uint64_t sequence_number); // all up to
 void uplink_refused(struct uplink *uplink, int err, bool has_next, uint64_t next_sequence, uint64_t now_ms);
 void uplink_job_ended(struct uplink *uplink, uint64_t spool_digest);
 void uplink_complete_sent(struct uplink *uplink);
-// Only with the spool's own counter and digest is it the end. With others it is ERR_UNPROVEN: for good once the job has ended;
-// before, nothing was asked for, and the connection begins anew.
+// Only with the spool's own counter and digest is it the end. With others it is ERR_UNPROVEN: for good once the job has
+// ended; before, nothing was asked for, and the connection begins anew.
 void uplink_completed(struct uplink *uplink, const struct uplink_stored *stored, uint64_t now_ms);
 uint64_t uplink_lag(const struct uplink *uplink);    // records captured and not yet durable at the server
 bool uplink_awaits_ack(const struct uplink *uplink); // for something that was sent on this connection

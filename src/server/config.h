@@ -1,12 +1,13 @@
-// The server's settings: one X-macro makes defaults, the configuration file's options, flags, environment names, help and docs.
-// Flags beat environment beats file beats default.
+// The server's settings: one X-macro makes defaults, the configuration file's options, flags, environment names, help
+// and docs. Flags beat environment beats file beats default.
 #pragma once
 
 #include "util/buf.h"
 #include "util/error.h"
 
 // T: text; N: whole number with bounds; B: yes/no; L: list of text. Reload: taken over on SIGHUP.
-// X(kind, name, default, least, most, reload, help). The flag is --name with '-' for '_', the environment name RUNNEL_NAME in capitals.
+// X(kind, name, default, least, most, reload, help). The flag is --name with '-' for '_', the environment name
+// RUNNEL_NAME in capitals.
 #define CONFIG_SETTINGS(X)                                                                                            \
     X(L, listen, "127.0.0.1:7117", 0, 0, false,                                                                       \
       "addresses with ports to listen on, or unix:/PATH; port 0 lets the kernel choose")                              \

@@ -29,20 +29,26 @@ static void configuration_document(struct buf *out)
 {
     buf_printf(
         out,
-        "# Configuration of the server\n\n" MADE
-        "`runnel serve` takes each setting from a flag, from the environment or from a file; flags beat the environment, which\n"
-        "beats the file. A setting `log_level` is the flag `--log-level`, the variable `RUNNEL_LOG_LEVEL`, and the line\n"
+        "# Configuration of the server\n\n" MADE "`runnel serve` takes each setting from a flag, from the environment "
+        "or from a file; flags beat the environment, which\n"
+        "beats the file. A setting `log_level` is the flag `--log-level`, the variable `RUNNEL_LOG_LEVEL`, and the "
+        "line\n"
         "`log_level = debug` of the file. A flag of a yes/no setting takes no value and means yes.\n\n"
-        "The file is what `--config` names, else `$XDG_CONFIG_HOME/runnel/server.conf`, else `/etc/runnel/server.conf`:\n\n"
+        "The file is what `--config` names, else `$XDG_CONFIG_HOME/runnel/server.conf`, else "
+        "`/etc/runnel/server.conf`:\n\n"
         "    listen = \"0.0.0.0:7117\"\n"
         "    tls_cert = \"/etc/runnel/cert.pem\"\n"
         "    tls_key = \"/etc/runnel/key.pem\"\n"
         "    allowed_hosts = {\"runnel.example\", \"logs.example\"}\n"
         "    log_level = ${LOG_LEVEL}\n\n"
-        "Values in double quotes, or without quotes, may name environment variables as `${NAME}`. In a flag or a variable a list\n"
-        "has commas; the flag may also be given several times. An unknown name or a bad value keeps the server from starting.\n\n"
-        "On SIGHUP the server reads all of this again and takes over the settings marked so, and the contents of the TLS files.\n"
-        "If something is wrong then, what was in force stays, and the log says why. Of a changed setting that only a start\n"
+        "Values in double quotes, or without quotes, may name environment variables as `${NAME}`. In a flag or a "
+        "variable a list\n"
+        "has commas; the flag may also be given several times. An unknown name or a bad value keeps the server from "
+        "starting.\n\n"
+        "On SIGHUP the server reads all of this again and takes over the settings marked so, and the contents of the "
+        "TLS files.\n"
+        "If something is wrong then, what was in force stays, and the log says why. Of a changed setting that only a "
+        "start\n"
         "takes over the log says so.\n\n"
         "Two examples hold every setting with its default, switched off: [a file](server.conf) and\n"
         "[an environment](runnel.env).\n\n"
@@ -60,12 +66,11 @@ static void configuration_document(struct buf *out)
 
 static void routes_document(struct buf *out)
 {
-    buf_printf(
-        out,
-        "# Routes\n\n" MADE
-        "Which roles may use which route. A key with the role `user` reaches its own executions only; others answer 404.\n"
-        "What they answer, and errors, are in [openapi.yaml](openapi.yaml).\n\n",
-        "routes");
+    buf_printf(out,
+               "# Routes\n\n" MADE "Which roles may use which route. A key with the role `user` reaches its own "
+               "executions only; others answer 404.\n"
+               "What they answer, and errors, are in [openapi.yaml](openapi.yaml).\n\n",
+               "routes");
     route_document(api_routes, out);
 }
 
@@ -88,11 +93,10 @@ static void example_comment(struct buf *out, const struct config_setting *settin
 // Each setting with its default, switched off: a line that is uncommented changes nothing yet.
 static void example_file(struct buf *out)
 {
-    buf_append_text(
-        out,
-        "# Settings of `runnel serve`, each with its default. Copy it to /etc/runnel/server.conf, or name it by --config;\n"
-        "# take the # away from what is to change. What each means: docs/configuration.md.\n"
-        "# Made by `runnel help --document server.conf`.\n");
+    buf_append_text(out, "# Settings of `runnel serve`, each with its default. Copy it to /etc/runnel/server.conf, or "
+                         "name it by --config;\n"
+                         "# take the # away from what is to change. What each means: docs/configuration.md.\n"
+                         "# Made by `runnel help --document server.conf`.\n");
     for (const struct config_setting *setting = config_settings; setting->name; setting++) {
         const char *open = setting->kind == 'L' ? "{" : setting->kind == 'T' ? "\"" : "";
         const char *close = setting->kind == 'L' ? "}" : open;

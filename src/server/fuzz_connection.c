@@ -1,6 +1,6 @@
-// Arbitrary bytes from a client, in pieces, into a whole server over a socket pair: HTTP, WebSockets, ingest, followers and a real
-// store on disk. Nothing may break, and a connection whose client has gone is let go. "KEY!" in the input becomes a key that may
-// do everything, so that more is reached than refusals. The executions `open` and `done` exist.
+// Arbitrary bytes from a client, in pieces, into a whole server over a socket pair: HTTP, WebSockets, ingest, followers
+// and a real store on disk. Nothing may break, and a connection whose client has gone is let go. "KEY!" in the input
+// becomes a key that may do everything, so that more is reached than refusals. The executions `open` and `done` exist.
 #include "ingest/hub.h"
 #include "server/shard.h"
 #include "store/sqlite/sqlite_store.h"

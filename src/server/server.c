@@ -404,8 +404,8 @@ static void keep_memory(void)
 #endif
 }
 
-// Each connection is a descriptor; the soft limit is mostly 1,024. Where the hard one is lower than what is wanted, further
-// connections are refused before files run out, as the store and the log need some, too.
+// Each connection is a descriptor; the soft limit is mostly 1,024. Where the hard one is lower than what is wanted,
+// further connections are refused before files run out, as the store and the log need some, too.
 static void raise_file_limit(struct server *server)
 {
     struct rlimit limit;
@@ -553,7 +553,8 @@ static void server_release(struct server *server)
         shard_stop(&server->shards[i]);
     for (unsigned i = 0; i < server->shard_count; i++)
         shard_close(&server->shards[i]);
-    // What was handed to them is still finished, and finds its loop; what that leads to is refused. Then nothing is under way any more.
+    // What was handed to them is still finished, and finds its loop; what that leads to is refused. Then nothing is
+    // under way any more.
     if (server->store)
         store_stop(server->store);
     pool_free(&server->pool);

@@ -3,13 +3,14 @@
 
 #include "server/config.h"
 
-// Runs until SIGTERM or SIGINT. `load` makes the configuration anew for SIGHUP. Returns 0 or the error it could not start with (said on stderr).
+// Runs until SIGTERM or SIGINT. `load` makes the configuration anew for SIGHUP. Returns 0 or the error it could not
+// start with (said on stderr).
 int server_run(struct config *config, int (*load)(void *arg, struct config *ret, struct buf *ret_error), void *arg);
 
-// Puts a copy of the backup `file` in the place of the store of config->data. *ret_kept: the former store, owned by the caller, or
-// NULL. ERR_CONFLICT while a server runs on it; each error with a text.
+// Puts a copy of the backup `file` in the place of the store of config->data. *ret_kept: the former store, owned by the
+// caller, or NULL. ERR_CONFLICT while a server runs on it; each error with a text.
 int server_restore(const struct config *config, const char *file, bool discard, char **ret_kept, struct buf *ret_error);
 
-// What the program's tables make: the reference pages "configuration", "metrics" and "routes" in Markdown, and the examples
-// "server.conf" and "runnel.env". False for another name.
+// What the program's tables make: the reference pages "configuration", "metrics" and "routes" in Markdown, and the
+// examples "server.conf" and "runnel.env". False for another name.
 bool server_document(const char *name, struct buf *out);

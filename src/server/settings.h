@@ -1,5 +1,6 @@
-// What of a configuration is in force and may be changed by a reload. Never edited: a reload makes another one, and each shard goes
-// over to it when it hears of it. The old one goes with the last who holds it. References may be taken and given back on any thread.
+// What of a configuration is in force and may be changed by a reload. Never edited: a reload makes another one, and
+// each shard goes over to it when it hears of it. The old one goes with the last who holds it. References may be taken
+// and given back on any thread.
 #pragma once
 
 #include "api/api.h"

@@ -1,5 +1,5 @@
-// One of the server's event loops (the setting `loops` says how many) with its own listener, connections, API, followers and
-// cache, on its own thread.
+// One of the server's event loops (the setting `loops` says how many) with its own listener, connections, API,
+// followers and cache, on its own thread.
 #pragma once
 
 #include "api/api.h"
@@ -57,13 +57,14 @@ struct shard_options {
     void *collect_arg;
 };
 int shard_init(struct shard *shard, unsigned index, const struct shard_options *options);
-// Adds a listening socket of its own, or a duplicate of one that all shards share and that stays the caller's. Before shard_start.
+// Adds a listening socket of its own, or a duplicate of one that all shards share and that stays the caller's. Before
+// shard_start.
 int shard_listen(struct shard *shard, const char *address);
 int shard_listen_fd(struct shard *shard, int fd);
 unsigned shard_last_port(const struct shard *shard); // of the socket that was added last; 0 if it is a unix socket
 int shard_start(struct shard *shard);
-// Any thread: stops accepting, answers what is under way, closes streams; `drained` is posted to `main_loop` once all have gone, or
-// have had a second to say goodbye.
+// Any thread: stops accepting, answers what is under way, closes streams; `drained` is posted to `main_loop` once all
+// have gone, or have had a second to say goodbye.
 void shard_drain(struct shard *shard, struct loop *main_loop, void (*drained)(struct server *server));
 void shard_set(struct shard *shard, struct settings *settings); // any thread; takes a reference
 void shard_stop(struct shard *shard);                           // ends the loop, joins the thread

@@ -1,15 +1,18 @@
 // What one loop remembers of executions, so that asking for one again needs no thread of the store.
 //
-// Why it is never stale. A query takes the version of the execution's row (store_version) before it reads the execution, and
-// what it read is kept under that version, if it is even. It is served as long as the row's version is the same.
-// - A change that is answered before a request begins is seen by it: the writer steps the version to a new even number after
-//   the change is visible to queries and before it answers. Either the query began after that, and saw the change; or its
-//   version is an older one, and the entry is refused.
-// - Nothing goes backwards: what any query, follower or answer may already have shown is not older than what is served here,
+// Why it is never stale. A query takes the version of the execution's row (store_version) before it reads the
+// execution, and what it read is kept under that version, if it is even. It is served as long as the row's version is
+// the same.
+// - A change that is answered before a request begins is seen by it: the writer steps the version to a new even number
+// after
+//   the change is visible to queries and before it answers. Either the query began after that, and saw the change; or
+//   its version is an older one, and the entry is refused.
+// - Nothing goes backwards: what any query, follower or answer may already have shown is not older than what is served
+// here,
 //   as the version is odd, or higher, from before the change is visible to anybody.
 // - A change between the query and its answer changes nothing about that: the version was taken before the query.
-// What is not there is never remembered. What the live server alone knows (runners, lag) and what depends on the time are not
-// part of an execution and are asked for each time.
+// What is not there is never remembered. What the live server alone knows (runners, lag) and what depends on the time
+// are not part of an execution and are asked for each time.
 //
 // Bounded by count, least recently used first; an execution with long texts is not kept. One thread.
 #pragma once

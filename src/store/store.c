@@ -83,8 +83,8 @@ uint64_t store_version(const struct store *store, int64_t row)
     return store->one_writer ? atomic_load(&store->versions[version_slot(row)]) : 1;
 }
 
-// One thread writes versions, so a load and a store are enough. Whether a slot is odd already says that another operation
-// of the same transaction has been here.
+// One thread writes versions, so a load and a store are enough. Whether a slot is odd already says that another
+// operation of the same transaction has been here.
 static void versions_step(struct store *store, struct store_op *const *ops, size_t count, uint64_t from_parity)
 {
     for (size_t i = 0; i < count; i++) {

@@ -40,7 +40,8 @@ struct store_stats {
     uint64_t commits, mutations, records, commit_ns_sum, bytes; // bytes: of the store's files
     uint64_t wal_lost; // bytes of commits that the last opening did not find; 0: all was there
     uint64_t queue;    // operations waiting
-    int write_error; // why the last commit failed: ERR_STORE_FULL, ERR_NO_FILES, ERR_NOMEM, ERR_UNAVAILABLE; 0: it did not
+    int write_error; // why the last commit failed: ERR_STORE_FULL, ERR_NO_FILES, ERR_NOMEM, ERR_UNAVAILABLE; 0: it did
+                     // not
     // Latency histograms: bucket i counts commits of < 2^i * 64 µs.
     uint64_t commit_buckets[20];
     uint64_t fsync_buckets[20], fsync_ns_sum, fsyncs;

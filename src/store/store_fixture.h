@@ -1,4 +1,5 @@
-// What tests of the store share: a store of any adapter in a folder of its own, and operations as plain calls. One thread.
+// What tests of the store share: a store of any adapter in a folder of its own, and operations as plain calls. One
+// thread.
 #pragma once
 
 #include "store/store.h"

@@ -1,6 +1,5 @@
-// For tests of what drives the store: one that does nothing. What was handed in waits, in order, until the test answers it.
-// One thread: `done` is called from stub_answer.
-// It has no capabilities: neither figures nor backups.
+// For tests of what drives the store: one that does nothing. What was handed in waits, in order, until the test answers
+// it. One thread: `done` is called from stub_answer. It has no capabilities: neither figures nor backups.
 #pragma once
 
 #include "store/adapter.h"

@@ -185,7 +185,8 @@ static void a_change_of_another_execution_leaves_it(void **state)
     assert_true(is_kept(test, "two"));
 }
 
-// From before a transaction until its outcome is everywhere: what is asked for meanwhile may be the old or the new state.
+// From before a transaction until its outcome is everywhere: what is asked for meanwhile may be the old or the new
+// state.
 static void nothing_is_served_or_kept_while_a_change_is_under_way(void **state)
 {
     struct cache_test *test = *state;

@@ -1,6 +1,6 @@
-// One budget for the memory that the server holds for others: what they sent and is not durable yet, and what was made for
-// them and they have not taken yet. Each holder has a part of the whole; the parts add up to it. Thread-safe, without a lock
-// on the way: two atomic counters a step, so a step is a chunk, a body or an answer, never a line.
+// One budget for the memory that the server holds for others: what they sent and is not durable yet, and what was made
+// for them and they have not taken yet. Each holder has a part of the whole; the parts add up to it. Thread-safe,
+// without a lock on the way: two atomic counters a step, so a step is a chunk, a body or an answer, never a line.
 //
 // Fair by account: whoever holds nothing may take what is left; else an account may hold no more than is still free
 // afterwards, so none holds more than half of what the others leave. What comes without a credential is one account, of
@@ -13,20 +13,21 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-// X(name, sixteenths of the whole, most in MiB, what it holds, at the bound). docs/internals/memory.md and the metrics are of
-// this table.
-#define BUDGET_HOLDERS(X)                                                                                                                    \
-    X(requests, 2, 256, "heads, bodies and messages on their way in",                                                                        \
-      "a body gets 503 with Retry-After before it is read; the rest of a runner's message waits, after 10 s it is told to come back (1013)") \
-    X(answers, 4, 512, "answers that their reader has not taken",                                                                            \
-      "a page in the making ends early, with its cursor; what is whole becomes 503 with Retry-After; an answer "                             \
-      "that makes no progress for 10 s is cut")                                                                                              \
-    X(intake, 3, 128, "records on their way to the store",                                                                                   \
-      "no more is read from the runner's socket until what it sent is committed")                                                            \
-    X(scans, 1, 128, "chunks that are filtered for followers", "the next follower waits until one is done")                                  \
-    X(cache, 4, 0, "the log cache, with what it was encoded to", "the least recently used goes")                                             \
-    X(pinned, 2, 256, "records handed to followers' sockets, beyond the first 64 KiB of each",                                               \
-      "a follower is handed no more than 64 KiB at once; what it has not taken a second later is copied, its "                               \
+// X(name, sixteenths of the whole, most in MiB, what it holds, at the bound). docs/internals/memory.md and the metrics
+// are of this table.
+#define BUDGET_HOLDERS(X)                                                                                           \
+    X(requests, 2, 256, "heads, bodies and messages on their way in",                                               \
+      "a body gets 503 with Retry-After before it is read; the rest of a runner's message waits, after 10 s it is " \
+      "told to come back (1013)")                                                                                   \
+    X(answers, 4, 512, "answers that their reader has not taken",                                                   \
+      "a page in the making ends early, with its cursor; what is whole becomes 503 with Retry-After; an answer "    \
+      "that makes no progress for 10 s is cut")                                                                     \
+    X(intake, 3, 128, "records on their way to the store",                                                          \
+      "no more is read from the runner's socket until what it sent is committed")                                   \
+    X(scans, 1, 128, "chunks that are filtered for followers", "the next follower waits until one is done")         \
+    X(cache, 4, 0, "the log cache, with what it was encoded to", "the least recently used goes")                    \
+    X(pinned, 2, 256, "records handed to followers' sockets, beyond the first 64 KiB of each",                      \
+      "a follower is handed no more than 64 KiB at once; what it has not taken a second later is copied, its "      \
       "chunk let go, and read again when it is wanted")
 
 enum budget_holder {
@@ -51,8 +52,8 @@ uint64_t budget_refused(const struct budget *budget, enum budget_holder holder);
 // What one connection may hold at most: an eighth of the holder's part. NULL: SIZE_MAX.
 size_t budget_connection_max(const struct budget *budget, enum budget_holder holder);
 
-// An account's counters; one reference each. NULL for a NULL budget, and NULL may be given to all that follows: it holds
-// nothing and may take everything.
+// An account's counters; one reference each. NULL for a NULL budget, and NULL may be given to all that follows: it
+// holds nothing and may take everything.
 struct budget_account *budget_account(struct budget *budget, int64_t id);
 struct budget_account *budget_account_ref(struct budget_account *account);
 void budget_account_unref(struct budget_account **account);

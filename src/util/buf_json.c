@@ -8,8 +8,8 @@
 
 #define SLACK 16 // a block may be stored whole although only a part of it counts
 
-// Copies the longest prefix of [at, end) that needs no look: ASCII but for controls, quote and backslash. `out` has room
-// for end - at + SLACK bytes. Returns the length.
+// Copies the longest prefix of [at, end) that needs no look: ASCII but for controls, quote and backslash. `out` has
+// room for end - at + SLACK bytes. Returns the length.
 static size_t copy_plain(char *out, const uint8_t *at, const uint8_t *end)
 {
     const uint8_t *start = at;

@@ -61,8 +61,8 @@ enum error {
         ERR_END_,
 };
 
-// All take any negative code; an unknown one is treated as ERR_INTERNAL. Returned strings are static. The text of -errno is the
-// system's.
+// All take any negative code; an unknown one is treated as ERR_INTERNAL. Returned strings are static. The text of
+// -errno is the system's.
 const char *error_word(int err);
 const char *error_text(int err);
 int error_http_status(int err);

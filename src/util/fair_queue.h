@@ -1,5 +1,5 @@
-// A queue that is fair by account: within an account first come, first served; between accounts in turn, one at a time. Not
-// thread-safe.
+// A queue that is fair by account: within an account first come, first served; between accounts in turn, one at a time.
+// Not thread-safe.
 #pragma once
 
 #include "util/list.h"

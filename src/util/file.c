@@ -182,8 +182,8 @@ int dir_make_all(const char *path, unsigned mode)
 
 int standard_fds_fill(void)
 {
-    // An open takes the lowest free number, so this ends behind the last that was closed. Not O_CLOEXEC: a child is to have all
-    // three as well.
+    // An open takes the lowest free number, so this ends behind the last that was closed. Not O_CLOEXEC: a child is to
+    // have all three as well.
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
             return errno ? -errno : -EBADF;

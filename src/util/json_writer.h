@@ -1,6 +1,6 @@
-// JSON, member by member, into a buffer: commas, quotes and escapes are its business. For answers and messages; records have an
-// encoder of their own (model/record_json.c). One value is written, mostly an object. What does not nest is a fault of the
-// program: asserts find it.
+// JSON, member by member, into a buffer: commas, quotes and escapes are its business. For answers and messages; records
+// have an encoder of their own (model/record_json.c). One value is written, mostly an object. What does not nest is a
+// fault of the program: asserts find it.
 #pragma once
 
 #include "util/buf.h"

@@ -1,5 +1,5 @@
-// Structured logs on a file descriptor: a JSON object a line for programs, or words for people. Each line is one write(2),
-// so lines of several threads never mix. Only services and main log; libraries return errors. Thread-safe.
+// Structured logs on a file descriptor: a JSON object a line for programs, or words for people. Each line is one
+// write(2), so lines of several threads never mix. Only services and main log; libraries return errors. Thread-safe.
 #pragma once
 
 #include "util/str.h"

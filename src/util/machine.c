@@ -37,8 +37,8 @@ static uint64_t stated(const char *folder, const char *file)
     return read_text(path, &text) && str_to_u64(str_trim(buf_str(&text)), &bytes) ? bytes : UINT64_MAX;
 }
 
-// The least limit of the group and of those above it. Within a container the group's path is the host's and is not there:
-// what the mount shows at its top is the container's own group then.
+// The least limit of the group and of those above it. Within a container the group's path is the host's and is not
+// there: what the mount shows at its top is the container's own group then.
 static uint64_t hierarchy(const char *mount, struct str group, const char *file)
 {
     uint64_t least = stated(mount, file);

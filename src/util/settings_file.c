@@ -6,7 +6,8 @@
 #include <confuse.h>
 #include <errno.h>
 
-// libconfuse hands nothing of the caller's to its error function, so where the text goes must be kept beside it. NULL: nowhere.
+// libconfuse hands nothing of the caller's to its error function, so where the text goes must be kept beside it. NULL:
+// nowhere.
 static _Thread_local struct buf *error_text_of_this_call;
 
 PRINTF_LIKE(2, 0)
@@ -104,8 +105,8 @@ static cfg_t *parse(const struct settings_form *form, struct str text, int *ret_
     return *ret_err ? NULL : cfg;
 }
 
-// --- Which line is wrong. The parser says another one: it counts comments twice, and notices an open quote or list at what
-// follows. So beginnings of the file are parsed, one line longer each time.
+// --- Which line is wrong. The parser says another one: it counts comments twice, and notices an open quote or list at
+// what follows. So beginnings of the file are parsed, one line longer each time.
 
 #define LINES_MAX 2000 // of a file whose wrong line is looked for
 

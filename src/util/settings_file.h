@@ -1,5 +1,6 @@
-// Files of settings, by libconfuse: `name = value`, `name = {"a", "b"}` and titled sections, `context "home" { url = "…" }`. Values in
-// double quotes or without any may name environment variables as ${NAME}. Not thread-safe: libconfuse's scanner is one for the process.
+// Files of settings, by libconfuse: `name = value`, `name = {"a", "b"}` and titled sections, `context "home" { url =
+// "…" }`. Values in double quotes or without any may name environment variables as ${NAME}. Not thread-safe:
+// libconfuse's scanner is one for the process.
 #pragma once
 
 #include "util/buf.h"
@@ -24,10 +25,10 @@ struct settings_value {
     size_t count; // at least 1
 };
 
-// Calls `each` for everything that the file sets: first the top, then section by section as they stand. An answer other than
-// 0 ends it and is returned; `each` says in *ret_error what is wrong with the value, and may then be called for the same
-// values again, in search of the line. -errno if the file cannot be read;
-// ERR_INVALID, with "FILE:LINE: what" in *ret_error, the line being the one on which what is wrong begins.
+// Calls `each` for everything that the file sets: first the top, then section by section as they stand. An answer other
+// than 0 ends it and is returned; `each` says in *ret_error what is wrong with the value, and may then be called for
+// the same values again, in search of the line. -errno if the file cannot be read; ERR_INVALID, with "FILE:LINE: what"
+// in *ret_error, the line being the one on which what is wrong begins.
 typedef int settings_each_fn(void *arg, const struct settings_value *value, struct buf *ret_error);
 int settings_file_read(const char *path, const struct settings_form *form, settings_each_fn *each, void *arg,
                        struct buf *ret_error);

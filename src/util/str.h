@@ -25,7 +25,8 @@ bool str_eq(struct str a, struct str b);
 bool str_eq_nocase(struct str a, struct str b); // ASCII only
 bool str_starts(struct str s, struct str prefix);
 struct str str_trim(struct str s); // white space at both ends
-// Splits at the first `sep`: returns what precedes it and moves *rest past it; returns all of it and empties *rest when there is none.
+// Splits at the first `sep`: returns what precedes it and moves *rest past it; returns all of it and empties *rest when
+// there is none.
 struct str str_split(struct str *rest, char sep);
 char *str_dup(struct str s); // NUL-terminated, owned by the caller
 
@@ -33,8 +34,8 @@ char *str_dup(struct str s); // NUL-terminated, owned by the caller
 bool str_to_u64(struct str s, uint64_t *ret);
 bool str_to_i64(struct str s, int64_t *ret);
 
-// Looks at the start of `data` (len > 0): the length of the well-formed UTF-8 sequence there, or minus the length of the
-// maximal ill-formed part, which one U+FFFD replaces.
+// Looks at the start of `data` (len > 0): the length of the well-formed UTF-8 sequence there, or minus the length of
+// the maximal ill-formed part, which one U+FFFD replaces.
 int utf8_step(const void *data, size_t len);
 // True if the bytes are well-formed UTF-8 (no surrogates, no overlong forms).
 bool utf8_valid(const void *data, size_t len);

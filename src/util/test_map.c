@@ -82,8 +82,8 @@ static void each_map_hashes_differently(void **state)
     assert_int_not_equal(siphash(a.seed, "key", 3), siphash(b.seed, "key", 3));
 }
 
-// The values are of an independent implementation: CPython 3.11's hash of bytes(range(len)) with PYTHONHASHSEED=42, which
-// stands for this key.
+// The values are of an independent implementation: CPython 3.11's hash of bytes(range(len)) with PYTHONHASHSEED=42,
+// which stands for this key.
 static void siphash_matches_known_values(void **state)
 {
     (void)state;

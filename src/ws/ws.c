@@ -249,7 +249,8 @@ static void on_closed(void *owner, int err)
 
 static const struct conn_handler conn_handler = {.data = on_data, .drained = on_drained, .closed = on_closed};
 
-// The patience is for a peer that says nothing; one that still reads what was sent before the close frame gets all of it.
+// The patience is for a peer that says nothing; one that still reads what was sent before the close frame gets all of
+// it.
 static void close_late(struct ws *ws)
 {
     uint64_t idle = loop_now_ms(ws->loop) - conn_last_write_ms(ws->conn);

@@ -8,16 +8,16 @@ enum ws_opcode { WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG 
 
 struct ws;
 
-// The one subprotocol there is, selected when it is offered. Others that are offered may carry a credential and are never
-// answered with.
+// The one subprotocol there is, selected when it is offered. Others that are offered may carry a credential and are
+// never answered with.
 #define WS_PROTOCOL "runnel.v1"
 
 struct ws_handler {
     // A whole message. The bytes live until it returns.
     void (*message)(void *owner, enum ws_opcode opcode, const uint8_t *data, size_t len);
     void (*drained)(void *owner); // may be NULL: everything written was taken by the socket
-    // The peer closed (its code, 1005 if none), broke the protocol or went away (1006). Called once; the ws is gone when it returns.
-    // Not called after ws_close has been called.
+    // The peer closed (its code, 1005 if none), broke the protocol or went away (1006). Called once; the ws is gone
+    // when it returns. Not called after ws_close has been called.
     void (*closed)(void *owner, unsigned code);
 };
 
@@ -30,8 +30,8 @@ struct ws_limits {
     int64_t account;          // whose they are
 };
 
-// Checks the handshake (GET, Upgrade, Connection, version 13 → 426 otherwise, key) and answers 101, or answers the error
-// and returns NULL. The request is gone either way. Server side.
+// Checks the handshake (GET, Upgrade, Connection, version 13 → 426 otherwise, key) and answers 101, or answers the
+// error and returns NULL. The request is gone either way. Server side.
 struct ws *ws_accept(struct http_request *request, const struct ws_limits *limits, const struct ws_handler *handler,
                      void *owner);
 // What ws_accept checks first, for callers that must not do anything for a request that will be refused. False after
@@ -47,7 +47,8 @@ size_t ws_pending(const struct ws *ws);
 void ws_unshare(struct ws *ws); // see conn_unshare
 // What was read already, up to LOOP_SCRATCH_SIZE, may still come. Pongs are not expected meanwhile.
 void ws_pause_read(struct ws *ws, bool paused);
-// Sends a close frame with code and reason (at most 123 bytes of UTF-8), waits for the peer's (5 s without progress), frees. *ws is NULL afterwards.
+// Sends a close frame with code and reason (at most 123 bytes of UTF-8), waits for the peer's (5 s without progress),
+// frees. *ws is NULL afterwards.
 void ws_close(struct ws **ws, unsigned code, const char *reason);
 void ws_free(struct ws **ws); // at once, without a close frame
 

@@ -1,4 +1,5 @@
-// The incremental frame parser that both ends share: bytes in, messages out, without I/O. Checks everything that ws.h lists.
+// The incremental frame parser that both ends share: bytes in, messages out, without I/O. Checks everything that ws.h
+// lists.
 #pragma once
 
 #include "ws/ws.h"
@@ -13,8 +14,8 @@ struct ws_parser_events {
 // `expect_masked`: true on the server's side.
 struct ws_parser *ws_parser_new(bool expect_masked, size_t message_max, const struct ws_parser_events *events,
                                 void *owner);
-// 0, or the close code to answer with (1002, 1007, 1009); after that the parser takes nothing more. `message` may free the parser
-// only by way of ws_parser_free, which is safe inside it.
+// 0, or the close code to answer with (1002, 1007, 1009); after that the parser takes nothing more. `message` may free
+// the parser only by way of ws_parser_free, which is safe inside it.
 unsigned ws_parser_feed(struct ws_parser *parser, const uint8_t *data, size_t len);
 // What a message that has not come whole takes, with what is announced of it.
 size_t ws_parser_memory(const struct ws_parser *parser);

@@ -1,4 +1,5 @@
-// The catalogue on every engine that its statements are written for: what it keeps, and what two connections do at once.
+// The catalogue on every engine that its statements are written for: what it keeps, and what two connections do at
+// once.
 #include "store/catalogue/catalogue.h"
 #include "store/sql/sql_private.h"
 #include "store/sql_fixture.h"
@@ -718,7 +719,8 @@ static void grow(struct sql *sql)
 {
     // A tenth of all in each account; few of an account are open.
     static const char *const steps[] = {
-        "INSERT INTO accounts(name, created_ms) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
+        "INSERT INTO accounts(name, created_ms) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i "
+        "< 3000) "
         "SELECT 'a' || i, 1 FROM n",
         "INSERT INTO executions(account, execution_id, status, sealed, created_ms, owner, batch_id, workflow_id) "
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " GROWN
@@ -727,7 +729,8 @@ static void grow(struct sql *sql)
         "'o' || i % 97, 'b' || i % 1009, 'w' || i % 1013 FROM n",
         "INSERT INTO documents(execution, metadata) SELECT id, '{}' FROM executions",
         "INSERT INTO labels(account, name, value, execution) SELECT account, 'n', 'v' || id % 1009, id FROM executions",
-        "INSERT INTO idempotency(account, key, request_hash, execution, created_ms) SELECT account, 'k' || id, 0, id, id "
+        "INSERT INTO idempotency(account, key, request_hash, execution, created_ms) SELECT account, 'k' || id, 0, id, "
+        "id "
         "FROM executions",
         "ANALYZE",
     };

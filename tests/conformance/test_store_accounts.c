@@ -137,7 +137,8 @@ static void keys_are_kept_apart_by_account_and_untouched_from_below(void **state
     store_op_release(&list.op);
 }
 
-// Each row: the operator keys of account a, then what becomes of revoking the first of them. Times are from now on; 0: never.
+// Each row: the operator keys of account a, then what becomes of revoking the first of them. Times are from now on; 0:
+// never.
 static void an_operator_key_goes_only_while_another_lasts_as_long(void **state)
 {
     const struct {

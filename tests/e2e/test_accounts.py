@@ -110,7 +110,12 @@ def test_the_last_operator_key_cannot_go(own_server):
 # --- made and listed
 def test_an_account_is_made_once_and_found(api, account):
     shown = api.expect(200, "GET", f"{ACCOUNTS}/{account.name}")
-    assert shown["name"] == account.name and shown["suspended"] is False and shown["suspended_at"] is None and shown["created_at"]
+    assert (
+        shown["name"] == account.name
+        and shown["suspended"] is False
+        and shown["suspended_at"] is None
+        and shown["created_at"]
+    )
     answer = api.post(ACCOUNTS, {"name": account.name})
     assert (answer.status, answer.code) == (409, "conflict")
     for path in (f"{ACCOUNTS}/nobody", f"{KEYS}?account=nobody"):
@@ -170,7 +175,9 @@ def test_the_sockets_of_another_account_answer_404(server, api, account):
     ticket = other.expect(201, "POST", "/api/v1/tickets")["ticket"]
     with Follower(server, theirs, token=None, access_token=ticket) as follower:
         assert follower.closed_with() == 4404
-    with Stream(other, theirs, token="none", access_token=other.expect(201, "POST", "/api/v1/tickets")["ticket"]) as stream:
+    with Stream(
+        other, theirs, token="none", access_token=other.expect(201, "POST", "/api/v1/tickets")["ticket"]
+    ) as stream:
         assert stream.status == 404
 
 
@@ -178,7 +185,14 @@ def test_lists_show_an_account_its_own_alone(api, account):
     one, two = account.client(), Account(api).client()
     fields = {"metadata": {"team": "x"}, "workflow_id": "w", "batch_id": "b"}
     mine, theirs = one.create(**fields), two.create(**fields)
-    for query in ({}, {"status": "queued"}, {"metadata.team": "x"}, {"workflow_id": "w"}, {"batch_id": "b"}, {"since": "1h"}):
+    for query in (
+        {},
+        {"status": "queued"},
+        {"metadata.team": "x"},
+        {"workflow_id": "w"},
+        {"batch_id": "b"},
+        {"since": "1h"},
+    ):
         assert [e["execution_id"] for e in one.expect(200, "GET", PATH, query=query)["executions"]] == [mine], query
         assert [e["execution_id"] for e in two.expect(200, "GET", PATH, query=query)["executions"]] == [theirs], query
     names = {key["key_id"] for key in one.expect(200, "GET", KEYS)["keys"]}
@@ -363,7 +377,10 @@ def test_a_job_of_a_suspended_account_goes_on_and_is_delivered_when_it_is_resume
     script = "echo before; read line; echo $line; read line; echo $line"
 
     with cli.start("wrap", "--id", "job", "--", "sh", "-c", script, stdin=subprocess.PIPE) as wrap:
-        eventually(lambda: client.get(f"{PATH}/job").status == 200 and client.messages("job") == ["before"], "the first line is there")
+        eventually(
+            lambda: client.get(f"{PATH}/job").status == 200 and client.messages("job") == ["before"],
+            "the first line is there",
+        )
         account.set_suspended(True)
         wrap.write(b"while suspended\n")
         wrap.err.wait(lambda data: b"suspended" in data or None, "the runner says why it waits")
@@ -422,7 +439,9 @@ def test_an_account_that_holds_executions_is_deleted_by_purge_alone(server, api,
         ("GET", f"{KEYS}?account={account.name}", None),
     ):
         assert api.request(method, path, body).status == 410, path
-    assert account.name not in [one["name"] for one in api.expect(200, "GET", ACCOUNTS, query={"limit": 1000})["accounts"]]
+    assert account.name not in [
+        one["name"] for one in api.expect(200, "GET", ACCOUNTS, query={"limit": 1000})["accounts"]
+    ]
 
 
 def test_nothing_of_a_deleted_account_stays_in_the_store(own_server):
@@ -437,13 +456,17 @@ def test_nothing_of_a_deleted_account_stays_in_the_store(own_server):
 
     def rows(table):
         with sqlite3.connect(f"file:{own_server.database()}?mode=ro", uri=True) as db:
-            owned = f"SELECT e.id FROM executions e JOIN accounts a ON a.id = e.account WHERE a.name = 'gone' AND {table}"
+            owned = (
+                f"SELECT e.id FROM executions e JOIN accounts a ON a.id = e.account WHERE a.name = 'gone' AND {table}"
+            )
             return db.execute(f"SELECT count(*) FROM ({owned})").fetchone()[0]
 
     def nothing_left():
         api.append(mine_open, {"message": "a commit, which takes a slice of the purge along"})
         return not (
-            rows("e.purged = 0") or rows("e.id IN (SELECT execution FROM chunks)") or rows("e.id IN (SELECT execution FROM documents)")
+            rows("e.purged = 0")
+            or rows("e.id IN (SELECT execution FROM chunks)")
+            or rows("e.id IN (SELECT execution FROM documents)")
         )
 
     mine_open = api.create()
@@ -494,5 +517,11 @@ def test_accounts_by_the_command_line(own_server, tmp_path):
     assert refused.code == 1 and b"--purge" in refused.err
     cli.ok("account", "delete", "team-a", "--purge")
     assert "team-a" not in cli.ok("account", "list").text()
-    for wrong in (["account"], ["account", "create"], ["account", "create", "a b"], ["account", "list", "x"], ["account", "resume", "--purge", "x"]):
+    for wrong in (
+        ["account"],
+        ["account", "create"],
+        ["account", "create", "a b"],
+        ["account", "list", "x"],
+        ["account", "resume", "--purge", "x"],
+    ):
         assert cli.run(*wrong).code == 2, wrong

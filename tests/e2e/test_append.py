@@ -44,7 +44,15 @@ def test_timestamps_are_normalised_to_utc_milliseconds(api, execution_id, given,
 
 
 @pytest.mark.parametrize(
-    "given, shown", [("warn", "WARNING"), ("Fatal", "CRITICAL"), ("error", "ERROR"), ("INFO", "INFO"), ("Debug", "DEBUG"), ("critical", "CRITICAL")]
+    "given, shown",
+    [
+        ("warn", "WARNING"),
+        ("Fatal", "CRITICAL"),
+        ("error", "ERROR"),
+        ("INFO", "INFO"),
+        ("Debug", "DEBUG"),
+        ("critical", "CRITICAL"),
+    ],
 )
 def test_levels_are_normalised(api, execution_id, given, shown):
     api.append(execution_id, {"message": "m", "level": given})

@@ -41,12 +41,16 @@ def test_the_last_use_of_a_key_is_kept(servers):
 
     def last_used():
         Api(api.port, made["key"]).get(PATH)
-        return next(key for key in api.expect(200, "GET", "/api/v1/keys")["keys"] if key["key_id"] == made["key_id"])["last_used_at"]
+        return next(key for key in api.expect(200, "GET", "/api/v1/keys")["keys"] if key["key_id"] == made["key_id"])[
+            "last_used_at"
+        ]
 
     assert eventually(last_used, "last_used_at is set")
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Bearer rnl_wrong", "Basic dXNlcjpwYXNz", "rnl_", "Bearer " + "x" * 500])
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ", "Bearer rnl_wrong", "Basic dXNlcjpwYXNz", "rnl_", "Bearer " + "x" * 500]
+)
 def test_a_wrong_credential_is_401(api, header):
     headers = {} if header is None else {"Authorization": header}
     for path in (PATH, f"{PATH}/exec_x/logs", "/api/v1/keys", f"{PATH}/exec_x/logs/stream"):
@@ -81,9 +85,7 @@ def test_revoking_a_key_ends_its_streams(server, api):
         pass
 
 
-UPGRADE = (
-    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-)
+UPGRADE = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
 SLOW_BODIES = {
     "records": ("POST", PATH + "/{id}/logs", "Content-Type: application/json\r\n", b'{"message":"late"}'),
     "a change": ("PATCH", PATH + "/{id}", "Content-Type: application/json\r\n", b'{"metadata":{"a":1}}'),
@@ -196,7 +198,11 @@ def test_route_by_role(server, api, role_keys, tmp_path, method, path, body, act
     if "{account}" in path:
         names["account"] = api.expect(201, "POST", "/api/v1/accounts", {"name": names["fresh"]})["name"]
     path = path.format(**names)
-    body = {name: value.format(**names) if isinstance(value, str) else value for name, value in body.items()} if body else body
+    body = (
+        {name: value.format(**names) if isinstance(value, str) else value for name, value in body.items()}
+        if body
+        else body
+    )
     if method == "WS":
         try:
             with WebSocket(server, path, token):

@@ -1,4 +1,5 @@
-"""Backups and restores as an operator makes them: where they are written, what they leave alone, what a restore does after a
+"""Backups and restores as an operator makes them: where they are written, what they leave alone, what a restore
+does after a
 crash, and a write-ahead log that is not the store's own, or not all of it."""
 
 import itertools
@@ -64,7 +65,16 @@ def test_no_backup_leaves_its_folder(own_server, tmp_path):
     outside.mkdir()
     (folder / "link").symlink_to(outside)
     (folder / "to-file").symlink_to(outside / "x.db")
-    for path in (str(outside / "x.db"), "../x.db", "real/../../x.db", "link/x.db", "./x.db", "real//x.db", f"{folder}/../x.db", "nowhere/x.db"):
+    for path in (
+        str(outside / "x.db"),
+        "../x.db",
+        "real/../../x.db",
+        "link/x.db",
+        "./x.db",
+        "real//x.db",
+        f"{folder}/../x.db",
+        "nowhere/x.db",
+    ):
         answer = own_server.api().post(BACKUP, {"path": path})
         assert (answer.status, answer.code) == (422, "invalid"), (path, answer)
         assert answer.json()["error"]["fields"][0]["name"] == "path"
@@ -160,7 +170,10 @@ def test_the_stores_file_shrinks_after_a_purge_and_holds_the_rest(own_server):
             runner.lines([os.urandom(2000).hex() for _ in range(100)])
         runner.complete()
     api.append_lines(kept, lines(1000, "later"))
-    size = lambda: own_server.database().stat().st_size
+
+    def size():
+        return own_server.database().stat().st_size
+
     eventually(lambda: size() > 8_000_000, "the records in the file")
     purge(api, purged)
     eventually(lambda: size() < 4_000_000, "a smaller file")
@@ -215,7 +228,9 @@ def test_the_store_before_a_restore_is_kept_whole(servers, tmp_path):
     server.kill()  # what was added lies in the WAL
     cli = Cli(tmp_path / "home")
     cli.ok("restore", copy, "--data", server.data)
-    [kept] = [path for path in server.data.glob("runnel.db.before-*") if not path.name.endswith(("-wal", "-shm", ".wal-mark"))]
+    [kept] = [
+        path for path in server.data.glob("runnel.db.before-*") if not path.name.endswith(("-wal", "-shm", ".wal-mark"))
+    ]
     server.restart()
     assert api.messages(execution_id) == []
     server.stop()
@@ -362,7 +377,9 @@ def test_a_log_that_has_less_than_was_committed_is_said_and_what_runners_have_co
     server.restart()
     [said] = logged(server, "the store has lost its last commits")
     assert said["level"] == "ERROR" and said["lost_bytes"] > 0
-    assert list(server.data.glob("runnel.db-wal.damaged-*" if how in ("cut", "flipped") else "runnel.db-wal.aside-*")) or how in (
+    assert list(
+        server.data.glob("runnel.db-wal.damaged-*" if how in ("cut", "flipped") else "runnel.db-wal.aside-*")
+    ) or how in (
         "gone",
         "empty",
     )

@@ -1,4 +1,5 @@
-"""The other commands: status, list, verify, key, backup, completion, help; exit codes and messages that say what to do."""
+"""The other commands: status, list, verify, key, backup, completion, help; exit codes and messages that say what to
+do."""
 
 import json
 import os
@@ -267,7 +268,9 @@ def test_errors_of_the_server_have_their_exit_codes(cli, server, api, tmp_path):
 
 
 # --- completion and man pages
-@pytest.mark.parametrize("shell_name, check", [("bash", ["bash", "-n"]), ("zsh", ["zsh", "-n"]), ("fish", ["fish", "-n"])])
+@pytest.mark.parametrize(
+    "shell_name, check", [("bash", ["bash", "-n"]), ("zsh", ["zsh", "-n"]), ("fish", ["fish", "-n"])]
+)
 def test_completion_scripts_are_valid(tmp_path, shell_name, check):
     script = Cli(tmp_path / "home").ok("completion", shell_name).out
     assert all(command.encode() in script for command in COMMANDS)
@@ -312,7 +315,9 @@ def test_fish_completes_values_and_the_wrapped_command(tmp_path):
 
     def complete(line):
         program = f"source {script}; complete -C '{line}'"
-        answer = subprocess.run(["fish", "-N", "-c", program], capture_output=True, text=True, check=True, env=clean_env(tmp_path))
+        answer = subprocess.run(
+            ["fish", "-N", "-c", program], capture_output=True, text=True, check=True, env=clean_env(tmp_path)
+        )
         return [word.split("\t")[0] for word in answer.stdout.splitlines()]
 
     assert "raw" in complete("runnel logs -o ") and "--output=json" in complete("runnel logs --output=")
@@ -330,7 +335,9 @@ def test_zsh_completes_values_and_the_wrapped_command(tmp_path):
         """What the line becomes when the tab key is pressed."""
         master, slave = pty.openpty()
         env = clean_env(tmp_path, TERM="dumb")
-        with subprocess.Popen(["zsh", "-f", "-i"], env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True):
+        with subprocess.Popen(
+            ["zsh", "-f", "-i"], env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+        ):
             os.close(slave)
             with os.fdopen(master, "rb+", buffering=0) as terminal:
                 sink = Sink(terminal)
@@ -353,7 +360,11 @@ def test_zsh_completes_values_and_the_wrapped_command(tmp_path):
 def test_man_pages_render_without_complaint(tmp_path, command):
     cli = Cli(tmp_path / "home")
     page = cli.ok("help", "--man", command).out
-    rendered = subprocess.run(["man", "--warnings", "-l", "-"], input=page, capture_output=True, env={**cli.env, "MANWIDTH": "100"})
+    rendered = subprocess.run(
+        ["man", "--warnings", "-l", "-"], input=page, capture_output=True, env={**cli.env, "MANWIDTH": "100"}
+    )
     assert rendered.returncode == 0 and rendered.stderr == b"", rendered.stderr
     text = re.sub(rb".\x08", b"", rendered.stdout)
-    assert b"EXAMPLES" in text and f"runnel {command}".encode() in text.replace(b"-" + command.encode(), b" " + command.encode())
+    assert b"EXAMPLES" in text and f"runnel {command}".encode() in text.replace(
+        b"-" + command.encode(), b" " + command.encode()
+    )

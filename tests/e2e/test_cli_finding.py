@@ -1,4 +1,5 @@
-"""Finding executions and joining them: the latest, beginnings of identifiers, several at once; list, cancel, purge; what becomes of a runner."""
+"""Finding executions and joining them: the latest, beginnings of identifiers, several at once; list, cancel, purge;
+what becomes of a runner."""
 
 import fcntl
 import json
@@ -65,7 +66,9 @@ def test_a_beginning_that_no_other_has_is_enough(own):
     assert cli.ok("logs", "build-1").text() == "build-1\n", "one of exactly this name wins"
     assert "test-1" in cli.ok("status", "t").text() and "test-1" in cli.ok("verify", "t").text()
     result = cli.run("logs", "bu")
-    assert result.code == 2 and b"build-1\x20" in result.err and b"build-12" in result.err and b"test-1" not in result.err
+    assert (
+        result.code == 2 and b"build-1\x20" in result.err and b"build-12" in result.err and b"test-1" not in result.err
+    )
     for command in ("logs", "status", "verify", "cancel", "purge"):
         result = cli.run(command, "zz")
         assert result.code == 3 and b"zz" in result.err, result
@@ -77,7 +80,9 @@ def test_several_logs_have_their_executions_before_each_line(own):
     sealed(server, api, ["one", "two"], execution_id="a")
     sealed(server, api, ["three"], execution_id="long")
     assert cli.ok("logs", "a", "long").text() == "a    | one\na    | two\nlong | three\n"
-    assert len(set(re.findall(r"\x1b\[\d+m(?:a|long) *\|", cli.ok("logs", "--color", "always", "a", "long").text()))) == 2
+    assert (
+        len(set(re.findall(r"\x1b\[\d+m(?:a|long) *\|", cli.ok("logs", "--color", "always", "a", "long").text()))) == 2
+    )
     lines = cli.ok("logs", "-o", "json", "a", "long").text().splitlines()
     assert [json.loads(line)["execution_id"] for line in lines] == ["a", "a", "long"]
 
@@ -96,7 +101,9 @@ def test_several_are_followed_together_in_whole_lines(own):
         assert process.finish() == 0
     lines = process.out.data.decode().splitlines()
     for i in range(3):
-        assert [line for line in lines if line.startswith(f"job-{i} | ")] == [f"job-{i} | {i}.{n} end" for n in range(40)]
+        assert [line for line in lines if line.startswith(f"job-{i} | ")] == [
+            f"job-{i} | {i}.{n} end" for n in range(40)
+        ]
     assert len(lines) == 120
 
 
@@ -124,7 +131,9 @@ def test_lines_around_a_match(server, cli, api):
 
 def test_lines_around_a_match_live(server, cli, api):
     execution_id = api.create()
-    with cli.start("logs", "-f", "--grep", "hit", "-C", "1", execution_id) as process, Runner(server, execution_id) as runner:
+    with cli.start("logs", "-f", "--grep", "hit", "-C", "1", execution_id) as process, Runner(
+        server, execution_id
+    ) as runner:
         runner.lines(["far", "near"])
         runner.send(runner.record("a h", partial=True))
         runner.lines(["it"])
@@ -139,7 +148,10 @@ def test_lines_around_a_match_live(server, cli, api):
 def test_cancel_tells_the_runner_and_says_what_became_of_it(own):
     server, api, cli = own
     with cli.start("wrap", "-q", "--id", "job", "--", "sleep", "100") as wrap:
-        eventually(lambda: api.get("/api/v1/executions/job").status == 200 and api.status("job")["status"] == "running", "it runs")
+        eventually(
+            lambda: api.get("/api/v1/executions/job").status == 200 and api.status("job")["status"] == "running",
+            "it runs",
+        )
         assert "told to end" in cli.ok("cancel", "jo").text()
         assert wrap.finish() != 0
     eventually(lambda: api.status("job")["status"] == "cancelled", "it was cancelled")
@@ -183,7 +195,13 @@ def test_the_same_filter_again_means_any_of_its_values(own):
 
 def test_list_shows_the_whole_command_and_metadata_sorted_by_start(own):
     server, api, cli = own
-    api.create(execution_id="late", queue=False, started_at="2025-11-15T10:00:00Z", command=["sh", "-c", "echo 'a b'"], metadata={"k": "v", "n": [1]})
+    api.create(
+        execution_id="late",
+        queue=False,
+        started_at="2025-11-15T10:00:00Z",
+        command=["sh", "-c", "echo 'a b'"],
+        metadata={"k": "v", "n": [1]},
+    )
     cli.ok("wrap", "-q", "--id", "now", "--", "echo", "x" * 200)
     api.create(execution_id="early", queue=False, started_at="2025-11-15T09:00:00Z", script_filename="nightly.sh")
     api.create(execution_id="waits")

@@ -68,7 +68,9 @@ def test_tail_counts_what_is_shown_live(server, cli, api):
 
 def test_a_live_line_in_several_records_is_matched_as_one(server, cli, api):
     execution_id = api.create()
-    with cli.start("logs", "-f", "--regex", "^one two$", execution_id) as process, Runner(server, execution_id) as runner:
+    with cli.start("logs", "-f", "--regex", "^one two$", execution_id) as process, Runner(
+        server, execution_id
+    ) as runner:
         for message, partial in (("one ", True), ("two", False), ("two", False)):
             runner.send(runner.record(message, partial=partial))
         runner.complete()
@@ -76,14 +78,27 @@ def test_a_live_line_in_several_records_is_matched_as_one(server, cli, api):
         assert process.out.data == b"one two\n"
 
 
-@pytest.mark.parametrize("options, word", [(["-v"], b"--grep"), (["-i"], b"--grep"), (["--from-seq", "1", "-n", "2"], b"--tail"), (["--grep", "a", "--grep", "b", "--regex", "c"], b"--regex")])
+@pytest.mark.parametrize(
+    "options, word",
+    [
+        (["-v"], b"--grep"),
+        (["-i"], b"--grep"),
+        (["--from-seq", "1", "-n", "2"], b"--tail"),
+        (["--grep", "a", "--grep", "b", "--regex", "c"], b"--regex"),
+    ],
+)
 def test_options_that_do_not_go_together_are_refused(cli, long_line, options, word):
     result = cli.run("logs", *options, long_line)
     assert result.code == 2 and word in result.err
 
 
 # --- times
-DAYS = [("d1", "2026-10-24T00:30:00Z"), ("d2", "2026-10-25T00:30:00Z"), ("d3", "2026-10-25T01:30:00Z"), ("d4", "2026-10-25T02:30:00Z")]
+DAYS = [
+    ("d1", "2026-10-24T00:30:00Z"),
+    ("d2", "2026-10-25T00:30:00Z"),
+    ("d3", "2026-10-25T01:30:00Z"),
+    ("d4", "2026-10-25T02:30:00Z"),
+]
 BERLIN = {"TZ": "Europe/Berlin"}
 
 
@@ -101,7 +116,10 @@ def test_date_and_zone_are_shown_where_they_matter(cli, days):
         "[02:30:00 CET] [stdout] d3",
         "[03:30:00] [stdout] d4",
     ]
-    assert cli.ok("logs", "-t", "--utc", days, env=BERLIN).text().splitlines()[1:3] == ["[25 Oct 2026 00:30:00] [stdout] d2", "[01:30:00] [stdout] d3"]
+    assert cli.ok("logs", "-t", "--utc", days, env=BERLIN).text().splitlines()[1:3] == [
+        "[25 Oct 2026 00:30:00] [stdout] d2",
+        "[01:30:00] [stdout] d3",
+    ]
     terminal = cli.on_terminal("logs", days, env={**BERLIN, "NO_COLOR": "1"}).text().replace("\r", "")
     assert "--- 24 Oct 2026 ---\n[02:30:00] [stdout] d1\n--- 25 Oct 2026 ---\n[02:30:00 CEST]" in terminal
 
@@ -124,7 +142,22 @@ def test_times_without_a_zone_are_local(cli, days, options, messages):
     assert cli.ok("logs", *options, days, env=BERLIN).text().split() == messages
 
 
-@pytest.mark.parametrize("form", ["2020-01-01", "00:00:00", "1h30m", "1w", "yesterday", "yesterday 10:00", "today", "1764288000", "2026-01-01T00:00", "10m ago", "now"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "2020-01-01",
+        "00:00:00",
+        "1h30m",
+        "1w",
+        "yesterday",
+        "yesterday 10:00",
+        "today",
+        "1764288000",
+        "2026-01-01T00:00",
+        "10m ago",
+        "now",
+    ],
+)
 def test_all_usual_forms_of_a_time_are_read(cli, long_line, form):
     cli.ok("logs", "--since", form, long_line)
     cli.ok("list", "--since", form)

@@ -123,7 +123,9 @@ def test_colour_goes_by_flag_then_environment_then_terminal(cli, job, args, env,
     assert (b"\x1b[" in cli.on_terminal("logs", *args, job, env=env).out) == coloured
 
 
-@pytest.mark.parametrize("args, env, coloured", [((), {}, False), ((), {"CLICOLOR_FORCE": "1"}, True), (("--color", "always"), {}, True)])
+@pytest.mark.parametrize(
+    "args, env, coloured", [((), {}, False), ((), {"CLICOLOR_FORCE": "1"}, True), (("--color", "always"), {}, True)]
+)
 def test_colour_on_a_pipe(cli, job, args, env, coloured):
     assert (b"\x1b[" in cli.ok("logs", "-t", *args, job, env=env).out) == coloured
 
@@ -141,7 +143,9 @@ def test_a_closed_pipe_ends_it_quietly(server, cli, api):
 def test_grep_on_a_followed_log_sees_every_line_at_once(server, cli, api):
     execution_id = api.create()
     script = '"$0" logs -f "$1" | grep --line-buffered error'
-    with Process(["sh", "-c", script, BIN, execution_id], env=cli.env) as process, Runner(server, execution_id) as runner:
+    with Process(["sh", "-c", script, BIN, execution_id], env=cli.env) as process, Runner(
+        server, execution_id
+    ) as runner:
         for i in range(5):
             runner.lines(["fine", f"error {i}"], stream="stderr" if i % 2 else "stdout")
             process.out.wait_for(f"error {i}\n".encode())
@@ -252,7 +256,10 @@ def test_only_colour_reaches_a_terminal(cli, api):
     assert b"\x1b[31mred" in seen
     for dangerous in (b"\x1b[2J", b"\x1b]0;", b"\x1bc", b"\xc2\x9b", b"\x08", b"\x07"):
         assert dangerous not in seen, dangerous
-    assert cli.ok("logs", execution_id).out == "\x1b[31mred\x1b[0m \x1b[2J\x1b]0;owned\x07\x1bc\u009b2J back\x08\x08\n".encode()
+    assert (
+        cli.ok("logs", execution_id).out
+        == "\x1b[31mred\x1b[0m \x1b[2J\x1b]0;owned\x07\x1bc\u009b2J back\x08\x08\n".encode()
+    )
 
 
 @pytest.mark.threads

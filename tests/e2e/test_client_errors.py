@@ -173,7 +173,9 @@ def test_commands_that_are_told_carry_the_options_that_they_need(server, tmp_pat
     options = ["--url", server.url, "--token", server.operator_key, "--data", data]
     result = cli.ok(*options, "wrap", "--id", "told", "--", "echo", "x")
     assert f"(follow: runnel logs -f --url {server.url} --data '{data}' --token TOKEN told)".encode() in result.err
-    away = cli.run("--url", "http://127.0.0.1:1", "--data", data, "wrap", "--id", "left", "--deliver-wait", "1s", "--", "true")
+    away = cli.run(
+        "--url", "http://127.0.0.1:1", "--data", data, "wrap", "--id", "left", "--deliver-wait", "1s", "--", "true"
+    )
     assert f"runnel wrap --url http://127.0.0.1:1 --data '{data}' --resume left".encode() in away.err
 
 

@@ -1,4 +1,5 @@
-"""Compressed answers: which coding, that they are whole, that live streams are left alone, and that many of them stay bounded."""
+"""Compressed answers: which coding, that they are whole, that live streams are left alone, and that many of them
+stay bounded."""
 
 import gzip
 import json
@@ -82,9 +83,13 @@ def test_what_is_made_is_not_compressed(api):
 
 
 def test_a_connection_serves_on_behind_a_compressed_answer(server, log):
-    request = (f"GET {log}?%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {server.operator_key}\r\nAccept-Encoding: gzip\r\n\r\n").encode()
+    request = (
+        f"GET {log}?%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {server.operator_key}\r\nAccept-Encoding: gzip\r\n\r\n"
+    ).encode()
     with RawConnection(server.port) as connection:
-        connection.send(request % b"limit=10" + request % b"limit=10000" + request % b"format=text" + request % b"limit=1")
+        connection.send(
+            request % b"limit=10" + request % b"limit=10000" + request % b"format=text" + request % b"limit=1"
+        )
         bodies = [decoded(connection.answer()) for _ in range(4)]
     assert [len(json.loads(body)["logs"]) for body in (bodies[0], bodies[1], bodies[3])] == [10, 10000, 1]
     assert bodies[2].decode().splitlines() == LINES
@@ -116,7 +121,9 @@ def test_an_entity_tag_is_weak_when_the_bytes_may_differ(server, api):
     answer = api.get(path, headers={"Accept-Encoding": "gzip"})
     assert tag.startswith('"') and answer.headers["ETag"] == "W/" + tag and answer.headers["Content-Encoding"] == "gzip"
     again = api.get(path, headers={"Accept-Encoding": "gzip", "If-None-Match": answer.headers["ETag"]})
-    assert again.status == 304 and "Accept-Encoding" in again.headers["Vary"] and "Content-Encoding" not in again.headers
+    assert (
+        again.status == 304 and "Accept-Encoding" in again.headers["Vary"] and "Content-Encoding" not in again.headers
+    )
 
 
 @pytest.mark.parametrize("query", ["/stream", "?format=ndjson&follow=true", "?format=chunk"])
@@ -167,7 +174,10 @@ def test_a_large_page_does_not_hold_up_the_loop_while_it_is_encoded(servers):
         api.append(execution_id, [{"message": "y" * 1000} for _ in range(5000)])
     path = f"/api/v1/executions/{execution_id}/logs?limit=10000"
     bodies = []
-    readers = [threading.Thread(target=lambda: bodies.append(decoded(api.get(path, headers={"Accept-Encoding": "gzip"})))) for _ in range(4)]
+    readers = [
+        threading.Thread(target=lambda: bodies.append(decoded(api.get(path, headers={"Accept-Encoding": "gzip"}))))
+        for _ in range(4)
+    ]
     for reader in readers:
         reader.start()
     while any(reader.is_alive() for reader in readers):

@@ -23,7 +23,8 @@ class Terminal:
     def __init__(self, folder):
         self.folder = folder
         self.output = b""
-        # An interrupt may come before the shell is there, though not before its terminal is: then it must end the child, and
+        # An interrupt may come before the shell is there, though not before its terminal is: then it must end the
+        # child, and
         # not be an exception in this program's copy.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self.pid, self.fd = pty.fork()

@@ -114,7 +114,9 @@ def test_the_documents_that_the_code_points_to_exist():
 # --- OpenAPI
 def test_openapi_has_exactly_the_routes_that_there_are():
     document = openapi()
-    described = {(method.upper(), path) for path, item in document["paths"].items() for method in item if method in METHODS}
+    described = {
+        (method.upper(), path) for path, item in document["paths"].items() for method in item if method in METHODS
+    }
     assert described == route_table()
 
 
@@ -234,7 +236,9 @@ def test_the_example_of_the_environment_is_taken_by_a_shell_and_names_every_sett
     assert {f"RUNNEL_{name.upper()}" for name in settings()} | {"RUNNEL_URL", "RUNNEL_TOKEN"} <= set(names)
     file = tmp_path / "runnel.env"
     file.write_text(text)
-    shell = subprocess.run(["sh", "-euc", f"set -a; . {file}; env"], capture_output=True, text=True, env={"PATH": "/bin"})
+    shell = subprocess.run(
+        ["sh", "-euc", f"set -a; . {file}; env"], capture_output=True, text=True, env={"PATH": "/bin"}
+    )
     assert shell.returncode == 0, shell.stderr
     assert "RUNNEL_LOG_LEVEL=info" in shell.stdout
 
@@ -293,7 +297,7 @@ def test_the_contexts_example_works(server, tmp_path):
     example = "".join(line[4:] + "\n" for line in page.splitlines() if line.startswith("    ") or not line)
     text = example.replace('"http://127.0.0.1:7117"', f'"{server.url}"\n        token = "{server.operator_key}"')
     text = text.replace("https://runnel.example:7117", "http://127.0.0.1:1")
-    assert text.count(server.url) == 1 and "127.0.0.1:1\"" in text, example
+    assert text.count(server.url) == 1 and '127.0.0.1:1"' in text, example
     cli = Cli(tmp_path / "home")
     folder = cli.home / "config" / "runnel"
     folder.mkdir(parents=True)

@@ -65,7 +65,9 @@ def test_an_idempotency_key_makes_creation_exactly_once(api, tmp_path):
 
 
 def test_everything_that_was_submitted_is_shown(api):
-    execution_id = api.create(script_filename="process.py", runtime="python:3.11", workflow_id="nightly", metadata={"team": "data", "n": 3})
+    execution_id = api.create(
+        script_filename="process.py", runtime="python:3.11", workflow_id="nightly", metadata={"team": "data", "n": 3}
+    )
     shown = api.status(execution_id)
     assert shown["script_filename"] == "process.py" and shown["runtime"] == "python:3.11"
     assert shown["metadata"] == {"team": "data", "n": 3}
@@ -126,7 +128,15 @@ def test_status_has_the_seeds_fields_and_runnels(api):
     execution_id = api.create()
     shown = api.status(execution_id)
     assert set(SEED_FIELDS + OWN_FIELDS) <= set(shown)
-    for unknown in ("started_at", "completed_at", "exit_code", "worker_id", "worker_hostname", "duration_seconds", "script_filename"):
+    for unknown in (
+        "started_at",
+        "completed_at",
+        "exit_code",
+        "worker_id",
+        "worker_hostname",
+        "duration_seconds",
+        "script_filename",
+    ):
         assert shown[unknown] is None, unknown
     assert shown["sealed"] is False and shown["last_index"] == 0 and shown["first_sequence"] == 0
     assert api.expect(200, "GET", f"{PATH}/{execution_id}")["execution_id"] == execution_id
@@ -191,15 +201,21 @@ def test_the_list_filters(servers):
 
 
 # --- changing
-@pytest.mark.parametrize("metadata, reason", [
-    ({"text": "x" * 65536}, "is larger than 64 KiB"),
-    ({str(i): i for i in range(1001)}, "has more than 1000 members"),
-    ({"list": [[i] for i in range(500)]}, "has more than 1000 members"),
-    (["no", "object"], "must be an object"),
-])
+@pytest.mark.parametrize(
+    "metadata, reason",
+    [
+        ({"text": "x" * 65536}, "is larger than 64 KiB"),
+        ({str(i): i for i in range(1001)}, "has more than 1000 members"),
+        ({"list": [[i] for i in range(500)]}, "has more than 1000 members"),
+        (["no", "object"], "must be an object"),
+    ],
+)
 def test_metadata_has_limits(api, metadata, reason):
     execution_id = api.create(metadata={"kept": 1})
-    for request in (("POST", PATH, {"metadata": metadata}), ("PATCH", f"{PATH}/{execution_id}", {"metadata": metadata})):
+    for request in (
+        ("POST", PATH, {"metadata": metadata}),
+        ("PATCH", f"{PATH}/{execution_id}", {"metadata": metadata}),
+    ):
         error = api.expect(422, *request)["error"]
         assert error["fields"] == [{"name": "metadata", "reason": reason}]
     assert api.status(execution_id)["metadata"] == {"kept": 1}
@@ -216,7 +232,9 @@ def test_of_patches_of_metadata_at_once_none_is_lost(api):
     execution_id = api.create(metadata={"before": True})
 
     def patch(number):
-        api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"metadata": {f"key{number}": number, "o": {f"{number}": 1}}})
+        api.expect(
+            200, "PATCH", f"{PATH}/{execution_id}", {"metadata": {f"key{number}": number, "o": {f"{number}": 1}}}
+        )
 
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         list(pool.map(patch, range(100)))
@@ -337,7 +355,10 @@ def test_whoever_is_told_ready_can_write_whatever_is_cancelled_meanwhile(server,
     seen = set()
     for number in range(60):
         execution_id = api.create()
-        path, body = f"{PATH}/{execution_id}", {"status": "cancelled", "metadata": {"a": "b"}} if how == "PATCH" else None
+        path, body = (
+            f"{PATH}/{execution_id}",
+            {"status": "cancelled", "metadata": {"a": "b"}} if how == "PATCH" else None,
+        )
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             if number % 2:
                 answer = pool.submit(api.request, how, path, body)

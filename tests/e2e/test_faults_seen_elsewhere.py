@@ -1,4 +1,5 @@
-"""Faults that other log-streaming systems have shown, one test each, named after the fault. Each asserts that it is not here."""
+"""Faults that other log-streaming systems have shown, one test each, named after the fault. Each asserts that it is
+not here."""
 
 import json
 import os
@@ -90,7 +91,12 @@ def test_numbering_restarts_when_the_sender_restarts(servers):
         second.lines(["c", "d"])
         second.complete()
     records = api.logs(execution_id)
-    assert [record["sequence_number"] for record in records] == [0, 1, 2, 3] and messages(records) == ["a", "b", "c", "d"]
+    assert [record["sequence_number"] for record in records] == [0, 1, 2, 3] and messages(records) == [
+        "a",
+        "b",
+        "c",
+        "d",
+    ]
 
 
 def test_a_failed_send_leaves_a_hole(servers, tmp_path):
@@ -149,14 +155,17 @@ def test_catch_up_stops_at_1000_rows_and_says_complete(server, api, count):
 
 
 def test_a_stream_goes_silent_after_its_first_100_lines(server, api, execution_id):
-    with Follower(server, execution_id) as follower, Stream(api, execution_id) as stream, Runner(server, execution_id) as runner:
+    with Follower(server, execution_id) as follower, Stream(api, execution_id) as stream, Runner(
+        server, execution_id
+    ) as runner:
         for i in range(250):
             runner.lines([str(i)], wait=i % 25 == 0)
         assert messages(follower.logs(250)) == messages(stream.logs(250)) == [str(i) for i in range(250)]
 
 
 def test_quiet_minutes_end_the_stream(servers):
-    """With short settings, many times the pause after which a ping is due; the follower answers pings and says nothing else."""
+    """With short settings, many times the pause after which a ping is due; the follower answers pings and says
+    nothing else."""
     server = servers("--ping-seconds", "1", "--pong-timeout-seconds", "2")
     api = server.api()
     execution_id = api.create()
@@ -202,7 +211,17 @@ def test_output_cut_at_100_kb(cli, api):
     assert cli.ok("logs", job).out.rstrip(b"\n") == result.out.rstrip(b"\n")
 
 
-MARKUP = ["[bold]not bold[/bold]", "[red]", "<b>x</b>", "&amp;", "%s %d %n", "{0} {name}", "\\n \\x1b[0m", "$(reboot) `id`", "**stars**"]
+MARKUP = [
+    "[bold]not bold[/bold]",
+    "[red]",
+    "<b>x</b>",
+    "&amp;",
+    "%s %d %n",
+    "{0} {name}",
+    "\\n \\x1b[0m",
+    "$(reboot) `id`",
+    "**stars**",
+]
 
 
 def test_markup_in_output_interpreted(cli, api):
@@ -249,7 +268,8 @@ def bytes_read(pid):
 
 
 def test_each_new_batch_rereads_everything(servers):
-    """Followers at the end take each batch from memory; nothing that was delivered is delivered again, or read from disk again."""
+    """Followers at the end take each batch from memory; nothing that was delivered is delivered again, or read from
+    disk again."""
     server = servers()
     api = server.api()
     execution_id = api.create()
@@ -263,7 +283,8 @@ def test_each_new_batch_rereads_everything(servers):
         assert len(api.logs(execution_id, limit=1000)) == 2000
         assert bytes_read(server.process.pid) - before > 500_000  # what is read from disk is seen here
         after = eventually(
-            lambda: (m := api.metrics())["runnel_records_delivered_total"] >= 2000 and m, "all records counted as delivered"
+            lambda: (m := api.metrics())["runnel_records_delivered_total"] >= 2000 and m,
+            "all records counted as delivered",
         )
     assert after["runnel_records_delivered_total"] == 2000
     assert after["runnel_records_ingested_total"] == 2000
@@ -313,7 +334,18 @@ def test_one_slow_follower_slows_the_others(servers):
     slow.close()
 
 
-HOSTILE = ["\x1b[2Jclear", "\x1b]0;title\x07", "\x1b]52;c;ZXZpbA==\x07clip", "\x1b[6n", "\x1bP+q\x1b\\", "\x1b[?1049h", "\r\x1b[Koverwrite", "a\x08b", "\u202eevil", "\x9b5m"]
+HOSTILE = [
+    "\x1b[2Jclear",
+    "\x1b]0;title\x07",
+    "\x1b]52;c;ZXZpbA==\x07clip",
+    "\x1b[6n",
+    "\x1bP+q\x1b\\",
+    "\x1b[?1049h",
+    "\r\x1b[Koverwrite",
+    "a\x08b",
+    "\u202eevil",
+    "\x9b5m",
+]
 
 
 def test_escape_sequences_in_output_drive_the_readers_terminal(cli, api):

@@ -28,9 +28,17 @@ def test_each_record_is_a_log_event_with_its_number_as_id(server, api):
     with Stream(api, execution_id) as stream:
         events = [stream.next() for _ in range(3)]
         assert [event.id for event in events] == ["0", "1", "2"] and {event.kind for event in events} == {"log"}
-        assert events[1].json() == api.logs(execution_id)[1] or events[1].json() == {"type": "log", **api.logs(execution_id)[1]}
+        assert events[1].json() == api.logs(execution_id)[1] or events[1].json() == {
+            "type": "log",
+            **api.logs(execution_id)[1],
+        }
         records, complete = stream.rest()
-    assert records == [] and complete["exit_code"] == 0 and complete["status"] == "completed" and complete["final_sequence"] == 2
+    assert (
+        records == []
+        and complete["exit_code"] == 0
+        and complete["status"] == "completed"
+        and complete["final_sequence"] == 2
+    )
 
 
 @pytest.mark.threads

@@ -29,7 +29,13 @@ def test_a_late_follower_gets_all_then_complete_then_close_1000(server, api):
     with Follower(server, execution_id) as follower:
         logs, complete = follower.rest()
     assert numbers(logs) == list(range(250))
-    assert complete == {"type": "complete", "execution_id": execution_id, "exit_code": 0, "status": "completed", "final_sequence": 249}
+    assert complete == {
+        "type": "complete",
+        "execution_id": execution_id,
+        "exit_code": 0,
+        "status": "completed",
+        "final_sequence": 249,
+    }
 
 
 def test_a_log_message_is_the_record_with_its_type(server, api):
@@ -126,7 +132,14 @@ MIXED = [
     {"message": "c", "level": "error"},
     {"message": "d", "level": "warning", "display_priority": 9},
     {"message": "needle", "stream": "stderr"},
-    {"message": "f", "stream": "event", "event_type": "step_started", "node_id": "n1", "category": "business", "is_milestone": True},
+    {
+        "message": "f",
+        "stream": "event",
+        "event_type": "step_started",
+        "node_id": "n1",
+        "category": "business",
+        "is_milestone": True,
+    },
     {"message": "g"},
 ]
 
@@ -136,7 +149,9 @@ def test_a_filtered_follower_gets_what_matches_and_its_position_before_complete(
     execution_id = api.create()
     timed = [{**record, "timestamp": f"2025-11-15T10:30:0{i}.000Z"} for i, record in enumerate(MIXED)]
     with Follower(server, execution_id, **query) as follower, Runner(server, execution_id) as runner:
-        runner.send([runner.record(record.pop("message"), record.pop("stream", "stdout"), **record) for record in timed])
+        runner.send(
+            [runner.record(record.pop("message"), record.pop("stream", "stdout"), **record) for record in timed]
+        )
         runner.complete()
         messages, code = follower.until_closed()
     assert code == 1000
@@ -258,7 +273,9 @@ def test_a_purged_execution_is_refused_with_4410(server, api):
 def test_an_unknown_execution_is_refused_with_4404(server):
     with Follower(server, "exec_nowhere") as follower:
         messages, code = follower.until_closed()
-    assert code == 4404 and messages == [{"type": "error", "execution_id": "exec_nowhere", "code": "not_found", "error": messages[0]["error"]}]
+    assert code == 4404 and messages == [
+        {"type": "error", "execution_id": "exec_nowhere", "code": "not_found", "error": messages[0]["error"]}
+    ]
 
 
 def test_the_account_has_a_limit_of_followers(servers):
@@ -335,7 +352,12 @@ def test_a_place_comes_back_however_a_follower_ends(servers):
         "a handshake that is none": socket(execution_id, False, Sec_WebSocket_Version="12"),
         "a handshake without a key": socket(execution_id, False, Sec_WebSocket_Key=None),
     }
-    expected = {"a socket to the end": 101, "a socket that is cut": 101, "a handshake that is none": 426, "a handshake without a key": 400}
+    expected = {
+        "a socket to the end": 101,
+        "a socket that is cut": 101,
+        "a handshake that is none": 426,
+        "a handshake without a key": 400,
+    }
     for name, follow in [*ways.items(), *ways.items()]:
         # The former one may need a moment to be gone; a place that is never given back stays taken.
         status = eventually(lambda: (lambda status: status != 429 and status)(follow()), f"a place, for {name}")

@@ -11,7 +11,17 @@ from support.server import Server
 from support.ws import Runner
 
 PATH = "/api/v1/executions"
-ODD = [b"plain", b"", b"cr\r", b" \t both ends \t ", b"nul\0byte", b"\xff\xfe not utf-8", "ümlaut ☃".encode(), b'quo"te,comma', b"[bold]x[/bold]"]
+ODD = [
+    b"plain",
+    b"",
+    b"cr\r",
+    b" \t both ends \t ",
+    b"nul\0byte",
+    b"\xff\xfe not utf-8",
+    "ümlaut ☃".encode(),
+    b'quo"te,comma',
+    b"[bold]x[/bold]",
+]
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +113,8 @@ def test_chunks_carry_first_and_length(api, odd):
 
 
 @pytest.mark.parametrize(
-    "accept, starts", [("application/x-ndjson", b'{"execution_id"'), ("text/plain", b"plain\n"), ("text/csv", b"execution_id,")]
+    "accept, starts",
+    [("application/x-ndjson", b'{"execution_id"'), ("text/plain", b"plain\n"), ("text/csv", b"execution_id,")],
 )
 def test_accept_chooses_the_format_too(api, odd, accept, starts):
     answer = api.get(f"{PATH}/{odd[0]}/logs", headers={"Accept": accept})
@@ -116,7 +127,14 @@ def test_an_unknown_format_is_refused(api, odd):
 
 def test_text_holds_output_only(api):
     execution_id = api.create()
-    api.append(execution_id, [{"message": "seen"}, {"message": "hidden", "stream": "event", "event_type": "separator"}, {"message": "err", "stream": "stderr"}])
+    api.append(
+        execution_id,
+        [
+            {"message": "seen"},
+            {"message": "hidden", "stream": "event", "event_type": "separator"},
+            {"message": "err", "stream": "stderr"},
+        ],
+    )
     for form in ("text", "raw"):
         assert fetch(api, execution_id, format=form).body == b"seen\nerr\n"
 

@@ -120,7 +120,10 @@ def test_a_full_disk_is_507_and_not_ready_and_ends_when_there_is_room(servers):
     assert len(api.logs(execution_id, limit=10000)) == stored
     enter = ["nsenter", "-t", str(server.process.pid), "-U", "-m", "--preserve-credentials"]
     subprocess.run([*enter, "mount", "-o", "remount,size=64m", str(server.data)], check=True)
-    eventually(lambda: api.post(f"/api/v1/executions/{execution_id}/logs", {"message": "room again"}).status == 201, "room again")
+    eventually(
+        lambda: api.post(f"/api/v1/executions/{execution_id}/logs", {"message": "room again"}).status == 201,
+        "room again",
+    )
     assert api.messages(execution_id, limit=10000)[stored:] == ["room again"]
     eventually(lambda: api.get("/ready", token=None).status == 200, "ready again")
 

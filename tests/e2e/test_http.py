@@ -34,10 +34,19 @@ def test_a_connection_serves_one_request_after_the_other(server):
 @pytest.mark.threads
 def test_pipelined_requests_are_answered_in_their_order(server, api):
     execution_id = api.create()
-    paths = ["/health", f"/api/v1/executions/{execution_id}", "/nowhere", f"/api/v1/executions/{execution_id}/logs", "/ready"]
+    paths = [
+        "/health",
+        f"/api/v1/executions/{execution_id}",
+        "/nowhere",
+        f"/api/v1/executions/{execution_id}/logs",
+        "/ready",
+    ]
     with RawConnection(server.port) as connection:
         connection.send(
-            b"".join(authorized(server, f"GET {path} HTTP/1.1", X_Request_ID=f"order-{i}") for i, path in enumerate(paths * 4))
+            b"".join(
+                authorized(server, f"GET {path} HTTP/1.1", X_Request_ID=f"order-{i}")
+                for i, path in enumerate(paths * 4)
+            )
         )
         answers = [connection.answer() for _ in paths * 4]
     assert [answer.headers["X-Request-ID"] for answer in answers] == [f"order-{i}" for i in range(20)]
@@ -103,7 +112,9 @@ def test_a_body_is_not_read_for_who_may_not_send_it(server, api, line, who, stat
         headers["Authorization"] = f"Bearer {api.as_role('viewer').token if who == 'viewer' else server.operator_key}"
     if who == "foreign":
         headers["Host"] = "evil.example"
-    request = head(server, f"{line} HTTP/1.1", Content_Length="8000000", Content_Type="application/json", Expect=expect, **headers)
+    request = head(
+        server, f"{line} HTTP/1.1", Content_Length="8000000", Content_Type="application/json", Expect=expect, **headers
+    )
     with RawConnection(server.port) as connection:
         answer = connection.send(request).answer()
         assert answer.status == status and answer.headers["Connection"] == "close", answer
@@ -246,7 +257,14 @@ def test_origins_on_the_list_may_call(servers):
 # --- what every answer says
 def test_every_answer_has_the_date_and_forbids_keeping_it(server, api):
     execution_id = api.create()
-    paths = ["/health", "/nowhere", "/metrics", "/api/v1/executions", f"/api/v1/executions/{execution_id}", f"/api/v1/executions/{execution_id}/logs"]
+    paths = [
+        "/health",
+        "/nowhere",
+        "/metrics",
+        "/api/v1/executions",
+        f"/api/v1/executions/{execution_id}",
+        f"/api/v1/executions/{execution_id}/logs",
+    ]
     for path in paths:
         before = time.time()
         answer = api.get(path)
@@ -307,9 +325,14 @@ def test_a_target_may_name_the_host(server):
 
 def test_chunk_extensions_of_every_form_are_taken(server, api):
     execution_id = api.create()
-    request = authorized(server, f"POST /api/v1/executions/{execution_id}/logs HTTP/1.1", Transfer_Encoding="chunked", Content_Type="application/json")
+    request = authorized(
+        server,
+        f"POST /api/v1/executions/{execution_id}/logs HTTP/1.1",
+        Transfer_Encoding="chunked",
+        Content_Type="application/json",
+    )
     body = b'{"message":"x"}'
-    pieces = [b'5 ; a\r\n', b'5;b = "q\\";\t,\xc3\xa4"\t;c=d\r\n', b"5;e\t;f\r\n"]
+    pieces = [b"5 ; a\r\n", b'5;b = "q\\";\t,\xc3\xa4"\t;c=d\r\n', b"5;e\t;f\r\n"]
     chunks = b"".join(line + body[5 * i : 5 * i + 5] + b"\r\n" for i, line in enumerate(pieces))
     assert exchange(server.port, request + chunks + b'0;g=""\r\n\r\n').status == 201
     assert api.messages(execution_id) == ["x"]
@@ -365,14 +388,19 @@ SAME = [
 
 @pytest.fixture(scope="module")
 def behind(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("behind"), flags=["--trusted-proxies", "127.0.0.0/8", "--allowed-hosts", "runnel.example"])
+    server = Server(
+        tmp_path_factory.mktemp("behind"),
+        flags=["--trusted-proxies", "127.0.0.0/8", "--allowed-hosts", "runnel.example"],
+    )
     yield server.start()
     server.close()
 
 
 @pytest.mark.parametrize("host, origin, status", SAME)
 def test_default_ports_are_the_same_as_none(behind, host, origin, status):
-    answer = exchange(behind.port, authorized(behind, "GET /api/v1/executions HTTP/1.1", Host=host, Origin=origin, **HTTPS_BY_PROXY))
+    answer = exchange(
+        behind.port, authorized(behind, "GET /api/v1/executions HTTP/1.1", Host=host, Origin=origin, **HTTPS_BY_PROXY)
+    )
     assert answer.status == status, answer
 
 
@@ -409,11 +437,18 @@ def is_shared(answer):
 @pytest.mark.parametrize("line, headers, body, status", REFUSALS)
 def test_refusals_may_be_read_by_the_page_that_caused_them(shared_with_pages, line, headers, body, status):
     server = shared_with_pages
-    given = {"Authorization": f"Bearer {server.operator_key}", "Content_Type": "application/json", "Origin": ORIGIN, **headers}
+    given = {
+        "Authorization": f"Bearer {server.operator_key}",
+        "Content_Type": "application/json",
+        "Origin": ORIGIN,
+        **headers,
+    }
     answer = exchange(server.port, head(server, line + " HTTP/1.1", **given) + body)
     assert answer.status == status, answer
     is_shared(answer)
-    foreign = exchange(server.port, head(server, line + " HTTP/1.1", **{**given, "Origin": "https://evil.example"}) + body)
+    foreign = exchange(
+        server.port, head(server, line + " HTTP/1.1", **{**given, "Origin": "https://evil.example"}) + body
+    )
     assert foreign.status in (400, 403, 413) and "Access-Control-Allow-Origin" not in foreign.headers
 
 
@@ -432,12 +467,28 @@ def test_refusals_of_role_and_rate_may_be_read_too(shared_with_pages):
 
 def test_a_preflight_allows_whatever_headers_are_asked_for(shared_with_pages):
     server = shared_with_pages
-    wanted = "authorization, x-runnel-token, idempotency-key, last-event-id, x-trace-id, traceparent, if-none-match, x-own"
-    request = head(server, "OPTIONS /api/v1/executions HTTP/1.1", Origin=ORIGIN, Access_Control_Request_Method="PATCH", Access_Control_Request_Headers=wanted)
+    wanted = (
+        "authorization, x-runnel-token, idempotency-key, last-event-id, x-trace-id, traceparent, if-none-match, x-own"
+    )
+    request = head(
+        server,
+        "OPTIONS /api/v1/executions HTTP/1.1",
+        Origin=ORIGIN,
+        Access_Control_Request_Method="PATCH",
+        Access_Control_Request_Headers=wanted,
+    )
     answer = exchange(server.port, request)
     assert answer.status == 204 and answer.headers["Access-Control-Allow-Headers"] == wanted
-    assert {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} == {m.strip() for m in answer.headers["Access-Control-Allow-Methods"].split(",")}
-    broken = head(server, "OPTIONS /api/v1/executions HTTP/1.1", Origin=ORIGIN, Access_Control_Request_Method="GET", Access_Control_Request_Headers="a;b")
+    assert {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} == {
+        m.strip() for m in answer.headers["Access-Control-Allow-Methods"].split(",")
+    }
+    broken = head(
+        server,
+        "OPTIONS /api/v1/executions HTTP/1.1",
+        Origin=ORIGIN,
+        Access_Control_Request_Method="GET",
+        Access_Control_Request_Headers="a;b",
+    )
     assert "a;b" not in exchange(server.port, broken).headers["Access-Control-Allow-Headers"]
 
 

@@ -107,7 +107,7 @@ def test_a_follower_gets_all_that_is_there_before_the_server_goes(servers):
     followers = [RawWebSocket(server, f"/ws/executions/{execution_id}/logs?from=0") for _ in range(2)]
     server.process.signal(signal.SIGTERM)
     for follower in followers:
-        seen, last = 0, None
+        seen = 0
         while (frame := follower.frame()) is not None and frame[0] & 0x0F != 8:
             seen += b'"type":"log"' in frame[1]
         assert seen == 4000
@@ -219,7 +219,10 @@ def test_a_reload_names_the_changed_settings_that_need_a_restart(servers, tmp_pa
 
 
 def test_the_log_is_for_people_on_a_terminal_and_for_programs_elsewhere(tmp_path):
-    for form, expected in (("text", rb"^\d\d:\d\d:\d\d INFO    ready, port: \d+, data: "), ("auto", rb'^{"timestamp":')):
+    for form, expected in (
+        ("text", rb"^\d\d:\d\d:\d\d INFO    ready, port: \d+, data: "),
+        ("auto", rb'^{"timestamp":'),
+    ):
         flags = ["--listen", "127.0.0.1:0", "--data", str(tmp_path / form), "--log-form", form]
         with Process([BIN, "serve", *flags], env=clean_env(tmp_path)) as process:
             process.err.wait_for(b"ready")
@@ -243,7 +246,9 @@ def test_streams_live_through_a_reload(servers):
 def test_flags_beat_environment_beats_file(servers, tmp_path):
     config = tmp_path / "runnel.conf"
     config.write_text("message_max = 300\nfollowers_max = 1\n")
-    server = servers("--config", config, "--message-max", "500", env={"RUNNEL_MESSAGE_MAX": "400", "RUNNEL_FOLLOWERS_MAX": "2"})
+    server = servers(
+        "--config", config, "--message-max", "500", env={"RUNNEL_MESSAGE_MAX": "400", "RUNNEL_FOLLOWERS_MAX": "2"}
+    )
     api = server.api()
     execution_id = api.create()
     api.append(execution_id, {"message": "x" * 501})
@@ -269,7 +274,9 @@ def test_flags_beat_environment_beats_file(servers, tmp_path):
     ],
 )
 def test_a_mistake_is_named_and_nothing_starts(tmp_path, flags, named):
-    with Process([BIN, "serve", "--listen", "127.0.0.1:0", "--data", str(tmp_path / "data"), *flags], env=clean_env(tmp_path)) as process:
+    with Process(
+        [BIN, "serve", "--listen", "127.0.0.1:0", "--data", str(tmp_path / "data"), *flags], env=clean_env(tmp_path)
+    ) as process:
         code = process.finish()
     assert code in (1, 2), process.err.data
     assert named in process.err.data, process.err.data
@@ -277,14 +284,17 @@ def test_a_mistake_is_named_and_nothing_starts(tmp_path, flags, named):
 
 def test_a_port_in_use_is_said_plainly(server, tmp_path):
     with Process(
-        [BIN, "serve", "--listen", f"127.0.0.1:{server.port}", "--data", str(tmp_path / "data")], env=clean_env(tmp_path)
+        [BIN, "serve", "--listen", f"127.0.0.1:{server.port}", "--data", str(tmp_path / "data")],
+        env=clean_env(tmp_path),
     ) as process:
         assert process.finish() == 1
     assert str(server.port).encode() in process.err.data
 
 
 def test_two_servers_do_not_share_a_data_folder(own_server, tmp_path):
-    with Process([BIN, "serve", "--listen", "127.0.0.1:0", "--data", str(own_server.data)], env=clean_env(tmp_path)) as process:
+    with Process(
+        [BIN, "serve", "--listen", "127.0.0.1:0", "--data", str(own_server.data)], env=clean_env(tmp_path)
+    ) as process:
         assert process.finish() == 1
     assert str(own_server.data).encode() in process.err.data
     assert own_server.api().get(PATH).status == 200
@@ -320,7 +330,10 @@ def test_a_listening_socket_is_taken_over(servers):
         server = servers(start=False)
         script = f'exec 3<&{listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"'
         server.process = Process(
-            ["bash", "-c", script, *server.argv()], env=clean_env(server.root), cwd=str(server.root), pass_fds=(listener.fileno(),)
+            ["bash", "-c", script, *server.argv()],
+            env=clean_env(server.root),
+            cwd=str(server.root),
+            pass_fds=(listener.fileno(),),
         )
         server.await_ready()
     assert server.port == port

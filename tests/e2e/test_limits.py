@@ -77,7 +77,8 @@ def test_connections(servers):
     assert exchange(server.port, b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").status in (503, 0)
     held.pop().close()
     eventually(
-        lambda: exchange(server.port, b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").status == 200,
+        lambda: exchange(server.port, b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").status
+        == 200,
         "a place became free",
     )
     for connection in held:
@@ -104,7 +105,9 @@ def test_connections_are_refused_before_files_run_out(servers):
         connection.close()
 
 
-@pytest.mark.parametrize("files, said", [(1000, [("DEBUG", 744)]), (1255, [("DEBUG", 999)]), (1256, []), (999, [("INFO", 743)])])
+@pytest.mark.parametrize(
+    "files, said", [(1000, [("DEBUG", 744)]), (1255, [("DEBUG", 999)]), (1256, []), (999, [("INFO", 743)])]
+)
 def test_files_that_are_lacking_only_for_the_server_itself_are_no_news(servers, files, said):
     assert limited_to_files(servers, files, "--connections-max", "1000")[1] == said
 

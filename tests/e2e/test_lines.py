@@ -66,7 +66,9 @@ def test_a_line_matches_with_all_its_records(server, api, parts, query, expected
     assert numbers(json.loads(line) for line in answer.body.splitlines()) == expected
 
 
-@pytest.mark.parametrize("query, expected", [({"grep": "needle"}, [1, 3, 4, 6]), ({"regex": "^first.*end$"}, [1, 3, 4])])
+@pytest.mark.parametrize(
+    "query, expected", [({"grep": "needle"}, [1, 3, 4, 6]), ({"regex": "^first.*end$"}, [1, 3, 4])]
+)
 def test_pages_of_one_record_cut_a_line_without_losing_a_part(api, parts, query, expected):
     assert numbers(api.logs(parts, limit=1, **query)) == expected
 
@@ -118,7 +120,11 @@ def test_tail_with_since_is_the_last_lines_of_those_since_then(api):
     execution_id = api.create()
     api.append(execution_id, [{"message": str(i), "timestamp": f"2025-11-15T10:30:{i:02}Z"} for i in range(10)])
     since = "2025-11-15T10:30:06Z"
-    for query, expected in (({"tail": 2}, ["8", "9"]), ({"tail": 50}, ["6", "7", "8", "9"]), ({"tail": 1, "grep": "7"}, ["7"])):
+    for query, expected in (
+        ({"tail": 2}, ["8", "9"]),
+        ({"tail": 50}, ["6", "7", "8", "9"]),
+        ({"tail": 1, "grep": "7"}, ["7"]),
+    ):
         assert api.messages(execution_id, since=since, **query) == expected
     answer = api.get(f"{PATH}/{execution_id}/logs", query={"tail": 1, "from": 3})
     assert answer.status == 400 and answer.code == "malformed"
@@ -149,7 +155,8 @@ def test_one_line_that_takes_all_steps_is_an_error_that_says_so(servers):
 
 
 def test_chunks_that_are_passed_over_hold_nothing_that_is_looked_for(server, api):
-    """Of a long log most chunks are known to lack what is looked for; a line over the border of two is found all the same."""
+    """Of a long log most chunks are known to lack what is looked for; a line over the border of two is found all
+    the same."""
     execution_id = api.create()
     lines = [f"worker-{i % 7} processed item {i * 2654435761 % 2**32:08x} in {i % 250} ms" for i in range(40000)]
     rare = {123: "the first rare word", 20000: "another rareness", 39999: "and a RARE end"}

@@ -41,7 +41,9 @@ def test_a_record_shows_its_number_index_and_time(api, ten):
 
 def test_pages_join_without_seam(api, ten):
     first = api.page(ten, limit=4)
-    assert numbers(first) == [0, 1, 2, 3] and first["has_more"] and first["next_cursor"] == 4 and first["last_index"] == 4
+    assert (
+        numbers(first) == [0, 1, 2, 3] and first["has_more"] and first["next_cursor"] == 4 and first["last_index"] == 4
+    )
     second = api.page(ten, limit=4, cursor=first["next_cursor"])
     assert numbers(second) == [4, 5, 6, 7] and second["next_cursor"] == 8
     last = api.page(ten, limit=4, cursor=8)
@@ -86,7 +88,10 @@ def test_every_name_of_a_position(api, ten, query, first):
     assert numbers(api.page(ten, **query)) == list(range(first, 10))
 
 
-@pytest.mark.parametrize("query", [{"from": 10}, {"from": 500}, {"after": 9}, {"after": 10**12}, {"tail": 0}, {"since": "2099-01-01T00:00:00Z"}])
+@pytest.mark.parametrize(
+    "query",
+    [{"from": 10}, {"from": 500}, {"after": 9}, {"after": 10**12}, {"tail": 0}, {"since": "2099-01-01T00:00:00Z"}],
+)
 def test_a_position_past_the_end_is_an_empty_page(api, ten, query):
     page = api.page(ten, **query)
     assert page["logs"] == [] and not page["has_more"] and page["next_cursor"] is None
@@ -94,11 +99,19 @@ def test_a_position_past_the_end_is_an_empty_page(api, ten, query):
 
 @pytest.mark.parametrize(
     "query, code",
-    [({name: value}, "bad_cursor") for name in ("from", "cursor", "since_index") for value in ("-1", "x", "1.5", "", "99999999999999999999")]
+    [
+        ({name: value}, "bad_cursor")
+        for name in ("from", "cursor", "since_index")
+        for value in ("-1", "x", "1.5", "", "99999999999999999999")
+    ]
     + [({"after": value}, "bad_cursor") for value in ("-2", "x", "")]
     + [({"tail": value}, "bad_cursor") for value in ("-1", "x")]
     + [({"since": value}, "bad_cursor") for value in ("yesterday", "10y", "2025-13-01T00:00:00Z")]
-    + [({"from": 1, "after": 1}, "malformed"), ({"from": 1, "tail": 1}, "malformed"), ({"cursor": 1, "since": "1h"}, "malformed")],
+    + [
+        ({"from": 1, "after": 1}, "malformed"),
+        ({"from": 1, "tail": 1}, "malformed"),
+        ({"cursor": 1, "since": "1h"}, "malformed"),
+    ],
 )
 def test_a_position_that_makes_no_sense_is_refused(api, ten, query, code):
     answer = api.get(f"{PATH}/{ten}/logs", query=query)
@@ -107,9 +120,7 @@ def test_a_position_that_makes_no_sense_is_refused(api, ten, query, code):
 
 def test_since_begins_at_the_first_record_of_that_time(api):
     execution_id = api.create()
-    api.append(
-        execution_id, [{"message": str(i), "timestamp": f"2025-11-15T10:30:{i:02d}.500Z"} for i in range(10)]
-    )
+    api.append(execution_id, [{"message": str(i), "timestamp": f"2025-11-15T10:30:{i:02d}.500Z"} for i in range(10)])
     assert numbers(api.page(execution_id, since="2025-11-15T10:30:04.500Z")) == list(range(4, 10))
     assert numbers(api.page(execution_id, since="2025-11-15T10:30:04.501Z")) == list(range(5, 10))
     assert numbers(api.page(execution_id, since="2025-11-15T12:30:07.000+02:00")) == [7, 8, 9]
@@ -124,7 +135,14 @@ RECORDS = [
     {"message": "died", "level": "FATAL", "timestamp": "2025-01-01T00:00:00.000Z"},
     {"message": "noise", "level": "debug"},
     {"message": "go", "stream": "event", "event_type": "step_started", "category": "business", "node_id": "n1"},
-    {"message": "done", "stream": "event", "event_type": "step_completed", "log_category": "business", "node_id": "n2", "is_milestone": True},
+    {
+        "message": "done",
+        "stream": "event",
+        "event_type": "step_completed",
+        "log_category": "business",
+        "node_id": "n2",
+        "is_milestone": True,
+    },
     {"message": "urgent", "display_priority": 9},
     {"message": "later", "timestamp": "2025-01-01T00:00:01.000Z", "display_priority": 2},
 ]

@@ -1,4 +1,5 @@
-"""Malformed requests, bodies, messages and credentials: one row each, with the exact answer; frames are in test_rfc6455.py. The server
+"""Malformed requests, bodies, messages and credentials: one row each, with the exact answer; frames are in
+test_rfc6455.py. The server
 must serve on after every one."""
 
 import pytest
@@ -20,7 +21,8 @@ def ids(server, api):
     return names
 
 
-# --- 1. Bytes that are not HTTP, or not the HTTP that is spoken here: (name, bytes, status, code); status 0: closed without an answer
+# --- 1. Bytes that are not HTTP, or not the HTTP that is spoken here: (name, bytes, status, code); status 0: closed
+# without an answer
 HOST = b"Host: 127.0.0.1\r\n"
 GET = b"GET /health HTTP/1.1\r\n"
 KEY = b"rnl_of-the-operator"  # stands for it: a body is read only for who may send one
@@ -30,7 +32,12 @@ RAW = [
     ("not http at all", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "malformed"),
     ("an unknown method", b"FROB /health HTTP/1.1\r\n" + HOST + b"\r\n", 501, "not_implemented"),
     ("a method of WebDAV", b"PROPFIND /health HTTP/1.1\r\n" + HOST + b"\r\n", 501, "not_implemented"),
-    ("a method that asks for a tunnel", b"CONNECT example.com:443 HTTP/1.1\r\n" + HOST + b"\r\n", 501, "not_implemented"),
+    (
+        "a method that asks for a tunnel",
+        b"CONNECT example.com:443 HTTP/1.1\r\n" + HOST + b"\r\n",
+        501,
+        "not_implemented",
+    ),
     ("a method in small letters", b"get /health HTTP/1.1\r\n" + HOST + b"\r\n", 501, "not_implemented"),
     ("a method of 64 letters", b"G" * 64 + b" /health HTTP/1.1\r\n" + HOST + b"\r\n", 501, "not_implemented"),
     ("a method that cannot be one", b"GE:T /health HTTP/1.1\r\n" + HOST + b"\r\n", 400, "malformed"),
@@ -70,10 +77,20 @@ RAW = [
     ("a Content-Length that overflows", POST + b"Content-Length: 99999999999999999999999\r\n\r\n", 400, "malformed"),
     ("a Content-Length with a sign", POST + b"Content-Length: +2\r\n\r\n{}", 400, "malformed"),
     ("two Content-Lengths", POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400, "malformed"),
-    ("Content-Length beside chunked", POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "malformed"),
+    (
+        "Content-Length beside chunked",
+        POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        400,
+        "malformed",
+    ),
     ("an unknown Transfer-Encoding", POST + b"Transfer-Encoding: gzip\r\n\r\n", 400, "malformed"),
     ("an empty Transfer-Encoding", POST + b"Transfer-Encoding:\r\n\r\n", 400, "malformed"),
-    ("an empty Transfer-Encoding beside a length", POST + b"Transfer-Encoding: \r\nContent-Length: 2\r\n\r\n{}", 400, "malformed"),
+    (
+        "an empty Transfer-Encoding beside a length",
+        POST + b"Transfer-Encoding: \r\nContent-Length: 2\r\n\r\n{}",
+        400,
+        "malformed",
+    ),
     ("a chunk extension without a name", POST + CHUNKED + b"2;\r\n{}\r\n0\r\n\r\n", 400, "malformed"),
     ("a chunk extension with two names", POST + CHUNKED + b"2;a b\r\n{}\r\n0\r\n\r\n", 400, "malformed"),
     ("a chunk extension without its value", POST + CHUNKED + b"2;a=\r\n{}\r\n0\r\n\r\n", 400, "malformed"),
@@ -81,11 +98,26 @@ RAW = [
     ("a bare LF in a chunk extension", POST + CHUNKED + b"2;a\n{}\r\n0\r\n\r\n", 400, "malformed"),
     ("white space behind a chunk size", POST + CHUNKED + b"2 \r\n{}\r\n0\r\n\r\n", 400, "malformed"),
     ("a chunk extension of 20 KB", POST + CHUNKED + b"2;a=" + b"x" * 20000 + b"\r\n{}\r\n0\r\n\r\n", 413, "too_large"),
-    ("chunk extensions of 20 KB together", POST + CHUNKED + (b"1;a=" + b"x" * 200 + b"\r\n \r\n") * 100, 413, "too_large"),
+    (
+        "chunk extensions of 20 KB together",
+        POST + CHUNKED + (b"1;a=" + b"x" * 200 + b"\r\n \r\n") * 100,
+        413,
+        "too_large",
+    ),
     ("chunked that is not the last", POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", 400, "malformed"),
     ("a chunk size that is no number", POST + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n", 400, "malformed"),
-    ("a chunk size that overflows", POST + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", 400, "malformed"),
-    ("a chunk longer than it says", POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}}\r\n0\r\n\r\n", 400, "malformed"),
+    (
+        "a chunk size that overflows",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+        400,
+        "malformed",
+    ),
+    (
+        "a chunk longer than it says",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}}\r\n0\r\n\r\n",
+        400,
+        "malformed",
+    ),
     ("a body over the limit by its length", POST + b"Content-Length: 8388609\r\n\r\n", 413, "too_large"),
     ("a chunk over the limit", POST + b"Transfer-Encoding: chunked\r\n\r\n800001\r\n" + b"x" * 4096, 413, "too_large"),
 ]

@@ -1,4 +1,5 @@
-"""What the server holds for others is bounded, and nobody can take it all: bodies, answers, records on their way, followers."""
+"""What the server holds for others is bounded, and nobody can take it all: bodies, answers, records on their way,
+followers."""
 
 import base64
 import json
@@ -14,7 +15,9 @@ from support.ws import RawWebSocket, frame
 
 MIB = 1 << 20
 # Freed memory that AddressSanitizer keeps back is not what is measured.
-ASAN = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "quarantine_size_mb=4:thread_local_quarantine_size_kb=64")))
+ASAN = ":".join(
+    filter(None, (os.environ.get("ASAN_OPTIONS"), "quarantine_size_mb=4:thread_local_quarantine_size_kb=64"))
+)
 
 
 def resident(server):
@@ -29,7 +32,8 @@ def held(server, holder):
 
 @pytest.fixture
 def bounded(servers):
-    """A server whose budget is as small as it may be: 8 MiB for requests, 16 for answers, 12 for intake, 8 for what is pinned."""
+    """A server whose budget is as small as it may be: 8 MiB for requests, 16 for answers, 12 for intake, 8 for what
+    is pinned."""
     return servers("--memory-max", 64 * MIB, "--loops", "2", env={"ASAN_OPTIONS": ASAN})
 
 
@@ -51,7 +55,14 @@ def signed(server, line, **headers):
     return head(server, line, Authorization=f"Bearer {server.operator_key}", **headers)
 
 
-BODILESS = ["GET /health", "GET /ready", "GET /metrics", "GET /api/v1/executions", "DELETE /api/v1/keys/x", "POST /api/v1/tickets"]
+BODILESS = [
+    "GET /health",
+    "GET /ready",
+    "GET /metrics",
+    "GET /api/v1/executions",
+    "DELETE /api/v1/keys/x",
+    "POST /api/v1/tickets",
+]
 
 
 @pytest.mark.parametrize("route", BODILESS)
@@ -66,7 +77,8 @@ def test_a_body_is_refused_unread_where_none_is_taken(server, route, framing):
 
 
 def test_without_a_credential_nobody_moves_the_memory(bounded):
-    """The same as the bench's row, on a small scale: bodies, pipelined requests and half a head, none of it with a credential."""
+    """The same as the bench's row, on a small scale: bodies, pipelined requests and half a head, none of it with a
+    credential."""
     before = resident(bounded)
     hog = b"x" * MIB
     connections = []
@@ -141,7 +153,8 @@ def rest_of(connection):
 
 
 def test_answers_that_nobody_reads_are_bounded_and_those_without_progress_are_cut(servers):
-    """Pages of some 4 MiB: the account may have 16 MiB of them. Later ones are shorter, and after 10 s all have room again."""
+    """Pages of some 4 MiB: the account may have 16 MiB of them. Later ones are shorter, and after 10 s all have
+    room again."""
     server = servers("--memory-max", 128 * MIB, "--loops", "2")
     api = server.api()
     execution_id = api.create()
@@ -173,15 +186,28 @@ def gauge(server, name):
     return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(f"runnel_{name} "))
 
 
-@pytest.mark.parametrize("path", ["/ws/executions/{}/logs?from={}", "/api/v1/executions/{}/logs/stream?from={}", "/api/v1/executions/{}/logs?format=ndjson&from={}"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/ws/executions/{}/logs?from={}",
+        "/api/v1/executions/{}/logs/stream?from={}",
+        "/api/v1/executions/{}/logs?format=ndjson&from={}",
+    ],
+)
 def test_followers_that_do_not_read_keep_no_chunks(bounded, path):
-    """Forty at places of their own in a log of 200,000 lines: each may keep some 64 KiB, and the cache goes back to its 16 MiB."""
+    """Forty at places of their own in a log of 200,000 lines: each may keep some 64 KiB, and the cache goes back to
+    its 16 MiB."""
     api = bounded.api()
     execution_id = api.create()
     line = "of a rather long log, with some words in it"
     for first in range(0, 200_000, 20_000):
         api.append_lines(execution_id, [f"line number {i} {line}" for i in range(first, first + 20_000)])
-    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec_WebSocket_Version": "13"}
+    upgrade = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec_WebSocket_Version": "13",
+    }
     connections = [deaf(bounded) for _ in range(40)]
     for i, connection in enumerate(connections):
         target = path.format(execution_id, i * 5000)
@@ -233,7 +259,8 @@ class Flood(threading.Thread):
 
 
 def test_runners_that_flood_are_read_no_faster_than_they_are_stored(bounded):
-    """Twelve of them, whose account may have 6 MiB under way, and each one frame beside that; all are acknowledged in the end."""
+    """Twelve of them, whose account may have 6 MiB under way, and each one frame beside that; all are acknowledged
+    in the end."""
     api = bounded.api()
     floods = [Flood(bounded, api.create()) for _ in range(12)]
     most = 0
@@ -247,7 +274,8 @@ def test_runners_that_flood_are_read_no_faster_than_they_are_stored(bounded):
 
 
 def test_half_messages_are_bounded_and_their_runners_told_to_come_back(bounded):
-    """Frames of 1 MiB less a byte: an account may have 4 MiB of them. The next ones wait, and after 10 s are closed with 1013."""
+    """Frames of 1 MiB less a byte: an account may have 4 MiB of them. The next ones wait, and after 10 s are closed
+    with 1013."""
     api = bounded.api()
     sockets = [RawWebSocket(bounded, f"/ws/runner/executions/{api.create()}/stream") for _ in range(8)]
     for runner in sockets:

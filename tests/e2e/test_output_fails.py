@@ -1,4 +1,5 @@
-"""What is printed cannot be written: the disk is full, nobody reads any more, or somebody made the descriptor non-blocking."""
+"""What is printed cannot be written: the disk is full, nobody reads any more, or somebody made the descriptor
+non-blocking."""
 
 import os
 import subprocess
@@ -86,9 +87,14 @@ def test_a_non_blocking_stdout_gets_every_byte(cli, api, command):
 def test_a_job_whose_output_cannot_pass_is_recorded(cli, api, options, code, shown):
     job = fresh_id()
     with open("/dev/full", "wb") as full:
-        seen, err = run_into(cli, full, ["wrap", "-q", *options, "--id", job, *shell(f"seq 1 5000; sleep 0.2; seq 1 5000; exit {code}")])
+        seen, err = run_into(
+            cli, full, ["wrap", "-q", *options, "--id", job, *shell(f"seq 1 5000; sleep 0.2; seq 1 5000; exit {code}")]
+        )
     assert seen == shown
-    assert err == b"runnel: stdout cannot be written: No space left on device; what the job writes there is recorded all the same\n"
+    assert (
+        err
+        == b"runnel: stdout cannot be written: No space left on device; what the job writes there is recorded all the same\n"
+    )
     numbers = b"".join(b"%d\n" % i for i in range(1, 5001))
     assert output_of(api, job).replace(b"\r\n", b"\n") == numbers * 2
     assert api.status(job)["exit_code"] == code
@@ -158,7 +164,9 @@ def test_a_pipes_reader_that_has_gone_ends_its_writer_by_sigpipe(cli, api):
     assert output_of(api, job).startswith(b"y\n") and api.status(job)["exit_code"] == 141
 
 
-@pytest.mark.parametrize("command", ["$R wrap -q --keep-going --id {} -- seq 1 100000", "seq 1 100000 | $R pipe -q --keep-going --id {}"])
+@pytest.mark.parametrize(
+    "command", ["$R wrap -q --keep-going --id {} -- seq 1 100000", "seq 1 100000 | $R pipe -q --keep-going --id {}"]
+)
 def test_what_is_to_keep_going_is_recorded_to_its_end(cli, api, command):
     job = fresh_id()
     lines, codes, err = run_before_head(cli, command.format(job))

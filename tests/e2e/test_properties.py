@@ -9,10 +9,18 @@ from support.sse import Stream
 from support.ws import Follower, Runner
 
 PATH = "/api/v1/executions"
-RELAXED = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture], "derandomize": True, "database": None}
+RELAXED = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture],
+    "derandomize": True,
+    "database": None,
+}
 
 # Newlines often, so that there are lines; the odd bytes often, so that they matter.
-piped = st.lists(st.sampled_from([b"\n", b"\r", b"\0", b"\xff", b"a", b" ", b"\xe2\x98\x83", b"\xe2", b"line\n", b"\x1b[0m"]), max_size=60)
+piped = st.lists(
+    st.sampled_from([b"\n", b"\r", b"\0", b"\xff", b"a", b" ", b"\xe2\x98\x83", b"\xe2", b"line\n", b"\x1b[0m"]),
+    max_size=60,
+)
 messages = st.lists(st.text(st.characters(blacklist_categories=["Cs"]), max_size=40), min_size=1, max_size=30)
 
 
@@ -39,7 +47,9 @@ def test_all_ways_to_read_tell_the_same(server, api, texts, limit, start):
         assert [record["message"] for record in follower.rest()[0]] == expected
     with Stream(api, execution_id, **{"from": start}) as stream:
         assert [record["message"] for record in stream.rest()[0]] == expected
-    lines = api.get(f"{PATH}/{execution_id}/logs", query={"format": "ndjson", "from": start}).body.decode().split("\n")[:-1]
+    lines = (
+        api.get(f"{PATH}/{execution_id}/logs", query={"format": "ndjson", "from": start}).body.decode().split("\n")[:-1]
+    )
     assert [json.loads(line)["message"] for line in lines] == expected
 
 

@@ -1,4 +1,5 @@
-"""Behind proxies: real ones with the configurations of docs/proxies.md, taken from the page itself, and what the server believes."""
+"""Behind proxies: real ones with the configurations of docs/proxies.md, taken from the page itself, and what the
+server believes."""
 
 import contextlib
 import json
@@ -53,7 +54,22 @@ def certificate(tmp_path_factory):
     folder = tmp_path_factory.mktemp("certificate")
     cert, key, both = folder / "cert.pem", folder / "key.pem", folder / "both.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-keyout", key, "-out", cert]
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "30",
+            "-keyout",
+            key,
+            "-out",
+            cert,
+        ]
         + ["-subj", f"/CN={NAME}", "-addext", f"subjectAltName=IP:127.0.0.1,DNS:{NAME},DNS:localhost"],
         check=True,
         capture_output=True,
@@ -72,13 +88,19 @@ def placed(text, port, upstream, certificate):
     }
     for old, new in wanted.items():
         text = text.replace(old, new)
-    return re.sub(r"(listen |Listen |\*:|bind :)443\b", lambda m: m.group(1).replace("bind :", "bind 127.0.0.1:") + str(port), text)
+    return re.sub(
+        r"(listen |Listen |\*:|bind :)443\b",
+        lambda m: m.group(1).replace("bind :", "bind 127.0.0.1:") + str(port),
+        text,
+    )
 
 
 def start_nginx(folder, text):
     user = f"user {pwd.getpwuid(os.getuid()).pw_name};" if os.getuid() == 0 else ""
     (folder / "site.conf").write_text(text)
-    temps = "".join(f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    temps = "".join(
+        f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
     (folder / "nginx.conf").write_text(
         f"{user} daemon off; pid {folder}/pid; error_log stderr; events {{}}\nhttp {{ access_log off; {temps} include {folder}/site.conf; }}\n"
     )
@@ -100,7 +122,9 @@ def start_haproxy(folder, text):
 def start_apache(folder, text):
     modules = "mpm_event authz_core ssl socache_shmcb proxy proxy_http headers".split()
     load = "".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n" for name in modules)
-    own = f"ServerRoot {folder}\nServerName localhost\nPidFile {folder}/pid\nErrorLog /dev/stderr\nMutex file:{folder}\n"
+    own = (
+        f"ServerRoot {folder}\nServerName localhost\nPidFile {folder}/pid\nErrorLog /dev/stderr\nMutex file:{folder}\n"
+    )
     (folder / "apache.conf").write_text(load + own + text)
     return ["apache2", "-d", folder, "-f", folder / "apache.conf", "-DFOREGROUND"]
 
@@ -163,7 +187,9 @@ class NamedApi(Api):
 
     def _connection(self):
         connection = super()._connection()
-        connection.sock = self.ssl_context.wrap_socket(socket.create_connection(("127.0.0.1", self.port), timeout=self.timeout), server_hostname=NAME)
+        connection.sock = self.ssl_context.wrap_socket(
+            socket.create_connection(("127.0.0.1", self.port), timeout=self.timeout), server_hostname=NAME
+        )
         return connection
 
 
@@ -262,7 +288,12 @@ def test_wrap_and_logs_work(public, certificate, tmp_path):
 
 def test_the_client_s_address_is_in_the_log_and_no_made_up_one(public):
     marker = fresh_id()
-    made_up = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example", "X-Request-ID": marker}
+    made_up = {
+        "X-Forwarded-For": "203.0.113.9",
+        "X-Forwarded-Proto": "http",
+        "X-Forwarded-Host": "evil.example",
+        "X-Request-ID": marker,
+    }
     answer = public.api().get("/api/v1/executions", headers=made_up)
     assert answer.status == 200, answer
     entry = public.server.wait_log(lambda entry: entry.get("request_id") == marker)
@@ -284,7 +315,18 @@ def test_a_page_of_the_same_origin_may_call_and_no_other(public):
 # --- The page's other examples
 def test_the_proxy_protocol_with_tls_passed_through(servers, certificate, tmp_path):
     cert, key, _ = certificate
-    server = servers("--proxy-protocol", "--trusted-proxies", "127.0.0.1", "--tls-cert", cert, "--tls-key", key, "--allowed-hosts", NAME, scheme="https")
+    server = servers(
+        "--proxy-protocol",
+        "--trusted-proxies",
+        "127.0.0.1",
+        "--tls-cert",
+        cert,
+        "--tls-key",
+        key,
+        "--allowed-hosts",
+        NAME,
+        scheme="https",
+    )
     port = free_port()
     text = placed(block("The PROXY protocol", "haproxy"), port, server.port, certificate)
     with running(tmp_path, start_haproxy(tmp_path, text), port):
@@ -336,7 +378,9 @@ def test_every_route_lies_beneath_the_base_path(servers):
     for path in ("/health", "/ready", "/metrics", "/api/v1/executions"):
         assert api.get("/tools/runnel" + path).status == 200
         missed = api.get(path)
-        assert (missed.status, missed.code) == (404, "no_such_route") and "/tools/runnel" in missed.json()["error"]["message"]
+        assert (missed.status, missed.code) == (404, "no_such_route") and "/tools/runnel" in missed.json()["error"][
+            "message"
+        ]
     assert api.get("/tools/runnelx/health").status == 404
     made = api.post("/tools/runnel/api/v1/executions", {})
     assert made.status == 201
@@ -411,7 +455,15 @@ def test_public_routes_are_served_to_a_proxy_s_plain_clients(trusting):
 
 def test_nobody_else_is_believed(server):
     marker = fresh_id()
-    answer = ask(server, {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Host": "evil.example", "Forwarded": "for=192.0.2.2", "X-Request-ID": marker})
+    answer = ask(
+        server,
+        {
+            "X-Forwarded-For": "192.0.2.1",
+            "X-Forwarded-Host": "evil.example",
+            "Forwarded": "for=192.0.2.2",
+            "X-Request-ID": marker,
+        },
+    )
     assert answer.status == 200
 
 
@@ -420,7 +472,9 @@ def test_failed_logins_count_by_the_client_s_address(servers):
     unknown = Api(server.port, "rnl_" + "B" * 43)
 
     def attempt(client, **more):
-        return unknown.get("/api/v1/executions", headers={"X-Forwarded-For": client, "X-Forwarded-Proto": "https", **more}).status
+        return unknown.get(
+            "/api/v1/executions", headers={"X-Forwarded-For": client, "X-Forwarded-Proto": "https", **more}
+        ).status
 
     assert [attempt("192.0.2.1") for _ in range(5)][-1] == 429
     assert attempt("192.0.2.2") == 401
@@ -470,7 +524,11 @@ HEADERS = [
     (b"PROXY TCP4 192.0.2.1 127.0.0.1 4711 80\r\n", "192.0.2.1:4711", 403),  # plain HTTP from another machine
     (b"PROXY UNKNOWN\r\n", "127.0.0.1:", 200),
     (V2 + b"\x21\x11\0\x0c\xc0\0\2\1\x7f\0\0\1\x12\x67\0\x50", "192.0.2.1:4711", 403),
-    (V2 + b"\x21\x11\0\x14\xc0\0\2\1\x7f\0\0\1\x12\x67\0\x50\x20\0\5\1\0\0\0\0", "192.0.2.1:4711", 200),  # it came by TLS
+    (
+        V2 + b"\x21\x11\0\x14\xc0\0\2\1\x7f\0\0\1\x12\x67\0\x50\x20\0\5\1\0\0\0\0",
+        "192.0.2.1:4711",
+        200,
+    ),  # it came by TLS
     (V2 + b"\x20\0\0\0", "127.0.0.1:", 200),
 ]
 
@@ -493,7 +551,9 @@ def test_a_client_that_the_header_does_not_name_is_not_believed(gated):
     assert gated.wait_log(lambda entry: entry.get("request_id") == marker)["peer"].startswith("127.0.0.1:")
 
 
-@pytest.mark.parametrize("data", [b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", b"PROXY TCP4 nobody\r\n", V2 + b"\x21\x11\xff\xff"])
+@pytest.mark.parametrize(
+    "data", [b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", b"PROXY TCP4 nobody\r\n", V2 + b"\x21\x11\xff\xff"]
+)
 def test_a_trusted_proxy_without_a_header_is_refused(gated, data):
     assert exchange(gated.port, data).status == 0
     entry = gated.wait_log(lambda entry: "PROXY protocol" in (entry["message"] or ""))

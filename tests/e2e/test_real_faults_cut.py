@@ -91,7 +91,7 @@ def test_connections_cut_at_random_bytes_neither_lose_nor_double_nor_disorder(se
 
 def test_half_of_a_refusal_is_no_refusal(server, api, tmp_path):
     """The status alone would be a conflict, which is final; the rest says that another holds it for now."""
-    half = b"HTTP/1.1 409 Conflict\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{\"error\":{"
+    half = b'HTTP/1.1 409 Conflict\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{"error":{'
     with CuttingProxy(server.port, chance(), 0, half_answer=(b"GET /ws/runner/", half)) as proxy:
         cli = Cli(tmp_path / "home", url=proxy.url, token=server.operator_key)
         job = fresh_id()

@@ -1,4 +1,5 @@
-"""Logs without a line and of a million, followers before the first line, past the end, and a thousand of them coming back at once."""
+"""Logs without a line and of a million, followers before the first line, past the end, and a thousand of them
+coming back at once."""
 
 import asyncio
 import hashlib

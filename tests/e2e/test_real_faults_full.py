@@ -105,7 +105,9 @@ def test_deleting_works_on_a_full_disk_and_makes_room(servers, tmp_path):
     cli = Cli(tmp_path / "home", url=small.server.url, token=small.token)
     victim, filler, other = fresh_id(), api.create(), api.create()
     # Larger than what is kept aside for this, so that the room it leaves is worth being used again.
-    process = cli.start("wrap", "-q", "--id", victim, *python(NOISE.format(seed=3, count=10_000)), stdout=subprocess.DEVNULL)
+    process = cli.start(
+        "wrap", "-q", "--id", victim, *python(NOISE.format(seed=3, count=10_000)), stdout=subprocess.DEVNULL
+    )
     assert process.finish(60) == 0 and output_of(api, victim) == noise(3, 10_000)
     api.append(other, {"message": "here before"})
     filled = small.fill(filler)
@@ -113,7 +115,9 @@ def test_deleting_works_on_a_full_disk_and_makes_room(servers, tmp_path):
     assert answer.status in (200, 202, 204), answer
     assert api.get(f"/api/v1/executions/{victim}/logs").status == 410
     # The room that it took is found again, without a restart.
-    eventually(lambda: api.post(f"/api/v1/executions/{other}/logs", {"message": "room again"}).status == 201, "room again")
+    eventually(
+        lambda: api.post(f"/api/v1/executions/{other}/logs", {"message": "room again"}).status == 201, "room again"
+    )
     assert api.messages(other) == ["here before", "room again"]
     assert api.messages(filler, limit=10000) == filled
     eventually(small.ready, "ready again")

@@ -80,12 +80,18 @@ def test_what_a_server_acknowledged_is_there_after_power_loss(servers, tmp_path)
                     api.append_lines(job, [line(len(messages))]) if epoch else None
                 acknowledged += mark["count"]
                 checked += 1
-            alarms = [entry for entry in after.log() if "lost" in entry.get("message", "") or "aside" in entry.get("message", "")]
+            alarms = [
+                entry
+                for entry in after.log()
+                if "lost" in entry.get("message", "") or "aside" in entry.get("message", "")
+            ]
             assert alarms == [], (moment, alarms)
         finally:
             after.kill()
         shutil.rmtree(root)
-    print(f"{checked} logs with {acknowledged} acknowledged records were whole, over {len(trace.entries)} traced operations")
+    print(
+        f"{checked} logs with {acknowledged} acknowledged records were whole, over {len(trace.entries)} traced operations"
+    )
     assert checked
 
 
@@ -194,7 +200,8 @@ PACED_OUT = b"".join(b"line %d\n" % i for i in range(10000))
 
 @pytest.mark.timeout(900)
 def test_a_runner_without_power_loses_at_most_what_it_had_not_synced(servers, tmp_path):
-    """With no server there to have anything: all that is left is in the spool. What passed three seconds before is surely in it;
+    """With no server there to have anything: all that is left is in the spool. What passed three seconds before is
+    surely in it;
     it syncs once a second."""
     source = chance()
     absent = servers()
@@ -213,7 +220,9 @@ def test_a_runner_without_power_loses_at_most_what_it_had_not_synced(servers, tm
     trace = recorder.trace()
     delivered = nothing = 0
     # Once it has said where it leaves the log, all of it is there, and how the job ended.
-    moments = [len(trace.entries)] * 3 + [source.randrange(1, len(trace.entries) + 1) for _ in range(rounds(200, least=10))]
+    moments = [len(trace.entries)] * 3 + [
+        source.randrange(1, len(trace.entries) + 1) for _ in range(rounds(200, least=10))
+    ]
     for number, moment in enumerate(moments):
         home = tmp_path / f"after{number}"
         (home / "state").mkdir(parents=True)
@@ -245,7 +254,9 @@ def test_a_runner_without_power_loses_at_most_what_it_had_not_synced(servers, tm
         finally:
             server.kill()
         shutil.rmtree(home)
-    print(f"{delivered} spools gave a whole prefix, {nothing} had not been synced yet; {len(trace.entries)} traced operations")
+    print(
+        f"{delivered} spools gave a whole prefix, {nothing} had not been synced yet; {len(trace.entries)} traced operations"
+    )
     assert delivered
 
 
@@ -286,10 +297,15 @@ def test_a_spool_that_gives_its_space_back_is_whole_after_power_loss(servers, tm
     options = ("--spool-max", "4194304", "--deliver-wait", "0", "--id", job)
     with cli.start("wrap", "-q", *options, *python(echo), env=recorder.env, stdin=subprocess.PIPE) as process:
         for count in range(500, 16001, 500):
-            process.write(b"".join(b"%d %s\n" % (i, source.randbytes(400).hex().encode()) for i in range(count - 500, count)))
+            process.write(
+                b"".join(b"%d %s\n" % (i, source.randbytes(400).hex().encode()) for i in range(count - 500, count))
+            )
             process.out.wait_lines(count)
             recorder.mark(count=count)
-            eventually(lambda: (r := api.get(f"/api/v1/executions/{job}")).status == 200 and r.json()["last_index"] >= count, "taken")
+            eventually(
+                lambda: (r := api.get(f"/api/v1/executions/{job}")).status == 200 and r.json()["last_index"] >= count,
+                "taken",
+            )
         process.close_stdin()
         process.finish(60)
     trace = recorder.trace()

@@ -11,10 +11,12 @@ from support import DEADLINE
 from support.api import eventually
 from support.cli import Cli
 from support.faults import rounds
-from support.ws import Follower, Runner, frame, handshake
+from support.ws import Runner, frame, handshake
 
 LINES = rounds(1_000_000, least=100_000)
-MEMORY_MAX = 96 << 20  # beyond what the server held before: the cache's budget of 8 MiB, buffers, and what ASan keeps of freed memory
+MEMORY_MAX = (
+    96 << 20
+)  # beyond what the server held before: the cache's budget of 8 MiB, buffers, and what ASan keeps of freed memory
 ASAN = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "quarantine_size_mb=8")))
 
 

@@ -1,4 +1,5 @@
-"""RFC 6455 on both sockets: what a client sends frame by frame, and what exactly comes back. Each row is sent in one piece and
+"""RFC 6455 on both sockets: what a client sends frame by frame, and what exactly comes back. Each row is sent in
+one piece and
 byte by byte."""
 
 import json
@@ -20,7 +21,12 @@ def by_sixteen_bits(opcode, payload):
 
 
 def by_sixty_four_bits(opcode, payload, length=None):
-    return bytes([0x80 | opcode, 0xFF]) + (len(payload) if length is None else length).to_bytes(8, "big") + bytes(4) + payload
+    return (
+        bytes([0x80 | opcode, 0xFF])
+        + (len(payload) if length is None else length).to_bytes(8, "big")
+        + bytes(4)
+        + payload
+    )
 
 
 def fragments(opcode, *payloads):

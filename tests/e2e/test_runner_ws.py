@@ -31,7 +31,11 @@ def test_one_record_a_frame_and_an_array_of_them(server, api, execution_id):
         runner.acked(0)
         runner.lines(["a", "b"], stream="stderr")
         assert runner.complete(0)["type"] == "completed"
-    assert [(r["stream"], r["message"]) for r in api.logs(execution_id)] == [("stdout", "single"), ("stderr", "a"), ("stderr", "b")]
+    assert [(r["stream"], r["message"]) for r in api.logs(execution_id)] == [
+        ("stdout", "single"),
+        ("stderr", "a"),
+        ("stderr", "b"),
+    ]
 
 
 def test_an_acknowledged_record_is_there_already(server, api, execution_id):
@@ -172,7 +176,15 @@ def test_a_skip_with_what_is_no_digest_is_refused(server, execution_id):
 def test_a_wrong_digest_is_refused(server, api, execution_id):
     with Runner(server, execution_id) as runner:
         runner.lines(["0"])
-        runner.send({"type": "complete", "execution_id": execution_id, "exit_code": 0, "final_sequence": 0, "digest": "0123456789abcdef"})
+        runner.send(
+            {
+                "type": "complete",
+                "execution_id": execution_id,
+                "exit_code": 0,
+                "final_sequence": 0,
+                "digest": "0123456789abcdef",
+            }
+        )
         refused_with(runner, "digest_mismatch")
         assert api.status(execution_id)["sealed"] is False
         runner.complete()

@@ -77,7 +77,12 @@ def test_its_runner_and_its_client_understand_each_other(server, execution_id):
     assert [(record["stream"], record["message"]) for record in records] == LINES
     assert [record["sequence_number"] for record in records] == list(range(len(LINES)))
     assert {"type", "execution_id", "exit_code", "status"} <= set(end)
-    assert (end["type"], end["execution_id"], end["exit_code"], end["status"]) == ("complete", execution_id, 0, "completed")
+    assert (end["type"], end["execution_id"], end["exit_code"], end["status"]) == (
+        "complete",
+        execution_id,
+        0,
+        "completed",
+    )
 
 
 def test_its_log_message(server, execution_id):
@@ -127,7 +132,9 @@ def test_its_status_response(server, api, execution_id):
 
 def test_a_disconnect_before_the_first_log_reconnects_at_once(server, api, execution_id):
     async def early():
-        async with websockets.connect(url(server, f"/ws/executions/{execution_id}/logs?cursor=-1"), extra_headers=bearer(server)):
+        async with websockets.connect(
+            url(server, f"/ws/executions/{execution_id}/logs?cursor=-1"), extra_headers=bearer(server)
+        ):
             pass
         await stream_container_logs(server, execution_id, LINES, 0)
         return await stream_logs_websocket(server, execution_id, -1)

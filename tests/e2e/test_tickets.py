@@ -105,7 +105,12 @@ def test_a_runner_comes_back_with_its_ticket(server, api):
 def test_a_ticket_has_the_rights_of_who_asked(server, api):
     execution_id = api.create()
     with pytest.raises(Refused) as raised:
-        WebSocket(server, f"/ws/runner/executions/{execution_id}/stream", None, {"access_token": ticket_of(api.as_role("viewer"))})
+        WebSocket(
+            server,
+            f"/ws/runner/executions/{execution_id}/stream",
+            None,
+            {"access_token": ticket_of(api.as_role("viewer"))},
+        )
     assert raised.value.status == 403
 
 
@@ -132,7 +137,9 @@ def test_a_ticket_by_subprotocol_opens_a_websocket_and_is_never_echoed(server, a
     api.append(execution_id, {"message": "m"})
     ticket = ticket_of(api)
     for _ in range(2):
-        with Follower(server, execution_id, token=None, subprotocols=["runnel.v1", f"runnel.ticket.{ticket}"]) as follower:
+        with Follower(
+            server, execution_id, token=None, subprotocols=["runnel.v1", f"runnel.ticket.{ticket}"]
+        ) as follower:
             assert follower.ws.subprotocol == "runnel.v1"
             assert ticket not in str(follower.headers)
             assert follower.logs(1)
@@ -140,7 +147,9 @@ def test_a_ticket_by_subprotocol_opens_a_websocket_and_is_never_echoed(server, a
 
 def test_without_the_real_subprotocol_none_is_selected(server, api):
     execution_id = api.create()
-    request = handshake(server, f"/ws/executions/{execution_id}/logs", None, Sec_WebSocket_Protocol=f"runnel.ticket.{ticket_of(api)}")
+    request = handshake(
+        server, f"/ws/executions/{execution_id}/logs", None, Sec_WebSocket_Protocol=f"runnel.ticket.{ticket_of(api)}"
+    )
     raw = RawWebSocket.__new__(RawWebSocket)
     super(RawWebSocket, raw).__init__(server.port)
     with raw:
@@ -153,7 +162,9 @@ def test_a_wrong_ticket_and_an_api_key_by_subprotocol_are_refused(server, api):
     for credential in ("rnt_" + "w" * 43, "", api.token):
         assert refused(server, execution_id, subprotocols=["runnel.v1", f"runnel.ticket.{credential}"]) == 401
     answer = api.get(
-        f"{PATH}/{execution_id}/logs/stream", token=None, headers={"Sec-WebSocket-Protocol": f"runnel.ticket.{ticket_of(api)}"}
+        f"{PATH}/{execution_id}/logs/stream",
+        token=None,
+        headers={"Sec-WebSocket-Protocol": f"runnel.ticket.{ticket_of(api)}"},
     )
     assert answer.status == 401  # that is no WebSocket
 

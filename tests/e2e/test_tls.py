@@ -14,7 +14,22 @@ from support.ws import Follower
 def certificate(folder, name, days="30", names="IP:127.0.0.1,DNS:localhost"):
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", days, "-keyout", key, "-out", cert]
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            days,
+            "-keyout",
+            key,
+            "-out",
+            cert,
+        ]
         + ["-subj", f"/CN={name}", "-addext", f"subjectAltName={names}"],
         check=True,
         capture_output=True,
@@ -49,7 +64,9 @@ def test_the_cli_trusts_the_authority_it_is_given(secure, tmp_path):
     assert refused.code == 5 and b"certificate" in refused.err.lower(), refused
     trusted = ("--ca-file", cert)
     assert cli.ok(*trusted, "wrap", "--", "echo", "over tls").out == b"over tls\n"
-    execution_id = server.api(ssl_context=context).expect(200, "GET", "/api/v1/executions")["executions"][0]["execution_id"]
+    execution_id = server.api(ssl_context=context).expect(200, "GET", "/api/v1/executions")["executions"][0][
+        "execution_id"
+    ]
     assert cli.ok(*trusted, "logs", "-f", execution_id).out == b"over tls\n"
 
 
@@ -57,7 +74,9 @@ def test_plain_http_on_the_tls_port_gets_nothing(secure):
     assert exchange(secure[0].port, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").status in (0, 400)
 
 
-@pytest.mark.parametrize("version, works", [(ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)])
+@pytest.mark.parametrize(
+    "version, works", [(ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)]
+)
 def test_versions(secure, version, works):
     server, cert, _, _ = secure
     context = ssl.create_default_context(cafile=cert)
@@ -125,7 +144,9 @@ def test_a_failed_handshake_is_in_the_log_but_not_each_time(secure):
     server.connect().close()  # a check of the port is no failure
     assert exchange(server.port, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").status in (0, 400)
     entry = server.wait_log(lambda entry: "handshake" in (entry["message"] or ""))
-    assert entry["level"] == "WARNING" and "http request" in entry["reason"] and entry["peer"].startswith("127.0.0.1:"), entry
+    assert (
+        entry["level"] == "WARNING" and "http request" in entry["reason"] and entry["peer"].startswith("127.0.0.1:")
+    ), entry
     strict = ssl.create_default_context()  # does not know the certificate
     for _ in range(30):
         with pytest.raises(ssl.SSLError):

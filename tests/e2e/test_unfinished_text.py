@@ -1,4 +1,5 @@
-"""Text whose newline does not come: a prompt, a row of dots, a bar drawn by '\\r'. It is shown at once, and within a second it is a
+"""Text whose newline does not come: a prompt, a row of dots, a bar drawn by '\\r'. It is shown at once, and within
+a second it is a
 record that the rest of its line goes on from."""
 
 import os
@@ -59,7 +60,10 @@ def test_a_prompt_that_is_piped_is_visible_while_it_waits(cli, api):
     with cli.start("pipe", "-q", "--id", job, stdin=subprocess.PIPE) as process:
         process.write(b"first\n....")
         process.out.wait_for(b"first\n....")
-        eventually(lambda: api.get(f"/api/v1/executions/{job}").status == 200 and api.messages(job) == ["first", "...."], "the dots")
+        eventually(
+            lambda: api.get(f"/api/v1/executions/{job}").status == 200 and api.messages(job) == ["first", "...."],
+            "the dots",
+        )
         process.write(b"done\n")
         process.close_stdin()
         assert process.finish() == 0
@@ -70,7 +74,9 @@ def test_a_newline_that_comes_alone_ends_the_line(cli, api):
     job = fresh_id()
     with cli.start("pipe", "-q", "--id", job, stdin=subprocess.PIPE) as process:
         process.write(b"wait")
-        eventually(lambda: api.get(f"/api/v1/executions/{job}").status == 200 and api.messages(job) == ["wait"], "the text")
+        eventually(
+            lambda: api.get(f"/api/v1/executions/{job}").status == 200 and api.messages(job) == ["wait"], "the text"
+        )
         process.write(b"\nnext\n")
         process.close_stdin()
         assert process.finish() == 0
@@ -104,7 +110,9 @@ def test_killing_wrap_loses_no_text_that_was_visible(servers, cli, tmp_path):
     job = fresh_id()
     script = "printf 'first\\npassed 30%%\\rpassed 60%%'; exec tail -f /dev/null"
     with cli.start("wrap", "-q", "--id", job, *shell(script)) as process:
-        eventually(lambda: api.get(f"/api/v1/executions/{job}").status == 200 and len(api.messages(job)) == 2, "the bar")
+        eventually(
+            lambda: api.get(f"/api/v1/executions/{job}").status == 200 and len(api.messages(job)) == 2, "the bar"
+        )
         process.kill()
     eventually(lambda: cli.run("wrap", "--resume", job).code == 0, "what is left is delivered")
     assert output_of(api, job) == b"first\npassed 30%\rpassed 60%"
@@ -113,6 +121,13 @@ def test_killing_wrap_loses_no_text_that_was_visible(servers, cli, tmp_path):
 
 def test_lines_that_go_on_are_counted_on_each_stream(cli, api):
     execution_id = api.create()
-    records = [("stdout", "one ", True), ("stderr", "two, ", True), ("stdout", "goes on", True), ("stderr", "ends", False)]
-    api.append(execution_id, [{"stream": stream, "message": text, "partial": partial} for stream, text, partial in records])
+    records = [
+        ("stdout", "one ", True),
+        ("stderr", "two, ", True),
+        ("stdout", "goes on", True),
+        ("stderr", "ends", False),
+    ]
+    api.append(
+        execution_id, [{"stream": stream, "message": text, "partial": partial} for stream, text, partial in records]
+    )
     assert cli.ok("logs", "-c", execution_id).out == b"2\n"

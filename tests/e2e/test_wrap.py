@@ -169,7 +169,10 @@ def test_cancelling_ends_the_job_by_signal(cli, api):
     job = fresh_id()
     with cli.start("wrap", "--id", job, *shell("echo ready; exec tail -f /dev/null")) as process:
         process.out.wait_for(b"ready\n")
-        eventually(lambda: api.get(f"/api/v1/executions/{job}").status == 200 and api.status(job)["status"] == "running", "running")
+        eventually(
+            lambda: api.get(f"/api/v1/executions/{job}").status == 200 and api.status(job)["status"] == "running",
+            "running",
+        )
         assert api.delete(f"/api/v1/executions/{job}").status == 202
         assert process.finish() == 128 + signal.SIGTERM
     shown = api.status(job)

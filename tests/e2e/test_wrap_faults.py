@@ -136,7 +136,9 @@ def test_a_killed_wrap_of_an_absent_server_is_resumed_too(servers, tmp_path):
     cli = Cli(tmp_path / "home", url=server.url, token=token)
     job = fresh_id()
     spool = cli.home / "state" / "runnel" / "spool" / job / "spool"
-    kill_in_the_middle(cli, job, lambda: eventually(lambda: spool.exists() and spool.stat().st_size, "the spool holds something"))
+    kill_in_the_middle(
+        cli, job, lambda: eventually(lambda: spool.exists() and spool.stat().st_size, "the spool holds something")
+    )
     server.restart()
     cli.ok("wrap", "--resume")
     # What was under way from the pipe to the spool at that moment is lost; what is kept is a whole prefix.

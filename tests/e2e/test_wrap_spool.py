@@ -1,4 +1,5 @@
-"""What `runnel wrap` keeps, and until when: its spool, its limits, and what stands in for descriptors that are closed."""
+"""What `runnel wrap` keeps, and until when: its spool, its limits, and what stands in for descriptors that are
+closed."""
 
 import json
 import signal
@@ -25,7 +26,11 @@ def seen(api, job, count):
 
 def spools(home):
     folder = home / "state" / "runnel" / "spool"
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != ".") if folder.exists() else []
+    return (
+        sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != ".")
+        if folder.exists()
+        else []
+    )
 
 
 # --- standard descriptors that are closed
@@ -80,7 +85,7 @@ def test_a_server_without_standard_descriptors_keeps_its_store(tmp_path):
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (("--spool-max", "4194303"), b"at least 4194304 (4 MiB), not \"4194303\""),
+        (("--spool-max", "4194303"), b'at least 4194304 (4 MiB), not "4194303"'),
         (("-m", "k=" + "x" * 65536), b"is 65544 bytes as JSON; an execution may have 65536"),
         (tuple(word for i in range(1001) for word in ("-m", f"k{i}=")), b"for 1001 keys; an execution may have 1000"),
     ],
@@ -94,7 +99,15 @@ def test_what_could_never_be_delivered_is_refused_before_the_job_runs(cli, args,
 
 def test_metadata_at_its_limits_is_delivered(cli, api):
     large, many = fresh_id(), fresh_id()
-    cli.ok("wrap", "--id", large, "-m", "k=" + "x" * (65536 - len(json.dumps({"k": ""}, separators=(",", ":")))), "--", "true")
+    cli.ok(
+        "wrap",
+        "--id",
+        large,
+        "-m",
+        "k=" + "x" * (65536 - len(json.dumps({"k": ""}, separators=(",", ":")))),
+        "--",
+        "true",
+    )
     cli.ok("wrap", "--id", many, *(word for i in range(1000) for word in ("-m", f"k{i}=")), "--", "true")
     assert api.status(large)["sealed"] and len(api.status(many)["metadata"]) == 1000
 

@@ -10,7 +10,9 @@ from support.process import BIN, Process
 from support.terminal import Shell
 
 
-@pytest.mark.parametrize("written", [b"hi\n", b"windows\r\nbar 1%\r2%\n\n", b"prompt", b"\r\r\n", b"x\r" * 9000 + b"\n"])
+@pytest.mark.parametrize(
+    "written", [b"hi\n", b"windows\r\nbar 1%\r2%\n\n", b"prompt", b"\r\r\n", b"x\r" * 9000 + b"\n"]
+)
 def test_newlines_are_recorded_as_the_job_wrote_them(cli, api, tmp_path, written):
     """And pass through as the terminal makes them."""
     (tmp_path / "data").write_bytes(written)
@@ -29,7 +31,10 @@ def test_a_job_that_turns_the_terminals_newlines_off_is_recorded_as_it_is(cli, a
 @pytest.mark.parametrize("data", [b"x", b"x\n", b"", b"first\nin mid-line", b"\x04\x1a\x03\n"])
 def test_input_that_is_no_terminal_is_the_jobs_own(cli, data):
     """Its bytes are data and no keys, and its end is the end, also in the middle of a line."""
-    assert cli.ok("wrap", "-q", "-t", *python("import sys; print(sys.stdin.buffer.read())"), input=data).out == repr(data).encode() + b"\r\n"
+    assert (
+        cli.ok("wrap", "-q", "-t", *python("import sys; print(sys.stdin.buffer.read())"), input=data).out
+        == repr(data).encode() + b"\r\n"
+    )
 
 
 @pytest.mark.parametrize("options", ["", "-t"])
@@ -124,13 +129,20 @@ def test_output_that_the_job_keeps_back_is_told_with_its_cure(cli):
         for terminal in (without, cured):
             terminal.wait_for(b"code 0\r\n")
         told = [line for line in without.out.data.splitlines() if b"wrap -t" in line]
-        assert len(told) == 1 and re.match(rb"runnel: nothing came for 1\d s, and then much at once: .* `runnel wrap -t`", told[0])
+        assert len(told) == 1 and re.match(
+            rb"runnel: nothing came for 1\d s, and then much at once: .* `runnel wrap -t`", told[0]
+        )
         assert b"nothing came" not in cured.out.data
 
 
 # --- children
 def exec_after(code):
-    return ["/usr/bin/python3", "-c", f"import ctypes, os, signal, sys; {code}; os.execv(sys.argv[1], sys.argv[1:])", BIN]
+    return [
+        "/usr/bin/python3",
+        "-c",
+        f"import ctypes, os, signal, sys; {code}; os.execv(sys.argv[1], sys.argv[1:])",
+        BIN,
+    ]
 
 
 def test_orphans_that_fall_to_it_are_reaped(cli):

@@ -1,9 +1,9 @@
-// LD_PRELOADed into the program under test: writes down, in order, everything that it does to files below POWER_TRACE_ROOT, and
-// what of it it has made durable, into the file POWER_TRACE. tests/e2e/support/power.py makes of any moment of such a trace what
-// a disk may hold when the power fails then.
+// LD_PRELOADed into the program under test: writes down, in order, everything that it does to files below
+// POWER_TRACE_ROOT, and what of it it has made durable, into the file POWER_TRACE. tests/e2e/support/power.py makes of
+// any moment of such a trace what a disk may hold when the power fails then.
 //
-// A change is noted after it was made, a sync before it begins and again after it has ended: so what is noted before the
-// beginning was surely covered.
+// A change is noted after it was made, a sync before it begins and again after it has ended: so what is noted before
+// the beginning was surely covered.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

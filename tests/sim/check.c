@@ -143,8 +143,8 @@ static bool is_over(const struct runner *runner)
     return runner->phase == RUNNER_OVER || runner->phase == RUNNER_GONE;
 }
 
-// Nobody ever learned of the present epoch, as the answer to its claim got lost, and nobody is left who would claim it. A store must
-// not leave that so; ours does not, as it has no such answers.
+// Nobody ever learned of the present epoch, as the answer to its claim got lost, and nobody is left who would claim it.
+// A store must not leave that so; ours does not, as it has no such answers.
 static bool is_deserted(const struct world *world)
 {
     if (world->has_plain && !world->plain.over)
@@ -207,8 +207,8 @@ static void check_runner(struct world *world, const struct runner *runner)
     if (runner->phase == RUNNER_GONE)
         return;
     if (runner->failed) {
-        // Another one took it over; or nobody had heard of it for so long that the log was sealed; or it was sealed by itself, and
-        // it has not heard of that, and cannot say that it was the one.
+        // Another one took it over; or nobody had heard of it for so long that the log was sealed; or it was sealed by
+        // itself, and it has not heard of that, and cannot say that it was the one.
         bool replaced = world->runner_count > 1 && (runner->failed == ERR_FENCED || runner->failed == ERR_SEALED);
         bool late = runner->failed == ERR_SEALED && (runner->late || runner->forgot || world->restores > 0);
         bool lied_to = runner->failed == ERR_UNPROVEN && world->lied;

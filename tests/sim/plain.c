@@ -1,5 +1,5 @@
-// A runner that is not ours: it keeps what it wrote in memory, stays connected whatever it is told, and begins again where `ready` says,
-// or, when hasty, wherever it stopped itself, without waiting.
+// A runner that is not ours: it keeps what it wrote in memory, stays connected whatever it is told, and begins again
+// where `ready` says, or, when hasty, wherever it stopped itself, without waiting.
 #include "sim.h"
 
 static void connect_now(struct world *world, void *arg, uint64_t life);

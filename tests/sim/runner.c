@@ -1,4 +1,5 @@
-// A runner: its job, its spool, and the driver of its uplink, as runner/delivery.c, runner_events.c and resume.c have them.
+// A runner: its job, its spool, and the driver of its uplink, as runner/delivery.c, runner_events.c and resume.c have
+// them.
 #include "model/config_limits.h"
 #include "sim.h"
 

@@ -1,6 +1,7 @@
-// A whole Runnel in one thread, with a clock of its own: store, server, runners, readers and the network between them are modelled as
-// thinly as can be, and drive the real state machines (sequencer, lease table, numbering rules, follower, uplink). Everything that
-// happens follows from the seed. docs/internals/simulator.md says what is modelled and what is checked.
+// A whole Runnel in one thread, with a clock of its own: store, server, runners, readers and the network between them
+// are modelled as thinly as can be, and drive the real state machines (sequencer, lease table, numbering rules,
+// follower, uplink). Everything that happens follows from the seed. docs/internals/simulator.md says what is modelled
+// and what is checked.
 #pragma once
 
 #include "fanout/follower.h"

@@ -1,5 +1,5 @@
-// One writer with group commits over the real rules of numbering and of outcomes. What the adapters decide around them is repeated here
-// in its shortest form.
+// One writer with group commits over the real rules of numbering and of outcomes. What the adapters decide around them
+// is repeated here in its shortest form.
 #include "sim.h"
 
 void store_init(struct world *world)

@@ -1,7 +1,7 @@
 // The runner's socket: takes its lease, feeds its records to the intake, and carries acks, refusals and `cancel` back.
 //
-//   (request) ── lease? ──▶ claim a new epoch, or come back with the old one ──▶ where does its producer stand? ──▶ 101, `ready` ──▶ records …
-//   ──▶ `complete` ──▶ the store's seal ──▶ `completed`
+//   (request) ── lease? ──▶ claim a new epoch, or come back with the old one ──▶ where does its producer stand? ──▶
+//   101, `ready` ──▶ records … ──▶ `complete` ──▶ the store's seal ──▶ `completed`
 #include "api/runner/runner.h"
 #include "api/streams.h"
 #include "ingest/intake.h"

@@ -152,8 +152,8 @@ int process_start(const struct process_options *options, struct process *ret)
 
 void process_signal(const struct process *process, int signum)
 {
-    // A group outlives its leader, and its number is not reused as long as it has members; without members nobody is hit, unless
-    // the number is a new group's by then, so after the leader is reaped nothing is sent.
+    // A group outlives its leader, and its number is not reused as long as it has members; without members nobody is
+    // hit, unless the number is a new group's by then, so after the leader is reaped nothing is sent.
     if (!process->reaped)
         kill(process->group ? -process->pid : process->pid, signum);
 }

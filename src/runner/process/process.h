@@ -29,7 +29,8 @@ int process_start(const struct process_options *options, struct process *ret);
 void process_signal(const struct process *process, int signum); // to all of its group, if it has one
 // It is stopped; each stop is told once.
 bool process_stopped(const struct process *process);
-// Its own group is what its pseudo-terminal's keys are for, and not one that it has made. Any thread, until it is reaped.
+// Its own group is what its pseudo-terminal's keys are for, and not one that it has made. Any thread, until it is
+// reaped.
 bool process_in_foreground(const struct process *process);
 // Reaps children that we did not start: the orphans that fall to us as process 1 of a container.
 void process_reap_others(const struct process *process);

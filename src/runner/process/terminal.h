@@ -1,4 +1,5 @@
-// Our own terminal while the child has a pseudo-terminal: raw, so that each key reaches the child, and back to what it was.
+// Our own terminal while the child has a pseudo-terminal: raw, so that each key reaches the child, and back to what it
+// was.
 #pragma once
 
 #include "util/attrs.h"

@@ -1,10 +1,11 @@
-// The catalogue: accounts, keys, executions. Its statements are written once and run on each engine of store/sql/; adapters call
-// these functions, each with a connection of its own, and keep for themselves what is theirs (caches, the log, who is told).
+// The catalogue: accounts, keys, executions. Its statements are written once and run on each engine of store/sql/;
+// adapters call these functions, each with a connection of its own, and keep for themselves what is theirs (caches, the
+// log, who is told).
 //
-// What changes something is called within a write transaction of the caller's, and is one with what else that one holds. The
-// outcome of the operation comes back (ERR_NOT_FOUND, ERR_CONFLICT …) before anything is written; an error of the database
-// (store/sql/sql.h) means that the transaction is to be rolled back, and begun again if sql_again says so.
-// Strings and the rest of an operation's results are as store/ops/ say.
+// What changes something is called within a write transaction of the caller's, and is one with what else that one
+// holds. The outcome of the operation comes back (ERR_NOT_FOUND, ERR_CONFLICT …) before anything is written; an error
+// of the database (store/sql/sql.h) means that the transaction is to be rolled back, and begun again if sql_again says
+// so. Strings and the rest of an operation's results are as store/ops/ say.
 #pragma once
 
 #include "store/catalogue/statements.h"
@@ -39,8 +40,8 @@ int catalogue_key_list(struct sql *sql, struct store_key_list *list);
 
 // --- operators.c
 int catalogue_keys_revoke(struct sql *sql, int64_t account, int64_t now_ms); // all of an account
-// ERR_LAST_OPERATOR if without this key, or without the keys of this account (0: none), no operator's would be left that
-// lasts as long. Nobody else changes keys of operators until the transaction ends.
+// ERR_LAST_OPERATOR if without this key, or without the keys of this account (0: none), no operator's would be left
+// that lasts as long. Nobody else changes keys of operators until the transaction ends.
 int catalogue_operators_left(struct sql *sql, int64_t key_row, int64_t account, int64_t now_ms);
 
 // --- executions.c

@@ -1,6 +1,6 @@
-// The numbered migrations, embedded from the .sql files of this folder by embed.py. `catalogue/` is written once, with the words of
-// store/sql/words.h; what an engine alone has is in the folder of its name. One number is one transaction, and means the same on
-// every engine.
+// The numbered migrations, embedded from the .sql files of this folder by embed.py. `catalogue/` is written once, with
+// the words of store/sql/words.h; what an engine alone has is in the folder of its name. One number is one transaction,
+// and means the same on every engine.
 #pragma once
 
 #include "store/sql/sql.h"

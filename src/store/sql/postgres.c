@@ -1,5 +1,6 @@
-// Numbers and bytes go over the wire as they are, in network order; a statement is prepared at its first step, when the types of its
-// parameters are known. A connection that was lost is made again by the next transaction, which prepares anew what it uses.
+// Numbers and bytes go over the wire as they are, in network order; a statement is prepared at its first step, when the
+// types of its parameters are known. A connection that was lost is made again by the next transaction, which prepares
+// anew what it uses.
 #include "store/sql/postgres.h"
 
 #include "store/sql/sql_private.h"

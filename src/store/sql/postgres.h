@@ -1,4 +1,5 @@
-// The driver for PostgreSQL 15 or newer, by libpq. Its calls wait for the server: for threads of their own, never a loop's.
+// The driver for PostgreSQL 15 or newer, by libpq. Its calls wait for the server: for threads of their own, never a
+// loop's.
 #pragma once
 
 #include "store/sql/sql.h"

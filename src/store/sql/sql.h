@@ -1,12 +1,13 @@
-// Statements for small rows, the same on each engine. A driver is a const vtable: sqlite.c beside the log's own connection,
-// postgres.c by libpq. A connection belongs to one thread at a time, and its calls block.
+// Statements for small rows, the same on each engine. A driver is a const vtable: sqlite.c beside the log's own
+// connection, postgres.c by libpq. A connection belongs to one thread at a time, and its calls block.
 //
-// Statements are kept in a table, by number, and prepared when they are first wanted; {words} of theirs become the engine's
-// (words.h), and their parameters are ?1, ?2 … Every parameter is bound each time, to the same type each time.
+// Statements are kept in a table, by number, and prepared when they are first wanted; {words} of theirs become the
+// engine's (words.h), and their parameters are ?1, ?2 … Every parameter is bound each time, to the same type each time.
 //
 // Errors: ERR_CONFLICT (what was to be unique is there; say ON CONFLICT instead where that can happen), ERR_STORE_FULL,
-// ERR_NO_FILES, ERR_NOMEM, ERR_UNAVAILABLE (away, or at odds with another transaction: sql_again), ERR_CORRUPT, ERR_INVALID (text that
-// is not UTF-8), ERR_INTERNAL (a fault of this program). After any of them the transaction must be rolled back.
+// ERR_NO_FILES, ERR_NOMEM, ERR_UNAVAILABLE (away, or at odds with another transaction: sql_again), ERR_CORRUPT,
+// ERR_INVALID (text that is not UTF-8), ERR_INTERNAL (a fault of this program). After any of them the transaction must
+// be rolled back.
 #pragma once
 
 #include "util/buf.h"
@@ -35,11 +36,13 @@ bool sql_again(const struct sql *sql);
 // Says so of what the caller found: another transaction was faster. Returns ERR_UNAVAILABLE.
 int sql_outrun(struct sql *sql);
 
-// --- Transactions. SQLite's write transactions exclude each other. On PostgreSQL each statement sees what is committed by then, so
-// what is read to be changed is read {locked}. The owner of a connection may begin and end them by other means, too.
+// --- Transactions. SQLite's write transactions exclude each other. On PostgreSQL each statement sees what is committed
+// by then, so what is read to be changed is read {locked}. The owner of a connection may begin and end them by other
+// means, too.
 enum sql_mode { SQL_READ, SQL_WRITE };
 int sql_begin(struct sql *sql, enum sql_mode mode); // connects again if need be
-// Any error: nothing is known to be committed. ERR_UNAVAILABLE: it may be, if the connection went; ask before doing it again.
+// Any error: nothing is known to be committed. ERR_UNAVAILABLE: it may be, if the connection went; ask before doing it
+// again.
 int sql_commit(struct sql *sql);
 int sql_rollback(struct sql *sql); // also after errors; nothing if none is under way
 
@@ -47,7 +50,8 @@ int sql_rollback(struct sql *sql); // also after errors; nothing if none is unde
 int sql_exec(struct sql *sql, const char *text);
 
 // --- Statements
-// The statement by its number, reset; NULL if it cannot be prepared, which the other functions take and sql_row reports.
+// The statement by its number, reset; NULL if it cannot be prepared, which the other functions take and sql_row
+// reports.
 struct sql_statement *sql_statement(struct sql *sql, unsigned number);
 // One made for this use; to be freed.
 struct sql_statement *sql_prepare(struct sql *sql, const char *text);

@@ -45,7 +45,8 @@ int db_run(sqlite3_stmt *statement);
 // One integer of a statement without parameters, e.g. "PRAGMA user_version".
 int db_query_i64(struct db *db, const char *sql, int64_t *ret);
 
-// Parameters are numbered from 1, columns from 0. A view without data binds NULL; bound bytes must live until the statement is reset.
+// Parameters are numbered from 1, columns from 0. A view without data binds NULL; bound bytes must live until the
+// statement is reset.
 void db_bind_i64(sqlite3_stmt *statement, int index, int64_t value);
 void db_bind_u64(sqlite3_stmt *statement, int index, uint64_t value); // bit for bit
 void db_bind_text(sqlite3_stmt *statement, int index, struct str text);

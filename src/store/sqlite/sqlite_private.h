@@ -1,5 +1,5 @@
-// The state of the SQLite adapter: what its threads share, and which of them may touch what. Each room's functions are in
-// headers of its own.
+// The state of the SQLite adapter: what its threads share, and which of them may touch what. Each room's functions are
+// in headers of its own.
 #pragma once
 
 #include "store/adapter.h"

@@ -22,17 +22,18 @@ struct sqlite_options {
     const struct sqlite_tuning *tuning; // NULL: the defaults
 };
 
-// Opens or makes it, migrates, loads the hot index. ERR_TOO_NEW with a text in *ret_error when the file is newer than the program,
-// ERR_CONFLICT when another process has it open.
+// Opens or makes it, migrates, loads the hot index. ERR_TOO_NEW with a text in *ret_error when the file is newer than
+// the program, ERR_CONFLICT when another process has it open.
 int sqlite_store_open(const struct sqlite_options *options, struct buf *ret_error, struct store **ret);
 struct sqlite_restore {
     const char *path; // DATA/runnel.db, open nowhere; it need not be there
     const char *file; // a backup, or another store's file
     bool discard;     // the former store, instead of keeping it beside
 };
-// Puts a copy of `file`, which is checked whole, in the place of the store, in one step: whenever the process or the power
-// ends, either the former store is there or the new one. Who opens it first gives it a new incarnation. *ret_kept: where
-// the former store is now, owned by the caller; or NULL. ERR_CONFLICT while the store is in use; others with a text.
+// Puts a copy of `file`, which is checked whole, in the place of the store, in one step: whenever the process or the
+// power ends, either the former store is there or the new one. Who opens it first gives it a new incarnation.
+// *ret_kept: where the former store is now, owned by the caller; or NULL. ERR_CONFLICT while the store is in use;
+// others with a text.
 int sqlite_store_restore(const struct sqlite_restore *restore, char **ret_kept, struct buf *ret_error);
 // Writes that would take the store's files past so many bytes fail as on a full disk; 0: no limit. Any thread.
 void sqlite_store_limit(struct store *store, uint64_t bytes);

@@ -38,7 +38,9 @@ class Cli:
 
     def start(self, *args, env=None, stdin=subprocess.DEVNULL, **options):
         merged = {**self.env, **(env or {})}
-        return Process([BIN, *map(str, args)], env={k: v for k, v in merged.items() if v is not None}, stdin=stdin, **options)
+        return Process(
+            [BIN, *map(str, args)], env={k: v for k, v in merged.items() if v is not None}, stdin=stdin, **options
+        )
 
     def run(self, *args, input=None, env=None, timeout=60, expect=None):
         with self.start(*args, env=env, stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL) as process:

@@ -1,4 +1,5 @@
-"""What the tests of real faults share: how many, at which random moments, a job whose output is known, and a proxy that cuts."""
+"""What the tests of real faults share: how many, at which random moments, a job whose output is known, and a proxy
+that cuts."""
 
 import asyncio
 import hashlib
@@ -60,7 +61,9 @@ class BusyJob:
         self.job = job
         self.result = folder / f"{job}.sums"
         command = python(_BUSY)
-        self.process = cli.start("wrap", "--deliver-wait", "0", "--id", job, *command, stop, self.result, seed, stdout=subprocess.DEVNULL)
+        self.process = cli.start(
+            "wrap", "--deliver-wait", "0", "--id", job, *command, stop, self.result, seed, stdout=subprocess.DEVNULL
+        )
 
     def sums(self):
         return self.result.read_text().split()
@@ -71,11 +74,13 @@ def stored_sums(api, job):
 
 
 class CuttingProxy:
-    """Between clients and the server: each connection ends at a byte position drawn at random, in either direction, until
+    """Between clients and the server: each connection ends at a byte position drawn at random, in either direction,
+    until
     `cuts` of them were cut; those after that are left alone."""
 
     def __init__(self, target_port, source, cuts, half_answer=None):
-        """half_answer: (part of a request line, bytes): what the first such request gets instead of the server's answer."""
+        """half_answer: (part of a request line, bytes): what the first such request gets instead of the server's
+        answer."""
         self.target_port = target_port
         self.half_answer = half_answer
         self.source = source

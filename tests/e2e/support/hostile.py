@@ -61,7 +61,9 @@ class HostileServer:
 
     def __init__(self, runner=None, answer=None):
         self.runner = runner
-        self.answer = answer or (lambda connection: connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}"))
+        self.answer = answer or (
+            lambda connection: connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}")
+        )
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -96,14 +98,20 @@ class HostileServer:
                 return None
             data += piece
         head, _, body = data.partition(b"\r\n\r\n")
-        length = [int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+        length = [
+            int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")
+        ]
         while len(body) < sum(length):
             body += connection.recv(65536)
         return head
 
     @staticmethod
     def _upgrade(connection, head):
-        key = [line.split(b":", 1)[1].strip() for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key:")][0]
+        key = [
+            line.split(b":", 1)[1].strip()
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"sec-websocket-key:")
+        ][0]
         accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
         connection.sendall(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -29,7 +29,8 @@ def output_of(api, execution_id, stream=None):
 
 
 def signalled(name, times=1, code=7):
-    """A job that says `ready`, then `signal 1` and so on at each SIG`name`, and exits with `code` after so many. It waits with the
+    """A job that says `ready`, then `signal 1` and so on at each SIG`name`, and exits with `code` after so many. It
+    waits with the
     signal blocked: one that comes at any moment after `ready` is kept until it is waited for."""
     return python(
         "import os, signal, sys\n"

@@ -1,4 +1,5 @@
-"""Power loss at any moment of a recorded run: tests/faults/power_trace.c writes down what a program does to its files, and this
+"""Power loss at any moment of a recorded run: tests/faults/power_trace.c writes down what a program does to its
+files, and this
 makes of each moment what a disk may hold when the power fails just then: all that was synced, and of the rest a random part."""
 
 import json
@@ -30,7 +31,20 @@ class Recorder:
         self.file.touch()
         self.root = root
         library = folder / "power_trace.so"
-        command = ["cc", "-std=gnu17", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o", library, SOURCE, "-ldl"]
+        command = [
+            "cc",
+            "-std=gnu17",
+            "-shared",
+            "-fPIC",
+            "-O1",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-o",
+            library,
+            SOURCE,
+            "-ldl",
+        ]
         subprocess.run(command, check=True)
         asan = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0")))
         self.env = {"LD_PRELOAD": library, "POWER_TRACE": self.file, "POWER_TRACE_ROOT": root, "ASAN_OPTIONS": asan}
@@ -57,7 +71,9 @@ class Trace:
             path = raw[at : at + path_len].decode()
             data = raw[at + path_len : at + path_len + data_len]
             at += path_len + data_len
-            self.entries.append(Entry(op, inode, offset, length, time_ns, path, json.loads(data) if op == MARK else data))
+            self.entries.append(
+                Entry(op, inode, offset, length, time_ns, path, json.loads(data) if op == MARK else data)
+            )
 
     def marks(self, moment):
         return [entry.data | {"time": entry.time} for entry in self.entries[:moment] if entry.op == MARK]
@@ -73,8 +89,10 @@ class Trace:
         return self.marks(ended)
 
     def disk(self, moment, source, target, start=None, share=None):
-        """Makes below `target` what may be on the disk when the power fails before entry `moment`. How much of what was not synced
-        is there is `share`, or drawn: nothing, anything, all. `start`: what was durable before the trace, {name: (inode, content)}."""
+        """Makes below `target` what may be on the disk when the power fails before entry `moment`. How much of what
+        was not synced
+        is there is `share`, or drawn: nothing, anything, all. `start`: what was durable before the trace, {name: (inode, content)}.
+        """
         share = source.choice((0.0, 0.0, source.random(), 1.0)) if share is None else share
         past = self.entries[:moment]
         synced = self._synced(past)

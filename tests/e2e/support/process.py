@@ -68,7 +68,8 @@ class Sink:
 
 
 class Process:
-    """A child that dies with the test run; both outputs are gathered. `tty_stdout` is a descriptor to give it instead of a pipe."""
+    """A child that dies with the test run; both outputs are gathered. `tty_stdout` is a descriptor to give it
+    instead of a pipe."""
 
     def __init__(self, argv, env=None, stdin=subprocess.DEVNULL, cwd=None, pass_fds=(), stdout=subprocess.PIPE):
         guard = ["setpriv", "--pdeathsig", "KILL", "--"]

@@ -5,7 +5,8 @@ import threading
 
 
 class Proxy:
-    """refuse(request_head: bytes) -> True: that connection gets a 403 and ends, as from a middlebox. What the server sends is held
+    """refuse(request_head: bytes) -> True: that connection gets a 403 and ends, as from a middlebox. What the
+    server sends is held
     back from the first piece on that has `hold` in it; then `held` is set."""
 
     def __init__(self, target_port, refuse=lambda head: False, hold=None):
@@ -49,7 +50,9 @@ class Proxy:
                 self._changed.notify_all()
         if refused:
             try:
-                client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" if head else b"")
+                client.sendall(
+                    b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" if head else b""
+                )
             except OSError:
                 pass
             client.close()

@@ -132,7 +132,9 @@ class Server:
 
     def database(self):
         """The store's file, known by its first bytes."""
-        files = [path for path in self.data.iterdir() if path.is_file() and path.read_bytes()[:15] == b"SQLite format 3"]
+        files = [
+            path for path in self.data.iterdir() if path.is_file() and path.read_bytes()[:15] == b"SQLite format 3"
+        ]
         assert len(files) == 1, files
         return files[0]
 

@@ -104,7 +104,8 @@ class Stream:
 
 
 class EventSource:
-    """What a browser's EventSource does by itself: it comes back with the last id that it saw, until a 204 or a refusal.
+    """What a browser's EventSource does by itself: it comes back with the last id that it saw, until a 204 or a
+    refusal.
     Plain calls instead of events: `run` opens streams until `done` says so, or until it may not come back."""
 
     def __init__(self, api, execution_id, ticket, **query):

@@ -152,7 +152,9 @@ class WebSocket:
 
 class Follower(WebSocket):
     def __init__(self, server, execution_id, token="", headers=None, **query):
-        options = {name: query.pop(name) for name in ("ssl", "compression", "max_queue", "subprotocols") if name in query}
+        options = {
+            name: query.pop(name) for name in ("ssl", "compression", "max_queue", "subprotocols") if name in query
+        }
         super().__init__(server, f"/ws/executions/{execution_id}/logs", token, query, headers, **options)
 
     def logs(self, count, timeout=DEADLINE):
@@ -232,7 +234,8 @@ class RawWebSocket(RawConnection):
         return head[0], self._reader.read(length)
 
     def close_code(self):
-        """Reads on to the close frame: its code, 1005 without one, 1006 if the connection ended without a close frame."""
+        """Reads on to the close frame: its code, 1005 without one, 1006 if the connection ended without a close
+        frame."""
         try:
             while True:
                 frame = self.frame()

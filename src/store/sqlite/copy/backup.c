@@ -1,6 +1,6 @@
-// Copies of a store: into a backup while it runs, and out of one by a restore. Each is made by VACUUM INTO, so it holds no free
-// pages and can give room back later, whatever the source is; marked; and kept in rollback mode, which says that no WAL
-// beside it can be its own.
+// Copies of a store: into a backup while it runs, and out of one by a restore. Each is made by VACUUM INTO, so it holds
+// no free pages and can give room back later, whatever the source is; marked; and kept in rollback mode, which says
+// that no WAL beside it can be its own.
 #include "store/sqlite/copy/backup.h"
 
 #include "store/sqlite/file/target.h"
@@ -9,8 +9,8 @@
 
 #include <unistd.h>
 
-// A single file that says of itself that it is a copy. It has a name that nobody looks for until it is whole, so it needs no
-// journal.
+// A single file that says of itself that it is a copy. It has a name that nobody looks for until it is whole, so it
+// needs no journal.
 static int mark_copy(const char *path, struct buf *ret_error)
 {
     struct db db = {0};

@@ -2,10 +2,10 @@
 // - Moving the WAL to the database, which may grow the database by as much as the WAL holds.
 // - Then, with the WAL beginning anew in the space that it has or without any, the commit of a purge or of outcomes:
 //   a slice of a purge writes some ten pages, 512 KiB are a hundred.
-// So the reserve is that much larger than the WAL reaches, and grows before the WAL does: the file layer asks for it at each
-// write that goes further, and where there is no room for both the disk is full, while all that is in the WAL can still be
-// moved. Without load the WAL is short and the reserve as small as it gets. Above its greatest size it does not follow any
-// more: the WAL is longer than that only while a reader holds up every checkpoint.
+// So the reserve is that much larger than the WAL reaches, and grows before the WAL does: the file layer asks for it at
+// each write that goes further, and where there is no room for both the disk is full, while all that is in the WAL can
+// still be moved. Without load the WAL is short and the reserve as small as it gets. Above its greatest size it does
+// not follow any more: the WAL is longer than that only while a reader holds up every checkpoint.
 #include "store/sqlite/file/reserve.h"
 
 #include <errno.h>

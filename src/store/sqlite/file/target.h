@@ -14,9 +14,10 @@ struct target {
     bool made;  // the temporary file is there, and ours
 };
 
-// Makes an empty temporary file NAME.partial (mode 0600) for `name` beneath `root`; `name` may have folders in it, which are
-// there already. ERR_INVALID for a name that leads elsewhere (absolute, "..", a symbolic link) or a folder that cannot be
-// written in, ERR_CONFLICT if either name is taken, ERR_NO_FILES, ERR_STORE_FULL, or -errno; each with a text.
+// Makes an empty temporary file NAME.partial (mode 0600) for `name` beneath `root`; `name` may have folders in it,
+// which are there already. ERR_INVALID for a name that leads elsewhere (absolute, "..", a symbolic link) or a folder
+// that cannot be written in, ERR_CONFLICT if either name is taken, ERR_NO_FILES, ERR_STORE_FULL, or -errno; each with a
+// text.
 int target_make(struct target *target, const char *root, struct str name, const char *note, struct buf *ret_error);
 // Syncs it, gives it its name, syncs the folder. As above.
 int target_publish(struct target *target, struct buf *ret_error);

@@ -1,5 +1,5 @@
-// A thin layer around SQLite's own file layer, one per store: it times every fsync, ends the process when one fails, and
-// knows the sizes of the store's files without asking the disk.
+// A thin layer around SQLite's own file layer, one per store: it times every fsync, ends the process when one fails,
+// and knows the sizes of the store's files without asking the disk.
 #pragma once
 
 #include "store/sqlite/file/wal_mark.h"
@@ -27,8 +27,8 @@ void vfs_stats(struct vfs *vfs, struct vfs_stats *ret); // any thread
 void vfs_limit(struct vfs *vfs, uint64_t bytes);
 // Counts the reserve as one of the files. False if the limit is in the way.
 bool vfs_set_reserve(struct vfs *vfs, uint64_t bytes);
-// Before a write takes the WAL past what vfs_cover_wal said last, `cover` is asked: 0, or the errno that the write then fails
-// with (ENOSPC: the disk is full). NULL: nobody is asked. On the thread that writes.
+// Before a write takes the WAL past what vfs_cover_wal said last, `cover` is asked: 0, or the errno that the write then
+// fails with (ENOSPC: the disk is full). NULL: nobody is asked. On the thread that writes.
 void vfs_set_cover(struct vfs *vfs, int (*cover)(void *arg, uint64_t wal_bytes), void *arg);
 void vfs_cover_wal(struct vfs *vfs, uint64_t wal_bytes);
 // Hears of all that is done to the WAL from then on. On the thread that writes.

@@ -1,5 +1,5 @@
-// Whose the WAL beside a database is, and whether it has all that was committed: found out before SQLite sees it, as SQLite
-// applies any WAL that has the right name.
+// Whose the WAL beside a database is, and whether it has all that was committed: found out before SQLite sees it, as
+// SQLite applies any WAL that has the right name.
 #pragma once
 
 #include "store/sqlite/file/wal_mark.h"

@@ -1,13 +1,14 @@
 // A small file beside the WAL (PATH.wal-mark) that says which WAL is the store's own, and how far it was committed.
 //
-// What it can prove. A commit's mark is written after the commit was synced and is not synced itself. So after kill -9 the mark
-// says exactly what was committed; after power loss it may say less, never more: a WAL that has less than its mark says has
-// lost commits. It is synced before a WAL begins anew or is cut, so a WAL that neither it nor the one before it names was
-// not begun by this store. What was moved to the database and damaged there, it says nothing of; nor of the last commits
-// before a power loss; nor of a WAL that is gone after another program has moved all of it (wal_judge).
+// What it can prove. A commit's mark is written after the commit was synced and is not synced itself. So after kill -9
+// the mark says exactly what was committed; after power loss it may say less, never more: a WAL that has less than its
+// mark says has lost commits. It is synced before a WAL begins anew or is cut, so a WAL that neither it nor the one
+// before it names was not begun by this store. What was moved to the database and damaged there, it says nothing of;
+// nor of the last commits before a power loss; nor of a WAL that is gone after another program has moved all of it
+// (wal_judge).
 //
-// The database is known by its incarnation, and by a number, its generation, that the first transaction after each checkpoint
-// raises (`meta`, wal_generation): a copy from another time has one that the WAL does not follow on.
+// The database is known by its incarnation, and by a number, its generation, that the first transaction after each
+// checkpoint raises (`meta`, wal_generation): a copy from another time has one that the WAL does not follow on.
 //
 // One thread at a time. No commit waits for more than a write of a hundred bytes; every new WAL waits for one fsync.
 #pragma once
@@ -45,8 +46,8 @@ struct wal_mark {
 
 // What lies in the file, without changing it. False if there is none that is whole.
 bool wal_mark_read(const char *path, struct wal_claim *ret);
-// Opens or makes the file, and makes `claim` durable in it; `page_size` is that of the WAL that is there. -errno. On a disk
-// without room for a new one there is none.
+// Opens or makes the file, and makes `claim` durable in it; `page_size` is that of the WAL that is there. -errno. On a
+// disk without room for a new one there is none.
 int wal_mark_open(struct wal_mark *mark, const char *path, const struct wal_claim *claim, uint64_t page_size,
                   const struct logger *logger);
 void wal_mark_close(struct wal_mark *mark);

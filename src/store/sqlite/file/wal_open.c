@@ -55,13 +55,13 @@ static void tell_lost(struct sqlite_store *store, const struct wal_found *found,
     char when[TIME_RFC3339_LEN + 1] = {0};
     const struct wal_claim *claim = &found->facts.claim;
     time_format_rfc3339(claim->time_ms, when);
-    log_error(
-        store->base.logger,
-        "the write-ahead log has less than was committed: the store has lost its last commits. Look at the disk. Readers "
-        "are told of a gap, and runners that still have the records deliver them again",
-        LOG_S("path", store->path), LOG_I("lost_bytes", (int64_t)found->lost),
-        LOG_I("committed_bytes", (int64_t)claim->committed), LOG_S("committed_until", when),
-        LOG_S("kept_as", kept ? kept : "nothing"));
+    log_error(store->base.logger,
+              "the write-ahead log has less than was committed: the store has lost its last commits. Look at the disk. "
+              "Readers "
+              "are told of a gap, and runners that still have the records deliver them again",
+              LOG_S("path", store->path), LOG_I("lost_bytes", (int64_t)found->lost),
+              LOG_I("committed_bytes", (int64_t)claim->committed), LOG_S("committed_until", when),
+              LOG_S("kept_as", kept ? kept : "nothing"));
 }
 
 static int refuse_unknown(const char *wal, struct buf *ret_error)

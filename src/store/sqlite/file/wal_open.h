@@ -8,7 +8,8 @@ struct wal_found {
     struct wal_facts facts;
     uint64_t lost; // bytes of commits that should be there and are not
 };
-// Sets aside what is not the store's own, and says in the log what is lost. ERR_CONFLICT with a text if somebody has to decide.
+// Sets aside what is not the store's own, and says in the log what is lost. ERR_CONFLICT with a text if somebody has to
+// decide.
 int store_wal_check(struct sqlite_store *store, struct wal_found *ret, struct buf *ret_error);
 // Opens the mark; from then on it is kept.
 int store_wal_mark(struct sqlite_store *store, const struct wal_found *found, struct buf *ret_error);

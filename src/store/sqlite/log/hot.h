@@ -1,9 +1,9 @@
 // What lies in the hot table, in memory: for each execution that has rows there, its pieces in order and the state
 // that its last append led to. Rebuilt at start. Bounded by the table, which the merger keeps short. Thread-safe.
 //
-// Readers look here before they begin to read the database: what is missing here was in the database by then. Pieces are
-// added before their transaction commits, so a piece may be here that a reader's snapshot does not have yet, never the
-// other way round for what it can see of the execution's end. State becomes visible after the commit alone.
+// Readers look here before they begin to read the database: what is missing here was in the database by then. Pieces
+// are added before their transaction commits, so a piece may be here that a reader's snapshot does not have yet, never
+// the other way round for what it can see of the execution's end. State becomes visible after the commit alone.
 #pragma once
 
 #include "model/chunk.h"
@@ -76,8 +76,8 @@ size_t hot_executions(const struct hot *hot, int64_t last, int64_t **ret);
 // --- By anybody. False if there is nothing of it here.
 bool hot_state(struct hot *hot, int64_t row, struct log_state *ret);
 bool hot_producer_state(struct hot *hot, int64_t row, struct str producer, struct producer_state *ret);
-// Up to `max` pieces with bodies: those that end after `from`, or backward those that begin before it, the last of them;
-// ascending either way.
+// Up to `max` pieces with bodies: those that end after `from`, or backward those that begin before it, the last of
+// them; ascending either way.
 size_t hot_pieces(struct hot *hot, int64_t row, uint64_t from, bool backward, struct hot_piece *ret, size_t max);
 // Where the first piece begins that holds a record at or after `since_ms`.
 bool hot_since(struct hot *hot, int64_t row, int64_t since_ms, uint64_t *ret_first);

@@ -1,7 +1,7 @@
-// A pack: the small appends of one transaction as one row of the hot table. Its meta says of each append what it holds and
-// what state it led to; its body holds their chunks, one behind the other. Both are compressed as a whole, which is what
-// makes a few lines each of many logs cheap; but a body of chunks that are compressed themselves stays as it is. Layout:
-// docs/internals/store.md.
+// A pack: the small appends of one transaction as one row of the hot table. Its meta says of each append what it holds
+// and what state it led to; its body holds their chunks, one behind the other. Both are compressed as a whole, which is
+// what makes a few lines each of many logs cheap; but a body of chunks that are compressed themselves stays as it is.
+// Layout: docs/internals/store.md.
 #pragma once
 
 #include "store/sqlite/log/hot.h"

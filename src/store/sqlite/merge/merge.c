@@ -101,8 +101,8 @@ static bool results_ready(const struct merge *merge)
            (merge->result_count > 0 && list_empty(&merge->jobs) && !merge->running);
 }
 
-// False if the merger is to stop. Errors of the disk may pass; if they do not, lines are still taken in and read, and an operator
-// has been told: better than a store that waits for its merger.
+// False if the merger is to stop. Errors of the disk may pass; if they do not, lines are still taken in and read, and
+// an operator has been told: better than a store that waits for its merger.
 static bool pause_before_retry(struct merge *merge, unsigned tries)
 {
     struct timespec until;

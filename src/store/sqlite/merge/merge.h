@@ -1,6 +1,7 @@
-// Moves fresh chunks from the hot table to `chunks`, in rounds. A round takes all packs that lie there when it begins, execution
-// by execution: a thread of its own reads and compresses, the writer commits the results in small slices, and at the end the
-// packs are deleted by ranges of their key. How far a round has come is one row of `meta`, committed with each slice.
+// Moves fresh chunks from the hot table to `chunks`, in rounds. A round takes all packs that lie there when it begins,
+// execution by execution: a thread of its own reads and compresses, the writer commits the results in small slices, and
+// at the end the packs are deleted by ranges of their key. How far a round has come is one row of `meta`, committed
+// with each slice.
 #pragma once
 
 #include "store/sqlite/sqlite_private.h"

@@ -26,8 +26,8 @@ struct merge_job {
     size_t damaged_count;
 };
 
-// Where jobs are read from: a connection, and the packs of the round, unpacked. Each pack holds pieces of many executions, so
-// all stay until the round is over; what the hot table may hold bounds them. The merger's thread only.
+// Where jobs are read from: a connection, and the packs of the round, unpacked. Each pack holds pieces of many
+// executions, so all stay until the round is over; what the hot table may hold bounds them. The merger's thread only.
 struct merge_source {
     struct db db;
     struct map packs;
@@ -38,11 +38,11 @@ bool merge_source_filled(const struct merge_source *source); // with packs
 void merge_source_forget(struct merge_source *source);       // the packs
 void merge_source_close(struct merge_source *source);
 
-// The execution's next run of pieces that begin at `from` or later and lie in packs up to `last_id`; NULL if there is none. The
-// writer's thread.
+// The execution's next run of pieces that begin at `from` or later and lie in packs up to `last_id`; NULL if there is
+// none. The writer's thread.
 struct merge_job *merge_job_new(const struct hot *hot, int64_t row, uint64_t from, int64_t last_id);
 void merge_job_free(struct merge_job **job);
 void merge_job_run(struct merge_job *job, struct merge_source *source); // the merger's thread
-// Within the writer's transaction: the new chunks in the place of those that they were made from. ERR_CONFLICT if one of these is
-// not there any more; then nothing of the transaction may stand.
+// Within the writer's transaction: the new chunks in the place of those that they were made from. ERR_CONFLICT if one
+// of these is not there any more; then nothing of the transaction may stand.
 int merge_job_apply(const struct merge_job *job, struct db *db);

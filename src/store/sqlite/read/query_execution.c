@@ -1,4 +1,5 @@
-// Queries for executions. What the hot index says is read before the database: what is missing there is in the database then.
+// Queries for executions. What the hot index says is read before the database: what is missing there is in the database
+// then.
 #include "store/sqlite/read/query.h"
 
 struct sequence_producer producer_of_row(sqlite3_stmt *row)
@@ -28,7 +29,8 @@ void query_get(struct sqlite_store *store, struct db *db, struct store_op *op)
 {
     struct store_get *query = CONTAINER_OF(op, struct store_get, op);
     int64_t row;
-    // Its statement has ended, and with it what this connection saw of the database: the execution is read after the version.
+    // Its statement has ended, and with it what this connection saw of the database: the execution is read after the
+    // version.
     op->err = catalogue_execution_find(db->sql, query->account, query->execution_id, &row);
     if (op->err < 0)
         return;

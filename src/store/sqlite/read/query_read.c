@@ -1,4 +1,5 @@
-// Reading records: from the chunk that covers a position on, in `chunks` and in the hot table, as one state of the database.
+// Reading records: from the chunk that covers a position on, in `chunks` and in the hot table, as one state of the
+// database.
 #include "store/sqlite/read/query.h"
 
 #define READ_ATTEMPTS 64
@@ -178,7 +179,8 @@ static void forget_segments(struct store_read *read)
     read->ret_count = 0;
 }
 
-// 1 when done; 0 if the pieces looked up did not fit the snapshot (a merge or a commit came between), to be tried again.
+// 1 when done; 0 if the pieces looked up did not fit the snapshot (a merge or a commit came between), to be tried
+// again.
 static int read_snapshot(struct reading *reading)
 {
     struct store_read *read = reading->read;

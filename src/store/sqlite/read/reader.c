@@ -6,7 +6,8 @@
 #define QUERY(NAME, name, ...) [STORE_##NAME] = query_##name,
 static query_fn *const queries[STORE_OP_KINDS] = {STORE_QUERIES(QUERY)};
 
-// Scans leave one reader to those that are short. So many short ones may pass a scan that waits while none is under way.
+// Scans leave one reader to those that are short. So many short ones may pass a scan that waits while none is under
+// way.
 #define PASSING_MAX 16
 
 static struct list_node *take_query(struct sqlite_store *store)

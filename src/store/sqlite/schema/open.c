@@ -78,8 +78,8 @@ int store_begin_wal(struct db *db)
     return set_journal_mode(db, "WAL");
 }
 
-// Who a database is changes in rollback mode alone. So what its file says without the WAL holds for as long as there is one,
-// and a copy never has a WAL of its own.
+// Who a database is changes in rollback mode alone. So what its file says without the WAL holds for as long as there is
+// one, and a copy never has a WAL of its own.
 static int leave_wal(struct db *db, bool lost)
 {
     int64_t copy = 0;

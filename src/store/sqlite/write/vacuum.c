@@ -1,6 +1,6 @@
-// Room given back: free pages at the file's end are cut off, those before it filled from there, a slice at a time and only while
-// no operation waits. A checkpoint then makes the file shorter. Some are left free, as the next packs would make the file grow
-// again. A file from before this can do that only once it was backed up and restored.
+// Room given back: free pages at the file's end are cut off, those before it filled from there, a slice at a time and
+// only while no operation waits. A checkpoint then makes the file shorter. Some are left free, as the next packs would
+// make the file grow again. A file from before this can do that only once it was backed up and restored.
 #include "store/sqlite/write/vacuum.h"
 
 #include "store/sqlite/write/checkpoint.h"

@@ -10,7 +10,8 @@
 
 #define BACKGROUND_PAUSE_MS 1000                // of merging, after a transaction failed; and between looks for space
 #define GROUP_BYTES_MAX     (16u * 1024 * 1024) // of chunks, encoded
-#define SPARE_BYTES         ((uint64_t)4 * 1024 * 1024) // beside the reserve, from which a full disk counts as one with room
+// Beside the reserve, from which a full disk counts as one with room.
+#define SPARE_BYTES ((uint64_t)4 * 1024 * 1024)
 
 #define COMMIT(NAME, name, ...) [STORE_##NAME] = commit_##name,
 static commit_fn *const commits[STORE_OP_KINDS] = {STORE_COMMITS(COMMIT)};
@@ -130,7 +131,8 @@ static int transact(struct sqlite_store *store, struct store_op *const *ops, siz
 
 // --- A group of operations, with what to do when its transaction fails
 
-// A full disk must not keep anybody from purging or from ending a log: those are tried without the ones that need space.
+// A full disk must not keep anybody from purging or from ending a log: those are tried without the ones that need
+// space.
 static int commit_without_growth(struct sqlite_store *store, struct store_op **ops, size_t count, bool background)
 {
     size_t kept = 0;
@@ -152,8 +154,8 @@ static int commit_without_growth(struct sqlite_store *store, struct store_op **o
 
 static void commit_when_full(struct sqlite_store *store, struct store_op **ops, size_t count)
 {
-    // The reserve is what a checkpoint needs. After it the WAL begins anew in the space that it has already, so less need be
-    // kept aside, and the database may have free pages.
+    // The reserve is what a checkpoint needs. After it the WAL begins anew in the space that it has already, so less
+    // need be kept aside, and the database may have free pages.
     reserve_give_up(store);
     checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
     if (reserve_make(store, 0) && (count == 0 || transact(store, ops, count, false) == 0))
