@@ -3,8 +3,14 @@
 #include "model/token_filter.h"
 
 #define TOKENS_FROM  (32u * 1024) // payload; less is as soon looked at
-#define TOKENS_SHARE 16           // of the payload: what the filter may take at the most
+#define TOKENS_SHARE 20           // of the stored payload: what the filter may take at the most
 #define TOKENS_MAX   (CHUNK_DERIVED_MAX / 2)
+
+static struct str stored_payload(const struct chunk *chunk)
+{
+    size_t front = (size_t)chunk->header.head_len + chunk->header.plain_len;
+    return str_n((const char *)chunk->encoded + front, chunk->encoded_len - front);
+}
 
 static void make_tokens(const struct chunk *chunk, struct buf *out)
 {
@@ -15,13 +21,7 @@ static void make_tokens(const struct chunk *chunk, struct buf *out)
         uint32_t start = chunk->text_offsets[i];
         token_builder_add(builder, str_n(chunk->text + start, chunk->text_offsets[i + 1] - start - 1));
     }
-    token_builder_finish(builder, MIN(chunk->header.payload_len / TOKENS_SHARE, TOKENS_MAX), out);
-}
-
-static struct str stored_payload(const struct chunk *chunk)
-{
-    size_t front = (size_t)chunk->header.head_len + chunk->header.plain_len;
-    return str_n((const char *)chunk->encoded + front, chunk->encoded_len - front);
+    token_builder_finish(builder, MIN(stored_payload(chunk).len / TOKENS_SHARE, TOKENS_MAX), out);
 }
 
 // The same records, index and payload, in other encoded bytes.

@@ -3,24 +3,28 @@
 #include <endian.h>
 
 // The filter's first byte: which tokens it has. What is made otherwise gets another one.
-enum { KIND_ALL = 1, KIND_TRIGRAMS };
+enum token_kind { KIND_NONE, KIND_TRIGRAMS, KIND_WORDS, KIND_ALL }; // each has those of the one before, too
 
 #define WORD_MIN       4
 #define GRAM           6
 #define BLOCK          64 // bytes
 #define BLOCK_BITS     (BLOCK * 8u)
-#define TOKEN_BITS     4 // that are set for each
+#define TOKEN_BITS     3 // that are set for each
 #define BITS_EACH      6 // of the filter, for each token
 #define BITS_LEAST     3 // where fewer are left, nearly everything passes
 #define NEEDLE_MAX     64
 #define SLOTS_AT_FIRST 4096u
-#define TRIGRAM_MAX    0x01000000u
 #define GRAM_SALT      0x9e3779b97f4a7c15u
+
+// The tokens of each kind of filter are those up to this.
+static const uint32_t token_max[] = {
+    [KIND_NONE] = 0, [KIND_TRIGRAMS] = 0x01000000, [KIND_WORDS] = 0x3fffffff, [KIND_ALL] = UINT32_MAX};
 
 // Distinct tokens; 0 is an empty slot.
 struct token_builder {
     uint32_t *slots;
-    size_t mask, count, trigrams;
+    size_t mask, count;
+    size_t of_kind[ARRAY_LEN(token_max)];
     struct buf lower;
 };
 
@@ -61,15 +65,17 @@ static inline uint64_t mix(uint64_t value)
     return value ^ value >> 32;
 }
 
-// Trigrams are their own bytes, below 2^24; all others lie above.
-static inline uint32_t trigram(const uint8_t *at)
+static inline bool is_digit(uint8_t byte)
 {
-    return ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16) + 1;
+    return byte >= '0' && byte <= '9';
 }
 
-static inline uint32_t other_token(uint64_t hash)
+// 0 for those with a digit: nearly all of them are everywhere where there are numbers.
+static inline uint32_t trigram(const uint8_t *at)
 {
-    return (uint32_t)hash | 0x02000000u;
+    if (is_digit(at[0]) || is_digit(at[1]) || is_digit(at[2]))
+        return 0;
+    return ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16) + 1;
 }
 
 // 0 if it is not one of those picked.
@@ -78,7 +84,7 @@ static inline uint32_t long_gram(const uint8_t *at)
     uint64_t bytes = 0;
     memcpy(&bytes, at, GRAM);
     uint64_t hash = mix(le64toh(bytes) + GRAM_SALT);
-    return hash >> 63 ? other_token(hash) : 0;
+    return hash >> 63 ? ((uint32_t)hash & 0x3fffffff) | 0x40000000 : 0;
 }
 
 static uint32_t word_token(const uint8_t *at, size_t len)
@@ -86,7 +92,7 @@ static uint32_t word_token(const uint8_t *at, size_t len)
     uint64_t hash = len;
     for (size_t i = 0; i < len; i++)
         hash = (hash ^ at[i]) * 0x100000001b3u;
-    return other_token(mix(hash));
+    return ((uint32_t)mix(hash) & 0x1fffffff) | 0x20000000;
 }
 
 typedef void take_token(void *arg, uint32_t token);
@@ -96,12 +102,13 @@ static inline void each_token(const uint8_t *text, size_t len, bool whole, take_
 {
     size_t run = 0; // of word bytes that end here
     for (size_t i = 0; i < len; i++) {
-        if (i >= 2)
-            take(arg, trigram(text + i - 2));
+        uint32_t token = i >= 2 ? trigram(text + i - 2) : 0;
+        if (token)
+            take(arg, token);
         if (in_word(text[i])) {
-            uint32_t gram = ++run >= GRAM ? long_gram(text + i + 1 - GRAM) : 0;
-            if (gram)
-                take(arg, gram);
+            token = ++run >= GRAM ? long_gram(text + i + 1 - GRAM) : 0;
+            if (token)
+                take(arg, token);
             continue;
         }
         if (run >= WORD_MIN && (whole || run < i))
@@ -152,7 +159,8 @@ static inline void builder_take(void *arg, uint32_t token)
     if (builder->slots[at])
         return;
     builder->slots[at] = token;
-    builder->trigrams += token <= TRIGRAM_MAX;
+    for (unsigned kind = KIND_TRIGRAMS; kind <= KIND_ALL; kind++)
+        builder->of_kind[kind] += token <= token_max[kind];
     if (++builder->count > builder->mask / 2)
         builder_grow(builder);
 }
@@ -180,12 +188,12 @@ static size_t blocks_for(size_t tokens, size_t max)
     return blocks * BLOCK_BITS >= tokens * BITS_LEAST ? blocks : 0;
 }
 
-static void set_bits(const struct token_builder *builder, uint32_t token_max, size_t blocks, uint8_t *filter)
+static void set_bits(const struct token_builder *builder, uint32_t most, size_t blocks, uint8_t *filter)
 {
     memset(filter, 0, blocks * BLOCK);
     for (size_t i = 0; i <= builder->mask; i++) {
         struct place place = place_of(builder->slots[i], blocks);
-        if (builder->slots[i] == 0 || builder->slots[i] > token_max)
+        if (builder->slots[i] == 0 || builder->slots[i] > most)
             continue;
         for (unsigned k = 0; k < TOKEN_BITS; k++, place.bits >>= 9)
             filter[place.block * BLOCK + (place.bits >> 3 & (BLOCK - 1))] |= (uint8_t)(1u << (place.bits & 7));
@@ -194,19 +202,20 @@ static void set_bits(const struct token_builder *builder, uint32_t token_max, si
 
 void token_builder_finish(struct token_builder *builder, size_t max, struct buf *out)
 {
-    size_t blocks = blocks_for(builder->count, max - MIN(max, (size_t)1));
-    bool all = blocks > 0;
     // Texts full of what never comes again: that they lack a word can still be told.
-    if (!all)
-        blocks = blocks_for(builder->trigrams, max - MIN(max, (size_t)1));
+    enum token_kind kind = KIND_ALL;
+    size_t room = max - MIN(max, (size_t)1), blocks = 0;
+    while (kind > KIND_NONE && (blocks = blocks_for(builder->of_kind[kind], room)) == 0)
+        kind--;
     if (blocks > 0) {
-        buf_append_byte(out, all ? KIND_ALL : KIND_TRIGRAMS);
+        buf_append_byte(out, (char)kind);
         buf_reserve(out, blocks * BLOCK);
-        set_bits(builder, all ? UINT32_MAX : TRIGRAM_MAX, blocks, (uint8_t *)out->data + out->len);
+        set_bits(builder, token_max[kind], blocks, (uint8_t *)out->data + out->len);
         out->len += blocks * BLOCK;
     }
     memset(builder->slots, 0, (builder->mask + 1) * sizeof(*builder->slots));
-    builder->count = builder->trigrams = 0;
+    memset(builder->of_kind, 0, sizeof(builder->of_kind));
+    builder->count = 0;
 }
 
 // --- Asking
@@ -235,14 +244,13 @@ void token_needle_release(struct token_needle *needle)
 
 bool token_filter_may_hold(struct str filter, const struct token_needle *needle)
 {
-    if (filter.len <= 1 || (filter.len - 1) % BLOCK != 0 ||
-        (filter.data[0] != KIND_ALL && filter.data[0] != KIND_TRIGRAMS))
+    unsigned kind = filter.len > 1 ? (unsigned char)filter.data[0] : KIND_NONE;
+    if (kind == KIND_NONE || kind > KIND_ALL || (filter.len - 1) % BLOCK != 0)
         return true;
-    uint32_t token_max = filter.data[0] == KIND_ALL ? UINT32_MAX : TRIGRAM_MAX;
     const uint8_t *bytes = (const uint8_t *)filter.data + 1;
     for (size_t i = 0; i < needle->count; i++) {
         struct place place = place_of(needle->tokens[i], (filter.len - 1) / BLOCK);
-        for (unsigned k = 0; k < TOKEN_BITS && needle->tokens[i] <= token_max; k++, place.bits >>= 9) {
+        for (unsigned k = 0; k < TOKEN_BITS && needle->tokens[i] <= token_max[kind]; k++, place.bits >>= 9) {
             if (!(bytes[place.block * BLOCK + (place.bits >> 3 & (BLOCK - 1))] >> (place.bits & 7) & 1))
                 return false;
         }

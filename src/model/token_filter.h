@@ -2,11 +2,11 @@
 //
 // A token is a short piece of text that is found by looking at nothing but itself and the bytes beside it, so a text
 // that holds a needle has all tokens that lie within the needle. ASCII letters of either case are one. Tokens are:
-//   trigrams   every three bytes
+//   trigrams   three bytes, none of them a digit
 //   words      letters, digits and bytes above 0x7f, WORD_MIN of them or more, with another byte on either side
 //   long grams six bytes within a word, of which a hash picks every second one: what tells numbers and identifiers
-//   apart,
-//              whose trigrams all chunks have
+//   apart
+// Where there is no room for all of them the last are left out first.
 // Each sets a few bits of one block of 64 bytes.
 #pragma once
 
