@@ -61,6 +61,7 @@ def test_the_stop_key_stops_wrap_with_its_job_and_fg_goes_on(cli, api):
         assert not re.search(rb"tick \d", terminal.out.data[terminal.seen :])
         terminal.type(b"fg\n")
         terminal.wait_for(b"\ntick ")
+        eventually(terminal.is_raw, "the terminal is wrap's again")
         terminal.type(b"\x03")
         terminal.wait_for(b"ready$ ")
         terminal.type(b"echo code $?\n")

@@ -28,6 +28,10 @@ class Terminal:
         """In what came since the last keys."""
         self.out.wait(lambda data: needle in data[self.seen :], repr(needle))
 
+    def is_raw(self):
+        """Whether keys are bytes for the program, and no longer signals of the terminal."""
+        return not termios.tcgetattr(self.fd)[3] & (termios.ICANON | termios.ISIG)
+
     def __enter__(self):
         return self
 
