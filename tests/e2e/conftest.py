@@ -16,7 +16,11 @@ from support.server import Server  # noqa: E402
 
 
 def pytest_configure(config):
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the jobs would ignore it too
+    # What this program ignores, because it runs under nohup or in a script's background, its jobs would ignore too.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not os.access(BIN, os.X_OK):
         raise pytest.UsageError(f"there is no program at {BIN}; build it, or name another by RUNNEL_BIN")
     config.addinivalue_line("markers", "threads: worth running under ThreadSanitizer")
