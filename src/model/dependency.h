@@ -1,0 +1,27 @@
+// What a job wants of another before it starts, and whether that can still come true. Pure.
+#pragma once
+
+#include "model/outcome.h"
+
+// X(NAME, word, meaning)
+#define DEPENDENCY_WISHES(X)                           \
+    X(OK, "ok", "it completed; of a batch: all of it") \
+    X(ANY, "any", "it ended, however")                 \
+    X(FAILED, "failed", "it ended, and not well; of a batch: one did")
+
+enum dependency_wish {
+#define DEPENDENCY_ENUM(name, word, meaning) DEPENDENCY_##name,
+    DEPENDENCY_WISHES(DEPENDENCY_ENUM)
+#undef DEPENDENCY_ENUM
+        DEPENDENCY_WISH_COUNT
+};
+
+enum dependency_verdict { DEPENDENCY_WAITS, DEPENDENCY_SATISFIED, DEPENDENCY_IMPOSSIBLE };
+
+#define DEPENDENCIES_MAX 64 // of one job
+
+const char *dependency_word(enum dependency_wish wish);
+bool dependency_parse(struct str word, enum dependency_wish *ret);
+// `over`: no attempt follows any more; of a batch: it takes no more jobs, and all of its have ended. `failed`: one
+// ended otherwise than `completed`.
+enum dependency_verdict dependency_judge(enum dependency_wish wish, bool over, bool failed);

@@ -1,0 +1,30 @@
+// When a job that did not succeed is tried once more. Pure: what became of an attempt and the job's rule go in, what
+// follows comes out. Settling asks this, and the simulator does.
+#pragma once
+
+#include "model/outcome.h"
+
+#define RETRIES_MAX          100
+#define RETRY_DELAY_MAX_MS   (INT64_C(24) * 3600 * 1000)
+#define RETRY_LOST_MARGIN_MS 15000 // after `lost`, so that the silent side has killed its job before
+
+// Which ends are tried again. A rule without any word: each that is not a success and was not asked for.
+struct retry_rule {
+    unsigned retries; // after the first attempt; 0: none
+    int64_t delay_ms; // before the first retry; doubles with each; at most RETRY_DELAY_MAX_MS
+    bool any_failure; // `failed` with any exit code or signal
+    bool timed_out, lost;
+    uint8_t exit_codes[32]; // a bit for each
+    uint64_t signals;       // a bit for each: exit code 128 + n
+};
+
+struct retry_verdict {
+    bool again;
+    int64_t delay_ms; // from the attempt's end
+};
+
+// `attempt` counts from 1.
+struct retry_verdict retry_decide(const struct retry_rule *rule, unsigned attempt, const struct outcome *outcome);
+// One word of `retry_on`: "failed", "timed_out", "lost", "exit:N", "exit:N-M", "signal:NAME" or "signal:N". False if it
+// is none.
+bool retry_rule_add(struct retry_rule *rule, struct str word);
