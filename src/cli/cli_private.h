@@ -23,7 +23,7 @@ struct cli {
 
 extern const struct cli_option cli_global_options[];
 extern const struct cli_command cmd_account, cmd_backup, cmd_cancel, cmd_completion, cmd_help, cmd_key, cmd_list,
-    cmd_logs, cmd_pipe, cmd_purge, cmd_restore, cmd_serve, cmd_status, cmd_verify, cmd_version, cmd_wrap;
+    cmd_logs, cmd_pipe, cmd_purge, cmd_restore, cmd_serve, cmd_status, cmd_store, cmd_verify, cmd_version, cmd_wrap;
 const struct cli_command *cli_command_find(const struct cli *cli, const char *name);
 void cli_find_data_dir(struct cli *cli); // once its options are parsed
 // Appends the options that a command which is told to the user needs to find the same server and spools: what was given

@@ -225,7 +225,7 @@ void sql_fixture_close(struct sql **sql)
         assert_int_equal(sqlite3_close(handle), SQLITE_OK);
 }
 
-void sql_fixture_reset(struct sql_fixture *fixture)
+void sql_fixture_empty(struct sql_fixture *fixture)
 {
     static const char *const files[] = {"runnel.db", "runnel.db-wal", "runnel.db-shm"};
     for (size_t i = 0; i < ARRAY_LEN(files) && fixture->engine == SQL_SQLITE; i++) {
@@ -238,7 +238,15 @@ void sql_fixture_reset(struct sql_fixture *fixture)
     int version = -1;
     assert_int_equal(schema_version(sql, &version), 0);
     assert_int_equal(version, 0);
-    assert_int_equal(schema_migrate(sql, 0), 0);
+}
+
+void sql_fixture_reset(struct sql_fixture *fixture)
+{
+    sql_fixture_empty(fixture);
+    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect(fixture);
+    CLEANUP(buf_release) struct buf reason = {0};
+    int version = -1;
+    assert_int_equal(schema_migrate(sql, schema_newest(), &reason), 0);
     assert_int_equal(schema_version(sql, &version), 0);
     assert_int_equal(version, schema_newest());
 }

@@ -11,8 +11,10 @@ struct sql_fixture;
 // and a process of its own, listens on a socket in that folder alone, and ends with this process.
 struct sql_fixture *sql_fixture_new(enum sql_engine engine, const char **ret_reason);
 void sql_fixture_free(struct sql_fixture **fixture);
-// An empty store with the newest schema. Connections are the caller's; they are to be closed before the next reset.
+// An empty store with the newest schema, or one without a schema. Connections are the caller's; they are to be closed
+// before the next of these.
 void sql_fixture_reset(struct sql_fixture *fixture);
+void sql_fixture_empty(struct sql_fixture *fixture);
 struct sql *sql_fixture_connect(struct sql_fixture *fixture);
 void sql_fixture_close(struct sql **sql); // for CLEANUP
 // A connection to where no server is: its error, with the reason.

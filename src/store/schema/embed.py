@@ -1,37 +1,89 @@
 #!/usr/bin/env python3
 """Writes the numbered .sql migrations as C tables, one for each engine: embed.py OUTPUT FILE...
-The folder of a file says whose it is; those of `catalogue` are every engine's, and come before its own of the same number."""
+The folder of a file says whose it is; those of `catalogue` are every engine's, and come before its own of the same
+number.
+
+Each file says at its end whether there is a way back:
+
+    --- no way back: what would be lost
+or
+    --- way back
+    --- loses: what would be lost            (only with the next line)
+    --- counted by: SELECT count(*) FROM …   (as long as it is 0, nothing is)
+    statements
+"""
 import pathlib
 import re
 import sys
 
 ENGINES = ["sqlite", "postgres"]
+MARK = "--- "
 
 
-def c_string(line: str) -> str:
-    return '    "' + line.replace("\\", "\\\\").replace('"', '\\"') + '\\n"'
+def c_string(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def c_lines(lines: list) -> list:
+    return ["        " + c_string(line + "\n") for line in lines] or ['        ""']
+
+
+class Migration:
+    """One file: its statements, those that undo it, and what its marks say."""
+
+    def __init__(self, path: pathlib.Path):
+        self.forward, self.back, self.says = [], [], {}
+        into = self.forward
+        for line in path.read_text().splitlines():
+            if line.startswith(MARK):
+                word, _, text = line[len(MARK) :].partition(":")
+                self.says[word.strip()] = text.strip()
+                into = self.back
+            elif line and not line.startswith("--"):
+                into.append(line)
+        ways = {"way back", "no way back"} & set(self.says)
+        known = {"way back", "no way back", "loses", "counted by"}
+        if len(ways) != 1 or set(self.says) - known or ("loses" in self.says) != ("counted by" in self.says):
+            sys.exit(f"{path}: ends with no `--- way back` or `--- no way back: …`; see {__file__}")
+
+
+def entry(number: int, name: str, parts: list) -> list:
+    """The catalogue's part was applied first, and is undone last."""
+
+    def said(word: str) -> str:
+        texts = [part.says[word] for part in parts if part.says.get(word)]
+        if len(texts) > 1:
+            sys.exit(f"two files of the number {number:04d} say `{word}`")
+        return c_string(texts[0]) if texts else "NULL"
+
+    one_way = any("no way back" in part.says for part in parts)
+    out = [f"    {{.number = {number},", f"     .name = {c_string(name)},", "     .forward ="]
+    out += c_lines([line for part in parts for line in part.forward])
+    if not one_way:
+        out += ["     , .back ="] + c_lines([line for part in reversed(parts) for line in part.back])
+    out += [f"     , .loses = {said('no way back' if one_way else 'loses')}"]
+    return out + [f"     , .counted_by = {said('counted by')}" + "},"]
 
 
 def main() -> None:
     output, *names = sys.argv[1:]
-    files = {}
+    files, titles = {}, {}
     for path in map(pathlib.Path, names):
-        number = re.match(r"(\d{4})_\w+\.sql$", path.name)
+        number = re.match(r"(\d{4})_(\w+)\.sql$", path.name)
         if not number or path.parent.name not in ["catalogue", *ENGINES]:
             sys.exit(f"{path}: expected catalogue, {' or '.join(ENGINES)}/NNNN_name.sql")
-        files[path.parent.name, int(number.group(1))] = path
-    newest = max(number for _, number in files)
-    for number in range(1, newest + 1):
-        if not any(of == number for _, of in files):
+        files[path.parent.name, int(number.group(1))] = Migration(path)
+        titles.setdefault(int(number.group(1)), number.group(2).replace("_", " "))
+    for number in range(1, max(titles) + 1):
+        if number not in titles:
             sys.exit(f"no migration has the number {number:04d}, and there are later ones")
     out = ['#include "store/schema/schema.h"', ""]
     for engine in ENGINES:
         out += [f"static const struct schema_migration {engine}[] = {{"]
-        for number in range(1, newest + 1):
-            texts = [files[folder, number].read_text() for folder in ("catalogue", engine) if (folder, number) in files]
-            lines = [line for text in texts for line in text.splitlines() if line and not line.startswith("--")]
-            out += [f"    {{{number},", *(map(c_string, lines) if lines else ['    ""']), "    },"]
-        out += ["    {0, NULL},", "};", ""]
+        for number in sorted(titles):
+            parts = [files[folder, number] for folder in ("catalogue", engine) if (folder, number) in files]
+            out += entry(number, titles[number], parts)
+        out += ["    {0},", "};", ""]
     out += ["const struct schema_migration *const schema_migrations[SQL_ENGINES] = {"]
     out += [f"    [SQL_{engine.upper()}] = {engine}," for engine in ENGINES] + ["};", ""]
     pathlib.Path(output).write_text("\n".join(out))

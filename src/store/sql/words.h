@@ -28,4 +28,5 @@
     /* The number of the newest migration that was applied. */                                                      \
     X(version_make, "", "CREATE TABLE IF NOT EXISTS schema_version(number BIGINT NOT NULL)")                        \
     X(version_get, "PRAGMA user_version", "SELECT coalesce(max(number), 0) FROM schema_version")                    \
-    X(version_set, "PRAGMA user_version =", "INSERT INTO schema_version(number) SELECT")
+    X(version_set, "PRAGMA user_version =", "INSERT INTO schema_version(number) SELECT")                            \
+    X(version_back, "PRAGMA user_version =", "DELETE FROM schema_version WHERE number >")

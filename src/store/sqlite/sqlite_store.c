@@ -1,14 +1,19 @@
 // The adapter: opening and closing, queues, figures.
 #include "store/sqlite/sqlite_store.h"
 
+#include "store/schema/schema.h"
 #include "store/sqlite/copy/backup.h"
 #include "store/sqlite/file/reserve.h"
+#include "store/sqlite/file/target.h"
 #include "store/sqlite/file/wal_open.h"
 #include "store/sqlite/merge/load.h"
 #include "store/sqlite/merge/merge.h"
 #include "store/sqlite/read/reader.h"
 #include "store/sqlite/schema/open.h"
 #include "store/sqlite/write/writer.h"
+
+#include <errno.h>
+#include <unistd.h>
 
 #define READERS_MAX 64
 
@@ -150,9 +155,9 @@ static struct sqlite_store *store_new(const struct sqlite_options *options)
     return store;
 }
 
-static int open_file(struct sqlite_store *store, struct wal_found *wal, struct buf *ret_error)
+// Up to where its schema is known, and a WAL that a crash has left was looked at; nothing of the database is changed.
+static int open_file(struct sqlite_store *store, struct wal_found *wal, int *ret_version, struct buf *ret_error)
 {
-    int version;
     int err = store_wal_check(store, wal, ret_error);
     if (err < 0)
         return err;
@@ -163,11 +168,16 @@ static int open_file(struct sqlite_store *store, struct wal_found *wal, struct b
         buf_printf(ret_error, "cannot open %s: %s", store->path, error_text(err));
         return err;
     }
-    err = store_check_version(&store->db, store->path, ret_error, &version);
-    if (err == 0)
-        err = store_wal_mark(store, wal, ret_error);
-    if (err == 0)
-        err = store_prepare(&store->db, store->path, store->tuning.page_size, version, wal->lost > 0, ret_error);
+    err = store_check_version(&store->db, store->path, ret_error, ret_version);
+    return err < 0 ? err : store_wal_mark(store, wal, ret_error);
+}
+
+static int migrate(struct sqlite_store *store, const struct wal_found *wal, int from, int to, struct buf *ret_error)
+{
+    int err = store_prepare(&store->db, store->path, store->tuning.page_size, from, to, wal->lost > 0, ret_error);
+    if (err == 0 && from > 0 && from != to)
+        log_info(store->base.logger, "the store was migrated", LOG_S("path", store->path), LOG_I("from", from),
+                 LOG_I("to", to));
     return err;
 }
 
@@ -201,7 +211,10 @@ static int open_database(struct sqlite_store *store, struct buf *ret_error)
 {
     struct wal_found wal;
     bool restored = false;
-    int err = open_file(store, &wal, ret_error);
+    int version = 0;
+    int err = open_file(store, &wal, &version, ret_error);
+    if (err == 0)
+        err = migrate(store, &wal, version, schema_newest(), ret_error);
     if (err < 0)
         return err;
     err = load(store, &wal, &restored);
@@ -256,6 +269,49 @@ int sqlite_store_open(const struct sqlite_options *options, struct buf *ret_erro
     }
     *ret = &store->base;
     return 0;
+}
+
+static int migrate_locked(struct sqlite_store *store, int to, int *ret_from, struct buf *ret_error)
+{
+    struct wal_found wal;
+    int err = open_file(store, &wal, ret_from, ret_error);
+    if (err < 0)
+        return err;
+    if (*ret_from == 0) {
+        buf_printf(ret_error, "%s is no store: it is empty", store->path);
+        return ERR_CONFLICT;
+    }
+    if (wal.lost > 0) { // who starts on it makes a new incarnation first
+        buf_printf(ret_error, "%s has lost its last commits: start a server on it before it is migrated", store->path);
+        return ERR_CONFLICT;
+    }
+    return migrate(store, &wal, *ret_from, to, ret_error);
+}
+
+int sqlite_store_migrate(const struct sqlite_options *options, int to, int *ret_from, struct buf *ret_error)
+{
+    if (access(options->path, F_OK) < 0) {
+        buf_printf(ret_error, "there is no store at %s: %s", options->path, strerror(errno));
+        return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
+    }
+    struct sqlite_store *store = store_new(options);
+    int err = store_lock(store->path, ret_error, &store->lock_fd);
+    if (err == 0)
+        err = migrate_locked(store, to, ret_from, ret_error);
+    sqlite_free(&store->base);
+    return err;
+}
+
+int sqlite_store_schema(const char *path, int *ret, struct buf *ret_error)
+{
+    struct db db = {0};
+    int err = access(path, F_OK) < 0 ? -errno : db_open(&db, path, NULL, DB_READER);
+    if (err < 0)
+        buf_printf(ret_error, "cannot open %s: %s", path, target_error_text(err));
+    else
+        err = store_check_version(&db, path, ret_error, ret);
+    db_close(&db);
+    return err == -ENOENT ? ERR_NOT_FOUND : err;
 }
 
 void sqlite_store_limit(struct store *store, uint64_t bytes)

@@ -25,6 +25,14 @@ struct sqlite_options {
 // Opens or makes it, migrates, loads the hot index. ERR_TOO_NEW with a text in *ret_error when the file is newer than
 // the program, ERR_CONFLICT when another process has it open.
 int sqlite_store_open(const struct sqlite_options *options, struct buf *ret_error, struct store **ret);
+
+// Brings the schema of a store that is open nowhere to the number `to`, forward, or back one step (store/schema). The
+// store is of one number or of another, whenever the process or the power ends. *ret_from: the number that it had.
+// ERR_NOT_FOUND, ERR_CONFLICT (it is in use, or something would be lost), ERR_INVALID, ERR_TOO_NEW; each with a text.
+int sqlite_store_migrate(const struct sqlite_options *options, int to, int *ret_from, struct buf *ret_error);
+// The number of the schema of a store, which may be in use. Errors as above.
+int sqlite_store_schema(const char *path, int *ret, struct buf *ret_error);
+
 struct sqlite_restore {
     const char *path; // DATA/runnel.db, open nowhere; it need not be there
     const char *file; // a backup, or another store's file

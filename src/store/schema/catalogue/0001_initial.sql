@@ -82,3 +82,5 @@ CREATE TABLE idempotency(
   PRIMARY KEY(account, key)
 ) {clustered};
 CREATE INDEX idempotency_by_age ON idempotency(created_ms);
+
+--- no way back: everything

@@ -7,3 +7,5 @@ ALTER TABLE accounts ADD COLUMN deleted_ms {integer} NOT NULL DEFAULT 0;
 CREATE TABLE purging_accounts(
   account {integer} PRIMARY KEY
 );
+
+--- no way back: which accounts are suspended or deleted

@@ -48,3 +48,5 @@ CREATE UNIQUE INDEX chunks_by_sequence ON chunks(execution, first, count, time_m
 CREATE TABLE purging(
   execution INTEGER PRIMARY KEY
 );
+
+--- no way back

@@ -52,8 +52,10 @@ int store_check_version(struct db *db, const char *path, struct buf *ret_error, 
         return ERR_CONFLICT;
     }
     if (version > schema_newest()) {
-        buf_printf(ret_error, "%s has the schema %lld; this program knows schemas up to %d. Use a newer program.", path,
-                   (long long)version, schema_newest());
+        buf_printf(ret_error,
+                   "%s has the schema %lld; this program knows schemas up to %d. Use the program that has written it, "
+                   "or go back with that one: `runnel store migrate --to %lld`, or a backup from before",
+                   path, (long long)version, schema_newest(), (long long)version - 1);
         return ERR_TOO_NEW;
     }
     *ret_version = (int)version;
@@ -87,8 +89,10 @@ static int leave_wal(struct db *db, bool lost)
     return err < 0 || (copy == 0 && !lost) ? err : set_journal_mode(db, "DELETE");
 }
 
-int store_prepare(struct db *db, const char *path, uint32_t page_size, int version, bool lost, struct buf *ret_error)
+int store_prepare(struct db *db, const char *path, uint32_t page_size, int version, int to, bool lost,
+                  struct buf *ret_error)
 {
+    CLEANUP(buf_release) struct buf reason = {0};
     char settings[512];
     snprintf(settings, sizeof(settings),
              // Of a new file; the others say so themselves.
@@ -106,12 +110,14 @@ int store_prepare(struct db *db, const char *path, uint32_t page_size, int versi
     int err = db_exec(db, settings);
     if (err == 0 && version > 0)
         err = leave_wal(db, lost);
-    if (err == 0)
-        err = schema_migrate(db->sql, version);
     if (err < 0) {
-        CLEANUP(free_ptr) char *reason = db_reason(db);
-        buf_printf(ret_error, "cannot prepare %s: %s", path, reason);
+        CLEANUP(free_ptr) char *why = db_reason(db);
+        buf_printf(ret_error, "cannot prepare %s: %s", path, why);
+        return err;
     }
+    err = schema_migrate(db->sql, to, &reason);
+    if (err < 0)
+        buf_printf(ret_error, "cannot migrate %s to the schema %d: %s", path, to, buf_cstr(&reason));
     return err;
 }
 

@@ -10,8 +10,10 @@ int store_lock(const char *path, struct buf *ret_error, int *ret_fd);
 // Whether the file is ours, and not of a newer program: ERR_CONFLICT, ERR_TOO_NEW with a text. Nothing is written.
 // *ret_version is that of its schema; 0: it is new.
 int store_check_version(struct db *db, const char *path, struct buf *ret_error, int *ret_version);
-// Settings and schema. Then it is in rollback mode if it is new, or gets a new incarnation.
-int store_prepare(struct db *db, const char *path, uint32_t page_size, int version, bool lost, struct buf *ret_error);
+// Settings, and the schema `to` (schema_migrate). Then it is in rollback mode if it is new, or gets a new incarnation.
+// `version`: what store_check_version said.
+int store_prepare(struct db *db, const char *path, uint32_t page_size, int version, int to, bool lost,
+                  struct buf *ret_error);
 // Into WAL mode, once nothing beside the WAL itself is to be changed any more.
 int store_begin_wal(struct db *db);
 // Reads or makes the store's incarnation. A marked copy gets a new one and loses its mark: *ret_restored. So does a

@@ -1,0 +1,80 @@
+#include "cli/cli_private.h"
+#include "cli/serve_config.h"
+#include "server/server.h"
+
+static int fail(struct cli *cli, int err, struct buf *error)
+{
+    if (err == ERR_CONFLICT && strstr(buf_cstr(error), "in use"))
+        buf_append_text(error, "; stop the server first");
+    return cli_fail(cli, err > ERR_FIRST_ && err < ERR_END_ ? err : ERR_IO, "%s", buf_cstr(error));
+}
+
+static int migrate_store(struct cli *cli, const struct config *config)
+{
+    CLEANUP(buf_release) struct buf error = {0}, out = {0};
+    const char *wanted = cli_value(cli, "to");
+    uint64_t to = 0;
+    if (wanted && (!str_to_u64(str_of(wanted), &to) || to < 1 || to > INT32_MAX))
+        return cli_usage_error(cli, "--to must be the number of a schema, not \"%s\"", wanted);
+    int err = server_store_migrate(config, (int)to, &out, &error);
+    return err < 0 ? fail(cli, err, &error) : cli_print(cli, &out);
+}
+
+static int show_store(struct cli *cli, const struct config *config)
+{
+    CLEANUP(buf_release) struct buf error = {0}, out = {0};
+    if (cli_value(cli, "to"))
+        return cli_usage_error(cli, "--to is for `runnel store migrate`");
+    int err = server_store_show(config, &out, &error);
+    return err < 0 ? fail(cli, err, &error) : cli_print(cli, &out);
+}
+
+static int run_store(struct cli *cli)
+{
+    static const struct {
+        const char *name;
+        int (*run)(struct cli *cli, const struct config *config);
+    } actions[] = {{"migrate", migrate_store}, {"show", show_store}};
+    CLEANUP(config_release) struct config config;
+    CLEANUP(buf_release) struct buf error = {0};
+    char *const *operands;
+    config_init(&config);
+    size_t count = cli_operands(cli, &operands);
+    for (size_t i = 0; i < ARRAY_LEN(actions) && count == 1; i++) {
+        if (strcmp(operands[0], actions[i].name) != 0)
+            continue;
+        if (serve_config_load(cli, &config, &error))
+            return cli_usage_error(cli, "%s", buf_cstr(&error));
+        return actions[i].run(cli, &config);
+    }
+    return cli_usage_error(cli, "say what to do: show or migrate");
+}
+
+const struct cli_command cmd_store = {
+    .name = "store",
+    .summary = "show and migrate the schema of the store",
+    .usage = "show|migrate [--to N] [--data DIR]",
+    .description = "A store has a schema, which has a number. A server that starts migrates its store to the newest "
+                   "schema that it knows, so nobody needs this command for an update.\n\n"
+                   "`show` says which schema the store has, which ones this program knows, and which of them can be "
+                   "taken back. `migrate` brings the store to the newest one, or to N. N may also be one less than the "
+                   "store has: the one step back to the former version of the program. It is refused where something "
+                   "would be lost by it; what one goes back to then is a backup.\n\n"
+                   "No server may run on the data folder while it is migrated. Each step is there as a whole or not at "
+                   "all, whenever the power fails.",
+    .options =
+        (const struct cli_option[]){
+            {'c', "config", CLI_VALUE, "FILE",
+             "configuration file of the server; else as `runnel serve` finds it, for the data folder"},
+            {.long_name = "data", .kind = CLI_VALUE, .argument = "DIR", .help = "data folder"},
+            {.long_name = "to", .kind = CLI_VALUE, .argument = "N", .help = "with migrate: the schema to go to"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"runnel store show", "which schema there is"},
+            {"runnel store migrate", "before the server is started, to have it done"},
+            {0},
+        },
+    .run = run_store,
+};
