@@ -31,8 +31,10 @@ struct topic {
     struct fanout *fanout;
     struct execution execution; // as of the last change heard of
     struct budget_account *account;
-    bool changed;           // a change came since the topic was made
-    struct entry **entries; // by first, not overlapping; within `entry_block`, as the oldest go first
+    struct execution_live live; // as of the last look, see topic_live
+    bool live_known;            // nothing has changed since then
+    bool changed;               // a change came since the topic was made
+    struct entry **entries;     // by first, not overlapping; within `entry_block`, as the oldest go first
     struct entry **entry_block;
     size_t entry_count, entry_capacity; // of the block
     struct list_node waiters;
@@ -89,6 +91,9 @@ struct fanout {
 // logcache.c
 struct topic *topic_open(struct fanout *fanout, const struct execution *execution);
 void topic_close_if_idle(struct topic *topic);
+// What only the live server knows of it. It is looked up once, however many ask, until the topic is woken again:
+// whatever changes it does that.
+const struct execution_live *topic_live(struct topic *topic);
 struct entry *topic_find(struct topic *topic, uint64_t sequence);
 // Replaces whatever overlaps. Takes its own reference.
 struct entry *topic_put(struct topic *topic, uint64_t first, struct chunk *chunk);

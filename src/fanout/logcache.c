@@ -60,9 +60,9 @@ static void entry_set_encoded(struct entry *entry, enum follow_format format, st
 
 bool entry_open(struct entry *entry)
 {
-    size_t before = chunk_memory(entry->chunk);
     if (chunk_is_open(entry->chunk))
         return true;
+    size_t before = chunk_memory(entry->chunk);
     if (chunk_open(&entry->chunk) < 0)
         return false;
     entry_account(entry, chunk_memory(entry->chunk) - before);
@@ -201,8 +201,18 @@ static struct topic *fanout_topic(struct fanout *fanout, int64_t row)
     return node ? CONTAINER_OF(node, struct topic, node) : NULL;
 }
 
+const struct execution_live *topic_live(struct topic *topic)
+{
+    const struct fanout_options *options = &topic->fanout->options;
+    if (!topic->live_known)
+        options->live(options->live_arg, topic->execution.row, &topic->live);
+    topic->live_known = true;
+    return &topic->live;
+}
+
 static void topic_wake(struct topic *topic)
 {
+    topic->live_known = false;
     if (!list_empty(&topic->waiters))
         loop_defer(topic->fanout->options.loop, &topic->wake);
 }

@@ -177,7 +177,7 @@ static bool subscriber_read(struct subscriber *subscriber, size_t room, size_t *
     return true;
 }
 
-static struct follower_view subscriber_view(const struct subscriber *subscriber, const struct execution_live *live)
+static struct follower_view subscriber_view(const struct subscriber *subscriber)
 {
     const struct execution *execution = &subscriber->topic->execution;
     const struct fanout_options *options = &subscriber->fanout->options;
@@ -189,7 +189,7 @@ static struct follower_view subscriber_view(const struct subscriber *subscriber,
         .sealed = execution->sealed,
         .purged = execution->purged,
         .status = execution->status,
-        .runner_connected = live->runner_connected,
+        .runner_connected = subscriber->wants_state && topic_live(subscriber->topic)->runner_connected,
         .now_ms = loop_now_ms(options->loop),
     };
 }
@@ -204,33 +204,28 @@ static void subscriber_wait(struct subscriber *subscriber)
     timer_start(subscriber->position_timer, follower->position_due_ms > now ? follower->position_due_ms - now : 0);
 }
 
-static void subscriber_tell(struct subscriber *subscriber, enum follower_step step, const struct execution_live *live)
+static void subscriber_tell(struct subscriber *subscriber, enum follower_step step)
 {
+    struct topic *topic = subscriber->topic;
     if (step == FOLLOWER_COMPLETE || step == FOLLOWER_END || step == FOLLOWER_PURGED)
         subscriber->ended = true;
     if (step == FOLLOWER_GAP)
         metrics_add(subscriber->fanout->options.metrics, subscriber->fanout->options.shard, METRIC_gaps_total, 1);
-    subscriber->sink->tell(subscriber->owner, step, &subscriber->follower, &subscriber->topic->execution, live);
+    subscriber->sink->tell(subscriber->owner, step, &subscriber->follower, &topic->execution, topic_live(topic));
 }
 
 static void subscriber_pump(struct subscriber *subscriber)
 {
-    const struct fanout_options *options = &subscriber->fanout->options;
     size_t budget = PUMP_BYTES;
-    struct execution_live live = {0};
-
-    // Once: whatever changes it meanwhile wakes the topic.
-    if (subscriber->wants_state && !subscriber->ended)
-        options->live(options->live_arg, subscriber->topic->execution.row, &live);
     while (!subscriber->ended && !subscriber->freed && !subscriber->filtering && !subscriber->locate) {
         size_t room = window_room(subscriber);
         if (room == 0)
             return;
         if (budget == 0) {
-            loop_defer(options->loop, &subscriber->pump);
+            loop_defer(subscriber->fanout->options.loop, &subscriber->pump);
             return;
         }
-        struct follower_view view = subscriber_view(subscriber, &live);
+        struct follower_view view = subscriber_view(subscriber);
         enum follower_step step = follower_next(&subscriber->follower, &view);
         if (step == FOLLOWER_WAIT) {
             window_idle(subscriber);
@@ -238,7 +233,7 @@ static void subscriber_pump(struct subscriber *subscriber)
             return;
         }
         if (step != FOLLOWER_READ)
-            subscriber_tell(subscriber, step, &live);
+            subscriber_tell(subscriber, step);
         else if (!subscriber_read(subscriber, room, &budget))
             return;
     }
@@ -326,6 +321,7 @@ struct subscriber *fanout_subscribe(struct fanout *fanout, const struct subscrip
         .wants_state = subscription->wants_state,
         .wants_position = subscription->wants_position,
     };
+    subscriber->topic->live_known = false; // how far its runner lags behind changes without a wake
     deferred_init(&subscriber->pump, subscriber_pump_deferred);
     window_init(subscriber);
     list_init(&subscriber->scan_wait);

@@ -105,6 +105,41 @@ static void stored_and_live_records_come_once_in_order(void **state)
     release(&reader);
 }
 
+static void what_the_server_knows_is_looked_up_once_for_all_followers(void **state)
+{
+    struct fixture *fixture = *state;
+    struct execution execution = execution_with(5);
+    struct reader readers[3] = {0};
+    for (size_t i = 0; i < ARRAY_LEN(readers); i++) {
+        struct subscription subscription = {.execution = &execution,
+                                            .position = {.kind = POSITION_FROM, .from = 5},
+                                            .follow = true,
+                                            .wants_state = true,
+                                            .format = FORMAT_TEXT,
+                                            .sink = &sink,
+                                            .owner = &readers[i]};
+        readers[i].subscriber = fanout_subscribe(fixture->fanout, &subscription);
+    }
+    answer_refresh(fixture, 5, STATUS_RUNNING);
+    turns(fixture);
+
+    fixture->live_looks = 0;
+    commit_records(fixture, 5, 2);
+    turns(fixture);
+    assert_int_equal(fixture->live_looks, 1);
+
+    fixture->runner_gone = true;
+    fanout_live_changed(fixture->fanout, ROW);
+    turns(fixture);
+    assert_int_equal(fixture->live_looks, 2);
+    for (size_t i = 0; i < ARRAY_LEN(readers); i++) {
+        assert_numbers(&readers[i], 5, 7);
+        assert_int_equal(readers[i].step_count, 2);
+        assert_int_equal(readers[i].steps[1], FOLLOWER_STATE);
+        release(&readers[i]);
+    }
+}
+
 static void a_slow_reader_is_waited_for(void **state)
 {
     struct fixture *fixture = *state;
@@ -226,6 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(stored_and_live_records_come_once_in_order),
+        TEST(what_the_server_knows_is_looked_up_once_for_all_followers),
         TEST(a_slow_reader_is_waited_for),
         TEST(one_who_does_not_follow_ends_at_what_there_was),
         TEST(one_who_is_to_finish_gets_what_is_durable_by_then),

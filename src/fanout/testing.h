@@ -13,13 +13,16 @@ struct fixture {
     struct loop *loop;
     struct metrics *metrics;
     struct fanout *fanout;
+    unsigned live_looks; // at what only the live server knows
+    bool runner_gone;
 };
 
-static inline void no_live(void *arg, int64_t row, struct execution_live *ret)
+static inline void look_at_live(void *arg, int64_t row, struct execution_live *ret)
 {
-    (void)arg;
-    (void)row;
-    *ret = (struct execution_live){.known = true, .runner_connected = true};
+    struct fixture *fixture = arg;
+    assert_int_equal(row, ROW);
+    fixture->live_looks++;
+    *ret = (struct execution_live){.known = true, .runner_connected = !fixture->runner_gone};
 }
 
 static inline int set_up(void **state)
@@ -32,7 +35,8 @@ static inline int set_up(void **state)
                                      .store = &fixture->store.base,
                                      .metrics = fixture->metrics,
                                      .cache_bytes = 64 << 20,
-                                     .live = no_live};
+                                     .live = look_at_live,
+                                     .live_arg = fixture};
     fixture->fanout = fanout_new(&options);
     *state = fixture;
     return 0;
