@@ -10,7 +10,7 @@ static void live_changed(void *owner, int64_t row)
     fanout_live_changed(api->options.fanout, row);
 }
 
-const struct hub_listener api_hub_listener = {live_changed, stream_replaced, stream_cancel};
+const struct hub_listener api_hub_listener = {live_changed, holder_replaced, holder_cancel};
 
 // --- Life
 

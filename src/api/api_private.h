@@ -6,6 +6,7 @@
 #include "store/execution_cache.h"
 #include "util/id.h"
 #include "util/list.h"
+#include "util/map.h"
 
 #define GOING_AWAY      "the server is shutting down"
 #define CLOCKS_APART_MS (60 * 1000) // a client's time may lie so far in the future
@@ -21,6 +22,7 @@ struct api {
     struct intake_gate gate;
     struct list_node streams; // struct stream_node
     unsigned stream_count;
+    struct map holders;  // struct holder_node
     struct timer *sweep; // ends streams whose credential ran out or was revoked
     bool draining;
     void (*fewer)(void *arg); // or NULL

@@ -49,6 +49,7 @@ static void sweep(void *arg)
 void streams_init(struct api *api)
 {
     list_init(&api->streams);
+    map_init(&api->holders);
     api->sweep = timer_new(api->options.loop, sweep, api);
     timer_start(api->sweep, SWEEP_MS);
 }
@@ -56,31 +57,47 @@ void streams_init(struct api *api)
 void streams_release(struct api *api)
 {
     timer_free(&api->sweep);
+    map_release(&api->holders);
 }
 
-static struct stream_node *find_holder(struct api *api, uint64_t holder)
+// --- Holders
+
+static struct str holder_key(const uint64_t *holder)
 {
-    LIST_FOR_EACH_SAFE(node, next, &api->streams) {
-        struct stream_node *stream = CONTAINER_OF(node, struct stream_node, node);
-        if (stream->holder == holder)
-            return stream;
-    }
-    return NULL;
+    return str_n((const char *)holder, sizeof(*holder));
 }
 
-void stream_replaced(void *api, uint64_t holder)
+void holder_add(struct holder_node *it, struct api *api)
 {
-    struct stream_node *stream = find_holder(api, holder);
-    if (stream)
-        stream->end(stream, 4409, "another connection took its place");
+    map_insert(&api->holders, &it->node, holder_key(&it->holder));
 }
 
-void stream_cancel(void *api, uint64_t holder, const char *reason)
+void holder_remove(struct holder_node *it, struct api *api)
 {
-    struct stream_node *stream = find_holder(api, holder);
-    if (stream)
-        stream->cancel(stream, reason);
+    map_remove(&api->holders, &it->node);
 }
+
+static struct holder_node *find_holder(const struct api *api, uint64_t holder)
+{
+    struct map_node *node = map_find(&api->holders, holder_key(&holder));
+    return node ? CONTAINER_OF(node, struct holder_node, node) : NULL;
+}
+
+void holder_replaced(void *api, uint64_t holder)
+{
+    struct holder_node *it = find_holder(api, holder);
+    if (it)
+        it->replaced(it);
+}
+
+void holder_cancel(void *api, uint64_t holder, const char *reason)
+{
+    struct holder_node *it = find_holder(api, holder);
+    if (it)
+        it->cancel(it, reason);
+}
+
+// --- Shutdown
 
 void streams_drain(struct api *api, void (*fewer)(void *arg), void *arg)
 {
