@@ -2,8 +2,9 @@
 
 #include <assert.h>
 
-// Deferred calls schedule each other (a stream flushes into a connection, which flushes into its socket); a few rounds
-// settle that within one turn. What goes on longer waits for the next turn, so that it cannot starve the descriptors.
+// A deferred call may schedule another one: a stream flushes into a connection, which flushes into its socket. A few
+// rounds within one turn settle that. Calls that are still scheduled after these rounds wait for the next turn, so that
+// they cannot starve the descriptors.
 #define DEFERRED_ROUNDS 8
 
 static void run_deferred(struct loop *loop)
@@ -158,7 +159,7 @@ void loop_post(struct loop *loop, struct mail *mail)
         mail->next = head;
     } while (
         !atomic_compare_exchange_weak_explicit(&loop->inbox, &head, mail, memory_order_release, memory_order_relaxed));
-    // Whoever found mail there has an earlier sender's wake-up still to come.
+    // If mail is there already, an earlier sender has woken the loop, and it has not read its mail yet.
     if (!head)
         uv_async_send(&loop->wake);
 }

@@ -1,4 +1,4 @@
-// What the files of this room share: the loop with its libuv handles.
+// What the files of this room share: the loop and its libuv handles.
 #pragma once
 
 #include "loop/loop.h"
@@ -9,7 +9,8 @@
 struct loop {
     uv_loop_t uv;
     uv_async_t wake;
-    uv_prepare_t before_wait; // both run the deferred calls: of timers, and of readiness
+    // `before_wait` and the next handle run the deferred calls: those of timers, and those of ready descriptors.
+    uv_prepare_t before_wait;
     uv_check_t after_wait;
     uv_idle_t busy;               // active while deferred calls are left over, so that the loop does not wait
     _Atomic(struct mail *) inbox; // newest first

@@ -6,7 +6,7 @@
 
 struct pool {
     pthread_mutex_t lock;
-    pthread_cond_t wanted; // jobs came, or the end
+    pthread_cond_t wanted; // signalled when jobs have come, and at the end
     struct fair_queue waiting;
     unsigned queue_max;
     bool stopping;

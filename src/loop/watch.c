@@ -1,5 +1,5 @@
-// Timers, descriptors and signals. libuv closes handles asynchronously, so each struct is freed by its handle's close
-// callback.
+// Timers, descriptors and signals. libuv closes handles asynchronously, so each struct is freed in the close callback
+// of its handle.
 #include "loop/loop_private.h"
 
 struct timer {
@@ -33,10 +33,10 @@ struct timer *timer_new(struct loop *loop, void (*fire)(void *arg), void *arg)
 
 void timer_start(struct timer *timer, uint64_t delay_ms)
 {
-    // Outside of its run the loop's clock stands still, and the timer would fire too early.
+    // The loop's clock stands still while the loop does not run, and the timer would fire too early.
     if (!timer->loop->running)
         uv_update_time(&timer->loop->uv);
-    // With no delay at all, one that starts itself again would be due for ever within the same turn.
+    // With a delay of 0, a timer that starts itself again would fire for ever within the same turn.
     uv_timer_start(&timer->uv, on_timer, MAX(delay_ms, 1u), 0);
 }
 
@@ -78,7 +78,7 @@ static int watch_apply(struct watch *watch)
     if (watch->events & WATCH_HANGUP)
         uv_events |= UV_DISCONNECT;
     if (watch->events & WATCH_ERROR)
-        uv_events |= UV_PRIORITIZED; // urgent data never comes here; errors are reported with whatever is polled for
+        uv_events |= UV_PRIORITIZED; // urgent data never comes here; errors are reported with every kind of event
     if (uv_events == 0)
         return uv_poll_stop(&watch->uv);
     return uv_poll_start(&watch->uv, uv_events, on_poll);
@@ -88,7 +88,7 @@ static void on_poll(uv_poll_t *handle, int status, int uv_events)
 {
     struct watch *watch = handle->data;
     if (status < 0) {
-        // libuv has stopped the handle. It is started again, as the error may be one that a read takes away.
+        // libuv has stopped the handle. Start it again, because a read may take the error away.
         unsigned watched = watch->events;
         watch_apply(watch);
         watch->ready(watch->arg, watched | WATCH_ERROR);

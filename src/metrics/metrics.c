@@ -21,7 +21,7 @@ static const struct description descriptions[] = {
 #undef METRIC_DESCRIPTION
 };
 
-// Gives each histogram a place of its own among the histograms.
+// Gives each histogram its own index among the histograms.
 enum histogram_index {
 #define HISTOGRAM_C(name)
 #define HISTOGRAM_G(name)
@@ -39,11 +39,11 @@ static const unsigned char histogram_of[] = {
     METRICS(HISTOGRAM_PLACE)};
 
 struct histogram {
-    _Atomic uint64_t buckets[BUCKETS + 1]; // the last one takes all that is longer
+    _Atomic uint64_t buckets[BUCKETS + 1]; // the last bucket takes everything that is longer
     _Atomic uint64_t sum_ns;
 };
 
-// Threads write to shards of their own, on cache lines of their own.
+// Each thread writes to its own shard, on its own cache lines.
 struct shard {
     _Alignas(128) _Atomic int64_t values[METRIC_COUNT];
     _Atomic uint64_t refusals[REASONS];
@@ -52,7 +52,7 @@ struct shard {
 
 struct metrics {
     unsigned shard_count;
-    struct shard *shards; // one more than shard_count: what was counted elsewhere and set here
+    struct shard *shards; // one more than shard_count: the last holds what was counted elsewhere and set here
 };
 
 struct metrics *metrics_new(unsigned shards)
@@ -150,8 +150,8 @@ static void export_histogram(const struct metrics *metrics, enum metric metric, 
 {
     const char *name = descriptions[metric].name;
     uint64_t count = 0, sum_ns = 0, bound = BUCKET_FIRST_NS;
-    // The sum is read first and the count is that of the buckets, so an observation under way cannot make the two
-    // contradict the buckets.
+    // The sum is read first, and the count is the sum of the buckets. So an observation that happens meanwhile cannot
+    // make the count contradict the buckets.
     for (unsigned s = 0; s <= metrics->shard_count; s++)
         sum_ns +=
             atomic_load_explicit(&metrics->shards[s].histograms[histogram_of[metric]].sum_ns, memory_order_relaxed);

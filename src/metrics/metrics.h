@@ -1,11 +1,11 @@
-// Counters, gauges and histograms: one table makes the storage, /metrics (Prometheus text format 0.0.4) and
-// docs/metrics.md. Each thread adds to its own shard (no contention); the exporter sums. Thread-safe.
+// Counters, gauges and histograms. One table makes the storage, the text of /metrics (Prometheus text format 0.0.4) and
+// docs/metrics.md. Each thread adds to its own shard, without contention; the exporter sums the shards. Thread-safe.
 #pragma once
 
 #include "util/buf.h"
 
-// C: counter, G: gauge, H: histogram of seconds (observed in nanoseconds; buckets 64 µs · 2^i, 20 of them). X(kind,
-// name, help)
+// X(kind, name, help). Kinds: C is a counter, G is a gauge, H is a histogram of seconds. A histogram is observed in
+// nanoseconds and has 20 buckets, at 64 µs · 2^i.
 #define METRICS(X)                                                                                             \
     X(G, connections, "open connections")                                                                      \
     X(C, connections_total, "connections accepted")                                                            \
@@ -39,7 +39,8 @@
     X(C, store_commits_total, "transactions")                                                                  \
     X(C, status_lost_total, "executions whose runner fell silent")
 
-// Refusals by reason have a label: runnel_refusals_total{reason="…"}, the reasons being the error table's code words.
+// Refusals are labelled with their reason: runnel_refusals_total{reason="…"}. The reasons are the code words of the
+// error table.
 
 enum metric {
 #define METRIC_ENUM(kind, name, help) METRIC_##name,
@@ -51,14 +52,14 @@ enum metric {
 struct metrics;
 struct metrics *metrics_new(unsigned shards);
 void metrics_free(struct metrics **metrics);
-void metrics_add(struct metrics *metrics, unsigned shard, enum metric metric,
-                 int64_t amount);                                             // counters, and gauges (sum over shards)
-void metrics_set(struct metrics *metrics, enum metric metric, int64_t value); // gauges
+// For counters, and for gauges that are the sum of the shards.
+void metrics_add(struct metrics *metrics, unsigned shard, enum metric metric, int64_t amount);
+void metrics_set(struct metrics *metrics, enum metric metric, int64_t value); // for gauges
 void metrics_observe_ns(struct metrics *metrics, unsigned shard, enum metric metric, uint64_t ns);
 void metrics_refused(struct metrics *metrics, unsigned shard, int err);
-// Sets a histogram from buckets counted elsewhere (64 µs · 2^i), and a counter from a total.
+// Sets a histogram from buckets that were counted elsewhere (64 µs · 2^i), or a counter from its total.
 void metrics_set_histogram(struct metrics *metrics, enum metric metric, const uint64_t *buckets, unsigned count,
                            uint64_t sum_ns);
 void metrics_set_total(struct metrics *metrics, enum metric metric, uint64_t value);
 void metrics_export(const struct metrics *metrics, struct buf *out);
-void metrics_document(struct buf *out); // docs/metrics.md
+void metrics_document(struct buf *out); // writes docs/metrics.md

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READS_PER_TURN 4                   // keeps one fast sender from starving the others
+#define READS_PER_TURN 4                   // so that one fast sender does not starve the others
 #define TLS_GATHER     ((size_t)16 * 1024) // one TLS record
 #define SHUTDOWN_MS    5000
 
@@ -25,23 +25,23 @@ struct conn {
     struct tls_session *tls;
     const struct conn_handler *handler;
     void *owner;
-    struct deferred turn_end; // flushes, and tells what happened, outside of the owner's calls
+    struct deferred turn_end; // flushes, and calls the owner outside of the owner's own calls
     struct timer *shutdown_timer;
-    struct conn_count *count; // or NULL
+    struct conn_count *count; // may be NULL
     struct send_queue queue;
     uint64_t last_read_ms, last_write_ms;
     int fd;
-    int error;     // why it ended; 0 while it lives
-    unsigned busy; // depth of callbacks; conn_free waits for 0
+    int error;     // why the connection ended; 0 while it is open
+    unsigned busy; // depth of callbacks; conn_free waits until it is 0
     bool freed;
     bool ready;   // the TLS handshake is done
-    bool paused;  // by the owner
-    bool blocked; // the socket is full: flushing waits for it
+    bool paused;  // the owner has paused reading
+    bool blocked; // the socket is full: flushing waits until it takes more
     bool peer_ended;
-    bool tell_end; // to a new handler, which has not heard of it
-    bool drained;  // to be told
+    bool tell_end; // a new handler has not heard of the end yet
+    bool drained;  // `drained` has to be called
     bool told;     // `closed` was called
-    bool shutting; // by conn_shutdown
+    bool shutting; // conn_shutdown was called
     bool goodbye;  // our half-close was sent
     bool handshake_failed;
     struct net_address address;
@@ -74,7 +74,7 @@ static void fail(struct conn *conn, int err)
     loop_defer(conn->loop, &conn->turn_end);
 }
 
-// Reads and writes may be wanted at once; an end of the connection is noticed even while neither is.
+// Reading and writing may be wanted at once. An end of the connection is noticed even when neither is wanted.
 static void update_watch(struct conn *conn)
 {
     if (conn->error || conn->freed)
@@ -100,7 +100,7 @@ struct conn *conn_new(struct loop *loop, int fd, struct tls_server *tls, const s
     deferred_init(&conn->turn_end, on_turn_end);
     send_queue_init(&conn->queue);
     int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); // fails on sockets that are not TCP, which need none
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); // fails on sockets that are not TCP; they do not need it
     name_peer(conn);
     if (tls)
         conn->tls = tls_session_new(tls, fd);
@@ -332,11 +332,11 @@ static void read_some(struct conn *conn)
         conn->last_read_ms = loop_now_ms(conn->loop);
         if (!conn->shutting)
             conn->handler->data(conn->owner, data, (size_t)got);
-        // Less than asked for: the socket is empty, and another call would only say so.
+        // The read was shorter than asked for, so the socket is empty. Another read would only confirm that.
         if (!conn->freed && !conn->tls && (size_t)got < LOOP_SCRATCH_SIZE)
             return;
     }
-    // What OpenSSL holds back no poll would report.
+    // poll does not report bytes that OpenSSL has already read from the socket.
     if (may_read(conn) && conn->tls && tls_session_has_input(conn->tls))
         loop_defer(conn->loop, &conn->turn_end);
 }
@@ -445,7 +445,7 @@ static void check_error(struct conn *conn)
     if (socket_error)
         fail(conn, -socket_error);
     else if (!may_read(conn))
-        fail(conn, ERR_CLOSED); // both directions are closed, and nobody is reading who would find out
+        fail(conn, ERR_CLOSED); // both directions are closed, and no reader would notice it
 }
 
 static void on_ready(void *arg, unsigned events)

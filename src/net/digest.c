@@ -68,7 +68,7 @@ bool base64_decode(struct str s, uint8_t *out, size_t *inout_len)
             continue;
         for (int shift = 16; shift >= 0 && written < len; shift -= 8)
             out[written++] = (uint8_t)(bits >> shift);
-        // The bits that padding cuts off must be zero, so that each text has one meaning and each value one text.
+        // The bits that padding cuts off must be zero. So each text has one meaning, and each value has one text.
         if (i == s.len - 1 && padding && (bits & ((1u << 8 * padding) - 1)) != 0)
             return false;
         bits = 0;

@@ -1,4 +1,4 @@
-// Digests, for the rooms above that must not see OpenSSL.
+// Digests and base64, for the rooms above, which must not see OpenSSL.
 #pragma once
 
 #include "util/str.h"

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPTS_PER_TURN 64 // keeps a flood of new connections from starving the old ones
+#define ACCEPTS_PER_TURN 64 // so that a flood of new connections does not starve the old ones
 #define PAUSE_MS         1000
 
 struct listener {
@@ -17,9 +17,9 @@ struct listener {
     int fd;
     unsigned port;
     void (*accepted)(void *arg, int fd);
-    void (*failed)(void *arg, int err); // or NULL
+    void (*failed)(void *arg, int err); // may be NULL
     void *arg;
-    bool *freed; // set while `accepted` runs
+    bool *freed; // not NULL while `accepted` runs
 };
 
 union address {
@@ -102,7 +102,8 @@ static void on_ready(void *arg, unsigned events)
             break;
         if (errno == ECONNABORTED || errno == EINTR)
             continue;
-        // Out of descriptors or memory: the backlog stays readable, so looking away for a while is all that helps.
+        // Descriptors or memory are used up. The listening socket stays readable, so the only help is to stop accepting
+        // for a while.
         int err = -errno;
         watch_set(listener->watch, 0);
         timer_start(listener->pause, PAUSE_MS);

@@ -1,5 +1,5 @@
-// Listening sockets. Each loop has its own with SO_REUSEPORT, or takes sockets handed over by systemd (LISTEN_FDS,
-// shared by the loops).
+// Listening sockets. Each loop has its own with SO_REUSEPORT, or all loops share the sockets that systemd has handed
+// over (LISTEN_FDS).
 #pragma once
 
 #include "net/conn.h"
@@ -12,14 +12,14 @@ struct listener;
 // ERR_MALFORMED, -errno.
 int listener_new(struct loop *loop, const char *address, void (*accepted)(void *arg, int fd), void *arg,
                  struct listener **ret);
-// Listens on a duplicate of an inherited listening socket, which stays the caller's: each loop may have its own.
+// Listens on a duplicate of an inherited listening socket, so each loop can have its own. The caller keeps `fd`.
 int listener_from_fd(struct loop *loop, int fd, void (*accepted)(void *arg, int fd), void *arg, struct listener **ret);
-// `failed` hears of each pause with the error, -EMFILE and the like; it gets the same `arg` as `accepted`.
+// `failed` is called at each pause with the error, -EMFILE and the like. It gets the same `arg` as `accepted`.
 void listener_on_failure(struct listener *listener, void (*failed)(void *arg, int err));
 unsigned listener_port(const struct listener *listener);
 void listener_free(struct listener **listener);
-// 0 if nobody listens there; else -EADDRINUSE and the like, or ERR_MALFORMED. With SO_REUSEPORT a second server would
-// share the port unseen.
+// Returns 0 if nobody listens there, otherwise -EADDRINUSE and the like, or ERR_MALFORMED. Ask it before listening,
+// because with SO_REUSEPORT a second server would share the port without notice.
 int address_probe(const char *address);
-bool address_valid(const char *address);       // one that listener_new takes
-bool address_is_loopback(const char *address); // of "host:port"
+bool address_valid(const char *address);       // true if listener_new takes it
+bool address_is_loopback(const char *address); // `address` is "host:port"

@@ -21,7 +21,7 @@ struct waiting {
     uint8_t data[PROXY_HEADER_MAX];
 };
 
-// Returns its descriptor.
+// Forgets the waiting connection, and returns its descriptor.
 static int leave(struct waiting *it)
 {
     int fd = it->fd;
@@ -42,8 +42,8 @@ static void refuse(struct waiting *it, int err)
     gate->options.refused(gate->options.arg, &peer, err);
 }
 
-// Never reads beyond the header: what follows is the client's, maybe encrypted, and not for this room. Of version 1,
-// whose length is not known, what has come is looked at first.
+// Never reads beyond the header: the bytes behind it are the client's, maybe encrypted, and not for this room. The
+// length of a header of version 1 is not known, so its bytes are first peeked at and then read.
 static ssize_t read_wanted(struct waiting *it, size_t wanted)
 {
     if (wanted != PROXY_HEADER_TO_LINE_END)

@@ -28,7 +28,7 @@ static int parse_v1_line(struct str line, struct proxy_header *ret)
                 net_address_parse(source, &ret->source) && net_address_parse(target, &to) && ret->source.port == 0 &&
                 to.port == 0 && str_to_u64(source_port, &port) && port <= UINT16_MAX &&
                 str_to_u64(target_port, &to_port) && to_port <= UINT16_MAX;
-    // IPv4 within IPv6 is IPv4 by now.
+    // An IPv4 address within IPv6 has already become IPv4.
     if (!fine || (wanted == NET_V4 && ret->source.family != NET_V4))
         return ERR_MALFORMED;
     ret->source.port = (uint16_t)port;
@@ -107,7 +107,7 @@ static int parse_v2(const uint8_t *data, size_t len, struct proxy_header *ret)
         return ERR_MALFORMED;
     if (len < whole)
         return (int)(whole - len);
-    if (command == 0 || protocol != 1) // LOCAL, or no stream: nobody to speak for
+    if (command == 0 || protocol != 1) // LOCAL, or not a stream: the proxy speaks for no client
         return 0;
     return parse_v2_addresses(family, data + V2_HEAD, whole - V2_HEAD, ret);
 }

@@ -1,6 +1,6 @@
 #include "net/send_queue.h"
 
-// An idle connection keeps no more than this, as there are thousands of them.
+// An idle connection keeps at most so much memory. There are thousands of them.
 #define COPIED_KEEP    ((size_t)4 * 1024)
 #define SEGMENTS_KEEP  64
 #define COPIED_COMPACT ((size_t)64 * 1024)

@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 
 struct tls_server {
-    atomic_uint refs;     // its own and one for each session, which uses `socket_method`
-    pthread_mutex_t lock; // of ctx
+    atomic_uint refs;     // its own, and one for each session, because a session uses `socket_method`
+    pthread_mutex_t lock; // protects `ctx`
     SSL_CTX *ctx;
     BIO_METHOD *socket_method;
     char *cert_file, *key_file;
@@ -20,11 +20,11 @@ struct tls_server {
 struct tls_session {
     struct tls_server *server;
     SSL *ssl;
-    const char *reason; // of the last failure; OpenSSL's, static
+    const char *reason; // of the last failure; OpenSSL's static text
     bool wants_write;
 };
 
-// --- Socket BIO: OpenSSL's own writes with write(2), which raises SIGPIPE.
+// --- Socket BIO. OpenSSL's own one calls write(2), which raises SIGPIPE.
 
 static int fd_of_bio(BIO *bio)
 {
@@ -87,7 +87,7 @@ static int select_protocol(SSL *ssl, const unsigned char **ret, unsigned char *r
     return SSL_TLSEXT_ERR_OK;
 }
 
-// A key behind a passphrase is an error, not a question on the terminal.
+// A key that needs a passphrase is an error. OpenSSL would ask for it on the terminal.
 static int no_passphrase(char *out, int size, int writing, void *arg)
 {
     (void)out;
@@ -113,7 +113,8 @@ static int load_ctx(const struct tls_server *server, struct buf *ret_error, SSL_
     if (!ctx)
         return ERR_NOMEM;
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
-    // Of TLS 1.2 those that encrypt and authenticate in one (AEAD) and have forward secrecy; TLS 1.3 has no others.
+    // For TLS 1.2, only ciphers that encrypt and authenticate in one step (AEAD) and have forward secrecy. TLS 1.3 has
+    // no others.
     if (SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
         abort();
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
@@ -223,7 +224,7 @@ void tls_session_free(struct tls_session **session_ptr)
     free(session);
 }
 
-// The negative code, or 0 for the peer's end, of an operation that returned `result` <= 0.
+// `result` <= 0 is what an operation returned. Gives the negative code, or 0 for the peer's end.
 static int failure(struct tls_session *session, int result)
 {
     switch (SSL_get_error(session->ssl, result)) {

@@ -18,7 +18,7 @@ static int make_address(const char *path, struct sockaddr_un *ret)
     return 0;
 }
 
-// Removes what a dead server left; 0 when the path is free.
+// Removes the file of a dead server. Returns 0 when the path is free.
 static int clear_path(const struct sockaddr_un *address)
 {
     struct stat info;
@@ -29,7 +29,7 @@ static int clear_path(const struct sockaddr_un *address)
     CLEANUP(close_fd) int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (probe < 0)
         return -errno;
-    // EAGAIN: its backlog is full, so somebody does listen.
+    // EAGAIN means that the backlog is full, so somebody listens.
     if (connect(probe, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
         return -EADDRINUSE;
     if (errno != ECONNREFUSED)
@@ -49,7 +49,7 @@ int unix_socket_open(const char *path, mode_t mode, struct unix_socket *ret)
     CLEANUP(close_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    // The server's umask lets nobody else in until the mode is set.
+    // The server's umask keeps others out until the mode is set.
     if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
         return -errno;
     if (chmod(path, mode) < 0 || listen(fd, SOMAXCONN) < 0 || lstat(path, &info) < 0) {

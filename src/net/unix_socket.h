@@ -1,4 +1,4 @@
-// Listening unix sockets and the files that name them.
+// Listening unix sockets and their files.
 #pragma once
 
 #include "util/str.h"
@@ -8,12 +8,12 @@
 struct unix_socket {
     int fd; // -1: none
     char *path;
-    dev_t device; // of the file that was made
+    dev_t device; // of the file that was made here
     ino_t inode;
 };
 
-// Makes the file with `mode` and listens. A file that a dead server left is replaced; -EADDRINUSE if somebody listens
-// there, -EEXIST if what is there is no socket, ERR_MALFORMED for a path that is empty or longer than the kernel takes
-// (107 bytes), else -errno.
+// Makes the file with `mode` and listens. It replaces the file of a dead server. Errors: -EADDRINUSE if somebody
+// listens there, -EEXIST if the file is not a socket, ERR_MALFORMED if the path is empty or longer than the kernel
+// takes (107 bytes), else -errno.
 int unix_socket_open(const char *path, mode_t mode, struct unix_socket *ret);
-void unix_socket_close(struct unix_socket *socket); // removes the file, if it is still the one that was made
+void unix_socket_close(struct unix_socket *socket); // removes the file if it is still the one that was made

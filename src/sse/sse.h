@@ -3,7 +3,8 @@
 
 #include "util/buf.h"
 
-// "id: N\nevent: NAME\ndata: DATA\n\n". `event` may be NULL, `id` < 0 leaves it out; `data` must hold no line break.
+// Appends "id: N\nevent: NAME\ndata: DATA\n\n". `event` may be NULL. `id` < 0 means no id. `data` must not hold a line
+// break.
 void sse_append_event(struct buf *out, int64_t id, const char *event, struct str data);
 void sse_append_position(struct buf *out, int64_t id); // a bare "id: N\n\n"
 void sse_append_comment(struct buf *out);              // ":\n\n"

@@ -12,8 +12,8 @@ struct arena_block {
     alignas(ARENA_ALIGN) char data[];
 };
 
-// The newest block is first and the only one that is filled further. A large allocation goes behind it, in a block of
-// its own, so that the rest of the newest is not lost.
+// Only the newest block, which is first in the list, is filled further. A large allocation gets its own block behind
+// the newest one, so that the free rest of the newest block is not lost.
 static struct arena_block *block_add(struct arena *arena, size_t size)
 {
     struct arena_block *newest = arena->blocks;

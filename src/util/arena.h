@@ -1,4 +1,4 @@
-// Bump allocator for what lives as long as one request. Freed as a whole.
+// A bump allocator for memory that lives as long as one request. It is freed as a whole.
 #pragma once
 
 #include "util/str.h"
@@ -7,7 +7,7 @@ struct arena_block;
 
 struct arena {
     struct arena_block *blocks;
-    size_t used; // bytes handed out, for limits
+    size_t used; // bytes handed out so far; callers use it for limits
 };
 
 void *arena_alloc(struct arena *arena, size_t size); // zeroed, 16-byte aligned

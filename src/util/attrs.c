@@ -7,7 +7,7 @@ static NORETURN void out_of_memory(void)
 {
     static const char text[] = "runnel: out of memory\n";
     if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0) {
-        // Nowhere to say it; the signal below says the rest.
+        // There is nowhere to report it. The signal below ends the process all the same.
     }
     abort();
 }

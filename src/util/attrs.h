@@ -1,11 +1,11 @@
-// Compiler attributes, ownership helpers and the list of banned calls. Every .c file includes this first, by way of
-// whatever header it includes first.
+// Compiler attributes, ownership helpers, and the list of banned calls. Every .c file gets this header first, through
+// the first header that it includes.
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-// These declare the calls that are banned below, so they are included before the ban.
+// These headers declare the calls that are banned below, so they must be included before the ban.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,10 +24,10 @@
 #define MIN(a, b)    ((a) < (b) ? (a) : (b))
 #define MAX(a, b)    ((a) > (b) ? (a) : (b))
 
-// The struct that holds `member` at `ptr`.
+// Yields the struct whose `member` is at `ptr`.
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-// Hands an owned pointer over: yields it and leaves NULL behind, so that the cleanup attribute frees nothing.
+// Hands over an owned pointer: yields it and leaves NULL behind, so that the cleanup attribute frees nothing.
 #define TAKE_PTR(p)                \
     ({                             \
         __typeof__(p) _take = (p); \
@@ -35,7 +35,7 @@
         _take;                     \
     })
 
-// The same for a descriptor.
+// Does the same for a descriptor; leaves -1 behind.
 #define TAKE_FD(fd)          \
     ({                       \
         int _take_fd = (fd); \
@@ -43,7 +43,8 @@
         _take_fd;            \
     })
 
-// Small allocations abort when memory is gone; each size that a client controls is bounded before it gets here.
+// A small allocation aborts when memory runs out. So every size that a client controls must be limited before it gets
+// here.
 void *xmalloc(size_t size) __attribute__((malloc, alloc_size(1)));
 void *xcalloc(size_t count, size_t size) __attribute__((malloc, alloc_size(1, 2)));
 void *xrealloc(void *ptr, size_t size) __attribute__((alloc_size(2)));
@@ -51,13 +52,13 @@ char *xstrdup(const char *text) __attribute__((malloc));
 char *xstrndup(const char *text, size_t len) __attribute__((malloc));
 char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
-// Frees *ptr and sets it NULL; for CLEANUP on plain allocations: `CLEANUP(free_ptr) char *name = …`.
+// Frees *ptr and sets it to NULL. For CLEANUP on plain allocations: `CLEANUP(free_ptr) char *name = …`.
 void free_ptr(void *ptr);
-// Closes *fd if it is >= 0 and sets it to -1; for CLEANUP.
+// Closes *fd if it is >= 0, and sets it to -1. For CLEANUP.
 void close_fd(int *fd);
 
-// Calls that have a safer form here (snprintf, str_to_u64, random_bytes). They are macros with arguments, so a header
-// of a library may still name a parameter `rand`.
+// Banned calls. Each has a safer form here (snprintf, str_to_u64, random_bytes). The macros take arguments, so that a
+// library's header may still name a parameter `rand`.
 #ifndef RUNNEL_ALLOW_BANNED
 #define BANNED(name) sorry_##name##_is_banned_here
 #undef strcpy

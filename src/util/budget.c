@@ -4,7 +4,7 @@ struct budget_account {
     struct map_node node;
     struct budget *budget;
     int64_t id;
-    unsigned refs; // under budget.mutex
+    unsigned refs; // protected by budget.mutex
     _Atomic size_t held[BUDGET_HOLDER_COUNT];
 };
 
@@ -13,13 +13,13 @@ struct budget {
     size_t bounds[BUDGET_HOLDER_COUNT];
     _Atomic size_t held[BUDGET_HOLDER_COUNT];
     _Atomic uint64_t refused[BUDGET_HOLDER_COUNT];
-    pthread_mutex_t mutex; // of the accounts
+    pthread_mutex_t mutex; // protects the accounts
     struct map accounts;
 };
 
 static const struct {
     unsigned sixteenths;
-    uint64_t most; // MiB; 0: no other bound
+    uint64_t most; // MiB; 0: no other limit
 } parts[] = {
 #define BUDGET_PART(name, sixteenths, most, what, policy) {sixteenths, most},
     BUDGET_HOLDERS(BUDGET_PART)
@@ -133,7 +133,7 @@ static size_t add(_Atomic size_t *counter, size_t bytes)
     return atomic_fetch_add_explicit(counter, bytes, memory_order_relaxed) + bytes;
 }
 
-// `own` of `all` that is held, both as they would be then.
+// Whether a holding is fair. `own` and `all` are what the account and everybody would hold after the step.
 static bool fair(const struct budget_account *account, enum budget_holder holder, size_t own, size_t all, bool first)
 {
     size_t bound = account->budget->bounds[holder];

@@ -21,7 +21,7 @@ void buf_reserve(struct buf *buf, size_t extra)
     if (LIKELY(buf->cap - buf->len >= extra))
         return;
     size_t need, cap;
-    // A sum that overflows asks for SIZE_MAX, which aborts as any allocation that fails does.
+    // If the sum overflows, SIZE_MAX is asked for, which aborts as every failed allocation does.
     if (__builtin_add_overflow(buf->len, extra, &need))
         need = SIZE_MAX;
     if (__builtin_mul_overflow(buf->cap, 2, &cap))
@@ -66,7 +66,7 @@ void buf_printf(struct buf *buf, const char *fmt, ...)
         int len = vsnprintf(buf->data + buf->len, room, fmt, args);
         va_end(args);
         if (len < 0)
-            abort(); // only a wrong format string, or a result over 2 GiB, gets here
+            abort(); // only a wrong format string, or a result over 2 GiB, leads here
         if ((size_t)len < room) {
             buf->len += (size_t)len;
             return;
@@ -88,7 +88,7 @@ static const char digit_pairs[] = "00010203040506070809"
 
 void buf_append_u64(struct buf *buf, uint64_t value)
 {
-    char digits[20]; // as UINT64_MAX has
+    char digits[20]; // UINT64_MAX has 20 digits
     char *at = digits + sizeof(digits);
     while (value >= 100) {
         at -= 2;

@@ -1,5 +1,5 @@
-// Every record passes through here once for each output format, so runs of plain ASCII are copied sixteen bytes at a
-// time, and UTF-8 is checked in the same pass.
+// Every record passes through here once for each output format. So sixteen bytes of plain ASCII are copied at a time,
+// and UTF-8 is checked in the same pass.
 #include "util/buf.h"
 
 #ifdef __SSE2__
@@ -8,8 +8,8 @@
 
 #define SLACK 16 // a block may be stored whole although only a part of it counts
 
-// Copies the longest prefix of [at, end) that needs no look: ASCII but for controls, quote and backslash. `out` has
-// room for end - at + SLACK bytes. Returns the length.
+// Copies the longest prefix of [at, end) that may stand as it is: ASCII without controls, quote and backslash. `out`
+// has room for end - at + SLACK bytes. Returns the length.
 static size_t copy_plain(char *out, const uint8_t *at, const uint8_t *end)
 {
     const uint8_t *start = at;
@@ -33,7 +33,7 @@ static size_t copy_plain(char *out, const uint8_t *at, const uint8_t *end)
     return (size_t)(at - start);
 }
 
-// Writes the escape of an ASCII byte that must not stand as it is; at most 6 bytes. Returns the length.
+// Writes the escape of an ASCII byte that must be escaped: at most 6 bytes. Returns the length.
 static size_t put_escape(char *out, uint8_t byte)
 {
     static const char hex[] = "0123456789abcdef";
@@ -53,7 +53,7 @@ static size_t put_escape(char *out, uint8_t byte)
     return 6;
 }
 
-// Copies the longest prefix of well-formed sequences that are not ASCII; `out` has room for end - at + SLACK bytes.
+// Copies the longest prefix of well-formed sequences that are not ASCII. `out` has room for end - at + SLACK bytes.
 static size_t copy_sequences(char *out, const uint8_t *at, const uint8_t *end)
 {
     const uint8_t *start = at;
@@ -61,7 +61,7 @@ static size_t copy_sequences(char *out, const uint8_t *at, const uint8_t *end)
         int step = utf8_step(at, (size_t)(end - at));
         if (step < 0)
             break;
-        // Four bytes whatever the length: what is too much is overwritten.
+        // Four bytes are copied whatever the length; the next copy overwrites what is too much.
         memcpy(out, at, end - at >= 4 ? 4 : (size_t)step);
         out += step;
         at += step;
@@ -71,7 +71,7 @@ static size_t copy_sequences(char *out, const uint8_t *at, const uint8_t *end)
 
 void buf_append_json_string(struct buf *buf, struct str s)
 {
-    // No offset may be added to NULL, which an empty view may hold.
+    // An empty view may hold NULL, and no offset may be added to NULL.
     const uint8_t *at = (const uint8_t *)(s.len > 0 ? s.data : "");
     const uint8_t *end = at + s.len;
 
@@ -89,7 +89,7 @@ void buf_append_json_string(struct buf *buf, struct str s)
             at += sequences;
             continue;
         }
-        // What follows is at most 6 bytes for at least one of input.
+        // Each input byte becomes at most 6 bytes.
         buf_reserve(buf, (size_t)(end - at) + 6 + SLACK + 2);
         char *out = buf->data + buf->len;
         if (*at < 0x80) {

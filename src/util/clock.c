@@ -33,7 +33,7 @@ uint64_t clock_mono_ms(void)
     return clock_mono_ns() / 1000000;
 }
 
-// The proleptic Gregorian calendar in years that begin in March, so that the leap day is the last of its year (Howard
+// The proleptic Gregorian calendar, in years that begin in March. So the leap day is the last day of its year (Howard
 // Hinnant, "chrono-compatible low-level date algorithms"). An era is 400 years.
 #define ERA_DAYS        146097
 #define EPOCH_FROM_ERA0 719468 // days from 0000-03-01 to 1970-01-01
@@ -125,7 +125,7 @@ static bool take_date(struct str *s, int64_t *ret_days)
 static bool take_time(struct str *s, int64_t *ret_ms)
 {
     int64_t hour, minute, second, ms = 0;
-    // RFC 3339 has leap seconds; they count as the second after.
+    // RFC 3339 has leap seconds. A leap second counts as the second after it.
     if (!take_number(s, 2, 23, &hour) || !take_byte(s, ":") || !take_number(s, 2, 59, &minute) || !take_byte(s, ":") ||
         !take_number(s, 2, 60, &second))
         return false;

@@ -1,4 +1,5 @@
-// One table of errors: negative codes for functions, a code word and a status for HTTP, an exit code for the CLI.
+// One table of errors. Each has a negative code for functions, a code word and a status for HTTP, and an exit code for
+// the command line.
 #pragma once
 
 #include "util/attrs.h"
@@ -54,18 +55,18 @@
 
 enum error {
     ERR_OK = 0,
-    ERR_FIRST_ = -10000, // clear of errno and of libuv's codes
+    ERR_FIRST_ = -10000, // below the codes of errno and of libuv
 #define ERROR_ENUM(name, word, http, exit_code, text) name,
     RUNNEL_ERRORS(ERROR_ENUM)
 #undef ERROR_ENUM
         ERR_END_,
 };
 
-// All take any negative code; an unknown one is treated as ERR_INTERNAL. Returned strings are static. The text of
-// -errno is the system's.
+// These functions take any negative code and treat an unknown one as ERR_INTERNAL. The returned strings are static. The
+// text of -errno is the system's.
 const char *error_word(int err);
 const char *error_text(int err);
 int error_http_status(int err);
 int error_exit_code(int err);
-// The error of a code word, or ERR_INTERNAL if the word is unknown; for clients.
+// Returns the error of a code word, or ERR_INTERNAL if the word is unknown. For clients.
 int error_from_word(const char *word, size_t len);

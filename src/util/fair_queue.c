@@ -1,9 +1,10 @@
 #include "util/fair_queue.h"
 
-// Kept once made, as an account that was busy will be so again; there are as many as accounts.
+// A lane is kept once it was made, because an account that was busy will be busy again. There are at most as many lanes
+// as accounts.
 struct lane {
     struct map_node node;
-    struct list_node turn; // in fair_queue.turn while there are items
+    struct list_node turn; // in fair_queue.turn while the lane has items
     struct list_node items;
     int64_t account;
 };

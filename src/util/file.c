@@ -23,7 +23,7 @@ int file_read_all(const char *path, size_t max, struct buf *ret)
             return -EFBIG;
         buf_reserve(&content, (size_t)info.st_size + 1);
     }
-    // The size is only a hint: files of /proc have none, and others may be growing.
+    // The size is only a hint: files in /proc have none, and other files may be growing.
     for (;;) {
         if (content.cap == content.len)
             buf_reserve(&content, READ_STEP);
@@ -47,7 +47,7 @@ int file_read_all(const char *path, size_t max, struct buf *ret)
 static void wait_writable(int fd)
 {
     struct pollfd waited = {.fd = fd, .events = POLLOUT};
-    poll(&waited, 1, -1); // however it ends, the next write tells
+    poll(&waited, 1, -1); // however the wait ends, the next write tells
 }
 
 int file_write_full(int fd, const void *data, size_t len)
@@ -81,7 +81,8 @@ static int write_synced(const char *path, const void *data, size_t len, unsigned
     if (fd < 0)
         return -errno;
     int err = file_write_full(fd, data, len);
-    // After the data, so that a mode that opens the file to others never shows half of it; the umask has no say.
+    // The mode is set after the data is written, so a mode that opens the file to others never shows half of it. fchmod
+    // ignores the umask.
     if (!err && (fchmod(fd, mode) < 0 || fsync(fd) < 0))
         err = -errno;
     return err;
@@ -157,7 +158,7 @@ static int make_one(const char *path, unsigned mode)
     if (mkdir(path, mode) == 0)
         return 0;
     int err = -errno;
-    // Also when the parent forbids writing: what exists is fine.
+    // mkdir may also fail because the parent forbids writing. A folder that exists is fine all the same.
     if (stat(path, &info) < 0)
         return err;
     return S_ISDIR(info.st_mode) ? 0 : -ENOTDIR;
@@ -182,8 +183,8 @@ int dir_make_all(const char *path, unsigned mode)
 
 int standard_fds_fill(void)
 {
-    // An open takes the lowest free number, so this ends behind the last that was closed. Not O_CLOEXEC: a child is to
-    // have all three as well.
+    // open() takes the lowest free number, so the loop ends after the last closed descriptor. They are not O_CLOEXEC,
+    // because a child must have all three as well.
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
             return errno ? -errno : -EBADF;

@@ -11,7 +11,7 @@ void random_bytes(void *out, size_t len)
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            abort(); // no kernel that we run on lacks it, and nothing may go on with guessable secrets
+            abort(); // every kernel that we run on has it, and nothing may go on with secrets that can be guessed
         at += got;
         len -= (size_t)got;
     }
@@ -24,7 +24,7 @@ uint64_t random_u64(void)
     return value;
 }
 
-#define TIME_CHARS 10 // 50 bits hold the 48 of the time
+#define TIME_CHARS 10 // 50 bits, which hold the 48 bits of the time
 
 void id_sortable(int64_t real_ms, char out[ID_SORTABLE_LEN + 1])
 {

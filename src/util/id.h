@@ -1,4 +1,4 @@
-// Identifiers and secrets. All randomness is getrandom(2)'s.
+// Identifiers and secrets. All random bytes come from getrandom(2).
 #pragma once
 
 #include "util/str.h"
@@ -9,17 +9,17 @@
 
 void random_bytes(void *out, size_t len);
 uint64_t random_u64(void);
-// 26 characters and a NUL; later ones sort after earlier ones made in another millisecond.
+// Writes 26 characters and a NUL. An id sorts after those that were made in an earlier millisecond.
 void id_sortable(int64_t real_ms, char out[ID_SORTABLE_LEN + 1]);
-// The same from bytes that the caller has drawn; the low five bits of each count.
+// Makes the same from bytes that the caller has drawn. The low five bits of each byte count.
 #define ID_NOISE 16
 void id_sortable_from(int64_t real_ms, const uint8_t noise[ID_NOISE], char out[ID_SORTABLE_LEN + 1]);
-// [A-Za-z0-9][A-Za-z0-9._:-]{0,254}
+// Whether the id is [A-Za-z0-9][A-Za-z0-9._:-]{0,254}
 bool id_execution_valid(struct str id);
-// [A-Za-z0-9][A-Za-z0-9._-]{0,62}
+// Whether the name is [A-Za-z0-9][A-Za-z0-9._-]{0,62}
 bool id_account_valid(struct str name);
-// Lower-case hex of `len` bytes and a NUL: `out` holds 2 * len + 1.
+// Writes `len` bytes as lower-case hex and a NUL: `out` holds 2 * len + 1 bytes.
 void hex_encode(const void *data, size_t len, char *out);
 bool hex_decode(struct str hex, void *out, size_t out_len); // exactly out_len bytes
-// Compares in time that depends on the length alone.
+// Compares two secrets. The time depends on the length alone.
 bool secret_eq(const void *a, const void *b, size_t len);

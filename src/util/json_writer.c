@@ -21,7 +21,7 @@ static bool in_array(const struct json_writer *json)
     return json->depth > 0 && json->arrays >> (json->depth - 1) & 1;
 }
 
-// What stands before a value.
+// Writes what stands before a value: the comma and the name.
 static void begin(struct json_writer *json, const char *name)
 {
     assert((name != NULL) == (json->depth > 0 && !in_array(json)));

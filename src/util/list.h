@@ -35,7 +35,7 @@ static inline void list_push_front(struct list_node *head, struct list_node *nod
     list_insert_before(head->next, node);
 }
 
-// Leaves the node self-linked, so that removing it twice is harmless.
+// Leaves the node linked to itself, so that a second removal is harmless.
 static inline void list_remove(struct list_node *node)
 {
     node->prev->next = node->next;
@@ -55,6 +55,6 @@ static inline void list_splice(struct list_node *to, struct list_node *from)
     list_init(from);
 }
 
-// `it` may be removed, or freed, within the loop.
+// `it` may be removed or freed within the loop.
 #define LIST_FOR_EACH_SAFE(it, tmp, head) \
     for (struct list_node *it = (head)->next, *tmp = it->next; it != (head); it = tmp, tmp = it->next)

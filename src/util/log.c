@@ -48,7 +48,7 @@ static void append_json(struct buf *line, enum log_level level, const char *mess
     buf_append_byte(line, '}');
 }
 
-// Text of others may hold what moves a terminal's cursor: it is shown as JSON escapes it, without the quotes.
+// Text from others may hold bytes that move a terminal's cursor. It is shown with JSON's escapes, without the quotes.
 static void append_inert(struct buf *line, struct str text)
 {
     CLEANUP(buf_release) struct buf quoted = {0};
@@ -94,7 +94,7 @@ void log_write(const struct logger *logger, enum log_level level, const char *me
         append_text(&line, logger, level, message, fields, field_count);
     buf_append_byte(&line, '\n');
 
-    // A log that cannot be written must not stop the service; the next line tries anew.
+    // A log that cannot be written must not stop the service. The next line tries again.
     while (write(logger->fd, line.data, line.len) < 0 && errno == EINTR)
         continue;
 }

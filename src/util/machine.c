@@ -28,7 +28,7 @@ static uint64_t machine_total(const char *root)
     return 0;
 }
 
-// The limit that one folder of a hierarchy states; UINT64_MAX if it states none ("max", or no such file).
+// Returns the limit that one folder of a hierarchy states; UINT64_MAX if it states none ("max", or no such file).
 static uint64_t stated(const char *folder, const char *file)
 {
     CLEANUP(free_ptr) char *path = xasprintf("%s/%s", folder, file);
@@ -37,8 +37,8 @@ static uint64_t stated(const char *folder, const char *file)
     return read_text(path, &text) && str_to_u64(str_trim(buf_str(&text)), &bytes) ? bytes : UINT64_MAX;
 }
 
-// The least limit of the group and of those above it. Within a container the group's path is the host's and is not
-// there: what the mount shows at its top is the container's own group then.
+// Returns the least limit of the group and of the groups above it. Within a container, the group's path is the host's
+// and does not exist there; then the top of the mount shows the container's own group.
 static uint64_t hierarchy(const char *mount, struct str group, const char *file)
 {
     uint64_t least = stated(mount, file);
@@ -59,7 +59,7 @@ static bool list_has(struct str list, struct str wanted)
     return false;
 }
 
-// Lines of /proc/self/cgroup: "0::/group" is of version 2, "7:cpu,memory:/group" of version 1.
+// Reads a line of /proc/self/cgroup: "0::/group" is of version 2, "7:cpu,memory:/group" is of version 1.
 static uint64_t group_limit(const char *root)
 {
     CLEANUP(free_ptr) char *path = xasprintf("%s/proc/self/cgroup", root);

@@ -1,8 +1,8 @@
-// What the machine, or the control group that the process is in, has.
+// Resources of the machine, or of the control group that the process is in.
 #pragma once
 
 #include "util/buf.h"
 
-// Bytes of memory that the process may use: the least of the machine's and of the limits of its control group and of
-// those above it (version 1 and 2). `root` is "" outside of tests. 0 if nothing can be found out.
+// Returns the bytes of memory that the process may use: the least of the machine's memory and the limits of its control
+// group and the groups above it (version 1 and 2). `root` is "" except in tests. Returns 0 if nothing can be found out.
 uint64_t machine_memory(const char *root);

@@ -40,7 +40,7 @@ struct payload *payload_take(struct buf *buf)
 
 struct payload *payload_ref(struct payload *payload)
 {
-    // Whoever adds an owner is one, so nothing needs to be ordered.
+    // Only an owner can add another owner, so the order of memory accesses does not matter.
     atomic_fetch_add_explicit(&payload->refs, 1, memory_order_relaxed);
     return payload;
 }
@@ -48,7 +48,7 @@ struct payload *payload_ref(struct payload *payload)
 void payload_unref(struct payload **owner)
 {
     struct payload *payload = TAKE_PTR(*owner);
-    // The last owner must see what the others did before it frees.
+    // Before the last owner frees, it must see what the others did.
     if (!payload || atomic_fetch_sub_explicit(&payload->refs, 1, memory_order_acq_rel) > 1)
         return;
     if (payload->let_go)

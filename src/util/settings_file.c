@@ -6,8 +6,8 @@
 #include <confuse.h>
 #include <errno.h>
 
-// libconfuse hands nothing of the caller's to its error function, so where the text goes must be kept beside it. NULL:
-// nowhere.
+// libconfuse passes nothing of the caller's to its error function, so the place for the text must be kept beside it.
+// NULL: no place.
 static _Thread_local struct buf *error_text_of_this_call;
 
 PRINTF_LIKE(2, 0)
@@ -16,7 +16,7 @@ static __attribute__((format(printf, 2, 0))) void take_error(cfg_t *cfg, const c
     struct buf *out = error_text_of_this_call;
     CLEANUP(free_ptr) char *text = NULL;
     (void)cfg;
-    // The first one is the cause; what follows it are consequences.
+    // The first error is the cause; further ones are consequences.
     if (out && out->len == 0 && vasprintf(&text, fmt, args) >= 0)
         buf_append_text(out, text);
 }
@@ -90,7 +90,7 @@ static cfg_t *make_parser(const struct settings_form *form)
     return cfg;
 }
 
-// NULL, with *ret_err set, if the text cannot be parsed.
+// Returns NULL, and sets *ret_err, if the text cannot be parsed.
 static cfg_t *parse(const struct settings_form *form, struct str text, int *ret_err)
 {
     cfg_t *cfg = make_parser(form);
@@ -105,10 +105,10 @@ static cfg_t *parse(const struct settings_form *form, struct str text, int *ret_
     return *ret_err ? NULL : cfg;
 }
 
-// --- Which line is wrong. The parser says another one: it counts comments twice, and notices an open quote or list at
-// what follows. So beginnings of the file are parsed, one line longer each time.
+// --- Which line is wrong. The parser's own line number is wrong: it counts comments twice, and notices an open quote
+// or list too late. So we parse beginnings of the file, each one line longer than the last.
 
-#define LINES_MAX 2000 // of a file whose wrong line is looked for
+#define LINES_MAX 2000 // a wrong line is looked for only in a file with at most so many lines
 
 static struct str first_lines(struct str text, unsigned count)
 {
@@ -132,7 +132,7 @@ static bool says_something(struct str line)
     return line.len > 0 && line.data[0] != '#' && !str_starts(line, STR("//"));
 }
 
-// The statement that cannot be parsed begins behind the longest beginning that can be.
+// Finds the longest beginning that can be parsed. The statement that cannot be parsed follows it.
 static unsigned unparsed_line(const struct settings_form *form, struct str text)
 {
     unsigned good = 0, lines = count_lines(text);
@@ -150,7 +150,7 @@ static unsigned unparsed_line(const struct settings_form *form, struct str text)
     return good + 1;
 }
 
-// A value that is refused is the last one of the shortest beginning that is refused.
+// Finds the shortest beginning that is refused. The refused value is the last one in it.
 static unsigned refused_line(const struct settings_form *form, struct str text, settings_each_fn *each, void *arg)
 {
     unsigned line = 0, lines = count_lines(text), refused = 0;
@@ -171,7 +171,7 @@ int settings_file_read(const char *path, const struct settings_form *form, setti
 {
     CLEANUP(buf_release) struct buf file = {0};
     CLEANUP(buf_release) struct buf error = {0};
-    // Read here, because libconfuse's scanner ends the process when reading fails.
+    // The file is read here, because libconfuse's scanner ends the process when reading fails.
     int err = file_read_all(path, SETTINGS_FILE_MAX, &file);
     struct str text = buf_str(&file);
     if (err) {

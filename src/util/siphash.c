@@ -1,4 +1,4 @@
-// SipHash-1-3: one round a word, three at the end.
+// SipHash-1-3: one round for each word, three at the end.
 #include "util/map.h"
 
 #include <endian.h>

@@ -1,4 +1,4 @@
-// A view of bytes that somebody else owns. Never NUL-terminated by promise; `data` may be NULL when `len` is 0.
+// A view of bytes that somebody else owns. It need not be NUL-terminated. `data` may be NULL if `len` is 0.
 #pragma once
 
 #include "util/attrs.h"
@@ -25,29 +25,30 @@ bool str_eq(struct str a, struct str b);
 bool str_eq_nocase(struct str a, struct str b); // ASCII only
 bool str_starts(struct str s, struct str prefix);
 struct str str_trim(struct str s); // white space at both ends
-// Splits at the first `sep`: returns what precedes it and moves *rest past it; returns all of it and empties *rest when
-// there is none.
+// Splits at the first `sep`: returns the part before it, and moves *rest behind it. Without a `sep`, it returns all of
+// it and empties *rest.
 struct str str_split(struct str *rest, char sep);
 char *str_dup(struct str s); // NUL-terminated, owned by the caller
 
-// Whole-string decimal numbers; false on anything else, overflow among it. *ret is untouched then.
+// Read a decimal number that is the whole string. Return false for anything else, also for an overflow, and leave *ret
+// as it is.
 bool str_to_u64(struct str s, uint64_t *ret);
 bool str_to_i64(struct str s, int64_t *ret);
 
-// Looks at the start of `data` (len > 0): the length of the well-formed UTF-8 sequence there, or minus the length of
-// the maximal ill-formed part, which one U+FFFD replaces.
+// Looks at the start of `data` (len > 0). Returns the length of the well-formed UTF-8 sequence there, or minus the
+// length of the maximal ill-formed part, which one U+FFFD replaces.
 int utf8_step(const void *data, size_t len);
 // True if the bytes are well-formed UTF-8 (no surrogates, no overlong forms).
 bool utf8_valid(const void *data, size_t len);
-// The longest prefix of at most `max` bytes that does not cut a UTF-8 sequence of `data` in two.
+// Returns the longest prefix of at most `max` bytes that does not cut a UTF-8 sequence in two.
 size_t utf8_prefix(const void *data, size_t len, size_t max);
-// `len` without a UTF-8 sequence at the end that has only begun.
+// Returns `len` without the bytes of an unfinished UTF-8 sequence at the end.
 size_t utf8_whole(const void *data, size_t len);
 
-// Text that comes in pieces. Zero-initialised is ready.
+// Checks text that comes in pieces. A zeroed struct is ready.
 struct utf8_check {
     uint8_t bytes[4];
-    size_t len; // of a sequence that has begun and not ended; 0: the text so far is whole
+    size_t len; // bytes of an unfinished sequence; 0: the text so far is complete
 };
-// False if no continuation can make it UTF-8; it is of no more use then.
+// Returns false if no further bytes can make the text UTF-8. The struct is then of no more use.
 bool utf8_check_feed(struct utf8_check *check, const void *data, size_t len);

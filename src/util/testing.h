@@ -1,4 +1,5 @@
-// What unit tests share: cmocka with the headers that it needs, views as operands, and repeatable random numbers.
+// What unit tests share: cmocka with the headers that it needs, checks for `struct str`, and random numbers that can be
+// repeated.
 #pragma once
 
 #include "util/str.h"
@@ -16,7 +17,7 @@
             assert_memory_equal(actual_.data, expected_.data, expected_.len); \
     } while (0)
 
-// SplitMix64 (Steele, Lea and Flood, 2014): the same numbers for the same start, so a failure can be repeated.
+// SplitMix64 (Steele, Lea and Flood, 2014). The same start gives the same numbers, so a failure can be repeated.
 static inline uint64_t test_random(uint64_t *state)
 {
     uint64_t z = *state += 0x9e3779b97f4a7c15;

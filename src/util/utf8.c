@@ -1,9 +1,9 @@
-// UTF-8 after table 3-7 of the Unicode standard: the lead byte decides how many bytes follow and the range of the
-// first of them; overlong forms and surrogates fall out of that range.
+// UTF-8 as table 3-7 of the Unicode standard defines it. The lead byte decides how many bytes follow, and the range of
+// the first of them. Overlong forms and surrogates are outside of that range.
 #include "util/str.h"
 
 struct lead {
-    uint8_t len; // 0: cannot start a sequence
+    uint8_t len; // 0: the byte cannot start a sequence
     uint8_t second_min, second_max;
 };
 
@@ -23,7 +23,7 @@ static struct lead lead_of(uint8_t byte)
 int utf8_step(const void *data, size_t len)
 {
     const uint8_t *bytes = data;
-    // Most of what is not ASCII is of two or three bytes without a special second one.
+    // A shortcut: most sequences have two or three bytes and no special second byte.
     if (bytes[0] >= 0xe1 && bytes[0] <= 0xec && len >= 3 && (bytes[1] & 0xc0) == 0x80 && (bytes[2] & 0xc0) == 0x80)
         return 3;
     if (bytes[0] >= 0xc2 && bytes[0] <= 0xdf && len >= 2 && (bytes[1] & 0xc0) == 0x80)
@@ -66,7 +66,7 @@ size_t utf8_prefix(const void *data, size_t len, size_t max)
     const uint8_t *bytes = data;
     if (len <= max)
         return len;
-    // Only a sequence that starts at most three bytes before the cut can reach over it.
+    // A sequence that crosses the cut starts at most three bytes before it.
     for (size_t back = 1; back <= 3 && back <= max; back++) {
         size_t start = max - back;
         if ((bytes[start] & 0xc0) == 0x80)
@@ -76,7 +76,7 @@ size_t utf8_prefix(const void *data, size_t len, size_t max)
     return max;
 }
 
-// Whether so many bytes begin a sequence that has still to end.
+// Whether these bytes begin a sequence but do not end it.
 static bool sequence_begun(const uint8_t *bytes, size_t len)
 {
     return lead_of(bytes[0]).len > len && utf8_step(bytes, len) == -(int)len;

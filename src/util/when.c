@@ -8,7 +8,7 @@
 #define DAY_S            86400
 #define AGO_MAX_MS       (36525 * (int64_t)DAY_S * SECOND_MS)
 #define DATE_LEN         10 // YYYY-MM-DD
-#define EPOCH_DIGITS_MIN 9  // fewer could as well be a number of records, or of minutes
+#define EPOCH_DIGITS_MIN 9  // fewer digits could also be a number of records or of minutes
 
 static time_t seconds_of(int64_t real_ms)
 {
@@ -29,7 +29,8 @@ static bool same_reading(const struct tm *a, const struct tm *b)
 
 // --- Reading
 
-// The moment at which local clocks read `wall_ms` (as if that were UTC). isdst: -1 either, 0 or 1 that one.
+// Returns the moment at which local clocks show `wall_ms` (read as if it were UTC). isdst: 0 or 1 for that one, -1 for
+// either.
 static int64_t local_moment(int64_t wall_ms, bool late, int isdst)
 {
     struct tm wall, parts;
@@ -47,7 +48,7 @@ static int64_t local_moment(int64_t wall_ms, bool late, int isdst)
             best = moment;
         found = true;
     }
-    if (!found) { // an hour that is left out
+    if (!found) { // the clock skips this hour
         struct tm tried = wall;
         tried.tm_isdst = -1;
         best = mktime(&tried);
@@ -79,7 +80,7 @@ static bool parse_epoch(struct str text, int64_t *ret)
     return true;
 }
 
-// "1h30m": each number with a unit of its own.
+// Reads "1h30m": each number has its own unit.
 static bool parse_ago(struct str text, int64_t now_ms, int64_t *ret)
 {
     int64_t total = 0, part;
@@ -107,7 +108,7 @@ static bool parse_ago(struct str text, int64_t now_ms, int64_t *ret)
 
 struct written {
     struct str date, time, zone;
-    int days_ago; // of a date in words; -1: none
+    int days_ago; // for "today" and "yesterday"; -1: not said in words
 };
 
 static void take_word(struct str *text, const char *word, int days_ago, struct written *ret)
@@ -164,7 +165,7 @@ static bool append_date(const struct written *written, const struct when_options
     return true;
 }
 
-// What it says without its zone, as if that were UTC.
+// Returns what the text says without its zone, as if it were UTC.
 static bool wall_of(const struct written *written, const struct when_options *options, int64_t *ret)
 {
     CLEANUP(buf_release) struct buf text = {0};
@@ -256,7 +257,7 @@ bool when_parse_since(struct str text, int64_t now_ms, int64_t *ret_real_ms)
 
 // --- Showing
 
-// Clocks read the same at another moment.
+// Whether local clocks show the same time at another moment, too.
 static bool comes_twice(int64_t real_ms, const struct tm *parts)
 {
     static const int64_t apart_ms[] = {3600000, -3600000, 1800000, -1800000, 7200000, -7200000};

@@ -6,14 +6,14 @@
 #define CLOSE_WAIT_MS     5000
 #define PONGS_PENDING_MAX ((size_t)64 * 1024) // a peer that pings but does not read gets no more pongs
 #define REASON_MAX        123
-#define CODE_AGAIN        1013 // come back in a moment
-#define ROOM_RETRY_MS     100  // while there is no room for the rest of a message
+#define CODE_AGAIN        1013 // tells the peer to come back in a moment
+#define ROOM_RETRY_MS     100  // how often to look again while there is no room for the rest of a message
 #define ROOM_WAIT_MS      10000
 
 enum ws_state {
     WS_OPEN,
-    WS_CLOSING, // our close frame is sent, the peer's is awaited; the owner is gone
-    WS_ENDING,  // both were sent: the connection says goodbye
+    WS_CLOSING, // our close frame is sent, and the peer's is awaited; the owner is gone
+    WS_ENDING,  // both close frames were sent; the connection is closing
 };
 
 struct ws {
@@ -26,15 +26,15 @@ struct ws {
     const struct ws_handler *handler;
     void *owner;
     struct buf early;            // bytes that came with the handshake
-    struct deferred deliver;     // feeds them once the owner has its ws
-    struct timer *timer;         // the next ping; when closing, the end of patience
+    struct deferred deliver;     // feeds `early` to the parser once the owner has its ws
+    struct timer *timer;         // the next ping; while closing, the end of the wait
     uint64_t pong_ms;            // the last pong, or the start
-    uint64_t alive_ms;           // the same, or the end of the last pause: who does not read sees no pongs
-    struct budget_lease message; // what the parser keeps of one
-    struct timer *room;          // while there is no room for the rest of one, since then
+    uint64_t alive_ms;           // the last pong, or the end of the last pause: while reading is paused no pong is seen
+    struct budget_lease message; // what the parser keeps of a message
+    struct timer *room;          // runs from the moment at which there is no room for the rest of a message
     uint64_t room_since_ms;
     bool paused;
-    struct lingerer lingerer; // while the owner is gone
+    struct lingerer lingerer; // used after the owner is gone
     unsigned busy;
     bool freed;
 };
@@ -83,7 +83,7 @@ static void send_close(struct ws *ws, unsigned code, struct str reason)
     ws_send(ws, WS_CLOSE, payload, len);
 }
 
-// From here on it belongs to the loop.
+// From now on the loop owns it.
 static void linger(struct ws *ws, enum ws_state state)
 {
     ws->state = state;
@@ -98,7 +98,7 @@ static void linger(struct ws *ws, enum ws_state state)
         conn_shutdown(ws->conn);
 }
 
-// Ends an open one from this side or the peer's, and tells the owner.
+// Ends an open WebSocket, whichever side ends it, and tells the owner.
 static void finish(struct ws *ws, unsigned code_sent, unsigned code_told)
 {
     send_close(ws, code_sent, (struct str){0});
@@ -159,7 +159,7 @@ static void count_message(struct ws *ws)
         fail(ws, CODE_AGAIN);
         return;
     }
-    ws->alive_ms = now; // who is not read is not expected to answer pings
+    ws->alive_ms = now; // while we do not read, we cannot expect to see pongs
     timer_start(ws->room, ROOM_RETRY_MS);
     set_reading(ws);
 }
@@ -249,7 +249,7 @@ static void on_closed(void *owner, int err)
 
 static const struct conn_handler conn_handler = {.data = on_data, .drained = on_drained, .closed = on_closed};
 
-// The patience is for a peer that says nothing; one that still reads what was sent before the close frame gets all of
+// The timeout is for a peer that does nothing. A peer that still reads what was sent before the close frame gets all of
 // it.
 static void close_late(struct ws *ws)
 {

@@ -5,10 +5,9 @@
 #include <wslay/wslay.h>
 
 #define CONTROL_MAX  125
-#define MESSAGE_KEEP ((size_t)16 * 1024) // an idle parser keeps no more
+#define MESSAGE_KEEP ((size_t)16 * 1024) // an idle parser keeps at most so much memory
 #define MASK_LEN     4
 
-// Incremental UTF-8: how many continuation bytes are missing, and the range of the next one (Unicode 15, table 3-7).
 struct ws_parser {
     wslay_frame_context_ptr frames;
     const struct ws_parser_events *events;
@@ -17,16 +16,16 @@ struct ws_parser {
     bool expect_masked;
     const uint8_t *input; // what ws_parser_feed was given and wslay has not taken yet
     size_t input_len;
-    uint64_t frame_left; // bytes of the present frame that are still to come
+    uint64_t frame_left; // bytes of the current frame that are still to come
     bool in_frame;
     struct wslay_frame_iocb frame;
-    enum ws_opcode opcode; // of the message whose fragments are coming; 0 between messages
+    enum ws_opcode opcode; // of the message whose fragments are arriving; 0 between messages
     struct utf8_check utf8;
     struct buf message;
     uint8_t control[CONTROL_MAX];
     size_t control_len;
-    unsigned failed; // the close code of the first fault
-    bool closed;     // a close frame came: what follows is ignored
+    unsigned failed; // the close code for the first fault
+    bool closed;     // a close frame came: everything after it is ignored
     unsigned busy;
     bool freed;
 };
@@ -37,7 +36,7 @@ static ssize_t give_input(uint8_t *out, size_t len, int flags, void *user_data)
     (void)flags;
     size_t part = MIN(len, parser->input_len);
     if (part == 0)
-        return -1; // wslay then says that it wants more
+        return -1; // wslay then says that it needs more bytes
     memcpy(out, parser->input, part);
     parser->input += part;
     parser->input_len -= part;
@@ -178,7 +177,7 @@ static unsigned end_frame(struct ws_parser *parser)
     return 0;
 }
 
-// What wslay returned: the first part of a frame, or a further one.
+// Takes what wslay has returned: the first part of a frame, or a further part.
 static unsigned take_part(struct ws_parser *parser, const struct wslay_frame_iocb *part)
 {
     unsigned code = 0;
