@@ -3,10 +3,11 @@
 
 #include <assert.h>
 
-#define SLICE        ((size_t)128 * 1024) // that is encoded before others have their turn
+#define SLICE        ((size_t)128 * 1024) // how much is encoded before others have their turn
 #define SLICES_AHEAD ((size_t)256 * 1024) // bytes that wait for the socket before more are encoded
 
-#define SHARED_MIN ((size_t)64 * 1024) // from which a copy of its own is better than room in the buffer, which doubles
+// From this size on, the body gets its own copy. A buffer would double to make room for it.
+#define SHARED_MIN ((size_t)64 * 1024)
 
 static void write_body(struct conn *conn, const void *body, size_t len)
 {
@@ -19,7 +20,7 @@ static void write_body(struct conn *conn, const void *body, size_t len)
     payload_unref(&payload);
 }
 
-// --- A body that is encoded slice by slice, as it would hold up the loop in one
+// --- A body that is encoded slice by slice. Encoded in one step, it would hold up the loop.
 
 struct sliced {
     struct http_stream *stream;
@@ -78,7 +79,7 @@ static void respond_sliced(struct http_request *request, int status, const char 
     loop_defer(conn->server->loop, &sliced->next);
 }
 
-// The place among the encoders is taken.
+// The caller has taken the place among the encoders.
 static void respond_encoded(struct http_request *request, int status, const char *content_type, const void *body,
                             size_t len)
 {
@@ -89,7 +90,7 @@ static void respond_encoded(struct http_request *request, int status, const char
         respond_sliced(request, status, content_type, body, len);
         return;
     }
-    char framing[48] = ""; // for HEAD the length is not worth finding out
+    char framing[48] = ""; // for HEAD, the length is not worth the work of encoding
     if (!head_only) {
         struct http_encoder *encoder = http_encoder_new(request->coding);
         http_encoder_write(encoder, body, len, &encoded);

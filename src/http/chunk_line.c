@@ -18,7 +18,8 @@ static bool is_white(uint8_t byte)
     return byte == ' ' || byte == '\t';
 }
 
-// Where a value, a name without one, or the size itself ends; -1 for a byte that ends none of them.
+// Returns the state that `byte` leads to at the end of a value, of a name without a value, or of the size. Returns -1
+// if the byte ends none of them.
 static int after_part(uint8_t byte)
 {
     if (byte == '\r')
@@ -48,7 +49,7 @@ static int step_quoted(uint8_t byte)
     return byte == '\t' || (byte >= ' ' && byte != 0x7f) ? CHUNK_QUOTED : -1;
 }
 
-// The state behind `byte`, or -1.
+// Returns the state after `byte`, or -1.
 static int step(struct chunk_line *line, uint8_t byte)
 {
     switch (line->state) {

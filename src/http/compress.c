@@ -5,18 +5,18 @@
 
 #define ZSTD_LEVEL      1
 #define ZSTD_WINDOW_LOG 17        // 128 KiB
-#define GZIP_WINDOW     (15 + 16) // 32 KiB; with a header and trailer of gzip
+#define GZIP_WINDOW     (15 + 16) // 32 KiB; 16 asks for gzip's header and trailer
 #define GZIP_MEMORY     8
 #define OUT_STEP        ((size_t)16 * 1024)
 
-// --- Which one
+// --- Which coding
 
 static const struct {
     const char *name;
     enum http_coding coding;
 } codings[] = {{"zstd", CODING_ZSTD}, {"gzip", CODING_GZIP}, {"x-gzip", CODING_GZIP}, {"identity", CODING_IDENTITY}};
 
-// "0.5" in thousandths; -1 for what is none.
+// Reads "0.5" as thousandths (500). Returns -1 if it is not a q value.
 static int parse_q(struct str text)
 {
     int q = 0;
@@ -62,7 +62,7 @@ enum http_coding http_coding_of(struct str accept_encoding)
                 qs[codings[i].coding] = q;
     }
     enum http_coding best = CODING_IDENTITY;
-    int best_q = MAX(qs[CODING_IDENTITY], 0); // without a word about it, it is what is left
+    int best_q = MAX(qs[CODING_IDENTITY], 0); // identity, if the client does not mention it, is the last choice
     for (enum http_coding coding = CODING_GZIP; coding <= CODING_ZSTD; coding++) {
         int q = qs[coding] >= 0 ? qs[coding] : others;
         if (q > 0 && q >= best_q) {
@@ -81,7 +81,7 @@ const char *http_coding_name(enum http_coding coding)
 // --- Encoders
 
 struct http_encoder {
-    ZSTD_CCtx *zstd; // or NULL
+    ZSTD_CCtx *zstd; // may be NULL
     z_stream gzip;
 };
 

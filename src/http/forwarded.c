@@ -2,7 +2,7 @@
 
 #include "util/error.h"
 
-#define HOPS_MAX 32 // the right-most ones; no chain of proxies is so long
+#define HOPS_MAX 32 // only so many of the right-most hops are read; no real chain of proxies is so long
 
 struct hop {
     struct str client, proto, host;
@@ -24,7 +24,8 @@ static struct hop *push_hop(struct hops *hops)
 
 // --- X-Forwarded-…
 
-// The item of a list that stands `from_right` places from its right end; its left-most if it has not so many.
+// Returns the item of a list that is `from_right` places from the right end. If the list is shorter, returns the
+// left-most.
 static struct str item_from_right(struct str list, size_t from_right)
 {
     size_t count = list.data ? 1 : 0;
@@ -53,7 +54,8 @@ static void split_x(const struct forwarded_headers *headers, struct hops *ret)
 
 // --- Forwarded: for=192.0.2.1;proto=https, for="[2001:db8::1]:80"
 
-// Up to ';' or ',', which is left in *rest; within quotes they are text. ERR_MALFORMED without a closing quote.
+// Takes the part up to ';' or ','; *rest begins with that byte. Within quotes these bytes are text. Returns
+// ERR_MALFORMED if the closing quote is missing.
 static int take_part(struct str *rest, struct str *ret)
 {
     size_t len = 0;
@@ -74,7 +76,7 @@ static int take_part(struct str *rest, struct str *ret)
     return 0;
 }
 
-// Escapes within quotes are left as they are: no address, scheme or name of a host needs one.
+// Escapes within quotes stay as they are: no address, scheme or host name needs one.
 static struct str without_quotes(struct str value)
 {
     if (value.len >= 2 && value.data[0] == '"' && value.data[value.len - 1] == '"')
@@ -125,7 +127,7 @@ static void pick(const struct hops *hops, const struct net_ranges *trusted, stru
         const struct hop *next = &hops->items[hops->count - 1 - i];
         struct net_address address;
         if (!net_address_parse(next->client, &address))
-            break; // "unknown", or nothing: the last one that is known
+            break; // "unknown", or nothing: stop at the last address that is known
         hop = next;
         ret->has_client = true;
         ret->client = address;

@@ -98,7 +98,7 @@ bool http_header_added(const struct http_request *request, const char *name)
     return false;
 }
 
-// The time by the second, spelled once for all answers of it; in English whatever the locale.
+// The time, formatted once a second for all answers. It is English in every locale.
 static const char *http_date(struct http_server *server)
 {
     static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -123,7 +123,7 @@ static void write_header(struct buf *out, const char *name, struct str value)
     buf_append(out, "\r\n", 2);
 }
 
-// Passes a header of the request on, unless it holds what has no place in an answer.
+// Copies a header of the request into the answer, unless it holds a byte that an answer must not hold.
 static void echo_header(struct http_request *request, struct buf *out, const char *name)
 {
     if (!request->head_complete)
@@ -138,7 +138,8 @@ static void echo_header(struct http_request *request, struct buf *out, const cha
     write_header(out, name, value);
 }
 
-// Encoded, an answer is the same but not byte by byte, which its entity tag must not promise.
+// An encoded answer is equivalent but not the same byte by byte. A strong entity tag would promise that, so it is made
+// weak.
 static void write_added(const struct http_request *request, struct buf *out, const struct added_header *added)
 {
     bool weakened = request->coding != CODING_IDENTITY && strcmp(added->name, "ETag") == 0 && added->value[0] == '"';

@@ -4,7 +4,7 @@
 #include "util/error.h"
 #include "util/str.h"
 
-#define LINE_EXTRA 64 // method, version and spaces beside the URL
+#define LINE_EXTRA 64 // for the method, the version and spaces, in addition to the URL
 
 static int scan_line_end(struct head_scan *scan)
 {

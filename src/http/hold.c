@@ -1,10 +1,11 @@
-// What a connection holds of the budget: the part of a head, of a body and of pipelined requests that has come, and
-// answers that its peer has not taken. Below HOLD_FREE it is part of what any connection costs, and nothing is counted.
+// Counts in the budget what a connection holds: the part of a head, a body and pipelined requests that has arrived, and
+// answers that the peer has not taken. Up to HOLD_FREE bytes are part of the cost of any connection and are not
+// counted.
 #include "http/http_private.h"
 
 #define HOLD_FREE ((size_t)16 * 1024)
 
-// Of the present request's account; its own reference.
+// Returns the account of the present request, with a reference.
 static struct budget_account *account_of(const struct http_conn *conn)
 {
     int64_t id = conn->request ? conn->request->account : BUDGET_NOBODY;
@@ -32,7 +33,7 @@ bool http_hold_input(struct http_conn *conn)
 bool http_hold_body(struct http_request *request, uint64_t len)
 {
     request->body_held = (size_t)len;
-    // A head that was held as a stranger's becomes its account's.
+    // The head was counted for strangers so far. From now on it counts for the account.
     budget_lease_release(&request->conn->input);
     if (!http_hold_input(request->conn))
         return false;

@@ -1,4 +1,4 @@
-// The life of a connection: from one state to the next, to the next request, and to its end.
+// The life of a connection: from state to state, from request to request, and to its end.
 #include "http/http_private.h"
 
 void http_conn_leave(struct http_conn *conn)
@@ -35,7 +35,7 @@ void http_conn_forget(struct http_conn *conn)
         http_server_tell_fewer(server);
 }
 
-// The application has it no more.
+// Tells the application that its request is gone.
 void http_request_disown(struct http_request *request)
 {
     void (*aborted)(void *arg) = request->aborted;
@@ -112,7 +112,7 @@ void http_conn_answered(struct http_conn *conn)
              LOG_S("request_id", request->id), LOG_S("peer", http_peer(request)));
     bool keep_alive = http_keeps_alive(request);
     http_request_free(&conn->request);
-    (void)http_hold_input(conn); // less than before
+    (void)http_hold_input(conn); // cannot fail, because it holds less than before
     if (!keep_alive) {
         http_conn_end(conn);
         return;

@@ -73,18 +73,18 @@ bool http_param(struct http_request *request, struct str name, struct str *ret)
     return true;
 }
 
-// The opaque part of an entity tag: weak ones compare like strong ones here.
+// Returns the opaque part of an entity tag. Here a weak tag compares like a strong one.
 static struct str without_weakness(struct str tag)
 {
     return str_starts(tag, STR("W/")) ? str_n(tag.data + 2, tag.len - 2) : tag;
 }
 
-// The first tag of a list, quotes included; a comma may stand within them. Moves *rest behind it; .data == NULL at its
-// end.
+// Takes the first tag of a list, with its quotes; commas within the quotes are part of it. Moves *rest behind it. .data
+// == NULL at the end of the list.
 static struct str take_tag(struct str *rest)
 {
     size_t start = 0, end;
-    if (rest->len == 0) // without a header there is no text at all
+    if (rest->len == 0) // a missing header has no text at all
         return (struct str){0};
     while (start < rest->len && (rest->data[start] == ',' || rest->data[start] == ' ' || rest->data[start] == '\t'))
         start++;

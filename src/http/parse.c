@@ -1,4 +1,4 @@
-// From the parser's callbacks to a request, with the checks that the parser leaves to us.
+// Turns the parser's callbacks into a request, and makes the checks that the parser does not make.
 #include "http/forwarded.h"
 #include "http/http_private.h"
 #include "util/clock.h"
@@ -60,7 +60,7 @@ static void add_header_span(struct http_request *request)
 static int on_header_field(llhttp_t *parser, const char *data, size_t len)
 {
     struct http_request *request = request_of(parser);
-    if (request->head_complete) // a trailer; nobody asks for one
+    if (request->head_complete) // a trailer; no application asks for trailers
         return 0;
     if (request->in_value || request->header_count == 0) {
         if (request->header_count == HEADERS_COUNT_MAX)
@@ -93,7 +93,7 @@ static int on_header_value(llhttp_t *parser, const char *data, size_t len)
     return 0;
 }
 
-// --- Checks of a whole head
+// --- Checks of a complete head
 
 static bool is_hex(char c)
 {
@@ -172,7 +172,7 @@ static int check_hosts(const struct http_request *request)
     return count == 0 && !request->http_10 ? ERR_MALFORMED : 0;
 }
 
-// Of a connection whose peer is trusted: what it says of the client.
+// Takes what a trusted peer tells about its client.
 static int take_forwarded(struct http_request *request)
 {
     const struct http_conn *conn = request->conn;
@@ -237,8 +237,7 @@ void http_request_make_id(struct http_request *request)
         return;
     }
     char made[ID_SORTABLE_LEN + 1];
-    // One per request and no secret: hashes of a counter are as good as the kernel's random bytes, and need no call for
-    // each.
+    // Every request needs an id, and it is no secret. A hash of a counter is good enough, and needs no system call.
     struct http_server *server = request->conn->server;
     uint64_t noise[2];
     for (size_t i = 0; i < ARRAY_LEN(noise); i++) {
@@ -255,7 +254,7 @@ static int check_framing(const struct http_request *request, const llhttp_t *par
     struct str coding = http_header(request, STR("transfer-encoding"));
     bool coded = coding.data != NULL;
     bool counted = parser->flags & F_CONTENT_LENGTH;
-    // Two ways to find the end of a body are two ways to disagree with a proxy about where the next request starts.
+    // A body with two ways to find its end could make us and a proxy disagree about where the next request starts.
     if (coded && (counted || request->http_10 || !str_eq_nocase(coding, STR("chunked"))))
         return ERR_MALFORMED;
     return counted && parser->content_length > body_max ? ERR_TOO_LARGE : 0;
@@ -270,7 +269,7 @@ static int on_headers_complete(llhttp_t *parser)
     request->method_text = llhttp_method_name(parser->method);
     request->http_10 = parser->http_minor == 0;
     request->keep_alive = llhttp_should_keep_alive(parser);
-    parser->upgrade = 0; // an upgrade is the application's to grant; until then the request is one as any other
+    parser->upgrade = 0; // Only the application grants an upgrade. Until then the request is treated as any other.
     http_request_make_id(request);
     if (parser->http_major != 1 || parser->http_minor > 1 || !url_valid(str_n(request->head.data, request->url_len)) ||
         !split_url(request))
@@ -298,7 +297,7 @@ static int on_body(llhttp_t *parser, const char *data, size_t len)
     return 0;
 }
 
-// The last chunk, of no bytes: what follows are trailers, which get the same scan as the head.
+// The last chunk has no bytes. Trailers follow, which get the same scan as the head.
 static int on_chunk_header(llhttp_t *parser)
 {
     struct http_conn *conn = parser->data;
@@ -341,7 +340,7 @@ struct str http_header(const struct http_request *request, struct str name)
             found = value;
             continue;
         }
-        // The arena is no part of what `const` promises: the joined value is a copy of what is there.
+        // `const` does not cover the arena: the joined value is a copy of what is there.
         struct arena *arena = (struct arena *)&request->arena;
         const char *joined = arena_printf(arena, "%.*s, %.*s", STR_ARGS(found), STR_ARGS(value));
         found = str_of(joined);

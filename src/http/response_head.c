@@ -11,7 +11,7 @@ struct reading {
     bool complete;
 };
 
-// Parts of one name or value follow each other in the head.
+// The parts of one name or value lie next to each other in the head.
 static int on_field(llhttp_t *parser, const char *data, size_t len)
 {
     struct reading *reading = parser->data;
@@ -33,7 +33,7 @@ static int on_value(llhttp_t *parser, const char *data, size_t len)
 static int on_value_complete(llhttp_t *parser)
 {
     struct reading *reading = parser->data;
-    if (!reading->value.data) // it is empty
+    if (!reading->value.data) // the value is empty
         reading->value = str_n(reading->name.data + reading->name.len, 0);
     reading->header(reading->arg, reading->name, str_trim(reading->value));
     reading->name = reading->value = (struct str){0};
@@ -44,7 +44,7 @@ static int on_headers_complete(llhttp_t *parser)
 {
     struct reading *reading = parser->data;
     reading->complete = true;
-    return HPE_PAUSED; // what follows is not for this parser
+    return HPE_PAUSED; // the parser must not read what follows the head
 }
 
 int http_response_head_parse(struct str head, int *ret_status,

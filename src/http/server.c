@@ -5,11 +5,12 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-#define BODY_RAW_SPARE      ((size_t)64 * 1024)
-#define OUTPUT_MAX          ((size_t)16 * 1024) // answers kept for a peer that sends requests but does not read
-#define BACKLOG_KEEP        ((size_t)4 * 1024)
-#define BODY_RAW_FACTOR     8  // a body may be so many times larger on the wire, by tiny chunks
-#define REFUSED_MAX         64 // connections above the limit that are told so; others are just closed
+#define BODY_RAW_SPARE ((size_t)64 * 1024)
+#define OUTPUT_MAX     ((size_t)16 * 1024) // answers that wait for a peer that sends requests but does not read
+#define BACKLOG_KEEP   ((size_t)4 * 1024)
+// How many times larger than its content a body may be on the wire, because of tiny chunks.
+#define BODY_RAW_FACTOR     8
+#define REFUSED_MAX         64 // so many connections above the limit get an answer; others are only closed
 #define HALF_CLOSED_IDLE_MS 5000
 #define SWEEP_MS            1000
 
@@ -48,7 +49,8 @@ static void refuse(struct http_conn *conn, int err)
     http_respond_error(request, err, NULL);
 }
 
-// Gives bytes to the parser. False when it has refused them, and the refusal was answered; *ret_used then says nothing.
+// Gives bytes to the parser. Returns false when the parser has refused them and the refusal was answered; then
+// *ret_used means nothing.
 static bool execute(struct http_conn *conn, const uint8_t *data, size_t len, size_t *ret_used)
 {
     llhttp_errno_t result = llhttp_execute(&conn->parser, (const char *)data, len);
@@ -66,8 +68,8 @@ static bool execute(struct http_conn *conn, const uint8_t *data, size_t len, siz
     return true;
 }
 
-// The bytes that the scan has let pass. The parser gets the method only once it is whole, as it could not tell one that
-// is merely not known from what is no HTTP.
+// Gives the parser the bytes that the scan let pass. The parser gets the method only when it is complete: it could not
+// tell an unknown method from bytes that are not HTTP.
 static bool execute_headers(struct http_conn *conn, unsigned held, const uint8_t *data, size_t len, size_t *ret_used)
 {
     const struct head_scan *scan = &conn->scan;
@@ -80,7 +82,7 @@ static bool execute_headers(struct http_conn *conn, unsigned held, const uint8_t
     return execute(conn, data, len, ret_used);
 }
 
-// The head, or the trailers behind a chunked body.
+// Parses the head, or the trailers after a chunked body.
 static bool parse_headers(struct http_conn *conn, const uint8_t *data, size_t len, size_t *ret_used)
 {
     unsigned held = conn->scan.in_headers || conn->scan.spaces > 0 ? 0 : conn->scan.method_len;
@@ -96,7 +98,7 @@ static bool parse_headers(struct http_conn *conn, const uint8_t *data, size_t le
         refuse(conn, result);
         return false;
     }
-    // The scan and the parser must agree on where it ends.
+    // The scan and the parser must agree on where the head ends.
     bool end = request->trailers ? request->complete : request->head_complete;
     if ((result == HEAD_END) != end || used != fine) {
         refuse(conn, ERR_MALFORMED);
@@ -105,7 +107,7 @@ static bool parse_headers(struct http_conn *conn, const uint8_t *data, size_t le
     return true;
 }
 
-// The line before a chunk: the parser is told its size alone.
+// Reads the line before a chunk. The parser is told only the size.
 static bool parse_chunk_line(struct http_conn *conn, const uint8_t *data, size_t len, size_t *ret_used)
 {
     int result = chunk_line_feed(&conn->chunk_line, data, len, conn->server->limits.headers_max, ret_used);
@@ -167,7 +169,7 @@ void http_read_body(struct http_request *request)
     begin_body(request->conn);
 }
 
-// What is to be refused is refused before its body is read.
+// A request that will be refused is refused before its body is read.
 static void judge_head(struct http_conn *conn)
 {
     const struct http_app *app = &conn->server->app;
@@ -189,13 +191,13 @@ static void hand_over(struct http_conn *conn, struct str rest)
         conn->rest = (struct str){0};
 }
 
-// Parses and hands over requests as long as they are answered at once. Returns how many bytes were used.
+// Parses requests and hands them over, as long as each is answered at once. Returns how many bytes were used.
 static size_t parse(struct http_conn *conn, const uint8_t *data, size_t len)
 {
     size_t at = 0;
     while (at < len && receiving(conn)) {
         if (conn->state == CONN_WAITING && (data[at] == '\r' || data[at] == '\n')) {
-            at++; // some clients end a body with an empty line
+            at++; // some clients send an empty line after a body
             continue;
         }
         if (conn->state == CONN_WAITING)
@@ -205,7 +207,7 @@ static size_t parse(struct http_conn *conn, const uint8_t *data, size_t len)
         bool fine =
             scanned ? parse_headers(conn, data + at, len - at, &used) : parse_body(conn, data + at, len - at, &used);
         if (!fine)
-            return len; // the rest of a connection that ends is of no interest
+            return len; // the connection ends; its further bytes do not matter
         at += used;
         if (conn->request->complete)
             hand_over(conn, str_n((const char *)data + at, len - at));
@@ -215,7 +217,7 @@ static size_t parse(struct http_conn *conn, const uint8_t *data, size_t len)
     return at;
 }
 
-// After the peer's end: a request that is not whole never will be.
+// The peer has ended: a request that is not complete will never be.
 static void check_end(struct http_conn *conn)
 {
     if (!conn->peer_ended || http_conn_backlog(conn) > 0)
@@ -226,7 +228,7 @@ static void check_end(struct http_conn *conn)
         refuse(conn, ERR_MALFORMED);
 }
 
-// More has come than there is room for.
+// Refuses input for which there is no room.
 static void deny_input(struct http_conn *conn)
 {
     if (conn->state == CONN_HEAD || conn->state == CONN_BODY)
@@ -268,7 +270,7 @@ static void on_data(void *owner, const uint8_t *data, size_t len)
     conn->busy++;
     size_t used = http_conn_backlog(conn) == 0 ? parse(conn, data, len) : 0;
     if (!conn->gone && conn->state != CONN_ENDING && used < len) {
-        // One read's worth: what the peer sends behind it stays with the kernel until this is used.
+        // Keep this one read. Further bytes of the peer stay in the kernel until these are used.
         buf_append(&conn->backlog, data + used, len - used);
         conn_pause_read(conn->conn, true);
     }
@@ -299,7 +301,7 @@ static void on_half_closed(void *owner)
     http_conn_leave(conn);
 }
 
-// Strangers can cause it as often as they like, so it is not said each time.
+// Strangers can cause it as often as they like, so the log is limited.
 static void log_handshake_failure(struct http_conn *conn, const char *reason)
 {
     struct http_server *server = conn->server;
@@ -360,9 +362,9 @@ void http_server_accept(struct http_server *server, const struct http_accepted *
     log_debug(server->app.logger, "connection opened", LOG_S("peer", conn_peer(conn->conn)));
 }
 
-// --- Timeouts: one sweep over all connections, as a timer for each would cost more than it tells.
+// --- Timeouts: one sweep over all connections. A timer for each connection would cost more than it is worth.
 
-// True if it was sending all the time since `send_timeout_ms` ago without any progress.
+// True if it has been sending for `send_timeout_ms` without any progress.
 static bool send_stalled(struct http_conn *conn, uint64_t now)
 {
     uint64_t last_write = conn_last_write_ms(conn->conn);
@@ -390,7 +392,7 @@ static bool expired(struct http_conn *conn, uint64_t now)
     case CONN_BODY:
         return now - MAX(conn->since_ms, conn_last_read_ms(conn->conn)) > limits->header_timeout_ms;
     case CONN_STREAMING:
-        // A peer that has closed altogether looks like one that has half-closed, until something is sent to it.
+        // A peer that has fully closed looks like one that has half-closed, until we send something.
         return conn->peer_ended && conn_pending(conn->conn) == 0 &&
                now - MAX(conn->since_ms, conn_last_write_ms(conn->conn)) > HALF_CLOSED_IDLE_MS;
     case CONN_ANSWERING:
@@ -412,7 +414,7 @@ static void sweep(void *arg)
         list_remove(node);
         list_push_back(&doomed, node);
     }
-    // One by one from the front, as what the application does about one may end another of them.
+    // One by one from the front: what the application does about one may end another.
     while (!list_empty(&doomed)) {
         struct http_conn *conn = CONTAINER_OF(doomed.next, struct http_conn, node);
         list_remove(&conn->node);

@@ -57,7 +57,7 @@ static struct http_conn *stream_close(struct http_stream **stream_ptr)
     return conn;
 }
 
-// Keeps only what the log line at the end needs: a follower may stay for days, and there are thousands.
+// Keeps only what the log line at the end needs, because a follower may stay for days and there are thousands.
 static void forget_details(struct http_request *request)
 {
     struct buf path = {0};
