@@ -1,8 +1,9 @@
-// Making chunks: the builder gathers columns, finish encodes them.
+// Makes chunks: the builder gathers the columns, and finish encodes them.
 #include "model/chunk_private.h"
 #include "model/compress.h"
 
-#define COMPRESS_MIN      512 // below it little can be won, and zstd's start costs more than all the rest of a chunk
+// A smaller payload gains little, and starting zstd costs more than all the rest of the chunk.
+#define COMPRESS_MIN      512
 #define BUILDER_COUNT_MIN 16
 
 struct chunk_builder {
@@ -11,13 +12,14 @@ struct chunk_builder {
     uint32_t *text_ends, *extra_ends;
     uint8_t *kinds;
     uint32_t count, capacity;
-    uint32_t run;     // records of the last kind in a row
-    bool has_newline; // within a message
+    uint32_t run;     // how many records in a row have the last kind
+    bool has_newline; // a message contains a newline
     uint32_t counters[COUNTER_COUNT];
     int64_t time_min, time_max;
-    size_t raw;                 // the payload without the lengths column; its first time counts as CHUNK_FIRST_TIME_MAX
-    size_t raw_lengths;         // the lengths column, if it must be
-    struct buf payload, packed; // scratch of finish
+    // Size of the payload without the lengths column; the first time counts as CHUNK_FIRST_TIME_MAX.
+    size_t raw;
+    size_t raw_lengths;         // size of the lengths column, if it is needed
+    struct buf payload, packed; // used within finish only
 };
 
 struct chunk_builder *chunk_builder_new(void)
@@ -68,7 +70,7 @@ static inline size_t varint_len(uint64_t value)
     return (size_t)(63 - __builtin_clzll(value | 1)) / 7 + 1;
 }
 
-// What one record adds to the payload, apart from its length.
+// Returns what one record adds to the payload, without its length.
 static size_t record_cost(const struct chunk_builder *builder, int64_t time_ms, uint8_t kind, size_t message_len,
                           size_t extra_len)
 {
@@ -187,7 +189,7 @@ static uint8_t *put_text(const struct chunk_builder *builder, uint8_t *out)
     return mempcpy(out, builder->text.data, builder->text.len);
 }
 
-// The columns, one behind the other, and their sizes.
+// Writes the columns one after the other, and their sizes.
 static void builder_encode_payload(struct chunk_builder *builder, struct chunk_header *header)
 {
     static uint8_t *(*const columns[])(const struct chunk_builder *builder, uint8_t *out) = {

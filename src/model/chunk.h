@@ -1,16 +1,18 @@
-// Consecutive records as one immutable, reference-counted container: in the spool, on the wire, on disk, in the cache.
-// It has no base number; that stands beside it. Layout and limits: docs/internals/chunk.md.
+// A chunk holds consecutive records. It is immutable and reference-counted, and it is used everywhere: in the spool, on
+// the wire, on disk, in the cache. The number of its first record is not in the chunk; it is kept beside it. Layout and
+// limits: docs/internals/chunk.md.
 //
-// Encoded: "RC", version, XXH3-64 (LE) of all else, a byte of flags (four that must be understood, four that need not
-// be), varints (count, time_min as svarint, time_max - time_min, a bitmap of the non-zero counters and those
-// counters: per stream, per level, partials, extras), a table of sections (id, whether it is required and packed,
-// size), the plain sections, then the payload: zstd if the flag says so, else as is. Sections:
-//   times    svarint deltas, the first one from time_min
-//   kinds    runs of (kind byte, varint length): bits 0-1 stream, 2 partial, 3-5 level, 6 has extra
-//   lengths  only if any message contains '\n': a varint each
-//   extras   a varint length each, for records that have one, then their bytes
-//   text     each message followed by '\n' (so plain output is this column as it stands)
-// and plain ones that chunk_refine derives from these: names, fields, tokens.
+// Encoded form: "RC"; version; XXH3-64 (LE) of everything else; a byte of flags (a reader must understand four of them
+// and may ignore the other four); varints: count, time_min as svarint, time_max - time_min, a bitmap of the non-zero
+// counters, and those counters (per stream, per level, partials, extras); a table of sections (id, whether it is
+// required, whether it is packed, size); the plain sections; the payload, which is a zstd frame if the flag says so.
+// Sections of the payload:
+// - times: svarint deltas, the first one from time_min
+// - kinds: runs of (kind byte, varint length); bits 0-1 stream, 2 partial, 3-5 level, 6 has extra
+// - lengths: a varint for each record; only if a message contains '\n'
+// - extras: a varint length for each record that has one, then their bytes
+// - text: each message followed by '\n', so plain output is this column as it is
+// Plain sections, which chunk_refine makes from the records: names, fields, tokens.
 #pragma once
 
 #include "model/record.h"
@@ -20,8 +22,8 @@
 #define CHUNK_RAW_MAX     (4u * 1024 * 1024) // payload bytes, uncompressed
 #define CHUNK_ENCODED_MAX (CHUNK_RAW_MAX + 4096 + CHUNK_DERIVED_MAX)
 #define CHUNK_DERIVED_MAX (256u * 1024) // of all that chunk_refine adds
-#define CHUNK_COUNT_MAX   (1u << 16)    // a record of no bytes costs some 150 in JSON
-#define CHUNK_NAMES_MAX   64            // distinct event types that are told apart in one, and as many nodes
+#define CHUNK_COUNT_MAX   (1u << 16)    // a record of no bytes takes about 150 in JSON
+#define CHUNK_NAMES_MAX   64            // distinct event types that one chunk lists by name, and as many nodes
 #define CHUNK_MERGE_RAW   (256u * 1024) // merged chunks aim at this payload
 
 struct chunk;
@@ -30,34 +32,36 @@ struct chunk;
 struct chunk_builder;
 struct chunk_builder *chunk_builder_new(void);
 void chunk_builder_free(struct chunk_builder **builder);
-// ERR_TOO_LARGE if the chunk would pass CHUNK_RAW_MAX or CHUNK_COUNT_MAX; the builder is as before then. Copies all
-// bytes.
+// Copies all bytes. Returns ERR_TOO_LARGE, and leaves the builder as it was, if the chunk would pass CHUNK_RAW_MAX or
+// CHUNK_COUNT_MAX.
 int chunk_builder_add(struct chunk_builder *builder, const struct record *record);
 uint32_t chunk_builder_count(const struct chunk_builder *builder);
-size_t chunk_builder_raw(const struct chunk_builder *builder); // bytes gathered
-// The chunk of all that was added (at least one record); the builder is empty afterwards. `zstd_level` 0: stored as is.
+size_t chunk_builder_raw(const struct chunk_builder *builder); // bytes gathered so far
+// Makes a chunk of all that was added (at least one record). The builder is empty afterwards. `zstd_level` 0 means no
+// compression.
 struct chunk *chunk_builder_finish(struct chunk_builder *builder, int zstd_level);
 
-// Decodes bytes from outside. Everything is bounded, checked and recomputed: header counters, checksum, lengths, kinds,
-// extras (canonical), messages ≤ message_max (0: no limit). What is derived, and what this program does not know and
-// may ignore, is left out. ERR_TOO_NEW if there is something that it must know; ERR_CORRUPT, ERR_TOO_LARGE or
-// ERR_TOO_LONG; never a crash. Keeps a copy of `data`.
+// Decodes bytes from outside, and keeps a copy of them. Everything is bounded, checked and recomputed: header counters,
+// checksum, lengths, kinds, extras (canonical form), messages ≤ message_max (0: no limit). Derived sections are
+// dropped, and so is what this program does not know and may ignore. Errors: ERR_TOO_NEW if the chunk has something
+// that a reader must know and this program does not; ERR_CORRUPT; ERR_TOO_LARGE; ERR_TOO_LONG.
 int chunk_decode(const void *data, size_t len, size_t message_max, struct chunk **ret);
-// For bytes that this program itself stored: checksum and bounds, but the extras' form, message_max and what is derived
-// are trusted.
+// Decodes bytes that this program itself stored. Checks the checksum and the bounds; trusts the form of extras, the
+// lengths of messages and the derived sections.
 int chunk_decode_stored(const void *data, size_t len, struct chunk **ret);
-// The same without a look at the records: a closed chunk can be asked for what its header says, and for nothing else.
+// Does the same but does not decode the records. Such a closed chunk can only be asked for what its header says.
 int chunk_decode_closed(const void *data, size_t len, struct chunk **ret);
 bool chunk_is_open(const struct chunk *chunk);
-// Puts an open one into the place of a closed one; the errors of chunk_decode_stored, and the chunk is as before then.
+// Replaces a closed chunk by an open one. Errors are those of chunk_decode_stored; then *chunk stays as it was.
 int chunk_open(struct chunk **chunk);
 struct chunk *chunk_ref(const struct chunk *chunk);
 void chunk_unref(struct chunk **chunk);
 
-// --- Looking. O(1) each. Up to and with chunk_names a closed one will do. The views live as long as the chunk.
+// --- Looking. Each call is O(1). The functions up to and including chunk_names also work on a closed chunk. The views
+// live as long as the chunk.
 uint32_t chunk_count(const struct chunk *chunk);
 struct str chunk_encoded(const struct chunk *chunk);
-size_t chunk_memory(const struct chunk *chunk); // bytes that it holds in memory, all included
+size_t chunk_memory(const struct chunk *chunk); // all bytes that it holds in memory
 size_t chunk_raw(const struct chunk *chunk);    // payload bytes, uncompressed
 size_t chunk_message_bytes(const struct chunk *chunk);
 int64_t chunk_time_min(const struct chunk *chunk);
@@ -66,49 +70,51 @@ uint32_t chunk_stream_count(const struct chunk *chunk, enum record_stream stream
 uint32_t chunk_level_count(const struct chunk *chunk, enum record_level level);
 uint32_t chunk_extra_count(const struct chunk *chunk);
 uint32_t chunk_partial_count(const struct chunk *chunk);
-// The filter of the texts' tokens (token_filter.h); empty if it has none.
+// The filter over the messages' tokens (token_filter.h); empty if the chunk has none.
 struct str chunk_tokens(const struct chunk *chunk);
-// Which event types and nodes there are, and how many records of each. A node stands here by its id and by its name.
+// The event types and nodes in the chunk, and how many records have each. A node is listed by its id and by its name.
 struct chunk_name {
     struct str name;
     uint32_t count;
 };
 struct chunk_dictionary {
     unsigned count;
-    bool more; // there are others
+    bool more; // there are more than are listed
     struct chunk_name names[CHUNK_NAMES_MAX];
 };
 struct chunk_names {
     struct chunk_dictionary event_types, nodes;
 };
-// False if the header does not say.
+// Returns false if the header does not tell.
 bool chunk_names(const struct chunk *chunk, struct chunk_names *ret);
 
-// What filters ask for of a record's structured fields. Numbers are places in the dictionaries.
-enum { FIELD_NONE = -1, FIELD_OTHER = -2 }; // OTHER: there is one, and only the extra says which
+// The parts of a record's structured fields that filters ask for. Numbers are places in the dictionaries. FIELD_OTHER
+// means that there is a value, and only the extra tells which.
+enum { FIELD_NONE = -1, FIELD_OTHER = -2 };
 struct chunk_record_fields {
     int event_type, node_id, node_name;
-    unsigned priority; // 0: none
+    unsigned priority; // 0: no priority
     bool business, milestone;
 };
-// The dictionaries that the numbers are of. Made at the first call, from the extras if no column says it.
+// The dictionaries that those numbers refer to. They are made at the first call, from the extras if there is no column.
 const struct chunk_names *chunk_fields_names(const struct chunk *chunk);
-// The chunk has some (chunk_extra_count).
+// The chunk must have extras (chunk_extra_count).
 struct chunk_record_fields chunk_record_fields(const struct chunk *chunk, uint32_t i);
 
 void chunk_record(const struct chunk *chunk, uint32_t i, struct record *ret);
-// The text column (each message followed by '\n'), or empty unless every record is whole output: then raw = text =
-// this. chunk_text_offset(i) is where message i begins in it; valid for 0 … count.
+// The text column (each message followed by '\n') if every record is complete output: then the raw form, the text form
+// and this column are the same. Otherwise empty. chunk_text_offset(i) is where message i begins in the column; i is 0 …
+// count.
 struct str chunk_text(const struct chunk *chunk);
 size_t chunk_text_offset(const struct chunk *chunk, uint32_t i);
 uint64_t chunk_digest(const struct chunk *chunk, uint64_t digest); // record_digest_next over all records
 
-// --- Deriving. Records [from, from + count) as a chunk of their own; a reference to the same one if that is all of it;
-// NULL if there is no such range.
+// --- Deriving. Makes a chunk of records [from, from + count). Returns a reference to the same chunk if that is all of
+// it, and NULL if there is no such range.
 struct chunk *chunk_slice(const struct chunk *chunk, uint32_t from, uint32_t count, int zstd_level);
-// One chunk of several, in order; ERR_TOO_LARGE if it would pass the limits.
+// Makes one chunk of several, in order. Returns ERR_TOO_LARGE if it would pass the limits.
 int chunk_merge(struct chunk *const *chunks, size_t count, int zstd_level, struct chunk **ret);
-// The chunk with what is derived from its records, for those who look for something: dictionaries and columns of the
-// structured fields, and the filter of tokens. The same one if it is too small for that to be worth it. Costs a few
-// milliseconds a MiB: for merged chunks, not for fresh ones.
+// Adds the sections that searches use: dictionaries and columns of the structured fields, and the filter of tokens.
+// Returns the same chunk if it is too small for them. It costs a few milliseconds per MiB, so it is for merged chunks
+// and not for fresh ones.
 struct chunk *chunk_refine(const struct chunk *chunk);

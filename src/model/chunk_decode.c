@@ -1,5 +1,5 @@
-// Chunks from bytes. Whatever a header says is bounded before it is used, and compared with what the payload turns out
-// to hold.
+// Decodes chunks from bytes. What a header says is bounded before it is used, and compared with what the payload really
+// holds.
 #include "model/chunk_private.h"
 #include "model/compress.h"
 
@@ -15,7 +15,7 @@ static bool decode_times(struct chunk *chunk, struct reader *reader)
     uint32_t i = 0;
     while (i < count) {
         uint64_t word;
-        // Lines come in bursts, so most deltas are one byte: eight of them at a time.
+        // Lines come in bursts, so most deltas take one byte. Eight of them are read at a time.
         if (count - i >= 8 && reader->end - reader->at >= 8 &&
             (memcpy(&word, reader->at, sizeof(word)), (word & 0x8080808080808080) == 0)) {
             for (unsigned k = 0; k < 8; k++) {
@@ -93,8 +93,8 @@ static bool decode_extras(struct chunk *chunk, struct reader *reader)
     return true;
 }
 
-// Writes the offset behind each newline of [text, text + len) to `ends`, which has room for `max`. Returns how many
-// there are, or more than `max` if they are too many.
+// Writes the offset after each newline of [text, text + len) to `ends`, which has room for `max`. Returns how many
+// newlines there are, or a number above `max` if there are too many.
 static uint32_t scan_newlines(const uint8_t *text, uint32_t len, uint32_t *ends, uint32_t max)
 {
     uint32_t found = 0, at = 0;
@@ -158,7 +158,7 @@ static bool decode_columns(struct chunk *chunk)
            decode_column(chunk, SECTION_TEXT, decode_text);
 }
 
-// The chunk's bytes as they came, or without what is derived and what is not known.
+// Keeps the chunk's bytes as they came; or, without `all`, without derived and unknown sections.
 static struct chunk *take_bytes(const struct chunk_header *header, const uint8_t *data, size_t len, bool all)
 {
     bool derived = header->plain_len > 0 || header->unknown;
@@ -212,12 +212,12 @@ static int check_extras(const struct chunk *chunk)
     return 0;
 }
 
-// The same records in columns that are all known.
+// Encodes the same records again, with the known columns alone.
 static struct chunk *made_anew(const struct chunk *chunk)
 {
     CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
     if (chunk_builder_add_range(builder, chunk, 0, chunk->header.count) < 0)
-        return NULL; // cannot be: it has less than before
+        return NULL; // cannot happen: it is smaller than before
     return chunk_builder_finish(builder, chunk->header.zstd ? 1 : 0);
 }
 

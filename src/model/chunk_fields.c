@@ -1,15 +1,16 @@
-// Structured fields as columns: two dictionaries of names, and a row of four bytes for each record. From the chunk's
-// sections if it has them, else from the extras, once.
+// Structured fields as columns: two dictionaries of names, and four bytes for each record. They are read from the
+// chunk's sections if it has them. Otherwise they are made once from the extras.
 //
-//   names   for event types, then for nodes: varint (how many << 1 | there are others), of each varint length, bytes,
-//           varint count
-//   fields  a byte, 1 if the rest is one zstd frame; the rest: for all records with extras the event types, then their
-//           node ids, node names and traits, a byte each
+// Sections:
+// - names: event types first, then nodes; for each group a varint (how many << 1 | there are others), then for each
+//   name a varint length, the bytes, and a varint count
+// - fields: a byte, 1 if the rest is one zstd frame; the rest is four columns of one byte for each record with extras:
+//   event types, node ids, node names, traits
 #include "model/chunk_private.h"
 #include "model/compress.h"
 
 #define ROW_LEN    sizeof(struct chunk_row)
-#define FIELDS_MIN 8 // records; fewer are as soon looked at
+#define FIELDS_MIN 8 // records; fewer can be looked at as fast
 
 enum { ROWS_PLAIN, ROWS_PACKED };
 
@@ -25,7 +26,7 @@ size_t chunk_fields_memory(const struct chunk_header *header)
 
 // --- From extras
 
-// The place of a name in the dictionary and one more, made if there is room.
+// Returns the place of a name in the dictionary plus one. Adds the name if there is room.
 static uint8_t dictionary_take(struct chunk_dictionary *dictionary, struct str name)
 {
     for (unsigned i = 0; i < dictionary->count; i++) {
@@ -40,11 +41,11 @@ static uint8_t dictionary_take(struct chunk_dictionary *dictionary, struct str n
     return (uint8_t)dictionary->count;
 }
 
-// Names that are written with escapes are left to those who decode them.
+// Names that are written with escapes are left to code that decodes them.
 static uint8_t take_string(struct chunk_dictionary *dictionary, struct str json)
 {
     if (json.len < 3 || json.data[0] != '"')
-        return ROW_NONE; // nobody can ask for an empty one
+        return ROW_NONE; // no filter can ask for an empty one
     struct str name = str_n(json.data + 1, json.len - 2);
     if (memchr(name.data, '\\', name.len)) {
         dictionary->more = true;
@@ -93,7 +94,7 @@ static void read_extras(const struct chunk *chunk, struct chunk_fields *fields)
         if (!(chunk->kinds[i] & KIND_EXTRA))
             continue;
         chunk_record(chunk, i, &record);
-        // The members are in the order of their table, and those wanted are its first.
+        // Members are in the order of their table, and the wanted ones come first.
         while (record_extra_next(&record.extra, &name, &json) && !str_eq(name, STR("data")))
             take_member(&fields->names, &fields->rows[i], name, json);
         count_row(&fields->names, &fields->rows[i]);
@@ -135,7 +136,7 @@ static bool row_valid(const struct chunk_names *names, const struct chunk_row *r
            (row->node_name == ROW_OTHER || row->node_name <= names->nodes.count) && row->traits <= ROW_TRAITS;
 }
 
-// `columns`: the four of them.
+// `columns` holds all four.
 static bool read_rows(const struct chunk *chunk, const uint8_t *columns, struct chunk_fields *fields)
 {
     uint32_t of_each = chunk->header.counters[COUNTER_EXTRA], at = 0;
@@ -163,7 +164,7 @@ static bool read_sections(const struct chunk *chunk, struct chunk_fields *fields
     return decompress_exact(section.data + 1, section.len - 1, columns, len) && read_rows(chunk, columns, fields);
 }
 
-// Whatever the sections say, the extras can be asked.
+// If the sections cannot be used, the extras are read.
 static struct chunk_fields *fields_new(const struct chunk *chunk)
 {
     struct chunk_fields *fields = xcalloc(1, sizeof(*fields) + chunk->header.count * ROW_LEN);
@@ -176,7 +177,7 @@ static struct chunk_fields *fields_new(const struct chunk *chunk)
 
 static const struct chunk_fields *fields_of(const struct chunk *chunk)
 {
-    // Made once by whoever asks first, and as immutable as all the rest.
+    // The first caller makes it. Afterwards it is as immutable as the rest of the chunk.
     struct chunk *owner = (struct chunk *)(uintptr_t)chunk;
     struct chunk_fields *fields = atomic_load_explicit(&owner->fields, memory_order_acquire);
     if (LIKELY(fields != NULL))

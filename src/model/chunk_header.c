@@ -1,4 +1,4 @@
-// What stands in front of a chunk's payload: written, read, and checked.
+// The header of a chunk, which stands before the payload: writes, reads and checks it.
 #include "model/chunk_private.h"
 
 #include <endian.h>
@@ -6,7 +6,7 @@
 
 #define MAGIC_LEN 2
 
-// The two bits of each section's tag.
+// The two flag bits in the tag of each section.
 static const uint8_t section_kinds[SECTION_COUNT] = {
     [SECTION_TIMES] = SECTION_PACKED | SECTION_REQUIRED,   [SECTION_KINDS] = SECTION_PACKED | SECTION_REQUIRED,
     [SECTION_LENGTHS] = SECTION_PACKED | SECTION_REQUIRED, [SECTION_EXTRAS] = SECTION_PACKED | SECTION_REQUIRED,
@@ -117,7 +117,7 @@ static bool read_times_range(struct reader *reader, struct chunk_header *header)
     return header->time_max >= header->time_min;
 }
 
-// One section. Ids grow, so none comes twice, and the packed ones stand in the payload in this order.
+// Reads one section. Ids grow, so no section comes twice, and the packed ones are in the payload in this order.
 static int read_section(struct reader *reader, uint32_t *last_id, uint64_t *packed, uint64_t *plain,
                         struct chunk_header *header)
 {
@@ -163,12 +163,12 @@ static int read_sections(struct reader *reader, size_t raw_max, struct chunk_hea
     return 0;
 }
 
-// What the header says must go together, as far as that can be told from it.
+// Whether the parts of the header fit together, as far as the header alone can tell.
 static bool is_consistent(const struct chunk_header *header, size_t stored_len)
 {
     const uint32_t *sizes = header->sizes;
     bool extras = header->counters[COUNTER_EXTRA] > 0;
-    // So many records need so many bytes: the index arrays cannot be made larger than the payload warrants.
+    // So many records need at least so many bytes. Otherwise a small payload could ask for large index arrays.
     if (header->count == 0 || sizes[SECTION_TIMES] < header->count || sizes[SECTION_TEXT] < header->count)
         return false;
     if (sizes[SECTION_KINDS] == 0 || (sizes[SECTION_EXTRAS] > 0) != extras)
@@ -185,7 +185,7 @@ int chunk_header_read(const uint8_t *data, size_t len, size_t raw_max, struct ch
     if (len < CHUNK_FIXED_LEN || memcmp(data, "RC", MAGIC_LEN) != 0)
         return ERR_CORRUPT;
     memcpy(&checksum, data + CHUNK_CHECKSUM_AT, sizeof(checksum));
-    // Of whatever version: what was damaged on its way must not be taken for news.
+    // Checked for every version: a chunk that was damaged on its way must not be taken for a newer one.
     if (le64toh(checksum) != checksum_of(data, len))
         return ERR_CORRUPT;
     if (data[MAGIC_LEN] != CHUNK_VERSION)

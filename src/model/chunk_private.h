@@ -1,4 +1,4 @@
-// The inside of a chunk, for the files chunk*.c alone.
+// The inside of a chunk. Only for the files chunk*.c.
 #pragma once
 
 #include "model/chunk.h"
@@ -8,16 +8,16 @@
 #define CHUNK_FIXED_LEN      12u // magic, version, checksum, flags
 #define CHUNK_HEADER_MAX     192u
 #define CHUNK_FLAGS_AT       11u
-#define CHUNK_MUST           0x0fu // flags that must be understood; the other half may be ignored
+#define CHUNK_MUST           0x0fu // flags that a reader must understand; it may ignore the others
 #define CHUNK_MUST_ZSTD      1u    // the payload is one zstd frame
 #define CHUNK_CHECKSUM_AT    3u
 #define CHUNK_CHECKSUM_LEN   8u
 #define CHUNK_SECTIONS_MAX   32u
-#define CHUNK_RECORD_MIN     2 // a byte of time and the newline
+#define CHUNK_RECORD_MIN     2 // one byte of time and the newline
 #define CHUNK_FIRST_TIME_MAX 10
 #define CHUNK_NAME_MAX       255u // bytes of a name in the dictionaries
-// A slice's first time may need up to 9 bytes more than it had as a delta. So what is made stays this much under the
-// limit, and what comes from outside half of it: then every slice of either is within the limit, too.
+// The first time of a slice may take up to 9 bytes more than it took as a delta. So a chunk that is made here stays
+// this much below the limit, and one from outside half as much. Then every slice of either is within the limit, too.
 #define CHUNK_SLACK 32u
 
 #define KIND_STREAM_MASK 0x03u
@@ -35,8 +35,8 @@ enum chunk_counter {
     COUNTER_COUNT,
 };
 
-// In the order in which they stand. Up to TEXT they are the records; those behind it are derived from them, and made by
-// the store alone.
+// Sections, in the order in which they stand. Those up to TEXT are the records. The later ones are derived from the
+// records, and only the store makes them.
 enum chunk_section {
     SECTION_TIMES,
     SECTION_KINDS,
@@ -50,24 +50,24 @@ enum chunk_section {
     SECTION_DERIVED_FIRST = SECTION_NAMES,
 };
 
-// A section's tag: its id, which is its place here and one more, above two bits.
-#define SECTION_PACKED   1u // part of the payload, else it stands as it is between header and payload
-#define SECTION_REQUIRED 2u // whoever does not know it must not read the chunk
+// A section's tag is its id (its place in this enum plus one) above two bits.
+#define SECTION_PACKED   1u // it is part of the payload; otherwise it stands as it is between header and payload
+#define SECTION_REQUIRED 2u // a reader that does not know it must not read the chunk
 #define SECTION_ID_SHIFT 2
 
 struct chunk_header {
     int64_t time_min, time_max;
     uint32_t count;
     uint32_t counters[COUNTER_COUNT];
-    uint32_t sizes[SECTION_COUNT]; // 0: there is none
+    uint32_t sizes[SECTION_COUNT]; // 0: the chunk has no such section
     uint32_t payload_len;          // all packed sections, uncompressed
     uint32_t plain_len;            // all others
-    uint16_t head_len;             // what stands before those
+    uint16_t head_len;             // length of everything before the sections
     bool zstd;
-    bool unknown, unknown_packed; // there is something that this program does not know and may ignore
+    bool unknown, unknown_packed; // the chunk has something that this program does not know and may ignore
 };
 
-// Numbers are places in the dictionaries and one more.
+// Numbers are places in the dictionaries plus one.
 struct chunk_row {
     uint8_t event_type, node_id, node_name, traits;
 };
@@ -80,55 +80,55 @@ struct chunk_row {
 
 struct chunk_fields {
     struct chunk_names names;
-    struct chunk_row rows[]; // by record
+    struct chunk_row rows[]; // one for each record
 };
 
-// One allocation: the struct, the index arrays, the encoded bytes, and the payload unless it is part of them. A closed
-// one has neither index nor payload.
+// A chunk is one allocation: the struct, the index arrays, the encoded bytes, and the payload unless the encoded bytes
+// contain it as it is. A closed chunk has neither index arrays nor payload.
 struct chunk {
     _Atomic uint32_t refs;
     uint32_t memory;
-    _Atomic(struct chunk_fields *) fields; // once somebody asked
+    _Atomic(struct chunk_fields *) fields; // set when somebody has asked for it
     struct chunk_header header;
     int64_t *times;
-    uint32_t *text_offsets;  // count + 1; message i and its newline are [i, i + 1)
-    uint32_t *extra_offsets; // count + 1, or NULL if no record has any
+    uint32_t *text_offsets;  // count + 1 of them; message i and its newline are [i, i + 1)
+    uint32_t *extra_offsets; // count + 1 of them; NULL if no record has an extra
     uint8_t *kinds;
     uint8_t *encoded;
     uint32_t encoded_len;
-    uint8_t *payload; // header.payload_len bytes; NULL: closed
-    const char *text; // in the payload
+    uint8_t *payload; // header.payload_len bytes; NULL if closed
+    const char *text; // within the payload
     const char *extras;
 };
 
 // --- chunk_header.c
 
-// Of a section in the payload, or in the plain ones.
+// Where a section begins: in the payload if it is packed, otherwise in the plain sections.
 size_t chunk_section_offset(const struct chunk_header *header, enum chunk_section section);
-// Sums the sizes up.
+// Sets the lengths that are sums of the sections' sizes.
 void chunk_header_arrange(struct chunk_header *header);
-// Writes all but the checksum; `out` has room for CHUNK_HEADER_MAX. Returns the length.
+// Writes everything but the checksum. `out` has room for CHUNK_HEADER_MAX bytes. Returns the length.
 size_t chunk_header_put(const struct chunk_header *header, uint8_t *out);
-// Checks everything that can be without a look at the payload. ERR_CORRUPT, ERR_TOO_LARGE or ERR_TOO_NEW.
+// Checks everything that does not need the payload. Returns ERR_CORRUPT, ERR_TOO_LARGE or ERR_TOO_NEW.
 int chunk_header_read(const uint8_t *data, size_t len, size_t raw_max, struct chunk_header *ret);
-// Puts the checksum of a whole encoded chunk where it belongs.
+// Writes the checksum into a complete encoded chunk.
 void chunk_seal(uint8_t *encoded, size_t len);
 
 // --- chunk_view.c
 
-// Holds one reference, the header, and pointers to room for all the rest, which is the caller's to fill.
+// Returns a chunk with one reference, the header, and pointers to room for all the rest, which the caller must fill.
 struct chunk *chunk_allocate(const struct chunk_header *header, size_t encoded_len);
-// The same for header and encoded bytes alone.
+// Does the same for the header and the encoded bytes alone.
 struct chunk *chunk_allocate_closed(const struct chunk_header *header, size_t encoded_len);
-// A chunk of this header, whose sections' sizes are set, with its encoded bytes written: of each section in
-// `derived` (by enum chunk_section), and the payload as it is to be stored.
+// Makes a chunk with this header, in which the sections' sizes are set. Its encoded bytes are the sections in `derived`
+// (by enum chunk_section) and `stored`, which is the payload in its stored form.
 struct chunk *chunk_assemble(struct chunk_header *header, const struct str *derived, struct str stored);
 
 // --- chunk_fields.c
 
 void chunk_fields_free(struct chunk *chunk);
 size_t chunk_fields_memory(const struct chunk_header *header);
-// Appends the two sections of an open chunk.
+// Appends the two sections of structured fields. The chunk must be open.
 void chunk_fields_encode(const struct chunk *chunk, struct buf *names, struct buf *rows);
 
 static inline struct str chunk_derived(const struct chunk *chunk, enum chunk_section section)
@@ -158,7 +158,7 @@ static inline bool kind_valid(uint8_t kind)
     return kind <= KIND_MASK && kind_stream(kind) < STREAM_COUNT && kind_level(kind) < LEVEL_COUNT;
 }
 
-// Counts `run` records of one kind.
+// Counts `run` records of the same kind.
 static inline void counters_add(uint32_t counters[COUNTER_COUNT], uint8_t kind, uint32_t run)
 {
     counters[COUNTER_STREAM + kind_stream(kind)] += run;
@@ -209,5 +209,5 @@ static inline bool read_u32(struct reader *reader, uint32_t max, uint32_t *ret)
     return true;
 }
 
-// Adds records [from, from + count) of a chunk, within CHUNK_RAW_MAX and CHUNK_COUNT_MAX alone.
+// Adds records [from, from + count) of a chunk. Its only limits are CHUNK_RAW_MAX and CHUNK_COUNT_MAX.
 int chunk_builder_add_range(struct chunk_builder *builder, const struct chunk *chunk, uint32_t from, uint32_t count);

@@ -1,9 +1,9 @@
-// What is derived from the records of a chunk.
+// Makes the sections that are derived from a chunk's records.
 #include "model/chunk_private.h"
 #include "model/token_filter.h"
 
-#define TOKENS_FROM  (32u * 1024) // payload; less is as soon looked at
-#define TOKENS_SHARE 20           // of the stored payload: what the filter may take at the most
+#define TOKENS_FROM  (32u * 1024) // bytes of payload; fewer can be searched as fast
+#define TOKENS_SHARE 20           // the filter may take at most a twentieth of the stored payload
 #define TOKENS_MAX   (CHUNK_DERIVED_MAX / 2)
 
 static struct str stored_payload(const struct chunk *chunk)
@@ -24,7 +24,7 @@ static void make_tokens(const struct chunk *chunk, struct buf *out)
     token_builder_finish(builder, MIN(stored_payload(chunk).len / TOKENS_SHARE, TOKENS_MAX), out);
 }
 
-// The same records, index and payload, in other encoded bytes.
+// The same records, index and payload, with other encoded bytes.
 static struct chunk *with_derived(const struct chunk *chunk, const struct str *derived)
 {
     struct chunk_header header = chunk->header;
@@ -44,7 +44,7 @@ struct chunk *chunk_refine(const struct chunk *chunk)
     CLEANUP(buf_release) struct buf names = {0}, fields = {0}, tokens = {0};
     struct str derived[SECTION_COUNT] = {0};
     if (chunk->header.unknown)
-        return chunk_ref(chunk); // somebody newer made it
+        return chunk_ref(chunk); // a newer program made it
     make_tokens(chunk, &tokens);
     chunk_fields_encode(chunk, &names, &fields);
     derived[SECTION_TOKENS] = buf_str(&tokens);

@@ -1,9 +1,9 @@
-// Chunks once they are made: their memory, what they show, and what is derived from them.
+// Finished chunks: their memory, what they show, and what is derived from them.
 #include "model/chunk_private.h"
 
 struct chunk *chunk_allocate(const struct chunk_header *header, size_t encoded_len)
 {
-    // Widest elements first, so that each array is aligned.
+    // The widest elements come first, so that each array is aligned.
     bool packed = header->zstd;
     size_t offsets = ((size_t)header->count + 1) * sizeof(uint32_t);
     size_t times_at = (sizeof(struct chunk) + 7) & ~(size_t)7;
@@ -66,7 +66,7 @@ struct chunk *chunk_assemble(struct chunk_header *header, const struct str *deri
 
 struct chunk *chunk_ref(const struct chunk *chunk)
 {
-    // Everything but the count is immutable, which is what `const` means for whoever holds one.
+    // Only the count may change in a chunk, which is what `const` means for its users.
     struct chunk *counted = (struct chunk *)(uintptr_t)chunk;
     atomic_fetch_add_explicit(&counted->refs, 1, memory_order_relaxed);
     return counted;
@@ -193,7 +193,7 @@ struct chunk *chunk_slice(const struct chunk *chunk, uint32_t from, uint32_t cou
         return NULL;
     CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
     if (chunk_builder_add_range(builder, chunk, from, count) < 0)
-        return NULL; // cannot be: see CHUNK_SLACK
+        return NULL; // cannot happen: see CHUNK_SLACK
     return chunk_builder_finish(builder, zstd_level);
 }
 
@@ -211,7 +211,7 @@ int chunk_merge(struct chunk *const *chunks, size_t count, int zstd_level, struc
         if (err < 0)
             return err;
     }
-    // A merged chunk may be sliced later, so it must leave the room for that as any new one does.
+    // A merged chunk may be sliced later, so it must leave the same room as any new one.
     if (chunk_builder_raw(builder) > CHUNK_RAW_MAX - CHUNK_SLACK)
         return ERR_TOO_LARGE;
     *ret = chunk_builder_finish(builder, zstd_level);

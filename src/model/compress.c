@@ -1,13 +1,13 @@
-// A zstd context costs more to set up than a small chunk costs to compress, and the state of one for every builder
-// would be hundreds of KiB for each of thousands of executions. So each thread keeps one pair, made at its first use
-// and freed at its end. The key is the only thing that the process shares, and it holds nothing but scratch memory: no
-// result depends on it.
+// Each thread keeps one pair of zstd contexts, which is made at its first use and freed at its end. The reason: setting
+// up a context costs more than compressing a small chunk, and a context in every builder would take hundreds of KiB for
+// each of thousands of executions. The key is the only thing that the process shares. A context is scratch memory, and
+// no result depends on it.
 #include "model/compress.h"
 
 #include <pthread.h>
 #include <zstd.h>
 
-// High levels and large payloads need tens of MiB; a thread does not keep that for ever.
+// High levels and large payloads need tens of MiB. A thread does not keep so much.
 #define CONTEXT_KEEP_MAX (8u * 1024 * 1024)
 
 struct zstd_contexts {
@@ -49,7 +49,7 @@ bool compress_append(struct buf *out, const void *data, size_t len, int level)
     struct zstd_contexts *contexts = contexts_get();
     if (!contexts->compress && !(contexts->compress = ZSTD_createCCtx()))
         abort();
-    // One byte less than the input is all that is worth having, but zstd is faster when it need not look for the end.
+    // Only a result shorter than the input is useful, but zstd is faster when it has room for any result.
     buf_reserve(out, ZSTD_compressBound(len));
     size_t packed = ZSTD_compressCCtx(contexts->compress, out->data + out->len, out->cap - out->len, data, len, level);
     if (ZSTD_sizeof_CCtx(contexts->compress) > CONTEXT_KEEP_MAX) {
@@ -65,11 +65,11 @@ bool compress_append(struct buf *out, const void *data, size_t len, int level)
 bool decompress_exact(const void *data, size_t len, void *out, size_t out_len)
 {
     struct zstd_contexts *contexts = contexts_get();
-    // Every frame of ours states its size; one that states another is refused before any work is done.
+    // Every frame that we write states its size. A frame with another size is refused before any work.
     if (ZSTD_getFrameContentSize(data, len) != out_len)
         return false;
     if (!contexts->decompress && !(contexts->decompress = ZSTD_createDCtx()))
         abort();
-    // Never writes more than out_len, whatever the blocks say.
+    // Never writes more than out_len bytes, whatever the blocks say.
     return ZSTD_decompressDCtx(contexts->decompress, out, out_len, data, len) == out_len;
 }

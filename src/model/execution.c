@@ -2,7 +2,7 @@
 
 #define SECOND_MS 1000
 
-// Every owned string, so that none is forgotten in a copy or a release.
+// All owned strings, so that no copy or release forgets one.
 static const size_t owned[] = {
     offsetof(struct execution, execution_id),    offsetof(struct execution, owner),
     offsetof(struct execution, script_filename), offsetof(struct execution, runtime),
@@ -41,7 +41,7 @@ static void add_number(struct json_writer *json, const char *name, bool known, i
         json_add_null(json, name);
 }
 
-// False while it is not known: not started, or lost, when nobody can say whether it still runs.
+// Returns false while the duration is not known: the job has not started, or it is lost and may still run.
 static bool duration_of(const struct execution *execution, int64_t now_ms, int64_t *ret_ms)
 {
     int64_t end = execution->completed_ms;

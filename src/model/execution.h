@@ -1,4 +1,4 @@
-// An execution as everyone outside the store sees it. Strings are owned by the struct.
+// An execution as everyone outside the store sees it. The struct owns its strings.
 #pragma once
 
 #include "model/status.h"
@@ -6,38 +6,40 @@
 
 struct execution {
     int64_t row;     // the store's key; > 0; never shown
-    int64_t account; // tenant's key; never shown
+    int64_t account; // the account's key in the store; never shown
     char *execution_id;
     enum execution_status status;
     bool sealed, purged, pinned;
     bool has_exit_code;
     int exit_code;
-    int64_t created_ms, started_ms, completed_ms, sealed_ms; // 0 = not yet; realtime
-    uint64_t next_sequence;                                  // records so far = last index
-    uint64_t first_sequence;                                 // first one that retention has left
-    uint64_t restored_from; // an earlier incarnation may differ from here on; or UINT64_MAX
-    uint64_t epoch;         // of the present or last runner; 0 = never had one
+    int64_t created_ms, started_ms, completed_ms, sealed_ms; // realtime; 0 = has not happened yet
+    uint64_t next_sequence;                                  // number of records so far; also the last `index`
+    uint64_t first_sequence;                                 // the first record that retention has kept
+    uint64_t restored_from; // from this record on, an earlier incarnation may differ; UINT64_MAX: nothing may differ
+    uint64_t epoch;         // epoch of the present or last runner; 0 = there was never one
     uint64_t digest;        // record_digest_next over all records
     uint64_t message_bytes;
-    char *owner;                                                                            // user principal, or NULL
+    // The user who owns it, or NULL.
+    char *owner;
     char *script_filename, *runtime, *worker_id, *worker_hostname, *workflow_id, *batch_id; // or NULL
-    char *spec_json;     // the request as accepted (object), when it is made; NULL in what the store gives back
-    char *command_json;  // of the request: an array of strings, or NULL
+    // The request as it was accepted (an object); set for creation only, NULL in what the store returns.
+    char *spec_json;
+    char *command_json;  // from the request: an array of strings, or NULL
     char *metadata_json; // object, or NULL
-    char *cancel_reason; // asked to cancel, and why; or NULL
+    char *cancel_reason; // why somebody asked to cancel; NULL: nobody asked
 };
 
 void execution_release(struct execution *execution);
-void execution_copy(const struct execution *from, struct execution *ret); // deep
+void execution_copy(const struct execution *from, struct execution *ret); // copies deeply
 
-// What only the live server knows of it.
+// What only the live server knows about the execution.
 struct execution_live {
-    bool known; // false: runner is null
+    bool known; // false: the status shows the runner as null
     bool runner_connected;
     bool has_lag;
     uint64_t lag_records;
 };
-// Adds the status object of the contract: the seed's ExecutionStatusResponse plus Runnel's fields; unknown ones are
-// null.
+// Adds the status object of the contract: the fields of ExecutionStatusResponse and Runnel's own. A field that is not
+// known is null.
 void execution_add_status(struct json_writer *json, const char *name, const struct execution *execution,
                           const struct execution_live *live, int64_t now_ms);

@@ -1,4 +1,4 @@
-// Matching. Making filters is in filter_builder.c.
+// Matches records against filters. filter_builder.c makes filters.
 #include "model/filter_private.h"
 
 #include <ctype.h>
@@ -41,7 +41,7 @@ bool filter_wants_stream(const struct filter *filter, enum record_stream stream)
     return !filter || filter->rules.streams >> stream & 1;
 }
 
-// Rules that a record without structured fields cannot meet.
+// Whether there are rules that no record without structured fields can meet.
 static bool refuses_plain(const struct filter_rules *rules)
 {
     return rules->category == CATEGORY_BUSINESS || rules->event_types.count > 0 || rules->nodes.count > 0 ||
@@ -57,7 +57,7 @@ static bool list_has(const struct filter_list *list, struct str value)
     return false;
 }
 
-// A bit for each name of the dictionary that is in the list.
+// Returns a bit for each name of the dictionary that is in the list.
 static uint64_t names_in(const struct filter_list *list, const struct chunk_dictionary *dictionary)
 {
     uint64_t bits = 0;
@@ -71,7 +71,7 @@ static bool lacks(const struct filter_list *list, const struct chunk_dictionary 
     return list->count > 0 && !dictionary->more && names_in(list, dictionary) == 0;
 }
 
-// By the dictionaries of event types and nodes.
+// Whether the dictionaries of event types and nodes lack all wanted names.
 static bool lacks_names(const struct filter_rules *rules, const struct chunk *chunk)
 {
     struct chunk_names names;
@@ -117,7 +117,7 @@ bool filter_excludes_texts(const struct filter *filter, const struct chunk *chun
     return false;
 }
 
-// Names that the dictionaries do not have.
+// For names that are not in the dictionaries.
 static bool member_in(struct filter_run *run, struct str extra, struct str name, const struct filter_list *list)
 {
     struct str value;
@@ -130,7 +130,7 @@ static bool match_name(struct filter_run *run, int place, uint64_t bits, struct 
     return place >= 0 ? bits >> place & 1 : place == FIELD_OTHER && member_in(run, extra, name, list);
 }
 
-// Looks the names up that are asked for, once for each chunk.
+// Looks up the wanted names, once for each chunk.
 static void look_up_names(const struct filter_rules *rules, struct filter_run *run, const struct chunk *chunk)
 {
     const struct chunk_names *names = chunk_fields_names(chunk);
@@ -140,7 +140,7 @@ static void look_up_names(const struct filter_rules *rules, struct filter_run *r
     run->nodes = names_in(&rules->nodes, &names->nodes);
 }
 
-// Of a record that is in no chunk, only its extra says which names it has.
+// For a record that is in no chunk: only its extra tells which names it has.
 static struct chunk_record_fields fields_of_extra(struct str extra)
 {
     struct chunk_record_fields fields = {.event_type = FIELD_OTHER, .node_id = FIELD_OTHER, .node_name = FIELD_OTHER};
@@ -186,7 +186,7 @@ bool filter_match_fields(const struct filter *filter, struct filter_run *run, co
     return !needs_extra(rules) || match_extra(rules, run, chunk, i, record->extra);
 }
 
-// ASCII letters of either case are one; `needle` is lower already.
+// Ignores the case of ASCII letters; `needle` must be in lower case.
 static bool contains_nocase(struct str text, struct str needle)
 {
     for (size_t i = 0; i + needle.len <= text.len; i++) {

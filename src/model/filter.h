@@ -1,52 +1,56 @@
-// Which records a reader wants. Immutable once made; may be shared by threads (each regex match uses its own match
-// data).
+// A filter says which records a reader wants. It is immutable once made. Threads may share it (each regex match uses
+// its own match data).
 #pragma once
 
 #include "model/chunk.h"
 
-#define FILTER_TEXT_MAX 1024 // bytes of a parameter's value
+#define FILTER_TEXT_MAX 1024 // bytes of one parameter's value
 
 struct filter;
 
-// Made from query parameters: stream, level, min_level, category, event_type, node, milestone, min_priority,
-// start_time, end_time, grep, regex, ignore_case, invert. Repeating stream, level, event_type or node means any of
-// them; a comma-separated list too.
+// A filter is made from query parameters: stream, level, min_level, category, event_type, node, milestone,
+// min_priority, start_time, end_time, grep, regex, ignore_case, invert. stream, level, event_type and node may be
+// repeated or hold a list with commas; any of the values then matches.
 struct filter_builder;
 struct filter_builder *filter_builder_new(void);
 void filter_builder_free(struct filter_builder **builder);
-// ERR_INVALID with *ret_reason (static) on a bad value. Other names are left alone (*ret_taken = false).
+// Takes one parameter. *ret_taken is false for a name that is no filter's. Returns ERR_INVALID and *ret_reason (static)
+// for a bad value.
 int filter_builder_offer(struct filter_builder *builder, struct str name, struct str value, bool *ret_taken,
                          const char **ret_reason);
-// NULL in *ret if nothing filters. The builder is empty afterwards. ERR_INVALID with *ret_reason (static) when the
-// values do not go together, or the regular expression is none.
+// Makes the filter; *ret is NULL if nothing is filtered. The builder is empty afterwards. Returns ERR_INVALID and
+// *ret_reason (static) if the values contradict each other or the regular expression is wrong.
 int filter_builder_finish(struct filter_builder *builder, struct filter **ret, const char **ret_reason);
 struct filter *filter_ref(struct filter *filter);
 void filter_unref(struct filter **filter);
 
-// True if it must look at texts or structured fields: then it runs in the reader pool, never on a loop.
+// True if the filter looks at texts or structured fields. Then it must run in the reader pool, never on a loop.
 bool filter_needs_text(const struct filter *filter);
-// True if it asks for texts: of whole lines, so that what it says of a record can depend on others (line_filter.h).
+// True if the filter looks at texts. Texts are those of whole lines, so other records can decide about a record
+// (line_filter.h).
 bool filter_joins_lines(const struct filter *filter);
 bool filter_wants_stream(const struct filter *filter, enum record_stream stream);
-// By the header alone, also of a closed chunk: none of its records can match by what is not text.
+// True if the header alone tells that no record of the chunk can match, whatever the texts are. Works on a closed
+// chunk.
 bool filter_excludes_chunk(const struct filter *filter, const struct chunk *chunk);
-// The same for the texts of lines that lie within the chunk as a whole.
+// True if no text of a line that lies completely within the chunk can match.
 bool filter_excludes_texts(const struct filter *filter, const struct chunk *chunk);
 
-// A budget of regex steps for a page; when it runs out, matching stops with ERR_INVALID.
+// The budget of regex steps for one page. When it is spent, matching stops with ERR_INVALID.
 struct filter_run {
-    uint64_t steps_left; // about one a byte of text for an easy expression, more for a hard one
+    uint64_t steps_left; // an easy expression takes about one step per byte of text, a hard one more
     struct buf scratch;
     void *match_data;
-    // What the names asked for are in the dictionaries of the chunk looked at last.
+    // Which of the wanted names are in the dictionaries of the last chunk.
     struct chunk *chunk;
     uint64_t event_types, nodes;
 };
 void filter_run_init(struct filter_run *run, const struct filter *filter, uint64_t steps);
 void filter_run_release(struct filter_run *run);
-// `filter` may be NULL (matches all). All but the texts, of record `i` of an open chunk, or of a record that is in none
-// (NULL). `run` may be NULL if the filter does not need structured fields (filter_needs_text).
+// Checks everything but the texts: for record `i` of an open chunk, or for `record` if it is in no chunk (`chunk`
+// NULL). A NULL filter matches everything. `run` may be NULL if the filter does not need structured fields
+// (filter_needs_text).
 bool filter_match_fields(const struct filter *filter, struct filter_run *run, const struct chunk *chunk, uint32_t i,
                          const struct record *record);
-// The texts, of a whole line. 1 match, 0 none, ERR_INVALID when the budget is spent.
+// Checks the text of a whole line. Returns 1 for a match, 0 for none, ERR_INVALID when the budget is spent.
 int filter_match_text(const struct filter *filter, struct filter_run *run, struct str text);

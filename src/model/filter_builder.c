@@ -1,4 +1,4 @@
-// Query parameters to filters: a table of names, and a function for each that reads its value.
+// Turns query parameters into filters: a table of names, and a function for each that reads its value.
 #include "model/filter_private.h"
 #include "util/clock.h"
 
@@ -28,10 +28,10 @@ enum parameter {
 
 struct filter_builder {
     struct filter_rules rules;
-    unsigned seen;            // a bit for each parameter
-    unsigned streams, levels; // the union of those named
+    unsigned seen;            // one bit for each parameter
+    unsigned streams, levels; // the union of the named ones
     unsigned min_levels;
-    char *regex; // compiled at the end, as its options are parameters too
+    char *regex; // compiled at the end, because its options are parameters too
 };
 
 static void rules_init(struct filter_rules *rules)
@@ -69,7 +69,7 @@ void filter_builder_free(struct filter_builder **owner)
     free(builder);
 }
 
-// --- One for each parameter. They return NULL or the reason why the value is refused.
+// --- One function for each parameter. They return NULL, or the reason why the value is refused.
 
 static const char *read_stream(struct filter_builder *builder, struct str value)
 {
@@ -199,7 +199,7 @@ static const char *read_invert(struct filter_builder *builder, struct str value)
 static const struct {
     const char *name;
     const char *(*read)(struct filter_builder *builder, struct str value);
-    bool list; // may repeat, and may be several with commas
+    bool list; // may be repeated, and may hold several values with commas
 } parameters[PARAMETER_COUNT] = {
     [PARAMETER_STREAM] = {"stream", read_stream, true},
     [PARAMETER_LEVEL] = {"level", read_level, true},
@@ -254,7 +254,7 @@ int filter_builder_offer(struct filter_builder *builder, struct str name, struct
     return 0;
 }
 
-// Nothing that was said keeps any record away.
+// Whether the rules let every record pass.
 static bool rules_pass_all(const struct filter_rules *rules)
 {
     return rules->streams == ALL_STREAMS && rules->levels == ALL_LEVELS && rules->time_min == INT64_MIN &&
@@ -269,7 +269,8 @@ static const char *compile_regex(struct filter_builder *builder)
     PCRE2_SIZE offset;
     if (!builder->regex)
         return NULL;
-    // Messages may be any bytes; where they are not UTF-8 nothing matches. \C could cut a character in two.
+    // Messages may hold any bytes. Where they are not UTF-8, nothing matches. \C is not allowed: it could cut a
+    // character in two.
     uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT;
     if (builder->rules.ignore_case)
         options |= PCRE2_CASELESS;
@@ -277,7 +278,7 @@ static const char *compile_regex(struct filter_builder *builder)
         pcre2_compile((PCRE2_SPTR)builder->regex, PCRE2_ZERO_TERMINATED, options, &code, &offset, NULL);
     if (!builder->rules.regex)
         return "parameter regex: is not a regular expression of PCRE2";
-    // Where memory may not be made executable it is interpreted.
+    // If memory may not be made executable, PCRE2 interprets the expression.
     pcre2_jit_compile(builder->rules.regex, PCRE2_JIT_COMPLETE);
     return NULL;
 }

@@ -1,15 +1,15 @@
-// What a regular expression cannot match without: found by a simple look at it, so that chunks which lack it are passed
-// over. Whatever is not understood is taken for something that may match anything, so a mistake can only cost time.
+// Finds texts that every match of a regular expression contains. Chunks that lack them are then skipped. The analysis
+// is simple: what it does not understand counts as something that may match anything, so a gap in it costs only time.
 #include "model/filter_private.h"
 
-#define RUNS_MAX 4 // of one alternative that are kept: the longest
+#define RUNS_MAX 4 // how many runs of one alternative are kept: the longest ones
 
 struct look {
     const char *at, *end;
     bool ignore_case;
     bool given_up;
-    struct buf run;  // literal bytes that stand beside each other
-    size_t last_len; // of the last character in it
+    struct buf run;  // literal bytes that follow each other
+    size_t last_len; // length of the last character in `run`
     struct buf texts[RUNS_MAX];
     struct filter_literals *ret;
 };
@@ -27,7 +27,7 @@ void filter_literals_of_text(struct filter_literals *ret, struct str text)
     ret->count = 1;
 }
 
-// The run ends here; the shortest of those kept makes room for it.
+// Ends the run. It takes the place of the shortest run that is kept.
 static void end_run(struct look *look)
 {
     struct buf *shortest = &look->texts[0];
@@ -43,7 +43,7 @@ static void end_run(struct look *look)
     look->last_len = 0;
 }
 
-// One alternative more. All its runs are needed; the tokens of all of them are asked as those of one needle.
+// Ends an alternative. All its runs must be present, so their tokens are asked for together, like those of one needle.
 static void end_alternative(struct look *look)
 {
     end_run(look);
@@ -60,7 +60,7 @@ static void end_alternative(struct look *look)
     look->given_up |= needle->count == 0;
 }
 
-// Letters that others of Unicode are equal to when case is ignored: K and S, besides all that are not ASCII.
+// Letters that equal other letters of Unicode when case is ignored: K, S, and everything that is not ASCII.
 static bool stands_for_others(const struct look *look, char c)
 {
     return look->ignore_case && (c == 'k' || c == 'K' || c == 's' || c == 'S' || (unsigned char)c >= 0x80);
@@ -79,7 +79,7 @@ static void take_literal(struct look *look)
     buf_append(&look->run, start, look->last_len);
 }
 
-// `+` repeats what is there; all others may also take it away.
+// `+` repeats the last character; all other quantifiers may also remove it.
 static void take_quantifier(struct look *look)
 {
     bool counted = *look->at == '{';
@@ -89,7 +89,7 @@ static void take_quantifier(struct look *look)
     end_run(look);
     if (!counted)
         return;
-    // What counts stands in the braces; with anything else in them they are characters.
+    // Braces are a quantifier only if a count stands in them; otherwise they are ordinary characters.
     const char *at = look->at;
     while (at < look->end && ((*at >= '0' && *at <= '9') || *at == ',' || *at == ' '))
         at++;
@@ -97,7 +97,7 @@ static void take_quantifier(struct look *look)
         look->at = at + 1;
 }
 
-// Behind the class that begins here.
+// Moves behind the class that begins here.
 static void skip_class(struct look *look)
 {
     end_run(look);
@@ -107,7 +107,7 @@ static void skip_class(struct look *look)
     if (look->at < look->end && *look->at == ']')
         look->at++;
     while (look->at < look->end && *look->at != ']') {
-        // Classes within classes, and what quotes a bracket, are left to those who know better.
+        // Nested classes and quoted brackets are not understood.
         if (*look->at == '[')
             look->given_up = true;
         if (*look->at == '\\' && look->at + 1 < look->end) {
@@ -145,12 +145,12 @@ static void take_escape(struct look *look)
         skip_quoted(look);
         return;
     }
-    // A class of characters, or a place. Those with more behind them, such as \x41, are not understood.
+    // A class of characters, or an assertion. Escapes with more characters, such as \x41, are not understood.
     end_run(look);
     look->given_up |= strchr("dDwWsSbBAzZGhHvVRN", c) == NULL;
 }
 
-// Groups are needed by themselves in ways that differ: what is in them is passed over.
+// A group is needed or not in ways that differ, so its content is ignored.
 static void skip_group(struct look *look)
 {
     unsigned depth = 0;

@@ -1,9 +1,9 @@
 // Regular expressions under a budget.
 //
-// A match limit of PCRE2 counts from each place where a match may begin, and says only that it was passed. So a text is
-// tried in slices of such places, with a limit that begins low and grows when it was too low; each try is charged by
-// both. What the library does not count (runs of single characters) shows in the thread's time, which is charged too,
-// now and then.
+// PCRE2's match limit starts anew at each place where a match may begin, and it only tells that it was passed. So a
+// text is tried in slices of such places, with a limit that begins low and is raised when it was too low. Each try is
+// charged by places and limit. Some work is not counted by PCRE2 (runs of single characters). It shows in the thread's
+// CPU time, which is charged too, from time to time.
 #include "model/filter_private.h"
 
 #include <time.h>
@@ -11,18 +11,18 @@
 #define FIRST_LIMIT  64
 #define LIMIT_GROWTH 8
 #define HEAP_KIB     (8 * 1024)
-#define SLICE_STEPS  (4u * 1024 * 1024)  // places × limit of one try
-#define SLICE_BYTES  (64u * 1024 * 1024) // places × length of the text
+#define SLICE_STEPS  (4u * 1024 * 1024)  // places × limit in one try
+#define SLICE_BYTES  (64u * 1024 * 1024) // places × length of the text in one try
 #define SLICE_LEAST  64
-#define NS_A_STEP    64           // of the thread's time
-#define CLOCK_EACH   (64u * 1024) // bytes of text between two looks at it
+#define NS_A_STEP    64           // of the thread's CPU time
+#define CLOCK_EACH   (64u * 1024) // bytes of text between two readings of that time
 
-// One match data and one context for a run, as the limits are properties of the context.
+// One pair of match data and match context for a run, because the limits belong to the context.
 struct regex_state {
     pcre2_match_data *data;
     pcre2_match_context *ctx;
-    uint64_t looked_ns;   // the thread's time at the last look at it
-    uint64_t since_bytes; // tried since
+    uint64_t looked_ns;   // the thread's CPU time at the last reading
+    uint64_t since_bytes; // bytes tried since then
 };
 
 static uint64_t thread_ns(void)
@@ -78,7 +78,7 @@ static void charge_time(struct filter_run *run, size_t bytes)
     state->since_bytes = 0;
 }
 
-// The places of one try: [at, the return value), which ends where a character may begin.
+// Returns the end of the slice that begins at `at`. It is a place where a character may begin.
 static size_t slice_end(struct str text, size_t at, uint32_t limit, size_t most)
 {
     size_t places = MIN(MAX(SLICE_STEPS / limit, (uint32_t)1), most);
@@ -90,7 +90,7 @@ static size_t slice_end(struct str text, size_t at, uint32_t limit, size_t most)
     return end;
 }
 
-// One try. The machine code has a stack of its own; what does not fit there is left to the interpreter.
+// Makes one try. The machine code has a stack of its own; a match that needs more is left to the interpreter.
 static int try_slice(const pcre2_code *regex, struct regex_state *state, struct str text, size_t at, size_t end)
 {
     PCRE2_SPTR bytes = (PCRE2_SPTR)(text.data ? text.data : "");
@@ -123,7 +123,7 @@ int filter_regex_match(const pcre2_code *regex, struct filter_run *run, struct s
         else if (result == PCRE2_ERROR_MATCHLIMIT && limit < run->steps_left)
             limit = MIN(limit * LIMIT_GROWTH, (uint64_t)UINT32_MAX);
         else
-            run->steps_left = 0; // any other limit of this library is as good as a spent budget
+            run->steps_left = 0; // any other limit of the library counts as a spent budget
     }
     return ERR_INVALID;
 }

@@ -2,13 +2,13 @@
 
 #include "model/filter_private.h"
 
-#define FORGET_AT 65536 // marks that are let go together
+#define FORGET_AT 65536 // marks are dropped in batches of so many
 
-// What is known of a record; undecided ones are UNDECIDED + stream.
+// What is known of a record. MARK_UNDECIDED + stream: its line, on that stream, is not decided yet.
 enum mark { MARK_NO, MARK_MATCH, MARK_UNDECIDED };
 
 struct line {
-    bool matched;   // by what was there of it
+    bool matched;   // decided by the part that was read
     uint64_t first; // its first record
     struct buf text;
 };
@@ -17,10 +17,10 @@ struct line_filter {
     struct filter *filter;
     bool joins;
     uint64_t from, next;
-    uint64_t base;    // the record of the first mark
-    uint64_t decided; // all marks below this are decided
-    struct buf marks; // of [base, next)
-    unsigned open;    // a bit for each stream with an open line
+    uint64_t base;    // the record that the first mark is for
+    uint64_t decided; // all records below this one are decided
+    struct buf marks; // for records [base, next)
+    unsigned open;    // one bit for each stream with an open line
     struct line lines[STREAM_COUNT];
 };
 
@@ -127,7 +127,7 @@ static bool has_undecided(const struct line_filter *lines, enum record_stream st
            memchr(lines->marks.data + at, MARK_UNDECIDED + (int)stream, lines->marks.len - at);
 }
 
-// 1, 0 or an error: by all that is there of it. What has matched once goes on doing so.
+// Returns 1, 0 or an error for the part of the line that was read. A line that has matched once stays a match.
 static int judge(struct line *line, const struct line_filter *lines, struct filter_run *run)
 {
     if (line->matched)
@@ -137,7 +137,7 @@ static int judge(struct line *line, const struct line_filter *lines, struct filt
     return match;
 }
 
-// More text cannot undo a match of grep alone.
+// With grep alone, more text cannot undo a match.
 static bool known_early(const struct line *line, const struct line_filter *lines, size_t before)
 {
     const struct filter_rules *rules = &lines->filter->rules;
@@ -160,7 +160,7 @@ static void close_line(struct line_filter *lines, enum record_stream stream)
     buf_reset(&lines->lines[stream].text);
 }
 
-// Decides what is undecided of a line by what is there of it.
+// Decides the undecided records of a line by the part that was read.
 static int settle_line(struct line_filter *lines, struct filter_run *run, enum record_stream stream)
 {
     if (!has_undecided(lines, stream))
@@ -172,7 +172,7 @@ static int settle_line(struct line_filter *lines, struct filter_run *run, enum r
     return 0;
 }
 
-// A line whose next record does not come is waited for in vain.
+// Closes lines that are too long, or whose next record does not come.
 static int close_long(struct line_filter *lines, struct filter_run *run)
 {
     for (unsigned i = 0; i < STREAM_COUNT; i++) {
@@ -187,7 +187,7 @@ static int close_long(struct line_filter *lines, struct filter_run *run)
     return 0;
 }
 
-// A record that is part of a longer line.
+// Takes a record that is a part of a longer line.
 static int take_part(struct line_filter *lines, struct filter_run *run, const struct record *record, bool wanted)
 {
     enum record_stream stream = record->stream;
@@ -202,7 +202,7 @@ static int take_part(struct line_filter *lines, struct filter_run *run, const st
     if (ends && (wanted || has_undecided(lines, stream)))
         match = judge(line, lines, run);
     if (match < 0) {
-        line->text.len = before; // it will be taken again
+        line->text.len = before; // the record will be taken again
         return match;
     }
     lines->open |= 1u << stream;
@@ -214,7 +214,7 @@ static int take_part(struct line_filter *lines, struct filter_run *run, const st
     return 0;
 }
 
-// The next record: `i` of the chunk, or of none.
+// Takes the next record: record `i` of the chunk, or one that is in no chunk.
 static int take(struct line_filter *lines, struct filter_run *run, const struct chunk *chunk, uint32_t i,
                 const struct record *record)
 {

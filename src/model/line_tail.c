@@ -2,14 +2,14 @@
 
 #include "model/line_filter.h"
 
-// A line of which the beginning is not known yet.
+// A line whose beginning is not known yet.
 struct tail_line {
-    bool any;          // there is one
-    bool wanted;       // a record of it passes all but the texts
-    uint64_t earliest; // record seen of it
-    uint64_t start;    // record that passes
+    bool any;          // there is such a line
+    bool wanted;       // one of its records passes everything but the texts
+    uint64_t earliest; // its earliest record so far
+    uint64_t start;    // the earliest of its records that passes
     uint64_t latest;
-    // Its text so far, at the end of `data`.
+    // The text so far, at the end of `data`.
     char *data;
     size_t capacity, len;
 };
@@ -19,7 +19,8 @@ struct line_tail {
     bool output_only, joins;
     uint64_t wanted, count, found;
     struct tail_line lines[STREAM_COUNT];
-    // Lines that match and lie before one which is not known yet, the last one first. At most LINE_SPAN_MAX a stream.
+    // Lines that match and lie before a line that is not known yet, the last one first. At most LINE_SPAN_MAX per
+    // stream.
     uint64_t *waiting;
     size_t waiting_begin, waiting_end, waiting_capacity;
 };
@@ -78,7 +79,7 @@ static void wait_in_order(struct line_tail *tail, uint64_t start)
     tail->waiting[at] = start;
 }
 
-// A line counts once every line that may begin behind it is known.
+// Counts lines. A line counts when every line that may begin after it is known.
 static void count_known(struct line_tail *tail)
 {
     while (tail->waiting_begin < tail->waiting_end && !line_tail_settled(tail)) {
@@ -92,7 +93,7 @@ static void count_known(struct line_tail *tail)
     }
 }
 
-// --- Lines that grow to the front
+// --- Lines that grow at the front
 
 static void prepend(struct tail_line *line, struct str text)
 {
@@ -110,7 +111,7 @@ static void prepend(struct tail_line *line, struct str text)
         memcpy(line->data + line->capacity - line->len, text.data, text.len);
 }
 
-// Its first record was seen. The line is as before when the budget is spent.
+// The first record of the line was seen. When the budget is spent, the line stays as it was.
 static int conclude(struct line_tail *tail, struct filter_run *run, struct tail_line *line)
 {
     if (!line->any)

@@ -13,7 +13,8 @@ static json_t *object_of(struct str text)
     return NULL;
 }
 
-// What the member becomes: the patch's own value, or, where that is an object, the former one with it merged in.
+// Returns the new value of a member: the patch's value; or, if that is an object, the former value with the patch
+// merged into it.
 static json_t *merged(json_t *former, json_t *patch)
 {
     if (!json_is_object(patch))
@@ -59,7 +60,7 @@ int metadata_merge(struct str current, struct str patch, size_t max, char **ret)
     return err;
 }
 
-// As SQLite writes numbers: whoever has filtered by one goes on finding it.
+// Writes numbers as SQLite does, so that filters that users have written still find them.
 static void real_text(double value, char *out, size_t size)
 {
     char digits[40];
@@ -69,7 +70,7 @@ static void real_text(double value, char *out, size_t size)
     snprintf(out, size, "%.*s%s%s", (int)mantissa, digits, point ? "" : ".0", digits + mantissa);
 }
 
-// No data: not a scalar.
+// Returns a view without data if the value is not a scalar.
 static struct str scalar_text(const json_t *value, char *scratch, size_t size)
 {
     switch (json_typeof(value)) {

@@ -2,11 +2,11 @@
 
 #include "util/error.h"
 
-// What a cause asks for by itself.
+// What each cause asks for by itself.
 static const struct {
-    bool fixed; // the status is the cause's own
+    bool fixed; // the cause decides the status
     enum execution_status status;
-    bool seals, yields; // yields: to an outcome that was told before
+    bool seals, yields; // yields: an outcome that was told before wins
 } causes[OUTCOME_CAUSES] = {
     [OUTCOME_CANCELLED] = {.fixed = true, .status = STATUS_CANCELLED},
     [OUTCOME_CLAIMED] = {.fixed = true, .status = STATUS_RUNNING},
@@ -28,7 +28,7 @@ bool outcome_over(const struct outcome *outcome)
     return outcome->sealed || status_terminal(outcome->status);
 }
 
-// The same outcome, as far as both say: an exit code may be added to a status that had none.
+// Whether both tell the same outcome, as far as each says. An exit code may be added to a status that had none.
 static bool agrees(const struct outcome *now, const struct outcome_ask *ask)
 {
     if (now->status != ask->status)
@@ -36,14 +36,15 @@ static bool agrees(const struct outcome *now, const struct outcome_ask *ask)
     return !now->has_exit_code || !ask->has_exit_code || now->exit_code == ask->exit_code;
 }
 
-// The end once more, of a runner that has not heard that it was taken. Its status may have yielded to another.
+// Whether a runner reports its end again because it has not heard the acknowledgement. Its status may have yielded to
+// another.
 static bool repeats_the_end(const struct outcome *now, const struct outcome_ask *ask)
 {
     bool both = now->has_exit_code && ask->has_exit_code;
     return ask->cause == OUTCOME_ENDED && both && now->exit_code == ask->exit_code;
 }
 
-// Nobody is there who could say that the log is whole: whoever ends it does.
+// Whether the ask must seal the log, because no runner exists that could say that the log is complete.
 static bool seals_for_nobody(const struct outcome *now, const struct outcome_ask *ask)
 {
     if (ask->cause != OUTCOME_TOLD && ask->cause != OUTCOME_CANCELLED)
@@ -112,7 +113,7 @@ int outcome_next(const struct outcome *now, const struct outcome_ask *ask, int64
     int err = refusal(now, &wanted);
     if (err < 0)
         return err;
-    if (now->sealed) { // the same again
+    if (now->sealed) { // the same report again
         *ret = *now;
         return 0;
     }

@@ -1,43 +1,46 @@
-// What becomes of an execution: its status, its exit code and the seal. Pure: what stands and what is asked for go in,
-// what stands afterwards comes out. Every adapter of the store asks this at the commit, and the simulator does.
+// Rules for the status, the exit code and the seal of an execution. Pure: the present state and a request go in, the
+// next state comes out. Every adapter of the store calls this at commit, and so does the simulator.
 #pragma once
 
 #include "model/status.h"
 
-struct outcome { // what stands
+struct outcome { // the present state
     enum execution_status status;
     bool sealed, has_exit_code;
     int exit_code;
-    uint64_t epoch;                              // of its present or last runner; 0: never had one
+    uint64_t epoch;                              // epoch of the present or last runner; 0: there was never one
     int64_t started_ms, completed_ms, sealed_ms; // 0: not yet
 };
 
 enum outcome_cause {
-    OUTCOME_TOLD,      // somebody says what its status is
-    OUTCOME_CANCELLED, // it is to be cancelled; `status` is not looked at
-    OUTCOME_CLAIMED,   // a runner takes it: one epoch more; `status` is not looked at
-    OUTCOME_ENDED,     // its runner says how it ended, and that all of the log is there
-    OUTCOME_SILENT,    // its runner is silent past its lease
-    OUTCOME_GIVEN_UP,  // and past the grace
+    OUTCOME_TOLD,      // somebody reports the status
+    OUTCOME_CANCELLED, // somebody cancels it; `status` is ignored
+    OUTCOME_CLAIMED,   // a runner takes it, with the next epoch; `status` is ignored
+    OUTCOME_ENDED,     // its runner reports how it ended, and that the log is complete
+    OUTCOME_SILENT,    // its runner has been silent for longer than its lease
+    OUTCOME_GIVEN_UP,  // its runner has been silent for longer than the grace, too
     OUTCOME_BACK,      // its runner was heard of again
     OUTCOME_CAUSES
 };
 
 struct outcome_ask {
     enum outcome_cause cause;
-    enum execution_status status; // of TOLD and ENDED
+    enum execution_status status; // for TOLD and ENDED
     bool has_exit_code;
     int exit_code;
-    int64_t completed_ms; // when the job ended; 0, or before it started: now
+    int64_t completed_ms; // when the job ended; 0, or a time before its start, means now
 };
 
-// 0 with what stands afterwards, which may be what stood before; ERR_SEALED, ERR_BAD_TRANSITION. `ret` may be `now`.
+// Returns 0 and the next state, which may be the present one; or ERR_SEALED or ERR_BAD_TRANSITION. `ret` may be `now`.
 //
-// Sealed by: the end that its runner tells; the end of the grace; and a terminal status or a cancel where no runner can
-// say that the log is whole, as there never was one, or, for a cancel, as it is lost. A runner that comes back to that
-// finds a newer epoch. A cancel of one that is running changes nothing here: its runner is to be told. One that has
-// ended stays as it is. An outcome that was told before the end of the log stands; the end adds the seal, and an exit
-// code if there was none. After the seal the same again is fine: the same status, or the end with the same exit code.
+// These seal the log: the end that its runner reports; the end of the grace; a terminal status, if there was never a
+// runner that could say that the log is complete; a cancel, if there was never a runner or it is lost. A lost runner
+// that comes back then finds a newer epoch.
+//
+// A cancel of a running execution changes nothing here: its runner must be told. A cancel of an ended one changes
+// nothing. If an outcome was reported before the end of the log, it stands: the end adds only the seal, and an exit
+// code if there was none. After the seal the same report is accepted again: the same status, or the end with the same
+// exit code.
 int outcome_next(const struct outcome *now, const struct outcome_ask *ask, int64_t now_ms, struct outcome *ret);
 bool outcome_equal(const struct outcome *a, const struct outcome *b);
-bool outcome_over(const struct outcome *outcome); // how the job ended is known, or the log is sealed
+bool outcome_over(const struct outcome *outcome); // true if it is known how the job ended, or if the log is sealed

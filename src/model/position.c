@@ -2,12 +2,12 @@
 
 #include "util/when.h"
 
-// What a name's number means.
+// What the number of each name means.
 enum meaning { MEANS_NOTHING, MEANS_FROM, MEANS_AFTER, MEANS_SINCE, MEANS_TAIL, MEANS_EVENT_ID };
 
 #define ROUTE_COUNT 4
 
-// The contract's table "Position": each name on each route.
+// The table "Position" of the contract: what each name means on each route.
 static const struct {
     const char *name;
     enum meaning on[ROUTE_COUNT]; // page, SSE, WebSocket, CLI
@@ -15,10 +15,10 @@ static const struct {
     {"from", {MEANS_FROM, MEANS_FROM, MEANS_FROM, MEANS_FROM}},
     {"after", {MEANS_AFTER, MEANS_AFTER, MEANS_AFTER, MEANS_NOTHING}},
     {"cursor", {MEANS_FROM, MEANS_NOTHING, MEANS_AFTER, MEANS_NOTHING}},
-    // The last index seen is one more than the last number seen, so it is the first number wanted.
+    // The last index that a reader saw is the last number plus one, so it is the first number that it wants.
     {"since_index", {MEANS_FROM, MEANS_FROM, MEANS_FROM, MEANS_NOTHING}},
     {"last_event_id", {MEANS_NOTHING, MEANS_EVENT_ID, MEANS_NOTHING, MEANS_NOTHING}},
-    {"lastEventId", {MEANS_NOTHING, MEANS_EVENT_ID, MEANS_NOTHING, MEANS_NOTHING}}, // of some polyfills
+    {"lastEventId", {MEANS_NOTHING, MEANS_EVENT_ID, MEANS_NOTHING, MEANS_NOTHING}}, // some polyfills send it
     {"last-event-id", {MEANS_NOTHING, MEANS_EVENT_ID, MEANS_NOTHING, MEANS_NOTHING}},
     {"since", {MEANS_SINCE, MEANS_SINCE, MEANS_SINCE, MEANS_SINCE}},
     {"tail", {MEANS_TAIL, MEANS_TAIL, MEANS_TAIL, MEANS_TAIL}},
@@ -56,13 +56,13 @@ static int parse_value(const struct position_parser *parser, enum meaning meanin
         ret->kind = POSITION_TAIL;
         ret->tail = (uint64_t)number;
     } else {
-        // In unsigned numbers, so that the last one does not overflow.
+        // Unsigned, so that the greatest number does not overflow.
         ret->from = (uint64_t)number + (least < 0 ? 1 : 0);
     }
     return 0;
 }
 
-// `tail` and `since` are one position: the last N lines of those since then.
+// `tail` and `since` together are one position: the last N lines of those since then.
 static bool joins_other(struct position_parser *parser, enum meaning meaning, struct position *position)
 {
     bool tail = meaning == MEANS_TAIL && parser->has_since && !parser->has_tail;
@@ -84,14 +84,14 @@ int position_parser_offer(struct position_parser *parser, struct str name, struc
     if (meaning == MEANS_NOTHING)
         return 0;
     bool by_event_id = meaning == MEANS_EVENT_ID, by_header = by_event_id && memchr(name.data, '-', name.len);
-    // A browser that has seen no id yet sends none; some libraries send an empty one.
+    // A browser that has seen no id sends none; some libraries send an empty one.
     if (by_event_id && value.len == 0)
         return 0;
     int err = parse_value(parser, meaning, value, &position);
     if (err < 0)
         return err;
     if (by_event_id) {
-        // The query's is as old as the page's URL, the header's is what the browser saw last.
+        // The parameter is as old as the page's URL; the header is what the browser saw last.
         if (parser->set_by_event_id && (by_header ? parser->set_by_header : !parser->set_by_header))
             return ERR_MALFORMED;
         if (parser->set_by_header)

@@ -1,11 +1,11 @@
 #include "model/record.h"
 
 #include <endian.h>
-#define XXH_STATIC_LINKING_ONLY // for the state on the stack
+#define XXH_STATIC_LINKING_ONLY // for a hash state on the stack
 #include <xxhash.h>
 
 #define HASH_HEAD_LEN 5
-#define HASH_COPY_MAX 1024 // up to here one pass over a copy is faster than the streaming form
+#define HASH_COPY_MAX 1024 // up to this size, one pass over a copy is faster than the streaming form
 
 static const char *const stream_names[STREAM_COUNT] = {
     [STREAM_STDOUT] = "stdout",
@@ -61,8 +61,8 @@ bool record_level_parse(struct str s, enum record_level *ret)
     return false;
 }
 
-// The hashed bytes: stream | partial << 2 | level << 3, the message's length (LE32), the message, the extra. The length
-// keeps a byte that moves from the one to the other from going unseen.
+// The hashed bytes are: stream | partial << 2 | level << 3, the message's length (LE32), the message, the extra. The
+// length is there so that moving a byte from the message to the extra changes the hash.
 uint64_t record_digest_next(uint64_t digest, const struct record *record)
 {
     uint8_t bytes[HASH_COPY_MAX];

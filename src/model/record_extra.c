@@ -1,8 +1,8 @@
-// Looking into structured fields that are in canonical form, and making them.
+// Reads and makes structured fields in canonical form.
 #include "model/record.h"
 #include "model/scan.h"
 
-// Moves behind a string whose opening quote is at *at; bounded whatever the bytes are.
+// Moves behind a string whose opening quote is at *at. Stays within bounds whatever the bytes are.
 static const char *skip_string(const char *at, const char *end)
 {
     for (at++; at < end && *at != '"'; at++)
@@ -10,7 +10,7 @@ static const char *skip_string(const char *at, const char *end)
     return at < end ? at + 1 : end;
 }
 
-// To the comma behind a value, or the end.
+// Moves to the comma after a value, or to the end.
 static const char *skip_member_value(const char *at, const char *end)
 {
     size_t depth = 0;

@@ -2,7 +2,7 @@
 
 #include "model/scan.h"
 
-#define NUMBER_MAX 32 // characters of one, so that it can be kept as written
+#define NUMBER_MAX 32 // characters of a number, so that it can be kept as it was written
 
 const struct record_field_rule record_fields[FIELD_COUNT] = {
 #define FIELD_RULE(name, rule, least, most) {#name, sizeof(#name) - 1, rule, least, most},
@@ -54,7 +54,7 @@ static bool is_word(struct str s)
     return s.len > 0;
 }
 
-// Of well-formed UTF-8.
+// The text must be well-formed UTF-8.
 static size_t count_characters(struct str s)
 {
     size_t count = 0;
@@ -95,7 +95,7 @@ static const char *append_integer(struct buf *out, const struct record_field_rul
     return NULL;
 }
 
-// Hundredths of a valid JSON number, rounded half up; above 10000 if it is over 100.
+// Returns the hundredths of a valid JSON number, rounded half up. Returns more than 10000 if the number is over 100.
 static uint64_t parse_hundredths(struct str value)
 {
     uint64_t number = 0;
@@ -107,7 +107,7 @@ static uint64_t parse_hundredths(struct str value)
             fraction = true;
             continue;
         }
-        // Digits that no longer fit cannot change two decimals, only the magnitude.
+        // Digits that do not fit cannot change the first two decimals, only the magnitude.
         bool fits = number < UINT64_MAX / 100;
         number = fits ? number * 10 + (uint64_t)(value.data[i] - '0') : number;
         exponent += (fits ? 0 : 1) - (fraction ? 1 : 0);
@@ -126,7 +126,7 @@ static uint64_t parse_hundredths(struct str value)
         half = number % 10 >= 5;
         number /= 10;
     }
-    // A rest that ran out of digits on the way rounds down.
+    // If the digits end before the rounding place, the number is rounded down.
     return number + (half && exponent == 0);
 }
 

@@ -1,17 +1,17 @@
-// The members that a record's JSON object may have, in one table: the order of the structured ones is their canonical
-// order.
+// The members that a record's JSON object may have, in one table. The order of the structured members is their
+// canonical order.
 #pragma once
 
 #include "model/record.h"
 
 enum record_rule {
-    RULE_CORE,    // part of the record itself, or of record_input; see record_parse.c
-    RULE_IGNORED, // known, so not refused
-    RULE_TEXT,    // a string of at most `most` characters; 0: bounded by RECORD_EXTRA_MAX alone
-    RULE_WORD,    // [a-z][a-z0-9_]*, at most `most`
+    RULE_CORE,    // part of the record itself or of record_input; see record_parse.c
+    RULE_IGNORED, // known, so it is not refused
+    RULE_TEXT,    // a string of at most `most` characters; 0: only RECORD_EXTRA_MAX limits it
+    RULE_WORD,    // [a-z][a-z0-9_]*, at most `most` characters
     RULE_CATEGORY,
     RULE_INTEGER, // from `least` to `most`
-    RULE_PERCENT, // 0–100, two decimals
+    RULE_PERCENT, // 0–100, with two decimals
     RULE_SECONDS, // a number that is not negative
     RULE_FLAG,
     RULE_JSON, // any value
@@ -66,9 +66,9 @@ struct record_field_rule {
 
 extern const struct record_field_rule record_fields[FIELD_COUNT];
 
-// FIELD_COUNT if there is none of that name. Takes the seeds' other names, too.
+// Returns FIELD_COUNT if there is no such name. Some members also have another name, which is found, too.
 enum record_field record_field_find(struct str name);
 // Appends `"name":value` in canonical form, with a comma if `extra` is not empty. `value` is valid JSON as it was
-// given, without white space around; `scratch` is overwritten. NULL, or the static reason why the value is refused;
-// `extra` is as before then.
+// given, without white space around it. `scratch` is overwritten. Returns NULL; or the reason (static) why the value is
+// refused, and `extra` stays as it was.
 const char *record_field_append(struct buf *extra, enum record_field field, struct str value, struct buf *scratch);

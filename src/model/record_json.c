@@ -1,9 +1,9 @@
-// Records as JSON: written for every record and output format once, so what does not change is formatted ahead.
+// Writes records as JSON. This happens once for every record and output format, so constant parts are formatted once.
 #include "model/record.h"
 
 #define SECOND_MS       1000
 #define TIME_SECOND_LEN 20  // "2025-11-15T10:30:15."
-#define FIXED_MAX       192 // all between head and message, and behind it, but for extra
+#define FIXED_MAX       192 // everything between head and message, and after the message, except extra
 
 _Static_assert(sizeof(((struct record_encoder *)0)->head) >= 255 + 45, "the longest execution id fits");
 
@@ -22,7 +22,7 @@ void record_encoder_init(struct record_encoder *encoder, struct str execution_id
 
 static char *put_number(char *out, uint64_t value)
 {
-    char digits[20]; // as UINT64_MAX has
+    char digits[20]; // UINT64_MAX has 20 digits
     char *at = digits + sizeof(digits);
     do {
         *--at = (char)('0' + value % 10);
@@ -33,7 +33,7 @@ static char *put_number(char *out, uint64_t value)
 
 static char *put_time(struct record_encoder *encoder, char *out, int64_t time_ms)
 {
-    // Rounded down, also before the epoch.
+    // Rounded down, also for times before 1970.
     unsigned ms = (unsigned)((time_ms % SECOND_MS + SECOND_MS) % SECOND_MS);
     int64_t second = time_ms / SECOND_MS - (time_ms % SECOND_MS < 0);
     if (UNLIKELY(second != encoder->second)) {

@@ -1,6 +1,6 @@
-// JSON objects to records. Two steps for each object: a scan that checks the syntax of all of it and notes where the
-// values of known members are; then those are read. So the order of members does not matter, and no byte is copied
-// unless it was escaped.
+// Turns JSON objects into records, in two steps. The first step scans the object: it checks the whole syntax and notes
+// where the values of known members are. The second step reads them. So the order of members does not matter, and only
+// escaped bytes are copied.
 #include "model/config_limits.h"
 #include "model/record_fields.h"
 #include "model/scan.h"
@@ -10,13 +10,13 @@
 
 struct record_parser {
     size_t message_max;
-    struct arena strings; // what was decoded; lives until the next record_parse
+    struct arena strings; // decoded strings; they live until the next record_parse
     struct buf extra, scratch;
-    // Of the object at hand. Bit sets by enum record_field: seen at all; has a value that is not null; is a string with
-    // escapes.
+    // About the present object. Each has a bit per enum record_field: the member was seen; its value is not null; its
+    // value is a string with escapes.
     uint32_t seen, present, escaped;
     struct str values[FIELD_COUNT];
-    // The first fault, and the number of the object that has it.
+    // The first fault, and the number of the object in which it is.
     int err;
     const char *reason;
     char field[FIELD_NAME_MAX + 32];
@@ -62,7 +62,7 @@ static void refuse_field(struct record_parser *parser, int err, enum record_fiel
     refuse(parser, err, str_n(record_fields[field].name, record_fields[field].name_len), reason);
 }
 
-// Syntax. It goes before any other fault, as nothing can be said of what is not JSON.
+// A fault of syntax. It comes before any other fault, because nothing else can be said about text that is not JSON.
 static int malformed(struct record_parser *parser, const char *reason)
 {
     parser->err = 0;
@@ -111,7 +111,7 @@ static bool scan_member(struct record_parser *parser, struct scan *scan, unsigne
     return true;
 }
 
-// At an opening brace; the members go to parser->values.
+// Starts at an opening brace. The members' values go to parser->values.
 static bool scan_object(struct record_parser *parser, struct scan *scan, unsigned depth)
 {
     parser->seen = parser->present = parser->escaped = 0;
@@ -133,7 +133,8 @@ static bool has(const struct record_parser *parser, enum record_field field)
     return parser->present & 1u << field;
 }
 
-// A string's decoded value; false, and refused, if the member is no string. The member must be present.
+// Gets a string's decoded value. Returns false, and refuses the member, if it is not a string. The member must be
+// present.
 static bool take_string(struct record_parser *parser, enum record_field field, struct str *ret)
 {
     struct str value = parser->values[field];
@@ -152,7 +153,7 @@ static bool take_string(struct record_parser *parser, enum record_field field, s
 static void read_message(struct record_parser *parser, struct record *record)
 {
     if (!has(parser, FIELD_message)) {
-        // An event may speak by its type alone.
+        // An event may have a type and no message.
         if (!has(parser, FIELD_event_type))
             refuse_field(parser, ERR_INVALID, FIELD_message, "is required");
         return;
@@ -209,7 +210,7 @@ static void read_sequence_number(struct record_parser *parser, struct record_inp
         refuse_field(parser, ERR_INVALID, FIELD_sequence_number, "must be an integer that is not negative");
 }
 
-// The structured fields to parser->extra, in canonical form.
+// Writes the structured fields to parser->extra, in canonical form.
 static void build_extra(struct record_parser *parser)
 {
     buf_reset(&parser->extra);
@@ -236,7 +237,7 @@ static void read_extra(struct record_parser *parser, struct record *record)
     record->extra = str_n(copy, parser->extra.len);
 }
 
-// A control frame has members of its own, which are the caller's to read: nothing else of it is looked at.
+// A control frame has members of its own, which the caller reads. Nothing else of it is looked at here.
 static bool read_control(struct record_parser *parser, struct record_input *input)
 {
     if (!has(parser, FIELD_type) || !take_string(parser, FIELD_type, &input->type) || input->type.len == 0 ||

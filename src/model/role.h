@@ -1,9 +1,9 @@
-// Roles: who may do what. One table of their words, as keys, requests and the store have them.
+// Roles: who may do what. One table of the words that keys, requests and the store use.
 #pragma once
 
 #include "util/str.h"
 
-// X(NAME, word, what stands before it in a sentence, and in a list of words), from the least to the most.
+// X(NAME, word, article for a sentence, separator for a list of words), from the least role to the greatest.
 #define ROLES(X)                     \
     X(VIEWER, "viewer", "", "")      \
     X(USER, "user", ", ", " ")       \
@@ -12,7 +12,7 @@
     X(OPERATOR, "operator", " or ", " ")
 
 enum role {
-    ROLE_NONE, // nobody's
+    ROLE_NONE, // no role
 #define ROLE_ENUM(name, word, before, space) ROLE_##name,
     ROLES(ROLE_ENUM)
 #undef ROLE_ENUM
@@ -24,5 +24,5 @@ enum role {
 #define ROLES_SAID                              ROLES(ROLE_SAID_)   // "viewer, user … or operator"
 #define ROLES_LISTED                            ROLES(ROLE_LISTED_) // "viewer user … operator"
 
-const char *role_name(enum role role);            // "none" for what is no role
-bool role_parse(struct str word, enum role *ret); // false, with *ret as it was, for what nobody can be given
+const char *role_name(enum role role);            // "none" for a value that is no role
+bool role_parse(struct str word, enum role *ret); // returns false, and leaves *ret, for a word that nobody can be given

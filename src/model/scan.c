@@ -9,7 +9,7 @@ static inline bool is_digit(char byte)
     return byte >= '0' && byte <= '9';
 }
 
-// Moves to the first quote, backslash or control character, or to the end. Says whether anything before it was not
+// Moves to the first quote, backslash or control character, or to the end. Tells whether a byte before it was not
 // ASCII.
 static inline bool scan_plain(struct scan *scan)
 {
@@ -44,7 +44,7 @@ static int hex_value(char byte)
     return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
 }
 
-// Four hex digits; -1 if they are not.
+// Reads four hex digits; -1 if they are not.
 static int32_t hex4(const char *at)
 {
     int32_t value = 0;
@@ -57,7 +57,7 @@ static int32_t hex4(const char *at)
     return value;
 }
 
-// At a backslash.
+// Must be at a backslash.
 static bool skip_escape(struct scan *scan)
 {
     if (scan->end - scan->at < 2)
@@ -162,7 +162,7 @@ static bool skip_object(struct scan *scan, unsigned depth)
     return scan_take(scan, '}');
 }
 
-// `depth` bounds the recursion.
+// `depth` limits the recursion.
 static bool skip_value(struct scan *scan, unsigned depth)
 {
     struct str string;
@@ -222,7 +222,7 @@ static size_t put_utf8(uint32_t point, char *out)
     return 4;
 }
 
-// The code point of the `\uXXXX` at *at, or of two that are a surrogate pair. Moves *at behind.
+// Returns the code point of the `\uXXXX` at *at, or of the surrogate pair there. Moves *at behind it.
 static uint32_t take_unicode(const char **at, const char *end)
 {
     uint32_t point = (uint32_t)hex4(*at + 2);

@@ -1,8 +1,8 @@
 #include "model/sequence.h"
 
-// The order of the checks is the contract: a purged execution is gone for everyone; a stale runner learns that before
-// anything else; a repetition must be the same; and a repetition of what is stored is acknowledged again even when the
-// log is sealed.
+// The contract sets the order of the checks. A purged execution is gone for everyone. A stale runner learns that it is
+// stale before anything else. A repetition must be the same. A repetition of what is stored is acknowledged again, even
+// when the log is sealed.
 int sequence_admit(const struct sequence_head *head, const struct sequence_producer *producer,
                    const struct sequence_offer *offer, uint64_t *ret_repeated)
 {
@@ -17,7 +17,7 @@ int sequence_admit(const struct sequence_head *head, const struct sequence_produ
     uint64_t repeated = 0;
     if (producer->next > offer->first)
         repeated = MIN(producer->next - offer->first, offer->count);
-    // Only the last stored record has its hash kept. A repetition that reaches it is checked by it.
+    // Only the hash of the last stored record is kept. A repetition that includes that record is checked against it.
     bool reaches_last = repeated > 0 && end >= producer->next;
     if (reaches_last && offer->has_repeat_hash && offer->repeat_hash != producer->last_hash)
         return ERR_CONFLICT;

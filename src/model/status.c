@@ -12,14 +12,14 @@ static const struct {
 #undef STATUS_ENTRY
 };
 
-// What may follow each. Terminal ones have no entry: nothing follows.
+// Which statuses may follow each. Terminal ones have no entry: nothing may follow.
 static const unsigned followers[STATUS_COUNT] = {
     [STATUS_QUEUED] =
         BIT(STATUS_RUNNING) | BIT(STATUS_CANCELLED) | BIT(STATUS_FAILED) | BIT(STATUS_TIMED_OUT) | BIT(STATUS_LOST),
     [STATUS_RUNNING] = OUTCOMES | BIT(STATUS_WAITING) | BIT(STATUS_PAUSED) | BIT(STATUS_LOST),
     [STATUS_WAITING] = OUTCOMES | BIT(STATUS_RUNNING) | BIT(STATUS_LOST),
     [STATUS_PAUSED] = OUTCOMES | BIT(STATUS_RUNNING) | BIT(STATUS_LOST),
-    // Its runner came back and goes on, or reports how it ended meanwhile.
+    // The runner came back: the job goes on, or the runner reports how it ended.
     [STATUS_LOST] = OUTCOMES | BIT(STATUS_RUNNING),
 };
 

@@ -1,4 +1,4 @@
-// What became of a job, and which changes are allowed: one table each.
+// The statuses of a job, and the changes that are allowed: one table each.
 #pragma once
 
 #include "util/str.h"
@@ -25,6 +25,6 @@ enum execution_status {
 const char *status_word(enum execution_status status);
 bool status_parse(struct str word, enum execution_status *ret);
 bool status_terminal(enum execution_status status); // `lost` becomes terminal only with the seal
-// True if the table allows `to` after `from`. The same status again is always allowed (idempotent; outcomes are
-// compared by the caller).
+// True if the table allows `to` after `from`. The same status again is always allowed; the caller compares the
+// outcomes.
 bool status_may_become(enum execution_status from, enum execution_status to);

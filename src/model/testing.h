@@ -1,4 +1,4 @@
-// Random records for property tests and fuzzers' seeds.
+// Random records, for property tests and for the seeds of fuzzers.
 #pragma once
 
 #include "model/filter.h"
@@ -49,7 +49,7 @@ static inline void random_record_make(uint64_t *seed, unsigned may, struct rando
     }
 }
 
-// Fields and text, of a record that is a line.
+// Matches the fields and the text of a record that is a whole line.
 static inline int filter_match(const struct filter *filter, struct filter_run *run, const struct record *record)
 {
     struct chunk_builder *builder = chunk_builder_new();

@@ -2,25 +2,25 @@
 
 #include <endian.h>
 
-// The filter's first byte: which tokens it has. What is made otherwise gets another one.
+// The first byte of the filter: which tokens it has. A filter of another construction needs another value.
 enum token_kind { KIND_NONE, KIND_TRIGRAMS, KIND_WORDS, KIND_ALL }; // each has those of the one before, too
 
 #define WORD_MIN       4
 #define GRAM           6
 #define BLOCK          64 // bytes
 #define BLOCK_BITS     (BLOCK * 8u)
-#define TOKEN_BITS     3 // that are set for each
-#define BITS_EACH      6 // of the filter, for each token
-#define BITS_LEAST     3 // where fewer are left, nearly everything passes
+#define TOKEN_BITS     3 // bits that are set for each token
+#define BITS_EACH      6 // bits of the filter for each token
+#define BITS_LEAST     3 // with fewer bits, nearly everything would pass
 #define NEEDLE_MAX     64
 #define SLOTS_AT_FIRST 4096u
 #define GRAM_SALT      0x9e3779b97f4a7c15u
 
-// The tokens of each kind of filter are those up to this.
+// Each kind of filter has the tokens up to this number.
 static const uint32_t token_max[] = {
     [KIND_NONE] = 0, [KIND_TRIGRAMS] = 0x01000000, [KIND_WORDS] = 0x3fffffff, [KIND_ALL] = UINT32_MAX};
 
-// Distinct tokens; 0 is an empty slot.
+// A set of distinct tokens; 0 is an empty slot.
 struct token_builder {
     uint32_t *slots;
     size_t mask, count;
@@ -70,7 +70,7 @@ static inline bool is_digit(uint8_t byte)
     return byte >= '0' && byte <= '9';
 }
 
-// 0 for those with a digit: nearly all of them are everywhere where there are numbers.
+// Returns 0 for a trigram with a digit: nearly all of those are in every chunk that has numbers.
 static inline uint32_t trigram(const uint8_t *at)
 {
     if (is_digit(at[0]) || is_digit(at[1]) || is_digit(at[2]))
@@ -78,7 +78,7 @@ static inline uint32_t trigram(const uint8_t *at)
     return ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16) + 1;
 }
 
-// 0 if it is not one of those picked.
+// Returns 0 if it is not one of the chosen ones.
 static inline uint32_t long_gram(const uint8_t *at)
 {
     uint64_t bytes = 0;
@@ -97,10 +97,10 @@ static uint32_t word_token(const uint8_t *at, size_t len)
 
 typedef void take_token(void *arg, uint32_t token);
 
-// `whole`: the text is a message, so it begins and ends beside no other byte. Of a needle nobody knows.
+// `whole`: the text is a complete message, so no other byte stands before or after it. For a needle that is not known.
 static inline void each_token(const uint8_t *text, size_t len, bool whole, take_token *take, void *arg)
 {
-    size_t run = 0; // of word bytes that end here
+    size_t run = 0; // length of the run of word bytes that ends here
     for (size_t i = 0; i < len; i++) {
         uint32_t token = i >= 2 ? trigram(text + i - 2) : 0;
         if (token)
@@ -173,7 +173,7 @@ void token_builder_add(struct token_builder *builder, struct str text)
 
 struct place {
     size_t block;
-    uint64_t bits; // BLOCK_BITS places, nine bits each
+    uint64_t bits; // BLOCK_BITS places, nine bits for each
 };
 
 static inline struct place place_of(uint32_t token, size_t blocks)
@@ -202,7 +202,8 @@ static void set_bits(const struct token_builder *builder, uint32_t most, size_t 
 
 void token_builder_finish(struct token_builder *builder, size_t max, struct buf *out)
 {
-    // Texts full of what never comes again: that they lack a word can still be told.
+    // The texts are full of tokens that never come again. A filter of fewer kinds can still tell that a word is
+    // missing.
     enum token_kind kind = KIND_ALL;
     size_t room = max - MIN(max, (size_t)1), blocks = 0;
     while (kind > KIND_NONE && (blocks = blocks_for(builder->of_kind[kind], room)) == 0)

@@ -1,13 +1,13 @@
-// Which texts a chunk cannot hold: a blocked Bloom filter over tokens of its messages. No I/O; one thread at a time.
+// Tells which texts a chunk cannot hold: a blocked Bloom filter over the tokens of its messages. No I/O. For one thread
+// at a time.
 //
-// A token is a short piece of text that is found by looking at nothing but itself and the bytes beside it, so a text
-// that holds a needle has all tokens that lie within the needle. ASCII letters of either case are one. Tokens are:
-//   trigrams   three bytes, none of them a digit
-//   words      letters, digits and bytes above 0x7f, WORD_MIN of them or more, with another byte on either side
-//   long grams six bytes within a word, of which a hash picks every second one: what tells numbers and identifiers
-//   apart
-// Where there is no room for all of them the last are left out first.
-// Each sets a few bits of one block of 64 bytes.
+// A token is a short piece of text. Whether it is a token depends only on itself and on the bytes beside it. So a text
+// that contains a needle has all tokens that lie within the needle. Upper and lower case of ASCII letters are the same.
+// Tokens:
+// - trigrams: three bytes, none of them a digit
+// - words: WORD_MIN or more letters, digits and bytes above 0x7f, with another byte on either side
+// - long grams: six bytes within a word; a hash chooses every second one; they tell numbers and identifiers apart
+// If there is not enough room, the later kinds are left out first. Each token sets a few bits in one block of 64 bytes.
 #pragma once
 
 #include "util/buf.h"
@@ -16,18 +16,19 @@
 struct token_builder;
 struct token_builder *token_builder_new(void);
 void token_builder_free(struct token_builder **builder);
-void token_builder_add(struct token_builder *builder, struct str text); // of one message
-// Appends the filter of all texts, of at most `max` bytes; the builder is empty afterwards. Nothing if it would let
-// nearly everything pass.
+void token_builder_add(struct token_builder *builder, struct str text); // adds the tokens of one message
+// Appends the filter of all texts, of at most `max` bytes, and empties the builder. Appends nothing if the filter would
+// let nearly everything pass.
 void token_builder_finish(struct token_builder *builder, size_t max, struct buf *out);
 
-// --- Asking. What a needle needs is found once, and asked of each chunk.
+// --- Asking. The tokens of a needle are found once, and then each chunk is asked for them.
 struct token_needle {
     uint32_t *tokens;
-    size_t count; // 0: it is in too many texts to be worth asking
+    size_t count; // 0: the needle is in too many texts, so asking is not worth it
 };
-// Adds what `text` needs; a zeroed one needs nothing.
+// Adds the tokens of `text`. A zeroed needle needs nothing.
 void token_needle_add(struct token_needle *needle, struct str text);
 void token_needle_release(struct token_needle *needle);
-// False if none of the filter's texts holds the needle. An empty filter, or one of a kind that is not known, says true.
+// Returns false if none of the filter's texts contains the needle. Returns true for an empty filter and for one of an
+// unknown kind.
 bool token_filter_may_hold(struct str filter, const struct token_needle *needle);
