@@ -4,12 +4,12 @@
 
 struct cause {
     CURLcode code;
-    const char *detail; // a part of curl's text; NULL: any
+    const char *detail; // a part of curl's text; NULL: any text
     int err;
-    const char *text; // %s: the host, or the file of authorities; "" : curl's text alone
+    const char *text; // %s: the host, or the CA file; "": curl's text alone
 };
 
-// The first that fits. What curl says comes behind it in brackets.
+// The first entry that fits is used. curl's own text follows in brackets.
 static const struct cause causes[] = {
     {CURLE_PEER_FAILED_VERIFICATION, "subject name", ERR_WRONG_SERVER,
      "its certificate is for another name than %s: use the name that it is for"},

@@ -1,4 +1,4 @@
-// Why a server gave no answer, or one that is not of a Runnel server: in words that say what to do. Private to this
+// Says why a server gave no answer, or why the answer is not from a Runnel server, and what to do. Private to this
 // room.
 #pragma once
 
@@ -6,11 +6,11 @@
 
 #include <curl/curl.h>
 
-// From the end of a transfer that brought no answer: the text to *ret_text, and ERR_UNREACHABLE, or ERR_WRONG_SERVER if
-// asking again cannot help. `detail` is curl's own text, perhaps empty.
+// For a transfer that brought no answer. Writes the text to *ret_text. Returns ERR_UNREACHABLE, or ERR_WRONG_SERVER if
+// a retry cannot help. `detail` is curl's own text; it may be empty.
 int cause_of_transfer(CURL *handle, CURLcode code, const struct client_options *options, const char *detail,
                       struct buf *ret_text);
-// From an answer that no Runnel server has written: its error and text.
+// For an answer that no Runnel server wrote. Writes its text and returns its error.
 int cause_of_answer(const struct client_response *response, struct buf *ret_text);
-// A WebSocket's handshake that was answered as a plain request.
+// For a WebSocket handshake that was answered like a plain request.
 void cause_no_upgrade(int status, struct buf *ret_text);

@@ -11,14 +11,14 @@
 #define HEAD_MAX        ((size_t)256 * 1024)
 
 struct client {
-    struct client_options options; // with strings of its own
+    struct client_options options; // its strings are our own copies
     char *shown_url;
     CURL *handle;
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 
-// curl wants this once for the whole process, and it loads OpenSSL: a command that talks to nobody never pays for it.
+// curl wants this once per process, and it loads OpenSSL. So a command that talks to nobody does not pay for it.
 static void curl_start(void)
 {
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
@@ -49,13 +49,13 @@ static void client_handle_apply(CURL *handle, const struct client_options *optio
     curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(handle, CURLOPT_USERAGENT, "runnel/" RUNNEL_VERSION);
 #if LIBCURL_VERSION_NUM >= 0x075700
-    if (options->abort) // which is not to wait for the resolver's thread either
+    if (options->abort) // an aborted call must not wait for the thread of the resolver either
         curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L);
 #endif
     const char *authorities = options->ca_file ? options->ca_file : getenv("SSL_CERT_FILE");
     if (authorities && *authorities)
         curl_easy_setopt(handle, CURLOPT_CAINFO, authorities);
-    if (url_is_loopback(options->url)) // whatever proxies the environment names: they would ask their own loopback
+    if (url_is_loopback(options->url)) // the proxies that the environment names would ask their own loopback
         curl_easy_setopt(handle, CURLOPT_PROXY, "");
     if (options->insecure_tls) {
         curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 0L);
@@ -136,7 +136,7 @@ void client_free(struct client **client_ptr)
         return;
     if (client->handle)
         curl_easy_cleanup(client->handle);
-    // The options are const for users; here they are what client_new has duplicated.
+    // The strings are const for users of the options, but client_new has allocated them.
     free((char *)(uintptr_t)client->options.url);
     free(client->shown_url);
     free((char *)(uintptr_t)client->options.token);
@@ -183,7 +183,7 @@ struct transfer {
     struct client_response *response;
     bool (*data)(void *arg, struct str bytes); // NULL: the body is gathered
     void *arg;
-    bool stopped; // by `data`
+    bool stopped; // `data` has stopped it
     bool too_large;
     size_t head_bytes;
     const atomic_bool *abort;
@@ -200,7 +200,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
         transfer->too_large = true;
         return 0;
     }
-    if (str_starts(line, STR("HTTP/"))) // an informational answer precedes the real one
+    if (str_starts(line, STR("HTTP/"))) // an informational answer comes before the real one
         *transfer->response = (struct client_response){.body = transfer->response->body};
     else
         client_response_header(transfer->response, line);
@@ -261,7 +261,7 @@ static bool make_headers(const struct client *client, struct str body, const cha
     bool has_type = header && strncasecmp(header, "content-type:", 13) == 0;
     if (body.len > 0 && !has_type && !add_header(ret, "Content-Type: application/json"))
         return false;
-    // curl would otherwise wait for a "100 Continue" before it sends a larger body.
+    // Without this, curl waits for "100 Continue" before it sends a larger body.
     return add_header(ret, "Expect:") && (!header || add_header(ret, header));
 }
 
@@ -337,7 +337,7 @@ int client_request(struct client *client, const char *method, const char *path, 
                    struct client_response *ret)
 {
     client_response_release(ret);
-    curl_easy_reset(client->handle); // keeps the connection
+    curl_easy_reset(client->handle); // keeps the connection open
     client_handle_apply(client->handle, &client->options);
     bool may_have_body = strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 && strcmp(method, "DELETE") != 0;
     if (strcmp(method, "HEAD") == 0)
@@ -377,7 +377,7 @@ static int error_from_status(int status)
     return status >= 400 && status < 500 ? ERR_MALFORMED : ERR_INTERNAL;
 }
 
-// Which fields a 422 is about.
+// Appends which fields a 422 is about.
 static void append_fields(struct buf *out, const json_t *fields)
 {
     const json_t *field;
@@ -409,7 +409,7 @@ int client_response_error(const struct client_response *response, struct buf *re
         int named = code ? error_from_word(code, strlen(code)) : ERR_INTERNAL;
         err = named != ERR_INTERNAL || response->status == 500 ? named : error_from_status(response->status);
         if (err == ERR_NO_ROUTE) {
-            // Runnel answers, but not at this path: nothing that was asked for is missing.
+            // Runnel answers, but not at this path. So this does not mean that the wanted thing is missing.
             err = ERR_WRONG_SERVER;
             message = "there is no Runnel at this path (HTTP status 404): is the path of the URL right, and the server "
                       "as new "

@@ -1,4 +1,4 @@
-// What the HTTP and the WebSocket half of the client share. For the files of this room alone.
+// What the files of this room share: the parts for HTTP and for WebSocket.
 #pragma once
 
 #include "client/client.h"
@@ -8,17 +8,17 @@
 #define CLIENT_BODY_MAX           (64u * 1024 * 1024)
 #define CLIENT_CONNECT_TIMEOUT_MS 10000
 
-// A new handle with everything that requests and sockets have in common: address, TLS, time limits, no signals.
-// NULL when curl cannot be started.
+// Makes a handle with everything that requests and sockets have in common: address, TLS, time limits, no signals.
+// Returns NULL if curl cannot be started.
 CURL *client_handle_new(const struct client_options *options);
-// Where curl is to write what went wrong; then the error of a transfer that brought no answer, its cause in
-// response->cause.
+// client_handle_listen says where curl writes what went wrong. The function after it returns the error of a transfer
+// that brought no answer, with the cause in response->cause.
 void client_handle_listen(CURL *handle, char detail[CURL_ERROR_SIZE]);
 int client_handle_failed(CURL *handle, CURLcode code, const struct client_options *options, const char *detail,
                          struct client_response *response);
-// A redirect that is to be followed: *ret is the URL of the server to ask instead.
+// True if the redirect must be followed; *ret is the URL of the server to ask instead.
 bool client_redirected(const struct client_response *response, const char *url, const char *path_and_query, char **ret);
-// Takes one header line ("Name: value", with or without its line end) into the response.
+// Reads one header line ("Name: value", with or without its line end) into the response.
 void client_response_header(struct client_response *response, struct str line);
-// True if `text` may stand in a header: printable ASCII, no line ends.
+// True if `text` may be in a header: printable ASCII, no line ends.
 bool client_header_safe(const char *text);

@@ -1,5 +1,5 @@
-// The client's end of a WebSocket: curl makes the connection (proxies, TLS), the handshake is ours, the frames are
-// ws_parser's.
+// The client's end of a WebSocket. curl makes the connection (proxies, TLS), this file makes the handshake, and
+// ws_parser reads the frames.
 #include "client/cause.h"
 #include "client/client_private.h"
 #include "http/response_head.h"
@@ -16,7 +16,8 @@
 #define REFUSAL_BODY_MAX ((size_t)64 * 1024)
 #define RECEIVE_STEP     ((size_t)64 * 1024)
 #define ABORT_LOOK_MS    200
-#define SENT_KEEP_MAX    ((size_t)256 * 1024) // sent bytes at the front of `out` before the rest is moved
+// When so many bytes at the front of `out` were sent, the rest is moved to the front.
+#define SENT_KEEP_MAX    ((size_t)256 * 1024)
 #define WS_CODE_NONE     1005
 #define WS_CODE_ABNORMAL 1006
 #define WS_GUID          "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -24,18 +25,18 @@
 struct client_ws {
     CURL *handle;
     curl_socket_t fd;
-    const atomic_bool *abort; // while it is being opened
+    const atomic_bool *abort; // used while it is being opened
     struct ws_parser *parser;
-    struct buf early; // came with the handshake's answer
+    struct buf early; // came with the answer of the handshake
     struct buf out;   // [out_at, len) is still to be sent
     size_t out_at;
     uint8_t *scratch;
     uint64_t last_receive_ms;
-    bool broken; // the socket is gone, or may not be used any more
+    bool broken; // the socket is gone, or must not be used any more
     bool close_sent;
     bool peer_closed;
     unsigned close_code;
-    size_t turn_bytes; // 0: no bound
+    size_t turn_bytes; // 0: no limit
     bool more;
     // During client_ws_receive:
     void (*message)(void *arg, int opcode, struct str data);
@@ -113,7 +114,7 @@ static int send_all(struct client_ws *ws, const struct buf *data, uint64_t deadl
     return 0;
 }
 
-// Appends at least one byte to `data`. ERR_CLOSED at the end of the stream.
+// Appends at least one byte to `data`. Returns ERR_CLOSED at the end of the stream.
 static int receive_some(struct client_ws *ws, struct buf *data, uint64_t deadline_ms)
 {
     for (;;) {
@@ -134,8 +135,8 @@ static int receive_some(struct client_ws *ws, struct buf *data, uint64_t deadlin
 }
 
 struct target {
-    char *user;        // "user:password" in base64, for a proxy; or NULL
-    char *host, *path; // host as in the header, with the port if it is not the scheme's own
+    char *user;        // "user:password" in base64, for a proxy; may be NULL
+    char *host, *path; // host as in the header, with the port if it is not the default of the scheme
 };
 
 static void target_release(struct target *target)
@@ -195,7 +196,7 @@ static void make_accept(const char *key, char accept[29])
 
 struct answer {
     struct client_response response;
-    size_t head_len; // with the empty line
+    size_t head_len; // including the empty line
     bool has_length, upgrade;
     uint64_t length;
     char accept[64];
@@ -234,8 +235,8 @@ static int receive_head(struct client_ws *ws, struct buf *data, uint64_t deadlin
     }
 }
 
-// What explains a refusal. Whether asking again could help is for its code to say, not for the status: half of it is no
-// answer.
+// Reads the body that explains a refusal. The code word in it says whether a retry could help, and the status does not.
+// So half a body counts as no answer.
 static int receive_refusal(struct client_ws *ws, struct buf *data, uint64_t deadline_ms, struct answer *answer)
 {
     uint64_t wanted = answer->has_length ? MIN(answer->length, (uint64_t)REFUSAL_BODY_MAX) : REFUSAL_BODY_MAX;
@@ -251,7 +252,7 @@ static int receive_refusal(struct client_ws *ws, struct buf *data, uint64_t dead
     if (!ours && !redirects && answer->response.status < 500)
         cause_no_upgrade(answer->response.status, &answer->response.cause);
     int err = client_response_error(&answer->response, NULL);
-    return err < 0 ? err : ERR_MALFORMED; // a 2xx is no WebSocket either
+    return err < 0 ? err : ERR_MALFORMED; // a 2xx is not a WebSocket either
 }
 
 static int handshake(struct client_ws *ws, const struct client_options *options, const struct target *target,
@@ -307,7 +308,7 @@ static int ws_connect(struct client_ws *ws, const struct client_options *options
     curl_easy_setopt(ws->handle, CURLOPT_URL, options->url);
     curl_easy_setopt(ws->handle, CURLOPT_CONNECT_ONLY, 1L);
     curl_easy_setopt(ws->handle, CURLOPT_HTTPPROXYTUNNEL, 1L);
-    // There is no upgrade within HTTP/2, so that must not be agreed on.
+    // HTTP/2 has no upgrade, so it must not be negotiated.
     curl_easy_setopt(ws->handle, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     client_handle_listen(ws->handle, detail);
     curl_easy_setopt(ws->handle, CURLOPT_XFERINFOFUNCTION, on_connect_progress);

@@ -6,7 +6,7 @@ bool buffering_read(struct buffering *buffering, uint64_t now_ms, uint64_t waite
     if (quiet)
         *buffering = (struct buffering){.quiet_ms = waited_ms, .broken_ms = now_ms};
     buffering->bytes += len;
-    // Buffers are full in the middle of a line, save by chance.
+    // A full buffer usually ends in the middle of a line.
     return quiet && len > 0 && len % BUFFERING_BLOCK == 0 && data[len - 1] != '\n';
 }
 

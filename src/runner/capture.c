@@ -1,8 +1,8 @@
 #include "runner/capture.h"
 
-// Where the records of one call go.
+// Where the records of one call go, and what they have in common.
 struct sink {
-    struct record record; // all but the message and `partial`
+    struct record record; // everything but the message and `partial`
     capture_emit *emit;
     void *arg;
 };
@@ -24,8 +24,8 @@ static inline void put(struct sink *sink, const char *data, size_t len, bool par
     sink->emit(sink->arg, &sink->record);
 }
 
-// Emits fragments while more than `keep` bytes are there. Returns how many bytes went. With `keep` = message_max the
-// line is all there; with the look-ahead added, it may go on.
+// Emits fragments while more than `keep` bytes are there. Returns how many bytes were emitted. `keep` is message_max if
+// the line is complete, and includes the look-ahead if the line may go on.
 static size_t put_fragments(struct sink *sink, const char *data, size_t len, size_t message_max, size_t keep)
 {
     size_t at = 0;
@@ -43,13 +43,14 @@ static void put_line(struct sink *sink, const char *data, size_t len, size_t mes
     put(sink, data + at, len - at, partial);
 }
 
-// Of a line whose newline has come.
+// The line's newline has come. Returns the length of the line.
 static inline size_t line_len(const struct capture *capture, const char *data, size_t len)
 {
     return capture->onlcr && len > 0 && data[len - 1] == '\r' ? len - 1 : len;
 }
 
-// Goes on with the unfinished line. Returns how many bytes were used up; the line is still unfinished only if all were.
+// Continues the unfinished line. Returns how many bytes were used. The line is unfinished afterwards only if all were
+// used.
 static size_t feed_rest(struct capture *capture, struct sink *sink, const char *data, size_t len)
 {
     struct buf *rest = &capture->rest;

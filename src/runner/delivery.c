@@ -6,13 +6,13 @@
 #include <endian.h>
 #include <jansson.h>
 
-#define PENDING_MAX        (1024u * 1024) // bytes queued for the socket before sending pauses
+#define PENDING_MAX        (1024u * 1024) // when so many bytes are queued for the socket, sending pauses
 #define FRAME_PREFIX       8u
 #define FRAME_MAX          (1024u * 1024)
-#define TURN_MAX           (1024u * 1024) // bytes that are listened to before others have their turn
+#define TURN_MAX           (1024u * 1024) // bytes that are read before others have their turn
 #define TICK_MS            1000
-#define GREETING_MS        20000 // a socket that opens and says nothing
-#define SILENCE_MS         60000 // the server pings every 20 s
+#define GREETING_MS        20000 // how long an open socket may say nothing
+#define SILENCE_MS         60000 // the server pings every 20 s, so longer silence means that it is gone
 #define CANCEL_GRACE_S     10
 #define CANCEL_GRACE_S_MAX 3600
 #define WS_TEXT_FRAME      1
@@ -28,13 +28,13 @@ struct delivery {
     struct connect_job *connecting;
     struct read_job *reading;
     uint64_t opened_ms, last_send_ms;
-    uint64_t sent_end; // of the spool's file, when all of it had last been sent
-    bool behind;       // since the server said where to go on, not all has been sent yet
+    uint64_t sent_end; // end of the spool's file when all of it had last been sent
+    bool behind;       // since the server said where to continue, not everything has been sent yet
     bool ended_told, delivered_told, reached;
-    uint64_t first_digest;   // of all below the spool's first record
-    struct timer *listen_on; // more has come than one turn takes
-    struct buf failure;      // why no connection will ever be had; or empty
-    bool lost;               // found while sending; handled by the next step
+    uint64_t first_digest;   // digest of all records before the spool's first one
+    struct timer *listen_on; // started when more has arrived than one turn takes
+    struct buf failure;      // why no connection can ever be made; else empty
+    bool lost;               // the loss was found while sending; the next step handles it
     struct buf scratch;
 };
 
@@ -79,7 +79,7 @@ static void send_chunk(struct delivery *delivery, uint64_t first, const struct c
         uplink_sent(&delivery->uplink, first + chunk_count(chunk));
 }
 
-// Sends what the chunk has of [from, to), in frames that are not too large.
+// Sends the part of the chunk within [from, to), in frames that are not too large.
 static void send_part(struct delivery *delivery, uint64_t from, uint64_t to, uint64_t first, const struct chunk *chunk)
 {
     uint64_t end = MIN(to, first + chunk_count(chunk));
@@ -92,7 +92,7 @@ static void send_part(struct delivery *delivery, uint64_t from, uint64_t to, uin
             part = chunk_slice(chunk, (uint32_t)(from - first), count, ZSTD_LEVEL);
         }
         if (!part)
-            abort(); // the range is within the chunk
+            abort(); // cannot happen: the range is within the chunk
         send_chunk(delivery, from, part);
         from += count;
     }
@@ -105,7 +105,7 @@ static void read_done(struct job *work)
     if (delivery) {
         delivery->reading = NULL;
         const struct uplink *uplink = &delivery->uplink;
-        // Meanwhile the connection may have been lost, or the server have asked for others.
+        // Meanwhile the connection may have been lost, or the server may have asked for other records.
         if (job->err == 0 && delivery->ws && uplink->state == UPLINK_STREAMING && uplink->sent == job->from) {
             uint64_t to = MIN(uplink->spool_next, uplink->acked + uplink->window);
             if (to > job->from)
@@ -138,16 +138,17 @@ static void read_later(struct delivery *delivery, uint64_t from)
     delivery->reading = job;
 }
 
-// Single lines need not each be a frame, a row and an ack. What comes while an ack is owed would only wait at the
-// server for the commit before it; here it gathers until the ack comes, or until it is much. Behind the job's end
-// nothing more comes.
+// Whether new records should gather before they are sent: a frame, a row and an ack for each line would be too much.
+// While an ack is outstanding, a new frame would only wait at the server for the commit before it. So the records
+// gather here until the ack comes, or until there are many. After the end of the job no more records come, so they do
+// not gather.
 static bool gathers(const struct delivery *delivery)
 {
     return !delivery->uplink.job_ended && !delivery->behind && uplink_awaits_ack(&delivery->uplink) &&
            spool_end(delivery->options.spool) - delivery->sent_end < GATHER_BYTES;
 }
 
-// True if there may be more to send at once.
+// Returns true if there may be more to send at once.
 static bool send_records(struct delivery *delivery, uint64_t from, uint64_t to)
 {
     CLEANUP(chunk_unref) struct chunk *chunk = NULL;
@@ -221,14 +222,14 @@ static void send_complete(struct delivery *delivery)
 
 // --- Listening
 
-// The server says what makes no sense, or nothing at all: the connection begins anew.
+// What the server says makes no sense, or it says nothing at all: begin with a new connection.
 static void breach(struct delivery *delivery, int err, const char *text)
 {
     delivery->lost = true;
     delivery->options.events->trouble(delivery->options.arg, err, text);
 }
 
-// False if it is not what the contract says.
+// Returns false if the message is not as the contract says.
 static bool read_stored(const json_t *root, struct uplink_stored *ret)
 {
     const json_t *next = json_object_get(root, "next_sequence"), *digest = json_object_get(root, "digest");
@@ -254,7 +255,7 @@ static void acked(struct delivery *delivery, uint64_t counter)
     delivery->options.events->acked(delivery->options.arg);
 }
 
-// A server that does not say which versions it reads is asked by sending.
+// If a server does not say which versions it reads, we find out by sending.
 static bool reads_our_chunks(const json_t *versions)
 {
     bool found = !json_is_array(versions);
@@ -263,7 +264,7 @@ static bool reads_our_chunks(const json_t *versions)
     return found;
 }
 
-// It waits: the server may be updated, and the spool keeps everything until then.
+// Waits: the server may be updated, and the spool keeps everything until then.
 static void refused_as_too_new(struct delivery *delivery)
 {
     uplink_refused(&delivery->uplink, ERR_TOO_NEW, false, 0, now_ms());
@@ -320,7 +321,7 @@ static void heard_completed(struct delivery *delivery, json_t *root)
 {
     struct uplink *uplink = &delivery->uplink;
     struct uplink_stored stored;
-    // What does not say what is stored proves nothing.
+    // A message that does not say what is stored proves nothing.
     if (!read_stored(root, &stored))
         stored = (struct uplink_stored){0};
     uplink_completed(uplink, &stored, now_ms());
@@ -411,7 +412,7 @@ static void adopt_socket(struct delivery *delivery, struct connect_job *job)
     uplink_opened(&delivery->uplink);
     watch_set(delivery->watch, WATCH_READ);
     client_ws_set_turn(delivery->ws, TURN_MAX);
-    // `ready` may have come along with the handshake's answer.
+    // `ready` may have come together with the answer of the handshake.
     listen_now(delivery);
 }
 
@@ -467,7 +468,7 @@ static void connect_now(struct delivery *delivery)
 
 // --- The steps
 
-// True if there may be more to do at once.
+// Returns true if there may be more to do at once.
 static bool carry_out(struct delivery *delivery, const struct uplink_action *action)
 {
     switch (action->kind) {
@@ -495,7 +496,7 @@ static bool carry_out(struct delivery *delivery, const struct uplink_action *act
     return false;
 }
 
-// What the server says that it has, and what is here.
+// Appends what the server says that it has, and what is here.
 static void append_claim(struct buf *out, const struct uplink *uplink, uint64_t digest)
 {
     const struct uplink_stored *told = &uplink->told;
@@ -541,7 +542,7 @@ static void tell(struct delivery *delivery)
 static void step(struct delivery *delivery)
 {
     struct spool *spool = delivery->options.spool;
-    // In this order: what is appended after the look is told.
+    // The order matters: records that are appended after the look are told.
     spool_notice_from(spool, 0);
     uint64_t first = spool_start(spool, &delivery->first_digest);
     uplink_spooled(&delivery->uplink, first, spool_next(spool));
@@ -552,7 +553,7 @@ static void step(struct delivery *delivery)
         if (!carry_out(delivery, &action) && !delivery->lost)
             break;
     } while (true);
-    // The ack will find what gathers until then.
+    // What gathers until then is sent when the ack comes.
     if (gathers(delivery))
         spool_notice_from(spool, delivery->sent_end + GATHER_BYTES);
     if (delivery->watch)

@@ -1,4 +1,4 @@
-// The blocking halves of a delivery.
+// The blocking parts of a delivery.
 #include "runner/delivery_private.h"
 #include "util/clock.h"
 
@@ -92,14 +92,14 @@ void connect_job_free(struct connect_job **job_ptr)
     free(job);
 }
 
-// A proxy that finds no server behind it has an answer, too.
+// A proxy that finds no server behind it gives an answer, too.
 static void note_reached(struct connect_job *job, int err, const struct client_response *response)
 {
     bool answered = response->status > 0 && response->status != 502 && response->status != 504;
     job->reached |= answered || err == ERR_TOO_LARGE || err == ERR_MALFORMED;
 }
 
-// 0 when there is an answer.
+// Returns 0 if there is an answer.
 static int post_run(struct connect_job *job, const char *body, struct client_response *ret)
 {
     CLEANUP(client_free) struct client *client = NULL;
@@ -108,14 +108,14 @@ static int post_run(struct connect_job *job, const char *body, struct client_res
         err = client_request(client, "POST", "/api/v1/executions", str_of(body), job->idempotency_header, ret);
     if (err < 0) {
         buf_append_text(&job->text, client_cause(ret, err));
-        job->refused = err == ERR_INVALID || err == ERR_WRONG_SERVER; // asking again would end in the same
+        job->refused = err == ERR_INVALID || err == ERR_WRONG_SERVER; // a retry would end in the same way
     }
     note_reached(job, err, ret);
     return err;
 }
 
-// What is no answer of a server of ours (the page of a proxy, or of a network that wants a login) may pass. That a
-// connection cannot be had, for want of trust say, does not.
+// An answer that no Runnel server wrote (the page of a proxy, or of a network that wants a login) may be temporary.
+// That no connection can be made, because the certificate is not trusted for example, is not.
 static int answer_error(const struct client_response *response, struct buf *ret_text)
 {
     int err = client_response_error(response, ret_text);
@@ -130,8 +130,8 @@ static int register_run(struct connect_job *job)
         return err;
     err = answer_error(&response, &job->text);
     if ((err == ERR_INVALID || err == ERR_IDEMPOTENCY) && job->timeless_body) {
-        // A clock that is ahead of the server's must not cost the log. It is registered without its time then, or has
-        // been.
+        // A clock ahead of the server's must not cost the log. The execution is registered without its start time, or
+        // it already has been.
         buf_reset(&job->text);
         client_response_release(&response);
         err = post_run(job, job->timeless_body, &response);
@@ -139,7 +139,7 @@ static int register_run(struct connect_job *job)
             return err;
         err = answer_error(&response, &job->text);
     }
-    // That it is there already is all that is wanted; whether it is to be had is what the socket finds out.
+    // If it exists already, that is fine. The socket will show whether we may have it.
     job->existed = err == ERR_CONFLICT;
     if (err < 0 && !job->existed) {
         job->refused = true;
@@ -169,19 +169,20 @@ void connect_job_work(struct job *work)
         buf_reset(&job->text);
         buf_append_text(&job->text, client_cause(&response, job->err));
     }
-    if (job->err == 0) // a 2xx, which is no WebSocket
+    if (job->err == 0) // a 2xx, which is not a WebSocket
         job->err = ERR_UNAVAILABLE;
     if (job->err != ERR_NOT_FOUND)
         return;
     if (registers && job->existed)
-        job->err = ERR_CONFLICT; // it is there, but this credential may not see it
+        job->err = ERR_CONFLICT; // it exists, but this credential may not see it
     else
-        job->registered = false; // a store restored from before it was
+        job->registered = false; // the store was restored from a backup that is older than the registration
 }
 
 typedef int spool_source(struct spool *spool, uint64_t counter, uint64_t *ret_first, struct chunk **ret);
 
-// The chunk that covers `from` and, as long as they are small, those after it that begin before `to`, as one.
+// Returns the chunk that covers `from`. While chunks are small, those after it that begin before `to` are merged with
+// it.
 static int gather(struct spool *spool, spool_source *source, uint64_t from, uint64_t to, size_t raw_max,
                   uint64_t *ret_first, struct chunk **ret)
 {
@@ -197,7 +198,7 @@ static int gather(struct spool *spool, spool_source *source, uint64_t from, uint
         if (source(spool, next, &first, &chunks[count]) < 0)
             break;
         uint64_t end = next + chunk_count(chunks[count]);
-        // Short lines are many before they are much.
+        // Short lines reach the limit of records before the limit of bytes.
         if (first != next || raw + chunk_raw(chunks[count]) > raw_max || end - *ret_first > CHUNK_COUNT_MAX) {
             chunk_unref(&chunks[count]);
             break;

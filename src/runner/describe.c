@@ -3,17 +3,17 @@
 #include "util/clock.h"
 #include "util/id.h"
 
-// Each run is a producer of its own: another run of the same execution, which took it over, counts from 0 again.
+// Each run is a producer of its own. Another run that takes over the execution counts from 0 again.
 #define PRODUCER_WRAP "wrap-%016llx"
 #define PRODUCER_PIPE "pipe-%016llx"
 
-#define COMMAND_ARGUMENTS_MAX 4096 // as a server takes
+#define COMMAND_ARGUMENTS_MAX 4096 // as many as a server takes
 #define COMMAND_BYTES_MAX     ((size_t)128 * 1024)
 #define SCRIPT_NAME_MAX       255
 #define CUT_MARK              "…"
 
-// Their first argument that is no option is what runs. With one of the options listed it is none: the program is in the
-// arguments.
+// Programs whose first argument that is not an option is what runs. After one of the listed options that is not so:
+// then the program is in the arguments.
 static const struct {
     const char *name, *inline_options;
 } interpreters[] = {
@@ -27,7 +27,7 @@ static const char *base_name(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
-// "python3.11" is a python.
+// "python3.11" counts as "python".
 static bool is_named(const char *base, const char *name)
 {
     size_t len = strlen(name);
@@ -50,8 +50,7 @@ static const char *script_of(char *const *command)
     return base;
 }
 
-// A command may be longer than a server takes (a shell's pattern, a script as an argument); then its beginning
-// describes it.
+// A command may be longer than a server takes (a shell's pattern, a script as an argument). Then its beginning is used.
 static char *command_json(char *const *command)
 {
     CLEANUP(buf_release) struct buf json = {0};

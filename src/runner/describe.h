@@ -1,8 +1,8 @@
-// What a run is called, made from its command.
+// Describes a run by its command.
 #pragma once
 
 #include "runner/run_file.h"
 #include "runner/runner.h"
 
-// Fills all but what the server says; the run starts now. `execution_id` is copied.
+// Fills everything that the server does not tell. The run starts now. Copies `execution_id`.
 void run_describe(const struct runner_options *options, const char *execution_id, struct run_file *ret);

@@ -15,23 +15,23 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define QUIET_MS 1000 // with the writer gone: nothing for so long means that it is over
+#define QUIET_MS 1000 // when the writer is gone and nothing has come for so long, the stream is over
 
 struct pump {
     struct pump_options options;
     struct mail ended, lost, keyed, kept_back;
     pthread_t thread;
-    int wake; // an eventfd: look at the flags
+    int wake; // an eventfd that tells the thread to look at the flags
     atomic_bool writer_exited, stop, paused;
     atomic_bool ended_with_reader;
-    struct buffering buffering; // the loop's once `kept_back` is posted
+    struct buffering buffering; // belongs to the loop when `kept_back` is posted
     int lost_err;               // set before `lost` is posted
-    bool to_tells_close;        // poll tells when its reader goes
-    // The thread's own:
-    bool draining; // has noticed that the writer exited
+    bool to_tells_close;        // poll reports that the reader is gone
+    // Used by the thread only:
+    bool draining; // it has noticed that the writer has exited
     size_t must_read;
     uint64_t exited_ms, last_ms;
-    int to; // -1 once it has failed
+    int to; // -1 after it has failed
     bool reader_gone;
     bool kept_back_told;
 };
@@ -71,7 +71,7 @@ static void start_draining(struct pump *pump)
 {
     pump->draining = true;
     pump->exited_ms = pump->last_ms = clock_mono_ms();
-    // All that the child wrote is among these bytes, as nothing but the pipe stands between.
+    // Everything that the child wrote is among these bytes, because only the pipe is between us.
     read_what_waits(pump);
 }
 
@@ -99,7 +99,7 @@ static int patience(const struct pump *pump)
     return 0;
 }
 
-// True if a read will not block; false when there is to be no further one.
+// Returns true if a read will not block, false when nothing more is to be read.
 static bool wait_readable(struct pump *pump)
 {
     for (;;) {
@@ -115,7 +115,7 @@ static bool wait_readable(struct pump *pump)
         struct pollfd fds[] = {
             {.fd = atomic_load(&pump->paused) ? -1 : pump->options.from, .events = POLLIN},
             {.fd = pump->wake, .events = POLLIN},
-            {.fd = pump->to_tells_close ? pump->to : -1}, // errors alone
+            {.fd = pump->to_tells_close ? pump->to : -1}, // errors only
         };
         int got = poll(fds, ARRAY_LEN(fds), timeout);
         if (got < 0 && errno != EINTR)
@@ -130,7 +130,7 @@ static bool wait_readable(struct pump *pump)
     }
 }
 
-// False when it is to stop.
+// Returns false when the pump must stop.
 static bool wait_unpaused(struct pump *pump)
 {
     while (atomic_load(&pump->paused) && !atomic_load(&pump->stop)) {
@@ -162,7 +162,7 @@ static size_t read_some(struct pump *pump, void *out, size_t len)
         ssize_t got = read(pump->options.from, out, len);
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
-        if (got <= 0) // a terminal whose last user is gone says EIO
+        if (got <= 0) // a terminal whose last user is gone gives EIO
             return 0;
         pump->must_read -= MIN(pump->must_read, (size_t)got);
         pump->last_ms = clock_mono_ms();
@@ -182,7 +182,7 @@ static void pass_on(struct pump *pump, const char *data, size_t len)
             data += put;
             len -= (size_t)put;
         } else if (errno == EAGAIN) {
-            // Somebody else made it non-blocking.
+            // Another process made it non-blocking.
             struct pollfd fd = {.fd = pump->to, .events = POLLOUT};
             poll(&fd, 1, -1);
         } else if (errno != EINTR) {
@@ -191,7 +191,7 @@ static void pass_on(struct pump *pump, const char *data, size_t len)
     }
 }
 
-// Recorded first, then shown.
+// Records the bytes first, then shows them.
 static void show(struct pump *pump, struct recorder_slot **slot)
 {
     if (!*slot)
@@ -202,7 +202,7 @@ static void show(struct pump *pump, struct recorder_slot **slot)
     *slot = NULL;
 }
 
-// The terminal makes "\r\n" of each newline now.
+// Whether the terminal makes "\r\n" of each newline now.
 static bool makes_crlf(const struct pump *pump)
 {
     struct termios modes;
@@ -216,7 +216,7 @@ static bool more_waits(const struct pump *pump)
     return poll(&fd, 1, 0) > 0;
 }
 
-// While more waits to be read, one slot is read ahead of the one that is being recorded.
+// While more is waiting, one slot is read ahead of the one that is being recorded.
 static void record_and_pass_on(struct pump *pump)
 {
     struct recorder *recorder = pump->options.recorder;
@@ -279,7 +279,8 @@ static void *pump_thread(void *arg)
     return NULL;
 }
 
-// A pipe without a name cannot get another reader; one in the file system can, so that only a write tells.
+// Whether poll tells that the reader is gone. A pipe without a name cannot get another reader. A pipe in the file
+// system can, so there only a write tells.
 static bool tells_close(int fd)
 {
     struct stat info;
@@ -317,7 +318,7 @@ static void set_flag(struct pump *pump, atomic_bool *flag, bool value)
     uint64_t one = 1;
     atomic_store(flag, value);
     ssize_t put = write(pump->wake, &one, sizeof(one));
-    (void)put; // fails only when it was woken 2^64 times
+    (void)put; // fails only after 2^64 wake-ups
 }
 
 void pump_writer_exited(struct pump *pump)

@@ -1,6 +1,6 @@
-// One thread that reads a descriptor, hands the bytes to the recorder and writes them on unchanged. Blocking on
-// purpose: its stdin and stdout are shared with other processes, so they must not be made non-blocking, and a slow
-// reader of our output has to slow the child down.
+// A thread that reads a descriptor, gives the bytes to the recorder, and writes them on unchanged. It blocks on
+// purpose: stdin and stdout are shared with other processes, so they must not be made non-blocking, and a slow reader
+// of our output must slow the child down.
 #pragma once
 
 #include "loop/loop.h"
@@ -9,33 +9,34 @@
 struct pump;
 
 struct pump_options {
-    int from;                  // borrowed; open until pump_free
+    int from;                  // borrowed; must stay open until pump_free
     bool from_tty;             // `from` is the master of a pseudo-terminal
-    int to;                    // borrowed; -1: nowhere. When it fails, the reading goes on
-    bool end_with_reader;      // when `to` has no reader any more: reads what waits at that moment, and ends
-    struct recorder *recorder; // NULL: only passes on
-    // Without a recorder, may be NULL: how many bytes are before the first one that is a key for us. The pump leaves
-    // that one out, tells `keyed`, and pauses. On the pump's thread.
+    int to;                    // borrowed; -1: nowhere. If writing fails, reading goes on
+    bool end_with_reader;      // when `to` has lost its reader: reads what is waiting at that moment, and ends
+    struct recorder *recorder; // NULL: the bytes are only passed on
+    // Only without a recorder; may be NULL. Returns how many bytes come before the first one that is a key for us. The
+    // pump leaves that key out, calls `keyed`, and pauses. Called on the pump's thread.
     size_t (*before_key)(void *arg, const char *data, size_t len);
-    void (*keyed)(void *arg); // on the loop
-    bool paused;              // from the start
+    void (*keyed)(void *arg); // called on the loop
+    bool paused;              // whether it begins paused
     enum record_stream stream;
-    struct loop *loop;        // where `ended` runs
-    void (*ended)(void *arg); // everything was read and passed on; or pump_stop; or its reader has gone
-    // Once, there too: `to` has failed. -EPIPE: nobody reads it any more. May be NULL.
+    struct loop *loop;        // `ended` and the other events run here
+    void (*ended)(void *arg); // everything was read and passed on; or pump_stop was called; or the reader is gone
+    // Called once, on the loop: writing to `to` has failed. -EPIPE: it has no reader any more. May be NULL.
     void (*lost)(void *arg, enum record_stream stream, int err);
-    // Once, there too: whoever writes into `from` seems to keep its output back (buffering.h). NULL: that is not looked
-    // at.
+    // Called once, on the loop: the writer seems to keep its output in a buffer (buffering.h). NULL: do not look for
+    // that.
     void (*kept_back)(void *arg, uint64_t quiet_ms);
     void *arg;
-    uint64_t grace_ms; // after pump_writer_exited: read on until nothing came for 1 s, at most so long
+    uint64_t grace_ms; // after pump_writer_exited: reads until nothing has come for 1 s, but at most for so long
 };
 int pump_new(const struct pump_options *options, struct pump **ret);
-// The child is gone. What it wrote is read in any case; what others write who have the pipe as well, for the grace.
+// The child is gone. Everything that it wrote is read. What other holders of the pipe write is read during the grace.
 void pump_writer_exited(struct pump *pump);
-// It has ended because nobody reads `to`; its `from` is not read any more.
+// True if it has ended because `to` lost its reader. Then nobody reads `from` any more.
 bool pump_ended_with_reader(const struct pump *pump);
-void pump_pause(struct pump *pump, bool pause); // reads nothing while it is paused
+void pump_pause(struct pump *pump, bool pause); // while it is paused it reads nothing
 void pump_stop(struct pump *pump);              // reads nothing more
-void pump_join(struct pump *pump);  // waits for the thread, which has been stopped or is at its end; NULL is fine
-void pump_free(struct pump **pump); // after pump_join, and the calls that are due, which loop_free delivers if need be
+void pump_join(struct pump *pump); // waits for the thread, which must be stopped or at its end; NULL is fine
+// Only after pump_join, and after the calls that are due (loop_free delivers them, too).
+void pump_free(struct pump **pump);

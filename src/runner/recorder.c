@@ -7,9 +7,9 @@
 #include <stdatomic.h>
 
 #define ZSTD_LEVEL    1
-#define ROOM_RETRY_MS 500 // a disk may get room without an ack
+#define ROOM_RETRY_MS 500 // the disk may get room without an ack
 #define CHUNK_RAW_LIMIT \
-    (900u * 1024) // with the next message; a chunk has to fit into a frame whatever it compresses to
+    (900u * 1024) // including the next message; a chunk must fit into a frame even if it does not compress
 
 enum item_kind { ITEM_SLOT, ITEM_LINE, ITEM_END };
 
@@ -23,11 +23,11 @@ struct item {
 };
 
 struct unfinished {  // text of a stream that waits for its newline
-    uint64_t begun;  // capture's number of it
-    uint64_t due_ms; // monotonic: when it is no longer waited for; 0: nothing waits
+    uint64_t begun;  // capture's count of the waiting text
+    uint64_t due_ms; // monotonic: until when the newline is waited for; 0: nothing waits
 };
 
-struct notice { // mail that is on its way at most once
+struct notice { // mail that is under way at most once
     struct mail mail;
     struct recorder *recorder;
     atomic_bool posted;
@@ -39,21 +39,21 @@ struct recorder {
     struct capture captures[RECORDER_STREAMS];
     struct unfinished unfinished[RECORDER_STREAMS];
     struct chunk_builder *builder;
-    int failed; // the spool's final error: everything is thrown away from then on
+    int failed; // the final error of the spool; everything is thrown away from then on
     bool waited;
-    bool overran; // the spool's limit holds no more: what finds no room now finds a full disk
+    bool overran; // the spool's limit does not count any more; if there is no room now, the disk is full
     struct notice spooled, waiting, finished;
 
     pthread_mutex_t lock;
-    pthread_cond_t wanted; // items, room, or the end
-    pthread_cond_t freed;  // a slot
+    pthread_cond_t wanted; // signalled for items, for room, and at the end
+    pthread_cond_t freed;  // signalled for a free slot
     pthread_cond_t spooled_more;
-    uint64_t put_serial, spooled_serial; // of slots; consumed is the thread's own
+    uint64_t put_serial, spooled_serial; // numbers of slots; `consumed` belongs to the thread
     uint64_t consumed_serial;
     struct list_node items;
     struct list_node free_slots[RECORDER_STREAMS];
     bool room, closing, abandoned, overrunning;
-    struct recorder_slot *slots; // all of them
+    struct recorder_slot *slots; // all slots
 };
 
 static void notice_post(struct notice *notice)
@@ -94,7 +94,7 @@ static struct timespec monotonic_time(uint64_t ms)
     return (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
 }
 
-// False when nobody waits for room any more.
+// Returns false when nobody waits for room any more.
 static bool wait_for_room(struct recorder *recorder)
 {
     struct timespec until = monotonic_time(clock_mono_ms() + ROOM_RETRY_MS);
@@ -129,7 +129,7 @@ static void append(struct recorder *recorder, const struct chunk *chunk)
             break;
     }
     recorder->failed = err;
-    if (waited) // meanwhile nothing was read, so the rest of a line may have come long ago
+    if (waited) // nothing was read meanwhile, so the rest of a line may have come long ago
         wait_anew(recorder);
     if (err == 0 && spool_notice_due(recorder->options.spool))
         notice_post(&recorder->spooled);
@@ -150,7 +150,7 @@ static void add_record(void *arg, const struct record *record)
     bool full = chunk_builder_count(recorder->builder) >= CHUNK_COUNT_MAX;
     if (full || raw >= RECORDER_CHUNK_RAW || raw + record->message.len > CHUNK_RAW_LIMIT)
         flush(recorder);
-    // After a failure the builder is only emptied; a later record must not follow on ones that are missing.
+    // After a failure the builder is only emptied: a later record must not follow missing ones.
     if (recorder->failed == 0 && chunk_builder_add(recorder->builder, record) < 0)
         recorder->failed = ERR_TOO_LARGE;
 }
@@ -198,7 +198,7 @@ static uint64_t first_due_ms(const struct recorder *recorder)
     return first;
 }
 
-// Waits until something came, or unfinished text is due. False at the end.
+// Waits until something has come, or until unfinished text is due. Returns false at the end.
 static bool take_items(struct recorder *recorder, struct list_node *ret)
 {
     uint64_t due_ms = first_due_ms(recorder);
@@ -256,7 +256,7 @@ static void *recorder_thread(void *arg)
     return NULL;
 }
 
-// --- For others
+// --- For other threads
 
 static void notice_init(struct notice *notice, struct recorder *recorder, void (*deliver)(struct mail *mail))
 {

@@ -1,13 +1,13 @@
-// The thread that makes records of what the pumps have read, gathers them into chunks, compresses these and appends
-// them to the spool. While it is busy with one chunk, the next one gathers; when nothing waits, it appends at once what
-// it has.
+// A thread that turns what the pumps have read into records. It gathers records into chunks, compresses the chunks and
+// appends them to the spool. While it works on one chunk, the next one gathers. When nothing waits, it appends at once
+// what it has.
 //
-// Text whose newline does not come becomes a partial record after RECORDER_PARTIAL_MS; the timer runs only while such
-// text waits. So what a stream costs is bounded however it is written: a record for each line, one for each message_max
-// bytes, and one for each RECORDER_PARTIAL_MS, also for a bar that is drawn again by '\r' many times a second.
+// Text without a newline becomes a partial record after RECORDER_PARTIAL_MS. The timer runs only while such text waits.
+// So the cost of a stream is bounded, however it is written: one record per line, one per message_max bytes, and one
+// per RECORDER_PARTIAL_MS. The last limits a progress bar that is redrawn with '\r' many times a second.
 //
-// Memory is bounded by the slots: RECORDER_SLOTS for each stream. When the spool is full no slot becomes free, so that
-// the pump does not read, and the child blocks as on any pipe.
+// Memory is bounded by the slots: RECORDER_SLOTS for each stream. When the spool is full, no slot becomes free. Then
+// the pump does not read, and the child blocks, as on any pipe.
 #pragma once
 
 #include "loop/loop.h"
@@ -22,7 +22,7 @@
 
 struct recorder;
 
-struct recorder_slot { // filled by one pump; shared by the recorder and the pump until both are done with it
+struct recorder_slot { // One pump fills it. The recorder and the pump share it until both are done with it.
     struct list_node node;
     enum record_stream stream;
     _Atomic unsigned refs;
@@ -33,12 +33,12 @@ struct recorder_slot { // filled by one pump; shared by the recorder and the pum
     char data[RECORDER_SLOT_SIZE];
 };
 
-// On the loop's thread.
+// Called on the loop's thread.
 struct recorder_events {
-    void (*spooled)(void *arg); // the spool has more, and notice is due; once for many appends
-    void (*waiting)(void *arg); // the spool is full, for the first time
-    void (*finished)(void *arg,
-                     int err); // after recorder_close: all is in the spool, or the error that ended the recording
+    void (*spooled)(void *arg); // the spool has more, and a notice is due; one call for many appends
+    void (*waiting)(void *arg); // the spool is full for the first time
+    // After recorder_close. Everything is in the spool, or `err` has ended the recording.
+    void (*finished)(void *arg, int err);
 };
 
 struct recorder_options {
@@ -49,29 +49,30 @@ struct recorder_options {
     void *arg;
 };
 int recorder_new(const struct recorder_options *options, struct recorder **ret);
-// Only after `finished`, which is the last that the thread sends.
+// Only after `finished`, which is the last event.
 void recorder_free(struct recorder **recorder);
 
-// --- For pumps, any thread.
-// Waits for a free slot. The pump fills data, len, time_ms and onlcr and puts it; both put and drop give one reference
-// away.
+// --- For pumps; any thread.
+
+// Waits for a free slot. The pump fills data, len, time_ms and onlcr, and puts it. recorder_put and recorder_drop each
+// give up one reference.
 struct recorder_slot *recorder_take(struct recorder *recorder, enum record_stream stream);
-void recorder_put(struct recorder *recorder,
-                  struct recorder_slot *slot); // in order per stream; the pump keeps its own reference
-// Waits until the slot's whole lines are in the spool (or the recording has failed): a line that is shown is recorded,
-// even if we are killed the moment after. Text without its newline is not waited for; it is recorded
-// RECORDER_PARTIAL_MS after it came at the latest.
+// Puts slots in order per stream. The pump keeps its own reference.
+void recorder_put(struct recorder *recorder, struct recorder_slot *slot);
+// Waits until the complete lines of the slot are in the spool (or the recording has failed). So a line that is shown is
+// recorded, even if we are killed directly afterwards. Text without a newline is not waited for; it is recorded at most
+// RECORDER_PARTIAL_MS after it came.
 void recorder_wait_spooled(struct recorder *recorder, const struct recorder_slot *slot);
-void recorder_drop(struct recorder *recorder, struct recorder_slot *slot); // the pump's reference
-void recorder_end(struct recorder *recorder, enum record_stream stream);   // after its last slot
+void recorder_drop(struct recorder *recorder, struct recorder_slot *slot); // gives up the pump's reference
+void recorder_end(struct recorder *recorder, enum record_stream stream);   // after the last slot of the stream
 
 // --- For the loop.
-// A line of our own, in order with what was put before.
+// Adds a line that we write ourselves, in order after what was put before.
 void recorder_add_line(struct recorder *recorder, enum record_stream stream, struct str line, int64_t time_ms);
-void recorder_room(struct recorder *recorder); // something was acked: try again if the spool was full
-// The job has ended and nobody waits for the server any more: what is still in pipes and buffers, some MiB at most,
-// goes beyond the spool's limit rather than being lost. Only a full disk loses it.
+void recorder_room(struct recorder *recorder); // something was acked: tries again if the spool was full
+// The job has ended, and nobody waits for the server any more. What is still in pipes and buffers, at most a few MiB,
+// is stored beyond the spool's limit. Only a full disk loses it.
 void recorder_overrun(struct recorder *recorder);
 void recorder_close(struct recorder *recorder); // all streams have ended: finish
-void recorder_abandon(
-    struct recorder *recorder); // stop waiting for room; what does not fit is lost, and `finished` says ERR_STORE_FULL
+// Stops waiting for room. What does not fit is lost, and `finished` gets ERR_STORE_FULL.
+void recorder_abandon(struct recorder *recorder);

@@ -1,10 +1,11 @@
-// Why a server does not take a log, for people.
+// Explains why a server does not take a log. For people.
 #pragma once
 
 #include "runner/run_file.h"
 
-// Appends what an error of the delivery means for this run. `text`: what is known beyond the error's own text; or NULL.
+// Appends what an error of the delivery means for this run. `text` is what is known beyond the error's own text; may be
+// NULL.
 void refusal_append(struct buf *out, const struct run_file *run, int err, const char *text);
-// No server and no credential will make this log deliverable: its identifier is another's, or its execution has ended
-// without it.
+// True if no server and no credential can make this log deliverable: its identifier belongs to another execution, or
+// its execution has ended without this log.
 bool refusal_is_for_good(int err);

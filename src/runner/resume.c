@@ -18,18 +18,18 @@
 struct resume {
     const struct runner_options *options;
     struct runner_resumed counts;
-    bool unreached;            // the server was not, for the last one: it is not asked again for each
+    bool unreached;            // the last delivery did not reach the server, so it is not tried again for each run
     runner_left_fn *tell_left; // may be NULL
     void *tell_arg;
-    struct buf reason; // why the run at hand is left, as far as it is known
+    struct buf reason; // why the present run is left, as far as that is known
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct loop *loop; // of the delivery under way
+    struct loop *loop; // of the delivery that is under way
     bool stop, finished;
 };
 
-// One delivery, run to its end.
+// One delivery, from begin to end.
 struct attempt {
     struct resume *resume;
     struct loop *loop;
@@ -37,9 +37,9 @@ struct attempt {
     struct timer *patience, *unreached;
     struct delivery *delivery;
     struct run_file *run;
-    const char *dir;      // NULL: the run file is not kept
-    char incarnation[32]; // of the store that has the prefix; empty while that is being delivered
-    bool until_delivered; // ends when all was sent, without `complete`
+    const char *dir;      // NULL: the run file is not saved
+    char incarnation[32]; // of the store that has the prefix; empty while the prefix is being delivered
+    bool until_delivered; // ends when everything was sent, without `complete`
     bool over;
     int err;
 };
@@ -61,10 +61,11 @@ static void on_acked(void *arg)
 static void on_changed(void *arg)
 {
     struct attempt *attempt = arg;
-    // Restored meanwhile, the store may lack the prefix: it is for another time, which begins with that.
+    // If the store was restored meanwhile, it may lack the prefix. Then this waits for the next time, which sends the
+    // prefix first.
     if (attempt->incarnation[0] && strcmp(attempt->incarnation, attempt->run->incarnation) != 0)
         attempt_end(attempt, ERR_UNAVAILABLE);
-    // If it cannot be saved, the next one claims a new epoch.
+    // If it cannot be saved, the next run claims a new epoch.
     if (attempt->dir)
         run_file_save(attempt->run, attempt->dir, false);
 }
@@ -137,12 +138,12 @@ static void attempt_was_run(struct attempt *attempt)
 struct attempt_options {
     struct run_file *run;
     struct spool *spool;
-    const char *dir; // NULL: the run file is not kept
+    const char *dir; // NULL: the run file is not saved
     const char
         *producer; // NULL: the run's; else that of what follows on the prefix, whose `digest` is that of both then
     const uint64_t *digest;
-    bool follows;  // on what the store of the run's incarnation has already
-    bool complete; // else it is enough that all was sent
+    bool follows;  // continues what the store of the run's incarnation has already
+    bool complete; // else it is enough that everything was sent
     bool tail_lost;
 };
 
@@ -191,7 +192,7 @@ static int attempt_run(struct resume *resume, const struct attempt_options *opti
         };
         attempt.delivery = delivery_new(&delivery);
         attempt_loop(&attempt, options->complete);
-        // All that the spool has is in the log, and that was closed before the machine went.
+        // The log has everything that the spool has, and it was closed before the machine went down.
         if (options->producer && attempt.err == ERR_SEALED && delivery_greeted(attempt.delivery))
             attempt.err = 0;
         resume->unreached = attempt.err == ERR_UNAVAILABLE && !delivery_reached(attempt.delivery);
@@ -215,12 +216,12 @@ static struct chunk *make_event(void)
         .extra = buf_str(&extra),
     };
     if (chunk_builder_add(builder, &record) < 0)
-        abort(); // a chunk is not full with one
+        abort(); // cannot happen: a chunk is not full with one record
     return chunk_builder_finish(builder, 0);
 }
 
-// The prefix is at the server. What follows comes from a producer of its own, as nobody knows which counters the dead
-// one has used; it is the same each time, so that a repetition is told from a second one.
+// The server has the prefix. What follows comes from a producer of its own, because nobody knows which counters the
+// dead one has used. The name of that producer is the same each time, so that the server recognizes a repetition.
 static int deliver_interruption(struct resume *resume, struct run_file *lost, uint64_t prefix_digest, const char *dir)
 {
     CLEANUP(free_ptr) char *folder = xasprintf("%s/" EVENT_FOLDER, dir);
@@ -243,7 +244,7 @@ static int deliver_interruption(struct resume *resume, struct run_file *lost, ui
 
 static int deliver_interrupted(struct resume *resume, struct run_file *run, struct spool *prefix, const char *dir)
 {
-    // A machine that went down may have taken with it what the server has.
+    // When a machine goes down, records may be lost here that the server has.
     char boot[sizeof(run->boot)];
     run_file_boot(boot);
     struct attempt_options options = {
@@ -251,14 +252,14 @@ static int deliver_interrupted(struct resume *resume, struct run_file *run, stru
     int err = attempt_run(resume, &options);
     if (err < 0)
         return err;
-    struct run_file lost = *run; // borrows its strings
+    struct run_file lost = *run; // its strings are borrowed
     snprintf(lost.status, sizeof(lost.status), "lost");
     lost.has_exit_code = false;
     lost.ended_ms = 0;
     err = deliver_interruption(resume, &lost, spool_digest(prefix), dir);
     if (err < 0)
         return err;
-    // That was the word on the other producer. What the server has of this one it says once more.
+    // That was the answer about the other producer. The server must say again what it has of this one.
     options.run = &lost;
     options.dir = NULL;
     options.follows = options.complete = true;
@@ -283,7 +284,7 @@ static int deliver_left(struct resume *resume, const char *dir, bool any_server)
         buf_append_text(&resume->reason, "the server was not reached for the one before");
         return ERR_UNAVAILABLE;
     }
-    // The run file may have reached the disk before the spool's last bytes did.
+    // The run file may have reached the disk before the last bytes of the spool.
     run.ended = run.ended && spool_next(spool) >= run.records;
     if (run.ended)
         err = attempt_run(resume, &(struct attempt_options){.run = &run, .spool = spool, .dir = dir, .complete = true});
@@ -332,7 +333,7 @@ static void resume_all(struct resume *resume)
     CLEANUP(free_ptr) char *path = xasprintf("%s/spool", resume->options->state_dir);
     struct dirent **names = NULL;
     spool_sweep(path);
-    // Sortable ids: the oldest first.
+    // Ids sort by time, so the oldest comes first.
     int count = scandir(path, &names, NULL, alphasort);
     for (int i = 0; i < count; i++) {
         if (names[i]->d_name[0] != '.' && !is_stopped(resume))
@@ -367,7 +368,7 @@ int runner_resume(const struct runner_options *options, const char *only_executi
     int err = 0;
     resume_init(&resume, options);
     if (only_execution_id && !id_execution_valid(str_of(only_execution_id)))
-        err = ERR_INVALID; // it is to become part of a path
+        err = ERR_INVALID; // it will be part of a path
     else if (only_execution_id)
         err = resume_one(&resume, only_execution_id, true);
     else
@@ -377,7 +378,7 @@ int runner_resume(const struct runner_options *options, const char *only_executi
     return err;
 }
 
-// --- Beside a run
+// --- While a run goes on
 
 static void *resume_thread(void *arg)
 {
@@ -395,7 +396,7 @@ struct resume *resume_start(const struct runner_options *options)
     struct resume *resume = xcalloc(1, sizeof(*resume));
     resume_init(resume, options);
     if (pthread_create(&resume->thread, NULL, resume_thread, resume) != 0) {
-        // Then it is left for the next run.
+        // The next run will try again.
         resume_release(resume);
         free(resume);
         return NULL;

@@ -92,8 +92,8 @@ int run_file_sync(const char *dir)
     if (fd < 0 || fsync(fd) < 0)
         return -errno;
     int err = dir_sync(dir);
-    // STATE/spool/ID may be new at each level, and a folder is only where its own entry is. Those above may be somebody
-    // else's, and not to be opened.
+    // STATE/spool/ID may be new at each level, and a folder is durable only when the folder above it is synced. Folders
+    // further up may belong to somebody else, who need not let us open them.
     static const char *const above[] = {"..", "../..", "../../.."};
     for (size_t i = 0; i < ARRAY_LEN(above) && err == 0; i++) {
         CLEANUP(free_ptr) char *folder = xasprintf("%s/%s", dir, above[i]);

@@ -6,9 +6,9 @@
 
 #include <unistd.h>
 
-#define POOL_THREADS      3 // connecting, reading old chunks and syncing may all block at once
+#define POOL_THREADS      3 // connecting, reading old chunks and syncing may block at the same time
 #define POOL_QUEUE        8
-#define MESSAGE_MAX_LIMIT (768u * 1024) // with it any chunk fits into a frame
+#define MESSAGE_MAX_LIMIT (768u * 1024) // up to this size any chunk fits into a frame
 #define RESUME_WAIT_MS    5000
 
 static void set_options(struct runner *runner, const struct runner_options *options)
@@ -74,7 +74,7 @@ static int make_recorder(struct runner *runner)
     return recorder_new(&options, &runner->recorder);
 }
 
-// People are told who look at it, and can choose --tty.
+// Only people who look at the output, and can choose --tty, are told.
 static bool may_be_kept_back(const struct runner *runner, enum record_stream stream)
 {
     return stream == STREAM_STDOUT && runner->has_child && !runner->options.tty && isatty(STDERR_FILENO);
@@ -101,7 +101,7 @@ static int add_output(struct runner *runner, int index, int from, int to, enum r
     return err;
 }
 
-// The command cannot be run: that is an outcome of the job, and the log says why.
+// The command cannot be run. That is an outcome of the job, and the log says why.
 static void child_failed(struct runner *runner, int err)
 {
     CLEANUP(free_ptr) char *line = xasprintf("runnel: %s: %s", runner->options.command[0], strerror(-err));
@@ -206,7 +206,7 @@ static int run_job(struct runner *runner)
     return err;
 }
 
-// For the leftovers of others, once our own log is sealed. Not longer than for ours.
+// How long to wait for logs that earlier runs have left, after our own log is sealed. Not longer than for ours.
 static uint64_t resume_wait_ms(const struct runner *runner)
 {
     uint64_t wait_ms = runner->options.deliver_wait_ms;
@@ -285,7 +285,7 @@ int runner_run(const struct runner_options *options, int *ret_exit_code)
         *ret_exit_code = runner.exit_code == 0 && runner.pass_failed ? 1 : runner.exit_code;
         err = settle_spool(&runner);
     } else if (runner.spool) {
-        spool_remove(&runner.spool); // nothing was run, so there is nothing to tell
+        spool_remove(&runner.spool); // nothing was run, so there is nothing to report
     }
     signals_restore(&runner.signals);
     spool_free(&runner.spool);

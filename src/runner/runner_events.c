@@ -1,4 +1,4 @@
-// What happens to a run, and what follows from it.
+// The events of a run, and what follows from each.
 #include "runner/refusal.h"
 #include "runner/runner_private.h"
 #include "util/clock.h"
@@ -25,7 +25,7 @@ void runner_job_over(struct runner *runner)
         return;
     runner->run.ended_ms = clock_real_ms();
     runner->job_over = true;
-    // From here on, and not from the end of the recording, which a full spool may keep waiting as well.
+    // The time counts from here and not from the end of the recording, which a full spool may delay.
     if (runner->options.deliver_wait_ms > 0)
         timer_start(runner->patience_timer, runner->options.deliver_wait_ms);
 }
@@ -39,16 +39,16 @@ void runner_maybe_close(struct runner *runner)
     }
 }
 
-// `pipe`: our writer is to get SIGPIPE, and we end as any filter would that it kills.
+// For `pipe`: our writer must get SIGPIPE, and we end like any filter that is killed by it.
 static void close_input(struct runner *runner)
 {
     CLEANUP(close_fd) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0)
-        dup2(null, STDIN_FILENO); // its number must not become another file's
+        dup2(null, STDIN_FILENO); // keeps the number from becoming another file's
     runner->exit_code = 128 + SIGPIPE;
 }
 
-// With the read end gone, its writer gets SIGPIPE, or EPIPE, at its next write.
+// When the read end is closed, the writer gets SIGPIPE or EPIPE at its next write.
 static void close_unread_outputs(struct runner *runner)
 {
     int *const read_ends[] = {&runner->process.out, &runner->process.err};
@@ -68,7 +68,7 @@ void runner_output_ended(void *arg)
     runner->outputs_open--;
     close_unread_outputs(runner);
     if (!runner->has_child)
-        runner_job_over(runner); // `pipe`
+        runner_job_over(runner); // for `pipe`
     runner_maybe_close(runner);
 }
 
@@ -89,7 +89,7 @@ void runner_output_lost(void *arg, enum record_stream stream, int err)
         runner_warn(runner, "%s cannot be written: %s; what the job writes there is recorded all the same",
                     record_stream_name(stream), strerror(-err));
     } else if (runner->options.tty && !runner->options.keep_going && !runner->job_over) {
-        process_signal(&runner->process, SIGHUP); // as if the terminal had gone
+        process_signal(&runner->process, SIGHUP); // as if the terminal were gone
     }
 }
 
@@ -123,7 +123,7 @@ void runner_kill_child(void *arg)
 static void signal_for_pipe(struct runner *runner, int signum, bool by_terminal)
 {
     bool ends = signum == SIGINT || signum == SIGTERM || signum == SIGHUP || signum == SIGQUIT;
-    // The writer got the key's signal as well: what it still has to say is wanted.
+    // The writer got the key's signal, too. What it still has to say is wanted.
     if (!ends || (by_terminal && !runner->interrupted_once)) {
         runner->interrupted_once = ends;
         return;
@@ -136,12 +136,12 @@ static void signal_for_pipe(struct runner *runner, int signum, bool by_terminal)
 static void signal_for_child(struct runner *runner, int signum, bool by_terminal)
 {
     if (signum == SIGWINCH)
-        runner_tty_resize(runner); // without a pseudo-terminal the child is told by the kernel
+        runner_tty_resize(runner); // without a pseudo-terminal the kernel tells the child
     else if (signum == SIGTSTP)
         runner_tty_suspend(runner);
     else if (signum == SIGCONT)
         runner_tty_settle(runner);
-    else if (!by_terminal || runner->process.group) // else it is in our group, and has got it already
+    else if (!by_terminal || runner->process.group) // otherwise the child is in our group and has got it already
         process_signal(&runner->process, signum);
 }
 
@@ -149,7 +149,7 @@ static void child_changed(struct runner *runner)
 {
     process_reap_others(&runner->process);
     if (runner->terminal.raw && process_stopped(&runner->process))
-        runner_tty_suspend(runner); // it has stopped itself
+        runner_tty_suspend(runner); // the child has stopped itself
 }
 
 void runner_signal_came(void *arg, unsigned events)
@@ -215,7 +215,7 @@ static void on_finished(void *arg, int err)
     runner->run.exit_code = runner->exit_code;
     if (runner->cancelled)
         snprintf(runner->run.status, sizeof(runner->run.status), "cancelled");
-    // Before the server hears of it: should we be killed, the outcome must be the same.
+    // It is saved before the server hears of it. If we are killed now, the next process must report the same outcome.
     err = save_run(runner);
     if (err < 0)
         runner_warn(runner, "the outcome could not be saved: %s", strerror(-err));
@@ -237,7 +237,7 @@ void runner_patience_ended(void *arg)
     stop_loop_when_over(runner);
 }
 
-// Once the job has ended: nothing was ever heard of the server, so the next run or `--resume` is to deliver this one.
+// The job has ended, and the server was never reached: the next run or `--resume` must deliver this log.
 void runner_unreached(void *arg)
 {
     struct runner *runner = arg;
@@ -260,7 +260,7 @@ static void on_acked(void *arg)
 {
     struct runner *runner = arg;
     recorder_room(runner->recorder);
-    // The server is there, so it may have what others have left for it, too.
+    // The server can be reached, so it may get what earlier runs have left, too.
     if (!runner->resume_begun)
         runner->resume = resume_start(&runner->options);
     runner->resume_begun = true;
@@ -307,7 +307,7 @@ static void on_trouble(void *arg, int err, const char *text)
         runner_unreached(runner);
         return;
     }
-    // A predecessor's connection of ours, which the server has not given up yet, is no news.
+    // The server may still hold our own earlier connection; that is no news for people.
     if (err == ERR_HELD || runner->told_away)
         return;
     runner->told_away = true;
@@ -323,7 +323,7 @@ static void on_ended(void *arg, int err, const char *text)
         CLEANUP(buf_release) struct buf reason = {0};
         refusal_append(&reason, &runner->run, err, text);
         runner_warn(runner, "%s does not take this log: %s", runner->options.server.url, buf_cstr(&reason));
-        // Nothing will be acked any more, and a log that nobody takes must not hold the job up.
+        // Nothing will be acked any more. A log that nobody takes must not block the job.
         recorder_abandon(runner->recorder);
     }
     stop_loop_when_over(runner);
@@ -353,12 +353,12 @@ static void sync_done(struct job *job)
     if (runner->stopping)
         return;
     if (sync->err < 0) {
-        // The spool knows, and refuses to go on: that ends the recording.
+        // The spool knows about the failure and refuses to go on, which ends the recording.
         runner_warn(runner, "the spool cannot be made durable: %s", strerror(-sync->err));
         return;
     }
     sync->run_file_synced = sync->run_file_saves;
-    recorder_room(runner->recorder); // it may have been trimmed
+    recorder_room(runner->recorder); // the spool may have been trimmed
     bool all_synced =
         spool_synced(runner->spool) == spool_next(runner->spool) && sync->run_file_synced == runner->run_file_saves;
     if (!all_synced || !runner->recorded)

@@ -1,4 +1,4 @@
-// What a run tells people, on stderr.
+// Messages of a run for people, on stderr.
 #include "runner/runner_private.h"
 
 #include <stdarg.h>

@@ -1,7 +1,8 @@
-// One run. For runner*.c alone.
+// The state of one run. Only for the files runner*.c.
 //
-//   starting ──▶ running ──child gone, pipes read to their end──▶ recording the rest ──finished──▶ delivering ──sealed
-//   or out of patience──▶ over
+//   starting ──▶ running ──child gone, pipes read──▶ recording the rest ──finished──▶ delivering ──▶ over
+//
+// Delivering ends when the log is sealed, or when the wait for the server is over.
 #pragma once
 
 #include "loop/pool.h"
@@ -13,19 +14,20 @@
 #include "runner/recorder.h"
 #include "runner/resume.h"
 
-#define RUNNER_PUMPS 3 // stdout, stderr, and our stdin to a pseudo-terminal
+#define RUNNER_PUMPS 3 // stdout, stderr, and our stdin if the child has a pseudo-terminal
 #define RUNNER_INPUT (RUNNER_PUMPS - 1)
 
-struct sync_job { // makes durable what was written; in the pool
+struct sync_job { // makes durable what was written; runs in the pool
     struct job job;
     struct runner *runner;
     bool running;
-    unsigned run_file_saves, run_file_synced; // as of when it was given to the pool; up to which it is durable
+    // The number of saves when it was given to the pool, and up to which they are durable.
+    unsigned run_file_saves, run_file_synced;
     int err;
 };
 
 struct runner {
-    struct runner_options options; // with the defaults filled in
+    struct runner_options options; // with defaults filled in
     struct run_file run;
     char *dir;
     struct loop *loop;
@@ -33,7 +35,7 @@ struct runner {
     struct spool *spool;
     struct recorder *recorder;
     struct pump *pumps[RUNNER_PUMPS];
-    unsigned outputs_open; // pumps that still read what is to be recorded
+    unsigned outputs_open; // pumps that still read output to be recorded
     bool input_open;
     struct delivery *delivery;
     struct resume *resume;
@@ -44,28 +46,28 @@ struct runner {
     struct watch *child_watch, *signal_watch;
     struct timer *kill_timer, *sync_timer, *patience_timer, *unreached_timer, *notice_timer, *foreground_timer;
     struct sync_job sync;
-    unsigned run_file_saves; // how often it was saved; what is saved during a sync is for the next one
+    unsigned run_file_saves; // how often it was saved; a save during a sync is left for the next sync
     int exit_code;
     bool has_child; // it was started
-    bool job_over;  // the child is gone, or there is none and stdin has ended
+    bool job_over;  // the child is gone; or there is no child, and stdin has ended
     bool cancelled;
-    bool interrupted_once; // `pipe`: a key's signal came, which our writer has got as well
+    bool interrupted_once; // for `pipe`: a key's signal came, and our writer has got it, too
     bool recording_closed;
     bool recorded; // the recorder has finished
     int record_err;
     bool sealed;
-    bool unreached;     // in the end: the server never was
-    int delivery_err;   // why it will never be delivered; 0: it may
-    bool stopping;      // the loop has ended; what its mail still brings is of no use
-    struct buf trouble; // of the last attempt, for people
-    bool told_away;     // that the server cannot be reached
-    bool impatient;     // the server is not waited for any more
+    bool unreached;     // at the end: the server was never reached
+    int delivery_err;   // why it can never be delivered; 0: it may still be
+    bool stopping;      // the loop has ended; mail that still comes is ignored
+    struct buf trouble; // what went wrong in the last attempt, for people
+    bool told_away;     // people were told that the server cannot be reached
+    bool impatient;     // do not wait for the server any more
     bool pass_failed;   // not all of the output could be passed on
 };
 
 // runner_notice.c
-PRINTF_LIKE(2, 3) void runner_notice(const struct runner *runner, const char *fmt, ...); // not with -q
-PRINTF_LIKE(2, 3) void runner_warn(const struct runner *runner, const char *fmt, ...); // in any case: something failed
+PRINTF_LIKE(2, 3) void runner_notice(const struct runner *runner, const char *fmt, ...); // silent with -q
+PRINTF_LIKE(2, 3) void runner_warn(const struct runner *runner, const char *fmt, ...); // even with -q: something failed
 
 // runner_events.c
 void runner_job_over(struct runner *runner); // the job has ended now
@@ -84,9 +86,9 @@ void runner_patience_ended(void *arg);
 void runner_unreached(void *arg);
 void runner_tell_waiting(void *arg);
 
-// runner_tty.c: the child has a pseudo-terminal
+// runner_tty.c: for a child with a pseudo-terminal
 int runner_tty_start(struct runner *runner);
-// Takes our terminal if we are in its foreground, and leaves it alone if not. Also a timer's.
+// Takes our terminal if we are in its foreground, and else leaves it alone. It is also the callback of a timer.
 void runner_tty_settle(void *arg);
 void runner_tty_suspend(struct runner *runner); // stops the job and ourselves, until somebody continues us
 void runner_tty_resize(const struct runner *runner);

@@ -1,16 +1,16 @@
-// A run whose job has a pseudo-terminal: our own terminal is raw, and its keys go there, while we are in its
-// foreground. The job leads a session of its own, over which there is no shell; so the key that stops it is taken out
-// of the input here, and we stop with it.
+// A run whose job has a pseudo-terminal. While we are in the foreground of our own terminal, it is raw and its keys go
+// to the pseudo-terminal. The job leads a session of its own, with no shell above it. So the key that stops it is taken
+// out of the input here, and we stop together with it.
 #include "runner/runner_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
-#define FOREGROUND_MS 250 // nothing tells a process that a shell has put it into the foreground
+#define FOREGROUND_MS 250 // nothing tells a process that a shell has moved it to the foreground, so we look this often
 
-// On the pump's thread. A job that has made groups of its own (a shell), or wants its keys raw (an editor), gets this
-// one as well.
+// Runs on the pump's thread. A job that has made process groups of its own (a shell), or wants raw keys (an editor),
+// gets the stop key as well.
 static size_t before_stop_key(void *arg, const char *data, size_t len)
 {
     const struct runner *runner = arg;
@@ -32,7 +32,7 @@ static void input_ended(void *arg)
 {
     struct runner *runner = arg;
     runner->input_open = false;
-    // A raw terminal has no end of input: it has gone, and so has the job's.
+    // A raw terminal has no end of input: it is gone, and so is the job's.
     if (!runner->stopping && !runner->job_over)
         process_signal(&runner->process, SIGHUP);
 }
@@ -73,7 +73,7 @@ void runner_tty_settle(void *arg)
     bool in_foreground = terminal_in_foreground(&runner->terminal);
     if (!in_foreground) {
         pump_pause(runner->pumps[RUNNER_INPUT], true);
-        runner->terminal.raw = false; // the shell has its own modes on
+        runner->terminal.raw = false; // the shell has set its own modes
         timer_start(runner->foreground_timer, FOREGROUND_MS);
         return;
     }
@@ -86,7 +86,7 @@ void runner_tty_suspend(struct runner *runner)
 {
     if (runner->input_open)
         pump_pause(runner->pumps[RUNNER_INPUT], true);
-    process_signal(&runner->process, SIGSTOP); // SIGTSTP does not stop a group that no shell is over
+    process_signal(&runner->process, SIGSTOP); // SIGTSTP does not stop a group that has no shell above it
     terminal_restore(&runner->terminal);
     signals_stop_group();
     process_signal(&runner->process, SIGCONT);

@@ -11,9 +11,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-// Below this a trim is not worth its fdatasync, unless somebody waits for room.
+// A smaller trim is not worth its fdatasync, unless somebody waits for room.
 #define TRIM_STEP_MIN (4u * 1024 * 1024)
-// What is being deleted. No execution is called so.
+// The name of a folder that is being deleted. No execution has such an id.
 #define REMOVED_PREFIX ".removed."
 
 static uint64_t held_bytes(const struct spool *spool)
@@ -29,7 +29,7 @@ static struct spool *spool_alloc(const struct spool_options *options)
     spool->dir = xstrdup(options->dir);
     spool->fd = -1;
     spool->bytes_max = options->bytes_max;
-    // A small bound needs finer marks: trimming goes by them.
+    // A small limit needs more marks, because trimming can only go to a mark.
     spool->mark_step = MIN((uint64_t)SPOOL_MARK_STEP, options->bytes_max / 16);
     spool->start.offset = spool->end.offset = SPOOL_DATA_START;
     pthread_mutex_init(&spool->lock, NULL);
@@ -43,14 +43,15 @@ static int open_locked(struct spool *spool, int flags)
     spool->fd = open(path, flags | O_RDWR | O_CLOEXEC, 0600);
     if (spool->fd < 0)
         return errno == EEXIST ? ERR_CONFLICT : errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : -errno;
-    // Whoever delivers what is left looks into each folder: that must not keep a run from beginning, and takes no time.
+    // A process that delivers left spools looks into each folder. It takes little time, and must not keep a run from
+    // beginning.
     bool made = flags & O_CREAT;
     while (flock(spool->fd, made ? LOCK_EX : LOCK_EX | LOCK_NB) < 0) {
         if (errno != EINTR)
             return errno == EWOULDBLOCK ? ERR_HELD : -errno;
     }
     struct stat info;
-    // Delivered and deleted by another process while it was being opened.
+    // Another process has delivered and deleted it while we opened it.
     return fstat(spool->fd, &info) < 0 ? -errno : info.st_nlink == 0 ? ERR_NOT_FOUND : 0;
 }
 
@@ -65,7 +66,8 @@ int spool_create(const struct spool_options *options, struct spool **ret)
         err = ERR_HELD;
     if (err < 0)
         return err;
-    // No head yet: a file without one is an empty spool, and the first sync can wait until there is something to sync.
+    // No head is written yet: a file without a head is an empty spool, and the first sync can wait for the first
+    // records.
     *ret = TAKE_PTR(spool);
     return 0;
 }
@@ -107,7 +109,7 @@ static void close_dir(DIR **dir)
         closedir(*dir);
 }
 
-// Deletes what is in the folder, then the folder. There is at most one level below it.
+// Deletes what is in the folder, then the folder. There is at most one level of folders in it.
 static void remove_folder(const char *path)
 {
     CLEANUP(close_dir) DIR *dir = opendir(path);
@@ -130,7 +132,7 @@ void spool_remove(struct spool **spool_ptr)
     CLEANUP(free_ptr)
     char *removed =
         xasprintf("%.*s" REMOVED_PREFIX "%s.%016llx", (int)(name - dir), dir, name, (unsigned long long)random_u64());
-    // In one step, so that there is never a half of it: whoever is killed now leaves what spool_sweep finds.
+    // One rename, so that there is never half a spool. If we are killed now, spool_sweep finds the rest.
     remove_folder(rename(dir, removed) == 0 ? removed : dir);
     spool_free(spool_ptr);
 }
@@ -166,7 +168,7 @@ static void cache_add(struct spool *spool, uint64_t first, const struct chunk *c
         cache_drop_oldest(spool);
 }
 
-// All of it or nothing.
+// Writes all of it or nothing.
 static int write_frame(struct spool *spool, const struct frame *frame, struct str encoded, uint64_t offset)
 {
     uint8_t head[FRAME_HEAD_LEN];
@@ -181,7 +183,7 @@ static int write_frame(struct spool *spool, const struct frame *frame, struct st
             continue;
         if (put < 0) {
             int err = errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? ERR_STORE_FULL : -errno;
-            // What was written of it is gone for readers anyway; this gives its space back.
+            // No reader sees the part that was written. This gives its space back.
             return ftruncate(spool->fd, (off_t)spool->end.offset) < 0 ? -errno : err;
         }
         left -= (size_t)put;
@@ -248,7 +250,7 @@ int spool_sync(struct spool *spool)
     bool dirty = next > spool->synced;
     pthread_mutex_unlock(&spool->lock);
     if (err == 0 && dirty && fdatasync(spool->fd) < 0)
-        err = -EIO; // whatever the reason: the kernel has forgotten which pages it failed to write
+        err = -EIO; // for any cause: the kernel has forgotten which pages it failed to write
     pthread_mutex_lock(&spool->lock);
     if (err < 0)
         spool->failed = err;
@@ -258,7 +260,7 @@ int spool_sync(struct spool *spool)
     return err < 0 ? err : spool_trim(spool);
 }
 
-// Where the spool may begin, so that no more than `keep` bytes stay which the server has. With the lock.
+// Where the spool may begin so that at most `keep` bytes stay that the server has. Call with the lock.
 static struct mark trim_target(const struct spool *spool, uint64_t keep)
 {
     struct mark start = spool->start;
@@ -272,7 +274,7 @@ static struct mark trim_target(const struct spool *spool, uint64_t keep)
     return start;
 }
 
-// With the lock.
+// Call with the lock.
 static void trim_marks(struct spool *spool)
 {
     size_t gone = 0;
@@ -293,7 +295,7 @@ static int punch(struct spool *spool, uint64_t to)
                : 0;
 }
 
-// The head must be on disk before the hole is: a scan that starts in a hole finds nothing.
+// The head must be on disk before the hole is made: a scan that starts in a hole finds nothing.
 static int trim_to(struct spool *spool, const struct mark *start, uint64_t generation)
 {
     int err = spool_head_write(spool->fd, generation, start);

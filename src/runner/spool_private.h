@@ -1,4 +1,4 @@
-// The inside of a spool, for spool*.c alone.
+// The inside of a spool. Only for the files spool*.c.
 #pragma once
 
 #include "runner/spool.h"
@@ -16,10 +16,10 @@
 struct frame {
     uint32_t len, count;
     uint64_t first;
-    uint64_t digest; // of all records up to and with this frame's
+    uint64_t digest; // of all records up to and including this frame's
 };
 
-// Where a frame begins; the index has one of these for every SPOOL_MARK_STEP bytes, so that its size is bounded.
+// Where a frame begins. The index has one for every SPOOL_MARK_STEP bytes, so that its size is bounded.
 struct mark {
     uint64_t counter, offset;
     uint64_t digest; // of all records before it
@@ -34,16 +34,16 @@ struct spool {
     char *dir;
     int fd;
     uint64_t bytes_max, mark_step;
-    pthread_mutex_t trimming; // taken before `lock`; one trim at a time
-    pthread_mutex_t lock;     // all below
+    pthread_mutex_t trimming; // taken before `lock`; only one trim at a time
+    pthread_mutex_t lock;     // protects everything below
     uint64_t notice_from;
-    struct mark start; // of the first frame that is held
+    struct mark start; // the first frame that is held
     struct mark end;   // where the next frame goes
     uint64_t synced, acked;
-    uint64_t generation; // of the head
+    uint64_t generation; // number of the head
     bool tight;          // an append found no room
-    bool no_holes;       // the file system cannot punch any
-    int failed;          // a final error
+    bool no_holes;       // the file system cannot make holes
+    int failed;          // a final error, or 0
     struct mark *marks;  // ascending; those before `start` are dropped
     size_t mark_count, mark_capacity;
     struct mark hint;                        // the frame after the one that was read last
@@ -56,9 +56,9 @@ void frame_head_encode(const struct frame *frame, uint8_t out[FRAME_HEAD_LEN]);
 void frame_head_decode(const uint8_t head[FRAME_HEAD_LEN], struct frame *ret);
 uint64_t frame_checksum(const uint8_t head[FRAME_HEAD_LEN], const void *chunk, size_t len);
 
-// Durable when it returns.
+// It is durable when the call returns.
 int spool_head_write(int fd, uint64_t generation, const struct mark *start);
-// Finds the last whole frame, fills start, end and the marks. *ret_size: the file's size.
+// Finds the last complete frame, and fills start, end and marks. *ret_size is the size of the file.
 int spool_scan(struct spool *spool, uint64_t *ret_size);
-// Remembers the position if the last mark is far enough away. With the lock.
+// Remembers the position if the last mark is far enough away. Call with the lock.
 void spool_mark(struct spool *spool, const struct mark *at);

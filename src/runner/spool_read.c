@@ -1,5 +1,4 @@
-// The file of a spool and its index: how its head and frames are laid out; reading it, chunk by chunk from memory or
-// disk.
+// The file of a spool and its index: the layout of the head and of frames, and reading chunks from memory or disk.
 #include "runner/spool_private.h"
 
 #include <endian.h>
@@ -9,14 +8,14 @@
 #include <xxhash.h>
 
 #define HEAD_SLOTS    2u
-#define HEAD_SLOT_LEN 512u // a sector: it is written whole or not at all, and the other one stays
+#define HEAD_SLOT_LEN 512u // one sector: it is written completely or not at all, and the other slot stays
 #define SCAN_STEP     ((size_t)1024 * 1024)
 
-// All numbers little-endian, as everywhere in the file.
+// All numbers are little-endian, as everywhere in the file.
 struct head {
     char magic[8];
     uint64_t generation, offset, counter, digest;
-    uint64_t checksum; // XXH3-64 of all before
+    uint64_t checksum; // XXH3-64 of everything before it
 };
 
 static const char head_magic[8] = "RNLSPL\0\1";
@@ -42,7 +41,7 @@ static int pwrite_full(int fd, const void *data, size_t len, uint64_t offset)
     return 0;
 }
 
-// Reads up to `len` bytes; fewer only at the end of the file.
+// Reads up to `len` bytes. Reads fewer only at the end of the file.
 static ssize_t pread_some(int fd, void *out, size_t len, uint64_t offset)
 {
     size_t got = 0;
@@ -80,7 +79,7 @@ static bool head_valid(const struct head *head)
            le64toh(head->checksum) == head_checksum(head) && offset >= SPOOL_DATA_START && offset <= INT64_MAX;
 }
 
-// The newest slot that is whole. None: nothing was ever trimmed.
+// Reads the newest complete slot. If there is none, nothing was ever trimmed.
 static int head_read(struct spool *spool)
 {
     for (unsigned i = 0; i < HEAD_SLOTS; i++) {
@@ -124,7 +123,7 @@ static bool frame_may_follow(const struct frame *frame, uint64_t first)
            frame->len <= CHUNK_ENCODED_MAX;
 }
 
-// True if a whole frame with the expected counter begins at `data`.
+// True if a complete frame with the expected counter begins at `data`.
 static bool frame_check(const uint8_t *data, size_t len, uint64_t first, struct frame *ret)
 {
     uint64_t tail;
@@ -159,7 +158,7 @@ int spool_scan(struct spool *spool, uint64_t *ret_size)
         return err;
     spool->end = spool->start;
 
-    // Holds [end.offset, end.offset + len), and any frame fits.
+    // Holds the bytes [end.offset, end.offset + len). Any frame fits into it.
     CLEANUP(buf_release) struct buf window = {0};
     buf_reserve(&window, SCAN_STEP + CHUNK_ENCODED_MAX + FRAME_OVERHEAD);
     for (;;) {
@@ -187,7 +186,7 @@ int spool_cached(struct spool *spool, uint64_t counter, uint64_t *ret_first, str
     int err = ERR_NOT_FOUND;
     pthread_mutex_lock(&spool->lock);
     uint64_t low = spool->cache_head, high = spool->cache_tail;
-    while (low < high) { // the first one that begins above `counter`
+    while (low < high) { // finds the first mark that begins above `counter`
         uint64_t middle = low + (high - low) / 2;
         if (spool->cache[middle % SPOOL_CACHE_CHUNKS].first <= counter)
             low = middle + 1;
@@ -206,7 +205,8 @@ int spool_cached(struct spool *spool, uint64_t counter, uint64_t *ret_first, str
     return err;
 }
 
-// Where to look for `counter` from: the frame after the last one read, or the mark before it. With the lock.
+// Where to begin the search for `counter`: at the frame after the last one read, or at the mark before it. Call with
+// the lock.
 static struct mark read_start(const struct spool *spool, uint64_t counter)
 {
     size_t low = 0, high = spool->mark_count;
@@ -235,7 +235,7 @@ static int frame_load(struct spool *spool, const struct mark *at, const struct f
     CLEANUP(chunk_unref) struct chunk *chunk = NULL;
     int err = chunk_decode_stored(data.data + FRAME_HEAD_LEN, again.len, &chunk);
     if (err == 0 && chunk_count(chunk) != again.count)
-        err = ERR_CORRUPT; // whoever reads on behind its last record would come to it again
+        err = ERR_CORRUPT; // the frame reaches beyond its own last record; to go on from it would come back to it
     if (err == 0)
         *ret = TAKE_PTR(chunk);
     return err;
@@ -280,7 +280,7 @@ int spool_read(struct spool *spool, uint64_t counter, uint64_t *ret_first, struc
     pthread_mutex_lock(&spool->lock);
     if (err == 0)
         spool->hint = after;
-    else if (counter < spool->start.counter) // trimmed meanwhile
+    else if (counter < spool->start.counter) // it was trimmed meanwhile
         err = ERR_NOT_FOUND;
     pthread_mutex_unlock(&spool->lock);
     if (err == 0)

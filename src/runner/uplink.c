@@ -2,7 +2,8 @@
 
 #define RETRY_FIRST_MS 200
 
-// What a refusal means for the connection. Those that are not in the table may pass: the server is asked again later.
+// What each refusal means for the connection. Refusals that are not listed may be temporary: the server is asked again
+// later.
 static const struct {
     int err;
     enum { REFUSAL_FINAL, REFUSAL_SEALED, REFUSAL_DIGEST, REFUSAL_RESEND } meaning;
@@ -45,12 +46,12 @@ void uplink_init(struct uplink *uplink, uint64_t spool_first, uint64_t spool_nex
     };
 }
 
-// Whether all that was recorded is stored. Nothing but this lets a spool be deleted.
+// Whether everything that was recorded is stored. Only this allows a spool to be deleted.
 static bool proves(const struct uplink *uplink, const struct uplink_stored *stored)
 {
     if (!uplink->job_ended)
         return false;
-    // There is nothing here to compare the rest with.
+    // The spool has nothing to compare the rest with.
     if (stored->next > uplink->spool_next)
         return uplink->tail_lost;
     return stored->next == uplink->spool_next && stored->has_digest && stored->digest == uplink->spool_digest;
@@ -63,7 +64,7 @@ static void fail(struct uplink *uplink, int err)
     uplink->error = err;
 }
 
-// The connection is given up, and a new one made after a while.
+// Gives up the connection; a new one is made after a while.
 static void begin_anew(struct uplink *uplink, int err, uint64_t now_ms)
 {
     bool was_open = is_talking(uplink) || uplink->state == UPLINK_GREETING;
@@ -126,7 +127,7 @@ void uplink_lost(struct uplink *uplink, uint64_t now_ms)
 {
     if (is_over(uplink))
         return;
-    // A server that answers and hangs up at once must not be asked again and again without a pause.
+    // A server that answers and then hangs up at once must not be asked again without a pause.
     if (uplink->ready_at_ms > 0 && now_ms - uplink->ready_at_ms >= UPLINK_STEADY_MS)
         uplink->attempts = 0;
     uint64_t delay = 0;
@@ -144,7 +145,7 @@ void uplink_lost(struct uplink *uplink, uint64_t now_ms)
 
 void uplink_ready(struct uplink *uplink, const struct uplink_stored *stored, uint64_t epoch, const char *incarnation)
 {
-    // Later ones come when the server could not keep what it had taken in, and wants it again.
+    // A later `ready` comes when the server could not keep what it had taken, and wants it again.
     if (uplink->state != UPLINK_GREETING && !is_talking(uplink))
         return;
     uplink->told = *stored;
@@ -154,7 +155,7 @@ void uplink_ready(struct uplink *uplink, const struct uplink_stored *stored, uin
     }
     uplink->state = UPLINK_STREAMING;
     uplink->epoch = epoch;
-    // The server's word, also when it is less than was acked once: a store restored from a backup.
+    // The server's word counts, even if it is less than was acked before: a store may be restored from a backup.
     uplink->acked = uplink->sent = stored->next;
     uplink->error = 0;
     snprintf(uplink->incarnation, sizeof(uplink->incarnation), "%s", incarnation ? incarnation : "");
@@ -170,22 +171,21 @@ void uplink_acked(struct uplink *uplink, uint64_t sequence_number)
 {
     if (!is_talking(uplink))
         return;
-    // It may be about more than was sent here: what an earlier connection had sent, and a power loss took from the
-    // spool.
+    // It may be about more than this connection has sent: an earlier connection had sent it, and a power loss took it
+    // from the spool.
     uint64_t next = sequence_number < uplink->sent ? sequence_number + 1 : uplink->sent;
     uplink->acked = MAX(uplink->acked, next);
     uplink->attempts = 0;
 }
 
-// The log is closed. If everything of ours is in it, that is what was wanted, and the answer that said so got lost.
-// What was acked on an earlier connection may have gone since, with a store that was restored; `ready` tells what is
-// there.
+// The log is closed. If it has everything of ours, that is what we want, and only the answer got lost. What an earlier
+// connection got acked may be gone, if the store was restored; `ready` tells what is there.
 static void refused_sealed(struct uplink *uplink, uint64_t now_ms)
 {
     bool all_acked = is_talking(uplink) && uplink->job_ended && uplink->acked >= uplink->spool_next;
     bool all_there = all_acked && proves(uplink, &uplink->told);
     if (all_acked && uplink->told.next < uplink->spool_next) {
-        begin_anew(uplink, ERR_SEALED, now_ms); // it was told before the last of ours had come
+        begin_anew(uplink, ERR_SEALED, now_ms); // the refusal was sent before our last records came
         return;
     }
     fail(uplink, all_acked ? ERR_UNPROVEN : ERR_SEALED);
@@ -207,7 +207,7 @@ void uplink_refused(struct uplink *uplink, int err, bool has_next, uint64_t next
     } else if (meaning == REFUSAL_SEALED) {
         refused_sealed(uplink, now_ms);
     } else if (meaning == REFUSAL_DIGEST) {
-        // Others wrote to the log as well, so that its digest is not ours; the count still has to agree.
+        // Other producers wrote to the log as well, so its digest is not ours. The count must still agree.
         uplink->with_digest = false;
         uplink->state = UPLINK_STREAMING;
     } else if (meaning == REFUSAL_RESEND && has_next && is_talking(uplink)) {
@@ -223,7 +223,7 @@ void uplink_job_ended(struct uplink *uplink, uint64_t spool_digest)
     uplink->job_ended = true;
     uplink->spool_digest = spool_digest;
     if (uplink->state == UPLINK_OFFLINE)
-        uplink->retry_at_ms = 0; // whoever waits for the delivery wants to know now
+        uplink->retry_at_ms = 0; // the caller waits for the delivery and wants to know now
 }
 
 void uplink_complete_sent(struct uplink *uplink)

@@ -1,4 +1,4 @@
-// The runner's side of the protocol, pure: events in, actions out; no I/O, no clock of its own. The driver owns the
+// The runner's side of the protocol. Pure: events in, actions out; no I/O and no clock of its own. The driver owns the
 // spool and the socket.
 //
 //   offline ──connect──▶ connecting ──opened──▶ greeting ──ready──▶ streaming ──(all acked, job ended)──▶ completing
@@ -12,85 +12,88 @@
 
 #define UPLINK_WINDOW       (256u * 1024) // records
 #define UPLINK_RETRY_MAX_MS 5000
-#define UPLINK_STEADY_MS    5000 // a connection that lived so long was no failed attempt
+#define UPLINK_STEADY_MS    5000 // a connection that lived so long does not count as a failed attempt
 
 enum uplink_state {
     UPLINK_OFFLINE,    // waiting for the next try
     UPLINK_CONNECTING, // the driver is opening the socket
-    UPLINK_GREETING,   // open; `ready` has not come
-    UPLINK_STREAMING,  // sending from `sent` on
+    UPLINK_GREETING,   // the socket is open; `ready` has not come
+    UPLINK_STREAMING,  // sends from `sent` on
     UPLINK_COMPLETING, // `complete` was sent
-    UPLINK_DONE,       // sealed, and the server has shown that it has all that the spool has: that may be deleted
-    UPLINK_FAILED,     // will never work: fenced, purged, refused; `error` says why; the spool stays
+    UPLINK_DONE,       // the log is sealed, and the server has shown that it has all of the spool, which may be deleted
+    UPLINK_FAILED,     // it will never work: fenced, purged, refused; `error` says why; the spool stays
 };
 
 enum uplink_action_kind {
-    UPLINK_WAIT,      // nothing to do before the next event, or before `at_ms`
-    UPLINK_CONNECT,   // open the socket now
-    UPLINK_SEND,      // send the records from counter `from` (below `to`): as one chunk frame; then call uplink_sent
-    UPLINK_SEND_SKIP, // tell the server that [from, to) are lost: {"type":"skip","next_sequence":to,"reason"}; then
-                      // call uplink_sent(to)
+    UPLINK_WAIT,    // nothing to do before the next event or before `at_ms`
+    UPLINK_CONNECT, // open the socket now
+    UPLINK_SEND,    // send the records from counter `from` to below `to` as one chunk frame; then call uplink_sent
+    // Tell the server that [from, to) are lost: {"type":"skip","next_sequence":to,"reason"}; then call uplink_sent(to).
+    UPLINK_SEND_SKIP,
     UPLINK_SEND_COMPLETE, // send `complete`; then call uplink_complete_sent
-    UPLINK_CLOSE,         // close the socket (after an error that needs a new start); then go on asking
+    UPLINK_CLOSE,         // close the socket, because an error needs a new start; then ask again
 };
 
 struct uplink_action {
     enum uplink_action_kind kind;
     uint64_t from, to;
-    uint64_t at_ms; // for WAIT: monotonic time to ask again; 0 = only on an event
+    uint64_t at_ms; // for WAIT: monotonic time of the next call; 0 = only after an event
 };
 
-// What the server says that it has of this producer's records.
+// What the server says that it has from this producer.
 struct uplink_stored {
-    uint64_t next;   // the counter after the last one
-    bool has_digest; // false: it does not say
-    uint64_t digest; // running digest of all below `next`
+    uint64_t next;   // the counter after the last record
+    bool has_digest; // false: the server does not say
+    uint64_t digest; // running digest of all records below `next`
 };
 
 struct uplink {
     enum uplink_state state;
-    uint64_t spool_first, spool_next; // what the driver has
+    uint64_t spool_first, spool_next; // what the spool has
     uint64_t acked;                   // counters below it are durable at the server
     uint64_t sent;                    // counters below it were sent on this connection
-    uint64_t window;                  // at most so many records (bytes: the driver's socket) unacked under way
-    uint64_t epoch;                   // 0: none yet
+    // At most so many records may be sent and not acked (the driver's socket limits the bytes).
+    uint64_t window;
+    uint64_t epoch; // 0: there is none yet
     char incarnation[32];
     bool job_ended;
-    uint64_t spool_digest; // of all that was ever recorded, once the job has ended
-    bool tail_lost; // set by the driver: the recorder's machine went down, so the server may have more than the spool
-    struct uplink_stored told; // its last word: of `ready` or `completed`, on this connection
-    bool with_digest;          // dropped after the server refused it once
-    bool close_wanted;         // UPLINK_CLOSE is due
-    int error;                 // why FAILED; else the last refusal, for people
-    unsigned attempts;         // failed ones in a row
+    uint64_t spool_digest; // of everything that was ever recorded; set when the job has ended
+    // Set by the driver: the machine that recorded went down, so the server may have more than the spool.
+    bool tail_lost;
+    struct uplink_stored told; // what `ready` or `completed` last said on this connection
+    bool with_digest;          // false after the server has refused it once
+    bool close_wanted;         // UPLINK_CLOSE must come next
+    int error;                 // why it has FAILED; otherwise the last refusal, for people
+    unsigned attempts;         // failed attempts in a row
     uint64_t retry_at_ms;
     uint64_t ready_at_ms; // when the present connection was first asked for work; 0: not yet
-    uint64_t random;      // seed of the jitter; advanced by each use
+    uint64_t random;      // state of the random jitter; each use advances it
 };
 
 void uplink_init(struct uplink *uplink, uint64_t spool_first, uint64_t spool_next, uint64_t epoch,
                  uint64_t random_seed);
-// What to do next. Ask again after carrying it out, until UPLINK_WAIT. now_ms > 0.
+// Returns what to do next. Carry it out and ask again, until UPLINK_WAIT. now_ms > 0.
 struct uplink_action uplink_next(struct uplink *uplink, uint64_t now_ms);
 
 // Events.
 void uplink_spooled(struct uplink *uplink, uint64_t spool_first, uint64_t spool_next);
 void uplink_opened(struct uplink *uplink);
-void uplink_lost(struct uplink *uplink,
-                 uint64_t now_ms); // could not open, or the socket ended; first retry at once, then jitter, ≤ 5 s apart
-// Once after opening; again when the server has to go back.
-// More than was ever sent is refused as ERR_UNPROVEN, unless tail_lost.
+// The socket could not be opened, or it has ended. The first retry is immediate; later ones wait a random time of at
+// most 5 s.
+void uplink_lost(struct uplink *uplink, uint64_t now_ms);
+// Comes once after opening, and again when the server must go back. If the server claims more than was ever sent, that
+// is refused as ERR_UNPROVEN, unless tail_lost.
 void uplink_ready(struct uplink *uplink, const struct uplink_stored *stored, uint64_t epoch, const char *incarnation);
 void uplink_sent(struct uplink *uplink, uint64_t next);
-void uplink_acked(struct uplink *uplink, uint64_t sequence_number); // all up to and with it
-// An `error` message, or the answer to the handshake: gap, conflict, fenced, sealed, digest_mismatch, …
+void uplink_acked(struct uplink *uplink, uint64_t sequence_number); // all records up to and including that number
+// For an `error` message, or the answer to the handshake: gap, conflict, fenced, sealed, digest_mismatch, …
 void uplink_refused(struct uplink *uplink, int err, bool has_next, uint64_t next_sequence, uint64_t now_ms);
 void uplink_job_ended(struct uplink *uplink, uint64_t spool_digest);
 void uplink_complete_sent(struct uplink *uplink);
-// Only with the spool's own counter and digest is it the end. With others it is ERR_UNPROVEN: for good once the job has
-// ended; before, nothing was asked for, and the connection begins anew.
+// It is the end only with the spool's own counter and digest. Otherwise it is ERR_UNPROVEN: final if the job has ended;
+// before that nothing was asked for, and a new connection is made.
 void uplink_completed(struct uplink *uplink, const struct uplink_stored *stored, uint64_t now_ms);
-uint64_t uplink_lag(const struct uplink *uplink);    // records captured and not yet durable at the server
-bool uplink_awaits_ack(const struct uplink *uplink); // for something that was sent on this connection
-bool uplink_delivered(
-    const struct uplink *uplink); // `ready` came on this connection and nothing is left to send or to be acked
+uint64_t uplink_lag(const struct uplink *uplink);    // records that were captured and are not yet durable at the server
+bool uplink_awaits_ack(const struct uplink *uplink); // true if something that was sent on this connection is not acked
+// True if `ready` came on this connection and nothing is left to send or to be acked.
+bool uplink_delivered(const struct uplink *uplink);

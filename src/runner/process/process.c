@@ -7,9 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PIPE_SIZE (1024 * 1024) // fewer wake-ups for both sides when the child writes much
+#define PIPE_SIZE (1024 * 1024) // fewer wake-ups on both sides when the child writes much
 
-// The descriptors of the child's side.
+// The descriptors that the child gets.
 struct child_fds {
     int out, err;
     char *tty_path;
@@ -27,7 +27,7 @@ static int make_pipe(int *ret_read, int *ret_write)
     int fds[2];
     if (pipe2(fds, O_CLOEXEC) < 0)
         return -errno;
-    // Not all are allowed so much; the usual size works as well.
+    // Not every user may have so much; the usual size works as well.
     if (fcntl(fds[1], F_SETPIPE_SZ, PIPE_SIZE) < 0)
         errno = 0;
     *ret_read = fds[0];
@@ -47,7 +47,7 @@ static int make_tty(const struct winsize *window, struct process *process, struc
     if (err)
         return -err;
     fds->tty_path = xstrdup(path);
-    // Held open until the child has it: a master without any slave is at its end.
+    // Kept open until the child has it, because a master whose slaves are all closed is at its end.
     fds->out = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (fds->out < 0)
         return -errno;
@@ -65,7 +65,7 @@ static bool has_terminal(void)
 static void set_actions(posix_spawn_file_actions_t *actions, const struct child_fds *fds)
 {
     if (fds->tty_path) {
-        // The first terminal that a new session's leader opens becomes its controlling terminal.
+        // The leader of a new session gets the first terminal that it opens as its controlling terminal.
         posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, fds->tty_path, O_RDWR, 0);
         posix_spawn_file_actions_adddup2(actions, STDOUT_FILENO, STDERR_FILENO);
         if (isatty(STDIN_FILENO))
@@ -93,7 +93,8 @@ static void set_attributes(posix_spawnattr_t *attributes, const struct process_o
         flags |= POSIX_SPAWN_SETPGROUP;
         process->group = true;
     }
-    // On a terminal the child stays in our group: job control, Ctrl-C and reading from it work as if we were not there.
+    // On a terminal the child stays in our group. So job control, Ctrl-C and reading from the terminal work as without
+    // us.
     posix_spawnattr_setflags(attributes, flags);
 }
 
@@ -107,7 +108,7 @@ static int spawn(const struct process_options *options, const struct child_fds *
     set_attributes(&attributes, options, process);
     int err = posix_spawnp(&process->pid, options->command[0], &actions, &attributes, options->command, environ);
     if (err == ENOEXEC) {
-        // A script without "#!" is the shell's, as everywhere else.
+        // A script without "#!" is run by the shell, as everywhere else.
         size_t count = 0;
         while (options->command[count])
             count++;
@@ -134,7 +135,7 @@ int process_start(const struct process_options *options, struct process *ret)
     if (err == 0)
         err = spawn(options, &fds, &process);
     if (err == 0) {
-        // It is our child and was not waited for, so this is its pid and nobody else's.
+        // The child was not waited for yet, so the pid is still its own.
         process.pidfd = (int)syscall(SYS_pidfd_open, process.pid, 0);
         if (process.pidfd < 0) {
             err = -errno;
@@ -152,8 +153,8 @@ int process_start(const struct process_options *options, struct process *ret)
 
 void process_signal(const struct process *process, int signum)
 {
-    // A group outlives its leader, and its number is not reused as long as it has members; without members nobody is
-    // hit, unless the number is a new group's by then, so after the leader is reaped nothing is sent.
+    // A group exists while it has members, even without its leader, and its number is not reused. When the last member
+    // is gone, the number may become that of a new group. So nothing is sent after the leader is reaped.
     if (!process->reaped)
         kill(process->group ? -process->pid : process->pid, signum);
 }
@@ -175,7 +176,7 @@ void process_reap_others(const struct process *process)
         siginfo_t info = {0};
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
             return;
-        // Ours is told by its pidfd, and hides those behind it until it is reaped.
+        // Our child is told by its pidfd. Until it is reaped, waitid may report it instead of the others.
         if (info.si_pid == process->pid && !process->reaped)
             return;
         waitpid(info.si_pid, NULL, WNOHANG);

@@ -18,13 +18,13 @@ int signals_block(struct signals *signals, bool job_control)
     for (size_t i = 0; i < ARRAY_LEN(job_control_signals) && job_control; i++)
         sigaddset(&set, job_control_signals[i]);
     sigaddset(&set, SIGCHLD);
-    // Those that were ignored (nohup) stay so: they come neither here nor to the child.
+    // Ignored signals (nohup) stay ignored: they come neither here nor to the child.
     signals->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals->fd < 0)
         return -errno;
     pthread_sigmask(SIG_BLOCK, &set, &signals->old_mask);
     sigaction(SIGCHLD, &standard,
-              NULL); // ignored, as it may be inherited, children would take their exit codes with them
+              NULL); // if it was inherited as ignored, the exit codes of children would be lost
     sigaction(SIGPIPE, &ignore, &signals->old_pipe);
     signals->default_pipe = signals->old_pipe.sa_handler != SIG_IGN;
     return 0;
@@ -36,7 +36,7 @@ void signals_stop_group(void)
     sigemptyset(&stop);
     sigaddset(&stop, SIGTSTP);
     kill(0, SIGTSTP);
-    // It is pending now; the kernel throws it away for a group that no shell is over.
+    // The signal is pending now. The kernel drops it for a group that has no shell above it.
     pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
     pthread_sigmask(SIG_BLOCK, &stop, NULL);
 }

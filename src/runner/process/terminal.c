@@ -30,7 +30,7 @@ void terminal_restore(struct terminal *terminal)
 bool terminal_in_foreground(const struct terminal *terminal)
 {
     pid_t group = tcgetpgrp(terminal->fd);
-    return group < 0 || group == getpgrp(); // one that does not control us has no background
+    return group < 0 || group == getpgrp(); // a terminal that does not control us has no background
 }
 
 bool terminal_window(const struct terminal *terminal, struct winsize *ret_window)
