@@ -5,9 +5,8 @@
 
 int main(int argc, char **argv)
 {
-    // Whoever detaches a program may have closed its standard descriptors. The first files opened here would get their
-    // numbers: a spool, a store or a socket would be what is written to as stdout, and a child would inherit it as its
-    // own.
+    // The parent may have closed the standard descriptors. Then the first files opened here would get their numbers:
+    // what is written to stdout would go into a spool, a store or a socket, and a child would inherit it as its own.
     int err = standard_fds_fill();
     if (err < 0) {
         dprintf(STDERR_FILENO, "runnel: a standard descriptor is closed, and /dev/null cannot stand in for it: %s\n",

@@ -8,7 +8,7 @@
 struct auth {
     struct store *store;
     _Atomic uint64_t generation;
-    pthread_mutex_t lock; // of all below; never held over a call into another room
+    pthread_mutex_t lock; // protects everything below; never held while another room is called
     struct tickets tickets;
     struct failures failures;
     struct key_cache keys;
@@ -62,8 +62,8 @@ static int standing(struct auth *auth, const struct principal *principal)
     return 0;
 }
 
-// The generation is read first: a change that comes in between makes the principal look older than it, and it is judged
-// again.
+// The generation is read before the judgement. If a change comes in between, the principal's generation is older than
+// the change, so it is judged again.
 static int judge(struct auth *auth, struct principal *principal)
 {
     principal->generation = auth_generation(auth);
@@ -81,7 +81,7 @@ static void touch_done(struct store_op *op)
     free(touch);
 }
 
-// When a key was last used is worth knowing but nobody waits for it.
+// Stores when a key was last used. Nobody waits for that.
 static void touch_key(struct auth *auth, struct loop *loop, int64_t row)
 {
     struct touch *touch = xcalloc(1, sizeof(*touch));
@@ -99,8 +99,8 @@ static void finish(struct auth_check *check, int err)
     check->done(check);
 }
 
-// Counts a failed login of the peer; over the limit it is told ERR_RATE. Good credentials never come here, so they pass
-// whatever others at the same address do.
+// Counts a failed login of the peer. Above the limit the answer is ERR_RATE. A good credential never comes here, so it
+// passes whatever others at the same address do.
 static void finish_failed_login(struct auth *auth, struct auth_check *check)
 {
     uint64_t now_ms = clock_mono_ms();
@@ -137,7 +137,7 @@ static void key_found(struct store_op *op)
     if (err == 0) {
         principal_of_key(key, &check->principal);
         pthread_mutex_lock(&auth->lock);
-        // A revocation may have overtaken this query.
+        // A revocation may have happened while the query ran.
         err = judge(auth, &check->principal);
         if (err == 0) {
             struct principal cached;
@@ -157,7 +157,7 @@ static void key_found(struct store_op *op)
         finish(check, err && err != ERR_SUSPENDED ? ERR_UNAVAILABLE : err);
 }
 
-// --- The kinds. Each answers the check, now or later.
+// --- The kinds of credentials. Each function answers the check, now or later.
 
 static void check_ticket(struct auth *auth, struct auth_check *check, const uint8_t hash[32],
                          const struct ticket_use *use, struct loop *reply_to)
@@ -206,9 +206,9 @@ static void check_key(struct auth *auth, struct auth_check *check, const uint8_t
 
 static const struct credential_kind {
     const char *prefix;
-    unsigned places;                          // enum credential_place: where it may stand
-    const char *not_in_url, *not_in_protocol; // what is told of one that stands there all the same, or NULL
-    bool bound;                               // to what its first use is for
+    unsigned places;                          // bits of enum credential_place: where it may be sent
+    const char *not_in_url, *not_in_protocol; // what to tell when it is sent in a wrong place; may be NULL
+    bool bound;                               // its first use binds it to one stream
     void (*check)(struct auth *auth, struct auth_check *check, const uint8_t hash[32], const struct ticket_use *use,
                   struct loop *reply_to);
 } kinds[] = {
@@ -223,7 +223,7 @@ static const struct credential_kind {
      .check = check_ticket},
 };
 
-// NULL for what is no credential, or stands where its kind may not.
+// Returns NULL if it is not a credential, or if it was sent where its kind must not be sent.
 static const struct credential_kind *kind_of(const struct credential *credential)
 {
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
@@ -259,7 +259,7 @@ void auth_check(struct auth *auth, struct auth_check *check, struct loop *reply_
 
     *check = (struct auth_check){.auth = auth, .done = done};
     copy_address(peer, check->peer, sizeof(check->peer));
-    // Sending none is not a failed login.
+    // A request without a credential is not a failed login.
     if (credential->text.len == 0) {
         finish(check, ERR_UNAUTHORIZED);
         return;
@@ -301,7 +301,7 @@ void auth_stream_closed(struct auth *auth, const struct principal *principal)
     pthread_mutex_unlock(&auth->lock);
 }
 
-// Called after the change is stored: whoever reads the new generation finds the change.
+// Call it after the change is stored, so that a reader of the new generation finds the change.
 static void next_generation(struct auth *auth)
 {
     atomic_fetch_add_explicit(&auth->generation, 1, memory_order_release);

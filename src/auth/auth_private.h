@@ -7,42 +7,43 @@
 
 #include <pthread.h>
 
-// --- The prefix of a kind, and 256 random bits in base 64 url.
+// --- Text of a secret: the prefix of its kind, and 256 random bits in base64url.
 void secret_make(const char *prefix, char out[API_KEY_LEN + 1]);
 bool secret_well_formed(struct str secret, struct str prefix);
 
-// --- Tickets: kept by their hash. Those of a list all end equally long after they came to its end, so each is in order
-// of expiry.
+// --- Tickets, kept by their hash. All tickets of a list live equally long from the moment at which they were put at
+// its end. So each list is in the order of expiry.
 struct tickets {
     unsigned max; // per account
     struct map by_hash, by_id, accounts;
-    struct list_node unused, idle, open; // never used; used, and no stream of it is open; with open streams
+    struct list_node unused, idle, open; // never used; used, without an open stream; with open streams
     uint64_t last_id;
 };
 
 void tickets_init(struct tickets *tickets, unsigned max);
 void tickets_release(struct tickets *tickets);
 int tickets_add(struct tickets *tickets, const uint8_t hash[32], const struct principal *principal, uint64_t now_ms);
-// ERR_NOT_FOUND; ERR_UNAUTHORIZED if it is bound to another stream.
+// Returns ERR_NOT_FOUND, or ERR_UNAUTHORIZED if it is bound to another stream.
 int tickets_use(struct tickets *tickets, const uint8_t hash[32], const struct ticket_use *use, uint64_t now_ms,
                 struct principal *ret);
-// By the principal's `ticket`. Nothing if it has ended.
+// `id` is the principal's `ticket`. Does nothing if the ticket has ended.
 void tickets_stream_opened(struct tickets *tickets, uint64_t id);
 void tickets_stream_closed(struct tickets *tickets, uint64_t id, uint64_t now_ms);
 void tickets_drop_row(struct tickets *tickets, int64_t key_row);
 
-// --- Failed logins by address, in windows of a minute.
+// --- Failed logins by address, counted per minute.
 struct failures {
     unsigned max;
     struct map by_peer;
-    struct list_node oldest_first; // by start of the window
+    struct list_node oldest_first; // by the start of the minute
 };
 void failures_init(struct failures *failures, unsigned max);
 void failures_release(struct failures *failures);
 void failures_count(struct failures *failures, const char *peer, uint64_t now_ms);
 bool failures_too_many(struct failures *failures, const char *peer, uint64_t now_ms);
 
-// --- Keys that were found, by their hash; the one not used for longest goes when there are too many.
+// --- Keys that the store has found, by their hash. When there are too many, the one that was not used for longest
+// goes.
 struct key_cache {
     struct map by_hash;
     struct list_node least_recent_first;
@@ -50,12 +51,12 @@ struct key_cache {
 void key_cache_init(struct key_cache *cache);
 void key_cache_release(struct key_cache *cache);
 void key_cache_add(struct key_cache *cache, const uint8_t hash[32], const struct principal *principal);
-// *ret_touch: its use should be written down, as that was not done for a minute.
+// Sets *ret_touch if the store should note the use, because it did not within the last minute.
 bool key_cache_find(struct key_cache *cache, const uint8_t hash[32], uint64_t now_ms, struct principal *ret,
                     bool *ret_touch);
 void key_cache_drop_row(struct key_cache *cache, int64_t key_row);
 
-// --- The rows of keys that were revoked while this process runs.
+// --- Rows of keys that were revoked while this process runs.
 struct revoked_rows {
     struct map by_row;
 };
@@ -64,7 +65,7 @@ void revoked_rows_release(struct revoked_rows *rows);
 void revoked_rows_add(struct revoked_rows *rows, int64_t row);
 bool revoked_rows_has(const struct revoked_rows *rows, int64_t row);
 
-// --- The states of accounts that were changed while this process runs; their number is that of changed accounts.
+// --- States of accounts that were changed while this process runs. There are as many as changed accounts.
 struct account_states {
     struct map by_account;
 };
@@ -72,6 +73,6 @@ struct account_states {
 void account_states_init(struct account_states *states);
 void account_states_release(struct account_states *states);
 void account_states_set(struct account_states *states, int64_t account, enum account_state state, uint64_t change);
-// As it is now; `otherwise` if nothing has changed.
+// Returns the present state, or `otherwise` if it has not changed.
 enum account_state account_states_get(const struct account_states *states, int64_t account,
                                       enum account_state otherwise);

@@ -1,4 +1,4 @@
-// What the process remembers about credentials, each kind within a bound. The caller holds the lock.
+// What the process remembers about credentials. Each kind has a limit. The caller holds the lock.
 #include "auth/auth_private.h"
 
 #define PEERS_MAX     65536
@@ -141,7 +141,7 @@ void key_cache_drop_row(struct key_cache *cache, int64_t key_row)
     }
 }
 
-// --- Revoked rows. Their number is bounded by that of the keys, each made by an admin.
+// --- Revoked rows. There are at most as many as keys, and an admin makes each key.
 
 struct revoked_row {
     struct map_node by_row;

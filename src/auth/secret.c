@@ -3,7 +3,7 @@
 
 #define PREFIX_LEN  4
 #define RANDOM_LEN  32
-#define ENCODED_LEN 44 // with its one '=' of padding
+#define ENCODED_LEN 44 // including one '=' of padding
 
 void secret_make(const char *prefix, char out[API_KEY_LEN + 1])
 {

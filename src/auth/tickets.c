@@ -1,4 +1,4 @@
-// Tickets: what a browser opens a stream with, and opens it again.
+// Tickets: a browser opens a stream with one, and opens the same stream again with it.
 //
 //   unused ──first use within 30 s: bound──▶ open ──its last stream closed──▶ idle ──unused for 5 min──▶ (gone)
 //                                             ▲                                │
@@ -18,7 +18,7 @@ struct ticket {
     struct list_node order; // in one of the three lists
     uint8_t hash[32];
     uint64_t id, until_ms;
-    unsigned kind, streams; // 0: not bound yet; open ones
+    unsigned kind, streams; // kind is 0 while it is not bound; streams: how many are open
     char *execution_id;
     struct ticket_account *account;
     struct principal principal;
@@ -60,7 +60,7 @@ static void ticket_drop(struct tickets *tickets, struct ticket *ticket)
     free(ticket);
 }
 
-// Those of key_row, or all if it is 0.
+// Drops the tickets of key_row, or all if it is 0.
 static void drop_from(struct tickets *tickets, struct list_node *list, int64_t key_row)
 {
     LIST_FOR_EACH_SAFE(it, next, list) {

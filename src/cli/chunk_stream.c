@@ -21,7 +21,7 @@ static uint64_t read_le64(const char *at)
     return le64toh(value);
 }
 
-// Takes the frame at the start of `bytes`: its length in *ret_len, 0 when it is not whole yet.
+// Takes the frame at the start of `bytes`. *ret_len is its length, or 0 if it is not complete yet.
 static int take_frame(struct chunk_stream *stream, struct str bytes, size_t *ret_len)
 {
     *ret_len = 0;

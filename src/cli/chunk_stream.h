@@ -1,17 +1,17 @@
-// The answer of …/logs?format=chunk: frames of whole chunks, at the end of a followed one the `complete` message. See
-// fanout/format.h.
+// Reads the answer of …/logs?format=chunk: frames of whole chunks, and at the end of a followed log the `complete`
+// message. See fanout/format.h.
 #pragma once
 
 #include "model/chunk.h"
 
 struct chunk_stream {
     struct buf buf; // the unfinished frame
-    // False ends it. The chunk is borrowed.
+    // Return false to stop. The chunk is borrowed.
     bool (*chunk)(void *arg, uint64_t first, const struct chunk *chunk);
     void (*complete)(void *arg, struct str json); // may be NULL
     void *arg;
 };
 
-// 0; ERR_CANCELED when `chunk` ended it; ERR_CORRUPT, ERR_TOO_LARGE, ERR_TOO_LONG.
+// Returns 0; ERR_CANCELED if `chunk` has stopped it; ERR_CORRUPT, ERR_TOO_LARGE or ERR_TOO_LONG.
 int chunk_stream_feed(struct chunk_stream *stream, struct str bytes);
 void chunk_stream_release(struct chunk_stream *stream);

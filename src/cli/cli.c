@@ -17,7 +17,7 @@ const struct cli_option cli_global_options[] = {
     {0, NULL, CLI_FLAG, NULL, NULL},
 };
 
-// --- What a command gets
+// --- What a command asks for
 
 static const struct parsed_option *last_option(const struct cli *cli, const char *long_name)
 {
@@ -40,7 +40,7 @@ const char *cli_value(const struct cli *cli, const char *long_name)
 
 size_t cli_values(const struct cli *cli, const char *long_name, const char *const **ret)
 {
-    // The arena is the command's memory, not part of what it may see as constant.
+    // The arena is memory for the command; `const` is about the rest.
     struct arena *arena = (struct arena *)(uintptr_t)&cli->arena;
     const char **values = arena_alloc(arena, (cli->parsed.option_count + 1) * sizeof(*values));
     size_t count = 0;

@@ -104,7 +104,8 @@ static void add_row(struct listing *listing, const json_t *account)
     add_cell(listing, buf_take(&created));
 }
 
-// *cursor: in, of the page (NULL: the first one); out, of the next (NULL: there is none); owned by the caller.
+// Reads the page at *cursor (NULL: the first page). *cursor becomes the next page's (NULL: there is none); the caller
+// owns it.
 static int read_page(struct cli *cli, struct client *client, char **cursor, struct listing *listing, struct buf *out)
 {
     CLEANUP(buf_release) struct buf path = {0};

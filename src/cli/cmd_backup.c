@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-// A file for each moment, so that a timer needs no name.
+// The name has the time in it, so that a timer needs no name.
 static char *default_name(void)
 {
     int64_t now_ms = clock_real_ms();
@@ -25,7 +25,8 @@ static char *absolute_path(const char *path)
     return folder ? xasprintf("%s/%s", folder, path) : NULL;
 }
 
-// The server writes beneath its own folder alone; where else the copy is to lie is up to who may read and write there.
+// The server writes only into its own folder. If the copy must lie elsewhere, the user must be able to read and write
+// there.
 static int wanted_path(struct cli *cli, char **ret)
 {
     char *const *operands;

@@ -36,7 +36,7 @@ const struct cli_command cmd_help = {
     .description = "Shows what the commands are, or how one is used.",
     .options =
         (const struct cli_option[]){
-            // Without a help text of their own: for the build.
+            // Without a help text: only the build uses them.
             {0, "man", CLI_FLAG, NULL, NULL},
             {0, "markdown", CLI_FLAG, NULL, NULL},
             {0, "document", CLI_VALUE, NULL, NULL},

@@ -13,7 +13,7 @@ static int print_json(struct cli *cli, const json_t *object, struct buf *out)
     return 0;
 }
 
-// The path, with the account if one was named.
+// The path, with the account if one was given.
 static char *keys_path(struct cli *cli, const char *id)
 {
     struct buf path = {0};

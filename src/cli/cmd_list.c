@@ -73,7 +73,7 @@ static int build_query(struct cli *cli, struct buf *path)
         code = append_values(cli, path, plain[i][0], plain[i][1]);
     if (code == 0)
         code = append_metadata(cli, path);
-    // Made absolute now, so that a list that is watched does not lose its oldest.
+    // Made absolute now, so that a list that is watched does not lose its oldest rows.
     if (code == 0 && cli_value(cli, "since"))
         code = query_append_time(cli, path, "since", "since", false);
     return code;
@@ -139,8 +139,8 @@ static int show_once(struct listing *listing, struct client *client, const char 
     return code;
 }
 
-// Draws it anew every two seconds, and when the terminal's size changes, until it is interrupted or nobody looks any
-// more.
+// Draws the list again every two seconds, and when the terminal's size changes, until it is interrupted or its reader
+// is gone.
 static int watch(struct listing *listing, struct client *client, const char *base, uint64_t wanted)
 {
     static const char clear[] = "\033[H\033[J";
@@ -156,7 +156,7 @@ static int watch(struct listing *listing, struct client *client, const char *bas
         buf_append_str(&listing->output.buf, buf_str(&drawn));
         if (code == 0)
             output_flush(&listing->output);
-        struct pollfd watched = {.fd = listing->output.fd}; // reports an error once the terminal has gone
+        struct pollfd watched = {.fd = listing->output.fd}; // reports an error when the terminal is gone
         if (poll(&watched, 1, WATCH_EACH_MS) > 0 && watched.revents & (POLLERR | POLLNVAL | POLLHUP))
             break;
     }
@@ -165,7 +165,7 @@ static int watch(struct listing *listing, struct client *client, const char *bas
 
 static void size_changed(int signum)
 {
-    (void)signum; // it is enough that waiting ends
+    (void)signum; // it only has to end the waiting
 }
 
 static int run_list(struct cli *cli)

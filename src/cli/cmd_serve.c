@@ -17,14 +17,14 @@ static const struct cli_option serve_options[] = {
     {.long_name = #name_, .kind = OPTION_KIND_##kind_, .argument = ARGUMENT_##kind_, .help = help_},
     CONFIG_SETTINGS(SERVE_OPTION)
 #undef SERVE_OPTION
-// Without a help text, as they are only told apart from what never was an option.
+// Without a help text: these only tell a renamed option from one that never existed.
 #define RENAMED_OPTION(old, now) {.long_name = #old, .kind = CLI_VALUE, .argument = "N"},
         CONFIG_RENAMED(RENAMED_OPTION)
 #undef RENAMED_OPTION
             {0},
 };
 
-// Also for SIGHUP: everything is read anew, in the same order.
+// Called for SIGHUP, too: everything is read again, in the same order.
 static int load(void *arg, struct config *ret, struct buf *ret_error)
 {
     return serve_config_load(arg, ret, ret_error);

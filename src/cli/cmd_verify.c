@@ -9,7 +9,7 @@ struct verification {
     uint64_t next, digest, records_out_of_order;
     bool hole;
     uint64_t hole_from, hole_to;
-    int err; // of decoding
+    int err; // from decoding
     struct chunk_stream stream;
 };
 
@@ -46,7 +46,8 @@ static void verdict_release(struct verdict *verdict)
     buf_release(&verdict->text);
 }
 
-// Whoever ended the log since then knew what was in it; a log that goes on, or was given up as lost, may have had more.
+// If somebody ended the log afterwards, they knew what was in it. A log that goes on, or was given up as lost, may have
+// had more.
 static bool may_have_lost(const json_t *status, uint64_t last_index)
 {
     const json_t *from = json_object_get(status, "restored_from");
@@ -121,8 +122,8 @@ static int run_verify(struct cli *cli)
     code = cli_get_json(cli, client, path, &status);
     if (code == 0)
         code = read_log(cli, client, id, &verification);
-    // A log that is still written to has moved on meanwhile, so what is compared is what was there before reading, if
-    // it was sealed.
+    // A log that is still written has grown meanwhile. So the comparison is with what was there before reading, if the
+    // log was sealed then.
     bool sealed = json_is_true(json_object_get(status, "sealed"));
     if (code)
         return code;

@@ -1,4 +1,4 @@
-// `wrap` and `pipe`: the runner with what the command line says.
+// `wrap` and `pipe`: the runner, with the options of the command line.
 #include "cli/cli_private.h"
 #include "model/config_limits.h"
 #include "runner/runner.h"
@@ -7,7 +7,7 @@
 #define GRANDCHILD_GRACE_MS     5000
 #define DELIVER_WAIT_DEFAULT_MS 30000
 
-// {"K":"V",…} from -m K=V.
+// Appends {"K":"V",…} from -m K=V.
 static int append_metadata(struct cli *cli, struct buf *out)
 {
     const char *const *pairs;
@@ -21,7 +21,7 @@ static int append_metadata(struct cli *cli, struct buf *out)
         json_object_set_new(object, name, json_string(equals + 1));
     }
     CLEANUP(json_text_free) char *text = count > 0 ? json_dumps(object, JSON_COMPACT) : NULL;
-    // What no server takes is refused here, before the command runs: later, it would keep the whole log from being
+    // What no server takes is refused here, before the command runs. Later it would keep the whole log from being
     // delivered.
     if (json_object_size(object) > LIMIT_METADATA_MEMBERS)
         return cli_usage_error(cli, "-m is given for %zu keys; an execution may have %d", json_object_size(object),
@@ -78,7 +78,7 @@ static int resume(struct cli *cli, const struct runner_options *options, const c
     return err ? error_exit_code(err) : counts.left > 0 ? 1 : 0;
 }
 
-// What kept the runner from beginning.
+// Says why the runner could not begin.
 static int fail_start(struct cli *cli, const struct runner_options *options, int err)
 {
     const char *undone = options->command ? "the command was not run" : "nothing was recorded";
@@ -137,7 +137,7 @@ static int run_runner(struct cli *cli, bool with_command)
             operands[0]);
     int exit_code = 0;
     int err = runner_run(&options, &exit_code);
-    // The runner has said what is left behind; the job's own result counts.
+    // The runner has said what is left; the exit code is the job's.
     if (err && err != ERR_UNAVAILABLE)
         return fail_start(cli, &options, err);
     return exit_code;

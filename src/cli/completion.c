@@ -1,5 +1,5 @@
-// Completion scripts from the table of commands. Identifiers are completed by asking the server for the newest
-// executions.
+// Makes completion scripts from the table of commands. Identifiers are completed with the newest executions, which the
+// script asks the server for.
 #include "cli/cli_private.h"
 
 static const char *const shells[] = {"bash", "zsh", "fish"};
@@ -9,8 +9,8 @@ static bool takes_execution(const struct cli_command *command)
     return strncmp(command->usage, "ID", 2) == 0 || strncmp(command->usage, "[ID", 3) == 0;
 }
 
-// A command whose first operand is one of a few words says so as "create|list|revoke …". Appends them, each after a
-// space.
+// If the first operand of a command is one of a few words, its usage says so, as in "create|list|revoke …". Appends
+// these words, each after a space.
 static bool append_operand_words(struct buf *out, const struct cli_command *command)
 {
     struct str usage = str_of(command->usage), words = str_split(&usage, ' ');
@@ -29,7 +29,7 @@ static enum value_kind value_kind(const struct cli_option *option)
     if (option_values(option))
         return VALUE_WORDS;
     bool file =
-        strcmp(option->argument, "FILE") == 0 || strcmp(option->argument, "TEXT") == 0; // of a setting, a path mostly
+        strcmp(option->argument, "FILE") == 0 || strcmp(option->argument, "TEXT") == 0; // usually a setting's path
     return file ? VALUE_FILE : strcmp(option->argument, "DIR") == 0 ? VALUE_FOLDER : VALUE_OTHER;
 }
 
@@ -58,7 +58,7 @@ static void append_quoted(struct buf *out, const char *text, const char *also)
 static const char list_ids[] =
     "runnel list --limit 50 -o json 2>/dev/null | sed -n 's/.*\"execution_id\":\"\\([^\"]*\\)\".*/\\1/p'";
 
-// What follows the options of one table that take a value: a case of the shell's for each kind.
+// Appends a `case` of the shell for each option that takes a value.
 static void bash_values(struct buf *out, const char *command, const struct cli_option *options)
 {
     for (; options->long_name; options++) {
@@ -100,7 +100,7 @@ static void bash_operands(struct buf *out, const struct cli_command *const *comm
                          "        esac\n    fi\n");
 }
 
-// The command that is run, and its own words: as the shell would complete them without us.
+// Completes the command that is run, and its words, as the shell would without us.
 static void bash_wrapped(struct buf *out)
 {
     buf_append_text(out, "    if [[ $wrapped ]]; then\n"
@@ -292,7 +292,7 @@ static void fish_script(struct buf *out, const struct cli_command *const *comman
     fish_options(out, "", cli_global_options);
 }
 
-// False: unknown shell.
+// Returns false if the shell is unknown.
 static bool completion_script(struct buf *out, const char *shell, const struct cli_command *const *commands)
 {
     void (*const scripts[])(struct buf *, const struct cli_command *const *) = {bash_script, zsh_script, fish_script};

@@ -119,7 +119,7 @@ int context_resolve(const struct context_inputs *inputs, struct arena *arena, st
     err = check_url(url, ret_error);
     if (err)
         return err;
-    // The token of a context is for its server alone.
+    // The token of a context is only for the server of that context.
     const char *context_token = context_url && strcmp(context_url, url) == 0 ? context->token : NULL;
     const char *token = inputs->token_flag         ? inputs->token_flag
                         : by_flag && context_token ? context_token
@@ -128,7 +128,7 @@ int context_resolve(const struct context_inputs *inputs, struct arena *arena, st
     if (!token && inputs->data_dir && url_is_loopback(url))
         token = admin_key(inputs->data_dir, arena);
     if (token)
-        token = arena_dup(arena, str_trim(str_of(token))); // a file's last newline comes along easily
+        token = arena_dup(arena, str_trim(str_of(token))); // a file often ends with a newline
     if (token && !client_token_valid(token)) {
         buf_append_text(ret_error,
                         "the token has characters that no credential has, such as a space or a newline in its middle");

@@ -1,4 +1,4 @@
-// From the words of a call to the command that it names.
+// Finds the command that the words of a call name.
 #include "cli/cli_private.h"
 
 #include <signal.h>
@@ -56,7 +56,7 @@ static int run_command(struct cli *cli, size_t argc, char **argv)
 {
     CLEANUP(buf_release) struct buf error = {0};
     const struct cli_option *const tables[] = {cli->command->options, cli_global_options, NULL};
-    // Options of the command's own program are none of ours, but the global ones may stand before the command's name.
+    // Options of the program that `wrap` runs are not ours, but global options may stand before the command's name.
     if (options_parse(tables, cli->command->takes_command, argc, argv, &cli->arena, &cli->parsed, &error))
         return cli_usage_error(cli, "%s", buf_cstr(&error));
     if (cli_flag(cli, "help")) {
@@ -99,7 +99,7 @@ static int run(struct cli *cli, size_t argc, char **argv)
     cli->command = cli_command_find(cli, before.operands[0]);
     if (!cli->command)
         return unknown_command(cli, before.operands[0]);
-    // The words around the command's name are parsed once more as one, now with its own options.
+    // The words before and after the command's name are parsed again together, now with the command's options.
     size_t at = argc - before.operand_count;
     char **words = arena_alloc(&cli->arena, (argc + 1) * sizeof(*words));
     memcpy(words, argv, at * sizeof(*words));

@@ -1,9 +1,9 @@
-// Which executions a command means: by identifier, by a beginning of one that no other has, or the latest.
+// Finds the executions that a command means: by identifier, by a unique beginning of one, or the latest.
 #include "cli/cli_private.h"
 #include "cli/terminal.h"
 #include "util/id.h"
 
-#define CANDIDATES 10 // that are shown of a beginning that several have
+#define CANDIDATES 10 // how many are shown if several begin so
 
 static int get_list(struct cli *cli, struct client *client, const char *prefix, unsigned limit, json_t **ret)
 {
@@ -49,7 +49,7 @@ static int tell_candidates(struct cli *cli, const char *prefix, const json_t *li
                            prefix, buf_cstr(&text));
 }
 
-// True if there is one of exactly this identifier, or if that cannot be known: what is done next will tell.
+// True if an execution has exactly this identifier, or if that cannot be found out; then the next request will tell.
 static bool exists(struct client *client, const char *id)
 {
     CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/status", id);

@@ -86,7 +86,7 @@ void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, 
     enum execution_status known = STATUS_QUEUED;
     word = word ? word : "";
     bool ended = status_parse(str_of(word), &known) && (status_terminal(known) || known == STATUS_LOST);
-    // What goes on is shown in groups; of what has ended, the summary.
+    // A job that goes on is shown in groups; for one that has ended the summary is enough.
     const char *group = ended ? "" : "\n";
 
     buf_printf(out, "Execution: %s\n", id ? id : "");

@@ -54,7 +54,7 @@ static const char contexts[] =
 
 // --- Plain text
 
-// Folds `text` at spaces into lines that begin at column `indent`; the first one is there already.
+// Breaks `text` at spaces into lines that begin at column `indent`. The first line has begun already.
 static void append_folded(struct buf *out, const char *text, size_t indent)
 {
     size_t column = indent;
@@ -346,7 +346,7 @@ void help_environment_example(struct buf *out)
              "# --- Every command. Flags beat these, these beat the contexts of $XDG_CONFIG_HOME/runnel/config.\n");
     for (size_t i = 0; i < ARRAY_LEN(environment); i++) {
         const struct topic *topic = &environment[i];
-        bool of_the_server_too = strcmp(topic->name, "RUNNEL_DATA") == 0; // which lists it
+        bool of_the_server_too = strcmp(topic->name, "RUNNEL_DATA") == 0; // the server lists it
         if (strncmp(topic->name, "RUNNEL_", 7) == 0 && !of_the_server_too)
             buf_printf(out, "\n# %c%s.\n#%s=\n", toupper((unsigned char)*topic->text), topic->text + 1, topic->name);
     }

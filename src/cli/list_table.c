@@ -3,8 +3,8 @@
 #include "cli/terminal.h"
 
 #define GAP           2  // between columns
-#define COMMAND_LEAST 4  // less says nothing
-#define COMMAND_ROOM  20 // that other columns should leave for the command
+#define COMMAND_LEAST 4  // a shorter one says nothing
+#define COMMAND_ROOM  20 // how much room the other columns should leave for the command
 #define NARROW        110
 #define ELLIPSIS      "…"
 
@@ -25,13 +25,13 @@ static const char *const titles[COLUMN_COUNT] = {
     [COLUMN_METADATA] = "METADATA",
 };
 
-// What goes first when the terminal is too narrow.
+// The columns that are left out first when the terminal is too narrow.
 static const enum column least_wanted[] = {COLUMN_DURATION, COLUMN_EXIT, COLUMN_STARTED};
 
 struct list_row {
     char *cells[COLUMN_COUNT];
     int64_t started_ms, created_ms; // 0: not started
-    size_t order;                   // as it came
+    size_t order;                   // place in the answer
 };
 
 void list_table_clear(struct list_table *table)
@@ -57,7 +57,7 @@ static char *text_cell(const char *value)
     return buf_take(&text);
 }
 
-// On a narrow terminal without year and seconds where they are known.
+// On a narrow terminal, the year and the seconds are left out.
 static char *started_cell(const struct list_table *table, int64_t started_ms)
 {
     struct buf text = {0};
@@ -80,7 +80,7 @@ static char *duration_cell(const json_t *execution)
     return buf_take(&text);
 }
 
-// As a shell would take it.
+// Quoted as a shell needs it.
 static char *command_cell(const json_t *execution)
 {
     const json_t *command = json_object_get(execution, "command"), *word;
@@ -169,7 +169,7 @@ static void fit(const struct list_table *table, struct layout *layout)
             layout->shown[least_wanted[i]] = false;
     size_t fixed = width_without(layout, COLUMN_COMMAND);
     size_t room = table->width > fixed ? table->width - fixed : 1;
-    // Both share what is left; what one does not need is the other's.
+    // Both share the room that is left. What one does not need goes to the other.
     if (metadata > 0 && room > COMMAND_ROOM + GAP + COMMAND_ROOM / 2) {
         size_t half = (room - GAP) / 2, needed = MIN(command, MAX(half, room - GAP - MIN(metadata, half)));
         layout->widths[COLUMN_METADATA] = MIN(metadata, room - GAP - needed);
@@ -199,7 +199,7 @@ static void append_cut(struct buf *out, const char *text, size_t width)
 static void append_row(const struct list_table *table, const struct layout *layout, const char *const *cells, bool head,
                        struct buf *out)
 {
-    size_t pending = 0; // spaces that are written only if something follows
+    size_t pending = 0; // spaces that are written only if something follows them
     for (size_t c = 0; c < COLUMN_COUNT; c++) {
         if (!layout->shown[c])
             continue;

@@ -1,5 +1,5 @@
-// Following: by WebSocket; where that is blocked, by one long HTTP answer; where that is, too, by asking again and
-// again. All of them go on from the same cursor, so changing the way loses nothing and repeats nothing.
+// Follows a log: by WebSocket; if that is blocked, by one long HTTP answer; if that is blocked, too, by asking again
+// and again. All three continue from the same cursor, so a change between them loses nothing and repeats nothing.
 #include "cli/log_reader.h"
 #include "util/clock.h"
 
@@ -9,16 +9,16 @@
 #define STREAM_IDLE_MS 30000
 #define POLL_EACH_MS   10000
 #define LOOK_EACH_MS   1000
-#define GOOD_MS        10000 // a try that held for so long was a good one
+#define GOOD_MS        10000 // an attempt that lasted so long counts as good
 
 enum way { WAY_WEBSOCKET, WAY_STREAM, WAY_POLL };
 
-// What became of one try.
+// The result of one attempt.
 enum outcome {
-    OUTCOME_DONE,    // complete, fatal, or nobody reads
-    OUTCOME_LOST,    // it had been good
+    OUTCOME_DONE,    // complete, or fatal, or nobody reads
+    OUTCOME_LOST,    // the connection was lost after it had been good
     OUTCOME_BLOCKED, // this way does not work here
-    OUTCOME_WAITING, // polling: all that is there was read, and the log goes on
+    OUTCOME_WAITING, // polling: everything so far was read, and the log goes on
 };
 
 // --- WebSocket
@@ -36,13 +36,13 @@ static void take_message(void *arg, int opcode, struct str data)
         listening->stop = !log_reader_object(listening->reader, data);
 }
 
-// The close codes after which there is nothing to come back for.
+// Takes a close code. After some codes a new attempt is useless.
 static void take_close(struct log_reader *reader, unsigned code)
 {
     static const struct {
         unsigned code;
         int err;
-        const char *text; // NULL: that of the error
+        const char *text; // NULL: the error's own text
     } closes[] = {
         {4401, ERR_UNAUTHORIZED, NULL},
         {4403, ERR_FORBIDDEN, NULL},
@@ -61,7 +61,7 @@ static bool wait_for_frames(struct log_reader *reader, struct client_ws *ws)
 {
     struct pollfd watched[2] = {
         {.fd = client_ws_fd(ws), .events = (short)(POLLIN | (client_ws_pending(ws) > 0 ? POLLOUT : 0))},
-        {.fd = reader->printer->out.fd}, // reports an error once nobody reads the pipe any more
+        {.fd = reader->printer->out.fd}, // reports an error when nobody reads the pipe any more
     };
     poll(watched, 2, (int)log_reader_wait_most(reader, LOOK_EACH_MS));
     if (watched[1].revents & (POLLERR | POLLNVAL)) {
@@ -103,7 +103,7 @@ static enum outcome follow_websocket(struct log_reader *reader)
     buf_printf(&path, "/ws/executions/%s/logs?", reader->execution_id);
     size_t start = path.len;
     log_reader_append_query(reader, &path);
-    memmove(path.data + start, path.data + start + 1, path.len - start - 1); // the first '&'
+    memmove(path.data + start, path.data + start + 1, path.len - start - 1); // removes the first '&'
     path.len--;
 
     reader->progress = false;
@@ -117,7 +117,7 @@ static enum outcome follow_websocket(struct log_reader *reader)
         client_ws_close(&ws, 1000);
         return is_over(reader) ? OUTCOME_DONE : OUTCOME_LOST;
     }
-    // A proxy that knows no WebSocket answers something that is not ours, or nothing.
+    // A proxy that does not know WebSocket gives a foreign answer, or none.
     bool ours = log_reader_is_ours(&response);
     if (ours) {
         struct buf *text = log_reader_error_is_final(err) ? &reader->fatal_text : &reader->refusal;
@@ -125,7 +125,7 @@ static enum outcome follow_websocket(struct log_reader *reader)
         client_response_error(&response, text);
         reader->fatal = log_reader_error_is_final(err) ? err : 0;
         reader->reached = true;
-    } else if (response.status == 0 && err == ERR_WRONG_SERVER) { // the other ways would meet the same
+    } else if (response.status == 0 && err == ERR_WRONG_SERVER) { // the other ways would get the same answer
         buf_printf(&reader->fatal_text, "%s: %s", reader->options.url, client_cause(&response, err));
         reader->fatal = err;
     }
@@ -142,8 +142,8 @@ static enum outcome follow_poll_once(struct log_reader *reader)
     return pass == LOG_PASS_STOP ? OUTCOME_DONE : pass == LOG_PASS_WHOLE ? OUTCOME_WAITING : OUTCOME_LOST;
 }
 
-// One long answer. When it ends without having brought anything, asking tells whether there was something to bring:
-// then, or when the stream is refused, it is held back on the way, and asking is what is left.
+// Reads one long answer. If it ends without having brought anything, the status tells whether there was something to
+// bring. If there was, or if the stream is refused, then something on the way blocks long answers, and polling is used.
 static enum outcome follow_stream(struct log_reader *reader, enum way *way, bool *ret_progress)
 {
     enum log_pass pass =
@@ -197,7 +197,7 @@ int log_reader_follow(struct log_reader *reader)
         if (!go_on)
             break;
     }
-    // What was written until then and has not come yet is there now.
+    // Lines that were written before that moment and had not arrived are there now.
     if ((reader->gave_up || log_reader_until_passed(reader)) && !reader->complete && !reader->fatal &&
         !log_printer_ended(reader->printer))
         return log_reader_read(reader);

@@ -13,7 +13,7 @@
 static const char *const stream_colours[STREAM_COUNT] = {
     [STREAM_STDOUT] = "34", [STREAM_STDERR] = "31", [STREAM_EVENT] = "36"};
 
-// INFO is what a record is anyway, and says nothing.
+// INFO is not coloured: a record without a level counts as INFO.
 static const char *const level_colours[LEVEL_COUNT] = {
     [LEVEL_DEBUG] = DIM, [LEVEL_WARNING] = "33", [LEVEL_ERROR] = "31", [LEVEL_CRITICAL] = "1;31"};
 
@@ -57,7 +57,7 @@ struct fields {
     bool milestone;
 };
 
-// Strings are copied into `scratch`, which must not move while they are looked at.
+// Strings are copied into `scratch`, which must not move while they are used.
 static struct str take_string(struct str extra, const char *name, struct buf *decoded, struct buf *scratch)
 {
     struct str value;
@@ -91,7 +91,7 @@ static void take_fields(struct str extra, struct buf *scratch, struct fields *re
     ret->milestone = record_extra_get(extra, STR("is_milestone"), &value) && str_eq(value, STR("true"));
 }
 
-// With a space before it, unless it is the first.
+// Appends a space before it, unless it is the first.
 static void append_field(const struct log_line *line, struct buf *out, size_t start, const char *colour,
                          struct str text)
 {
@@ -138,7 +138,7 @@ static void append_progress(const struct log_line *line, struct buf *out, size_t
     }
 }
 
-// What a record says beside its message, then the message: `step_started Download (n1) 2/5 40%: Fetching the file`.
+// Appends the structured fields, then the message: `step_started Download (n1) 2/5 40%: Fetching the file`.
 static void append_with_fields(struct log_line *line, const struct record *record, struct buf *out)
 {
     struct fields fields = {0};
@@ -187,7 +187,7 @@ void log_line_append(struct log_line *line, const struct record *record, struct 
         log_line_end(line, out);
         append_head(line, record, prefix, out);
     }
-    // Elsewhere than on a terminal a line of the job is the message alone, as it was.
+    // When the output is not a terminal, a line of the job is only its message, unchanged.
     bool fields = record->extra.len > 0 && !goes_on && (line->terminal || record->stream == STREAM_EVENT);
     if (fields)
         append_with_fields(line, record, out);

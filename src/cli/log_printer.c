@@ -75,7 +75,7 @@ static void print_record(struct log_printer *printer, uint64_t sequence_number, 
                          struct str json)
 {
     bool to_err = printer->split && record->stream == STREAM_STDERR;
-    // Both streams are one order; what came before must be out first when they meet again on a terminal.
+    // Both streams have one order. What came before must be written first, in case both go to the same terminal.
     if (printer->split)
         output_flush(to_err ? &printer->out : &printer->err);
     struct output *output = to_err ? &printer->err : &printer->out;
@@ -108,7 +108,7 @@ static void print_held(struct log_printer *printer, enum record_stream stream)
     held->any = false;
 }
 
-// False if it is a line by itself.
+// Returns false if the record is a line by itself.
 static bool hold(struct log_printer *printer, const struct record *record)
 {
     struct log_held *held = &printer->held[record->stream];

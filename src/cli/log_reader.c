@@ -9,7 +9,7 @@
 #define RETRY_MAX_MS   5000
 #define BROKEN_MAX     5
 #define RETRY_FIRST_MS 250
-#define CONNECT_MS     5000 // so that tries are never further apart than that when packets are swallowed
+#define CONNECT_MS     5000 // so that attempts are at most so far apart when packets get lost
 #define LINE_MAX_BYTES ((size_t)8 * 1024 * 1024)
 #define REPLACEMENT    "\xef\xbf\xbd"
 
@@ -78,8 +78,7 @@ bool log_reader_error_is_final(int err)
     }
 }
 
-// --- Exact bytes. JSON shows those that are not UTF-8 as U+FFFD; where one stands, the record is fetched as it is
-// stored.
+// --- Exact bytes. In JSON, bytes that are not UTF-8 become U+FFFD. If a record has one, the stored form is fetched.
 
 static bool take_exact(void *arg, uint64_t first, const struct chunk *chunk)
 {
@@ -126,7 +125,7 @@ static bool needs_exact(const struct log_reader *reader, const struct record *re
 
 struct object {
     struct log_reader *reader;
-    struct str json; // as it is to be printed
+    struct str json; // the form that will be printed
 };
 
 static int take_record(void *arg, const struct record_input *input)
@@ -139,7 +138,7 @@ static int take_record(void *arg, const struct record_input *input)
     if (!log_printer_wants(reader->printer, input->sequence_number))
         return 0;
     if (needs_exact(reader, &record)) {
-        // Without it nothing may be printed: the try is over, and the next one begins with this record.
+        // Without the exact bytes nothing may be printed. The attempt ends, and the next one begins with this record.
         if (!fetch_exact(reader, input->sequence_number))
             return ERR_CLOSED;
         chunk_record(reader->exact, (uint32_t)(input->sequence_number - reader->exact_first), &record);
@@ -170,7 +169,7 @@ static void take_gap(struct log_reader *reader, const json_t *message)
     fprintf(stderr, "runnel: records %llu–%llu are missing: %s\n", from, to, reason ? reason : "no reason given");
     reader->progress = true;
     if (reason && strcmp(reason, "restored") == 0) {
-        // The store knows less than was printed; what it numbers from here on is new.
+        // The store has less than was printed. Records that it numbers from here on are new.
         reader->printer->next = from;
         reader->printer->any = true;
     } else {
@@ -211,7 +210,7 @@ static bool take_control(struct log_reader *reader, struct str json)
     return true;
 }
 
-// Not before: a connection that breaks first must leave the position what it was.
+// Not earlier: if the connection breaks before, the position must stay as it was.
 static void take_incarnation(struct log_reader *reader)
 {
     memcpy(reader->incarnation, reader->answering, sizeof(reader->incarnation));
@@ -243,7 +242,7 @@ bool log_reader_object(struct log_reader *reader, struct str json)
 struct pass {
     struct log_reader *reader;
     struct client_response response;
-    bool stopped; // by what came, not by the printer
+    bool stopped; // stopped by what has come, and not by the printer
     bool chunks;
 };
 
@@ -287,7 +286,7 @@ static bool print_chunk(void *arg, uint64_t first, const struct chunk *chunk)
     reader->progress = true;
     take_incarnation(reader);
     if (printer->any && first < printer->next) {
-        // Chunks follow upon each other, so the store has gone back.
+        // Chunks follow each other without gaps, so the store has gone back.
         log_printer_flush(printer);
         fprintf(stderr, "runnel: records %llu–%llu are missing: restored\n", (unsigned long long)first,
                 (unsigned long long)printer->next - 1);
@@ -317,13 +316,13 @@ bool log_reader_is_ours(const struct client_response *response)
     return response->body.len > 0 && memmem(response->body.data, response->body.len, "\"error\":{", 9);
 }
 
-// An answer other than 2xx.
+// Takes an answer that is not 2xx.
 static void take_refusal(struct log_reader *reader, const struct client_response *response, bool follow)
 {
     CLEANUP(buf_release) struct buf text = {0};
     int err = client_response_error(response, &text);
     bool ours = log_reader_is_ours(response);
-    // What refuses long answers only lies on the way; the short ones tell what is.
+    // Something on the way may refuse long answers only. The short ones will tell.
     reader->foreign = !ours && follow;
     if (log_reader_error_is_final(err) && !reader->foreign) {
         make_fatal(reader, err, buf_cstr(&text));
@@ -355,7 +354,7 @@ enum log_pass log_reader_pass(struct log_reader *reader, const char *format, boo
         take_refusal(reader, &pass.response, follow);
     } else if (err == 0 && !pass.stopped) {
         reader->reached = true;
-        // Half a frame or half a line at the end is a cut too.
+        // Half a frame or half a line at the end means that the answer was cut.
         result = reader->chunks.buf.len == 0 && reader->line.len == 0 ? LOG_PASS_WHOLE : LOG_PASS_CUT;
     } else if ((err == ERR_UNREACHABLE && !reader->reached) || (err && err != ERR_CLOSED && err != ERR_UNREACHABLE)) {
         CLEANUP(free_ptr) char *text = xasprintf("%s: %s", reader->options.url, client_cause(&pass.response, err));
@@ -446,7 +445,8 @@ int log_reader_read(struct log_reader *reader)
         enum log_pass pass = log_reader_pass(reader, format, false, READ_IDLE_MS);
         if (pass != LOG_PASS_CUT)
             break;
-        // A server that is away may come back; one that breaks off at the same record each time has no more to give.
+        // A server that is away may come back. A server that breaks off at the same record each time will not give
+        // more.
         broken = reader->progress ? 0 : broken + reader->broke_off;
         if (broken > BROKEN_MAX) {
             make_fatal(reader, ERR_CORRUPT, "the server breaks off in the middle of the log; its own log says why");

@@ -42,7 +42,7 @@ static bool wants_events(const struct cli *cli)
 
 // --- Texts
 
-// As a part of a regular expression that means just this text.
+// Appends it as a part of a regular expression that matches exactly this text.
 static void append_quoted(struct buf *out, const char *text)
 {
     buf_append_text(out, "\\Q");
@@ -54,10 +54,10 @@ static void append_quoted(struct buf *out, const char *text)
     buf_append_text(out, "\\E");
 }
 
-// What is done with each parameter that asks for texts.
+// Called for each parameter that asks for texts.
 typedef int text_fn(void *arg, const char *name, const char *value);
 
-// Any of several texts or expressions is one expression.
+// Several texts or expressions of which any may match are joined into one expression.
 static int each_any(const char *const *values, size_t count, bool quoted, text_fn *each, void *arg)
 {
     CLEANUP(buf_release) struct buf regex = {0};
@@ -135,7 +135,7 @@ int log_request_filter(struct cli *cli, struct filter **ret)
 
 // --- All of it
 
-// Appends a query's parameters, which begin with '?', with '&' before each.
+// Appends the parameters of a query, which begins with '?', with '&' before each.
 static void append_parameters(struct buf *out, const struct buf *query)
 {
     if (query->len == 0)
@@ -192,7 +192,7 @@ static int read_context(struct cli *cli, struct log_request *ret)
         code = read_lines(cli, "before-context", &ret->before);
     if (code == 0)
         code = read_lines(cli, "after-context", &ret->after);
-    // What counts lines counts those that match.
+    // -c counts lines that match, so lines around them do not matter.
     ret->context = ret->before + ret->after > 0 && ret->form != LOG_FORM_COUNT;
     return code;
 }
@@ -227,7 +227,7 @@ static int append_position(struct cli *cli, struct buf *out)
         return cli_usage_error(cli, "--from-seq says where to begin, and so does --%s", tail ? "tail" : "since");
     if (tail)
         code = append_number(cli, &query, "tail", "tail");
-    // Made absolute now, so that it means the same when the connection has to be made again.
+    // Made absolute now, so that it means the same after a reconnection.
     if (code == 0 && since)
         code = query_append_time(cli, &query, "since", "since", false);
     if (code == 0 && from)

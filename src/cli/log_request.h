@@ -1,4 +1,4 @@
-// What of a log is asked for, from the options of `logs`.
+// Which part of a log is asked for: the options of `logs`.
 #pragma once
 
 #include "cli/cli_private.h"
@@ -7,18 +7,18 @@
 
 struct log_request {
     enum log_form form;
-    // Parameters, each with '&' before it: all, and apart those that ask for texts and the others.
+    // Parameters, each with '&' before it: all of them; those that do not ask for texts; those that do.
     struct buf all_filters, filters, texts;
     struct buf position; // "from=0", "tail=5&since=…"
     bool events;         // events are asked for
     bool has_until;
     int64_t until_ms; // nothing later is shown
-    bool context;     // lines around those that match are shown
+    bool context;     // lines around matches are shown
     unsigned before, after;
 };
 
-// 0, or the exit code after having said what is wrong.
+// Returns 0, or the exit code after having said what is wrong.
 int log_request_read(struct cli *cli, struct log_request *ret);
 void log_request_release(struct log_request *request);
-// The filter of texts, to be asked here.
+// Makes the filter of texts, to be used here.
 int log_request_filter(struct cli *cli, struct filter **ret);

@@ -1,6 +1,6 @@
 #include "cli/log_select.h"
 
-// A record that may still be shown, with its bytes in one piece.
+// A record that may still be shown. Its bytes are in one piece.
 struct kept {
     uint64_t sequence_number;
     struct record record;
@@ -11,15 +11,15 @@ struct kept {
 
 struct log_select {
     struct filter *filter;
-    struct line_filter *lines; // its numbers are those of what comes, without holes
+    struct line_filter *lines; // its record numbers count what comes, without holes
     struct filter_run run;
     unsigned before, after, after_left;
-    uint64_t first_match, taken, judged; // judged: how many were decided and seen to
+    uint64_t first_match, taken, judged; // judged: how many were decided and handled
     log_select_fn *show;
     void *arg;
-    bool open[STREAM_COUNT]; // the stream's last record is continued by its next one
+    bool open[STREAM_COUNT]; // the stream's last record goes on in its next one
     bool shown, left_out, showing;
-    struct kept *kept; // first those that could come before a match, then the undecided ones
+    struct kept *kept; // first those that may come before a match, then the undecided ones
     size_t count, capacity;
 };
 
@@ -97,7 +97,7 @@ static void show(struct log_select *select, size_t count)
     drop(select, count);
 }
 
-// Of those that could come before a match at most so many lines, from the beginning of one on.
+// Keeps at most so many lines that could come before a match. They begin with the beginning of a line.
 static void keep_before(struct log_select *select, size_t *waiting)
 {
     size_t lines = 0;
@@ -111,7 +111,7 @@ static void keep_before(struct log_select *select, size_t *waiting)
     *waiting -= dropped;
 }
 
-// True if it belongs to the lines after a match.
+// True if the record belongs to the lines after a match.
 static bool goes_after(struct log_select *select, const struct kept *kept)
 {
     if (!kept->starts_line)

@@ -1,4 +1,4 @@
-// What becomes of the runner of a log that is followed, in words.
+// Tells in words what happens to the runner of a log that is followed.
 #include "cli/log_reader.h"
 #include "model/status.h"
 
@@ -24,7 +24,7 @@ void log_reader_take_state(struct log_reader *reader, const char *status_text, b
         return;
     bool was_away = state->known && state->away, was_lost = state->known && state->status == STATUS_LOST;
     bool is_lost = status == STATUS_LOST;
-    // One that never had a runner, as its records are posted, misses none.
+    // An execution whose records are posted never had a runner, and misses none.
     bool away = !connected && !status_terminal(status) && (was_away || (state->known && state->connected));
     if (is_lost && !was_lost)
         log_reader_say(reader, lost);

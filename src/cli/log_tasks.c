@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#define LONG_ID      20 // longer ones are shown by their end on a terminal
+#define LONG_ID      20 // on a terminal, of longer ones only the end is shown
 #define LONG_ID_SHOW 10
 
 struct log_task {
@@ -45,7 +45,7 @@ static int exit_code_of(const struct log_reader *reader)
     return exit_code_of_job(reader->status, exit_code);
 }
 
-// Reading has brought no end: there may be one all the same.
+// Reading has not met the end of the log. Still, the job may have ended.
 static int exit_as_known(struct cli *cli, const struct log_reader *reader)
 {
     CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/status", reader->execution_id);
@@ -85,7 +85,7 @@ static void choose_form(struct cli *cli, const struct log_request *request, stru
         log_printer_lines(printer, cli_colour(cli), cli_flag(cli, "utc"));
 }
 
-// Where the first line that matches lies, of the last N: the lines before it are needed, too.
+// Finds the first matching line of the last N. Lines before it are needed, too.
 static int find_first_match(struct log_task *task, char **ret_position, uint64_t *ret_first)
 {
     const struct log_request *request = task->request;
@@ -100,13 +100,13 @@ static int find_first_match(struct log_task *task, char **ret_position, uint64_t
     const json_t *first = json_array_get(json_object_get(page, "logs"), 0);
     const json_t *number = first ? json_object_get(first, "sequence_number") : json_object_get(page, "last_index");
     *ret_first = (uint64_t)json_integer_value(number);
-    // A line may be several records.
+    // A line may consist of several records.
     uint64_t back = MIN(*ret_first, (uint64_t)request->before * 64 + (request->before > 0 ? LINE_SPAN_MAX : 0));
     *ret_position = xasprintf("from=%llu", (unsigned long long)(*ret_first - back));
     return 0;
 }
 
-// -A, -B, -C: what is around a match is seen here alone, so all lines are asked for.
+// -A, -B, -C: lines around matches are selected here, so the server is asked for all lines.
 static int choose_context(struct log_task *task)
 {
     struct log_request *request = task->request;
@@ -161,7 +161,7 @@ static char *short_name(const struct log_printer *printer, const char *id)
     return printer->out.is_terminal && len > LONG_ID ? xasprintf("…%s", id + len - LONG_ID_SHOW) : xstrdup(id);
 }
 
-// `id | `, each in a colour of its own and as wide as the widest.
+// Each prefix is `id | `, in its own colour and as wide as the widest.
 static void choose_prefixes(struct log_task *tasks, size_t count, bool colour)
 {
     static const char *const colours[] = {"36", "33", "35", "32", "34", "31"};

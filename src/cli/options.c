@@ -32,7 +32,7 @@ const char *option_values(const struct cli_option *option)
         {"STATUS", "queued running waiting paused completed failed cancelled timed_out skipped lost"},
         {"STREAM", "stdout stderr event"},
         {"LEVEL", "DEBUG INFO WARNING ERROR CRITICAL"},
-        // Settings of the server are all TEXT; these go by their own name.
+        // The server's settings are all TEXT, so these are found by their names.
         {"log_level", "debug info warning error"},
         {"log_form", "auto text json"},
     };
@@ -46,7 +46,7 @@ const char *option_values(const struct cli_option *option)
 
 #define NEAREST_NAME_MAX 40
 
-// Edits (insert, delete, replace, swap of neighbours) from one name to the other: optimal string alignment.
+// Number of edits (insert, delete, replace, swap of neighbours) from one name to the other: optimal string alignment.
 static size_t distance(const char *a, const char *b)
 {
     size_t a_len = strlen(a), b_len = strlen(b);
@@ -74,14 +74,14 @@ static size_t distance(const char *a, const char *b)
 
 void nearest_init(struct nearest *nearest, const char *wanted)
 {
-    // A third of the letters may be wrong, one in short names.
+    // A third of the letters may be wrong; in short names one.
     *nearest = (struct nearest){.wanted = wanted, .distance = MAX(strlen(wanted) / 3, (size_t)1) + 1};
 }
 
 void nearest_offer(struct nearest *nearest, const char *name)
 {
     size_t edits = distance(nearest->wanted, name);
-    // What was begun right is meant, too: --tim for --timestamps.
+    // A correct beginning is meant, too: --tim for --timestamps.
     if (edits >= nearest->distance && strlen(nearest->wanted) >= 3 &&
         strncmp(nearest->wanted, name, strlen(nearest->wanted)) == 0)
         edits = nearest->distance - 1;
@@ -129,7 +129,7 @@ static int unknown_long(const struct cli_option *const *tables, const char *name
 
 struct parsing {
     const struct cli_option *const *tables;
-    size_t argc, at; // at: of what is being looked at
+    size_t argc, at; // at: the index of the present word
     char **argv;
     struct arena *arena;
     struct parsed *ret;

@@ -1,5 +1,5 @@
-// The option parser: POSIX and GNU habits (bundled short flags, -n5, --name=value, "--", options after operands), from
-// tables alone.
+// The option parser, with the habits of POSIX and GNU: bundled short flags, -n5, --name=value, "--", options after
+// operands. It works from tables alone.
 #pragma once
 
 #include "cli/cli.h"
@@ -11,27 +11,28 @@ struct parsed_option {
 };
 
 struct parsed {
-    struct parsed_option *options; // in the order given
+    struct parsed_option *options; // in the order in which they were given
     size_t option_count;
     char **operands; // NULL-terminated
     size_t operand_count;
     bool operands_ended; // by "--"
 };
 
-// `tables` ends with NULL; the first table that has a name wins. With `stop_at_operand` everything from the first
-// operand on is one. What comes out points into argv and the arena. ERR_INVALID with a text in *ret_error that names
-// the nearest option if there is one.
+// `tables` ends with NULL; the first table that has a name is used. With `stop_at_operand`, everything from the first
+// operand on is an operand. The results point into argv and the arena. Returns ERR_INVALID with a text in *ret_error,
+// which names the most similar option if there is one.
 int options_parse(const struct cli_option *const *tables, bool stop_at_operand, size_t argc, char **argv,
                   struct arena *arena, struct parsed *ret, struct buf *ret_error);
 
-// Names in tables may be spelled with '_' for '-'.
+// Names in tables may be written with '_' instead of '-'.
 bool option_name_eq(const char *a, const char *b);
-void option_append_name(struct buf *out, const char *long_name); // with '-'
+void option_append_name(struct buf *out, const char *long_name); // writes '-' for '_'
 
-// The words that the value of an option may be, between spaces, by the name of its argument; NULL: anything.
+// Returns the words that the value of an option may be, with spaces between them. The name of the argument decides.
+// NULL: anything.
 const char *option_values(const struct cli_option *option);
 
-// The nearest of the names to what was written, or NULL if none is near enough to be meant.
+// Finds the name that is most similar to what was written. NULL if none is similar enough.
 struct nearest {
     const char *wanted, *best;
     size_t distance;

@@ -35,7 +35,7 @@ void output_flush(struct output *output)
 void output_finish(struct output *output)
 {
     output_flush(output);
-    // Some file systems tell only when a descriptor is closed that they could not keep what was written.
+    // Some file systems report only at the close that they could not keep what was written.
     int copy = output_ended(output) ? -1 : fcntl(output->fd, F_DUPFD_CLOEXEC, 0);
     if (copy >= 0 && close(copy) < 0 && errno != EINTR)
         output->err = -errno;

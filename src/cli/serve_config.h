@@ -1,4 +1,4 @@
-// The server's configuration as the command line gives it, for the commands that work on the server's data.
+// The server's configuration from the command line, for commands that work on the server's data.
 #pragma once
 
 #include "cli/cli.h"
@@ -6,6 +6,6 @@
 
 #define SYSTEM_CONFIG "/etc/runnel/server.conf"
 
-// From the file, the environment and those flags of the present command that name settings, over the defaults that *ret
-// holds. With a text.
+// Reads the file, the environment, and the flags of the present command that name settings, over the defaults in *ret.
+// On error *ret_error says why.
 int serve_config_load(struct cli *cli, struct config *ret, struct buf *ret_error);

@@ -5,7 +5,7 @@
 #define CONTINUATION "\n    "
 #define SGR_RESET    "\033[0m"
 
-// The length of the SGR sequence at the start (CSI, digits and separators, 'm'), or 0.
+// Returns the length of the SGR sequence (CSI, digits and separators, 'm') at the start, or 0.
 static size_t sgr_length(struct str text)
 {
     if (text.len < 3 || text.data[0] != '\033' || text.data[1] != '[')

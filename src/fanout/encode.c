@@ -1,6 +1,6 @@
 #include "fanout/encode.h"
 
-// Whole output, whose text column is the answer as it stands.
+// For formats of output only: the chunk's text column is the answer as it stands.
 static bool encode_as_text(const struct chunk *chunk, const struct format *format)
 {
     struct str text = chunk_text(chunk);

@@ -6,49 +6,51 @@
 #include "model/line_filter.h"
 #include "util/map.h"
 
-// One chunk in memory, with what it was encoded to.
+// One chunk in memory, with its encoded forms.
 struct entry {
-    struct list_node by_use; // fanout.entries, least recently used first
+    struct list_node by_use; // in fanout.entries, the least recently used first
     struct topic *topic;
     uint64_t first;
     uint32_t count;
     struct chunk *chunk;
     struct encoded *encoded[FORMAT_COUNT];
     size_t bytes;
-    uint64_t arrived_ns; // when the server got it; 0: long ago, or told already
+    uint64_t arrived_ns; // when the server got it; 0: long ago, or already measured
 };
 
-// Somebody who waits for what becomes of an execution.
+// Somebody who waits for changes of an execution.
 struct topic_waiter {
-    struct list_node node;                                // topic.waiters
-    void (*wake)(struct topic_waiter *waiter);            // at the end of the turn; there may be something to read
+    struct list_node node; // in topic.waiters
+    // Called at the end of the turn; there may be something to read.
+    void (*wake)(struct topic_waiter *waiter);
     void (*failed)(struct topic_waiter *waiter, int err); // what it waits for cannot be read
 };
 
-// One execution that has subscribers here, or had some and still has entries.
+// An execution that has subscribers here, or had some and still has entries.
 struct topic {
     struct map_node node;
     struct fanout *fanout;
-    struct execution execution; // as of the last change heard of
+    struct execution execution; // as of the last change that was heard of
     struct budget_account *account;
     struct execution_live live; // as of the last look, see topic_live
     bool live_known;            // nothing has changed since then
-    bool changed;               // a change came since the topic was made
-    struct entry **entries;     // by first, not overlapping; within `entry_block`, as the oldest go first
+    bool changed;               // a change came after the topic was made
+    // By `first`, not overlapping; a part of `entry_block`, because the oldest are removed at its front.
+    struct entry **entries;
     struct entry **entry_block;
-    size_t entry_count, entry_capacity; // of the block
+    size_t entry_count, entry_capacity; // capacity of the block
     struct list_node waiters;
-    struct list_node fetches; // reads of chunks under way
-    unsigned refreshes;       // reads of the execution under way
+    struct list_node fetches; // reads of chunks that are under way
+    unsigned refreshes;       // reads of the execution that are under way
     struct deferred wake;
 };
 
 struct window { // see window.c
     size_t size;
-    struct budget_lease beyond; // what it is larger than at first
-    struct list_node full;      // fanout.full_windows, while the socket has not taken all; the oldest first
+    struct budget_lease beyond; // how much it has grown
+    struct list_node full;      // in fanout.full_windows while the socket has not taken everything; the oldest first
     uint64_t full_ms;
-    bool stalled; // it took longer than a second
+    bool stalled; // it has taken longer than a second
 };
 
 struct subscriber {
@@ -60,16 +62,17 @@ struct subscriber {
     struct filter *filter;
     const struct subscriber_sink *sink;
     void *owner;
-    struct locate *locate; // while its position is looked for
+    struct locate *locate; // set while its position is looked for
     bool pumping, filtering, ended, freed;
     bool restored, follow, wants_state, wants_position;
-    void (*decided)(struct subscriber *subscriber, int err); // by matching.c, when it has filtered
-    // Of a filter that looks at text: what it has found, and the cursor that goes with it; elsewhere it begins anew.
+    void (*decided)(struct subscriber *subscriber, int err); // called by matching.c when the filter has decided
+    // For a filter that looks at text: what it has found, and the cursor for which that is valid. At another cursor it
+    // begins again.
     struct line_filter *lines;
     uint64_t lines_cursor;
-    uint64_t settle_due_ms; // when a line that goes on is not waited for any more; 0: nothing waits behind one
+    uint64_t settle_due_ms; // when to stop waiting for the rest of a line; 0: nothing waits behind a line
     struct window window;
-    struct list_node scan_wait; // fanout.scan_waiting
+    struct list_node scan_wait; // in fanout.scan_waiting
     struct deferred pump;
     struct timer *position_timer;
 };
@@ -81,39 +84,39 @@ struct fanout {
     size_t cache_bytes;
     struct deferred evict;
     bool evict_next;            // the followers have had their turn
-    _Atomic size_t inbox_bytes; // chunks on their way to this loop
+    _Atomic size_t inbox_bytes; // bytes of chunks on their way to this loop
     struct list_node full_windows;
     struct timer *stall_timer;
-    struct list_node scan_waiting; // subscribers, until there is room for another chunk that is filtered
+    struct list_node scan_waiting; // subscribers that wait until another chunk may be filtered
     unsigned scans;                // chunks of this loop that are being filtered
 };
 
 // logcache.c
 struct topic *topic_open(struct fanout *fanout, const struct execution *execution);
 void topic_close_if_idle(struct topic *topic);
-// What only the live server knows of it. It is looked up once, however many ask, until the topic is woken again:
-// whatever changes it does that.
+// Returns what only the live server knows about it. It is looked up once, however many ask, until the topic is woken
+// again; every change wakes the topic.
 const struct execution_live *topic_live(struct topic *topic);
 struct entry *topic_find(struct topic *topic, uint64_t sequence);
-// Replaces whatever overlaps. Takes its own reference.
+// Replaces entries that overlap. Takes its own reference.
 struct entry *topic_put(struct topic *topic, uint64_t first, struct chunk *chunk);
-// Reads the chunk that covers `sequence`; all who wait are woken then. Single-flight. Of what `filter` (may be NULL)
-// excludes by the header the entries stay closed.
+// Reads the chunk that covers `sequence`, and wakes everyone who waits for it. Reads it only once at a time. Entries
+// that `filter` (may be NULL) excludes by their header stay closed.
 void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format format, struct filter *filter);
-// Fetches what will soon be wanted of [from, limit) by one who goes on at `from`, so that it is there when its socket
-// has taken what it was given.
+// Fetches what a reader that goes on at `from` will soon want of [from, limit), so that it is in memory when the socket
+// has taken the bytes before.
 void topic_read_ahead(struct topic *topic, uint64_t from, uint64_t limit, enum follow_format format,
                       struct filter *filter);
-// Opens the chunk if it is closed. False if it cannot be: it is damaged.
+// Opens the chunk if it is closed. Returns false if it is damaged.
 bool entry_open(struct entry *entry);
-// Of an open one.
+// The entry must be open.
 const struct encoded *entry_encode(struct entry *entry, enum follow_format format);
 void entry_used(struct entry *entry);
 void topic_refresh(struct topic *topic);
 
 // matching.c
-// True if the filter, which looks at text, has decided about the record at the cursor. Else it was begun, or there is
-// something to wait for, and the subscriber's pump will be run again.
+// Returns true if the filter, which looks at text, has decided about the record at the cursor. Otherwise the filter is
+// running, or there is something to wait for, and the subscriber's pump will be called again.
 bool subscriber_decide(struct subscriber *subscriber);
 
 // window.c
@@ -121,7 +124,9 @@ void windows_init(struct fanout *fanout);
 void windows_release(struct fanout *fanout);
 void window_init(struct subscriber *subscriber);
 void window_release(struct subscriber *subscriber);
-size_t window_room(struct subscriber *subscriber);  // bytes that it may be handed now; 0: not before it has drained
-void window_drained(struct subscriber *subscriber); // its socket has taken all
-void window_idle(struct subscriber *subscriber);    // there is nothing to hand over
-bool window_stretch(struct subscriber *subscriber, size_t bytes); // for what cannot be cut; false if there is no room
+// Bytes that it may get now; 0: wait until the socket has taken what it has.
+size_t window_room(struct subscriber *subscriber);
+void window_drained(struct subscriber *subscriber); // the socket has taken everything
+void window_idle(struct subscriber *subscriber);    // there is nothing to send
+// Makes room for something that cannot be divided; false if there is no room.
+bool window_stretch(struct subscriber *subscriber, size_t bytes);

@@ -22,7 +22,7 @@ static enum follower_step follower_position(struct follower *follower, uint64_t 
     return FOLLOWER_POSITION;
 }
 
-// All that is durable was considered and the log is open.
+// Everything durable was considered, and the log is open.
 static enum follower_step follower_caught_up(struct follower *follower, const struct follower_view *view)
 {
     if (!follower->wants_position)
@@ -48,7 +48,7 @@ enum follower_step follower_next(struct follower *follower, const struct followe
         return FOLLOWER_PURGED;
     }
     if (follower->restored) {
-        // What its reader has from there on is void, also where the log has grown past its cursor again.
+        // What the reader has from that record on is void, even if the log has grown beyond the cursor again.
         uint64_t from = MIN(view->restored_from, view->next), to = follower->cursor - 1;
         bool void_ones = follower->cursor > from;
         follower->restored = false;
@@ -71,7 +71,7 @@ enum follower_step follower_next(struct follower *follower, const struct followe
     }
     follower->limit = MIN(view->next, follower->until);
     if (follower->cursor < follower->limit) {
-        // A reader whose filter lets nothing through must hear where it stands, also while it is still catching up.
+        // A reader whose filter lets nothing pass must learn where it stands, also while it is catching up.
         if (follower->wants_position && follower->told < follower->cursor && view->now_ms >= follower->position_due_ms)
             return follower_position(follower, follower->cursor, view->now_ms);
         return FOLLOWER_READ;

@@ -3,11 +3,11 @@
 #include "sse/sse.h"
 #include "ws/ws_parser.h"
 
-#define FRAME_HEADER_USUAL 4 // of frames of 126 to 65,535 bytes, which most are
+#define FRAME_HEADER_USUAL 4 // length for frames of 126 to 65,535 bytes, which are the most frequent
 
-// --- What a record becomes
+// --- How a record is encoded
 
-// How long the header is shows only when the text is there; it is moved if the guess was wrong.
+// The length of the header is known only when the text is written. If the guess was wrong, the text is moved.
 static void encode_frame(struct format_encoder *encoder, const struct record *record, uint64_t sequence)
 {
     struct buf *out = &encoder->out;
@@ -64,7 +64,7 @@ static void encode_text(struct format_encoder *encoder, const struct record *rec
         buf_append_byte(&encoder->out, '\n');
 }
 
-// --- What is told between them
+// --- What is told between records
 
 static void tell_line(struct buf *out, struct str json, uint64_t next_sequence)
 {

@@ -1,33 +1,34 @@
-// What a log can be read as: one table, from what a client asks for to what each record becomes.
+// The formats in which a log can be read. One table says what a client asks for and how each record is encoded.
 #pragma once
 
 #include "model/record.h"
 #include "util/buf.h"
 
 enum follow_format {
-    FORMAT_WEBSOCKET, // whole unmasked text frames, one a record
+    FORMAT_WEBSOCKET, // complete unmasked text frames, one for each record
     FORMAT_SSE,
     FORMAT_NDJSON,
     FORMAT_CSV,
-    FORMAT_TEXT, // output only; UTF-8, ill-formed parts shown as U+FFFD
-    FORMAT_RAW,  // output only; exact bytes
+    FORMAT_TEXT, // output only; UTF-8, ill-formed parts become U+FFFD
+    FORMAT_RAW,  // output only; the exact bytes
     FORMAT_COUNT,
-    FORMAT_CHUNK = FORMAT_COUNT, // not cached: frames of whole chunks, see encode_chunk_frame
+    FORMAT_CHUNK = FORMAT_COUNT, // frames of whole chunks, not cached; see encode_chunk_frame
 };
 
 enum format_ability {
-    FORMAT_CAN_FILTER = 1,  // made of records, so that any of them may be left out; others are made of whole chunks
+    // It is made of single records, so any of them may be left out; other formats are made of whole chunks.
+    FORMAT_CAN_FILTER = 1,
     FORMAT_OUTPUT_ONLY = 2, // without events
-    FORMAT_UTF8 = 4,        // bytes that are none are replaced
-    FORMAT_TYPED = 8,       // each record says that it is one
-    FORMAT_GAPS = 16,       // what can be told between records: gaps,
-    FORMAT_STATES = 32,     // what becomes of the runner,
+    FORMAT_UTF8 = 4,        // bytes that are not UTF-8 are replaced
+    FORMAT_TYPED = 8,       // each record says its type
+    FORMAT_GAPS = 16,       // between records it can tell gaps,
+    FORMAT_STATES = 32,     // states of the runner,
     FORMAT_COMPLETE = 64,   // the end,
     FORMAT_POSITIONS = 128, // and positions
     FORMAT_COMPRESSIBLE = 256,
 };
 
-// Of one chunk on its way into a format.
+// Encodes one chunk in a format.
 struct format_encoder {
     struct buf out, scratch;
     struct str execution_id;
@@ -35,24 +36,25 @@ struct format_encoder {
 };
 
 struct format {
-    const char *name;         // by which a client asks for it; NULL: a route of its own has it
-    const char *media_type;   // of the header Accept; NULL: none
+    const char *name;         // what a client asks for; NULL: it has a route of its own
+    const char *media_type;   // in the header Accept; NULL: none
     const char *content_type; // of the answer
-    const char *head;         // what precedes all records, or NULL
-    unsigned can;             // enum format_ability
-    // NULL: made of whole chunks.
+    const char *head;         // text before all records, or NULL
+    unsigned can;             // bits of enum format_ability
+    // NULL: the format is made of whole chunks.
     void (*encode)(struct format_encoder *encoder, const struct record *record, uint64_t sequence);
-    // How a plain stream holds JSON of what is told between records; NULL: its sink knows, or it tells nothing.
+    // Writes the JSON of something that is told between records, for a plain stream. NULL: the sink does it, or nothing
+    // is told.
     void (*tell)(struct buf *out, struct str json, uint64_t next_sequence);
-    void (*keep_alive)(struct buf *out); // what says nothing; NULL: there is no such thing
+    void (*keep_alive)(struct buf *out); // writes something without meaning; NULL: the format has no such thing
 };
 
 const struct format *format_of(enum follow_format format);
-// By its name, or by its media type, in any case. False if nobody may ask for such a one.
+// Finds a format by its name or media type, in any case. Returns false if clients cannot ask for it.
 bool format_by_name(struct str name, enum follow_format *ret);
 bool format_by_media_type(struct str media_type, enum follow_format *ret);
 
-// A frame of chunks: u64 LE sequence number, u32 LE length, bytes. At the end of a followed stream the length stands
-// behind 0xFFFFFFFF, and the bytes are JSON of `complete`.
+// A frame of a chunk: u64 LE sequence number, u32 LE length, bytes. A followed stream ends with 0xFFFFFFFF in place of
+// the length, then the length, and the JSON of `complete`.
 #define CHUNK_FRAME_HEADER   12
 #define CHUNK_FRAME_COMPLETE 0xFFFFFFFFu

@@ -9,12 +9,12 @@ struct locate {
     struct loop *loop;
     int64_t account, row;
     struct position position;
-    struct line_tail *tail; // of POSITION_TAIL
-    uint64_t steps;         // of regular expressions, for one read
-    uint64_t end;           // the log's
+    struct line_tail *tail; // for POSITION_TAIL
+    uint64_t steps;         // of regular expressions, for each read
+    uint64_t end;           // end of the log
     uint64_t floor;         // the walk back ends here
     uint64_t at;            // records from here on were counted
-    uint64_t found;         // sequence number
+    uint64_t found;         // the result
     bool by_time, settled, cancelled;
     struct store_read read;
     struct mail mail;
@@ -35,7 +35,7 @@ static void locate_direct(struct mail *mail)
     locate_finish(CONTAINER_OF(mail, struct locate, mail), 0);
 }
 
-// Walks back through the chunks of one read; on the reader's thread.
+// Walks back through the chunks of one read. On the reader's thread.
 static int locate_count_back(struct locate *locate, const struct store_read *read, struct filter_run *run)
 {
     locate->floor = MAX(locate->floor, read->ret_first_sequence);
@@ -63,11 +63,11 @@ static int locate_by_tail(struct locate *locate, const struct store_read *read)
     filter_run_init(&run, line_tail_filter(locate->tail), locate->steps);
     int err = locate_count_back(locate, read, &run);
     filter_run_release(&run);
-    // The budget is for one read; only a line that takes it all by itself cannot be had.
+    // The budget is for one read. Only a line that needs all of it alone cannot be counted.
     if (err == ERR_INVALID && locate->at < before)
         return 0;
     locate->settled = line_tail_settled(locate->tail) || read->ret_count == 0 || locate->at <= locate->floor;
-    // Fewer lines than wanted: from the first one found on, and from the end when there was none.
+    // If there are fewer lines than wanted, begin with the first; if there is none, begin at the end.
     locate->found = line_tail_found(locate->tail, &found) ? found : locate->end;
     return err;
 }
@@ -114,7 +114,7 @@ static void locate_read_done(struct store_op *op)
 
     store_op_release(op);
     if (locate->by_time && locate->tail && err == 0 && !locate->cancelled) {
-        // That was where `since` begins; what is counted lies behind it.
+        // This was the place where `since` begins. Lines are counted behind it.
         locate->floor = locate->found;
         locate->by_time = locate->settled = false;
         locate_read(locate);

@@ -1,18 +1,19 @@
-// The log cache: the newest and the recently read chunks of followed executions, under one byte budget a loop.
+// The log cache: the newest and the recently read chunks of followed executions. Each loop has one budget of bytes for
+// it.
 #include "fanout/fanout_private.h"
 #include "util/clock.h"
 
 #define FETCH_BYTES        (1024u * 1024)
 #define INBOX_BYTES_MAX    (64u * 1024 * 1024)
 #define FETCHES_PER_TOPIC  8
-#define AHEAD_ENTRIES_MAX  16 // that are looked at for one who reads on
+#define AHEAD_ENTRIES_MAX  16 // how many entries are looked at for a reader that goes on
 #define AHEAD_LIVE_RECORDS 4096
 #define INDEX_LOOK_BACK    16
 
 struct fetch {
     struct list_node node;
     struct topic *topic;
-    struct filter *filter; // what it excludes by the chunks' headers may stay closed; or NULL
+    struct filter *filter; // chunks that it excludes by their headers may stay closed; may be NULL
     enum follow_format format;
     struct store_read read;
     char execution_id[256];
@@ -78,15 +79,15 @@ const struct encoded *entry_encode(struct entry *entry, enum follow_format forma
     return entry->encoded[format];
 }
 
-// Index of the last entry that begins at or before `sequence`; entry_count if there is none.
+// Returns the index of the last entry that begins at or before `sequence`, or entry_count if there is none.
 static size_t topic_index(const struct topic *topic, uint64_t sequence)
 {
     size_t low = 0, high = topic->entry_count;
-    for (size_t i = high; i > 0 && i + INDEX_LOOK_BACK > high; i--) // followers are mostly near the end
+    for (size_t i = high; i > 0 && i + INDEX_LOOK_BACK > high; i--) // most followers are near the end
         if (topic->entries[i - 1]->first <= sequence)
             return i - 1;
     if (high && topic->entries[0]->first == sequence)
-        return 0; // and what is evicted at the start
+        return 0; // entries are evicted at the start
     while (low < high) {
         size_t middle = (low + high) / 2;
         if (topic->entries[middle]->first <= sequence)
@@ -109,7 +110,7 @@ struct entry *topic_find(struct topic *topic, uint64_t sequence)
 static void topic_cut(struct topic *topic, size_t from, size_t count)
 {
     if (count == 0)
-        return; // there may be no array yet
+        return; // the array may not exist yet
     for (size_t i = from; i < from + count; i++)
         entry_free(topic->entries[i]);
     topic->entry_count -= count;
@@ -120,13 +121,13 @@ static void topic_cut(struct topic *topic, size_t from, size_t count)
                 (topic->entry_count - from) * sizeof(struct entry *));
 }
 
-// For one more entry.
+// Makes room for one more entry.
 static void topic_make_room(struct topic *topic)
 {
     size_t in_front = (size_t)(topic->entries - topic->entry_block);
     if (in_front + topic->entry_count < topic->entry_capacity)
         return;
-    if (in_front > topic->entry_count) { // more than half is free
+    if (in_front > topic->entry_count) { // more than half of the block is free
         memmove(topic->entry_block, topic->entries, topic->entry_count * sizeof(struct entry *));
         topic->entries = topic->entry_block;
         return;
@@ -169,12 +170,12 @@ static bool entry_pinned(const struct entry *entry)
     return false;
 }
 
-// Least recently used first; what sockets still hold would free nothing, so it stays and counts.
+// Evicts the least recently used first. To evict what a socket still holds would free nothing, so it stays and counts.
 static void fanout_evict(struct deferred *deferred)
 {
     struct fanout *fanout = CONTAINER_OF(deferred, struct fanout, evict);
-    // What has just come is first offered to those who wait for it, else a cache full of pinned bytes would starve them
-    // for ever.
+    // New entries are first offered to those who wait for them. Otherwise a cache full of bytes that sockets hold would
+    // starve them for ever.
     fanout->evict_next = !fanout->evict_next;
     if (fanout->evict_next) {
         loop_defer(fanout->options.loop, &fanout->evict);
@@ -188,7 +189,7 @@ static void fanout_evict(struct deferred *deferred)
             continue;
         struct topic *topic = entry->topic;
         topic_cut(topic, topic_index(topic, entry->first), 1);
-        // Closing frees only the topic's own struct by then: it has no entry that `next` could be.
+        // At this point closing frees only the topic itself: it has no entry that could be `next`.
         topic_close_if_idle(topic);
     }
 }
@@ -220,7 +221,7 @@ static void topic_wake(struct topic *topic)
 static void topic_wake_now(struct deferred *deferred)
 {
     struct topic *topic = CONTAINER_OF(deferred, struct topic, wake);
-    // One who ends may take the topic with it: hold it open meanwhile.
+    // A waiter that ends may close the topic, so it is kept open meanwhile.
     topic->refreshes++;
     LIST_FOR_EACH_SAFE(node, next, &topic->waiters) {
         struct topic_waiter *waiter = CONTAINER_OF(node, struct topic_waiter, node);
@@ -253,7 +254,7 @@ struct topic *topic_open(struct fanout *fanout, const struct execution *executio
     list_init(&topic->fetches);
     deferred_init(&topic->wake, topic_wake_now);
     map_insert(&fanout->topics, &topic->node, str_n((const char *)&topic->execution.row, sizeof(topic->execution.row)));
-    topic_refresh(topic); // a commit may have fallen between the look-up of the execution and this
+    topic_refresh(topic); // a commit may have come between the look-up of the execution and now
     return topic;
 }
 
@@ -318,7 +319,7 @@ void topic_refresh(struct topic *topic)
 
 // --- Reading from the store
 
-// Opens what may hold something that is wanted, up to as much as a fetch without a filter brings.
+// Opens chunks that may hold something wanted, up to as many bytes as a fetch without a filter brings.
 static int fetch_open(struct fetch *fetch)
 {
     struct store_read *read = &fetch->read;
@@ -337,7 +338,7 @@ static int fetch_open(struct fetch *fetch)
     return err;
 }
 
-// On the reader's thread: what the loop would have to encode anyway.
+// On the reader's thread: does the encoding, which the loop would otherwise have to do.
 static void fetch_process(struct store_op *op)
 {
     struct fetch *fetch = CONTAINER_OF(op, struct fetch, read.op);
@@ -363,7 +364,7 @@ static void fetch_done(struct store_op *op)
     for (size_t i = 0; err == 0 && i < fetch->read.ret_count; i++) {
         const struct store_segment *segment = &fetch->read.ret_segments[i];
         if (!chunk_is_open(segment->chunk) && topic_find(topic, segment->first))
-            continue; // what others have opened stays
+            continue; // others have opened it, so it stays open
         struct entry *entry = topic_put(topic, segment->first, segment->chunk);
         if (fetch->encoded[i])
             entry_set_encoded(entry, fetch->format, TAKE_PTR(fetch->encoded[i]));
@@ -371,7 +372,7 @@ static void fetch_done(struct store_op *op)
     if (err == 0) {
         topic->execution.first_sequence = MAX(topic->execution.first_sequence, fetch->read.ret_first_sequence);
         if (fetch->read.ret_count == 0 && fetch->read.from < topic->execution.next_sequence)
-            err = ERR_CORRUPT; // durable records that cannot be found: never pretend that they were not there
+            err = ERR_CORRUPT; // durable records are missing, so never pretend that they do not exist
     }
     store_op_release(op);
     filter_unref(&fetch->filter);
@@ -393,7 +394,7 @@ void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format form
         under_way++;
     }
     if (under_way >= FETCHES_PER_TOPIC)
-        return; // the end of any of them wakes everyone
+        return; // the end of any fetch wakes everyone
     struct fetch *fetch = xcalloc(1, sizeof(*fetch));
     fetch->topic = topic;
     fetch->format = format;
@@ -418,7 +419,7 @@ void topic_read_ahead(struct topic *topic, uint64_t from, uint64_t limit, enum f
                       struct filter *filter)
 {
     const struct entry *entry, *last = topic->entry_count ? topic->entries[topic->entry_count - 1] : NULL;
-    // Live followers are here each time: what came in just now lies there without a gap.
+    // Live followers come here each time: the newest entries have no gap.
     if (last && last->first + last->count >= limit && limit - from < AHEAD_LIVE_RECORDS)
         return;
     size_t ahead = 0;
@@ -516,7 +517,7 @@ void fanout_live_changed(struct fanout *fanout, int64_t row)
         topic_wake(topic);
 }
 
-// --- The whole
+// --- The fanout as a whole
 
 struct fanout *fanout_new(const struct fanout_options *options)
 {

@@ -1,16 +1,15 @@
-// Filters that look at texts or structured fields: they run on the pool, and of lines that have not ended yet they may
-// have to wait.
+// Filters that look at texts or structured fields. They run on the pool. A line that has not ended may make them wait.
 #include "fanout/fanout_private.h"
 
 #define POOL_FULL_MS 20
-#define LINE_WAIT_MS 1000 // that a line which goes on may keep back what matches behind it
+#define LINE_WAIT_MS 1000 // how long an unfinished line may hold back matches behind it
 
 struct filter_job {
     struct job job;
     struct subscriber *subscriber;
-    struct chunk *chunk; // NULL: what is there of open lines decides
+    struct chunk *chunk; // NULL: decide by the parts of open lines that were read
     struct fanout *fanout;
-    struct budget_lease counted; // the chunk
+    struct budget_lease counted; // counts the chunk
     uint64_t first, end, steps;
     int err;
 };
@@ -27,7 +26,7 @@ static void filter_job_work(struct job *job)
     if (it->err == 0 && it->chunk)
         it->err = line_filter_feed(lines, &run, it->chunk, it->first, it->end);
     filter_run_release(&run);
-    // The budget is for what holds the pool at one time; only a line that takes it all by itself cannot be had.
+    // The budget is for one job in the pool. Only a line that needs all of it alone cannot be filtered.
     if (it->err == ERR_INVALID && line_filter_next(lines) > before)
         it->err = 0;
 }
@@ -44,7 +43,7 @@ static void filter_job_free(struct filter_job *it)
     struct fanout *fanout = it->fanout;
     fanout->scans -= it->chunk != NULL;
     budget_lease_release(&it->counted);
-    // The end of each wakes the next; when none is left whose end could, all look.
+    // The end of each job wakes the next one that waits. If no job is left that could wake them, wake all.
     while (!list_empty(&fanout->scan_waiting)) {
         wake_one(fanout);
         if (fanout->scans > 0)
@@ -64,7 +63,7 @@ static void filter_job_done(struct job *job)
     filter_job_free(it);
 }
 
-// False if it must wait until chunks of others are done. One of this loop at a time always may.
+// Returns false if it must wait until other chunks are done. One chunk of this loop is always allowed.
 static bool count_chunk(struct filter_job *it, struct subscriber *subscriber)
 {
     struct fanout *fanout = subscriber->fanout;
@@ -84,7 +83,7 @@ static bool count_chunk(struct filter_job *it, struct subscriber *subscriber)
     return true;
 }
 
-// `entry`: NULL to decide by what is there.
+// `entry`: NULL to decide by what was read.
 static void start_job(struct subscriber *subscriber, const struct entry *entry)
 {
     struct fanout *fanout = subscriber->fanout;
@@ -109,13 +108,13 @@ static void start_job(struct subscriber *subscriber, const struct entry *entry)
     subscriber->filtering = true;
     if (pool_submit(fanout->options.pool, &it->job) == 0)
         return;
-    // The pool is full: look again when something else wakes it, at the latest with the timer.
+    // The pool is full. Look again at the next wake-up, at the latest when the timer fires.
     subscriber->filtering = false;
     filter_job_free(it);
     timer_start(subscriber->position_timer, POOL_FULL_MS);
 }
 
-// Everything that is durable was looked at, and a line at the cursor goes on.
+// Everything durable was looked at, and the line at the cursor is unfinished.
 static void wait_for_line(struct subscriber *subscriber)
 {
     const struct follower *follower = &subscriber->follower;

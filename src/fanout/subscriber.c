@@ -1,11 +1,12 @@
-// Drives one follower: asks it what comes next, takes that from the log cache, and hands slices of shared bytes to the
+// Drives one follower: asks it what comes next, takes that from the log cache, and gives slices of shared bytes to the
 // sink.
 #include "fanout/fanout_private.h"
 #include "util/clock.h"
 
-#define SHARE_PART   4    // a slice of less than so a part of the bytes is copied, as it would keep all of them
-#define PASSED_BYTES 4096 // what a closed chunk that is passed over counts for
-#define PUMP_BYTES   (2048u * 1024) // per turn of the loop and subscriber, so that none keeps the others waiting
+// A slice of less than this part of the bytes is copied, because it would keep all of them in memory.
+#define SHARE_PART   4
+#define PASSED_BYTES 4096           // what skipping a closed chunk counts for
+#define PUMP_BYTES   (2048u * 1024) // per turn of the loop and subscriber, so that nobody keeps the others waiting
 
 static void subscriber_release(struct subscriber *subscriber)
 {
@@ -39,7 +40,7 @@ static void subscriber_send_slice(struct subscriber *subscriber, const struct en
     payload_unref(&copy);
 }
 
-// The end of as many records from `from` on as have room, and of one at least.
+// Returns the end of the records from `from` on that fit into the room; at least one.
 static uint32_t fitting(const struct encoded *encoded, uint32_t from, uint32_t to, size_t room)
 {
     uint32_t low = from + 1, high = to;
@@ -62,8 +63,8 @@ static bool subscriber_matches(const struct subscriber *subscriber, const struct
     return filter_match_fields(subscriber->filter, NULL, entry->chunk, i, &record);
 }
 
-// Runs of matching records within [from, *to) as one slice each, or fewer, and *to is moved then, if there is no room
-// for all. Returns how many matched; *ret_last: the last one did.
+// Sends each run of matching records within [from, *to) as one slice. If there is not enough room, sends fewer and
+// moves *to. Returns how many matched. *ret_last tells whether the last record did.
 static uint32_t subscriber_send_matches(struct subscriber *subscriber, struct entry *entry, uint32_t from, uint32_t *to,
                                         size_t room, bool *ret_last)
 {
@@ -92,7 +93,7 @@ static uint32_t subscriber_send_matches(struct subscriber *subscriber, struct en
     return sent;
 }
 
-// All of [from, to) if there is room, else a part of it; returns its end.
+// Sends all of [from, to) if there is room, otherwise a part. Returns the end of what was sent.
 static uint32_t subscriber_send_chunk(struct subscriber *subscriber, const struct entry *entry, uint32_t from,
                                       uint32_t to)
 {
@@ -116,7 +117,7 @@ static void subscriber_delivered(struct subscriber *subscriber, struct entry *en
         return;
     metrics_observe_ns(options->metrics, options->shard, METRIC_ingest_to_delivery_seconds,
                        clock_mono_ns() - entry->arrived_ns);
-    entry->arrived_ns = 0; // the first hand-over is what is measured
+    entry->arrived_ns = 0; // only the first sending is measured
 }
 
 static bool any_match(const struct subscriber *subscriber, const struct entry *entry, uint32_t from, uint32_t to)
@@ -128,7 +129,8 @@ static bool any_match(const struct subscriber *subscriber, const struct entry *e
     return false;
 }
 
-// Gives the follower what the cache has at its cursor. False if it must wait. *budget shrinks by the bytes handed over.
+// Gives the follower what the cache has at its cursor. Returns false if it must wait. *budget shrinks by the bytes
+// sent.
 static bool subscriber_read(struct subscriber *subscriber, size_t room, size_t *budget)
 {
     struct follower *follower = &subscriber->follower;
@@ -196,7 +198,7 @@ static struct follower_view subscriber_view(const struct subscriber *subscriber)
 
 static void subscriber_wait(struct subscriber *subscriber)
 {
-    // Only what was considered and not told needs another look without an event.
+    // Another look without an event is needed only for records that were considered and not told.
     const struct follower *follower = &subscriber->follower;
     if (!subscriber->wants_position || follower->told >= follower->cursor || timer_active(subscriber->position_timer))
         return;
@@ -345,7 +347,7 @@ void subscriber_drained(struct subscriber *subscriber)
 
 void subscriber_finish(struct subscriber *subscriber)
 {
-    subscriber->follow = false; // for one whose position is still looked for
+    subscriber->follow = false; // for a subscriber whose position is still looked for
     if (!subscriber->locate)
         follower_finish(&subscriber->follower, subscriber->topic->execution.next_sequence);
     loop_defer(subscriber->fanout->options.loop, &subscriber->pump);

@@ -1,4 +1,4 @@
-// What tests of the cache and of subscribers share: one loop, a store that answers when the test says so, numbered
+// What tests of the cache and of subscribers share: one loop, a store that answers when the test says so, and numbered
 // records.
 #pragma once
 
@@ -53,7 +53,7 @@ static inline int tear_down(void **state)
     return 0;
 }
 
-// A few turns that do not wait: everything that can happen now does.
+// Makes a few turns that do not wait. Everything that can happen now happens.
 static inline void turns(struct fixture *fixture)
 {
     for (int i = 0; i < 4; i++) {
@@ -62,7 +62,7 @@ static inline void turns(struct fixture *fixture)
     }
 }
 
-// Records first … first + count - 1; each says its number.
+// Makes records first … first + count - 1. Each says its number.
 static inline struct chunk *numbered(uint64_t first, uint32_t count)
 {
     struct chunk_builder *builder = chunk_builder_new();
@@ -87,7 +87,7 @@ static inline struct execution execution_with(uint64_t next)
                               .restored_from = UINT64_MAX};
 }
 
-// The look at the execution that follows the first interest in it.
+// Answers the look-up of the execution that follows the first subscription.
 static inline void answer_refresh(struct fixture *fixture, uint64_t next, enum execution_status status)
 {
     struct store_producer *query = STUB_TAKE(&fixture->store, STORE_PRODUCER, store_producer);
@@ -96,7 +96,7 @@ static inline void answer_refresh(struct fixture *fixture, uint64_t next, enum e
     stub_answer(&query->op, 0);
 }
 
-// Answers the read that waits, which begins at `from`, with one chunk of so many records.
+// Answers the read that waits, which begins at `from`, with one chunk of `count` records.
 static inline void answer_read(struct fixture *fixture, uint64_t from, uint32_t count, int err)
 {
     struct store_read *read = STUB_TAKE(&fixture->store, STORE_READ, store_read);

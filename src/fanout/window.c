@@ -1,6 +1,6 @@
-// How much a follower's socket is handed before it has taken it. Small at first; it grows with each time that the
-// socket took all of it, as far as its account has room. What a socket has not taken after a second is copied, so that
-// it keeps no chunk from being let go.
+// The window of a follower: how many bytes its socket may get before it has taken them. It begins small. Each time that
+// the socket has taken everything, it grows, as far as its account has room. What a socket has not taken after a second
+// is copied, so that it keeps no chunk in memory.
 #include "fanout/fanout_private.h"
 
 #define WINDOW_MIN ((size_t)64 * 1024)
