@@ -90,6 +90,11 @@ static void release_account_list(struct store_op *op)
     free_ptr(&OP(store_account_list)->ret_accounts);
 }
 
+static void release_lease_adopt(struct store_op *op)
+{
+    free_ptr(&OP(store_lease_adopt)->ret_leases);
+}
+
 static void release_backup(struct store_op *op)
 {
     free_ptr(&OP(store_backup)->ret_path);

@@ -22,7 +22,11 @@
     X(KEY_USED, key_used, NONE, NONE, KEEPS, nothing)                               \
     X(ACCOUNT_ENSURE, account_ensure, NONE, NONE, KEEPS, nothing)                   \
     X(ACCOUNT_CREATE, account_create, NONE, NONE, KEEPS, nothing)                   \
-    X(ACCOUNT_CHANGE, account_change, NONE, NONE, KEEPS, nothing)
+    X(ACCOUNT_CHANGE, account_change, NONE, NONE, KEEPS, nothing)                   \
+    X(NODE_START, node_start, NONE, NONE, KEEPS, nothing)                           \
+    X(NODE_BEAT, node_beat, NONE, NONE, KEEPS, nothing)                             \
+    X(LEASE, lease, NONE, NONE, KEEPS, nothing)                                     \
+    X(LEASE_ADOPT, lease_adopt, NONE, NONE, KEEPS, lease_adopt)
 
 #define STORE_QUERIES(X)                                                \
     X(GET, get, NONE, AT(get, account), KEEPS, get)                     \

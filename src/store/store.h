@@ -15,6 +15,7 @@
 #include "store/ops/backup.h"
 #include "store/ops/execution.h"
 #include "store/ops/key.h"
+#include "store/ops/node.h"
 #include "store/ops/record.h"
 
 struct store;

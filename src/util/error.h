@@ -42,6 +42,8 @@
     X(ERR_UNAVAILABLE, "unavailable", 503, 1, "the store cannot serve now; try again later")                 \
     X(ERR_OVERLOADED, "overloaded", 503, 1, "as much is held as may be; try again in a moment")              \
     X(ERR_SHUTTING_DOWN, "shutting_down", 503, 1, "the server is shutting down; try again")                  \
+    X(ERR_NODE_FENCED, "node_fenced", 503, 1,                                                                \
+      "this server was away from the store for too long, and starts anew; try again")                        \
     X(ERR_UNREACHABLE, "unreachable", 503, 5, "the server cannot be reached")                                \
     X(ERR_WRONG_SERVER, "wrong_server", 502, 5, "what answers at this URL cannot be talked to")              \
     X(ERR_STORE_FULL, "store_full", 507, 1, "the store is full; free space and try again")                   \

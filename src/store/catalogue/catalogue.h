@@ -12,6 +12,7 @@
 #include "store/ops/account.h"
 #include "store/ops/execution.h"
 #include "store/ops/key.h"
+#include "store/ops/node.h"
 
 // --- accounts.c
 // A name, if there is one, is looked up; else *account is as it was. ERR_NOT_FOUND, ERR_EXPIRED if it was deleted.
@@ -98,3 +99,23 @@ int catalogue_create(struct sql *sql, struct store_create *create, int64_t now_m
 // The rows of a page, newest first, and one more if there is one: ret_rows has room for limit + 1.
 int catalogue_list_rows(struct sql *sql, const struct store_list *list, unsigned limit, int64_t *ret_rows,
                         size_t *ret_count);
+
+// --- nodes.c
+// The one clock that all who use the store agree on. Where one process alone has it, its own will do.
+int catalogue_now(struct sql *sql, int64_t *ret_ms);
+// `alone`: no other process can have the store, so whoever was there before is not any more.
+int catalogue_node_start(struct sql *sql, struct store_node_start *start, bool alone, int64_t now_ms);
+int catalogue_node_beat(struct sql *sql, struct store_node_beat *beat, int64_t now_ms);
+// ERR_NODE_FENCED. For a write transaction: nor will it be before its end. Node 0 always is there.
+int catalogue_node_stands(struct sql *sql, int64_t node);
+int catalogue_node_sign(struct sql *sql, int64_t node, struct node_sign *ret); // as it will be until its end
+
+// --- leases.c
+int catalogue_lease_get(struct sql *sql, enum lease_kind kind, int64_t subject, struct node_lease *ret); // all 0: none
+// Judged by node_lease_next, and written. Its refusals, ERR_NODE_FENCED.
+int catalogue_lease_change(struct sql *sql, enum lease_kind kind, int64_t subject, const struct node_lease_ask *ask,
+                           int64_t now_ms, struct node_lease *ret);
+int catalogue_lease_adopt(struct sql *sql, struct store_lease_adopt *adopt, int64_t now_ms);
+// Whoever holds it: it runs out by then; 0: when its node is not heard of any more.
+int catalogue_lease_deadline(struct sql *sql, enum lease_kind kind, int64_t subject, int64_t deadline_ms);
+int catalogue_lease_end(struct sql *sql, enum lease_kind kind, int64_t subject); // there is nothing to hold any more

@@ -24,9 +24,11 @@ struct store_create {
 struct store_claim {
     struct store_op op;
     int64_t row;
+    int64_t node;                          // whose lease it becomes; 0: nobody's
     struct str worker_id, worker_hostname; // empty: unchanged
     struct execution ret_execution;
-    // ERR_SEALED, ERR_EXPIRED, ERR_BAD_TRANSITION (terminal).
+    // ERR_SEALED, ERR_EXPIRED, ERR_BAD_TRANSITION (terminal). ERR_HELD: a runner holds it by another node that is heard
+    // of. ERR_NODE_FENCED.
 };
 
 // A change of an execution with its conditions: all of it, or nothing, in one commit.
@@ -34,6 +36,7 @@ struct store_update {
     struct store_op op;
     int64_t row;
     uint64_t epoch; // 0: not checked; else ERR_FENCED if it is not the newest
+    int64_t node;   // 0: not checked; else ERR_FENCED if its lease is not this node's
     bool has_outcome;
     struct outcome_ask outcome; // judged by outcome_next: ERR_SEALED, ERR_BAD_TRANSITION
     // OUTCOME_GIVEN_UP waits while the account is suspended, and for so long after it was resumed: ERR_SUSPENDED.

@@ -19,12 +19,17 @@
        ends, against changes (`held`) or against other such reads too (`locked`). */                                \
     X(held, "", "FOR SHARE")                                                                                        \
     X(locked, "", "FOR UPDATE")                                                                                     \
+    /* Behind a SELECT of what anybody may take: locked as above, without those that another transaction has. */    \
+    X(free, "", "FOR UPDATE SKIP LOCKED")                                                                           \
     /* For a rule over many rows: SELECT {alone} lets one transaction pass at a time. The number is any. */         \
     X(alone, "1", "pg_advisory_xact_lock(8269514)")                                                                 \
     X(begin_write, "BEGIN IMMEDIATE", "BEGIN")                                                                      \
     X(begin_read, "BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")                                       \
     /* Of an execution's document d: the member `command` of its request, as JSON. */                               \
     X(command, "json_extract(d.spec, '$.command')", "nullif((d.spec::json -> 'command')::text, 'null')")            \
+    /* Milliseconds since 1970, by the clock of whoever runs the statements. */                                     \
+    X(now_ms, "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",                                         \
+      "(extract(epoch FROM clock_timestamp()) * 1000)::bigint")                                                     \
     /* The number of the newest migration that was applied. */                                                      \
     X(version_make, "", "CREATE TABLE IF NOT EXISTS schema_version(number BIGINT NOT NULL)")                        \
     X(version_get, "PRAGMA user_version", "SELECT coalesce(max(number), 0) FROM schema_version")                    \

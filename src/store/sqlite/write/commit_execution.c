@@ -63,6 +63,19 @@ int commit_create(struct sqlite_store *store, struct store_op *op)
 
 // --- Claim
 
+// Both are judged before either is written.
+static int claim_apply(struct sqlite_store *store, const struct store_claim *claim, struct head *head)
+{
+    struct outcome next;
+    struct node_lease lease;
+    int err = outcome_judge(store, head, &(struct outcome_ask){.cause = OUTCOME_CLAIMED}, &next);
+    if (err < 0)
+        return err;
+    const struct node_lease_ask ask = {.cause = NODE_LEASE_CLAIM, .node = claim->node, .epoch = next.epoch};
+    err = catalogue_lease_change(store->db.sql, LEASE_RUNNER, claim->row, &ask, store_now_ms(store), &lease);
+    return err < 0 ? err : outcome_store(store, head, &next);
+}
+
 int commit_claim(struct sqlite_store *store, struct store_op *op)
 {
     struct store_claim *claim = CONTAINER_OF(op, struct store_claim, op);
@@ -72,7 +85,7 @@ int commit_claim(struct sqlite_store *store, struct store_op *op)
         return commit_refuse(op, err);
     if (head->sequence.purged)
         return commit_refuse(op, ERR_EXPIRED);
-    err = outcome_change(store, head, &(struct outcome_ask){.cause = OUTCOME_CLAIMED});
+    err = claim_apply(store, claim, head);
     if (err < 0)
         return commit_refuse(op, err);
     if (claim->worker_id.len > 0 || claim->worker_hostname.len > 0)

@@ -61,6 +61,14 @@ int commit_complete(struct sqlite_store *store, struct store_op *op)
 
 // --- Everything else, as one change
 
+// A node that is no longer heard of has nothing to say of it.
+static int update_by_node(struct sqlite_store *store, const struct store_update *update)
+{
+    struct node_lease lease;
+    int err = catalogue_lease_get(store->db.sql, LEASE_RUNNER, update->row, &lease);
+    return err < 0 ? err : lease.node == update->node ? 0 : ERR_FENCED;
+}
+
 static int update_judge(struct sqlite_store *store, const struct store_update *update, const struct head *head,
                         struct outcome *ret_outcome, char **ret_metadata)
 {
@@ -69,7 +77,9 @@ static int update_judge(struct sqlite_store *store, const struct store_update *u
     if (update->epoch != 0 && update->epoch != head->sequence.epoch)
         return ERR_FENCED;
     *ret_outcome = head_outcome(head);
-    int err = 0;
+    int err = update->node != 0 ? update_by_node(store, update) : 0;
+    if (err < 0)
+        return err;
     if (update->has_outcome && update->outcome.cause == OUTCOME_GIVEN_UP)
         err = catalogue_account_may_give_up(store->db.sql, head->account, update->grace_ms, store_now_ms(store));
     if (err == 0 && update->has_outcome)

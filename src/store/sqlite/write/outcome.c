@@ -53,12 +53,28 @@ int outcome_judge(struct sqlite_store *store, const struct head *head, const str
     return outcome_next(&now, ask, store_now_ms(store), ret);
 }
 
+// Of a lost one its lease has run out, so anybody may claim it; nobody needs one of a log that is sealed.
+static int outcome_lease(struct sqlite_store *store, int64_t row, const struct outcome *now, const struct outcome *next)
+{
+    struct sql *sql = store->db.sql;
+    bool is_lost = next->status == STATUS_LOST, was_lost = now->status == STATUS_LOST;
+    if (now->epoch == 0)
+        return 0; // it never had a runner
+    if (next->sealed)
+        return now->sealed ? 0 : catalogue_lease_end(sql, LEASE_RUNNER, row);
+    return is_lost == was_lost ? 0
+                               : catalogue_lease_deadline(sql, LEASE_RUNNER, row, is_lost ? store_now_ms(store) : 0);
+}
+
 int outcome_store(struct sqlite_store *store, struct head *head, const struct outcome *next)
 {
     struct outcome now = head_outcome(head);
     if (outcome_equal(&now, next))
         return 0;
     int err = catalogue_execution_outcome(store->db.sql, head->row, next, &head->state);
+    if (err < 0)
+        return err;
+    err = outcome_lease(store, head->row, &now, next);
     if (err < 0)
         return err;
     if (next->sealed && !now.sealed)

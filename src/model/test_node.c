@@ -1,0 +1,86 @@
+#include "model/node.h"
+#include "util/error.h"
+#include "util/testing.h"
+
+#define NOW 1763200000000
+#define A   1
+#define B   2
+
+static const struct node_sign heard = {.heartbeat_ms = NOW}, silent = {.heartbeat_ms = NOW - 10 * NODE_SILENT_MS},
+                              fenced = {.fenced = true, .heartbeat_ms = NOW};
+static const struct node_lease of_a = {.node = A, .epoch = 4}, nobodys = {0}, ran_out = {A, 4, NOW},
+                               until_later = {A, 4, NOW + 1};
+
+static const struct {
+    const char *name;
+    const struct node_lease *now;
+    const struct node_sign *holder;
+    struct node_lease_ask ask;
+    int err;
+    struct node_lease next;
+} cases[] = {
+    {"the first claim", &nobodys, &fenced, {NODE_LEASE_CLAIM, A, 0, 0}, 0, {A, 1, 0}},
+    {"a claim that counts by itself", &nobodys, &fenced, {NODE_LEASE_CLAIM, A, 9, 0}, 0, {A, 9, 0}},
+    {"what another one holds", &of_a, &heard, {NODE_LEASE_CLAIM, B, 0, 0}, ERR_HELD, {0}},
+    {"what it holds itself", &of_a, &heard, {NODE_LEASE_CLAIM, A, 0, 0}, 0, {A, 5, 0}},
+    {"of a silent node that nobody has fenced", &of_a, &silent, {NODE_LEASE_CLAIM, B, 0, 0}, ERR_HELD, {0}},
+    {"of a fenced node", &of_a, &fenced, {NODE_LEASE_CLAIM, B, 0, 7}, 0, {B, 5, 7}},
+    {"what has run out", &ran_out, &heard, {NODE_LEASE_CLAIM, B, 0, 0}, 0, {B, 5, 0}},
+    {"just before it runs out", &until_later, &heard, {NODE_LEASE_CLAIM, B, 0, 0}, ERR_HELD, {0}},
+    {"its runner elsewhere", &of_a, &heard, {NODE_LEASE_RETURN, B, 4, 0}, 0, {B, 4, 0}},
+    {"a lost one's runner elsewhere", &ran_out, &heard, {NODE_LEASE_RETURN, B, 4, 0}, 0, {B, 4, NOW}},
+    {"an older runner", &of_a, &heard, {NODE_LEASE_RETURN, A, 3, 0}, ERR_FENCED, {0}},
+    {"adopting what is held", &of_a, &silent, {NODE_LEASE_ADOPT, B, 0, 0}, ERR_HELD, {0}},
+    {"adopting what was left", &of_a, &fenced, {NODE_LEASE_ADOPT, B, 0, 0}, 0, {B, 4, 0}},
+    {"adopting a lost one", &ran_out, &fenced, {NODE_LEASE_ADOPT, B, 0, 0}, 0, {B, 4, NOW}},
+    {"adopting nobody's", &nobodys, &fenced, {NODE_LEASE_ADOPT, B, 0, 0}, 0, {B, 0, 0}},
+    {"renewing", &until_later, &heard, {NODE_LEASE_RENEW, A, 4, NOW + 9}, 0, {A, 4, NOW + 9}},
+    {"renewing another one's", &until_later, &heard, {NODE_LEASE_RENEW, B, 4, NOW + 9}, ERR_FENCED, {0}},
+    {"renewing an older epoch", &until_later, &heard, {NODE_LEASE_RENEW, A, 3, NOW + 9}, ERR_FENCED, {0}},
+    {"releasing", &until_later, &heard, {NODE_LEASE_RELEASE, A, 4, 0}, 0, {0, 4, NOW + 1}},
+    {"releasing another one's", &of_a, &heard, {NODE_LEASE_RELEASE, B, 4, 0}, ERR_FENCED, {0}},
+};
+
+static void a_lease_changes_hands_only_as_the_table_says(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct node_lease next = {-1, 77, -1};
+        int err = node_lease_next(cases[i].now, cases[i].holder, &cases[i].ask, NOW, &next);
+        bool same = next.node == cases[i].next.node && next.epoch == cases[i].next.epoch &&
+                    next.deadline_ms == cases[i].next.deadline_ms;
+        if (err != cases[i].err || (err == 0 && !same) || (err < 0 && next.epoch != 77))
+            fail_msg("%s: %s, node %d, epoch %d", cases[i].name, error_word(err), (int)next.node, (int)next.epoch);
+    }
+}
+
+static void what_is_released_is_held_by_nobody_and_its_epoch_goes_on(void **state)
+{
+    (void)state;
+    struct node_lease lease = until_later;
+    assert_true(node_lease_held(&lease, &heard, NOW));
+    const struct node_lease_ask release = {NODE_LEASE_RELEASE, A, 4, 0}, claim = {NODE_LEASE_CLAIM, B, 0, 0};
+    assert_int_equal(node_lease_next(&lease, &heard, &release, NOW, &lease), 0);
+    assert_false(node_lease_held(&lease, &heard, NOW));
+    assert_int_equal(node_lease_next(&lease, &fenced, &claim, NOW, &lease), 0);
+    assert_int_equal(lease.epoch, 5);
+}
+
+static void a_node_that_was_away_itself_fences_nobody(void **state)
+{
+    (void)state;
+    assert_true(node_may_fence(NOW - NODE_BEAT_MS, NOW));
+    assert_true(node_may_fence(NOW - 10000, NOW));
+    assert_false(node_may_fence(NOW - 10001, NOW));
+    assert_int_equal(node_silent_before(NOW), NOW - 30000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_lease_changes_hands_only_as_the_table_says),
+        cmocka_unit_test(what_is_released_is_held_by_nobody_and_its_epoch_goes_on),
+        cmocka_unit_test(a_node_that_was_away_itself_fences_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
