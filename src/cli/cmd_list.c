@@ -9,7 +9,7 @@
 #define PAGE          100
 #define DEFAULT_LIMIT 50
 #define WATCH_EACH_MS 2000
-#define STATUSES      "queued, running, waiting, paused, completed, failed, cancelled, timed_out or lost"
+#define STATUSES      "queued, running, waiting, paused, completed, failed, cancelled, timed_out, skipped or lost"
 
 struct listing {
     struct cli *cli;

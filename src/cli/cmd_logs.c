@@ -61,7 +61,7 @@ const struct cli_command cmd_logs = {
             {0, "split", CLI_FLAG, NULL, "write what the job wrote to stderr to stderr"},
             {0, "last", CLI_FLAG, NULL, "the latest execution"},
             {0, "exit-status", CLI_FLAG, NULL,
-             "exit with the job's exit code; without -f, 1 while it goes on; 125 if it is lost"},
+             "exit with the job's exit code; without -f, 1 while it goes on; 125 if it is lost or skipped"},
             {0, "wait-lost", CLI_FLAG, NULL,
              "with -f and --exit-status: go on when it is lost, as its runner may come back"},
             {0},

@@ -7,8 +7,8 @@ struct look {
 };
 
 static const struct look looks[] = {
-    {"running", "", "34"},    {"completed", "✓", "32"}, {"failed", "✗", "31"},
-    {"timed_out", "✗", "31"}, {"cancelled", "✗", "33"}, {"lost", "✗", "31"},
+    {"running", "", "34"},    {"completed", "✓", "32"}, {"failed", "✗", "31"}, {"timed_out", "✗", "31"},
+    {"cancelled", "✗", "33"}, {"skipped", "✗", "33"},   {"lost", "✗", "31"},
 };
 
 static const struct look *look_of(const char *word)
@@ -128,6 +128,7 @@ int exit_code_of_job(const char *status_word, const json_t *exit_code)
         return 124;
     case STATUS_CANCELLED:
         return 130;
+    case STATUS_SKIPPED:
     case STATUS_LOST:
         return EXIT_LOST;
     case STATUS_COMPLETED:

@@ -5,9 +5,10 @@
 
 #define BATCH_JOBS_MAX 100000
 
-struct batch_counts { // of the newest attempt of each job
+// Counts are of the newest attempt of each job; times and cost of all attempts, as each was paid for.
+struct batch_counts {
     uint64_t of[STATUS_COUNT];
-    uint64_t ended;                          // that were started and have ended
+    uint64_t ended;                          // that were started and have ended; a lost one is not known to have
     int64_t ended_ms_sum;                    // of their durations
     int64_t running_started_sum;             // of the started_ms of those that run
     int64_t cost_micros;                     // of those that have ended
@@ -19,7 +20,7 @@ enum batch_status { BATCH_QUEUED, BATCH_RUNNING, BATCH_COMPLETED, BATCH_CANCELLE
 struct batch_limits {
     unsigned parallel; // at most so many at once; 0: no limit
     bool has_max_fails;
-    bool max_fails_is_percent; // of total
+    bool max_fails_is_percent; // of all that there are, or are expected
     uint64_t max_fails;        // more than so many failures stop it
 };
 
@@ -27,14 +28,22 @@ uint64_t batch_total(const struct batch_counts *counts);
 uint64_t batch_failed(const struct batch_counts *counts);  // failed, cancelled, timed out, lost
 uint64_t batch_running(const struct batch_counts *counts); // with waiting and paused
 uint64_t batch_left(const struct batch_counts *counts);    // queued and running
+// `open`: it takes more. Without jobs that is all that keeps it from being completed.
 enum batch_status batch_status(const struct batch_counts *counts, bool open, bool cancelled);
 const char *batch_status_word(enum batch_status status);
-// More failures than it may have: nothing more is started.
-bool batch_stops(const struct batch_limits *limits, const struct batch_counts *counts);
-// Moves one job from a status to another; STATUS_COUNT: from, or to, none. `started_ms` and `ended_ms` of the job, 0:
-// not.
-void batch_count(struct batch_counts *counts, enum execution_status from, enum execution_status to, int64_t started_ms,
-                 int64_t ended_ms, int64_t cost_micros);
+// Whether a status is one that batch_failed counts.
+bool batch_counts_as_failed(enum execution_status status);
+// More failures than it may have: nothing more is started. `expected`: how many jobs it was announced with; 0: not.
+bool batch_stops(const struct batch_limits *limits, const struct batch_counts *counts, uint64_t expected);
+
+struct batch_move {
+    enum execution_status from, to; // STATUS_COUNT: none, as it is new, or a newer attempt takes its place
+    int64_t started_ms;             // before the move, or, of one that starts, after it; 0: not
+    int64_t ended_ms;               // after it; 0: not
+    int64_t cost_micros;            // of an end
+};
+// Moves one job from a status to another.
+void batch_count(struct batch_counts *counts, const struct batch_move *move);
 // Milliseconds until the last one ends, as the mean of those that have ended and the parallelism seen so far let
 // expect; -1 before there is anything to go by; 0 when none is left.
 int64_t batch_eta_ms(const struct batch_counts *counts, const struct batch_limits *limits, int64_t now_ms);

@@ -17,8 +17,11 @@ struct demand {
     bool unconfined; // its submitter may be given a worker that shares the server's data folder without confinement
 };
 
-// One text for equal demands: labels sorted, once each. Jobs with the same text wait in one line.
-void demand_append(const struct demand *demand, struct buf *out);
+// A label, an executor, a runtime: printable ASCII without spaces, not empty.
+bool demand_word_valid(struct str word);
+// One text for equal demands: labels sorted, once each. Jobs with the same text wait in one line. False, with nothing
+// appended, if a word of it is not valid, or it is longer than DEMAND_TEXT_MAX.
+bool demand_append(const struct demand *demand, struct buf *out);
 // Views into `text`. False if it is none.
 bool demand_parse(struct str text, struct demand *ret);
 
@@ -28,7 +31,7 @@ struct offer {
     uint64_t memory_bytes, memory_free;
     const struct str *labels, *executors, *runtimes;
     unsigned label_count, executor_count, runtime_count;
-    bool confined_only; // takes no job of a submitter that may not be trusted; see docs/jobs.md
+    bool confined_only; // takes no job of a submitter that may not be trusted; see docs/internals/jobs.md
 };
 
 enum demand_fit {
@@ -40,6 +43,7 @@ enum demand_fit {
     DEMAND_TOO_LARGE, // more cpus or memory than it has at all
     DEMAND_NOT_TRUSTED,
 };
+// ret_label may be NULL.
 enum demand_fit demand_fits(const struct demand *demand, const struct offer *offer, struct str *ret_label);
 // A runtime "python:3.11" is wanted: "python:3.11" and "python:3.11.2" do, "python" wants any.
 bool runtime_matches(struct str wanted, struct str offered);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/outcome.h"
+#include "util/buf.h"
 
 // X(NAME, word, meaning)
 #define DEPENDENCY_WISHES(X)                           \
@@ -25,3 +26,7 @@ bool dependency_parse(struct str word, enum dependency_wish *ret);
 // `over`: no attempt follows any more; of a batch: it takes no more jobs, and all of its have ended. `failed`: one
 // ended otherwise than `completed`.
 enum dependency_verdict dependency_judge(enum dependency_wish wish, bool over, bool failed);
+// Why one that is impossible is, for people: "it was to run if exec_1 completed, and that one ended as failed".
+// `ended`: how the parent did; of a batch it is not looked at.
+void dependency_reason(enum dependency_wish wish, struct str parent, bool batch, enum execution_status ended,
+                       struct buf *out);

@@ -14,6 +14,8 @@ static const struct {
     [OUTCOME_SILENT] = {.fixed = true, .status = STATUS_LOST},
     [OUTCOME_GIVEN_UP] = {.fixed = true, .status = STATUS_LOST, .seals = true, .yields = true},
     [OUTCOME_BACK] = {.fixed = true, .status = STATUS_RUNNING},
+    [OUTCOME_SKIPPED] = {.fixed = true, .status = STATUS_SKIPPED},
+    [OUTCOME_RETURNED] = {.fixed = true, .status = STATUS_QUEUED},
 };
 
 bool outcome_equal(const struct outcome *a, const struct outcome *b)
@@ -47,19 +49,31 @@ static bool repeats_the_end(const struct outcome *now, const struct outcome_ask 
 // Whether the ask must seal the log, because no runner exists that could say that the log is complete.
 static bool seals_for_nobody(const struct outcome *now, const struct outcome_ask *ask)
 {
-    if (ask->cause != OUTCOME_TOLD && ask->cause != OUTCOME_CANCELLED)
+    if (ask->cause != OUTCOME_TOLD && ask->cause != OUTCOME_CANCELLED && ask->cause != OUTCOME_SKIPPED)
         return false;
     bool lost = now->status == STATUS_LOST && ask->status == STATUS_CANCELLED;
-    return lost || (now->epoch == 0 && status_terminal(ask->status));
+    bool nobody = now->epoch == 0 || now->status == STATUS_QUEUED;
+    return lost || (nobody && status_terminal(ask->status));
+}
+
+// What a cause alone may do, beside the table of statuses.
+static bool may_become(const struct outcome *now, const struct outcome_ask *ask)
+{
+    switch (ask->cause) {
+    case OUTCOME_BACK:
+        return now->status == STATUS_LOST;
+    case OUTCOME_RETURNED:
+        return now->status == STATUS_RUNNING || now->status == STATUS_LOST;
+    default:
+        return status_may_become(now->status, ask->status);
+    }
 }
 
 static int refusal(const struct outcome *now, const struct outcome_ask *ask)
 {
     if (now->sealed)
         return agrees(now, ask) || repeats_the_end(now, ask) ? 0 : ERR_SEALED;
-    if (ask->cause == OUTCOME_BACK && now->status != STATUS_LOST)
-        return ERR_BAD_TRANSITION;
-    if (!status_may_become(now->status, ask->status))
+    if (!may_become(now, ask))
         return ERR_BAD_TRANSITION;
     return status_terminal(now->status) && !agrees(now, ask) ? ERR_BAD_TRANSITION : 0;
 }
@@ -89,6 +103,8 @@ static struct outcome apply(const struct outcome *now, const struct outcome_ask 
         next.has_exit_code = ask->has_exit_code;
         next.completed_ms = 0;
     }
+    if (ask->cause == OUTCOME_RETURNED)
+        next.started_ms = 0;
     if (seal)
         next.sealed_ms = now_ms;
     return next;

@@ -20,6 +20,8 @@ enum outcome_cause {
     OUTCOME_SILENT,    // its runner has been silent for longer than its lease
     OUTCOME_GIVEN_UP,  // its runner has been silent for longer than the grace, too
     OUTCOME_BACK,      // its runner was heard of again
+    OUTCOME_SKIPPED,   // it is queued and will never run; `status` is ignored
+    OUTCOME_RETURNED,  // its worker gives it back without having begun it; `status` is ignored
     OUTCOME_CAUSES
 };
 
@@ -34,13 +36,13 @@ struct outcome_ask {
 // Returns 0 and the next state, which may be the present one; or ERR_SEALED or ERR_BAD_TRANSITION. `ret` may be `now`.
 //
 // These seal the log: the end that its runner reports; the end of the grace; a terminal status, if there was never a
-// runner that could say that the log is complete; a cancel, if there was never a runner or it is lost. A lost runner
-// that comes back then finds a newer epoch.
+// runner that could say that the log is complete, or while the execution is queued; a cancel, if there was never a
+// runner or it is lost. A runner that comes back then finds a newer epoch.
 //
 // A cancel of a running execution changes nothing here: its runner must be told. A cancel of an ended one changes
 // nothing. If an outcome was reported before the end of the log, it stands: the end adds only the seal, and an exit
 // code if there was none. After the seal the same report is accepted again: the same status, or the end with the same
-// exit code.
+// exit code. A return keeps the epoch; the next claim raises it.
 int outcome_next(const struct outcome *now, const struct outcome_ask *ask, int64_t now_ms, struct outcome *ret);
 bool outcome_equal(const struct outcome *a, const struct outcome *b);
 bool outcome_over(const struct outcome *outcome); // true if it is known how the job ended, or if the log is sealed

@@ -13,6 +13,7 @@
     X(STATUS_FAILED, "failed", true, "ERROR", "FAILED")                        \
     X(STATUS_CANCELLED, "cancelled", true, "CANCELED", "CANCELLED")            \
     X(STATUS_TIMED_OUT, "timed_out", true, "TIMEOUT", "TIMED_OUT")             \
+    X(STATUS_SKIPPED, "skipped", true, "CANCELED", "CANCELLED")                \
     X(STATUS_LOST, "lost", false, "ERROR", "STALE")
 
 enum execution_status {

@@ -161,6 +161,57 @@ static void a_silent_runner_is_lost_back_and_given_up(void **state)
     assert_int_equal(given_up.completed_ms, NOW);
 }
 
+static void what_was_taken_and_never_begun_waits_again_under_the_same_epoch(void **state)
+{
+    (void)state;
+    static const struct {
+        enum execution_status from;
+        bool returns;
+    } cases[] = {
+        {STATUS_RUNNING, true}, {STATUS_LOST, true},       {STATUS_QUEUED, false},
+        {STATUS_PAUSED, false}, {STATUS_COMPLETED, false}, {STATUS_SKIPPED, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct outcome now = stands(cases[i].from, 3);
+        if (!cases[i].returns) {
+            assert_refused(now, ask(OUTCOME_RETURNED, STATUS_RUNNING), ERR_BAD_TRANSITION);
+            continue;
+        }
+        struct outcome next = after(now, ask(OUTCOME_RETURNED, STATUS_RUNNING));
+        assert_int_equal(next.status, STATUS_QUEUED);
+        assert_int_equal(next.epoch, 3);
+        assert_int_equal(next.started_ms, 0);
+        assert_false(next.sealed);
+        assert_int_equal(after(next, ask(OUTCOME_CLAIMED, STATUS_QUEUED)).epoch, 4);
+    }
+    assert_refused(stands(STATUS_RUNNING, 1), ask(OUTCOME_TOLD, STATUS_QUEUED), ERR_BAD_TRANSITION);
+}
+
+static void what_waits_has_nobody_whoever_had_it_before(void **state)
+{
+    (void)state;
+    static const enum outcome_cause causes[] = {OUTCOME_CANCELLED, OUTCOME_SKIPPED, OUTCOME_TOLD};
+    static const enum execution_status ends[] = {STATUS_CANCELLED, STATUS_SKIPPED, STATUS_FAILED};
+    for (size_t i = 0; i < ARRAY_LEN(causes); i++) {
+        for (uint64_t epoch = 0; epoch < 2; epoch++) {
+            struct outcome next = after(stands(STATUS_QUEUED, epoch), ask(causes[i], ends[i]));
+            assert_int_equal(next.status, ends[i]);
+            assert_true(next.sealed);
+            assert_int_equal(next.sealed_ms, NOW);
+            assert_int_equal(next.epoch, epoch ? 2 : 0); // who had it is fenced
+        }
+    }
+}
+
+static void only_what_waits_is_skipped(void **state)
+{
+    (void)state;
+    for (unsigned from = 0; from < STATUS_COUNT; from++)
+        if (from != STATUS_QUEUED && from != STATUS_SKIPPED)
+            assert_refused(stands((enum execution_status)from, 1), ask(OUTCOME_SKIPPED, STATUS_QUEUED),
+                           ERR_BAD_TRANSITION);
+}
+
 static void a_job_that_goes_on_has_neither_exit_code_nor_end(void **state)
 {
     (void)state;
@@ -197,6 +248,9 @@ int main(void)
         cmocka_unit_test(an_outcome_that_was_told_stands_and_the_end_adds_the_seal),
         cmocka_unit_test(after_the_seal_only_the_same_is_fine),
         cmocka_unit_test(a_silent_runner_is_lost_back_and_given_up),
+        cmocka_unit_test(what_was_taken_and_never_begun_waits_again_under_the_same_epoch),
+        cmocka_unit_test(what_waits_has_nobody_whoever_had_it_before),
+        cmocka_unit_test(only_what_waits_is_skipped),
         cmocka_unit_test(a_job_that_goes_on_has_neither_exit_code_nor_end),
         cmocka_unit_test(a_job_has_ended_when_its_runner_says_if_that_can_be),
     };

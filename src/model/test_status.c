@@ -19,10 +19,11 @@ static void the_table_allows_exactly_these_changes(void **state)
 {
     (void)state;
     static const char *const rows[STATUS_COUNT] = {
-        //                      qrwpcfxtl
-        [STATUS_QUEUED] = "xx...xxxx",    [STATUS_RUNNING] = ".xxxxxxxx",   [STATUS_WAITING] = ".xx.xxxxx",
-        [STATUS_PAUSED] = ".x.xxxxxx",    [STATUS_COMPLETED] = "....x....", [STATUS_FAILED] = ".....x...",
-        [STATUS_CANCELLED] = "......x..", [STATUS_TIMED_OUT] = ".......x.", [STATUS_LOST] = ".x..xxxxx",
+        //                       qrwpcfxtsl
+        [STATUS_QUEUED] = "xx...xxxxx",    [STATUS_RUNNING] = ".xxxxxxx.x",   [STATUS_WAITING] = ".xx.xxxx.x",
+        [STATUS_PAUSED] = ".x.xxxxx.x",    [STATUS_COMPLETED] = "....x.....", [STATUS_FAILED] = ".....x....",
+        [STATUS_CANCELLED] = "......x...", [STATUS_TIMED_OUT] = ".......x..", [STATUS_SKIPPED] = "........x.",
+        [STATUS_LOST] = ".x..xxxx.x",
     };
     for (unsigned from = 0; from < STATUS_COUNT; from++) {
         for (unsigned to = 0; to < STATUS_COUNT; to++)
@@ -38,6 +39,7 @@ static void lost_is_not_terminal(void **state)
     assert_false(status_terminal(STATUS_RUNNING));
     assert_true(status_terminal(STATUS_COMPLETED));
     assert_true(status_terminal(STATUS_TIMED_OUT));
+    assert_true(status_terminal(STATUS_SKIPPED));
 }
 
 int main(void)

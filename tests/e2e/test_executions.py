@@ -7,7 +7,7 @@ import re
 import pytest
 from support.ws import Follower, RawWebSocket, Refused, Runner
 
-STATUSES = "queued running waiting paused completed failed cancelled timed_out lost".split()
+STATUSES = "queued running waiting paused completed failed cancelled timed_out skipped lost".split()
 PATH = "/api/v1/executions"
 
 

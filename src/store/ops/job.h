@@ -25,7 +25,7 @@ struct job_new {
     const struct job_parent *parents;
     size_t parent_count;
     int64_t rate_micros; // of its cost, per hour
-    bool trusted;        // an admin's or operator's; docs/jobs.md
+    bool trusted;        // an admin's or operator's; docs/internals/jobs.md
 };
 
 // What the queue says of an execution; with store_get and the list.
