@@ -1,0 +1,543 @@
+#include "jobs/match.h"
+
+#include "util/error.h"
+
+#define REFILL_AT (MATCH_WINDOW / 4)
+
+struct match_line {
+    struct list_node node; // of its account
+    int64_t account;
+    struct buf text; // the canonical demand
+    struct demand demand;
+    struct match_job jobs[MATCH_WINDOW];
+    size_t first, count; // of the window
+    bool reading, stale; // stale: something may have come since the last read began
+    bool whole;          // the store has no more than what is here
+    uint64_t unfit;      // the capacity at which no worker had room; 0: not known
+};
+
+struct match_account {
+    struct map_node node;
+    struct list_node turn;
+    int64_t account;
+    struct list_node lines;
+    size_t line_count;
+    uint64_t running;
+};
+
+struct match_worker {
+    struct map_node node;
+    struct buf id;
+    int64_t account; // 0: all
+    struct offer offer;
+    struct buf texts; // that the offer's strings are in
+    struct str *strings;
+    uint64_t used_slots, used_cpus, used_memory; // by its claims
+    bool draining;
+};
+
+struct match_claim {
+    struct map_node node;
+    int64_t row, account;
+    struct buf worker_id;
+    uint32_t cpus_milli;
+    uint64_t memory_bytes;
+};
+
+static struct str row_key(const int64_t *row)
+{
+    return str_n((const char *)row, sizeof(*row));
+}
+
+void match_init(struct match *match, uint64_t running_max)
+{
+    *match = (struct match){.running_max = running_max, .capacity = 1};
+    map_init(&match->accounts);
+    map_init(&match->claims);
+    map_init(&match->workers);
+    list_init(&match->turns);
+}
+
+// --- Freeing
+
+static void line_free(struct match_line *line)
+{
+    list_remove(&line->node);
+    buf_release(&line->text);
+    free(line);
+}
+
+static void account_free(struct map_node *node, void *arg)
+{
+    struct match_account *account = CONTAINER_OF(node, struct match_account, node);
+    (void)arg;
+    LIST_FOR_EACH_SAFE(it, tmp, &account->lines)
+        line_free(CONTAINER_OF(it, struct match_line, node));
+    free(account);
+}
+
+static void worker_free(struct map_node *node, void *arg)
+{
+    struct match_worker *worker = CONTAINER_OF(node, struct match_worker, node);
+    (void)arg;
+    buf_release(&worker->id);
+    buf_release(&worker->texts);
+    free(worker->strings);
+    free(worker);
+}
+
+static void claim_free(struct map_node *node, void *arg)
+{
+    struct match_claim *claim = CONTAINER_OF(node, struct match_claim, node);
+    (void)arg;
+    buf_release(&claim->worker_id);
+    free(claim);
+}
+
+void match_release(struct match *match)
+{
+    map_each(&match->accounts, account_free, NULL);
+    map_each(&match->workers, worker_free, NULL);
+    map_each(&match->claims, claim_free, NULL);
+    map_release(&match->accounts);
+    map_release(&match->workers);
+    map_release(&match->claims);
+}
+
+// --- Finding
+
+static struct match_account *account_find(const struct match *match, int64_t id)
+{
+    struct map_node *node = map_find(&match->accounts, row_key(&id));
+    return node ? CONTAINER_OF(node, struct match_account, node) : NULL;
+}
+
+static struct match_account *account_get(struct match *match, int64_t id)
+{
+    struct match_account *account = account_find(match, id);
+    if (account)
+        return account;
+    account = xcalloc(1, sizeof(*account));
+    account->account = id;
+    list_init(&account->lines);
+    list_push_back(&match->turns, &account->turn);
+    map_insert(&match->accounts, &account->node, row_key(&account->account));
+    return account;
+}
+
+// An account of which nothing is known any more is forgotten.
+static void account_settle(struct match *match, struct match_account *account)
+{
+    if (account->line_count > 0 || account->running > 0)
+        return;
+    list_remove(&account->turn);
+    map_remove(&match->accounts, &account->node);
+    free(account);
+}
+
+static struct match_line *line_find(const struct match_account *account, struct str demand)
+{
+    for (struct list_node *it = account->lines.next; it != &account->lines; it = it->next) {
+        struct match_line *line = CONTAINER_OF(it, struct match_line, node);
+        if (str_eq(buf_str(&line->text), demand))
+            return line;
+    }
+    return NULL;
+}
+
+static struct match_worker *worker_find(const struct match *match, struct str id)
+{
+    struct map_node *node = map_find(&match->workers, id);
+    return node ? CONTAINER_OF(node, struct match_worker, node) : NULL;
+}
+
+static struct match_claim *claim_find(const struct match *match, int64_t row)
+{
+    struct map_node *node = map_find(&match->claims, row_key(&row));
+    return node ? CONTAINER_OF(node, struct match_claim, node) : NULL;
+}
+
+// --- Workers
+
+static void room_came(struct match *match)
+{
+    match->capacity++;
+}
+
+// A new offer may be less than what is used.
+static uint64_t less(uint64_t from, uint64_t by)
+{
+    return from > by ? from - by : 0;
+}
+
+static void worker_free_room(struct match_worker *worker)
+{
+    struct offer *offer = &worker->offer;
+    offer->slots_free = (unsigned)less(offer->slots, worker->used_slots);
+    offer->cpus_free = (uint32_t)less(offer->cpus_milli, worker->used_cpus);
+    offer->memory_free = less(offer->memory_bytes, worker->used_memory);
+}
+
+static void worker_use(struct match_worker *worker, const struct match_claim *claim)
+{
+    worker->used_slots++;
+    worker->used_cpus += claim->cpus_milli;
+    worker->used_memory += claim->memory_bytes;
+    worker_free_room(worker);
+}
+
+static void worker_give_back(struct match_worker *worker, const struct match_claim *claim)
+{
+    worker->used_slots--;
+    worker->used_cpus -= claim->cpus_milli;
+    worker->used_memory -= claim->memory_bytes;
+    worker_free_room(worker);
+}
+
+static void use_if_its(struct map_node *node, void *arg)
+{
+    const struct match_claim *claim = CONTAINER_OF(node, struct match_claim, node);
+    struct match_worker *worker = arg;
+    if (str_eq(buf_str(&claim->worker_id), buf_str(&worker->id)))
+        worker_use(worker, claim);
+}
+
+static const struct str *copy_strings(struct str **at, char **text, const struct str *from, unsigned count)
+{
+    struct str *first = *at;
+    for (unsigned i = 0; i < count; i++) {
+        memcpy(*text, from[i].data, from[i].len);
+        *(*at)++ = str_n(*text, from[i].len);
+        *text += from[i].len;
+    }
+    return first;
+}
+
+static void offer_copy(struct match_worker *worker, const struct offer *offer)
+{
+    const struct str *const lists[] = {offer->labels, offer->executors, offer->runtimes};
+    const unsigned counts[] = {offer->label_count, offer->executor_count, offer->runtime_count};
+    size_t strings = 0, bytes = 0;
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        strings += counts[i];
+        for (unsigned j = 0; j < counts[i]; j++)
+            bytes += lists[i][j].len;
+    }
+    worker->strings = xcalloc(MAX(strings, (size_t)1), sizeof(*worker->strings));
+    buf_reserve(&worker->texts, bytes + 1);
+    worker->offer = *offer;
+    struct str *at = worker->strings;
+    char *text = worker->texts.data;
+    worker->offer.labels = copy_strings(&at, &text, lists[0], counts[0]);
+    worker->offer.executors = copy_strings(&at, &text, lists[1], counts[1]);
+    worker->offer.runtimes = copy_strings(&at, &text, lists[2], counts[2]);
+}
+
+void match_join(struct match *match, struct str worker_id, int64_t account, const struct offer *offer)
+{
+    match_leave(match, worker_id);
+    struct match_worker *worker = xcalloc(1, sizeof(*worker));
+    buf_append_str(&worker->id, worker_id);
+    worker->account = account;
+    offer_copy(worker, offer);
+    map_insert(&match->workers, &worker->node, buf_str(&worker->id));
+    worker_free_room(worker);
+    map_each(&match->claims, use_if_its, worker);
+    room_came(match);
+}
+
+void match_drain(struct match *match, struct str worker_id)
+{
+    struct match_worker *worker = worker_find(match, worker_id);
+    if (worker)
+        worker->draining = true;
+}
+
+void match_leave(struct match *match, struct str worker_id)
+{
+    struct match_worker *worker = worker_find(match, worker_id);
+    if (!worker)
+        return;
+    map_remove(&match->workers, &worker->node);
+    worker_free(&worker->node, NULL);
+}
+
+const struct offer *match_offer(const struct match *match, struct str worker_id)
+{
+    const struct match_worker *worker = worker_find(match, worker_id);
+    return worker ? &worker->offer : NULL;
+}
+
+size_t match_worker_count(const struct match *match)
+{
+    return match->workers.count;
+}
+
+// --- Claims
+
+static void claim_add(struct match *match, struct str worker_id, int64_t account, int64_t row,
+                      const struct demand *demand)
+{
+    struct match_claim *claim = xcalloc(1, sizeof(*claim));
+    claim->row = row;
+    claim->account = account;
+    claim->cpus_milli = demand->cpus_milli;
+    claim->memory_bytes = demand->memory_bytes;
+    buf_append_str(&claim->worker_id, worker_id);
+    map_insert(&match->claims, &claim->node, row_key(&claim->row));
+    account_get(match, account)->running++;
+    struct match_worker *worker = worker_find(match, worker_id);
+    if (worker)
+        worker_use(worker, claim);
+}
+
+void match_held(struct match *match, struct str worker_id, int64_t account, int64_t row, const struct demand *demand)
+{
+    if (!claim_find(match, row))
+        claim_add(match, worker_id, account, row, demand);
+}
+
+void match_over(struct match *match, int64_t row)
+{
+    struct match_claim *claim = claim_find(match, row);
+    if (!claim)
+        return;
+    map_remove(&match->claims, &claim->node);
+    struct match_worker *worker = worker_find(match, buf_str(&claim->worker_id));
+    if (worker)
+        worker_give_back(worker, claim);
+    struct match_account *account = account_find(match, claim->account);
+    account->running--;
+    room_came(match);
+    account_settle(match, account);
+    claim_free(&claim->node, NULL);
+}
+
+// --- Lines
+
+int match_hint(struct match *match, int64_t id, struct str demand)
+{
+    struct match_account *account = account_get(match, id);
+    struct match_line *line = line_find(account, demand);
+    if (line) {
+        line->stale = true;
+        return 0;
+    }
+    struct demand parsed;
+    int err = !demand_parse(demand, &parsed)           ? ERR_INVALID
+              : account->line_count >= MATCH_LINES_MAX ? ERR_OVERLOADED
+                                                       : 0;
+    if (err < 0) {
+        account_settle(match, account);
+        return err;
+    }
+    line = xcalloc(1, sizeof(*line));
+    line->account = id;
+    line->stale = true;
+    buf_append_str(&line->text, demand);
+    demand_parse(buf_str(&line->text), &line->demand);
+    list_push_back(&account->lines, &line->node);
+    account->line_count++;
+    return 0;
+}
+
+static struct match_line *line_of(const struct match *match, int64_t id, struct str demand)
+{
+    const struct match_account *account = account_find(match, id);
+    return account ? line_find(account, demand) : NULL;
+}
+
+static void line_drop_if_empty(struct match *match, struct match_line *line)
+{
+    struct match_account *account = account_find(match, line->account);
+    if (line->count > 0 || !line->whole || line->stale || line->reading)
+        return;
+    line_free(line);
+    account->line_count--;
+    account_settle(match, account);
+}
+
+void match_window(struct match *match, int64_t id, struct str demand, const struct match_job *jobs, size_t count,
+                  bool whole)
+{
+    struct match_line *line = line_of(match, id, demand);
+    if (!line)
+        return;
+    line->reading = false;
+    line->whole = whole;
+    line->first = line->count = 0;
+    line->unfit = 0;
+    for (size_t i = 0; i < MIN(count, (size_t)MATCH_WINDOW); i++)
+        if (!claim_find(match, jobs[i].row)) // it was read before its claim was committed
+            line->jobs[line->count++] = jobs[i];
+    line_drop_if_empty(match, line);
+}
+
+void match_read_failed(struct match *match, int64_t id, struct str demand)
+{
+    struct match_line *line = line_of(match, id, demand);
+    if (!line)
+        return;
+    line->reading = false;
+    line->stale = true;
+}
+
+static bool line_wants_read(const struct match_line *line)
+{
+    if (line->reading)
+        return false;
+    return line->stale || (!line->whole && line->count <= REFILL_AT);
+}
+
+// --- Choosing
+
+struct choice {
+    const struct match *match;
+    const struct match_line *line;
+    struct match_worker *best;
+};
+
+static bool worker_takes(const struct match_worker *worker, int64_t account)
+{
+    return !worker->draining && (worker->account == 0 || worker->account == account);
+}
+
+static void choose_worker(struct map_node *node, void *arg)
+{
+    struct match_worker *worker = CONTAINER_OF(node, struct match_worker, node);
+    struct choice *choice = arg;
+    struct str label;
+    if (!worker_takes(worker, choice->line->account) ||
+        demand_fits(&choice->line->demand, &worker->offer, &label) != DEMAND_FITS)
+        return;
+    if (!choice->best || worker->offer.slots_free > choice->best->offer.slots_free)
+        choice->best = worker;
+}
+
+static struct match_worker *line_worker(struct match *match, struct match_line *line)
+{
+    if (line->count == 0 || line->unfit == match->capacity)
+        return NULL;
+    struct choice choice = {.match = match, .line = line};
+    map_each(&match->workers, choose_worker, &choice);
+    line->unfit = choice.best ? 0 : match->capacity;
+    return choice.best;
+}
+
+static bool goes_before(const struct match_line *a, const struct match_line *b)
+{
+    const struct match_job *x = &a->jobs[a->first], *y = &b->jobs[b->first];
+    if (x->priority != y->priority)
+        return x->priority > y->priority;
+    return x->turn != y->turn ? x->turn < y->turn : x->row < y->row;
+}
+
+static bool account_claims(struct match *match, struct match_account *account, struct match_action *ret)
+{
+    struct match_line *line = NULL;
+    struct match_worker *worker = NULL;
+    if (match->running_max > 0 && account->running >= match->running_max)
+        return false;
+    for (struct list_node *it = account->lines.next; it != &account->lines; it = it->next) {
+        struct match_line *at = CONTAINER_OF(it, struct match_line, node);
+        struct match_worker *has_room = line && !goes_before(at, line) ? NULL : line_worker(match, at);
+        if (has_room) {
+            line = at;
+            worker = has_room;
+        }
+    }
+    if (!line)
+        return false;
+    struct match_job job = line->jobs[line->first++];
+    line->count--;
+    claim_add(match, buf_str(&worker->id), account->account, job.row, &line->demand);
+    *ret = (struct match_action){
+        .kind = MATCH_CLAIM,
+        .account = account->account,
+        .row = job.row,
+        .demand = buf_str(&line->text),
+        .worker_id = buf_str(&worker->id),
+    };
+    return true;
+}
+
+static bool account_reads(struct match_account *account, struct match_action *ret)
+{
+    for (struct list_node *it = account->lines.next; it != &account->lines; it = it->next) {
+        struct match_line *line = CONTAINER_OF(it, struct match_line, node);
+        if (!line_wants_read(line))
+            continue;
+        line->reading = true;
+        line->stale = false;
+        *ret = (struct match_action){.kind = MATCH_READ, .account = account->account, .demand = buf_str(&line->text)};
+        return true;
+    }
+    return false;
+}
+
+enum match_action_kind match_next(struct match *match, struct match_action *ret)
+{
+    *ret = (struct match_action){.kind = MATCH_WAIT};
+    for (struct list_node *it = match->turns.next; it != &match->turns; it = it->next)
+        if (account_reads(CONTAINER_OF(it, struct match_account, turn), ret))
+            return ret->kind;
+    for (struct list_node *it = match->turns.next; it != &match->turns; it = it->next) {
+        struct match_account *account = CONTAINER_OF(it, struct match_account, turn);
+        if (!account_claims(match, account, ret))
+            continue;
+        list_remove(&account->turn); // the others are next
+        list_push_back(&match->turns, &account->turn);
+        return ret->kind;
+    }
+    return ret->kind;
+}
+
+// --- Looking
+
+struct why {
+    const struct demand *demand;
+    int64_t account;
+    enum demand_fit best;
+    struct str label;
+    bool found;
+};
+
+// The nearer to fitting, the smaller.
+static unsigned distance(enum demand_fit fit)
+{
+    static const unsigned distances[] = {
+        [DEMAND_FITS] = 0,       [DEMAND_BUSY] = 1,        [DEMAND_TOO_LARGE] = 2,   [DEMAND_NO_LABEL] = 3,
+        [DEMAND_NO_RUNTIME] = 4, [DEMAND_NOT_TRUSTED] = 5, [DEMAND_NO_EXECUTOR] = 6,
+    };
+    return distances[fit];
+}
+
+static void why_worker(struct map_node *node, void *arg)
+{
+    const struct match_worker *worker = CONTAINER_OF(node, struct match_worker, node);
+    struct why *why = arg;
+    struct str label = {0};
+    if (!worker_takes(worker, why->account))
+        return;
+    enum demand_fit fit = demand_fits(why->demand, &worker->offer, &label);
+    if (why->found && distance(fit) >= distance(why->best))
+        return;
+    why->found = true;
+    why->best = fit;
+    why->label = label;
+}
+
+enum demand_fit match_why(const struct match *match, int64_t account, const struct demand *demand,
+                          struct str *ret_label)
+{
+    struct why why = {.demand = demand, .account = account, .best = DEMAND_NO_EXECUTOR};
+    map_each((struct map *)(uintptr_t)&match->workers, why_worker, &why);
+    *ret_label = why.label;
+    return why.best;
+}
+
+bool match_account_full(const struct match *match, int64_t id)
+{
+    const struct match_account *account = account_find(match, id);
+    return match->running_max > 0 && account && account->running >= match->running_max;
+}

@@ -1,0 +1,73 @@
+// Which job goes to which worker, pure: lines of ready jobs and offers of workers come in, claims to be made come out.
+// No I/O, no clock. The dispatcher drives it; the simulator, too.
+//
+// A line is an account's ready jobs with one demand. Of each only a window is here, the first ones as the store sorts
+// them; when it runs low, MATCH_READ asks for it again. Accounts take turns. Within an account the first job of all
+// lines goes first that some worker has room for: by priority, turn, row. Of the workers with room, the one with the
+// most free slots gets it.
+#pragma once
+
+#include "model/demand.h"
+#include "util/list.h"
+#include "util/map.h"
+
+#define MATCH_WINDOW    256  // jobs of a line
+#define MATCH_LINES_MAX 1024 // of an account; more demands wait until some of them are done
+
+struct match_job {
+    int64_t row, turn;
+    int priority;
+};
+
+struct match {
+    struct map accounts;    // struct match_account
+    struct list_node turns; // the same, in the order of their turns
+    struct map claims;      // struct match_claim, by row: given to a worker, or about to be
+    struct map workers;     // struct match_worker, by id
+    uint64_t running_max;   // of an account; 0: no limit
+    uint64_t capacity;      // grows when room came free or a worker joined: what found none looks again
+};
+
+void match_init(struct match *match, uint64_t running_max);
+void match_release(struct match *match);
+
+// --- What happened
+// There may be ready jobs in this line that are not in its window. ERR_INVALID: the demand is none; ERR_OVERLOADED.
+int match_hint(struct match *match, int64_t account, struct str demand);
+// The store's answer to MATCH_READ: the line's first jobs. `whole`: there are no more.
+void match_window(struct match *match, int64_t account, struct str demand, const struct match_job *jobs, size_t count,
+                  bool whole);
+void match_read_failed(struct match *match, int64_t account, struct str demand);
+// `account` 0: it takes jobs of all. The offer's strings are copied. A worker of that id that is there already is
+// replaced; what it holds stays counted.
+void match_join(struct match *match, struct str worker_id, int64_t account, const struct offer *offer);
+void match_drain(struct match *match, struct str worker_id); // it takes no more; what it holds stays counted
+void match_leave(struct match *match, struct str worker_id);
+// It has this job already, from before.
+void match_held(struct match *match, struct str worker_id, int64_t account, int64_t row, const struct demand *demand);
+// The job is off its worker: it ended, was given back, or the claim did not succeed.
+void match_over(struct match *match, int64_t row);
+
+// --- What is to be done
+enum match_action_kind {
+    MATCH_WAIT,  // nothing, before the next event
+    MATCH_READ,  // ask the store for the line's first MATCH_WINDOW jobs, then match_window
+    MATCH_CLAIM, // claim the row for the worker; match_over if it does not succeed
+};
+struct match_action {
+    enum match_action_kind kind;
+    int64_t account, row;
+    struct str demand, worker_id; // views, until the next call
+};
+// Ask again until MATCH_WAIT. What it gives out is taken as under way.
+enum match_action_kind match_next(struct match *match, struct match_action *ret);
+
+// --- Looking
+// What would have to be otherwise for this demand to be met: DEMAND_FITS or DEMAND_BUSY if some worker could, else the
+// best that was found. DEMAND_NO_EXECUTOR without any worker.
+enum demand_fit match_why(const struct match *match, int64_t account, const struct demand *demand,
+                          struct str *ret_label);
+bool match_account_full(const struct match *match, int64_t account); // it has running_max jobs with workers
+size_t match_worker_count(const struct match *match);
+// What the worker offers, and how much of it is free; NULL without such a worker. Until the next call that changes it.
+const struct offer *match_offer(const struct match *match, struct str worker_id);
