@@ -5,6 +5,7 @@
 #include "fanout/fanout.h"
 #include "http/http.h"
 #include "ingest/hub.h"
+#include "jobs/worker.h"
 #include "sse/sse.h"
 #include "util/log.h"
 #include "ws/ws.h"
@@ -28,6 +29,8 @@ struct api_options {
     struct auth *auth;
     struct hub *hub;
     struct fanout *fanout;
+    const struct worker_listener *workers; // who hands out jobs; NULL: nobody does
+    void *workers_arg;
     struct metrics *metrics;
     struct budget *budget; // NULL: no bound
     unsigned shard;

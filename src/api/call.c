@@ -13,7 +13,7 @@ void call_unref(struct call *call)
 {
     if (--call->refs > 0)
         return;
-    kept_execution_unref(&call->kept);
+    kept_execution_unref(&call->lookup.kept);
     json_decref(call->body);
     free(call);
 }
@@ -78,11 +78,6 @@ void call_fail_fields(struct call *call, const struct http_field_error *fields, 
     struct http_request *request = call_take_request(call);
     if (request)
         http_respond_invalid(request, fields, count);
-}
-
-const char *execution_error_text(int err)
-{
-    return err == ERR_NOT_FOUND ? "no such execution" : error_text(err);
 }
 
 bool call_follower_place(struct call *call)

@@ -1,7 +1,7 @@
 // One request on its way through the interface: its life and its answers. All of it on the loop's thread.
 #pragma once
 
-#include "api/api_private.h"
+#include "api/lookup.h"
 #include "api/route.h"
 
 struct json_t;
@@ -16,15 +16,13 @@ struct call {
     unsigned capture_count;
     struct json_t *body; // of routes with fields of a body: the object, checked; NULL elsewhere
     struct principal principal;
-    struct kept_execution *kept;
-    struct execution execution;                 // of routes with RESOURCE_EXECUTION; its strings are those of `kept`
+    struct execution_lookup lookup;
+    struct execution execution; // of routes with RESOURCE_EXECUTION; its strings are those of lookup.kept
     void (*loaded)(struct call *call, int err); // private: of resource.c
     unsigned refs;
     bool before_body; // of the request, nothing but the head has come
     uint64_t began_ns;
     struct auth_check check;
-    struct store_get get;
-    char execution_id_copy[ID_EXECUTION_MAX + 1];
 };
 
 void call_ref(struct call *call);
@@ -39,7 +37,6 @@ void call_answer_json(struct call *call, int status, const struct buf *json);
 void call_answer(struct call *call, int status, const struct json_writer *json); // what was written, all closed
 void call_fail(struct call *call, int err, const char *detail);
 void call_fail_fields(struct call *call, const struct http_field_error *fields, size_t count);
-const char *execution_error_text(int err); // for an execution that cannot be had
 
 // Takes a place among the account's followers: false after having answered 429.
 bool call_follower_place(struct call *call);

@@ -5,48 +5,27 @@
 
 // --- Executions
 
-static void got_execution(struct store_op *op)
+static void found_execution(struct execution_lookup *lookup, int err)
 {
-    struct call *call = CONTAINER_OF(op, struct call, get.op);
+    struct call *call = CONTAINER_OF(lookup, struct call, lookup);
 
-    if (op->err == 0)
-        call->kept = execution_cache_keep(call->api->executions, &call->get);
-    if (call->request && op->err == 0)
-        call->execution = call->kept->execution;
+    if (err == 0 && call->request)
+        call->execution = lookup->kept->execution;
     if (call->request)
-        call->loaded(call, op->err);
+        call->loaded(call, err);
     call_unref(call);
 }
 
 static void load_execution(struct call *call)
 {
-    struct str id = call_capture(call, "id");
-    if (!id_execution_valid(id)) {
-        call->loaded(call, ERR_NOT_FOUND);
-        return;
-    }
-    call->kept = execution_cache_find(call->api->executions, call->principal.account, id);
-    if (call->kept) {
-        call->execution = call->kept->execution;
-        call->loaded(call, 0);
-        return;
-    }
-    memcpy(call->execution_id_copy, id.data, id.len);
-    call->get = (struct store_get){
-        .op = {.kind = STORE_GET, .reply_to = call->api->options.loop, .done = got_execution},
-        .account = call->principal.account,
-        .execution_id = str_n(call->execution_id_copy, id.len),
-    };
+    call->lookup.done = found_execution;
     call_ref(call);
-    store_submit(call->api->options.store, &call->get.op);
+    execution_lookup(&call->lookup, call->api, call->principal.account, call_capture(call, "id"));
 }
 
-// A purged one says so only to those whose it was.
 static int judge_execution(const struct call *call)
 {
-    if (!principal_owns(&call->principal, &call->execution))
-        return ERR_NOT_FOUND;
-    return call->execution.purged ? ERR_EXPIRED : 0;
+    return execution_judge(&call->principal, &call->execution);
 }
 
 // --- All kinds

@@ -5,7 +5,9 @@
 #include "api/keys/keys.h"
 #include "api/logs/logs.h"
 #include "api/runner/runner.h"
+#include "api/runner/stream.h"
 #include "api/system/system.h"
+#include "api/workers/workers.h"
 #include "model/config_limits.h"
 #include "model/filter.h"
 #include "model/record_fields.h"
@@ -16,12 +18,6 @@
 #define URL_MAX 8192 // of a text that has no bound but the URL's
 
 // --- Rules of single values
-
-static bool is_producer(struct str value)
-{
-    // "idem:" is what bodies with an Idempotency-Key are known by.
-    return id_execution_valid(value) && value.len <= STORE_PRODUCER_MAX && !str_starts(value, STR("idem:"));
-}
 
 static bool is_worker(struct str value)
 {
@@ -45,7 +41,8 @@ static bool is_versions(struct str value)
 
 static const struct field_rule rule_execution_id = {"must match [A-Za-z0-9][A-Za-z0-9._:-]{0,254}", id_execution_valid};
 static const struct field_rule rule_account = {"must match [A-Za-z0-9][A-Za-z0-9._-]{0,62}", id_account_valid};
-static const struct field_rule rule_producer = {"must be 1 to 96 letters, digits or any of ._:-", is_producer};
+static const struct field_rule rule_producer = {"must be 1 to 96 letters, digits or any of ._:-",
+                                                runner_producer_valid};
 static const struct field_rule rule_versions = {"must be numbers with commas between them", is_versions};
 static const struct field_rule rule_worker = {"must be at most 255 bytes of UTF-8", is_worker};
 static const struct field_rule rule_level = {"must be DEBUG, INFO, WARNING, ERROR or CRITICAL", is_level};
@@ -240,6 +237,8 @@ const struct route api_routes[] = {
     {HTTP_M_GET, "/ws/runner/executions/{id}/stream", ACTION_WRITE, RESOURCE_EXECUTION,
      .flags = ROUTE_TICKET | ROUTE_SOCKET | ROUTE_ANY_QUERY, .query = runner_query, .handle = runner_socket,
      .summary = "WebSocket for runners"},
+    {HTTP_M_GET, "/ws/workers", ACTION_WORK, .flags = ROUTE_SOCKET, .handle = workers_socket,
+     .summary = "WebSocket of a worker, for all its executions"},
 
     {HTTP_M_POST, "/api/v1/tickets", ACTION_READ, .handle = tickets_create,
      .summary = "a credential for one stream and its reconnections"},

@@ -23,6 +23,7 @@ enum action {
     ACTION_SUBMIT,  // user service admin operator
     ACTION_CANCEL,  // user (own) service admin operator
     ACTION_WRITE,   // records and states: service admin operator; user on its own executions (for `wrap`)
+    ACTION_WORK,    // service admin operator: a worker's socket
     ACTION_PURGE,   // admin operator
     ACTION_KEYS,    // admin operator
     ACTION_OPERATE, // operator

@@ -242,6 +242,11 @@ void hub_stop(struct hub *hub)
 
 // --- Runners
 
+uint64_t hub_lease_ms(const struct hub *hub)
+{
+    return hub->options.lease_ms;
+}
+
 uint64_t hub_new_holder(struct hub *hub)
 {
     pthread_mutex_lock(&hub->mutex);

@@ -31,6 +31,7 @@ void hub_attach(struct hub *hub, struct loop *loop, const struct hub_listener *l
 void hub_start(struct hub *hub, struct loop *loop);
 void hub_stop(struct hub *hub); // before its loop ends
 
+uint64_t hub_lease_ms(const struct hub *hub);
 uint64_t hub_new_holder(struct hub *hub); // a connection number, never 0
 enum lease_verdict hub_connect(struct hub *hub, const struct execution *execution, uint64_t epoch, uint64_t holder);
 void hub_granted(struct hub *hub, int64_t row, uint64_t epoch, uint64_t holder);

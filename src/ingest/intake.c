@@ -31,12 +31,44 @@ struct intake_append {
 
 static void intake_reread(void *arg);
 
+// --- Of one connection
+
+static size_t busy_bytes_of(const struct budget *budget)
+{
+    return MIN((size_t)INTAKE_BUSY_BYTES, budget_connection_max(budget, BUDGET_intake));
+}
+
+struct intake_share *intake_share_new(struct budget *budget)
+{
+    struct intake_share *share = xcalloc(1, sizeof(*share));
+    share->busy_bytes = busy_bytes_of(budget);
+    share->refs = 1;
+    return share;
+}
+
+void intake_share_unref(struct intake_share **share_ptr)
+{
+    struct intake_share *share = TAKE_PTR(*share_ptr);
+    if (share && --share->refs == 0)
+        free(share);
+}
+
+static void count(struct intake *intake, size_t added, size_t taken)
+{
+    intake->bytes_under_way += added - taken;
+    if (intake->options.share)
+        intake->options.share->bytes_under_way += added - taken;
+}
+
+// --- Life
+
 static void intake_free_if_idle(struct intake *intake)
 {
     if (!intake->closed || intake->operations)
         return;
     chunk_builder_free(&intake->builder);
     budget_account_unref(&intake->waiter.account);
+    intake_share_unref(&intake->options.share);
     free(intake);
 }
 
@@ -57,7 +89,9 @@ static void intake_answer_deferred(struct deferred *deferred)
 static bool intake_may_go(struct gate_waiter *waiter)
 {
     struct intake *intake = CONTAINER_OF(waiter, struct intake, waiter);
-    return intake->bytes_under_way < intake->busy_bytes / 2;
+    const struct intake_share *share = intake->options.share;
+    return intake->bytes_under_way < intake->busy_bytes / 2 &&
+           (!share || share->bytes_under_way < share->busy_bytes / 2);
 }
 
 static void intake_go(struct gate_waiter *waiter)
@@ -75,7 +109,9 @@ struct intake *intake_new(const struct intake_options *options)
     sequencer_init(&intake->sequencer, options->next);
     intake->builder = chunk_builder_new();
     struct budget *budget = options->gate ? options->gate->budget : NULL;
-    intake->busy_bytes = MIN((size_t)INTAKE_BUSY_BYTES, budget_connection_max(budget, BUDGET_intake));
+    intake->busy_bytes = busy_bytes_of(budget);
+    if (options->share)
+        options->share->refs++;
     intake->waiter = (struct gate_waiter){.may_go = intake_may_go, .go = intake_go};
     intake->waiter.account = budget_account(budget, options->account);
     list_init(&intake->waiter.node);
@@ -170,7 +206,7 @@ static void intake_append_done(struct store_op *op)
     struct intake_append *append = CONTAINER_OF(op, struct intake_append, append.op);
     struct intake *intake = append->intake;
 
-    intake->bytes_under_way -= append->bytes;
+    count(intake, 0, append->bytes);
     budget_give(intake->waiter.account, BUDGET_intake, append->bytes);
     if (op->err) {
         intake_append_failed(intake, op->err, append->append.ret_producer_next);
@@ -206,6 +242,13 @@ static void intake_wait(struct intake *intake)
         intake_gate_wait(intake->options.gate, &intake->waiter);
 }
 
+static bool is_over(const struct intake *intake)
+{
+    const struct intake_share *share = intake->options.share;
+    return intake->bytes_under_way > intake->busy_bytes || (share && share->bytes_under_way > share->busy_bytes) ||
+           !budget_within(intake->waiter.account, BUDGET_intake);
+}
+
 static void intake_hand_over(struct intake *intake, uint64_t first, struct chunk *chunk, bool skip_ahead,
                              const uint64_t *skip_digest)
 {
@@ -230,12 +273,12 @@ static void intake_hand_over(struct intake *intake, uint64_t first, struct chunk
         append->append.skip_digest = &append->skip_digest;
     }
     intake->operations++;
-    intake->bytes_under_way += append->bytes;
+    count(intake, append->bytes, 0);
     intake->waiter.wants = append->bytes;
     budget_charge(intake->waiter.account, BUDGET_intake, append->bytes);
     if (intake->options.gate)
         intake_gate_began(intake->options.gate);
-    if (intake->bytes_under_way > intake->busy_bytes || !budget_within(intake->waiter.account, BUDGET_intake))
+    if (is_over(intake))
         intake_wait(intake);
     store_submit(intake->options.store, &append->append.op);
 }

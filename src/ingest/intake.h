@@ -12,6 +12,14 @@
 
 struct intake;
 
+// What several intakes of one connection have under way together. Counted; one loop.
+struct intake_share {
+    size_t bytes_under_way, busy_bytes;
+    unsigned refs;
+};
+struct intake_share *intake_share_new(struct budget *budget); // as much as one intake may have
+void intake_share_unref(struct intake_share **share);
+
 struct intake_handler {
     void (*ack)(void *owner, uint64_t next);                       // all counters below `next` are durable
     void (*refused)(void *owner, int err, uint64_t next_sequence); // gap, conflict, fenced, sealed, store_full, …
@@ -23,7 +31,8 @@ struct intake_options {
     struct loop *loop;
     struct store *store;
     struct metrics *metrics;
-    struct intake_gate *gate; // of the loop; NULL: its own limit alone
+    struct intake_gate *gate;   // of the loop; NULL: its own limit alone
+    struct intake_share *share; // beside its own; takes a reference; NULL, or with a gate
     unsigned shard;
     int64_t account, row;
     struct str producer; // copied

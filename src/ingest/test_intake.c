@@ -351,6 +351,59 @@ static void it_says_when_to_stop_reading_and_when_to_go_on(void **state)
     assert_false(intake_busy(fixture->intake));
 }
 
+// Another intake of the same connection, at a gate as the interface has it.
+static struct intake *sharing(struct fixture *fixture, struct intake_gate *gate, struct intake_share *share)
+{
+    struct intake_options options = {
+        .loop = fixture->loop,
+        .store = &fixture->store.base,
+        .metrics = fixture->metrics,
+        .gate = gate,
+        .share = share,
+        .row = ROW,
+        .producer = STR("p"),
+        .epoch = EPOCH,
+        .next = 10,
+        .handler = &handler,
+        .owner = fixture,
+    };
+    return intake_new(&options);
+}
+
+static void what_several_have_under_way_counts_together(void **state)
+{
+    struct fixture *fixture = *state;
+    struct intake_gate gate;
+    struct intake_share *share = intake_share_new(NULL);
+    intake_gate_init(&gate, fixture->loop, NULL);
+    struct intake *other = sharing(fixture, &gate, share);
+    intake_close(&fixture->intake);
+    fixture->intake = sharing(fixture, &gate, share);
+    for (uint64_t i = 0; i < 15; i++)
+        offer_chunk(fixture, 10 + i, 1, 1024 * 1024);
+    assert_false(intake_busy(fixture->intake));
+    struct intake *first = fixture->intake;
+    fixture->intake = other;
+    for (uint64_t i = 0; i < 2; i++)
+        offer_chunk(fixture, 10 + i, 1, 1024 * 1024);
+    assert_true(intake_busy(other)); // for what the first one has under way
+    assert_false(intake_busy(first));
+    for (uint64_t i = 0; i < 15; i++) {
+        turn(fixture);
+        assert_int_equal(fixture->rooms, i > 9 ? 1 : 0);
+        commit(appended(fixture, 10 + i, 1), 11 + i, 1);
+    }
+    assert_false(intake_busy(other));
+    // What is under way keeps the share, whoever has gone.
+    intake_close(&first);
+    intake_close(&fixture->intake);
+    intake_share_unref(&share);
+    for (uint64_t i = 0; i < 2; i++)
+        commit(appended(fixture, 10 + i, 1), 11 + i, 1);
+    turn(fixture);
+    intake_gate_release(&gate);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -369,6 +422,7 @@ int main(void)
         TEST(a_close_while_the_store_is_asked_is_fine),
         TEST(a_skip_puts_one_record_in_the_place_of_the_lost_ones),
         TEST(it_says_when_to_stop_reading_and_when_to_go_on),
+        TEST(what_several_have_under_way_counts_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,8 @@
     X(C, accept_failures_total, "times that connections could not be accepted, for want of files or memory")   \
     X(C, http_requests_total, "HTTP requests answered")                                                        \
     X(G, followers, "open followers: WebSocket, SSE and HTTP streams")                                         \
-    X(G, runners, "open runner sockets")                                                                       \
+    X(G, runners, "connected runners: sockets of their own, and streams on workers' sockets")                  \
+    X(G, workers, "open workers' sockets")                                                                     \
     X(C, records_ingested_total, "records made durable")                                                       \
     X(C, record_bytes_ingested_total, "message bytes made durable")                                            \
     X(C, records_delivered_total, "records sent to followers")                                                 \

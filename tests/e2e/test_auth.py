@@ -139,12 +139,13 @@ def test_an_expired_key_is_refused_and_its_stream_ends(server, api):
 
 
 # --- roles
-R, S, C, W, P, K, O, ANY = "read", "submit", "cancel", "write", "purge", "keys", "operate", "any"
+R, S, C, W, J, P, K, O, ANY = "read", "submit", "cancel", "write", "work", "purge", "keys", "operate", "any"
 MAY = {
     R: {"viewer", "user", "service", "admin", "operator"},
     S: {"user", "service", "admin", "operator"},
     C: {"user", "service", "admin", "operator"},
     W: {"user", "service", "admin", "operator"},
+    J: {"service", "admin", "operator"},
     P: {"admin", "operator"},
     K: {"admin", "operator"},
     O: {"operator"},
@@ -179,6 +180,7 @@ ROUTES = [
     ("DELETE", "/api/v1/accounts/{account}", None, O),
     ("WS", "/ws/executions/{sealed}/logs", None, R),
     ("WS", "/ws/runner/executions/{id}/stream", None, W),
+    ("WS", "/ws/workers", None, J),
 ]
 
 

@@ -11,12 +11,14 @@ struct message {
     struct json_writer json;
 };
 
-static void message_begin(struct message *message, const char *type)
+static void message_begin(struct message *message, const struct runner_stream *stream, const char *type)
 {
     *message = (struct message){0};
     message->json = json_writer_to(&message->text);
     json_open_object(&message->json, NULL);
     json_add_text(&message->json, "type", type);
+    if (stream->options.number)
+        json_add_u64(&message->json, "stream", stream->options.number);
 }
 
 static void message_send(struct message *message, struct runner_stream *stream)
@@ -31,7 +33,7 @@ static void message_send(struct message *message, struct runner_stream *stream)
 void runner_send_error(struct runner_stream *stream, int err, const char *detail, uint64_t next_sequence)
 {
     struct message message;
-    message_begin(&message, "error");
+    message_begin(&message, stream, "error");
     json_add_text(&message.json, "code", error_word(err));
     json_add_text(&message.json, "error", detail ? detail : error_text(err));
     json_add_u64(&message.json, "next_sequence", next_sequence);
@@ -51,7 +53,7 @@ static void add_stored(struct json_writer *json, const struct sequence_producer 
 static void send_ready(struct runner_stream *stream, const struct sequence_producer *stored)
 {
     struct message message;
-    message_begin(&message, "ready");
+    message_begin(&message, stream, "ready");
     json_add_text(&message.json, "execution_id", stream->execution_id);
     add_stored(&message.json, stored);
     json_add_u64(&message.json, "epoch", stream->epoch);
@@ -65,7 +67,7 @@ static void send_ready(struct runner_stream *stream, const struct sequence_produ
 static void send_cancel(struct runner_stream *stream, const char *reason)
 {
     struct message message;
-    message_begin(&message, "cancel");
+    message_begin(&message, stream, "cancel");
     json_add_text(&message.json, "reason", reason);
     json_add_i64(&message.json, "grace_seconds", CANCEL_GRACE_S);
     message_send(&message, stream);
@@ -74,7 +76,7 @@ static void send_cancel(struct runner_stream *stream, const char *reason)
 void runner_send_completed(struct runner_stream *stream, const struct store_complete *complete)
 {
     struct message message;
-    message_begin(&message, "completed");
+    message_begin(&message, stream, "completed");
     json_add_text(&message.json, "execution_id", stream->execution_id);
     json_add_i64(&message.json, "final_sequence", (int64_t)complete->ret_execution.next_sequence - 1);
     add_stored(&message.json, &complete->ret_producer);
@@ -138,6 +140,7 @@ void runner_stream_close(struct runner_stream **stream_ptr, unsigned code)
     struct runner_stream *stream = TAKE_PTR(*stream_ptr);
     if (!stream)
         return;
+    stream->closed = true; // what is handed on now has nobody to be told of
     if (!stream->starting)
         leave(stream, code);
     forget(stream);
@@ -151,6 +154,11 @@ static void on_replaced(struct holder_node *place)
 static void on_cancel(struct holder_node *place, const char *reason)
 {
     send_cancel(CONTAINER_OF(place, struct runner_stream, place), reason);
+}
+
+uint64_t runner_stream_epoch(const struct runner_stream *stream)
+{
+    return stream->epoch;
 }
 
 // --- What the peer says
@@ -173,7 +181,7 @@ static void refuse_chunk(struct runner_stream *stream, int err)
     runner_stream_refuse(stream, err, err == ERR_TOO_NEW ? text : NULL);
 }
 
-void runner_stream_chunk(struct runner_stream *stream, uint64_t first, const uint8_t *data, size_t len)
+int runner_stream_chunk(struct runner_stream *stream, uint64_t first, const uint8_t *data, size_t len)
 {
     struct chunk *chunk = NULL;
     // `wrap` cuts at the default: a server with a smaller limit would refuse its spool for ever.
@@ -186,6 +194,7 @@ void runner_stream_chunk(struct runner_stream *stream, uint64_t first, const uin
     else
         refuse_chunk(stream, err);
     chunk_unref(&chunk);
+    return err;
 }
 
 bool runner_stream_busy(const struct runner_stream *stream)
@@ -252,6 +261,7 @@ static void open_intake(struct runner_stream *stream, uint64_t next)
         .store = api->options.store,
         .metrics = api->options.metrics,
         .gate = &api->gate,
+        .share = stream->options.share,
         .shard = api->options.shard,
         .account = stream->account,
         .row = stream->row,
@@ -354,6 +364,7 @@ static void claim(struct runner_stream *stream)
     stream->claim = (struct store_claim){
         .op = {.kind = STORE_CLAIM, .reply_to = api->options.loop, .done = claimed, .account = stream->account},
         .row = stream->row,
+        .worker_id = str_of(stream->worker_id),
         .worker_hostname = str_of(stream->worker),
     };
     store_submit(api->options.store, &stream->claim.op);
@@ -365,12 +376,19 @@ uint64_t runner_epoch(const struct api *api, uint64_t epoch, struct str incarnat
     return other ? 0 : epoch;
 }
 
+// "idem:" is what bodies with an Idempotency-Key are known by.
+bool runner_producer_valid(struct str producer)
+{
+    return id_execution_valid(producer) && producer.len <= STORE_PRODUCER_MAX && !str_starts(producer, STR("idem:"));
+}
+
 struct runner_stream *runner_stream_new(const struct runner_stream_options *options)
 {
     struct runner_stream *stream = xcalloc(1, sizeof(*stream));
     stream->options = *options;
     stream->starting = true;
     snprintf(stream->producer, sizeof(stream->producer), "%.*s", STR_ARGS(options->producer));
+    snprintf(stream->worker_id, sizeof(stream->worker_id), "%.*s", STR_ARGS(options->worker_id));
     snprintf(stream->worker, sizeof(stream->worker), "%.*s", STR_ARGS(options->worker));
     snprintf(stream->request_id, sizeof(stream->request_id), "%.*s", STR_ARGS(options->request_id));
     return stream;

@@ -1,0 +1,68 @@
+// What the files of a worker's socket share.
+#pragma once
+
+#include "api/lookup.h"
+#include "api/runner/stream.h"
+#include "api/streams.h"
+#include "jobs/worker.h"
+
+#include <jansson.h>
+
+#define WORKER_FRAME_MAX     ((size_t)4 * 1024 * 1024)
+#define WORKER_STREAMS_MAX   16384
+#define WORKER_STREAM_WINDOW (1024 * 1024) // bytes of parts of a stream that a worker sends ahead of the acks
+#define WORKER_ANSWERS_MAX   ((size_t)16 * 1024 * 1024)
+
+struct worker_ack {
+    uint32_t stream;
+    uint64_t next;
+};
+
+struct worker_socket {
+    struct stream_node node;
+    struct ws *ws;
+    struct worker_session *session; // once `hello` has come
+    struct intake_share *share;
+    struct map streams;   // struct worker_stream, by number
+    uint32_t last_stream; // numbers rise
+    size_t busy;          // streams that have as much under way as they may; nothing is read meanwhile
+    struct deferred flush;
+    struct worker_ack *acks; // of this turn of the loop
+    size_t ack_count, ack_capacity;
+    char request_id[129];
+};
+
+// One execution on it, from `open` to `closed`.
+struct worker_stream {
+    struct map_node node;
+    struct worker_socket *socket; // NULL once that has gone, while the execution is still looked up
+    uint32_t number;
+    struct execution_lookup lookup;
+    struct runner_stream *runner; // once the execution was found
+    bool looking, open, busy;
+    int64_t row;    // once it was found
+    uint64_t epoch; // that the worker brought; 0: none. Once it is open, that of its lease
+    char producer[STORE_PRODUCER_MAX + 1];
+};
+
+// --- send.c
+void worker_send(struct worker_socket *socket, struct str text); // a frame, behind the acks that are due
+void worker_send_closed(struct worker_socket *socket, uint32_t number, const char *code, const char *reason);
+void worker_send_error(struct worker_socket *socket, int err, const char *detail);
+void worker_ack_due(struct worker_socket *socket, uint32_t number, uint64_t next); // sent with others of this turn
+void worker_flush(struct deferred *deferred);
+void worker_busy(struct worker_stream *stream, bool busy); // reading pauses while one is
+
+// --- stream.c
+struct worker_stream *worker_stream_find(const struct worker_socket *socket, uint32_t number); // NULL
+// Of an `open` frame whose number is a new one. What is wrong with it is answered by `closed`.
+void worker_stream_open(struct worker_socket *socket, uint32_t number, const json_t *message);
+// From this side: answered by `closed`, with the error's word, or `completed` for 0. `reason` NULL: the error's text.
+void worker_stream_end(struct worker_stream *stream, int err, const char *reason);
+// From the worker's side, or with the socket: nothing is answered.
+void worker_stream_close(struct worker_stream *stream, unsigned code);
+
+// --- hello.c
+// NULL; or what is wrong with it.
+const char *worker_hello_parse(const json_t *message, struct worker_offer *ret);
+void worker_send_welcome(struct worker_socket *socket);

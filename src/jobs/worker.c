@@ -1,0 +1,128 @@
+#include "jobs/worker.h"
+
+#include "util/json_writer.h"
+
+#include <stdatomic.h>
+
+struct worker_session {
+    atomic_uint refs;
+    struct loop *loop;
+    struct worker_offer offer;
+    int64_t account;
+    uint64_t number;
+    // On the loop:
+    void (*send)(void *socket, struct str text);
+    void *socket; // NULL once it has left
+};
+
+// A frame on its way to the socket's loop.
+struct worker_mail {
+    struct mail mail;
+    struct worker_session *session;
+    struct buf text;
+};
+
+static void words_release(struct worker_words *words)
+{
+    for (size_t i = 0; i < words->count; i++)
+        free(words->words[i]);
+    free(words->words);
+}
+
+void worker_offer_release(struct worker_offer *offer)
+{
+    words_release(&offer->labels);
+    words_release(&offer->executors);
+    words_release(&offer->runtimes);
+    for (size_t i = 0; i < offer->held_count; i++)
+        free(offer->held[i].execution_id);
+    free(offer->held);
+    *offer = (struct worker_offer){0};
+}
+
+struct worker_session *worker_session_new(struct loop *loop, struct worker_offer *offer, int64_t account,
+                                          uint64_t number, void (*send)(void *socket, struct str text), void *socket)
+{
+    struct worker_session *session = xcalloc(1, sizeof(*session));
+    atomic_init(&session->refs, 1);
+    session->loop = loop;
+    session->offer = *offer;
+    *offer = (struct worker_offer){0};
+    session->account = account;
+    session->number = number;
+    session->send = send;
+    session->socket = socket;
+    return session;
+}
+
+void worker_session_left(struct worker_session *session)
+{
+    session->socket = NULL;
+}
+
+struct worker_session *worker_session_ref(struct worker_session *session)
+{
+    atomic_fetch_add_explicit(&session->refs, 1, memory_order_relaxed);
+    return session;
+}
+
+void worker_session_unref(struct worker_session **session_ptr)
+{
+    struct worker_session *session = TAKE_PTR(*session_ptr);
+    if (!session || atomic_fetch_sub_explicit(&session->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    worker_offer_release(&session->offer);
+    free(session);
+}
+
+const struct worker_offer *worker_session_offer(const struct worker_session *session)
+{
+    return &session->offer;
+}
+
+int64_t worker_session_account(const struct worker_session *session)
+{
+    return session->account;
+}
+
+uint64_t worker_session_number(const struct worker_session *session)
+{
+    return session->number;
+}
+
+// --- To the worker
+
+static void mail_deliver(struct mail *mail)
+{
+    struct worker_mail *it = CONTAINER_OF(mail, struct worker_mail, mail);
+    struct worker_session *session = it->session;
+    if (session->socket)
+        session->send(session->socket, buf_str(&it->text));
+    worker_session_unref(&session);
+    buf_release(&it->text);
+    free(it);
+}
+
+void worker_session_job(struct worker_session *session, const struct worker_job *job)
+{
+    struct worker_mail *it = xcalloc(1, sizeof(*it));
+    it->mail.deliver = mail_deliver;
+    it->session = worker_session_ref(session);
+    struct json_writer json = json_writer_to(&it->text);
+    json_open_object(&json, NULL);
+    json_add_text(&json, "type", "job");
+    json_add_str(&json, "execution_id", job->execution_id);
+    json_add_u64(&json, "epoch", job->epoch);
+    json_add_str(&json, "token", job->token);
+    json_add_u64(&json, "attempt", job->attempt);
+    json_add_str(&json, "account", job->account);
+    if (job->batch_id.len > 0)
+        json_add_str(&json, "batch_id", job->batch_id);
+    else
+        json_add_null(&json, "batch_id");
+    json_add_bool(&json, "retry_on_lost", job->retry_on_lost);
+    json_add_raw(&json, "spec", job->spec);
+    json_close(&json);
+    json_writer_end(&json);
+    loop_post(session->loop, &it->mail);
+}
