@@ -10,15 +10,21 @@
 #define ADMIN_KEY    "admin.key"
 #define KEY_FILE_MAX 4096
 
+struct setting {
+    const char *value;
+    struct str unset; // a variable that it names and that is not set; .data == NULL if there is none
+};
+
 struct context {
-    const char *name, *url, *token, *ca_file;
+    const char *name;
+    struct setting url, token, ca_file;
     struct context *next;
 };
 
 struct contexts {
     struct arena *arena;
     struct context *first;
-    const char *current;
+    struct setting current;
 };
 
 char *config_home_path(struct arena *arena, const char *name)
@@ -38,13 +44,16 @@ static struct context *context_find(const struct contexts *contexts, const char 
     return context;
 }
 
-static int take_setting(void *arg, const struct settings_value *setting, struct buf *ret_error)
+static int take_setting(void *arg, const struct settings_value *value, struct buf *ret_error)
 {
     struct contexts *contexts = arg;
     (void)ret_error;
-    const char *title = setting->title, *value = arena_dup(contexts->arena, str_of(setting->values[0]));
+    const char *title = value->title;
+    struct setting setting = {.value = arena_dup(contexts->arena, str_of(value->values[0]))};
+    if (value->unset.data)
+        setting.unset = str_of(arena_dup(contexts->arena, value->unset));
     if (!title) {
-        contexts->current = value;
+        contexts->current = setting;
         return 0;
     }
     struct context *context = context_find(contexts, title);
@@ -54,13 +63,29 @@ static int take_setting(void *arg, const struct settings_value *setting, struct 
         context->next = contexts->first;
         contexts->first = context;
     }
-    if (strcmp(setting->name, "url") == 0)
-        context->url = value;
-    else if (strcmp(setting->name, "token") == 0)
-        context->token = value;
+    if (strcmp(value->name, "url") == 0)
+        context->url = setting;
+    else if (strcmp(value->name, "token") == 0)
+        context->token = setting;
     else
-        context->ca_file = value;
+        context->ca_file = setting;
     return 0;
+}
+
+// A variable that is not set is an error only where its value is used: the other contexts may be for other places.
+static int check_used(const struct context_inputs *inputs, const struct setting *setting, const char *used,
+                      struct buf *ret_error)
+{
+    if (!setting->unset.data || used != setting->value)
+        return 0;
+    buf_printf(ret_error, "%s: ", inputs->config_path);
+    return settings_refuse_unset(setting->unset, ret_error);
+}
+
+// A flag beats all; the environment beats the context, unless that one was named by a flag.
+static const char *choose(const char *flag, const char *environment, const char *context, bool by_flag)
+{
+    return flag ? flag : by_flag && context ? context : environment ? environment : context;
 }
 
 static int contexts_read(const char *path, struct contexts *ret, struct buf *ret_error)
@@ -93,56 +118,67 @@ static int check_url(const char *url, struct buf *ret_error)
     return ERR_INVALID;
 }
 
-int context_resolve(const struct context_inputs *inputs, struct arena *arena, struct client_options *ret,
-                    struct buf *ret_error)
+static int find_context(const struct context_inputs *inputs, const struct contexts *contexts, struct context *ret,
+                        struct buf *ret_error)
 {
-    struct contexts contexts = {.arena = arena};
-    int err = contexts_read(inputs->config_path, &contexts, ret_error);
-    if (err)
+    const char *name = choose(inputs->context_flag, inputs->context_env, contexts->current.value, false);
+    int err = check_used(inputs, &contexts->current, name, ret_error);
+    if (err || !name)
         return err;
-    const char *name = inputs->context_flag  ? inputs->context_flag
-                       : inputs->context_env ? inputs->context_env
-                                             : contexts.current;
-    const struct context *context = name ? context_find(&contexts, name) : NULL;
-    if (name && !context) {
+    const struct context *context = context_find(contexts, name);
+    if (!context) {
         buf_printf(ret_error, "there is no context named \"%s\" in %s", name,
                    inputs->config_path ? inputs->config_path : "the configuration");
         return ERR_INVALID;
     }
-    bool by_flag = inputs->context_flag != NULL;
-    const char *context_url = context ? context->url : NULL;
-    const char *url = inputs->url_flag         ? inputs->url_flag
-                      : by_flag && context_url ? context_url
-                      : inputs->url_env        ? inputs->url_env
-                      : context_url            ? context_url
-                                               : DEFAULT_URL;
-    err = check_url(url, ret_error);
+    *ret = *context;
+    return 0;
+}
+
+static int check_token(const char *token, struct buf *ret_error)
+{
+    if (!token || client_token_valid(token))
+        return 0;
+    buf_append_text(ret_error,
+                    "the token has characters that no credential has, such as a space or a newline in its middle");
+    return ERR_INVALID;
+}
+
+int context_resolve(const struct context_inputs *inputs, struct arena *arena, struct client_options *ret,
+                    struct buf *ret_error)
+{
+    struct contexts contexts = {.arena = arena};
+    struct context context = {0};
+    int err = contexts_read(inputs->config_path, &contexts, ret_error);
+    if (!err)
+        err = find_context(inputs, &contexts, &context, ret_error);
     if (err)
         return err;
+    bool by_flag = inputs->context_flag != NULL;
+    const char *url = choose(inputs->url_flag, inputs->url_env, context.url.value, by_flag);
     // The token of a context is only for the server of that context.
-    const char *context_token = context_url && strcmp(context_url, url) == 0 ? context->token : NULL;
-    const char *token = inputs->token_flag         ? inputs->token_flag
-                        : by_flag && context_token ? context_token
-                        : inputs->token_env        ? inputs->token_env
-                                                   : context_token;
+    bool own_server = context.url.value && strcmp(context.url.value, url) == 0;
+    const char *own_token = own_server ? context.token.value : NULL;
+    const char *token = choose(inputs->token_flag, inputs->token_env, own_token, by_flag);
+    const char *ca_file = choose(inputs->ca_flag, inputs->ca_env, context.ca_file.value, false);
+    err = check_used(inputs, &context.url, url, ret_error);
+    if (!err)
+        err = check_used(inputs, &context.token, token, ret_error);
+    if (!err)
+        err = check_used(inputs, &context.ca_file, ca_file, ret_error);
+    url = url ? url : DEFAULT_URL;
+    if (!err)
+        err = check_url(url, ret_error);
+    if (err)
+        return err;
     if (!token && inputs->data_dir && url_is_loopback(url))
         token = admin_key(inputs->data_dir, arena);
     if (token)
         token = arena_dup(arena, str_trim(str_of(token))); // a file often ends with a newline
-    if (token && !client_token_valid(token)) {
-        buf_append_text(ret_error,
-                        "the token has characters that no credential has, such as a space or a newline in its middle");
-        return ERR_INVALID;
-    }
-    *ret = (struct client_options){
-        .url = arena_dup(arena, str_of(url)),
-        .token = token,
-        .ca_file = inputs->ca_flag  ? inputs->ca_flag
-                   : inputs->ca_env ? inputs->ca_env
-                   : context        ? context->ca_file
-                                    : NULL,
-    };
-    return 0;
+    err = check_token(token, ret_error);
+    if (!err)
+        *ret = (struct client_options){.url = arena_dup(arena, str_of(url)), .token = token, .ca_file = ca_file};
+    return err;
 }
 
 void append_shell_word(struct buf *out, const char *word)

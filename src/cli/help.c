@@ -50,7 +50,8 @@ static const char contexts[] =
     "`--context here` uses one, else RUNNEL_CONTEXT names it, else `current`, if there is such a line. `url`, `token` "
     "and\n"
     "`ca_file` may each be left out. A context's token goes to its own URL alone. Values are written as in the\n"
-    "[server's file](configuration.md), also `${NAME}`.\n";
+    "[server's file](configuration.md), also `${NAME}`. A variable that is not set is an error only if the context is "
+    "used.\n";
 
 // --- Plain text
 

@@ -141,6 +141,27 @@ static void what_cannot_be_used_is_refused_with_the_reason(void **state)
     assert_refused(place, (struct context_inputs){0}, "config:2: no such option 'uri'");
 }
 
+static void a_variable_that_is_not_set_is_an_error_only_where_it_is_used(void **state)
+{
+    struct place *place = *state;
+    static const char text[] = "current = \"home\"\n"
+                               "context \"home\" { url = \"http://127.0.0.1:7001\" token = \"${TEST_HOME}\" }\n"
+                               "context \"work\" { url = \"http://${TEST_WORK}:80\" token = ${TEST_WORK_TOKEN} }\n"
+                               "context \"other\" { url = \"http://${TEST_WORK:-c}\" token = \"x${TEST_HOME}\" }\n";
+    assert_int_equal(file_write_atomic(place->config, text, sizeof(text) - 1, 0600), 0);
+    setenv("TEST_HOME", "t1", 1);
+    assert_resolved(place, (struct context_inputs){0}, "http://127.0.0.1:7001", "t1");
+    assert_resolved(place, (struct context_inputs){.context_flag = "other"}, "http://c", "xt1");
+    assert_refused(place, (struct context_inputs){.context_flag = "work"},
+                   "the environment variable TEST_WORK is not set; set it, or write ${TEST_WORK:-TEXT}");
+    assert_resolved(place, (struct context_inputs){.context_env = "work", .url_env = "http://b"}, "http://b", NULL);
+    setenv("TEST_WORK", "b", 1);
+    assert_refused(place, (struct context_inputs){.context_flag = "work"}, "TEST_WORK_TOKEN is not set");
+    assert_resolved(place, (struct context_inputs){.context_flag = "work", .token_flag = "t2"}, "http://b:80", "t2");
+    unsetenv("TEST_HOME");
+    unsetenv("TEST_WORK");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +171,8 @@ int main(void)
         cmocka_unit_test(loopback_is_judged_by_the_host_alone),
         cmocka_unit_test_setup_teardown(missing_file_means_the_default, make_place, remove_place),
         cmocka_unit_test_setup_teardown(what_cannot_be_used_is_refused_with_the_reason, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(a_variable_that_is_not_set_is_an_error_only_where_it_is_used, make_place,
+                                        remove_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -250,6 +250,8 @@ int config_set(struct config *config, const char *name, const char *value, struc
 static int set_from_file(void *arg, const struct settings_value *value, struct buf *ret_error)
 {
     CLEANUP(buf_release) struct buf joined = {0};
+    if (value->unset.data)
+        return settings_refuse_unset(value->unset, ret_error);
     for (size_t i = 0; i < value->count; i++) {
         if (i > 0)
             buf_append_byte(&joined, ',');

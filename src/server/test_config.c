@@ -90,7 +90,10 @@ static void wrong_files_are_refused_with_what_is_wrong(void **state)
         {"log_level = or\n", "log_level must be debug, info, warning or error"},
         {"log_form = xml\n", "log_form must be auto, text or json"},
         {"\nlisten_to = 5\n", ":2: no such option 'listen_to'"},
-        {"listen = \"127.0.0.1:0\n", "premature end of file"},
+        {"listen = \"127.0.0.1:0\n", ":1: the quote or comment that begins here has no end"},
+        {"loops = 1\nreaders = 1\nloops = 2\n", ":3: loops is set a second time; it has a value on line 1"},
+        {"\ndata = \"/srv/${RUNNEL_TEST_NO}/x\"\n", ":2: the environment variable RUNNEL_TEST_NO is not set"},
+        {"listen = {\"a:1\",\n\"b:${RUNNEL_TEST_NO}\"}\n", ":2: the environment variable RUNNEL_TEST_NO is not set"},
         {"= = {{", ":1: "},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

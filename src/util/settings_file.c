@@ -2,6 +2,7 @@
 
 #include "util/error.h"
 #include "util/file.h"
+#include "util/settings_scan.h"
 
 #include <confuse.h>
 #include <errno.h>
@@ -40,9 +41,17 @@ static size_t add_options(cfg_opt_t *options, const struct settings_name *names)
     return count;
 }
 
-static int tell(cfg_t *cfg, const char *title, const struct settings_name *names, settings_each_fn *each, void *arg,
-                struct buf *ret_error)
+struct parsed {
+    cfg_t *cfg; // NULL: it cannot be parsed
+    struct settings_scan scan;
+};
+
+// `section`: -1 for the top level, else the number of the section.
+static int tell(const struct parsed *parsed, int section, const struct settings_form *form, settings_each_fn *each,
+                void *arg, struct buf *ret_error)
 {
+    cfg_t *cfg = section < 0 ? parsed->cfg : cfg_getnsec(parsed->cfg, form->section, (unsigned)section);
+    const struct settings_name *names = section < 0 ? form->top : form->in_section;
     for (; names && names->name; names++) {
         unsigned count = cfg_size(cfg, names->name);
         if (count == 0)
@@ -50,7 +59,11 @@ static int tell(cfg_t *cfg, const char *title, const struct settings_name *names
         CLEANUP(free_ptr) const char **values = xcalloc(count, sizeof(*values));
         for (unsigned i = 0; i < count; i++)
             values[i] = cfg_getnstr(cfg, names->name, i);
-        struct settings_value value = {title, names->name, values, count};
+        struct settings_value value = {.title = section < 0 ? NULL : cfg_title(cfg),
+                                       .name = names->name,
+                                       .values = values,
+                                       .count = count,
+                                       .unset = settings_scan_unset(&parsed->scan, section, names->name)};
         int err = values[0] ? each(arg, &value, ret_error) : 0;
         if (err)
             return err;
@@ -58,15 +71,13 @@ static int tell(cfg_t *cfg, const char *title, const struct settings_name *names
     return 0;
 }
 
-static int tell_all(cfg_t *cfg, const struct settings_form *form, settings_each_fn *each, void *arg,
+static int tell_all(const struct parsed *parsed, const struct settings_form *form, settings_each_fn *each, void *arg,
                     struct buf *ret_error)
 {
-    int err = tell(cfg, NULL, form->top, each, arg, ret_error);
-    unsigned sections = form->section ? cfg_size(cfg, form->section) : 0;
-    for (unsigned i = 0; i < sections && err == 0; i++) {
-        cfg_t *section = cfg_getnsec(cfg, form->section, i);
-        err = tell(section, cfg_title(section), form->in_section, each, arg, ret_error);
-    }
+    int sections = form->section ? (int)cfg_size(parsed->cfg, form->section) : 0;
+    int err = tell(parsed, -1, form, each, arg, ret_error);
+    for (int i = 0; i < sections && err == 0; i++)
+        err = tell(parsed, i, form, each, arg, ret_error);
     return err;
 }
 
@@ -90,19 +101,32 @@ static cfg_t *make_parser(const struct settings_form *form)
     return cfg;
 }
 
-// Returns NULL, and sets *ret_err, if the text cannot be parsed.
-static cfg_t *parse(const struct settings_form *form, struct str text, int *ret_err)
+static void parsed_release(struct parsed *parsed)
 {
+    if (parsed->cfg)
+        cfg_free(parsed->cfg);
+    parsed->cfg = NULL;
+    settings_scan_release(&parsed->scan);
+}
+
+// Returns 0, or an error if the text cannot be parsed. `ret` must be released in any case.
+static int parse(const struct settings_form *form, struct str text, struct parsed *ret)
+{
+    ret->cfg = NULL;
+    settings_scan(text, &ret->scan);
+    if (ret->scan.unclosed_line)
+        return ERR_INVALID;
     cfg_t *cfg = make_parser(form);
     FILE *file = cfg && text.len > 0 ? fmemopen((char *)(uintptr_t)text.data, text.len, "r") : NULL; // it is only read
-    *ret_err = !cfg || (text.len > 0 && !file) ? ERR_NOMEM : 0;
+    int err = !cfg || (text.len > 0 && !file) ? ERR_NOMEM : 0;
     if (file && cfg_parse_fp(cfg, file) != CFG_SUCCESS)
-        *ret_err = ERR_INVALID;
+        err = ERR_INVALID;
     if (file)
         fclose(file);
-    if (*ret_err && cfg)
+    if (err && cfg)
         cfg_free(cfg);
-    return *ret_err ? NULL : cfg;
+    ret->cfg = err ? NULL : cfg;
+    return err;
 }
 
 // --- Which line is wrong. The parser's own line number is wrong: it counts comments twice, and notices an open quote
@@ -137,12 +161,9 @@ static unsigned unparsed_line(const struct settings_form *form, struct str text)
 {
     unsigned good = 0, lines = count_lines(text);
     for (unsigned count = 1; count < lines; count++) {
-        int err;
-        cfg_t *cfg = parse(form, first_lines(text, count), &err);
-        if (cfg) {
+        CLEANUP(parsed_release) struct parsed parsed;
+        if (parse(form, first_lines(text, count), &parsed) == 0)
             good = count;
-            cfg_free(cfg);
-        }
     }
     struct str beginning = first_lines(text, good), rest = str_n(text.data + beginning.len, text.len - beginning.len);
     while (rest.len > 0 && !says_something(str_split(&rest, '\n')))
@@ -156,14 +177,41 @@ static unsigned refused_line(const struct settings_form *form, struct str text, 
     unsigned line = 0, lines = count_lines(text), refused = 0;
     while (++line < lines && !refused) {
         CLEANUP(buf_release) struct buf error = {0};
-        int err;
-        cfg_t *cfg = parse(form, first_lines(text, line), &err);
-        if (cfg && tell_all(cfg, form, each, arg, &error))
+        CLEANUP(parsed_release) struct parsed parsed;
+        if (parse(form, first_lines(text, line), &parsed) == 0 && tell_all(&parsed, form, each, arg, &error))
             refused = line;
-        if (cfg)
-            cfg_free(cfg);
     }
     return refused ? refused : lines;
+}
+
+// What is wrong with the text, to *error, and on which line. Returns 0 or the error.
+static int read_text(const struct settings_form *form, struct str text, settings_each_fn *each, void *arg,
+                     unsigned *ret_line, struct buf *error)
+{
+    CLEANUP(parsed_release) struct parsed parsed;
+    error_text_of_this_call = error;
+    int err = parse(form, text, &parsed);
+    error_text_of_this_call = NULL;
+    const struct settings_scan *scan = &parsed.scan;
+    if (scan->unclosed_line) {
+        *ret_line = scan->unclosed_line;
+        buf_append_text(error, "the quote or comment that begins here has no end");
+        return err;
+    }
+    if (err) {
+        *ret_line = unparsed_line(form, text);
+        return err;
+    }
+    if (scan->repeated_line) {
+        *ret_line = scan->repeated_line;
+        buf_printf(error, "%.*s is set a second time; it has a value on line %u", STR_ARGS(scan->repeated),
+                   scan->repeated_from);
+        return ERR_INVALID;
+    }
+    err = tell_all(&parsed, form, each, arg, error);
+    if (err)
+        *ret_line = refused_line(form, text, each, arg);
+    return err;
 }
 
 int settings_file_read(const char *path, const struct settings_form *form, settings_each_fn *each, void *arg,
@@ -171,28 +219,27 @@ int settings_file_read(const char *path, const struct settings_form *form, setti
 {
     CLEANUP(buf_release) struct buf file = {0};
     CLEANUP(buf_release) struct buf error = {0};
+    unsigned line = 0;
     // The file is read here, because libconfuse's scanner ends the process when reading fails.
     int err = file_read_all(path, SETTINGS_FILE_MAX, &file);
-    struct str text = buf_str(&file);
     if (err) {
         buf_printf(ret_error, "%s: %s", path, strerror(-err));
         return err;
     }
-    if (text.len > 0 && memchr(text.data, '\0', text.len)) {
+    if (file.len > 0 && memchr(file.data, '\0', file.len)) {
         buf_printf(ret_error, "%s: it is not a text file", path);
         return ERR_INVALID;
     }
-    error_text_of_this_call = &error;
-    cfg_t *cfg = parse(form, text, &err);
-    error_text_of_this_call = NULL;
-    bool parsed = cfg != NULL;
-    if (parsed) {
-        err = tell_all(cfg, form, each, arg, &error);
-        cfg_free(cfg);
-    }
+    err = read_text(form, buf_str(&file), each, arg, &line, &error);
     if (err == ERR_INVALID)
-        buf_printf(ret_error, "%s:%u: %s", path,
-                   parsed ? refused_line(form, text, each, arg) : unparsed_line(form, text),
-                   error.len > 0 ? buf_cstr(&error) : "it cannot be understood");
+        buf_printf(ret_error, "%s:%u: %s", path, line, error.len > 0 ? buf_cstr(&error) : "it cannot be understood");
     return err;
+}
+
+int settings_refuse_unset(struct str variable, struct buf *ret_error)
+{
+    buf_printf(ret_error,
+               "the environment variable %.*s is not set; set it, or write ${%.*s:-TEXT} for the text to take then",
+               STR_ARGS(variable), STR_ARGS(variable));
+    return ERR_INVALID;
 }

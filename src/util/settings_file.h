@@ -1,6 +1,7 @@
 // Files of settings, read with libconfuse: `name = value`, `name = {"a", "b"}`, and titled sections such as `context
-// "home" { url = "…" }`. A value in double quotes, or without quotes, may name environment variables as ${NAME}. Not
-// thread-safe: the process has one scanner of libconfuse.
+// "home" { url = "…" }`. A value in double quotes, or without quotes, may name environment variables as ${NAME}, or as
+// ${NAME:-text} with a text to be taken if the variable is not set. A setting may have only one value in its section.
+// Not thread-safe: the process has one scanner of libconfuse.
 #pragma once
 
 #include "util/buf.h"
@@ -23,6 +24,9 @@ struct settings_value {
     const char *name;
     const char *const *values;
     size_t count; // at least 1
+    // A variable that the value names and that is not set; .data == NULL if there is none. "" stands in its place. A
+    // caller that uses the value must refuse it: see settings_refuse_unset.
+    struct str unset;
 };
 
 // Calls `each` for everything that the file sets: first the top level, then the sections in their order. If `each`
@@ -32,3 +36,6 @@ struct settings_value {
 typedef int settings_each_fn(void *arg, const struct settings_value *value, struct buf *ret_error);
 int settings_file_read(const char *path, const struct settings_form *form, settings_each_fn *each, void *arg,
                        struct buf *ret_error);
+
+// Says that the variable is not set, and what to do. Returns ERR_INVALID.
+int settings_refuse_unset(struct str variable, struct buf *ret_error);

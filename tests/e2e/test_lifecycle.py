@@ -208,6 +208,22 @@ def test_a_reload_with_a_mistake_keeps_the_old_configuration_and_says_so(servers
     assert len(api.logs(execution_id)) == 2
 
 
+def test_a_reload_takes_a_mended_file_after_one_whose_quote_had_no_end(servers, tmp_path):
+    config = tmp_path / "runnel.conf"
+    config.write_text("message_max = 1000\n")
+    server = servers("--config", config)
+    config.write_text('message_max = 1000\nlog_level = "info\n')
+    reload(server)
+    config.write_text("message_max = 1000\nlog_level = info\n")
+    reload(server)
+    levels = [entry["level"] for entry in server.log() if "reload" in (entry["message"] or "")]
+    assert levels == ["ERROR", "INFO"]
+    api = server.api()
+    execution_id = api.create()
+    api.append(execution_id, {"message": "x" * 1001})
+    assert len(api.logs(execution_id)) == 2
+
+
 def test_a_reload_names_the_changed_settings_that_need_a_restart(servers, tmp_path):
     config = tmp_path / "runnel.conf"
     config.write_text("readers = 2\n")
@@ -280,6 +296,23 @@ def test_a_mistake_is_named_and_nothing_starts(tmp_path, flags, named):
         code = process.finish()
     assert code in (1, 2), process.err.data
     assert named in process.err.data, process.err.data
+
+
+@pytest.mark.parametrize(
+    "text, named",
+    [
+        ('log_level = info\n\nlog_level = "debug"\n', b":3: log_level is set a second time; it has a value on line 1"),
+        ('\nlog_level = "${RUNNEL_TEST_LEVEL}"\n', b":2: the environment variable RUNNEL_TEST_LEVEL is not set"),
+        ('\n\nlog_level = "info\n', b":3: the quote or comment that begins here has no end"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_with_its_line(tmp_path, text, named):
+    config = tmp_path / "server.conf"
+    config.write_text(text)
+    flags = ["--listen", "127.0.0.1:0", "--data", str(tmp_path / "data"), "--config", str(config)]
+    with Process([BIN, "serve", *flags], env=clean_env(tmp_path)) as process:
+        assert process.finish() == 2, process.err.data
+    assert str(config).encode() + named in process.err.data, process.err.data
 
 
 def test_a_port_in_use_is_said_plainly(server, tmp_path):
