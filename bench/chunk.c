@@ -127,7 +127,8 @@ static double passes(const struct bench *bench, const char *before, const char *
             passed += !filter_excludes_texts(filter, bench->chunks[c]);
         filter_unref(&filter);
     }
-    return 100.0 * (double)passed / (double)(NEEDLES * (bench->count / 17));
+    size_t asked = NEEDLES * (bench->count / 17);
+    return 100.0 * (double)passed / (double)asked;
 }
 
 static double close_all(const struct bench *bench)

@@ -333,18 +333,18 @@ static void run_idle(struct follow *follow)
     epoll_ctl(follow->epoll, EPOLL_CTL_ADD, STDIN_FILENO, &event);
     printf("ready\n");
     fflush(stdout);
-    for (;;) {
+    bool told = false;
+    while (!told) {
         struct epoll_event events[EVENTS_AT_ONCE];
         int count = epoll_wait(follow->epoll, events, EVENTS_AT_ONCE, -1);
-        for (int i = 0; i < count; i++) {
-            if (!events[i].data.ptr) {
-                printf("{\"followers\":%zu,\"ended\":%zu,\"records\":%llu}\n", follow->count, follow->ended,
-                       (unsigned long long)follow->records);
-                return;
-            }
-            follower_read(follow, events[i].data.ptr);
+        for (int i = 0; i < count && !told; i++) {
+            told = !events[i].data.ptr; // by its input
+            if (!told)
+                follower_read(follow, events[i].data.ptr);
         }
     }
+    printf("{\"followers\":%zu,\"ended\":%zu,\"records\":%llu}\n", follow->count, follow->ended,
+           (unsigned long long)follow->records);
 }
 
 static enum target parse_target(const char *name)

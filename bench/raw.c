@@ -55,7 +55,7 @@ static void taker_close(struct taker *taker)
 
 static void taker_send(struct raw *raw, struct taker *taker)
 {
-    while (taker->fd >= 0 && taker->sent < taker->goal) {
+    while (taker->fd >= 0 && raw->len > 0 && taker->sent < taker->goal) {
         size_t at = (size_t)(taker->sent % raw->len), len = raw->len - at;
         ssize_t sent = send(taker->fd, raw->data + at, MIN(len, (size_t)SEND_MAX), MSG_NOSIGNAL);
         if (sent < 0 && errno == EAGAIN) {
@@ -197,6 +197,23 @@ static enum mode mode_named(const char *name)
     fail("no mode %s", name);
 }
 
+// False once whoever started it has closed its input.
+static bool raw_turn(struct raw *raw, const struct epoll_event *event)
+{
+    if (!event->data.ptr)
+        return false;
+    if (event->data.ptr == raw) {
+        raw_accept(raw);
+        return true;
+    }
+    struct taker *taker = event->data.ptr;
+    if (event->events & EPOLLOUT)
+        taker_send(raw, taker);
+    if (taker->fd >= 0 && event->events & ~(uint32_t)EPOLLOUT)
+        taker_read(raw, taker);
+    return true;
+}
+
 int run_raw(struct args *args)
 {
     struct raw raw = {.epoll = epoll_create1(EPOLL_CLOEXEC)};
@@ -215,21 +232,12 @@ int run_raw(struct args *args)
     printf("%u\n", port);
     fflush(stdout);
 
-    for (;;) {
+    bool more = true;
+    while (more) {
         struct epoll_event events[EVENTS_AT_ONCE];
         int count = epoll_wait(raw.epoll, events, EVENTS_AT_ONCE, -1);
-        for (int i = 0; i < count; i++) {
-            struct taker *taker = events[i].data.ptr;
-            if (!taker)
-                return 0;
-            if (events[i].data.ptr == &raw) {
-                raw_accept(&raw);
-                continue;
-            }
-            if (events[i].events & EPOLLOUT)
-                taker_send(&raw, taker);
-            if (taker->fd >= 0 && events[i].events & ~(uint32_t)EPOLLOUT)
-                taker_read(&raw, taker);
-        }
+        for (int i = 0; i < count && more; i++)
+            more = raw_turn(&raw, &events[i]);
     }
+    return 0;
 }

@@ -1,8 +1,6 @@
 // Help, man pages and docs/cli.md, all from the table of commands.
 #include "cli/cli_private.h"
 
-#include <ctype.h>
-
 #define TEXT_WIDTH   100
 #define OPTION_WIDTH 30
 
@@ -349,6 +347,6 @@ void help_environment_example(struct buf *out)
         const struct topic *topic = &environment[i];
         bool of_the_server_too = strcmp(topic->name, "RUNNEL_DATA") == 0; // the server lists it
         if (strncmp(topic->name, "RUNNEL_", 7) == 0 && !of_the_server_too)
-            buf_printf(out, "\n# %c%s.\n#%s=\n", toupper((unsigned char)*topic->text), topic->text + 1, topic->name);
+            buf_printf(out, "\n# %c%s.\n#%s=\n", ascii_upper(*topic->text), topic->text + 1, topic->name);
     }
 }

@@ -7,36 +7,47 @@
 #include <emmintrin.h>
 #endif
 
+struct times {
+    uint64_t now;
+    int64_t min, max;
+};
+
+static inline int64_t times_next(struct times *times, uint64_t delta)
+{
+    times->now += unzigzag(delta);
+    int64_t now = (int64_t)times->now;
+    times->min = MIN(times->min, now);
+    times->max = MAX(times->max, now);
+    return now;
+}
+
+// Whether the next eight numbers are of one byte each.
+static inline bool eight_short(const struct reader *reader)
+{
+    uint64_t word;
+    if (reader->end - reader->at < (ptrdiff_t)sizeof(word))
+        return false;
+    memcpy(&word, reader->at, sizeof(word));
+    return (word & 0x8080808080808080) == 0;
+}
+
 static bool decode_times(struct chunk *chunk, struct reader *reader)
 {
-    uint32_t count = chunk->header.count;
-    uint64_t now = (uint64_t)chunk->header.time_min;
-    int64_t min = INT64_MAX, max = INT64_MIN;
-    uint32_t i = 0;
+    uint32_t count = chunk->header.count, i = 0;
+    struct times times = {(uint64_t)chunk->header.time_min, INT64_MAX, INT64_MIN};
     while (i < count) {
-        uint64_t word;
         // Lines come in bursts, so most deltas take one byte. Eight of them are read at a time.
-        if (count - i >= 8 && reader->end - reader->at >= 8 &&
-            (memcpy(&word, reader->at, sizeof(word)), (word & 0x8080808080808080) == 0)) {
-            for (unsigned k = 0; k < 8; k++) {
-                now += unzigzag(reader->at[k]);
-                chunk->times[i + k] = (int64_t)now;
-                min = MIN(min, (int64_t)now);
-                max = MAX(max, (int64_t)now);
-            }
-            reader->at += 8;
-            i += 8;
+        if (count - i >= 8 && eight_short(reader)) {
+            for (unsigned k = 0; k < 8; k++)
+                chunk->times[i++] = times_next(&times, *reader->at++);
             continue;
         }
         uint64_t delta;
         if (!read_varint(reader, &delta))
             return false;
-        now += unzigzag(delta);
-        chunk->times[i++] = (int64_t)now;
-        min = MIN(min, (int64_t)now);
-        max = MAX(max, (int64_t)now);
+        chunk->times[i++] = times_next(&times, delta);
     }
-    return min == chunk->header.time_min && max == chunk->header.time_max;
+    return times.min == chunk->header.time_min && times.max == chunk->header.time_max;
 }
 
 static bool decode_kinds(struct chunk *chunk, struct reader *reader)

@@ -114,7 +114,7 @@ int chunk_header_read(const uint8_t *data, size_t len, size_t raw_max, struct ch
 // Writes the checksum into a complete encoded chunk.
 void chunk_seal(uint8_t *encoded, size_t len);
 
-// --- chunk_view.c
+// --- chunk_memory.c
 
 // Returns a chunk with one reference, the header, and pointers to room for all the rest, which the caller must fill.
 struct chunk *chunk_allocate(const struct chunk_header *header, size_t encoded_len);

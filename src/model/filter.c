@@ -1,8 +1,6 @@
 // Matches records against filters. filter_builder.c makes filters.
 #include "model/filter_private.h"
 
-#include <ctype.h>
-
 #define PRIORITY_DEFAULT 5
 
 struct filter *filter_ref(struct filter *filter)
@@ -191,7 +189,7 @@ static bool contains_nocase(struct str text, struct str needle)
 {
     for (size_t i = 0; i + needle.len <= text.len; i++) {
         size_t at = 0;
-        while (at < needle.len && tolower((unsigned char)text.data[i + at]) == (unsigned char)needle.data[at])
+        while (at < needle.len && ascii_lower(text.data[i + at]) == needle.data[at])
             at++;
         if (at == needle.len)
             return true;

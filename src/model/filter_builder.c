@@ -2,8 +2,6 @@
 #include "model/filter_private.h"
 #include "util/clock.h"
 
-#include <ctype.h>
-
 #define ALL_STREAMS  ((1u << STREAM_COUNT) - 1)
 #define ALL_LEVELS   ((1u << LEVEL_COUNT) - 1)
 #define PRIORITY_MAX 10
@@ -294,7 +292,7 @@ static void settle_rules(struct filter_builder *builder)
         rules->levels &= builder->min_levels;
     char *grep = (char *)(uintptr_t)rules->grep.data;
     for (size_t i = 0; rules->ignore_case && i < rules->grep.len; i++)
-        grep[i] = (char)tolower((unsigned char)grep[i]);
+        grep[i] = ascii_lower(grep[i]);
     if (rules->grep.data)
         filter_literals_of_text(&rules->literals[0], rules->grep);
     if (rules->regex)

@@ -201,6 +201,16 @@ static void the_header_counts_event_types_and_nodes(void **state)
         assert_int_equal(names.nodes.names[i].count, str_eq(names.nodes.names[i].name, STR("plain")) ? 200 : 120);
 }
 
+static void assert_fields_are_bounded(const struct chunk *chunk)
+{
+    for (uint32_t i = 0; i < chunk_count(chunk); i++) {
+        struct chunk_record_fields fields = chunk_record_fields(chunk, i);
+        assert_true(fields.event_type < (int)chunk_fields_names(chunk)->event_types.count);
+        assert_true(fields.node_id < (int)chunk_fields_names(chunk)->nodes.count);
+        assert_true(fields.node_name < (int)chunk_fields_names(chunk)->nodes.count);
+    }
+}
+
 // Whatever a damaged or hostile store says there, it is either not believed or within the bounds.
 static void forged_columns_of_fields_are_bounded(void **state)
 {
@@ -220,12 +230,7 @@ static void forged_columns_of_fields_are_bounded(void **state)
             chunk_seal(bytes, encoded.len);
             assert_int_equal(chunk_decode_stored(bytes, encoded.len, &forged), 0);
             chunk_names(forged, &names);
-            for (uint32_t i = 0; i < chunk_count(forged); i++) {
-                struct chunk_record_fields fields = chunk_record_fields(forged, i);
-                assert_true(fields.event_type < (int)chunk_fields_names(forged)->event_types.count);
-                assert_true(fields.node_id < (int)chunk_fields_names(forged)->nodes.count);
-                assert_true(fields.node_name < (int)chunk_fields_names(forged)->nodes.count);
-            }
+            assert_fields_are_bounded(forged);
         }
     }
 }

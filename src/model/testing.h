@@ -64,21 +64,23 @@ static inline int filter_match(const struct filter *filter, struct filter_run *r
     return fields ? filter_match_text(filter, run, record->message) : 0;
 }
 
-#define assert_str_same(actual, expected)                              \
-    do {                                                               \
-        struct str same_a = (actual), same_b = (expected);             \
-        assert_int_equal(same_a.len, same_b.len);                      \
-        if (same_b.len > 0)                                            \
-            assert_memory_equal(same_a.data, same_b.data, same_b.len); \
-    } while (0)
+static inline void assert_str_same_at(struct str a, struct str b, const char *file, int line)
+{
+    _assert_int_equal(a.len, b.len, file, line);
+    if (b.len > 0)
+        _assert_memory_equal(a.data, b.data, b.len, file, line);
+}
 
-#define assert_record_same(a, b)                          \
-    do {                                                  \
-        const struct record *rec_a = (a), *rec_b = (b);   \
-        assert_int_equal(rec_a->time_ms, rec_b->time_ms); \
-        assert_int_equal(rec_a->stream, rec_b->stream);   \
-        assert_int_equal(rec_a->level, rec_b->level);     \
-        assert_int_equal(rec_a->partial, rec_b->partial); \
-        assert_str_same(rec_a->message, rec_b->message);  \
-        assert_str_same(rec_a->extra, rec_b->extra);      \
-    } while (0)
+static inline void assert_record_same_at(const struct record *a, const struct record *b, const char *file, int line)
+{
+    _assert_int_equal((uint64_t)a->time_ms, (uint64_t)b->time_ms, file, line);
+    _assert_int_equal(a->stream, b->stream, file, line);
+    _assert_int_equal(a->level, b->level, file, line);
+    _assert_int_equal(a->partial, b->partial, file, line);
+    assert_str_same_at(a->message, b->message, file, line);
+    assert_str_same_at(a->extra, b->extra, file, line);
+}
+
+#define assert_str_same(actual, expected) assert_str_same_at((actual), (expected), __FILE__, __LINE__)
+
+#define assert_record_same(a, b) assert_record_same_at((a), (b), __FILE__, __LINE__)

@@ -117,53 +117,58 @@ static void writes_of_a_turn_arrive_in_order(void **state)
     owner_close(&owner, &peer);
 }
 
+static uint32_t next_random(uint32_t *random)
+{
+    return *random = *random * 1664525u + 1013904223u;
+}
+
 // Random mix of writes against a reader that stops and goes on: every byte arrives once, in order.
+static void write_to_a_slow_reader(bool tcp)
+{
+    struct owner owner;
+    struct peer peer;
+    owner_open(&owner, &peer, tcp, &handler);
+    enum { SIZE = 1 << 20 };
+    CLEANUP(free_ptr) char *bytes = xmalloc(SIZE);
+    uint32_t random = 12345;
+    for (size_t i = 0; i < SIZE; i++)
+        bytes[i] = (char)(next_random(&random) >> 24);
+    struct payload *payload = payload_new(bytes, SIZE);
+    watch_set(peer.watch, 0);
+    CLEANUP(buf_release) struct buf expected = {0};
+    bool blocked = false;
+    for (int i = 0; i < 3000; i++) {
+        size_t offset = (next_random(&random) >> 8) % SIZE;
+        size_t len = MIN((size_t)(random >> 4) % 5000, SIZE - offset);
+        buf_append(&expected, bytes + offset, len);
+        if (i % 3 == 0)
+            conn_write(owner.conn, bytes + offset, len);
+        else
+            conn_write_payload(owner.conn, payload, offset, len);
+        if (i % 50 == 0) {
+            loop_turns(owner.loop, 1);
+            blocked |= conn_pending(owner.conn) > 0;
+            watch_set(peer.watch, i % 100 ? WATCH_READ : 0);
+        }
+    }
+    assert_true(blocked);
+    watch_set(peer.watch, WATCH_READ);
+    peer_wait_bytes(&peer, expected.len);
+    loop_turns(owner.loop, 2);
+    assert_int_equal(conn_pending(owner.conn), 0);
+    assert_int_equal(peer.got.len, expected.len);
+    assert_memory_equal(peer.got.data, expected.data, expected.len);
+    assert_true(owner.drained > 0);
+    assert_int_equal(payload->refs, 1);
+    payload_unref(&payload);
+    owner_close(&owner, &peer);
+}
+
 static void slow_reader_gets_every_byte(void **state)
 {
     (void)state;
-    for (int tcp = 0; tcp < 2; tcp++) {
-        struct owner owner;
-        struct peer peer;
-        owner_open(&owner, &peer, tcp, &handler);
-        enum { SIZE = 1 << 20 };
-        char *bytes = xmalloc(SIZE);
-        uint32_t random = 12345;
-        for (size_t i = 0; i < SIZE; i++) {
-            random = random * 1664525u + 1013904223u;
-            bytes[i] = (char)(random >> 24);
-        }
-        struct payload *payload = payload_new(bytes, SIZE);
-        watch_set(peer.watch, 0);
-        CLEANUP(buf_release) struct buf expected = {0};
-        bool blocked = false;
-        for (int i = 0; i < 3000; i++) {
-            random = random * 1664525u + 1013904223u;
-            size_t offset = (random >> 8) % SIZE;
-            size_t len = MIN((size_t)(random >> 4) % 5000, SIZE - offset);
-            buf_append(&expected, bytes + offset, len);
-            if (i % 3 == 0)
-                conn_write(owner.conn, bytes + offset, len);
-            else
-                conn_write_payload(owner.conn, payload, offset, len);
-            if (i % 50 == 0) {
-                loop_turns(owner.loop, 1);
-                blocked |= conn_pending(owner.conn) > 0;
-                watch_set(peer.watch, i % 100 ? WATCH_READ : 0);
-            }
-        }
-        assert_true(blocked);
-        watch_set(peer.watch, WATCH_READ);
-        peer_wait_bytes(&peer, expected.len);
-        loop_turns(owner.loop, 2);
-        assert_int_equal(conn_pending(owner.conn), 0);
-        assert_int_equal(peer.got.len, expected.len);
-        assert_memory_equal(peer.got.data, expected.data, expected.len);
-        assert_true(owner.drained > 0);
-        assert_int_equal(payload->refs, 1);
-        payload_unref(&payload);
-        free(bytes);
-        owner_close(&owner, &peer);
-    }
+    write_to_a_slow_reader(false);
+    write_to_a_slow_reader(true);
 }
 
 static void more_segments_than_one_call_takes_are_sent(void **state)

@@ -80,6 +80,17 @@ struct client {
     char name[64], selected[16];
 };
 
+static bool read_all(SSL *ssl, unsigned char *bytes, size_t len)
+{
+    for (size_t got = 0; got < len;) {
+        int n = SSL_read(ssl, bytes + got, (int)(len - got));
+        if (n <= 0)
+            return false;
+        got += (size_t)n;
+    }
+    return true;
+}
+
 static void client_echo(struct client *client, SSL *ssl)
 {
     // Written in parts and read in between, as neither side buffers it all.
@@ -90,16 +101,10 @@ static void client_echo(struct client *client, SSL *ssl)
             part[i] = (unsigned char)((at + i) * 2654435761u >> 24);
         if (SSL_write(ssl, part, sizeof(part)) != sizeof(part))
             client->same = false;
-        for (size_t got = 0; got < sizeof(part);) {
-            int n = SSL_read(ssl, back + got, (int)(sizeof(back) - got));
-            if (n <= 0) {
-                client->same = false;
-                return;
-            }
-            got += (size_t)n;
-        }
-        if (memcmp(part, back, sizeof(part)) != 0)
+        if (!read_all(ssl, back, sizeof(back)) || memcmp(part, back, sizeof(part)) != 0) {
             client->same = false;
+            return;
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 #include "util/settings_file.h"
 
 #include <assert.h>
-#include <ctype.h>
 
 #define VALUE_MAX 4096
 #define ITEMS_MAX 1000
@@ -50,7 +49,7 @@ static void spell_environment_name(char *out, size_t size, const char *name)
 {
     snprintf(out, size, "RUNNEL_%s", name);
     for (char *c = out; *c; c++)
-        *c = (char)toupper((unsigned char)*c);
+        *c = ascii_upper(*c);
 }
 
 __attribute__((constructor)) static void spell_names(void)
@@ -61,8 +60,6 @@ __attribute__((constructor)) static void spell_names(void)
         spell_environment_name(environment_names[i], sizeof(environment_names[i]), name);
         for (char *c = flag_names[i]; *c; c++)
             *c = *c == '_' ? '-' : *c;
-        for (char *c = environment_names[i]; *c; c++)
-            *c = (char)toupper((unsigned char)*c);
     }
 }
 
@@ -103,14 +100,13 @@ static void set_text(char **field, const char *value)
 
 static bool parse_yes_no(const char *value, bool *ret)
 {
-    static const char *const words[][2] = {{"no", "yes"}, {"false", "true"}, {"off", "on"}, {"0", "1"}};
+    static const struct str words[] = {STR("no"),  STR("yes"), STR("false"), STR("true"),
+                                       STR("off"), STR("on"),  STR("0"),     STR("1")};
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        for (int which = 0; which < 2; which++) {
-            if (strcasecmp(value, words[i][which]) == 0) {
-                *ret = which;
-                return true;
-            }
-        }
+        if (!str_eq_nocase(str_of(value), words[i]))
+            continue;
+        *ret = i % 2 != 0;
+        return true;
     }
     return false;
 }

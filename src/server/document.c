@@ -4,8 +4,6 @@
 #include "metrics/metrics.h"
 #include "server/server.h"
 
-#include <ctype.h>
-
 #define MADE "<!-- made by `runnel help --document %s` -->\n\n"
 
 static void configuration_values(struct buf *out, const struct config_setting *setting)
@@ -85,7 +83,7 @@ static void routes_json_document(struct buf *out)
 
 static void example_comment(struct buf *out, const struct config_setting *setting)
 {
-    buf_printf(out, "\n# %c%s", toupper((unsigned char)setting->help[0]), setting->help + 1);
+    buf_printf(out, "\n# %c%s", ascii_upper(setting->help[0]), setting->help + 1);
     if (setting->kind != 'T' || config_choices(setting)) {
         buf_append_text(out, " (");
         configuration_values(out, setting);

@@ -130,6 +130,16 @@ struct store_append fixture_append(struct fixture *fixture, int64_t row, const c
     return append;
 }
 
+static void each_record(const struct store_segment *segment, uint64_t from,
+                        void (*each)(void *arg, uint64_t sequence, const struct record *record), void *arg)
+{
+    for (uint64_t end = segment->first + chunk_count(segment->chunk); from < end; from++) {
+        struct record record;
+        chunk_record(segment->chunk, (uint32_t)(from - segment->first), &record);
+        each(arg, from, &record);
+    }
+}
+
 uint64_t fixture_read(struct fixture *fixture, int64_t row, uint64_t from, size_t max_bytes,
                       void (*each)(void *arg, uint64_t sequence, const struct record *record), void *arg)
 {
@@ -141,12 +151,9 @@ uint64_t fixture_read(struct fixture *fixture, int64_t row, uint64_t from, size_
             uint64_t end = segment->first + chunk_count(segment->chunk);
             assert_true(i == 0 ? segment->first <= from : segment->first == from);
             assert_true(end > from);
-            for (; from < end; from++) {
-                struct record record;
-                chunk_record(segment->chunk, (uint32_t)(from - segment->first), &record);
-                if (each)
-                    each(arg, from, &record);
-            }
+            if (each)
+                each_record(segment, from, each, arg);
+            from = end;
         }
         bool end = read.ret_count == 0;
         if (end)

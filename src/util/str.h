@@ -21,6 +21,17 @@ static inline struct str str_n(const char *data, size_t len)
     return (struct str){data, len};
 }
 
+// ASCII letters alone change, in every locale.
+static inline char ascii_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+static inline char ascii_upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? (char)(c - ('a' - 'A')) : c;
+}
+
 bool str_eq(struct str a, struct str b);
 bool str_eq_nocase(struct str a, struct str b); // ASCII only
 bool str_starts(struct str s, struct str prefix);

@@ -116,6 +116,15 @@ static void whole_leaves_out_a_sequence_that_has_only_begun(void **state)
         assert_int_equal(utf8_whole(cases[i].bytes, strlen(cases[i].bytes)), cases[i].whole);
 }
 
+static bool valid_in_pieces(const char *text, size_t len, size_t piece)
+{
+    struct utf8_check check = {0};
+    for (size_t at = 0; at < len; at += piece)
+        if (!utf8_check_feed(&check, text + at, MIN(piece, len - at)))
+            return false;
+    return check.len == 0;
+}
+
 // All strings of six bytes out of those at which the rules change, in pieces of each size.
 static void pieces_are_judged_as_the_whole(void **state)
 {
@@ -127,14 +136,9 @@ static void pieces_are_judged_as_the_whole(void **state)
         for (unsigned i = 0, rest = n; i < LEN; i++, rest /= LETTERS)
             text[i] = alphabet[rest % LETTERS];
         bool valid = utf8_valid(text, LEN);
-        for (size_t piece = 1; piece <= LEN; piece++) {
-            struct utf8_check check = {0};
-            bool fine = true;
-            for (size_t at = 0; at < LEN && fine; at += piece)
-                fine = utf8_check_feed(&check, text + at, MIN(piece, LEN - at));
-            if ((fine && check.len == 0) != valid)
+        for (size_t piece = 1; piece <= LEN; piece++)
+            if (valid_in_pieces(text, LEN, piece) != valid)
                 fail_msg("string %u in pieces of %zu", n, piece);
-        }
     }
 }
 

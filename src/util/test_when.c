@@ -127,6 +127,17 @@ static void an_hour_that_comes_twice_is_the_first_or_the_last_one(void **state)
     set_zone("UTC");
 }
 
+static void assert_shown_is_read(int64_t ms, const char *zone)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    const struct when_options options = {moment(NOW), false, false};
+    int64_t read;
+    when_format(ms, false, &text);
+    assert_true(when_parse(buf_str(&text), &options, &read));
+    if (read != ms)
+        fail_msg("%s in %s: %lld, not %lld", buf_cstr(&text), zone, (long long)read, (long long)ms);
+}
+
 static void what_is_shown_can_be_read(void **state)
 {
     (void)state;
@@ -139,13 +150,7 @@ static void what_is_shown_can_be_read(void **state)
         // Days on which clocks change, and others.
         for (unsigned i = 0; i < 12 * 24 * 60 / 29; i++) {
             int64_t ms = moment(change_days[i % ARRAY_LEN(change_days)]) + (int64_t)i / 6 * 29 * 60 * 1000;
-            CLEANUP(buf_release) struct buf text = {0};
-            const struct when_options options = {moment(NOW), false, false};
-            int64_t read;
-            when_format(ms, false, &text);
-            assert_true(when_parse(buf_str(&text), &options, &read));
-            if (read != ms)
-                fail_msg("%s in %s: %lld, not %lld", buf_cstr(&text), zones[z], (long long)read, (long long)ms);
+            assert_shown_is_read(ms, zones[z]);
         }
     }
     set_zone("UTC");

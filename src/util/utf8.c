@@ -40,18 +40,23 @@ int utf8_step(const void *data, size_t len)
     return lead.len;
 }
 
+static inline bool eight_are_ascii(const uint8_t *at, const uint8_t *end)
+{
+    uint64_t word;
+    if (end - at < (ptrdiff_t)sizeof(word))
+        return false;
+    memcpy(&word, at, sizeof(word));
+    return (word & 0x8080808080808080) == 0;
+}
+
 bool utf8_valid(const void *data, size_t len)
 {
     const uint8_t *at = len > 0 ? data : (const void *)""; // no offset may be added to NULL
     const uint8_t *end = at + len;
     while (at < end) {
-        uint64_t word;
-        if (end - at >= (ptrdiff_t)sizeof(word)) {
-            memcpy(&word, at, sizeof(word));
-            if ((word & 0x8080808080808080) == 0) {
-                at += sizeof(word);
-                continue;
-            }
+        if (eight_are_ascii(at, end)) {
+            at += 8;
+            continue;
         }
         int step = utf8_step(at, (size_t)(end - at));
         if (step < 0)

@@ -616,16 +616,18 @@ static void an_account_that_two_make_at_once_is_one(void **state)
     assert_int_equal(ask(sql, "SELECT count(*) FROM accounts"), ROUNDS);
 }
 
+static int patch_as_read(struct racer *racer, const char *text)
+{
+    struct catalogue_head head;
+    int err = catalogue_execution_head(racer->sql, racer->row, &head);
+    return err < 0 ? err : patch(racer->sql, racer->account, racer->row, text);
+}
+
 static void race_patch(struct racer *racer, int round)
 {
     char text[32];
-    struct catalogue_head head;
     snprintf(text, sizeof(text), "{\"%c%d\":1}", 'a' + racer->number, round);
-    assert_int_equal(CHANGE(racer->sql, ({
-                                int err = catalogue_execution_head(racer->sql, racer->row, &head);
-                                err < 0 ? err : patch(racer->sql, racer->account, racer->row, text);
-                            })),
-                     0);
+    assert_int_equal(CHANGE(racer->sql, patch_as_read(racer, text)), 0);
     racer->won++;
 }
 
@@ -660,6 +662,13 @@ static void two_operators_cannot_revoke_each_other(void **state)
     assert_int_equal(race(race_revoke, account, 0), ROUNDS);
 }
 
+// *ret_row is that of an earlier one; 0: it was made.
+static int create_once(struct sql *sql, struct store_create *create, int64_t *ret_row)
+{
+    int err = catalogue_create_repeated(sql, create, NOW, ret_row);
+    return err < 0 || *ret_row > 0 ? err : catalogue_create(sql, create, NOW);
+}
+
 static void race_idempotent(struct racer *racer, int round)
 {
     struct sql *sql = racer->sql;
@@ -671,10 +680,7 @@ static void race_idempotent(struct racer *racer, int round)
     int64_t row = 0;
     bool again;
     do {
-        int err = CHANGE(sql, ({
-                             int found = catalogue_create_repeated(sql, &made, NOW, &row);
-                             found<0 || row> 0 ? found : catalogue_create(sql, &made, NOW);
-                         }));
+        int err = CHANGE(sql, create_once(sql, &made, &row));
         again = err < 0;
         if (again)
             assert_true(sql_again(sql));

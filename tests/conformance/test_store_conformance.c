@@ -814,10 +814,12 @@ static size_t list_count(struct fixture *fixture, struct store_list list)
     return count;
 }
 
-static void lists_are_filtered_and_paged_newest_first(void **state)
+#define LISTED 10
+
+// LISTED executions of the account, oldest first, and one of another account that would fit every filter.
+static void make_listed(struct fixture *fixture, int64_t account, int64_t rows[LISTED])
 {
-    struct fixture *fixture = *state;
-    int64_t account = fixture_account(fixture, "a"), other = fixture_account(fixture, "b");
+    int64_t other = fixture_account(fixture, "b");
     struct store_create others = {
         .op.kind = STORE_CREATE,
         .execution = {.account = other,
@@ -827,10 +829,9 @@ static void lists_are_filtered_and_paged_newest_first(void **state)
                       .workflow_id = xstrdup("w"),
                       .metadata_json = xstrdup("{\"n\":7,\"even\":true}")},
     };
-    assert_int_equal(fixture_run(fixture, &others.op), 0); // which would fit every filter below
+    assert_int_equal(fixture_run(fixture, &others.op), 0);
     store_op_release(&others.op);
-    int64_t rows[10];
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < LISTED; i++) {
         atomic_fetch_add(&fixture->now_ms, 1000);
         struct store_create create = {
             .op.kind = STORE_CREATE,
@@ -848,8 +849,15 @@ static void lists_are_filtered_and_paged_newest_first(void **state)
         rows[i] = create.execution.row;
         store_op_release(&create.op);
     }
+}
+
+static void lists_are_paged_newest_first(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), rows[LISTED];
+    make_listed(fixture, account, rows);
     struct store_list page = {.op.kind = STORE_LIST, .account = account, .limit = 4};
-    int next = 9;
+    int next = LISTED - 1;
     do {
         assert_int_equal(fixture_run(fixture, &page.op), 0);
         for (size_t i = 0; i < page.ret_count; i++)
@@ -858,6 +866,13 @@ static void lists_are_filtered_and_paged_newest_first(void **state)
         store_op_release(&page.op);
     } while (page.before_row != 0);
     assert_int_equal(next, -1);
+}
+
+static void lists_are_filtered(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), rows[LISTED];
+    make_listed(fixture, account, rows);
     assert_int_equal(list_count(fixture, (struct store_list){.account = account, .owner = STR("ada")}), 3);
     assert_int_equal(list_count(fixture, (struct store_list){.account = account, .batch_ids = {{STR("b")}, 1}}), 4);
     assert_int_equal(list_count(fixture, (struct store_list){.account = account, .workflow_ids = {{STR("w")}, 1}}), 5);
@@ -1142,7 +1157,8 @@ int main(void)
         TEST(a_change_tells_whose_it_is_and_what_it_belongs_to),
         TEST(reads_begin_at_the_covering_chunk_in_both_directions),
         TEST(a_producers_counter_is_told),
-        TEST(lists_are_filtered_and_paged_newest_first),
+        TEST(lists_are_paged_newest_first),
+        TEST(lists_are_filtered),
         TEST(executions_are_found_by_the_beginning_of_their_identifiers),
         TEST(metadata_and_pin_are_updated),
         TEST(patches_of_metadata_are_merged_into_what_is_there),

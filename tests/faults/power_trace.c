@@ -4,7 +4,9 @@
 //
 // A change is noted after it was made, a sync before it begins and again after it has ended: so what is noted before
 // the beginning was surely covered.
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -224,6 +224,23 @@ static void merged_chunks_carry_what_searches_need(void **state)
 
 #define ROUND_OPS 64
 
+// `before` records were committed when the read was asked for.
+static void assert_whole_sequence(const struct store_read *read, uint64_t before)
+{
+    assert_int_equal(read->op.err, 0);
+    assert_true(read->ret_next >= before);
+    if (before > 0 && !read->backward)
+        assert_true(read->ret_count > 0 && read->ret_segments[0].first <= read->from);
+    for (size_t i = 0; i < read->ret_count; i++) {
+        struct record record;
+        const struct store_segment *segment = &read->ret_segments[i];
+        chunk_record(segment->chunk, 0, &record);
+        check_record(NULL, segment->first, &record);
+        if (i > 0)
+            assert_int_equal(segment->first, segment[-1].first + chunk_count(segment[-1].chunk));
+    }
+}
+
 // Reads run on four threads while appends and merges go on.
 static void readers_see_a_whole_sequence_during_merges(void **state)
 {
@@ -261,20 +278,8 @@ static void readers_see_a_whole_sequence_during_merges(void **state)
         for (size_t i = 0; i < ROUND_OPS; i++) {
             assert_int_equal(appends[i].op.err, 0);
             chunk_unref(&appends[i].chunk);
-            struct store_read *read = &reads[i];
-            assert_int_equal(read->op.err, 0);
-            assert_true(read->ret_next >= before[i % 4]);
-            if (before[i % 4] > 0 && !read->backward)
-                assert_true(read->ret_count > 0 && read->ret_segments[0].first <= read->from);
-            for (size_t j = 0; j < read->ret_count; j++) {
-                struct record record;
-                const struct store_segment *segment = &read->ret_segments[j];
-                chunk_record(segment->chunk, 0, &record);
-                check_record(NULL, segment->first, &record);
-                if (j > 0)
-                    assert_int_equal(segment->first, segment[-1].first + chunk_count(segment[-1].chunk));
-            }
-            store_op_release(&read->op);
+            assert_whole_sequence(&reads[i], before[i % 4]);
+            store_op_release(&reads[i].op);
         }
     }
     for (int i = 0; i < 4; i++)

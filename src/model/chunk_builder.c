@@ -1,4 +1,5 @@
-// Makes chunks: the builder gathers the columns, and finish encodes them.
+// Makes chunks: the builder gathers the columns, and finish encodes them. Slices and merged chunks are made in the same
+// way.
 #include "model/chunk_private.h"
 #include "model/compress.h"
 
@@ -258,4 +259,37 @@ struct chunk *chunk_builder_finish(struct chunk_builder *builder, int zstd_level
     builder_fill_index(builder, chunk);
     builder_reset(builder);
     return chunk;
+}
+
+struct chunk *chunk_slice(const struct chunk *chunk, uint32_t from, uint32_t count, int zstd_level)
+{
+    if (from == 0 && count == chunk->header.count)
+        return chunk_ref(chunk);
+    if (count == 0 || from >= chunk->header.count || count > chunk->header.count - from)
+        return NULL;
+    CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
+    if (chunk_builder_add_range(builder, chunk, from, count) < 0)
+        return NULL; // cannot happen: see CHUNK_SLACK
+    return chunk_builder_finish(builder, zstd_level);
+}
+
+int chunk_merge(struct chunk *const *chunks, size_t count, int zstd_level, struct chunk **ret)
+{
+    if (count == 0)
+        return ERR_INTERNAL;
+    if (count == 1) {
+        *ret = chunk_ref(chunks[0]);
+        return 0;
+    }
+    CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
+    for (size_t i = 0; i < count; i++) {
+        int err = chunk_builder_add_range(builder, chunks[i], 0, chunks[i]->header.count);
+        if (err < 0)
+            return err;
+    }
+    // A merged chunk may be sliced later, so it must leave the same room as any new one.
+    if (chunk_builder_raw(builder) > CHUNK_RAW_MAX - CHUNK_SLACK)
+        return ERR_TOO_LARGE;
+    *ret = chunk_builder_finish(builder, zstd_level);
+    return 0;
 }
