@@ -350,7 +350,7 @@ static void run_idle(struct follow *follow)
 static enum target parse_target(const char *name)
 {
     static const char *const names[] = {"runnel", "raw", "nchan", "rows"};
-    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (strcmp(name, names[i]) == 0)
             return (enum target)i;
     fail("no target %s", name);

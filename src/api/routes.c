@@ -73,27 +73,25 @@ static const struct field_rule rule_level = {"must be DEBUG, INFO, WARNING, ERRO
         name, means, .type = FIELD_POSITION \
     }
 
+// Each kind of a filter's parameter as a field.
+#define FILTER_WORD   .type = FIELD_WORD
+#define FILTER_LEVEL  .type = FIELD_TEXT, .rule = &rule_level
+#define FILTER_TEXT   .type = FIELD_TEXT
+#define FILTER_NUMBER .type = FIELD_NUMBER
+#define FILTER_FLAG   .type = FIELD_FLAG
+#define FILTER_TIME   .type = FIELD_TIME
+#define FILTER_FIELD(name_, means, kind, least, most, words_, list) \
+    {#name_, means, .min = least, .max = most, .words = words_, .flags = (list) ? FIELD_LIST : 0, FILTER_##kind},
+
 // Positions and filters of each reader of a log.
-#define FIELDS_OF_READERS                                                                                                \
-    PLACE("from", "first sequence number wanted"), PLACE("after", "last sequence number seen"),                          \
-        PLACE("since_index", "last `index` seen"), PLACE("since", "from a time on, or so long ago"),                     \
-        PLACE("tail", "the last so many lines"),                                                                         \
-        {"incarnation", "that the position was given in", .type = FIELD_TEXT, .max = 255},                               \
-        {"stream", "of output, or events", .type = FIELD_WORD, .words = "stdout stderr event", .flags = FIELD_LIST},     \
-        {"level", "these levels", .type = FIELD_TEXT, .max = FILTER_TEXT_MAX, .rule = &rule_level, .flags = FIELD_LIST}, \
-        {"min_level", "at least this level", .type = FIELD_TEXT, .max = FILTER_TEXT_MAX, .rule = &rule_level},           \
-        {"category", "of events", .type = FIELD_WORD, .words = "technical business"},                                    \
-        {"event_type", "of events", .type = FIELD_TEXT, .min = 1, .max = FILTER_TEXT_MAX, .flags = FIELD_LIST},          \
-        {"node", "of a node", .type = FIELD_TEXT, .min = 1, .max = FILTER_TEXT_MAX, .flags = FIELD_LIST},                \
-        {"milestone", "milestones alone", .type = FIELD_FLAG},                                                           \
-        {"min_priority", "at least this priority", .type = FIELD_NUMBER, .min = 1, .max = 10},                           \
-        {"start_time", "at or after", .type = FIELD_TIME}, {"end_time", "at or before", .type = FIELD_TIME},             \
-        {"grep", "holds this text", .type = FIELD_TEXT, .min = 1, .max = FILTER_TEXT_MAX},                               \
-        {"regex", "matches this pattern", .type = FIELD_TEXT, .min = 1, .max = FILTER_TEXT_MAX},                         \
-        {"ignore_case", "of grep and regex", .type = FIELD_FLAG},                                                        \
-        {"invert", "what grep and regex do not match", .type = FIELD_FLAG},                                              \
-    {                                                                                                                    \
-        0                                                                                                                \
+#define FIELDS_OF_READERS                                                                            \
+    PLACE("from", "first sequence number wanted"), PLACE("after", "last sequence number seen"),      \
+        PLACE("since_index", "last `index` seen"), PLACE("since", "from a time on, or so long ago"), \
+        PLACE("tail", "the last so many lines"),                                                     \
+        {"incarnation", "that the position was given in", .type = FIELD_TEXT, .max = 255},           \
+        FILTER_PARAMETERS(FILTER_FIELD)                                                              \
+    {                                                                                                \
+        0                                                                                            \
     }
 
 // --- Fields by route

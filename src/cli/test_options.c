@@ -13,7 +13,7 @@ static const struct cli_option shared_options[] = {
 };
 static const struct cli_option *const tables[] = {command_options, shared_options, NULL};
 
-#define WORDS(...) (char *[]){__VA_ARGS__}, sizeof((char *[]){__VA_ARGS__}) / sizeof(char *)
+#define WORDS(...) (char *[]){__VA_ARGS__}, ARRAY_LEN(((char *[]){__VA_ARGS__}))
 
 static int parse(bool stop, char **words, size_t count, struct arena *arena, struct parsed *ret, struct buf *error)
 {

@@ -59,7 +59,7 @@ struct metrics *metrics_new(unsigned shards)
 {
     struct metrics *metrics = xcalloc(1, sizeof(*metrics));
     metrics->shard_count = MAX(shards, 1);
-    size_t size = (metrics->shard_count + 1) * sizeof(struct shard);
+    size_t size = (metrics->shard_count + 1) * sizeof(*metrics->shards);
     metrics->shards = aligned_alloc(_Alignof(struct shard), size);
     if (!metrics->shards)
         abort();

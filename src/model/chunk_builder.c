@@ -25,7 +25,8 @@ struct chunk_builder {
 
 struct chunk_builder *chunk_builder_new(void)
 {
-    return xcalloc(1, sizeof(struct chunk_builder));
+    struct chunk_builder *builder = xcalloc(1, sizeof(*builder));
+    return builder;
 }
 
 void chunk_builder_free(struct chunk_builder **owner)

@@ -3,11 +3,12 @@
 
 struct chunk *chunk_allocate(const struct chunk_header *header, size_t encoded_len)
 {
+    struct chunk *chunk;
     // The widest elements come first, so that each array is aligned.
     bool packed = header->zstd;
-    size_t offsets = ((size_t)header->count + 1) * sizeof(uint32_t);
-    size_t times_at = (sizeof(struct chunk) + 7) & ~(size_t)7;
-    size_t text_at = times_at + header->count * sizeof(int64_t);
+    size_t offsets = ((size_t)header->count + 1) * sizeof(*chunk->text_offsets);
+    size_t times_at = (sizeof(*chunk) + 7) & ~(size_t)7;
+    size_t text_at = times_at + header->count * sizeof(*chunk->times);
     size_t extras_at = text_at + offsets;
     size_t kinds_at = extras_at + (header->counters[COUNTER_EXTRA] > 0 ? offsets : 0);
     size_t encoded_at = kinds_at + header->count;
@@ -16,7 +17,7 @@ struct chunk *chunk_allocate(const struct chunk_header *header, size_t encoded_l
     size_t size = payload_at + header->payload_len;
 
     uint8_t *base = xmalloc(size);
-    struct chunk *chunk = (struct chunk *)(void *)base;
+    chunk = (struct chunk *)(void *)base;
     *chunk = (struct chunk){
         .header = *header,
         .memory = (uint32_t)(size + chunk_fields_memory(header)),
@@ -80,4 +81,3 @@ void chunk_unref(struct chunk **owner)
         free(chunk);
     }
 }
-

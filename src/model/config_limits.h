@@ -7,9 +7,7 @@
 // Members on all levels of a patch: the store's writer looks up each of them while it merges.
 #define LIMIT_METADATA_MEMBERS 1000
 #define LIMIT_FRAME            (1024u * 1024)
-#define LIMIT_REGEX_STEPS      10000000
 #define LIMIT_PAGE             10000
-#define LEASE_MS               30000
 #define HEARTBEAT_MS           10000
 #define LIMIT_TICKETS          10000  // outstanding, per account
 #define TICKET_MS              30000  // from the issue of a ticket to its first use

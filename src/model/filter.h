@@ -4,13 +4,30 @@
 
 #include "model/chunk.h"
 
-#define FILTER_TEXT_MAX 1024 // bytes of one parameter's value
+#define FILTER_TEXT_MAX 1024 // bytes of one value
+
+// A filter is made from these query parameters. The builder and the table of routes are both made from this table. Its
+// columns: name, meaning, the kind of the value, bounds (of a number, or of the bytes of a text), words, and whether it
+// may be repeated or hold a list with commas; any of the values then matches.
+// The kinds are WORD (one of the words), LEVEL, TEXT, NUMBER, FLAG and TIME (RFC 3339). The words of `stream` stand in
+// the order of enum record_stream.
+#define FILTER_PARAMETERS(X)                                                    \
+    X(stream, "of output, or events", WORD, 0, 0, "stdout stderr event", true)  \
+    X(level, "these levels", LEVEL, 0, FILTER_TEXT_MAX, NULL, true)             \
+    X(min_level, "at least this level", LEVEL, 0, FILTER_TEXT_MAX, NULL, false) \
+    X(category, "of events", WORD, 0, 0, "technical business", false)           \
+    X(event_type, "of events", TEXT, 1, FILTER_TEXT_MAX, NULL, true)            \
+    X(node, "of a node", TEXT, 1, FILTER_TEXT_MAX, NULL, true)                  \
+    X(milestone, "milestones alone", FLAG, 0, 0, NULL, false)                   \
+    X(min_priority, "at least this priority", NUMBER, 1, 10, NULL, false)       \
+    X(start_time, "at or after", TIME, 0, 0, NULL, false)                       \
+    X(end_time, "at or before", TIME, 0, 0, NULL, false)                        \
+    X(grep, "holds this text", TEXT, 1, FILTER_TEXT_MAX, NULL, false)           \
+    X(regex, "matches this pattern", TEXT, 1, FILTER_TEXT_MAX, NULL, false)     \
+    X(ignore_case, "of grep and regex", FLAG, 0, 0, NULL, false)                \
+    X(invert, "what grep and regex do not match", FLAG, 0, 0, NULL, false)
 
 struct filter;
-
-// A filter is made from query parameters: stream, level, min_level, category, event_type, node, milestone,
-// min_priority, start_time, end_time, grep, regex, ignore_case, invert. stream, level, event_type and node may be
-// repeated or hold a list with commas; any of the values then matches.
 struct filter_builder;
 struct filter_builder *filter_builder_new(void);
 void filter_builder_free(struct filter_builder **builder);

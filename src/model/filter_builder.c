@@ -1,28 +1,10 @@
-// Turns query parameters into filters: a table of names, and a function for each that reads its value.
+// Turns query parameters into filters. The row of FILTER_PARAMETERS judges a value; then a function of its own takes
+// it.
 #include "model/filter_private.h"
 #include "util/clock.h"
 
-#define ALL_STREAMS  ((1u << STREAM_COUNT) - 1)
-#define ALL_LEVELS   ((1u << LEVEL_COUNT) - 1)
-#define PRIORITY_MAX 10
-
-enum parameter {
-    PARAMETER_STREAM,
-    PARAMETER_LEVEL,
-    PARAMETER_MIN_LEVEL,
-    PARAMETER_CATEGORY,
-    PARAMETER_EVENT_TYPE,
-    PARAMETER_NODE,
-    PARAMETER_MILESTONE,
-    PARAMETER_MIN_PRIORITY,
-    PARAMETER_START_TIME,
-    PARAMETER_END_TIME,
-    PARAMETER_GREP,
-    PARAMETER_REGEX,
-    PARAMETER_IGNORE_CASE,
-    PARAMETER_INVERT,
-    PARAMETER_COUNT,
-};
+#define ALL_STREAMS ((1u << STREAM_COUNT) - 1)
+#define ALL_LEVELS  ((1u << LEVEL_COUNT) - 1)
 
 struct filter_builder {
     struct filter_rules rules;
@@ -69,55 +51,44 @@ void filter_builder_free(struct filter_builder **owner)
 
 // --- One function for each parameter. They return NULL, or the reason why the value is refused.
 
-static const char *read_stream(struct filter_builder *builder, struct str value)
+struct value {
+    struct str text;
+    int64_t number; // a word's place among the words; a level; a flag as 0 or 1; a time in ms; or the number itself
+};
+
+static const char *take_stream(struct filter_builder *builder, struct value value)
 {
-    enum record_stream stream;
-    if (!record_stream_parse(value, &stream))
-        return "must be stdout, stderr or event";
-    builder->streams |= 1u << stream;
+    builder->streams |= 1u << value.number;
     return NULL;
 }
 
 // A record without a level counts as INFO.
-static unsigned level_bits(enum record_level level)
+static unsigned level_bits(unsigned level)
 {
     return 1u << level | (level == LEVEL_INFO ? 1u << LEVEL_UNSET : 0);
 }
 
-static const char *read_level(struct filter_builder *builder, struct str value)
+static const char *take_level(struct filter_builder *builder, struct value value)
 {
-    enum record_level level;
-    if (!record_level_parse(value, &level))
-        return "must be DEBUG, INFO, WARNING, ERROR or CRITICAL";
-    builder->levels |= level_bits(level);
+    builder->levels |= level_bits((unsigned)value.number);
     return NULL;
 }
 
-static const char *read_min_level(struct filter_builder *builder, struct str value)
+static const char *take_min_level(struct filter_builder *builder, struct value value)
 {
-    enum record_level least;
-    if (!record_level_parse(value, &least))
-        return "must be DEBUG, INFO, WARNING, ERROR or CRITICAL";
-    for (unsigned level = (unsigned)least; level < LEVEL_COUNT; level++)
-        builder->min_levels |= level_bits((enum record_level)level);
+    for (unsigned level = (unsigned)value.number; level < LEVEL_COUNT; level++)
+        builder->min_levels |= level_bits(level);
     return NULL;
 }
 
-static const char *read_category(struct filter_builder *builder, struct str value)
+static const char *take_category(struct filter_builder *builder, struct value value)
 {
-    if (str_eq(value, STR("technical")))
-        builder->rules.category = CATEGORY_TECHNICAL;
-    else if (str_eq(value, STR("business")))
-        builder->rules.category = CATEGORY_BUSINESS;
-    else
-        return "must be technical or business";
+    builder->rules.category = value.number == 0 ? CATEGORY_TECHNICAL : CATEGORY_BUSINESS;
     return NULL;
 }
 
 static const char *add_item(struct filter_list *list, struct str value)
 {
-    if (value.len == 0)
-        return "must not be empty";
     if (memchr(value.data, 0, value.len))
         return "must not hold a NUL";
     if (list->count == FILTER_LIST_MAX)
@@ -126,109 +97,164 @@ static const char *add_item(struct filter_list *list, struct str value)
     return NULL;
 }
 
-static const char *read_event_type(struct filter_builder *builder, struct str value)
+static const char *take_event_type(struct filter_builder *builder, struct value value)
 {
-    return add_item(&builder->rules.event_types, value);
+    return add_item(&builder->rules.event_types, value.text);
 }
 
-static const char *read_node(struct filter_builder *builder, struct str value)
+static const char *take_node(struct filter_builder *builder, struct value value)
 {
-    return add_item(&builder->rules.nodes, value);
+    return add_item(&builder->rules.nodes, value.text);
 }
 
-static const char *read_bool(struct str value, bool *ret)
+static const char *take_milestone(struct filter_builder *builder, struct value value)
 {
-    *ret = str_eq(value, STR("true"));
-    return *ret || str_eq(value, STR("false")) ? NULL : "must be true or false";
-}
-
-static const char *read_milestone(struct filter_builder *builder, struct str value)
-{
-    return read_bool(value, &builder->rules.milestone);
-}
-
-static const char *read_min_priority(struct filter_builder *builder, struct str value)
-{
-    uint64_t priority;
-    if (!str_to_u64(value, &priority) || priority < 1 || priority > PRIORITY_MAX)
-        return "must be from 1 to 10";
-    builder->rules.min_priority = (unsigned)priority;
+    builder->rules.milestone = value.number;
     return NULL;
 }
 
-static const char *read_start_time(struct filter_builder *builder, struct str value)
+static const char *take_min_priority(struct filter_builder *builder, struct value value)
 {
-    return time_parse_rfc3339(value, &builder->rules.time_min) ? NULL : "must be a date and time as in RFC 3339";
-}
-
-static const char *read_end_time(struct filter_builder *builder, struct str value)
-{
-    return time_parse_rfc3339(value, &builder->rules.time_max) ? NULL : "must be a date and time as in RFC 3339";
-}
-
-static const char *read_grep(struct filter_builder *builder, struct str value)
-{
-    if (value.len == 0)
-        return "must not be empty";
-    builder->rules.grep = str_n(str_dup(value), value.len);
+    builder->rules.min_priority = (unsigned)value.number;
     return NULL;
 }
 
-static const char *read_regex(struct filter_builder *builder, struct str value)
+static const char *take_start_time(struct filter_builder *builder, struct value value)
 {
-    if (value.len == 0)
-        return "must not be empty";
-    if (memchr(value.data, 0, value.len))
+    builder->rules.time_min = value.number;
+    return NULL;
+}
+
+static const char *take_end_time(struct filter_builder *builder, struct value value)
+{
+    builder->rules.time_max = value.number;
+    return NULL;
+}
+
+static const char *take_grep(struct filter_builder *builder, struct value value)
+{
+    builder->rules.grep = str_n(str_dup(value.text), value.text.len);
+    return NULL;
+}
+
+static const char *take_regex(struct filter_builder *builder, struct value value)
+{
+    if (memchr(value.text.data, 0, value.text.len))
         return "must not hold a NUL";
-    builder->regex = str_dup(value);
+    builder->regex = str_dup(value.text);
     return NULL;
 }
 
-static const char *read_ignore_case(struct filter_builder *builder, struct str value)
+static const char *take_ignore_case(struct filter_builder *builder, struct value value)
 {
-    return read_bool(value, &builder->rules.ignore_case);
+    builder->rules.ignore_case = value.number;
+    return NULL;
 }
 
-static const char *read_invert(struct filter_builder *builder, struct str value)
+static const char *take_invert(struct filter_builder *builder, struct value value)
 {
-    return read_bool(value, &builder->rules.invert);
+    builder->rules.invert = value.number;
+    return NULL;
 }
 
-static const struct {
+// --- The table
+
+enum kind { KIND_WORD, KIND_LEVEL, KIND_TEXT, KIND_NUMBER, KIND_FLAG, KIND_TIME };
+
+struct parameter {
     const char *name;
-    const char *(*read)(struct filter_builder *builder, struct str value);
+    enum kind kind;
+    const char *(*take)(struct filter_builder *builder, struct value value);
+    int64_t least, most;
+    const char *words;
     bool list; // may be repeated, and may hold several values with commas
-} parameters[PARAMETER_COUNT] = {
-    [PARAMETER_STREAM] = {"stream", read_stream, true},
-    [PARAMETER_LEVEL] = {"level", read_level, true},
-    [PARAMETER_MIN_LEVEL] = {"min_level", read_min_level, false},
-    [PARAMETER_CATEGORY] = {"category", read_category, false},
-    [PARAMETER_EVENT_TYPE] = {"event_type", read_event_type, true},
-    [PARAMETER_NODE] = {"node", read_node, true},
-    [PARAMETER_MILESTONE] = {"milestone", read_milestone, false},
-    [PARAMETER_MIN_PRIORITY] = {"min_priority", read_min_priority, false},
-    [PARAMETER_START_TIME] = {"start_time", read_start_time, false},
-    [PARAMETER_END_TIME] = {"end_time", read_end_time, false},
-    [PARAMETER_GREP] = {"grep", read_grep, false},
-    [PARAMETER_REGEX] = {"regex", read_regex, false},
-    [PARAMETER_IGNORE_CASE] = {"ignore_case", read_ignore_case, false},
-    [PARAMETER_INVERT] = {"invert", read_invert, false},
 };
 
-static const char *read_parameter(struct filter_builder *builder, unsigned parameter, struct str value)
+static const char *read_word(const struct parameter *parameter, struct str text, struct value *ret)
 {
-    if (value.len > FILTER_TEXT_MAX)
-        return "is too long";
-    if (!parameters[parameter].list) {
-        if (builder->seen & 1u << parameter)
+    struct str words = str_of(parameter->words);
+    for (ret->number = 0; words.len > 0; ret->number++)
+        if (str_eq(text, str_split(&words, ' ')))
+            return NULL;
+    return "must be one of its words";
+}
+
+static const char *read_level(const struct parameter *parameter, struct str text, struct value *ret)
+{
+    (void)parameter;
+    enum record_level level;
+    if (!record_level_parse(text, &level))
+        return "must be DEBUG, INFO, WARNING, ERROR or CRITICAL";
+    ret->number = level;
+    return NULL;
+}
+
+static const char *read_text(const struct parameter *parameter, struct str text, struct value *ret)
+{
+    (void)ret;
+    if ((int64_t)text.len < parameter->least)
+        return "must not be empty";
+    return (int64_t)text.len > parameter->most ? "is too long" : NULL;
+}
+
+static const char *read_number(const struct parameter *parameter, struct str text, struct value *ret)
+{
+    if (!str_to_i64(text, &ret->number) || ret->number < parameter->least || ret->number > parameter->most)
+        return "must be a whole number within its bounds";
+    return NULL;
+}
+
+static const char *read_flag(const struct parameter *parameter, struct str text, struct value *ret)
+{
+    (void)parameter;
+    ret->number = str_eq(text, STR("true"));
+    return ret->number || str_eq(text, STR("false")) ? NULL : "must be true or false";
+}
+
+static const char *read_time(const struct parameter *parameter, struct str text, struct value *ret)
+{
+    (void)parameter;
+    return time_parse_rfc3339(text, &ret->number) ? NULL : "must be a date and time as in RFC 3339";
+}
+
+static const char *(*const readers[])(const struct parameter *parameter, struct str text, struct value *ret) = {
+    [KIND_WORD] = read_word,     [KIND_LEVEL] = read_level, [KIND_TEXT] = read_text,
+    [KIND_NUMBER] = read_number, [KIND_FLAG] = read_flag,   [KIND_TIME] = read_time,
+};
+
+static const struct parameter parameters[] = {
+#define PARAMETER_ROW(name_, means, kind_, least_, most_, words_, list_) \
+    {.name = #name_,                                                     \
+     .kind = KIND_##kind_,                                               \
+     .take = take_##name_,                                               \
+     .least = least_,                                                    \
+     .most = most_,                                                      \
+     .words = words_,                                                    \
+     .list = list_},
+    FILTER_PARAMETERS(PARAMETER_ROW)
+#undef PARAMETER_ROW
+};
+
+static const char *read_one(struct filter_builder *builder, const struct parameter *parameter, struct str text)
+{
+    struct value value = {.text = text};
+    const char *reason = readers[parameter->kind](parameter, text, &value);
+    return reason ? reason : parameter->take(builder, value);
+}
+
+static const char *read_parameter(struct filter_builder *builder, const struct parameter *parameter, struct str text)
+{
+    unsigned bit = 1u << (parameter - parameters);
+    if (!parameter->list) {
+        if (builder->seen & bit)
             return "is given twice";
-        builder->seen |= 1u << parameter;
-        return parameters[parameter].read(builder, value);
+        builder->seen |= bit;
+        return read_one(builder, parameter, text);
     }
-    builder->seen |= 1u << parameter;
+    builder->seen |= bit;
     for (bool more = true; more;) {
-        more = value.len > 0 && memchr(value.data, ',', value.len) != NULL;
-        const char *reason = parameters[parameter].read(builder, str_split(&value, ','));
+        more = text.len > 0 && memchr(text.data, ',', text.len) != NULL;
+        const char *reason = read_one(builder, parameter, str_split(&text, ','));
         if (reason)
             return reason;
     }
@@ -239,11 +265,11 @@ int filter_builder_offer(struct filter_builder *builder, struct str name, struct
                          const char **ret_reason)
 {
     *ret_taken = false;
-    for (unsigned i = 0; i < PARAMETER_COUNT; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(parameters); i++) {
         if (!str_eq(name, str_of(parameters[i].name)))
             continue;
         *ret_taken = true;
-        const char *reason = read_parameter(builder, i, value);
+        const char *reason = read_parameter(builder, &parameters[i], value);
         if (!reason)
             return 0;
         *ret_reason = reason;

@@ -1,6 +1,5 @@
 // Query parameters, one `name=value` a line, to positions and filters; then the filter is used. The first byte picks
 // the route.
-#include "model/config_limits.h"
 #include "model/filter.h"
 #include "model/position.h"
 

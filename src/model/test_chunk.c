@@ -17,7 +17,7 @@ static void log_release(struct log *log)
 
 static struct log log_make(uint64_t *seed, unsigned may, uint32_t count)
 {
-    struct log log = {xcalloc(count, sizeof(struct random_record)), count};
+    struct log log = {xcalloc(count, sizeof(*log.records)), count};
     for (uint32_t i = 0; i < count; i++)
         random_record_make(seed, may, &log.records[i]);
     return log;
@@ -101,7 +101,7 @@ static void times_may_jump_from_one_end_of_the_range_to_the_other(void **state)
 {
     (void)state;
     const int64_t times[] = {0, INT64_MAX, INT64_MIN, -1, INT64_MIN, INT64_MAX, 1};
-    struct log log = {xcalloc(ARRAY_LEN(times), sizeof(struct random_record)), ARRAY_LEN(times)};
+    struct log log = {xcalloc(ARRAY_LEN(times), sizeof(*log.records)), ARRAY_LEN(times)};
     for (size_t i = 0; i < ARRAY_LEN(times); i++)
         log.records[i].record.time_ms = times[i];
     CLEANUP(chunk_unref) struct chunk *chunk = chunk_of(&log, 0, log.count, 0);

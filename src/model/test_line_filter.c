@@ -1,4 +1,3 @@
-#include "model/config_limits.h"
 #include "model/line_filter.h"
 #include "model/line_tail.h"
 #include "model/testing.h"
@@ -6,6 +5,7 @@
 #include <string.h>
 
 #define LOG_MAX 200
+#define STEPS   10000000 // more than any of these takes
 
 struct log_record {
     enum record_stream stream;
@@ -58,7 +58,7 @@ static void assert_lets_through(const char *query, const struct log_record *reco
     CLEANUP(line_filter_free) struct line_filter *lines = line_filter_new(filter, 0, 0);
     struct filter_run run;
     char seen[LOG_MAX + 1] = {0};
-    filter_run_init(&run, filter, LIMIT_REGEX_STEPS);
+    filter_run_init(&run, filter, STEPS);
     feed(lines, &run, records, count, 0);
     assert_int_equal(line_filter_settle(lines, &run), 0);
     assert_int_equal(line_filter_decided(lines), count);
@@ -96,7 +96,7 @@ static void a_record_is_decided_when_its_line_is(void **state)
     struct filter *filter = filter_from("regex=ac|b");
     CLEANUP(line_filter_free) struct line_filter *lines = line_filter_new(filter, 0, 0);
     struct filter_run run;
-    filter_run_init(&run, filter, LIMIT_REGEX_STEPS);
+    filter_run_init(&run, filter, STEPS);
     feed(lines, &run, begin, 1, 0);
     assert_int_equal(line_filter_decided(lines), 0);
     assert_false(line_filter_holds_up(lines));
@@ -116,7 +116,7 @@ static void grep_knows_a_match_before_the_line_has_ended(void **state)
     struct filter *filter = filter_from("grep=Password");
     CLEANUP(line_filter_free) struct line_filter *lines = line_filter_new(filter, 0, 0);
     struct filter_run run;
-    filter_run_init(&run, filter, LIMIT_REGEX_STEPS);
+    filter_run_init(&run, filter, STEPS);
     feed(lines, &run, prompt, 2, 0);
     assert_int_equal(line_filter_decided(lines), 2);
     assert_true(line_filter_match(lines, 0) && line_filter_match(lines, 1));
@@ -131,7 +131,7 @@ static void what_was_settled_early_is_judged_with_what_comes(void **state)
     struct filter *filter = filter_from("regex=^one two$");
     CLEANUP(line_filter_free) struct line_filter *lines = line_filter_new(filter, 0, 0);
     struct filter_run run;
-    filter_run_init(&run, filter, LIMIT_REGEX_STEPS);
+    filter_run_init(&run, filter, STEPS);
     feed(lines, &run, log, 1, 0);
     assert_int_equal(line_filter_settle(lines, &run), 0);
     assert_int_equal(line_filter_decided(lines), 1);
@@ -177,7 +177,7 @@ static void a_line_is_joined_up_to_its_bound(void **state)
     long_text[LINE_TEXT_MAX] = '\0';
     const struct log_record log[] = {{STREAM_STDOUT, true, long_text}, {STREAM_STDOUT, false, "y"}};
     struct filter_run run;
-    filter_run_init(&run, filter, LIMIT_REGEX_STEPS);
+    filter_run_init(&run, filter, STEPS);
     feed(lines, &run, log, 2, 0);
     assert_int_equal(line_filter_decided(lines), 2);
     assert_false(line_filter_match(lines, 0) || line_filter_match(lines, 1));
@@ -193,7 +193,7 @@ static void an_open_line_is_waited_for_up_to_its_bound(void **state)
     struct filter *filter = filter_from("regex=other");
     CLEANUP(line_filter_free) struct line_filter *lines = line_filter_new(filter, 0, 0);
     struct filter_run run;
-    filter_run_init(&run, filter, LIMIT_REGEX_STEPS);
+    filter_run_init(&run, filter, STEPS);
     feed(lines, &run, &open, 1, 0);
     for (uint64_t i = 1; i <= LINE_SPAN_MAX; i++) {
         assert_int_equal(line_filter_decided(lines), 0);
@@ -233,7 +233,7 @@ static void reference_matches(const struct filter *filter, const struct log_reco
 {
     CLEANUP(chunk_unref) struct chunk *chunk = chunk_of(records, count);
     struct filter_run run;
-    filter_run_init(&run, filter, LIMIT_REGEX_STEPS);
+    filter_run_init(&run, filter, STEPS);
     for (size_t i = 0; i < count; i++) {
         CLEANUP(buf_release) struct buf text = {0};
         for (size_t j = 0; j < count; j++)
@@ -260,7 +260,7 @@ static void in_whatever_pieces_it_comes_the_same_is_let_through(void **state)
         struct filter *filter = filter_from(queries[round % ARRAY_LEN(queries)]);
         CLEANUP(line_filter_free) struct line_filter *lines = line_filter_new(filter, from, 0);
         struct filter_run run;
-        filter_run_init(&run, filter, LIMIT_REGEX_STEPS);
+        filter_run_init(&run, filter, STEPS);
         reference_lines(records, count, line);
         reference_matches(filter, records, count, line, expected);
         for (size_t at = line_filter_next(lines); at < count;) {
@@ -298,7 +298,7 @@ static void the_last_lines_begin_where_the_reference_says(void **state)
         }
         CLEANUP(line_tail_free) struct line_tail *tail = line_tail_new(filter, wanted, output_only);
         struct filter_run run;
-        filter_run_init(&run, filter, LIMIT_REGEX_STEPS);
+        filter_run_init(&run, filter, STEPS);
         CLEANUP(chunk_unref) struct chunk *chunk = chunk_of(records, count);
         for (size_t i = count; i-- > 0 && !line_tail_settled(tail);)
             assert_int_equal(line_tail_take(tail, &run, i, chunk, (uint32_t)i), 0);

@@ -49,21 +49,6 @@ static inline void random_record_make(uint64_t *seed, unsigned may, struct rando
     }
 }
 
-// Matches the fields and the text of a record that is a whole line.
-static inline int filter_match(const struct filter *filter, struct filter_run *run, const struct record *record)
-{
-    struct chunk_builder *builder = chunk_builder_new();
-    if (chunk_builder_add(builder, record) < 0)
-        abort();
-    struct chunk *chunk = chunk_builder_finish(builder, 0);
-    bool fields = filter_match_fields(filter, run, chunk, 0, record);
-    if (fields != filter_match_fields(filter, run, NULL, 0, record))
-        abort();
-    chunk_unref(&chunk);
-    chunk_builder_free(&builder);
-    return fields ? filter_match_text(filter, run, record->message) : 0;
-}
-
 static inline void assert_str_same_at(struct str a, struct str b, const char *file, int line)
 {
     _assert_int_equal(a.len, b.len, file, line);

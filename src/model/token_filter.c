@@ -232,7 +232,7 @@ void token_needle_add(struct token_needle *needle, struct str text)
 {
     CLEANUP(buf_release) struct buf scratch = {0};
     if (!needle->tokens)
-        needle->tokens = xcalloc(NEEDLE_MAX, sizeof(uint32_t));
+        needle->tokens = xcalloc(NEEDLE_MAX, sizeof(*needle->tokens));
     if (text.len > 0)
         each_token(lowered(&scratch, text), text.len, false, needle_take, needle);
 }

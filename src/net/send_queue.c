@@ -39,10 +39,10 @@ static struct segment *push_segment(struct send_queue *queue)
 {
     if (queue->first + queue->count == queue->cap) {
         if (queue->first > queue->cap / 2) {
-            memmove(queue->segments, queue->segments + queue->first, queue->count * sizeof(struct segment));
+            memmove(queue->segments, queue->segments + queue->first, queue->count * sizeof(*queue->segments));
         } else {
-            struct segment *larger = xmalloc(queue->cap * 2 * sizeof(struct segment));
-            memcpy(larger, queue->segments + queue->first, queue->count * sizeof(struct segment));
+            struct segment *larger = xmalloc(queue->cap * 2 * sizeof(*larger));
+            memcpy(larger, queue->segments + queue->first, queue->count * sizeof(*larger));
             if (queue->segments != queue->few)
                 free(queue->segments);
             queue->segments = larger;

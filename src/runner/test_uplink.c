@@ -65,8 +65,7 @@ static void play(struct uplink *uplink, const struct step *steps, size_t count)
                      (unsigned long long)action.to);
     }
 }
-#define PLAY(uplink, ...) \
-    play(uplink, (struct step[]){__VA_ARGS__}, sizeof((struct step[]){__VA_ARGS__}) / sizeof(struct step))
+#define PLAY(uplink, ...) play(uplink, (struct step[]){__VA_ARGS__}, ARRAY_LEN(((struct step[]){__VA_ARGS__})))
 
 // Connected, with `ready` for counter 0 and nothing in the spool.
 static struct uplink streaming(void)

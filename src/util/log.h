@@ -48,6 +48,5 @@ bool log_limiter_pass(struct log_limiter *limiter, uint64_t now_ms, uint64_t *re
 #define log_warn(logger, message, ...)  LOG_AT(logger, LOG_WARNING, message, __VA_ARGS__)
 #define log_error(logger, message, ...) LOG_AT(logger, LOG_ERROR, message, __VA_ARGS__)
 #define log_debug(logger, message, ...) LOG_AT(logger, LOG_DEBUG, message, __VA_ARGS__)
-#define LOG_AT(logger, level, message, ...)                              \
-    log_write(logger, level, message, (struct log_field[]){__VA_ARGS__}, \
-              sizeof((struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
+#define LOG_AT(logger, level, message, ...) \
+    log_write(logger, level, message, (struct log_field[]){__VA_ARGS__}, ARRAY_LEN(((struct log_field[]){__VA_ARGS__})))

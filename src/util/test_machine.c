@@ -25,8 +25,7 @@ static uint64_t memory_of(const struct file *files, size_t count)
     return bytes;
 }
 
-#define MEMORY_OF(...) \
-    memory_of((const struct file[]){__VA_ARGS__}, sizeof((const struct file[]){__VA_ARGS__}) / sizeof(struct file))
+#define MEMORY_OF(...) memory_of((const struct file[]){__VA_ARGS__}, ARRAY_LEN(((const struct file[]){__VA_ARGS__})))
 #define MEMINFO                                                          \
     {                                                                    \
         "proc/meminfo", "MemTotal:        8388608 kB\nMemFree:   1 kB\n" \

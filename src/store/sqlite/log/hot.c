@@ -206,7 +206,8 @@ static int row_compare(const void *a, const void *b)
 
 size_t hot_executions(const struct hot *hot, int64_t last, int64_t **ret)
 {
-    struct executions_visit visit = {.last = last, .rows = xcalloc(hot->entries.count + 1, sizeof(int64_t))};
+    struct executions_visit visit = {.last = last};
+    visit.rows = xcalloc(hot->entries.count + 1, sizeof(*visit.rows));
     // The visit changes nothing; map_each takes a map that is not const for those that do.
     map_each((struct map *)(uintptr_t)&hot->entries, executions_visit, &visit);
     qsort(visit.rows, visit.count, sizeof(*visit.rows), row_compare);

@@ -67,7 +67,8 @@ static void make(struct fixture *fixture, size_t count, uint64_t random)
 
 static int set_up(void **state)
 {
-    *state = xcalloc(1, sizeof(struct fixture));
+    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
+    *state = fixture;
     return 0;
 }
 
