@@ -347,18 +347,23 @@ static void two_that_adopt_at_once_take_each_lease_once(void **state)
     }
 }
 
+static int claim_once(struct sql *sql, int64_t node, int64_t subject)
+{
+    struct node_lease lease;
+    const struct node_lease_ask claim = {.cause = NODE_LEASE_CLAIM, .node = node};
+    return CHANGE(sql, catalogue_lease_change(sql, LEASE_RUNNER, subject, &claim, START, &lease));
+}
+
 static void *claim_main(void *arg)
 {
     struct adopter *adopter = arg;
     struct sql *sql = sql_fixture_connect(engine_under_test);
-    const struct node_lease_ask claim = {.cause = NODE_LEASE_CLAIM, .node = adopter->node};
     for (int64_t subject = 1; subject <= 20; subject++) {
         int err;
         pthread_barrier_wait(adopter->line);
-        do {
-            struct node_lease lease;
-            err = CHANGE(sql, catalogue_lease_change(sql, LEASE_RUNNER, subject, &claim, START, &lease));
-        } while (err < 0 && err != ERR_HELD && sql_again(sql));
+        do
+            err = claim_once(sql, adopter->node, subject);
+        while (err < 0 && err != ERR_HELD && sql_again(sql));
         assert_true(err == 0 || err == ERR_HELD);
         adopter->taken += err == 0;
     }
