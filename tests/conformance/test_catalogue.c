@@ -739,8 +739,8 @@ static void grow(struct sql *sql)
         "id "
         "FROM executions",
         // As many nodes as there never are, so that the engines seek.
-        "INSERT INTO nodes(kind, started_ms, heartbeat_ms, fenced_ms) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
-        "SELECT i + 1 FROM n WHERE i < 3000) SELECT 2, 1, 1, CASE WHEN i % 500 = 0 THEN 1 ELSE 0 END FROM n",
+        ("INSERT INTO nodes(kind, started_ms, heartbeat_ms, fenced_ms) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
+         "SELECT i + 1 FROM n WHERE i < 3000) SELECT 2, 1, 1, CASE WHEN i % 500 = 0 THEN 1 ELSE 0 END FROM n"),
         "INSERT INTO leases(kind, subject, node, epoch, deadline_ms) SELECT 1, id, 1 + id % 2999, 1, 0 FROM executions",
         "ANALYZE",
     };
@@ -884,14 +884,12 @@ static void explain_kept(struct sql *sql, enum catalogue_statement number)
 
 static void check_statements(struct sql *sql)
 {
-    // Once for each restore; where an operator goes, which is rare, among keys, which are few; and of nodes there are few.
+    // Once for each restore; where an operator goes, which is rare, among keys, which are few; and of nodes there are
+    // few.
     static const bool may[CATALOGUE_STATEMENT_COUNT] = {
-        [CATALOGUE_EXECUTIONS_RESTORED] = true,
-        [CATALOGUE_OPERATOR_LASTS] = true,
-        [CATALOGUE_OPERATOR_OUTLASTS] = true,
-        [CATALOGUE_NODES_FENCE_OTHERS] = true,
-        [CATALOGUE_NODES_FENCE_SILENT] = true,
-        [CATALOGUE_NODES_FORGET] = true,
+        [CATALOGUE_EXECUTIONS_RESTORED] = true, [CATALOGUE_OPERATOR_LASTS] = true,
+        [CATALOGUE_OPERATOR_OUTLASTS] = true,   [CATALOGUE_NODES_FENCE_OTHERS] = true,
+        [CATALOGUE_NODES_FENCE_SILENT] = true,  [CATALOGUE_NODES_FORGET] = true,
     };
     for (enum catalogue_statement i = 0; i < CATALOGUE_STATEMENT_COUNT; i++) {
         explain_kept(sql, i);
