@@ -52,6 +52,7 @@ struct shard {
 
 struct metrics {
     unsigned shard_count;
+    atomic_bool left_out[METRIC_COUNT];
     struct shard *shards; // one more than shard_count: the last holds what was counted elsewhere and set here
 };
 
@@ -124,6 +125,11 @@ void metrics_set_histogram(struct metrics *metrics, enum metric metric, const ui
     atomic_store_explicit(&histogram->sum_ns, sum_ns, memory_order_relaxed);
 }
 
+void metrics_leave_out(struct metrics *metrics, enum metric metric)
+{
+    atomic_store_explicit(&metrics->left_out[metric], true, memory_order_relaxed);
+}
+
 void metrics_refused(struct metrics *metrics, unsigned shard, int err)
 {
     if (err <= ERR_FIRST_ || err >= ERR_END_)
@@ -191,6 +197,8 @@ void metrics_export(const struct metrics *metrics, struct buf *out)
 {
     for (unsigned i = 0; i < METRIC_COUNT; i++) {
         const struct description *description = &descriptions[i];
+        if (atomic_load_explicit(&metrics->left_out[i], memory_order_relaxed))
+            continue;
         buf_printf(out, "# HELP runnel_%s %s\n# TYPE runnel_%s %s\n", description->name, description->help,
                    description->name, kind_names[description->kind]);
         if (description->kind == KIND_H)
@@ -206,7 +214,7 @@ void metrics_document(struct buf *out)
     buf_append_text(out, "# Metrics\n\n"
                          "`GET /metrics` answers in the text format of Prometheus (0.0.4). Histograms have 20 buckets, "
                          "from 64 µs on, each twice as\n"
-                         "wide as the one before.\n\n"
+                         "wide as the one before. What this server's store cannot tell is left out.\n\n"
                          "| name | kind | meaning |\n|---|---|---|\n");
     for (unsigned i = 0; i < METRIC_COUNT; i++)
         buf_printf(out, "| `runnel_%s` | %s | %s |\n", descriptions[i].name, kind_names[descriptions[i].kind],

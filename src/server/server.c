@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include "server/collect.h"
 #include "server/listen.h"
 #include "server/shard.h"
 #include "server/systemd.h"
@@ -132,22 +133,6 @@ static void collect_memory(struct server *server)
     metrics_set_total(server->metrics, METRIC_memory_refused_total, refused);
 }
 
-static void collect_store(struct server *server)
-{
-    struct store_stats stats;
-
-    if (!store_stats(server->store, &stats))
-        return;
-    metrics_set(server->metrics, METRIC_store_bytes, (int64_t)stats.bytes);
-    metrics_set(server->metrics, METRIC_store_wal_lost_bytes, (int64_t)stats.wal_lost);
-    metrics_set(server->metrics, METRIC_store_queue, (int64_t)stats.queue);
-    metrics_set_total(server->metrics, METRIC_store_commits_total, stats.commits);
-    metrics_set_histogram(server->metrics, METRIC_commit_seconds, stats.commit_buckets, ARRAY_LEN(stats.commit_buckets),
-                          stats.commit_ns_sum);
-    metrics_set_histogram(server->metrics, METRIC_fsync_seconds, stats.fsync_buckets, ARRAY_LEN(stats.fsync_buckets),
-                          stats.fsync_ns_sum);
-}
-
 static void server_collect(void *arg)
 {
     struct server *server = arg;
@@ -164,7 +149,7 @@ static void server_collect(void *arg)
     metrics_set_total(server->metrics, METRIC_connections_total, total);
     metrics_set_total(server->metrics, METRIC_http_requests_total, requests);
     metrics_set(server->metrics, METRIC_ack_lag_records, (int64_t)hub_lag_total(server->hub));
-    collect_store(server);
+    collect_store(server->store, server->metrics);
 }
 
 // --- First start: account `default`, operator key

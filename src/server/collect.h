@@ -1,0 +1,8 @@
+// Figures that others keep, put among the metrics when these are asked for.
+#pragma once
+
+#include "metrics/metrics.h"
+#include "store/store.h"
+
+// Leaves out what a store without figures cannot tell.
+void collect_store(struct store *store, struct metrics *metrics);
