@@ -1,5 +1,6 @@
 #include "model/config_limits.h"
 #include "runner/delivery_private.h"
+#include "runner/refusal.h"
 #include "util/clock.h"
 #include "util/id.h"
 
@@ -112,7 +113,7 @@ static void read_done(struct job *work)
                 send_part(delivery, job->from, to, job->first, job->chunk);
         } else if (job->err < 0 && job->err != ERR_NOT_FOUND) {
             if (job->err == ERR_TOO_NEW && delivery->failure.len == 0)
-                buf_append_text(&delivery->failure, "a newer runnel recorded it; deliver it with that one");
+                buf_append_text(&delivery->failure, RECORDED_BY_NEWER);
             uplink_refused(&delivery->uplink, ERR_CORRUPT, false, 0, now_ms());
         }
     }

@@ -3,6 +3,9 @@
 
 #include "runner/run_file.h"
 
+// Why a spool with something in it that this program must not ignore is left.
+#define RECORDED_BY_NEWER "a newer runnel recorded it; deliver it with that one"
+
 // Appends what an error of the delivery means for this run. `text` is what is known beyond the error's own text; may be
 // NULL.
 void refusal_append(struct buf *out, const struct run_file *run, int err, const char *text);

@@ -309,7 +309,7 @@ static void tell_left(struct resume *resume, const char *name, int err)
     if (resume->reason.len == 0 && err == ERR_UNAVAILABLE)
         buf_append_text(&resume->reason, "the server did not take all of it in time");
     else if (resume->reason.len == 0)
-        buf_append_text(&resume->reason, error_text(err));
+        buf_append_text(&resume->reason, err == ERR_TOO_NEW ? RECORDED_BY_NEWER : error_text(err));
     if (resume->tell_left)
         resume->tell_left(resume->tell_arg, name, buf_cstr(&resume->reason));
 }

@@ -10,6 +10,7 @@
 
 #define RUN_FILE     "run.json"
 #define RUN_FILE_MAX (4u * 1024 * 1024)
+#define RUN_VERSION  1
 
 void run_file_release(struct run_file *run)
 {
@@ -38,7 +39,7 @@ static void append_json(struct buf *out, const char *name, const char *json)
 
 void run_file_append_json(struct buf *out, const struct run_file *run)
 {
-    buf_append_text(out, "{\"version\":1");
+    buf_printf(out, "{\"version\":%d", RUN_VERSION);
     append_string(out, "execution_id", run->execution_id);
     append_string(out, "url", run->url);
     append_string(out, "producer", run->producer);
@@ -166,7 +167,10 @@ int run_file_load(const char *dir, struct run_file *ret)
     json_t *root = json_loadb(content.data ? content.data : "", content.len, 0, NULL);
     CLEANUP(run_file_release) struct run_file run = {0};
     parse(root, &run);
+    bool too_new = json_integer_value(json_object_get(root, "version")) > RUN_VERSION;
     json_decref(root);
+    if (too_new) // saved by this program it would lose what it has besides
+        return ERR_TOO_NEW;
     if (!run.execution_id || !id_execution_valid(str_of(run.execution_id)) || !run.url || !run.producer)
         return ERR_CORRUPT;
     *ret = run;

@@ -32,5 +32,5 @@ void run_file_append_json(struct buf *out, const struct run_file *run);
 int run_file_save(const struct run_file *run, const char *dir, bool sync);
 int run_file_sync(const char *dir);    // makes durable what was saved
 void run_file_boot(char ret_boot[40]); // the machine's present boot; empty if it is not known
-// Errors: ERR_NOT_FOUND, ERR_CORRUPT, or -errno.
+// Errors: ERR_NOT_FOUND, ERR_CORRUPT, ERR_TOO_NEW, or -errno.
 int run_file_load(const char *dir, struct run_file *ret);

@@ -20,7 +20,8 @@ struct spool_options {
 // another process holds it now.
 int spool_create(const struct spool_options *options, struct spool **ret);
 // Opens what another process has left. *ret_torn tells that bytes after the last complete frame were cut off. Returns
-// ERR_HELD while that process lives, ERR_NOT_FOUND if there is no spool.
+// ERR_HELD while that process lives, ERR_NOT_FOUND if there is no spool, ERR_TOO_NEW for one of a newer program, which
+// stays as it is.
 int spool_open(const struct spool_options *options, bool *ret_torn, struct spool **ret);
 void spool_free(struct spool **spool);
 // To be called when the server has shown that it has everything. Deletes the folder, then frees.

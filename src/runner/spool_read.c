@@ -18,6 +18,8 @@ struct head {
     uint64_t checksum; // XXH3-64 of everything before it
 };
 
+#define HEAD_VERSION_AT 7 // in the magic
+
 static const char head_magic[8] = "RNLSPL\0\1";
 
 static uint64_t head_checksum(const struct head *head)
@@ -79,6 +81,14 @@ static bool head_valid(const struct head *head)
            le64toh(head->checksum) == head_checksum(head) && offset >= SPOOL_DATA_START && offset <= INT64_MAX;
 }
 
+// Of this it is known only that no byte of it may be touched. A version that writes anything else than this one does
+// writes its head before it writes that.
+static bool head_too_new(const struct head *head)
+{
+    return memcmp(head->magic, head_magic, HEAD_VERSION_AT) == 0 &&
+           (uint8_t)head->magic[HEAD_VERSION_AT] > (uint8_t)head_magic[HEAD_VERSION_AT];
+}
+
 // Reads the newest complete slot. If there is none, nothing was ever trimmed.
 static int head_read(struct spool *spool)
 {
@@ -87,6 +97,8 @@ static int head_read(struct spool *spool)
         ssize_t got = pread_some(spool->fd, &head, sizeof(head), (uint64_t)i * HEAD_SLOT_LEN);
         if (got < 0)
             return (int)got;
+        if ((size_t)got >= sizeof(head.magic) && head_too_new(&head))
+            return ERR_TOO_NEW;
         if ((size_t)got < sizeof(head) || !head_valid(&head) || le64toh(head.generation) <= spool->generation)
             continue;
         spool->generation = le64toh(head.generation);

@@ -1,6 +1,13 @@
 #include "runner/resume.h"
 #include "runner/run_file.h"
+#include "runner/spool_private.h"
 #include "runner/test_server.h"
+#include "util/file.h"
+
+#include <endian.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include <xxhash.h>
 
 #define INTERRUPTED "event:The runner was interrupted: what the job wrote after this, if anything, was not recorded.\n"
 
@@ -152,6 +159,110 @@ static void what_is_for_another_server_stays_unless_it_is_named(void **state)
     assert_false(is_there(fixture, "exec_other"));
 }
 
+// --- What a newer version has recorded
+
+static void read_spool(const struct fixture *fixture, const char *id, const char *name, struct buf *ret)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/spool/%s/%s", fixture->state, id, name);
+    buf_reset(ret);
+    assert_int_equal(file_read_all(path, 1 << 20, ret), 0);
+}
+
+static void write_spool(const struct fixture *fixture, const char *id, const char *name, const struct buf *content)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/spool/%s/%s", fixture->state, id, name);
+    CLEANUP(close_fd) int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(file_write_full(fd, content->data, content->len), 0);
+}
+
+static void with_newer_head(struct buf *spool)
+{
+    memcpy(spool->data, "RNLSPL\0\2", 8);
+    memset(spool->data + SPOOL_DATA_START, 0x5a, spool->len - SPOOL_DATA_START);
+}
+
+// A flag that has to be understood, in a chunk and a frame that are sound otherwise (docs/internals/chunk.md).
+static void with_newer_flag(struct buf *spool)
+{
+    char *head = spool->data + SPOOL_DATA_START, *chunk = head + FRAME_HEAD_LEN;
+    struct frame frame;
+    frame_head_decode((uint8_t *)head, &frame);
+    chunk[11] |= 8;
+    uint64_t seed = (uint8_t)chunk[0] | (uint64_t)(uint8_t)chunk[1] << 8 | (uint64_t)(uint8_t)chunk[2] << 16;
+    uint64_t sum = htole64(XXH3_64bits_withSeed(chunk + 11, frame.len - 11, seed));
+    memcpy(chunk + 3, &sum, sizeof(sum));
+    sum = htole64(frame_checksum((uint8_t *)head, chunk, frame.len));
+    memcpy(chunk + frame.len, &sum, sizeof(sum));
+}
+
+static void with_newer_run(struct buf *run)
+{
+    char *version = strstr(run->data, "\"version\":1");
+    assert_non_null(version);
+    version[10] = '2';
+}
+
+// It is said, and stays byte by byte; who knows it still has everything of it.
+static void stays_and_is_said(struct fixture *fixture, const char *file, void (*change)(struct buf *content),
+                              bool ended)
+{
+    CLEANUP(buf_release) struct buf before = {0}, changed = {0}, after = {0};
+    leave_dead(fixture, "exec_newer", fixture->server.url, ended, ended);
+    read_spool(fixture, "exec_newer", file, &before);
+    buf_append(&changed, before.data, before.len);
+    change(&changed);
+    write_spool(fixture, "exec_newer", file, &changed);
+    struct runner_resumed counts = resume_all_left(fixture);
+    assert_int_equal(counts.left, 1);
+    assert_int_equal(counts.delivered, 0);
+    assert_string_equal(fixture->left, "exec_newer");
+    assert_string_equal(fixture->reason, "a newer runnel recorded it; deliver it with that one");
+    read_spool(fixture, "exec_newer", file, &after);
+    assert_true(str_eq(buf_str(&after), buf_str(&changed)));
+    assert_int_equal(fixture->server.log.len + fixture->server.complete.len, 0);
+
+    write_spool(fixture, "exec_newer", file, &before);
+    assert_int_equal(resume_all_left(fixture).delivered, 1);
+    assert_int_equal(strncmp(buf_cstr(&fixture->server.log), "out:exec_newer\n", 15), 0);
+    assert_false(is_there(fixture, "exec_newer"));
+}
+
+static void a_spool_with_a_newer_head_stays_and_is_said(void **state)
+{
+    stays_and_is_said(*state, "spool", with_newer_head, true);
+}
+
+static void a_spool_with_newer_chunks_stays_and_is_said(void **state)
+{
+    stays_and_is_said(*state, "spool", with_newer_flag, true);
+}
+
+static void an_interrupted_spool_with_newer_chunks_stays_and_is_said(void **state)
+{
+    stays_and_is_said(*state, "spool", with_newer_flag, false);
+}
+
+static void others_are_delivered_beside_what_is_too_new(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(buf_release) struct buf spool = {0};
+    leave_dead(fixture, "exec_newer", fixture->server.url, true, 1);
+    read_spool(fixture, "exec_newer", "spool", &spool);
+    with_newer_head(&spool);
+    write_spool(fixture, "exec_newer", "spool", &spool);
+    leave_dead(fixture, "exec_ours", fixture->server.url, true, 1);
+    struct runner_resumed counts = resume_all_left(fixture);
+    assert_int_equal(counts.left, 1);
+    assert_int_equal(counts.delivered, 1);
+    assert_string_equal(buf_cstr(&fixture->server.log), "out:exec_ours\n");
+}
+
+static void a_run_file_of_a_newer_version_stays_and_is_said(void **state)
+{
+    stays_and_is_said(*state, "run.json", with_newer_run, true);
+}
+
 static void a_name_that_is_no_run_is_said(void **state)
 {
     struct fixture *fixture = *state;
@@ -200,6 +311,11 @@ int main(void)
         TEST(a_spool_that_lacks_its_last_records_is_an_interrupted_one),
         TEST(a_run_that_lives_is_left_alone),
         TEST(what_is_for_another_server_stays_unless_it_is_named),
+        TEST(a_spool_with_a_newer_head_stays_and_is_said),
+        TEST(a_spool_with_newer_chunks_stays_and_is_said),
+        TEST(an_interrupted_spool_with_newer_chunks_stays_and_is_said),
+        TEST(a_run_file_of_a_newer_version_stays_and_is_said),
+        TEST(others_are_delivered_beside_what_is_too_new),
         TEST(a_name_that_is_no_run_is_said),
         TEST(a_server_that_is_away_is_asked_for_the_first_alone),
         TEST(beside_a_run_it_is_waited_for_and_stopped_in_time),

@@ -195,6 +195,28 @@ static void a_head_that_points_into_itself_is_none(void **state)
     }
 }
 
+// Nothing of such a file may be taken for torn.
+static void a_spool_of_a_newer_version_is_left_as_it_is(void **state)
+{
+    const struct fixture *fixture = *state;
+    CLEANUP(buf_release) struct buf content = {0};
+    struct spool *spool = create(fixture, UINT64_MAX);
+    assert_int_equal(append(spool, 3, 40), 0);
+    spool_free(&spool);
+    assert_int_equal(file_read_all(fixture->file, 1 << 20, &content), 0);
+    content.data[SPOOL_DATA_START] ^= 1; // its frames are others, too
+    for (size_t slot = 0; slot < 2; slot++) {
+        CLEANUP(buf_release) struct buf after = {0};
+        bool torn = false;
+        memset(content.data, 0, SPOOL_DATA_START);
+        memcpy(content.data + slot * 512, "RNLSPL\0\2 whatever follows", 26);
+        write_file(fixture->file, &content, content.len);
+        assert_int_equal(spool_open(&(struct spool_options){.dir = fixture->dir}, &torn, &spool), ERR_TOO_NEW);
+        assert_int_equal(file_read_all(fixture->file, 1 << 20, &after), 0);
+        assert_true(str_eq(buf_str(&after), buf_str(&content)));
+    }
+}
+
 // Otherwise whoever reads on behind its last record comes to the same chunk again.
 static void a_frame_that_counts_other_records_than_it_has_is_corrupt(void **state)
 {
@@ -379,6 +401,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_empty_spool_can_be_opened, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_tail_is_cut_off_at_every_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(a_head_that_points_into_itself_is_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_spool_of_a_newer_version_is_left_as_it_is, setup, teardown),
         cmocka_unit_test_setup_teardown(a_frame_that_counts_other_records_than_it_has_is_corrupt, setup, teardown),
         cmocka_unit_test_setup_teardown(a_live_spool_cannot_be_opened, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_spool_takes_more_after_acks, setup, teardown),
