@@ -20,6 +20,13 @@ def line(number):
     return f"{number} " + f"{number * 2654435761 % (1 << 61):x}" * (number % 40)
 
 
+def schema_of(path):
+    db = sqlite3.connect(path)
+    [version] = db.execute("PRAGMA user_version").fetchone()
+    db.close()
+    return version
+
+
 def run_a_server(server, recorder, source):
     """Appends to four logs, one record to several thousand at a time, and marks what was acknowledged."""
     jobs = []
@@ -186,6 +193,48 @@ def test_a_restore_whose_power_fails_leaves_the_former_store_or_the_new_one(serv
             after.kill()
         shutil.rmtree(root)
     assert seen == {500, 1500}
+
+
+@pytest.mark.timeout(900)
+def test_a_migration_whose_power_fails_leaves_the_one_version_or_the_other(servers, tmp_path):
+    source = chance()
+    server, cli = servers(), Cli(tmp_path / "home")
+    job = server.api().create()
+    lines = [line(i) for i in range(500)]
+    server.api().append_lines(job, lines)
+    key = server.operator_key
+    server.kill()  # with a WAL that is needed
+    newest = schema_of(server.data / "runnel.db")
+    recorder = Recorder(tmp_path, server.data)
+    start = {path.name: (path.stat().st_ino, path.read_bytes()) for path in server.data.iterdir() if path.is_file()}
+    start.pop("runnel.db-shm", None)
+    cli.ok("store", "migrate", "--to", newest - 1, "--data", server.data, env=recorder.env)
+    recorder.mark(schema=newest - 1)
+    cli.ok("store", "migrate", "--to", newest, "--data", server.data, env=recorder.env)
+    recorder.mark(schema=newest)
+    trace = recorder.trace()
+    told = [index + 1 for index in range(len(trace.entries)) if len(trace.marks(index + 1)) > len(trace.marks(index))]
+    assert len(told) == 2 and told[1] == len(trace.entries)
+    seen = set()
+    for number in range(rounds(100, least=20)):
+        moment = told[number] if number < 2 else source.randrange(1, len(trace.entries))
+        root = tmp_path / f"after{number}"
+        for folder in ("data", "looked at"):  # who opens it changes it
+            (root / folder).mkdir(parents=True)
+        trace.disk(moment, source, root / "data", start)
+        for path in (root / "data").iterdir():
+            shutil.copy(path, root / "looked at")
+        schema = schema_of(root / "looked at" / "runnel.db")
+        assert schema == trace.marks(moment)[-1]["schema"] if moment in told else schema in (newest, newest - 1), moment
+        seen.add(schema)
+        after = Server(root).start()
+        try:
+            assert after.api(key).messages(job, limit=1000) == lines, moment
+            assert not [entry for entry in after.log() if entry.get("level") == "ERROR"], moment
+        finally:
+            after.kill()
+        shutil.rmtree(root)
+    assert seen == {newest, newest - 1}
 
 
 # Lines at a steady pace for a few seconds.
