@@ -45,7 +45,14 @@ static void write_copied(struct http_stream *stream)
 
 static void on_flush(struct deferred *deferred)
 {
-    write_copied(CONTAINER_OF(deferred, struct http_stream, flush));
+    struct http_stream *stream = CONTAINER_OF(deferred, struct http_stream, flush);
+    struct http_conn *conn = stream->conn;
+    conn->busy++;
+    write_copied(stream);
+    // An encoder may keep all of it for now. Then no socket will say that it was taken.
+    if (stream->encoder && conn_pending(conn->conn) == 0 && stream->handler->drained)
+        stream->handler->drained(stream->owner);
+    http_conn_leave(conn);
 }
 
 static struct http_conn *stream_close(struct http_stream **stream_ptr)

@@ -104,7 +104,9 @@ static void app_request(void *arg, struct http_request *request)
         http_stream_write(app->stream, "one ", 4);
         http_stream_write(app->stream, "two", 3);
         http_stream_end(&app->stream);
-    } else if (str_eq(path, STR("/follow"))) {
+    } else if (str_eq(path, STR("/follow")) || str_eq(path, STR("/packed"))) {
+        if (str_eq(path, STR("/packed")))
+            http_may_compress(request);
         app->stream = http_stream_begin(request, 200, "text/plain", &stream_handler, app);
     } else if (str_eq(path, STR("/upgrade"))) {
         CLEANUP(buf_release) struct buf early = {0};
@@ -975,6 +977,27 @@ static void stream_tells_when_it_is_drained_and_keeps_the_connection(void **stat
     app_stop(&app);
 }
 
+static void stream_is_drained_when_its_encoder_keeps_what_was_written(void **state)
+{
+    (void)state;
+    struct app app;
+    struct peer peer;
+    app_start(&app, NULL);
+    app_connect(&app, &peer);
+    peer_send_text(&peer, "GET /packed" GET_TAIL "Accept-Encoding: zstd\r\n\r\n");
+    peer_wait_text(&peer, "\r\n\r\n");
+    while (http_stream_pending(app.stream) > 0)
+        loop_turns(app.loop, 1);
+    app.drained = 0;
+    http_stream_write(app.stream, "few", 3);
+    while (http_stream_pending(app.stream) > 0)
+        loop_turns(app.loop, 1);
+    assert_int_equal(app.drained, 1);
+    http_stream_end(&app.stream);
+    peer_close(&peer);
+    app_stop(&app);
+}
+
 static void aborted_stream_has_no_end(void **state)
 {
     (void)state;
@@ -1036,6 +1059,7 @@ int main(void)
         cmocka_unit_test(idle_connection_is_closed_without_a_word),
         cmocka_unit_test(peer_that_does_not_read_is_dropped),
         cmocka_unit_test(stream_tells_when_it_is_drained_and_keeps_the_connection),
+        cmocka_unit_test(stream_is_drained_when_its_encoder_keeps_what_was_written),
         cmocka_unit_test(aborted_stream_has_no_end),
         cmocka_unit_test(stream_whose_peer_goes_is_closed),
     };
