@@ -2,7 +2,7 @@
 
 #include "model/line_tail.h"
 
-#define LOCATE_READ_BYTES (1024u * 1024)
+#define LOCATE_READ_BYTES ((size_t)1024 * 1024)
 
 struct locate {
     struct store *store;
@@ -12,20 +12,22 @@ struct locate {
     struct line_tail *tail; // for POSITION_TAIL
     uint64_t steps;         // of regular expressions, for each read
     uint64_t end;           // end of the log
-    uint64_t floor;         // the walk back ends here
-    uint64_t at;            // records from here on were counted
-    uint64_t found;         // the result
+    uint64_t mean;          // bytes of a record
+    unsigned reads;
+    uint64_t floor; // the walk back ends here
+    uint64_t at;    // records from here on were counted
+    uint64_t found; // the result
     bool by_time, settled, cancelled;
     struct store_read read;
     struct mail mail;
-    void (*done)(void *arg, int err, uint64_t from);
+    const struct locate_handler *handler;
     void *arg;
 };
 
 static void locate_finish(struct locate *locate, int err)
 {
     if (!locate->cancelled)
-        locate->done(locate->arg, err, locate->found);
+        locate->handler->done(locate->arg, err, locate->found);
     line_tail_free(&locate->tail);
     free(locate);
 }
@@ -35,28 +37,39 @@ static void locate_direct(struct mail *mail)
     locate_finish(CONTAINER_OF(mail, struct locate, mail), 0);
 }
 
-// Walks back through the chunks of one read. On the reader's thread.
-static int locate_count_back(struct locate *locate, const struct store_read *read, struct filter_run *run)
+// Walks back through one chunk, which stays closed if its header tells enough.
+static int locate_count_chunk(struct locate *locate, struct store_segment *segment, struct filter_run *run)
+{
+    uint64_t least = MAX(segment->first, locate->floor);
+    locate->at = MIN(locate->at, segment->first + chunk_count(segment->chunk));
+    int rc = line_tail_take_header(locate->tail, run, segment->chunk, segment->first);
+    if (rc != 0) {
+        locate->at = rc > 0 ? least : locate->at;
+        return MIN(rc, 0);
+    }
+    int err = chunk_open(&segment->chunk);
+    while (err == 0 && !line_tail_settled(locate->tail) && locate->at > least) {
+        uint64_t sequence = locate->at - 1;
+        err = line_tail_take(locate->tail, run, sequence, segment->chunk, (uint32_t)(sequence - segment->first));
+        locate->at = err == 0 ? sequence : locate->at;
+    }
+    return err;
+}
+
+// Walks back through the chunks of one read; on the reader's thread.
+static int locate_count_back(struct locate *locate, struct store_read *read, struct filter_run *run)
 {
     locate->floor = MAX(locate->floor, read->ret_first_sequence);
     for (size_t s = read->ret_count; s-- > 0;) {
-        const struct store_segment *segment = &read->ret_segments[s];
-        uint64_t least = MAX(segment->first, locate->floor);
-        locate->at = MIN(locate->at, segment->first + chunk_count(segment->chunk));
-        for (; locate->at > least; locate->at--) {
-            uint32_t i = (uint32_t)(locate->at - 1 - segment->first);
-            int err = line_tail_take(locate->tail, run, locate->at - 1, segment->chunk, i);
-            if (err < 0)
-                return err;
-            if (line_tail_settled(locate->tail))
-                return 0;
-        }
+        int err = locate_count_chunk(locate, &read->ret_segments[s], run);
+        if (err < 0 || line_tail_settled(locate->tail))
+            return err;
     }
     bool ended = read->ret_count == 0 || locate->at <= locate->floor;
     return ended ? line_tail_finish(locate->tail, run) : 0;
 }
 
-static int locate_by_tail(struct locate *locate, const struct store_read *read)
+static int locate_by_tail(struct locate *locate, struct store_read *read)
 {
     struct filter_run run;
     uint64_t before = locate->at, found;
@@ -101,6 +114,8 @@ static void locate_process(struct store_op *op)
         locate_by_time(locate, read);
     else
         op->err = locate_by_tail(locate, read);
+    if (op->err == 0 && locate->settled && locate->handler->found && !locate->by_time)
+        locate->handler->found(locate->arg, locate->found, read);
     store_read_forget(read);
 }
 
@@ -125,6 +140,17 @@ static void locate_read_done(struct store_op *op)
     }
 }
 
+// Lines that nothing is asked of are as near as the mean record is long; twice as much each time that this was not
+// enough.
+static size_t locate_read_bytes(const struct locate *locate)
+{
+    if (locate->by_time || line_tail_filter(locate->tail))
+        return LOCATE_READ_BYTES;
+    uint64_t lines = MIN(locate->position.tail, (uint64_t)LOCATE_READ_BYTES),
+             mean = MIN(locate->mean, (uint64_t)LOCATE_READ_BYTES);
+    return (size_t)MIN((lines * mean) << MIN(locate->reads, 10u), (uint64_t)LOCATE_READ_BYTES);
+}
+
 static void locate_read(struct locate *locate)
 {
     locate->read = (struct store_read){
@@ -133,20 +159,22 @@ static void locate_read(struct locate *locate)
                .done = locate_read_done,
                .process = locate_process,
                .account = locate->account,
-               .scan = locate->position.kind == POSITION_TAIL},
+               .scan = locate->tail && line_tail_filter(locate->tail)},
         .row = locate->row,
         .from = locate->at,
         .backward = !locate->by_time,
+        .closed = locate->reads > 0 && !line_tail_filter(locate->tail), // the first has what is wanted
         .by_time = locate->by_time,
         .since_ms = locate->position.since_ms,
-        .max_bytes = LOCATE_READ_BYTES,
+        .max_bytes = locate_read_bytes(locate),
     };
+    locate->reads += !locate->by_time;
     store_submit(locate->store, &locate->read.op);
 }
 
 struct locate *locate_start(struct store *store, struct loop *loop, const struct execution *execution,
                             const struct position *position, struct filter *filter, uint64_t regex_steps,
-                            void (*done)(void *arg, int err, uint64_t from), void *arg)
+                            const struct locate_handler *handler, void *arg)
 {
     struct locate *locate = xcalloc(1, sizeof(*locate));
     uint64_t next = execution->next_sequence;
@@ -159,9 +187,10 @@ struct locate *locate_start(struct store *store, struct loop *loop, const struct
         .by_time = position->kind == POSITION_SINCE || position->has_since,
         .steps = regex_steps,
         .end = next,
+        .mean = execution->message_bytes / MAX(next, 1u) + 1,
         .at = next,
         .found = next,
-        .done = done,
+        .handler = handler,
         .arg = arg,
         .mail.deliver = locate_direct,
     };

@@ -7,9 +7,17 @@
 #include "store/store.h"
 
 struct locate;
-// `done` runs on `loop`, never within this call. It gets err and the first sequence number wanted. `regex_steps` is the
-// budget for each read.
+
+struct locate_handler {
+    // On `loop`, never within the call of locate_start: err and the first sequence number wanted.
+    void (*done)(void *arg, int err, uint64_t from);
+    // Or NULL. On a reader's thread, before `done`, and not each time: the read that had the place. Its chunks may be
+    // closed, and what is wanted may begin before them or end behind them. So they need not be read again.
+    void (*found)(void *arg, uint64_t from, struct store_read *read);
+};
+
+// `regex_steps`: for each read. `handler` and `arg` stay until `done` or locate_cancel.
 struct locate *locate_start(struct store *store, struct loop *loop, const struct execution *execution,
                             const struct position *position, struct filter *filter, uint64_t regex_steps,
-                            void (*done)(void *arg, int err, uint64_t from), void *arg);
-void locate_cancel(struct locate **locate); // `done` will not be called any more
+                            const struct locate_handler *handler, void *arg);
+void locate_cancel(struct locate **locate); // `done` is not called any more; not for one with `found`

@@ -306,6 +306,8 @@ static void subscriber_located(void *arg, int err, uint64_t from)
         subscriber_start(subscriber, from);
 }
 
+static const struct locate_handler located = {.done = subscriber_located};
+
 struct subscriber *fanout_subscribe(struct fanout *fanout, const struct subscription *subscription)
 {
     struct subscriber *subscriber = xcalloc(1, sizeof(*subscriber));
@@ -335,7 +337,7 @@ struct subscriber *fanout_subscribe(struct fanout *fanout, const struct subscrip
     else
         subscriber->locate = locate_start(fanout->options.store, fanout->options.loop, &subscriber->topic->execution,
                                           &subscription->position, subscriber->filter, fanout->options.regex_steps,
-                                          subscriber_located, subscriber);
+                                          &located, subscriber);
     return subscriber;
 }
 

@@ -169,6 +169,27 @@ int line_tail_take(struct line_tail *tail, struct filter_run *run, uint64_t sequ
     return 0;
 }
 
+// It is known of as many lines as are wanted where they begin. One that was seen in part may still turn out to begin
+// between them; one that was not seen begins before them all.
+static bool has_enough(const struct line_tail *tail)
+{
+    return tail->count + (tail->waiting_end - tail->waiting_begin) >= tail->wanted;
+}
+
+int line_tail_take_header(struct line_tail *tail, struct filter_run *run, const struct chunk *chunk, uint64_t first)
+{
+    if (chunk_partial_count(chunk) > 0)
+        return 0;
+    // None of its records goes on. So a line begins where it was seen if its stream has a record here.
+    for (size_t i = 0; i < STREAM_COUNT; i++) {
+        int err = chunk_stream_count(chunk, (enum record_stream)i) > 0 ? conclude(tail, run, &tail->lines[i]) : 0;
+        if (err < 0)
+            return err;
+    }
+    int err = has_enough(tail) ? conclude_long(tail, run, first) : 0;
+    return err < 0 ? err : line_tail_settled(tail) || has_enough(tail);
+}
+
 int line_tail_finish(struct line_tail *tail, struct filter_run *run)
 {
     for (size_t i = 0; i < STREAM_COUNT; i++) {

@@ -19,6 +19,9 @@ const struct filter *line_tail_filter(const struct line_tail *tail);
 // same record must then be given again, under a new budget.
 int line_tail_take(struct line_tail *tail, struct filter_run *run, uint64_t sequence, const struct chunk *chunk,
                    uint32_t i);
+// What a chunk's header alone tells, going back to it: 1 if its records need not be taken, 0 if they do, or an error.
+// The chunk may be closed; `first` is its first record's number.
+int line_tail_take_header(struct line_tail *tail, struct filter_run *run, const struct chunk *chunk, uint64_t first);
 // Tells that there is nothing before the last record that was taken.
 int line_tail_finish(struct line_tail *tail, struct filter_run *run);
 // True if all N lines were found; further records change nothing.

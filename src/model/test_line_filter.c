@@ -279,6 +279,22 @@ static void in_whatever_pieces_it_comes_the_same_is_let_through(void **state)
     }
 }
 
+// The log as chunks of a few records each, looked at by their headers first.
+static void take_back(struct line_tail *tail, struct filter_run *run, const struct log_record *records, size_t count,
+                      uint64_t *seed)
+{
+    for (size_t end = count; end > 0 && !line_tail_settled(tail);) {
+        size_t piece = 1 + test_random(seed) % 12;
+        size_t first = end - MIN(end, piece);
+        CLEANUP(chunk_unref) struct chunk *chunk = chunk_of(records + first, end - first);
+        int rc = line_tail_take_header(tail, run, chunk, first);
+        assert_true(rc >= 0);
+        for (size_t i = end; rc == 0 && i-- > first && !line_tail_settled(tail);)
+            assert_int_equal(line_tail_take(tail, run, i, chunk, (uint32_t)(i - first)), 0);
+        end = first;
+    }
+}
+
 static void the_last_lines_begin_where_the_reference_says(void **state)
 {
     (void)state;
@@ -299,9 +315,7 @@ static void the_last_lines_begin_where_the_reference_says(void **state)
         CLEANUP(line_tail_free) struct line_tail *tail = line_tail_new(filter, wanted, output_only);
         struct filter_run run;
         filter_run_init(&run, filter, STEPS);
-        CLEANUP(chunk_unref) struct chunk *chunk = chunk_of(records, count);
-        for (size_t i = count; i-- > 0 && !line_tail_settled(tail);)
-            assert_int_equal(line_tail_take(tail, &run, i, chunk, (uint32_t)i), 0);
+        take_back(tail, &run, records, count, &seed);
         assert_int_equal(line_tail_finish(tail, &run), 0);
         assert_int_equal(line_tail_found(tail, &found), expected != UINT64_MAX);
         if (expected != UINT64_MAX)
@@ -309,6 +323,30 @@ static void the_last_lines_begin_where_the_reference_says(void **state)
         filter_run_release(&run);
         filter_unref(&filter);
     }
+}
+
+static void lines_of_a_chunk_in_which_none_goes_on_need_no_look_before_it(void **state)
+{
+    (void)state;
+    struct log_record records[6] = {0};
+    for (size_t i = 0; i < ARRAY_LEN(records); i++)
+        records[i] = (struct log_record){.stream = i == 4 ? STREAM_STDERR : STREAM_STDOUT, .message = "x"};
+    CLEANUP(chunk_unref) struct chunk *early = chunk_of(records, 4), *late = chunk_of(records + 3, 3);
+    CLEANUP(line_tail_free) struct line_tail *tail = line_tail_new(NULL, 2, false);
+    struct filter_run run;
+    uint64_t found;
+    filter_run_init(&run, NULL, STEPS);
+    assert_int_equal(line_tail_take_header(tail, &run, late, 20003), 0); // they are to be counted
+    for (uint32_t i = 3; i-- > 0;)
+        assert_int_equal(line_tail_take(tail, &run, 20003 + i, late, i), 0);
+    assert_false(line_tail_settled(tail));                                // the line on stderr may have begun before
+    assert_int_equal(line_tail_take_header(tail, &run, early, 19999), 1); // not here, as it has nothing on stderr
+    assert_false(line_tail_settled(tail));
+    assert_int_equal(line_tail_take_header(tail, &run, late, 19996), 1); // it has, and that does not go on
+    assert_true(line_tail_settled(tail));
+    assert_true(line_tail_found(tail, &found));
+    assert_int_equal(found, 20004);
+    filter_run_release(&run);
 }
 
 int main(void)
@@ -323,6 +361,7 @@ int main(void)
         cmocka_unit_test(an_open_line_is_waited_for_up_to_its_bound),
         cmocka_unit_test(in_whatever_pieces_it_comes_the_same_is_let_through),
         cmocka_unit_test(the_last_lines_begin_where_the_reference_says),
+        cmocka_unit_test(lines_of_a_chunk_in_which_none_goes_on_need_no_look_before_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -157,25 +157,32 @@ static int page_look_at(struct page *page, struct store_segment *segment, struct
     return err;
 }
 
-static void page_process(struct store_op *op)
+static int page_look_through(struct page *page, struct store_read *read)
 {
-    struct page *page = CONTAINER_OF(op, struct page, read.op);
     struct filter_run run;
-    if (op->err)
-        return;
+    int err = 0;
     filter_run_init(&run, line_filter_filter(page->lines), page->steps_left);
-    page->next = page->read.ret_next;
-    if (line_filter_next(page->lines) < page->read.ret_first_sequence)
-        line_filter_skip(page->lines, page->read.ret_first_sequence);
-    page->cursor = MAX(page->cursor, page->read.ret_first_sequence);
-    for (size_t i = 0; i < page->read.ret_count && !page->full && op->err == 0; i++)
-        op->err = page_look_at(page, &page->read.ret_segments[i], &run);
-    if (op->err == 0 && !page->full && line_filter_next(page->lines) >= page->next) {
-        op->err = line_filter_settle(page->lines, &run);
+    page->next = read->ret_next;
+    if (line_filter_next(page->lines) < read->ret_first_sequence)
+        line_filter_skip(page->lines, read->ret_first_sequence);
+    page->cursor = MAX(page->cursor, read->ret_first_sequence);
+    for (size_t i = 0; i < read->ret_count && !page->full && err == 0; i++)
+        err = page_look_at(page, &read->ret_segments[i], &run);
+    if (err == 0 && !page->full && line_filter_next(page->lines) >= page->next) {
+        err = line_filter_settle(page->lines, &run);
         page_take(page);
     }
     page->steps_left = run.steps_left;
     filter_run_release(&run);
+    return err;
+}
+
+static void page_process(struct store_op *op)
+{
+    struct page *page = CONTAINER_OF(op, struct page, read.op);
+    if (op->err)
+        return;
+    op->err = page_look_through(page, &page->read);
     store_read_forget(&page->read);
 }
 
@@ -183,13 +190,9 @@ static void page_process(struct store_op *op)
 
 static void page_read(struct page *page);
 
-static void page_read_done(struct store_op *op)
+// After a look through a read of so many chunks.
+static void page_go_on(struct page *page, int err, size_t count)
 {
-    struct page *page = CONTAINER_OF(op, struct page, read.op);
-    int err = op->err;
-    size_t count = page->read.ret_count;
-
-    store_op_release(op);
     // Steps that are spent end the page early; only a line that takes them all by itself cannot be had.
     if (err == ERR_INVALID && page->cursor > page->begin) {
         page->full = true;
@@ -209,6 +212,15 @@ static void page_read_done(struct store_op *op)
     } else
         page_answer(page);
     page_free(page);
+}
+
+static void page_read_done(struct store_op *op)
+{
+    struct page *page = CONTAINER_OF(op, struct page, read.op);
+    int err = op->err;
+    size_t count = page->read.ret_count;
+    store_op_release(op);
+    page_go_on(page, err, count);
 }
 
 // What the rest of the page takes, by the log's mean line; twice as much each time that this was not enough, as
@@ -244,27 +256,46 @@ static void page_begin(struct page *page, struct filter *filter, uint64_t from)
 {
     page->begin = page->cursor = from;
     page->lines = line_filter_new(filter, from, page->call->execution.first_sequence);
-    page_read(page);
 }
 
 struct page_start {
     struct page *page;
     struct filter *filter;
+    size_t looked_through; // chunks that were read to find the place
+    int err;               // of that look
 };
+
+// On the reader's thread: most pages from the end are whole by what was read to find where they begin.
+static void page_found(void *arg, uint64_t from, struct store_read *read)
+{
+    struct page_start *start = arg;
+    struct page *page = start->page;
+    page_begin(page, start->filter, from);
+    if (read->ret_count == 0 || read->ret_segments[0].first > line_filter_next(page->lines))
+        return;
+    start->looked_through = read->ret_count;
+    start->err = page_look_through(page, read);
+}
 
 static void page_located(void *arg, int err, uint64_t from)
 {
     struct page_start *start = arg;
     struct page *page = start->page;
-    if (err == 0 && page->call->request) {
-        page_begin(page, start->filter, from);
-    } else {
+    if (err || !page->call->request) {
         call_fail(page->call, err, NULL);
         page_free(page);
+    } else if (start->looked_through > 0) {
+        page_go_on(page, start->err, start->looked_through);
+    } else {
+        if (!page->lines)
+            page_begin(page, start->filter, from);
+        page_read(page);
     }
     filter_unref(&start->filter);
     free(start);
 }
+
+static const struct locate_handler located = {page_located, page_found};
 
 void logs_page(struct call *call, struct log_query *query)
 {
@@ -282,10 +313,11 @@ void logs_page(struct call *call, struct log_query *query)
     call_ref(call);
     if (query->position.kind == POSITION_FROM) {
         page_begin(page, filter, query->position.from);
+        page_read(page);
         return;
     }
     struct page_start *start = xcalloc(1, sizeof(*start));
-    *start = (struct page_start){page, filter ? filter_ref(filter) : NULL};
+    *start = (struct page_start){.page = page, .filter = filter ? filter_ref(filter) : NULL};
     locate_start(api->options.store, api->options.loop, &call->execution, &query->position, filter, page->steps_left,
-                 page_located, start);
+                 &located, start);
 }
