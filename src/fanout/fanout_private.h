@@ -15,6 +15,7 @@ struct entry {
     struct chunk *chunk;
     struct encoded *encoded[FORMAT_COUNT];
     size_t bytes;
+    size_t ahead_bytes;  // what it is worth to one who reads ahead
     uint64_t arrived_ns; // when the server got it; 0: long ago, or already measured
 };
 
@@ -126,6 +127,11 @@ void window_init(struct subscriber *subscriber);
 void window_release(struct subscriber *subscriber);
 // Bytes that it may get now; 0: wait until the socket has taken what it has.
 size_t window_room(struct subscriber *subscriber);
+// What room there is stays unused until the socket has taken what it has.
+void window_wait(struct subscriber *subscriber);
+// The rest of a chunk may go beyond the room by so much. A chunk is a little longer than half a window, and what is cut
+// off is copied and goes out alone.
+size_t window_slack(const struct subscriber *subscriber);
 void window_drained(struct subscriber *subscriber); // the socket has taken everything
 void window_idle(struct subscriber *subscriber);    // there is nothing to send
 // Makes room for something that cannot be divided; false if there is no room.

@@ -59,6 +59,12 @@ static void entry_set_encoded(struct entry *entry, enum follow_format format, st
     entry_account(entry, encoded_memory(encoded));
 }
 
+static void entry_weigh(struct entry *entry)
+{
+    size_t bytes = chunk_is_open(entry->chunk) ? chunk_raw(entry->chunk) : chunk_memory(entry->chunk);
+    entry->ahead_bytes = MAX(bytes, (size_t)(FETCH_BYTES / AHEAD_ENTRIES_MAX));
+}
+
 bool entry_open(struct entry *entry)
 {
     if (chunk_is_open(entry->chunk))
@@ -67,6 +73,7 @@ bool entry_open(struct entry *entry)
     if (chunk_open(&entry->chunk) < 0)
         return false;
     entry_account(entry, chunk_memory(entry->chunk) - before);
+    entry_weigh(entry);
     return true;
 }
 
@@ -159,6 +166,7 @@ struct entry *topic_put(struct topic *topic, uint64_t first, struct chunk *chunk
     topic->entry_count++;
     list_push_back(&topic->fanout->entries, &entry->by_use);
     entry_account(entry, sizeof(*entry) + chunk_memory(chunk));
+    entry_weigh(entry);
     return entry;
 }
 
@@ -424,8 +432,7 @@ void topic_read_ahead(struct topic *topic, uint64_t from, uint64_t limit, enum f
         return;
     size_t ahead = 0;
     while (from < limit && ahead < FETCH_BYTES && (entry = topic_find(topic, from))) {
-        size_t bytes = chunk_is_open(entry->chunk) ? chunk_raw(entry->chunk) : chunk_memory(entry->chunk);
-        ahead += MAX(bytes, (size_t)(FETCH_BYTES / AHEAD_ENTRIES_MAX));
+        ahead += entry->ahead_bytes;
         from = entry->first + entry->count;
     }
     if (from < limit && ahead < FETCH_BYTES)

@@ -25,13 +25,18 @@ static void subscriber_fail(struct subscriber *subscriber, int err)
 
 // --- Sending
 
+static bool is_small_part(const struct encoded *encoded, uint32_t from, uint32_t to)
+{
+    return (size_t)(encoded->offsets[to] - encoded->offsets[from]) * SHARE_PART < encoded->payload->len;
+}
+
 static void subscriber_send_slice(struct subscriber *subscriber, const struct encoded *encoded, uint32_t from,
                                   uint32_t to)
 {
     size_t begin = encoded->offsets[from], end = encoded->offsets[to];
     if (end == begin)
         return;
-    if ((end - begin) * SHARE_PART >= encoded->payload->len) {
+    if (!is_small_part(encoded, from, to)) {
         subscriber->sink->send(subscriber->owner, encoded->payload, begin, end - begin);
         return;
     }
@@ -40,9 +45,12 @@ static void subscriber_send_slice(struct subscriber *subscriber, const struct en
     payload_unref(&copy);
 }
 
-// Returns the end of the records from `from` on that fit into the room; at least one.
-static uint32_t fitting(const struct encoded *encoded, uint32_t from, uint32_t to, size_t room)
+// Returns the end of the records from `from` on that fit into the room; at least one. All of them may take a little
+// more.
+static uint32_t fitting(const struct encoded *encoded, uint32_t from, uint32_t to, size_t room, size_t slack)
 {
+    if (encoded->offsets[to] - encoded->offsets[from] <= room + slack)
+        return to;
     uint32_t low = from + 1, high = to;
     while (low < high) {
         uint32_t middle = high - (high - low) / 2;
@@ -159,7 +167,12 @@ static bool subscriber_read(struct subscriber *subscriber, size_t room, size_t *
         *budget -= MIN(*budget, chunk_raw(entry->chunk));
     } else if (!subscriber->filter) {
         const struct encoded *encoded = entry_encode(entry, subscriber->format);
-        to = fitting(encoded, from, to, room);
+        uint32_t end = fitting(encoded, from, to, room, window_slack(subscriber));
+        if (end < to && is_small_part(encoded, from, end) && room < subscriber->window.size) {
+            window_wait(subscriber); // it would be copied, and the rest of the chunk goes out as one later
+            return false;
+        }
+        to = end;
         sent = to - from;
         subscriber_send_slice(subscriber, encoded, from, to);
         *budget -= MIN(*budget, encoded->offsets[to] - encoded->offsets[from]);

@@ -3,7 +3,7 @@
 struct reader {
     struct subscriber *subscriber;
     struct buf got;
-    size_t pending;
+    size_t pending, sends;
     bool full; // what it is given stays with it
     enum follower_step steps[16];
     size_t step_count;
@@ -17,6 +17,7 @@ static void reader_send(void *owner, struct payload *payload, size_t offset, siz
     struct reader *reader = owner;
     buf_append(&reader->got, payload->data + offset, len);
     reader->pending += reader->full ? len : 0;
+    reader->sends++;
 }
 
 static size_t reader_pending(void *owner)
@@ -160,6 +161,49 @@ static void a_slow_reader_is_waited_for(void **state)
     release(&reader);
 }
 
+static void a_reader_of_large_chunks_comes_to_be_handed_whole_ones(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader reader = {.full = true};
+    const uint32_t count = 41000; // somewhat more than half of the largest window
+    uint64_t next = 100000;
+    subscribe(fixture, &reader, next, next, true);
+    for (; next < 100000 + 24 * (uint64_t)count; next += count)
+        commit_records(fixture, next, count);
+    turns(fixture);
+    size_t drains = 0, whole = 0;
+    for (; reader.pending > 0; drains++) {
+        reader.pending = reader.sends = 0;
+        subscriber_drained(reader.subscriber);
+        turns(fixture);
+        whole = reader.sends == 2 ? whole + 1 : 0;
+        if (reader.got.len > 6000000)
+            break;
+    }
+    assert_true(whole >= 3); // two chunks each time, not one with parts of others
+    assert_numbers(&reader, 100000, reader.subscriber->follower.cursor);
+    release(&reader);
+}
+
+static void little_room_is_not_filled_with_a_small_part_of_a_chunk(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader reader = {.full = true};
+    subscribe(fixture, &reader, 100000, 100000, true);
+    commit_records(fixture, 100000, 9000); // 63,000 bytes, just less than the first window
+    turns(fixture);
+    assert_int_equal(reader.sends, 1);
+    commit_records(fixture, 109000, 41000);
+    turns(fixture);
+    assert_int_equal(reader.sends, 1);
+    reader.pending = 0;
+    subscriber_drained(reader.subscriber);
+    turns(fixture);
+    assert_int_equal(reader.sends, 2);
+    assert_numbers(&reader, 100000, reader.subscriber->follower.cursor);
+    release(&reader);
+}
+
 static void one_who_does_not_follow_ends_at_what_there_was(void **state)
 {
     struct fixture *fixture = *state;
@@ -263,6 +307,8 @@ int main(void)
         TEST(stored_and_live_records_come_once_in_order),
         TEST(what_the_server_knows_is_looked_up_once_for_all_followers),
         TEST(a_slow_reader_is_waited_for),
+        TEST(a_reader_of_large_chunks_comes_to_be_handed_whole_ones),
+        TEST(little_room_is_not_filled_with_a_small_part_of_a_chunk),
         TEST(one_who_does_not_follow_ends_at_what_there_was),
         TEST(one_who_is_to_finish_gets_what_is_durable_by_then),
         TEST(the_seal_ends_it_after_the_last_record),

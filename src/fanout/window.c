@@ -6,6 +6,7 @@
 #define WINDOW_MIN ((size_t)64 * 1024)
 #define WINDOW_MAX ((size_t)512 * 1024)
 #define STALL_MS   1000
+#define SLACK_PART 8
 
 static struct budget_account *account_of(const struct subscriber *subscriber)
 {
@@ -30,22 +31,33 @@ static void window_reset(struct window *window)
     budget_lease_release(&window->beyond);
 }
 
-size_t window_room(struct subscriber *subscriber)
+void window_wait(struct subscriber *subscriber)
 {
     struct window *window = &subscriber->window;
     struct fanout *fanout = subscriber->fanout;
+    if (!list_empty(&window->full))
+        return;
+    window->full_ms = loop_now_ms(fanout->options.loop);
+    list_push_back(&fanout->full_windows, &window->full);
+    if (!timer_active(fanout->stall_timer))
+        timer_start(fanout->stall_timer, STALL_MS);
+}
+
+size_t window_room(struct subscriber *subscriber)
+{
+    const struct window *window = &subscriber->window;
     size_t pending = subscriber->sink->pending(subscriber->owner);
     if (window->stalled && pending > 0)
         return 0;
     if (pending < window->size)
         return window->size - pending;
-    if (list_empty(&window->full)) {
-        window->full_ms = loop_now_ms(fanout->options.loop);
-        list_push_back(&fanout->full_windows, &window->full);
-        if (!timer_active(fanout->stall_timer))
-            timer_start(fanout->stall_timer, STALL_MS);
-    }
+    window_wait(subscriber);
     return 0;
+}
+
+size_t window_slack(const struct subscriber *subscriber)
+{
+    return (subscriber->window.size - WINDOW_MIN) / SLACK_PART;
 }
 
 void window_drained(struct subscriber *subscriber)
