@@ -1,42 +1,35 @@
 #include "model/config_limits.h"
 #include "runner/delivery_private.h"
+#include "runner/link.h"
 #include "runner/refusal.h"
+#include "runner/socket_link.h"
 #include "util/clock.h"
 #include "util/id.h"
 
-#include <endian.h>
 #include <jansson.h>
 
-#define PENDING_MAX        (1024u * 1024) // when so many bytes are queued for the socket, sending pauses
-#define FRAME_PREFIX       8u
-#define FRAME_MAX          (1024u * 1024)
-#define TURN_MAX           (1024u * 1024) // bytes that are read before others have their turn
 #define TICK_MS            1000
 #define GREETING_MS        20000 // how long an open socket may say nothing
 #define SILENCE_MS         60000 // the server pings every 20 s, so longer silence means that it is gone
 #define CANCEL_GRACE_S     10
 #define CANCEL_GRACE_S_MAX 3600
-#define WS_TEXT_FRAME      1
-#define WS_BINARY_FRAME    2
 #define ZSTD_LEVEL         1
 
 struct delivery {
     struct delivery_options options;
     struct uplink uplink;
-    struct client_ws *ws;
-    struct watch *watch;
+    struct delivery_link *link;
+    bool open; // the link is open
     struct timer *retry, *tick;
-    struct connect_job *connecting;
     struct read_job *reading;
     uint64_t opened_ms, last_send_ms;
+    uint64_t lag_told; // on this connection
     uint64_t sent_end; // end of the spool's file when all of it had last been sent
     bool behind;       // since the server said where to continue, not everything has been sent yet
     bool ended_told, delivered_told, reached;
-    uint64_t first_digest;   // digest of all records before the spool's first one
-    struct timer *listen_on; // started when more has arrived than one turn takes
-    struct buf failure;      // why no connection can ever be made; else empty
-    bool lost;               // the loss was found while sending; the next step handles it
-    struct buf scratch;
+    uint64_t first_digest; // digest of all records before the spool's first one
+    struct buf failure;    // why no connection can ever be made; else empty
+    bool lost;             // the loss was found while sending; the next step handles it
 };
 
 static void step(struct delivery *delivery);
@@ -48,8 +41,8 @@ static uint64_t now_ms(void)
 
 static void disconnect(struct delivery *delivery, unsigned code)
 {
-    watch_free(&delivery->watch);
-    client_ws_close(&delivery->ws, code);
+    delivery->open = false;
+    delivery->link->ops->close(delivery->link, code);
 }
 
 static void connection_lost(struct delivery *delivery)
@@ -61,23 +54,21 @@ static void connection_lost(struct delivery *delivery)
 
 // --- Sending
 
-static void send_frame(struct delivery *delivery, int opcode, const struct buf *data)
+// What cannot be sent any more is found by the next step.
+static void sent(struct delivery *delivery, int err)
 {
     delivery->last_send_ms = now_ms();
-    if (client_ws_send(delivery->ws, opcode, data->data, data->len) < 0)
+    if (err < 0)
         delivery->lost = true;
 }
 
 static void send_chunk(struct delivery *delivery, uint64_t first, const struct chunk *chunk)
 {
-    struct str encoded = chunk_encoded(chunk);
-    uint64_t counter = htole64(first);
-    buf_reset(&delivery->scratch);
-    buf_append(&delivery->scratch, &counter, sizeof(counter));
-    buf_append_str(&delivery->scratch, encoded);
-    send_frame(delivery, WS_BINARY_FRAME, &delivery->scratch);
+    struct delivery_link *link = delivery->link;
+    uint64_t next = first + chunk_count(chunk);
+    sent(delivery, link->ops->send_chunk(link, first, next, chunk_encoded(chunk)));
     if (!delivery->lost)
-        uplink_sent(&delivery->uplink, first + chunk_count(chunk));
+        uplink_sent(&delivery->uplink, next);
 }
 
 // Sends the part of the chunk within [from, to), in frames that are not too large.
@@ -87,7 +78,7 @@ static void send_part(struct delivery *delivery, uint64_t from, uint64_t to, uin
     while (from < end && !delivery->lost) {
         uint32_t count = (uint32_t)(end - from);
         CLEANUP(chunk_unref) struct chunk *part = chunk_slice(chunk, (uint32_t)(from - first), count, ZSTD_LEVEL);
-        while (part && chunk_encoded(part).len + FRAME_PREFIX > FRAME_MAX && count > 1) {
+        while (part && chunk_encoded(part).len > LINK_CHUNK_MAX && count > 1) {
             count = (count + 1) / 2;
             chunk_unref(&part);
             part = chunk_slice(chunk, (uint32_t)(from - first), count, ZSTD_LEVEL);
@@ -107,7 +98,7 @@ static void read_done(struct job *work)
         delivery->reading = NULL;
         const struct uplink *uplink = &delivery->uplink;
         // Meanwhile the connection may have been lost, or the server may have asked for other records.
-        if (job->err == 0 && delivery->ws && uplink->state == UPLINK_STREAMING && uplink->sent == job->from) {
+        if (job->err == 0 && delivery->open && uplink->state == UPLINK_STREAMING && uplink->sent == job->from) {
             uint64_t to = MIN(uplink->spool_next, uplink->acked + uplink->window);
             if (to > job->from)
                 send_part(delivery, job->from, to, job->first, job->chunk);
@@ -154,7 +145,7 @@ static bool send_records(struct delivery *delivery, uint64_t from, uint64_t to)
 {
     CLEANUP(chunk_unref) struct chunk *chunk = NULL;
     uint64_t first;
-    if (delivery->reading || client_ws_pending(delivery->ws) > PENDING_MAX)
+    if (delivery->reading || delivery->link->ops->full(delivery->link))
         return false;
     uint64_t end = spool_end(delivery->options.spool);
     if (gathers(delivery))
@@ -171,10 +162,9 @@ static bool send_records(struct delivery *delivery, uint64_t from, uint64_t to)
     return true;
 }
 
-static void send_text(struct delivery *delivery, const char *text)
+static void send_text(struct delivery *delivery, struct str text)
 {
-    struct buf data = {.data = (char *)(uintptr_t)text, .len = strlen(text)};
-    send_frame(delivery, WS_TEXT_FRAME, &data);
+    sent(delivery, delivery->link->ops->send_text(delivery->link, text));
 }
 
 static void send_skip(struct delivery *delivery, uint64_t to)
@@ -183,16 +173,23 @@ static void send_skip(struct delivery *delivery, uint64_t to)
     snprintf(text, sizeof(text),
              "{\"type\":\"skip\",\"next_sequence\":%llu,\"reason\":\"spool_trimmed\",\"digest\":\"%016llx\"}",
              (unsigned long long)to, (unsigned long long)delivery->first_digest);
-    send_text(delivery, text);
+    send_text(delivery, str_of(text));
     uplink_sent(&delivery->uplink, to);
 }
 
 static void send_heartbeat(struct delivery *delivery)
 {
     char text[64];
-    snprintf(text, sizeof(text), "{\"type\":\"heartbeat\",\"lag\":%llu}",
-             (unsigned long long)uplink_lag(&delivery->uplink));
-    send_text(delivery, text);
+    delivery->lag_told = uplink_lag(&delivery->uplink);
+    snprintf(text, sizeof(text), "{\"type\":\"heartbeat\",\"lag\":%llu}", (unsigned long long)delivery->lag_told);
+    send_text(delivery, str_of(text));
+}
+
+// If the link keeps the lease by itself, only a lag that has changed is worth telling.
+static bool heartbeat_due(const struct delivery *delivery, uint64_t now)
+{
+    bool wanted = !delivery->link->keeps_lease || delivery->lag_told != uplink_lag(&delivery->uplink);
+    return wanted && now - delivery->last_send_ms >= HEARTBEAT_MS;
 }
 
 static void send_complete(struct delivery *delivery)
@@ -217,7 +214,7 @@ static void send_complete(struct delivery *delivery)
     if (run->status[0])
         buf_printf(&text, ",\"status\":\"%s\"", run->status);
     buf_append_byte(&text, '}');
-    send_frame(delivery, WS_TEXT_FRAME, &text);
+    send_text(delivery, buf_str(&text));
     uplink_complete_sent(&delivery->uplink);
 }
 
@@ -341,12 +338,8 @@ static void heard_cancel(struct delivery *delivery, json_t *root)
     delivery->options.events->cancel(delivery->options.arg, (uint64_t)(seconds * 1000));
 }
 
-static void heard(void *arg, int opcode, struct str data)
+static void heard(struct delivery *delivery, json_t *root)
 {
-    struct delivery *delivery = arg;
-    if (opcode != WS_TEXT_FRAME)
-        return;
-    json_t *root = json_loadb(data.data, data.len, 0, NULL);
     const char *type = json_string_value(json_object_get(root, "type"));
     struct str word = str_of(type);
     if (str_eq(word, STR("ready"))) {
@@ -364,108 +357,73 @@ static void heard(void *arg, int opcode, struct str data)
     } else if (!type) {
         breach(delivery, ERR_MALFORMED, "what it says is no message of a server of this kind");
     }
-    json_decref(root);
 }
 
-static void listen_now(struct delivery *delivery)
-{
-    int err = client_ws_receive(delivery->ws, heard, delivery, NULL);
-    if (err == ERR_MALFORMED)
-        breach(delivery, err, "what it sends breaks the WebSocket protocol");
-    else if (err < 0)
-        delivery->lost = true;
-    else if (client_ws_more(delivery->ws))
-        timer_start(delivery->listen_on, 0);
-}
+// --- What the link tells
 
-static void socket_ready(void *arg, unsigned events)
+static void on_reached(void *arg)
 {
     struct delivery *delivery = arg;
-    int err = 0;
-    if (events & WATCH_WRITE)
-        err = client_ws_flush(delivery->ws);
-    if (err < 0)
-        delivery->lost = true;
-    else if (events & (WATCH_READ | WATCH_ERROR))
-        listen_now(delivery);
-    step(delivery);
+    delivery->reached = true;
 }
 
-static void on_listen_on(void *arg)
+static void on_opened(void *arg)
 {
-    const struct delivery *delivery = arg;
-    if (delivery->ws)
-        socket_ready(arg, WATCH_READ);
-}
-
-// --- Connecting
-
-static void adopt_socket(struct delivery *delivery, struct connect_job *job)
-{
-    int err = watch_new(delivery->options.loop, client_ws_fd(job->ws), socket_ready, delivery, &delivery->watch);
-    if (err < 0) {
-        uplink_lost(&delivery->uplink, now_ms());
-        return;
-    }
-    delivery->ws = TAKE_PTR(job->ws);
+    struct delivery *delivery = arg;
+    delivery->open = true;
     delivery->opened_ms = delivery->last_send_ms = now_ms();
     delivery->lost = false;
+    delivery->lag_told = 0;
     uplink_opened(&delivery->uplink);
-    watch_set(delivery->watch, WATCH_READ);
-    client_ws_set_turn(delivery->ws, TURN_MAX);
-    // `ready` may have come together with the answer of the handshake.
-    listen_now(delivery);
 }
 
-static void connect_failed(struct delivery *delivery, struct connect_job *job)
+static void on_message(void *arg, json_t *message)
 {
-    if (job->refused)
-        uplink_refused(&delivery->uplink, job->err, false, 0, now_ms());
+    heard(arg, message);
+}
+
+static void on_acked(void *arg, uint64_t sequence_number)
+{
+    acked(arg, sequence_number);
+}
+
+// A connection that was open is given up by the next step. One that was not was a failed attempt.
+static void on_lost(void *arg, int err, const char *text)
+{
+    struct delivery *delivery = arg;
+    if (delivery->open)
+        delivery->lost = true;
     else
         uplink_lost(&delivery->uplink, now_ms());
+    if (text && (delivery->open || delivery->uplink.state == UPLINK_OFFLINE))
+        delivery->options.events->trouble(delivery->options.arg, err, text);
+}
+
+static void on_refused(void *arg, int err, const char *text)
+{
+    struct delivery *delivery = arg;
+    delivery->open = false;
+    uplink_refused(&delivery->uplink, err, false, 0, now_ms());
     if (delivery->uplink.state == UPLINK_OFFLINE)
-        delivery->options.events->trouble(delivery->options.arg, job->err, buf_cstr(&job->text));
-    else if (job->err == ERR_WRONG_SERVER)
-        buf_append_str(&delivery->failure, buf_str(&job->text));
+        delivery->options.events->trouble(delivery->options.arg, err, text);
+    else if (err == ERR_WRONG_SERVER)
+        buf_append_text(&delivery->failure, text);
 }
 
-static void connect_done(struct job *work)
+static void on_settled(void *arg)
 {
-    struct connect_job *job = CONTAINER_OF(work, struct connect_job, job);
-    struct delivery *delivery = job->delivery;
-    if (delivery) {
-        delivery->connecting = NULL;
-        delivery->reached |= job->reached;
-        struct run_file *run = delivery->options.run;
-        bool changed = run->registered != job->registered || run->existed != job->existed;
-        run->registered = job->registered;
-        run->existed = job->existed;
-        if (changed)
-            delivery->options.events->changed(delivery->options.arg);
-        if (job->ws)
-            adopt_socket(delivery, job);
-        else
-            connect_failed(delivery, job);
-    }
-    connect_job_free(&job);
-    if (delivery)
-        step(delivery);
+    step(arg);
 }
 
-static void connect_now(struct delivery *delivery)
-{
-    struct connect_job *job = connect_job_new(&delivery->options);
-    job->delivery = delivery;
-    job->job.reply_to = delivery->options.loop;
-    job->job.work = connect_job_work;
-    job->job.done = connect_done;
-    if (pool_submit(delivery->options.pool, &job->job) < 0) {
-        connect_job_free(&job);
-        uplink_lost(&delivery->uplink, now_ms());
-        return;
-    }
-    delivery->connecting = job;
-}
+static const struct delivery_link_events link_events = {
+    .reached = on_reached,
+    .opened = on_opened,
+    .message = on_message,
+    .acked = on_acked,
+    .lost = on_lost,
+    .refused = on_refused,
+    .settled = on_settled,
+};
 
 // --- The steps
 
@@ -480,7 +438,7 @@ static bool carry_out(struct delivery *delivery, const struct uplink_action *act
         }
         return false;
     case UPLINK_CONNECT:
-        connect_now(delivery);
+        delivery->link->ops->connect(delivery->link);
         return true;
     case UPLINK_SEND:
         return send_records(delivery, action->from, action->to);
@@ -548,7 +506,7 @@ static void step(struct delivery *delivery)
     uint64_t first = spool_start(spool, &delivery->first_digest);
     uplink_spooled(&delivery->uplink, first, spool_next(spool));
     do {
-        if (delivery->lost && delivery->ws)
+        if (delivery->lost && delivery->open)
             connection_lost(delivery);
         struct uplink_action action = uplink_next(&delivery->uplink, now_ms());
         if (!carry_out(delivery, &action) && !delivery->lost)
@@ -557,8 +515,6 @@ static void step(struct delivery *delivery)
     // What gathers until then is sent when the ack comes.
     if (gathers(delivery))
         spool_notice_from(spool, delivery->sent_end + GATHER_BYTES);
-    if (delivery->watch)
-        watch_set(delivery->watch, WATCH_READ | (client_ws_pending(delivery->ws) > 0 ? WATCH_WRITE : 0));
     tell(delivery);
 }
 
@@ -572,12 +528,12 @@ static void on_tick(void *arg)
     struct delivery *delivery = arg;
     uint64_t now = now_ms();
     timer_start(delivery->tick, TICK_MS);
-    if (delivery->ws) {
+    if (delivery->open) {
         bool greeted = delivery->uplink.state != UPLINK_GREETING;
         if ((!greeted && now - delivery->opened_ms > GREETING_MS) ||
-            now - MIN(now, client_ws_last_receive_ms(delivery->ws)) > SILENCE_MS)
+            now - MIN(now, delivery->link->ops->last_receive_ms(delivery->link)) > SILENCE_MS)
             breach(delivery, ERR_TIMEOUT, "it says nothing any more");
-        else if (greeted && now - delivery->last_send_ms >= HEARTBEAT_MS)
+        else if (greeted && heartbeat_due(delivery, now))
             send_heartbeat(delivery);
     }
     step(delivery);
@@ -590,7 +546,9 @@ struct delivery *delivery_new(const struct delivery_options *options)
     uplink_init(&delivery->uplink, spool_first(options->spool), spool_next(options->spool), options->run->epoch,
                 random_u64());
     delivery->uplink.tail_lost = options->tail_lost;
-    delivery->listen_on = timer_new(options->loop, on_listen_on, delivery);
+    delivery->link = options->link ? options->link : socket_link_new(&delivery->options);
+    delivery->link->events = &link_events;
+    delivery->link->arg = delivery;
     delivery->retry = timer_new(options->loop, on_retry, delivery);
     delivery->tick = timer_new(options->loop, on_tick, delivery);
     timer_start(delivery->retry, 0);
@@ -603,17 +561,11 @@ void delivery_free(struct delivery **delivery_ptr)
     struct delivery *delivery = TAKE_PTR(*delivery_ptr);
     if (!delivery)
         return;
-    if (delivery->connecting) {
-        delivery->connecting->delivery = NULL;
-        atomic_store(&delivery->connecting->abort, true);
-    }
     if (delivery->reading)
         delivery->reading->delivery = NULL;
-    disconnect(delivery, 1000);
+    delivery->link->ops->free(delivery->link);
     timer_free(&delivery->retry);
     timer_free(&delivery->tick);
-    timer_free(&delivery->listen_on);
-    buf_release(&delivery->scratch);
     buf_release(&delivery->failure);
     free(delivery);
 }

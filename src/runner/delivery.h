@@ -10,6 +10,7 @@
 #include "runner/uplink.h"
 
 struct delivery;
+struct delivery_link;
 
 // Called on the loop's thread. None of them may free the delivery.
 struct delivery_events {
@@ -27,9 +28,10 @@ struct delivery_events {
 struct delivery_options {
     struct loop *loop;
     struct pool *pool;
-    const struct client_options *server; // must live until the pool is freed
+    const struct client_options *server; // must live until the pool is freed; NULL with a link
     struct run_file *run;                // the delivery keeps it up to date; its outcome is sent with `complete`
     const char *producer;                // NULL: as in the run file
+    struct delivery_link *link;          // taken over; NULL: a WebSocket of its own
     struct spool *spool;                 // must live until the pool is freed
     const uint64_t *digest;              // sent with `complete`; NULL: the spool's digest
     bool tail_lost;                      // the machine went down before the whole spool was on its disk

@@ -1,4 +1,4 @@
-// What delivery.c and its jobs share.
+// What delivery.c, its links and its jobs share.
 #pragma once
 
 #include "runner/delivery.h"
@@ -8,7 +8,7 @@
 // One attempt to get a socket: registers the run if necessary, then opens the WebSocket. Runs in the pool.
 struct connect_job {
     struct job job;
-    struct delivery *delivery; // NULL when nobody wants the result any more
+    void *owner; // NULL when nobody wants the result any more
     struct client_options server;
     atomic_bool abort; // nobody wants the result, and nobody waits for it
     // body: NULL if the execution is registered already. timeless_body: the body without the start time; NULL if the
