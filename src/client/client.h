@@ -67,6 +67,7 @@ int client_ws_fd(const struct client_ws *ws);
 // Queues a frame and sends what the socket takes. Returns 0 or ERR_CLOSED. client_ws_pending returns how many bytes are
 // queued. While there are any, watch the descriptor for writing and call client_ws_flush.
 int client_ws_send(struct client_ws *ws, int opcode, const void *data, size_t len);
+int client_ws_queue(struct client_ws *ws, int opcode, const void *data, size_t len); // the same without sending
 int client_ws_flush(struct client_ws *ws);
 size_t client_ws_pending(const struct client_ws *ws);
 // Takes what has arrived, without blocking, and calls `message` for each complete message. Pings are answered inside.

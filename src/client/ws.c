@@ -411,12 +411,18 @@ int client_ws_flush(struct client_ws *ws)
     return 0;
 }
 
-int client_ws_send(struct client_ws *ws, int opcode, const void *data, size_t len)
+int client_ws_queue(struct client_ws *ws, int opcode, const void *data, size_t len)
 {
     if (ws->broken || ws->close_sent)
         return ERR_CLOSED;
     ws_frame_append(&ws->out, (enum ws_opcode)opcode, data, len, true);
-    return client_ws_flush(ws);
+    return 0;
+}
+
+int client_ws_send(struct client_ws *ws, int opcode, const void *data, size_t len)
+{
+    int err = client_ws_queue(ws, opcode, data, len);
+    return err < 0 ? err : client_ws_flush(ws);
 }
 
 static void send_close(struct client_ws *ws, unsigned code)

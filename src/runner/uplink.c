@@ -1,7 +1,5 @@
 #include "runner/uplink.h"
 
-#define RETRY_FIRST_MS 200
-
 // What each refusal means for the connection. Refusals that are not listed may be temporary: the server is asked again
 // later.
 static const struct {
@@ -15,14 +13,6 @@ static const struct {
     {ERR_UNPROVEN, REFUSAL_FINAL},       {ERR_SEALED, REFUSAL_SEALED},      {ERR_DIGEST, REFUSAL_DIGEST},
     {ERR_GAP, REFUSAL_RESEND},           {ERR_WRONG_SERVER, REFUSAL_FINAL},
 };
-
-static uint64_t random_next(uint64_t *state) // SplitMix64
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return z ^ z >> 31;
-}
 
 static bool is_over(const struct uplink *uplink)
 {
@@ -42,7 +32,7 @@ void uplink_init(struct uplink *uplink, uint64_t spool_first, uint64_t spool_nex
         .window = UPLINK_WINDOW,
         .epoch = epoch,
         .with_digest = true,
-        .random = random_seed,
+        .backoff.random = random_seed,
     };
 }
 
@@ -127,16 +117,7 @@ void uplink_lost(struct uplink *uplink, uint64_t now_ms)
 {
     if (is_over(uplink))
         return;
-    // A server that answers and then hangs up at once must not be asked again without a pause.
-    if (uplink->ready_at_ms > 0 && now_ms - uplink->ready_at_ms >= UPLINK_STEADY_MS)
-        uplink->attempts = 0;
-    uint64_t delay = 0;
-    if (uplink->attempts > 0) {
-        delay = (uint64_t)RETRY_FIRST_MS << MIN(uplink->attempts - 1, 10u);
-        delay = MIN(delay, (uint64_t)UPLINK_RETRY_MAX_MS);
-        delay = delay / 2 + random_next(&uplink->random) % (delay / 2 + 1);
-    }
-    uplink->attempts++;
+    uint64_t delay = backoff_lost(&uplink->backoff, uplink->ready_at_ms > 0 ? now_ms - uplink->ready_at_ms : 0);
     uplink->state = UPLINK_OFFLINE;
     uplink->retry_at_ms = now_ms + delay;
     uplink->ready_at_ms = 0;
@@ -175,7 +156,7 @@ void uplink_acked(struct uplink *uplink, uint64_t sequence_number)
     // from the spool.
     uint64_t next = sequence_number < uplink->sent ? sequence_number + 1 : uplink->sent;
     uplink->acked = MAX(uplink->acked, next);
-    uplink->attempts = 0;
+    backoff_reset(&uplink->backoff);
 }
 
 // The log is closed. If it has everything of ours, that is what we want, and only the answer got lost. What an earlier

@@ -8,11 +8,10 @@
 #pragma once
 
 #include "model/status.h"
+#include "runner/backoff.h"
 #include "util/error.h"
 
-#define UPLINK_WINDOW       (256u * 1024) // records
-#define UPLINK_RETRY_MAX_MS 5000
-#define UPLINK_STEADY_MS    5000 // a connection that lived so long does not count as a failed attempt
+#define UPLINK_WINDOW (256u * 1024) // records
 
 enum uplink_state {
     UPLINK_OFFLINE,    // waiting for the next try
@@ -64,10 +63,9 @@ struct uplink {
     bool with_digest;          // false after the server has refused it once
     bool close_wanted;         // UPLINK_CLOSE must come next
     int error;                 // why it has FAILED; otherwise the last refusal, for people
-    unsigned attempts;         // failed attempts in a row
+    struct backoff backoff;
     uint64_t retry_at_ms;
     uint64_t ready_at_ms; // when the present connection was first asked for work; 0: not yet
-    uint64_t random;      // state of the random jitter; each use advances it
 };
 
 void uplink_init(struct uplink *uplink, uint64_t spool_first, uint64_t spool_next, uint64_t epoch,
