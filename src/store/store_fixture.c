@@ -1,5 +1,6 @@
 #include "store/store_fixture.h"
 
+#include "store/sqlite/sqlite_store.h"
 #include "util/id.h"
 
 #include <ftw.h>
@@ -101,6 +102,16 @@ struct execution fixture_get(struct fixture *fixture, int64_t account, const cha
     return get.ret_execution;
 }
 
+// Three words of four hexadecimal digits.
+static void append_noise(struct buf *out, uint64_t *random)
+{
+    uint64_t bits = test_random(random);
+    char words[15];
+    for (size_t i = 0; i < sizeof(words); i++, bits >>= 4)
+        words[i] = i % 5 == 4 ? ' ' : "0123456789abcdef"[bits & 15];
+    buf_append(out, words, sizeof(words));
+}
+
 struct chunk *fixture_chunk(uint64_t first, uint32_t count, size_t size, int64_t time_ms)
 {
     struct chunk_builder *builder = chunk_builder_new();
@@ -110,7 +121,7 @@ struct chunk *fixture_chunk(uint64_t first, uint32_t count, size_t size, int64_t
         buf_reset(&message);
         buf_printf(&message, "line %llu ", (unsigned long long)(first + i));
         while (message.len < size)
-            buf_printf(&message, "%llx ", (unsigned long long)test_random(&random) & 0xffff);
+            append_noise(&message, &random);
         const struct record record = {.time_ms = time_ms + i,
                                       .stream = (first + i) % 7 == 0 ? STREAM_STDERR : STREAM_STDOUT,
                                       .message = buf_str(&message)};
@@ -162,4 +173,97 @@ uint64_t fixture_read(struct fixture *fixture, int64_t row, uint64_t from, size_
         if (end)
             return from;
     }
+}
+
+struct store_append fixture_append_lines(struct fixture *fixture, int64_t row, const char *producer, uint64_t first,
+                                         uint32_t count)
+{
+    CLEANUP(chunk_unref) struct chunk *chunk = fixture_chunk(first, count, 40, 1000 + (int64_t)first);
+    return fixture_append(fixture, row, producer, first, chunk);
+}
+
+struct store_complete fixture_complete(struct fixture *fixture, int64_t row, const char *producer, int64_t final)
+{
+    struct store_complete end = {
+        .op.kind = STORE_COMPLETE,
+        .row = row,
+        .producer = str_of(producer),
+        .has_final = true,
+        .final = final,
+        .status = STATUS_COMPLETED,
+        .has_exit_code = true,
+    };
+    fixture_run(fixture, &end.op);
+    return end;
+}
+
+int fixture_complete_err(struct fixture *fixture, int64_t row, const char *producer, int64_t final)
+{
+    struct store_complete end = fixture_complete(fixture, row, producer, final);
+    store_op_release(&end.op);
+    return end.op.err;
+}
+
+size_t fixture_list_count(struct fixture *fixture, struct store_list list)
+{
+    list.op.kind = STORE_LIST;
+    list.limit = 100;
+    assert_int_equal(fixture_run(fixture, &list.op), 0);
+    size_t count = list.ret_count;
+    store_op_release(&list.op);
+    return count;
+}
+
+// --- The adapters
+
+int64_t fixture_clock(void *arg)
+{
+    return atomic_load((_Atomic int64_t *)arg);
+}
+
+static int open_sqlite(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
+{
+    const struct sqlite_tuning tuning = {.now_ms = fixture_clock, .now_arg = now_ms};
+    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", folder);
+    CLEANUP(buf_release) struct buf error = {0};
+    return sqlite_store_open(&(struct sqlite_options){.path = path, .readers = 2, .tuning = &tuning}, &error, ret);
+}
+
+// Everything is merged as soon as it is there.
+static int open_sqlite_merging(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
+{
+    const struct sqlite_tuning tuning = {
+        .now_ms = fixture_clock, .now_arg = now_ms, .hot_pieces = 1, .merge_after_ms = 1, .page_size = 8192};
+    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", folder);
+    CLEANUP(buf_release) struct buf error = {0};
+    return sqlite_store_open(&(struct sqlite_options){.path = path, .readers = 2, .tuning = &tuning}, &error, ret);
+}
+
+static const struct fixture_adapter adapters[] = {
+    {"sqlite", open_sqlite},
+    {"sqlite, merging always", open_sqlite_merging},
+};
+
+static const struct fixture_adapter *adapter_under_test;
+
+int fixture_set_up(void **state)
+{
+    *state = fixture_new(adapter_under_test);
+    return 0;
+}
+
+int fixture_tear_down(void **state)
+{
+    fixture_free((struct fixture **)state);
+    return 0;
+}
+
+int fixture_each(const struct CMUnitTest *tests, size_t count)
+{
+    int failed = 0;
+    for (size_t i = 0; i < ARRAY_LEN(adapters); i++) {
+        adapter_under_test = &adapters[i];
+        failed += _cmocka_run_group_tests(adapters[i].name, tests, count, NULL, NULL);
+    }
+    return failed;
 }

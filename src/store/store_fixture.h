@@ -5,6 +5,8 @@
 #include "store/store.h"
 #include "util/testing.h"
 
+#include <stdatomic.h>
+
 struct fixture_adapter {
     const char *name;
     // Opens the store in `folder`, anew or again; `now_ms` is its clock.
@@ -39,3 +41,20 @@ struct store_append fixture_append(struct fixture *fixture, int64_t row, const c
 // Reads all from `from` on in reads of `max_bytes`, asserts that it has no hole and no overlap, and calls `each`.
 uint64_t fixture_read(struct fixture *fixture, int64_t row, uint64_t from, size_t max_bytes,
                       void (*each)(void *arg, uint64_t sequence, const struct record *record), void *arg);
+
+// `count` records of 40 bytes, numbered from `first` by their producer.
+struct store_append fixture_append_lines(struct fixture *fixture, int64_t row, const char *producer, uint64_t first,
+                                         uint32_t count);
+// Ends the log as completed, with 0; `final` is the producer's last counter. To be released; or its error.
+struct store_complete fixture_complete(struct fixture *fixture, int64_t row, const char *producer, int64_t final);
+int fixture_complete_err(struct fixture *fixture, int64_t row, const char *producer, int64_t final);
+size_t fixture_list_count(struct fixture *fixture, struct store_list list); // of the first page
+
+int64_t fixture_clock(void *arg); // an adapter's clock, of fixture->now_ms
+
+// Runs the tests on each adapter of the port, each with a store of its own; how many failed.
+#define FIXTURE_EACH(tests) fixture_each((tests), ARRAY_LEN(tests))
+int fixture_each(const struct CMUnitTest *tests, size_t count);
+#define ON_EACH(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
+int fixture_set_up(void **state);
+int fixture_tear_down(void **state);

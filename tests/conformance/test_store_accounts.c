@@ -1,8 +1,5 @@
 // Accounts, and keys across them, as every adapter of the store's port does them.
-#include "store/sqlite/sqlite_store.h"
 #include "store/store_fixture.h"
-
-#include <stdatomic.h>
 
 static struct account make_account(struct fixture *fixture, const char *name)
 {
@@ -297,47 +294,18 @@ static void the_secret_is_kept_and_is_no_other_stores(void **state)
 
 // --- The adapters
 
-static int64_t test_clock(void *arg)
-{
-    return atomic_load((_Atomic int64_t *)arg);
-}
-
-static int open_sqlite(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
-{
-    const struct sqlite_tuning tuning = {.now_ms = test_clock, .now_arg = now_ms, .merge_after_ms = 1};
-    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", folder);
-    CLEANUP(buf_release) struct buf error = {0};
-    return sqlite_store_open(&(struct sqlite_options){.path = path, .readers = 2, .tuning = &tuning}, &error, ret);
-}
-
-static const struct fixture_adapter sqlite = {"sqlite", open_sqlite};
-
-static int set_up(void **state)
-{
-    *state = fixture_new(&sqlite);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_free((struct fixture **)state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(the_name_of_an_account_is_taken_for_ever),
-        TEST(accounts_are_listed_in_pages_without_the_deleted_ones),
-        TEST(keys_are_kept_apart_by_account_and_untouched_from_below),
-        TEST(an_operator_key_goes_only_while_another_lasts_as_long),
-        TEST(the_account_of_the_last_operator_is_neither_suspended_nor_deleted),
-        TEST(nothing_of_a_suspended_account_is_given_up_nor_soon_after),
-        TEST(a_deleted_account_takes_all_that_it_holds_with_it_and_nothing_of_others),
-        TEST(an_account_whose_executions_are_purged_is_empty),
-        TEST(the_secret_is_kept_and_is_no_other_stores),
+        ON_EACH(the_name_of_an_account_is_taken_for_ever),
+        ON_EACH(accounts_are_listed_in_pages_without_the_deleted_ones),
+        ON_EACH(keys_are_kept_apart_by_account_and_untouched_from_below),
+        ON_EACH(an_operator_key_goes_only_while_another_lasts_as_long),
+        ON_EACH(the_account_of_the_last_operator_is_neither_suspended_nor_deleted),
+        ON_EACH(nothing_of_a_suspended_account_is_given_up_nor_soon_after),
+        ON_EACH(a_deleted_account_takes_all_that_it_holds_with_it_and_nothing_of_others),
+        ON_EACH(an_account_whose_executions_are_purged_is_empty),
+        ON_EACH(the_secret_is_kept_and_is_no_other_stores),
     };
-    return cmocka_run_group_tests_name(sqlite.name, tests, NULL, NULL);
+    return FIXTURE_EACH(tests);
 }

@@ -1,9 +1,8 @@
 """The planted faults, each with the tests of which one must find it. Tests are named by a program of unit
-tests or a file of end-to-end tests, with ::NAME for one of them (of programs, test_sqlite_store alone takes that)."""
+tests or a file of end-to-end tests, with ::NAME for one of them (of programs, those of store/sqlite take that)."""
 
 STATEMENTS = "catalogue/statements.h"
-CONFORMANCE = "test_store_conformance"
-UNIT = "test_sqlite_store::"
+CONFORMANCE = ["test_store_executions", "test_store_log", "test_store_lists"]
 POWER = "test_real_faults_power.py::"
 BACKUP = "test_backup.py::"
 
@@ -17,7 +16,7 @@ MUTATIONS = [
         'FROM api_keys WHERE account = ?1 AND key_id = ?2"',
         'FROM api_keys WHERE ?1 = ?1 AND key_id = ?2"',
         "finds the keys of other accounts",
-        [CONFORMANCE],
+        CONFORMANCE,
     ),
     (
         "store",
@@ -25,7 +24,7 @@ MUTATIONS = [
         '    else\n        add_number(query, " AND e.account = ?", list->account);',
         '    else if (list->label_count == 0)\n        add_number(query, " AND e.account = ?", list->account);',
         "lists other accounts' executions by their metadata",
-        [CONFORMANCE],
+        CONFORMANCE,
     ),
     (
         "api",
@@ -97,7 +96,7 @@ MUTATIONS = [
         "    if (complete->has_final) {",
         "    if (false) {",
         "seals a log of which something is missing",
-        [CONFORMANCE],
+        CONFORMANCE,
     ),
     (
         "hub",
@@ -137,7 +136,7 @@ MUTATIONS = [
         "if (sqlite3_changes(db->handle) != 1)",
         "if (sqlite3_changes(db->handle) > 1)",
         "merges what is not there any more",
-        [UNIT + "a_merge_of_chunks_that_are_not_there_is_given_up"],
+        ["test_merge_unreadable::a_merge_of_chunks_that_are_not_there_is_given_up"],
     ),
     (
         "store",
@@ -145,7 +144,7 @@ MUTATIONS = [
         "candidate->first + db_column_u64(before, 2) != end || ",
         "",
         "merges over a hole",
-        [UNIT + "a_merge_leaves_a_hole_where_records_cannot_be_read"],
+        ["test_merge_unreadable::a_merge_leaves_a_hole_where_records_cannot_be_read"],
     ),
     (
         "store",
@@ -153,7 +152,7 @@ MUTATIONS = [
         "    memset(store->open_counts, 0, sizeof(store->open_counts));\n",
         "",
         "counts what a failed commit has made",
-        [UNIT + "what_was_counted_in_a_failed_commit_does_not_count"],
+        ["test_full_disk::what_was_counted_in_a_failed_commit_does_not_count"],
     ),
     (
         "api",
@@ -170,7 +169,7 @@ MUTATIONS = [
         '"SELECT id FROM executions WHERE account = ?1 AND execution_id = ?2"',
         '"SELECT id FROM executions WHERE ?1 = ?1 AND execution_id = ?2"',
         "finds the executions of other accounts",
-        [CONFORMANCE],
+        CONFORMANCE,
     ),
     (
         "store",
@@ -202,7 +201,7 @@ MUTATIONS = [
         "found && !marked && !lost ? 0",
         "found && !lost ? 0",
         "gives a restored store its old incarnation",
-        [CONFORMANCE],
+        CONFORMANCE,
     ),
     (
         "store",
@@ -210,7 +209,7 @@ MUTATIONS = [
         "        hot_remove_to(&merge->store->hot, job->row, job->end);\n",
         "",
         "keeps merged pieces in the index",
-        [UNIT + "random_appends_with_merges_give_exactly_the_sequences"],
+        ["test_merge::random_appends_with_merges_give_exactly_the_sequences"],
     ),
     (
         "store",
@@ -218,7 +217,7 @@ MUTATIONS = [
         "        hot_remove_last(&store->hot, group->appended[i - 1].row);",
         "        (void)i;",
         "shows what was rolled back",
-        [UNIT + "what_was_rolled_back_is_not_shown"],
+        ["test_full_disk::what_was_rolled_back_is_not_shown"],
     ),
     (
         "store",
@@ -226,7 +225,7 @@ MUTATIONS = [
         "        read->ret_next = MAX(read->ret_next, hot.next);\n",
         "",
         "does not see the end of a log that is not merged",
-        [CONFORMANCE],
+        CONFORMANCE,
     ),
     (
         "store",
@@ -234,7 +233,7 @@ MUTATIONS = [
         "    if (at >= first + db_column_u64(find, 2))\n        return 0;\n",
         "",
         "reads the chunk before a hole in its place",
-        [UNIT + "a_merge_leaves_a_hole_where_records_cannot_be_read"],
+        ["test_merge_unreadable::a_merge_leaves_a_hole_where_records_cannot_be_read"],
     ),
     (
         "store",
@@ -266,7 +265,7 @@ MUTATIONS = [
         "bytes <= store->reserve_held ? 0 : reserve_grow(store, bytes)",
         "0 * (int)bytes",
         "lets the log outgrow the reserve",
-        [UNIT + "the_reserve_covers_the_wal_and_both_are_small_without_load"],
+        ["test_full_disk::the_reserve_covers_the_wal_and_both_are_small_without_load"],
     ),
     # --- Hub and intake
     (
