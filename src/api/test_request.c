@@ -85,7 +85,7 @@ static void send_request(struct fixture *it, struct peer *peer, const char *line
 {
     CLEANUP(buf_release) struct buf request = {0};
     buf_printf(&request, "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s", line, rest ? rest : "\r\n");
-    http_server_accept(it->http, &(struct http_accepted){.fd = peer_open(peer, it->loop)});
+    house_connect(&it->house, peer);
     peer_send_text(peer, buf_cstr(&request));
 }
 
@@ -183,11 +183,7 @@ static void ask_to_show(struct fixture *it, struct peer *peer, const struct key 
     CLEANUP(buf_release) struct buf rest = {0};
     buf_printf(&rest, "Authorization: Bearer %s\r\n\r\n", key->secret);
     send_request(it, peer, "GET /show/e", buf_cstr(&rest));
-    struct store_key_find *find = TAKE(it, STORE_KEY_FIND, store_key_find);
-    find->ret_key = (struct api_key){
-        .row = key->row, .account = ACCOUNT, .key_id = xstrdup("key_1"), .name = xstrdup(""), .role = role};
-    memcpy(find->ret_key.hash, key->hash, sizeof(key->hash));
-    stub_answer(&find->op, 0);
+    answer_key_of(it, key, role);
     stub_answer(take(it, STORE_KEY_USED), 0);
 }
 

@@ -49,7 +49,7 @@ static void arrives(struct fixture *it, struct peer *peer, const struct key *key
              "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
              "Sec-WebSocket-Version: 13\r\n\r\n",
              query, key->secret);
-    http_server_accept(it->http, &(struct http_accepted){.fd = peer_open(peer, it->loop)});
+    house_connect(&it->house, peer);
     peer_send_text(peer, request);
     answer_key(it, key);
     stub_answer(take(it, STORE_KEY_USED), 0);
@@ -206,7 +206,7 @@ static void a_key_that_is_revoked_while_it_claims_gets_no_socket_and_no_place(vo
     struct peer first, second;
     struct key key = key_new(it), other = key_new(it);
     arrives(it, &first, &key, 0);
-    auth_revoked(it->auth, key.row);
+    auth_revoked(it->house.auth, key.row);
     answer_claim(it, 0);
     answer_producer(TAKE(it, STORE_PRODUCER, store_producer), 0);
     peer_wait_text(&first, "HTTP/1.1 401");
@@ -223,14 +223,14 @@ static void a_key_that_is_revoked_while_the_execution_is_looked_for_is_refused(v
     struct fixture *it = *state;
     struct peer peer;
     struct key key = key_new(it);
-    http_server_accept(it->http, &(struct http_accepted){.fd = peer_open(&peer, it->loop)});
+    house_connect(&it->house, &peer);
     char request[512];
     snprintf(request, sizeof(request),
              "GET /api/v1/executions/e HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", key.secret);
     peer_send_text(&peer, request);
     answer_key(it, &key);
     stub_answer(take(it, STORE_KEY_USED), 0);
-    auth_revoked(it->auth, key.row);
+    auth_revoked(it->house.auth, key.row);
     answer_execution(it);
     peer_wait_text(&peer, "HTTP/1.1 401");
     peer_close(&peer);
@@ -241,7 +241,7 @@ static void the_runner_of_a_log_that_was_sealed_over_its_head_is_ended(void **st
     struct fixture *it = *state;
     struct peer peer;
     becomes_the_runner(it, &peer);
-    hub_fenced(it->hub, ROW);
+    hub_fenced(it->house.hub, ROW);
     peer_wait_end(&peer);
     assert_non_null(memmem(peer.got.data, peer.got.len, "\x11\x39", 2)); // 4409
     peer_close(&peer);

@@ -91,13 +91,13 @@ static void arrives(struct fixture *it, struct peer *peer, struct dispatcher *di
 {
     struct key key = key_new(it);
     char request[512];
-    it->api->options.workers = &listener;
-    it->api->options.workers_arg = dispatcher;
+    it->house.api->options.workers = &listener;
+    it->house.api->options.workers_arg = dispatcher;
     snprintf(request, sizeof(request),
              "GET /ws/workers HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nUpgrade: websocket\r\n"
              "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
              key.secret);
-    http_server_accept(it->http, &(struct http_accepted){.fd = peer_open(peer, it->loop)});
+    house_connect(&it->house, peer);
     peer_send_text(peer, request);
     answer_key(it, &key);
     stub_answer(take(it, STORE_KEY_USED), 0);
