@@ -6,6 +6,7 @@ static int find_account(struct live_house *it, const char *name, struct account 
 {
     struct store_account_list list = {.op.kind = STORE_ACCOUNT_LIST, .name = str_of(name)};
     int err = fixture_run(it->fixture, &list.op);
+    *ret = (struct account){0};
     if (err == 0)
         *ret = list.ret_accounts[0];
     store_op_release(&list.op);
