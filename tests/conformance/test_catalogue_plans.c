@@ -1,0 +1,200 @@
+// How the engines carry out the statements of the catalogue: what grows is not read from end to end.
+#include "store/catalogue/test_catalogue.h"
+#include "store/sql/sql_private.h"
+
+// --- Plans: nothing that grows is read from end to end
+
+#define GROWN "100000"
+
+static void grow(struct sql *sql)
+{
+    // A tenth of all in each account; few of an account are open.
+    static const char *const steps[] = {
+        "INSERT INTO accounts(name, created_ms) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i "
+        "< 3000) "
+        "SELECT 'a' || i, 1 FROM n",
+        "INSERT INTO executions(account, execution_id, status, sealed, created_ms, owner, batch_id, workflow_id) "
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " GROWN
+        ") SELECT 1 + i % 10, 'exec_' || i, "
+        "CASE WHEN i % 100 < 10 THEN 'running' ELSE 'completed' END, CASE WHEN i % 100 < 10 THEN 0 ELSE 1 END, i, "
+        "'o' || i % 97, 'b' || i % 1009, 'w' || i % 1013 FROM n",
+        "INSERT INTO documents(execution, metadata) SELECT id, '{}' FROM executions",
+        "INSERT INTO labels(account, name, value, execution) SELECT account, 'n', 'v' || id % 1009, id FROM executions",
+        "INSERT INTO idempotency(account, key, request_hash, execution, created_ms) SELECT account, 'k' || id, 0, id, "
+        "id "
+        "FROM executions",
+        // As many nodes as there never are, so that the engines seek.
+        ("INSERT INTO nodes(kind, started_ms, heartbeat_ms, fenced_ms) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
+         "SELECT i + 1 FROM n WHERE i < 3000) SELECT 2, 1, 1, CASE WHEN i % 500 = 0 THEN 1 ELSE 0 END FROM n"),
+        "INSERT INTO leases(kind, subject, node, epoch, deadline_ms) SELECT 1, id, 1 + id % 2999, 1, 0 FROM executions",
+        "ANALYZE",
+    };
+    assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
+    for (int i = 0; i < 3000; i++) {
+        char name[24];
+        struct store_key_create made = {
+            .key = {.account = 11 + i % 500, .key_id = name, .name = name, .role = ROLE_USER}};
+        snprintf(name, sizeof(name), "key_%d", i);
+        memcpy(made.key.hash, name, sizeof(name));
+        assert_int_equal(catalogue_key_create(sql, &made), 0);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+        assert_int_equal(sql_exec(sql, steps[i]), 0);
+    assert_int_equal(sql_commit(sql), 0);
+}
+
+// A driver that asks for the plan of what is prepared ad hoc, and keeps it.
+struct explaining {
+    struct sql_vtable vtable;
+    const struct sql_vtable *real;
+};
+
+static struct buf plan; // of the statement that was stepped last
+
+static struct sql_statement *explained(struct sql *sql, const char *text, int parameters, bool kept)
+{
+    const struct explaining *explaining = CONTAINER_OF(sql->vtable, struct explaining, vtable);
+    CLEANUP(free_ptr)
+    char *asked = xasprintf("EXPLAIN %s%s", sql_engine(sql) == SQL_SQLITE ? "QUERY PLAN " : "", text);
+    return explaining->real->prepare(sql, asked, parameters, kept);
+}
+
+static int plan_step(struct sql_statement *statement)
+{
+    const struct explaining *explaining = CONTAINER_OF(statement->sql->vtable, struct explaining, vtable);
+    int rc = explaining->real->step(statement);
+    if (rc == 1)
+        buf_printf(&plan, "%.*s\n", STR_ARGS(sql_text(statement, sql_engine(statement->sql) == SQL_SQLITE ? 3 : 0)));
+    return rc;
+}
+
+// What reads a table or an index from end to end, but for what holds nothing else than is asked for.
+static bool reads_all(const char *line)
+{
+    static const char *const fine[] = {"executions_unsealed", "purging_accounts", "nodes_fenced", "CONSTANT ROW"};
+    bool all = strstr(line, "Seq Scan") || strstr(line, "SCAN");
+    for (size_t i = 0; i < ARRAY_LEN(fine); i++)
+        all = all && !strstr(line, fine[i]);
+    return all;
+}
+
+static void assert_plan_seeks(const char *of)
+{
+    CLEANUP(free_ptr) char *whole = buf_take(&plan), *lines = xstrdup(whole);
+    char *rest = NULL;
+    for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        if (reads_all(line))
+            fail_msg("%s reads all:\n%s", of, whole);
+}
+
+static void check_lists(struct sql *sql)
+{
+    struct explaining explaining = {.vtable = *sql->vtable, .real = sql->vtable};
+    explaining.vtable.prepare = explained;
+    explaining.vtable.step = plan_step;
+    static const struct {
+        const char *name;
+        struct store_list list;
+    } cases[] = {
+        {"the account's", {.account = 3}},
+        {"next page", {.account = 3, .before_row = 50000}},
+        {"owner", {.account = 3, .owner = STR("o5")}},
+        {"status", {.account = 3, .statuses = 1u << STATUS_RUNNING}},
+        {"statuses", {.account = 3, .statuses = 1u << STATUS_RUNNING | 1u << STATUS_COMPLETED}},
+        {"since", {.account = 3, .since_ms = 99000}},
+        {"batch", {.account = 3, .batch_ids = {{STR("b7"), STR("b9")}, 2}}},
+        {"workflow", {.account = 3, .workflow_ids = {{STR("w7")}, 1}}},
+        {"prefix", {.account = 3, .id_prefix = STR("exec_99")}},
+        {"label", {.account = 3, .labels = {{STR("n"), STR("v7")}}, .label_count = 1}},
+        {"labels", {.account = 3, .labels = {{STR("n"), STR("v7")}, {STR("m"), STR("v8")}}, .label_count = 2}},
+        {"named label", {.account = 3, .labels = {{STR("n"), {0}}}, .label_count = 1}},
+        {"open", {.unsealed_only = true}},
+        {"open, next page", {.unsealed_only = true, .before_row = 50000}},
+    };
+    int64_t rows[64];
+    size_t count;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        sql->vtable = &explaining.vtable;
+        int err = catalogue_list_rows(sql, &cases[i].list, 50, rows, &count);
+        sql->vtable = explaining.real;
+        assert_int_equal(err, 0);
+        assert_true(plan.len > 0);
+        assert_plan_seeks(cases[i].name);
+    }
+}
+
+// The texts of the statements by their numbers, for messages.
+static const char *const statement_names[] = {
+#define STATEMENT_NAME(name, sql) #name,
+    CATALOGUE_STATEMENTS(STATEMENT_NAME)
+#undef STATEMENT_NAME
+};
+
+static void explain(struct sql *sql, const char *text)
+{
+    CLEANUP(sql_statement_free) struct sql_statement *statement = sql_prepare(sql, text);
+    int rc;
+    while ((rc = sql_row(statement)) == 1)
+        buf_printf(&plan, "%.*s\n", STR_ARGS(sql_text(statement, sql_engine(sql) == SQL_SQLITE ? 3 : 0)));
+    if (rc < 0) {
+        CLEANUP(free_ptr) char *reason = sql_reason(sql);
+        fail_msg("%s: %s", text, reason);
+    }
+}
+
+// PostgreSQL plans by the values: each is a 5, whatever its type.
+static void explain_kept(struct sql *sql, enum catalogue_statement number)
+{
+    static const char fives[] = "'5','5','5','5','5','5','5','5','5','5','5','5','5','5','5'";
+    const char *text = catalogue_texts.items[number];
+    int highest = 0;
+    for (const char *at = strchr(text, '?'); at; at = strchr(at + 1, '?'))
+        highest = MAX(highest, (int)strtol(at + 1, NULL, 10));
+    CLEANUP(free_ptr) char *plain = xasprintf("EXPLAIN QUERY PLAN %s", text);
+    CLEANUP(free_ptr) char *made = xasprintf("PREPARE asked AS %s", text);
+    CLEANUP(free_ptr)
+    char *asked = highest > 0 ? xasprintf("EXPLAIN EXECUTE asked(%.*s)", 4 * highest - 1, fives)
+                              : xstrdup("EXPLAIN EXECUTE asked");
+    if (sql_engine(sql) == SQL_SQLITE) {
+        explain(sql, plain);
+        return;
+    }
+    if (sql_exec(sql, made) < 0) {
+        CLEANUP(free_ptr) char *reason = sql_reason(sql);
+        fail_msg("%s: %s", made, reason);
+    }
+    explain(sql, asked);
+    assert_int_equal(sql_exec(sql, "DEALLOCATE asked"), 0);
+}
+
+static void check_statements(struct sql *sql)
+{
+    // Once for each restore; where an operator goes, which is rare, among keys, which are few; and of nodes there are
+    // few.
+    static const bool may[CATALOGUE_STATEMENT_COUNT] = {
+        [CATALOGUE_EXECUTIONS_RESTORED] = true, [CATALOGUE_OPERATOR_LASTS] = true,
+        [CATALOGUE_OPERATOR_OUTLASTS] = true,   [CATALOGUE_NODES_FENCE_OTHERS] = true,
+        [CATALOGUE_NODES_FENCE_SILENT] = true,  [CATALOGUE_NODES_FORGET] = true,
+    };
+    for (enum catalogue_statement i = 0; i < CATALOGUE_STATEMENT_COUNT; i++) {
+        explain_kept(sql, i);
+        if (!may[i])
+            assert_plan_seeks(statement_names[i]);
+        buf_release(&plan);
+    }
+}
+
+static void nothing_that_grows_is_read_from_end_to_end(void **state)
+{
+    grow(*state);
+    check_lists(*state);
+    check_statements(*state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(nothing_that_grows_is_read_from_end_to_end),
+    };
+    return SQL_FIXTURE_EACH(&engine_under_test, tests);
+}
