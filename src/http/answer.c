@@ -140,9 +140,10 @@ static void add_fields(struct json_writer *json, const struct http_field_error *
     json_close(json);
 }
 
-static void respond_error(struct http_request *request, int status, const char *word, const char *message,
+static void respond_error(struct http_request *request, int err, const char *message,
                           const struct http_field_error *fields, size_t count)
 {
+    int status = error_http_status(err);
     if (status == 401 && !http_header_added(request, "WWW-Authenticate"))
         http_add_header(request, "WWW-Authenticate", "Bearer");
     if ((status == 429 || status == 503) && !http_header_added(request, "Retry-After"))
@@ -151,7 +152,7 @@ static void respond_error(struct http_request *request, int status, const char *
     struct json_writer json = json_writer_to(&body);
     json_open_object(&json, NULL);
     json_open_object(&json, "error");
-    json_add_text(&json, "code", word);
+    json_add_text(&json, "code", error_word(err));
     json_add_text(&json, "message", message);
     json_add_text(&json, "request_id", request->id);
     add_fields(&json, fields, count);
@@ -171,17 +172,11 @@ static void tell_failed(const struct http_request *request, int err)
 void http_respond_error(struct http_request *request, int err, const char *detail)
 {
     tell_failed(request, err);
-    respond_error(request, error_http_status(err), error_word(err), detail ? detail : error_text(err), NULL, 0);
-}
-
-void http_respond_error_as(struct http_request *request, int status, const char *word, const char *message)
-{
-    respond_error(request, status, word, message, NULL, 0);
+    respond_error(request, err, detail ? detail : error_text(err), NULL, 0);
 }
 
 void http_respond_invalid(struct http_request *request, const struct http_field_error *fields, size_t count)
 {
     tell_failed(request, ERR_INVALID);
-    respond_error(request, error_http_status(ERR_INVALID), error_word(ERR_INVALID), error_text(ERR_INVALID), fields,
-                  count);
+    respond_error(request, ERR_INVALID, error_text(ERR_INVALID), fields, count);
 }

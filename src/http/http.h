@@ -156,8 +156,6 @@ void http_respond(struct http_request *request, int status, const char *content_
 // Answers {"error":{"code","message","request_id"}} with error_http_status(err). `detail` replaces the table's text; it
 // may be NULL. 401 adds WWW-Authenticate; 429 and 503 add Retry-After: 1.
 void http_respond_error(struct http_request *request, int err, const char *detail);
-// Does the same with a status and a code word that are not in the table of errors. http_app.failed is not called.
-void http_respond_error_as(struct http_request *request, int status, const char *word, const char *message);
 // Answers 422 with "fields":[{"name","reason"}].
 struct http_field_error {
     const char *name, *reason;

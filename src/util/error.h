@@ -35,6 +35,7 @@
     X(ERR_RANGE, "range", 416, 1, "the range cannot be served")                                              \
     X(ERR_INVALID, "invalid", 422, 2, "some fields are invalid")                                             \
     X(ERR_IDEMPOTENCY, "idempotency_mismatch", 422, 1, "this Idempotency-Key was used with another request") \
+    X(ERR_UPGRADE, "upgrade_required", 426, 1, "this is a WebSocket of version 13")                          \
     X(ERR_RATE, "too_many_requests", 429, 1, "too many requests; try again later")                           \
     X(ERR_HEADERS_TOO_LARGE, "headers_too_large", 431, 1, "the headers are larger than the limit")           \
     X(ERR_NOT_IMPLEMENTED, "not_implemented", 501, 1, "this method is not known here")                       \

@@ -315,7 +315,7 @@ bool ws_check_handshake(struct http_request *request)
         http_add_header(request, "Upgrade", "websocket");
         http_add_header(request, "Connection", "Upgrade");
         http_add_header(request, "Sec-WebSocket-Version", "13");
-        http_respond_error_as(request, 426, "upgrade_required", "this is a WebSocket of version 13");
+        http_respond_error(request, ERR_UPGRADE, NULL);
         return false;
     }
     if (!key_valid(http_header(request, STR("sec-websocket-key")))) {

@@ -136,16 +136,18 @@ HEAD_REFUSALS = {
     "malformed": b"GET /health HTTP/1.1\r\nHost localhost\r\n\r\n",
     "uri_too_long": b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "headers_too_large": b"GET /health HTTP/1.1\r\nHost: localhost\r\nA: " + b"a" * 17000 + b"\r\n\r\n",
+    "upgrade_required": b"GET /ws/executions/plain/logs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer KEY\r\n\r\n",
 }
 
 
 def test_what_is_refused_by_its_head_is_counted(servers):
     server = servers()
     api = server.api()
+    api.create(execution_id="plain")
     before = api.metrics()
     for _ in range(3):
         for reason, request in HEAD_REFUSALS.items():
-            assert exchange(server.port, request).code == reason
+            assert exchange(server.port, request.replace(b"KEY", server.operator_key.encode())).code == reason
     after = api.metrics()
     for reason in HEAD_REFUSALS:
         name = f'runnel_refusals_total{{reason="{reason}"}}'
