@@ -10,6 +10,7 @@
 
 #define ERRORS_MAX   24
 #define UNKNOWN_NAME "is not known"
+#define HAS_NUL      "must not have the character U+0000"
 
 // --- One value
 
@@ -211,10 +212,35 @@ static bool check_query(struct call *call)
 
 // --- The body
 
+// Whether a string in the value has a NUL. Names never have: jansson refuses those. The depth is bounded by
+// call_json_object.
+static bool has_nul(json_t *value)
+{
+    const char *name;
+    json_t *item;
+    size_t i;
+    if (json_is_string(value))
+        return strlen(json_string_value(value)) != json_string_length(value);
+    json_array_foreach(value, i, item)
+    {
+        if (has_nul(item))
+            return true;
+    }
+    json_object_foreach(value, name, item)
+    {
+        if (has_nul(item))
+            return true;
+    }
+    return false;
+}
+
 static const char *check_member(struct call *call, const struct field *field, json_t *value)
 {
     if (!field)
         return UNKNOWN_NAME;
+    // Strings of bodies are kept as text that ends at its first NUL, so one with a NUL would lose its end.
+    if (has_nul(value))
+        return HAS_NUL;
     if (json_is_null(value) && (field->flags & FIELD_NULL))
         return NULL;
     if (field->type == FIELD_METADATA)

@@ -238,6 +238,8 @@ REQUESTS = [
     ("POST", EXECUTIONS, '{"execution_id":"-x"}', JSON, 422, "invalid"),
     ("POST", EXECUTIONS, '{"execution_id":"a b"}', JSON, 422, "invalid"),
     ("POST", EXECUTIONS, '{"execution_id":"a\\u0000b"}', JSON, 422, "invalid"),
+    ("POST", EXECUTIONS, '{"script_filename":"a\\u0000b"}', JSON, 422, "invalid"),
+    ("POST", EXECUTIONS, '{"metadata":{"a\\u0000b":1}}', JSON, 400, "malformed"),
     ("POST", EXECUTIONS, '{"execution_id":7}', JSON, 422, "invalid"),
     ("POST", EXECUTIONS, '{"script_filename":7}', JSON, 422, "invalid"),
     ("POST", EXECUTIONS, '{"runtime":"' + "r" * 256 + '"}', JSON, 422, "invalid"),

@@ -47,6 +47,19 @@ def wrong_parameters(field):
         yield b"\xff"
 
 
+def nuls(kind):
+    """Texts with a NUL, which what keeps them would cut there."""
+    if kind not in ("number", "flag"):
+        yield "nul\0byte"
+        yield "\0"
+    if kind == "texts":
+        yield ["fine", "nul\0byte"]
+    if kind == "text_map":
+        yield {"fine": "", "a": "nul\0byte"}
+    if kind == "metadata":
+        yield from ({"a": "nul\0byte"}, {"a": {"b": [1, ["\0"]]}})
+
+
 def wrong_members(field):
     yield from WRONG_MEMBERS[field["type"]]
     if not field["null"]:
@@ -63,6 +76,7 @@ def wrong_members(field):
         yield {str(i): "" for i in range(field["max"] + 1)}
     if field["rule"]:
         yield "white space"
+    yield from nuls(field["type"])
 
 
 @pytest.fixture(scope="module")
