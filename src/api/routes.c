@@ -119,9 +119,9 @@ static const struct field create_body[] = {
 };
 
 static const struct field list_query[] = {
-    {"status", "of these statuses", .type = FIELD_WORD, .words = STATUSES_LISTED, .flags = FIELD_MANY},
-    {"batch_id", "of these batches", .type = FIELD_TEXT, .max = URL_MAX, .flags = FIELD_MANY},
-    {"workflow_id", "of these workflows", .type = FIELD_TEXT, .max = URL_MAX, .flags = FIELD_MANY},
+    {"status", "of these statuses", .type = FIELD_WORD, .words = STATUSES_LISTED, .flags = FIELD_LIST},
+    {"batch_id", "of these batches", .type = FIELD_TEXT, .max = URL_MAX, .flags = FIELD_LIST},
+    {"workflow_id", "of these workflows", .type = FIELD_TEXT, .max = URL_MAX, .flags = FIELD_LIST},
     {"id_prefix", "whose identifier begins so", .type = FIELD_TEXT, .max = URL_MAX},
     {"metadata.", "whose metadata have this value under KEY", .type = FIELD_TEXT, .max = URL_MAX,
      .flags = FIELD_MANY | FIELD_PREFIX},

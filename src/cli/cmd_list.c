@@ -3,7 +3,6 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define PAGE          100
@@ -37,17 +36,28 @@ static void take_execution(struct listing *listing, const json_t *execution)
     output_advance(&listing->output);
 }
 
+// Each of the values with commas between them, as a parameter of its own.
+static int append_list(struct cli *cli, struct buf *path, const char *option, const char *parameter, const char *text)
+{
+    enum execution_status known;
+    struct str rest = str_of(text);
+    do {
+        const char *value = arena_dup(&cli->arena, str_split(&rest, ','));
+        if (strcmp(option, "status") == 0 && !status_parse(str_of(value), &known))
+            return cli_usage_error(cli, "--status must be of " STATUSES ", not \"%s\"", value);
+        query_append(path, parameter, value);
+    } while (rest.len > 0);
+    return 0;
+}
+
 static int append_values(struct cli *cli, struct buf *path, const char *option, const char *parameter)
 {
     const char *const *values;
     size_t count = cli_values(cli, option, &values);
-    enum execution_status known;
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(option, "status") == 0 && !status_parse(str_of(values[i]), &known))
-            return cli_usage_error(cli, "--status must be " STATUSES ", not \"%s\"", values[i]);
-        query_append(path, parameter, values[i]);
-    }
-    return 0;
+    int code = 0;
+    for (size_t i = 0; i < count && code == 0; i++)
+        code = append_list(cli, path, option, parameter, values[i]);
+    return code;
 }
 
 static int append_metadata(struct cli *cli, struct buf *path)
@@ -113,15 +123,13 @@ static int read_pages(struct listing *listing, struct client *client, const char
 
 static void find_terminal(struct listing *listing)
 {
-    struct winsize size = {0};
     struct list_table *table = &listing->table;
     table->utc = cli_flag(listing->cli, "utc");
     table->colour = cli_colour(listing->cli);
     table->now_ms = clock_real_ms();
-    if (!listing->output.is_terminal || ioctl(listing->output.fd, TIOCGWINSZ, &size) < 0)
-        return;
-    table->width = size.ws_col;
-    table->height = cli_flag(listing->cli, "watch") ? size.ws_row : 0;
+    output_terminal_size(listing->output.fd, &table->width, &table->height);
+    if (!cli_flag(listing->cli, "watch"))
+        table->height = 0;
 }
 
 static int show_once(struct listing *listing, struct client *client, const char *base, uint64_t wanted)
@@ -206,7 +214,7 @@ const struct cli_command cmd_list = {
     .summary = "list executions, the newest first",
     .usage = "[OPTIONS]",
     .description = "Lists executions, those that were started last first. Several filters all have to hold; the same "
-                   "one again means any of its values. "
+                   "one given twice, or with commas, means any of its values. "
                    "On a terminal the table is fitted to its width.",
     .options =
         (const struct cli_option[]){
@@ -223,7 +231,7 @@ const struct cli_command cmd_list = {
         },
     .examples =
         (const struct cli_example[]){
-            {"runnel list --status failed --status lost --since 1d", "what went wrong since yesterday"},
+            {"runnel list --status failed,lost --since 1d", "what went wrong since yesterday"},
             {"runnel list -w --status running", "what goes on, as it changes"},
             {"runnel list -a -o json | jq -r .execution_id", "every identifier"},
             {0},

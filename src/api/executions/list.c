@@ -12,21 +12,25 @@ struct list {
 
 #define TOO_MANY_VALUES "is given too many times"
 
-static const char *add_value(struct store_values *values, struct str value)
+static const char *add_values(struct store_values *values, struct str text)
 {
-    if (value.len == 0)
-        return NULL;
-    if (values->count == STORE_LIST_VALUES_MAX)
-        return TOO_MANY_VALUES;
-    values->items[values->count++] = value;
+    while (text.len > 0) {
+        struct str value = str_split(&text, ',');
+        if (value.len == 0)
+            continue;
+        if (values->count == STORE_LIST_VALUES_MAX)
+            return TOO_MANY_VALUES;
+        values->items[values->count++] = value;
+    }
     return NULL;
 }
 
-static void add_status(struct store_list *list, struct str value)
+static void add_statuses(struct store_list *list, struct str text)
 {
     enum execution_status status;
-    if (status_parse(value, &status))
-        list->statuses |= 1u << status;
+    while (text.len > 0)
+        if (status_parse(str_split(&text, ','), &status))
+            list->statuses |= 1u << status;
 }
 
 static const char *add_label(struct store_list *list, struct str name, struct str value)
@@ -44,11 +48,11 @@ static bool list_param(struct str name, struct str value, void *arg)
     const char *reason = NULL;
 
     if (str_eq(name, STR("status")))
-        add_status(&it->list, value);
+        add_statuses(&it->list, value);
     else if (str_eq(name, STR("batch_id")))
-        reason = add_value(&it->list.batch_ids, value);
+        reason = add_values(&it->list.batch_ids, value);
     else if (str_eq(name, STR("workflow_id")))
-        reason = add_value(&it->list.workflow_ids, value);
+        reason = add_values(&it->list.workflow_ids, value);
     else if (str_starts(name, STR("metadata.")))
         reason = add_label(&it->list, str_n(name.data + 9, name.len - 9), value);
     if (reason)
