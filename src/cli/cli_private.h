@@ -19,6 +19,7 @@ struct cli {
     char *data_dir;
     bool server_known;
     struct client_options server; // strings are in the arena
+    const char *about;            // what refusals of the server are about, named in front of them; may be NULL
 };
 
 extern const struct cli_option cli_global_options[];
@@ -45,9 +46,11 @@ char *config_home_path(struct arena *arena, const char *name); // $XDG_CONFIG_HO
 
 void append_shell_word(struct buf *out, const char *word); // for a POSIX shell: as it is, or in single quotes
 // --- help.c
-void help_overview(struct buf *out, const struct cli_command *const *commands);
+// `width`: of a line, in characters; see help_width.
+void help_overview(struct buf *out, const struct cli_command *const *commands, size_t width);
 void help_environment_example(struct buf *out); // the part about commands in an example file
-void help_command(struct buf *out, const struct cli_command *command);
+void help_command(struct buf *out, const struct cli_command *command, size_t width);
+size_t help_width(int fd); // that of its terminal, within what is good to read; 80 elsewhere
 // `command`: NULL for runnel(1).
 void help_man(struct buf *out, const struct cli_command *const *commands, const struct cli_command *command);
 void help_markdown(struct buf *out, const struct cli_command *const *commands);
@@ -83,6 +86,12 @@ bool cli_moment(struct cli *cli, const char *option, bool late, int64_t *ret_ms)
 int cli_find_execution(struct cli *cli, struct client *client, const char **id);
 // Finds those of the operands; without operands, or with --last, the latest. At least one.
 int cli_find_executions(struct cli *cli, const char *const **ret, size_t *ret_count);
+// Appends what is told about it to `out`. Returns 0, or the exit code after having said what is wrong.
+typedef int cli_act_fn(struct cli *cli, struct client *client, const char *id, struct buf *out);
+// Finds each of the same executions in turn and calls `act` for it. If one fails, the next one has its turn all the
+// same, unless the failure is one of the credential or of the way to the server. Returns the exit code of the first
+// failure.
+int cli_each_execution(struct cli *cli, cli_act_fn *act);
 
 // --- format.c
 const char *status_mark(const char *status_word);   // "✓", "✗" or ""
@@ -92,9 +101,6 @@ bool json_time(const json_t *object, const char *name, int64_t *ret_ms);
 void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, struct buf *out);
 #define EXIT_LOST 125
 int exit_code_of_job(const char *status_word, const json_t *exit_code); // 1 while the job goes on
-// Writes rows of cells in columns. Each column is as wide as its widest cell. The first row is the head.
-void format_table(const char *const *cells, size_t columns, size_t rows, struct buf *out);
-size_t text_width(const char *text); // in characters
 
 // Writes what is left. Returns the exit code of the command.
 int cli_finish(const struct cli *cli, struct output *output);

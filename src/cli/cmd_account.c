@@ -1,8 +1,14 @@
 #include "cli/cli_private.h"
+#include "cli/output.h"
+#include "cli/table.h"
 #include "cli/terminal.h"
 #include "util/id.h"
 
-#define COLUMNS 3
+#include <unistd.h>
+
+static const struct table_column columns[] = {{"ACCOUNT", 0, false}, {"STATE", 0, false}, {"CREATED", 1, false}};
+
+#define COLUMNS ARRAY_LEN(columns)
 #define PAGE    1000
 
 static int print_account(struct cli *cli, const json_t *account, const char *what)
@@ -135,20 +141,19 @@ static int read_page(struct cli *cli, struct client *client, char **cursor, stru
 
 static int list_accounts(struct cli *cli, struct client *client, const char *name)
 {
-    static const char *const head[COLUMNS] = {"ACCOUNT", "STATE", "CREATED"};
     CLEANUP(listing_release) struct listing listing = {.utc = cli_flag(cli, "utc")};
     CLEANUP(buf_release) struct buf out = {0};
     CLEANUP(free_ptr) char *cursor = NULL;
+    size_t width, height;
     (void)name;
-    for (size_t i = 0; i < COLUMNS; i++)
-        add_cell(&listing, xstrdup(head[i]));
+    output_terminal_size(STDOUT_FILENO, &width, &height);
     do {
         int code = read_page(cli, client, &cursor, &listing, &out);
         if (code)
             return code;
     } while (cursor);
     if (!cli_json(cli))
-        format_table((const char *const *)listing.cells, COLUMNS, listing.count / COLUMNS, &out);
+        table_append(columns, COLUMNS, (const char *const *)listing.cells, listing.count / COLUMNS, width, &out);
     return cli_print(cli, &out);
 }
 

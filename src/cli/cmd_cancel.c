@@ -24,20 +24,10 @@ static int cancel_one(struct cli *cli, struct client *client, const char *id, st
 
 static int run_cancel(struct cli *cli)
 {
-    CLEANUP(client_free) struct client *client = NULL;
-    CLEANUP(buf_release) struct buf out = {0};
-    const char *const *ids;
     char *const *operands;
-    size_t count;
     if (cli_operands(cli, &operands) == 0 && !cli_flag(cli, "last"))
         return cli_usage_error(cli, "name an execution: runnel cancel ID, or --last");
-    int code = cli_find_executions(cli, &ids, &count);
-    if (code == 0)
-        code = cli_connect(cli, &client);
-    for (size_t i = 0; i < count && code == 0; i++)
-        code = cancel_one(cli, client, ids[i], &out);
-    int written = cli_print(cli, &out);
-    return code ? code : written;
+    return cli_each_execution(cli, cancel_one);
 }
 
 const struct cli_command cmd_cancel = {
@@ -47,7 +37,8 @@ const struct cli_command cmd_cancel = {
     .description = "Asks that executions end. A runner that is connected sends its job a signal; one that is not will "
                    "be told when it comes back. What "
                    "waits, or is lost, is cancelled at once. What has ended stays as it is.\n\n"
-                   "A beginning of an identifier will do, if no other has it.",
+                   "A beginning of an identifier will do, if no other has it. If one of several cannot be cancelled, "
+                   "the others still are; the exit code is that of the first failure.",
     .options =
         (const struct cli_option[]){
             {0, "last", CLI_FLAG, NULL, "the latest execution"},

@@ -1,6 +1,8 @@
 #include "cli/cli_private.h"
 #include "server/server.h"
 
+#include <unistd.h>
+
 static int run_help(struct cli *cli)
 {
     CLEANUP(buf_release) struct buf text = {0};
@@ -23,9 +25,9 @@ static int run_help(struct cli *cli)
     else if (cli_flag(cli, "man"))
         help_man(&text, cli->commands, command);
     else if (command)
-        help_command(&text, command);
+        help_command(&text, command, help_width(STDOUT_FILENO));
     else
-        help_overview(&text, cli->commands);
+        help_overview(&text, cli->commands, help_width(STDOUT_FILENO));
     return cli_print(cli, &text);
 }
 

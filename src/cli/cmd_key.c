@@ -1,8 +1,20 @@
 #include "cli/cli_private.h"
+#include "cli/output.h"
+#include "cli/table.h"
 #include "cli/terminal.h"
 #include "model/role.h"
 
-#define COLUMNS 6
+#include <unistd.h>
+
+static const struct table_column columns[] = {
+    {"KEY", 0, false},     {"NAME", 0, true},       {"ROLE", 0, false},
+    {"CREATED", 1, false}, {"LAST USED", 2, false}, {"EXPIRES", 3, false},
+};
+static const char *const members[] = {"key_id", "name", "role", "created_at", "last_used_at", "expires_at"};
+
+#define COLUMNS ARRAY_LEN(columns)
+#define EXPIRES (COLUMNS - 1)
+#define NARROW  120 // on a terminal with fewer columns, times are written in their short form
 
 static int print_json(struct cli *cli, const json_t *object, struct buf *out)
 {
@@ -72,22 +84,41 @@ static int create_key(struct cli *cli, struct client *client, size_t operand_cou
     return code;
 }
 
-static char *cell(const json_t *key, const char *name, bool utc)
+// `width`: of the terminal, 0 if there is none.
+static char *cell(const json_t *key, size_t column, size_t width, bool utc)
 {
     struct buf text = {0};
-    const char *value = json_string_value(json_object_get(key, name));
+    const char *name = members[column], *value = json_string_value(json_object_get(key, name));
     int64_t ms;
-    if (value && strstr(name, "_at") && time_parse_rfc3339(str_of(value), &ms))
-        when_format(ms, utc, &text);
-    else
+    if (column == EXPIRES && json_is_string(json_object_get(key, "revoked_at")))
+        buf_append_text(&text, "revoked");
+    else if (!value || !strstr(name, "_at") || !time_parse_rfc3339(str_of(value), &ms))
         terminal_append(&text, str_of(value ? value : "-"));
+    else if (width > 0 && width < NARROW)
+        when_format_short(ms, clock_real_ms(), utc, &text);
+    else
+        when_format(ms, utc, &text);
     return buf_take(&text);
+}
+
+static void print_table(struct cli *cli, const json_t *keys, struct buf *out)
+{
+    const json_t *key;
+    size_t i, width, height, count = json_array_size(keys) * COLUMNS;
+    output_terminal_size(STDOUT_FILENO, &width, &height);
+    CLEANUP(free_ptr) char **cells = xcalloc(count + 1, sizeof(*cells));
+    json_array_foreach(keys, i, key)
+    {
+        for (size_t column = 0; column < COLUMNS; column++)
+            cells[i * COLUMNS + column] = cell(key, column, width, cli_flag(cli, "utc"));
+    }
+    table_append(columns, COLUMNS, (const char *const *)cells, json_array_size(keys), width, out);
+    for (size_t at = 0; at < count; at++)
+        free(cells[at]);
 }
 
 static int list_keys(struct cli *cli, struct client *client, size_t operand_count)
 {
-    static const char *const names[COLUMNS] = {"key_id", "name", "role", "created_at", "last_used_at", "expires_at"};
-    static const char *const head[COLUMNS] = {"KEY", "NAME", "ROLE", "CREATED", "LAST USED", "EXPIRES"};
     CLEANUP(buf_release) struct buf out = {0};
     CLEANUP(json_free) json_t *answer = NULL;
     if (operand_count > 1)
@@ -97,28 +128,12 @@ static int list_keys(struct cli *cli, struct client *client, size_t operand_coun
     if (code)
         return code;
     const json_t *keys = json_object_get(answer, "keys"), *key;
-    size_t i, rows = 1;
-    CLEANUP(free_ptr) char **cells = xcalloc((json_array_size(keys) + 1) * COLUMNS, sizeof(*cells));
-    for (size_t column = 0; column < COLUMNS; column++)
-        cells[column] = xstrdup(head[column]);
-    json_array_foreach(keys, i, key)
-    {
-        if (cli_json(cli)) {
-            print_json(cli, key, &out);
-            continue;
-        }
-        for (size_t column = 0; column < COLUMNS; column++)
-            cells[rows * COLUMNS + column] = cell(key, names[column], cli_flag(cli, "utc"));
-        if (json_is_string(json_object_get(key, "revoked_at"))) {
-            free(cells[rows * COLUMNS + 5]);
-            cells[rows * COLUMNS + 5] = xstrdup("revoked");
-        }
-        rows++;
+    size_t i;
+    if (!cli_json(cli)) {
+        print_table(cli, keys, &out);
+        return cli_print(cli, &out);
     }
-    if (!cli_json(cli))
-        format_table((const char *const *)cells, COLUMNS, rows, &out);
-    for (size_t at = 0; at < rows * COLUMNS; at++)
-        free(cells[at]);
+    json_array_foreach(keys, i, key) print_json(cli, key, &out);
     return cli_print(cli, &out);
 }
 

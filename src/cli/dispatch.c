@@ -60,7 +60,7 @@ static int run_command(struct cli *cli, size_t argc, char **argv)
     if (options_parse(tables, cli->command->takes_command, argc, argv, &cli->arena, &cli->parsed, &error))
         return cli_usage_error(cli, "%s", buf_cstr(&error));
     if (cli_flag(cli, "help")) {
-        help_command(&error, cli->command);
+        help_command(&error, cli->command, help_width(STDOUT_FILENO));
         return cli_print(cli, &error);
     }
     int code = check_values(cli);
@@ -90,7 +90,7 @@ static int run(struct cli *cli, size_t argc, char **argv)
     if (before.operand_count == 0) {
         bool asked =
             before.option_count > 0 && strcmp(before.options[before.option_count - 1].option->long_name, "help") == 0;
-        help_overview(&text, cli->commands);
+        help_overview(&text, cli->commands, help_width(asked ? STDOUT_FILENO : STDERR_FILENO));
         if (asked)
             return cli_print(cli, &text);
         fputs(buf_cstr(&text), stderr);

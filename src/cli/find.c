@@ -1,7 +1,10 @@
 // Finds the executions that a command means: by identifier, by a unique beginning of one, or the latest.
 #include "cli/cli_private.h"
+#include "cli/output.h"
 #include "cli/terminal.h"
 #include "util/id.h"
+
+#include <unistd.h>
 
 #define CANDIDATES 10 // how many are shown if several begin so
 
@@ -77,26 +80,72 @@ int cli_find_execution(struct cli *cli, struct client *client, const char **id)
                           prefix);
 }
 
-int cli_find_executions(struct cli *cli, const char *const **ret, size_t *ret_count)
+// The operands as they are, or one NULL for the latest. At least one.
+static int take_operands(struct cli *cli, const char ***ret, size_t *ret_count)
 {
-    CLEANUP(client_free) struct client *client = NULL;
     char *const *operands;
     size_t count = cli_operands(cli, &operands);
-    bool latest = cli_flag(cli, "last") || count == 0;
-    const char **ids = arena_alloc(&cli->arena, (count + 1) * sizeof(*ids));
-    if (latest && count > 0)
+    if (cli_flag(cli, "last") && count > 0)
         return cli_usage_error(cli, CLI_LAST_AND_ANOTHER, operands[0]);
     for (size_t i = 0; i < count; i++)
         if (!id_execution_valid(str_of(operands[i])))
             return cli_usage_error(cli, "\"%s\" cannot be the identifier of an execution", operands[i]);
-    int code = cli_connect(cli, &client);
-    if (code == 0 && latest)
-        code = find_latest(cli, client, &ids[0]);
-    for (size_t i = 0; i < count && code == 0; i++) {
-        ids[i] = operands[i];
-        code = cli_find_execution(cli, client, &ids[i]);
-    }
-    *ret = ids;
+    *ret = arena_alloc(&cli->arena, (count + 1) * sizeof(**ret));
+    for (size_t i = 0; i < count; i++)
+        (*ret)[i] = operands[i];
     *ret_count = MAX(count, (size_t)1);
+    return 0;
+}
+
+int cli_find_executions(struct cli *cli, const char *const **ret, size_t *ret_count)
+{
+    CLEANUP(client_free) struct client *client = NULL;
+    const char **ids;
+    int code = take_operands(cli, &ids, ret_count);
+    if (code == 0)
+        code = cli_connect(cli, &client);
+    for (size_t i = 0; code == 0 && i < *ret_count; i++)
+        code = cli_find_execution(cli, client, &ids[i]);
+    *ret = code == 0 ? ids : NULL;
     return code;
+}
+
+static int act_on(struct cli *cli, struct client *client, const char *id, cli_act_fn *act, struct output *output)
+{
+    int code = cli_find_execution(cli, client, &id);
+    cli->about = id;
+    if (code == 0)
+        code = act(cli, client, id, &output->buf);
+    cli->about = NULL;
+    output_flush(output);
+    return code;
+}
+
+// Failures that the next execution would meet, too: of the credential, and of the way to the server.
+static bool is_of_the_server(int code)
+{
+    return code == error_exit_code(ERR_UNAUTHORIZED) || code == error_exit_code(ERR_UNREACHABLE);
+}
+
+int cli_each_execution(struct cli *cli, cli_act_fn *act)
+{
+    CLEANUP(client_free) struct client *client = NULL;
+    CLEANUP(output_release) struct output output;
+    const char **ids;
+    size_t count, at = 0;
+    int last = 0;
+    output_init(&output, STDOUT_FILENO);
+    int code = take_operands(cli, &ids, &count);
+    if (code == 0)
+        code = cli_connect(cli, &client);
+    if (code)
+        return code;
+    while (at < count && !is_of_the_server(last)) {
+        last = act_on(cli, client, ids[at++], act, &output);
+        code = code ? code : last;
+    }
+    if (at < count)
+        fprintf(stderr, "runnel: %zu more %s not tried\n", count - at, count - at == 1 ? "was" : "were");
+    int written = cli_finish(cli, &output);
+    return code ? code : written;
 }

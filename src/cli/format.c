@@ -137,26 +137,3 @@ int exit_code_of_job(const char *status_word, const json_t *exit_code)
         return 1;
     }
 }
-
-size_t text_width(const char *text)
-{
-    size_t width = 0;
-    for (; *text; text++)
-        width += ((unsigned char)*text & 0xc0) != 0x80;
-    return width;
-}
-
-void format_table(const char *const *cells, size_t columns, size_t rows, struct buf *out)
-{
-    CLEANUP(free_ptr) size_t *widths = xcalloc(columns, sizeof(*widths));
-    for (size_t i = 0; i < columns * rows; i++)
-        widths[i % columns] = MAX(widths[i % columns], text_width(cells[i]));
-    for (size_t i = 0; i < columns * rows; i++) {
-        bool last = i % columns == columns - 1;
-        buf_append_text(out, cells[i]);
-        if (last)
-            buf_append_byte(out, '\n');
-        else
-            buf_printf(out, "%*s", (int)(widths[i % columns] - text_width(cells[i]) + 2), "");
-    }
-}

@@ -1,8 +1,15 @@
 // Help, man pages and docs/cli.md, all from the table of commands.
 #include "cli/cli_private.h"
+#include "cli/output.h"
 
-#define TEXT_WIDTH   100
-#define OPTION_WIDTH 30
+#define WIDTH_USUAL    80  // where there is no terminal
+#define WIDTH_MOST     100 // longer lines are hard to read
+#define WIDTH_LEAST    40
+#define WIDTH_NARROW   60 // with fewer columns an option's text begins on a line of its own
+#define TEXT_INDENT    30 // of what stands beside an option
+#define NARROW_INDENT  10
+#define NAME_INDENT    15 // of what stands beside a command
+#define EXAMPLE_INDENT 6  // of what an example does
 
 static const char overview[] = "Runnel shows every line of every run: once, in order, live and afterwards.";
 
@@ -54,12 +61,12 @@ static const char contexts[] =
 // --- Plain text
 
 // Breaks `text` at spaces into lines that begin at column `indent`. The first line has begun already.
-static void append_folded(struct buf *out, const char *text, size_t indent)
+static void append_folded(struct buf *out, const char *text, size_t indent, size_t width)
 {
     size_t column = indent;
     while (*text) {
         size_t len = strcspn(text, " \n");
-        if (column > indent && column + 1 + len > TEXT_WIDTH) {
+        if (column > indent && column + 1 + len > width) {
             buf_printf(out, "\n%*s", (int)indent, "");
             column = indent;
         } else if (column > indent) {
@@ -78,13 +85,13 @@ static void append_folded(struct buf *out, const char *text, size_t indent)
     buf_append_byte(out, '\n');
 }
 
-static void append_paragraphs(struct buf *out, const char *text)
+static void append_paragraphs(struct buf *out, const char *text, size_t width)
 {
     while (*text) {
         const char *end = strstr(text, "\n\n");
         size_t len = end ? (size_t)(end - text) : strlen(text);
         CLEANUP(free_ptr) char *paragraph = xstrndup(text, len);
-        append_folded(out, paragraph, 0);
+        append_folded(out, paragraph, 0, width);
         buf_append_byte(out, '\n');
         text += len + (end ? 2 : 0);
     }
@@ -110,58 +117,85 @@ static bool is_global(const char *long_name)
     return false;
 }
 
-static void append_options(struct buf *out, const struct cli_option *options)
+// A name and, from column `indent` on, what is told about it.
+static void append_entry(struct buf *out, const char *name, const char *text, size_t indent, size_t width)
+{
+    size_t room = indent - 3;
+    buf_printf(out, "  %-*s", (int)room, name);
+    if (strlen(name) > room)
+        buf_printf(out, "\n%*s", (int)indent, "");
+    else
+        buf_append_byte(out, ' ');
+    append_folded(out, text, indent, width);
+}
+
+static size_t text_indent(size_t width)
+{
+    return width < WIDTH_NARROW ? NARROW_INDENT : TEXT_INDENT;
+}
+
+static void append_options(struct buf *out, const struct cli_option *options, size_t width)
 {
     for (; options->long_name; options++) {
         if (options != cli_global_options && !options->help)
             continue;
         CLEANUP(buf_release) struct buf names = {0};
         append_option_names(&names, options, "    ");
-        buf_printf(out, "  %-*s", OPTION_WIDTH - 3, buf_cstr(&names));
-        if (names.len > OPTION_WIDTH - 3)
-            buf_printf(out, "\n%*s", OPTION_WIDTH, "");
-        else
-            buf_append_byte(out, ' ');
-        append_folded(out, options->help, OPTION_WIDTH);
+        append_entry(out, buf_cstr(&names), options->help, text_indent(width), width);
     }
 }
 
-static void append_topics(struct buf *out, const struct topic *topics, size_t count)
+static void append_topics(struct buf *out, const struct topic *topics, size_t count, size_t width)
 {
-    for (size_t i = 0; i < count; i++) {
-        buf_printf(out, "  %-*s ", OPTION_WIDTH - 3, topics[i].name);
-        append_folded(out, topics[i].text, OPTION_WIDTH);
-    }
+    for (size_t i = 0; i < count; i++)
+        append_entry(out, topics[i].name, topics[i].text, text_indent(width), width);
 }
 
-void help_overview(struct buf *out, const struct cli_command *const *commands)
+size_t help_width(int fd)
 {
-    buf_printf(out, "%s\n\nUsage: runnel COMMAND [OPTIONS]\n\nCommands:\n", overview);
+    size_t width, height;
+    output_terminal_size(fd, &width, &height);
+    return width ? MIN(MAX(width, (size_t)WIDTH_LEAST), (size_t)WIDTH_MOST) : WIDTH_USUAL;
+}
+
+void help_overview(struct buf *out, const struct cli_command *const *commands, size_t width)
+{
+    append_folded(out, overview, 0, width);
+    buf_append_text(out, "\nUsage: runnel COMMAND [OPTIONS]\n\nCommands:\n");
     for (size_t i = 0; commands[i]; i++)
-        buf_printf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
+        append_entry(out, commands[i]->name, commands[i]->summary, NAME_INDENT, width);
     buf_append_text(out, "\nOptions of every command:\n");
-    append_options(out, cli_global_options);
+    append_options(out, cli_global_options, width);
     buf_append_text(out, "\nEnvironment:\n");
-    append_topics(out, environment, ARRAY_LEN(environment));
+    append_topics(out, environment, ARRAY_LEN(environment), width);
     buf_append_text(out, "\nExit codes:\n");
-    append_topics(out, exit_codes, ARRAY_LEN(exit_codes));
-    buf_append_text(out, "\n`runnel help COMMAND` tells more, with examples.\n");
+    append_topics(out, exit_codes, ARRAY_LEN(exit_codes), width);
+    buf_append_byte(out, '\n');
+    append_folded(out, "`runnel help COMMAND` tells more, with examples.", 0, width);
 }
 
-void help_command(struct buf *out, const struct cli_command *command)
+void help_command(struct buf *out, const struct cli_command *command, size_t width)
 {
-    buf_printf(out, "Usage: runnel %s%s%s\n\n", command->name, *command->usage ? " " : "", command->usage);
-    append_paragraphs(out, command->description);
+    static const char usage[] = "Usage: ";
+    CLEANUP(free_ptr)
+    char *line = xasprintf("runnel %s%s%s", command->name, *command->usage ? " " : "", command->usage);
+    buf_append_text(out, usage);
+    append_folded(out, line, sizeof(usage) - 1, width);
+    buf_append_byte(out, '\n');
+    append_paragraphs(out, command->description, width);
     if (command->options->long_name) {
         buf_append_text(out, "Options:\n");
-        append_options(out, command->options);
+        append_options(out, command->options, width);
         buf_append_byte(out, '\n');
     }
     if (command->examples->line)
         buf_append_text(out, "Examples:\n");
-    for (const struct cli_example *example = command->examples; example->line; example++)
-        buf_printf(out, "  %s\n      %s\n", example->line, example->text);
-    buf_append_text(out, "\nOptions of every command, the environment and exit codes: `runnel help`\n");
+    for (const struct cli_example *example = command->examples; example->line; example++) {
+        buf_printf(out, "  %s\n%*s", example->line, EXAMPLE_INDENT, ""); // not folded: it is to be copied
+        append_folded(out, example->text, EXAMPLE_INDENT, width);
+    }
+    buf_append_byte(out, '\n');
+    append_folded(out, "Options of every command, the environment and exit codes: `runnel help`", 0, width);
 }
 
 // --- troff

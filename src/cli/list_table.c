@@ -1,12 +1,11 @@
 #include "cli/list_table.h"
 
+#include "cli/table.h"
 #include "cli/terminal.h"
 
-#define GAP           2  // between columns
-#define COMMAND_LEAST 4  // a shorter one says nothing
-#define COMMAND_ROOM  20 // how much room the other columns should leave for the command
-#define NARROW        110
-#define ELLIPSIS      "…"
+#define NARROW        110 // with fewer columns, times are written in their short form
+#define COMMAND_LEAST 4   // a shorter one says nothing
+#define COMMAND_ROOM  20  // how much room the other columns should leave for the command
 
 enum column {
     COLUMN_ID,
@@ -154,7 +153,7 @@ static size_t width_without(const struct layout *layout, enum column column)
     size_t width = 0;
     for (size_t c = 0; c < COLUMN_COUNT; c++)
         if (layout->shown[c] && c != (size_t)column)
-            width += layout->widths[c] + GAP;
+            width += layout->widths[c] + TABLE_GAP;
     return width;
 }
 
@@ -170,30 +169,14 @@ static void fit(const struct list_table *table, struct layout *layout)
     size_t fixed = width_without(layout, COLUMN_COMMAND);
     size_t room = table->width > fixed ? table->width - fixed : 1;
     // Both share the room that is left. What one does not need goes to the other.
-    if (metadata > 0 && room > COMMAND_ROOM + GAP + COMMAND_ROOM / 2) {
-        size_t half = (room - GAP) / 2, needed = MIN(command, MAX(half, room - GAP - MIN(metadata, half)));
-        layout->widths[COLUMN_METADATA] = MIN(metadata, room - GAP - needed);
+    if (metadata > 0 && room > COMMAND_ROOM + TABLE_GAP + COMMAND_ROOM / 2) {
+        size_t half = (room - TABLE_GAP) / 2, needed = MIN(command, MAX(half, room - TABLE_GAP - MIN(metadata, half)));
+        layout->widths[COLUMN_METADATA] = MIN(metadata, room - TABLE_GAP - needed);
         layout->shown[COLUMN_METADATA] = layout->widths[COLUMN_METADATA] > 0;
         room = needed;
     }
     layout->widths[COLUMN_COMMAND] = MIN(command, room);
     layout->shown[COLUMN_COMMAND] = room >= COMMAND_LEAST;
-}
-
-static void append_cut(struct buf *out, const char *text, size_t width)
-{
-    if (text_width(text) <= width) {
-        buf_append_text(out, text);
-        return;
-    }
-    size_t count = 0;
-    for (const char *at = text; *at; at++) {
-        count += ((unsigned char)*at & 0xc0) != 0x80;
-        if (count == width)
-            break;
-        buf_append_byte(out, *at);
-    }
-    buf_append_text(out, ELLIPSIS);
 }
 
 static void append_row(const struct list_table *table, const struct layout *layout, const char *const *cells, bool head,
@@ -208,10 +191,11 @@ static void append_row(const struct list_table *table, const struct layout *layo
             buf_printf(out, "%*s", (int)pending, "");
         if (*colour)
             buf_printf(out, "\033[%sm", colour);
-        append_cut(out, cells[c], layout->widths[c]);
+        text_append_cut(out, cells[c], layout->widths[c]);
         if (*colour)
             buf_append_text(out, "\033[0m");
-        pending = (*cells[c] ? 0 : pending) + layout->widths[c] - MIN(text_width(cells[c]), layout->widths[c]) + GAP;
+        pending =
+            (*cells[c] ? 0 : pending) + layout->widths[c] - MIN(text_width(cells[c]), layout->widths[c]) + TABLE_GAP;
     }
     buf_append_byte(out, '\n');
 }

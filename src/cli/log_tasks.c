@@ -1,6 +1,7 @@
 #include "cli/log_tasks.h"
 
 #include "cli/log_select.h"
+#include "cli/table.h"
 
 #include <pthread.h>
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define FLUSH_AT ((size_t)64 * 1024)
@@ -39,6 +40,14 @@ void output_finish(struct output *output)
     int copy = output_ended(output) ? -1 : fcntl(output->fd, F_DUPFD_CLOEXEC, 0);
     if (copy >= 0 && close(copy) < 0 && errno != EINTR)
         output->err = -errno;
+}
+
+void output_terminal_size(int fd, size_t *ret_width, size_t *ret_height)
+{
+    struct winsize size = {0};
+    bool told = isatty(fd) && ioctl(fd, TIOCGWINSZ, &size) == 0;
+    *ret_width = told ? size.ws_col : 0;
+    *ret_height = told ? size.ws_row : 0;
 }
 
 void output_advance(struct output *output)

@@ -21,4 +21,6 @@ void output_flush(struct output *output);
 void output_finish(struct output *output);
 // Flushes when there is much in the buffer. Call it after appending to `buf`.
 void output_advance(struct output *output);
+// The size of the terminal that `fd` is, in characters; 0 and 0 if it is none, or does not tell.
+void output_terminal_size(int fd, size_t *ret_width, size_t *ret_height);
 bool output_ended(const struct output *output); // true if nothing that is written can arrive any more

@@ -34,7 +34,7 @@ int cli_fail_response(struct cli *cli, const struct client_response *response)
         CLEANUP(free_ptr) char *url = url_without_user(cli_server(cli)->url);
         return cli_fail(cli, err, "%s: %s", url, buf_cstr(&text));
     }
-    return cli_fail(cli, err, "%s", buf_cstr(&text));
+    return cli_fail(cli, err, "%s%s%s", cli->about ? cli->about : "", cli->about ? ": " : "", buf_cstr(&text));
 }
 
 int cli_call(struct cli *cli, struct client *client, const char *method, const char *path, struct str body,

@@ -106,15 +106,6 @@ static void exit_code_of_the_job_comes_first_then_that_of_its_status(void **stat
     }
 }
 
-static void columns_are_as_wide_as_their_widest_cell(void **state)
-{
-    (void)state;
-    static const char *const cells[] = {"NAME", "N", "größer", "1", "a", "22"};
-    CLEANUP(buf_release) struct buf out = {0};
-    format_table(cells, 2, 3, &out);
-    assert_string_equal(buf_cstr(&out), "NAME    N\ngrößer  1\na       22\n");
-}
-
 static void query_values_are_percent_encoded(void **state)
 {
     (void)state;
@@ -142,7 +133,6 @@ int main(void)
         cmocka_unit_test(status_is_coloured_only_when_asked),
         cmocka_unit_test(names_from_outside_cannot_control_the_terminal),
         cmocka_unit_test(exit_code_of_the_job_comes_first_then_that_of_its_status),
-        cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
         cmocka_unit_test(query_values_are_percent_encoded),
     };
     return cmocka_run_group_tests(tests, use_utc, NULL);

@@ -173,6 +173,46 @@ def test_purge_removes_what_has_ended_and_nothing_else(own):
     assert cli.run("purge").code == 2
 
 
+def test_purge_of_several_goes_on_after_one_that_fails_and_names_each(own):
+    server, api, cli = own
+    for name in ("one", "two", "three"):
+        sealed(server, api, ["x"], execution_id=name)
+    api.create(execution_id="open")
+    result = cli.run("purge", "one", "nobody", "two", "open", "three")
+    assert result.text() == "one: purged\ntwo: purged\nthree: purged\n"
+    assert result.code == 3  # of the first failure; that of an open one is 1
+    nobody, still_open = result.err.decode().splitlines()
+    assert "no such execution: nobody" in nobody and "open goes on" in still_open
+    assert all(api.get(f"/api/v1/executions/{name}/logs").status == 410 for name in ("one", "two", "three"))
+    assert cli.run("purge", "open", "nobody").code == 1
+    result = cli.run("purge", "one", "not an id", "two")
+    assert result.code == 2 and result.out == b""
+
+
+def test_cancel_of_several_goes_on_after_one_that_fails_and_names_each(own):
+    server, api, cli = own
+    for name in ("one", "two", "gone"):
+        api.create(execution_id=name)
+    cli.ok("cancel", "gone")
+    cli.ok("purge", "gone")
+    result = cli.run("cancel", "one", "gone", "nobody", "two")
+    assert result.text() == "one: cancelled\ntwo: cancelled\n" and result.code == 3
+    gone, nobody = result.err.decode().splitlines()
+    assert gone.startswith("runnel: gone: it was purged") and "no such execution: nobody" in nobody
+    assert [api.status(name)["status"] for name in ("one", "two")] == ["cancelled"] * 2
+
+
+def test_several_are_not_tried_in_vain_where_the_credential_or_the_server_is_the_fault(own):
+    server, api, cli = own
+    for name in ("one", "two", "three"):
+        api.create(execution_id=name)
+    result = cli.run("cancel", "one", "two", "three", env={"RUNNEL_TOKEN": "rnl_" + "x" * 43})
+    assert result.code == 4 and b"runnel: 2 more were not tried\n" in result.err and result.out == b""
+    result = cli.run("cancel", "one", "two", env={"RUNNEL_URL": "http://127.0.0.1:1"})
+    assert result.code == 5 and b"runnel: 1 more was not tried\n" in result.err
+    assert {api.status(name)["status"] for name in ("one", "two", "three")} == {"queued"}
+
+
 # --- list
 def listed(cli, *args):
     return [json.loads(line)["execution_id"] for line in cli.ok("list", "-o", "json", *args).text().splitlines()]
@@ -185,12 +225,22 @@ def test_the_same_filter_again_means_any_of_its_values(own):
     api.create(execution_id="waits", metadata={"team": "data", "n": 2})
     assert set(listed(cli, "-s", "failed", "-s", "queued")) == {"failed", "waits"}
     assert set(listed(cli, "--batch", "b1", "--batch", "b2")) == {"failed", "fine"}
+    assert set(listed(cli, "-s", "failed,queued")) == {"failed", "waits"}
+    assert set(listed(cli, "-s", "failed,queued", "-s", "completed")) == {"failed", "waits", "fine"}
+    assert set(listed(cli, "--batch", "b1,b2")) == {"failed", "fine"}
+    result = cli.run("list", "-s", "failed,sleeping")
+    assert result.code == 2 and b'not "sleeping"' in result.err
     assert set(listed(cli, "-m", "team=data", "-m", "team=web", "-m", "n=1")) == {"failed", "fine"}
     assert listed(cli, "-m", "team=data", "-m", "n=1") == ["failed"]
     answer = api.expect(200, "GET", "/api/v1/executions", query={"status": ["failed", "completed"], "id_prefix": "f"})
     assert {execution["execution_id"] for execution in answer["executions"]} == {"failed", "fine"}
-    answer = api.get("/api/v1/executions", query={"batch_id": ["x"] * 17})
-    assert answer.status == 400 and answer.code == "malformed"
+    for query in ({"status": "failed,queued"}, {"status": "failed,queued", "batch_id": "b1,x", "workflow_id": ""}):
+        answer = api.expect(200, "GET", "/api/v1/executions", query=query)
+        expected = {"failed"} if "batch_id" in query else {"failed", "waits"}
+        assert {execution["execution_id"] for execution in answer["executions"]} == expected
+    for query in ({"batch_id": ["x"] * 17}, {"batch_id": ",".join("x" * 17)}, {"status": "failed,"}):
+        answer = api.get("/api/v1/executions", query=query)
+        assert answer.status == 400 and answer.code == "malformed"
 
 
 def test_list_shows_the_whole_command_and_metadata_sorted_by_start(own):
@@ -250,6 +300,42 @@ def test_on_a_terminal_the_table_is_fitted_to_its_width(own, columns):
         assert len(line) <= columns or columns == 40, line
     assert ("COMMAND" in lines[0] and "python" in lines[1]) == (columns > 40)
     assert ("METADATA" in lines[0]) == (columns > 80)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 110, 200])
+def test_on_a_terminal_the_table_of_keys_is_fitted_to_its_width(own, columns):
+    server, api, cli = own
+    key = api.expect(201, "POST", "/api/v1/keys", {"role": "viewer", "name": "n" * 60, "expires_at": "90d"})
+    process, master = screen(cli, columns, "key", "list")
+    with process:
+        lines = read_screen(master).splitlines()
+        assert process.finish() == 0
+    assert len(lines) == 3 and all(len(line) <= columns for line in lines), lines
+    assert sum(line.startswith(key["key_id"] + "  nnn") for line in lines) == 1
+    titles = ["KEY", "NAME", "ROLE", "CREATED", "LAST USED", "EXPIRES"]
+    assert [title for title in titles if title in lines[0]] == [
+        title for title, least in zip(titles, (0, 0, 0, 100, 80, 80)) if columns >= least
+    ]
+
+
+@pytest.mark.parametrize("columns", [None, 50, 80, 300])
+def test_help_is_laid_out_for_the_terminals_width_or_for_80_columns(own, columns):
+    server, api, cli = own
+    most = min(columns or 80, 100)
+    names = re.findall(r"^  (\w+) ", cli.ok("help").text().split("Commands:")[1].split("\n\n")[0], flags=re.M)
+    assert len(names) >= 16
+    for args in (["help"], *(["help", name] for name in names), ["logs", "--help"]):
+        if columns is None:
+            text = cli.ok(*args).text()
+        else:
+            process, master = screen(cli, columns, *args)
+            with process:
+                text = read_screen(master)
+                assert process.finish() == 0
+        # What is to be copied is one line however long it is; within 80 columns all of them fit.
+        lines = [line for line in text.splitlines() if columns != 50 or not line.startswith("  runnel ")]
+        assert max(len(line) for line in lines) <= most, (args, max(lines, key=len))
+    assert ("\n" in text) and (columns != 300 or max(len(line) for line in lines) > 80)
 
 
 def test_list_watches_until_it_is_interrupted(own):
