@@ -25,9 +25,11 @@ static void subscriber_fail(struct subscriber *subscriber, int err)
 
 // --- Sending
 
-static bool is_small_part(const struct encoded *encoded, uint32_t from, uint32_t to)
+// A small part is copied, unless another socket keeps all of the bytes in memory already.
+static bool is_copied(const struct encoded *encoded, uint32_t from, uint32_t to)
 {
-    return (size_t)(encoded->offsets[to] - encoded->offsets[from]) * SHARE_PART < encoded->payload->len;
+    return encoded->payload->refs == 1 &&
+           (size_t)(encoded->offsets[to] - encoded->offsets[from]) * SHARE_PART < encoded->payload->len;
 }
 
 static void subscriber_send_slice(struct subscriber *subscriber, const struct encoded *encoded, uint32_t from,
@@ -36,7 +38,7 @@ static void subscriber_send_slice(struct subscriber *subscriber, const struct en
     size_t begin = encoded->offsets[from], end = encoded->offsets[to];
     if (end == begin)
         return;
-    if (!is_small_part(encoded, from, to)) {
+    if (!is_copied(encoded, from, to)) {
         subscriber->sink->send(subscriber->owner, encoded->payload, begin, end - begin);
         return;
     }
@@ -168,7 +170,7 @@ static bool subscriber_read(struct subscriber *subscriber, size_t room, size_t *
     } else if (!subscriber->filter) {
         const struct encoded *encoded = entry_encode(entry, subscriber->format);
         uint32_t end = fitting(encoded, from, to, room, window_slack(subscriber));
-        if (end < to && is_small_part(encoded, from, end) && room < subscriber->window.size) {
+        if (end < to && is_copied(encoded, from, end) && room < subscriber->window.size) {
             window_wait(subscriber); // it would be copied, and the rest of the chunk goes out as one later
             return false;
         }

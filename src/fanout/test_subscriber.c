@@ -4,6 +4,7 @@ struct reader {
     struct subscriber *subscriber;
     struct buf got;
     size_t pending, sends;
+    const struct payload *last;
     bool full; // what it is given stays with it
     enum follower_step steps[16];
     size_t step_count;
@@ -18,6 +19,7 @@ static void reader_send(void *owner, struct payload *payload, size_t offset, siz
     buf_append(&reader->got, payload->data + offset, len);
     reader->pending += reader->full ? len : 0;
     reader->sends++;
+    reader->last = payload;
 }
 
 static size_t reader_pending(void *owner)
@@ -56,7 +58,7 @@ static void reader_failed(void *owner, int err)
 static const struct subscriber_sink sink = {reader_send, reader_pending, reader_unshare, reader_tell, reader_failed};
 
 // From record `from` on, of an execution that has `next`.
-static void subscribe(struct fixture *fixture, struct reader *reader, uint64_t from, uint64_t next, bool follow)
+static void start(struct fixture *fixture, struct reader *reader, uint64_t from, uint64_t next, bool follow)
 {
     struct execution execution = execution_with(next);
     struct subscription subscription = {.execution = &execution,
@@ -66,6 +68,12 @@ static void subscribe(struct fixture *fixture, struct reader *reader, uint64_t f
                                         .sink = &sink,
                                         .owner = reader};
     reader->subscriber = fanout_subscribe(fixture->fanout, &subscription);
+}
+
+// The same, by the first one who is interested in the execution.
+static void subscribe(struct fixture *fixture, struct reader *reader, uint64_t from, uint64_t next, bool follow)
+{
+    start(fixture, reader, from, next, follow);
     answer_refresh(fixture, next, STATUS_RUNNING);
     turns(fixture);
 }
@@ -204,6 +212,30 @@ static void little_room_is_not_filled_with_a_small_part_of_a_chunk(void **state)
     release(&reader);
 }
 
+static void a_small_part_is_shared_if_another_socket_holds_the_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader holder = {0}, alone = {0}, beside = {0};
+    subscribe(fixture, &holder, 100000, 100000, true);
+    commit_records(fixture, 100000, 41000);
+    turns(fixture);
+    struct payload *whole = topic_find(holder.subscriber->topic, 100000)->encoded[FORMAT_TEXT]->payload;
+
+    alone.full = beside.full = true;
+    start(fixture, &alone, 100000, 141000, true);
+    turns(fixture);
+    assert_ptr_not_equal(alone.last, whole);
+    CLEANUP(payload_unref) struct payload *held = payload_ref(whole);
+    start(fixture, &beside, 100000, 141000, true);
+    turns(fixture);
+    assert_ptr_equal(beside.last, whole);
+    assert_true(beside.got.len < 128 * 1024);
+    assert_numbers(&beside, 100000, beside.subscriber->follower.cursor);
+    release(&holder);
+    release(&alone);
+    release(&beside);
+}
+
 static void one_who_does_not_follow_ends_at_what_there_was(void **state)
 {
     struct fixture *fixture = *state;
@@ -309,6 +341,7 @@ int main(void)
         TEST(a_slow_reader_is_waited_for),
         TEST(a_reader_of_large_chunks_comes_to_be_handed_whole_ones),
         TEST(little_room_is_not_filled_with_a_small_part_of_a_chunk),
+        TEST(a_small_part_is_shared_if_another_socket_holds_the_whole),
         TEST(one_who_does_not_follow_ends_at_what_there_was),
         TEST(one_who_is_to_finish_gets_what_is_durable_by_then),
         TEST(the_seal_ends_it_after_the_last_record),
