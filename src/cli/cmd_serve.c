@@ -54,7 +54,7 @@ const struct cli_command cmd_serve = {
                    "Each option is also a setting of the configuration file (tls_cert = \"…\") and an environment "
                    "variable (RUNNEL_TLS_CERT); flags beat the "
                    "environment, which beats the file. SIGHUP reads the configuration again, SIGTERM ends the server "
-                   "in good order.",
+                   "in good order, and so does the end of the terminal that it was started in.",
     .options = serve_options,
     .examples =
         (const struct cli_example[]){

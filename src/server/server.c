@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "server/collect.h"
+#include "server/hangup.h"
 #include "server/listen.h"
 #include "server/shard.h"
 #include "server/systemd.h"
@@ -51,6 +52,7 @@ struct server {
     char *base_path;
     int64_t connections_max; // as configured, or fewer where fewer files may be open
     struct signal_watch *signals[3];
+    struct hangup *hangup;
     struct timer *deadline;
     bool stopping;
     struct settings *settings; // those of the start, or of the last reload
@@ -284,16 +286,20 @@ static void server_signal(void *arg, int signum)
 {
     struct server *server = arg;
 
-    if (signum == SIGHUP) {
+    bool terminal_gone = signum == SIGHUP && hangup_is_the_terminals(server->hangup);
+    if (signum == SIGHUP && !terminal_gone) {
         server_reload(server);
         return;
     }
+    if (server->stopping && terminal_gone)
+        return; // the kernel and the shell may both send it
     if (server->stopping) {
         loop_stop(server->loop); // asked twice: at once
         return;
     }
     server->stopping = true;
-    log_info(&server->logger, "shutting down", LOG_I("signal", signum));
+    log_info(&server->logger, terminal_gone ? "shutting down, because the terminal is gone" : "shutting down",
+             LOG_I("signal", signum));
     systemd_notify("STOPPING=1");
     timer_start(server->deadline, (uint64_t)server->config->shutdown_seconds * 1000);
     for (unsigned i = 0; i < server->shard_count; i++)
@@ -509,6 +515,7 @@ static int server_start(struct server *server)
     const struct config *config = server->config;
     static const int signums[] = {SIGTERM, SIGINT, SIGHUP};
 
+    server->hangup = hangup_new(server->loop, HANGUP_FRESH_MS);
     for (size_t i = 0; i < ARRAY_LEN(signums); i++)
         server->signals[i] = signal_watch_new(server->loop, signums[i], server_signal, server);
     server->deadline = timer_new(server->loop, server_deadline, server);
@@ -554,6 +561,7 @@ static void server_release(struct server *server)
         shard_release(&server->shards[i]);
     for (size_t i = 0; i < ARRAY_LEN(server->signals); i++)
         signal_watch_free(&server->signals[i]);
+    hangup_free(&server->hangup);
     timer_free(&server->deadline);
     hub_free(&server->hub);
     auth_free(&server->auth);

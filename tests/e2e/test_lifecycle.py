@@ -3,10 +3,13 @@
 import json
 import os
 import re
+import select
 import signal
 import socket
+import subprocess
 
 import pytest
+from support import DEADLINE
 from support.api import RawConnection, eventually
 from support.process import BIN, Process
 from support.server import clean_env
@@ -244,6 +247,85 @@ def test_the_log_is_for_people_on_a_terminal_and_for_programs_elsewhere(tmp_path
             process.err.wait_for(b"ready")
             line = [line for line in process.err.data.splitlines() if b"ready" in line][0]
             assert re.match(expected, line), line
+
+
+# --- the terminal that it was started in
+class OnTerminal:
+    """A server that an interactive bash has started in a terminal of its own, which is killed as a window is closed.
+    Its log is a file. `way` is the command line around it."""
+
+    def __init__(self, root, way):
+        self.log = root / "log"
+        (root / "server.conf").write_text("message_max = 1000\n")
+        flags = f"--listen 127.0.0.1:0 --data {root}/data --config {root}/server.conf"
+        serve = f"sh -c 'echo $$ >pid; exec {BIN} serve {flags}'"
+        env = {**clean_env(root), "PS1": "ready$ ", "TERM": "dumb"}
+        shell = ["script", "-qfc", "bash --norc --noediting -i", "/dev/null"]
+        self.window = Process(shell, env=env, stdin=subprocess.PIPE, cwd=root)
+        self.window.out.wait_for(b"ready$ ")
+        self.window.write(f"echo $$ >shell; {way.format(serve=serve, log=self.log)}\n".encode())
+        self.wait("ready")
+        self.pid, shell = (int((root / name).read_text()) for name in ("pid", "shell"))
+        self.process, self.shell = os.pidfd_open(self.pid), os.pidfd_open(shell)
+
+    def entries(self):
+        text = self.log.read_text() if self.log.exists() else ""
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+    def wait(self, word):
+        eventually(lambda: any(word == entry["message"] for entry in self.entries()), f"the log says {word}")
+
+    def close_window(self):
+        """When the shell has ended, it has told its jobs."""
+        self.window.kill()
+        assert ended(self.shell)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.window.__exit__()
+        for process in (self.process, self.shell):
+            try:
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            assert ended(process)
+            os.close(process)
+
+
+def ended(pidfd):
+    return select.select([pidfd], [], [], DEADLINE)[0] != []
+
+
+@pytest.mark.parametrize("way", ["{serve} 2>{log}", "{serve} 2>{log} &", "{serve} >{log} 2>&1 &"])
+def test_a_server_ends_in_good_order_with_the_terminal_that_it_was_started_in(tmp_path, way):
+    with OnTerminal(tmp_path, way) as server:
+        os.kill(server.pid, signal.SIGHUP)  # its terminal is there, so this asks for a reload
+        server.wait("reloaded")
+        server.close_window()
+        assert ended(server.process)
+        messages = [entry["message"] for entry in server.entries()]
+        assert messages.count("shutting down, because the terminal is gone") == 1, messages
+        assert not [entry for entry in server.entries() if entry["level"] == "ERROR"]
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "nohup {serve} 2>{log} &",
+        "setsid {serve} 2>{log} &",
+        "{serve} </dev/null >{log} 2>&1 &",
+    ],
+)
+def test_sighup_stays_a_reload_for_a_server_that_does_not_belong_to_the_terminal(tmp_path, way):
+    with OnTerminal(tmp_path, way) as server:
+        server.close_window()
+        os.kill(server.pid, signal.SIGHUP)
+        server.wait("reloaded")
+        os.kill(server.pid, signal.SIGTERM)
+        assert ended(server.process)
+        assert "shutting down" in [entry["message"] for entry in server.entries()]
 
 
 def test_streams_live_through_a_reload(servers):
