@@ -232,6 +232,8 @@ const struct route api_routes[] = {
      .query = sse_query, .handle = follow_sse, .summary = "server-sent events"},
     {HTTP_M_GET, "/ws/executions/{id}/logs", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_TICKET | ROUTE_SOCKET,
      .query = ws_query, .handle = follow_ws, .refuse = follow_ws_refuse, .summary = "WebSocket for followers"},
+    {HTTP_M_GET, "/ws/streams", ACTION_READ, .flags = ROUTE_TICKET | ROUTE_SOCKET, .handle = follow_streams,
+     .summary = "WebSocket for followers of many"},
     {HTTP_M_GET, "/ws/runner/executions/{id}/stream", ACTION_WRITE, RESOURCE_EXECUTION,
      .flags = ROUTE_TICKET | ROUTE_SOCKET | ROUTE_ANY_QUERY, .query = runner_query, .handle = runner_socket,
      .summary = "WebSocket for runners"},

@@ -145,7 +145,7 @@ int tickets_use(struct tickets *tickets, const uint8_t hash[32], const struct ti
         return ERR_UNAUTHORIZED;
     if (!ticket->kind) {
         ticket->kind = use->kind;
-        ticket->execution_id = xstrndup(use->execution_id.data, use->execution_id.len);
+        ticket->execution_id = xasprintf("%.*s", STR_ARGS(use->execution_id));
     }
     if (ticket->streams == 0)
         ticket_idle(tickets, ticket, now_ms);

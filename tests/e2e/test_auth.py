@@ -180,6 +180,7 @@ ROUTES = [
     ("DELETE", "/api/v1/accounts/{account}", None, O),
     ("WS", "/ws/executions/{sealed}/logs", None, R),
     ("WS", "/ws/runner/executions/{id}/stream", None, W),
+    ("WS", "/ws/streams", None, R),
     ("WS", "/ws/workers", None, J),
 ]
 

@@ -98,11 +98,11 @@ static void plain_tell(void *owner, enum follower_step step, const struct follow
 
     switch (step) {
     case FOLLOWER_GAP:
-        append_gap(&json, follower);
+        append_gap(&json, follower, NULL);
         plain_say(it, FORMAT_GAPS, &json, 0);
         break;
     case FOLLOWER_STATE:
-        append_state(&json, execution, live);
+        append_state(&json, execution, live, NULL);
         plain_say(it, FORMAT_STATES, &json, 0);
         break;
     case FOLLOWER_COMPLETE:
@@ -148,7 +148,7 @@ static void sse_tell(void *owner, enum follower_step step, const struct follower
 
     switch (step) {
     case FOLLOWER_GAP:
-        append_gap(&json, follower);
+        append_gap(&json, follower, NULL);
         sse_event(it, -1, "gap", &json);
         break;
     case FOLLOWER_POSITION:
@@ -158,7 +158,7 @@ static void sse_tell(void *owner, enum follower_step step, const struct follower
         }
         break;
     case FOLLOWER_STATE:
-        append_state(&json, execution, live);
+        append_state(&json, execution, live, NULL);
         sse_event(it, -1, "state", &json);
         break;
     case FOLLOWER_COMPLETE:

@@ -9,25 +9,34 @@ static struct json_writer open_message(struct buf *out, const char *type)
     return json;
 }
 
-void append_position(struct buf *out, const struct follower *follower)
+static struct json_writer open_message_of(struct buf *out, const char *type, const char *execution_id)
 {
-    struct json_writer json = open_message(out, "position");
+    struct json_writer json = open_message(out, type);
+    if (execution_id)
+        json_add_text(&json, "execution_id", execution_id);
+    return json;
+}
+
+void append_position(struct buf *out, const struct follower *follower, const char *execution_id)
+{
+    struct json_writer json = open_message_of(out, "position", execution_id);
     json_add_i64(&json, "sequence_number", follower->position);
     json_close(&json);
 }
 
-void append_gap(struct buf *out, const struct follower *follower)
+void append_gap(struct buf *out, const struct follower *follower, const char *execution_id)
 {
-    struct json_writer json = open_message(out, "gap");
+    struct json_writer json = open_message_of(out, "gap", execution_id);
     json_add_u64(&json, "from", follower->gap_from);
     json_add_u64(&json, "to", follower->gap_to);
     json_add_text(&json, "reason", follower->gap_reason);
     json_close(&json);
 }
 
-void append_state(struct buf *out, const struct execution *execution, const struct execution_live *live)
+void append_state(struct buf *out, const struct execution *execution, const struct execution_live *live,
+                  const char *execution_id)
 {
-    struct json_writer json = open_message(out, "state");
+    struct json_writer json = open_message_of(out, "state", execution_id);
     json_add_text(&json, "status", status_word(execution->status));
     json_add_bool(&json, "runner_connected", live->runner_connected);
     if (live->has_lag)

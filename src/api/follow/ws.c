@@ -92,13 +92,13 @@ static void sink_tell(void *owner, enum follower_step step, const struct followe
 
     switch (step) {
     case FOLLOWER_GAP:
-        append_gap(&json, follower);
+        append_gap(&json, follower, NULL);
         break;
     case FOLLOWER_POSITION:
-        append_position(&json, follower);
+        append_position(&json, follower, NULL);
         break;
     case FOLLOWER_STATE:
-        append_state(&json, execution, live);
+        append_state(&json, execution, live, NULL);
         break;
     case FOLLOWER_COMPLETE:
         append_complete(&json, execution);
