@@ -63,6 +63,7 @@ size_t frame_parse(const char *data, size_t len, struct frame *ret);
 
 // --- The generators
 int run_ingest(struct args *args); // runners
+int run_shared(struct args *args); // workers: many runners a socket
 int run_follow(struct args *args); // followers, and a feeder
 int run_http(struct args *args);   // requests
 int run_raw(struct args *args);    // the references: plain senders

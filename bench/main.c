@@ -5,8 +5,8 @@ static const struct {
     const char *name;
     int (*run)(struct args *args);
 } generators[] = {
-    {"ingest", run_ingest}, {"follow", run_follow}, {"http", run_http},   {"raw", run_raw},
-    {"child", run_child},   {"reader", run_reader}, {"probe", run_probe},
+    {"ingest", run_ingest}, {"follow", run_follow}, {"http", run_http},     {"raw", run_raw},
+    {"shared", run_shared}, {"child", run_child},   {"reader", run_reader}, {"probe", run_probe},
 };
 
 int main(int argc, char **argv)

@@ -1,6 +1,6 @@
 """The rows of the table, in the order in which they run."""
 
-from .rows_ingest import ingest_sockets, many_executions, wrap_cat
+from .rows_ingest import ingest_sockets, many_executions, shared_sockets, wrap_cat
 from .rows_read import read_million, status_requests, tail_and_start
 from .rows_live import fan_out, join_old, latency, memory
 from .rows_disk import disk
@@ -15,6 +15,7 @@ ROWS = [
     latency,
     join_old,
     many_executions,
+    shared_sockets,
     disk,
     memory,
     status_requests,
