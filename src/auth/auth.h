@@ -53,7 +53,7 @@ void auth_free(struct auth **auth);
 
 // The stream that a ticket opens. Its first use binds the ticket to that stream.
 struct ticket_use {
-    unsigned kind; // kind of stream; not 0
+    unsigned kind;           // kind of stream; not 0
     struct str execution_id; // empty: of a stream that is about none in particular
 };
 
