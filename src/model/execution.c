@@ -10,6 +10,8 @@ static const size_t owned[] = {
     offsetof(struct execution, workflow_id),     offsetof(struct execution, batch_id),
     offsetof(struct execution, spec_json),       offsetof(struct execution, metadata_json),
     offsetof(struct execution, cancel_reason),   offsetof(struct execution, command_json),
+    offsetof(struct execution, job.demand),      offsetof(struct execution, job.retry_of),
+    offsetof(struct execution, job.retried_as),  offsetof(struct execution, job.reason),
 };
 
 static char **owned_at(struct execution *execution, size_t i)

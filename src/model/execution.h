@@ -1,7 +1,7 @@
 // An execution as everyone outside the store sees it. The struct owns its strings.
 #pragma once
 
-#include "model/status.h"
+#include "model/job.h"
 #include "util/json_writer.h"
 
 struct execution {
@@ -26,6 +26,7 @@ struct execution {
     char *spec_json;
     char *command_json;  // from the request: an array of strings, or NULL
     char *metadata_json; // object, or NULL
+    struct job_view job; // of one that a worker is to run
     char *cancel_reason; // why somebody asked to cancel; NULL: nobody asked
 };
 

@@ -48,6 +48,10 @@ extern const struct store_kind store_kinds[STORE_OP_KINDS];
 // Around each transaction, with all operations of it: before it begins, and before their answers.
 void store_versions_begin(struct store *store, struct store_op *const *ops, size_t count);
 void store_versions_end(struct store *store, struct store_op *const *ops, size_t count);
+// The same for a row that none of the operations names, once it is known that its transaction changes it. True if it
+// was not marked yet: then it is to be ended as well.
+bool store_version_begin(struct store *store, int64_t row);
+void store_version_end(struct store *store, int64_t row);
 // Between the two, once it is durable and visible to queries; of one transaction after the other.
 void store_publish(struct store *store, const struct store_change *changes, size_t count);
 // Posts `done` to the operation's loop; the operation is the caller's again.

@@ -21,9 +21,15 @@ static void release_nothing(struct store_op *op)
     (void)op;
 }
 
+static void create_release(struct store_create *create)
+{
+    execution_release(&create->execution);
+    free_ptr(&create->ret_reason);
+}
+
 static void release_create(struct store_op *op)
 {
-    execution_release(&OP(store_create)->execution);
+    create_release(OP(store_create));
 }
 
 static void release_claim(struct store_op *op)
@@ -93,6 +99,110 @@ static void release_account_list(struct store_op *op)
 static void release_lease_adopt(struct store_op *op)
 {
     free_ptr(&OP(store_lease_adopt)->ret_leases);
+}
+
+void batch_release(struct batch *batch)
+{
+    free(batch->batch_id);
+    free(batch->owner);
+    free(batch->name);
+    free(batch->metadata_json);
+    *batch = (struct batch){0};
+}
+
+static void view_release(struct job_view *view)
+{
+    free(view->demand);
+    free(view->retry_of);
+    free(view->retried_as);
+    free(view->reason);
+    *view = (struct job_view){0};
+}
+
+static void release_job_claim(struct store_op *op)
+{
+    execution_release(&OP(store_job_claim)->ret_execution);
+}
+
+static void release_job_return(struct store_op *op)
+{
+    execution_release(&OP(store_job_return)->ret_execution);
+}
+
+static void release_job_retry(struct store_op *op)
+{
+    execution_release(&OP(store_job_retry)->ret_execution);
+}
+
+static void release_job_lines(struct store_op *op)
+{
+    struct store_job_lines *lines = OP(store_job_lines);
+    for (size_t i = 0; i < lines->ret_count; i++)
+        free(lines->ret_lines[i].demand);
+    free(TAKE_PTR(lines->ret_lines));
+    lines->ret_count = 0;
+}
+
+static void release_job_waits(struct store_op *op)
+{
+    view_release(&OP(store_job_waits)->ret_job);
+    free_ptr(&OP(store_job_waits)->ret_parent);
+}
+
+static void release_batch_create(struct store_op *op)
+{
+    batch_release(&OP(store_batch_create)->batch);
+}
+
+static void release_batch_add(struct store_op *op)
+{
+    struct store_batch_add *add = OP(store_batch_add);
+    for (size_t i = 0; i < add->count; i++)
+        create_release(&add->jobs[i]);
+    batch_release(&add->ret_batch);
+}
+
+static void release_batch_change(struct store_op *op)
+{
+    struct store_batch_change *change = OP(store_batch_change);
+    free(TAKE_PTR(change->ret_running));
+    change->ret_running_count = 0;
+    batch_release(&change->ret_batch);
+}
+
+static void release_batch_get(struct store_op *op)
+{
+    batch_release(&OP(store_batch_get)->ret_batch);
+}
+
+static void release_batch_list(struct store_op *op)
+{
+    struct store_batch_list *list = OP(store_batch_list);
+    for (size_t i = 0; i < list->ret_count; i++)
+        batch_release(&list->ret_batches[i]);
+    free(TAKE_PTR(list->ret_batches));
+    list->ret_count = 0;
+}
+
+static void release_batch_failures(struct store_op *op)
+{
+    struct store_batch_failures *failures = OP(store_batch_failures);
+    for (size_t i = 0; i < failures->ret_count; i++)
+        execution_release(&failures->ret_executions[i]);
+    free(TAKE_PTR(failures->ret_executions));
+    failures->ret_count = 0;
+}
+
+static void release_worker_list(struct store_op *op)
+{
+    struct store_worker_list *list = OP(store_worker_list);
+    for (size_t i = 0; i < list->ret_count; i++) {
+        free(list->ret_workers[i].worker_id);
+        free(list->ret_workers[i].hostname);
+        free(list->ret_workers[i].offer_json);
+    }
+    free(TAKE_PTR(list->ret_workers));
+    list->ret_count = 0;
 }
 
 static void release_backup(struct store_op *op)

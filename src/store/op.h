@@ -10,33 +10,48 @@
 //   account  AT the member that says whose turn it takes, unless the caller does; NONE
 //   space    GROWS: it needs room. KEEPS: a full store does it, too, so that it can be emptied and logs can end
 //   release  how what came out of it is freed: release_… in op.c
-#define STORE_COMMITS(X)                                                            \
-    X(CREATE, create, NONE, AT(create, execution.account), GROWS, create)           \
-    X(CLAIM, claim, AT(claim, row), NONE, KEEPS, claim)                             \
-    X(APPEND, append, AT(append, row), NONE, GROWS, nothing)                        \
-    X(COMPLETE, complete, AT(complete, row), NONE, KEEPS, complete)                 \
-    X(UPDATE, update, AT(update, row), NONE, KEEPS, update)                         \
-    X(PURGE, purge, AT(purge, row), NONE, KEEPS, nothing)                           \
-    X(KEY_CREATE, key_create, NONE, AT(key_create, key.account), GROWS, key_create) \
-    X(KEY_REVOKE, key_revoke, NONE, AT(key_revoke, account), KEEPS, nothing)        \
-    X(KEY_USED, key_used, NONE, NONE, KEEPS, nothing)                               \
-    X(ACCOUNT_ENSURE, account_ensure, NONE, NONE, KEEPS, nothing)                   \
-    X(ACCOUNT_CREATE, account_create, NONE, NONE, KEEPS, nothing)                   \
-    X(ACCOUNT_CHANGE, account_change, NONE, NONE, KEEPS, nothing)                   \
-    X(NODE_START, node_start, NONE, NONE, KEEPS, nothing)                           \
-    X(NODE_BEAT, node_beat, NONE, NONE, KEEPS, nothing)                             \
-    X(LEASE, lease, NONE, NONE, KEEPS, nothing)                                     \
-    X(LEASE_ADOPT, lease_adopt, NONE, NONE, KEEPS, lease_adopt)
+#define STORE_COMMITS(X)                                                                      \
+    X(CREATE, create, NONE, AT(create, execution.account), GROWS, create)                     \
+    X(CLAIM, claim, AT(claim, row), NONE, KEEPS, claim)                                       \
+    X(APPEND, append, AT(append, row), NONE, GROWS, nothing)                                  \
+    X(COMPLETE, complete, AT(complete, row), NONE, KEEPS, complete)                           \
+    X(UPDATE, update, AT(update, row), NONE, KEEPS, update)                                   \
+    X(PURGE, purge, AT(purge, row), NONE, KEEPS, nothing)                                     \
+    X(KEY_CREATE, key_create, NONE, AT(key_create, key.account), GROWS, key_create)           \
+    X(KEY_REVOKE, key_revoke, NONE, AT(key_revoke, account), KEEPS, nothing)                  \
+    X(KEY_USED, key_used, NONE, NONE, KEEPS, nothing)                                         \
+    X(ACCOUNT_ENSURE, account_ensure, NONE, NONE, KEEPS, nothing)                             \
+    X(ACCOUNT_CREATE, account_create, NONE, NONE, KEEPS, nothing)                             \
+    X(ACCOUNT_CHANGE, account_change, NONE, NONE, KEEPS, nothing)                             \
+    X(NODE_START, node_start, NONE, NONE, KEEPS, nothing)                                     \
+    X(NODE_BEAT, node_beat, NONE, NONE, KEEPS, nothing)                                       \
+    X(LEASE, lease, NONE, NONE, KEEPS, nothing)                                               \
+    X(LEASE_ADOPT, lease_adopt, NONE, NONE, KEEPS, lease_adopt)                               \
+    X(JOB_CLAIM, job_claim, AT(job_claim, row), NONE, KEEPS, job_claim)                       \
+    X(JOB_RETURN, job_return, AT(job_return, row), NONE, KEEPS, job_return)                   \
+    X(JOB_SETTLE, job_settle, NONE, NONE, GROWS, nothing)                                     \
+    X(JOB_RETRY, job_retry, AT(job_retry, row), NONE, GROWS, job_retry)                       \
+    X(BATCH_CREATE, batch_create, NONE, AT(batch_create, batch.account), GROWS, batch_create) \
+    X(BATCH_ADD, batch_add, NONE, NONE, GROWS, batch_add)                                     \
+    X(BATCH_CHANGE, batch_change, NONE, NONE, KEEPS, batch_change)                            \
+    X(WORKER_SEEN, worker_seen, NONE, NONE, KEEPS, nothing)
 
-#define STORE_QUERIES(X)                                                \
-    X(GET, get, NONE, AT(get, account), KEEPS, get)                     \
-    X(LIST, list, NONE, AT(list, account), KEEPS, list)                 \
-    X(READ, read, NONE, NONE, KEEPS, read)                              \
-    X(PRODUCER, producer, NONE, NONE, KEEPS, producer)                  \
-    X(KEY_FIND, key_find, NONE, NONE, KEEPS, key_find)                  \
-    X(KEY_LIST, key_list, NONE, AT(key_list, account), KEEPS, key_list) \
-    X(ACCOUNT_LIST, account_list, NONE, NONE, KEEPS, account_list)      \
-    X(COUNT_OPEN, count_open, NONE, NONE, KEEPS, nothing)               \
+#define STORE_QUERIES(X)                                                            \
+    X(GET, get, NONE, AT(get, account), KEEPS, get)                                 \
+    X(LIST, list, NONE, AT(list, account), KEEPS, list)                             \
+    X(READ, read, NONE, NONE, KEEPS, read)                                          \
+    X(PRODUCER, producer, NONE, NONE, KEEPS, producer)                              \
+    X(KEY_FIND, key_find, NONE, NONE, KEEPS, key_find)                              \
+    X(KEY_LIST, key_list, NONE, AT(key_list, account), KEEPS, key_list)             \
+    X(ACCOUNT_LIST, account_list, NONE, NONE, KEEPS, account_list)                  \
+    X(COUNT_OPEN, count_open, NONE, NONE, KEEPS, nothing)                           \
+    X(JOBS_READY, jobs_ready, NONE, NONE, KEEPS, nothing)                           \
+    X(JOB_LINES, job_lines, NONE, NONE, KEEPS, job_lines)                           \
+    X(JOB_WAITS, job_waits, NONE, NONE, KEEPS, job_waits)                           \
+    X(BATCH_GET, batch_get, NONE, AT(batch_get, account), KEEPS, batch_get)         \
+    X(BATCH_LIST, batch_list, NONE, AT(batch_list, account), KEEPS, batch_list)     \
+    X(BATCH_FAILURES, batch_failures, NONE, NONE, KEEPS, batch_failures)            \
+    X(WORKER_LIST, worker_list, NONE, AT(worker_list, account), KEEPS, worker_list) \
     X(BACKUP, backup, NONE, NONE, KEEPS, backup)
 
 enum store_op_kind {

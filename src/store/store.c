@@ -83,16 +83,24 @@ uint64_t store_version(const struct store *store, int64_t row)
     return store->one_writer ? atomic_load(&store->versions[version_slot(row)]) : 1;
 }
 
+static bool version_step(struct store *store, int64_t row, uint64_t from_parity)
+{
+    _Atomic uint64_t *slot = &store->versions[version_slot(row)];
+    uint64_t version = atomic_load(slot);
+    if (version % 2 != from_parity)
+        return false;
+    atomic_store(slot, version + 1);
+    return true;
+}
+
 // One thread writes versions, so a load and a store are enough. Whether a slot is odd already says that another
 // operation of the same transaction has been here.
 static void versions_step(struct store *store, struct store_op *const *ops, size_t count, uint64_t from_parity)
 {
     for (size_t i = 0; i < count; i++) {
         int64_t row = member_at(ops[i], store_kinds[ops[i]->kind].row_at);
-        _Atomic uint64_t *slot = &store->versions[version_slot(row)];
-        uint64_t version = atomic_load(slot);
-        if (row && version % 2 == from_parity)
-            atomic_store(slot, version + 1);
+        if (row)
+            version_step(store, row, from_parity);
     }
 }
 
@@ -104,6 +112,16 @@ void store_versions_begin(struct store *store, struct store_op *const *ops, size
 void store_versions_end(struct store *store, struct store_op *const *ops, size_t count)
 {
     versions_step(store, ops, count, 1);
+}
+
+bool store_version_begin(struct store *store, int64_t row)
+{
+    return version_step(store, row, 0);
+}
+
+void store_version_end(struct store *store, int64_t row)
+{
+    version_step(store, row, 1);
 }
 
 void store_stop(struct store *store)

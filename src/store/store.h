@@ -13,7 +13,9 @@
 #include "store/op.h"
 #include "store/ops/account.h"
 #include "store/ops/backup.h"
+#include "store/ops/batch.h"
 #include "store/ops/execution.h"
+#include "store/ops/job.h"
 #include "store/ops/key.h"
 #include "store/ops/node.h"
 #include "store/ops/record.h"
@@ -26,6 +28,9 @@ struct store_change { // of one execution; what it points to is borrowed during 
     struct str batch_id, workflow_id; // empty: none
     uint64_t first;                   // of `chunk`
     struct chunk *chunk;              // NULL if no records came
+    int64_t batch;                    // row of the batch that counts it; 0: none. Of a batch alone: `row` is 0
+    bool ready;                       // it became ready for a worker
+    bool unsettled;                   // something ended: STORE_JOB_SETTLE has something to do
     uint64_t arrived_ns;              // submitted_ns of the operation
     uint64_t next;
     enum execution_status status;

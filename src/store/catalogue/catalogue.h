@@ -10,7 +10,9 @@
 
 #include "store/catalogue/statements.h"
 #include "store/ops/account.h"
+#include "store/ops/batch.h"
 #include "store/ops/execution.h"
+#include "store/ops/job.h"
 #include "store/ops/key.h"
 #include "store/ops/node.h"
 
@@ -119,3 +121,85 @@ int catalogue_lease_adopt(struct sql *sql, struct store_lease_adopt *adopt, int6
 // Whoever holds it: it runs out by then; 0: when its node is not heard of any more.
 int catalogue_lease_deadline(struct sql *sql, enum lease_kind kind, int64_t subject, int64_t deadline_ms);
 int catalogue_lease_end(struct sql *sql, enum lease_kind kind, int64_t subject); // there is nothing to hold any more
+
+// --- Jobs and batches. docs/internals/jobs.md. What follows from a change may change other executions: the adapter
+// has their outcomes, so it is asked to.
+struct catalogue_changes {
+    void *arg;
+    // Judges and stores an outcome that was not there before: catalogue_job_outcome is part of that.
+    int (*end)(void *arg, int64_t row, enum outcome_cause cause);
+    int (*made)(void *arg, int64_t row); // a new execution, which is queued
+    // What is shown of it is another by now. `ready`: a worker may have it.
+    int (*changed)(void *arg, int64_t row, bool ready);
+    void (*batch_changed)(void *arg, int64_t account, int64_t batch,
+                          bool unsettled); // and none of its executions with it
+};
+
+struct job_effect { // of an outcome on the job
+    bool is_job, ready, unsettled;
+    int64_t batch;
+    int queued; // how many more of the account are queued: -1, 0, 1
+};
+
+// --- job_rows.c
+int catalogue_job_reason(struct sql *sql, int64_t row, struct str reason); // the first one stays
+int catalogue_job_purge(struct sql *sql, int64_t row);                     // of one that is settled
+// Of a row of JOB_VIEW_COLUMNS that begin at `column`.
+void job_view_from_row(const struct sql_statement *row, int column, struct job_view *ret);
+
+// --- jobs.c
+// With each change of an outcome, after it was written.
+int catalogue_job_outcome(struct sql *sql, int64_t row, const struct outcome *before, const struct outcome *after,
+                          int64_t now_ms, struct job_effect *ret);
+int catalogue_jobs_queued(struct sql *sql, int64_t account, uint64_t *ret_count);
+int catalogue_job_claimable(struct sql *sql, int64_t row); // ERR_NOT_FOUND: it is no job. ERR_CONFLICT
+// After its outcome was stored. ret_spec: the caller's; NULL if it has none.
+int catalogue_job_claimed(struct sql *sql, int64_t row, struct str worker_id, struct str hostname, char **ret_spec,
+                          struct retry_rule *ret_rule);
+// After its outcome was stored; it ends if it is not wanted any more. ERR_NOT_FOUND: it is no job.
+int catalogue_job_returned(struct sql *sql, int64_t row, const struct catalogue_changes *changes);
+int catalogue_job_rule(struct sql *sql, int64_t row, struct retry_rule *ret); // ERR_NOT_FOUND
+int catalogue_job_batch(struct sql *sql, int64_t row, int64_t *ret);          // 0: none. ERR_NOT_FOUND: it is no job
+
+// --- attempts.c
+struct job_parents; // what a new job depends on, as it was found
+// Before anything is written: ERR_NOT_FOUND and ERR_INVALID with a reason in create->ret_reason; ERR_TOO_LARGE.
+int catalogue_job_judge(struct sql *sql, struct store_create *create, struct job_parents **ret);
+void job_parents_free(struct job_parents **parents);
+// After catalogue_create, which made it. It may end at once: read it anew.
+int catalogue_job_create(struct sql *sql, const struct store_create *create, const struct job_parents *parents,
+                         const struct catalogue_changes *changes);
+int catalogue_job_retry(struct sql *sql, int64_t row, int64_t now_ms, const struct catalogue_changes *changes,
+                        int64_t *ret_row); // ERR_NOT_FOUND, ERR_CONFLICT
+
+// --- settle.c
+int catalogue_job_unsettled(struct sql *sql, int64_t row, bool *ret); // its ending waits
+int catalogue_job_settle(struct sql *sql, struct store_job_settle *settle, int64_t now_ms,
+                         const struct catalogue_changes *changes);
+// That one alone, all of it.
+int catalogue_job_settle_one(struct sql *sql, int64_t row, int64_t now_ms, const struct catalogue_changes *changes);
+
+// --- batch_rows.c
+int catalogue_batch_get(struct sql *sql, int64_t row, struct batch *ret);                          // ERR_NOT_FOUND
+int catalogue_batch_find(struct sql *sql, int64_t account, struct str batch_id, int64_t *ret_row); // likewise
+int catalogue_batch_account(struct sql *sql, int64_t row, int64_t *ret);                           // likewise
+int catalogue_batches_forget(struct sql *sql, int64_t account);                                    // and workers
+
+// --- batches.c
+int catalogue_batch_create(struct sql *sql, struct store_batch_create *create, int64_t now_ms);
+int catalogue_batch_list(struct sql *sql, struct store_batch_list *list);
+int catalogue_batch_failures(struct sql *sql, int64_t row, unsigned limit, int64_t *ret_rows, size_t *ret_count);
+// Which of the jobs are there already: their rows, else 0. ERR_CONFLICT, ERR_TOO_LARGE.
+int catalogue_batch_judge(struct sql *sql, const struct store_batch_add *add, int64_t *ret_rows);
+int catalogue_batch_added(struct sql *sql, int64_t row, const struct catalogue_changes *changes);
+int catalogue_batch_change(struct sql *sql, struct store_batch_change *change, int64_t now_ms,
+                           const struct catalogue_changes *changes);
+
+// --- queue.c
+int catalogue_jobs_ready(struct sql *sql, struct store_jobs_ready *query);
+int catalogue_job_lines(struct sql *sql, struct store_job_lines *query);
+int catalogue_job_waits(struct sql *sql, struct store_job_waits *query);
+
+// --- workers.c
+int catalogue_worker_seen(struct sql *sql, const struct store_worker_seen *seen, int64_t now_ms);
+int catalogue_worker_list(struct sql *sql, struct store_worker_list *list);

@@ -32,6 +32,7 @@ static int execution_from_row(const struct sql_statement *row, struct execution 
     ret->execution_id = sql_dup(row, 2);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         *texts[i] = sql_dup(row, 17 + (int)i);
+    job_view_from_row(row, 28, &ret->job);
     return 0;
 }
 
@@ -184,7 +185,7 @@ int catalogue_execution_purge(struct sql *sql, int64_t row)
 {
     static const enum catalogue_statement steps[] = {CATALOGUE_EXECUTION_PURGE, CATALOGUE_DOCUMENT_DELETE,
                                                      CATALOGUE_LABELS_DELETE};
-    int err = 0;
+    int err = catalogue_job_purge(sql, row);
     for (size_t i = 0; i < ARRAY_LEN(steps) && err == 0; i++)
         err = run_for(sql, steps[i], row);
     return err;

@@ -2,6 +2,7 @@
 // docs/internals/store.md.
 #pragma once
 
+#include "store/catalogue/job_statements.h"
 #include "store/sql/sql.h"
 
 // --- Accounts
@@ -54,11 +55,12 @@
     "e.id, e.account, e.execution_id, e.status, e.sealed, e.purged, e.pinned, e.exit_code, e.created_ms, "    \
     "e.started_ms, e.completed_ms, e.sealed_ms, e.next_sequence, e.first_sequence, e.epoch, e.digest, "       \
     "e.message_bytes, e.owner, e.script_filename, e.runtime, e.worker_id, e.worker_hostname, e.workflow_id, " \
-    "e.batch_id, CASE WHEN length(d.spec) < 262144 THEN {command} END, d.metadata, e.cancel_reason, e.restored_from"
+    "e.batch_id, CASE WHEN length(d.spec) < 262144 THEN {command} END, d.metadata, e.cancel_reason, "         \
+    "e.restored_from, " JOB_VIEW_COLUMNS
 
 #define EXECUTION_STATEMENTS(X)                                                                                        \
-    X(EXECUTION_BY_ROW,                                                                                                \
-      "SELECT " EXECUTION_COLUMNS " FROM executions e LEFT JOIN documents d ON d.execution = e.id WHERE e.id = ?1")    \
+    X(EXECUTION_BY_ROW, "SELECT " EXECUTION_COLUMNS " FROM executions e LEFT JOIN documents d ON d.execution = e.id "  \
+                        "LEFT JOIN jobs j ON j.execution = e.id WHERE e.id = ?1")                                      \
     X(EXECUTION_ROW_OF, "SELECT id FROM executions WHERE account = ?1 AND execution_id = ?2")                          \
     X(EXECUTION_HEAD,                                                                                                  \
       "SELECT account, status, sealed, purged, exit_code, epoch, started_ms, completed_ms, sealed_ms, "                \
@@ -124,7 +126,11 @@
     ACCOUNT_STATEMENTS(X)       \
     KEY_STATEMENTS(X)           \
     EXECUTION_STATEMENTS(X)     \
-    NODE_STATEMENTS(X)
+    NODE_STATEMENTS(X)          \
+    JOB_STATEMENTS(X)           \
+    DEPENDENCY_STATEMENTS(X)    \
+    BATCH_STATEMENTS(X)         \
+    WORKER_STATEMENTS(X)
 
 enum catalogue_statement {
 #define CATALOGUE_ENUM(name, sql) CATALOGUE_##name,

@@ -8,6 +8,8 @@
 
 // --- Commits
 
+struct job_new;
+
 struct store_create {
     struct store_op op;
     // In: account, execution_id (NULL: made), status, started_ms, owner, spec…, allocated by the caller. Out: as
@@ -16,6 +18,8 @@ struct store_create {
     struct str idempotency_key; // empty: none. Kept for 24 h.
     uint64_t request_hash;      // of the request's body, compared under the same key (ERR_IDEMPOTENCY)
     uint64_t open_max;          // ERR_RATE when the account has so many unsealed executions already; 0 = no limit
+    const struct job_new *job;  // store/ops/job.h: a worker is to run it; NULL: its own runner does
+    char *ret_reason;           // of a refusal of what it depends on, for people; or NULL
     bool ret_existed;           // the same key and body again: `execution` is the one made then
     // An execution_id that exists already: ERR_CONFLICT, or ERR_EXPIRED if it was purged.
 };

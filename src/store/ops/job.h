@@ -3,71 +3,66 @@
 
 #include "model/demand.h"
 #include "model/dependency.h"
+#include "model/job.h"
 #include "model/retry.h"
 #include "store/ops/execution.h"
 
-enum job_state { JOB_HELD, JOB_DELAYED, JOB_READY, JOB_CLAIMED, JOB_ENDED };
-
 struct job_parent {
-    struct str id; // of an execution, or of a batch
-    bool batch;
+    struct str id; // an execution's, else a batch's; of the same account
     enum dependency_wish wish;
 };
 
-// What a new execution has beside itself when it is a job: struct store_create's `job`.
+// What a new execution has beside itself when it is a job: struct store_create's `job`. Its status must be queued.
 struct job_new {
     struct str demand; // canonical, demand_append
     struct retry_rule retry;
     int priority;         // higher first
     int64_t timeout_ms;   // 0: none
-    int64_t batch;        // row; 0: none
+    int64_t batch;        // row; 0: none. Set by STORE_BATCH_ADD
     uint32_t batch_index; // within it, from 0
     const struct job_parent *parents;
-    size_t parent_count;
+    size_t parent_count; // at most DEPENDENCIES_MAX
     int64_t rate_micros; // of its cost, per hour
     bool trusted;        // an admin's or operator's; docs/internals/jobs.md
-};
-
-// What the queue says of an execution; with store_get and the list.
-struct job_view {
-    bool is_job;
-    enum job_state state;
-    unsigned attempt;
-    int priority;
-    int64_t batch, timeout_ms, not_before_ms, rate_micros;
-    char *demand, *retry_of, *reason; // reason: why it was skipped, timed out, …; or NULL
+    uint64_t queued_max; // ERR_RATE when the account has so many queued already; 0: no limit
 };
 
 // --- Commits
 
-// A worker takes a ready job: epoch + 1, running. ERR_CONFLICT if it is not ready any more.
+// A worker takes a ready job: epoch + 1, running. ERR_CONFLICT if it is not ready any more, or its batch starts none.
 struct store_job_claim {
     struct store_op op;
     int64_t row;
+    int64_t node; // whose lease it becomes; 0: nobody's
     struct str worker_id, worker_hostname;
-    struct execution ret_execution; // with spec_json
-    struct job_view ret_job;
+    struct execution ret_execution; // with spec_json, and `job`
+    struct retry_rule ret_retry;
 };
 
-// The worker gives it back, as nothing of it was run: queued and ready again. ERR_FENCED, ERR_CONFLICT.
+// The worker gives it back, as nothing of it was run: queued, and ready again in its place. If it was asked to cancel,
+// or another attempt follows already, it ends as cancelled. ERR_FENCED, ERR_CONFLICT.
 struct store_job_return {
     struct store_op op;
     int64_t row;
     uint64_t epoch;
+    struct execution ret_execution;
 };
 
-// Draws the consequences of ends, and makes ready what was delayed until now. docs/internals/jobs.md.
+// Draws the consequences of ends, and makes ready what was delayed until now. docs/internals/jobs.md. To be asked again
+// while it has settled something, when a change says `unsettled`, and when the next delay is over.
 struct store_job_settle {
     struct store_op op;
     unsigned max;            // endings; 0: 256
-    unsigned ret_settled;    // == max: there may be more
+    unsigned ret_settled;    // jobs and batches that changed; 0: nothing was left to do
     int64_t ret_next_due_ms; // of the first delayed job; 0: none
 };
 
-// Queues a job once more by hand: a new attempt. ERR_CONFLICT unless it has ended and is the newest attempt.
+// Queues a job once more by hand: a new attempt, with a new count of retries. ERR_CONFLICT unless it has ended or is
+// lost, and is the newest attempt. A lost one is asked to cancel, and its runner given the time to do so.
 struct store_job_retry {
     struct store_op op;
     int64_t row;
+    uint64_t queued_max; // as struct job_new's
     struct execution ret_execution;
 };
 
@@ -85,23 +80,27 @@ struct job_brief {
     int64_t row, turn;
     int priority;
 };
-// One line's first jobs; or, with `demand` empty, the next line after it.
+// One line's first jobs, by priority, turn, row.
 struct store_jobs_ready {
     struct store_op op;
-    int64_t account;   // in the first form
-    struct str demand; // of the line; a view
-    unsigned limit;
-    struct job_brief ret_jobs[JOBS_READY_MAX]; // by priority, turn, row
+    int64_t account;
+    struct str demand;
+    unsigned limit; // at most JOBS_READY_MAX, which is also 0
+    struct job_brief ret_jobs[JOBS_READY_MAX];
     size_t ret_count;
 };
-// The lines that have ready jobs: account and demand of each.
+
+// The lines that have ready jobs, by account and demand.
 struct job_line {
     int64_t account;
     char *demand;
 };
+#define JOB_LINES_MAX 1000
 struct store_job_lines {
     struct store_op op;
-    unsigned limit;
+    int64_t after_account; // where a page ended; 0: from the first
+    struct str after_demand;
+    unsigned limit; // at most JOB_LINES_MAX, which is also 0. As many as that: there may be more
     struct job_line *ret_lines;
     size_t ret_count;
 };
@@ -110,8 +109,26 @@ struct store_job_lines {
 struct store_job_waits {
     struct store_op op;
     int64_t row;
-    uint64_t ret_before;  // in its line; when it is ready
-    unsigned ret_parents; // that it waits for
-    char *ret_parent;     // the first of them
-    struct job_view ret_job;
+    struct job_view ret_job;   // not is_job: all else is 0
+    uint64_t ret_before;       // in its line; when it is ready
+    unsigned ret_parents;      // that it waits for
+    char *ret_parent;          // the first of them; NULL without
+    uint64_t ret_batch_active; // ready or claimed ones of its batch, and how many may be; 0 without a limit
+    unsigned ret_batch_parallel;
+};
+
+// Workers of an account, by identifier.
+struct worker_seen {
+    char *worker_id, *hostname, *offer_json; // hostname may be NULL
+    bool connected;
+    int64_t first_ms, seen_ms;
+};
+#define WORKERS_LIST_MAX 1000
+struct store_worker_list {
+    struct store_op op;
+    int64_t account;
+    struct str after; // identifier; empty: from the first
+    unsigned limit;   // at most WORKERS_LIST_MAX, which is also 0
+    struct worker_seen *ret_workers;
+    size_t ret_count;
 };

@@ -34,8 +34,9 @@ struct sqlite_store {
     struct heads heads;
     struct group group;
     struct open_count open_counts[OPEN_COUNTS];
-    int64_t hot_id;     // of the last pack; never given out again, even after a rollback
-    uint64_t wal_pages; // in the WAL since it was last checkpointed
+    struct open_count queued_counts[OPEN_COUNTS]; // of those the jobs that wait
+    int64_t hot_id;                               // of the last pack; never given out again, even after a rollback
+    uint64_t wal_pages;                           // in the WAL since it was last checkpointed
     uint64_t page_size;
     struct wal_mark wal_mark;
     uint64_t generation;         // of the database, as of the last commit; see wal_mark.h

@@ -1,5 +1,6 @@
 // What makes an execution, and gives it to a runner. commit_update.c and purge.c have the rest.
 #include "store/sqlite/write/commit.h"
+#include "store/sqlite/write/jobs.h"
 #include "store/sqlite/write/outcome.h"
 
 // --- Create
@@ -15,11 +16,17 @@ static int create_again(struct sqlite_store *store, struct store_create *create,
 
 static int create_limit(struct sqlite_store *store, const struct store_create *create)
 {
-    uint64_t open = 0;
-    int err = create->open_max > 0 ? open_count_get(store, create->execution.account, &open) : 0;
+    int64_t account = create->execution.account;
+    uint64_t open = 0, queued = 0;
+    int err = create->open_max > 0 || create->job ? queued_count_get(store, account, &queued) : 0;
+    if (err == 0 && create->job)
+        return create->job->queued_max > 0 && queued >= create->job->queued_max ? ERR_RATE : 0;
+    if (err == 0 && create->open_max > 0)
+        err = open_count_get(store, account, &open);
     if (err < 0)
         return err;
-    return create->open_max > 0 && open >= create->open_max ? ERR_RATE : 0;
+    // Jobs that wait for a worker have a limit of their own.
+    return create->open_max > 0 && open - MIN(open, queued) >= create->open_max ? ERR_RATE : 0;
 }
 
 // ret_row: of the one that there is already by the same key; 0: none, and nothing is in the way.
@@ -37,28 +44,41 @@ static int create_judge(struct sqlite_store *store, const struct store_create *c
     return err;
 }
 
-int commit_create(struct sqlite_store *store, struct store_op *op)
+// What nothing is in the way of.
+int execution_create(struct sqlite_store *store, struct store_create *create, const struct job_parents *parents)
 {
-    struct store_create *create = CONTAINER_OF(op, struct store_create, op);
     struct execution *execution = &create->execution;
-    int64_t row;
-    create->ret_existed = false;
-    int err = create_judge(store, create, &row);
-    if (err < 0)
-        return commit_refuse(op, err);
-    if (row != 0)
-        return create_again(store, create, row);
+    struct head *head = NULL;
     // After a restore it may have been there before, and be made once more.
     execution->restored_from = store->restored ? 0 : UINT64_MAX;
-    err = catalogue_create(store->db.sql, create, store_now_ms(store));
-    struct head *head = NULL;
+    int err = catalogue_create(store->db.sql, create, store_now_ms(store));
     if (err == 0)
         err = heads_get(&store->heads, execution->row, &head);
     if (err < 0)
         return err;
     open_count_add(store, execution->account, 1);
-    announce(store, head);
-    return 0;
+    if (!create->job) {
+        announce(store, head);
+        return 0;
+    }
+    const struct catalogue_changes changes = job_changes(store);
+    queued_count_add(store, execution->account, 1);
+    err = catalogue_job_create(store->db.sql, create, parents, &changes);
+    return err < 0 ? err : execution_load_changed(store, head, execution);
+}
+
+int commit_create(struct sqlite_store *store, struct store_op *op)
+{
+    struct store_create *create = CONTAINER_OF(op, struct store_create, op);
+    CLEANUP(job_parents_free) struct job_parents *parents = NULL;
+    int64_t row;
+    create->ret_existed = false;
+    int err = create_judge(store, create, &row);
+    if (err == 0 && row != 0)
+        return create_again(store, create, row);
+    if (err == 0 && create->job)
+        err = catalogue_job_judge(store->db.sql, create, &parents);
+    return err < 0 ? commit_refuse(op, err) : execution_create(store, create, parents);
 }
 
 // --- Claim

@@ -26,13 +26,22 @@ void group_add_appended(struct group *group, const struct pack_entry *entry)
     };
 }
 
+void group_add_row(struct group *group, int64_t row)
+{
+    if (group->row_count == group->rows_cap) {
+        group->rows_cap = group->rows_cap ? group->rows_cap * 2 : 64;
+        group->rows = xrealloc(group->rows, group->rows_cap * sizeof(*group->rows));
+    }
+    group->rows[group->row_count++] = row;
+}
+
 void group_reset(struct group *group)
 {
     for (size_t i = 0; i < group->change_count; i++)
         chunk_unref(&group->changes[i].chunk);
     for (size_t i = 0; i < group->appended_count; i++)
         free(group->appended[i].producer);
-    group->change_count = group->appended_count = 0;
+    group->change_count = group->appended_count = group->row_count = 0;
     group->purges = false;
     pack_builder_reset(&group->pack);
     group->records = 0;
@@ -42,6 +51,7 @@ void group_release(struct group *group)
 {
     free(group->changes);
     free(group->appended);
+    free(group->rows);
     pack_builder_release(&group->pack);
     buf_release(&group->pack_meta);
     buf_release(&group->pack_body);

@@ -19,11 +19,14 @@ struct group {
     size_t appended_count, appended_cap;
     struct pack_builder pack;        // of the appends that are not in a row of `hot` yet
     struct buf pack_meta, pack_body; // scratch
-    bool purges;                     // it leaves something to `purging`
+    int64_t *rows;                   // whose versions it has begun to step, beside those of its operations
+    size_t row_count, rows_cap;
+    bool purges; // it leaves something to `purging`
     uint64_t records;
 };
 
 void group_add_change(struct group *group, const struct store_change *change); // takes a reference to its chunk
 void group_add_appended(struct group *group, const struct pack_entry *entry);  // copies it
+void group_add_row(struct group *group, int64_t row);
 void group_reset(struct group *group);
 void group_release(struct group *group);

@@ -2,24 +2,27 @@
 
 #include "store/sqlite/read/query.h"
 
-static struct open_count *open_count_slot(struct sqlite_store *store, int64_t account)
+// --- Counts, as of this transaction
+
+static struct open_count *count_slot(struct open_count counts[static OPEN_COUNTS], int64_t account)
 {
-    return &store->open_counts[(uint64_t)account % OPEN_COUNTS];
+    return &counts[(uint64_t)account % OPEN_COUNTS];
 }
 
-void open_count_add(struct sqlite_store *store, int64_t account, int by)
+static void count_add(struct open_count *slot, int64_t account, int by)
 {
-    struct open_count *slot = open_count_slot(store, account);
     if (slot->account == account)
         slot->count += (uint64_t)(int64_t)by;
 }
 
-int open_count_get(struct sqlite_store *store, int64_t account, uint64_t *ret)
+typedef int count_fn(struct sql *sql, int64_t account, uint64_t *ret_count);
+
+static int count_get(struct sqlite_store *store, struct open_count *slot, int64_t account, count_fn *counted,
+                     uint64_t *ret)
 {
-    struct open_count *slot = open_count_slot(store, account);
     if (slot->account != account) {
         uint64_t count;
-        int err = catalogue_executions_open(store->db.sql, account, &count);
+        int err = counted(store->db.sql, account, &count);
         if (err < 0)
             return err;
         *slot = (struct open_count){account, count};
@@ -27,6 +30,28 @@ int open_count_get(struct sqlite_store *store, int64_t account, uint64_t *ret)
     *ret = slot->count;
     return 0;
 }
+
+void open_count_add(struct sqlite_store *store, int64_t account, int by)
+{
+    count_add(count_slot(store->open_counts, account), account, by);
+}
+
+int open_count_get(struct sqlite_store *store, int64_t account, uint64_t *ret)
+{
+    return count_get(store, count_slot(store->open_counts, account), account, catalogue_executions_open, ret);
+}
+
+void queued_count_add(struct sqlite_store *store, int64_t account, int by)
+{
+    count_add(count_slot(store->queued_counts, account), account, by);
+}
+
+int queued_count_get(struct sqlite_store *store, int64_t account, uint64_t *ret)
+{
+    return count_get(store, count_slot(store->queued_counts, account), account, catalogue_jobs_queued, ret);
+}
+
+// --- The execution
 
 int execution_load_changed(struct sqlite_store *store, const struct head *head, struct execution *ret)
 {
@@ -40,10 +65,20 @@ int execution_load_changed(struct sqlite_store *store, const struct head *head, 
     return 0;
 }
 
-void announce(struct sqlite_store *store, const struct head *head)
+void announce_job(struct sqlite_store *store, const struct head *head, const struct job_effect *effect)
 {
     struct store_change change = head_change(head);
+    change.batch = effect->batch;
+    change.ready = effect->ready;
+    change.unsettled = effect->unsettled;
+    if (store_version_begin(&store->base, head->row))
+        group_add_row(&store->group, head->row);
     group_add_change(&store->group, &change);
+}
+
+void announce(struct sqlite_store *store, const struct head *head)
+{
+    announce_job(store, head, &(struct job_effect){0});
 }
 
 int outcome_judge(struct sqlite_store *store, const struct head *head, const struct outcome_ask *ask,
@@ -74,13 +109,17 @@ int outcome_store(struct sqlite_store *store, struct head *head, const struct ou
     int err = catalogue_execution_outcome(store->db.sql, head->row, next, &head->state);
     if (err < 0)
         return err;
+    struct job_effect effect = {0};
     err = outcome_lease(store, head->row, &now, next);
+    if (err == 0)
+        err = catalogue_job_outcome(store->db.sql, head->row, &now, next, store_now_ms(store), &effect);
     if (err < 0)
         return err;
     if (next->sealed && !now.sealed)
         open_count_add(store, head->account, -1);
+    queued_count_add(store, head->account, effect.queued);
     head_set_outcome(head, next);
-    announce(store, head);
+    announce_job(store, head, &effect);
     return 0;
 }
 

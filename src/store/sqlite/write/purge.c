@@ -1,6 +1,7 @@
 #include "store/sqlite/write/purge.h"
 
 #include "store/sqlite/write/commit.h"
+#include "store/sqlite/write/jobs.h"
 #include "store/sqlite/write/outcome.h"
 
 #define PURGE_AT_ONCE 64 // executions
@@ -8,7 +9,11 @@
 
 static int purge_sealed(struct sqlite_store *store, struct head *head)
 {
-    int err = catalogue_execution_purge(store->db.sql, head->row);
+    // What follows from its end is drawn before it is forgotten.
+    const struct catalogue_changes changes = job_changes(store);
+    int err = catalogue_job_settle_one(store->db.sql, head->row, store_now_ms(store), &changes);
+    if (err == 0)
+        err = catalogue_execution_purge(store->db.sql, head->row);
     sqlite3_stmt *chunks = err == 0 ? db_statement(&store->db, STATEMENT_PURGING_INSERT) : NULL;
     if (chunks)
         db_bind_i64(chunks, 1, head->row);

@@ -18,6 +18,13 @@ static commit_fn *const commits[STORE_OP_KINDS] = {STORE_COMMITS(COMMIT)};
 
 // --- One transaction
 
+static void rows_end(struct sqlite_store *store)
+{
+    for (size_t i = 0; i < store->group.row_count; i++)
+        store_version_end(&store->base, store->group.rows[i]);
+    store->group.row_count = 0;
+}
+
 static void roll_back(struct sqlite_store *store)
 {
     struct group *group = &store->group;
@@ -32,6 +39,8 @@ static void roll_back(struct sqlite_store *store)
     heads_rolled_back(&store->heads);
     merge_rolled_back(store->merge);
     memset(store->open_counts, 0, sizeof(store->open_counts));
+    memset(store->queued_counts, 0, sizeof(store->queued_counts));
+    rows_end(store);
     group_reset(group);
 }
 
@@ -123,6 +132,7 @@ static int transact(struct sqlite_store *store, struct store_op *const *ops, siz
     if (count > 0 && !store->refusing)
         set_write_error(store, 0);
     publish(store);
+    rows_end(store);
     store_versions_end(&store->base, ops, count);
     count_commit(store, count, clock_mono_ns() - start);
     group_reset(&store->group);

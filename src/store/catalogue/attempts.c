@@ -1,0 +1,318 @@
+// What makes a job: the first attempt with what it depends on, and each further one.
+#include "store/catalogue/jobs.h"
+
+// --- What a new job depends on
+
+struct job_parents {
+    size_t waits; // that are not over yet
+    struct parent_row rows[DEPENDENCIES_MAX];
+    char *impossible; // why it can never run; NULL: it may
+};
+
+void job_parents_free(struct job_parents **parents)
+{
+    if (*parents)
+        free((*parents)->impossible);
+    free(TAKE_PTR(*parents));
+}
+
+struct parent_state {
+    struct parent_row parent;
+    bool over, failed;
+    enum execution_status ended;
+};
+
+// The newest attempt, which nobody supersedes until the transaction ends. *execution becomes its row. ERR_NOT_FOUND: it
+// is no job, or a purged one.
+static int newest_attempt(struct sql *sql, int64_t *execution, struct job_row *ret)
+{
+    int err = job_load_held(sql, *execution, ret);
+    while (err == 0 && ret->superseded_by != 0) {
+        *execution = ret->superseded_by;
+        err = job_load_held(sql, *execution, ret);
+    }
+    return err;
+}
+
+static int end_of(struct sql *sql, int64_t execution, enum execution_status *ret_status, bool *ret_sealed)
+{
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_EXECUTION_END_HELD);
+    sql_bind_i64(find, 1, execution);
+    int rc = sql_row(find);
+    if (rc <= 0)
+        return rc < 0 ? rc : ERR_NOT_FOUND;
+    *ret_sealed = sql_i64(find, 1) != 0;
+    return status_parse(sql_text(find, 0), ret_status) ? 0 : ERR_CORRUPT;
+}
+
+static int execution_state(struct sql *sql, int64_t execution, struct parent_state *ret)
+{
+    struct job_row job = {.root = execution};
+    bool sealed = false;
+    int err = newest_attempt(sql, &execution, &job);
+    bool is_job = err == 0;
+    if (err == 0 || err == ERR_NOT_FOUND)
+        err = end_of(sql, execution, &ret->ended, &sealed);
+    if (err < 0)
+        return err;
+    ret->parent.kind = ENDING_EXECUTION;
+    ret->parent.row = job.root;
+    ret->over = is_job ? job.state == JOB_ENDED : sealed || status_terminal(ret->ended);
+    ret->failed = ret->ended != STATUS_COMPLETED;
+    return 0;
+}
+
+static int batch_state(struct sql *sql, int64_t row, struct parent_state *ret)
+{
+    struct batch_row batch;
+    int err = batch_load(sql, row, &batch);
+    ret->parent.kind = ENDING_BATCH;
+    ret->parent.row = row;
+    if (err == 0)
+        err = batch_is_over(sql, &batch, &ret->over);
+    ret->failed = err == 0 && batch.counts.of[STATUS_COMPLETED] < batch_total(&batch.counts);
+    ret->ended = STATUS_COUNT;
+    return err;
+}
+
+static int parent_find(struct sql *sql, const struct store_create *create, const struct job_parent *wanted,
+                       struct parent_state *ret)
+{
+    int64_t row;
+    *ret = (struct parent_state){.parent.wish = wanted->wish};
+    int err = catalogue_execution_find(sql, create->execution.account, wanted->id, &row);
+    if (err == 0)
+        return execution_state(sql, row, ret);
+    if (err == ERR_NOT_FOUND)
+        err = catalogue_batch_find(sql, create->execution.account, wanted->id, &row);
+    return err < 0 ? err : batch_state(sql, row, ret);
+}
+
+static int refuse(struct store_create *create, int err, const char *before, struct str id, const char *after)
+{
+    free_ptr(&create->ret_reason);
+    create->ret_reason = xasprintf("%s\"%.*s\"%s", before, STR_ARGS(id), after);
+    return err;
+}
+
+static int parent_judge(struct sql *sql, struct store_create *create, const struct job_parent *wanted,
+                        struct job_parents *parents)
+{
+    struct parent_state state;
+    bool circle = false;
+    int err = parent_find(sql, create, wanted, &state);
+    if (err == ERR_NOT_FOUND)
+        return refuse(create, err, "there is no execution and no batch ", wanted->id, " that it could wait for");
+    enum dependency_verdict verdict = err == 0 ? dependency_judge(wanted->wish, state.over, state.failed) : 0;
+    if (err == 0 && verdict == DEPENDENCY_WAITS && create->job->batch != 0)
+        err = batch_waits_for(sql, create->job->batch, &state.parent, &circle);
+    if (circle)
+        return refuse(create, ERR_INVALID, "it would wait for ", wanted->id, ", which waits for its batch");
+    if (err < 0)
+        return err;
+    if (verdict == DEPENDENCY_WAITS)
+        parents->rows[parents->waits++] = state.parent;
+    if (verdict != DEPENDENCY_IMPOSSIBLE || parents->impossible)
+        return 0;
+    CLEANUP(buf_release) struct buf reason = {0};
+    dependency_reason(wanted->wish, wanted->id, state.parent.kind == ENDING_BATCH, state.ended, &reason);
+    parents->impossible = buf_take(&reason);
+    return 0;
+}
+
+int catalogue_job_judge(struct sql *sql, struct store_create *create, struct job_parents **ret)
+{
+    const struct job_new *job = create->job;
+    *ret = xcalloc(1, sizeof(**ret));
+    if (job->parent_count > DEPENDENCIES_MAX || job->demand.len > DEMAND_TEXT_MAX || job->retry.retries > RETRIES_MAX)
+        return ERR_TOO_LARGE;
+    int err = create->execution.status == STATUS_QUEUED ? 0 : ERR_INVALID;
+    for (size_t i = 0; i < job->parent_count && err == 0; i++)
+        err = parent_judge(sql, create, &job->parents[i], *ret);
+    return err;
+}
+
+// --- The first attempt
+
+static int parents_insert(struct sql *sql, int64_t child, const struct job_parents *parents, int64_t *ret_count)
+{
+    int err = 0;
+    *ret_count = 0;
+    for (size_t i = 0; i < parents->waits && err == 0; i++) {
+        uint64_t changes = 0;
+        struct sql_statement *insert = sql_statement(sql, CATALOGUE_DEPENDENCY_INSERT);
+        sql_bind_i64(insert, 1, child);
+        sql_bind_i64(insert, 2, parents->rows[i].kind);
+        sql_bind_i64(insert, 3, parents->rows[i].row);
+        sql_bind_i64(insert, 4, parents->rows[i].wish);
+        err = sql_run(insert, &changes);
+        *ret_count += (int64_t)changes; // the same twice is one
+    }
+    return err;
+}
+
+static int job_insert(struct sql *sql, const struct job_row *job, const struct job_new *made)
+{
+    CLEANUP(buf_release) struct buf words = {0};
+    retry_rule_append(&made->retry, &words);
+    const int64_t numbers[] = {job->execution,   job->account,       job->state,          job->rank,
+                               job->turn,        job->waits_for,     job->root,           job->attempt,
+                               job->tries,       job->retry_of,      job->superseded_by,  job->batch,
+                               job->batch_index, job->not_before_ms, job->failed_ms,      job->rate_micros,
+                               made->timeout_ms, made->trusted,      made->retry.retries, made->retry.delay_ms};
+    struct sql_statement *insert = sql_statement(sql, CATALOGUE_JOB_INSERT);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        sql_bind_i64(insert, (int)i + 1, numbers[i]);
+    sql_bind_text(insert, (int)ARRAY_LEN(numbers) + 1, str_of(buf_cstr(&words)));
+    sql_bind_text(insert, (int)ARRAY_LEN(numbers) + 2, made->demand);
+    return sql_run(insert, NULL);
+}
+
+static int job_skip(struct sql *sql, int64_t row, struct str reason, const struct catalogue_changes *changes)
+{
+    int err = catalogue_job_reason(sql, row, reason);
+    return err < 0 ? err : changes->end(changes->arg, row, OUTCOME_SKIPPED);
+}
+
+int catalogue_job_create(struct sql *sql, const struct store_create *create, const struct job_parents *parents,
+                         const struct catalogue_changes *changes)
+{
+    const struct job_new *made = create->job;
+    struct job_row job = {
+        .execution = create->execution.row,
+        .account = create->execution.account,
+        .rank = -(int64_t)made->priority,
+        .root = create->execution.row,
+        .attempt = 1,
+        .tries = 1,
+        .batch = made->batch,
+        .batch_index = made->batch_index,
+        .rate_micros = made->rate_micros,
+    };
+    enum placement placement = PLACED;
+    bool never = parents->impossible != NULL;
+    int err = never ? 0 : parents_insert(sql, job.execution, parents, &job.waits_for);
+    if (err == 0)
+        err = job_place(sql, &job, made->demand, &(struct batch_move){.from = STATUS_COUNT, .to = STATUS_QUEUED},
+                        &placement);
+    if (err == 0)
+        err = job_insert(sql, &job, made);
+    if (err == 0)
+        err = changes->changed(changes->arg, job.execution, job.state == JOB_READY && !never);
+    if (err == 0 && never)
+        return job_skip(sql, job.execution, str_of(parents->impossible), changes);
+    return err < 0 || placement == PLACED ? err : job_end(sql, job.execution, placement, changes);
+}
+
+// --- Further attempts
+
+static int execution_again(struct sql *sql, int64_t row, int64_t now_ms, int64_t *ret_row)
+{
+    char id[ID_SORTABLE_LEN + 1], name[ID_SORTABLE_LEN + 8];
+    id_sortable(now_ms, id);
+    snprintf(name, sizeof(name), "exec_%s", id);
+    struct sql_statement *insert = sql_statement(sql, CATALOGUE_EXECUTION_AGAIN);
+    sql_bind_i64(insert, 1, row);
+    sql_bind_text(insert, 2, str_of(name));
+    sql_bind_i64(insert, 3, now_ms);
+    sql_bind_null(insert, 4, SQL_INTEGER); // its identifier is new
+    int err = sql_insert(insert, ret_row);
+    if (err == 0)
+        err = run_with(sql, CATALOGUE_DOCUMENT_AGAIN, row, *ret_row);
+    return err < 0 ? err : run_with(sql, CATALOGUE_LABELS_AGAIN, row, *ret_row);
+}
+
+static int job_insert_again(struct sql *sql, int64_t from, const struct job_row *job)
+{
+    struct sql_statement *insert = sql_statement(sql, CATALOGUE_JOB_INSERT_AGAIN);
+    sql_bind_i64(insert, 1, job->execution);
+    sql_bind_i64(insert, 2, from);
+    sql_bind_i64(insert, 3, job->state);
+    sql_bind_i64(insert, 4, job->turn);
+    sql_bind_i64(insert, 5, job->tries);
+    sql_bind_i64(insert, 6, job->not_before_ms);
+    return sql_run(insert, NULL);
+}
+
+// Of its batch only the newest attempt counts.
+static int supersede(struct sql *sql, struct job_row *job, int64_t by, enum execution_status status)
+{
+    struct batch_row batch;
+    int err = job->batch != 0 ? batch_load(sql, job->batch, &batch) : 0;
+    if (err == 0 && job->batch != 0) {
+        batch_count(&batch.counts, &(struct batch_move){.from = status, .to = STATUS_COUNT});
+        err = batch_save(sql, &batch);
+    }
+    job->state = JOB_ENDED;
+    job->superseded_by = by;
+    job->failed_ms = 0;
+    return err < 0 ? err : job_save(sql, job);
+}
+
+int attempt_make(struct sql *sql, struct job_row *job, int64_t not_before_ms, unsigned tries, int64_t now_ms,
+                 const struct catalogue_changes *changes, int64_t *ret_row)
+{
+    CLEANUP(free_ptr) char *demand = NULL;
+    struct job_row next = *job;
+    enum execution_status status;
+    enum placement placement = PLACED;
+    bool sealed;
+    int err = end_of(sql, job->execution, &status, &sealed);
+    if (err == 0)
+        err = text_of(sql, CATALOGUE_JOB_DEMAND, job->execution, &demand);
+    if (err == 0)
+        err = execution_again(sql, job->execution, now_ms, &next.execution);
+    if (err == 0)
+        err = supersede(sql, job, next.execution, status);
+    next.tries = tries;
+    next.not_before_ms = not_before_ms > now_ms ? not_before_ms : 0;
+    next.state = next.not_before_ms ? JOB_DELAYED : JOB_HELD;
+    next.turn = next.waits_for = 0;
+    if (err == 0)
+        err = job_place(sql, &next, str_of(demand), &(struct batch_move){.from = STATUS_COUNT, .to = STATUS_QUEUED},
+                        &placement);
+    if (err == 0)
+        err = job_insert_again(sql, job->execution, &next);
+    if (err == 0)
+        err = changes->changed(changes->arg, job->execution, false);
+    if (err == 0)
+        err = changes->made(changes->arg, next.execution);
+    if (err == 0)
+        err = changes->changed(changes->arg, next.execution, next.state == JOB_READY);
+    *ret_row = next.execution;
+    return err < 0 || placement == PLACED ? err : job_end(sql, next.execution, placement, changes);
+}
+
+static int batch_goes_on(struct sql *sql, int64_t row)
+{
+    struct batch_row batch;
+    int err = batch_load(sql, row, &batch);
+    if (err < 0 || (!batch.cancelled && !batch.stopped))
+        return err;
+    batch.cancelled = batch.stopped = false;
+    return batch_save(sql, &batch);
+}
+
+int catalogue_job_retry(struct sql *sql, int64_t row, int64_t now_ms, const struct catalogue_changes *changes,
+                        int64_t *ret_row)
+{
+    struct job_row job;
+    enum execution_status status;
+    bool sealed;
+    int err = job_load(sql, row, &job);
+    if (err < 0)
+        return err;
+    if (job.state < JOB_LOST || job.superseded_by != 0)
+        return ERR_CONFLICT;
+    err = end_of(sql, row, &status, &sealed);
+    if (err < 0)
+        return err;
+    // Whoever has it may not know that it is lost.
+    bool may_run = status == STATUS_LOST && !sealed;
+    if (may_run)
+        err = catalogue_execution_cancel(sql, row, STR("it was lost, and queued again"));
+    if (err == 0 && job.batch != 0)
+        err = batch_goes_on(sql, job.batch);
+    int64_t not_before_ms = may_run ? now_ms + RETRY_LOST_MARGIN_MS : 0;
+    return err < 0 ? err : attempt_make(sql, &job, not_before_ms, 1, now_ms, changes, ret_row);
+}

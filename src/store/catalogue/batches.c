@@ -1,0 +1,265 @@
+// Batches: made, added to, closed, cancelled, retried, looked at.
+#include "store/catalogue/jobs.h"
+
+#define IDEMPOTENCY_MS (24 * 3600 * 1000LL)
+
+// --- Making
+
+// The one that was made by the same key within a day, or 0. ERR_IDEMPOTENCY.
+static int batch_by_key(struct sql *sql, const struct store_batch_create *create, int64_t now_ms, int64_t *ret_row)
+{
+    *ret_row = 0;
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_BATCH_BY_KEY);
+    sql_bind_i64(find, 1, create->batch.account);
+    sql_bind_text(find, 2, create->idempotency_key);
+    int rc = sql_row(find);
+    if (rc <= 0)
+        return rc;
+    int64_t row = sql_i64(find, 0);
+    bool same = sql_u64(find, 1) == create->request_hash, holds = sql_i64(find, 2) >= now_ms - IDEMPOTENCY_MS;
+    sql_reset(&find);
+    if (!holds)
+        return run_of(sql, CATALOGUE_BATCH_KEY_FORGET, row);
+    *ret_row = row;
+    return same ? 0 : ERR_IDEMPOTENCY;
+}
+
+static int batch_insert(struct sql *sql, const struct store_batch_create *create, int64_t now_ms, int64_t *ret_row)
+{
+    const struct batch *batch = &create->batch;
+    struct sql_statement *insert = sql_statement(sql, CATALOGUE_BATCH_INSERT);
+    const char *const texts[] = {batch->batch_id, batch->owner, batch->name, batch->metadata_json};
+    sql_bind_i64(insert, 1, batch->account);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        sql_bind_text(insert, 2 + (int)i, str_of(texts[i]));
+    sql_bind_text(insert, 6, create->idempotency_key.len > 0 ? create->idempotency_key : (struct str){0});
+    sql_bind_u64(insert, 7, create->request_hash);
+    sql_bind_i64(insert, 8, now_ms);
+    sql_bind_i64(insert, 9, batch->limits.parallel);
+    if (batch->limits.has_max_fails)
+        sql_bind_u64(insert, 10, batch->limits.max_fails);
+    else
+        sql_bind_null(insert, 10, SQL_INTEGER);
+    sql_bind_i64(insert, 11, batch->limits.max_fails_is_percent);
+    sql_bind_i64(insert, 12, batch->rate_micros);
+    sql_bind_u64(insert, 13, batch->expected);
+    sql_bind_i64(insert, 14, batch->open);
+    return sql_insert(insert, ret_row);
+}
+
+static void batch_name(struct batch *batch, int64_t now_ms)
+{
+    char id[ID_SORTABLE_LEN + 1];
+    if (batch->batch_id)
+        return;
+    id_sortable(now_ms, id);
+    batch->batch_id = xasprintf("batch_%s", id);
+}
+
+int catalogue_batch_create(struct sql *sql, struct store_batch_create *create, int64_t now_ms)
+{
+    struct batch *batch = &create->batch;
+    int64_t row = 0, taken;
+    create->ret_existed = false;
+    if (batch->expected > BATCH_JOBS_MAX)
+        return ERR_TOO_LARGE;
+    int err = catalogue_account_open(sql, batch->account);
+    if (err < 0)
+        return err == ERR_EXPIRED ? ERR_UNAUTHORIZED : err; // its credential went with it
+    if (create->idempotency_key.len > 0)
+        err = batch_by_key(sql, create, now_ms, &row);
+    create->ret_existed = err == 0 && row != 0;
+    if (err == 0 && row == 0 && batch->batch_id)
+        err = catalogue_batch_find(sql, batch->account, str_of(batch->batch_id), &taken) == 0 ? ERR_CONFLICT : 0;
+    if (err == 0 && row == 0) {
+        batch_name(batch, now_ms);
+        err = batch_insert(sql, create, now_ms, &row);
+        if (err == ERR_NOT_FOUND)
+            return sql_outrun(sql); // another connection took the key or the identifier meanwhile
+    }
+    if (err < 0)
+        return err;
+    batch_release(batch);
+    return catalogue_batch_get(sql, row, batch);
+}
+
+// --- Adding
+
+static int batch_job_find(struct sql *sql, int64_t batch, int64_t index, int64_t *ret_row)
+{
+    struct sql_statement *find = sql_statement(sql, CATALOGUE_BATCH_JOB);
+    sql_bind_i64(find, 1, batch);
+    sql_bind_i64(find, 2, index);
+    int err = sql_number(find, ret_row);
+    if (err == ERR_NOT_FOUND)
+        *ret_row = 0;
+    return err == ERR_NOT_FOUND ? 0 : err;
+}
+
+int catalogue_batch_judge(struct sql *sql, const struct store_batch_add *add, int64_t *ret_rows)
+{
+    struct batch_row batch;
+    uint64_t more = 0;
+    if (add->count > BATCH_ADD_MAX)
+        return ERR_TOO_LARGE;
+    int err = batch_load(sql, add->row, &batch);
+    for (size_t i = 0; i < add->count && err == 0; i++) {
+        err = batch_job_find(sql, add->row, add->jobs[i].job->batch_index, &ret_rows[i]);
+        more += err == 0 && ret_rows[i] == 0;
+    }
+    if (err < 0 || more == 0)
+        return err;
+    if (!batch_takes_more(&batch))
+        return ERR_CONFLICT;
+    return batch_total(&batch.counts) + more > BATCH_JOBS_MAX ? ERR_TOO_LARGE : 0;
+}
+
+int catalogue_batch_added(struct sql *sql, int64_t row, const struct catalogue_changes *changes)
+{
+    struct batch_row batch;
+    int err = batch_load(sql, row, &batch);
+    if (err < 0 || batch_takes_more(&batch))
+        return err;
+    changes->batch_changed(changes->arg, batch.account, row, true); // what waits for it may have waited for this alone
+    return batch_unsettled(sql, row);
+}
+
+// --- Changing
+
+static int running_find(struct sql *sql, struct store_batch_change *change)
+{
+    struct sql_statement *find = sql_statement(sql, CATALOGUE_BATCH_IN_STATE);
+    sql_bind_i64(find, 1, change->row);
+    sql_bind_i64(find, 2, JOB_CLAIMED);
+    sql_bind_i64(find, 3, change->after_row);
+    sql_bind_i64(find, 4, BATCH_SLICE);
+    change->ret_running = xcalloc(BATCH_SLICE, sizeof(*change->ret_running));
+    int err = rows_of(find, change->ret_running, BATCH_SLICE, &change->ret_running_count);
+    change->ret_more = change->ret_running_count == BATCH_SLICE;
+    return err;
+}
+
+static int cancel_running(struct sql *sql, struct store_batch_change *change, const struct catalogue_changes *changes)
+{
+    struct str reason = change->reason.len > 0 ? change->reason : STR("its batch was cancelled");
+    int err = running_find(sql, change);
+    for (size_t i = 0; i < change->ret_running_count && err == 0; i++) {
+        change->after_row = change->ret_running[i];
+        err = catalogue_execution_cancel(sql, change->after_row, reason);
+        if (err == 0)
+            err = changes->changed(changes->arg, change->after_row, false);
+    }
+    change->ret_changed += change->ret_running_count;
+    return err;
+}
+
+// What is not claimed comes first; settling goes on with it, should nobody ask again.
+static int batch_cancel(struct sql *sql, struct store_batch_change *change, struct batch_row *batch,
+                        const struct catalogue_changes *changes)
+{
+    int64_t rows[BATCH_SLICE];
+    size_t count = 0;
+    if (batch_left(&batch->counts) == 0 && !batch_takes_more(batch))
+        return 0; // it has ended already
+    batch->cancelled = true;
+    int err = batch_save(sql, batch);
+    if (err == 0)
+        err = batch_unsettled(sql, change->row);
+    struct sql_statement *find = sql_statement(sql, CATALOGUE_BATCH_UNCLAIMED);
+    sql_bind_i64(find, 1, change->row);
+    sql_bind_i64(find, 2, BATCH_SLICE);
+    if (err == 0)
+        err = rows_of(find, rows, BATCH_SLICE, &count);
+    for (size_t i = 0; i < count && err == 0; i++)
+        err = job_end(sql, rows[i], PLACE_CANCELLED, changes);
+    change->ret_changed = count;
+    change->ret_more = count == BATCH_SLICE;
+    return err < 0 || change->ret_more ? err : cancel_running(sql, change, changes);
+}
+
+static int batch_retry(struct sql *sql, struct store_batch_change *change, int64_t now_ms,
+                       const struct catalogue_changes *changes)
+{
+    int64_t rows[BATCH_SLICE], made;
+    size_t count = 0;
+    if (change->until_ms == 0)
+        change->until_ms = now_ms;
+    struct sql_statement *find = sql_statement(sql, CATALOGUE_BATCH_FAILED);
+    sql_bind_i64(find, 1, change->row);
+    sql_bind_i64(find, 2, change->until_ms);
+    sql_bind_i64(find, 3, BATCH_SLICE);
+    int err = rows_of(find, rows, BATCH_SLICE, &count);
+    for (size_t i = 0; i < count && err == 0; i++)
+        err = catalogue_job_retry(sql, rows[i], now_ms, changes, &made);
+    change->ret_changed = count;
+    change->ret_more = count == BATCH_SLICE;
+    return err;
+}
+
+static int batch_close(struct sql *sql, struct batch_row *batch)
+{
+    batch->open = false;
+    batch->expected = batch_total(&batch->counts);
+    int err = batch_save(sql, batch);
+    return err < 0 ? err : batch_unsettled(sql, batch->row);
+}
+
+int catalogue_batch_change(struct sql *sql, struct store_batch_change *change, int64_t now_ms,
+                           const struct catalogue_changes *changes)
+{
+    struct batch_row batch;
+    change->ret_changed = change->ret_running_count = 0;
+    change->ret_more = false;
+    free_ptr(&change->ret_running); // of a transaction that was begun again
+    int err = batch_load(sql, change->row, &batch);
+    if (err == 0 && change->close && batch_takes_more(&batch))
+        err = batch_close(sql, &batch);
+    if (err == 0 && change->cancel)
+        err = batch_cancel(sql, change, &batch, changes);
+    else if (err == 0 && change->retry)
+        err = batch_retry(sql, change, now_ms, changes);
+    if (err < 0)
+        return err;
+    changes->batch_changed(changes->arg, batch.account, change->row, change->close || change->cancel);
+    batch_release(&change->ret_batch);
+    return catalogue_batch_get(sql, change->row, &change->ret_batch);
+}
+
+// --- Looking
+
+static int list_rows(struct sql *sql, const struct store_batch_list *list, unsigned limit, int64_t *rows,
+                     size_t *ret_count)
+{
+    bool owned = list->owner.len > 0;
+    struct sql_statement *find = sql_statement(sql, owned ? CATALOGUE_BATCH_LIST_OWNER : CATALOGUE_BATCH_LIST);
+    sql_bind_i64(find, 1, list->account);
+    sql_bind_i64(find, 2, list->before_row > 0 ? list->before_row : INT64_MAX);
+    sql_bind_i64(find, 3, (int64_t)limit + 1); // one more says whether there are more
+    if (owned)
+        sql_bind_text(find, 4, list->owner);
+    return rows_of(find, rows, limit + 1, ret_count);
+}
+
+int catalogue_batch_list(struct sql *sql, struct store_batch_list *list)
+{
+    int64_t rows[BATCH_LIST_MAX + 1];
+    unsigned limit = list->limit > 0 ? MIN(list->limit, (unsigned)BATCH_LIST_MAX) : BATCH_LIST_MAX;
+    size_t count = 0;
+    int err = list_rows(sql, list, limit, rows, &count);
+    list->ret_batches = xcalloc(limit, sizeof(*list->ret_batches));
+    list->ret_count = 0;
+    while (err == 0 && list->ret_count < MIN(count, limit)) {
+        err = catalogue_batch_get(sql, rows[list->ret_count], &list->ret_batches[list->ret_count]);
+        list->ret_count += err == 0;
+    }
+    list->ret_next_row = count > limit ? rows[limit - 1] : 0;
+    return err;
+}
+
+int catalogue_batch_failures(struct sql *sql, int64_t row, unsigned limit, int64_t *ret_rows, size_t *ret_count)
+{
+    struct sql_statement *find = sql_statement(sql, CATALOGUE_BATCH_FAILURES);
+    sql_bind_i64(find, 1, row);
+    sql_bind_i64(find, 2, limit);
+    return rows_of(find, ret_rows, limit, ret_count);
+}

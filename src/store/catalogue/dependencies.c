@@ -1,0 +1,155 @@
+// What waits for an execution or a batch: judged once that is over; and whether it would wait for itself.
+#include "store/catalogue/jobs.h"
+
+// --- Circles. One execution at a time cannot make one, as its parents are there before it; a batch that takes more
+// can.
+
+#define WAITING_MAX 4096 // that are looked at
+
+struct node {
+    enum ending_kind kind;
+    int64_t row;
+};
+
+struct waiting { // all that wait for the first one, by way of any others
+    struct node nodes[WAITING_MAX];
+    size_t count;
+};
+
+static bool node_add(struct waiting *waiting, struct node node)
+{
+    for (size_t i = 0; i < waiting->count; i++)
+        if (waiting->nodes[i].kind == node.kind && waiting->nodes[i].row == node.row)
+            return true;
+    if (waiting->count == WAITING_MAX)
+        return false;
+    waiting->nodes[waiting->count++] = node;
+    return true;
+}
+
+static int next_child(struct sql *sql, const struct node *of, int64_t after, int64_t *ret)
+{
+    struct sql_statement *next = sql_statement(sql, CATALOGUE_DEPENDENTS_AFTER);
+    sql_bind_i64(next, 1, of->kind);
+    sql_bind_i64(next, 2, of->row);
+    sql_bind_i64(next, 3, after);
+    return sql_number(next, ret);
+}
+
+// Adds what waits for one. *ret_all: there was room.
+static int children_add(struct sql *sql, struct waiting *waiting, struct node of, bool *ret_all)
+{
+    struct job_row job;
+    int64_t child = 0;
+    int err = 0;
+    *ret_all = true;
+    while (err == 0 && *ret_all && (err = next_child(sql, &of, child, &child)) == 0) {
+        err = job_load(sql, child, &job);
+        *ret_all = err == 0 && node_add(waiting, (struct node){ENDING_EXECUTION, job.root});
+        if (*ret_all && job.batch != 0)
+            *ret_all = node_add(waiting, (struct node){ENDING_BATCH, job.batch});
+    }
+    return err == ERR_NOT_FOUND ? 0 : err;
+}
+
+int batch_waits_for(struct sql *sql, int64_t batch, const struct parent_row *parent, bool *ret)
+{
+    struct waiting *waiting = xcalloc(1, sizeof(*waiting));
+    bool all = true;
+    int err = 0;
+    *ret = false;
+    node_add(waiting, (struct node){ENDING_BATCH, batch});
+    for (size_t i = 0; i < waiting->count && all && !*ret && err == 0; i++) {
+        *ret = waiting->nodes[i].kind == parent->kind && waiting->nodes[i].row == parent->row;
+        err = *ret ? 0 : children_add(sql, waiting, waiting->nodes[i], &all);
+    }
+    *ret = *ret || !all; // more than can be looked at is not let in
+    free(waiting);
+    return err;
+}
+
+// --- Judging
+
+struct dependent {
+    int64_t child;
+    enum dependency_wish wish;
+};
+
+#define DEPENDENTS_AT_ONCE 64
+
+static int dependents_find(struct sql *sql, const struct parent_row *parent, size_t max, struct dependent *ret,
+                           size_t *ret_count)
+{
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_DEPENDENTS);
+    sql_bind_i64(find, 1, parent->kind);
+    sql_bind_i64(find, 2, parent->row);
+    sql_bind_i64(find, 3, (int64_t)max);
+    int rc = 1;
+    *ret_count = 0;
+    while (*ret_count < max && (rc = sql_row(find)) == 1)
+        ret[(*ret_count)++] = (struct dependent){sql_i64(find, 0), (enum dependency_wish)sql_i64(find, 1)};
+    return MIN(rc, 0);
+}
+
+static int name_of(struct sql *sql, const struct parent_row *parent, char **ret)
+{
+    return text_of(sql, parent->kind == ENDING_BATCH ? CATALOGUE_BATCH_NAME : CATALOGUE_EXECUTION_NAME, parent->row,
+                   ret);
+}
+
+static int dependent_skip(struct sql *sql, const struct parent_row *parent, const struct dependent *dependent,
+                          enum execution_status ended, const struct catalogue_changes *changes)
+{
+    CLEANUP(buf_release) struct buf reason = {0};
+    CLEANUP(free_ptr) char *name = NULL;
+    int err = name_of(sql, parent, &name);
+    if (err < 0)
+        return err;
+    dependency_reason(dependent->wish, str_of(name), parent->kind == ENDING_BATCH, ended, &reason);
+    err = catalogue_job_reason(sql, dependent->child, buf_str(&reason));
+    return err < 0 ? err : changes->end(changes->arg, dependent->child, OUTCOME_SKIPPED);
+}
+
+static int dependency_done(struct sql *sql, const struct parent_row *parent, const struct dependent *dependent)
+{
+    struct sql_statement *done = sql_statement(sql, CATALOGUE_DEPENDENCY_DELETE);
+    sql_bind_i64(done, 1, dependent->child);
+    sql_bind_i64(done, 2, parent->kind);
+    sql_bind_i64(done, 3, parent->row);
+    sql_bind_i64(done, 4, dependent->wish);
+    return sql_run(done, NULL);
+}
+
+static int dependent_judge(struct sql *sql, const struct parent_row *parent, const struct dependent *dependent,
+                           bool failed, enum execution_status ended, const struct catalogue_changes *changes)
+{
+    struct job_row job;
+    int err = dependency_done(sql, parent, dependent);
+    if (err == 0)
+        err = job_load(sql, dependent->child, &job);
+    if (err < 0 || job.waits_for == 0) // it has ended meanwhile
+        return err == ERR_NOT_FOUND ? 0 : err;
+    if (dependency_judge(dependent->wish, true, failed) == DEPENDENCY_IMPOSSIBLE)
+        return dependent_skip(sql, parent, dependent, ended, changes);
+    job.waits_for--;
+    if (job.waits_for == 0)
+        return job_release(sql, &job, changes);
+    return job_save(sql, &job);
+}
+
+int dependents_judge(struct sql *sql, const struct parent_row *parent, bool failed, enum execution_status ended,
+                     const struct catalogue_changes *changes, unsigned *budget, bool *ret_left)
+{
+    struct dependent found[DEPENDENTS_AT_ONCE];
+    size_t count = DEPENDENTS_AT_ONCE, wanted = DEPENDENTS_AT_ONCE;
+    int err = 0;
+    while (err == 0 && count == wanted && *budget > 0) {
+        wanted = MIN(*budget, (unsigned)DEPENDENTS_AT_ONCE);
+        err = dependents_find(sql, parent, wanted, found, &count);
+        for (size_t i = 0; i < count && err == 0; i++)
+            err = dependent_judge(sql, parent, &found[i], failed, ended, changes);
+        *budget -= (unsigned)count;
+    }
+    *ret_left = count == wanted;
+    return err;
+}

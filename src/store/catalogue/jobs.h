@@ -1,0 +1,71 @@
+// Within the catalogue: jobs and batches as their changes begin with them. Everything here is called within a write
+// transaction, and what is read is locked until its end. A struct holds what was read: whoever calls something that may
+// change the same row reads it anew.
+#pragma once
+
+#include "store/catalogue/catalogue.h"
+
+enum ending_kind { ENDING_EXECUTION, ENDING_BATCH }; // also of what is depended on
+
+struct job_row {
+    int64_t execution, account;
+    enum job_state state;
+    int64_t rank, turn, waits_for, root;
+    unsigned attempt, tries;
+    int64_t retry_of, superseded_by, batch, batch_index, not_before_ms, failed_ms, rate_micros;
+};
+
+struct batch_row {
+    int64_t row, account, created_ms, turn, active, rate_micros;
+    bool open, cancelled, stopped;
+    uint64_t expected;
+    struct batch_limits limits;
+    struct batch_counts counts;
+};
+
+// --- job_rows.c
+int job_load(struct sql *sql, int64_t execution, struct job_row *ret); // ERR_NOT_FOUND: it is none
+int job_load_held(struct sql *sql, int64_t execution, struct job_row *ret);
+int job_save(struct sql *sql, const struct job_row *job);
+// One number or text of a statement that takes one number.
+int number_of(struct sql *sql, enum catalogue_statement id, int64_t of, int64_t *ret); // ERR_NOT_FOUND
+int text_of(struct sql *sql, enum catalogue_statement id, int64_t of, char **ret);     // the caller's; ERR_NOT_FOUND
+int run_of(struct sql *sql, enum catalogue_statement id, int64_t of);
+int run_with(struct sql *sql, enum catalogue_statement id, int64_t first, int64_t second);
+// Rows of a statement whose first column is a number, up to `max`; it is bound already.
+int rows_of(struct sql_statement *statement, int64_t *ret_rows, size_t max, size_t *ret_count);
+
+// --- jobs.c
+enum placement { PLACED, PLACE_CANCELLED, PLACE_STOPPED }; // not: its batch is over, and it has to end so
+// Where a job goes that waits for nothing any more, or just for a place: ready with its turn, or held. The batch's turn
+// and places are written, and with `move` its counts; the job is not yet.
+int job_place(struct sql *sql, struct job_row *job, struct str demand, const struct batch_move *move,
+              enum placement *ret);
+// The same of one that there is, and all that follows. `changes` hears of it.
+int job_release(struct sql *sql, struct job_row *job, const struct catalogue_changes *changes);
+int job_end(struct sql *sql, int64_t execution, enum placement why, const struct catalogue_changes *changes);
+
+// --- batch_rows.c
+int batch_load(struct sql *sql, int64_t row, struct batch_row *ret); // ERR_NOT_FOUND
+int batch_save(struct sql *sql, const struct batch_row *batch);
+bool batch_takes_more(const struct batch_row *batch);
+// It takes no more, and nothing of it is left, also nothing that is to be settled.
+int batch_is_over(struct sql *sql, const struct batch_row *batch, bool *ret);
+int batch_unsettled(struct sql *sql, int64_t row);
+
+// --- dependencies.c
+struct parent_row {
+    enum ending_kind kind;
+    int64_t row;
+    enum dependency_wish wish;
+};
+// Whether the parent waits for the batch, by way of any others: a job of that batch must not wait for it.
+int batch_waits_for(struct sql *sql, int64_t batch, const struct parent_row *parent, bool *ret);
+// Judges what waits for this one, which is over, up to *budget of them, which is lowered. *ret_left: there are more.
+int dependents_judge(struct sql *sql, const struct parent_row *parent, bool failed, enum execution_status ended,
+                     const struct catalogue_changes *changes, unsigned *budget, bool *ret_left);
+
+// --- attempts.c
+// A new attempt of a job that ended or is lost, not before a time; 0: now. tries: that it begins with.
+int attempt_make(struct sql *sql, struct job_row *job, int64_t not_before_ms, unsigned tries, int64_t now_ms,
+                 const struct catalogue_changes *changes, int64_t *ret_row);

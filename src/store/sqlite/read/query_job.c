@@ -1,0 +1,57 @@
+// Queries for jobs, batches and workers: the catalogue has them.
+#include "store/sqlite/read/query.h"
+
+void query_jobs_ready(struct sqlite_store *store, struct db *db, struct store_op *op)
+{
+    (void)store;
+    op->err = catalogue_jobs_ready(db->sql, CONTAINER_OF(op, struct store_jobs_ready, op));
+}
+
+void query_job_lines(struct sqlite_store *store, struct db *db, struct store_op *op)
+{
+    (void)store;
+    op->err = catalogue_job_lines(db->sql, CONTAINER_OF(op, struct store_job_lines, op));
+}
+
+void query_job_waits(struct sqlite_store *store, struct db *db, struct store_op *op)
+{
+    (void)store;
+    op->err = catalogue_job_waits(db->sql, CONTAINER_OF(op, struct store_job_waits, op));
+}
+
+void query_batch_get(struct sqlite_store *store, struct db *db, struct store_op *op)
+{
+    (void)store;
+    struct store_batch_get *query = CONTAINER_OF(op, struct store_batch_get, op);
+    int64_t row = query->row;
+    op->err = row == 0 ? catalogue_batch_find(db->sql, query->account, query->batch_id, &row) : 0;
+    if (op->err == 0)
+        op->err = catalogue_batch_get(db->sql, row, &query->ret_batch);
+}
+
+void query_batch_list(struct sqlite_store *store, struct db *db, struct store_op *op)
+{
+    (void)store;
+    op->err = catalogue_batch_list(db->sql, CONTAINER_OF(op, struct store_batch_list, op));
+}
+
+void query_batch_failures(struct sqlite_store *store, struct db *db, struct store_op *op)
+{
+    struct store_batch_failures *query = CONTAINER_OF(op, struct store_batch_failures, op);
+    int64_t rows[BATCH_FAILURES_MAX];
+    unsigned limit = query->limit > 0 ? MIN(query->limit, (unsigned)BATCH_FAILURES_MAX) : BATCH_FAILURES_MAX;
+    size_t count = 0;
+    op->err = catalogue_batch_failures(db->sql, query->row, limit, rows, &count);
+    query->ret_executions = xcalloc(limit, sizeof(*query->ret_executions));
+    query->ret_count = 0;
+    while (op->err == 0 && query->ret_count < count) {
+        op->err = execution_load(store, db, rows[query->ret_count], &query->ret_executions[query->ret_count]);
+        query->ret_count += op->err == 0;
+    }
+}
+
+void query_worker_list(struct sqlite_store *store, struct db *db, struct store_op *op)
+{
+    (void)store;
+    op->err = catalogue_worker_list(db->sql, CONTAINER_OF(op, struct store_worker_list, op));
+}

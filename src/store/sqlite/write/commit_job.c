@@ -1,0 +1,229 @@
+// Jobs and batches: the catalogue has the rules, heads and the log's end are here.
+#include "store/sqlite/write/commit.h"
+#include "store/sqlite/write/jobs.h"
+#include "store/sqlite/write/outcome.h"
+
+// --- Claim and return
+
+// All is judged before anything is written.
+static int claim_apply(struct sqlite_store *store, struct store_job_claim *claim, struct head *head)
+{
+    struct outcome next;
+    struct node_lease lease;
+    if (head->sequence.purged)
+        return ERR_EXPIRED;
+    int err = catalogue_job_claimable(store->db.sql, claim->row);
+    if (err == 0)
+        err = outcome_judge(store, head, &(struct outcome_ask){.cause = OUTCOME_CLAIMED}, &next);
+    if (err < 0)
+        return err;
+    const struct node_lease_ask ask = {.cause = NODE_LEASE_CLAIM, .node = claim->node, .epoch = next.epoch};
+    err = catalogue_lease_change(store->db.sql, LEASE_RUNNER, claim->row, &ask, store_now_ms(store), &lease);
+    return err < 0 ? err : outcome_store(store, head, &next);
+}
+
+int commit_job_claim(struct sqlite_store *store, struct store_op *op)
+{
+    struct store_job_claim *claim = CONTAINER_OF(op, struct store_job_claim, op);
+    struct head *head;
+    CLEANUP(free_ptr) char *spec = NULL;
+    int err = heads_get(&store->heads, claim->row, &head);
+    if (err == 0)
+        err = claim_apply(store, claim, head);
+    if (err < 0)
+        return commit_refuse(op, err);
+    err = catalogue_job_claimed(store->db.sql, claim->row, claim->worker_id, claim->worker_hostname, &spec,
+                                &claim->ret_retry);
+    if (err == 0)
+        err = execution_load_changed(store, head, &claim->ret_execution);
+    if (err == 0)
+        claim->ret_execution.spec_json = TAKE_PTR(spec);
+    return err;
+}
+
+static int return_judge(struct sqlite_store *store, const struct store_job_return *given, const struct head *head,
+                        struct outcome *ret)
+{
+    int64_t batch;
+    if (head->sequence.purged)
+        return ERR_EXPIRED;
+    if (given->epoch != head->sequence.epoch)
+        return ERR_FENCED;
+    int err = catalogue_job_batch(store->db.sql, given->row, &batch); // it is a job
+    if (err == 0)
+        err = outcome_judge(store, head, &(struct outcome_ask){.cause = OUTCOME_RETURNED}, ret);
+    return err == ERR_BAD_TRANSITION || err == ERR_SEALED ? ERR_CONFLICT : err;
+}
+
+int commit_job_return(struct sqlite_store *store, struct store_op *op)
+{
+    struct store_job_return *given = CONTAINER_OF(op, struct store_job_return, op);
+    const struct catalogue_changes changes = job_changes(store);
+    struct outcome next;
+    struct head *head;
+    int err = heads_get(&store->heads, given->row, &head);
+    if (err == 0)
+        err = return_judge(store, given, head, &next);
+    if (err < 0)
+        return commit_refuse(op, err);
+    err = outcome_store(store, head, &next);
+    if (err == 0)
+        err = catalogue_lease_end(store->db.sql, LEASE_RUNNER, given->row);
+    if (err == 0)
+        err = catalogue_job_returned(store->db.sql, given->row, &changes);
+    return err < 0 ? err : execution_load_changed(store, head, &given->ret_execution);
+}
+
+// --- Settling, and what is queued again
+
+int commit_job_settle(struct sqlite_store *store, struct store_op *op)
+{
+    struct store_job_settle *settle = CONTAINER_OF(op, struct store_job_settle, op);
+    const struct catalogue_changes changes = job_changes(store);
+    return catalogue_job_settle(store->db.sql, settle, store_now_ms(store), &changes);
+}
+
+static int queue_limit(struct sqlite_store *store, int64_t account, uint64_t more, uint64_t max)
+{
+    uint64_t queued = 0;
+    int err = max > 0 ? queued_count_get(store, account, &queued) : 0;
+    return err < 0 ? err : max > 0 && queued + more > max ? ERR_RATE : 0;
+}
+
+int commit_job_retry(struct sqlite_store *store, struct store_op *op)
+{
+    struct store_job_retry *retry = CONTAINER_OF(op, struct store_job_retry, op);
+    const struct catalogue_changes changes = job_changes(store);
+    struct head *head;
+    int64_t row = 0;
+    int err = heads_get(&store->heads, retry->row, &head);
+    if (err == 0 && head->sequence.purged)
+        err = ERR_EXPIRED;
+    if (err == 0)
+        err = queue_limit(store, head->account, 1, retry->queued_max);
+    if (err == 0)
+        err = catalogue_job_retry(store->db.sql, retry->row, store_now_ms(store), &changes, &row);
+    if (err < 0)
+        return commit_refuse(op, err);
+    err = heads_get(&store->heads, row, &head);
+    return err < 0 ? err : execution_load_changed(store, head, &retry->ret_execution);
+}
+
+// --- Batches
+
+int commit_batch_create(struct sqlite_store *store, struct store_op *op)
+{
+    struct store_batch_create *create = CONTAINER_OF(op, struct store_batch_create, op);
+    return commit_refuse(op, catalogue_batch_create(store->db.sql, create, store_now_ms(store)));
+}
+
+struct adding {
+    struct store_batch_add *add;
+    int64_t rows[BATCH_ADD_MAX]; // of those that are there already; 0: it is new
+    struct job_parents *parents[BATCH_ADD_MAX];
+    struct job_new jobs[BATCH_ADD_MAX];
+    size_t more;
+};
+
+static bool same_as_earlier(const struct store_batch_add *add, size_t i)
+{
+    const struct store_create *job = &add->jobs[i];
+    for (size_t j = 0; j < i; j++) {
+        const struct store_create *other = &add->jobs[j];
+        const char *id = job->execution.execution_id, *other_id = other->execution.execution_id;
+        if (job->job->batch_index == other->job->batch_index || (id && other_id && strcmp(id, other_id) == 0))
+            return true;
+    }
+    return false;
+}
+
+static int adding_judge_one(struct sqlite_store *store, struct adding *adding, size_t i)
+{
+    struct store_create *job = &adding->add->jobs[i];
+    adding->jobs[i] = *job->job;
+    adding->jobs[i].batch = adding->add->row;
+    adding->add->ret_refused = i;
+    job->job = &adding->jobs[i]; // until the end of this
+    job->ret_existed = adding->rows[i] != 0;
+    if (same_as_earlier(adding->add, i))
+        return ERR_CONFLICT;
+    if (job->ret_existed)
+        return 0;
+    adding->more++;
+    int err = catalogue_create_check(store->db.sql, job);
+    return err < 0 ? err : catalogue_job_judge(store->db.sql, job, &adding->parents[i]);
+}
+
+static int adding_judge(struct sqlite_store *store, struct adding *adding)
+{
+    struct store_batch_add *add = adding->add;
+    int err = catalogue_batch_judge(store->db.sql, add, adding->rows);
+    for (size_t i = 0; i < add->count && err == 0; i++)
+        err = adding_judge_one(store, adding, i);
+    if (err == 0 && adding->more > 0)
+        err = queue_limit(store, add->jobs[0].execution.account, adding->more, add->queued_max);
+    return err;
+}
+
+static int adding_existing(struct sqlite_store *store, struct store_create *job, int64_t row)
+{
+    struct head *head;
+    int err = heads_get(&store->heads, row, &head);
+    return err < 0 ? err : execution_load_changed(store, head, &job->execution);
+}
+
+static int adding_apply(struct sqlite_store *store, struct adding *adding)
+{
+    struct store_batch_add *add = adding->add;
+    const struct catalogue_changes changes = job_changes(store);
+    int err = 0;
+    for (size_t i = 0; i < add->count && err == 0; i++)
+        err = adding->rows[i] != 0 ? adding_existing(store, &add->jobs[i], adding->rows[i])
+                                   : execution_create(store, &add->jobs[i], adding->parents[i]);
+    if (err == 0)
+        err = catalogue_batch_added(store->db.sql, add->row, &changes);
+    batch_release(&add->ret_batch);
+    return err < 0 ? err : catalogue_batch_get(store->db.sql, add->row, &add->ret_batch);
+}
+
+static void adding_free(struct adding **adding)
+{
+    struct adding *gone = TAKE_PTR(*adding);
+    for (size_t i = 0; i < BATCH_ADD_MAX; i++)
+        job_parents_free(&gone->parents[i]);
+    free(gone);
+}
+
+int commit_batch_add(struct sqlite_store *store, struct store_op *op)
+{
+    CLEANUP(adding_free) struct adding *adding = xcalloc(1, sizeof(*adding));
+    struct store_batch_add *add = adding->add = CONTAINER_OF(op, struct store_batch_add, op);
+    const struct job_new *given[BATCH_ADD_MAX];
+    size_t count = MIN(add->count, (size_t)BATCH_ADD_MAX);
+    for (size_t i = 0; i < count; i++)
+        given[i] = add->jobs[i].job;
+    int err = adding_judge(store, adding);
+    err = err < 0 ? commit_refuse(op, err) : adding_apply(store, adding);
+    for (size_t i = 0; i < count; i++)
+        add->jobs[i].job = given[i];
+    return err;
+}
+
+int commit_batch_change(struct sqlite_store *store, struct store_op *op)
+{
+    struct store_batch_change *change = CONTAINER_OF(op, struct store_batch_change, op);
+    const struct catalogue_changes changes = job_changes(store);
+    int64_t account = 0;
+    int err = catalogue_batch_account(store->db.sql, change->row, &account);
+    if (err == 0 && change->retry)
+        err = queue_limit(store, account, 1, change->queued_max);
+    if (err == 0)
+        err = catalogue_batch_change(store->db.sql, change, store_now_ms(store), &changes);
+    return err < 0 ? commit_refuse(op, err) : 0;
+}
+
+int commit_worker_seen(struct sqlite_store *store, struct store_op *op)
+{
+    struct store_worker_seen *seen = CONTAINER_OF(op, struct store_worker_seen, op);
+    return commit_refuse(op, catalogue_worker_seen(store->db.sql, seen, store_now_ms(store)));
+}
