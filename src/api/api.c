@@ -2,7 +2,7 @@
 #include "api/request.h"
 #include "api/streams.h"
 
-#define EXECUTIONS_MAX 4096 // remembered by a loop
+#define EXECUTIONS_MAX 4096 // executions that a loop remembers
 
 static void live_changed(void *owner, int64_t row)
 {
@@ -51,7 +51,7 @@ void api_free(struct api **api)
     *api = NULL;
 }
 
-// Every refusal, also those that no handler saw: of what cannot be parsed, of hosts, origins and routes.
+// Counts every refusal, also those that no handler saw: requests that cannot be parsed, hosts, origins, routes.
 static void api_failed(void *arg, int err)
 {
     struct api *api = arg;

@@ -1,4 +1,4 @@
-// What the files of this room know of the interface of one loop.
+// What the files of this room know about the interface of one loop.
 #pragma once
 
 #include "api/api.h"
@@ -15,16 +15,16 @@ struct api {
     struct api_options options;
     struct route_tree *tree; // of options.routes
     const struct api_limits *limits;
-    struct record_parser *parser; // without a limit on messages: what is too long is split
+    struct record_parser *parser; // without a limit on messages, because messages that are too long are split
     struct record_parser *strict_parser;
     size_t strict_max;
     struct execution_cache *executions;
     struct intake_gate gate;
-    struct list_node streams; // struct stream_node
+    struct list_node streams; // of struct stream_node
     unsigned stream_count;
-    struct map holders;  // struct holder_node
+    struct map holders;  // of struct holder_node
     struct timer *sweep; // ends streams whose credential ran out or was revoked
     bool draining;
-    void (*fewer)(void *arg); // or NULL
+    void (*fewer)(void *arg); // may be NULL
     void *fewer_arg;
 };

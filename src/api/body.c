@@ -3,7 +3,7 @@
 
 #include "model/config_limits.h"
 
-// jansson recurses: the depth is bounded before it starts.
+// jansson is recursive, so the depth is checked before it starts.
 static bool depth_within(struct str s, unsigned max)
 {
     unsigned depth = 0;

@@ -38,7 +38,7 @@ void call_watch(struct call *call)
     http_on_abort(call->request, call_aborted, call);
 }
 
-// The reference that the open request held goes with it.
+// The call also gives up the reference that the open request held.
 struct http_request *call_take_request(struct call *call)
 {
     struct http_request *request = TAKE_PTR(call->request);
@@ -54,7 +54,7 @@ void call_answer_json(struct call *call, int status, const struct buf *json)
     struct http_request *request = call_take_request(call);
     if (!request)
         return;
-    // What is made may be a credential; what is read holds none.
+    // The answer to other methods may hold a credential. The answer to these holds none.
     if (http_method(request) == HTTP_M_GET || http_method(request) == HTTP_M_HEAD)
         http_may_compress(request);
     http_respond(request, status, "application/json", json->data, json->len);

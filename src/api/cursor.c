@@ -1,6 +1,6 @@
-// A list's place is a row of the store, which would tell how much other accounts do. So it is given out sealed:
-// encrypted under a key that its own tag makes different for each, and good for the account that it was given to alone.
-// The same place is always the same cursor. Lower-case hex of the tag, then of the encrypted row.
+// A place in a list is a row of the store. The number would tell how much other accounts do, so it is given out sealed:
+// it is encrypted, with a key that differs for each tag, and is valid only for the account that got it. The same place
+// always gives the same cursor. The text is lower-case hex: the tag, then the encrypted row.
 #include "api/cursor.h"
 
 #include "util/map.h"

@@ -1,4 +1,4 @@
-// What is said of a field: in refusals, on the page of routes, and to tests.
+// Says what a field must be: in refusals, on the page of routes, and for tests.
 #include "api/fields.h"
 
 static void append_words(struct buf *out, const char *list)
@@ -79,7 +79,7 @@ void field_name(const struct field *field, struct buf *out)
     buf_printf(out, "%s%s", field->name, field->flags & FIELD_PREFIX ? "KEY" : "");
 }
 
-// As in field_must, without "must" and "be".
+// As field_must writes it, without "must" and "be".
 void field_values(const struct field *field, struct buf *out)
 {
     CLEANUP(buf_release) struct buf must = {0};

@@ -44,7 +44,7 @@ static bool read_when(struct str value, int64_t *ret)
     return when_parse_since(value, clock_real_ms(), ret) || duration_parse(value, &duration);
 }
 
-// A value that came as text: of a query, or a string of a body.
+// Reads a value that came as text: of a query, or a string of a body.
 static bool read_text(const struct field *field, struct str value, int64_t *ret)
 {
     switch (field->type) {
@@ -157,7 +157,7 @@ static const struct field *find_field(const struct field *fields, struct str nam
 
 struct query_check {
     struct call *call;
-    uint64_t seen; // a bit for each row
+    uint64_t seen; // one bit for each row
     struct str name;
     const char *reason;
 };
@@ -238,7 +238,7 @@ static const char *check_member(struct call *call, const struct field *field, js
 {
     if (!field)
         return UNKNOWN_NAME;
-    // Strings of bodies are kept as text that ends at its first NUL, so one with a NUL would lose its end.
+    // The strings of bodies are kept as texts that end at the first NUL, so the rest of a string would be lost.
     if (has_nul(value))
         return HAS_NUL;
     if (json_is_null(value) && (field->flags & FIELD_NULL))

@@ -1,4 +1,4 @@
-// Query parameters of everything that reads a log.
+// The query parameters of all routes that read a log.
 #include "api/log_query.h"
 
 #include "util/clock.h"
@@ -16,7 +16,8 @@ struct query_parse {
     const char *reason;
 };
 
-// Positions and filters, which the model reads; the table has let through what is one of the route's.
+// Reads positions and filters with the model's parsers. The table has already refused names that the route does not
+// have.
 static bool parse_param(struct str name, struct str value, void *arg)
 {
     struct query_parse *parse = arg;
@@ -35,7 +36,7 @@ static bool parse_param(struct str name, struct str value, void *arg)
     return parse->err == 0;
 }
 
-// What pages alone take.
+// Reads the parameters that only pages have.
 static void parse_page(struct call *call, struct log_query *query)
 {
     struct field_value format = call_param(call, "format");
@@ -54,7 +55,7 @@ static void parse_accept(struct call *call, struct log_query *query)
         one = str_trim(str_split(&one, ';'));
         query->has_format = format_by_media_type(one, &query->format);
         if (!query->has_format)
-            return; // the first wish decides
+            return; // only the first media type counts
     }
 }
 

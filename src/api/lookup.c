@@ -31,7 +31,7 @@ void execution_lookup(struct execution_lookup *it, struct api *api, int64_t acco
     store_submit(api->options.store, &it->get.op);
 }
 
-// A purged one says so only to those whose it was.
+// Only the former owner is told that an execution was purged.
 int execution_judge(const struct principal *principal, const struct execution *execution)
 {
     if (!principal_owns(principal, execution))

@@ -1,12 +1,12 @@
-// What is settled before the route: by which name and over what the server is called, from which page, and beneath
-// which path.
+// What is decided before the route: by which name the server is called, over which transport, from which page, and
+// beneath which path.
 #include "api/origin.h"
 
 #define PREFLIGHT_HEADERS_MAX 1024
 
 // --- Names of hosts
 
-// "name:port" with the scheme's port where none is given; the name keeps the brackets of IPv6.
+// "name:port"; without a port, the scheme's. The name keeps the brackets of IPv6.
 struct host {
     struct str name, port;
 };
@@ -33,7 +33,7 @@ static bool same_host(struct str a, struct str b, bool https)
     return str_eq_nocase(one.name, other.name) && str_eq(one.port, other.port);
 }
 
-// A name on a list without a port is good with any.
+// A name without a port in the list allows any port.
 static bool host_listed(char *const *list, struct str host, bool https)
 {
     struct str name = split_host(host, https).name;
@@ -43,8 +43,8 @@ static bool host_listed(char *const *list, struct str host, bool https)
     return false;
 }
 
-// A page that a browser has loaded from elsewhere must not reach a server on loopback by a name that it controls (DNS
-// rebinding).
+// A page that a browser loaded from elsewhere must not reach a server on loopback by a name that the page's owner
+// controls (DNS rebinding).
 static bool host_allowed(const struct api *api, struct str host, bool https)
 {
     static const char *const loopback[] = {"localhost", "127.0.0.1", "[::1]"};
@@ -72,7 +72,7 @@ static bool split_origin(struct str origin, bool *ret_https, struct str *ret_hos
     return true;
 }
 
-// Over plain HTTP nobody can tell which scheme the client used: a proxy that is not trusted may have taken its TLS.
+// With plain HTTP nobody can tell which scheme the client used: a proxy that is not trusted may have ended its TLS.
 static bool origin_is_own(const struct http_request *request, struct str origin)
 {
     bool https;
@@ -117,7 +117,7 @@ static bool is_header_list(struct str list)
     return list.len > 0 && list.len <= PREFLIGHT_HEADERS_MAX;
 }
 
-// An origin that may call may send what headers it likes: none of them means more for coming from a page.
+// An allowed origin may send any headers: no header is treated differently because it comes from a page.
 static void answer_preflight(struct http_request *request)
 {
     struct str wanted = http_header(request, STR("Access-Control-Request-Headers"));
@@ -130,7 +130,7 @@ static void answer_preflight(struct http_request *request)
     http_respond(request, 204, NULL, NULL, 0);
 }
 
-// An answer must not serve pages of other origins out of a cache.
+// A cache must not give an answer for one origin to pages of another.
 static void add_vary(const struct api *api, struct http_request *request)
 {
     if (api->limits->cors_origins && api->limits->cors_origins[0])
@@ -167,9 +167,10 @@ void origin_refused(void *arg, struct http_request *request, int err)
     add_cors(request, origin);
 }
 
-// --- All of it
+// --- All together
 
-// The path beneath the base path, which begins with '/' and does not end so, or is empty. .data == NULL outside of it.
+// Returns the path beneath the base path; .data == NULL if it lies outside. `base` is empty, or begins with '/' and
+// does not end with one.
 static struct str beneath(struct str base, struct str path)
 {
     struct str rest = str_n(path.data + base.len, path.len - MIN(base.len, path.len));

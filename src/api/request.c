@@ -1,4 +1,4 @@
-// From a request to its handler: host and origin, route, credential, role, execution.
+// The way from a request to its handler: host and origin, route, credential, role, execution.
 #include "api/request.h"
 
 #include "api/origin.h"
@@ -9,7 +9,8 @@
 
 static void call_refuse(struct call *call, int err)
 {
-    // Browsers do not show a script the status of a refused upgrade, so known callers get the reason as a close code.
+    // Browsers do not show a script the status of a refused upgrade. So callers that are known get the reason as a
+    // close code.
     bool tellable = err == ERR_NOT_FOUND || err == ERR_EXPIRED || err == ERR_FORBIDDEN || err == ERR_SUSPENDED;
     if (tellable && call->request && call->route->refuse && ws_is_upgrade(call->request))
         call->route->refuse(call, err);
@@ -28,7 +29,8 @@ static void call_handle(struct call *call)
         call->route->handle(call);
 }
 
-// A body, or an answer of the store, may have been long in coming. False after having answered.
+// Checks again that the caller may: a body, or an answer of the store, may have taken long. Returns false after it has
+// answered.
 static bool call_stands(struct call *call)
 {
     int err = call->action == ACTION_PUBLIC ? 0 : api_standing(call->api, &call->principal);
@@ -65,7 +67,8 @@ static void call_go_on(struct call *call)
     if (call->before_body && call_may(call))
         call_read_body(call);
     else if (call->before_body)
-        call_fail(call, ERR_FORBIDDEN, NULL); // a refusal in another form, as for an upgrade, is for whole requests
+        // A refusal in another form, such as for an upgrade, is possible only with the whole request.
+        call_fail(call, ERR_FORBIDDEN, NULL);
     else if (!call_may(call))
         call_refuse(call, ERR_FORBIDDEN);
     else if (call->route->resource)
@@ -90,7 +93,8 @@ static void call_checked(struct auth_check *check)
 
 #define TICKET_PROTOCOL "runnel.ticket."
 
-// "Sec-WebSocket-Protocol: runnel.v1, runnel.ticket.TICKET": browsers let a script set that one header.
+// Reads "Sec-WebSocket-Protocol: runnel.v1, runnel.ticket.TICKET". It is the only header that a browser's script can
+// set.
 static bool protocol_token(const struct call *call, struct str *ret)
 {
     struct str offered = http_header(call->request, STR("Sec-WebSocket-Protocol"));
@@ -104,7 +108,7 @@ static bool protocol_token(const struct call *call, struct str *ret)
     return false;
 }
 
-// A proxy in front may want Authorization for itself, so what is sent in X-Runnel-Token goes before it.
+// A proxy in front may need Authorization for itself. So X-Runnel-Token, if it is sent, is used before Authorization.
 static struct str header_token(const struct http_request *request)
 {
     struct str own = str_trim(http_header(request, STR("X-Runnel-Token")));
@@ -174,7 +178,7 @@ static bool take_captures(struct call *call, const struct route_match *match)
     return true;
 }
 
-// From the head of a request; NULL after having answered.
+// Made when the head of a request has come. Returns NULL after it has answered.
 static struct call *call_new(struct api *api, struct http_request *request)
 {
     struct route_match match;
@@ -209,7 +213,7 @@ static struct call *call_new(struct api *api, struct http_request *request)
     return call;
 }
 
-// A body is not read for somebody who may not send it.
+// The body of somebody who may not send one is not read.
 void request_head(void *arg, struct http_request *request)
 {
     struct call *call = call_new(arg, request);

@@ -1,4 +1,4 @@
-// From a request to its handler: host and origin, route, credential, role, execution. For http_app.
+// The way from a request to its handler: host and origin, route, credential, role, execution. For http_app.
 #pragma once
 
 #include "api/call.h"

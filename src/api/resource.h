@@ -1,4 +1,4 @@
-// What a route's {id} names: how it is loaded, whose it is, and what is said of one that cannot be had (404, 410).
+// What the {id} of a route names: how it is loaded, whose it is, and the answer if it cannot be had (404, 410).
 #pragma once
 
 struct call;
@@ -10,8 +10,9 @@ enum resource {
 };
 
 const char *resource_name(enum resource resource); // NULL for RESOURCE_NONE
-// Calls `loaded` once, now or later: with 0, ERR_NOT_FOUND, or the store's error. Not if the client has gone meanwhile.
+// Calls `loaded` once, now or later: with 0, ERR_NOT_FOUND, or the store's error. Not called if the client has gone
+// away.
 void resource_load(struct call *call, void (*loaded)(struct call *call, int err));
-// Of what was loaded: 0, ERR_NOT_FOUND for what is not the caller's, ERR_EXPIRED for what was purged.
+// Judges what was loaded: 0; ERR_NOT_FOUND if it is not the caller's; ERR_EXPIRED if it was purged.
 int resource_judge(const struct call *call);
 const char *resource_error_text(const struct call *call, int err);

@@ -9,12 +9,12 @@ static const char *const method_names[] = {"GET", "HEAD", "POST", "PUT", "PATCH"
 // --- The tree
 
 struct route_tree {
-    struct str segment;          // "" of the root and of captures
+    struct str segment;          // "" for the root and for captures
     struct route_tree *children; // sorted by segment
     size_t child_count;
-    struct route_tree *capture; // what one segment of any name leads to; or NULL
+    struct route_tree *capture; // where a segment of any name leads; may be NULL
     const struct route *by_method[HTTP_M_OTHER];
-    bool any; // of by_method
+    bool any; // by_method has a route
 };
 
 static int compare(struct str a, struct str b)
@@ -28,7 +28,7 @@ static bool is_capture(struct str segment)
     return segment.len > 2 && segment.data[0] == '{';
 }
 
-// Where the segment stands among the children, or would.
+// Returns the index of the segment among the children, or the index where it would be inserted.
 static size_t child_place(const struct route_tree *node, struct str segment)
 {
     size_t low = 0, high = node->child_count;
@@ -98,7 +98,7 @@ void route_tree_free(struct route_tree **tree)
     *tree = NULL;
 }
 
-// `path` is what lies behind the node; NULL if no route ends there. No deeper than the table's longest pattern.
+// `path` is the part behind the node. Returns NULL if no route ends there. It goes no deeper than the longest pattern.
 static const struct route_tree *walk(const struct route_tree *node, struct str path, bool more)
 {
     if (!more)
@@ -151,7 +151,7 @@ void route_allow(const struct route *const *others, struct buf *out)
             buf_printf(out, "%s%s", out->len ? ", " : "", method_names[i]);
 }
 
-// --- What is said of the table
+// --- Documents of the table
 
 static void document_fields(const struct field *fields, const char *where, struct buf *out)
 {

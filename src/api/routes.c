@@ -15,7 +15,7 @@
 #include "model/status.h"
 #include "util/id.h"
 
-#define URL_MAX 8192 // of a text that has no bound but the URL's
+#define URL_MAX 8192 // for a text that only the URL limits
 
 // --- Rules of single values
 
@@ -73,7 +73,7 @@ static const struct field_rule rule_level = {"must be DEBUG, INFO, WARNING, ERRO
         name, means, .type = FIELD_POSITION \
     }
 
-// Each kind of a filter's parameter as a field.
+// The kinds of a filter's parameters, as fields.
 #define FILTER_WORD   .type = FIELD_WORD
 #define FILTER_LEVEL  .type = FIELD_TEXT, .rule = &rule_level
 #define FILTER_TEXT   .type = FIELD_TEXT
@@ -83,7 +83,7 @@ static const struct field_rule rule_level = {"must be DEBUG, INFO, WARNING, ERRO
 #define FILTER_FIELD(name_, means, kind, least, most, words_, list) \
     {#name_, means, .min = least, .max = most, .words = words_, .flags = (list) ? FIELD_LIST : 0, FILTER_##kind},
 
-// Positions and filters of each reader of a log.
+// The positions and filters that each reader of a log takes.
 #define FIELDS_OF_READERS                                                                            \
     PLACE("from", "first sequence number wanted"), PLACE("after", "last sequence number seen"),      \
         PLACE("since_index", "last `index` seen"), PLACE("since", "from a time on, or so long ago"), \

@@ -1,4 +1,4 @@
-// The table of routes: the top of this room, which nothing in it looks up to. The wiring hands it to api_new.
+// The table of routes. It is the top of this room: nothing in the room uses it. The wiring gives it to api_new.
 #pragma once
 
 #include "api/route.h"

@@ -5,12 +5,12 @@
 static void let_go_on(struct intake_gate *gate)
 {
     struct list_node going;
-    size_t granted = 0; // what those who go on now have not handed over yet
+    size_t granted = 0; // bytes of the waiters that go on now, which they have not handed over yet
     list_init(&going);
     LIST_FOR_EACH_SAFE(node, next, &gate->waiting) {
         struct gate_waiter *waiter = CONTAINER_OF(node, struct gate_waiter, node);
         size_t wants = granted + waiter->wants;
-        // The first one may always go on when nothing is under way: a message larger than any share must pass, too.
+        // If nothing is under way, the first waiter may always go on: a message larger than any share must pass, too.
         bool alone = gate->under_way == 0 && list_empty(&going);
         if (!waiter->may_go(waiter) || (!alone && budget_room(waiter->account, BUDGET_intake) < wants))
             continue;

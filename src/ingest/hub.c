@@ -30,7 +30,7 @@ struct hub {
     uint64_t last_holder;
     struct hub_place places[HUB_LOOPS_MAX];
     size_t place_count;
-    struct loop *loop; // of hub_start
+    struct loop *loop; // the one of hub_start
     struct timer *tick;
 };
 
@@ -111,14 +111,14 @@ static void hub_tell(struct hub *hub, enum hub_message_kind kind, int64_t row, u
     }
 }
 
-// --- Status changes that leases bring about
+// --- Changes of status that leases cause
 
 struct hub_change {
     struct store_update update;
     struct hub *hub;
 };
 
-// The store could not do it now, and nothing was said about whether it may be done.
+// Whether the store could not do it now, and has not said whether it may be done.
 static bool hub_change_may_pass(int err)
 {
     return err && err != ERR_SEALED && err != ERR_BAD_TRANSITION && err != ERR_EXPIRED && err != ERR_FENCED &&
@@ -137,7 +137,7 @@ static void hub_change_done(struct store_op *op)
 {
     struct hub_change *change = CONTAINER_OF(op, struct hub_change, update.op);
     bool seals = change->update.outcome.cause == OUTCOME_GIVEN_UP;
-    // Of a suspended account nothing is given up: the lease asks again.
+    // Nothing of a suspended account is given up: the lease will ask again.
     if (op->err && op->err != ERR_SEALED && op->err != ERR_BAD_TRANSITION && op->err != ERR_EXPIRED &&
         op->err != ERR_SUSPENDED)
         log_warn(change->hub->options.logger, "status of a silent runner's execution could not be changed",

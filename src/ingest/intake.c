@@ -17,8 +17,8 @@ struct intake {
     struct timer *retry;
     struct gate_waiter waiter;
     size_t bytes_under_way, busy_bytes;
-    unsigned operations; // at the store
-    uint64_t retry_ms;   // pause before asking the store again, set by the failure that came first
+    unsigned operations; // operations that the store has not answered
+    uint64_t retry_ms;   // pause before the store is asked again; the first failure sets it
     bool was_busy, closed;
 };
 
@@ -31,7 +31,7 @@ struct intake_append {
 
 static void intake_reread(void *arg);
 
-// --- Of one connection
+// --- What one connection has under way
 
 static size_t busy_bytes_of(const struct budget *budget)
 {
@@ -77,7 +77,7 @@ static void intake_flush_deferred(struct deferred *deferred)
     intake_flush(CONTAINER_OF(deferred, struct intake, flush));
 }
 
-// One ack for all commits that were answered in this turn of the loop.
+// Sends one ack for all commits that were answered in this turn of the loop.
 static void intake_answer_deferred(struct deferred *deferred)
 {
     struct intake *intake = CONTAINER_OF(deferred, struct intake, answer);
@@ -127,7 +127,7 @@ void intake_close(struct intake **intake)
     if (!it)
         return;
     *intake = NULL;
-    intake_flush(it); // it arrived, so it counts
+    intake_flush(it); // it has arrived, so it is committed
     deferred_cancel(&it->flush);
     deferred_cancel(&it->answer);
     list_remove(&it->waiter.node);
@@ -136,7 +136,7 @@ void intake_close(struct intake **intake)
     intake_free_if_idle(it);
 }
 
-// --- After a failed commit: ask the store where the producer stands, then begin anew
+// --- After a failed commit: asks the store where the producer stands, then begins again
 
 struct intake_producer {
     struct store_producer producer;
@@ -158,7 +158,7 @@ static void intake_reread_done(struct store_op *op)
     } else if (!intake->closed) {
         timer_start(intake->retry, RETRY_AFTER_MS);
     }
-    intake->operations--; // only now: the handler may have closed the intake
+    intake->operations--; // not earlier, because the handler may have closed the intake
     intake_free_if_idle(intake);
 }
 
@@ -192,7 +192,7 @@ static void intake_refuse(struct intake *intake, int err, uint64_t next)
 
 static void intake_append_failed(struct intake *intake, int err, uint64_t next)
 {
-    // The first failure speaks; those behind it fail for its sake.
+    // Only the first failure is told. Those after it fail because of it.
     bool first = intake->sequencer.state == SEQUENCER_OPEN;
     sequencer_failed(&intake->sequencer);
     if (first) {
@@ -221,7 +221,7 @@ static void intake_append_done(struct store_op *op)
         if (!intake->closed)
             loop_defer(intake->options.loop, &intake->answer);
     }
-    // Also after one that succeeded: the last under way need not be one that failed.
+    // Also after a success: the last operation under way need not be one that failed.
     if (intake->sequencer.state == SEQUENCER_REREAD && !intake->closed)
         timer_start(intake->retry, intake->retry_ms);
     chunk_unref(&append->append.chunk);
@@ -231,7 +231,7 @@ static void intake_append_done(struct store_op *op)
         intake_gate_ended(intake->options.gate);
     else if (!intake->closed && intake->was_busy && intake_may_go(&intake->waiter))
         intake_go(&intake->waiter);
-    intake->operations--; // only now: the handler may have closed the intake
+    intake->operations--; // not earlier, because the handler may have closed the intake
     intake_free_if_idle(intake);
 }
 
@@ -339,7 +339,7 @@ void intake_skip(struct intake *intake, uint64_t to, struct str reason, const ui
                             .level = LEVEL_ERROR,
                             .message = buf_str(&message),
                             .extra = buf_str(&extra)};
-    // The record stands in the place of the last lost one, so that the producer goes on at `to`.
+    // The record takes the place of the last lost one, so that the producer continues at `to`.
     chunk_builder_add(intake->builder, &record);
     struct chunk *chunk = chunk_builder_finish(intake->builder, 1);
     intake->sequencer.accepted = to - 1;

@@ -38,7 +38,7 @@ void lease_restore(struct lease_table *table, int64_t row, uint64_t epoch, bool 
 {
     struct lease *lease = lease_find(table, row);
     if (lease)
-        return; // its runner was quicker than the list
+        return; // its runner came before the list did
     lease = lease_add(table, row);
     lease->epoch = epoch;
     lease->state = lost ? LEASE_LOST : LEASE_HELD;
@@ -66,7 +66,7 @@ enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_
         return LEASE_TAKEN;
     if (epoch) {
         if (!lease) {
-            // The list of the start has not come to it yet, so that nobody knows here whether its status is `lost`.
+            // The list of the start has not reached it yet, so nobody knows here whether its status is `lost`.
             lease_restore(table, row, epoch, false, now_ms);
             lease = lease_find(table, row);
             lease->recovered = true;
@@ -82,7 +82,7 @@ enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_
         return lease_begin_claim(lease, true);
     }
     if (stored_epoch) {
-        // Somebody holds it, and the list of the start has not come to it yet.
+        // Somebody holds it, and the list of the start has not reached it yet.
         lease_restore(table, row, stored_epoch, false, now_ms);
         return LEASE_TAKEN;
     }
@@ -128,7 +128,7 @@ void lease_change_failed(struct lease_table *table, int64_t row, uint64_t epoch,
 {
     struct lease *lease = lease_find(table, row);
     if (!lease || lease->epoch != epoch || lease->state != (to_lost ? LEASE_LOST : LEASE_HELD))
-        return; // it is about something else by now
+        return; // the lease has changed since
     lease->state = LEASE_HELD;
     if (to_lost)
         lease->deadline_ms = now_ms;

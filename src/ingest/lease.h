@@ -1,5 +1,5 @@
-// Which runner holds an execution, pure: times come in, verdicts go out. A lease is kept alive by anything that its
-// runner says; one that runs out makes the execution `lost`, and after a long grace sealed.
+// Which runner holds an execution. Pure: times come in, verdicts come out. Anything that its runner says keeps a lease
+// alive. A lease that runs out makes the execution `lost`. After a long grace it is sealed.
 //
 //   (none) ──claim──▶ CLAIMING ──granted──▶ HELD ──silent past the lease──▶ LOST ──grace ran out──▶ (sealed, none)
 //                        └──refused──▶ as before   ▲                          │
@@ -12,21 +12,21 @@
 enum lease_state {
     LEASE_CLAIMING, // a claim is being committed; nobody else may claim
     LEASE_HELD,     // its runner was heard of within the lease; it may be connected or not
-    LEASE_LOST,     // silent past the lease; the same epoch may come back, another runner may claim
+    LEASE_LOST,     // silent for longer than the lease; the same epoch may come back, and another runner may claim
 };
 
 struct lease {
     struct map_node node;
     int64_t row; // the execution
     enum lease_state state, before_claim;
-    bool was_there; // before the claim under way
+    bool was_there; // it existed before the claim that is under way
     uint64_t epoch;
-    uint64_t holder;      // connection, 0: none
-    uint64_t deadline_ms; // HELD: lost then; LOST: sealed then
+    uint64_t holder;      // connection number; 0: none
+    uint64_t deadline_ms; // HELD: when it is lost; LOST: when it is sealed
     uint64_t lag_records;
     bool has_lag, cancel_asked;
-    bool recovered; // heard of again; its status is, or may be, still `lost`
-    bool unspoken;  // granted, but its runner never learned of it
+    bool recovered; // the runner was heard of again, and the stored status is, or may be, still `lost`
+    bool unspoken;  // it was granted, but its runner never learned of it
     char cancel_reason[64];
 };
 
@@ -36,8 +36,8 @@ struct lease_table {
 };
 
 enum lease_verdict {
-    LEASE_NEW,    // commit a claim, then say lease_granted or lease_refused
-    LEASE_RESUME, // the same runner is back: goes on with its epoch; a former connection of its is to be closed
+    LEASE_NEW,    // commit a claim, then call lease_granted or lease_refused
+    LEASE_RESUME, // the same runner is back and continues with its epoch; its former connection must be closed
     LEASE_TAKEN,  // another runner holds it
     LEASE_FENCED, // the epoch is no longer the newest
 };
@@ -45,24 +45,27 @@ enum lease_verdict {
 void lease_table_init(struct lease_table *table, uint64_t lease_ms, uint64_t lost_seal_ms);
 void lease_table_release(struct lease_table *table);
 
-// After a start: the store says that this execution has had a runner and is not sealed. Leases start anew.
+// For the start of a server: the store says that this execution has had a runner and is not sealed. Its lease begins
+// again.
 void lease_restore(struct lease_table *table, int64_t row, uint64_t epoch, bool lost, uint64_t now_ms);
-// A runner connects. `epoch` 0: it brings none. `stored_epoch` is the store's, for executions without a lease.
+// A runner connects. `epoch` is 0 if it brings none. `stored_epoch` is the store's; it counts for executions without a
+// lease.
 enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_t epoch, uint64_t stored_epoch,
                                  uint64_t holder, uint64_t now_ms, uint64_t *ret_former_holder);
 void lease_granted(struct lease_table *table, int64_t row, uint64_t epoch, uint64_t holder, uint64_t now_ms);
 void lease_refused(struct lease_table *table, int64_t row);
-// Its runner was heard of. True if the execution was lost and is to be `running` again.
+// Its runner was heard of. Returns true if the execution was lost and must be `running` again.
 bool lease_touch(struct lease_table *table, int64_t row, uint64_t holder, uint64_t now_ms);
-// The status that lease_expire (LEASE_BECAME_LOST) or lease_touch asked for could not be stored: they ask for it again.
+// The status that lease_expire (LEASE_BECAME_LOST) or lease_touch asked for could not be stored. They will ask for it
+// again.
 void lease_change_failed(struct lease_table *table, int64_t row, uint64_t epoch, bool to_lost, uint64_t now_ms);
 void lease_disconnect(struct lease_table *table, int64_t row, uint64_t holder);
-// Its runner went before it was told its epoch: anyone may claim at once.
+// Its runner went away before it was told its epoch, so anyone may claim at once.
 void lease_abandon(struct lease_table *table, int64_t row, uint64_t holder);
-void lease_end(struct lease_table *table, int64_t row); // sealed
+void lease_end(struct lease_table *table, int64_t row); // the log was sealed
 struct lease *lease_find(const struct lease_table *table, int64_t row);
 
 enum lease_expiry { LEASE_BECAME_LOST, LEASE_TO_BE_SEALED };
-// Calls for each lease that ran out. LEASE_TO_BE_SEALED comes again after a minute until lease_end.
+// Calls the function for each lease that ran out. LEASE_TO_BE_SEALED is repeated each minute until lease_end.
 void lease_expire(struct lease_table *table, uint64_t now_ms,
                   void (*expired)(void *arg, struct lease *lease, enum lease_expiry what), void *arg);

@@ -1,4 +1,4 @@
-// Figures that others keep, put among the metrics when these are asked for.
+// Puts figures that other rooms keep into the metrics, when the metrics are asked for.
 #pragma once
 
 #include "metrics/metrics.h"

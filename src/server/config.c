@@ -14,7 +14,7 @@ enum setting_index {
         SETTING_COUNT
 };
 
-// The names of flags and of environment variables follow from the settings' names; spelled once, before main.
+// The names of flags and environment variables follow from the names of the settings. They are written before main.
 static char flag_names[SETTING_COUNT][40], environment_names[SETTING_COUNT][48];
 
 #define DEFAULT_T(def) def
@@ -44,7 +44,7 @@ static const size_t setting_offsets[] = {
 #undef SETTING_OFFSET
 };
 
-// "RUNNEL_NAME" in capitals.
+// Writes "RUNNEL_NAME", in capitals.
 static void spell_environment_name(char *out, size_t size, const char *name)
 {
     snprintf(out, size, "RUNNEL_%s", name);
@@ -143,10 +143,10 @@ static int set_list(const struct config_setting *setting, struct text_list *fiel
     return 0;
 }
 
-// Settings that are one of a few words.
+// Settings whose value is one of a few words.
 static const struct {
     enum setting_index setting;
-    const char *words; // as help and errors name them
+    const char *words; // as help and errors write them
 } choices[] = {
     {SETTING_log_level, "debug, info, warning or error"},
     {SETTING_log_form, "auto, text or json"},

@@ -1,13 +1,13 @@
-// The server's settings: one X-macro makes defaults, the configuration file's options, flags, environment names, help
-// and docs. Flags beat environment beats file beats default.
+// The server's settings. One X-macro makes the defaults, the options of the configuration file, flags, environment
+// names, help and docs. A flag beats the environment, which beats the file, which beats the default.
 #pragma once
 
 #include "util/buf.h"
 #include "util/error.h"
 
-// T: text; N: whole number with bounds; B: yes/no; L: list of text. Reload: taken over on SIGHUP.
-// X(kind, name, default, least, most, reload, help). The flag is --name with '-' for '_', the environment name
-// RUNNEL_NAME in capitals.
+// X(kind, name, default, least, most, reload, help). Kinds: T is text, N is a whole number with bounds, B is yes/no, L
+// is a list of texts. `reload`: whether SIGHUP takes it over. The flag is --name with '-' for '_'. The environment name
+// is RUNNEL_NAME in capitals.
 #define CONFIG_SETTINGS(X)                                                                                            \
     X(L, listen, "127.0.0.1:7117", 0, 0, false,                                                                       \
       "addresses with ports to listen on, or unix:/PATH; port 0 lets the kernel choose")                              \
@@ -46,7 +46,7 @@
     X(N, pong_timeout_seconds, 60, 1, 3600, false, "without any pong for so long a WebSocket is closed")              \
     X(N, shutdown_seconds, 10, 0, 3600, false, "deadline of a graceful shutdown")
 
-// Settings that had another name: X(old, now). The old one is refused, and the new one told.
+// Settings that had another name: X(old, now). The old name is refused, and the error tells the new one.
 #define CONFIG_RENAMED(X) X(workers, loops)
 
 struct text_list {
@@ -71,14 +71,14 @@ struct config_setting { // for help, docs and flags
     int64_t least, most;
 };
 extern const struct config_setting config_settings[]; // ends with a NULL name
-// The words that a text may be, as "a, b or c"; NULL if it may be any.
+// Returns the words that a text may be, as "a, b or c"; NULL if it may be any text.
 const char *config_choices(const struct config_setting *setting);
-// True if both have the same value of it.
+// True if the setting has the same value in both.
 bool config_same(const struct config *a, const struct config *b, const struct config_setting *setting);
 
-void config_init(struct config *config); // the defaults
+void config_init(struct config *config); // sets the defaults
 void config_release(struct config *config);
-// All say in *ret_error which setting is wrong and what it may be. ERR_INVALID.
+// These return 0 or ERR_INVALID; *ret_error tells which setting is wrong and what it may be.
 int config_load_file(struct config *config, const char *path, struct buf *ret_error);
 int config_load_environment(struct config *config, struct buf *ret_error);
 int config_set(struct config *config, const char *name, const char *value, struct buf *ret_error);

@@ -1,4 +1,4 @@
-// The reference pages that tables of the program make: docs/configuration.md, docs/metrics.md, docs/routes.md.
+// Makes the reference pages from tables of the program: docs/configuration.md, docs/metrics.md, docs/routes.md.
 #include "api/api.h"
 #include "api/routes.h"
 #include "metrics/metrics.h"
@@ -94,7 +94,7 @@ static void example_comment(struct buf *out, const struct config_setting *settin
     buf_printf(out, ".%s\n", setting->reload ? " Taken over on SIGHUP." : "");
 }
 
-// Each setting with its default, switched off: a line that is uncommented changes nothing yet.
+// Writes each setting with its default, switched off: to uncomment a line changes nothing yet.
 static void example_file(struct buf *out)
 {
     buf_append_text(out, "# Settings of `runnel serve`, each with its default. Copy it to /etc/runnel/server.conf, or "

@@ -9,12 +9,12 @@
 
 struct hangup {
     struct loop *loop;
-    struct timer *look; // NULL: no SIGHUP is a terminal's
-    int fds[3];         // those that were our terminal
+    struct timer *look; // NULL: no SIGHUP comes from a terminal
+    int fds[3];         // those that are our terminal
     size_t count;
     uint64_t fresh_ms;
     bool gone;
-    uint64_t gone_ms; // when that was noticed
+    uint64_t gone_ms; // when the hang-up was noticed
 };
 
 static bool has_gone(const struct hangup *hangup)
@@ -43,7 +43,7 @@ struct hangup *hangup_new(struct loop *loop, uint64_t fresh_ms)
     hangup->loop = loop;
     hangup->fresh_ms = fresh_ms;
     sigaction(SIGHUP, NULL, &former);
-    // tcgetsid fails for what is no terminal, and for one that does not control us.
+    // tcgetsid fails for a descriptor that is not a terminal, and for a terminal that does not control us.
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO && former.sa_handler != SIG_IGN; fd++)
         if (tcgetsid(fd) == getsid(0))
             hangup->fds[hangup->count++] = fd;

@@ -11,9 +11,9 @@
 #define HANGUP_FRESH_MS 10000
 
 struct hangup;
-// Looks at the descriptors 0 to 2, and whether SIGHUP is ignored; so it must be called before SIGHUP is watched.
-// `fresh_ms`: for how long a hang-up that was noticed is fresh.
+// Looks at the descriptors 0 to 2, and at whether SIGHUP is ignored. So it must be called before SIGHUP is watched.
+// `fresh_ms` is how long a hang-up counts as fresh after it was noticed.
 struct hangup *hangup_new(struct loop *loop, uint64_t fresh_ms);
 void hangup_free(struct hangup **hangup);
-// To be asked when SIGHUP has come: whether the terminal has just gone.
+// To be called when SIGHUP has come. Returns whether the terminal has just gone.
 bool hangup_is_the_terminals(const struct hangup *hangup);

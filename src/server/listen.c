@@ -18,7 +18,7 @@ static const char *unix_path(const char *address)
     return address + unix_prefix.len;
 }
 
-// Octal, of a file's permissions.
+// Reads a file's permissions, in octal.
 static bool parse_mode(const char *text, mode_t *ret)
 {
     mode_t mode = 0;
@@ -43,7 +43,7 @@ static int check_address(const struct config *config, const char *address, struc
                    address);
         return ERR_INVALID;
     }
-    // Behind a trusted proxy each request tells how its client came.
+    // Behind a trusted proxy, each request tells how its client came.
     if (config->tls_cert[0] || config->insecure || config->trusted_proxies.count > 0 || address_is_loopback(address))
         return 0;
     buf_printf(ret_error,
@@ -103,7 +103,7 @@ static int open_unix(struct listening *listening, const struct config *config, c
     return err;
 }
 
-// Port 0 becomes the one that the kernel chose for the first shard.
+// Opens the address on each shard. Port 0 becomes the port that the kernel chose for the first shard.
 static int open_tcp(struct listening *listening, const char *wanted, struct shard *shards, unsigned shard_count)
 {
     CLEANUP(free_ptr) char *address = xstrdup(wanted);

@@ -1,5 +1,5 @@
-// Where the server listens: all addresses of the setting `listen`, on every shard's loop, or the sockets that a service
-// manager hands over.
+// Where the server listens: all addresses of the setting `listen`, on the loop of every shard; or the sockets that a
+// service manager hands over.
 #pragma once
 
 #include "net/unix_socket.h"
@@ -15,10 +15,10 @@ struct listening {
     size_t socket_count;
 };
 
-// Before anything is opened: whether each address can be one, and may be served without TLS. ERR_INVALID, said in
-// *ret_error.
+// To be called before anything is opened. Checks whether each address is valid, and whether it may be served without
+// TLS. Returns 0 or ERR_INVALID with a text in *ret_error.
 int listening_check(const struct config *config, struct buf *ret_error);
-// An error is said in *ret_error; what was opened until then is closed by listening_close.
+// On an error *ret_error tells it, and listening_close closes what was opened.
 int listening_open(struct listening *listening, const struct config *config, struct shard *shards, unsigned shard_count,
                    struct buf *ret_error);
-void listening_close(struct listening *listening); // removes the files of unix sockets
+void listening_close(struct listening *listening); // also removes the files of unix sockets

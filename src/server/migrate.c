@@ -1,4 +1,4 @@
-// `runnel store`: the schema of a store, while no server runs.
+// `runnel store`: shows and migrates the schema of a store while no server runs.
 #include "server/server.h"
 #include "store/schema/schema.h"
 #include "store/sqlite/sqlite_store.h"

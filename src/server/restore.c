@@ -1,4 +1,4 @@
-// `runnel restore`: a backup in the place of the store, while no server runs.
+// `runnel restore`: puts a backup in the place of the store while no server runs.
 #include "server/server.h"
 #include "store/sqlite/sqlite_store.h"
 #include "util/file.h"

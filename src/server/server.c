@@ -26,23 +26,23 @@
 #define POOL_QUEUE  4096
 #define FILES_SPARE 256
 
-#define MEMORY_MAPPED_MIN (8 * 1024 * 1024)  // allocations that get a mapping of their own
+#define MEMORY_MAPPED_MIN (8 * 1024 * 1024)  // larger allocations get a mapping of their own
 #define MEMORY_SPARE_MAX  (32 * 1024 * 1024) // free memory that is kept at the end of the main heap
-#define MEMORY_HEAP       (64 * 1024 * 1024) // a thread's heap is made usable whole, not page by page
+#define MEMORY_HEAP       (64 * 1024 * 1024) // the heap of a thread is made usable as a whole, and not page by page
 
 struct server {
     struct config *config;
     int (*load)(void *arg, struct config *ret, struct buf *ret_error);
     void *load_arg;
     struct logger logger;
-    struct loop *loop; // the main thread's: signals, leases, orders
+    struct loop *loop; // of the main thread: signals, leases, orders
     struct store *store;
     struct auth *auth;
     struct hub *hub;
     struct metrics *metrics;
     struct budget *budget;
     struct tls_server *tls;
-    char *backup_dir; // absolute
+    char *backup_dir; // absolute path
     struct pool *pool;
     struct shard shards[SHARDS_MAX];
     struct fanout *fanouts[SHARDS_MAX];
@@ -50,15 +50,15 @@ struct server {
     struct listening listening;
     struct net_ranges *trusted;
     char *base_path;
-    int64_t connections_max; // as configured, or fewer where fewer files may be open
+    int64_t connections_max; // as configured, or fewer if not so many files may be open
     struct signal_watch *signals[3];
     struct hangup *hangup;
     struct timer *deadline;
     bool stopping;
-    struct settings *settings; // those of the start, or of the last reload
+    struct settings *settings; // of the start, or of the last reload
 };
 
-// The first line of what is wrong; `detail` is a path or a reason, and may be NULL.
+// Writes the first line about what is wrong. `detail` is a path or a reason; it may be NULL.
 static int server_fail(int err, const char *fmt, const char *detail)
 {
     CLEANUP(buf_release) struct buf text = {0};
@@ -82,7 +82,7 @@ static int server_fail_path(const char *what, const char *path, int err)
 // --- Memory
 
 #define MEMORY_LEAST   ((uint64_t)64 * 1024 * 1024)
-#define MEMORY_UNKNOWN ((uint64_t)1024 * 1024 * 1024) // of a machine that does not tell
+#define MEMORY_UNKNOWN ((uint64_t)1024 * 1024 * 1024) // for a machine that does not tell its memory
 
 static int check_memory_max(const struct config *config, struct buf *ret_error)
 {
@@ -154,7 +154,7 @@ static void server_collect(void *arg)
     collect_store(server->store, server->metrics);
 }
 
-// --- First start: account `default`, operator key
+// --- First start: the account `default` and an operator's key
 
 struct bootstrap {
     struct server *server;
@@ -197,7 +197,7 @@ static void bootstrap_account_done(struct store_op *op)
     CLEANUP(free_ptr) char *path = admin_key_path(it->server);
     char id[ID_SORTABLE_LEN + 1];
 
-    // A store that was restored into an empty folder has an account and no key file: it gets a key, too.
+    // A store that was restored into an empty folder has an account and no key file. It gets a key, too.
     if (op->err || access(path, F_OK) == 0) {
         bootstrap_end(it, op->err);
         return;
@@ -230,7 +230,7 @@ static int server_bootstrap(struct server *server)
 
 // --- Reload and shutdown
 
-// Says which settings differ from those in force and are taken over at a start only.
+// Logs which changed settings are taken over only at a start.
 static void server_tell_restart(struct server *server, const struct config *config)
 {
     CLEANUP(buf_release) struct buf names = {0};
@@ -294,7 +294,7 @@ static void server_signal(void *arg, int signum)
     if (server->stopping && terminal_gone)
         return; // the kernel and the shell may both send it
     if (server->stopping) {
-        loop_stop(server->loop); // asked twice: at once
+        loop_stop(server->loop); // asked twice: stop at once
         return;
     }
     server->stopping = true;
@@ -308,7 +308,7 @@ static void server_signal(void *arg, int signum)
 
 // --- Start
 
-// Without a slash at the end; false for what cannot be one.
+// Removes a slash at the end. Returns false if the text cannot be a base path.
 static bool base_path_parse(const char *text, char **ret)
 {
     size_t len = strlen(text);
@@ -344,7 +344,7 @@ static int server_take_proxies(struct server *server, struct buf *ret_error)
     return 0;
 }
 
-// What requests name is beneath it, so it is known by its full path.
+// Requests name files beneath this folder, so its full path must be known.
 static int server_place_backups(struct server *server)
 {
     const struct config *config = server->config;
@@ -382,21 +382,21 @@ static int server_check(struct server *server)
                    : server_place_backups(server);
 }
 
-// Chunks of some 100 KiB come and go all the time. Given back to the kernel and had again, each of their pages would
-// be zeroed anew: half of what it took to read a log.
+// Chunks of about 100 KiB come and go all the time. If their memory went back to the kernel, the kernel would zero each
+// page again: half of the time that reading a log takes.
 static void keep_memory(void)
 {
 #ifdef M_MMAP_THRESHOLD
     mallopt(M_MMAP_THRESHOLD, MEMORY_MAPPED_MIN);
     mallopt(M_TRIM_THRESHOLD, MEMORY_SPARE_MAX);
     mallopt(M_TOP_PAD, MEMORY_HEAP);
-    // Else the first bytes of each of these heaps could take a page of 2 MiB.
+    // Otherwise the first bytes of each of these heaps could take a page of 2 MiB.
     prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 #endif
 }
 
-// Each connection is a descriptor; the soft limit is mostly 1,024. Where the hard one is lower than what is wanted,
-// further connections are refused before files run out, as the store and the log need some, too.
+// Each connection is a descriptor, and the soft limit is usually 1,024. If the hard limit is lower than what is wanted,
+// further connections are refused before files run out, because the store and the log need some, too.
 static void raise_file_limit(struct server *server)
 {
     struct rlimit limit;
@@ -545,12 +545,12 @@ static void server_release(struct server *server)
         shard_stop(&server->shards[i]);
     for (unsigned i = 0; i < server->shard_count; i++)
         shard_close(&server->shards[i]);
-    // What was handed to them is still finished, and finds its loop; what that leads to is refused. Then nothing is
-    // under way any more.
+    // What was given to the pool is still finished and finds its loop. What follows from it is refused. After that
+    // nothing is under way any more.
     if (server->store)
         store_stop(server->store);
     pool_free(&server->pool);
-    // Twice: what one loop takes in may tell the others something.
+    // Twice, because what one loop delivers may send something to the others.
     for (unsigned i = 0; i < 2 * server->shard_count; i++)
         if (server->shards[i % server->shard_count].loop)
             loop_deliver(server->shards[i % server->shard_count].loop);
@@ -578,7 +578,7 @@ static void server_release(struct server *server)
     free(server);
 }
 
-// People read it on a terminal, programs anywhere else.
+// Text for people on a terminal, JSON for programs anywhere else.
 static enum log_form log_form_of(const char *name)
 {
     bool terminal = isatty(STDERR_FILENO);
@@ -610,7 +610,7 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
         .form = log_form_of(config->log_form),
     };
     signal(SIGPIPE, SIG_IGN);
-    umask(0077); // logs may hold secrets: what lies on disk is for this user alone
+    umask(0077); // logs may hold secrets, so files are for this user alone
 
     keep_memory();
 

@@ -9,7 +9,7 @@
 
 #define GOODBYE_MS 1000
 
-// Connections that have still to send their header of the PROXY protocol.
+// Connections that have not yet sent their header of the PROXY protocol.
 #define GATE_WAITING_MAX 1024
 #define GATE_TIMEOUT_MS  5000
 
@@ -66,7 +66,7 @@ static void shard_gate_refused(void *arg, const struct net_address *peer, int er
     char text[NET_ADDRESS_TEXT];
     uint64_t left_out;
     if (err == ERR_CLOSED || !log_limiter_pass(&shard->gate_refusals, loop_now_ms(shard->loop), &left_out))
-        return; // a check of the port
+        return; // a port check
     net_address_format(peer, text);
     log_warn(shard->logger, "a trusted proxy sent no header of the PROXY protocol", LOG_S("peer", text),
              LOG_S("reason", err == ERR_RATE ? "too many connections wait for theirs" : error_text(err)),
@@ -88,7 +88,7 @@ static void shard_accepted(void *arg, int fd)
     http_server_accept(shard->http, &(struct http_accepted){.fd = fd, .plain = is_unix_socket(fd)});
 }
 
-// Connections wait in the kernel's queue meanwhile; the listener tries again in a second.
+// Connections wait in the kernel's queue meanwhile. The listener tries again in a second.
 static void shard_accept_failed(void *arg, int err)
 {
     struct shard *shard = arg;
@@ -251,7 +251,8 @@ static bool shard_quiet(const struct shard *shard)
     return http_server_connections(shard->http) == 0 && api_streams(shard->api) == 0;
 }
 
-// Something has gone. Those that are left only say goodbye: most peers do so at once, the others are not waited for.
+// A connection has gone. The ones that are left are only closing. Most peers close at once; the others are not waited
+// for.
 static void shard_look(void *arg)
 {
     struct shard *shard = arg;
@@ -266,7 +267,7 @@ static void shard_look(void *arg)
 static void shard_no_goodbye(void *arg)
 {
     struct shard *shard = arg;
-    if (shard_quiet(shard)) // else one has become a stream meanwhile
+    if (shard_quiet(shard)) // otherwise one has become a stream meanwhile
         shard_drained(shard);
 }
 
@@ -275,7 +276,7 @@ static void order_drain(struct mail *mail)
     struct shard_order *order = CONTAINER_OF(mail, struct shard_order, mail);
     struct shard *shard = order->shard;
 
-    if (!shard->http) { // closed before it was read
+    if (!shard->http) { // closed before the order was read
         free(order);
         return;
     }

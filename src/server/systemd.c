@@ -18,12 +18,12 @@ void systemd_notify(const char *state)
         return;
     memcpy(address.sun_path, path, strlen(path));
     if (path[0] == '@')
-        address.sun_path[0] = '\0'; // abstract
+        address.sun_path[0] = '\0'; // an abstract address
     CLEANUP(close_fd) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
     socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-    // Nobody to tell it to if this fails.
+    // If this fails, there is nobody to tell it to.
     (void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address, len);
 }
 

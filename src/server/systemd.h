@@ -1,12 +1,11 @@
-// What a service manager says and wants to hear: sd_notify(3) and socket activation (sd_listen_fds(3)), without its
-// library.
+// Talks with a service manager without its library: sd_notify(3) and socket activation (sd_listen_fds(3)).
 #pragma once
 
 #include "util/attrs.h"
 
-// Sends e.g. "READY=1" to $NOTIFY_SOCKET; does nothing without it.
+// Sends for example "READY=1" to $NOTIFY_SOCKET. Does nothing without that variable.
 void systemd_notify(const char *state);
-// The number of listening sockets handed over, from descriptor SYSTEMD_FIRST_FD on; 0 when they are not for this
-// process. Sets CLOEXEC on them.
+// Returns how many listening sockets were handed over, from the descriptor SYSTEMD_FIRST_FD on; 0 if they are not for
+// this process. Sets CLOEXEC on them.
 #define SYSTEMD_FIRST_FD 3
 unsigned systemd_listen_fds(void);

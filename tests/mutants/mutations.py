@@ -117,7 +117,7 @@ MUTATIONS = [
     (
         "hub",
         "intake.c",
-        "    intake_flush(it); // it arrived, so it counts\n",
+        "    intake_flush(it); // it has arrived, so it is committed\n",
         "",
         "drops what arrived before a connection's end",
         ["test_intake"],

@@ -1,4 +1,4 @@
-// Executions: change, cancel, purge.
+// Changes, cancels and purges executions.
 #include "api/body.h"
 #include "api/executions/executions.h"
 #include "model/config_limits.h"
@@ -52,7 +52,7 @@ static void patch_done(struct store_op *op)
     patch_free(it);
 }
 
-// What the table cannot say of one field alone. False after having answered 422.
+// Checks what the table cannot say about a single field. Returns false after it has answered 422.
 static bool patch_take(struct patch *it, const struct call *call)
 {
     struct field_value status = call_member(call, "status"), code = call_member(call, "exit_code");
@@ -144,7 +144,7 @@ static void cancel_done(struct store_op *op)
 
     if (op->err) {
         call_fail(it->call, op->err, NULL);
-    } else if (status_terminal(execution->status) || execution->sealed) { // now, or before
+    } else if (status_terminal(execution->status) || execution->sealed) { // it ended now, or earlier
         if (execution->sealed)
             hub_fenced(hub, it->update.row);
         call_answer_execution(it->call, 200, execution);

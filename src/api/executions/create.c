@@ -1,11 +1,11 @@
-// Making an execution.
+// Makes an execution.
 #include "api/body.h"
 #include "api/executions/executions.h"
 #include "util/clock.h"
 
 #include <xxhash.h>
 
-// What the table cannot say of one field alone. NULL if it is right.
+// Checks what the table cannot say about a single field. Returns NULL if everything is right.
 static const char *started_problem(const struct call *call)
 {
     struct field_value started = call_member(call, "started_at");
@@ -15,7 +15,7 @@ static const char *started_problem(const struct call *call)
         return "must be a time in RFC 3339";
     if (started.number > clock_real_ms() + CLOCKS_APART_MS)
         return "lies in the future";
-    // Only who has run it already can know when that began.
+    // Only somebody who has run it already can know when it began.
     return json_is_false(json_object_get(call->body, "queue")) ? NULL : "is only for runs with queue false";
 }
 
@@ -52,7 +52,7 @@ static void create_done(struct store_op *op)
     call_unref(call);
 }
 
-// What was asked for is kept as `spec`; environment values may be secrets and are kept for the worker alone, never
+// The request is kept as `spec`. Values of the environment may be secrets; they are kept only for the worker and never
 // shown.
 static void create_fill(struct execution *execution, const struct call *call)
 {
@@ -93,7 +93,7 @@ void executions_create(struct call *call)
     }
     struct create *it = xcalloc(1, sizeof(*it));
     it->call = call;
-    // A user's keys are its own: another user's request must not be answered with its execution.
+    // Each user has its own keys: a request of another user must not be answered with this user's execution.
     size_t owner_len = call->principal.role == ROLE_USER ? strlen(call->principal.user) : 0;
     memcpy(it->key, call->principal.user, owner_len);
     if (key.len)

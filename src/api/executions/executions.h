@@ -1,4 +1,4 @@
-// Executions: made, listed, looked at, changed, cancelled, purged.
+// Executions: made, listed, shown, changed, cancelled, purged.
 #pragma once
 
 #include "api/call.h"

@@ -41,7 +41,7 @@ static const char *add_label(struct store_list *list, struct str name, struct st
     return NULL;
 }
 
-// Of those that may repeat; the others are single.
+// Takes the parameters that may repeat.
 static bool list_param(struct str name, struct str value, void *arg)
 {
     struct list *it = arg;
@@ -61,7 +61,7 @@ static bool list_param(struct str name, struct str value, void *arg)
     return !reason;
 }
 
-// False after having answered.
+// Returns false after it has answered.
 static bool list_params(struct list *it)
 {
     struct call *call = it->call;
@@ -102,7 +102,7 @@ static void list_done(struct store_op *op)
     call_unref(call);
 }
 
-// The parameters' bytes live in the request's arena, which may go before the store has read them.
+// The bytes of the parameters are in the request's arena, which may be freed before the store has read them.
 static void list_keep(struct str *string, char **at, const char *end)
 {
     size_t len = MIN(string->len, (size_t)(end - *at));

@@ -1,4 +1,4 @@
-// The status of an execution, as a route of its own and as the answer of others.
+// The status of an execution: a route of its own, and the answer of other routes.
 #include "api/executions/executions.h"
 #include "util/clock.h"
 

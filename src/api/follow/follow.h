@@ -1,4 +1,4 @@
-// Readers that stay: streamed answers, server-sent events and WebSockets.
+// Readers that stay connected: streamed answers, server-sent events and WebSockets.
 #pragma once
 
 #include "api/log_query.h"
@@ -6,7 +6,7 @@
 // Handlers.
 void follow_sse(struct call *call);
 void follow_ws(struct call *call);
-void follow_streams(struct call *call);            // one WebSocket for many
-void follow_ws_refuse(struct call *call, int err); // accepts only to say why not
+void follow_streams(struct call *call);            // one WebSocket for many logs
+void follow_ws_refuse(struct call *call, int err); // accepts the socket only to say why not
 
-void follow_http(struct call *call, struct log_query *query); // takes what the query holds
+void follow_http(struct call *call, struct log_query *query); // takes over what the query holds

@@ -1,4 +1,4 @@
-// Plain HTTP and server-sent events: a follower whose bytes go into a streamed answer.
+// Plain HTTP and server-sent events: followers whose bytes go into a streamed answer.
 #include "api/follow/follow.h"
 #include "api/follow/messages.h"
 #include "api/streams.h"
@@ -9,7 +9,7 @@ struct http_follower {
     struct stream_node node;
     struct http_stream *stream;
     struct subscriber *subscriber;
-    struct timer *keep_alive; // SSE and NDJSON that follow
+    struct timer *keep_alive; // for SSE, and for NDJSON that follows
     int64_t account;
     const struct format *format;
     bool follow;
@@ -34,7 +34,7 @@ static void follower_stop(struct stream_node *node, unsigned code, const char *r
 {
     (void)code;
     (void)reason;
-    // Cut, so that the reader sees that it is not whole and comes back with its cursor.
+    // The answer is cut, so that the reader sees that it is not complete and comes back with its cursor.
     follower_end(CONTAINER_OF(node, struct http_follower, node), false);
 }
 
@@ -80,7 +80,7 @@ static void sink_unshare(void *owner)
 
 // --- Plain streams
 
-// `next` is that of the end.
+// `next` is the sequence number after the last record.
 static void plain_say(struct http_follower *it, enum format_ability what, const struct buf *json, uint64_t next)
 {
     CLEANUP(buf_release) struct buf text = {0};
@@ -112,7 +112,7 @@ static void plain_tell(void *owner, enum follower_step step, const struct follow
         follower_end(it, true);
         break;
     case FOLLOWER_END:
-        follower_end(it, !it->follow); // shutdown ends one that follows
+        follower_end(it, !it->follow); // a shutdown ends one that follows
         break;
     case FOLLOWER_PURGED:
         follower_end(it, false);
@@ -125,7 +125,7 @@ static void plain_tell(void *owner, enum follower_step step, const struct follow
 static void plain_failed(void *owner, int err)
 {
     struct http_follower *it = owner;
-    (void)err; // the status line has gone out: cutting the stream is the only honest answer
+    (void)err; // the status was sent already, so only a cut tells the reader about the failure
     follower_end(it, false);
 }
 
@@ -193,7 +193,8 @@ static const struct subscriber_sink sse_sink = {sink_send, sink_pending, sink_un
 
 // --- Both
 
-// Proxies and clients cut what says nothing for a minute or less: a comment of SSE, an empty line of NDJSON.
+// Proxies and clients close connections that say nothing for a minute or less. So a comment (SSE) or an empty line
+// (NDJSON) is sent.
 static void keep_alive(void *arg)
 {
     struct http_follower *it = arg;
@@ -247,7 +248,7 @@ static void follower_start(struct call *call, struct log_query *query, const str
         http_stream_write(it->stream, format->head, strlen(format->head));
 }
 
-// HEAD has the headers alone: nothing is read for it.
+// HEAD gets only the headers; nothing is read for it.
 static bool answer_head(struct call *call, struct log_query *query)
 {
     const char *content_type = format_of(query->format)->content_type;
@@ -278,7 +279,8 @@ void follow_sse(struct call *call)
         return;
     query.follow = true;
     query.format = FORMAT_SSE;
-    // A browser reconnects after the end: the id of `complete` lies past the last record, so it is told to stop.
+    // A browser reconnects after the end, with the id of `complete`, which lies past the last record. Then it is told
+    // to stop.
     bool done = call->execution.sealed && query.position.kind == POSITION_FROM &&
                 query.position.from > call->execution.next_sequence;
     if (done && query.resumed) {

@@ -1,4 +1,4 @@
-// What followers are told beside records.
+// What followers are told in addition to records.
 #include "api/follow/messages.h"
 
 static struct json_writer open_message(struct buf *out, const char *type)

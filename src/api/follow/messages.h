@@ -1,4 +1,4 @@
-// JSON of what followers are told beside records.
+// JSON for what followers are told in addition to records.
 #pragma once
 
 #include "api/call.h"

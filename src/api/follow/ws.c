@@ -1,4 +1,4 @@
-// Followers by WebSocket.
+// Followers on WebSockets.
 #include "api/follow/follow.h"
 #include "api/follow/messages.h"
 #include "api/streams.h"
@@ -28,7 +28,7 @@ static void follower_end(struct ws_follower *it, unsigned code, const char *reas
 static void follower_stop(struct stream_node *node, unsigned code, const char *reason)
 {
     struct ws_follower *it = CONTAINER_OF(node, struct ws_follower, node);
-    if (code == CLOSE_SUSPENDED) { // the code alone would say that its role is too low
+    if (code == CLOSE_SUSPENDED) { // the code alone would mean that the role is too low
         CLEANUP(buf_release) struct buf json = {0};
         append_stream_error(&json, str_of(it->execution_id), ERR_SUSPENDED);
         ws_send(it->ws, WS_TEXT, json.data, json.len);
@@ -43,7 +43,7 @@ static void follower_finish_stream(struct stream_node *node)
 
 static void ws_message(void *owner, enum ws_opcode opcode, const uint8_t *data, size_t len)
 {
-    // Followers have nothing to say; pings are answered in the room below.
+    // Followers have nothing to say. The ws room answers pings.
     (void)owner;
     (void)opcode;
     (void)data;
@@ -136,7 +136,7 @@ static struct ws_limits ws_limits_of(const struct api *api)
         .message_max = 4096, .ping_every_ms = api->limits->ping_ms, .pong_timeout_ms = api->limits->pong_timeout_ms};
 }
 
-// Accepts only to say why not: a browser's script sees close codes, not statuses.
+// Accepts the socket only to say why not: a script in a browser sees close codes and no statuses.
 void follow_ws_refuse(struct call *call, int err)
 {
     struct ws_limits limits = ws_limits_of(call->api);

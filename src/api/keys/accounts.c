@@ -1,4 +1,4 @@
-// Accounts: made, looked at, suspended, resumed and deleted by operators.
+// Accounts: operators make, list, suspend, resume and delete them.
 #include "api/cursor.h"
 #include "api/keys/keys.h"
 
@@ -68,7 +68,7 @@ void accounts_create(struct call *call)
     store_submit(call->api->options.store, &it->create.op);
 }
 
-// --- Looking
+// --- Listing
 
 struct account_list {
     struct store_account_list list;
@@ -124,7 +124,7 @@ void accounts_list(struct call *call)
     list_submit(it);
 }
 
-// False after having answered: a name that cannot be one.
+// Returns false after it has answered, if the name is not valid.
 static bool take_name(struct call *call, char out[ACCOUNT_NAME_MAX + 1])
 {
     struct str name = call_capture(call, "name");
@@ -177,7 +177,7 @@ static void change_done(struct store_op *op)
     struct account_change *it = CONTAINER_OF(op, struct account_change, change.op);
     const struct store_account_change *change = &it->change;
 
-    // Before the answer: who has it may rely on it.
+    // Before the answer: a caller that has the answer may rely on it.
     if (op->err == 0)
         auth_account_changed(it->call->api->options.auth, change->ret_account.row, change->state, change->ret_change);
     if (op->err == 0)

@@ -18,7 +18,7 @@ static void add_key(struct json_writer *json, const struct api_key *key, const c
     json_close(json);
 }
 
-// Whose keys are meant: another account's if an operator names it. False after having answered.
+// Finds whose keys are meant: another account's if an operator names it. Returns false after it has answered.
 static bool take_account(struct call *call, struct str given, char out[ACCOUNT_NAME_MAX + 1])
 {
     out[0] = '\0';
@@ -69,7 +69,7 @@ static void key_create_done(struct store_op *op)
     free(it);
 }
 
-// "90d", or RFC 3339. False if it is neither or in the past.
+// Reads "90d" or RFC 3339. Returns false if it is neither or is in the past.
 static bool parse_expiry(struct str text, int64_t *ret_ms)
 {
     int64_t now = clock_real_ms(), duration;

@@ -1,4 +1,4 @@
-// Who may call: API keys, tickets, and the accounts that they belong to.
+// Credentials: API keys, tickets, and the accounts that they belong to.
 #pragma once
 
 #include "api/call.h"

@@ -1,4 +1,4 @@
-// Tickets: credentials for one stream.
+// Tickets: each is a credential for one stream.
 #include "api/keys/keys.h"
 #include "model/config_limits.h"
 

@@ -1,8 +1,8 @@
-// Appending by POST.
+// Appends the records of a POST.
 #include "api/logs/logs.h"
 #include "util/clock.h"
 
-#define APPEND_FREE ((size_t)16 * 1024) // a body so small is not counted on its way to the store
+#define APPEND_FREE ((size_t)16 * 1024) // a smaller body is not counted on its way to the store
 
 struct append_part {
     struct store_append append;
@@ -10,8 +10,8 @@ struct append_part {
     uint32_t count;
 };
 
-// A body is one chunk, so that it is taken whole or not at all; one of more than CHUNK_RAW_MAX is several, handed over
-// together.
+// A body is one chunk, so that all of it is taken or nothing. A body of more than CHUNK_RAW_MAX is several chunks,
+// which are given to the store together.
 struct append {
     struct call *call;
     struct chunk_builder *builder;
@@ -62,7 +62,7 @@ static int append_add(struct append *append, const struct record *record)
     return err;
 }
 
-// What is longer than a record may be goes in as fragments, the last one with the record's own end.
+// A message that is longer than a record may be becomes fragments. The last one has the record's own end.
 static int append_record(void *arg, const struct record_input *input)
 {
     struct append *append = arg;
@@ -96,7 +96,7 @@ static void append_answer(struct append *append)
     struct json_writer json = json_writer_to(&text);
 
     if (append->err == ERR_CONFLICT || append->err == ERR_GAP) {
-        call_fail(call, ERR_IDEMPOTENCY, NULL); // only a repeated key can get there
+        call_fail(call, ERR_IDEMPOTENCY, NULL); // only a repeated key can lead here
         return;
     }
     if (append->err) {
@@ -124,7 +124,7 @@ static void append_part_done(struct store_op *op)
             append->first = part->append.ret_first_sequence;
         append->last = part->append.ret_first_sequence + part->count - 1;
         append->appended += part->append.ret_appended;
-        // The same key with fewer records than before is another body.
+        // With fewer records than before, the body under this key is another one.
         bool last = part == append->parts[append->part_count - 1];
         if (append->idempotent && last && part->append.ret_producer_next != append->total)
             append->err = ERR_CONFLICT;
@@ -172,7 +172,7 @@ static void append_hold(struct append *append)
         budget_lease_charge(&append->held, account, BUDGET_intake, bytes);
 }
 
-// True if the account's records on their way to the store are as many already as it may have; that was answered then.
+// Returns true, after it has answered, if the account has as many records on their way to the store as it may have.
 static bool append_denied(struct call *call)
 {
     if (http_body(call->request).len <= APPEND_FREE)

@@ -1,4 +1,4 @@
-// Logs: read by one request, and appended to by POST.
+// Logs: reading by one request, and appending by POST.
 #pragma once
 
 #include "api/log_query.h"
@@ -7,4 +7,4 @@
 void logs_read(struct call *call);
 void logs_append(struct call *call);
 
-void logs_page(struct call *call, struct log_query *query); // takes what the query holds
+void logs_page(struct call *call, struct log_query *query); // takes over what the query holds

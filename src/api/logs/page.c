@@ -1,4 +1,4 @@
-// Pages of records: what is read from the store is filtered and encoded on the reader's thread, until the page is full.
+// Pages of records. What is read from the store is filtered and encoded on the reader's thread, until the page is full.
 #include "api/logs/logs.h"
 #include "fanout/locate.h"
 #include "model/line_filter.h"
@@ -6,8 +6,8 @@
 #define PAGE_READ_BYTES (512u * 1024)
 #define PAGE_LOOK_MAX   200000 // records that a filtered page looks at
 #define PAGE_BYTES_MAX  (4u * 1024 * 1024)
-#define PAGE_COUNT_STEP ((size_t)256 * 1024) // a page in the making is counted in such steps
-#define FEED_RECORDS    256                  // looked at before what matches is taken
+#define PAGE_COUNT_STEP ((size_t)256 * 1024) // a page that grows is counted in such steps
+#define FEED_RECORDS    256                  // how many records are looked at before matches are taken
 #define HELD_BYTES_MAX \
     (4u * 1024 * 1024) // of chunks that a line which goes on keeps in memory; then what is there of it decides
 
@@ -17,18 +17,18 @@ struct page {
     struct line_filter *lines;
     bool filtered;
     unsigned limit;
-    uint64_t begin, cursor; // the first record that it looked at, and the next
-    uint64_t next;          // the log's end
+    uint64_t begin, cursor; // the first record that it looked at, and the next one
+    uint64_t next;          // the end of the log
     uint64_t taken, steps_left;
     unsigned reads;
     char *execution_id;
     bool full;
-    // Chunks with records that were looked at and are not taken yet, in order, each behind the other.
+    // Chunks with records that were looked at and not taken yet, in order and without gaps.
     struct store_segment *held;
     size_t held_count, held_capacity, held_bytes;
     struct record_encoder encoder;
     struct budget_account *account;
-    struct budget_lease counted; // records and held chunks
+    struct budget_lease counted; // counts records and held chunks
     struct buf records;
 };
 
@@ -67,7 +67,7 @@ static void page_answer(struct page *page)
     json_add_text(&json, "status", status_word(call->execution.status));
     json_add_bool(&json, "sealed", call->execution.sealed);
     json_close(&json);
-    budget_lease_release(&page->counted); // its connection counts the answer
+    budget_lease_release(&page->counted); // from now on the connection counts the answer
     call_answer(call, 200, &json);
 }
 
@@ -104,7 +104,7 @@ static void page_take_record(struct page *page, const struct store_segment *segm
     record_encoder_append(&page->encoder, &page->records, &record, page->cursor);
 }
 
-// False if the account has no more room: the page ends with what it has.
+// Returns false if the account has no more room. Then the page ends with what it has.
 static bool page_has_room(struct page *page)
 {
     size_t bytes = page->records.cap + page->held_bytes;
@@ -114,7 +114,7 @@ static bool page_has_room(struct page *page)
     return budget_lease_set(&page->counted, page->account, BUDGET_answers, bytes);
 }
 
-// What is decided of the chunks held, up to where the page is full.
+// Takes the matches among the decided records of the held chunks, until the page is full.
 static void page_take(struct page *page)
 {
     uint64_t decided = line_filter_decided(page->lines);
@@ -140,7 +140,7 @@ static int page_look_at(struct page *page, struct store_segment *segment, struct
     uint64_t end = segment->first + chunk_count(segment->chunk);
     if (end <= line_filter_next(page->lines))
         return 0;
-    // Most of what holds nothing that is wanted says so while it is closed.
+    // Most chunks without a match show that while they are closed.
     int err = line_filter_passes_over(page->lines, segment->chunk) ? 0 : chunk_open(&segment->chunk);
     if (err < 0)
         return err;
@@ -190,10 +190,10 @@ static void page_process(struct store_op *op)
 
 static void page_read(struct page *page);
 
-// After a look through a read of so many chunks.
+// Called after a look at a read with `count` chunks.
 static void page_go_on(struct page *page, int err, size_t count)
 {
-    // Steps that are spent end the page early; only a line that takes them all by itself cannot be had.
+    // When the steps are spent, the page ends early. Only a line that needs all steps alone cannot be read.
     if (err == ERR_INVALID && page->cursor > page->begin) {
         page->full = true;
         err = 0;
@@ -223,9 +223,10 @@ static void page_read_done(struct store_op *op)
     page_go_on(page, err, count);
 }
 
-// What the rest of the page takes, by the log's mean line; twice as much each time that this was not enough, as
-// structured fields are not part of the mean. It mostly lies in one large chunk, and another, of which nothing may be
-// wanted, costs more to decode than to ask for; many small ones come together.
+// Returns how many bytes to read for the rest of the page. It is estimated with the mean length of the log's lines, and
+// doubled each time it was not enough, because structured fields are not part of the mean. Usually the rest is in one
+// large chunk. To decode another one, which may hold nothing wanted, costs more than to ask again. Many small chunks
+// come together.
 static size_t page_read_bytes(const struct page *page)
 {
     const struct execution *execution = &page->call->execution;
@@ -262,10 +263,10 @@ struct page_start {
     struct page *page;
     struct filter *filter;
     size_t looked_through; // chunks that were read to find the place
-    int err;               // of that look
+    int err;               // the result of that
 };
 
-// On the reader's thread: most pages from the end are whole by what was read to find where they begin.
+// On the reader's thread. Most pages from the end are complete with what was read to find their beginning.
 static void page_found(void *arg, uint64_t from, struct store_read *read)
 {
     struct page_start *start = arg;

@@ -1,10 +1,10 @@
-// Reading a log by one request: a page, or a stream.
+// Reads a log with one request: a page, or a stream.
 #include "api/follow/follow.h"
 #include "api/logs/logs.h"
 
 #include <xxhash.h>
 
-// --- ETag of what cannot change any more
+// --- ETag of a log that cannot change any more
 
 static bool answer_not_modified(struct call *call)
 {
@@ -16,11 +16,11 @@ static bool answer_not_modified(struct call *call)
         (unsigned long long)execution->next_sequence,
         (unsigned long long)XXH3_64bits_withSeed(query.data, query.len, XXH3_64bits(accept.data, accept.len)));
     http_add_header(call->request, "ETag", etag);
-    // To be kept, but asked for again each time: it may be purged, and who asks must show a credential.
+    // The client may keep it but must ask each time: the log may be purged, and the client must show a credential.
     http_add_header(call->request, "Cache-Control", "private, no-cache");
     if (!http_none_match(wanted, str_of(etag)))
         return false;
-    http_may_compress(call->request); // the answer that was kept may have been
+    http_may_compress(call->request); // the answer that the client has kept may have been compressed
     http_respond(call_take_request(call), 304, NULL, NULL, 0);
     return true;
 }

@@ -1,11 +1,11 @@
-// The end of a runner's log: `complete`, the store's seal, `completed`.
+// The end of a runner's log: `complete`, then the store's seal, then `completed`.
 #include "api/runner/stream_private.h"
 #include "util/clock.h"
 
-// A `complete` under way.
+// A `complete` that is under way.
 struct completion {
     struct store_complete complete;
-    struct runner_stream *stream; // outlives its own end until this is answered
+    struct runner_stream *stream; // it stays until this is answered, even if it has ended
     struct api *api;
     char producer[STORE_PRODUCER_MAX + 1];
 };
@@ -21,7 +21,7 @@ static void complete_done(struct store_op *op)
         hub_sealed(it->api->options.hub, it->complete.row);
         if (open) {
             runner_send_completed(stream, &it->complete);
-            stream->completed = true; // the lease has gone with the seal
+            stream->completed = true; // the lease is gone with the seal
             runner_end(stream, 0, "completed");
         }
     } else if (open) {
@@ -33,7 +33,8 @@ static void complete_done(struct store_op *op)
     free(it);
 }
 
-// 0 if it does not tell, or cannot be right: a runner whose clock is wrong must not be kept from ending.
+// Gives 0 if the runner does not tell the time, or if the time cannot be right: a runner with a wrong clock must be
+// able to end.
 static bool parse_completed_at(const json_t *message, int64_t *ret_ms)
 {
     const json_t *time = json_object_get(message, "completed_at");
@@ -114,13 +115,13 @@ void runner_complete(struct runner_stream *stream, const json_t *message)
     it->complete.op = (struct store_op){.kind = STORE_COMPLETE,
                                         .reply_to = api->options.loop,
                                         .done = complete_done,
-                                        .account = stream->account}; // behind its own appends
+                                        .account = stream->account}; // waits behind its own appends
     it->complete.row = stream->row;
     it->complete.epoch = stream->epoch;
     it->complete.producer = str_of(it->producer);
     if (!it->complete.has_final) {
-        // Whoever does not say how much there is, is done with what has been taken in; were any of that lost, it must
-        // not be sealed over.
+        // A runner that does not say how much there is means what has been taken in. If any of that were lost, the log
+        // must not be sealed.
         it->complete.has_final = true;
         it->complete.final = (int64_t)intake_accepted(stream->intake) - 1;
     }

@@ -1,4 +1,4 @@
-// A runner's own socket: the link of one execution's stream.
+// A runner's own socket: the link for the stream of one execution.
 #include "api/runner/runner.h"
 #include "api/runner/stream.h"
 #include "api/streams.h"
@@ -6,13 +6,13 @@
 
 #define BINARY_HEADER    8
 #define PRODUCER_DEFAULT "runner"
-#define ANSWERS_MAX      (1024 * 1024) // bytes queued to a runner
+#define ANSWERS_MAX      (1024 * 1024) // bytes that may be queued for a runner
 
 struct runner_socket {
     struct stream_node node;
-    struct call *call; // until the socket is open
+    struct call *call; // set until the socket is open
     struct ws *ws;
-    struct runner_stream *stream; // NULL once it has ended
+    struct runner_stream *stream; // NULL after it has ended
 };
 
 static void socket_free(struct runner_socket *socket, unsigned code, const char *reason)
@@ -58,7 +58,7 @@ static void on_message(void *owner, enum ws_opcode opcode, const uint8_t *data, 
         take_binary(socket, data, len);
     else if (opcode == WS_TEXT)
         runner_stream_text(socket->stream, str_n((const char *)data, len));
-    // Answers to a runner that reads nothing would gather without an end.
+    // Answers to a runner that reads nothing would grow without a limit.
     if (ws_pending(socket->ws) > ANSWERS_MAX)
         socket_end(socket, 1008, "the answers are not read");
     else if (runner_stream_busy(socket->stream))
@@ -143,7 +143,7 @@ static const struct runner_link runner_link = {link_opened, link_refused, link_s
 
 // --- Start
 
-// A runner that makes no chunks which are read here waits until that is changed: whoever can do that is told.
+// A runner whose chunks this server cannot read waits until that changes. The log tells people who can change it.
 static void check_versions(const struct call *call)
 {
     struct field_value versions = call_param(call, "chunk_versions");

@@ -5,7 +5,7 @@
 
 // --- Messages
 
-// One message, from its type to its end.
+// Writes one message, from its type to its end.
 struct message {
     struct buf text;
     struct json_writer json;
@@ -40,7 +40,7 @@ void runner_send_error(struct runner_stream *stream, int err, const char *detail
     message_send(&message, stream);
 }
 
-// What the store has of the runner's records: by it the runner knows that they are its own, and all of them.
+// Adds what the store has of the runner's records. With it the runner checks that they are its own, and all of them.
 static void add_stored(struct json_writer *json, const struct sequence_producer *stored)
 {
     json_add_u64(json, "next_sequence", stored->next);
@@ -110,7 +110,7 @@ static void forget(struct runner_stream *stream)
         free(stream);
 }
 
-// Of one that was open.
+// For a stream that was open.
 static void leave(struct runner_stream *stream, unsigned code)
 {
     struct api *api = stream->options.api;
@@ -140,7 +140,7 @@ void runner_stream_close(struct runner_stream **stream_ptr, unsigned code)
     struct runner_stream *stream = TAKE_PTR(*stream_ptr);
     if (!stream)
         return;
-    stream->closed = true; // what is handed on now has nobody to be told of
+    stream->closed = true; // what is handed over from now on has nobody to be reported to
     if (!stream->starting)
         leave(stream, code);
     forget(stream);
@@ -184,7 +184,7 @@ static void refuse_chunk(struct runner_stream *stream, int err)
 int runner_stream_chunk(struct runner_stream *stream, uint64_t first, const uint8_t *data, size_t len)
 {
     struct chunk *chunk = NULL;
-    // `wrap` cuts at the default: a server with a smaller limit would refuse its spool for ever.
+    // `wrap` cuts messages at the default. A server with a smaller limit would refuse its spool for ever.
     size_t message_max = MAX(stream->options.api->limits->message_max, (size_t)RECORD_MESSAGE_MAX);
     int err = chunk_decode(data, len, message_max, &chunk);
     if (err == 0 && first > UINT64_MAX / 2)
@@ -233,7 +233,7 @@ static const struct intake_handler intake_handler = {on_ack, on_refused, on_read
 
 // --- Start
 
-// It did not come about.
+// The stream did not come about.
 static void let_go(const struct runner_stream *stream)
 {
     struct hub *hub = stream->options.api->options.hub;
@@ -310,7 +310,7 @@ static void found_producer(struct store_op *op)
     const char *cancel_reason = stream->producer_query.ret_execution.cancel_reason;
     int err = op->err;
 
-    // Without a lease it is only here to hear that all has ended.
+    // Without a lease it is here only to hear that everything has ended.
     if (stream->holder && cancel_reason)
         snprintf(stream->cancel_reason, sizeof(stream->cancel_reason), "%s", cancel_reason);
 
@@ -321,7 +321,7 @@ static void found_producer(struct store_op *op)
         let_go(stream);
         give_up(stream, err);
     } else if (stream->holder && !hub_holds(hub, stream->row, stream->holder)) {
-        give_up(stream, ERR_HELD); // another connection took its place meanwhile
+        give_up(stream, ERR_HELD); // another connection has taken its place meanwhile
     } else {
         open_stream(stream, &stored);
     }
@@ -376,7 +376,7 @@ uint64_t runner_epoch(const struct api *api, uint64_t epoch, struct str incarnat
     return other ? 0 : epoch;
 }
 
-// "idem:" is what bodies with an Idempotency-Key are known by.
+// Names that begin with "idem:" stand for bodies with an Idempotency-Key.
 bool runner_producer_valid(struct str producer)
 {
     return id_execution_valid(producer) && producer.len <= STORE_PRODUCER_MAX && !str_starts(producer, STR("idem:"));
@@ -403,7 +403,7 @@ void runner_stream_start(struct runner_stream *stream, const struct execution *e
     stream->account = execution->account;
     snprintf(stream->execution_id, sizeof(stream->execution_id), "%s", execution->execution_id);
     if (execution->sealed) {
-        // Its `completed` may have been lost on the way: the same runner may ask again.
+        // Its `completed` may have been lost on the way, so the same runner may ask again.
         if (epoch && epoch == execution->epoch) {
             stream->epoch = epoch;
             find_producer(stream);

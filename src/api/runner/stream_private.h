@@ -9,9 +9,9 @@
 #define DIGEST_PROBLEM "digest must be 16 hexadecimal digits"
 
 struct runner_stream {
-    struct runner_stream_options options; // its texts are those below
-    struct holder_node place;             // while it is open and holds a lease
-    struct intake *intake;                // while it is open
+    struct runner_stream_options options; // its texts are the ones below
+    struct holder_node place;             // used while it is open and holds a lease
+    struct intake *intake;                // used while it is open
     struct store_claim claim;
     struct store_producer producer_query;
     int64_t account, row;

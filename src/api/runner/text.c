@@ -1,4 +1,4 @@
-// Frames of text: records as JSON, one or an array of them, or a control frame.
+// Text frames: records as JSON, one or an array of them, or a control frame.
 #include "api/runner/stream_private.h"
 #include "util/clock.h"
 
@@ -36,7 +36,7 @@ void runner_stream_control(struct runner_stream *stream, const char *type, const
 
 // --- Records
 
-// A frame is taken whole or not at all, so its records are looked at before the first is handed on.
+// A frame is taken as a whole or not at all. So all records are checked before the first one is handed over.
 struct runner_frame {
     struct runner_stream *stream;
     struct record_input *inputs;
@@ -80,7 +80,7 @@ static void runner_take(struct runner_frame *frame)
     }
 }
 
-// Control frames are few and small: they go through the library.
+// Control frames are few and small, so the library parses them.
 static void runner_control_text(struct runner_stream *stream, struct str text)
 {
     json_t *message = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);

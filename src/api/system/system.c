@@ -43,7 +43,7 @@ static void ready_done(struct store_op *op)
     call_unref(call);
 }
 
-// Asks the store something, so that the answer tells that it answers.
+// Asks the store something, so that the answer tells whether the store answers.
 void system_ready(struct call *call)
 {
     struct ready *it = xcalloc(1, sizeof(*it));
@@ -95,7 +95,7 @@ static void backup_done(struct store_op *op)
     free(it);
 }
 
-// What lies beneath the folder of backups; a path that does not is as good as none.
+// Returns the part of the path beneath the folder of backups; NULL for a path elsewhere.
 static const char *beneath(const char *folder, const char *path)
 {
     size_t len = strlen(folder);

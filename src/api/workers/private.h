@@ -8,9 +8,10 @@
 
 #include <jansson.h>
 
-#define WORKER_FRAME_MAX     ((size_t)4 * 1024 * 1024)
-#define WORKER_STREAMS_MAX   16384
-#define WORKER_STREAM_WINDOW (1024 * 1024) // bytes of parts of a stream that a worker sends ahead of the acks
+#define WORKER_FRAME_MAX   ((size_t)4 * 1024 * 1024)
+#define WORKER_STREAMS_MAX 16384
+// Bytes of a stream's parts that a worker may send before they are acknowledged.
+#define WORKER_STREAM_WINDOW (1024 * 1024)
 #define WORKER_ANSWERS_MAX   ((size_t)16 * 1024 * 1024)
 
 struct worker_ack {
@@ -21,48 +22,50 @@ struct worker_ack {
 struct worker_socket {
     struct stream_node node;
     struct ws *ws;
-    struct worker_session *session; // once `hello` has come
+    struct worker_session *session; // set when `hello` has come
     struct intake_share *share;
-    struct map streams;   // struct worker_stream, by number
-    uint32_t last_stream; // numbers rise
+    struct map streams;   // of struct worker_stream, by number
+    uint32_t last_stream; // numbers only grow
     size_t busy;          // streams that have as much under way as they may; nothing is read meanwhile
     struct deferred flush;
-    struct worker_ack *acks; // of this turn of the loop
+    struct worker_ack *acks; // the acks of this turn of the loop
     size_t ack_count, ack_capacity;
     char request_id[129];
 };
 
-// One execution on it, from `open` to `closed`.
+// One execution on the socket, from `open` to `closed`.
 struct worker_stream {
     struct map_node node;
-    struct worker_socket *socket; // NULL once that has gone, while the execution is still looked up
+    struct worker_socket *socket; // NULL if the socket is gone while the execution is still looked up
     uint32_t number;
     struct execution_lookup lookup;
-    struct runner_stream *runner; // once the execution was found
+    struct runner_stream *runner; // set when the execution was found
     bool looking, open, busy;
-    int64_t row;    // once it was found
-    uint64_t epoch; // that the worker brought; 0: none. Once it is open, that of its lease
+    int64_t row;    // set when the execution was found
+    uint64_t epoch; // the one that the worker brought; 0: none. When the stream is open, the epoch of its lease
     char producer[STORE_PRODUCER_MAX + 1];
 };
 
 // --- send.c
-void worker_send(struct worker_socket *socket, struct str text); // a frame, behind the acks that are due
+void worker_send(struct worker_socket *socket, struct str text); // a frame, sent after the acks that are due
 void worker_send_closed(struct worker_socket *socket, uint32_t number, const char *code, const char *reason);
 void worker_send_error(struct worker_socket *socket, int err, const char *detail);
-void worker_ack_due(struct worker_socket *socket, uint32_t number, uint64_t next); // sent with others of this turn
+// Sent together with the others of this turn.
+void worker_ack_due(struct worker_socket *socket, uint32_t number, uint64_t next);
 void worker_flush(struct deferred *deferred);
-void worker_busy(struct worker_stream *stream, bool busy); // reading pauses while one is
+void worker_busy(struct worker_stream *stream, bool busy); // reading pauses while any stream is busy
 
 // --- stream.c
-struct worker_stream *worker_stream_find(const struct worker_socket *socket, uint32_t number); // NULL
-// Of an `open` frame whose number is a new one. What is wrong with it is answered by `closed`.
+struct worker_stream *worker_stream_find(const struct worker_socket *socket, uint32_t number); // NULL if there is none
+// For an `open` frame with a new number. If something is wrong with it, the answer is `closed`.
 void worker_stream_open(struct worker_socket *socket, uint32_t number, const json_t *message);
-// From this side: answered by `closed`, with the error's word, or `completed` for 0. `reason` NULL: the error's text.
+// Ends it from this side. The answer is `closed` with the error's word, or `completed` for 0. `reason` NULL: the
+// error's text.
 void worker_stream_end(struct worker_stream *stream, int err, const char *reason);
-// From the worker's side, or with the socket: nothing is answered.
+// The worker, or the end of the socket, ends it: nothing is answered.
 void worker_stream_close(struct worker_stream *stream, unsigned code);
 
 // --- hello.c
-// NULL; or what is wrong with it.
+// Returns NULL, or what is wrong with the message.
 const char *worker_hello_parse(const json_t *message, struct worker_offer *ret);
 void worker_send_welcome(struct worker_socket *socket);

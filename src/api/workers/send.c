@@ -32,7 +32,7 @@ void worker_send_error(struct worker_socket *socket, int err, const char *detail
     worker_send(socket, buf_str(&text));
 }
 
-// By hand: at full load nothing is sent more often.
+// Written by hand: at full load nothing is sent more often.
 void worker_flush(struct deferred *deferred)
 {
     struct worker_socket *socket = CONTAINER_OF(deferred, struct worker_socket, flush);

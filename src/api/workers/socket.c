@@ -1,4 +1,4 @@
-// The socket of a worker: `hello`, then its streams and what it says of itself.
+// The socket of a worker: `hello`, then its streams, and what it says about itself.
 #include "api/workers/private.h"
 #include "api/workers/workers.h"
 #include "model/parts.h"
@@ -41,20 +41,20 @@ static void socket_stop(struct stream_node *node, unsigned code, const char *rea
     socket_end(CONTAINER_OF(node, struct worker_socket, node), code, reason);
 }
 
-// What cannot be understood leaves nothing to go on with.
+// After a frame that cannot be understood, the socket cannot go on.
 static void breach(struct worker_socket *socket, const char *problem)
 {
     worker_send_error(socket, ERR_MALFORMED, problem);
     socket_end(socket, 1008, problem);
 }
 
-// A frame of the dispatcher.
+// Sends a frame of the dispatcher.
 static void send_frame(void *socket, struct str text)
 {
     worker_send(socket, text);
 }
 
-// --- Frames of the worker. Each returns false once the socket has ended.
+// --- Frames of the worker. Each function returns false when the socket has ended.
 
 static bool take_hello(struct worker_socket *socket, const json_t *message)
 {
@@ -85,7 +85,7 @@ static void touch_stream(struct map_node *node, void *arg)
         runner_stream_touch(stream->runner);
 }
 
-// Of the worker: whoever it holds is alive.
+// From the worker itself: all executions that it holds are alive.
 static bool take_heartbeat(struct worker_socket *socket, const json_t *message)
 {
     const struct api_options *options = &socket->node.api->options;
@@ -148,7 +148,8 @@ static bool take_own(struct worker_socket *socket, const char *type, const json_
 
 // --- Frames of streams
 
-// A stream that was never opened ends as one. What was still under way to one that has ended is nothing.
+// Finds an open stream. A number that was never opened is answered with `closed`. Frames that come before `ready` end
+// their stream. Frames for a stream that has ended are ignored. Returns NULL in all these cases.
 static struct worker_stream *find_open(struct worker_socket *socket, uint32_t number)
 {
     struct worker_stream *stream = worker_stream_find(socket, number);
@@ -247,7 +248,7 @@ static void on_message(void *owner, enum ws_opcode opcode, const uint8_t *data, 
     struct worker_socket *socket = owner;
     struct str bytes = str_n((const char *)data, len);
     bool open = opcode == WS_BINARY ? take_binary(socket, bytes) : take_text(socket, bytes);
-    // Answers to a worker that reads nothing would gather without an end.
+    // Answers to a worker that reads nothing would grow without a limit.
     if (open && ws_pending(socket->ws) > WORKER_ANSWERS_MAX)
         socket_end(socket, 1008, "the answers are not read");
 }

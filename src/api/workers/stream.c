@@ -22,7 +22,7 @@ static void stream_free(struct worker_stream *stream)
     free(stream);
 }
 
-// It leaves its socket. While its execution is looked up, the answer of that frees it.
+// The stream leaves its socket. If its execution is still being looked up, the answer to that frees the stream.
 static void detach(struct worker_stream *stream)
 {
     worker_busy(stream, false);
@@ -159,7 +159,7 @@ static bool take_text(const json_t *message, const char *name, struct str *ret)
     return json_is_string(value);
 }
 
-// NULL; or what is wrong with it.
+// Returns NULL, or what is wrong with the frame.
 static const char *parse_open(const json_t *message, struct open_frame *ret)
 {
     const json_t *epoch = json_object_get(message, "epoch");
