@@ -107,6 +107,21 @@ static bool read_all(struct spool *spool)
     return true;
 }
 
+// A reader beside the writer sees what one who opens it sees. It looks at the head again only when nothing follows, so
+// this is about one without any writer.
+static void attach_spool(const struct spool_options *options, struct spool *opened)
+{
+    CLEANUP(spool_free) struct spool *spool = NULL;
+    bool more = true;
+    if (spool_attach(options, &spool) < 0)
+        return;
+    while (more)
+        check(spool_follow(spool, &more) == 0);
+    check(spool_first(spool) == spool_first(opened) && spool_next(spool) == spool_next(opened));
+    check(spool_digest(spool) == spool_digest(opened));
+    check(read_all(spool) == read_all(opened));
+}
+
 static void open_spool(void)
 {
     struct spool_options options = {.dir = folder(), .bytes_max = 1024 * 1024};
@@ -121,6 +136,7 @@ static void open_spool(void)
     check(spool_open(&options, &torn, &spool) == 0 && !torn);
     check(spool_first(spool) == first && spool_next(spool) == next && spool_digest(spool) == digest);
     check(read_all(spool) == whole);
+    attach_spool(&options, spool);
 }
 
 // What is taken is written as it is read.

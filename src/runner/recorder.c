@@ -1,30 +1,23 @@
 #include "runner/recorder.h"
 
-#include "runner/capture.h"
+#include "runner/transcript.h"
 #include "util/clock.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define ZSTD_LEVEL    1
 #define ROOM_RETRY_MS 500 // the disk may get room without an ack
-#define CHUNK_RAW_LIMIT \
-    (900u * 1024) // including the next message; a chunk must fit into a frame even if it does not compress
 
-enum item_kind { ITEM_SLOT, ITEM_LINE, ITEM_END };
+enum item_kind { ITEM_SLOT, ITEM_RECORD, ITEM_END };
 
 struct item {
     struct list_node node;
     enum item_kind kind;
     enum record_stream stream;
     struct recorder_slot *slot;
-    struct buf line;
+    struct buf message, extra;
+    enum record_level level;
     int64_t time_ms;
-};
-
-struct unfinished {  // text of a stream that waits for its newline
-    uint64_t begun;  // capture's count of the waiting text
-    uint64_t due_ms; // monotonic: until when the newline is waited for; 0: nothing waits
 };
 
 struct notice { // mail that is under way at most once
@@ -36,10 +29,7 @@ struct notice { // mail that is under way at most once
 struct recorder {
     struct recorder_options options;
     pthread_t thread;
-    struct capture captures[RECORDER_STREAMS];
-    struct unfinished unfinished[RECORDER_STREAMS];
-    struct chunk_builder *builder;
-    int failed; // the final error of the spool; everything is thrown away from then on
+    struct transcript *transcript;
     bool waited;
     bool overran; // the spool's limit does not count any more; if there is no room now, the disk is full
     struct notice spooled, waiting, finished;
@@ -51,7 +41,7 @@ struct recorder {
     uint64_t put_serial, spooled_serial; // numbers of slots; `consumed` belongs to the thread
     uint64_t consumed_serial;
     struct list_node items;
-    struct list_node free_slots[RECORDER_STREAMS];
+    struct list_node free_slots[TRANSCRIPT_STREAMS];
     bool room, closing, abandoned, overrunning;
     struct recorder_slot *slots; // all slots
 };
@@ -84,7 +74,7 @@ static void deliver_waiting(struct mail *mail)
 static void deliver_finished(struct mail *mail)
 {
     struct recorder *recorder = notice_deliver(mail);
-    recorder->options.events->finished(recorder->options.arg, recorder->failed);
+    recorder->options.events->finished(recorder->options.arg, transcript_failed(recorder->transcript));
 }
 
 // --- The thread
@@ -109,16 +99,9 @@ static bool wait_for_room(struct recorder *recorder)
     return go_on;
 }
 
-static void wait_anew(struct recorder *recorder)
+static int append(void *arg, const struct chunk *chunk)
 {
-    for (int stream = 0; stream < RECORDER_STREAMS; stream++) {
-        if (recorder->unfinished[stream].due_ms > 0)
-            recorder->unfinished[stream].due_ms = clock_mono_ms() + RECORDER_PARTIAL_MS;
-    }
-}
-
-static void append(struct recorder *recorder, const struct chunk *chunk)
-{
+    struct recorder *recorder = arg;
     bool waited = false;
     int err;
     while ((err = spool_append(recorder->options.spool, chunk)) == ERR_STORE_FULL) {
@@ -128,31 +111,11 @@ static void append(struct recorder *recorder, const struct chunk *chunk)
         if (recorder->overran || !wait_for_room(recorder))
             break;
     }
-    recorder->failed = err;
-    if (waited) // nothing was read meanwhile, so the rest of a line may have come long ago
-        wait_anew(recorder);
+    if (waited)
+        transcript_wait_anew(recorder->transcript, clock_mono_ms());
     if (err == 0 && spool_notice_due(recorder->options.spool))
         notice_post(&recorder->spooled);
-}
-
-static void flush(struct recorder *recorder)
-{
-    if (chunk_builder_count(recorder->builder) == 0)
-        return;
-    CLEANUP(chunk_unref) struct chunk *chunk = chunk_builder_finish(recorder->builder, ZSTD_LEVEL);
-    append(recorder, chunk);
-}
-
-static void add_record(void *arg, const struct record *record)
-{
-    struct recorder *recorder = arg;
-    size_t raw = chunk_builder_raw(recorder->builder);
-    bool full = chunk_builder_count(recorder->builder) >= CHUNK_COUNT_MAX;
-    if (full || raw >= RECORDER_CHUNK_RAW || raw + record->message.len > CHUNK_RAW_LIMIT)
-        flush(recorder);
-    // After a failure the builder is only emptied: a later record must not follow missing ones.
-    if (recorder->failed == 0 && chunk_builder_add(recorder->builder, record) < 0)
-        recorder->failed = ERR_TOO_LARGE;
+    return err;
 }
 
 static void slot_unref(struct recorder *recorder, struct recorder_slot *slot)
@@ -165,43 +128,47 @@ static void slot_unref(struct recorder *recorder, struct recorder_slot *slot)
     pthread_mutex_unlock(&recorder->lock);
 }
 
-static void record_item(struct recorder *recorder, struct item *item)
+static void record_slot(struct recorder *recorder, struct recorder_slot *slot)
 {
-    struct capture *capture = &recorder->captures[item->stream];
-    struct record line = {.time_ms = item->time_ms, .stream = item->stream, .message = buf_str(&item->line)};
-    switch (item->kind) {
-    case ITEM_SLOT:
-        capture->onlcr = item->slot->onlcr;
-        capture_feed(capture, item->slot->data, item->slot->len, item->slot->time_ms, add_record, recorder);
-        recorder->consumed_serial = item->slot->serial;
-        slot_unref(recorder, item->slot);
-        break;
-    case ITEM_LINE:
-        add_record(recorder, &line);
-        break;
-    case ITEM_END:
-        capture_end(capture, item->time_ms, add_record, recorder);
-        break;
-    }
-    buf_release(&item->line);
-    free(item);
+    struct transcript_bytes bytes = {
+        .stream = slot->stream,
+        .data = slot->data,
+        .len = slot->len,
+        .time_ms = slot->time_ms,
+        .onlcr = slot->onlcr,
+    };
+    transcript_feed(recorder->transcript, &bytes);
+    recorder->consumed_serial = slot->serial;
+    slot_unref(recorder, slot);
 }
 
-static uint64_t first_due_ms(const struct recorder *recorder)
+static void record_item(struct recorder *recorder, struct item *item)
 {
-    uint64_t first = 0;
-    for (int stream = 0; stream < RECORDER_STREAMS; stream++) {
-        uint64_t due = recorder->unfinished[stream].due_ms;
-        if (due > 0 && (first == 0 || due < first))
-            first = due;
+    struct record record = {.time_ms = item->time_ms,
+                            .stream = item->stream,
+                            .level = item->level,
+                            .message = buf_str(&item->message),
+                            .extra = buf_str(&item->extra)};
+    switch (item->kind) {
+    case ITEM_SLOT:
+        record_slot(recorder, item->slot);
+        break;
+    case ITEM_RECORD:
+        transcript_add(recorder->transcript, &record);
+        break;
+    case ITEM_END:
+        transcript_end(recorder->transcript, item->stream, item->time_ms);
+        break;
     }
-    return first;
+    buf_release(&item->message);
+    buf_release(&item->extra);
+    free(item);
 }
 
 // Waits until something has come, or until unfinished text is due. Returns false at the end.
 static bool take_items(struct recorder *recorder, struct list_node *ret)
 {
-    uint64_t due_ms = first_due_ms(recorder);
+    uint64_t due_ms = transcript_due_ms(recorder->transcript);
     struct timespec until = monotonic_time(due_ms);
     int timed_out = 0;
     pthread_mutex_lock(&recorder->lock);
@@ -214,19 +181,6 @@ static bool take_items(struct recorder *recorder, struct list_node *ret)
     list_splice(ret, &recorder->items);
     pthread_mutex_unlock(&recorder->lock);
     return timed_out || !list_empty(ret);
-}
-
-static void settle_unfinished(struct recorder *recorder, struct capture *capture, struct unfinished *unfinished)
-{
-    bool known = unfinished->due_ms > 0 && unfinished->begun == capture->begun;
-    if (capture_waits(capture) && known && clock_mono_ms() >= unfinished->due_ms) {
-        capture_flush(capture, add_record, recorder);
-        known = false;
-    }
-    if (!capture_waits(capture))
-        *unfinished = (struct unfinished){0};
-    else if (!known)
-        *unfinished = (struct unfinished){.begun = capture->begun, .due_ms = clock_mono_ms() + RECORDER_PARTIAL_MS};
 }
 
 static void tell_spooled(struct recorder *recorder)
@@ -247,9 +201,8 @@ static void *recorder_thread(void *arg)
             list_remove(node);
             record_item(recorder, CONTAINER_OF(node, struct item, node));
         }
-        for (int stream = 0; stream < RECORDER_STREAMS; stream++)
-            settle_unfinished(recorder, &recorder->captures[stream], &recorder->unfinished[stream]);
-        flush(recorder);
+        transcript_settle(recorder->transcript, clock_mono_ms());
+        transcript_flush(recorder->transcript);
         tell_spooled(recorder);
     }
     notice_post(&recorder->finished);
@@ -269,8 +222,9 @@ int recorder_new(const struct recorder_options *options, struct recorder **ret)
     struct recorder *recorder = xcalloc(1, sizeof(*recorder));
     pthread_condattr_t monotonic;
     recorder->options = *options;
-    recorder->builder = chunk_builder_new();
-    recorder->slots = xmalloc(RECORDER_STREAMS * RECORDER_SLOTS * sizeof(*recorder->slots));
+    recorder->transcript = transcript_new(
+        &(struct transcript_options){.message_max = options->message_max, .append = append, .arg = recorder});
+    recorder->slots = xmalloc(TRANSCRIPT_STREAMS * RECORDER_SLOTS * sizeof(*recorder->slots));
     notice_init(&recorder->spooled, recorder, deliver_spooled);
     notice_init(&recorder->waiting, recorder, deliver_waiting);
     notice_init(&recorder->finished, recorder, deliver_finished);
@@ -282,8 +236,7 @@ int recorder_new(const struct recorder_options *options, struct recorder **ret)
     pthread_cond_init(&recorder->freed, NULL);
     pthread_cond_init(&recorder->spooled_more, NULL);
     list_init(&recorder->items);
-    for (int stream = 0; stream < RECORDER_STREAMS; stream++) {
-        capture_init(&recorder->captures[stream], (enum record_stream)stream, options->message_max);
+    for (int stream = 0; stream < TRANSCRIPT_STREAMS; stream++) {
         list_init(&recorder->free_slots[stream]);
         for (int i = 0; i < RECORDER_SLOTS; i++) {
             struct recorder_slot *slot = &recorder->slots[stream * RECORDER_SLOTS + i];
@@ -308,9 +261,7 @@ void recorder_free(struct recorder **recorder_ptr)
         return;
     if (recorder->thread)
         pthread_join(recorder->thread, NULL);
-    for (int stream = 0; stream < RECORDER_STREAMS; stream++)
-        capture_release(&recorder->captures[stream]);
-    chunk_builder_free(&recorder->builder);
+    transcript_free(&recorder->transcript);
     pthread_mutex_destroy(&recorder->lock);
     pthread_cond_destroy(&recorder->wanted);
     pthread_cond_destroy(&recorder->freed);
@@ -368,10 +319,12 @@ void recorder_end(struct recorder *recorder, enum record_stream stream)
     add_item(recorder, (struct item){.kind = ITEM_END, .stream = stream, .time_ms = clock_real_ms()});
 }
 
-void recorder_add_line(struct recorder *recorder, enum record_stream stream, struct str line, int64_t time_ms)
+void recorder_add(struct recorder *recorder, const struct record *record)
 {
-    struct item item = {.kind = ITEM_LINE, .stream = stream, .time_ms = time_ms};
-    buf_append_str(&item.line, line);
+    struct item item = {
+        .kind = ITEM_RECORD, .stream = record->stream, .level = record->level, .time_ms = record->time_ms};
+    buf_append_str(&item.message, record->message);
+    buf_append_str(&item.extra, record->extra);
     add_item(recorder, item);
 }
 

@@ -2,9 +2,9 @@
 // appends them to the spool. While it works on one chunk, the next one gathers. When nothing waits, it appends at once
 // what it has.
 //
-// Text without a newline becomes a partial record after RECORDER_PARTIAL_MS. The timer runs only while such text waits.
+// Text without a newline becomes a partial record after TRANSCRIPT_PARTIAL_MS. The timer runs only while such text waits.
 // So the cost of a stream is bounded, however it is written: one record per line, one per message_max bytes, and one
-// per RECORDER_PARTIAL_MS. The last limits a progress bar that is redrawn with '\r' many times a second.
+// per TRANSCRIPT_PARTIAL_MS. The last limits a progress bar that is redrawn with '\r' many times a second.
 //
 // Memory is bounded by the slots: RECORDER_SLOTS for each stream. When the spool is full, no slot becomes free. Then
 // the pump does not read, and the child blocks, as on any pipe.
@@ -14,11 +14,8 @@
 #include "model/record.h"
 #include "runner/spool.h"
 
-#define RECORDER_SLOT_SIZE  (256u * 1024)
-#define RECORDER_SLOTS      4
-#define RECORDER_CHUNK_RAW  (256u * 1024) // a chunk is closed at this many bytes
-#define RECORDER_STREAMS    2             // stdout and stderr
-#define RECORDER_PARTIAL_MS 1000
+#define RECORDER_SLOT_SIZE (256u * 1024)
+#define RECORDER_SLOTS     4
 
 struct recorder;
 
@@ -61,14 +58,14 @@ struct recorder_slot *recorder_take(struct recorder *recorder, enum record_strea
 void recorder_put(struct recorder *recorder, struct recorder_slot *slot);
 // Waits until the complete lines of the slot are in the spool (or the recording has failed). So a line that is shown is
 // recorded, even if we are killed directly afterwards. Text without a newline is not waited for; it is recorded at most
-// RECORDER_PARTIAL_MS after it came.
+// TRANSCRIPT_PARTIAL_MS after it came.
 void recorder_wait_spooled(struct recorder *recorder, const struct recorder_slot *slot);
 void recorder_drop(struct recorder *recorder, struct recorder_slot *slot); // gives up the pump's reference
 void recorder_end(struct recorder *recorder, enum record_stream stream);   // after the last slot of the stream
 
 // --- For the loop.
-// Adds a line that we write ourselves, in order after what was put before.
-void recorder_add_line(struct recorder *recorder, enum record_stream stream, struct str line, int64_t time_ms);
+// Adds a record that was made elsewhere, in order after what was put before. Copies its bytes.
+void recorder_add(struct recorder *recorder, const struct record *record);
 void recorder_room(struct recorder *recorder); // something was acked: tries again if the spool was full
 // The job has ended, and nobody waits for the server any more. What is still in pipes and buffers, at most a few MiB,
 // is stored beyond the spool's limit. Only a full disk loses it.

@@ -106,7 +106,8 @@ static void child_failed(struct runner *runner, int err)
 {
     CLEANUP(free_ptr) char *line = xasprintf("runnel: %s: %s", runner->options.command[0], strerror(-err));
     dprintf(STDERR_FILENO, "%s\n", line);
-    recorder_add_line(runner->recorder, STREAM_STDERR, str_of(line), clock_real_ms());
+    struct record record = {.time_ms = clock_real_ms(), .stream = STREAM_STDERR, .message = str_of(line)};
+    recorder_add(runner->recorder, &record);
     runner->exit_code = process_start_exit_code(err);
     runner_job_over(runner);
 }

@@ -23,12 +23,13 @@ static uint64_t held_bytes(const struct spool *spool)
 
 // --- Lifecycle
 
-static struct spool *spool_alloc(const struct spool_options *options)
+struct spool *spool_alloc(const struct spool_options *options)
 {
     struct spool *spool = xcalloc(1, sizeof(*spool));
     spool->dir = xstrdup(options->dir);
     spool->fd = -1;
     spool->bytes_max = options->bytes_max;
+    spool->cache = options->write_only ? NULL : xcalloc(SPOOL_CACHE_CHUNKS, sizeof(*spool->cache));
     // A small limit needs more marks, because trimming can only go to a mark.
     spool->mark_step = MIN((uint64_t)SPOOL_MARK_STEP, options->bytes_max / 16);
     spool->start.offset = spool->end.offset = SPOOL_DATA_START;
@@ -98,6 +99,7 @@ void spool_free(struct spool **spool_ptr)
     close_fd(&spool->fd);
     pthread_mutex_destroy(&spool->lock);
     pthread_mutex_destroy(&spool->trimming);
+    free(spool->cache);
     free(spool->marks);
     free(spool->dir);
     free(spool);
@@ -109,22 +111,6 @@ static void close_dir(DIR **dir)
         closedir(*dir);
 }
 
-// Deletes what is in the folder, then the folder. There is at most one level of folders in it.
-static void remove_folder(const char *path)
-{
-    CLEANUP(close_dir) DIR *dir = opendir(path);
-    const struct dirent *entry;
-    while (dir && (entry = readdir(dir))) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        if (unlinkat(dirfd(dir), entry->d_name, 0) < 0 && errno == EISDIR) {
-            CLEANUP(free_ptr) char *below = xasprintf("%s/%s", path, entry->d_name);
-            remove_folder(below);
-        }
-    }
-    rmdir(path);
-}
-
 void spool_remove(struct spool **spool_ptr)
 {
     const char *dir = (*spool_ptr)->dir;
@@ -133,7 +119,7 @@ void spool_remove(struct spool **spool_ptr)
     char *removed =
         xasprintf("%.*s" REMOVED_PREFIX "%s.%016llx", (int)(name - dir), dir, name, (unsigned long long)random_u64());
     // One rename, so that there is never half a spool. If we are killed now, spool_sweep finds the rest.
-    remove_folder(rename(dir, removed) == 0 ? removed : dir);
+    dir_remove_all(rename(dir, removed) == 0 ? removed : dir);
     spool_free(spool_ptr);
 }
 
@@ -145,7 +131,7 @@ void spool_sweep(const char *folder)
         if (strncmp(entry->d_name, REMOVED_PREFIX, strlen(REMOVED_PREFIX)) != 0)
             continue;
         CLEANUP(free_ptr) char *path = xasprintf("%s/%s", folder, entry->d_name);
-        remove_folder(path);
+        dir_remove_all(path);
     }
 }
 
@@ -158,8 +144,10 @@ static void cache_drop_oldest(struct spool *spool)
     chunk_unref(&oldest->chunk);
 }
 
-static void cache_add(struct spool *spool, uint64_t first, const struct chunk *chunk)
+void spool_cache_add(struct spool *spool, uint64_t first, const struct chunk *chunk)
 {
+    if (!spool->cache)
+        return;
     if (spool->cache_tail - spool->cache_head == SPOOL_CACHE_CHUNKS)
         cache_drop_oldest(spool);
     spool->cache[spool->cache_tail++ % SPOOL_CACHE_CHUNKS] = (struct cached){first, chunk_ref(chunk)};
@@ -219,7 +207,7 @@ static int append_once(struct spool *spool, const struct chunk *chunk, uint64_t 
     pthread_mutex_lock(&spool->lock);
     if (err == 0) {
         spool_mark(spool, &end);
-        cache_add(spool, end.counter, chunk);
+        spool_cache_add(spool, end.counter, chunk);
         spool->end = (struct mark){end.counter + frame.count, end.offset + size, digest};
     } else if (err == ERR_STORE_FULL) {
         spool->tight = true;

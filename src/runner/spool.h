@@ -15,6 +15,7 @@ struct spool;
 struct spool_options {
     const char *dir;    // folder of this execution
     uint64_t bytes_max; // default 10 GiB
+    bool write_only;    // another process reads it: nothing is kept in memory
 };
 // Makes the folder (0700) with an empty spool, and locks it. Returns ERR_CONFLICT if a spool exists, ERR_HELD if
 // another process holds it now.
@@ -23,6 +24,14 @@ int spool_create(const struct spool_options *options, struct spool **ret);
 // ERR_HELD while that process lives, ERR_NOT_FOUND if there is no spool, ERR_TOO_NEW for one of a newer program, which
 // stays as it is.
 int spool_open(const struct spool_options *options, bool *ret_torn, struct spool **ret);
+// Opens one that another process writes, without its lock: to read it as it grows. Nothing of it is known before
+// spool_follow. ERR_NOT_FOUND if there is none.
+int spool_attach(const struct spool_options *options, struct spool **ret);
+// Takes in what was appended since; *ret_more: not all of it yet, call again. Reads 1 MiB or one frame, from the page
+// cache as a rule. What is not whole yet, or never will be, is left out. One thread at a time.
+int spool_follow(struct spool *spool, bool *ret_more);
+// The process that wrote it has gone: takes the lock and the rest, as spool_open would. ERR_HELD while that lives.
+int spool_adopt(struct spool *spool);
 void spool_free(struct spool **spool);
 // To be called when the server has shown that it has everything. Deletes the folder, then frees.
 void spool_remove(struct spool **spool);

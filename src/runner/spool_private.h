@@ -33,6 +33,7 @@ struct cached {
 struct spool {
     char *dir;
     int fd;
+    bool attached; // another process writes it, and has the lock
     uint64_t bytes_max, mark_step;
     pthread_mutex_t trimming; // taken before `lock`; only one trim at a time
     pthread_mutex_t lock;     // protects everything below
@@ -46,9 +47,9 @@ struct spool {
     int failed;          // a final error, or 0
     struct mark *marks;  // ascending; those before `start` are dropped
     size_t mark_count, mark_capacity;
-    struct mark hint;                        // the frame after the one that was read last
-    struct cached cache[SPOOL_CACHE_CHUNKS]; // a ring of the newest chunks
-    uint64_t cache_head, cache_tail;         // tail - head entries, at index % SPOOL_CACHE_CHUNKS
+    struct mark hint;                // the frame after the one that was read last
+    struct cached *cache;            // a ring of SPOOL_CACHE_CHUNKS; NULL: nobody reads what is written
+    uint64_t cache_head, cache_tail; // tail - head entries, at index % SPOOL_CACHE_CHUNKS
     size_t cache_bytes;
 };
 
@@ -56,6 +57,15 @@ void frame_head_encode(const struct frame *frame, uint8_t out[FRAME_HEAD_LEN]);
 void frame_head_decode(const uint8_t head[FRAME_HEAD_LEN], struct frame *ret);
 uint64_t frame_checksum(const uint8_t head[FRAME_HEAD_LEN], const void *chunk, size_t len);
 
+struct spool *spool_alloc(const struct spool_options *options);
+void spool_cache_add(struct spool *spool, uint64_t first, const struct chunk *chunk); // with the lock
+
+// Reads up to `len` bytes; fewer only at the end of the file.
+ssize_t spool_pread(int fd, void *out, size_t len, uint64_t offset);
+// True if a whole frame with the expected counter begins at `data`.
+bool frame_check(const uint8_t *data, size_t len, uint64_t first, struct frame *ret);
+// Takes over the start that the newest whole slot names, if it is a newer one. With the lock, where there are threads.
+int spool_head_read(struct spool *spool);
 // It is durable when the call returns.
 int spool_head_write(int fd, uint64_t generation, const struct mark *start);
 // Finds the last complete frame, and fills start, end and marks. *ret_size is the size of the file.

@@ -44,7 +44,7 @@ static int pwrite_full(int fd, const void *data, size_t len, uint64_t offset)
 }
 
 // Reads up to `len` bytes. Reads fewer only at the end of the file.
-static ssize_t pread_some(int fd, void *out, size_t len, uint64_t offset)
+ssize_t spool_pread(int fd, void *out, size_t len, uint64_t offset)
 {
     size_t got = 0;
     while (got < len) {
@@ -90,11 +90,11 @@ static bool head_too_new(const struct head *head)
 }
 
 // Reads the newest complete slot. If there is none, nothing was ever trimmed.
-static int head_read(struct spool *spool)
+int spool_head_read(struct spool *spool)
 {
     for (unsigned i = 0; i < HEAD_SLOTS; i++) {
         struct head head;
-        ssize_t got = pread_some(spool->fd, &head, sizeof(head), (uint64_t)i * HEAD_SLOT_LEN);
+        ssize_t got = spool_pread(spool->fd, &head, sizeof(head), (uint64_t)i * HEAD_SLOT_LEN);
         if (got < 0)
             return (int)got;
         if ((size_t)got >= sizeof(head.magic) && head_too_new(&head))
@@ -136,7 +136,7 @@ static bool frame_may_follow(const struct frame *frame, uint64_t first)
 }
 
 // True if a complete frame with the expected counter begins at `data`.
-static bool frame_check(const uint8_t *data, size_t len, uint64_t first, struct frame *ret)
+bool frame_check(const uint8_t *data, size_t len, uint64_t first, struct frame *ret)
 {
     uint64_t tail;
     if (len < FRAME_OVERHEAD)
@@ -165,7 +165,7 @@ int spool_scan(struct spool *spool, uint64_t *ret_size)
     if (fstat(spool->fd, &info) < 0)
         return -errno;
     *ret_size = (uint64_t)info.st_size;
-    int err = head_read(spool);
+    int err = spool_head_read(spool);
     if (err < 0)
         return err;
     spool->end = spool->start;
@@ -183,8 +183,8 @@ int spool_scan(struct spool *spool, uint64_t *ret_size)
                 (struct mark){frame.first + frame.count, spool->end.offset + frame.len + FRAME_OVERHEAD, frame.digest};
         }
         buf_consume(&window, at);
-        ssize_t got = pread_some(spool->fd, window.data + window.len, MIN(SCAN_STEP, window.cap - window.len),
-                                 spool->end.offset + window.len);
+        ssize_t got = spool_pread(spool->fd, window.data + window.len, MIN(SCAN_STEP, window.cap - window.len),
+                                  spool->end.offset + window.len);
         if (got < 0)
             return (int)got;
         if (got == 0)
@@ -239,7 +239,7 @@ static int frame_load(struct spool *spool, const struct mark *at, const struct f
     struct frame again;
     CLEANUP(buf_release) struct buf data = {0};
     buf_reserve(&data, size);
-    ssize_t got = pread_some(spool->fd, data.data, size, at->offset);
+    ssize_t got = spool_pread(spool->fd, data.data, size, at->offset);
     if (got < 0)
         return (int)got;
     if (!frame_check((uint8_t *)data.data, (size_t)got, at->counter, &again))
@@ -259,7 +259,7 @@ static int read_from(struct spool *spool, struct mark at, uint64_t counter, stru
     for (;;) {
         uint8_t head[FRAME_HEAD_LEN];
         struct frame frame;
-        ssize_t got = pread_some(spool->fd, head, sizeof(head), at.offset);
+        ssize_t got = spool_pread(spool->fd, head, sizeof(head), at.offset);
         if (got < 0)
             return (int)got;
         if ((size_t)got < sizeof(head))
@@ -290,6 +290,8 @@ int spool_read(struct spool *spool, uint64_t counter, uint64_t *ret_first, struc
         return ERR_NOT_FOUND;
     int err = read_from(spool, start, counter, &at, &after, ret);
     pthread_mutex_lock(&spool->lock);
+    if (err < 0 && spool->attached)
+        spool_head_read(spool); // whoever writes it may have given back what was to be read
     if (err == 0)
         spool->hint = after;
     else if (counter < spool->start.counter) // it was trimmed meanwhile

@@ -177,7 +177,8 @@ static void a_line_of_our_own_stands_behind_what_was_put_before(void **state)
     struct fixture *fixture = *state;
     begin(fixture, 1 << 24);
     put_text(fixture, STREAM_STDERR, "theirs\n");
-    recorder_add_line(fixture->recorder, STREAM_STDERR, STR("ours"), 1763202615124);
+    recorder_add(fixture->recorder,
+                 &(struct record){.stream = STREAM_STDERR, .message = STR("ours"), .time_ms = 1763202615124});
     finish(fixture);
     assert_spooled(fixture, STREAM_STDERR, "theirs\nours\n");
 }

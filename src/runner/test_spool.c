@@ -394,6 +394,158 @@ static void a_full_disk_loses_nothing_that_was_appended(void **state)
     spool_free(&spool);
 }
 
+static struct spool *attach(const struct fixture *fixture)
+{
+    struct spool *spool = NULL;
+    assert_int_equal(spool_attach(&(struct spool_options){.dir = fixture->dir, .bytes_max = UINT64_MAX}, &spool), 0);
+    return spool;
+}
+
+static void follow(struct spool *spool)
+{
+    bool more = true;
+    while (more)
+        assert_int_equal(spool_follow(spool, &more), 0);
+}
+
+static void another_process_reads_a_spool_as_it_grows(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct spool *reader = NULL;
+    assert_int_equal(spool_attach(&(struct spool_options){.dir = fixture->dir}, &reader), ERR_NOT_FOUND);
+    struct spool *writer = create(fixture, UINT64_MAX);
+    reader = attach(fixture);
+    follow(reader);
+    assert_int_equal(spool_next(reader), 0);
+    for (unsigned i = 1; i <= 20; i++) {
+        assert_int_equal(append(writer, i, 10 * i), 0);
+        follow(reader);
+        assert_int_equal(spool_next(reader), spool_next(writer));
+        assert_int_equal(spool_digest(reader), spool_digest(writer));
+    }
+    uint64_t first;
+    struct chunk *chunk = NULL;
+    assert_int_equal(spool_cached(reader, spool_next(reader) - 1, &first, &chunk), 0); // what is new is in memory
+    chunk_unref(&chunk);
+    for (uint64_t i = spool_next(reader); i-- > 0;)
+        assert_holds(reader, i);
+    spool_free(&reader);
+    spool_free(&writer);
+}
+
+static void a_backlog_is_followed_in_steps_and_read_from_disk(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct spool *writer = create(fixture, UINT64_MAX);
+    while (held(writer) < 5000000)
+        assert_int_equal(append(writer, 200, 1000), 0);
+    struct spool *reader = attach(fixture);
+    bool more = false;
+    assert_int_equal(spool_follow(reader, &more), 0);
+    assert_true(more);
+    assert_true(spool_next(reader) > 0 && spool_next(reader) < spool_next(writer));
+    follow(reader);
+    assert_int_equal(spool_next(reader), spool_next(writer));
+    assert_int_equal(spool_digest(reader), spool_digest(writer));
+    for (uint64_t i = 0; i < spool_next(reader); i += 17)
+        assert_holds(reader, i);
+    spool_free(&reader);
+    spool_free(&writer);
+}
+
+static void a_frame_that_is_half_there_is_waited_for_at_every_byte(void **state)
+{
+    const struct fixture *fixture = *state;
+    CLEANUP(buf_release) struct buf content = {0};
+    struct spool *spool = create(fixture, UINT64_MAX);
+    assert_int_equal(append(spool, 2, 20), 0);
+    size_t whole = 4096 + (size_t)held(spool);
+    assert_int_equal(append(spool, 3, 20), 0);
+    spool_free(&spool);
+    assert_int_equal(file_read_all(fixture->file, 1 << 20, &content), 0);
+    write_file(fixture->file, &content, whole);
+    spool = attach(fixture);
+    CLEANUP(close_fd) int fd = open(fixture->file, O_WRONLY | O_CLOEXEC);
+    for (size_t at = whole; at < content.len; at++) {
+        follow(spool);
+        assert_int_equal(spool_next(spool), 2);
+        assert_int_equal(pwrite(fd, content.data + at, 1, (off_t)at), 1);
+    }
+    follow(spool);
+    assert_int_equal(spool_next(spool), 5);
+    assert_holds(spool, 4);
+    spool_free(&spool);
+}
+
+static void a_reader_knows_by_the_head_what_was_given_back(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct spool *writer = create(fixture, 2000000), *reader = attach(fixture);
+    uint64_t first;
+    struct chunk *chunk = NULL;
+    while (held(writer) < 500000)
+        assert_int_equal(append(writer, 100, 100), 0);
+    follow(reader);
+    uint64_t seen = spool_next(reader);
+    while (held(writer) < 1500000)
+        assert_int_equal(append(writer, 100, 100), 0);
+    spool_acked(writer, spool_next(writer)); // to another reader
+    assert_int_equal(spool_sync(writer), 0);
+    uint64_t left = spool_first(writer);
+    assert_true(left > 100);
+    // What it asks for is gone, and it says so.
+    reader->hint = (struct mark){0};
+    while (reader->cache_head < reader->cache_tail)
+        chunk_unref(&reader->cache[reader->cache_head++ % SPOOL_CACHE_CHUNKS].chunk);
+    assert_int_equal(spool_read(reader, 50, &first, &chunk), ERR_NOT_FOUND);
+    assert_int_equal(spool_first(reader), left);
+    follow(reader);
+    assert_int_equal(spool_next(reader), spool_next(writer));
+    assert_true(seen < spool_next(reader));
+    assert_holds(reader, left);
+
+    // Whoever attaches now begins there, also when all that it knew has gone.
+    struct spool *late = attach(fixture);
+    assert_int_equal(spool_first(late), left);
+    follow(late);
+    assert_int_equal(spool_digest(late), spool_digest(writer));
+    while (append(writer, 100, 100) == 0)
+        ;
+    spool_acked(writer, spool_next(writer));
+    assert_int_equal(append(writer, 1000, 1000), 0); // gives back all that was acked
+    uint64_t digest;
+    follow(late);
+    assert_int_equal(spool_start(late, &digest), spool_first(writer));
+    assert_int_equal(spool_next(late), spool_next(writer));
+    assert_int_equal(spool_digest(late), spool_digest(writer));
+    spool_free(&late);
+    spool_free(&reader);
+    spool_free(&writer);
+}
+
+static void a_spool_is_adopted_once_its_writer_has_gone(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct spool *writer = create(fixture, UINT64_MAX), *reader = attach(fixture), *other = NULL;
+    bool torn;
+    assert_int_equal(append(writer, 3, 30), 0);
+    assert_int_equal(spool_adopt(reader), ERR_HELD);
+    assert_int_equal(append(writer, 3, 30), 0);
+    spool_free(&writer);
+    CLEANUP(close_fd) int fd = open(fixture->file, O_WRONLY | O_APPEND | O_CLOEXEC);
+    assert_int_equal(write(fd, "half", 4), 4);
+    assert_int_equal(spool_adopt(reader), 0);
+    assert_int_equal(spool_next(reader), 6);
+    assert_int_equal(spool_open(&(struct spool_options){.dir = fixture->dir, .bytes_max = 1}, &torn, &other), ERR_HELD);
+    assert_int_equal(append(reader, 2, 30), 0);
+    assert_int_equal(spool_sync(reader), 0);
+    assert_holds(reader, 7);
+    CLEANUP(free_ptr) char *below = xasprintf("%s/work", fixture->dir);
+    assert_int_equal(mkdir(below, 0700), 0);
+    spool_remove(&reader);
+    assert_int_equal(access(fixture->dir, F_OK), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +560,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(acked_frames_become_a_hole_and_the_rest_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(old_frames_are_read_from_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_read_to_be_sent_stays_within_a_chunk, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_process_reads_a_spool_as_it_grows, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_backlog_is_followed_in_steps_and_read_from_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_frame_that_is_half_there_is_waited_for_at_every_byte, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reader_knows_by_the_head_what_was_given_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_spool_is_adopted_once_its_writer_has_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_loses_nothing_that_was_appended, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 
 #include "util/id.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -197,4 +198,83 @@ int dir_sync(const char *path)
     if (fd < 0 || fsync(fd) < 0)
         return -errno;
     return 0;
+}
+
+#define REMOVE_DEPTH 32 // what lies deeper is moved up first, so that no tree takes more descriptors
+
+struct removal {
+    int top;
+    unsigned moved; // how many folders were, so far
+};
+
+static void close_dir(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+static int open_folder(int parent, const char *name)
+{
+    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(parent, name, flags);
+    if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, 0) == 0)
+        fd = openat(parent, name, flags);
+    return fd;
+}
+
+static int remove_below(struct removal *removal, int parent, const char *name, unsigned depth);
+
+static int remove_entry(struct removal *removal, int folder, const char *name, unsigned depth)
+{
+    if (unlinkat(folder, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    if (errno == EACCES || errno == EPERM)
+        fchmod(folder, 0700);
+    if (unlinkat(folder, name, 0) == 0)
+        return 0;
+    if (errno != EISDIR)
+        return -errno;
+    if (depth < REMOVE_DEPTH)
+        return remove_below(removal, folder, name, depth + 1);
+    char up[32];
+    snprintf(up, sizeof(up), ".deep.%u", removal->moved++);
+    return renameat(folder, name, removal->top, up) < 0 ? -errno : 0;
+}
+
+static int remove_below(struct removal *removal, int parent, const char *name, unsigned depth)
+{
+    int fd = open_folder(parent, name);
+    if (fd < 0)
+        return -errno;
+    CLEANUP(close_dir) DIR *dir = fdopendir(fd);
+    int err = 0;
+    if (!dir) {
+        err = -errno;
+        close_fd(&fd);
+        return err;
+    }
+    if (depth == 0)
+        removal->top = fd;
+    // What is moved up may come behind the end.
+    unsigned moved;
+    do {
+        const struct dirent *entry;
+        moved = removal->moved;
+        rewinddir(dir);
+        while ((entry = readdir(dir))) {
+            if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+                continue;
+            int failed = remove_entry(removal, fd, entry->d_name, depth);
+            err = err < 0 ? err : failed; // the others go all the same
+        }
+    } while (depth == 0 && removal->moved > moved);
+    if (err == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0)
+        err = -errno;
+    return err;
+}
+
+int dir_remove_all(const char *path)
+{
+    struct removal removal = {.top = -1};
+    return remove_below(&removal, AT_FDCWD, path, 0);
 }

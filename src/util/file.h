@@ -14,5 +14,8 @@ int file_write_atomic(const char *path, const void *data, size_t len, unsigned m
 int file_move(const char *from, const char *to);
 int dir_make_all(const char *path, unsigned mode); // as mkdir -p does; an existing folder is fine
 int dir_sync(const char *path);
+// Deletes a folder with all that is in it, whatever it is called, however deep it is and whoever may not read it.
+// Symbolic links are deleted, not followed.
+int dir_remove_all(const char *path);
 // Opens /dev/null for each closed descriptor from 0 to 2. For main, before it opens anything. Returns 0 or -errno.
 int standard_fds_fill(void);

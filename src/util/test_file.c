@@ -164,6 +164,30 @@ static void makes_folders_with_their_parents(void **state)
     assert_int_equal(dir_sync(file), -ENOTDIR);
 }
 
+static void removes_a_folder_however_deep_and_follows_no_link(void **state)
+{
+    CLEANUP(free_ptr) char *kept = xasprintf("%s/kept", (char *)*state);
+    CLEANUP(free_ptr) char *top = xasprintf("%s/top", (char *)*state);
+    assert_int_equal(file_write_atomic(kept, "x", 1, 0600), 0);
+    assert_int_equal(mkdir(top, 0700), 0);
+    int at = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int depth = 0; depth < 300; depth++) {
+        assert_int_equal(mkdirat(at, "a folder of some length", 0700), 0);
+        assert_int_equal(symlinkat(*state, at, "up"), 0);
+        int below = openat(at, "a folder of some length", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(below >= 0);
+        if (depth % 50 == 49)
+            fchmod(at, 0);
+        close(at);
+        at = below;
+    }
+    close(at);
+    assert_int_equal(dir_remove_all(top), 0);
+    assert_int_equal(access(top, F_OK), -1);
+    assert_int_equal(access(kept, F_OK), 0);
+    assert_int_equal(dir_remove_all(top), -ENOENT);
+}
+
 #define CASE(function) cmocka_unit_test_setup_teardown(function, make_folder, remove_folder)
 
 int main(void)
@@ -176,6 +200,7 @@ int main(void)
         CASE(reads_files_that_tell_no_size),
         CASE(writes_all_of_it_to_a_slow_reader),
         CASE(makes_folders_with_their_parents),
+        CASE(removes_a_folder_however_deep_and_follows_no_link),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
