@@ -213,6 +213,8 @@ static void send_complete(struct delivery *delivery)
     }
     if (run->status[0])
         buf_printf(&text, ",\"status\":\"%s\"", run->status);
+    if (run->details_json)
+        buf_printf(&text, ",\"details\":%s", run->details_json);
     buf_append_byte(&text, '}');
     send_text(delivery, buf_str(&text));
     uplink_complete_sent(&delivery->uplink);

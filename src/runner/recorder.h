@@ -2,9 +2,9 @@
 // appends them to the spool. While it works on one chunk, the next one gathers. When nothing waits, it appends at once
 // what it has.
 //
-// Text without a newline becomes a partial record after TRANSCRIPT_PARTIAL_MS. The timer runs only while such text waits.
-// So the cost of a stream is bounded, however it is written: one record per line, one per message_max bytes, and one
-// per TRANSCRIPT_PARTIAL_MS. The last limits a progress bar that is redrawn with '\r' many times a second.
+// Text without a newline becomes a partial record after TRANSCRIPT_PARTIAL_MS. The timer runs only while such text
+// waits. So the cost of a stream is bounded, however it is written: one record per line, one per message_max bytes, and
+// one per TRANSCRIPT_PARTIAL_MS. The last limits a progress bar that is redrawn with '\r' many times a second.
 //
 // Memory is bounded by the slots: RECORDER_SLOTS for each stream. When the spool is full, no slot becomes free. Then
 // the pump does not read, and the child blocks, as on any pipe.

@@ -20,6 +20,8 @@ void run_file_release(struct run_file *run)
     free(run->script_filename);
     free(run->command_json);
     free(run->metadata_json);
+    free(run->details_json);
+    free(run->cgroup);
     *run = (struct run_file){0};
 }
 
@@ -61,6 +63,10 @@ void run_file_append_json(struct buf *out, const struct run_file *run)
         buf_printf(out, ",\"exit_code\":%d", run->exit_code);
     if (run->status[0])
         append_string(out, "status", run->status);
+    if (run->details_json)
+        append_json(out, "details", run->details_json);
+    if (run->cgroup)
+        append_string(out, "cgroup", run->cgroup);
     buf_append_text(out, "}\n");
 }
 
@@ -143,6 +149,8 @@ static void parse(json_t *root, struct run_file *ret)
     ret->script_filename = dup_member(root, "script_filename");
     ret->command_json = dump_member(root, "command");
     ret->metadata_json = dump_member(root, "metadata");
+    ret->details_json = dump_member(root, "details");
+    ret->cgroup = dup_member(root, "cgroup");
     ret->epoch = (uint64_t)json_integer_value(json_object_get(root, "epoch"));
     ret->registered = json_is_true(json_object_get(root, "registered"));
     ret->existed = json_is_true(json_object_get(root, "existed"));

@@ -22,7 +22,9 @@ struct run_file { // the strings are owned
     uint64_t records;
     bool has_exit_code;
     int exit_code;
-    char status[16]; // the outcome, if the exit code does not tell it; else empty
+    char status[16];    // the outcome, if the exit code does not tell it; else empty
+    char *details_json; // what else there is to know of how it ran: an object, or NULL
+    char *cgroup;       // a job's control group, whose processes a runner that was killed has left; or NULL
 };
 
 void run_file_release(struct run_file *run);

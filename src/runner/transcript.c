@@ -72,7 +72,19 @@ void transcript_feed(struct transcript *transcript, const struct transcript_byte
 
 void transcript_add(struct transcript *transcript, const struct record *record)
 {
-    add_record(transcript, record);
+    struct record part = *record;
+    struct str rest = record->message;
+    size_t max = transcript->options.message_max;
+    while (rest.len > max) {
+        size_t len = utf8_prefix(rest.data, rest.len, max);
+        part.message = str_n(rest.data, len > 0 ? len : max);
+        part.partial = true;
+        add_record(transcript, &part);
+        rest = str_n(rest.data + part.message.len, rest.len - part.message.len);
+    }
+    part.message = rest;
+    part.partial = record->partial;
+    add_record(transcript, &part);
 }
 
 void transcript_end(struct transcript *transcript, enum record_stream stream, int64_t time_ms)

@@ -26,7 +26,8 @@ struct transcript_bytes {
     bool onlcr; // as in struct capture
 };
 void transcript_feed(struct transcript *transcript, const struct transcript_bytes *bytes);
-void transcript_add(struct transcript *transcript, const struct record *record); // a record of somebody else's
+// A record that was made elsewhere. A message longer than message_max is cut into partial ones.
+void transcript_add(struct transcript *transcript, const struct record *record);
 void transcript_end(struct transcript *transcript, enum record_stream stream, int64_t time_ms);
 // After each turn: what has waited for its newline long enough becomes a partial record; a wait begins for what is new.
 void transcript_settle(struct transcript *transcript, uint64_t mono_ms);

@@ -1,0 +1,235 @@
+// How a job ends: by itself, by a cancel, at its time limit, or as no server was heard of for too long. It is over when
+// its program has ended, nothing that descends from it is left, and all that it wrote is in the spool.
+#include "runner/job/job_private.h"
+#include "runner/process/descendants.h"
+#include "util/clock.h"
+#include "util/json_writer.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#define QUIET_MS     1000  // what the program has left running may say more until nothing came for so long
+#define LINGER_MS    5000  // and at most for so long
+#define KILL_STEP_MS 20    // between the first two looks for what is left; then twice as long, up to a second
+#define KILL_MAX_MS  10000 // what cannot be killed (it hangs in the kernel) is not waited for any longer
+
+// --- To an end
+
+static void signal_all(struct job_runner *runner, int signum)
+{
+    bool killed = signum == SIGKILL && cgroup_kill(&runner->cgroup) == 0;
+    if (!killed && descendants_signal(signum) < 0 && runner->pid > 0)
+        kill(-runner->pid, signum); // without /proc: its session's first group
+}
+
+static void begin_killing(struct job_runner *runner)
+{
+    if (!runner->killing)
+        runner->killing_since_ms = clock_mono_ms();
+    runner->killing = true;
+    timer_stop(runner->linger_timer);
+    signal_all(runner, SIGKILL);
+    timer_start(runner->kill_timer, (uint64_t)KILL_STEP_MS << MIN(runner->kills, 6u));
+    runner->kills++;
+}
+
+static void on_kill(void *arg)
+{
+    begin_killing(arg);
+    job_check(arg);
+}
+
+void job_stop(struct job_runner *runner, const char *status, const char *reason, uint64_t grace_ms)
+{
+    if (runner->stopping || runner->program_over || runner->over)
+        return;
+    runner->stopping = true;
+    runner->status = status;
+    buf_reset(&runner->reason);
+    buf_append_utf8(&runner->reason, str_of(reason));
+    timer_stop(runner->timeout_timer);
+    if (grace_ms == 0) {
+        begin_killing(runner);
+        return;
+    }
+    signal_all(runner, SIGTERM);
+    signal_all(runner, SIGCONT); // one that is stopped would not end
+    timer_start(runner->kill_timer, grace_ms);
+}
+
+static void on_timeout(void *arg)
+{
+    struct job_runner *runner = arg;
+    CLEANUP(buf_release) struct buf reason = {0};
+    buf_append_text(&reason, "it ran longer than its time limit of ");
+    duration_format((int64_t)runner->file.timeout_ms, &reason);
+    job_stop(runner, "timed_out", buf_cstr(&reason), runner->file.grace_ms);
+}
+
+// Another attempt of it is about to be made elsewhere.
+static void on_lease(void *arg)
+{
+    struct job_runner *runner = arg;
+    CLEANUP(buf_release) struct buf reason = {0};
+    buf_append_text(&reason, "no server was heard of for ");
+    duration_format((int64_t)runner->file.lease_ms, &reason);
+    buf_append_text(&reason, ", and it is to be run again when it is lost");
+    job_stop(runner, "lost", buf_cstr(&reason), 0);
+}
+
+void job_alive(struct job_runner *runner)
+{
+    if (runner->file.retry_on_lost && runner->file.lease_ms > 0 && !runner->program_over)
+        timer_start(runner->lease_timer, runner->file.lease_ms);
+}
+
+// --- At the end
+
+static void program_ended(struct job_runner *runner, int status)
+{
+    runner->pid = 0;
+    runner->program_over = true;
+    runner->program_over_ms = clock_mono_ms();
+    runner->last_output_ms = MAX(runner->last_output_ms, runner->program_over_ms);
+    runner->exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    runner->run.ended_ms = clock_real_ms();
+    timer_stop(runner->timeout_timer);
+    timer_stop(runner->lease_timer);
+    if (!runner->stopping && WIFSIGNALED(status) && cgroup_killed_for_memory(&runner->cgroup))
+        buf_append_text(&runner->reason, "it used more memory than its limit");
+}
+
+void job_reap(struct job_runner *runner)
+{
+    for (;;) {
+        int status;
+        pid_t pid = waitpid(-1, &status, WNOHANG);
+        if (pid <= 0 && !(pid < 0 && errno == EINTR))
+            break;
+        if (pid > 0 && pid == runner->pid)
+            program_ended(runner, status);
+    }
+    job_check(runner);
+}
+
+// How long what is left running, or has the pipes, may still go on. 0: no longer.
+static uint64_t patience(const struct job_runner *runner, uint64_t now)
+{
+    uint64_t until = MIN(runner->last_output_ms + QUIET_MS, runner->program_over_ms + LINGER_MS);
+    return until > now ? until - now : 0;
+}
+
+static void end(struct job_runner *runner)
+{
+    job_output_close(runner);
+    if (!list_empty(&runner->pending) && !runner->recording_failed)
+        return; // on_room comes here again
+    runner->over = true;
+    loop_stop(runner->loop);
+}
+
+void job_check(struct job_runner *runner)
+{
+    uint64_t now = clock_mono_ms();
+    if (runner->over || !runner->program_over || !list_empty(&runner->pending))
+        return;
+    bool left = descendants_left();
+    bool stuck = runner->killing && now - runner->killing_since_ms > KILL_MAX_MS;
+    if (stuck && left)
+        job_output_event(runner, "job_left_running", LEVEL_WARNING,
+                         "something that the job has started cannot be killed; it is not waited for");
+    if (stuck || (!left && (runner->killing || !job_output_open(runner)))) {
+        voice_drain(runner->voice);
+        end(runner);
+        return;
+    }
+    if (runner->killing)
+        return;
+    if (runner->stopping && left) {
+        // It has the rest of the grace. One that was just being started may have lost the signal, as a shell forgets
+        // on the way from its fork to its program what it has caught.
+        if (!timer_active(runner->linger_timer)) {
+            signal_all(runner, SIGTERM);
+            timer_start(runner->linger_timer, QUIET_MS);
+        }
+        return;
+    }
+    uint64_t wait_ms = patience(runner, now);
+    if (wait_ms > 0)
+        timer_start(runner->linger_timer, wait_ms);
+    else
+        begin_killing(runner);
+}
+
+static void on_linger(void *arg)
+{
+    job_check(arg);
+}
+
+// --- The outcome
+
+static void add_details(struct job_runner *runner, struct buf *out)
+{
+    struct rusage usage;
+    struct json_writer json = json_writer_to(out);
+    uint64_t peak = 0, cpu_us = 0;
+    json_open_object(&json, NULL);
+    if (runner->reason.len > 0)
+        json_add_str(&json, "reason", buf_str(&runner->reason));
+    if (runner->file.runtime_version)
+        json_add_text(&json, "runtime_version", runner->file.runtime_version);
+    json_add_u64(&json, "env_vars_count", runner->file.spec_env_count);
+    if (runner->started && getrusage(RUSAGE_CHILDREN, &usage) == 0) {
+        peak = (uint64_t)usage.ru_maxrss * 1024; // of the largest process
+        cpu_us = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+                 (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+        cgroup_memory_peak(&runner->cgroup, &peak);
+        cgroup_cpu_time(&runner->cgroup, &cpu_us);
+        json_add_u64(&json, "peak_memory_bytes", peak);
+        json_add_u64(&json, "cpu_time_ms", cpu_us / 1000);
+    }
+    json_close(&json);
+}
+
+int job_finish(struct job_runner *runner)
+{
+    struct run_file *run = &runner->run;
+    CLEANUP(buf_release) struct buf details = {0};
+    int err = transcript_failed(runner->transcript);
+    if (err < 0 || runner->recording_failed)
+        return err < 0 ? err : ERR_IO; // then it is as if we had been killed: its log is not whole
+    add_details(runner, &details);
+    run->details_json = buf_take(&details);
+    run->ended = true;
+    run->ended_ms = run->ended_ms > 0 ? run->ended_ms : clock_real_ms();
+    run->records = spool_next(runner->spool);
+    run->has_exit_code = !runner->status || strcmp(runner->status, "lost") != 0;
+    run->exit_code = runner->exit_code;
+    if (runner->status)
+        snprintf(run->status, sizeof(run->status), "%s", runner->status);
+    free(TAKE_PTR(run->cgroup));
+    err = run_file_save(run, runner->dir, false);
+    // A worker that listens delivers it now; else it may lie for long.
+    if (err == 0 && !runner->control && spool_sync(runner->spool) == 0)
+        err = run_file_sync(runner->dir);
+    job_control_ended(runner);
+    return err;
+}
+
+void job_end_init(struct job_runner *runner)
+{
+    runner->timeout_timer = timer_new(runner->loop, on_timeout, runner);
+    runner->kill_timer = timer_new(runner->loop, on_kill, runner);
+    runner->linger_timer = timer_new(runner->loop, on_linger, runner);
+    runner->lease_timer = timer_new(runner->loop, on_lease, runner);
+    job_alive(runner);
+}
+
+void job_end_free(struct job_runner *runner)
+{
+    timer_free(&runner->timeout_timer);
+    timer_free(&runner->kill_timer);
+    timer_free(&runner->linger_timer);
+    timer_free(&runner->lease_timer);
+}

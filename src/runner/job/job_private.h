@@ -1,0 +1,128 @@
+// One job's runner. For job*.c alone.
+//
+//   starting ──▶ running ──its program has ended──▶ lingering ──nothing of it is left, its pipes are read──▶ over
+//                   │ cancel, time-out, no word for a lease                ▲
+//                   └──▶ stopping: TERM, the grace, then KILL until nothing is left
+#pragma once
+
+#include "loop/pool.h"
+#include "runner/job/control.h"
+#include "runner/job/job.h"
+#include "runner/job_file.h"
+#include "runner/process/cgroup.h"
+#include "runner/process/signals.h"
+#include "runner/run_file.h"
+#include "runner/spool.h"
+#include "runner/transcript.h"
+#include "runner/voice.h"
+
+struct job_runner;
+
+struct job_output {
+    struct job_runner *runner;
+    enum record_stream stream;
+    int fd; // -1 once it is at its end
+    struct watch *watch;
+};
+
+struct pending { // a chunk that the spool had no room for
+    struct list_node node;
+    struct chunk *chunk;
+};
+
+struct sync_work { // makes durable what was written; in the pool
+    struct job job;
+    struct job_runner *runner;
+    bool running;
+    int err;
+};
+
+// What happens in one part and is for one above it. Set by job.c.
+struct job_hooks {
+    void (*stop)(struct job_runner *runner, const char *status, const char *reason, uint64_t grace_ms);
+    void (*check)(struct job_runner *runner);
+    void (*alive)(struct job_runner *runner);
+    void (*room)(struct job_runner *runner);
+};
+
+struct job_runner {
+    const struct job_hooks *hooks;
+    struct job_file file;
+    struct run_file run;
+    char *dir; // absolute, without links
+    int dir_fd;
+    struct loop *loop;
+    struct spool *spool;
+    struct transcript *transcript;
+    struct signals signals;
+    struct watch *signal_watch;
+
+    // Its program
+    pid_t pid; // 0: none was started, or it is reaped
+    struct cgroup cgroup;
+    struct cgroup_result limited;
+    bool started, program_over;
+    int exit_code;
+    const char *status;          // of an end that the exit code does not tell; or NULL
+    struct buf reason;           // of its end, for people; or empty
+    bool stopping;               // it was told to end; the grace runs, or has run out
+    bool killing;                // what is left is killed until there is nothing
+    unsigned kills;              // how often it was
+    uint64_t killing_since_ms;   // monotonic
+    uint64_t program_over_ms;    // the same
+    struct timer *timeout_timer; // its time is over
+    struct timer *kill_timer;    // the grace is
+    struct timer *linger_timer;  // what it has left running is waited for
+    struct timer *lease_timer;   // no server was heard of
+
+    // What it says
+    struct job_output outputs[2];
+    struct voice *voice;
+    struct list_node pending; // chunks; while there are any, nothing is read
+    uint64_t last_output_ms;  // monotonic
+    struct timer *partial_timer, *room_timer;
+    bool recording_failed;
+
+    // Durability
+    struct pool *pool; // made when there first is something to sync
+    struct timer *sync_timer;
+    struct sync_work sync;
+
+    // The worker
+    struct control *control; // the newest connection; or NULL
+    int listen_fd;
+    struct watch *listen_watch;
+    bool notice_wanted;
+    bool over;
+};
+
+// job_start.c: the program
+void job_start(struct job_runner *runner);
+
+// job_output.c: what it says
+int job_output_new(struct job_runner *runner);
+void job_output_free(struct job_runner *runner);
+int job_output_add(struct job_runner *runner, enum record_stream stream, int fd); // takes over `fd`
+// A record of our own: an event, with its type and level.
+void job_output_event(struct job_runner *runner, const char *event_type, enum record_level level, const char *message);
+void job_output_settle(struct job_runner *runner); // after each turn: what was read is in the spool
+void job_output_room(struct job_runner *runner);   // there may be room in the spool again
+bool job_output_open(const struct job_runner *runner);
+void job_output_close(struct job_runner *runner); // reads what waits in the pipes, and closes them
+void job_output_sync(void *arg);
+
+// job_end.c: how it ends
+void job_end_init(struct job_runner *runner);
+void job_end_free(struct job_runner *runner);
+void job_reap(struct job_runner *runner); // SIGCHLD
+// Ends it: TERM to all that descends from us, and KILL after the grace. Only the first one counts. `status` is static.
+void job_stop(struct job_runner *runner, const char *status, const char *reason, uint64_t grace_ms);
+void job_alive(struct job_runner *runner); // a server was heard of
+void job_check(struct job_runner *runner); // whether it is over
+int job_finish(struct job_runner *runner); // writes the outcome
+
+// job_control.c: the worker
+int job_control_new(struct job_runner *runner, int control_fd);
+void job_control_free(struct job_runner *runner);
+void job_control_spooled(struct job_runner *runner); // something was appended
+void job_control_ended(struct job_runner *runner);

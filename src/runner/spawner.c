@@ -1,0 +1,114 @@
+#include "runner/spawner.h"
+
+#include "runner/job/job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <malloc.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+union control_data { // aligned as the kernel wants it
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+};
+
+// The descriptor that came with a message, or -1.
+static int passed_fd(struct msghdr *message)
+{
+    int fd = -1;
+    const struct cmsghdr *header = CMSG_FIRSTHDR(message);
+    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+        header->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+    return fd;
+}
+
+// False at the end.
+static bool receive(int socket, char dir[PATH_MAX], int *ret_control)
+{
+    union control_data data = {0};
+    struct iovec part = {dir, PATH_MAX - 1};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = data.bytes, .msg_controllen = sizeof(data.bytes)};
+    ssize_t len;
+    while ((len = recvmsg(socket, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
+        ;
+    if (len <= 0)
+        return false;
+    dir[len] = 0;
+    *ret_control = passed_fd(&message);
+    return true;
+}
+
+NORETURN static void serve(int socket)
+{
+    char dir[PATH_MAX];
+    int control;
+    prctl(PR_SET_NAME, "runnel-spawner", 0, 0, 0);
+    setsid();                 // what a terminal's keys say is for the worker
+    signal(SIGCHLD, SIG_IGN); // runners are nobody's to wait for
+    json_object_seed(0);      // once, and not in each of them
+    while (receive(socket, dir, &control)) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            close_fd(&socket);
+            _exit(job_run(dir, control));
+        }
+        close_fd(&control); // the end of which tells our parent if there was no fork
+    }
+    _exit(0);
+}
+
+int spawner_start(struct spawner *ret)
+{
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+        return -errno;
+    malloc_trim(0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close_fd(&fds[0]);
+        serve(fds[1]);
+    }
+    int err = pid < 0 ? -errno : 0;
+    close_fd(&fds[1]);
+    if (err < 0)
+        close_fd(&fds[0]);
+    ret->fd = fds[0];
+    return err;
+}
+
+int spawner_ask(const struct spawner *spawner, const char *dir, int *ret_control)
+{
+    int fds[2];
+    union control_data data = {0};
+    struct iovec part = {(char *)(uintptr_t)dir, strlen(dir)};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = data.bytes, .msg_controllen = sizeof(data.bytes)};
+    if (part.iov_len == 0 || part.iov_len >= PATH_MAX)
+        return -ENAMETOOLONG;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+        return -errno;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &fds[1], sizeof(int));
+    int err = sendmsg(spawner->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+    close_fd(&fds[1]);
+    if (err < 0)
+        close_fd(&fds[0]);
+    else
+        *ret_control = fds[0];
+    return err;
+}
+
+void spawner_stop(struct spawner *spawner)
+{
+    close_fd(&spawner->fd);
+}
