@@ -10,10 +10,11 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#define HEAD_LEN      48u // of a slot, the checksum in its last 8 bytes
-#define HEAD_SLOT_LEN 512u
-#define RIGHT_SUMS    1
-#define IS_RUN_FILE   2
+#define HEAD_LEN       48u // of a slot, the checksum in its last 8 bytes
+#define HEAD_SLOT_LEN  512u
+#define CHUNK_FLAGS_AT 11u
+#define RIGHT_SUMS     1
+#define IS_RUN_FILE    2
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -57,6 +58,15 @@ static void put_sum(char *out, uint64_t sum)
     memcpy(out, &sum, sizeof(sum));
 }
 
+// A chunk's own, behind its magic and version: docs/internals/chunk.md.
+static void make_chunk_right(char *chunk, size_t len)
+{
+    const uint8_t *bytes = (const uint8_t *)chunk;
+    if (len > CHUNK_FLAGS_AT)
+        put_sum(chunk + 3, XXH3_64bits_withSeed(chunk + CHUNK_FLAGS_AT, len - CHUNK_FLAGS_AT,
+                                                bytes[0] | (uint64_t)bytes[1] << 8 | (uint64_t)bytes[2] << 16));
+}
+
 static void make_sums_right(struct buf *file)
 {
     for (size_t slot = 0; slot < 2; slot++) {
@@ -69,6 +79,7 @@ static void make_sums_right(struct buf *file)
         frame_head_decode(head, &frame);
         if (frame.len > file->len - at - FRAME_OVERHEAD)
             return;
+        make_chunk_right(file->data + at + FRAME_HEAD_LEN, frame.len);
         put_sum(file->data + at + FRAME_HEAD_LEN + frame.len, frame_checksum(head, head + FRAME_HEAD_LEN, frame.len));
         at += frame.len + FRAME_OVERHEAD;
     }

@@ -142,11 +142,19 @@ int pack_body_unpack(struct str body, struct buf *ret)
     return unpack_bytes(body, PACK_BODY_MAX, 0, ret);
 }
 
-int pack_chunk(const struct buf *body, const struct hot_piece *piece, struct chunk **ret)
+int pack_chunk_bytes(const struct buf *body, const struct hot_piece *piece, struct str *ret)
 {
     if (piece->offset > body->len || piece->stored > body->len - piece->offset)
         return ERR_CORRUPT;
-    return chunk_decode_stored(body->data + piece->offset, piece->stored, ret);
+    *ret = str_n(body->data + piece->offset, piece->stored);
+    return 0;
+}
+
+int pack_chunk(const struct buf *body, const struct hot_piece *piece, struct chunk **ret)
+{
+    struct str bytes;
+    int err = pack_chunk_bytes(body, piece, &bytes);
+    return err < 0 ? err : chunk_decode_stored(bytes.data, bytes.len, ret);
 }
 
 int pack_reader_init(struct pack_reader *reader, int64_t id, struct str meta)

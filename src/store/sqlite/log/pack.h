@@ -56,5 +56,7 @@ void pack_reader_release(struct pack_reader *reader);
 int pack_reader_next(struct pack_reader *reader, struct pack_entry *ret);
 // The chunks of a body column, unpacked. ERR_CORRUPT.
 int pack_body_unpack(struct str body, struct buf *ret);
-// The chunk that the piece names in its pack's body. ERR_CORRUPT.
+// The bytes of the chunk that the piece names in its pack's body, and the chunk. ERR_CORRUPT, or of the chunk
+// ERR_TOO_NEW.
+int pack_chunk_bytes(const struct buf *body, const struct hot_piece *piece, struct str *ret);
 int pack_chunk(const struct buf *body, const struct hot_piece *piece, struct chunk **ret);

@@ -38,6 +38,7 @@ struct merge {
     struct list_node applied; // in the present transaction
     uint64_t since_ms;        // when the hot table was found filled, after the last round; 0: it is empty
     bool sealed;              // a log was sealed since the last round
+    bool told_newer;          // that there are records of a newer version
 };
 
 // --- The marker
@@ -283,6 +284,19 @@ static int keep_damaged(struct sqlite_store *store, const struct merge_job *job)
     return 0;
 }
 
+// Once for each start: there may be many of them.
+static void tell_newer(struct merge *merge, const struct merge_job *job)
+{
+    if (job->kept_count == 0 || merge->told_newer)
+        return;
+    merge->told_newer = true;
+    log_warn(merge->store->base.logger,
+             "there are records that a newer version of this program has written, and this one cannot read; they are "
+             "kept as they are. Start the newer one to read them",
+             LOG_S("path", merge->store->path), LOG_I("execution_row", job->row),
+             LOG_I("first_sequence", (int64_t)job->kept[0].piece.first));
+}
+
 static int apply_job(struct merge *merge, const struct merge_job *job)
 {
     struct sqlite_store *store = merge->store;
@@ -300,6 +314,7 @@ static int apply_job(struct merge *merge, const struct merge_job *job)
     err = keep_damaged(store, job);
     if (err < 0)
         return err;
+    tell_newer(merge, job);
     merge->marker.execution = job->row;
     merge->marker.end = (int64_t)job->end;
     return 0;

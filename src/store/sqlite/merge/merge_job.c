@@ -106,18 +106,29 @@ struct merge_job *merge_job_new(const struct hot *hot, int64_t row, uint64_t fro
     job->chunks = xcalloc(count + 1, sizeof(struct chunk *));
     job->firsts = xcalloc(count + 1, sizeof(*job->firsts));
     job->damaged = xcalloc(count + 1, sizeof(*job->damaged));
+    job->kept = xcalloc(count + 1, sizeof(*job->kept));
     return job;
+}
+
+// What was read of the run.
+static void forget_read(struct merge_job *job)
+{
+    for (size_t i = 0; i < job->chunk_count; i++)
+        chunk_unref(&job->chunks[i]);
+    for (size_t i = 0; i < job->kept_count; i++)
+        buf_release(&job->kept[i].bytes);
+    job->chunk_count = job->kept_count = job->damaged_count = 0;
 }
 
 void merge_job_free(struct merge_job **job)
 {
     if (!*job)
         return;
-    for (size_t i = 0; i < (*job)->chunk_count; i++)
-        chunk_unref(&(*job)->chunks[i]);
+    forget_read(*job);
     free((*job)->chunks);
     free((*job)->firsts);
     free((*job)->damaged);
+    free((*job)->kept);
     free((*job)->pieces);
     free(TAKE_PTR(*job));
 }
@@ -129,6 +140,21 @@ static int read_piece(struct merge_source *source, const struct hot_piece *piece
     return err < 0 ? err : pack_chunk(body, piece, ret);
 }
 
+static int keep_piece(struct merge_job *job, struct merge_source *source, const struct hot_piece *piece)
+{
+    const struct buf *body;
+    struct str bytes;
+    int err = unpacked_get(source, piece->id, &body);
+    if (err == 0)
+        err = pack_chunk_bytes(body, piece, &bytes);
+    if (err < 0)
+        return err;
+    struct merge_kept *kept = &job->kept[job->kept_count++];
+    *kept = (struct merge_kept){.piece = *piece};
+    buf_append_str(&kept->bytes, bytes);
+    return 0;
+}
+
 static void read_pieces(struct merge_job *job, struct merge_source *source)
 {
     for (size_t i = 0; i < job->piece_count; i++) {
@@ -136,6 +162,8 @@ static void read_pieces(struct merge_job *job, struct merge_source *source)
         int err = read_piece(source, piece, &job->chunks[job->chunk_count]);
         if (err == 0)
             job->firsts[job->chunk_count++] = piece->first;
+        else if (err == ERR_TOO_NEW)
+            job->transient = keep_piece(job, source, piece) < 0 || job->transient;
         else if (err != ERR_CORRUPT && err != ERR_TOO_LARGE)
             job->transient = true; // the disk or memory, not the rows: they must not be given up for it
         else if (job->damaged_count == 0 || job->damaged[job->damaged_count - 1] != piece->id)
@@ -234,18 +262,15 @@ static void read_tail(struct merge_job *job, struct db *db, bool sealed, struct 
     }
 }
 
-// False if it has to be tried again, with nothing read, or if a part of it is damaged: then the rest moves as it is.
+// False if it has to be tried again, with nothing read, or if a part of it is damaged or kept: then the rest moves as
+// it is.
 static bool read_run(struct merge_job *job, struct merge_source *source)
 {
     job->transient = false;
     read_pieces(job, source);
-    if (job->transient) {
-        for (size_t i = 0; i < job->chunk_count; i++)
-            chunk_unref(&job->chunks[i]);
-        job->chunk_count = 0;
-        job->damaged_count = 0;
-    }
-    return !job->transient && job->damaged_count == 0;
+    if (job->transient)
+        forget_read(job);
+    return !job->transient && job->damaged_count == 0 && job->kept_count == 0;
 }
 
 // What searches need, for a chunk that came whole. It is only to be written, so all but its bytes is let go.
@@ -328,6 +353,11 @@ int merge_job_apply(const struct merge_job *job, struct db *db)
     }
     for (size_t i = 0; i < job->chunk_count; i++) {
         int err = chunk_insert(db, job->row, job->firsts[i], job->chunks[i]);
+        if (err < 0)
+            return err;
+    }
+    for (size_t i = 0; i < job->kept_count; i++) {
+        int err = chunk_insert_piece(db, job->row, &job->kept[i].piece, buf_str(&job->kept[i].bytes));
         if (err < 0)
             return err;
     }

@@ -2,9 +2,16 @@
 #pragma once
 
 #include "store/sqlite/sqlite_private.h"
+#include "util/buf.h"
 
 #define MERGE_PIECES_MAX   1024
 #define MERGE_REPLACED_MAX 32
+
+// A piece that a newer version has written, which this one cannot read.
+struct merge_kept {
+    struct hot_piece piece;
+    struct buf bytes;
+};
 
 struct merge_job {
     struct list_node node;
@@ -21,6 +28,8 @@ struct merge_job {
     size_t chunk_count;
     int64_t replaced[MERGE_REPLACED_MAX]; // rows of `chunks` that are part of the first one
     size_t replaced_count;
+    struct merge_kept *kept; // to be inserted as they are
+    size_t kept_count;
     bool transient;   // the rows could not be read for now: to be run again
     int64_t *damaged; // packs of which a piece could not be read; those pieces are left out
     size_t damaged_count;
