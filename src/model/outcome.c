@@ -62,6 +62,9 @@ static bool may_become(const struct outcome *now, const struct outcome_ask *ask)
     switch (ask->cause) {
     case OUTCOME_BACK:
         return now->status == STATUS_LOST;
+    case OUTCOME_SILENT:
+    case OUTCOME_GIVEN_UP: // nobody has it who could be silent, also if somebody had and gave it back
+        return now->status != STATUS_QUEUED && status_may_become(now->status, ask->status);
     case OUTCOME_RETURNED:
         return now->status == STATUS_RUNNING || now->status == STATUS_LOST;
     default:

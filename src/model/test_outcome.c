@@ -185,6 +185,8 @@ static void what_was_taken_and_never_begun_waits_again_under_the_same_epoch(void
         assert_int_equal(after(next, ask(OUTCOME_CLAIMED, STATUS_QUEUED)).epoch, 4);
     }
     assert_refused(stands(STATUS_RUNNING, 1), ask(OUTCOME_TOLD, STATUS_QUEUED), ERR_BAD_TRANSITION);
+    assert_refused(stands(STATUS_QUEUED, 3), ask(OUTCOME_SILENT, STATUS_QUEUED), ERR_BAD_TRANSITION);
+    assert_refused(stands(STATUS_QUEUED, 3), ask(OUTCOME_GIVEN_UP, STATUS_QUEUED), ERR_BAD_TRANSITION);
 }
 
 static void what_waits_has_nobody_whoever_had_it_before(void **state)

@@ -41,8 +41,9 @@ struct store_complete {
     enum execution_status status;
     bool has_exit_code;
     int exit_code;
-    int64_t completed_ms;                  // when the job ended; 0, or before it started: now
-    struct execution ret_execution;        // also for ERR_SEALED: with the same outcome it is fine and err is 0
+    int64_t completed_ms;           // when the job ended; 0, or before it started: now
+    struct str reason;              // of a job: why it ended so, for people; empty: none. Kept if it ends by this
+    struct execution ret_execution; // also for ERR_SEALED: with the same outcome it is fine and err is 0
     struct sequence_producer ret_producer; // as it is stored by then; its hash of the last record is not for callers
 };
 

@@ -35,14 +35,18 @@ static int complete_apply(struct sqlite_store *store, struct store_complete *com
         if (err < 0)
             return err;
     }
-    return outcome_change(store, head,
-                          &(struct outcome_ask){
-                              .cause = OUTCOME_ENDED,
-                              .status = complete->status,
-                              .has_exit_code = complete->has_exit_code,
-                              .exit_code = complete->exit_code,
-                              .completed_ms = complete->completed_ms,
-                          });
+    bool ends = !status_terminal(head->sequence.status);
+    int err = outcome_change(store, head,
+                             &(struct outcome_ask){
+                                 .cause = OUTCOME_ENDED,
+                                 .status = complete->status,
+                                 .has_exit_code = complete->has_exit_code,
+                                 .exit_code = complete->exit_code,
+                                 .completed_ms = complete->completed_ms,
+                             });
+    if (err < 0 || !ends || complete->reason.len == 0)
+        return err;
+    return catalogue_job_reason(store->db.sql, head->row, complete->reason);
 }
 
 int commit_complete(struct sqlite_store *store, struct store_op *op)
