@@ -9,6 +9,16 @@ void call_ref(struct call *call)
     call->refs++;
 }
 
+void call_submit(struct call *call, enum store_op_kind kind, struct store_op *op, void (*done)(struct store_op *op))
+{
+    op->kind = kind;
+    op->reply_to = call->api->options.loop;
+    op->done = done;
+    op->account = call->principal.account;
+    call_ref(call);
+    store_submit(call->api->options.store, op);
+}
+
 void call_unref(struct call *call)
 {
     if (--call->refs > 0)

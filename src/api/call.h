@@ -27,6 +27,9 @@ struct call {
 
 void call_ref(struct call *call);
 void call_unref(struct call *call);
+// Hands in an operation on behalf of the caller. What belongs to its kind alone is set already. `done` runs on the loop
+// and must call call_unref; the call lives until then.
+void call_submit(struct call *call, enum store_op_kind kind, struct store_op *op, void (*done)(struct store_op *op));
 // A part of the path, by its name in the route's pattern.
 struct str call_capture(const struct call *call, const char *name);
 void call_watch(struct call *call); // be told (again) when the client goes away

@@ -125,15 +125,8 @@ static void executions_purge(struct call *call)
     }
     struct purge *it = xcalloc(1, sizeof(*it));
     it->call = call;
-    it->purge = (struct store_purge){
-        .op = {.kind = STORE_PURGE,
-               .reply_to = call->api->options.loop,
-               .done = purge_done,
-               .account = call->principal.account},
-        .row = call->execution.row,
-    };
-    call_ref(call);
-    store_submit(call->api->options.store, &it->purge.op);
+    it->purge.row = call->execution.row;
+    call_submit(call, STORE_PURGE, &it->purge.op, purge_done);
 }
 
 static void cancel_done(struct store_op *op)

@@ -99,12 +99,10 @@ void executions_create(struct call *call)
     if (key.len)
         memcpy(it->key + owner_len, key.data, key.len);
     it->create = (struct store_create){
-        .op = {.kind = STORE_CREATE, .reply_to = call->api->options.loop, .done = create_done},
         .idempotency_key = str_n(it->key, key.len ? owner_len + key.len : 0),
         .request_hash = XXH3_64bits(raw.data, raw.len),
         .open_max = call->api->limits->open_executions_max,
     };
     create_fill(&it->create.execution, call);
-    call_ref(call);
-    store_submit(call->api->options.store, &it->create.op);
+    call_submit(call, STORE_CREATE, &it->create.op, create_done);
 }

@@ -133,7 +133,6 @@ void executions_list(struct call *call)
     struct list *it = xcalloc(1, sizeof(*it) + room);
     it->call = call;
     it->list = (struct store_list){
-        .op = {.kind = STORE_LIST, .reply_to = call->api->options.loop, .done = list_done},
         .account = call->principal.account,
         .max_bytes = LIST_BYTES_MAX,
     };
@@ -144,6 +143,5 @@ void executions_list(struct call *call)
         return;
     }
     list_keep_all(&it->list, (char *)(it + 1), room);
-    call_ref(call);
-    store_submit(call->api->options.store, &it->list.op);
+    call_submit(call, STORE_LIST, &it->list.op, list_done);
 }

@@ -20,7 +20,7 @@ static void answer_account(struct call *call, int status, const struct account *
     call_answer(call, status, &json);
 }
 
-static const char *error_detail(int err)
+const char *account_error_text(int err)
 {
     switch (err) {
     case ERR_NOT_FOUND:
@@ -48,7 +48,7 @@ static void create_done(struct store_op *op)
         answer_account(it->call, 201, &it->create.ret_account);
     else
         call_fail(it->call, op->err,
-                  op->err == ERR_CONFLICT ? "there is such an account already" : error_detail(op->err));
+                  op->err == ERR_CONFLICT ? "there is such an account already" : account_error_text(op->err));
     store_op_release(op);
     call_unref(it->call);
     free(it);
@@ -60,12 +60,8 @@ void accounts_create(struct call *call)
     struct account_create *it = xcalloc(1, sizeof(*it));
     it->call = call;
     memcpy(it->name, name.data, name.len);
-    it->create = (struct store_account_create){
-        .op = {.kind = STORE_ACCOUNT_CREATE, .reply_to = call->api->options.loop, .done = create_done},
-        .name = str_of(it->name),
-    };
-    call_ref(call);
-    store_submit(call->api->options.store, &it->create.op);
+    it->create.name = str_of(it->name);
+    call_submit(call, STORE_ACCOUNT_CREATE, &it->create.op, create_done);
 }
 
 // --- Listing
@@ -95,7 +91,7 @@ static void list_done(struct store_op *op)
     struct account_list *it = CONTAINER_OF(op, struct account_list, list.op);
 
     if (op->err)
-        call_fail(it->call, op->err, error_detail(op->err));
+        call_fail(it->call, op->err, account_error_text(op->err));
     else if (it->name[0])
         answer_account(it->call, 200, it->list.ret_accounts);
     else
@@ -103,14 +99,6 @@ static void list_done(struct store_op *op)
     store_op_release(op);
     call_unref(it->call);
     free(it);
-}
-
-static void list_submit(struct account_list *it)
-{
-    struct call *call = it->call;
-    it->list.op = (struct store_op){.kind = STORE_ACCOUNT_LIST, .reply_to = call->api->options.loop, .done = list_done};
-    call_ref(call);
-    store_submit(call->api->options.store, &it->list.op);
 }
 
 void accounts_list(struct call *call)
@@ -121,7 +109,7 @@ void accounts_list(struct call *call)
     struct account_list *it = xcalloc(1, sizeof(*it));
     it->call = call;
     it->list = (struct store_account_list){.after_row = after, .limit = (unsigned)call_param(call, "limit").number};
-    list_submit(it);
+    call_submit(call, STORE_ACCOUNT_LIST, &it->list.op, list_done);
 }
 
 // Returns false after it has answered, if the name is not valid.
@@ -145,8 +133,8 @@ void accounts_get(struct call *call)
         free(it);
         return;
     }
-    it->list = (struct store_account_list){.name = str_of(it->name)};
-    list_submit(it);
+    it->list.name = str_of(it->name);
+    call_submit(call, STORE_ACCOUNT_LIST, &it->list.op, list_done);
 }
 
 // --- Changing
@@ -186,7 +174,7 @@ static void change_done(struct store_op *op)
         call_fail(it->call, op->err,
                   op->err == ERR_CONFLICT
                       ? "the account holds executions; purge=true (--purge) deletes it with all of them"
-                      : error_detail(op->err));
+                      : account_error_text(op->err));
     call_unref(it->call);
     free(it);
 }
@@ -199,14 +187,8 @@ static void change_submit(struct call *call, enum account_state state, bool purg
         free(it);
         return;
     }
-    it->change = (struct store_account_change){
-        .op = {.kind = STORE_ACCOUNT_CHANGE, .reply_to = call->api->options.loop, .done = change_done},
-        .name = str_of(it->name),
-        .state = state,
-        .purge = purge,
-    };
-    call_ref(call);
-    store_submit(call->api->options.store, &it->change.op);
+    it->change = (struct store_account_change){.name = str_of(it->name), .state = state, .purge = purge};
+    call_submit(call, STORE_ACCOUNT_CHANGE, &it->change.op, change_done);
 }
 
 void accounts_patch(struct call *call)

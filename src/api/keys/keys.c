@@ -37,11 +37,6 @@ static bool take_account(struct call *call, struct str given, char out[ACCOUNT_N
     return true;
 }
 
-static void fail_with_account(struct call *call, int err)
-{
-    call_fail(call, err, err == ERR_NOT_FOUND ? NO_SUCH_ACCOUNT : err == ERR_EXPIRED ? ACCOUNT_GONE : NULL);
-}
-
 struct key_create {
     struct store_key_create create;
     struct call *call;
@@ -60,7 +55,7 @@ static void key_create_done(struct store_op *op)
         call_answer(it->call, 201, &json);
         memset(text.data, 0, text.len);
     } else {
-        fail_with_account(it->call, op->err);
+        call_fail(it->call, op->err, account_error_text(op->err));
     }
     memset(it->secret, 0, sizeof(it->secret));
     call_unref(it->call);
@@ -91,7 +86,6 @@ static void key_create_submit(struct call *call, enum role role, int64_t expires
     id_sortable(clock_real_ms(), id);
     it->call = call;
     it->create = (struct store_key_create){
-        .op = {.kind = STORE_KEY_CREATE, .reply_to = call->api->options.loop, .done = key_create_done},
         .account_name = str_of(it->account),
         .key = {.account = call->principal.account,
                 .key_id = xasprintf("key_%s", id),
@@ -101,8 +95,7 @@ static void key_create_submit(struct call *call, enum role role, int64_t expires
                 .expires_ms = expires_ms},
     };
     api_key_make(it->secret, it->create.key.hash);
-    call_ref(call);
-    store_submit(call->api->options.store, &it->create.op);
+    call_submit(call, STORE_KEY_CREATE, &it->create.op, key_create_done);
 }
 
 void keys_create(struct call *call)
@@ -144,7 +137,7 @@ static void key_list_done(struct store_op *op)
         json_close(&json);
         call_answer(it->call, 200, &json);
     } else {
-        fail_with_account(it->call, op->err);
+        call_fail(it->call, op->err, account_error_text(op->err));
     }
     call_unref(it->call);
     store_op_release(op);
@@ -160,12 +153,10 @@ void keys_list(struct call *call)
     }
     it->call = call;
     it->list = (struct store_key_list){
-        .op = {.kind = STORE_KEY_LIST, .reply_to = call->api->options.loop, .done = key_list_done},
         .account = call->principal.account,
         .account_name = str_of(it->account),
     };
-    call_ref(call);
-    store_submit(call->api->options.store, &it->list.op);
+    call_submit(call, STORE_KEY_LIST, &it->list.op, key_list_done);
 }
 
 struct key_revoke {
@@ -179,12 +170,10 @@ static const char *revoke_error_text(int err)
     switch (err) {
     case ERR_NOT_FOUND:
         return "no such key";
-    case ERR_EXPIRED:
-        return ACCOUNT_GONE;
     case ERR_FORBIDDEN:
         return "a key cannot revoke one with a higher role than its own";
     default:
-        return NULL;
+        return account_error_text(err);
     }
 }
 
@@ -225,12 +214,10 @@ void keys_revoke(struct call *call)
     it->call = call;
     memcpy(it->key_id, key_id.data, key_id.len);
     it->revoke = (struct store_key_revoke){
-        .op = {.kind = STORE_KEY_REVOKE, .reply_to = call->api->options.loop, .done = key_revoke_done},
         .account = call->principal.account,
         .account_name = str_of(it->account),
         .key_id = str_of(it->key_id),
         .role = call->principal.role,
     };
-    call_ref(call);
-    store_submit(call->api->options.store, &it->revoke.op);
+    call_submit(call, STORE_KEY_REVOKE, &it->revoke.op, key_revoke_done);
 }

@@ -6,6 +6,8 @@
 #define NO_SUCH_ACCOUNT "no such account"
 #define ACCOUNT_GONE    "that account was deleted; its name is never used again"
 
+const char *account_error_text(int err); // of an account that cannot be had; NULL: the error's own text
+
 // Handlers.
 void keys_create(struct call *call);
 void keys_list(struct call *call);

@@ -48,11 +48,7 @@ void system_ready(struct call *call)
 {
     struct ready *it = xcalloc(1, sizeof(*it));
     it->call = call;
-    it->query = (struct store_count_open){
-        .op = {.kind = STORE_COUNT_OPEN, .reply_to = call->api->options.loop, .done = ready_done},
-    };
-    call_ref(call);
-    store_submit(call->api->options.store, &it->query.op);
+    call_submit(call, STORE_COUNT_OPEN, &it->query.op, ready_done);
 }
 
 void system_metrics(struct call *call)
@@ -119,10 +115,8 @@ void system_backup(struct call *call)
     it->call = call;
     it->name = xstrdup(name);
     it->backup = (struct store_backup){
-        .op = {.kind = STORE_BACKUP, .reply_to = call->api->options.loop, .done = backup_done},
         .folder = str_of(folder),
         .name = str_of(it->name),
     };
-    call_ref(call);
-    store_submit(call->api->options.store, &it->backup.op);
+    call_submit(call, STORE_BACKUP, &it->backup.op, backup_done);
 }
