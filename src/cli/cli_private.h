@@ -45,6 +45,17 @@ int context_resolve(const struct context_inputs *inputs, struct arena *arena, st
 char *config_home_path(struct arena *arena, const char *name); // $XDG_CONFIG_HOME/runnel/NAME
 
 void append_shell_word(struct buf *out, const char *word); // for a POSIX shell: as it is, or in single quotes
+// --- actions.c
+struct cli_action {
+    const char *name;
+    const char *operand;                                // what to say if it is not given; NULL: the action takes none
+    bool offline;                                       // it needs no server: `run` gets no client
+    int (*check)(struct cli *cli, const char *operand); // runs before a server is looked for; may be NULL
+    int (*run)(struct cli *cli, struct client *client, const char *operand);
+};
+// Runs the action that the first operand names. The last one of `actions` has no name.
+int cli_run_action(struct cli *cli, const struct cli_action *actions);
+
 // --- help.c
 // `width`: of a line, in characters; see help_width.
 void help_overview(struct buf *out, const struct cli_command *const *commands, size_t width);
@@ -69,6 +80,7 @@ int cli_execution_operand(struct cli *cli, const char **ret); // the only operan
 int cli_exit_as_job(struct cli *cli, const json_t *status);
 void json_free(json_t **json);
 void json_text_free(char **text);
+void json_append_line(struct buf *out, const json_t *value); // compact, on a line of its own
 // Appends "?name=value" or "&name=value", percent-encoded.
 void query_append(struct buf *path, const char *name, const char *value);
 // Appends a time (or a time ago) that a person wrote, as RFC 3339. `late`: the last moment that it can mean. If it is
@@ -92,6 +104,8 @@ typedef int cli_act_fn(struct cli *cli, struct client *client, const char *id, s
 // same, unless the failure is one of the credential or of the way to the server. Returns the exit code of the first
 // failure.
 int cli_each_execution(struct cli *cli, cli_act_fn *act);
+// Connects, finds the execution that the only operand means, and reads its status.
+int cli_read_status(struct cli *cli, struct client **ret_client, const char **ret_id, json_t **ret_status);
 
 // --- format.c
 const char *status_mark(const char *status_word);   // "✓", "✗" or ""

@@ -18,8 +18,7 @@ static int print_account(struct cli *cli, const json_t *account, const char *wha
         fprintf(stderr, "runnel: %s\n", what);
         return 0;
     }
-    CLEANUP(json_text_free) char *line = json_dumps(account, JSON_COMPACT);
-    buf_printf(&out, "%s\n", line);
+    json_append_line(&out, account);
     return cli_print(cli, &out);
 }
 
@@ -130,8 +129,7 @@ static int read_page(struct cli *cli, struct client *client, char **cursor, stru
             add_row(listing, account);
             continue;
         }
-        CLEANUP(json_text_free) char *line = json_dumps(account, JSON_COMPACT);
-        buf_printf(out, "%s\n", line);
+        json_append_line(out, account);
     }
     const char *next = json_string_value(json_object_get(page, "next_cursor"));
     free(*cursor);
@@ -157,34 +155,39 @@ static int list_accounts(struct cli *cli, struct client *client, const char *nam
     return cli_print(cli, &out);
 }
 
+// --- The command
+
+static int check_options(struct cli *cli, const char *operand)
+{
+    (void)operand;
+    return cli_flag(cli, "purge") ? cli_usage_error(cli, "--purge is for `runnel account delete`") : 0;
+}
+
+static int check_name(struct cli *cli, const char *name)
+{
+    if (id_account_valid(str_of(name)))
+        return 0;
+    return cli_usage_error(cli, "\"%s\" is not the name of an account: 1 to 63 letters, digits or any of ._-", name);
+}
+
+static int check_change(struct cli *cli, const char *name)
+{
+    int code = check_name(cli, name);
+    return code ? code : check_options(cli, name);
+}
+
 static int run_account(struct cli *cli)
 {
-    static const struct {
-        const char *name;
-        bool takes_name;
-        int (*run)(struct cli *cli, struct client *client, const char *name);
-    } actions[] = {{"create", true, create_account},
-                   {"list", false, list_accounts},
-                   {"suspend", true, suspend_account},
-                   {"resume", true, resume_account},
-                   {"delete", true, delete_account}};
-    CLEANUP(client_free) struct client *client = NULL;
-    char *const *operands;
-    size_t count = cli_operands(cli, &operands);
-    for (size_t i = 0; i < ARRAY_LEN(actions) && count > 0; i++) {
-        if (strcmp(operands[0], actions[i].name) != 0)
-            continue;
-        if (count != (actions[i].takes_name ? 2u : 1u))
-            return cli_usage_error(cli, actions[i].takes_name ? "name one account" : "`list` takes options only");
-        if (actions[i].takes_name && !id_account_valid(str_of(operands[1])))
-            return cli_usage_error(cli, "\"%s\" is not the name of an account: 1 to 63 letters, digits or any of ._-",
-                                   operands[1]);
-        if (cli_flag(cli, "purge") && actions[i].run != delete_account)
-            return cli_usage_error(cli, "--purge is for `runnel account delete`");
-        int code = cli_connect(cli, &client);
-        return code ? code : actions[i].run(cli, client, operands[1]);
-    }
-    return cli_usage_error(cli, "say what to do: create, list, suspend, resume or delete");
+    static const char one[] = "name one account";
+    static const struct cli_action actions[] = {
+        {"create", one, .check = check_change, .run = create_account},
+        {"list", NULL, .check = check_options, .run = list_accounts},
+        {"suspend", one, .check = check_change, .run = suspend_account},
+        {"resume", one, .check = check_change, .run = resume_account},
+        {"delete", one, .check = check_name, .run = delete_account},
+        {0},
+    };
+    return cli_run_action(cli, actions);
 }
 
 const struct cli_command cmd_account = {

@@ -12,8 +12,7 @@ static int cancel_one(struct cli *cli, struct client *client, const char *id, st
     const char *word = json_string_value(json_object_get(answer, "status"));
     bool ended = word && status_parse(str_of(word), &status) && status_terminal(status);
     if (cli_json(cli)) {
-        CLEANUP(json_text_free) char *line = json_dumps(answer, JSON_COMPACT);
-        buf_printf(out, "%s\n", line);
+        json_append_line(out, answer);
     } else if (ended) {
         buf_printf(out, "%s: %s\n", id, word);
     } else {

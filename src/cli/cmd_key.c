@@ -16,15 +16,6 @@ static const char *const members[] = {"key_id", "name", "role", "created_at", "l
 #define EXPIRES (COLUMNS - 1)
 #define NARROW  120 // on a terminal with fewer columns, times are written in their short form
 
-static int print_json(struct cli *cli, const json_t *object, struct buf *out)
-{
-    CLEANUP(json_text_free) char *line = json_dumps(object, JSON_COMPACT);
-    (void)cli;
-    buf_append_text(out, line);
-    buf_append_byte(out, '\n');
-    return 0;
-}
-
 // The path, with the account if one was given.
 static char *keys_path(struct cli *cli, const char *id)
 {
@@ -37,14 +28,13 @@ static char *keys_path(struct cli *cli, const char *id)
     return buf_take(&path);
 }
 
-static int create_key(struct cli *cli, struct client *client, size_t operand_count)
+static int create_key(struct cli *cli, struct client *client, const char *operand)
 {
     CLEANUP(buf_release) struct buf body = {0}, out = {0};
     CLEANUP(json_free) json_t *key = NULL;
     const char *role = cli_value(cli, "role"), *name = cli_value(cli, "name"), *expires = cli_value(cli, "expires");
     const char *account = cli_value(cli, "account");
-    if (operand_count > 1)
-        return cli_usage_error(cli, "`runnel key create` takes options only");
+    (void)operand;
     enum role known;
     if (!role || !role_parse(str_of(role), &known))
         return cli_usage_error(cli, "--role must be " ROLES_SAID "%s%s", role ? ", not " : "", role ? role : "");
@@ -75,7 +65,7 @@ static int create_key(struct cli *cli, struct client *client, size_t operand_cou
     const char *secret = json_string_value(json_object_get(key, "key"));
     const char *id = json_string_value(json_object_get(key, "key_id"));
     if (cli_json(cli))
-        print_json(cli, key, &out);
+        json_append_line(&out, key);
     else
         buf_printf(&out, "%s\n", secret ? secret : "");
     code = cli_print(cli, &out);
@@ -117,12 +107,11 @@ static void print_table(struct cli *cli, const json_t *keys, struct buf *out)
         free(cells[at]);
 }
 
-static int list_keys(struct cli *cli, struct client *client, size_t operand_count)
+static int list_keys(struct cli *cli, struct client *client, const char *operand)
 {
     CLEANUP(buf_release) struct buf out = {0};
     CLEANUP(json_free) json_t *answer = NULL;
-    if (operand_count > 1)
-        return cli_usage_error(cli, "`runnel key list` takes options only");
+    (void)operand;
     CLEANUP(free_ptr) char *path = keys_path(cli, NULL);
     int code = cli_get_json(cli, client, path, &answer);
     if (code)
@@ -133,40 +122,34 @@ static int list_keys(struct cli *cli, struct client *client, size_t operand_coun
         print_table(cli, keys, &out);
         return cli_print(cli, &out);
     }
-    json_array_foreach(keys, i, key) print_json(cli, key, &out);
+    json_array_foreach(keys, i, key) json_append_line(&out, key);
     return cli_print(cli, &out);
 }
 
-static int revoke_key(struct cli *cli, struct client *client, size_t operand_count)
+static int check_id(struct cli *cli, const char *id)
+{
+    if (strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(id) && *id)
+        return 0;
+    return cli_usage_error(cli, "\"%s\" is not the identifier of a key", id);
+}
+
+static int revoke_key(struct cli *cli, struct client *client, const char *id)
 {
     CLEANUP(client_response_release) struct client_response response = {0};
-    char *const *operands;
-    cli_operands(cli, &operands);
-    if (operand_count != 2)
-        return cli_usage_error(cli, "name one key, by the identifier that `runnel key list` shows");
-    const char *id = operands[1];
-    if (strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") != strlen(id) || !*id)
-        return cli_usage_error(cli, "\"%s\" is not the identifier of a key", id);
     CLEANUP(free_ptr) char *path = keys_path(cli, id);
     return cli_call(cli, client, "DELETE", path, str_n(NULL, 0), &response);
 }
 
 static int run_key(struct cli *cli)
 {
-    static const struct {
-        const char *name;
-        int (*run)(struct cli *cli, struct client *client, size_t operand_count);
-    } actions[] = {{"create", create_key}, {"list", list_keys}, {"revoke", revoke_key}};
-    CLEANUP(client_free) struct client *client = NULL;
-    char *const *operands;
-    size_t count = cli_operands(cli, &operands);
-    for (size_t i = 0; i < ARRAY_LEN(actions) && count > 0; i++) {
-        if (strcmp(operands[0], actions[i].name) != 0)
-            continue;
-        int code = cli_connect(cli, &client);
-        return code ? code : actions[i].run(cli, client, count);
-    }
-    return cli_usage_error(cli, "say what to do: create, list or revoke");
+    static const struct cli_action actions[] = {
+        {"create", NULL, .run = create_key},
+        {"list", NULL, .run = list_keys},
+        {"revoke", "name one key, by the identifier that `runnel key list` shows", .check = check_id,
+         .run = revoke_key},
+        {0},
+    };
+    return cli_run_action(cli, actions);
 }
 
 const struct cli_command cmd_key = {

@@ -30,9 +30,7 @@ static void take_execution(struct listing *listing, const json_t *execution)
         list_table_add(&listing->table, execution);
         return;
     }
-    CLEANUP(json_text_free) char *line = json_dumps(execution, JSON_COMPACT);
-    buf_append_text(&listing->output.buf, line);
-    buf_append_byte(&listing->output.buf, '\n');
+    json_append_line(&listing->output.buf, execution);
     output_advance(&listing->output);
 }
 

@@ -6,24 +6,13 @@ static int run_status(struct cli *cli)
     CLEANUP(json_free) json_t *status = NULL;
     CLEANUP(buf_release) struct buf text = {0};
     const char *id;
-    int code = cli_execution_operand(cli, &id);
-    if (code == 0)
-        code = cli_connect(cli, &client);
-    if (code == 0)
-        code = cli_find_execution(cli, client, &id);
+    int code = cli_read_status(cli, &client, &id, &status);
     if (code)
         return code;
-    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/status", id);
-    code = cli_get_json(cli, client, path, &status);
-    if (code)
-        return code;
-    if (cli_json(cli)) {
-        CLEANUP(json_text_free) char *line = json_dumps(status, JSON_COMPACT);
-        buf_append_text(&text, line);
-        buf_append_byte(&text, '\n');
-    } else {
+    if (cli_json(cli))
+        json_append_line(&text, status);
+    else
         format_status(status, clock_real_ms(), cli_colour(cli), cli_flag(cli, "utc"), &text);
-    }
     code = cli_print(cli, &text);
     if (code || !cli_flag(cli, "exit-status"))
         return code;

@@ -9,45 +9,57 @@ static int fail(struct cli *cli, int err, struct buf *error)
     return cli_fail(cli, err > ERR_FIRST_ && err < ERR_END_ ? err : ERR_IO, "%s", buf_cstr(error));
 }
 
-static int migrate_store(struct cli *cli, const struct config *config)
+static int load_config(struct cli *cli, struct config *config)
 {
+    CLEANUP(buf_release) struct buf error = {0};
+    config_init(config);
+    return serve_config_load(cli, config, &error) ? cli_usage_error(cli, "%s", buf_cstr(&error)) : 0;
+}
+
+static int show_store(struct cli *cli, struct client *client, const char *operand)
+{
+    CLEANUP(config_release) struct config config;
     CLEANUP(buf_release) struct buf error = {0}, out = {0};
-    const char *wanted = cli_value(cli, "to");
-    uint64_t to = 0;
-    if (wanted && (!str_to_u64(str_of(wanted), &to) || to < 1 || to > INT32_MAX))
-        return cli_usage_error(cli, "--to must be the number of a schema, not \"%s\"", wanted);
-    int err = server_store_migrate(config, (int)to, &out, &error);
+    (void)client;
+    (void)operand;
+    int code = load_config(cli, &config);
+    if (code)
+        return code;
+    int err = server_store_show(&config, &out, &error);
     return err < 0 ? fail(cli, err, &error) : cli_print(cli, &out);
 }
 
-static int show_store(struct cli *cli, const struct config *config)
+static int migrate_store(struct cli *cli, struct client *client, const char *operand)
 {
+    CLEANUP(config_release) struct config config;
     CLEANUP(buf_release) struct buf error = {0}, out = {0};
-    if (cli_value(cli, "to"))
-        return cli_usage_error(cli, "--to is for `runnel store migrate`");
-    int err = server_store_show(config, &out, &error);
+    const char *wanted = cli_value(cli, "to");
+    uint64_t to = 0;
+    (void)client;
+    (void)operand;
+    int code = load_config(cli, &config);
+    if (code)
+        return code;
+    if (wanted && (!str_to_u64(str_of(wanted), &to) || to < 1 || to > INT32_MAX))
+        return cli_usage_error(cli, "--to must be the number of a schema, not \"%s\"", wanted);
+    int err = server_store_migrate(&config, (int)to, &out, &error);
     return err < 0 ? fail(cli, err, &error) : cli_print(cli, &out);
+}
+
+static int check_show(struct cli *cli, const char *operand)
+{
+    (void)operand;
+    return cli_value(cli, "to") ? cli_usage_error(cli, "--to is for `runnel store migrate`") : 0;
 }
 
 static int run_store(struct cli *cli)
 {
-    static const struct {
-        const char *name;
-        int (*run)(struct cli *cli, const struct config *config);
-    } actions[] = {{"migrate", migrate_store}, {"show", show_store}};
-    CLEANUP(config_release) struct config config;
-    CLEANUP(buf_release) struct buf error = {0};
-    char *const *operands;
-    config_init(&config);
-    size_t count = cli_operands(cli, &operands);
-    for (size_t i = 0; i < ARRAY_LEN(actions) && count == 1; i++) {
-        if (strcmp(operands[0], actions[i].name) != 0)
-            continue;
-        if (serve_config_load(cli, &config, &error))
-            return cli_usage_error(cli, "%s", buf_cstr(&error));
-        return actions[i].run(cli, &config);
-    }
-    return cli_usage_error(cli, "say what to do: show or migrate");
+    static const struct cli_action actions[] = {
+        {"show", NULL, .offline = true, .check = check_show, .run = show_store},
+        {"migrate", NULL, .offline = true, .run = migrate_store},
+        {0},
+    };
+    return cli_run_action(cli, actions);
 }
 
 const struct cli_command cmd_store = {

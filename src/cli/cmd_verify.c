@@ -111,15 +111,7 @@ static int run_verify(struct cli *cli)
     CLEANUP(buf_release) struct buf out = {0};
     struct verification verification = {0};
     const char *id;
-    int code = cli_execution_operand(cli, &id);
-    if (code == 0)
-        code = cli_connect(cli, &client);
-    if (code == 0)
-        code = cli_find_execution(cli, client, &id);
-    if (code)
-        return code;
-    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/status", id);
-    code = cli_get_json(cli, client, path, &status);
+    int code = cli_read_status(cli, &client, &id, &status);
     if (code == 0)
         code = read_log(cli, client, id, &verification);
     // A log that is still written has grown meanwhile. So the comparison is with what was there before reading, if the

@@ -149,3 +149,16 @@ int cli_each_execution(struct cli *cli, cli_act_fn *act)
     int written = cli_finish(cli, &output);
     return code ? code : written;
 }
+
+int cli_read_status(struct cli *cli, struct client **ret_client, const char **ret_id, json_t **ret_status)
+{
+    int code = cli_execution_operand(cli, ret_id);
+    if (code == 0)
+        code = cli_connect(cli, ret_client);
+    if (code == 0)
+        code = cli_find_execution(cli, *ret_client, ret_id);
+    if (code)
+        return code;
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/status", *ret_id);
+    return cli_get_json(cli, *ret_client, path, ret_status);
+}

@@ -17,6 +17,12 @@ void json_text_free(char **text)
     *text = NULL;
 }
 
+void json_append_line(struct buf *out, const json_t *value)
+{
+    CLEANUP(json_text_free) char *text = json_dumps(value, JSON_COMPACT);
+    buf_printf(out, "%s\n", text);
+}
+
 int cli_connect(struct cli *cli, struct client **ret)
 {
     const struct client_options *options = cli_server(cli);

@@ -116,14 +116,6 @@ static void query_values_are_percent_encoded(void **state)
     assert_string_equal(buf_cstr(&path), "/x?grep=a%20b%26c%3D%C3%BC%25&n=1");
 }
 
-static int use_utc(void **state)
-{
-    (void)state;
-    setenv("TZ", "UTC", 1);
-    tzset();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,5 +127,5 @@ int main(void)
         cmocka_unit_test(exit_code_of_the_job_comes_first_then_that_of_its_status),
         cmocka_unit_test(query_values_are_percent_encoded),
     };
-    return cmocka_run_group_tests(tests, use_utc, NULL);
+    return cmocka_run_group_tests(tests, test_use_utc, NULL);
 }

@@ -116,14 +116,6 @@ static void on_a_terminal_a_date_is_a_line_of_its_own(void **state)
     assert_string_equal(buf_cstr(&out), "--- 1 Jan 1970 ---\na | [10:30:15] [stdout] x\na | [10:30:15] [stdout] x\n");
 }
 
-static int use_utc(void **state)
-{
-    (void)state;
-    setenv("TZ", "UTC", 1);
-    tzset();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,5 +127,5 @@ int main(void)
         cmocka_unit_test(colours_tell_streams_levels_and_fields_apart),
         cmocka_unit_test(on_a_terminal_a_date_is_a_line_of_its_own),
     };
-    return cmocka_run_group_tests(tests, use_utc, NULL);
+    return cmocka_run_group_tests(tests, test_use_utc, NULL);
 }

@@ -163,14 +163,6 @@ static void closed_pipe_ends_it_and_a_full_disk_is_an_error(void **state)
     assert_true(full.err < 0);
 }
 
-static int use_utc(void **state)
-{
-    (void)state;
-    setenv("TZ", "UTC", 1);
-    tzset();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,5 +174,5 @@ int main(void)
         cmocka_unit_test(split_sends_stderr_to_stderr),
         cmocka_unit_test(closed_pipe_ends_it_and_a_full_disk_is_an_error),
     };
-    return cmocka_run_group_tests(tests, use_utc, NULL);
+    return cmocka_run_group_tests(tests, test_use_utc, NULL);
 }

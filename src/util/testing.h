@@ -17,6 +17,15 @@
             assert_memory_equal(actual_.data, expected_.data, expected_.len); \
     } while (0)
 
+// As a group's set-up: times of people are those of UTC.
+static inline int test_use_utc(void **state)
+{
+    (void)state;
+    setenv("TZ", "UTC", 1);
+    tzset();
+    return 0;
+}
+
 // SplitMix64 (Steele, Lea and Flood, 2014). The same start gives the same numbers, so a failure can be repeated.
 static inline uint64_t test_random(uint64_t *state)
 {
