@@ -4,13 +4,22 @@
 
 #define EXECUTIONS_MAX 4096 // executions that a loop remembers
 
-static void live_changed(void *owner, int64_t row)
+void api_hub_news(void *owner, const void *message)
 {
     struct api *api = owner;
-    fanout_live_changed(api->options.fanout, row);
+    const struct hub_news *news = message;
+    switch (news->kind) {
+    case HUB_LIVE:
+        fanout_live_changed(api->options.fanout, news->row);
+        break;
+    case HUB_REPLACED:
+        holder_replaced(api, news->holder);
+        break;
+    case HUB_CANCEL:
+        holder_cancel(api, news->holder, news->reason);
+        break;
+    }
 }
-
-const struct hub_listener api_hub_listener = {live_changed, holder_replaced, holder_cancel};
 
 // --- Life
 

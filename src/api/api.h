@@ -4,9 +4,11 @@
 
 #include "auth/auth.h"
 #include "fanout/fanout.h"
+#include "fanout/places.h"
 #include "http/http.h"
 #include "ingest/hub.h"
 #include "jobs/worker.h"
+#include "loop/broadcast.h"
 #include "sse/sse.h"
 #include "util/log.h"
 #include "ws/ws.h"
@@ -29,6 +31,7 @@ struct api_options {
     struct store *store;
     struct auth *auth;
     struct hub *hub;
+    struct places *followers;
     struct fanout *fanout;
     const struct worker_listener *workers; // who gives jobs to workers; NULL: nobody does
     void *workers_arg;
@@ -53,7 +56,7 @@ struct api *api_new(const struct api_options *options, const struct api_limits *
 void api_free(struct api **api);                                       // only after all its connections are gone
 void api_set_limits(struct api *api, const struct api_limits *limits); // borrowed until the next call or until api_free
 struct http_app api_http_app(struct api *api);
-extern const struct hub_listener api_hub_listener; // its owner is the api
+broadcast_fn api_hub_news; // takes struct hub_news; its owner is the api
 // For shutdown: refuses new requests (503), ends runner sockets, and ends each follower with 1001 when it has
 // everything that is durable. `fewer` is called when the last of them is gone.
 void api_drain(struct api *api, void (*fewer)(void *arg), void *arg);

@@ -92,7 +92,7 @@ void call_fail_fields(struct call *call, const struct http_field_error *fields, 
 
 bool call_follower_place(struct call *call)
 {
-    if (hub_follower_add(call->api->options.hub, call->principal.account, call->api->limits->followers_max))
+    if (places_take(call->api->options.followers, call->principal.account, call->api->limits->followers_max))
         return true;
     call_fail(call, ERR_RATE, "the account has as many followers as it may");
     return false;

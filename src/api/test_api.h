@@ -93,3 +93,17 @@ UNUSED static void answer_execution(struct fixture *it)
     get->ret_version = store_version(&it->store.base, ROW);
     stub_answer(&get->op, 0);
 }
+
+// This server does not know it: the store gives the lease back to whoever has its epoch.
+UNUSED static void answer_return(struct fixture *it, uint64_t epoch, int err)
+{
+    struct store_lease *lease = TAKE(it, STORE_LEASE, store_lease);
+    assert_int_equal(lease->lease_kind, LEASE_RUNNER);
+    assert_int_equal(lease->subject, ROW);
+    assert_int_equal(lease->ask.cause, NODE_LEASE_RETURN);
+    assert_int_equal(lease->ask.node, hub_node(it->house.hub));
+    assert_int_equal(lease->ask.epoch, epoch);
+    if (err == 0)
+        lease->ret_lease = (struct node_lease){.node = lease->ask.node, .epoch = epoch};
+    stub_answer(&lease->op, err);
+}

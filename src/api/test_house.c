@@ -5,6 +5,11 @@ static void live(void *arg, int64_t row, struct execution_live *ret)
     hub_live(arg, row, ret);
 }
 
+static void tell(void *arg, const struct hub_news *news)
+{
+    broadcast_tell(arg, news);
+}
+
 static void collect(void *arg)
 {
     (void)arg;
@@ -23,11 +28,15 @@ static void open_rooms(struct house *house)
     const struct auth_options auth = {.failed_logins_max = 100, .tickets_max = HOUSE_TICKETS_MAX};
     assert_int_equal(auth_new(house->store, &auth, &house->auth), 0);
     assert_int_equal(pool_new(1, 16, &house->pool), 0);
+    house->news = broadcast_new(sizeof(struct hub_news));
+    house->followers = places_new();
     house->hub = hub_new(&(struct hub_options){.lease_ms = 60000,
                                                .lost_seal_ms = 60000,
                                                .store = house->store,
                                                .metrics = house->metrics,
-                                               .logger = &house->logger});
+                                               .logger = &house->logger,
+                                               .tell = tell,
+                                               .tell_arg = house->news});
     house->fanout = fanout_new(&(struct fanout_options){.loop = house->loop,
                                                         .store = house->store,
                                                         .pool = house->pool,
@@ -57,6 +66,7 @@ void house_open(struct house *house, struct loop *loop, struct store *store, con
                                                .store = store,
                                                .auth = house->auth,
                                                .hub = house->hub,
+                                               .followers = house->followers,
                                                .fanout = house->fanout,
                                                .metrics = house->metrics,
                                                .logger = &house->logger,
@@ -64,7 +74,7 @@ void house_open(struct house *house, struct loop *loop, struct store *store, con
                                                .backup_dir = "/nowhere",
                                                .collect = collect},
                          &house->limits);
-    hub_attach(house->hub, loop, &api_hub_listener, house->api);
+    broadcast_join(house->news, loop, api_hub_news, house->api);
     struct http_app app = api_http_app(house->api);
     const struct http_limits limits = {.url_max = 8192,
                                        .headers_max = 16384,
@@ -85,8 +95,10 @@ void house_close(struct house *house)
     api_free(&house->api);
     fanout_free(&house->fanout);
     hub_free(&house->hub);
+    places_free(&house->followers);
     auth_free(&house->auth);
     metrics_free(&house->metrics);
+    broadcast_free(&house->news);
 }
 
 void house_connect(struct house *house, struct peer *peer)

@@ -16,6 +16,8 @@ struct house {
     struct logger logger;
     struct auth *auth;
     struct hub *hub;
+    struct places *followers;
+    struct broadcast *news; // of the hub
     struct pool *pool;
     struct fanout *fanout;
     struct api_limits limits;

@@ -1,114 +1,29 @@
 #include "ingest/hub.h"
 
+#include "ingest/node.h"
 #include "util/clock.h"
 #include "util/log.h"
 
 #include <pthread.h>
 #include <stdio.h>
 
-#define HUB_LOOPS_MAX 256
-#define HUB_TICK_MS   1000
-#define START_PAGE    1000
-
-struct hub_place {
-    struct loop *loop;
-    const struct hub_listener *listener;
-    void *owner;
-};
-
-struct account_followers {
-    struct map_node node;
-    int64_t account;
-    uint64_t count;
-};
+#define HUB_TICK_MS 1000
 
 struct hub {
     struct hub_options options;
     pthread_mutex_t mutex;
     struct lease_table leases;
-    struct map accounts;
     uint64_t last_holder;
-    struct hub_place places[HUB_LOOPS_MAX];
-    size_t place_count;
+    struct node *node;
     struct loop *loop; // the one of hub_start
     struct timer *tick;
 };
 
-struct hub *hub_new(const struct hub_options *options)
+static void hub_tell(struct hub *hub, enum hub_news_kind kind, int64_t row, uint64_t holder, const char *reason)
 {
-    struct hub *hub = xcalloc(1, sizeof(*hub));
-    hub->options = *options;
-    pthread_mutex_init(&hub->mutex, NULL);
-    lease_table_init(&hub->leases, options->lease_ms, options->lost_seal_ms);
-    map_init(&hub->accounts);
-    return hub;
-}
-
-static void account_drop(struct map_node *node, void *arg)
-{
-    (void)arg;
-    free(CONTAINER_OF(node, struct account_followers, node));
-}
-
-void hub_free(struct hub **hub)
-{
-    if (!*hub)
-        return;
-    lease_table_release(&(*hub)->leases);
-    map_each(&(*hub)->accounts, account_drop, NULL);
-    map_release(&(*hub)->accounts);
-    pthread_mutex_destroy(&(*hub)->mutex);
-    free(*hub);
-    *hub = NULL;
-}
-
-void hub_attach(struct hub *hub, struct loop *loop, const struct hub_listener *listener, void *owner)
-{
-    if (hub->place_count < HUB_LOOPS_MAX)
-        hub->places[hub->place_count++] = (struct hub_place){loop, listener, owner};
-}
-
-// --- Messages to all loops
-
-enum hub_message_kind { HUB_LIVE, HUB_REPLACED, HUB_CANCEL };
-
-struct hub_message {
-    struct mail mail;
-    const struct hub_place *place;
-    enum hub_message_kind kind;
-    int64_t row;
-    uint64_t holder;
-    char reason[64];
-};
-
-static void hub_message_deliver(struct mail *mail)
-{
-    struct hub_message *message = CONTAINER_OF(mail, struct hub_message, mail);
-    const struct hub_place *place = message->place;
-
-    switch (message->kind) {
-    case HUB_LIVE:
-        place->listener->live_changed(place->owner, message->row);
-        break;
-    case HUB_REPLACED:
-        place->listener->runner_replaced(place->owner, message->holder);
-        break;
-    case HUB_CANCEL:
-        place->listener->runner_cancel(place->owner, message->holder, message->reason);
-        break;
-    }
-    free(message);
-}
-
-static void hub_tell(struct hub *hub, enum hub_message_kind kind, int64_t row, uint64_t holder, const char *reason)
-{
-    for (size_t i = 0; i < hub->place_count; i++) {
-        struct hub_message *message = xcalloc(1, sizeof(*message));
-        *message = (struct hub_message){
-            .mail.deliver = hub_message_deliver, .place = &hub->places[i], .kind = kind, .row = row, .holder = holder};
-        snprintf(message->reason, sizeof(message->reason), "%s", reason);
-        loop_post(hub->places[i].loop, &message->mail);
-    }
+    struct hub_news news = {.kind = kind, .row = row, .holder = holder};
+    snprintf(news.reason, sizeof(news.reason), "%s", reason);
+    hub->options.tell(hub->options.tell_arg, &news);
 }
 
 // --- Changes of status that leases cause
@@ -125,27 +40,85 @@ static bool hub_change_may_pass(int err)
            err != ERR_NOT_FOUND;
 }
 
-static void hub_change_again(struct hub *hub, const struct store_update *update)
+static void hub_change_again(struct hub *hub, int64_t row, uint64_t epoch, enum outcome_cause cause)
 {
-    bool to_lost = update->outcome.cause == OUTCOME_SILENT;
     pthread_mutex_lock(&hub->mutex);
-    lease_change_failed(&hub->leases, update->row, update->epoch, to_lost, clock_mono_ms());
+    lease_change_failed(&hub->leases, row, epoch, cause == OUTCOME_SILENT, clock_mono_ms());
     pthread_mutex_unlock(&hub->mutex);
+}
+
+// The store is asked whose the lease is: it has refused a change as another node's or another epoch's, or knows a
+// runner that is not known here.
+struct hub_looking {
+    struct store_lease lease;
+    struct hub *hub;
+    int64_t row;
+    uint64_t epoch, holder; // as it was known here
+    enum outcome_cause cause;
+};
+
+// What was known here is no more, unless its runner has come back meanwhile. `now`: this node's by another epoch, after
+// a claim whose answer did not come; or NULL.
+static void hub_forget(struct hub *hub, const struct hub_looking *known, const struct node_lease *now)
+{
+    pthread_mutex_lock(&hub->mutex);
+    bool forgotten = lease_forget(&hub->leases, known->row, known->epoch, known->holder);
+    if (now)
+        lease_restore(&hub->leases, known->row, now->epoch, now->deadline_ms > 0, clock_mono_ms());
+    pthread_mutex_unlock(&hub->mutex);
+    if (forgotten && known->holder)
+        hub_tell(hub, HUB_REPLACED, known->row, known->holder, "");
+}
+
+static void hub_looked(struct store_op *op)
+{
+    struct hub_looking *it = CONTAINER_OF(op, struct hub_looking, lease.op);
+    const struct node_lease *now = &it->lease.ret_lease;
+    bool others = op->err == ERR_HELD || op->err == ERR_FENCED || op->err == ERR_NODE_FENCED;
+    if (others || (op->err == 0 && now->epoch != it->epoch))
+        hub_forget(it->hub, it, others ? NULL : now);
+    else if (it->cause != OUTCOME_GIVEN_UP) // which is asked for again in any case, as other runners come again
+        hub_change_again(it->hub, it->row, it->epoch, it->cause);
+    store_op_release(op);
+    free(it);
+}
+
+static void hub_look(struct hub *hub, struct loop *loop, int64_t row, uint64_t epoch, enum outcome_cause cause)
+{
+    struct hub_looking *it = xcalloc(1, sizeof(*it));
+    *it = (struct hub_looking){
+        .lease = {.op = {.kind = STORE_LEASE, .reply_to = loop, .done = hub_looked},
+                  .lease_kind = LEASE_RUNNER,
+                  .subject = row,
+                  .ask = {.cause = NODE_LEASE_ADOPT, .node = node_number(hub->node)}},
+        .hub = hub,
+        .row = row,
+        .epoch = epoch,
+        .cause = cause,
+    };
+    pthread_mutex_lock(&hub->mutex);
+    const struct lease *lease = lease_find(&hub->leases, row);
+    it->holder = lease ? lease->holder : 0;
+    pthread_mutex_unlock(&hub->mutex);
+    store_submit(hub->options.store, &it->lease.op);
 }
 
 static void hub_change_done(struct store_op *op)
 {
     struct hub_change *change = CONTAINER_OF(op, struct hub_change, update.op);
-    bool seals = change->update.outcome.cause == OUTCOME_GIVEN_UP;
+    const struct store_update *update = &change->update;
+    bool seals = update->outcome.cause == OUTCOME_GIVEN_UP;
     // Nothing of a suspended account is given up: the lease will ask again.
     if (op->err && op->err != ERR_SEALED && op->err != ERR_BAD_TRANSITION && op->err != ERR_EXPIRED &&
-        op->err != ERR_SUSPENDED)
+        op->err != ERR_SUSPENDED && op->err != ERR_FENCED)
         log_warn(change->hub->options.logger, "status of a silent runner's execution could not be changed",
                  LOG_S("error", error_word(op->err)));
     if ((op->err == 0 && seals) || op->err == ERR_SEALED || op->err == ERR_EXPIRED)
-        hub_sealed(change->hub, change->update.row);
+        hub_sealed(change->hub, update->row);
+    if (op->err == ERR_FENCED)
+        hub_look(change->hub, op->reply_to, update->row, update->epoch, update->outcome.cause);
     if (!seals && hub_change_may_pass(op->err))
-        hub_change_again(change->hub, &change->update);
+        hub_change_again(change->hub, update->row, update->epoch, update->outcome.cause);
     store_op_release(op);
     free(change);
 }
@@ -159,6 +132,7 @@ static void hub_change_outcome(struct hub *hub, struct loop *loop, int64_t row, 
         .op = {.kind = STORE_UPDATE, .reply_to = loop, .done = hub_change_done},
         .row = row,
         .epoch = epoch,
+        .node = node_number(hub->node),
         .has_outcome = true,
         .outcome = {.cause = cause},
         .grace_ms = hub->options.lost_seal_ms,
@@ -184,60 +158,78 @@ static void hub_tick(void *arg)
     timer_start(hub->tick, HUB_TICK_MS);
 }
 
-struct hub_start_list {
-    struct store_list list;
-    struct hub *hub;
-};
+// --- The node
 
-static void hub_start_page(struct hub *hub, int64_t before_row);
-
-static void hub_start_done(struct store_op *op)
+static void hub_adopted(void *arg, const struct adopted_lease *lease)
 {
-    struct hub_start_list *page = CONTAINER_OF(op, struct hub_start_list, list.op);
-    struct hub *hub = page->hub;
-
-    if (op->err)
-        log_error(hub->options.logger, "the unsealed executions could not be read",
-                  LOG_S("error", error_word(op->err)));
+    struct hub *hub = arg;
     pthread_mutex_lock(&hub->mutex);
-    for (size_t i = 0; i < page->list.ret_count; i++) {
-        const struct execution *execution = &page->list.ret_executions[i];
-        if (execution->epoch)
-            lease_restore(&hub->leases, execution->row, execution->epoch, execution->status == STATUS_LOST,
-                          loop_now_ms(hub->loop));
-    }
+    lease_restore(&hub->leases, lease->subject, lease->lease.epoch, lease->ran_out, loop_now_ms(hub->loop));
     pthread_mutex_unlock(&hub->mutex);
-    int64_t next_row = op->err ? 0 : page->list.ret_next_row;
-    store_op_release(op);
-    free(page);
-    if (next_row)
-        hub_start_page(hub, next_row);
 }
 
-static void hub_start_page(struct hub *hub, int64_t before_row)
+static void hub_lease_forgotten(void *arg, int64_t row, uint64_t holder)
 {
-    struct hub_start_list *page = xcalloc(1, sizeof(*page));
-    page->hub = hub;
-    page->list = (struct store_list){
-        .op = {.kind = STORE_LIST, .reply_to = hub->loop, .done = hub_start_done},
-        .unsealed_only = true,
-        .before_row = before_row,
-        .limit = START_PAGE,
-    };
-    store_submit(hub->options.store, &page->list.op);
+    hub_tell(arg, HUB_REPLACED, row, holder, "");
 }
 
-void hub_start(struct hub *hub, struct loop *loop)
+// Its runners come back with their epochs, here or elsewhere.
+static void hub_node_fenced(void *arg)
+{
+    struct hub *hub = arg;
+    pthread_mutex_lock(&hub->mutex);
+    lease_forget_all(&hub->leases, hub_lease_forgotten, hub);
+    pthread_mutex_unlock(&hub->mutex);
+}
+
+int64_t hub_node(const struct hub *hub)
+{
+    return node_number(hub->node);
+}
+
+// --- Life
+
+struct hub *hub_new(const struct hub_options *options)
+{
+    struct hub *hub = xcalloc(1, sizeof(*hub));
+    hub->options = *options;
+    pthread_mutex_init(&hub->mutex, NULL);
+    lease_table_init(&hub->leases, options->lease_ms, options->lost_seal_ms);
+    hub->node = node_new(&(struct node_options){
+        .store = options->store,
+        .logger = options->logger,
+        .beat_ms = options->beat_ms,
+        .address = options->address,
+        .adopted = hub_adopted,
+        .fenced = hub_node_fenced,
+        .arg = hub,
+    });
+    return hub;
+}
+
+void hub_free(struct hub **hub)
+{
+    if (!*hub)
+        return;
+    lease_table_release(&(*hub)->leases);
+    node_free(&(*hub)->node);
+    pthread_mutex_destroy(&(*hub)->mutex);
+    free(*hub);
+    *hub = NULL;
+}
+
+void hub_start(struct hub *hub, struct loop *loop, void (*started)(void *arg, int err), void *arg)
 {
     hub->loop = loop;
     hub->tick = timer_new(loop, hub_tick, hub);
     timer_start(hub->tick, HUB_TICK_MS);
-    hub_start_page(hub, 0);
+    node_start(hub->node, loop, started, arg);
 }
 
 void hub_stop(struct hub *hub)
 {
     timer_free(&hub->tick);
+    node_stop(hub->node);
 }
 
 // --- Runners
@@ -255,24 +247,44 @@ uint64_t hub_new_holder(struct hub *hub)
     return holder;
 }
 
-enum lease_verdict hub_connect(struct hub *hub, const struct execution *execution, uint64_t epoch, uint64_t holder)
+enum lease_verdict hub_connect(struct hub *hub, struct loop *loop, const struct execution *execution, uint64_t epoch,
+                               uint64_t holder)
 {
+    const struct lease_stored stored = {.epoch = execution->epoch, .lost = execution->status == STATUS_LOST};
     uint64_t former;
     pthread_mutex_lock(&hub->mutex);
     enum lease_verdict verdict =
-        lease_connect(&hub->leases, execution->row, epoch, execution->epoch, holder, clock_mono_ms(), &former);
+        lease_connect(&hub->leases, execution->row, epoch, stored, holder, clock_mono_ms(), &former);
     pthread_mutex_unlock(&hub->mutex);
     if (former && former != holder)
         hub_tell(hub, HUB_REPLACED, execution->row, former, "");
-    return verdict;
+    if (verdict != LEASE_ELSEWHERE)
+        return verdict;
+    hub_look(hub, loop, execution->row, 0, OUTCOME_GIVEN_UP);
+    return LEASE_TAKEN;
 }
 
-void hub_granted(struct hub *hub, int64_t row, uint64_t epoch, uint64_t holder)
+void hub_granted(struct hub *hub, int64_t row, int64_t node, uint64_t epoch, uint64_t holder)
 {
     pthread_mutex_lock(&hub->mutex);
-    lease_granted(&hub->leases, row, epoch, holder, clock_mono_ms());
+    if (node == node_number(hub->node))
+        lease_granted(&hub->leases, row, epoch, holder, clock_mono_ms());
     pthread_mutex_unlock(&hub->mutex);
     hub_tell(hub, HUB_LIVE, row, 0, "");
+}
+
+enum lease_verdict hub_returned(struct hub *hub, int64_t row, const struct store_lease *lease, uint64_t holder)
+{
+    uint64_t former = 0;
+    enum lease_verdict verdict = LEASE_TAKEN;
+    bool lost = lease->ret_lease.deadline_ms > 0; // since then
+    pthread_mutex_lock(&hub->mutex);
+    if (lease->ask.node == node_number(hub->node))
+        verdict = lease_returned(&hub->leases, row, lease->ret_lease.epoch, lost, holder, clock_mono_ms(), &former);
+    pthread_mutex_unlock(&hub->mutex);
+    if (former && former != holder)
+        hub_tell(hub, HUB_REPLACED, row, former, "");
+    return verdict;
 }
 
 void hub_refused(struct hub *hub, int64_t row)
@@ -401,38 +413,5 @@ void hub_cancel_asked(struct hub *hub, int64_t row, char out[64])
     const struct lease *lease = lease_find(&hub->leases, row);
     if (lease && lease->cancel_asked)
         snprintf(out, 64, "%s", lease->cancel_reason);
-    pthread_mutex_unlock(&hub->mutex);
-}
-
-// --- Followers
-
-static struct account_followers *account_of(struct hub *hub, int64_t account)
-{
-    struct map_node *node = map_find(&hub->accounts, str_n((const char *)&account, sizeof(account)));
-    if (node)
-        return CONTAINER_OF(node, struct account_followers, node);
-    struct account_followers *followers = xcalloc(1, sizeof(*followers));
-    followers->account = account;
-    map_insert(&hub->accounts, &followers->node, str_n((const char *)&followers->account, sizeof(followers->account)));
-    return followers;
-}
-
-bool hub_follower_add(struct hub *hub, int64_t account, uint64_t max)
-{
-    pthread_mutex_lock(&hub->mutex);
-    struct account_followers *followers = account_of(hub, account);
-    bool room = followers->count < max;
-    if (room)
-        followers->count++;
-    pthread_mutex_unlock(&hub->mutex);
-    return room;
-}
-
-void hub_follower_remove(struct hub *hub, int64_t account)
-{
-    pthread_mutex_lock(&hub->mutex);
-    struct account_followers *followers = account_of(hub, account);
-    if (followers->count)
-        followers->count--;
     pthread_mutex_unlock(&hub->mutex);
 }

@@ -1,6 +1,5 @@
-// What all loops share about runners and followers: leases, which runner is connected where and how far it lags, and
-// the number of followers per account. Thread-safe: one mutex, held only for look-ups in tables. It tells every loop
-// about changes.
+// What all loops share about runners: leases, which runner is connected where, and how far it lags. Thread-safe: one
+// mutex, held only for look-ups in tables.
 #pragma once
 
 #include "ingest/lease.h"
@@ -9,13 +8,17 @@
 
 struct hub;
 
-// Called on the loop's own thread.
-struct hub_listener {
-    void (*live_changed)(void *owner, int64_t row);
-    // Another connection has taken the place of the runner with this connection number, so it must go.
-    void (*runner_replaced)(void *owner, uint64_t holder);
-    // The runner with this connection number must cancel its job.
-    void (*runner_cancel)(void *owner, uint64_t holder, const char *reason);
+// What all loops are to hear.
+enum hub_news_kind {
+    HUB_LIVE,     // what only the live server knows of `row` has changed
+    HUB_REPLACED, // another connection has taken the place of the runner with the connection `holder`, so it must go
+    HUB_CANCEL,   // that runner must cancel its job; `reason` says why
+};
+struct hub_news {
+    enum hub_news_kind kind;
+    int64_t row;
+    uint64_t holder;
+    char reason[64];
 };
 
 struct hub_options {
@@ -23,21 +26,31 @@ struct hub_options {
     struct store *store;
     struct metrics *metrics;
     const struct logger *logger;
+    uint64_t beat_ms;    // 0: NODE_BEAT_MS
+    const char *address; // where this server listens, for people who look into the store; or NULL. Borrowed
+    // Hands it to each loop. Called on any thread, and must not call the hub.
+    void (*tell)(void *arg, const struct hub_news *news);
+    void *tell_arg;
 };
 struct hub *hub_new(const struct hub_options *options);
 void hub_free(struct hub **hub);
-// To be called before the loops run.
-void hub_attach(struct hub *hub, struct loop *loop, const struct hub_listener *listener, void *owner);
-// Reads the unsealed executions from the store, begins their leases again, and checks leases once a second. On one loop
-// only.
-void hub_start(struct hub *hub, struct loop *loop);
-void hub_stop(struct hub *hub); // to be called before its loop ends
+// Makes this server a node of the store, takes over the leases of runners that others have left, and looks at all of
+// its own once a second. On one loop only. Before `started` has been called without an error no runner may connect.
+void hub_start(struct hub *hub, struct loop *loop, void (*started)(void *arg, int err), void *arg);
+void hub_stop(struct hub *hub);          // before its loop ends
+int64_t hub_node(const struct hub *hub); // in whose name runners claim; another one after this server was fenced
 
 uint64_t hub_lease_ms(const struct hub *hub);
 uint64_t hub_new_holder(struct hub *hub); // makes a connection number, never 0
-enum lease_verdict hub_connect(struct hub *hub, const struct execution *execution, uint64_t epoch, uint64_t holder);
-void hub_granted(struct hub *hub, int64_t row, uint64_t epoch, uint64_t holder);
+// Never LEASE_ELSEWHERE. `loop`: this one.
+enum lease_verdict hub_connect(struct hub *hub, struct loop *loop, const struct execution *execution, uint64_t epoch,
+                               uint64_t holder);
+// `node`: in whose name it was claimed. If that was fenced since then, nobody holds it.
+void hub_granted(struct hub *hub, int64_t row, int64_t node, uint64_t epoch, uint64_t holder);
 void hub_refused(struct hub *hub, int64_t row);
+// After LEASE_RETURN: the store has given it back to `node`, see lease_returned. LEASE_RESUME, LEASE_TAKEN,
+// LEASE_FENCED.
+enum lease_verdict hub_returned(struct hub *hub, int64_t row, const struct store_lease *lease, uint64_t holder);
 void hub_touch(struct hub *hub, struct loop *loop, int64_t row, uint64_t holder);
 void hub_lag(struct hub *hub, int64_t row, uint64_t holder, uint64_t lag_records);
 uint64_t hub_lag_total(struct hub *hub); // of all connected runners that told their lag
@@ -53,7 +66,3 @@ void hub_live(struct hub *hub, int64_t row, struct execution_live *ret);
 void hub_cancel(struct hub *hub, int64_t row, const char *reason);
 // Gives the reason if a cancel was asked for while this runner was connecting; otherwise "".
 void hub_cancel_asked(struct hub *hub, int64_t row, char out[64]);
-
-// False: the account has as many followers as it may.
-bool hub_follower_add(struct hub *hub, int64_t account, uint64_t max);
-void hub_follower_remove(struct hub *hub, int64_t account);

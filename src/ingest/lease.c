@@ -38,7 +38,7 @@ void lease_restore(struct lease_table *table, int64_t row, uint64_t epoch, bool 
 {
     struct lease *lease = lease_find(table, row);
     if (lease)
-        return; // its runner came before the list did
+        return; // its runner came first
     lease = lease_add(table, row);
     lease->epoch = epoch;
     lease->state = lost ? LEASE_LOST : LEASE_HELD;
@@ -53,40 +53,42 @@ static enum lease_verdict lease_begin_claim(struct lease *lease, bool was_there)
     return LEASE_NEW;
 }
 
-enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_t epoch, uint64_t stored_epoch,
+// A second runner, or the first.
+static enum lease_verdict lease_ask_anew(struct lease_table *table, struct lease *lease, int64_t row,
+                                         struct lease_stored stored, uint64_t now_ms, uint64_t *ret_former_holder)
+{
+    if (!lease) // a lost one anybody may claim
+        return stored.epoch && !stored.lost ? LEASE_ELSEWHERE : lease_begin_claim(lease_add(table, row), false);
+    if (lease->state == LEASE_HELD && now_ms < lease->deadline_ms && !lease->unspoken)
+        return LEASE_TAKEN;
+    *ret_former_holder = lease->holder;
+    return lease_begin_claim(lease, true);
+}
+
+enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_t epoch, struct lease_stored stored,
                                  uint64_t holder, uint64_t now_ms, uint64_t *ret_former_holder)
 {
     struct lease *lease = lease_find(table, row);
-    uint64_t newest = lease ? lease->epoch : stored_epoch;
 
     *ret_former_holder = 0;
-    if (epoch && epoch != newest)
+    if (epoch && epoch != (lease ? lease->epoch : stored.epoch))
         return LEASE_FENCED;
     if (lease && lease->state == LEASE_CLAIMING)
         return LEASE_TAKEN;
-    if (epoch) {
-        if (!lease) {
-            // The list of the start has not reached it yet, so nobody knows here whether its status is `lost`.
-            lease_restore(table, row, epoch, false, now_ms);
-            lease = lease_find(table, row);
-            lease->recovered = true;
-        }
-        *ret_former_holder = lease->holder;
-        lease->holder = holder;
-        return LEASE_RESUME;
-    }
-    if (lease && lease->state == LEASE_HELD && now_ms < lease->deadline_ms && !lease->unspoken)
-        return LEASE_TAKEN;
-    if (lease) {
-        *ret_former_holder = lease->holder;
-        return lease_begin_claim(lease, true);
-    }
-    if (stored_epoch) {
-        // Somebody holds it, and the list of the start has not reached it yet.
-        lease_restore(table, row, stored_epoch, false, now_ms);
-        return LEASE_TAKEN;
-    }
-    return lease_begin_claim(lease_add(table, row), false);
+    if (!epoch)
+        return lease_ask_anew(table, lease, row, stored, now_ms, ret_former_holder);
+    if (!lease)
+        return LEASE_RETURN;
+    *ret_former_holder = lease->holder;
+    lease->holder = holder;
+    return LEASE_RESUME;
+}
+
+enum lease_verdict lease_returned(struct lease_table *table, int64_t row, uint64_t epoch, bool lost, uint64_t holder,
+                                  uint64_t now_ms, uint64_t *ret_former_holder)
+{
+    lease_restore(table, row, epoch, lost, now_ms);
+    return lease_connect(table, row, epoch, (struct lease_stored){.epoch = epoch}, holder, now_ms, ret_former_holder);
 }
 
 void lease_granted(struct lease_table *table, int64_t row, uint64_t epoch, uint64_t holder, uint64_t now_ms)
@@ -159,6 +161,37 @@ void lease_end(struct lease_table *table, int64_t row)
         return;
     map_remove(&table->leases, &lease->node);
     free(lease);
+}
+
+bool lease_forget(struct lease_table *table, int64_t row, uint64_t epoch, uint64_t holder)
+{
+    struct lease *lease = lease_find(table, row);
+    if (!lease || lease->epoch != epoch || lease->holder != holder || lease->state == LEASE_CLAIMING)
+        return false;
+    lease_end(table, row);
+    return true;
+}
+
+struct lease_forgetting {
+    void (*forgotten)(void *arg, int64_t row, uint64_t holder);
+    void *arg;
+};
+
+static void lease_forget_one(struct map_node *node, void *arg)
+{
+    const struct lease *lease = CONTAINER_OF(node, struct lease, node);
+    const struct lease_forgetting *forgetting = arg;
+    if (lease->holder)
+        forgetting->forgotten(forgetting->arg, lease->row, lease->holder);
+    lease_drop(node, NULL);
+}
+
+void lease_forget_all(struct lease_table *table, void (*forgotten)(void *arg, int64_t row, uint64_t holder), void *arg)
+{
+    struct lease_forgetting forgetting = {.forgotten = forgotten, .arg = arg};
+    map_each(&table->leases, lease_forget_one, &forgetting);
+    map_release(&table->leases);
+    map_init(&table->leases);
 }
 
 struct lease_sweep {

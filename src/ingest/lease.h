@@ -36,22 +36,29 @@ struct lease_table {
 };
 
 enum lease_verdict {
-    LEASE_NEW,    // commit a claim, then call lease_granted or lease_refused
-    LEASE_RESUME, // the same runner is back and continues with its epoch; its former connection must be closed
-    LEASE_TAKEN,  // another runner holds it
-    LEASE_FENCED, // the epoch is no longer the newest
+    LEASE_NEW,       // commit a claim, then call lease_granted or lease_refused
+    LEASE_RETURN,    // this server does not know it: ask the store for the lease, then call lease_returned
+    LEASE_RESUME,    // the same runner is back and continues with its epoch; its former connection must be closed
+    LEASE_TAKEN,     // another runner holds it
+    LEASE_ELSEWHERE, // as TAKEN, but only the store knows of it: ask the store whose lease it is
+    LEASE_FENCED,    // the epoch is no longer the newest
 };
 
 void lease_table_init(struct lease_table *table, uint64_t lease_ms, uint64_t lost_seal_ms);
 void lease_table_release(struct lease_table *table);
 
-// For the start of a server: the store says that this execution has had a runner and is not sealed. Its lease begins
-// again.
+// The store says that its lease belongs to this server now. It begins again. If it is `lost`, its grace does.
 void lease_restore(struct lease_table *table, int64_t row, uint64_t epoch, bool lost, uint64_t now_ms);
-// A runner connects. `epoch` is 0 if it brings none. `stored_epoch` is the store's; it counts for executions without a
-// lease.
-enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_t epoch, uint64_t stored_epoch,
+struct lease_stored { // what the store says; it counts for executions without a lease here
+    uint64_t epoch;   // 0: it never had a runner
+    bool lost;
+};
+// A runner connects. `epoch` is 0 if it brings none.
+enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_t epoch, struct lease_stored stored,
                                  uint64_t holder, uint64_t now_ms, uint64_t *ret_former_holder);
+// To be called after LEASE_RETURN, when the store has given the lease to this server. `lost`: it was lost there.
+enum lease_verdict lease_returned(struct lease_table *table, int64_t row, uint64_t epoch, bool lost, uint64_t holder,
+                                  uint64_t now_ms, uint64_t *ret_former_holder);
 void lease_granted(struct lease_table *table, int64_t row, uint64_t epoch, uint64_t holder, uint64_t now_ms);
 void lease_refused(struct lease_table *table, int64_t row);
 // Its runner was heard of. Returns true if the execution was lost and must be `running` again.
@@ -63,6 +70,11 @@ void lease_disconnect(struct lease_table *table, int64_t row, uint64_t holder);
 // Its runner went away before it was told its epoch, so anyone may claim at once.
 void lease_abandon(struct lease_table *table, int64_t row, uint64_t holder);
 void lease_end(struct lease_table *table, int64_t row); // the log was sealed
+// The store says that a lease with this epoch no longer belongs to this server. Returns false if the lease has changed
+// since, and keeps it.
+bool lease_forget(struct lease_table *table, int64_t row, uint64_t epoch, uint64_t holder);
+// Forgets all leases. Calls `forgotten` for each that a connection held.
+void lease_forget_all(struct lease_table *table, void (*forgotten)(void *arg, int64_t row, uint64_t holder), void *arg);
 struct lease *lease_find(const struct lease_table *table, int64_t row);
 
 enum lease_expiry { LEASE_BECAME_LOST, LEASE_TO_BE_SEALED };

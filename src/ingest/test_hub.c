@@ -5,11 +5,7 @@
 #define ROW     7
 #define ACCOUNT 3
 
-struct heard { // by one loop
-    unsigned live, replaced, cancelled;
-    uint64_t holder;
-    char reason[64];
-};
+#define NODE 11
 
 struct fixture {
     struct store_stub store;
@@ -17,32 +13,24 @@ struct fixture {
     struct metrics *metrics;
     struct logger logger;
     struct hub *hub;
-    struct heard heard[2];
+    bool started;
+    // What the loops were told.
+    unsigned live, replaced, cancelled;
+    uint64_t holder;
+    char reason[64];
 };
 
-static void live_changed(void *owner, int64_t row)
+static void told(void *arg, const struct hub_news *news)
 {
-    struct heard *heard = owner;
-    assert_int_equal(row, ROW);
-    heard->live++;
+    struct fixture *fixture = arg;
+    assert_int_equal(news->row, ROW);
+    fixture->live += news->kind == HUB_LIVE;
+    fixture->replaced += news->kind == HUB_REPLACED;
+    fixture->cancelled += news->kind == HUB_CANCEL;
+    if (news->kind != HUB_LIVE)
+        fixture->holder = news->holder;
+    snprintf(fixture->reason, sizeof(fixture->reason), "%s", news->reason);
 }
-
-static void runner_replaced(void *owner, uint64_t holder)
-{
-    struct heard *heard = owner;
-    heard->replaced++;
-    heard->holder = holder;
-}
-
-static void runner_cancel(void *owner, uint64_t holder, const char *reason)
-{
-    struct heard *heard = owner;
-    heard->cancelled++;
-    heard->holder = holder;
-    snprintf(heard->reason, sizeof(heard->reason), "%s", reason);
-}
-
-static const struct hub_listener listener = {live_changed, runner_replaced, runner_cancel};
 
 static int set_up(void **state)
 {
@@ -56,10 +44,11 @@ static int set_up(void **state)
                                   .lost_seal_ms = 1,
                                   .store = &fixture->store.base,
                                   .metrics = fixture->metrics,
-                                  .logger = &fixture->logger};
+                                  .logger = &fixture->logger,
+                                  .address = "127.0.0.1:7117",
+                                  .tell = told,
+                                  .tell_arg = fixture};
     fixture->hub = hub_new(&options);
-    for (size_t i = 0; i < ARRAY_LEN(fixture->heard); i++)
-        hub_attach(fixture->hub, fixture->loop, &listener, &fixture->heard[i]);
     *state = fixture;
     return 0;
 }
@@ -80,14 +69,14 @@ static uint64_t comes(struct fixture *fixture, uint64_t epoch, uint64_t stored_e
 {
     struct execution execution = {.row = ROW, .account = ACCOUNT, .epoch = stored_epoch};
     uint64_t holder = hub_new_holder(fixture->hub);
-    assert_int_equal(hub_connect(fixture->hub, &execution, epoch, holder), expected);
+    assert_int_equal(hub_connect(fixture->hub, fixture->loop, &execution, epoch, holder), expected);
     return holder;
 }
 
 static uint64_t claim(struct fixture *fixture, uint64_t epoch)
 {
     uint64_t holder = comes(fixture, 0, 0, LEASE_NEW);
-    hub_granted(fixture->hub, ROW, epoch, holder);
+    hub_granted(fixture->hub, ROW, hub_node(fixture->hub), epoch, holder);
     return holder;
 }
 
@@ -108,10 +97,36 @@ static void await_operation(struct fixture *fixture)
     timer_free(&look);
 }
 
+static void started(void *arg, int err)
+{
+    struct fixture *fixture = arg;
+    assert_int_equal(err, 0);
+    assert_false(fixture->started);
+    fixture->started = true;
+}
+
+// As far as the node is there. What it finds is the caller's to answer.
+static struct store_lease_adopt *joins(struct fixture *fixture, int64_t node)
+{
+    struct store_node_start *start = STUB_TAKE(&fixture->store, STORE_NODE_START, store_node_start);
+    assert_int_equal(start->node_kind, NODE_SERVER);
+    assert_true(str_eq(start->address, STR("127.0.0.1:7117")));
+    start->ret_node = node;
+    stub_answer(&start->op, 0);
+    assert_int_equal(hub_node(fixture->hub), node);
+    struct store_lease_adopt *adopt = STUB_TAKE(&fixture->store, STORE_LEASE_ADOPT, store_lease_adopt);
+    assert_int_equal(adopt->lease_kind, LEASE_RUNNER);
+    assert_int_equal(adopt->node, node);
+    return adopt;
+}
+
 static void start(struct fixture *fixture)
 {
-    hub_start(fixture->hub, fixture->loop);
-    stub_answer(stub_take(&fixture->store, STORE_LIST), 0);
+    hub_start(fixture->hub, fixture->loop, started, fixture);
+    assert_false(fixture->started);
+    struct store_lease_adopt *adopt = joins(fixture, NODE);
+    assert_true(fixture->started);
+    stub_answer(&adopt->op, 0);
 }
 
 static struct store_update *changed(struct fixture *fixture, enum outcome_cause cause, uint64_t epoch)
@@ -122,6 +137,7 @@ static struct store_update *changed(struct fixture *fixture, enum outcome_cause 
     assert_true(update->has_outcome);
     assert_int_equal(update->outcome.cause, cause);
     assert_int_equal(update->epoch, epoch); // else it would hit whoever has taken over meanwhile
+    assert_int_equal(update->node, hub_node(fixture->hub));
     return update;
 }
 
@@ -133,17 +149,14 @@ static void the_connection_that_was_let_in_last_holds(void **state)
     uint64_t first = comes(fixture, 0, 0, LEASE_NEW);
     assert_int_not_equal(first, 0);
     assert_false(hub_holds(fixture->hub, ROW, first));
-    hub_granted(fixture->hub, ROW, 1, first);
+    hub_granted(fixture->hub, ROW, hub_node(fixture->hub), 1, first);
     assert_true(hub_holds(fixture->hub, ROW, first));
     assert_false(hub_holds(fixture->hub, ROW + 1, first));
     uint64_t second = comes(fixture, 1, 1, LEASE_RESUME);
     assert_false(hub_holds(fixture->hub, ROW, first));
     assert_true(hub_holds(fixture->hub, ROW, second));
-    loop_deliver(fixture->loop);
-    for (size_t i = 0; i < ARRAY_LEN(fixture->heard); i++) { // whichever loop the first is on
-        assert_int_equal(fixture->heard[i].replaced, 1);
-        assert_int_equal(fixture->heard[i].holder, first);
-    }
+    assert_int_equal(fixture->replaced, 1);
+    assert_int_equal(fixture->holder, first);
     hub_disconnect(fixture->hub, ROW, first); // which is no longer it
     assert_true(hub_holds(fixture->hub, ROW, second));
     hub_disconnect(fixture->hub, ROW, second);
@@ -178,8 +191,7 @@ static void what_was_sealed_is_held_by_nobody(void **state)
     assert_false(hub_holds(fixture->hub, ROW, holder));
     hub_live(fixture->hub, ROW, &live);
     assert_false(live.known);
-    loop_deliver(fixture->loop);
-    assert_int_equal(fixture->heard[0].replaced, 0); // it ends its connection itself
+    assert_int_equal(fixture->replaced, 0); // it ends its connection itself
 }
 
 static void the_runner_over_whose_head_it_was_sealed_is_to_go(void **state)
@@ -189,9 +201,8 @@ static void the_runner_over_whose_head_it_was_sealed_is_to_go(void **state)
     hub_fenced(fixture->hub, ROW);
     hub_fenced(fixture->hub, ROW); // nobody is left to be told
     assert_false(hub_holds(fixture->hub, ROW, holder));
-    loop_deliver(fixture->loop);
-    assert_int_equal(fixture->heard[1].replaced, 1);
-    assert_int_equal(fixture->heard[1].holder, holder);
+    assert_int_equal(fixture->replaced, 1);
+    assert_int_equal(fixture->holder, holder);
 }
 
 // --- Silence
@@ -240,27 +251,153 @@ static void what_the_store_refuses_is_not_asked_for_again(void **state)
 static void leases_begin_anew_with_a_start(void **state)
 {
     struct fixture *fixture = *state;
-    hub_start(fixture->hub, fixture->loop);
-    struct store_list *list = STUB_TAKE(&fixture->store, STORE_LIST, store_list);
-    assert_true(list->unsealed_only);
-    list->ret_executions = xcalloc(2, sizeof(struct execution));
-    list->ret_executions[0] = (struct execution){.row = ROW, .epoch = 4};
-    list->ret_executions[1] = (struct execution){.row = ROW + 1}; // never had a runner
-    list->ret_count = 2;
-    list->ret_next_row = 9;
-    stub_answer(&list->op, 0);
-    struct store_list *rest = STUB_TAKE(&fixture->store, STORE_LIST, store_list);
-    assert_int_equal(rest->before_row, 9);
+    hub_start(fixture->hub, fixture->loop, started, fixture);
+    struct store_lease_adopt *adopt = joins(fixture, NODE);
+    adopt->ret_leases = xcalloc(STORE_ADOPT_MAX, sizeof(*adopt->ret_leases));
+    for (size_t i = 0; i < STORE_ADOPT_MAX; i++)
+        adopt->ret_leases[i] = (struct adopted_lease){.subject = ROW + 1, .lease = {NODE, 9, 0}};
+    adopt->ret_leases[0] = (struct adopted_lease){.subject = ROW, .lease = {NODE, 4, 0}};
+    adopt->ret_count = STORE_ADOPT_MAX;
+    stub_answer(&adopt->op, 0);
+    struct store_lease_adopt *rest = STUB_TAKE(&fixture->store, STORE_LEASE_ADOPT, store_lease_adopt);
+    rest->ret_leases = xcalloc(1, sizeof(*rest->ret_leases));
+    rest->ret_leases[0] = (struct adopted_lease){.subject = ROW + 2, .lease = {NODE, 2, 50}, .ran_out = true};
+    rest->ret_count = 1;
     stub_answer(&rest->op, 0);
-    struct execution_live live;
-    hub_live(fixture->hub, ROW, &live);
-    assert_true(live.known && !live.runner_connected);
-    hub_live(fixture->hub, ROW + 1, &live);
-    assert_false(live.known);
+    for (int64_t row = ROW; row <= ROW + 2; row++) {
+        struct execution_live live;
+        hub_live(fixture->hub, row, &live);
+        assert_true(live.known && !live.runner_connected);
+    }
+    hub_sealed(fixture->hub, ROW + 1);
+    hub_sealed(fixture->hub, ROW + 2);
     stub_answer(&changed(fixture, OUTCOME_SILENT, 4)->op, 0);
 }
 
-// --- Orders, lag, followers
+// --- Other servers
+
+static void answer_look(struct fixture *fixture, int err, struct node_lease now)
+{
+    struct store_lease *look = STUB_TAKE(&fixture->store, STORE_LEASE, store_lease);
+    assert_int_equal(look->lease_kind, LEASE_RUNNER);
+    assert_int_equal(look->subject, ROW);
+    assert_int_equal(look->ask.cause, NODE_LEASE_ADOPT);
+    assert_int_equal(look->ask.node, NODE);
+    look->ret_lease = now;
+    stub_answer(&look->op, err);
+}
+
+static void what_another_server_has_by_now_is_forgotten_and_its_runner_here_is_to_go(void **state)
+{
+    struct fixture *fixture = *state;
+    struct execution_live live;
+    start(fixture);
+    uint64_t holder = claim(fixture, 5);
+    stub_answer(&changed(fixture, OUTCOME_SILENT, 5)->op, ERR_FENCED);
+    answer_look(fixture, ERR_UNAVAILABLE, (struct node_lease){0}); // nothing is known yet: it is asked again
+    assert_true(hub_holds(fixture->hub, ROW, holder));
+    stub_answer(&changed(fixture, OUTCOME_SILENT, 5)->op, ERR_FENCED);
+    answer_look(fixture, ERR_HELD, (struct node_lease){0});
+    hub_live(fixture->hub, ROW, &live);
+    assert_false(live.known);
+    assert_int_equal(fixture->replaced, 1);
+    assert_int_equal(fixture->holder, holder);
+}
+
+static void a_runner_that_came_back_while_it_was_asked_for_stays(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture);
+    claim(fixture, 5);
+    stub_answer(&changed(fixture, OUTCOME_SILENT, 5)->op, ERR_FENCED);
+    uint64_t holder = comes(fixture, 5, 5, LEASE_RESUME);
+    answer_look(fixture, ERR_HELD, (struct node_lease){0});
+    assert_true(hub_holds(fixture->hub, ROW, holder));
+    hub_sealed(fixture->hub, ROW);
+}
+
+static void a_claim_whose_answer_was_lost_is_found_when_its_silence_is(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture);
+    claim(fixture, 5);
+    stub_answer(&changed(fixture, OUTCOME_SILENT, 5)->op, ERR_FENCED); // it is of epoch 6 by now
+    answer_look(fixture, 0, (struct node_lease){NODE, 6, 0});
+    stub_answer(&changed(fixture, OUTCOME_SILENT, 6)->op, 0);
+    hub_sealed(fixture->hub, ROW);
+}
+
+static void a_claim_that_was_faster_than_the_silence_stays(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture);
+    claim(fixture, 5);
+    struct store_update *silent = changed(fixture, OUTCOME_SILENT, 5);
+    uint64_t second = comes(fixture, 0, 5, LEASE_NEW);
+    stub_answer(&silent->op, ERR_FENCED); // its claim is committed already
+    answer_look(fixture, 0, (struct node_lease){NODE, 6, 0});
+    hub_granted(fixture->hub, ROW, NODE, 6, second);
+    assert_true(hub_holds(fixture->hub, ROW, second));
+}
+
+static void who_comes_with_its_epoch_from_elsewhere_goes_on_once_the_store_has_said_so(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture);
+    for (int lost = 0; lost <= 1; lost++) {
+        uint64_t holder = comes(fixture, 3, 3, LEASE_RETURN);
+        assert_false(hub_holds(fixture->hub, ROW, holder));
+        struct store_lease lease = {.ask = {.node = NODE, .epoch = 3}, .ret_lease = {NODE, 3, lost * 50}};
+        assert_int_equal(hub_returned(fixture->hub, ROW, &lease, holder), LEASE_RESUME);
+        assert_true(hub_holds(fixture->hub, ROW, holder));
+        hub_touch(fixture->hub, fixture->loop, ROW, holder);
+        if (lost)
+            stub_answer(&changed(fixture, OUTCOME_BACK, 3)->op, 0);
+        hub_sealed(fixture->hub, ROW);
+    }
+    comes(fixture, 2, 3, LEASE_FENCED);
+}
+
+static void what_the_store_knows_a_runner_of_is_looked_up(void **state)
+{
+    struct fixture *fixture = *state;
+    struct execution_live live;
+    start(fixture);
+    comes(fixture, 0, 3, LEASE_TAKEN);
+    answer_look(fixture, ERR_HELD, (struct node_lease){0}); // another server's
+    hub_live(fixture->hub, ROW, &live);
+    assert_false(live.known);
+    comes(fixture, 0, 3, LEASE_TAKEN);
+    answer_look(fixture, ERR_UNAVAILABLE, (struct node_lease){0});
+    comes(fixture, 0, 3, LEASE_TAKEN);
+    answer_look(fixture, 0, (struct node_lease){NODE, 3, 0}); // this one's, which it did not know
+    stub_answer(&changed(fixture, OUTCOME_SILENT, 3)->op, 0);
+    comes(fixture, 0, 3, LEASE_NEW);
+    hub_refused(fixture->hub, ROW);
+    hub_sealed(fixture->hub, ROW);
+}
+
+static void a_server_that_was_fenced_forgets_all_and_starts_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    struct execution_live live;
+    hub_start(fixture->hub, fixture->loop, started, fixture);
+    struct store_lease_adopt *adopt = joins(fixture, NODE);
+    uint64_t holder = claim(fixture, 5), late = hub_new_holder(fixture->hub);
+    stub_answer(&adopt->op, ERR_NODE_FENCED);
+    assert_int_equal(fixture->replaced, 1);
+    assert_int_equal(fixture->holder, holder);
+    hub_live(fixture->hub, ROW, &live);
+    assert_false(live.known);
+    assert_int_not_equal(hub_node(fixture->hub), NODE);
+    hub_granted(fixture->hub, ROW, NODE, 6, late); // claimed in the name of the one that was
+    assert_false(hub_holds(fixture->hub, ROW, late));
+    stub_answer(&joins(fixture, NODE + 1)->op, 0);
+    struct store_lease lease = {.ask = {.node = NODE, .epoch = 5}, .ret_lease = {NODE, 5, 0}};
+    assert_int_equal(hub_returned(fixture->hub, ROW, &lease, holder), LEASE_TAKEN); // given back to the one that was
+}
+
+// --- Orders, lag
 
 static void a_cancel_reaches_its_runner_and_one_that_is_still_connecting(void **state)
 {
@@ -268,16 +405,14 @@ static void a_cancel_reaches_its_runner_and_one_that_is_still_connecting(void **
     char reason[64];
     uint64_t holder = comes(fixture, 0, 0, LEASE_NEW);
     hub_cancel(fixture->hub, ROW, "enough");
-    loop_deliver(fixture->loop);
-    assert_int_equal(fixture->heard[0].cancelled, 0); // nobody could be told
-    hub_granted(fixture->hub, ROW, 1, holder);
+    assert_int_equal(fixture->cancelled, 0); // nobody could be told
+    hub_granted(fixture->hub, ROW, hub_node(fixture->hub), 1, holder);
     hub_cancel_asked(fixture->hub, ROW, reason);
     assert_string_equal(reason, "enough");
     hub_cancel(fixture->hub, ROW, "now");
-    loop_deliver(fixture->loop);
-    assert_int_equal(fixture->heard[0].cancelled, 1);
-    assert_int_equal(fixture->heard[0].holder, holder);
-    assert_string_equal(fixture->heard[0].reason, "now");
+    assert_int_equal(fixture->cancelled, 1);
+    assert_int_equal(fixture->holder, holder);
+    assert_string_equal(fixture->reason, "now");
     hub_cancel_asked(fixture->hub, ROW + 1, reason);
     assert_string_equal(reason, "");
 }
@@ -297,23 +432,6 @@ static void lag_is_that_of_connected_runners(void **state)
     assert_int_equal(hub_lag_total(fixture->hub), 0);
 }
 
-static void places_of_followers_are_counted_by_account(void **state)
-{
-    struct fixture *fixture = *state;
-    for (int round = 0; round < 3; round++) {
-        assert_true(hub_follower_add(fixture->hub, ACCOUNT, 2));
-        assert_true(hub_follower_add(fixture->hub, ACCOUNT, 2));
-        assert_false(hub_follower_add(fixture->hub, ACCOUNT, 2));
-        assert_true(hub_follower_add(fixture->hub, ACCOUNT + 1, 1));
-        assert_false(hub_follower_add(fixture->hub, ACCOUNT + 1, 1));
-        hub_follower_remove(fixture->hub, ACCOUNT);
-        assert_true(hub_follower_add(fixture->hub, ACCOUNT, 2));
-        hub_follower_remove(fixture->hub, ACCOUNT);
-        hub_follower_remove(fixture->hub, ACCOUNT);
-        hub_follower_remove(fixture->hub, ACCOUNT + 1);
-    }
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -328,9 +446,15 @@ int main(void)
         TEST(a_change_that_the_store_could_not_make_is_asked_for_again),
         TEST(what_the_store_refuses_is_not_asked_for_again),
         TEST(leases_begin_anew_with_a_start),
+        TEST(what_another_server_has_by_now_is_forgotten_and_its_runner_here_is_to_go),
+        TEST(a_runner_that_came_back_while_it_was_asked_for_stays),
+        TEST(a_claim_whose_answer_was_lost_is_found_when_its_silence_is),
+        TEST(a_claim_that_was_faster_than_the_silence_stays),
+        TEST(who_comes_with_its_epoch_from_elsewhere_goes_on_once_the_store_has_said_so),
+        TEST(what_the_store_knows_a_runner_of_is_looked_up),
+        TEST(a_server_that_was_fenced_forgets_all_and_starts_anew),
         TEST(a_cancel_reaches_its_runner_and_one_that_is_still_connecting),
         TEST(lag_is_that_of_connected_runners),
-        TEST(places_of_followers_are_counted_by_account),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

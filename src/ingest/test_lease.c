@@ -9,7 +9,7 @@ static uint64_t former;
 static enum lease_verdict connect_runner(struct lease_table *table, uint64_t epoch, uint64_t stored, uint64_t holder,
                                          uint64_t now)
 {
-    return lease_connect(table, 7, epoch, stored, holder, now, &former);
+    return lease_connect(table, 7, epoch, (struct lease_stored){.epoch = stored}, holder, now, &former);
 }
 
 static int setup(void **state)
@@ -144,28 +144,98 @@ static void after_a_restart_the_old_runner_has_a_whole_lease_to_come_back(void *
     assert_int_equal(expired.lost, 0);
 }
 
-static void runner_that_is_quicker_than_the_list_of_a_restart_is_not_lost(void **state)
+// It brings the newest epoch, and nothing is known of it here: at another server before, or just after a restart.
+static enum lease_verdict returns(struct lease_table *table, bool lost, uint64_t holder, uint64_t now)
 {
-    assert_int_equal(connect_runner(*state, 3, 3, 11, 500), LEASE_RESUME);
-    assert_true(lease_touch(*state, 7, 11, 500)); // asks for `running`, which only a lost one needs
-    lease_restore(*state, 7, 3, false, 600);
+    assert_int_equal(connect_runner(table, 3, 3, holder, now), LEASE_RETURN);
+    assert_null(lease_find(table, 7)); // nothing begins before the store has said so
+    return lease_returned(table, 7, 3, lost, holder, now, &former);
+}
+
+static void runner_that_is_new_here_goes_on_by_its_epoch(void **state)
+{
+    assert_int_equal(returns(*state, false, 11, 500), LEASE_RESUME);
+    assert_int_equal(former, 0);
+    assert_false(lease_touch(*state, 7, 11, 500)); // it was not lost
+    lease_restore(*state, 7, 3, false, 600);       // taken over all the same: its runner was quicker
     assert_int_equal(lease_find(*state, 7)->holder, 11);
 }
 
-static void runner_that_is_quicker_than_the_list_of_a_restart_has_its_grace(void **state)
+static void runner_that_is_new_here_and_was_lost_is_running_again_when_heard_of(void **state)
 {
     struct expired expired = {0};
-    assert_int_equal(connect_runner(*state, 3, 3, 11, 500), LEASE_RESUME);
+    assert_int_equal(returns(*state, true, 11, 500), LEASE_RESUME);
     lease_expire(*state, 500 + SEAL - 1, count_expired, &expired); // before anything of it was heard
+    assert_int_equal(expired.lost, 0);
     assert_int_equal(expired.to_seal, 0);
+    assert_true(lease_touch(*state, 7, 11, 500 + SEAL - 1));
 }
 
-static void second_runner_that_is_quicker_than_the_list_of_a_restart_waits(void **state)
+static void of_two_that_return_at_once_the_later_has_it(void **state)
 {
-    assert_int_equal(connect_runner(*state, 0, 3, 10, 500), LEASE_TAKEN);
+    assert_int_equal(connect_runner(*state, 3, 3, 11, 500), LEASE_RETURN);
+    assert_int_equal(connect_runner(*state, 3, 3, 12, 500), LEASE_RETURN);
+    assert_int_equal(lease_returned(*state, 7, 3, false, 11, 510, &former), LEASE_RESUME);
+    assert_int_equal(lease_returned(*state, 7, 3, false, 12, 520, &former), LEASE_RESUME);
+    assert_int_equal(former, 11);
+    assert_int_equal(lease_find(*state, 7)->holder, 12);
+}
+
+static void runner_that_returns_after_another_one_claimed_is_fenced(void **state)
+{
+    assert_int_equal(connect_runner(*state, 3, 3, 11, 500), LEASE_RETURN);
+    lease_granted(*state, 7, 4, 12, 510);
+    assert_int_equal(lease_returned(*state, 7, 3, false, 11, 520, &former), LEASE_FENCED);
+    assert_int_equal(lease_find(*state, 7)->holder, 12);
+}
+
+static void second_runner_of_what_is_not_held_here_waits_unless_it_is_lost(void **state)
+{
+    assert_int_equal(connect_runner(*state, 0, 3, 10, 500), LEASE_ELSEWHERE);
+    assert_null(lease_find(*state, 7));
     lease_restore(*state, 7, 3, false, 600);
+    assert_int_equal(connect_runner(*state, 0, 3, 12, 600 + LEASE - 1), LEASE_TAKEN);
     assert_int_equal(connect_runner(*state, 3, 3, 11, 700), LEASE_RESUME);
-    assert_int_equal(connect_runner(*state, 0, 3, 12, 500 + LEASE - 1), LEASE_TAKEN);
+    lease_end(*state, 7);
+    const struct lease_stored lost = {.epoch = 3, .lost = true};
+    assert_int_equal(lease_connect(*state, 7, 0, lost, 13, 800, &former), LEASE_NEW);
+}
+
+static void what_is_another_servers_by_now_is_forgotten_by_its_epoch(void **state)
+{
+    hold(*state, 1, 10, 1000);
+    assert_false(lease_forget(*state, 7, 2, 10)); // of another epoch
+    assert_false(lease_forget(*state, 7, 1, 9));  // it has come back meanwhile
+    assert_int_equal(lease_find(*state, 7)->holder, 10);
+    assert_true(lease_forget(*state, 7, 1, 10));
+    assert_null(lease_find(*state, 7));
+    assert_false(lease_forget(*state, 7, 1, 10));
+    lease_granted(*state, 7, 2, 11, 1000);
+    assert_int_equal(connect_runner(*state, 0, 2, 12, 1000 + LEASE), LEASE_NEW);
+    assert_false(lease_forget(*state, 7, 2, 11)); // whoever claims it just now stays
+    lease_granted(*state, 7, 3, 12, 1000 + LEASE);
+    assert_int_equal(lease_find(*state, 7)->holder, 12);
+}
+
+static void count_forgotten(void *arg, int64_t row, uint64_t holder)
+{
+    unsigned *forgotten = arg;
+    assert_int_equal(row, 7);
+    assert_int_equal(holder, 10);
+    *forgotten += 1;
+}
+
+static void a_server_that_was_fenced_forgets_all(void **state)
+{
+    unsigned forgotten = 0;
+    hold(*state, 1, 10, 1000);
+    lease_restore(*state, 8, 1, false, 1000); // nobody is connected
+    lease_forget_all(*state, count_forgotten, &forgotten);
+    assert_int_equal(forgotten, 1);
+    assert_null(lease_find(*state, 7));
+    assert_null(lease_find(*state, 8));
+    lease_granted(*state, 7, 2, 11, 2000); // and goes on
+    assert_int_equal(lease_find(*state, 7)->holder, 11);
 }
 
 static void status_that_could_not_be_stored_is_asked_for_again(void **state)
@@ -198,9 +268,13 @@ int main(void)
         TEST(heartbeats_keep_the_lease),
         TEST(lost_execution_is_to_be_sealed_after_the_grace),
         TEST(after_a_restart_the_old_runner_has_a_whole_lease_to_come_back),
-        TEST(runner_that_is_quicker_than_the_list_of_a_restart_is_not_lost),
-        TEST(runner_that_is_quicker_than_the_list_of_a_restart_has_its_grace),
-        TEST(second_runner_that_is_quicker_than_the_list_of_a_restart_waits),
+        TEST(runner_that_is_new_here_goes_on_by_its_epoch),
+        TEST(runner_that_is_new_here_and_was_lost_is_running_again_when_heard_of),
+        TEST(of_two_that_return_at_once_the_later_has_it),
+        TEST(runner_that_returns_after_another_one_claimed_is_fenced),
+        TEST(second_runner_of_what_is_not_held_here_waits_unless_it_is_lost),
+        TEST(what_is_another_servers_by_now_is_forgotten_by_its_epoch),
+        TEST(a_server_that_was_fenced_forgets_all),
         TEST(status_that_could_not_be_stored_is_asked_for_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

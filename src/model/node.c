@@ -30,6 +30,8 @@ static int refusal(const struct node_lease *now, const struct node_sign *holder,
     case NODE_LEASE_RETURN:
         return now->epoch == ask->epoch ? 0 : ERR_FENCED;
     case NODE_LEASE_ADOPT:
+        if (now->epoch == 0)
+            return ERR_FENCED; // there is nothing
         return !own && now->node != 0 && !holder->fenced ? ERR_HELD : 0;
     case NODE_LEASE_RENEW:
     case NODE_LEASE_RELEASE:

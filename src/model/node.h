@@ -39,7 +39,7 @@ struct node_lease { // as the store has it; all 0: nobody ever held it
 enum node_lease_cause {
     NODE_LEASE_CLAIM,  // somebody new: its epoch is one more. What the node holds already it may claim anew
     NODE_LEASE_RETURN, // whoever has this epoch goes on, on whatever node it appears
-    NODE_LEASE_ADOPT,  // a node takes over what another one left: epoch and deadline stay
+    NODE_LEASE_ADOPT,  // a node takes over what another one left, or looks at its own: epoch and deadline stay
     NODE_LEASE_RENEW,  // its node gives it another deadline
     NODE_LEASE_RELEASE // its node lets it go; the epoch stays
 };

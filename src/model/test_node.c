@@ -9,7 +9,7 @@
 static const struct node_sign heard = {.heartbeat_ms = NOW}, silent = {.heartbeat_ms = NOW - 10 * NODE_SILENT_MS},
                               fenced = {.fenced = true, .heartbeat_ms = NOW};
 static const struct node_lease of_a = {.node = A, .epoch = 4}, nobodys = {0}, ran_out = {A, 4, NOW},
-                               until_later = {A, 4, NOW + 1};
+                               until_later = {A, 4, NOW + 1}, released = {0, 4, 0};
 
 static const struct {
     const char *name;
@@ -33,7 +33,9 @@ static const struct {
     {"adopting what is held", &of_a, &silent, {NODE_LEASE_ADOPT, B, 0, 0}, ERR_HELD, {0}},
     {"adopting what was left", &of_a, &fenced, {NODE_LEASE_ADOPT, B, 0, 0}, 0, {B, 4, 0}},
     {"adopting a lost one", &ran_out, &fenced, {NODE_LEASE_ADOPT, B, 0, 0}, 0, {B, 4, NOW}},
-    {"adopting nobody's", &nobodys, &fenced, {NODE_LEASE_ADOPT, B, 0, 0}, 0, {B, 0, 0}},
+    {"adopting what was released", &released, &fenced, {NODE_LEASE_ADOPT, B, 0, 0}, 0, {B, 4, 0}},
+    {"looking at its own", &of_a, &heard, {NODE_LEASE_ADOPT, A, 0, 0}, 0, {A, 4, 0}},
+    {"adopting what nobody ever held", &nobodys, &fenced, {NODE_LEASE_ADOPT, B, 0, 0}, ERR_FENCED, {0}},
     {"renewing", &until_later, &heard, {NODE_LEASE_RENEW, A, 4, NOW + 9}, 0, {A, 4, NOW + 9}},
     {"renewing another one's", &until_later, &heard, {NODE_LEASE_RENEW, B, 4, NOW + 9}, ERR_FENCED, {0}},
     {"renewing an older epoch", &until_later, &heard, {NODE_LEASE_RENEW, A, 3, NOW + 9}, ERR_FENCED, {0}},

@@ -30,6 +30,8 @@ struct bench {
     struct store *store;
     struct auth *auth;
     struct hub *hub;
+    struct places *followers;
+    struct broadcast *news;
     struct budget *budget;
     struct metrics *metrics;
     struct pool *pool;
@@ -65,6 +67,19 @@ static void publish(void *arg, const struct store_change *changes, size_t count)
 static void collect(void *arg)
 {
     (void)arg;
+}
+
+static void tell(void *arg, const struct hub_news *news)
+{
+    const struct bench *bench = arg;
+    broadcast_tell(bench->news, news);
+}
+
+static void joined(void *arg, int err)
+{
+    const struct bench *bench = arg;
+    must(err == 0);
+    loop_stop(bench->shard.loop);
 }
 
 static void op_done(struct store_op *op)
@@ -140,12 +155,18 @@ static struct bench *bench_new(void)
                               .lost_seal_ms = 86400000,
                               .store = bench->store,
                               .metrics = bench->metrics,
-                              .logger = &bench->logger};
+                              .logger = &bench->logger,
+                              .tell = tell,
+                              .tell_arg = bench};
     bench->hub = hub_new(&hub);
+    bench->news = broadcast_new(sizeof(struct hub_news));
+    bench->followers = places_new();
     struct shard_options options = {.store = bench->store,
                                     .pool = bench->pool,
                                     .auth = bench->auth,
                                     .hub = bench->hub,
+                                    .followers = bench->followers,
+                                    .news = bench->news,
                                     .metrics = bench->metrics,
                                     .budget = bench->budget,
                                     .logger = &bench->logger,
@@ -160,7 +181,8 @@ static struct bench *bench_new(void)
     bench->timer = timer_new(bench->shard.loop, tick, bench);
     must(store_watch(bench->store, publish, bench) == 0);
     make_key(bench);
-    hub_start(bench->hub, bench->shard.loop);
+    hub_start(bench->hub, bench->shard.loop, joined, bench);
+    loop_run(bench->shard.loop);
     return bench;
 }
 
@@ -185,6 +207,8 @@ static void bench_free(struct bench *bench)
     store_free(&bench->store);
     shard_release(&bench->shard);
     hub_free(&bench->hub);
+    places_free(&bench->followers);
+    broadcast_free(&bench->news);
     auth_free(&bench->auth);
     metrics_free(&bench->metrics);
     budget_free(&bench->budget);

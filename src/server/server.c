@@ -39,6 +39,8 @@ struct server {
     struct store *store;
     struct auth *auth;
     struct hub *hub;
+    struct places *followers;
+    struct broadcast *news; // of the hub, to all shards
     struct metrics *metrics;
     struct budget *budget;
     struct tls_server *tls;
@@ -441,6 +443,11 @@ static int server_open_tls(struct server *server)
     return err ? server_fail(err, "TLS cannot be set up", buf_cstr(&error)) : 0;
 }
 
+static void server_tell(void *arg, const struct hub_news *news)
+{
+    broadcast_tell(arg, news);
+}
+
 static int server_make_shards(struct server *server)
 {
     const struct config *config = server->config;
@@ -456,12 +463,17 @@ static int server_make_shards(struct server *server)
         err = pool_new((unsigned)config->readers, POOL_QUEUE, &server->pool);
     if (err)
         return err;
+    server->news = broadcast_new(sizeof(struct hub_news));
+    server->followers = places_new();
     struct hub_options hub = {
         .lease_ms = (uint64_t)config->lease_seconds * 1000,
         .lost_seal_ms = (uint64_t)config->lost_seal_seconds * 1000,
         .store = server->store,
         .metrics = server->metrics,
         .logger = &server->logger,
+        .address = config->listen.items[0],
+        .tell = server_tell,
+        .tell_arg = server->news,
     };
     server->hub = hub_new(&hub);
     server->settings = settings_new(config);
@@ -471,6 +483,8 @@ static int server_make_shards(struct server *server)
         .pool = server->pool,
         .auth = server->auth,
         .hub = server->hub,
+        .followers = server->followers,
+        .news = server->news,
         .metrics = server->metrics,
         .budget = server->budget,
         .tls = server->tls,
@@ -510,6 +524,27 @@ static int server_listen(struct server *server)
     return 0;
 }
 
+struct joining {
+    struct server *server;
+    int err;
+};
+
+static void server_joined(void *arg, int err)
+{
+    struct joining *it = arg;
+    it->err = err;
+    loop_stop(it->server->loop);
+}
+
+// Becomes a node of the store, in whose name runners claim: none may come before.
+static int server_join_store(struct server *server)
+{
+    struct joining it = {.server = server};
+    hub_start(server->hub, server->loop, server_joined, &it);
+    loop_run(server->loop);
+    return it.err ? server_fail(it.err, "the store cannot be joined", error_text(it.err)) : 0;
+}
+
 static int server_start(struct server *server)
 {
     const struct config *config = server->config;
@@ -519,7 +554,6 @@ static int server_start(struct server *server)
     for (size_t i = 0; i < ARRAY_LEN(signums); i++)
         server->signals[i] = signal_watch_new(server->loop, signums[i], server_signal, server);
     server->deadline = timer_new(server->loop, server_deadline, server);
-    hub_start(server->hub, server->loop);
     for (unsigned i = 0; i < server->shard_count; i++) {
         int err = shard_start(&server->shards[i]);
         if (err)
@@ -564,6 +598,7 @@ static void server_release(struct server *server)
     hangup_free(&server->hangup);
     timer_free(&server->deadline);
     hub_free(&server->hub);
+    places_free(&server->followers);
     auth_free(&server->auth);
     metrics_free(&server->metrics);
     budget_free(&server->budget);
@@ -573,6 +608,7 @@ static void server_release(struct server *server)
     free(server->base_path);
     if (server->loop)
         loop_free(&server->loop);
+    broadcast_free(&server->news);
     settings_unref(&server->settings);
     free(server->backup_dir);
     free(server);
@@ -632,6 +668,8 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
     }
     if (err == 0)
         err = server_listen(server);
+    if (err == 0)
+        err = server_join_store(server);
     if (err == 0)
         err = server_start(server);
     if (err == 0) {

@@ -182,6 +182,7 @@ int shard_init(struct shard *shard, unsigned index, const struct shard_options *
         .store = options->store,
         .auth = options->auth,
         .hub = options->hub,
+        .followers = options->followers,
         .fanout = shard->fanout,
         .metrics = options->metrics,
         .budget = options->budget,
@@ -196,7 +197,7 @@ int shard_init(struct shard *shard, unsigned index, const struct shard_options *
         .collect_arg = options->collect_arg,
     };
     shard->api = api_new(&api, &shard->settings->limits);
-    hub_attach(options->hub, shard->loop, &api_hub_listener, shard->api);
+    broadcast_join(options->news, shard->loop, api_hub_news, shard->api);
     struct http_app app = api_http_app(shard->api);
     struct http_limits limits = http_limits_of(options);
     shard->http = http_server_new(shard->loop, &app, &limits, options->tls);

@@ -42,6 +42,8 @@ struct shard_options {
     struct pool *pool;
     struct auth *auth;
     struct hub *hub;
+    struct places *followers;
+    struct broadcast *news; // of the hub
     struct metrics *metrics;
     struct budget *budget;
     struct tls_server *tls;

@@ -65,6 +65,11 @@ const uint8_t *store_secret(const struct store *store)
     return store->secret;
 }
 
+bool store_alone(const struct store *store)
+{
+    return store->one_writer;
+}
+
 bool store_stats(struct store *store, struct store_stats *ret)
 {
     *ret = (struct store_stats){0};

@@ -66,6 +66,10 @@ const uint8_t *store_secret(const struct store *store);
 // False, and nothing but zeros, for a store that keeps no figures.
 bool store_stats(struct store *store, struct store_stats *ret);
 
+// Whether this process alone writes to it, for as long as it has it open. Then it need not say that it is still there
+// (store/ops/node.h).
+bool store_alone(const struct store *store);
+
 // How whoever keeps an execution knows that it still is as it was (store/execution_cache.h). A row's version is odd
 // from before a transaction that may change the execution until the outcome is visible to every query, and an even
 // number never seen before afterwards; nobody hears of the outcome earlier than that. Rows share slots, so a version

@@ -17,6 +17,8 @@ static void change_done(struct world *world, struct op *op)
     bool seals = op->outcome.cause == OUTCOME_GIVEN_UP;
     if ((op->err == 0 && seals) || op->err == ERR_SEALED || op->err == ERR_EXPIRED)
         lease_end(&world->server.leases, ROW);
+    else if (op->err == ERR_FENCED)
+        server_look(world, op->epoch, op->outcome.cause);
     else if (!seals && (op->err == ERR_UNAVAILABLE || op->err == ERR_STORE_FULL))
         lease_change_failed(&world->server.leases, ROW, op->epoch, op->outcome.cause == OUTCOME_SILENT, world->now_ms);
     trace(world, "server: runner %s: %s",
@@ -26,10 +28,39 @@ static void change_done(struct world *world, struct op *op)
           op->err ? error_word(op->err) : "ok");
 }
 
+// Whose it is that is not this server's by this epoch.
+static void looked(struct world *world, struct op *op)
+{
+    const struct node_lease *now = &op->ret_state.lease;
+    bool others = op->err == ERR_HELD || op->err == ERR_FENCED || op->err == ERR_NODE_FENCED;
+    trace(world, "server: looked whose it is: %s", op->err ? error_word(op->err) : "ours");
+    if (others || (op->err == 0 && now->epoch != op->epoch)) {
+        bool forgotten = lease_forget(&world->server.leases, ROW, op->epoch, op->holder);
+        if (!others)
+            server_restore(world, now);
+        if (forgotten && op->holder)
+            socket_replaced(world, op->holder);
+    } else if (op->outcome.cause != OUTCOME_GIVEN_UP) {
+        lease_change_failed(&world->server.leases, ROW, op->epoch, op->outcome.cause == OUTCOME_SILENT, world->now_ms);
+    }
+}
+
+void server_look(struct world *world, uint64_t epoch, enum outcome_cause cause)
+{
+    const struct lease *lease = lease_find(&world->server.leases, ROW);
+    struct op *op = server_op(world, OP_LEASE, NULL, looked);
+    op->ask = (struct node_lease_ask){.cause = NODE_LEASE_ADOPT, .node = world->server.node};
+    op->epoch = epoch;
+    op->outcome.cause = cause;
+    op->holder = lease ? lease->holder : 0;
+    store_submit_op(world, op);
+}
+
 void hub_change_outcome(struct world *world, uint64_t epoch, enum outcome_cause cause)
 {
     struct op *op = server_op(world, OP_UPDATE, NULL, change_done);
     op->epoch = epoch;
+    op->node = world->server.node;
     op->outcome.cause = cause;
     store_submit_op(world, op);
 }
@@ -51,16 +82,43 @@ static void tick(struct world *world, void *arg, uint64_t life)
     later(world, TICK_MS, tick, NULL, life);
 }
 
-static void listed(struct world *world, struct op *op)
+// --- The node
+
+void server_restore(struct world *world, const struct node_lease *lease)
 {
-    const struct sequence_head *head = &op->ret_state.head;
-    if (op->err == ERR_UNAVAILABLE) {
-        store_ask(world, server_op(world, OP_GET, NULL, listed));
-    } else if (op->err == 0 && head->epoch > 0 && !head->sealed) {
-        if (!lease_find(&world->server.leases, ROW))
-            world->server.heard_ms = world->now_ms;
-        lease_restore(&world->server.leases, ROW, head->epoch, head->status == STATUS_LOST, world->now_ms);
+    if (!lease_find(&world->server.leases, ROW))
+        world->server.heard_ms = world->now_ms;
+    lease_restore(&world->server.leases, ROW, lease->epoch, lease->deadline_ms > 0, world->now_ms);
+}
+
+static void adopt(struct world *world, void *arg, uint64_t life);
+
+static void adopted(struct world *world, struct op *op)
+{
+    if (op->err == 0)
+        server_restore(world, &op->ret_state.lease);
+    else if (op->err != ERR_FENCED && op->err != ERR_NOT_FOUND) // there is nothing
+        later(world, NODE_BEAT_MS, adopt, NULL, op->life);
+}
+
+static void adopt(struct world *world, void *arg, uint64_t life)
+{
+    (void)arg;
+    if (!world->server.up || life != world->server.life)
+        return;
+    struct op *op = server_op(world, OP_LEASE, NULL, adopted);
+    op->ask = (struct node_lease_ask){.cause = NODE_LEASE_ADOPT, .node = world->server.node};
+    store_submit_op(world, op);
+}
+
+static void joined(struct world *world, struct op *op)
+{
+    if (op->err) {
+        store_submit_op(world, server_op(world, OP_JOIN, NULL, joined));
+        return;
     }
+    world->server.node = op->node;
+    adopt(world, NULL, op->life);
 }
 
 // --- Life
@@ -89,12 +147,13 @@ void server_start(struct world *world)
     server->heard_ms = world->now_ms;
     server->lost_since_ms = world->now_ms;
     server->granted_epoch = 0;
+    server->node = 0;
     server->abandoned = false;
     server->socket_count = server->subscriber_count = 0;
     server->told = false;
     server->known = (struct state){.restored_from = world->store.disk.restored_from};
     later(world, TICK_MS, tick, NULL, server->life);
-    store_ask(world, server_op(world, OP_GET, NULL, listed));
+    store_submit_op(world, server_op(world, OP_JOIN, NULL, joined));
 }
 
 void server_crash(struct world *world)

@@ -7,6 +7,7 @@
 #include "fanout/follower.h"
 #include "ingest/lease.h"
 #include "ingest/sequencer.h"
+#include "model/node.h"
 #include "model/outcome.h"
 #include "model/record.h"
 #include "model/sequence.h"
@@ -76,11 +77,13 @@ struct state { // what is on the disk
     bool has_exit_code;
     int exit_code;
     int64_t started_ms, completed_ms, sealed_ms;
+    int64_t node;            // the newest one; those before it are fenced
+    struct node_lease lease; // of the execution's runner
     struct entry *log;
     size_t log_capacity;
 };
 
-enum op_kind { OP_CREATE, OP_CLAIM, OP_APPEND, OP_COMPLETE, OP_UPDATE, OP_GET };
+enum op_kind { OP_JOIN, OP_CREATE, OP_CLAIM, OP_APPEND, OP_COMPLETE, OP_UPDATE, OP_LEASE, OP_GET };
 struct op {
     enum op_kind kind;
     void (*done)(struct world *world, struct op *op);
@@ -95,6 +98,9 @@ struct op {
     bool has_final, has_digest;
     uint64_t final_next, digest; // final_next: counter after the last one
     struct outcome_ask outcome;  // of COMPLETE and UPDATE
+    int64_t node;                // of CLAIM and UPDATE; of JOIN: a result
+    struct node_lease_ask ask;   // of LEASE
+    uint64_t holder;             // of LEASE, for the server
     struct op *next;
     // Results.
     int err;
@@ -206,6 +212,7 @@ struct server {
     bool up;
     uint64_t life, started_ms;
     struct lease_table leases;
+    int64_t node; // 0: it has not joined the store yet
     uint64_t last_holder;
     struct socket *sockets[SOCKETS_MAX];
     size_t socket_count;
@@ -222,6 +229,8 @@ struct server {
 void server_start(struct world *world);
 void server_crash(struct world *world);
 void server_receive(struct world *world, void *owner, const struct message *message); // first message on a link
+void server_restore(struct world *world, const struct node_lease *lease);             // its lease is this server's now
+void server_look(struct world *world, uint64_t epoch, enum outcome_cause cause);      // whose its lease is
 void server_changed(struct world *world, const struct state *state);                  // after a commit
 struct op *server_op(struct world *world, enum op_kind kind, void *owner, void (*done)(struct world *, struct op *));
 

@@ -310,40 +310,81 @@ static void claimed(struct world *world, struct op *op)
     }
 }
 
-static void connect_lease(struct world *world, struct socket *socket, uint64_t epoch, uint64_t stored_epoch)
+static void resume(struct world *world, struct socket *socket, uint64_t epoch, enum lease_verdict verdict)
+{
+    const struct server *server = &world->server;
+    if (verdict != LEASE_RESUME) {
+        give_up(world, socket, verdict == LEASE_FENCED ? ERR_FENCED : ERR_HELD);
+        return;
+    }
+    if (epoch < server->granted_epoch)
+        violate(world, "epoch %llu was let in again after epoch %llu had been granted", (unsigned long long)epoch,
+                (unsigned long long)server->granted_epoch);
+    socket->epoch = epoch;
+    find_producer(world, socket);
+}
+
+static void returned(struct world *world, struct op *op)
+{
+    struct socket *socket = op->owner;
+    struct server *server = &world->server;
+    uint64_t former = 0;
+    if (op->err) {
+        if (!socket->closed)
+            give_up(world, socket, op->err);
+        return;
+    }
+    if (!lease_find(&server->leases, ROW))
+        server->heard_ms = world->now_ms; // a lease begins
+    bool lost = op->ret_state.lease.deadline_ms > 0;
+    enum lease_verdict verdict =
+        lease_returned(&server->leases, ROW, op->ask.epoch, lost, socket->holder, world->now_ms, &former);
+    trace(world, "server: %llu comes back: verdict %d", (unsigned long long)socket->holder, (int)verdict);
+    if (former && former != socket->holder)
+        socket_replaced(world, former);
+    if (!socket->closed)
+        resume(world, socket, op->ask.epoch, verdict);
+    else if (verdict == LEASE_RESUME)
+        lease_disconnect(&server->leases, ROW, socket->holder);
+}
+
+static void take_back(struct world *world, struct socket *socket, uint64_t epoch)
+{
+    struct op *op = server_op(world, OP_LEASE, socket, returned);
+    op->ask = (struct node_lease_ask){.cause = NODE_LEASE_RETURN, .node = world->server.node, .epoch = epoch};
+    store_submit_op(world, op);
+}
+
+static void claim(struct world *world, struct socket *socket)
+{
+    struct op *op = server_op(world, OP_CLAIM, socket, claimed);
+    op->node = world->server.node;
+    store_submit_op(world, op);
+}
+
+static void connect_lease(struct world *world, struct socket *socket, uint64_t epoch, struct lease_stored stored)
 {
     struct server *server = &world->server;
     uint64_t former;
     socket->holder = ++server->last_holder;
     const struct lease *lease = lease_find(&server->leases, ROW);
-    bool was_resumable = !epoch || epoch >= server->granted_epoch;
+    bool was_there = lease != NULL;
     enum lease_verdict verdict =
-        lease_connect(&server->leases, ROW, epoch, stored_epoch, socket->holder, world->now_ms, &former);
+        lease_connect(&server->leases, ROW, epoch, stored, socket->holder, world->now_ms, &former);
     trace(world, "server: %llu, producer %u, connects with epoch %llu: verdict %d", (unsigned long long)socket->holder,
           socket->hello.producer, (unsigned long long)epoch, (int)verdict);
-    if (!lease && lease_find(&server->leases, ROW))
-        server->heard_ms = world->now_ms; // a lease has begun
     if (former && former != socket->holder)
         socket_replaced(world, former);
-    switch (verdict) {
-    case LEASE_NEW:
-        if (stored_epoch > 0 || lease)
+    if (verdict == LEASE_NEW) {
+        if (stored.epoch > 0 || was_there)
             check_claim(world);
-        store_submit_op(world, server_op(world, OP_CLAIM, socket, claimed));
-        break;
-    case LEASE_RESUME:
-        if (!was_resumable)
-            violate(world, "epoch %llu was let in again after epoch %llu had been granted", (unsigned long long)epoch,
-                    (unsigned long long)server->granted_epoch);
-        socket->epoch = epoch;
-        find_producer(world, socket);
-        break;
-    case LEASE_TAKEN:
-        give_up(world, socket, ERR_HELD);
-        break;
-    case LEASE_FENCED:
-        give_up(world, socket, ERR_FENCED);
-        break;
+        claim(world, socket);
+    } else if (verdict == LEASE_RETURN) {
+        take_back(world, socket, epoch);
+    } else {
+        if (verdict == LEASE_ELSEWHERE)
+            server_look(world, 0, OUTCOME_GIVEN_UP);
+        resume(world, socket, epoch, verdict);
     }
 }
 
@@ -363,7 +404,7 @@ static void found_execution(struct world *world, struct op *op)
     } else if (head->sealed) {
         give_up(world, socket, epoch ? ERR_FENCED : ERR_SEALED);
     } else {
-        connect_lease(world, socket, epoch, head->epoch);
+        connect_lease(world, socket, epoch, (struct lease_stored){head->epoch, head->status == STATUS_LOST});
     }
 }
 
@@ -398,6 +439,10 @@ void socket_connect(struct world *world, struct link *link, const struct message
         return;
     }
     server->sockets[server->socket_count++] = socket;
+    if (server->node == 0) { // it does not listen yet
+        give_up(world, socket, ERR_UNAVAILABLE);
+        return;
+    }
     if (hello->register_first)
         store_submit_op(world, server_op(world, OP_CREATE, socket, registered));
     else

@@ -83,6 +83,10 @@ static int apply_outcome(struct world *world, const struct outcome_ask *ask)
     if (err < 0)
         return err;
     check_outcome(world, ask->cause, &before, &after);
+    if (after.sealed)
+        disk->lease = (struct node_lease){0};
+    else if ((after.status == STATUS_LOST) != (before.status == STATUS_LOST))
+        disk->lease.deadline_ms = after.status == STATUS_LOST ? (int64_t)world->now_ms : 0;
     disk->head.status = after.status;
     disk->head.sealed = after.sealed;
     disk->head.epoch = after.epoch;
@@ -114,15 +118,41 @@ static int apply_complete(struct world *world, struct op *op)
 
 static int apply_update(struct world *world, const struct op *op)
 {
-    if (op->epoch != 0 && op->epoch != world->store.disk.head.epoch)
+    const struct state *disk = &world->store.disk;
+    if (op->epoch != 0 && op->epoch != disk->head.epoch)
+        return ERR_FENCED;
+    if (op->node != 0 && op->node != disk->lease.node)
         return ERR_FENCED;
     return apply_outcome(world, &op->outcome);
+}
+
+static int apply_lease(struct world *world, const struct node_lease_ask *ask)
+{
+    struct state *disk = &world->store.disk;
+    const struct node_sign holder = {.fenced = disk->lease.node != disk->node};
+    if (ask->node != disk->node)
+        return ERR_NODE_FENCED;
+    return node_lease_next(&disk->lease, &holder, ask, (int64_t)world->now_ms, &disk->lease);
+}
+
+static int apply_claim(struct world *world, const struct op *op)
+{
+    struct state *disk = &world->store.disk;
+    const struct outcome_ask claimed = {.cause = OUTCOME_CLAIMED};
+    struct outcome before = outcome_of(disk), after;
+    int err = outcome_next(&before, &claimed, (int64_t)world->now_ms, &after);
+    if (err == 0)
+        err = apply_lease(world, &(struct node_lease_ask){NODE_LEASE_CLAIM, op->node, after.epoch, 0});
+    return err < 0 ? err : apply_outcome(world, &claimed);
 }
 
 static void apply(struct world *world, struct op *op)
 {
     struct state *disk = &world->store.disk;
-    if (op->kind == OP_CREATE) {
+    if (op->kind == OP_JOIN) {
+        op->node = ++disk->node;
+        op->err = 0;
+    } else if (op->kind == OP_CREATE) {
         op->err = disk->exists ? ERR_CONFLICT : 0;
         disk->exists = true;
     } else if (!disk->exists) {
@@ -130,7 +160,9 @@ static void apply(struct world *world, struct op *op)
     } else if (op->kind == OP_APPEND) {
         op->err = apply_append(world, op);
     } else if (op->kind == OP_CLAIM) {
-        op->err = apply_outcome(world, &(struct outcome_ask){.cause = OUTCOME_CLAIMED});
+        op->err = apply_claim(world, op);
+    } else if (op->kind == OP_LEASE) {
+        op->err = apply_lease(world, &op->ask);
     } else if (op->kind == OP_COMPLETE) {
         op->err = apply_complete(world, op);
     } else {

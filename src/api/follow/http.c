@@ -20,7 +20,7 @@ static void follower_end(struct http_follower *it, bool whole)
     struct api *api = it->node.api;
 
     stream_remove(&it->node);
-    hub_follower_remove(api->options.hub, it->account);
+    places_leave(api->options.followers, it->account);
     timer_free(&it->keep_alive);
     subscriber_free(&it->subscriber);
     if (it->stream && whole)
@@ -254,7 +254,7 @@ static bool answer_head(struct call *call, struct log_query *query)
     const char *content_type = format_of(query->format)->content_type;
     if (http_method(call->request) != HTTP_M_HEAD)
         return false;
-    hub_follower_remove(call->api->options.hub, call->principal.account);
+    places_leave(call->api->options.followers, call->principal.account);
     log_query_release(query);
     http_respond_stream_head(call_take_request(call), 200, content_type);
     return true;

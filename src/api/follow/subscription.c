@@ -57,7 +57,7 @@ void subscription_end(struct streamed *it)
     struct streams_socket *socket = it->socket;
     struct api *api = socket->node.api;
     subscriber_free(&it->subscriber);
-    hub_follower_remove(api->options.hub, socket->node.principal.account);
+    places_leave(api->options.followers, socket->node.principal.account);
     map_remove(&socket->subscriptions, &it->node);
     list_remove(&it->turn);
     if (socket->finishing && socket->subscriptions.count == 0)
@@ -202,7 +202,7 @@ static void begin_execution(struct streams_socket *socket, const struct subscrip
         socket_say_error(socket, key->kind, key->id, err, buf_cstr(&problem));
         return;
     }
-    if (!hub_follower_add(api->options.hub, socket->node.principal.account, api->limits->followers_max)) {
+    if (!places_take(api->options.followers, socket->node.principal.account, api->limits->followers_max)) {
         filter_unref(&selection.filter);
         socket_say_error(socket, key->kind, key->id, ERR_RATE, "the account has as many followers as it may");
         return;

@@ -18,7 +18,7 @@ static void follower_end(struct ws_follower *it, unsigned code, const char *reas
     log_info(api->options.logger, "follower disconnected", LOG_S("execution_id", it->execution_id),
              LOG_S("request_id", it->request_id), LOG_I("code", code));
     stream_remove(&it->node);
-    hub_follower_remove(api->options.hub, it->account);
+    places_leave(api->options.followers, it->account);
     subscriber_free(&it->subscriber);
     if (it->ws)
         ws_close(&it->ws, code, reason);
@@ -172,7 +172,7 @@ void follow_ws(struct call *call)
     call_ref(call);
     it->ws = ws_accept(call_take_request(call), &limits, &handler, it);
     if (!it->ws) {
-        hub_follower_remove(api->options.hub, it->account);
+        places_leave(api->options.followers, it->account);
         free(it);
     } else {
         log_info(api->options.logger, "follower connected", LOG_S("execution_id", it->execution_id),

@@ -341,6 +341,42 @@ static void find_producer(struct runner_stream *stream)
     store_submit(api->options.store, &stream->producer_query.op);
 }
 
+static void resume(struct runner_stream *stream, enum lease_verdict verdict)
+{
+    if (verdict != LEASE_RESUME) {
+        give_up(stream, verdict == LEASE_FENCED ? ERR_FENCED : ERR_HELD);
+        return;
+    }
+    stream->epoch = stream->options.epoch;
+    stream->reconnected = true;
+    find_producer(stream);
+}
+
+static void returned(struct store_op *op)
+{
+    struct runner_stream *stream = CONTAINER_OF(op, struct runner_stream, lease.op);
+    struct hub *hub = stream->options.api->options.hub;
+    int err = op->err;
+    store_op_release(op);
+    if (err)
+        give_up(stream, err);
+    else
+        resume(stream, hub_returned(hub, stream->row, &stream->lease, stream->holder));
+}
+
+// It was at another server before, or this one has not taken over yet what it had before its restart.
+static void take_back(struct runner_stream *stream)
+{
+    struct api *api = stream->options.api;
+    stream->lease = (struct store_lease){
+        .op = {.kind = STORE_LEASE, .reply_to = api->options.loop, .done = returned, .account = stream->account},
+        .lease_kind = LEASE_RUNNER,
+        .subject = stream->row,
+        .ask = {.cause = NODE_LEASE_RETURN, .node = hub_node(api->options.hub), .epoch = stream->options.epoch},
+    };
+    store_submit(api->options.store, &stream->lease.op);
+}
+
 static void claimed(struct store_op *op)
 {
     struct runner_stream *stream = CONTAINER_OF(op, struct runner_stream, claim.op);
@@ -354,7 +390,7 @@ static void claimed(struct store_op *op)
         give_up(stream, err);
         return;
     }
-    hub_granted(hub, stream->row, stream->epoch, stream->holder);
+    hub_granted(hub, stream->row, stream->claim.node, stream->epoch, stream->holder);
     find_producer(stream);
 }
 
@@ -364,6 +400,7 @@ static void claim(struct runner_stream *stream)
     stream->claim = (struct store_claim){
         .op = {.kind = STORE_CLAIM, .reply_to = api->options.loop, .done = claimed, .account = stream->account},
         .row = stream->row,
+        .node = hub_node(api->options.hub),
         .worker_id = str_of(stream->worker_id),
         .worker_hostname = str_of(stream->worker),
     };
@@ -413,20 +450,11 @@ void runner_stream_start(struct runner_stream *stream, const struct execution *e
         return;
     }
     stream->holder = hub_new_holder(api->options.hub);
-    switch (hub_connect(api->options.hub, execution, epoch, stream->holder)) {
-    case LEASE_NEW:
+    enum lease_verdict verdict = hub_connect(api->options.hub, api->options.loop, execution, epoch, stream->holder);
+    if (verdict == LEASE_NEW)
         claim(stream);
-        break;
-    case LEASE_RESUME:
-        stream->epoch = epoch;
-        stream->reconnected = true;
-        find_producer(stream);
-        break;
-    case LEASE_TAKEN:
-        give_up(stream, ERR_HELD);
-        break;
-    case LEASE_FENCED:
-        give_up(stream, ERR_FENCED);
-        break;
-    }
+    else if (verdict == LEASE_RETURN)
+        take_back(stream);
+    else
+        resume(stream, verdict);
 }

@@ -13,6 +13,7 @@ struct runner_stream {
     struct holder_node place;             // used while it is open and holds a lease
     struct intake *intake;                // used while it is open
     struct store_claim claim;
+    struct store_lease lease;
     struct store_producer producer_query;
     int64_t account, row;
     uint64_t epoch, holder, touched_ms;

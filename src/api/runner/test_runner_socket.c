@@ -15,6 +15,7 @@ static void answer_claim(struct fixture *it, int err)
 {
     struct store_claim *claim = TAKE(it, STORE_CLAIM, store_claim);
     assert_int_equal(claim->row, ROW);
+    assert_int_equal(claim->node, hub_node(it->house.hub));
     commit_something(it);
     if (err == 0)
         claim->ret_execution.epoch = ++it->epoch;
@@ -25,15 +26,6 @@ static void answer_producer(struct store_producer *query, uint64_t next)
 {
     query->ret_producer.next = next;
     stub_answer(&query->op, 0);
-}
-
-// This server has just started, and cannot know that its status is not `lost`.
-static void answer_back(struct fixture *it, uint64_t epoch)
-{
-    struct store_update *back = TAKE(it, STORE_UPDATE, store_update);
-    assert_int_equal(back->outcome.cause, OUTCOME_BACK);
-    assert_int_equal(back->epoch, epoch);
-    stub_answer(&back->op, ERR_BAD_TRANSITION);
 }
 
 // --- The runner's end
@@ -103,10 +95,10 @@ static void what_it_sends_carries_its_epoch(void **state)
     it->epoch = 4;
     struct key key = key_new(it);
     arrives(it, &peer, &key, 4);
+    answer_return(it, 4, 0);
     answer_producer(TAKE(it, STORE_PRODUCER, store_producer), 2);
     peer_wait_text(&peer, "\"epoch\":4");
     say(&peer, "{\"type\":\"log\",\"execution_id\":\"e\",\"sequence_number\":2,\"message\":\"m\"}");
-    answer_back(it, 4);
     struct store_append *append = TAKE(it, STORE_APPEND, store_append);
     assert_int_equal(append->epoch, 4);
     append->ret_producer_next = 3;
@@ -188,6 +180,7 @@ static void a_connection_whose_place_was_taken_on_its_way_is_refused(void **stat
     struct key key = key_new(it), other = key_new(it);
     it->epoch = 1;
     arrives(it, &first, &key, 1);
+    answer_return(it, 1, 0);
     struct store_producer *query = TAKE(it, STORE_PRODUCER, store_producer);
     commit_something(it);
     arrives(it, &second, &other, 1);
@@ -195,7 +188,6 @@ static void a_connection_whose_place_was_taken_on_its_way_is_refused(void **stat
     peer_wait_text(&first, "HTTP/1.1 409");
     answer_producer(TAKE(it, STORE_PRODUCER, store_producer), 0);
     peer_wait_text(&second, "\"ready\"");
-    answer_back(it, 1);
     peer_close(&first);
     peer_close(&second);
 }
@@ -236,6 +228,52 @@ static void a_key_that_is_revoked_while_the_execution_is_looked_for_is_refused(v
     peer_close(&peer);
 }
 
+static void a_runner_whose_lease_another_server_has_by_a_newer_epoch_is_fenced(void **state)
+{
+    struct fixture *it = *state;
+    struct peer peer;
+    it->epoch = 3;
+    struct key key = key_new(it);
+    arrives(it, &peer, &key, 3);
+    answer_return(it, 3, ERR_FENCED);
+    peer_wait_text(&peer, "HTTP/1.1 409");
+    peer_wait_text(&peer, "\"code\":\"fenced\"");
+    peer_close(&peer);
+}
+
+static void a_runner_of_a_server_that_was_fenced_is_to_come_again(void **state)
+{
+    struct fixture *it = *state;
+    struct peer peer, again;
+    it->epoch = 3;
+    struct key key = key_new(it), other = key_new(it);
+    arrives(it, &peer, &key, 3);
+    answer_return(it, 3, ERR_NODE_FENCED);
+    peer_wait_text(&peer, "HTTP/1.1 503");
+    peer_wait_text(&peer, "\"code\":\"node_fenced\"");
+    commit_something(it);
+    arrives(it, &again, &other, 3);
+    answer_return(it, 3, 0);
+    answer_producer(TAKE(it, STORE_PRODUCER, store_producer), 0);
+    peer_wait_text(&again, "\"epoch\":3");
+    peer_close(&peer);
+    peer_close(&again);
+}
+
+static void a_second_runner_of_what_another_server_holds_is_told_so(void **state)
+{
+    struct fixture *it = *state;
+    struct peer peer;
+    it->epoch = 3;
+    struct key key = key_new(it);
+    arrives(it, &peer, &key, 0);
+    struct store_lease *look = TAKE(it, STORE_LEASE, store_lease);
+    assert_int_equal(look->ask.cause, NODE_LEASE_ADOPT);
+    peer_wait_text(&peer, "\"code\":\"held\"");
+    stub_answer(&look->op, ERR_HELD);
+    peer_close(&peer);
+}
+
 static void the_runner_of_a_log_that_was_sealed_over_its_head_is_ended(void **state)
 {
     struct fixture *it = *state;
@@ -259,6 +297,9 @@ int main(void)
         TEST(a_connection_whose_place_was_taken_on_its_way_is_refused),
         TEST(a_key_that_is_revoked_while_it_claims_gets_no_socket_and_no_place),
         TEST(a_key_that_is_revoked_while_the_execution_is_looked_for_is_refused),
+        TEST(a_runner_whose_lease_another_server_has_by_a_newer_epoch_is_fenced),
+        TEST(a_runner_of_a_server_that_was_fenced_is_to_come_again),
+        TEST(a_second_runner_of_what_another_server_holds_is_told_so),
         TEST(the_runner_of_a_log_that_was_sealed_over_its_head_is_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

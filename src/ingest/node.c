@@ -1,0 +1,157 @@
+#include "ingest/node.h"
+
+#include "util/log.h"
+
+#include <stdatomic.h>
+
+struct node {
+    struct node_options options;
+    _Atomic int64_t id;
+    struct loop *loop;
+    struct timer *timer;
+    void (*started)(void *arg, int err); // NULL once it was called
+    void *started_arg;
+    bool asks;      // one of the operations is under way
+    bool adopt_due; // there may be leases that others have left
+    struct store_node_start start;
+    struct store_node_beat beat;
+    struct store_lease_adopt adopt;
+};
+
+struct node *node_new(const struct node_options *options)
+{
+    struct node *node = xcalloc(1, sizeof(*node));
+    node->options = *options;
+    if (node->options.beat_ms == 0)
+        node->options.beat_ms = NODE_BEAT_MS;
+    atomic_init(&node->id, NODE_NONE);
+    return node;
+}
+
+void node_free(struct node **node)
+{
+    free(TAKE_PTR(*node));
+}
+
+int64_t node_number(const struct node *node)
+{
+    return atomic_load(&node->id);
+}
+
+static void start_again(struct node *node);
+static void adopt(struct node *node);
+
+static void ask(struct node *node, struct store_op *op, enum store_op_kind kind, void (*done)(struct store_op *op))
+{
+    if (!node->timer)
+        return; // it has stopped
+    *op = (struct store_op){.kind = kind, .reply_to = node->loop, .done = done};
+    node->asks = true;
+    store_submit(node->options.store, op);
+}
+
+// --- Heard of
+
+static void fenced(struct node *node)
+{
+    log_warn(node->options.logger, "this server was silent for too long; others take over its runners, it starts anew",
+             LOG_I("node", node_number(node)));
+    atomic_store(&node->id, NODE_NONE); // before it forgets what it held, so that nothing is added to that
+    node->options.fenced(node->options.arg);
+    start_again(node);
+}
+
+static void beat_done(struct store_op *op)
+{
+    struct node *node = CONTAINER_OF(op, struct node, beat.op);
+    node->asks = false;
+    if (op->err == ERR_NODE_FENCED)
+        fenced(node);
+    else if (op->err == 0)
+        adopt(node); // also what one that has gone meanwhile had begun to adopt
+    // Anything else: the next one may get through.
+}
+
+static void beat(struct node *node)
+{
+    node->beat = (struct store_node_beat){.node = node_number(node)};
+    ask(node, &node->beat.op, STORE_NODE_BEAT, beat_done);
+}
+
+static void tick(void *arg)
+{
+    struct node *node = arg;
+    timer_start(node->timer, node->options.beat_ms);
+    if (node->asks)
+        return;
+    if (node_number(node) == NODE_NONE)
+        start_again(node);
+    else if (!store_alone(node->options.store))
+        beat(node);
+    else if (node->adopt_due)
+        adopt(node);
+    else
+        timer_stop(node->timer);
+}
+
+// --- What others have left
+
+static void adopt_done(struct store_op *op)
+{
+    struct node *node = CONTAINER_OF(op, struct node, adopt.op);
+    bool more = op->err == 0 && node->adopt.ret_count == STORE_ADOPT_MAX;
+    node->asks = false;
+    node->adopt_due = op->err != 0;
+    for (size_t i = 0; i < node->adopt.ret_count && op->err == 0; i++)
+        node->options.adopted(node->options.arg, &node->adopt.ret_leases[i]);
+    if (op->err == ERR_NODE_FENCED)
+        fenced(node);
+    else if (op->err && node->timer)
+        log_error(node->options.logger, "the leases of runners could not be taken over; it is tried again",
+                  LOG_S("error", error_word(op->err)));
+    store_op_release(op);
+    if (more)
+        adopt(node);
+}
+
+static void adopt(struct node *node)
+{
+    node->adopt = (struct store_lease_adopt){.lease_kind = LEASE_RUNNER, .node = node_number(node)};
+    ask(node, &node->adopt.op, STORE_LEASE_ADOPT, adopt_done);
+}
+
+// --- Start
+
+static void start_done(struct store_op *op)
+{
+    struct node *node = CONTAINER_OF(op, struct node, start.op);
+    node->asks = false;
+    if (op->err == 0)
+        atomic_store(&node->id, node->start.ret_node);
+    void (*started)(void *arg, int err) = TAKE_PTR(node->started);
+    if (started)
+        started(node->started_arg, op->err);
+    if (op->err == 0)
+        adopt(node);
+}
+
+static void start_again(struct node *node)
+{
+    node->start = (struct store_node_start){.node_kind = NODE_SERVER, .address = str_of(node->options.address)};
+    ask(node, &node->start.op, STORE_NODE_START, start_done);
+}
+
+void node_start(struct node *node, struct loop *loop, void (*started)(void *arg, int err), void *arg)
+{
+    node->loop = loop;
+    node->started = started;
+    node->started_arg = arg;
+    node->timer = timer_new(loop, tick, node);
+    timer_start(node->timer, node->options.beat_ms);
+    start_again(node);
+}
+
+void node_stop(struct node *node)
+{
+    timer_free(&node->timer);
+}
