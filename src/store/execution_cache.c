@@ -117,7 +117,7 @@ struct kept_execution *execution_cache_keep(struct execution_cache *cache, struc
     got->ret_execution = (struct execution){0};
     kept->version = got->ret_version;
     list_init(&kept->order);
-    // An odd version, or one that has passed, would never be served.
+    // An entry with an odd version, or with one that has passed, would never be served.
     if (store_version(cache->store, kept->execution.row) == kept->version && kept->version % 2 == 0 &&
         text_len(&kept->execution) <= EXECUTION_CACHE_TEXT_MAX)
         insert(cache, kept);

@@ -1,4 +1,4 @@
-// The table of kinds of operations, and how what comes out of each is freed.
+// The table of kinds of operations, and the functions that free their results.
 #include "store/adapter.h"
 
 #define OP(type) CONTAINER_OF(op, struct type, op)
@@ -222,7 +222,8 @@ static void release_backup(struct store_op *op)
 
 const struct store_kind store_kinds[STORE_OP_KINDS] = {STORE_COMMITS(COMMIT) STORE_QUERIES(QUERY)};
 
-// `op` comes first in each struct, so that no other member is AT 0, and a member's offset counts from the operation.
+// `op` is the first member of each struct. So no other member is AT 0, and an offset of a member counts from the
+// operation.
 #define OP_FIRST(NAME, name, ...) _Static_assert(AT(name, op) == 0, "op comes first");
 STORE_COMMITS(OP_FIRST)
 STORE_QUERIES(OP_FIRST)

@@ -1,15 +1,16 @@
-// Operations on the store: what each of them has, and the one table of their kinds. What a kind takes and gives is a
-// struct of its own, by subject in store/ops/.
+// Operations on the store: what each of them has, and one table of their kinds. What a kind takes and gives is a struct
+// of its own, by subject in store/ops/.
 #pragma once
 
 #include "loop/loop.h"
 
-// X(NAME, name, row, account, space, release): STORE_NAME is the kind, struct store_name what it takes and gives; an
-// adapter applies it with commit_name, or with query_name.
-//   row      AT the member that says which execution a commit changes, for its version; NONE: none, or a new one
-//   account  AT the member that says whose turn it takes, unless the caller does; NONE
-//   space    GROWS: it needs room. KEEPS: a full store does it, too, so that it can be emptied and logs can end
-//   release  how what came out of it is freed: release_… in op.c
+// X(NAME, name, row, account, space, release): STORE_NAME is the kind, struct store_name is what it takes and gives. An
+// adapter applies it with commit_name or query_name.
+// - row: AT the member that names the execution that a commit changes, for its version. NONE: no execution, or a new
+//   one.
+// - account: AT the member that names the account whose turn it takes, unless the caller names it. NONE.
+// - space: GROWS: it needs room. KEEPS: a full store does it, too, so that it can be emptied and logs can end.
+// - release: how its results are freed: release_… in op.c.
 #define STORE_COMMITS(X)                                                                      \
     X(CREATE, create, NONE, AT(create, execution.account), GROWS, create)                     \
     X(CLAIM, claim, AT(claim, row), NONE, KEEPS, claim)                                       \
@@ -66,17 +67,17 @@ struct store_op {
     enum store_op_kind kind;
     struct loop *reply_to;
     void (*done)(struct store_op *op);
-    int64_t account; // whose turn it takes; 0: the server's own, or that of the operation itself if it names one
-    bool scan;       // of queries: one slice of a long look through records, which is to leave room for others
-    // Optional, for queries: runs on the reader's thread after the query and before `done`, for decoding, filtering,
-    // encoding. May be NULL.
+    int64_t account; // the account whose turn it takes; 0: the server's own, or that of the operation if it names one
+    bool scan;       // for queries: one slice of a long look through records; it must leave room for others
+    // Optional, for queries: runs on the reader's thread after the query and before `done`. For decoding, filtering and
+    // encoding.
     void (*process)(struct store_op *op);
     // Set by the store.
     int err;
     struct mail mail;
     struct list_node node;
-    uint64_t submitted_ns; // clock_mono_ns when handed in, for latency metrics
+    uint64_t submitted_ns; // clock_mono_ns when it was submitted, for latency metrics
 };
 
-// Frees what came out of the operation (any kind), not the struct itself.
+// Frees the results of the operation (of any kind), not the struct itself.
 void store_op_release(struct store_op *op);

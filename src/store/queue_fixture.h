@@ -1,5 +1,5 @@
-// What tests of the queue share: jobs on a real engine by the catalogue's functions, with the least that an adapter
-// adds to them. Every operation is a transaction of its own; what it returns is the operation's outcome. One thread.
+// What tests of the queue share: jobs on a real engine with the catalogue's functions, and the minimum that an adapter
+// adds. Each operation is a transaction of its own; the operation's outcome is returned. For one thread.
 #pragma once
 
 #include "store/catalogue/catalogue.h"
@@ -11,13 +11,13 @@ struct queue {
     struct sql *sql;
     int64_t account, now_ms;
     uint64_t ready;         // how often something became ready
-    uint64_t batch_changes; // that were told of batches alone
-    struct str next_id;     // of the execution that is made next; empty: it is named by the catalogue
+    uint64_t batch_changes; // changes that were told about batches alone
+    struct str next_id;     // for the execution that is made next; empty: the catalogue names it
 };
 
-// Waits for these, by identifier; ends with a wish of DEPENDENCY_WISH_COUNT.
+// Waits for these, by identifier. The list ends with a wish of DEPENDENCY_WISH_COUNT.
 struct queue_job {
-    const char *id; // NULL: made
+    const char *id; // NULL: made by the store
     const char *demand;
     int priority;
     unsigned retries;
@@ -32,18 +32,18 @@ struct queue queue_of(struct sql *sql);
 int queue_submit(struct queue *queue, const struct queue_job *job, int64_t *ret_row); // ret_row may be NULL
 int64_t queue_must_submit(struct queue *queue, const struct queue_job *job);
 int queue_add(struct queue *queue, int64_t batch, uint32_t index, const struct queue_job *job, int64_t *ret_row);
-// The reason that came with a refusal of the last queue_submit or queue_add; static.
+// The reason for a refusal of the last queue_submit or queue_add; static.
 const char *queue_reason(void);
-int64_t queue_batch(struct queue *queue, const struct batch *batch); // owned strings of it stay the caller's
+int64_t queue_batch(struct queue *queue, const struct batch *batch); // the caller keeps its strings
 
 int queue_claim(struct queue *queue, int64_t row);
 int queue_return(struct queue *queue, int64_t row);
 int queue_ask(struct queue *queue, int64_t row, const struct outcome_ask *ask);
-int queue_finish(struct queue *queue, int64_t row, enum execution_status status, int exit_code); // -1: none
+int queue_finish(struct queue *queue, int64_t row, enum execution_status status, int exit_code); // -1: no exit code
 int queue_cancel(struct queue *queue, int64_t row); // as the interface does: the wish, and the end if nobody has it
 int queue_retry(struct queue *queue, int64_t row, int64_t *ret_row);
 int queue_purge(struct queue *queue, int64_t row);
-int queue_change(struct queue *queue, struct store_batch_change *change); // released by the caller
+int queue_change(struct queue *queue, struct store_batch_change *change); // the caller must release it
 unsigned queue_settle_once(struct queue *queue);
 void queue_settle(struct queue *queue); // until nothing is left to do
 
@@ -52,5 +52,5 @@ enum job_state queue_state(struct queue *queue, int64_t row);
 enum execution_status queue_status(struct queue *queue, int64_t row);
 int64_t queue_ask_number(struct queue *queue, const char *sql);
 struct batch queue_batch_get(struct queue *queue, int64_t row); // owned by the caller
-// The first of a line, up to `max`.
+// Returns the first rows of a line, up to `max`.
 size_t queue_line(struct queue *queue, const char *demand, int64_t *ret_rows, size_t max);

@@ -80,7 +80,7 @@ bool store_stats(struct store *store, struct store_stats *ret)
 
 static size_t version_slot(int64_t row)
 {
-    return (uint64_t)row % STORE_VERSION_SLOTS; // rows are numbered one after the other, so they spread by themselves
+    return (uint64_t)row % STORE_VERSION_SLOTS; // consecutive numbers spread over the slots by themselves
 }
 
 uint64_t store_version(const struct store *store, int64_t row)
@@ -98,8 +98,8 @@ static bool version_step(struct store *store, int64_t row, uint64_t from_parity)
     return true;
 }
 
-// One thread writes versions, so a load and a store are enough. Whether a slot is odd already says that another
-// operation of the same transaction has been here.
+// Only one thread writes versions, so a load and a store are enough. If a slot is odd, another operation of the same
+// transaction has been here already.
 static void versions_step(struct store *store, struct store_op *const *ops, size_t count, uint64_t from_parity)
 {
     for (size_t i = 0; i < count; i++) {

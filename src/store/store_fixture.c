@@ -45,7 +45,7 @@ void fixture_free(struct fixture **fixture)
     free(TAKE_PTR(*fixture));
 }
 
-// `done` knows the operation alone; tests run one batch at a time.
+// `done` gets only the operation. Tests run one batch at a time.
 static struct {
     struct loop *loop;
     size_t left;
@@ -229,7 +229,7 @@ static int open_sqlite(const char *folder, _Atomic int64_t *now_ms, struct store
     return sqlite_store_open(&(struct sqlite_options){.path = path, .readers = 2, .tuning = &tuning}, &error, ret);
 }
 
-// Everything is merged as soon as it is there.
+// Merges everything as soon as it is there.
 static int open_sqlite_merging(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
 {
     const struct sqlite_tuning tuning = {

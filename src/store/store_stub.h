@@ -1,5 +1,5 @@
-// For tests of what drives the store: one that does nothing. What was handed in waits, in order, until the test answers
-// it. One thread: `done` is called from stub_answer. It has no capabilities: neither figures nor backups.
+// For tests of what drives the store: a store that does nothing. Submitted operations wait, in order, until the test
+// answers them. One thread: stub_answer calls `done`. It has no capabilities: no figures and no backups.
 #pragma once
 
 #include "store/adapter.h"
@@ -26,7 +26,7 @@ static inline void stub_init(struct store_stub *stub)
     *stub = (struct store_stub){.base = {.vtable = &vtable, .incarnation = "STUB", .one_writer = true}};
 }
 
-// The first that waits, which must be of this kind; it waits no more.
+// Takes the first operation that waits. It must be of this kind.
 static inline struct store_op *stub_take(struct store_stub *stub, enum store_op_kind kind)
 {
     assert_true(stub->count > 0);

@@ -1,4 +1,4 @@
-// Accounts: made, suspended, resumed, deleted.
+// Accounts: makes, suspends, resumes and deletes them.
 #include "store/catalogue/catalogue.h"
 
 #define LIST_MAX 1000
@@ -13,7 +13,7 @@ static void account_from_row(const struct sql_statement *row, struct account *re
     snprintf(ret->name, sizeof(ret->name), "%.*s", STR_ARGS(sql_text(row, 3)));
 }
 
-// ERR_NOT_FOUND; ERR_EXPIRED if it was deleted.
+// Returns ERR_NOT_FOUND, or ERR_EXPIRED if the account was deleted.
 static int account_find(struct sql *sql, struct str name, struct account *ret)
 {
     CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_ACCOUNT_FIND);
@@ -29,7 +29,7 @@ struct account_times { // 0: never
     int64_t suspended_ms, resumed_ms, deleted_ms;
 };
 
-// An account without a row is one that nothing was done to.
+// An account without a row in this table is one that was never changed.
 static int account_times(struct sql *sql, enum catalogue_statement how, int64_t account, struct account_times *ret)
 {
     *ret = (struct account_times){0};
@@ -76,7 +76,7 @@ int catalogue_account_may_give_up(struct sql *sql, int64_t account, uint64_t gra
 
 // --- Making
 
-// ERR_CONFLICT if it is there.
+// Returns ERR_CONFLICT if it exists.
 static int account_insert(struct sql *sql, struct str name, int64_t now_ms, int64_t *ret_row)
 {
     struct sql_statement *insert = sql_statement(sql, CATALOGUE_ACCOUNT_INSERT);
@@ -95,7 +95,7 @@ int catalogue_account_ensure(struct sql *sql, struct store_account_ensure *ensur
         err = account_insert(sql, ensure->name, now_ms, &found.row);
         ensure->ret_created = err == 0;
     }
-    if (err == ERR_CONFLICT) // another connection's meanwhile
+    if (err == ERR_CONFLICT) // another connection has made it meanwhile
         err = account_find(sql, ensure->name, &found);
     ensure->ret_account = found.row;
     return err;
@@ -173,7 +173,7 @@ static int account_apply(struct sql *sql, const struct store_account_change *cha
     return 0;
 }
 
-// Nobody else changes it until the transaction ends.
+// Keeps others from changing it until the transaction ends.
 static int account_lock(struct sql *sql, struct str name)
 {
     struct sql_statement *lock = sql_statement(sql, CATALOGUE_ACCOUNT_LOCK);
@@ -214,7 +214,7 @@ int catalogue_account_purged(struct sql *sql, int64_t account)
     return err < 0 ? err : run_for(sql, CATALOGUE_PURGING_ACCOUNT_DELETE, account);
 }
 
-// --- Looking
+// --- Listing
 
 int catalogue_account_list(struct sql *sql, struct store_account_list *list)
 {
@@ -227,7 +227,7 @@ int catalogue_account_list(struct sql *sql, struct store_account_list *list)
     }
     CLEANUP(sql_reset) struct sql_statement *rows = sql_statement(sql, CATALOGUE_ACCOUNT_LIST);
     sql_bind_i64(rows, 1, list->after_row);
-    sql_bind_i64(rows, 2, (int64_t)limit + 1); // one more says whether there are more
+    sql_bind_i64(rows, 2, (int64_t)limit + 1); // one more than wanted tells whether there are more
     int rc;
     while ((rc = sql_row(rows)) == 1)
         account_from_row(rows, &list->ret_accounts[list->ret_count++]);

@@ -1,12 +1,12 @@
-// What makes a job: the first attempt with what it depends on, and each further one.
+// Makes jobs: the first attempt with what it depends on, and each further attempt.
 #include "store/catalogue/jobs.h"
 
 // --- What a new job depends on
 
 struct job_parents {
-    size_t waits; // that are not over yet
+    size_t waits; // how many of them are not over yet
     struct parent_row rows[DEPENDENCIES_MAX];
-    char *impossible; // why it can never run; NULL: it may
+    char *impossible; // why the job can never run; NULL: it may
 };
 
 void job_parents_free(struct job_parents **parents)
@@ -22,8 +22,8 @@ struct parent_state {
     enum execution_status ended;
 };
 
-// The newest attempt, which nobody supersedes until the transaction ends. *execution becomes its row. ERR_NOT_FOUND: it
-// is no job, or a purged one.
+// Finds the newest attempt; nobody can supersede it until the transaction ends. *execution becomes its row. Returns
+// ERR_NOT_FOUND if it is not a job, or a purged one.
 static int newest_attempt(struct sql *sql, int64_t *execution, struct job_row *ret)
 {
     int err = job_load_held(sql, *execution, ret);
@@ -146,7 +146,7 @@ static int parents_insert(struct sql *sql, int64_t child, const struct job_paren
         sql_bind_i64(insert, 3, parents->rows[i].row);
         sql_bind_i64(insert, 4, parents->rows[i].wish);
         err = sql_run(insert, &changes);
-        *ret_count += (int64_t)changes; // the same twice is one
+        *ret_count += (int64_t)changes; // the same one twice counts once
     }
     return err;
 }
@@ -215,7 +215,7 @@ static int execution_again(struct sql *sql, int64_t row, int64_t now_ms, int64_t
     sql_bind_i64(insert, 1, row);
     sql_bind_text(insert, 2, str_of(name));
     sql_bind_i64(insert, 3, now_ms);
-    sql_bind_null(insert, 4, SQL_INTEGER); // its identifier is new
+    sql_bind_null(insert, 4, SQL_INTEGER); // it gets a new identifier
     int err = sql_insert(insert, ret_row);
     if (err == 0)
         err = run_with(sql, CATALOGUE_DOCUMENT_AGAIN, row, *ret_row);
@@ -234,7 +234,7 @@ static int job_insert_again(struct sql *sql, int64_t from, const struct job_row 
     return sql_run(insert, NULL);
 }
 
-// Of its batch only the newest attempt counts.
+// In the counts of its batch, only the newest attempt counts.
 static int supersede(struct sql *sql, struct job_row *job, int64_t by, enum execution_status status)
 {
     struct batch_row batch;
@@ -307,7 +307,7 @@ int catalogue_job_retry(struct sql *sql, int64_t row, int64_t now_ms, const stru
     err = end_of(sql, row, &status, &sealed);
     if (err < 0)
         return err;
-    // Whoever has it may not know that it is lost.
+    // Its runner may not know that it counts as lost.
     bool may_run = status == STATUS_LOST && !sealed;
     if (may_run)
         err = catalogue_execution_cancel(sql, row, STR("it was lost, and queued again"));

@@ -1,14 +1,14 @@
-// Rows of batches: read, written, deleted.
+// Reads, writes and deletes the rows of batches.
 #include "store/catalogue/jobs.h"
 
-// The columns of counts, from the first of them; those of statuses are in the order of their names there.
+// The columns of the counts, from the first one on. Statuses are in the order of their names in the table.
 static const enum execution_status counted[] = {
     STATUS_QUEUED, STATUS_RUNNING,   STATUS_WAITING,   STATUS_PAUSED,  STATUS_COMPLETED,
     STATUS_FAILED, STATUS_CANCELLED, STATUS_TIMED_OUT, STATUS_SKIPPED, STATUS_LOST,
 };
 _Static_assert(ARRAY_LEN(counted) == STATUS_COUNT, "every status has a column");
 
-#define COUNTS_AT 13                             // the first of them among BATCH_COLUMNS
+#define COUNTS_AT 13                             // index of the first one in BATCH_COLUMNS
 #define TEXTS_AT  (COUNTS_AT + STATUS_COUNT + 6) // batch_id, owner, name, metadata
 
 static void batch_from_row(const struct sql_statement *row, struct batch_row *ret)

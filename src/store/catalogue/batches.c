@@ -1,11 +1,11 @@
-// Batches: made, added to, closed, cancelled, retried, looked at.
+// Batches: makes, extends, closes, cancels, retries and shows them.
 #include "store/catalogue/jobs.h"
 
 #define IDEMPOTENCY_MS (24 * 3600 * 1000LL)
 
 // --- Making
 
-// The one that was made by the same key within a day, or 0. ERR_IDEMPOTENCY.
+// Returns the batch that was made with the same key within a day, or 0. Returns ERR_IDEMPOTENCY for another request.
 static int batch_by_key(struct sql *sql, const struct store_batch_create *create, int64_t now_ms, int64_t *ret_row)
 {
     *ret_row = 0;
@@ -65,7 +65,7 @@ int catalogue_batch_create(struct sql *sql, struct store_batch_create *create, i
         return ERR_TOO_LARGE;
     int err = catalogue_account_open(sql, batch->account);
     if (err < 0)
-        return err == ERR_EXPIRED ? ERR_UNAUTHORIZED : err; // its credential went with it
+        return err == ERR_EXPIRED ? ERR_UNAUTHORIZED : err; // its credential was deleted together with it
     if (create->idempotency_key.len > 0)
         err = batch_by_key(sql, create, now_ms, &row);
     create->ret_existed = err == 0 && row != 0;
@@ -75,7 +75,7 @@ int catalogue_batch_create(struct sql *sql, struct store_batch_create *create, i
         batch_name(batch, now_ms);
         err = batch_insert(sql, create, now_ms, &row);
         if (err == ERR_NOT_FOUND)
-            return sql_outrun(sql); // another connection took the key or the identifier meanwhile
+            return sql_outrun(sql); // another connection has taken the key or the identifier meanwhile
     }
     if (err < 0)
         return err;
@@ -120,7 +120,8 @@ int catalogue_batch_added(struct sql *sql, int64_t row, const struct catalogue_c
     int err = batch_load(sql, row, &batch);
     if (err < 0 || batch_takes_more(&batch))
         return err;
-    changes->batch_changed(changes->arg, batch.account, row, true); // what waits for it may have waited for this alone
+    // It may have been the only thing that something waits for.
+    changes->batch_changed(changes->arg, batch.account, row, true);
     return batch_unsettled(sql, row);
 }
 
@@ -153,7 +154,7 @@ static int cancel_running(struct sql *sql, struct store_batch_change *change, co
     return err;
 }
 
-// What is not claimed comes first; settling goes on with it, should nobody ask again.
+// Jobs that are not claimed are ended first. If nobody asks again, settling continues.
 static int batch_cancel(struct sql *sql, struct store_batch_change *change, struct batch_row *batch,
                         const struct catalogue_changes *changes)
 {
@@ -210,7 +211,7 @@ int catalogue_batch_change(struct sql *sql, struct store_batch_change *change, i
     struct batch_row batch;
     change->ret_changed = change->ret_running_count = 0;
     change->ret_more = false;
-    free_ptr(&change->ret_running); // of a transaction that was begun again
+    free_ptr(&change->ret_running); // left from a transaction that was begun again
     int err = batch_load(sql, change->row, &batch);
     if (err == 0 && change->close && batch_takes_more(&batch))
         err = batch_close(sql, &batch);
@@ -225,7 +226,7 @@ int catalogue_batch_change(struct sql *sql, struct store_batch_change *change, i
     return catalogue_batch_get(sql, change->row, &change->ret_batch);
 }
 
-// --- Looking
+// --- Showing
 
 static int list_rows(struct sql *sql, const struct store_batch_list *list, unsigned limit, int64_t *rows,
                      size_t *ret_count)
@@ -234,7 +235,7 @@ static int list_rows(struct sql *sql, const struct store_batch_list *list, unsig
     struct sql_statement *find = sql_statement(sql, owned ? CATALOGUE_BATCH_LIST_OWNER : CATALOGUE_BATCH_LIST);
     sql_bind_i64(find, 1, list->account);
     sql_bind_i64(find, 2, list->before_row > 0 ? list->before_row : INT64_MAX);
-    sql_bind_i64(find, 3, (int64_t)limit + 1); // one more says whether there are more
+    sql_bind_i64(find, 3, (int64_t)limit + 1); // one more than wanted tells whether there are more
     if (owned)
         sql_bind_text(find, 4, list->owner);
     return rows_of(find, rows, limit + 1, ret_count);

@@ -1,4 +1,4 @@
-// What makes an execution, once for each idempotency key.
+// Makes executions, once for each idempotency key.
 #include "store/catalogue/catalogue.h"
 
 #define IDEMPOTENCY_MS (24 * 3600 * 1000LL)
@@ -36,7 +36,7 @@ static int idempotency_set(struct sql *sql, const struct store_create *create)
     sql_bind_i64(set, 5, create->execution.created_ms);
     sql_bind_i64(set, 6, create->execution.created_ms - IDEMPOTENCY_MS);
     int err = sql_run(set, &changes);
-    return err < 0 || changes > 0 ? err : sql_outrun(sql); // another connection used it meanwhile
+    return err < 0 || changes > 0 ? err : sql_outrun(sql); // another connection has used it meanwhile
 }
 
 // --- Creating
@@ -48,7 +48,7 @@ int catalogue_create_check(struct sql *sql, const struct store_create *create)
     int64_t row;
     int err = catalogue_account_open(sql, execution->account);
     if (err < 0)
-        return err == ERR_EXPIRED ? ERR_UNAUTHORIZED : err; // its credential went with it
+        return err == ERR_EXPIRED ? ERR_UNAUTHORIZED : err; // its credential was deleted together with it
     if (!execution->execution_id)
         return 0;
     err = catalogue_execution_find(sql, execution->account, str_of(execution->execution_id), &row);

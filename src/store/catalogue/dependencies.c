@@ -1,17 +1,18 @@
-// What waits for an execution or a batch: judged once that is over; and whether it would wait for itself.
+// What waits for an execution or a batch: decides about it when that is over, and finds out whether it would wait for
+// itself.
 #include "store/catalogue/jobs.h"
 
-// --- Circles. One execution at a time cannot make one, as its parents are there before it; a batch that takes more
+// --- Circles. A single new execution cannot make one, because its parents exist before it. A batch that takes more
 // can.
 
-#define WAITING_MAX 4096 // that are looked at
+#define WAITING_MAX 4096 // how many are looked at
 
 struct node {
     enum ending_kind kind;
     int64_t row;
 };
 
-struct waiting { // all that wait for the first one, by way of any others
+struct waiting { // everything that waits for the first one, also through others
     struct node nodes[WAITING_MAX];
     size_t count;
 };
@@ -36,7 +37,7 @@ static int next_child(struct sql *sql, const struct node *of, int64_t after, int
     return sql_number(next, ret);
 }
 
-// Adds what waits for one. *ret_all: there was room.
+// Adds what waits for one. *ret_all: there was enough room.
 static int children_add(struct sql *sql, struct waiting *waiting, struct node of, bool *ret_all)
 {
     struct job_row job;
@@ -63,12 +64,12 @@ int batch_waits_for(struct sql *sql, int64_t batch, const struct parent_row *par
         *ret = waiting->nodes[i].kind == parent->kind && waiting->nodes[i].row == parent->row;
         err = *ret ? 0 : children_add(sql, waiting, waiting->nodes[i], &all);
     }
-    *ret = *ret || !all; // more than can be looked at is not let in
+    *ret = *ret || !all; // if there is more than can be looked at, it is refused
     free(waiting);
     return err;
 }
 
-// --- Judging
+// --- Deciding
 
 struct dependent {
     int64_t child;

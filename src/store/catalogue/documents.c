@@ -1,4 +1,4 @@
-// The wide part of an execution: its request and its metadata, with the labels that lists filter by.
+// The large part of an execution: its request and its metadata, with the labels that lists are filtered by.
 #include "store/catalogue/catalogue.h"
 
 struct labelled {
@@ -31,10 +31,11 @@ int catalogue_documents_set(struct sql *sql, int64_t account, int64_t row, struc
         return err;
     struct labelled labelled = {.sql = sql, .account = account, .row = row};
     err = metadata_labels(metadata, label_insert, &labelled);
-    return err < 0 ? ERR_INTERNAL : labelled.err; // whoever asked has checked that it is an object
+    return err < 0 ? ERR_INTERNAL : labelled.err; // the caller has checked that it is an object
 }
 
-// Here and not in the caller: of two patches at once, each finds what the other one left.
+// The merge happens here and not in the caller: of two patches at the same time, each finds what the other one has
+// left.
 int catalogue_metadata_judge(struct sql *sql, int64_t row, struct str patch, size_t max, char **ret)
 {
     CLEANUP(sql_reset) struct sql_statement *get = sql_statement(sql, CATALOGUE_METADATA_GET);

@@ -1,7 +1,7 @@
-// Executions: looked up and changed. create.c makes them.
+// Executions: finds and changes them. create.c makes them.
 #include "store/catalogue/catalogue.h"
 
-// --- Looking
+// --- Finding
 
 static int execution_from_row(const struct sql_statement *row, struct execution *ret)
 {

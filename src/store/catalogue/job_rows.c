@@ -1,4 +1,4 @@
-// Rows of jobs: read, written, deleted; and small statements.
+// Reads, writes and deletes the rows of jobs; and small statements.
 #include "store/catalogue/jobs.h"
 
 // --- Small statements
@@ -126,7 +126,7 @@ void job_view_from_row(const struct sql_statement *row, int column, struct job_v
         *texts[i] = sql_dup(row, column + 10 + (int)i);
 }
 
-// --- The end of what is known of it
+// --- Forgetting a job
 
 int catalogue_job_purge(struct sql *sql, int64_t row)
 {
@@ -134,7 +134,7 @@ int catalogue_job_purge(struct sql *sql, int64_t row)
     int err = job_load(sql, row, &job);
     if (err < 0)
         return err == ERR_NOT_FOUND ? 0 : err;
-    if (job.retry_of != 0 && job.superseded_by != 0) // the chain of attempts is closed around it
+    if (job.retry_of != 0 && job.superseded_by != 0) // this closes the gap in the chain of attempts
         err = run_with(sql, CATALOGUE_JOB_RELINK, job.retry_of, job.superseded_by);
     if (err == 0)
         err = run_of(sql, CATALOGUE_DEPENDENCIES_DELETE, row);

@@ -1,5 +1,5 @@
-// The statements of jobs and batches; statements.h includes them. Literals of jobs.state and of `kind` are those of
-// enum job_state and enum ending_kind, as indexes hold some states alone.
+// The statements for jobs and batches; statements.h includes them. Literals for jobs.state and `kind` are the values of
+// enum job_state and enum ending_kind, because some indexes cover only some states.
 #pragma once
 
 // --- Jobs
@@ -7,7 +7,7 @@
     "execution, account, state, rank, turn, waits_for, root, attempt, tries, retry_of, superseded_by, batch, " \
     "batch_index, not_before_ms, failed_ms, rate_micros"
 
-// What joins an execution `e` to what the queue says of it, in the order of struct job_view.
+// Joins an execution `e` with what the queue says about it, in the order of struct job_view.
 #define JOB_VIEW_COLUMNS                                                                             \
     "j.state, j.attempt, j.retries, j.rank, j.batch, j.batch_index, j.timeout_ms, j.not_before_ms, " \
     "j.rate_micros, j.trusted, j.demand, j.reason, "                                                 \
@@ -65,7 +65,7 @@
     X(EXECUTION_NAME, "SELECT execution_id FROM executions WHERE id = ?1")                                             \
     X(EXECUTION_END_HELD, "SELECT status, sealed FROM executions WHERE id = ?1 {held}")
 
-// --- What jobs wait for, and what is to be settled
+// --- What jobs wait for, and what must be settled
 #define DEPENDENCY_STATEMENTS(X)                                                                                  \
     X(DEPENDENCY_INSERT, "INSERT INTO dependencies(child, kind, parent, wish) VALUES(?1, ?2, ?3, ?4) "            \
                          "ON CONFLICT DO NOTHING")                                                                \

@@ -1,4 +1,4 @@
-// Jobs: read, written, given a place in the queue, moved by what becomes of their execution.
+// Jobs: their place in the queue, and what the changes of their executions do to them.
 #include "store/catalogue/jobs.h"
 
 #include "model/cost.h"
@@ -16,12 +16,12 @@ int catalogue_jobs_queued(struct sql *sql, int64_t account, uint64_t *ret_count)
     return err;
 }
 
-// --- The place in a line: a fair queue's virtual time. What is single goes before a batch's next.
+// --- The place in a line: the virtual time of a fair queue. A single job comes before the next one of a batch.
 
 #define TURN_SINGLE 1
 #define TURN_BATCH  2
 
-// That of the first one in line: what comes after it in turn is one more.
+// Returns the turn of the first job in the line. What comes after it has that turn plus one.
 static int line_turn(struct sql *sql, const struct job_row *job, struct str demand, int64_t *ret)
 {
     struct sql_statement *first = sql_statement(sql, CATALOGUE_LINE_TURN);
@@ -94,7 +94,7 @@ int job_release(struct sql *sql, struct job_row *job, const struct catalogue_cha
     return err < 0 ? err : changes->changed(changes->arg, job->execution, job->state == JOB_READY);
 }
 
-// --- What becomes of the execution
+// --- What happens to the execution
 
 static int count_in_batch(struct sql *sql, const struct job_row *job, enum job_state was, const struct outcome *before,
                           const struct outcome *after)
@@ -145,7 +145,7 @@ int catalogue_job_outcome(struct sql *sql, int64_t row, const struct outcome *be
         return err == ERR_NOT_FOUND ? outcome_of_parent(sql, row, before, after, ret) : err;
     ret->is_job = true;
     if (job.superseded_by != 0)
-        return 0; // it counts no more
+        return 0; // it does not count any more
     struct job_step step = job_step(job.state, before, after);
     enum job_state was = job.state;
     job.state = step.state;
@@ -179,7 +179,7 @@ int catalogue_job_claimable(struct sql *sql, int64_t row)
     err = batch_load(sql, job.batch, &batch);
     if (err < 0)
         return err;
-    // Until it is settled whether the failures will be tried again, too many of them hold the others.
+    // Until it is settled whether failed jobs will be tried again, too many failures hold back the others.
     bool stops = batch.stopped || batch_stops(&batch.limits, &batch.counts, batch.expected);
     return batch.cancelled || stops ? ERR_CONFLICT : 0;
 }

@@ -1,11 +1,11 @@
-// Within the catalogue: jobs and batches as their changes begin with them. Everything here is called within a write
-// transaction, and what is read is locked until its end. A struct holds what was read: whoever calls something that may
-// change the same row reads it anew.
+// Private to the catalogue: jobs and batches as they are at the beginning of a change. Everything here must be called
+// within a write transaction; what is read is locked until its end. A struct holds what was read. After a call that may
+// change the same row, the caller must read it again.
 #pragma once
 
 #include "store/catalogue/catalogue.h"
 
-enum ending_kind { ENDING_EXECUTION, ENDING_BATCH }; // also of what is depended on
+enum ending_kind { ENDING_EXECUTION, ENDING_BATCH }; // also the kinds of what a job depends on
 
 struct job_row {
     int64_t execution, account;
@@ -24,32 +24,34 @@ struct batch_row {
 };
 
 // --- job_rows.c
-int job_load(struct sql *sql, int64_t execution, struct job_row *ret); // ERR_NOT_FOUND: it is none
+int job_load(struct sql *sql, int64_t execution, struct job_row *ret); // ERR_NOT_FOUND: it is not a job
 int job_load_held(struct sql *sql, int64_t execution, struct job_row *ret);
 int job_save(struct sql *sql, const struct job_row *job);
-// One number or text of a statement that takes one number.
+// Returns the number or text that a statement with one parameter, a number, gives.
 int number_of(struct sql *sql, enum catalogue_statement id, int64_t of, int64_t *ret); // ERR_NOT_FOUND
-int text_of(struct sql *sql, enum catalogue_statement id, int64_t of, char **ret);     // the caller's; ERR_NOT_FOUND
+// Owned by the caller; ERR_NOT_FOUND.
+int text_of(struct sql *sql, enum catalogue_statement id, int64_t of, char **ret);
 int run_of(struct sql *sql, enum catalogue_statement id, int64_t of);
 int run_with(struct sql *sql, enum catalogue_statement id, int64_t first, int64_t second);
-// Rows of a statement whose first column is a number, up to `max`; it is bound already.
+// Returns up to `max` rows of a statement whose first column is a number. The statement must be bound already.
 int rows_of(struct sql_statement *statement, int64_t *ret_rows, size_t max, size_t *ret_count);
 
 // --- jobs.c
-enum placement { PLACED, PLACE_CANCELLED, PLACE_STOPPED }; // not: its batch is over, and it has to end so
-// Where a job goes that waits for nothing any more, or just for a place: ready with its turn, or held. The batch's turn
-// and places are written, and with `move` its counts; the job is not yet.
+// The last two: its batch is over, and the job must end in this way.
+enum placement { PLACED, PLACE_CANCELLED, PLACE_STOPPED };
+// Decides where a job goes that waits for nothing any more, or only for a place: ready with its turn, or held. Writes
+// the batch's turn and places, and with `move` its counts. Does not write the job.
 int job_place(struct sql *sql, struct job_row *job, struct str demand, const struct batch_move *move,
               enum placement *ret);
-// The same of one that there is, and all that follows. `changes` hears of it.
+// Does the same for a job that exists, with everything that follows. `changes` is told about it.
 int job_release(struct sql *sql, struct job_row *job, const struct catalogue_changes *changes);
 int job_end(struct sql *sql, int64_t execution, enum placement why, const struct catalogue_changes *changes);
 
 // --- batch_rows.c
-int batch_load(struct sql *sql, int64_t row, struct batch_row *ret); // ERR_NOT_FOUND
+int batch_load(struct sql *sql, int64_t row, struct batch_row *ret); // ERR_NOT_FOUND: there is none
 int batch_save(struct sql *sql, const struct batch_row *batch);
 bool batch_takes_more(const struct batch_row *batch);
-// It takes no more, and nothing of it is left, also nothing that is to be settled.
+// Tells whether the batch takes no more jobs, and nothing of it is left, nor anything that must be settled.
 int batch_is_over(struct sql *sql, const struct batch_row *batch, bool *ret);
 int batch_unsettled(struct sql *sql, int64_t row);
 
@@ -59,13 +61,16 @@ struct parent_row {
     int64_t row;
     enum dependency_wish wish;
 };
-// Whether the parent waits for the batch, by way of any others: a job of that batch must not wait for it.
+// Tells whether the parent waits for the batch, also through others. A job of that batch must not wait for such a
+// parent.
 int batch_waits_for(struct sql *sql, int64_t batch, const struct parent_row *parent, bool *ret);
-// Judges what waits for this one, which is over, up to *budget of them, which is lowered. *ret_left: there are more.
+// Decides about what waits for this one, which is over: up to *budget of them, which is lowered. *ret_left: there are
+// more.
 int dependents_judge(struct sql *sql, const struct parent_row *parent, bool failed, enum execution_status ended,
                      const struct catalogue_changes *changes, unsigned *budget, bool *ret_left);
 
 // --- attempts.c
-// A new attempt of a job that ended or is lost, not before a time; 0: now. tries: that it begins with.
+// Makes a new attempt of a job that has ended or is lost, not before a time (0: now). `tries` is the count that it
+// begins with.
 int attempt_make(struct sql *sql, struct job_row *job, int64_t not_before_ms, unsigned tries, int64_t now_ms,
                  const struct catalogue_changes *changes, int64_t *ret_row);

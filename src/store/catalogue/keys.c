@@ -86,7 +86,7 @@ int catalogue_key_used(struct sql *sql, const struct store_key_used *used)
     return run_at(sql, CATALOGUE_KEY_USED, used->row, used->used_ms);
 }
 
-// --- Looking
+// --- Finding
 
 int catalogue_key_find(struct sql *sql, struct store_key_find *query)
 {

@@ -1,4 +1,4 @@
-// Leases: who holds what only one may. model/node.h has the rules.
+// Leases: who holds what only one may hold. model/node.h has the rules.
 #include "store/catalogue/catalogue.h"
 
 int catalogue_lease_get(struct sql *sql, enum lease_kind kind, int64_t subject, struct node_lease *ret)
@@ -26,10 +26,10 @@ static int lease_set(struct sql *sql, enum lease_kind kind, int64_t subject, con
     sql_bind_i64(set, 6, now->node);
     sql_bind_u64(set, 7, now->epoch);
     int err = sql_run(set, &changes);
-    return err < 0 || changes > 0 ? err : sql_outrun(sql); // another connection made it meanwhile
+    return err < 0 || changes > 0 ? err : sql_outrun(sql); // another connection has made it meanwhile
 }
 
-// Nodes before leases: who locks both does so in this order.
+// Nodes are locked before leases: everyone who locks both must use this order.
 int catalogue_lease_change(struct sql *sql, enum lease_kind kind, int64_t subject, const struct node_lease_ask *ask,
                            int64_t now_ms, struct node_lease *ret)
 {
@@ -73,7 +73,7 @@ static int adopt_one(struct sql *sql, const struct store_lease_adopt *adopt, str
 int catalogue_lease_adopt(struct sql *sql, struct store_lease_adopt *adopt, int64_t now_ms)
 {
     unsigned limit = adopt->limit > 0 ? MIN(adopt->limit, STORE_ADOPT_MAX) : STORE_ADOPT_MAX;
-    free(adopt->ret_leases); // of a transaction that was begun again
+    free(adopt->ret_leases); // left from a transaction that was begun again
     adopt->ret_leases = xcalloc(limit, sizeof(*adopt->ret_leases));
     adopt->ret_count = 0;
     int err = catalogue_node_stands(sql, adopt->node);

@@ -1,10 +1,10 @@
-// Lists of executions: one statement, made of the conditions that are asked for.
+// Lists of executions: one statement, built from the conditions that are asked for.
 #include "store/catalogue/catalogue.h"
 
-// Of labels a name and a value each, and what is asked for once.
+// For each label a name and a value, and the conditions that occur once.
 #define LIST_PARAMETERS_MAX (4 * STORE_LIST_VALUES_MAX + STATUS_COUNT + 8)
 
-// A statement that grows with its conditions, and the values of its parameters.
+// A statement that grows with its conditions, and the values for its parameters.
 struct list_query {
     struct buf sql;
     struct list_value {
@@ -15,7 +15,7 @@ struct list_query {
     size_t count;
 };
 
-// `sql` ends with the parameter's question mark; its number is put behind it.
+// `sql` ends with the parameter's question mark; the number is written behind it.
 static void add_value(struct list_query *query, const char *sql, struct list_value value)
 {
     query->values[query->count++] = value;
@@ -44,7 +44,7 @@ static void add_any_of(struct list_query *query, const char *column, const struc
         buf_append_byte(&query->sql, ')');
 }
 
-// One join for each name.
+// Adds one join for each name.
 static void add_labels(struct list_query *query, const struct store_list *list)
 {
     for (size_t i = 0; i < list->label_count; i++) {
@@ -79,7 +79,8 @@ static void add_statuses(struct list_query *query, unsigned statuses)
     add_any_of(query, "e.status", &values);
 }
 
-// Identifiers are ASCII: all that begin so lie below the prefix with its last byte raised to the highest.
+// Identifiers are ASCII. So all that begin with the prefix lie below the prefix with its last byte raised to the
+// highest.
 static void add_prefix(struct list_query *query, struct str prefix, char end[ID_EXECUTION_MAX + 2])
 {
     size_t len = MIN(prefix.len, (size_t)ID_EXECUTION_MAX);
@@ -110,9 +111,10 @@ static void list_conditions(struct list_query *query, const struct store_list *l
         add_number(query, " AND e.created_ms >= ?", list->since_ms);
     if (list->before_row > 0)
         add_number(query, list->unsealed_only ? " AND +e.id < ?" : " AND e.id < ?", list->before_row);
-    // By identifier, or open, there are few, which are sorted then; else rows are looked at in this order.
+    // By identifier, or if only open ones are wanted, there are few, which are then sorted. Otherwise rows are read in
+    // this order.
     buf_printf(&query->sql, " ORDER BY %se.id DESC", list->id_prefix.len > 0 || list->unsealed_only ? "+" : "");
-    add_number(query, " LIMIT ?", (int64_t)limit + 1); // one more says whether there are more
+    add_number(query, " LIMIT ?", (int64_t)limit + 1); // one more than wanted tells whether there are more
 }
 
 int catalogue_list_rows(struct sql *sql, const struct store_list *list, unsigned limit, int64_t *ret_rows,

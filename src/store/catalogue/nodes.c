@@ -1,4 +1,4 @@
-// Nodes: started, heard of, fenced.
+// Nodes: starts them, notes when they are heard of, fences them.
 #include "store/catalogue/catalogue.h"
 
 int catalogue_now(struct sql *sql, int64_t *ret_ms)
@@ -6,7 +6,7 @@ int catalogue_now(struct sql *sql, int64_t *ret_ms)
     return sql_number(sql_statement(sql, CATALOGUE_NOW), ret_ms);
 }
 
-// One that is not there any more is fenced.
+// A node that does not exist any more counts as fenced.
 static int node_sign(struct sql *sql, enum catalogue_statement how, int64_t node, struct node_sign *ret)
 {
     *ret = (struct node_sign){.fenced = true};

@@ -1,4 +1,4 @@
-// The keys of an account together, and the rule that an operator is left.
+// All keys of an account, and the rule that one operator's key must be left.
 #include "store/catalogue/catalogue.h"
 
 int catalogue_operators_left(struct sql *sql, int64_t key_row, int64_t account, int64_t now_ms)
@@ -12,7 +12,7 @@ int catalogue_operators_left(struct sql *sql, int64_t key_row, int64_t account, 
     sql_bind_i64(lasts, 2, account);
     sql_bind_i64(lasts, 3, now_ms);
     err = sql_number(lasts, &expires_ms);
-    if (err < 0) // what goes is no operator's, or nobody could use it any more
+    if (err < 0) // no operator's key is removed, or nobody could use it any more
         return err == ERR_NOT_FOUND ? 0 : err;
     struct sql_statement *others = sql_statement(sql, CATALOGUE_OPERATOR_OUTLASTS);
     sql_bind_i64(others, 1, key_row);

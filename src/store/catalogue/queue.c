@@ -1,4 +1,4 @@
-// The queue, looked at: its lines, what is first in them, why one waits.
+// Looks at the queue: its lines, their first jobs, and why a job waits.
 #include "store/catalogue/jobs.h"
 
 int catalogue_jobs_ready(struct sql *sql, struct store_jobs_ready *query)
@@ -16,7 +16,7 @@ int catalogue_jobs_ready(struct sql *sql, struct store_jobs_ready *query)
     return MIN(rc, 0);
 }
 
-// One seek for each line, however many wait in it.
+// One seek for each line, however many jobs wait in it.
 int catalogue_job_lines(struct sql *sql, struct store_job_lines *query)
 {
     unsigned limit = query->limit > 0 ? MIN(query->limit, (unsigned)JOB_LINES_MAX) : JOB_LINES_MAX;
@@ -40,7 +40,7 @@ int catalogue_job_lines(struct sql *sql, struct store_job_lines *query)
     return MIN(rc, 0);
 }
 
-// --- Why one waits
+// --- Why a job waits
 
 static int view_load(struct sql *sql, int64_t row, struct job_view *ret)
 {

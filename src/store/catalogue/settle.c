@@ -1,8 +1,8 @@
-// Settling: what follows from the ends of jobs. docs/internals/jobs.md. The rules are values in model/.
+// Settling: what follows from the ends of jobs. See docs/internals/jobs.md. The rules are values in model/.
 #include "store/catalogue/jobs.h"
 
 #define ENDINGS_MAX 256
-#define STEPS_MAX   1024 // jobs that one transaction changes beside those that ended
+#define STEPS_MAX   1024 // jobs that one transaction changes in addition to those that ended
 
 struct settling {
     struct sql *sql;
@@ -28,7 +28,7 @@ int catalogue_job_unsettled(struct sql *sql, int64_t row, bool *ret)
     return err == ERR_NOT_FOUND ? 0 : err;
 }
 
-// --- One that ended
+// --- A job that has ended
 
 struct end {
     struct outcome outcome;
@@ -55,7 +55,7 @@ static int end_load(struct sql *sql, int64_t row, struct end *ret)
     return status_parse(sql_text(find, 0), &ret->outcome.status) ? 0 : ERR_CORRUPT;
 }
 
-// Nobody wants another attempt of it.
+// Tells whether nobody wants another attempt of it.
 static int is_unwanted(const struct settling *it, const struct job_row *job, const struct end *end, bool *ret)
 {
     struct batch_row batch = {0};
@@ -82,14 +82,14 @@ static int decide(const struct settling *it, const struct job_row *job, const st
     return err;
 }
 
-// A clock of a worker's that is ahead does not hold the next attempt up.
+// If a worker's clock is ahead, the next attempt is not delayed by that.
 static int64_t not_before(const struct settling *it, const struct end *end, int64_t delay_ms)
 {
     int64_t ended_ms = end->outcome.completed_ms;
     return (ended_ms > 0 ? MIN(ended_ms, it->now_ms) : it->now_ms) + delay_ms;
 }
 
-// Judges what waits for it; the ending stays while there are more.
+// Decides about what waits for it. The ending stays while there are more.
 static int settle_dependents(struct settling *it, const struct parent_row *parent, bool failed,
                              enum execution_status ended, int64_t subject)
 {
@@ -117,7 +117,7 @@ static int settle_job(struct settling *it, struct job_row *job)
     struct retry_verdict verdict = {0};
     int64_t row;
     int err = end_load(it->sql, job->execution, &end);
-    if (err == 0 && job->state == JOB_ENDED) // some that wait for it are left
+    if (err == 0 && job->state == JOB_ENDED) // some of those that wait for it are left
         return settle_last(it, job, &end);
     if (err == 0)
         err = decide(it, job, &end, &verdict);
@@ -151,7 +151,7 @@ static int settle_execution(struct settling *it, int64_t row)
     return err < 0 || job.batch == 0 ? err : batch_unsettled(it->sql, job.batch);
 }
 
-// --- A batch of which something ended
+// --- A batch in which something has ended
 
 static int members(const struct settling *it, enum catalogue_statement which, int64_t batch, int64_t *ret_rows,
                    unsigned max, size_t *ret_count)
@@ -162,7 +162,7 @@ static int members(const struct settling *it, enum catalogue_statement which, in
     return rows_of(find, ret_rows, max, ret_count);
 }
 
-// All that is not claimed ends. *ret_left: there may be more.
+// Ends everything that is not claimed. *ret_left: there may be more.
 static int end_unclaimed(struct settling *it, const struct batch_row *batch, bool *ret_left)
 {
     int64_t rows[BATCH_SLICE];
@@ -176,7 +176,7 @@ static int end_unclaimed(struct settling *it, const struct batch_row *batch, boo
     return err;
 }
 
-// As many as there are places for.
+// Makes as many ready as there are places.
 static int fill_places(struct settling *it, const struct batch_row *batch, bool *ret_left)
 {
     int64_t rows[BATCH_SLICE], free_places = (int64_t)batch->limits.parallel - batch->active;

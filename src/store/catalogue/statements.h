@@ -1,5 +1,5 @@
-// Every statement of the catalogue, by subject: X(NAME, SQL), for both engines (store/sql/words.h). How one is added:
-// docs/internals/store.md.
+// All statements of the catalogue, by subject: X(NAME, SQL), for both engines (store/sql/words.h).
+// docs/internals/store.md tells how to add one.
 #pragma once
 
 #include "store/catalogue/job_statements.h"
@@ -28,7 +28,7 @@
 #define KEY_COLUMNS                                                                             \
     "id, account, key_id, name, role, hash, created_ms, expires_ms, last_used_ms, revoked_ms, " \
     "(SELECT suspended_ms FROM accounts a WHERE a.id = api_keys.account)"
-// An operator key that counts: its account is not suspended.
+// An operator's key that counts: its account is not suspended.
 #define OPERATOR_KEYS                                                                                      \
     " FROM api_keys k JOIN accounts a ON a.id = k.account WHERE k.role = 'operator' AND k.revoked_ms = 0 " \
     "AND a.suspended_ms = 0 AND a.deleted_ms = 0 "

@@ -1,7 +1,7 @@
-// Workers: what they offer, and when they were heard of.
+// Workers: what they offer, and when they were last heard of.
 #include "store/catalogue/jobs.h"
 
-#define FORGOTTEN_MS (7 * 24 * 3600 * 1000LL) // after so long one that is not heard of is not listed any more
+#define FORGOTTEN_MS (7 * 24 * 3600 * 1000LL) // after so long without a sign, a worker is not listed any more
 
 static struct str or_null(struct str text)
 {

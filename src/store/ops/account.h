@@ -5,7 +5,7 @@
 #include "util/id.h"
 #include "util/str.h"
 
-struct store_account_ensure { // makes it if it is not there
+struct store_account_ensure { // makes it if it does not exist
     struct store_op op;
     struct str name;
     int64_t ret_account;
@@ -18,19 +18,20 @@ struct store_account_ensure { // makes it if it is not there
 enum account_state { ACCOUNT_ACTIVE, ACCOUNT_SUSPENDED, ACCOUNT_DELETED };
 
 struct account {
-    int64_t row, created_ms, suspended_ms; // 0: it is not suspended
+    int64_t row, created_ms, suspended_ms; // suspended_ms 0: it is not suspended
     char name[ACCOUNT_NAME_MAX + 1];
 };
 
-struct store_account_create { // ERR_CONFLICT, or ERR_EXPIRED if one of that name was deleted: names are not used again
+// ERR_CONFLICT, or ERR_EXPIRED if an account of that name was deleted: names are not used again.
+struct store_account_create {
     struct store_op op;
-    struct str name; // valid
+    struct str name; // must be valid
     struct account ret_account;
 };
 
-// ERR_NOT_FOUND, ERR_EXPIRED if it was deleted, ERR_LAST_OPERATOR as for a key's end. What it is already is fine.
-// Deleted: its keys are revoked with it. ERR_CONFLICT when it holds executions that are not purged, unless `purge`
-// says that all of them are to go; they go in the background, also after a restart.
+// Returns ERR_NOT_FOUND; ERR_EXPIRED if it was deleted; ERR_LAST_OPERATOR as when a key ends. To ask for what it is
+// already is fine. If it is deleted, its keys are revoked, too. ERR_CONFLICT if it holds executions that are not
+// purged, unless `purge` says that all of them must go. They are removed in the background, also after a restart.
 struct store_account_change {
     struct store_op op;
     struct str name;
@@ -40,12 +41,12 @@ struct store_account_change {
     uint64_t ret_change; // grows with each change of any account, as long as this process lives
 };
 
-struct store_account_list { // in the order of their making, without deleted ones
+struct store_account_list { // in the order in which they were made, without deleted ones
     struct store_op op;
-    struct str name; // that one alone: ERR_NOT_FOUND, ERR_EXPIRED; empty: any
+    struct str name; // only this one: ERR_NOT_FOUND, ERR_EXPIRED; empty: any
     int64_t after_row;
     unsigned limit;
     struct account *ret_accounts;
     size_t ret_count;
-    int64_t ret_next_row; // 0: no more
+    int64_t ret_next_row; // 0: there are no more
 };

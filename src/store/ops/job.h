@@ -1,4 +1,4 @@
-// Operations on jobs: executions that wait for a worker. docs/internals/jobs.md. Conventions: store/store.h.
+// Operations on jobs: executions that wait for a worker. See docs/internals/jobs.md. Conventions: store/store.h.
 #pragma once
 
 #include "model/demand.h"
@@ -8,39 +8,40 @@
 #include "store/ops/execution.h"
 
 struct job_parent {
-    struct str id; // an execution's, else a batch's; of the same account
+    struct str id; // identifier of an execution, else of a batch; in the same account
     enum dependency_wish wish;
 };
 
-// What a new execution has beside itself when it is a job: struct store_create's `job`. Its status must be queued.
+// What a new execution has in addition if it is a job: `job` of struct store_create. Its status must be queued.
 struct job_new {
-    struct str demand; // canonical, demand_append
+    struct str demand; // canonical form, see demand_append
     struct retry_rule retry;
-    int priority;         // higher first
-    int64_t timeout_ms;   // 0: none
-    int64_t batch;        // row; 0: none. Set by STORE_BATCH_ADD
-    uint32_t batch_index; // within it, from 0
+    int priority;         // a higher one comes first
+    int64_t timeout_ms;   // 0: no limit
+    int64_t batch;        // row; 0: none. STORE_BATCH_ADD sets it
+    uint32_t batch_index; // its number within the batch, from 0
     const struct job_parent *parents;
     size_t parent_count; // at most DEPENDENCIES_MAX
-    int64_t rate_micros; // of its cost, per hour
-    bool trusted;        // an admin's or operator's; docs/internals/jobs.md
-    uint64_t queued_max; // ERR_RATE when the account has so many queued already; 0: no limit
+    int64_t rate_micros; // its cost per hour
+    bool trusted;        // it belongs to an admin or operator; see docs/internals/jobs.md
+    uint64_t queued_max; // ERR_RATE if the account has so many queued ones already; 0: no limit
 };
 
 // --- Commits
 
-// A worker takes a ready job: epoch + 1, running. ERR_CONFLICT if it is not ready any more, or its batch starts none.
+// A worker takes a ready job: epoch + 1, running. ERR_CONFLICT if it is not ready any more, or its batch starts no more
+// jobs.
 struct store_job_claim {
     struct store_op op;
     int64_t row;
-    int64_t node; // whose lease it becomes; 0: nobody's
+    int64_t node; // the node that gets the lease; 0: no node
     struct str worker_id, worker_hostname;
-    struct execution ret_execution; // with spec_json, and `job`
+    struct execution ret_execution; // with spec_json and `job`
     struct retry_rule ret_retry;
 };
 
-// The worker gives it back, as nothing of it was run: queued, and ready again in its place. If it was asked to cancel,
-// or another attempt follows already, it ends as cancelled. ERR_FENCED, ERR_CONFLICT.
+// The worker gives it back, because nothing of it was run. It is queued and ready again in its former place. If it was
+// asked to cancel, or another attempt exists already, it ends as cancelled. ERR_FENCED, ERR_CONFLICT.
 struct store_job_return {
     struct store_op op;
     int64_t row;
@@ -48,25 +49,25 @@ struct store_job_return {
     struct execution ret_execution;
 };
 
-// Draws the consequences of ends, and makes ready what was delayed until now. docs/internals/jobs.md. To be asked again
+// Carries out what follows from ends, and makes jobs ready whose delay is over. See docs/internals/jobs.md. Ask again
 // while it has settled something, when a change says `unsettled`, and when the next delay is over.
 struct store_job_settle {
     struct store_op op;
-    unsigned max;            // endings; 0: 256
+    unsigned max;            // how many endings; 0: 256
     unsigned ret_settled;    // jobs and batches that changed; 0: nothing was left to do
     int64_t ret_next_due_ms; // of the first delayed job; 0: none
 };
 
-// Queues a job once more by hand: a new attempt, with a new count of retries. ERR_CONFLICT unless it has ended or is
-// lost, and is the newest attempt. A lost one is asked to cancel, and its runner given the time to do so.
+// Queues a job again by hand: a new attempt, with a new count of retries. ERR_CONFLICT unless it is the newest attempt
+// and has ended or is lost. A lost one is asked to cancel, and its runner gets time to do so.
 struct store_job_retry {
     struct store_op op;
     int64_t row;
-    uint64_t queued_max; // as struct job_new's
+    uint64_t queued_max; // as in struct job_new
     struct execution ret_execution;
 };
 
-struct store_worker_seen { // joins, leaves, or is heard of
+struct store_worker_seen { // a worker joins, leaves, or is heard of
     struct store_op op;
     int64_t account;
     struct str worker_id, hostname, offer_json;
@@ -80,12 +81,12 @@ struct job_brief {
     int64_t row, turn;
     int priority;
 };
-// One line's first jobs, by priority, turn, row.
+// The first jobs of one line, by priority, turn and row.
 struct store_jobs_ready {
     struct store_op op;
     int64_t account;
     struct str demand;
-    unsigned limit; // at most JOBS_READY_MAX, which is also 0
+    unsigned limit; // at most JOBS_READY_MAX; 0 means that
     struct job_brief ret_jobs[JOBS_READY_MAX];
     size_t ret_count;
 };
@@ -98,22 +99,22 @@ struct job_line {
 #define JOB_LINES_MAX 1000
 struct store_job_lines {
     struct store_op op;
-    int64_t after_account; // where a page ended; 0: from the first
+    int64_t after_account; // where the last page ended; 0: from the first
     struct str after_demand;
-    unsigned limit; // at most JOB_LINES_MAX, which is also 0. As many as that: there may be more
+    unsigned limit; // at most JOB_LINES_MAX; 0 means that. If so many come, there may be more
     struct job_line *ret_lines;
     size_t ret_count;
 };
 
-// Why it waits, as far as the store knows.
+// Why a job waits, as far as the store knows.
 struct store_job_waits {
     struct store_op op;
     int64_t row;
-    struct job_view ret_job;   // not is_job: all else is 0
-    uint64_t ret_before;       // in its line; when it is ready
-    unsigned ret_parents;      // that it waits for
-    char *ret_parent;          // the first of them; NULL without
-    uint64_t ret_batch_active; // ready or claimed ones of its batch, and how many may be; 0 without a limit
+    struct job_view ret_job;   // if it is not is_job, everything else is 0
+    uint64_t ret_before;       // jobs before it in its line, if it is ready
+    unsigned ret_parents;      // how many parents it waits for
+    char *ret_parent;          // the first of them; NULL if there is none
+    uint64_t ret_batch_active; // ready and claimed jobs of its batch, and how many may be; 0 without a limit
     unsigned ret_batch_parallel;
 };
 
@@ -127,8 +128,8 @@ struct worker_seen {
 struct store_worker_list {
     struct store_op op;
     int64_t account;
-    struct str after; // identifier; empty: from the first
-    unsigned limit;   // at most WORKERS_LIST_MAX, which is also 0
+    struct str after; // an identifier; empty: from the first
+    unsigned limit;   // at most WORKERS_LIST_MAX; 0 means that
     struct worker_seen *ret_workers;
     size_t ret_count;
 };

@@ -7,28 +7,28 @@
 
 struct api_key {
     int64_t row, account;
-    char *key_id; // public handle, "key_…"
+    char *key_id; // public name, "key_…"
     char *name;
     enum role role;
     uint8_t hash[32];                                         // SHA-256 of the whole key
     int64_t created_ms, expires_ms, last_used_ms, revoked_ms; // 0: none
-    bool account_suspended;                                   // set by the store
+    bool account_suspended;                                   // the store sets it
 };
 void api_key_release(struct api_key *key);
 
 struct store_key_create {
     struct store_op op;
-    struct api_key key;      // in: all but row; out: row and account
-    struct str account_name; // empty: key.account says it. ERR_NOT_FOUND, ERR_EXPIRED
+    struct api_key key;      // in: everything except row; out: row and account
+    struct str account_name; // empty: key.account is used. ERR_NOT_FOUND, ERR_EXPIRED
 };
-// ERR_NOT_FOUND; ERR_FORBIDDEN for a key above `role`; ERR_LAST_OPERATOR for an operator key, unless another one lasts
-// at least as long whose account is not suspended.
+// Returns ERR_NOT_FOUND; ERR_FORBIDDEN for a key above `role`; ERR_LAST_OPERATOR for an operator's key, unless another
+// one lasts at least as long and its account is not suspended.
 struct store_key_revoke {
     struct store_op op;
     int64_t account;
     struct str account_name; // as above
     struct str key_id;
-    enum role role; // of whoever asks
+    enum role role; // role of the caller
     int64_t ret_row;
 };
 struct store_key_used {
@@ -44,7 +44,7 @@ struct store_key_find {
 struct store_key_list {
     struct store_op op;
     int64_t account;
-    struct str account_name; // empty: `account`. ERR_NOT_FOUND, ERR_EXPIRED
+    struct str account_name; // empty: `account` is used. ERR_NOT_FOUND, ERR_EXPIRED
     struct api_key *ret_keys;
     size_t ret_count;
 };

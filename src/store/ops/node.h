@@ -1,5 +1,5 @@
-// Operations on nodes and their leases (model/node.h). Conventions: store/store.h. Who has something that only one may
-// do at a time takes a lease of it: a kind of its own in enum lease_kind, and STORE_LEASE.
+// Operations on nodes and their leases (model/node.h). Conventions: store/store.h. For a thing that only one node may
+// do at a time, a node takes a lease: with its own kind in enum lease_kind, and STORE_LEASE.
 #pragma once
 
 #include "model/node.h"
@@ -8,25 +8,24 @@
 
 // --- Commits
 
-// Somebody is there from now on, as a new node. Where only one process can have the store, all servers before this one
-// are fenced by it.
+// A server is present from now on, as a new node. If only one process can have the store, all earlier nodes are fenced.
 struct store_node_start {
     struct store_op op;
     enum node_kind node_kind;
-    struct str address; // where it is to be found, for people; may be empty
+    struct str address; // where it can be reached, for people; may be empty
     int64_t ret_node;
 };
 
-// It is heard of, and so are all leases that it holds; and it fences those that are not. ERR_NODE_FENCED: it was
-// fenced itself, and has to forget what it held. Not needed where only one process can have the store.
+// The node is alive, and so are all leases that it holds. It also fences nodes that are not alive. ERR_NODE_FENCED: it
+// was fenced itself and must forget what it held. Not needed if only one process can have the store.
 struct store_node_beat {
     struct store_op op;
     int64_t node;
-    uint64_t ret_fenced; // how many others it fenced
+    uint64_t ret_fenced; // how many other nodes it fenced
 };
 
-// One lease: claimed, taken back, renewed, released. The refusals of node_lease_next; ERR_NODE_FENCED: the node that
-// asks was fenced itself.
+// One lease: claimed, taken back, renewed or released. Returns the refusals of node_lease_next; ERR_NODE_FENCED if the
+// asking node was fenced itself.
 struct store_lease {
     struct store_op op;
     enum lease_kind lease_kind;
@@ -35,8 +34,8 @@ struct store_lease {
     struct node_lease ret_lease;
 };
 
-// Takes over leases that fenced nodes have left, up to `limit`: as many as that: ask again. Of two nodes that ask at
-// once each gets others. ERR_NODE_FENCED.
+// Takes over up to `limit` leases that fenced nodes have left. If so many come, ask again. Of two nodes that ask at the
+// same time, each gets others. ERR_NODE_FENCED.
 struct adopted_lease {
     int64_t subject;
     struct node_lease lease;

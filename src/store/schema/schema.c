@@ -34,7 +34,7 @@ int schema_version(struct sql *sql, int *ret)
     return err;
 }
 
-// What a step back would lose, as it is in its transaction.
+// Checks, in its transaction, what a step back would lose.
 static int check_lossless(struct sql *sql, const struct schema_migration *migration, struct buf *ret_reason)
 {
     int64_t lost = 0;
@@ -59,7 +59,7 @@ static int run_step(struct sql *sql, const struct schema_migration *migration, b
     return err < 0 ? err : sql_exec(sql, version);
 }
 
-// One migration, in one transaction: from `from`, if the schema is still that by then.
+// Makes one migration in one transaction: from `from`, if the schema still is at that number.
 static int step(struct sql *sql, const struct schema_migration *migration, int from, struct buf *ret_reason)
 {
     int64_t now = 0;

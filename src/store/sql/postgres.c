@@ -1,6 +1,6 @@
-// Numbers and bytes go over the wire as they are, in network order; a statement is prepared at its first step, when the
-// types of its parameters are known. A connection that was lost is made again by the next transaction, which prepares
-// anew what it uses.
+// Numbers and bytes travel in binary form, in network order. A statement is prepared at its first step, when the types
+// of its parameters are known. If a connection was lost, the next transaction makes a new one and prepares again what
+// it uses.
 #include "store/sql/postgres.h"
 
 #include "store/sql/sql_private.h"
@@ -9,7 +9,7 @@
 #include <endian.h>
 #include <libpq-fe.h>
 
-// Object identifiers of the server's types; the same in each installation.
+// Object identifiers of the server's types. They are the same in each installation.
 #define OID_INT8  20
 #define OID_TEXT  25
 #define OID_BYTEA 17
@@ -17,8 +17,8 @@
 struct postgres {
     struct sql base;
     PGconn *connection;
-    uint64_t generation; // of the connection; what was prepared on an earlier one is gone
-    uint64_t names;      // given out
+    uint64_t generation; // of the connection; what was prepared on an earlier connection is gone
+    uint64_t names;      // how many names were given out
     char *reason;        // of the last failure
 };
 
@@ -31,12 +31,12 @@ struct parameter {
 
 struct postgres_statement {
     struct sql_statement base;
-    char *text, *name; // no name: not kept
+    char *text, *name; // without a name it is not kept
     uint64_t generation;
     int count;
     struct parameter *parameters;
-    PGresult *result; // of a statement that was begun
-    int row;          // that it stands on
+    PGresult *result; // of a statement that has begun
+    int row;          // the present row
 };
 
 static struct postgres *postgres_of(const struct sql *sql)
@@ -51,7 +51,7 @@ static struct postgres_statement *statement_of(const struct sql_statement *state
 
 // --- Errors
 
-// By the beginning of the SQLSTATE; the first that fits.
+// By the beginning of the SQLSTATE. The first entry that fits is used.
 static const struct {
     const char *state;
     int err;
@@ -81,7 +81,7 @@ static int error_of_state(struct postgres *postgres, const char *state)
     return ERR_INTERNAL;
 }
 
-// Of a result that is not what was asked for, or of none.
+// For a result that is not what was asked for, or for none.
 static int failure(struct postgres *postgres, const PGresult *result)
 {
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
@@ -111,7 +111,7 @@ static int run_text(struct postgres *postgres, const char *text, const char *tag
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:
     case PGRES_EMPTY_QUERY:
-        // To COMMIT of a transaction that has failed before, the server answers ROLLBACK, and not with an error.
+        // If a transaction has failed before, the server answers COMMIT with ROLLBACK, and not with an error.
         return !tag || strcmp(PQcmdStatus(result), tag) == 0 ? 0 : ERR_INTERNAL;
     default:
         return failure(postgres, result);
@@ -142,7 +142,7 @@ static int rollback(struct sql *sql)
 {
     struct postgres *postgres = postgres_of(sql);
     PGTransactionStatusType status = PQtransactionStatus(postgres->connection);
-    // A connection that went took its transaction with it.
+    // A connection that is gone took its transaction with it.
     return status == PQTRANS_INTRANS || status == PQTRANS_INERROR ? run_text(postgres, "ROLLBACK", NULL) : 0;
 }
 
@@ -163,7 +163,7 @@ static void reset(struct sql_statement *base)
     struct postgres_statement *statement = statement_of(base);
     result_clear(&statement->result);
     for (int i = 0; i < statement->count; i++)
-        statement->parameters[i].data = NULL; // its type stays
+        statement->parameters[i].data = NULL; // the type stays
 }
 
 static void statement_free(struct sql_statement *base)
@@ -181,7 +181,7 @@ static void bind(struct sql_statement *base, int index, const struct sql_value *
     static const Oid types[] = {[SQL_INTEGER] = OID_INT8, [SQL_TEXT] = OID_TEXT, [SQL_BYTES] = OID_BYTEA};
     struct postgres_statement *statement = statement_of(base);
     if (index < 1 || index > statement->count)
-        return; // the server then misses it
+        return; // the server then reports that it is missing
     struct parameter *parameter = &statement->parameters[index - 1];
     parameter->type = types[value->type];
     parameter->data = NULL;
@@ -260,7 +260,7 @@ static bool null(const struct sql_statement *base, int column)
     return PQgetisnull(statement->result, statement->row, column);
 }
 
-// Integers of 8, 4 or 2 bytes, and booleans of one.
+// Reads integers of 8, 4 or 2 bytes, and booleans of one byte.
 static int64_t number(const struct sql_statement *base, int column)
 {
     const struct postgres_statement *statement = statement_of(base);
@@ -268,7 +268,7 @@ static int64_t number(const struct sql_statement *base, int column)
     int len = PQgetlength(statement->result, statement->row, column);
     if (len == 0 || null(base, column))
         return 0;
-    uint64_t value = data[0] & 0x80 && len > 1 ? UINT64_MAX : 0; // its sign
+    uint64_t value = data[0] & 0x80 && len > 1 ? UINT64_MAX : 0; // the sign
     for (int i = 0; i < len; i++)
         value = value << 8 | data[i];
     return (int64_t)value;
@@ -321,7 +321,7 @@ static void drop_notice(void *arg, const PGresult *result)
 
 static PGconn *connect_to(const char *conninfo)
 {
-    // The encoding is ours whatever the environment says.
+    // The encoding is always ours, whatever the environment says.
     const char *const keys[] = {"dbname", "client_encoding", "application_name", NULL};
     const char *const values[] = {conninfo, "UTF8", "runnel", NULL};
     return PQconnectdbParams(keys, values, 1);

@@ -1,5 +1,5 @@
-// The driver for PostgreSQL 15 or newer, by libpq. Its calls wait for the server: for threads of their own, never a
-// loop's.
+// The driver for PostgreSQL 15 or newer, with libpq. Its calls wait for the server, so they need threads of their own
+// and must not run on a loop.
 #pragma once
 
 #include "store/sql/sql.h"

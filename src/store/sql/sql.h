@@ -1,13 +1,13 @@
-// Statements for small rows, the same on each engine. A driver is a const vtable: sqlite.c beside the log's own
-// connection, postgres.c by libpq. A connection belongs to one thread at a time, and its calls block.
+// Statements for small rows, the same on each engine. A driver is a const vtable: sqlite.c on the connection of the
+// log, postgres.c with libpq. A connection is for one thread at a time, and its calls block.
 //
-// Statements are kept in a table, by number, and prepared when they are first wanted; {words} of theirs become the
-// engine's (words.h), and their parameters are ?1, ?2 … Every parameter is bound each time, to the same type each time.
+// Statements are in a table, by number, and are prepared when they are first used. Their {words} become the engine's
+// words (words.h); their parameters are ?1, ?2 … Every parameter must be bound each time, with the same type each time.
 //
-// Errors: ERR_CONFLICT (what was to be unique is there; say ON CONFLICT instead where that can happen), ERR_STORE_FULL,
-// ERR_NO_FILES, ERR_NOMEM, ERR_UNAVAILABLE (away, or at odds with another transaction: sql_again), ERR_CORRUPT,
-// ERR_INVALID (text that is not UTF-8), ERR_INTERNAL (a fault of this program). After any of them the transaction must
-// be rolled back.
+// Errors: ERR_CONFLICT (something that must be unique exists; use ON CONFLICT where that can happen), ERR_STORE_FULL,
+// ERR_NO_FILES, ERR_NOMEM, ERR_UNAVAILABLE (the server is away, or another transaction was in the way: sql_again),
+// ERR_CORRUPT, ERR_INVALID (text that is not UTF-8), ERR_INTERNAL (a fault of this program). After any of them the
+// transaction must be rolled back.
 #pragma once
 
 #include "util/buf.h"
@@ -19,47 +19,49 @@ struct sql_statement;
 enum sql_engine { SQL_SQLITE, SQL_POSTGRES, SQL_ENGINES };
 enum sql_type { SQL_NONE, SQL_INTEGER, SQL_TEXT, SQL_BYTES };
 
-struct sql_texts { // what may be wanted by number
+struct sql_texts { // statements that can be asked for by number
     const char *const *items;
     size_t count;
 };
 
-// The text with the engine's words in it, and its placeholders.
+// Writes the text with the engine's words and placeholders.
 void sql_expand(enum sql_engine engine, const char *text, struct buf *out);
 
 void sql_free(struct sql **sql);
 enum sql_engine sql_engine(const struct sql *sql);
-// What the last failure was, for people. Owned by the caller.
+// Returns what the last failure was, for people. Owned by the caller.
 char *sql_reason(const struct sql *sql);
-// The last failure came of another transaction at the same time: begun again, this one may succeed.
+// True if another transaction at the same time caused the last failure. If it is begun again, this transaction may
+// succeed.
 bool sql_again(const struct sql *sql);
-// Says so of what the caller found: another transaction was faster. Returns ERR_UNAVAILABLE.
+// For callers that find out themselves that another transaction was faster. Makes sql_again true; returns
+// ERR_UNAVAILABLE.
 int sql_outrun(struct sql *sql);
 
-// --- Transactions. SQLite's write transactions exclude each other. On PostgreSQL each statement sees what is committed
-// by then, so what is read to be changed is read {locked}. The owner of a connection may begin and end them by other
-// means, too.
+// --- Transactions. On SQLite, write transactions exclude each other. On PostgreSQL, each statement sees what is
+// committed by then; so rows that are read in order to change them must be read {locked}. The owner of a connection may
+// also begin and end transactions in another way.
 enum sql_mode { SQL_READ, SQL_WRITE };
-int sql_begin(struct sql *sql, enum sql_mode mode); // connects again if need be
-// Any error: nothing is known to be committed. ERR_UNAVAILABLE: it may be, if the connection went; ask before doing it
-// again.
+int sql_begin(struct sql *sql, enum sql_mode mode); // connects again if necessary
+// After any error, nothing is known to be committed. ERR_UNAVAILABLE: it may be committed, if the connection was lost;
+// find that out before doing it again.
 int sql_commit(struct sql *sql);
-int sql_rollback(struct sql *sql); // also after errors; nothing if none is under way
+int sql_rollback(struct sql *sql); // also after errors; does nothing if no transaction is under way
 
-// Statements without parameters or rows, separated by semicolons.
+// Runs statements without parameters and rows, separated by semicolons.
 int sql_exec(struct sql *sql, const char *text);
 
 // --- Statements
-// The statement by its number, reset; NULL if it cannot be prepared, which the other functions take and sql_row
-// reports.
+// Returns the statement with this number, reset. Returns NULL if it cannot be prepared; the other functions take that
+// NULL, and sql_row reports the error.
 struct sql_statement *sql_statement(struct sql *sql, unsigned number);
-// One made for this use; to be freed.
+// Makes a statement for this use. The caller must free it.
 struct sql_statement *sql_prepare(struct sql *sql, const char *text);
 void sql_statement_free(struct sql_statement **statement);
-// For CLEANUP: ends the use of a kept statement, and with it what it holds of the database.
+// For CLEANUP: ends the use of a kept statement, and releases what it holds of the database.
 void sql_reset(struct sql_statement **statement);
 
-// Parameters count from 1. A view without data binds NULL. Bytes must live until the statement is reset.
+// Parameters count from 1. A view without data binds NULL. The bytes must live until the statement is reset.
 void sql_bind_i64(struct sql_statement *statement, int index, int64_t value);
 void sql_bind_u64(struct sql_statement *statement, int index,
                   uint64_t value); // bit for bit; not to be compared by < there
@@ -67,19 +69,22 @@ void sql_bind_text(struct sql_statement *statement, int index, struct str text);
 void sql_bind_bytes(struct sql_statement *statement, int index, struct str bytes);
 void sql_bind_null(struct sql_statement *statement, int index, enum sql_type type);
 
-// Steps to the next row: 1 with a row, 0 without, or an error. The statement is reset unless there is a row.
+// Steps to the next row: returns 1 with a row, 0 without, or an error. Without a row the statement is reset.
 int sql_row(struct sql_statement *statement);
-// Runs it to its end and resets it: 0 or an error. ret_changes: how many rows it changed; may be NULL.
+// Runs the statement to its end and resets it. Returns 0 or an error. ret_changes is how many rows it changed; may be
+// NULL.
 int sql_run(struct sql_statement *statement, uint64_t *ret_changes);
-// Runs INSERT … {new_id}: the number of the new row. ERR_NOT_FOUND if there is none, by ON CONFLICT DO NOTHING.
+// Runs INSERT … {new_id} and returns the number of the new row. ERR_NOT_FOUND if ON CONFLICT DO NOTHING has inserted
+// none.
 int sql_insert(struct sql_statement *statement, int64_t *ret_id);
-// The one integer of its only row, as of SELECT count(*), and resets it. ERR_NOT_FOUND without a row.
+// Returns the one integer of the only row, as of SELECT count(*), and resets the statement. ERR_NOT_FOUND without a
+// row.
 int sql_number(struct sql_statement *statement, int64_t *ret);
 
 // Columns count from 0. Views are valid until the next step or reset.
 bool sql_null(const struct sql_statement *statement, int column);
 int64_t sql_i64(const struct sql_statement *statement, int column); // 0 for NULL
 uint64_t sql_u64(const struct sql_statement *statement, int column);
-struct str sql_text(const struct sql_statement *statement, int column); // no data for NULL; "" has some
+struct str sql_text(const struct sql_statement *statement, int column); // no data for NULL; "" has data
 struct str sql_bytes(const struct sql_statement *statement, int column);
 char *sql_dup(const struct sql_statement *statement, int column); // NULL for NULL

@@ -1,4 +1,4 @@
-// Between sql.c and the drivers.
+// What sql.c and the drivers share.
 #pragma once
 
 #include "store/sql/sql.h"
@@ -7,7 +7,7 @@ struct sql_value {
     enum sql_type type;
     bool null;
     int64_t number;
-    struct str bytes; // of text and bytes
+    struct str bytes; // for text and bytes
 };
 
 struct sql_vtable {
@@ -18,15 +18,16 @@ struct sql_vtable {
     int (*commit)(struct sql *sql);
     int (*rollback)(struct sql *sql);
     int (*exec)(struct sql *sql, const char *text);
-    // `text` is expanded. `parameters`: the highest number among them. NULL: it cannot be.
+    // `text` is expanded. `parameters` is the highest number in it. Returns NULL if it cannot be prepared.
     struct sql_statement *(*prepare)(struct sql *sql, const char *text, int parameters, bool kept);
     void (*statement_free)(struct sql_statement *statement);
     void (*bind)(struct sql_statement *statement, int index, const struct sql_value *value);
-    int (*step)(struct sql_statement *statement);             // 1, 0 or an error
-    int64_t (*new_id)(const struct sql_statement *statement); // of the last INSERT; NULL: the statement has said it
+    int (*step)(struct sql_statement *statement); // returns 1, 0 or an error
+    // Of the last INSERT; NULL: the statement itself returns it.
+    int64_t (*new_id)(const struct sql_statement *statement);
     uint64_t (*changes)(const struct sql_statement *statement);
     void (*reset)(struct sql_statement *statement);
-    // Asks for one type: a number, or bytes.
+    // Reads a column as one type: a number, or bytes.
     bool (*null)(const struct sql_statement *statement, int column);
     int64_t (*number)(const struct sql_statement *statement, int column);
     struct str (*bytes)(const struct sql_statement *statement, int column, enum sql_type type);
@@ -35,11 +36,11 @@ struct sql_vtable {
 struct sql { // drivers embed it
     const struct sql_vtable *vtable;
     struct sql_texts texts;
-    struct sql_statement **kept; // by number; NULL: not wanted yet
+    struct sql_statement **kept; // by number; NULL: not used yet
     bool again;
 };
 
-struct sql_statement { // likewise
+struct sql_statement { // drivers embed it
     struct sql *sql;
 };
 

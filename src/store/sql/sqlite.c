@@ -27,7 +27,7 @@ static sqlite3_stmt *handle_of(const struct sql_statement *statement)
 
 // --- Errors
 
-// What the system said of a file that could not be opened, read or written.
+// Finds what the system said about a file that could not be opened, read or written.
 static int system_error(sqlite3 *handle)
 {
     switch (handle ? sqlite3_system_errno(handle) : 0) {
@@ -51,7 +51,7 @@ int sql_sqlite_error(sqlite3 *handle, int rc)
     case SQLITE_ROW:
     case SQLITE_DONE:
         return 0;
-    case SQLITE_IOERR_SHMSIZE: // the WAL's index lies in the same folder
+    case SQLITE_IOERR_SHMSIZE: // the index of the WAL is in the same folder
         return ERR_STORE_FULL;
     case SQLITE_IOERR_NOMEM:
         return ERR_NOMEM;
@@ -114,7 +114,7 @@ static int commit(struct sql *sql)
 
 static int rollback(struct sql *sql)
 {
-    // After some errors SQLite has rolled back by itself.
+    // After some errors SQLite has already rolled back.
     return sqlite3_get_autocommit(sqlite_of(sql)->handle) ? 0 : exec(sql, "ROLLBACK");
 }
 
@@ -144,7 +144,7 @@ static void statement_free(struct sql_statement *statement)
     free(CONTAINER_OF(statement, struct sqlite_statement, base));
 }
 
-// It fails only for a wrong index or without memory; the step that follows then fails, or the tests do.
+// Binding fails only for a wrong index or without memory. Then the next step fails, or the tests do.
 static void bind(struct sql_statement *statement, int index, const struct sql_value *value)
 {
     sqlite3_stmt *handle = handle_of(statement);

@@ -1,6 +1,6 @@
-// What differs between the engines, in one table. Schema and statements say {word}; sql_expand puts in what the engine
-// calls it. All else in them is SQL that both engines run: no functions of one engine, no types by name, and ON
-// CONFLICT for what two connections may do at once.
+// What differs between the engines, in one table. The schema and the statements use {word}, and sql_expand replaces it
+// with the engine's text. Everything else in them is SQL that both engines run: no functions of one engine, no names of
+// types, and ON CONFLICT for what two connections may do at the same time.
 #pragma once
 
 // X(word, SQLite, PostgreSQL)
