@@ -18,10 +18,9 @@ struct store_append {
     uint64_t first;      // the producer's counter for the chunk's first record
     uint64_t epoch;      // 0: not fenced
     bool skip_ahead;
-    const uint64_t
-        *skip_digest;    // with skip_ahead: what the producer's digest goes on from; NULL: not known. Until done
-    bool whole;          // repeated as a whole or not at all: ERR_CONFLICT if only its first records are known
-    struct chunk *chunk; // borrowed until done
+    const uint64_t *skip_digest; // with skip_ahead: the digest to continue from; NULL: not known; borrowed until done
+    bool whole;                  // repeated as a whole or not at all: ERR_CONFLICT if only its first records are known
+    struct chunk *chunk;         // borrowed until done
     // Of the first appended record; if the last append is repeated as a whole, that of the original.
     uint64_t ret_first_sequence;
     uint64_t ret_appended;      // 0 if all were repetitions

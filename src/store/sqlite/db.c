@@ -18,9 +18,10 @@ int db_open(struct db *db, const char *path, const char *vfs, enum db_mode mode)
         return err;
     }
     db->sql = sql_sqlite_new(db->handle, catalogue_texts);
-    // Only two things make a connection wait for another: recovery of the WAL at start, and a backup's end.
+    // A connection waits for another in two cases only: while the WAL is recovered at the start, and at the end of a
+    // backup.
     sqlite3_busy_timeout(db->handle, DB_BUSY_MS);
-    // Only the writer checkpoints; a reader that closes last must not.
+    // Only the writer checkpoints. A reader that closes last must not.
     if (mode == DB_READER)
         sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return 0;
@@ -94,7 +95,7 @@ int db_query_i64(struct db *db, const char *sql, int64_t *ret)
     return 0;
 }
 
-// Binding fails only for a wrong index or without memory; the step that follows then fails, or the tests do.
+// Binding fails only for a wrong index or without memory. Then the next step fails, or the tests do.
 void db_bind_i64(sqlite3_stmt *statement, int index, int64_t value)
 {
     sqlite3_bind_int64(statement, index, value);

@@ -111,7 +111,7 @@ void fixture_execute(const struct fixture *fixture, const char *sql)
 
 void fixture_await_merged(struct fixture *fixture)
 {
-    // Each query takes a turn of the writer's queue as well, so this waits for commits, not for time alone.
+    // Each query also takes a turn in the writer's queue, so this waits for commits and not only for time.
     while (fixture_query(fixture, "SELECT count(*) FROM hot") > 0)
         fixture_account(fixture, "turn");
 }

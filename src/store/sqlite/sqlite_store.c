@@ -45,7 +45,8 @@ static void sqlite_submit(struct store *base, struct store_op *op)
     pthread_mutex_unlock(&store->mutex);
     if (whole)
         pthread_cond_signal(&store->writer_pause);
-    pthread_cond_signal(commit ? &store->writer_wake : &store->reader_wake); // who wakes up finds the mutex free
+    // Signalled after the mutex was released, so that the thread that wakes up finds it free.
+    pthread_cond_signal(commit ? &store->writer_wake : &store->reader_wake);
 }
 
 static void sqlite_stats(struct store *base, struct store_stats *ret)
@@ -155,7 +156,8 @@ static struct sqlite_store *store_new(const struct sqlite_options *options)
     return store;
 }
 
-// Up to where its schema is known, and a WAL that a crash has left was looked at; nothing of the database is changed.
+// Opens the file until its schema is known and a WAL that a crash has left was checked. Changes nothing in the
+// database.
 static int open_file(struct sqlite_store *store, struct wal_found *wal, int *ret_version, struct buf *ret_error)
 {
     int err = store_wal_check(store, wal, ret_error);
@@ -224,9 +226,9 @@ static int open_database(struct sqlite_store *store, struct buf *ret_error)
         return err;
     }
     store->stats.wal_lost = wal.lost;
-    store->wal_pages = vfs_wal_bytes(store->vfs) / MAX(store->page_size, 1u); // what a crash has left there
+    store->wal_pages = vfs_wal_bytes(store->vfs) / MAX(store->page_size, 1u); // what a crash has left in the WAL
     store_backup_clear(store);
-    reserve_make(store, 0); // without it the first full group finds out
+    reserve_make(store, 0); // if there is no room, the first full group finds that out
     vfs_set_cover(store->vfs, reserve_cover, store);
     if (restored)
         log_info(store->base.logger, "the store is a restored backup and has a new incarnation",
@@ -281,7 +283,7 @@ static int migrate_locked(struct sqlite_store *store, int to, int *ret_from, str
         buf_printf(ret_error, "%s is no store: it is empty", store->path);
         return ERR_CONFLICT;
     }
-    if (wal.lost > 0) { // who starts on it makes a new incarnation first
+    if (wal.lost > 0) { // a server that starts on it makes a new incarnation first
         buf_printf(ret_error, "%s has lost its last commits: start a server on it before it is migrated", store->path);
         return ERR_CONFLICT;
     }

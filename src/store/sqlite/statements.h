@@ -1,4 +1,4 @@
-// Every statement of the log that is kept prepared, in one table: X(name, SQL). The catalogue has its own:
+// All prepared statements of the log, in one table: X(name, SQL). The catalogue has its own:
 // store/catalogue/statements.h.
 #pragma once
 

@@ -1,6 +1,6 @@
-// Copies of a store: into a backup while it runs, and out of one by a restore. Each is made by VACUUM INTO, so it holds
-// no free pages and can give room back later, whatever the source is; marked; and kept in rollback mode, which says
-// that no WAL beside it can be its own.
+// Copies of a store: into a backup while it runs, and out of a backup by a restore. Each is made by VACUUM INTO. So it
+// has no free pages, and can give room back later, whatever the source is. It is marked, and stays in rollback mode: so
+// a WAL beside it cannot be its own.
 #include "store/sqlite/copy/backup.h"
 
 #include "store/sqlite/file/target.h"
@@ -9,8 +9,7 @@
 
 #include <unistd.h>
 
-// A single file that says of itself that it is a copy. It has a name that nobody looks for until it is whole, so it
-// needs no journal.
+// Makes a single file that is marked as a copy. Nobody looks for its name until it is complete, so it needs no journal.
 static int mark_copy(const char *path, struct buf *ret_error)
 {
     struct db db = {0};
@@ -35,7 +34,7 @@ int store_copy(struct db *from, const char *path, struct buf *ret_error)
     CLEANUP(db_finalize) sqlite3_stmt *vacuum = NULL;
     int64_t auto_vacuum = 0;
     int err = db_query_i64(from, "PRAGMA auto_vacuum", &auto_vacuum);
-    // Of the copy; on a store that has it, it would be written there.
+    // A property of the copy. On a store that has the property, the statement would write to the store.
     if (err == 0 && auto_vacuum == 0)
         err = db_exec(from, "PRAGMA auto_vacuum = INCREMENTAL");
     if (err == 0)

@@ -3,8 +3,8 @@
 
 #include "store/sqlite/sqlite_private.h"
 
-// The store that `from` reads, as of one moment, into the empty file `path`: compact, marked as a copy, in rollback
-// mode. Not synced. A text in *ret_error.
+// Copies the store that `from` reads, as it is at one moment, into the empty file `path`. The copy is compact, marked,
+// in rollback mode, and not synced. On error *ret_error has a text.
 int store_copy(struct db *from, const char *path, struct buf *ret_error);
-// Removes what a backup has left that was under way when the process was killed.
+// Removes what is left of a backup that was under way when the process was killed.
 void store_backup_clear(struct sqlite_store *store);

@@ -1,4 +1,4 @@
-// A backup in the place of the store.
+// Puts a backup in the place of the store.
 #include "store/sqlite/copy/backup.h"
 #include "store/sqlite/file/target.h"
 #include "store/sqlite/schema/open.h"
@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// What belongs to a store beside its file. A rollback journal stays with the name that it has: it is there only if the
-// process was killed while it made the store.
+// What belongs to a store beside its file. A rollback journal stays under its name: it exists only if the process was
+// killed while it made the store.
 static const char *const beside[] = {"-wal", "-journal", ".wal-mark"};
 
 static int fail(int err, struct buf *ret_error, const char *what, const char *path)
@@ -27,7 +27,7 @@ static bool same_file(const char *a, const char *b)
            first.st_ino == second.st_ino;
 }
 
-// Ours, not of a newer program, and every page and index of it sound.
+// Checks that it is ours, not of a newer program, and that every page and index of it is sound.
 static int check_source(struct db *from, const char *file, struct buf *ret_error)
 {
     int version;
@@ -63,7 +63,7 @@ static int copy_checked(const struct sqlite_restore *restore, const char *tempor
 
 static int make_empty(const char *path)
 {
-    unlink(path); // of a restore that was interrupted: the store's lock is ours
+    unlink(path); // left by a restore that was interrupted; we hold the store's lock
     CLEANUP(close_fd) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     return fd < 0 ? target_error(errno) : 0;
 }
@@ -83,7 +83,7 @@ static int sync_folder_of(const char *path)
     return dir_sync(slash ? folder : ".");
 }
 
-// A second name for each of its files, so that the first one never is missing.
+// Gives each file a second name, so that the first name never is missing.
 static int keep_former(const char *path, const char *kept, struct buf *ret_error)
 {
     if (link(path, kept) < 0)
@@ -97,7 +97,8 @@ static int keep_former(const char *path, const char *kept, struct buf *ret_error
     return err < 0 ? fail(err, ret_error, "cannot sync", path) : 0;
 }
 
-// A journal would be applied to whatever has the name. A WAL is not, see wal_check.h, so it may go afterwards.
+// A journal would be applied to any file with the name, so it must go first. A WAL is not (see wal_check.h), so it may
+// go afterwards.
 static int put_in_place(const char *path, const char *temporary, struct buf *ret_error)
 {
     CLEANUP(free_ptr) char *journal = xasprintf("%s-journal", path);

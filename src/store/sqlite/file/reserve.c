@@ -1,11 +1,11 @@
-// What a full disk takes to be survived, and no more:
-// - Moving the WAL to the database, which may grow the database by as much as the WAL holds.
-// - Then, with the WAL beginning anew in the space that it has or without any, the commit of a purge or of outcomes:
-//   a slice of a purge writes some ten pages, 512 KiB are a hundred.
-// So the reserve is that much larger than the WAL reaches, and grows before the WAL does: the file layer asks for it at
-// each write that goes further, and where there is no room for both the disk is full, while all that is in the WAL can
-// still be moved. Without load the WAL is short and the reserve as small as it gets. Above its greatest size it does
-// not follow any more: the WAL is longer than that only while a reader holds up every checkpoint.
+// What is needed to survive a full disk, and no more:
+// - Moving the WAL to the database. The database may grow by as much as the WAL holds.
+// - Then the commit of a purge or of outcomes. The WAL begins again in the space that it has, or without any. A slice
+//   of a purge writes about ten pages; 512 KiB are a hundred.
+// So the reserve is larger than the WAL by that much, and grows before the WAL does: the file layer asks for it at each
+// write that makes the WAL longer. If there is no room for both, the disk counts as full while all of the WAL can still
+// be moved. Without load the WAL is short, and the reserve is as small as possible. Above its greatest size it does not
+// grow any more: the WAL is longer than that only while a reader blocks every checkpoint.
 #include "store/sqlite/file/reserve.h"
 
 #include <errno.h>
@@ -33,7 +33,7 @@ static void set_held(struct sqlite_store *store, uint64_t bytes)
     vfs_cover_wal(store->vfs, follows ? bytes - RESERVE_COMMIT : UINT64_MAX);
 }
 
-// The descriptor is kept: a server that has run out of files must not take that for a full disk.
+// The descriptor is kept open: a server that has run out of files must not take that for a full disk.
 static int reserve_open(struct sqlite_store *store)
 {
     if (store->reserve_fd >= 0)
@@ -43,13 +43,13 @@ static int reserve_open(struct sqlite_store *store)
     return store->reserve_fd < 0 ? errno : 0;
 }
 
-// 0, or an errno: then it is as it was.
+// Returns 0, or an errno; then the reserve is as it was.
 static int reserve_grow(struct sqlite_store *store, uint64_t bytes)
 {
     if (!vfs_set_reserve(store->vfs, bytes))
         return ENOSPC;
     int cause = reserve_open(store), fd = store->reserve_fd;
-    // It may have been left longer.
+    // It may be longer, left by an earlier run.
     if (cause == 0 && store->reserve_held == 0 && ftruncate(fd, (off_t)bytes) < 0)
         cause = errno;
     off_t from = (off_t)MIN(store->reserve_held, bytes);

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define ERRNO_END      4096
-#define NAME_MAX_BYTES 240 // so that there is room for what is put behind it
+#define NAME_MAX_BYTES 240 // leaves room for what is appended to it
 
 int target_error(int cause)
 {
@@ -65,7 +65,7 @@ static bool name_leads_elsewhere(struct str name)
     return false;
 }
 
-// A step into a folder that is there. A symbolic link is none.
+// Steps into a folder that exists. A symbolic link does not count as one.
 static int descend(struct target *target, struct str part, struct buf *ret_error)
 {
     CLEANUP(free_ptr) char *step = str_dup(part);
@@ -99,7 +99,7 @@ static int open_folder(struct target *target, const char *root, struct str name,
     return err;
 }
 
-// Which file it is, whatever else may get its name.
+// Notes which file it is, so that another file that gets the name later is not taken for it.
 static int write_note(const struct target *target, int fd)
 {
     struct stat info;
@@ -130,7 +130,7 @@ static int make_temporary(struct target *target, struct buf *ret_error)
         return err == -EACCES || err == -EROFS || err == -EPERM ? ERR_INVALID : err;
     }
     target->made = true;
-    int err = fchmod(fd, 0600) < 0 ? -errno : write_note(target, fd); // the umask has no say
+    int err = fchmod(fd, 0600) < 0 ? -errno : write_note(target, fd); // fchmod ignores the umask
     return err < 0 ? refuse(target_error(-err), ret_error, "cannot write", target->temporary_path) : 0;
 }
 
@@ -156,7 +156,7 @@ int target_make(struct target *target, const char *root, struct str name, const 
     return make_temporary(target, ret_error);
 }
 
-// Some file systems know no renaming that spares what is there; there a second link does.
+// Some file systems cannot rename without replacing an existing file. There a second link is made.
 static int give_name(const struct target *target)
 {
     int folder = target->folder_fd;
@@ -175,7 +175,7 @@ static int sync_temporary(const struct target *target)
     return fd < 0 || fdatasync(fd) < 0 ? -errno : 0;
 }
 
-// It may have been made for this file. A folder that may not be read is left to the kernel.
+// The folder may have been made for this file. If it may not be read, syncing is left to the kernel.
 static int sync_root(const struct target *target)
 {
     CLEANUP(free_ptr) char *above = xstrdup(target->root);

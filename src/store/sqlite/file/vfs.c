@@ -8,7 +8,7 @@
 enum vfs_file_kind { FILE_DATABASE, FILE_WAL, FILE_RESERVE, FILE_OTHER };
 
 struct vfs {
-    sqlite3_vfs methods; // registered; its pAppData is this struct
+    sqlite3_vfs methods; // registered; its pAppData points to this struct
     sqlite3_vfs *real;
     char name[32];
     const struct logger *logger;
@@ -17,7 +17,7 @@ struct vfs {
     _Atomic uint64_t limit;
     int (*cover)(void *arg, uint64_t wal_bytes);
     void *cover_arg;
-    uint64_t wal_covered; // the writer's
+    uint64_t wal_covered; // used by the writer only
     struct wal_mark *mark;
     _Atomic uint64_t fsyncs, fsync_ns_sum, fsync_buckets[VFS_BUCKETS];
 };
@@ -26,10 +26,10 @@ struct vfs_file {
     sqlite3_file base;
     struct vfs *vfs;
     enum vfs_file_kind kind;
-    sqlite3_file *real; // right behind this struct, in SQLite's allocation
+    sqlite3_file *real; // directly behind this struct, in SQLite's allocation
 };
 
-// SQLite hands out its base struct, which is the first member.
+// SQLite gives us its base struct, which is our first member.
 static struct vfs_file *file_of(sqlite3_file *base)
 {
     return CONTAINER_OF(base, struct vfs_file, base);
@@ -58,7 +58,7 @@ static bool over_limit(struct vfs *vfs, enum vfs_file_kind kind, uint64_t end)
     return end > limit;
 }
 
-// SQLite asks for errno where a write failed otherwise than for want of space.
+// SQLite asks for errno if a write has failed for another reason than a full disk.
 static int wal_cover(const struct vfs_file *file, uint64_t end)
 {
     const struct vfs *vfs = file->vfs;
@@ -125,7 +125,7 @@ static int file_sync(sqlite3_file *base, int flags)
     uint64_t start = clock_mono_ns();
     int rc = CALL(base, xSync, flags);
     if (rc != SQLITE_OK) {
-        // The kernel may have dropped the pages and forgotten the error: nothing that is read back could be believed.
+        // The kernel may have dropped the pages and forgotten the error, so nothing that is read back can be trusted.
         log_error(vfs->logger, "fsync of the store failed; ending the process", LOG_I("sqlite_code", rc));
         abort();
     }
@@ -240,7 +240,7 @@ static int vfs_open(sqlite3_vfs *methods, sqlite3_filename name, sqlite3_file *b
     int rc = vfs->real->xOpen(vfs->real, name, file->real, flags, ret_flags);
     if (!file->real->pMethods)
         return rc;
-    base->pMethods = &file_methods; // from here on SQLite calls xClose, after a failure too
+    base->pMethods = &file_methods; // from now on SQLite calls xClose, also after a failure
     sqlite3_int64 size = 0;
     if (rc == SQLITE_OK && file->kind != FILE_OTHER && CALL(base, xFileSize, &size) == SQLITE_OK)
         atomic_store(&vfs->sizes[file->kind], (uint64_t)size);
@@ -277,7 +277,7 @@ int vfs_new(const struct logger *logger, struct vfs **ret)
     vfs->real = real;
     vfs->logger = logger;
     snprintf(vfs->name, sizeof(vfs->name), "runnel-%p", (void *)vfs);
-    vfs->methods = *real; // randomness, time and the like are the real one's, and need no state
+    vfs->methods = *real; // randomness, time and the like are those of the real one, and need no state
     vfs->methods.pNext = NULL;
     vfs->methods.szOsFile = (int)sizeof(struct vfs_file) + real->szOsFile;
     vfs->methods.zName = vfs->name;

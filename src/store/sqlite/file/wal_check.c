@@ -15,19 +15,19 @@
 #define WAL_VERSION     3007000u
 #define PAGE_SIZE_MAX   65536u
 
-// --- Judging
+// --- Deciding
 
 static bool salts_eq(struct wal_salts a, struct wal_salts b)
 {
     return memcmp(&a, &b, sizeof(a)) == 0;
 }
 
-// Whether the database is the one that the mark was made beside, at a time that its WAL follows on.
+// Whether the database is the one that the mark was made for, at a time at which its WAL can follow.
 static bool is_marked_one(const struct wal_facts *facts)
 {
     const struct wal_claim *claim = &facts->claim;
     if (!facts->known)
-        return true; // damaged, or in the middle of a checkpoint: then it needs its WAL
+        return true; // it is damaged, or a checkpoint was interrupted; then it needs its WAL
     bool same = !*claim->incarnation || !*facts->incarnation || strcmp(claim->incarnation, facts->incarnation) == 0;
     return same && facts->generation >= claim->base && facts->generation <= claim->last;
 }
@@ -38,7 +38,8 @@ static uint64_t lost_of(const struct wal_facts *facts, uint64_t found)
     return MAX(lost, facts->claim.lost);
 }
 
-// Without a WAL. Another program may have moved all of it to the database, which then has its newest generation.
+// For a database without a WAL. Another program may have moved all of the WAL to the database, which then has the
+// newest generation.
 static uint64_t lost_without(const struct wal_facts *facts)
 {
     bool concerns = facts->marked && facts->database && !facts->rollback_mode && is_marked_one(facts);
@@ -55,7 +56,7 @@ struct wal_judgement wal_judge(const struct wal_facts *facts)
         return (struct wal_judgement){WAL_NONE, lost_without(facts)};
     if (!facts->database || facts->rollback_mode)
         return (struct wal_judgement){.verdict = WAL_OTHERS};
-    if (!facts->wal_header) { // SQLite would begin it anew
+    if (!facts->wal_header) { // SQLite would begin it again
         uint64_t lost = lost_without(facts);
         return (struct wal_judgement){lost > 0 ? WAL_OTHERS : WAL_NONE, lost};
     }
@@ -66,7 +67,7 @@ struct wal_judgement wal_judge(const struct wal_facts *facts)
         return (struct wal_judgement){.verdict = WAL_UNKNOWN};
     if (!is_marked_one(facts))
         return (struct wal_judgement){.verdict = WAL_OTHERS};
-    // With the header of the one before nothing of this one is there.
+    // With the header of the WAL before, nothing of this one is there.
     return (struct wal_judgement){WAL_OWN, lost_of(facts, current ? facts->wal_committed : 0)};
 }
 
@@ -74,7 +75,7 @@ struct wal_judgement wal_judge(const struct wal_facts *facts)
 
 struct wal_sum {
     uint32_t a, b;
-    bool big_endian; // the words that are summed up
+    bool big_endian; // byte order of the words that are summed up
 };
 
 static uint32_t word_of(const unsigned char *at, bool big_endian)
@@ -115,7 +116,7 @@ static bool header_parse(const unsigned char *header, struct wal_sum *ret_sum, s
     return true;
 }
 
-// Frame by frame, as SQLite's recovery goes, to the last commit before the first frame that is not whole.
+// Reads frame by frame, as SQLite's recovery does, to the last commit before the first damaged frame.
 static void scan_wal(int fd, struct wal_facts *facts)
 {
     unsigned char header[WAL_HEADER], frame[WAL_FRAME_HEADER];
@@ -138,7 +139,7 @@ static void scan_wal(int fd, struct wal_facts *facts)
     }
 }
 
-// As a URI, so that SQLite leaves its WAL alone.
+// Makes a URI, so that SQLite ignores the WAL.
 static void uri_of(const char *path, struct buf *ret)
 {
     buf_append_text(ret, "file:");
@@ -198,7 +199,7 @@ int wal_facts_read(const char *path, struct wal_facts *ret)
     struct stat info;
     *ret = (struct wal_facts){.marked = wal_mark_read(mark, &ret->claim)};
     ret->marked = wal_mark_read(mark, &ret->claim);
-    // No descriptor of the database may be closed once SQLite has it open: its locks would go.
+    // When SQLite has the database open, no descriptor of it may be closed: the locks would be lost.
     read_database(path, ret);
     if (ret->database && !ret->rollback_mode)
         read_identity(path, ret);

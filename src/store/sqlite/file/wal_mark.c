@@ -8,9 +8,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#define MAGIC UINT64_C(0x314b524d4c4e5252) // in the machine's own order, as SQLite's index of the WAL is
+#define MAGIC UINT64_C(0x314b524d4c4e5252) // in the machine's byte order, like SQLite's index of the WAL
 
-// In one sector, so that it is there whole or not at all.
+// It lies within one sector, so that it is written completely or not at all.
 struct wal_mark_file {
     uint64_t magic;
     struct wal_claim claim;
@@ -121,7 +121,7 @@ int wal_mark_writing(struct wal_mark *mark, const void *data, size_t len, uint64
     const unsigned char *bytes = data;
     struct wal_claim *claim = &mark->claim;
     if (offset == 0 && len == WAL_HEADER) {
-        // A WAL begins anew only when the database has all of the one before.
+        // A WAL begins again only when the database has everything of the one before.
         claim->former = claim->salts;
         claim->salts = (struct wal_salts){{word_at(bytes + 16), word_at(bytes + 20)}};
         claim->base = mark->stored;
@@ -130,7 +130,7 @@ int wal_mark_writing(struct wal_mark *mark, const void *data, size_t len, uint64
         mark->page_size = word_at(bytes + 8);
         return mark_write_durable(mark);
     }
-    // The second word of a frame's header is the size of the database after a commit, or 0.
+    // The second word of a frame's header is the size of the database after a commit; otherwise it is 0.
     if (len == WAL_FRAME_HEADER && offset >= WAL_HEADER && word_at(bytes + 4) != 0)
         mark->commit_end = offset + WAL_FRAME_HEADER + mark->page_size;
     return 0;
@@ -144,7 +144,7 @@ void wal_mark_synced(struct wal_mark *mark)
     bool risen = claim->last != mark->generation;
     claim->committed = mark->commit_end;
     claim->last = mark->stored = mark->generation;
-    // Without it a start knows less; the commit stands.
+    // Without the mark, a start knows less. The commit is valid all the same.
     if (risen)
         mark_write_durable(mark);
     else

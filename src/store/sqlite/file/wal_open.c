@@ -1,4 +1,4 @@
-// What a start does about the WAL that it finds.
+// What a start does with the WAL that it finds.
 #include "store/sqlite/file/wal_open.h"
 
 #include "store/sqlite/file/target.h"
@@ -20,7 +20,7 @@ static int sync_folder_of(const char *path)
     return dir_sync(slash ? folder : ".");
 }
 
-// Under another name, before SQLite can apply it. The index of it goes too.
+// Gives it another name before SQLite can apply it. Its index is removed, too.
 static int set_aside(struct sqlite_store *store, const char *wal, const char *why, struct buf *ret_error)
 {
     CLEANUP(free_ptr) char *aside = target_aside(wal, "aside", clock_real_ms());
@@ -39,7 +39,7 @@ static int set_aside(struct sqlite_store *store, const char *wal, const char *wh
     return 0;
 }
 
-// SQLite writes over what it cannot use; somebody may get something out of it yet.
+// SQLite overwrites what it cannot use. Somebody may still be able to rescue something from it.
 static char *keep_damaged(const char *wal)
 {
     CLEANUP(buf_release) struct buf content = {0};
@@ -114,7 +114,7 @@ int store_wal_mark(struct sqlite_store *store, const struct wal_found *found, st
         .lost = found->lost,
     };
     snprintf(claim.incarnation, sizeof(claim.incarnation), "%s", facts->incarnation);
-    // A checkpoint may have been interrupted, so what the mark says of the WAL's beginning stands.
+    // A checkpoint may have been interrupted, so the mark's word about the WAL's beginning stands.
     if (facts->wal_header && facts->marked) {
         claim.base = MIN(known->base, claim.base);
         claim.last = MAX(known->last, claim.last);

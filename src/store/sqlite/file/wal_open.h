@@ -1,4 +1,4 @@
-// The WAL, before SQLite sees it, and its mark.
+// The check of the WAL before SQLite sees it, and its mark.
 #pragma once
 
 #include "store/sqlite/file/wal_check.h"
@@ -6,12 +6,12 @@
 
 struct wal_found {
     struct wal_facts facts;
-    uint64_t lost; // bytes of commits that should be there and are not
+    uint64_t lost; // bytes of commits that are missing
 };
-// Sets aside what is not the store's own, and says in the log what is lost. ERR_CONFLICT with a text if somebody has to
-// decide.
+// Sets aside a WAL that is not the store's own, and logs what is missing. Returns ERR_CONFLICT with a text if a person
+// has to decide.
 int store_wal_check(struct sqlite_store *store, struct wal_found *ret, struct buf *ret_error);
-// Opens the mark; from then on it is kept.
+// Opens the mark. From then on it is kept up to date.
 int store_wal_mark(struct sqlite_store *store, const struct wal_found *found, struct buf *ret_error);
-// After the store was opened: reads its generation, and nothing of what was lost is to be told any more.
+// Called after the store was opened: reads its generation, and notes that the loss was handled.
 int store_wal_settle(struct sqlite_store *store);

@@ -54,7 +54,7 @@ static struct hot_entry *entry_make(struct hot *hot, int64_t row)
         return entry;
     entry = xcalloc(1, sizeof(*entry));
     entry->row = row;
-    // A seed of its own would be drawn from the kernel for each.
+    // To draw a seed for each from the kernel would cost too much.
     memcpy(entry->producers.seed, hot->entries.seed, sizeof(entry->producers.seed));
     map_insert(&hot->entries, &entry->node, row_key(&entry->row));
     return entry;
@@ -70,7 +70,7 @@ static void entry_make_room(struct hot_entry *entry)
     size_t end = entry->pieces_from + entry->piece_count;
     if (end < entry->pieces_cap)
         return;
-    if (entry->pieces_from > entry->piece_count) { // more than half is free in front
+    if (entry->pieces_from > entry->piece_count) { // more than half of the array is free at its front
         memmove(entry->pieces, entry_pieces(entry), entry->piece_count * sizeof(*entry->pieces));
         entry->pieces_from = 0;
         return;
@@ -208,7 +208,7 @@ size_t hot_executions(const struct hot *hot, int64_t last, int64_t **ret)
 {
     struct executions_visit visit = {.last = last};
     visit.rows = xcalloc(hot->entries.count + 1, sizeof(*visit.rows));
-    // The visit changes nothing; map_each takes a map that is not const for those that do.
+    // The visit changes nothing. map_each takes a map that is not const, for visits that do.
     map_each((struct map *)(uintptr_t)&hot->entries, executions_visit, &visit);
     qsort(visit.rows, visit.count, sizeof(*visit.rows), row_compare);
     *ret = visit.rows;
@@ -236,7 +236,7 @@ bool hot_producer_state(struct hot *hot, int64_t row, struct str producer, struc
     return found != NULL;
 }
 
-// The index of the first piece that ends after `from`.
+// Returns the index of the first piece that ends after `from`.
 static size_t piece_at(const struct hot_entry *entry, uint64_t from)
 {
     const struct hot_piece *pieces = entry_pieces(entry);

@@ -5,13 +5,14 @@
 
 #define LEVEL         1
 #define COMPRESS_FROM 192 // bytes; fewer would not shrink
-#define LOOSE_SHARE   4   // one part of so many, from which a body is compressed
+#define LOOSE_SHARE   4   // a body is compressed if at least this part of it is not compressed yet
 
-enum { PLAIN, PACKED, WITH_DIGESTS }; // the last beside one of the others: each producer's state has its digest
+// WITH_DIGESTS is added to one of the others: each producer's state has its digest.
+enum { PLAIN, PACKED, WITH_DIGESTS };
 enum { DIGEST_UNKNOWN, DIGEST_OF_LOG, DIGEST_OWN };
-enum { ANONYMOUS, SAME_PRODUCER, NAMED }; // NAMED + the name's length
+enum { ANONYMOUS, SAME_PRODUCER, NAMED }; // NAMED is the base: NAMED + the length of the name
 
-// Differences wrap around, so that no pair of values is out of reach.
+// Differences wrap around, so every pair of values works.
 static int64_t wrapping_less(int64_t a, int64_t b)
 {
     return (int64_t)((uint64_t)a - (uint64_t)b);
@@ -63,7 +64,7 @@ static void append_producer(struct pack_builder *builder, const struct pack_entr
     buf_append_varint(meta, state->last_counter);
     buf_append_varint(meta, state->sequence.next - state->last_counter);
     buf_append_le64(meta, state->sequence.last_hash);
-    // Mostly all of a log comes from one producer.
+    // Usually all records of a log come from one producer.
     bool of_log = state->sequence.digest == entry->state.digest;
     unsigned kind = state->sequence.digest_unknown ? DIGEST_UNKNOWN : of_log ? DIGEST_OF_LOG : DIGEST_OWN;
     buf_append_varint(meta, kind);
@@ -85,7 +86,7 @@ void pack_builder_add(struct pack_builder *builder, const struct pack_entry *ent
     buf_append_le64(meta, entry->state.digest);
     append_producer(builder, entry);
     buf_append_str(&builder->body, body);
-    if (body.len > piece->raw) // the payload as it is, and a header
+    if (body.len > piece->raw) // the payload uncompressed, and a header
         builder->loose += body.len;
     builder->row = entry->row;
     builder->time_ms = piece->time_max;
@@ -107,7 +108,7 @@ static void pack_bytes(const struct buf *bytes, int form, struct buf *ret)
 void pack_builder_finish(const struct pack_builder *builder, struct buf *ret_meta, struct buf *ret_body)
 {
     pack_bytes(&builder->meta, WITH_DIGESTS, ret_meta);
-    // A single chunk is compressed already if that is worth anything, and may be large; so are most of many such.
+    // A single chunk is compressed already, if that is of use, and may be large. So are most of many such chunks.
     if (builder->count > 1 && builder->loose >= builder->body.len / LOOSE_SHARE) {
         pack_bytes(&builder->body, 0, ret_body);
         return;

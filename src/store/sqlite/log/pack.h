@@ -1,7 +1,7 @@
-// A pack: the small appends of one transaction as one row of the hot table. Its meta says of each append what it holds
-// and what state it led to; its body holds their chunks, one behind the other. Both are compressed as a whole, which is
-// what makes a few lines each of many logs cheap; but a body of chunks that are compressed themselves stays as it is.
-// Layout: docs/internals/store.md.
+// A pack holds the small appends of one transaction, as one row of the hot table. Its meta tells for each append what
+// it holds, and the state after it. Its body holds their chunks, one after the other. Both are compressed as a whole;
+// this makes a few lines in each of many logs cheap. A body whose chunks are compressed already stays as it is. Layout:
+// docs/internals/store.md.
 #pragma once
 
 #include "store/sqlite/log/hot.h"
@@ -14,13 +14,13 @@
 
 struct pack_entry {
     int64_t row;            // of the execution
-    struct hot_piece piece; // its id is the pack's
-    struct log_state state; // after the append; next is the piece's end
+    struct hot_piece piece; // its id is the pack's id
+    struct log_state state; // after the append; next is the end of the piece
     struct str producer;    // empty: anonymous
     struct producer_state producer_state;
 };
 
-// --- Making. Zero-initialised is empty.
+// --- Making. A zeroed builder is empty.
 struct pack_builder {
     struct buf meta, body;
     size_t count;
@@ -31,11 +31,11 @@ struct pack_builder {
 
 void pack_builder_release(struct pack_builder *builder);
 void pack_builder_reset(struct pack_builder *builder);
-// Where the chunk of the next entry will lie in the body.
+// Returns where the chunk of the next entry will be in the body.
 uint32_t pack_builder_offset(const struct pack_builder *builder);
-// `body` is empty for an append whose chunk lies elsewhere.
+// `body` is empty for an append whose chunk is stored elsewhere.
 void pack_builder_add(struct pack_builder *builder, const struct pack_entry *entry, struct str body);
-// The two columns of the row.
+// Makes the two columns of the row.
 void pack_builder_finish(const struct pack_builder *builder, struct buf *ret_meta, struct buf *ret_body);
 
 // --- Reading. The bytes are our own, but every length is checked all the same.
@@ -46,15 +46,15 @@ struct pack_reader {
     uint32_t offset;
     int64_t row, time_ms;
     struct str producer;
-    bool with_digests; // packs of former versions have none
+    bool with_digests; // packs of earlier versions have none
 };
 
-// Reads the meta of pack `id`, which must live as long as the reader. ERR_CORRUPT.
+// Reads the meta of pack `id`. The meta must live as long as the reader. Returns ERR_CORRUPT.
 int pack_reader_init(struct pack_reader *reader, int64_t id, struct str meta);
 void pack_reader_release(struct pack_reader *reader);
-// 1 with an entry, whose views live as long as the reader; 0 at the end; ERR_CORRUPT.
+// Returns 1 with an entry, whose views live as long as the reader; 0 at the end; or ERR_CORRUPT.
 int pack_reader_next(struct pack_reader *reader, struct pack_entry *ret);
-// The chunks of a body column, unpacked. ERR_CORRUPT.
+// Returns the chunks of a body column, unpacked; or ERR_CORRUPT.
 int pack_body_unpack(struct str body, struct buf *ret);
 // The bytes of the chunk that the piece names in its pack's body, and the chunk. ERR_CORRUPT, or of the chunk
 // ERR_TOO_NEW.

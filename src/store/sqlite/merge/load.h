@@ -1,7 +1,7 @@
-// The start: the hot index is made from the hot table, without what an unfinished round of merging has merged.
+// For the start: makes the hot index from the hot table, without the parts that an unfinished round has merged already.
 #pragma once
 
 #include "store/sqlite/sqlite_private.h"
 
-// Before the threads are there. ERR_CORRUPT, or a database error.
+// Called before there are threads. Returns ERR_CORRUPT or a database error.
 int store_hot_load(struct sqlite_store *store);

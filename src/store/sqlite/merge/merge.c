@@ -3,8 +3,8 @@
 #include "store/sqlite/merge/merge_job.h"
 #include "util/clock.h"
 
-#define RESULTS_WANTED  96  // before a transaction is made for them alone
-#define JOBS_MAX        192 // with the merger, or merged and not yet committed
+#define RESULTS_WANTED  96  // with so many results a transaction is made for them alone
+#define JOBS_MAX        192 // jobs at the merger, or merged and not committed yet
 #define SLICE_NS        6000000
 #define DELETE_PACKS    64
 #define SEALED_DIVISOR  12
@@ -13,30 +13,30 @@
 
 struct merge {
     struct sqlite_store *store;
-    struct merge_source source; // the merger's
+    struct merge_source source; // used by the merger
     pthread_t thread;
     bool thread_started;
 
     pthread_mutex_t mutex;
     pthread_cond_t wake;
-    struct list_node jobs, results; // each in the order of planning; results are those done
+    struct list_node jobs, results; // each in the order of planning; `results` holds the finished ones
     size_t result_count;
-    bool running;  // the merger is at a job
-    bool planned;  // no more jobs of this round will come
+    bool running;  // the merger works on a job
+    bool planned;  // this round gets no more jobs
     bool given_up; // the store cannot be read; nothing is merged until the next start
     bool stopping;
 
-    // The writer's.
+    // Used by the writer.
     bool active;
     struct merge_marker marker;    // as of the present transaction
     struct merge_marker committed; // as of the last commit
     bool finished;                 // the present transaction ends the round
-    int64_t *rows;                 // the round's executions
+    int64_t *rows;                 // the executions of the round
     size_t row_count, row_at;
-    uint64_t planned_end;     // of rows[row_at]: what begins before it is planned
-    size_t under_way;         // jobs planned and not committed
+    uint64_t planned_end;     // for rows[row_at]: what begins before it is planned
+    size_t under_way;         // jobs that are planned and not committed
     struct list_node applied; // in the present transaction
-    uint64_t since_ms;        // when the hot table was found filled, after the last round; 0: it is empty
+    uint64_t since_ms;        // when the hot table was seen filled after the last round; 0: it is empty
     bool sealed;              // a log was sealed since the last round
     bool told_newer;          // that there are records of a newer version
 };
@@ -78,7 +78,7 @@ static struct merge_job *next_job(struct merge *merge)
     pthread_mutex_lock(&merge->mutex);
     while (list_empty(&merge->jobs) && !merge->stopping) {
         if (merge->planned && merge_source_filled(&merge->source)) {
-            pthread_mutex_unlock(&merge->mutex); // that takes a moment, and a loop may wait for who waits for it
+            pthread_mutex_unlock(&merge->mutex); // this takes a moment, and others may wait for the mutex
             merge_source_forget(&merge->source);
             pthread_mutex_lock(&merge->mutex);
             continue;
@@ -95,15 +95,15 @@ static struct merge_job *next_job(struct merge *merge)
     return job;
 }
 
-// A transaction costs an fsync, so it waits for several results, or for the last.
+// A transaction costs an fsync, so it waits for several results, or for the last one.
 static bool results_ready(const struct merge *merge)
 {
     return merge->result_count >= RESULTS_WANTED ||
            (merge->result_count > 0 && list_empty(&merge->jobs) && !merge->running);
 }
 
-// False if the merger is to stop. Errors of the disk may pass; if they do not, lines are still taken in and read, and
-// an operator has been told: better than a store that waits for its merger.
+// Returns false if the merger must stop. Errors of the disk may go away. If they do not, lines are still taken and
+// read, and the operator has been told. That is better than a store that waits for its merger.
 static bool pause_before_retry(struct merge *merge, unsigned tries)
 {
     struct timespec until;
@@ -130,7 +130,7 @@ static void tell_trouble(const struct merge *merge, unsigned tries)
                   LOG_S("path", merge->store->path));
 }
 
-// False if the merger is to stop, or gave up: nothing of the job is to be applied.
+// Returns false if the merger must stop or has given up. Then nothing of the job is applied.
 static bool run_job(struct merge *merge, struct merge_job *job)
 {
     merge_job_run(job, &merge->source);
@@ -255,19 +255,20 @@ static void fold_producer(struct map_node *node, void *arg)
     fold->err = db_run(keep);
 }
 
-// What the packs say of the execution goes to its own rows. What lies behind the round is said again by its packs.
+// Moves what the packs tell about the execution to its own rows. What comes after the round is told again by its packs.
 static int fold_state(struct sqlite_store *store, int64_t row, uint64_t end)
 {
     const struct hot_entry *entry = hot_peek(&store->hot, row);
     if (!entry)
         return 0;
     struct fold fold = {&store->db, row, end, catalogue_execution_fold(store->db.sql, row, &entry->state)};
-    // The visit changes nothing; map_each takes a map that is not const for those that do.
+    // The visit changes nothing. map_each takes a map that is not const, for visits that do.
     map_each((struct map *)(uintptr_t)&entry->producers, fold_producer, &fold);
     return fold.err;
 }
 
-// What cannot be read is not thrown away with the rest of its pack, whatever else may be done about it.
+// A piece that cannot be read is kept, and not thrown away with the rest of its pack, so that somebody may still rescue
+// it.
 static int keep_damaged(struct sqlite_store *store, const struct merge_job *job)
 {
     for (size_t i = 0; i < job->damaged_count; i++) {
@@ -341,7 +342,7 @@ static int apply_results(struct merge *merge)
     while (clock_mono_ns() - start_ns < SLICE_NS && (job = take_result(merge))) {
         list_push_back(&merge->applied, &job->node);
         int err = apply_job(merge, job);
-        // What was merged is not what is there: never replace what was not read. The whole transaction is given up.
+        // What was merged is not what is there. Never replace what was not read: the whole transaction is given up.
         if (err < 0)
             return err == ERR_CONFLICT ? ERR_INTERNAL : err;
         moved = true;
@@ -349,7 +350,7 @@ static int apply_results(struct merge *merge)
     return moved ? marker_save(merge) : 0;
 }
 
-// All is merged. The packs go by ranges of their key, which frees whole pages.
+// Everything is merged. Deleting the packs by ranges of their key frees whole pages.
 static int delete_slice(struct merge *merge)
 {
     struct db *db = &merge->store->db;
@@ -410,7 +411,7 @@ void merge_rolled_back(struct merge *merge)
 {
     merge->marker = merge->committed;
     merge->finished = false;
-    // They come first again, in their order.
+    // They go to the front again, in their order.
     pthread_mutex_lock(&merge->mutex);
     LIST_FOR_EACH_SAFE(it, next, &merge->applied)
         merge->result_count++;

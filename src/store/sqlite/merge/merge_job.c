@@ -3,13 +3,13 @@
 #include "store/sqlite/log/chunks.h"
 
 #define LEVEL_FINAL 6
-#define LEVEL_TAIL  3 // for what a later round will compress again
+#define LEVEL_TAIL  3 // for chunks that a later round will compress again
 #define GROWTH      4 // see candidates_worth
 
-// The body of a pack.
+// The unpacked body of a pack.
 struct unpacked {
     struct map_node node;
-    int64_t id; // the map's key
+    int64_t id; // key of the map
     struct buf body;
 };
 
@@ -55,7 +55,7 @@ static int unpacked_get(struct merge_source *source, int64_t id, const struct bu
     CLEANUP(db_reset) sqlite3_stmt *find = db_statement(&source->db, STATEMENT_HOT_BODY);
     db_bind_i64(find, 1, id);
     int rc = db_row(find);
-    // Whatever SQLite itself cannot read, its file is damaged, and no statement of the writer must touch it.
+    // If SQLite itself cannot read it, its file is damaged, and no statement of the writer must touch it.
     if (rc <= 0)
         return rc < 0 ? ERR_UNAVAILABLE : ERR_CORRUPT;
     struct buf body = {0};
@@ -165,7 +165,7 @@ static void read_pieces(struct merge_job *job, struct merge_source *source)
         else if (err == ERR_TOO_NEW)
             job->transient = keep_piece(job, source, piece) < 0 || job->transient;
         else if (err != ERR_CORRUPT && err != ERR_TOO_LARGE)
-            job->transient = true; // the disk or memory, not the rows: they must not be given up for it
+            job->transient = true; // the disk or memory failed, and not the rows; so the rows must not be given up
         else if (job->damaged_count == 0 || job->damaged[job->damaged_count - 1] != piece->id)
             job->damaged[job->damaged_count++] = piece->id;
     }
@@ -177,14 +177,14 @@ static bool is_sealed(struct db *db, int64_t row)
     return catalogue_execution_closed(db->sql, row, &sealed, &purged) == 0 && sealed;
 }
 
-// A small chunk in front of the run.
+// A small chunk before the run.
 struct candidate {
     int64_t id;
     uint64_t first;
     size_t raw;
 };
 
-// Those that lie without a hole before the run and may become one chunk with it; the nearest first.
+// Finds the chunks that lie before the run without a hole and may become one chunk with it; the nearest first.
 static size_t find_candidates(struct db *db, const struct merge_job *job, size_t raw, struct candidate *ret)
 {
     const struct hot_piece *last = &job->pieces[job->piece_count - 1];
@@ -208,8 +208,9 @@ static size_t find_candidates(struct db *db, const struct merge_job *job, size_t
     return count;
 }
 
-// How many of them become part of the chunk. All when the log is sealed; while it grows, only if the chunk comes out at
-// least GROWTH times as large as the largest of them: so each record is rewritten log4(256 KiB / first size) times.
+// Returns how many of them become part of the chunk. If the log is sealed, all. While it grows, only if the new chunk
+// is at least GROWTH times as large as the largest of them. So each record is rewritten log4(256 KiB / first size)
+// times.
 static size_t candidates_worth(const struct candidate *candidates, size_t count, size_t raw, bool sealed)
 {
     size_t worth = 0, largest = 0;
@@ -243,7 +244,7 @@ static size_t run_raw(const struct merge_job *job)
 
 struct tail {
     uint64_t first;
-    struct chunk *chunks[MERGE_REPLACED_MAX]; // descending
+    struct chunk *chunks[MERGE_REPLACED_MAX]; // in descending order
     size_t raw;
 };
 
@@ -273,7 +274,8 @@ static bool read_run(struct merge_job *job, struct merge_source *source)
     return !job->transient && job->damaged_count == 0 && job->kept_count == 0;
 }
 
-// What searches need, for a chunk that came whole. It is only to be written, so all but its bytes is let go.
+// Adds what searches need to a chunk that came complete. It will only be written, so everything except its bytes is
+// released.
 static void refine(struct chunk **chunk)
 {
     struct chunk *refined = chunk_refine(*chunk), *closed = NULL;
@@ -291,7 +293,7 @@ static int64_t find_direct(struct db *db, const struct merge_job *job)
     return db_row(find) == 1 && db_column_u64(find, 1) == job->first ? db_column_i64(find, 0) : 0;
 }
 
-// One that cannot be read stays as it is.
+// A chunk that cannot be read stays as it is.
 static void refine_direct(struct merge_job *job, struct db *db)
 {
     int64_t id = find_direct(db, job);
@@ -349,7 +351,7 @@ int merge_job_apply(const struct merge_job *job, struct db *db)
         if (err < 0)
             return err;
         if (sqlite3_changes(db->handle) != 1)
-            return ERR_CONFLICT; // not what was merged
+            return ERR_CONFLICT; // it is not what was merged
     }
     for (size_t i = 0; i < job->chunk_count; i++) {
         int err = chunk_insert(db, job->row, job->firsts[i], job->chunks[i]);

@@ -1,4 +1,4 @@
-// Queries for accounts and keys: the catalogue has them.
+// Queries about accounts and keys. The catalogue has them.
 #include "store/sqlite/read/query.h"
 
 void query_key_find(struct sqlite_store *store, struct db *db, struct store_op *op)

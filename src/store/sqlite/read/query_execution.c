@@ -1,5 +1,5 @@
-// Queries for executions. What the hot index says is read before the database: what is missing there is in the database
-// then.
+// Queries about executions. The hot index is read before the database. So what is missing in the index is in the
+// database by then.
 #include "store/sqlite/read/query.h"
 
 struct sequence_producer producer_of_row(sqlite3_stmt *row)
@@ -29,8 +29,8 @@ void query_get(struct sqlite_store *store, struct db *db, struct store_op *op)
 {
     struct store_get *query = CONTAINER_OF(op, struct store_get, op);
     int64_t row;
-    // Its statement has ended, and with it what this connection saw of the database: the execution is read after the
-    // version.
+    // The statement has ended, and with it this connection's snapshot of the database. So the execution is read after
+    // the version.
     op->err = catalogue_execution_find(db->sql, query->account, query->execution_id, &row);
     if (op->err < 0)
         return;
@@ -65,7 +65,7 @@ void query_count_open(struct sqlite_store *store, struct db *db, struct store_op
 
 // --- Lists
 
-// Of what it takes beyond the struct; its metadata are what may be large.
+// Bytes that it takes beyond the struct. Only metadata may be large.
 static size_t text_bytes(const struct execution *execution)
 {
     const char *texts[] = {execution->execution_id,  execution->owner,        execution->script_filename,

@@ -1,4 +1,4 @@
-// Queries for jobs, batches and workers: the catalogue has them.
+// Queries about jobs, batches and workers. The catalogue has them.
 #include "store/sqlite/read/query.h"
 
 void query_jobs_ready(struct sqlite_store *store, struct db *db, struct store_op *op)

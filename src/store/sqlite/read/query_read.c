@@ -1,4 +1,4 @@
-// Reading records: from the chunk that covers a position on, in `chunks` and in the hot table, as one state of the
+// Reads records from the chunk on that covers a position. It reads `chunks` and the hot table as one state of the
 // database.
 #include "store/sqlite/read/query.h"
 
@@ -10,7 +10,7 @@ struct reading {
     struct store_read *read;
     struct hot_piece pieces[STORE_READ_SEGMENTS]; // taken before the snapshot
     size_t piece_count;
-    struct buf pack; // the body of the pack read last
+    struct buf pack; // the body of the pack that was read last
     int64_t pack_id; // 0: none
     size_t bytes;
 };
@@ -52,7 +52,7 @@ static int piece_load(struct reading *reading, const struct hot_piece *piece, st
     return err < 0 ? err : 1;
 }
 
-// 1 with the chunk that covers `at`, 0 if this snapshot has none, or an error.
+// Returns 1 with the chunk that covers `at`, 0 if this snapshot has none, or an error.
 static int find_hot(struct reading *reading, uint64_t at, struct store_segment *ret)
 {
     for (size_t i = 0; i < reading->piece_count; i++) {
@@ -60,7 +60,7 @@ static int find_hot(struct reading *reading, uint64_t at, struct store_segment *
         if (at < piece->first || at >= piece->first + piece->count)
             continue;
         ret->first = piece->first;
-        return piece_load(reading, piece, &ret->chunk); // 0: merged and deleted meanwhile
+        return piece_load(reading, piece, &ret->chunk); // 0: it was merged and deleted meanwhile
     }
     return 0;
 }
@@ -86,7 +86,7 @@ static int find_covering(struct reading *reading, uint64_t at, struct store_segm
     return rc != 0 ? rc : find_merged(reading, at, ret);
 }
 
-// A chunk that was merged while its parts were being read reaches over what is there already: that part is cut off.
+// If a chunk was merged while its parts were being read, it overlaps what is there already. That part is cut off.
 static int trim(struct store_segment *segment, uint64_t from, uint64_t end)
 {
     uint64_t skip = segment->first < from ? from - segment->first : 0;
@@ -103,7 +103,7 @@ static int trim(struct store_segment *segment, uint64_t from, uint64_t end)
     return 0;
 }
 
-// What it takes in memory.
+// How much memory it takes.
 static size_t weight(const struct store_segment *segment)
 {
     return chunk_is_open(segment->chunk) ? chunk_raw(segment->chunk) : chunk_memory(segment->chunk);
@@ -179,8 +179,8 @@ static void forget_segments(struct store_read *read)
     read->ret_count = 0;
 }
 
-// 1 when done; 0 if the pieces looked up did not fit the snapshot (a merge or a commit came between), to be tried
-// again.
+// Returns 1 when done; 0 if the pieces did not fit the snapshot, because a merge or a commit came between; then it must
+// be tried again.
 static int read_snapshot(struct reading *reading)
 {
     struct store_read *read = reading->read;

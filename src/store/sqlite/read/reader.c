@@ -1,4 +1,4 @@
-// The reader threads: each takes one query at a time, on a connection of its own.
+// The reader threads. Each takes one query at a time, on a connection of its own.
 #include "store/sqlite/read/reader.h"
 
 #include "store/sqlite/read/query.h"
@@ -6,8 +6,8 @@
 #define QUERY(NAME, name, ...) [STORE_##NAME] = query_##name,
 static query_fn *const queries[STORE_OP_KINDS] = {STORE_QUERIES(QUERY)};
 
-// Scans leave one reader to those that are short. So many short ones may pass a scan that waits while none is under
-// way.
+// Scans leave one reader for short queries. While no scan is under way, at most so many short queries may pass a scan
+// that waits.
 #define PASSING_MAX 16
 
 static struct list_node *take_query(struct sqlite_store *store)
@@ -34,7 +34,7 @@ static struct store_op *next_query(struct sqlite_store *store)
     return node ? CONTAINER_OF(node, struct store_op, node) : NULL;
 }
 
-// Another scan may wait for this one's end alone.
+// Another scan may wait only for the end of this one.
 static void scan_ended(struct sqlite_store *store)
 {
     pthread_mutex_lock(&store->mutex);
@@ -58,7 +58,7 @@ void *reader_main(void *arg)
     int opened = reader_open(store, &db);
     struct store_op *op;
     while ((op = next_query(store))) {
-        if (opened < 0) { // the disk may have been full for the WAL's index
+        if (opened < 0) { // the disk may have been full, without room for the index of the WAL
             db_close(&db);
             opened = reader_open(store, &db);
         }

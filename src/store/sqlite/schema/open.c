@@ -1,4 +1,4 @@
-// Opening: the lock, the file's settings, its schema, its incarnation, what lies in the hot table.
+// Opening a store: the lock, the settings of the file, its schema, its incarnation, the content of the hot table.
 #include "store/sqlite/schema/open.h"
 
 #include "store/schema/schema.h"
@@ -80,8 +80,8 @@ int store_begin_wal(struct db *db)
     return set_journal_mode(db, "WAL");
 }
 
-// Who a database is changes in rollback mode alone. So what its file says without the WAL holds for as long as there is
-// one, and a copy never has a WAL of its own.
+// The identity of a database changes in rollback mode only. So what its file says without the WAL is valid as long as
+// there is a WAL, and a copy never has a WAL of its own.
 static int leave_wal(struct db *db, bool lost)
 {
     int64_t copy = 0;
@@ -95,7 +95,7 @@ int store_prepare(struct db *db, const char *path, uint32_t page_size, int versi
     CLEANUP(buf_release) struct buf reason = {0};
     char settings[512];
     snprintf(settings, sizeof(settings),
-             // Of a new file; the others say so themselves.
+             // counts for a new file; an existing one has its own
              "PRAGMA page_size = %u;"
              "PRAGMA auto_vacuum = INCREMENTAL;"
              "PRAGMA application_id = %d;"
@@ -104,7 +104,7 @@ int store_prepare(struct db *db, const char *path, uint32_t page_size, int versi
              "PRAGMA journal_size_limit = 33554432;"
              "PRAGMA cache_size = -32768;"
              "PRAGMA temp_store = MEMORY;"
-             // Zeroing what is deleted would write it all once more.
+             // To overwrite deleted data with zeros would write everything once more.
              "PRAGMA secure_delete = OFF",
              page_size, APPLICATION_ID);
     int err = db_exec(db, settings);
@@ -132,7 +132,7 @@ static int meta_get(struct db *db, struct str name, char *out, size_t size, bool
     return rc < 0 ? rc : 0;
 }
 
-// What another incarnation may have had begins at the end of each log that is open; the hot table knows that end.
+// What another incarnation may have had begins at the end of each open log. The hot table knows that end.
 static int mark_restored(struct sqlite_store *store)
 {
     CLEANUP(free_ptr) int64_t *rows = NULL;

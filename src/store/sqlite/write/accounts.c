@@ -1,4 +1,4 @@
-// Accounts and keys: the catalogue has the rules.
+// Accounts and keys. The catalogue has the rules.
 #include "store/sqlite/write/commit.h"
 
 int commit_account_ensure(struct sqlite_store *store, struct store_op *op)

@@ -2,7 +2,7 @@
 
 #include "store/sqlite/file/reserve.h"
 
-#define WAL_KEEP (512u * 1024) // of the file, without load: cutting it for less would cost the next commits more
+#define WAL_KEEP (512u * 1024) // size of the file without load; to cut it shorter would cost the next commits more
 
 int store_raise_generation(struct sqlite_store *store)
 {
@@ -24,7 +24,7 @@ void checkpoint(struct sqlite_store *store, int mode)
     int in_wal = 0, moved = 0;
     int rc = sqlite3_wal_checkpoint_v2(store->db.handle, NULL, mode, &in_wal, &moved);
     store->generation_due = true;
-    // Otherwise a reader was in the way, or the disk is full; the next commit tries again.
+    // Otherwise a reader was in the way, or the disk is full. The next commit tries again.
     if (rc != SQLITE_OK || in_wal != moved)
         return;
     store->wal_pages = 0;
@@ -44,7 +44,7 @@ void settle(struct sqlite_store *store)
     if (store->wal_pages > 0 || store->refusing) // on a full disk the WAL keeps the space that it has
         return;
     if (vfs_wal_bytes(store->vfs) > WAL_KEEP) {
-        sqlite3_busy_timeout(store->db.handle, 0); // a reader is not waited for: the next time will do
+        sqlite3_busy_timeout(store->db.handle, 0); // do not wait for a reader: the next time is early enough
         checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
         sqlite3_busy_timeout(store->db.handle, DB_BUSY_MS);
     }

@@ -1,4 +1,4 @@
-// Appending: the rules are sequence_admit's; here the records are numbered and written.
+// Appends records. sequence_admit has the rules; here the records are numbered and written.
 #include "store/sqlite/log/chunks.h"
 #include "store/sqlite/write/commit.h"
 
@@ -33,7 +33,7 @@ static void store_append_to_pack(struct sqlite_store *store, struct pack_entry *
     entry->piece.id = store->hot_id;
     entry->piece.offset = pack_builder_offset(pack);
     pack_builder_add(pack, entry, body);
-    // Before the commit: whoever sees the execution's new end in the database finds the piece here.
+    // Before the commit: a reader that sees the execution's new end in the database must find the piece here.
     hot_add(&store->hot, entry->row, &entry->piece);
 }
 
@@ -44,7 +44,7 @@ static uint64_t last_record_hash(const struct chunk *chunk)
     return record_hash(&record);
 }
 
-// With `chunk` appended, which took the log's digest from `log_before` to `log_after`.
+// The state after `chunk` was appended, which changed the log's digest from `log_before` to `log_after`.
 static struct sequence_producer producer_after(const struct sequence_producer *before,
                                                const struct store_append *append, uint64_t counter,
                                                const struct chunk *chunk, uint64_t log_before, uint64_t log_after)
@@ -54,14 +54,14 @@ static struct sequence_producer producer_after(const struct sequence_producer *b
     after.last_hash = last_record_hash(chunk);
     if (append->skip_ahead)
         sequence_skip_digest(&after, append->skip_digest);
-    else if (after.digest == log_before) // all of the log is its, and need not be hashed twice
+    else if (after.digest == log_before) // the whole log is this producer's, so it need not be hashed twice
         after.digest = log_after;
     else if (!after.digest_unknown)
         after.digest = chunk_digest(chunk, after.digest);
     return after;
 }
 
-// Writes `chunk`, all of it new, and brings head and producer up to date.
+// Writes `chunk`, which is all new, and updates head and producer.
 static int append_write(struct sqlite_store *store, const struct store_append *append, struct head *head,
                         struct hot_producer *producer, uint64_t counter, const struct chunk *chunk)
 {
@@ -132,7 +132,7 @@ static int append_admit(const struct store_append *append, const struct head *he
     return sequence_admit(&head->sequence, &known, &offer, ret_repeated);
 }
 
-// Where the repeated records lie, as far as it is known: those of the producer's last append.
+// Returns the number of the repeated records, as far as it is known: only for the producer's last append.
 static uint64_t repeated_sequence(const struct producer_state *state, uint64_t counter)
 {
     return state->last_sequence + (counter > state->last_counter ? counter - state->last_counter : 0);

@@ -1,11 +1,11 @@
-// What makes an execution, and gives it to a runner. commit_update.c and purge.c have the rest.
+// Makes an execution, and gives it to a runner. commit_update.c and purge.c have the rest.
 #include "store/sqlite/write/commit.h"
 #include "store/sqlite/write/jobs.h"
 #include "store/sqlite/write/outcome.h"
 
 // --- Create
 
-// The execution that was made before by the same key.
+// Returns the execution that was made before with the same key.
 static int create_again(struct sqlite_store *store, struct store_create *create, int64_t row)
 {
     struct head *head;
@@ -25,11 +25,11 @@ static int create_limit(struct sqlite_store *store, const struct store_create *c
         err = open_count_get(store, account, &open);
     if (err < 0)
         return err;
-    // Jobs that wait for a worker have a limit of their own.
+    // Jobs that wait for a worker have their own limit.
     return create->open_max > 0 && open - MIN(open, queued) >= create->open_max ? ERR_RATE : 0;
 }
 
-// ret_row: of the one that there is already by the same key; 0: none, and nothing is in the way.
+// ret_row: the execution that exists already with the same key; 0: there is none, and nothing is in the way.
 static int create_judge(struct sqlite_store *store, const struct store_create *create, int64_t *ret_row)
 {
     struct sql *sql = store->db.sql;
@@ -44,12 +44,12 @@ static int create_judge(struct sqlite_store *store, const struct store_create *c
     return err;
 }
 
-// What nothing is in the way of.
+// Makes an execution after create_judge has found nothing in the way.
 int execution_create(struct sqlite_store *store, struct store_create *create, const struct job_parents *parents)
 {
     struct execution *execution = &create->execution;
     struct head *head = NULL;
-    // After a restore it may have been there before, and be made once more.
+    // After a restore, it may have existed before, and be made a second time.
     execution->restored_from = store->restored ? 0 : UINT64_MAX;
     int err = catalogue_create(store->db.sql, create, store_now_ms(store));
     if (err == 0)
@@ -83,7 +83,7 @@ int commit_create(struct sqlite_store *store, struct store_op *op)
 
 // --- Claim
 
-// Both are judged before either is written.
+// Both are decided before either is written.
 static int claim_apply(struct sqlite_store *store, const struct store_claim *claim, struct head *head)
 {
     struct outcome next;

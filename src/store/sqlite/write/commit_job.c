@@ -1,11 +1,11 @@
-// Jobs and batches: the catalogue has the rules, heads and the log's end are here.
+// Jobs and batches. The catalogue has the rules; heads and the end of the log are here.
 #include "store/sqlite/write/commit.h"
 #include "store/sqlite/write/jobs.h"
 #include "store/sqlite/write/outcome.h"
 
 // --- Claim and return
 
-// All is judged before anything is written.
+// Everything is decided before anything is written.
 static int claim_apply(struct sqlite_store *store, struct store_job_claim *claim, struct head *head)
 {
     struct outcome next;
@@ -49,7 +49,7 @@ static int return_judge(struct sqlite_store *store, const struct store_job_retur
         return ERR_EXPIRED;
     if (given->epoch != head->sequence.epoch)
         return ERR_FENCED;
-    int err = catalogue_job_batch(store->db.sql, given->row, &batch); // it is a job
+    int err = catalogue_job_batch(store->db.sql, given->row, &batch); // this tells whether it is a job
     if (err == 0)
         err = outcome_judge(store, head, &(struct outcome_ask){.cause = OUTCOME_RETURNED}, ret);
     return err == ERR_BAD_TRANSITION || err == ERR_SEALED ? ERR_CONFLICT : err;
@@ -74,7 +74,7 @@ int commit_job_return(struct sqlite_store *store, struct store_op *op)
     return err < 0 ? err : execution_load_changed(store, head, &given->ret_execution);
 }
 
-// --- Settling, and what is queued again
+// --- Settling, and queuing again
 
 int commit_job_settle(struct sqlite_store *store, struct store_op *op)
 {
@@ -119,7 +119,7 @@ int commit_batch_create(struct sqlite_store *store, struct store_op *op)
 
 struct adding {
     struct store_batch_add *add;
-    int64_t rows[BATCH_ADD_MAX]; // of those that are there already; 0: it is new
+    int64_t rows[BATCH_ADD_MAX]; // of those that exist already; 0: it is new
     struct job_parents *parents[BATCH_ADD_MAX];
     struct job_new jobs[BATCH_ADD_MAX];
     size_t more;
@@ -143,7 +143,7 @@ static int adding_judge_one(struct sqlite_store *store, struct adding *adding, s
     adding->jobs[i] = *job->job;
     adding->jobs[i].batch = adding->add->row;
     adding->add->ret_refused = i;
-    job->job = &adding->jobs[i]; // until the end of this
+    job->job = &adding->jobs[i]; // valid until the end of this function
     job->ret_existed = adding->rows[i] != 0;
     if (same_as_earlier(adding->add, i))
         return ERR_CONFLICT;

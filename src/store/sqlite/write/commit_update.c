@@ -1,14 +1,14 @@
-// What changes an execution: its outcome, the end of its log, metadata, pin, the wish to cancel it.
+// Changes an execution: its outcome, the end of its log, metadata, pin, the wish to cancel it.
 #include "store/sqlite/write/commit.h"
 #include "store/sqlite/write/outcome.h"
 
 // --- The end
 
-// All that the runner says it sent is there, and is the same.
+// Checks that everything that the runner has sent is there and is the same.
 static int complete_whole(const struct store_complete *complete, const struct head *head, uint64_t producer_next)
 {
     if (complete->has_final) {
-        uint64_t wanted = (uint64_t)(complete->final + 1); // -1 without records
+        uint64_t wanted = (uint64_t)(complete->final + 1); // final is -1 without records
         if (wanted > producer_next)
             return ERR_GAP;
         if (wanted < producer_next)
@@ -65,7 +65,7 @@ int commit_complete(struct sqlite_store *store, struct store_op *op)
 
 // --- Everything else, as one change
 
-// A node that is no longer heard of has nothing to say of it.
+// A node that is fenced may not change it.
 static int update_by_node(struct sqlite_store *store, const struct store_update *update)
 {
     struct node_lease lease;

@@ -1,7 +1,7 @@
 #include "store/sqlite/write/gather.h"
 
-#define WINDOW_NS  3000000 // that is counted over, and the longest pause
-#define WINDOW_OPS 12      // from which it is worth one
+#define WINDOW_NS  3000000 // the time over which operations are counted, and the longest pause
+#define WINDOW_OPS 12      // with at least so many operations a pause is worth it
 
 void gather_plan(struct gather *gather, uint64_t ops, uint64_t waiting, uint64_t now_ns)
 {

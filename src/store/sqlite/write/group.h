@@ -1,10 +1,10 @@
-// One transaction of the writer's: what it changed is collected while operations are applied and used after the commit.
+// One transaction of the writer. What it changed is collected while operations are applied, and used after the commit.
 #pragma once
 
 #include "store/sqlite/log/pack.h"
 #include "store/store.h"
 
-// An append of the present transaction, told to the hot index after the commit.
+// An append of the present transaction. The hot index is told about it after the commit.
 struct appended {
     int64_t row;
     struct log_state state;
@@ -17,11 +17,11 @@ struct group {
     size_t change_count, changes_cap;
     struct appended *appended;
     size_t appended_count, appended_cap;
-    struct pack_builder pack;        // of the appends that are not in a row of `hot` yet
+    struct pack_builder pack;        // for the appends that are not in a row of `hot` yet
     struct buf pack_meta, pack_body; // scratch
-    int64_t *rows;                   // whose versions it has begun to step, beside those of its operations
+    int64_t *rows;                   // rows whose versions it has begun to step, in addition to those of its operations
     size_t row_count, rows_cap;
-    bool purges; // it leaves something to `purging`
+    bool purges; // it leaves work in the table `purging`
     uint64_t records;
 };
 

@@ -3,7 +3,7 @@
 #include "store/sqlite/read/query.h"
 
 #define HEADS_MAX          65536
-#define HEAD_PRODUCERS_MAX 64 // a head that has more is dropped after the commit
+#define HEAD_PRODUCERS_MAX 64 // a head with more is dropped after the commit
 
 void heads_init(struct heads *heads, struct db *db, struct hot *hot)
 {

@@ -1,5 +1,5 @@
-// The writer's cache of executions: what numbering needs, with what the present transaction has changed so far. On a
-// rollback the touched ones are dropped, and read again when wanted. The writer's thread only.
+// The writer's cache of executions: what numbering needs, including the changes of the present transaction. After a
+// rollback the changed ones are dropped, and read again when they are needed. For the writer's thread only.
 #pragma once
 
 #include "store/sqlite/db.h"
@@ -8,16 +8,16 @@
 
 struct head {
     struct map_node node;
-    struct list_node lru, touched; // touched: self-linked unless changed since the last commit
-    int64_t row;                   // the map's key
+    struct list_node lru, touched; // touched: linked to itself unless changed since the last commit
+    int64_t row;                   // key of the map
     int64_t account;
-    char *batch_id, *workflow_id;  // or NULL
-    struct sequence_head sequence; // next is also in `state`, and the two are equal
+    char *batch_id, *workflow_id;  // may be NULL
+    struct sequence_head sequence; // its next is also in `state`, and both are equal
     struct log_state state;
     bool has_exit_code;
     int exit_code;
     int64_t started_ms, completed_ms, sealed_ms;
-    struct hot_producer *producers; // those seen lately
+    struct hot_producer *producers; // those seen recently
     size_t producer_count, producers_cap;
 };
 
@@ -29,16 +29,16 @@ struct heads {
     struct hot *hot;
 };
 
-// What is told to watchers; its views are valid until the end of the transaction. Of the log's end, without a chunk.
+// What watchers are told: the end of the log, without a chunk. The views are valid until the end of the transaction.
 struct store_change head_change(const struct head *head);
 struct outcome head_outcome(const struct head *head);
 void head_set_outcome(struct head *head, const struct outcome *outcome);
 
 void heads_init(struct heads *heads, struct db *db, struct hot *hot);
 void heads_release(struct heads *heads);
-// The head, marked as touched, valid until the end of the transaction. ERR_NOT_FOUND, or a database error.
+// Returns the head, marked as touched; valid until the end of the transaction. ERR_NOT_FOUND, or a database error.
 int heads_get(struct heads *heads, int64_t row, struct head **ret);
-// The producer's state within it; zero if it is new. Valid until the next call for the same head.
+// Returns the state of the producer in it; zero if it is new. Valid until the next call for the same head.
 int heads_producer(struct heads *heads, struct head *head, struct str producer, struct hot_producer **ret);
 void heads_committed(struct heads *heads);
 void heads_rolled_back(struct heads *heads);

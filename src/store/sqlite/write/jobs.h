@@ -1,4 +1,4 @@
-// What the catalogue asks of the writer while jobs change, and what makes an execution.
+// What the catalogue asks of the writer while jobs change, and the function that makes an execution.
 #pragma once
 
 #include "store/sqlite/sqlite_private.h"

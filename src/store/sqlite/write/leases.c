@@ -1,4 +1,4 @@
-// Nodes and leases: the catalogue has the rules.
+// Nodes and leases. The catalogue has the rules.
 #include "store/sqlite/write/commit.h"
 
 int commit_node_start(struct sqlite_store *store, struct store_op *op)

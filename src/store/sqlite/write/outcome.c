@@ -2,7 +2,7 @@
 
 #include "store/sqlite/read/query.h"
 
-// --- Counts, as of this transaction
+// --- Counts, as of the present transaction
 
 static struct open_count *count_slot(struct open_count counts[static OPEN_COUNTS], int64_t account)
 {
@@ -88,7 +88,7 @@ int outcome_judge(struct sqlite_store *store, const struct head *head, const str
     return outcome_next(&now, ask, store_now_ms(store), ret);
 }
 
-// Of a lost one its lease has run out, so anybody may claim it; nobody needs one of a log that is sealed.
+// The lease of a lost execution has run out, so anybody may claim it. A sealed log needs no lease.
 static int outcome_lease(struct sqlite_store *store, int64_t row, const struct outcome *now, const struct outcome *next)
 {
     struct sql *sql = store->db.sql;

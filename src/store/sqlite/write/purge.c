@@ -5,11 +5,11 @@
 #include "store/sqlite/write/outcome.h"
 
 #define PURGE_AT_ONCE 64 // executions
-#define PURGE_CHUNKS  32 // from which no further execution is begun
+#define PURGE_CHUNKS  32 // with so many, no further execution is begun
 
 static int purge_sealed(struct sqlite_store *store, struct head *head)
 {
-    // What follows from its end is drawn before it is forgotten.
+    // What follows from its end is carried out before it is forgotten.
     const struct catalogue_changes changes = job_changes(store);
     int err = catalogue_job_settle_one(store->db.sql, head->row, store_now_ms(store), &changes);
     if (err == 0)
@@ -27,7 +27,7 @@ static int purge_sealed(struct sqlite_store *store, struct head *head)
     return 0;
 }
 
-// What is not sealed is sealed by it, as cancelled unless its outcome is known.
+// An execution that is not sealed is sealed here: as cancelled, unless its outcome is known.
 static int execution_purge(struct sqlite_store *store, int64_t row)
 {
     struct head *head;
@@ -54,7 +54,8 @@ int commit_purge(struct sqlite_store *store, struct store_op *op)
 
 // --- Slices
 
-// Some chunks of one purged execution, and what else is left of it behind the last. 1 if there was one.
+// Deletes some chunks of one purged execution, and with the last ones what else is left of it. Returns 1 if there was
+// one.
 static int purge_one(struct sqlite_store *store, int *ret_chunks)
 {
     sqlite3_stmt *next = db_statement(&store->db, STATEMENT_PURGING_NEXT);
@@ -78,7 +79,7 @@ static int purge_one(struct sqlite_store *store, int *ret_chunks)
     return err < 0 ? err : 1;
 }
 
-// Executions of a deleted account, up to `most`. *ret_more: there was such an account.
+// Purges executions of a deleted account, up to `most`. *ret_more: there was such an account.
 static int account_purge_slice(struct sqlite_store *store, size_t most, bool *ret_more)
 {
     int64_t rows[PURGE_AT_ONCE], account;
@@ -95,7 +96,7 @@ static int account_purge_slice(struct sqlite_store *store, size_t most, bool *re
     return err;
 }
 
-// Many that hold little go together, unless the disk is full: the reserve is for few pages.
+// Many executions that hold little go together, unless the disk is full: the reserve is for few pages.
 int purge_slice(struct sqlite_store *store)
 {
     if (!store->purging)

@@ -1,9 +1,9 @@
-// What is purged is gone for everybody at once; its chunks follow in slices with later commits. The writer's
-// transactions.
+// A purged execution is gone for everybody at once. Its chunks are deleted in slices, by later commits. For the
+// writer's transactions.
 #pragma once
 
 #include "store/sqlite/sqlite_private.h"
 
-// A slice of what is left to delete, and of the executions of deleted accounts; clears store->purging when there is no
-// more.
+// Deletes a slice of what is left, and of the executions of deleted accounts. Clears store->purging when nothing is
+// left.
 int purge_slice(struct sqlite_store *store);

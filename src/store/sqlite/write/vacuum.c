@@ -1,14 +1,15 @@
-// Room given back: free pages at the file's end are cut off, those before it filled from there, a slice at a time and
-// only while no operation waits. A checkpoint then makes the file shorter. Some are left free, as the next packs would
-// make the file grow again. A file from before this can do that only once it was backed up and restored.
+// Gives room back to the file system. Free pages at the end of the file are cut off, and free pages before it are
+// filled from the end: a slice at a time, and only while no operation waits. A checkpoint then makes the file shorter.
+// Some pages stay free, because the next packs would make the file grow again. A file of an earlier version can do this
+// only after it was backed up and restored.
 #include "store/sqlite/write/vacuum.h"
 
 #include "store/sqlite/write/checkpoint.h"
 #include "util/clock.h"
 
 #define SLICE_NS      3000000 // of one transaction, which a commit may have to wait for
-#define SLICE_SHARE   8       // with operations coming, the slices take one part of so many of the time
-#define QUIET_MS      2000    // without a commit for so long none are coming
+#define SLICE_SHARE   8       // while operations come, the slices take at most this part of the time
+#define QUIET_MS      2000    // after so long without a commit, no operations are coming
 #define KEPT_PAGES    256
 #define KEPT_FRACTION 16 // of the file
 
@@ -21,7 +22,7 @@ void vacuum_look(struct sqlite_store *store)
         db_query_i64(&store->db, "PRAGMA page_count", &pages) < 0)
         return;
     int64_t kept = MAX(KEPT_PAGES, pages / KEPT_FRACTION);
-    // Not for a few: each slice is written twice.
+    // Not for a few pages: each slice is written twice.
     if (free_pages > 2 * kept)
         store->vacuum_pages = (uint64_t)(free_pages - kept);
 }
@@ -39,7 +40,7 @@ uint64_t vacuum_due_in_ms(const struct sqlite_store *store, uint64_t now_ms)
     return from_ms > now_ms ? from_ms - now_ms : 0;
 }
 
-// One page a step. It may be left in the middle: what was done is done.
+// Gives back one page at each step. It may stop in the middle: what was done stays done.
 static int give_pages(struct sqlite_store *store, uint64_t start_ns, uint64_t *ret_pages)
 {
     CLEANUP(db_finalize) sqlite3_stmt *vacuum = NULL;
@@ -52,7 +53,7 @@ static int give_pages(struct sqlite_store *store, uint64_t start_ns, uint64_t *r
         *ret_pages += row == 1;
     }
     if (row == 0)
-        store->vacuum_pages = *ret_pages; // nothing more is to be had
+        store->vacuum_pages = *ret_pages; // no more can be given back
     return MIN(row, 0);
 }
 
@@ -74,7 +75,7 @@ void vacuum_slice(struct sqlite_store *store)
         store->vacuum_pages -= pages;
         return;
     }
-    // Of no importance, so it is left until the next look; what is wrong with the disk commits find out.
+    // It is not important, so it waits until the next look. Commits will find out what is wrong with the disk.
     store->vacuum_pages = 0;
     if (!sqlite3_get_autocommit(store->db.handle))
         db_run(db_statement(&store->db, STATEMENT_ROLLBACK));

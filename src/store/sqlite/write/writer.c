@@ -1,4 +1,4 @@
-// The one thread that writes: whatever has gathered since the last commit becomes one transaction.
+// The only thread that writes. What has gathered since the last commit becomes one transaction.
 #include "store/sqlite/write/writer.h"
 
 #include "store/sqlite/file/reserve.h"
@@ -8,9 +8,10 @@
 #include "store/sqlite/write/purge.h"
 #include "store/sqlite/write/vacuum.h"
 
-#define BACKGROUND_PAUSE_MS 1000                // of merging, after a transaction failed; and between looks for space
+// Pause of merging after a failed transaction; and between two looks for space.
+#define BACKGROUND_PAUSE_MS 1000
 #define GROUP_BYTES_MAX     (16u * 1024 * 1024) // of chunks, encoded
-// Beside the reserve, from which a full disk counts as one with room.
+// In addition to the reserve. With so much free a full disk counts as one with room.
 #define SPARE_BYTES ((uint64_t)4 * 1024 * 1024)
 
 #define COMMIT(NAME, name, ...) [STORE_##NAME] = commit_##name,
@@ -28,7 +29,7 @@ static void rows_end(struct sqlite_store *store)
 static void roll_back(struct sqlite_store *store)
 {
     struct group *group = &store->group;
-    // After some errors SQLite has rolled back by itself.
+    // After some errors SQLite has already rolled back.
     if (!sqlite3_get_autocommit(store->db.handle) && db_run(db_statement(&store->db, STATEMENT_ROLLBACK)) < 0) {
         log_error(store->base.logger, "the store cannot roll back; ending the process",
                   LOG_S("reason", sqlite3_errmsg(store->db.handle)));
@@ -55,7 +56,7 @@ static int apply_all(struct sqlite_store *store, struct store_op *const *ops, si
         err = store_flush_pack(store);
     if (err == 0 && store->generation_due)
         err = store_raise_generation(store);
-    // A purge goes first and alone: on a full disk it must not fail for a merge's sake.
+    // A purge goes first and alone: on a full disk it must not fail because of a merge.
     if (err == 0 && background && store->purging)
         err = purge_slice(store);
     else if (err == 0 && background && !store->refusing)
@@ -63,7 +64,7 @@ static int apply_all(struct sqlite_store *store, struct store_op *const *ops, si
     return err < 0 ? err : db_run(db_statement(&store->db, STATEMENT_COMMIT));
 }
 
-// After the commit: what became durable becomes visible.
+// Called after the commit: makes visible what has become durable.
 static void publish(struct sqlite_store *store)
 {
     struct group *group = &store->group;
@@ -76,7 +77,7 @@ static void publish(struct sqlite_store *store)
     store_generation_committed(store);
     merge_committed(store->merge);
     store_publish(&store->base, group->changes, group->change_count);
-    heads_committed(&store->heads); // after the watchers, as what they are told points into them
+    heads_committed(&store->heads); // after the watchers, because what they are told points into the heads
     for (size_t i = 0; i < group->change_count; i++) {
         if (group->changes[i].sealed)
             merge_sealed(store->merge);
@@ -94,7 +95,7 @@ static void count_commit(struct sqlite_store *store, size_t ops, uint64_t ns)
     pthread_mutex_unlock(&store->stats_mutex);
 }
 
-// `err`: what keeps it from being written; 0: nothing.
+// `err` keeps the store from being written; 0: nothing does.
 static void set_write_error(struct sqlite_store *store, int err)
 {
     pthread_mutex_lock(&store->stats_mutex);
@@ -111,7 +112,7 @@ static void set_write_error(struct sqlite_store *store, int err)
                   LOG_S("error", error_word(err)), LOG_S("reason", reason), LOG_S("what_to_do", error_text(err)));
 }
 
-// What keeps the store from being written for now, whatever the operations are.
+// Whether this error keeps the store from being written for now, whatever the operations are.
 static bool keeps_from_writing(int err)
 {
     return err == ERR_STORE_FULL || err == ERR_UNAVAILABLE || err == ERR_NO_FILES || err == ERR_NOMEM;
@@ -139,10 +140,10 @@ static int transact(struct sqlite_store *store, struct store_op *const *ops, siz
     return 0;
 }
 
-// --- A group of operations, with what to do when its transaction fails
+// --- A group of operations, and what happens when its transaction fails
 
-// A full disk must not keep anybody from purging or from ending a log: those are tried without the ones that need
-// space.
+// A full disk must not keep anybody from purging or from ending a log. So those are tried without the operations that
+// need space.
 static int commit_without_growth(struct sqlite_store *store, struct store_op **ops, size_t count, bool background)
 {
     size_t kept = 0;
@@ -164,8 +165,8 @@ static int commit_without_growth(struct sqlite_store *store, struct store_op **o
 
 static void commit_when_full(struct sqlite_store *store, struct store_op **ops, size_t count)
 {
-    // The reserve is what a checkpoint needs. After it the WAL begins anew in the space that it has already, so less
-    // need be kept aside, and the database may have free pages.
+    // The checkpoint needs the reserve. Afterwards the WAL begins again in the space that it has. So less must be kept
+    // aside, and the database may have free pages.
     reserve_give_up(store);
     checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
     if (reserve_make(store, 0) && (count == 0 || transact(store, ops, count, false) == 0))
@@ -176,7 +177,8 @@ static void commit_when_full(struct sqlite_store *store, struct store_op **ops, 
     commit_without_growth(store, ops, count, false);
 }
 
-// Whether what needs space may be tried again: there is room for the reserve, or as much is free within the database.
+// Decides whether operations that need space may be tried again: there is room for the reserve, or as much is free in
+// the database.
 static void look_for_space(struct sqlite_store *store, uint64_t now_ms)
 {
     if (!store->refusing || now_ms < store->background_from_ms || store->purging)
@@ -210,7 +212,7 @@ static void commit_after(struct sqlite_store *store, int err, struct store_op **
         for (size_t i = 0; i < count; i++)
             ops[i]->err = err;
     } else {
-        // One operation met a fault of the data or of this program; the others must not suffer from it.
+        // One operation met a fault of the data or of this program. The others must not suffer from it.
         log_error(store->base.logger, "a commit failed; its operations are tried one by one",
                   LOG_S("error", error_word(err)), LOG_I("operations", (int64_t)count));
         commit_one_by_one(store, ops, count);
@@ -224,12 +226,12 @@ static void commit_group(struct sqlite_store *store, struct store_op **ops, size
     int err = refusing ? commit_without_growth(store, ops, count, background) : transact(store, ops, count, background);
     if (err < 0)
         store->background_from_ms = now_ms + BACKGROUND_PAUSE_MS;
-    // What failed may have been the merging or purging that went along.
+    // The merging or purging in the same transaction may have failed.
     if (keeps_from_writing(err) && err != ERR_STORE_FULL && background && !refusing && count > 0)
         err = transact(store, ops, count, false);
     if (err < 0 && !refusing)
         commit_after(store, err, ops, count);
-    // Before the replies: who is answered may ask again, and would count twice.
+    // Before the replies: a client that was answered may ask again, and would count twice.
     pthread_mutex_lock(&store->mutex);
     gather_plan(&store->gather, count, store->writer_queue.count, clock_mono_ns());
     pthread_mutex_unlock(&store->mutex);
@@ -257,7 +259,7 @@ static size_t take_ops(struct sqlite_store *store, struct store_op **ops)
     return count;
 }
 
-// Milliseconds until something is to be done without being asked.
+// Returns the milliseconds until something must be done unasked.
 static uint64_t idle_for_ms(struct sqlite_store *store, uint64_t now_ms)
 {
     uint64_t wait = MIN(merge_due_in_ms(store->merge, now_ms), vacuum_due_in_ms(store, now_ms));
@@ -292,7 +294,7 @@ static void wait_for_work(struct sqlite_store *store, uint64_t now_ms)
         wait_until(store, &store->writer_wake, clock_mono_ns() + wait_ms * 1000000);
 }
 
-// Of those who submit only the one who makes the group whole wakes it from this.
+// Only the submitter that completes the group wakes the writer from this.
 static void wait_for_group(struct sqlite_store *store)
 {
     const struct gather *gather = &store->gather;
@@ -300,7 +302,7 @@ static void wait_for_group(struct sqlite_store *store)
         wait_until(store, &store->writer_pause, gather->until_ns);
 }
 
-// Waits until there is something to do. False when the store is closing and nothing is left.
+// Waits until there is something to do. Returns false when the store is closing and nothing is left.
 static bool next_group(struct sqlite_store *store, struct store_op **ops, size_t *ret_count)
 {
     pthread_mutex_lock(&store->mutex);
@@ -329,7 +331,7 @@ static void after_group(struct sqlite_store *store, bool committed, bool was_pur
     else if (!settled(store) && now_ms - store->last_commit_ms >= CHECKPOINT_IDLE_MS) {
         settle(store);
         vacuum_look(store);
-        store->last_commit_ms = now_ms; // not again at once if a reader was in the way
+        store->last_commit_ms = now_ms; // so that it is not tried again at once if a reader was in the way
     }
     look_for_space(store, now_ms);
     merge_plan(store->merge, now_ms);

@@ -1,4 +1,4 @@
-// The one thread that writes.
+// The only thread that writes.
 #pragma once
 
 void *writer_main(void *arg); // struct sqlite_store
