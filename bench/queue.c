@@ -147,7 +147,7 @@ static double each_us(uint64_t ns, uint64_t jobs)
 int main(int argc, char **argv)
 {
     CLEANUP(buf_release) struct buf error = {0};
-    struct store *store;
+    struct store *store = NULL;
     if (argc != 3)
         return 2;
     uint32_t jobs = (uint32_t)strtoul(argv[2], NULL, 10);

@@ -8,7 +8,7 @@
         outcome_;                                                                                  \
     })
 
-static char *last_reason;
+static _Thread_local char *last_reason;
 
 const char *queue_reason(void)
 {
@@ -146,6 +146,15 @@ int queue_submit(struct queue *queue, const struct queue_job *job, int64_t *ret_
     return err;
 }
 
+void queue_begin_submit(struct queue *queue, const struct queue_job *job)
+{
+    const struct job_new made = job_new_of(job);
+    struct store_create create = create_of(queue, job, &made);
+    assert_int_equal(sql_begin(queue->sql, SQL_WRITE), 0);
+    assert_int_equal(create_apply(queue, &create), 0);
+    execution_release(&create.execution);
+}
+
 int64_t queue_must_submit(struct queue *queue, const struct queue_job *job)
 {
     int64_t row;
@@ -279,7 +288,11 @@ static unsigned settle(struct queue *queue, unsigned max)
 {
     const struct catalogue_changes changes = changes_of(queue);
     struct store_job_settle settle = {.op.kind = STORE_JOB_SETTLE, .max = max};
-    assert_int_equal(CHANGE(queue, catalogue_job_settle(queue->sql, &settle, queue->now_ms, &changes)), 0);
+    int err;
+    do
+        err = CHANGE(queue, catalogue_job_settle(queue->sql, &settle, queue->now_ms, &changes));
+    while (err < 0 && sql_again(queue->sql)); // another connection was in the way
+    assert_int_equal(err, 0);
     return settle.ret_settled;
 }
 

@@ -30,6 +30,8 @@ struct queue_job {
 
 struct queue queue_of(struct sql *sql);
 int queue_submit(struct queue *queue, const struct queue_job *job, int64_t *ret_row); // ret_row may be NULL
+// The same in a transaction that is left open: sql_commit ends it.
+void queue_begin_submit(struct queue *queue, const struct queue_job *job);
 int64_t queue_must_submit(struct queue *queue, const struct queue_job *job);
 int queue_add(struct queue *queue, int64_t batch, uint32_t index, const struct queue_job *job, int64_t *ret_row);
 // The reason for a refusal of the last queue_submit or queue_add; static.
