@@ -215,9 +215,11 @@ def test_a_migration_whose_power_fails_leaves_the_one_version_or_the_other(serve
     trace = recorder.trace()
     told = [index + 1 for index in range(len(trace.entries)) if len(trace.marks(index + 1)) > len(trace.marks(index))]
     assert len(told) == 2 and told[1] == len(trace.entries)
+    known = told + [index + 1 for index, entry in enumerate(trace.entries) if entry.op == SYNC_END]
     seen = set()
-    for number in range(rounds(100, least=20)):
-        moment = told[number] if number < 2 else source.randrange(1, len(trace.entries))
+    for number in range(len(known) + rounds(100, least=5)):
+        # Each state that a sync has left; then any.
+        moment = known[number] if number < len(known) else source.randrange(1, len(trace.entries))
         root = tmp_path / f"after{number}"
         for folder in ("data", "looked at"):  # who opens it changes it
             (root / folder).mkdir(parents=True)

@@ -100,8 +100,8 @@ MUTATIONS = [
     ),
     (
         "hub",
-        "runner/socket.c",
-        "    it->complete.epoch = runner->epoch;\n",
+        "runner/complete.c",
+        "    it->complete.epoch = stream->epoch;\n",
         "",
         "lets a runner that was taken over from end the log",
         ["test_runner_socket", "test_runner_ws.py"],
@@ -156,7 +156,7 @@ MUTATIONS = [
     ),
     (
         "api",
-        "streams.c",
+        "api/streams.c",
         "if (!expired && principal->generation == generation)",
         "if (!expired)",
         "lets streams go on whose credential was revoked",
@@ -440,9 +440,9 @@ MUTATIONS = [
     # --- Api
     (
         "api",
-        "api/resource.c",
-        "    if (!principal_owns(&call->principal, &call->execution))\n",
-        "    if (false)\n",
+        "api/lookup.c",
+        "    if (!principal_owns(principal, execution))\n",
+        "    if (false && !principal_owns(principal, execution))\n",
         "shows users what others own",
         ["test_auth.py"],
     ),
@@ -472,8 +472,8 @@ MUTATIONS = [
     ),
     (
         "api",
-        "api/resource.c",
-        "return call->execution.purged ? ERR_EXPIRED : 0;",
+        "api/lookup.c",
+        "return execution->purged ? ERR_EXPIRED : 0;",
         "return 0;",
         "reads what was purged",
         ["test_malformed.py"],
@@ -496,15 +496,15 @@ MUTATIONS = [
     ),
     (
         "api",
-        "runner/socket.c",
-        "!str_eq(input->execution_id, str_of(frame->runner->execution_id))",
+        "runner/text.c",
+        "!str_eq(input->execution_id, str_of(frame->stream->execution_id))",
         "false",
         "takes another execution's records",
         ["test_runner_ws.py", "test_malformed.py"],
     ),
     (
         "api",
-        "runner/socket.c",
+        "runner/complete.c",
         "ret->status = ret->exit_code == 0 ? STATUS_COMPLETED : STATUS_FAILED;",
         "ret->status = STATUS_COMPLETED;",
         "calls a job completed that failed",
@@ -525,5 +525,30 @@ MUTATIONS = [
         "str_eq(incarnation, str_of(store_incarnation(",
         "does not tell a reader that the store was restored",
         ["test_store.py"],
+    ),
+    # --- Other versions
+    (
+        "runner",
+        "spool_read.c",
+        "(uint8_t)head->magic[HEAD_VERSION_AT] > (uint8_t)head_magic",
+        "(uint8_t)head->magic[HEAD_VERSION_AT] < (uint8_t)head_magic",
+        "cuts off what a newer version has recorded",
+        ["test_spool", "test_resume"],
+    ),
+    (
+        "store",
+        "schema/schema.c",
+        "if (err < 0 || (migration->back && lost == 0))",
+        "if (err < 0 || migration->back)",
+        "goes back to a schema that loses something",
+        ["test_schema"],
+    ),
+    (
+        "store",
+        "merge/merge_job.c",
+        "job->damaged_count == 0 && job->kept_count == 0",
+        "job->damaged_count == 0",
+        "merges across records of a newer version, whose numbers others then have",
+        ["test_merge_newer"],
     ),
 ]
