@@ -7,6 +7,7 @@
 #include "fanout/places.h"
 #include "http/http.h"
 #include "ingest/hub.h"
+#include "jobs/dispatch.h"
 #include "jobs/worker.h"
 #include "loop/broadcast.h"
 #include "sse/sse.h"
@@ -16,7 +17,9 @@
 // Values that a reload may change. The server hands in a complete new struct and never edits the old one.
 struct api_limits {
     size_t message_max;
-    uint64_t followers_max, open_executions_max, regex_steps;
+    uint64_t followers_max, open_executions_max, queued_jobs_max, regex_steps;
+    int64_t cost_rate_micros; // of a worker's hour, in millionths of the currency
+    const char *currency;     // what stands before an amount
     uint64_t ping_ms, pong_timeout_ms;
     char *const *allowed_hosts; // NULL-terminated; in addition to loopback and the listening address
     char *const *cors_origins;  // NULL-terminated
@@ -31,6 +34,7 @@ struct api_options {
     struct store *store;
     struct auth *auth;
     struct hub *hub;
+    struct dispatch *dispatch; // NULL: no jobs
     struct places *followers;
     struct fanout *fanout;
     const struct worker_listener *workers; // who gives jobs to workers; NULL: nobody does

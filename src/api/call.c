@@ -25,6 +25,7 @@ void call_unref(struct call *call)
         return;
     kept_execution_unref(&call->lookup.kept);
     json_decref(call->body);
+    batch_release(&call->batch);
     free(call);
 }
 

@@ -3,6 +3,7 @@
 
 #include "api/lookup.h"
 #include "api/route.h"
+#include "store/ops/batch.h"
 
 struct json_t;
 
@@ -18,6 +19,9 @@ struct call {
     struct principal principal;
     struct execution_lookup lookup;
     struct execution execution;                 // for routes with RESOURCE_EXECUTION; lookup.kept owns its strings
+    struct batch batch;                         // for routes with RESOURCE_BATCH
+    struct store_batch_get batch_get;           // private: for resource.c
+    char batch_id_copy[ID_EXECUTION_MAX + 1];   // private: for resource.c
     void (*loaded)(struct call *call, int err); // private to resource.c
     unsigned refs;
     bool before_body; // only the head of the request has come

@@ -65,6 +65,16 @@ void field_must(const struct field *field, struct buf *out)
     case FIELD_TEXTS:
         buf_printf(out, "must be a list of at most %lld strings", (long long)field->max);
         return;
+    case FIELD_DECIMAL:
+        buf_append_text(out, "must be a number, ");
+        append_range(out, field, "");
+        return;
+    case FIELD_OBJECT:
+        buf_append_text(out, "must be an object");
+        return;
+    case FIELD_OBJECTS:
+        buf_printf(out, "must be a list of at most %lld objects", (long long)field->max);
+        return;
     case FIELD_TEXT_MAP:
         buf_printf(out, "must be an object of at most %lld strings", (long long)field->max);
         return;
@@ -95,11 +105,11 @@ void field_values(const struct field *field, struct buf *out)
 
 void field_json(const struct field *field, struct json_writer *json)
 {
-    static const char *const types[] = {"text",     "word",   "number", "flag",     "time",    "when",
-                                        "position", "cursor", "texts",  "text_map", "metadata"};
+    static const char *const types[] = {"text",   "word",  "number",   "flag",    "time",   "when",    "position",
+                                        "cursor", "texts", "text_map", "decimal", "object", "objects", "metadata"};
     CLEANUP(buf_release) struct buf name = {0};
-    bool bounded = field->type == FIELD_TEXT || field->type == FIELD_NUMBER || field->type == FIELD_TEXTS ||
-                   field->type == FIELD_TEXT_MAP;
+    bool bounded = field->type == FIELD_DECIMAL || field->type == FIELD_OBJECTS || field->type == FIELD_TEXT ||
+                   field->type == FIELD_NUMBER || field->type == FIELD_TEXTS || field->type == FIELD_TEXT_MAP;
     field_name(field, &name);
     json_open_object(json, NULL);
     json_add_str(json, "name", buf_str(&name));

@@ -68,12 +68,22 @@ static bool read_text(const struct field *field, struct str value, int64_t *ret)
     }
 }
 
-static bool is_texts(const json_t *value, size_t max)
+static bool is_string(const json_t *value)
+{
+    return json_is_string(value);
+}
+
+static bool is_object(const json_t *value)
+{
+    return json_is_object(value);
+}
+
+static bool is_list(const json_t *value, size_t max, bool (*good)(const json_t *item))
 {
     if (!json_is_array(value) || json_array_size(value) > max)
         return false;
     for (size_t i = 0; i < json_array_size(value); i++)
-        if (!json_is_string(json_array_get(value, i)))
+        if (!good(json_array_get(value, i)))
             return false;
     return true;
 }
@@ -100,8 +110,15 @@ static bool member_good(const struct field *field, json_t *value)
         return json_is_integer(value) && within(field, json_integer_value(value));
     case FIELD_FLAG:
         return json_is_boolean(value);
+    case FIELD_DECIMAL:
+        return json_is_number(value) && json_number_value(value) >= (double)field->min &&
+               json_number_value(value) <= (double)field->max;
+    case FIELD_OBJECT:
+        return json_is_object(value);
+    case FIELD_OBJECTS:
+        return is_list(value, (size_t)field->max, is_object);
     case FIELD_TEXTS:
-        return is_texts(value, (size_t)field->max);
+        return is_list(value, (size_t)field->max, is_string);
     case FIELD_TEXT_MAP:
         return is_text_map(value, (size_t)field->max);
     default:
@@ -270,6 +287,19 @@ static bool check_body(struct call *call)
     if (count)
         call_fail_fields(call, errors, count);
     return count == 0;
+}
+
+bool fields_check_object(struct call *call, const struct field *fields, json_t *object, const char **ret_name,
+                         const char **ret_reason)
+{
+    json_t *value;
+    json_object_foreach(object, *ret_name, value)
+    {
+        *ret_reason = check_member(call, find_field(fields, str_of(*ret_name)), value);
+        if (*ret_reason)
+            return false;
+    }
+    return true;
 }
 
 bool fields_check(struct call *call)

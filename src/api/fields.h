@@ -19,6 +19,9 @@ enum field_type {
     FIELD_CURSOR,   // in a query: a place in a list, which api/cursor.h checks (400 bad_cursor)
     FIELD_TEXTS,    // in a body: a list of at most max strings
     FIELD_TEXT_MAP, // in a body: an object of at most max strings
+    FIELD_DECIMAL,  // in a body: a number from min to max, which need not be whole
+    FIELD_OBJECT,   // in a body: an object, which the handler looks into
+    FIELD_OBJECTS,  // in a body: a list of at most max objects, which the handler looks into
     FIELD_METADATA, // in a body: an object; see metadata_check
 };
 
@@ -51,6 +54,11 @@ struct field {
 // Checks query and body against the route. Returns false after it has answered: 400 for a parameter, 422 with all wrong
 // fields of a body; 400, 413 or 415 for a body that is not a JSON object. Then call->body is the body.
 bool fields_check(struct call *call);
+
+// The same for an object within a body. False with the first of its members that is wrong: its name, and a reason in
+// the request's arena.
+bool fields_check_object(struct call *call, const struct field *fields, struct json_t *object, const char **ret_name,
+                         const char **ret_reason);
 
 struct field_value {
     bool given;      // present and not null

@@ -28,6 +28,37 @@ static int judge_execution(const struct call *call)
     return execution_judge(&call->principal, &call->execution);
 }
 
+// --- Batches
+
+static void found_batch(struct store_op *op)
+{
+    struct call *call = CONTAINER_OF(op, struct call, batch_get.op);
+    call->batch = call->batch_get.ret_batch; // call_unref frees it
+    call->batch_get.ret_batch = (struct batch){0};
+    int err = op->err;
+    store_op_release(op);
+    if (call->request)
+        call->loaded(call, err);
+    call_unref(call);
+}
+
+static void load_batch(struct call *call)
+{
+    snprintf(call->batch_id_copy, sizeof(call->batch_id_copy), "%.*s", STR_ARGS(call_capture(call, "id")));
+    call->batch_get = (struct store_batch_get){
+        .account = call->principal.account,
+        .batch_id = str_of(call->batch_id_copy),
+    };
+    call_submit(call, STORE_BATCH_GET, &call->batch_get.op, found_batch);
+}
+
+static int judge_batch(const struct call *call)
+{
+    bool theirs = call->principal.role != ROLE_USER ||
+                  (call->batch.owner && strcmp(call->batch.owner, call->principal.user) == 0);
+    return theirs ? 0 : ERR_NOT_FOUND;
+}
+
 // --- All kinds
 
 static const struct {
@@ -36,6 +67,7 @@ static const struct {
     int (*judge)(const struct call *call);
 } resources[RESOURCE_COUNT] = {
     [RESOURCE_EXECUTION] = {"execution", "no such execution", load_execution, judge_execution},
+    [RESOURCE_BATCH] = {"batch", "no such batch", load_batch, judge_batch},
 };
 
 const char *resource_name(enum resource resource)

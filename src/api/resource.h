@@ -6,6 +6,7 @@ struct call;
 enum resource {
     RESOURCE_NONE,
     RESOURCE_EXECUTION, // call->execution
+    RESOURCE_BATCH,     // call->batch
     RESOURCE_COUNT,
 };
 

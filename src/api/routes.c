@@ -2,6 +2,8 @@
 
 #include "api/executions/executions.h"
 #include "api/follow/follow.h"
+#include "api/jobs/jobs.h"
+#include "api/jobs/run_fields.h"
 #include "api/keys/keys.h"
 #include "api/logs/logs.h"
 #include "api/runner/runner.h"
@@ -39,7 +41,6 @@ static bool is_versions(struct str value)
     return good;
 }
 
-static const struct field_rule rule_execution_id = {"must match [A-Za-z0-9][A-Za-z0-9._:-]{0,254}", id_execution_valid};
 static const struct field_rule rule_account = {"must match [A-Za-z0-9][A-Za-z0-9._-]{0,62}", id_account_valid};
 static const struct field_rule rule_producer = {"must be 1 to 96 letters, digits or any of ._:-",
                                                 runner_producer_valid};
@@ -99,24 +100,34 @@ static const struct field_rule rule_level = {"must be DEBUG, INFO, WARNING, ERRO
 static const struct field create_body[] = {
     {"execution_id", "its name; made up without it", .type = FIELD_TEXT, .max = ID_EXECUTION_MAX,
      .rule = &rule_execution_id, .flags = FIELD_NULL},
-    {"script_filename", "shown", .type = FIELD_TEXT, .max = 1024, .flags = FIELD_NULL},
-    {"script", "kept", .type = FIELD_TEXT, .max = 1024 * 1024, .flags = FIELD_NULL},
-    {"command", "program and arguments, shown", .type = FIELD_TEXTS, .max = 4096, .flags = FIELD_NULL},
-    {"args", "kept", .type = FIELD_TEXTS, .max = 4096, .flags = FIELD_NULL},
-    {"runtime", "shown", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},
-    {"image", "kept", .type = FIELD_TEXT, .max = 1024, .flags = FIELD_NULL},
-    {"env", "kept, never shown", .type = FIELD_TEXT_MAP, .max = 1024, .flags = FIELD_NULL},
-    {"inputs", "kept", .type = FIELD_TEXTS, .max = 4096, .flags = FIELD_NULL},
-    {"workflow_id", "to find it by", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},
+    FIELDS_OF_A_RUN,
     {"batch_id", "to find it by", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},
-    {"metadata", "at most 64 KiB, and 1,000 members on all levels", .type = FIELD_METADATA, .flags = FIELD_NULL},
-    {"timeout_seconds", "kept", .type = FIELD_NUMBER, .max = 31536000, .flags = FIELD_NULL},
-    {"retries", "kept", .type = FIELD_NUMBER, .max = 100, .flags = FIELD_NULL},
-    {"priority", "kept", .type = FIELD_NUMBER, .max = 1000, .flags = FIELD_NULL},
-    {"queue", "false: its own runner takes it", .type = FIELD_FLAG, .flags = FIELD_NULL},
+    {"queue", "true: a worker runs it; false: its own runner does", .type = FIELD_FLAG, .flags = FIELD_NULL},
     {"started_at", "of a run that began before; with `queue` false", .type = FIELD_TIME, .flags = FIELD_NULL},
     {0},
 };
+
+#define FIELDS_OF_JOBS                                                                                                \
+    {"job", "what all of them have, as POST /api/v1/executions takes it", .type = FIELD_OBJECT, .flags = FIELD_NULL}, \
+    {                                                                                                                 \
+        "jobs", "what each has beside that", .type = FIELD_OBJECTS, .max = BATCH_JOBS_MAX, .flags = FIELD_NULL        \
+    }
+
+static const struct field batch_body[] = {
+    {"batch_id", "its name; made up without it", .type = FIELD_TEXT, .max = ID_EXECUTION_MAX,
+     .rule = &rule_execution_id, .flags = FIELD_NULL},
+    {"name", "shown", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},
+    {"metadata", "at most 64 KiB, and 1,000 members on all levels", .type = FIELD_METADATA, .flags = FIELD_NULL},
+    {"parallel", "at most so many at once; 0: no limit", .type = FIELD_NUMBER, .max = BATCH_JOBS_MAX,
+     .flags = FIELD_NULL},
+    {"max_fails", "a number, or a part such as 5%: with more failures nothing more is started", .type = FIELD_TEXT,
+     .min = 1, .max = 20, .flags = FIELD_NULL},
+    {"keep_open", "it takes more jobs until it is closed", .type = FIELD_FLAG, .flags = FIELD_NULL},
+    FIELDS_OF_JOBS,
+    {0},
+};
+static const struct field batch_add_body[] = {FIELDS_OF_JOBS, {0}};
+static const struct field batches_query[] = {FIELD_LIMIT(1000, 50), FIELD_NEXT, {0}};
 
 static const struct field list_query[] = {
     {"status", "of these statuses", .type = FIELD_WORD, .words = STATUSES_LISTED, .flags = FIELD_LIST},
@@ -239,6 +250,27 @@ const struct route api_routes[] = {
      .summary = "WebSocket for runners"},
     {HTTP_M_GET, "/ws/workers", ACTION_WORK, .flags = ROUTE_SOCKET, .handle = workers_socket,
      .summary = "WebSocket of a worker, for all its executions"},
+
+    {HTTP_M_POST, "/api/v1/executions/{id}/retry", ACTION_SUBMIT, RESOURCE_EXECUTION, .handle = executions_retry,
+     .summary = "queue a job that has ended once more"},
+
+    {HTTP_M_POST, "/api/v1/batches", ACTION_SUBMIT, .body = batch_body, .handle = batches_create,
+     .summary = "make a batch of jobs"},
+    {HTTP_M_GET, "/api/v1/batches", ACTION_READ, .query = batches_query, .handle = batches_list,
+     .summary = "batches, newest first"},
+    {HTTP_M_GET, "/api/v1/batches/{id}", ACTION_READ, RESOURCE_BATCH, .handle = batches_status,
+     .summary = "status of a batch"},
+    {HTTP_M_GET, "/api/v1/batches/{id}/status", ACTION_READ, RESOURCE_BATCH, .handle = batches_status,
+     .summary = "the same"},
+    {HTTP_M_POST, "/api/v1/batches/{id}/executions", ACTION_SUBMIT, RESOURCE_BATCH, .body = batch_add_body,
+     .handle = batches_add, .summary = "add jobs to an open batch"},
+    {HTTP_M_POST, "/api/v1/batches/{id}/close", ACTION_SUBMIT, RESOURCE_BATCH, .handle = batches_close,
+     .summary = "it takes no more jobs"},
+    {HTTP_M_POST, "/api/v1/batches/{id}/cancel", ACTION_CANCEL, RESOURCE_BATCH, .handle = batches_cancel,
+     .summary = "cancel all of its jobs"},
+    {HTTP_M_POST, "/api/v1/batches/{id}/retry", ACTION_SUBMIT, RESOURCE_BATCH, .handle = batches_retry,
+     .summary = "queue what failed once more"},
+    {HTTP_M_GET, "/api/v1/workers", ACTION_READ, .handle = workers_list, .summary = "the workers that are connected"},
 
     {HTTP_M_POST, "/api/v1/tickets", ACTION_READ, .handle = tickets_create,
      .summary = "a credential for one stream and its reconnections"},

@@ -240,7 +240,12 @@ static int append_position(struct cli *cli, struct buf *out)
 
 int log_request_read(struct cli *cli, struct log_request *ret)
 {
-    *ret = (struct log_request){.form = form_of(cli), .events = wants_events(cli)};
+    *ret = (struct log_request){
+        .form = form_of(cli),
+        .events = wants_events(cli),
+        .follow = cli_flag(cli, "follow"),
+        .exit_status = cli_flag(cli, "exit-status"),
+    };
     int code = append_filters(cli, ret);
     if (code == 0)
         code = read_context(cli, ret);

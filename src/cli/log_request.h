@@ -11,6 +11,7 @@ struct log_request {
     struct buf all_filters, filters, texts;
     struct buf position; // "from=0", "tail=5&since=…"
     bool events;         // events are asked for
+    bool follow, exit_status;
     bool has_until;
     int64_t until_ms; // nothing later is shown
     bool context;     // lines around matches are shown

@@ -55,10 +55,10 @@ static int exit_as_known(struct cli *cli, const struct log_reader *reader)
     return code ? code : cli_exit_as_job(cli, status);
 }
 
-static int read_log(struct cli *cli, struct log_reader *reader)
+static int read_log(struct cli *cli, struct log_reader *reader, const struct log_request *request)
 {
     struct log_printer *printer = reader->printer;
-    bool follow = cli_flag(cli, "follow");
+    bool follow = request->follow;
     int code = follow ? log_reader_follow(reader) : log_reader_read(reader);
     log_printer_finish(printer);
     int written = cli_finish(cli, &printer->out);
@@ -70,7 +70,7 @@ static int read_log(struct cli *cli, struct log_reader *reader)
         return code;
     if (follow && reader->complete && printer->out.is_terminal && printer->form == LOG_FORM_LINES)
         tell_end(reader);
-    if (!cli_flag(cli, "exit-status"))
+    if (!request->exit_status)
         return 0;
     if (reader->gave_up)
         return EXIT_LOST;
@@ -143,7 +143,7 @@ static int prepare(struct log_task *task, const char *id)
     reader->position = buf_cstr(&request->position);
     reader->has_until = request->has_until;
     reader->until_ms = request->until_ms;
-    reader->ends_when_lost = cli_flag(task->cli, "exit-status") && !cli_flag(task->cli, "wait-lost");
+    reader->ends_when_lost = request->exit_status && !cli_flag(task->cli, "wait-lost");
     return request->context ? choose_context(task) : 0;
 }
 
@@ -152,7 +152,7 @@ static int prepare(struct log_task *task, const char *id)
 static void *follow_on_thread(void *arg)
 {
     struct log_task *task = arg;
-    task->code = read_log(task->cli, &task->reader);
+    task->code = read_log(task->cli, &task->reader, task->request);
     return NULL;
 }
 
@@ -212,7 +212,7 @@ int log_tasks_run(struct cli *cli, const char *const *ids, size_t count, struct 
     if (code == 0 && count > 1)
         choose_prefixes(tasks, count, cli_colour(cli));
     if (code == 0)
-        code = run_all(tasks, count, count > 1 && cli_flag(cli, "follow"));
+        code = run_all(tasks, count, count > 1 && request->follow);
     for (size_t i = 0; i < count; i++)
         task_release(&tasks[i]);
     free(tasks);

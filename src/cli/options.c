@@ -216,9 +216,11 @@ int options_parse(const struct cli_option *const *tables, bool stop_at_operand, 
         int err = 0;
         if (only_operands || word[0] != '-' || word[1] == '\0') {
             ret->operands[ret->operand_count++] = word;
+            ret->operands_before_end += !ret->operands_ended;
             only_operands |= stop_at_operand;
         } else if (strcmp(word, "--") == 0) {
             only_operands = ret->operands_ended = true;
+            ret->operands_before_end = ret->operand_count;
         } else if (word[1] == '-') {
             err = parse_long(&parsing, word + 2);
         } else {

@@ -15,7 +15,8 @@ struct parsed {
     size_t option_count;
     char **operands; // NULL-terminated
     size_t operand_count;
-    bool operands_ended; // by "--"
+    bool operands_ended;        // by "--"
+    size_t operands_before_end; // as many stand before it; all of them without it
 };
 
 // `tables` ends with NULL; the first table that has a name is used. With `stop_at_operand`, everything from the first

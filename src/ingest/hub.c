@@ -273,6 +273,17 @@ void hub_granted(struct hub *hub, int64_t row, int64_t node, uint64_t epoch, uin
     hub_tell(hub, HUB_LIVE, row, 0, "");
 }
 
+void hub_claimed(struct hub *hub, int64_t row, int64_t node, uint64_t epoch)
+{
+    pthread_mutex_lock(&hub->mutex);
+    if (node == node_number(hub->node)) {
+        lease_end(&hub->leases, row); // of an earlier claim, which was given back
+        lease_restore(&hub->leases, row, epoch, false, clock_mono_ms());
+    }
+    pthread_mutex_unlock(&hub->mutex);
+    hub_tell(hub, HUB_LIVE, row, 0, "");
+}
+
 enum lease_verdict hub_returned(struct hub *hub, int64_t row, const struct store_lease *lease, uint64_t holder)
 {
     uint64_t former = 0;

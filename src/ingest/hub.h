@@ -47,6 +47,8 @@ enum lease_verdict hub_connect(struct hub *hub, struct loop *loop, const struct 
                                uint64_t holder);
 // `node`: in whose name it was claimed. If that was fenced since then, nobody holds it.
 void hub_granted(struct hub *hub, int64_t row, int64_t node, uint64_t epoch, uint64_t holder);
+// A claim for a runner that is still to connect, which then comes with the epoch: its lease begins now.
+void hub_claimed(struct hub *hub, int64_t row, int64_t node, uint64_t epoch);
 void hub_refused(struct hub *hub, int64_t row);
 // After LEASE_RETURN: the store has given it back to `node`, see lease_returned. LEASE_RESUME, LEASE_TAKEN,
 // LEASE_FENCED.

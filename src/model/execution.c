@@ -1,5 +1,7 @@
 #include "model/execution.h"
 
+#include "model/cost.h"
+
 #define SECOND_MS 1000
 
 // All owned strings, so that no copy or release forgets one.
@@ -78,13 +80,38 @@ static void add_digest(struct json_writer *json, const struct execution *executi
         json_add_null(json, "digest");
 }
 
-void execution_add_status(struct json_writer *json, const char *name, const struct execution *execution,
-                          const struct execution_live *live, int64_t now_ms)
+// Of jobs: a worker's time is paid for. What runs is charged until now.
+static void add_cost(struct json_writer *json, const struct execution *execution, bool has_duration,
+                     int64_t duration_ms, const char *currency)
+{
+    CLEANUP(buf_release) struct buf display = {0};
+    bool known = execution->job.is_job && (has_duration || execution->sealed || execution->status == STATUS_QUEUED);
+    int64_t micros = has_duration ? cost_micros(duration_ms, execution->job.rate_micros) : 0;
+    if (known)
+        cost_append(&display, str_of(currency), micros);
+    add_number(json, "cost_micros", known, micros);
+    json_add_text(json, "cost_display", known ? buf_cstr(&display) : NULL);
+}
+
+// The members are null of what its own runner took.
+static void add_job(struct json_writer *json, const struct job_view *job)
+{
+    add_number(json, "attempt", job->is_job, job->attempt);
+    add_number(json, "retries", job->is_job, job->retries);
+    json_add_text(json, "retry_of", job->retry_of);
+    json_add_text(json, "retried_as", job->retried_as);
+    json_add_text(json, "reason", job->reason);
+    add_number(json, "priority", job->is_job, job->priority);
+    add_number(json, "timeout_seconds", job->timeout_ms > 0, job->timeout_ms / SECOND_MS);
+    json_add_time(json, "not_before", job->state == JOB_DELAYED ? job->not_before_ms : 0);
+}
+
+void execution_add_fields(struct json_writer *json, const struct execution *execution,
+                          const struct execution_live *live, const char *currency, int64_t now_ms)
 {
     int64_t duration_ms = 0;
     bool has_duration = duration_of(execution, now_ms, &duration_ms);
 
-    json_open_object(json, name);
     json_add_text(json, "execution_id", execution->execution_id);
     json_add_text(json, "status", status_word(execution->status));
     json_add_text(json, "script_filename", execution->script_filename);
@@ -97,8 +124,7 @@ void execution_add_status(struct json_writer *json, const char *name, const stru
     json_add_text(json, "worker_id", execution->worker_id);
     json_add_text(json, "worker_hostname", execution->worker_hostname);
     add_number(json, "exit_code", execution->has_exit_code, execution->exit_code);
-    add_number(json, "cost_micros", false, 0);
-    json_add_text(json, "cost_display", NULL);
+    add_cost(json, execution, has_duration, duration_ms, currency);
     add_number(json, "artifacts_count", false, 0);
 
     json_add_bool(json, "sealed", execution->sealed);
@@ -112,5 +138,13 @@ void execution_add_status(struct json_writer *json, const char *name, const stru
     json_add_text(json, "batch_id", execution->batch_id);
     add_digest(json, execution);
     add_number(json, "restored_from", execution->restored_from != UINT64_MAX, (int64_t)execution->restored_from);
+    add_job(json, &execution->job);
+}
+
+void execution_add_status(struct json_writer *json, const char *name, const struct execution *execution,
+                          const struct execution_live *live, const char *currency, int64_t now_ms)
+{
+    json_open_object(json, name);
+    execution_add_fields(json, execution, live, currency, now_ms);
     json_close(json);
 }

@@ -43,4 +43,7 @@ struct execution_live {
 // Adds the status object of the contract: the fields of ExecutionStatusResponse and Runnel's own. A field that is not
 // known is null.
 void execution_add_status(struct json_writer *json, const char *name, const struct execution *execution,
-                          const struct execution_live *live, int64_t now_ms);
+                          const struct execution_live *live, const char *currency, int64_t now_ms);
+// The same fields, within an object that the caller has opened.
+void execution_add_fields(struct json_writer *json, const struct execution *execution,
+                          const struct execution_live *live, const char *currency, int64_t now_ms);

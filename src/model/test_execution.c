@@ -34,7 +34,7 @@ static void status_shows_all_members_in_order(void **state)
     };
     struct execution_live live = {.known = true, .runner_connected = true, .has_lag = true, .lag_records = 3};
     struct json_writer json = json_writer_to(&out);
-    execution_add_status(&json, NULL, &execution, &live, STARTED + 100000);
+    execution_add_status(&json, NULL, &execution, &live, "€", STARTED + 100000);
     json_writer_end(&json);
     assert_str(buf_str(&out),
                "{\"execution_id\":\"exec_abc123\",\"status\":\"failed\",\"script_filename\":\"pro\\\"cess.py\","
@@ -44,17 +44,19 @@ static void status_shows_all_members_in_order(void **state)
                "\"exit_code\":137,\"cost_micros\":null,\"cost_display\":null,\"artifacts_count\":null,"
                "\"sealed\":true,\"last_index\":42,\"first_sequence\":2,\"duration_ms\":45999,"
                "\"metadata\":{\"k\":1},\"expires_at\":null,\"runner\":{\"connected\":true,\"lag_records\":3},"
-               "\"workflow_id\":\"wf\",\"batch_id\":\"b\",\"digest\":\"0000000000000abc\",\"restored_from\":40}");
+               "\"workflow_id\":\"wf\",\"batch_id\":\"b\",\"digest\":\"0000000000000abc\",\"restored_from\":40,"
+               "\"attempt\":null,\"retries\":null,\"retry_of\":null,\"retried_as\":null,\"reason\":null,"
+               "\"priority\":null,\"timeout_seconds\":null,\"not_before\":null}");
 }
 
 static json_t *status_of(const struct execution *execution, int64_t now_ms)
 {
     CLEANUP(buf_release) struct buf out = {0};
     struct json_writer json = json_writer_to(&out);
-    execution_add_status(&json, NULL, execution, NULL, now_ms);
+    execution_add_status(&json, NULL, execution, NULL, "€", now_ms);
     json_t *parsed = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(parsed);
-    assert_int_equal(json_object_size(parsed), 26);
+    assert_int_equal(json_object_size(parsed), 34);
     return parsed;
 }
 

@@ -1,11 +1,13 @@
 #include "server/config.h"
 
+#include "model/cost.h"
 #include "util/settings_file.h"
 
 #include <assert.h>
 
-#define VALUE_MAX 4096
-#define ITEMS_MAX 1000
+#define VALUE_MAX    4096
+#define CURRENCY_MAX 8
+#define ITEMS_MAX    1000
 
 enum setting_index {
 #define SETTING_ENUM(kind, name, def, least, most, reload, help) SETTING_##name,
@@ -173,8 +175,35 @@ static bool choice_known(const char *words, const char *value)
     return false;
 }
 
+// Settings whose text has a form.
+static bool is_rate(struct str text)
+{
+    int64_t micros;
+    return cost_rate_parse(text, &micros);
+}
+
+static bool is_currency(struct str text)
+{
+    return text.len > 0 && text.len <= CURRENCY_MAX && utf8_valid(text.data, text.len);
+}
+
+static const struct {
+    enum setting_index setting;
+    bool (*good)(struct str text);
+    const char *must;
+} forms[] = {
+    {SETTING_cost_rate, is_rate, "an amount such as 0.86"},
+    {SETTING_currency, is_currency, "1 to 8 bytes of UTF-8"},
+};
+
 static int set_choice(const struct config_setting *setting, char **field, const char *value, struct buf *ret_error)
 {
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+        if (setting != &config_settings[forms[i].setting] || forms[i].good(str_of(value)))
+            continue;
+        buf_printf(ret_error, "%s must be %s, not \"%s\"", setting->name, forms[i].must, value);
+        return ERR_INVALID;
+    }
     const char *words = config_choices(setting);
     if (words && !choice_known(words, value)) {
         buf_printf(ret_error, "%s must be %s, not \"%s\"", setting->name, words, value);

@@ -35,6 +35,10 @@
     X(N, connections_max, 20000, 1, 1000000, false, "connections")                                                    \
     X(N, followers_max, 1000, 1, 1000000, true, "followers per account")                                              \
     X(N, open_executions_max, 10000, 1, 10000000, true, "executions per account that are not sealed")                 \
+    X(N, running_jobs_max, 10000, 1, 1000000, false, "jobs of an account that workers have at once")                  \
+    X(N, queued_jobs_max, 1000000, 1, 100000000, true, "jobs of an account that wait for a worker")                   \
+    X(T, cost_rate, "0.86", 0, 0, true, "what an hour of a worker costs")                                             \
+    X(T, currency, "€", 0, 0, true, "what stands before a cost")                                                      \
     X(N, failed_logins_max, 100, 1, 1000000, false, "failed logins per minute and address")                           \
     X(N, memory_max, 0, 0, 1099511627776, false,                                                                      \
       "bytes held for others, at least 64 MiB; 0: a quarter of what the machine or its cgroup has")                   \

@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include "jobs/dispatch.h"
 #include "server/collect.h"
 #include "server/hangup.h"
 #include "server/listen.h"
@@ -39,6 +40,7 @@ struct server {
     struct store *store;
     struct auth *auth;
     struct hub *hub;
+    struct dispatch *dispatch;
     struct places *followers;
     struct broadcast *news; // of the hub, to all shards
     struct metrics *metrics;
@@ -119,6 +121,7 @@ static void server_watch(void *arg, const struct store_change *changes, size_t c
     metrics_add(server->metrics, server->shard_count, METRIC_records_ingested_total, records);
     metrics_add(server->metrics, server->shard_count, METRIC_record_bytes_ingested_total, bytes);
     fanout_publish(server->fanouts, server->shard_count, changes, count);
+    dispatch_watch(server->dispatch, changes, count);
 }
 
 static void collect_memory(struct server *server)
@@ -476,6 +479,15 @@ static int server_make_shards(struct server *server)
         .tell_arg = server->news,
     };
     server->hub = hub_new(&hub);
+    struct dispatch_options dispatch = {
+        .loop = server->loop,
+        .store = server->store,
+        .hub = server->hub,
+        .metrics = server->metrics,
+        .logger = &server->logger,
+        .running_max = (uint64_t)config->running_jobs_max,
+    };
+    server->dispatch = dispatch_new(&dispatch);
     server->settings = settings_new(config);
     struct shard_options options = {
         .server = server,
@@ -483,6 +495,7 @@ static int server_make_shards(struct server *server)
         .pool = server->pool,
         .auth = server->auth,
         .hub = server->hub,
+        .dispatch = server->dispatch,
         .followers = server->followers,
         .news = server->news,
         .metrics = server->metrics,
@@ -566,6 +579,7 @@ static int server_start(struct server *server)
         if (err < 0)
             return server_fail_path("the port file cannot be written", config->port_file, err);
     }
+    dispatch_start(server->dispatch);
     log_info(&server->logger, "ready", LOG_I("port", server->listening.port), LOG_S("data", config->data));
     systemd_notify("READY=1");
     return 0;
@@ -573,6 +587,8 @@ static int server_start(struct server *server)
 
 static void server_release(struct server *server)
 {
+    if (server->dispatch)
+        dispatch_stop(server->dispatch);
     if (server->hub)
         hub_stop(server->hub);
     for (unsigned i = 0; i < server->shard_count; i++)
@@ -597,6 +613,7 @@ static void server_release(struct server *server)
         signal_watch_free(&server->signals[i]);
     hangup_free(&server->hangup);
     timer_free(&server->deadline);
+    dispatch_free(&server->dispatch);
     hub_free(&server->hub);
     places_free(&server->followers);
     auth_free(&server->auth);

@@ -1,5 +1,7 @@
 #include "server/settings.h"
 
+#include "model/cost.h"
+
 #include <stdatomic.h>
 
 static char **list_with_end(const struct text_list *list)
@@ -19,13 +21,16 @@ struct settings *settings_new(const struct config *config)
         .message_max = (size_t)config->message_max,
         .followers_max = (uint64_t)config->followers_max,
         .open_executions_max = (uint64_t)config->open_executions_max,
+        .queued_jobs_max = (uint64_t)config->queued_jobs_max,
         .regex_steps = (uint64_t)config->regex_steps,
         .ping_ms = (uint64_t)config->ping_seconds * 1000,
         .pong_timeout_ms = (uint64_t)config->pong_timeout_seconds * 1000,
         .allowed_hosts = list_with_end(&config->allowed_hosts),
         .cors_origins = list_with_end(&config->cors_origins),
         .metrics_credential = config->metrics_credential,
+        .currency = config->currency,
     };
+    cost_rate_parse(str_of(config->cost_rate), &settings->limits.cost_rate_micros); // it was checked when it was set
     return settings;
 }
 

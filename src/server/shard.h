@@ -42,6 +42,7 @@ struct shard_options {
     struct pool *pool;
     struct auth *auth;
     struct hub *hub;
+    struct dispatch *dispatch;
     struct places *followers;
     struct broadcast *news; // of the hub
     struct metrics *metrics;

@@ -104,7 +104,7 @@ def test_a_start_that_cannot_be_is_refused(api, fields, reason):
     assert (answer.status, answer.code) == (422, "invalid")
     [field] = answer.json()["error"]["fields"]
     assert field["name"] == "started_at" and reason in field["reason"]
-    assert api.post(PATH, {"queue": True, "started_at": None}).status == 201
+    assert api.post(PATH, {"queue": False, "started_at": None}).status == 201
 
 
 @pytest.mark.parametrize("told", ["2999-01-01T00:00:00Z", "2001-01-01T00:00:00Z", None])

@@ -28,6 +28,9 @@ WRONG_MEMBERS = {
     "texts": ["x", {}, [1], [None], [[]]],
     "text_map": ["x", [], {"a": 1}, {"a": None}],
     "metadata": ["x", 7, [], True],
+    "decimal": ["1", True, [], {}],
+    "object": ["x", 7, [], True],
+    "objects": ["x", 7, {}, [1], [None], [[]]],
 }
 
 
@@ -49,7 +52,7 @@ def wrong_parameters(field):
 
 def nuls(kind):
     """Texts with a NUL, which what keeps them would cut there."""
-    if kind not in ("number", "flag"):
+    if kind not in ("number", "flag", "decimal"):
         yield "nul\0byte"
         yield "\0"
     if kind == "texts":
@@ -64,8 +67,10 @@ def wrong_members(field):
     yield from WRONG_MEMBERS[field["type"]]
     if not field["null"]:
         yield None
-    if field["type"] == "number":
+    if field["type"] in ("number", "decimal"):
         yield from (field["min"] - 1, field["max"] + 1)
+    if field["type"] == "objects":
+        yield [{}] * (field["max"] + 1)
     if field["type"] == "text":
         yield "x" * (field["max"] + 1)
     if field["type"] == "text" and field["min"] > 0:
@@ -82,7 +87,13 @@ def wrong_members(field):
 @pytest.fixture(scope="module")
 def path_of(api):
     execution_id = api.create()
-    return lambda row: row["path"].format(id=execution_id, name="default", key_id="key_nobody")
+    batch = api.expect(201, "POST", "/api/v1/batches", {"keep_open": True})
+
+    def path(row):
+        named = batch["batch_id"] if "/batches/" in row["path"] else execution_id
+        return row["path"].format(id=named, name="default", key_id="key_nobody")
+
+    return path
 
 
 def assert_bad_parameter(answer, name):

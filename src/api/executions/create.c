@@ -1,6 +1,7 @@
 // Makes an execution.
 #include "api/body.h"
 #include "api/executions/executions.h"
+#include "api/jobs/order.h"
 #include "util/clock.h"
 
 #include <xxhash.h>
@@ -27,6 +28,7 @@ static char *text_or_null(const json_t *body, const char *name)
 
 struct create {
     struct store_create create;
+    struct job_order order;
     struct call *call;
     char key[256 + sizeof(((struct principal *)NULL)->user)];
 };
@@ -42,22 +44,26 @@ static void create_done(struct store_op *op)
                                      it->create.execution.execution_id));
         call_answer_execution(call, it->create.ret_existed ? 200 : 201, &it->create.execution);
     } else if (op->err == ERR_RATE) {
-        call_fail(call, ERR_RATE, "the account has too many open executions");
+        call_fail(call, ERR_RATE,
+                  it->create.job ? "the account has too many queued jobs" : "the account has too many open executions");
+    } else if (op->err && it->create.ret_reason) {
+        call_fail_fields(call, &(struct http_field_error){"after", it->create.ret_reason}, 1);
     } else if (op->err) {
         call_fail(call, op->err, op->err == ERR_CONFLICT ? "this execution_id exists already" : NULL);
     }
     store_op_release(op);
     execution_release(&it->create.execution);
+    job_order_release(&it->order);
     free(it);
     call_unref(call);
 }
 
 // The request is kept as `spec`. Values of the environment may be secrets; they are kept only for the worker and never
 // shown.
-static void create_fill(struct execution *execution, const struct call *call)
+void execution_of_body(struct execution *ret, const struct call *call, const struct json_t *body)
 {
-    const json_t *body = call->body;
-    *execution = (struct execution){
+    const json_t *command = json_object_get(body, "command"), *metadata = json_object_get(body, "metadata");
+    *ret = (struct execution){
         .account = call->principal.account,
         .execution_id = text_or_null(body, "execution_id"),
         .status = STATUS_QUEUED,
@@ -67,14 +73,24 @@ static void create_fill(struct execution *execution, const struct call *call)
         .workflow_id = text_or_null(body, "workflow_id"),
         .batch_id = text_or_null(body, "batch_id"),
         .spec_json = json_text(body),
-        .started_ms = call_member(call, "started_at").number,
+        .command_json = json_is_array(command) ? json_text(command) : NULL,
+        .metadata_json = json_is_object(metadata) ? json_text(metadata) : NULL,
     };
-    const json_t *command = json_object_get(body, "command");
-    if (json_is_array(command))
-        execution->command_json = json_text(command);
-    const json_t *metadata = json_object_get(body, "metadata");
-    if (json_is_object(metadata))
-        execution->metadata_json = json_text(metadata);
+}
+
+// With `queue` a worker is to run it. False after having answered 422.
+static bool create_take_job(struct create *it, struct call *call)
+{
+    struct job_order_problem problem;
+    if (!call_member(call, "queue").number)
+        return true;
+    if (!job_order_take(&it->order, call->body, &call->principal, call->api->limits, &problem)) {
+        call_fail_fields(call, &(struct http_field_error){problem.field, problem.reason}, 1);
+        return false;
+    }
+    it->create.job = &it->order.job;
+    it->create.open_max = 0; // queued_max is its limit
+    return true;
 }
 
 void executions_create(struct call *call)
@@ -103,6 +119,12 @@ void executions_create(struct call *call)
         .request_hash = XXH3_64bits(raw.data, raw.len),
         .open_max = call->api->limits->open_executions_max,
     };
-    create_fill(&it->create.execution, call);
+    if (!create_take_job(it, call)) {
+        job_order_release(&it->order);
+        free(it);
+        return;
+    }
+    execution_of_body(&it->create.execution, call, call->body);
+    it->create.execution.started_ms = call_member(call, "started_at").number;
     call_submit(call, STORE_CREATE, &it->create.op, create_done);
 }

@@ -10,4 +10,8 @@ void executions_status(struct call *call);
 void executions_patch(struct call *call);
 void executions_delete(struct call *call);
 
+// What a checked body says of an execution. Its strings are the caller's.
+struct json_t;
+void execution_of_body(struct execution *ret, const struct call *call, const struct json_t *body);
+
 void call_answer_execution(struct call *call, int status, const struct execution *execution);

@@ -88,7 +88,7 @@ static void list_done(struct store_op *op)
         for (size_t i = 0; i < it->list.ret_count; i++) {
             struct execution_live live;
             hub_live(call->api->options.hub, it->list.ret_executions[i].row, &live);
-            execution_add_status(&json, NULL, &it->list.ret_executions[i], &live, now);
+            execution_add_status(&json, NULL, &it->list.ret_executions[i], &live, call->api->limits->currency, now);
         }
         json_close(&json);
         add_next_cursor(&json, call, it->list.ret_next_row);

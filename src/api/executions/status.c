@@ -1,22 +1,79 @@
 // The status of an execution: a route of its own, and the answer of other routes.
 #include "api/executions/executions.h"
+#include "api/jobs/waits.h"
 #include "util/clock.h"
+
+static void add_fields(struct json_writer *json, const struct call *call, const struct execution *execution)
+{
+    struct execution_live live;
+    hub_live(call->api->options.hub, execution->row, &live);
+    execution_add_fields(json, execution, &live, call->api->limits->currency, clock_real_ms());
+}
 
 void call_answer_execution(struct call *call, int status, const struct execution *execution)
 {
     CLEANUP(buf_release) struct buf text = {0};
     struct json_writer json = json_writer_to(&text);
-    struct execution_live live;
-
-    hub_live(call->api->options.hub, execution->row, &live);
-    execution_add_status(&json, NULL, execution, &live, clock_real_ms());
+    json_open_object(&json, NULL);
+    add_fields(&json, call, execution);
+    json_close(&json);
     call_answer(call, status, &json);
+}
+
+static void observe(const struct call *call)
+{
+    const struct api_options *options = &call->api->options;
+    metrics_observe_ns(options->metrics, options->shard, METRIC_status_seconds, clock_mono_ns() - call->began_ns);
+}
+
+// --- Of a job that waits, with why
+
+struct waiting {
+    struct store_job_waits waits;
+    struct call *call;
+};
+
+static void waits_done(struct store_op *op)
+{
+    struct waiting *it = CONTAINER_OF(op, struct waiting, waits.op);
+    struct call *call = it->call;
+    if (call->request) {
+        CLEANUP(buf_release) struct buf text = {0};
+        struct json_writer json = json_writer_to(&text);
+        json_open_object(&json, NULL);
+        add_fields(&json, call, &call->execution);
+        if (op->err == 0)
+            job_add_waits(&json, call->api, call->principal.account, &it->waits);
+        json_close(&json);
+        call_answer(call, 200, &json);
+        observe(call);
+    }
+    store_op_release(op);
+    free(it);
+    call_unref(call);
+}
+
+static void answer_waiting(struct call *call)
+{
+    struct waiting *it = xcalloc(1, sizeof(*it));
+    it->call = call;
+    it->waits = (struct store_job_waits){
+        .op = {.kind = STORE_JOB_WAITS,
+               .reply_to = call->api->options.loop,
+               .done = waits_done,
+               .account = call->principal.account},
+        .row = call->execution.row,
+    };
+    call_ref(call);
+    store_submit(call->api->options.store, &it->waits.op);
 }
 
 void executions_status(struct call *call)
 {
-    struct api *api = call->api;
+    if (call->execution.job.is_job && call->execution.status == STATUS_QUEUED) {
+        answer_waiting(call);
+        return;
+    }
     call_answer_execution(call, 200, &call->execution);
-    metrics_observe_ns(api->options.metrics, api->options.shard, METRIC_status_seconds,
-                       clock_mono_ns() - call->began_ns);
+    observe(call);
 }

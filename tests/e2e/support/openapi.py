@@ -8,7 +8,16 @@ import yaml
 FILE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "openapi.yaml"
 URL_MAX = 8192
 NUMBER_MAX = 2**63 - 1
-TYPES = {"number": "integer", "text": "string", "texts": "array", "text_map": "object", "metadata": "object"}
+TYPES = {
+    "number": "integer",
+    "text": "string",
+    "texts": "array",
+    "text_map": "object",
+    "metadata": "object",
+    "decimal": "number",
+    "object": "object",
+    "objects": "array",
+}
 
 
 @functools.cache
@@ -55,7 +64,12 @@ def assert_same(field, schema, in_query):
         assert "array" in types and schema["maxItems"] == field["max"], field
     elif field["type"] == "text_map":
         assert "object" in types and schema["maxProperties"] == field["max"], field
-    elif field["type"] == "metadata":
+    elif field["type"] == "objects":
+        assert "array" in types and schema["maxItems"] == field["max"], field
+    elif field["type"] == "decimal":
+        assert "number" in types, field
+        assert (schema["minimum"], schema["maximum"]) == (field["min"], field["max"]), field
+    elif field["type"] in ("metadata", "object"):
         assert "object" in types, field
     elif field["type"] == "text" and not field["rule"]:
         assert "string" in types, field

@@ -1,0 +1,136 @@
+#include "api/jobs/batch_jobs.h"
+
+#include "api/body.h"
+#include "api/executions/executions.h"
+#include "api/jobs/run_fields.h"
+
+struct batch_jobs {
+    struct call *call;
+    json_t *common, *jobs; // of the call's body; common may be NULL
+    json_t *slice;         // what the orders of this slice borrow from
+    int64_t row;
+    uint32_t first_index;
+    size_t next, count; // of jobs
+    batch_jobs_done *done;
+    struct store_batch_add add;
+    struct store_create creates[BATCH_ADD_MAX];
+    struct job_order orders[BATCH_ADD_MAX];
+};
+
+// The common members, and over them those of the job itself.
+static json_t *merged(const json_t *common, json_t *job)
+{
+    json_t *whole = common ? json_copy((json_t *)(uintptr_t)common) : json_object();
+    json_object_update(whole, job);
+    return whole;
+}
+
+// --- Looking
+
+static bool check_job(struct call *call, json_t *job, struct job_order_problem *ret_problem)
+{
+    struct job_order order = {0};
+    const char *name, *reason;
+    bool good = fields_check_object(call, job_fields, job, &name, &reason);
+    if (!good) {
+        ret_problem->field = name;
+        snprintf(ret_problem->reason, sizeof(ret_problem->reason), "%s", reason);
+    }
+    good = good && job_order_take(&order, job, &call->principal, call->api->limits, ret_problem);
+    job_order_release(&order);
+    return good;
+}
+
+bool batch_jobs_check(struct call *call)
+{
+    const json_t *common = json_object_get(call->body, "job"), *jobs = json_object_get(call->body, "jobs");
+    bool good = true;
+    for (size_t i = 0; i < json_array_size(jobs) && good; i++) {
+        struct job_order_problem problem;
+        json_t *job = merged(common, json_array_get(jobs, i));
+        good = check_job(call, job, &problem);
+        if (!good) {
+            const char *name = arena_printf(http_arena(call->request), "jobs[%zu].%s", i, problem.field);
+            call_fail_fields(call, &(struct http_field_error){name, problem.reason}, 1);
+        }
+        json_decref(job);
+    }
+    return good;
+}
+
+// --- Adding
+
+static void next_slice(struct batch_jobs *it);
+
+static void slice_done(struct store_op *op)
+{
+    struct batch_jobs *it = CONTAINER_OF(op, struct batch_jobs, add.op);
+    struct call *call = it->call;
+    size_t refused = it->next + it->add.ret_refused;
+    bool over = op->err < 0 || it->next + it->add.count >= it->count;
+
+    if (over) {
+        const char *reason = op->err < 0 ? it->creates[it->add.ret_refused % BATCH_ADD_MAX].ret_reason : NULL;
+        it->done(call, op->err, reason, refused, &it->add.ret_batch);
+    }
+    it->next += it->add.count;
+    for (size_t i = 0; i < it->add.count; i++)
+        job_order_release(&it->orders[i]);
+    store_op_release(op);
+    if (!over) {
+        next_slice(it);
+        return;
+    }
+    json_decref(it->slice);
+    free(it);
+    call_unref(call);
+}
+
+static void fill(struct batch_jobs *it, size_t slot, json_t *job)
+{
+    struct call *call = it->call;
+    struct job_order *order = &it->orders[slot];
+    struct job_order_problem problem;
+    *order = (struct job_order){0};
+    job_order_take(order, job, &call->principal, call->api->limits, &problem); // it was checked
+    order->job.batch_index = it->first_index + (uint32_t)(it->next + slot);
+    it->creates[slot] = (struct store_create){.job = &order->job};
+    execution_of_body(&it->creates[slot].execution, call, job);
+}
+
+static void next_slice(struct batch_jobs *it)
+{
+    size_t count = MIN(it->count - it->next, (size_t)BATCH_ADD_MAX);
+    json_decref(it->slice);
+    it->slice = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_t *job = merged(it->common, json_array_get(it->jobs, it->next + i));
+        json_array_append_new(it->slice, job);
+        fill(it, i, job);
+    }
+    it->add = (struct store_batch_add){
+        .op = {.kind = STORE_BATCH_ADD,
+               .reply_to = it->call->api->options.loop,
+               .done = slice_done,
+               .account = it->call->principal.account},
+        .row = it->row,
+        .jobs = it->creates,
+        .count = count,
+        .queued_max = it->call->api->limits->queued_jobs_max,
+    };
+    store_submit(it->call->api->options.store, &it->add.op);
+}
+
+void batch_jobs_add(struct call *call, int64_t row, uint32_t first_index, batch_jobs_done *done)
+{
+    struct batch_jobs *it = xcalloc(1, sizeof(*it));
+    it->call = call;
+    it->common = json_object_get(call->body, "job");
+    it->jobs = json_object_get(call->body, "jobs");
+    it->row = row;
+    it->first_index = first_index;
+    it->count = json_array_size(it->jobs);
+    it->done = done;
+    call_ref(call);
+    next_slice(it);
+}

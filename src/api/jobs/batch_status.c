@@ -1,0 +1,91 @@
+// The status of a batch, as the contract has it.
+#include "api/jobs/jobs.h"
+#include "model/cost.h"
+
+#define SECOND_MS 1000
+
+static void add_seconds(struct json_writer *json, const char *name, bool known, int64_t ms)
+{
+    if (known)
+        json_add_i64(json, name, (ms + SECOND_MS / 2) / SECOND_MS);
+    else
+        json_add_null(json, name);
+}
+
+static void add_counts(struct json_writer *json, const struct batch_counts *counts)
+{
+    json_add_u64(json, "total_count", batch_total(counts));
+    json_add_u64(json, "completed_count", counts->of[STATUS_COMPLETED]);
+    json_add_u64(json, "failed_count", batch_failed(counts));
+    json_add_u64(json, "running_count", batch_running(counts));
+    json_add_u64(json, "queued_count", counts->of[STATUS_QUEUED]);
+    json_add_u64(json, "skipped_count", counts->of[STATUS_SKIPPED]);
+    json_open_object(json, "counts");
+    for (enum execution_status status = 0; status < STATUS_COUNT; status++)
+        json_add_u64(json, status_word(status), counts->of[status]);
+    json_close(json);
+}
+
+// Of all attempts, with what runs, until now. The whole is rounded up, not each job.
+static int64_t cost_of(const struct batch *batch, int64_t now_ms)
+{
+    const struct batch_counts *counts = &batch->counts;
+    int64_t running_ms = (int64_t)batch_running(counts) * now_ms - counts->running_started_sum;
+    return cost_micros(counts->ended_ms_sum + MAX(running_ms, (int64_t)0), batch->rate_micros);
+}
+
+static void add_times(struct json_writer *json, const struct batch *batch, bool over, int64_t now_ms)
+{
+    const struct batch_counts *counts = &batch->counts;
+    int64_t eta_ms = batch_eta_ms(counts, &batch->limits, now_ms);
+    int64_t end_ms = over ? counts->last_ended_ms : now_ms;
+    json_add_time(json, "created_at", batch->created_ms);
+    json_add_time(json, "started_at", counts->first_started_ms);
+    json_add_time(json, "completed_at", over ? counts->last_ended_ms : 0);
+    add_seconds(json, "duration_seconds", counts->first_started_ms > 0,
+                MAX(end_ms - counts->first_started_ms, (int64_t)0));
+    add_seconds(json, "eta_seconds", eta_ms >= 0, eta_ms);
+}
+
+static void add_failure(struct json_writer *json, const struct execution *execution)
+{
+    json_open_object(json, NULL);
+    json_add_text(json, "execution_id", execution->execution_id);
+    json_add_text(json, "status", status_word(execution->status));
+    if (execution->has_exit_code)
+        json_add_i64(json, "exit_code", execution->exit_code);
+    else
+        json_add_null(json, "exit_code");
+    json_add_text(json, "reason", execution->job.reason);
+    json_add_time(json, "completed_at", execution->completed_ms);
+    json_close(json);
+}
+
+void batch_add_status(struct json_writer *json, const char *name, const struct batch *batch, const char *currency,
+                      const struct store_batch_failures *failures, int64_t now_ms)
+{
+    CLEANUP(buf_release) struct buf display = {0};
+    enum batch_status status = batch_status(&batch->counts, batch->open, batch->cancelled);
+    bool over = status == BATCH_COMPLETED || status == BATCH_CANCELLED;
+    int64_t cost = cost_of(batch, now_ms);
+
+    json_open_object(json, name);
+    json_add_text(json, "batch_id", batch->batch_id);
+    json_add_text(json, "name", batch->name);
+    json_add_text(json, "status", batch_status_word(status));
+    add_counts(json, &batch->counts);
+    add_times(json, batch, over, now_ms);
+    cost_append(&display, str_of(currency), cost);
+    json_add_i64(json, "cost_micros", cost);
+    json_add_text(json, "cost_display", buf_cstr(&display));
+    json_add_bool(json, "open", batch->open);
+    json_add_bool(json, "stopped", batch->stopped);
+    json_add_raw(json, "metadata", str_of(batch->metadata_json));
+    if (failures) {
+        json_open_array(json, "failures");
+        for (size_t i = 0; i < failures->ret_count; i++)
+            add_failure(json, &failures->ret_executions[i]);
+        json_close(json);
+    }
+    json_close(json);
+}

@@ -1,0 +1,22 @@
+// Jobs and batches: made, looked at, changed; and the workers that take them.
+#pragma once
+
+#include "api/call.h"
+#include "store/ops/batch.h"
+
+#define BATCH_CANCEL_REASON "its batch was cancelled"
+
+// Handlers.
+void batches_create(struct call *call);
+void batches_list(struct call *call);
+void batches_status(struct call *call);
+void batches_add(struct call *call);
+void batches_close(struct call *call);
+void batches_cancel(struct call *call);
+void batches_retry(struct call *call);
+void executions_retry(struct call *call);
+void workers_list(struct call *call);
+
+// Adds the status object of a batch; `failures` may be NULL.
+void batch_add_status(struct json_writer *json, const char *name, const struct batch *batch, const char *currency,
+                      const struct store_batch_failures *failures, int64_t now_ms);

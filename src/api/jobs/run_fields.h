@@ -1,0 +1,43 @@
+// The fields of what is run: of POST /api/v1/executions, and of each job of a batch.
+#pragma once
+
+#include "api/fields.h"
+#include "api/jobs/order.h"
+
+extern const struct field_rule rule_execution_id;
+extern const struct field job_fields[]; // of a job of a batch
+
+// What an execution is made of, alone or in a batch.
+#define FIELDS_OF_A_RUN                                                                                                \
+    {"script_filename", "shown", .type = FIELD_TEXT, .max = 1024, .flags = FIELD_NULL},                                \
+        {"script", "what is run, by the runtime that it names or asks for", .type = FIELD_TEXT, .max = 1024 * 1024,    \
+         .flags = FIELD_NULL},                                                                                         \
+        {"command", "program and arguments", .type = FIELD_TEXTS, .max = 4096, .flags = FIELD_NULL},                   \
+        {"args", "of the script", .type = FIELD_TEXTS, .max = 4096, .flags = FIELD_NULL},                              \
+        {"runtime", "such as python:3.11; a worker that has it runs it", .type = FIELD_TEXT, .max = 255,               \
+         .flags = FIELD_NULL},                                                                                         \
+        {"image", "of a container to run it in", .type = FIELD_TEXT, .max = 1024, .flags = FIELD_NULL},                \
+        {"env", "its environment; never shown", .type = FIELD_TEXT_MAP, .max = 1024, .flags = FIELD_NULL},             \
+        {"inputs", "kept", .type = FIELD_TEXTS, .max = 4096, .flags = FIELD_NULL},                                     \
+        {"name", "shown", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},                                        \
+        {"cwd", "folder to run it in; a fresh one without it", .type = FIELD_TEXT, .max = 4096, .flags = FIELD_NULL},  \
+        {"stdin", "what it reads; nothing without it", .type = FIELD_TEXT, .max = 1024 * 1024, .flags = FIELD_NULL},   \
+        {"workflow_id", "to find it by", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},                         \
+        {"metadata", "at most 64 KiB, and 1,000 members on all levels", .type = FIELD_METADATA, .flags = FIELD_NULL},  \
+        {"timeout_seconds", "it is ended after so long", .type = FIELD_NUMBER, .max = JOB_TIMEOUT_MAX_S,               \
+         .flags = FIELD_NULL},                                                                                         \
+        {"retries", "how often it is tried again", .type = FIELD_NUMBER, .max = RETRIES_MAX, .flags = FIELD_NULL},     \
+        {"retry_on",                                                                                                   \
+         "after which ends: failed, timed_out, lost, exit:N, exit:N-M, signal:NAME; any but a success "                \
+         "and a cancel without it",                                                                                    \
+         .type = FIELD_TEXTS, .max = 64, .flags = FIELD_NULL},                                                         \
+        {"retry_delay_seconds", "before the first retry; doubles with each", .type = FIELD_DECIMAL, .max = 86400,      \
+         .flags = FIELD_NULL},                                                                                         \
+        {"after", "{id, on}: executions or batches that must have ended: on ok, any or failed", .type = FIELD_OBJECTS, \
+         .max = DEPENDENCIES_MAX, .flags = FIELD_NULL},                                                                \
+        {"cpus", "that it needs", .type = FIELD_DECIMAL, .max = 10000, .flags = FIELD_NULL},                           \
+        {"memory", "bytes that it needs", .type = FIELD_NUMBER, .max = INT64_C(1) << 50, .flags = FIELD_NULL},         \
+        {"labels", "that its worker must have", .type = FIELD_TEXTS, .max = DEMAND_LABELS_MAX, .flags = FIELD_NULL},   \
+    {                                                                                                                  \
+        "priority", "higher ones first", .type = FIELD_NUMBER, .min = -1000, .max = 1000, .flags = FIELD_NULL          \
+    }

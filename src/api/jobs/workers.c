@@ -1,0 +1,80 @@
+// Jobs tried again by hand, and the workers that are connected.
+#include "api/executions/executions.h"
+#include "api/jobs/jobs.h"
+
+struct retry {
+    struct store_job_retry retry;
+    struct call *call;
+};
+
+static void retry_done(struct store_op *op)
+{
+    struct retry *it = CONTAINER_OF(op, struct retry, retry.op);
+    struct call *call = it->call;
+    if (op->err == 0)
+        call_answer_execution(call, 201, &it->retry.ret_execution);
+    else
+        call_fail(call, op->err,
+                  op->err == ERR_CONFLICT ? "only a job that has ended, and was not tried again since, can be retried"
+                                          : NULL);
+    store_op_release(op);
+    free(it);
+    call_unref(call);
+}
+
+void executions_retry(struct call *call)
+{
+    struct retry *it = xcalloc(1, sizeof(*it));
+    it->call = call;
+    it->retry = (struct store_job_retry){
+        .op = {.kind = STORE_JOB_RETRY,
+               .reply_to = call->api->options.loop,
+               .done = retry_done,
+               .account = call->principal.account},
+        .row = call->execution.row,
+        .queued_max = call->api->limits->queued_jobs_max,
+    };
+    call_ref(call);
+    store_submit(call->api->options.store, &it->retry.op);
+}
+
+// --- Workers
+
+static void add_words(struct json_writer *json, const char *name, const struct worker_words *words)
+{
+    json_open_array(json, name);
+    for (size_t i = 0; i < words->count; i++)
+        json_add_text(json, NULL, words->words[i]);
+    json_close(json);
+}
+
+static void add_worker(void *arg, const struct worker_session *session, const struct offer *offer)
+{
+    struct json_writer *json = arg;
+    const struct worker_offer *said = worker_session_offer(session);
+    json_open_object(json, NULL);
+    json_add_text(json, "worker_id", said->id);
+    json_add_text(json, "hostname", said->hostname);
+    json_add_text(json, "version", said->version);
+    json_add_u64(json, "slots", said->slots);
+    json_add_u64(json, "slots_free", offer->slots_free);
+    json_add_u64(json, "cpus_milli", said->cpus);
+    json_add_u64(json, "memory_bytes", said->memory);
+    add_words(json, "labels", &said->labels);
+    add_words(json, "executors", &said->executors);
+    add_words(json, "runtimes", &said->runtimes);
+    json_close(json);
+}
+
+void workers_list(struct call *call)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    struct json_writer json = json_writer_to(&text);
+    json_open_object(&json, NULL);
+    json_open_array(&json, "workers");
+    if (call->api->options.dispatch)
+        dispatch_workers(call->api->options.dispatch, call->principal.account, add_worker, &json);
+    json_close(&json);
+    json_close(&json);
+    call_answer(call, 200, &json);
+}

@@ -1,0 +1,244 @@
+#include "cli/run_order.h"
+
+#include "model/config_limits.h"
+#include "util/file.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SCRIPT_MAX ((size_t)1024 * 1024)
+
+// --- Pairs
+
+// `value` NULL: the variable is taken from our own environment.
+static int add_pair(struct cli *cli, json_t *object, const char *option, const char *pair, bool from_environment)
+{
+    const char *equals = strchr(pair, '=');
+    if (!utf8_valid(pair, strlen(pair)) || equals == pair || (!equals && !from_environment))
+        return cli_usage_error(cli, "%s wants KEY=VALUE, not \"%s\"", option, pair);
+    CLEANUP(free_ptr) char *name = equals ? xstrndup(pair, (size_t)(equals - pair)) : xstrdup(pair);
+    const char *value = equals ? equals + 1 : getenv(name);
+    if (!value)
+        return cli_usage_error(cli, "%s %s: there is no such variable in the environment", option, name);
+    json_object_set_new(object, name, json_string(value));
+    return 0;
+}
+
+static int add_pairs(struct cli *cli, json_t *order, const char *name, const char *option, const char *shown,
+                     bool from_environment)
+{
+    const char *const *pairs;
+    size_t count = cli_values(cli, option, &pairs);
+    CLEANUP(json_free) json_t *object = json_object();
+    for (size_t i = 0; i < count; i++) {
+        int code = add_pair(cli, object, shown, pairs[i], from_environment);
+        if (code)
+            return code;
+    }
+    if (count > 0)
+        json_object_set(order, name, object);
+    return 0;
+}
+
+int run_order_metadata(struct cli *cli, json_t *object)
+{
+    return add_pairs(cli, object, "metadata", "metadata", "-m", false);
+}
+
+// --- Values
+
+static void add_text(struct cli *cli, json_t *order, const char *name, const char *option)
+{
+    const char *value = cli_value(cli, option);
+    if (value)
+        json_object_set_new(order, name, json_string(value));
+}
+
+static void add_texts(struct cli *cli, json_t *order, const char *name, const char *option)
+{
+    const char *const *values;
+    size_t count = cli_values(cli, option, &values);
+    if (count == 0)
+        return;
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        struct str rest = str_of(values[i]);
+        while (rest.len > 0) {
+            struct str item = str_trim(str_split(&rest, ','));
+            json_array_append_new(list, json_stringn(item.data, item.len));
+        }
+    }
+    json_object_set_new(order, name, list);
+}
+
+static int add_duration(struct cli *cli, json_t *order, const char *name, const char *option, bool whole)
+{
+    const char *value = cli_value(cli, option);
+    int64_t ms;
+    if (!value)
+        return 0;
+    if (!duration_parse(str_of(value), &ms) || (whole && ms > 0 && ms < 1000))
+        return cli_usage_error(cli, "--%s wants a duration such as 90s or 10m, not \"%s\"", option, value);
+    json_object_set_new(order, name,
+                        whole ? json_integer((json_int_t)((ms + 999) / 1000)) : json_real((double)ms / 1000));
+    return 0;
+}
+
+static int add_whole(struct cli *cli, json_t *order, const char *name, const char *option)
+{
+    const char *value = cli_value(cli, option);
+    int64_t number;
+    if (!value)
+        return 0;
+    if (!str_to_i64(str_of(value), &number))
+        return cli_usage_error(cli, "--%s wants a whole number, not \"%s\"", option, value);
+    json_object_set_new(order, name, json_integer((json_int_t)number));
+    return 0;
+}
+
+static int add_cpus(struct cli *cli, json_t *order)
+{
+    const char *value = cli_value(cli, "cpus");
+    char *end = NULL;
+    double cpus = value ? strtod(value, &end) : 0;
+    if (!value)
+        return 0;
+    if (end == value || *end || !(cpus >= 0 && cpus <= 10000))
+        return cli_usage_error(cli, "--cpus wants a number such as 2 or 0.5, not \"%s\"", value);
+    json_object_set_new(order, "cpus", json_real(cpus));
+    return 0;
+}
+
+// "512M", "1.5G", "1GiB", bytes.
+static int add_memory(struct cli *cli, json_t *order)
+{
+    static const char units[] = "KMGT";
+    const char *value = cli_value(cli, "memory");
+    char *end = NULL;
+    double bytes = value ? strtod(value, &end) : 0;
+    if (!value)
+        return 0;
+    const char *unit = *end ? strchr(units, *end & ~0x20) : NULL;
+    for (const char *at = units; unit && at <= unit; at++)
+        bytes *= 1024;
+    const char *rest = unit ? end + 1 : end;
+    bool good = end != value && (!*rest || (unit && (strcasecmp(rest, "B") == 0 || strcasecmp(rest, "iB") == 0)));
+    if (!good || !(bytes >= 0 && bytes < 9e18))
+        return cli_usage_error(cli, "--memory wants bytes, such as 512M or 1.5G, not \"%s\"", value);
+    json_object_set_new(order, "memory", json_integer((json_int_t)bytes));
+    return 0;
+}
+
+// ID, or ID:ok, ID:any, ID:failed.
+static int add_after(struct cli *cli, json_t *order)
+{
+    const char *const *values;
+    size_t count = cli_values(cli, "after", &values);
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        const char *colon = strrchr(values[i], ':');
+        bool has_wish =
+            colon && (strcmp(colon, ":ok") == 0 || strcmp(colon, ":any") == 0 || strcmp(colon, ":failed") == 0);
+        size_t len = has_wish ? (size_t)(colon - values[i]) : strlen(values[i]);
+        json_array_append_new(list, json_pack("{s:s%,s:s}", "id", values[i], len, "on", has_wish ? colon + 1 : "ok"));
+    }
+    if (count > 0)
+        json_object_set(order, "after", list);
+    json_decref(list);
+    return 0;
+}
+
+static int add_stdin(struct cli *cli, json_t *order)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    const char *path = cli_value(cli, "stdin");
+    if (!path)
+        return 0;
+    int err = file_read_all(strcmp(path, "-") == 0 ? "/dev/stdin" : path, SCRIPT_MAX, &text);
+    if (err < 0)
+        return cli_usage_error(cli, "--stdin %s: %s", path, err == -EFBIG ? "it may have 1 MiB" : strerror(-err));
+    if (!utf8_valid(text.data, text.len) || (text.len > 0 && memchr(text.data, 0, text.len)))
+        return cli_usage_error(cli, "--stdin %s: it must be text in UTF-8", path);
+    json_object_set_new(order, "stdin", json_stringn(text.len > 0 ? text.data : "", text.len));
+    return 0;
+}
+
+// --- What is run
+
+static json_t *list_of(char *const *words, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_string(words[i]));
+    return list;
+}
+
+static int add_script(struct cli *cli, json_t *order, const char *path)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    const char *slash = strrchr(path, '/');
+    int err = file_read_all(path, SCRIPT_MAX, &text);
+    if (err < 0)
+        return cli_usage_error(cli, "%s: %s", path,
+                               err == -EFBIG ? "a script may have 1 MiB; `-- COMMAND` runs a program that is there"
+                                             : strerror(-err));
+    if (!utf8_valid(text.data, text.len) || (text.len > 0 && memchr(text.data, 0, text.len)))
+        return cli_usage_error(cli, "%s is no text; run a program by `runnel run -- %s`", path, path);
+    json_object_set_new(order, "script", json_stringn(text.len > 0 ? text.data : "", text.len));
+    json_object_set_new(order, "script_filename", json_string(slash ? slash + 1 : path));
+    return 0;
+}
+
+// SCRIPT [ARGS], SCRIPT -- ARGS, or -- COMMAND. In a batch, what stands between SCRIPT and -- are its files.
+static int add_what(struct cli *cli, json_t *order)
+{
+    char *const *operands;
+    size_t count = cli_operands(cli, &operands), before = cli->parsed.operands_before_end;
+    struct stat found;
+    if (count == 0 && !cli_value(cli, "image"))
+        return cli_usage_error(cli, "say what to run: runnel run SCRIPT [ARGS], or runnel run -- COMMAND [ARGS]");
+    for (size_t i = 0; i < count; i++)
+        if (!utf8_valid(operands[i], strlen(operands[i])))
+            return cli_usage_error(cli, "\"%s\" is not UTF-8", operands[i]);
+    if (before == 0) {
+        if (count > 0)
+            json_object_set_new(order, "command", list_of(operands, count));
+        return 0;
+    }
+    if (stat(operands[0], &found) < 0 || !S_ISREG(found.st_mode))
+        return cli_usage_error(cli, "%s: there is no such script; `runnel run -- %s …` runs a program", operands[0],
+                               operands[0]);
+    size_t first_arg = cli_value(cli, "batch") ? before : 1;
+    if (count > first_arg)
+        json_object_set_new(order, "args", list_of(operands + first_arg, count - first_arg));
+    return add_script(cli, order, operands[0]);
+}
+
+int run_order_read(struct cli *cli, json_t **ret)
+{
+    CLEANUP(json_free) json_t *order = json_object();
+    static int (*const steps[])(struct cli *, json_t *) = {add_what, add_cpus, add_memory, add_after, add_stdin};
+    int code = add_pairs(cli, order, "env", "env", "-e", true);
+    if (code == 0)
+        code = run_order_metadata(cli, order);
+    for (size_t i = 0; i < ARRAY_LEN(steps) && code == 0; i++)
+        code = steps[i](cli, order);
+    if (code == 0)
+        code = add_duration(cli, order, "timeout_seconds", "timeout", true);
+    if (code == 0)
+        code = add_duration(cli, order, "retry_delay_seconds", "retry-delay", false);
+    if (code == 0)
+        code = add_whole(cli, order, "retries", "retries");
+    if (code == 0)
+        code = add_whole(cli, order, "priority", "priority");
+    add_text(cli, order, "runtime", "runtime");
+    add_text(cli, order, "image", "image");
+    add_text(cli, order, "name", "name");
+    add_text(cli, order, "cwd", "cwd");
+    add_texts(cli, order, "labels", "label");
+    add_texts(cli, order, "retry_on", "retry-on");
+    if (code == 0)
+        *ret = TAKE_PTR(order);
+    return code;
+}

@@ -1,0 +1,718 @@
+#include "jobs/dispatch.h"
+
+#include "util/clock.h"
+
+#include <pthread.h>
+
+#define TICK_MS 1000
+
+// A worker's connection. Of two of the same worker the newer one counts.
+struct dispatch_worker {
+    struct list_node node;
+    struct worker_session *session;
+    struct str *words; // of its offer
+};
+
+// A job that a worker was given here, until it is over.
+struct given {
+    struct map_node node; // by row
+    struct list_node link;
+    int64_t row;
+    uint64_t epoch;
+    char *execution_id;
+    char worker_id[WORKER_ID_MAX + 1];
+    bool known; // the worker has shown that it has it
+};
+
+struct dispatch {
+    struct dispatch_options options;
+    pthread_mutex_t mutex; // match and workers: changed on the loop alone, looked at by any thread
+    struct match match;
+    struct list_node workers; // struct dispatch_worker, the newest first
+    struct map given;
+    struct list_node givens;
+    struct store_job_lines lines;
+    struct buf lines_after; // where the page before ended
+    struct store_job_settle settle;
+    struct timer *tick, *due;
+    bool lines_busy, lines_again;   // a query is under way; once more after it
+    bool settle_busy, settle_again; // the same of settling
+    bool stopping;
+};
+
+static void pump(struct dispatch *dispatch);
+static void look(struct dispatch *dispatch);
+static void settle(struct dispatch *dispatch);
+
+// --- What was given
+
+static struct str row_key(const int64_t *row)
+{
+    return str_n((const char *)row, sizeof(*row));
+}
+
+static struct given *given_find(const struct dispatch *dispatch, int64_t row)
+{
+    struct map_node *node = map_find(&dispatch->given, row_key(&row));
+    return node ? CONTAINER_OF(node, struct given, node) : NULL;
+}
+
+static void given_free(struct dispatch *dispatch, struct given *given)
+{
+    list_remove(&given->link);
+    map_remove(&dispatch->given, &given->node);
+    free(given->execution_id);
+    free(given);
+}
+
+static void given_add(struct dispatch *dispatch, const struct execution *execution, struct str worker_id)
+{
+    struct given *given = given_find(dispatch, execution->row);
+    if (given)
+        given_free(dispatch, given);
+    given = xcalloc(1, sizeof(*given));
+    given->row = execution->row;
+    given->epoch = execution->epoch;
+    given->execution_id = xstrdup(execution->execution_id);
+    snprintf(given->worker_id, sizeof(given->worker_id), "%.*s", STR_ARGS(worker_id));
+    map_insert(&dispatch->given, &given->node, row_key(&given->row));
+    list_push_back(&dispatch->givens, &given->link);
+}
+
+// With the mutex.
+static void over(struct dispatch *dispatch, int64_t row)
+{
+    struct given *given = given_find(dispatch, row);
+    if (given)
+        given_free(dispatch, given);
+    match_over(&dispatch->match, row);
+}
+
+// --- Messages to the loop
+
+enum message_kind { MESSAGE_CHANGES, MESSAGE_JOINED, MESSAGE_LEFT, MESSAGE_DRAIN, MESSAGE_OPENED, MESSAGE_RETURNED };
+
+struct message {
+    struct mail mail;
+    struct dispatch *dispatch;
+    enum message_kind kind;
+    struct worker_session *session; // a reference; NULL of MESSAGE_CHANGES
+    bool ready, unsettled;          // of MESSAGE_CHANGES
+    char *execution_id;
+    uint64_t epoch;
+    size_t count;
+    int64_t rows[];
+};
+
+static void message_deliver(struct mail *mail);
+
+static struct message *message_new(struct dispatch *dispatch, enum message_kind kind, struct worker_session *session,
+                                   size_t rows)
+{
+    struct message *message = xcalloc(1, sizeof(*message) + rows * sizeof(message->rows[0]));
+    message->mail.deliver = message_deliver;
+    message->dispatch = dispatch;
+    message->kind = kind;
+    message->session = session ? worker_session_ref(session) : NULL;
+    return message;
+}
+
+static void message_post(struct message *message)
+{
+    loop_post(message->dispatch->options.loop, &message->mail);
+}
+
+// --- What the store says
+
+// The job is off its worker, or never had one.
+static bool is_over(const struct store_change *change)
+{
+    return change->sealed || change->purged || status_terminal(change->status) || change->status == STATUS_LOST;
+}
+
+void dispatch_watch(struct dispatch *dispatch, const struct store_change *changes, size_t count)
+{
+    size_t over_count = 0;
+    bool ready = false, unsettled = false;
+    for (size_t i = 0; i < count; i++) {
+        over_count += changes[i].unsettled && is_over(&changes[i]);
+        ready |= changes[i].ready;
+        unsettled |= changes[i].unsettled;
+    }
+    if (over_count == 0 && !ready && !unsettled)
+        return;
+    struct message *message = message_new(dispatch, MESSAGE_CHANGES, NULL, over_count);
+    message->ready = ready;
+    message->unsettled = unsettled;
+    for (size_t i = 0; i < count; i++)
+        if (changes[i].unsettled && is_over(&changes[i]))
+            message->rows[message->count++] = changes[i].row;
+    message_post(message);
+}
+
+// Which lines there are, a page at a time.
+static void lines_submit(struct dispatch *dispatch);
+
+static bool lines_take(struct dispatch *dispatch, const struct store_job_lines *lines)
+{
+    pthread_mutex_lock(&dispatch->mutex);
+    for (size_t i = 0; i < lines->ret_count; i++)
+        match_hint(&dispatch->match, lines->ret_lines[i].account, str_of(lines->ret_lines[i].demand));
+    pthread_mutex_unlock(&dispatch->mutex);
+    return lines->ret_count == JOB_LINES_MAX;
+}
+
+static void lines_done(struct store_op *op)
+{
+    struct dispatch *dispatch = CONTAINER_OF(op, struct dispatch, lines.op);
+    bool more = op->err == 0 && lines_take(dispatch, &dispatch->lines) && !dispatch->stopping;
+    int64_t account = 0;
+    if (more) {
+        const struct job_line *last = &dispatch->lines.ret_lines[dispatch->lines.ret_count - 1];
+        account = last->account;
+        buf_reset(&dispatch->lines_after);
+        buf_append_text(&dispatch->lines_after, last->demand);
+    }
+    store_op_release(op);
+    dispatch->lines_busy = false;
+    pump(dispatch);
+    if (more) {
+        dispatch->lines.after_account = account;
+        lines_submit(dispatch);
+    } else if (dispatch->lines_again) {
+        look(dispatch);
+    }
+}
+
+static void lines_submit(struct dispatch *dispatch)
+{
+    int64_t account = dispatch->lines.after_account;
+    dispatch->lines_busy = true;
+    dispatch->lines = (struct store_job_lines){
+        .op = {.kind = STORE_JOB_LINES, .reply_to = dispatch->options.loop, .done = lines_done},
+        .after_account = account,
+        .after_demand = buf_str(&dispatch->lines_after),
+    };
+    store_submit(dispatch->options.store, &dispatch->lines.op);
+}
+
+static void look(struct dispatch *dispatch)
+{
+    dispatch->lines_again = dispatch->lines_busy;
+    if (dispatch->lines_busy || dispatch->stopping)
+        return;
+    buf_reset(&dispatch->lines_after);
+    dispatch->lines.after_account = 0;
+    lines_submit(dispatch);
+}
+
+// --- Settling
+
+static void settle_done(struct store_op *op)
+{
+    struct dispatch *dispatch = CONTAINER_OF(op, struct dispatch, settle.op);
+    bool more = op->err == 0 && dispatch->settle.ret_settled > 0;
+    int64_t due_ms = op->err == 0 ? dispatch->settle.ret_next_due_ms : 0;
+
+    dispatch->settle_busy = false;
+    if (op->err && op->err != ERR_SHUTTING_DOWN)
+        log_warn(dispatch->options.logger, "what follows from ended jobs could not be stored; it is tried again",
+                 LOG_S("error", error_word(op->err)));
+    store_op_release(op);
+    if (due_ms > 0 && !dispatch->stopping)
+        timer_start(dispatch->due, (uint64_t)MAX(due_ms - clock_real_ms(), (int64_t)0));
+    if (more || dispatch->settle_again)
+        settle(dispatch);
+}
+
+static void settle(struct dispatch *dispatch)
+{
+    dispatch->settle_again = dispatch->settle_busy;
+    if (dispatch->settle_busy || dispatch->stopping)
+        return;
+    dispatch->settle_busy = true;
+    dispatch->settle = (struct store_job_settle){
+        .op = {.kind = STORE_JOB_SETTLE, .reply_to = dispatch->options.loop, .done = settle_done}};
+    store_submit(dispatch->options.store, &dispatch->settle.op);
+}
+
+static void due(void *arg)
+{
+    settle(arg);
+}
+
+// --- Given back
+
+struct giving_back {
+    struct store_job_return give_back;
+    struct dispatch *dispatch;
+};
+
+static void return_done(struct store_op *op)
+{
+    struct giving_back *it = CONTAINER_OF(op, struct giving_back, give_back.op);
+    struct dispatch *dispatch = it->dispatch;
+    // If it could not be stored, its lease runs out, and its retry rule decides.
+    pthread_mutex_lock(&dispatch->mutex);
+    over(dispatch, it->give_back.row);
+    pthread_mutex_unlock(&dispatch->mutex);
+    if (op->err == 0)
+        hub_sealed(dispatch->options.hub, it->give_back.row); // it has no lease any more
+    store_op_release(op);
+    free(it);
+    look(dispatch);
+}
+
+static void return_job(struct dispatch *dispatch, int64_t row, uint64_t epoch)
+{
+    struct giving_back *it = xcalloc(1, sizeof(*it));
+    it->dispatch = dispatch;
+    it->give_back = (struct store_job_return){
+        .op = {.kind = STORE_JOB_RETURN, .reply_to = dispatch->options.loop, .done = return_done},
+        .row = row,
+        .epoch = epoch,
+    };
+    store_submit(dispatch->options.store, &it->give_back.op);
+}
+
+// --- Workers
+
+static struct dispatch_worker *worker_of(const struct dispatch *dispatch, struct str worker_id)
+{
+    for (struct list_node *it = dispatch->workers.next; it != &dispatch->workers; it = it->next) {
+        struct dispatch_worker *worker = CONTAINER_OF(it, struct dispatch_worker, node);
+        if (str_eq(str_of(worker_session_offer(worker->session)->id), worker_id))
+            return worker;
+    }
+    return NULL;
+}
+
+static const struct str *views(struct str **at, const struct worker_words *words)
+{
+    struct str *first = *at;
+    for (size_t i = 0; i < words->count; i++)
+        *(*at)++ = str_of(words->words[i]);
+    return first;
+}
+
+static struct offer offer_of(struct dispatch_worker *worker)
+{
+    const struct worker_offer *said = worker_session_offer(worker->session);
+    worker->words =
+        xcalloc(said->labels.count + said->executors.count + said->runtimes.count + 1, sizeof(*worker->words));
+    struct str *at = worker->words;
+    struct offer offer = {
+        .slots = said->slots,
+        .cpus_milli = said->cpus,
+        .memory_bytes = said->memory,
+        .label_count = (unsigned)said->labels.count,
+        .executor_count = (unsigned)said->executors.count,
+        .runtime_count = (unsigned)said->runtimes.count,
+    };
+    offer.labels = views(&at, &said->labels);
+    offer.executors = views(&at, &said->executors);
+    offer.runtimes = views(&at, &said->runtimes);
+    return offer;
+}
+
+static bool holds(const struct worker_offer *offer, const struct given *given)
+{
+    for (size_t i = 0; i < offer->held_count; i++)
+        if (offer->held[i].epoch == given->epoch && strcmp(offer->held[i].execution_id, given->execution_id) == 0)
+            return true;
+    return false;
+}
+
+// What was on its way to the worker when its connection broke, and never came, is given to another.
+static void take_back_lost_gifts(struct dispatch *dispatch, const struct worker_offer *offer)
+{
+    LIST_FOR_EACH_SAFE(it, tmp, &dispatch->givens) {
+        struct given *given = CONTAINER_OF(it, struct given, link);
+        if (strcmp(given->worker_id, offer->id) == 0 && !given->known && !holds(offer, given))
+            return_job(dispatch, given->row, given->epoch);
+    }
+}
+
+static void worker_joined(struct dispatch *dispatch, struct worker_session *session)
+{
+    struct dispatch_worker *worker = xcalloc(1, sizeof(*worker));
+    worker->session = worker_session_ref(session);
+    struct offer offer = offer_of(worker);
+    const struct worker_offer *said = worker_session_offer(session);
+    list_push_front(&dispatch->workers, &worker->node);
+    match_join(&dispatch->match, str_of(said->id), worker_session_account(session), &offer);
+    take_back_lost_gifts(dispatch, said);
+}
+
+static void worker_free(struct dispatch_worker *worker)
+{
+    list_remove(&worker->node);
+    worker_session_unref(&worker->session);
+    free(worker->words);
+    free(worker);
+}
+
+static void worker_left(struct dispatch *dispatch, const struct worker_session *session)
+{
+    struct str worker_id = str_of(worker_session_offer(session)->id);
+    LIST_FOR_EACH_SAFE(it, tmp, &dispatch->workers) {
+        struct dispatch_worker *worker = CONTAINER_OF(it, struct dispatch_worker, node);
+        if (worker->session == session)
+            worker_free(worker);
+    }
+    if (!worker_of(dispatch, worker_id)) // else it is connected again already
+        match_leave(&dispatch->match, worker_id);
+}
+
+// It has the job, be it from before.
+static void worker_opened(struct dispatch *dispatch, const struct worker_session *session, int64_t row)
+{
+    static const struct demand nothing = {.executor = STR("process")};
+    struct given *given = given_find(dispatch, row);
+    if (given)
+        given->known = true;
+    match_held(&dispatch->match, str_of(worker_session_offer(session)->id), worker_session_account(session), row,
+               &nothing);
+}
+
+static void worker_returned(struct dispatch *dispatch, const struct message *message)
+{
+    const char *worker_id = worker_session_offer(message->session)->id;
+    LIST_FOR_EACH_SAFE(it, tmp, &dispatch->givens) {
+        const struct given *given = CONTAINER_OF(it, struct given, link);
+        if (given->epoch == message->epoch && strcmp(given->execution_id, message->execution_id) == 0 &&
+            strcmp(given->worker_id, worker_id) == 0)
+            return_job(dispatch, given->row, given->epoch);
+    }
+}
+
+static void message_apply(struct dispatch *dispatch, const struct message *message)
+{
+    switch (message->kind) {
+    case MESSAGE_CHANGES:
+        for (size_t i = 0; i < message->count; i++)
+            over(dispatch, message->rows[i]);
+        break;
+    case MESSAGE_JOINED:
+        worker_joined(dispatch, message->session);
+        break;
+    case MESSAGE_LEFT:
+        worker_left(dispatch, message->session);
+        break;
+    case MESSAGE_DRAIN:
+        match_drain(&dispatch->match, str_of(worker_session_offer(message->session)->id));
+        break;
+    case MESSAGE_OPENED:
+        worker_opened(dispatch, message->session, message->rows[0]);
+        break;
+    case MESSAGE_RETURNED:
+        worker_returned(dispatch, message);
+        break;
+    }
+}
+
+static void message_deliver(struct mail *mail)
+{
+    struct message *message = CONTAINER_OF(mail, struct message, mail);
+    struct dispatch *dispatch = message->dispatch;
+
+    pthread_mutex_lock(&dispatch->mutex);
+    message_apply(dispatch, message);
+    pthread_mutex_unlock(&dispatch->mutex);
+    if (message->unsettled)
+        settle(dispatch);
+    if (message->ready || message->kind == MESSAGE_JOINED)
+        look(dispatch);
+    pump(dispatch);
+    worker_session_unref(&message->session);
+    free(message->execution_id);
+    free(message);
+}
+
+// --- What workers' sockets say
+
+static void tell(void *arg, enum message_kind kind, struct worker_session *session)
+{
+    message_post(message_new(arg, kind, session, 0));
+}
+
+static void on_joined(void *arg, struct worker_session *session)
+{
+    tell(arg, MESSAGE_JOINED, session);
+}
+
+static void on_heartbeat(void *arg, struct worker_session *session, uint32_t slots_free)
+{
+    (void)arg;
+    (void)session;
+    (void)slots_free;
+}
+
+static void on_drains(void *arg, struct worker_session *session)
+{
+    tell(arg, MESSAGE_DRAIN, session);
+}
+
+static void on_returned(void *arg, struct worker_session *session, struct str execution_id, uint64_t epoch,
+                        struct str reason)
+{
+    struct dispatch *dispatch = arg;
+    struct message *message = message_new(dispatch, MESSAGE_RETURNED, session, 0);
+    log_info(dispatch->options.logger, "a worker gave a job back", LOG_STR("execution_id", execution_id),
+             LOG_STR("reason", reason));
+    message->execution_id = xstrndup(execution_id.data, execution_id.len);
+    message->epoch = epoch;
+    message_post(message);
+}
+
+static void on_stream_opened(void *arg, struct worker_session *session, int64_t row, uint64_t epoch)
+{
+    struct message *message = message_new(arg, MESSAGE_OPENED, session, 1);
+    message->rows[0] = row;
+    message->epoch = epoch;
+    message_post(message);
+}
+
+static void on_stream_ended(void *arg, struct worker_session *session, int64_t row, uint64_t epoch, int err)
+{
+    // The store's change says it, to all servers.
+    (void)arg;
+    (void)session;
+    (void)row;
+    (void)epoch;
+    (void)err;
+}
+
+static void on_left(void *arg, struct worker_session *session)
+{
+    tell(arg, MESSAGE_LEFT, session);
+}
+
+const struct worker_listener dispatch_listener = {
+    .joined = on_joined,
+    .heartbeat = on_heartbeat,
+    .drains = on_drains,
+    .returned = on_returned,
+    .stream_opened = on_stream_opened,
+    .stream_ended = on_stream_ended,
+    .left = on_left,
+};
+
+// --- Claiming
+
+struct claim {
+    struct store_job_claim claim;
+    struct dispatch *dispatch;
+    struct worker_session *session;
+    int64_t account;
+    struct buf demand;
+};
+
+static void claim_failed(struct claim *claim, int err)
+{
+    struct dispatch *dispatch = claim->dispatch;
+    pthread_mutex_lock(&dispatch->mutex);
+    match_over(&dispatch->match, claim->claim.row);
+    // Another server has it, or it was cancelled: then it is not ready. Else it still is; the tick asks again.
+    if (err != ERR_CONFLICT && err != ERR_NOT_FOUND)
+        match_hint(&dispatch->match, claim->account, buf_str(&claim->demand));
+    pthread_mutex_unlock(&dispatch->mutex);
+}
+
+static void claim_give(struct claim *claim)
+{
+    struct dispatch *dispatch = claim->dispatch;
+    const struct execution *execution = &claim->claim.ret_execution;
+    hub_claimed(dispatch->options.hub, execution->row, claim->claim.node, execution->epoch);
+    given_add(dispatch, execution, str_of(worker_session_offer(claim->session)->id));
+    const struct worker_job job = {
+        .execution_id = str_of(execution->execution_id),
+        .batch_id = str_of(execution->batch_id),
+        .epoch = execution->epoch,
+        .attempt = execution->job.attempt,
+        .retry_on_lost = claim->claim.ret_retry.lost,
+        .spec = str_of(execution->spec_json),
+    };
+    worker_session_job(claim->session, &job);
+}
+
+static void claim_done(struct store_op *op)
+{
+    struct claim *claim = CONTAINER_OF(op, struct claim, claim.op);
+    struct dispatch *dispatch = claim->dispatch;
+    if (op->err)
+        claim_failed(claim, op->err);
+    else
+        claim_give(claim);
+    bool pumps = op->err == 0 || op->err == ERR_CONFLICT;
+    store_op_release(op);
+    worker_session_unref(&claim->session);
+    buf_release(&claim->demand);
+    free(claim);
+    if (pumps)
+        pump(dispatch);
+}
+
+static void claim(struct dispatch *dispatch, const struct match_action *action)
+{
+    struct dispatch_worker *worker = worker_of(dispatch, action->worker_id);
+    const struct worker_offer *offer = worker_session_offer(worker->session);
+    struct claim *it = xcalloc(1, sizeof(*it));
+    it->dispatch = dispatch;
+    it->session = worker_session_ref(worker->session);
+    it->account = action->account;
+    buf_append_str(&it->demand, action->demand);
+    it->claim = (struct store_job_claim){
+        .op = {.kind = STORE_JOB_CLAIM,
+               .reply_to = dispatch->options.loop,
+               .done = claim_done,
+               .account = action->account},
+        .row = action->row,
+        .node = hub_node(dispatch->options.hub),
+        .worker_id = str_of(offer->id),
+        .worker_hostname = str_of(offer->hostname),
+    };
+    store_submit(dispatch->options.store, &it->claim.op);
+}
+
+// --- Reading a line
+
+struct window {
+    struct store_jobs_ready ready;
+    struct dispatch *dispatch;
+    struct buf demand;
+};
+
+static void window_done(struct store_op *op)
+{
+    struct window *it = CONTAINER_OF(op, struct window, ready.op);
+    struct dispatch *dispatch = it->dispatch;
+    struct match_job jobs[JOBS_READY_MAX];
+    size_t count = op->err ? 0 : it->ready.ret_count;
+    for (size_t i = 0; i < count; i++)
+        jobs[i] =
+            (struct match_job){it->ready.ret_jobs[i].row, it->ready.ret_jobs[i].turn, it->ready.ret_jobs[i].priority};
+    pthread_mutex_lock(&dispatch->mutex);
+    if (op->err)
+        match_read_failed(&dispatch->match, it->ready.account, buf_str(&it->demand));
+    else
+        match_window(&dispatch->match, it->ready.account, buf_str(&it->demand), jobs, count, count < MATCH_WINDOW);
+    pthread_mutex_unlock(&dispatch->mutex);
+    if (op->err == 0) // else the tick asks again
+        pump(dispatch);
+    store_op_release(op);
+    buf_release(&it->demand);
+    free(it);
+}
+
+static void read_line(struct dispatch *dispatch, const struct match_action *action)
+{
+    struct window *it = xcalloc(1, sizeof(*it));
+    it->dispatch = dispatch;
+    buf_append_str(&it->demand, action->demand);
+    it->ready = (struct store_jobs_ready){
+        .op = {.kind = STORE_JOBS_READY, .reply_to = dispatch->options.loop, .done = window_done},
+        .account = action->account,
+        .demand = buf_str(&it->demand),
+        .limit = MATCH_WINDOW,
+    };
+    store_submit(dispatch->options.store, &it->ready.op);
+}
+
+static void pump(struct dispatch *dispatch)
+{
+    struct match_action action;
+    pthread_mutex_lock(&dispatch->mutex);
+    while (!dispatch->stopping && match_next(&dispatch->match, &action) != MATCH_WAIT) {
+        if (action.kind == MATCH_READ)
+            read_line(dispatch, &action);
+        else
+            claim(dispatch, &action);
+    }
+    pthread_mutex_unlock(&dispatch->mutex);
+}
+
+// --- Life
+
+// A hint that was lost costs a tick.
+static void tick(void *arg)
+{
+    struct dispatch *dispatch = arg;
+    look(dispatch);
+    settle(dispatch);
+    pump(dispatch);
+    timer_start(dispatch->tick, TICK_MS);
+}
+
+struct dispatch *dispatch_new(const struct dispatch_options *options)
+{
+    struct dispatch *dispatch = xcalloc(1, sizeof(*dispatch));
+    dispatch->options = *options;
+    pthread_mutex_init(&dispatch->mutex, NULL);
+    match_init(&dispatch->match, options->running_max);
+    list_init(&dispatch->workers);
+    list_init(&dispatch->givens);
+    map_init(&dispatch->given);
+    return dispatch;
+}
+
+void dispatch_start(struct dispatch *dispatch)
+{
+    dispatch->tick = timer_new(dispatch->options.loop, tick, dispatch);
+    dispatch->due = timer_new(dispatch->options.loop, due, dispatch);
+    tick(dispatch);
+}
+
+void dispatch_stop(struct dispatch *dispatch)
+{
+    dispatch->stopping = true;
+    timer_free(&dispatch->tick);
+    timer_free(&dispatch->due);
+}
+
+void dispatch_free(struct dispatch **dispatch_ptr)
+{
+    struct dispatch *dispatch = TAKE_PTR(*dispatch_ptr);
+    if (!dispatch)
+        return;
+    LIST_FOR_EACH_SAFE(it, tmp, &dispatch->workers)
+        worker_free(CONTAINER_OF(it, struct dispatch_worker, node));
+    LIST_FOR_EACH_SAFE(at, next, &dispatch->givens)
+        given_free(dispatch, CONTAINER_OF(at, struct given, link));
+    map_release(&dispatch->given);
+    match_release(&dispatch->match);
+    buf_release(&dispatch->lines_after);
+    pthread_mutex_destroy(&dispatch->mutex);
+    free(dispatch);
+}
+
+// --- Looking
+
+enum demand_fit dispatch_why(struct dispatch *dispatch, int64_t account, const struct demand *demand,
+                             char ret_label[65], bool *ret_account_full)
+{
+    struct str label;
+    pthread_mutex_lock(&dispatch->mutex);
+    enum demand_fit fit = match_why(&dispatch->match, account, demand, &label);
+    *ret_account_full = match_account_full(&dispatch->match, account);
+    snprintf(ret_label, 65, "%.*s", STR_ARGS(label));
+    pthread_mutex_unlock(&dispatch->mutex);
+    return fit;
+}
+
+void dispatch_workers(struct dispatch *dispatch, int64_t account,
+                      void (*each)(void *arg, const struct worker_session *session, const struct offer *offer),
+                      void *arg)
+{
+    pthread_mutex_lock(&dispatch->mutex);
+    for (struct list_node *it = dispatch->workers.next; it != &dispatch->workers; it = it->next) {
+        const struct dispatch_worker *worker = CONTAINER_OF(it, struct dispatch_worker, node);
+        const struct worker_session *session = worker->session;
+        struct str id = str_of(worker_session_offer(session)->id);
+        const struct offer *offer = match_offer(&dispatch->match, id);
+        bool takes = worker_session_account(session) == 0 || worker_session_account(session) == account;
+        if (offer && takes && worker_of(dispatch, id) == worker)
+            each(arg, session, offer);
+    }
+    pthread_mutex_unlock(&dispatch->mutex);
+}
