@@ -6,6 +6,9 @@
 #include "model/line_filter.h"
 #include "util/map.h"
 
+#define FETCH_BYTES       (1024u * 1024)
+#define AHEAD_ENTRIES_MAX 16 // how many entries are looked at for a reader that goes on
+
 // One chunk in memory, with its encoded forms.
 struct entry {
     struct list_node by_use; // in fanout.entries, the least recently used first
@@ -92,15 +95,26 @@ struct fanout {
     unsigned scans;                // chunks of this loop that are being filtered
 };
 
+// entries.c
+struct entry *topic_find(struct topic *topic, uint64_t sequence);
+// Replaces entries that overlap. Takes its own reference.
+struct entry *topic_put(struct topic *topic, uint64_t first, struct chunk *chunk);
+void topic_remove(struct entry *entry);
+void topic_clear(struct topic *topic);
+// Opens the chunk if it is closed. Returns false if it is damaged.
+bool entry_open(struct entry *entry);
+// The entry must be open.
+const struct encoded *entry_encode(struct entry *entry, enum follow_format format);
+void entry_set_encoded(struct entry *entry, enum follow_format format, struct encoded *encoded); // takes it
+void entry_used(struct entry *entry);
+bool entry_pinned(const struct entry *entry); // a socket holds its bytes
+
 // logcache.c
 struct topic *topic_open(struct fanout *fanout, const struct execution *execution);
 void topic_close_if_idle(struct topic *topic);
 // Returns what only the live server knows about it. It is looked up once, however many ask, until the topic is woken
 // again; every change wakes the topic.
 const struct execution_live *topic_live(struct topic *topic);
-struct entry *topic_find(struct topic *topic, uint64_t sequence);
-// Replaces entries that overlap. Takes its own reference.
-struct entry *topic_put(struct topic *topic, uint64_t first, struct chunk *chunk);
 // Reads the chunk that covers `sequence`, and wakes everyone who waits for it. Reads it only once at a time. Entries
 // that `filter` (may be NULL) excludes by their header stay closed.
 void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format format, struct filter *filter);
@@ -108,11 +122,6 @@ void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format form
 // has taken the bytes before.
 void topic_read_ahead(struct topic *topic, uint64_t from, uint64_t limit, enum follow_format format,
                       struct filter *filter);
-// Opens the chunk if it is closed. Returns false if it is damaged.
-bool entry_open(struct entry *entry);
-// The entry must be open.
-const struct encoded *entry_encode(struct entry *entry, enum follow_format format);
-void entry_used(struct entry *entry);
 void topic_refresh(struct topic *topic);
 
 // matching.c

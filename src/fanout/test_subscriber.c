@@ -225,7 +225,7 @@ static void a_small_part_is_shared_if_another_socket_holds_the_whole(void **stat
     start(fixture, &alone, 100000, 141000, true);
     turns(fixture);
     assert_ptr_not_equal(alone.last, whole);
-    CLEANUP(payload_unref) struct payload *held = payload_ref(whole);
+    CLEANUP(payload_unref) UNUSED struct payload *held = payload_ref(whole);
     start(fixture, &beside, 100000, 141000, true);
     turns(fixture);
     assert_ptr_equal(beside.last, whole);

@@ -3,41 +3,14 @@
 #include "runner/link.h"
 #include "runner/refusal.h"
 #include "runner/socket_link.h"
-#include "util/clock.h"
 #include "util/id.h"
 
-#include <jansson.h>
-
-#define TICK_MS            1000
-#define GREETING_MS        20000 // how long an open socket may say nothing
-#define SILENCE_MS         60000 // the server pings every 20 s, so longer silence means that it is gone
-#define CANCEL_GRACE_S     10
-#define CANCEL_GRACE_S_MAX 3600
-#define ZSTD_LEVEL         1
-
-struct delivery {
-    struct delivery_options options;
-    struct uplink uplink;
-    struct delivery_link *link;
-    bool open; // the link is open
-    struct timer *retry, *tick;
-    struct read_job *reading;
-    uint64_t opened_ms, last_send_ms;
-    uint64_t lag_told; // on this connection
-    uint64_t sent_end; // end of the spool's file when all of it had last been sent
-    bool behind;       // since the server said where to continue, not everything has been sent yet
-    bool ended_told, delivered_told, reached;
-    uint64_t first_digest; // digest of all records before the spool's first one
-    struct buf failure;    // why no connection can ever be made; else empty
-    bool lost;             // the loss was found while sending; the next step handles it
-};
+#define TICK_MS     1000
+#define GREETING_MS 20000 // how long an open socket may say nothing
+#define SILENCE_MS  60000 // the server pings every 20 s, so longer silence means that it is gone
+#define ZSTD_LEVEL  1
 
 static void step(struct delivery *delivery);
-
-static uint64_t now_ms(void)
-{
-    return MAX(clock_mono_ms(), (uint64_t)1);
-}
 
 static void disconnect(struct delivery *delivery, unsigned code)
 {
@@ -49,7 +22,7 @@ static void connection_lost(struct delivery *delivery)
 {
     delivery->lost = false;
     disconnect(delivery, 1001);
-    uplink_lost(&delivery->uplink, now_ms());
+    uplink_lost(&delivery->uplink, delivery_now_ms());
 }
 
 // --- Sending
@@ -57,7 +30,7 @@ static void connection_lost(struct delivery *delivery)
 // What cannot be sent any more is found by the next step.
 static void sent(struct delivery *delivery, int err)
 {
-    delivery->last_send_ms = now_ms();
+    delivery->last_send_ms = delivery_now_ms();
     if (err < 0)
         delivery->lost = true;
 }
@@ -105,7 +78,7 @@ static void read_done(struct job *work)
         } else if (job->err < 0 && job->err != ERR_NOT_FOUND) {
             if (job->err == ERR_TOO_NEW && delivery->failure.len == 0)
                 buf_append_text(&delivery->failure, RECORDED_BY_NEWER);
-            uplink_refused(&delivery->uplink, ERR_CORRUPT, false, 0, now_ms());
+            uplink_refused(&delivery->uplink, ERR_CORRUPT, false, 0, delivery_now_ms());
         }
     }
     chunk_unref(&job->chunk);
@@ -220,147 +193,6 @@ static void send_complete(struct delivery *delivery)
     uplink_complete_sent(&delivery->uplink);
 }
 
-// --- Listening
-
-// What the server says makes no sense, or it says nothing at all: begin with a new connection.
-static void breach(struct delivery *delivery, int err, const char *text)
-{
-    delivery->lost = true;
-    delivery->options.events->trouble(delivery->options.arg, err, text);
-}
-
-// Returns false if the message is not as the contract says.
-static bool read_stored(const json_t *root, struct uplink_stored *ret)
-{
-    const json_t *next = json_object_get(root, "next_sequence"), *digest = json_object_get(root, "digest");
-    uint8_t bytes[8];
-    *ret = (struct uplink_stored){0};
-    if (!json_is_integer(next) || json_integer_value(next) < 0)
-        return false;
-    ret->next = (uint64_t)json_integer_value(next);
-    if (!digest || json_is_null(digest))
-        return true;
-    if (!json_is_string(digest) || !hex_decode(str_of(json_string_value(digest)), bytes, sizeof(bytes)))
-        return false;
-    ret->has_digest = true;
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        ret->digest = ret->digest << 8 | bytes[i];
-    return true;
-}
-
-static void acked(struct delivery *delivery, uint64_t counter)
-{
-    uplink_acked(&delivery->uplink, counter);
-    spool_acked(delivery->options.spool, delivery->uplink.acked);
-    delivery->options.events->acked(delivery->options.arg);
-}
-
-// If a server does not say which versions it reads, we find out by sending.
-static bool reads_our_chunks(const json_t *versions)
-{
-    bool found = !json_is_array(versions);
-    for (size_t i = 0; i < json_array_size(versions) && !found; i++)
-        found = json_integer_value(json_array_get(versions, i)) == CHUNK_VERSION;
-    return found;
-}
-
-// Waits: the server may be updated, and the spool keeps everything until then.
-static void refused_as_too_new(struct delivery *delivery)
-{
-    uplink_refused(&delivery->uplink, ERR_TOO_NEW, false, 0, now_ms());
-    delivery->options.events->trouble(
-        delivery->options.arg, ERR_TOO_NEW,
-        "the server is older than this runnel and cannot read what it records; update it");
-}
-
-static void heard_ready(struct delivery *delivery, json_t *root)
-{
-    struct run_file *run = delivery->options.run;
-    const char *incarnation = json_string_value(json_object_get(root, "incarnation"));
-    uint64_t epoch = (uint64_t)json_integer_value(json_object_get(root, "epoch"));
-    struct uplink_stored stored;
-    if (!incarnation || (int64_t)epoch <= 0 || !read_stored(root, &stored)) {
-        breach(delivery, ERR_MALFORMED, "what it says as `ready` makes no sense");
-        return;
-    }
-    if (!reads_our_chunks(json_object_get(root, "chunk_versions"))) {
-        refused_as_too_new(delivery);
-        return;
-    }
-    uplink_ready(&delivery->uplink, &stored, epoch, incarnation);
-    if (delivery->uplink.state != UPLINK_STREAMING)
-        return;
-    delivery->behind = true; // what was sent and not acked is sent again, without waiting
-    spool_acked(delivery->options.spool, delivery->uplink.acked);
-    if (run->epoch != epoch || strcmp(run->incarnation, delivery->uplink.incarnation) != 0) {
-        run->epoch = epoch;
-        snprintf(run->incarnation, sizeof(run->incarnation), "%s", delivery->uplink.incarnation);
-        delivery->options.events->changed(delivery->options.arg);
-    }
-    delivery->options.events->acked(delivery->options.arg);
-}
-
-static void heard_error(struct delivery *delivery, json_t *root)
-{
-    const char *code = json_string_value(json_object_get(root, "code"));
-    const char *text = json_string_value(json_object_get(root, "error"));
-    json_t *next = json_object_get(root, "next_sequence");
-    bool has_next = json_is_integer(next) && json_integer_value(next) >= 0;
-    int err = code ? error_from_word(code, strlen(code)) : ERR_INTERNAL;
-    if (err == ERR_TOO_NEW) {
-        refused_as_too_new(delivery);
-        return;
-    }
-    delivery->behind = true;
-    uplink_refused(&delivery->uplink, err, has_next, has_next ? (uint64_t)json_integer_value(next) : 0, now_ms());
-    if (delivery->uplink.state == UPLINK_OFFLINE)
-        delivery->options.events->trouble(delivery->options.arg, err, text ? text : error_text(err));
-}
-
-static void heard_completed(struct delivery *delivery, json_t *root)
-{
-    struct uplink *uplink = &delivery->uplink;
-    struct uplink_stored stored;
-    // A message that does not say what is stored proves nothing.
-    if (!read_stored(root, &stored))
-        stored = (struct uplink_stored){0};
-    uplink_completed(uplink, &stored, now_ms());
-    if (uplink->state == UPLINK_OFFLINE)
-        delivery->options.events->trouble(delivery->options.arg, ERR_UNPROVEN,
-                                          "it says that the log is complete, and the job goes on");
-}
-
-static void heard_cancel(struct delivery *delivery, json_t *root)
-{
-    json_t *grace = json_object_get(root, "grace_seconds");
-    double seconds = json_is_number(grace) ? json_number_value(grace) : CANCEL_GRACE_S;
-    if (!(seconds >= 0))
-        seconds = CANCEL_GRACE_S;
-    seconds = MIN(seconds, (double)CANCEL_GRACE_S_MAX);
-    delivery->options.events->cancel(delivery->options.arg, (uint64_t)(seconds * 1000));
-}
-
-static void heard(struct delivery *delivery, json_t *root)
-{
-    const char *type = json_string_value(json_object_get(root, "type"));
-    struct str word = str_of(type);
-    if (str_eq(word, STR("ready"))) {
-        heard_ready(delivery, root);
-    } else if (str_eq(word, STR("ack"))) {
-        json_t *number = json_object_get(root, "sequence_number");
-        if (json_is_integer(number) && json_integer_value(number) >= 0)
-            acked(delivery, (uint64_t)json_integer_value(number));
-    } else if (str_eq(word, STR("error"))) {
-        heard_error(delivery, root);
-    } else if (str_eq(word, STR("cancel"))) {
-        heard_cancel(delivery, root);
-    } else if (str_eq(word, STR("completed"))) {
-        heard_completed(delivery, root);
-    } else if (!type) {
-        breach(delivery, ERR_MALFORMED, "what it says is no message of a server of this kind");
-    }
-}
-
 // --- What the link tells
 
 static void on_reached(void *arg)
@@ -373,7 +205,7 @@ static void on_opened(void *arg)
 {
     struct delivery *delivery = arg;
     delivery->open = true;
-    delivery->opened_ms = delivery->last_send_ms = now_ms();
+    delivery->opened_ms = delivery->last_send_ms = delivery_now_ms();
     delivery->lost = false;
     delivery->lag_told = 0;
     uplink_opened(&delivery->uplink);
@@ -381,12 +213,12 @@ static void on_opened(void *arg)
 
 static void on_message(void *arg, json_t *message)
 {
-    heard(arg, message);
+    delivery_heard(arg, message);
 }
 
 static void on_acked(void *arg, uint64_t sequence_number)
 {
-    acked(arg, sequence_number);
+    delivery_acked(arg, sequence_number);
 }
 
 // A connection that was open is given up by the next step. One that was not was a failed attempt.
@@ -396,7 +228,7 @@ static void on_lost(void *arg, int err, const char *text)
     if (delivery->open)
         delivery->lost = true;
     else
-        uplink_lost(&delivery->uplink, now_ms());
+        uplink_lost(&delivery->uplink, delivery_now_ms());
     if (text && (delivery->open || delivery->uplink.state == UPLINK_OFFLINE))
         delivery->options.events->trouble(delivery->options.arg, err, text);
 }
@@ -405,7 +237,7 @@ static void on_refused(void *arg, int err, const char *text)
 {
     struct delivery *delivery = arg;
     delivery->open = false;
-    uplink_refused(&delivery->uplink, err, false, 0, now_ms());
+    uplink_refused(&delivery->uplink, err, false, 0, delivery_now_ms());
     if (delivery->uplink.state == UPLINK_OFFLINE)
         delivery->options.events->trouble(delivery->options.arg, err, text);
     else if (err == ERR_WRONG_SERVER)
@@ -435,7 +267,7 @@ static bool carry_out(struct delivery *delivery, const struct uplink_action *act
     switch (action->kind) {
     case UPLINK_WAIT:
         if (action->at_ms > 0) {
-            uint64_t now = now_ms();
+            uint64_t now = delivery_now_ms();
             timer_start(delivery->retry, action->at_ms > now ? action->at_ms - now : 0);
         }
         return false;
@@ -510,7 +342,7 @@ static void step(struct delivery *delivery)
     do {
         if (delivery->lost && delivery->open)
             connection_lost(delivery);
-        struct uplink_action action = uplink_next(&delivery->uplink, now_ms());
+        struct uplink_action action = uplink_next(&delivery->uplink, delivery_now_ms());
         if (!carry_out(delivery, &action) && !delivery->lost)
             break;
     } while (true);
@@ -528,13 +360,13 @@ static void on_retry(void *arg)
 static void on_tick(void *arg)
 {
     struct delivery *delivery = arg;
-    uint64_t now = now_ms();
+    uint64_t now = delivery_now_ms();
     timer_start(delivery->tick, TICK_MS);
     if (delivery->open) {
         bool greeted = delivery->uplink.state != UPLINK_GREETING;
         if ((!greeted && now - delivery->opened_ms > GREETING_MS) ||
             now - MIN(now, delivery->link->ops->last_receive_ms(delivery->link)) > SILENCE_MS)
-            breach(delivery, ERR_TIMEOUT, "it says nothing any more");
+            delivery_breach(delivery, ERR_TIMEOUT, "it says nothing any more");
         else if (greeted && heartbeat_due(delivery, now))
             send_heartbeat(delivery);
     }

@@ -2,8 +2,43 @@
 #pragma once
 
 #include "runner/delivery.h"
+#include "util/clock.h"
+
+#include <jansson.h>
 
 #define GATHER_BYTES (64u * 1024) // so many bytes of small chunks are sent as one
+
+struct delivery {
+    struct delivery_options options;
+    struct uplink uplink;
+    struct delivery_link *link;
+    bool open; // the link is open
+    struct timer *retry, *tick;
+    struct read_job *reading;
+    uint64_t opened_ms, last_send_ms;
+    uint64_t lag_told; // on this connection
+    uint64_t sent_end; // end of the spool's file when all of it had last been sent
+    bool behind;       // since the server said where to continue, not everything has been sent yet
+    bool ended_told, delivered_told, reached;
+    uint64_t first_digest; // digest of all records before the spool's first one
+    struct buf failure;    // why no connection can ever be made; else empty
+    bool lost;             // the loss was found while sending; the next step handles it
+};
+
+static inline uint64_t delivery_now_ms(void)
+{
+    return MAX(clock_mono_ms(), (uint64_t)1);
+}
+
+// --- delivery_heard.c
+
+// Takes a message of the server. The next step acts on what it changed.
+void delivery_heard(struct delivery *delivery, json_t *message);
+void delivery_acked(struct delivery *delivery, uint64_t counter);
+// What the server says makes no sense, or it says nothing at all: begin with a new connection.
+void delivery_breach(struct delivery *delivery, int err, const char *text);
+
+// --- delivery_jobs.c
 
 // One attempt to get a socket: registers the run if necessary, then opens the WebSocket. Runs in the pool.
 struct connect_job {

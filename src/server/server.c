@@ -1,35 +1,24 @@
 #include "server/server.h"
 
 #include "jobs/dispatch.h"
+#include "server/bootstrap.h"
 #include "server/collect.h"
 #include "server/hangup.h"
 #include "server/listen.h"
+#include "server/resources.h"
 #include "server/shard.h"
 #include "server/systemd.h"
 #include "store/sqlite/sqlite_store.h"
 #include "util/budget.h"
-#include "util/clock.h"
 #include "util/file.h"
-#include "util/id.h"
-#include "util/machine.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SHARDS_MAX  256
-#define POOL_QUEUE  4096
-#define FILES_SPARE 256
-
-#define MEMORY_MAPPED_MIN (8 * 1024 * 1024)  // larger allocations get a mapping of their own
-#define MEMORY_SPARE_MAX  (32 * 1024 * 1024) // free memory that is kept at the end of the main heap
-#define MEMORY_HEAP       (64 * 1024 * 1024) // the heap of a thread is made usable as a whole, and not page by page
+#define SHARDS_MAX 256
+#define POOL_QUEUE 4096
 
 struct server {
     struct config *config;
@@ -81,28 +70,6 @@ static int server_fail_path(const char *what, const char *path, int err)
 {
     CLEANUP(free_ptr) char *detail = xasprintf("%s: %s", path, error_text(err));
     return server_fail(err < ERR_END_ && err > ERR_FIRST_ ? err : ERR_IO, what, detail);
-}
-
-// --- Memory
-
-#define MEMORY_LEAST   ((uint64_t)64 * 1024 * 1024)
-#define MEMORY_UNKNOWN ((uint64_t)1024 * 1024 * 1024) // for a machine that does not tell its memory
-
-static int check_memory_max(const struct config *config, struct buf *ret_error)
-{
-    if (config->memory_max == 0 || (uint64_t)config->memory_max >= MEMORY_LEAST)
-        return 0;
-    buf_printf(ret_error, "memory_max must be 0, or at least %" PRIu64 " bytes (64 MiB), not %" PRIi64, MEMORY_LEAST,
-               config->memory_max);
-    return ERR_INVALID;
-}
-
-static uint64_t memory_max_of(const struct config *config)
-{
-    if (config->memory_max)
-        return (uint64_t)config->memory_max;
-    uint64_t machine = machine_memory("");
-    return MAX((machine ? machine : MEMORY_UNKNOWN) / 4, MEMORY_LEAST);
 }
 
 // --- Watching the store, and metrics
@@ -157,80 +124,6 @@ static void server_collect(void *arg)
     metrics_set_total(server->metrics, METRIC_http_requests_total, requests);
     metrics_set(server->metrics, METRIC_ack_lag_records, (int64_t)hub_lag_total(server->hub));
     collect_store(server->store, server->metrics);
-}
-
-// --- First start: the account `default` and an operator's key
-
-struct bootstrap {
-    struct server *server;
-    struct store_account_ensure account;
-    struct store_key_create key;
-    char secret[API_KEY_LEN + 1];
-    int err;
-};
-
-static void bootstrap_end(struct bootstrap *it, int err)
-{
-    it->err = err;
-    loop_stop(it->server->loop);
-}
-
-static char *admin_key_path(const struct server *server)
-{
-    return xasprintf("%s/admin.key", server->config->data);
-}
-
-static void bootstrap_key_done(struct store_op *op)
-{
-    struct bootstrap *it = CONTAINER_OF(op, struct bootstrap, key.op);
-    CLEANUP(free_ptr) char *path = admin_key_path(it->server);
-    int err = op->err;
-
-    if (err == 0) {
-        CLEANUP(buf_release) struct buf text = {0};
-        buf_printf(&text, "%s\n", it->secret);
-        err = file_write_atomic(path, text.data, text.len, 0600);
-    }
-    store_op_release(op);
-    api_key_release(&it->key.key);
-    bootstrap_end(it, err);
-}
-
-static void bootstrap_account_done(struct store_op *op)
-{
-    struct bootstrap *it = CONTAINER_OF(op, struct bootstrap, account.op);
-    CLEANUP(free_ptr) char *path = admin_key_path(it->server);
-    char id[ID_SORTABLE_LEN + 1];
-
-    // A store that was restored into an empty folder has an account and no key file. It gets a key, too.
-    if (op->err || access(path, F_OK) == 0) {
-        bootstrap_end(it, op->err);
-        return;
-    }
-    id_sortable(clock_real_ms(), id);
-    it->key = (struct store_key_create){
-        .op = {.kind = STORE_KEY_CREATE, .reply_to = it->server->loop, .done = bootstrap_key_done},
-        .key = {.account = it->account.ret_account,
-                .key_id = xasprintf("key_%s", id),
-                .name = xstrdup("admin.key"),
-                .role = ROLE_OPERATOR,
-                .created_ms = clock_real_ms()},
-    };
-    api_key_make(it->secret, it->key.key.hash);
-    store_submit(it->server->store, &it->key.op);
-}
-
-static int server_bootstrap(struct server *server)
-{
-    struct bootstrap it = {.server = server};
-    it.account = (struct store_account_ensure){
-        .op = {.kind = STORE_ACCOUNT_ENSURE, .reply_to = server->loop, .done = bootstrap_account_done},
-        .name = STR(ACCOUNT_DEFAULT),
-    };
-    store_submit(server->store, &it.account.op);
-    loop_run(server->loop);
-    memset(it.secret, 0, sizeof(it.secret));
-    return it.err;
 }
 
 // --- Reload and shutdown
@@ -377,7 +270,7 @@ static int server_check(struct server *server)
     CLEANUP(buf_release) struct buf error = {0};
     int err = listening_check(config, &error);
     if (err == 0)
-        err = check_memory_max(config, &error);
+        err = resources_check(config, &error);
     if (err == 0)
         err = server_take_proxies(server, &error);
     if (err)
@@ -385,44 +278,6 @@ static int server_check(struct server *server)
     err = dir_make_all(config->data, 0700);
     return err < 0 ? server_fail_path("the data folder cannot be made", config->data, err)
                    : server_place_backups(server);
-}
-
-// Chunks of about 100 KiB come and go all the time. If their memory went back to the kernel, the kernel would zero each
-// page again: half of the time that reading a log takes.
-static void keep_memory(void)
-{
-#ifdef M_MMAP_THRESHOLD
-    mallopt(M_MMAP_THRESHOLD, MEMORY_MAPPED_MIN);
-    mallopt(M_TRIM_THRESHOLD, MEMORY_SPARE_MAX);
-    mallopt(M_TOP_PAD, MEMORY_HEAP);
-    // Otherwise the first bytes of each of these heaps could take a page of 2 MiB.
-    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
-#endif
-}
-
-// Each connection is a descriptor, and the soft limit is usually 1,024. If the hard limit is lower than what is wanted,
-// further connections are refused before files run out, because the store and the log need some, too.
-static void raise_file_limit(struct server *server)
-{
-    struct rlimit limit;
-    server->connections_max = server->config->connections_max;
-    rlim_t wanted = (rlim_t)server->config->connections_max + FILES_SPARE;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
-        return;
-    limit.rlim_cur = MIN(wanted, limit.rlim_max);
-    setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur >= wanted)
-        return;
-    int64_t files = (int64_t)limit.rlim_cur;
-    bool for_ourselves_alone = files >= server->connections_max;
-    server->connections_max = files > 2 * FILES_SPARE ? files - FILES_SPARE : MAX(files / 2, 1);
-    if (for_ourselves_alone)
-        log_debug(&server->logger, "connections_max is a little lower, for the sake of other files",
-                  LOG_I("files", files), LOG_I("connections_max", server->connections_max));
-    else
-        log_info(&server->logger, "connections_max is lower, as no more files may be open", LOG_I("files", files),
-                 LOG_I("connections_max", server->connections_max));
 }
 
 static int server_open_store(struct server *server)
@@ -459,7 +314,7 @@ static int server_make_shards(struct server *server)
 
     server->shard_count = MIN(count, SHARDS_MAX);
     server->metrics = metrics_new(server->shard_count + 1);
-    server->budget = budget_new(memory_max_of(config));
+    server->budget = budget_new(resources_memory_max(config));
     struct auth_options auth = {.failed_logins_max = (unsigned)config->failed_logins_max};
     int err = auth_new(server->store, &auth, &server->auth);
     if (err == 0)
@@ -645,7 +500,7 @@ static enum log_form log_form_of(const char *name)
 static enum log_level log_level_of(const char *name)
 {
     static const char *const names[] = {"debug", "info", "warning", "error"};
-    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (strcmp(names[i], name) == 0)
             return (enum log_level)i;
     return LOG_INFO;
@@ -665,13 +520,13 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
     signal(SIGPIPE, SIG_IGN);
     umask(0077); // logs may hold secrets, so files are for this user alone
 
-    keep_memory();
+    resources_keep_memory();
 
     int err = server_check(server);
     if (err == 0)
         err = loop_new(&server->loop);
     if (err == 0) {
-        raise_file_limit(server);
+        server->connections_max = resources_connections_max(config->connections_max, &server->logger);
         err = server_open_tls(server);
     }
     if (err == 0)
@@ -679,7 +534,7 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
     if (err == 0)
         err = server_make_shards(server);
     if (err == 0) {
-        err = server_bootstrap(server);
+        err = bootstrap_store(server->store, server->loop, config->data);
         if (err)
             server_fail_path("the first account or its key could not be made", config->data, err);
     }
