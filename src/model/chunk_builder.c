@@ -215,7 +215,6 @@ static void builder_fill_index(const struct chunk_builder *builder, struct chunk
 {
     const uint8_t *end = chunk->payload + chunk->header.payload_len;
     chunk->text = (const char *)end - builder->text.len;
-    chunk->extras = chunk->text - builder->extras.len;
     memcpy(chunk->times, builder->times, builder->count * sizeof(*builder->times));
     memcpy(chunk->kinds, builder->kinds, builder->count);
     chunk->text_offsets[0] = 0;

@@ -84,7 +84,6 @@ static bool decode_lengths(struct chunk *chunk, struct reader *reader)
 static bool decode_extras(struct chunk *chunk, struct reader *reader)
 {
     uint32_t at = 0, length;
-    chunk->extras = (const char *)reader->at;
     if (!chunk->extra_offsets)
         return true;
     chunk->extra_offsets[0] = 0;
@@ -97,7 +96,6 @@ static bool decode_extras(struct chunk *chunk, struct reader *reader)
         at += length;
         chunk->extra_offsets[i + 1] = at;
     }
-    chunk->extras = (const char *)reader->at;
     if ((size_t)(reader->end - reader->at) < at)
         return false;
     reader->at += at;
@@ -151,22 +149,23 @@ static bool decode_text(struct chunk *chunk, struct reader *reader)
     return true;
 }
 
-// Each column ends where the next one begins.
-static bool decode_column(struct chunk *chunk, enum chunk_section section,
-                          bool (*decode)(struct chunk *chunk, struct reader *reader))
+// Each column ends where the next one begins. A reader that stands there has its end moved to the end of the section.
+static inline bool decode_column(struct chunk *chunk, enum chunk_section section, struct reader *reader,
+                                 bool (*decode)(struct chunk *chunk, struct reader *reader))
 {
-    const uint8_t *start = chunk->payload + chunk_section_offset(&chunk->header, section);
-    struct reader reader = {start, start + chunk->header.sizes[section]};
-    return decode(chunk, &reader) && reader.at == reader.end;
+    reader->end = reader->at + chunk->header.sizes[section];
+    return decode(chunk, reader) && reader->at == reader->end;
 }
 
 static bool decode_columns(struct chunk *chunk)
 {
     bool lengths = chunk->header.sizes[SECTION_LENGTHS] > 0, extras = chunk->header.sizes[SECTION_EXTRAS] > 0;
-    return decode_column(chunk, SECTION_TIMES, decode_times) && decode_column(chunk, SECTION_KINDS, decode_kinds) &&
-           (!lengths || decode_column(chunk, SECTION_LENGTHS, decode_lengths)) &&
-           (!extras || decode_column(chunk, SECTION_EXTRAS, decode_extras)) &&
-           decode_column(chunk, SECTION_TEXT, decode_text);
+    struct reader reader = {.at = chunk->payload};
+    return decode_column(chunk, SECTION_TIMES, &reader, decode_times) &&
+           decode_column(chunk, SECTION_KINDS, &reader, decode_kinds) &&
+           (!lengths || decode_column(chunk, SECTION_LENGTHS, &reader, decode_lengths)) &&
+           (!extras || decode_column(chunk, SECTION_EXTRAS, &reader, decode_extras)) &&
+           decode_column(chunk, SECTION_TEXT, &reader, decode_text);
 }
 
 // Keeps the chunk's bytes as they came; or, without `all`, without derived and unknown sections.

@@ -93,17 +93,13 @@ static bool read_counters(struct reader *reader, struct chunk_header *header)
     uint64_t streams = 0, levels = 0;
     if (!read_u32(reader, (1u << COUNTER_COUNT) - 1, &bitmap))
         return false;
-    for (unsigned i = 0; i < COUNTER_COUNT; i++) {
-        header->counters[i] = 0;
-        if (!(bitmap & 1u << i))
-            continue;
+    for (; bitmap; bitmap &= bitmap - 1) {
+        unsigned i = (unsigned)__builtin_ctz(bitmap);
         if (!read_u32(reader, header->count, &header->counters[i]) || header->counters[i] == 0)
             return false;
+        streams += i < COUNTER_LEVEL ? header->counters[i] : 0;
+        levels += i >= COUNTER_LEVEL && i < COUNTER_PARTIAL ? header->counters[i] : 0;
     }
-    for (unsigned i = 0; i < STREAM_COUNT; i++)
-        streams += header->counters[COUNTER_STREAM + i];
-    for (unsigned i = 0; i < LEVEL_COUNT; i++)
-        levels += header->counters[COUNTER_LEVEL + i];
     return streams == header->count && levels == header->count;
 }
 

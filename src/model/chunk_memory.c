@@ -7,8 +7,7 @@ struct chunk *chunk_allocate(const struct chunk_header *header, size_t encoded_l
     // The widest elements come first, so that each array is aligned.
     bool packed = header->zstd;
     size_t offsets = ((size_t)header->count + 1) * sizeof(*chunk->text_offsets);
-    size_t times_at = (sizeof(*chunk) + 7) & ~(size_t)7;
-    size_t text_at = times_at + header->count * sizeof(*chunk->times);
+    size_t text_at = sizeof(*chunk) + header->count * sizeof(*chunk->times);
     size_t extras_at = text_at + offsets;
     size_t kinds_at = extras_at + (header->counters[COUNTER_EXTRA] > 0 ? offsets : 0);
     size_t encoded_at = kinds_at + header->count;
@@ -21,7 +20,6 @@ struct chunk *chunk_allocate(const struct chunk_header *header, size_t encoded_l
     *chunk = (struct chunk){
         .header = *header,
         .memory = (uint32_t)(size + chunk_fields_memory(header)),
-        .times = (int64_t *)(void *)(base + times_at),
         .text_offsets = (uint32_t *)(void *)(base + text_at),
         .extra_offsets = extras_at == kinds_at ? NULL : (uint32_t *)(void *)(base + extras_at),
         .kinds = base + kinds_at,

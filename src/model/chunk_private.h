@@ -90,15 +90,14 @@ struct chunk {
     uint32_t memory;
     _Atomic(struct chunk_fields *) fields; // set when somebody has asked for it
     struct chunk_header header;
-    int64_t *times;
     uint32_t *text_offsets;  // count + 1 of them; message i and its newline are [i, i + 1)
     uint32_t *extra_offsets; // count + 1 of them; NULL if no record has an extra
     uint8_t *kinds;
     uint8_t *encoded;
     uint32_t encoded_len;
     uint8_t *payload; // header.payload_len bytes; NULL if closed
-    const char *text; // within the payload
-    const char *extras;
+    const char *text; // within the payload; the extras stand right before it
+    int64_t times[];
 };
 
 // --- chunk_header.c

@@ -34,8 +34,6 @@ static struct chunk *with_derived(const struct chunk *chunk, const struct str *d
     if (header.zstd)
         memcpy(made->payload, chunk->payload, header.payload_len);
     made->text = (const char *)made->payload + (chunk->text - (const char *)chunk->payload);
-    if (chunk->extras)
-        made->extras = (const char *)made->payload + (chunk->extras - (const char *)chunk->payload);
     return made;
 }
 

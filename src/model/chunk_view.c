@@ -28,8 +28,9 @@ void chunk_record(const struct chunk *chunk, uint32_t i, struct record *ret)
         .message = str_n(chunk->text + start, chunk->text_offsets[i + 1] - start - 1),
     };
     if (kind & KIND_EXTRA) {
+        const char *extras = chunk->text - chunk->extra_offsets[chunk->header.count];
         start = chunk->extra_offsets[i];
-        ret->extra = str_n(chunk->extras + start, chunk->extra_offsets[i + 1] - start);
+        ret->extra = str_n(extras + start, chunk->extra_offsets[i + 1] - start);
     }
 }
 
