@@ -309,7 +309,7 @@ void hub_touch(struct hub *hub, struct loop *loop, int64_t row, uint64_t holder)
 {
     pthread_mutex_lock(&hub->mutex);
     bool was_lost = lease_touch(&hub->leases, row, holder, clock_mono_ms());
-    struct lease *lease = lease_find(&hub->leases, row);
+    const struct lease *lease = was_lost ? lease_find(&hub->leases, row) : NULL;
     uint64_t epoch = lease ? lease->epoch : 0;
     pthread_mutex_unlock(&hub->mutex);
     if (!was_lost)
