@@ -1,0 +1,173 @@
+#include "model/retention.h"
+#include "util/testing.h"
+
+#define SECOND INT64_C(1000)
+#define DAY    (24 * 3600 * SECOND)
+#define NOW    INT64_C(1763200000000)
+
+static struct retention rules(const char *text)
+{
+    struct retention retention = {0};
+    assert_true(retention_parse(str_of(text), &retention));
+    return retention;
+}
+
+static void a_duration_alone_is_for_each_status_that_is_not_named(void **state)
+{
+    (void)state;
+    struct retention retention = rules("failed=90d, 30d,cancelled=0 , lost=5s");
+    assert_int_equal(retention.age_ms[STATUS_COMPLETED], 30 * DAY);
+    assert_int_equal(retention.age_ms[STATUS_FAILED], 90 * DAY);
+    assert_int_equal(retention.age_ms[STATUS_CANCELLED], 0);
+    assert_int_equal(retention.age_ms[STATUS_LOST], 5 * SECOND);
+    assert_int_equal(retention.age_ms[STATUS_TIMED_OUT], 30 * DAY);
+    assert_int_equal(retention.executions_max, 0);
+    assert_int_equal(retention.bytes_max, 0);
+    assert_false(retention_limits(&retention));
+}
+
+static void what_an_account_does_not_name_is_as_the_server_says(void **state)
+{
+    (void)state;
+    struct retention retention = rules("30d, failed=90d, executions=10, bytes=2k");
+    assert_true(retention_parse(STR("executions=0,failed=1h"), &retention));
+    assert_int_equal(retention.age_ms[STATUS_COMPLETED], 30 * DAY);
+    assert_int_equal(retention.age_ms[STATUS_FAILED], 3600 * SECOND);
+    assert_int_equal(retention.executions_max, 0);
+    assert_int_equal(retention.bytes_max, 2048);
+    assert_true(retention_parse(STR("7d"), &retention));
+    assert_int_equal(retention.age_ms[STATUS_FAILED], 7 * DAY);
+    assert_int_equal(retention.bytes_max, 2048);
+}
+
+static void sizes_have_units(void **state)
+{
+    (void)state;
+    assert_int_equal(rules("bytes=17").bytes_max, 17);
+    assert_int_equal(rules("bytes=3M").bytes_max, 3145728);
+    assert_int_equal(rules("bytes=10G").bytes_max, 10737418240);
+    assert_int_equal(rules("bytes=1t").bytes_max, 1099511627776);
+    assert_int_equal(rules("executions=10000").executions_max, 10000);
+}
+
+static void rules_that_are_malformed_are_refused_and_change_nothing(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"",
+                                        "30",
+                                        "failed=30",
+                                        "30d,",
+                                        ",",
+                                        "=30d",
+                                        "failed=",
+                                        "running=1d",
+                                        "days=30",
+                                        "bytes=",
+                                        "bytes=9Q",
+                                        "bytes=99999999T",
+                                        "executions=1d",
+                                        "-1d",
+                                        "30d failed=1d",
+                                        "5000000d",
+                                        "executions=-1",
+                                        "queued=1d",
+                                        "00",
+                                        "bytes=1KK"};
+    const struct retention before = rules("30d,failed=1d,executions=5,bytes=7");
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        struct retention retention = before;
+        if (retention_parse(str_of(wrong[i]), &retention))
+            fail_msg("\"%s\" was taken", wrong[i]);
+        assert_memory_equal(&retention, &before, sizeof(before));
+    }
+    char many[RETENTION_TEXT_MAX + 2];
+    memset(many, ' ', sizeof(many));
+    memcpy(many, "30d", 3);
+    struct retention retention = {0};
+    assert_true(retention_parse(str_n(many, RETENTION_TEXT_MAX), &retention));
+    assert_false(retention_parse(str_n(many, RETENTION_TEXT_MAX + 1), &retention));
+}
+
+static void an_execution_goes_so_long_after_its_seal(void **state)
+{
+    (void)state;
+    const struct retention retention = rules("30d,failed=90d,cancelled=0");
+    const struct retention_facts done = {
+        .status = STATUS_COMPLETED, .sealed = true, .sealed_ms = NOW, .own_ms = RETENTION_NOT_OWN};
+    struct retention_facts facts = done;
+    assert_int_equal(retention_expires_ms(&retention, &facts), NOW + 30 * DAY);
+    assert_false(retention_due(&retention, &facts, NOW + 30 * DAY - 1));
+    assert_true(retention_due(&retention, &facts, NOW + 30 * DAY));
+    facts.status = STATUS_FAILED;
+    assert_int_equal(retention_expires_ms(&retention, &facts), NOW + 90 * DAY);
+    facts.status = STATUS_CANCELLED;
+    assert_int_equal(retention_expires_ms(&retention, &facts), 0);
+    assert_false(retention_due(&retention, &facts, INT64_MAX));
+    facts.own_ms = 7 * DAY; // its own beats the rules
+    assert_int_equal(retention_expires_ms(&retention, &facts), NOW + 7 * DAY);
+    facts = done;
+    facts.own_ms = 0;
+    assert_false(retention_due(&retention, &facts, INT64_MAX));
+}
+
+static void what_is_pinned_open_or_gone_does_not_expire(void **state)
+{
+    (void)state;
+    const struct retention retention = rules("1s");
+    struct retention_facts facts[3];
+    for (size_t i = 0; i < ARRAY_LEN(facts); i++)
+        facts[i] = (struct retention_facts){
+            .status = STATUS_COMPLETED, .sealed = true, .sealed_ms = NOW, .own_ms = RETENTION_NOT_OWN};
+    facts[0].pinned = true;
+    facts[1].sealed = false;
+    facts[2].purged = true;
+    for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
+        assert_int_equal(retention_expires_ms(&retention, &facts[i]), 0);
+        assert_false(retention_due(&retention, &facts[i], INT64_MAX));
+    }
+}
+
+static void nothing_is_looked_at_that_the_shortest_age_keeps(void **state)
+{
+    (void)state;
+    struct retention retention = rules("30d,failed=90d,cancelled=0,lost=7d");
+    assert_int_equal(retention_sealed_by(&retention, NOW), NOW - 7 * DAY);
+    retention = rules("0");
+    assert_true(retention_sealed_by(&retention, NOW) == INT64_MIN);
+}
+
+static void the_newest_are_kept_within_the_limits(void **state)
+{
+    (void)state;
+    const struct retention none = rules("30d"), two = rules("executions=2"), bytes = rules("bytes=10");
+    struct retention_tally tally = {0};
+    for (int i = 0; i < 100; i++)
+        assert_false(retention_beyond(&none, &tally, UINT64_MAX / 2));
+    tally = (struct retention_tally){0};
+    assert_false(retention_beyond(&two, &tally, 100));
+    assert_false(retention_beyond(&two, &tally, 100));
+    assert_true(retention_beyond(&two, &tally, 0));
+    tally = (struct retention_tally){0};
+    assert_false(retention_beyond(&bytes, &tally, 4));
+    assert_false(retention_beyond(&bytes, &tally, 6));
+    assert_false(retention_beyond(&bytes, &tally, 0)); // it takes no room
+    assert_true(retention_beyond(&bytes, &tally, 1));
+    assert_true(retention_beyond(&bytes, &tally, 0)); // older than one that goes
+    assert_true(retention_limits(&two) && retention_limits(&bytes) && !retention_limits(&none));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_duration_alone_is_for_each_status_that_is_not_named),
+        cmocka_unit_test(what_an_account_does_not_name_is_as_the_server_says),
+        cmocka_unit_test(sizes_have_units),
+        cmocka_unit_test(rules_that_are_malformed_are_refused_and_change_nothing),
+        cmocka_unit_test(an_execution_goes_so_long_after_its_seal),
+        cmocka_unit_test(what_is_pinned_open_or_gone_does_not_expire),
+        cmocka_unit_test(nothing_is_looked_at_that_the_shortest_age_keeps),
+        cmocka_unit_test(the_newest_are_kept_within_the_limits),
+    };
+    cmocka_set_test_filter(getenv("TEST_FILTER")); // for tests/mutants
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
