@@ -241,7 +241,10 @@ def test_version(tmp_path):
         (("key", "frobnicate"), b"create"),
         (("status", "bad/id"), b"bad/id"),
         (("completion", "tcsh"), b"bash"),
-        (("list", "-s", "foo"), b"queued, running, waiting, paused, completed, failed, cancelled, timed_out, skipped or lost"),
+        (
+            ("list", "-s", "foo"),
+            b"queued, running, waiting, paused, completed, failed, cancelled, timed_out, skipped or lost",
+        ),
         (("--url", "ftp://x", "list"), b"http"),
         (("--color", "sometimes", "list"), b"auto"),
     ],
