@@ -425,6 +425,11 @@ bool delivery_greeted(const struct delivery *delivery)
     return delivery->uplink.ready_at_ms > 0;
 }
 
+bool delivery_reading(const struct delivery *delivery)
+{
+    return delivery->reading != NULL;
+}
+
 uint64_t delivery_lag(const struct delivery *delivery)
 {
     return uplink_lag(&delivery->uplink);

@@ -17,7 +17,8 @@ struct delivery_events {
     void (*acked)(void *arg); // the server has more records: spool_acked was called
     // The epoch, incarnation or `registered` in the run file has changed.
     void (*changed)(void *arg);
-    void (*cancel)(void *arg, uint64_t grace_ms);          // the server wants the job to end
+    // The server wants the job to end; `reason` is for people, and may be NULL.
+    void (*cancel)(void *arg, const char *reason, uint64_t grace_ms);
     void (*delivered)(void *arg);                          // nothing is left to send for now; may be called many times
     void (*trouble)(void *arg, int err, const char *text); // an attempt failed; another one will follow
     // Called once. 0: the log is sealed, with everything that the spool has. Otherwise delivery is impossible for ever;
@@ -47,4 +48,6 @@ void delivery_complete(struct delivery *delivery);
 bool delivery_reached(const struct delivery *delivery); // true if a server has ever answered, whatever it said
 // True if the server has said `ready` on the present or last connection.
 bool delivery_greeted(const struct delivery *delivery);
+// True while a thread of the pool reads the spool for it: until then the spool must live.
+bool delivery_reading(const struct delivery *delivery);
 uint64_t delivery_lag(const struct delivery *delivery);

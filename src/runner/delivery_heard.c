@@ -120,7 +120,8 @@ static void heard_cancel(struct delivery *delivery, json_t *root)
     if (!(seconds >= 0))
         seconds = CANCEL_GRACE_S;
     seconds = MIN(seconds, (double)CANCEL_GRACE_S_MAX);
-    delivery->options.events->cancel(delivery->options.arg, (uint64_t)(seconds * 1000));
+    const char *reason = json_string_value(json_object_get(root, "reason"));
+    delivery->options.events->cancel(delivery->options.arg, reason, (uint64_t)(seconds * 1000));
 }
 
 void delivery_heard(struct delivery *delivery, json_t *root)

@@ -70,8 +70,9 @@ static void on_changed(void *arg)
         run_file_save(attempt->run, attempt->dir, false);
 }
 
-static void on_cancel(void *arg, uint64_t grace_ms)
+static void on_cancel(void *arg, const char *reason, uint64_t grace_ms)
 {
+    (void)reason;
     (void)arg;
     (void)grace_ms;
 }

@@ -275,13 +275,13 @@ static void on_changed(void *arg)
     runner->told_away = false;
 }
 
-static void on_cancel(void *arg, uint64_t grace_ms)
+static void on_cancel(void *arg, const char *reason, uint64_t grace_ms)
 {
     struct runner *runner = arg;
     if (runner->job_over || runner->cancelled)
         return;
     runner->cancelled = true;
-    runner_notice(runner, "cancelled by the server");
+    runner_notice(runner, "cancelled by the server%s%s", reason ? ": " : "", reason ? reason : "");
     if (runner->has_child) {
         process_signal(&runner->process, SIGTERM);
         timer_start(runner->kill_timer, grace_ms);

@@ -45,11 +45,20 @@ static bool receive(int socket, char dir[PATH_MAX], int *ret_control)
     return true;
 }
 
+// What runs long after its worker must not keep the worker's terminal or pipes open.
+static void let_go_of_standard_fds(void)
+{
+    CLEANUP(close_fd) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; fd <= STDERR_FILENO && null >= 0; fd++)
+        dup2(null, fd);
+}
+
 NORETURN static void serve(int socket)
 {
     char dir[PATH_MAX];
     int control;
     prctl(PR_SET_NAME, "runnel-spawner", 0, 0, 0);
+    let_go_of_standard_fds();
     setsid();                 // what a terminal's keys say is for the worker
     signal(SIGCHLD, SIG_IGN); // runners are nobody's to wait for
     json_object_seed(0);      // once, and not in each of them

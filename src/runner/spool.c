@@ -355,6 +355,16 @@ static uint64_t get(struct spool *spool, const uint64_t *value)
     return now;
 }
 
+uint64_t spool_acked_below(struct spool *spool)
+{
+    return get(spool, &spool->acked);
+}
+
+uint64_t spool_notice_end(struct spool *spool)
+{
+    return get(spool, &spool->notice_from);
+}
+
 uint64_t spool_first(struct spool *spool)
 {
     return get(spool, &spool->start.counter);

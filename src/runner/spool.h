@@ -52,7 +52,8 @@ void spool_lift_limit(struct spool *spool);
 // Everything below `counter` is durable at the server. Cheap. The counter may go back.
 void spool_acked(struct spool *spool, uint64_t counter);
 
-uint64_t spool_first(struct spool *spool); // the first counter that is still held
+uint64_t spool_acked_below(struct spool *spool); // as spool_acked was told
+uint64_t spool_first(struct spool *spool);       // the first counter that is still held
 // The same, and the running digest of all records below it.
 uint64_t spool_start(struct spool *spool, uint64_t *ret_digest);
 uint64_t spool_next(struct spool *spool);   // the counter after the last record
@@ -61,8 +62,9 @@ uint64_t spool_end(struct spool *spool);    // the end of the file; it grows wit
 // The deliverer wants to hear of appends only when the file has reached this end; 0: of each append. The caller must
 // itself find what was appended before the call.
 void spool_notice_from(struct spool *spool, uint64_t end);
-bool spool_notice_due(struct spool *spool); // after an append: whether the deliverer must be told
-uint64_t spool_digest(struct spool *spool); // running digest of everything that was ever appended
+uint64_t spool_notice_end(struct spool *spool); // as spool_notice_from was told
+bool spool_notice_due(struct spool *spool);     // after an append: whether the deliverer must be told
+uint64_t spool_digest(struct spool *spool);     // running digest of everything that was ever appended
 
 // Returns the chunk that covers `counter`, and its first counter, if it is in memory. Otherwise ERR_NOT_FOUND.
 int spool_cached(struct spool *spool, uint64_t counter, uint64_t *ret_first, struct chunk **ret);

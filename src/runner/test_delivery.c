@@ -28,8 +28,9 @@ static void on_changed(void *arg)
     ((struct fixture *)arg)->changed++;
 }
 
-static void on_cancel(void *arg, uint64_t grace_ms)
+static void on_cancel(void *arg, const char *reason, uint64_t grace_ms)
 {
+    assert_string_equal(reason, "asked");
     struct fixture *fixture = arg;
     fixture->cancelled++;
     fixture->grace_ms = grace_ms;

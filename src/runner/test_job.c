@@ -111,6 +111,10 @@ static void hear(const struct one *one, char type[32])
     struct pollfd fd = {.fd = one->control, .events = POLLIN};
     assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
     ssize_t len = recv(one->control, text, sizeof(text), 0);
+    if (len > 0 && memmem(text, (size_t)len, "\"started\"", 9)) {
+        hear(one, type);
+        return;
+    }
     json_t *root = len > 0 ? json_loadb(text, (size_t)len, 0, NULL) : NULL;
     const char *word = json_string_value(json_object_get(root, "type"));
     snprintf(type, 32, "%s", word ? word : "");

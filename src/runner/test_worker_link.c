@@ -293,8 +293,9 @@ static void delivery_quiet(void *arg)
     (void)arg;
 }
 
-static void delivery_cancelled(void *arg, uint64_t grace_ms)
+static void delivery_cancelled(void *arg, const char *reason, uint64_t grace_ms)
 {
+    (void)reason;
     (void)arg;
     (void)grace_ms;
 }

@@ -37,7 +37,7 @@ static void trouble(const struct worker_link *worker, int err, const char *text)
 static void lose_stream(struct map_node *node, void *arg)
 {
     (void)arg;
-    worker_stream_lost(CONTAINER_OF(node, struct worker_stream, node));
+    stream_link_lost(CONTAINER_OF(node, struct worker_stream, node));
 }
 
 // Deliveries go on once everything of a turn was told: a server's frame may be about thousands of them.
@@ -86,7 +86,7 @@ static void heard_welcome(struct worker_link *worker, json_t *message)
     worker->welcomed_ms = worker->heartbeat_sent_ms = clock_mono_ms();
     worker->options.events->welcome(worker->options.arg, message);
     while (!list_empty(&worker->idle) && worker->ws)
-        worker_stream_open(CONTAINER_OF(worker->idle.next, struct worker_stream, place));
+        stream_link_open(CONTAINER_OF(worker->idle.next, struct worker_stream, place));
 }
 
 static void heard_acks(struct worker_link *worker, json_t *message)
@@ -95,11 +95,10 @@ static void heard_acks(struct worker_link *worker, json_t *message)
     for (size_t i = 0; i < json_array_size(acks); i++) {
         const json_t *pair = json_array_get(acks, i), *number = json_array_get(pair, 1);
         json_int_t stream_number = json_integer_value(json_array_get(pair, 0));
-        struct worker_stream *stream = stream_number > 0 && stream_number <= UINT32_MAX
-                                           ? worker_stream_find(worker, (uint32_t)stream_number)
-                                           : NULL;
+        struct worker_stream *stream =
+            stream_number > 0 && stream_number <= UINT32_MAX ? stream_link_find(worker, (uint32_t)stream_number) : NULL;
         if (stream && json_is_integer(number) && json_integer_value(number) >= 0)
-            worker_stream_acked(stream, (uint64_t)json_integer_value(number));
+            stream_link_acked(stream, (uint64_t)json_integer_value(number));
     }
     backoff_reset(&worker->backoff);
 }
@@ -120,15 +119,15 @@ static void heard_own(struct worker_link *worker, const char *type, json_t *mess
 static void heard_of_stream(struct worker_link *worker, json_int_t number, const char *type, json_t *message)
 {
     struct worker_stream *stream =
-        number > 0 && number <= UINT32_MAX ? worker_stream_find(worker, (uint32_t)number) : NULL;
+        number > 0 && number <= UINT32_MAX ? stream_link_find(worker, (uint32_t)number) : NULL;
     if (!stream)
         return; // it was closed from this side
     if (strcmp(type, "closed") == 0) {
         const char *code = json_string_value(json_object_get(message, "code")),
                    *reason = json_string_value(json_object_get(message, "reason"));
-        worker_stream_closed(stream, code ? code : "", reason ? reason : "the server closed it without a reason");
+        stream_link_closed(stream, code ? code : "", reason ? reason : "the server closed it without a reason");
     } else {
-        worker_stream_message(stream, message);
+        stream_link_message(stream, message);
     }
 }
 
@@ -325,7 +324,7 @@ struct worker_link *worker_link_new(const struct worker_link_options *options)
     list_init(&worker->idle);
     list_init(&worker->waiting);
     list_init(&worker->touched);
-    deferred_init(&worker->flush, worker_flush);
+    deferred_init(&worker->flush, link_flush);
     worker->retry = timer_new(options->loop, on_retry, worker);
     worker->tick = timer_new(options->loop, on_tick, worker);
     worker->listen_on = timer_new(options->loop, on_listen_on, worker);
@@ -345,7 +344,7 @@ void worker_link_free(struct worker_link **worker_ptr)
         atomic_store(&worker->connecting->abort, true);
     }
     if (worker->ws)
-        worker_flush(&worker->flush);
+        link_flush(&worker->flush);
     deferred_cancel(&worker->flush);
     watch_free(&worker->watch);
     client_ws_close(&worker->ws, 1000);
@@ -360,6 +359,11 @@ void worker_link_free(struct worker_link **worker_ptr)
 bool worker_link_connected(const struct worker_link *worker)
 {
     return worker->welcomed;
+}
+
+uint64_t worker_link_last_receive_ms(const struct worker_link *worker)
+{
+    return worker->ws ? client_ws_last_receive_ms(worker->ws) : 0;
 }
 
 int worker_link_send(struct worker_link *worker, struct str object)

@@ -32,8 +32,9 @@ struct worker_link_options {
 };
 // Begins to connect at once.
 struct worker_link *worker_link_new(const struct worker_link_options *options);
-void worker_link_free(struct worker_link **link);           // after the deliveries on it
-bool worker_link_connected(const struct worker_link *link); // welcomed
+void worker_link_free(struct worker_link **link);                     // after the deliveries on it
+bool worker_link_connected(const struct worker_link *link);           // welcomed
+uint64_t worker_link_last_receive_ms(const struct worker_link *link); // clock_mono_ms; 0: it is not connected
 // `return` and `drain`. ERR_CLOSED if it is not connected.
 int worker_link_send(struct worker_link *link, struct str object);
 

@@ -51,15 +51,15 @@ struct worker_stream {
 };
 
 // --- worker_stream.c
-void worker_stream_open(struct worker_stream *stream); // takes a number and says `open`
-void worker_stream_lost(struct worker_stream *stream); // with its connection
-void worker_stream_message(struct worker_stream *stream, json_t *message);
-void worker_stream_acked(struct worker_stream *stream, uint64_t sequence_number);
-void worker_stream_closed(struct worker_stream *stream, const char *code, const char *reason);
-struct worker_stream *worker_stream_find(const struct worker_link *worker, uint32_t number); // NULL
+void stream_link_open(struct worker_stream *stream); // takes a number and says `open`
+void stream_link_lost(struct worker_stream *stream); // with its connection
+void stream_link_message(struct worker_stream *stream, json_t *message);
+void stream_link_acked(struct worker_stream *stream, uint64_t sequence_number);
+void stream_link_closed(struct worker_stream *stream, const char *code, const char *reason);
+struct worker_stream *stream_link_find(const struct worker_link *worker, uint32_t number); // NULL
 
 // --- worker_send.c
 int worker_send_text(struct worker_link *worker, struct str object, uint32_t number); // number 0: the worker's own
 int worker_send_part(struct worker_link *worker, uint32_t number, uint64_t first, struct str chunk);
 bool worker_full(const struct worker_link *worker);
-void worker_flush(struct deferred *deferred); // parts become a frame, and what is queued is sent
+void link_flush(struct deferred *deferred); // parts become a frame, and what is queued is sent

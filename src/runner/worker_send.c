@@ -51,7 +51,7 @@ bool worker_full(const struct worker_link *worker)
     return worker->ws && client_ws_pending(worker->ws) + worker->parts.len > PENDING_MAX;
 }
 
-void worker_flush(struct deferred *deferred)
+void link_flush(struct deferred *deferred)
 {
     struct worker_link *worker = CONTAINER_OF(deferred, struct worker_link, flush);
     if (!worker->ws)

@@ -12,7 +12,7 @@ static struct str number_key(const uint32_t *number)
     return str_n((const char *)number, sizeof(*number));
 }
 
-struct worker_stream *worker_stream_find(const struct worker_link *worker, uint32_t number)
+struct worker_stream *stream_link_find(const struct worker_link *worker, uint32_t number)
 {
     struct map_node *node = map_find(&worker->streams, number_key(&number));
     return node ? CONTAINER_OF(node, struct worker_stream, node) : NULL;
@@ -44,7 +44,7 @@ static void detach(struct worker_stream *stream)
 
 // --- What the server says
 
-void worker_stream_lost(struct worker_stream *stream)
+void stream_link_lost(struct worker_stream *stream)
 {
     const struct delivery_link *link = &stream->link;
     detach(stream);
@@ -52,7 +52,7 @@ void worker_stream_lost(struct worker_stream *stream)
     link->events->lost(link->arg, ERR_CLOSED, NULL);
 }
 
-void worker_stream_message(struct worker_stream *stream, json_t *message)
+void stream_link_message(struct worker_stream *stream, json_t *message)
 {
     const struct delivery_link *link = &stream->link;
     stream->ready = true;
@@ -64,7 +64,7 @@ void worker_stream_message(struct worker_stream *stream, json_t *message)
     link->events->message(link->arg, message);
 }
 
-void worker_stream_acked(struct worker_stream *stream, uint64_t sequence_number)
+void stream_link_acked(struct worker_stream *stream, uint64_t sequence_number)
 {
     const struct delivery_link *link = &stream->link;
     while (stream->part_count > 0 && stream->parts[stream->part_first].next <= sequence_number + 1) {
@@ -77,7 +77,7 @@ void worker_stream_acked(struct worker_stream *stream, uint64_t sequence_number)
 }
 
 // One that has not begun was refused, as a socket of its own would have been by the answer to its handshake.
-void worker_stream_closed(struct worker_stream *stream, const char *code, const char *reason)
+void stream_link_closed(struct worker_stream *stream, const char *code, const char *reason)
 {
     const struct delivery_link *link = &stream->link;
     bool was_ready = stream->ready;
@@ -91,7 +91,7 @@ void worker_stream_closed(struct worker_stream *stream, const char *code, const 
 
 // --- The delivery's link
 
-void worker_stream_open(struct worker_stream *stream)
+void stream_link_open(struct worker_stream *stream)
 {
     struct worker_link *worker = stream->worker;
     const struct run_file *run = stream->run;
@@ -119,7 +119,7 @@ static void link_connect(struct delivery_link *link)
     struct worker_stream *stream = of(link);
     list_remove(&stream->place);
     if (stream->worker->welcomed)
-        worker_stream_open(stream);
+        stream_link_open(stream);
     else
         list_push_back(&stream->worker->idle, &stream->place);
 }

@@ -130,6 +130,7 @@ int job_run(const char *dir, int control_fd)
     if (err == 0)
         err = start(&runner, TAKE_FD(control_fd));
     if (err == 0) {
+        job_control_started(&runner);
         job_start(&runner);
         job_output_settle(&runner);
         job_check(&runner);

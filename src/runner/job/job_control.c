@@ -105,6 +105,11 @@ void job_control_spooled(struct job_runner *runner)
     control_say(runner->control, STR("{\"type\":\"spooled\"}"));
 }
 
+void job_control_started(struct job_runner *runner)
+{
+    control_say(runner->control, STR("{\"type\":\"started\"}"));
+}
+
 void job_control_ended(struct job_runner *runner)
 {
     control_say(runner->control, STR("{\"type\":\"ended\"}"));

@@ -125,4 +125,5 @@ int job_finish(struct job_runner *runner); // writes the outcome
 int job_control_new(struct job_runner *runner, int control_fd);
 void job_control_free(struct job_runner *runner);
 void job_control_spooled(struct job_runner *runner); // something was appended
+void job_control_started(struct job_runner *runner); // its spool and run.json are there
 void job_control_ended(struct job_runner *runner);

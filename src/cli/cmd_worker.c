@@ -1,0 +1,105 @@
+// `worker`: takes jobs from a server and runs them here.
+#include "cli/cli_private.h"
+#include "util/id.h"
+#include "worker/worker.h"
+
+#include <unistd.h>
+
+#define SLOTS_MAX   100000
+#define SYSTEM_DATA "/var/lib/runnel"
+
+static int read_labels(struct cli *cli, struct worker_options *options)
+{
+    const char *const *labels;
+    size_t count = cli_values(cli, "label", &labels);
+    if (count > WORKER_LABELS_MAX)
+        return cli_usage_error(cli, "--label is given %zu times; a worker may have %d", count, WORKER_LABELS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (!labels[i][0] || strlen(labels[i]) > 255 || !utf8_valid(labels[i], strlen(labels[i])))
+            return cli_usage_error(cli, "--label wants 1 to 255 bytes of text, not \"%s\"", labels[i]);
+        options->labels[options->label_count++] = labels[i];
+    }
+    return 0;
+}
+
+static int read_options(struct cli *cli, struct worker_options *options)
+{
+    const char *slots = cli_value(cli, "slots");
+    uint64_t count = 0;
+    options->name = cli_value(cli, "name");
+    options->job_user = cli_value(cli, "job-user");
+    if (slots && (!str_to_u64(str_of(slots), &count) || count < 1 || count > SLOTS_MAX))
+        return cli_usage_error(cli, "--slots wants a number from 1 to %d, not \"%s\"", SLOTS_MAX, slots);
+    if (options->name && (!id_execution_valid(str_of(options->name)) || strlen(options->name) > 128))
+        return cli_usage_error(cli, "--name wants at most 128 letters, digits or any of ._:-, not \"%s\"",
+                               options->name);
+    options->slots = (unsigned)count;
+    return read_labels(cli, options);
+}
+
+static int fail(struct cli *cli, const struct worker_options *options, int err)
+{
+    if (err == ERR_CONFLICT)
+        return cli_fail(cli, err,
+                        "another worker has the folder %s; --data (RUNNEL_DATA) gives this one a folder of its own",
+                        options->state_dir);
+    if (err == ERR_INVALID)
+        return cli_fail(cli, err, "there is no user \"%s\" that jobs could run as", options->job_user);
+    return cli_fail(cli, err, "%s: %s", options->state_dir, error_text(err));
+}
+
+static int run_worker(struct cli *cli)
+{
+    const struct logger logger = {
+        .fd = STDERR_FILENO, .min_level = LOG_INFO, .form = isatty(STDERR_FILENO) ? LOG_COLOUR : LOG_JSON};
+    struct worker_options options = {
+        .state_dir = cli_data_dir(cli),
+        .hidden = {config_home_path(&cli->arena, "."), SYSTEM_DATA},
+        .hidden_count = 2,
+        .logger = &logger,
+    };
+    char *const *operands;
+    if (cli_operands(cli, &operands) > 0)
+        return cli_usage_error(cli, "it takes options only, not \"%s\"", operands[0]);
+    int code = read_options(cli, &options);
+    if (code)
+        return code;
+    const struct client_options *server = cli_server(cli);
+    if (!server)
+        return error_exit_code(ERR_INVALID);
+    options.server = *server;
+    int err = worker_run(&options);
+    return err < 0 ? fail(cli, &options, err) : 0;
+}
+
+const struct cli_command cmd_worker = {
+    .name = "worker",
+    .summary = "take jobs from a server and run them here",
+    .usage = "[--slots N] [--label LABEL]... [OPTIONS]",
+    .description = "Takes the jobs that `runnel run` has queued and runs as many of them at once as it has slots. Each "
+                   "runs in a fresh folder, in a process group of its own, with a small runner beside it that records "
+                   "it; all of that lies in the folder `spool` of the data folder until the server has it. It needs "
+                   "a key with the role service.\n\n"
+                   "SIGTERM (Ctrl-C): it takes no more jobs, and ends when what it has is done and delivered. A second "
+                   "one ends it at once. Either way, and also if it is killed, jobs that run go on: the next worker "
+                   "of the same data folder finds them and delivers their logs.\n\n"
+                   "Jobs run as the worker's own user, or as that of --job-user if it is root. Where the kernel has "
+                   "Landlock they see neither the data folder nor each other's, and write only into their own "
+                   "folders, /tmp and /var/tmp.",
+    .options =
+        (const struct cli_option[]){
+            {'n', "slots", CLI_VALUE, "N", "how many jobs may run at once; one for each processor unless told"},
+            {'l', "label", CLI_VALUE_MANY, "LABEL", "what this worker can be asked for by; may be repeated"},
+            {0, "name", CLI_VALUE, "NAME", "its identifier; one is made for the data folder unless told"},
+            {0, "job-user", CLI_VALUE, "USER", "whom jobs run as, if the worker is root"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"runnel worker --slots 4 --label gpu", "four jobs at once, also those that want a gpu"},
+            {"RUNNEL_URL=https://runnel.example.org RUNNEL_TOKEN=rnl_... runnel worker", "for a server elsewhere"},
+            {0},
+        },
+    .own_signals = true,
+    .run = run_worker,
+};

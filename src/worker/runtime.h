@@ -1,0 +1,35 @@
+// What scripts can be run by here: interpreters that were found on PATH, each asked once for its version; and which of
+// them a script wants.
+#pragma once
+
+#include "util/buf.h"
+#include "util/error.h"
+
+#define RUNTIMES_MAX 64
+
+struct runtime {
+    char *name; // "python:3.11.7"; without a version: "sh"
+    char *path;
+};
+
+struct runtimes {
+    struct runtime all[RUNTIMES_MAX]; // of each kind the usual one first
+    size_t count;
+};
+
+// Looks along `path` ("/usr/bin:/bin"). Blocks, at most some seconds for a program that does not answer.
+void runtimes_find(const char *path, struct runtimes *ret);
+void runtimes_release(struct runtimes *runtimes);
+
+struct script {
+    const char *wanted; // by its submitter: "python:3.11"; or NULL
+    const char *name;   // of its file
+    struct str text;
+};
+struct runtime_choice {
+    const struct runtime *runtime; // NULL: it begins with "#!", and is run as it is
+    const char *version;           // for people; NULL: not known
+};
+// False if none fits; *ret_reason then says so, and what there is.
+bool runtime_choose(const struct runtimes *runtimes, const struct script *script, struct runtime_choice *ret,
+                    struct buf *ret_reason);

@@ -1,0 +1,26 @@
+// A worker: takes jobs from a server over one socket, starts a runner for each, and delivers what those record. The
+// runners outlive it; the next worker of the same folder finds them again. docs/internals/jobs.md.
+#pragma once
+
+#include "client/client.h"
+#include "util/log.h"
+
+#define WORKER_LABELS_MAX 64
+
+struct worker_options {
+    struct client_options server;
+    const char *state_dir; // jobs live in STATE_DIR/spool/<execution id>/; one worker at a time
+    unsigned slots;        // 0: as many as there are processors
+    const char *labels[WORKER_LABELS_MAX];
+    size_t label_count;
+    const char *name;      // its identifier; NULL: one that is made once for the folder
+    const char *job_user;  // whom jobs run as, if we are root; NULL: ourselves
+    const char *hidden[8]; // further folders that no job may see, where the kernel has Landlock
+    size_t hidden_count;
+    uint64_t spool_max; // for each job; 0: RUNNER_SPOOL_MAX
+    const struct logger *logger;
+};
+// Runs until it was told to end (SIGTERM, SIGINT): the first time it takes no more jobs and ends when all it has is
+// delivered, the second time at once. To be called from main, before it has threads. ERR_CONFLICT: another worker has
+// the folder; ERR_INVALID: there is no such user; ERR_UNAVAILABLE: what starts the runners has died.
+int worker_run(const struct worker_options *options);

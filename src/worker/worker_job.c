@@ -1,0 +1,502 @@
+// One job here: its runner, its spool, its delivery.
+#include "runner/process/cgroup.h"
+#include "runner/runner.h"
+#include "util/clock.h"
+#include "util/file.h"
+#include "worker/worker_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define ADOPT_STEP_MS   2
+#define ADOPT_MAX       2500 // looks: the runner has said that it goes, and does not hold its spool for long
+#define END_STEP_MS     2    // between two looks whether the pool is done with it
+#define RESUME_WAIT_MS  5000
+#define RESUME_AGAIN_MS 10000
+#define SYNC_AFTER_MS   1000 // what the server has not taken by then
+#define LOST_MESSAGE    "The runner was interrupted: what the job wrote after this, if anything, was not recorded."
+
+static void begin_delivery(struct worker_job *job);
+
+static const struct logger *logger_of(const struct worker_job *job)
+{
+    return job->worker->options.logger;
+}
+
+// --- What the runner is told
+
+static void tell(struct worker_job *job, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void tell(struct worker_job *job, const char *fmt, ...)
+{
+    char text[128];
+    va_list args;
+    va_start(args, fmt);
+    int len = vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    control_say(job->control, str_n(text, (size_t)len));
+}
+
+static void cancel(struct worker_job *job, const char *reason, uint64_t grace_ms)
+{
+    CLEANUP(buf_release) struct buf message = {0};
+    struct json_writer json = json_writer_to(&message);
+    json_open_object(&json, NULL);
+    json_add_text(&json, "type", "cancel");
+    json_add_text(&json, "reason", reason ? reason : "it was cancelled");
+    json_add_u64(&json, "grace_ms", grace_ms);
+    json_close(&json);
+    control_say(job->control, buf_str(&message));
+}
+
+void worker_job_alive(struct worker_job *job)
+{
+    if (job->retry_on_lost && job->state <= JOB_RUNNING)
+        control_say(job->control, STR("{\"type\":\"alive\"}"));
+}
+
+// Looks at what is new in the spool, and asks to be told when there is more.
+static void take_turn(struct worker_job *job)
+{
+    uint64_t before = spool_next(job->spool);
+    bool more = false;
+    int err = job->control ? spool_follow(job->spool, &more) : 0;
+    if (err < 0)
+        log_warn(logger_of(job), "a spool cannot be read", LOG_S("execution_id", job->id),
+                 LOG_S("reason", error_text(err)));
+    if (spool_next(job->spool) != before && job->delivery)
+        delivery_spooled(job->delivery);
+    if (more) {
+        loop_defer(job->worker->loop, &job->turn);
+        return;
+    }
+    uint64_t acked = spool_acked_below(job->spool);
+    if (acked != job->acked)
+        tell(job, "{\"type\":\"acked\",\"counter\":%llu}", (unsigned long long)acked);
+    job->acked = acked;
+    uint64_t end = MAX(spool_notice_end(job->spool), spool_end(job->spool) + 1);
+    if (job->notice_end == 0 || end < job->notice_end) {
+        job->notice_end = end;
+        tell(job, "{\"type\":\"notice\",\"end\":%llu}", (unsigned long long)end);
+    }
+}
+
+// --- Its end here
+
+void worker_job_detach(struct worker_job *job)
+{
+    deferred_cancel(&job->turn);
+    control_free(&job->control);
+    delivery_free(&job->delivery);
+}
+
+void worker_job_free(struct worker_job *job)
+{
+    struct worker *worker = job->worker;
+    worker_job_detach(job);
+    map_remove(&worker->jobs, &job->node);
+    timer_free(&job->adopting);
+    timer_free(&job->sync_timer);
+    timer_free(&job->end_timer);
+    timer_free(&job->settle_timer);
+    spool_free(&job->spool);
+    run_file_release(&job->run);
+    close_fd(&job->dir_fd);
+    free(job->id);
+    free(job->dir);
+    free(job);
+    worker->job_gone(worker);
+}
+
+void worker_job_end(struct worker_job *job)
+{
+    job->dead = true;
+    if (job->working || (job->delivery && delivery_reading(job->delivery)))
+        timer_start(job->end_timer, END_STEP_MS);
+    else
+        worker_job_free(job);
+}
+
+static void on_end(void *arg)
+{
+    worker_job_end(arg);
+}
+
+void worker_job_give_back(struct worker *worker, const char *id, uint64_t epoch, const char *reason)
+{
+    CLEANUP(buf_release) struct buf message = {0};
+    struct json_writer json = json_writer_to(&message);
+    json_open_object(&json, NULL);
+    json_add_text(&json, "type", "return");
+    json_add_text(&json, "execution_id", id);
+    json_add_u64(&json, "epoch", epoch);
+    json_add_text(&json, "reason", reason);
+    json_close(&json);
+    // If there is no connection, the server learns from what the next `hello` holds that it is not here.
+    worker_link_send(worker->link, buf_str(&message));
+    log_warn(worker->options.logger, "a job is given back", LOG_S("execution_id", id), LOG_S("reason", reason));
+}
+
+static void remove_part(const struct worker_job *job, const char *name)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/%s", job->dir, name);
+    dir_remove_all(path);
+}
+
+// Deletes the folder once the server has all of it. What it will never take stays, without what the job made.
+static void settle(struct worker_job *job)
+{
+    if (job->delivered && (job->working || delivery_reading(job->delivery))) {
+        timer_start(job->settle_timer, END_STEP_MS);
+    } else if (job->delivered) {
+        spool_remove(&job->spool);
+        worker_job_end(job);
+    } else if (job->refused < 0 && job->state == JOB_ENDED) {
+        job->state = JOB_KEPT;
+        log_error(logger_of(job), "the server does not take the log of a job; its folder stays",
+                  LOG_S("execution_id", job->id), LOG_S("folder", job->dir), LOG_S("reason", error_text(job->refused)));
+        remove_part(job, JOB_WORK);
+        worker_job_end(job);
+    }
+}
+
+static void on_settle(void *arg)
+{
+    settle(arg);
+}
+
+static void on_turn(struct deferred *deferred)
+{
+    struct worker_job *job = CONTAINER_OF(deferred, struct worker_job, turn);
+    if (job->dead || !job->spool)
+        return;
+    if (job->delivered || job->refused < 0)
+        settle(job);
+    else
+        take_turn(job);
+}
+
+static void turn_soon(struct worker_job *job)
+{
+    loop_defer(job->worker->loop, &job->turn);
+}
+
+// --- The delivery
+
+static void on_acked(void *arg)
+{
+    turn_soon(arg);
+}
+
+static void on_changed(void *arg)
+{
+    (void)arg; // run.json is the runner's as long as it lives; afterwards it is saved with the outcome
+}
+
+static void on_cancel(void *arg, const char *reason, uint64_t grace_ms)
+{
+    cancel(arg, reason, grace_ms);
+}
+
+static void on_delivered(void *arg)
+{
+    (void)arg;
+}
+
+static void on_trouble(void *arg, int err, const char *text)
+{
+    struct worker_job *job = arg;
+    if (!job->told_trouble)
+        log_warn(logger_of(job), "a log is not delivered yet", LOG_S("execution_id", job->id),
+                 LOG_S("reason", text ? text : error_text(err)));
+    job->told_trouble = true;
+}
+
+// The server will never take it: then nobody waits for the job either.
+static void on_ended(void *arg, int err, const char *text)
+{
+    struct worker_job *job = arg;
+    job->delivered = err == 0;
+    job->refused = err;
+    if (err < 0 && job->state < JOB_ENDED) {
+        CLEANUP(free_ptr)
+        char *reason = xasprintf("the server does not take its log: %s", text ? text : error_text(err));
+        cancel(job, reason, JOB_GRACE_MS);
+    }
+    turn_soon(job);
+}
+
+static const struct delivery_events delivery_events = {on_acked,     on_changed, on_cancel,
+                                                       on_delivered, on_trouble, on_ended};
+
+static void begin_delivery(struct worker_job *job)
+{
+    struct worker *worker = job->worker;
+    struct delivery_options options = {
+        .loop = worker->loop,
+        .pool = worker->pool,
+        .run = &job->run,
+        .link = worker_link_stream(worker->link, &job->run, NULL),
+        .spool = job->spool,
+        .events = &delivery_events,
+        .arg = job,
+    };
+    job->delivery = delivery_new(&options);
+}
+
+// --- Its runner
+
+static void heard_started(struct worker_job *job)
+{
+    int err = run_file_load(job->dir, &job->run);
+    if (err == 0 && !job->spool)
+        err = spool_attach(&(struct spool_options){.dir = job->dir, .bytes_max = UINT64_MAX}, &job->spool);
+    if (err < 0) { // it is delivered when its runner has gone
+        log_warn(logger_of(job), "a job cannot be followed", LOG_S("execution_id", job->id),
+                 LOG_S("reason", error_text(err)));
+        return;
+    }
+    job->state = JOB_RUNNING;
+    begin_delivery(job);
+    turn_soon(job);
+}
+
+static void heard(void *arg, const char *type, const json_t *message)
+{
+    struct worker_job *job = arg;
+    (void)message;
+    if (strcmp(type, "started") == 0 && job->state == JOB_STARTING) {
+        heard_started(job);
+    } else if (strcmp(type, "spooled") == 0) {
+        job->notice_end = 0;
+        turn_soon(job);
+    }
+}
+
+// --- Its runner has gone
+
+static void add_event(struct worker_job *job)
+{
+    CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
+    CLEANUP(buf_release) struct buf extra = {0};
+    record_extra_append_string(&extra, "event_type", STR("capture_interrupted"));
+    struct record record = {.time_ms = clock_real_ms(),
+                            .stream = STREAM_EVENT,
+                            .level = LEVEL_WARNING,
+                            .message = STR(LOST_MESSAGE),
+                            .extra = buf_str(&extra)};
+    if (chunk_builder_add(builder, &record) < 0)
+        abort(); // a chunk is not full with one
+    CLEANUP(chunk_unref) struct chunk *event = chunk_builder_finish(builder, 0);
+    int err = spool_append(job->spool, event);
+    if (err < 0)
+        log_warn(logger_of(job), "an interruption cannot be recorded", LOG_S("execution_id", job->id),
+                 LOG_S("reason", error_text(err)));
+}
+
+// It was killed, and all that it had captured is in the page cache: the log goes on with the event that says so, under
+// the same counters, as nobody can have seen more than there is.
+static void end_as_lost(struct worker_job *job)
+{
+    struct run_file *run = &job->run;
+    if (run->cgroup) {
+        cgroup_kill_path(run->cgroup);
+        rmdir(run->cgroup); // the next job's worker finds what is still dying
+    }
+    add_event(job);
+    run->ended = true;
+    run->has_exit_code = false;
+    run->records = spool_next(job->spool);
+    run->ended_ms = 0;
+    snprintf(run->status, sizeof(run->status), "lost");
+}
+
+static bool other_boot(const struct run_file *run)
+{
+    char boot[sizeof(run->boot)];
+    run_file_boot(boot);
+    return run->boot[0] && strcmp(run->boot, boot) != 0;
+}
+
+// --- After a power failure the server may have more than is here: that is delivered as `wrap --resume` does it, which
+// knows how, by a connection of its own.
+
+static void resume_work(struct job *work)
+{
+    struct worker_job *job = CONTAINER_OF(work, struct worker_job, work);
+    struct runner_resumed resumed;
+    struct runner_options options = {.server = job->worker->options.server,
+                                     .state_dir = job->worker->options.state_dir,
+                                     .deliver_wait_ms = RESUME_WAIT_MS};
+    options.server.abort = &job->worker->abort;
+    int err = runner_resume(&options, job->id, NULL, NULL, &resumed);
+    job->work_err = err < 0 && err != ERR_NOT_FOUND                 ? err
+                    : resumed.delivered > 0 || err == ERR_NOT_FOUND ? 0
+                                                                    : ERR_UNAVAILABLE;
+}
+
+static void resume_done(struct job *work)
+{
+    struct worker_job *job = CONTAINER_OF(work, struct worker_job, work);
+    job->working = false;
+    if (job->work_err == 0)
+        worker_job_end(job);
+    else
+        timer_start(job->sync_timer, RESUME_AGAIN_MS);
+}
+
+// --- What the pool does for a job
+
+static void work_done(struct job *work)
+{
+    struct worker_job *job = CONTAINER_OF(work, struct worker_job, work);
+    job->working = false;
+}
+
+static void start_work(struct worker_job *job, void (*work)(struct job *work), void (*done)(struct job *work))
+{
+    job->work = (struct job){.reply_to = job->worker->loop, .work = work, .done = done};
+    job->working = pool_submit(job->worker->pool, &job->work) == 0;
+    if (!job->working)
+        timer_start(job->sync_timer, SYNC_AFTER_MS);
+}
+
+static void sync_work(struct job *work)
+{
+    struct worker_job *job = CONTAINER_OF(work, struct worker_job, work);
+    if (spool_sync(job->spool) == 0)
+        run_file_sync(job->dir);
+}
+
+static void on_sync(void *arg)
+{
+    struct worker_job *job = arg;
+    if (job->powerless)
+        start_work(job, resume_work, resume_done);
+    else if (!job->dead && !job->delivered && !job->working)
+        start_work(job, sync_work, work_done);
+}
+
+// The outcome is that of the file; epoch and incarnation are what the delivery knows.
+static int load_outcome(struct worker_job *job)
+{
+    CLEANUP(run_file_release) struct run_file run = {0};
+    int err = run_file_load(job->dir, &run);
+    if (err < 0)
+        return err;
+    if (job->delivery) {
+        run.epoch = job->run.epoch;
+        memcpy(run.incarnation, job->run.incarnation, sizeof(run.incarnation));
+    }
+    struct run_file before = job->run; // in place: the delivery looks at it
+    job->run = run;
+    run = before;
+    return 0;
+}
+
+static void ended(struct worker_job *job)
+{
+    int err = load_outcome(job);
+    if (err < 0) {
+        log_error(logger_of(job), "what became of a job cannot be read; its folder stays", LOG_S("folder", job->dir),
+                  LOG_S("reason", error_text(err)));
+        worker_job_end(job);
+        return;
+    }
+    job->state = JOB_ENDED;
+    bool whole = job->run.ended && spool_next(job->spool) >= job->run.records;
+    if (!whole && other_boot(&job->run)) {
+        job->powerless = true;
+        spool_free(&job->spool); // whoever delivers it takes the lock
+        start_work(job, resume_work, resume_done);
+        return;
+    }
+    if (!whole)
+        end_as_lost(job);
+    run_file_save(&job->run, job->dir, false); // before the server hears of it: it cannot come out differently
+    if (!job->delivery)
+        begin_delivery(job);
+    delivery_complete(job->delivery);
+    timer_start(job->sync_timer, SYNC_AFTER_MS);
+    turn_soon(job);
+}
+
+static void on_adopt(void *arg)
+{
+    struct worker_job *job = arg;
+    int err =
+        job->spool ? 0 : spool_attach(&(struct spool_options){.dir = job->dir, .bytes_max = UINT64_MAX}, &job->spool);
+    if (err == 0)
+        err = spool_adopt(job->spool);
+    if (err == 0) {
+        ended(job);
+    } else if (err == ERR_HELD && job->adoptions++ < ADOPT_MAX) {
+        timer_start(job->adopting, ADOPT_STEP_MS);
+    } else if (err == ERR_NOT_FOUND && job->state == JOB_STARTING) {
+        worker_job_give_back(job->worker, job->id, job->epoch, "its runner could not be started");
+        dir_remove_all(job->dir);
+        worker_job_end(job);
+    } else {
+        log_error(logger_of(job), "what a job has left cannot be read; its folder stays", LOG_S("folder", job->dir),
+                  LOG_S("reason", error_text(err)));
+        worker_job_end(job);
+    }
+}
+
+static void gone(void *arg)
+{
+    struct worker_job *job = arg;
+    control_free(&job->control);
+    on_adopt(job);
+}
+
+static const struct control_events control_events = {heard, gone};
+
+// --- Its beginning here
+
+struct worker_job *worker_job_new(struct worker *worker, const char *id, uint64_t epoch, bool retry_on_lost)
+{
+    struct worker_job *job = xcalloc(1, sizeof(*job));
+    job->worker = worker;
+    job->id = xstrdup(id);
+    job->dir = xasprintf("%s/%s", worker->spools, id);
+    job->epoch = epoch;
+    job->retry_on_lost = retry_on_lost;
+    job->adopting = timer_new(worker->loop, on_adopt, job);
+    job->sync_timer = timer_new(worker->loop, on_sync, job);
+    job->end_timer = timer_new(worker->loop, on_end, job);
+    job->settle_timer = timer_new(worker->loop, on_settle, job);
+    deferred_init(&job->turn, on_turn);
+    map_insert(&worker->jobs, &job->node, str_of(job->id));
+    job->dir_fd = open(job->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (job->dir_fd < 0) {
+        worker_job_free(job);
+        return NULL;
+    }
+    return job;
+}
+
+void worker_job_spawned(struct worker_job *job, int control_fd)
+{
+    job->control = control_new(job->worker->loop, control_fd, &control_events, job);
+    if (!job->control)
+        timer_start(job->adopting, ADOPT_STEP_MS); // found again when it has ended
+}
+
+bool worker_job_found(struct worker_job *job)
+{
+    int fd;
+    struct spool_options options = {.dir = job->dir, .bytes_max = UINT64_MAX};
+    // Nothing begins any more in a folder that has a spool: a request for its runner may still be under way.
+    int err = spool_create(&options, &job->spool);
+    if (err == 0)
+        return false;
+    if (control_connect(job->dir_fd, JOB_CONTROL, &fd) == 0) {
+        worker_job_spawned(job, fd);
+        heard_started(job);
+        worker_job_alive(job);
+    } else {
+        timer_start(job->adopting, 0);
+    }
+    return true;
+}
