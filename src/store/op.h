@@ -20,6 +20,7 @@
     X(PURGE, purge, AT(purge, row), NONE, KEEPS, nothing)                                     \
     X(KEY_CREATE, key_create, NONE, AT(key_create, key.account), GROWS, key_create)           \
     X(KEY_REVOKE, key_revoke, NONE, AT(key_revoke, account), KEEPS, nothing)                  \
+    X(KEY_RENAME, key_rename, NONE, AT(key_rename, account), GROWS, nothing)                  \
     X(KEY_USED, key_used, NONE, NONE, KEEPS, nothing)                                         \
     X(ACCOUNT_ENSURE, account_ensure, NONE, NONE, KEEPS, nothing)                             \
     X(ACCOUNT_CREATE, account_create, NONE, NONE, KEEPS, nothing)                             \

@@ -51,6 +51,29 @@ static int revoke_err(struct fixture *fixture, const char *account_name, const c
     return fixture_run(fixture, &revoke.op);
 }
 
+static int rename_err(struct fixture *fixture, const char *account_name, const char *key_id, const char *name,
+                      enum role by)
+{
+    struct store_key_rename rename = {.op.kind = STORE_KEY_RENAME,
+                                      .account_name = str_of(account_name),
+                                      .key_id = str_of(key_id),
+                                      .name = str_of(name),
+                                      .role = by};
+    return fixture_run(fixture, &rename.op);
+}
+
+static void assert_key_name(struct fixture *fixture, const char *account_name, const char *key_id, const char *name)
+{
+    struct store_key_list list = {.op.kind = STORE_KEY_LIST, .account_name = str_of(account_name)};
+    assert_int_equal(fixture_run(fixture, &list.op), 0);
+    size_t i = 0;
+    while (i < list.ret_count && strcmp(list.ret_keys[i].key_id, key_id) != 0)
+        i++;
+    assert_true(i < list.ret_count);
+    assert_string_equal(list.ret_keys[i].name, name);
+    store_op_release(&list.op);
+}
+
 static struct api_key find_key(struct fixture *fixture, const char *key_id)
 {
     struct store_key_find find = {.op.kind = STORE_KEY_FIND};
@@ -136,6 +159,30 @@ static void keys_are_kept_apart_by_account_and_untouched_from_below(void **state
 
 // Each row: the operator keys of account a, then what becomes of revoking the first of them. Times are from now on; 0:
 // never.
+static void a_key_gets_another_name_from_those_above_it_in_its_account(void **state)
+{
+    struct fixture *fixture = *state;
+    make_account(fixture, "a");
+    make_account(fixture, "b");
+    assert_int_equal(make_key(fixture, (struct new_key){"a", "key_1", ROLE_ADMIN, 0}), 0);
+    assert_int_equal(make_key(fixture, (struct new_key){"a", "key_2", ROLE_VIEWER, 0}), 0);
+    assert_int_equal(make_key(fixture, (struct new_key){"b", "key_3", ROLE_ADMIN, 0}), 0);
+    assert_int_equal(rename_err(fixture, "a", "key_1", "größer", ROLE_ADMIN), 0);
+    assert_key_name(fixture, "a", "key_1", "größer");
+    assert_key_name(fixture, "a", "key_2", "");
+    assert_key_name(fixture, "b", "key_3", "");
+    assert_int_equal(rename_err(fixture, "a", "key_1", "x", ROLE_SERVICE), ERR_FORBIDDEN);
+    assert_int_equal(rename_err(fixture, "a", "key_9", "x", ROLE_OPERATOR), ERR_NOT_FOUND);
+    assert_int_equal(rename_err(fixture, "b", "key_1", "x", ROLE_OPERATOR), ERR_NOT_FOUND);
+    assert_int_equal(rename_err(fixture, "nobody", "key_1", "x", ROLE_OPERATOR), ERR_NOT_FOUND);
+    assert_key_name(fixture, "a", "key_1", "größer");
+    assert_int_equal(revoke_err(fixture, "a", "key_2", ROLE_ADMIN), 0);
+    assert_int_equal(rename_err(fixture, "a", "key_2", "was the dashboard's", ROLE_ADMIN), 0);
+    fixture_reopen(fixture);
+    assert_key_name(fixture, "a", "key_2", "was the dashboard's");
+    assert_true(find_key(fixture, "key_2").revoked_ms > 0);
+}
+
 static void an_operator_key_goes_only_while_another_lasts_as_long(void **state)
 {
     const struct {
@@ -300,6 +347,7 @@ int main(void)
         ON_EACH(the_name_of_an_account_is_taken_for_ever),
         ON_EACH(accounts_are_listed_in_pages_without_the_deleted_ones),
         ON_EACH(keys_are_kept_apart_by_account_and_untouched_from_below),
+        ON_EACH(a_key_gets_another_name_from_those_above_it_in_its_account),
         ON_EACH(an_operator_key_goes_only_while_another_lasts_as_long),
         ON_EACH(the_account_of_the_last_operator_is_neither_suspended_nor_deleted),
         ON_EACH(nothing_of_a_suspended_account_is_given_up_nor_soon_after),

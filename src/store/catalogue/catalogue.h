@@ -37,6 +37,7 @@ int catalogue_account_purged(struct sql *sql, int64_t account); // it holds none
 
 // --- keys.c
 int catalogue_key_create(struct sql *sql, struct store_key_create *create);
+int catalogue_key_rename(struct sql *sql, struct store_key_rename *rename);
 int catalogue_key_revoke(struct sql *sql, struct store_key_revoke *revoke, int64_t now_ms);
 int catalogue_key_used(struct sql *sql, const struct store_key_used *used);
 int catalogue_key_find(struct sql *sql, struct store_key_find *find);

@@ -53,14 +53,32 @@ static int key_load(struct sql *sql, int64_t account, struct str key_id, struct 
     return rc == 1 ? key_from_row(find, ret) : rc < 0 ? rc : ERR_NOT_FOUND;
 }
 
+// The key to be changed, which must not be above the role of whoever asks. *account becomes its account.
+static int key_for(struct sql *sql, struct str account_name, int64_t *account, struct str key_id, enum role role,
+                   struct api_key *ret)
+{
+    int err = catalogue_account_resolve(sql, account_name, account);
+    if (err == 0)
+        err = key_load(sql, *account, key_id, ret);
+    return err < 0 ? err : ret->role > role ? ERR_FORBIDDEN : 0;
+}
+
 static int revoke_check(struct sql *sql, struct store_key_revoke *revoke, int64_t now_ms, struct api_key *ret_key)
 {
-    int err = catalogue_account_resolve(sql, revoke->account_name, &revoke->account);
-    if (err == 0)
-        err = key_load(sql, revoke->account, revoke->key_id, ret_key);
+    int err = key_for(sql, revoke->account_name, &revoke->account, revoke->key_id, revoke->role, ret_key);
+    return err < 0 ? err : catalogue_operators_left(sql, ret_key->row, 0, now_ms);
+}
+
+int catalogue_key_rename(struct sql *sql, struct store_key_rename *rename)
+{
+    CLEANUP(api_key_release) struct api_key key = {0};
+    int err = key_for(sql, rename->account_name, &rename->account, rename->key_id, rename->role, &key);
     if (err < 0)
         return err;
-    return ret_key->role > revoke->role ? ERR_FORBIDDEN : catalogue_operators_left(sql, ret_key->row, 0, now_ms);
+    struct sql_statement *update = sql_statement(sql, CATALOGUE_KEY_RENAME);
+    sql_bind_i64(update, 1, key.row);
+    sql_bind_text(update, 2, rename->name);
+    return sql_run(update, NULL);
 }
 
 static int run_at(struct sql *sql, enum catalogue_statement id, int64_t row, int64_t time_ms)

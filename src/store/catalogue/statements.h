@@ -40,6 +40,7 @@
     X(KEY_BY_HASH, "SELECT " KEY_COLUMNS " FROM api_keys WHERE hash = ?1")                                             \
     X(KEY_LIST, "SELECT " KEY_COLUMNS " FROM api_keys WHERE account = ?1 ORDER BY id LIMIT ?2")                        \
     X(KEY_REVOKE, "UPDATE api_keys SET revoked_ms = ?2 WHERE id = ?1 AND revoked_ms = 0")                              \
+    X(KEY_RENAME, "UPDATE api_keys SET name = ?2 WHERE id = ?1")                                                       \
     X(KEYS_REVOKE, "UPDATE api_keys SET revoked_ms = ?2 WHERE account = ?1 AND revoked_ms = 0")                        \
     X(KEY_USED, "UPDATE api_keys SET last_used_ms = ?2 WHERE id = ?1 AND last_used_ms < ?2")                           \
     X(OPERATORS_ALONE, "SELECT {alone}")                                                                               \

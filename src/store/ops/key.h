@@ -31,6 +31,15 @@ struct store_key_revoke {
     enum role role; // role of the caller
     int64_t ret_row;
 };
+// Returns ERR_NOT_FOUND, or ERR_FORBIDDEN for a key above `role`. The name is only for people, so a key that has ended
+// gets a new one, too.
+struct store_key_rename {
+    struct store_op op;
+    int64_t account;
+    struct str account_name; // as above
+    struct str key_id, name;
+    enum role role; // role of the caller
+};
 struct store_key_used {
     struct store_op op;
     int64_t row, used_ms;

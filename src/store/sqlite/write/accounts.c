@@ -35,6 +35,11 @@ int commit_key_revoke(struct sqlite_store *store, struct store_op *op)
     return commit_refuse(op, catalogue_key_revoke(store->db.sql, revoke, store_now_ms(store)));
 }
 
+int commit_key_rename(struct sqlite_store *store, struct store_op *op)
+{
+    return commit_refuse(op, catalogue_key_rename(store->db.sql, CONTAINER_OF(op, struct store_key_rename, op)));
+}
+
 int commit_key_used(struct sqlite_store *store, struct store_op *op)
 {
     return commit_refuse(op, catalogue_key_used(store->db.sql, CONTAINER_OF(op, struct store_key_used, op)));
