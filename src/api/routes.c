@@ -191,6 +191,10 @@ static const struct field key_body[] = {
      .flags = FIELD_NULL},
     {0},
 };
+static const struct field key_patch_body[] = {
+    {"name", "shown", .type = FIELD_TEXT, .min = 1, .max = 200, .flags = FIELD_REQUIRED},
+    {0},
+};
 static const struct field keys_query[] = {FIELD_OF_ACCOUNT, {0}};
 
 static const struct field account_body[] = {
@@ -277,6 +281,8 @@ const struct route api_routes[] = {
     {HTTP_M_POST, "/api/v1/keys", ACTION_KEYS, .body = key_body, .handle = keys_create, .summary = "make an API key"},
     {HTTP_M_GET, "/api/v1/keys", ACTION_KEYS, .query = keys_query, .handle = keys_list,
      .summary = "the account's API keys"},
+    {HTTP_M_PATCH, "/api/v1/keys/{key_id}", ACTION_KEYS, .query = keys_query, .body = key_patch_body,
+     .handle = keys_rename, .summary = "give an API key another name"},
     {HTTP_M_DELETE, "/api/v1/keys/{key_id}", ACTION_KEYS, .query = keys_query, .handle = keys_revoke,
      .summary = "revoke an API key; its streams end"},
     {HTTP_M_POST, "/api/v1/accounts", ACTION_OPERATE, .body = account_body, .handle = accounts_create,

@@ -3,6 +3,8 @@
 
 #include "util/clock.h"
 
+#define NO_SUCH_KEY "no such key"
+
 static void add_key(struct json_writer *json, const struct api_key *key, const char *secret)
 {
     json_open_object(json, NULL);
@@ -159,23 +161,91 @@ void keys_list(struct call *call)
     call_submit(call, STORE_KEY_LIST, &it->list.op, key_list_done);
 }
 
-struct key_revoke {
-    struct store_key_revoke revoke;
-    struct call *call;
+// --- One key
+
+struct key_name {
     char account[ACCOUNT_NAME_MAX + 1], key_id[64];
 };
 
-static const char *revoke_error_text(int err)
+// Whose key and which one. Returns false after it has answered.
+static bool take_key(struct call *call, struct key_name *ret)
+{
+    struct str key_id = call_capture(call, "key_id");
+    if (!take_account(call, call_param(call, "account").text, ret->account))
+        return false;
+    if (key_id.len >= sizeof(ret->key_id)) {
+        call_fail(call, ERR_NOT_FOUND, NO_SUCH_KEY);
+        return false;
+    }
+    memcpy(ret->key_id, key_id.data, key_id.len);
+    ret->key_id[key_id.len] = '\0';
+    return true;
+}
+
+static const char *key_error_text(int err)
 {
     switch (err) {
     case ERR_NOT_FOUND:
-        return "no such key";
+        return NO_SUCH_KEY;
     case ERR_FORBIDDEN:
-        return "a key cannot revoke one with a higher role than its own";
+        return "a key cannot change one with a higher role than its own";
     default:
         return account_error_text(err);
     }
 }
+
+struct key_rename {
+    struct store_key_rename rename;
+    struct call *call;
+    struct key_name key;
+    char *name;
+};
+
+static void key_rename_done(struct store_op *op)
+{
+    struct key_rename *it = CONTAINER_OF(op, struct key_rename, rename.op);
+
+    if (op->err == 0) {
+        CLEANUP(buf_release) struct buf text = {0};
+        struct json_writer json = json_writer_to(&text);
+        json_open_object(&json, NULL);
+        json_add_text(&json, "key_id", it->key.key_id);
+        json_add_text(&json, "name", it->name);
+        json_close(&json);
+        call_answer(it->call, 200, &json);
+    } else {
+        call_fail(it->call, op->err, key_error_text(op->err));
+    }
+    call_unref(it->call);
+    store_op_release(op);
+    free(it->name);
+    free(it);
+}
+
+void keys_rename(struct call *call)
+{
+    struct key_rename *it = xcalloc(1, sizeof(*it));
+    if (!take_key(call, &it->key)) {
+        free(it);
+        return;
+    }
+    it->call = call;
+    it->name = str_dup(call_member(call, "name").text);
+    it->rename = (struct store_key_rename){
+        .account = call->principal.account,
+        .account_name = str_of(it->key.account),
+        .key_id = str_of(it->key.key_id),
+        .name = str_of(it->name),
+        .role = call->principal.role,
+    };
+    call_submit(call, STORE_KEY_RENAME, &it->rename.op, key_rename_done);
+}
+
+struct key_revoke {
+    struct store_key_revoke revoke;
+    struct call *call;
+    struct key_name key;
+};
 
 static void key_revoke_done(struct store_op *op)
 {
@@ -186,12 +256,12 @@ static void key_revoke_done(struct store_op *op)
         struct json_writer json = json_writer_to(&text);
         auth_revoked(it->call->api->options.auth, it->revoke.ret_row);
         json_open_object(&json, NULL);
-        json_add_text(&json, "key_id", it->key_id);
+        json_add_text(&json, "key_id", it->key.key_id);
         json_add_bool(&json, "revoked", true);
         json_close(&json);
         call_answer(it->call, 200, &json);
     } else {
-        call_fail(it->call, op->err, revoke_error_text(op->err));
+        call_fail(it->call, op->err, key_error_text(op->err));
     }
     call_unref(it->call);
     store_op_release(op);
@@ -200,23 +270,16 @@ static void key_revoke_done(struct store_op *op)
 
 void keys_revoke(struct call *call)
 {
-    struct str key_id = call_capture(call, "key_id");
     struct key_revoke *it = xcalloc(1, sizeof(*it));
-    if (!take_account(call, call_param(call, "account").text, it->account)) {
+    if (!take_key(call, &it->key)) {
         free(it);
-        return;
-    }
-    if (key_id.len >= sizeof(it->key_id)) {
-        free(it);
-        call_fail(call, ERR_NOT_FOUND, "no such key");
         return;
     }
     it->call = call;
-    memcpy(it->key_id, key_id.data, key_id.len);
     it->revoke = (struct store_key_revoke){
         .account = call->principal.account,
-        .account_name = str_of(it->account),
-        .key_id = str_of(it->key_id),
+        .account_name = str_of(it->key.account),
+        .key_id = str_of(it->key.key_id),
         .role = call->principal.role,
     };
     call_submit(call, STORE_KEY_REVOKE, &it->revoke.op, key_revoke_done);

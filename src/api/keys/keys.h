@@ -11,6 +11,7 @@ const char *account_error_text(int err); // of an account that cannot be had; NU
 // Handlers.
 void keys_create(struct call *call);
 void keys_list(struct call *call);
+void keys_rename(struct call *call);
 void keys_revoke(struct call *call);
 void tickets_create(struct call *call);
 void accounts_create(struct call *call);

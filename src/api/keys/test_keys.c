@@ -151,6 +151,42 @@ static void an_account_that_is_none_or_gone_is_said_to_be_that(void **state)
     assert_refused(it, "expired", ACCOUNT_GONE);
 }
 
+// --- Renaming
+
+static void a_key_gets_another_name_and_stays_what_it_is(void **state)
+{
+    struct live_house *it = *state;
+    const char *admin = live_key(it, it->account, ROLE_ADMIN);
+    assert_int_equal(SEND(it, admin, "POST /api/v1/keys", "{\"name\":\"old\",\"role\":\"viewer\"}"), 201);
+    CLEANUP(free_ptr) char *secret = xstrdup(live_text(it, "key")), *id = xstrdup(live_text(it, "key_id"));
+    CLEANUP(free_ptr) char *line = xasprintf("PATCH /api/v1/keys/%s", id);
+    assert_int_equal(SEND(it, admin, line, "{\"name\":\"hall \\u00e9\"}"), 200);
+    assert_string_equal(live_text(it, "key_id"), id);
+    assert_string_equal(live_text(it, "name"), "hall \xc3\xa9");
+    CLEANUP(api_key_release) struct api_key key = find_key(it, secret);
+    assert_string_equal(key.name, "hall \xc3\xa9");
+    assert_int_equal(key.role, ROLE_VIEWER);
+    assert_int_equal(ASK(it, secret, "GET /api/v1/executions"), 200); // and it opens as before
+}
+
+static void a_key_is_renamed_by_none_below_it_and_from_no_other_account(void **state)
+{
+    struct live_house *it = *state;
+    const char *admin = live_key(it, it->account, ROLE_ADMIN), *root = live_key(it, it->account, ROLE_OPERATOR);
+    fixture_account(it->fixture, "theirs");
+    assert_int_equal(SEND(it, root, "POST /api/v1/keys", "{\"name\":\"kept\",\"role\":\"operator\"}"), 201);
+    CLEANUP(free_ptr) char *secret = xstrdup(live_text(it, "key"));
+    CLEANUP(free_ptr) char *line = xasprintf("PATCH /api/v1/keys/%s", live_text(it, "key_id"));
+    CLEANUP(free_ptr) char *elsewhere = xasprintf("%s?account=theirs", line);
+    assert_int_equal(SEND(it, admin, line, "{\"name\":\"x\"}"), 403);
+    assert_refused(it, "forbidden", "a higher role than its own");
+    assert_int_equal(SEND(it, admin, elsewhere, "{\"name\":\"x\"}"), 403);
+    assert_int_equal(SEND(it, root, elsewhere, "{\"name\":\"x\"}"), 404);
+    assert_refused(it, "not_found", "no such key");
+    CLEANUP(api_key_release) struct api_key key = find_key(it, secret);
+    assert_string_equal(key.name, "kept");
+}
+
 // --- Revoking
 
 static void a_revoked_key_opens_nothing_more(void **state)
@@ -218,6 +254,8 @@ int main(void)
         LIVE_TEST(an_operator_makes_lists_and_revokes_keys_of_another_account),
         LIVE_TEST(none_but_an_operator_names_an_account),
         LIVE_TEST(an_account_that_is_none_or_gone_is_said_to_be_that),
+        LIVE_TEST(a_key_gets_another_name_and_stays_what_it_is),
+        LIVE_TEST(a_key_is_renamed_by_none_below_it_and_from_no_other_account),
         LIVE_TEST(a_revoked_key_opens_nothing_more),
         LIVE_TEST(a_key_is_not_revoked_by_whom_it_outranks_nor_from_outside),
         LIVE_TEST(a_ticket_is_for_one_stream_and_they_are_counted),
