@@ -3,6 +3,7 @@
 #include "cli/table.h"
 #include "cli/terminal.h"
 #include "model/role.h"
+#include "util/json_writer.h"
 
 #include <unistd.h>
 
@@ -12,9 +13,10 @@ static const struct table_column columns[] = {
 };
 static const char *const members[] = {"key_id", "name", "role", "created_at", "last_used_at", "expires_at"};
 
-#define COLUMNS ARRAY_LEN(columns)
-#define EXPIRES (COLUMNS - 1)
-#define NARROW  120 // on a terminal with fewer columns, times are written in their short form
+#define COLUMNS  ARRAY_LEN(columns)
+#define EXPIRES  (COLUMNS - 1)
+#define NAME_ONE "name one key, by the identifier that `runnel key list` shows"
+#define NARROW   120 // on a terminal with fewer columns, times are written in their short form
 
 // The path, with the account if one was given.
 static char *keys_path(struct cli *cli, const char *id)
@@ -133,6 +135,21 @@ static int check_id(struct cli *cli, const char *id)
     return cli_usage_error(cli, "\"%s\" is not the identifier of a key", id);
 }
 
+static int rename_key(struct cli *cli, struct client *client, const char *id)
+{
+    CLEANUP(client_response_release) struct client_response response = {0};
+    CLEANUP(buf_release) struct buf body = {0};
+    CLEANUP(free_ptr) char *path = keys_path(cli, id);
+    const char *name = cli_value(cli, "name");
+    if (!name)
+        return cli_usage_error(cli, "say the key's new name by --name");
+    struct json_writer json = json_writer_to(&body);
+    json_open_object(&json, NULL);
+    json_add_text(&json, "name", name);
+    json_close(&json);
+    return cli_call(cli, client, "PATCH", path, buf_str(&body), &response);
+}
+
 static int revoke_key(struct cli *cli, struct client *client, const char *id)
 {
     CLEANUP(client_response_release) struct client_response response = {0};
@@ -145,8 +162,8 @@ static int run_key(struct cli *cli)
     static const struct cli_action actions[] = {
         {"create", NULL, .run = create_key},
         {"list", NULL, .run = list_keys},
-        {"revoke", "name one key, by the identifier that `runnel key list` shows", .check = check_id,
-         .run = revoke_key},
+        {"rename", NAME_ONE, .check = check_id, .run = rename_key},
+        {"revoke", NAME_ONE, .check = check_id, .run = revoke_key},
         {0},
     };
     return cli_run_action(cli, actions);
@@ -154,16 +171,18 @@ static int run_key(struct cli *cli)
 
 const struct cli_command cmd_key = {
     .name = "key",
-    .summary = "make, list and revoke API keys",
-    .usage = "create|list|revoke [ID] [OPTIONS]",
-    .description = "`create` makes a key and prints it, this once. `list` shows the keys of the account. `revoke` "
-                   "makes a key invalid at once and ends the "
-                   "streams that were opened with it.\n\n"
-                   "Roles: viewer reads; user submits and reads and cancels its own; service writes records and states "
-                   "for the account; admin looks after "
-                   "the account: keys, purge; operator looks after the server: accounts, backup. A key makes and "
-                   "revokes keys up to its own role. The last "
-                   "operator key cannot be revoked.",
+    .summary = "make, list, rename and revoke API keys",
+    .usage = "create|list|rename|revoke [ID] [OPTIONS]",
+    .description =
+        "`create` makes a key and prints it, this once. `list` shows the keys of the account. `rename` gives "
+        "one another name, which is only for people. `revoke` "
+        "makes a key invalid at once and ends the "
+        "streams that were opened with it.\n\n"
+        "Roles: viewer reads; user submits and reads and cancels its own; service writes records and states "
+        "for the account; admin looks after "
+        "the account: keys, purge; operator looks after the server: accounts, backup. A key makes and "
+        "revokes keys up to its own role. The last "
+        "operator key cannot be revoked.",
     .options =
         (const struct cli_option[]){
             {'r', "role", CLI_VALUE, "ROLE", ROLES_SAID},
@@ -177,6 +196,7 @@ const struct cli_command cmd_key = {
         (const struct cli_example[]){
             {"runnel key create --role viewer --name dashboard --expires 90d", "a key that can only read"},
             {"runnel key list", "who may do what, and when it last did"},
+            {"runnel key rename key_01hx --name \"hall display\"", "says better what it is for"},
             {"runnel key revoke key_01hx", "makes it invalid"},
             {0},
         },

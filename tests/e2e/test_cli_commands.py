@@ -176,6 +176,11 @@ def test_keys_are_made_listed_and_revoked(cli, server, tmp_path):
     holder.ok("list")
     assert holder.run("key", "list").code == 4
     assert holder.run("wrap", "--deliver-wait", "1s", "--", "true").code == 0
+    cli.ok("key", "rename", key_id, "--name", 'hall "display"')
+    assert 'hall "display"' in cli.ok("key", "list").text()
+    assert cli.run("key", "rename", key_id).code == 2
+    assert cli.run("key", "rename", "key_nobody", "--name", "x").code == 3
+    cli.ok("key", "rename", key_id, "--name", "dash")
     cli.ok("key", "revoke", key_id)
     assert holder.run("list").code == 4
     assert "dash" in cli.ok("key", "list").text()
