@@ -163,6 +163,7 @@ static void server_reload(struct server *server)
         log_error(&server->logger, "reload failed; what was in force stays", LOG_S("reason", buf_cstr(&error)));
     else
         log_info(&server->logger, "reloaded", LOG_S("data", server->config->data));
+    metrics_set(server->metrics, METRIC_reload_failed, err != 0);
     systemd_notify("READY=1");
 }
 

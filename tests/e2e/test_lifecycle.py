@@ -209,6 +209,10 @@ def test_a_reload_with_a_mistake_keeps_the_old_configuration_and_says_so(servers
     execution_id = api.create()
     api.append(execution_id, {"message": "x" * 1001})
     assert len(api.logs(execution_id)) == 2
+    eventually(lambda: api.metrics()["runnel_reload_failed"] == 1, "the failure is counted")
+    config.write_text("message_max = 1000\n")
+    server.process.signal(signal.SIGHUP)
+    eventually(lambda: api.metrics()["runnel_reload_failed"] == 0, "the reload that went well is counted")
 
 
 def test_a_reload_takes_a_mended_file_after_one_whose_quote_had_no_end(servers, tmp_path):
