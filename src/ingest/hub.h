@@ -8,7 +8,7 @@
 
 struct hub;
 
-// What all loops are to hear.
+// What every loop must hear.
 enum hub_news_kind {
     HUB_LIVE,     // what only the live server knows of `row` has changed
     HUB_REPLACED, // another connection has taken the place of the runner with the connection `holder`, so it must go
@@ -28,30 +28,29 @@ struct hub_options {
     const struct logger *logger;
     uint64_t beat_ms;    // 0: NODE_BEAT_MS
     const char *address; // where this server listens, for people who look into the store; or NULL. Borrowed
-    // Hands it to each loop. Called on any thread, and must not call the hub.
+    // Gives the news to every loop. Called on any thread. It must not call the hub.
     void (*tell)(void *arg, const struct hub_news *news);
     void *tell_arg;
 };
 struct hub *hub_new(const struct hub_options *options);
 void hub_free(struct hub **hub);
-// Makes this server a node of the store, takes over the leases of runners that others have left, and looks at all of
-// its own once a second. On one loop only. Before `started` has been called without an error no runner may connect.
+// Makes this server a node of the store, takes over the leases that other nodes have left, and checks its leases once a
+// second. On one loop only. No runner may connect before `started` was called with 0.
 void hub_start(struct hub *hub, struct loop *loop, void (*started)(void *arg, int err), void *arg);
 void hub_stop(struct hub *hub);          // before its loop ends
-int64_t hub_node(const struct hub *hub); // in whose name runners claim; another one after this server was fenced
+int64_t hub_node(const struct hub *hub); // the one that claims for runners; after this server was fenced it is another
 
 uint64_t hub_lease_ms(const struct hub *hub);
 uint64_t hub_new_holder(struct hub *hub); // makes a connection number, never 0
-// Never LEASE_ELSEWHERE. `loop`: this one.
+// Never returns LEASE_ELSEWHERE. `loop` is the loop of the caller.
 enum lease_verdict hub_connect(struct hub *hub, struct loop *loop, const struct execution *execution, uint64_t epoch,
                                uint64_t holder);
-// `node`: in whose name it was claimed. If that was fenced since then, nobody holds it.
+// `node` is the one that claimed. If it was fenced since, nobody holds the execution.
 void hub_granted(struct hub *hub, int64_t row, int64_t node, uint64_t epoch, uint64_t holder);
 // A claim for a runner that is still to connect, which then comes with the epoch: its lease begins now.
 void hub_claimed(struct hub *hub, int64_t row, int64_t node, uint64_t epoch);
 void hub_refused(struct hub *hub, int64_t row);
-// After LEASE_RETURN: the store has given it back to `node`, see lease_returned. LEASE_RESUME, LEASE_TAKEN,
-// LEASE_FENCED.
+// To be called after LEASE_RETURN with what the store has done. Returns LEASE_RESUME, LEASE_TAKEN or LEASE_FENCED.
 enum lease_verdict hub_returned(struct hub *hub, int64_t row, const struct store_lease *lease, uint64_t holder);
 void hub_touch(struct hub *hub, struct loop *loop, int64_t row, uint64_t holder);
 void hub_lag(struct hub *hub, int64_t row, uint64_t holder, uint64_t lag_records);

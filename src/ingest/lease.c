@@ -57,8 +57,9 @@ static enum lease_verdict lease_begin_claim(struct lease *lease, bool was_there)
 static enum lease_verdict lease_ask_anew(struct lease_table *table, struct lease *lease, int64_t row,
                                          struct lease_stored stored, uint64_t now_ms, uint64_t *ret_former_holder)
 {
-    if (!lease) // a lost one anybody may claim
-        return stored.epoch && !stored.lost ? LEASE_ELSEWHERE : lease_begin_claim(lease_add(table, row), false);
+    bool elsewhere = stored.epoch && !stored.lost; // anybody may claim a lost one
+    if (!lease)
+        return elsewhere ? LEASE_ELSEWHERE : lease_begin_claim(lease_add(table, row), false);
     if (lease->state == LEASE_HELD && now_ms < lease->deadline_ms && !lease->unspoken)
         return LEASE_TAKEN;
     *ret_former_holder = lease->holder;

@@ -1,5 +1,6 @@
 // Nodes and leases on every engine: two connections to one store, each a node of its own, with one clock.
 #include "store/catalogue/catalogue.h"
+#include "store/schema/schema.h"
 #include "store/sql_fixture.h"
 #include "util/clock.h"
 
@@ -293,6 +294,33 @@ static void the_stores_clock_is_that_of_the_day(void **state)
     assert_true(now_ms >= by_us - 5 && now_ms <= by_us + 60000);
 }
 
+// --- A store from before there were leases
+
+static void runners_from_before_are_taken_over_by_whoever_starts_first(void **state)
+{
+    struct world *world = *state;
+    struct adopted_lease adopted = {0};
+    assert_int_equal(sql_exec(world->a, "DROP TABLE leases; DROP TABLE nodes"), 0);
+    assert_int_equal(
+        sql_exec(world->a, "INSERT INTO executions(account, execution_id, status, sealed, purged, epoch, created_ms) "
+                           "VALUES(1, 'runs', 'running', 0, 0, 3, 1), (1, 'queued', 'queued', 0, 0, 0, 1), "
+                           "(1, 'ended', 'completed', 1, 0, 2, 1), (1, 'lost', 'lost', 0, 0, 5, 1)"),
+        0);
+    for (const struct schema_migration *at = schema_migrations[sql_engine(world->a)]; at->number > 0; at++)
+        if (at->number == 4)
+            assert_int_equal(sql_exec(world->a, at->forward), 0);
+    assert_int_equal(count(world->a, "SELECT count(*) FROM leases"), 2);
+    int64_t node = start_node(world->b, false, START), runs = count(world->a, "SELECT min(id) FROM executions");
+    assert_true(node > 0);
+    assert_int_equal(adopts(world->b, node, 1, START, &adopted), 1);
+    assert_int_equal(adopted.subject, runs);
+    assert_int_equal(adopted.lease.epoch, 3);
+    assert_false(adopted.ran_out);
+    assert_int_equal(adopts(world->b, node, 0, START, &adopted), 1);
+    assert_int_equal(adopted.lease.epoch, 5);
+    assert_true(adopted.ran_out);
+}
+
 // --- Two at once
 
 #define SUBJECTS 200
@@ -404,6 +432,7 @@ int main(void)
         TEST(adopting_comes_in_parts),
         TEST(a_node_that_left_something_is_remembered_until_that_is_taken),
         TEST(the_stores_clock_is_that_of_the_day),
+        TEST(runners_from_before_are_taken_over_by_whoever_starts_first),
         TEST(two_that_adopt_at_once_take_each_lease_once),
         TEST(of_two_that_claim_the_same_at_once_one_has_it),
     };
