@@ -50,6 +50,8 @@ class Server:
                 "50000",
                 "--log-level",
                 "warning",
+                "--jobs",
+                "0",
                 *self.flags,
             ],
             stdin=subprocess.DEVNULL,

@@ -3,6 +3,8 @@
 #include "util/id.h"
 #include "worker/worker.h"
 
+#include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define SLOTS_MAX   100000
@@ -34,6 +36,8 @@ static int read_options(struct cli *cli, struct worker_options *options)
         return cli_usage_error(cli, "--name wants at most 128 letters, digits or any of ._:-, not \"%s\"",
                                options->name);
     options->slots = (unsigned)count;
+    options->embedded = cli_flag(cli, "embedded");
+    options->unconfined = cli_flag(cli, "unconfined");
     return read_labels(cli, options);
 }
 
@@ -68,6 +72,9 @@ static int run_worker(struct cli *cli)
     if (!server)
         return error_exit_code(ERR_INVALID);
     options.server = *server;
+    // Jobs outlive it, and it loses nothing by a kill.
+    if (options.embedded && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        return cli_fail(cli, ERR_INTERNAL, "it cannot be bound to its server");
     int err = worker_run(&options);
     return err < 0 ? fail(cli, &options, err) : 0;
 }
@@ -92,6 +99,10 @@ const struct cli_command cmd_worker = {
             {'l', "label", CLI_VALUE_MANY, "LABEL", "what this worker can be asked for by; may be repeated"},
             {0, "name", CLI_VALUE, "NAME", "its identifier; one is made for the data folder unless told"},
             {0, "job-user", CLI_VALUE, "USER", "whom jobs run as, if the worker is root"},
+            {0, "embedded", CLI_FLAG, NULL,
+             "as `serve` starts it: it ends with its parent, and takes only jobs of admin and operator keys where "
+             "neither Landlock nor --job-user keeps jobs from the data folder"},
+            {0, "unconfined", CLI_FLAG, NULL, "with --embedded: jobs of any key all the same"},
             {0},
         },
     .examples =

@@ -308,6 +308,7 @@ static struct offer offer_of(struct dispatch_worker *worker)
         .label_count = (unsigned)said->labels.count,
         .executor_count = (unsigned)said->executors.count,
         .runtime_count = (unsigned)said->runtimes.count,
+        .confined_only = said->trusted_only,
     };
     offer.labels = views(&at, &said->labels);
     offer.executors = views(&at, &said->executors);

@@ -28,6 +28,7 @@ struct worker_offer {
     uint64_t memory;      // bytes
     struct worker_words labels, executors, runtimes;
     int64_t clock_ms;         // what its clock said; 0: it did not say
+    bool trusted_only;        // it takes jobs of admin and operator keys only
     struct worker_held *held; // what it still runs or delivers
     size_t held_count;
 };

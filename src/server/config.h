@@ -35,6 +35,12 @@
     X(N, connections_max, 20000, 1, 1000000, false, "connections")                                                    \
     X(N, followers_max, 1000, 1, 1000000, true, "followers per account")                                              \
     X(N, open_executions_max, 10000, 1, 10000000, true, "executions per account that are not sealed")                 \
+    X(N, jobs, -1, -1, 10000, false,                                                                                  \
+      "jobs that the worker within the server runs at once; -1: one per core if only loopback is listened on, else "  \
+      "none")                                                                                                         \
+    X(T, job_user, "", 0, 0, false, "user that they run as, if the server is root")                                   \
+    X(B, jobs_unconfined, 0, 0, 1, false,                                                                             \
+      "it takes jobs of any key, also where nothing keeps them from the data folder")                                 \
     X(N, running_jobs_max, 10000, 1, 1000000, false, "jobs of an account that workers have at once")                  \
     X(N, queued_jobs_max, 1000000, 1, 100000000, true, "jobs of an account that wait for a worker")                   \
     X(T, cost_rate, "0.86", 0, 0, true, "what an hour of a worker costs")                                             \

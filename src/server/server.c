@@ -3,6 +3,7 @@
 #include "jobs/dispatch.h"
 #include "server/bootstrap.h"
 #include "server/collect.h"
+#include "server/embedded.h"
 #include "server/hangup.h"
 #include "server/listen.h"
 #include "server/resources.h"
@@ -30,6 +31,7 @@ struct server {
     struct auth *auth;
     struct hub *hub;
     struct dispatch *dispatch;
+    struct embedded *worker;
     struct places *followers;
     struct broadcast *news; // of the hub, to all shards
     struct metrics *metrics;
@@ -200,6 +202,7 @@ static void server_signal(void *arg, int signum)
     log_info(&server->logger, terminal_gone ? "shutting down, because the terminal is gone" : "shutting down",
              LOG_I("signal", signum));
     systemd_notify("STOPPING=1");
+    embedded_stop(&server->worker);
     timer_start(server->deadline, (uint64_t)server->config->shutdown_seconds * 1000);
     for (unsigned i = 0; i < server->shard_count; i++)
         shard_drain(&server->shards[i], server->loop, server_drained);
@@ -307,6 +310,19 @@ static void server_tell(void *arg, const struct hub_news *news)
     broadcast_tell(arg, news);
 }
 
+static void server_make_dispatch(struct server *server)
+{
+    struct dispatch_options dispatch = {
+        .loop = server->loop,
+        .store = server->store,
+        .hub = server->hub,
+        .metrics = server->metrics,
+        .logger = &server->logger,
+        .running_max = (uint64_t)server->config->running_jobs_max,
+    };
+    server->dispatch = dispatch_new(&dispatch);
+}
+
 static int server_make_shards(struct server *server)
 {
     const struct config *config = server->config;
@@ -335,15 +351,7 @@ static int server_make_shards(struct server *server)
         .tell_arg = server->news,
     };
     server->hub = hub_new(&hub);
-    struct dispatch_options dispatch = {
-        .loop = server->loop,
-        .store = server->store,
-        .hub = server->hub,
-        .metrics = server->metrics,
-        .logger = &server->logger,
-        .running_max = (uint64_t)config->running_jobs_max,
-    };
-    server->dispatch = dispatch_new(&dispatch);
+    server_make_dispatch(server);
     server->settings = settings_new(config);
     struct shard_options options = {
         .server = server,
@@ -414,6 +422,56 @@ static int server_join_store(struct server *server)
     return it.err ? server_fail(it.err, "the store cannot be joined", error_text(it.err)) : 0;
 }
 
+// --- The worker within
+
+static bool only_loopback(const struct config *config)
+{
+    struct net_address address;
+    for (size_t i = 0; i < config->listen.count; i++) {
+        struct str text = str_of(config->listen.items[i]);
+        bool here =
+            str_starts(text, STR("unix:")) || (net_address_parse(text, &address) && net_address_is_loopback(&address));
+        if (!here)
+            return false;
+    }
+    return true;
+}
+
+// 0: none.
+static unsigned worker_slots(const struct server *server)
+{
+    const struct config *config = server->config;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (server->listening.port == 0) // a worker comes by TCP
+        return 0;
+    if (config->jobs >= 0)
+        return (unsigned)config->jobs;
+    return only_loopback(config) && !config->tls_cert[0] ? (unsigned)MAX(cores, 1) : 0;
+}
+
+static void start_worker(struct server *server)
+{
+    const struct config *config = server->config;
+    unsigned slots = worker_slots(server);
+    if (slots == 0)
+        return;
+    bool tls = config->tls_cert[0];
+    CLEANUP(free_ptr)
+    char *url = xasprintf("%s://%s:%u%s", tls ? "https" : "http", tls ? "localhost" : "127.0.0.1",
+                          server->listening.port, server->base_path ? server->base_path : "");
+    struct embedded_options options = {
+        .loop = server->loop,
+        .logger = &server->logger,
+        .url = url,
+        .data = config->data,
+        .ca = tls ? config->tls_cert : NULL,
+        .job_user = config->job_user[0] ? config->job_user : NULL,
+        .unconfined = config->jobs_unconfined,
+        .slots = slots,
+    };
+    server->worker = embedded_start(&options);
+}
+
 static int server_start(struct server *server)
 {
     const struct config *config = server->config;
@@ -436,6 +494,7 @@ static int server_start(struct server *server)
             return server_fail_path("the port file cannot be written", config->port_file, err);
     }
     dispatch_start(server->dispatch);
+    start_worker(server);
     log_info(&server->logger, "ready", LOG_I("port", server->listening.port), LOG_S("data", config->data));
     systemd_notify("READY=1");
     return 0;
@@ -443,6 +502,7 @@ static int server_start(struct server *server)
 
 static void server_release(struct server *server)
 {
+    embedded_stop(&server->worker);
     if (server->dispatch)
         dispatch_stop(server->dispatch);
     if (server->hub)

@@ -14,6 +14,8 @@ struct worker_options {
     const char *labels[WORKER_LABELS_MAX];
     size_t label_count;
     const char *name;      // its identifier; NULL: one that is made once for the folder
+    bool embedded;         // it is a child of the server: it ends with that, and shares its data folder
+    bool unconfined;       // of such a one: it takes jobs of any key, also where nothing keeps them from that folder
     const char *job_user;  // whom jobs run as, if we are root; NULL: ourselves
     const char *hidden[8]; // further folders that no job may see, where the kernel has Landlock
     size_t hidden_count;

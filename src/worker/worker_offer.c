@@ -147,6 +147,12 @@ static void add_held(struct map_node *node, void *arg)
     json_close(json);
 }
 
+// The server's data folder holds an operator's key. A job that could read it is one of somebody who has such a key.
+static bool takes_trusted_only(const struct worker *worker)
+{
+    return worker->options.embedded && !worker->options.unconfined && !worker->confines && !worker->has_user;
+}
+
 void worker_hello_offer(struct worker *worker, struct json_writer *json)
 {
     char host[256] = "";
@@ -170,6 +176,7 @@ void worker_hello_offer(struct worker *worker, struct json_writer *json)
         json_add_text(json, NULL, worker->runtimes.all[i].name);
     json_close(json);
     json_add_time(json, "clock", clock_real_ms());
+    json_add_bool(json, "trusted_only", takes_trusted_only(worker));
     json_open_array(json, "held");
     map_each(&worker->jobs, add_held, json);
     json_close(json);

@@ -9,6 +9,7 @@ struct batch_jobs {
     json_t *common, *jobs; // of the call's body; common may be NULL
     json_t *slice;         // what the orders of this slice borrow from
     int64_t row;
+    char batch_id[ID_EXECUTION_MAX + 1];
     uint32_t first_index;
     size_t next, count; // of jobs
     batch_jobs_done *done;
@@ -96,6 +97,7 @@ static void fill(struct batch_jobs *it, size_t slot, json_t *job)
     order->job.batch_index = it->first_index + (uint32_t)(it->next + slot);
     it->creates[slot] = (struct store_create){.job = &order->job};
     execution_of_body(&it->creates[slot].execution, call, job);
+    it->creates[slot].execution.batch_id = xstrdup(it->batch_id);
 }
 
 static void next_slice(struct batch_jobs *it)
@@ -121,13 +123,14 @@ static void next_slice(struct batch_jobs *it)
     store_submit(it->call->api->options.store, &it->add.op);
 }
 
-void batch_jobs_add(struct call *call, int64_t row, uint32_t first_index, batch_jobs_done *done)
+void batch_jobs_add(struct call *call, const struct batch *batch, uint32_t first_index, batch_jobs_done *done)
 {
     struct batch_jobs *it = xcalloc(1, sizeof(*it));
     it->call = call;
     it->common = json_object_get(call->body, "job");
     it->jobs = json_object_get(call->body, "jobs");
-    it->row = row;
+    it->row = batch->row;
+    snprintf(it->batch_id, sizeof(it->batch_id), "%s", batch->batch_id);
     it->first_index = first_index;
     it->count = json_array_size(it->jobs);
     it->done = done;

@@ -60,7 +60,7 @@ static void create_done(struct store_op *op)
     else if (json_array_size(json_object_get(call->body, "jobs")) == 0)
         answer_batch(call, it->create.ret_existed ? 200 : 201, &it->create.batch, NULL);
     else
-        batch_jobs_add(call, it->create.batch.row, 0, added);
+        batch_jobs_add(call, &it->create.batch, 0, added);
     store_op_release(op);
     free(it);
     call_unref(call);
@@ -146,7 +146,7 @@ void batches_add(struct call *call)
     else if (json_array_size(json_object_get(call->body, "jobs")) == 0)
         answer_batch(call, 200, batch, NULL);
     else if (batch_jobs_check(call))
-        batch_jobs_add(call, batch->row, (uint32_t)batch_total(&batch->counts), added);
+        batch_jobs_add(call, batch, (uint32_t)batch_total(&batch->counts), added);
 }
 
 // --- Looking

@@ -114,6 +114,10 @@ const char *worker_hello_parse(const json_t *message, struct worker_offer *ret)
         return "clock must be a time in RFC 3339";
     if (!take_held(message, ret))
         return "held must be a list of at most 16384 objects with execution_id and epoch";
+    const json_t *trusted_only = json_object_get(message, "trusted_only");
+    if (trusted_only && !json_is_boolean(trusted_only))
+        return "trusted_only must be true or false";
+    ret->trusted_only = json_is_true(trusted_only);
     ret->slots = (uint32_t)slots;
     ret->cpus = (uint32_t)cpus;
     ret->memory = memory;

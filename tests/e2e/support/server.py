@@ -21,6 +21,7 @@ def clean_env(home, **extra):
         "XDG_CONFIG_HOME": str(home / "config"),
         "LANG": "C.UTF-8",
         "TZ": "UTC",
+        "RUNNEL_JOBS": "0",  # a worker within the server is for the tests that ask for it
     }
     for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"):
         if name in os.environ:
