@@ -5,12 +5,12 @@
 
 #define BATCH_JOBS_MAX 100000
 
-// Counts are of the newest attempt of each job; times and cost of all attempts, as each was paid for.
+// Counts are of the newest attempt of each job. Times and cost are of all attempts, because each was paid for.
 struct batch_counts {
     uint64_t of[STATUS_COUNT];
-    uint64_t ended;                          // that were started and have ended; a lost one is not known to have
-    int64_t ended_ms_sum;                    // of their durations
-    int64_t running_started_sum;             // of the started_ms of those that run
+    uint64_t ended;                          // those that were started and have ended; of a lost one that is not known
+    int64_t ended_ms_sum;                    // sum of their durations
+    int64_t running_started_sum;             // sum of started_ms of those that run
     int64_t cost_micros;                     // of those that have ended
     int64_t first_started_ms, last_ended_ms; // 0: none
 };
@@ -20,30 +20,31 @@ enum batch_status { BATCH_QUEUED, BATCH_RUNNING, BATCH_COMPLETED, BATCH_CANCELLE
 struct batch_limits {
     unsigned parallel; // at most so many at once; 0: no limit
     bool has_max_fails;
-    bool max_fails_is_percent; // of all that there are, or are expected
-    uint64_t max_fails;        // more than so many failures stop it
+    bool max_fails_is_percent; // a percentage of all jobs that exist or are expected
+    uint64_t max_fails;        // more failures than that stop it
 };
 
 uint64_t batch_total(const struct batch_counts *counts);
 uint64_t batch_failed(const struct batch_counts *counts);  // failed, cancelled, timed out, lost
-uint64_t batch_running(const struct batch_counts *counts); // with waiting and paused
+uint64_t batch_running(const struct batch_counts *counts); // including waiting and paused
 uint64_t batch_left(const struct batch_counts *counts);    // queued and running
-// `open`: it takes more. Without jobs that is all that keeps it from being completed.
+// `open`: it takes more jobs. Without jobs, only that keeps it from being completed.
 enum batch_status batch_status(const struct batch_counts *counts, bool open, bool cancelled);
 const char *batch_status_word(enum batch_status status);
-// Whether a status is one that batch_failed counts.
+// Whether batch_failed counts this status.
 bool batch_counts_as_failed(enum execution_status status);
-// More failures than it may have: nothing more is started. `expected`: how many jobs it was announced with; 0: not.
+// True if it has more failures than it may have: then nothing more is started. `expected`: how many jobs were
+// announced; 0: none.
 bool batch_stops(const struct batch_limits *limits, const struct batch_counts *counts, uint64_t expected);
 
 struct batch_move {
-    enum execution_status from, to; // STATUS_COUNT: none, as it is new, or a newer attempt takes its place
-    int64_t started_ms;             // before the move, or, of one that starts, after it; 0: not
-    int64_t ended_ms;               // after it; 0: not
-    int64_t cost_micros;            // of an end
+    enum execution_status from, to; // STATUS_COUNT: none, because the job is new, or a newer attempt takes its place
+    int64_t started_ms;             // before the move; of a job that starts, after it; 0: not started
+    int64_t ended_ms;               // after the move; 0: not ended
+    int64_t cost_micros;            // for an end
 };
 // Moves one job from a status to another.
 void batch_count(struct batch_counts *counts, const struct batch_move *move);
-// Milliseconds until the last one ends, as the mean of those that have ended and the parallelism seen so far let
-// expect; -1 before there is anything to go by; 0 when none is left.
+// Returns the milliseconds until the last one ends. The estimate uses the mean duration of those that have ended, and
+// the parallelism so far. -1 if nothing is known yet; 0 if none is left.
 int64_t batch_eta_ms(const struct batch_counts *counts, const struct batch_limits *limits, int64_t now_ms);

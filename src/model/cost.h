@@ -1,4 +1,4 @@
-// What a run costs: a rate for each hour of a worker, rounded up to the hundredth of the currency. Pure.
+// What a run costs: a rate for each hour of a worker. Rounded up to the hundredth of the currency. Pure.
 #pragma once
 
 #include "util/buf.h"
@@ -7,10 +7,11 @@
 #define COST_CURRENCY_DEFAULT "€"
 #define COST_RATE_MAX         (INT64_C(1000000) * 1000000) // micros per hour
 
-// Millionths of the currency. 0.86 an hour: 45 s and 83 s are both 20,000 (0.02). 0 for no time or no rate; it stays at
-// the largest number that fits.
+// Returns millionths of the currency. At 0.86 an hour, 45 s and 83 s both cost 20,000 (0.02). Returns 0 for no time or
+// no rate; at most the largest number that fits.
 int64_t cost_micros(int64_t duration_ms, int64_t rate_micros_per_hour);
-// "€0.02".
+// Appends for example "€0.02".
 void cost_append(struct buf *out, struct str currency, int64_t micros);
-// "0.86" → 860,000. False if it is no amount of at least 0 with at most six decimals, or above COST_RATE_MAX.
+// Reads "0.86" as 860,000. Returns false if it is not an amount of at least 0 with at most six decimals, or if it is
+// above COST_RATE_MAX.
 bool cost_rate_parse(struct str text, int64_t *ret_micros);

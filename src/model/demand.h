@@ -1,4 +1,4 @@
-// What a job asks of a worker, what a worker offers, and whether the one fits the other. Pure.
+// What a job asks of a worker, what a worker offers, and whether the two fit. Pure.
 #pragma once
 
 #include "util/buf.h"
@@ -8,21 +8,21 @@
 #define DEMAND_TEXT_MAX   1024 // of its canonical form
 
 struct demand {
-    uint32_t cpus_milli;   // thousandths; 0: none in particular
-    uint64_t memory_bytes; // 0: none in particular
+    uint32_t cpus_milli;   // thousandths; 0: not asked for
+    uint64_t memory_bytes; // 0: not asked for
     struct str executor;   // "process" or "container"
-    struct str runtime;    // "python:3.11", or empty: any
+    struct str runtime;    // "python:3.11"; empty: any
     struct str labels[DEMAND_LABELS_MAX];
     unsigned label_count;
-    bool unconfined; // its submitter may be given a worker that shares the server's data folder without confinement
+    bool unconfined; // its submitter may use a worker that shares the server's data folder without confinement
 };
 
-// A label, an executor, a runtime: printable ASCII without spaces, not empty.
+// Whether it can be a label, an executor or a runtime: printable ASCII without spaces, not empty.
 bool demand_word_valid(struct str word);
-// One text for equal demands: labels sorted, once each. Jobs with the same text wait in one line. False, with nothing
-// appended, if a word of it is not valid, or it is longer than DEMAND_TEXT_MAX.
+// Appends one text for equal demands: labels sorted, each once. Jobs with the same text wait in one line. Returns
+// false, and appends nothing, if a word is not valid or the text is longer than DEMAND_TEXT_MAX.
 bool demand_append(const struct demand *demand, struct buf *out);
-// Views into `text`. False if it is none.
+// The result holds views into `text`. Returns false if the text is not a demand.
 bool demand_parse(struct str text, struct demand *ret);
 
 struct offer {
@@ -31,19 +31,19 @@ struct offer {
     uint64_t memory_bytes, memory_free;
     const struct str *labels, *executors, *runtimes;
     unsigned label_count, executor_count, runtime_count;
-    bool confined_only; // takes no job of a submitter that may not be trusted; see docs/internals/jobs.md
+    bool confined_only; // it takes no job of a submitter that is not trusted; see docs/internals/jobs.md
 };
 
 enum demand_fit {
     DEMAND_FITS,
-    DEMAND_BUSY, // it would, were enough of it free
+    DEMAND_BUSY, // it would fit if enough of the worker were free
     DEMAND_NO_EXECUTOR,
     DEMAND_NO_RUNTIME,
-    DEMAND_NO_LABEL,  // *ret_label says which
-    DEMAND_TOO_LARGE, // more cpus or memory than it has at all
+    DEMAND_NO_LABEL,  // *ret_label is the missing one
+    DEMAND_TOO_LARGE, // it wants more cpus or memory than the worker has
     DEMAND_NOT_TRUSTED,
 };
 // ret_label may be NULL.
 enum demand_fit demand_fits(const struct demand *demand, const struct offer *offer, struct str *ret_label);
-// A runtime "python:3.11" is wanted: "python:3.11" and "python:3.11.2" do, "python" wants any.
+// If "python:3.11" is wanted, "python:3.11" and "python:3.11.2" match; if "python" is wanted, any version matches.
 bool runtime_matches(struct str wanted, struct str offered);

@@ -1,4 +1,4 @@
-// What a job wants of another before it starts, and whether that can still come true. Pure.
+// What a job wants of another one before it starts, and whether that is still possible. Pure.
 #pragma once
 
 #include "model/outcome.h"
@@ -23,10 +23,10 @@ enum dependency_verdict { DEPENDENCY_WAITS, DEPENDENCY_SATISFIED, DEPENDENCY_IMP
 
 const char *dependency_word(enum dependency_wish wish);
 bool dependency_parse(struct str word, enum dependency_wish *ret);
-// `over`: no attempt follows any more; of a batch: it takes no more jobs, and all of its have ended. `failed`: one
-// ended otherwise than `completed`.
+// `over`: no further attempt follows; for a batch: it takes no more jobs, and all its jobs have ended. `failed`: one
+// ended with another status than `completed`.
 enum dependency_verdict dependency_judge(enum dependency_wish wish, bool over, bool failed);
-// Why one that is impossible is, for people: "it was to run if exec_1 completed, and that one ended as failed".
-// `ended`: how the parent did; of a batch it is not looked at.
+// Appends why it is impossible, for people: "it was to run if exec_1 completed, and that one ended as failed". `ended`
+// is the status of the parent; for a batch it is ignored.
 void dependency_reason(enum dependency_wish wish, struct str parent, bool batch, enum execution_status ended,
                        struct buf *out);

@@ -14,8 +14,8 @@ struct part {
 };
 
 void part_append(struct buf *out, const struct part *part);
-// 0 if the frame is nothing but whole parts, at least one, of streams other than 0; else ERR_MALFORMED. What the chunks
-// hold is not looked at.
+// Returns 0 if the frame is only complete parts, at least one, of streams other than 0; else ERR_MALFORMED. Does not
+// look into the chunks.
 int parts_check(struct str frame);
-// Takes the part at the front of a frame that was checked; false at its end.
+// Takes the first part from a checked frame. Returns false at its end.
 bool parts_next(struct str *frame, struct part *ret);

@@ -1,5 +1,5 @@
-// What the streams of a run say, as chunks: their lines, the text that waits for its newline, and the chunk under way.
-// No I/O and no clock of its own. One thread.
+// Turns what the streams of a run say into chunks: their lines, the text that waits for its newline, and the chunk that
+// is being made. No I/O and no clock of its own. For one thread.
 #pragma once
 
 #include "model/chunk.h"
@@ -11,7 +11,7 @@ struct transcript;
 
 struct transcript_options {
     size_t message_max;
-    // Takes a finished chunk. A negative result is final: what comes after it is thrown away.
+    // Takes a finished chunk. A negative result is final: everything after it is thrown away.
     int (*append)(void *arg, const struct chunk *chunk);
     void *arg;
 };
@@ -26,14 +26,15 @@ struct transcript_bytes {
     bool onlcr; // as in struct capture
 };
 void transcript_feed(struct transcript *transcript, const struct transcript_bytes *bytes);
-// A record that was made elsewhere. A message longer than message_max is cut into partial ones.
+// Adds a record that was made elsewhere. A message longer than message_max is cut into partial ones.
 void transcript_add(struct transcript *transcript, const struct record *record);
 void transcript_end(struct transcript *transcript, enum record_stream stream, int64_t time_ms);
-// After each turn: what has waited for its newline long enough becomes a partial record; a wait begins for what is new.
+// Called after each turn: text that has waited long enough for its newline becomes a partial record; for new text a
+// wait begins.
 void transcript_settle(struct transcript *transcript, uint64_t mono_ms);
-// When transcript_settle is to be called at the latest (monotonic ms); 0: nothing waits.
+// When transcript_settle must be called at the latest (monotonic ms); 0: nothing waits.
 uint64_t transcript_due_ms(const struct transcript *transcript);
-// Nothing was read for a while, so the rest of a line may have come long ago: all waits begin anew.
+// Nothing was read for a while, so the rest of a line may have come long ago. All waits begin again.
 void transcript_wait_anew(struct transcript *transcript, uint64_t mono_ms);
-void transcript_flush(struct transcript *transcript); // what there is goes to `append`
+void transcript_flush(struct transcript *transcript); // gives everything to `append`
 int transcript_failed(const struct transcript *transcript);

@@ -1,7 +1,7 @@
-// The socket by which a job speaks to its own log (RUNNEL_SOCKET, `runnel emit`): a stream of lines, each a record as
-// `POST …/logs` takes one, or an array of them; each is answered by a line once its records were handed over:
-// {"ok":true}, or {"error":{"code","message"}}. What it says is in order with itself; between it and what the job
-// prints the order is that of reading. Who may connect is who may open the socket's file.
+// The socket on which a job writes to its own log (RUNNEL_SOCKET, `runnel emit`). It is a stream of lines; each is a
+// record as `POST …/logs` takes one, or an array of them. Each is answered by a line when its records were handed over:
+// {"ok":true}, or {"error":{"code","message"}}. Its records are in order among themselves. Between them and what the
+// job prints, the order is the order of reading. Everybody who may open the socket's file may connect.
 #pragma once
 
 #include "loop/loop.h"
@@ -20,9 +20,9 @@ struct voice_events {
 int voice_new(struct loop *loop, int dir_fd, const char *name, const struct voice_events *events, void *arg,
               struct voice **ret);
 void voice_pause(struct voice *voice, bool pause); // nothing is read while it is paused
-// Before the recording ends: takes what its clients have sent until now.
+// Called before the recording ends: takes what its clients have sent until now.
 void voice_drain(struct voice *voice);
 void voice_free(struct voice **voice);
-// What to set RUNNEL_SOCKET to: the path, or, if that is too long for an address, one by way of this process; owned by
-// the caller. `dir` is absolute. `dir_fd` stays open as long as this process lives then.
+// Returns the value for RUNNEL_SOCKET: the path; or, if that is too long for an address, a path through this process.
+// Owned by the caller. `dir` is absolute. `dir_fd` must stay open as long as this process lives.
 char *voice_address(const char *dir, int dir_fd, const char *name);

@@ -1,5 +1,5 @@
-// What a job may not see: a ruleset of Landlock, where the kernel has it. It is a list of what is allowed, so that what
-// is to be hidden is hidden by allowing all that is beside it.
+// What a job may not see: a Landlock ruleset, if the kernel has it. A ruleset lists what is allowed. So a folder is
+// hidden by allowing everything beside it.
 #pragma once
 
 #include "util/error.h"
@@ -7,16 +7,17 @@
 #define CONFINE_PATHS_MAX 16
 
 struct confine_options {
-    // Folders that are neither read nor listed, absolute. One that is not there hides nothing. What lies in the folders
-    // above one can be opened, but these cannot be listed, and what is made there later is not seen.
+    // Folders that can be neither read nor listed; absolute. A folder that does not exist hides nothing. Files in the
+    // folders above a hidden one can be opened, but these folders cannot be listed, and files that are made there later
+    // are not visible.
     const char *hidden[CONFINE_PATHS_MAX];
-    // Files and folders that may be written, and made and deleted in, also within a hidden one. One that has a hidden
-    // one beneath it is passed over.
+    // Files and folders that can be written, also within a hidden one; files in them can be made and deleted. A folder
+    // with a hidden one beneath it is ignored.
     const char *writable[CONFINE_PATHS_MAX];
-    // Read, and no more; within a hidden one.
+    // Can only be read; also within a hidden one.
     const char *readable[CONFINE_PATHS_MAX];
 };
 
 bool confine_available(void);
-// A ruleset for launch_options, to be closed after it. ERR_UNSUPPORTED where there is no Landlock; -errno.
+// Makes a ruleset for launch_options; the caller must close it. Returns ERR_UNSUPPORTED without Landlock, or -errno.
 int confine_prepare(const struct confine_options *options, int *ret_fd);

@@ -1,14 +1,15 @@
-// All that descends from this process, as long as it is a child subreaper (PR_SET_CHILD_SUBREAPER): also what has made
-// sessions of its own, and orphans.
+// All processes that descend from this one, as long as it is a child subreaper (PR_SET_CHILD_SUBREAPER). That includes
+// processes with sessions of their own, and orphans.
 #pragma once
 
 #include "util/error.h"
 
 #include <sys/types.h>
 
-// Sends a signal to each of them that is there at some time while it looks; those that are started meanwhile are found
-// as long as it takes at most a hundred looks. SIGKILL: what it has reached starts nothing more. The number of those
-// that were reached; 0: there are none but zombies. Where /proc cannot be read: -errno.
+// Sends a signal to each of them that exists while it looks. Those that are started meanwhile are found, too, within at
+// most a hundred looks. A process that SIGKILL has reached starts nothing more. Returns how many were reached; 0: only
+// zombies are left; -errno if /proc cannot be read.
 int descendants_signal(int signum);
-// Whether any child is left, running or not yet reaped. As orphans become our children, there is then no descendant.
+// Whether any child is left, running or not yet reaped. Orphans become our children, so without a child there is no
+// descendant.
 bool descendants_left(void);
