@@ -6,14 +6,14 @@
 
 #define TICK_MS 1000
 
-// A worker's connection. Of two of the same worker the newer one counts.
+// The connection of a worker. If the same worker has two, the newer one counts.
 struct dispatch_worker {
     struct list_node node;
     struct worker_session *session;
     struct str *words; // of its offer
 };
 
-// A job that a worker was given here, until it is over.
+// A job that a worker got here, until it is over.
 struct given {
     struct map_node node; // by row
     struct list_node link;
@@ -21,22 +21,22 @@ struct given {
     uint64_t epoch;
     char *execution_id;
     char worker_id[WORKER_ID_MAX + 1];
-    bool known; // the worker has shown that it has it
+    bool known; // the worker has shown that it has the job
 };
 
 struct dispatch {
     struct dispatch_options options;
-    pthread_mutex_t mutex; // match and workers: changed on the loop alone, looked at by any thread
+    pthread_mutex_t mutex; // protects match and workers: only the loop changes them, any thread may look at them
     struct match match;
-    struct list_node workers; // struct dispatch_worker, the newest first
+    struct list_node workers; // of struct dispatch_worker, the newest first
     struct map given;
     struct list_node givens;
     struct store_job_lines lines;
-    struct buf lines_after; // where the page before ended
+    struct buf lines_after; // where the last page ended
     struct store_job_settle settle;
     struct timer *tick, *due;
-    bool lines_busy, lines_again;   // a query is under way; once more after it
-    bool settle_busy, settle_again; // the same of settling
+    bool lines_busy, lines_again;   // lines_again: ask once more after the query that is under way
+    bool settle_busy, settle_again; // the same for settling
     bool stopping;
 };
 
@@ -44,7 +44,7 @@ static void pump(struct dispatch *dispatch);
 static void look(struct dispatch *dispatch);
 static void settle(struct dispatch *dispatch);
 
-// --- What was given
+// --- What was given to workers
 
 static struct str row_key(const int64_t *row)
 {
@@ -79,7 +79,7 @@ static void given_add(struct dispatch *dispatch, const struct execution *executi
     list_push_back(&dispatch->givens, &given->link);
 }
 
-// With the mutex.
+// Call with the mutex.
 static void over(struct dispatch *dispatch, int64_t row)
 {
     struct given *given = given_find(dispatch, row);
@@ -96,8 +96,8 @@ struct message {
     struct mail mail;
     struct dispatch *dispatch;
     enum message_kind kind;
-    struct worker_session *session; // a reference; NULL of MESSAGE_CHANGES
-    bool ready, unsettled;          // of MESSAGE_CHANGES
+    struct worker_session *session; // a reference; NULL for MESSAGE_CHANGES
+    bool ready, unsettled;          // for MESSAGE_CHANGES
     char *execution_id;
     uint64_t epoch;
     size_t count;
@@ -124,7 +124,7 @@ static void message_post(struct message *message)
 
 // --- What the store says
 
-// The job is off its worker, or never had one.
+// Whether the job has left its worker, or never had one.
 static bool is_over(const struct store_change *change)
 {
     return change->sealed || change->purged || status_terminal(change->status) || change->status == STATUS_LOST;
@@ -150,7 +150,7 @@ void dispatch_watch(struct dispatch *dispatch, const struct store_change *change
     message_post(message);
 }
 
-// Which lines there are, a page at a time.
+// Asks which lines there are, a page at a time.
 static void lines_submit(struct dispatch *dispatch);
 
 static bool lines_take(struct dispatch *dispatch, const struct store_job_lines *lines)
@@ -252,7 +252,7 @@ static void return_done(struct store_op *op)
 {
     struct giving_back *it = CONTAINER_OF(op, struct giving_back, give_back.op);
     struct dispatch *dispatch = it->dispatch;
-    // If it could not be stored, its lease runs out, and its retry rule decides.
+    // If that could not be stored, its lease runs out, and its retry rule decides.
     pthread_mutex_lock(&dispatch->mutex);
     over(dispatch, it->give_back.row);
     pthread_mutex_unlock(&dispatch->mutex);
@@ -324,7 +324,7 @@ static bool holds(const struct worker_offer *offer, const struct given *given)
     return false;
 }
 
-// What was on its way to the worker when its connection broke, and never came, is given to another.
+// A job was on its way to the worker when the connection broke, and has never arrived. It is given to another worker.
 static void take_back_lost_gifts(struct dispatch *dispatch, const struct worker_offer *offer)
 {
     LIST_FOR_EACH_SAFE(it, tmp, &dispatch->givens) {
@@ -361,11 +361,11 @@ static void worker_left(struct dispatch *dispatch, const struct worker_session *
         if (worker->session == session)
             worker_free(worker);
     }
-    if (!worker_of(dispatch, worker_id)) // else it is connected again already
+    if (!worker_of(dispatch, worker_id)) // otherwise it is connected again already
         match_leave(&dispatch->match, worker_id);
 }
 
-// It has the job, be it from before.
+// The worker has the job, perhaps from an earlier connection.
 static void worker_opened(struct dispatch *dispatch, const struct worker_session *session, int64_t row)
 {
     static const struct demand nothing = {.executor = STR("process")};
@@ -476,7 +476,7 @@ static void on_stream_opened(void *arg, struct worker_session *session, int64_t 
 
 static void on_stream_ended(void *arg, struct worker_session *session, int64_t row, uint64_t epoch, int err)
 {
-    // The store's change says it, to all servers.
+    // The store's change tells it to all servers.
     (void)arg;
     (void)session;
     (void)row;
@@ -514,7 +514,7 @@ static void claim_failed(struct claim *claim, int err)
     struct dispatch *dispatch = claim->dispatch;
     pthread_mutex_lock(&dispatch->mutex);
     match_over(&dispatch->match, claim->claim.row);
-    // Another server has it, or it was cancelled: then it is not ready. Else it still is; the tick asks again.
+    // Another server has it, or it was cancelled: then it is not ready. Otherwise it still is, and the tick asks again.
     if (err != ERR_CONFLICT && err != ERR_NOT_FOUND)
         match_hint(&dispatch->match, claim->account, buf_str(&claim->demand));
     pthread_mutex_unlock(&dispatch->mutex);
@@ -599,7 +599,7 @@ static void window_done(struct store_op *op)
     else
         match_window(&dispatch->match, it->ready.account, buf_str(&it->demand), jobs, count, count < MATCH_WINDOW);
     pthread_mutex_unlock(&dispatch->mutex);
-    if (op->err == 0) // else the tick asks again
+    if (op->err == 0) // otherwise the tick asks again
         pump(dispatch);
     store_op_release(op);
     buf_release(&it->demand);
@@ -635,7 +635,7 @@ static void pump(struct dispatch *dispatch)
 
 // --- Life
 
-// A hint that was lost costs a tick.
+// If a hint was lost, the job waits for one tick.
 static void tick(void *arg)
 {
     struct dispatch *dispatch = arg;

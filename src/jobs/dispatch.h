@@ -1,6 +1,6 @@
-// Gives ready jobs to workers: drives jobs/match.h with what the store says and with the workers that are connected to
-// this server, and has the consequences of ends drawn. One for each server, on the main loop. It holds no truth; see
-// docs/internals/jobs.md.
+// Gives ready jobs to workers. It drives jobs/match.h with what the store tells, and with the workers that are
+// connected to this server. It also has ends settled. Each server has one, on its main loop. It holds no truth of its
+// own; see docs/internals/jobs.md.
 #pragma once
 
 #include "ingest/hub.h"
@@ -11,30 +11,31 @@
 struct dispatch;
 
 struct dispatch_options {
-    struct loop *loop; // its own
+    struct loop *loop; // the loop that it lives on
     struct store *store;
     struct hub *hub;
     struct metrics *metrics;
     const struct logger *logger;
-    uint64_t running_max; // jobs of an account that workers have at once; 0: no limit
+    uint64_t running_max; // how many jobs of an account workers may have at once; 0: no limit
 };
 
 struct dispatch *dispatch_new(const struct dispatch_options *options);
-void dispatch_free(struct dispatch **dispatch); // after dispatch_stop, and after the loop has ended
-// On its loop.
+void dispatch_free(struct dispatch **dispatch); // only after dispatch_stop, and after the loop has ended
+// Called on its loop.
 void dispatch_start(struct dispatch *dispatch);
 void dispatch_stop(struct dispatch *dispatch); // gives no more jobs
-// Of store_watch, on the store's thread.
+// For store_watch; called on the store's thread.
 void dispatch_watch(struct dispatch *dispatch, const struct store_change *changes, size_t count);
-// What workers' sockets tell; their argument is the dispatcher.
+// What workers' sockets tell. The argument of its calls is the dispatcher.
 extern const struct worker_listener dispatch_listener;
 
-// --- Looking; any thread
-// Why a job of this demand waits, as far as workers are the reason: see match_why. *ret_label is cut at 64 bytes.
+// --- Looking; for any thread
+// Tells why a job with this demand waits, as far as workers are the reason: see match_why. *ret_label is cut at 64
+// bytes.
 enum demand_fit dispatch_why(struct dispatch *dispatch, int64_t account, const struct demand *demand,
                              char ret_label[65], bool *ret_account_full);
 // Calls `each` for the workers that are connected here and take the account's jobs, with what is free of their offer.
-// `each` is quick: nothing is given out meanwhile.
+// `each` must be quick: no job is given out meanwhile.
 void dispatch_workers(struct dispatch *dispatch, int64_t account,
                       void (*each)(void *arg, const struct worker_session *session, const struct offer *offer),
                       void *arg);

@@ -7,12 +7,12 @@
 struct match_line {
     struct list_node node; // of its account
     int64_t account;
-    struct buf text; // the canonical demand
+    struct buf text; // the demand in canonical form
     struct demand demand;
     struct match_job jobs[MATCH_WINDOW];
     size_t first, count; // of the window
     bool reading, stale; // stale: something may have come since the last read began
-    bool whole;          // the store has no more than what is here
+    bool whole;          // the store has no more jobs than these
     uint64_t unfit;      // the capacity at which no worker had room; 0: not known
 };
 
@@ -28,11 +28,11 @@ struct match_account {
 struct match_worker {
     struct map_node node;
     struct buf id;
-    int64_t account; // 0: all
+    int64_t account; // 0: all accounts
     struct offer offer;
-    struct buf texts; // that the offer's strings are in
+    struct buf texts; // holds the strings of the offer
     struct str *strings;
-    uint64_t used_slots, used_cpus, used_memory; // by its claims
+    uint64_t used_slots, used_cpus, used_memory; // what its claims use
     bool draining;
 };
 
@@ -125,7 +125,7 @@ static struct match_account *account_get(struct match *match, int64_t id)
     return account;
 }
 
-// An account of which nothing is known any more is forgotten.
+// Forgets an account about which nothing is known any more.
 static void account_settle(struct match *match, struct match_account *account)
 {
     if (account->line_count > 0 || account->running > 0)
@@ -164,7 +164,7 @@ static void room_came(struct match *match)
     match->capacity++;
 }
 
-// A new offer may be less than what is used.
+// A new offer may be smaller than what is used.
 static uint64_t less(uint64_t from, uint64_t by)
 {
     return from > by ? from - by : 0;
@@ -485,7 +485,7 @@ enum match_action_kind match_next(struct match *match, struct match_action *ret)
         struct match_account *account = CONTAINER_OF(it, struct match_account, turn);
         if (!account_claims(match, account, ret))
             continue;
-        list_remove(&account->turn); // the others are next
+        list_remove(&account->turn); // so that the others are next
         list_push_back(&match->turns, &account->turn);
         return ret->kind;
     }
@@ -502,7 +502,7 @@ struct why {
     bool found;
 };
 
-// The nearer to fitting, the smaller.
+// The closer to fitting, the smaller.
 static unsigned distance(enum demand_fit fit)
 {
     static const unsigned distances[] = {

@@ -1,10 +1,10 @@
-// Which job goes to which worker, pure: lines of ready jobs and offers of workers come in, claims to be made come out.
-// No I/O, no clock. The dispatcher drives it; the simulator, too.
+// Which job goes to which worker. Pure: lines of ready jobs and offers of workers go in, claims come out. No I/O, no
+// clock. The dispatcher drives it, and so does the simulator.
 //
-// A line is an account's ready jobs with one demand. Of each only a window is here, the first ones as the store sorts
-// them; when it runs low, MATCH_READ asks for it again. Accounts take turns. Within an account the first job of all
-// lines goes first that some worker has room for: by priority, turn, row. Of the workers with room, the one with the
-// most free slots gets it.
+// A line holds an account's ready jobs with the same demand. Only a window of it is here: its first jobs, in the
+// store's order. When the window runs low, MATCH_READ asks for more. Accounts take turns. Within an account, the first
+// job of all lines goes first for which some worker has room: by priority, turn, row. Of the workers with room, the one
+// with the most free slots gets it.
 #pragma once
 
 #include "model/demand.h"
@@ -12,7 +12,7 @@
 #include "util/map.h"
 
 #define MATCH_WINDOW    256  // jobs of a line
-#define MATCH_LINES_MAX 1024 // of an account; more demands wait until some of them are done
+#define MATCH_LINES_MAX 1024 // for each account; further demands wait until some of these are done
 
 struct match_job {
     int64_t row, turn;
@@ -20,19 +20,22 @@ struct match_job {
 };
 
 struct match {
-    struct map accounts;    // struct match_account
+    struct map accounts;    // of struct match_account
     struct list_node turns; // the same, in the order of their turns
-    struct map claims;      // struct match_claim, by row: given to a worker, or about to be
-    struct map workers;     // struct match_worker, by id
-    uint64_t running_max;   // of an account; 0: no limit
-    uint64_t capacity;      // grows when room came free or a worker joined: what found none looks again
+    struct map claims;      // of struct match_claim, by row: given to a worker, or about to be
+    struct map workers;     // of struct match_worker, by id
+    uint64_t running_max;   // for each account; 0: no limit
+    // Grows when room becomes free or a worker joins; then lines that found no worker look again.
+    uint64_t capacity;
 };
 
 void match_init(struct match *match, uint64_t running_max);
 void match_release(struct match *match);
 
-// --- What happened
-// There may be ready jobs in this line that are not in its window. ERR_INVALID: the demand is none; ERR_OVERLOADED.
+// --- What has happened
+
+// There may be ready jobs in this line that are not in its window. Returns ERR_INVALID if the demand is not valid, or
+// ERR_OVERLOADED.
 int match_hint(struct match *match, int64_t account, struct str demand);
 // The store's answer to MATCH_READ: the line's first jobs. `whole`: there are no more.
 void match_window(struct match *match, int64_t account, struct str demand, const struct match_job *jobs, size_t count,

@@ -10,9 +10,9 @@ struct worker_session {
     struct worker_offer offer;
     int64_t account;
     uint64_t number;
-    // On the loop:
+    // On the loop of the socket:
     void (*send)(void *socket, struct str text);
-    void *socket; // NULL once it has left
+    void *socket; // NULL after it has left
 };
 
 // A frame on its way to the socket's loop.

@@ -1,4 +1,4 @@
-// A worker that is connected: what the dispatcher and the worker's socket know of it, and how either tells the other.
+// A worker that is connected: what the dispatcher and the worker's socket know about it, and how they tell each other.
 //
 //   socket ──(struct worker_listener)──▶ dispatcher          on the socket's loop
 //   dispatcher ──(worker_session_job, …)──▶ socket           from any thread
@@ -8,7 +8,7 @@
 #include "util/buf.h"
 
 #define WORKER_ID_MAX    128
-#define WORKER_WORDS_MAX 256 // labels, executors, runtimes: of each
+#define WORKER_WORDS_MAX 256 // of each: labels, executors, runtimes
 
 struct worker_words {
     char **words;
@@ -20,35 +20,35 @@ struct worker_held {
     uint64_t epoch;
 };
 
-// What `hello` says.
+// What `hello` tells.
 struct worker_offer {
     char id[WORKER_ID_MAX + 1];
     char hostname[256], version[65];
     uint32_t slots, cpus; // cpus in thousandths
     uint64_t memory;      // bytes
     struct worker_words labels, executors, runtimes;
-    int64_t clock_ms;         // what its clock said; 0: it did not say
-    bool trusted_only;        // it takes jobs of admin and operator keys only
+    int64_t clock_ms;         // the time on its clock; 0: it did not tell
+    bool trusted_only;        // it takes only jobs of admin and operator keys
     struct worker_held *held; // what it still runs or delivers
     size_t held_count;
 };
 void worker_offer_release(struct worker_offer *offer);
 
-// Counted; the offer, account and number never change.
+// Reference-counted. The offer, account and number never change.
 struct worker_session;
 
-// Who hands out the jobs. Each is called on the loop of the worker's socket.
+// Somebody who gives out jobs. Each call is made on the loop of the worker's socket.
 struct worker_listener {
     void (*joined)(void *arg, struct worker_session *session); // `hello` has come; it takes jobs
     void (*heartbeat)(void *arg, struct worker_session *session, uint32_t slots_free);
-    void (*drains)(void *arg, struct worker_session *session); // it takes no more
-    // It will not run it, and nothing of it was run.
+    void (*drains)(void *arg, struct worker_session *session); // it takes no more jobs
+    // The worker will not run the job, and has run nothing of it.
     void (*returned)(void *arg, struct worker_session *session, struct str execution_id, uint64_t epoch,
                      struct str reason);
-    // The stream of an execution has begun, under that epoch; and has ended, 0: sealed.
+    // The stream of an execution has begun, with that epoch; or has ended (0: sealed).
     void (*stream_opened)(void *arg, struct worker_session *session, int64_t row, uint64_t epoch);
     void (*stream_ended)(void *arg, struct worker_session *session, int64_t row, uint64_t epoch, int err);
-    void (*left)(void *arg, struct worker_session *session); // after its streams have ended; no more comes of it
+    void (*left)(void *arg, struct worker_session *session); // after its streams have ended; nothing more comes from it
 };
 
 // --- For the dispatcher; any thread
@@ -59,16 +59,16 @@ int64_t worker_session_account(const struct worker_session *session);
 uint64_t worker_session_number(const struct worker_session *session); // tells one connection from another
 
 struct worker_job {
-    struct str execution_id, token, account, batch_id; // batch_id: may be empty
+    struct str execution_id, token, account, batch_id; // batch_id may be empty
     uint64_t epoch, attempt;
     bool retry_on_lost;
     struct str spec; // a JSON object
 };
-// Sent in a later turn of the socket's loop; not at all if the worker has left by then, which `left` tells.
+// Sent in a later turn of the socket's loop. Not sent if the worker has left by then, which `left` tells.
 void worker_session_job(struct worker_session *session, const struct worker_job *job);
 
 // --- For the socket; on its loop
-// Takes what the offer holds. `send` is called with `socket` until worker_session_left.
+// Takes over what the offer holds. `send` is called with `socket` until worker_session_left.
 struct worker_session *worker_session_new(struct loop *loop, struct worker_offer *offer, int64_t account,
                                           uint64_t number, void (*send)(void *socket, struct str text), void *socket);
 void worker_session_left(struct worker_session *session);

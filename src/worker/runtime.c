@@ -92,7 +92,7 @@ static void ask(const char *path, const char *argument, char *out, size_t size)
     close(fds[0]);
 }
 
-// The first number with a dot in it, "3.11.7".
+// Returns the first number with a dot in it: "3.11.7".
 static struct str version_in(const char *text)
 {
     static const char digits[] = "0123456789";
@@ -123,7 +123,7 @@ static void add_program(struct runtimes *runtimes, const struct kind *kind, cons
         ask(path, kind->version_argument, text, sizeof(text));
     struct str version = version_in(text);
     if (kind->version_argument && version.len == 0)
-        return; // one that cannot be started is none
+        return; // a program that cannot be started does not count
     CLEANUP(free_ptr)
     char *name = version.len > 0 ? xasprintf("%s:%.*s", kind->name, STR_ARGS(version)) : xasprintf("%s", kind->name);
     if (runtimes->count < RUNTIMES_MAX && !has_runtime(runtimes, name))
@@ -174,7 +174,7 @@ static struct str kind_of_ending(const char *name)
     return (struct str){0};
 }
 
-// The program of "#!/usr/bin/env python3" or "#!/bin/sh -e".
+// Returns the program of "#!/usr/bin/env python3" or "#!/bin/sh -e".
 static struct str shebang_program(struct str text)
 {
     struct str line = str_split(&text, '\n');
@@ -187,7 +187,7 @@ static struct str shebang_program(struct str text)
     return base;
 }
 
-// Of the runtime with that program, to be told; the kernel finds the program itself.
+// Returns the version of the runtime with that program, for people. The kernel finds the program itself.
 static const char *version_of_program(const struct runtimes *runtimes, struct str program)
 {
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {

@@ -1,5 +1,5 @@
-// What scripts can be run by here: interpreters that were found on PATH, each asked once for its version; and which of
-// them a script wants.
+// Interpreters for scripts: those that were found on PATH, each asked once for its version; and which of them a script
+// needs.
 #pragma once
 
 #include "util/buf.h"
@@ -17,19 +17,19 @@ struct runtimes {
     size_t count;
 };
 
-// Looks along `path` ("/usr/bin:/bin"). Blocks, at most some seconds for a program that does not answer.
+// Looks along `path` ("/usr/bin:/bin"). Blocks, for at most a few seconds if a program does not answer.
 void runtimes_find(const char *path, struct runtimes *ret);
 void runtimes_release(struct runtimes *runtimes);
 
 struct script {
-    const char *wanted; // by its submitter: "python:3.11"; or NULL
+    const char *wanted; // what its submitter wants: "python:3.11"; may be NULL
     const char *name;   // of its file
     struct str text;
 };
 struct runtime_choice {
-    const struct runtime *runtime; // NULL: it begins with "#!", and is run as it is
+    const struct runtime *runtime; // NULL: it begins with "#!" and is run as it is
     const char *version;           // for people; NULL: not known
 };
-// False if none fits; *ret_reason then says so, and what there is.
+// Returns false if none fits; *ret_reason then says so, and which there are.
 bool runtime_choose(const struct runtimes *runtimes, const struct script *script, struct runtime_choice *ret,
                     struct buf *ret_reason);

@@ -50,7 +50,7 @@ static void on_job(void *arg, const json_t *message)
     struct map_node *node = map_find(&worker->jobs, str_of(id));
     const struct worker_job *held = node ? CONTAINER_OF(node, struct worker_job, node) : NULL;
     if (held && held->epoch == (uint64_t)epoch)
-        return; // it is told once more
+        return; // it will be told once more
     if (held)
         worker_job_give_back(worker, id, (uint64_t)epoch, "an earlier attempt of it is still here");
     else if (worker->draining)
@@ -67,7 +67,7 @@ static void tell_alive(struct map_node *node, void *arg)
     worker_job_alive(CONTAINER_OF(node, struct worker_job, node));
 }
 
-// The runners of jobs that are tried again when they are lost have to know of the server.
+// Jobs that are tried again when they are lost: their runners must know whether the server is alive.
 static void pass_on_life(struct worker *worker)
 {
     uint64_t heard_ms = worker_link_connected(worker->link) ? worker_link_last_receive_ms(worker->link) : 0;
@@ -181,7 +181,7 @@ static void signal_came(void *arg, unsigned events)
     }
 }
 
-// Forking from here, with threads, would not be safe: the next worker has a spawner of its own.
+// To fork from here, with threads, would not be safe. The next worker has a spawner of its own.
 static void spawner_died(void *arg, unsigned events)
 {
     struct service *service = arg;
@@ -207,7 +207,7 @@ static int take_folder(struct worker *worker)
     return flock(worker->lock_fd, LOCK_EX | LOCK_NB) < 0 ? ERR_CONFLICT : 0;
 }
 
-// Another user's jobs have to get through to their folders; what else is there is not theirs to read.
+// The users of jobs must get through to the jobs' folders. Nothing else here is for them to read.
 static int let_user_through(const struct worker *worker)
 {
     const char *const folders[] = {worker->options.state_dir, worker->spools};
@@ -221,7 +221,7 @@ static int let_user_through(const struct worker *worker)
 
 static int start(struct worker *worker, struct service *service)
 {
-    // First of all: it is small now, and has no threads.
+    // This must come first: now the process is small and has no threads.
     int err = spawner_start(&worker->spawner);
     if (err == 0)
         err = take_folder(worker);

@@ -1,5 +1,5 @@
-// A worker: takes jobs from a server over one socket, starts a runner for each, and delivers what those record. The
-// runners outlive it; the next worker of the same folder finds them again. docs/internals/jobs.md.
+// A worker takes jobs from a server over one socket, starts a runner for each, and delivers what they record. The
+// runners outlive it, and the next worker of the same folder finds them. See docs/internals/jobs.md.
 #pragma once
 
 #include "client/client.h"
@@ -9,20 +9,21 @@
 
 struct worker_options {
     struct client_options server;
-    const char *state_dir; // jobs live in STATE_DIR/spool/<execution id>/; one worker at a time
+    const char *state_dir; // jobs are in STATE_DIR/spool/<execution id>/; only one worker at a time
     unsigned slots;        // 0: as many as there are processors
     const char *labels[WORKER_LABELS_MAX];
     size_t label_count;
     const char *name;      // its identifier; NULL: one that is made once for the folder
-    bool embedded;         // it is a child of the server: it ends with that, and shares its data folder
-    bool unconfined;       // of such a one: it takes jobs of any key, also where nothing keeps them from that folder
-    const char *job_user;  // whom jobs run as, if we are root; NULL: ourselves
-    const char *hidden[8]; // further folders that no job may see, where the kernel has Landlock
+    bool embedded;         // it is a child of the server: it ends together with the server, and shares its data folder
+    bool unconfined;       // for an embedded one: it takes jobs of any key, even if nothing keeps them from that folder
+    const char *job_user;  // the user for jobs, if we are root; NULL: ourselves
+    const char *hidden[8]; // further folders that no job may see, if the kernel has Landlock
     size_t hidden_count;
     uint64_t spool_max; // for each job; 0: RUNNER_SPOOL_MAX
     const struct logger *logger;
 };
-// Runs until it was told to end (SIGTERM, SIGINT): the first time it takes no more jobs and ends when all it has is
-// delivered, the second time at once. To be called from main, before it has threads. ERR_CONFLICT: another worker has
-// the folder; ERR_INVALID: there is no such user; ERR_UNAVAILABLE: what starts the runners has died.
+// Runs until it is told to end (SIGTERM, SIGINT). The first time it takes no more jobs and ends when everything is
+// delivered; the second time it ends at once. Must be called from main, before it has threads. Errors: ERR_CONFLICT:
+// another worker has the folder; ERR_INVALID: there is no such user; ERR_UNAVAILABLE: the process that starts the
+// runners has died.
 int worker_run(const struct worker_options *options);

@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #define ADOPT_STEP_MS   2
-#define ADOPT_MAX       2500 // looks: the runner has said that it goes, and does not hold its spool for long
-#define END_STEP_MS     2    // between two looks whether the pool is done with it
+#define ADOPT_MAX       2500 // looks; the runner has said that it ends, and does not hold its spool for long
+#define END_STEP_MS     2    // time between two looks whether the pool is done with it
 #define RESUME_WAIT_MS  5000
 #define RESUME_AGAIN_MS 10000
-#define SYNC_AFTER_MS   1000 // what the server has not taken by then
+#define SYNC_AFTER_MS   1000 // for what the server has not taken by then
 #define LOST_MESSAGE    "The runner was interrupted: what the job wrote after this, if anything, was not recorded."
 
 static void begin_delivery(struct worker_job *job);
@@ -132,7 +132,7 @@ void worker_job_give_back(struct worker *worker, const char *id, uint64_t epoch,
     json_add_u64(&json, "epoch", epoch);
     json_add_text(&json, "reason", reason);
     json_close(&json);
-    // If there is no connection, the server learns from what the next `hello` holds that it is not here.
+    // Without a connection, the server learns from the next `hello` that it is not here.
     worker_link_send(worker->link, buf_str(&message));
     log_warn(worker->options.logger, "a job is given back", LOG_S("execution_id", id), LOG_S("reason", reason));
 }
@@ -143,7 +143,8 @@ static void remove_part(const struct worker_job *job, const char *name)
     dir_remove_all(path);
 }
 
-// Deletes the folder once the server has all of it. What it will never take stays, without what the job made.
+// Deletes the folder when the server has everything. If the server will never take the log, the log stays, without the
+// files that the job made.
 static void settle(struct worker_job *job)
 {
     if (job->delivered && (job->working || delivery_reading(job->delivery))) {
@@ -190,7 +191,7 @@ static void on_acked(void *arg)
 
 static void on_changed(void *arg)
 {
-    (void)arg; // run.json is the runner's as long as it lives; afterwards it is saved with the outcome
+    (void)arg; // while the runner lives, run.json belongs to it; afterwards it is saved with the outcome
 }
 
 static void on_cancel(void *arg, const char *reason, uint64_t grace_ms)
@@ -212,7 +213,7 @@ static void on_trouble(void *arg, int err, const char *text)
     job->told_trouble = true;
 }
 
-// The server will never take it: then nobody waits for the job either.
+// The server will never take it. Then nobody waits for the job either.
 static void on_ended(void *arg, int err, const char *text)
 {
     struct worker_job *job = arg;
@@ -251,7 +252,7 @@ static void heard_started(struct worker_job *job)
     int err = run_file_load(job->dir, &job->run);
     if (err == 0 && !job->spool)
         err = spool_attach(&(struct spool_options){.dir = job->dir, .bytes_max = UINT64_MAX}, &job->spool);
-    if (err < 0) { // it is delivered when its runner has gone
+    if (err < 0) { // it is delivered when its runner is gone
         log_warn(logger_of(job), "a job cannot be followed", LOG_S("execution_id", job->id),
                  LOG_S("reason", error_text(err)));
         return;
@@ -273,7 +274,7 @@ static void heard(void *arg, const char *type, const json_t *message)
     }
 }
 
-// --- Its runner has gone
+// --- Its runner is gone
 
 static void add_event(struct worker_job *job)
 {
@@ -294,14 +295,14 @@ static void add_event(struct worker_job *job)
                  LOG_S("reason", error_text(err)));
 }
 
-// It was killed, and all that it had captured is in the page cache: the log goes on with the event that says so, under
-// the same counters, as nobody can have seen more than there is.
+// The runner was killed. Everything that it captured is in the page cache. The log continues with the event that says
+// so, with the same counters: nobody can have seen more than there is.
 static void end_as_lost(struct worker_job *job)
 {
     struct run_file *run = &job->run;
     if (run->cgroup) {
         cgroup_kill_path(run->cgroup);
-        rmdir(run->cgroup); // the next job's worker finds what is still dying
+        rmdir(run->cgroup); // the worker of the next job finds what is still dying
     }
     add_event(job);
     run->ended = true;
@@ -377,7 +378,7 @@ static void on_sync(void *arg)
         start_work(job, sync_work, work_done);
 }
 
-// The outcome is that of the file; epoch and incarnation are what the delivery knows.
+// The outcome is that of the file. Epoch and incarnation are what the delivery knows.
 static int load_outcome(struct worker_job *job)
 {
     CLEANUP(run_file_release) struct run_file run = {0};
@@ -388,7 +389,7 @@ static int load_outcome(struct worker_job *job)
         run.epoch = job->run.epoch;
         memcpy(run.incarnation, job->run.incarnation, sizeof(run.incarnation));
     }
-    struct run_file before = job->run; // in place: the delivery looks at it
+    struct run_file before = job->run; // in place, because the delivery looks at it
     job->run = run;
     run = before;
     return 0;
@@ -407,13 +408,13 @@ static void ended(struct worker_job *job)
     bool whole = job->run.ended && spool_next(job->spool) >= job->run.records;
     if (!whole && other_boot(&job->run)) {
         job->powerless = true;
-        spool_free(&job->spool); // whoever delivers it takes the lock
+        spool_free(&job->spool); // the code that delivers it takes the lock
         start_work(job, resume_work, resume_done);
         return;
     }
     if (!whole)
         end_as_lost(job);
-    run_file_save(&job->run, job->dir, false); // before the server hears of it: it cannot come out differently
+    run_file_save(&job->run, job->dir, false); // saved before the server hears of it, so it cannot become another one
     if (!job->delivery)
         begin_delivery(job);
     delivery_complete(job->delivery);
@@ -480,14 +481,14 @@ void worker_job_spawned(struct worker_job *job, int control_fd)
 {
     job->control = control_new(job->worker->loop, control_fd, &control_events, job);
     if (!job->control)
-        timer_start(job->adopting, ADOPT_STEP_MS); // found again when it has ended
+        timer_start(job->adopting, ADOPT_STEP_MS); // it is found again when it has ended
 }
 
 bool worker_job_found(struct worker_job *job)
 {
     int fd;
     struct spool_options options = {.dir = job->dir, .bytes_max = UINT64_MAX};
-    // Nothing begins any more in a folder that has a spool: a request for its runner may still be under way.
+    // In a folder that has a spool nothing begins any more. A request for its runner may still be under way.
     int err = spool_create(&options, &job->spool);
     if (err == 0)
         return false;

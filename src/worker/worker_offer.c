@@ -1,4 +1,4 @@
-// What a worker has to offer: found once, when it starts.
+// What a worker offers. It is found out once, at the start.
 #include "runner/process/cgroup.h"
 #include "util/clock.h"
 #include "util/file.h"
@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #define ID_FILE       "worker.id"
-#define DISK_FREE_MIN ((uint64_t)512 * 1024 * 1024) // with less, no job is taken
+#define DISK_FREE_MIN ((uint64_t)512 * 1024 * 1024) // with less, it takes no jobs
 #define DEFAULT_PATH  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// Of our own environment a job gets these, and nothing else: there may be credentials in it.
+// Of our own environment, a job gets only these: the rest may hold credentials.
 static const char *const passed_on[] = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR"};
 
 static bool is_passed_on(const char *variable)
@@ -41,7 +41,7 @@ static void add(char ***all, size_t *count, char *variable)
 static void make_environment(struct worker *worker, const struct passwd *user)
 {
     size_t count = 0;
-    if (user) { // of their own
+    if (user) { // their own values
         add(&worker->environment, &count, xasprintf("HOME=%s", user->pw_dir));
         add(&worker->environment, &count, xasprintf("USER=%s", user->pw_name));
         add(&worker->environment, &count, xasprintf("LOGNAME=%s", user->pw_name));
@@ -78,7 +78,7 @@ static int find_user(struct worker *worker)
     return 0;
 }
 
-// One that lasts as long as the folder.
+// An identifier that lasts as long as the folder.
 static int find_id(struct worker *worker)
 {
     CLEANUP(free_ptr) char *path = xasprintf("%s/" ID_FILE, worker->options.state_dir);
@@ -147,7 +147,8 @@ static void add_held(struct map_node *node, void *arg)
     json_close(json);
 }
 
-// The server's data folder holds an operator's key. A job that could read it is one of somebody who has such a key.
+// The server's data folder holds an operator's key. A job that could read it must belong to somebody who has such a
+// key.
 static bool takes_trusted_only(const struct worker *worker)
 {
     return worker->options.embedded && !worker->options.unconfined && !worker->confines && !worker->has_user;

@@ -1,4 +1,5 @@
-// What earlier workers have left in the folder: runners that live, logs that are not delivered, jobs that never began.
+// Finds what earlier workers have left in the folder: runners that live, logs that are not delivered, jobs that never
+// began.
 #include "util/file.h"
 #include "util/id.h"
 #include "worker/worker_private.h"
@@ -16,7 +17,7 @@ static void find(struct worker *worker, const char *id)
         return;
     int err = job_file_load(dir_fd, &file);
     if (err == ERR_NOT_FOUND)
-        return; // of a `runnel wrap`, or of a job that was being made
+        return; // it belongs to a `runnel wrap`, or to a job that was being made
     if (err < 0) {
         log_error(worker->options.logger, "what a job was to be cannot be read; its folder stays", LOG_S("folder", dir),
                   LOG_S("reason", error_text(err)));
@@ -33,7 +34,7 @@ void worker_scan(struct worker *worker)
 {
     struct dirent **names = NULL;
     spool_sweep(worker->spools);
-    // Sortable ids: the oldest first.
+    // Ids sort by time, so the oldest comes first.
     int count = scandir(worker->spools, &names, NULL, alphasort);
     for (int i = 0; i < count; i++) {
         if (id_execution_valid(str_of(names[i]->d_name)))

@@ -1,4 +1,4 @@
-// From what the server asks for to the folder of a job.
+// Makes the folder of a job from what the server asks for.
 #include "runner/runner.h"
 #include "util/file.h"
 #include "util/id.h"
@@ -24,7 +24,7 @@ static void set(json_t *root, const char *name, const char *value)
         json_object_set_new(root, name, json_string(value));
 }
 
-// Strings of an array are appended to another.
+// Appends the strings of one array to another.
 static void append_texts(json_t *to, const json_t *from)
 {
     for (size_t i = 0; i < json_array_size(from); i++)
@@ -33,7 +33,7 @@ static void append_texts(json_t *to, const json_t *from)
 
 // --- The program
 
-// The last part of its name: it lies in the folder that the job runs in.
+// Returns the last part of its name: the script lies in the folder that the job runs in.
 static const char *script_name(const json_t *spec)
 {
     const char *name = text(spec, "script_filename");
@@ -60,7 +60,7 @@ static int put_script(const struct worker *worker, int dir_fd, const char *name,
     return folder < 0 ? -errno : write_file(folder, name, content, 0700, worker);
 }
 
-// What cannot be run here is said by its log: that is no error.
+// A script that cannot be run here is no error: its log says so.
 static int add_script(const struct worker *worker, const json_t *spec, int dir_fd, json_t *root)
 {
     const json_t *content = json_object_get(spec, "script");
@@ -118,7 +118,7 @@ static void add_environment(const struct worker *worker, const json_t *spec, jso
     json_t *given = json_object_get(spec, "env");
     const char *name;
     json_t *value;
-    // The first of a name counts.
+    // The first value of a name counts.
     json_object_foreach(given, name, value)
     {
         if (!json_is_string(value))
@@ -187,7 +187,7 @@ static void add_confinement(const struct worker *worker, json_t *root)
     json_object_set_new(root, "hidden", hidden);
 }
 
-// From the folder that the job runs in, or absolute.
+// Relative to the folder that the job runs in, or absolute.
 static void add_cwd(const json_t *spec, json_t *root)
 {
     const char *cwd = text(spec, "cwd");
@@ -226,14 +226,14 @@ static int write_folder(struct worker *worker, const json_t *message, int dir_fd
     if (err == 0)
         err = add_stdin(worker, spec, dir_fd, root);
     if (err == 0)
-        err = job_file_save(dir_fd, root); // the last: without it the folder is none of a job's
+        err = job_file_save(dir_fd, root); // the last file: a folder without it is not a job's
     json_decref(root);
     return err;
 }
 
 int worker_spec_write(struct worker *worker, const json_t *message, const char *dir)
 {
-    // Another user gets through it, and sees nothing of it but what is theirs.
+    // Another user gets through this folder and sees only what belongs to it.
     if (mkdir(dir, worker->has_user ? 0711 : 0700) < 0)
         return errno == EEXIST ? ERR_CONFLICT : -errno;
     CLEANUP(close_fd) int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
