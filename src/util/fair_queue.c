@@ -30,15 +30,17 @@ void fair_queue_release(struct fair_queue *queue)
 
 static struct lane *lane_of(struct fair_queue *queue, int64_t account)
 {
+    if (queue->last && queue->last->account == account)
+        return queue->last;
     struct map_node *node = map_find(&queue->lanes, str_n((const char *)&account, sizeof(account)));
     if (node)
-        return CONTAINER_OF(node, struct lane, node);
+        return queue->last = CONTAINER_OF(node, struct lane, node);
     struct lane *lane = xcalloc(1, sizeof(*lane));
     lane->account = account;
     list_init(&lane->turn);
     list_init(&lane->items);
     map_insert(&queue->lanes, &lane->node, str_n((const char *)&lane->account, sizeof(lane->account)));
-    return lane;
+    return queue->last = lane;
 }
 
 void fair_queue_push(struct fair_queue *queue, int64_t account, struct list_node *node)

@@ -5,8 +5,11 @@
 #include "util/list.h"
 #include "util/map.h"
 
+struct lane;
+
 struct fair_queue {
-    struct map lanes; // one for each account that was ever seen
+    struct map lanes;  // one for each account that was ever seen
+    struct lane *last; // that was pushed to: mostly the next item is of the same account
     struct list_node turn;
     size_t count;
 };
