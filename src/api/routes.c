@@ -129,6 +129,13 @@ static const struct field batch_body[] = {
 static const struct field batch_add_body[] = {FIELDS_OF_JOBS, {0}};
 static const struct field batches_query[] = {FIELD_LIMIT(1000, 50), FIELD_NEXT, {0}};
 
+static const struct field batch_list_query[] = {
+    {"status", "of these statuses", .type = FIELD_WORD, .words = STATUSES_LISTED, .flags = FIELD_LIST},
+    FIELD_LIMIT(1000, 50),
+    FIELD_NEXT,
+    {0},
+};
+
 static const struct field list_query[] = {
     {"status", "of these statuses", .type = FIELD_WORD, .words = STATUSES_LISTED, .flags = FIELD_LIST},
     {"batch_id", "of these batches", .type = FIELD_TEXT, .max = URL_MAX, .flags = FIELD_LIST},
@@ -266,6 +273,8 @@ const struct route api_routes[] = {
      .summary = "status of a batch"},
     {HTTP_M_GET, "/api/v1/batches/{id}/status", ACTION_READ, RESOURCE_BATCH, .handle = batches_status,
      .summary = "the same"},
+    {HTTP_M_GET, "/api/v1/batches/{id}/executions", ACTION_READ, RESOURCE_BATCH, .query = batch_list_query,
+     .handle = batches_executions, .summary = "its executions, newest first"},
     {HTTP_M_POST, "/api/v1/batches/{id}/executions", ACTION_SUBMIT, RESOURCE_BATCH, .body = batch_add_body,
      .handle = batches_add, .summary = "add jobs to an open batch"},
     {HTTP_M_POST, "/api/v1/batches/{id}/close", ACTION_SUBMIT, RESOURCE_BATCH, .handle = batches_close,

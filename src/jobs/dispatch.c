@@ -11,6 +11,8 @@ struct dispatch_worker {
     struct list_node node;
     struct worker_session *session;
     struct str *words; // of its offer
+    bool known;        // the store has said what it has; only then it gets more
+    bool drains;
 };
 
 // A job that a worker got here, until it is over.
@@ -65,18 +67,20 @@ static void given_free(struct dispatch *dispatch, struct given *given)
     free(given);
 }
 
-static void given_add(struct dispatch *dispatch, const struct execution *execution, struct str worker_id)
+static struct given *given_add(struct dispatch *dispatch, int64_t row, uint64_t epoch, const char *execution_id,
+                               struct str worker_id)
 {
-    struct given *given = given_find(dispatch, execution->row);
+    struct given *given = given_find(dispatch, row);
     if (given)
         given_free(dispatch, given);
     given = xcalloc(1, sizeof(*given));
-    given->row = execution->row;
-    given->epoch = execution->epoch;
-    given->execution_id = xstrdup(execution->execution_id);
+    given->row = row;
+    given->epoch = epoch;
+    given->execution_id = xstrdup(execution_id);
     snprintf(given->worker_id, sizeof(given->worker_id), "%.*s", STR_ARGS(worker_id));
     map_insert(&dispatch->given, &given->node, row_key(&given->row));
     list_push_back(&dispatch->givens, &given->link);
+    return given;
 }
 
 // Call with the mutex.
@@ -316,10 +320,10 @@ static struct offer offer_of(struct dispatch_worker *worker)
     return offer;
 }
 
-static bool holds(const struct worker_offer *offer, const struct given *given)
+static bool holds(const struct worker_offer *offer, const char *execution_id, uint64_t epoch)
 {
     for (size_t i = 0; i < offer->held_count; i++)
-        if (offer->held[i].epoch == given->epoch && strcmp(offer->held[i].execution_id, given->execution_id) == 0)
+        if (offer->held[i].epoch == epoch && strcmp(offer->held[i].execution_id, execution_id) == 0)
             return true;
     return false;
 }
@@ -329,20 +333,82 @@ static void take_back_lost_gifts(struct dispatch *dispatch, const struct worker_
 {
     LIST_FOR_EACH_SAFE(it, tmp, &dispatch->givens) {
         struct given *given = CONTAINER_OF(it, struct given, link);
-        if (strcmp(given->worker_id, offer->id) == 0 && !given->known && !holds(offer, given))
+        if (strcmp(given->worker_id, offer->id) == 0 && !given->known &&
+            !holds(offer, given->execution_id, given->epoch))
             return_job(dispatch, given->row, given->epoch);
     }
+}
+
+// What the store says that a worker has: so that it gets no more than it has room for, and that what never reached it,
+// because this server began anew meanwhile, is given out again.
+struct looking {
+    struct store_jobs_claimed claimed;
+    struct dispatch *dispatch;
+    struct worker_session *session;
+};
+
+// With the mutex.
+static void claimed_judge(struct dispatch *dispatch, const struct worker_session *session,
+                          const struct job_claimed *job)
+{
+    const struct worker_offer *said = worker_session_offer(session);
+    struct demand demand = {.executor = STR("process")};
+    if (match_has(&dispatch->match, job->row))
+        return; // given here
+    if (!holds(said, job->execution_id, job->epoch) && !job->has_records) {
+        return_job(dispatch, job->row, job->epoch);
+        return;
+    }
+    given_add(dispatch, job->row, job->epoch, job->execution_id, str_of(said->id))->known = true;
+    demand_parse(str_of(job->demand), &demand);
+    match_held(&dispatch->match, str_of(said->id), job->account, job->row, &demand);
+}
+
+static void worker_known(struct dispatch *dispatch, const struct looking *it)
+{
+    struct dispatch_worker *worker = worker_of(dispatch, str_of(worker_session_offer(it->session)->id));
+    if (!worker || worker->session != it->session)
+        return; // it has left, or is connected anew
+    for (size_t i = 0; i < it->claimed.ret_count; i++)
+        claimed_judge(dispatch, it->session, &it->claimed.ret_jobs[i]);
+    const struct worker_offer *said = worker_session_offer(it->session);
+    struct offer offer = offer_of(worker);
+    worker->known = true;
+    match_join(&dispatch->match, str_of(said->id), worker_session_account(it->session), &offer);
+    if (worker->drains)
+        match_drain(&dispatch->match, str_of(said->id));
+}
+
+static void looking_done(struct store_op *op)
+{
+    struct looking *it = CONTAINER_OF(op, struct looking, claimed.op);
+    struct dispatch *dispatch = it->dispatch;
+    pthread_mutex_lock(&dispatch->mutex);
+    worker_known(dispatch, it);
+    pthread_mutex_unlock(&dispatch->mutex);
+    store_op_release(op);
+    worker_session_unref(&it->session);
+    free(it);
+    look(dispatch);
+    pump(dispatch);
 }
 
 static void worker_joined(struct dispatch *dispatch, struct worker_session *session)
 {
     struct dispatch_worker *worker = xcalloc(1, sizeof(*worker));
-    worker->session = worker_session_ref(session);
-    struct offer offer = offer_of(worker);
     const struct worker_offer *said = worker_session_offer(session);
+    worker->session = worker_session_ref(session);
     list_push_front(&dispatch->workers, &worker->node);
-    match_join(&dispatch->match, str_of(said->id), worker_session_account(session), &offer);
     take_back_lost_gifts(dispatch, said);
+    struct looking *it = xcalloc(1, sizeof(*it));
+    it->dispatch = dispatch;
+    it->session = worker_session_ref(session);
+    it->claimed = (struct store_jobs_claimed){
+        .op = {.kind = STORE_JOBS_CLAIMED, .reply_to = dispatch->options.loop, .done = looking_done},
+        .account = worker_session_account(session),
+        .worker_id = str_of(said->id),
+    };
+    store_submit(dispatch->options.store, &it->claimed.op);
 }
 
 static void worker_free(struct dispatch_worker *worker)
@@ -376,6 +442,17 @@ static void worker_opened(struct dispatch *dispatch, const struct worker_session
                &nothing);
 }
 
+static void worker_drains(struct dispatch *dispatch, const struct worker_session *session)
+{
+    struct str worker_id = str_of(worker_session_offer(session)->id);
+    struct dispatch_worker *worker = worker_of(dispatch, worker_id);
+    if (!worker || worker->session != session)
+        return;
+    worker->drains = true;
+    if (worker->known)
+        match_drain(&dispatch->match, worker_id);
+}
+
 static void worker_returned(struct dispatch *dispatch, const struct message *message)
 {
     const char *worker_id = worker_session_offer(message->session)->id;
@@ -401,7 +478,7 @@ static void message_apply(struct dispatch *dispatch, const struct message *messa
         worker_left(dispatch, message->session);
         break;
     case MESSAGE_DRAIN:
-        match_drain(&dispatch->match, str_of(worker_session_offer(message->session)->id));
+        worker_drains(dispatch, message->session);
         break;
     case MESSAGE_OPENED:
         worker_opened(dispatch, message->session, message->rows[0]);
@@ -422,7 +499,7 @@ static void message_deliver(struct mail *mail)
     pthread_mutex_unlock(&dispatch->mutex);
     if (message->unsettled)
         settle(dispatch);
-    if (message->ready || message->kind == MESSAGE_JOINED)
+    if (message->ready)
         look(dispatch);
     pump(dispatch);
     worker_session_unref(&message->session);
@@ -524,8 +601,15 @@ static void claim_give(struct claim *claim)
 {
     struct dispatch *dispatch = claim->dispatch;
     const struct execution *execution = &claim->claim.ret_execution;
+    const struct dispatch_worker *worker = worker_of(dispatch, str_of(worker_session_offer(claim->session)->id));
     hub_claimed(dispatch->options.hub, execution->row, claim->claim.node, execution->epoch);
-    given_add(dispatch, execution, str_of(worker_session_offer(claim->session)->id));
+    if (!worker || worker->session != claim->session) {
+        // Its connection has ended meanwhile, so it was never told.
+        return_job(dispatch, execution->row, execution->epoch);
+        return;
+    }
+    given_add(dispatch, execution->row, execution->epoch, execution->execution_id,
+              str_of(worker_session_offer(claim->session)->id));
     const struct worker_job job = {
         .execution_id = str_of(execution->execution_id),
         .batch_id = str_of(execution->batch_id),

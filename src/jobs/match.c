@@ -536,6 +536,11 @@ enum demand_fit match_why(const struct match *match, int64_t account, const stru
     return why.best;
 }
 
+bool match_has(const struct match *match, int64_t row)
+{
+    return claim_find(match, row) != NULL;
+}
+
 bool match_account_full(const struct match *match, int64_t id)
 {
     const struct match_account *account = account_find(match, id);

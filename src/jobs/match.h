@@ -70,6 +70,7 @@ enum match_action_kind match_next(struct match *match, struct match_action *ret)
 // best that was found. DEMAND_NO_EXECUTOR without any worker.
 enum demand_fit match_why(const struct match *match, int64_t account, const struct demand *demand,
                           struct str *ret_label);
+bool match_has(const struct match *match, int64_t row);              // it was given out here, or is about to be
 bool match_account_full(const struct match *match, int64_t account); // it has running_max jobs with workers
 size_t match_worker_count(const struct match *match);
 // What the worker offers, and how much of it is free; NULL without such a worker. Until the next call that changes it.

@@ -143,6 +143,17 @@ static void release_job_lines(struct store_op *op)
     lines->ret_count = 0;
 }
 
+static void release_jobs_claimed(struct store_op *op)
+{
+    struct store_jobs_claimed *claimed = OP(store_jobs_claimed);
+    for (size_t i = 0; i < claimed->ret_count; i++) {
+        free(claimed->ret_jobs[i].execution_id);
+        free(claimed->ret_jobs[i].demand);
+    }
+    free(TAKE_PTR(claimed->ret_jobs));
+    claimed->ret_count = 0;
+}
+
 static void release_job_waits(struct store_op *op)
 {
     view_release(&OP(store_job_waits)->ret_job);

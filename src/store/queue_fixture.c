@@ -168,7 +168,8 @@ static int add_apply(struct queue *queue, int64_t batch, struct store_create *cr
 {
     const struct catalogue_changes changes = changes_of(queue);
     const struct store_batch_add add = {.row = batch, .jobs = create, .count = 1};
-    int err = catalogue_batch_judge(queue->sql, &add, ret_row);
+    uint32_t first;
+    int err = catalogue_batch_judge(queue->sql, &add, ret_row, &first);
     if (err < 0 || *ret_row != 0)
         return err;
     err = create_apply(queue, create);

@@ -1,9 +1,11 @@
 // The list of an account's executions.
 #include "api/cursor.h"
 #include "api/executions/executions.h"
+#include "api/jobs/jobs.h"
 #include "util/clock.h"
 
 #define LIST_BYTES_MAX ((size_t)1024 * 1024)
+#define LIST_ROOM      ((size_t)9 * 1024) // a URL is at most 8 KiB
 
 struct list {
     struct store_list list;
@@ -65,11 +67,8 @@ static bool list_param(struct str name, struct str value, void *arg)
 static bool list_params(struct list *it)
 {
     struct call *call = it->call;
-    struct field_value since = call_param(call, "since"), cursor = call_param(call, "cursor");
     it->list.limit = (unsigned)call_param(call, "limit").number;
-    it->list.id_prefix = call_param(call, "id_prefix").text;
-    it->list.since_ms = since.number;
-    if (!cursor_take(call, cursor.text, &it->list.before_row))
+    if (!cursor_take(call, call_param(call, "cursor").text, &it->list.before_row))
         return false;
     return http_params_each(call->request, list_param, it);
 }
@@ -127,10 +126,9 @@ static void list_keep_all(struct store_list *list, char *at, size_t size)
     }
 }
 
-void executions_list(struct call *call)
+static struct list *list_new(struct call *call)
 {
-    const size_t room = 9 * 1024; // a URL is at most 8 KiB
-    struct list *it = xcalloc(1, sizeof(*it) + room);
+    struct list *it = xcalloc(1, sizeof(*it) + LIST_ROOM);
     it->call = call;
     it->list = (struct store_list){
         .account = call->principal.account,
@@ -138,10 +136,30 @@ void executions_list(struct call *call)
     };
     if (call->principal.role == ROLE_USER)
         it->list.owner = str_of(call->principal.user);
+    return it;
+}
+
+static void list_submit(struct list *it)
+{
     if (!list_params(it)) {
         free(it);
         return;
     }
-    list_keep_all(&it->list, (char *)(it + 1), room);
-    call_submit(call, STORE_LIST, &it->list.op, list_done);
+    list_keep_all(&it->list, (char *)(it + 1), LIST_ROOM);
+    call_submit(it->call, STORE_LIST, &it->list.op, list_done);
+}
+
+void executions_list(struct call *call)
+{
+    struct list *it = list_new(call);
+    it->list.id_prefix = call_param(call, "id_prefix").text;
+    it->list.since_ms = call_param(call, "since").number;
+    list_submit(it);
+}
+
+void batches_executions(struct call *call)
+{
+    struct list *it = list_new(call);
+    it->list.batch_ids.items[it->list.batch_ids.count++] = str_of(call->batch.batch_id);
+    list_submit(it);
 }

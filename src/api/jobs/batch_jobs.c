@@ -10,7 +10,7 @@ struct batch_jobs {
     json_t *slice;         // what the orders of this slice borrow from
     int64_t row;
     char batch_id[ID_EXECUTION_MAX + 1];
-    uint32_t first_index;
+    bool append;
     size_t next, count; // of jobs
     batch_jobs_done *done;
     struct store_batch_add add;
@@ -94,7 +94,7 @@ static void fill(struct batch_jobs *it, size_t slot, json_t *job)
     struct job_order_problem problem;
     *order = (struct job_order){0};
     job_order_take(order, job, &call->principal, call->api->limits, &problem); // it was checked
-    order->job.batch_index = it->first_index + (uint32_t)(it->next + slot);
+    order->job.batch_index = (uint32_t)(it->next + slot);
     it->creates[slot] = (struct store_create){.job = &order->job};
     execution_of_body(&it->creates[slot].execution, call, job);
     it->creates[slot].execution.batch_id = xstrdup(it->batch_id);
@@ -118,12 +118,13 @@ static void next_slice(struct batch_jobs *it)
         .row = it->row,
         .jobs = it->creates,
         .count = count,
+        .append = it->append,
         .queued_max = it->call->api->limits->queued_jobs_max,
     };
     store_submit(it->call->api->options.store, &it->add.op);
 }
 
-void batch_jobs_add(struct call *call, const struct batch *batch, uint32_t first_index, batch_jobs_done *done)
+void batch_jobs_add(struct call *call, const struct batch *batch, bool append, batch_jobs_done *done)
 {
     struct batch_jobs *it = xcalloc(1, sizeof(*it));
     it->call = call;
@@ -131,7 +132,7 @@ void batch_jobs_add(struct call *call, const struct batch *batch, uint32_t first
     it->jobs = json_object_get(call->body, "jobs");
     it->row = batch->row;
     snprintf(it->batch_id, sizeof(it->batch_id), "%s", batch->batch_id);
-    it->first_index = first_index;
+    it->append = append;
     it->count = json_array_size(it->jobs);
     it->done = done;
     call_ref(call);

@@ -7,7 +7,9 @@
 
 #include <xxhash.h>
 
-#define FAILURES_SHOWN 5
+#define FAILURES_SHOWN  5
+#define TOO_MANY_QUEUED "the account has too many queued jobs"
+#define NOT_WHOLE       "its batch could not be submitted whole"
 
 // --- Answers
 
@@ -26,7 +28,7 @@ static void fail_batch(struct call *call, int err)
               err == ERR_NOT_FOUND   ? "no such batch"
               : err == ERR_CONFLICT  ? "this batch_id exists already"
               : err == ERR_TOO_LARGE ? "a batch may have 100000 jobs"
-              : err == ERR_RATE      ? "the account has too many queued jobs"
+              : err == ERR_RATE      ? TOO_MANY_QUEUED
                                      : NULL);
 }
 
@@ -38,6 +40,8 @@ struct create {
     char key[256 + sizeof(((struct principal *)NULL)->user)];
 };
 
+static void change(struct call *call, struct store_batch_change how, bool told);
+
 static void added(struct call *call, int err, const char *reason, size_t refused, const struct batch *batch)
 {
     if (err == 0) {
@@ -47,8 +51,27 @@ static void added(struct call *call, int err, const char *reason, size_t refused
         call_fail_fields(call, &(struct http_field_error){name, reason}, 1);
     } else {
         call_fail(call, err,
-                  err == ERR_CONFLICT ? "the batch takes no more jobs, or an execution_id exists already" : reason);
+                  err == ERR_CONFLICT ? "the batch takes no more jobs, or an execution_id exists already"
+                  : err == ERR_RATE   ? TOO_MANY_QUEUED
+                                      : reason);
     }
+}
+
+// Jobs of a batch that cannot be had whole must not run, nor may it wait for the rest for ever. If only the store was
+// away, the same request with its key goes on.
+static void added_first(struct call *call, int err, const char *reason, size_t refused, const struct batch *batch)
+{
+    bool final = err == ERR_NOT_FOUND || err == ERR_INVALID || err == ERR_CONFLICT || err == ERR_RATE;
+    bool keyed = call->request && http_header(call->request, STR("Idempotency-Key")).len > 0;
+    added(call, err, reason, refused, batch);
+    if (err && (final || !keyed))
+        change(call, (struct store_batch_change){.cancel = true, .reason = STR(NOT_WHOLE)}, false);
+}
+
+static void add_first(struct call *call, const struct batch *batch)
+{
+    call->batch.row = batch->row; // for `change`
+    batch_jobs_add(call, batch, false, added_first);
 }
 
 static void create_done(struct store_op *op)
@@ -60,7 +83,7 @@ static void create_done(struct store_op *op)
     else if (json_array_size(json_object_get(call->body, "jobs")) == 0)
         answer_batch(call, it->create.ret_existed ? 200 : 201, &it->create.batch, NULL);
     else
-        batch_jobs_add(call, &it->create.batch, 0, added);
+        add_first(call, &it->create.batch);
     store_op_release(op);
     free(it);
     call_unref(call);
@@ -146,7 +169,7 @@ void batches_add(struct call *call)
     else if (json_array_size(json_object_get(call->body, "jobs")) == 0)
         answer_batch(call, 200, batch, NULL);
     else if (batch_jobs_check(call))
-        batch_jobs_add(call, batch, (uint32_t)batch_total(&batch->counts), added);
+        batch_jobs_add(call, batch, true, added);
 }
 
 // --- Looking
@@ -231,6 +254,7 @@ struct change {
     struct store_batch_change change;
     struct call *call;
     uint64_t changed;
+    bool told; // the client is, when it is done
 };
 
 static void change_done(struct store_op *op)
@@ -241,9 +265,9 @@ static void change_done(struct store_op *op)
     for (size_t i = 0; op->err == 0 && i < it->change.ret_running_count; i++)
         hub_cancel(call->api->options.hub, it->change.ret_running[i], BATCH_CANCEL_REASON);
     bool more = op->err == 0 && it->change.ret_more;
-    if (!more && op->err)
+    if (!more && it->told && op->err)
         fail_batch(call, op->err);
-    else if (!more)
+    else if (!more && it->told)
         answer_batch(call, it->change.cancel || it->change.retry ? 202 : 200, &it->change.ret_batch, NULL);
     store_op_release(op);
     if (more) {
@@ -254,10 +278,11 @@ static void change_done(struct store_op *op)
     call_unref(call);
 }
 
-static void change(struct call *call, struct store_batch_change how)
+static void change(struct call *call, struct store_batch_change how, bool told)
 {
     struct change *it = xcalloc(1, sizeof(*it));
     it->call = call;
+    it->told = told;
     it->change = how;
     it->change.row = call->batch.row;
     it->change.queued_max = call->api->limits->queued_jobs_max;
@@ -266,15 +291,15 @@ static void change(struct call *call, struct store_batch_change how)
 
 void batches_close(struct call *call)
 {
-    change(call, (struct store_batch_change){.close = true});
+    change(call, (struct store_batch_change){.close = true}, true);
 }
 
 void batches_cancel(struct call *call)
 {
-    change(call, (struct store_batch_change){.cancel = true, .reason = STR(BATCH_CANCEL_REASON)});
+    change(call, (struct store_batch_change){.cancel = true, .reason = STR(BATCH_CANCEL_REASON)}, true);
 }
 
 void batches_retry(struct call *call)
 {
-    change(call, (struct store_batch_change){.retry = true});
+    change(call, (struct store_batch_change){.retry = true}, true);
 }

@@ -9,6 +9,7 @@
 // Handlers.
 void batches_create(struct call *call);
 void batches_list(struct call *call);
+void batches_executions(struct call *call);
 void batches_status(struct call *call);
 void batches_add(struct call *call);
 void batches_close(struct call *call);

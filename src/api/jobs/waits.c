@@ -42,6 +42,10 @@ static void why_ready(struct why *why, const struct api *api, int64_t account, c
     why->reason = full ? "account_limit" : "behind";
     if (full)
         buf_append_text(&why->detail, "the account has as many jobs running as it may");
+    else if (waits->ret_before == 0)
+        buf_append_text(&why->detail, "the next one; it starts as soon as a worker has room");
+    else if (waits->ret_before == 1)
+        buf_append_text(&why->detail, "behind one other; it starts as soon as a worker has room");
     else
         buf_printf(&why->detail, "behind %llu others; it starts as soon as a worker has room",
                    (unsigned long long)waits->ret_before);

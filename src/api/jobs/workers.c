@@ -24,6 +24,10 @@ static void retry_done(struct store_op *op)
 
 void executions_retry(struct call *call)
 {
+    if (!call->execution.job.is_job) {
+        call_fail(call, ERR_CONFLICT, "no worker ran it: only its own runner can do so again");
+        return;
+    }
     struct retry *it = xcalloc(1, sizeof(*it));
     it->call = call;
     it->retry = (struct store_job_retry){

@@ -96,15 +96,28 @@ static int batch_job_find(struct sql *sql, int64_t batch, int64_t index, int64_t
     return err == ERR_NOT_FOUND ? 0 : err;
 }
 
-int catalogue_batch_judge(struct sql *sql, const struct store_batch_add *add, int64_t *ret_rows)
+// Two that add at the same time get different numbers.
+static int next_number(struct sql *sql, const struct batch_row *batch, uint32_t *ret)
+{
+    int64_t last = -1;
+    int err = number_of(sql, CATALOGUE_BATCH_LAST_JOB, batch->row, &last);
+    *ret = MAX((uint32_t)(last + 1), (uint32_t)batch->expected);
+    return err == ERR_NOT_FOUND ? 0 : err;
+}
+
+int catalogue_batch_judge(struct sql *sql, const struct store_batch_add *add, int64_t *ret_rows, uint32_t *ret_first)
 {
     struct batch_row batch;
     uint64_t more = 0;
     if (add->count > BATCH_ADD_MAX)
         return ERR_TOO_LARGE;
     int err = batch_load(sql, add->row, &batch);
+    if (err == 0 && add->append)
+        err = next_number(sql, &batch, ret_first);
     for (size_t i = 0; i < add->count && err == 0; i++) {
-        err = batch_job_find(sql, add->row, add->jobs[i].job->batch_index, &ret_rows[i]);
+        ret_rows[i] = 0;
+        if (!add->append)
+            err = batch_job_find(sql, add->row, add->jobs[i].job->batch_index, &ret_rows[i]);
         more += err == 0 && ret_rows[i] == 0;
     }
     if (err < 0 || more == 0)

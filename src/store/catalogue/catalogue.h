@@ -199,7 +199,8 @@ int catalogue_batch_create(struct sql *sql, struct store_batch_create *create, i
 int catalogue_batch_list(struct sql *sql, struct store_batch_list *list);
 int catalogue_batch_failures(struct sql *sql, int64_t row, unsigned limit, int64_t *ret_rows, size_t *ret_count);
 // Finds which of the jobs exist already: their rows, otherwise 0. Returns ERR_CONFLICT or ERR_TOO_LARGE.
-int catalogue_batch_judge(struct sql *sql, const struct store_batch_add *add, int64_t *ret_rows);
+// *ret_first: what is appended gets the numbers from there on.
+int catalogue_batch_judge(struct sql *sql, const struct store_batch_add *add, int64_t *ret_rows, uint32_t *ret_first);
 int catalogue_batch_added(struct sql *sql, int64_t row, const struct catalogue_changes *changes);
 int catalogue_batch_change(struct sql *sql, struct store_batch_change *change, int64_t now_ms,
                            const struct catalogue_changes *changes);
@@ -208,6 +209,7 @@ int catalogue_batch_change(struct sql *sql, struct store_batch_change *change, i
 int catalogue_jobs_ready(struct sql *sql, struct store_jobs_ready *query);
 int catalogue_job_lines(struct sql *sql, struct store_job_lines *query);
 int catalogue_job_waits(struct sql *sql, struct store_job_waits *query);
+int catalogue_jobs_claimed(struct sql *sql, struct store_jobs_claimed *query);
 
 // --- workers.c
 int catalogue_worker_seen(struct sql *sql, const struct store_worker_seen *seen, int64_t now_ms);

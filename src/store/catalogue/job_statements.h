@@ -47,6 +47,9 @@
                    "AND (rank, turn, execution) < (?3, ?4, ?5)")                                                       \
     X(LINE_NEXT, "SELECT account, demand FROM jobs WHERE state = 2 AND (account, demand) > (?1, ?2) "                  \
                  "ORDER BY account, demand LIMIT 1")                                                                   \
+    X(JOBS_CLAIMED, "SELECT e.id, e.account, e.epoch, e.next_sequence, e.execution_id, j.demand FROM leases l "        \
+                    "JOIN jobs j ON j.execution = l.subject JOIN executions e ON e.id = l.subject WHERE l.kind = ?1 "  \
+                    "AND j.state = 3 AND e.worker_id = ?2 AND (?3 = 0 OR e.account = ?3) ORDER BY e.id LIMIT ?4")      \
     X(JOBS_DUE, "SELECT execution FROM jobs WHERE state = 1 AND not_before_ms <= ?1 "                                  \
                 "ORDER BY not_before_ms, execution LIMIT ?2")                                                          \
     X(JOB_NEXT_DUE, "SELECT not_before_ms FROM jobs WHERE state = 1 ORDER BY not_before_ms LIMIT 1")                   \
@@ -113,6 +116,7 @@
     X(BATCH_LIST, "SELECT id FROM batches WHERE account = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3")                   \
     X(BATCH_LIST_OWNER, "SELECT id FROM batches WHERE account = ?1 AND owner = ?4 AND id < ?2 "                        \
                         "ORDER BY id DESC LIMIT ?3")                                                                   \
+    X(BATCH_LAST_JOB, "SELECT batch_index FROM jobs WHERE batch = ?1 AND batch > 0 ORDER BY batch_index DESC LIMIT 1") \
     X(BATCH_JOB, "SELECT execution FROM jobs WHERE batch = ?1 AND batch > 0 AND batch_index = ?2 "                     \
                  "ORDER BY attempt DESC LIMIT 1")                                                                      \
     X(BATCH_LIVE, "SELECT execution FROM jobs WHERE batch = ?1 AND batch > 0 AND state < 6 LIMIT 1")                   \

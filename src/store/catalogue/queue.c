@@ -40,6 +40,34 @@ int catalogue_job_lines(struct sql *sql, struct store_job_lines *query)
     return MIN(rc, 0);
 }
 
+// Leases are few; executions that a worker had are many.
+int catalogue_jobs_claimed(struct sql *sql, struct store_jobs_claimed *query)
+{
+    CLEANUP(sql_reset) struct sql_statement *claimed = sql_statement(sql, CATALOGUE_JOBS_CLAIMED);
+    sql_bind_i64(claimed, 1, LEASE_RUNNER);
+    sql_bind_text(claimed, 2, query->worker_id);
+    sql_bind_i64(claimed, 3, query->account);
+    sql_bind_i64(claimed, 4, JOBS_CLAIMED_MAX);
+    size_t size = 0;
+    int rc = 1;
+    query->ret_count = 0;
+    while (query->ret_count < JOBS_CLAIMED_MAX && (rc = sql_row(claimed)) == 1) {
+        if (query->ret_count == size) {
+            size = size ? size * 2 : 16;
+            query->ret_jobs = xrealloc(query->ret_jobs, size * sizeof(*query->ret_jobs));
+        }
+        query->ret_jobs[query->ret_count++] = (struct job_claimed){
+            .row = sql_i64(claimed, 0),
+            .account = sql_i64(claimed, 1),
+            .epoch = sql_u64(claimed, 2),
+            .has_records = sql_i64(claimed, 3) > 0,
+            .execution_id = sql_dup(claimed, 4),
+            .demand = sql_dup(claimed, 5),
+        };
+    }
+    return MIN(rc, 0);
+}
+
 // --- Why a job waits
 
 static int view_load(struct sql *sql, int64_t row, struct job_view *ret)

@@ -37,6 +37,7 @@ struct store_batch_add {
     struct store_create *jobs; // executions as in store_create, each with its `job`, without idempotency keys
     size_t count;
     uint64_t queued_max; // ERR_RATE if the account has so many queued ones already; 0: no limit
+    bool append;         // all are new: they get the numbers behind those that there are, or that were announced
     size_t ret_refused;  // index of the job that is to blame; its ret_reason may say why
     struct batch ret_batch;
 };

@@ -118,6 +118,22 @@ struct store_job_waits {
     unsigned ret_batch_parallel;
 };
 
+// The jobs that a worker has, as far as the store knows.
+struct job_claimed {
+    int64_t row, account;
+    uint64_t epoch;
+    bool has_records; // so that the worker did get it
+    char *execution_id, *demand;
+};
+#define JOBS_CLAIMED_MAX 10000
+struct store_jobs_claimed {
+    struct store_op op;
+    int64_t account; // whose jobs it takes; 0: of all
+    struct str worker_id;
+    struct job_claimed *ret_jobs; // at most JOBS_CLAIMED_MAX
+    size_t ret_count;
+};
+
 // Workers of an account, by identifier.
 struct worker_seen {
     char *worker_id, *hostname, *offer_json; // hostname may be NULL

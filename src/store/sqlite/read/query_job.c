@@ -19,6 +19,12 @@ void query_job_waits(struct sqlite_store *store, struct db *db, struct store_op 
     op->err = catalogue_job_waits(db->sql, CONTAINER_OF(op, struct store_job_waits, op));
 }
 
+void query_jobs_claimed(struct sqlite_store *store, struct db *db, struct store_op *op)
+{
+    (void)store;
+    op->err = catalogue_jobs_claimed(db->sql, CONTAINER_OF(op, struct store_jobs_claimed, op));
+}
+
 void query_batch_get(struct sqlite_store *store, struct db *db, struct store_op *op)
 {
     (void)store;

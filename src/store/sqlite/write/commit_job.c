@@ -122,6 +122,7 @@ struct adding {
     int64_t rows[BATCH_ADD_MAX]; // of those that exist already; 0: it is new
     struct job_parents *parents[BATCH_ADD_MAX];
     struct job_new jobs[BATCH_ADD_MAX];
+    uint32_t first; // number of the first one that is appended
     size_t more;
 };
 
@@ -142,6 +143,8 @@ static int adding_judge_one(struct sqlite_store *store, struct adding *adding, s
     struct store_create *job = &adding->add->jobs[i];
     adding->jobs[i] = *job->job;
     adding->jobs[i].batch = adding->add->row;
+    if (adding->add->append)
+        adding->jobs[i].batch_index = adding->first + (uint32_t)i;
     adding->add->ret_refused = i;
     job->job = &adding->jobs[i]; // valid until the end of this function
     job->ret_existed = adding->rows[i] != 0;
@@ -157,7 +160,7 @@ static int adding_judge_one(struct sqlite_store *store, struct adding *adding, s
 static int adding_judge(struct sqlite_store *store, struct adding *adding)
 {
     struct store_batch_add *add = adding->add;
-    int err = catalogue_batch_judge(store->db.sql, add, adding->rows);
+    int err = catalogue_batch_judge(store->db.sql, add, adding->rows, &adding->first);
     for (size_t i = 0; i < add->count && err == 0; i++)
         err = adding_judge_one(store, adding, i);
     if (err == 0 && adding->more > 0)
