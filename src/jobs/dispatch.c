@@ -1,5 +1,6 @@
 #include "jobs/dispatch.h"
 
+#include "jobs/given.h"
 #include "util/clock.h"
 
 #include <pthread.h>
@@ -15,24 +16,12 @@ struct dispatch_worker {
     bool drains;
 };
 
-// A job that a worker got here, until it is over.
-struct given {
-    struct map_node node; // by row
-    struct list_node link;
-    int64_t row;
-    uint64_t epoch;
-    char *execution_id;
-    char worker_id[WORKER_ID_MAX + 1];
-    bool known; // the worker has shown that it has the job
-};
-
 struct dispatch {
     struct dispatch_options options;
     pthread_mutex_t mutex; // protects match and workers: only the loop changes them, any thread may look at them
     struct match match;
     struct list_node workers; // of struct dispatch_worker, the newest first
-    struct map given;
-    struct list_node givens;
+    struct gifts gifts;
     struct store_job_lines lines;
     struct buf lines_after; // where the last page ended
     struct store_job_settle settle;
@@ -46,49 +35,10 @@ static void pump(struct dispatch *dispatch);
 static void look(struct dispatch *dispatch);
 static void settle(struct dispatch *dispatch);
 
-// --- What was given to workers
-
-static struct str row_key(const int64_t *row)
-{
-    return str_n((const char *)row, sizeof(*row));
-}
-
-static struct given *given_find(const struct dispatch *dispatch, int64_t row)
-{
-    struct map_node *node = map_find(&dispatch->given, row_key(&row));
-    return node ? CONTAINER_OF(node, struct given, node) : NULL;
-}
-
-static void given_free(struct dispatch *dispatch, struct given *given)
-{
-    list_remove(&given->link);
-    map_remove(&dispatch->given, &given->node);
-    free(given->execution_id);
-    free(given);
-}
-
-static struct given *given_add(struct dispatch *dispatch, int64_t row, uint64_t epoch, const char *execution_id,
-                               struct str worker_id)
-{
-    struct given *given = given_find(dispatch, row);
-    if (given)
-        given_free(dispatch, given);
-    given = xcalloc(1, sizeof(*given));
-    given->row = row;
-    given->epoch = epoch;
-    given->execution_id = xstrdup(execution_id);
-    snprintf(given->worker_id, sizeof(given->worker_id), "%.*s", STR_ARGS(worker_id));
-    map_insert(&dispatch->given, &given->node, row_key(&given->row));
-    list_push_back(&dispatch->givens, &given->link);
-    return given;
-}
-
 // Call with the mutex.
 static void over(struct dispatch *dispatch, int64_t row)
 {
-    struct given *given = given_find(dispatch, row);
-    if (given)
-        given_free(dispatch, given);
+    gifts_remove(&dispatch->gifts, row);
     match_over(&dispatch->match, row);
 }
 
@@ -331,7 +281,7 @@ static bool holds(const struct worker_offer *offer, const char *execution_id, ui
 // A job was on its way to the worker when the connection broke, and has never arrived. It is given to another worker.
 static void take_back_lost_gifts(struct dispatch *dispatch, const struct worker_offer *offer)
 {
-    LIST_FOR_EACH_SAFE(it, tmp, &dispatch->givens) {
+    LIST_FOR_EACH_SAFE(it, tmp, &dispatch->gifts.all) {
         struct given *given = CONTAINER_OF(it, struct given, link);
         if (strcmp(given->worker_id, offer->id) == 0 && !given->known &&
             !holds(offer, given->execution_id, given->epoch))
@@ -359,7 +309,7 @@ static void claimed_judge(struct dispatch *dispatch, const struct worker_session
         return_job(dispatch, job->row, job->epoch);
         return;
     }
-    given_add(dispatch, job->row, job->epoch, job->execution_id, str_of(said->id))->known = true;
+    gifts_add(&dispatch->gifts, job->row, job->epoch, job->execution_id, str_of(said->id))->known = true;
     demand_parse(str_of(job->demand), &demand);
     match_held(&dispatch->match, str_of(said->id), job->account, job->row, &demand);
 }
@@ -405,6 +355,7 @@ static void worker_joined(struct dispatch *dispatch, struct worker_session *sess
     it->session = worker_session_ref(session);
     it->claimed = (struct store_jobs_claimed){
         .op = {.kind = STORE_JOBS_CLAIMED, .reply_to = dispatch->options.loop, .done = looking_done},
+        .node = hub_node(dispatch->options.hub),
         .account = worker_session_account(session),
         .worker_id = str_of(said->id),
     };
@@ -435,7 +386,7 @@ static void worker_left(struct dispatch *dispatch, const struct worker_session *
 static void worker_opened(struct dispatch *dispatch, const struct worker_session *session, int64_t row)
 {
     static const struct demand nothing = {.executor = STR("process")};
-    struct given *given = given_find(dispatch, row);
+    struct given *given = gifts_find(&dispatch->gifts, row);
     if (given)
         given->known = true;
     match_held(&dispatch->match, str_of(worker_session_offer(session)->id), worker_session_account(session), row,
@@ -456,7 +407,7 @@ static void worker_drains(struct dispatch *dispatch, const struct worker_session
 static void worker_returned(struct dispatch *dispatch, const struct message *message)
 {
     const char *worker_id = worker_session_offer(message->session)->id;
-    LIST_FOR_EACH_SAFE(it, tmp, &dispatch->givens) {
+    LIST_FOR_EACH_SAFE(it, tmp, &dispatch->gifts.all) {
         const struct given *given = CONTAINER_OF(it, struct given, link);
         if (given->epoch == message->epoch && strcmp(given->execution_id, message->execution_id) == 0 &&
             strcmp(given->worker_id, worker_id) == 0)
@@ -608,7 +559,7 @@ static void claim_give(struct claim *claim)
         return_job(dispatch, execution->row, execution->epoch);
         return;
     }
-    given_add(dispatch, execution->row, execution->epoch, execution->execution_id,
+    gifts_add(&dispatch->gifts, execution->row, execution->epoch, execution->execution_id,
               str_of(worker_session_offer(claim->session)->id));
     const struct worker_job job = {
         .execution_id = str_of(execution->execution_id),
@@ -736,8 +687,7 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
     pthread_mutex_init(&dispatch->mutex, NULL);
     match_init(&dispatch->match, options->running_max);
     list_init(&dispatch->workers);
-    list_init(&dispatch->givens);
-    map_init(&dispatch->given);
+    gifts_init(&dispatch->gifts);
     return dispatch;
 }
 
@@ -762,9 +712,7 @@ void dispatch_free(struct dispatch **dispatch_ptr)
         return;
     LIST_FOR_EACH_SAFE(it, tmp, &dispatch->workers)
         worker_free(CONTAINER_OF(it, struct dispatch_worker, node));
-    LIST_FOR_EACH_SAFE(at, next, &dispatch->givens)
-        given_free(dispatch, CONTAINER_OF(at, struct given, link));
-    map_release(&dispatch->given);
+    gifts_release(&dispatch->gifts);
     match_release(&dispatch->match);
     buf_release(&dispatch->lines_after);
     pthread_mutex_destroy(&dispatch->mutex);

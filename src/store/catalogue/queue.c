@@ -44,10 +44,11 @@ int catalogue_job_lines(struct sql *sql, struct store_job_lines *query)
 int catalogue_jobs_claimed(struct sql *sql, struct store_jobs_claimed *query)
 {
     CLEANUP(sql_reset) struct sql_statement *claimed = sql_statement(sql, CATALOGUE_JOBS_CLAIMED);
-    sql_bind_i64(claimed, 1, LEASE_RUNNER);
+    sql_bind_i64(claimed, 1, query->node);
     sql_bind_text(claimed, 2, query->worker_id);
     sql_bind_i64(claimed, 3, query->account);
     sql_bind_i64(claimed, 4, JOBS_CLAIMED_MAX);
+    sql_bind_i64(claimed, 5, LEASE_RUNNER);
     size_t size = 0;
     int rc = 1;
     query->ret_count = 0;

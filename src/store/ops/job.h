@@ -118,7 +118,7 @@ struct store_job_waits {
     unsigned ret_batch_parallel;
 };
 
-// The jobs that a worker has, as far as the store knows.
+// The jobs that a worker has, as far as the store knows, of those whose leases a node has.
 struct job_claimed {
     int64_t row, account;
     uint64_t epoch;
@@ -128,7 +128,8 @@ struct job_claimed {
 #define JOBS_CLAIMED_MAX 10000
 struct store_jobs_claimed {
     struct store_op op;
-    int64_t account; // whose jobs it takes; 0: of all
+    int64_t node;    // that has the leases
+    int64_t account; // whose jobs the worker takes; 0: of all
     struct str worker_id;
     struct job_claimed *ret_jobs; // at most JOBS_CLAIMED_MAX
     size_t ret_count;
