@@ -44,7 +44,7 @@ struct shared {
 
 static struct worker *worker_of(struct shared *shared, size_t stream)
 {
-    return &shared->workers[stream % shared->worker_count];
+    return &shared->workers[stream % MAX(shared->worker_count, (size_t)1)];
 }
 
 static uint32_t number_of(const struct shared *shared, size_t stream)

@@ -20,3 +20,19 @@ void collect_store(struct store *store, struct metrics *metrics)
     metrics_set_histogram(metrics, METRIC_fsync_seconds, stats.fsync_buckets, ARRAY_LEN(stats.fsync_buckets),
                           stats.fsync_ns_sum);
 }
+
+void collect_memory(struct budget *budget, struct metrics *metrics)
+{
+    static const enum metric gauges[] = {
+#define MEMORY_GAUGE(name, sixteenths, most, what, policy) [BUDGET_##name] = METRIC_memory_##name##_bytes,
+        BUDGET_HOLDERS(MEMORY_GAUGE)
+#undef MEMORY_GAUGE
+    };
+    uint64_t refused = 0;
+    for (enum budget_holder holder = 0; holder < BUDGET_HOLDER_COUNT; holder++) {
+        metrics_set(metrics, gauges[holder], (int64_t)budget_held(budget, holder));
+        refused += budget_refused(budget, holder);
+    }
+    metrics_set(metrics, METRIC_memory_max_bytes, (int64_t)budget_max(budget));
+    metrics_set_total(metrics, METRIC_memory_refused_total, refused);
+}

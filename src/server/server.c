@@ -4,8 +4,10 @@
 #include "server/bootstrap.h"
 #include "server/collect.h"
 #include "server/embedded.h"
+#include "server/front.h"
 #include "server/hangup.h"
 #include "server/listen.h"
+#include "server/logging.h"
 #include "server/resources.h"
 #include "server/shard.h"
 #include "server/systemd.h"
@@ -43,8 +45,7 @@ struct server {
     struct fanout *fanouts[SHARDS_MAX];
     unsigned shard_count, drained;
     struct listening listening;
-    struct net_ranges *trusted;
-    char *base_path;
+    struct front front;
     int64_t connections_max; // as configured, or fewer if not so many files may be open
     struct signal_watch *signals[3];
     struct hangup *hangup;
@@ -93,22 +94,6 @@ static void server_watch(void *arg, const struct store_change *changes, size_t c
     dispatch_watch(server->dispatch, changes, count);
 }
 
-static void collect_memory(struct server *server)
-{
-    static const enum metric gauges[] = {
-#define MEMORY_GAUGE(name, sixteenths, most, what, policy) [BUDGET_##name] = METRIC_memory_##name##_bytes,
-        BUDGET_HOLDERS(MEMORY_GAUGE)
-#undef MEMORY_GAUGE
-    };
-    uint64_t refused = 0;
-    for (enum budget_holder holder = 0; holder < BUDGET_HOLDER_COUNT; holder++) {
-        metrics_set(server->metrics, gauges[holder], (int64_t)budget_held(server->budget, holder));
-        refused += budget_refused(server->budget, holder);
-    }
-    metrics_set(server->metrics, METRIC_memory_max_bytes, (int64_t)budget_max(server->budget));
-    metrics_set_total(server->metrics, METRIC_memory_refused_total, refused);
-}
-
 static void server_collect(void *arg)
 {
     struct server *server = arg;
@@ -120,7 +105,7 @@ static void server_collect(void *arg)
         total += http->connections_total;
         requests += http->requests_total;
     }
-    collect_memory(server);
+    collect_memory(server->budget, server->metrics);
     metrics_set(server->metrics, METRIC_connections, (int64_t)open);
     metrics_set_total(server->metrics, METRIC_connections_total, total);
     metrics_set_total(server->metrics, METRIC_http_requests_total, requests);
@@ -210,42 +195,6 @@ static void server_signal(void *arg, int signum)
 
 // --- Start
 
-// Removes a slash at the end. Returns false if the text cannot be a base path.
-static bool base_path_parse(const char *text, char **ret)
-{
-    size_t len = strlen(text);
-    while (len > 0 && text[len - 1] == '/')
-        len--;
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)text[i] <= ' ' || (unsigned char)text[i] > '~' || strchr("%?#\"\\", text[i]))
-            return false;
-    if (len > 0 && (text[0] != '/' || memmem(text, len, "//", 2)))
-        return false;
-    *ret = xstrndup(text, len);
-    return true;
-}
-
-static int server_take_proxies(struct server *server, struct buf *ret_error)
-{
-    const struct config *config = server->config;
-    const struct text_list *proxies = &config->trusted_proxies;
-    size_t bad = 0;
-    if (net_ranges_new(proxies->items, proxies->count, &bad, &server->trusted)) {
-        buf_printf(ret_error, "trusted_proxies: \"%s\" is no address, no range such as 10.0.0.0/8, and not unix",
-                   proxies->items[bad]);
-        return ERR_INVALID;
-    }
-    if (config->proxy_protocol && proxies->count == 0) {
-        buf_append_text(ret_error, "proxy_protocol: name in trusted_proxies whose headers are to be believed");
-        return ERR_INVALID;
-    }
-    if (!base_path_parse(config->base_path, &server->base_path)) {
-        buf_printf(ret_error, "base_path: must be a path such as /runnel, not \"%s\"", config->base_path);
-        return ERR_INVALID;
-    }
-    return 0;
-}
-
 // Requests name files beneath this folder, so its full path must be known.
 static int server_place_backups(struct server *server)
 {
@@ -276,7 +225,7 @@ static int server_check(struct server *server)
     if (err == 0)
         err = resources_check(config, &error);
     if (err == 0)
-        err = server_take_proxies(server, &error);
+        err = front_take(config, &server->front, &error);
     if (err)
         return server_fail(err, buf_cstr(&error), NULL);
     err = dir_make_all(config->data, 0700);
@@ -323,7 +272,8 @@ static void server_make_dispatch(struct server *server)
     server->dispatch = dispatch_new(&dispatch);
 }
 
-static int server_make_shards(struct server *server)
+// What all shards share.
+static int server_make_rooms(struct server *server)
 {
     const struct config *config = server->config;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -353,6 +303,11 @@ static int server_make_shards(struct server *server)
     server->hub = hub_new(&hub);
     server_make_dispatch(server);
     server->settings = settings_new(config);
+    return 0;
+}
+
+static int server_make_shards(struct server *server)
+{
     struct shard_options options = {
         .server = server,
         .store = server->store,
@@ -366,10 +321,10 @@ static int server_make_shards(struct server *server)
         .budget = server->budget,
         .tls = server->tls,
         .logger = &server->logger,
-        .config = config,
+        .config = server->config,
         .settings = server->settings,
-        .trusted = server->trusted,
-        .base_path = server->base_path,
+        .trusted = server->front.trusted,
+        .base_path = server->front.base_path,
         .backup_dir = server->backup_dir,
         .shard_count = server->shard_count,
         .connections_max = server->connections_max,
@@ -377,7 +332,7 @@ static int server_make_shards(struct server *server)
         .collect_arg = server,
     };
     for (unsigned i = 0; i < server->shard_count; i++) {
-        err = shard_init(&server->shards[i], i, &options);
+        int err = shard_init(&server->shards[i], i, &options);
         if (err)
             return err;
         server->fanouts[i] = server->shards[i].fanout;
@@ -537,8 +492,7 @@ static void server_release(struct server *server)
     budget_free(&server->budget);
     tls_server_free(&server->tls);
     listening_close(&server->listening);
-    net_ranges_free(&server->trusted);
-    free(server->base_path);
+    front_release(&server->front);
     if (server->loop)
         loop_free(&server->loop);
     broadcast_free(&server->news);
@@ -547,37 +501,13 @@ static void server_release(struct server *server)
     free(server);
 }
 
-// Text for people on a terminal, JSON for programs anywhere else.
-static enum log_form log_form_of(const char *name)
-{
-    bool terminal = isatty(STDERR_FILENO);
-    if (strcmp(name, "json") == 0 || (strcmp(name, "auto") == 0 && !terminal))
-        return LOG_JSON;
-    const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
-    bool plain = !terminal || (no_colour && *no_colour) || (term && strcmp(term, "dumb") == 0);
-    return plain ? LOG_TEXT : LOG_COLOUR;
-}
-
-static enum log_level log_level_of(const char *name)
-{
-    static const char *const names[] = {"debug", "info", "warning", "error"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (strcmp(names[i], name) == 0)
-            return (enum log_level)i;
-    return LOG_INFO;
-}
-
 int server_run(struct config *config, int (*load)(void *arg, struct config *ret, struct buf *ret_error), void *arg)
 {
     struct server *server = xcalloc(1, sizeof(*server));
     server->config = config;
     server->load = load;
     server->load_arg = arg;
-    server->logger = (struct logger){
-        .fd = STDERR_FILENO,
-        .min_level = log_level_of(config->log_level),
-        .form = log_form_of(config->log_form),
-    };
+    server->logger = logging_of(config);
     signal(SIGPIPE, SIG_IGN);
     umask(0077); // logs may hold secrets, so files are for this user alone
 
@@ -592,6 +522,8 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
     }
     if (err == 0)
         err = server_open_store(server);
+    if (err == 0)
+        err = server_make_rooms(server);
     if (err == 0)
         err = server_make_shards(server);
     if (err == 0) {
