@@ -42,14 +42,20 @@ struct shared {
 
 // --- Frames
 
+// At least one, which the analyzer cannot know.
+static size_t sockets_of(const struct shared *shared)
+{
+    return MAX(shared->worker_count, (size_t)1);
+}
+
 static struct worker *worker_of(struct shared *shared, size_t stream)
 {
-    return &shared->workers[stream % MAX(shared->worker_count, (size_t)1)];
+    return &shared->workers[stream % sockets_of(shared)];
 }
 
 static uint32_t number_of(const struct shared *shared, size_t stream)
 {
-    return (uint32_t)(stream / shared->worker_count) + 1;
+    return (uint32_t)(stream / sockets_of(shared)) + 1;
 }
 
 static void worker_send(struct shared *shared, struct worker *worker)
@@ -229,7 +235,7 @@ int run_shared(struct args *args)
     uint64_t rate = args_number(args, "rate", 10), seconds = args_number(args, "seconds", 10), bytes = 0;
     uint64_t server = args_number(args, "pid", 0);
     bool hold = args_number(args, "hold", 0);
-    shared.worker_count = args_number(args, "sockets", 8);
+    shared.worker_count = MAX(args_number(args, "sockets", 8), (uint64_t)1);
     shared.stream_count = args_number(args, "executions", 10000);
     shared.workers = xcalloc(shared.worker_count, sizeof(*shared.workers));
     shared.streams = xcalloc(shared.stream_count, sizeof(*shared.streams));

@@ -413,7 +413,7 @@ static void start_worker(struct server *server)
     bool tls = config->tls_cert[0];
     CLEANUP(free_ptr)
     char *url = xasprintf("%s://%s:%u%s", tls ? "https" : "http", tls ? "localhost" : "127.0.0.1",
-                          server->listening.port, server->base_path ? server->base_path : "");
+                          server->listening.port, server->front.base_path);
     struct embedded_options options = {
         .loop = server->loop,
         .logger = &server->logger,
