@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#define ADDED_MAX     ((size_t)1024 * 1024)
 #define ROOM_RETRY_MS 500 // the disk may get room without an ack
 
 enum item_kind { ITEM_SLOT, ITEM_RECORD, ITEM_END };
@@ -42,6 +43,7 @@ struct recorder {
     uint64_t consumed_serial;
     struct list_node items;
     struct list_node free_slots[TRANSCRIPT_STREAMS];
+    size_t added_bytes; // of records that were made elsewhere
     bool room, closing, abandoned, overrunning;
     struct recorder_slot *slots; // all slots
 };
@@ -142,6 +144,11 @@ static void record_slot(struct recorder *recorder, struct recorder_slot *slot)
     slot_unref(recorder, slot);
 }
 
+static size_t item_cost(const struct item *item)
+{
+    return sizeof(*item) + item->message.len + item->extra.len;
+}
+
 static void record_item(struct recorder *recorder, struct item *item)
 {
     struct record record = {.time_ms = item->time_ms,
@@ -154,6 +161,9 @@ static void record_item(struct recorder *recorder, struct item *item)
         record_slot(recorder, item->slot);
         break;
     case ITEM_RECORD:
+        pthread_mutex_lock(&recorder->lock);
+        recorder->added_bytes -= item_cost(item);
+        pthread_mutex_unlock(&recorder->lock);
         transcript_add(recorder->transcript, &record);
         break;
     case ITEM_END:
@@ -288,6 +298,8 @@ static void add_item(struct recorder *recorder, struct item item)
     struct item *added = xmalloc(sizeof(*added));
     *added = item;
     pthread_mutex_lock(&recorder->lock);
+    if (added->kind == ITEM_RECORD)
+        recorder->added_bytes += item_cost(added);
     if (added->slot)
         added->slot->serial = ++recorder->put_serial;
     list_push_back(&recorder->items, &added->node);
@@ -326,6 +338,14 @@ void recorder_add(struct recorder *recorder, const struct record *record)
     buf_append_str(&item.message, record->message);
     buf_append_str(&item.extra, record->extra);
     add_item(recorder, item);
+}
+
+bool recorder_behind(struct recorder *recorder)
+{
+    pthread_mutex_lock(&recorder->lock);
+    bool behind = recorder->added_bytes > ADDED_MAX;
+    pthread_mutex_unlock(&recorder->lock);
+    return behind;
 }
 
 static void set_flag(struct recorder *recorder, bool *flag)

@@ -66,6 +66,8 @@ void recorder_end(struct recorder *recorder, enum record_stream stream);   // af
 // --- For the loop.
 // Adds a record that was made elsewhere, in order after what was put before. Copies its bytes.
 void recorder_add(struct recorder *recorder, const struct record *record);
+// True if so many such records wait that no more should be added for now.
+bool recorder_behind(struct recorder *recorder);
 void recorder_room(struct recorder *recorder); // something was acked: tries again if the spool was full
 // The job has ended, and nobody waits for the server any more. What is still in pipes and buffers, at most a few MiB,
 // is stored beyond the spool's limit. Only a full disk loses it.

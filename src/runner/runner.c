@@ -4,6 +4,7 @@
 #include "util/clock.h"
 #include "util/id.h"
 
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define POOL_THREADS      3 // connecting, reading old chunks and syncing may block at the same time
@@ -126,7 +127,9 @@ static int watch_child(struct runner *runner)
 
 static int start_child(struct runner *runner)
 {
+    CLEANUP(runner_environment_release) struct runner_environment environment = runner_environment_make(runner);
     struct process_options options = {
+        .env = environment.all,
         .command = runner->options.command,
         .tty = runner->options.tty,
         .mask = &runner->signals.old_mask,
@@ -198,6 +201,11 @@ static int run_job(struct runner *runner)
 {
     start_delivery(runner);
     tell_start(runner);
+    if (runner->options.command) {
+        // What its descendants leave behind falls to us: so a cancel finds all of them.
+        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+        runner_voice_start(runner);
+    }
     int err = runner->options.command ? start_child(runner)
                                       : add_output(runner, 0, STDIN_FILENO, STDOUT_FILENO, STREAM_STDOUT);
     if (err < 0)
@@ -232,6 +240,7 @@ static void stop(struct runner *runner)
     timer_free(&runner->unreached_timer);
     timer_free(&runner->notice_timer);
     timer_free(&runner->foreground_timer);
+    runner_voice_end(runner);
     recorder_free(&runner->recorder);
     resume_finish(&runner->resume, resume_wait_ms(runner));
     pool_free(&runner->pool);
@@ -275,7 +284,8 @@ static int settle_spool(struct runner *runner)
 
 int runner_run(const struct runner_options *options, int *ret_exit_code)
 {
-    struct runner runner = {.signals.fd = -1, .process = {.pidfd = -1, .out = -1, .err = -1}, .terminal.fd = -1};
+    struct runner runner = {
+        .signals.fd = -1, .dir_fd = -1, .process = {.pidfd = -1, .out = -1, .err = -1}, .terminal.fd = -1};
     set_options(&runner, options);
     int err = start(&runner);
     bool started = err == 0;

@@ -1,4 +1,5 @@
 // The events of a run, and what follows from each.
+#include "runner/process/descendants.h"
 #include "runner/refusal.h"
 #include "runner/runner_private.h"
 #include "util/clock.h"
@@ -9,11 +10,13 @@
 #include <unistd.h>
 
 #define SYNC_EVERY_MS   1000
+#define KILL_AGAIN_MS   200
 #define TELL_WAITING_MS 2000
 
 static void stop_loop_when_over(struct runner *runner)
 {
-    if (runner->recorded && (runner->sealed || runner->delivery_err < 0 || runner->record_err < 0 || runner->impatient))
+    if (!runner->killing_rest && runner->recorded &&
+        (runner->sealed || runner->delivery_err < 0 || runner->record_err < 0 || runner->impatient))
         loop_stop(runner->loop);
 }
 
@@ -35,6 +38,7 @@ void runner_maybe_close(struct runner *runner)
     if (runner->job_over && runner->outputs_open == 0 && !runner->recording_closed) {
         runner->recording_closed = true;
         terminal_restore(&runner->terminal); // from now on Ctrl-C is for us
+        runner_voice_end(runner);
         recorder_close(runner->recorder);
     }
 }
@@ -98,7 +102,6 @@ void runner_child_ended(void *arg, unsigned events)
     struct runner *runner = arg;
     (void)events;
     watch_free(&runner->child_watch);
-    timer_stop(runner->kill_timer);
     runner->exit_code = process_reap(&runner->process);
     runner_job_over(runner);
     for (int i = 0; i < RUNNER_PUMPS; i++) {
@@ -109,13 +112,35 @@ void runner_child_ended(void *arg, unsigned events)
     if (runner->input_open)
         pump_stop(runner->pumps[RUNNER_INPUT]);
     process_reap_others(&runner->process);
+    // It was told to end with all that it has started: those that have not yet have the rest of the grace.
+    runner->killing_rest = runner->cancelled && descendants_left();
+    if (!runner->killing_rest)
+        timer_stop(runner->kill_timer);
     runner_maybe_close(runner);
+}
+
+// To all that descends from the job, also in sessions of its own.
+static void signal_all(const struct runner *runner, int signum)
+{
+    if (descendants_signal(signum) < 0)
+        process_signal(&runner->process, signum); // without /proc
+}
+
+static void check_rest(struct runner *runner)
+{
+    if (!runner->killing_rest || descendants_left())
+        return;
+    runner->killing_rest = false;
+    timer_stop(runner->kill_timer);
+    stop_loop_when_over(runner);
 }
 
 void runner_kill_child(void *arg)
 {
-    const struct runner *runner = arg;
-    process_signal(&runner->process, SIGKILL);
+    struct runner *runner = arg;
+    signal_all(runner, SIGKILL);
+    timer_start(runner->kill_timer, KILL_AGAIN_MS);
+    check_rest(runner);
 }
 
 // --- Signals
@@ -148,6 +173,7 @@ static void signal_for_child(struct runner *runner, int signum, bool by_terminal
 static void child_changed(struct runner *runner)
 {
     process_reap_others(&runner->process);
+    check_rest(runner);
     if (runner->terminal.raw && process_stopped(&runner->process))
         runner_tty_suspend(runner); // the child has stopped itself
 }
@@ -283,7 +309,7 @@ static void on_cancel(void *arg, const char *reason, uint64_t grace_ms)
     runner->cancelled = true;
     runner_notice(runner, "cancelled by the server%s%s", reason ? ": " : "", reason ? reason : "");
     if (runner->has_child) {
-        process_signal(&runner->process, SIGTERM);
+        signal_all(runner, SIGTERM);
         timer_start(runner->kill_timer, grace_ms);
     } else {
         runner->exit_code = 128 + SIGTERM;

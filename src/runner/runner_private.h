@@ -13,6 +13,7 @@
 #include "runner/pump.h"
 #include "runner/recorder.h"
 #include "runner/resume.h"
+#include "runner/voice.h"
 
 #define RUNNER_PUMPS 3 // stdout, stderr, and our stdin if the child has a pseudo-terminal
 #define RUNNER_INPUT (RUNNER_PUMPS - 1)
@@ -56,8 +57,12 @@ struct runner {
     bool recorded; // the recorder has finished
     int record_err;
     bool sealed;
-    bool unreached;     // at the end: the server was never reached
-    int delivery_err;   // why it can never be delivered; 0: it may still be
+    bool unreached;      // at the end: the server was never reached
+    int delivery_err;    // why it can never be delivered; 0: it may still be
+    struct voice *voice; // or NULL
+    struct timer *voice_timer;
+    int dir_fd;         // of the folder that the voice is in
+    bool killing_rest;  // it was cancelled and has ended, and what it has started has not
     bool stopping;      // the loop has ended; mail that still comes is ignored
     struct buf trouble; // what went wrong in the last attempt, for people
     bool told_away;     // people were told that the server cannot be reached
@@ -85,6 +90,17 @@ void runner_sync(void *arg);
 void runner_patience_ended(void *arg);
 void runner_unreached(void *arg);
 void runner_tell_waiting(void *arg);
+
+// runner_voice.c
+#define RUNNER_VARIABLES 5
+struct runner_environment {
+    char **all; // NULL-terminated
+    char *ours[RUNNER_VARIABLES];
+};
+void runner_voice_start(struct runner *runner);
+void runner_voice_end(struct runner *runner); // takes what it has still said; before the recording is closed
+struct runner_environment runner_environment_make(const struct runner *runner);
+void runner_environment_release(struct runner_environment *environment);
 
 // runner_tty.c: for a child with a pseudo-terminal
 int runner_tty_start(struct runner *runner);

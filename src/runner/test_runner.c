@@ -380,6 +380,43 @@ static void cancelling_ends_the_job_and_kills_what_ignores_it(void **state)
     assert_complete_has(fixture, "\"status\":\"cancelled\"");
 }
 
+static void cancelling_reaches_what_has_made_a_session_of_its_own(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(free_ptr) char *path = xasprintf("%s/pid", fixture->root);
+    CLEANUP(free_ptr)
+    char *script = xasprintf("setsid sh -c 'trap \"\" TERM; echo $$ >%s; echo ready; while :; do sleep 100; done' & "
+                             "trap 'exit 5' TERM; wait",
+                             path);
+    CLEANUP(buf_release) struct buf text = {0};
+    uint64_t other;
+    pid_t pid = start(fixture, script, -1, -1);
+    test_server_wait_for(&fixture->server, "out:ready\n");
+    loop_post(fixture->server.loop, &fixture->server.cancel);
+    assert_int_equal(finish(fixture, pid), 5);
+    assert_complete_has(fixture, "\"status\":\"cancelled\"");
+    assert_int_equal(file_read_all(path, 64, &text), 0);
+    assert_true(str_to_u64(str_trim(buf_str(&text)), &other));
+    assert_int_equal(kill((pid_t)other, 0), -1);
+}
+
+static void a_command_knows_its_run_and_speaks_to_its_log(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *script =
+        "test -n \"$RUNNEL_EXECUTION_ID\" && echo $RUNNEL_ATTEMPT $RUNNEL_URL\n"
+        "python3 -c 'import os, socket\n"
+        "s = socket.socket(socket.AF_UNIX); s.connect(os.environ[\"RUNNEL_SOCKET\"])\n"
+        "s.sendall(b\"{\\\"message\\\":\\\"by the socket\\\",\\\"event_type\\\":\\\"step_started\\\"}\\n\")\n"
+        "print(s.makefile().readline(), end=\"\")'";
+    assert_int_equal(run(fixture, script), 0);
+    CLEANUP(free_ptr) char *first = xasprintf("out:1 %s\n", fixture->server.url);
+    const char *log = buf_cstr(&fixture->server.log);
+    assert_non_null(strstr(log, first));
+    assert_non_null(strstr(log, "event:by the socket\n"));
+    assert_non_null(strstr(log, "out:{\"ok\":true}\n"));
+}
+
 static void every_record_comes_once_when_the_line_is_cut(void **state)
 {
     struct fixture *fixture = *state;
@@ -582,6 +619,8 @@ int main(int argc, char **argv)
         RUN_TEST(text_that_waits_for_its_newline_is_recorded),
         RUN_TEST(a_terminal_is_given_on_request),
         RUN_TEST(cancelling_ends_the_job_and_kills_what_ignores_it),
+        RUN_TEST(cancelling_reaches_what_has_made_a_session_of_its_own),
+        RUN_TEST(a_command_knows_its_run_and_speaks_to_its_log),
         RUN_TEST(every_record_comes_once_when_the_line_is_cut),
         RUN_TEST(a_server_that_is_away_costs_only_disk),
         RUN_TEST(a_server_that_says_it_is_older_is_waited_for),

@@ -106,7 +106,8 @@ static int spawn(const struct process_options *options, const struct child_fds *
     posix_spawnattr_init(&attributes);
     set_actions(&actions, fds);
     set_attributes(&attributes, options, process);
-    int err = posix_spawnp(&process->pid, options->command[0], &actions, &attributes, options->command, environ);
+    char *const *env = options->env ? options->env : environ;
+    int err = posix_spawnp(&process->pid, options->command[0], &actions, &attributes, options->command, env);
     if (err == ENOEXEC) {
         // A script without "#!" is run by the shell, as everywhere else.
         size_t count = 0;
@@ -115,7 +116,7 @@ static int spawn(const struct process_options *options, const struct child_fds *
         char **command = xcalloc(count + 2, sizeof(*command));
         command[0] = (char *)(uintptr_t) "sh";
         memcpy(command + 1, options->command, count * sizeof(*command));
-        err = posix_spawn(&process->pid, "/bin/sh", &actions, &attributes, command, environ);
+        err = posix_spawn(&process->pid, "/bin/sh", &actions, &attributes, command, env);
         free(command);
     }
     posix_spawn_file_actions_destroy(&actions);

@@ -9,6 +9,7 @@
 
 struct process_options {
     char *const *command; // argv, NULL-terminated
+    char *const *env;     // NULL-terminated; NULL: ours
     // True: one pseudo-terminal for stdout and stderr, and for stdin if ours is a terminal; false: a pipe for each of
     // the two. Any other stdin is inherited, so what the child does not read stays there for the next reader.
     bool tty;

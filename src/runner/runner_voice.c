@@ -1,0 +1,90 @@
+// What a job under `wrap` knows of its run: variables, and a socket by which it speaks to its own log.
+#include "runner/runner_private.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#define VOICE         "voice"
+#define VOICE_WAIT_MS 50 // while more of it is to be recorded than may wait
+
+static void said(void *arg, const struct record *record)
+{
+    const struct runner *runner = arg;
+    recorder_add(runner->recorder, record);
+}
+
+static void flush(void *arg)
+{
+    struct runner *runner = arg;
+    if (!recorder_behind(runner->recorder))
+        return;
+    voice_pause(runner->voice, true);
+    timer_start(runner->voice_timer, VOICE_WAIT_MS);
+}
+
+static const struct voice_events voice_events = {said, flush};
+
+static void on_wait(void *arg)
+{
+    struct runner *runner = arg;
+    if (recorder_behind(runner->recorder))
+        timer_start(runner->voice_timer, VOICE_WAIT_MS);
+    else
+        voice_pause(runner->voice, false);
+}
+
+void runner_voice_start(struct runner *runner)
+{
+    runner->voice_timer = timer_new(runner->loop, on_wait, runner);
+    runner->dir_fd = open(runner->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    // Without it the job runs all the same.
+    if (runner->dir_fd >= 0 &&
+        voice_new(runner->loop, runner->dir_fd, VOICE, &voice_events, runner, &runner->voice) < 0)
+        runner->voice = NULL;
+}
+
+void runner_voice_end(struct runner *runner)
+{
+    voice_drain(runner->voice);
+    voice_free(&runner->voice);
+    close_fd(&runner->dir_fd);
+    timer_free(&runner->voice_timer);
+}
+
+static bool is_named(const char *variable, const char *assignment)
+{
+    size_t len = strcspn(assignment, "=") + 1;
+    return strncmp(variable, assignment, len) == 0;
+}
+
+// Ours stand in the place of what a run around this one has set.
+struct runner_environment runner_environment_make(const struct runner *runner)
+{
+    CLEANUP(free_ptr) char *dir = realpath(runner->dir, NULL);
+    CLEANUP(free_ptr)
+    char *socket = runner->voice ? voice_address(dir ? dir : runner->dir, runner->dir_fd, VOICE) : NULL;
+    struct runner_environment environment = {.ours = {xasprintf("RUNNEL_EXECUTION_ID=%s", runner->run.execution_id),
+                                                      xasprintf("RUNNEL_URL=%s", runner->options.server.url),
+                                                      xstrdup("RUNNEL_BATCH_ID="), xstrdup("RUNNEL_ATTEMPT=1"),
+                                                      xasprintf("RUNNEL_SOCKET=%s", socket ? socket : "")}};
+    size_t count = 0, capacity = RUNNER_VARIABLES + 1;
+    for (char *const *variable = environ; *variable; variable++)
+        capacity++;
+    environment.all = xcalloc(capacity, sizeof(*environment.all));
+    for (char *const *variable = environ; *variable; variable++) {
+        bool taken = false;
+        for (size_t i = 0; i < RUNNER_VARIABLES; i++)
+            taken |= is_named(*variable, environment.ours[i]);
+        if (!taken)
+            environment.all[count++] = *variable;
+    }
+    memcpy(environment.all + count, environment.ours, sizeof(environment.ours));
+    return environment;
+}
+
+void runner_environment_release(struct runner_environment *environment)
+{
+    for (size_t i = 0; i < RUNNER_VARIABLES; i++)
+        free(environment->ours[i]);
+    free(environment->all);
+}
