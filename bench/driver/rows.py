@@ -2,6 +2,7 @@
 
 from .rows_ingest import ingest_sockets, many_executions, shared_sockets, wrap_cat
 from .rows_read import read_million, status_requests, tail_and_start
+from .rows_jobs import jobs
 from .rows_live import fan_out, join_old, latency, memory
 from .rows_disk import disk
 from .rows_fair import idle_connections, neighbours, strangers
@@ -23,5 +24,6 @@ ROWS = [
     idle_connections,
     strangers,
     neighbours,
+    jobs,
     rival_rows,
 ]

@@ -1,22 +1,10 @@
 """`serve --jobs`: the worker within the server, and what survives the death of either."""
 
 import signal
-import time
 
 import pytest
-from support import DEADLINE
 from support.cli import Cli
-
-
-def until(found, what):
-    """The first true value of found()."""
-    end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
-        value = found()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"in vain: {what}")
+from support.waiting import until
 
 
 @pytest.fixture
