@@ -20,6 +20,7 @@ struct api_limits {
     uint64_t followers_max, open_executions_max, queued_jobs_max, regex_steps;
     int64_t cost_rate_micros; // of a worker's hour, in millionths of the currency
     const char *currency;     // what stands before an amount
+    struct retention retention;
     uint64_t ping_ms, pong_timeout_ms;
     char *const *allowed_hosts; // NULL-terminated; in addition to loopback and the listening address
     char *const *cors_origins;  // NULL-terminated

@@ -28,3 +28,8 @@ struct api {
     void (*fewer)(void *arg); // may be NULL
     void *fewer_arg;
 };
+
+static inline struct execution_terms api_terms(const struct api *api)
+{
+    return (struct execution_terms){.currency = api->limits->currency, .retention = &api->limits->retention};
+}

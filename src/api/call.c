@@ -84,6 +84,16 @@ void call_fail(struct call *call, int err, const char *detail)
         http_respond_error(request, err, detail);
 }
 
+void call_fail_with(struct call *call, int err, const char *detail, void (*add)(void *arg, struct json_writer *json),
+                    void *arg)
+{
+    call_ref(call); // for `add`
+    struct http_request *request = call_take_request(call);
+    if (request)
+        http_respond_error_with(request, err, detail, add, arg);
+    call_unref(call);
+}
+
 void call_fail_fields(struct call *call, const struct http_field_error *fields, size_t count)
 {
     struct http_request *request = call_take_request(call);

@@ -45,6 +45,9 @@ void call_answer_json(struct call *call, int status, const struct buf *json);
 // What was written; everything must be closed.
 void call_answer(struct call *call, int status, const struct json_writer *json);
 void call_fail(struct call *call, int err, const char *detail);
+// With what `add` writes beside the error.
+void call_fail_with(struct call *call, int err, const char *detail, void (*add)(void *arg, struct json_writer *json),
+                    void *arg);
 void call_fail_fields(struct call *call, const struct http_field_error *fields, size_t count);
 
 // Takes a place among the account's followers. Returns false after it has answered 429.

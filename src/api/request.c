@@ -7,6 +7,11 @@
 
 // --- Credential, role, execution
 
+static void add_known(void *arg, struct json_writer *json)
+{
+    resource_tell(arg, json);
+}
+
 static void call_refuse(struct call *call, int err)
 {
     // Browsers do not show a script the status of a refused upgrade. So callers that are known get the reason as a
@@ -14,6 +19,8 @@ static void call_refuse(struct call *call, int err)
     bool tellable = err == ERR_NOT_FOUND || err == ERR_EXPIRED || err == ERR_FORBIDDEN || err == ERR_SUSPENDED;
     if (tellable && call->request && call->route->refuse && ws_is_upgrade(call->request))
         call->route->refuse(call, err);
+    else if (err == ERR_EXPIRED)
+        call_fail_with(call, err, NULL, add_known, call);
     else
         call_fail(call, err, resource_error_text(call, err));
 }

@@ -2,6 +2,7 @@
 
 #include "api/call.h"
 #include "api/route.h"
+#include "util/clock.h"
 
 // --- Executions
 
@@ -26,6 +27,13 @@ static void load_execution(struct call *call)
 static int judge_execution(const struct call *call)
 {
     return execution_judge(&call->principal, &call->execution);
+}
+
+static void tell_execution(const struct call *call, struct json_writer *json)
+{
+    const struct execution_terms terms = api_terms(call->api);
+    if (call->execution.purged)
+        execution_add_status(json, "execution", &call->execution, NULL, &terms, clock_real_ms());
 }
 
 // --- Batches
@@ -65,9 +73,10 @@ static const struct {
     const char *name, *missing;
     void (*load)(struct call *call);
     int (*judge)(const struct call *call);
+    void (*tell)(const struct call *call, struct json_writer *json); // NULL: nothing
 } resources[RESOURCE_COUNT] = {
-    [RESOURCE_EXECUTION] = {"execution", "no such execution", load_execution, judge_execution},
-    [RESOURCE_BATCH] = {"batch", "no such batch", load_batch, judge_batch},
+    [RESOURCE_EXECUTION] = {"execution", "no such execution", load_execution, judge_execution, tell_execution},
+    [RESOURCE_BATCH] = {"batch", "no such batch", load_batch, judge_batch, NULL},
 };
 
 const char *resource_name(enum resource resource)
@@ -84,6 +93,12 @@ void resource_load(struct call *call, void (*loaded)(struct call *call, int err)
 int resource_judge(const struct call *call)
 {
     return resources[call->route->resource].judge(call);
+}
+
+void resource_tell(const struct call *call, struct json_writer *json)
+{
+    if (resources[call->route->resource].tell)
+        resources[call->route->resource].tell(call, json);
 }
 
 const char *resource_error_text(const struct call *call, int err)

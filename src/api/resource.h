@@ -2,6 +2,7 @@
 #pragma once
 
 struct call;
+struct json_writer;
 
 enum resource {
     RESOURCE_NONE,
@@ -16,4 +17,6 @@ const char *resource_name(enum resource resource); // NULL for RESOURCE_NONE
 void resource_load(struct call *call, void (*loaded)(struct call *call, int err));
 // Judges what was loaded: 0; ERR_NOT_FOUND if it is not the caller's; ERR_EXPIRED if it was purged.
 int resource_judge(const struct call *call);
+// Adds what is still known of one that was purged.
+void resource_tell(const struct call *call, struct json_writer *json);
 const char *resource_error_text(const struct call *call, int err);

@@ -140,8 +140,14 @@ static void add_fields(struct json_writer *json, const struct http_field_error *
     json_close(json);
 }
 
-static void respond_error(struct http_request *request, int err, const char *message,
-                          const struct http_field_error *fields, size_t count)
+struct error_more { // of an error's answer
+    const struct http_field_error *fields;
+    size_t field_count;
+    void (*add)(void *arg, struct json_writer *json); // or NULL
+    void *arg;
+};
+
+static void respond_error(struct http_request *request, int err, const char *message, const struct error_more *more)
 {
     int status = error_http_status(err);
     if (status == 401 && !http_header_added(request, "WWW-Authenticate"))
@@ -155,8 +161,10 @@ static void respond_error(struct http_request *request, int err, const char *mes
     json_add_text(&json, "code", error_word(err));
     json_add_text(&json, "message", message);
     json_add_text(&json, "request_id", request->id);
-    add_fields(&json, fields, count);
+    add_fields(&json, more->fields, more->field_count);
     json_close(&json);
+    if (more->add)
+        more->add(more->arg, &json);
     json_close(&json);
     json_writer_end(&json);
     http_respond(request, status, "application/json", body.data, body.len);
@@ -172,11 +180,19 @@ static void tell_failed(const struct http_request *request, int err)
 void http_respond_error(struct http_request *request, int err, const char *detail)
 {
     tell_failed(request, err);
-    respond_error(request, err, detail ? detail : error_text(err), NULL, 0);
+    respond_error(request, err, detail ? detail : error_text(err), &(struct error_more){0});
+}
+
+void http_respond_error_with(struct http_request *request, int err, const char *detail,
+                             void (*add)(void *arg, struct json_writer *json), void *arg)
+{
+    tell_failed(request, err);
+    respond_error(request, err, detail ? detail : error_text(err), &(struct error_more){.add = add, .arg = arg});
 }
 
 void http_respond_invalid(struct http_request *request, const struct http_field_error *fields, size_t count)
 {
     tell_failed(request, ERR_INVALID);
-    respond_error(request, ERR_INVALID, error_text(ERR_INVALID), fields, count);
+    respond_error(request, ERR_INVALID, error_text(ERR_INVALID),
+                  &(struct error_more){.fields = fields, .field_count = count});
 }

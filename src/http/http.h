@@ -156,7 +156,11 @@ void http_respond(struct http_request *request, int status, const char *content_
 // Answers {"error":{"code","message","request_id"}} with error_http_status(err). `detail` replaces the table's text; it
 // may be NULL. 401 adds WWW-Authenticate; 429 and 503 add Retry-After: 1.
 void http_respond_error(struct http_request *request, int err, const char *detail);
-// Answers 422 with "fields":[{"name","reason"}].
+// Answers 422 with "fields":[{"name","reason"}].// The same, with what `add` writes beside `error`.
+struct json_writer;
+void http_respond_error_with(struct http_request *request, int err, const char *detail,
+                             void (*add)(void *arg, struct json_writer *json), void *arg);
+
 struct http_field_error {
     const char *name, *reason;
 };

@@ -6,14 +6,15 @@
 
 // All owned strings, so that no copy or release forgets one.
 static const size_t owned[] = {
-    offsetof(struct execution, execution_id),    offsetof(struct execution, owner),
-    offsetof(struct execution, script_filename), offsetof(struct execution, runtime),
-    offsetof(struct execution, worker_id),       offsetof(struct execution, worker_hostname),
-    offsetof(struct execution, workflow_id),     offsetof(struct execution, batch_id),
-    offsetof(struct execution, spec_json),       offsetof(struct execution, metadata_json),
-    offsetof(struct execution, cancel_reason),   offsetof(struct execution, command_json),
-    offsetof(struct execution, job.demand),      offsetof(struct execution, job.retry_of),
-    offsetof(struct execution, job.retried_as),  offsetof(struct execution, job.reason),
+    offsetof(struct execution, execution_id),      offsetof(struct execution, owner),
+    offsetof(struct execution, script_filename),   offsetof(struct execution, runtime),
+    offsetof(struct execution, worker_id),         offsetof(struct execution, worker_hostname),
+    offsetof(struct execution, workflow_id),       offsetof(struct execution, batch_id),
+    offsetof(struct execution, spec_json),         offsetof(struct execution, metadata_json),
+    offsetof(struct execution, cancel_reason),     offsetof(struct execution, command_json),
+    offsetof(struct execution, job.demand),        offsetof(struct execution, job.retry_of),
+    offsetof(struct execution, job.retried_as),    offsetof(struct execution, job.reason),
+    offsetof(struct execution, account_retention),
 };
 
 static char **owned_at(struct execution *execution, size_t i)
@@ -106,8 +107,24 @@ static void add_job(struct json_writer *json, const struct job_view *job)
     json_add_time(json, "not_before", job->state == JOB_DELAYED ? job->not_before_ms : 0);
 }
 
+int64_t execution_expires_ms(const struct execution *execution, const struct retention *rules)
+{
+    struct retention retention = *rules;
+    const struct retention_facts facts = {
+        .status = execution->status,
+        .sealed = execution->sealed,
+        .purged = execution->purged,
+        .pinned = execution->pinned,
+        .has_own = execution->has_retention,
+        .sealed_ms = execution->sealed_ms,
+        .own_ms = execution->retention_ms,
+    };
+    retention_parse(str_of(execution->account_retention), &retention); // it was checked when it was set
+    return retention_expires_ms(&retention, &facts);
+}
+
 void execution_add_fields(struct json_writer *json, const struct execution *execution,
-                          const struct execution_live *live, const char *currency, int64_t now_ms)
+                          const struct execution_live *live, const struct execution_terms *terms, int64_t now_ms)
 {
     int64_t duration_ms = 0;
     bool has_duration = duration_of(execution, now_ms, &duration_ms);
@@ -124,7 +141,7 @@ void execution_add_fields(struct json_writer *json, const struct execution *exec
     json_add_text(json, "worker_id", execution->worker_id);
     json_add_text(json, "worker_hostname", execution->worker_hostname);
     add_number(json, "exit_code", execution->has_exit_code, execution->exit_code);
-    add_cost(json, execution, has_duration, duration_ms, currency);
+    add_cost(json, execution, has_duration, duration_ms, terms->currency);
     add_number(json, "artifacts_count", false, 0);
 
     json_add_bool(json, "sealed", execution->sealed);
@@ -132,7 +149,7 @@ void execution_add_fields(struct json_writer *json, const struct execution *exec
     add_number(json, "first_sequence", true, (int64_t)execution->first_sequence);
     add_number(json, "duration_ms", has_duration, duration_ms);
     json_add_raw(json, "metadata", str_of(execution->metadata_json));
-    json_add_time(json, "expires_at", 0);
+    json_add_time(json, "expires_at", execution_expires_ms(execution, terms->retention));
     add_runner(json, live);
     json_add_text(json, "workflow_id", execution->workflow_id);
     json_add_text(json, "batch_id", execution->batch_id);
@@ -142,9 +159,9 @@ void execution_add_fields(struct json_writer *json, const struct execution *exec
 }
 
 void execution_add_status(struct json_writer *json, const char *name, const struct execution *execution,
-                          const struct execution_live *live, const char *currency, int64_t now_ms)
+                          const struct execution_live *live, const struct execution_terms *terms, int64_t now_ms)
 {
     json_open_object(json, name);
-    execution_add_fields(json, execution, live, currency, now_ms);
+    execution_add_fields(json, execution, live, terms, now_ms);
     json_close(json);
 }

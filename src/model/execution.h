@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/job.h"
+#include "model/retention.h"
 #include "util/json_writer.h"
 
 struct execution {
@@ -28,6 +29,9 @@ struct execution {
     char *metadata_json; // object, or NULL
     struct job_view job; // of one that a worker is to run
     char *cancel_reason; // why somebody asked to cancel; NULL: nobody asked
+    bool has_retention;
+    int64_t retention_ms;    // with has_retention: how long it is kept after its seal; 0: for ever
+    char *account_retention; // the account's own rules, a text of model/retention.h; NULL: none
 };
 
 void execution_release(struct execution *execution);
@@ -40,10 +44,16 @@ struct execution_live {
     bool has_lag;
     uint64_t lag_records;
 };
+struct execution_terms { // what the server says, by which it is shown
+    const char *currency;
+    const struct retention *retention;
+};
 // Adds the status object of the contract: the fields of ExecutionStatusResponse and Runnel's own. A field that is not
 // known is null.
 void execution_add_status(struct json_writer *json, const char *name, const struct execution *execution,
-                          const struct execution_live *live, const char *currency, int64_t now_ms);
+                          const struct execution_live *live, const struct execution_terms *terms, int64_t now_ms);
 // The same fields, within an object that the caller has opened.
 void execution_add_fields(struct json_writer *json, const struct execution *execution,
-                          const struct execution_live *live, const char *currency, int64_t now_ms);
+                          const struct execution_live *live, const struct execution_terms *terms, int64_t now_ms);
+// When it goes, by the server's rules, its account's and its own; 0: never, or not known yet.
+int64_t execution_expires_ms(const struct execution *execution, const struct retention *rules);

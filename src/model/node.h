@@ -28,6 +28,7 @@ bool node_may_fence(int64_t own_heartbeat_before_ms, int64_t now_ms);
 
 enum lease_kind {     // the numbers are stored
     LEASE_RUNNER = 1, // subject: an execution whose runner is connected there; epoch: that of the execution
+    LEASE_SWEEP = 2,  // subject: 1; its node looks for what retention lets go
 };
 
 struct node_lease { // as it is stored; all 0: nobody has ever held it

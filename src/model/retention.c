@@ -86,7 +86,7 @@ int64_t retention_expires_ms(const struct retention *retention, const struct ret
 {
     if (!facts->sealed || facts->purged || facts->pinned)
         return 0;
-    int64_t age_ms = facts->own_ms == RETENTION_NOT_OWN ? retention->age_ms[facts->status] : facts->own_ms;
+    int64_t age_ms = facts->has_own ? facts->own_ms : retention->age_ms[facts->status];
     return age_ms > 0 ? facts->sealed_ms + age_ms : 0;
 }
 

@@ -24,13 +24,11 @@ bool retention_parse(struct str text, struct retention *retention);
 // One execution's own: a duration, or 0 for ever.
 bool retention_own_parse(struct str text, int64_t *ret_ms);
 
-#define RETENTION_NOT_OWN (-1)
-
 struct retention_facts { // of one execution
     enum execution_status status;
-    bool sealed, purged, pinned;
+    bool sealed, purged, pinned, has_own;
     int64_t sealed_ms;
-    int64_t own_ms; // its own, which beats the age of the rules; 0: for ever; RETENTION_NOT_OWN: none
+    int64_t own_ms; // with has_own: its own age, which beats that of the rules; 0: for ever
 };
 
 // When it goes by its age; 0: never, or not known before its seal.

@@ -6,6 +6,9 @@
 #define CREATED 1763202600000
 #define STARTED 1763202615123
 
+static const struct retention month = {.age_ms = {[STATUS_FAILED] = 30 * 24 * 3600 * INT64_C(1000)}};
+static const struct execution_terms TERMS = {.currency = "€", .retention = &month};
+
 static void status_shows_all_members_in_order(void **state)
 {
     (void)state;
@@ -17,6 +20,7 @@ static void status_shows_all_members_in_order(void **state)
         .has_exit_code = true,
         .exit_code = 137,
         .created_ms = CREATED,
+        .sealed_ms = STARTED,
         .started_ms = STARTED,
         .completed_ms = STARTED + 45999,
         .next_sequence = 42,
@@ -34,7 +38,7 @@ static void status_shows_all_members_in_order(void **state)
     };
     struct execution_live live = {.known = true, .runner_connected = true, .has_lag = true, .lag_records = 3};
     struct json_writer json = json_writer_to(&out);
-    execution_add_status(&json, NULL, &execution, &live, "€", STARTED + 100000);
+    execution_add_status(&json, NULL, &execution, &live, &TERMS, STARTED + 100000);
     json_writer_end(&json);
     assert_str(buf_str(&out),
                "{\"execution_id\":\"exec_abc123\",\"status\":\"failed\",\"script_filename\":\"pro\\\"cess.py\","
@@ -43,7 +47,8 @@ static void status_shows_all_members_in_order(void **state)
                "\"duration_seconds\":45,\"worker_id\":\"w1\",\"worker_hostname\":\"worker-hetzner-01\","
                "\"exit_code\":137,\"cost_micros\":null,\"cost_display\":null,\"artifacts_count\":null,"
                "\"sealed\":true,\"last_index\":42,\"first_sequence\":2,\"duration_ms\":45999,"
-               "\"metadata\":{\"k\":1},\"expires_at\":null,\"runner\":{\"connected\":true,\"lag_records\":3},"
+               "\"metadata\":{\"k\":1},\"expires_at\":\"2025-12-15T10:30:15.123Z\",\"runner\":{\"connected\":true,"
+               "\"lag_records\":3},"
                "\"workflow_id\":\"wf\",\"batch_id\":\"b\",\"digest\":\"0000000000000abc\",\"restored_from\":40,"
                "\"attempt\":null,\"retries\":null,\"retry_of\":null,\"retried_as\":null,\"reason\":null,"
                "\"priority\":null,\"timeout_seconds\":null,\"not_before\":null}");
@@ -53,7 +58,7 @@ static json_t *status_of(const struct execution *execution, int64_t now_ms)
 {
     CLEANUP(buf_release) struct buf out = {0};
     struct json_writer json = json_writer_to(&out);
-    execution_add_status(&json, NULL, execution, NULL, "€", now_ms);
+    execution_add_status(&json, NULL, execution, NULL, &TERMS, now_ms);
     json_t *parsed = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(parsed);
     assert_int_equal(json_object_size(parsed), 34);

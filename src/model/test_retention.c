@@ -92,8 +92,7 @@ static void an_execution_goes_so_long_after_its_seal(void **state)
 {
     (void)state;
     const struct retention retention = rules("30d,failed=90d,cancelled=0");
-    const struct retention_facts done = {
-        .status = STATUS_COMPLETED, .sealed = true, .sealed_ms = NOW, .own_ms = RETENTION_NOT_OWN};
+    const struct retention_facts done = {.status = STATUS_COMPLETED, .sealed = true, .sealed_ms = NOW};
     struct retention_facts facts = done;
     assert_int_equal(retention_expires_ms(&retention, &facts), NOW + 30 * DAY);
     assert_false(retention_due(&retention, &facts, NOW + 30 * DAY - 1));
@@ -103,9 +102,11 @@ static void an_execution_goes_so_long_after_its_seal(void **state)
     facts.status = STATUS_CANCELLED;
     assert_int_equal(retention_expires_ms(&retention, &facts), 0);
     assert_false(retention_due(&retention, &facts, INT64_MAX));
+    facts.has_own = true;
     facts.own_ms = 7 * DAY; // its own beats the rules
     assert_int_equal(retention_expires_ms(&retention, &facts), NOW + 7 * DAY);
     facts = done;
+    facts.has_own = true;
     facts.own_ms = 0;
     assert_false(retention_due(&retention, &facts, INT64_MAX));
 }
@@ -116,8 +117,7 @@ static void what_is_pinned_open_or_gone_does_not_expire(void **state)
     const struct retention retention = rules("1s");
     struct retention_facts facts[3];
     for (size_t i = 0; i < ARRAY_LEN(facts); i++)
-        facts[i] = (struct retention_facts){
-            .status = STATUS_COMPLETED, .sealed = true, .sealed_ms = NOW, .own_ms = RETENTION_NOT_OWN};
+        facts[i] = (struct retention_facts){.status = STATUS_COMPLETED, .sealed = true, .sealed_ms = NOW};
     facts[0].pinned = true;
     facts[1].sealed = false;
     facts[2].purged = true;

@@ -187,6 +187,12 @@ static bool is_currency(struct str text)
     return text.len > 0 && text.len <= CURRENCY_MAX && utf8_valid(text.data, text.len);
 }
 
+static bool is_retention(struct str text)
+{
+    struct retention retention = {0};
+    return retention_parse(text, &retention);
+}
+
 static const struct {
     enum setting_index setting;
     bool (*good)(struct str text);
@@ -194,6 +200,7 @@ static const struct {
 } forms[] = {
     {SETTING_cost_rate, is_rate, "an amount such as 0.86"},
     {SETTING_currency, is_currency, "1 to 8 bytes of UTF-8"},
+    {SETTING_retention, is_retention, RETENTION_MUST},
 };
 
 static int set_choice(const struct config_setting *setting, char **field, const char *value, struct buf *ret_error)

@@ -2,6 +2,7 @@
 // names, help and docs. A flag beats the environment, which beats the file, which beats the default.
 #pragma once
 
+#include "model/retention.h"
 #include "util/buf.h"
 #include "util/error.h"
 
@@ -45,6 +46,8 @@
     X(N, queued_jobs_max, 1000000, 1, 100000000, true, "jobs of an account that wait for a worker")                   \
     X(T, cost_rate, "0.86", 0, 0, true, "what an hour of a worker costs")                                             \
     X(T, currency, "€", 0, 0, true, "what stands before a cost")                                                      \
+    X(T, retention, RETENTION_DEFAULT, 0, 0, true,                                                                    \
+      "how long executions are kept after their end: 30d, failed=90d, executions=10000, bytes=100G; 0: for ever")     \
     X(N, failed_logins_max, 100, 1, 1000000, false, "failed logins per minute and address")                           \
     X(N, memory_max, 0, 0, 1099511627776, false,                                                                      \
       "bytes held for others, at least 64 MiB; 0: a quarter of what the machine or its cgroup has")                   \

@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "jobs/dispatch.h"
+#include "retention/sweep.h"
 #include "server/bootstrap.h"
 #include "server/collect.h"
 #include "server/embedded.h"
@@ -34,6 +35,7 @@ struct server {
     struct hub *hub;
     struct dispatch *dispatch;
     struct embedded *worker;
+    struct sweep *sweep;
     struct places *followers;
     struct broadcast *news; // of the hub, to all shards
     struct metrics *metrics;
@@ -141,6 +143,7 @@ static void server_reload(struct server *server)
         server_tell_restart(server, config);
         settings_unref(&server->settings);
         server->settings = settings_new_owning(&config);
+        sweep_set(server->sweep, &server->settings->limits.retention);
         for (unsigned i = 0; i < server->shard_count; i++)
             shard_set(&server->shards[i], server->settings);
     }
@@ -272,6 +275,26 @@ static void server_make_dispatch(struct server *server)
     server->dispatch = dispatch_new(&dispatch);
 }
 
+static int64_t server_node(void *arg)
+{
+    struct server *server = arg;
+    return hub_node(server->hub);
+}
+
+static void server_make_sweep(struct server *server)
+{
+    struct sweep_options sweep = {
+        .loop = server->loop,
+        .store = server->store,
+        .node = server_node,
+        .node_arg = server,
+        .metrics = server->metrics,
+        .logger = &server->logger,
+    };
+    server->sweep = sweep_new(&sweep);
+    sweep_set(server->sweep, &server->settings->limits.retention);
+}
+
 // What all shards share.
 static int server_make_rooms(struct server *server)
 {
@@ -303,6 +326,7 @@ static int server_make_rooms(struct server *server)
     server->hub = hub_new(&hub);
     server_make_dispatch(server);
     server->settings = settings_new(config);
+    server_make_sweep(server);
     return 0;
 }
 
@@ -450,6 +474,7 @@ static int server_start(struct server *server)
     }
     dispatch_start(server->dispatch);
     start_worker(server);
+    sweep_start(server->sweep);
     log_info(&server->logger, "ready", LOG_I("port", server->listening.port), LOG_S("data", config->data));
     systemd_notify("READY=1");
     return 0;
@@ -460,6 +485,8 @@ static void server_release(struct server *server)
     embedded_stop(&server->worker);
     if (server->dispatch)
         dispatch_stop(server->dispatch);
+    if (server->sweep)
+        sweep_stop(server->sweep);
     if (server->hub)
         hub_stop(server->hub);
     for (unsigned i = 0; i < server->shard_count; i++)
@@ -485,6 +512,7 @@ static void server_release(struct server *server)
     hangup_free(&server->hangup);
     timer_free(&server->deadline);
     dispatch_free(&server->dispatch);
+    sweep_free(&server->sweep);
     hub_free(&server->hub);
     places_free(&server->followers);
     auth_free(&server->auth);

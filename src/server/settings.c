@@ -31,6 +31,7 @@ struct settings *settings_new(const struct config *config)
         .currency = config->currency,
     };
     cost_rate_parse(str_of(config->cost_rate), &settings->limits.cost_rate_micros); // it was checked when it was set
+    retention_parse(str_of(config->retention), &settings->limits.retention);        // likewise
     return settings;
 }
 

@@ -55,6 +55,7 @@
     X(BATCH_LIST, batch_list, NONE, AT(batch_list, account), KEEPS, batch_list)     \
     X(BATCH_FAILURES, batch_failures, NONE, NONE, KEEPS, batch_failures)            \
     X(WORKER_LIST, worker_list, NONE, AT(worker_list, account), KEEPS, worker_list) \
+    X(RETENTION_LOOK, retention_look, NONE, NONE, KEEPS, nothing)                   \
     X(BACKUP, backup, NONE, NONE, KEEPS, backup)
 
 enum store_op_kind {

@@ -18,6 +18,7 @@
 #include "store/ops/key.h"
 #include "store/ops/node.h"
 #include "store/ops/record.h"
+#include "store/ops/retention.h"
 
 struct store;
 

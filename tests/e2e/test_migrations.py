@@ -18,7 +18,8 @@ GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden" / "store-0.1.0.d
 
 
 def golden(server):
-    """The store of 0.1.0 as the server's own."""
+    """The store of 0.1.0 as the server's own, with all that it holds, however old that is by now."""
+    server.env["RUNNEL_RETENTION"] = "0"
     server.data.mkdir(parents=True, exist_ok=True)
     (server.data / "runnel.db").write_bytes(gzip.decompress(GOLDEN.read_bytes()))
     return server.data / "runnel.db"
@@ -212,7 +213,7 @@ def test_a_migration_that_is_killed_leaves_the_one_version_or_the_other(servers,
         shutil.copytree(root, tmp_path / "looked at")  # who opens it changes it
         seen.add(schema(tmp_path / "looked at" / "data" / "runnel.db"))
         shutil.rmtree(tmp_path / "looked at")
-        after = Server(root).start()
+        after = Server(root, env=server.env).start()
         try:
             assert contents(after, Cli(home, after)) == before and lost_anything(after) == []
         finally:

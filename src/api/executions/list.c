@@ -81,13 +81,14 @@ static void list_done(struct store_op *op)
     if (op->err == 0 && call->request) {
         CLEANUP(buf_release) struct buf text = {0};
         struct json_writer json = json_writer_to(&text);
+        const struct execution_terms terms = api_terms(call->api);
         int64_t now = clock_real_ms();
         json_open_object(&json, NULL);
         json_open_array(&json, "executions");
         for (size_t i = 0; i < it->list.ret_count; i++) {
             struct execution_live live;
             hub_live(call->api->options.hub, it->list.ret_executions[i].row, &live);
-            execution_add_status(&json, NULL, &it->list.ret_executions[i], &live, call->api->limits->currency, now);
+            execution_add_status(&json, NULL, &it->list.ret_executions[i], &live, &terms, now);
         }
         json_close(&json);
         add_next_cursor(&json, call, it->list.ret_next_row);

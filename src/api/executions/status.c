@@ -7,7 +7,8 @@ static void add_fields(struct json_writer *json, const struct call *call, const 
 {
     struct execution_live live;
     hub_live(call->api->options.hub, execution->row, &live);
-    execution_add_fields(json, execution, &live, call->api->limits->currency, clock_real_ms());
+    const struct execution_terms terms = api_terms(call->api);
+    execution_add_fields(json, execution, &live, &terms, clock_real_ms());
 }
 
 void call_answer_execution(struct call *call, int status, const struct execution *execution)

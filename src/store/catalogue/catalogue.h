@@ -15,6 +15,7 @@
 #include "store/ops/job.h"
 #include "store/ops/key.h"
 #include "store/ops/node.h"
+#include "store/ops/retention.h"
 
 // --- accounts.c
 // If `name` is not empty, finds its account; otherwise *account stays. Returns ERR_NOT_FOUND, or ERR_EXPIRED if it was
@@ -105,6 +106,12 @@ int catalogue_create(struct sql *sql, struct store_create *create, int64_t now_m
 // Returns the rows of a page, newest first, and one more if there is one. ret_rows has room for limit + 1.
 int catalogue_list_rows(struct sql *sql, const struct store_list *list, unsigned limit, int64_t *ret_rows,
                         size_t *ret_count);
+
+// --- retention.c
+int catalogue_retention_look(struct sql *sql, struct store_retention_look *look, int64_t now_ms);
+// Returns ERR_CONFLICT if it is to be kept after all; see struct store_purge.
+int catalogue_retention_lets_go(struct sql *sql, int64_t row, const struct retention *rules, bool by_limits,
+                                int64_t now_ms);
 
 // --- nodes.c
 // The clock that all users of the store agree on. If only one process has the store, that is its own clock.

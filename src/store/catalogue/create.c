@@ -80,6 +80,10 @@ static int execution_insert(struct sql *sql, const struct execution *execution, 
                                  execution->runtime};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         sql_bind_text(insert, 9 + (int)i, str_of(texts[i]));
+    if (execution->has_retention)
+        sql_bind_i64(insert, 16, execution->retention_ms);
+    else
+        sql_bind_null(insert, 16, SQL_INTEGER);
     int err = sql_insert(insert, ret_row);
     return err == ERR_NOT_FOUND ? ERR_CONFLICT : err;
 }

@@ -32,7 +32,10 @@ static int execution_from_row(const struct sql_statement *row, struct execution 
     ret->execution_id = sql_dup(row, 2);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         *texts[i] = sql_dup(row, 17 + (int)i);
-    job_view_from_row(row, 28, &ret->job);
+    ret->has_retention = !sql_null(row, 28);
+    ret->retention_ms = sql_i64(row, 28);
+    ret->account_retention = sql_dup(row, 29);
+    job_view_from_row(row, 30, &ret->job);
     return 0;
 }
 

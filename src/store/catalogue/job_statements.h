@@ -56,9 +56,10 @@
     X(JOB_NEXT_DUE, "SELECT not_before_ms FROM jobs WHERE state = 1 ORDER BY not_before_ms LIMIT 1")                   \
     X(EXECUTION_AGAIN,                                                                                                 \
       "INSERT INTO executions(account, execution_id, status, pinned, created_ms, restored_from, owner, workflow_id, "  \
-      "batch_id, script_filename, runtime) SELECT account, ?2, 'queued', pinned, CAST(?3 AS {integer}), CAST(?4 AS "   \
+      "batch_id, script_filename, runtime, retention_ms) SELECT account, ?2, 'queued', pinned, CAST(?3 AS "            \
+      "{integer}), CAST(?4 AS "                                                                                        \
       "{integer}), owner, workflow_id, "                                                                               \
-      "batch_id, script_filename, runtime FROM executions WHERE id = ?1 {new_id}")                                     \
+      "batch_id, script_filename, runtime, retention_ms FROM executions WHERE id = ?1 {new_id}")                       \
     X(DOCUMENT_AGAIN, "INSERT INTO documents(execution, spec, metadata) "                                              \
                       "SELECT CAST(?2 AS {integer}), spec, metadata FROM documents WHERE execution = ?1")              \
     X(LABELS_AGAIN, "INSERT INTO labels(account, name, value, execution) "                                             \

@@ -6,7 +6,7 @@
 #include "store/sql/sql.h"
 
 // --- Accounts
-#define ACCOUNT_COLUMNS "id, created_ms, suspended_ms, name, deleted_ms"
+#define ACCOUNT_COLUMNS "id, created_ms, suspended_ms, name, deleted_ms, retention"
 
 #define ACCOUNT_STATEMENTS(X)                                                                                  \
     X(ACCOUNT_FIND, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE name = ?1")                                \
@@ -19,6 +19,7 @@
     X(ACCOUNT_SUSPEND, "UPDATE accounts SET suspended_ms = ?2 WHERE id = ?1")                                  \
     X(ACCOUNT_RESUME, "UPDATE accounts SET suspended_ms = 0, resumed_ms = ?2 WHERE id = ?1")                   \
     X(ACCOUNT_DELETE, "UPDATE accounts SET deleted_ms = ?2 WHERE id = ?1")                                     \
+    X(ACCOUNT_RETENTION_SET, "UPDATE accounts SET retention = ?2 WHERE id = ?1")                               \
     X(ACCOUNT_HOLDS, "SELECT id FROM executions WHERE account = ?1 AND purged = 0 ORDER BY id LIMIT ?2")       \
     X(PURGING_ACCOUNT_INSERT, "INSERT INTO purging_accounts(account) VALUES(?1) ON CONFLICT DO NOTHING")       \
     X(PURGING_ACCOUNT_NEXT, "SELECT account FROM purging_accounts ORDER BY account LIMIT 1")                   \
@@ -57,7 +58,7 @@
     "e.started_ms, e.completed_ms, e.sealed_ms, e.next_sequence, e.first_sequence, e.epoch, e.digest, "       \
     "e.message_bytes, e.owner, e.script_filename, e.runtime, e.worker_id, e.worker_hostname, e.workflow_id, " \
     "e.batch_id, CASE WHEN length(d.spec) < 262144 THEN {command} END, d.metadata, e.cancel_reason, "         \
-    "e.restored_from, " JOB_VIEW_COLUMNS
+    "e.restored_from, e.retention_ms, (SELECT a.retention FROM accounts a WHERE a.id = e.account), " JOB_VIEW_COLUMNS
 
 #define EXECUTION_STATEMENTS(X)                                                                                        \
     X(EXECUTION_BY_ROW, "SELECT " EXECUTION_COLUMNS " FROM executions e LEFT JOIN documents d ON d.execution = e.id "  \
@@ -68,8 +69,9 @@
       "next_sequence, digest, message_bytes, batch_id, workflow_id FROM executions WHERE id = ?1 {locked}")            \
     X(EXECUTION_INSERT,                                                                                                \
       "INSERT INTO executions(account, execution_id, status, pinned, exit_code, created_ms, started_ms, "              \
-      "restored_from, owner, workflow_id, batch_id, worker_id, worker_hostname, script_filename, runtime) "            \
-      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT DO NOTHING {new_id}")      \
+      "restored_from, owner, workflow_id, batch_id, worker_id, worker_hostname, script_filename, runtime, "            \
+      "retention_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) "                   \
+      "ON CONFLICT DO NOTHING {new_id}")                                                                               \
     X(EXECUTION_WORKER, "UPDATE executions SET worker_id = coalesce(?2, worker_id), "                                  \
                         "worker_hostname = coalesce(?3, worker_hostname) WHERE id = ?1")                               \
     X(EXECUTION_OUTCOME,                                                                                               \
@@ -102,6 +104,24 @@
     X(IDEMPOTENCY_EXPIRE, "DELETE FROM idempotency WHERE (account, key) IN "                                           \
                           "(SELECT account, key FROM idempotency WHERE created_ms < ?1 LIMIT 8)")
 
+// --- Retention. Each reads an index of what may go.
+#define MAY_GO "sealed = 1 AND purged = 0 AND pinned = 0 "
+
+#define RETENTION_STATEMENTS(X)                                                                                  \
+    X(RETENTION_ACCOUNT_NEXT, "SELECT id, retention FROM accounts WHERE id > ?1 AND deleted_ms = 0 ORDER BY id " \
+                              "LIMIT 1")                                                                         \
+    X(RETENTION_OWN, "SELECT id, sealed_ms + retention_ms FROM executions WHERE " MAY_GO "AND retention_ms > 0 " \
+                     "AND sealed_ms + retention_ms <= ?1 AND (sealed_ms + retention_ms, id) > (?2, ?3) "         \
+                     "ORDER BY sealed_ms + retention_ms, id LIMIT ?4")                                           \
+    X(RETENTION_OLDEST, "SELECT id, sealed_ms, status FROM executions WHERE " MAY_GO "AND account = ?1 "         \
+                        "AND sealed_ms <= ?2 AND (sealed_ms, id) > (?3, ?4) AND retention_ms IS NULL "           \
+                        "ORDER BY sealed_ms, id LIMIT ?5")                                                       \
+    X(RETENTION_NEWEST, "SELECT id, sealed_ms, message_bytes FROM executions WHERE " MAY_GO "AND account = ?1 "  \
+                        "AND (sealed_ms, id) < (?2, ?3) ORDER BY sealed_ms DESC, id DESC LIMIT ?4")              \
+    X(RETENTION_FACTS, "SELECT status, sealed, purged, pinned, sealed_ms, retention_ms, "                        \
+                       "(SELECT retention FROM accounts a WHERE a.id = executions.account) "                     \
+                       "FROM executions WHERE id = ?1")
+
 // --- Nodes and leases
 #define NODE_STATEMENTS(X)                                                                                       \
     X(NOW, "SELECT {now_ms}")                                                                                    \
@@ -127,6 +147,7 @@
     ACCOUNT_STATEMENTS(X)       \
     KEY_STATEMENTS(X)           \
     EXECUTION_STATEMENTS(X)     \
+    RETENTION_STATEMENTS(X)     \
     NODE_STATEMENTS(X)          \
     JOB_STATEMENTS(X)           \
     DEPENDENCY_STATEMENTS(X)    \

@@ -57,6 +57,10 @@ struct store_update {
 struct store_purge { // ERR_CONFLICT unless sealed. Records are removed, and the identifier stays taken.
     struct store_op op;
     int64_t row;
+    // For the sweep: only if it may still go, by these rules of the server or, with `by_limits`, as it is not pinned;
+    // else ERR_CONFLICT. NULL: in any case.
+    const struct retention *rules;
+    bool by_limits;
 };
 
 // --- Queries

@@ -49,7 +49,11 @@ int commit_purge(struct sqlite_store *store, struct store_op *op)
         return commit_refuse(op, err);
     if (head->sequence.purged)
         return 0;
-    return head->sequence.sealed ? purge_sealed(store, head) : commit_refuse(op, ERR_CONFLICT);
+    err = head->sequence.sealed ? 0 : ERR_CONFLICT;
+    if (err == 0 && purge->rules)
+        err =
+            catalogue_retention_lets_go(store->db.sql, purge->row, purge->rules, purge->by_limits, store_now_ms(store));
+    return err < 0 ? commit_refuse(op, err) : purge_sealed(store, head);
 }
 
 // --- Slices

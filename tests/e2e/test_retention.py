@@ -1,0 +1,145 @@
+"""Retention: what goes when its time has come, what stays, and what is still told of it."""
+
+import datetime
+import signal
+import sqlite3
+
+import pytest
+from support.api import eventually
+from support.ws import Runner
+
+PATH = "/api/v1/executions"
+
+
+def seal(server, api, lines=("one", "two"), exit_code=0, **fields):
+    execution_id = api.create(**fields)
+    with Runner(server, execution_id) as runner:
+        runner.lines(list(lines))
+        runner.complete(exit_code)
+    return execution_id
+
+
+def gone(api, execution_id):
+    return api.get(f"{PATH}/{execution_id}").status == 410
+
+
+def time_of(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def rows(server, sql):
+    db = sqlite3.connect(f"file:{server.data}/runnel.db?mode=ro", uri=True)
+    [count] = db.execute(sql).fetchone()
+    db.close()
+    return count
+
+
+def test_an_execution_is_kept_for_thirty_days_and_says_so(server, api):
+    execution_id = api.create()
+    assert api.status(execution_id)["expires_at"] is None
+    execution_id = seal(server, api)
+    status = api.status(execution_id)
+    kept = time_of(status["expires_at"]) - time_of(status["completed_at"])
+    assert datetime.timedelta(days=30) <= kept < datetime.timedelta(days=30, minutes=1)
+    listed = api.expect(200, "GET", PATH, query={"limit": 100})["executions"]
+    assert [one["expires_at"] for one in listed if one["execution_id"] == execution_id] == [status["expires_at"]]
+    api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"pin": True})
+    assert api.status(execution_id)["expires_at"] is None
+    api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"pin": False})
+    assert api.status(execution_id)["expires_at"] == status["expires_at"]
+
+
+def test_what_has_expired_goes_by_itself_and_what_is_still_known_of_it_is_told(servers):
+    server = servers("--retention", "1s")
+    api = server.api()
+    still_open = api.create()
+    pinned = api.create()
+    api.expect(200, "PATCH", f"{PATH}/{pinned}", {"pin": True})
+    with Runner(server, pinned) as runner:
+        runner.lines(["kept"])
+        runner.complete(0)
+    execution_id = seal(server, api, exit_code=3, metadata={"team": "data"})
+    before = api.status(execution_id)
+    eventually(lambda: gone(api, execution_id), "it goes when its time has come")
+    for path in ("", "/status", "/logs", "/logs/stream"):
+        answer = api.get(f"{PATH}/{execution_id}{path}")
+        assert (answer.status, answer.code) == (410, "expired"), path
+        told = answer.json()["execution"]
+        same = "execution_id status exit_code created_at started_at completed_at duration_ms last_index digest sealed"
+        assert {name: told[name] for name in same.split()} == {name: before[name] for name in same.split()}
+        assert told["exit_code"] == 3 and told["last_index"] == 2 and told["first_sequence"] == 2
+        assert told["metadata"] is None and told["expires_at"] is None
+    assert api.messages(pinned) == ["kept"]
+    assert api.status(still_open)["status"] == "queued"
+    assert api.request("POST", PATH, {"execution_id": execution_id}).code == "expired"
+    assert rows(server, "SELECT count(*) FROM executions WHERE purged = 1") == 1
+    eventually(lambda: rows(server, "SELECT count(*) FROM purging") == 0, "its records are deleted")
+    assert "runnel_retention_purged_total 1\n" in api.get("/metrics").body.decode()
+    api.expect(200, "PATCH", f"{PATH}/{pinned}", {"pin": False})
+    eventually(lambda: gone(api, pinned), "it goes when it is not pinned any more")
+    assert server.running()
+
+
+def test_each_status_has_its_own_age(servers):
+    server = servers("--retention", "1s, failed=90d, cancelled=0")
+    api = server.api()
+    done, failed, cancelled = seal(server, api), seal(server, api, exit_code=1), api.create()
+    api.delete(f"{PATH}/{cancelled}")
+    eventually(lambda: gone(api, done), "what is done goes")
+    kept = time_of(api.status(failed)["expires_at"]) - time_of(api.status(failed)["completed_at"])
+    assert kept >= datetime.timedelta(days=90)
+    assert api.status(cancelled)["expires_at"] is None
+
+
+def test_the_oldest_go_when_there_are_too_many(servers):
+    server = servers("--retention", "executions=2")
+    api = server.api()
+    made = [seal(server, api) for _ in range(4)]
+    eventually(lambda: gone(api, made[0]) and gone(api, made[1]), "the two oldest go")
+    assert [api.messages(one) for one in made[2:]] == [["one", "two"]] * 2
+    api.expect(200, "PATCH", f"{PATH}/{made[2]}", {"pin": True})
+    made += [seal(server, api) for _ in range(2)]
+    eventually(lambda: gone(api, made[3]), "pinned ones do not count")
+    assert [api.messages(one) for one in (made[2], *made[4:])] == [["one", "two"]] * 3
+
+
+def test_the_oldest_go_when_they_take_too_much_room(servers):
+    server = servers("--retention", "bytes=10k")
+    api = server.api()
+    old, new = seal(server, api, ["x" * 6000]), seal(server, api, ["y" * 6000])
+    eventually(lambda: gone(api, old), "the older one goes")
+    assert api.messages(new) == ["y" * 6000]
+
+
+def test_expired_executions_go_at_the_next_start_and_rules_are_taken_over_by_a_reload(servers):
+    server = servers(start=False)
+    config = server.root / "server.conf"
+    config.write_text('retention = "0"\n')
+    server.flags = ["--config", str(config)]
+    server.start()
+    api = server.api()
+    first, second = seal(server, api), seal(server, api)
+    assert api.status(first)["expires_at"] is None
+    api.expect(200, "PATCH", f"{PATH}/{second}", {"pin": True})
+    config.write_text('retention = "1s"\n')
+    server.process.signal(signal.SIGHUP)
+    eventually(lambda: gone(api, first), "the new rules hold")
+    config.write_text('retention = "90d"\n')
+    server.stop()
+    server.restart()
+    api = server.api()
+    api.expect(200, "PATCH", f"{PATH}/{second}", {"pin": False})
+    assert api.status(second)["expires_at"] is not None
+    config.write_text('retention = "1ms"\n')
+    server.stop()
+    server.restart()
+    eventually(lambda: gone(server.api(), second), "it had expired while the server was away")
+
+
+@pytest.mark.parametrize("wrong", ["30", "30x", "running=1d", "bytes=lots", "30d,"])
+def test_rules_that_cannot_be_read_are_refused(servers, wrong):
+    server = servers("--retention", wrong, start=False)
+    server.spawn()
+    server.ended(2)
+    said = server.process.err.data.decode()
+    assert "retention must be a duration such as 30d" in said and f'not "{wrong}"' in said
