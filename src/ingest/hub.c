@@ -195,6 +195,7 @@ struct hub *hub_new(const struct hub_options *options)
     hub->options = *options;
     pthread_mutex_init(&hub->mutex, NULL);
     lease_table_init(&hub->leases, options->lease_ms, options->lost_seal_ms);
+    hub->leases.shared = !store_alone(options->store);
     hub->node = node_new(&(struct node_options){
         .store = options->store,
         .logger = options->logger,

@@ -66,19 +66,32 @@ static enum lease_verdict lease_ask_anew(struct lease_table *table, struct lease
     return lease_begin_claim(lease, true);
 }
 
+// What this server knows of it, unless the store knows a newer claim, which was another server's. *ret_former_holder:
+// the connection that went with that.
+static struct lease *lease_current(struct lease_table *table, int64_t row, uint64_t stored_epoch,
+                                   uint64_t *ret_former_holder)
+{
+    struct lease *lease = lease_find(table, row);
+    *ret_former_holder = 0;
+    if (!lease || lease->state == LEASE_CLAIMING || lease->epoch >= stored_epoch)
+        return lease;
+    *ret_former_holder = lease->holder;
+    lease_end(table, row);
+    return NULL;
+}
+
 enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_t epoch, struct lease_stored stored,
                                  uint64_t holder, uint64_t now_ms, uint64_t *ret_former_holder)
 {
-    struct lease *lease = lease_find(table, row);
+    struct lease *lease = lease_current(table, row, stored.epoch, ret_former_holder);
 
-    *ret_former_holder = 0;
     if (epoch && epoch != (lease ? lease->epoch : stored.epoch))
         return LEASE_FENCED;
     if (lease && lease->state == LEASE_CLAIMING)
         return LEASE_TAKEN;
     if (!epoch)
         return lease_ask_anew(table, lease, row, stored, now_ms, ret_former_holder);
-    if (!lease)
+    if (!lease || table->shared)
         return LEASE_RETURN;
     *ret_former_holder = lease->holder;
     lease->holder = holder;
@@ -88,8 +101,21 @@ enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_
 enum lease_verdict lease_returned(struct lease_table *table, int64_t row, uint64_t epoch, bool lost, uint64_t holder,
                                   uint64_t now_ms, uint64_t *ret_former_holder)
 {
-    lease_restore(table, row, epoch, lost, now_ms);
-    return lease_connect(table, row, epoch, (struct lease_stored){.epoch = epoch}, holder, now_ms, ret_former_holder);
+    struct lease *lease = lease_current(table, row, epoch, ret_former_holder);
+
+    if (!lease) {
+        lease_restore(table, row, epoch, lost, now_ms);
+        lease = lease_find(table, row);
+    }
+    if (epoch != lease->epoch)
+        return LEASE_FENCED;
+    if (lease->state == LEASE_CLAIMING)
+        return LEASE_TAKEN;
+    lease->recovered = lease->recovered || (lost && lease->state == LEASE_HELD); // another server called it lost
+    if (lease->holder)
+        *ret_former_holder = lease->holder;
+    lease->holder = holder;
+    return LEASE_RESUME;
 }
 
 void lease_granted(struct lease_table *table, int64_t row, uint64_t epoch, uint64_t holder, uint64_t now_ms)

@@ -33,11 +33,12 @@ struct lease {
 struct lease_table {
     struct map leases;
     uint64_t lease_ms, lost_seal_ms;
+    bool shared; // other servers use the store too, so a lease may have gone to one of them unnoticed
 };
 
 enum lease_verdict {
     LEASE_NEW,       // commit a claim, then call lease_granted or lease_refused
-    LEASE_RETURN,    // this server does not know it: ask the store for the lease, then call lease_returned
+    LEASE_RETURN,    // another server may have it: ask the store for the lease, then call lease_returned
     LEASE_RESUME,    // the same runner is back and continues with its epoch; its former connection must be closed
     LEASE_TAKEN,     // another runner holds it
     LEASE_ELSEWHERE, // as TAKEN, but only the store knows of it: ask the store whose lease it is

@@ -226,11 +226,8 @@ static void of_a_silent_server_one_of_the_others_takes_over_and_its_runner_goes_
     assert_true(knows(b, world->row) != knows(c, world->row));
     assert_int_equal(status_of(world), STATUS_RUNNING);
     struct server *heir = knows(b, world->row) ? b : c;
-    struct execution execution = fixture_get(world->fixture, world->account, "e");
-    uint64_t back = hub_new_holder(heir->hub);
-    assert_int_equal(hub_connect(heir->hub, heir->loop, &execution, 1, back), LEASE_RESUME);
+    uint64_t back = returns(world, heir, 1);
     assert_true(hub_holds(heir->hub, world->row, back));
-    execution_release(&execution);
     // A goes on, finds itself fenced, and forgets.
     int64_t former = hub_node(a->hub);
     while (hub_node(a->hub) == former || hub_node(a->hub) < 0)
@@ -262,6 +259,51 @@ static void a_runner_that_moves_is_not_lost_where_it_was(void **state)
     assert_true(knows(a, world->row));
 }
 
+static void a_runner_that_comes_back_to_where_it_is_still_known_is_that_servers_again(void **state)
+{
+    struct world *world = *state;
+    struct server *a = &world->servers[0], *b = &world->servers[1];
+    server_start(world, a, LEASE_MS);
+    server_start(world, b, 1);
+    claims(world, a);
+    hub_disconnect(b->hub, world->row, returns(world, b, 1));
+    uint64_t holder = returns(world, a, 1); // A has never heard that it went
+    while (knows(b, world->row))            // it is silent there, and is not called lost for that
+        run(b);
+    assert_int_equal(status_of(world), STATUS_RUNNING);
+    assert_true(hub_holds(a->hub, world->row, holder));
+}
+
+static void a_runner_that_another_server_called_lost_is_running_again_where_it_was_known(void **state)
+{
+    struct world *world = *state;
+    struct server *a = &world->servers[0], *b = &world->servers[1];
+    server_start(world, a, LEASE_MS);
+    server_start(world, b, 1);
+    claims(world, a);
+    hub_disconnect(b->hub, world->row, returns(world, b, 1));
+    while (status_of(world) != STATUS_LOST)
+        run(b);
+    uint64_t holder = returns(world, a, 1);
+    hub_touch(a->hub, a->loop, world->row, holder);
+    while (status_of(world) != STATUS_RUNNING)
+        run(a);
+}
+
+static void the_newest_runner_is_let_in_where_an_older_one_is_still_known(void **state)
+{
+    struct world *world = *state;
+    struct server *a = &world->servers[0], *b = &world->servers[1];
+    server_start(world, a, 1);
+    server_start(world, b, LEASE_MS);
+    claims(world, a);
+    while (status_of(world) != STATUS_LOST)
+        run(a);
+    claims(world, b);
+    assert_true(knows(a, world->row)); // by its first epoch
+    returns(world, a, 2);
+}
+
 static void a_lost_runner_is_claimed_by_way_of_any_server(void **state)
 {
     struct world *world = *state;
@@ -287,6 +329,9 @@ int main(void)
         TEST(what_one_server_holds_the_other_leaves_alone),
         TEST(of_a_silent_server_one_of_the_others_takes_over_and_its_runner_goes_on_there),
         TEST(a_runner_that_moves_is_not_lost_where_it_was),
+        TEST(a_runner_that_comes_back_to_where_it_is_still_known_is_that_servers_again),
+        TEST(a_runner_that_another_server_called_lost_is_running_again_where_it_was_known),
+        TEST(the_newest_runner_is_let_in_where_an_older_one_is_still_known),
         TEST(a_lost_runner_is_claimed_by_way_of_any_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
