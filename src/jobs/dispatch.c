@@ -44,7 +44,15 @@ static void over(struct dispatch *dispatch, int64_t row)
 
 // --- Messages to the loop
 
-enum message_kind { MESSAGE_CHANGES, MESSAGE_JOINED, MESSAGE_LEFT, MESSAGE_DRAIN, MESSAGE_OPENED, MESSAGE_RETURNED };
+enum message_kind {
+    MESSAGE_CHANGES,
+    MESSAGE_JOINED,
+    MESSAGE_LEFT,
+    MESSAGE_DRAIN,
+    MESSAGE_OPENED,
+    MESSAGE_COMPLETED,
+    MESSAGE_RETURNED
+};
 
 struct message {
     struct mail mail;
@@ -78,10 +86,12 @@ static void message_post(struct message *message)
 
 // --- What the store says
 
-// Whether the job has left its worker, or never had one.
+// Whether the job has left its worker, or never had one. Of an attempt that another one follows nothing is settled any
+// more, but a worker may have come back with it.
 static bool is_over(const struct store_change *change)
 {
-    return change->sealed || change->purged || status_terminal(change->status) || change->status == STATUS_LOST;
+    bool ended = change->purged || status_terminal(change->status) || change->status == STATUS_LOST;
+    return change->sealed || (change->unsettled && ended);
 }
 
 void dispatch_watch(struct dispatch *dispatch, const struct store_change *changes, size_t count)
@@ -89,7 +99,7 @@ void dispatch_watch(struct dispatch *dispatch, const struct store_change *change
     size_t over_count = 0;
     bool ready = false, unsettled = false;
     for (size_t i = 0; i < count; i++) {
-        over_count += changes[i].unsettled && is_over(&changes[i]);
+        over_count += is_over(&changes[i]);
         ready |= changes[i].ready;
         unsettled |= changes[i].unsettled;
     }
@@ -99,7 +109,7 @@ void dispatch_watch(struct dispatch *dispatch, const struct store_change *change
     message->ready = ready;
     message->unsettled = unsettled;
     for (size_t i = 0; i < count; i++)
-        if (changes[i].unsettled && is_over(&changes[i]))
+        if (is_over(&changes[i]))
             message->rows[message->count++] = changes[i].row;
     message_post(message);
 }
@@ -404,6 +414,14 @@ static void worker_drains(struct dispatch *dispatch, const struct worker_session
         match_drain(&dispatch->match, worker_id);
 }
 
+// It has ended. The change that says so may have come before the worker opened its stream.
+static void worker_completed(struct dispatch *dispatch, int64_t row, uint64_t epoch)
+{
+    const struct given *given = gifts_find(&dispatch->gifts, row);
+    if (!given || given->epoch == epoch)
+        over(dispatch, row);
+}
+
 static void worker_returned(struct dispatch *dispatch, const struct message *message)
 {
     const char *worker_id = worker_session_offer(message->session)->id;
@@ -433,6 +451,9 @@ static void message_apply(struct dispatch *dispatch, const struct message *messa
         break;
     case MESSAGE_OPENED:
         worker_opened(dispatch, message->session, message->rows[0]);
+        break;
+    case MESSAGE_COMPLETED:
+        worker_completed(dispatch, message->rows[0], message->epoch);
         break;
     case MESSAGE_RETURNED:
         worker_returned(dispatch, message);
@@ -494,22 +515,24 @@ static void on_returned(void *arg, struct worker_session *session, struct str ex
     message_post(message);
 }
 
-static void on_stream_opened(void *arg, struct worker_session *session, int64_t row, uint64_t epoch)
+static void tell_of_stream(void *arg, enum message_kind kind, struct worker_session *session, int64_t row,
+                           uint64_t epoch)
 {
-    struct message *message = message_new(arg, MESSAGE_OPENED, session, 1);
+    struct message *message = message_new(arg, kind, session, 1);
     message->rows[0] = row;
     message->epoch = epoch;
     message_post(message);
 }
 
+static void on_stream_opened(void *arg, struct worker_session *session, int64_t row, uint64_t epoch)
+{
+    tell_of_stream(arg, MESSAGE_OPENED, session, row, epoch);
+}
+
 static void on_stream_ended(void *arg, struct worker_session *session, int64_t row, uint64_t epoch, int err)
 {
-    // The store's change tells it to all servers.
-    (void)arg;
-    (void)session;
-    (void)row;
-    (void)epoch;
-    (void)err;
+    if (err == 0) // else the worker still has it
+        tell_of_stream(arg, MESSAGE_COMPLETED, session, row, epoch);
 }
 
 static void on_left(void *arg, struct worker_session *session)

@@ -41,6 +41,7 @@ struct worker_stream {
     struct execution_lookup lookup;
     struct runner_stream *runner; // set when the execution was found
     bool looking, open, busy;
+    bool sealed;    // it had ended when the stream was opened
     int64_t row;    // set when the execution was found
     uint64_t epoch; // the one that the worker brought; 0: none. When the stream is open, the epoch of its lease
     char producer[STORE_PRODUCER_MAX + 1];

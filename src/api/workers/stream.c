@@ -65,7 +65,7 @@ static bool link_opened(void *owner)
     const struct api_options *options = &socket->node.api->options;
     stream->open = true;
     stream->epoch = runner_stream_epoch(stream->runner);
-    if (options->workers)
+    if (options->workers && !stream->sealed) // else it only asks once more how it ended, and takes no place
         options->workers->stream_opened(options->workers_arg, socket->session, stream->row, stream->epoch);
     return true;
 }
@@ -123,6 +123,7 @@ static void start(struct worker_stream *stream, const struct execution *executio
         .share = socket->share,
     };
     stream->row = execution->row;
+    stream->sealed = execution->sealed;
     stream->runner = runner_stream_new(&options);
     runner_stream_start(stream->runner, execution);
 }
