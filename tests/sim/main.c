@@ -1,23 +1,30 @@
-// sim --seed N [--trace] | --seeds FROM COUNT [--stop] | --fresh COUNT
-#include "sim.h"
+// sim [queue] --seed N [--trace] | --seeds FROM COUNT [--stop] | --fresh COUNT
+#include "queue.h"
 #include "util/id.h"
 
 static int usage(void)
 {
-    fputs("usage: sim --seed N [--trace]     one world, told step by step\n"
-          "       sim --seeds FROM COUNT [--stop]   worlds FROM, FROM + 1, …; with --stop until one fails\n"
-          "       sim --fresh COUNT          worlds that nobody has seen yet\n",
+    fputs("usage: sim [queue] --seed N [--trace]     one world, told step by step\n"
+          "       sim [queue] --seeds FROM COUNT [--stop]   worlds FROM, FROM + 1, …; with --stop until one fails\n"
+          "       sim [queue] --fresh COUNT          worlds that nobody has seen yet\n"
+          "with `queue` of jobs, workers and servers, else of one log\n",
           stderr);
     return 2;
 }
 
-static int run_many(const char *program, uint64_t from, uint64_t count, bool stop)
+// Which worlds.
+struct kind {
+    const char *program; // with its word
+    bool (*run)(uint64_t seed, bool tracing);
+};
+
+static int run_many(const struct kind *kind, uint64_t from, uint64_t count, bool stop)
 {
     uint64_t failed = 0;
     for (uint64_t i = 0; i < count && !(stop && failed); i++) {
-        if (!world_run(from + i, false)) {
+        if (!kind->run(from + i, false)) {
             failed++;
-            printf("again: %s --seed %llu --trace\n", program, (unsigned long long)(from + i));
+            printf("again: %s --seed %llu --trace\n", kind->program, (unsigned long long)(from + i));
             fflush(stdout);
         }
     }
@@ -26,12 +33,13 @@ static int run_many(const char *program, uint64_t from, uint64_t count, bool sto
 }
 
 // Says first which worlds they are, so that one that hangs or crashes can be run again too.
-static int run_fresh(const char *program, uint64_t count)
+static int run_fresh(const struct kind *kind, uint64_t count)
 {
     uint64_t from = random_u64() >> 1;
-    printf("the same again: %s --seeds %llu %llu\n", program, (unsigned long long)from, (unsigned long long)count);
+    printf("the same again: %s --seeds %llu %llu\n", kind->program, (unsigned long long)from,
+           (unsigned long long)count);
     fflush(stdout);
-    return run_many(program, from, count, false);
+    return run_many(kind, from, count, false);
 }
 
 static bool number(const char *text, uint64_t *ret)
@@ -39,22 +47,30 @@ static bool number(const char *text, uint64_t *ret)
     return str_to_u64(str_of(text), ret);
 }
 
-int main(int argc, char **argv)
+static int run(const struct kind *kind, int argc, char **argv)
 {
     uint64_t a, b;
     if (argc >= 3 && strcmp(argv[1], "--seed") == 0 && number(argv[2], &a)) {
         bool tracing = argc == 4 && strcmp(argv[3], "--trace") == 0;
         if (argc != 3 && !tracing)
             return usage();
-        bool good = world_run(a, tracing);
+        bool good = kind->run(a, tracing);
         if (good)
             puts("all held");
         return !good;
     }
     bool stop = argc == 5 && strcmp(argv[4], "--stop") == 0;
     if ((argc == 4 || stop) && strcmp(argv[1], "--seeds") == 0 && number(argv[2], &a) && number(argv[3], &b))
-        return run_many(argv[0], a, b, stop);
+        return run_many(kind, a, b, stop);
     if (argc == 3 && strcmp(argv[1], "--fresh") == 0 && number(argv[2], &b))
-        return run_fresh(argv[0], b);
+        return run_fresh(kind, b);
     return usage();
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2 || strcmp(argv[1], "queue") != 0)
+        return run(&(struct kind){argv[0], world_run}, argc, argv);
+    CLEANUP(free_ptr) char *program = xasprintf("%s queue", argv[0]);
+    return run(&(struct kind){program, queue_run}, argc - 1, argv + 1);
 }

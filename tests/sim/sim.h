@@ -40,6 +40,7 @@ struct event {
 };
 
 void later(struct world *world, uint64_t delay_ms, event_fn *fire, void *arg, uint64_t life);
+void world_step(struct world *world);                           // fires the next event; there must be one
 uint64_t draw(struct world *world, uint64_t from, uint64_t to); // both may come
 bool chance(struct world *world, unsigned per_mille);
 void *make(struct world *world, size_t size); // zeroed; lives as long as the world

@@ -94,6 +94,14 @@ static struct event next_event(struct world *world)
     return first;
 }
 
+void world_step(struct world *world)
+{
+    struct event event = next_event(world);
+    world->now_ms = event.at_ms;
+    world->steps++;
+    event.fire(world, event.arg, event.life);
+}
+
 // --- The whole
 
 static void set_up(struct world *world)
@@ -168,10 +176,7 @@ bool world_run(uint64_t seed, bool tracing)
     struct world world = {.seed = seed, .random = seed, .now_ms = 1000, .tracing = tracing};
     set_up(&world);
     while (!world.failed && world.event_count > 0) {
-        struct event event = next_event(&world);
-        world.now_ms = event.at_ms;
-        world.steps++;
-        event.fire(&world, event.arg, event.life);
+        world_step(&world);
         if (world.quiet && world_settled(&world))
             break;
     }
