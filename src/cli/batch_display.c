@@ -33,7 +33,8 @@ static void append_bar(struct buf *out, const json_t *status)
     int64_t total = number_of(status, "total_count");
     int64_t ended =
         number_of(status, "completed_count") + number_of(status, "failed_count") + number_of(status, "skipped_count");
-    int64_t done = total > 0 ? ended * BAR_WIDTH / total : BAR_WIDTH;
+    // The head takes a place of its own until all have ended.
+    int64_t done = ended < total ? ended * (BAR_WIDTH - 1) / total : BAR_WIDTH;
     buf_append_byte(out, '[');
     for (int64_t i = 0; i < BAR_WIDTH; i++)
         buf_append_byte(out, i < done ? '=' : i == done && ended > 0 ? '>' : ' ');

@@ -3,6 +3,7 @@
 #include "cli/batch_watch.h"
 #include "cli/log_tasks.h"
 #include "cli/run_order.h"
+#include "cli/wait.h"
 
 #include <unistd.h>
 
@@ -33,12 +34,35 @@ static int submit(struct cli *cli, json_t *order, const char **ret_id)
     return 0;
 }
 
-static int follow(struct cli *cli, const char *id)
+static int follow_one(struct cli *cli, const char *id)
 {
     CLEANUP(log_request_release) struct log_request request = {0};
     int code = log_request_read(cli, &request);
     request.follow = request.exit_status = true;
     return code ? code : log_tasks_run(cli, &id, 1, &request);
+}
+
+// The attempt that follows; NULL if none does, or it cannot be told.
+static const char *next_attempt(struct cli *cli, const char *id)
+{
+    CLEANUP(client_free) struct client *client = NULL;
+    CLEANUP(json_free) json_t *status = NULL;
+    const char *next = NULL;
+    if (cli_connect(cli, &client) == 0 && cli_next_attempt(cli, client, id, &status, &next) == 0 && next &&
+        !cli_flag(cli, "quiet"))
+        fprintf(stderr, "runnel: tried again as %s\n", next);
+    return next;
+}
+
+// To the end of its last attempt, as which it exits.
+static int follow(struct cli *cli, const char *id)
+{
+    int code = 0;
+    while (id) {
+        code = follow_one(cli, id);
+        id = code != 0 && cli_value(cli, "retries") ? next_attempt(cli, id) : NULL;
+    }
+    return code;
 }
 
 // --- Batches

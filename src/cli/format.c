@@ -79,6 +79,16 @@ static void append_times(struct buf *out, const json_t *status, int64_t now_ms, 
     buf_append_byte(out, '\n');
 }
 
+// Of a job that was tried again, or was so.
+static void append_attempt(struct buf *out, const json_t *status)
+{
+    int64_t attempt = json_integer_value(json_object_get(status, "attempt"));
+    if (attempt > 1 || json_is_string(json_object_get(status, "retried_as")))
+        buf_printf(out, "Attempt: %lld\n", (long long)attempt);
+    append_line(out, status, "Retry of", "retry_of");
+    append_line(out, status, "Retried as", "retried_as");
+}
+
 void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, struct buf *out)
 {
     const char *word = json_string_value(json_object_get(status, "status"));
@@ -93,6 +103,10 @@ void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, 
     append_status(out, word, colour);
     append_line(out, status, "Script", "script_filename");
     append_line(out, status, "Runtime", "runtime");
+
+    append_attempt(out, status);
+    append_line(out, status, "Reason", "reason");
+    append_line(out, json_object_get(status, "waiting"), "Waiting", "detail");
 
     CLEANUP(buf_release) struct buf times = {0};
     append_times(&times, status, now_ms, known == STATUS_RUNNING, utc);

@@ -1,0 +1,220 @@
+// `wait`: until executions or batches have ended. `retry`: queues jobs once more.
+#include "cli/batch_display.h"
+#include "cli/log_reader.h"
+#include "cli/wait.h"
+#include "util/id.h"
+
+#include <poll.h>
+
+#define POLL_MS   2000 // of a batch
+#define SETTLE_MS 200  // between looks for another attempt, which is made right after the end of the last
+#define LOOKS     15
+#define NO_RECORD "&stream=event&event_type=separator&node=none" // the state is wanted, and no line
+
+static int get_status(struct cli *cli, struct client *client, const char *id, json_t **ret)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/status", id);
+    return cli_get_json(cli, client, path, ret);
+}
+
+static const char *word_of(const json_t *status)
+{
+    const char *word = json_string_value(json_object_get(status, "status"));
+    return word ? word : "";
+}
+
+static bool is_over(const json_t *status)
+{
+    enum execution_status known;
+    return status_parse(str_of(word_of(status)), &known) && (status_terminal(known) || known == STATUS_LOST);
+}
+
+// Its rule may want another attempt, which is not there yet.
+static bool may_follow(const json_t *status)
+{
+    const char *word = word_of(status);
+    bool bad = strcmp(word, "failed") == 0 || strcmp(word, "timed_out") == 0 || strcmp(word, "lost") == 0;
+    return bad && json_integer_value(json_object_get(status, "attempt")) <=
+                      json_integer_value(json_object_get(status, "retries"));
+}
+
+int cli_next_attempt(struct cli *cli, struct client *client, const char *id, json_t **ret_status, const char **ret_next)
+{
+    *ret_next = NULL;
+    for (int i = 0; i < LOOKS; i++) {
+        json_free(ret_status);
+        int code = get_status(cli, client, id, ret_status);
+        const char *next = json_string_value(json_object_get(*ret_status, "retried_as"));
+        if (next)
+            *ret_next = arena_dup(&cli->arena, str_of(next));
+        if (code || next || !may_follow(*ret_status))
+            return code;
+        poll(NULL, 0, SETTLE_MS);
+    }
+    return 0;
+}
+
+// --- One
+
+static int follow_to_end(struct cli *cli, const char *id, const json_t *status)
+{
+    struct log_printer printer;
+    struct log_reader reader;
+    CLEANUP(free_ptr)
+    char *position = xasprintf("from=%lld", (long long)json_integer_value(json_object_get(status, "last_index")));
+    log_printer_init(&printer, id);
+    printer.form = LOG_FORM_COUNT;
+    int code = log_reader_init(&reader, cli, &printer, id);
+    reader.filters = NO_RECORD;
+    reader.position = position;
+    reader.ends_when_lost = true;
+    if (code == 0)
+        code = log_reader_follow(&reader);
+    log_reader_release(&reader);
+    log_printer_release(&printer);
+    return code;
+}
+
+// To the end of its last attempt.
+static int wait_execution(struct cli *cli, struct client *client, const char *id)
+{
+    for (;;) {
+        CLEANUP(json_free) json_t *status = NULL;
+        const char *next = NULL;
+        int code = get_status(cli, client, id, &status);
+        if (code == 0 && !is_over(status))
+            code = follow_to_end(cli, id, status);
+        if (code == 0)
+            code = cli_next_attempt(cli, client, id, &status, &next);
+        if (code)
+            return code;
+        if (!next && is_over(status)) {
+            if (!cli_flag(cli, "quiet"))
+                printf("%s: %s\n", id, word_of(status));
+            fflush(stdout);
+            return cli_exit_as_job(cli, status);
+        }
+        id = next ? next : id;
+    }
+}
+
+static int wait_batch(struct cli *cli, struct client *client, const char *id)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/batches/%s/status", id);
+    for (;;) {
+        CLEANUP(json_free) json_t *status = NULL;
+        CLEANUP(buf_release) struct buf line = {0};
+        int code = cli_get_json(cli, client, path, &status);
+        if (code)
+            return code;
+        if (batch_over(status)) {
+            batch_append_line(&line, status);
+            if (!cli_flag(cli, "quiet"))
+                printf("%s: %s", id, buf_cstr(&line));
+            fflush(stdout);
+            return batch_exit_code(status);
+        }
+        poll(NULL, 0, POLL_MS);
+    }
+}
+
+// What has no execution of that name is a batch.
+static int wait_one(struct cli *cli, struct client *client, const char *id)
+{
+    CLEANUP(client_response_release) struct client_response response = {0};
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/batches/%s", id);
+    bool batch = client_request(client, "GET", path, str_n(NULL, 0), NULL, &response) == 0 && response.status == 200;
+    cli->about = id;
+    int code = batch ? wait_batch(cli, client, id) : wait_execution(cli, client, id);
+    cli->about = NULL;
+    return code;
+}
+
+static int run_wait(struct cli *cli)
+{
+    CLEANUP(client_free) struct client *client = NULL;
+    char *const *ids;
+    size_t count = cli_operands(cli, &ids);
+    int first = 0;
+    if (count == 0)
+        return cli_usage_error(cli, "say for what to wait: runnel wait ID…");
+    for (size_t i = 0; i < count; i++)
+        if (!id_execution_valid(str_of(ids[i])))
+            return cli_usage_error(cli, "\"%s\" cannot be the identifier of an execution or a batch", ids[i]);
+    int code = cli_connect(cli, &client);
+    if (code)
+        return code;
+    for (size_t i = 0; i < count; i++) {
+        code = wait_one(cli, client, ids[i]);
+        first = first ? first : code;
+    }
+    return first;
+}
+
+const struct cli_command cmd_wait = {
+    .name = "wait",
+    .summary = "wait until executions or batches have ended",
+    .usage = "ID…",
+    .description = "Waits until all of them have ended, and prints how. A job that is tried again is waited for to its "
+                   "last attempt.\n\n"
+                   "The exit code is that of the job; of several, that of the first one named that did not succeed. Of "
+                   "a batch it is 0 if all of it succeeded, else 1.",
+    .options =
+        (const struct cli_option[]){
+            {'q', "quiet", CLI_FLAG, NULL, "print nothing"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"runnel wait exec_abc123 && echo good", "go on when it has succeeded"},
+            {"runnel wait batch_abc123", "until all of a batch is over"},
+            {0},
+        },
+    .run = run_wait,
+};
+
+// --- Once more
+
+static int retry_one(struct cli *cli, struct client *client, const char *id, struct buf *out)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/retry", id);
+    CLEANUP(json_free) json_t *answer = NULL;
+    int code = cli_call_json(cli, client, "POST", path, str_n(NULL, 0), &answer);
+    if (code)
+        return code;
+    const char *made = json_string_value(json_object_get(answer, "execution_id"));
+    if (cli_json(cli))
+        json_append_line(out, answer);
+    else
+        buf_printf(out, "%s: queued again as %s\n", id, made ? made : "");
+    return 0;
+}
+
+static int run_retry(struct cli *cli)
+{
+    char *const *operands;
+    if (cli_operands(cli, &operands) == 0 && !cli_flag(cli, "last"))
+        return cli_usage_error(cli, "name an execution: runnel retry ID, or --last");
+    return cli_each_execution(cli, retry_one);
+}
+
+const struct cli_command cmd_retry = {
+    .name = "retry",
+    .summary = "queue jobs that have ended once more",
+    .usage = "ID… [-o json]",
+    .description = "Queues each job once more, as a new execution. The one before names it as `retried_as`. Only the "
+                   "last attempt of a job can be retried, and only once it has ended.\n\n"
+                   "All that failed of a batch: `runnel batch retry`.",
+    .options =
+        (const struct cli_option[]){
+            {0, "last", CLI_FLAG, NULL, "the latest execution"},
+            {'o', "output", CLI_VALUE, "FORMAT", "text or json, one object a line"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"runnel retry exec_abc123", "once more"},
+            {0},
+        },
+    .run = run_retry,
+};

@@ -1,0 +1,113 @@
+#include "cli/batch_display.h"
+#include "util/testing.h"
+
+static json_t *status_of(const char *text)
+{
+    json_t *status = json_loads(text, 0, NULL);
+    assert_non_null(status);
+    return status;
+}
+
+static void assert_shown(const char *status_text, const char *wanted, size_t width)
+{
+    CLEANUP(buf_release) struct buf out = {0};
+    CLEANUP(json_free) json_t *status = status_of(status_text);
+    batch_append_progress(&out, status, false, width);
+    assert_string_equal(buf_cstr(&out), wanted);
+}
+
+#define UNDER_WAY                                                                                                 \
+    "{\"status\":\"running\",\"total_count\":100,\"completed_count\":45,\"failed_count\":3,\"running_count\":10," \
+    "\"queued_count\":42,\"skipped_count\":0,\"duration_seconds\":150,\"eta_seconds\":195,\"cost_display\":\"€0.90\"}"
+
+static void the_progress_is_two_lines(void **state)
+{
+    (void)state;
+    assert_shown(UNDER_WAY,
+                 "[=========>           ] 45/100 complete (3 failed, 10 running, 42 queued)\n"
+                 "Duration: 2m 30s | ETA: 3m 15s | Cost: €0.90\n",
+                 0);
+}
+
+static void what_is_not_known_yet_is_a_dash(void **state)
+{
+    (void)state;
+    assert_shown(
+        "{\"status\":\"queued\",\"total_count\":2,\"completed_count\":0,\"failed_count\":0,\"running_count\":0,"
+        "\"queued_count\":2,\"skipped_count\":0,\"duration_seconds\":null,\"eta_seconds\":null,"
+        "\"cost_display\":\"€0.00\"}",
+        "[                     ] 0/2 complete (0 failed, 0 running, 2 queued)\n"
+        "Duration: – | ETA: – | Cost: €0.00\n",
+        0);
+}
+
+static void a_batch_without_jobs_is_whole(void **state)
+{
+    (void)state;
+    CLEANUP(json_free)
+    json_t *status = status_of("{\"status\":\"completed\",\"total_count\":0,\"completed_count\":0,\"failed_count\":0,"
+                               "\"running_count\":0,\"queued_count\":0,\"skipped_count\":0,\"duration_seconds\":null,"
+                               "\"eta_seconds\":0,\"cost_display\":\"€0.00\"}");
+    CLEANUP(buf_release) struct buf out = {0};
+    batch_append_progress(&out, status, false, 0);
+    assert_true(str_starts(buf_str(&out), STR("[=====================] 0/0 complete")));
+    assert_true(batch_over(status));
+    assert_int_equal(batch_exit_code(status), 0);
+}
+
+static void a_narrow_terminal_cuts_lines(void **state)
+{
+    (void)state;
+    CLEANUP(buf_release) struct buf out = {0};
+    CLEANUP(json_free) json_t *status = status_of(UNDER_WAY);
+    batch_append_progress(&out, status, false, 30);
+    struct str rest = buf_str(&out);
+    for (int i = 0; i < 2; i++) {
+        struct str line = str_split(&rest, '\n');
+        assert_true(line.len > 20 && line.len <= 34); // characters, of which some have more bytes
+    }
+    assert_int_equal(rest.len, 0);
+}
+
+static void failures_come_with_the_command_that_shows_their_log(void **state)
+{
+    (void)state;
+    assert_shown(
+        "{\"status\":\"running\",\"total_count\":2,\"completed_count\":0,\"failed_count\":2,\"running_count\":0,"
+        "\"queued_count\":0,\"skipped_count\":0,\"duration_seconds\":1,\"eta_seconds\":0,"
+        "\"cost_display\":\"€0.01\",\"failures\":[{\"execution_id\":\"exec_2\",\"status\":\"timed_out\","
+        "\"exit_code\":null},{\"execution_id\":\"exec_1\",\"status\":\"failed\",\"exit_code\":3}]}",
+        "[=====================] 0/2 complete (2 failed, 0 running, 0 queued)\n"
+        "Duration: 1s | ETA: 0s | Cost: €0.01\n"
+        "✗ timed out: runnel logs exec_2\n"
+        "✗ exit code 3: runnel logs exec_1\n",
+        0);
+}
+
+static void the_summary_has_three_lines(void **state)
+{
+    (void)state;
+    CLEANUP(buf_release) struct buf out = {0};
+    CLEANUP(json_free)
+    json_t *status = status_of("{\"status\":\"completed\",\"total_count\":100,\"completed_count\":97,"
+                               "\"failed_count\":3,\"skipped_count\":0,\"duration_seconds\":342,"
+                               "\"cost_display\":\"€1.82\"}");
+    batch_append_summary(&out, status, false);
+    assert_string_equal(buf_cstr(&out), "✓ Batch complete: 97 succeeded, 3 failed\n"
+                                        "Total duration: 5m 42s\n"
+                                        "Total cost: €1.82\n");
+    assert_int_equal(batch_exit_code(status), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_progress_is_two_lines),
+        cmocka_unit_test(what_is_not_known_yet_is_a_dash),
+        cmocka_unit_test(a_batch_without_jobs_is_whole),
+        cmocka_unit_test(a_narrow_terminal_cuts_lines),
+        cmocka_unit_test(failures_come_with_the_command_that_shows_their_log),
+        cmocka_unit_test(the_summary_has_three_lines),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,166 @@
+"""`runnel run`, its batches, `wait`, `retry` and `batch`, with a worker that a test drives."""
+
+import json
+import os
+
+import pytest
+from support.cli import Cli
+from support.job_worker import BusyWorker, JobWorker
+
+
+def by_arguments(job):
+    """Ends as its last argument says: a number is its exit code. Every argument is a line of its log."""
+    arguments = [*(job.spec.get("command") or []), *(job.spec.get("args") or [])]
+    last = arguments[-1]
+    return int(last) if last.isdigit() else 0, arguments
+
+
+@pytest.fixture
+def house(servers, tmp_path):
+    """(server, api, cli) of a server of its own, on which a worker runs jobs by their arguments."""
+    server = servers()
+    with BusyWorker(server, by_arguments, slots=8):
+        yield server, server.api(), Cli(tmp_path / "home", server)
+
+
+def test_run_follows_the_job_and_exits_as_it_did(house):
+    _, _, cli = house
+    result = cli.run("run", "--", "say", "hello", "0")
+    assert (result.code, result.out) == (0, b"say\nhello\n0\n")
+    assert cli.run("run", "--", "say", "7").code == 7
+    id = cli.ok("run", "-d", "--", "say", "3").text().strip()
+    assert cli.run("wait", id).code == 3
+
+
+def test_run_follows_the_attempts_of_a_job_to_the_last(own_server, tmp_path):
+    codes = iter([4, 5, 0])
+    cli = Cli(tmp_path / "home", own_server)
+    with BusyWorker(own_server, lambda job: (next(codes), [f"attempt {job.attempt}"])):
+        result = cli.run("run", "--retries", "2", "--", "flaky", expect=0)
+    assert result.out == b"attempt 1\nattempt 2\nattempt 3\n"
+    assert result.err.count(b"tried again as exec_") == 2
+
+
+def test_a_script_travels_with_its_arguments(own_server, tmp_path):
+    script = tmp_path / "work.py"
+    script.write_text("print('hi')\n")
+    cli = Cli(tmp_path / "home", own_server)
+    id = cli.ok("run", "-d", "--runtime", "python:3.11", "--label", "a,b", script, "x", "y").text().strip()
+    with JobWorker(own_server, runtimes=["python:3.11"], labels=["a", "b"]) as worker:
+        spec = worker.take().end().spec
+    assert spec["script"] == "print('hi')\n" and spec["script_filename"] == "work.py" and spec["args"] == ["x", "y"]
+    assert own_server.api().status(id)["status"] == "completed"
+    missing = cli.run("run", tmp_path / "none.py")
+    assert missing.code == 2 and b"there is no such script" in missing.err
+
+
+@pytest.mark.parametrize("quoted", [True, False], ids=["quoted", "expanded by the shell"])
+def test_a_batch_has_a_job_for_each_file(house, tmp_path, quoted):
+    _, api, cli = house
+    files = [tmp_path / "data" / f"{i}.csv" for i in range(3)]
+    files[0].parent.mkdir()
+    for file in files:
+        file.write_text("x")
+    script = tmp_path / "script.sh"
+    script.write_text("true\n")
+    patterns = [tmp_path / "data" / "*.csv"] if quoted else files
+    id = cli.ok("run", script, "--batch", *patterns).text().strip()
+    assert cli.ok("wait", id).text().startswith(f"{id}: 3/3 complete")
+    found = api.get(f"/api/v1/batches/{id}/executions").json()["executions"]
+    assert sorted(api.messages(one["execution_id"])[-1] for one in found) == [os.path.realpath(f) for f in files]
+
+
+def test_a_batch_has_a_job_for_each_line_number_or_object(house):
+    _, api, cli = house
+
+    def lines_of(*arguments, **options):
+        id = cli.ok("run", *arguments, **options).text().strip()
+        cli.ok("wait", "-q", id)
+        found = api.get(f"/api/v1/batches/{id}/executions").json()["executions"]
+        return sorted(api.messages(one["execution_id"])[1:] for one in found)
+
+    assert lines_of("--each-line", "-", "--", "do", input=b"a b\n\nc\n") == [["a b"], ["c"]]
+    assert lines_of("--range", "8-10", "--", "do", "x{}y", "z") == [["x10y", "z"], ["x8y", "z"], ["x9y", "z"]]
+    objects = b'{"a": 1}\n[2]\n'
+    assert lines_of("--each-json", "-", "--", "do", input=objects) == [["[2]"], ['{"a": 1}']]
+    bad = cli.run("run", "--each-json", "-", "--", "do", input=b"{nonsense\n")
+    assert bad.code == 2 and b"is no JSON" in bad.err
+
+
+def test_watch_shows_each_change_on_a_pipe_and_sums_up_what_failed(house):
+    _, _, cli = house
+    result = cli.run("run", "--each-line", "-", "--watch", "--", "do", input=b"0\n3\n3\n0\n5\n")
+    assert result.code == 1
+    text = result.text()
+    assert "✓ Batch complete: 2 succeeded, 3 failed\nTotal duration: " in text
+    assert "Total cost: €0.01" in text and "2 × exit code 3" in text and "1 × exit code 5" in text
+    assert cli.run("run", "--range", "1-2", "--watch", "--", "do", "{}", "x").code == 0
+
+
+def test_a_batch_of_no_files_is_whole_at_once_and_says_so(house, tmp_path):
+    _, _, cli = house
+    script = tmp_path / "script.sh"
+    script.write_text("true\n")
+    result = cli.run("run", script, "--batch", tmp_path / "*.none", "--watch")
+    assert result.code == 0 and b"nothing matches" in result.err
+    assert "Batch complete: 0 succeeded, 0 failed" in result.text()
+    shown = cli.on_terminal("run", script, "--batch", tmp_path / "*.none", "--watch")
+    assert "[=====================] 0/0 complete" in shown.text()
+
+
+def test_wait_waits_for_several_and_exits_as_the_first_that_did_not_succeed(house):
+    _, _, cli = house
+    ids = [cli.ok("run", "-d", "--", "do", code).text().strip() for code in ("0", "6", "5")]
+    result = cli.run("wait", *ids)
+    assert result.code == 6
+    assert result.text().splitlines() == [f"{ids[0]}: completed", f"{ids[1]}: failed", f"{ids[2]}: failed"]
+    assert cli.run("wait", "nobody").code == 3
+
+
+def test_wait_ends_when_the_job_does(own_server, tmp_path):
+    cli = Cli(tmp_path / "home", own_server)
+    id = cli.ok("run", "-d", "--", "do").text().strip()
+    with JobWorker(own_server) as worker:
+        job = worker.take().begin()
+        with cli.start("wait", id) as waiting:
+            job.stream.lines(0, ["some", "lines"])
+            assert waiting.popen.poll() is None
+            job.stream.say("complete", execution_id=id, exit_code=9)
+            worker.listen(lambda: job.stream.closed)
+            assert waiting.finish() == 9
+            assert waiting.out.data == f"{id}: failed\n".encode()
+
+
+def test_retry_queues_a_job_once_more(house):
+    _, api, cli = house
+    id = cli.ok("run", "-d", "--", "do", "4").text().strip()
+    assert cli.run("wait", id).code == 4
+    again = json.loads(cli.ok("retry", id, "-o", "json").out)["execution_id"]
+    assert api.status(again)["retry_of"] == id
+    assert cli.run("wait", again).code == 4
+    assert cli.run("retry", id).code == 1
+    text = cli.ok("status", again).text()
+    assert "Attempt: 2\n" in text and f"Retry of: {id}\n" in text
+
+
+def test_status_says_why_a_job_waits(own_server, tmp_path):
+    cli = Cli(tmp_path / "home", own_server)
+    first = cli.ok("run", "-d", "--", "do").text().strip()
+    second = cli.ok("run", "-d", "--after", first, "--", "do").text().strip()
+    assert "Waiting: no worker is connected" in cli.ok("status", first).text()
+    assert f"Waiting: waits for {first}" in cli.ok("status", second).text()
+    cli.ok("cancel", first)
+    assert cli.run("wait", second).code == 125
+    assert f"Reason: it was to run if {first} completed" in cli.ok("status", second).text()
+
+
+def test_batches_are_shown_closed_retried_and_cancelled(house):
+    _, _, cli = house
+    id = cli.ok("run", "--range", "1-3", "--keep-open", "--", "do").text().strip()
+    cli.ok("batch", "close", id)
+    assert cli.run("wait", id).code == 1
+    assert "Status: completed" in cli.ok("batch", "status", id).text()
+    cli.ok("batch", "retry", id)
+    assert cli.run("batch", "watch", id).code == 1
+    assert id in cli.ok("batch", "list").text()
+    assert cli.ok("batch", "cancel", id).code == 0
