@@ -8,29 +8,40 @@
 
 #define SLACK 16 // a block may be stored whole although only a part of it counts
 
+#ifdef __SSE2__
+// Copies sixteen bytes. Returns a bit for each that may not stand as it is.
+static inline unsigned copy_block(char *out, const uint8_t *from)
+{
+    const __m128i space = _mm_set1_epi8(0x20), quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    __m128i block = _mm_loadu_si128((const __m128i *)(const void *)from);
+    _mm_storeu_si128((__m128i *)(void *)out, block);
+    // As signed numbers, bytes from 0x80 are below the space, too.
+    __m128i special = _mm_or_si128(_mm_cmplt_epi8(block, space),
+                                   _mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, backslash)));
+    return (unsigned)_mm_movemask_epi8(special);
+}
+#endif
+
 // Copies the longest prefix of [at, end) that may stand as it is: ASCII without controls, quote and backslash. `out`
 // has room for end - at + SLACK bytes. Returns the length.
 static size_t copy_plain(char *out, const uint8_t *at, const uint8_t *end)
 {
     const uint8_t *start = at;
 #ifdef __SSE2__
-    const __m128i space = _mm_set1_epi8(0x20), quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
-    while (end - at >= 16) {
-        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
-        _mm_storeu_si128((__m128i *)(void *)out, block);
-        // As signed numbers, bytes from 0x80 are below the space, too.
-        __m128i special = _mm_or_si128(_mm_cmplt_epi8(block, space),
-                                       _mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, backslash)));
-        int mask = _mm_movemask_epi8(special);
-        if (mask)
-            return (size_t)(at - start) + (size_t)__builtin_ctz((unsigned)mask);
-        at += 16;
-        out += 16;
+    for (; end - at >= 16; at += 16, out += 16) {
+        unsigned special = copy_block(out, at);
+        if (special)
+            return (size_t)(at - start) + (size_t)__builtin_ctz(special);
     }
-#endif
+    // The zeros behind the rest, which is most of a name, are special.
+    uint8_t rest[16] = {0};
+    memcpy(rest, at, (size_t)(end - at));
+    return (size_t)(at - start) + (size_t)__builtin_ctz(copy_block(out, rest));
+#else
     while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
         *out++ = (char)*at++;
     return (size_t)(at - start);
+#endif
 }
 
 // Writes the escape of an ASCII byte that must be escaped: at most 6 bytes. Returns the length.
