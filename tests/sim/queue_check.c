@@ -1,6 +1,25 @@
 // What must hold in the queue, found out beside the rules that are looked at.
 #include "queue.h"
 
+// --- Retries
+
+// As retry_decide, without delays and counted by hand.
+static bool rule_covers(const struct retry_rule *rule, const struct outcome *outcome)
+{
+    static const struct retry_rule none = {0};
+    bool any = !rule->any_failure && !rule->timed_out && !rule->lost && rule->signals == none.signals &&
+               memcmp(rule->exit_codes, none.exit_codes, sizeof(none.exit_codes)) == 0;
+    if (outcome->status == STATUS_TIMED_OUT)
+        return any || rule->timed_out;
+    if (outcome->status == STATUS_LOST)
+        return any || rule->lost;
+    if (outcome->status != STATUS_FAILED)
+        return false;
+    int code = outcome->exit_code;
+    return any || rule->any_failure || (code < 128 && rule->exit_codes[code / 8] >> (code % 8) & 1) ||
+           (code > 128 && rule->signals >> (code - 128) & 1);
+}
+
 // --- Who runs what
 
 static struct gift *gift_of(struct queue_job *job, uint64_t epoch)
@@ -24,10 +43,17 @@ void check_given(struct queue *queue, const struct queue_worker *worker, int64_t
         job->gifts[(epoch - 1) % GIFTS_MAX] = (struct gift){.epoch = epoch, .worker = worker->number};
 }
 
+static bool tried_when_lost(const struct queue_job *job)
+{
+    return job->tries <= job->task->retry.retries &&
+           rule_covers(&job->task->retry, &(struct outcome){.status = STATUS_LOST});
+}
+
 // Runs that are to end when they are lost. A machine that stands still, or has just gone on, does nothing of that.
 static bool process_counts(const struct queue *queue, const struct queue_worker *worker, const struct queue_run *run)
 {
-    return run->used && run->running && run->retry_on_lost &&
+    const struct queue_job *job = &queue->store.jobs[run->row];
+    return run->used && run->running && tried_when_lost(job) &&
            worker->machine_paused_until_ms + 100 < queue->world.now_ms;
 }
 
@@ -97,25 +123,6 @@ static bool waits_are_met(struct queue *queue, const struct task *task)
         if (!wait_is_met(queue, &task->waits[i]))
             return false;
     return true;
-}
-
-// --- Retries
-
-// As retry_decide, without delays and counted by hand.
-static bool rule_covers(const struct retry_rule *rule, const struct outcome *outcome)
-{
-    static const struct retry_rule none = {0};
-    bool any = !rule->any_failure && !rule->timed_out && !rule->lost && rule->signals == none.signals &&
-               memcmp(rule->exit_codes, none.exit_codes, sizeof(none.exit_codes)) == 0;
-    if (outcome->status == STATUS_TIMED_OUT)
-        return any || rule->timed_out;
-    if (outcome->status == STATUS_LOST)
-        return any || rule->lost;
-    if (outcome->status != STATUS_FAILED)
-        return false;
-    int code = outcome->exit_code;
-    return any || rule->any_failure || (code < 128 && rule->exit_codes[code / 8] >> (code % 8) & 1) ||
-           (code > 128 && rule->signals >> (code - 128) & 1);
 }
 
 void check_superseded(struct queue *queue, const struct queue_job *job)
@@ -257,6 +264,15 @@ static void check_end_of(struct queue *queue, const struct queue_job *job)
             violate(world, "job %lld started, and its parent was tried again after that", row);
 }
 
+// In peace its worker comes back with what it has begun.
+static void check_heard(struct queue *queue, struct queue_job *job)
+{
+    const struct gift *gift = gift_of(job, job->outcome.epoch);
+    bool lost = job->outcome.status == STATUS_LOST && job->outcome.sealed && !job->told;
+    if (lost && gift && gift->begun && job->outcome.sealed_ms > (int64_t)queue->quiet_ms + 60000)
+        violate(&queue->world, "job %lld is given up, and its worker is there", (long long)job->row);
+}
+
 // Everything is over: each worker has all its slots.
 static void check_slots(struct queue *queue)
 {
@@ -271,8 +287,10 @@ static void check_slots(struct queue *queue)
 
 void check_queue_end(struct queue *queue)
 {
-    for (int64_t row = 1; row <= queue->store.last_row; row++)
+    for (int64_t row = 1; row <= queue->store.last_row; row++) {
         check_end_of(queue, &queue->store.jobs[row]);
+        check_heard(queue, &queue->store.jobs[row]);
+    }
     if (!queue_settled(queue))
         violate(&queue->world, "something is never settled");
     check_slots(queue);
