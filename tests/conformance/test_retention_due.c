@@ -31,6 +31,19 @@ static int64_t make(struct sql *sql, int64_t account, const struct made *made)
     return row;
 }
 
+static void append_name(struct sql *sql, int64_t row, bool by_limits, struct buf *names)
+{
+    struct execution execution;
+    assert_int_equal(catalogue_execution_get(sql, row, &execution), 0);
+    buf_printf(names, "%s%s%s", names->len > 0 ? " " : "", execution.execution_id, by_limits ? "+" : "");
+    execution_release(&execution);
+}
+
+static void purge_one(struct sql *sql, int64_t row)
+{
+    assert_int_equal(CHANGE(sql, catalogue_execution_purge(sql, row)), 0);
+}
+
 // All that a whole pass finds, as "e1 e2+": in order, those that limits let go with a sign.
 static char *found(struct sql *sql, const struct retention *rules, bool purge, unsigned *ret_slices)
 {
@@ -43,13 +56,9 @@ static char *found(struct sql *sql, const struct retention *rules, bool purge, u
         assert_int_equal(sql_commit(sql), 0);
         assert_true(look.ret_count <= STORE_RETENTION_MAX);
         for (size_t i = 0; i < look.ret_count; i++) {
-            struct execution execution;
-            assert_int_equal(catalogue_execution_get(sql, look.ret_found[i].row, &execution), 0);
-            buf_printf(&names, "%s%s%s", names.len > 0 ? " " : "", execution.execution_id,
-                       look.ret_found[i].by_limits ? "+" : "");
-            execution_release(&execution);
+            append_name(sql, look.ret_found[i].row, look.ret_found[i].by_limits, &names);
             if (purge)
-                assert_int_equal(CHANGE(sql, catalogue_execution_purge(sql, look.ret_found[i].row)), 0);
+                purge_one(sql, look.ret_found[i].row);
         }
         ++*ret_slices;
     } while (!look.ret_over);
