@@ -13,6 +13,7 @@
 #include "model/config_limits.h"
 #include "model/filter.h"
 #include "model/record_fields.h"
+#include "model/retention.h"
 #include "model/role.h"
 #include "model/status.h"
 #include "util/id.h"
@@ -41,6 +42,13 @@ static bool is_versions(struct str value)
     return good;
 }
 
+static bool is_retention(struct str value)
+{
+    struct retention retention = {0};
+    return value.len == 0 || retention_parse(value, &retention);
+}
+
+static const struct field_rule rule_retention = {"must be empty, or " RETENTION_MUST, is_retention};
 static const struct field_rule rule_account = {"must match [A-Za-z0-9][A-Za-z0-9._-]{0,62}", id_account_valid};
 static const struct field_rule rule_producer = {"must be 1 to 96 letters, digits or any of ._:-",
                                                 runner_producer_valid};
@@ -211,7 +219,9 @@ static const struct field account_body[] = {
 };
 static const struct field accounts_query[] = {FIELD_LIMIT(1000, 100), FIELD_NEXT, {0}};
 static const struct field account_patch_body[] = {
-    {"suspended", "its credentials are refused, its streams end", .type = FIELD_FLAG, .flags = FIELD_REQUIRED},
+    {"suspended", "its credentials are refused, its streams end", .type = FIELD_FLAG},
+    {"retention", "its own rules, over those of the setting; empty: none", .type = FIELD_TEXT,
+     .max = RETENTION_TEXT_MAX, .rule = &rule_retention},
     {0},
 };
 static const struct field account_delete_query[] = {FIELD_PURGE("with all executions that it holds"), {0}};

@@ -56,6 +56,7 @@ static int standing(struct auth *auth, const struct principal *principal)
         return ERR_SUSPENDED;
     case ACCOUNT_DELETED:
         return ERR_UNAUTHORIZED;
+    case ACCOUNT_AS_IT_IS:
     case ACCOUNT_ACTIVE:
         break;
     }

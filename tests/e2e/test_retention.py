@@ -143,3 +143,46 @@ def test_rules_that_cannot_be_read_are_refused(servers, wrong):
     server.ended(2)
     said = server.process.err.data.decode()
     assert "retention must be a duration such as 30d" in said and f'not "{wrong}"' in said
+
+
+def test_an_account_and_an_execution_have_rules_of_their_own(servers):
+    server = servers()
+    api = server.api()
+    account = "/api/v1/accounts/default"
+    done, failed = seal(server, api), seal(server, api, exit_code=1)
+    day, ever = seal(server, api, retention="1d"), seal(server, api, retention="0")
+
+    def kept(execution_id):
+        status = api.status(execution_id)
+        return status["expires_at"] and round((time_of(status["expires_at"]) - time_of(status["completed_at"])).days)
+
+    assert [kept(one) for one in (done, failed, day, ever)] == [30, 30, 1, None]
+    changed = api.expect(200, "PATCH", account, {"retention": "failed=90d"})
+    assert (changed["retention"], changed["suspended"]) == ("failed=90d", False)
+    assert [kept(one) for one in (done, failed, day, ever)] == [30, 90, 1, None]
+    assert api.expect(200, "GET", account)["retention"] == "failed=90d"
+    api.expect(200, "PATCH", account, {"suspended": False})
+    assert kept(failed) == 90
+    soon = seal(server, api, retention="1s")
+    eventually(lambda: gone(api, soon), "its own age")
+    api.expect(200, "PATCH", account, {"retention": "1s"})
+    eventually(lambda: gone(api, done) and gone(api, failed), "the account's age")
+    assert [kept(one) for one in (day, ever)] == [1, None]
+    assert api.expect(200, "PATCH", account, {"retention": ""})["retention"] is None
+    assert kept(seal(server, api)) == 30
+    for wrong in ("30", "x", 7, None, "x" * 300):
+        assert api.request("PATCH", account, {"retention": wrong}).code == "invalid"
+    assert api.request("PATCH", account, {}).code == "invalid"
+    assert api.request("POST", PATH, {"retention": "30"}).code == "invalid"
+
+
+def test_a_key_whose_execution_has_expired_does_not_make_it_again(servers):
+    server = servers("--retention", "1s")
+    api = server.api()
+    headers = {"Idempotency-Key": "k1"}
+    made = api.request("POST", PATH, {"metadata": {"n": 1}}, headers=headers)
+    execution_id = made.json()["execution_id"]
+    api.delete(f"{PATH}/{execution_id}")
+    eventually(lambda: gone(api, execution_id), "it goes")
+    again = api.request("POST", PATH, {"metadata": {"n": 1}}, headers=headers)
+    assert (again.status, again.code) == (410, "expired")

@@ -5,6 +5,7 @@
 #include "api/jobs/order.h"
 
 extern const struct field_rule rule_execution_id;
+extern const struct field_rule rule_own_retention;
 extern const struct field job_fields[]; // of a job of a batch
 
 // What an execution is made of, alone or in a batch.
@@ -24,6 +25,10 @@ extern const struct field job_fields[]; // of a job of a batch
         {"stdin", "what it reads; nothing without it", .type = FIELD_TEXT, .max = 1024 * 1024, .flags = FIELD_NULL},   \
         {"workflow_id", "to find it by", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},                         \
         {"metadata", "at most 64 KiB, and 1,000 members on all levels", .type = FIELD_METADATA, .flags = FIELD_NULL},  \
+        {"retention",        "how long it is kept after its end, such as 7d; 0: for ever",                             \
+         .type = FIELD_TEXT, .min = 1,                                                                                 \
+         .max = 32,          .rule = &rule_own_retention,                                                              \
+         .flags = FIELD_NULL},                                                                                         \
         {"timeout_seconds", "it is ended after so long", .type = FIELD_NUMBER, .max = JOB_TIMEOUT_MAX_S,               \
          .flags = FIELD_NULL},                                                                                         \
         {"retries", "how often it is tried again", .type = FIELD_NUMBER, .max = RETRIES_MAX, .flags = FIELD_NULL},     \

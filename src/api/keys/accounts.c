@@ -9,6 +9,7 @@ static void add_account(struct json_writer *json, const struct account *account)
     json_add_bool(json, "suspended", account->suspended_ms);
     json_add_time(json, "created_at", account->created_ms);
     json_add_time(json, "suspended_at", account->suspended_ms);
+    json_add_text(json, "retention", account->retention[0] ? account->retention : NULL);
     json_close(json);
 }
 
@@ -143,6 +144,7 @@ struct account_change {
     struct store_account_change change;
     struct call *call;
     char name[ACCOUNT_NAME_MAX + 1];
+    char retention[RETENTION_TEXT_MAX + 1];
 };
 
 static void change_answer(struct account_change *it)
@@ -166,7 +168,7 @@ static void change_done(struct store_op *op)
     const struct store_account_change *change = &it->change;
 
     // Before the answer: a caller that has the answer may rely on it.
-    if (op->err == 0)
+    if (op->err == 0 && change->state != ACCOUNT_AS_IT_IS)
         auth_account_changed(it->call->api->options.auth, change->ret_account.row, change->state, change->ret_change);
     if (op->err == 0)
         change_answer(it);
@@ -179,7 +181,15 @@ static void change_done(struct store_op *op)
     free(it);
 }
 
-static void change_submit(struct call *call, enum account_state state, bool purge)
+static void take_retention(struct account_change *it, struct str text)
+{
+    if (text.len > 0)
+        memcpy(it->retention, text.data, text.len);
+    it->change.has_retention = true;
+    it->change.retention = str_of(it->retention);
+}
+
+static void change_submit(struct call *call, enum account_state state, bool purge, const struct field_value *retention)
 {
     struct account_change *it = xcalloc(1, sizeof(*it));
     it->call = call;
@@ -188,12 +198,19 @@ static void change_submit(struct call *call, enum account_state state, bool purg
         return;
     }
     it->change = (struct store_account_change){.name = str_of(it->name), .state = state, .purge = purge};
+    if (retention && retention->given)
+        take_retention(it, retention->text);
     call_submit(call, STORE_ACCOUNT_CHANGE, &it->change.op, change_done);
 }
 
 void accounts_patch(struct call *call)
 {
-    change_submit(call, call_member(call, "suspended").number ? ACCOUNT_SUSPENDED : ACCOUNT_ACTIVE, false);
+    struct field_value suspended = call_member(call, "suspended"), retention = call_member(call, "retention");
+    enum account_state state = suspended.number ? ACCOUNT_SUSPENDED : ACCOUNT_ACTIVE;
+    if (suspended.given || retention.given)
+        change_submit(call, suspended.given ? state : ACCOUNT_AS_IT_IS, false, &retention);
+    else
+        call_fail_fields(call, &(struct http_field_error){"suspended", "must be there, or retention"}, 1);
 }
 
 void accounts_delete(struct call *call)
@@ -201,5 +218,5 @@ void accounts_delete(struct call *call)
     if (str_eq(call_capture(call, "name"), STR(ACCOUNT_DEFAULT)))
         call_fail(call, ERR_CONFLICT, "the account " ACCOUNT_DEFAULT " cannot be deleted; each start needs it");
     else
-        change_submit(call, ACCOUNT_DELETED, call_param(call, "purge").number);
+        change_submit(call, ACCOUNT_DELETED, call_param(call, "purge").number, NULL);
 }

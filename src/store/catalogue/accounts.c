@@ -11,6 +11,7 @@ static void account_from_row(const struct sql_statement *row, struct account *re
         .suspended_ms = sql_i64(row, 2),
     };
     snprintf(ret->name, sizeof(ret->name), "%.*s", STR_ARGS(sql_text(row, 3)));
+    snprintf(ret->retention, sizeof(ret->retention), "%.*s", STR_ARGS(sql_text(row, 5)));
 }
 
 // Returns ERR_NOT_FOUND, or ERR_EXPIRED if the account was deleted.
@@ -144,7 +145,8 @@ static int change_check(struct sql *sql, const struct store_account_change *chan
 {
     int64_t row = change->ret_account.row, held;
     size_t count = 0;
-    if (change->state == ACCOUNT_ACTIVE || (change->state == ACCOUNT_SUSPENDED && change->ret_account.suspended_ms > 0))
+    if (change->state == ACCOUNT_AS_IT_IS || change->state == ACCOUNT_ACTIVE ||
+        (change->state == ACCOUNT_SUSPENDED && change->ret_account.suspended_ms > 0))
         return 0;
     int err = catalogue_operators_left(sql, 0, row, now_ms);
     if (err == 0 && change->state == ACCOUNT_DELETED && !change->purge)
@@ -173,6 +175,16 @@ static int account_apply(struct sql *sql, const struct store_account_change *cha
     return 0;
 }
 
+static int account_retention(struct sql *sql, struct store_account_change *change)
+{
+    struct account *account = &change->ret_account;
+    struct sql_statement *set = sql_statement(sql, CATALOGUE_ACCOUNT_RETENTION_SET);
+    sql_bind_i64(set, 1, account->row);
+    sql_bind_text(set, 2, change->retention.len > 0 ? change->retention : (struct str){0});
+    snprintf(account->retention, sizeof(account->retention), "%.*s", STR_ARGS(change->retention));
+    return sql_run(set, NULL);
+}
+
 // Keeps others from changing it until the transaction ends.
 static int account_lock(struct sql *sql, struct str name)
 {
@@ -191,7 +203,9 @@ int catalogue_account_change(struct sql *sql, struct store_account_change *chang
         err = change_check(sql, change, now_ms);
     if (err == 0)
         err = account_apply(sql, change, now_ms);
-    if (err < 0)
+    if (err == 0 && change->has_retention)
+        err = account_retention(sql, change);
+    if (err < 0 || change->state == ACCOUNT_AS_IT_IS)
         return err;
     if (change->state == ACCOUNT_ACTIVE)
         account->suspended_ms = 0;

@@ -1,6 +1,7 @@
 // Operations on accounts. Conventions: store/store.h.
 #pragma once
 
+#include "model/retention.h"
 #include "store/op.h"
 #include "util/id.h"
 #include "util/str.h"
@@ -15,11 +16,12 @@ struct store_account_ensure { // makes it if it does not exist
 #define ACCOUNT_DEFAULT  "default" // made at the first start
 #define ACCOUNT_NAME_MAX ID_ACCOUNT_MAX
 
-enum account_state { ACCOUNT_ACTIVE, ACCOUNT_SUSPENDED, ACCOUNT_DELETED };
+enum account_state { ACCOUNT_ACTIVE, ACCOUNT_SUSPENDED, ACCOUNT_DELETED, ACCOUNT_AS_IT_IS };
 
 struct account {
     int64_t row, created_ms, suspended_ms; // suspended_ms 0: it is not suspended
     char name[ACCOUNT_NAME_MAX + 1];
+    char retention[RETENTION_TEXT_MAX + 1]; // its own rules (model/retention.h); "": none
 };
 
 // ERR_CONFLICT, or ERR_EXPIRED if an account of that name was deleted: names are not used again.
@@ -37,6 +39,8 @@ struct store_account_change {
     struct str name;
     enum account_state state;
     bool purge;
+    bool has_retention;
+    struct str retention; // with has_retention; must be well-formed; empty: none of its own any more
     struct account ret_account;
     uint64_t ret_change; // grows with each change of any account, as long as this process lives
 };

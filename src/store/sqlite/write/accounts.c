@@ -13,6 +13,15 @@ int commit_account_create(struct sqlite_store *store, struct store_op *op)
     return commit_refuse(op, catalogue_account_create(store->db.sql, create, store_now_ms(store)));
 }
 
+// What is kept in memory of its executions says when they expire. Its rows are not known here, so it is forgotten of
+// all.
+static void forget_executions(struct sqlite_store *store)
+{
+    for (int64_t row = 1; row <= STORE_VERSION_SLOTS; row++)
+        if (store_version_begin(&store->base, row))
+            group_add_row(&store->group, row);
+}
+
 int commit_account_change(struct sqlite_store *store, struct store_op *op)
 {
     struct store_account_change *change = CONTAINER_OF(op, struct store_account_change, op);
@@ -20,6 +29,8 @@ int commit_account_change(struct sqlite_store *store, struct store_op *op)
     if (err < 0)
         return commit_refuse(op, err);
     store->group.purges = store->group.purges || change->state == ACCOUNT_DELETED;
+    if (change->has_retention)
+        forget_executions(store);
     change->ret_change = ++store->account_changes;
     return 0;
 }

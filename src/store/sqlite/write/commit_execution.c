@@ -10,6 +10,8 @@ static int create_again(struct sqlite_store *store, struct store_create *create,
 {
     struct head *head;
     int err = heads_get(&store->heads, row, &head);
+    if (err == 0 && head->sequence.purged)
+        return commit_refuse(&create->op, ERR_EXPIRED);
     create->ret_existed = err == 0;
     return err < 0 ? err : execution_load_changed(store, head, &create->execution);
 }
