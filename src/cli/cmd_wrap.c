@@ -55,10 +55,10 @@ static int read_numbers(struct cli *cli, struct runner_options *options)
     return 0;
 }
 
-static void tell_left(void *arg, const char *execution_id, const char *reason)
+static void tell_left(void *arg, const char *execution_id, const char *reason, bool discarded)
 {
     (void)arg;
-    fprintf(stderr, "runnel: %s is left: %s\n", execution_id, reason);
+    fprintf(stderr, "runnel: %s is %s: %s\n", execution_id, discarded ? "discarded" : "left", reason);
 }
 
 static int resume(struct cli *cli, const struct runner_options *options, const char *only)
@@ -72,6 +72,8 @@ static int resume(struct cli *cli, const struct runner_options *options, const c
     if (err == ERR_HELD)
         return cli_fail(cli, err, "%s is being recorded, or delivered, by another process", only);
     fprintf(stderr, "runnel: %u delivered, %u left", counts.delivered, counts.left);
+    if (counts.discarded > 0)
+        fprintf(stderr, ", %u discarded", counts.discarded);
     if (counts.held > 0)
         fprintf(stderr, ", %u under way in other processes", counts.held);
     fputs("\n", stderr);

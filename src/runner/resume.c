@@ -267,7 +267,7 @@ static int deliver_interrupted(struct resume *resume, struct run_file *run, stru
     return attempt_run(resume, &options);
 }
 
-static int deliver_left(struct resume *resume, const char *dir, bool any_server)
+static int deliver_left(struct resume *resume, const char *dir, bool any_server, bool *ret_gone)
 {
     CLEANUP(run_file_release) struct run_file run = {0};
     CLEANUP(spool_free) struct spool *spool = NULL;
@@ -291,9 +291,12 @@ static int deliver_left(struct resume *resume, const char *dir, bool any_server)
         err = attempt_run(resume, &(struct attempt_options){.run = &run, .spool = spool, .dir = dir, .complete = true});
     else
         err = deliver_interrupted(resume, &run, spool, dir);
-    if (err == 0)
+    // What this run had, and what has gone since, nobody can be shown any more. Without an epoch the execution that has
+    // gone was another one of that name.
+    *ret_gone = err == ERR_EXPIRED && run.epoch > 0;
+    if (err == 0 || *ret_gone)
         spool_remove(&spool);
-    return err;
+    return *ret_gone ? 0 : err;
 }
 
 static bool is_stopped(struct resume *resume)
@@ -312,15 +315,25 @@ static void tell_left(struct resume *resume, const char *name, int err)
     else if (resume->reason.len == 0)
         buf_append_text(&resume->reason, err == ERR_TOO_NEW ? RECORDED_BY_NEWER : error_text(err));
     if (resume->tell_left)
-        resume->tell_left(resume->tell_arg, name, buf_cstr(&resume->reason));
+        resume->tell_left(resume->tell_arg, name, buf_cstr(&resume->reason), false);
+}
+
+static void tell_discarded(struct resume *resume, const char *name)
+{
+    resume->counts.discarded++;
+    if (resume->tell_left)
+        resume->tell_left(resume->tell_arg, name, "its execution has expired, or was purged", true);
 }
 
 static int resume_one(struct resume *resume, const char *name, bool any_server)
 {
     CLEANUP(free_ptr) char *dir = xasprintf("%s/spool/%s", resume->options->state_dir, name);
     buf_reset(&resume->reason);
-    int err = deliver_left(resume, dir, any_server);
-    if (err == 0)
+    bool gone = false;
+    int err = deliver_left(resume, dir, any_server, &gone);
+    if (gone)
+        tell_discarded(resume, name);
+    else if (err == 0)
         resume->counts.delivered++;
     else if (err == ERR_HELD)
         resume->counts.held++;

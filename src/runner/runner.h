@@ -48,10 +48,12 @@ int runner_run(const struct runner_options *options, int *ret_exit_code);
 // unless `only` names them. deliver_wait_ms is for each; when the server was not reached for one, the others are left
 // at once. With `only`: ERR_NOT_FOUND if there is none, ERR_HELD if its process is alive. `left` is called for each run
 // that is left; it may be NULL.
-typedef void runner_left_fn(void *arg, const char *execution_id, const char *reason);
+// `discarded`: it is not left, as its execution has expired or was purged since this run had it.
+typedef void runner_left_fn(void *arg, const char *execution_id, const char *reason, bool discarded);
 struct runner_resumed {
     unsigned delivered, left;
-    unsigned held; // of them, held by living processes that record or deliver them
+    unsigned discarded; // their execution has expired, or was purged, since they had it
+    unsigned held;      // of them, held by living processes that record or deliver them
 };
 int runner_resume(const struct runner_options *options, const char *only_execution_id, runner_left_fn *left, void *arg,
                   struct runner_resumed *ret);

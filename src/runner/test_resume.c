@@ -74,8 +74,9 @@ static void leave_dead(const struct fixture *fixture, const char *id, const char
     spool_free(&spool);
 }
 
-static void note_left(void *arg, const char *execution_id, const char *reason)
+static void note_left(void *arg, const char *execution_id, const char *reason, bool discarded)
 {
+    assert_false(discarded);
     struct fixture *fixture = arg;
     snprintf(fixture->left, sizeof(fixture->left), "%s", execution_id);
     snprintf(fixture->reason, sizeof(fixture->reason), "%s", reason);

@@ -3,9 +3,11 @@
 import datetime
 import signal
 import sqlite3
+import subprocess
 
 import pytest
 from support.api import eventually
+from support.cli import Cli
 from support.ws import Runner
 
 PATH = "/api/v1/executions"
@@ -186,3 +188,21 @@ def test_a_key_whose_execution_has_expired_does_not_make_it_again(servers):
     eventually(lambda: gone(api, execution_id), "it goes")
     again = api.request("POST", PATH, {"metadata": {"n": 1}}, headers=headers)
     assert (again.status, again.code) == (410, "expired")
+
+
+def test_a_spool_that_comes_after_its_execution_has_gone_is_discarded_and_said(servers, tmp_path):
+    server = servers("--lease-seconds", "1", "--lost-seal-seconds", "1", "--retention", "lost=1s")
+    cli, api = Cli(tmp_path / "home", server), server.api()
+    with cli.start("wrap", "--id", "late", "--", "sh", "-c", "echo one; read line", stdin=subprocess.PIPE) as process:
+        eventually(lambda: api.get(f"{PATH}/late").status == 200 and api.status("late")["last_index"] == 1, "it began")
+        process.kill()
+    eventually(lambda: gone(api, "late"), "it is lost, sealed, and goes", timeout=60)
+    spool = cli.home / "state" / "runnel" / "spool" / "late"
+    assert spool.exists()
+    said = cli.ok("wrap", "--resume").err.decode()
+    assert "runnel: late is discarded: its execution has expired, or was purged\n" in said
+    assert "0 delivered, 0 left, 1 discarded" in said and not spool.exists()
+    # Another run of that name never had the execution: what it has recorded stays.
+    other = cli.run("wrap", "--id", "late", "--", "echo", "again")
+    assert b"it was purged" in other.err and spool.exists()
+    assert b"late is left" in cli.run("wrap", "--resume").err and spool.exists()
