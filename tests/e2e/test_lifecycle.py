@@ -309,7 +309,7 @@ def test_a_server_ends_in_good_order_with_the_terminal_that_it_was_started_in(tm
         os.kill(server.pid, signal.SIGHUP)  # its terminal is there, so this asks for a reload
         server.wait("reloaded")
         server.close_window()
-        # A shell that finds its input at an end before the signal does not tell its jobs; here they are told in any case.
+        # A shell that meets the end of its input before the signal does not tell its jobs; so they are told here.
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(server.process, signal.SIGHUP)
         assert ended(server.process)
