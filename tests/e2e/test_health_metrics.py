@@ -136,7 +136,8 @@ HEAD_REFUSALS = {
     "malformed": b"GET /health HTTP/1.1\r\nHost localhost\r\n\r\n",
     "uri_too_long": b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "headers_too_large": b"GET /health HTTP/1.1\r\nHost: localhost\r\nA: " + b"a" * 17000 + b"\r\n\r\n",
-    "upgrade_required": b"GET /ws/executions/plain/logs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer KEY\r\n\r\n",
+    "upgrade_required": b"GET /ws/executions/plain/logs HTTP/1.1\r\n"
+    b"Host: localhost\r\nAuthorization: Bearer KEY\r\n\r\n",
 }
 
 
