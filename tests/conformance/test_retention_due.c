@@ -125,6 +125,36 @@ static void an_age_of_its_own_beats_the_rules(void **state)
     execution_release(&execution);
 }
 
+static int set_rules(struct sql *sql, const char *name, const char *rules)
+{
+    struct store_account_change change = {
+        .name = str_of(name), .state = ACCOUNT_AS_IT_IS, .has_retention = true, .retention = str_of(rules)};
+    int err = CHANGE(sql, catalogue_account_change(sql, &change, NOW));
+    assert_string_equal(change.ret_account.retention, rules);
+    assert_int_equal(change.ret_account.suspended_ms, 0);
+    return err;
+}
+
+static void an_accounts_rules_are_read_over_the_servers(void **state)
+{
+    struct sql *sql = *state;
+    int64_t first = make_account(sql, "a"), second = make_account(sql, "b");
+    make(sql, first, &(struct made){.id = "a", .status = STATUS_COMPLETED, .sealed_ms = NOW - 40 * DAY});
+    int64_t row = make(sql, second, &(struct made){.id = "b", .status = STATUS_COMPLETED, .sealed_ms = NOW - 40 * DAY});
+    make(sql, second, &(struct made){.id = "f", .status = STATUS_FAILED, .sealed_ms = NOW - 40 * DAY});
+    ASSERT_FOUND(sql, &month, "a b");
+    assert_int_equal(set_rules(sql, "b", "completed=60d,failed=1d"), 0);
+    ASSERT_FOUND(sql, &month, "a f");
+    assert_int_equal(catalogue_retention_lets_go(sql, row, &month, false, NOW), ERR_CONFLICT);
+    struct execution execution;
+    assert_int_equal(catalogue_execution_get(sql, row, &execution), 0);
+    assert_int_equal(execution_expires_ms(&execution, &month), NOW + 20 * DAY);
+    execution_release(&execution);
+    assert_int_equal(set_rules(sql, "b", ""), 0);
+    ASSERT_FOUND(sql, &month, "a b");
+    assert_int_equal(catalogue_retention_lets_go(sql, row, &month, false, NOW), 0);
+}
+
 static void the_oldest_beyond_an_accounts_limits_are_found(void **state)
 {
     struct sql *sql = *state;
@@ -181,9 +211,8 @@ static void a_pass_goes_through_all_accounts_in_slices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(executions_are_found_by_their_age_and_status),
-        TEST(an_age_of_its_own_beats_the_rules),
-        TEST(the_oldest_beyond_an_accounts_limits_are_found),
+        TEST(executions_are_found_by_their_age_and_status), TEST(an_age_of_its_own_beats_the_rules),
+        TEST(an_accounts_rules_are_read_over_the_servers),  TEST(the_oldest_beyond_an_accounts_limits_are_found),
         TEST(a_pass_goes_through_all_accounts_in_slices),
     };
     return SQL_FIXTURE_EACH(&engine_under_test, tests);
