@@ -18,7 +18,7 @@ struct queue_session *session_open(struct queue *queue, struct queue_worker *wor
                                       .at_server = true};
     if (queue->session_count == queue->session_capacity) {
         queue->session_capacity = MAX((size_t)32, queue->session_capacity * 2);
-        queue->open_sessions = xrealloc(queue->open_sessions, queue->session_capacity * sizeof(session));
+        queue->open_sessions = xrealloc(queue->open_sessions, queue->session_capacity * sizeof(struct queue_session *));
     }
     queue->open_sessions[queue->session_count++] = session;
     return session;
