@@ -173,7 +173,6 @@ NORETURN static void child(struct start *start, pid_t parent)
     enter_cgroup(start);
     reset_signals(start);
     place_fds(start);
-    set_limit(start, RLIMIT_DATA, options->memory_max);
     set_limit(start, RLIMIT_NPROC, options->processes_max);
     become_user(start);
     // After that, as a change of the user forgets it.
@@ -183,6 +182,7 @@ NORETURN static void child(struct start *start, pid_t parent)
     if ((options->dir_fd >= 0 && fchdir(options->dir_fd) < 0) || (options->cwd && chdir(options->cwd) < 0))
         give_up(start, LAUNCH_CWD);
     confine(start);
+    set_limit(start, RLIMIT_DATA, options->memory_max); // last: what was done before it may need memory of its own
     run_program(start);
 }
 
