@@ -5,7 +5,8 @@
 
 #include <pthread.h>
 
-#define TICK_MS 1000
+#define TICK_MS      1000
+#define SETTLE_TICKS 60 // between two times that nobody asked for
 
 // The connection of a worker. If the same worker has two, the newer one counts.
 struct dispatch_worker {
@@ -26,7 +27,9 @@ struct dispatch {
     struct buf lines_after; // where the last page ended
     struct store_job_settle settle;
     struct timer *tick, *due;
-    bool lines_busy, lines_again;   // lines_again: ask once more after the query that is under way
+    bool lines_busy, lines_again; // lines_again: ask once more after the query that is under way
+    bool settle_failed;
+    unsigned ticks;
     bool settle_busy, settle_again; // the same for settling
     bool stopping;
 };
@@ -179,6 +182,7 @@ static void settle_done(struct store_op *op)
     int64_t due_ms = op->err == 0 ? dispatch->settle.ret_next_due_ms : 0;
 
     dispatch->settle_busy = false;
+    dispatch->settle_failed = op->err != 0;
     if (op->err && op->err != ERR_SHUTTING_DOWN)
         log_warn(dispatch->options.logger, "what follows from ended jobs could not be stored; it is tried again",
                  LOG_S("error", error_word(op->err)));
@@ -698,7 +702,9 @@ static void tick(void *arg)
 {
     struct dispatch *dispatch = arg;
     look(dispatch);
-    settle(dispatch);
+    // Settling is a commit: without need it would keep the store from being idle.
+    if (dispatch->settle_failed || dispatch->ticks++ % SETTLE_TICKS == 0)
+        settle(dispatch);
     pump(dispatch);
     timer_start(dispatch->tick, TICK_MS);
 }
