@@ -8,7 +8,7 @@ from support.cli import Cli
 from support.waiting import until
 
 LINES = 20
-KILLS = 6
+KILLS = 4
 
 
 def worker_of(server):
@@ -35,7 +35,7 @@ def kill_one(server, rng):
 def test_every_job_ends_as_it_did_and_has_its_whole_log(servers, tmp_path):
     seed = random.randrange(2**32)
     rng = random.Random(seed)
-    jobs = 200
+    jobs = 60
     server = servers("--jobs", "4")
     command = f"i=0; while [ $i -lt {LINES} ]; do echo line $i of {{}}; i=$((i+1)); done; exit $(({{}} % 3))"
     cli = Cli(tmp_path / "home", server)
