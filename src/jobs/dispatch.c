@@ -27,10 +27,10 @@ struct dispatch {
     struct buf lines_after; // where the last page ended
     struct store_job_settle settle;
     struct timer *tick, *due;
-    bool lines_busy, lines_again; // lines_again: ask once more after the query that is under way
-    bool settle_failed;
     unsigned ticks;
+    bool lines_busy, lines_again;   // lines_again: ask once more after the query that is under way
     bool settle_busy, settle_again; // the same for settling
+    bool settle_failed;             // the next tick tries again
     bool stopping;
 };
 

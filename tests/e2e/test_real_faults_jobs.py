@@ -4,8 +4,9 @@ import os
 import random
 import signal
 
+from support import DEADLINE
+from support.api import eventually
 from support.cli import Cli
-from support.waiting import until
 
 LINES = 20
 KILLS = 4
@@ -48,9 +49,9 @@ def test_every_job_ends_as_it_did_and_has_its_whole_log(servers, tmp_path):
 
     killed = []
     for step in range(1, KILLS + 1):
-        until(lambda: ended() >= jobs * step // (KILLS + 2), f"a part of the batch ends; seed {seed}")
+        eventually(lambda: ended() >= jobs * step // (KILLS + 2), f"a part of the batch ends; seed {seed}")
         killed.append(kill_one(server, rng))
-    until(lambda: ended() == jobs, f"the batch ends; seed {seed}, killed {killed}")
+    eventually(lambda: ended() == jobs, f"the batch ends; seed {seed}, killed {killed}", 2 * DEADLINE)
     api = server.api()
     seen = {}
     for number, execution in jobs_of(api, batch_id):

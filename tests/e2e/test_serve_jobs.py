@@ -3,8 +3,8 @@
 import signal
 
 import pytest
+from support.api import eventually
 from support.cli import Cli
-from support.waiting import until
 
 
 @pytest.fixture
@@ -40,13 +40,13 @@ def test_a_job_outlives_its_server_and_its_log_is_whole(jobs_server, jobs_cli, t
     command = f"for i in $(seq 100); do echo line $i; done; while [ ! -e {gate} ]; do sleep 0.1; done; seq 100; exit 5"
     execution_id = jobs_cli.ok("run", "-d", "--", "sh", "-c", command).text().strip()
     api = jobs_server.api()
-    until(lambda: api.status(execution_id)["last_index"] >= 100, "the first lines are shown")
+    eventually(lambda: api.status(execution_id)["last_index"] >= 100, "the first lines are shown")
     jobs_server.process.signal(signum)
     jobs_server.process.wait()
     gate.touch()
     jobs_server.start(listen=f"127.0.0.1:{jobs_server.port}")
     api = jobs_server.api()
-    status = until(lambda: (s := api.status(execution_id))["sealed"] and s, "the job ends")
+    status = eventually(lambda: (s := api.status(execution_id))["sealed"] and s, "the job ends")
     assert (status["status"], status["exit_code"], status["attempt"]) == ("failed", 5, 1)
     lines = [f"line {i}" for i in range(1, 101)] + [str(i) for i in range(1, 101)]
     assert [record["message"] for record in api.page(execution_id, limit=1000)["logs"]] == lines

@@ -1,5 +1,5 @@
 """Hands jobs out to a real `runnel worker`: it stands between the worker's socket and a real server, passes every frame
-on, and says `job` where a dispatcher would. Faults on demand: it cuts the connection, refuses it, or goes silent."""
+on, and says `job` where a dispatcher would. On demand it cuts the connection."""
 
 import asyncio
 import json
@@ -15,8 +15,6 @@ class Handout:
     def __init__(self, server):
         self.server = server
         self.said = []  # what the worker said as text, without its streams' frames
-        self.refuses = False
-        self.silent = False  # nothing passes in either direction
         self._worker = self._peer = None
         self._listener = background().run(self._serve())
         self.port = self._listener.sockets[0].getsockname()[1]
@@ -30,11 +28,7 @@ class Handout:
             max_size=None,
             compression=None,
             ping_interval=None,
-            process_request=self._gate,
         )
-
-    async def _gate(self, path, headers):
-        return (503, [], b"refused\n") if self.refuses else None
 
     async def _handle(self, worker, path):
         headers = {"Authorization": worker.request_headers["Authorization"]}
@@ -58,8 +52,6 @@ class Handout:
     async def _pass(self, source, sink, note=False):
         try:
             async for frame in source:
-                while self.silent:
-                    await asyncio.sleep(0.05)
                 message = json.loads(frame) if note and isinstance(frame, str) else {"stream": 0}
                 if "stream" not in message:
                     self.said.append(message)
@@ -97,6 +89,5 @@ class Handout:
         background().run(abort())
 
     def close(self):
-        self.silent = False
         self._listener.close()
         background().run(self._listener.wait_closed(), DEADLINE)
