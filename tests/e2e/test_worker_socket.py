@@ -5,6 +5,7 @@ import struct
 
 import pytest
 from support.api import eventually
+from support.job_worker import JobWorker
 from support.workers import Worker, part
 from support.ws import Follower, Refused, Runner
 
@@ -296,25 +297,18 @@ def test_a_stream_that_floods_leaves_room_for_the_others(server, api):
         flood.complete()
 
 
-def job_for(worker):
-    """The next job that comes."""
-    return worker.collect(lambda message: worker.hear(message)["type"] == "job")[-1]
-
-
 def test_a_worker_that_asks_again_how_its_job_ended_gets_the_next_one(servers):
     server = servers("--jobs", "0")
     api = server.api()
     for _ in range(3):
         api.create(queue=True, command=["true"])
-    offer = {"worker_id": "one", "slots": 1, "executors": ["process"]}
-    with Worker(server, **offer) as worker:
-        job = job_for(worker)
-        worker.opened(job["execution_id"], epoch=job["epoch"]).complete(final_sequence=-1)
-        job_for(worker)
+    offer = {"worker_id": "one", "slots": 1}
+    with JobWorker(server, **offer) as worker:
+        job = worker.take().end()
+        worker.take()
         worker.cut()
     # The answer may have been lost, so it asks once more. That takes no place of its one.
-    with Worker(server, **offer) as worker:
-        assert worker.opened(job["execution_id"], epoch=job["epoch"]).complete(final_sequence=-1)
+    with JobWorker(server, **offer) as worker:
+        assert worker.opened(job.id, epoch=job.epoch).complete(final_sequence=-1)
         for _ in range(2):
-            job = job_for(worker)
-            worker.opened(job["execution_id"], epoch=job["epoch"]).complete(final_sequence=-1)
+            worker.take().end()
