@@ -32,6 +32,7 @@ struct api *api_new(const struct api_options *options, const struct api_limits *
     api->executions = execution_cache_new(options->store, EXECUTIONS_MAX);
     intake_gate_init(&api->gate, options->loop, options->budget);
     streams_init(api);
+    map_init(&api->feeds);
     api_set_limits(api, limits);
     return api;
 }
@@ -51,6 +52,7 @@ void api_free(struct api **api)
     if (!*api)
         return;
     streams_release(*api);
+    map_release(&(*api)->feeds);
     route_tree_free(&(*api)->tree);
     intake_gate_release(&(*api)->gate);
     execution_cache_free(&(*api)->executions);

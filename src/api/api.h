@@ -62,6 +62,8 @@ void api_free(struct api **api);                                       // only a
 void api_set_limits(struct api *api, const struct api_limits *limits); // borrowed until the next call or until api_free
 struct http_app api_http_app(struct api *api);
 broadcast_fn api_hub_news; // takes struct hub_news; its owner is the api
+// For store_watch: tells those who follow the batches of which something has changed. Any thread.
+void api_publish(struct api *const *apis, size_t api_count, const struct store_change *changes, size_t change_count);
 // For shutdown: refuses new requests (503), ends runner sockets, and ends each follower with 1001 when it has
 // everything that is durable. `fewer` is called when the last of them is gone.
 void api_drain(struct api *api, void (*fewer)(void *arg), void *arg);

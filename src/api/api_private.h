@@ -24,6 +24,8 @@ struct api {
     unsigned stream_count;
     struct map holders;  // of struct holder_node
     struct timer *sweep; // ends streams whose credential ran out or was revoked
+    struct map feeds;    // of struct batch_feed: the batches that somebody follows here
+    _Atomic unsigned feed_count;
     bool draining;
     void (*fewer)(void *arg); // may be NULL
     void *fewer_arg;

@@ -39,6 +39,12 @@ int execution_judge(const struct principal *principal, const struct execution *e
     return execution->purged ? ERR_EXPIRED : 0;
 }
 
+int batch_judge(const struct principal *principal, const struct batch *batch)
+{
+    bool theirs = principal->role != ROLE_USER || (batch->owner && strcmp(batch->owner, principal->user) == 0);
+    return theirs ? 0 : ERR_NOT_FOUND;
+}
+
 const char *execution_error_text(int err)
 {
     return err == ERR_NOT_FOUND ? "no such execution" : error_text(err);

@@ -16,4 +16,6 @@ struct execution_lookup {
 void execution_lookup(struct execution_lookup *it, struct api *api, int64_t account, struct str id);
 // Judges what was found: 0; ERR_NOT_FOUND if it is not the principal's; ERR_EXPIRED if it was purged.
 int execution_judge(const struct principal *principal, const struct execution *execution);
+// Judges a batch: 0, or ERR_NOT_FOUND if it is not the principal's.
+int batch_judge(const struct principal *principal, const struct batch *batch);
 const char *execution_error_text(int err); // for one that cannot be had

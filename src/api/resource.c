@@ -62,9 +62,7 @@ static void load_batch(struct call *call)
 
 static int judge_batch(const struct call *call)
 {
-    bool theirs = call->principal.role != ROLE_USER ||
-                  (call->batch.owner && strcmp(call->batch.owner, call->principal.user) == 0);
-    return theirs ? 0 : ERR_NOT_FOUND;
+    return batch_judge(&call->principal, &call->batch);
 }
 
 // --- All kinds

@@ -185,6 +185,12 @@ static const struct field sse_query[] = {
     FIELDS_OF_READERS,
 };
 
+static const struct field batch_sse_query[] = {
+    {"last_event_id", "as the header Last-Event-ID: the version that is known already", .type = FIELD_TEXT, .max = 20},
+    {"lastEventId", "the same", .type = FIELD_TEXT, .max = 20},
+    {0},
+};
+
 static const struct field ws_query[] = {PLACE("cursor", "as `after`"), FIELDS_OF_READERS};
 
 static const struct field runner_query[] = {
@@ -283,6 +289,8 @@ const struct route api_routes[] = {
      .summary = "status of a batch"},
     {HTTP_M_GET, "/api/v1/batches/{id}/status", ACTION_READ, RESOURCE_BATCH, .handle = batches_status,
      .summary = "the same"},
+    {HTTP_M_GET, "/api/v1/batches/{id}/stream", ACTION_READ, RESOURCE_BATCH, .flags = ROUTE_TICKET,
+     .query = batch_sse_query, .handle = follow_batch_sse, .summary = "its status as server-sent events"},
     {HTTP_M_GET, "/api/v1/batches/{id}/executions", ACTION_READ, RESOURCE_BATCH, .query = batch_list_query,
      .handle = batches_executions, .summary = "its executions, newest first"},
     {HTTP_M_POST, "/api/v1/batches/{id}/executions", ACTION_SUBMIT, RESOURCE_BATCH, .body = batch_add_body,

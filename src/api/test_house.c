@@ -19,6 +19,8 @@ static void publish(void *arg, const struct store_change *changes, size_t count)
 {
     struct house *house = arg;
     fanout_publish(&house->fanout, 1, changes, count);
+    if (house->api)
+        api_publish(&house->api, 1, changes, count);
 }
 
 static void open_rooms(struct house *house)

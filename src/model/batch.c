@@ -52,12 +52,17 @@ uint64_t batch_left(const struct batch_counts *counts)
     return counts->of[STATUS_QUEUED] + batch_running(counts);
 }
 
-enum batch_status batch_status(const struct batch_counts *counts, bool open, bool cancelled)
+enum batch_status batch_status(const struct batch_counts *counts, const struct batch_facts *facts)
 {
-    bool over = batch_left(counts) == 0 && (!open || cancelled);
+    bool over = batch_left(counts) == 0 && !facts->unsettled && (!facts->open || facts->cancelled);
     if (over)
-        return cancelled ? BATCH_CANCELLED : BATCH_COMPLETED;
+        return facts->cancelled ? BATCH_CANCELLED : BATCH_COMPLETED;
     return batch_total(counts) > counts->of[STATUS_QUEUED] ? BATCH_RUNNING : BATCH_QUEUED;
+}
+
+bool batch_status_over(enum batch_status status)
+{
+    return status == BATCH_COMPLETED || status == BATCH_CANCELLED;
 }
 
 const char *batch_status_word(enum batch_status status)

@@ -28,8 +28,13 @@ uint64_t batch_total(const struct batch_counts *counts);
 uint64_t batch_failed(const struct batch_counts *counts);  // failed, cancelled, timed out, lost
 uint64_t batch_running(const struct batch_counts *counts); // including waiting and paused
 uint64_t batch_left(const struct batch_counts *counts);    // queued and running
-// `open`: it takes more jobs. Without jobs, only that keeps it from being completed.
-enum batch_status batch_status(const struct batch_counts *counts, bool open, bool cancelled);
+struct batch_facts {
+    bool open;      // it takes more jobs. Without jobs, only that keeps it from being completed
+    bool unsettled; // one that has ended may be tried again
+    bool cancelled;
+};
+enum batch_status batch_status(const struct batch_counts *counts, const struct batch_facts *facts);
+bool batch_status_over(enum batch_status status);
 const char *batch_status_word(enum batch_status status);
 // Whether batch_failed counts this status.
 bool batch_counts_as_failed(enum execution_status status);

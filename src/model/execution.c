@@ -94,6 +94,15 @@ static void add_cost(struct json_writer *json, const struct execution *execution
     json_add_text(json, "cost_display", known ? buf_cstr(&display) : NULL);
 }
 
+// Of a job that is to be tried again only its queue knows that. A lost one may come back, but nobody else takes its
+// place.
+bool execution_settled(const struct execution *execution)
+{
+    if (execution->job.is_job)
+        return execution->job.state == JOB_LOST || execution->job.state == JOB_ENDED;
+    return status_terminal(execution->status) || execution->status == STATUS_LOST;
+}
+
 // The members are null of what its own runner took.
 static void add_job(struct json_writer *json, const struct job_view *job)
 {
@@ -145,6 +154,7 @@ void execution_add_fields(struct json_writer *json, const struct execution *exec
     add_number(json, "artifacts_count", false, 0);
 
     json_add_bool(json, "sealed", execution->sealed);
+    json_add_bool(json, "settled", execution_settled(execution));
     add_number(json, "last_index", true, (int64_t)execution->next_sequence);
     add_number(json, "first_sequence", true, (int64_t)execution->first_sequence);
     add_number(json, "duration_ms", has_duration, duration_ms);

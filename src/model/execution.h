@@ -37,6 +37,9 @@ struct execution {
 void execution_release(struct execution *execution);
 void execution_copy(const struct execution *from, struct execution *ret); // copies deeply
 
+// Whether no other attempt follows by itself any more: it was decided, and `retried_as` names the one that does.
+bool execution_settled(const struct execution *execution);
+
 // What only the live server knows about the execution.
 struct execution_live {
     bool known; // false: the status shows the runner as null

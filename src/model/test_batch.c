@@ -84,14 +84,19 @@ static void its_status_follows_its_jobs(void **state)
     (void)state;
     static const struct {
         uint64_t queued, running, completed, failed, skipped;
-        bool open, cancelled;
+        struct batch_facts facts;
         enum batch_status status;
     } cases[] = {
-        {0, 0, 0, 0, 0, false, false, BATCH_COMPLETED}, {0, 0, 0, 0, 0, true, false, BATCH_QUEUED},
-        {5, 0, 0, 0, 0, false, false, BATCH_QUEUED},    {4, 1, 0, 0, 0, false, false, BATCH_RUNNING},
-        {4, 0, 1, 0, 0, false, false, BATCH_RUNNING},   {0, 0, 3, 2, 1, false, false, BATCH_COMPLETED},
-        {0, 0, 3, 2, 0, true, false, BATCH_RUNNING},    {0, 1, 3, 2, 0, false, true, BATCH_RUNNING},
-        {0, 0, 3, 2, 0, true, true, BATCH_CANCELLED},
+        {0, 0, 0, 0, 0, {0}, BATCH_COMPLETED},
+        {0, 0, 0, 0, 0, {.open = true}, BATCH_QUEUED},
+        {5, 0, 0, 0, 0, {0}, BATCH_QUEUED},
+        {4, 1, 0, 0, 0, {0}, BATCH_RUNNING},
+        {4, 0, 1, 0, 0, {0}, BATCH_RUNNING},
+        {0, 0, 3, 2, 1, {0}, BATCH_COMPLETED},
+        {0, 0, 3, 2, 1, {.unsettled = true}, BATCH_RUNNING},
+        {0, 0, 3, 2, 0, {.open = true}, BATCH_RUNNING},
+        {0, 1, 3, 2, 0, {.cancelled = true}, BATCH_RUNNING},
+        {0, 0, 3, 2, 0, {.open = true, .cancelled = true}, BATCH_CANCELLED},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct batch_counts counts = {.of = {[STATUS_QUEUED] = cases[i].queued,
@@ -99,7 +104,9 @@ static void its_status_follows_its_jobs(void **state)
                                              [STATUS_COMPLETED] = cases[i].completed,
                                              [STATUS_FAILED] = cases[i].failed,
                                              [STATUS_SKIPPED] = cases[i].skipped}};
-        assert_int_equal(batch_status(&counts, cases[i].open, cases[i].cancelled), cases[i].status);
+        assert_int_equal(batch_status(&counts, &cases[i].facts), cases[i].status);
+        bool over = cases[i].status == BATCH_COMPLETED || cases[i].status == BATCH_CANCELLED;
+        assert_int_equal(batch_status_over(cases[i].status), over);
     }
     assert_string_equal(batch_status_word(BATCH_CANCELLED), "cancelled");
 }

@@ -46,7 +46,7 @@ static void status_shows_all_members_in_order(void **state)
                "\"started_at\":\"2025-11-15T10:30:15.123Z\",\"completed_at\":\"2025-11-15T10:31:01.122Z\","
                "\"duration_seconds\":45,\"worker_id\":\"w1\",\"worker_hostname\":\"worker-hetzner-01\","
                "\"exit_code\":137,\"cost_micros\":null,\"cost_display\":null,\"artifacts_count\":null,"
-               "\"sealed\":true,\"last_index\":42,\"first_sequence\":2,\"duration_ms\":45999,"
+               "\"sealed\":true,\"settled\":true,\"last_index\":42,\"first_sequence\":2,\"duration_ms\":45999,"
                "\"metadata\":{\"k\":1},\"expires_at\":\"2025-12-15T10:30:15.123Z\",\"runner\":{\"connected\":true,"
                "\"lag_records\":3},"
                "\"workflow_id\":\"wf\",\"batch_id\":\"b\",\"digest\":\"0000000000000abc\",\"restored_from\":40,"
@@ -61,7 +61,7 @@ static json_t *status_of(const struct execution *execution, int64_t now_ms)
     execution_add_status(&json, NULL, execution, NULL, &TERMS, now_ms);
     json_t *parsed = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(parsed);
-    assert_int_equal(json_object_size(parsed), 34);
+    assert_int_equal(json_object_size(parsed), 35);
     return parsed;
 }
 
@@ -100,6 +100,29 @@ static void duration_counts_on_while_it_runs_and_is_unknown_when_lost(void **sta
     json_decref(status);
 }
 
+static void it_is_settled_once_nobody_else_will_try_it(void **state)
+{
+    (void)state;
+    static const struct {
+        enum execution_status status;
+        bool is_job;
+        enum job_state job;
+        bool settled;
+    } cases[] = {
+        {STATUS_QUEUED, true, JOB_READY, false},  {STATUS_RUNNING, true, JOB_CLAIMED, false},
+        {STATUS_FAILED, true, JOB_OVER, false},   {STATUS_FAILED, true, JOB_ENDED, true},
+        {STATUS_LOST, true, JOB_OVER, false},     {STATUS_LOST, true, JOB_LOST, true},
+        {STATUS_LOST, true, JOB_ENDED, true},     {STATUS_QUEUED, false, JOB_HELD, false},
+        {STATUS_RUNNING, false, JOB_HELD, false}, {STATUS_COMPLETED, false, JOB_HELD, true},
+        {STATUS_LOST, false, JOB_HELD, true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct execution execution = {.status = cases[i].status,
+                                            .job = {.is_job = cases[i].is_job, .state = cases[i].job}};
+        assert_int_equal(execution_settled(&execution), cases[i].settled);
+    }
+}
+
 static void a_copy_owns_its_strings(void **state)
 {
     (void)state;
@@ -123,6 +146,7 @@ int main(void)
         cmocka_unit_test(status_shows_all_members_in_order),
         cmocka_unit_test(what_is_not_known_is_null),
         cmocka_unit_test(duration_counts_on_while_it_runs_and_is_unknown_when_lost),
+        cmocka_unit_test(it_is_settled_once_nobody_else_will_try_it),
         cmocka_unit_test(a_copy_owns_its_strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

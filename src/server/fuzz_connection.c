@@ -62,6 +62,7 @@ static void publish(void *arg, const struct store_change *changes, size_t count)
 {
     struct bench *bench = arg;
     fanout_publish(&bench->fanout, 1, changes, count);
+    api_publish(&bench->shard.api, 1, changes, count);
 }
 
 static void collect(void *arg)

@@ -45,6 +45,7 @@ struct server {
     struct pool *pool;
     struct shard shards[SHARDS_MAX];
     struct fanout *fanouts[SHARDS_MAX];
+    struct api *apis[SHARDS_MAX];
     unsigned shard_count, drained;
     struct listening listening;
     struct front front;
@@ -93,6 +94,7 @@ static void server_watch(void *arg, const struct store_change *changes, size_t c
     metrics_add(server->metrics, server->shard_count, METRIC_records_ingested_total, records);
     metrics_add(server->metrics, server->shard_count, METRIC_record_bytes_ingested_total, bytes);
     fanout_publish(server->fanouts, server->shard_count, changes, count);
+    api_publish(server->apis, server->shard_count, changes, count);
     dispatch_watch(server->dispatch, changes, count);
 }
 
@@ -360,6 +362,7 @@ static int server_make_shards(struct server *server)
         if (err)
             return err;
         server->fanouts[i] = server->shards[i].fanout;
+        server->apis[i] = server->shards[i].api;
     }
     return store_watch(server->store, server_watch, server);
 }

@@ -110,6 +110,13 @@ void batch_release(struct batch *batch)
     *batch = (struct batch){0};
 }
 
+enum batch_status batch_stands(const struct batch *batch)
+{
+    const struct batch_facts facts = {
+        .open = batch->open, .unsettled = batch->unsettled, .cancelled = batch->cancelled};
+    return batch_status(&batch->counts, &facts);
+}
+
 static void view_release(struct job_view *view)
 {
     free(view->demand);

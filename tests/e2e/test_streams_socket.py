@@ -332,10 +332,3 @@ def test_a_long_log_does_not_keep_the_others_from_their_turn(server, api):
 
         streams.collect(is_last)
         assert sum(before) < 20000
-
-
-def test_a_batch_is_not_followed_yet(server):
-    with Streams(server) as streams:
-        streams.send({"type": "subscribe", "id": "batch-1", "kind": "batch"})
-        error = streams.expect("error")
-        assert (error["code"], error["batch_id"]) == ("unsupported", "batch-1")

@@ -46,6 +46,38 @@ static void on_finished(struct deferred *deferred)
 
 // --- What the client says
 
+static const struct subscription_kind kinds[] = {
+    {"execution", "execution_id", true, subscription_begin_execution},
+    {"batch", "batch_id", false, subscription_begin_batch},
+};
+
+// NULL; or what is wrong with it. The key lives as long as the message.
+static const char *key_parse(const json_t *message, struct subscription_key *ret)
+{
+    const json_t *id = json_object_get(message, "id"), *kind = json_object_get(message, "kind");
+    const char *word = kind ? json_string_value(kind) : kinds[0].word;
+
+    *ret = (struct subscription_key){.id = str_n(json_string_value(id), json_string_length(id))};
+    if (!id_execution_valid(ret->id))
+        return "id must match [A-Za-z0-9][A-Za-z0-9._:-]{0,254}";
+    for (size_t i = 0; word && i < ARRAY_LEN(kinds); i++)
+        if (strcmp(word, kinds[i].word) == 0)
+            ret->kind = &kinds[i];
+    return ret->kind ? NULL : "kind must be execution or batch";
+}
+
+static void subscribe(struct streams_socket *socket, const struct subscription_key *key, const json_t *message)
+{
+    if (subscription_find(socket, key))
+        socket_say_error(socket, key->kind, key->id, ERR_CONFLICT, "it is subscribed to already; unsubscribe first");
+    else if (socket->subscriptions.count >= STREAMS_SUBSCRIPTIONS_MAX)
+        socket_say_error(socket, key->kind, key->id, ERR_RATE, "this socket has as many subscriptions as it may");
+    else if (socket->finishing)
+        socket_say_error(socket, key->kind, key->id, ERR_SHUTTING_DOWN, NULL);
+    else
+        key->kind->begin(socket, key, message);
+}
+
 static void take_unsubscribe(struct streams_socket *socket, const struct subscription_key *key)
 {
     CLEANUP(buf_release) struct buf text = {0};
@@ -65,12 +97,12 @@ static void take_frame(struct streams_socket *socket, const json_t *message)
 {
     const char *type = json_string_value(json_object_get(message, "type"));
     struct subscription_key key;
-    const char *problem = subscription_key_parse(message, &key);
+    const char *problem = key_parse(message, &key);
 
     if (problem)
         socket_say_error(socket, NULL, (struct str){0}, ERR_INVALID, problem);
     else if (type && strcmp(type, "subscribe") == 0)
-        subscription_begin(socket, &key, message);
+        subscribe(socket, &key, message);
     else if (type && strcmp(type, "unsubscribe") == 0)
         take_unsubscribe(socket, &key);
     else

@@ -1,6 +1,7 @@
 // What the files of a socket of many followers share.
 #pragma once
 
+#include "api/follow/batch_feed.h"
 #include "api/lookup.h"
 #include "api/streams.h"
 
@@ -15,6 +16,7 @@ struct subscription_key;
 // What can be subscribed to.
 struct subscription_kind {
     const char *word, *member; // as `kind`, and of frames that are about it
+    bool finishes;             // at a shutdown it sends what is durable, and ends by itself
     void (*begin)(struct streams_socket *socket, const struct subscription_key *key, const struct json_t *message);
 };
 
@@ -37,29 +39,41 @@ struct streams_socket {
 
 // One subscription.
 struct streamed {
-    struct streams_socket *socket; // NULL once it has ended, while its execution is still looked up
+    struct streams_socket *socket; // NULL once it has ended, while what it is about is still looked up
+    const struct subscription_kind *kind;
     struct map_node node;
     char *key; // kind and id
     const char *id;
     struct list_node turn; // in `waiting` or `sent` of the socket
+    bool looking;
+    // An execution:
     struct execution_lookup lookup;
     struct subscriber *subscriber; // once it was found
     struct position position;
     struct filter *filter;
-    bool looking, restored;
+    bool restored;
+    // A batch:
+    struct store_batch_get batch_get;
+    struct batch_listener batch;
+    uint64_t version; // that the client has already
 };
 
 // --- subscription.c
-// NULL; or what is wrong with it. The key lives as long as the message.
-const char *subscription_key_parse(const struct json_t *message, struct subscription_key *ret);
 struct streamed *subscription_find(const struct streams_socket *socket, const struct subscription_key *key); // NULL
-void subscription_begin(struct streams_socket *socket, const struct subscription_key *key,
-                        const struct json_t *message);
+// With its place among the account's followers; NULL after having said that there is none.
+struct streamed *subscription_new(struct streams_socket *socket, const struct subscription_key *key);
 void subscription_end(struct streamed *it); // says nothing
+void streamed_free(struct streamed *it);    // one that has ended while it was looked up
 void subscriptions_init(struct streams_socket *socket);
 void subscriptions_end(struct streams_socket *socket);     // all of them, with their socket
 void subscriptions_finish(struct streams_socket *socket);  // each once it has what is durable now
 void subscriptions_drained(struct streams_socket *socket); // the socket has taken everything
+
+// --- subscription_execution.c, subscription_batch.c
+void subscription_begin_execution(struct streams_socket *socket, const struct subscription_key *key,
+                                  const struct json_t *message);
+void subscription_begin_batch(struct streams_socket *socket, const struct subscription_key *key,
+                              const struct json_t *message);
 
 // --- select.c
 // Position and filters of a `subscribe` frame. 0; or the error and what is wrong, in `ret_problem`.

@@ -65,8 +65,8 @@ void batch_add_status(struct json_writer *json, const char *name, const struct b
                       const struct store_batch_failures *failures, int64_t now_ms)
 {
     CLEANUP(buf_release) struct buf display = {0};
-    enum batch_status status = batch_status(&batch->counts, batch->open, batch->cancelled);
-    bool over = status == BATCH_COMPLETED || status == BATCH_CANCELLED;
+    enum batch_status status = batch_stands(batch);
+    bool over = batch_status_over(status);
     int64_t cost = cost_of(batch, now_ms);
 
     json_open_object(json, name);

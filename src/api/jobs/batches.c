@@ -7,7 +7,6 @@
 
 #include <xxhash.h>
 
-#define FAILURES_SHOWN  5
 #define TOO_MANY_QUEUED "the account has too many queued jobs"
 #define NOT_WHOLE       "its batch could not be submitted whole"
 
@@ -196,7 +195,7 @@ void batches_status(struct call *call)
 {
     struct failures *it = xcalloc(1, sizeof(*it));
     it->call = call;
-    it->failures = (struct store_batch_failures){.row = call->batch.row, .limit = FAILURES_SHOWN};
+    it->failures = (struct store_batch_failures){.row = call->batch.row, .limit = BATCH_FAILURES_SHOWN};
     call_submit(call, STORE_BATCH_FAILURES, &it->failures.op, failures_done);
 }
 

@@ -18,6 +18,7 @@ void batches_retry(struct call *call);
 void executions_retry(struct call *call);
 void workers_list(struct call *call);
 
+#define BATCH_FAILURES_SHOWN 5
 // Adds the status object of a batch; `failures` may be NULL.
 void batch_add_status(struct json_writer *json, const char *name, const struct batch *batch, const char *currency,
                       const struct store_batch_failures *failures, int64_t now_ms);

@@ -101,7 +101,24 @@ int batch_unsettled(struct sql *sql, int64_t row)
     return run_with(sql, CATALOGUE_ENDING_INSERT, ENDING_BATCH, row);
 }
 
-int catalogue_batch_get(struct sql *sql, int64_t row, struct batch *ret)
+// Whether it is not known yet of one that has ended whether it is tried again.
+static int batch_is_unsettled(struct sql *sql, const struct batch *batch, bool *ret)
+{
+    int64_t row;
+    *ret = false;
+    if (batch->open || batch_left(&batch->counts) > 0)
+        return 0;
+    struct sql_statement *over = sql_statement(sql, CATALOGUE_BATCH_IN_STATE);
+    sql_bind_i64(over, 1, batch->row);
+    sql_bind_i64(over, 2, JOB_OVER);
+    sql_bind_i64(over, 3, 0);
+    sql_bind_i64(over, 4, 1);
+    int err = sql_number(over, &row);
+    *ret = err == 0;
+    return err == ERR_NOT_FOUND ? 0 : err;
+}
+
+static int batch_get(struct sql *sql, int64_t row, struct batch *ret)
 {
     struct batch_row found;
     CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_BATCH_GET);
@@ -127,6 +144,12 @@ int catalogue_batch_get(struct sql *sql, int64_t row, struct batch *ret)
         .rate_micros = found.rate_micros,
     };
     return 0;
+}
+
+int catalogue_batch_get(struct sql *sql, int64_t row, struct batch *ret)
+{
+    int err = batch_get(sql, row, ret);
+    return err < 0 ? err : batch_is_unsettled(sql, ret, &ret->unsettled);
 }
 
 int catalogue_batch_account(struct sql *sql, int64_t row, int64_t *ret)

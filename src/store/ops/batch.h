@@ -9,12 +9,14 @@ struct batch { // the strings are owned
     char *batch_id, *owner, *name, *metadata_json;
     int64_t created_ms;
     bool open, cancelled, stopped; // takes more jobs; was cancelled; was stopped early because too many failed
+    bool unsettled;                // nothing is left, but one that has ended may be tried again
     struct batch_limits limits;
     struct batch_counts counts;
     uint64_t expected; // how many jobs were announced; it stays open until they are there. At most BATCH_JOBS_MAX
     int64_t rate_micros;
 };
 void batch_release(struct batch *batch);
+enum batch_status batch_stands(const struct batch *batch);
 
 // --- Commits
 
