@@ -416,6 +416,39 @@ static void of_two_that_claim_the_same_at_once_one_has_it(void **state)
     assert_int_equal(count(world->a, "SELECT count(*) FROM leases WHERE epoch = 1"), 20);
 }
 
+// What two claims come to when each has looked before the other one is there.
+static uint64_t set_by_a_look(struct sql *sql, const struct node_lease *seen, int64_t node)
+{
+    uint64_t changes = 0;
+    assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
+    struct sql_statement *set = sql_statement(sql, CATALOGUE_LEASE_SET);
+    sql_bind_i64(set, 1, LEASE_RUNNER);
+    sql_bind_i64(set, 2, SUBJECT);
+    sql_bind_i64(set, 3, node);
+    sql_bind_u64(set, 4, seen->epoch + 1);
+    sql_bind_i64(set, 5, 0);
+    sql_bind_i64(set, 6, seen->node);
+    sql_bind_u64(set, 7, seen->epoch);
+    assert_int_equal(sql_run(set, &changes), 0);
+    assert_int_equal(sql_commit(sql), 0);
+    return changes;
+}
+
+static void a_claim_by_a_look_from_before_another_changes_nothing(void **state)
+{
+    struct world *world = *state;
+    const struct node_lease nobody = {0};
+    start_both(world);
+    assert_int_equal(set_by_a_look(world->a, &nobody, world->node_a), 1);
+    assert_int_equal(set_by_a_look(world->b, &nobody, world->node_b), 0);
+    struct node_lease first = stands(world->b);
+    assert_int_equal(first.node, world->node_a);
+    assert_int_equal(set_by_a_look(world->b, &first, world->node_b), 1);
+    assert_int_equal(set_by_a_look(world->a, &first, world->node_a), 0);
+    assert_int_equal(stands(world->a).node, world->node_b);
+    assert_int_equal(stands(world->a).epoch, 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -435,6 +468,7 @@ int main(void)
         TEST(runners_from_before_are_taken_over_by_whoever_starts_first),
         TEST(two_that_adopt_at_once_take_each_lease_once),
         TEST(of_two_that_claim_the_same_at_once_one_has_it),
+        TEST(a_claim_by_a_look_from_before_another_changes_nothing),
     };
     return SQL_FIXTURE_EACH(&engine_under_test, tests);
 }
