@@ -312,3 +312,16 @@ def test_a_worker_that_asks_again_how_its_job_ended_gets_the_next_one(servers):
         assert worker.opened(job.id, epoch=job.epoch).complete(final_sequence=-1)
         for _ in range(2):
             worker.take().end()
+
+
+def test_a_job_that_others_end_leaves_its_place_to_the_next_one(servers):
+    server = servers("--jobs", "0")
+    api = server.api()
+    for _ in range(2):
+        api.create(queue=True, command=["true"])
+    with JobWorker(server, slots=1) as worker:
+        job = worker.take()
+        # It has not opened a stream, so nothing but the change in the store says that the job is over.
+        assert api.patch(f"{PATH}/{job.id}", {"status": "failed", "exit_code": 1}).status == 200
+        assert api.status(job.id)["status"] == "failed"
+        worker.take().end()
