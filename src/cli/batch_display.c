@@ -1,7 +1,5 @@
 #include "cli/batch_display.h"
 
-#include "cli/table.h"
-
 #define BAR_WIDTH 21
 
 static int64_t number_of(const json_t *status, const char *name)
@@ -53,74 +51,136 @@ static void append_counts(struct buf *out, const json_t *status)
     buf_append_byte(out, ')');
 }
 
-static void append_seconds(struct buf *out, const json_t *status, const char *name)
+// `change_ms`: how much it has changed since the status was made.
+static void append_seconds(struct buf *out, const json_t *status, const char *name, int64_t change_ms)
 {
     const json_t *seconds = json_object_get(status, name);
     if (json_is_integer(seconds))
-        duration_format((int64_t)json_integer_value(seconds) * 1000, out);
+        duration_format(MAX((int64_t)json_integer_value(seconds) * 1000 + change_ms, (int64_t)0), out);
     else
         buf_append_text(out, "–");
 }
 
-static void append_times(struct buf *out, const json_t *status)
+static void append_times(struct buf *out, const json_t *status, int64_t passed_ms)
 {
+    int64_t moves_ms = batch_over(status) ? 0 : passed_ms;
     buf_append_text(out, "Duration: ");
-    append_seconds(out, status, "duration_seconds");
+    append_seconds(out, status, "duration_seconds", moves_ms);
     buf_append_text(out, " | ETA: ");
-    append_seconds(out, status, "eta_seconds");
+    append_seconds(out, status, "eta_seconds", -moves_ms);
     buf_printf(out, " | Cost: %s", text_of(status, "cost_display"));
 }
 
-// --- Failures
+// --- Single jobs
 
 static void append_why(struct buf *out, const json_t *failure)
 {
     const char *word = text_of(failure, "status");
     const json_t *code = json_object_get(failure, "exit_code");
-    if (json_is_integer(code))
+    if (strcmp(word, "failed") == 0 && json_is_integer(code))
         buf_printf(out, "exit code %lld", (long long)json_integer_value(code));
     else
         buf_append_text(out, strcmp(word, "timed_out") == 0 ? "timed out" : word);
 }
 
-static void append_failures(struct buf *out, const json_t *status, bool colour)
+static void append_running(struct buf *out, const json_t *execution, int64_t passed_ms)
 {
-    const json_t *failures = json_object_get(status, "failures");
-    for (size_t i = 0; i < json_array_size(failures); i++) {
-        const json_t *failure = json_array_get(failures, i);
-        buf_printf(out, "%s✗%s ", colour ? "\033[31m" : "", colour ? "\033[0m" : "");
-        append_why(out, failure);
-        buf_printf(out, ": runnel logs %s\n", text_of(failure, "execution_id"));
+    buf_append_text(out, text_of(execution, "status"));
+    if (!json_is_integer(json_object_get(execution, "duration_ms")))
+        return;
+    buf_append_byte(out, ' ');
+    duration_format((int64_t)json_integer_value(json_object_get(execution, "duration_ms")) + passed_ms, out);
+}
+
+size_t batch_view_count(const struct batch_view *view)
+{
+    size_t failures = json_array_size(json_object_get(view->status, "failures"));
+    return MIN(failures + json_array_size(view->running), view->rows);
+}
+
+static const json_t *entry_at(const struct batch_view *view, size_t i, bool *ret_failed)
+{
+    const json_t *failures = json_object_get(view->status, "failures");
+    size_t count = json_array_size(failures);
+    *ret_failed = i < count;
+    return i < count ? json_array_get(failures, i) : json_array_get(view->running, i - count);
+}
+
+const char *batch_view_id(const struct batch_view *view, size_t i)
+{
+    bool failed;
+    return text_of(entry_at(view, i, &failed), "execution_id");
+}
+
+static void append_entry(struct buf *out, const struct batch_view *view, size_t i)
+{
+    bool failed, chosen = view->chosen && strcmp(view->chosen, batch_view_id(view, i)) == 0;
+    const json_t *entry = entry_at(view, i, &failed);
+    const char *on = !view->colour ? "" : failed ? "\033[31m" : "\033[36m", *off = view->colour ? "\033[0m" : "";
+    if (view->keys)
+        buf_append_text(out, chosen ? "> " : "  ");
+    buf_printf(out, "%s%s%s ", on, failed ? "✗" : "●", off);
+    if (failed)
+        append_why(out, entry);
+    else
+        append_running(out, entry, view->passed_ms);
+    buf_printf(out, ": runnel logs %s\n", text_of(entry, "execution_id"));
+}
+
+// Colours take no place.
+size_t batch_line_width(struct str line)
+{
+    size_t width = 0;
+    for (size_t i = 0; i < line.len; i++) {
+        if (line.data[i] == '\033')
+            while (i < line.len && line.data[i] != 'm')
+                i++;
+        else
+            width += ((unsigned char)line.data[i] & 0xc0) != 0x80;
     }
+    return width;
+}
+
+static void append_cut(struct buf *out, struct str line, size_t width)
+{
+    size_t len = line.len;
+    bool cut = width > 0 && batch_line_width(line) > width;
+    while (cut && (batch_line_width(str_n(line.data, len)) >= width || ((unsigned char)line.data[len] & 0xc0) == 0x80))
+        len--;
+    buf_append(out, line.data, len);
+    if (cut)
+        buf_append_text(out, "…");
+    buf_append_byte(out, '\n');
+}
+
+void batch_append_view(struct buf *out, const struct batch_view *view)
+{
+    CLEANUP(buf_release) struct buf lines = {0};
+    append_bar(&lines, view->status);
+    append_counts(&lines, view->status);
+    buf_append_byte(&lines, '\n');
+    append_times(&lines, view->status, view->passed_ms);
+    buf_append_byte(&lines, '\n');
+    for (size_t i = 0; i < batch_view_count(view); i++)
+        append_entry(&lines, view, i);
+    if (view->hint)
+        buf_printf(&lines, "%s\n", view->hint);
+    struct str rest = buf_str(&lines);
+    while (rest.len > 0) // a line that is broken by the terminal could not be drawn over
+        append_cut(out, str_split(&rest, '\n'), view->width);
 }
 
 void batch_append_progress(struct buf *out, const json_t *status, bool colour, size_t width)
 {
-    CLEANUP(buf_release) struct buf lines = {0};
-    append_bar(&lines, status);
-    append_counts(&lines, status);
-    buf_append_byte(&lines, '\n');
-    append_times(&lines, status);
-    buf_append_byte(&lines, '\n');
-    append_failures(&lines, status, colour);
-    struct str rest = buf_str(&lines);
-    while (rest.len > 0) {
-        struct str line = str_split(&rest, '\n');
-        CLEANUP(free_ptr) char *text = xstrndup(line.data, line.len);
-        // A line that is broken by the terminal could not be drawn over.
-        if (width > 0)
-            text_append_cut(out, text, width);
-        else
-            buf_append_text(out, text);
-        buf_append_byte(out, '\n');
-    }
+    const struct batch_view view = {.status = status, .colour = colour, .width = width, .rows = SIZE_MAX};
+    batch_append_view(out, &view);
 }
 
 void batch_append_line(struct buf *out, const json_t *status)
 {
     append_counts(out, status);
     buf_append_text(out, " | ");
-    append_times(out, status);
+    append_times(out, status, 0);
     buf_append_byte(out, '\n');
 }
 
@@ -139,6 +199,6 @@ void batch_append_summary(struct buf *out, const json_t *status, bool colour)
     if (skipped > 0)
         buf_printf(out, ", %lld skipped", (long long)skipped);
     buf_append_text(out, "\nTotal duration: ");
-    append_seconds(out, status, "duration_seconds");
+    append_seconds(out, status, "duration_seconds", 0);
     buf_printf(out, "\nTotal cost: %s\n", text_of(status, "cost_display"));
 }

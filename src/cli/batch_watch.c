@@ -1,140 +1,270 @@
 #include "cli/batch_watch.h"
 
 #include "cli/batch_display.h"
-#include "cli/terminal.h"
+#include "cli/batch_follow.h"
+#include "cli/batch_log.h"
+#include "cli/keys.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
-#define POLL_MS       2000 // also how often the display is drawn anew at least
-#define POLL_SOON_MS  250  // while it changes
-#define DIGEST_MOST   200  // failures that are looked at
-#define DIGEST_GROUPS 10
-#define LAST_LINE_MAX 200
+#define DRAW_EACH_MS 1000
+#define LIST_EACH_MS 1000 // the running ones are asked for, while something changes
+#define ROWS_MAX     10   // failures and running ones that are shown
+
+static const char hint_keys[] = "↑↓ choose, Enter follows its log, Ctrl-C leaves or cancels";
+static const char hint_question[] = "Leave the batch running (l), cancel it (c), or go on watching (w)?";
 
 struct batch_watch {
     struct cli *cli;
     struct client *client;
     const char *id;
+    struct batch_follow follow;
     struct output out;
-    size_t lines;     // of the bar that stands on the terminal
+    struct keys keys;
+    struct batch_log *log; // one that is followed in place of the display; NULL: none
+    json_t *running;       // page of executions that run
+    uint64_t listed_ms, drawn_ms;
+    bool list_due;
+    char *chosen;
+    // What stands on the terminal: how wide each line is, to know how many rows they take after a resize.
+    size_t widths[ROWS_MAX + 8], lines;
     struct buf shown; // the last line on a pipe
-    int signals;      // readable when Ctrl-C came; -1: not looked at
+    bool asking, cancelled, left;
+    int end_code; // of `left`
 };
-
-static int get_status(struct batch_watch *watch, json_t **ret)
-{
-    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/batches/%s/status", watch->id);
-    return cli_get_json(watch->cli, watch->client, path, ret);
-}
 
 // --- Drawing
 
 static void erase(struct batch_watch *watch)
 {
-    if (watch->lines > 0)
-        buf_printf(&watch->out.buf, "\033[%zuA\033[J", watch->lines);
+    size_t width = 0, height = 0, rows = 0;
+    output_terminal_size(watch->out.fd, &width, &height);
+    for (size_t i = 0; i < watch->lines; i++) // a terminal that has become narrower has broken the lines
+        rows += width > 0 && watch->widths[i] > width ? (watch->widths[i] + width - 1) / width : 1;
+    if (rows > 0)
+        buf_printf(&watch->out.buf, "\r\033[%zuA\033[J", height > 0 ? MIN(rows, height) : rows);
     watch->lines = 0;
 }
 
-static void draw(struct batch_watch *watch, const json_t *status)
+static struct batch_view view_of(const struct batch_watch *watch)
+{
+    struct batch_view view = {
+        .status = watch->follow.status,
+        .passed_ms = batch_follow_age_ms(&watch->follow),
+        .running = json_object_get(watch->running, "executions"),
+        .colour = cli_colour(watch->cli),
+        .keys = watch->keys.raw,
+        .chosen = watch->chosen,
+    };
+    size_t height = 0;
+    output_terminal_size(watch->out.fd, &view.width, &height);
+    view.hint = watch->asking ? hint_question : view.keys ? hint_keys : NULL;
+    view.rows = height > 4 ? MIN(height - 4, (size_t)ROWS_MAX) : height > 0 ? 0 : ROWS_MAX;
+    return view;
+}
+
+static void draw_terminal(struct batch_watch *watch)
 {
     CLEANUP(buf_release) struct buf text = {0};
-    size_t width = 0, height = 0;
-    if (watch->out.is_terminal) {
-        output_terminal_size(watch->out.fd, &width, &height);
-        batch_append_progress(&text, status, cli_colour(watch->cli), width);
-        erase(watch);
-        for (size_t i = 0; i < text.len; i++)
-            watch->lines += text.data[i] == '\n';
+    const struct batch_view view = view_of(watch);
+    batch_append_view(&text, &view);
+    erase(watch);
+    struct str rest = buf_str(&text);
+    while (rest.len > 0 && watch->lines < ARRAY_LEN(watch->widths))
+        watch->widths[watch->lines++] = batch_line_width(str_split(&rest, '\n'));
+    buf_append_str(&watch->out.buf, buf_str(&text));
+    watch->drawn_ms = clock_mono_ms();
+}
+
+// What only time changes is no change.
+static void draw_pipe(struct batch_watch *watch)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    batch_append_line(&text, watch->follow.status);
+    struct str counts = buf_str(&text), before = buf_str(&watch->shown);
+    struct str now = str_split(&counts, '|'), then = str_split(&before, '|');
+    if (!str_eq(now, then))
         buf_append_str(&watch->out.buf, buf_str(&text));
+    buf_reset(&watch->shown);
+    buf_append_str(&watch->shown, buf_str(&text));
+}
+
+// One that has failed since they were listed is shown once.
+static void drop_failed(struct batch_watch *watch)
+{
+    const json_t *failures = json_object_get(watch->follow.status, "failures");
+    json_t *running = json_object_get(watch->running, "executions");
+    for (size_t i = json_array_size(running); i-- > 0;) {
+        const json_t *id = json_object_get(json_array_get(running, i), "execution_id");
+        bool failed = false;
+        for (size_t k = 0; k < json_array_size(failures) && !failed; k++)
+            failed = json_equal(id, json_object_get(json_array_get(failures, k), "execution_id"));
+        if (failed)
+            json_array_remove(running, i);
+    }
+}
+
+// Which ones run is shown where one of them can be chosen.
+static void list_running(struct batch_watch *watch)
+{
+    CLEANUP(free_ptr)
+    char *path = xasprintf("/api/v1/batches/%s/executions?status=running,waiting,paused&limit=%d", watch->id, ROWS_MAX);
+    CLEANUP(client_response_release) struct client_response response = {0};
+    watch->listed_ms = clock_mono_ms();
+    watch->list_due = false;
+    if (client_request(watch->client, "GET", path, str_n(NULL, 0), NULL, &response) || response.status != 200)
+        return;
+    json_decref(watch->running);
+    watch->running = json_loadb(response.body.data ? response.body.data : "", response.body.len, 0, NULL);
+}
+
+static void draw(struct batch_watch *watch)
+{
+    if (!watch->follow.status || watch->log)
+        return;
+    if (!watch->out.is_terminal) {
+        draw_pipe(watch);
     } else {
-        batch_append_line(&text, status);
-        struct str counts = buf_str(&text), before = buf_str(&watch->shown);
-        // What only time changes is no change.
-        struct str now = str_split(&counts, '|'), then = str_split(&before, '|');
-        if (!str_eq(now, then))
-            buf_append_str(&watch->out.buf, buf_str(&text));
-        buf_reset(&watch->shown);
-        buf_append_str(&watch->shown, buf_str(&text));
+        if (watch->keys.raw && watch->list_due && clock_mono_ms() - watch->listed_ms >= LIST_EACH_MS)
+            list_running(watch);
+        drop_failed(watch);
+        draw_terminal(watch);
     }
     output_flush(&watch->out);
 }
 
-// --- Ctrl-C
+// --- Leaving and cancelling
 
-static int open_signals(void)
+static void leave(struct batch_watch *watch, int code)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGWINCH);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    watch->left = true;
+    watch->end_code = code;
 }
 
-static void close_signals(struct batch_watch *watch)
+static void say_how_to_go_on(const struct batch_watch *watch)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGWINCH);
-    close_fd(&watch->signals);
-    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    CLEANUP(buf_release) struct buf again = {0};
+    cli_append_again(watch->cli, &again);
+    fprintf(stderr, "runnel: the batch goes on; runnel batch watch%s %s shows it, runnel batch cancel%s %s ends it\n",
+            buf_cstr(&again), watch->id, buf_cstr(&again), watch->id);
 }
 
-// True if Ctrl-C came meanwhile.
-static bool wait_for_change(struct batch_watch *watch, int ms)
-{
-    struct signalfd_siginfo info;
-    struct pollfd fds[] = {{.fd = watch->signals, .events = POLLIN}, {.fd = watch->out.fd, .events = 0}};
-    bool interrupted = false;
-    poll(fds, watch->out.is_terminal ? 1 : 2, ms);
-    while (watch->signals >= 0 && read(watch->signals, &info, sizeof(info)) == sizeof(info))
-        interrupted |= info.ssi_signo == SIGINT;
-    if (fds[1].revents & (POLLERR | POLLHUP))
-        watch->out.closed = true;
-    return interrupted;
-}
-
-static int cancel(struct batch_watch *watch)
+static void cancel(struct batch_watch *watch)
 {
     CLEANUP(free_ptr) char *path = xasprintf("/api/v1/batches/%s/cancel", watch->id);
     CLEANUP(json_free) json_t *answer = NULL;
+    watch->asking = false;
+    erase(watch);
+    output_flush(&watch->out);
     int code = cli_call_json(watch->cli, watch->client, "POST", path, str_n(NULL, 0), &answer);
+    watch->cancelled = code == 0;
     if (code == 0)
-        fprintf(stderr, "runnel: batch %s is cancelled\n", watch->id);
-    return code;
+        fprintf(stderr, "runnel: batch %s is cancelled; what runs is ended\n", watch->id);
 }
 
-// True if the watching is over.
-static bool ask(struct batch_watch *watch)
+// The first one asks, if there is somebody to ask; the second one leaves.
+static void interrupted(struct batch_watch *watch)
 {
-    char answer[16] = "";
-    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-        fprintf(stderr, "runnel: the batch goes on; runnel batch watch %s shows it, runnel batch cancel %s ends it\n",
-                watch->id, watch->id);
-        return true;
-    }
-    fputs("\nLeave the batch running (l), cancel it (c), or go on watching (w)? ", stderr);
-    if (!fgets(answer, sizeof(answer), stdin))
-        return true;
-    if ((answer[0] | 0x20) == 'c') {
+    if (!watch->asking && watch->keys.raw && watch->out.is_terminal)
+        watch->asking = true;
+    else
+        leave(watch, 130);
+}
+
+static void answered(struct batch_watch *watch, char letter)
+{
+    if (letter == 'c')
         cancel(watch);
-        return true;
+    else if (letter == 'l' || letter == 'd')
+        leave(watch, 130);
+    else
+        watch->asking = false;
+}
+
+// --- Choosing
+
+static void choose(struct batch_watch *watch, int step)
+{
+    const struct batch_view view = view_of(watch);
+    size_t count = batch_view_count(&view), at = step > 0 ? count - 1 : 0;
+    for (size_t i = 0; i < count && watch->chosen; i++)
+        if (strcmp(batch_view_id(&view, i), watch->chosen) == 0)
+            at = i;
+    free_ptr(&watch->chosen);
+    if (count > 0)
+        watch->chosen = xstrdup(batch_view_id(&view, (at + (step > 0 ? 1 : count - 1)) % count));
+}
+
+static void open_log(struct batch_watch *watch)
+{
+    if (watch->chosen)
+        watch->log = batch_log_open(watch->cli, &watch->follow.link, watch->chosen);
+}
+
+static void close_log(struct batch_watch *watch)
+{
+    batch_log_close(&watch->log);
+    watch->list_due = true;
+}
+
+static void take_key_in_log(struct batch_watch *watch, enum key key)
+{
+    if (key == KEY_BACK || key == KEY_INTERRUPT || key == KEY_END)
+        close_log(watch);
+    if (key == KEY_INTERRUPT)
+        interrupted(watch);
+    if (key == KEY_END)
+        leave(watch, 143);
+}
+
+static void take_key(struct batch_watch *watch, enum key key)
+{
+    if (watch->log) {
+        take_key_in_log(watch, key);
+        return;
     }
-    watch->lines = 0;
-    return (answer[0] | 0x20) != 'w';
+    bool asking = watch->asking;
+    switch (key) {
+    case KEY_UP:
+    case KEY_DOWN:
+        if (!asking)
+            choose(watch, key == KEY_DOWN ? 1 : -1);
+        break;
+    case KEY_ENTER:
+        if (!asking)
+            open_log(watch);
+        break;
+    case KEY_BACK:
+    case KEY_INTERRUPT:
+        interrupted(watch);
+        break;
+    case KEY_END:
+        leave(watch, 143);
+        break;
+    case KEY_OTHER:
+        if (asking)
+            answered(watch, watch->keys.letter);
+        break;
+    case KEY_RESIZED:
+    case KEY_NONE:
+        break;
+    }
+}
+
+static bool take_keys(struct batch_watch *watch)
+{
+    bool any = false;
+    for (enum key key; !watch->left && (key = keys_next(&watch->keys)) != KEY_NONE; any = true)
+        take_key(watch, key);
+    return any;
 }
 
 // --- Watching
 
-static int finish(struct batch_watch *watch, const json_t *status)
+static int finish(struct batch_watch *watch)
 {
     CLEANUP(buf_release) struct buf text = {0};
+    const json_t *status = watch->follow.status;
     int64_t failed = json_integer_value(json_object_get(status, "failed_count"));
     if (json_integer_value(json_object_get(status, "total_count")) == 0)
         fputs("runnel: the batch has no jobs\n", stderr);
@@ -152,148 +282,78 @@ static int finish(struct batch_watch *watch, const json_t *status)
     output_flush(&watch->out);
     if (failed > 0)
         batch_print_digest(watch->cli, watch->client, watch->id, failed);
-    return batch_exit_code(status);
+    return watch->cancelled ? 130 : batch_exit_code(status);
+}
+
+static void wait_for_something(struct batch_watch *watch)
+{
+    struct pollfd fds[] = {
+        {.fd = watch->keys.signals, .events = POLLIN},
+        {.fd = watch->keys.raw ? watch->keys.tty : -1, .events = POLLIN},
+        {.fd = watch->out.is_terminal ? -1 : watch->out.fd}, // reports when nobody reads the pipe any more
+    };
+    batch_follow_wait(&watch->follow, fds, ARRAY_LEN(fds), DRAW_EACH_MS);
+    if (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL))
+        watch->keys.raw = false;
+    if (fds[2].revents & (POLLERR | POLLNVAL))
+        watch->out.closed = true;
+}
+
+static void turn(struct batch_watch *watch)
+{
+    wait_for_something(watch);
+    bool keyed = take_keys(watch), changed = watch->follow.changed;
+    watch->follow.changed = false;
+    watch->list_due |= changed;
+    if (watch->log)
+        batch_log_step(watch->log);
+    if (changed || keyed || (watch->out.is_terminal && clock_mono_ms() - watch->drawn_ms >= DRAW_EACH_MS))
+        draw(watch);
 }
 
 static int watch_loop(struct batch_watch *watch)
 {
-    for (;;) {
-        CLEANUP(json_free) json_t *status = NULL;
-        int code = get_status(watch, &status);
-        if (code)
-            return code;
-        if (batch_over(status))
-            return finish(watch, status);
-        draw(watch, status);
-        if (watch->out.closed)
-            return 0;
-        bool runs = json_integer_value(json_object_get(status, "running_count")) > 0;
-        if (wait_for_change(watch, runs ? POLL_SOON_MS : POLL_MS) && ask(watch))
-            return 130;
-    }
+    while (!watch->left && !watch->out.closed && !watch->follow.code && (!watch->follow.over || watch->log))
+        turn(watch);
+    batch_log_close(&watch->log);
+    if (watch->follow.over && !watch->left)
+        return finish(watch);
+    if (watch->left && watch->end_code == 130 && !watch->cancelled)
+        say_how_to_go_on(watch);
+    return watch->left ? watch->end_code : watch->follow.code;
+}
+
+static void log_opened(void *owner)
+{
+    struct batch_watch *watch = owner;
+    if (watch->log)
+        batch_log_subscribe(watch->log);
+}
+
+static void log_message(void *owner, const char *execution_id, struct str json)
+{
+    struct batch_watch *watch = owner;
+    if (watch->log)
+        batch_log_take(watch->log, execution_id, json);
 }
 
 int batch_watch(struct cli *cli, struct client *client, const char *batch_id)
 {
-    struct batch_watch watch = {.cli = cli, .client = client, .id = batch_id, .signals = open_signals()};
+    struct batch_watch watch = {.cli = cli, .client = client, .id = batch_id, .list_due = true};
     output_init(&watch.out, STDOUT_FILENO);
-    int code = watch_loop(&watch);
+    keys_init(&watch.keys, watch.out.is_terminal);
+    int code = batch_follow_init(&watch.follow, cli, client, batch_id);
+    watch.follow.owner = &watch;
+    watch.follow.opened = log_opened;
+    watch.follow.message = log_message;
+    if (code == 0)
+        code = watch_loop(&watch);
+    keys_release(&watch.keys);
     int written = cli_finish(cli, &watch.out);
+    batch_follow_release(&watch.follow);
     output_release(&watch.out);
     buf_release(&watch.shown);
-    close_signals(&watch);
+    json_decref(watch.running);
+    free_ptr(&watch.chosen);
     return code ? code : written;
-}
-
-// --- What failed, and how
-
-struct group {
-    char *line, *example;
-    int64_t exit_code; // -1: none
-    char *status;
-    size_t count;
-};
-
-struct digest {
-    struct group groups[DIGEST_MOST];
-    size_t count;
-};
-
-static void digest_release(struct digest *digest)
-{
-    for (size_t i = 0; i < digest->count; i++) {
-        free(digest->groups[i].line);
-        free(digest->groups[i].example);
-        free(digest->groups[i].status);
-    }
-}
-
-static char *last_line(struct cli *cli, struct client *client, const char *id)
-{
-    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/logs?tail=1&stream=stderr", id);
-    CLEANUP(json_free) json_t *page = NULL;
-    if (cli_get_json(cli, client, path, &page))
-        return xstrdup("");
-    const json_t *record = json_array_get(json_object_get(page, "logs"), 0);
-    const char *message = json_string_value(json_object_get(record, "message"));
-    return xstrndup(message ? message : "", message ? MIN(strlen(message), (size_t)LAST_LINE_MAX) : 0);
-}
-
-static void digest_add(struct digest *digest, const json_t *execution, char *line)
-{
-    const json_t *code = json_object_get(execution, "exit_code");
-    int64_t exit_code = json_is_integer(code) ? (int64_t)json_integer_value(code) : -1;
-    const char *status = json_string_value(json_object_get(execution, "status"));
-    for (size_t i = 0; i < digest->count; i++) {
-        struct group *group = &digest->groups[i];
-        if (group->exit_code != exit_code || strcmp(group->status, status) != 0 || strcmp(group->line, line) != 0)
-            continue;
-        group->count++;
-        free(line);
-        return;
-    }
-    digest->groups[digest->count++] = (struct group){
-        .line = line,
-        .example = xstrdup(json_string_value(json_object_get(execution, "execution_id"))),
-        .exit_code = exit_code,
-        .status = xstrdup(status),
-        .count = 1,
-    };
-}
-
-static int by_count(const void *a, const void *b)
-{
-    const struct group *x = a, *y = b;
-    return (x->count < y->count) - (x->count > y->count);
-}
-
-static void digest_print(const struct digest *digest, int64_t failed, size_t looked_at)
-{
-    CLEANUP(buf_release) struct buf text = {0};
-    buf_append_text(&text, "\nFailures:\n");
-    for (size_t i = 0; i < MIN(digest->count, (size_t)DIGEST_GROUPS); i++) {
-        const struct group *group = &digest->groups[i];
-        buf_printf(&text, "  %zu × ", group->count);
-        if (group->exit_code >= 0)
-            buf_printf(&text, "exit code %lld", (long long)group->exit_code);
-        else
-            buf_append_text(&text, group->status);
-        if (group->line[0]) {
-            buf_append_text(&text, ": ");
-            terminal_append(&text, str_of(group->line));
-        }
-        buf_printf(&text, "\n      runnel logs %s\n", group->example);
-    }
-    if (digest->count > DIGEST_GROUPS)
-        buf_printf(&text, "  and %zu other kinds\n", digest->count - DIGEST_GROUPS);
-    if ((int64_t)looked_at < failed)
-        buf_printf(&text, "  (of the latest %zu)\n", looked_at);
-    fputs(buf_cstr(&text), stdout);
-    fflush(stdout);
-}
-
-int batch_print_digest(struct cli *cli, struct client *client, const char *batch_id, int64_t failed)
-{
-    CLEANUP(digest_release) struct digest digest = {0};
-    CLEANUP(json_free) json_t *list = NULL;
-    CLEANUP(buf_release) struct buf path = {0};
-    buf_append_text(&path, "/api/v1/executions");
-    query_append(&path, "batch_id", batch_id);
-    query_append(&path, "status", "failed,timed_out,lost,cancelled");
-    query_append(&path, "limit", "200");
-    int code = cli_get_json(cli, client, buf_cstr(&path), &list);
-    const json_t *executions = json_object_get(list, "executions");
-    size_t looked_at = 0;
-    for (size_t i = 0; code == 0 && i < json_array_size(executions) && i < DIGEST_MOST; i++) {
-        const json_t *execution = json_array_get(executions, i);
-        if (json_is_string(json_object_get(execution, "retried_as")))
-            continue; // another attempt counts
-        digest_add(&digest, execution,
-                   last_line(cli, client, json_string_value(json_object_get(execution, "execution_id"))));
-        looked_at++;
-    }
-    qsort(digest.groups, digest.count, sizeof(digest.groups[0]), by_count);
-    if (looked_at > 0)
-        digest_print(&digest, failed, looked_at);
-    return code;
 }

@@ -1,15 +1,16 @@
 // `wait`: until executions or batches have ended. `retry`: queues jobs once more.
 #include "cli/batch_display.h"
+#include "cli/batch_follow.h"
 #include "cli/log_reader.h"
 #include "cli/wait.h"
 #include "util/id.h"
 
 #include <poll.h>
 
-#define POLL_MS   2000 // of a batch
-#define SETTLE_MS 200  // between looks for another attempt, which is made right after the end of the last
-#define LOOKS     15
-#define NO_RECORD "&stream=event&event_type=separator&node=none" // the state is wanted, and no line
+#define LOOK_MS        1000
+#define SETTLE_MS      20 // until whether another attempt follows is looked for; that is decided right after the end
+#define SETTLE_MS_MOST 1000
+#define NO_RECORD      "&stream=event&event_type=separator&node=none" // the state is wanted, and no line
 
 static int get_status(struct cli *cli, struct client *client, const char *id, json_t **ret)
 {
@@ -29,29 +30,20 @@ static bool is_over(const json_t *status)
     return status_parse(str_of(word_of(status)), &known) && (status_terminal(known) || known == STATUS_LOST);
 }
 
-// Its rule may want another attempt, which is not there yet.
-static bool may_follow(const json_t *status)
-{
-    const char *word = word_of(status);
-    bool bad = strcmp(word, "failed") == 0 || strcmp(word, "timed_out") == 0 || strcmp(word, "lost") == 0;
-    return bad && json_integer_value(json_object_get(status, "attempt")) <=
-                      json_integer_value(json_object_get(status, "retries"));
-}
-
 int cli_next_attempt(struct cli *cli, struct client *client, const char *id, json_t **ret_status, const char **ret_next)
 {
     *ret_next = NULL;
-    for (int i = 0; i < LOOKS; i++) {
+    for (int wait_ms = SETTLE_MS;; wait_ms = MIN(wait_ms * 2, SETTLE_MS_MOST)) {
         json_free(ret_status);
         int code = get_status(cli, client, id, ret_status);
         const char *next = json_string_value(json_object_get(*ret_status, "retried_as"));
         if (next)
             *ret_next = arena_dup(&cli->arena, str_of(next));
-        if (code || next || !may_follow(*ret_status))
+        // It is false only while the server has not decided yet.
+        if (code || next || !json_is_false(json_object_get(*ret_status, "settled")))
             return code;
-        poll(NULL, 0, SETTLE_MS);
+        poll(NULL, 0, wait_ms);
     }
-    return 0;
 }
 
 // --- One
@@ -100,22 +92,22 @@ static int wait_execution(struct cli *cli, struct client *client, const char *id
 
 static int wait_batch(struct cli *cli, struct client *client, const char *id)
 {
-    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/batches/%s/status", id);
-    for (;;) {
-        CLEANUP(json_free) json_t *status = NULL;
-        CLEANUP(buf_release) struct buf line = {0};
-        int code = cli_get_json(cli, client, path, &status);
-        if (code)
-            return code;
-        if (batch_over(status)) {
-            batch_append_line(&line, status);
-            if (!cli_flag(cli, "quiet"))
-                printf("%s: %s", id, buf_cstr(&line));
-            fflush(stdout);
-            return batch_exit_code(status);
-        }
-        poll(NULL, 0, POLL_MS);
+    struct batch_follow follow;
+    CLEANUP(buf_release) struct buf line = {0};
+    int code = batch_follow_init(&follow, cli, client, id);
+    while (code == 0 && !follow.over) {
+        batch_follow_wait(&follow, NULL, 0, LOOK_MS);
+        code = follow.code;
     }
+    if (code == 0) {
+        batch_append_line(&line, follow.status);
+        if (!cli_flag(cli, "quiet"))
+            printf("%s: %s", id, buf_cstr(&line));
+        fflush(stdout);
+        code = batch_exit_code(follow.status);
+    }
+    batch_follow_release(&follow);
+    return code;
 }
 
 // What has no execution of that name is a batch.

@@ -117,7 +117,10 @@ static enum outcome follow_websocket(struct log_reader *reader)
         client_ws_close(&ws, 1000);
         return is_over(reader) ? OUTCOME_DONE : OUTCOME_LOST;
     }
-    // A proxy that does not know WebSocket gives a foreign answer, or none.
+    // A proxy that does not know WebSocket gives a foreign answer, or none; or it passes on the request without its
+    // upgrade.
+    if (err == ERR_UPGRADE)
+        return OUTCOME_BLOCKED;
     bool ours = log_reader_is_ours(&response);
     if (ours) {
         struct buf *text = log_reader_error_is_final(err) ? &reader->fatal_text : &reader->refusal;

@@ -84,6 +84,55 @@ static void failures_come_with_the_command_that_shows_their_log(void **state)
         0);
 }
 
+static void one_can_be_chosen_of_what_failed_and_what_runs(void **state)
+{
+    (void)state;
+    CLEANUP(buf_release) struct buf out = {0};
+    CLEANUP(json_free)
+    json_t *status = status_of("{\"status\":\"running\",\"total_count\":4,\"completed_count\":0,\"failed_count\":1,"
+                               "\"running_count\":2,\"queued_count\":1,\"skipped_count\":0,\"duration_seconds\":60,"
+                               "\"eta_seconds\":30,\"cost_display\":\"€0.01\",\"failures\":[{\"execution_id\":\"e1\","
+                               "\"status\":\"cancelled\",\"exit_code\":143}]}");
+    CLEANUP(json_free)
+    json_t *running = json_loads("[{\"execution_id\":\"e2\",\"status\":\"running\",\"duration_ms\":4000},"
+                                 "{\"execution_id\":\"e3\",\"status\":\"paused\",\"duration_ms\":null}]",
+                                 0, NULL);
+    struct batch_view view = {.status = status,
+                              .running = running,
+                              .passed_ms = 5000,
+                              .rows = 10,
+                              .keys = true,
+                              .chosen = "e2",
+                              .hint = "keys"};
+    batch_append_view(&out, &view);
+    assert_string_equal(buf_cstr(&out), "[=====>               ] 0/4 complete (1 failed, 2 running, 1 queued)\n"
+                                        "Duration: 1m 5s | ETA: 25s | Cost: €0.01\n"
+                                        "  ✗ cancelled: runnel logs e1\n"
+                                        "> ● running 9s: runnel logs e2\n"
+                                        "  ● paused: runnel logs e3\n"
+                                        "keys\n");
+    assert_int_equal(batch_view_count(&view), 3);
+    assert_string_equal(batch_view_id(&view, 2), "e3");
+    view.rows = 1;
+    assert_int_equal(batch_view_count(&view), 1);
+}
+
+static void a_line_is_cut_where_it_is_seen_to_end(void **state)
+{
+    (void)state;
+    CLEANUP(buf_release) struct buf out = {0};
+    CLEANUP(json_free) json_t *status = status_of(UNDER_WAY);
+    json_object_set_new(status, "failures", json_pack("[{s:s,s:s}]", "execution_id", "e1", "status", "lost"));
+    struct batch_view view = {.status = status, .colour = true, .rows = 1, .width = 22};
+    batch_append_view(&out, &view);
+    assert_non_null(strstr(buf_cstr(&out), "\033[31m✗\033[0m lost: runnel logs e1\n")); // 22 characters
+    buf_reset(&out);
+    view.width = 21;
+    batch_append_view(&out, &view);
+    assert_non_null(strstr(buf_cstr(&out), "\033[31m✗\033[0m lost: runnel logs …\n"));
+    assert_int_equal(batch_line_width(STR("\033[31m✗\033[0m é")), 3);
+}
+
 static void the_summary_has_three_lines(void **state)
 {
     (void)state;
@@ -107,6 +156,8 @@ int main(void)
         cmocka_unit_test(a_batch_without_jobs_is_whole),
         cmocka_unit_test(a_narrow_terminal_cuts_lines),
         cmocka_unit_test(failures_come_with_the_command_that_shows_their_log),
+        cmocka_unit_test(one_can_be_chosen_of_what_failed_and_what_runs),
+        cmocka_unit_test(a_line_is_cut_where_it_is_seen_to_end),
         cmocka_unit_test(the_summary_has_three_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

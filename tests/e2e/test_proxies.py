@@ -19,9 +19,11 @@ import pytest
 from support import DEADLINE
 from support.api import Api, RawConnection, exchange
 from support.cli import Cli
+from support.job_worker import JobWorker
 from support.jobs import fresh_id, output_of
 from support.process import Process
 from support.server import Server
+from support.sse import Stream
 from support.ws import Follower, Runner
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -372,6 +374,31 @@ def test_a_path_and_a_password_of_the_proxy(servers, certificate, tmp_path):
 
 
 # --- A base path
+def test_a_proxy_that_passes_no_upgrades_is_followed_through_by_other_ways(servers, tmp_path):
+    server = servers()
+    api, port = server.api(), free_port()
+    text = f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{server.port}; }} }}\n"
+    jobs = {"job": {"command": ["true"]}, "jobs": [{}, {}]}
+    with running(tmp_path, start_nginx(tmp_path, text), port):
+        cli = Cli(tmp_path / "home", url=f"http://127.0.0.1:{port}", token=server.operator_key)
+        id = api.expect(201, "POST", "/api/v1/batches", jobs)["batch_id"]
+        stream = Stream(Api(port, server.operator_key), id, path=f"/api/v1/batches/{id}/stream")
+        with cli.start("batch", "watch", id) as watching, stream:
+            watching.out.wait_for(b"0/2 complete")
+            assert stream.next().kind == "batch"
+            with JobWorker(server) as worker:
+                job = worker.take().begin()
+                with cli.start("logs", "-f", job.id) as following:
+                    job.end(0, ["one", "two"])
+                    assert following.finish() == 0
+                    assert following.out.data == b"one\ntwo\n" and following.err.data == b""
+                worker.take().end(0)
+            assert watching.finish() == 0
+            while (event := stream.next()).kind == "batch":
+                pass
+            assert event.kind == "complete"
+
+
 def test_every_route_lies_beneath_the_base_path(servers):
     server = servers("--base-path", "/tools/runnel/")
     api = server.api()
