@@ -258,6 +258,8 @@ const struct route api_routes[] = {
      .summary = "status of an execution"},
     {HTTP_M_GET, "/api/v1/executions/{id}/status", ACTION_READ, RESOURCE_EXECUTION, .handle = executions_status,
      .summary = "the same"},
+    {HTTP_M_GET, "/api/v1/executions/{id}/result", ACTION_READ, RESOURCE_EXECUTION, .handle = executions_result,
+     .summary = "what it has left as its result"},
     {HTTP_M_PATCH, "/api/v1/executions/{id}", ACTION_WRITE, RESOURCE_EXECUTION, .body = patch_body,
      .handle = executions_patch, .summary = "status, exit code, metadata, pin"},
     {HTTP_M_DELETE, "/api/v1/executions/{id}", ACTION_CANCEL, RESOURCE_EXECUTION, .query = delete_query,

@@ -54,12 +54,24 @@ static const char *next_attempt(struct cli *cli, const char *id)
     return next;
 }
 
+// Its log says why there is none.
+static void tell_result(struct cli *cli, const char *id)
+{
+    CLEANUP(client_free) struct client *client = NULL;
+    CLEANUP(client_response_release) struct client_response response = {0};
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/result", id);
+    if (cli_flag(cli, "result") && !cli_flag(cli, "quiet") && cli_connect(cli, &client) == 0 &&
+        client_request(client, "GET", path, str_n(NULL, 0), NULL, &response) == 0 && response.status == 404)
+        fprintf(stderr, "runnel: it has left no result; `runnel logs --stream event %s` says why\n", id);
+}
+
 // To the end of its last attempt, as which it exits.
 static int follow(struct cli *cli, const char *id)
 {
     int code = 0;
     while (id) {
         code = follow_one(cli, id);
+        tell_result(cli, id);
         id = code != 0 && cli_value(cli, "retries") ? next_attempt(cli, id) : NULL;
     }
     return code;
@@ -162,6 +174,9 @@ const struct cli_command cmd_run = {
             {0, "image", CLI_VALUE, "IMAGE", "of a container to run it in"},
             {0, "cwd", CLI_VALUE, "FOLDER", "a folder of the worker's machine to run it in"},
             {0, "stdin", CLI_VALUE, "FILE", "what it reads; at most 1 MiB of text"},
+            {0, "result", CLI_VALUE, "json",
+             "keep its output, whole or else its last line, as its result, if that is JSON of at most 64 KiB"},
+            {0, "retention", CLI_VALUE, "DURATION", "how long it is kept after its end; 0: for ever"},
             {0, "timeout", CLI_VALUE, "DURATION", "it is ended after so long"},
             {0, "retries", CLI_VALUE, "N", "try it again so many times"},
             {0, "retry-on", CLI_VALUE_MANY, "END", "failed, timed_out, lost, exit:N, exit:N-M or signal:NAME"},

@@ -67,6 +67,17 @@ static int follow_to_end(struct cli *cli, const char *id, const json_t *status)
     return code;
 }
 
+static int print_result(struct cli *cli, struct client *client, const char *id)
+{
+    CLEANUP(client_response_release) struct client_response response = {0};
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/result", id);
+    int code = cli_call(cli, client, "GET", path, str_n(NULL, 0), &response);
+    if (code)
+        return code;
+    buf_append_byte(&response.body, '\n');
+    return cli_print(cli, &response.body);
+}
+
 // To the end of its last attempt.
 static int wait_execution(struct cli *cli, struct client *client, const char *id)
 {
@@ -81,10 +92,13 @@ static int wait_execution(struct cli *cli, struct client *client, const char *id
         if (code)
             return code;
         if (!next && is_over(status)) {
-            if (!cli_flag(cli, "quiet"))
+            bool result = cli_flag(cli, "result");
+            if (!cli_flag(cli, "quiet") && !result)
                 printf("%s: %s\n", id, word_of(status));
             fflush(stdout);
-            return cli_exit_as_job(cli, status);
+            code = result ? print_result(cli, client, id) : 0;
+            int job_code = cli_exit_as_job(cli, status);
+            return job_code ? job_code : code;
         }
         id = next ? next : id;
     }
@@ -150,10 +164,12 @@ const struct cli_command cmd_wait = {
     .description = "Waits until all of them have ended, and prints how. A job that is tried again is waited for to its "
                    "last attempt.\n\n"
                    "The exit code is that of the job; of several, that of the first one named that did not succeed. Of "
-                   "a batch it is 0 if all of it succeeded, else 1.",
+                   "a batch it is 0 if all of it succeeded, else 1.\n\n"
+                   "--result prints what `run --result json` has kept of each, on a line of its own.",
     .options =
         (const struct cli_option[]){
             {'q', "quiet", CLI_FLAG, NULL, "print nothing"},
+            {0, "result", CLI_FLAG, NULL, "print its result, and only that"},
             {0},
         },
     .examples =

@@ -111,6 +111,10 @@ static int run_runner(struct cli *cli, bool with_command)
         .keep_going = cli_flag(cli, "keep-going"),
         .quiet = cli_flag(cli, "quiet"),
     };
+    const char *result = cli_value(cli, "result");
+    if (result && strcmp(result, "json") != 0)
+        return cli_usage_error(cli, "--result can be json, not \"%s\"", result);
+    options.wants_result = result;
     if (id && !id_execution_valid(str_of(id)))
         return cli_usage_error(cli, "\"%s\" cannot be the identifier of an execution", id);
     int code = append_metadata(cli, &metadata);
@@ -210,6 +214,9 @@ const struct cli_command cmd_wrap = {
         (const struct cli_option[]){
             {'t', "tty", CLI_FLAG, NULL, "give the command a terminal of its own instead of two pipes"},
             SHARED_OPTIONS,
+            {0, "result", CLI_VALUE, "json",
+             "keep what it writes to stdout, whole or else its last line, as the result, if that is JSON of at most "
+             "64 KiB"},
             {0, "resume", CLI_FLAG, NULL,
              "instead of running something, deliver what earlier runs have left behind: all of it, or that of one ID"},
             {0},

@@ -2,6 +2,9 @@
 #include "cli/terminal.h"
 #include "model/status.h"
 
+#define RESULT_SHOWN  200 // bytes
+#define RESULT_DIGITS 15
+
 struct look {
     const char *word, *mark, *colour;
 };
@@ -89,6 +92,32 @@ static void append_attempt(struct buf *out, const json_t *status)
     append_line(out, status, "Retried as", "retried_as");
 }
 
+// In short: `runnel wait --result` prints all of it.
+static void append_result(struct buf *out, const json_t *status)
+{
+    const json_t *result = json_object_get(status, "result");
+    char *text = result && !json_is_null(result)
+                     ? json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(RESULT_DIGITS))
+                     : NULL;
+    if (!text)
+        return;
+    size_t len = strlen(text), shown = utf8_prefix(text, len, RESULT_SHOWN);
+    buf_append_text(out, "Result: ");
+    terminal_append(out, str_n(text, shown));
+    buf_append_text(out, shown < len ? "…\n" : "\n");
+    free(text);
+}
+
+static void append_expiry(struct buf *out, const json_t *status, bool utc)
+{
+    int64_t ms;
+    if (!json_time(status, "expires_at", &ms))
+        return;
+    buf_append_text(out, "Expires: ");
+    when_format(ms, utc, out);
+    buf_append_byte(out, '\n');
+}
+
 void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, struct buf *out)
 {
     const char *word = json_string_value(json_object_get(status, "status"));
@@ -114,6 +143,8 @@ void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, 
     const char *cost = json_string_value(json_object_get(status, "cost_display"));
     if (cost)
         buf_printf(&times, "Cost: %s%s\n", cost, ended ? "" : " (estimated)");
+    append_result(&times, status);
+    append_expiry(&times, status, utc);
     if (times.len > 0)
         buf_printf(out, "%s%.*s", group, STR_ARGS(buf_str(&times)));
 

@@ -236,6 +236,8 @@ int run_order_read(struct cli *cli, json_t **ret)
     add_text(cli, order, "image", "image");
     add_text(cli, order, "name", "name");
     add_text(cli, order, "cwd", "cwd");
+    add_text(cli, order, "result", "result");
+    add_text(cli, order, "retention", "retention");
     add_texts(cli, order, "labels", "label");
     add_texts(cli, order, "retry_on", "retry-on");
     if (code == 0)

@@ -14,7 +14,8 @@ static const size_t owned[] = {
     offsetof(struct execution, cancel_reason),     offsetof(struct execution, command_json),
     offsetof(struct execution, job.demand),        offsetof(struct execution, job.retry_of),
     offsetof(struct execution, job.retried_as),    offsetof(struct execution, job.reason),
-    offsetof(struct execution, account_retention),
+    offsetof(struct execution, account_retention), offsetof(struct execution, details_json),
+    offsetof(struct execution, result_json),
 };
 
 static char **owned_at(struct execution *execution, size_t i)
@@ -161,6 +162,8 @@ void execution_add_fields(struct json_writer *json, const struct execution *exec
     json_add_raw(json, "metadata", str_of(execution->metadata_json));
     json_add_time(json, "expires_at", execution_expires_ms(execution, terms->retention));
     add_runner(json, live);
+    json_add_raw(json, "execution_metadata", str_of(execution->details_json));
+    json_add_raw(json, "result", str_of(execution->result_json));
     json_add_text(json, "workflow_id", execution->workflow_id);
     json_add_text(json, "batch_id", execution->batch_id);
     add_digest(json, execution);

@@ -35,6 +35,8 @@ static void status_shows_all_members_in_order(void **state)
         .batch_id = (char[]){"b"},
         .metadata_json = (char[]){"{\"k\":1}"},
         .command_json = (char[]){"[\"a b\",\"c\"]"},
+        .details_json = (char[]){"{\"cpu_time_ms\":5}"},
+        .result_json = (char[]){"[1.50]"},
     };
     struct execution_live live = {.known = true, .runner_connected = true, .has_lag = true, .lag_records = 3};
     struct json_writer json = json_writer_to(&out);
@@ -48,7 +50,7 @@ static void status_shows_all_members_in_order(void **state)
                "\"exit_code\":137,\"cost_micros\":null,\"cost_display\":null,\"artifacts_count\":null,"
                "\"sealed\":true,\"settled\":true,\"last_index\":42,\"first_sequence\":2,\"duration_ms\":45999,"
                "\"metadata\":{\"k\":1},\"expires_at\":\"2025-12-15T10:30:15.123Z\",\"runner\":{\"connected\":true,"
-               "\"lag_records\":3},"
+               "\"lag_records\":3},\"execution_metadata\":{\"cpu_time_ms\":5},\"result\":[1.50],"
                "\"workflow_id\":\"wf\",\"batch_id\":\"b\",\"digest\":\"0000000000000abc\",\"restored_from\":40,"
                "\"attempt\":null,\"retries\":null,\"retry_of\":null,\"retried_as\":null,\"reason\":null,"
                "\"priority\":null,\"timeout_seconds\":null,\"not_before\":null}");
@@ -61,7 +63,7 @@ static json_t *status_of(const struct execution *execution, int64_t now_ms)
     execution_add_status(&json, NULL, execution, NULL, &TERMS, now_ms);
     json_t *parsed = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(parsed);
-    assert_int_equal(json_object_size(parsed), 35);
+    assert_int_equal(json_object_size(parsed), 37);
     return parsed;
 }
 

@@ -102,6 +102,7 @@ int job_file_parse(json_t *root, struct job_file *ret)
     file.grace_ms = number(root, "grace_ms", JOB_GRACE_MS);
     file.lease_ms = number(root, "lease_ms", 0);
     file.retry_on_lost = json_is_true(json_object_get(root, "retry_on_lost"));
+    file.wants_result = json_is_true(json_object_get(root, "wants_result"));
     file.spec_env_count = (size_t)number(root, "spec_env_count", 0);
     file.argv = texts(json_object_get(root, "argv"));
     file.env = texts(json_object_get(root, "env"));

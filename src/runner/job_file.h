@@ -26,6 +26,7 @@ struct job_file {
     size_t spec_env_count;  // how many variables the submitter gave
     const char *cwd;        // relative to the job's folder, or absolute; NULL: JOB_WORK
     const char *stdin_path; // as cwd; NULL: /dev/null
+    bool wants_result;      // what it leaves on stdout is its result, if that is JSON
     uint64_t timeout_ms;    // 0: none
     uint64_t grace_ms;      // time between TERM and KILL
     uint64_t lease_ms;      // with retry_on_lost: how long it may go on without a word from a server

@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define ADDED_MAX     ((size_t)1024 * 1024)
 #define ROOM_RETRY_MS 500 // the disk may get room without an ack
 
 enum item_kind { ITEM_SLOT, ITEM_RECORD, ITEM_END };
@@ -33,7 +32,7 @@ struct recorder {
     struct transcript *transcript;
     bool waited;
     bool overran; // the spool's limit does not count any more; if there is no room now, the disk is full
-    struct notice spooled, waiting, finished;
+    struct notice spooled, waiting, added, finished;
 
     pthread_mutex_t lock;
     pthread_cond_t wanted; // signalled for items, for room, and at the end
@@ -43,7 +42,9 @@ struct recorder {
     uint64_t consumed_serial;
     struct list_node items;
     struct list_node free_slots[TRANSCRIPT_STREAMS];
-    size_t added_bytes; // of records that were made elsewhere
+    uint64_t added_serial, added_spooled; // numbers of records that were made elsewhere
+    uint64_t consumed_added;              // the same; the thread's
+    int failed;
     bool room, closing, abandoned, overrunning;
     struct recorder_slot *slots; // all slots
 };
@@ -71,6 +72,12 @@ static void deliver_waiting(struct mail *mail)
 {
     struct recorder *recorder = notice_deliver(mail);
     recorder->options.events->waiting(recorder->options.arg);
+}
+
+static void deliver_added(struct mail *mail)
+{
+    struct recorder *recorder = notice_deliver(mail);
+    recorder->options.events->added(recorder->options.arg);
 }
 
 static void deliver_finished(struct mail *mail)
@@ -144,11 +151,6 @@ static void record_slot(struct recorder *recorder, struct recorder_slot *slot)
     slot_unref(recorder, slot);
 }
 
-static size_t item_cost(const struct item *item)
-{
-    return sizeof(*item) + item->message.len + item->extra.len;
-}
-
 static void record_item(struct recorder *recorder, struct item *item)
 {
     struct record record = {.time_ms = item->time_ms,
@@ -161,10 +163,8 @@ static void record_item(struct recorder *recorder, struct item *item)
         record_slot(recorder, item->slot);
         break;
     case ITEM_RECORD:
-        pthread_mutex_lock(&recorder->lock);
-        recorder->added_bytes -= item_cost(item);
-        pthread_mutex_unlock(&recorder->lock);
         transcript_add(recorder->transcript, &record);
+        recorder->consumed_added++;
         break;
     case ITEM_END:
         transcript_end(recorder->transcript, item->stream, item->time_ms);
@@ -196,9 +196,14 @@ static bool take_items(struct recorder *recorder, struct list_node *ret)
 static void tell_spooled(struct recorder *recorder)
 {
     pthread_mutex_lock(&recorder->lock);
+    bool added = recorder->added_spooled != recorder->consumed_added;
     recorder->spooled_serial = recorder->consumed_serial;
+    recorder->added_spooled = recorder->consumed_added;
+    recorder->failed = transcript_failed(recorder->transcript);
     pthread_cond_broadcast(&recorder->spooled_more);
     pthread_mutex_unlock(&recorder->lock);
+    if (added)
+        notice_post(&recorder->added);
 }
 
 static void *recorder_thread(void *arg)
@@ -232,11 +237,12 @@ int recorder_new(const struct recorder_options *options, struct recorder **ret)
     struct recorder *recorder = xcalloc(1, sizeof(*recorder));
     pthread_condattr_t monotonic;
     recorder->options = *options;
-    recorder->transcript = transcript_new(
-        &(struct transcript_options){.message_max = options->message_max, .append = append, .arg = recorder});
+    recorder->transcript = transcript_new(&(struct transcript_options){
+        .message_max = options->message_max, .append = append, .arg = recorder, .result = options->result});
     recorder->slots = xmalloc(TRANSCRIPT_STREAMS * RECORDER_SLOTS * sizeof(*recorder->slots));
     notice_init(&recorder->spooled, recorder, deliver_spooled);
     notice_init(&recorder->waiting, recorder, deliver_waiting);
+    notice_init(&recorder->added, recorder, deliver_added);
     notice_init(&recorder->finished, recorder, deliver_finished);
     pthread_mutex_init(&recorder->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -299,7 +305,7 @@ static void add_item(struct recorder *recorder, struct item item)
     *added = item;
     pthread_mutex_lock(&recorder->lock);
     if (added->kind == ITEM_RECORD)
-        recorder->added_bytes += item_cost(added);
+        recorder->added_serial++;
     if (added->slot)
         added->slot->serial = ++recorder->put_serial;
     list_push_back(&recorder->items, &added->node);
@@ -340,12 +346,12 @@ void recorder_add(struct recorder *recorder, const struct record *record)
     add_item(recorder, item);
 }
 
-bool recorder_behind(struct recorder *recorder)
+int recorder_added(struct recorder *recorder)
 {
     pthread_mutex_lock(&recorder->lock);
-    bool behind = recorder->added_bytes > ADDED_MAX;
+    int result = recorder->failed < 0 ? recorder->failed : recorder->added_spooled == recorder->added_serial;
     pthread_mutex_unlock(&recorder->lock);
-    return behind;
+    return result;
 }
 
 static void set_flag(struct recorder *recorder, bool *flag)

@@ -12,6 +12,7 @@
 
 #include "loop/loop.h"
 #include "model/record.h"
+#include "model/result.h"
 #include "runner/spool.h"
 
 #define RECORDER_SLOT_SIZE (256u * 1024)
@@ -34,6 +35,7 @@ struct recorder_slot { // One pump fills it. The recorder and the pump share it 
 struct recorder_events {
     void (*spooled)(void *arg); // the spool has more, and a notice is due; one call for many appends
     void (*waiting)(void *arg); // the spool is full for the first time
+    void (*added)(void *arg);   // records that were added are in the spool, or will never be: recorder_added tells
     // After recorder_close. Everything is in the spool, or `err` has ended the recording.
     void (*finished)(void *arg, int err);
 };
@@ -44,6 +46,7 @@ struct recorder_options {
     size_t message_max;
     const struct recorder_events *events;
     void *arg;
+    struct result_reader *result; // for transcript_new; the thread's until `finished`
 };
 int recorder_new(const struct recorder_options *options, struct recorder **ret);
 // Only after `finished`, which is the last event.
@@ -66,8 +69,8 @@ void recorder_end(struct recorder *recorder, enum record_stream stream);   // af
 // --- For the loop.
 // Adds a record that was made elsewhere, in order after what was put before. Copies its bytes.
 void recorder_add(struct recorder *recorder, const struct record *record);
-// True if so many such records wait that no more should be added for now.
-bool recorder_behind(struct recorder *recorder);
+// 1 if all that was added is in the spool, 0 if not yet; an error if the recording has ended with it.
+int recorder_added(struct recorder *recorder);
 void recorder_room(struct recorder *recorder); // something was acked: tries again if the spool was full
 // The job has ended, and nobody waits for the server any more. What is still in pipes and buffers, at most a few MiB,
 // is stored beyond the spool's limit. Only a full disk loses it.

@@ -71,6 +71,7 @@ static int make_recorder(struct runner *runner)
         .message_max = runner->options.message_max,
         .events = &runner_recorder_events,
         .arg = runner,
+        .result = runner->options.wants_result ? &runner->result : NULL,
     };
     return recorder_new(&options, &runner->recorder);
 }
@@ -135,6 +136,8 @@ static int start_child(struct runner *runner)
         .mask = &runner->signals.old_mask,
         .default_sigpipe = runner->signals.default_pipe,
     };
+    while (environment.all[runner->env_vars_count])
+        runner->env_vars_count++;
     terminal_init(&runner->terminal, &options.window);
     int err = process_start(&options, &runner->process);
     if (err < 0) {
@@ -302,6 +305,7 @@ int runner_run(const struct runner_options *options, int *ret_exit_code)
     spool_free(&runner.spool);
     run_file_release(&runner.run);
     buf_release(&runner.trouble);
+    result_reader_release(&runner.result);
     free(runner.dir);
     return err;
 }

@@ -32,6 +32,7 @@ struct runner_options {
     // If no server was reached while the job ran: waits for its next attempt only, at most RUNNER_UNREACHED_WAIT_MS.
     bool give_up_unreached;
     bool quiet;
+    bool wants_result; // what the command leaves on stdout is its result, if that is JSON
 };
 // Runs the job to its end. *ret_exit_code is the job's exit code (128+n for a signal); it is 1 instead of 0 if not all
 // output could be passed on, which stderr then says. Must be called from main before it starts other threads. Also

@@ -1,6 +1,7 @@
 // The events of a run, and what follows from each.
 #include "runner/process/descendants.h"
 #include "runner/refusal.h"
+#include "runner/run_details.h"
 #include "runner/runner_private.h"
 #include "util/clock.h"
 
@@ -225,6 +226,27 @@ static void on_waiting(void *arg)
     runner_notice(arg, "the spool is full: the job waits until the server has taken some of it");
 }
 
+static void take_result(struct runner *runner, struct buf *ret)
+{
+    const char *reason;
+    if (runner->options.wants_result && runner->has_child && !result_take(&runner->result, ret, &reason))
+        runner_notice(runner, "no result is kept: %s", reason);
+}
+
+static void add_details(struct runner *runner)
+{
+    CLEANUP(buf_release) struct buf result = {0};
+    CLEANUP(buf_release) struct buf text = {0};
+    struct run_details details = {.env_vars_count = runner->env_vars_count};
+    if (!runner->has_child) // `pipe`, or what could not be started
+        return;
+    take_result(runner, &result);
+    details.result = buf_str(&result);
+    run_details_measure(&details);
+    run_details_append(&details, &text);
+    runner->run.details_json = buf_take(&text);
+}
+
 static void on_finished(void *arg, int err)
 {
     struct runner *runner = arg;
@@ -241,6 +263,7 @@ static void on_finished(void *arg, int err)
     runner->run.exit_code = runner->exit_code;
     if (runner->cancelled)
         snprintf(runner->run.status, sizeof(runner->run.status), "cancelled");
+    add_details(runner);
     // It is saved before the server hears of it. If we are killed now, the next process must report the same outcome.
     err = save_run(runner);
     if (err < 0)
@@ -252,7 +275,7 @@ static void on_finished(void *arg, int err)
     stop_loop_when_over(runner);
 }
 
-const struct recorder_events runner_recorder_events = {on_spooled, on_waiting, on_finished};
+const struct recorder_events runner_recorder_events = {on_spooled, on_waiting, runner_added, on_finished};
 
 void runner_patience_ended(void *arg)
 {

@@ -49,8 +49,10 @@ struct runner {
     struct sync_job sync;
     unsigned run_file_saves; // how often it was saved; a save during a sync is left for the next sync
     int exit_code;
-    bool has_child; // it was started
-    bool job_over;  // the child is gone; or there is no child, and stdin has ended
+    bool has_child;              // it was started
+    size_t env_vars_count;       // that it was started with
+    struct result_reader result; // what may be its result
+    bool job_over;               // the child is gone; or there is no child, and stdin has ended
     bool cancelled;
     bool interrupted_once; // for `pipe`: a key's signal came, and our writer has got it, too
     bool recording_closed;
@@ -60,14 +62,13 @@ struct runner {
     bool unreached;      // at the end: the server was never reached
     int delivery_err;    // why it can never be delivered; 0: it may still be
     struct voice *voice; // or NULL
-    struct timer *voice_timer;
-    int dir_fd;         // of the folder that the voice is in
-    bool killing_rest;  // it was cancelled and has ended, and what it has started has not
-    bool stopping;      // the loop has ended; mail that still comes is ignored
-    struct buf trouble; // what went wrong in the last attempt, for people
-    bool told_away;     // people were told that the server cannot be reached
-    bool impatient;     // do not wait for the server any more
-    bool pass_failed;   // not all of the output could be passed on
+    int dir_fd;          // of the folder that the voice is in
+    bool killing_rest;   // it was cancelled and has ended, and what it has started has not
+    bool stopping;       // the loop has ended; mail that still comes is ignored
+    struct buf trouble;  // what went wrong in the last attempt, for people
+    bool told_away;      // people were told that the server cannot be reached
+    bool impatient;      // do not wait for the server any more
+    bool pass_failed;    // not all of the output could be passed on
 };
 
 // runner_notice.c
@@ -97,6 +98,7 @@ struct runner_environment {
     char **all; // NULL-terminated
     char *ours[RUNNER_VARIABLES];
 };
+void runner_added(void *arg);
 void runner_voice_start(struct runner *runner);
 void runner_voice_end(struct runner *runner); // takes what it has still said; before the recording is closed
 struct runner_environment runner_environment_make(const struct runner *runner);

@@ -4,8 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define VOICE         "voice"
-#define VOICE_WAIT_MS 50 // while more of it is to be recorded than may wait
+#define VOICE "voice"
 
 static void said(void *arg, const struct record *record)
 {
@@ -13,29 +12,30 @@ static void said(void *arg, const struct record *record)
     recorder_add(runner->recorder, record);
 }
 
-static void flush(void *arg)
+// The recorder's thread writes it; runner_added goes on then.
+static int flush(void *arg)
 {
     struct runner *runner = arg;
-    if (!recorder_behind(runner->recorder))
-        return;
-    voice_pause(runner->voice, true);
-    timer_start(runner->voice_timer, VOICE_WAIT_MS);
+    int added = recorder_added(runner->recorder);
+    if (added == 0)
+        voice_pause(runner->voice, true);
+    return MIN(added, 0);
 }
 
 static const struct voice_events voice_events = {said, flush};
 
-static void on_wait(void *arg)
+void runner_added(void *arg)
 {
     struct runner *runner = arg;
-    if (recorder_behind(runner->recorder))
-        timer_start(runner->voice_timer, VOICE_WAIT_MS);
-    else
+    int added = recorder_added(runner->recorder);
+    if (added < 0)
+        voice_fail(runner->voice);
+    else if (added > 0)
         voice_pause(runner->voice, false);
 }
 
 void runner_voice_start(struct runner *runner)
 {
-    runner->voice_timer = timer_new(runner->loop, on_wait, runner);
     runner->dir_fd = open(runner->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     // Without it the job runs all the same.
     if (runner->dir_fd >= 0 &&
@@ -48,7 +48,6 @@ void runner_voice_end(struct runner *runner)
     voice_drain(runner->voice);
     voice_free(&runner->voice);
     close_fd(&runner->dir_fd);
-    timer_free(&runner->voice_timer);
 }
 
 static bool is_named(const char *variable, const char *assignment)

@@ -22,6 +22,11 @@ static void on_spooled(void *arg)
     (void)arg;
 }
 
+static void on_added(void *arg)
+{
+    (void)arg;
+}
+
 static void on_waiting(void *arg)
 {
     struct fixture *fixture = arg;
@@ -37,7 +42,7 @@ static void on_finished(void *arg, int err)
     loop_stop(fixture->loop);
 }
 
-static const struct recorder_events events = {on_spooled, on_waiting, on_finished};
+static const struct recorder_events events = {on_spooled, on_waiting, on_added, on_finished};
 
 static void stop(void *arg)
 {

@@ -63,11 +63,20 @@ static void add_record(void *arg, const struct record *record)
         transcript->failed = ERR_TOO_LARGE;
 }
 
+// A record of what the streams say.
+static void captured(void *arg, const struct record *record)
+{
+    const struct transcript *transcript = arg;
+    if (transcript->options.result && record->stream == STREAM_STDOUT)
+        result_read(transcript->options.result, record->message, record->partial);
+    add_record(arg, record);
+}
+
 void transcript_feed(struct transcript *transcript, const struct transcript_bytes *bytes)
 {
     struct capture *capture = &transcript->captures[bytes->stream];
     capture->onlcr = bytes->onlcr;
-    capture_feed(capture, bytes->data, bytes->len, bytes->time_ms, add_record, transcript);
+    capture_feed(capture, bytes->data, bytes->len, bytes->time_ms, captured, transcript);
 }
 
 void transcript_add(struct transcript *transcript, const struct record *record)
@@ -89,7 +98,7 @@ void transcript_add(struct transcript *transcript, const struct record *record)
 
 void transcript_end(struct transcript *transcript, enum record_stream stream, int64_t time_ms)
 {
-    capture_end(&transcript->captures[stream], time_ms, add_record, transcript);
+    capture_end(&transcript->captures[stream], time_ms, captured, transcript);
 }
 
 static void settle(struct transcript *transcript, struct capture *capture, struct unfinished *unfinished,
@@ -97,7 +106,7 @@ static void settle(struct transcript *transcript, struct capture *capture, struc
 {
     bool known = unfinished->due_ms > 0 && unfinished->begun == capture->begun;
     if (capture_waits(capture) && known && mono_ms >= unfinished->due_ms) {
-        capture_flush(capture, add_record, transcript);
+        capture_flush(capture, captured, transcript);
         known = false;
     }
     if (!capture_waits(capture))

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "model/chunk.h"
+#include "model/result.h"
 
 #define TRANSCRIPT_STREAMS    2 // stdout and stderr
 #define TRANSCRIPT_PARTIAL_MS 1000
@@ -14,6 +15,7 @@ struct transcript_options {
     // Takes a finished chunk. A negative result is final: everything after it is thrown away.
     int (*append)(void *arg, const struct chunk *chunk);
     void *arg;
+    struct result_reader *result; // is given what comes on stdout, as it is recorded; may be NULL
 };
 struct transcript *transcript_new(const struct transcript_options *options);
 void transcript_free(struct transcript **transcript);

@@ -31,12 +31,19 @@ struct voice {
     struct list_node clients;
     unsigned client_count;
     bool paused;
+    bool failed; // nothing is recorded any more, so nothing is answered
 };
+
+static void watch_door(struct voice *voice)
+{
+    watch_set(voice->watch, voice->client_count < VOICE_CLIENTS_MAX ? WATCH_READ : 0);
+}
 
 static void client_free(struct voice_client *client)
 {
     list_remove(&client->node);
     client->voice->client_count--;
+    watch_door(client->voice);
     watch_free(&client->watch);
     close_fd(&client->fd);
     buf_release(&client->line);
@@ -96,13 +103,21 @@ static void take_lines(struct voice_client *client, bool ended)
 
 static void watch_client(struct voice_client *client)
 {
-    watch_set(client->watch, (client->voice->paused ? 0 : WATCH_READ) | (client->answers.len > 0 ? WATCH_WRITE : 0));
+    const struct voice *voice = client->voice;
+    bool answers = client->answers.len > 0 || voice->failed;
+    watch_set(client->watch, voice->paused ? 0 : WATCH_READ | (answers ? WATCH_WRITE : 0));
 }
 
 // False if it is to be let go.
 static bool send_answers(struct voice_client *client)
 {
     struct buf *answers = &client->answers;
+    if (client->voice->failed)
+        return false;
+    if (client->voice->paused) { // what is answered has to be in the spool
+        watch_client(client);
+        return true;
+    }
     ssize_t put = answers->len == 0 ? 0 : send(client->fd, answers->data, answers->len, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (put < 0 && errno != EAGAIN && errno != EINTR)
         return false;
@@ -122,7 +137,8 @@ static bool read_client(struct voice_client *client)
         return errno == EAGAIN || errno == EINTR;
     client->line.len += (size_t)got;
     take_lines(client, got == 0);
-    client->voice->events->flush(client->voice->arg);
+    if (client->voice->events->flush(client->voice->arg) < 0)
+        return false;
     if (client->line.len > VOICE_LINE_MAX) {
         answer_error(&client->answers, ERR_TOO_LARGE, &(struct record_problem){0});
         send_answers(client);
@@ -147,19 +163,20 @@ static void add_client(struct voice *voice, int fd)
     client->voice = voice;
     client->fd = fd;
     list_push_back(&voice->clients, &client->node);
-    if (++voice->client_count > VOICE_CLIENTS_MAX ||
-        watch_new(voice->loop, fd, client_ready, client, &client->watch) < 0) {
+    voice->client_count++;
+    if (watch_new(voice->loop, fd, client_ready, client, &client->watch) < 0)
         client_free(client);
-        return;
-    }
-    watch_client(client);
+    else
+        watch_client(client);
 }
 
 static void accept_clients(struct voice *voice)
 {
     int fd;
-    while ((fd = accept4(voice->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
+    while (voice->client_count < VOICE_CLIENTS_MAX &&
+           (fd = accept4(voice->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
         add_client(voice, fd);
+    watch_door(voice);
 }
 
 static void voice_ready(void *arg, unsigned events)
@@ -188,13 +205,27 @@ int voice_new(struct loop *loop, int dir_fd, const char *name, const struct voic
     return 0;
 }
 
+static void watch_clients(const struct voice *voice)
+{
+    LIST_FOR_EACH_SAFE(node, next, &voice->clients)
+        watch_client(CONTAINER_OF(node, struct voice_client, node));
+}
+
 void voice_pause(struct voice *voice, bool pause)
 {
     if (!voice || voice->paused == pause)
         return;
     voice->paused = pause;
-    LIST_FOR_EACH_SAFE(node, next, &voice->clients)
-        watch_client(CONTAINER_OF(node, struct voice_client, node));
+    watch_clients(voice);
+}
+
+void voice_fail(struct voice *voice)
+{
+    if (!voice)
+        return;
+    voice->failed = true;
+    voice->paused = false;
+    watch_clients(voice);
 }
 
 void voice_drain(struct voice *voice)

@@ -222,6 +222,8 @@ static int write_folder(struct worker *worker, const json_t *message, int dir_fd
     add_user(worker, root);
     add_confinement(worker, root);
     add_cwd(spec, root);
+    const char *result = text(spec, "result");
+    json_object_set_new(root, "wants_result", json_boolean(result && strcmp(result, "json") == 0));
     int err = add_program(worker, spec, dir_fd, root);
     if (err == 0)
         err = add_stdin(worker, spec, dir_fd, root);

@@ -205,10 +205,24 @@ static void an_identifier_is_taken_once_per_account_also_after_a_purge(void **st
     assert_int_equal(catalogue_execution_find(sql, a, STR("same"), &found), 0);
     assert_int_equal(found, row);
     assert_int_equal(catalogue_execution_find(sql, a, STR("sam"), &found), ERR_NOT_FOUND);
+    assert_int_equal(CHANGE(sql, catalogue_result_set(sql, row, STR("{\"n\":1}"), STR(""))), 0);
     assert_int_equal(CHANGE(sql, catalogue_execution_purge(sql, row)), 0);
+    assert_int_equal(ask(sql, "SELECT count(*) FROM results"), 0);
     assert_int_equal(create(sql, described(a, "same", NULL), NULL), ERR_EXPIRED);
     assert_int_equal(ask(sql, "SELECT count(*) FROM labels"), 0);
     assert_int_equal(ask(sql, "SELECT count(*) FROM documents"), 0);
+}
+
+static void the_first_result_stays_and_is_read_with_its_execution(void **state)
+{
+    struct sql *sql = *state;
+    int64_t a = make_account(sql, "a"), row = make_execution(sql, a, "e", NULL);
+    CLEANUP(execution_release) struct execution found = {0};
+    assert_int_equal(CHANGE(sql, catalogue_result_set(sql, row, STR(""), STR("[1.50]"))), 0);
+    assert_int_equal(CHANGE(sql, catalogue_result_set(sql, row, STR("{}"), STR("2"))), 0);
+    assert_int_equal(catalogue_execution_get(sql, row, &found), 0);
+    assert_string_equal(found.result_json, "[1.50]");
+    assert_null(found.details_json);
 }
 
 static void an_outcome_and_the_end_of_the_log_are_kept_bit_for_bit(void **state)
@@ -456,6 +470,7 @@ int main(void)
         TEST(an_execution_comes_back_as_it_was_made),
         TEST(a_request_without_a_command_has_none),
         TEST(an_identifier_is_taken_once_per_account_also_after_a_purge),
+        TEST(the_first_result_stays_and_is_read_with_its_execution),
         TEST(an_outcome_and_the_end_of_the_log_are_kept_bit_for_bit),
         TEST(a_fold_never_goes_back),
         TEST(what_is_told_of_an_execution_is_kept),

@@ -19,6 +19,7 @@ static void grow(struct sql *sql)
         "CASE WHEN i % 100 < 10 THEN 'running' ELSE 'completed' END, CASE WHEN i % 100 < 10 THEN 0 ELSE 1 END, i, "
         "'o' || i % 97, 'b' || i % 1009, 'w' || i % 1013 FROM n",
         "INSERT INTO documents(execution, metadata) SELECT id, '{}' FROM executions",
+        "INSERT INTO results(execution, details) SELECT id, '{}' FROM executions WHERE id % 10 = 0",
         "INSERT INTO labels(account, name, value, execution) SELECT account, 'n', 'v' || id % 1009, id FROM executions",
         "INSERT INTO idempotency(account, key, request_hash, execution, created_ms) SELECT account, 'k' || id, 0, id, "
         "id "

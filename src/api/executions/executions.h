@@ -7,6 +7,7 @@
 void executions_create(struct call *call);
 void executions_list(struct call *call);
 void executions_status(struct call *call);
+void executions_result(struct call *call);
 void executions_patch(struct call *call);
 void executions_delete(struct call *call);
 

@@ -27,6 +27,19 @@ static void observe(const struct call *call)
     metrics_observe_ns(options->metrics, options->shard, METRIC_status_seconds, clock_mono_ns() - call->began_ns);
 }
 
+// As the job wrote it: no number of it is read and written again.
+void executions_result(struct call *call)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    struct json_writer json = json_writer_to(&text);
+    if (!call->execution.result_json) {
+        call_fail(call, ERR_NOT_FOUND, call->execution.sealed ? "it has left no result" : "it has no result yet");
+        return;
+    }
+    json_add_raw(&json, NULL, str_of(call->execution.result_json));
+    call_answer(call, 200, &json);
+}
+
 // --- Of a job that waits, with why
 
 struct waiting {

@@ -23,6 +23,8 @@ extern const struct field job_fields[]; // of a job of a batch
         {"name", "shown", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},                                        \
         {"cwd", "folder to run it in; a fresh one without it", .type = FIELD_TEXT, .max = 4096, .flags = FIELD_NULL},  \
         {"stdin", "what it reads; nothing without it", .type = FIELD_TEXT, .max = 1024 * 1024, .flags = FIELD_NULL},   \
+        {"result", "json: what it leaves on stdout, whole or else its last line, is kept as `result` if it is JSON",   \
+         .type = FIELD_WORD, .words = "json", .flags = FIELD_NULL},                                                    \
         {"workflow_id", "to find it by", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},                         \
         {"metadata", "at most 64 KiB, and 1,000 members on all levels", .type = FIELD_METADATA, .flags = FIELD_NULL},  \
         {"retention",        "how long it is kept after its end, such as 7d; 0: for ever",                             \

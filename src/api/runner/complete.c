@@ -7,6 +7,7 @@ struct completion {
     struct store_complete complete;
     struct runner_stream *stream; // it stays until this is answered, even if it has ended
     struct api *api;
+    struct runner_details details;
     char producer[STORE_PRODUCER_MAX + 1];
 };
 
@@ -30,6 +31,7 @@ static void complete_done(struct store_op *op)
     if (!open)
         free(stream);
     store_op_release(op);
+    runner_details_release(&it->details);
     free(it);
 }
 
@@ -108,6 +110,10 @@ void runner_complete(struct runner_stream *stream, const json_t *message)
         runner_send_error(stream, ERR_INVALID, problem, intake_accepted(stream->intake));
         return;
     }
+    runner_details_parse(json_object_get(message, "details"), &it->details);
+    it->complete.reason = buf_str(&it->details.reason);
+    it->complete.details = buf_str(&it->details.execution);
+    it->complete.result = buf_str(&it->details.result);
     intake_flush(stream->intake);
     it->stream = stream;
     it->api = api;

@@ -27,4 +27,13 @@ void runner_send_error(struct runner_stream *stream, int err, const char *detail
 // Ends it from this side.
 void runner_end(struct runner_stream *stream, int err, const char *reason);
 bool runner_parse_digest(const json_t *value, uint64_t *ret);
+
+// --- details.c
+struct runner_details { // what a runner tells beside the outcome; texts without data: nothing
+    struct buf reason, execution, result;
+};
+// Takes what makes sense, and leaves out the rest: a log must be able to end whatever is told of it. `details` may be
+// NULL.
+void runner_details_parse(const json_t *details, struct runner_details *ret);
+void runner_details_release(struct runner_details *details);
 void runner_complete(struct runner_stream *stream, const json_t *message);

@@ -2,11 +2,10 @@
 // its program has ended, nothing that descends from it is left, and all that it wrote is in the spool.
 #include "runner/job/job_private.h"
 #include "runner/process/descendants.h"
+#include "runner/run_details.h"
 #include "util/clock.h"
-#include "util/json_writer.h"
 
 #include <errno.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #define QUIET_MS     1000  // what the program has left running may say more until nothing came for so long
@@ -171,25 +170,19 @@ static void on_linger(void *arg)
 
 static void add_details(struct job_runner *runner, struct buf *out)
 {
-    struct rusage usage;
-    struct json_writer json = json_writer_to(out);
-    uint64_t peak = 0, cpu_us = 0;
-    json_open_object(&json, NULL);
-    if (runner->reason.len > 0)
-        json_add_str(&json, "reason", buf_str(&runner->reason));
-    if (runner->file.runtime_version)
-        json_add_text(&json, "runtime_version", runner->file.runtime_version);
-    json_add_u64(&json, "env_vars_count", runner->file.spec_env_count);
-    if (runner->started && getrusage(RUSAGE_CHILDREN, &usage) == 0) {
-        peak = (uint64_t)usage.ru_maxrss * 1024; // of the largest process
-        cpu_us = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
-                 (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-        cgroup_memory_peak(&runner->cgroup, &peak);
-        cgroup_cpu_time(&runner->cgroup, &cpu_us);
-        json_add_u64(&json, "peak_memory_bytes", peak);
-        json_add_u64(&json, "cpu_time_ms", cpu_us / 1000);
+    struct run_details details = {
+        .reason = buf_str(&runner->reason),
+        .result = buf_str(&runner->result_json),
+        .runtime_version = runner->file.runtime_version,
+        .env_vars_count = runner->file.spec_env_count,
+    };
+    if (runner->started)
+        run_details_measure(&details);
+    if (details.measured) {
+        cgroup_memory_peak(&runner->cgroup, &details.peak_memory_bytes);
+        cgroup_cpu_time(&runner->cgroup, &details.cpu_us);
     }
-    json_close(&json);
+    run_details_append(&details, out);
 }
 
 int job_finish(struct job_runner *runner)

@@ -31,6 +31,7 @@ static void fail(struct job_runner *runner, int err)
     if (runner->recording_failed)
         return;
     runner->recording_failed = true;
+    voice_fail(runner->voice);
     runner->hooks->stop(runner, "failed", reason, runner->file.grace_ms);
 }
 
@@ -171,6 +172,18 @@ bool job_output_open(const struct job_runner *runner)
     return runner->outputs[0].fd >= 0 || runner->outputs[1].fd >= 0;
 }
 
+static void take_result(struct job_runner *runner)
+{
+    const char *reason;
+    if (!runner->file.wants_result || !runner->started || runner->result_taken)
+        return;
+    runner->result_taken = true;
+    if (result_take(&runner->result, &runner->result_json, &reason))
+        return;
+    CLEANUP(free_ptr) char *text = xasprintf("no result is kept: %s", reason);
+    job_output_event(runner, "result_missing", LEVEL_WARNING, text);
+}
+
 void job_output_close(struct job_runner *runner)
 {
     // What is in the pipes, at most their size, goes beyond the spool's limit rather than being lost.
@@ -179,6 +192,7 @@ void job_output_close(struct job_runner *runner)
             ;
         end_output(&runner->outputs[i]);
     }
+    take_result(runner);
     job_output_settle(runner);
 }
 
@@ -206,9 +220,12 @@ static void voice_said(void *arg, const struct record *record)
     transcript_add(runner->transcript, record);
 }
 
-static void voice_flush(void *arg)
+// While the spool is full, the voice is paused.
+static int voice_flush(void *arg)
 {
+    const struct job_runner *runner = arg;
     job_output_settle(arg);
+    return runner->recording_failed ? ERR_IO : MIN(transcript_failed(runner->transcript), 0);
 }
 
 static const struct voice_events voice_events = {voice_said, voice_flush};
@@ -261,7 +278,10 @@ int job_output_new(struct job_runner *runner)
     runner->room_timer = timer_new(runner->loop, on_room, runner);
     runner->sync_timer = timer_new(runner->loop, job_output_sync, runner);
     runner->transcript =
-        transcript_new(&(struct transcript_options){.message_max = file->message_max, .append = append, .arg = runner});
+        transcript_new(&(struct transcript_options){.message_max = file->message_max,
+                                                    .append = append,
+                                                    .arg = runner,
+                                                    .result = file->wants_result ? &runner->result : NULL});
     int err = voice_new(runner->loop, runner->dir_fd, JOB_VOICE, &voice_events, runner, &runner->voice);
     bool given = err < 0 || !file->has_user ||
                  fchownat(runner->dir_fd, JOB_VOICE, file->user.uid, file->user.gid, AT_SYMLINK_NOFOLLOW) == 0;
@@ -285,4 +305,6 @@ void job_output_free(struct job_runner *runner)
         free(pending);
     }
     transcript_free(&runner->transcript);
+    result_reader_release(&runner->result);
+    buf_release(&runner->result_json);
 }

@@ -78,8 +78,11 @@ struct job_runner {
     // What it says
     struct job_output outputs[2];
     struct voice *voice;
-    struct list_node pending; // chunks; while there are any, nothing is read
-    uint64_t last_output_ms;  // monotonic
+    struct list_node pending;    // chunks; while there are any, nothing is read
+    uint64_t last_output_ms;     // monotonic
+    struct result_reader result; // what may be its result
+    struct buf result_json;      // what is; or empty
+    bool result_taken;
     struct timer *partial_timer, *room_timer;
     bool recording_failed;
 

@@ -88,6 +88,8 @@ int catalogue_executions_restored(struct sql *sql); // marks the open ones
 // --- documents.c
 // Returns the metadata after a patch, as metadata_merge does. Owned by the caller.
 int catalogue_metadata_judge(struct sql *sql, int64_t row, struct str patch, size_t max, char **ret);
+// What its runner tells at its end; empty: nothing. The first one stays.
+int catalogue_result_set(struct sql *sql, int64_t row, struct str details, struct str result);
 // Sets the metadata with its labels. `spec` without data: unchanged.
 int catalogue_documents_set(struct sql *sql, int64_t account, int64_t row, struct str spec, struct str metadata);
 int catalogue_metadata_set(struct sql *sql, int64_t account, int64_t row, struct str metadata);

@@ -34,6 +34,15 @@ int catalogue_documents_set(struct sql *sql, int64_t account, int64_t row, struc
     return err < 0 ? ERR_INTERNAL : labelled.err; // the caller has checked that it is an object
 }
 
+int catalogue_result_set(struct sql *sql, int64_t row, struct str details, struct str result)
+{
+    struct sql_statement *set = sql_statement(sql, CATALOGUE_RESULT_SET);
+    sql_bind_i64(set, 1, row);
+    sql_bind_text(set, 2, details.len > 0 ? details : (struct str){0});
+    sql_bind_text(set, 3, result.len > 0 ? result : (struct str){0});
+    return sql_run(set, NULL);
+}
+
 // The merge happens here and not in the caller: of two patches at the same time, each finds what the other one has
 // left.
 int catalogue_metadata_judge(struct sql *sql, int64_t row, struct str patch, size_t max, char **ret)

@@ -35,7 +35,9 @@ static int execution_from_row(const struct sql_statement *row, struct execution 
     ret->has_retention = !sql_null(row, 28);
     ret->retention_ms = sql_i64(row, 28);
     ret->account_retention = sql_dup(row, 29);
-    job_view_from_row(row, 30, &ret->job);
+    ret->details_json = sql_dup(row, 30);
+    ret->result_json = sql_dup(row, 31);
+    job_view_from_row(row, 32, &ret->job);
     return 0;
 }
 
@@ -187,7 +189,7 @@ int catalogue_execution_cancel(struct sql *sql, int64_t row, struct str reason)
 int catalogue_execution_purge(struct sql *sql, int64_t row)
 {
     static const enum catalogue_statement steps[] = {CATALOGUE_EXECUTION_PURGE, CATALOGUE_DOCUMENT_DELETE,
-                                                     CATALOGUE_LABELS_DELETE};
+                                                     CATALOGUE_LABELS_DELETE, CATALOGUE_RESULT_DELETE};
     int err = catalogue_job_purge(sql, row);
     for (size_t i = 0; i < ARRAY_LEN(steps) && err == 0; i++)
         err = run_for(sql, steps[i], row);

@@ -58,11 +58,13 @@
     "e.started_ms, e.completed_ms, e.sealed_ms, e.next_sequence, e.first_sequence, e.epoch, e.digest, "       \
     "e.message_bytes, e.owner, e.script_filename, e.runtime, e.worker_id, e.worker_hostname, e.workflow_id, " \
     "e.batch_id, CASE WHEN length(d.spec) < 262144 THEN {command} END, d.metadata, e.cancel_reason, "         \
-    "e.restored_from, e.retention_ms, (SELECT a.retention FROM accounts a WHERE a.id = e.account), " JOB_VIEW_COLUMNS
+    "e.restored_from, e.retention_ms, (SELECT a.retention FROM accounts a WHERE a.id = e.account), "          \
+    "r.details, r.result, " JOB_VIEW_COLUMNS
 
 #define EXECUTION_STATEMENTS(X)                                                                                        \
-    X(EXECUTION_BY_ROW, "SELECT " EXECUTION_COLUMNS " FROM executions e LEFT JOIN documents d ON d.execution = e.id "  \
-                        "LEFT JOIN jobs j ON j.execution = e.id WHERE e.id = ?1")                                      \
+    X(EXECUTION_BY_ROW,                                                                                                \
+      "SELECT " EXECUTION_COLUMNS " FROM executions e LEFT JOIN documents d ON d.execution = e.id "                    \
+      "LEFT JOIN jobs j ON j.execution = e.id LEFT JOIN results r ON r.execution = e.id WHERE e.id = ?1")              \
     X(EXECUTION_ROW_OF, "SELECT id FROM executions WHERE account = ?1 AND execution_id = ?2")                          \
     X(EXECUTION_HEAD,                                                                                                  \
       "SELECT account, status, sealed, purged, exit_code, epoch, started_ms, completed_ms, sealed_ms, "                \
@@ -92,6 +94,8 @@
       "INSERT INTO documents(execution, spec, metadata) VALUES(?1, ?2, ?3) ON CONFLICT(execution) DO UPDATE "          \
       "SET spec = coalesce(excluded.spec, documents.spec), metadata = excluded.metadata")                              \
     X(DOCUMENT_DELETE, "DELETE FROM documents WHERE execution = ?1")                                                   \
+    X(RESULT_SET, "INSERT INTO results(execution, details, result) VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING")         \
+    X(RESULT_DELETE, "DELETE FROM results WHERE execution = ?1")                                                       \
     X(METADATA_GET, "SELECT metadata FROM documents WHERE execution = ?1")                                             \
     X(LABEL_INSERT, "INSERT INTO labels(account, name, value, execution) VALUES(?1, ?2, ?3, ?4) "                      \
                     "ON CONFLICT DO NOTHING")                                                                          \

@@ -68,10 +68,11 @@ void query_count_open(struct sqlite_store *store, struct db *db, struct store_op
 // Bytes that it takes beyond the struct. Only metadata may be large.
 static size_t text_bytes(const struct execution *execution)
 {
-    const char *texts[] = {execution->execution_id,  execution->owner,        execution->script_filename,
-                           execution->runtime,       execution->worker_id,    execution->worker_hostname,
-                           execution->workflow_id,   execution->batch_id,     execution->spec_json,
-                           execution->metadata_json, execution->cancel_reason};
+    const char *texts[] = {execution->execution_id,  execution->owner,         execution->script_filename,
+                           execution->runtime,       execution->worker_id,     execution->worker_hostname,
+                           execution->workflow_id,   execution->batch_id,      execution->spec_json,
+                           execution->metadata_json, execution->cancel_reason, execution->details_json,
+                           execution->result_json};
     size_t bytes = 0;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         bytes += texts[i] ? strlen(texts[i]) : 0;

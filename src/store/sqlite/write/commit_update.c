@@ -35,7 +35,7 @@ static int complete_apply(struct sqlite_store *store, struct store_complete *com
         if (err < 0)
             return err;
     }
-    bool ends = !status_terminal(head->sequence.status);
+    bool ends = !status_terminal(head->sequence.status), seals = !head->sequence.sealed;
     int err = outcome_change(store, head,
                              &(struct outcome_ask){
                                  .cause = OUTCOME_ENDED,
@@ -44,6 +44,8 @@ static int complete_apply(struct sqlite_store *store, struct store_complete *com
                                  .exit_code = complete->exit_code,
                                  .completed_ms = complete->completed_ms,
                              });
+    if (err == 0 && seals && complete->details.len + complete->result.len > 0)
+        err = catalogue_result_set(store->db.sql, head->row, complete->details, complete->result);
     if (err < 0 || !ends || complete->reason.len == 0)
         return err;
     return catalogue_job_reason(store->db.sql, head->row, complete->reason);
