@@ -41,12 +41,12 @@ struct store_complete {
     enum execution_status status;
     bool has_exit_code;
     int exit_code;
-    int64_t completed_ms;           // when the job ended; 0, or a time before its start, means now
-    struct str reason;              // of a job: why it ended so, for people; empty: none. Kept if it ends by this
+    int64_t completed_ms; // when the job ended; 0, or a time before its start, means now
+    struct str reason;    // of a job: why it ended so, for people; empty: none. Kept if it ends by this
     // What else there is to know of how it ran, an object; and its result (model/result.h). Empty: none. Kept with the
     // seal.
     struct str details, result;
-    struct execution ret_execution; // also set for ERR_SEALED; with the same outcome that is fine, and err is 0
+    struct execution ret_execution;        // also set for ERR_SEALED; with the same outcome that is fine, and err is 0
     struct sequence_producer ret_producer; // as it is stored then; the hash of its last record is not for callers
 };
 
