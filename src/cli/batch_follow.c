@@ -114,9 +114,9 @@ static void ask(struct batch_follow *follow)
 
 // --- Both
 
-int batch_follow_init(struct batch_follow *follow, struct cli *cli, struct client *client, const char *id)
+int batch_follow_init(struct batch_follow *follow, struct cli *cli, struct client *client, const char *id, bool exists)
 {
-    *follow = (struct batch_follow){.cli = cli, .client = client, .id = id};
+    *follow = (struct batch_follow){.cli = cli, .client = client, .id = id, .reached = exists};
     int code = link_init(&follow->link, cli);
     follow->link.owner = follow;
     follow->link.opened = on_opened;

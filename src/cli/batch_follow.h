@@ -21,7 +21,8 @@ struct batch_follow {
     void (*message)(void *owner, const char *execution_id, struct str json);
 };
 
-int batch_follow_init(struct batch_follow *follow, struct cli *cli, struct client *client, const char *id);
+// `exists`: the server has just said so. Then it is not given up when the server cannot be reached.
+int batch_follow_init(struct batch_follow *follow, struct cli *cli, struct client *client, const char *id, bool exists);
 void batch_follow_release(struct batch_follow *follow);
 // Polls these descriptors and the stream's own, at most so long, and takes what has come.
 void batch_follow_wait(struct batch_follow *follow, struct pollfd *fds, size_t count, int most_ms);

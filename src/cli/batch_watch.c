@@ -337,12 +337,12 @@ static void log_message(void *owner, const char *execution_id, struct str json)
         batch_log_take(watch->log, execution_id, json);
 }
 
-int batch_watch(struct cli *cli, struct client *client, const char *batch_id)
+int batch_watch(struct cli *cli, struct client *client, const char *batch_id, bool exists)
 {
     struct batch_watch watch = {.cli = cli, .client = client, .id = batch_id, .list_due = true};
     output_init(&watch.out, STDOUT_FILENO);
     keys_init(&watch.keys, watch.out.is_terminal);
-    int code = batch_follow_init(&watch.follow, cli, client, batch_id);
+    int code = batch_follow_init(&watch.follow, cli, client, batch_id, exists);
     watch.follow.owner = &watch;
     watch.follow.opened = log_opened;
     watch.follow.message = log_message;

@@ -59,11 +59,16 @@ static int batch_retry(struct cli *cli, struct client *client, const char *id)
     return batch_post(cli, client, id, "retry");
 }
 
+static int batch_watched(struct cli *cli, struct client *client, const char *id)
+{
+    return batch_watch(cli, client, id, false);
+}
+
 static const struct {
     const char *word;
     int (*act)(struct cli *cli, struct client *client, const char *id);
 } actions[] = {
-    {"status", batch_status}, {"watch", batch_watch}, {"cancel", batch_cancel},
+    {"status", batch_status}, {"watch", batch_watched}, {"cancel", batch_cancel},
     {"close", batch_close},   {"retry", batch_retry},
 };
 

@@ -124,7 +124,7 @@ static int run_batch(struct cli *cli, json_t *order)
     const char *id = json_string_value(json_object_get(answer, "batch_id"));
     if (cli_flag(cli, "watch")) {
         fprintf(stderr, "runnel: batch %s\n", id);
-        return batch_watch(cli, client, id);
+        return batch_watch(cli, client, id, true);
     }
     CLEANUP(json_text_free) char *line = cli_json(cli) ? json_dumps(answer, JSON_COMPACT) : NULL;
     printf("%s\n", line ? line : id);

@@ -108,7 +108,7 @@ static int wait_batch(struct cli *cli, struct client *client, const char *id)
 {
     struct batch_follow follow;
     CLEANUP(buf_release) struct buf line = {0};
-    int code = batch_follow_init(&follow, cli, client, id);
+    int code = batch_follow_init(&follow, cli, client, id, true);
     while (code == 0 && !follow.over) {
         batch_follow_wait(&follow, NULL, 0, LOOK_MS);
         code = follow.code;

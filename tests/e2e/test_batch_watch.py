@@ -228,10 +228,11 @@ def test_a_pipe_gets_a_line_for_each_change_and_no_other(house):
 
 
 def test_watching_goes_on_when_the_server_is_back(house):
-    server, _, cli = house
+    server, api, cli = house
     id = submitted(cli, 1)
     with cli.start("batch", "watch", id) as watching, cli.start("wait", id) as waiting:
         watching.out.wait_for(b"0/1 complete")
+        eventually(lambda: api.metrics()["runnel_followers"] == 2, "both follow it")
         server.process.signal(signal.SIGKILL)
         server.process.wait()
         watching.err.wait_for(b"connection lost; reconnecting")
