@@ -252,6 +252,7 @@ def test_each_takes_a_place_among_the_followers_of_the_account(servers, label):
         stream.next()
         socket.subscribe(ids[1])
         socket.expect("batch")
+        assert api.metrics()["runnel_followers"] == 2
         assert Events(api, ids[2]).status == 429
         socket.subscribe(ids[2])
         error = socket.expect("error")
