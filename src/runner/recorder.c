@@ -237,8 +237,11 @@ int recorder_new(const struct recorder_options *options, struct recorder **ret)
     struct recorder *recorder = xcalloc(1, sizeof(*recorder));
     pthread_condattr_t monotonic;
     recorder->options = *options;
-    recorder->transcript = transcript_new(&(struct transcript_options){
-        .message_max = options->message_max, .append = append, .arg = recorder, .result = options->result});
+    recorder->transcript = transcript_new(&(struct transcript_options){.message_max = options->message_max,
+                                                                       .mask = options->mask,
+                                                                       .append = append,
+                                                                       .arg = recorder,
+                                                                       .result = options->result});
     recorder->slots = xmalloc(TRANSCRIPT_STREAMS * RECORDER_SLOTS * sizeof(*recorder->slots));
     notice_init(&recorder->spooled, recorder, deliver_spooled);
     notice_init(&recorder->waiting, recorder, deliver_waiting);

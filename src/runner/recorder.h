@@ -11,6 +11,7 @@
 #pragma once
 
 #include "loop/loop.h"
+#include "model/mask.h"
 #include "model/record.h"
 #include "model/result.h"
 #include "runner/spool.h"
@@ -44,6 +45,7 @@ struct recorder_options {
     struct spool *spool;
     struct loop *loop;
     size_t message_max;
+    const struct mask *mask; // as in struct transcript_options
     const struct recorder_events *events;
     void *arg;
     struct result_reader *result; // for transcript_new; the thread's until `finished`

@@ -1,5 +1,6 @@
 #include "runner/transcript.h"
 
+#include "model/record_mask.h"
 #include "runner/capture.h"
 
 #define ZSTD_LEVEL 1
@@ -15,6 +16,7 @@ struct unfinished {  // text of a stream that waits for its newline
 struct transcript {
     struct transcript_options options;
     struct capture captures[TRANSCRIPT_STREAMS];
+    struct masker maskers[TRANSCRIPT_STREAMS]; // with options.mask
     struct unfinished unfinished[TRANSCRIPT_STREAMS];
     struct chunk_builder *builder;
     int failed; // everything is thrown away from then on
@@ -27,6 +29,8 @@ struct transcript *transcript_new(const struct transcript_options *options)
     transcript->builder = chunk_builder_new();
     for (int stream = 0; stream < TRANSCRIPT_STREAMS; stream++)
         capture_init(&transcript->captures[stream], (enum record_stream)stream, options->message_max);
+    for (int stream = 0; stream < TRANSCRIPT_STREAMS; stream++)
+        masker_init(&transcript->maskers[stream], options->mask);
     return transcript;
 }
 
@@ -37,6 +41,8 @@ void transcript_free(struct transcript **transcript_ptr)
         return;
     for (int stream = 0; stream < TRANSCRIPT_STREAMS; stream++)
         capture_release(&transcript->captures[stream]);
+    for (int stream = 0; stream < TRANSCRIPT_STREAMS; stream++)
+        masker_release(&transcript->maskers[stream]);
     chunk_builder_free(&transcript->builder);
     free(transcript);
 }
@@ -72,14 +78,31 @@ static void captured(void *arg, const struct record *record)
     add_record(arg, record);
 }
 
+struct feeding { // what a masker gives on
+    struct transcript *transcript;
+    struct capture *capture;
+    int64_t time_ms;
+};
+
+static void feed_masked(void *arg, struct str bytes)
+{
+    const struct feeding *feeding = arg;
+    capture_feed(feeding->capture, bytes.data, bytes.len, feeding->time_ms, captured, feeding->transcript);
+}
+
 void transcript_feed(struct transcript *transcript, const struct transcript_bytes *bytes)
 {
     struct capture *capture = &transcript->captures[bytes->stream];
     capture->onlcr = bytes->onlcr;
-    capture_feed(capture, bytes->data, bytes->len, bytes->time_ms, captured, transcript);
+    if (!transcript->options.mask) {
+        capture_feed(capture, bytes->data, bytes->len, bytes->time_ms, captured, transcript);
+        return;
+    }
+    struct feeding feeding = {transcript, capture, bytes->time_ms};
+    masker_feed(&transcript->maskers[bytes->stream], str_n(bytes->data, bytes->len), feed_masked, &feeding);
 }
 
-void transcript_add(struct transcript *transcript, const struct record *record)
+static void add_parts(struct transcript *transcript, const struct record *record)
 {
     struct record part = *record;
     struct str rest = record->message;
@@ -96,8 +119,20 @@ void transcript_add(struct transcript *transcript, const struct record *record)
     add_record(transcript, &part);
 }
 
+void transcript_add(struct transcript *transcript, const struct record *record)
+{
+    CLEANUP(record_masked_release) struct record_masked scratch = {0};
+    struct record masked = *record;
+    if (transcript->options.mask)
+        record_mask(transcript->options.mask, record, &scratch, &masked);
+    add_parts(transcript, &masked);
+}
+
 void transcript_end(struct transcript *transcript, enum record_stream stream, int64_t time_ms)
 {
+    struct feeding feeding = {transcript, &transcript->captures[stream], time_ms};
+    if (transcript->options.mask)
+        masker_end(&transcript->maskers[stream], feed_masked, &feeding);
     capture_end(&transcript->captures[stream], time_ms, captured, transcript);
 }
 

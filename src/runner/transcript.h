@@ -3,6 +3,7 @@
 #pragma once
 
 #include "model/chunk.h"
+#include "model/mask.h"
 #include "model/result.h"
 
 #define TRANSCRIPT_STREAMS    2 // stdout and stderr
@@ -12,6 +13,9 @@ struct transcript;
 
 struct transcript_options {
     size_t message_max;
+    // What is masked in all that comes, before it is a record; NULL: nothing. Borrowed. What may be the beginning of
+    // such a text is no text that waits: it does not become a partial record.
+    const struct mask *mask;
     // Takes a finished chunk. A negative result is final: everything after it is thrown away.
     int (*append)(void *arg, const struct chunk *chunk);
     void *arg;
