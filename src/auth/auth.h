@@ -26,6 +26,7 @@ enum action {
     ACTION_WORK,    // service admin operator: a worker's socket
     ACTION_PURGE,   // admin operator
     ACTION_KEYS,    // admin operator
+    ACTION_SECRETS, // admin operator: makes and deletes them; whoever may submit uses them
     ACTION_OPERATE, // operator
     ACTION_PUBLIC,  // needs no credential
     ACTION_COUNT

@@ -15,7 +15,7 @@ static const size_t owned[] = {
     offsetof(struct execution, job.demand),        offsetof(struct execution, job.retry_of),
     offsetof(struct execution, job.retried_as),    offsetof(struct execution, job.reason),
     offsetof(struct execution, account_retention), offsetof(struct execution, details_json),
-    offsetof(struct execution, result_json),
+    offsetof(struct execution, result_json),       offsetof(struct execution, job.secrets),
 };
 
 static char **owned_at(struct execution *execution, size_t i)
@@ -104,6 +104,16 @@ bool execution_settled(const struct execution *execution)
     return status_terminal(execution->status) || execution->status == STATUS_LOST;
 }
 
+// Their names, never their values.
+static void add_secrets(struct json_writer *json, const char *secrets)
+{
+    struct str rest = str_of(secrets);
+    json_open_array(json, "secrets");
+    while (rest.len > 0)
+        json_add_str(json, NULL, str_split(&rest, ' '));
+    json_close(json);
+}
+
 // The members are null of what its own runner took.
 static void add_job(struct json_writer *json, const struct job_view *job)
 {
@@ -115,6 +125,7 @@ static void add_job(struct json_writer *json, const struct job_view *job)
     add_number(json, "priority", job->is_job, job->priority);
     add_number(json, "timeout_seconds", job->timeout_ms > 0, job->timeout_ms / SECOND_MS);
     json_add_time(json, "not_before", job->state == JOB_DELAYED ? job->not_before_ms : 0);
+    add_secrets(json, job->secrets);
 }
 
 int64_t execution_expires_ms(const struct execution *execution, const struct retention *rules)

@@ -26,6 +26,7 @@ struct job_view { // the strings are owned, or NULL; see struct execution
     int64_t timeout_ms, not_before_ms, rate_micros;
     char *demand, *retry_of, *retried_as; // retry_of, retried_as: identifiers of the attempts before and after it
     char *reason;                         // why it was skipped, timed out, …
+    char *secrets;                        // NAME or NAME=VARIABLE, with spaces between them
 };
 
 const char *job_state_word(enum job_state state);

@@ -96,6 +96,18 @@ static void release_account_list(struct store_op *op)
     free_ptr(&OP(store_account_list)->ret_accounts);
 }
 
+static void release_secret_take(struct store_op *op)
+{
+    struct store_secret_take *take = OP(store_secret_take);
+    for (size_t i = 0; i < ARRAY_LEN(take->ret_sealed); i++)
+        buf_release(&take->ret_sealed[i]);
+}
+
+static void release_secret_list(struct store_op *op)
+{
+    free_ptr(&OP(store_secret_list)->ret_secrets);
+}
+
 static void release_lease_adopt(struct store_op *op)
 {
     free_ptr(&OP(store_lease_adopt)->ret_leases);
@@ -123,6 +135,7 @@ static void view_release(struct job_view *view)
     free(view->retry_of);
     free(view->retried_as);
     free(view->reason);
+    free(view->secrets);
     *view = (struct job_view){0};
 }
 

@@ -19,6 +19,7 @@
 #include "store/ops/node.h"
 #include "store/ops/record.h"
 #include "store/ops/retention.h"
+#include "store/ops/secret.h"
 
 struct store;
 

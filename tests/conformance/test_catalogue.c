@@ -436,6 +436,50 @@ static void as_many_conditions_as_may_be_are_one_statement(void **state)
     assert_int_equal(count, 0);
 }
 
+// --- Secrets
+
+static int set_secret(struct sql *sql, int64_t account, const char *name, struct str sealed, struct secret *ret)
+{
+    struct store_secret_set set = {.account = account, .name = str_of(name), .sealed = sealed, .max = 2};
+    int err = CHANGE(sql, catalogue_secret_set(sql, &set, NOW));
+    *ret = set.ret_secret;
+    return err;
+}
+
+static void a_secret_is_kept_sealed_counted_and_listed_by_its_bytes(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a"), other = make_account(sql, "b");
+    struct secret secret;
+    const struct str sealed = str_n("\0\xff'\\", 4), names[] = {STR("B"), STR("_"), STR("C")};
+    assert_int_equal(set_secret(sql, account, "_", STR("1"), &secret), 0);
+    assert_int_equal(set_secret(sql, account, "B", STR("2"), &secret), 0);
+    assert_int_equal(set_secret(sql, account, "B", sealed, &secret), 0);
+    assert_int_equal(secret.version, 2);
+    assert_int_equal(secret.created_ms, NOW);
+    assert_int_equal(set_secret(sql, account, "C", STR("3"), &secret), ERR_RATE);
+    assert_int_equal(set_secret(sql, other, "C", STR("3"), &secret), 0);
+    struct store_secret_take take = {.op.kind = STORE_SECRET_TAKE, .account = account, .names = names, .count = 2};
+    assert_int_equal(CHANGE(sql, catalogue_secret_take(sql, &take, NOW + 5)), 0);
+    assert_true(str_eq(buf_str(&take.ret_sealed[0]), sealed));
+    assert_true(str_eq(buf_str(&take.ret_sealed[1]), STR("1")));
+    take.count = 3;
+    assert_int_equal(CHANGE(sql, catalogue_secret_take(sql, &take, NOW + 9)), ERR_NOT_FOUND);
+    assert_int_equal(take.ret_missing, 2);
+    store_op_release(&take.op);
+    struct store_secret_list list = {.op.kind = STORE_SECRET_LIST, .account = account};
+    assert_int_equal(catalogue_secret_list(sql, &list), 0);
+    assert_int_equal(list.ret_count, 2);
+    assert_string_equal(list.ret_secrets[0].name, "B"); // before _ on every engine
+    assert_int_equal(list.ret_secrets[0].used_ms, NOW + 5);
+    store_op_release(&list.op);
+    struct store_secret_delete gone = {.account = account, .name = STR("B")};
+    assert_int_equal(CHANGE(sql, catalogue_secret_delete(sql, &gone)), 0);
+    assert_int_equal(CHANGE(sql, catalogue_secret_delete(sql, &gone)), ERR_NOT_FOUND);
+    assert_int_equal(change_account(sql, "a", ACCOUNT_DELETED, false), 0);
+    assert_int_equal(ask(sql, "SELECT count(*) FROM secrets"), 1);
+}
+
 // --- Transactions
 
 static void what_is_rolled_back_leaves_nothing(void **state)
@@ -478,6 +522,7 @@ int main(void)
         TEST(labels_follow_the_metadata),
         TEST(lists_are_filtered_and_go_on_where_they_ended),
         TEST(as_many_conditions_as_may_be_are_one_statement),
+        TEST(a_secret_is_kept_sealed_counted_and_listed_by_its_bytes),
         TEST(what_is_rolled_back_leaves_nothing),
     };
     return SQL_FIXTURE_EACH(&engine_under_test, tests);

@@ -42,6 +42,8 @@ static void grow(struct sql *sql)
          "SELECT account, 'batch_' || id, 'o' || id % 97, 'k' || id, 0, id, 0, 0, 0, 0, 0 FROM executions"),
         ("INSERT INTO workers(account, worker_id, offer, connected, first_ms, seen_ms) "
          "SELECT account, 'w' || id, '{}', 0, id, id FROM executions"),
+        ("INSERT INTO secrets(account, name, sealed, version, created_ms, changed_ms, used_ms) "
+         "SELECT account, 'n' || id, CAST('x' AS {bytes}), 1, 1, 1, 0 FROM executions"),
         "ANALYZE",
     };
     assert_int_equal(sql_begin(sql, SQL_WRITE), 0);

@@ -159,6 +159,8 @@ static int account_delete(struct sql *sql, int64_t row, int64_t now_ms)
     int err = run_at(sql, CATALOGUE_ACCOUNT_DELETE, row, now_ms);
     if (err == 0)
         err = catalogue_keys_revoke(sql, row, now_ms);
+    if (err == 0)
+        err = run_for(sql, CATALOGUE_SECRETS_FORGET, row);
     return err < 0 ? err : run_for(sql, CATALOGUE_PURGING_ACCOUNT_INSERT, row);
 }
 

@@ -92,6 +92,7 @@ static int refuse(struct store_create *create, int err, const char *before, stru
 {
     free_ptr(&create->ret_reason);
     create->ret_reason = xasprintf("%s\"%.*s\"%s", before, STR_ARGS(id), after);
+    create->ret_field = "after";
     return err;
 }
 
@@ -120,6 +121,22 @@ static int parent_judge(struct sql *sql, struct store_create *create, const stru
     return 0;
 }
 
+static int secrets_judge(struct sql *sql, struct store_create *create)
+{
+    struct str rest = create->job->secrets, name, variable;
+    int err = 0;
+    while (rest.len > 0 && err == 0) {
+        if (!secret_use_parse(str_split(&rest, ' '), &name, &variable))
+            return ERR_INVALID;
+        err = catalogue_secret_exists(sql, create->execution.account, name);
+        if (err == ERR_NOT_FOUND)
+            refuse(create, err, "there is no secret ", name, "; `runnel secret set` makes one");
+    }
+    if (err == ERR_NOT_FOUND)
+        create->ret_field = "secrets";
+    return err;
+}
+
 int catalogue_job_judge(struct sql *sql, struct store_create *create, struct job_parents **ret)
 {
     const struct job_new *job = create->job;
@@ -129,7 +146,7 @@ int catalogue_job_judge(struct sql *sql, struct store_create *create, struct job
     int err = create->execution.status == STATUS_QUEUED ? 0 : ERR_INVALID;
     for (size_t i = 0; i < job->parent_count && err == 0; i++)
         err = parent_judge(sql, create, &job->parents[i], *ret);
-    return err;
+    return err < 0 ? err : secrets_judge(sql, create);
 }
 
 // --- The first attempt
@@ -165,6 +182,7 @@ static int job_insert(struct sql *sql, const struct job_row *job, const struct j
         sql_bind_i64(insert, (int)i + 1, numbers[i]);
     sql_bind_text(insert, (int)ARRAY_LEN(numbers) + 1, str_of(buf_cstr(&words)));
     sql_bind_text(insert, (int)ARRAY_LEN(numbers) + 2, made->demand);
+    sql_bind_text(insert, (int)ARRAY_LEN(numbers) + 3, made->secrets.len > 0 ? made->secrets : (struct str){0});
     return sql_run(insert, NULL);
 }
 

@@ -16,6 +16,7 @@
 #include "store/ops/key.h"
 #include "store/ops/node.h"
 #include "store/ops/retention.h"
+#include "store/ops/secret.h"
 
 // --- accounts.c
 // If `name` is not empty, finds its account; otherwise *account stays. Returns ERR_NOT_FOUND, or ERR_EXPIRED if it was
@@ -43,6 +44,13 @@ int catalogue_key_revoke(struct sql *sql, struct store_key_revoke *revoke, int64
 int catalogue_key_used(struct sql *sql, const struct store_key_used *used);
 int catalogue_key_find(struct sql *sql, struct store_key_find *find);
 int catalogue_key_list(struct sql *sql, struct store_key_list *list);
+
+// --- secrets.c
+int catalogue_secret_set(struct sql *sql, struct store_secret_set *set, int64_t now_ms);
+int catalogue_secret_delete(struct sql *sql, const struct store_secret_delete *gone);
+int catalogue_secret_take(struct sql *sql, struct store_secret_take *take, int64_t now_ms);
+int catalogue_secret_list(struct sql *sql, struct store_secret_list *list);
+int catalogue_secret_exists(struct sql *sql, int64_t account, struct str name); // ERR_NOT_FOUND
 
 // --- operators.c
 int catalogue_keys_revoke(struct sql *sql, int64_t account, int64_t now_ms); // all keys of an account

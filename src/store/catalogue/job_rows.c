@@ -121,7 +121,7 @@ void job_view_from_row(const struct sql_statement *row, int column, struct job_v
     ret->not_before_ms = sql_i64(row, column + 7);
     ret->rate_micros = sql_i64(row, column + 8);
     ret->trusted = sql_i64(row, column + 9) != 0;
-    char **const texts[] = {&ret->demand, &ret->reason, &ret->retry_of, &ret->retried_as};
+    char **const texts[] = {&ret->demand, &ret->reason, &ret->retry_of, &ret->retried_as, &ret->secrets};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         *texts[i] = sql_dup(row, column + 10 + (int)i);
 }

@@ -52,6 +52,22 @@
     X(OPERATOR_OUTLASTS, "SELECT k.id" OPERATOR_KEYS "AND k.id <> ?1 AND k.account <> ?2 "                             \
                          "AND (k.expires_ms = 0 OR (?3 > 0 AND k.expires_ms >= ?3)) LIMIT 1")
 
+// --- Secrets
+#define SECRET_COLUMNS "name, version, created_ms, changed_ms, used_ms"
+
+#define SECRET_STATEMENTS(X)                                                                                         \
+    X(SECRET_GET, "SELECT " SECRET_COLUMNS " FROM secrets WHERE account = ?1 AND name = ?2")                         \
+    X(SECRET_LOCKED, "SELECT " SECRET_COLUMNS " FROM secrets WHERE account = ?1 AND name = ?2 {locked}")             \
+    X(SECRET_SEALED, "SELECT sealed FROM secrets WHERE account = ?1 AND name = ?2")                                  \
+    X(SECRET_LIST, "SELECT " SECRET_COLUMNS " FROM secrets WHERE account = ?1 AND name > ?2 ORDER BY name LIMIT ?3") \
+    X(SECRETS_COUNT, "SELECT count(*) FROM secrets WHERE account = ?1")                                              \
+    X(SECRET_SET, "INSERT INTO secrets(account, name, sealed, version, created_ms, changed_ms, used_ms) "            \
+                  "VALUES(?1, ?2, ?3, 1, ?4, ?4, 0) ON CONFLICT(account, name) DO UPDATE SET "                       \
+                  "sealed = excluded.sealed, version = secrets.version + 1, changed_ms = excluded.changed_ms")       \
+    X(SECRET_USED, "UPDATE secrets SET used_ms = ?3 WHERE account = ?1 AND name = ?2")                               \
+    X(SECRET_DELETE, "DELETE FROM secrets WHERE account = ?1 AND name = ?2")                                         \
+    X(SECRETS_FORGET, "DELETE FROM secrets WHERE account = ?1")
+
 // --- Executions
 #define EXECUTION_COLUMNS                                                                                     \
     "e.id, e.account, e.execution_id, e.status, e.sealed, e.purged, e.pinned, e.exit_code, e.created_ms, "    \
@@ -150,6 +166,7 @@
 #define CATALOGUE_STATEMENTS(X) \
     ACCOUNT_STATEMENTS(X)       \
     KEY_STATEMENTS(X)           \
+    SECRET_STATEMENTS(X)        \
     EXECUTION_STATEMENTS(X)     \
     RETENTION_STATEMENTS(X)     \
     NODE_STATEMENTS(X)          \

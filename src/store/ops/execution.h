@@ -19,7 +19,8 @@ struct store_create {
     uint64_t request_hash;      // hash of the request's body; compared for the same key (ERR_IDEMPOTENCY)
     uint64_t open_max;          // ERR_RATE if the account has so many unsealed executions already; 0 = no limit
     const struct job_new *job;  // store/ops/job.h: a worker must run it; NULL: its own runner does
-    char *ret_reason;           // why something that it depends on is refused, for people; may be NULL
+    char *ret_reason;           // why something that it depends on or uses is refused, for people; may be NULL
+    const char *ret_field;      // with ret_reason: which field of the request says that
     bool ret_existed;           // the same key and body as before: `execution` is the one that was made then
     // ERR_CONFLICT if the execution_id exists already, or ERR_EXPIRED if that one was purged.
 };

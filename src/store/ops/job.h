@@ -23,6 +23,7 @@ struct job_new {
     const struct job_parent *parents;
     size_t parent_count; // at most DEPENDENCIES_MAX
     int64_t rate_micros; // its cost per hour
+    struct str secrets;  // NAME or NAME=VARIABLE, with spaces between them; ERR_NOT_FOUND without one of them
     bool trusted;        // it belongs to an admin or operator; see docs/internals/jobs.md
     uint64_t queued_max; // ERR_RATE if the account has so many queued ones already; 0: no limit
 };

@@ -1,4 +1,4 @@
-// Accounts and keys. The catalogue has the rules.
+// Accounts, keys and secrets. The catalogue has the rules.
 #include "store/sqlite/write/commit.h"
 
 int commit_account_ensure(struct sqlite_store *store, struct store_op *op)
@@ -49,6 +49,23 @@ int commit_key_revoke(struct sqlite_store *store, struct store_op *op)
 int commit_key_rename(struct sqlite_store *store, struct store_op *op)
 {
     return commit_refuse(op, catalogue_key_rename(store->db.sql, CONTAINER_OF(op, struct store_key_rename, op)));
+}
+
+int commit_secret_set(struct sqlite_store *store, struct store_op *op)
+{
+    struct store_secret_set *set = CONTAINER_OF(op, struct store_secret_set, op);
+    return commit_refuse(op, catalogue_secret_set(store->db.sql, set, store_now_ms(store)));
+}
+
+int commit_secret_delete(struct sqlite_store *store, struct store_op *op)
+{
+    return commit_refuse(op, catalogue_secret_delete(store->db.sql, CONTAINER_OF(op, struct store_secret_delete, op)));
+}
+
+int commit_secret_take(struct sqlite_store *store, struct store_op *op)
+{
+    struct store_secret_take *take = CONTAINER_OF(op, struct store_secret_take, op);
+    return commit_refuse(op, catalogue_secret_take(store->db.sql, take, store_now_ms(store)));
 }
 
 int commit_key_used(struct sqlite_store *store, struct store_op *op)
