@@ -3,6 +3,7 @@
 #pragma once
 
 #include "auth/auth.h"
+#include "auth/keyring.h"
 #include "fanout/fanout.h"
 #include "fanout/places.h"
 #include "http/http.h"
@@ -17,7 +18,7 @@
 // Values that a reload may change. The server hands in a complete new struct and never edits the old one.
 struct api_limits {
     size_t message_max;
-    uint64_t followers_max, open_executions_max, queued_jobs_max, regex_steps;
+    uint64_t followers_max, open_executions_max, queued_jobs_max, secrets_max, regex_steps;
     int64_t cost_rate_micros; // of a worker's hour, in millionths of the currency
     const char *currency;     // what stands before an amount
     struct retention retention;
@@ -35,7 +36,8 @@ struct api_options {
     struct store *store;
     struct auth *auth;
     struct hub *hub;
-    struct dispatch *dispatch; // NULL: no jobs
+    struct dispatch *dispatch;     // NULL: no jobs
+    const struct keyring *keyring; // seals secrets; NULL: none are kept
     struct places *followers;
     struct fanout *fanout;
     const struct worker_listener *workers; // who gives jobs to workers; NULL: nobody does

@@ -8,6 +8,7 @@
 #include "api/logs/logs.h"
 #include "api/runner/runner.h"
 #include "api/runner/stream.h"
+#include "api/secrets/secrets.h"
 #include "api/system/system.h"
 #include "api/workers/workers.h"
 #include "model/config_limits.h"
@@ -218,6 +219,16 @@ static const struct field key_patch_body[] = {
 };
 static const struct field keys_query[] = {FIELD_OF_ACCOUNT, {0}};
 
+static const struct field secret_body[] = {
+    {"value", "at most 64 KiB, at least 4 bytes; never shown again", .type = FIELD_TEXT, .max = SECRET_VALUE_MAX,
+     .flags = FIELD_REQUIRED},
+    {0},
+};
+static const struct field secrets_query[] = {
+    FIELD_LIMIT(SECRETS_LIST_MAX, 100),
+    {"after", "the last name of the page before", .type = FIELD_TEXT, .max = SECRET_NAME_MAX},
+    {0}};
+
 static const struct field account_body[] = {
     {"name", "never changes", .type = FIELD_TEXT, .min = 1, .max = ACCOUNT_NAME_MAX, .rule = &rule_account,
      .flags = FIELD_REQUIRED},
@@ -314,6 +325,13 @@ const struct route api_routes[] = {
      .handle = keys_rename, .summary = "give an API key another name"},
     {HTTP_M_DELETE, "/api/v1/keys/{key_id}", ACTION_KEYS, .query = keys_query, .handle = keys_revoke,
      .summary = "revoke an API key; its streams end"},
+    {HTTP_M_GET, "/api/v1/secrets", ACTION_SUBMIT, .query = secrets_query, .handle = secrets_list,
+     .summary = "the account's secrets: their names and times, never their values"},
+    {HTTP_M_POST, "/api/v1/secrets/{name}", ACTION_SECRETS, .body = secret_body, .handle = secrets_set,
+     .summary = "make a secret, or give it another value"},
+    {HTTP_M_GET, "/api/v1/secrets/{name}", ACTION_SUBMIT, .handle = secrets_get,
+     .summary = "name and times of a secret"},
+    {HTTP_M_DELETE, "/api/v1/secrets/{name}", ACTION_SECRETS, .handle = secrets_delete, .summary = "delete a secret"},
     {HTTP_M_POST, "/api/v1/accounts", ACTION_OPERATE, .body = account_body, .handle = accounts_create,
      .summary = "make an account"},
     {HTTP_M_GET, "/api/v1/accounts", ACTION_OPERATE, .query = accounts_query, .handle = accounts_list,

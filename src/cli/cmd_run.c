@@ -167,6 +167,8 @@ const struct cli_command cmd_run = {
         (const struct cli_option[]){
             {'d', "detach", CLI_FLAG, NULL, "only queue it, and print its identifier"},
             {'e', "env", CLI_VALUE_MANY, "KEY=VALUE", "a variable of its environment; KEY alone: as it is here"},
+            {0, "secret", CLI_VALUE_MANY, "NAME[=VARIABLE]",
+             "a secret of the account as a variable of its environment; masked in its log"},
             {'m', "metadata", CLI_VALUE_MANY, "KEY=VALUE", "what else to know about it; may be repeated"},
             {0, "id", CLI_VALUE, "ID", "its identifier; else one is made"},
             {0, "name", CLI_VALUE, "NAME", "a name to show"},

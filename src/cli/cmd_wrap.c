@@ -1,6 +1,7 @@
 // `wrap` and `pipe`: the runner, with the options of the command line.
 #include "cli/cli_private.h"
 #include "model/config_limits.h"
+#include "model/secret.h"
 #include "runner/runner.h"
 #include "util/id.h"
 
@@ -8,7 +9,7 @@
 #define DELIVER_WAIT_DEFAULT_MS 30000
 
 // Appends {"K":"V",…} from -m K=V.
-static int append_metadata(struct cli *cli, struct buf *out)
+static int append_metadata(struct cli *cli, const struct mask *mask, struct buf *out)
 {
     const char *const *pairs;
     size_t count = cli_values(cli, "metadata", &pairs);
@@ -18,7 +19,9 @@ static int append_metadata(struct cli *cli, struct buf *out)
         if (!equals || equals == pairs[i] || !utf8_valid(pairs[i], strlen(pairs[i])))
             return cli_usage_error(cli, "-m wants KEY=VALUE, not \"%s\"", pairs[i]);
         CLEANUP(free_ptr) char *name = xstrndup(pairs[i], (size_t)(equals - pairs[i]));
-        json_object_set_new(object, name, json_string(equals + 1));
+        CLEANUP(buf_release) struct buf value = {0};
+        mask_text(mask, str_of(equals + 1), &value);
+        json_object_set_new(object, name, json_string(buf_cstr(&value)));
     }
     CLEANUP(json_text_free) char *text = count > 0 ? json_dumps(object, JSON_COMPACT) : NULL;
     // What no server takes is refused here, before the command runs. Later it would keep the whole log from being
@@ -96,10 +99,29 @@ static int fail_start(struct cli *cli, const struct runner_options *options, int
     return cli_fail(cli, err, "%s/spool: %s; %s", options->state_dir, error_text(err), undone);
 }
 
+// Adds the values of the variables that --mask-env names.
+static int read_masked(struct cli *cli, struct mask *mask)
+{
+    const char *const *names;
+    size_t count = cli_values(cli, "mask-env", &names);
+    for (size_t i = 0; i < count; i++) {
+        const char *value = getenv(names[i]);
+        const char *problem = value ? secret_value_problem(str_of(value)) : NULL;
+        if (!value)
+            return cli_usage_error(cli, "--mask-env %s: there is no such variable in the environment", names[i]);
+        if (problem)
+            return cli_usage_error(cli, "--mask-env %s: its value %s", names[i], problem);
+        secret_add_forms(mask, str_of(value));
+    }
+    mask_seal(mask);
+    return 0;
+}
+
 static int run_runner(struct cli *cli, bool with_command)
 {
     CLEANUP(buf_release) struct buf metadata = {0};
     CLEANUP(buf_release) struct buf again = {0};
+    CLEANUP(mask_free) struct mask *mask = mask_new();
     char *const *operands;
     size_t operand_count = cli_operands(cli, &operands);
     const char *id = cli_value(cli, "id");
@@ -117,11 +139,14 @@ static int run_runner(struct cli *cli, bool with_command)
     options.wants_result = result;
     if (id && !id_execution_valid(str_of(id)))
         return cli_usage_error(cli, "\"%s\" cannot be the identifier of an execution", id);
-    int code = append_metadata(cli, &metadata);
+    int code = read_masked(cli, mask);
+    if (code == 0)
+        code = append_metadata(cli, mask, &metadata);
     if (code == 0)
         code = read_numbers(cli, &options);
     if (code)
         return code;
+    options.mask = cli_value(cli, "mask-env") ? mask : NULL;
     options.metadata_json = metadata.len > 0 ? buf_cstr(&metadata) : NULL;
     const struct client_options *server = cli_server(cli);
     if (!server)
@@ -162,6 +187,8 @@ static int run_pipe(struct cli *cli)
 #define SHARED_OPTIONS                                                                                               \
     {'m', "metadata", CLI_VALUE_MANY, "KEY=VALUE", "what else to know about this execution; may be repeated"},       \
         {0, "id", CLI_VALUE, "ID", "its identifier; else one is made"},                                              \
+        {0, "mask-env", CLI_VALUE_MANY, "NAME",                                                                      \
+         "mask the value of this variable in what is recorded; may be repeated"},                                    \
         {'q', "quiet", CLI_FLAG, NULL, "no notices on stderr; what fails is said all the same"},                     \
         {0, "keep-going", CLI_FLAG, NULL,                                                                            \
          "go on to the end when nobody reads the output any more, which is still recorded"},                         \

@@ -1,6 +1,7 @@
 #include "cli/run_order.h"
 
 #include "model/config_limits.h"
+#include "model/secret.h"
 #include "util/file.h"
 
 #include <errno.h>
@@ -130,6 +131,24 @@ static int add_memory(struct cli *cli, json_t *order)
     return 0;
 }
 
+// NAME, or NAME=VARIABLE.
+static int add_secrets(struct cli *cli, json_t *order)
+{
+    const char *const *uses;
+    struct str name, variable;
+    size_t count = cli_values(cli, "secret", &uses);
+    CLEANUP(json_free) json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        if (!secret_use_parse(str_of(uses[i]), &name, &variable))
+            return cli_usage_error(
+                cli, "--secret wants NAME or NAME=VARIABLE, each of letters, digits and _, not \"%s\"", uses[i]);
+        json_array_append_new(list, json_string(uses[i]));
+    }
+    if (count > 0)
+        json_object_set(order, "secrets", list);
+    return 0;
+}
+
 // ID, or ID:ok, ID:any, ID:failed.
 static int add_after(struct cli *cli, json_t *order)
 {
@@ -218,7 +237,8 @@ static int add_what(struct cli *cli, json_t *order)
 int run_order_read(struct cli *cli, json_t **ret)
 {
     CLEANUP(json_free) json_t *order = json_object();
-    static int (*const steps[])(struct cli *, json_t *) = {add_what, add_cpus, add_memory, add_after, add_stdin};
+    static int (*const steps[])(struct cli *, json_t *) = {add_what,    add_cpus,  add_memory,
+                                                           add_secrets, add_after, add_stdin};
     int code = add_pairs(cli, order, "env", "env", "-e", true);
     if (code == 0)
         code = run_order_metadata(cli, order);

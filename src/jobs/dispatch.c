@@ -575,12 +575,19 @@ static void claim_failed(struct claim *claim, int err)
     pthread_mutex_unlock(&dispatch->mutex);
 }
 
-static void claim_give(struct claim *claim)
+static void claim_free(struct claim *claim)
+{
+    store_op_release(&claim->claim.op);
+    worker_session_unref(&claim->session);
+    buf_release(&claim->demand);
+    free(claim);
+}
+
+static void claim_send(const struct claim *claim, struct str secrets, struct str refusal)
 {
     struct dispatch *dispatch = claim->dispatch;
     const struct execution *execution = &claim->claim.ret_execution;
     const struct dispatch_worker *worker = worker_of(dispatch, str_of(worker_session_offer(claim->session)->id));
-    hub_claimed(dispatch->options.hub, execution->row, claim->claim.node, execution->epoch);
     if (!worker || worker->session != claim->session) {
         // Its connection has ended meanwhile, so it was never told.
         return_job(dispatch, execution->row, execution->epoch);
@@ -595,24 +602,56 @@ static void claim_give(struct claim *claim)
         .attempt = execution->job.attempt,
         .retry_on_lost = claim->claim.ret_retry.lost,
         .spec = str_of(execution->spec_json),
+        .secrets = refusal.len > 0 ? (struct str){0} : secrets,
+        .refusal = refusal,
     };
     worker_session_job(claim->session, &job);
+}
+
+static void claim_secrets(void *arg, int err, struct str values, struct str refusal)
+{
+    struct claim *claim = arg;
+    const struct execution *execution = &claim->claim.ret_execution;
+    if (err == 0)
+        claim_send(claim, values, refusal);
+    else if (err != ERR_SHUTTING_DOWN) // it is given out again, when the store can be asked
+        return_job(claim->dispatch, execution->row, execution->epoch);
+    claim_free(claim);
+}
+
+static void claim_give(struct claim *claim)
+{
+    const struct dispatch_options *options = &claim->dispatch->options;
+    const struct execution *execution = &claim->claim.ret_execution;
+    hub_claimed(options->hub, execution->row, claim->claim.node, execution->epoch);
+    if (!execution->job.secrets) {
+        claim_send(claim, (struct str){0}, (struct str){0});
+        claim_free(claim);
+        return;
+    }
+    secrets_fetch(&(struct secrets_ask){
+        .loop = options->loop,
+        .store = options->store,
+        .opener = options->secrets,
+        .account = execution->account,
+        .uses = execution->job.secrets,
+        .done = claim_secrets,
+        .arg = claim,
+    });
 }
 
 static void claim_done(struct store_op *op)
 {
     struct claim *claim = CONTAINER_OF(op, struct claim, claim.op);
     struct dispatch *dispatch = claim->dispatch;
-    if (op->err)
-        claim_failed(claim, op->err);
-    else
+    int err = op->err;
+    if (err) {
+        claim_failed(claim, err);
+        claim_free(claim);
+    } else {
         claim_give(claim);
-    bool pumps = op->err == 0 || op->err == ERR_CONFLICT;
-    store_op_release(op);
-    worker_session_unref(&claim->session);
-    buf_release(&claim->demand);
-    free(claim);
-    if (pumps)
+    }
+    if (err == 0 || err == ERR_CONFLICT)
         pump(dispatch);
 }
 

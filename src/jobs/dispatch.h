@@ -5,6 +5,7 @@
 
 #include "ingest/hub.h"
 #include "jobs/match.h"
+#include "jobs/secrets.h"
 #include "jobs/worker.h"
 #include "util/log.h"
 
@@ -16,6 +17,7 @@ struct dispatch_options {
     struct hub *hub;
     struct metrics *metrics;
     const struct logger *logger;
+    struct secret_opener secrets;
     uint64_t running_max; // how many jobs of an account workers may have at once; 0: no limit
 };
 

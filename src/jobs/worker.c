@@ -99,6 +99,7 @@ static void mail_deliver(struct mail *mail)
     if (session->socket)
         session->send(session->socket, buf_str(&it->text));
     worker_session_unref(&session);
+    explicit_bzero(it->text.data, it->text.cap); // there may be secrets in it
     buf_release(&it->text);
     free(it);
 }
@@ -122,6 +123,10 @@ void worker_session_job(struct worker_session *session, const struct worker_job 
         json_add_null(&json, "batch_id");
     json_add_bool(&json, "retry_on_lost", job->retry_on_lost);
     json_add_raw(&json, "spec", job->spec);
+    if (job->secrets.len > 0)
+        json_add_raw(&json, "secrets", job->secrets);
+    if (job->refusal.len > 0)
+        json_add_str(&json, "refusal", job->refusal);
     json_close(&json);
     json_writer_end(&json);
     loop_post(session->loop, &it->mail);

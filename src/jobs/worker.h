@@ -62,7 +62,9 @@ struct worker_job {
     struct str execution_id, token, account, batch_id; // batch_id may be empty
     uint64_t epoch, attempt;
     bool retry_on_lost;
-    struct str spec; // a JSON object
+    struct str spec;    // a JSON object
+    struct str secrets; // a JSON object: variables of its environment, to be masked in all that it writes; empty: none
+    struct str refusal; // why it cannot be run, for its log; empty: it can be
 };
 // Sent in a later turn of the socket's loop. Not sent if the worker has left by then, which `left` tells.
 void worker_session_job(struct worker_session *session, const struct worker_job *job);

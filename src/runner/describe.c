@@ -79,16 +79,47 @@ static char *script_name(char *const *command)
     return xstrndup(script, utf8_prefix(script, strlen(script), SCRIPT_NAME_MAX));
 }
 
+struct arguments {
+    char **all; // NULL-terminated, owned
+};
+
+static void arguments_release(struct arguments *arguments)
+{
+    for (size_t i = 0; arguments->all && arguments->all[i]; i++)
+        free(arguments->all[i]);
+    free(arguments->all);
+}
+
+// What is masked in the log is masked in what is told of the command, too: a shell may have put it there.
+static struct arguments shown_arguments(const struct runner_options *options)
+{
+    struct arguments shown = {0};
+    size_t count = 0;
+    while (options->command && options->command[count])
+        count++;
+    shown.all = xcalloc(count + 1, sizeof(*shown.all));
+    for (size_t i = 0; i < count; i++) {
+        struct buf text = {0};
+        if (options->mask)
+            mask_text(options->mask, str_of(options->command[i]), &text);
+        else
+            buf_append_text(&text, options->command[i]);
+        shown.all[i] = buf_take(&text);
+    }
+    return shown;
+}
+
 void run_describe(const struct runner_options *options, const char *execution_id, struct run_file *ret)
 {
     bool wrap = options->command != NULL;
     unsigned long long run = random_u64();
+    CLEANUP(arguments_release) struct arguments shown = shown_arguments(options);
     *ret = (struct run_file){
         .execution_id = xstrdup(execution_id),
         .url = xstrdup(options->server.url),
         .producer = wrap ? xasprintf(PRODUCER_WRAP, run) : xasprintf(PRODUCER_PIPE, run),
-        .script_filename = wrap ? script_name(options->command) : NULL,
-        .command_json = wrap ? command_json(options->command) : NULL,
+        .script_filename = wrap ? script_name(shown.all) : NULL,
+        .command_json = wrap ? command_json(shown.all) : NULL,
         .started_ms = clock_real_ms(),
         .metadata_json = options->metadata_json ? xstrdup(options->metadata_json) : NULL,
     };

@@ -69,6 +69,7 @@ static int make_recorder(struct runner *runner)
         .spool = runner->spool,
         .loop = runner->loop,
         .message_max = runner->options.message_max,
+        .mask = runner->options.mask,
         .events = &runner_recorder_events,
         .arg = runner,
         .result = runner->options.wants_result ? &runner->result : NULL,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "client/client.h"
+#include "model/mask.h"
 #include "runner/spool.h"
 
 #define RUNNER_SPOOL_MAX           (10ull * 1024 * 1024 * 1024)
@@ -18,6 +19,7 @@ struct runner_options {
     // Chosen by the caller; NULL: made here, before the server is asked, which may be away.
     const char *execution_id;
     const char *metadata_json; // an object, or NULL
+    const struct mask *mask;   // of what is masked before it is recorded; NULL: nothing
     // " --url X": what a command in our messages needs to find the same server; may be NULL.
     const char *again_options;
     size_t message_max; // 0: RECORD_MESSAGE_MAX

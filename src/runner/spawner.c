@@ -12,24 +12,28 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+struct job_fds {          // what a runner begins with
+    int control, secrets; // -1: there is none
+};
+
 union control_data { // aligned as the kernel wants it
-    char bytes[CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(sizeof(struct job_fds))];
     struct cmsghdr align;
 };
 
-// The descriptor that came with a message, or -1.
-static int passed_fd(struct msghdr *message)
+// The descriptors that came with a message.
+static struct job_fds passed_fds(struct msghdr *message)
 {
-    int fd = -1;
+    struct job_fds fds = {-1, -1};
     const struct cmsghdr *header = CMSG_FIRSTHDR(message);
     if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-        header->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-    return fd;
+        header->cmsg_len <= CMSG_LEN(sizeof(fds)))
+        memcpy(&fds, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
+    return fds;
 }
 
 // False at the end.
-static bool receive(int socket, char dir[PATH_MAX], int *ret_control)
+static bool receive(int socket, char dir[PATH_MAX], struct job_fds *ret)
 {
     union control_data data = {0};
     struct iovec part = {dir, PATH_MAX - 1};
@@ -41,7 +45,7 @@ static bool receive(int socket, char dir[PATH_MAX], int *ret_control)
     if (len <= 0)
         return false;
     dir[len] = 0;
-    *ret_control = passed_fd(&message);
+    *ret = passed_fds(&message);
     return true;
 }
 
@@ -56,19 +60,20 @@ static void let_go_of_standard_fds(void)
 NORETURN static void serve(int socket)
 {
     char dir[PATH_MAX];
-    int control;
+    struct job_fds fds;
     prctl(PR_SET_NAME, "runnel-spawner", 0, 0, 0);
     let_go_of_standard_fds();
     setsid();                 // what a terminal's keys say is for the worker
     signal(SIGCHLD, SIG_IGN); // runners are nobody's to wait for
     json_object_seed(0);      // once, and not in each of them
-    while (receive(socket, dir, &control)) {
+    while (receive(socket, dir, &fds)) {
         pid_t pid = fork();
         if (pid == 0) {
             close_fd(&socket);
-            _exit(job_run(dir, control));
+            _exit(job_run(dir, fds.control, fds.secrets));
         }
-        close_fd(&control); // the end of which tells our parent if there was no fork
+        close_fd(&fds.control); // the end of which tells our parent if there was no fork
+        close_fd(&fds.secrets);
     }
     _exit(0);
 }
@@ -92,13 +97,14 @@ int spawner_start(struct spawner *ret)
     return err;
 }
 
-int spawner_ask(const struct spawner *spawner, const char *dir, int *ret_control)
+int spawner_ask(const struct spawner *spawner, const char *dir, int secrets_fd, int *ret_control)
 {
     int fds[2];
     union control_data data = {0};
     struct iovec part = {(char *)(uintptr_t)dir, strlen(dir)};
+    size_t size = secrets_fd >= 0 ? sizeof(struct job_fds) : sizeof(int);
     struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = data.bytes, .msg_controllen = sizeof(data.bytes)};
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = data.bytes, .msg_controllen = CMSG_SPACE(size)};
     if (part.iov_len == 0 || part.iov_len >= PATH_MAX)
         return -ENAMETOOLONG;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
@@ -106,8 +112,8 @@ int spawner_ask(const struct spawner *spawner, const char *dir, int *ret_control
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(header), &fds[1], sizeof(int));
+    header->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(header), &(struct job_fds){fds[1], secrets_fd}, size);
     int err = sendmsg(spawner->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
     close_fd(&fds[1]);
     if (err < 0)

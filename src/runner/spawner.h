@@ -10,7 +10,8 @@ struct spawner {
 
 // The calling process must have one thread. Returns 0 or -errno.
 int spawner_start(struct spawner *ret);
-// Asks for the runner of the job in `dir`. *ret_control is our end of a control connection to it; it ends at once if
-// the runner could not be started. Does not wait. Returns 0 or -errno; -EAGAIN: too many are being asked for.
-int spawner_ask(const struct spawner *spawner, const char *dir, int *ret_control);
+// Asks for the runner of the job in `dir`. It gets `secrets_fd`, which is borrowed, and -1 without one. *ret_control is
+// our end of a control connection to it; it ends at once if the runner could not be started. Does not wait. Returns 0
+// or -errno; -EAGAIN: too many are being asked for.
+int spawner_ask(const struct spawner *spawner, const char *dir, int secrets_fd, int *ret_control);
 void spawner_stop(struct spawner *spawner);

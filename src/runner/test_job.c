@@ -91,7 +91,7 @@ static struct one start(struct fixture *fixture, json_t *root)
     assert_int_equal(job_file_save(one.dir_fd, root), 0);
     json_decref(root);
     int err;
-    while ((err = spawner_ask(&fixture->spawner, one.dir, &one.control)) == -EAGAIN) {
+    while ((err = spawner_ask(&fixture->spawner, one.dir, -1, &one.control)) == -EAGAIN) {
         struct pollfd fd = {.fd = fixture->spawner.fd, .events = POLLOUT};
         assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
     }

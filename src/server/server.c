@@ -34,6 +34,7 @@ struct server {
     struct auth *auth;
     struct hub *hub;
     struct dispatch *dispatch;
+    struct keyring *keyring;
     struct embedded *worker;
     struct sweep *sweep;
     struct places *followers;
@@ -249,6 +250,22 @@ static int server_open_store(struct server *server)
     return err ? server_fail(err, "the store cannot be opened", buf_cstr(&error)) : 0;
 }
 
+// The file is made at the first start, if the setting names none of its own.
+static int server_open_keyring(struct server *server)
+{
+    CLEANUP(buf_release) struct buf error = {0};
+    const struct config *config = server->config;
+    CLEANUP(free_ptr)
+    char *path = config->secrets_key[0] ? xstrdup(config->secrets_key) : xasprintf("%s/secrets.key", config->data);
+    if (!config->secrets_key[0] && access(path, F_OK) < 0) {
+        int err = keyring_make(path);
+        if (err < 0)
+            return server_fail_path("the key for secrets cannot be made", path, err);
+    }
+    int err = keyring_load(path, &error, &server->keyring);
+    return err ? server_fail(err, "the keys for secrets (secrets_key) cannot be used", buf_cstr(&error)) : 0;
+}
+
 static int server_open_tls(struct server *server)
 {
     CLEANUP(buf_release) struct buf error = {0};
@@ -264,6 +281,11 @@ static void server_tell(void *arg, const struct hub_news *news)
     broadcast_tell(arg, news);
 }
 
+static int server_open_secret(void *keyring, int64_t account, struct str name, struct str sealed, struct buf *out)
+{
+    return keyring_open(keyring, &(struct keyring_place){account, name}, sealed, out);
+}
+
 static void server_make_dispatch(struct server *server)
 {
     struct dispatch_options dispatch = {
@@ -272,6 +294,7 @@ static void server_make_dispatch(struct server *server)
         .hub = server->hub,
         .metrics = server->metrics,
         .logger = &server->logger,
+        .secrets = {server_open_secret, server->keyring},
         .running_max = (uint64_t)server->config->running_jobs_max,
     };
     server->dispatch = dispatch_new(&dispatch);
@@ -341,6 +364,7 @@ static int server_make_shards(struct server *server)
         .auth = server->auth,
         .hub = server->hub,
         .dispatch = server->dispatch,
+        .keyring = server->keyring,
         .followers = server->followers,
         .news = server->news,
         .metrics = server->metrics,
@@ -519,6 +543,7 @@ static void server_release(struct server *server)
     hub_free(&server->hub);
     places_free(&server->followers);
     auth_free(&server->auth);
+    keyring_free(&server->keyring);
     metrics_free(&server->metrics);
     budget_free(&server->budget);
     tls_server_free(&server->tls);
@@ -553,6 +578,8 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
     }
     if (err == 0)
         err = server_open_store(server);
+    if (err == 0)
+        err = server_open_keyring(server);
     if (err == 0)
         err = server_make_rooms(server);
     if (err == 0)

@@ -183,6 +183,7 @@ int shard_init(struct shard *shard, unsigned index, const struct shard_options *
         .auth = options->auth,
         .hub = options->hub,
         .dispatch = options->dispatch,
+        .keyring = options->keyring,
         .workers = options->dispatch ? &dispatch_listener : NULL,
         .workers_arg = options->dispatch,
         .followers = options->followers,

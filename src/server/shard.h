@@ -43,6 +43,7 @@ struct shard_options {
     struct auth *auth;
     struct hub *hub;
     struct dispatch *dispatch;
+    const struct keyring *keyring;
     struct places *followers;
     struct broadcast *news; // of the hub
     struct metrics *metrics;

@@ -21,10 +21,14 @@ static void take_job(struct worker *worker, const json_t *message, const char *i
 {
     CLEANUP(free_ptr) char *dir = xasprintf("%s/%s", worker->spools, id);
     bool retry_on_lost = json_is_true(json_object_get(message, "retry_on_lost"));
+    const json_t *secrets = json_object_get(message, "secrets");
+    CLEANUP(close_fd) int secrets_fd = -1;
     int control = -1;
     int err = worker_spec_write(worker, message, dir);
+    if (err == 0 && secrets)
+        err = job_secrets_pass(secrets, &secrets_fd);
     if (err == 0)
-        err = spawner_ask(&worker->spawner, dir, &control);
+        err = spawner_ask(&worker->spawner, dir, secrets_fd, &control);
     struct worker_job *job = err == 0 ? worker_job_new(worker, id, epoch, retry_on_lost) : NULL;
     if (job) {
         worker_job_spawned(job, control);

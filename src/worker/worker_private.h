@@ -4,6 +4,7 @@
 #include "runner/delivery.h"
 #include "runner/job/control.h"
 #include "runner/job_file.h"
+#include "runner/job_secrets.h"
 #include "runner/spawner.h"
 #include "runner/worker_link.h"
 #include "util/map.h"

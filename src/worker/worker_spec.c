@@ -88,7 +88,6 @@ static int add_script(const struct worker *worker, const json_t *spec, int dir_f
 
 static int add_program(const struct worker *worker, const json_t *spec, int dir_fd, json_t *root)
 {
-    json_object_set_new(root, "argv", json_array());
     if (json_is_string(json_object_get(spec, "script")))
         return add_script(worker, spec, dir_fd, root);
     json_t *argv = json_object_get(root, "argv");
@@ -224,7 +223,10 @@ static int write_folder(struct worker *worker, const json_t *message, int dir_fd
     add_cwd(spec, root);
     const char *result = text(spec, "result");
     json_object_set_new(root, "wants_result", json_boolean(result && strcmp(result, "json") == 0));
-    int err = add_program(worker, spec, dir_fd, root);
+    json_object_set_new(root, "argv", json_array());
+    const char *refusal = text(message, "refusal");
+    set(root, "refusal", refusal);
+    int err = refusal ? 0 : add_program(worker, spec, dir_fd, root);
     if (err == 0)
         err = add_stdin(worker, spec, dir_fd, root);
     if (err == 0)

@@ -47,7 +47,7 @@ static void create_done(struct store_op *op)
         call_fail(call, ERR_RATE,
                   it->create.job ? "the account has too many queued jobs" : "the account has too many open executions");
     } else if (op->err && it->create.ret_reason) {
-        call_fail_fields(call, &(struct http_field_error){"after", it->create.ret_reason}, 1);
+        call_fail_fields(call, &(struct http_field_error){it->create.ret_field, it->create.ret_reason}, 1);
     } else if (op->err) {
         call_fail(call, op->err, op->err == ERR_CONFLICT ? "this execution_id exists already" : NULL);
     }

@@ -67,12 +67,16 @@ static void slice_done(struct store_op *op)
 {
     struct batch_jobs *it = CONTAINER_OF(op, struct batch_jobs, add.op);
     struct call *call = it->call;
-    size_t refused = it->next + it->add.ret_refused;
     bool over = op->err < 0 || it->next + it->add.count >= it->count;
 
     if (over) {
-        const char *reason = op->err < 0 ? it->creates[it->add.ret_refused % BATCH_ADD_MAX].ret_reason : NULL;
-        it->done(call, op->err, reason, refused, &it->add.ret_batch);
+        const struct store_create *refused = &it->creates[it->add.ret_refused % BATCH_ADD_MAX];
+        struct batch_refusal refusal = {.job = it->next + it->add.ret_refused};
+        if (op->err < 0 && refused->ret_reason) {
+            refusal.field = refused->ret_field;
+            refusal.reason = refused->ret_reason;
+        }
+        it->done(call, op->err, &refusal, &it->add.ret_batch);
     }
     it->next += it->add.count;
     for (size_t i = 0; i < it->add.count; i++)

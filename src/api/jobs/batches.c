@@ -41,28 +41,28 @@ struct create {
 
 static void change(struct call *call, struct store_batch_change how, bool told);
 
-static void added(struct call *call, int err, const char *reason, size_t refused, const struct batch *batch)
+static void added(struct call *call, int err, const struct batch_refusal *refusal, const struct batch *batch)
 {
     if (err == 0) {
         answer_batch(call, 201, batch, NULL);
-    } else if (call->request && (err == ERR_NOT_FOUND || err == ERR_INVALID) && reason) {
-        const char *name = arena_printf(http_arena(call->request), "jobs[%zu].after", refused);
-        call_fail_fields(call, &(struct http_field_error){name, reason}, 1);
+    } else if (call->request && (err == ERR_NOT_FOUND || err == ERR_INVALID) && refusal->reason) {
+        const char *name = arena_printf(http_arena(call->request), "jobs[%zu].%s", refusal->job, refusal->field);
+        call_fail_fields(call, &(struct http_field_error){name, refusal->reason}, 1);
     } else {
         call_fail(call, err,
                   err == ERR_CONFLICT ? "the batch takes no more jobs, or an execution_id exists already"
                   : err == ERR_RATE   ? TOO_MANY_QUEUED
-                                      : reason);
+                                      : refusal->reason);
     }
 }
 
 // Jobs of a batch that cannot be had whole must not run, nor may it wait for the rest for ever. If only the store was
 // away, the same request with its key goes on.
-static void added_first(struct call *call, int err, const char *reason, size_t refused, const struct batch *batch)
+static void added_first(struct call *call, int err, const struct batch_refusal *refusal, const struct batch *batch)
 {
     bool final = err == ERR_NOT_FOUND || err == ERR_INVALID || err == ERR_CONFLICT || err == ERR_RATE;
     bool keyed = call->request && http_header(call->request, STR("Idempotency-Key")).len > 0;
-    added(call, err, reason, refused, batch);
+    added(call, err, refusal, batch);
     if (err && (final || !keyed))
         change(call, (struct store_batch_change){.cancel = true, .reason = STR(NOT_WHOLE)}, false);
 }

@@ -65,6 +65,36 @@ static bool take_demand(struct taking *it, const struct principal *principal)
     return demand_append(&demand, &it->order->demand) || wrong(it, "labels", "are too long together");
 }
 
+// --- Its secrets
+
+static bool has_variable(const struct buf *secrets, struct str variable)
+{
+    struct str rest = buf_str(secrets), name, other;
+    while (rest.len > 0)
+        if (secret_use_parse(str_split(&rest, ' '), &name, &other) && str_eq(other, variable))
+            return true;
+    return false;
+}
+
+static bool take_secrets(struct taking *it)
+{
+    const json_t *uses = member(it, "secrets");
+    struct buf *secrets = &it->order->secrets;
+    struct str name, variable;
+    for (size_t i = 0; i < json_array_size(uses); i++) {
+        struct str use = text_of(json_array_get(uses, i));
+        if (!secret_use_parse(use, &name, &variable))
+            return wrong(it, "secrets", SECRET_USE_MUST);
+        if (has_variable(secrets, variable))
+            return wrong(it, "secrets", "would set one variable twice");
+        if (secrets->len > 0)
+            buf_append_byte(secrets, ' ');
+        buf_append_str(secrets, use);
+    }
+    it->order->job.secrets = buf_str(secrets);
+    return true;
+}
+
 // --- Retries, and what it waits for
 
 static bool take_retries(struct taking *it)
@@ -119,7 +149,8 @@ bool job_order_take(struct job_order *order, const struct json_t *body, const st
     order->job.trusted = principal->role >= ROLE_ADMIN;
     order->job.queued_max = limits->queued_jobs_max;
     order->job.rate_micros = limits->cost_rate_micros;
-    if (!take_what(&it) || !take_demand(&it, principal) || !take_retries(&it) || !take_parents(&it))
+    if (!take_what(&it) || !take_demand(&it, principal) || !take_secrets(&it) || !take_retries(&it) ||
+        !take_parents(&it))
         return false;
     order->job.demand = buf_str(&order->demand);
     return true;
@@ -128,4 +159,5 @@ bool job_order_take(struct job_order *order, const struct json_t *body, const st
 void job_order_release(struct job_order *order)
 {
     buf_release(&order->demand);
+    buf_release(&order->secrets);
 }

@@ -10,7 +10,7 @@ struct json_t;
 
 struct job_order {
     struct job_new job; // its texts and parents are those below; it is not to be moved
-    struct buf demand;
+    struct buf demand, secrets;
     struct job_parent parents[DEPENDENCIES_MAX];
 };
 

@@ -19,6 +19,8 @@ extern const struct field job_fields[]; // of a job of a batch
          .flags = FIELD_NULL},                                                                                         \
         {"image", "of a container to run it in", .type = FIELD_TEXT, .max = 1024, .flags = FIELD_NULL},                \
         {"env", "its environment; never shown", .type = FIELD_TEXT_MAP, .max = 1024, .flags = FIELD_NULL},             \
+        {"secrets", "NAME or NAME=VARIABLE: given to it as environment, and masked in its log", .type = FIELD_TEXTS,   \
+         .max = SECRETS_USED_MAX, .flags = FIELD_NULL},                                                                \
         {"inputs", "kept", .type = FIELD_TEXTS, .max = 4096, .flags = FIELD_NULL},                                     \
         {"name", "shown", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},                                        \
         {"cwd", "folder to run it in; a fresh one without it", .type = FIELD_TEXT, .max = 4096, .flags = FIELD_NULL},  \

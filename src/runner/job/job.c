@@ -103,12 +103,13 @@ static void stop(struct job_runner *runner)
     spool_free(&runner->spool);
     run_file_release(&runner->run);
     job_file_release(&runner->file);
+    job_secrets_release(&runner->secrets);
     buf_release(&runner->reason);
     free(runner->dir);
     close_fd(&runner->dir_fd);
 }
 
-int job_run(const char *dir, int control_fd)
+int job_run(const char *dir, int control_fd, int secrets_fd)
 {
     static const struct job_hooks hooks = {job_stop, job_check, job_alive, job_output_room};
     struct job_runner runner = {.hooks = &hooks, .dir_fd = -1, .listen_fd = -1, .signals.fd = -1, .cgroup.fd = -1};
@@ -119,7 +120,8 @@ int job_run(const char *dir, int control_fd)
     umask(077);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     prctl(PR_SET_NAME, "runnel-job", 0, 0, 0);
-    int err = open_folder(&runner, dir);
+    int secrets_err = job_secrets_take(secrets_fd, &runner.secrets);
+    int err = secrets_err < 0 ? secrets_err : open_folder(&runner, dir);
     if (err < 0) {
         close_fd(&control_fd);
         stop(&runner);

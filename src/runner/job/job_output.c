@@ -279,6 +279,7 @@ int job_output_new(struct job_runner *runner)
     runner->sync_timer = timer_new(runner->loop, job_output_sync, runner);
     runner->transcript =
         transcript_new(&(struct transcript_options){.message_max = file->message_max,
+                                                    .mask = runner->secrets.mask,
                                                     .append = append,
                                                     .arg = runner,
                                                     .result = file->wants_result ? &runner->result : NULL});

@@ -9,6 +9,7 @@
 #include "runner/job/control.h"
 #include "runner/job/job.h"
 #include "runner/job_file.h"
+#include "runner/job_secrets.h"
 #include "runner/process/cgroup.h"
 #include "runner/process/signals.h"
 #include "runner/run_file.h"
@@ -48,6 +49,7 @@ struct job_hooks {
 struct job_runner {
     const struct job_hooks *hooks;
     struct job_file file;
+    struct job_secrets secrets;
     struct run_file run;
     char *dir; // absolute, without links
     int dir_fd;

@@ -72,6 +72,7 @@ static void environment_release(struct environment *environment)
 static struct environment make_environment(const struct job_runner *runner)
 {
     const struct job_file *file = &runner->file;
+    const struct job_secrets *secrets = &runner->secrets;
     CLEANUP(free_ptr) char *outputs = in_folder(runner, JOB_OUTPUTS);
     CLEANUP(free_ptr) char *socket = voice_address(runner->dir, runner->dir_fd, JOB_VOICE);
     char *ours[] = {
@@ -86,9 +87,13 @@ static struct environment make_environment(const struct job_runner *runner)
     while (file->env[count])
         count++;
     struct environment environment = {.owned = ARRAY_LEN(ours)};
-    environment.all = xcalloc(ARRAY_LEN(ours) + count + 1, sizeof(*environment.all));
-    memcpy(environment.all, ours, sizeof(ours));
-    memcpy(environment.all + ARRAY_LEN(ours), file->env, count * sizeof(*environment.all));
+    environment.all = xcalloc(ARRAY_LEN(ours) + secrets->count + count + 1, sizeof(*environment.all));
+    char **at = mempcpy(environment.all, ours, sizeof(ours));
+    for (size_t i = 0; i < secrets->count; i++)
+        *at++ = secrets->env[i];
+    for (size_t i = 0; i < count; i++)
+        if (!job_secrets_set(secrets, file->env[i])) // its secrets come before what else has their names
+            *at++ = file->env[i];
     return environment;
 }
 
