@@ -105,9 +105,13 @@ bool execution_settled(const struct execution *execution)
 }
 
 // Their names, never their values.
-static void add_secrets(struct json_writer *json, const char *secrets)
+static void add_secrets(struct json_writer *json, const struct job_view *job)
 {
-    struct str rest = str_of(secrets);
+    struct str rest = str_of(job->secrets);
+    if (!job->is_job) {
+        json_add_null(json, "secrets");
+        return;
+    }
     json_open_array(json, "secrets");
     while (rest.len > 0)
         json_add_str(json, NULL, str_split(&rest, ' '));
@@ -125,7 +129,7 @@ static void add_job(struct json_writer *json, const struct job_view *job)
     add_number(json, "priority", job->is_job, job->priority);
     add_number(json, "timeout_seconds", job->timeout_ms > 0, job->timeout_ms / SECOND_MS);
     json_add_time(json, "not_before", job->state == JOB_DELAYED ? job->not_before_ms : 0);
-    add_secrets(json, job->secrets);
+    add_secrets(json, job);
 }
 
 int64_t execution_expires_ms(const struct execution *execution, const struct retention *rules)

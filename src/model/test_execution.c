@@ -53,7 +53,25 @@ static void status_shows_all_members_in_order(void **state)
                "\"lag_records\":3},\"execution_metadata\":{\"cpu_time_ms\":5},\"result\":[1.50],"
                "\"workflow_id\":\"wf\",\"batch_id\":\"b\",\"digest\":\"0000000000000abc\",\"restored_from\":40,"
                "\"attempt\":null,\"retries\":null,\"retry_of\":null,\"retried_as\":null,\"reason\":null,"
-               "\"priority\":null,\"timeout_seconds\":null,\"not_before\":null}");
+               "\"priority\":null,\"timeout_seconds\":null,\"not_before\":null,\"secrets\":null}");
+}
+
+static void a_job_shows_the_names_of_its_secrets(void **state)
+{
+    (void)state;
+    const struct {
+        char *secrets;
+        const char *shown;
+    } cases[] = {{NULL, "\"secrets\":[]"}, {(char[]){"A B=C"}, "\"secrets\":[\"A\",\"B=C\"]"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(buf_release) struct buf out = {0};
+        struct execution execution = {.execution_id = (char[]){"e"}, .job = {.is_job = true}};
+        struct json_writer json = json_writer_to(&out);
+        execution.job.secrets = cases[i].secrets;
+        execution_add_status(&json, NULL, &execution, NULL, &TERMS, STARTED);
+        json_writer_end(&json);
+        assert_non_null(strstr(buf_cstr(&out), cases[i].shown));
+    }
 }
 
 static json_t *status_of(const struct execution *execution, int64_t now_ms)
@@ -146,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(status_shows_all_members_in_order),
+        cmocka_unit_test(a_job_shows_the_names_of_its_secrets),
         cmocka_unit_test(what_is_not_known_is_null),
         cmocka_unit_test(duration_counts_on_while_it_runs_and_is_unknown_when_lost),
         cmocka_unit_test(it_is_settled_once_nobody_else_will_try_it),
