@@ -4,6 +4,7 @@
 
 #include "auth/auth.h"
 #include "auth/keyring.h"
+#include "blob/blob.h"
 #include "fanout/fanout.h"
 #include "fanout/places.h"
 #include "http/http.h"
@@ -22,6 +23,7 @@ struct api_limits {
     int64_t cost_rate_micros; // of a worker's hour, in millionths of the currency
     const char *currency;     // what stands before an amount
     struct retention retention;
+    uint64_t artifact_max, artifacts_max; // bytes of one file, and of all that an account has
     uint64_t ping_ms, pong_timeout_ms;
     char *const *allowed_hosts; // NULL-terminated; in addition to loopback and the listening address
     char *const *cors_origins;  // NULL-terminated
@@ -34,6 +36,7 @@ struct api_options {
     const struct route *routes; // api_routes, or a test's own table; ends with a NULL pattern
     struct loop *loop;
     struct store *store;
+    struct blob_store *blobs; // NULL: routes of content answer 501
     struct auth *auth;
     struct hub *hub;
     struct dispatch *dispatch;     // NULL: no jobs

@@ -32,7 +32,9 @@ static bool call_may(const struct call *call)
 
 static void call_handle(struct call *call)
 {
-    if (fields_check(call))
+    if (call->route->flags & ROUTE_BLOBS && !call->api->options.blobs)
+        call_fail(call, ERR_UNSUPPORTED, "this server keeps no files");
+    else if (fields_check(call))
         call->route->handle(call);
 }
 
@@ -41,6 +43,8 @@ static void call_handle(struct call *call)
 static bool call_stands(struct call *call)
 {
     int err = call->action == ACTION_PUBLIC ? 0 : api_standing(call->api, &call->principal);
+    if (err == 0 && call->principal.run_late && call->action != ACTION_BLOB && call->action != ACTION_LEAVE)
+        err = ERR_SEALED;
     if (err == ERR_SUSPENDED && !call->before_body)
         call_refuse(call, err);
     else if (err)
@@ -71,9 +75,10 @@ static void call_go_on(struct call *call)
     if (!call_stands(call))
         return;
     http_charge_to(call->request, call->principal.account);
-    if (call->before_body && call_may(call))
+    bool content = call->route->flags & ROUTE_CONTENT;
+    if (call->before_body && call_may(call) && !content)
         call_read_body(call);
-    else if (call->before_body)
+    else if (call->before_body && !call_may(call))
         // A refusal in another form, such as for an upgrade, is possible only with the whole request.
         call_fail(call, ERR_FORBIDDEN, NULL);
     else if (!call_may(call))

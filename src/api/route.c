@@ -13,6 +13,7 @@ struct route_tree {
     struct route_tree *children; // sorted by segment
     size_t child_count;
     struct route_tree *capture; // where a segment of any name leads; may be NULL
+    struct route_tree *rest;    // where any number of segments leads; may be NULL
     const struct route *by_method[HTTP_M_OTHER];
     bool any; // by_method has a route
 };
@@ -26,6 +27,11 @@ static int compare(struct str a, struct str b)
 static bool is_capture(struct str segment)
 {
     return segment.len > 2 && segment.data[0] == '{';
+}
+
+static bool is_rest(struct str segment)
+{
+    return is_capture(segment) && segment.len > 5 && memcmp(segment.data + segment.len - 4, "...}", 4) == 0;
 }
 
 // Returns the index of the segment among the children, or the index where it would be inserted.
@@ -51,9 +57,10 @@ static struct route_tree *child_of(const struct route_tree *node, struct str seg
 static struct route_tree *grow(struct route_tree *node, struct str segment)
 {
     if (is_capture(segment)) {
-        if (!node->capture)
-            node->capture = xcalloc(1, sizeof(*node->capture));
-        return node->capture;
+        struct route_tree **to = is_rest(segment) ? &node->rest : &node->capture;
+        if (!*to)
+            *to = xcalloc(1, sizeof(**to));
+        return *to;
     }
     struct route_tree *child = child_of(node, segment);
     if (child)
@@ -87,6 +94,7 @@ static void release(struct route_tree *node)
         release(&node->children[i]);
     free(node->children);
     route_tree_free(&node->capture);
+    route_tree_free(&node->rest);
 }
 
 void route_tree_free(struct route_tree **tree)
@@ -103,13 +111,16 @@ static const struct route_tree *walk(const struct route_tree *node, struct str p
 {
     if (!more)
         return node->any ? node : NULL;
+    const struct route_tree *rest = path.len > 0 ? node->rest : NULL;
     more = memchr(path.data, '/', path.len) != NULL;
     struct str segment = str_split(&path, '/');
     if (!segment.len)
-        return NULL;
+        return rest;
     const struct route_tree *child = child_of(node, segment);
     const struct route_tree *found = child ? walk(child, path, more) : NULL;
-    return found || !node->capture ? found : walk(node->capture, path, more);
+    if (!found && node->capture)
+        found = walk(node->capture, path, more);
+    return found ? found : rest;
 }
 
 static bool has_head(const struct route *route)
@@ -121,7 +132,12 @@ static void take_captures(struct str path, struct route_match *ret)
 {
     struct str pattern = str_of(ret->route->pattern);
     while (pattern.len && ret->capture_count < ROUTE_CAPTURES_MAX) {
-        struct str want = str_split(&pattern, '/'), have = str_split(&path, '/');
+        struct str want = str_split(&pattern, '/');
+        if (is_rest(want)) {
+            ret->captures[ret->capture_count++] = (struct route_capture){str_n(want.data + 1, want.len - 5), path};
+            return;
+        }
+        struct str have = str_split(&path, '/');
         if (is_capture(want))
             ret->captures[ret->capture_count++] = (struct route_capture){str_n(want.data + 1, want.len - 2), have};
     }
@@ -175,6 +191,8 @@ static void document_route(const struct route *route, struct buf *out)
     for (enum role role = ROLE_VIEWER; route->action != ACTION_PUBLIC && role < ROLE_COUNT; role++)
         if (role_may(role, route->action))
             buf_printf(out, " %s", role_name(role));
+    if (route->action != ACTION_PUBLIC && role_may(ROLE_RUN, route->action))
+        buf_append_text(out, ", run token");
     buf_printf(out, " | %s |\n", route->summary);
 }
 
@@ -204,21 +222,39 @@ static void fields_json(const struct field *fields, const char *name, struct jso
     json_close(json);
 }
 
+// As OpenAPI writes it: "{name}" also for what may be several segments.
+static void path_json(const struct route *route, struct json_writer *json)
+{
+    CLEANUP(buf_release) struct buf path = {0};
+    struct str rest = str_of(route->pattern + 1);
+    while (rest.len) {
+        struct str segment = str_split(&rest, '/');
+        bool many = is_rest(segment);
+        buf_printf(&path, "/%.*s%s", (int)(segment.len - (many ? 4 : 0)), segment.data, many ? "}" : "");
+    }
+    json_add_str(json, "path", buf_str(&path));
+}
+
 static void route_json(const struct route *route, struct json_writer *json)
 {
     json_open_object(json, NULL);
     json_add_text(json, "method", method_names[route->method]);
-    json_add_text(json, "path", route->pattern);
+    path_json(route, json);
     json_open_array(json, "roles");
     for (enum role role = ROLE_VIEWER; route->action != ACTION_PUBLIC && role < ROLE_COUNT; role++)
         if (role_may(role, route->action))
             json_add_text(json, NULL, role_name(role));
     json_close(json);
+    json_add_bool(json, "run_token", route->action != ACTION_PUBLIC && role_may(ROLE_RUN, route->action));
     json_add_text(json, "resource", resource_name(route->resource));
     json_add_bool(json, "ticket", route->flags & ROUTE_TICKET);
     json_add_bool(json, "socket", route->flags & ROUTE_SOCKET);
     json_add_bool(json, "any_query", route->flags & ROUTE_ANY_QUERY);
-    json_add_text(json, "body", route->body ? "object" : route->flags & ROUTE_RECORDS ? "records" : NULL);
+    json_add_text(json, "body",
+                  route->body                    ? "object"
+                  : route->flags & ROUTE_RECORDS ? "records"
+                  : route->flags & ROUTE_CONTENT ? "content"
+                                                 : NULL);
     fields_json(route->query, "query", json);
     fields_json(route->body, "members", json);
     json_close(json);

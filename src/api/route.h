@@ -13,12 +13,15 @@ enum route_flags {
     ROUTE_SOCKET = 2,     // becomes a WebSocket
     ROUTE_METRICS = 4,    // asks for a credential if the setting metrics_credential says so
     ROUTE_RECORDS = 8,    // the body is records, which the handler reads itself
+    ROUTE_CONTENT = 32,   // the body is bytes, which the handler has read in parts; it runs when the head has come
+    ROUTE_BLOBS = 64,     // needs the store of content
     ROUTE_ANY_QUERY = 16, // parameters that the row does not have are ignored: probes and newer clients may send them
 };
 
 struct route {
     enum http_method method;
-    const char *pattern; // "{id}" stands for one segment; the handler gets it by that name
+    // "{id}" stands for one segment, "{name...}" for all that follow; the handler gets it by that name
+    const char *pattern;
     enum action action;
     enum resource resource; // what {id} names
     unsigned flags;
@@ -52,7 +55,7 @@ void route_allow(const struct route *const *others, struct buf *out); // writes 
 
 static inline bool route_takes_body(const struct route *route)
 {
-    return route->body || route->flags & ROUTE_RECORDS;
+    return route->body || route->flags & (ROUTE_RECORDS | ROUTE_CONTENT);
 }
 
 // Markdown of the table for docs/routes.md, and JSON for tests.

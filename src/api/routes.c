@@ -1,5 +1,6 @@
 #include "api/routes.h"
 
+#include "api/artifacts/artifacts.h"
 #include "api/executions/executions.h"
 #include "api/follow/follow.h"
 #include "api/jobs/jobs.h"
@@ -166,6 +167,14 @@ static const struct field patch_body[] = {
     {0},
 };
 
+static const struct field artifact_body[] = {
+    {"sha256", "the content, which was uploaded", .type = FIELD_TEXT, .max = 64, .rule = &rule_hash,
+     .flags = FIELD_REQUIRED},
+    {"size", "its bytes", .type = FIELD_NUMBER, .max = INT64_C(1) << 50, .flags = FIELD_REQUIRED},
+    {"mode", "permissions of the file", .type = FIELD_NUMBER, .max = ARTIFACT_MODE_MAX, .fallback = 0644},
+    {0},
+};
+
 static const struct field delete_query[] = {FIELD_PURGE("remove the records of a sealed one; needs the role admin"),
                                             {0}};
 
@@ -277,7 +286,7 @@ const struct route api_routes[] = {
      .handle = executions_delete, .summary = "cancel; with purge=true remove its records"},
     {HTTP_M_GET, "/api/v1/executions/{id}/logs", ACTION_READ, RESOURCE_EXECUTION, .query = logs_query,
      .handle = logs_read, .summary = "a page of records, or a stream of them"},
-    {HTTP_M_POST, "/api/v1/executions/{id}/logs", ACTION_WRITE, RESOURCE_EXECUTION, .flags = ROUTE_RECORDS,
+    {HTTP_M_POST, "/api/v1/executions/{id}/logs", ACTION_RECORD, RESOURCE_EXECUTION, .flags = ROUTE_RECORDS,
      .handle = logs_append, .summary = "append records"},
     {HTTP_M_GET, "/api/v1/executions/{id}/logs/stream", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_TICKET,
      .query = sse_query, .handle = follow_sse, .summary = "server-sent events"},
@@ -293,6 +302,19 @@ const struct route api_routes[] = {
 
     {HTTP_M_POST, "/api/v1/executions/{id}/retry", ACTION_SUBMIT, RESOURCE_EXECUTION, .handle = executions_retry,
      .summary = "queue a job that has ended once more"},
+
+    {HTTP_M_HEAD, "/api/v1/blobs/{sha256}", ACTION_BLOB, .flags = ROUTE_BLOBS, .handle = blobs_head,
+     .summary = "whether the account has a content; `Upload-Offset` of an interrupted upload"},
+    {HTTP_M_PUT, "/api/v1/blobs/{sha256}", ACTION_BLOB, .flags = ROUTE_BLOBS | ROUTE_CONTENT, .handle = blobs_put,
+     .summary = "upload a content, whole or a part"},
+    {HTTP_M_GET, "/api/v1/executions/{id}/inputs/{name...}", ACTION_INPUT, RESOURCE_EXECUTION, .flags = ROUTE_BLOBS,
+     .handle = inputs_get, .summary = "the content of an input"},
+    {HTTP_M_GET, "/api/v1/executions/{id}/artifacts", ACTION_READ, RESOURCE_EXECUTION, .handle = artifacts_list,
+     .summary = "the files that an execution has left"},
+    {HTTP_M_GET, "/api/v1/executions/{id}/artifacts/{name...}", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_BLOBS,
+     .handle = artifacts_get, .summary = "the content of an artifact"},
+    {HTTP_M_PUT, "/api/v1/executions/{id}/artifacts/{name...}", ACTION_LEAVE, RESOURCE_EXECUTION, .body = artifact_body,
+     .handle = artifacts_put, .summary = "name an uploaded content as an artifact"},
 
     {HTTP_M_POST, "/api/v1/batches", ACTION_SUBMIT, .body = batch_body, .handle = batches_create,
      .summary = "make a batch of jobs"},

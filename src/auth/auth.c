@@ -160,12 +160,14 @@ static void key_found(struct store_op *op)
 
 // --- The kinds of credentials. Each function answers the check, now or later.
 
-static void check_ticket(struct auth *auth, struct auth_check *check, const uint8_t hash[32],
-                         const struct ticket_use *use, struct loop *reply_to)
+static void check_ticket(struct auth *auth, struct auth_check *check, const struct credential *credential,
+                         struct loop *reply_to)
 {
+    uint8_t hash[32];
     (void)reply_to;
+    sha256(credential->text.data, credential->text.len, hash);
     pthread_mutex_lock(&auth->lock);
-    int err = tickets_use(&auth->tickets, hash, use, clock_mono_ms(), &check->principal);
+    int err = tickets_use(&auth->tickets, hash, &credential->use, clock_mono_ms(), &check->principal);
     if (err == 0)
         err = judge(auth, &check->principal);
     pthread_mutex_unlock(&auth->lock);
@@ -194,10 +196,11 @@ static bool check_known_key(struct auth *auth, struct auth_check *check, const u
     return true;
 }
 
-static void check_key(struct auth *auth, struct auth_check *check, const uint8_t hash[32], const struct ticket_use *use,
+static void check_key(struct auth *auth, struct auth_check *check, const struct credential *credential,
                       struct loop *reply_to)
 {
-    (void)use;
+    uint8_t hash[32];
+    sha256(credential->text.data, credential->text.len, hash);
     if (check_known_key(auth, check, hash, reply_to))
         return;
     check->find.op = (struct store_op){.kind = STORE_KEY_FIND, .reply_to = reply_to, .done = key_found};
@@ -205,12 +208,52 @@ static void check_key(struct auth *auth, struct auth_check *check, const uint8_t
     store_submit(auth->store, &check->find.op);
 }
 
+// The MAC is over the execution's identifier too, which the store knows.
+static void run_found(struct store_op *op)
+{
+    struct auth_check *check = CONTAINER_OF(op, struct auth_check, run.op);
+    struct auth *auth = check->auth;
+    struct run_name run = run_token_name(check->token);
+    int err = op->err && op->err != ERR_NOT_FOUND ? ERR_UNAVAILABLE : op->err;
+    if (err == 0) {
+        run.execution_id = str_of(check->run.ret_execution_id);
+        err = run_token_good(auth->store, check->token, &run) ? 0 : ERR_NOT_FOUND;
+    }
+    if (err == 0)
+        err = run_judge(&run, &check->run, clock_real_ms(), &check->principal);
+    if (err == 0) {
+        pthread_mutex_lock(&auth->lock);
+        err = judge(auth, &check->principal);
+        pthread_mutex_unlock(&auth->lock);
+    }
+    store_op_release(op);
+    if (err == ERR_NOT_FOUND)
+        finish_failed_login(auth, check);
+    else
+        finish(check, err);
+}
+
+static void check_run(struct auth *auth, struct auth_check *check, const struct credential *credential,
+                      struct loop *reply_to)
+{
+    if (!secret_read(credential->text, check->token)) {
+        finish_failed_login(auth, check);
+        return;
+    }
+    struct run_name run = run_token_name(check->token);
+    check->run = (struct store_run_find){
+        .op = {.kind = STORE_RUN_FIND, .reply_to = reply_to, .done = run_found, .account = run.account},
+        .row = run.row,
+    };
+    store_submit(auth->store, &check->run.op);
+}
+
 static const struct credential_kind {
     const char *prefix;
     unsigned places;                          // bits of enum credential_place: where it may be sent
     const char *not_in_url, *not_in_protocol; // what to tell when it is sent in a wrong place; may be NULL
-    bool bound;                               // its first use binds it to one stream
-    void (*check)(struct auth *auth, struct auth_check *check, const uint8_t hash[32], const struct ticket_use *use,
+    // The first use of a ticket binds it to one stream.
+    void (*check)(struct auth *auth, struct auth_check *check, const struct credential *credential,
                   struct loop *reply_to);
 } kinds[] = {
     {.prefix = API_KEY_PREFIX,
@@ -218,10 +261,12 @@ static const struct credential_kind {
      .not_in_url = "an API key must not be sent in a URL; get a ticket from POST /api/v1/tickets",
      .not_in_protocol = "an API key must not be sent as a subprotocol; get a ticket from POST /api/v1/tickets",
      .check = check_key},
-    {.prefix = TICKET_PREFIX,
-     .places = CREDENTIAL_IN_URL | CREDENTIAL_IN_PROTOCOL,
-     .bound = true,
-     .check = check_ticket},
+    {.prefix = TICKET_PREFIX, .places = CREDENTIAL_IN_URL | CREDENTIAL_IN_PROTOCOL, .check = check_ticket},
+    {.prefix = RUN_TOKEN_PREFIX,
+     .places = CREDENTIAL_IN_HEADER,
+     .not_in_url = "a run token must not be sent in a URL",
+     .not_in_protocol = "a run token must not be sent as a subprotocol",
+     .check = check_run},
 };
 
 // Returns NULL if it is not a credential, or if it was sent where its kind must not be sent.
@@ -256,7 +301,6 @@ void auth_check(struct auth *auth, struct auth_check *check, struct loop *reply_
                 const char *peer, void (*done)(struct auth_check *check))
 {
     const struct credential_kind *kind = kind_of(credential);
-    uint8_t hash[32];
 
     *check = (struct auth_check){.auth = auth, .done = done};
     copy_address(peer, check->peer, sizeof(check->peer));
@@ -269,8 +313,7 @@ void auth_check(struct auth *auth, struct auth_check *check, struct loop *reply_
         finish_failed_login(auth, check);
         return;
     }
-    sha256(credential->text.data, credential->text.len, hash);
-    kind->check(auth, check, hash, kind->bound ? &credential->use : NULL, reply_to);
+    kind->check(auth, check, credential, reply_to);
 }
 
 int auth_ticket_make(struct auth *auth, const struct principal *principal, char out_ticket[API_KEY_LEN + 1])

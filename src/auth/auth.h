@@ -15,6 +15,10 @@ struct principal {
     // For a `user` principal, the name of the user whose executions it owns; for API keys the key's key_id; otherwise
     // "".
     char user[128];
+    // Of a run token: its execution and epoch. `run_late`: the execution is sealed, and only what it leaves is taken.
+    int64_t run_row;
+    uint64_t run_epoch;
+    bool run_late;
 };
 
 // --- What each role may do. The comments list the roles that may.
@@ -23,6 +27,10 @@ enum action {
     ACTION_SUBMIT,  // user service admin operator
     ACTION_CANCEL,  // user (own) service admin operator
     ACTION_WRITE,   // records and states: service admin operator; user on its own executions (for `wrap`)
+    ACTION_RECORD,  // records alone: the same, and a run token
+    ACTION_INPUT,   // what an execution takes: viewer user service admin operator, and a run token
+    ACTION_BLOB,    // content that executions take or leave: user service admin operator, and a run token
+    ACTION_LEAVE,   // what an execution leaves: user (own) service admin operator, and a run token
     ACTION_WORK,    // service admin operator: a worker's socket
     ACTION_PURGE,   // admin operator
     ACTION_KEYS,    // admin operator
@@ -37,10 +45,22 @@ bool principal_owns(const struct principal *principal, const struct execution *e
 
 // --- Credentials. The text is a prefix that tells the kind, and 43 characters (256 bits in base64url). The kinds are
 // one table, in auth.c.
-#define API_KEY_PREFIX "rnl_"
-#define TICKET_PREFIX  "rnt_"
-#define API_KEY_LEN    47 // length of every kind
+#define API_KEY_PREFIX   "rnl_"
+#define TICKET_PREFIX    "rnt_"
+#define RUN_TOKEN_PREFIX "rnr_"
+#define API_KEY_LEN      47 // length of every kind
 void api_key_make(char out_key[API_KEY_LEN + 1], uint8_t out_hash[32]);
+
+// --- Run tokens: one for each claim of a job. Nothing is kept about them: the text holds the account, the execution,
+// its epoch, and a MAC over these and the execution's identifier, by a key that is made of the store's secret. So every
+// server of the store can judge it, also after a restart or a restore. It ends when another epoch begins, and with the
+// seal; what the execution leaves may come until ARTIFACT_GRACE_MS later.
+struct run_name {
+    int64_t account, row;
+    uint64_t epoch;
+    struct str execution_id;
+};
+void run_token_make(const struct store *store, const struct run_name *run, char out_token[API_KEY_LEN + 1]);
 
 struct auth;
 
@@ -77,9 +97,11 @@ const char *auth_misplaced(const struct credential *credential);
 // Revocations on this node take effect at once. `done` runs on the thread of `reply_to`, perhaps before auth_check
 // returns. Its err is 0; ERR_UNAUTHORIZED (unknown, revoked, expired; or a ticket that has ended or is for another
 // stream); ERR_SUSPENDED; ERR_RATE (wrong, after too many failures from `peer`; a good credential always passes);
-// ERR_UNAVAILABLE.
+// ERR_FENCED and ERR_SEALED (a run token whose time is over); ERR_UNAVAILABLE.
 struct auth_check {
     struct store_key_find find; // private
+    struct store_run_find run;  // private
+    uint8_t token[32];          // private
     struct auth *auth;          // private
     void (*done)(struct auth_check *check);
     int err;

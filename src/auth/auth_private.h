@@ -9,7 +9,15 @@
 
 // --- Text of a secret: the prefix of its kind, and 256 random bits in base64url.
 void secret_make(const char *prefix, char out[API_KEY_LEN + 1]);
+void secret_write(const char *prefix, const uint8_t bits[32], char out[API_KEY_LEN + 1]);
+bool secret_read(struct str secret, uint8_t out[32]); // of a well-formed one
 bool secret_well_formed(struct str secret, struct str prefix);
+
+// --- run.c, with the bits of a run token
+struct run_name run_token_name(const uint8_t token[32]); // what it says of itself, without the execution's identifier
+bool run_token_good(const struct store *store, const uint8_t token[32], const struct run_name *run);
+// Judges a token that is good by what the store says of its execution.
+int run_judge(const struct run_name *run, const struct store_run_find *found, int64_t now_ms, struct principal *ret);
 
 // --- Tickets, kept by their hash. All tickets of a list live equally long from the moment at which they were put at
 // its end. So each list is in the order of expiry.

@@ -5,16 +5,33 @@
 #define RANDOM_LEN  32
 #define ENCODED_LEN 44 // including one '=' of padding
 
-void secret_make(const char *prefix, char out[API_KEY_LEN + 1])
+void secret_write(const char *prefix, const uint8_t bits[32], char out[API_KEY_LEN + 1])
 {
-    uint8_t random[RANDOM_LEN];
     char encoded[ENCODED_LEN + 1];
-    random_bytes(random, sizeof(random));
-    base64_encode(random, sizeof(random), encoded);
+    base64_encode(bits, RANDOM_LEN, encoded);
     memcpy(out, prefix, PREFIX_LEN);
     for (size_t i = 0; i < ENCODED_LEN - 1; i++)
         out[PREFIX_LEN + i] = encoded[i] == '+' ? '-' : encoded[i] == '/' ? '_' : encoded[i];
     out[API_KEY_LEN] = '\0';
+}
+
+void secret_make(const char *prefix, char out[API_KEY_LEN + 1])
+{
+    uint8_t random[RANDOM_LEN];
+    random_bytes(random, sizeof(random));
+    secret_write(prefix, random, out);
+}
+
+bool secret_read(struct str secret, uint8_t out[32])
+{
+    char encoded[ENCODED_LEN];
+    size_t len = RANDOM_LEN;
+    for (size_t i = 0; i < ENCODED_LEN - 1; i++) {
+        char c = secret.data[PREFIX_LEN + i];
+        encoded[i] = c == '-' ? '+' : c == '_' ? '/' : c;
+    }
+    encoded[ENCODED_LEN - 1] = '=';
+    return base64_decode(str_n(encoded, ENCODED_LEN), out, &len) && len == RANDOM_LEN;
 }
 
 void api_key_make(char out_key[API_KEY_LEN + 1], uint8_t out_hash[32])

@@ -10,11 +10,13 @@ static void each_role_may_do_what_the_table_says_and_no_more(void **state)
     (void)state;
     static const struct {
         enum action action;
-        const char *allowed; // none viewer user service admin operator
+        const char *allowed; // none run viewer user service admin operator
     } cases[] = {
-        {ACTION_READ, "-vusao"},    {ACTION_SUBMIT, "--usao"}, {ACTION_CANCEL, "--usao"}, {ACTION_WRITE, "--usao"},
-        {ACTION_WORK, "---sao"},    {ACTION_PURGE, "----ao"},  {ACTION_KEYS, "----ao"},   {ACTION_SECRETS, "----ao"},
-        {ACTION_OPERATE, "-----o"}, {ACTION_PUBLIC, "nvusao"},
+        {ACTION_READ, "--vusao"},    {ACTION_SUBMIT, "---usao"}, {ACTION_CANCEL, "---usao"},
+        {ACTION_WRITE, "---usao"},   {ACTION_RECORD, "-r-usao"}, {ACTION_INPUT, "-rvusao"},
+        {ACTION_BLOB, "-r-usao"},    {ACTION_LEAVE, "-r-usao"},  {ACTION_WORK, "----sao"},
+        {ACTION_PURGE, "-----ao"},   {ACTION_KEYS, "-----ao"},   {ACTION_OPERATE, "------o"},
+        {ACTION_SECRETS, "-----ao"}, {ACTION_PUBLIC, "nrvusao"},
     };
     assert_int_equal(ARRAY_LEN(cases), ACTION_COUNT);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)

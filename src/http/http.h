@@ -136,6 +136,24 @@ void http_charge_to(struct http_request *request, int64_t account);
 // read; the application learns that as for any refused body, by http_on_abort.
 void http_read_body(struct http_request *request);
 
+// --- Bodies in parts: what is too large to be held is handed on as it comes. To be called after http_app.head, instead
+// of http_read_body. http_app.request is not called then.
+struct http_body_handler {
+    // Bytes have come, and must be copied. The function must not answer.
+    void (*data)(void *owner, const void *data, size_t len);
+    // The body is complete. The request must be answered, now or later.
+    void (*end)(void *owner);
+};
+// A body that is longer than `max` is refused with 413; the application learns that by http_on_abort.
+void http_read_body_by(struct http_request *request, uint64_t max, const struct http_body_handler *handler,
+                       void *owner);
+// Nothing is read of it while it is paused; what the peer sends waits in the kernel. Allowed within `data`.
+void http_pause_body(struct http_request *request, bool paused);
+// Nothing more of it is read: an answer may follow, and the connection ends after it. Not allowed within `data`.
+void http_stop_body(struct http_request *request);
+// The announced length; 0 for a body in chunks.
+uint64_t http_body_length(const struct http_request *request);
+
 // `aborted` is called once if the connection goes away before the answer is finished, or if the body is refused. The
 // request is gone when `aborted` returns. NULL clears it.
 void http_on_abort(struct http_request *request, void (*aborted)(void *arg), void *arg);
@@ -175,6 +193,9 @@ struct http_stream_handler {
     // The peer went away. The stream is gone when this returns. Not called after http_stream_end.
     void (*closed)(void *owner, int err);
 };
+// The same for an answer whose length is known. If it ends with fewer bytes, the connection ends.
+struct http_stream *http_stream_begin_sized(struct http_request *request, int status, const char *content_type,
+                                            uint64_t len, const struct http_stream_handler *handler, void *owner);
 // Answers HEAD where GET would be a stream: headers, no length, no body.
 void http_respond_stream_head(struct http_request *request, int status, const char *content_type);
 // Answers with status and headers. The request is gone afterwards; the stream takes its place.

@@ -48,7 +48,12 @@ struct http_request {
     struct str path, query, authority; // authority: that of an absolute target, else .data == NULL
     struct str told_host;              // a trusted proxy told it
     struct buf body;
-    size_t body_raw;  // the body's bytes on the wire, with the chunks' framing
+    size_t body_raw;                              // the body's bytes on the wire, with the chunks' framing
+    uint64_t body_len, body_max;                  // what has come of it, and how long it may be
+    uint64_t body_announced;                      // 0: in chunks
+    const struct http_body_handler *body_handler; // takes it in parts; NULL: it is held in `body`
+    void *body_owner;
+    bool body_paused;
     size_t body_held; // the announced length, once the body may come
     int64_t account;  // the account whose budget pays; BUDGET_NOBODY until it is known
     bool http_10, keep_alive, may_compress;
@@ -72,6 +77,8 @@ struct http_stream {
     struct buf copied;            // becomes one chunk at the end of the turn
     struct http_encoder *encoder; // may be NULL
     bool chunked, discard;        // discard: no body is sent, for HEAD, 204 and 304
+    bool sized;                   // its length was announced
+    uint64_t left;                // of the announced length
 };
 
 struct http_conn {
@@ -121,6 +128,10 @@ struct http_server {
     void (*fewer)(void *arg); // may be NULL
     void *fewer_arg;
 };
+
+// body.c
+void http_conn_refuse(struct http_conn *conn, int err); // answers for a request that cannot be taken
+void http_begin_body(struct http_conn *conn);
 
 // parse.c
 extern const llhttp_settings_t http_parser_settings;

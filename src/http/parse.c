@@ -249,7 +249,7 @@ void http_request_make_id(struct http_request *request)
     memcpy(request->id + 4, made, sizeof(made));
 }
 
-static int check_framing(const struct http_request *request, const llhttp_t *parser, size_t body_max)
+static int check_framing(const struct http_request *request, const llhttp_t *parser)
 {
     struct str coding = http_header(request, STR("transfer-encoding"));
     bool coded = coding.data != NULL;
@@ -257,7 +257,7 @@ static int check_framing(const struct http_request *request, const llhttp_t *par
     // A body with two ways to find its end could make us and a proxy disagree about where the next request starts.
     if (coded && (counted || request->http_10 || !str_eq_nocase(coding, STR("chunked"))))
         return ERR_MALFORMED;
-    return counted && parser->content_length > body_max ? ERR_TOO_LARGE : 0;
+    return 0;
 }
 
 static int on_headers_complete(llhttp_t *parser)
@@ -278,30 +278,39 @@ static int on_headers_complete(llhttp_t *parser)
     if (!err)
         err = take_forwarded(request);
     if (!err)
-        err = check_framing(request, parser, conn->server->limits.body_max);
+        err = check_framing(request, parser);
     if (err)
         return refuse(parser, err);
     request->chunked = parser->flags & F_CHUNKED;
+    request->body_announced = request->chunked ? 0 : parser->content_length;
     bool has_body = request->chunked || parser->content_length > 0;
     request->expects_go_on =
         has_body && !request->http_10 && str_eq_nocase(http_header(request, STR("expect")), STR("100-continue"));
     return 0;
 }
 
+static bool take_body(struct http_request *request, const void *data, size_t len)
+{
+    if (len > request->body_max - request->body_len)
+        return false;
+    request->body_len += len;
+    if (request->body_handler)
+        request->body_handler->data(request->body_owner, data, len);
+    else
+        buf_append(&request->body, data, len);
+    return true;
+}
+
 static int on_body(llhttp_t *parser, const char *data, size_t len)
 {
-    struct http_conn *conn = parser->data;
-    if (len > conn->server->limits.body_max - conn->request->body.len)
-        return refuse(parser, ERR_TOO_LARGE);
-    buf_append(&conn->request->body, data, len);
-    return 0;
+    return take_body(request_of(parser), data, len) ? 0 : refuse(parser, ERR_TOO_LARGE);
 }
 
 // The last chunk has no bytes. Trailers follow, which get the same scan as the head.
 static int on_chunk_header(llhttp_t *parser)
 {
     struct http_conn *conn = parser->data;
-    if (parser->content_length > conn->server->limits.body_max - conn->request->body.len)
+    if (parser->content_length > conn->request->body_max - conn->request->body_len)
         return refuse(parser, ERR_TOO_LARGE);
     if (parser->content_length > 0)
         return 0;

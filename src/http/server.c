@@ -14,13 +14,12 @@
 #define HALF_CLOSED_IDLE_MS 5000
 #define SWEEP_MS            1000
 
-static void refuse(struct http_conn *conn, int err);
-
 // --- Parsing
 
 static bool receiving(const struct http_conn *conn)
 {
-    return !conn->gone && conn->state <= CONN_BODY && conn_pending(conn->conn) < OUTPUT_MAX;
+    bool paused = conn->request && conn->request->body_paused;
+    return !conn->gone && conn->state <= CONN_BODY && !paused && conn_pending(conn->conn) < OUTPUT_MAX;
 }
 
 static void begin_request(struct http_conn *conn)
@@ -35,20 +34,6 @@ static void begin_request(struct http_conn *conn)
     http_conn_set_state(conn, CONN_HEAD);
 }
 
-static void refuse(struct http_conn *conn, int err)
-{
-    struct http_request *request = conn->request;
-    atomic_fetch_add_explicit(&conn->server->stats.refused_total, 1, memory_order_relaxed);
-    http_request_disown(request);
-    request->keep_alive = false;
-    if (!request->id[0])
-        http_request_make_id(request);
-    http_conn_set_state(conn, CONN_ANSWERING);
-    if (request->head_complete && conn->server->app.refused)
-        conn->server->app.refused(conn->server->app.app, request, err);
-    http_respond_error(request, err, NULL);
-}
-
 // Gives bytes to the parser. Returns false when the parser has refused them and the refusal was answered; then
 // *ret_used means nothing.
 static bool execute(struct http_conn *conn, const uint8_t *data, size_t len, size_t *ret_used)
@@ -59,7 +44,7 @@ static bool execute(struct http_conn *conn, const uint8_t *data, size_t len, siz
         return true;
     }
     if (result != HPE_PAUSED) {
-        refuse(conn, conn->refusal ? conn->refusal : ERR_MALFORMED);
+        http_conn_refuse(conn, conn->refusal ? conn->refusal : ERR_MALFORMED);
         return false;
     }
     *ret_used = (size_t)(llhttp_get_error_pos(&conn->parser) - (const char *)data);
@@ -95,13 +80,13 @@ static bool parse_headers(struct http_conn *conn, const uint8_t *data, size_t le
         return false;
     *ret_used = fine;
     if (result < 0) {
-        refuse(conn, result);
+        http_conn_refuse(conn, result);
         return false;
     }
     // The scan and the parser must agree on where the head ends.
     bool end = request->trailers ? request->complete : request->head_complete;
     if ((result == HEAD_END) != end || used != fine) {
-        refuse(conn, ERR_MALFORMED);
+        http_conn_refuse(conn, ERR_MALFORMED);
         return false;
     }
     return true;
@@ -112,7 +97,7 @@ static bool parse_chunk_line(struct http_conn *conn, const uint8_t *data, size_t
 {
     int result = chunk_line_feed(&conn->chunk_line, data, len, conn->server->limits.headers_max, ret_used);
     if (result < 0) {
-        refuse(conn, result);
+        http_conn_refuse(conn, result);
         return false;
     }
     if (result == CHUNK_LINE_MORE)
@@ -142,31 +127,10 @@ static bool parse_body(struct http_conn *conn, const uint8_t *data, size_t len, 
     if (!fine)
         return false;
     conn->request->body_raw += *ret_used;
-    if (conn->request->body_raw / BODY_RAW_FACTOR <= conn->server->limits.body_max + BODY_RAW_SPARE)
+    if (conn->request->body_raw / BODY_RAW_FACTOR <= conn->request->body_max + BODY_RAW_SPARE)
         return true;
-    refuse(conn, ERR_TOO_LARGE);
+    http_conn_refuse(conn, ERR_TOO_LARGE);
     return false;
-}
-
-static void begin_body(struct http_conn *conn)
-{
-    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    bool counted = conn->parser.flags & F_CONTENT_LENGTH;
-    if (!http_hold_body(conn->request, counted ? conn->parser.content_length : 0)) {
-        refuse(conn, ERR_OVERLOADED);
-        return;
-    }
-    if (conn->request->expects_go_on)
-        conn_write(conn->conn, go_on, sizeof(go_on) - 1);
-    http_conn_set_state(conn, CONN_BODY);
-    if (http_conn_backlog(conn) > 0 || conn->peer_ended)
-        loop_defer(conn->server->loop, &conn->feed);
-}
-
-void http_read_body(struct http_request *request)
-{
-    assert(request->conn->state == CONN_ANSWERING && !request->complete);
-    begin_body(request->conn);
 }
 
 // A request that will be refused is refused before its body is read.
@@ -174,7 +138,7 @@ static void judge_head(struct http_conn *conn)
 {
     const struct http_app *app = &conn->server->app;
     if (!app->head) {
-        begin_body(conn);
+        http_begin_body(conn);
         return;
     }
     http_conn_set_state(conn, CONN_ANSWERING);
@@ -184,9 +148,13 @@ static void judge_head(struct http_conn *conn)
 static void hand_over(struct http_conn *conn, struct str rest)
 {
     const struct http_app *app = &conn->server->app;
+    struct http_request *request = conn->request;
     http_conn_set_state(conn, CONN_ANSWERING);
     conn->rest = rest;
-    app->request(app->app, conn->request);
+    if (request->body_handler)
+        request->body_handler->end(request->body_owner);
+    else
+        app->request(app->app, request);
     if (!conn->gone)
         conn->rest = (struct str){0};
 }
@@ -225,16 +193,23 @@ static void check_end(struct http_conn *conn)
     if (conn->state == CONN_WAITING)
         http_conn_end(conn);
     else if (conn->state == CONN_HEAD || conn->state == CONN_BODY)
-        refuse(conn, ERR_MALFORMED);
+        http_conn_refuse(conn, ERR_MALFORMED);
 }
 
 // Refuses input for which there is no room.
 static void deny_input(struct http_conn *conn)
 {
     if (conn->state == CONN_HEAD || conn->state == CONN_BODY)
-        refuse(conn, ERR_OVERLOADED);
+        http_conn_refuse(conn, ERR_OVERLOADED);
     else
         http_conn_abandon(conn, ERR_OVERLOADED);
+}
+
+// Bytes that wait, and a body that is paused, keep further ones in the kernel.
+static void pause_reading(struct http_conn *conn)
+{
+    bool paused = conn->state == CONN_BODY && conn->request->body_paused;
+    conn_pause_read(conn->conn, http_conn_backlog(conn) > 0 || paused);
 }
 
 static void on_feed(struct deferred *deferred)
@@ -256,7 +231,7 @@ static void on_feed(struct deferred *deferred)
             buf_reset(&conn->backlog);
     }
     if (!conn->gone && conn->state != CONN_ENDING) {
-        conn_pause_read(conn->conn, http_conn_backlog(conn) > 0);
+        pause_reading(conn);
         check_end(conn);
     }
     http_conn_leave(conn);
@@ -272,8 +247,9 @@ static void on_data(void *owner, const uint8_t *data, size_t len)
     if (!conn->gone && conn->state != CONN_ENDING && used < len) {
         // Keep this one read. Further bytes of the peer stay in the kernel until these are used.
         buf_append(&conn->backlog, data + used, len - used);
-        conn_pause_read(conn->conn, true);
     }
+    if (!conn->gone && conn->state != CONN_ENDING)
+        pause_reading(conn);
     if (!conn->gone && conn->state != CONN_ENDING && !http_hold_input(conn))
         deny_input(conn);
     http_conn_leave(conn);
@@ -352,7 +328,7 @@ void http_server_accept(struct http_server *server, const struct http_accepted *
     if (refused) {
         server->refused_count++;
         begin_request(conn);
-        refuse(conn, ERR_UNAVAILABLE);
+        http_conn_refuse(conn, ERR_UNAVAILABLE);
         return;
     }
     conn_set_count(conn->conn, server->open);
@@ -390,6 +366,8 @@ static bool expired(struct http_conn *conn, uint64_t now)
     case CONN_HEAD:
         return now - conn->since_ms > limits->header_timeout_ms;
     case CONN_BODY:
+        if (conn->request->body_paused)
+            return false;
         return now - MAX(conn->since_ms, conn_last_read_ms(conn->conn)) > limits->header_timeout_ms;
     case CONN_STREAMING:
         // A peer that has fully closed looks like one that has half-closed, until we send something.
@@ -421,7 +399,7 @@ static void sweep(void *arg)
         list_push_back(&server->conns, &conn->node);
         bool late = (conn->state == CONN_HEAD || conn->state == CONN_BODY) && !send_stalled(conn, now);
         if (late)
-            refuse(conn, ERR_TIMEOUT);
+            http_conn_refuse(conn, ERR_TIMEOUT);
         else
             http_conn_abandon(conn, -ETIMEDOUT);
     }

@@ -1,6 +1,8 @@
 // Streamed answers and upgrades.
 #include "http/http_private.h"
 
+#include <assert.h>
+
 static void write_chunk_head(struct http_stream *stream, size_t len)
 {
     char head[24];
@@ -88,28 +90,59 @@ struct http_stream *http_stream_begin(struct http_request *request, int status, 
     return http_stream_begin_encoded(request, status, content_type, handler, owner);
 }
 
-struct http_stream *http_stream_begin_encoded(struct http_request *request, int status, const char *content_type,
-                                              const struct http_stream_handler *handler, void *owner)
+static struct http_stream *stream_new(struct http_request *request, int status,
+                                      const struct http_stream_handler *handler, void *owner)
 {
-    struct http_conn *conn = request->conn;
     struct http_stream *stream = xcalloc(1, sizeof(*stream));
-    stream->conn = conn;
+    stream->conn = request->conn;
     stream->handler = handler;
     stream->owner = owner;
     deferred_init(&stream->flush, on_flush);
-    if (request->coding != CODING_IDENTITY)
-        stream->encoder = http_encoder_new(request->coding);
-    bool has_body = http_status_has_body(status);
-    stream->discard = request->method == HTTP_M_HEAD || !has_body;
-    stream->chunked = has_body && !request->http_10;
-    if (has_body && request->http_10)
-        request->keep_alive = false;
-    http_write_head(request, status, content_type, stream->chunked ? "Transfer-Encoding: chunked\r\n" : "");
-    forget_details(request);
+    stream->discard = request->method == HTTP_M_HEAD || !http_status_has_body(status);
+    return stream;
+}
+
+static void stream_start(struct http_stream *stream, int status, const char *content_type, const char *framing)
+{
+    struct http_conn *conn = stream->conn;
+    http_write_head(conn->request, status, content_type, framing);
+    forget_details(conn->request);
     conn->stream = stream;
     conn->state = CONN_STREAMING;
     conn->since_ms = loop_now_ms(conn->server->loop);
+}
+
+struct http_stream *http_stream_begin_encoded(struct http_request *request, int status, const char *content_type,
+                                              const struct http_stream_handler *handler, void *owner)
+{
+    struct http_stream *stream = stream_new(request, status, handler, owner);
+    bool has_body = http_status_has_body(status);
+    if (request->coding != CODING_IDENTITY)
+        stream->encoder = http_encoder_new(request->coding);
+    stream->chunked = has_body && !request->http_10;
+    if (has_body && request->http_10)
+        request->keep_alive = false;
+    stream_start(stream, status, content_type, stream->chunked ? "Transfer-Encoding: chunked\r\n" : "");
     return stream;
+}
+
+struct http_stream *http_stream_begin_sized(struct http_request *request, int status, const char *content_type,
+                                            uint64_t len, const struct http_stream_handler *handler, void *owner)
+{
+    char framing[48];
+    struct http_stream *stream = stream_new(request, status, handler, owner);
+    stream->sized = true;
+    stream->left = len;
+    snprintf(framing, sizeof(framing), "Content-Length: %llu\r\n", (unsigned long long)len);
+    stream_start(stream, status, content_type, framing);
+    return stream;
+}
+
+// What is longer than was announced would be taken for the next answer.
+static void stream_count(struct http_stream *stream, size_t len)
+{
+    assert(!stream->sized || len <= stream->left);
+    stream->left -= stream->sized ? len : 0;
 }
 
 void http_respond_stream_head(struct http_request *request, int status, const char *content_type)
@@ -122,6 +155,7 @@ void http_stream_write(struct http_stream *stream, const void *data, size_t len)
 {
     if (stream->discard || len == 0)
         return;
+    stream_count(stream, len);
     buf_append(&stream->copied, data, len);
     loop_defer(stream->conn->server->loop, &stream->flush);
 }
@@ -130,6 +164,7 @@ void http_stream_write_payload(struct http_stream *stream, struct payload *paylo
 {
     if (stream->discard || len == 0)
         return;
+    stream_count(stream, len);
     write_copied(stream);
     if (stream->encoder) {
         write_encoded(stream, payload->data + offset, len, false);
@@ -157,6 +192,10 @@ void http_stream_end(struct http_stream **stream_ptr)
     struct http_stream *stream = *stream_ptr;
     if (!stream)
         return;
+    if (stream->sized && stream->left > 0 && !stream->discard) {
+        http_stream_abort(stream_ptr);
+        return;
+    }
     write_copied(stream);
     if (stream->encoder && !stream->discard)
         write_encoded(stream, NULL, 0, true);

@@ -159,7 +159,7 @@ static const struct http_limits default_limits = {
     .send_timeout_ms = 60000,
 };
 
-static void app_start(struct app *app, const struct http_limits *limits)
+UNUSED static void app_start(struct app *app, const struct http_limits *limits)
 {
     *app = (struct app){0};
     assert_int_equal(loop_new(&app->loop), 0);

@@ -595,8 +595,12 @@ static void claim_send(const struct claim *claim, struct str secrets, struct str
     }
     gifts_add(&dispatch->gifts, execution->row, execution->epoch, execution->execution_id,
               str_of(worker_session_offer(claim->session)->id));
+    char token[DISPATCH_TOKEN_MAX + 1] = "";
+    if (dispatch->options.token)
+        dispatch->options.token(dispatch->options.token_arg, execution, token);
     const struct worker_job job = {
         .execution_id = str_of(execution->execution_id),
+        .token = str_of(token),
         .batch_id = str_of(execution->batch_id),
         .epoch = execution->epoch,
         .attempt = execution->job.attempt,

@@ -11,6 +11,8 @@
 
 struct dispatch;
 
+#define DISPATCH_TOKEN_MAX 63
+
 struct dispatch_options {
     struct loop *loop; // the loop that it lives on
     struct store *store;
@@ -19,6 +21,9 @@ struct dispatch_options {
     const struct logger *logger;
     struct secret_opener secrets;
     uint64_t running_max; // how many jobs of an account workers may have at once; 0: no limit
+    // Writes the run token of a claim. NULL: there is none.
+    void (*token)(void *arg, const struct execution *execution, char out[DISPATCH_TOKEN_MAX + 1]);
+    void *token_arg;
 };
 
 struct dispatch *dispatch_new(const struct dispatch_options *options);

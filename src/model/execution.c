@@ -167,7 +167,7 @@ void execution_add_fields(struct json_writer *json, const struct execution *exec
     json_add_text(json, "worker_hostname", execution->worker_hostname);
     add_number(json, "exit_code", execution->has_exit_code, execution->exit_code);
     add_cost(json, execution, has_duration, duration_ms, terms->currency);
-    add_number(json, "artifacts_count", false, 0);
+    json_add_u64(json, "artifacts_count", execution->artifacts);
 
     json_add_bool(json, "sealed", execution->sealed);
     json_add_bool(json, "settled", execution_settled(execution));
@@ -181,6 +181,7 @@ void execution_add_fields(struct json_writer *json, const struct execution *exec
     json_add_raw(json, "result", str_of(execution->result_json));
     json_add_text(json, "workflow_id", execution->workflow_id);
     json_add_text(json, "batch_id", execution->batch_id);
+    json_add_u64(json, "artifacts_bytes", execution->artifact_bytes);
     add_digest(json, execution);
     add_number(json, "restored_from", execution->restored_from != UINT64_MAX, (int64_t)execution->restored_from);
     add_job(json, &execution->job);

@@ -30,6 +30,7 @@ struct execution {
     struct job_view job; // of one that a worker is to run
     char *details_json;  // what its runner told of how it ran: an object, or NULL
     char *result_json;   // what it left as its result (model/result.h), or NULL
+    uint64_t artifacts, artifact_bytes;
     char *cancel_reason; // why somebody asked to cancel; NULL: nobody asked
     bool has_retention;
     int64_t retention_ms;    // with has_retention: how long it is kept after its seal; 0: for ever

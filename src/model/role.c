@@ -1,6 +1,7 @@
 #include "model/role.h"
 
 static const char *const role_names[ROLE_COUNT] = {[ROLE_NONE] = "none",
+                                                   [ROLE_RUN] = "run",
 #define ROLE_WORD(name, word, before, space) [ROLE_##name] = word,
                                                    ROLES(ROLE_WORD)
 #undef ROLE_WORD

@@ -13,6 +13,7 @@
 
 enum role {
     ROLE_NONE, // no role
+    ROLE_RUN,  // one execution, by a run token; no key can have it
 #define ROLE_ENUM(name, word, before, space) ROLE_##name,
     ROLES(ROLE_ENUM)
 #undef ROLE_ENUM

@@ -47,11 +47,12 @@ static void status_shows_all_members_in_order(void **state)
                "\"command\":[\"a b\",\"c\"],\"runtime\":\"python:3.11\",\"created_at\":\"2025-11-15T10:30:00.000Z\","
                "\"started_at\":\"2025-11-15T10:30:15.123Z\",\"completed_at\":\"2025-11-15T10:31:01.122Z\","
                "\"duration_seconds\":45,\"worker_id\":\"w1\",\"worker_hostname\":\"worker-hetzner-01\","
-               "\"exit_code\":137,\"cost_micros\":null,\"cost_display\":null,\"artifacts_count\":null,"
+               "\"exit_code\":137,\"cost_micros\":null,\"cost_display\":null,\"artifacts_count\":0,"
                "\"sealed\":true,\"settled\":true,\"last_index\":42,\"first_sequence\":2,\"duration_ms\":45999,"
                "\"metadata\":{\"k\":1},\"expires_at\":\"2025-12-15T10:30:15.123Z\",\"runner\":{\"connected\":true,"
                "\"lag_records\":3},\"execution_metadata\":{\"cpu_time_ms\":5},\"result\":[1.50],"
-               "\"workflow_id\":\"wf\",\"batch_id\":\"b\",\"digest\":\"0000000000000abc\",\"restored_from\":40,"
+               "\"workflow_id\":\"wf\",\"batch_id\":\"b\",\"artifacts_bytes\":0,\"digest\":\"0000000000000abc\","
+               "\"restored_from\":40,"
                "\"attempt\":null,\"retries\":null,\"retry_of\":null,\"retried_as\":null,\"reason\":null,"
                "\"priority\":null,\"timeout_seconds\":null,\"not_before\":null,\"secrets\":null}");
 }

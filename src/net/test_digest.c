@@ -17,6 +17,15 @@ static void digests_match_their_standards(void **state)
     sha256("", 0, digest);
     hex_encode(digest, 32, hex);
     assert_string_equal(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    struct sha256_stream *stream = sha256_begin();
+    sha256_add(stream, "a", 1);
+    sha256_add(stream, "", 0);
+    sha256_add(stream, "bc", 2);
+    sha256_end(&stream, digest);
+    assert_null(stream);
+    hex_encode(digest, 32, hex);
+    assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    sha256_free(&stream);
     sha1("abc", 3, digest);
     hex_encode(digest, 20, hex);
     assert_string_equal(hex, "a9993e364706816aba3e25717850c26c9cd0d89d");

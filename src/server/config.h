@@ -50,6 +50,8 @@
     X(T, currency, "€", 0, 0, true, "what stands before a cost")                                                      \
     X(T, retention, RETENTION_DEFAULT, 0, 0, true,                                                                    \
       "how long executions are kept after their end: 30d, failed=90d, executions=10000, bytes=100G; 0: for ever")     \
+    X(N, artifact_max, 1073741824, 0, 1099511627776, true, "bytes of a file that a run takes or leaves")              \
+    X(N, artifacts_max, 107374182400, 0, 1125899906842624, true, "bytes of all such files of an account")             \
     X(N, failed_logins_max, 100, 1, 1000000, false, "failed logins per minute and address")                           \
     X(N, memory_max, 0, 0, 1099511627776, false,                                                                      \
       "bytes held for others, at least 64 MiB; 0: a quarter of what the machine or its cgroup has")                   \

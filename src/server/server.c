@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include "blob/dir/dir.h"
 #include "jobs/dispatch.h"
 #include "retention/sweep.h"
 #include "server/bootstrap.h"
@@ -31,6 +32,7 @@ struct server {
     struct logger logger;
     struct loop *loop; // of the main thread: signals, leases, orders
     struct store *store;
+    struct blob_store *blobs;
     struct auth *auth;
     struct hub *hub;
     struct dispatch *dispatch;
@@ -266,6 +268,14 @@ static int server_open_keyring(struct server *server)
     return err ? server_fail(err, "the keys for secrets (secrets_key) cannot be used", buf_cstr(&error)) : 0;
 }
 
+static int server_open_blobs(struct server *server)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/blobs", server->config->data);
+    const struct blob_dir_options options = {.folder = path, .logger = &server->logger};
+    int err = blob_dir_open(&options, &server->blobs);
+    return err ? server_fail_path("the folder of files cannot be opened", path, err) : 0;
+}
+
 static int server_open_tls(struct server *server)
 {
     CLEANUP(buf_release) struct buf error = {0};
@@ -286,6 +296,18 @@ static int server_open_secret(void *keyring, int64_t account, struct str name, s
     return keyring_open(keyring, &(struct keyring_place){account, name}, sealed, out);
 }
 
+static void server_run_token(void *arg, const struct execution *execution, char out[DISPATCH_TOKEN_MAX + 1])
+{
+    const struct server *server = arg;
+    const struct run_name run = {
+        .account = execution->account,
+        .row = execution->row,
+        .epoch = execution->epoch,
+        .execution_id = str_of(execution->execution_id),
+    };
+    run_token_make(server->store, &run, out);
+}
+
 static void server_make_dispatch(struct server *server)
 {
     struct dispatch_options dispatch = {
@@ -296,6 +318,8 @@ static void server_make_dispatch(struct server *server)
         .logger = &server->logger,
         .secrets = {server_open_secret, server->keyring},
         .running_max = (uint64_t)server->config->running_jobs_max,
+        .token = server_run_token,
+        .token_arg = server,
     };
     server->dispatch = dispatch_new(&dispatch);
 }
@@ -360,6 +384,7 @@ static int server_make_shards(struct server *server)
     struct shard_options options = {
         .server = server,
         .store = server->store,
+        .blobs = server->blobs,
         .pool = server->pool,
         .auth = server->auth,
         .hub = server->hub,
@@ -524,6 +549,8 @@ static void server_release(struct server *server)
     // nothing is under way any more.
     if (server->store)
         store_stop(server->store);
+    if (server->blobs)
+        blob_stop(server->blobs);
     pool_free(&server->pool);
     // Twice, because what one loop delivers may send something to the others.
     for (unsigned i = 0; i < 2 * server->shard_count; i++)
@@ -532,6 +559,7 @@ static void server_release(struct server *server)
     if (server->loop)
         loop_deliver(server->loop);
     store_free(&server->store);
+    blob_free(&server->blobs);
     for (unsigned i = 0; i < server->shard_count; i++)
         shard_release(&server->shards[i]);
     for (size_t i = 0; i < ARRAY_LEN(server->signals); i++)
@@ -580,6 +608,8 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
         err = server_open_store(server);
     if (err == 0)
         err = server_open_keyring(server);
+    if (err == 0)
+        err = server_open_blobs(server);
     if (err == 0)
         err = server_make_rooms(server);
     if (err == 0)

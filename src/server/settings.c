@@ -23,6 +23,8 @@ struct settings *settings_new(const struct config *config)
         .open_executions_max = (uint64_t)config->open_executions_max,
         .queued_jobs_max = (uint64_t)config->queued_jobs_max,
         .secrets_max = (uint64_t)config->secrets_max,
+        .artifact_max = (uint64_t)config->artifact_max,
+        .artifacts_max = (uint64_t)config->artifacts_max,
         .regex_steps = (uint64_t)config->regex_steps,
         .ping_ms = (uint64_t)config->ping_seconds * 1000,
         .pong_timeout_ms = (uint64_t)config->pong_timeout_seconds * 1000,

@@ -146,6 +146,36 @@ unsigned shard_last_port(const struct shard *shard)
     return listener_port(shard->listeners[shard->listener_count - 1]);
 }
 
+static struct api_options api_options_of(const struct shard *shard, const struct shard_options *options)
+{
+    const struct config *config = options->config;
+    return (struct api_options){
+        .routes = api_routes,
+        .loop = shard->loop,
+        .store = options->store,
+        .blobs = options->blobs,
+        .auth = options->auth,
+        .hub = options->hub,
+        .dispatch = options->dispatch,
+        .keyring = options->keyring,
+        .workers = options->dispatch ? &dispatch_listener : NULL,
+        .workers_arg = options->dispatch,
+        .followers = options->followers,
+        .fanout = shard->fanout,
+        .metrics = options->metrics,
+        .budget = options->budget,
+        .shard = shard->index,
+        .logger = options->logger,
+        .listen = config->listen.items,
+        .listen_count = config->listen.count,
+        .base_path = options->base_path ? options->base_path : "",
+        .insecure = config->insecure,
+        .backup_dir = options->backup_dir,
+        .collect = options->collect,
+        .collect_arg = options->collect_arg,
+    };
+}
+
 int shard_init(struct shard *shard, unsigned index, const struct shard_options *options)
 {
     const struct config *config = options->config;
@@ -176,30 +206,7 @@ int shard_init(struct shard *shard, unsigned index, const struct shard_options *
         .live_arg = options->hub,
     };
     shard->fanout = fanout_new(&fanout);
-    struct api_options api = {
-        .routes = api_routes,
-        .loop = shard->loop,
-        .store = options->store,
-        .auth = options->auth,
-        .hub = options->hub,
-        .dispatch = options->dispatch,
-        .keyring = options->keyring,
-        .workers = options->dispatch ? &dispatch_listener : NULL,
-        .workers_arg = options->dispatch,
-        .followers = options->followers,
-        .fanout = shard->fanout,
-        .metrics = options->metrics,
-        .budget = options->budget,
-        .shard = index,
-        .logger = options->logger,
-        .listen = config->listen.items,
-        .listen_count = config->listen.count,
-        .base_path = options->base_path ? options->base_path : "",
-        .insecure = config->insecure,
-        .backup_dir = options->backup_dir,
-        .collect = options->collect,
-        .collect_arg = options->collect_arg,
-    };
+    struct api_options api = api_options_of(shard, options);
     shard->api = api_new(&api, &shard->settings->limits);
     broadcast_join(options->news, shard->loop, api_hub_news, shard->api);
     struct http_app app = api_http_app(shard->api);

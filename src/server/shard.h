@@ -39,6 +39,7 @@ struct shard {
 struct shard_options {
     struct server *server;
     struct store *store;
+    struct blob_store *blobs;
     struct pool *pool;
     struct auth *auth;
     struct hub *hub;

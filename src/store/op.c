@@ -236,6 +236,20 @@ static void release_worker_list(struct store_op *op)
     list->ret_count = 0;
 }
 
+static void release_file_list(struct store_op *op)
+{
+    struct store_file_list *list = OP(store_file_list);
+    for (size_t i = 0; i < list->ret_count; i++)
+        free(list->ret_files[i].name);
+    free(TAKE_PTR(list->ret_files));
+    list->ret_count = 0;
+}
+
+static void release_run_find(struct store_op *op)
+{
+    free_ptr(&OP(store_run_find)->ret_execution_id);
+}
+
 static void release_backup(struct store_op *op)
 {
     free_ptr(&OP(store_backup)->ret_path);

@@ -39,7 +39,11 @@
     X(BATCH_CREATE, batch_create, NONE, AT(batch_create, batch.account), GROWS, batch_create) \
     X(BATCH_ADD, batch_add, NONE, NONE, GROWS, batch_add)                                     \
     X(BATCH_CHANGE, batch_change, NONE, NONE, KEEPS, batch_change)                            \
-    X(WORKER_SEEN, worker_seen, NONE, NONE, KEEPS, nothing)
+    X(WORKER_SEEN, worker_seen, NONE, NONE, KEEPS, nothing)                                   \
+    X(BLOB_ADD, blob_add, NONE, AT(blob_add, account), GROWS, nothing)                        \
+    X(BLOB_WANT, blob_want, NONE, NONE, KEEPS, nothing)                                       \
+    X(BLOB_DROP, blob_drop, NONE, NONE, KEEPS, nothing)                                       \
+    X(ARTIFACT_PUT, artifact_put, AT(artifact_put, row), NONE, GROWS, nothing)
 
 #define STORE_QUERIES(X)                                                            \
     X(GET, get, NONE, AT(get, account), KEEPS, get)                                 \
@@ -60,6 +64,11 @@
     X(BATCH_FAILURES, batch_failures, NONE, NONE, KEEPS, batch_failures)            \
     X(WORKER_LIST, worker_list, NONE, AT(worker_list, account), KEEPS, worker_list) \
     X(RETENTION_LOOK, retention_look, NONE, NONE, KEEPS, nothing)                   \
+    X(BLOB_FIND, blob_find, NONE, AT(blob_find, account), KEEPS, nothing)           \
+    X(BLOBS_UNUSED, blobs_unused, NONE, NONE, KEEPS, nothing)                       \
+    X(BLOBS_KNOWN, blobs_known, NONE, NONE, KEEPS, nothing)                         \
+    X(FILE_LIST, file_list, NONE, NONE, KEEPS, file_list)                           \
+    X(RUN_FIND, run_find, NONE, NONE, KEEPS, run_find)                              \
     X(BACKUP, backup, NONE, NONE, KEEPS, backup)
 
 enum store_op_kind {

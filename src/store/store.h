@@ -11,6 +11,7 @@
 
 #include "store/op.h"
 #include "store/ops/account.h"
+#include "store/ops/artifact.h"
 #include "store/ops/backup.h"
 #include "store/ops/batch.h"
 #include "store/ops/execution.h"

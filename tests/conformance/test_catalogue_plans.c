@@ -44,6 +44,9 @@ static void grow(struct sql *sql)
          "SELECT account, 'w' || id, '{}', 0, id, id FROM executions"),
         ("INSERT INTO secrets(account, name, sealed, version, created_ms, changed_ms, used_ms) "
          "SELECT account, 'n' || id, CAST('x' AS {bytes}), 1, 1, 1, 0 FROM executions"),
+        "UPDATE blobs SET refs = CASE WHEN id % 100 = 0 THEN 0 ELSE 1 END",
+        "INSERT INTO files(execution, kind, name, blob, mode, created_ms) "
+        "SELECT id, id % 2, 'f' || id, 1 + id % 3000, 0, 0 FROM executions",
         "ANALYZE",
     };
     assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
@@ -54,6 +57,14 @@ static void grow(struct sql *sql)
         snprintf(name, sizeof(name), "key_%d", i);
         memcpy(made.key.hash, name, sizeof(name));
         assert_int_equal(catalogue_key_create(sql, &made), 0);
+        struct store_blob_add blob = {.account = 11 + i % 500, .size = 1, .key = str_of(name), .bytes_max = UINT64_MAX};
+        memcpy(blob.hash, name, sizeof(name));
+        assert_int_equal(catalogue_blob_add(sql, &blob, i), 0);
+    }
+    for (int i = 0; i < 3000; i++) {
+        char text[128];
+        snprintf(text, sizeof(text), "INSERT INTO blob_bytes(account, bytes) VALUES(%d, 1) ON CONFLICT DO NOTHING", i);
+        assert_int_equal(sql_exec(sql, text), 0);
     }
     for (size_t i = 0; i < ARRAY_LEN(steps); i++)
         assert_int_equal(sql_exec(sql, steps[i]), 0);

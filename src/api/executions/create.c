@@ -1,7 +1,7 @@
 // Makes an execution.
 #include "api/body.h"
 #include "api/executions/executions.h"
-#include "api/jobs/order.h"
+#include "api/jobs/inputs.h"
 #include "util/clock.h"
 
 #include <xxhash.h>
@@ -29,9 +29,17 @@ static char *text_or_null(const json_t *body, const char *name)
 struct create {
     struct store_create create;
     struct job_order order;
+    struct order_inputs inputs;
     struct call *call;
     char key[256 + sizeof(((struct principal *)NULL)->user)];
 };
+
+static void create_free(struct create *it)
+{
+    job_order_release(&it->order);
+    order_inputs_release(&it->inputs);
+    free(it);
+}
 
 static void create_done(struct store_op *op)
 {
@@ -53,8 +61,7 @@ static void create_done(struct store_op *op)
     }
     store_op_release(op);
     execution_release(&it->create.execution);
-    job_order_release(&it->order);
-    free(it);
+    create_free(it);
     call_unref(call);
 }
 
@@ -84,12 +91,16 @@ void execution_of_body(struct execution *ret, const struct call *call, const str
 static bool create_take_job(struct create *it, struct call *call)
 {
     struct job_order_problem problem;
-    if (!call_member(call, "queue").number)
-        return true;
-    if (!job_order_take(&it->order, call->body, &call->principal, call->api->limits, &problem)) {
+    bool queue = call_member(call, "queue").number;
+    if (!order_inputs_take(&it->inputs, call->body, &problem) ||
+        (queue && !job_order_take(&it->order, call->body, &call->principal, call->api->limits, &problem))) {
         call_fail_fields(call, &(struct http_field_error){problem.field, problem.reason}, 1);
         return false;
     }
+    it->create.inputs = it->inputs.inputs;
+    it->create.input_count = it->inputs.count;
+    if (!queue)
+        return true;
     it->create.job = &it->order.job;
     it->create.open_max = 0; // queued_max is its limit
     return true;
@@ -122,8 +133,7 @@ void executions_create(struct call *call)
         .open_max = call->api->limits->open_executions_max,
     };
     if (!create_take_job(it, call)) {
-        job_order_release(&it->order);
-        free(it);
+        create_free(it);
         return;
     }
     execution_of_body(&it->create.execution, call, call->body);

@@ -2,7 +2,10 @@
 
 #include "api/body.h"
 #include "api/executions/executions.h"
+#include "api/jobs/inputs.h"
 #include "api/jobs/run_fields.h"
+
+#define SLICE_INPUTS 4096 // a slice with more ends early: it is one transaction
 
 struct batch_jobs {
     struct call *call;
@@ -16,6 +19,7 @@ struct batch_jobs {
     struct store_batch_add add;
     struct store_create creates[BATCH_ADD_MAX];
     struct job_order orders[BATCH_ADD_MAX];
+    struct order_inputs inputs[BATCH_ADD_MAX];
 };
 
 // The common members, and over them those of the job itself.
@@ -31,14 +35,17 @@ static json_t *merged(const json_t *common, json_t *job)
 static bool check_job(struct call *call, json_t *job, struct job_order_problem *ret_problem)
 {
     struct job_order order = {0};
+    struct order_inputs inputs = {0};
     const char *name, *reason;
     bool good = fields_check_object(call, job_fields, job, &name, &reason);
     if (!good) {
         ret_problem->field = name;
         snprintf(ret_problem->reason, sizeof(ret_problem->reason), "%s", reason);
     }
-    good = good && job_order_take(&order, job, &call->principal, call->api->limits, ret_problem);
+    good = good && job_order_take(&order, job, &call->principal, call->api->limits, ret_problem) &&
+           order_inputs_take(&inputs, job, ret_problem);
     job_order_release(&order);
+    order_inputs_release(&inputs);
     return good;
 }
 
@@ -79,8 +86,10 @@ static void slice_done(struct store_op *op)
         it->done(call, op->err, &refusal, &it->add.ret_batch);
     }
     it->next += it->add.count;
-    for (size_t i = 0; i < it->add.count; i++)
+    for (size_t i = 0; i < it->add.count; i++) {
         job_order_release(&it->orders[i]);
+        order_inputs_release(&it->inputs[i]);
+    }
     store_op_release(op);
     if (!over) {
         next_slice(it);
@@ -91,28 +100,32 @@ static void slice_done(struct store_op *op)
     call_unref(call);
 }
 
-static void fill(struct batch_jobs *it, size_t slot, json_t *job)
+// Returns how many inputs it has.
+static size_t fill(struct batch_jobs *it, size_t slot, json_t *job)
 {
     struct call *call = it->call;
     struct job_order *order = &it->orders[slot];
     struct job_order_problem problem;
     *order = (struct job_order){0};
     job_order_take(order, job, &call->principal, call->api->limits, &problem); // it was checked
+    order_inputs_take(&it->inputs[slot], job, &problem);                       // likewise
     order->job.batch_index = (uint32_t)(it->next + slot);
-    it->creates[slot] = (struct store_create){.job = &order->job};
+    it->creates[slot] = (struct store_create){
+        .job = &order->job, .inputs = it->inputs[slot].inputs, .input_count = it->inputs[slot].count};
     execution_of_body(&it->creates[slot].execution, call, job);
     it->creates[slot].execution.batch_id = xstrdup(it->batch_id);
+    return it->inputs[slot].count;
 }
 
 static void next_slice(struct batch_jobs *it)
 {
-    size_t count = MIN(it->count - it->next, (size_t)BATCH_ADD_MAX);
+    size_t most = MIN(it->count - it->next, (size_t)BATCH_ADD_MAX), count = 0, inputs = 0;
     json_decref(it->slice);
     it->slice = json_array();
-    for (size_t i = 0; i < count; i++) {
-        json_t *job = merged(it->common, json_array_get(it->jobs, it->next + i));
+    for (; count < most && inputs < SLICE_INPUTS; count++) {
+        json_t *job = merged(it->common, json_array_get(it->jobs, it->next + count));
         json_array_append_new(it->slice, job);
-        fill(it, i, job);
+        inputs += fill(it, count, job);
     }
     it->add = (struct store_batch_add){
         .op = {.kind = STORE_BATCH_ADD,

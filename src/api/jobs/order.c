@@ -133,9 +133,20 @@ static bool take_parents(struct taking *it)
     return true;
 }
 
+// The script may travel as a file.
+static bool script_is_input(const struct taking *it)
+{
+    const json_t *script = member(it, "script_filename"), *inputs = member(it, "inputs");
+    for (size_t i = 0; script && i < json_array_size(inputs); i++)
+        if (json_equal(json_object_get(json_array_get(inputs, i), "name"), script))
+            return true;
+    return false;
+}
+
 static bool take_what(struct taking *it)
 {
-    if (json_array_size(member(it, "command")) > 0 || member(it, "script") || member(it, "image"))
+    if (json_array_size(member(it, "command")) > 0 || member(it, "script") || member(it, "image") ||
+        script_is_input(it))
         return true;
     return wrong(it, "command", "is needed, or a script or an image, as a worker is to run it");
 }

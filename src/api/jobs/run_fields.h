@@ -3,6 +3,7 @@
 
 #include "api/fields.h"
 #include "api/jobs/order.h"
+#include "model/artifact.h"
 
 extern const struct field_rule rule_execution_id;
 extern const struct field_rule rule_own_retention;
@@ -21,7 +22,8 @@ extern const struct field job_fields[]; // of a job of a batch
         {"env", "its environment; never shown", .type = FIELD_TEXT_MAP, .max = 1024, .flags = FIELD_NULL},             \
         {"secrets", "NAME or NAME=VARIABLE: given to it as environment, and masked in its log", .type = FIELD_TEXTS,   \
          .max = SECRETS_USED_MAX, .flags = FIELD_NULL},                                                                \
-        {"inputs", "kept", .type = FIELD_TEXTS, .max = 4096, .flags = FIELD_NULL},                                     \
+        {"inputs", "{name, sha256, size, mode}: files by content that was uploaded", .type = FIELD_OBJECTS,            \
+         .max = INPUTS_MAX, .flags = FIELD_NULL},                                                                      \
         {"name", "shown", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},                                        \
         {"cwd", "folder to run it in; a fresh one without it", .type = FIELD_TEXT, .max = 4096, .flags = FIELD_NULL},  \
         {"stdin", "what it reads; nothing without it", .type = FIELD_TEXT, .max = 1024 * 1024, .flags = FIELD_NULL},   \

@@ -219,6 +219,7 @@ void logs_append(struct call *call)
                                      .done = append_part_done,
                                      .account = call->principal.account};
         part->row = call->execution.row;
+        part->epoch = call->principal.run_epoch;
         part->producer = str_of(append->producer);
         part->whole = append->idempotent;
         store_submit(call->api->options.store, &part->op);

@@ -161,6 +161,8 @@ static int account_delete(struct sql *sql, int64_t row, int64_t now_ms)
         err = catalogue_keys_revoke(sql, row, now_ms);
     if (err == 0)
         err = run_for(sql, CATALOGUE_SECRETS_FORGET, row);
+    if (err == 0)
+        err = run_for(sql, CATALOGUE_BLOBS_UNWANT, row);
     return err < 0 ? err : run_for(sql, CATALOGUE_PURGING_ACCOUNT_INSERT, row);
 }
 

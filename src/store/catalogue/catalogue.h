@@ -10,6 +10,7 @@
 
 #include "store/catalogue/statements.h"
 #include "store/ops/account.h"
+#include "store/ops/artifact.h"
 #include "store/ops/batch.h"
 #include "store/ops/execution.h"
 #include "store/ops/job.h"
@@ -107,8 +108,9 @@ int catalogue_metadata_set(struct sql *sql, int64_t account, int64_t row, struct
 // for another request.
 int catalogue_create_repeated(struct sql *sql, const struct store_create *create, int64_t now_ms, int64_t *ret_row);
 // Returns ERR_UNAUTHORIZED if the account was deleted; ERR_CONFLICT or ERR_EXPIRED if the identifier is taken.
-int catalogue_create_check(struct sql *sql, const struct store_create *create);
-// Makes it, with its documents, labels and idempotency key. Sets row, execution_id and created_ms.
+// ERR_INVALID about its inputs.
+int catalogue_create_check(struct sql *sql, struct store_create *create);
+// Makes it, with its documents, labels, inputs and idempotency key. Sets row, execution_id and created_ms.
 int catalogue_create(struct sql *sql, struct store_create *create, int64_t now_ms);
 
 // --- list.c
@@ -227,6 +229,24 @@ int catalogue_jobs_ready(struct sql *sql, struct store_jobs_ready *query);
 int catalogue_job_lines(struct sql *sql, struct store_job_lines *query);
 int catalogue_job_waits(struct sql *sql, struct store_job_waits *query);
 int catalogue_jobs_claimed(struct sql *sql, struct store_jobs_claimed *query);
+
+// --- blobs.c
+int catalogue_blob_find(struct sql *sql, struct store_blob_find *find);
+int catalogue_blob_want(struct sql *sql, const struct store_blob_want *want, int64_t now_ms);
+// ERR_UNAUTHORIZED: the account was deleted.
+int catalogue_blob_add(struct sql *sql, struct store_blob_add *add, int64_t now_ms);
+int catalogue_blobs_unused(struct sql *sql, struct store_blobs_unused *query, int64_t now_ms);
+int catalogue_blob_drop(struct sql *sql, struct store_blob_drop *drop, int64_t now_ms);
+int catalogue_blobs_known(struct sql *sql, struct store_blobs_known *query);
+
+// --- files.c
+// Called before anything is written. ERR_INVALID with create->ret_reason and ret_field.
+int catalogue_inputs_judge(struct sql *sql, struct store_create *create);
+int catalogue_inputs_add(struct sql *sql, const struct store_create *create, int64_t now_ms); // once it is made
+int catalogue_artifact_put(struct sql *sql, struct store_artifact_put *put, int64_t now_ms);
+int catalogue_file_list(struct sql *sql, struct store_file_list *list);
+int catalogue_files_purge(struct sql *sql, int64_t execution); // nothing refers to its files any more
+int catalogue_run_find(struct sql *sql, struct store_run_find *run);
 
 // --- workers.c
 int catalogue_worker_seen(struct sql *sql, const struct store_worker_seen *seen, int64_t now_ms);

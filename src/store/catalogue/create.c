@@ -41,7 +41,7 @@ static int idempotency_set(struct sql *sql, const struct store_create *create)
 
 // --- Creating
 
-int catalogue_create_check(struct sql *sql, const struct store_create *create)
+int catalogue_create_check(struct sql *sql, struct store_create *create)
 {
     const struct execution *execution = &create->execution;
     bool sealed, purged;
@@ -49,8 +49,9 @@ int catalogue_create_check(struct sql *sql, const struct store_create *create)
     int err = catalogue_account_open(sql, execution->account);
     if (err < 0)
         return err == ERR_EXPIRED ? ERR_UNAUTHORIZED : err; // its credential was deleted together with it
-    if (!execution->execution_id)
-        return 0;
+    err = catalogue_inputs_judge(sql, create);
+    if (err < 0 || !execution->execution_id)
+        return err;
     err = catalogue_execution_find(sql, execution->account, str_of(execution->execution_id), &row);
     if (err < 0)
         return err == ERR_NOT_FOUND ? 0 : err;
@@ -101,6 +102,8 @@ int catalogue_create(struct sql *sql, struct store_create *create, int64_t now_m
     if (err == 0 && (execution->spec_json || execution->metadata_json))
         err = catalogue_documents_set(sql, execution->account, execution->row, str_of(execution->spec_json),
                                       str_of(execution->metadata_json));
+    if (err == 0)
+        err = catalogue_inputs_add(sql, create, now_ms);
     if (err == 0 && create->idempotency_key.len > 0)
         err = idempotency_set(sql, create);
     return err;

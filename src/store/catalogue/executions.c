@@ -37,7 +37,9 @@ static int execution_from_row(const struct sql_statement *row, struct execution 
     ret->account_retention = sql_dup(row, 29);
     ret->details_json = sql_dup(row, 30);
     ret->result_json = sql_dup(row, 31);
-    job_view_from_row(row, 32, &ret->job);
+    ret->artifacts = sql_u64(row, 32);
+    ret->artifact_bytes = sql_u64(row, 33);
+    job_view_from_row(row, 34, &ret->job);
     return 0;
 }
 
@@ -191,6 +193,8 @@ int catalogue_execution_purge(struct sql *sql, int64_t row)
     static const enum catalogue_statement steps[] = {CATALOGUE_EXECUTION_PURGE, CATALOGUE_DOCUMENT_DELETE,
                                                      CATALOGUE_LABELS_DELETE, CATALOGUE_RESULT_DELETE};
     int err = catalogue_job_purge(sql, row);
+    if (err == 0)
+        err = catalogue_files_purge(sql, row);
     for (size_t i = 0; i < ARRAY_LEN(steps) && err == 0; i++)
         err = run_for(sql, steps[i], row);
     return err;

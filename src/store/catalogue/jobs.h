@@ -69,6 +69,15 @@ int batch_waits_for(struct sql *sql, int64_t batch, const struct parent_row *par
 int dependents_judge(struct sql *sql, const struct parent_row *parent, bool failed, enum execution_status ended,
                      const struct catalogue_changes *changes, unsigned *budget, bool *ret_left);
 
+// --- blobs.c
+// Finds a blob; it cannot go until the transaction ends. ERR_NOT_FOUND.
+int blob_find_locked(struct sql *sql, int64_t account, const uint8_t hash[STORE_HASH_LEN], int64_t *ret_row,
+                     uint64_t *ret_size);
+int blob_use(struct sql *sql, int64_t row, int64_t by); // `by` more refer to it
+
+// --- files.c
+int inputs_copy(struct sql *sql, int64_t from, int64_t to); // from one execution to another, which has none
+
 // --- attempts.c
 // Makes a new attempt of a job that has ended or is lost, not before a time (0: now). `tries` is the count that it
 // begins with.

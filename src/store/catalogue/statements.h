@@ -2,6 +2,7 @@
 // docs/internals/store.md tells how to add one.
 #pragma once
 
+#include "store/catalogue/blob_statements.h"
 #include "store/catalogue/job_statements.h"
 #include "store/sql/sql.h"
 
@@ -75,7 +76,7 @@
     "e.message_bytes, e.owner, e.script_filename, e.runtime, e.worker_id, e.worker_hostname, e.workflow_id, " \
     "e.batch_id, CASE WHEN length(d.spec) < 262144 THEN {command} END, d.metadata, e.cancel_reason, "         \
     "e.restored_from, e.retention_ms, (SELECT a.retention FROM accounts a WHERE a.id = e.account), "          \
-    "r.details, r.result, " JOB_VIEW_COLUMNS
+    "r.details, r.result, e.artifacts, e.artifact_bytes, " JOB_VIEW_COLUMNS
 
 #define EXECUTION_STATEMENTS(X)                                                                                        \
     X(EXECUTION_BY_ROW,                                                                                                \
@@ -173,7 +174,8 @@
     JOB_STATEMENTS(X)           \
     DEPENDENCY_STATEMENTS(X)    \
     BATCH_STATEMENTS(X)         \
-    WORKER_STATEMENTS(X)
+    WORKER_STATEMENTS(X)        \
+    BLOB_STATEMENTS(X)
 
 enum catalogue_statement {
 #define CATALOGUE_ENUM(name, sql) CATALOGUE_##name,

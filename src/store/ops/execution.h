@@ -9,19 +9,23 @@
 // --- Commits
 
 struct job_new;
+struct store_input;
 
 struct store_create {
     struct store_op op;
     // In: account, execution_id (NULL: made by the store), status, started_ms, owner, spec…, allocated by the caller.
     // Out: as stored (row, created_ms …). From then on the operation owns the strings: store_op_release frees them.
     struct execution execution;
-    struct str idempotency_key; // empty: none. Kept for 24 h.
-    uint64_t request_hash;      // hash of the request's body; compared for the same key (ERR_IDEMPOTENCY)
-    uint64_t open_max;          // ERR_RATE if the account has so many unsealed executions already; 0 = no limit
-    const struct job_new *job;  // store/ops/job.h: a worker must run it; NULL: its own runner does
-    char *ret_reason;           // why something that it depends on or uses is refused, for people; may be NULL
-    const char *ret_field;      // with ret_reason: which field of the request says that
-    bool ret_existed;           // the same key and body as before: `execution` is the one that was made then
+    struct str idempotency_key;       // empty: none. Kept for 24 h.
+    uint64_t request_hash;            // hash of the request's body; compared for the same key (ERR_IDEMPOTENCY)
+    uint64_t open_max;                // ERR_RATE if the account has so many unsealed executions already; 0 = no limit
+    const struct job_new *job;        // store/ops/job.h: a worker must run it; NULL: its own runner does
+    const struct store_input *inputs; // store/ops/artifact.h; their names are valid, and each is there once
+    size_t input_count;               // at most INPUTS_MAX
+    char *ret_reason;                 // why something that it depends on or uses is refused, for people; may be NULL
+    const char *ret_field;            // with ret_reason: which field of the request says that
+    bool ret_existed;                 // the same key and body as before: `execution` is the one that was made then
+    // ERR_INVALID: an input is not there.
     // ERR_CONFLICT if the execution_id exists already, or ERR_EXPIRED if that one was purged.
 };
 

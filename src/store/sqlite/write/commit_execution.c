@@ -32,7 +32,7 @@ static int create_limit(struct sqlite_store *store, const struct store_create *c
 }
 
 // ret_row: the execution that exists already with the same key; 0: there is none, and nothing is in the way.
-static int create_judge(struct sqlite_store *store, const struct store_create *create, int64_t *ret_row)
+static int create_judge(struct sqlite_store *store, struct store_create *create, int64_t *ret_row)
 {
     struct sql *sql = store->db.sql;
     int err = 0;
