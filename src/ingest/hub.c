@@ -117,6 +117,8 @@ static void hub_change_done(struct store_op *op)
         hub_sealed(change->hub, update->row);
     if (op->err == ERR_FENCED)
         hub_look(change->hub, op->reply_to, update->row, update->epoch, update->outcome.cause);
+    if (op->err == 0 && update->outcome.cause == OUTCOME_BACK && update->ret_execution.cancel_reason)
+        hub_cancel(change->hub, update->row, update->ret_execution.cancel_reason); // asked for while it was lost
     if (!seals && hub_change_may_pass(op->err))
         hub_change_again(change->hub, update->row, update->epoch, update->outcome.cause);
     store_op_release(op);
@@ -306,17 +308,24 @@ void hub_refused(struct hub *hub, int64_t row)
     pthread_mutex_unlock(&hub->mutex);
 }
 
-void hub_touch(struct hub *hub, struct loop *loop, int64_t row, uint64_t holder)
+bool hub_touch(struct hub *hub, struct loop *loop, int64_t row, uint64_t holder)
 {
     pthread_mutex_lock(&hub->mutex);
     bool was_lost = lease_touch(&hub->leases, row, holder, clock_mono_ms());
-    const struct lease *lease = was_lost ? lease_find(&hub->leases, row) : NULL;
+    const struct lease *lease = lease_find(&hub->leases, row);
     uint64_t epoch = lease ? lease->epoch : 0;
+    bool renewed = lease && lease_held_by(lease, holder);
     pthread_mutex_unlock(&hub->mutex);
-    if (!was_lost)
-        return;
-    hub_change_outcome(hub, loop, row, epoch, OUTCOME_BACK);
-    hub_tell(hub, HUB_LIVE, row, 0, "");
+    if (was_lost) {
+        hub_change_outcome(hub, loop, row, epoch, OUTCOME_BACK);
+        hub_tell(hub, HUB_LIVE, row, 0, "");
+    }
+    return renewed;
+}
+
+bool hub_vouches(const struct hub *hub)
+{
+    return node_vouches(hub->node);
 }
 
 void hub_lag(struct hub *hub, int64_t row, uint64_t holder, uint64_t lag_records)

@@ -52,7 +52,10 @@ void hub_claimed(struct hub *hub, int64_t row, int64_t node, uint64_t epoch);
 void hub_refused(struct hub *hub, int64_t row);
 // To be called after LEASE_RETURN with what the store has done. Returns LEASE_RESUME, LEASE_TAKEN or LEASE_FENCED.
 enum lease_verdict hub_returned(struct hub *hub, int64_t row, const struct store_lease *lease, uint64_t holder);
-void hub_touch(struct hub *hub, struct loop *loop, int64_t row, uint64_t holder);
+// Returns whether it has renewed the lease: it may have gone to another connection, or server, meanwhile.
+bool hub_touch(struct hub *hub, struct loop *loop, int64_t row, uint64_t holder);
+// Whether a renewed lease lasts: no other server can have taken over what this one holds.
+bool hub_vouches(const struct hub *hub);
 void hub_lag(struct hub *hub, int64_t row, uint64_t holder, uint64_t lag_records);
 uint64_t hub_lag_total(struct hub *hub); // of all connected runners that told their lag
 void hub_disconnect(struct hub *hub, int64_t row, uint64_t holder);

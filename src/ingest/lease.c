@@ -91,6 +91,9 @@ enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_
         return LEASE_TAKEN;
     if (!epoch)
         return lease_ask_anew(table, lease, row, stored, now_ms, ret_former_holder);
+    // Its runner lives, wherever the lease is now: what was known here must not run out while the store is asked.
+    if (lease && lease->state == LEASE_HELD && table->shared)
+        lease->deadline_ms = MAX(lease->deadline_ms, now_ms + table->lease_ms);
     if (!lease || table->shared)
         return LEASE_RETURN;
     *ret_former_holder = lease->holder;
@@ -141,10 +144,15 @@ void lease_refused(struct lease_table *table, int64_t row)
         lease_end(table, row);
 }
 
+bool lease_held_by(const struct lease *lease, uint64_t holder)
+{
+    return lease->holder == holder && lease->state != LEASE_CLAIMING;
+}
+
 bool lease_touch(struct lease_table *table, int64_t row, uint64_t holder, uint64_t now_ms)
 {
     struct lease *lease = lease_find(table, row);
-    if (!lease || lease->holder != holder || lease->state == LEASE_CLAIMING)
+    if (!lease || !lease_held_by(lease, holder))
         return false;
     bool was_lost = lease->state == LEASE_LOST || lease->recovered;
     lease->state = LEASE_HELD;

@@ -76,6 +76,7 @@ void lease_end(struct lease_table *table, int64_t row); // the log was sealed
 bool lease_forget(struct lease_table *table, int64_t row, uint64_t epoch, uint64_t holder);
 // Forgets all leases. Calls `forgotten` for each that a connection held.
 void lease_forget_all(struct lease_table *table, void (*forgotten)(void *arg, int64_t row, uint64_t holder), void *arg);
+bool lease_held_by(const struct lease *lease, uint64_t holder); // and nobody is about to take it
 struct lease *lease_find(const struct lease_table *table, int64_t row);
 
 enum lease_expiry { LEASE_BECAME_LOST, LEASE_TO_BE_SEALED };

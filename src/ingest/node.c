@@ -1,5 +1,6 @@
 #include "ingest/node.h"
 
+#include "util/clock.h"
 #include "util/log.h"
 
 #include <stdatomic.h>
@@ -7,6 +8,8 @@
 struct node {
     struct node_options options;
     _Atomic int64_t id;
+    _Atomic uint64_t taken_ms; // see node_may_vouch
+    uint64_t asked_ms;         // when the operation under way was asked for
     struct loop *loop;
     struct timer *timer;
     void (*started)(void *arg, int err); // NULL once it was called
@@ -38,6 +41,13 @@ int64_t node_number(const struct node *node)
     return atomic_load(&node->id);
 }
 
+bool node_vouches(const struct node *node)
+{
+    if (node_number(node) == NODE_NONE)
+        return false;
+    return store_alone(node->options.store) || node_may_vouch(atomic_load(&node->taken_ms), clock_boot_ms());
+}
+
 static void start_again(struct node *node);
 static void adopt(struct node *node);
 
@@ -47,6 +57,7 @@ static void ask(struct node *node, struct store_op *op, enum store_op_kind kind,
         return; // it has stopped
     *op = (struct store_op){.kind = kind, .reply_to = node->loop, .done = done};
     node->asks = true;
+    node->asked_ms = clock_boot_ms();
     store_submit(node->options.store, op);
 }
 
@@ -67,9 +78,10 @@ static void beat_done(struct store_op *op)
     node->asks = false;
     if (op->err == ERR_NODE_FENCED)
         fenced(node);
-    else if (op->err == 0)
-        adopt(node); // also what one that has gone meanwhile had begun to adopt
-    // Anything else: the next one may get through.
+    if (op->err)
+        return; // the next one may get through
+    atomic_store(&node->taken_ms, node->asked_ms);
+    adopt(node); // also what one that has gone meanwhile had begun to adopt
 }
 
 static void beat(struct node *node)
@@ -126,8 +138,10 @@ static void start_done(struct store_op *op)
 {
     struct node *node = CONTAINER_OF(op, struct node, start.op);
     node->asks = false;
-    if (op->err == 0)
+    if (op->err == 0) {
+        atomic_store(&node->taken_ms, node->asked_ms);
         atomic_store(&node->id, node->start.ret_node);
+    }
     void (*started)(void *arg, int err) = TAKE_PTR(node->started);
     if (started)
         started(node->started_arg, op->err);

@@ -29,3 +29,4 @@ void node_free(struct node **node);
 void node_start(struct node *node, struct loop *loop, void (*started)(void *arg, int err), void *arg);
 void node_stop(struct node *node);            // to be called before its loop ends
 int64_t node_number(const struct node *node); // NODE_NONE: it has not started, or was fenced
+bool node_vouches(const struct node *node);   // see node_may_vouch; for any thread

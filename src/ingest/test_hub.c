@@ -234,6 +234,33 @@ static void a_change_that_the_store_could_not_make_is_asked_for_again(void **sta
     assert_int_equal(fixture->store.count, 0);
 }
 
+static void a_runner_that_comes_back_is_told_of_a_cancel_that_was_asked_for_while_it_was_lost(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture);
+    uint64_t holder = claim(fixture, 5);
+    stub_answer(&changed(fixture, OUTCOME_SILENT, 5)->op, 0);
+    assert_true(hub_touch(fixture->hub, fixture->loop, ROW, holder));
+    struct store_update *back = changed(fixture, OUTCOME_BACK, 5);
+    back->ret_execution.cancel_reason = xstrdup("it was lost, and is tried again");
+    stub_answer(&back->op, 0);
+    assert_int_equal(fixture->cancelled, 1);
+    assert_int_equal(fixture->holder, holder);
+    assert_string_equal(fixture->reason, "it was lost, and is tried again");
+}
+
+static void a_touch_renews_only_the_lease_of_its_own_connection(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture);
+    uint64_t holder = claim(fixture, 5);
+    assert_true(hub_vouches(fixture->hub));
+    assert_false(hub_touch(fixture->hub, fixture->loop, ROW, holder + 1));
+    assert_true(hub_touch(fixture->hub, fixture->loop, ROW, holder));
+    hub_sealed(fixture->hub, ROW);
+    assert_false(hub_touch(fixture->hub, fixture->loop, ROW, holder));
+}
+
 static void what_the_store_refuses_is_not_asked_for_again(void **state)
 {
     static const int refusals[] = {ERR_SEALED, ERR_EXPIRED};
@@ -445,6 +472,8 @@ int main(void)
         TEST(a_silent_runner_is_lost_and_in_the_end_given_up_by_its_epoch),
         TEST(a_change_that_the_store_could_not_make_is_asked_for_again),
         TEST(what_the_store_refuses_is_not_asked_for_again),
+        TEST(a_runner_that_comes_back_is_told_of_a_cancel_that_was_asked_for_while_it_was_lost),
+        TEST(a_touch_renews_only_the_lease_of_its_own_connection),
         TEST(leases_begin_anew_with_a_start),
         TEST(what_another_server_has_by_now_is_forgotten_and_its_runner_here_is_to_go),
         TEST(a_runner_that_came_back_while_it_was_asked_for_stays),

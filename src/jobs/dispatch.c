@@ -604,7 +604,7 @@ static void claim_send(const struct claim *claim, struct str secrets, struct str
         .batch_id = str_of(execution->batch_id),
         .epoch = execution->epoch,
         .attempt = execution->job.attempt,
-        .retry_on_lost = claim->claim.ret_retry.lost,
+        .retry_on_lost = claim->claim.ret_retry_on_lost,
         .spec = str_of(execution->spec_json),
         .secrets = refusal.len > 0 ? (struct str){0} : secrets,
         .refusal = refusal,

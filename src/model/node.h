@@ -23,6 +23,9 @@ struct node_sign { // of one node, as the store has it
 int64_t node_silent_before(int64_t now_ms);
 // A node that could not reach the store does not know whether others could. So it waits for their next heartbeat.
 bool node_may_fence(int64_t own_heartbeat_before_ms, int64_t now_ms);
+// Whether a server may tell that a lease of its was renewed: no other node can have fenced it yet, which would look
+// after the lease from then on. `taken_ms`: when it sent the last heartbeat that the store took, by its own clock.
+bool node_may_vouch(uint64_t taken_ms, uint64_t now_ms);
 
 // --- Leases
 

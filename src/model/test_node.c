@@ -77,12 +77,21 @@ static void a_node_that_was_away_itself_fences_nobody(void **state)
     assert_int_equal(node_silent_before(NOW), NOW - 30000);
 }
 
+static void a_server_vouches_until_others_may_have_fenced_it(void **state)
+{
+    (void)state;
+    assert_true(node_may_vouch(1000, 1000));
+    assert_true(node_may_vouch(1000, 1000 + NODE_SILENT_MS - 1));
+    assert_false(node_may_vouch(1000, 1000 + NODE_SILENT_MS));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lease_changes_hands_only_as_the_table_says),
         cmocka_unit_test(what_is_released_is_held_by_nobody_and_its_epoch_goes_on),
         cmocka_unit_test(a_node_that_was_away_itself_fences_nobody),
+        cmocka_unit_test(a_server_vouches_until_others_may_have_fenced_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,9 @@ struct job_file {
     bool wants_result;      // what it leaves on stdout is its result, if that is JSON
     uint64_t timeout_ms;    // 0: none
     uint64_t grace_ms;      // time between TERM and KILL
-    uint64_t lease_ms;      // with retry_on_lost: how long it may go on without a word from a server
+    uint64_t lease_ms;      // how long a lease lasts
+    // With retry_on_lost: when it must have ended, if no server is heard of before (clock_boot_ms; model/life.h).
+    uint64_t alive_until_ms;
     bool retry_on_lost;
     uint64_t memory_max, processes_max; // 0: none
     uint32_t cpus_milli;

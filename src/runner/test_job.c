@@ -415,31 +415,68 @@ static void a_job_over_its_time_limit_is_ended_and_the_reason_says_so(void **sta
     assert_string_equal(reason_of(&ended), "it ran longer than its time limit of 1s");
 }
 
+// A job that is to be run again when it is lost, whose lease lasts for `lease_ms` from now.
+static struct one start_leased(struct fixture *fixture, const char *script, uint64_t lease_ms)
+{
+    json_t *root = shell(script);
+    json_object_set_new(root, "retry_on_lost", json_true());
+    json_object_set_new(root, "lease_ms", json_integer((json_int_t)lease_ms));
+    json_object_set_new(root, "alive_until_ms", json_integer((json_int_t)(clock_boot_ms() + lease_ms)));
+    return start(fixture, root);
+}
+
 static void a_job_that_is_retried_when_lost_is_killed_as_no_server_is_heard_of(void **state)
 {
-    json_t *root = shell("echo begun; exec sleep 1000");
-    json_object_set_new(root, "retry_on_lost", json_true());
-    json_object_set_new(root, "lease_ms", json_integer(700));
-    CLEANUP(ended_release) struct ended ended = run(*state, root);
+    struct one one = start_leased(*state, "echo begun; exec sleep 1000", 700);
+    CLEANUP(ended_release) struct ended ended = finish(&one);
     assert_string_equal(ended.run.status, "lost");
     assert_false(ended.run.has_exit_code);
-    assert_has(reason_of(&ended), "no server was heard of");
+    if (strstr(ended.log.data, "begun")) // else the machine was so slow that it never began
+        assert_has(reason_of(&ended), "no server was heard of");
+}
+
+static void a_job_whose_lease_is_over_never_begins(void **state)
+{
+    struct one one = start_leased(*state, "echo begun", 0);
+    CLEANUP(ended_release) struct ended ended = finish(&one);
+    assert_string_equal(ended.run.status, "lost");
+    assert_false(ended.run.has_exit_code);
+    assert_string_equal(ended.log.data, "");
+    assert_has(reason_of(&ended), "its lease was over before it could begin");
+}
+
+static void a_job_is_killed_at_the_end_of_its_lease_also_in_the_grace_of_a_cancel(void **state)
+{
+    bool begun = false;
+    for (uint64_t lease_ms = 500; !begun && lease_ms < PATIENCE_MS; lease_ms *= 2) { // so long that it can begin
+        struct one one = start_leased(*state, "trap '' TERM; echo begun $$; while :; do sleep 0.1; done", lease_ms);
+        say(&one, "{\"type\":\"cancel\",\"reason\":\"enough\",\"grace_ms\":3600000}");
+        CLEANUP(ended_release) struct ended ended = finish(&one);
+        begun = strstr(ended.log.data, "begun") != NULL;
+        if (begun)
+            assert_false(is_alive(pid_in(ended.log.data, "out:begun ")));
+    }
+    assert_true(begun);
 }
 
 static void a_word_of_a_server_keeps_such_a_job_alive(void **state)
 {
-    struct fixture *fixture = *state;
-    json_t *root = shell("for i in 1 2 3 4 5 6; do sleep 0.3; echo $i; done");
-    json_object_set_new(root, "retry_on_lost", json_true());
-    json_object_set_new(root, "lease_ms", json_integer(1500));
-    struct one one = start(fixture, root);
-    wait_for(&one, "out:1\n");
-    say(&one, "{\"type\":\"alive\"}");
-    wait_for(&one, "out:4\n");
-    say(&one, "{\"type\":\"alive\"}");
-    CLEANUP(ended_release) struct ended ended = finish(&one);
-    assert_string_equal(ended.run.status, "");
-    assert_has(ended.log.data, "out:6\n");
+    bool begun = false;
+    for (uint64_t lease_ms = 500; !begun && lease_ms < PATIENCE_MS; lease_ms *= 2) { // so long that it can begin
+        CLEANUP(free_ptr)
+        char *script = xasprintf("echo begun; sleep %llu.5; echo through", (unsigned long long)lease_ms / 1000 + 1);
+        struct one one = start_leased(*state, script, lease_ms);
+        CLEANUP(free_ptr)
+        char *word =
+            xasprintf("{\"type\":\"alive\",\"until\":%llu}", (unsigned long long)(clock_boot_ms() + 10 * PATIENCE_MS));
+        say(&one, word);
+        say(&one, "{\"type\":\"alive\",\"until\":1}"); // an older word takes nothing back
+        CLEANUP(ended_release) struct ended ended = finish(&one);
+        begun = strcmp(ended.run.status, "lost") != 0;
+        if (begun)
+            assert_string_equal(ended.log.data, "out:begun\nout:through\n");
+    }
+    assert_true(begun);
 }
 
 static void what_a_job_leaves_in_the_background_is_heard_out_and_then_killed(void **state)
@@ -729,6 +766,8 @@ int main(void)
         CASE(a_job_that_ends_within_the_grace_is_not_killed),
         CASE(a_job_over_its_time_limit_is_ended_and_the_reason_says_so),
         CASE(a_job_that_is_retried_when_lost_is_killed_as_no_server_is_heard_of),
+        CASE(a_job_whose_lease_is_over_never_begins),
+        CASE(a_job_is_killed_at_the_end_of_its_lease_also_in_the_grace_of_a_cancel),
         CASE(a_word_of_a_server_keeps_such_a_job_alive),
         CASE(what_a_job_leaves_in_the_background_is_heard_out_and_then_killed),
         CASE(the_last_lines_before_an_exit_are_in_the_log),

@@ -103,6 +103,22 @@ static void heard_acks(struct worker_link *worker, json_t *message)
     backoff_reset(&worker->backoff);
 }
 
+static void tell_alive(struct map_node *node, void *arg)
+{
+    const uint64_t *at_ms = arg;
+    stream_link_alive(CONTAINER_OF(node, struct worker_stream, node), *at_ms);
+}
+
+static void heard_alive(struct worker_link *worker, json_t *message)
+{
+    const json_t *at = json_object_get(message, "at");
+    uint64_t at_ms = (uint64_t)json_integer_value(at);
+    if (!json_is_integer(at) || json_integer_value(at) < 0 || at_ms > clock_boot_ms())
+        return; // it was not said here
+    worker->proved_ms = MAX(worker->proved_ms, at_ms);
+    map_each(&worker->streams, tell_alive, &at_ms);
+}
+
 static void heard_own(struct worker_link *worker, const char *type, json_t *message)
 {
     const char *text = json_string_value(json_object_get(message, "error"));
@@ -110,6 +126,8 @@ static void heard_own(struct worker_link *worker, const char *type, json_t *mess
         heard_welcome(worker, message);
     else if (strcmp(type, "acks") == 0)
         heard_acks(worker, message);
+    else if (strcmp(type, "alive") == 0)
+        heard_alive(worker, message);
     else if (strcmp(type, "job") == 0)
         worker->options.events->job(worker->options.arg, message);
     else if (strcmp(type, "error") == 0)
@@ -208,6 +226,7 @@ static void say_hello(struct worker_link *worker)
     struct json_writer json = json_writer_to(&text);
     json_open_object(&json, NULL);
     json_add_text(&json, "type", "hello");
+    json_add_u64(&json, "at", clock_boot_ms());
     worker->options.events->hello(worker->options.arg, &json);
     json_close(&json);
     json_writer_end(&json);
@@ -288,10 +307,10 @@ static void on_retry(void *arg)
 
 static void say_heartbeat(struct worker_link *worker)
 {
-    char text[64];
+    char text[96];
     worker->heartbeat_sent_ms = clock_mono_ms();
-    snprintf(text, sizeof(text), "{\"type\":\"heartbeat\",\"slots_free\":%u}",
-             worker->options.events->slots_free(worker->options.arg));
+    snprintf(text, sizeof(text), "{\"type\":\"heartbeat\",\"slots_free\":%u,\"at\":%llu}",
+             worker->options.events->slots_free(worker->options.arg), (unsigned long long)clock_boot_ms());
     worker_send_text(worker, str_of(text), 0);
 }
 
@@ -361,9 +380,9 @@ bool worker_link_connected(const struct worker_link *worker)
     return worker->welcomed;
 }
 
-uint64_t worker_link_last_receive_ms(const struct worker_link *worker)
+uint64_t worker_link_proved_ms(const struct worker_link *worker)
 {
-    return worker->ws ? client_ws_last_receive_ms(worker->ws) : 0;
+    return worker->proved_ms;
 }
 
 int worker_link_send(struct worker_link *worker, struct str object)

@@ -9,6 +9,7 @@
 
 #include "client/client.h"
 #include "loop/pool.h"
+#include "model/life.h"
 #include "runner/link.h"
 #include "util/json_writer.h"
 
@@ -33,9 +34,10 @@ struct worker_link_options {
 };
 // Begins to connect at once.
 struct worker_link *worker_link_new(const struct worker_link_options *options);
-void worker_link_free(struct worker_link **link);                     // only after the deliveries on it
-bool worker_link_connected(const struct worker_link *link);           // `welcome` has come
-uint64_t worker_link_last_receive_ms(const struct worker_link *link); // clock_mono_ms; 0: it is not connected
+void worker_link_free(struct worker_link **link);           // only after the deliveries on it
+bool worker_link_connected(const struct worker_link *link); // `welcome` has come
+// The newest time (clock_boot_ms) at which something was said that a server has heard; 0: none yet. See model/life.h.
+uint64_t worker_link_proved_ms(const struct worker_link *link);
 // For `return` and `drain`. Returns ERR_CLOSED if it is not connected.
 int worker_link_send(struct worker_link *link, struct str object);
 
@@ -43,3 +45,5 @@ int worker_link_send(struct worker_link *link, struct str object);
 // run. Both must live as long as the delivery. It opens with the run's epoch and incarnation at that time.
 struct run_file;
 struct delivery_link *worker_link_stream(struct worker_link *link, const struct run_file *run, const char *producer);
+// `alive` is called whenever the life of the stream's execution grows longer; see model/life.h.
+void worker_link_watch_life(struct delivery_link *link, void (*alive)(void *arg, const struct life *life), void *arg);

@@ -22,6 +22,7 @@ struct worker_link {
     struct backoff backoff;
     bool welcomed, lost;
     uint64_t opened_ms, welcomed_ms, heartbeat_ms, heartbeat_sent_ms, stream_window;
+    uint64_t proved_ms;       // see worker_link_proved_ms
     struct map streams;       // struct worker_stream that are open or opening, by number
     uint32_t last_stream;     // numbers rise, and begin anew with each connection
     struct list_node idle;    // streams that are to open once it is welcomed
@@ -37,8 +38,11 @@ struct worker_stream {
     const struct run_file *run;
     const char *producer;
     struct map_node node;
-    uint32_t number;        // 0: none
-    bool ready;             // it has begun
+    uint32_t number; // 0: none
+    bool ready;      // it has begun
+    struct life life;
+    void (*alive)(void *arg, const struct life *life); // NULL: nobody wants to know
+    void *alive_arg;
     struct list_node place; // in `idle`
     struct list_node waiting, touched;
     // Parts that are not acknowledged, oldest first: a ring of window_capacity.
@@ -54,6 +58,7 @@ struct worker_stream {
 void stream_link_open(struct worker_stream *stream); // takes a number and says `open`
 void stream_link_lost(struct worker_stream *stream); // with its connection
 void stream_link_message(struct worker_stream *stream, json_t *message);
+void stream_link_alive(struct worker_stream *stream, uint64_t at_ms); // a heartbeat was answered
 void stream_link_acked(struct worker_stream *stream, uint64_t sequence_number);
 void stream_link_closed(struct worker_stream *stream, const char *code, const char *reason);
 struct worker_stream *stream_link_find(const struct worker_link *worker, uint32_t number); // NULL

@@ -39,6 +39,7 @@ static void detach(struct worker_stream *stream)
     map_remove(&worker->streams, &stream->node);
     stream->number = 0;
     stream->ready = false;
+    life_closed(&stream->life);
     forget_parts(stream);
 }
 
@@ -52,13 +53,28 @@ void stream_link_lost(struct worker_stream *stream)
     link->events->lost(link->arg, ERR_CLOSED, NULL);
 }
 
+static void begins(struct worker_stream *stream)
+{
+    life_opened(&stream->life);
+    if (stream->alive)
+        stream->alive(stream->alive_arg, &stream->life);
+}
+
+void stream_link_alive(struct worker_stream *stream, uint64_t at_ms)
+{
+    if (life_answered(&stream->life, at_ms) && stream->alive)
+        stream->alive(stream->alive_arg, &stream->life);
+}
+
 void stream_link_message(struct worker_stream *stream, json_t *message)
 {
     const struct delivery_link *link = &stream->link;
-    stream->ready = true;
     touch(stream);
+    stream->ready = true;
     // Both say from where on records are wanted again: what was sent behind that will never be acknowledged.
     const char *type = json_string_value(json_object_get(message, "type"));
+    if (strcmp(type, "ready") == 0 && !stream->life.open)
+        begins(stream);
     if (strcmp(type, "ready") == 0 || strcmp(type, "error") == 0)
         forget_parts(stream);
     link->events->message(link->arg, message);
@@ -99,6 +115,7 @@ void stream_link_open(struct worker_stream *stream)
     struct json_writer json = json_writer_to(&text);
 
     list_remove(&stream->place);
+    life_asked(&stream->life, clock_boot_ms());
     stream->number = ++worker->last_stream;
     map_insert(&worker->streams, &stream->node, number_key(&stream->number));
     json_open_object(&json, NULL);
@@ -218,4 +235,11 @@ struct delivery_link *worker_link_stream(struct worker_link *worker, const struc
     list_init(&stream->waiting);
     list_init(&stream->touched);
     return &stream->link;
+}
+
+void worker_link_watch_life(struct delivery_link *link, void (*alive)(void *arg, const struct life *life), void *arg)
+{
+    struct worker_stream *stream = of(link);
+    stream->alive = alive;
+    stream->alive_arg = arg;
 }

@@ -208,12 +208,12 @@ int64_t queue_batch(struct queue *queue, const struct batch *batch)
 static int claim_apply(struct queue *queue, int64_t row)
 {
     CLEANUP(free_ptr) char *spec = NULL;
-    struct retry_rule rule;
+    bool retry_on_lost;
     int err = catalogue_job_claimable(queue->sql, row);
     if (err == 0)
         err = change_outcome(queue, row, &(struct outcome_ask){.cause = OUTCOME_CLAIMED});
     if (err == 0)
-        err = catalogue_job_claimed(queue->sql, row, STR("w1"), STR("host"), &spec, &rule);
+        err = catalogue_job_claimed(queue->sql, row, STR("w1"), STR("host"), &spec, &retry_on_lost);
     if (err == 0)
         assert_string_equal(spec, "{\"command\":[\"true\"]}");
     return err;

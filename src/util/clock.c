@@ -33,6 +33,12 @@ uint64_t clock_mono_ms(void)
     return clock_mono_ns() / 1000000;
 }
 
+uint64_t clock_boot_ms(void)
+{
+    struct timespec time = now(CLOCK_BOOTTIME);
+    return (uint64_t)time.tv_sec * SECOND_MS + (uint64_t)time.tv_nsec / 1000000;
+}
+
 // The proleptic Gregorian calendar, in years that begin in March. So the leap day is the last day of its year (Howard
 // Hinnant, "chrono-compatible low-level date algorithms"). An era is 400 years.
 #define ERA_DAYS        146097

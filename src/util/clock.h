@@ -7,6 +7,7 @@
 int64_t clock_real_ms(void);
 uint64_t clock_mono_ns(void);
 uint64_t clock_mono_ms(void);
+uint64_t clock_boot_ms(void); // as clock_mono_ms, and goes on while the machine sleeps
 
 #define TIME_RFC3339_LEN 24 // "2025-11-15T10:30:15.123Z"
 

@@ -12,7 +12,6 @@
 
 #define POOL_THREADS 4
 #define POOL_QUEUE   4096
-#define TICK_MS      2000
 #define LOCK_FILE    "worker.lock"
 
 // --- Jobs
@@ -41,6 +40,13 @@ static void take_job(struct worker *worker, const json_t *message, const char *i
                          err == ERR_CONFLICT ? "a folder of its name is in the way" : error_text(err));
 }
 
+// By the time that it is here, the server may have found it lost.
+static bool comes_too_late(const struct worker *worker, const json_t *message)
+{
+    return json_is_true(json_object_get(message, "retry_on_lost")) &&
+           life_too_late(worker_link_proved_ms(worker->link), worker->lease_ms, clock_boot_ms());
+}
+
 static void on_job(void *arg, const json_t *message)
 {
     struct worker *worker = arg;
@@ -59,26 +65,12 @@ static void on_job(void *arg, const json_t *message)
         worker_job_give_back(worker, id, (uint64_t)epoch, "an earlier attempt of it is still here");
     else if (worker->draining)
         worker_job_give_back(worker, id, (uint64_t)epoch, "this worker takes no more jobs");
+    else if (comes_too_late(worker, message))
+        worker_job_give_back(worker, id, (uint64_t)epoch, "it was under way for longer than its lease");
     else if (!worker_has_room(worker))
         worker_job_give_back(worker, id, (uint64_t)epoch, "the disk of this worker is full");
     else
         take_job(worker, message, id, (uint64_t)epoch);
-}
-
-static void tell_alive(struct map_node *node, void *arg)
-{
-    (void)arg;
-    worker_job_alive(CONTAINER_OF(node, struct worker_job, node));
-}
-
-// Jobs that are tried again when they are lost: their runners must know whether the server is alive.
-static void pass_on_life(struct worker *worker)
-{
-    uint64_t heard_ms = worker_link_connected(worker->link) ? worker_link_last_receive_ms(worker->link) : 0;
-    if (heard_ms <= worker->heard_ms)
-        return;
-    worker->heard_ms = heard_ms;
-    map_each(&worker->jobs, tell_alive, NULL);
 }
 
 static void end_when_drained(struct worker *worker)
@@ -91,13 +83,6 @@ static void on_job_gone(struct worker *worker)
 {
     if (!worker->stopping)
         end_when_drained(worker);
-}
-
-static void on_tick(void *arg)
-{
-    struct worker *worker = arg;
-    timer_start(worker->tick, TICK_MS);
-    pass_on_life(worker);
 }
 
 // --- The server
@@ -122,7 +107,6 @@ static void on_welcome(void *arg, const json_t *message)
              LOG_S("server", worker->options.server.url), LOG_S("worker", worker->id), LOG_I("slots", worker->slots),
              LOG_I("jobs", worker->jobs.count));
     worker->welcomed = true;
-    pass_on_life(worker);
     if (worker->draining)
         worker_link_send(worker->link, STR("{\"type\":\"drain\"}"));
 }
@@ -250,8 +234,6 @@ static void serve(struct worker *worker, struct service *service)
 {
     watch_set(service->signal_watch, WATCH_READ);
     watch_set(service->spawner_watch, WATCH_READ);
-    worker->tick = timer_new(worker->loop, on_tick, worker);
-    timer_start(worker->tick, TICK_MS);
     struct worker_link_options options = {.loop = worker->loop,
                                           .pool = worker->pool,
                                           .server = &worker->options.server,
@@ -280,7 +262,6 @@ static void stop(struct worker *worker, struct service *service)
     atomic_store(&worker->abort, true);
     map_each(&worker->jobs, detach_job, NULL);
     worker_link_free(&worker->link);
-    timer_free(&worker->tick);
     watch_free(&service->signal_watch);
     watch_free(&service->spawner_watch);
     pool_free(&worker->pool);

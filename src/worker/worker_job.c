@@ -49,10 +49,13 @@ static void cancel(struct worker_job *job, const char *reason, uint64_t grace_ms
     control_say(job->control, buf_str(&message));
 }
 
-void worker_job_alive(struct worker_job *job)
+// If it is tried again when it is lost, its runner must know how long its lease lasts.
+static void on_alive(void *arg, const struct life *life)
 {
+    struct worker_job *job = arg;
     if (job->retry_on_lost && job->state <= JOB_RUNNING)
-        control_say(job->control, STR("{\"type\":\"alive\"}"));
+        tell(job, "{\"type\":\"alive\",\"until\":%llu}",
+             (unsigned long long)life_until_ms(life, job->worker->lease_ms));
 }
 
 // Looks at what is new in the spool, and asks to be told when there is more.
@@ -242,6 +245,7 @@ static void begin_delivery(struct worker_job *job)
         .events = &delivery_events,
         .arg = job,
     };
+    worker_link_watch_life(options.link, on_alive, job);
     job->delivery = delivery_new(&options);
 }
 
@@ -495,7 +499,6 @@ bool worker_job_found(struct worker_job *job)
     if (control_connect(job->dir_fd, JOB_CONTROL, &fd) == 0) {
         worker_job_spawned(job, fd);
         heard_started(job);
-        worker_job_alive(job);
     } else {
         timer_start(job->adopting, 0);
     }

@@ -22,7 +22,6 @@ struct worker {
     struct loop *loop;
     struct pool *pool;
     struct worker_link *link;
-    struct timer *tick;
     struct runtimes runtimes;
     unsigned slots;
     char **environment; // of each job, "NAME=VALUE", NULL-terminated; owned
@@ -36,7 +35,6 @@ struct worker {
     bool welcomed;   // `welcome` has come once
     uint64_t lease_ms;
     char incarnation[32]; // of the server's store, as far as it is known
-    uint64_t heard_ms;    // when a server was last heard of, as the runners were told
     bool draining, stopping;
     int err;
     atomic_bool abort;                       // blocking calls must end
@@ -88,7 +86,6 @@ void worker_job_spawned(struct worker_job *job, int control_fd);
 // For a job of an earlier worker: asks its runner, or delivers what is left. Returns false if nothing of it was ever
 // run.
 bool worker_job_found(struct worker_job *job);
-void worker_job_alive(struct worker_job *job); // a server was heard of
 void worker_job_end(struct worker_job *job); // forgets it; its runner goes on. May take until the pool is done with it
 // At the worker's end: the first is called before the socket is freed, the second after the pool.
 void worker_job_detach(struct worker_job *job);

@@ -160,6 +160,9 @@ static void add_times(const struct worker *worker, const json_t *message, const 
                             json_integer((json_int_t)(MIN(json_number_value(grace), TIMEOUT_MAX_S) * 1000)));
     json_object_set_new(root, "retry_on_lost", json_boolean(json_is_true(json_object_get(message, "retry_on_lost"))));
     json_object_set_new(root, "lease_ms", json_integer((json_int_t)worker->lease_ms));
+    struct life life;
+    life_begin(&life, worker_link_proved_ms(worker->link));
+    json_object_set_new(root, "alive_until_ms", json_integer((json_int_t)life_until_ms(&life, worker->lease_ms)));
 }
 
 static void add_user(const struct worker *worker, json_t *root)

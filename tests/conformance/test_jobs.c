@@ -263,6 +263,9 @@ static void a_lost_job_is_tried_again_after_the_margin_if_its_rule_says_so(void 
     queue_settle(queue);
     assert_int_equal(queue_line(queue, "process", &again, 1), 1);
     assert_int_not_equal(again, row);
+    CLEANUP(execution_release) struct execution lost = queue_get(queue, row), next = queue_get(queue, again);
+    assert_string_equal(lost.cancel_reason, "it was lost, and is tried again");
+    assert_null(next.cancel_reason);
     // The silent one comes back and has ended: that changes nothing any more.
     assert_int_equal(queue_ask(queue, row, &(struct outcome_ask){.cause = OUTCOME_BACK}), 0);
     assert_int_equal(queue_finish(queue, row, STATUS_FAILED, 1), 0);

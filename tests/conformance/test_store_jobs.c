@@ -116,7 +116,7 @@ static void a_claim_brings_all_that_a_worker_needs(void **state)
     assert_int_equal(got->job.priority, 7);
     assert_true(got->job.trusted);
     assert_string_equal(got->job.demand, "process label=gpu");
-    assert_memory_equal(&claim.ret_retry, &job.retry, sizeof(job.retry));
+    assert_int_equal(claim.ret_retry_on_lost, retry_after_lost(&job.retry, 1));
     store_op_release(&claim.op);
     assert_int_equal(fixture_run(fixture, &claim.op), ERR_CONFLICT);
     claim.row = 999;

@@ -261,6 +261,65 @@ def test_a_job_whose_worker_says_lost_is_tried_again_if_its_rule_has_that(server
     assert api.status(once)["retried_as"] is None
 
 
+def test_a_worker_is_told_whether_another_attempt_follows_when_it_is_lost(server, api, label):
+    cases = [
+        ({}, False),
+        ({"retries": 1}, True),  # a rule without words is for every end
+        ({"retries": 1, "retry_on": ["lost"]}, True),
+        ({"retries": 1, "retry_on": ["failed"]}, False),
+    ]
+    with JobWorker(server, labels=[label], slots=1) as worker:
+        for fields, again in cases:
+            id = queue(api, labels=[label], **fields)
+            job = worker.take()
+            assert job.id == id and job.frame["retry_on_lost"] is again, fields
+            job.end(0)
+        id = queue(api, labels=[label], retries=1)
+        worker.take().end(1)
+        last = worker.take()
+        assert last.attempt == 2 and last.frame["retry_on_lost"] is False
+        last.end(0)
+
+
+@pytest.mark.parametrize("clock", ["1999-01-01T00:00:00Z", "2099-01-01T00:00:00Z"])
+def test_a_worker_with_a_wrong_clock_runs_jobs_and_none_is_lost(servers, clock):
+    server = servers("--lease-seconds", "3")
+    api = server.api()
+    id = queue(api, retries=1)
+    with JobWorker(server, clock=clock, at=1) as worker:
+        job = worker.take().begin()
+        assert job.frame["retry_on_lost"] is True
+        for at in range(2, 7):  # for longer than a lease
+            other = api.create()
+            stream = worker.opened(other)
+            worker.send({"type": "heartbeat", "slots_free": 1, "at": at})
+            assert worker.expect("alive")["at"] == at
+            stream.complete()
+        job.end(0, ["through"])
+    status = api.status(id)
+    assert status["status"] == "completed" and status["retried_as"] is None and api.messages(id) == ["through"]
+
+
+def test_a_lost_attempt_that_is_tried_again_is_told_to_cancel_when_it_comes_back(servers):
+    server = servers("--lease-seconds", "3")
+    api = server.api()
+    id = queue(api, retries=1)
+    with JobWorker(server) as worker:
+        job = worker.take().begin()
+        worker.cut()
+    next = eventually(lambda: api.status(id)["retried_as"], "another attempt")
+    with JobWorker(server, held=[{"execution_id": id, "epoch": job.epoch}]) as worker:
+        back = worker.opened(id, epoch=job.epoch)
+        worker.listen(lambda: back.cancel)
+        assert back.cancel["reason"] == "it was lost, and is tried again"
+        back.say("complete", execution_id=id, exit_code=143, status="cancelled")
+        worker.listen(lambda: back.closed)
+        again = worker.take()
+        assert again.id == next
+        again.end(0)
+    assert api.status(id)["status"] == "cancelled"
+
+
 def test_a_retry_by_hand(server, api, label):
     id = queue(api, labels=[label])
     api.expect(409, "POST", f"{PATH}/{id}/retry")

@@ -135,6 +135,27 @@ def test_the_lag_is_told_by_stream_and_leases_are_kept_by_the_worker(server, api
         assert api.status(id)["runner"] == {"connected": True, "lag_records": 7}
 
 
+def alive(worker):
+    """The time that the next answer to a heartbeat bears; what comes before it is heard."""
+    return worker.collect(lambda message: worker.hear(message)["type"] == "alive")[-1]["at"]
+
+
+def test_a_heartbeat_is_answered_with_its_time_after_what_it_does_not_renew_was_closed(server, api):
+    mine, taken = api.create(), api.create()
+    with Worker(server, at=5) as worker:
+        assert alive(worker) == 5  # the answer to `hello`
+        kept, other = worker.opened(mine), worker.opened(taken)
+        with Worker(server) as second:
+            there = second.opened(taken, epoch=other.ready["epoch"])
+            worker.send({"type": "heartbeat", "slots_free": 1, "at": 77})
+            assert alive(worker) == 77
+            assert other.closed["code"] == "held" and kept.closed is None
+            assert there.closed is None
+        worker.send({"type": "heartbeat", "slots_free": 1})  # one that does not want to know
+        worker.send({"type": "heartbeat", "slots_free": 1, "at": 78})
+        assert alive(worker) == 78
+
+
 def test_followers_see_the_lines_at_once(server, api):
     id = api.create()
     with Worker(server) as worker, Follower(server, id) as follower:

@@ -8,6 +8,7 @@
 #include "model/batch.h"
 #include "model/dependency.h"
 #include "model/job.h"
+#include "model/life.h"
 #include "model/node.h"
 #include "model/retry.h"
 #include "sim.h"
@@ -69,6 +70,7 @@ struct queue_job { // an attempt
     struct outcome outcome;
     struct node_lease lease;
     bool cancel_asked;
+    unsigned worker; // of the last claim
     // For the checks.
     struct gift gifts[GIFTS_MAX];
     unsigned gift_count, processes; // processes: that live
@@ -106,11 +108,13 @@ enum queue_op_kind {
     QUEUE_READY,
     QUEUE_LINES,
     QUEUE_GET,
+    QUEUE_CLAIMED,
     QUEUE_OPS
 };
 
 struct queue_server;
 struct queue_stream;
+struct queue_message;
 
 struct queue_op {
     enum queue_op_kind kind;
@@ -131,7 +135,8 @@ struct queue_op {
     struct match_job *ret_jobs; // QUEUE_JOBS
     size_t ret_count;
     unsigned ret_settled;
-    int64_t *ret_rows; // of ADOPT
+    int64_t *ret_rows;                 // of ADOPT and CLAIMED
+    const struct queue_message *hello; // of CLAIMED
 };
 
 struct queue_store {
@@ -216,8 +221,8 @@ struct queue_session { // a connection of a worker
     struct queue_worker *worker;
     struct queue_server *server;
     uint64_t worker_life, server_life;
-    bool at_worker, at_server; // each end is open
-    bool cut, joined;
+    bool at_worker, at_server;                   // each end is open
+    bool cut, known, drains;                     // known: the store has said what the worker has
     uint64_t arrival_ms[2], stalled_until_ms[2]; // by the end that hears: 0 the worker, 1 the server
     struct queue_stream streams[WORKER_RUNS];
 };
@@ -241,7 +246,10 @@ struct queue_server {
     unsigned number;
     bool up, asks, settles, settles_again;
     uint64_t life, last_holder;
-    int64_t node; // 0: none
+    int64_t node;                // 0: none
+    uint64_t taken_ms, asked_ms; // see node_may_vouch; when the node's operation under way was asked for
+    uint64_t away_until_ms;      // its way to the store is cut
+    uint64_t applied_ms;         // when the last of its operations is applied
     struct lease_table leases;
     struct match match;
     struct queue_gift gifts[QUEUE_JOBS];
@@ -260,8 +268,9 @@ struct queue_op *queue_op(struct queue_server *server, enum queue_op_kind kind,
 void hub_model_start(struct queue *queue, struct queue_server *server);
 void hub_model_expire(struct queue *queue, struct queue_server *server);
 void hub_model_open(struct queue *queue, struct queue_session *session, int64_t row, uint64_t epoch);
-void hub_model_touch(struct queue *queue, struct queue_session *session, struct queue_stream *stream);
+bool hub_model_touch(struct queue *queue, struct queue_session *session, struct queue_stream *stream);
 void hub_model_complete(struct queue *queue, struct queue_session *session, const struct queue_message *message);
+void hub_model_renew(struct queue *queue, struct queue_session *session); // for a heartbeat
 void hub_model_left(struct queue_session *session);
 void hub_model_claimed(struct queue *queue, struct queue_server *server, int64_t row, int64_t node, uint64_t epoch);
 // The dispatcher hears of streams.
@@ -271,10 +280,10 @@ void dispatch_model_ended(struct queue *queue, struct queue_session *session, in
 // --- Workers (queue_worker.c)
 
 struct queue_run { // a job on a worker, with a process of its own
-    bool used, running, stopping, ended, open, asked;
+    bool used, running, stopping, ended, asked;
     int64_t row;
-    uint64_t epoch, life, again_ms, asked_ms, open_ms;
-    uint64_t alive_ms; // a server has heard of it, when this was said
+    uint64_t epoch, number, again_ms;
+    struct life life;
     bool retry_on_lost;
     struct outcome_ask outcome;
 };
@@ -311,7 +320,7 @@ bool queue_settled(const struct queue *queue);
 
 // --- The whole (queue_world.c)
 struct queue_profile { // per mille each second
-    unsigned cut, stall, server_crash, worker_crash, pause, commit_fails, store_slow, drain, cancel;
+    unsigned cut, stall, server_crash, worker_crash, pause, commit_fails, store_slow, store_away, drain, cancel;
     uint64_t faults_for_ms;
 };
 
@@ -326,7 +335,7 @@ struct queue {
     struct buf demands[QUEUE_DEMANDS];
     struct queue_session **open_sessions;
     size_t session_count, session_capacity;
-    uint64_t lost_seal_ms;
+    uint64_t lost_seal_ms, latency_ms;
     bool quiet;
     uint64_t quiet_ms;
 };

@@ -181,9 +181,21 @@ void check_claimed(struct queue *queue, struct queue_job *job)
             job->parents[i] = newest_of(queue, job->task->waits[i].parent)->row;
 }
 
+// What is to be run again relies on its lease no longer.
+static void check_no_longer_alive(struct queue *queue, const struct queue_run *run, int64_t row)
+{
+    if (run->used && run->running && run->row == row && run->retry_on_lost &&
+        life_until_ms(&run->life, LEASE_MS) > queue->world.now_ms)
+        violate(&queue->world, "job %lld is called lost, and its runner is to go on until %llu", (long long)row,
+                (unsigned long long)life_until_ms(&run->life, LEASE_MS));
+}
+
 // When it was asked for, the lease's time had passed since the server heard of it.
 void check_silent(struct queue *queue, const struct queue_op *op)
 {
+    for (unsigned i = 0; i < queue->worker_count; i++)
+        for (unsigned j = 0; j < WORKER_RUNS; j++)
+            check_no_longer_alive(queue, &queue->workers[i].runs[j], op->row);
     if (op->asked_ms < op->heard_ms + LEASE_MS)
         violate(&queue->world, "job %lld is called lost, and was heard of", (long long)op->row);
 }
@@ -269,7 +281,10 @@ static void check_heard(struct queue *queue, struct queue_job *job)
 {
     const struct gift *gift = gift_of(job, job->outcome.epoch);
     bool lost = job->outcome.status == STATUS_LOST && job->outcome.sealed && !job->told;
-    if (lost && gift && gift->begun && job->outcome.sealed_ms > (int64_t)queue->quiet_ms + 60000)
+    if (!lost || !gift || !gift->begun)
+        return;
+    uint64_t there_ms = MAX(queue->quiet_ms, queue->workers[gift->worker].paused_until_ms);
+    if (job->outcome.sealed_ms > (int64_t)there_ms + 60000)
         violate(&queue->world, "job %lld is given up, and its worker is there", (long long)job->row);
 }
 

@@ -146,12 +146,14 @@ static void joined(struct queue *queue, struct queue_op *op)
     if (op->err < 0)
         return;
     op->server->node = op->node;
+    op->server->taken_ms = op->server->asked_ms;
     adopt(queue, op->server);
 }
 
 static void join(struct queue *queue, struct queue_server *server)
 {
     server->asks = true;
+    server->asked_ms = queue->world.now_ms;
     queue_submit_op(queue, queue_op(server, QUEUE_JOIN, joined));
 }
 
@@ -193,8 +195,10 @@ static void beaten(struct queue *queue, struct queue_op *op)
     op->server->asks = false;
     if (op->err == ERR_NODE_FENCED)
         fenced(queue, op->server);
-    else if (op->err == 0)
-        adopt(queue, op->server);
+    if (op->err < 0)
+        return;
+    op->server->taken_ms = op->server->asked_ms;
+    adopt(queue, op->server);
 }
 
 static void beat(struct world *world, void *arg, uint64_t life)
@@ -212,6 +216,7 @@ static void beat(struct world *world, void *arg, uint64_t life)
     }
     struct queue_op *op = queue_op(server, QUEUE_BEAT, beaten);
     server->asks = true;
+    server->asked_ms = world->now_ms;
     op->node = server->node;
     queue_submit_op(queue, op);
 }
@@ -231,12 +236,15 @@ void hub_model_start(struct queue *queue, struct queue_server *server)
 
 static void opened(struct queue *queue, struct queue_session *session, struct queue_stream *stream)
 {
+    if (stream->holder && !hub_model_touch(queue, session, stream)) {
+        stream_end(queue, session, stream, ERR_HELD);
+        return;
+    }
     stream->open = true;
     if (stream->holder) // else it has ended, and takes no place
         dispatch_model_opened(queue, session, stream->row);
     session_say(queue, session, false,
                 &(struct queue_message){.kind = SAYS_READY, .row = stream->row, .epoch = stream->epoch});
-    hub_model_touch(queue, session, stream);
     if (queue->store.jobs[stream->row].cancel_asked)
         session_say(queue, session, false, &(struct queue_message){.kind = SAYS_CANCEL, .row = stream->row});
 }
@@ -337,15 +345,25 @@ void hub_model_open(struct queue *queue, struct queue_session *session, int64_t 
     queue_submit_op(queue, op);
 }
 
-void hub_model_touch(struct queue *queue, struct queue_session *session, struct queue_stream *stream)
+bool hub_model_touch(struct queue *queue, struct queue_session *session, struct queue_stream *stream)
 {
     struct queue_server *server = session->server;
     struct lease *lease = lease_find(&server->leases, stream->row);
-    if (!stream->open || !lease || lease->holder != stream->holder)
-        return;
+    if (!lease || !lease_held_by(lease, stream->holder))
+        return false;
     queue->store.jobs[stream->row].heard_ms[server->number] = queue->world.now_ms;
     if (lease_touch(&server->leases, stream->row, stream->holder, queue->world.now_ms))
         change_outcome(server, stream->row, stream->epoch, OUTCOME_BACK);
+    return true;
+}
+
+void hub_model_renew(struct queue *queue, struct queue_session *session)
+{
+    for (unsigned i = 0; i < WORKER_RUNS; i++) {
+        struct queue_stream *stream = &session->streams[i];
+        if (stream->used && stream->open && stream->holder && !hub_model_touch(queue, session, stream))
+            stream_end(queue, session, stream, ERR_HELD);
+    }
 }
 
 // --- The end

@@ -71,7 +71,7 @@ static void send(struct queue *queue, struct arrival *arrival)
 {
     struct world *world = &queue->world;
     struct queue_session *session = arrival->session;
-    uint64_t at = world->now_ms + draw(world, 0, 20);
+    uint64_t at = world->now_ms + draw(world, 0, queue->latency_ms);
     at = MAX(at, session->stalled_until_ms[arrival->to_server]);
     at = MAX(at, session->arrival_ms[arrival->to_server]);
     session->arrival_ms[arrival->to_server] = at;

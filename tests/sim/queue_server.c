@@ -64,12 +64,11 @@ static void claimed(struct queue *queue, struct queue_op *op)
         return;
     }
     hub_model_claimed(queue, server, op->row, op->node, job->outcome.epoch);
-    server->gifts[op->row] = (struct queue_gift){.worker = op->worker, .epoch = job->outcome.epoch};
-    struct queue_session *now = session_of(server, op->worker);
-    if (now && now != op->session) { // it has come again meanwhile, without this one
+    if (session_of(server, op->worker) != op->session) { // that connection has ended meanwhile: it was never told
         return_job(queue, server, op->row, job->outcome.epoch);
         return;
     }
+    server->gifts[op->row] = (struct queue_gift){.worker = op->worker, .epoch = job->outcome.epoch};
     check_given(queue, op->session->worker, op->row, job->outcome.epoch);
     session_say(queue, op->session, false,
                 &(struct queue_message){.kind = SAYS_JOB,
@@ -211,21 +210,65 @@ static bool holds(const struct queue_message *hello, int64_t row, uint64_t epoch
     return false;
 }
 
+static void say_alive(struct queue *queue, struct queue_session *session, uint64_t at_ms)
+{
+    if (session->server->node != 0 && node_may_vouch(session->server->taken_ms, queue->world.now_ms))
+        session_say(queue, session, false, &(struct queue_message){.kind = SAYS_ALIVE, .at_ms = at_ms});
+}
+
+static void claimed_judge(struct queue *queue, struct queue_op *op, int64_t row)
+{
+    struct queue_server *server = op->server;
+    const struct queue_job *job = &queue->store.jobs[row];
+    struct demand demand;
+    if (match_has(&server->match, row))
+        return;                                       // given here
+    if (!holds(op->hello, row, job->outcome.epoch)) { // nothing of it has come
+        return_job(queue, server, row, job->outcome.epoch);
+        return;
+    }
+    server->gifts[row] = (struct queue_gift){.worker = op->worker, .epoch = job->outcome.epoch, .known = true};
+    demand_parse(buf_str(&queue->demands[job->task->demand]), &demand);
+    match_held(&server->match, str_of(queue->workers[op->worker].id), job->task->account, row, &demand);
+}
+
+// The store has said what the worker has: now it may get more.
+static void known(struct queue *queue, struct queue_op *op)
+{
+    struct queue_server *server = op->server;
+    struct queue_session *session = op->session;
+    const struct queue_worker *worker = session->worker;
+    if (session_of(server, op->worker) != session)
+        return; // it has left, or is connected anew
+    for (size_t i = 0; i < op->ret_count; i++)
+        claimed_judge(queue, op, op->ret_rows[i]);
+    session->known = true;
+    match_join(&server->match, str_of(worker->id), worker->account, &worker->offer);
+    if (session->drains)
+        match_drain(&server->match, str_of(worker->id));
+    look(queue, server);
+    pump(queue, server);
+}
+
 static void joined(struct queue *queue, struct queue_session *session, const struct queue_message *hello)
 {
     struct queue_server *server = session->server;
     const struct queue_worker *worker = session->worker;
-    session->joined = true;
+    struct queue_message *said = make(&queue->world, sizeof(*said));
     server->sessions[worker->number] = session;
-    match_join(&server->match, str_of(worker->id), worker->account, &worker->offer);
     for (int64_t row = 1; row <= queue->store.last_row; row++) {
         const struct queue_gift *gift = &server->gifts[row];
         if (gift->epoch != 0 && gift->worker == worker->number && !gift->known && !holds(hello, row, gift->epoch))
             return_job(queue, server, row, gift->epoch);
     }
-    session_say(queue, session, false, &(struct queue_message){.kind = SAYS_ALIVE, .at_ms = hello->at_ms});
-    look(queue, server);
-    pump(queue, server);
+    say_alive(queue, session, hello->at_ms);
+    struct queue_op *op = queue_op(server, QUEUE_CLAIMED, known);
+    *said = *hello;
+    op->node = server->node;
+    op->worker = worker->number;
+    op->session = session;
+    op->hello = said;
+    queue_submit_op(queue, op);
 }
 
 void queue_server_left(struct queue *queue, struct queue_session *session)
@@ -265,12 +308,11 @@ static void returned(struct queue *queue, struct queue_session *session, const s
         return_job(queue, session->server, message->row, message->epoch);
 }
 
-static void touch_all(struct queue *queue, struct queue_session *session, uint64_t at_ms)
+static void drains(struct queue_session *session)
 {
-    for (unsigned i = 0; i < WORKER_RUNS; i++)
-        if (session->streams[i].used)
-            hub_model_touch(queue, session, &session->streams[i]);
-    session_say(queue, session, false, &(struct queue_message){.kind = SAYS_ALIVE, .at_ms = at_ms});
+    session->drains = true;
+    if (session->known && session_of(session->server, session->worker->number) == session)
+        match_drain(&session->server->match, str_of(session->worker->id));
 }
 
 void queue_server_heard(struct queue *queue, struct queue_session *session, const struct queue_message *message)
@@ -280,13 +322,14 @@ void queue_server_heard(struct queue *queue, struct queue_session *session, cons
         joined(queue, session, message);
         break;
     case SAYS_HEARTBEAT:
-        touch_all(queue, session, message->at_ms);
+        hub_model_renew(queue, session);
+        say_alive(queue, session, message->at_ms);
         break;
     case SAYS_RETURN:
         returned(queue, session, message);
         break;
     case SAYS_DRAIN:
-        match_drain(&session->server->match, str_of(session->worker->id));
+        drains(session);
         break;
     case SAYS_OPEN:
         hub_model_open(queue, session, message->row, message->epoch);

@@ -87,6 +87,8 @@ static void settle_job(struct settling *it, struct queue_job *job)
         settle_last(it, job);
         return;
     }
+    if (job->outcome.status == STATUS_LOST && !job->outcome.sealed)
+        job->cancel_asked = true; // its runner may come back
     int64_t now_ms = (int64_t)it->queue->world.now_ms, ended_ms = job->outcome.completed_ms;
     attempt_make(it, job, (ended_ms > 0 ? MIN(ended_ms, now_ms) : now_ms) + verdict.delay_ms);
     it->store->job_endings[job->row] = false;

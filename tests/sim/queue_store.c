@@ -47,7 +47,7 @@ void outcome_set(struct queue *queue, struct queue_job *job, const struct outcom
     lease_follows(queue, job, &before);
     trace(&queue->world, "store: job %lld is %s%s, epoch %llu", (long long)job->row, status_word(after->status),
           after->sealed ? ", sealed" : "", (unsigned long long)after->epoch);
-    if (after->status == STATUS_LOST && before.status != STATUS_LOST) {
+    if (after->status == STATUS_LOST && before.status != STATUS_LOST && job->superseded_by == 0) {
         job->was_lost = true;
         job->lost_ms = (int64_t)queue->world.now_ms;
     }
@@ -288,6 +288,7 @@ static int apply_claim(struct queue *queue, struct queue_op *op)
     if (err < 0)
         return err;
     check_claimed(queue, job);
+    job->worker = op->worker;
     outcome_set(queue, job, &after);
     return 0;
 }
@@ -425,6 +426,17 @@ static int apply_lines(struct queue *queue, struct queue_op *op)
     return 0;
 }
 
+static int apply_claimed(struct queue *queue, struct queue_op *op)
+{
+    op->ret_rows = make(&queue->world, QUEUE_JOBS * sizeof(*op->ret_rows));
+    for (int64_t row = 1; row <= queue->store.last_row; row++) {
+        const struct queue_job *job = &queue->store.jobs[row];
+        if (job->state == JOB_CLAIMED && job->worker == op->worker && job->lease.node == op->node)
+            op->ret_rows[op->ret_count++] = row;
+    }
+    return 0;
+}
+
 static int apply_get(struct queue *queue, struct queue_op *op)
 {
     (void)queue;
@@ -459,6 +471,7 @@ static void apply(struct world *world, void *arg, uint64_t life)
         [QUEUE_LEASE] = apply_lease,       [QUEUE_CLAIM] = apply_claim,   [QUEUE_RETURN] = apply_return,
         [QUEUE_COMPLETE] = apply_complete, [QUEUE_UPDATE] = apply_update, [QUEUE_SETTLE] = apply_settle,
         [QUEUE_READY] = apply_ready,       [QUEUE_LINES] = apply_lines,   [QUEUE_GET] = apply_get,
+        [QUEUE_CLAIMED] = apply_claimed,
     };
     struct queue *queue = QUEUE_OF(world);
     struct queue_op *op = arg;
@@ -466,6 +479,7 @@ static void apply(struct world *world, void *arg, uint64_t life)
     if (op->server->life != life && chance(world, 500))
         return;
     bool fails = world->now_ms < queue->store.failing_until_ms && chance(world, 500);
+    fails = fails || world->now_ms < op->server->away_until_ms;
     op->err = fails ? ERR_UNAVAILABLE : applies[op->kind](queue, op);
     op->ret_job = queue->store.jobs[op->row];
     queue_tell(queue);
@@ -476,5 +490,7 @@ void queue_submit_op(struct queue *queue, struct queue_op *op)
 {
     struct world *world = &queue->world;
     bool slow = world->now_ms < queue->store.slow_until_ms;
-    later(world, slow ? draw(world, 100, 4000) : draw(world, 1, 10), apply, op, op->server->life);
+    uint64_t at_ms = world->now_ms + (slow ? draw(world, 100, 4000) : draw(world, 1, 10));
+    at_ms = op->server->applied_ms = MAX(at_ms, op->server->applied_ms); // in the order in which it asks
+    later(world, at_ms - world->now_ms, apply, op, op->server->life);
 }

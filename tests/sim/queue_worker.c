@@ -31,7 +31,7 @@ struct process { // an event for one of a worker's runs
 
 static void tell_end(struct queue *queue, struct queue_worker *worker, const struct queue_run *run)
 {
-    if (!worker->up || !run->ended || !run->open || worker->paused_until_ms > queue->world.now_ms)
+    if (!worker->up || !run->ended || !run->life.open || worker->paused_until_ms > queue->world.now_ms)
         return;
     struct queue_job *job = &queue->store.jobs[run->row];
     job->told = true;
@@ -72,7 +72,7 @@ static void finish(struct world *world, void *arg, uint64_t life)
 {
     const struct process *process = arg;
     struct queue_run *run = process->run;
-    if (run->life != life || stands_still(world, process, finish, life))
+    if (run->number != life || stands_still(world, process, finish, life))
         return;
     const struct queue_job *job = &QUEUE_OF(world)->store.jobs[run->row];
     const struct task_fate *fate = &job->task->fates[MIN(job->tries, (unsigned)TASK_FATES) - 1];
@@ -82,7 +82,7 @@ static void finish(struct world *world, void *arg, uint64_t life)
 static void cancelled(struct world *world, void *arg, uint64_t life)
 {
     const struct process *process = arg;
-    if (process->run->life == life && !stands_still(world, process, cancelled, life))
+    if (process->run->number == life && !stands_still(world, process, cancelled, life))
         process_end(QUEUE_OF(world), process->worker, process->run, STATUS_CANCELLED, 143);
 }
 
@@ -91,9 +91,9 @@ static void watch_server(struct world *world, void *arg, uint64_t life)
 {
     const struct process *process = arg;
     struct queue_run *run = process->run;
-    if (run->life != life || !run->running || stands_still(world, process, watch_server, life))
+    if (run->number != life || !run->running || stands_still(world, process, watch_server, life))
         return;
-    uint64_t until_ms = run->alive_ms + LEASE_MS;
+    uint64_t until_ms = life_until_ms(&run->life, LEASE_MS);
     if (world->now_ms >= until_ms)
         process_end(QUEUE_OF(world), process->worker, run, STATUS_LOST, 0);
     else
@@ -108,20 +108,20 @@ static void run_begin(struct queue *queue, struct queue_worker *worker, struct q
     *process = (struct process){worker, run};
     check_begun(queue, worker, run->row, run->epoch);
     run->running = true;
-    run->alive_ms = worker->proved_ms;
+    life_begin(&run->life, worker->proved_ms);
     job->processes++;
     trace(world, "worker %u: begins job %lld, epoch %llu", worker->number, (long long)run->row,
           (unsigned long long)run->epoch);
-    later(world, job->task->fates[MIN(job->tries, (unsigned)TASK_FATES) - 1].runs_ms, finish, process, run->life);
+    later(world, job->task->fates[MIN(job->tries, (unsigned)TASK_FATES) - 1].runs_ms, finish, process, run->number);
     if (run->retry_on_lost)
-        watch_server(world, process, run->life);
+        watch_server(world, process, run->number);
 }
 
 static void run_drop(struct queue *queue, struct queue_run *run)
 {
     if (run->running)
         queue->store.jobs[run->row].processes--;
-    *run = (struct queue_run){.life = run->life + 1};
+    *run = (struct queue_run){.number = run->number + 1};
 }
 
 // --- What the server says
@@ -135,7 +135,7 @@ static void give_back(struct queue *queue, const struct queue_worker *worker, co
 static void open_stream(struct queue *queue, const struct queue_worker *worker, struct queue_run *run)
 {
     run->asked = true;
-    run->asked_ms = queue->world.now_ms;
+    life_asked(&run->life, queue->world.now_ms);
     say(queue, worker, &(struct queue_message){.kind = SAYS_OPEN, .row = run->row, .epoch = run->epoch});
 }
 
@@ -147,13 +147,13 @@ static void job_came(struct queue *queue, struct queue_worker *worker, const str
         return;
     while (run < worker->runs + WORKER_RUNS && run->used)
         run++;
-    bool late = message->retry_on_lost && worker->proved_ms + LEASE_MS <= queue->world.now_ms;
+    bool late = message->retry_on_lost && life_too_late(worker->proved_ms, LEASE_MS, queue->world.now_ms);
     if (held || late || worker->draining || run == worker->runs + WORKER_RUNS || chance(&queue->world, 30)) {
         give_back(queue, worker, message);
         return;
     }
     *run = (struct queue_run){.used = true,
-                              .life = run->life + 1,
+                              .number = run->number + 1,
                               .row = message->row,
                               .epoch = message->epoch,
                               .retry_on_lost = message->retry_on_lost};
@@ -169,27 +169,23 @@ static void stop(struct queue *queue, struct queue_worker *worker, struct queue_
     run->stopping = true;
     process = make(&queue->world, sizeof(*process));
     *process = (struct process){worker, run};
-    later(&queue->world, draw(&queue->world, 1, STOP_MS), cancelled, process, run->life);
+    later(&queue->world, draw(&queue->world, 1, STOP_MS), cancelled, process, run->number);
 }
 
 static void closed(struct queue *queue, struct queue_run *run, int err)
 {
-    run->open = run->asked = false;
+    run->asked = false;
+    life_closed(&run->life);
     run->again_ms = queue->world.now_ms + 1000;
     if (err == 0 || err == ERR_FENCED)
         run_drop(queue, run);
 }
 
-// A server has heard what was said at that time. Whatever else comes may have been under way for long, and says nothing
-// of what the server heard.
 static void heard_alive(struct queue_worker *worker, uint64_t at_ms)
 {
     worker->proved_ms = MAX(worker->proved_ms, at_ms);
-    for (unsigned i = 0; i < WORKER_RUNS; i++) {
-        struct queue_run *run = &worker->runs[i];
-        if (run->open && run->open_ms <= at_ms)
-            run->alive_ms = MAX(run->alive_ms, at_ms);
-    }
+    for (unsigned i = 0; i < WORKER_RUNS; i++)
+        life_answered(&worker->runs[i].life, at_ms);
 }
 
 void queue_worker_heard(struct queue *queue, struct queue_session *session, const struct queue_message *message)
@@ -207,9 +203,7 @@ void queue_worker_heard(struct queue *queue, struct queue_session *session, cons
     else if (run && message->kind == SAYS_CLOSED && run->epoch == message->epoch)
         closed(queue, run, message->err);
     else if (run && message->kind == SAYS_READY && run->epoch == message->epoch) {
-        run->open = true;
-        run->open_ms = queue->world.now_ms;
-        run->alive_ms = MAX(run->alive_ms, run->asked_ms);
+        life_opened(&run->life);
         tell_end(queue, worker, run);
     }
 }
@@ -246,14 +240,21 @@ static void connect_to_some(struct world *world, void *arg, uint64_t life)
     hello(queue, worker);
 }
 
+static void close_streams(struct queue_worker *worker)
+{
+    for (unsigned i = 0; i < WORKER_RUNS; i++) {
+        worker->runs[i].asked = false;
+        life_closed(&worker->runs[i].life);
+    }
+}
+
 void queue_worker_lost_connection(struct queue *queue, struct queue_session *session)
 {
     struct queue_worker *worker = session->worker;
     if (worker->session != session)
         return;
     worker->session = NULL;
-    for (unsigned i = 0; i < WORKER_RUNS; i++)
-        worker->runs[i].open = worker->runs[i].asked = false;
+    close_streams(worker);
     later(&queue->world, draw(&queue->world, 10, 1000), connect_to_some, worker, worker->life);
 }
 
@@ -279,7 +280,7 @@ static void work(struct world *world, void *arg, uint64_t life)
         return;
     for (unsigned i = 0; i < WORKER_RUNS; i++) {
         struct queue_run *run = &worker->runs[i];
-        if (run->used && worker->session && !run->open && !run->asked && run->again_ms <= world->now_ms)
+        if (run->used && worker->session && !run->life.open && !run->asked && run->again_ms <= world->now_ms)
             open_stream(queue, worker, run);
         tell_end(queue, worker, run); // those that could not be told
     }
@@ -304,8 +305,7 @@ void queue_worker_start(struct queue *queue, struct queue_worker *worker)
     worker->life++;
     worker->session = NULL;
     trace(&queue->world, "worker %u: starts", worker->number);
-    for (unsigned i = 0; i < WORKER_RUNS; i++)
-        worker->runs[i].open = worker->runs[i].asked = false;
+    close_streams(worker);
     connect_to_some(&queue->world, worker, worker->life);
     work(&queue->world, worker, worker->life);
     heartbeat(&queue->world, worker, worker->life);

@@ -157,6 +157,8 @@ static void strike_servers(struct queue *queue)
     struct world *world = &queue->world;
     for (unsigned i = 0; i < queue->server_count; i++) {
         struct queue_server *server = &queue->servers[i];
+        if (chance(world, queue->profile.store_away))
+            server->away_until_ms = world->now_ms + draw(world, 10000, 150000);
         if (!server->up || !chance(world, queue->profile.server_crash))
             continue;
         queue_server_crash(queue, server);
@@ -227,6 +229,8 @@ static void peace(struct queue *queue)
     queue->quiet = true;
     queue->quiet_ms = world->now_ms;
     queue->store.failing_until_ms = queue->store.slow_until_ms = 0;
+    for (unsigned i = 0; i < queue->server_count; i++)
+        queue->servers[i].away_until_ms = 0;
     for (unsigned i = 0; i < queue->worker_count; i++)
         if (!queue->workers[i].up)
             queue_worker_start(queue, &queue->workers[i]);
@@ -271,13 +275,14 @@ static void set_up(struct queue *queue)
 {
     struct world *world = &queue->world;
     struct queue_profile *profile = &queue->profile;
-    unsigned *const rates[] = {&profile->cut,   &profile->stall,        &profile->server_crash,
-                               &profile->pause, &profile->worker_crash, &profile->commit_fails,
-                               &profile->drain, &profile->store_slow,   &profile->cancel};
-    static const unsigned highest[] = {80, 60, 30, 30, 40, 100, 30, 60, 200};
+    unsigned *const rates[] = {
+        &profile->cut,          &profile->stall, &profile->server_crash, &profile->pause,  &profile->worker_crash,
+        &profile->commit_fails, &profile->drain, &profile->store_slow,   &profile->cancel, &profile->store_away};
+    static const unsigned highest[] = {80, 60, 30, 30, 40, 100, 30, 60, 200, 150};
     for (size_t i = 0; i < ARRAY_LEN(rates); i++)
         *rates[i] = chance(world, 500) ? (unsigned)draw(world, 1, highest[i]) : 0;
     profile->faults_for_ms = draw(world, 10000, 200000);
+    queue->latency_ms = chance(world, 200) ? draw(world, 100, 3000) : 20;
     queue->lost_seal_ms = draw(world, 60000, 300000);
     queue->store.endings_max = chance(world, 300) ? (unsigned)draw(world, 1, 3) : 256;
     queue->store.steps_max = chance(world, 300) ? (unsigned)draw(world, 1, 4) : 1024;

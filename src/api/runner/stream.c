@@ -173,6 +173,13 @@ void runner_stream_touch(struct runner_stream *stream)
     hub_touch(api->options.hub, api->options.loop, stream->row, stream->holder);
 }
 
+bool runner_stream_renew(struct runner_stream *stream)
+{
+    const struct api *api = stream->options.api;
+    stream->touched_ms = loop_now_ms(api->options.loop);
+    return !stream->holder || hub_touch(api->options.hub, api->options.loop, stream->row, stream->holder);
+}
+
 static void refuse_chunk(struct runner_stream *stream, int err)
 {
     char text[96];
@@ -294,7 +301,6 @@ static void open_stream(struct runner_stream *stream, const struct sequence_prod
     log_info(api->options.logger, "runner connected", LOG_S("execution_id", stream->execution_id),
              LOG_S("request_id", stream->request_id), LOG_I("epoch", stream->epoch));
     open_intake(stream, stored->next);
-    runner_stream_touch(stream);
     send_ready(stream, stored);
     if (!stream->cancel_reason[0])
         hub_cancel_asked(api->options.hub, stream->row, stream->cancel_reason);
@@ -305,7 +311,6 @@ static void open_stream(struct runner_stream *stream, const struct sequence_prod
 static void found_producer(struct store_op *op)
 {
     struct runner_stream *stream = CONTAINER_OF(op, struct runner_stream, producer_query.op);
-    struct hub *hub = stream->options.api->options.hub;
     struct sequence_producer stored = stream->producer_query.ret_producer;
     const char *cancel_reason = stream->producer_query.ret_execution.cancel_reason;
     int err = op->err;
@@ -320,7 +325,7 @@ static void found_producer(struct store_op *op)
     if (err) {
         let_go(stream);
         give_up(stream, err);
-    } else if (stream->holder && !hub_holds(hub, stream->row, stream->holder)) {
+    } else if (!stream->closed && !runner_stream_renew(stream)) {
         give_up(stream, ERR_HELD); // another connection has taken its place meanwhile
     } else {
         open_stream(stream, &stored);

@@ -50,6 +50,8 @@ uint64_t runner_stream_epoch(const struct runner_stream *stream); // the epoch o
 
 // What the peer says when the stream is open. None of these calls ends the stream before it returns.
 void runner_stream_touch(struct runner_stream *stream); // the peer has said something
+// The same, and the peer will rely on it. Returns false if the lease is not this stream's any more.
+bool runner_stream_renew(struct runner_stream *stream);
 void runner_stream_control(struct runner_stream *stream, const char *type, const struct json_t *message);
 // Returns 0, or why the chunk cannot be taken; the peer was told.
 int runner_stream_chunk(struct runner_stream *stream, uint64_t first, const uint8_t *data, size_t len);

@@ -133,7 +133,8 @@ void worker_send_welcome(struct worker_socket *socket)
     json_add_text(&json, "type", "welcome");
     json_add_text(&json, "worker_id", worker_session_offer(socket->session)->id);
     json_add_u64(&json, "lease_seconds", hub_lease_ms(options->hub) / 1000);
-    json_add_u64(&json, "heartbeat_seconds", MIN(hub_lease_ms(options->hub) / 3, (uint64_t)HEARTBEAT_MS) / 1000);
+    json_add_u64(&json, "heartbeat_seconds",
+                 MAX(MIN(hub_lease_ms(options->hub) / 3, (uint64_t)HEARTBEAT_MS) / 1000, (uint64_t)1));
     json_add_text(&json, "incarnation", store_incarnation(options->store));
     json_open_array(&json, "chunk_versions");
     json_add_u64(&json, NULL, CHUNK_VERSION);

@@ -51,6 +51,7 @@ struct worker_stream {
 void worker_send(struct worker_socket *socket, struct str text); // a frame, sent after the acks that are due
 void worker_send_closed(struct worker_socket *socket, uint32_t number, const char *code, const char *reason);
 void worker_send_error(struct worker_socket *socket, int err, const char *detail);
+void worker_send_alive(struct worker_socket *socket, int64_t at); // what was said then has come, and counts
 // Sent together with the others of this turn.
 void worker_ack_due(struct worker_socket *socket, uint32_t number, uint64_t next);
 void worker_flush(struct deferred *deferred);

@@ -32,6 +32,13 @@ void worker_send_error(struct worker_socket *socket, int err, const char *detail
     worker_send(socket, buf_str(&text));
 }
 
+void worker_send_alive(struct worker_socket *socket, int64_t at)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "{\"type\":\"alive\",\"at\":%lld}", (long long)at);
+    worker_send(socket, str_of(text));
+}
+
 // Written by hand: at full load nothing is sent more often.
 void worker_flush(struct deferred *deferred)
 {

@@ -66,32 +66,38 @@ static bool take_hello(struct worker_socket *socket, const json_t *message)
         breach(socket, problem);
         return false;
     }
+    const json_t *at = json_object_get(message, "at");
     socket->session = worker_session_new(options->loop, &offer, socket->node.principal.account,
                                          hub_new_holder(options->hub), send_frame, socket);
     metrics_add(options->metrics, options->shard, METRIC_workers, 1);
     log_info(options->logger, "worker connected", LOG_S("worker_id", worker_session_offer(socket->session)->id),
              LOG_S("request_id", socket->request_id));
     worker_send_welcome(socket);
+    if (json_is_integer(at) && hub_vouches(options->hub))
+        worker_send_alive(socket, json_integer_value(at));
     if (options->workers)
         options->workers->joined(options->workers_arg, socket->session);
     return true;
 }
 
-static void touch_stream(struct map_node *node, void *arg)
+// One whose lease has gone elsewhere ends before the heartbeat is answered: see model/life.h.
+static void renew_stream(struct map_node *node, void *arg)
 {
     struct worker_stream *stream = CONTAINER_OF(node, struct worker_stream, node);
     (void)arg;
-    if (stream->open)
-        runner_stream_touch(stream->runner);
+    if (stream->open && !runner_stream_renew(stream->runner))
+        worker_stream_end(stream, ERR_HELD, NULL);
 }
 
 // From the worker itself: all executions that it holds are alive.
 static bool take_heartbeat(struct worker_socket *socket, const json_t *message)
 {
     const struct api_options *options = &socket->node.api->options;
-    const json_t *slots = json_object_get(message, "slots_free");
+    const json_t *slots = json_object_get(message, "slots_free"), *at = json_object_get(message, "at");
     json_int_t free_slots = json_is_integer(slots) ? json_integer_value(slots) : 0;
-    map_each(&socket->streams, touch_stream, NULL);
+    map_each(&socket->streams, renew_stream, NULL);
+    if (json_is_integer(at) && hub_vouches(options->hub))
+        worker_send_alive(socket, json_integer_value(at));
     if (options->workers)
         options->workers->heartbeat(options->workers_arg, socket->session,
                                     (uint32_t)MIN(MAX(free_slots, (json_int_t)0), (json_int_t)INT32_MAX));

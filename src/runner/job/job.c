@@ -84,8 +84,9 @@ static int start(struct job_runner *runner, int control_fd)
         return err;
     }
     watch_set(runner->signal_watch, WATCH_READ);
-    job_end_init(runner);
-    err = job_output_new(runner);
+    err = job_end_init(runner);
+    int output_err = job_output_new(runner);
+    err = err < 0 ? err : output_err;
     int control_err = job_control_new(runner, control_fd);
     return err < 0 ? err : control_err;
 }
@@ -112,7 +113,8 @@ static void stop(struct job_runner *runner)
 int job_run(const char *dir, int control_fd, int secrets_fd)
 {
     static const struct job_hooks hooks = {job_stop, job_check, job_alive, job_output_room};
-    struct job_runner runner = {.hooks = &hooks, .dir_fd = -1, .listen_fd = -1, .signals.fd = -1, .cgroup.fd = -1};
+    struct job_runner runner = {
+        .hooks = &hooks, .dir_fd = -1, .listen_fd = -1, .lease_fd = -1, .signals.fd = -1, .cgroup.fd = -1};
     list_init(&runner.pending);
     for (size_t i = 0; i < ARRAY_LEN(runner.outputs); i++)
         runner.outputs[i].fd = -1;

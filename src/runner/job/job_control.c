@@ -21,8 +21,9 @@ static void heard_acked(struct job_runner *runner, const json_t *message)
 
 static void heard_alive(struct job_runner *runner, const json_t *message)
 {
-    (void)message;
-    runner->hooks->alive(runner);
+    const json_t *until = json_object_get(message, "until");
+    if (json_is_integer(until) && json_integer_value(until) > 0)
+        runner->hooks->alive(runner, (uint64_t)json_integer_value(until));
 }
 
 static void heard_cancel(struct job_runner *runner, const json_t *message)

@@ -6,7 +6,10 @@
 #include "util/clock.h"
 
 #include <errno.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #define QUIET_MS     1000  // what the program has left running may say more until nothing came for so long
 #define LINGER_MS    5000  // and at most for so long
@@ -67,20 +70,62 @@ static void on_timeout(void *arg)
 }
 
 // Another attempt of it is about to be made elsewhere.
-static void on_lease(void *arg)
+static void lease_over(struct job_runner *runner)
 {
-    struct job_runner *runner = arg;
     CLEANUP(buf_release) struct buf reason = {0};
     buf_append_text(&reason, "no server was heard of for ");
     duration_format((int64_t)runner->file.lease_ms, &reason);
     buf_append_text(&reason, ", and it is to be run again when it is lost");
     job_stop(runner, "lost", buf_cstr(&reason), 0);
+    if (!runner->killing && !runner->over)
+        begin_killing(runner); // it was stopping already, or has left something running
 }
 
-void job_alive(struct job_runner *runner)
+bool job_lease_over(const struct job_runner *runner)
 {
-    if (runner->file.retry_on_lost && runner->file.lease_ms > 0 && !runner->program_over)
-        timer_start(runner->lease_timer, runner->file.lease_ms);
+    return runner->file.retry_on_lost && clock_boot_ms() >= runner->alive_until_ms;
+}
+
+static void on_lease(void *arg, unsigned events)
+{
+    struct job_runner *runner = arg;
+    (void)events;
+    uint64_t times;
+    if (read(runner->lease_fd, &times, sizeof(times)) < 0 && errno != EAGAIN && errno != EINTR)
+        watch_set(runner->lease_watch, 0);
+    if (job_lease_over(runner))
+        lease_over(runner);
+}
+
+// A loop's timers stand still while the machine sleeps. This one does not.
+static void set_lease_timer(struct job_runner *runner)
+{
+    struct itimerspec when = {.it_value = {.tv_sec = (time_t)(runner->alive_until_ms / 1000),
+                                           .tv_nsec = (long)(runner->alive_until_ms % 1000) * 1000000}};
+    timerfd_settime(runner->lease_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+void job_alive(struct job_runner *runner, uint64_t until_ms)
+{
+    if (runner->lease_fd < 0 || until_ms <= runner->alive_until_ms)
+        return;
+    runner->alive_until_ms = until_ms;
+    set_lease_timer(runner);
+}
+
+static int watch_lease(struct job_runner *runner)
+{
+    if (!runner->file.retry_on_lost)
+        return 0;
+    runner->alive_until_ms = MAX(runner->file.alive_until_ms, (uint64_t)1);
+    runner->lease_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    int err = runner->lease_fd < 0 ? -errno
+                                   : watch_new(runner->loop, runner->lease_fd, on_lease, runner, &runner->lease_watch);
+    if (err < 0)
+        return err;
+    watch_set(runner->lease_watch, WATCH_READ);
+    set_lease_timer(runner);
+    return 0;
 }
 
 // --- At the end
@@ -94,7 +139,6 @@ static void program_ended(struct job_runner *runner, int status)
     runner->exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     runner->run.ended_ms = clock_real_ms();
     timer_stop(runner->timeout_timer);
-    timer_stop(runner->lease_timer);
     if (!runner->stopping && WIFSIGNALED(status) && cgroup_killed_for_memory(&runner->cgroup))
         buf_append_text(&runner->reason, "it used more memory than its limit");
 }
@@ -210,13 +254,12 @@ int job_finish(struct job_runner *runner)
     return err;
 }
 
-void job_end_init(struct job_runner *runner)
+int job_end_init(struct job_runner *runner)
 {
     runner->timeout_timer = timer_new(runner->loop, on_timeout, runner);
     runner->kill_timer = timer_new(runner->loop, on_kill, runner);
     runner->linger_timer = timer_new(runner->loop, on_linger, runner);
-    runner->lease_timer = timer_new(runner->loop, on_lease, runner);
-    job_alive(runner);
+    return watch_lease(runner);
 }
 
 void job_end_free(struct job_runner *runner)
@@ -224,5 +267,6 @@ void job_end_free(struct job_runner *runner)
     timer_free(&runner->timeout_timer);
     timer_free(&runner->kill_timer);
     timer_free(&runner->linger_timer);
-    timer_free(&runner->lease_timer);
+    watch_free(&runner->lease_watch);
+    close_fd(&runner->lease_fd);
 }

@@ -42,7 +42,7 @@ struct sync_work { // makes durable what was written; in the pool
 struct job_hooks {
     void (*stop)(struct job_runner *runner, const char *status, const char *reason, uint64_t grace_ms);
     void (*check)(struct job_runner *runner);
-    void (*alive)(struct job_runner *runner);
+    void (*alive)(struct job_runner *runner, uint64_t until_ms);
     void (*room)(struct job_runner *runner);
 };
 
@@ -75,7 +75,9 @@ struct job_runner {
     struct timer *timeout_timer; // its time is over
     struct timer *kill_timer;    // the grace is
     struct timer *linger_timer;  // what it has left running is waited for
-    struct timer *lease_timer;   // no server was heard of
+    struct watch *lease_watch;   // its lease runs out
+    int lease_fd;
+    uint64_t alive_until_ms; // clock_boot_ms
 
     // What it says
     struct job_output outputs[2];
@@ -117,14 +119,15 @@ void job_output_close(struct job_runner *runner); // reads what waits in the pip
 void job_output_sync(void *arg);
 
 // job_end.c: how it ends
-void job_end_init(struct job_runner *runner);
+int job_end_init(struct job_runner *runner);
 void job_end_free(struct job_runner *runner);
 void job_reap(struct job_runner *runner); // SIGCHLD
 // Ends it: TERM to all that descends from us, and KILL after the grace. Only the first one counts. `status` is static.
 void job_stop(struct job_runner *runner, const char *status, const char *reason, uint64_t grace_ms);
-void job_alive(struct job_runner *runner); // a server was heard of
-void job_check(struct job_runner *runner); // whether it is over
-int job_finish(struct job_runner *runner); // writes the outcome
+void job_alive(struct job_runner *runner, uint64_t until_ms); // its lease lasts at least so long (clock_boot_ms)
+bool job_lease_over(const struct job_runner *runner);         // another attempt of it may begin
+void job_check(struct job_runner *runner);                    // whether it is over
+int job_finish(struct job_runner *runner);                    // writes the outcome
 
 // job_control.c: the worker
 int job_control_new(struct job_runner *runner, int control_fd);

@@ -203,6 +203,12 @@ void job_start(struct job_runner *runner)
         refuse(runner, 126, runner->file.refusal);
         return;
     }
+    if (job_lease_over(runner)) { // it was asked for long ago
+        runner->status = "lost";
+        runner->program_over = true;
+        buf_append_text(&runner->reason, "its lease was over before it could begin");
+        return;
+    }
     int err = prepare(runner, &fds);
     if (err < 0) {
         refuse_step(runner, LAUNCH_SETUP, err);

@@ -182,7 +182,7 @@ int catalogue_jobs_queued(struct sql *sql, int64_t account, uint64_t *ret_count)
 int catalogue_job_claimable(struct sql *sql, int64_t row);
 // Called after its outcome was stored. ret_spec is owned by the caller; NULL if it has none.
 int catalogue_job_claimed(struct sql *sql, int64_t row, struct str worker_id, struct str hostname, char **ret_spec,
-                          struct retry_rule *ret_rule);
+                          bool *ret_retry_on_lost);
 // Called after its outcome was stored. It ends if nobody wants it any more. ERR_NOT_FOUND: it is not a job.
 int catalogue_job_returned(struct sql *sql, int64_t row, const struct catalogue_changes *changes);
 int catalogue_job_rule(struct sql *sql, int64_t row, struct retry_rule *ret); // ERR_NOT_FOUND

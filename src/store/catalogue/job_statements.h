@@ -30,7 +30,7 @@
     X(JOB_SET, "UPDATE jobs SET state = ?2, turn = ?3, waits_for = ?4, superseded_by = ?5, not_before_ms = ?6, "      \
                "failed_ms = ?7 WHERE execution = ?1")                                                                 \
     X(JOB_REASON, "UPDATE jobs SET reason = coalesce(reason, ?2) WHERE execution = ?1")                               \
-    X(JOB_RULE, "SELECT retries, retry_delay_ms, retry_on FROM jobs WHERE execution = ?1")                            \
+    X(JOB_RULE, "SELECT retries, retry_delay_ms, retry_on, tries FROM jobs WHERE execution = ?1")                     \
     X(JOB_DEMAND, "SELECT demand FROM jobs WHERE execution = ?1")                                                     \
     X(JOB_BATCH, "SELECT batch FROM jobs WHERE execution = ?1")                                                       \
     X(JOB_ACCOUNT, "SELECT account FROM jobs WHERE execution = ?1")                                                   \

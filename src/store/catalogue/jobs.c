@@ -184,13 +184,28 @@ int catalogue_job_claimable(struct sql *sql, int64_t row)
     return batch.cancelled || stops ? ERR_CONFLICT : 0;
 }
 
-int catalogue_job_claimed(struct sql *sql, int64_t row, struct str worker_id, struct str hostname, char **ret_spec,
-                          struct retry_rule *ret_rule)
+static int rule_load(struct sql *sql, int64_t row, struct retry_rule *ret, unsigned *ret_tries)
 {
+    CLEANUP(sql_reset) struct sql_statement *rule = sql_statement(sql, CATALOGUE_JOB_RULE);
+    sql_bind_i64(rule, 1, row);
+    int rc = sql_row(rule);
+    if (rc <= 0)
+        return rc < 0 ? rc : ERR_NOT_FOUND;
+    *ret = (struct retry_rule){.retries = (unsigned)sql_i64(rule, 0), .delay_ms = sql_i64(rule, 1)};
+    *ret_tries = (unsigned)sql_i64(rule, 3);
+    return retry_rule_parse(sql_text(rule, 2), ret) ? 0 : ERR_CORRUPT;
+}
+
+int catalogue_job_claimed(struct sql *sql, int64_t row, struct str worker_id, struct str hostname, char **ret_spec,
+                          bool *ret_retry_on_lost)
+{
+    struct retry_rule rule;
+    unsigned tries;
     const struct store_claim claim = {.row = row, .worker_id = worker_id, .worker_hostname = hostname};
     int err = catalogue_execution_worker(sql, &claim);
     if (err == 0)
-        err = catalogue_job_rule(sql, row, ret_rule);
+        err = rule_load(sql, row, &rule, &tries);
+    *ret_retry_on_lost = err == 0 && retry_after_lost(&rule, tries);
     if (err == 0)
         err = text_of(sql, CATALOGUE_DOCUMENT_SPEC, row, ret_spec);
     return err == ERR_NOT_FOUND ? 0 : err;
@@ -224,11 +239,6 @@ int catalogue_job_returned(struct sql *sql, int64_t row, const struct catalogue_
 
 int catalogue_job_rule(struct sql *sql, int64_t row, struct retry_rule *ret)
 {
-    CLEANUP(sql_reset) struct sql_statement *rule = sql_statement(sql, CATALOGUE_JOB_RULE);
-    sql_bind_i64(rule, 1, row);
-    int rc = sql_row(rule);
-    if (rc <= 0)
-        return rc < 0 ? rc : ERR_NOT_FOUND;
-    *ret = (struct retry_rule){.retries = (unsigned)sql_i64(rule, 0), .delay_ms = sql_i64(rule, 1)};
-    return retry_rule_parse(sql_text(rule, 2), ret) ? 0 : ERR_CORRUPT;
+    unsigned tries;
+    return rule_load(sql, row, ret, &tries);
 }

@@ -125,6 +125,11 @@ static int settle_job(struct settling *it, struct job_row *job)
         return err;
     if (!verdict.again)
         return settle_last(it, job, &end);
+    // Its runner may come back, and another attempt of it runs then.
+    if (end.outcome.status == STATUS_LOST && !end.outcome.sealed)
+        err = catalogue_execution_cancel(it->sql, job->execution, STR("it was lost, and is tried again"));
+    if (err < 0)
+        return err;
     err = attempt_make(it->sql, job, not_before(it, &end, verdict.delay_ms), job->tries + 1, it->now_ms, it->changes,
                        &row);
     return err < 0 ? err : ending_delete(it, ENDING_EXECUTION, job->execution);

@@ -38,7 +38,7 @@ struct store_job_claim {
     int64_t node; // the node that gets the lease; 0: no node
     struct str worker_id, worker_hostname;
     struct execution ret_execution; // with spec_json and `job`
-    struct retry_rule ret_retry;
+    bool ret_retry_on_lost;         // another attempt follows if this one is lost
 };
 
 // The worker gives it back, because nothing of it was run. It is queued and ready again in its former place. If it was

@@ -33,7 +33,7 @@ int commit_job_claim(struct sqlite_store *store, struct store_op *op)
     if (err < 0)
         return commit_refuse(op, err);
     err = catalogue_job_claimed(store->db.sql, claim->row, claim->worker_id, claim->worker_hostname, &spec,
-                                &claim->ret_retry);
+                                &claim->ret_retry_on_lost);
     if (err == 0)
         err = execution_load_changed(store, head, &claim->ret_execution);
     if (err == 0)
