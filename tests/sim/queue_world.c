@@ -41,7 +41,7 @@ static void fates_draw(struct world *world, struct task *task)
         *fate = (struct task_fate){.status = STATUS_COMPLETED};
         if (chance(world, fails))
             *fate = bad[draw(world, 0, ARRAY_LEN(bad) - 1)];
-        fate->runs_ms = draw(world, 5, chance(world, 150) ? 90000 : 4000);
+        fate->runs_ms = draw(world, 5, !chance(world, 150) ? 4000 : chance(world, 300) ? 300000 : 90000);
     }
 }
 
