@@ -54,6 +54,24 @@ static int set_suspended(struct cli *cli, struct client *client, const char *nam
     return print_account(cli, account, what);
 }
 
+static int set_account(struct cli *cli, struct client *client, const char *name)
+{
+    const char *retention = cli_value(cli, "retention");
+    CLEANUP(json_free) json_t *account = NULL;
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/accounts/%s", name);
+    CLEANUP(buf_release) struct buf body = {0};
+    buf_append_text(&body, "{\"retention\":");
+    buf_append_json_string(&body, str_of(retention));
+    buf_append_byte(&body, '}');
+    int code = cli_call_json(cli, client, "PATCH", path, buf_str(&body), &account);
+    if (code)
+        return code;
+    CLEANUP(free_ptr)
+    char *what = *retention ? xasprintf("executions of account %s are kept by its own rules: %s", name, retention)
+                            : xasprintf("executions of account %s are kept by the server's rules", name);
+    return print_account(cli, account, what);
+}
+
 static int suspend_account(struct cli *cli, struct client *client, const char *name)
 {
     return set_suspended(cli, client, name, true);
@@ -160,6 +178,8 @@ static int list_accounts(struct cli *cli, struct client *client, const char *nam
 static int check_options(struct cli *cli, const char *operand)
 {
     (void)operand;
+    if (cli_flag(cli, "retention"))
+        return cli_usage_error(cli, "--retention is for `runnel account set`");
     return cli_flag(cli, "purge") ? cli_usage_error(cli, "--purge is for `runnel account delete`") : 0;
 }
 
@@ -176,12 +196,22 @@ static int check_change(struct cli *cli, const char *name)
     return code ? code : check_options(cli, name);
 }
 
+static int check_set(struct cli *cli, const char *name)
+{
+    if (cli_flag(cli, "purge"))
+        return cli_usage_error(cli, "--purge is for `runnel account delete`");
+    if (!cli_flag(cli, "retention"))
+        return cli_usage_error(cli, "say what to set: --retention RULES");
+    return check_name(cli, name);
+}
+
 static int run_account(struct cli *cli)
 {
     static const char one[] = "name one account";
     static const struct cli_action actions[] = {
         {"create", one, .check = check_change, .run = create_account},
         {"list", NULL, .check = check_options, .run = list_accounts},
+        {"set", one, .check = check_set, .run = set_account},
         {"suspend", one, .check = check_change, .run = suspend_account},
         {"resume", one, .check = check_change, .run = resume_account},
         {"delete", one, .check = check_name, .run = delete_account},
@@ -192,8 +222,8 @@ static int run_account(struct cli *cli)
 
 const struct cli_command cmd_account = {
     .name = "account",
-    .summary = "make, list, suspend, resume and delete accounts",
-    .usage = "create|list|suspend|resume|delete [NAME] [OPTIONS]",
+    .summary = "make, list, set up, suspend, resume and delete accounts",
+    .usage = "create|list|set|suspend|resume|delete [NAME] [OPTIONS]",
     .description = "Accounts are kept apart: each sees its own executions and keys alone. Needs an operator's key. "
                    "`runnel key create --account NAME` makes "
                    "a key for one.\n\n"
@@ -206,6 +236,9 @@ const struct cli_command cmd_account = {
     .options =
         (const struct cli_option[]){
             {0, "purge", CLI_FLAG, NULL, "with delete: also all executions that it holds"},
+            {0, "retention", CLI_VALUE, "RULES",
+             "with set: how long its executions are kept, such as \"7d, failed=90d, executions=1000, bytes=10G\"; "
+             "empty: as the server says"},
             {'o', "output", CLI_VALUE, "FORMAT", "text or json"},
             {0},
         },
@@ -213,6 +246,7 @@ const struct cli_command cmd_account = {
         (const struct cli_example[]){
             {"runnel account create team-a", "a new account, without keys yet"},
             {"runnel key create --account team-a --role admin", "its first key"},
+            {"runnel account set team-a --retention '7d, failed=90d'", "keep what failed for longer"},
             {"runnel account suspend team-a", "until it is resumed"},
             {"runnel account delete team-a --purge", "with all that it holds"},
             {0},

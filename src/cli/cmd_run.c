@@ -179,6 +179,7 @@ const struct cli_command cmd_run = {
             {0, "result", CLI_VALUE, "json",
              "keep its output, whole or else its last line, as its result, if that is JSON of at most 64 KiB"},
             {0, "retention", CLI_VALUE, "DURATION", "how long it is kept after its end; 0: for ever"},
+            {0, "pin", CLI_FLAG, NULL, "keep it whatever its age, until `runnel unpin`"},
             {0, "timeout", CLI_VALUE, "DURATION", "it is ended after so long"},
             {0, "retries", CLI_VALUE, "N", "try it again so many times"},
             {0, "retry-on", CLI_VALUE_MANY, "END", "failed, timed_out, lost, exit:N, exit:N-M or signal:NAME"},

@@ -258,6 +258,8 @@ int run_order_read(struct cli *cli, json_t **ret)
     add_text(cli, order, "cwd", "cwd");
     add_text(cli, order, "result", "result");
     add_text(cli, order, "retention", "retention");
+    if (cli_flag(cli, "pin"))
+        json_object_set_new(order, "pin", json_true());
     add_texts(cli, order, "labels", "label");
     add_texts(cli, order, "retry_on", "retry-on");
     if (code == 0)

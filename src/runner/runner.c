@@ -261,6 +261,11 @@ static int settle_spool(struct runner *runner)
         spool_remove(&runner->spool);
         return 0;
     }
+    if (runner->delivery_err == ERR_EXPIRED && runner->run.epoch > 0) { // else another execution had this name
+        runner_warn(runner, "so what was recorded is discarded");
+        spool_remove(&runner->spool);
+        return ERR_UNAVAILABLE;
+    }
     int err = spool_sync(runner->spool);
     if (err == 0)
         err = run_file_sync(runner->dir);

@@ -146,13 +146,20 @@ static void remove_part(const struct worker_job *job, const char *name)
     dir_remove_all(path);
 }
 
-// Deletes the folder when the server has everything. If the server will never take the log, the log stays, without the
-// files that the job made.
+// Deletes the folder when the server has everything, or the execution has gone: what was purged is purged everywhere.
+// If the server will never take the log for another reason, the log stays, without the files that the job made.
 static void settle(struct worker_job *job)
 {
-    if (job->delivered && (job->working || delivery_reading(job->delivery))) {
+    bool goes = job->delivered || (job->refused == ERR_EXPIRED && job->state == JOB_ENDED);
+    if (goes && (job->working || delivery_reading(job->delivery))) {
         timer_start(job->settle_timer, END_STEP_MS);
     } else if (job->delivered) {
+        spool_remove(&job->spool);
+        worker_job_end(job);
+    } else if (job->refused == ERR_EXPIRED && job->state == JOB_ENDED) {
+        log_warn(logger_of(job), "the execution of a job has expired, or was purged; its log is discarded",
+                 LOG_S("execution_id", job->id));
+        job->state = JOB_KEPT;
         spool_remove(&job->spool);
         worker_job_end(job);
     } else if (job->refused < 0 && job->state == JOB_ENDED) {

@@ -206,3 +206,80 @@ def test_a_spool_that_comes_after_its_execution_has_gone_is_discarded_and_said(s
     other = cli.run("wrap", "--id", "late", "--", "echo", "again")
     assert b"it was purged" in other.err and spool.exists()
     assert b"late is left" in cli.run("wrap", "--resume").err and spool.exists()
+
+
+def test_an_order_says_how_long_it_is_kept_alone_or_in_a_batch(servers, tmp_path):
+    server = servers("--jobs", "2")
+    cli, api = Cli(tmp_path / "home", server), server.api()
+
+    def kept(execution_id):
+        status = eventually(lambda: (s := api.status(execution_id))["sealed"] and s, "it ends")
+        return status["expires_at"] and round((time_of(status["expires_at"]) - time_of(status["completed_at"])).days)
+
+    cli.ok("run", "-q", "--id", "week", "--retention", "7d", "--", "true")
+    cli.ok("run", "-q", "--id", "ever", "--retention", "0", "--", "true")
+    cli.ok("run", "-q", "--id", "pinned", "--pin", "--", "true")
+    assert [kept(one) for one in ("week", "ever", "pinned")] == [7, None, None]
+    assert f"Expires: {api.status('week')['expires_at'][:10]}" in cli.ok("status", "week").text()
+    assert "Expires" not in cli.ok("status", "ever").text()
+    cli.run("run", "--retention", "soon", "--", "true", expect=2)
+    batch_id = cli.ok("run", "--retention", "2d", "--range", "1-3", "--", "true").text().strip()
+    members = api.expect(200, "GET", f"/api/v1/batches/{batch_id}/executions")["executions"]
+    assert [kept(one["execution_id"]) for one in members] == [2, 2, 2]
+
+
+def test_executions_are_pinned_and_accounts_are_given_rules_from_the_command_line(servers, tmp_path):
+    server = servers()
+    cli, api = Cli(tmp_path / "home", server), server.api()
+    one, two = seal(server, api), seal(server, api)
+    assert cli.ok("pin", one, two).text() == f"{one}: kept until it is unpinned\n{two}: kept until it is unpinned\n"
+    assert api.status(one)["expires_at"] is None
+    said = cli.ok("unpin", one).text()
+    assert said.startswith(f"{one}: not pinned; expires 20") and api.status(one)["expires_at"]
+    cli.run("unpin", "there-is-none", expect=3)
+    said = cli.ok("account", "set", "default", "--retention", "1d, failed=9d").err
+    assert said == b"runnel: executions of account default are kept by its own rules: 1d, failed=9d\n"
+    assert api.expect(200, "GET", "/api/v1/accounts/default")["retention"] == "1d, failed=9d"
+    assert cli.ok("account", "set", "default", "--retention", "").err.endswith(b"kept by the server's rules\n")
+    assert api.expect(200, "GET", "/api/v1/accounts/default")["retention"] is None
+    assert b"retention: must be empty, or" in cli.run("account", "set", "default", "--retention", "x", expect=2).err
+    assert b"say what to set" in cli.run("account", "set", "default", expect=2).err
+    assert b"is for `runnel account set`" in cli.run("account", "create", "b", "--retention", "1d", expect=2).err
+
+
+def test_a_batch_goes_with_the_last_of_its_executions(servers, tmp_path):
+    server = servers("--jobs", "2")
+    api = server.api()
+    jobs = [{"command": ["true"], "retention": "1ms"}, {"command": ["true"], "pin": True}]
+    batch_id = api.expect(201, "POST", "/api/v1/batches", {"jobs": jobs})["batch_id"]
+    path = f"/api/v1/batches/{batch_id}"
+    status = eventually(lambda: (s := api.expect(200, "GET", path))["status"] == "completed" and s, "both end")
+    eventually(lambda: len(api.expect(200, "GET", f"{path}/executions")["executions"]) == 1, "the first one goes")
+    assert api.expect(200, "GET", path)["status"] == "completed"
+    assert (status["status"], status["total_count"], status["completed_count"]) == ("completed", 2, 2)
+    [left] = api.expect(200, "GET", f"{path}/executions")["executions"]
+    api.expect(200, "DELETE", f"{PATH}/{left['execution_id']}", query={"purge": "true"})
+    assert api.get(path).status == 404
+    assert rows(server, "SELECT count(*) FROM batches") == 0
+
+
+def test_the_spool_of_a_workers_job_whose_execution_has_gone_is_discarded_and_said(servers, tmp_path):
+    server = servers("--lease-seconds", "1", "--lost-seal-seconds", "1", "--retention", "lost=1s")
+    api, root = server.api(), tmp_path / "worker"
+    home = Cli(root, server)
+    command = ("worker", "--slots", "1", "--data", str(root / "data"))
+    gate = tmp_path / "gate"
+    with home.start(*command) as worker:
+        script = f"echo one; while [ ! -e {gate} ]; do sleep 0.1; done"
+        execution_id = api.create(command=["sh", "-c", script], queue=True)
+        eventually(lambda: api.status(execution_id)["last_index"] == 1, "it runs")
+        worker.kill()
+    eventually(lambda: gone(api, execution_id), "it is lost, sealed, and goes", timeout=60)
+    spool = root / "data" / "spool" / execution_id
+    assert spool.exists()
+    gate.touch()
+    with home.start(*command) as worker:
+        worker.err.wait_for(b"has expired, or was purged; its log is discarded")
+        eventually(lambda: not spool.exists(), "its folder goes")
+        worker.signal(signal.SIGTERM)
+        assert worker.finish() == 0

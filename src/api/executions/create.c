@@ -83,6 +83,7 @@ void execution_of_body(struct execution *ret, const struct call *call, const str
         .command_json = json_is_array(command) ? json_text(command) : NULL,
         .metadata_json = json_is_object(metadata) ? json_text(metadata) : NULL,
     };
+    ret->pinned = json_is_true(json_object_get(body, "pin"));
     const char *retention = json_string_value(json_object_get(body, "retention"));
     ret->has_retention = retention && retention_own_parse(str_of(retention), &ret->retention_ms);
 }

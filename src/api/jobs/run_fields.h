@@ -35,6 +35,7 @@ extern const struct field job_fields[]; // of a job of a batch
          .type = FIELD_TEXT, .min = 1,                                                                                 \
          .max = 32,          .rule = &rule_own_retention,                                                              \
          .flags = FIELD_NULL},                                                                                         \
+        {"pin", "kept whatever its age", .type = FIELD_FLAG, .flags = FIELD_NULL},                                     \
         {"timeout_seconds", "it is ended after so long", .type = FIELD_NUMBER, .max = JOB_TIMEOUT_MAX_S,               \
          .flags = FIELD_NULL},                                                                                         \
         {"retries", "how often it is tried again", .type = FIELD_NUMBER, .max = RETRIES_MAX, .flags = FIELD_NULL},     \

@@ -140,5 +140,7 @@ int catalogue_job_purge(struct sql *sql, int64_t row)
         err = run_of(sql, CATALOGUE_DEPENDENCIES_DELETE, row);
     if (err == 0)
         err = run_with(sql, CATALOGUE_ENDING_DELETE, ENDING_EXECUTION, row);
-    return err < 0 ? err : run_of(sql, CATALOGUE_JOB_DELETE, row);
+    if (err == 0)
+        err = run_of(sql, CATALOGUE_JOB_DELETE, row);
+    return err < 0 || job.batch == 0 ? err : run_of(sql, CATALOGUE_BATCH_EMPTIED, job.batch);
 }

@@ -135,6 +135,11 @@
                       "ORDER BY failed_ms DESC, execution DESC LIMIT ?2")                                              \
     X(BATCH_FAILED, "SELECT execution FROM jobs WHERE batch = ?1 AND failed_ms > 0 AND failed_ms <= ?2 "               \
                     "ORDER BY failed_ms, execution LIMIT ?3")                                                          \
+    /* Nothing of it is left, and nobody waits for it. */                                                              \
+    X(BATCH_EMPTIED, "DELETE FROM batches WHERE id = ?1 AND open = 0 AND NOT EXISTS "                                  \
+                     "(SELECT 1 FROM jobs j WHERE j.batch = ?1 AND j.batch > 0) AND NOT EXISTS "                       \
+                     "(SELECT 1 FROM dependencies d WHERE d.kind = 1 AND d.parent = ?1) AND NOT EXISTS "               \
+                     "(SELECT 1 FROM endings n WHERE n.kind = 1 AND n.subject = ?1)")                                  \
     X(BATCHES_FORGET, "DELETE FROM batches WHERE account = ?1")
 
 // --- Workers
