@@ -255,35 +255,6 @@ static struct dispatch_worker *worker_of(const struct dispatch *dispatch, struct
     return NULL;
 }
 
-static const struct str *views(struct str **at, const struct worker_words *words)
-{
-    struct str *first = *at;
-    for (size_t i = 0; i < words->count; i++)
-        *(*at)++ = str_of(words->words[i]);
-    return first;
-}
-
-static struct offer offer_of(struct dispatch_worker *worker)
-{
-    const struct worker_offer *said = worker_session_offer(worker->session);
-    worker->words =
-        xcalloc(said->labels.count + said->executors.count + said->runtimes.count + 1, sizeof(*worker->words));
-    struct str *at = worker->words;
-    struct offer offer = {
-        .slots = said->slots,
-        .cpus_milli = said->cpus,
-        .memory_bytes = said->memory,
-        .label_count = (unsigned)said->labels.count,
-        .executor_count = (unsigned)said->executors.count,
-        .runtime_count = (unsigned)said->runtimes.count,
-        .confined_only = said->trusted_only,
-    };
-    offer.labels = views(&at, &said->labels);
-    offer.executors = views(&at, &said->executors);
-    offer.runtimes = views(&at, &said->runtimes);
-    return offer;
-}
-
 static bool holds(const struct worker_offer *offer, const char *execution_id, uint64_t epoch)
 {
     for (size_t i = 0; i < offer->held_count; i++)
@@ -336,7 +307,7 @@ static void worker_known(struct dispatch *dispatch, const struct looking *it)
     for (size_t i = 0; i < it->claimed.ret_count; i++)
         claimed_judge(dispatch, it->session, &it->claimed.ret_jobs[i]);
     const struct worker_offer *said = worker_session_offer(it->session);
-    struct offer offer = offer_of(worker);
+    struct offer offer = worker_offer_view(worker_session_offer(worker->session), &worker->words);
     worker->known = true;
     match_join(&dispatch->match, str_of(said->id), worker_session_account(it->session), &offer);
     if (worker->drains)

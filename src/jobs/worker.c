@@ -40,6 +40,33 @@ void worker_offer_release(struct worker_offer *offer)
     *offer = (struct worker_offer){0};
 }
 
+static const struct str *views(struct str **at, const struct worker_words *words)
+{
+    struct str *first = *at;
+    for (size_t i = 0; i < words->count; i++)
+        *(*at)++ = str_of(words->words[i]);
+    return first;
+}
+
+struct offer worker_offer_view(const struct worker_offer *said, struct str **ret_words)
+{
+    *ret_words = xcalloc(said->labels.count + said->executors.count + said->runtimes.count + 1, sizeof(**ret_words));
+    struct str *at = *ret_words;
+    struct offer offer = {
+        .slots = said->slots,
+        .cpus_milli = said->cpus,
+        .memory_bytes = said->memory,
+        .label_count = (unsigned)said->labels.count,
+        .executor_count = (unsigned)said->executors.count,
+        .runtime_count = (unsigned)said->runtimes.count,
+        .confined_only = said->trusted_only,
+    };
+    offer.labels = views(&at, &said->labels);
+    offer.executors = views(&at, &said->executors);
+    offer.runtimes = views(&at, &said->runtimes);
+    return offer;
+}
+
 struct worker_session *worker_session_new(struct loop *loop, struct worker_offer *offer, int64_t account,
                                           uint64_t number, void (*send)(void *socket, struct str text), void *socket)
 {

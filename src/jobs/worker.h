@@ -5,6 +5,7 @@
 #pragma once
 
 #include "loop/loop.h"
+#include "model/demand.h"
 #include "util/buf.h"
 
 #define WORKER_ID_MAX    128
@@ -33,6 +34,9 @@ struct worker_offer {
     size_t held_count;
 };
 void worker_offer_release(struct worker_offer *offer);
+// What jobs may ask of it. Its strings are the offer's; *ret_words holds the lists of them, and is the caller's to
+// free.
+struct offer worker_offer_view(const struct worker_offer *said, struct str **ret_words);
 
 // Reference-counted. The offer, account and number never change.
 struct worker_session;

@@ -1,6 +1,7 @@
 // Runners of jobs: real ones, started by a spawner, with real programs.
 #include "runner/job/control.h"
 #include "runner/job_file.h"
+#include "runner/job_secrets.h"
 #include "runner/process/cgroup.h"
 #include "runner/run_file.h"
 #include "runner/spawner.h"
@@ -83,7 +84,8 @@ static json_t *shell(const char *script)
     return job_of((const char *const[]){"sh", "-c", script, NULL});
 }
 
-static struct one start(struct fixture *fixture, json_t *root)
+// `secrets_fd` is given to it and closed.
+static struct one start_with(struct fixture *fixture, json_t *root, int secrets_fd)
 {
     struct one one = {.dir = xasprintf("%s/%u", fixture->root, fixture->count++)};
     assert_int_equal(mkdir(one.dir, 0711), 0);
@@ -91,12 +93,18 @@ static struct one start(struct fixture *fixture, json_t *root)
     assert_int_equal(job_file_save(one.dir_fd, root), 0);
     json_decref(root);
     int err;
-    while ((err = spawner_ask(&fixture->spawner, one.dir, -1, &one.control)) == -EAGAIN) {
+    while ((err = spawner_ask(&fixture->spawner, one.dir, secrets_fd, &one.control)) == -EAGAIN) {
         struct pollfd fd = {.fd = fixture->spawner.fd, .events = POLLOUT};
         assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
     }
     assert_int_equal(err, 0);
+    close_fd(&secrets_fd);
     return one;
+}
+
+static struct one start(struct fixture *fixture, json_t *root)
+{
+    return start_with(fixture, root, -1);
 }
 
 static void say(const struct one *one, const char *message)
@@ -262,6 +270,26 @@ static pid_t pid_in(const char *log, const char *name)
     uint64_t pid;
     assert_true(str_to_u64(str_split(&rest, '\n'), &pid));
     return (pid_t)pid;
+}
+
+static void a_job_has_its_secrets_in_the_place_of_other_variables_and_they_are_masked(void **state)
+{
+    struct fixture *fixture = *state;
+    json_t *values = json_pack("{s:s, s:s}", "PW", "hunter2", "PATH_OF_KEY", "/tiger 77\"");
+    json_t *root = shell("env | grep -c '^PW='; echo $PW; echo ${#PW} ${#PATH_OF_KEY} \"$PATH_OF_KEY\" $OTHER >&2; "
+                         "printf hun; printf ter2");
+    json_array_append_new(json_object_get(root, "env"), json_string("PW=another"));
+    json_array_append_new(json_object_get(root, "env"), json_string("OTHER=stays"));
+    int fd = -1;
+    assert_int_equal(job_secrets_pass(values, &fd), 0);
+    json_decref(values);
+    struct one one = start_with(fixture, root, fd);
+    CLEANUP(ended_release) struct ended ended = finish(&one);
+    assert_int_equal(ended.run.exit_code, 0);
+    assert_has(ended.log.data, "out:1\nout:***\n");
+    assert_has(ended.log.data, "err:7 10 *** stays\n");
+    assert_has(ended.log.data, "out:***~");
+    assert_null(strstr(ended.log.data, "hun"));
 }
 
 // --- What a job says and how it ends
@@ -756,6 +784,7 @@ static void a_job_runs_as_the_user_that_it_is_given(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE(a_job_has_its_secrets_in_the_place_of_other_variables_and_they_are_masked),
         CASE(a_job_runs_in_a_fresh_folder_and_its_streams_and_exit_code_are_kept),
         CASE(a_job_has_the_environment_that_it_was_given_and_no_other),
         CASE(what_cannot_be_run_ends_as_failed_and_its_log_says_why),
