@@ -131,12 +131,9 @@ static void mail_deliver(struct mail *mail)
     free(it);
 }
 
-void worker_session_job(struct worker_session *session, const struct worker_job *job)
+static void write_job(const struct worker_job *job, struct buf *out)
 {
-    struct worker_mail *it = xcalloc(1, sizeof(*it));
-    it->mail.deliver = mail_deliver;
-    it->session = worker_session_ref(session);
-    struct json_writer json = json_writer_to(&it->text);
+    struct json_writer json = json_writer_to(out);
     json_open_object(&json, NULL);
     json_add_text(&json, "type", "job");
     json_add_str(&json, "execution_id", job->execution_id);
@@ -156,5 +153,24 @@ void worker_session_job(struct worker_session *session, const struct worker_job 
         json_add_str(&json, "refusal", job->refusal);
     json_close(&json);
     json_writer_end(&json);
+}
+
+void worker_session_job(struct worker_session *session, const struct worker_job *job)
+{
+    struct worker_mail *it = xcalloc(1, sizeof(*it));
+    it->mail.deliver = mail_deliver;
+    it->session = worker_session_ref(session);
+    write_job(job, &it->text);
+    if (it->text.len > WORKER_JOB_MAX) { // no worker would take the frame, nor any other after it
+        struct worker_job refused = *job;
+        refused.spec = STR("{}");
+        refused.secrets = (struct str){0};
+        refused.refusal =
+            STR("it is larger than the 4 MiB that a worker takes, with its script, arguments, environment "
+                "and secrets");
+        explicit_bzero(it->text.data, it->text.len);
+        buf_reset(&it->text);
+        write_job(&refused, &it->text);
+    }
     loop_post(session->loop, &it->mail);
 }

@@ -70,7 +70,9 @@ struct worker_job {
     struct str secrets; // a JSON object: variables of its environment, to be masked in all that it writes; empty: none
     struct str refusal; // why it cannot be run, for its log; empty: it can be
 };
-// Sent in a later turn of the socket's loop. Not sent if the worker has left by then, which `left` tells.
+#define WORKER_JOB_MAX ((size_t)4 * 1024 * 1024) // bytes of a frame that a worker takes
+// A job that makes a larger one is sent as one that cannot be run. Sent in a later turn of the socket's loop. Not sent
+// if the worker has left by then, which `left` tells.
 void worker_session_job(struct worker_session *session, const struct worker_job *job);
 
 // --- For the socket; on its loop

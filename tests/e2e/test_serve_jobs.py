@@ -50,3 +50,14 @@ def test_a_job_outlives_its_server_and_its_log_is_whole(jobs_server, jobs_cli, t
     assert (status["status"], status["exit_code"], status["attempt"]) == ("failed", 5, 1)
     lines = [f"line {i}" for i in range(1, 101)] + [str(i) for i in range(1, 101)]
     assert [record["message"] for record in api.page(execution_id, limit=1000)["logs"]] == lines
+
+
+def test_a_job_that_no_worker_could_take_fails_and_the_next_one_runs(jobs_server, jobs_cli):
+    api = jobs_server.api()
+    large = {"command": ["echo", *["x" * 1_000_000] * 5], "queue": True}
+    id = api.create(**large)
+    status = eventually(lambda: (s := api.status(id))["sealed"] and s, "the job ends")
+    assert (status["status"], status["exit_code"]) == ("failed", 126)
+    (why,) = api.messages(id)
+    assert why.startswith("it is larger than the 4 MiB that a worker takes")
+    assert jobs_cli.run("run", "-q", "--", "echo", "next", expect=0).text() == "next\n"
