@@ -335,6 +335,9 @@ static void all_content_is_listed_once_in_order(void **state)
     struct shelf *shelf = *state;
     enum { COUNT = 25 };
     char key[BLOB_KEY_MAX + 1], last[BLOB_KEY_MAX + 1] = "";
+    struct blob_list nothing = {0};
+    assert_int_equal(run(shelf, &nothing.op, BLOB_LIST), 0);
+    assert_int_equal(nothing.ret_count, 0);
     for (uint32_t i = 0; i < COUNT; i++)
         put(shelf, str_n((const char *)&i, sizeof(i)), key);
     struct blob_list list = {.limit = 7};

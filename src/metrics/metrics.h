@@ -40,7 +40,8 @@
     X(C, store_commits_total, "transactions")                                                                  \
     X(C, status_lost_total, "executions whose runner fell silent")                                             \
     X(G, reload_failed, "1 if the last reload of the configuration failed, else 0")                            \
-    X(C, retention_purged_total, "executions that were purged because of their age or their account's limits")
+    X(C, retention_purged_total, "executions that were purged because of their age or their account's limits") \
+    X(C, blobs_removed_total, "contents that were removed because nothing referred to them any more")
 
 // Refusals are labelled with their reason: runnel_refusals_total{reason="…"}. The reasons are the code words of the
 // error table.

@@ -2,6 +2,7 @@
 
 #include "blob/dir/dir.h"
 #include "jobs/dispatch.h"
+#include "retention/blobs.h"
 #include "retention/sweep.h"
 #include "server/bootstrap.h"
 #include "server/collect.h"
@@ -39,6 +40,7 @@ struct server {
     struct keyring *keyring;
     struct embedded *worker;
     struct sweep *sweep;
+    struct blob_sweep *blob_sweep;
     struct places *followers;
     struct broadcast *news; // of the hub, to all shards
     struct metrics *metrics;
@@ -342,6 +344,14 @@ static void server_make_sweep(struct server *server)
     };
     server->sweep = sweep_new(&sweep);
     sweep_set(server->sweep, &server->settings->limits.retention);
+    struct blob_sweep_options blobs = {
+        .loop = server->loop,
+        .store = server->store,
+        .blobs = server->blobs,
+        .metrics = server->metrics,
+        .logger = &server->logger,
+    };
+    server->blob_sweep = blob_sweep_new(&blobs);
 }
 
 // What all shards share.
@@ -527,6 +537,7 @@ static int server_start(struct server *server)
     dispatch_start(server->dispatch);
     start_worker(server);
     sweep_start(server->sweep);
+    blob_sweep_start(server->blob_sweep);
     log_info(&server->logger, "ready", LOG_I("port", server->listening.port), LOG_S("data", config->data));
     systemd_notify("READY=1");
     return 0;
@@ -539,6 +550,8 @@ static void server_release(struct server *server)
         dispatch_stop(server->dispatch);
     if (server->sweep)
         sweep_stop(server->sweep);
+    if (server->blob_sweep)
+        blob_sweep_stop(server->blob_sweep);
     if (server->hub)
         hub_stop(server->hub);
     for (unsigned i = 0; i < server->shard_count; i++)
@@ -568,6 +581,7 @@ static void server_release(struct server *server)
     timer_free(&server->deadline);
     dispatch_free(&server->dispatch);
     sweep_free(&server->sweep);
+    blob_sweep_free(&server->blob_sweep);
     hub_free(&server->hub);
     places_free(&server->followers);
     auth_free(&server->auth);

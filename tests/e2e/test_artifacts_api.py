@@ -1,13 +1,19 @@
 """Blobs, inputs, artifacts and run tokens, by HTTP."""
 
+import contextlib
 import hashlib
+import http.client
 import itertools
 import os
+import random
+import sqlite3
+import threading
 
 import pytest
 from support.api import Api, RawConnection, eventually
 from support.job_worker import JobWorker
 from support.ws import Runner
+from test_real_faults_full import SmallServer, in_own_mount_namespace
 
 PATH = "/api/v1/executions"
 _numbers = itertools.count()
@@ -320,3 +326,361 @@ def test_a_batch_names_what_is_not_there(api, label):
     assert answer.status == 422
     [field] = answer.json()["error"]["fields"]
     assert field["name"] == "jobs[1].inputs" and sha(missing) in field["reason"]
+
+
+def test_a_batch_of_many_jobs_takes_one_content(servers):
+    server = servers()
+    api, content = server.api(), fresh(1000)
+    upload(api, content)
+    job = {"command": ["true"], "inputs": [entry("a", content)]}
+    batch = api.expect(201, "POST", "/api/v1/batches", {"job": job, "jobs": [{}] * 1000})
+    assert batch["total_count"] == 1000
+    assert number(server, "SELECT count(*) FROM files") == 1000
+    assert number(server, "SELECT refs FROM blobs") == 1000
+    assert len(contents(server)) == 1
+
+
+def test_another_attempt_finds_the_same_inputs(api, server, label):
+    content = fresh()
+    upload(api, content)
+    id = api.create(queue=True, command=["false"], labels=[label], inputs=[entry("a", content)])
+    with JobWorker(server, labels=[label]) as worker:
+        first = worker.take().end(1)
+        again = api.expect(201, "POST", f"{PATH}/{id}/retry")["execution_id"]
+        second = worker.take()
+        assert (first.id, second.id) == (id, again)
+        token = Api(server.port, second.frame["token"])
+        assert token.get(f"{PATH}/{again}/inputs/a").body == content
+        assert token.get(f"{PATH}/{id}/inputs/a").status == 404
+        second.end(0)
+
+
+# --- Run tokens
+
+
+@pytest.fixture
+def running(server, api, label):
+    """A job that a worker has, with an input, and its run token."""
+    content = fresh()
+    upload(api, content)
+    id = api.create(queue=True, command=["true"], labels=[label], inputs=[entry("in", content)])
+    with JobWorker(server, labels=[label]) as worker:
+        job = worker.take()
+        assert job.id == id
+        yield job, Api(server.port, job.frame["token"]), content
+
+
+def test_a_run_token_is_for_the_files_and_records_of_its_execution_alone(api, running):
+    job, token, content = running
+    other = api.create(inputs=[entry("in", content)])
+    assert token.token.startswith("rnr_") and len(token.token) == 47
+    assert token.get(f"{PATH}/{job.id}/inputs/in").body == content
+    left = fresh()
+    leave(token, job.id, "left", left)
+    assert api.get(f"{PATH}/{job.id}/artifacts/left").body == left
+    token.append_lines(job.id, ["by its token"])
+    assert api.messages(job.id) == ["by its token"]
+    named = {"sha256": sha(left), "size": len(left)}
+    assert token.get(f"{PATH}/{other}/inputs/in").status == 404
+    assert token.request("PUT", f"{PATH}/{other}/artifacts/x", named).status == 404
+    assert token.post(f"{PATH}/{other}/logs", {"message": "x"}).status == 404
+    for method, path, body in (
+        ("GET", f"{PATH}/{job.id}", None),
+        ("GET", f"{PATH}/{job.id}/logs", None),
+        ("GET", f"{PATH}/{job.id}/artifacts", None),
+        ("GET", f"{PATH}/{job.id}/artifacts/left", None),
+        ("PATCH", f"{PATH}/{job.id}", {"status": "failed"}),
+        ("DELETE", f"{PATH}/{job.id}", None),
+        ("POST", f"{PATH}/{job.id}/retry", None),
+        ("GET", PATH, None),
+        ("POST", PATH, {}),
+        ("POST", "/api/v1/tickets", None),
+        ("GET", "/api/v1/keys", None),
+        ("POST", "/api/v1/batches", {"keep_open": True}),
+        ("GET", "/api/v1/workers", None),
+    ):
+        answer = token.request(method, path, body)
+        assert (answer.status, answer.code) == (403, "forbidden"), (method, path)
+    assert api.status(job.id)["status"] == "running"
+
+
+def test_a_run_token_of_an_older_epoch_is_refused(running):
+    job, token, content = running
+    job.give_back()
+    again = job.worker.take()
+    assert again.id == job.id and again.epoch > job.epoch and again.frame["token"] != token.token
+    named = {"sha256": sha(content), "size": len(content)}
+    for method, path, body in (
+        ("GET", f"{PATH}/{job.id}/inputs/in", None),
+        ("PUT", f"{PATH}/{job.id}/artifacts/x", named),
+        ("PUT", f"/api/v1/blobs/{sha(content)}", content),
+        ("POST", f"{PATH}/{job.id}/logs", {"message": "x"}),
+    ):
+        answer = token.request(method, path, body)
+        assert (answer.status, answer.code) == (409, "fenced"), (method, path)
+    newer = Api(token.port, again.frame["token"])
+    assert newer.get(f"{PATH}/{job.id}/inputs/in").body == content
+
+
+def test_after_the_seal_a_run_token_takes_late_artifacts_alone(api, running):
+    job, token, content = running
+    job.end(0, ["done"])
+    late = fresh()
+    assert token.get(f"{PATH}/{job.id}/inputs/in").code == "sealed"
+    assert token.post(f"{PATH}/{job.id}/logs", {"message": "x"}).code == "sealed"
+    leave(token, job.id, "late", late)
+    assert api.get(f"{PATH}/{job.id}/artifacts/late").body == late
+    assert api.status(job.id)["artifacts_count"] == 1
+    assert api.request("PUT", f"{PATH}/{job.id}/artifacts/key", {"sha256": sha(late), "size": 20}).code == "sealed"
+
+
+def test_a_run_token_lasts_over_a_restart_and_for_an_hour_after_the_seal(servers):
+    server = servers()
+    api, content = server.api(), fresh()
+    id = api.create(queue=True, command=["true"])
+    with JobWorker(server) as worker:
+        job = worker.take()
+        token = Api(server.port, job.frame["token"])
+        server.kill()
+    server.restart()
+    leave(token, id, "a", content)
+    with JobWorker(server, held=[{"execution_id": id, "epoch": job.epoch}]) as worker:
+        stream = worker.opened(id, epoch=job.epoch)
+        stream.say("complete", execution_id=id, exit_code=0)
+        worker.listen(lambda: stream.closed)
+    leave(token, id, "b", content)
+    server.stop()
+    change(server, "UPDATE executions SET sealed_ms = sealed_ms - 3600001")
+    server.restart()
+    named = {"sha256": sha(content), "size": len(content)}
+    assert token.request("PUT", f"{PATH}/{id}/artifacts/c", named).code == "sealed"
+    assert token.request("HEAD", f"/api/v1/blobs/{sha(content)}").status == 409
+    assert [one["name"] for one in api.expect(200, "GET", f"{PATH}/{id}/artifacts")["artifacts"]] == ["a", "b"]
+
+
+def test_a_run_token_ends_with_its_account(server, api, label):
+    name = f"ends-{os.getpid()}-{label}"
+    api.expect(201, "POST", "/api/v1/accounts", {"name": name})
+    key = Api(server.port, api.key("admin", account=name)["key"])
+    content = fresh()
+    upload(key, content)
+    id = key.create(queue=True, command=["true"], labels=[label], inputs=[entry("in", content)])
+    with JobWorker(server, key.token, labels=[label]) as worker:
+        token = Api(server.port, worker.take().frame["token"])
+        assert token.get(f"{PATH}/{id}/inputs/in").status == 200
+        api.expect(200, "PATCH", f"/api/v1/accounts/{name}", {"suspended": True})
+        assert token.get(f"{PATH}/{id}/inputs/in").code == "account_suspended"
+        api.expect(200, "PATCH", f"/api/v1/accounts/{name}", {"suspended": False})
+        assert token.get(f"{PATH}/{id}/inputs/in").status == 200
+        api.delete(f"/api/v1/accounts/{name}", query={"purge": "true"})
+        assert token.get(f"{PATH}/{id}/inputs/in").code == "unauthorized"
+
+
+def test_a_run_token_that_was_changed_or_comes_by_another_way_is_refused(server, running):
+    job, token, _ = running
+    path = f"{PATH}/{job.id}/inputs/in"
+    at = 10
+    other = "A" if token.token[at] != "A" else "B"
+    for wrong in (token.token[:at] + other + token.token[at + 1 :], token.token[:-1], "rnr_" + "A" * 43):
+        assert Api(server.port, wrong).get(path).code == "unauthorized"
+    assert token.get(path, token=None, query={"access_token": token.token}).code == "unauthorized"
+    answer = token.get(f"{PATH}/{job.id}/logs/stream", token=None, query={"access_token": token.token})
+    assert answer.code == "unauthorized" and "run token" in answer.json()["error"]["message"]
+
+
+# --- Limits, retention, and what a crash leaves
+
+
+def database(server):
+    return sqlite3.connect(server.data / "runnel.db", timeout=60)
+
+
+def number(server, sql):
+    with contextlib.closing(database(server)) as db:
+        return db.execute(sql).fetchone()[0]
+
+
+def change(server, *statements):
+    """While no server runs."""
+    with contextlib.closing(database(server)) as db, db:
+        for statement in statements:
+            db.execute(statement)
+
+
+def contents(server):
+    return sorted(path for path in (server.data / "blobs" / "content").rglob("*") if path.is_file())
+
+
+def keys(server):
+    with contextlib.closing(database(server)) as db:
+        return {key for key, in db.execute("SELECT key FROM blobs")}
+
+
+def make_old(*paths):
+    for path in paths:
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+
+
+def test_limits_are_told(servers):
+    server = servers("--artifact-max", "1000", "--artifacts-max", "2500")
+    api = server.api()
+    refused = api.request("PUT", f"/api/v1/blobs/{sha(b'x' * 1001)}", b"x" * 1001)
+    assert refused.status == 413 and "artifact_max" in refused.json()["error"]["message"]
+    upload(api, b"a" * 1000), upload(api, b"b" * 1000)
+    refused = api.request("PUT", f"/api/v1/blobs/{sha(b'c' * 501)}", b"c" * 501)
+    assert refused.status == 413 and "artifacts_max" in refused.json()["error"]["message"]
+    upload(api, b"c" * 500)
+    upload(api, b"a" * 1000, expect=200)
+
+
+def test_interrupted_uploads_have_the_same_limit(servers):
+    server = servers("--artifacts-max", "1000")
+    api, first, second = server.api(), fresh(900), fresh(900)
+    part(api, first, 0, 499, 202)
+    answer = part(api, second, 0, 499, 413)
+    assert "interrupted" in answer.json()["error"]["message"]
+    part(api, first, 500, 899, 201)
+
+
+def test_files_go_with_their_execution_and_content_with_its_last_file(servers):
+    server = servers("--retention", "1s")
+    api = server.api()
+    kept, content, shared = api.create(), fresh(), fresh()
+    upload(api, shared)
+    gone = api.create(inputs=[entry("in", shared)])
+    leave(api, gone, "out", content)
+    leave(api, kept, "shared", shared)
+    with Runner(server, gone) as runner:
+        runner.complete(0)
+    eventually(lambda: api.get(f"{PATH}/{gone}").status == 410, "it goes when its time has come")
+    for path in ("artifacts", "artifacts/out", "inputs/in"):
+        answer = api.get(f"{PATH}/{gone}/{path}")
+        assert (answer.status, answer.code) == (410, "expired"), path
+        assert answer.json()["execution"]["artifacts_count"] == 1
+    assert leave(api, gone, "more", content, expect=410)["error"]["code"] == "expired"
+    assert number(server, "SELECT count(*) FROM files") == 1
+    assert len(contents(server)) == 2  # an order may follow, for a day
+    server.stop()
+    change(server, "UPDATE blobs SET wanted_ms = wanted_ms - 86400001")
+    server.restart()
+    eventually(lambda: len(contents(server)) == 1, "what nothing refers to goes after a day")
+    eventually(lambda: len(keys(server)) == 1, "its blob is gone")
+    assert number(server, "SELECT bytes FROM blob_bytes") == len(shared)
+    assert api.request("HEAD", f"/api/v1/blobs/{sha(content)}").status == 404
+    assert api.get(f"{PATH}/{kept}/artifacts/shared").body == shared
+    upload(api, content)
+    assert "runnel_blobs_removed_total 1\n" in api.get("/metrics").body.decode()
+
+
+def test_what_is_purged_by_hand_is_purged_everywhere(servers):
+    server = servers()
+    api, content = server.api(), fresh()
+    id = api.create()
+    leave(api, id, "a", content)
+    with Runner(server, id) as runner:
+        runner.complete(0)
+    assert api.delete(f"{PATH}/{id}", query={"purge": "true"}).status in (200, 202, 204)
+    assert api.get(f"{PATH}/{id}/artifacts/a").status == 410
+    server.stop()
+    change(server, "UPDATE blobs SET wanted_ms = 0")
+    server.restart()
+    eventually(lambda: contents(server) == [], "its content is gone")
+
+
+def test_content_that_no_blob_names_goes_after_a_day(servers):
+    server = servers()
+    api, content = server.api(), fresh()
+    id = api.create()
+    leave(api, id, "a", content)
+    unfinished = fresh(1000)
+    part(api, unfinished, 0, 499, 202)
+    server.stop()
+    [known] = contents(server)
+    folder, parts = known.parent, server.data / "blobs" / "parts" / "1"
+    old, new = folder / f"{'a' * 64}.x", folder / f"{'b' * 64}.x"
+    old.write_bytes(b"old"), new.write_bytes(b"new")
+    old_part, new_part = parts / ("c" * 64), parts / sha(unfinished)
+    old_part.write_bytes(b"old")
+    make_old(known, old, old_part)
+    server.restart()
+    eventually(lambda: not old.exists() and not old_part.exists(), "what is older than a day goes")
+    assert known.exists() and new.exists() and new_part.exists()
+    assert api.get(f"{PATH}/{id}/artifacts/a").body == content
+    part(api, unfinished, 500, 999, 201)
+
+
+def test_an_artifact_whose_content_was_not_restored_is_told(servers):
+    server = servers()
+    api, content = server.api(), fresh()
+    id = api.create()
+    leave(api, id, "a", content)
+    contents(server)[0].unlink()
+    answer = api.get(f"{PATH}/{id}/artifacts/a")
+    assert answer.status == 404 and "restored" in answer.json()["error"]["message"]
+    assert server.running()
+
+
+def test_what_is_listed_has_its_content_whenever_the_server_was_killed(servers):
+    server = servers()
+    id = server.api().create()
+    source = random.Random(11)
+    stop = threading.Event()
+    named = {}  # what was acknowledged
+
+    def work(number):
+        api = server.api()
+        count = 0
+        while not stop.is_set():
+            content, name = fresh(source.choice([10, 100_000, 400_000])), f"{number}-{count}"
+            count += 1
+            try:
+                answer = api.request("PUT", f"/api/v1/blobs/{sha(content)}", content)
+                body = {"sha256": sha(content), "size": len(content)}
+                if answer.status == 201 and api.request("PUT", f"{PATH}/{id}/artifacts/{name}", body).status == 201:
+                    named[name] = content
+            except (OSError, http.client.HTTPException):
+                pass  # it was killed
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(3)]
+    for worker in workers:
+        worker.start()
+    for _ in range(5):
+        before = len(named)
+        eventually(lambda: len(named) > before + source.randrange(6), "some more are named")
+        server.kill()
+        server.restart()
+    stop.set()
+    for worker in workers:
+        worker.join()
+    api = server.api()
+    listed = api.expect(200, "GET", f"{PATH}/{id}/artifacts")["artifacts"]
+    assert set(named) <= {one["name"] for one in listed}
+    for one in listed:
+        body = api.get(f"{PATH}/{id}/artifacts/{one['name']}").body
+        assert sha(body) == one["sha256"] and len(body) == one["size"], one
+    server.stop()
+    change(server, "UPDATE blobs SET wanted_ms = 0")
+    make_old(*contents(server), *(path for path in (server.data / "blobs" / "parts").rglob("*") if path.is_file()))
+    server.restart()
+    wanted = {one["sha256"] for one in listed}
+    eventually(lambda: {path.name[:64] for path in contents(server)} == wanted, "nothing else is left")
+    eventually(lambda: len(contents(server)) == len(keys(server)) == len(wanted), "each once")
+    eventually(lambda: not [path for path in (server.data / "blobs" / "parts").rglob("*") if path.is_file()], "no part")
+    assert number(server, "SELECT bytes FROM blob_bytes") == sum(one["size"] for one in listed)
+
+
+@pytest.mark.skipif(not in_own_mount_namespace(), reason="this machine allows no mount namespaces")
+def test_a_full_disk_refuses_an_upload_and_loses_nothing(servers):
+    server = servers(start=False)
+    small = SmallServer(server, "48m")
+    api, large, kept = small.api, fresh(60_000_000), fresh(1_000_000)
+    id = api.create()
+    leave(api, id, "kept", kept)
+    answer = api.request("PUT", f"/api/v1/blobs/{sha(large)}", large, headers={"Expect": "100-continue"})
+    assert (answer.status, answer.code) == (507, "store_full")
+    assert small.ready()
+    api.append_lines(id, ["the store goes on"])
+    assert api.get(f"{PATH}/{id}/artifacts/kept").body == kept
+    small.make_larger("200m")
+    leave(api, id, "large", large)
+    assert api.get(f"{PATH}/{id}/artifacts/large").body == large

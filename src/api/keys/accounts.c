@@ -10,6 +10,7 @@ static void add_account(struct json_writer *json, const struct account *account)
     json_add_time(json, "created_at", account->created_ms);
     json_add_time(json, "suspended_at", account->suspended_ms);
     json_add_text(json, "retention", account->retention[0] ? account->retention : NULL);
+    json_add_u64(json, "file_bytes", account->file_bytes);
     json_close(json);
 }
 

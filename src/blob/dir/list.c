@@ -45,7 +45,8 @@ static int names_of(const char *path, struct names *ret)
         }
         ret->items[ret->count++] = xstrdup(entry->d_name);
     }
-    qsort(ret->items, ret->count, sizeof(*ret->items), by_text);
+    if (ret->count > 0)
+        qsort(ret->items, ret->count, sizeof(*ret->items), by_text);
     return 0;
 }
 

@@ -9,6 +9,7 @@ static void account_from_row(const struct sql_statement *row, struct account *re
         .row = sql_i64(row, 0),
         .created_ms = sql_i64(row, 1),
         .suspended_ms = sql_i64(row, 2),
+        .file_bytes = sql_u64(row, 6),
     };
     snprintf(ret->name, sizeof(ret->name), "%.*s", STR_ARGS(sql_text(row, 3)));
     snprintf(ret->retention, sizeof(ret->retention), "%.*s", STR_ARGS(sql_text(row, 5)));

@@ -7,7 +7,9 @@
 #include "store/sql/sql.h"
 
 // --- Accounts
-#define ACCOUNT_COLUMNS "id, created_ms, suspended_ms, name, deleted_ms, retention"
+#define ACCOUNT_COLUMNS                                           \
+    "id, created_ms, suspended_ms, name, deleted_ms, retention, " \
+    "coalesce((SELECT bytes FROM blob_bytes b WHERE b.account = accounts.id), 0)"
 
 #define ACCOUNT_STATEMENTS(X)                                                                                  \
     X(ACCOUNT_FIND, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE name = ?1")                                \

@@ -21,6 +21,7 @@ enum account_state { ACCOUNT_ACTIVE, ACCOUNT_SUSPENDED, ACCOUNT_DELETED, ACCOUNT
 struct account {
     int64_t row, created_ms, suspended_ms; // suspended_ms 0: it is not suspended
     char name[ACCOUNT_NAME_MAX + 1];
+    uint64_t file_bytes;                    // of all content that it has uploaded
     char retention[RETENTION_TEXT_MAX + 1]; // its own rules (model/retention.h); "": none
 };
 
