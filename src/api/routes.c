@@ -146,6 +146,11 @@ static const struct field batch_list_query[] = {
     {0},
 };
 
+static const struct field batch_retry_query[] = {
+    {"skipped", "what was skipped, too", .type = FIELD_FLAG},
+    {0},
+};
+
 static const struct field list_query[] = {
     {"status", "of these statuses", .type = FIELD_WORD, .words = STATUSES_LISTED, .flags = FIELD_LIST},
     {"batch_id", "of these batches", .type = FIELD_TEXT, .max = URL_MAX, .flags = FIELD_LIST},
@@ -334,8 +339,8 @@ const struct route api_routes[] = {
      .summary = "it takes no more jobs"},
     {HTTP_M_POST, "/api/v1/batches/{id}/cancel", ACTION_CANCEL, RESOURCE_BATCH, .handle = batches_cancel,
      .summary = "cancel all of its jobs"},
-    {HTTP_M_POST, "/api/v1/batches/{id}/retry", ACTION_SUBMIT, RESOURCE_BATCH, .handle = batches_retry,
-     .summary = "queue what failed once more"},
+    {HTTP_M_POST, "/api/v1/batches/{id}/retry", ACTION_SUBMIT, RESOURCE_BATCH, .query = batch_retry_query,
+     .handle = batches_retry, .summary = "queue what failed once more"},
     {HTTP_M_GET, "/api/v1/workers", ACTION_READ, .handle = workers_list, .summary = "the workers that are connected"},
 
     {HTTP_M_POST, "/api/v1/tickets", ACTION_READ, .handle = tickets_create,

@@ -8,16 +8,17 @@
 
 struct str frame_execution(struct str json)
 {
-    static const char name[] = ",\"execution_id\":\"";
+    static const char *const names[] = {",\"execution_id\":\"", ",\"id\":\""};
     const char *comma = json.len > 0 ? memchr(json.data, ',', json.len) : NULL;
-    if (!comma)
-        return (struct str){0};
-    struct str rest = str_n(comma, json.len - (size_t)(comma - json.data));
-    if (!str_starts(rest, STR(name)))
-        return (struct str){0};
-    rest = str_n(rest.data + sizeof(name) - 1, rest.len - (sizeof(name) - 1));
-    const char *end = rest.len > 0 ? memchr(rest.data, '"', rest.len) : NULL;
-    return end ? str_n(rest.data, (size_t)(end - rest.data)) : (struct str){0};
+    struct str rest = comma ? str_n(comma, json.len - (size_t)(comma - json.data)) : (struct str){0};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        size_t len = strlen(names[i]);
+        if (!str_starts(rest, str_of(names[i])))
+            continue;
+        const char *end = memchr(rest.data + len, '"', rest.len - len);
+        return end ? str_n(rest.data + len, (size_t)(end - rest.data) - len) : (struct str){0};
+    }
+    return (struct str){0};
 }
 
 // --- What is known

@@ -27,5 +27,6 @@ void batch_follow_release(struct batch_follow *follow);
 // Polls these descriptors and the stream's own, at most so long, and takes what has come.
 void batch_follow_wait(struct batch_follow *follow, struct pollfd *fds, size_t count, int most_ms);
 int64_t batch_follow_age_ms(const struct batch_follow *follow); // of the status
-// The execution that a frame is about, from its text: `"execution_id":"…"` is its second member. Empty: none.
+// The execution that a frame is about, from its text: `execution_id`, or `id` of what is unsubscribed, is its second
+// member. Empty: none.
 struct str frame_execution(struct str json);

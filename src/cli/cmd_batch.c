@@ -56,7 +56,7 @@ static int batch_close(struct cli *cli, struct client *client, const char *id)
 
 static int batch_retry(struct cli *cli, struct client *client, const char *id)
 {
-    return batch_post(cli, client, id, "retry");
+    return batch_post(cli, client, id, cli_flag(cli, "skipped") ? "retry?skipped=true" : "retry");
 }
 
 static int batch_watched(struct cli *cli, struct client *client, const char *id)
@@ -128,11 +128,14 @@ const struct cli_command cmd_batch = {
     .usage = "status|watch|retry|close|cancel ID, or list",
     .description =
         "`status` shows how far a batch is. `watch` goes on until it is over, and then tells what failed, by "
-        "exit code and last line. `retry` queues what failed once more, and only that. `close` lets an open "
+        "exit code and last line. `retry` queues what failed once more, and only that; with --skipped also what did "
+        "not "
+        "start for that reason. `close` lets an open "
         "batch take no more jobs. `cancel` ends all that is not over.\n\n"
-        "A batch is made by `runnel run --batch`.",
+        "A batch is made by `runnel run --batch`; `runnel run --add-to` adds to one that was made with --keep-open.",
     .options =
         (const struct cli_option[]){
+            {0, "skipped", CLI_FLAG, NULL, "with retry: what was skipped, because too much had failed, too"},
             {'o', "output", CLI_VALUE, "FORMAT", "text or json"},
             {0},
         },

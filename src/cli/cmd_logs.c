@@ -1,4 +1,20 @@
+#include "cli/log_crowd.h"
 #include "cli/log_tasks.h"
+#include "util/id.h"
+
+// Many, of a batch or with some metadata.
+static int run_crowd(struct cli *cli, struct log_request *request)
+{
+    const char *batch = cli_value(cli, "batch");
+    char *const *operands;
+    if (cli_operands(cli, &operands) > 0 || cli_flag(cli, "last"))
+        return cli_usage_error(cli, "name executions, or a batch by --batch, or metadata by -m, and not both");
+    if (batch && !id_execution_valid(str_of(batch)))
+        return cli_usage_error(cli, "\"%s\" cannot be the identifier of a batch", batch);
+    if (request->exit_status && !batch)
+        return cli_usage_error(cli, "--exit-status goes with executions, or with --batch");
+    return log_crowd_run(cli, batch, request);
+}
 
 static int run_logs(struct cli *cli)
 {
@@ -6,6 +22,8 @@ static int run_logs(struct cli *cli)
     const char *const *ids;
     size_t count;
     int code = log_request_read(cli, &request);
+    if (code == 0 && (cli_value(cli, "batch") || cli_value(cli, "metadata")))
+        return run_crowd(cli, &request);
     if (code == 0)
         code = cli_find_executions(cli, &ids, &count);
     return code ? code : log_tasks_run(cli, ids, count, &request);
@@ -34,6 +52,9 @@ const struct cli_command cmd_logs = {
     .options =
         (const struct cli_option[]){
             {'f', "follow", CLI_FLAG, NULL, "go on until the log has ended"},
+            {0, "batch", CLI_VALUE, "ID",
+             "all executions of a batch, each line with its execution before it; with -f also those that start later"},
+            {'m', "metadata", CLI_VALUE_MANY, "KEY=VALUE", "the same of all that have this in their metadata"},
             {'n', "tail", CLI_VALUE, "N",
              "begin with the last N lines that are shown; with --since, of those since then"},
             {'t', "timestamps", CLI_FLAG, NULL, "show time and stream of each record, as on a terminal"},
@@ -70,6 +91,8 @@ const struct cli_command cmd_logs = {
         (const struct cli_example[]){
             {"runnel logs -f", "of the latest execution everything so far, and what comes"},
             {"runnel logs -f build-1 build-2", "two of them together"},
+            {"runnel logs -f --batch batch_abc123", "all of a batch, until it is over"},
+            {"runnel logs -f -m team=data", "all that have this, also those that start later"},
             {"runnel logs exec_abc123 -i --grep error -C 3", "errors, with three lines around each"},
             {"runnel logs exec_abc123 | grep error", "exactly what the job wrote"},
             {"runnel logs exec_abc123 -n 20 --stream stderr", "the last 20 lines on stderr"},

@@ -4,6 +4,7 @@
 #include "cli/log_tasks.h"
 #include "cli/run_order.h"
 #include "cli/wait.h"
+#include "util/id.h"
 
 #include <unistd.h>
 
@@ -108,17 +109,37 @@ static int batch_body(struct cli *cli, json_t *order, json_t **ret)
     return 0;
 }
 
+// Of a batch that is made, or of one that takes more.
+static int batch_request(struct cli *cli, json_t *order, char **ret_path, json_t **ret_body)
+{
+    const char *to = cli_value(cli, "add-to");
+    if (!to) {
+        *ret_path = xstrdup("/api/v1/batches");
+        return batch_body(cli, order, ret_body);
+    }
+    CLEANUP(json_free) json_t *jobs = NULL;
+    if (!id_execution_valid(str_of(to)))
+        return cli_usage_error(cli, "\"%s\" cannot be the identifier of a batch", to);
+    int code = batch_wanted(cli) ? batch_items_read(cli, order, &jobs) : 0;
+    if (code)
+        return code;
+    *ret_path = xasprintf("/api/v1/batches/%s/executions", to);
+    *ret_body = json_pack("{s:O,s:o}", "job", order, "jobs", jobs ? json_incref(jobs) : json_pack("[{}]"));
+    return 0;
+}
+
 static int run_batch(struct cli *cli, json_t *order)
 {
     CLEANUP(client_free) struct client *client = NULL;
     CLEANUP(json_free) json_t *body = NULL, *answer = NULL;
-    int code = batch_body(cli, order, &body);
+    CLEANUP(free_ptr) char *path = NULL;
+    int code = batch_request(cli, order, &path, &body);
     if (code == 0)
         code = cli_connect(cli, &client);
     if (code)
         return code;
     CLEANUP(json_text_free) char *text = json_dumps(body, JSON_COMPACT);
-    code = cli_call_json(cli, client, "POST", "/api/v1/batches", str_of(text), &answer);
+    code = cli_call_json(cli, client, "POST", path, str_of(text), &answer);
     if (code)
         return code;
     const char *id = json_string_value(json_object_get(answer, "batch_id"));
@@ -136,7 +157,7 @@ static int run_run(struct cli *cli)
     CLEANUP(json_free) json_t *order = NULL;
     const char *id = NULL;
     int code = run_order_read(cli, &order);
-    if (code == 0 && batch_wanted(cli))
+    if (code == 0 && (batch_wanted(cli) || cli_value(cli, "add-to")))
         return run_batch(cli, order);
     if (code == 0)
         code = submit(cli, order, &id);
@@ -195,7 +216,8 @@ const struct cli_command cmd_run = {
             {0, "range", CLI_VALUE, "M-N", "a job for each number"},
             {0, "parallel", CLI_VALUE, "N", "of a batch: at most so many at once"},
             {0, "max-fails", CLI_VALUE, "N|P%", "of a batch: with more failures nothing more is started"},
-            {0, "keep-open", CLI_FLAG, NULL, "the batch takes more jobs until `runnel batch close`"},
+            {0, "keep-open", CLI_FLAG, NULL, "the batch takes more jobs (--add-to) until `runnel batch close`"},
+            {0, "add-to", CLI_VALUE, "BATCH", "add to a batch that was made with --keep-open"},
             {'w', "watch", CLI_FLAG, NULL, "show the batch's progress until it is over; 0 only if all succeeded"},
             {'t', "timestamps", CLI_FLAG, NULL, "show time and stream of each record, as on a terminal"},
             {'o', "output", CLI_VALUE, "FORM", "of the log: text, raw or json; with -d json prints the execution"},

@@ -163,10 +163,12 @@ void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, 
 
 int exit_code_of_job(const char *status_word, const json_t *exit_code)
 {
-    enum execution_status status;
-    if (json_is_integer(exit_code))
+    enum execution_status status = STATUS_COUNT;
+    bool known = status_word && status_parse(str_of(status_word), &status);
+    // A time-out is told as such, whatever the signal that ended the job left.
+    if (json_is_integer(exit_code) && status != STATUS_TIMED_OUT)
         return (int)(json_integer_value(exit_code) & 0xff);
-    if (!status_word || !status_parse(str_of(status_word), &status))
+    if (!known)
         return 1;
     switch (status) {
     case STATUS_TIMED_OUT:

@@ -96,9 +96,9 @@ static void exit_code_of_the_job_comes_first_then_that_of_its_status(void **stat
         const char *status, *exit_code;
         int expected;
     } cases[] = {
-        {"completed", "0", 0},      {"failed", "3", 3},         {"failed", "null", 1}, {"cancelled", "143", 143},
-        {"cancelled", "null", 130}, {"timed_out", "null", 124}, {"lost", "null", 125}, {"skipped", "null", 125},
-        {"running", "null", 1},     {"unheard_of", "null", 1},
+        {"completed", "0", 0},      {"failed", "3", 3},         {"failed", "null", 1},     {"cancelled", "143", 143},
+        {"cancelled", "null", 130}, {"timed_out", "null", 124}, {"timed_out", "143", 124}, {"lost", "null", 125},
+        {"skipped", "null", 125},   {"running", "null", 1},     {"unheard_of", "null", 1},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         CLEANUP(json_free) json_t *code = json_loads(cases[i].exit_code, JSON_DECODE_ANY, NULL);

@@ -1,6 +1,11 @@
 """Batches: jobs that are submitted, counted, limited, stopped, cancelled and tried again together."""
 
+import contextlib
 import itertools
+import re
+import signal
+import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -318,16 +323,44 @@ def test_a_retry_queues_what_failed_and_only_that(server, api, label, make):
     assert {job.attempt for job in again} == {2}
 
 
-def test_what_was_skipped_by_a_stop_is_queued_again_by_a_retry_too(server, api, label, make):
+def test_what_was_skipped_by_a_stop_stays_so_at_a_retry_unless_it_is_asked_for(server, api, label, make):
     id = make(4, max_fails="0")
     with JobWorker(server, labels=[label], slots=1) as worker:
         worker.take().end(1)
         over(api, id)
         api.expect(202, "POST", f"{PATH}/{id}/retry")
-        ended = [worker.take().end() for _ in range(1)]
-        status = over(api, id)
-    assert ended[0].attempt == 2
-    assert counted(status)[:3] == [4, 1, 0]
+        again = worker.take()
+        assert again.attempt == 2
+        again.end(1)
+        assert counted(over(api, id)) == [4, 0, 1, 0, 0, 3]
+        api.expect(202, "POST", f"{PATH}/{id}/retry", query={"skipped": "true"})
+        assert sorted(worker.take().end().attempt for _ in range(4)) == [2, 2, 2, 3]
+        assert counted(over(api, id)) == [4, 4, 0, 0, 0, 0]
+        assert worker.quiet() == []
+
+
+def test_jobs_of_one_request_cannot_wait_for_each_other_but_for_those_that_are_there(server, api, label, make):
+    first, second = fresh_id(), fresh_id()
+    for jobs in (
+        [{"execution_id": first}, {"after": [{"id": first}]}],
+        [{"after": [{"id": first}]}, {"execution_id": first}],
+    ):
+        refused = api.expect(422, "POST", PATH, {"job": {"command": ["x"]}, "jobs": jobs})["error"]["fields"][0]
+        assert (
+            re.fullmatch(r"jobs\[[01]\].after", refused["name"])
+            and "make the batch with keep_open" in refused["reason"]
+        )
+    id = make(0, jobs=[{"execution_id": first}], keep_open=True)
+    job = {"command": ["x"], "labels": [label]}
+    jobs = [{"execution_id": second, "after": [{"id": first}]}]
+    api.expect(201, "POST", f"{PATH}/{id}/executions", {"job": job, "jobs": jobs})
+    api.expect(200, "POST", f"{PATH}/{id}/close")
+    with JobWorker(server, labels=[label]) as worker:
+        for wanted in (first, second):
+            job = worker.take()
+            assert job.id == wanted and worker.quiet() == []
+            job.end(0)
+    assert counted(over(api, id)) == [2, 2, 0, 0, 0, 0]
 
 
 # --- What is refused
@@ -428,3 +461,30 @@ def test_a_batch_goes_on_after_a_restart(own_server):
     api = own_server.api()
     with BusyWorker(own_server, worker_id="w", slots=4):
         assert counted(over(api, id)) == [40, 40, 0, 0, 0, 0]
+
+
+# --- Times that are given by the data, and not by this test's own
+
+
+def test_the_estimate_goes_by_what_was_measured_and_how_many_worked_at_once(servers, label):
+    """Half of 40 jobs of 10,000 s each have ended, four at a time: as many seconds are left as have passed."""
+    server = servers()
+    id = server.api().expect(201, "POST", PATH, {"job": {"command": ["x"], "labels": [label]}, "jobs": [{}] * 40})[
+        "batch_id"
+    ]
+    server.process.signal(signal.SIGTERM)
+    server.process.wait()
+    hour = 10_000_000  # milliseconds
+    with contextlib.closing(sqlite3.connect(server.data / "runnel.db")) as db:
+        began = int(time.time() * 1000) - 5 * hour
+        db.execute(
+            "UPDATE batches SET queued = 20, completed = 20, ended = 20, ended_ms_sum = ?, first_started_ms = ?, "
+            "last_ended_ms = ? WHERE batch_id = ?",
+            (20 * hour, began, began + 5 * hour, id),
+        )
+        db.commit()
+    server.start()
+    status = status_of(server.api(), id)
+    assert counted(status) == [40, 20, 0, 0, 20, 0]
+    assert 0.98 * 50_000 <= status["eta_seconds"] <= 1.02 * 50_000
+    assert abs(status["duration_seconds"] - 50_000) < 1000

@@ -164,3 +164,45 @@ def test_batches_are_shown_closed_retried_and_cancelled(house):
     assert cli.run("batch", "watch", id).code == 1
     assert id in cli.ok("batch", "list").text()
     assert cli.ok("batch", "cancel", id).code == 0
+
+
+def test_more_is_added_to_a_batch_that_is_open(house):
+    _, api, cli = house
+    id = cli.ok("run", "--range", "1-2", "--keep-open", "--", "do", "{}", "0").text().strip()
+    assert (
+        cli.ok("run", "--add-to", id, "--each-line", "-", "--", "do", "{}", "0", input=b"a\nb\n").text().strip() == id
+    )
+    cli.ok("run", "--add-to", id, "--", "do", "one", "0")
+    cli.ok("batch", "close", id)
+    assert cli.ok("wait", id).text().startswith(f"{id}: 5/5 complete")
+    found = api.get(f"/api/v1/batches/{id}/executions").json()["executions"]
+    assert sorted(api.messages(one["execution_id"])[1] for one in found) == ["1", "2", "a", "b", "one"]
+    closed = cli.run("run", "--add-to", id, "--", "do")
+    assert closed.code == 1 and b"takes no more jobs" in closed.err
+    assert cli.run("run", "--add-to", "none", "--", "do").code == 3
+
+
+def test_a_retry_of_a_batch_takes_what_was_skipped_if_it_is_told_to(own_server, tmp_path):
+    cli = Cli(tmp_path / "home", own_server)
+    with JobWorker(own_server, slots=1) as worker:
+        id = cli.ok("run", "--range", "1-3", "--max-fails", "0", "--", "do").text().strip()
+        worker.take().end(1)
+        assert "0/3 complete (1 failed, 0 running, 0 queued, 2 skipped)" in cli.run("wait", id).text()
+        cli.ok("batch", "retry", id, "--skipped")
+        for _ in range(3):
+            worker.take().end(0)
+    assert cli.ok("wait", id).text().startswith(f"{id}: 3/3 complete")
+
+
+def test_wait_takes_as_long_as_it_takes_to_decide_about_another_attempt(own_server, tmp_path):
+    cli = Cli(tmp_path / "home", own_server)
+    api = own_server.api()
+    id = cli.ok("run", "-d", "--retries", "1", "--", "do").text().strip()
+    with JobWorker(own_server) as worker, cli.start("wait", id) as waiting:
+        assert api.status(id)["settled"] is False
+        worker.take().end(1)
+        again = worker.take()
+        assert api.status(id)["settled"] is True and api.status(id)["retried_as"] == again.id
+        again.end(0)
+        assert waiting.finish() == 0
+        assert waiting.out.data == f"{again.id}: completed\n".encode()

@@ -61,3 +61,14 @@ def test_a_job_that_no_worker_could_take_fails_and_the_next_one_runs(jobs_server
     (why,) = api.messages(id)
     assert why.startswith("it is larger than the 4 MiB that a worker takes")
     assert jobs_cli.run("run", "-q", "--", "echo", "next", expect=0).text() == "next\n"
+
+
+def test_a_job_that_has_timed_out_is_told_by_124(jobs_server, jobs_cli):
+    command = ["sh", "-c", "trap 'exit 3' TERM; echo begun; while :; do sleep 0.1; done"]
+    assert jobs_cli.run("run", "-q", "--timeout", "1s", "--", *command).code == 124
+    id = jobs_cli.ok("run", "-d", "--timeout", "1s", "--", "sleep", "600").text().strip()
+    waited = jobs_cli.run("wait", id)
+    assert (waited.code, waited.text()) == (124, f"{id}: timed_out\n")
+    assert jobs_cli.run("logs", "-f", "--exit-status", id).code == 124
+    status = jobs_server.api().status(id)
+    assert (status["status"], status["exit_code"]) == ("timed_out", 143)

@@ -32,6 +32,34 @@ static json_t *merged(const json_t *common, json_t *job)
 
 // --- Looking
 
+// Those of a slice are made together, so that none of them is there when another one is looked at.
+static bool names_another(const json_t *job, const json_t *ids, struct job_order_problem *ret_problem)
+{
+    const json_t *after = json_object_get(job, "after");
+    for (size_t i = 0; i < json_array_size(after); i++) {
+        const char *id = json_string_value(json_object_get(json_array_get(after, i), "id"));
+        if (!id || !json_object_get(ids, id))
+            continue;
+        ret_problem->field = "after";
+        snprintf(
+            ret_problem->reason, sizeof(ret_problem->reason),
+            "jobs of one request cannot wait for each other; make the batch with keep_open, and add the later ones");
+        return true;
+    }
+    return false;
+}
+
+static json_t *ids_of(const json_t *jobs)
+{
+    json_t *ids = json_object();
+    for (size_t i = 0; i < json_array_size(jobs); i++) {
+        const char *id = json_string_value(json_object_get(json_array_get(jobs, i), "execution_id"));
+        if (id)
+            json_object_set_new(ids, id, json_true());
+    }
+    return ids;
+}
+
 static bool check_job(struct call *call, json_t *job, struct job_order_problem *ret_problem)
 {
     struct job_order order = {0};
@@ -52,17 +80,19 @@ static bool check_job(struct call *call, json_t *job, struct job_order_problem *
 bool batch_jobs_check(struct call *call)
 {
     const json_t *common = json_object_get(call->body, "job"), *jobs = json_object_get(call->body, "jobs");
+    json_t *ids = ids_of(jobs);
     bool good = true;
     for (size_t i = 0; i < json_array_size(jobs) && good; i++) {
         struct job_order_problem problem;
         json_t *job = merged(common, json_array_get(jobs, i));
-        good = check_job(call, job, &problem);
+        good = check_job(call, job, &problem) && !names_another(job, ids, &problem);
         if (!good) {
             const char *name = arena_printf(http_arena(call->request), "jobs[%zu].%s", i, problem.field);
             call_fail_fields(call, &(struct http_field_error){name, problem.reason}, 1);
         }
         json_decref(job);
     }
+    json_decref(ids);
     return good;
 }
 

@@ -300,5 +300,5 @@ void batches_cancel(struct call *call)
 
 void batches_retry(struct call *call)
 {
-    change(call, (struct store_batch_change){.retry = true}, true);
+    change(call, (struct store_batch_change){.retry = true, .skipped = call_param(call, "skipped").number}, true);
 }

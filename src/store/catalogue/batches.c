@@ -191,14 +191,12 @@ static int batch_cancel(struct sql *sql, struct store_batch_change *change, stru
     return err < 0 || change->ret_more ? err : cancel_running(sql, change, changes);
 }
 
-static int batch_retry(struct sql *sql, struct store_batch_change *change, int64_t now_ms,
-                       const struct catalogue_changes *changes)
+static int retry_some(struct sql *sql, struct store_batch_change *change, enum catalogue_statement which,
+                      int64_t now_ms, const struct catalogue_changes *changes)
 {
     int64_t rows[BATCH_SLICE], made;
     size_t count = 0;
-    if (change->until_ms == 0)
-        change->until_ms = now_ms;
-    struct sql_statement *find = sql_statement(sql, CATALOGUE_BATCH_FAILED);
+    struct sql_statement *find = sql_statement(sql, which);
     sql_bind_i64(find, 1, change->row);
     sql_bind_i64(find, 2, change->until_ms);
     sql_bind_i64(find, 3, BATCH_SLICE);
@@ -207,6 +205,21 @@ static int batch_retry(struct sql *sql, struct store_batch_change *change, int64
         err = catalogue_job_retry(sql, rows[i], now_ms, changes, &made);
     change->ret_changed = count;
     change->ret_more = count == BATCH_SLICE;
+    return err;
+}
+
+// What failed goes first. So a batch that stops at some failures has none when what was skipped begins.
+static int batch_retry(struct sql *sql, struct store_batch_change *change, int64_t now_ms,
+                       const struct catalogue_changes *changes)
+{
+    if (change->until_ms == 0)
+        change->until_ms = now_ms;
+    int err = retry_some(sql, change, CATALOGUE_BATCH_FAILED, now_ms, changes);
+    if (err < 0 || change->ret_more || !change->skipped)
+        return err;
+    uint64_t failed = change->ret_changed;
+    err = retry_some(sql, change, CATALOGUE_BATCH_SKIPPED, now_ms, changes);
+    change->ret_changed += failed;
     return err;
 }
 

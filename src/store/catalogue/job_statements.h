@@ -140,6 +140,9 @@
                      "(SELECT 1 FROM jobs j WHERE j.batch = ?1 AND j.batch > 0) AND NOT EXISTS "                       \
                      "(SELECT 1 FROM dependencies d WHERE d.kind = 1 AND d.parent = ?1) AND NOT EXISTS "               \
                      "(SELECT 1 FROM endings n WHERE n.kind = 1 AND n.subject = ?1)")                                  \
+    X(BATCH_SKIPPED, "SELECT j.execution FROM jobs j JOIN executions e ON e.id = j.execution "                         \
+                     "WHERE j.batch = ?1 AND j.batch > 0 AND j.superseded_by = 0 AND e.status = 'skipped' "            \
+                     "AND e.completed_ms <= ?2 ORDER BY j.batch_index, j.attempt LIMIT ?3")                            \
     X(BATCHES_FORGET, "DELETE FROM batches WHERE account = ?1")
 
 // --- Workers

@@ -48,13 +48,14 @@ struct store_batch_add {
 struct store_batch_change {
     struct store_op op;
     int64_t row;
-    bool close;  // it takes no more jobs
-    bool cancel; // everything that is not claimed ends at once; the rows of claimed ones are returned, some at a time
-    bool retry;  // what failed is queued again, each as a new attempt
+    bool close;   // it takes no more jobs
+    bool cancel;  // everything that is not claimed ends at once; the rows of claimed ones are returned, some at a time
+    bool retry;   // what failed is queued again, each as a new attempt
+    bool skipped; // with retry: what was skipped, too
     struct str reason;    // for a cancel
     uint64_t queued_max;  // for a retry: ERR_RATE as above
     int64_t after_row;    // where the last part ended; 0 at first, then leave it
-    int64_t until_ms;     // for a retry: only what failed by then; 0 at first, then leave it
+    int64_t until_ms;     // for a retry: only what ended by then; 0 at first, then leave it
     int64_t *ret_running; // rows that were asked to cancel; the caller must tell their runners
     size_t ret_running_count;
     uint64_t ret_changed;
