@@ -119,7 +119,8 @@ void batch_count(struct batch_counts *counts, const struct batch_move *move)
     count_end(counts, move);
 }
 
-// Work that is left, shared by as many as worked at once so far. The last ones take a job's time, however many share.
+// Work that is left, shared by as many as worked at once so far, or by those that run now if they are more: a batch
+// may have had pauses. The last ones take a job's time, however many share.
 int64_t batch_eta_ms(const struct batch_counts *counts, const struct batch_limits *limits, int64_t now_ms)
 {
     if (batch_left(counts) == 0)
@@ -130,7 +131,7 @@ int64_t batch_eta_ms(const struct batch_counts *counts, const struct batch_limit
     double mean = (double)counts->ended_ms_sum / (double)counts->ended;
     double worked = MAX(running * (double)now_ms - (double)counts->running_started_sum, 0);
     double passed = MAX((double)(now_ms - counts->first_started_ms), 1);
-    double at_once = MAX(((double)counts->ended_ms_sum + worked) / passed, 1);
+    double at_once = MAX(MAX(((double)counts->ended_ms_sum + worked) / passed, running), 1);
     if (limits->parallel > 0)
         at_once = MIN(at_once, (double)limits->parallel);
     double running_left = MAX(running * mean - worked, 0);

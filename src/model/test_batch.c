@@ -176,6 +176,56 @@ static void at_half_time_the_end_is_known_within_a_fifth(void **state)
     }
 }
 
+// Jobs of very different lengths, in no order, on `slots`: each slot takes the next one when it is free.
+static int64_t played_unevenly(unsigned jobs, unsigned slots, int64_t now_ms, uint64_t seed,
+                               struct batch_counts *counts)
+{
+    int64_t free_ms[64] = {0}, last_ms = 0;
+    add(counts, jobs);
+    for (unsigned i = 0; i < jobs; i++) {
+        unsigned slot = 0;
+        for (unsigned k = 1; k < slots; k++)
+            slot = free_ms[k] < free_ms[slot] ? k : slot;
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        int64_t started_ms = free_ms[slot] + 1, ended_ms = started_ms + 100 + (int64_t)(seed >> 40) % 4000;
+        if (started_ms <= now_ms)
+            start(counts, started_ms);
+        if (ended_ms <= now_ms)
+            end(counts, STATUS_COMPLETED, started_ms, ended_ms);
+        free_ms[slot] = ended_ms;
+        last_ms = MAX(last_ms, ended_ms);
+    }
+    return last_ms;
+}
+
+static void at_half_time_of_uneven_jobs_the_end_is_known_within_a_third(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct batch_counts counts = {0}, scratch = {0};
+        int64_t end_ms = played_unevenly(400, 8, 0, seed, &scratch), half_ms = end_ms / 2;
+        played_unevenly(400, 8, half_ms, seed, &counts);
+        int64_t left_ms = end_ms - half_ms, eta_ms = batch_eta_ms(&counts, &(struct batch_limits){0}, half_ms);
+        if (eta_ms < left_ms * 2 / 3 || eta_ms > left_ms * 4 / 3)
+            fail_msg("seed %llu: %lld instead of %lld", (unsigned long long)seed, (long long)eta_ms,
+                     (long long)left_ms);
+    }
+}
+
+static void a_pause_does_not_make_the_rest_longer(void **state)
+{
+    (void)state;
+    struct batch_counts counts = {0};
+    add(&counts, 12);
+    for (int i = 0; i < 4; i++) {
+        start(&counts, 1);
+        end(&counts, STATUS_COMPLETED, 1, 1001);
+    }
+    for (int i = 0; i < 4; i++)
+        start(&counts, 1000001); // much later, four at once again
+    assert_int_equal(batch_eta_ms(&counts, &(struct batch_limits){0}, 1000501), 1500);
+}
+
 static void without_an_end_there_is_nothing_to_go_by(void **state)
 {
     (void)state;
@@ -212,6 +262,8 @@ int main(void)
         cmocka_unit_test(its_status_follows_its_jobs),
         cmocka_unit_test(it_stops_at_one_failure_more_than_it_may_have),
         cmocka_unit_test(at_half_time_the_end_is_known_within_a_fifth),
+        cmocka_unit_test(at_half_time_of_uneven_jobs_the_end_is_known_within_a_third),
+        cmocka_unit_test(a_pause_does_not_make_the_rest_longer),
         cmocka_unit_test(without_an_end_there_is_nothing_to_go_by),
         cmocka_unit_test(its_own_limit_bounds_how_many_share_the_rest),
     };
