@@ -194,7 +194,7 @@ const struct cli_command cmd_run = {
             {0, "id", CLI_VALUE, "ID", "its identifier; else one is made"},
             {0, "name", CLI_VALUE, "NAME", "a name to show"},
             {0, "runtime", CLI_VALUE, "RUNTIME", "such as python:3.11; a worker that has it runs the script"},
-            {0, "image", CLI_VALUE, "IMAGE", "of a container to run it in"},
+            {0, "image", CLI_VALUE, "IMAGE", "of the container that it runs in; pulled if it is not there"},
             {0, "cwd", CLI_VALUE, "FOLDER", "a folder of the worker's machine to run it in"},
             {0, "stdin", CLI_VALUE, "FILE", "what it reads; at most 1 MiB of text"},
             {0, "result", CLI_VALUE, "json",

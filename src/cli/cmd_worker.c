@@ -30,6 +30,7 @@ static int read_options(struct cli *cli, struct worker_options *options)
     uint64_t count = 0;
     options->name = cli_value(cli, "name");
     options->job_user = cli_value(cli, "job-user");
+    options->container_socket = cli_value(cli, "container-socket");
     if (slots && (!str_to_u64(str_of(slots), &count) || count < 1 || count > SLOTS_MAX))
         return cli_usage_error(cli, "--slots wants a number from 1 to %d, not \"%s\"", SLOTS_MAX, slots);
     if (options->name && (!id_execution_valid(str_of(options->name)) || strlen(options->name) > 128))
@@ -99,6 +100,9 @@ const struct cli_command cmd_worker = {
             {'l', "label", CLI_VALUE_MANY, "LABEL", "what this worker can be asked for by; may be repeated"},
             {0, "name", CLI_VALUE, "NAME", "its identifier; one is made for the data folder unless told"},
             {0, "job-user", CLI_VALUE, "USER", "whom jobs run as, if the worker is root"},
+            {0, "container-socket", CLI_VALUE, "PATH",
+             "of the container engine for jobs with an image; none: no containers; that of DOCKER_HOST, Docker's or "
+             "Podman's unless told"},
             {0, "embedded", CLI_FLAG, NULL,
              "as `serve` starts it: it ends with its parent, and takes only jobs of admin and operator keys where "
              "neither Landlock nor --job-user keeps jobs from the data folder"},

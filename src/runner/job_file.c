@@ -83,6 +83,20 @@ static void read_limits(const json_t *root, struct job_file *ret)
     ret->message_max = (size_t)number(limits, "message", RECORD_MESSAGE_MAX);
 }
 
+static void read_container(const json_t *container, struct job_file *ret)
+{
+    ret->image = text(container, "image");
+    ret->container_socket = text(container, "socket");
+    ret->container_user = text(container, "user");
+    ret->container_folder = text(container, "folder");
+    ret->container_program = json_is_true(json_object_get(container, "program"));
+}
+
+static bool container_whole(const struct job_file *file)
+{
+    return !file->image || (file->container_socket && file->container_user && file->container_folder);
+}
+
 int job_file_parse(json_t *root, struct job_file *ret)
 {
     CLEANUP(job_file_release) struct job_file file = {.root = root};
@@ -108,8 +122,10 @@ int job_file_parse(json_t *root, struct job_file *ret)
     file.argv = texts(json_object_get(root, "argv"));
     file.env = texts(json_object_get(root, "env"));
     read_limits(root, &file);
+    read_container(json_object_get(root, "container"), &file);
     bool whole = file.execution_id && id_execution_valid(str_of(file.execution_id)) && file.producer && file.url &&
-                 file.incarnation && file.argv && file.env && (file.argv[0] || file.refusal) && file.message_max >= 4;
+                 file.incarnation && file.argv && file.env && container_whole(&file) &&
+                 (file.argv[0] || file.image || file.refusal) && file.message_max >= 4;
     if (!whole || !read_user(json_object_get(root, "user"), &file) ||
         !read_hidden(json_object_get(root, "hidden"), &file))
         return ERR_CORRUPT;

@@ -13,6 +13,7 @@
 #define JOB_OUTPUTS       "outputs"
 #define JOB_CONTROL       "control"
 #define JOB_VOICE         "voice"
+#define JOB_INSIDE        "/runnel/" // where its container has its work, outputs and voice
 #define JOB_GRACE_MS      10000
 #define JOB_FILE_MAX      (16u * 1024 * 1024)
 #define JOB_ARGUMENTS_MAX 65536
@@ -42,7 +43,10 @@ struct job_file {
     const char *cgroup_base; // may be NULL
     bool confined;
     const char *hidden[CONFINE_PATHS_MAX];
-    const char *refusal; // why it cannot be run, for its log; NULL: it can be run
+    const char *image, *container_socket, *container_user; // NULL: it is a process
+    const char *container_folder;                          // what its container is labelled with
+    bool container_program; // argv is all of its program, without the image's entry point
+    const char *refusal;    // why it cannot be run, for its log; NULL: it can be run
 };
 
 void job_file_release(struct job_file *file);

@@ -32,6 +32,12 @@ void run_details_append(const struct run_details *details, struct buf *out)
         json_add_str(&json, "runtime_version", runtime);
     if (str_starts(runtime, STR(PYTHON)))
         json_add_text(&json, "python_version", details->runtime_version + strlen(PYTHON));
+    const char *const texts[][2] = {
+        {"executor", details->executor}, {"image", details->image}, {"image_digest", details->image_digest}};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        if (texts[i][1])
+            json_add_text(&json, texts[i][0], texts[i][1]);
+    }
     json_add_u64(&json, "env_vars_count", details->env_vars_count);
     if (details->measured) {
         json_add_u64(&json, "peak_memory_bytes", details->peak_memory_bytes);

@@ -4,9 +4,10 @@
 #include "util/buf.h"
 
 struct run_details {
-    struct str reason;           // of its end, for people; empty: the outcome tells it
-    struct str result;           // JSON (model/result.h); empty: none
-    const char *runtime_version; // "python:3.11.7"; NULL: not known
+    struct str reason;                           // of its end, for people; empty: the outcome tells it
+    struct str result;                           // JSON (model/result.h); empty: none
+    const char *runtime_version;                 // "python:3.11.7"; NULL: not known
+    const char *executor, *image, *image_digest; // of a container; NULL: not known
     uint64_t env_vars_count;
     bool measured;
     uint64_t peak_memory_bytes, cpu_us; // of all its processes, or of the largest one

@@ -375,6 +375,16 @@ void worker_link_free(struct worker_link **worker_ptr)
     free(worker);
 }
 
+void worker_link_renew(struct worker_link *worker)
+{
+    bool steady = worker->welcomed;
+    if (!worker->ws)
+        return; // the next one will say it
+    lose(worker);
+    if (steady)
+        timer_start(worker->retry, 0); // nobody was at fault
+}
+
 bool worker_link_connected(const struct worker_link *worker)
 {
     return worker->welcomed;

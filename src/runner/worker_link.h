@@ -34,7 +34,9 @@ struct worker_link_options {
 };
 // Begins to connect at once.
 struct worker_link *worker_link_new(const struct worker_link_options *options);
-void worker_link_free(struct worker_link **link);           // only after the deliveries on it
+void worker_link_free(struct worker_link **link); // only after the deliveries on it
+// What `hello` says has changed: says it again, on a new connection.
+void worker_link_renew(struct worker_link *link);
 bool worker_link_connected(const struct worker_link *link); // `welcome` has come
 // The newest time (clock_boot_ms) at which something was said that a server has heard; 0: none yet. See model/life.h.
 uint64_t worker_link_proved_ms(const struct worker_link *link);

@@ -40,6 +40,8 @@
       "jobs that the worker within the server runs at once; -1: one per core if only loopback is listened on, else "  \
       "none")                                                                                                         \
     X(T, job_user, "", 0, 0, false, "user that they run as, if the server is root")                                   \
+    X(T, container_socket, "", 0, 0, false,                                                                           \
+      "of the container engine for their images; none: no containers; DOCKER_HOST's or a usual one unless told")      \
     X(B, jobs_unconfined, 0, 0, 1, false,                                                                             \
       "it takes jobs of any key, also where nothing keeps them from the data folder")                                 \
     X(N, running_jobs_max, 10000, 1, 1000000, false, "jobs of an account that workers have at once")                  \

@@ -15,11 +15,11 @@
 #define AGAIN_MAX_MS 30000
 #define STEADY_MS    60000 // a worker that lived so long did not fail at its start
 #define STOP_MS      2000
-#define ARGS_MAX     16
+#define ARGS_MAX     20
 
 struct embedded {
     struct embedded_options options;
-    char *url, *data, *ca, *job_user;
+    char *url, *data, *ca, *job_user, *container_socket;
     pid_t pid; // 0: none
     int pidfd;
     struct watch *watch;
@@ -79,6 +79,10 @@ static void arguments(const struct embedded *embedded, char *slots, size_t size,
     if (embedded->job_user) {
         args[count++] = "--job-user";
         args[count++] = embedded->job_user;
+    }
+    if (embedded->container_socket) {
+        args[count++] = "--container-socket";
+        args[count++] = embedded->container_socket;
     }
     if (embedded->options.unconfined)
         args[count++] = "--unconfined";
@@ -142,6 +146,7 @@ struct embedded *embedded_start(const struct embedded_options *options)
     embedded->data = xstrdup(options->data);
     embedded->ca = dup_or_null(options->ca);
     embedded->job_user = dup_or_null(options->job_user);
+    embedded->container_socket = dup_or_null(options->container_socket);
     embedded->pidfd = -1;
     embedded->wait_ms = AGAIN_MS / 2;
     embedded->again = timer_new(options->loop, again, embedded);
@@ -174,5 +179,6 @@ void embedded_stop(struct embedded **embedded_ptr)
     free(embedded->data);
     free(embedded->ca);
     free(embedded->job_user);
+    free(embedded->container_socket);
     free(embedded);
 }

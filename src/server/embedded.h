@@ -11,9 +11,10 @@ struct embedded_options { // texts are copied
     struct loop *loop;    // all of it is on its thread
     const struct logger *logger;
     const char *url, *data;
-    const char *ca;       // a PEM file to check the server by; NULL: the system's
-    const char *job_user; // or NULL
-    bool unconfined;      // it takes jobs of any key, also where nothing keeps them from the data folder
+    const char *ca;               // a PEM file to check the server by; NULL: the system's
+    const char *job_user;         // or NULL
+    const char *container_socket; // or NULL
+    bool unconfined;              // it takes jobs of any key, also where nothing keeps them from the data folder
     unsigned slots;
 };
 struct embedded *embedded_start(const struct embedded_options *options);

@@ -507,6 +507,7 @@ static void start_worker(struct server *server)
         .data = config->data,
         .ca = tls ? config->tls_cert : NULL,
         .job_user = config->job_user[0] ? config->job_user : NULL,
+        .container_socket = config->container_socket[0] ? config->container_socket : NULL,
         .unconfined = config->jobs_unconfined,
         .slots = slots,
     };

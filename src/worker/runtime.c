@@ -232,3 +232,18 @@ bool runtime_choose(const struct runtimes *runtimes, const struct script *script
     append_offered(runtimes, ret_reason);
     return false;
 }
+
+const char *runtime_program(const struct script *script)
+{
+    struct str wanted = str_of(script->wanted);
+    if (wanted.len == 0 && str_starts(script->text, STR("#!")))
+        return "";
+    if (wanted.len == 0)
+        wanted = kind_of_ending(script->name);
+    struct str kind = str_split(&wanted, ':');
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (str_eq(kind, str_of(kinds[i].name)))
+            return kinds[i].programs[0];
+    }
+    return NULL;
+}

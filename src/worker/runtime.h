@@ -26,6 +26,10 @@ struct script {
     const char *name;   // of its file
     struct str text;
 };
+// What it is run with where programs are found by their names, as in a container: "python3"; "" if it begins with "#!"
+// and is run as it is; NULL if that is not known.
+const char *runtime_program(const struct script *script);
+
 struct runtime_choice {
     const struct runtime *runtime; // NULL: it begins with "#!" and is run as it is
     const char *version;           // for people; NULL: not known

@@ -47,6 +47,11 @@ static bool comes_too_late(const struct worker *worker, const json_t *message)
            life_too_late(worker_link_proved_ms(worker->link), worker->lease_ms, clock_boot_ms());
 }
 
+static bool wants_engine(const json_t *message)
+{
+    return json_is_string(json_object_get(json_object_get(message, "spec"), "image"));
+}
+
 static void on_job(void *arg, const json_t *message)
 {
     struct worker *worker = arg;
@@ -69,6 +74,8 @@ static void on_job(void *arg, const json_t *message)
         worker_job_give_back(worker, id, (uint64_t)epoch, "it was under way for longer than its lease");
     else if (!worker_has_room(worker))
         worker_job_give_back(worker, id, (uint64_t)epoch, "the disk of this worker is full");
+    else if (wants_engine(message) && !worker->engine.available)
+        worker_job_give_back(worker, id, (uint64_t)epoch, "the container engine of this worker does not answer");
     else
         take_job(worker, message, id, (uint64_t)epoch);
 }
@@ -241,6 +248,7 @@ static void serve(struct worker *worker, struct service *service)
                                           .arg = worker};
     worker->link = worker_link_new(&options);
     worker_scan(worker);
+    worker_engine_start(worker);
     loop_run(worker->loop);
 }
 
@@ -260,6 +268,7 @@ static void stop(struct worker *worker, struct service *service)
 {
     worker->stopping = true;
     atomic_store(&worker->abort, true);
+    worker_engine_stop(worker);
     map_each(&worker->jobs, detach_job, NULL);
     worker_link_free(&worker->link);
     watch_free(&service->signal_watch);

@@ -19,6 +19,8 @@ struct worker_options {
     const char *job_user;  // the user for jobs, if we are root; NULL: ourselves
     const char *hidden[8]; // further folders that no job may see, if the kernel has Landlock
     size_t hidden_count;
+    // Of a container engine; "none": none is used; NULL: that of DOCKER_HOST, else one of the usual places.
+    const char *container_socket;
     uint64_t spool_max; // for each job; 0: RUNNER_SPOOL_MAX
     const struct logger *logger;
 };

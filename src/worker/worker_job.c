@@ -1,4 +1,5 @@
 // One job here: its runner, its spool, its delivery.
+#include "runner/container/container.h"
 #include "runner/process/cgroup.h"
 #include "runner/runner.h"
 #include "util/clock.h"
@@ -89,6 +90,7 @@ static void take_turn(struct worker_job *job)
 void worker_job_detach(struct worker_job *job)
 {
     deferred_cancel(&job->turn);
+    leftover_free(&job->clearing);
     control_free(&job->control);
     delivery_free(&job->delivery);
 }
@@ -406,6 +408,32 @@ static int load_outcome(struct worker_job *job)
     return 0;
 }
 
+static void ended(struct worker_job *job);
+
+static void on_cleared(void *arg, int err, unsigned removed)
+{
+    struct worker_job *job = arg;
+    leftover_free(&job->clearing);
+    if (err < 0 || removed > 0)
+        log_warn(logger_of(job),
+                 err < 0 ? "what a job left in the container engine cannot be removed yet"
+                         : "the container of a job whose runner has died was killed and removed",
+                 LOG_S("execution_id", job->id), LOG_S("reason", err < 0 ? error_text(err) : ""));
+    ended(job);
+}
+
+// Its container does not end with its runner as a process does. It is not to run when the server hears that it is lost.
+static bool clears_container(struct worker_job *job)
+{
+    static const struct leftover_events events = {NULL, on_cleared};
+    const struct engine engine = worker_engine_of(job->worker);
+    if (job->cleared || !engine.socket)
+        return false;
+    job->cleared = true;
+    job->clearing = leftover_remove(&engine, CONTAINER_LABEL, job->id, &events, job);
+    return true;
+}
+
 static void ended(struct worker_job *job)
 {
     int err = load_outcome(job);
@@ -423,6 +451,8 @@ static void ended(struct worker_job *job)
         start_work(job, resume_work, resume_done);
         return;
     }
+    if (!whole && clears_container(job))
+        return; // `ended` comes again
     if (!whole)
         end_as_lost(job);
     run_file_save(&job->run, job->dir, false); // saved before the server hears of it, so it cannot become another one

@@ -171,6 +171,8 @@ void worker_hello_offer(struct worker *worker, struct json_writer *json)
     json_close(json);
     json_open_array(json, "executors");
     json_add_text(json, NULL, "process");
+    if (worker->engine.available)
+        json_add_text(json, NULL, "container");
     json_close(json);
     json_open_array(json, "runtimes");
     for (size_t i = 0; i < worker->runtimes.count; i++)

@@ -1,6 +1,7 @@
 // The inside of a worker. Only for this room. Everything is on the thread of its loop.
 #pragma once
 
+#include "runner/container/leftover.h"
 #include "runner/delivery.h"
 #include "runner/job/control.h"
 #include "runner/job_file.h"
@@ -12,6 +13,21 @@
 #include "worker/worker.h"
 
 #define WORKER_ID_MAX 128
+
+#define ENGINE_SOCKETS_MAX 4
+
+// The container engine of this machine, which may come and go.
+struct worker_engine {
+    char *sockets[ENGINE_SOCKETS_MAX]; // where one may listen
+    size_t socket_count, at;           // `at`: the one that answers, or is asked
+    bool available, rootless;
+    unsigned silent; // places that did not answer in a row
+    char *user;      // "uid:gid" that containers run as
+    char *folder;    // the label of ours
+    struct timer *tick;
+    struct engine_call *call;
+    struct leftover *leftover;
+};
 
 struct worker {
     struct worker_options options;
@@ -28,8 +44,9 @@ struct worker {
     bool has_user;
     struct launch_user user;
     char *cgroup_base; // may be NULL
-    bool confines;     // the kernel has Landlock
-    char *config_dir;  // where credentials are; may be NULL
+    struct worker_engine engine;
+    bool confines;    // the kernel has Landlock
+    char *config_dir; // where credentials are; may be NULL
 
     struct map jobs; // of struct worker_job, by id
     bool welcomed;   // `welcome` has come once
@@ -72,6 +89,8 @@ struct worker_job {
     struct deferred turn;   // looks at the spool, and tells the runner
     struct timer *adopting; // the runner's descriptors close one after the other
     unsigned adoptions;
+    struct leftover *clearing; // its runner is gone: its container is being removed
+    bool cleared;
     struct job work; // runs in the pool: makes durable what the server does not take, or delivers after a power failure
     bool working, dead;
     int work_err;
@@ -103,6 +122,11 @@ void worker_release_offer(struct worker *worker);
 void worker_hello_offer(struct worker *worker, struct json_writer *json);
 uint32_t worker_slots_free(const struct worker *worker);
 bool worker_has_room(const struct worker *worker); // on the disk
+
+// --- worker_engine.c
+void worker_engine_start(struct worker *worker); // asks for one now, and from time to time
+void worker_engine_stop(struct worker *worker);
+struct engine worker_engine_of(const struct worker *worker); // where it is, if it is available
 
 // --- worker_scan.c
 void worker_scan(struct worker *worker); // finds what earlier workers have left

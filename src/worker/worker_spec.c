@@ -86,8 +86,49 @@ static int add_script(const struct worker *worker, const json_t *spec, int dir_f
     return put_script(worker, dir_fd, script.name, script.text);
 }
 
+// In a container: with the interpreter that its image has under the usual name.
+static int add_script_inside(const struct worker *worker, const json_t *spec, int dir_fd, json_t *root)
+{
+    const json_t *content = json_object_get(spec, "script");
+    struct script script = {.wanted = text(spec, "runtime"),
+                            .name = script_name(spec),
+                            .text = str_n(json_string_value(content), json_string_length(content))};
+    const char *program = runtime_program(&script);
+    CLEANUP(free_ptr) char *path = xasprintf(JOB_INSIDE JOB_WORK "/%s", script.name);
+    json_t *argv = json_object_get(root, "argv");
+    if (!program) {
+        set(root, "refusal",
+            "what is to run its script within the image is not known: name a runtime such as python, "
+            "begin it with #!, or give it the ending of one");
+        return 0;
+    }
+    if (program[0])
+        json_array_append_new(argv, json_string(program));
+    json_array_append_new(argv, json_string(path));
+    append_texts(argv, json_object_get(spec, "args"));
+    return put_script(worker, dir_fd, script.name, script.text);
+}
+
+static int add_container(const struct worker *worker, const json_t *spec, int dir_fd, json_t *root)
+{
+    const struct worker_engine *engine = &worker->engine;
+    bool has_script = json_is_string(json_object_get(spec, "script"));
+    json_t *argv = json_object_get(root, "argv");
+    json_object_set_new(root, "container",
+                        json_pack("{s:s, s:s, s:s, s:s, s:b}", "image", text(spec, "image"), "socket",
+                                  engine->sockets[engine->at], "user", engine->user, "folder", engine->folder,
+                                  "program", has_script));
+    if (has_script)
+        return add_script_inside(worker, spec, dir_fd, root);
+    append_texts(argv, json_object_get(spec, "command"));
+    append_texts(argv, json_object_get(spec, "args"));
+    return 0;
+}
+
 static int add_program(const struct worker *worker, const json_t *spec, int dir_fd, json_t *root)
 {
+    if (text(spec, "image"))
+        return add_container(worker, spec, dir_fd, root);
     if (json_is_string(json_object_get(spec, "script")))
         return add_script(worker, spec, dir_fd, root);
     json_t *argv = json_object_get(root, "argv");
@@ -95,8 +136,6 @@ static int add_program(const struct worker *worker, const json_t *spec, int dir_
     append_texts(argv, json_object_get(spec, "args"));
     if (json_array_size(argv) == 0)
         set(root, "refusal", "it says neither a command nor a script");
-    else if (text(spec, "image"))
-        set(root, "refusal", "this worker runs no containers");
     return 0;
 }
 
@@ -125,7 +164,8 @@ static void add_environment(const struct worker *worker, const json_t *spec, jso
         CLEANUP(free_ptr) char *variable = xasprintf("%s=%s", name, json_string_value(value));
         json_array_append_new(env, json_string(variable));
     }
-    for (char **variable = worker->environment; *variable; variable++) {
+    // A container has its image's instead of ours.
+    for (char **variable = worker->environment; *variable && !text(spec, "image"); variable++) {
         CLEANUP(free_ptr) char *own = xstrndup(*variable, strcspn(*variable, "="));
         if (!json_object_get(given, own))
             json_array_append_new(env, json_string(*variable));

@@ -60,6 +60,8 @@ static bool take_demand(struct taking *it, const struct principal *principal)
         demand.runtime = text_of(runtime);
     if (runtime && !demand_word_valid(text_of(runtime)))
         return wrong(it, "runtime", "must be a word such as python:3.11");
+    if (runtime && image && memchr(json_string_value(runtime), ':', json_string_length(runtime)))
+        return wrong(it, "runtime", "must be without a version, such as python: the image brings its own");
     if (!take_labels(it, &demand))
         return false;
     return demand_append(&demand, &it->order->demand) || wrong(it, "labels", "are too long together");

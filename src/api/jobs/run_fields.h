@@ -18,7 +18,7 @@ extern const struct field job_fields[]; // of a job of a batch
         {"args", "of the script", .type = FIELD_TEXTS, .max = 4096, .flags = FIELD_NULL},                              \
         {"runtime", "such as python:3.11; a worker that has it runs it", .type = FIELD_TEXT, .max = 255,               \
          .flags = FIELD_NULL},                                                                                         \
-        {"image", "of a container to run it in", .type = FIELD_TEXT, .max = 1024, .flags = FIELD_NULL},                \
+        {"image", "of the container that it runs in", .type = FIELD_TEXT, .max = 1024, .flags = FIELD_NULL},           \
         {"env", "its environment; never shown", .type = FIELD_TEXT_MAP, .max = 1024, .flags = FIELD_NULL},             \
         {"secrets", "NAME or NAME=VARIABLE: given to it as environment, and masked in its log", .type = FIELD_TEXTS,   \
          .max = SECRETS_USED_MAX, .flags = FIELD_NULL},                                                                \

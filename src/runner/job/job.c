@@ -1,3 +1,4 @@
+#include "runner/container/container.h"
 #include "runner/job/job_private.h"
 #include "util/clock.h"
 
@@ -50,7 +51,7 @@ static void make_cgroup(struct job_runner *runner)
         .processes_max = runner->file.processes_max,
         .cpus_milli = runner->file.cpus_milli,
     };
-    if (runner->file.cgroup_base && !runner->file.refusal)
+    if (runner->file.cgroup_base && !runner->file.refusal && !runner->file.image)
         cgroup_make(runner->file.cgroup_base, &limits, &runner->cgroup, &runner->limited);
 }
 
@@ -94,6 +95,7 @@ static int start(struct job_runner *runner, int control_fd)
 static void stop(struct job_runner *runner)
 {
     job_control_free(runner);
+    container_free(&runner->container);
     job_output_free(runner);
     job_end_free(runner);
     watch_free(&runner->signal_watch);
@@ -129,6 +131,7 @@ int job_run(const char *dir, int control_fd, int secrets_fd)
         stop(&runner);
         return 1;
     }
+    runner.executor = runner.file.image ? &job_container_executor : &job_process_executor;
     make_cgroup(&runner);
     err = describe(&runner);
     if (err == 0)

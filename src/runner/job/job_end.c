@@ -1,7 +1,6 @@
 // How a job ends: by itself, by a cancel, at its time limit, or as no server was heard of for too long. It is over when
 // its program has ended, nothing that descends from it is left, and all that it wrote is in the spool.
 #include "runner/job/job_private.h"
-#include "runner/process/descendants.h"
 #include "runner/run_details.h"
 #include "util/clock.h"
 
@@ -20,9 +19,7 @@
 
 static void signal_all(struct job_runner *runner, int signum)
 {
-    bool killed = signum == SIGKILL && cgroup_kill(&runner->cgroup) == 0;
-    if (!killed && descendants_signal(signum) < 0 && runner->pid > 0)
-        kill(-runner->pid, signum); // without /proc: its session's first group
+    runner->executor->signal(runner, signum);
 }
 
 static void begin_killing(struct job_runner *runner)
@@ -130,15 +127,20 @@ static int watch_lease(struct job_runner *runner)
 
 // --- At the end
 
-static void program_ended(struct job_runner *runner, int status)
+void job_program_ended(struct job_runner *runner, int exit_code)
 {
-    runner->pid = 0;
     runner->program_over = true;
     runner->program_over_ms = clock_mono_ms();
     runner->last_output_ms = MAX(runner->last_output_ms, runner->program_over_ms);
-    runner->exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    runner->exit_code = exit_code;
     runner->run.ended_ms = clock_real_ms();
     timer_stop(runner->timeout_timer);
+}
+
+static void process_ended(struct job_runner *runner, int status)
+{
+    runner->pid = 0;
+    job_program_ended(runner, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
     if (!runner->stopping && WIFSIGNALED(status) && cgroup_killed_for_memory(&runner->cgroup))
         buf_append_text(&runner->reason, "it used more memory than its limit");
 }
@@ -151,7 +153,7 @@ void job_reap(struct job_runner *runner)
         if (pid <= 0 && !(pid < 0 && errno == EINTR))
             break;
         if (pid > 0 && pid == runner->pid)
-            program_ended(runner, status);
+            process_ended(runner, status);
     }
     job_check(runner);
 }
@@ -177,8 +179,8 @@ void job_check(struct job_runner *runner)
     uint64_t now = clock_mono_ms();
     if (runner->over || !runner->program_over || !list_empty(&runner->pending))
         return;
-    bool left = descendants_left();
-    bool stuck = runner->killing && now - runner->killing_since_ms > KILL_MAX_MS;
+    bool left = runner->executor->left(runner), lingers = runner->executor->lingers;
+    bool stuck = lingers && runner->killing && now - runner->killing_since_ms > KILL_MAX_MS;
     if (stuck && left)
         job_output_event(runner, "job_left_running", LEVEL_WARNING,
                          "something that the job has started cannot be killed; it is not waited for");
@@ -187,7 +189,7 @@ void job_check(struct job_runner *runner)
         end(runner);
         return;
     }
-    if (runner->killing)
+    if (runner->killing || !lingers)
         return;
     if (runner->stopping && left) {
         // It has the rest of the grace. One that was just being started may have lost the signal, as a shell forgets
@@ -220,12 +222,7 @@ static void add_details(struct job_runner *runner, struct buf *out)
         .runtime_version = runner->file.runtime_version,
         .env_vars_count = runner->file.spec_env_count,
     };
-    if (runner->started)
-        run_details_measure(&details);
-    if (details.measured) {
-        cgroup_memory_peak(&runner->cgroup, &details.peak_memory_bytes);
-        cgroup_cpu_time(&runner->cgroup, &details.cpu_us);
-    }
+    runner->executor->measure(runner, &details);
     run_details_append(&details, out);
 }
 

@@ -18,10 +18,7 @@
 static void watch_outputs(struct job_runner *runner)
 {
     bool reads = list_empty(&runner->pending);
-    for (size_t i = 0; i < ARRAY_LEN(runner->outputs); i++) {
-        if (runner->outputs[i].watch)
-            watch_set(runner->outputs[i].watch, reads ? WATCH_READ : 0);
-    }
+    runner->executor->pause(runner, !reads);
     voice_pause(runner->voice, !reads);
 }
 
@@ -122,6 +119,13 @@ static void end_output(struct job_output *output)
     transcript_end(output->runner->transcript, output->stream, clock_real_ms());
 }
 
+void job_output_bytes(struct job_runner *runner, enum record_stream stream, struct str bytes)
+{
+    runner->last_output_ms = clock_mono_ms();
+    struct transcript_bytes said = {.stream = stream, .data = bytes.data, .len = bytes.len, .time_ms = clock_real_ms()};
+    transcript_feed(runner->transcript, &said);
+}
+
 // How many bytes came; at the end of the pipe it is closed.
 static size_t read_once(struct job_output *output)
 {
@@ -136,10 +140,7 @@ static size_t read_once(struct job_output *output)
         end_output(output);
         return 0;
     }
-    runner->last_output_ms = clock_mono_ms();
-    struct transcript_bytes bytes = {
-        .stream = output->stream, .data = scratch, .len = (size_t)got, .time_ms = clock_real_ms()};
-    transcript_feed(runner->transcript, &bytes);
+    job_output_bytes(runner, output->stream, str_n((const char *)scratch, (size_t)got));
     return (size_t)got;
 }
 

@@ -12,12 +12,26 @@
 #include "runner/job_secrets.h"
 #include "runner/process/cgroup.h"
 #include "runner/process/signals.h"
+#include "runner/run_details.h"
 #include "runner/run_file.h"
 #include "runner/spool.h"
 #include "runner/transcript.h"
 #include "runner/voice.h"
 
 struct job_runner;
+struct container;
+
+// What runs the job: a process here (job_start.c), or a container (job_container.c).
+struct job_executor {
+    void (*start)(struct job_runner *runner);
+    void (*signal)(struct job_runner *runner, int signum);                         // to all that is of the job
+    bool (*left)(const struct job_runner *runner);                                 // something of it is still there
+    void (*pause)(struct job_runner *runner, bool pause);                          // what it says is not read
+    void (*measure)(const struct job_runner *runner, struct run_details *details); // what it used, and what it was
+    // What is left when its program has ended is given some time, and is then killed. Else it ends by itself.
+    bool lingers;
+};
+extern const struct job_executor job_process_executor, job_container_executor;
 
 struct job_output {
     struct job_runner *runner;
@@ -60,6 +74,9 @@ struct job_runner {
     struct watch *signal_watch;
 
     // Its program
+    const struct job_executor *executor;
+    struct container *container;
+    bool container_gone;
     pid_t pid; // 0: none was started, or it is reaped
     struct cgroup cgroup;
     struct cgroup_result limited;
@@ -105,6 +122,16 @@ struct job_runner {
 
 // job_start.c: the program
 void job_start(struct job_runner *runner);
+struct job_environment {
+    char **all; // NULL-terminated; the first ones are owned
+    size_t owned;
+};
+struct job_environment job_environment_of(const struct job_runner *runner, const char *outputs, const char *voice);
+void job_environment_release(struct job_environment *environment);
+int job_make_folders(const struct job_runner *runner);         // -errno
+int job_open_stdin(const struct job_runner *runner, int *ret); // -errno; /dev/null without one
+// That it cannot be run is an outcome, and its log says why.
+void job_refuse(struct job_runner *runner, int exit_code, const char *reason);
 
 // job_output.c: what it says
 int job_output_new(struct job_runner *runner);
@@ -112,6 +139,7 @@ void job_output_free(struct job_runner *runner);
 int job_output_add(struct job_runner *runner, enum record_stream stream, int fd); // takes over `fd`
 // A record of our own: an event, with its type and level.
 void job_output_event(struct job_runner *runner, const char *event_type, enum record_level level, const char *message);
+void job_output_bytes(struct job_runner *runner, enum record_stream stream, struct str bytes);
 void job_output_settle(struct job_runner *runner); // after each turn: what was read is in the spool
 void job_output_room(struct job_runner *runner);   // there may be room in the spool again
 bool job_output_open(const struct job_runner *runner);
@@ -122,6 +150,7 @@ void job_output_sync(void *arg);
 int job_end_init(struct job_runner *runner);
 void job_end_free(struct job_runner *runner);
 void job_reap(struct job_runner *runner); // SIGCHLD
+void job_program_ended(struct job_runner *runner, int exit_code);
 // Ends it: TERM to all that descends from us, and KILL after the grace. Only the first one counts. `status` is static.
 void job_stop(struct job_runner *runner, const char *status, const char *reason, uint64_t grace_ms);
 void job_alive(struct job_runner *runner, uint64_t until_ms); // its lease lasts at least so long (clock_boot_ms)

@@ -1,5 +1,6 @@
 // A job's program: its folder, its environment, its limits.
 #include "runner/job/job_private.h"
+#include "runner/process/descendants.h"
 #include "util/clock.h"
 
 #include <errno.h>
@@ -42,7 +43,7 @@ static int make_folder(const struct job_runner *runner, const char *name)
     return given ? 0 : -errno;
 }
 
-static int open_stdin(const struct job_runner *runner, int *ret)
+int job_open_stdin(const struct job_runner *runner, int *ret)
 {
     const char *path = runner->file.stdin_path;
     *ret = openat(runner->dir_fd, path ? path : "/dev/null", O_RDONLY | O_CLOEXEC | (path ? O_NONBLOCK : 0));
@@ -57,36 +58,29 @@ static char *in_folder(const struct job_runner *runner, const char *name)
     return xasprintf("%s/%s", runner->dir, name);
 }
 
-struct environment {
-    char **all; // NULL-terminated; the first ones are owned
-    size_t owned;
-};
-
-static void environment_release(struct environment *environment)
+void job_environment_release(struct job_environment *environment)
 {
     for (size_t i = 0; i < environment->owned; i++)
         free(environment->all[i]);
     free(environment->all);
 }
 
-static struct environment make_environment(const struct job_runner *runner)
+struct job_environment job_environment_of(const struct job_runner *runner, const char *outputs, const char *voice)
 {
     const struct job_file *file = &runner->file;
     const struct job_secrets *secrets = &runner->secrets;
-    CLEANUP(free_ptr) char *outputs = in_folder(runner, JOB_OUTPUTS);
-    CLEANUP(free_ptr) char *socket = voice_address(runner->dir, runner->dir_fd, JOB_VOICE);
     char *ours[] = {
         xasprintf("RUNNEL_EXECUTION_ID=%s", file->execution_id),
         xasprintf("RUNNEL_URL=%s", file->url),
         xasprintf("RUNNEL_BATCH_ID=%s", file->batch_id ? file->batch_id : ""),
         xasprintf("RUNNEL_OUTPUTS=%s", outputs),
         xasprintf("RUNNEL_ATTEMPT=%llu", (unsigned long long)file->attempt),
-        xasprintf("RUNNEL_SOCKET=%s", socket),
+        xasprintf("RUNNEL_SOCKET=%s", voice),
     };
     size_t count = 0;
     while (file->env[count])
         count++;
-    struct environment environment = {.owned = ARRAY_LEN(ours)};
+    struct job_environment environment = {.owned = ARRAY_LEN(ours)};
     environment.all = xcalloc(ARRAY_LEN(ours) + secrets->count + count + 1, sizeof(*environment.all));
     char **at = mempcpy(environment.all, ours, sizeof(ours));
     for (size_t i = 0; i < secrets->count; i++)
@@ -113,11 +107,15 @@ static int confine(const struct job_runner *runner, int *ret_fd)
     return err == ERR_UNSUPPORTED ? 0 : err; // whoever gave it to us knows that
 }
 
-static int prepare(struct job_runner *runner, struct launch_fds *fds)
+int job_make_folders(const struct job_runner *runner)
 {
     int err = make_folder(runner, JOB_WORK);
-    if (err == 0)
-        err = make_folder(runner, JOB_OUTPUTS);
+    return err < 0 ? err : make_folder(runner, JOB_OUTPUTS);
+}
+
+static int prepare(struct job_runner *runner, struct launch_fds *fds)
+{
+    int err = job_make_folders(runner);
     if (err == 0)
         err = make_pipe(&fds->out_read, &fds->out_write);
     if (err == 0)
@@ -127,8 +125,7 @@ static int prepare(struct job_runner *runner, struct launch_fds *fds)
     return err;
 }
 
-// That it cannot be run is an outcome, and its log says why.
-static void refuse(struct job_runner *runner, int exit_code, const char *reason)
+void job_refuse(struct job_runner *runner, int exit_code, const char *reason)
 {
     job_output_event(runner, "job_not_started", LEVEL_ERROR, reason);
     runner->status = "failed";
@@ -152,7 +149,7 @@ static void refuse_step(struct job_runner *runner, enum launch_step step, int er
     const char *what = step == LAUNCH_EXEC ? file->argv[0] : step == LAUNCH_CWD && file->cwd ? file->cwd : NULL;
     CLEANUP(free_ptr)
     char *text = xasprintf("%s: %s%s%s", texts[step], what ? what : "", what ? ": " : "", error_text(err));
-    refuse(runner, err == -ENOENT || err == -ENOTDIR ? 127 : 126, text);
+    job_refuse(runner, err == -ENOENT || err == -ENOTDIR ? 127 : 126, text);
 }
 
 static void adopt_outputs(struct job_runner *runner, struct launch_fds *fds)
@@ -171,7 +168,10 @@ static void adopt_outputs(struct job_runner *runner, struct launch_fds *fds)
 static void run(struct job_runner *runner, struct launch_fds *fds)
 {
     const struct job_file *file = &runner->file;
-    CLEANUP(environment_release) struct environment environment = make_environment(runner);
+    CLEANUP(free_ptr) char *outputs = in_folder(runner, JOB_OUTPUTS);
+    CLEANUP(free_ptr) char *voice = voice_address(runner->dir, runner->dir_fd, JOB_VOICE);
+    CLEANUP(job_environment_release)
+    struct job_environment environment = job_environment_of(runner, outputs, voice);
     struct launch_options options = {
         .argv = file->argv,
         .env = environment.all,
@@ -195,30 +195,73 @@ static void run(struct job_runner *runner, struct launch_fds *fds)
         adopt_outputs(runner, fds);
 }
 
-void job_start(struct job_runner *runner)
+static void start_process(struct job_runner *runner)
 {
     CLEANUP(launch_fds_release) struct launch_fds fds = {-1, -1, -1, -1, -1, -1};
     const char *path = runner->file.stdin_path;
-    if (runner->file.refusal) {
-        refuse(runner, 126, runner->file.refusal);
-        return;
-    }
-    if (job_lease_over(runner)) { // it was asked for long ago
-        runner->status = "lost";
-        runner->program_over = true;
-        buf_append_text(&runner->reason, "its lease was over before it could begin");
-        return;
-    }
     int err = prepare(runner, &fds);
     if (err < 0) {
         refuse_step(runner, LAUNCH_SETUP, err);
         return;
     }
-    err = open_stdin(runner, &fds.in);
+    err = job_open_stdin(runner, &fds.in);
     if (err < 0) {
         CLEANUP(free_ptr) char *text = xasprintf("its input cannot be read: %s: %s", path, error_text(err));
-        refuse(runner, 126, text);
+        job_refuse(runner, 126, text);
         return;
     }
     run(runner, &fds);
+}
+
+static void signal_processes(struct job_runner *runner, int signum)
+{
+    bool killed = signum == SIGKILL && cgroup_kill(&runner->cgroup) == 0;
+    if (!killed && descendants_signal(signum) < 0 && runner->pid > 0)
+        kill(-runner->pid, signum); // without /proc: its session's first group
+}
+
+static bool processes_left(const struct job_runner *runner)
+{
+    (void)runner;
+    return descendants_left();
+}
+
+static void pause_pipes(struct job_runner *runner, bool pause)
+{
+    for (size_t i = 0; i < ARRAY_LEN(runner->outputs); i++) {
+        if (runner->outputs[i].watch)
+            watch_set(runner->outputs[i].watch, pause ? 0 : WATCH_READ);
+    }
+}
+
+static void measure_processes(const struct job_runner *runner, struct run_details *details)
+{
+    if (runner->started)
+        run_details_measure(details);
+    if (!details->measured)
+        return;
+    cgroup_memory_peak(&runner->cgroup, &details->peak_memory_bytes);
+    cgroup_cpu_time(&runner->cgroup, &details->cpu_us);
+}
+
+const struct job_executor job_process_executor = {
+    .start = start_process,
+    .signal = signal_processes,
+    .left = processes_left,
+    .pause = pause_pipes,
+    .measure = measure_processes,
+    .lingers = true,
+};
+
+void job_start(struct job_runner *runner)
+{
+    if (runner->file.refusal) {
+        job_refuse(runner, 126, runner->file.refusal);
+    } else if (job_lease_over(runner)) { // it was asked for long ago
+        runner->status = "lost";
+        runner->program_over = true;
+        buf_append_text(&runner->reason, "its lease was over before it could begin");
+    } else {
+        runner->executor->start(runner);
+    }
 }
