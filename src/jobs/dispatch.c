@@ -63,7 +63,7 @@ struct message {
     enum message_kind kind;
     struct worker_session *session; // a reference; NULL for MESSAGE_CHANGES
     bool ready, unsettled;          // for MESSAGE_CHANGES
-    char *execution_id;
+    char *execution_id, *reason;
     uint64_t epoch;
     size_t count;
     int64_t rows[];
@@ -403,8 +403,10 @@ static void worker_returned(struct dispatch *dispatch, const struct message *mes
     LIST_FOR_EACH_SAFE(it, tmp, &dispatch->gifts.all) {
         const struct given *given = CONTAINER_OF(it, struct given, link);
         if (given->epoch == message->epoch && strcmp(given->execution_id, message->execution_id) == 0 &&
-            strcmp(given->worker_id, worker_id) == 0)
+            strcmp(given->worker_id, worker_id) == 0) {
+            match_returned(&dispatch->match, str_of(worker_id), given->row, str_of(message->reason), clock_mono_ms());
             return_job(dispatch, given->row, given->epoch);
+        }
     }
 }
 
@@ -451,6 +453,7 @@ static void message_deliver(struct mail *mail)
     pump(dispatch);
     worker_session_unref(&message->session);
     free(message->execution_id);
+    free(message->reason);
     free(message);
 }
 
@@ -486,6 +489,7 @@ static void on_returned(void *arg, struct worker_session *session, struct str ex
     log_info(dispatch->options.logger, "a worker gave a job back", LOG_STR("execution_id", execution_id),
              LOG_STR("reason", reason));
     message->execution_id = xstrndup(execution_id.data, execution_id.len);
+    message->reason = xstrndup(reason.data, reason.len);
     message->epoch = epoch;
     message_post(message);
 }
@@ -715,6 +719,9 @@ static void pump(struct dispatch *dispatch)
 static void tick(void *arg)
 {
     struct dispatch *dispatch = arg;
+    pthread_mutex_lock(&dispatch->mutex);
+    match_wake(&dispatch->match, clock_mono_ms());
+    pthread_mutex_unlock(&dispatch->mutex);
     look(dispatch);
     // Settling is a commit: without need it would keep the store from being idle.
     if (dispatch->settle_failed || dispatch->ticks++ % SETTLE_TICKS == 0)
@@ -764,16 +771,29 @@ void dispatch_free(struct dispatch **dispatch_ptr)
 
 // --- Looking
 
-enum demand_fit dispatch_why(struct dispatch *dispatch, int64_t account, const struct demand *demand,
-                             char ret_label[65], bool *ret_account_full)
+static void why_rests(const struct dispatch *dispatch, int64_t row, struct dispatch_why *ret)
+{
+    struct match_rest rest;
+    uint64_t now_ms = clock_mono_ms();
+    if (!match_rests(&dispatch->match, row, &rest))
+        return;
+    ret->rests = true;
+    ret->rests_ms = rest.until_ms > now_ms ? rest.until_ms - now_ms : 0;
+    snprintf(ret->worker_id, sizeof(ret->worker_id), "%.*s", STR_ARGS(rest.worker_id));
+    snprintf(ret->reason, sizeof(ret->reason), "%.*s", STR_ARGS(rest.reason));
+}
+
+void dispatch_why(struct dispatch *dispatch, int64_t account, int64_t row, const struct demand *demand,
+                  struct dispatch_why *ret)
 {
     struct str label;
+    *ret = (struct dispatch_why){0};
     pthread_mutex_lock(&dispatch->mutex);
-    enum demand_fit fit = match_why(&dispatch->match, account, demand, &label);
-    *ret_account_full = match_account_full(&dispatch->match, account);
-    snprintf(ret_label, 65, "%.*s", STR_ARGS(label));
+    ret->fit = match_why(&dispatch->match, account, demand, &label);
+    ret->account_full = match_account_full(&dispatch->match, account);
+    snprintf(ret->label, sizeof(ret->label), "%.*s", STR_ARGS(label));
+    why_rests(dispatch, row, ret);
     pthread_mutex_unlock(&dispatch->mutex);
-    return fit;
 }
 
 void dispatch_workers(struct dispatch *dispatch, int64_t account,

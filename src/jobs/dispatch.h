@@ -37,10 +37,17 @@ void dispatch_watch(struct dispatch *dispatch, const struct store_change *change
 extern const struct worker_listener dispatch_listener;
 
 // --- Looking; for any thread
-// Tells why a job with this demand waits, as far as workers are the reason: see match_why. *ret_label is cut at 64
-// bytes.
-enum demand_fit dispatch_why(struct dispatch *dispatch, int64_t account, const struct demand *demand,
-                             char ret_label[65], bool *ret_account_full);
+// Why a job waits, as far as workers are the reason.
+struct dispatch_why {
+    enum demand_fit fit; // see match_why
+    char label[65];      // cut
+    bool account_full;
+    bool rests; // a worker gave it back, and gets it again in rests_ms: see match_returned
+    char worker_id[WORKER_ID_MAX + 1], reason[256];
+    uint64_t rests_ms;
+};
+void dispatch_why(struct dispatch *dispatch, int64_t account, int64_t row, const struct demand *demand,
+                  struct dispatch_why *ret);
 // Calls `each` for the workers that are connected here and take the account's jobs, with what is free of their offer.
 // `each` must be quick: no job is given out meanwhile.
 void dispatch_workers(struct dispatch *dispatch, int64_t account,

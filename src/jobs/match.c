@@ -14,6 +14,7 @@ struct match_line {
     bool reading, stale; // stale: something may have come since the last read began
     bool whole;          // the store has no more jobs than these
     uint64_t unfit;      // the capacity at which no worker had room; 0: not known
+    size_t pick;         // which of the window's jobs goes next: the first, but for those that workers gave back
 };
 
 struct match_account {
@@ -44,6 +45,16 @@ struct match_claim {
     uint64_t memory_bytes;
 };
 
+struct match_return {
+    struct map_node node;
+    struct buf key; // the row, then the worker's id
+    int64_t row;
+    struct buf reason;
+    unsigned times;
+    uint64_t until_ms;
+    bool rests;
+};
+
 static struct str row_key(const int64_t *row)
 {
     return str_n((const char *)row, sizeof(*row));
@@ -55,6 +66,7 @@ void match_init(struct match *match, uint64_t running_max)
     map_init(&match->accounts);
     map_init(&match->claims);
     map_init(&match->workers);
+    map_init(&match->returns);
     list_init(&match->turns);
 }
 
@@ -94,8 +106,19 @@ static void claim_free(struct map_node *node, void *arg)
     free(claim);
 }
 
+static void return_free(struct map_node *node, void *arg)
+{
+    struct match_return *it = CONTAINER_OF(node, struct match_return, node);
+    (void)arg;
+    buf_release(&it->key);
+    buf_release(&it->reason);
+    free(it);
+}
+
 void match_release(struct match *match)
 {
+    map_each(&match->returns, return_free, NULL);
+    map_release(&match->returns);
     map_each(&match->accounts, account_free, NULL);
     map_each(&match->workers, worker_free, NULL);
     map_each(&match->claims, claim_free, NULL);
@@ -313,6 +336,89 @@ void match_over(struct match *match, int64_t row)
     claim_free(&claim->node, NULL);
 }
 
+// --- Given back
+
+static struct str return_worker(const struct match_return *it)
+{
+    return str_n(it->key.data + sizeof(it->row), it->key.len - sizeof(it->row));
+}
+
+static struct match_return *return_find(const struct match *match, int64_t row, struct str worker_id)
+{
+    char key[sizeof(row) + 256];
+    size_t len = MIN(worker_id.len, sizeof(key) - sizeof(row));
+    memcpy(key, &row, sizeof(row));
+    memcpy(key + sizeof(row), worker_id.data, len);
+    struct map_node *node = match->returns.count > 0 ? map_find(&match->returns, str_n(key, sizeof(row) + len)) : NULL;
+    return node ? CONTAINER_OF(node, struct match_return, node) : NULL;
+}
+
+void match_returned(struct match *match, struct str worker_id, int64_t row, struct str reason, uint64_t now_ms)
+{
+    struct match_return *it = return_find(match, row, worker_id);
+    if (!it && match->returns.count >= MATCH_RETURNS_MAX)
+        return;
+    if (!it) {
+        it = xcalloc(1, sizeof(*it));
+        it->row = row;
+        buf_append(&it->key, &row, sizeof(row));
+        buf_append_str(&it->key, str_n(worker_id.data, MIN(worker_id.len, (size_t)256)));
+        map_insert(&match->returns, &it->node, buf_str(&it->key));
+    }
+    it->rests = true;
+    it->until_ms = now_ms + MIN((uint64_t)MATCH_REST_MS << MIN(it->times, 16u), (uint64_t)MATCH_REST_MAX_MS);
+    it->times++;
+    buf_reset(&it->reason);
+    buf_append_utf8(&it->reason, str_n(reason.data, MIN(reason.len, (size_t)200)));
+}
+
+struct waking {
+    struct match *match;
+    uint64_t now_ms;
+};
+
+static void wake_one(struct map_node *node, void *arg)
+{
+    struct match_return *it = CONTAINER_OF(node, struct match_return, node);
+    const struct waking *waking = arg;
+    if (it->rests && it->until_ms <= waking->now_ms) {
+        it->rests = false;
+        room_came(waking->match);
+    } else if (it->until_ms + 2 * (uint64_t)MATCH_REST_MAX_MS <= waking->now_ms) {
+        map_remove(&waking->match->returns, node); // it was not given back again since
+        return_free(node, NULL);
+    }
+}
+
+void match_wake(struct match *match, uint64_t now_ms)
+{
+    struct waking waking = {match, now_ms};
+    map_each(&match->returns, wake_one, &waking);
+}
+
+struct resting {
+    int64_t row;
+    const struct match_return *first;
+};
+
+static void find_resting(struct map_node *node, void *arg)
+{
+    const struct match_return *it = CONTAINER_OF(node, struct match_return, node);
+    struct resting *resting = arg;
+    if (it->rests && it->row == resting->row && (!resting->first || it->until_ms < resting->first->until_ms))
+        resting->first = it;
+}
+
+bool match_rests(const struct match *match, int64_t row, struct match_rest *ret)
+{
+    struct resting resting = {.row = row};
+    map_each((struct map *)(uintptr_t)&match->returns, find_resting, &resting);
+    if (resting.first)
+        *ret =
+            (struct match_rest){return_worker(resting.first), buf_str(&resting.first->reason), resting.first->until_ms};
+    return resting.first != NULL;
+}
+
 // --- Lines
 
 int match_hint(struct match *match, int64_t id, struct str demand)
@@ -394,7 +500,9 @@ static bool line_wants_read(const struct match_line *line)
 struct choice {
     const struct match *match;
     const struct match_line *line;
+    int64_t row;
     struct match_worker *best;
+    bool rests; // a worker with room gave it back, and does not get it yet
 };
 
 static bool worker_takes(const struct match_worker *worker, int64_t account)
@@ -410,26 +518,56 @@ static void choose_worker(struct map_node *node, void *arg)
     if (!worker_takes(worker, choice->line->account) ||
         demand_fits(&choice->line->demand, &worker->offer, &label) != DEMAND_FITS)
         return;
+    const struct match_return *back = return_find(choice->match, choice->row, buf_str(&worker->id));
+    if (back && back->rests) {
+        choice->rests = true;
+        return;
+    }
     if (!choice->best || worker->offer.slots_free > choice->best->offer.slots_free)
         choice->best = worker;
 }
 
 static struct match_worker *line_worker(struct match *match, struct match_line *line)
 {
-    if (line->count == 0 || line->unfit == match->capacity)
+    if (line->unfit == match->capacity)
         return NULL;
-    struct choice choice = {.match = match, .line = line};
-    map_each(&match->workers, choose_worker, &choice);
+    struct choice choice = {.match = match, .line = line, .rests = true};
+    // One that has to rest does not hold up those behind it.
+    for (size_t i = 0; i < line->count && !choice.best && choice.rests; i++) {
+        line->pick = line->first + i;
+        choice.row = line->jobs[line->pick].row;
+        choice.rests = false;
+        map_each(&match->workers, choose_worker, &choice);
+    }
     line->unfit = choice.best ? 0 : match->capacity;
     return choice.best;
 }
 
-static bool goes_before(const struct match_line *a, const struct match_line *b)
+static struct match_job line_take(struct match_line *line)
 {
-    const struct match_job *x = &a->jobs[a->first], *y = &b->jobs[b->first];
+    struct match_job job = line->jobs[line->pick];
+    memmove(&line->jobs[line->first + 1], &line->jobs[line->first], (line->pick - line->first) * sizeof(line->jobs[0]));
+    line->first++;
+    line->count--;
+    return job;
+}
+
+static bool goes_before(const struct match_job *x, const struct match_job *y)
+{
     if (x->priority != y->priority)
         return x->priority > y->priority;
     return x->turn != y->turn ? x->turn < y->turn : x->row < y->row;
+}
+
+// Its next job, if a worker has room for it and it goes before those of `other`.
+static struct match_worker *line_goes_first(struct match *match, struct match_line *line,
+                                            const struct match_line *other)
+{
+    const struct match_job *best = other ? &other->jobs[other->pick] : NULL;
+    if (line->count == 0 || (best && !goes_before(&line->jobs[line->first], best)))
+        return NULL;
+    struct match_worker *worker = line_worker(match, line);
+    return worker && (!best || goes_before(&line->jobs[line->pick], best)) ? worker : NULL;
 }
 
 static bool account_claims(struct match *match, struct match_account *account, struct match_action *ret)
@@ -440,7 +578,7 @@ static bool account_claims(struct match *match, struct match_account *account, s
         return false;
     for (struct list_node *it = account->lines.next; it != &account->lines; it = it->next) {
         struct match_line *at = CONTAINER_OF(it, struct match_line, node);
-        struct match_worker *has_room = line && !goes_before(at, line) ? NULL : line_worker(match, at);
+        struct match_worker *has_room = line_goes_first(match, at, line);
         if (has_room) {
             line = at;
             worker = has_room;
@@ -448,8 +586,7 @@ static bool account_claims(struct match *match, struct match_account *account, s
     }
     if (!line)
         return false;
-    struct match_job job = line->jobs[line->first++];
-    line->count--;
+    struct match_job job = line_take(line);
     claim_add(match, buf_str(&worker->id), account->account, job.row, &line->demand);
     *ret = (struct match_action){
         .kind = MATCH_CLAIM,

@@ -24,6 +24,7 @@ struct match {
     struct list_node turns; // the same, in the order of their turns
     struct map claims;      // of struct match_claim, by row: given to a worker, or about to be
     struct map workers;     // of struct match_worker, by id
+    struct map returns;     // of struct match_return, by row and worker
     uint64_t running_max;   // for each account; 0: no limit
     // Grows when room becomes free or a worker joins; then lines that found no worker look again.
     uint64_t capacity;
@@ -51,6 +52,14 @@ void match_held(struct match *match, struct str worker_id, int64_t account, int6
 // The job is off its worker: it ended, was given back, or the claim did not succeed.
 void match_over(struct match *match, int64_t row);
 
+// The worker has given the job back, and does not get it again for a while: a second, then twice as long each time, up
+// to MATCH_REST_MAX_MS. Other workers may have it. Times are those of a monotonic clock.
+#define MATCH_REST_MS     1000
+#define MATCH_REST_MAX_MS 60000
+#define MATCH_RETURNS_MAX 4096 // that are remembered
+void match_returned(struct match *match, struct str worker_id, int64_t row, struct str reason, uint64_t now_ms);
+void match_wake(struct match *match, uint64_t now_ms); // to be called each second or so: some may have rested enough
+
 // --- What is to be done
 enum match_action_kind {
     MATCH_WAIT,  // nothing, before the next event
@@ -70,6 +79,12 @@ enum match_action_kind match_next(struct match *match, struct match_action *ret)
 // best that was found. DEMAND_NO_EXECUTOR without any worker.
 enum demand_fit match_why(const struct match *match, int64_t account, const struct demand *demand,
                           struct str *ret_label);
+// Whether a worker that gave this job back does not get it yet.
+struct match_rest {
+    struct str worker_id, reason; // of the one that gets it again first; until the next call that changes something
+    uint64_t until_ms;
+};
+bool match_rests(const struct match *match, int64_t row, struct match_rest *ret);
 bool match_has(const struct match *match, int64_t row);              // it was given out here, or is about to be
 bool match_account_full(const struct match *match, int64_t account); // it has running_max jobs with workers
 size_t match_worker_count(const struct match *match);

@@ -279,6 +279,82 @@ static void too_many_lines_and_what_is_no_demand_are_refused(void **state)
     assert_int_equal(match_hint(match, 1, gpu()), ERR_OVERLOADED);
 }
 
+// --- Given back
+
+static void give_back(struct match *match, const char *worker_id, int64_t row, uint64_t now_ms)
+{
+    match_returned(match, str_of(worker_id), row, STR("its disk is full"), now_ms);
+    match_over(match, row);
+}
+
+static void a_job_that_is_given_back_rests_for_that_worker_and_holds_up_nobody(void **state)
+{
+    struct match *match = *state;
+    join(match, "w", 0, 1, 8000);
+    fill(match, 1, any(), 10, 1);
+    assert_int_equal(claimed(match, "w"), 10);
+    give_back(match, "w", 10, 5000);
+    fill(match, 1, any(), 10, 3);
+    assert_int_equal(claimed(match, "w"), 11);
+    match_over(match, 11);
+    assert_int_equal(claimed(match, "w"), 12);
+    match_over(match, 12);
+    assert_int_equal(claimed(match, "w"), 0);
+    match_wake(match, 5000 + MATCH_REST_MS - 1);
+    assert_int_equal(claimed(match, "w"), 0);
+    match_wake(match, 5000 + MATCH_REST_MS);
+    assert_int_equal(claimed(match, "w"), 10);
+}
+
+static void another_worker_has_a_job_that_was_given_back_at_once(void **state)
+{
+    struct match *match = *state;
+    join(match, "w", 0, 4, 8000);
+    fill(match, 1, any(), 10, 1);
+    assert_int_equal(claimed(match, "w"), 10);
+    give_back(match, "w", 10, 5000);
+    fill(match, 1, any(), 10, 1);
+    assert_int_equal(claimed(match, "w"), 0);
+    join(match, "x", 0, 1, 8000);
+    assert_int_equal(claimed(match, "x"), 10);
+}
+
+static void who_gives_a_job_back_again_and_again_waits_twice_as_long_each_time(void **state)
+{
+    struct match *match = *state;
+    struct match_rest rest;
+    uint64_t now = 1000, expected = MATCH_REST_MS;
+    join(match, "w", 0, 1, 8000);
+    assert_false(match_rests(match, 10, &rest));
+    for (int i = 0; i < 12; i++) {
+        fill(match, 1, any(), 10, 1);
+        assert_int_equal(claimed(match, "w"), 10);
+        assert_false(match_rests(match, 10, &rest));
+        give_back(match, "w", 10, now);
+        assert_true(match_rests(match, 10, &rest));
+        assert_false(match_rests(match, 11, &rest));
+        assert_str(rest.worker_id, "w");
+        assert_str(rest.reason, "its disk is full");
+        assert_int_equal(rest.until_ms, now + expected);
+        now += expected;
+        expected = MIN(2 * expected, (uint64_t)MATCH_REST_MAX_MS);
+        match_wake(match, now);
+    }
+    match_wake(match, now + 10 * (uint64_t)MATCH_REST_MAX_MS); // it was kept since
+    assert_int_equal(match->returns.count, 0);
+}
+
+static void no_more_returns_are_remembered_than_may_be(void **state)
+{
+    struct match *match = *state;
+    struct match_rest rest;
+    for (int64_t row = 1; row <= MATCH_RETURNS_MAX + 1; row++)
+        match_returned(match, STR("w"), row, STR(""), 0);
+    assert_int_equal(match->returns.count, MATCH_RETURNS_MAX);
+    assert_true(match_rests(match, MATCH_RETURNS_MAX, &rest));
+    assert_false(match_rests(match, MATCH_RETURNS_MAX + 1, &rest));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -297,6 +373,10 @@ int main(void)
         TEST(an_account_has_at_most_so_many_running),
         TEST(what_would_have_to_be_otherwise_is_told),
         TEST(too_many_lines_and_what_is_no_demand_are_refused),
+        TEST(a_job_that_is_given_back_rests_for_that_worker_and_holds_up_nobody),
+        TEST(another_worker_has_a_job_that_was_given_back_at_once),
+        TEST(who_gives_a_job_back_again_and_again_waits_twice_as_long_each_time),
+        TEST(no_more_returns_are_remembered_than_may_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

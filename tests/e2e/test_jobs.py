@@ -131,6 +131,24 @@ def test_a_job_that_is_given_back_goes_to_another_worker(server, api, label):
     assert status["status"] == "completed" and status["attempt"] == 1
 
 
+def test_a_job_that_is_given_back_rests_before_that_worker_gets_it_again(server, api, label):
+    id = queue(api, labels=[label])
+    with JobWorker(server, labels=[label], worker_id=label) as worker:
+        worker.take().give_back("its disk is full")
+
+        def look():  # a rest may be over before it is looked at, and doubles with each return
+            found = api.status(id).get("waiting") or {}
+            for job in worker.quiet():
+                job.give_back("its disk is full")
+            worker.jobs.clear()
+            return found.get("reason") == "returned" and found["detail"]
+
+        detail = eventually(look, "it rests")
+        assert label in detail and "its disk is full" in detail
+        worker.take(timeout=120).end(0)
+    assert api.status(id)["status"] == "completed"
+
+
 def test_a_job_that_was_on_its_way_when_the_connection_broke_comes_again(server, api, label):
     with JobWorker(server, labels=[label], worker_id=label) as worker:
         id = queue(api, labels=[label])

@@ -70,7 +70,8 @@ struct queue_job { // an attempt
     struct outcome outcome;
     struct node_lease lease;
     bool cancel_asked;
-    unsigned worker; // of the last claim
+    unsigned worker;                                    // of the last claim
+    uint64_t returned_ms[QUEUE_SERVERS][QUEUE_WORKERS]; // a server was given it back by a worker
     // For the checks.
     struct gift gifts[GIFTS_MAX];
     unsigned gift_count, processes; // processes: that live
@@ -309,6 +310,7 @@ void queue_worker_lost_connection(struct queue *queue, struct queue_session *ses
 
 // --- Checks (queue_check.c)
 void check_given(struct queue *queue, const struct queue_worker *worker, int64_t row, uint64_t epoch);
+void check_rested(struct queue *queue, const struct queue_server *server, int64_t row, unsigned worker);
 void check_begun(struct queue *queue, const struct queue_worker *worker, int64_t row, uint64_t epoch);
 void check_claimed(struct queue *queue, struct queue_job *job);
 void check_silent(struct queue *queue, const struct queue_op *op);

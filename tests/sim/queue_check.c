@@ -79,6 +79,14 @@ void check_running(struct queue *queue)
                 check_alone(queue, &queue->store.jobs[queue->workers[i].runs[j].row]);
 }
 
+void check_rested(struct queue *queue, const struct queue_server *server, int64_t row, unsigned worker)
+{
+    uint64_t returned_ms = queue->store.jobs[row].returned_ms[server->number][worker];
+    if (returned_ms > 0 && queue->world.now_ms < returned_ms + 1000)
+        violate(&queue->world, "worker %u has given job %lld back, and is to get it again at once", worker,
+                (long long)row);
+}
+
 void check_begun(struct queue *queue, const struct queue_worker *worker, int64_t row, uint64_t epoch)
 {
     struct queue_job *job = &queue->store.jobs[row];

@@ -95,6 +95,7 @@ static void claim(struct queue *queue, struct queue_server *server, const struct
     op->node = server->node;
     op->worker = worker_number(action->worker_id);
     op->session = session_of(server, op->worker);
+    check_rested(queue, server, op->row, op->worker);
     queue_submit_op(queue, op);
 }
 
@@ -304,8 +305,11 @@ void dispatch_model_ended(struct queue *queue, struct queue_session *session, in
 static void returned(struct queue *queue, struct queue_session *session, const struct queue_message *message)
 {
     const struct queue_gift *gift = &session->server->gifts[message->row];
-    if (gift->epoch == message->epoch && gift->worker == session->worker->number)
-        return_job(queue, session->server, message->row, message->epoch);
+    if (gift->epoch != message->epoch || gift->worker != session->worker->number)
+        return;
+    match_returned(&session->server->match, str_of(session->worker->id), message->row, STR(""), queue->world.now_ms);
+    queue->store.jobs[message->row].returned_ms[session->server->number][gift->worker] = queue->world.now_ms;
+    return_job(queue, session->server, message->row, message->epoch);
 }
 
 static void drains(struct queue_session *session)
@@ -364,6 +368,7 @@ static void tick(struct world *world, void *arg, uint64_t life)
     if (!server->up || server->life != life)
         return;
     hub_model_expire(queue, server);
+    match_wake(&server->match, world->now_ms);
     pass_on_cancels(queue, server);
     look(queue, server);
     settle(queue, server);
@@ -376,9 +381,12 @@ void queue_server_start(struct queue *queue, struct queue_server *server)
     uint64_t life = server->life + 1;
     *server = (struct queue_server){.queue = queue, .number = server->number, .up = true, .life = life};
     trace(&queue->world, "server %u starts", server->number);
+    for (int64_t row = 1; row <= queue->store.last_row; row++)
+        memset(queue->store.jobs[row].returned_ms[server->number], 0, sizeof(queue->store.jobs[row].returned_ms[0]));
     match_init(&server->match, 0);
     // The order in which workers are visited follows from the seed.
-    struct map *const maps[] = {&server->match.accounts, &server->match.claims, &server->match.workers};
+    struct map *const maps[] = {&server->match.accounts, &server->match.claims, &server->match.workers,
+                                &server->match.returns};
     for (size_t i = 0; i < ARRAY_LEN(maps); i++)
         maps[i]->seed[0] = maps[i]->seed[1] = queue->world.seed;
     hub_model_start(queue, server);

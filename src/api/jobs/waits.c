@@ -9,15 +9,13 @@ struct why {
 static void why_ready(struct why *why, const struct api *api, int64_t account, const struct store_job_waits *waits)
 {
     struct demand demand;
-    char label[65] = "";
-    bool full = false;
-    enum demand_fit fit = DEMAND_NO_EXECUTOR;
+    struct dispatch_why found = {.fit = DEMAND_NO_EXECUTOR};
     if (!demand_parse(str_of(waits->ret_job.demand), &demand))
         return;
     if (api->options.dispatch)
-        fit = dispatch_why(api->options.dispatch, account, &demand, label, &full);
+        dispatch_why(api->options.dispatch, account, waits->row, &demand, &found);
     why->reason = "no_worker";
-    switch (fit) {
+    switch (found.fit) {
     case DEMAND_NO_EXECUTOR:
         buf_printf(&why->detail, "no worker is connected that runs %s jobs; start one with `runnel worker`",
                    str_eq(demand.executor, STR("container")) ? "container" : "process");
@@ -26,7 +24,7 @@ static void why_ready(struct why *why, const struct api *api, int64_t account, c
         buf_printf(&why->detail, "no connected worker has the runtime %.*s", STR_ARGS(demand.runtime));
         return;
     case DEMAND_NO_LABEL:
-        buf_printf(&why->detail, "no connected worker has the label %s", label);
+        buf_printf(&why->detail, "no connected worker has the label %s", found.label);
         return;
     case DEMAND_TOO_LARGE:
         buf_append_text(&why->detail, "no connected worker has as many cpus or as much memory as it asks for");
@@ -39,9 +37,13 @@ static void why_ready(struct why *why, const struct api *api, int64_t account, c
     case DEMAND_FITS:
         break;
     }
-    why->reason = full ? "account_limit" : "behind";
-    if (full)
+    why->reason = found.account_full ? "account_limit" : found.rests ? "returned" : "behind";
+    if (found.account_full)
         buf_append_text(&why->detail, "the account has as many jobs running as it may");
+    else if (found.rests)
+        buf_printf(&why->detail, "the worker %s gave it back: %s; it gets it again in %llu s, another one may before",
+                   found.worker_id, found.reason[0] ? found.reason : "no reason was given",
+                   (unsigned long long)(found.rests_ms + 999) / 1000);
     else if (waits->ret_before == 0)
         buf_append_text(&why->detail, "the next one; it starts as soon as a worker has room");
     else if (waits->ret_before == 1)
