@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #define MASKED_WORD "masked" // in the place of a word, which "***" is not
+#define DIGITS      15       // of a number beside something that is masked: as many as any text of them keeps
 
 void record_masked_release(struct record_masked *scratch)
 {
@@ -101,10 +102,12 @@ static json_t *mask_value(const struct mask *mask, const json_t *value)
 
 // --- Fields
 
-static void append_masked(struct buf *extra, const char *name, const json_t *value)
+// Written anew, numbers may be longer than they were; what does not fit any more goes as a whole.
+static void append_masked(struct buf *extra, const char *name, const json_t *value, size_t room)
 {
-    char *dumped = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    record_extra_append_json(extra, name, str_of(dumped));
+    char *dumped = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(DIGITS));
+    struct str text = str_of(dumped);
+    record_extra_append_json(extra, name, text.len <= room ? text : STR("\"" MASK_MARK "\""));
     free(dumped);
 }
 
@@ -120,18 +123,19 @@ static void mask_field(const struct mask *mask, struct buf *extra, struct str ke
 {
     CLEANUP(free_ptr) char *name = str_dup(key);
     enum record_field field = record_field_find(key);
+    enum record_rule rule = field < FIELD_COUNT ? record_fields[field].rule : RULE_JSON;
     json_t *value = json_loadb(json.data, json.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     json_t *masked = value ? mask_value(mask, value) : NULL;
-    if (!value)
-        mask_opaque(mask, extra, name, json);
-    else if (!masked)
+    // A count, a percentage, a duration, a category stays what it must be.
+    bool stays = value && (!masked || rule == RULE_CATEGORY || (json_is_number(value) && rule != RULE_JSON));
+    if (stays)
         record_extra_append_json(extra, name, json);
-    else if (field < FIELD_COUNT && record_fields[field].rule == RULE_WORD)
+    else if (!value)
+        mask_opaque(mask, extra, name, json);
+    else if (rule == RULE_WORD)
         record_extra_append_json(extra, name, STR("\"" MASKED_WORD "\""));
-    else if (json_is_number(value) && field < FIELD_COUNT && record_fields[field].rule != RULE_JSON)
-        record_extra_append_json(extra, name, json); // a count, a percentage, a duration
     else
-        append_masked(extra, name, masked);
+        append_masked(extra, name, masked, json.len);
     json_decref(masked);
     json_decref(value);
 }

@@ -150,6 +150,10 @@ static void a_record_is_masked_in_its_message_and_in_all_strings_of_its_fields(v
     assert_extra("hunter2", "\"event_type\":\"has_hunter2\"", "\"event_type\":\"masked\"");
     assert_extra("12345678", "\"step_number\":12345678,\"data\":12345678", "\"step_number\":12345678,\"data\":\"***\"");
     assert_extra("12345678", "\"data\":[123456789012345678901234567890]", "\"data\":\"***\"");
+    assert_extra("business", "\"category\":\"business\",\"node_name\":\"business\"",
+                 "\"category\":\"business\",\"node_name\":\"***\"");
+    assert_extra("hunter2", "\"data\":[\"hunter2\",0.1,2.5]", "\"data\":[\"***\",0.1,2.5]");
+    assert_extra("hunter2", "\"data\":[\"hunter2\",1e2,1e2,1e2]", "\"data\":\"***\""); // it would be longer than it was
     // A text that spans the marks of JSON does not break it.
     assert_extra("{\"a\":\"bcdefg\"}", "\"data\":{\"a\":\"bcdefg\"}", "\"data\":{\"a\":\"***\"}");
 }
