@@ -15,6 +15,8 @@ struct dispatch_worker {
     struct str *words; // of its offer
     bool known;        // the store has said what it has; only then it gets more
     bool drains;
+    struct worker_held *early; // given back before the store has said what it has
+    size_t early_count;
 };
 
 struct dispatch {
@@ -255,12 +257,17 @@ static struct dispatch_worker *worker_of(const struct dispatch *dispatch, struct
     return NULL;
 }
 
-static bool holds(const struct worker_offer *offer, const char *execution_id, uint64_t epoch)
+static bool is_among(const struct worker_held *held, size_t count, const char *execution_id, uint64_t epoch)
 {
-    for (size_t i = 0; i < offer->held_count; i++)
-        if (offer->held[i].epoch == epoch && strcmp(offer->held[i].execution_id, execution_id) == 0)
+    for (size_t i = 0; i < count; i++)
+        if (held[i].epoch == epoch && strcmp(held[i].execution_id, execution_id) == 0)
             return true;
     return false;
+}
+
+static bool holds(const struct worker_offer *offer, const char *execution_id, uint64_t epoch)
+{
+    return is_among(offer->held, offer->held_count, execution_id, epoch);
 }
 
 // A job was on its way to the worker when the connection broke, and has never arrived. It is given to another worker.
@@ -283,14 +290,16 @@ struct looking {
 };
 
 // With the mutex.
-static void claimed_judge(struct dispatch *dispatch, const struct worker_session *session,
+static void claimed_judge(struct dispatch *dispatch, const struct dispatch_worker *worker,
                           const struct job_claimed *job)
 {
-    const struct worker_offer *said = worker_session_offer(session);
+    const struct worker_offer *said = worker_session_offer(worker->session);
+    bool has = holds(said, job->execution_id, job->epoch) &&
+               !is_among(worker->early, worker->early_count, job->execution_id, job->epoch);
     struct demand demand = {.executor = STR("process")};
     if (match_has(&dispatch->match, job->row))
         return; // given here
-    if (!holds(said, job->execution_id, job->epoch) && !job->has_records) {
+    if (!has && !job->has_records) {
         return_job(dispatch, job->row, job->epoch);
         return;
     }
@@ -305,7 +314,7 @@ static void worker_known(struct dispatch *dispatch, const struct looking *it)
     if (!worker || worker->session != it->session)
         return; // it has left, or is connected anew
     for (size_t i = 0; i < it->claimed.ret_count; i++)
-        claimed_judge(dispatch, it->session, &it->claimed.ret_jobs[i]);
+        claimed_judge(dispatch, worker, &it->claimed.ret_jobs[i]);
     const struct worker_offer *said = worker_session_offer(it->session);
     struct offer offer = worker_offer_view(worker_session_offer(worker->session), &worker->words);
     worker->known = true;
@@ -351,6 +360,9 @@ static void worker_free(struct dispatch_worker *worker)
 {
     list_remove(&worker->node);
     worker_session_unref(&worker->session);
+    for (size_t i = 0; i < worker->early_count; i++)
+        free(worker->early[i].execution_id);
+    free(worker->early);
     free(worker->words);
     free(worker);
 }
@@ -397,6 +409,15 @@ static void worker_completed(struct dispatch *dispatch, int64_t row, uint64_t ep
         over(dispatch, row);
 }
 
+// What it has of an earlier server's is not known here yet. It names no more than it said that it holds.
+static void keep_early(struct dispatch_worker *worker, const struct message *message)
+{
+    if (worker->early_count >= worker_session_offer(worker->session)->held_count)
+        return;
+    worker->early = xrealloc(worker->early, (worker->early_count + 1) * sizeof(*worker->early));
+    worker->early[worker->early_count++] = (struct worker_held){xstrdup(message->execution_id), message->epoch};
+}
+
 static void worker_returned(struct dispatch *dispatch, const struct message *message)
 {
     const char *worker_id = worker_session_offer(message->session)->id;
@@ -408,6 +429,9 @@ static void worker_returned(struct dispatch *dispatch, const struct message *mes
             return_job(dispatch, given->row, given->epoch);
         }
     }
+    struct dispatch_worker *worker = worker_of(dispatch, str_of(worker_id));
+    if (worker && worker->session == message->session && !worker->known)
+        keep_early(worker, message);
 }
 
 static void message_apply(struct dispatch *dispatch, const struct message *message)

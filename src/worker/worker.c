@@ -16,6 +16,28 @@
 
 // --- Jobs
 
+// A worker that was killed while it made the folder of a job has left it without what makes it one. Nobody else makes
+// it.
+static bool is_half_made(const char *dir)
+{
+    static const char *const names[] = {JOB_FILE, "spool", "run.json"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        CLEANUP(free_ptr) char *path = xasprintf("%s/%s", dir, names[i]);
+        if (access(path, F_OK) == 0)
+            return false;
+    }
+    return true;
+}
+
+static int make_folder(struct worker *worker, const json_t *message, const char *dir)
+{
+    int err = worker_spec_write(worker, message, dir);
+    if (err != ERR_CONFLICT || !is_half_made(dir))
+        return err;
+    dir_remove_all(dir);
+    return worker_spec_write(worker, message, dir);
+}
+
 static void take_job(struct worker *worker, const json_t *message, const char *id, uint64_t epoch)
 {
     CLEANUP(free_ptr) char *dir = xasprintf("%s/%s", worker->spools, id);
@@ -23,7 +45,7 @@ static void take_job(struct worker *worker, const json_t *message, const char *i
     const json_t *secrets = json_object_get(message, "secrets");
     CLEANUP(close_fd) int secrets_fd = -1;
     int control = -1;
-    int err = worker_spec_write(worker, message, dir);
+    int err = make_folder(worker, message, dir);
     if (err == 0 && secrets)
         err = job_secrets_pass(secrets, &secrets_fd);
     if (err == 0)

@@ -207,6 +207,25 @@ def test_a_restart_keeps_queued_given_and_running_jobs(own_server):
     assert api.status(running)["status"] == "completed"
 
 
+def test_what_a_worker_gives_back_right_after_a_restart_is_given_out_again(own_server):
+    """Also if that comes before the new server has looked up what the worker had."""
+    api = own_server.api()
+    with JobWorker(own_server, worker_id="w") as worker:
+        id = queue(api)
+        job = worker.take()
+        own_server.kill()
+    own_server.restart()
+    api = own_server.api()
+    held = [{"execution_id": id, "epoch": job.epoch}]
+    with JobWorker(own_server, worker_id="w", hello=False) as worker:
+        worker.send({"type": "hello", "worker_id": "w", "slots": 1, "executors": ["process"], "held": held})
+        worker.send({"type": "return", "execution_id": id, "epoch": job.epoch, "reason": "it was not begun"})
+        again = worker.take(timeout=60)
+        assert (again.id, again.epoch) == (id, job.epoch + 1)
+        again.end(0, ["once"])
+    assert api.messages(id) == ["once"] and api.status(id)["status"] == "completed"
+
+
 # --- Retries
 
 

@@ -87,6 +87,15 @@ def test_a_job_runs_and_its_whole_log_is_delivered(api, handout, here):
     here.gone(id)
 
 
+def test_a_folder_that_a_killed_worker_has_half_made_is_not_in_the_way(api, handout, here):
+    here.start()
+    id = api.create()
+    (here.folder(id) / "work").mkdir(parents=True)
+    handout.job(api, shell("echo all of it"), id=id)
+    assert sealed(api, id)["status"] == "completed" and api.messages(id) == ["all of it"]
+    here.gone(id)
+
+
 def test_many_jobs_share_the_socket(api, handout, here):
     here.start()
     ids = [handout.job(api, shell(f"seq {i}; echo last of {i}")) for i in range(40)]
