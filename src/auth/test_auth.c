@@ -1,5 +1,6 @@
 #include "auth/auth_private.h"
 #include "model/config_limits.h"
+#include "store/adapter.h"
 #include "util/clock.h"
 #include "util/testing.h"
 
@@ -57,6 +58,65 @@ static void keys_are_long_url_safe_and_never_the_same(void **state)
         sha256(key, API_KEY_LEN, expected);
         assert_memory_equal(hash, expected, sizeof(hash));
     }
+}
+
+// --- Run tokens
+
+static void a_run_token_says_what_it_is_for_and_cannot_be_changed(void **state)
+{
+    (void)state;
+    struct store store = {.secret = {1, 2, 3}}, other = {.secret = {1, 2, 4}};
+    const struct run_name run = {.account = 0x123456789abc, .row = 7, .epoch = 3, .execution_id = STR("exec_a")};
+    char text[API_KEY_LEN + 1], again[API_KEY_LEN + 1];
+    uint8_t token[32];
+    run_token_make(&store, &run, text);
+    run_token_make(&store, &run, again);
+    assert_string_equal(text, again);
+    assert_true(secret_well_formed(str_of(text), STR(RUN_TOKEN_PREFIX)));
+    assert_true(secret_read(str_of(text), token));
+    struct run_name read = run_token_name(token);
+    assert_true(read.account == run.account && read.row == run.row && read.epoch == run.epoch);
+    read.execution_id = STR("exec_a");
+    assert_true(run_token_good(&store, token, &read));
+    assert_false(run_token_good(&other, token, &read));
+    read.execution_id = STR("exec_b"); // the row is another one's
+    assert_false(run_token_good(&store, token, &read));
+    read.execution_id = STR("exec_a");
+    for (size_t bit = 0; bit < 256; bit++) {
+        token[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_false(run_token_good(&store, token, &read));
+        token[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+}
+
+static void a_run_token_is_judged_by_epoch_seal_and_account(void **state)
+{
+    (void)state;
+    const struct run_name run = {.account = 1, .row = 7, .epoch = 3};
+    const struct store_run_find good = {.ret_account = 1, .ret_epoch = 3};
+    struct store_run_find found = good;
+    struct principal principal;
+    assert_int_equal(run_judge(&run, &found, 1000, &principal), 0);
+    assert_true(principal.role == ROLE_RUN && principal.account == 1 && principal.run_row == 7 && !principal.run_late);
+    found.ret_epoch = 4;
+    assert_int_equal(run_judge(&run, &found, 1000, &principal), ERR_FENCED);
+    found = good;
+    found.ret_deleted = true;
+    assert_int_equal(run_judge(&run, &found, 1000, &principal), ERR_UNAUTHORIZED);
+    found = good;
+    found.ret_purged = true;
+    assert_int_equal(run_judge(&run, &found, 1000, &principal), ERR_UNAUTHORIZED);
+    found = good;
+    found.ret_sealed = true;
+    found.ret_sealed_ms = 1000;
+    assert_int_equal(run_judge(&run, &found, 1000 + ARTIFACT_GRACE_MS, &principal), 0);
+    assert_true(principal.run_late);
+    assert_int_equal(run_judge(&run, &found, 1001 + ARTIFACT_GRACE_MS, &principal), ERR_SEALED);
+    struct execution own = {.row = 7, .account = 1}, other = {.row = 8, .account = 1},
+                     elsewhere = {.row = 7, .account = 2};
+    assert_true(principal_owns(&principal, &own));
+    assert_false(principal_owns(&principal, &other));
+    assert_false(principal_owns(&principal, &elsewhere));
 }
 
 // --- Tickets, and what is no credential at all: the store is not asked for these.
@@ -321,6 +381,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_role_may_do_what_the_table_says_and_no_more),
+        cmocka_unit_test(a_run_token_says_what_it_is_for_and_cannot_be_changed),
+        cmocka_unit_test(a_run_token_is_judged_by_epoch_seal_and_account),
         cmocka_unit_test(user_sees_only_what_it_owns_and_others_the_account),
         cmocka_unit_test(keys_are_long_url_safe_and_never_the_same),
         cmocka_unit_test(each_kind_is_good_only_where_it_may_stand),

@@ -3,6 +3,7 @@
 #include "retention/blobs.h"
 
 #include "util/clock.h"
+#include "util/id.h"
 
 #define FIRST_MS    250           // before the first pass
 #define PASS_MS     10000         // pause between passes, and after a failure
@@ -149,11 +150,23 @@ static void list_slice(struct blob_sweep *sweep)
     ask_blobs(sweep, &sweep->list.op, BLOB_LIST, listed);
 }
 
+// What a store that was just restored does not name, another backup may: it stays for a day. Identifiers sort by time.
+static bool just_restored(const struct blob_sweep *sweep)
+{
+    char then[ID_SORTABLE_LEN + 1];
+    id_sortable_from(sweep->before_ms, (const uint8_t[ID_NOISE]){0}, then);
+    return strcmp(store_incarnation(sweep->options.store), then) > 0;
+}
+
 static void forgotten(struct blob_op *op)
 {
     struct blob_sweep *sweep = CONTAINER_OF(op, struct blob_sweep, forget.op);
     if (failed(sweep, op->err))
         return;
+    if (just_restored(sweep)) {
+        end_pass(sweep);
+        return;
+    }
     sweep->list.after[0] = '\0';
     list_slice(sweep);
 }

