@@ -82,7 +82,7 @@ static json_t *status_of(const struct execution *execution, int64_t now_ms)
     execution_add_status(&json, NULL, execution, NULL, &TERMS, now_ms);
     json_t *parsed = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(parsed);
-    assert_int_equal(json_object_size(parsed), 38);
+    assert_int_equal(json_object_size(parsed), 39);
     return parsed;
 }
 
