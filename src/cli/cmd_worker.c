@@ -1,5 +1,6 @@
 // `worker`: takes jobs from a server and runs them here.
 #include "cli/cli_private.h"
+#include "cli/worker_list.h"
 #include "util/id.h"
 #include "worker/worker.h"
 
@@ -64,8 +65,11 @@ static int run_worker(struct cli *cli)
         .logger = &logger,
     };
     char *const *operands;
-    if (cli_operands(cli, &operands) > 0)
-        return cli_usage_error(cli, "it takes options only, not \"%s\"", operands[0]);
+    size_t count = cli_operands(cli, &operands);
+    if (count == 1 && strcmp(operands[0], "list") == 0)
+        return worker_list(cli);
+    if (count > 0)
+        return cli_usage_error(cli, "it takes options, or `list`, and not \"%s\"", operands[count - 1]);
     int code = read_options(cli, &options);
     if (code)
         return code;
@@ -83,7 +87,7 @@ static int run_worker(struct cli *cli)
 const struct cli_command cmd_worker = {
     .name = "worker",
     .summary = "take jobs from a server and run them here",
-    .usage = "[--slots N] [--label LABEL]... [OPTIONS]",
+    .usage = "[--slots N] [--label LABEL]... [OPTIONS] | list [-o json]",
     .description = "Takes the jobs that `runnel run` has queued and runs as many of them at once as it has slots. Each "
                    "runs in a fresh folder, in a process group of its own, with a small runner beside it that records "
                    "it; all of that lies in the folder `spool` of the data folder until the server has it. It needs "
@@ -93,7 +97,9 @@ const struct cli_command cmd_worker = {
                    "of the same data folder finds them and delivers their logs.\n\n"
                    "Jobs run as the worker's own user, or as that of --job-user if it is root. Where the kernel has "
                    "Landlock they see neither the data folder nor each other's, and write only into their own "
-                   "folders, /tmp and /var/tmp.",
+                   "folders, /tmp and /var/tmp.\n\n"
+                   "`runnel worker list` shows the workers that are connected and take the account's jobs, with the "
+                   "slots of each that are free.",
     .options =
         (const struct cli_option[]){
             {'n', "slots", CLI_VALUE, "N", "how many jobs may run at once; one for each processor unless told"},
@@ -106,12 +112,14 @@ const struct cli_command cmd_worker = {
             {0, "embedded", CLI_FLAG, NULL,
              "as `serve` starts it: it ends with its parent, and takes only jobs of admin and operator keys where "
              "neither Landlock nor --job-user keeps jobs from the data folder"},
+            {'o', "output", CLI_VALUE, "FORMAT", "of `list`: text or json, one object a line"},
             {0, "unconfined", CLI_FLAG, NULL, "with --embedded: jobs of any key all the same"},
             {0},
         },
     .examples =
         (const struct cli_example[]){
             {"runnel worker --slots 4 --label gpu", "four jobs at once, also those that want a gpu"},
+            {"runnel worker list", "those that are connected"},
             {"RUNNEL_URL=https://runnel.example.org RUNNEL_TOKEN=rnl_... runnel worker", "for a server elsewhere"},
             {0},
         },

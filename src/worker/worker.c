@@ -126,6 +126,15 @@ static uint32_t on_slots_free(void *arg)
     return worker_slots_free(arg);
 }
 
+// The server passes over what it does not hold to be here.
+static void say_given_back(struct worker *worker)
+{
+    struct str rest = buf_str(&worker->given_back);
+    while (rest.len > 0)
+        worker_link_send(worker->link, str_split(&rest, '\n'));
+    buf_reset(&worker->given_back);
+}
+
 static void on_welcome(void *arg, const json_t *message)
 {
     struct worker *worker = arg;
@@ -136,6 +145,7 @@ static void on_welcome(void *arg, const json_t *message)
              LOG_S("server", worker->options.server.url), LOG_S("worker", worker->id), LOG_I("slots", worker->slots),
              LOG_I("jobs", worker->jobs.count));
     worker->welcomed = true;
+    say_given_back(worker);
     if (worker->draining)
         worker_link_send(worker->link, STR("{\"type\":\"drain\"}"));
 }
@@ -306,6 +316,7 @@ static void stop(struct worker *worker, struct service *service)
     map_release(&worker->jobs);
     worker_release_offer(worker);
     close_fd(&worker->lock_fd);
+    buf_release(&worker->given_back);
     free(worker->spools);
 }
 

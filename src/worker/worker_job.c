@@ -137,8 +137,9 @@ void worker_job_give_back(struct worker *worker, const char *id, uint64_t epoch,
     json_add_u64(&json, "epoch", epoch);
     json_add_text(&json, "reason", reason);
     json_close(&json);
-    // Without a connection, the server learns from the next `hello` that it is not here.
-    worker_link_send(worker->link, buf_str(&message));
+    // A `hello` that is not answered yet may have said that it is here.
+    if (worker_link_send(worker->link, buf_str(&message)) < 0)
+        buf_printf(&worker->given_back, "%s\n", buf_cstr(&message));
     log_warn(worker->options.logger, "a job is given back", LOG_S("execution_id", id), LOG_S("reason", reason));
 }
 

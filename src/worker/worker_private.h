@@ -32,7 +32,8 @@ struct worker_engine {
 struct worker {
     struct worker_options options;
     char id[WORKER_ID_MAX + 1];
-    char *spools; // STATE/spool
+    char *spools;          // STATE/spool
+    struct buf given_back; // what could not be said, a line each
     int lock_fd;
     struct spawner spawner;
     struct loop *loop;
