@@ -22,8 +22,8 @@ static int on_headers_complete(llhttp_t *parser)
     if (status < 200 && status != 101)
         return NO_BODY;
     bool upgrades = reply->upgrade && (status == 101 || status == 200);
-    if (status == 101 && !upgrades)
-        return -1; // nobody asked for it
+    if ((status == 101 && !upgrades) || parser->http_major != 1)
+        return -1; // nobody asked for that
     reply->in_body = true;
     reply->events->head(reply->arg, status);
     return upgrades ? OTHER_PROTOCOL : GO_ON;
@@ -94,7 +94,7 @@ static int feed(struct http_reply *reply, const char *data, size_t len)
     llhttp_errno_t code = llhttp_execute(&reply->parser, data, len);
     if (reply->complete || reply->upgraded)
         return take_rest(reply, data + len);
-    if (code != HPE_OK || (reply->in_body && reply->parser.http_major != 1))
+    if (code != HPE_OK)
         return ERR_MALFORMED;
     reply->head_len += reply->in_body ? 0 : len;
     return reply->head_len > HTTP_REPLY_HEAD_MAX ? ERR_TOO_LARGE : 0;

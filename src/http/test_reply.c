@@ -86,6 +86,7 @@ static void what_is_no_answer_is_refused(void **state)
 {
     static const struct row rows[] = {
         {"SSH-2.0-OpenSSH\r\n\r\n", false, 0, "", ERR_MALFORMED, 0, false},
+        {"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", false, 0, "", ERR_MALFORMED, 0, false},
         {"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nraw", false, 0, "",
          ERR_MALFORMED, 0, false},
         {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n\r\n", false, 200, "", ERR_MALFORMED, 0,

@@ -77,6 +77,8 @@ def test_what_an_engine_tells_is_the_outcome(engines, api):
     id = begin()
     status = sealed(api, id)
     assert (status["status"], status["exit_code"]) == ("failed", 5)
+    told = status["execution_metadata"]
+    assert (told["executor"], told["image"], told["image_digest"]) == ("container", "small:7", "sha256:22")
     assert api.messages(id) == ["one", "two"]
     assert engine.count("DELETE", "/c0ffee") == 1
 
