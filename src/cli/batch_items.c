@@ -1,10 +1,12 @@
 #include "cli/batch_items.h"
 
+#include "cli/run_inputs.h"
 #include "model/batch.h"
 
 #include <errno.h>
 #include <glob.h>
 #include <limits.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct items {
@@ -43,7 +45,17 @@ static json_t *replaced_list(const json_t *words, const char *item, bool *found)
     return list;
 }
 
-static int add_item(struct items *items, const char *item, const char *name)
+static int add_input(struct items *items, json_t *job, const char *path, const char *name)
+{
+    json_t *of_all = json_object_get(items->order, "inputs"), *inputs = json_array();
+    for (size_t i = 0; i < json_array_size(of_all); i++)
+        json_array_append_new(inputs, json_copy(json_array_get(of_all, i)));
+    json_object_set_new(job, "inputs", inputs);
+    return inputs_add_as(items->cli, inputs, path, name);
+}
+
+// `file`: what the job takes along with the files of all; NULL: nothing.
+static int add_item(struct items *items, const char *item, const char *name, const char *file)
 {
     const json_t *command = json_object_get(items->order, "command"), *args = json_object_get(items->order, "args");
     bool found = false;
@@ -64,17 +76,25 @@ static int add_item(struct items *items, const char *item, const char *name)
     json_decref(list);
     json_object_set_new(job, "name", json_string(name));
     json_array_append_new(items->jobs, job);
-    return 0;
+    return file ? add_input(items, job, file, item) : 0;
 }
 
 // --- Where they come from
 
+// In a fresh folder the file lies beside the script. In a folder of the worker's machine it is one of that machine.
 static int add_file(struct items *items, const char *path)
 {
     char whole[PATH_MAX];
-    if (!realpath(path, whole))
+    CLEANUP(free_ptr) char *name = inputs_name(path);
+    struct stat info;
+    if (cli_value(items->cli, "cwd"))
+        return realpath(path, whole) ? add_item(items, whole, path, NULL)
+                                     : cli_usage_error(items->cli, "%s: %s", path, strerror(errno));
+    if (stat(path, &info) < 0)
         return cli_usage_error(items->cli, "%s: %s", path, strerror(errno));
-    return add_item(items, whole, path);
+    if (!S_ISREG(info.st_mode))
+        return cli_usage_error(items->cli, "%s is no regular file, so it cannot be sent", path);
+    return add_item(items, name, path, path);
 }
 
 // A pattern that the shell has not expanded, or a file.
@@ -128,7 +148,7 @@ static int add_lines(struct items *items, bool objects)
         CLEANUP(free_ptr) char *item = xstrndup(text.data, text.len);
         CLEANUP(json_free) json_t *value = objects ? json_loads(item, JSON_DECODE_ANY, NULL) : NULL;
         code = objects && !value ? cli_usage_error(items->cli, "--each-json: \"%s\" is no JSON", item)
-                                 : add_item(items, item, item);
+                                 : add_item(items, item, item, NULL);
     }
     free(line);
     if (file != stdin)
@@ -151,7 +171,7 @@ static int add_range(struct items *items)
     for (uint64_t i = from; i <= to && code == 0; i++) {
         char number[24];
         snprintf(number, sizeof(number), "%llu", (unsigned long long)i);
-        code = add_item(items, number, number);
+        code = add_item(items, number, number, NULL);
     }
     return code;
 }

@@ -2,17 +2,31 @@
 #include "cli/batch_items.h"
 #include "cli/batch_watch.h"
 #include "cli/log_tasks.h"
+#include "cli/run_inputs.h"
 #include "cli/run_order.h"
 #include "cli/wait.h"
 #include "util/id.h"
 
 #include <unistd.h>
 
+// The files of the order, and of each of its jobs.
+static int send_inputs(struct cli *cli, struct client *client, json_t *order, const json_t *jobs)
+{
+    CLEANUP(inputs_sent_release) struct inputs_sent sent;
+    inputs_sent_init(&sent, cli, client);
+    int code = inputs_send(&sent, json_object_get(order, "inputs"));
+    for (size_t i = 0; i < json_array_size(jobs) && code == 0; i++)
+        code = inputs_send(&sent, json_object_get(json_array_get(jobs, i), "inputs"));
+    return code;
+}
+
 static int submit(struct cli *cli, json_t *order, const char **ret_id)
 {
     CLEANUP(client_free) struct client *client = NULL;
     CLEANUP(json_free) json_t *answer = NULL;
     int code = cli_connect(cli, &client);
+    if (code == 0)
+        code = send_inputs(cli, client, order, NULL);
     if (code)
         return code;
     json_object_set_new(order, "queue", json_true());
@@ -136,6 +150,8 @@ static int run_batch(struct cli *cli, json_t *order)
     int code = batch_request(cli, order, &path, &body);
     if (code == 0)
         code = cli_connect(cli, &client);
+    if (code == 0)
+        code = send_inputs(cli, client, order, json_object_get(body, "jobs"));
     if (code)
         return code;
     CLEANUP(json_text_free) char *text = json_dumps(body, JSON_COMPACT);
@@ -173,16 +189,18 @@ const struct cli_command cmd_run = {
     .description =
         "Queues a job. A worker takes it as soon as one has room; its log is followed meanwhile, and runnel exits with "
         "the job's code. Ctrl-C ends the following and not the job, which `runnel cancel` ends.\n\n"
-        "SCRIPT travels to the worker. It is run by the runtime that --runtime names, else by what its first line "
+        "SCRIPT travels to the worker, and so do the files and folders of --input, by their content: what the server "
+        "has already is not sent again. It is run by the runtime that --runtime names, else by what its first line "
         "(#!) says, else by its ending (.py, .sh, .js …). After -- a COMMAND follows, which is there on the worker.\n\n"
-        "A job runs in a fresh folder, and has RUNNEL_EXECUTION_ID, RUNNEL_ATTEMPT, RUNNEL_OUTPUTS and more in its "
-        "environment.\n\n"
+        "A job runs in a fresh folder, in which its script and inputs lie. It has RUNNEL_EXECUTION_ID, "
+        "RUNNEL_ATTEMPT, RUNNEL_OUTPUTS and more in its environment. What it leaves in the folder RUNNEL_OUTPUTS is "
+        "shown and fetched by `runnel artifacts`.\n\n"
         "With --retries a job that did not succeed is tried again, as a new execution: after any end but a success "
         "or a cancel, or after those that --retry-on names. With --after it waits for others; if what it waits for "
         "cannot come true any more, it ends as skipped, and says why.\n\n"
         "A batch has one job for each file of --batch (a pattern that is quoted, or that the shell has expanded), "
-        "line, "
-        "number or object. The arguments of SCRIPT stand behind -- then.\n\n"
+        "line, number or object. With --cwd the files do not travel: they are those of the worker's machine. The "
+        "arguments of SCRIPT stand behind -- then.\n\n"
         "Why a job waits is told by `runnel status`.",
     .options =
         (const struct cli_option[]){
@@ -210,7 +228,9 @@ const struct cli_command cmd_run = {
             {0, "memory", CLI_VALUE, "BYTES", "memory that it needs, such as 512M"},
             {0, "label", CLI_VALUE_MANY, "LABEL", "that its worker must have"},
             {0, "priority", CLI_VALUE, "N", "higher ones first; -1000 to 1000"},
-            {0, "batch", CLI_VALUE_MANY, "PATTERN", "a job for each file, which is its last argument, or {} in them"},
+            {0, "input", CLI_VALUE_MANY, "FILE", "a file, or a folder, that travels to its folder; may be repeated"},
+            {0, "batch", CLI_VALUE_MANY, "PATTERN",
+             "a job for each file, which travels with it, and is its last argument, or {} in them"},
             {0, "each-line", CLI_VALUE, "FILE", "a job for each line of a file; -: of standard input"},
             {0, "each-json", CLI_VALUE, "FILE", "a job for each line, which is JSON"},
             {0, "range", CLI_VALUE, "M-N", "a job for each number"},
@@ -227,6 +247,7 @@ const struct cli_command cmd_run = {
     .examples =
         (const struct cli_example[]){
             {"runnel run process.py data.csv", "run a script on a worker"},
+            {"runnel run --input model.bin --input conf/ train.py", "with the files that it needs"},
             {"runnel run --retries 3 --retry-delay 10s -- ./fetch.sh", "try again what fails"},
             {"runnel run script.py --batch 'data/*.csv' --parallel 8 --watch", "a job for each file"},
             {"runnel run --range 1-100 --watch -- ./simulate --seed {}", "a job for each number"},

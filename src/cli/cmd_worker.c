@@ -27,7 +27,7 @@ static int read_labels(struct cli *cli, struct worker_options *options)
 
 static int read_options(struct cli *cli, struct worker_options *options)
 {
-    const char *slots = cli_value(cli, "slots");
+    const char *slots = cli_value(cli, "slots"), *cache = cli_value(cli, "cache-max");
     uint64_t count = 0;
     options->name = cli_value(cli, "name");
     options->job_user = cli_value(cli, "job-user");
@@ -37,6 +37,8 @@ static int read_options(struct cli *cli, struct worker_options *options)
     if (options->name && (!id_execution_valid(str_of(options->name)) || strlen(options->name) > 128))
         return cli_usage_error(cli, "--name wants at most 128 letters, digits or any of ._:-, not \"%s\"",
                                options->name);
+    if (cache && (!str_to_u64(str_of(cache), &options->cache_max) || options->cache_max == 0))
+        return cli_usage_error(cli, "--cache-max wants a number of bytes, not \"%s\"", cache);
     options->slots = (unsigned)count;
     options->embedded = cli_flag(cli, "embedded");
     options->unconfined = cli_flag(cli, "unconfined");
@@ -109,6 +111,8 @@ const struct cli_command cmd_worker = {
             {0, "container-socket", CLI_VALUE, "PATH",
              "of the container engine for jobs with an image; none: no containers; that of DOCKER_HOST, Docker's or "
              "Podman's unless told"},
+            {0, "cache-max", CLI_VALUE, "BYTES",
+             "how much of the files that travel with jobs is kept for other jobs; 4 GiB unless told"},
             {0, "embedded", CLI_FLAG, NULL,
              "as `serve` starts it: it ends with its parent, and takes only jobs of admin and operator keys where "
              "neither Landlock nor --job-user keeps jobs from the data folder"},

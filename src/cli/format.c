@@ -149,8 +149,9 @@ void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, 
         buf_printf(out, "%s%.*s", group, STR_ARGS(buf_str(&times)));
 
     const json_t *artifacts = json_object_get(status, "artifacts_count");
-    if (json_is_integer(artifacts))
-        buf_printf(out, "%sArtifacts: %lld outputs%s\n", group, (long long)json_integer_value(artifacts),
+    if (json_integer_value(artifacts) > 0 || (json_is_integer(artifacts) && !ended))
+        buf_printf(out, "%sArtifacts: %lld output%s%s\n", group, (long long)json_integer_value(artifacts),
+                   json_integer_value(artifacts) == 1 ? "" : "s",
                    known == STATUS_RUNNING ? " (execution still running)" : "");
     if (!ended || known == STATUS_COMPLETED)
         return;

@@ -1,5 +1,6 @@
 #include "cli/run_order.h"
 
+#include "cli/run_inputs.h"
 #include "model/config_limits.h"
 #include "model/secret.h"
 #include "util/file.h"
@@ -8,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SCRIPT_MAX ((size_t)1024 * 1024)
+#define STDIN_MAX ((size_t)1024 * 1024)
 
 // --- Pairs
 
@@ -174,7 +175,7 @@ static int add_stdin(struct cli *cli, json_t *order)
     const char *path = cli_value(cli, "stdin");
     if (!path)
         return 0;
-    int err = file_read_all(strcmp(path, "-") == 0 ? "/dev/stdin" : path, SCRIPT_MAX, &text);
+    int err = file_read_all(strcmp(path, "-") == 0 ? "/dev/stdin" : path, STDIN_MAX, &text);
     if (err < 0)
         return cli_usage_error(cli, "--stdin %s: %s", path, err == -EFBIG ? "it may have 1 MiB" : strerror(-err));
     if (!utf8_valid(text.data, text.len) || (text.len > 0 && memchr(text.data, 0, text.len)))
@@ -193,20 +194,29 @@ static json_t *list_of(char *const *words, size_t count)
     return list;
 }
 
+static json_t *inputs_of(json_t *order)
+{
+    json_t *inputs = json_object_get(order, "inputs");
+    if (!inputs)
+        json_object_set_new(order, "inputs", inputs = json_array());
+    return inputs;
+}
+
 static int add_script(struct cli *cli, json_t *order, const char *path)
 {
-    CLEANUP(buf_release) struct buf text = {0};
-    const char *slash = strrchr(path, '/');
-    int err = file_read_all(path, SCRIPT_MAX, &text);
-    if (err < 0)
-        return cli_usage_error(cli, "%s: %s", path,
-                               err == -EFBIG ? "a script may have 1 MiB; `-- COMMAND` runs a program that is there"
-                                             : strerror(-err));
-    if (!utf8_valid(text.data, text.len) || (text.len > 0 && memchr(text.data, 0, text.len)))
-        return cli_usage_error(cli, "%s is no text; run a program by `runnel run -- %s`", path, path);
-    json_object_set_new(order, "script", json_stringn(text.len > 0 ? text.data : "", text.len));
-    json_object_set_new(order, "script_filename", json_string(slash ? slash + 1 : path));
-    return 0;
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    json_object_set_new(order, "script_filename", json_string(name));
+    return inputs_add_as(cli, inputs_of(order), path, name);
+}
+
+static int add_inputs(struct cli *cli, json_t *order)
+{
+    const char *const *paths;
+    size_t count = cli_values(cli, "input", &paths);
+    int code = 0;
+    for (size_t i = 0; i < count && code == 0; i++)
+        code = inputs_add(cli, inputs_of(order), paths[i]);
+    return code;
 }
 
 // SCRIPT [ARGS], SCRIPT -- ARGS, or -- COMMAND. In a batch, what stands between SCRIPT and -- are its files.
@@ -237,8 +247,8 @@ static int add_what(struct cli *cli, json_t *order)
 int run_order_read(struct cli *cli, json_t **ret)
 {
     CLEANUP(json_free) json_t *order = json_object();
-    static int (*const steps[])(struct cli *, json_t *) = {add_what,    add_cpus,  add_memory,
-                                                           add_secrets, add_after, add_stdin};
+    static int (*const steps[])(struct cli *, json_t *) = {add_what,    add_inputs, add_cpus, add_memory,
+                                                           add_secrets, add_after,  add_stdin};
     int code = add_pairs(cli, order, "env", "env", "-e", true);
     if (code == 0)
         code = run_order_metadata(cli, order);

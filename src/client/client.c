@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #define REQUEST_IDLE_MS 60000
 #define HEAD_MAX        ((size_t)256 * 1024)
@@ -175,6 +176,10 @@ void client_response_header(struct client_response *response, struct str line)
         copy_value(response->incarnation, sizeof(response->incarnation), value);
     else if (str_eq_nocase(name, STR("location")))
         copy_value(response->location, sizeof(response->location), value);
+    else if (str_eq_nocase(name, STR("content-length")))
+        response->has_length = str_to_u64(value, &response->length);
+    else if (str_eq_nocase(name, STR("upload-offset")))
+        response->has_upload_offset = str_to_u64(value, &response->upload_offset);
 }
 
 // One transfer under way.
@@ -183,7 +188,10 @@ struct transfer {
     struct client_response *response;
     bool (*data)(void *arg, struct str bytes); // NULL: the body is gathered
     void *arg;
-    bool stopped; // `data` has stopped it
+    bool stopped;                       // `data` has stopped it
+    const struct client_source *source; // NULL: the body is in memory, or there is none
+    uint64_t at;                        // of the source
+    bool unread;                        // it could not be read
     bool too_large;
     size_t head_bytes;
     const atomic_bool *abort;
@@ -214,6 +222,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
     long status = 0;
     transfer->last_ms = clock_mono_ms();
     curl_easy_getinfo(transfer->handle, CURLINFO_RESPONSE_CODE, &status);
+    transfer->response->status = (int)status;
     if (transfer->data && status >= 200 && status < 300) {
         transfer->stopped = !transfer->data(transfer->arg, str_n(data, len));
         return transfer->stopped ? 0 : len;
@@ -224,6 +233,23 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
     }
     buf_append(&transfer->response->body, data, len);
     return len;
+}
+
+static size_t on_read(char *data, size_t size, size_t count, void *arg)
+{
+    struct transfer *transfer = arg;
+    const struct client_source *source = transfer->source;
+    uint64_t wanted = MIN((uint64_t)(size * count), source->to - transfer->at);
+    ssize_t got = wanted > 0 ? pread(source->fd, data, wanted, (off_t)transfer->at) : 0;
+    transfer->last_ms = clock_mono_ms();
+    if (got < 0 || (got == 0 && wanted > 0)) {
+        transfer->unread = true;
+        return CURL_READFUNC_ABORT;
+    }
+    transfer->at += (uint64_t)got;
+    if (source->moved)
+        atomic_fetch_add(source->moved, (unsigned long long)got);
+    return (size_t)got;
 }
 
 static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
@@ -249,7 +275,8 @@ static bool add_header(struct curl_slist **list, const char *header)
     return true;
 }
 
-static bool make_headers(const struct client *client, struct str body, const char *header, struct curl_slist **ret)
+static bool make_headers(const struct client *client, const struct transfer *transfer, struct str body,
+                         const char *header, struct curl_slist **ret)
 {
     if (client->options.token) {
         bool proxied = url_user(client->options.url).len > 0;
@@ -259,7 +286,8 @@ static bool make_headers(const struct client *client, struct str body, const cha
             return false;
     }
     bool has_type = header && strncasecmp(header, "content-type:", 13) == 0;
-    if (body.len > 0 && !has_type && !add_header(ret, "Content-Type: application/json"))
+    const char *type = transfer->source ? "Content-Type: application/octet-stream" : "Content-Type: application/json";
+    if ((body.len > 0 || transfer->source) && !has_type && !add_header(ret, type))
         return false;
     // Without this, curl waits for "100 Continue" before it sends a larger body.
     return add_header(ret, "Expect:") && (!header || add_header(ret, header));
@@ -283,6 +311,7 @@ static int transfer_run(struct client *client, const char *path, struct transfer
     curl_easy_setopt(handle, CURLOPT_XFERINFODATA, transfer);
     curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
     transfer->last_ms = clock_mono_ms();
+    transfer->at = transfer->source ? transfer->source->from : 0;
     transfer->abort = client->options.abort;
     CURLcode code = curl_easy_perform(handle);
     curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, NULL);
@@ -290,6 +319,10 @@ static int transfer_run(struct client *client, const char *path, struct transfer
     curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
     transfer->response->status = (int)status;
     if (code == CURLE_OK || transfer->stopped)
+        return 0;
+    if (transfer->unread)
+        return ERR_CORRUPT;
+    if (transfer->source && status >= 400) // said before all was sent
         return 0;
     if (transfer->too_large)
         return ERR_TOO_LARGE;
@@ -305,7 +338,7 @@ static int run_once(struct client *client, const char *path, struct str body, co
 {
     struct curl_slist *headers = NULL;
     int err = ERR_INVALID;
-    if (make_headers(client, body, header, &headers)) {
+    if (make_headers(client, transfer, body, header, &headers)) {
         curl_easy_setopt(client->handle, CURLOPT_HTTPHEADER, headers);
         err = transfer_run(client, path, transfer);
         curl_easy_setopt(client->handle, CURLOPT_HTTPHEADER, NULL);
@@ -360,6 +393,23 @@ int client_stream(struct client *client, const char *path, const char *header,
     client_handle_apply(client->handle, &client->options);
     struct transfer transfer = {
         .handle = client->handle, .response = ret, .data = data, .arg = arg, .idle_timeout_ms = idle_timeout_ms};
+    return run_with_headers(client, path, str_n(NULL, 0), header, &transfer);
+}
+
+int client_upload(struct client *client, const char *method, const char *path, const struct client_source *source,
+                  const char *header, struct client_response *ret)
+{
+    client_response_release(ret);
+    curl_easy_reset(client->handle);
+    client_handle_apply(client->handle, &client->options);
+    struct transfer transfer = {
+        .handle = client->handle, .response = ret, .source = source, .idle_timeout_ms = REQUEST_IDLE_MS};
+    curl_easy_setopt(client->handle, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(client->handle, CURLOPT_CUSTOMREQUEST, method);
+    curl_easy_setopt(client->handle, CURLOPT_INFILESIZE_LARGE, (curl_off_t)(source->to - source->from));
+    curl_easy_setopt(client->handle, CURLOPT_READFUNCTION, on_read);
+    curl_easy_setopt(client->handle, CURLOPT_READDATA, &transfer);
+    curl_easy_setopt(client->handle, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
     return run_with_headers(client, path, str_n(NULL, 0), header, &transfer);
 }
 

@@ -35,7 +35,11 @@ struct client_response {
     char content_type[64];
     char incarnation[32]; // X-Runnel-Incarnation; empty if no Runnel server answered
     char location[512];   // of a redirect; else empty
-    struct buf cause;     // why there is no answer, or none from a Runnel server, and what to do; else empty
+    bool has_length;      // the answer says how long its body is, or would be (HEAD)
+    uint64_t length;
+    bool has_upload_offset;
+    uint64_t upload_offset; // Upload-Offset: how much of an upload is there; 0 if it does not say
+    struct buf cause;       // why there is no answer, or none from a Runnel server, and what to do; else empty
 };
 void client_response_release(struct client_response *response);
 
@@ -46,11 +50,21 @@ void client_response_release(struct client_response *response);
 int client_request(struct client *client, const char *method, const char *path, struct str body, const char *header,
                    struct client_response *ret);
 // Does the same and streams the answer: `data` gets the bytes as they come, and returns false to stop. Only a 2xx body
-// is streamed; any other goes to ret->body. Returns ERR_CLOSED if the stream was cut. `idle_timeout_ms` is how long
-// nothing may come.
+// is streamed; any other goes to ret->body. ret->status is set before the first bytes come. Returns ERR_CLOSED if the
+// stream was cut. `idle_timeout_ms` is how long nothing may come.
 int client_stream(struct client *client, const char *path, const char *header,
                   bool (*data)(void *arg, struct str bytes), void *arg, uint64_t idle_timeout_ms,
                   struct client_response *ret);
+// Sends the bytes [from, to) of a file as the body, read as they are sent. Otherwise as client_request; `moved` (may be
+// NULL) counts the bytes that were given to the connection. An answer that comes before the whole body was sent ends
+// the request. Returns ERR_CORRUPT if the file is shorter than `to` by now, or cannot be read.
+struct client_source {
+    int fd; // read by pread
+    uint64_t from, to;
+    atomic_ullong *moved;
+};
+int client_upload(struct client *client, const char *method, const char *path, const struct client_source *source,
+                  const char *header, struct client_response *ret);
 // Returns the error of a response: that of its code word, else that of its status; 0 for 2xx. Writes a text for people
 // (message, request id) to *ret_text.
 int client_response_error(const struct client_response *response, struct buf *ret_text);

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -213,6 +214,82 @@ static void line_ends_cannot_be_smuggled_into_headers(void **state)
                      ERR_INVALID);
     assert_int_equal(client_new(&(struct client_options){.url = "http://127.0.0.1:1"}, &client), 0);
     assert_int_equal(client_request(client, "GET", "/", str_n(NULL, 0), "A: b\nC: d", &response), ERR_INVALID);
+}
+
+// --- Uploads
+
+static int upload(struct canned *canned, const struct client_source *source, const char *header,
+                  struct client_response *response)
+{
+    CLEANUP(client_free) struct client *client = NULL;
+    canned_start(canned);
+    assert_int_equal(client_new(&(struct client_options){.url = canned->url, .token = "t"}, &client), 0);
+    int err = client_upload(client, "PUT", "/b", source, header, response);
+    client_free(&client);
+    canned_end(canned);
+    return err;
+}
+
+static int file_of(const char *text)
+{
+    int fd = memfd_create("source", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    return fd;
+}
+
+static void a_part_of_a_file_is_sent_as_the_body(void **state)
+{
+    CLEANUP(canned_release)
+    struct canned canned =
+        CANNED("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nUpload-Offset: 7\r\n\r\n", .body_len = 4);
+    CLEANUP(canned_release) struct canned empty = CANNED("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
+    CLEANUP(client_response_release) struct client_response response = {0};
+    CLEANUP(close_fd) int fd = file_of("0123456789");
+    atomic_ullong moved = 0;
+    (void)state;
+    struct client_source source = {.fd = fd, .from = 3, .to = 7, .moved = &moved};
+    assert_int_equal(upload(&canned, &source, "Content-Range: bytes 3-6/10", &response), 0);
+    assert_int_equal(response.status, 202);
+    assert_int_equal(response.upload_offset, 7);
+    assert_true(response.has_length && response.length == 0);
+    assert_int_equal(moved, 4);
+    assert_got(&canned, "PUT /base/b HTTP/1.1\r\n");
+    assert_got(&canned, "Content-Type: application/octet-stream\r\n");
+    assert_got(&canned, "Content-Range: bytes 3-6/10\r\n");
+    assert_got(&canned, "Content-Length: 4\r\n");
+    assert_got(&canned, "\r\n\r\n3456");
+    source = (struct client_source){.fd = fd};
+    assert_int_equal(upload(&empty, &source, NULL, &response), 0);
+    assert_int_equal(response.status, 201);
+    assert_got(&empty, "Content-Length: 0\r\n");
+}
+
+static void a_file_that_is_shorter_than_told_ends_the_upload(void **state)
+{
+    CLEANUP(canned_release) struct canned canned = CANNED("HTTP/1.1 201 Created\r\n\r\n", .body_len = 20);
+    CLEANUP(client_response_release) struct client_response response = {0};
+    CLEANUP(close_fd) int fd = file_of("0123456789");
+    struct client_source source = {.fd = fd, .to = 20};
+    (void)state;
+    assert_int_equal(upload(&canned, &source, NULL, &response), ERR_CORRUPT);
+}
+
+// The body does not fit into what the kernel keeps of a connection whose other end does not read.
+static void an_answer_before_the_end_of_the_body_counts(void **state)
+{
+    CLEANUP(canned_release)
+    struct canned canned =
+        CANNED("HTTP/1.1 413 Too Large\r\nContent-Length: 40\r\n\r\n{\"error\":{\"code\":\"too_large\",\"n\":12345}}",
+               .stay = true);
+    CLEANUP(client_response_release) struct client_response response = {0};
+    CLEANUP(close_fd) int fd = file_of("");
+    (void)state;
+    assert_int_equal(ftruncate(fd, 64 * 1024 * 1024), 0);
+    struct client_source source = {.fd = fd, .to = 64 * 1024 * 1024};
+    assert_int_equal(upload(&canned, &source, NULL, &response), 0);
+    assert_int_equal(response.status, 413);
+    assert_int_equal(client_response_error(&response, NULL), ERR_TOO_LARGE);
 }
 
 struct collected {
@@ -426,6 +503,9 @@ int main(void)
         cmocka_unit_test(errors_come_from_the_code_word_or_else_the_status),
         cmocka_unit_test(without_a_whole_answer_the_server_was_not_reached),
         cmocka_unit_test(line_ends_cannot_be_smuggled_into_headers),
+        cmocka_unit_test(a_part_of_a_file_is_sent_as_the_body),
+        cmocka_unit_test(a_file_that_is_shorter_than_told_ends_the_upload),
+        cmocka_unit_test(an_answer_before_the_end_of_the_body_counts),
         cmocka_unit_test(streams_tell_an_end_from_a_cut),
         cmocka_unit_test(a_refused_handshake_gives_the_servers_reason),
         cmocka_unit_test(a_wrong_accept_is_no_websocket),

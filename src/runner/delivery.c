@@ -425,6 +425,11 @@ bool delivery_greeted(const struct delivery *delivery)
     return delivery->uplink.ready_at_ms > 0;
 }
 
+bool delivery_streaming(const struct delivery *delivery)
+{
+    return delivery->open && delivery->uplink.state == UPLINK_STREAMING;
+}
+
 bool delivery_reading(const struct delivery *delivery)
 {
     return delivery->reading != NULL;

@@ -48,6 +48,7 @@ void delivery_complete(struct delivery *delivery);
 bool delivery_reached(const struct delivery *delivery); // true if a server has ever answered, whatever it said
 // True if the server has said `ready` on the present or last connection.
 bool delivery_greeted(const struct delivery *delivery);
+bool delivery_streaming(const struct delivery *delivery); // it has, on the present one
 // True while a thread of the pool reads the spool for it: until then the spool must live.
 bool delivery_reading(const struct delivery *delivery);
 uint64_t delivery_lag(const struct delivery *delivery);

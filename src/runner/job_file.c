@@ -105,11 +105,13 @@ int job_file_parse(json_t *root, struct job_file *ret)
     file.url = text(root, "url");
     file.incarnation = text(root, "incarnation");
     file.batch_id = text(root, "batch_id");
+    file.token = text(root, "token");
     file.runtime_version = text(root, "runtime_version");
     file.cwd = text(root, "cwd");
     file.stdin_path = text(root, "stdin");
     file.cgroup_base = text(root, "cgroup_base");
     file.refusal = text(root, "refusal");
+    file.refusal_status = text(root, "refusal_status");
     file.epoch = number(root, "epoch", 0);
     file.attempt = number(root, "attempt", 1);
     file.timeout_ms = number(root, "timeout_ms", 0);

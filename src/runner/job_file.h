@@ -2,6 +2,7 @@
 // the runner may read it (0600).
 #pragma once
 
+#include "runner/outputs.h"
 #include "runner/process/confine.h"
 #include "runner/process/launch.h"
 #include "util/buf.h"
@@ -10,7 +11,7 @@
 
 #define JOB_FILE          "job.json"
 #define JOB_WORK          "work"
-#define JOB_OUTPUTS       "outputs"
+#define JOB_OUTPUTS       OUTPUTS_FOLDER
 #define JOB_CONTROL       "control"
 #define JOB_VOICE         "voice"
 #define JOB_INSIDE        "/runnel/" // where its container has its work, outputs and voice
@@ -21,6 +22,7 @@
 struct job_file {
     json_t *root; // holds the strings below
     const char *execution_id, *producer, *url, *incarnation, *batch_id;
+    const char *token;           // for its inputs and artifacts; may be NULL
     const char *runtime_version; // may be NULL
     uint64_t epoch, attempt;
     char **argv, **env;     // NULL-terminated; env: "NAME=VALUE", the whole environment
@@ -45,8 +47,9 @@ struct job_file {
     const char *hidden[CONFINE_PATHS_MAX];
     const char *image, *container_socket, *container_user; // NULL: it is a process
     const char *container_folder;                          // what its container is labelled with
-    bool container_program; // argv is all of its program, without the image's entry point
-    const char *refusal;    // why it cannot be run, for its log; NULL: it can be run
+    bool container_program;     // argv is all of its program, without the image's entry point
+    const char *refusal;        // why it cannot be run, for its log; NULL: it can be run
+    const char *refusal_status; // how it ends then; NULL: failed
 };
 
 void job_file_release(struct job_file *file);

@@ -1,12 +1,15 @@
 #include "runner/resume.h"
 
 #include "runner/delivery.h"
+#include "runner/job_file.h"
+#include "runner/outputs.h"
 #include "runner/refusal.h"
 #include "util/clock.h"
 #include "util/id.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,7 +28,8 @@ struct resume {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct loop *loop; // of the delivery that is under way
+    struct loop *loop;             // of the delivery that is under way
+    struct outputs_upload *upload; // that is under way
     bool stop, finished;
 };
 
@@ -223,24 +227,85 @@ static struct chunk *make_event(void)
 
 // The server has the prefix. What follows comes from a producer of its own, because nobody knows which counters the
 // dead one has used. The name of that producer is the same each time, so that the server recognizes a repetition.
-static int deliver_interruption(struct resume *resume, struct run_file *lost, uint64_t prefix_digest, const char *dir)
+static int deliver_interruption(struct resume *resume, struct run_file *lost, uint64_t prefix_digest, const char *dir,
+                                const struct outputs_report *outputs)
 {
     CLEANUP(free_ptr) char *folder = xasprintf("%s/" EVENT_FOLDER, dir);
     CLEANUP(free_ptr) char *producer = xasprintf("%s" PRODUCER_SUFFIX, lost->producer);
     CLEANUP(free_ptr) char *old = xasprintf("%s/spool", folder);
     CLEANUP(spool_free) struct spool *spool = NULL;
-    CLEANUP(chunk_unref) struct chunk *event = make_event();
+    CLEANUP(chunk_unref) struct chunk *event = make_event(), *missing = outputs_events(outputs);
     unlink(old);
     int err = spool_create(&(struct spool_options){.dir = folder, .bytes_max = UINT64_MAX}, &spool);
     if (err == 0)
         err = spool_append(spool, event);
+    if (err == 0 && missing)
+        err = spool_append(spool, missing);
     if (err < 0)
         return err;
     uint64_t digest = chunk_digest(event, prefix_digest);
+    if (missing)
+        digest = chunk_digest(missing, digest);
     return attempt_run(
         resume,
         &(struct attempt_options){
             .run = lost, .spool = spool, .producer = producer, .digest = &digest, .follows = true, .complete = true});
+}
+
+// Whoever ends the resume ends this, too.
+static void set_upload(struct resume *resume, struct outputs_upload *upload)
+{
+    pthread_mutex_lock(&resume->lock);
+    resume->upload = upload;
+    if (upload && resume->stop)
+        atomic_store(&upload->abort, true);
+    pthread_mutex_unlock(&resume->lock);
+}
+
+// The outputs of a run that was interrupted, or found no server. They need an execution that the server knows, so all
+// lines are there before. `upload` gets what became of them.
+static int upload_outputs(struct resume *resume, const struct run_file *run, const char *dir,
+                          struct outputs_upload *upload)
+{
+    CLEANUP(close_fd) int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CLEANUP(job_file_release) struct job_file job = {0};
+    int err = dir_fd < 0 ? ERR_NOT_FOUND : job_file_load(dir_fd, &job); // only a job's folder has one
+    const struct outputs_options options = {.server = &resume->options->server,
+                                            .token = err == 0 ? job.token : NULL,
+                                            .execution_id = run->execution_id,
+                                            .run_dir_fd = dir_fd,
+                                            .owner = job.has_user ? job.user.uid : UINT32_MAX};
+    if (dir_fd < 0 || !outputs_left(dir_fd) || outputs_upload_init(upload, &options) < 0)
+        return 0;
+    set_upload(resume, upload);
+    buf_reset(&resume->reason);
+    err = outputs_upload_try(upload, &resume->reason);
+    set_upload(resume, NULL);
+    return err < 0 ? ERR_UNAVAILABLE : 0;
+}
+
+static bool has_outputs(const char *dir)
+{
+    CLEANUP(close_fd) int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return dir_fd >= 0 && outputs_left(dir_fd);
+}
+
+static int deliver_ended(struct resume *resume, struct run_file *run, struct spool *spool, const char *dir)
+{
+    CLEANUP(outputs_upload_release) struct outputs_upload upload = {0};
+    struct attempt_options options = {.run = run, .spool = spool, .dir = dir};
+    if (has_outputs(dir)) {
+        int err = attempt_run(resume, &options);
+        if (err == 0)
+            err = upload_outputs(resume, run, dir, &upload);
+        if (err == 0)
+            err = outputs_tell(spool, &upload.report);
+        if (err < 0)
+            return err;
+        run->records = spool_next(spool);
+    }
+    options.complete = true;
+    return attempt_run(resume, &options);
 }
 
 static int deliver_interrupted(struct resume *resume, struct run_file *run, struct spool *prefix, const char *dir)
@@ -257,7 +322,10 @@ static int deliver_interrupted(struct resume *resume, struct run_file *run, stru
     snprintf(lost.status, sizeof(lost.status), "lost");
     lost.has_exit_code = false;
     lost.ended_ms = 0;
-    err = deliver_interruption(resume, &lost, spool_digest(prefix), dir);
+    CLEANUP(outputs_upload_release) struct outputs_upload upload = {0};
+    err = upload_outputs(resume, run, dir, &upload);
+    if (err == 0)
+        err = deliver_interruption(resume, &lost, spool_digest(prefix), dir, &upload.report);
     if (err < 0)
         return err;
     // That was the answer about the other producer. The server must say again what it has of this one.
@@ -288,7 +356,7 @@ static int deliver_left(struct resume *resume, const char *dir, bool any_server,
     // The run file may have reached the disk before the last bytes of the spool.
     run.ended = run.ended && spool_next(spool) >= run.records;
     if (run.ended)
-        err = attempt_run(resume, &(struct attempt_options){.run = &run, .spool = spool, .dir = dir, .complete = true});
+        err = deliver_ended(resume, &run, spool, dir);
     else
         err = deliver_interrupted(resume, &run, spool, dir);
     // What this run had, and what has gone since, nobody can be shown any more. Without an epoch the execution that has
@@ -436,6 +504,8 @@ void resume_finish(struct resume **resume_ptr, uint64_t wait_ms)
     resume->stop = true;
     if (resume->loop)
         loop_stop(resume->loop);
+    if (resume->upload)
+        atomic_store(&resume->upload->abort, true);
     pthread_mutex_unlock(&resume->lock);
     pthread_join(resume->thread, NULL);
     resume_release(resume);

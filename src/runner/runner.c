@@ -4,10 +4,11 @@
 #include "util/clock.h"
 #include "util/id.h"
 
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define POOL_THREADS      3 // connecting, reading old chunks and syncing may block at the same time
+#define POOL_THREADS      4 // connecting, reading old chunks, syncing and uploading may block at the same time
 #define POOL_QUEUE        8
 #define MESSAGE_MAX_LIMIT (768u * 1024) // up to this size any chunk fits into a frame
 #define RESUME_WAIT_MS    5000
@@ -57,7 +58,7 @@ static int make_loop(struct runner *runner)
     runner->kill_timer = timer_new(runner->loop, runner_kill_child, runner);
     runner->sync_timer = timer_new(runner->loop, runner_sync, runner);
     runner->unreached_timer = timer_new(runner->loop, runner_unreached, runner);
-    runner->patience_timer = timer_new(runner->loop, runner_patience_ended, runner);
+    runner->patience_timer = timer_new(runner->loop, runner_patience_due, runner);
     runner->notice_timer = timer_new(runner->loop, runner_tell_waiting, runner);
     runner->foreground_timer = timer_new(runner->loop, runner_tty_settle, runner);
     return 0;
@@ -208,7 +209,9 @@ static int run_job(struct runner *runner)
     if (runner->options.command) {
         // What its descendants leave behind falls to us: so a cancel finds all of them.
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+        runner->dir_fd = open(runner->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         runner_voice_start(runner);
+        runner_outputs_start(runner);
     }
     int err = runner->options.command ? start_child(runner)
                                       : add_output(runner, 0, STDIN_FILENO, STDOUT_FILENO, STREAM_STDOUT);
@@ -235,6 +238,7 @@ static void stop(struct runner *runner)
     runner->stopping = true;
     for (int i = 0; i < RUNNER_PUMPS; i++)
         pump_join(runner->pumps[i]);
+    runner_outputs_end(runner);
     delivery_free(&runner->delivery);
     watch_free(&runner->child_watch);
     watch_free(&runner->signal_watch);
@@ -245,6 +249,7 @@ static void stop(struct runner *runner)
     timer_free(&runner->notice_timer);
     timer_free(&runner->foreground_timer);
     runner_voice_end(runner);
+    close_fd(&runner->dir_fd);
     recorder_free(&runner->recorder);
     resume_finish(&runner->resume, resume_wait_ms(runner));
     pool_free(&runner->pool);
@@ -285,7 +290,9 @@ static int settle_spool(struct runner *runner)
             runner,
             "%s%s%s%s%s; it stays in %s, and the next `runnel wrap` for this server delivers it, or: runnel wrap%s "
             "--resume %s",
-            runner->unreached ? runner->options.server.url : "not all of the log is delivered",
+            runner->unreached      ? runner->options.server.url
+            : runner->outputs_wait ? "not all of what it has left is delivered"
+                                   : "not all of the log is delivered",
             runner->unreached ? " was not reached, so the log is not delivered" : "", has_reason ? " (" : "",
             has_reason ? buf_cstr(&runner->trouble) : "", has_reason ? ")" : "", runner->dir, again(runner), id);
     return ERR_UNAVAILABLE;

@@ -10,7 +10,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define SYNC_EVERY_MS   1000
 #define KILL_AGAIN_MS   200
 #define TELL_WAITING_MS 2000
 
@@ -200,25 +199,11 @@ void runner_signal_came(void *arg, unsigned events)
 
 // --- The recorder
 
-static void sync_soon(struct runner *runner)
-{
-    if (!timer_active(runner->sync_timer) && !runner->sync.running)
-        timer_start(runner->sync_timer, SYNC_EVERY_MS);
-}
-
-static int save_run(struct runner *runner)
-{
-    int err = run_file_save(&runner->run, runner->dir, false);
-    runner->run_file_saves++;
-    sync_soon(runner);
-    return err;
-}
-
 static void on_spooled(void *arg)
 {
     struct runner *runner = arg;
     delivery_spooled(runner->delivery);
-    sync_soon(runner);
+    runner_sync_soon(runner);
 }
 
 static void on_waiting(void *arg)
@@ -265,10 +250,10 @@ static void on_finished(void *arg, int err)
         snprintf(runner->run.status, sizeof(runner->run.status), "cancelled");
     add_details(runner);
     // It is saved before the server hears of it. If we are killed now, the next process must report the same outcome.
-    err = save_run(runner);
+    err = runner_save_run(runner);
     if (err < 0)
         runner_warn(runner, "the outcome could not be saved: %s", strerror(-err));
-    delivery_complete(runner->delivery);
+    runner_outputs_complete(runner);
     if (runner->options.give_up_unreached && !delivery_reached(runner->delivery))
         timer_start(runner->unreached_timer, RUNNER_UNREACHED_WAIT_MS);
     timer_start(runner->notice_timer, TELL_WAITING_MS);
@@ -276,6 +261,16 @@ static void on_finished(void *arg, int err)
 }
 
 const struct recorder_events runner_recorder_events = {on_spooled, on_waiting, runner_added, on_finished};
+
+// Unless somebody has said how long, an upload that moves on is waited for.
+void runner_patience_due(void *arg)
+{
+    struct runner *runner = arg;
+    if (runner->options.give_up_unreached && runner_outputs_move(runner))
+        timer_start(runner->patience_timer, runner->options.deliver_wait_ms);
+    else
+        runner_patience_ended(runner);
+}
 
 void runner_patience_ended(void *arg)
 {
@@ -297,10 +292,13 @@ void runner_unreached(void *arg)
 void runner_tell_waiting(void *arg)
 {
     const struct runner *runner = arg;
+    CLEANUP(buf_release) struct buf what = {0};
     uint64_t lag = delivery_lag(runner->delivery);
-    runner_notice(runner,
-                  "the job has ended; waiting for the server to take %llu more record%s (Ctrl-C leaves them on disk)",
-                  (unsigned long long)lag, lag == 1 ? "" : "s");
+    if (lag > 0 || !runner->outputs_wait)
+        buf_printf(&what, "%llu more record%s", (unsigned long long)lag, lag == 1 ? "" : "s");
+    runner_outputs_append(runner, &what);
+    runner_notice(runner, "the job has ended; waiting for the server to take %s (Ctrl-C leaves them on disk)",
+                  buf_cstr(&what));
 }
 
 // --- The delivery
@@ -309,6 +307,7 @@ static void on_acked(void *arg)
 {
     struct runner *runner = arg;
     recorder_room(runner->recorder);
+    runner_outputs_go_on(runner);
     // The server can be reached, so it may get what earlier runs have left, too.
     if (!runner->resume_begun)
         runner->resume = resume_start(&runner->options);
@@ -318,7 +317,7 @@ static void on_acked(void *arg)
 static void on_changed(void *arg)
 {
     struct runner *runner = arg;
-    int err = save_run(runner);
+    int err = runner_save_run(runner);
     if (err < 0)
         runner_warn(runner, "the state of the run could not be saved: %s", strerror(-err));
     runner->told_away = false;
@@ -380,49 +379,3 @@ static void on_ended(void *arg, int err, const char *text)
 
 const struct delivery_events runner_delivery_events = {on_acked,     on_changed, on_cancel,
                                                        on_delivered, on_trouble, on_ended};
-
-// --- Durability
-
-static void sync_work(struct job *job)
-{
-    struct sync_job *sync = CONTAINER_OF(job, struct sync_job, job);
-    const struct runner *runner = sync->runner;
-    sync->err = 0;
-    if (sync->run_file_synced != sync->run_file_saves)
-        sync->err = run_file_sync(runner->dir);
-    if (sync->err == 0)
-        sync->err = spool_sync(runner->spool);
-}
-
-static void sync_done(struct job *job)
-{
-    struct sync_job *sync = CONTAINER_OF(job, struct sync_job, job);
-    struct runner *runner = sync->runner;
-    sync->running = false;
-    if (runner->stopping)
-        return;
-    if (sync->err < 0) {
-        // The spool knows about the failure and refuses to go on, which ends the recording.
-        runner_warn(runner, "the spool cannot be made durable: %s", strerror(-sync->err));
-        return;
-    }
-    sync->run_file_synced = sync->run_file_saves;
-    recorder_room(runner->recorder); // the spool may have been trimmed
-    bool all_synced =
-        spool_synced(runner->spool) == spool_next(runner->spool) && sync->run_file_synced == runner->run_file_saves;
-    if (!all_synced || !runner->recorded)
-        timer_start(runner->sync_timer, SYNC_EVERY_MS);
-}
-
-void runner_sync(void *arg)
-{
-    struct runner *runner = arg;
-    runner->sync.runner = runner;
-    runner->sync.run_file_saves = runner->run_file_saves;
-    runner->sync.job.reply_to = runner->loop;
-    runner->sync.job.work = sync_work;
-    runner->sync.job.done = sync_done;
-    runner->sync.running = pool_submit(runner->pool, &runner->sync.job) == 0;
-    if (!runner->sync.running)
-        timer_start(runner->sync_timer, SYNC_EVERY_MS);
-}

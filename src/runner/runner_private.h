@@ -7,6 +7,7 @@
 
 #include "loop/pool.h"
 #include "runner/delivery.h"
+#include "runner/outputs.h"
 #include "runner/process/process.h"
 #include "runner/process/signals.h"
 #include "runner/process/terminal.h"
@@ -59,16 +60,19 @@ struct runner {
     bool recorded; // the recorder has finished
     int record_err;
     bool sealed;
-    bool unreached;      // at the end: the server was never reached
-    int delivery_err;    // why it can never be delivered; 0: it may still be
-    struct voice *voice; // or NULL
-    int dir_fd;          // of the folder that the voice is in
-    bool killing_rest;   // it was cancelled and has ended, and what it has started has not
-    bool stopping;       // the loop has ended; mail that still comes is ignored
-    struct buf trouble;  // what went wrong in the last attempt, for people
-    bool told_away;      // people were told that the server cannot be reached
-    bool impatient;      // do not wait for the server any more
-    bool pass_failed;    // not all of the output could be passed on
+    bool unreached;          // at the end: the server was never reached
+    int delivery_err;        // why it can never be delivered; 0: it may still be
+    struct voice *voice;     // or NULL
+    int dir_fd;              // of the run's folder, for a command; or -1
+    struct outputs *outputs; // they are being uploaded; or NULL
+    bool outputs_wait;       // there are some, and `complete` waits for them
+    uint64_t outputs_moved;  // how much was sent when the patience was last looked at
+    bool killing_rest;       // it was cancelled and has ended, and what it has started has not
+    bool stopping;           // the loop has ended; mail that still comes is ignored
+    struct buf trouble;      // what went wrong in the last attempt, for people
+    bool told_away;          // people were told that the server cannot be reached
+    bool impatient;          // do not wait for the server any more
+    bool pass_failed;        // not all of the output could be passed on
 };
 
 // runner_notice.c
@@ -87,13 +91,27 @@ void runner_output_lost(void *arg, enum record_stream stream, int err);
 void runner_child_ended(void *arg, unsigned events);
 void runner_signal_came(void *arg, unsigned events);
 void runner_kill_child(void *arg);
-void runner_sync(void *arg);
 void runner_patience_ended(void *arg);
+void runner_patience_due(void *arg); // by its time, and not by somebody
 void runner_unreached(void *arg);
 void runner_tell_waiting(void *arg);
 
+// runner_sync.c
+int runner_save_run(struct runner *runner); // the run file; durable with the next sync
+void runner_sync_soon(struct runner *runner);
+void runner_sync(void *arg); // of a timer
+
+// runner_outputs.c
+void runner_outputs_start(struct runner *runner);    // makes the folder
+void runner_outputs_complete(struct runner *runner); // the outcome is saved: uploads them, then completes the log
+void runner_outputs_go_on(struct runner *runner);    // the server was heard of
+void runner_outputs_end(struct runner *runner);
+bool runner_outputs_move(struct runner *runner); // since the last look
+// Text for people: what is waited for.
+void runner_outputs_append(const struct runner *runner, struct buf *out);
+
 // runner_voice.c
-#define RUNNER_VARIABLES 5
+#define RUNNER_VARIABLES 6
 struct runner_environment {
     char **all; // NULL-terminated
     char *ours[RUNNER_VARIABLES];

@@ -1,9 +1,6 @@
 // What a job under `wrap` knows of its run: variables, and a socket by which it speaks to its own log.
 #include "runner/runner_private.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #define VOICE "voice"
 
 static void said(void *arg, const struct record *record)
@@ -36,7 +33,6 @@ void runner_added(void *arg)
 
 void runner_voice_start(struct runner *runner)
 {
-    runner->dir_fd = open(runner->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     // Without it the job runs all the same.
     if (runner->dir_fd >= 0 &&
         voice_new(runner->loop, runner->dir_fd, VOICE, &voice_events, runner, &runner->voice) < 0)
@@ -47,7 +43,6 @@ void runner_voice_end(struct runner *runner)
 {
     voice_drain(runner->voice);
     voice_free(&runner->voice);
-    close_fd(&runner->dir_fd);
 }
 
 static bool is_named(const char *variable, const char *assignment)
@@ -62,10 +57,11 @@ struct runner_environment runner_environment_make(const struct runner *runner)
     CLEANUP(free_ptr) char *dir = realpath(runner->dir, NULL);
     CLEANUP(free_ptr)
     char *socket = runner->voice ? voice_address(dir ? dir : runner->dir, runner->dir_fd, VOICE) : NULL;
-    struct runner_environment environment = {.ours = {xasprintf("RUNNEL_EXECUTION_ID=%s", runner->run.execution_id),
-                                                      xasprintf("RUNNEL_URL=%s", runner->options.server.url),
-                                                      xstrdup("RUNNEL_BATCH_ID="), xstrdup("RUNNEL_ATTEMPT=1"),
-                                                      xasprintf("RUNNEL_SOCKET=%s", socket ? socket : "")}};
+    struct runner_environment environment = {
+        .ours = {xasprintf("RUNNEL_EXECUTION_ID=%s", runner->run.execution_id),
+                 xasprintf("RUNNEL_URL=%s", runner->options.server.url), xstrdup("RUNNEL_BATCH_ID="),
+                 xstrdup("RUNNEL_ATTEMPT=1"), xasprintf("RUNNEL_SOCKET=%s", socket ? socket : ""),
+                 xasprintf("RUNNEL_OUTPUTS=%s/" OUTPUTS_FOLDER, dir ? dir : runner->dir)}};
     size_t count = 0, capacity = RUNNER_VARIABLES + 1;
     for (char *const *variable = environ; *variable; variable++)
         capacity++;

@@ -216,6 +216,8 @@ bool runtime_choose(const struct runtimes *runtimes, const struct script *script
         ret->version = version_of_program(runtimes, shebang_program(script->text));
         return true;
     }
+    if (wanted.len == 0 && str_starts(script->text, STR("\177ELF")))
+        return true; // a program that the kernel knows
     if (wanted.len == 0)
         wanted = kind_of_ending(script->name);
     ret->runtime = find_runtime(runtimes, wanted);
@@ -236,7 +238,7 @@ bool runtime_choose(const struct runtimes *runtimes, const struct script *script
 const char *runtime_program(const struct script *script)
 {
     struct str wanted = str_of(script->wanted);
-    if (wanted.len == 0 && str_starts(script->text, STR("#!")))
+    if (wanted.len == 0 && (str_starts(script->text, STR("#!")) || str_starts(script->text, STR("\177ELF"))))
         return "";
     if (wanted.len == 0)
         wanted = kind_of_ending(script->name);

@@ -31,7 +31,7 @@ struct script {
 const char *runtime_program(const struct script *script);
 
 struct runtime_choice {
-    const struct runtime *runtime; // NULL: it begins with "#!" and is run as it is
+    const struct runtime *runtime; // NULL: it begins with "#!", or is a binary, and is run as it is
     const char *version;           // for people; NULL: not known
 };
 // Returns false if none fits; *ret_reason then says so, and which there are.

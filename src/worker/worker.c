@@ -2,6 +2,7 @@
 #include "util/clock.h"
 #include "util/file.h"
 #include "util/id.h"
+#include "worker/cache.h"
 #include "worker/worker_private.h"
 
 #include <errno.h>
@@ -42,14 +43,14 @@ static void take_job(struct worker *worker, const json_t *message, const char *i
 {
     CLEANUP(free_ptr) char *dir = xasprintf("%s/%s", worker->spools, id);
     bool retry_on_lost = json_is_true(json_object_get(message, "retry_on_lost"));
-    const json_t *secrets = json_object_get(message, "secrets");
-    CLEANUP(close_fd) int secrets_fd = -1;
     int control = -1;
+    if (worker_inputs_wanted(message)) {
+        worker_job_fetching(worker, message, id, epoch, retry_on_lost);
+        return;
+    }
     int err = make_folder(worker, message, dir);
-    if (err == 0 && secrets)
-        err = job_secrets_pass(secrets, &secrets_fd);
     if (err == 0)
-        err = spawner_ask(&worker->spawner, dir, secrets_fd, &control);
+        err = worker_job_spawn(worker, dir, json_object_get(message, "secrets"), &control);
     struct worker_job *job = err == 0 ? worker_job_new(worker, id, epoch, retry_on_lost) : NULL;
     if (job) {
         worker_job_spawned(job, control);
@@ -58,8 +59,7 @@ static void take_job(struct worker *worker, const json_t *message, const char *i
     close_fd(&control);
     if (err != ERR_CONFLICT)
         dir_remove_all(dir);
-    worker_job_give_back(worker, id, epoch,
-                         err == ERR_CONFLICT ? "a folder of its name is in the way" : error_text(err));
+    worker_job_give_back(worker, id, epoch, worker_no_folder(err));
 }
 
 // By the time that it is here, the server may have found it lost.
@@ -231,7 +231,11 @@ static int take_folder(struct worker *worker)
     worker->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (worker->lock_fd < 0)
         return -errno;
-    return flock(worker->lock_fd, LOCK_EX | LOCK_NB) < 0 ? ERR_CONFLICT : 0;
+    if (flock(worker->lock_fd, LOCK_EX | LOCK_NB) < 0)
+        return ERR_CONFLICT;
+    CLEANUP(free_ptr) char *cache = xasprintf("%s/cache", worker->options.state_dir);
+    uint64_t cache_max = worker->options.cache_max ? worker->options.cache_max : CACHE_BYTES_MAX;
+    return cache_open(cache, cache_max, &worker->cache);
 }
 
 // The users of jobs must get through to the jobs' folders. Nothing else here is for them to read.
@@ -306,6 +310,7 @@ static void stop(struct worker *worker, struct service *service)
     watch_free(&service->signal_watch);
     watch_free(&service->spawner_watch);
     pool_free(&worker->pool);
+    pool_free(&worker->transfers);
     if (worker->loop)
         loop_deliver(worker->loop);
     map_each(&worker->jobs, free_job, NULL);
@@ -315,6 +320,7 @@ static void stop(struct worker *worker, struct service *service)
     spawner_stop(&worker->spawner);
     map_release(&worker->jobs);
     worker_release_offer(worker);
+    cache_free(&worker->cache);
     close_fd(&worker->lock_fd);
     buf_release(&worker->given_back);
     free(worker->spools);

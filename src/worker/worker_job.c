@@ -92,6 +92,8 @@ void worker_job_detach(struct worker_job *job)
     deferred_cancel(&job->turn);
     leftover_free(&job->clearing);
     control_free(&job->control);
+    worker_inputs_free(&job->inputs);
+    outputs_free(&job->outputs);
     delivery_free(&job->delivery);
 }
 
@@ -209,7 +211,9 @@ static void on_changed(void *arg)
 
 static void on_cancel(void *arg, const char *reason, uint64_t grace_ms)
 {
-    cancel(arg, reason, grace_ms);
+    struct worker_job *job = arg;
+    outputs_give_up(job->outputs, "the execution was cancelled while it was uploaded");
+    cancel(job, reason, grace_ms);
 }
 
 static void on_delivered(void *arg)
@@ -459,7 +463,7 @@ static void ended(struct worker_job *job)
     run_file_save(&job->run, job->dir, false); // saved before the server hears of it, so it cannot become another one
     if (!job->delivery)
         begin_delivery(job);
-    delivery_complete(job->delivery);
+    worker_job_complete(job);
     timer_start(job->sync_timer, SYNC_AFTER_MS);
     turn_soon(job);
 }
@@ -497,12 +501,14 @@ static const struct control_events control_events = {heard, gone};
 
 // --- Its beginning here
 
-struct worker_job *worker_job_new(struct worker *worker, const char *id, uint64_t epoch, bool retry_on_lost)
+static struct worker_job *make(struct worker *worker, const char *id, uint64_t epoch, bool retry_on_lost)
 {
     struct worker_job *job = xcalloc(1, sizeof(*job));
     job->worker = worker;
+    job->state = JOB_STARTING;
     job->id = xstrdup(id);
     job->dir = xasprintf("%s/%s", worker->spools, id);
+    job->dir_fd = -1;
     job->epoch = epoch;
     job->retry_on_lost = retry_on_lost;
     job->adopting = timer_new(worker->loop, on_adopt, job);
@@ -511,11 +517,57 @@ struct worker_job *worker_job_new(struct worker *worker, const char *id, uint64_
     job->settle_timer = timer_new(worker->loop, on_settle, job);
     deferred_init(&job->turn, on_turn);
     map_insert(&worker->jobs, &job->node, str_of(job->id));
+    return job;
+}
+
+static bool open_folder(struct worker_job *job)
+{
     job->dir_fd = open(job->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (job->dir_fd < 0) {
-        worker_job_free(job);
-        return NULL;
+    return job->dir_fd >= 0;
+}
+
+struct worker_job *worker_job_new(struct worker *worker, const char *id, uint64_t epoch, bool retry_on_lost)
+{
+    struct worker_job *job = make(worker, id, epoch, retry_on_lost);
+    if (open_folder(job))
+        return job;
+    worker_job_free(job);
+    return NULL;
+}
+
+int worker_job_spawn(struct worker *worker, const char *dir, const json_t *secrets, int *ret_control)
+{
+    CLEANUP(close_fd) int secrets_fd = -1;
+    int err = secrets ? job_secrets_pass(secrets, &secrets_fd) : 0;
+    return err < 0 ? err : spawner_ask(&worker->spawner, dir, secrets_fd, ret_control);
+}
+
+static void on_prepared(void *arg, int err, const json_t *secrets)
+{
+    struct worker_job *job = arg;
+    int control = -1;
+    if (err == 0)
+        err = open_folder(job) ? worker_job_spawn(job->worker, job->dir, secrets, &control) : -errno;
+    worker_inputs_free(&job->inputs); // the secrets, too
+    if (err == 0) {
+        job->state = JOB_STARTING;
+        worker_job_spawned(job, control);
+        return;
     }
+    if (err != ERR_CONFLICT)
+        dir_remove_all(job->dir);
+    worker_job_give_back(job->worker, job->id, job->epoch, worker_no_folder(err));
+    worker_job_end(job);
+}
+
+static const struct worker_inputs_events inputs_events = {on_prepared, on_end};
+
+struct worker_job *worker_job_fetching(struct worker *worker, const json_t *message, const char *id, uint64_t epoch,
+                                       bool retry_on_lost)
+{
+    struct worker_job *job = make(worker, id, epoch, retry_on_lost);
+    job->state = JOB_FETCHING;
+    job->inputs = worker_inputs_new(worker, message, job->dir, &inputs_events, job);
     return job;
 }
 

@@ -6,6 +6,7 @@
 #include "runner/job/control.h"
 #include "runner/job_file.h"
 #include "runner/job_secrets.h"
+#include "runner/outputs.h"
 #include "runner/spawner.h"
 #include "runner/worker_link.h"
 #include "util/map.h"
@@ -14,6 +15,8 @@
 
 #define WORKER_ID_MAX 128
 
+struct cache;
+struct worker_inputs;
 #define ENGINE_SOCKETS_MAX 4
 
 // The container engine of this machine, which may come and go.
@@ -38,6 +41,8 @@ struct worker {
     struct spawner spawner;
     struct loop *loop;
     struct pool *pool;
+    struct cache *cache;    // of inputs
+    struct pool *transfers; // for files, so that they keep nothing else waiting; made when there first is one
     struct worker_link *link;
     struct runtimes runtimes;
     unsigned slots;
@@ -61,9 +66,11 @@ struct worker {
 
 // The life of a job here. Its runner may be older than this worker.
 //
+//   fetching ──its inputs are there, or cannot be had──▶ starting
 //   starting ──started──▶ running ──its runner has gone──▶ ended ──sealed──▶ (removed)
 //       └── its runner was never there: given back       └──▶ kept: nobody takes its log
 enum worker_job_state {
+    JOB_FETCHING, // its inputs come; it has no folder of its name yet
     JOB_STARTING, // its runner was asked for
     JOB_RUNNING,  // it has a runner; what the runner records is delivered
     JOB_ENDED,    // the rest is delivered, and how it ended
@@ -82,8 +89,10 @@ struct worker_job {
     struct spool *spool;
     struct control *control;
     struct delivery *delivery;
-    bool delivered; // the server has everything and has sealed it
-    int refused;    // why the server will never take it; 0: it may
+    struct worker_inputs *inputs; // what it takes is being fetched; or NULL
+    struct outputs *outputs;      // what it has left is being uploaded; or NULL
+    bool delivered;               // the server has everything and has sealed it
+    int refused;                  // why the server will never take it; 0: it may
     bool told_trouble;
     uint64_t notice_end;    // what the runner was asked to tell; 0: nothing
     uint64_t acked;         // what the runner was told
@@ -102,6 +111,11 @@ struct worker_job {
 // --- worker_job.c
 // For a folder that has job.json. Returns NULL if it cannot be opened. `control_fd` as in spawner_ask; taken over.
 struct worker_job *worker_job_new(struct worker *worker, const char *id, uint64_t epoch, bool retry_on_lost);
+// The same before there is a folder: first its inputs are fetched.
+struct worker_job *worker_job_fetching(struct worker *worker, const json_t *message, const char *id, uint64_t epoch,
+                                       bool retry_on_lost);
+// Asks for the runner of the job in that folder. `secrets` may be NULL. Returns 0 or -errno.
+int worker_job_spawn(struct worker *worker, const char *dir, const json_t *secrets, int *ret_control);
 void worker_job_spawned(struct worker_job *job, int control_fd);
 // For a job of an earlier worker: asks its runner, or delivers what is left. Returns false if nothing of it was ever
 // run.
@@ -113,9 +127,45 @@ void worker_job_free(struct worker_job *job);
 // It was not begun and will never be, here: it goes back to the server, with the reason.
 void worker_job_give_back(struct worker *worker, const char *id, uint64_t epoch, const char *reason);
 
+// --- worker_outputs.c
+// All that it wrote is in the spool, and how it ended is saved: uploads what it has left, and then completes its log.
+void worker_job_complete(struct worker_job *job);
+struct pool *worker_transfers(struct worker *worker); // NULL if it cannot be made
+
+// --- worker_inputs.c
+#define INPUTS_PREFIX ".inputs." // of a folder that is being made
+bool worker_inputs_wanted(const json_t *message);
+struct worker_inputs_events { // both may free it
+    // The job's folder is as its runner wants it; or why there is none. `secrets` are those of the message.
+    void (*prepared)(void *arg, int err, const json_t *secrets);
+    void (*refused)(void *arg); // the server does not want the job from us any more
+};
+// Fetches what the message names, and makes the folder `dir` of the job; tries again as long as the server is away.
+struct worker_inputs *worker_inputs_new(struct worker *worker, const json_t *message, const char *dir,
+                                        const struct worker_inputs_events *events, void *arg);
+void worker_inputs_free(struct worker_inputs **inputs);
+
+// --- worker_hold.c
+struct worker_hold;
+struct worker_hold_events {
+    void (*cancelled)(void *arg, const char *reason); // may be NULL
+    void (*refused)(void *arg);                       // the server will never take anything of it. May free the hold
+};
+// `message` has a producer, too. It must not be freed within `cancelled`.
+struct worker_hold *worker_hold_new(struct worker *worker, const json_t *message,
+                                    const struct worker_hold_events *events, void *arg);
+void worker_hold_free(struct worker_hold **hold);
+
 // --- worker_spec.c
 // Makes the folder of a job from the server's frame: job.json and the script. After a failure nothing is left of it.
 int worker_spec_write(struct worker *worker, const json_t *message, const char *dir);
+const char *worker_no_folder(int err);                                // why a job is given back: what failed of these
+int worker_spec_folder(const struct worker *worker, const char *dir); // makes it. ERR_CONFLICT: it is there
+// Writes into a folder that has the inputs already. `refusal`: why it cannot be run; else NULL.
+struct worker_refusal {
+    const char *reason, *status; // status: NULL: failed
+};
+int worker_spec_finish(struct worker *worker, const json_t *message, int dir_fd, const struct worker_refusal *refusal);
 
 // --- worker_offer.c
 int worker_find_offer(struct worker *worker); // what this machine has: runtimes, user, confinement

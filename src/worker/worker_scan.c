@@ -30,6 +30,13 @@ static void find(struct worker *worker, const char *id)
     dir_remove_all(dir);
 }
 
+// The server hands that job out again, as nobody says that he has it.
+static void remove_begun(const struct worker *worker, const char *name)
+{
+    CLEANUP(free_ptr) char *dir = xasprintf("%s/%s", worker->spools, name);
+    dir_remove_all(dir);
+}
+
 void worker_scan(struct worker *worker)
 {
     struct dirent **names = NULL;
@@ -37,6 +44,8 @@ void worker_scan(struct worker *worker)
     // Ids sort by time, so the oldest comes first.
     int count = scandir(worker->spools, &names, NULL, alphasort);
     for (int i = 0; i < count; i++) {
+        if (strncmp(names[i]->d_name, INPUTS_PREFIX, strlen(INPUTS_PREFIX)) == 0)
+            remove_begun(worker, names[i]->d_name);
         if (id_execution_valid(str_of(names[i]->d_name)))
             find(worker, names[i]->d_name);
         free(names[i]);

@@ -1,5 +1,6 @@
 // Makes the folder of a job from what the server asks for.
 #include "runner/runner.h"
+#include "util/beneath.h"
 #include "util/file.h"
 #include "util/id.h"
 #include "worker/worker_private.h"
@@ -11,6 +12,7 @@
 
 #define TIMEOUT_MAX_S 31536000.0
 #define STDIN_FILE    "stdin"
+#define SCRIPT_HEAD   4096
 
 static const char *text(const json_t *root, const char *name)
 {
@@ -54,47 +56,103 @@ static int write_file(int folder, const char *name, struct str content, mode_t m
 
 static int put_script(const struct worker *worker, int dir_fd, const char *name, struct str content)
 {
-    if (mkdirat(dir_fd, JOB_WORK, 0700) < 0)
+    if (mkdirat(dir_fd, JOB_WORK, 0700) < 0 && errno != EEXIST)
         return -errno;
     CLEANUP(close_fd) int folder = openat(dir_fd, JOB_WORK, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return folder < 0 ? -errno : write_file(folder, name, content, 0700, worker);
 }
 
-// A script that cannot be run here is no error: its log says so.
-static int add_script(const struct worker *worker, const json_t *spec, int dir_fd, json_t *root)
+struct order_script {
+    struct script script;
+    bool is_inline; // it came with the order; else it is an input, and is there already
+    char head[SCRIPT_HEAD];
+};
+
+// The beginning of a script that has travelled as an input: its first line says what runs it.
+static void read_head(int dir_fd, const char *name, char *head, size_t size, size_t *ret_len)
 {
-    const json_t *content = json_object_get(spec, "script");
-    struct script script = {.wanted = text(spec, "runtime"),
-                            .name = script_name(spec),
-                            .text = str_n(json_string_value(content), json_string_length(content))};
+    CLEANUP(free_ptr) char *path = xasprintf(JOB_WORK "/%s", name);
+    CLEANUP(close_fd) int fd = beneath_open(dir_fd, path, O_RDONLY | O_NONBLOCK, 0);
+    ssize_t got = fd < 0 ? 0 : pread(fd, head, size, 0);
+    *ret_len = got > 0 ? (size_t)got : 0;
+}
+
+// In a folder of the worker's machine, the script is not where the job runs.
+static void add_script_argument(const struct worker *worker, const json_t *spec, const json_t *root, const char *name,
+                                bool as_program)
+{
+    CLEANUP(free_ptr) char *spools = realpath(worker->spools, NULL);
+    const char *prefix = as_program ? "./" : "";
+    CLEANUP(free_ptr)
+    char *path = text(spec, "cwd") ? xasprintf("%s/%s/" JOB_WORK "/%s", spools ? spools : worker->spools,
+                                               text(root, "execution_id"), name)
+                                   : xasprintf("%s%s", prefix, name);
+    json_array_append_new(json_object_get(root, "argv"), json_string(path));
+}
+
+// A script that cannot be run here is no error: its log says so.
+static bool choose_program(const struct worker *worker, const json_t *spec, json_t *root, const struct script *script)
+{
     struct runtime_choice choice;
     CLEANUP(buf_release) struct buf reason = {0};
     json_t *argv = json_object_get(root, "argv");
-    if (!runtime_choose(&worker->runtimes, &script, &choice, &reason)) {
+    if (!runtime_choose(&worker->runtimes, script, &choice, &reason)) {
         set(root, "refusal", buf_cstr(&reason));
-        return 0;
+        return false;
     }
     set(root, "runtime_version", choice.version);
-    if (choice.runtime) {
+    if (choice.runtime)
         json_array_append_new(argv, json_string(choice.runtime->path));
-        json_array_append_new(argv, json_string(script.name));
-    } else {
-        CLEANUP(free_ptr) char *path = xasprintf("./%s", script.name);
-        json_array_append_new(argv, json_string(path));
-    }
+    add_script_argument(worker, spec, root, script->name, !choice.runtime);
     append_texts(argv, json_object_get(spec, "args"));
-    return put_script(worker, dir_fd, script.name, script.text);
+    return true;
+}
+
+static int add_script(const struct worker *worker, const json_t *spec, int dir_fd, json_t *root,
+                      const struct order_script *order)
+{
+    const struct script *script = &order->script;
+    bool chosen = choose_program(worker, spec, root, script);
+    return chosen && order->is_inline ? put_script(worker, dir_fd, script->name, script->text) : 0;
+}
+
+static bool is_input(const json_t *spec, const char *name)
+{
+    const json_t *inputs = json_object_get(spec, "inputs");
+    for (size_t i = 0; i < json_array_size(inputs) && name; i++) {
+        const char *input = text(json_array_get(inputs, i), "name");
+        if (input && strcmp(input, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+// Returns false if there is none: a command is to be run.
+static bool find_script(const json_t *spec, int dir_fd, struct order_script *ret)
+{
+    const json_t *content = json_object_get(spec, "script");
+    ret->script.wanted = text(spec, "runtime");
+    ret->is_inline = json_is_string(content);
+    if (ret->is_inline) {
+        ret->script.name = script_name(spec);
+        ret->script.text = str_n(json_string_value(content), json_string_length(content));
+        return true;
+    }
+    ret->script.name = text(spec, "script_filename");
+    if (json_array_size(json_object_get(spec, "command")) > 0 || !is_input(spec, ret->script.name))
+        return false;
+    ret->script.text.data = ret->head;
+    read_head(dir_fd, ret->script.name, ret->head, sizeof(ret->head), &ret->script.text.len);
+    return true;
 }
 
 // In a container: with the interpreter that its image has under the usual name.
-static int add_script_inside(const struct worker *worker, const json_t *spec, int dir_fd, json_t *root)
+static int add_script_inside(const struct worker *worker, const json_t *spec, int dir_fd, json_t *root,
+                             const struct order_script *order)
 {
-    const json_t *content = json_object_get(spec, "script");
-    struct script script = {.wanted = text(spec, "runtime"),
-                            .name = script_name(spec),
-                            .text = str_n(json_string_value(content), json_string_length(content))};
-    const char *program = runtime_program(&script);
-    CLEANUP(free_ptr) char *path = xasprintf(JOB_INSIDE JOB_WORK "/%s", script.name);
+    const struct script *script = &order->script;
+    const char *program = runtime_program(script);
+    CLEANUP(free_ptr) char *path = xasprintf(JOB_INSIDE JOB_WORK "/%s", script->name);
     json_t *argv = json_object_get(root, "argv");
     if (!program) {
         set(root, "refusal",
@@ -106,20 +164,21 @@ static int add_script_inside(const struct worker *worker, const json_t *spec, in
         json_array_append_new(argv, json_string(program));
     json_array_append_new(argv, json_string(path));
     append_texts(argv, json_object_get(spec, "args"));
-    return put_script(worker, dir_fd, script.name, script.text);
+    return order->is_inline ? put_script(worker, dir_fd, script->name, script->text) : 0;
 }
 
 static int add_container(const struct worker *worker, const json_t *spec, int dir_fd, json_t *root)
 {
     const struct worker_engine *engine = &worker->engine;
-    bool has_script = json_is_string(json_object_get(spec, "script"));
+    struct order_script order;
+    bool has_script = find_script(spec, dir_fd, &order);
     json_t *argv = json_object_get(root, "argv");
     json_object_set_new(root, "container",
                         json_pack("{s:s, s:s, s:s, s:s, s:b}", "image", text(spec, "image"), "socket",
                                   engine->sockets[engine->at], "user", engine->user, "folder", engine->folder,
                                   "program", has_script));
     if (has_script)
-        return add_script_inside(worker, spec, dir_fd, root);
+        return add_script_inside(worker, spec, dir_fd, root, &order);
     append_texts(argv, json_object_get(spec, "command"));
     append_texts(argv, json_object_get(spec, "args"));
     return 0;
@@ -127,10 +186,11 @@ static int add_container(const struct worker *worker, const json_t *spec, int di
 
 static int add_program(const struct worker *worker, const json_t *spec, int dir_fd, json_t *root)
 {
+    struct order_script order;
     if (text(spec, "image"))
         return add_container(worker, spec, dir_fd, root);
-    if (json_is_string(json_object_get(spec, "script")))
-        return add_script(worker, spec, dir_fd, root);
+    if (find_script(spec, dir_fd, &order))
+        return add_script(worker, spec, dir_fd, root, &order);
     json_t *argv = json_object_get(root, "argv");
     append_texts(argv, json_object_get(spec, "command"));
     append_texts(argv, json_object_get(spec, "args"));
@@ -242,9 +302,10 @@ static void add_cwd(const json_t *spec, json_t *root)
 static json_t *describe(const struct worker *worker, const json_t *message)
 {
     CLEANUP(free_ptr) char *producer = xasprintf("job-%016llx", (unsigned long long)random_u64());
+    const char *given = text(message, "producer"); // of ours, with which it was held while its inputs came
     json_t *root = json_object();
     set(root, "execution_id", text(message, "execution_id"));
-    set(root, "producer", producer);
+    set(root, "producer", given ? given : producer);
     set(root, "url", worker->options.server.url);
     set(root, "incarnation", worker->incarnation);
     set(root, "batch_id", text(message, "batch_id"));
@@ -254,7 +315,19 @@ static json_t *describe(const struct worker *worker, const json_t *message)
     return root;
 }
 
-static int write_folder(struct worker *worker, const json_t *message, int dir_fd)
+static int write_program(struct worker *worker, const json_t *message, int dir_fd, json_t *root, const char *refusal)
+{
+    const json_t *spec = json_object_get(message, "spec");
+    json_object_set_new(root, "argv", json_array());
+    if (refusal) {
+        set(root, "refusal", refusal);
+        return 0;
+    }
+    int err = add_program(worker, spec, dir_fd, root);
+    return err < 0 ? err : add_stdin(worker, spec, dir_fd, root);
+}
+
+int worker_spec_finish(struct worker *worker, const json_t *message, int dir_fd, const struct worker_refusal *refusal)
 {
     const json_t *spec = json_object_get(message, "spec");
     json_t *root = describe(worker, message);
@@ -266,25 +339,35 @@ static int write_folder(struct worker *worker, const json_t *message, int dir_fd
     add_cwd(spec, root);
     const char *result = text(spec, "result");
     json_object_set_new(root, "wants_result", json_boolean(result && strcmp(result, "json") == 0));
-    json_object_set_new(root, "argv", json_array());
-    const char *refusal = text(message, "refusal");
-    set(root, "refusal", refusal);
-    int err = refusal ? 0 : add_program(worker, spec, dir_fd, root);
-    if (err == 0)
-        err = add_stdin(worker, spec, dir_fd, root);
+    if (refusal)
+        set(root, "refusal_status", refusal->status);
+    int err = write_program(worker, message, dir_fd, root, refusal ? refusal->reason : text(message, "refusal"));
     if (err == 0)
         err = job_file_save(dir_fd, root); // the last file: a folder without it is not a job's
     json_decref(root);
     return err;
 }
 
-int worker_spec_write(struct worker *worker, const json_t *message, const char *dir)
+const char *worker_no_folder(int err)
+{
+    return err == ERR_CONFLICT ? "a folder of its name is in the way" : error_text(err);
+}
+
+int worker_spec_folder(const struct worker *worker, const char *dir)
 {
     // Another user gets through this folder and sees only what belongs to it.
     if (mkdir(dir, worker->has_user ? 0711 : 0700) < 0)
         return errno == EEXIST ? ERR_CONFLICT : -errno;
+    return 0;
+}
+
+int worker_spec_write(struct worker *worker, const json_t *message, const char *dir)
+{
+    int err = worker_spec_folder(worker, dir);
+    if (err < 0)
+        return err;
     CLEANUP(close_fd) int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int err = dir_fd < 0 ? -errno : write_folder(worker, message, dir_fd);
+    err = dir_fd < 0 ? -errno : worker_spec_finish(worker, message, dir_fd, NULL);
     if (err < 0)
         dir_remove_all(dir);
     return err;

@@ -1,7 +1,7 @@
 """`runnel run`, its batches, `wait`, `retry` and `batch`, with a worker that a test drives."""
 
+import hashlib
 import json
-import os
 
 import pytest
 from support.cli import Cli
@@ -48,7 +48,9 @@ def test_a_script_travels_with_its_arguments(own_server, tmp_path):
     id = cli.ok("run", "-d", "--runtime", "python:3.11", "--label", "a,b", script, "x", "y").text().strip()
     with JobWorker(own_server, runtimes=["python:3.11"], labels=["a", "b"]) as worker:
         spec = worker.take().end().spec
-    assert spec["script"] == "print('hi')\n" and spec["script_filename"] == "work.py" and spec["args"] == ["x", "y"]
+    hash = hashlib.sha256(b"print('hi')\n").hexdigest()
+    assert spec["inputs"] == [{"name": "work.py", "sha256": hash, "size": 12, "mode": script.stat().st_mode & 0o777}]
+    assert spec["script_filename"] == "work.py" and spec["args"] == ["x", "y"] and spec.get("script") is None
     assert own_server.api().status(id)["status"] == "completed"
     missing = cli.run("run", tmp_path / "none.py")
     assert missing.code == 2 and b"there is no such script" in missing.err
@@ -67,7 +69,7 @@ def test_a_batch_has_a_job_for_each_file(house, tmp_path, quoted):
     id = cli.ok("run", script, "--batch", *patterns).text().strip()
     assert cli.ok("wait", id).text().startswith(f"{id}: 3/3 complete")
     found = api.get(f"/api/v1/batches/{id}/executions").json()["executions"]
-    assert sorted(api.messages(one["execution_id"])[-1] for one in found) == [os.path.realpath(f) for f in files]
+    assert sorted(api.messages(one["execution_id"])[-1] for one in found) == [f.name for f in files]
 
 
 def test_a_batch_has_a_job_for_each_line_number_or_object(house):

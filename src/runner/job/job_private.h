@@ -126,7 +126,8 @@ struct job_environment {
     char **all; // NULL-terminated; the first ones are owned
     size_t owned;
 };
-struct job_environment job_environment_of(const struct job_runner *runner, const char *outputs, const char *voice);
+struct job_environment job_environment_of(const struct job_runner *runner, const char *inputs, const char *outputs,
+                                          const char *voice);
 void job_environment_release(struct job_environment *environment);
 int job_make_folders(const struct job_runner *runner);         // -errno
 int job_open_stdin(const struct job_runner *runner, int *ret); // -errno; /dev/null without one

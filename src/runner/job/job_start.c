@@ -65,7 +65,8 @@ void job_environment_release(struct job_environment *environment)
     free(environment->all);
 }
 
-struct job_environment job_environment_of(const struct job_runner *runner, const char *outputs, const char *voice)
+struct job_environment job_environment_of(const struct job_runner *runner, const char *inputs, const char *outputs,
+                                          const char *voice)
 {
     const struct job_file *file = &runner->file;
     const struct job_secrets *secrets = &runner->secrets;
@@ -73,6 +74,7 @@ struct job_environment job_environment_of(const struct job_runner *runner, const
         xasprintf("RUNNEL_EXECUTION_ID=%s", file->execution_id),
         xasprintf("RUNNEL_URL=%s", file->url),
         xasprintf("RUNNEL_BATCH_ID=%s", file->batch_id ? file->batch_id : ""),
+        xasprintf("RUNNEL_INPUTS=%s", inputs),
         xasprintf("RUNNEL_OUTPUTS=%s", outputs),
         xasprintf("RUNNEL_ATTEMPT=%llu", (unsigned long long)file->attempt),
         xasprintf("RUNNEL_SOCKET=%s", voice),
@@ -168,10 +170,11 @@ static void adopt_outputs(struct job_runner *runner, struct launch_fds *fds)
 static void run(struct job_runner *runner, struct launch_fds *fds)
 {
     const struct job_file *file = &runner->file;
+    CLEANUP(free_ptr) char *inputs = in_folder(runner, JOB_WORK);
     CLEANUP(free_ptr) char *outputs = in_folder(runner, JOB_OUTPUTS);
     CLEANUP(free_ptr) char *voice = voice_address(runner->dir, runner->dir_fd, JOB_VOICE);
     CLEANUP(job_environment_release)
-    struct job_environment environment = job_environment_of(runner, outputs, voice);
+    struct job_environment environment = job_environment_of(runner, inputs, outputs, voice);
     struct launch_options options = {
         .argv = file->argv,
         .env = environment.all,
@@ -257,6 +260,8 @@ void job_start(struct job_runner *runner)
 {
     if (runner->file.refusal) {
         job_refuse(runner, 126, runner->file.refusal);
+        if (runner->file.refusal_status)
+            runner->status = runner->file.refusal_status;
     } else if (job_lease_over(runner)) { // it was asked for long ago
         runner->status = "lost";
         runner->program_over = true;
