@@ -98,7 +98,7 @@ static void start(struct job_runner *runner)
     CLEANUP(free_ptr) char *voice = xasprintf("%s/" JOB_VOICE, runner->dir);
     CLEANUP(free_ptr) char *cwd = folder_inside(file);
     CLEANUP(job_environment_release)
-    struct job_environment environment = job_environment_of(runner, JOB_INSIDE JOB_WORK, INSIDE_OUTPUTS, INSIDE_VOICE);
+    struct job_environment environment = job_environment_of(runner, INSIDE_WORK, INSIDE_OUTPUTS, INSIDE_VOICE);
     int input_fd, err = job_make_folders(runner);
     if (err == 0)
         err = open_input(runner, &input_fd);
