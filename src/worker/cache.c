@@ -74,12 +74,13 @@ static int by_use(const void *a, const void *b)
 
 static size_t list_entries(const struct cache *cache, struct entry **ret)
 {
-    CLEANUP(close_fd) int fd = openat(cache->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    int fd = openat(cache->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd); // takes it over
     size_t count = 0;
-    if (!dir)
+    if (!dir) {
+        close_fd(&fd);
         return 0;
-    fd = -1; // the stream's now
+    }
     for (const struct dirent *found; (found = readdir(dir));) {
         struct stat info;
         if (strlen(found->d_name) >= sizeof((*ret)->name) ||
