@@ -104,8 +104,11 @@ def test_a_runtime_that_no_worker_has_is_said_by_the_status(jobs_server, cli, tm
     script.write_text("DISPLAY 'x'.\n")
     execution_id = cli.ok("run", "-d", "--runtime", "cobol:85", script).text().strip()
     api = jobs_server.api()
-    waiting = eventually(lambda: (w := api.status(execution_id).get("waiting")) and w, "it says why it waits")
-    assert waiting["reason"] == "no_worker" and "cobol:85" in waiting["detail"]
+    # Before the worker within is connected, there is none at all.
+    waiting = eventually(
+        lambda: (w := api.status(execution_id).get("waiting")) and "cobol:85" in w["detail"] and w, "it says why"
+    )
+    assert waiting["reason"] == "no_worker"
     api.delete(f"{PATH}/{execution_id}")
     assert api.status(execution_id)["status"] == "cancelled"
 
