@@ -6,50 +6,51 @@
 
 #define GROWN "100000"
 
-static void grow(struct sql *sql)
+// A tenth of all in each account; few of an account are open.
+static const char *const growth[] = {
+    "INSERT INTO accounts(name, created_ms) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i "
+    "< 3000) "
+    "SELECT 'a' || i, 1 FROM n",
+    "INSERT INTO executions(account, execution_id, status, sealed, created_ms, owner, batch_id, workflow_id) "
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " GROWN
+    ") SELECT 1 + i % 10, 'exec_' || i, "
+    "CASE WHEN i % 100 < 10 THEN 'running' ELSE 'completed' END, CASE WHEN i % 100 < 10 THEN 0 ELSE 1 END, i, "
+    "'o' || i % 97, 'b' || i % 1009, 'w' || i % 1013 FROM n",
+    "INSERT INTO documents(execution, metadata) SELECT id, '{}' FROM executions",
+    "INSERT INTO results(execution, details) SELECT id, '{}' FROM executions WHERE id % 10 = 0",
+    "INSERT INTO labels(account, name, value, execution) SELECT account, 'n', 'v' || id % 1009, id FROM executions",
+    "INSERT INTO idempotency(account, key, request_hash, execution, created_ms) SELECT account, 'k' || id, 0, id, "
+    "id "
+    "FROM executions",
+    // As many nodes as there never are, so that the engines seek.
+    ("INSERT INTO nodes(kind, started_ms, heartbeat_ms, fenced_ms) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
+     "SELECT i + 1 FROM n WHERE i < 3000) SELECT 2, 1, 1, CASE WHEN i % 500 = 0 THEN 1 ELSE 0 END FROM n"),
+    "INSERT INTO leases(kind, subject, node, epoch, deadline_ms) SELECT 1, id, 1 + id % 2999, 1, 0 FROM executions",
+    // Few of the jobs are live, as those that ended stay for as long as their executions do.
+    ("INSERT INTO jobs(execution, account, state, demand, rank, turn, waits_for, root, attempt, tries, retry_of, "
+     "superseded_by, batch, batch_index, not_before_ms, failed_ms, timeout_ms, rate_micros, trusted, retries, "
+     "retry_delay_ms, retry_on) SELECT id, account, CASE WHEN id % 20 < 6 THEN id % 20 ELSE 6 END, 'd' || id % 7, "
+     "0, "
+     "id, 0, id, 1, 1, 0, 0, 1 + id % 3000, id, id, CASE WHEN id % 17 = 0 THEN id ELSE 0 END, 0, 0, 0, 0, 0, '' "
+     "FROM executions"),
+    "INSERT INTO dependencies(child, kind, parent, wish) SELECT id, id % 2, id - 1, 0 FROM executions",
+    "INSERT INTO endings(kind, subject) SELECT id % 2, id FROM executions",
+    ("INSERT INTO batches(account, batch_id, owner, idempotency_key, request_hash, created_ms, parallel, "
+     "max_fails_percent, rate_micros, expected, open) "
+     "SELECT account, 'batch_' || id, 'o' || id % 97, 'k' || id, 0, id, 0, 0, 0, 0, 0 FROM executions"),
+    ("INSERT INTO workers(account, worker_id, offer, connected, first_ms, seen_ms) "
+     "SELECT account, 'w' || id, '{}', 0, id, id FROM executions"),
+    ("INSERT INTO secrets(account, name, sealed, version, created_ms, changed_ms, used_ms) "
+     "SELECT account, 'n' || id, CAST('x' AS {bytes}), 1, 1, 1, 0 FROM executions"),
+    "UPDATE blobs SET refs = CASE WHEN id % 100 = 0 THEN 0 ELSE 1 END",
+    "INSERT INTO files(execution, kind, name, blob, mode, created_ms) "
+    "SELECT id, id % 2, 'f' || id, 1 + id % 3000, 0, 0 FROM executions",
+    "ANALYZE",
+};
+
+// Keys and contents, whose hashes are made by the program.
+static void grow_hashes(struct sql *sql)
 {
-    // A tenth of all in each account; few of an account are open.
-    static const char *const steps[] = {
-        "INSERT INTO accounts(name, created_ms) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i "
-        "< 3000) "
-        "SELECT 'a' || i, 1 FROM n",
-        "INSERT INTO executions(account, execution_id, status, sealed, created_ms, owner, batch_id, workflow_id) "
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " GROWN
-        ") SELECT 1 + i % 10, 'exec_' || i, "
-        "CASE WHEN i % 100 < 10 THEN 'running' ELSE 'completed' END, CASE WHEN i % 100 < 10 THEN 0 ELSE 1 END, i, "
-        "'o' || i % 97, 'b' || i % 1009, 'w' || i % 1013 FROM n",
-        "INSERT INTO documents(execution, metadata) SELECT id, '{}' FROM executions",
-        "INSERT INTO results(execution, details) SELECT id, '{}' FROM executions WHERE id % 10 = 0",
-        "INSERT INTO labels(account, name, value, execution) SELECT account, 'n', 'v' || id % 1009, id FROM executions",
-        "INSERT INTO idempotency(account, key, request_hash, execution, created_ms) SELECT account, 'k' || id, 0, id, "
-        "id "
-        "FROM executions",
-        // As many nodes as there never are, so that the engines seek.
-        ("INSERT INTO nodes(kind, started_ms, heartbeat_ms, fenced_ms) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
-         "SELECT i + 1 FROM n WHERE i < 3000) SELECT 2, 1, 1, CASE WHEN i % 500 = 0 THEN 1 ELSE 0 END FROM n"),
-        "INSERT INTO leases(kind, subject, node, epoch, deadline_ms) SELECT 1, id, 1 + id % 2999, 1, 0 FROM executions",
-        // Few of the jobs are live, as those that ended stay for as long as their executions do.
-        ("INSERT INTO jobs(execution, account, state, demand, rank, turn, waits_for, root, attempt, tries, retry_of, "
-         "superseded_by, batch, batch_index, not_before_ms, failed_ms, timeout_ms, rate_micros, trusted, retries, "
-         "retry_delay_ms, retry_on) SELECT id, account, CASE WHEN id % 20 < 6 THEN id % 20 ELSE 6 END, 'd' || id % 7, "
-         "0, "
-         "id, 0, id, 1, 1, 0, 0, 1 + id % 3000, id, id, CASE WHEN id % 17 = 0 THEN id ELSE 0 END, 0, 0, 0, 0, 0, '' "
-         "FROM executions"),
-        "INSERT INTO dependencies(child, kind, parent, wish) SELECT id, id % 2, id - 1, 0 FROM executions",
-        "INSERT INTO endings(kind, subject) SELECT id % 2, id FROM executions",
-        ("INSERT INTO batches(account, batch_id, owner, idempotency_key, request_hash, created_ms, parallel, "
-         "max_fails_percent, rate_micros, expected, open) "
-         "SELECT account, 'batch_' || id, 'o' || id % 97, 'k' || id, 0, id, 0, 0, 0, 0, 0 FROM executions"),
-        ("INSERT INTO workers(account, worker_id, offer, connected, first_ms, seen_ms) "
-         "SELECT account, 'w' || id, '{}', 0, id, id FROM executions"),
-        ("INSERT INTO secrets(account, name, sealed, version, created_ms, changed_ms, used_ms) "
-         "SELECT account, 'n' || id, CAST('x' AS {bytes}), 1, 1, 1, 0 FROM executions"),
-        "UPDATE blobs SET refs = CASE WHEN id % 100 = 0 THEN 0 ELSE 1 END",
-        "INSERT INTO files(execution, kind, name, blob, mode, created_ms) "
-        "SELECT id, id % 2, 'f' || id, 1 + id % 3000, 0, 0 FROM executions",
-        "ANALYZE",
-    };
-    assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
     for (int i = 0; i < 3000; i++) {
         char name[24];
         struct store_key_create made = {
@@ -66,8 +67,14 @@ static void grow(struct sql *sql)
         snprintf(text, sizeof(text), "INSERT INTO blob_bytes(account, bytes) VALUES(%d, 1) ON CONFLICT DO NOTHING", i);
         assert_int_equal(sql_exec(sql, text), 0);
     }
-    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
-        assert_int_equal(sql_exec(sql, steps[i]), 0);
+}
+
+static void grow(struct sql *sql)
+{
+    assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
+    grow_hashes(sql);
+    for (size_t i = 0; i < ARRAY_LEN(growth); i++)
+        assert_int_equal(sql_exec(sql, growth[i]), 0);
     assert_int_equal(sql_commit(sql), 0);
 }
 
