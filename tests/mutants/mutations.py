@@ -76,6 +76,14 @@ MUTATIONS = [
     ),
     (
         "hub",
+        "model/node.c",
+        "    return now_ms < taken_ms + NODE_SILENT_MS;",
+        "    return now_ms + NODE_SILENT_MS > taken_ms;",
+        "lets a server that the store does not hear of vouch for leases",
+        ["test_node"],
+    ),
+    (
+        "hub",
         "hub.c",
         "bool holds = lease && lease->holder == holder;",
         "bool holds = lease && lease->holder == holder + 1;",
