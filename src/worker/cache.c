@@ -83,14 +83,15 @@ static size_t list_entries(const struct cache *cache, struct entry **ret)
     }
     for (const struct dirent *found; (found = readdir(dir));) {
         struct stat info;
-        if (strlen(found->d_name) >= sizeof((*ret)->name) ||
-            fstatat(cache->dir_fd, found->d_name, &info, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(info.st_mode))
+        size_t len = strlen(found->d_name);
+        if (len >= sizeof((*ret)->name) || fstatat(cache->dir_fd, found->d_name, &info, AT_SYMLINK_NOFOLLOW) < 0 ||
+            !S_ISREG(info.st_mode))
             continue;
         *ret = xrealloc(*ret, (count + 1) * sizeof(**ret));
         struct entry *entry = &(*ret)[count++];
         *entry =
             (struct entry){.bytes = MAX((uint64_t)info.st_blocks * 512, (uint64_t)info.st_size), .used = info.st_mtim};
-        snprintf(entry->name, sizeof(entry->name), "%s", found->d_name);
+        memcpy(entry->name, found->d_name, len + 1);
     }
     closedir(dir);
     return count;

@@ -10,6 +10,8 @@ from support.jobs import fresh_id, shell
 from support.process import BIN
 
 NOWHERE = "http://127.0.0.1:1"
+# A build for coverage writes its counters where it was built, which a job may not: here they go into its folder.
+COUNTERS = "GCOV_PREFIX=counters"
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,7 @@ def job(request, jobs_server, tmp_path):
 
     def run(script, expect=0):
         execution_id = fresh_id()
-        flags = ("-q", "--id", execution_id) + (("-e", f"R={BIN}") if request.param == "run" else ())
+        flags = ("-q", "--id", execution_id) + (("-e", f"R={BIN}", "-e", COUNTERS) if request.param == "run" else ())
         result = cli.run(request.param, *flags, *shell(script), env={"R": BIN}, expect=expect)
         api = jobs_server.api()
         eventually(lambda: api.status(execution_id)["sealed"], "its log is sealed")
@@ -156,7 +158,7 @@ def test_every_job_has_the_variables_of_its_run(jobs_server, tmp_path):
     said = [record["message"] for record in api.page(execution["execution_id"])["logs"]]
     variables = dict(line.split("=", 1) for line in said if "=" in line)
     assert "there" in said and set(variables) == {
-        f"RUNNEL_{name}" for name in "ATTEMPT BATCH_ID EXECUTION_ID OUTPUTS SOCKET URL".split()
+        f"RUNNEL_{name}" for name in "ATTEMPT BATCH_ID EXECUTION_ID INPUTS OUTPUTS SOCKET URL".split()
     }
     assert variables["RUNNEL_EXECUTION_ID"] == execution["execution_id"]
     assert (variables["RUNNEL_BATCH_ID"], variables["RUNNEL_ATTEMPT"]) == (batch_id, "1")
