@@ -116,9 +116,9 @@ def test_a_script_tells_its_runtime(jobs_server, tmp_path):
 def test_a_run_of_45_seconds_costs_two_cents_and_what_runs_is_estimated(servers, tmp_path):
     server = servers()
     cli, api = Cli(tmp_path / "home", server), server.api()
+    execution_id = api.create(command=["x"], queue=True)
+    assert api.status(execution_id)["cost_display"] == "€0.00"
     with JobWorker(server) as worker:
-        execution_id = api.create(command=["x"], queue=True)
-        assert api.status(execution_id)["cost_display"] == "€0.00"
         job = worker.take().begin()
         assert "Cost: €0.01 (estimated)\n" in cli.ok("status", execution_id).text()
         started = datetime.datetime.fromisoformat(api.status(execution_id)["started_at"].replace("Z", "+00:00"))
