@@ -62,7 +62,6 @@ static const char *keyring_add(struct keyring *keyring, struct str line)
 // Reads it through the descriptor that was looked at, so that it is the same file.
 static const char *read_private(const char *path, struct buf *ret)
 {
-    char same[64];
     struct stat info;
     CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &info) < 0)
@@ -71,8 +70,7 @@ static const char *read_private(const char *path, struct buf *ret)
         return "it is not a file";
     if (info.st_mode & 077)
         return "others than its owner may read or write it; `chmod 600` it";
-    snprintf(same, sizeof(same), "/proc/self/fd/%d", fd);
-    int err = file_read_all(same, FILE_MAX, ret);
+    int err = file_read_fd(fd, FILE_MAX, ret);
     return err < 0 ? error_text(err) : NULL;
 }
 

@@ -12,11 +12,8 @@
 #define READ_STEP  65536
 #define COPY_BLOCK ((size_t)1024 * 1024)
 
-int file_read_all(const char *path, size_t max, struct buf *ret)
+int file_read_fd(int fd, size_t max, struct buf *ret)
 {
-    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
     CLEANUP(buf_release) struct buf content = {0};
     struct stat info;
     if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
@@ -43,6 +40,12 @@ int file_read_all(const char *path, size_t max, struct buf *ret)
     *ret = content;
     content = (struct buf){0};
     return 0;
+}
+
+int file_read_all(const char *path, size_t max, struct buf *ret)
+{
+    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : file_read_fd(fd, max, ret);
 }
 
 static void wait_writable(int fd)

@@ -4,6 +4,7 @@
 #include "util/buf.h"
 
 int file_read_all(const char *path, size_t max, struct buf *ret); // -EFBIG if the file is larger than `max`
+int file_read_fd(int fd, size_t max, struct buf *ret); // the same from where it stands; `fd` stays the caller's
 // Writes all of it; goes on after EINTR and short writes. Blocks, even if another process has made the descriptor
 // non-blocking.
 int file_write_full(int fd, const void *data, size_t len);
