@@ -13,8 +13,8 @@ import pytest
 from support.api import Api, RawConnection, eventually
 from support.job_worker import JobWorker
 from support.routes import route_rows
+from support.small_disk import SmallServer, in_own_mount_namespace
 from support.ws import Runner
-from test_real_faults_full import SmallServer, in_own_mount_namespace
 
 PATH = "/api/v1/executions"
 _numbers = itertools.count()

@@ -9,6 +9,7 @@ import pytest
 from support.api import eventually, exchange
 from support.process import Process
 from support.server import clean_env
+from support.small_disk import in_own_mount_namespace
 from support.sse import Stream
 from support.ws import Follower, Runner
 
@@ -87,10 +88,6 @@ def test_counters_follow_what_happens(servers):
     assert after["runnel_commit_seconds_count"] > 0 and after["runnel_fsync_seconds_count"] > 0
     assert after["runnel_ingest_to_delivery_seconds_count"] > 0
     assert after["runnel_store_bytes"] > 0 and after["runnel_connections"] >= 1
-
-
-def in_own_mount_namespace():
-    return subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode == 0
 
 
 @pytest.mark.skipif(not in_own_mount_namespace(), reason="this machine allows no mount namespaces")

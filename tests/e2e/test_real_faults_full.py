@@ -1,7 +1,5 @@
 """The server's disk full, on a small tmpfs of its own, under running jobs."""
 
-import base64
-import pathlib
 import random
 import subprocess
 
@@ -10,13 +8,7 @@ from support.api import eventually
 from support.cli import Cli
 from support.faults import BusyJob, chance, stored_sums
 from support.jobs import fresh_id, output_of, python
-from support.process import Process
-from support.server import clean_env
-
-
-def in_own_mount_namespace():
-    return subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode == 0
-
+from support.small_disk import SmallServer, in_own_mount_namespace, noise_lines
 
 pytestmark = pytest.mark.skipif(not in_own_mount_namespace(), reason="this machine allows no mount namespaces")
 
@@ -24,47 +16,8 @@ pytestmark = pytest.mark.skipif(not in_own_mount_namespace(), reason="this machi
 NOISE = "import base64, random\nr = random.Random({seed})\nfor i in range({count}): print(base64.b64encode(r.randbytes(4000)).decode())"
 
 
-def noise_lines(source, count):
-    return [base64.b64encode(source.randbytes(4000)).decode() for _ in range(count)]
-
-
 def noise(seed, count):
     return "".join(line + "\n" for line in noise_lines(random.Random(seed), count)).encode()
-
-
-class SmallServer:
-    """Its data folder is a tmpfs that only it sees."""
-
-    def __init__(self, server, size):
-        self.server = server
-        server.data.mkdir()
-        mount = f'mount -t tmpfs -o size={size} tmpfs {server.data} && exec "$@"'
-        argv = ["unshare", "-rm", "sh", "-c", mount, "sh", *server.argv()]
-        server.process = Process(argv, env=clean_env(server.root), cwd=str(server.root))
-        server.await_ready()
-        self.token = pathlib.Path(f"/proc/{server.process.pid}/root{server.data}/admin.key").read_text().strip()
-        self.api = server.api(self.token)
-
-    def make_larger(self, size):
-        enter = ["nsenter", "-t", str(self.server.process.pid), "-U", "-m", "--preserve-credentials"]
-        subprocess.run([*enter, "mount", "-o", f"remount,size={size}", str(self.server.data)], check=True)
-
-    def ready(self):
-        return self.api.get("/ready", token=None).status == 200
-
-    def fill(self, job):
-        """Appends until the store says that it is full; what was appended."""
-        source = random.Random(7)
-        stored = []
-        for _ in range(1000):
-            lines = noise_lines(source, 50)
-            answer = self.api.post(f"/api/v1/executions/{job}/logs", [{"message": line} for line in lines])
-            if answer.status == 507:
-                assert answer.code == "store_full"
-                return stored
-            assert answer.status in (200, 201), answer
-            stored += lines
-        raise AssertionError("it was never full")
 
 
 def test_jobs_under_way_outlive_a_full_disk_in_their_spools(servers, tmp_path):
