@@ -57,6 +57,10 @@ class Recorder:
 
     def trace(self):
         os.close(self._fd)
+        return self.so_far()
+
+    def so_far(self):
+        """The trace of a program that still runs. Each entry is appended by one write, so none is half there."""
         return Trace(self.file.read_bytes(), self.root)
 
 
