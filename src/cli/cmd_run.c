@@ -54,6 +54,7 @@ static int follow_one(struct cli *cli, const char *id)
     CLEANUP(log_request_release) struct log_request request = {0};
     int code = log_request_read(cli, &request);
     request.follow = request.exit_status = true;
+    request.tells_waits = !cli_flag(cli, "quiet");
     return code ? code : log_tasks_run(cli, &id, 1, &request);
 }
 
@@ -201,7 +202,9 @@ const struct cli_command cmd_run = {
         "A batch has one job for each file of --batch (a pattern that is quoted, or that the shell has expanded), "
         "line, number or object. With --cwd the files do not travel: they are those of the worker's machine. The "
         "arguments of SCRIPT stand behind -- then.\n\n"
-        "Why a job waits is told by `runnel status`.",
+        "When a job has not begun after two seconds, why it waits is said on stderr, and again when the reason "
+        "changes; "
+        "`runnel status` tells it at any time.",
     .options =
         (const struct cli_option[]){
             {'d', "detach", CLI_FLAG, NULL, "only queue it, and print its identifier"},

@@ -86,6 +86,7 @@ static void listen_to(struct log_reader *reader, struct client_ws *ws)
             take_close(reader, code);
         if (err || !wait_for_frames(reader, ws))
             return;
+        log_waits_look(reader);
     }
 }
 

@@ -34,6 +34,7 @@ void log_reader_release(struct log_reader *reader)
     record_parser_free(&reader->parser);
     chunk_stream_release(&reader->chunks);
     buf_release(&reader->line);
+    log_waits_release(&reader->waits);
     chunk_unref(&reader->exact);
     free_ptr(&reader->status);
     buf_release(&reader->fatal_text);
@@ -243,7 +244,7 @@ struct pass {
     struct log_reader *reader;
     struct client_response response;
     bool stopped; // stopped by what has come, and not by the printer
-    bool chunks;
+    bool chunks, follow;
 };
 
 static bool take_lines(struct log_reader *reader, struct str bytes)
@@ -275,6 +276,8 @@ static bool take_bytes(void *arg, struct str bytes)
         memcpy(reader->answering, pass->response.incarnation, sizeof(reader->answering));
     bool go_on = pass->chunks ? chunk_stream_feed(&reader->chunks, bytes) == 0 : take_lines(reader, bytes);
     log_printer_flush(reader->printer);
+    if (pass->follow && go_on)
+        log_waits_look(reader);
     pass->stopped = !go_on;
     return go_on && !log_printer_ended(reader->printer);
 }
@@ -336,7 +339,7 @@ static void take_refusal(struct log_reader *reader, const struct client_response
 enum log_pass log_reader_pass(struct log_reader *reader, const char *format, bool follow, uint64_t idle_ms)
 {
     CLEANUP(buf_release) struct buf path = {0};
-    struct pass pass = {.reader = reader, .chunks = strcmp(format, "chunk") == 0};
+    struct pass pass = {.reader = reader, .chunks = strcmp(format, "chunk") == 0, .follow = follow};
     buf_printf(&path, "/api/v1/executions/%s/logs?format=%s", reader->execution_id, format);
     if (follow)
         buf_append_text(&path, "&follow=true&states=true");
@@ -384,6 +387,7 @@ enum log_pass log_reader_ask_status(struct log_reader *reader)
     if (json_is_object(runner))
         log_reader_take_state(reader, json_string_value(json_object_get(status, "status")),
                               json_is_true(json_object_get(runner, "connected")));
+    log_waits_take(reader, status);
     uint64_t end = (uint64_t)json_integer_value(json_object_get(status, "last_index"));
     if (!json_is_true(json_object_get(status, "sealed")) ||
         (*reader->filters == '\0' && reader->printer->any && reader->printer->next < end))

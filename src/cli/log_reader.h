@@ -11,6 +11,14 @@ struct log_state {
     enum execution_status status;
 };
 
+// Why the job waits is told while nothing of it has come.
+struct log_waits {
+    bool open;             // it may still wait, and people want to know
+    uint64_t due_ms;       // when to look next (clock_mono_ms)
+    struct buf told;       // what was told last
+    struct client *client; // the reader's is busy with the log; NULL until it is needed
+};
+
 struct log_reader {
     struct cli *cli;
     struct log_printer *printer;
@@ -35,6 +43,7 @@ struct log_reader {
 
     const char *name; // shown in messages when there are several logs; may be NULL
     struct log_state state;
+    struct log_waits waits;
     bool ends_when_lost, gave_up; // ends_when_lost: following ends when the execution is lost
     bool reached;                 // the server has answered before
     bool lost_told;               // people were told about the present loss
@@ -82,6 +91,12 @@ bool log_reader_is_ours(const struct client_response *response);
 bool log_reader_wait_retry(struct log_reader *reader, bool notice);
 bool log_reader_wait(struct log_reader *reader, uint64_t ms); // returns false if nobody reads the output any more
 bool log_reader_error_is_final(int err);
+// --- log_waits.c: says on stderr why the job waits, once it has done so for two seconds, and when the reason changes
+void log_waits_init(struct log_waits *waits); // one that is not initialised says nothing
+void log_waits_release(struct log_waits *waits);
+void log_waits_look(struct log_reader *reader); // asks for the status when that is due; blocks for the answer
+void log_waits_take(struct log_reader *reader, const json_t *status); // the object of …/status
+
 // Takes the present status and runner. Says on stderr what that means for people who follow.
 void log_reader_take_state(struct log_reader *reader, const char *status_text, bool connected);
 void log_reader_say(const struct log_reader *reader, const char *text); // writes "runnel: …" to stderr

@@ -12,6 +12,7 @@ struct log_request {
     struct buf position; // "from=0", "tail=5&since=…"
     bool events;         // events are asked for
     bool follow, exit_status;
+    bool tells_waits; // why the job waits is said on stderr
     bool has_until;
     int64_t until_ms; // nothing later is shown
     bool context;     // lines around matches are shown

@@ -132,6 +132,8 @@ int log_task_prepare(struct log_task *task, const char *id)
     reader->has_until = request->has_until;
     reader->until_ms = request->until_ms;
     reader->ends_when_lost = request->exit_status && !cli_flag(task->cli, "wait-lost");
+    if (request->tells_waits)
+        log_waits_init(&reader->waits);
     return request->context ? choose_context(task) : 0;
 }
 

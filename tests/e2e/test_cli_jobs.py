@@ -41,6 +41,60 @@ def test_run_follows_the_attempts_of_a_job_to_the_last(own_server, tmp_path):
     assert result.err.count(b"tried again as exec_") == 2
 
 
+# --- Why it waits
+
+
+def test_run_says_why_its_job_waits_and_what_changes_that(own_server, tmp_path):
+    cli = Cli(tmp_path / "home", own_server)
+    with cli.start("run", "--label", "gpu", "--", "say", "hi") as following:
+        following.err.wait_for(b"runnel: waiting: no worker is connected that runs process jobs; start one with")
+        with JobWorker(own_server):
+            following.err.wait_for(b"runnel: waiting: no connected worker has the label gpu\n")
+            assert following.popen.poll() is None and following.out.data == b""
+            with JobWorker(own_server, labels=["gpu"]) as worker:
+                worker.take().end(3, ["begun"])
+                assert following.finish() == 3
+    assert following.out.data == b"begun\n"
+    for once in (b"no worker is connected", b"has the label gpu"):
+        assert following.err.data.count(once) == 1, following.err.data
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (["--image", "debian"], b"waiting: no worker is connected that runs container jobs"),
+        (["--runtime", "cobol", "SCRIPT"], b"waiting: no connected worker has the runtime cobol"),
+    ],
+    ids=["image", "runtime"],
+)
+def test_run_says_what_no_worker_offers(own_server, tmp_path, options, said):
+    script, cli = tmp_path / "job", Cli(tmp_path / "home", own_server)
+    script.write_text("x")
+    command = [str(script) if word == "SCRIPT" else word for word in options]
+    command += [] if "SCRIPT" in options else ["--", "true"]
+    with JobWorker(own_server), cli.start("run", *command) as following:
+        following.err.wait_for(said)
+
+
+def test_run_says_that_others_are_before_its_job_but_not_each_number(own_server, tmp_path):
+    api, cli = own_server.api(), Cli(tmp_path / "home", own_server)
+    with JobWorker(own_server, slots=1) as worker:
+        first = worker.take() if api.create(command=["first"], queue=True) else None
+        for i in range(3):
+            api.create(command=["before", str(i)], queue=True)
+        with cli.start("run", "--", "last") as following, cli.start("run", "-q", "--", "silent") as silent:
+            following.err.wait_for(b"; it starts as soon as a worker has room\n")
+            first.end()
+            for _ in range(5):
+                worker.take().end()
+            assert following.finish() == 0 and silent.finish() == 0
+    assert following.err.data.count(b"waiting: ") == 1, following.err.data
+    assert silent.err.data == b""
+
+
+# --- Scripts and batches
+
+
 def test_a_script_travels_with_its_arguments(own_server, tmp_path):
     script = tmp_path / "work.py"
     script.write_text("print('hi')\n")
