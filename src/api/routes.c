@@ -342,6 +342,10 @@ const struct route api_routes[] = {
     {HTTP_M_POST, "/api/v1/batches/{id}/retry", ACTION_SUBMIT, RESOURCE_BATCH, .query = batch_retry_query,
      .handle = batches_retry, .summary = "queue what failed once more"},
     {HTTP_M_GET, "/api/v1/workers", ACTION_READ, .handle = workers_list, .summary = "the workers that are connected"},
+    {HTTP_M_POST, "/api/v1/workers/{id}/drain", ACTION_WORK, .handle = workers_drain,
+     .summary = "a worker takes no more jobs; those that it has go on"},
+    {HTTP_M_POST, "/api/v1/workers/{id}/resume", ACTION_WORK, .handle = workers_resume,
+     .summary = "it takes jobs again"},
 
     {HTTP_M_POST, "/api/v1/tickets", ACTION_READ, .handle = tickets_create,
      .summary = "a credential for one stream and its reconnections"},

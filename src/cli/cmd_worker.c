@@ -56,6 +56,21 @@ static int fail(struct cli *cli, const struct worker_options *options, int err)
     return cli_fail(cli, err, "%s: %s", options->state_dir, error_text(err));
 }
 
+// Workers that are connected to the server, wherever they are.
+static int look_after(struct cli *cli, char *const *operands, size_t count)
+{
+    bool drain = strcmp(operands[0], "drain") == 0, resume = strcmp(operands[0], "resume") == 0;
+    if (count == 1 && strcmp(operands[0], "list") == 0)
+        return worker_list(cli);
+    if (count == 2 && (drain || resume))
+        return worker_drain(cli, operands[1], drain && !cli_flag(cli, "undo"));
+    if (drain || resume)
+        return cli_usage_error(cli, "name one worker: runnel worker %s ID; `runnel worker list` shows them",
+                               operands[0]);
+    return cli_usage_error(cli, "it takes options, or `list`, `drain ID` or `resume ID`, and not \"%s\"",
+                           operands[count - 1]);
+}
+
 static int run_worker(struct cli *cli)
 {
     const struct logger logger = {
@@ -68,10 +83,8 @@ static int run_worker(struct cli *cli)
     };
     char *const *operands;
     size_t count = cli_operands(cli, &operands);
-    if (count == 1 && strcmp(operands[0], "list") == 0)
-        return worker_list(cli);
     if (count > 0)
-        return cli_usage_error(cli, "it takes options, or `list`, and not \"%s\"", operands[count - 1]);
+        return look_after(cli, operands, count);
     int code = read_options(cli, &options);
     if (code)
         return code;
@@ -89,7 +102,7 @@ static int run_worker(struct cli *cli)
 const struct cli_command cmd_worker = {
     .name = "worker",
     .summary = "take jobs from a server and run them here",
-    .usage = "[--slots N] [--label LABEL]... [OPTIONS] | list [-o json]",
+    .usage = "[--slots N] [--label LABEL]... [OPTIONS] | list [-o json] | drain ID [--undo] | resume ID",
     .description = "Takes the jobs that `runnel run` has queued and runs as many of them at once as it has slots. Each "
                    "runs in a fresh folder, in a process group of its own, with a small runner beside it that records "
                    "it; all of that lies in the folder `spool` of the data folder until the server has it. It needs "
@@ -101,7 +114,10 @@ const struct cli_command cmd_worker = {
                    "Landlock they see neither the data folder nor each other's, and write only into their own "
                    "folders, /tmp and /var/tmp.\n\n"
                    "`runnel worker list` shows the workers that are connected and take the account's jobs, with the "
-                   "slots of each that are free.",
+                   "slots of each that are free, and when it was last heard of; it says every ten seconds that it is "
+                   "alive. `runnel worker drain ID` has one take no more jobs: those that it has go on, and it stays "
+                   "so, also when its connection is lost or the server is started again, until `runnel worker resume "
+                   "ID`, or until the worker is started again. Both need the role service.",
     .options =
         (const struct cli_option[]){
             {'n', "slots", CLI_VALUE, "N", "how many jobs may run at once; one for each processor unless told"},
@@ -116,7 +132,8 @@ const struct cli_command cmd_worker = {
             {0, "embedded", CLI_FLAG, NULL,
              "as `serve` starts it: it ends with its parent, and takes only jobs of admin and operator keys where "
              "neither Landlock nor --job-user keeps jobs from the data folder"},
-            {'o', "output", CLI_VALUE, "FORMAT", "of `list`: text or json, one object a line"},
+            {'o', "output", CLI_VALUE, "FORMAT", "of `list` and `drain`: text or json, one object a line"},
+            {0, "undo", CLI_FLAG, NULL, "with `drain`: as `resume`"},
             {0, "unconfined", CLI_FLAG, NULL, "with --embedded: jobs of any key all the same"},
             {0},
         },
@@ -124,6 +141,7 @@ const struct cli_command cmd_worker = {
         (const struct cli_example[]){
             {"runnel worker --slots 4 --label gpu", "four jobs at once, also those that want a gpu"},
             {"runnel worker list", "those that are connected"},
+            {"runnel worker drain worker_abc123", "before its machine is looked after"},
             {"RUNNEL_URL=https://runnel.example.org RUNNEL_TOKEN=rnl_... runnel worker", "for a server elsewhere"},
             {0},
         },

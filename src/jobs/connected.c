@@ -64,7 +64,7 @@ static void worker_known(struct dispatch *dispatch, const struct looking *it)
     struct offer offer = worker_offer_view(worker_session_offer(worker->session), &worker->words);
     worker->known = true;
     match_join(&dispatch->match, str_of(said->id), worker_session_account(it->session), &offer);
-    if (worker->drains)
+    if (worker->drains || worker->drained)
         match_drain(&dispatch->match, str_of(said->id));
 }
 
@@ -82,12 +82,25 @@ static void looking_done(struct store_op *op)
     dispatch_pump(dispatch);
 }
 
+// Of a worker that an earlier server has asked, the worker itself knows it.
+static void take_wish(struct dispatch *dispatch, struct dispatch_worker *worker)
+{
+    const struct worker_offer *said = worker_session_offer(worker->session);
+    int64_t account = worker_session_account(worker->session);
+    worker->drained = drains_get(&dispatch->drains, account, str_of(said->id), said->drained);
+    if (worker->drained || said->drained)
+        drains_set(&dispatch->drains, account, str_of(said->id), worker->drained);
+    if (worker->drained != said->drained)
+        worker_session_drain(worker->session, worker->drained);
+}
+
 void dispatch_worker_joined(struct dispatch *dispatch, struct worker_session *session)
 {
     struct dispatch_worker *worker = xcalloc(1, sizeof(*worker));
     const struct worker_offer *said = worker_session_offer(session);
     worker->session = worker_session_ref(session);
     list_push_front(&dispatch->workers, &worker->node);
+    take_wish(dispatch, worker);
     take_back_lost_gifts(dispatch, said);
     struct looking *it = xcalloc(1, sizeof(*it));
     it->dispatch = dispatch;

@@ -76,6 +76,13 @@ void dispatch_watch(struct dispatch *dispatch, const struct store_change *change
     message_post(message);
 }
 
+void dispatch_nudge(struct dispatch *dispatch)
+{
+    struct message *message = message_new(dispatch, MESSAGE_CHANGES, NULL, 0);
+    message->ready = true;
+    message_post(message);
+}
+
 // --- Settling
 
 static void settle(struct dispatch *dispatch);
@@ -258,6 +265,7 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
     match_init(&dispatch->match, options->running_max);
     list_init(&dispatch->workers);
     gifts_init(&dispatch->gifts);
+    drains_init(&dispatch->drains);
     return dispatch;
 }
 
@@ -283,6 +291,7 @@ void dispatch_free(struct dispatch **dispatch_ptr)
     LIST_FOR_EACH_SAFE(it, tmp, &dispatch->workers)
         dispatch_worker_free(CONTAINER_OF(it, struct dispatch_worker, node));
     gifts_release(&dispatch->gifts);
+    drains_release(&dispatch->drains);
     match_release(&dispatch->match);
     buf_release(&dispatch->lines_after);
     pthread_mutex_destroy(&dispatch->mutex);
@@ -309,26 +318,62 @@ void dispatch_why(struct dispatch *dispatch, int64_t account, int64_t row, const
     struct str label;
     *ret = (struct dispatch_why){0};
     pthread_mutex_lock(&dispatch->mutex);
-    ret->fit = match_why(&dispatch->match, account, demand, &label);
+    ret->fit = match_why(&dispatch->match, account, demand, &label, &ret->drains);
     ret->account_full = match_account_full(&dispatch->match, account);
     snprintf(ret->label, sizeof(ret->label), "%.*s", STR_ARGS(label));
     why_rests(dispatch, row, ret);
     pthread_mutex_unlock(&dispatch->mutex);
 }
 
+static bool takes_jobs_of(const struct worker_session *session, int64_t account)
+{
+    return worker_session_account(session) == 0 || worker_session_account(session) == account;
+}
+
 void dispatch_workers(struct dispatch *dispatch, int64_t account,
-                      void (*each)(void *arg, const struct worker_session *session, const struct offer *offer),
-                      void *arg)
+                      void (*each)(void *arg, const struct dispatch_seen *seen), void *arg)
 {
     pthread_mutex_lock(&dispatch->mutex);
     for (struct list_node *it = dispatch->workers.next; it != &dispatch->workers; it = it->next) {
         const struct dispatch_worker *worker = CONTAINER_OF(it, struct dispatch_worker, node);
-        const struct worker_session *session = worker->session;
-        struct str id = str_of(worker_session_offer(session)->id);
-        const struct offer *offer = match_offer(&dispatch->match, id);
-        bool takes = worker_session_account(session) == 0 || worker_session_account(session) == account;
-        if (offer && takes && dispatch_worker_of(dispatch, id) == worker)
-            each(arg, session, offer);
+        struct str id = str_of(worker_session_offer(worker->session)->id);
+        const struct dispatch_seen seen = {
+            .session = worker->session,
+            .offer = match_offer(&dispatch->match, id),
+            .jobs = match_used(&dispatch->match, id),
+            .drains = worker->drains || worker->drained,
+        };
+        if (seen.offer && takes_jobs_of(worker->session, account) && dispatch_worker_of(dispatch, id) == worker)
+            each(arg, &seen);
     }
     pthread_mutex_unlock(&dispatch->mutex);
+}
+
+// --- Draining
+
+static int drain(struct dispatch *dispatch, struct dispatch_worker *worker, bool on)
+{
+    struct str id = str_of(worker_session_offer(worker->session)->id);
+    if (worker->drains && !on)
+        return ERR_CONFLICT;
+    drains_set(&dispatch->drains, worker_session_account(worker->session), id, on);
+    worker->drained = on;
+    worker_session_drain(worker->session, on);
+    if (worker->known && on)
+        match_drain(&dispatch->match, id);
+    else if (worker->known)
+        match_resume(&dispatch->match, id);
+    return 0;
+}
+
+int dispatch_drain(struct dispatch *dispatch, int64_t account, struct str worker_id, bool on)
+{
+    pthread_mutex_lock(&dispatch->mutex);
+    struct dispatch_worker *worker = dispatch_worker_of(dispatch, worker_id);
+    bool there = worker && worker_session_account(worker->session) == account;
+    int err = there ? drain(dispatch, worker, on) : ERR_NOT_FOUND;
+    pthread_mutex_unlock(&dispatch->mutex);
+    if (err == 0 && !on)
+        dispatch_nudge(dispatch);
+    return err;
 }

@@ -41,6 +41,7 @@ extern const struct worker_listener dispatch_listener;
 struct dispatch_why {
     enum demand_fit fit; // see match_why
     char label[65];      // cut
+    bool drains; // unless it fits: a worker that takes no more jobs could
     bool account_full;
     bool rests; // a worker gave it back, and gets it again in rests_ms: see match_returned
     char worker_id[WORKER_ID_MAX + 1], reason[256];
@@ -48,8 +49,17 @@ struct dispatch_why {
 };
 void dispatch_why(struct dispatch *dispatch, int64_t account, int64_t row, const struct demand *demand,
                   struct dispatch_why *ret);
-// Calls `each` for the workers that are connected here and take the account's jobs, with what is free of their offer.
-// `each` must be quick: no job is given out meanwhile.
+// A worker that is connected here, with what is free of its offer. Its strings are those of the session.
+struct dispatch_seen {
+    const struct worker_session *session;
+    const struct offer *offer;
+    uint64_t jobs; // that it has
+    bool drains;   // it takes no more
+};
+// Calls `each` for those that take the account's jobs. `each` must be quick: no job is given out meanwhile.
 void dispatch_workers(struct dispatch *dispatch, int64_t account,
-                      void (*each)(void *arg, const struct worker_session *session, const struct offer *offer),
-                      void *arg);
+                      void (*each)(void *arg, const struct dispatch_seen *seen), void *arg);
+// Has the account's worker of that id take no more jobs, or some again; those that it has go on. It holds until it is
+// asked otherwise, whatever becomes of the worker's connection, and of this server as long as the worker lives.
+// ERR_NOT_FOUND: no such worker is connected here. ERR_CONFLICT: it ends, and cannot take jobs again.
+int dispatch_drain(struct dispatch *dispatch, int64_t account, struct str worker_id, bool on);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "jobs/dispatch.h"
+#include "jobs/drains.h"
 #include "jobs/given.h"
 
 #include <pthread.h>
@@ -10,18 +11,21 @@
 struct dispatch_worker {
     struct list_node node;
     struct worker_session *session;
-    struct str *words; // of its offer
-    bool known;        // the store has said what it has; only then it gets more
-    bool drains;
+    struct str *words;         // of its offer
+    bool known;                // the store has said what it has; only then it gets more
+    bool drains;               // it said so itself, as it is about to end
+    bool drained;              // somebody has asked for it
     struct worker_held *early; // given back before the store has said what it has
     size_t early_count;
 };
 
 struct dispatch {
     struct dispatch_options options;
-    pthread_mutex_t mutex; // protects match and workers: only the loop changes them, any thread may look at them
+    // Protects match, workers and drains. Only the loop changes which there are. Any thread may look, and drain.
+    pthread_mutex_t mutex;
     struct match match;
     struct list_node workers; // of struct dispatch_worker, the newest first
+    struct drains drains;
     struct gifts gifts;
     struct store_job_lines lines;
     struct buf lines_after; // where the last page ended
@@ -45,6 +49,9 @@ void dispatch_return_job(struct dispatch *dispatch, int64_t row, uint64_t epoch)
 void dispatch_over(struct dispatch *dispatch, int64_t row);
 // Returns the newest connection of the worker, or NULL. Call with the mutex.
 struct dispatch_worker *dispatch_worker_of(const struct dispatch *dispatch, struct str worker_id);
+
+// Has the loop see what can be given out now. Any thread.
+void dispatch_nudge(struct dispatch *dispatch);
 
 // --- connected.c: who is connected, and what they have. Call with the mutex.
 void dispatch_worker_joined(struct dispatch *dispatch, struct worker_session *session);

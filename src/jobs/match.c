@@ -276,6 +276,15 @@ void match_drain(struct match *match, struct str worker_id)
         worker->draining = true;
 }
 
+void match_resume(struct match *match, struct str worker_id)
+{
+    struct match_worker *worker = worker_find(match, worker_id);
+    if (!worker || !worker->draining)
+        return;
+    worker->draining = false;
+    room_came(match);
+}
+
 void match_leave(struct match *match, struct str worker_id)
 {
     struct match_worker *worker = worker_find(match, worker_id);
@@ -289,6 +298,12 @@ const struct offer *match_offer(const struct match *match, struct str worker_id)
 {
     const struct match_worker *worker = worker_find(match, worker_id);
     return worker ? &worker->offer : NULL;
+}
+
+uint64_t match_used(const struct match *match, struct str worker_id)
+{
+    const struct match_worker *worker = worker_find(match, worker_id);
+    return worker ? worker->used_slots : 0;
 }
 
 size_t match_worker_count(const struct match *match)
@@ -637,6 +652,7 @@ struct why {
     enum demand_fit best;
     struct str label;
     bool found;
+    bool drains; // one that takes no more jobs would do
 };
 
 // The closer to fitting, the smaller.
@@ -654,9 +670,13 @@ static void why_worker(struct map_node *node, void *arg)
     const struct match_worker *worker = CONTAINER_OF(node, struct match_worker, node);
     struct why *why = arg;
     struct str label = {0};
-    if (!worker_takes(worker, why->account))
+    if (worker->account != 0 && worker->account != why->account)
         return;
     enum demand_fit fit = demand_fits(why->demand, &worker->offer, &label);
+    if (worker->draining) {
+        why->drains |= fit == DEMAND_FITS || fit == DEMAND_BUSY;
+        return;
+    }
     if (why->found && distance(fit) >= distance(why->best))
         return;
     why->found = true;
@@ -665,11 +685,12 @@ static void why_worker(struct map_node *node, void *arg)
 }
 
 enum demand_fit match_why(const struct match *match, int64_t account, const struct demand *demand,
-                          struct str *ret_label)
+                          struct str *ret_label, bool *ret_drains)
 {
     struct why why = {.demand = demand, .account = account, .best = DEMAND_NO_EXECUTOR};
     map_each((struct map *)(uintptr_t)&match->workers, why_worker, &why);
     *ret_label = why.label;
+    *ret_drains = why.drains;
     return why.best;
 }
 

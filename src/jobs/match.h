@@ -45,7 +45,8 @@ void match_read_failed(struct match *match, int64_t account, struct str demand);
 // `account` 0: it takes jobs of all. The offer's strings are copied. A worker of that id that is there already is
 // replaced; what it holds stays counted.
 void match_join(struct match *match, struct str worker_id, int64_t account, const struct offer *offer);
-void match_drain(struct match *match, struct str worker_id); // it takes no more; what it holds stays counted
+void match_drain(struct match *match, struct str worker_id);  // it takes no more; what it holds stays counted
+void match_resume(struct match *match, struct str worker_id); // it takes jobs again
 void match_leave(struct match *match, struct str worker_id);
 // It has this job already, from before.
 void match_held(struct match *match, struct str worker_id, int64_t account, int64_t row, const struct demand *demand);
@@ -76,9 +77,9 @@ enum match_action_kind match_next(struct match *match, struct match_action *ret)
 
 // --- Looking
 // What would have to be otherwise for this demand to be met: DEMAND_FITS or DEMAND_BUSY if some worker could, else the
-// best that was found. DEMAND_NO_EXECUTOR without any worker.
+// best that was found. DEMAND_NO_EXECUTOR without any worker. *ret_drains: one that takes no more jobs could.
 enum demand_fit match_why(const struct match *match, int64_t account, const struct demand *demand,
-                          struct str *ret_label);
+                          struct str *ret_label, bool *ret_drains);
 // Whether a worker that gave this job back does not get it yet.
 struct match_rest {
     struct str worker_id, reason; // of the one that gets it again first; until the next call that changes something
@@ -88,5 +89,7 @@ bool match_rests(const struct match *match, int64_t row, struct match_rest *ret)
 bool match_has(const struct match *match, int64_t row);              // it was given out here, or is about to be
 bool match_account_full(const struct match *match, int64_t account); // it has running_max jobs with workers
 size_t match_worker_count(const struct match *match);
+// How many jobs it has, or is about to be given; 0 without such a worker.
+uint64_t match_used(const struct match *match, struct str worker_id);
 // What the worker offers, and how much of it is free; NULL without such a worker. Until the next call that changes it.
 const struct offer *match_offer(const struct match *match, struct str worker_id);

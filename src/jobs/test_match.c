@@ -254,18 +254,38 @@ static void what_would_have_to_be_otherwise_is_told(void **state)
 {
     struct match *match = *state;
     struct str label;
+    bool drains;
     struct demand demand = {.executor = STR("process"), .labels = {STR("gpu")}, .label_count = 1};
-    assert_int_equal(match_why(match, 1, &demand, &label), DEMAND_NO_EXECUTOR);
+    assert_int_equal(match_why(match, 1, &demand, &label, &drains), DEMAND_NO_EXECUTOR);
     join(match, "w", 0, 1, 1000);
-    assert_int_equal(match_why(match, 1, &demand, &label), DEMAND_NO_LABEL);
+    assert_int_equal(match_why(match, 1, &demand, &label, &drains), DEMAND_NO_LABEL);
     assert_str(label, "gpu");
     demand.label_count = 0;
-    assert_int_equal(match_why(match, 1, &demand, &label), DEMAND_FITS);
+    assert_int_equal(match_why(match, 1, &demand, &label, &drains), DEMAND_FITS);
     fill(match, 1, any(), 10, 1);
     assert_int_equal(claimed(match, "w"), 10);
-    assert_int_equal(match_why(match, 1, &demand, &label), DEMAND_BUSY);
+    assert_int_equal(match_why(match, 1, &demand, &label, &drains), DEMAND_BUSY);
     demand.cpus_milli = 4000;
-    assert_int_equal(match_why(match, 1, &demand, &label), DEMAND_TOO_LARGE);
+    assert_int_equal(match_why(match, 1, &demand, &label, &drains), DEMAND_TOO_LARGE);
+    demand.cpus_milli = 0;
+    assert_false(drains);
+    match_drain(match, STR("w"));
+    assert_int_equal(match_why(match, 1, &demand, &label, &drains), DEMAND_NO_EXECUTOR);
+    assert_true(drains);
+}
+
+static void a_worker_that_drained_takes_what_came_meanwhile(void **state)
+{
+    struct match *match = *state;
+    join(match, "w", 0, 2, 8000);
+    fill(match, 1, any(), 10, 2);
+    assert_int_equal(claimed(match, "w"), 10);
+    match_drain(match, STR("w"));
+    assert_int_equal(claimed(match, "w"), 0);
+    assert_int_equal(match_used(match, STR("w")), 1);
+    match_resume(match, STR("w"));
+    assert_int_equal(claimed(match, "w"), 11);
+    match_resume(match, STR("nobody"));
 }
 
 static void too_many_lines_and_what_is_no_demand_are_refused(void **state)
@@ -370,6 +390,7 @@ int main(void)
         TEST(a_hint_during_a_read_is_looked_at_after_it),
         TEST(a_worker_that_left_gets_nothing_and_one_that_is_back_has_what_it_held),
         TEST(a_draining_worker_gets_nothing),
+        TEST(a_worker_that_drained_takes_what_came_meanwhile),
         TEST(an_account_has_at_most_so_many_running),
         TEST(what_would_have_to_be_otherwise_is_told),
         TEST(too_many_lines_and_what_is_no_demand_are_refused),

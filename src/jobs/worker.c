@@ -1,5 +1,6 @@
 #include "jobs/worker.h"
 
+#include "util/clock.h"
 #include "util/json_writer.h"
 
 #include <stdatomic.h>
@@ -10,6 +11,8 @@ struct worker_session {
     struct worker_offer offer;
     int64_t account;
     uint64_t number;
+    int64_t since_ms;
+    _Atomic int64_t heard_ms;
     // On the loop of the socket:
     void (*send)(void *socket, struct str text);
     void *socket; // NULL after it has left
@@ -77,6 +80,8 @@ struct worker_session *worker_session_new(struct loop *loop, struct worker_offer
     *offer = (struct worker_offer){0};
     session->account = account;
     session->number = number;
+    session->since_ms = clock_real_ms();
+    atomic_init(&session->heard_ms, session->since_ms);
     session->send = send;
     session->socket = socket;
     return session;
@@ -117,6 +122,21 @@ uint64_t worker_session_number(const struct worker_session *session)
     return session->number;
 }
 
+int64_t worker_session_since_ms(const struct worker_session *session)
+{
+    return session->since_ms;
+}
+
+int64_t worker_session_heard_ms(const struct worker_session *session)
+{
+    return atomic_load_explicit(&session->heard_ms, memory_order_relaxed);
+}
+
+void worker_session_heard(struct worker_session *session)
+{
+    atomic_store_explicit(&session->heard_ms, clock_real_ms(), memory_order_relaxed);
+}
+
 // --- To the worker
 
 static void mail_deliver(struct mail *mail)
@@ -129,6 +149,14 @@ static void mail_deliver(struct mail *mail)
     explicit_bzero(it->text.data, it->text.cap); // there may be secrets in it
     buf_release(&it->text);
     free(it);
+}
+
+static struct worker_mail *mail_new(struct worker_session *session)
+{
+    struct worker_mail *it = xcalloc(1, sizeof(*it));
+    it->mail.deliver = mail_deliver;
+    it->session = worker_session_ref(session);
+    return it;
 }
 
 static void write_job(const struct worker_job *job, struct buf *out)
@@ -157,9 +185,7 @@ static void write_job(const struct worker_job *job, struct buf *out)
 
 void worker_session_job(struct worker_session *session, const struct worker_job *job)
 {
-    struct worker_mail *it = xcalloc(1, sizeof(*it));
-    it->mail.deliver = mail_deliver;
-    it->session = worker_session_ref(session);
+    struct worker_mail *it = mail_new(session);
     write_job(job, &it->text);
     if (it->text.len > WORKER_JOB_MAX) { // no worker would take the frame, nor any other after it
         struct worker_job refused = *job;
@@ -172,5 +198,12 @@ void worker_session_job(struct worker_session *session, const struct worker_job 
         buf_reset(&it->text);
         write_job(&refused, &it->text);
     }
+    loop_post(session->loop, &it->mail);
+}
+
+void worker_session_drain(struct worker_session *session, bool on)
+{
+    struct worker_mail *it = mail_new(session);
+    buf_append_text(&it->text, on ? "{\"type\":\"drain\"}" : "{\"type\":\"resume\"}");
     loop_post(session->loop, &it->mail);
 }

@@ -29,6 +29,7 @@ struct worker_offer {
     uint64_t memory;      // bytes
     struct worker_words labels, executors, runtimes;
     int64_t clock_ms;         // the time on its clock; 0: it did not tell
+    bool drained;             // somebody has asked it, earlier, to take no more jobs
     bool trusted_only;        // it takes only jobs of admin and operator keys
     struct worker_held *held; // what it still runs or delivers
     size_t held_count;
@@ -60,7 +61,9 @@ struct worker_session *worker_session_ref(struct worker_session *session);
 void worker_session_unref(struct worker_session **session);
 const struct worker_offer *worker_session_offer(const struct worker_session *session);
 int64_t worker_session_account(const struct worker_session *session);
-uint64_t worker_session_number(const struct worker_session *session); // tells one connection from another
+uint64_t worker_session_number(const struct worker_session *session);  // tells one connection from another
+int64_t worker_session_since_ms(const struct worker_session *session); // when its `hello` came (clock_real_ms)
+int64_t worker_session_heard_ms(const struct worker_session *session); // when it last said that it is alive
 
 struct worker_job {
     struct str execution_id, token, account, batch_id; // batch_id may be empty
@@ -75,8 +78,12 @@ struct worker_job {
 // if the worker has left by then, which `left` tells.
 void worker_session_job(struct worker_session *session, const struct worker_job *job);
 
+// Has it take no more jobs, or some again. In order with the jobs that it is sent.
+void worker_session_drain(struct worker_session *session, bool on);
+
 // --- For the socket; on its loop
 // Takes over what the offer holds. `send` is called with `socket` until worker_session_left.
 struct worker_session *worker_session_new(struct loop *loop, struct worker_offer *offer, int64_t account,
                                           uint64_t number, void (*send)(void *socket, struct str text), void *socket);
+void worker_session_heard(struct worker_session *session); // it is alive, now
 void worker_session_left(struct worker_session *session);

@@ -119,6 +119,12 @@ static void heard_alive(struct worker_link *worker, json_t *message)
     map_each(&worker->streams, tell_alive, &at_ms);
 }
 
+static void heard_drain(struct worker_link *worker, bool on)
+{
+    if (worker->options.events->drain)
+        worker->options.events->drain(worker->options.arg, on);
+}
+
 static void heard_own(struct worker_link *worker, const char *type, json_t *message)
 {
     const char *text = json_string_value(json_object_get(message, "error"));
@@ -130,6 +136,8 @@ static void heard_own(struct worker_link *worker, const char *type, json_t *mess
         heard_alive(worker, message);
     else if (strcmp(type, "job") == 0)
         worker->options.events->job(worker->options.arg, message);
+    else if (strcmp(type, "drain") == 0 || strcmp(type, "resume") == 0)
+        heard_drain(worker, *type == 'd');
     else if (strcmp(type, "error") == 0)
         trouble(worker, ERR_MALFORMED, text ? text : error_text(ERR_MALFORMED));
 }

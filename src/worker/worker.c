@@ -90,7 +90,7 @@ static void on_job(void *arg, const json_t *message)
         return; // it will be told once more
     if (held)
         worker_job_give_back(worker, id, (uint64_t)epoch, "an earlier attempt of it is still here");
-    else if (worker->draining)
+    else if (worker->draining || worker->drained)
         worker_job_give_back(worker, id, (uint64_t)epoch, "this worker takes no more jobs");
     else if (comes_too_late(worker, message))
         worker_job_give_back(worker, id, (uint64_t)epoch, "it was under way for longer than its lease");
@@ -150,6 +150,18 @@ static void on_welcome(void *arg, const json_t *message)
         worker_link_send(worker->link, STR("{\"type\":\"drain\"}"));
 }
 
+static void on_drain(void *arg, bool on)
+{
+    struct worker *worker = arg;
+    if (worker->drained == on)
+        return;
+    worker->drained = on;
+    log_info(worker->options.logger,
+             on ? "takes no more jobs, as the server has been asked for; `runnel worker resume` ends that"
+                : "takes jobs again, as the server has been asked for",
+             LOG_S("worker", worker->id), LOG_I("jobs", worker->jobs.count));
+}
+
 static void on_lost(void *arg)
 {
     const struct worker *worker = arg;
@@ -168,6 +180,7 @@ static const struct worker_link_events link_events = {
     .slots_free = on_slots_free,
     .welcome = on_welcome,
     .job = on_job,
+    .drain = on_drain,
     .lost = on_lost,
     .trouble = on_trouble,
 };

@@ -131,7 +131,7 @@ bool worker_has_room(const struct worker *worker)
 
 uint32_t worker_slots_free(const struct worker *worker)
 {
-    bool takes = !worker->draining && worker_has_room(worker);
+    bool takes = !worker->draining && !worker->drained && worker_has_room(worker);
     return takes && worker->jobs.count < worker->slots ? (uint32_t)(worker->slots - worker->jobs.count) : 0;
 }
 
@@ -180,6 +180,7 @@ void worker_hello_offer(struct worker *worker, struct json_writer *json)
     json_close(json);
     json_add_time(json, "clock", clock_real_ms());
     json_add_bool(json, "trusted_only", takes_trusted_only(worker));
+    json_add_bool(json, "drained", worker->drained);
     json_open_array(json, "held");
     map_each(&worker->jobs, add_held, json);
     json_close(json);

@@ -59,6 +59,7 @@ struct worker {
     uint64_t lease_ms;
     char incarnation[32]; // of the server's store, as far as it is known
     bool draining, stopping;
+    bool drained; // the server wants it to take no more jobs; unlike `draining` it goes on
     int err;
     atomic_bool abort;                       // blocking calls must end
     void (*job_gone)(struct worker *worker); // there is one job less

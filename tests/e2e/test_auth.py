@@ -1,5 +1,6 @@
 """Credentials: keys, tickets, roles, revocation; and that none of them ends up in a log."""
 
+import contextlib
 import datetime
 import re
 import stat
@@ -7,6 +8,7 @@ import uuid
 
 import pytest
 from support.api import Api, RawConnection, eventually
+from support.job_worker import JobWorker
 from support.sse import Stream
 from support.ws import Follower, Refused, Runner, WebSocket
 
@@ -182,12 +184,29 @@ ROUTES = [
     ("WS", "/ws/runner/executions/{id}/stream", None, W),
     ("WS", "/ws/streams", None, R),
     ("WS", "/ws/workers", None, J),
+    ("GET", "/api/v1/workers", None, R),
+    ("POST", "/api/v1/workers/{worker}/drain", None, J),
+    ("POST", "/api/v1/workers/{worker}/resume", None, J),
 ]
+
+
+@pytest.fixture
+def held():
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+def connected_worker(server, api, held):
+    """Its identifier. It takes no jobs."""
+    id = held.enter_context(JobWorker(server, slots=0)).welcome["worker_id"]
+    listed = lambda: [one["worker_id"] for one in api.get("/api/v1/workers").json()["workers"]]  # noqa: E731
+    eventually(lambda: id in listed(), "the worker is listed")
+    return id
 
 
 @pytest.mark.parametrize("role", ROLES + (NO_ROLE,))
 @pytest.mark.parametrize("method, path, body, action", ROUTES, ids=lambda value: str(value)[:60])
-def test_route_by_role(server, api, role_keys, tmp_path, method, path, body, action, role):
+def test_route_by_role(server, api, role_keys, tmp_path, held, method, path, body, action, role):
     token = role_keys.get(role)
     owner = Api(api.port, token) if role in ("user", "service", "admin", "operator") else api
     names = {"id": owner.create(), "backup": f"{role}-{tmp_path.name}.db"}
@@ -197,6 +216,8 @@ def test_route_by_role(server, api, role_keys, tmp_path, method, path, body, act
             runner.complete()
     if "{key}" in path:
         names["key"] = api.key("viewer")["key_id"]
+    if "{worker}" in path:
+        names["worker"] = connected_worker(server, api, held)
     names["fresh"] = f"account-{uuid.uuid4().hex}"
     if "{account}" in path:
         names["account"] = api.expect(201, "POST", "/api/v1/accounts", {"name": names["fresh"]})["name"]

@@ -69,9 +69,9 @@ def test_the_workers_that_are_connected_are_listed(jobs_server, cli, tmp_path):
     [worker] = [json.loads(line) for line in cli.ok("worker", "list", "-o", "json").out.splitlines()]
     assert worker["slots"] == 4 and "process" in worker["executors"]
     title, row = cli.ok("worker", "list").text().splitlines()
-    assert title.split() == "WORKER HOST FREE LABELS EXECUTORS RUNTIMES VERSION".split()
+    assert title.split() == "WORKER HOST FREE SINCE HEARD LABELS EXECUTORS RUNTIMES VERSION".split()
     assert row.split()[:2] == [worker["worker_id"], worker["hostname"]] and "/4 " in row
-    assert b"it takes options, or `list`" in cli.run("worker", "lost", expect=2).err
+    assert b"it takes options, or `list`, `drain ID` or `resume ID`" in cli.run("worker", "lost", expect=2).err
 
 
 def test_a_server_without_workers_says_how_to_get_one(server, tmp_path):

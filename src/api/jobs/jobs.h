@@ -17,6 +17,8 @@ void batches_cancel(struct call *call);
 void batches_retry(struct call *call);
 void executions_retry(struct call *call);
 void workers_list(struct call *call);
+void workers_drain(struct call *call);
+void workers_resume(struct call *call);
 
 #define BATCH_FAILURES_SHOWN 5
 // Adds the status object of a batch; `failures` may be NULL.

@@ -15,6 +15,11 @@ static void why_ready(struct why *why, const struct api *api, int64_t account, c
     if (api->options.dispatch)
         dispatch_why(api->options.dispatch, account, waits->row, &demand, &found);
     why->reason = "no_worker";
+    if (found.drains && found.fit != DEMAND_FITS && found.fit != DEMAND_BUSY) {
+        buf_append_text(&why->detail,
+                        "the workers that could run it take no more jobs; `runnel worker list` shows which drain");
+        return;
+    }
     switch (found.fit) {
     case DEMAND_NO_EXECUTOR:
         buf_printf(&why->detail, "no worker is connected that runs %s jobs; start one with `runnel worker`",

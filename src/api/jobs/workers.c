@@ -52,16 +52,20 @@ static void add_words(struct json_writer *json, const char *name, const struct w
     json_close(json);
 }
 
-static void add_worker(void *arg, const struct worker_session *session, const struct offer *offer)
+static void add_worker(void *arg, const struct dispatch_seen *seen)
 {
     struct json_writer *json = arg;
-    const struct worker_offer *said = worker_session_offer(session);
+    const struct worker_offer *said = worker_session_offer(seen->session);
     json_open_object(json, NULL);
     json_add_text(json, "worker_id", said->id);
     json_add_text(json, "hostname", said->hostname);
     json_add_text(json, "version", said->version);
     json_add_u64(json, "slots", said->slots);
-    json_add_u64(json, "slots_free", offer->slots_free);
+    json_add_u64(json, "slots_free", seen->drains ? 0 : seen->offer->slots_free);
+    json_add_u64(json, "jobs", seen->jobs);
+    json_add_bool(json, "draining", seen->drains);
+    json_add_time(json, "connected_at", worker_session_since_ms(seen->session));
+    json_add_time(json, "heard_at", worker_session_heard_ms(seen->session));
     json_add_u64(json, "cpus_milli", said->cpus);
     json_add_u64(json, "memory_bytes", said->memory);
     add_words(json, "labels", &said->labels);
@@ -81,4 +85,33 @@ void workers_list(struct call *call)
     json_close(&json);
     json_close(&json);
     call_answer(call, 200, &json);
+}
+
+static void drain(struct call *call, bool on)
+{
+    struct dispatch *dispatch = call->api->options.dispatch;
+    struct str id = call_capture(call, "id");
+    CLEANUP(buf_release) struct buf text = {0};
+    struct json_writer json = json_writer_to(&text);
+    int err = dispatch ? dispatch_drain(dispatch, call->principal.account, id, on) : ERR_NOT_FOUND;
+    if (err < 0) {
+        call_fail(call, err,
+                  err == ERR_CONFLICT ? "it was told to end, and takes no more jobs" : "no such worker is connected");
+        return;
+    }
+    json_open_object(&json, NULL);
+    json_add_str(&json, "worker_id", id);
+    json_add_bool(&json, "draining", on);
+    json_close(&json);
+    call_answer(call, 200, &json);
+}
+
+void workers_drain(struct call *call)
+{
+    drain(call, true);
+}
+
+void workers_resume(struct call *call)
+{
+    drain(call, false);
 }

@@ -70,6 +70,13 @@ static bool take_held(const json_t *message, struct worker_offer *ret)
     return true;
 }
 
+static bool take_flag(const json_t *message, const char *name, bool *ret)
+{
+    const json_t *value = json_object_get(message, name);
+    *ret = json_is_true(value);
+    return !value || json_is_boolean(value);
+}
+
 static bool take_id(const json_t *message, char out[WORKER_ID_MAX + 1])
 {
     if (!take_text(message, "worker_id", out, WORKER_ID_MAX + 1))
@@ -114,10 +121,8 @@ const char *worker_hello_parse(const json_t *message, struct worker_offer *ret)
         return "clock must be a time in RFC 3339";
     if (!take_held(message, ret))
         return "held must be a list of at most 16384 objects with execution_id and epoch";
-    const json_t *trusted_only = json_object_get(message, "trusted_only");
-    if (trusted_only && !json_is_boolean(trusted_only))
-        return "trusted_only must be true or false";
-    ret->trusted_only = json_is_true(trusted_only);
+    if (!take_flag(message, "trusted_only", &ret->trusted_only) || !take_flag(message, "drained", &ret->drained))
+        return "trusted_only and drained must be true or false";
     ret->slots = (uint32_t)slots;
     ret->cpus = (uint32_t)cpus;
     ret->memory = memory;

@@ -95,6 +95,7 @@ static bool take_heartbeat(struct worker_socket *socket, const json_t *message)
     const struct api_options *options = &socket->node.api->options;
     const json_t *slots = json_object_get(message, "slots_free"), *at = json_object_get(message, "at");
     json_int_t free_slots = json_is_integer(slots) ? json_integer_value(slots) : 0;
+    worker_session_heard(socket->session);
     map_each(&socket->streams, renew_stream, NULL);
     if (json_is_integer(at) && hub_vouches(options->hub))
         worker_send_alive(socket, json_integer_value(at));
