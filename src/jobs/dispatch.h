@@ -41,7 +41,7 @@ extern const struct worker_listener dispatch_listener;
 struct dispatch_why {
     enum demand_fit fit; // see match_why
     char label[65];      // cut
-    bool drains; // unless it fits: a worker that takes no more jobs could
+    bool drains;         // unless it fits: a worker that takes no more jobs could
     bool account_full;
     bool rests; // a worker gave it back, and gets it again in rests_ms: see match_returned
     char worker_id[WORKER_ID_MAX + 1], reason[256];
