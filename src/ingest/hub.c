@@ -57,12 +57,14 @@ struct hub_looking {
     enum outcome_cause cause;
 };
 
-// What was known here is no more, unless its runner has come back meanwhile. `now`: this node's by another epoch, after
-// a claim whose answer did not come; or NULL.
-static void hub_forget(struct hub *hub, const struct hub_looking *known, const struct node_lease *now)
+// `now`: it is this node's: by another epoch, after a claim whose answer did not come, or since the store refused the
+// change, so that it begins again; NULL: it is another's. Unless its runner has come back meanwhile, what was known
+// here of another epoch or node is no more.
+static void hub_correct(struct hub *hub, const struct hub_looking *known, const struct node_lease *now)
 {
+    bool same = now && now->epoch == known->epoch;
     pthread_mutex_lock(&hub->mutex);
-    bool forgotten = lease_forget(&hub->leases, known->row, known->epoch, known->holder);
+    bool forgotten = !same && lease_forget(&hub->leases, known->row, known->epoch, known->holder);
     if (now)
         lease_restore(&hub->leases, known->row, now->epoch, now->deadline_ms > 0, clock_mono_ms());
     pthread_mutex_unlock(&hub->mutex);
@@ -73,10 +75,9 @@ static void hub_forget(struct hub *hub, const struct hub_looking *known, const s
 static void hub_looked(struct store_op *op)
 {
     struct hub_looking *it = CONTAINER_OF(op, struct hub_looking, lease.op);
-    const struct node_lease *now = &it->lease.ret_lease;
     bool others = op->err == ERR_HELD || op->err == ERR_FENCED || op->err == ERR_NODE_FENCED;
-    if (others || (op->err == 0 && now->epoch != it->epoch))
-        hub_forget(it->hub, it, others ? NULL : now);
+    if (others || op->err == 0)
+        hub_correct(it->hub, it, others ? NULL : &it->lease.ret_lease);
     else if (it->cause != OUTCOME_GIVEN_UP) // which is asked for again in any case, as other runners come again
         hub_change_again(it->hub, it->row, it->epoch, it->cause);
     store_op_release(op);

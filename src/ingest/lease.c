@@ -34,11 +34,25 @@ static struct lease *lease_add(struct lease_table *table, int64_t row)
     return lease;
 }
 
+// Another server may have had it since it was last looked at here, and have told its runner that it lasts.
+static void lease_begin_again(const struct lease_table *table, struct lease *lease, bool lost, uint64_t now_ms)
+{
+    bool was_lost = lease->state == LEASE_LOST;
+    if (lease->state == LEASE_CLAIMING || (was_lost && lost))
+        return;
+    lease->recovered = lease->recovered || lost || was_lost;
+    lease->state = LEASE_HELD;
+    lease->deadline_ms = MAX(was_lost ? 0 : lease->deadline_ms, now_ms + table->lease_ms);
+}
+
 void lease_restore(struct lease_table *table, int64_t row, uint64_t epoch, bool lost, uint64_t now_ms)
 {
     struct lease *lease = lease_find(table, row);
-    if (lease)
-        return; // its runner came first
+    if (lease) { // its runner came first, or it was this server's before
+        if (lease->epoch == epoch)
+            lease_begin_again(table, lease, lost, now_ms);
+        return;
+    }
     lease = lease_add(table, row);
     lease->epoch = epoch;
     lease->state = lost ? LEASE_LOST : LEASE_HELD;
@@ -104,17 +118,13 @@ enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_
 enum lease_verdict lease_returned(struct lease_table *table, int64_t row, uint64_t epoch, bool lost, uint64_t holder,
                                   uint64_t now_ms, uint64_t *ret_former_holder)
 {
-    struct lease *lease = lease_current(table, row, epoch, ret_former_holder);
-
-    if (!lease) {
-        lease_restore(table, row, epoch, lost, now_ms);
-        lease = lease_find(table, row);
-    }
+    lease_current(table, row, epoch, ret_former_holder); // one of an older epoch goes
+    lease_restore(table, row, epoch, lost, now_ms);
+    struct lease *lease = lease_find(table, row);
     if (epoch != lease->epoch)
         return LEASE_FENCED;
     if (lease->state == LEASE_CLAIMING)
         return LEASE_TAKEN;
-    lease->recovered = lease->recovered || (lost && lease->state == LEASE_HELD); // another server called it lost
     if (lease->holder)
         *ret_former_holder = lease->holder;
     lease->holder = holder;

@@ -48,7 +48,8 @@ enum lease_verdict {
 void lease_table_init(struct lease_table *table, uint64_t lease_ms, uint64_t lost_seal_ms);
 void lease_table_release(struct lease_table *table);
 
-// The store says that its lease belongs to this server now. It begins again. If it is `lost`, its grace does.
+// The store says that its lease belongs to this server now. It begins again, also if it was this server's before; if it
+// is `lost` in both places, its grace does.
 void lease_restore(struct lease_table *table, int64_t row, uint64_t epoch, bool lost, uint64_t now_ms);
 struct lease_stored { // what the store says; it counts for executions without a lease here
     uint64_t epoch;   // 0: it never had a runner

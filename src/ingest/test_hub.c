@@ -343,6 +343,18 @@ static void a_runner_that_came_back_while_it_was_asked_for_stays(void **state)
     hub_sealed(fixture->hub, ROW);
 }
 
+static void what_was_another_servers_and_is_this_ones_again_begins_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture);
+    uint64_t holder = claim(fixture, 5);
+    stub_answer(&changed(fixture, OUTCOME_SILENT, 5)->op, ERR_FENCED);
+    answer_look(fixture, 0, (struct node_lease){NODE, 5, 0}); // its server has gone since
+    assert_true(hub_touch(fixture->hub, fixture->loop, ROW, holder));
+    stub_answer(&changed(fixture, OUTCOME_BACK, 5)->op, 0); // that one may have called it lost
+    hub_sealed(fixture->hub, ROW);
+}
+
 static void a_claim_whose_answer_was_lost_is_found_when_its_silence_is(void **state)
 {
     struct fixture *fixture = *state;
@@ -477,6 +489,7 @@ int main(void)
         TEST(leases_begin_anew_with_a_start),
         TEST(what_another_server_has_by_now_is_forgotten_and_its_runner_here_is_to_go),
         TEST(a_runner_that_came_back_while_it_was_asked_for_stays),
+        TEST(what_was_another_servers_and_is_this_ones_again_begins_anew),
         TEST(a_claim_whose_answer_was_lost_is_found_when_its_silence_is),
         TEST(a_claim_that_was_faster_than_the_silence_stays),
         TEST(who_comes_with_its_epoch_from_elsewhere_goes_on_once_the_store_has_said_so),

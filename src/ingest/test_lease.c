@@ -171,6 +171,50 @@ static void runner_that_is_new_here_and_was_lost_is_running_again_when_heard_of(
     assert_true(lease_touch(*state, 7, 11, 500 + SEAL - 1));
 }
 
+// This server had it, then another one, which may have told its runner until just now that it lasts.
+static void what_comes_back_from_another_server_has_a_whole_lease(void **state)
+{
+    struct expired expired = {0};
+    hold(*state, 1, 10, 0);
+    lease_restore(*state, 7, 1, false, LEASE - 1); // the other one has gone
+    lease_expire(*state, 2 * LEASE - 2, count_expired, &expired);
+    assert_int_equal(expired.lost, 0);
+    lease_expire(*state, 2 * LEASE - 1, count_expired, &expired);
+    assert_int_equal(expired.lost, 1);
+}
+
+static void what_ran_out_here_while_another_server_had_it_has_a_whole_lease(void **state)
+{
+    struct expired expired = {0};
+    hold(*state, 1, 10, 0);
+    lease_expire(*state, LEASE, count_expired, &expired);
+    assert_int_equal(expired.lost, 1); // which the store refused
+    lease_restore(*state, 7, 1, false, LEASE + 10);
+    lease_expire(*state, 2 * LEASE + 9, count_expired, &expired);
+    assert_int_equal(expired.lost, 1);
+    assert_int_equal(expired.to_seal, 0);
+    lease_expire(*state, 2 * LEASE + 10, count_expired, &expired);
+    assert_int_equal(expired.lost, 2);
+    lease_restore(*state, 7, 1, true, 2 * LEASE + 20); // it is lost there, too: its grace goes on
+    lease_expire(*state, 2 * LEASE + 10 + SEAL, count_expired, &expired);
+    assert_int_equal(expired.to_seal, 1);
+}
+
+static void runner_that_returns_and_goes_again_is_found_silent(void **state)
+{
+    struct expired expired = {0};
+    (*(struct lease_table **)state)->shared = true;
+    hold(*state, 1, 10, 0);
+    lease_expire(*state, LEASE, count_expired, &expired); // which the store refused: it was another server's
+    assert_int_equal(connect_runner(*state, 1, 1, 11, LEASE + 10), LEASE_RETURN);
+    assert_int_equal(lease_returned(*state, 7, 1, false, 11, LEASE + 20, &former), LEASE_RESUME);
+    lease_disconnect(*state, 7, 11); // before anything was heard
+    lease_expire(*state, 2 * LEASE + 19, count_expired, &expired);
+    assert_int_equal(expired.lost, 1);
+    lease_expire(*state, 2 * LEASE + 20, count_expired, &expired);
+    assert_int_equal(expired.lost, 2);
+}
+
 static void of_two_that_return_at_once_the_later_has_it(void **state)
 {
     assert_int_equal(connect_runner(*state, 3, 3, 11, 500), LEASE_RETURN);
@@ -270,6 +314,9 @@ int main(void)
         TEST(after_a_restart_the_old_runner_has_a_whole_lease_to_come_back),
         TEST(runner_that_is_new_here_goes_on_by_its_epoch),
         TEST(runner_that_is_new_here_and_was_lost_is_running_again_when_heard_of),
+        TEST(what_comes_back_from_another_server_has_a_whole_lease),
+        TEST(what_ran_out_here_while_another_server_had_it_has_a_whole_lease),
+        TEST(runner_that_returns_and_goes_again_is_found_silent),
         TEST(of_two_that_return_at_once_the_later_has_it),
         TEST(runner_that_returns_after_another_one_claimed_is_fenced),
         TEST(second_runner_of_what_is_not_held_here_waits_unless_it_is_lost),

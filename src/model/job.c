@@ -24,7 +24,10 @@ struct job_step job_step(enum job_state now, const struct outcome *before, const
     }
     if (after->status != STATUS_QUEUED)
         return (struct job_step){JOB_CLAIMED, false};
-    return (struct job_step){now < JOB_CLAIMED ? now : JOB_READY, false}; // given back
+    if (now < JOB_CLAIMED)
+        return (struct job_step){now, false};
+    // Given back. One that was lost meanwhile has lost its place in the batch, too.
+    return (struct job_step){job_takes_place(now) ? JOB_READY : JOB_HELD, false};
 }
 
 bool job_takes_place(enum job_state state)

@@ -35,7 +35,7 @@ struct job_step {
     enum job_state state;
     bool ends; // something must follow from it: it goes into `endings`
 };
-// Returns what a change of the outcome does to the job.
+// Returns what a change of the outcome does to the job. One that is JOB_HELD by that is to be placed in its line anew.
 struct job_step job_step(enum job_state now, const struct outcome *before, const struct outcome *after);
 // Whether it takes one of the `parallel` places of its batch.
 bool job_takes_place(enum job_state state);

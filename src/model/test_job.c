@@ -19,7 +19,8 @@ static void a_change_of_the_outcome_moves_the_job(void **state)
         {JOB_READY, STATUS_QUEUED, STATUS_RUNNING, false, false, JOB_CLAIMED, false},
         {JOB_CLAIMED, STATUS_RUNNING, STATUS_PAUSED, false, false, JOB_CLAIMED, false},
         {JOB_CLAIMED, STATUS_RUNNING, STATUS_QUEUED, false, false, JOB_READY, false},
-        {JOB_LOST, STATUS_LOST, STATUS_QUEUED, false, false, JOB_READY, false},
+        {JOB_LOST, STATUS_LOST, STATUS_QUEUED, false, false, JOB_HELD, false}, // others may have its place
+        {JOB_OVER, STATUS_LOST, STATUS_QUEUED, false, false, JOB_HELD, false},
         {JOB_HELD, STATUS_QUEUED, STATUS_QUEUED, false, false, JOB_HELD, false},
         {JOB_HELD, STATUS_QUEUED, STATUS_CANCELLED, false, true, JOB_OVER, true},
         {JOB_DELAYED, STATUS_QUEUED, STATUS_SKIPPED, false, true, JOB_OVER, true},

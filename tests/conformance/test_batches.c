@@ -229,6 +229,42 @@ static void a_lost_job_gives_its_place_up(void **state)
     assert_int_equal(line[0], rows[1]);
 }
 
+static void a_lost_job_that_is_given_back_waits_for_a_place(void **state)
+{
+    struct queue *queue = *state;
+    int64_t batch = queue_batch(queue, &(struct batch){.expected = 2, .limits.parallel = 1}), rows[2], line[64];
+    add(queue, batch, 2, &plain, rows);
+    for (int settled = 0; settled <= 1; settled++) {
+        assert_int_equal(queue_claim(queue, rows[0]), 0);
+        assert_int_equal(queue_ask(queue, rows[0], &(struct outcome_ask){.cause = OUTCOME_SILENT}), 0);
+        if (settled)
+            queue_settle(queue); // which gives its place to the other
+        assert_int_equal(queue_return(queue, rows[0]), 0);
+        assert_int_equal(queue_state(queue, rows[0]), settled ? JOB_HELD : JOB_READY);
+        assert_counts_are_right(queue, batch);
+    }
+    assert_int_equal(ready(queue, line), 1);
+    assert_int_equal(line[0], rows[1]);
+    run(queue, rows[1], STATUS_COMPLETED);
+    queue_settle(queue);
+    assert_int_equal(ready(queue, line), 1);
+    assert_int_equal(line[0], rows[0]);
+    assert_none_is_forgotten(queue);
+}
+
+static void a_lost_job_without_a_batch_that_is_given_back_is_ready(void **state)
+{
+    struct queue *queue = *state;
+    int64_t row = queue_must_submit(queue, &plain), line[64];
+    assert_int_equal(queue_claim(queue, row), 0);
+    assert_int_equal(queue_ask(queue, row, &(struct outcome_ask){.cause = OUTCOME_SILENT}), 0);
+    queue_settle(queue);
+    assert_int_equal(queue_state(queue, row), JOB_LOST);
+    assert_int_equal(queue_return(queue, row), 0);
+    assert_int_equal(ready(queue, line), 1);
+    assert_int_equal(line[0], row);
+}
+
 static void after_too_many_failures_nothing_starts_any_more(void **state)
 {
     struct queue *queue = *state;
@@ -597,6 +633,8 @@ int main(void)
         TEST(more_than_a_batch_may_have_is_refused),
         TEST(never_more_than_parallel_are_ready_or_claimed),
         TEST(a_lost_job_gives_its_place_up),
+        TEST(a_lost_job_that_is_given_back_waits_for_a_place),
+        TEST(a_lost_job_without_a_batch_that_is_given_back_is_ready),
         TEST(after_too_many_failures_nothing_starts_any_more),
         TEST(a_failure_that_is_tried_again_does_not_stop_the_batch),
         TEST(a_cancelled_batch_ends_what_waits_and_names_what_runs),

@@ -1,10 +1,11 @@
-// sim [queue] --seed N [--trace] | --seeds FROM COUNT [--stop] | --fresh COUNT
+// sim [queue] --seed N [--trace] | --these N... | --seeds FROM COUNT [--stop] | --fresh COUNT
 #include "queue.h"
 #include "util/id.h"
 
 static int usage(void)
 {
     fputs("usage: sim [queue] --seed N [--trace]     one world, told step by step\n"
+          "       sim [queue] --these N...           these worlds\n"
           "       sim [queue] --seeds FROM COUNT [--stop]   worlds FROM, FROM + 1, …; with --stop until one fails\n"
           "       sim [queue] --fresh COUNT          worlds that nobody has seen yet\n"
           "with `queue` of jobs, workers and servers, else of one log\n",
@@ -18,18 +19,27 @@ struct kind {
     bool (*run)(uint64_t seed, bool tracing);
 };
 
+static bool run_one(const struct kind *kind, uint64_t seed)
+{
+    bool good = kind->run(seed, false);
+    if (!good)
+        printf("again: %s --seed %llu --trace\n", kind->program, (unsigned long long)seed);
+    fflush(stdout);
+    return good;
+}
+
+static int run_end(uint64_t count, uint64_t failed)
+{
+    printf("%llu passed, %llu failed, 0 skipped\n", (unsigned long long)(count - failed), (unsigned long long)failed);
+    return failed > 0;
+}
+
 static int run_many(const struct kind *kind, uint64_t from, uint64_t count, bool stop)
 {
     uint64_t failed = 0;
-    for (uint64_t i = 0; i < count && !(stop && failed); i++) {
-        if (!kind->run(from + i, false)) {
-            failed++;
-            printf("again: %s --seed %llu --trace\n", kind->program, (unsigned long long)(from + i));
-            fflush(stdout);
-        }
-    }
-    printf("%llu passed, %llu failed, 0 skipped\n", (unsigned long long)(count - failed), (unsigned long long)failed);
-    return failed > 0;
+    for (uint64_t i = 0; i < count && !(stop && failed); i++)
+        failed += !run_one(kind, from + i);
+    return run_end(count, failed);
 }
 
 // Says first which worlds they are, so that one that hangs or crashes can be run again too.
@@ -47,6 +57,17 @@ static bool number(const char *text, uint64_t *ret)
     return str_to_u64(str_of(text), ret);
 }
 
+static int run_these(const struct kind *kind, size_t count, char **seeds)
+{
+    uint64_t failed = 0, seed;
+    for (size_t i = 0; i < count; i++) {
+        if (!number(seeds[i], &seed))
+            return usage();
+        failed += !run_one(kind, seed);
+    }
+    return run_end(count, failed);
+}
+
 static int run(const struct kind *kind, int argc, char **argv)
 {
     uint64_t a, b;
@@ -59,6 +80,8 @@ static int run(const struct kind *kind, int argc, char **argv)
             puts("all held");
         return !good;
     }
+    if (argc >= 3 && strcmp(argv[1], "--these") == 0)
+        return run_these(kind, (size_t)argc - 2, argv + 2);
     bool stop = argc == 5 && strcmp(argv[4], "--stop") == 0;
     if ((argc == 4 || stop) && strcmp(argv[1], "--seeds") == 0 && number(argv[2], &a) && number(argv[3], &b))
         return run_many(kind, a, b, stop);

@@ -73,15 +73,18 @@ static void looked(struct queue *queue, struct queue_op *op)
     struct queue_server *server = op->server;
     const struct node_lease *now = &op->ret_job.lease;
     bool others = op->err == ERR_HELD || op->err == ERR_FENCED || op->err == ERR_NODE_FENCED;
-    if (!others && (op->err != 0 || now->epoch == op->epoch)) {
+    if (!others && op->err != 0) {
         if (op->outcome.cause != OUTCOME_GIVEN_UP)
             lease_change_failed(&server->leases, op->row, op->epoch, op->outcome.cause == OUTCOME_SILENT,
                                 queue->world.now_ms);
         return;
     }
-    bool forgotten = lease_forget(&server->leases, op->row, op->epoch, op->holder);
+    bool same = !others && now->epoch == op->epoch;
+    bool forgotten = !same && lease_forget(&server->leases, op->row, op->epoch, op->holder);
     if (!others)
         lease_restore(&server->leases, op->row, now->epoch, now->deadline_ms > 0, queue->world.now_ms);
+    if (!others)
+        queue->store.jobs[op->row].heard_ms[server->number] = queue->world.now_ms;
     if (forgotten)
         replaced(server, op->holder);
 }
@@ -269,8 +272,7 @@ static void returned(struct queue *queue, struct queue_op *op)
     uint64_t former = 0;
     enum lease_verdict verdict = LEASE_TAKEN;
     if (op->err == 0 && op->ask.node == server->node) {
-        if (!lease_find(&server->leases, op->row))
-            queue->store.jobs[op->row].heard_ms[server->number] = queue->world.now_ms;
+        queue->store.jobs[op->row].heard_ms[server->number] = queue->world.now_ms;
         verdict = lease_returned(&server->leases, op->row, lease->epoch, lease->deadline_ms > 0, op->holder,
                                  queue->world.now_ms, &former);
     }

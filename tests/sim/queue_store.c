@@ -44,6 +44,7 @@ void outcome_set(struct queue *queue, struct queue_job *job, const struct outcom
     if (outcome_equal(&before, after))
         return;
     job->outcome = *after;
+    store->changed_ms = queue->world.now_ms;
     lease_follows(queue, job, &before);
     trace(&queue->world, "store: job %lld is %s%s, epoch %llu", (long long)job->row, status_word(after->status),
           after->sealed ? ", sealed" : "", (unsigned long long)after->epoch);
@@ -307,7 +308,8 @@ static int apply_return(struct queue *queue, struct queue_op *op)
     job->lease = (struct node_lease){0};
     if (job->cancel_asked || job->superseded_by != 0)
         return outcome_ask_for(queue, job, &(struct outcome_ask){.cause = OUTCOME_CANCELLED});
-    end_if_batch_is_over(queue, job);
+    if (!end_if_batch_is_over(queue, job) && job->state == JOB_HELD)
+        job_release_it(queue, job);
     return 0;
 }
 

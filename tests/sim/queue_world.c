@@ -1,7 +1,9 @@
 // A world of the queue: what is submitted, what goes wrong, and when it is over.
 #include "queue.h"
 
-#define PATIENCE_MS 1200000 // after the faults: longer than a lease, its grace and all delays of retries
+// After the faults. Longer than a lease, its grace and all delays of retries:
+#define PATIENCE_MS 1200000   // without any change of an outcome
+#define LONGEST_MS  400000000 // for all attempts one after the other
 
 // --- What is submitted
 
@@ -324,7 +326,9 @@ bool queue_run(uint64_t seed, bool tracing)
         world_step(world);
         bool settled = queue->quiet && queue_settled(queue);
         over_ms = !settled ? 0 : over_ms ? over_ms : world->now_ms;
-        if (queue->quiet && world->now_ms > queue->quiet_ms + PATIENCE_MS)
+        if (queue->quiet && world->now_ms > MAX(queue->quiet_ms, queue->store.changed_ms) + PATIENCE_MS)
+            break;
+        if (world->now_ms > LONGEST_MS)
             break;
     }
     if (!world->failed)

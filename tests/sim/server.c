@@ -34,8 +34,9 @@ static void looked(struct world *world, struct op *op)
     const struct node_lease *now = &op->ret_state.lease;
     bool others = op->err == ERR_HELD || op->err == ERR_FENCED || op->err == ERR_NODE_FENCED;
     trace(world, "server: looked whose it is: %s", op->err ? error_word(op->err) : "ours");
-    if (others || (op->err == 0 && now->epoch != op->epoch)) {
-        bool forgotten = lease_forget(&world->server.leases, ROW, op->epoch, op->holder);
+    if (others || op->err == 0) {
+        bool same = !others && now->epoch == op->epoch;
+        bool forgotten = !same && lease_forget(&world->server.leases, ROW, op->epoch, op->holder);
         if (!others)
             server_restore(world, now);
         if (forgotten && op->holder)
@@ -86,8 +87,7 @@ static void tick(struct world *world, void *arg, uint64_t life)
 
 void server_restore(struct world *world, const struct node_lease *lease)
 {
-    if (!lease_find(&world->server.leases, ROW))
-        world->server.heard_ms = world->now_ms;
+    world->server.heard_ms = world->now_ms;
     lease_restore(&world->server.leases, ROW, lease->epoch, lease->deadline_ms > 0, world->now_ms);
 }
 

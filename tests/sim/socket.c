@@ -334,8 +334,7 @@ static void returned(struct world *world, struct op *op)
             give_up(world, socket, op->err);
         return;
     }
-    if (!lease_find(&server->leases, ROW))
-        server->heard_ms = world->now_ms; // a lease begins
+    server->heard_ms = world->now_ms; // a lease begins, or begins again
     bool lost = op->ret_state.lease.deadline_ms > 0;
     enum lease_verdict verdict =
         lease_returned(&server->leases, ROW, op->ask.epoch, lost, socket->holder, world->now_ms, &former);

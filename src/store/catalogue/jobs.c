@@ -234,7 +234,9 @@ int catalogue_job_returned(struct sql *sql, int64_t row, const struct catalogue_
         err = wanted_by_batch(sql, job.batch, &placement);
     if (err == 0 && (asked || job.superseded_by != 0))
         placement = PLACE_CANCELLED;
-    return err < 0 || placement == PLACED ? err : job_end(sql, row, placement, changes);
+    if (err < 0 || (placement == PLACED && job.state != JOB_HELD))
+        return err;
+    return placement == PLACED ? job_release(sql, &job, changes) : job_end(sql, row, placement, changes);
 }
 
 int catalogue_job_rule(struct sql *sql, int64_t row, struct retry_rule *ret)
