@@ -67,7 +67,10 @@ static void call_loaded(struct call *call, int err)
 static void call_read_body(struct call *call)
 {
     call->before_body = false;
-    http_read_body(call->request);
+    if (call->route->body_max)
+        http_read_body_max(call->request, call->route->body_max);
+    else
+        http_read_body(call->request);
 }
 
 static void call_go_on(struct call *call)

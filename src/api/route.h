@@ -27,6 +27,7 @@ struct route {
     unsigned flags;
     // NULL: none. A route with neither a body nor ROUTE_RECORDS refuses a body unread.
     const struct field *query, *body;
+    size_t body_max; // bytes of the body, decoded; 0: what the setting body_max says
     void (*handle)(struct call *call);
     // Tells a known caller of a WebSocket why it is refused (404, 410, 403). NULL: refused by an HTTP answer.
     void (*refuse)(struct call *call, int err);

@@ -8,6 +8,11 @@
 void http_conn_refuse(struct http_conn *conn, int err)
 {
     struct http_request *request = conn->request;
+    const char *detail = NULL;
+    if (request->undecodable)
+        detail = "the body is not what its Content-Encoding says, or is cut off";
+    else if (err == ERR_MEDIA_TYPE)
+        detail = "a body may have one Content-Encoding: gzip or zstd";
     atomic_fetch_add_explicit(&conn->server->stats.refused_total, 1, memory_order_relaxed);
     http_request_disown(request);
     request->keep_alive = false;
@@ -16,7 +21,7 @@ void http_conn_refuse(struct http_conn *conn, int err)
     http_conn_set_state(conn, CONN_ANSWERING);
     if (request->head_complete && conn->server->app.refused)
         conn->server->app.refused(conn->server->app.app, request, err);
-    http_respond_error(request, err, NULL);
+    http_respond_error(request, err, detail);
 }
 
 static void begin(struct http_conn *conn, uint64_t held)
@@ -38,16 +43,30 @@ static void begin(struct http_conn *conn, uint64_t held)
         loop_defer(conn->server->loop, &conn->feed);
 }
 
-void http_begin_body(struct http_conn *conn)
+void http_begin_body(struct http_conn *conn, size_t max)
 {
-    conn->request->body_max = conn->server->limits.body_max;
-    begin(conn, conn->request->body_announced);
+    struct http_request *request = conn->request;
+    enum http_coding coding;
+    request->body_max = max;
+    if (http_content_coding(http_header(request, STR("content-encoding")), &coding) < 0) {
+        http_add_header(request, "Accept-Encoding", CONTENT_CODINGS_TAKEN);
+        http_conn_refuse(conn, ERR_MEDIA_TYPE);
+        return;
+    }
+    if (coding != CODING_IDENTITY)
+        request->decoder = http_decoder_new(coding);
+    begin(conn, request->decoder ? 0 : request->body_announced);
 }
 
 void http_read_body(struct http_request *request)
 {
+    http_read_body_max(request, request->conn->server->limits.body_max);
+}
+
+void http_read_body_max(struct http_request *request, size_t max)
+{
     assert(request->conn->state == CONN_ANSWERING && !request->complete);
-    http_begin_body(request->conn);
+    http_begin_body(request->conn, max);
 }
 
 void http_read_body_by(struct http_request *request, uint64_t max, const struct http_body_handler *handler, void *owner)

@@ -27,6 +27,8 @@ bool http_hold_input(struct http_conn *conn)
     size_t bytes = conn->backlog.len - conn->backlog_at;
     if (request)
         bytes += request->head.len + (request->body_held ? request->body_held : request->body.cap);
+    if (request && request->decoder)
+        bytes += request->coded.cap + http_decoder_memory(request->decoder);
     return hold(conn, &conn->input, BUDGET_requests, bytes);
 }
 

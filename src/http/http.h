@@ -134,7 +134,13 @@ void http_charge_to(struct http_request *request, int64_t account);
 // To be called after http_app.head. Lets the client send the body (sends 100 Continue if the client waits for it). When
 // the body is there, http_app.request is called. A body for which there is no room is refused with 503 before it is
 // read; the application learns that as for any refused body, by http_on_abort.
+//
+// A body with a Content-Encoding (gzip, zstd) is decoded as it comes; http_body gives what was encoded. The limit holds
+// for both, and more is refused with 413 as soon as it is seen. 400: it is not well-formed, or is cut off. 415, with
+// Accept-Encoding: another coding, or several.
 void http_read_body(struct http_request *request);
+// With a limit of its own instead of http_limits.body_max.
+void http_read_body_max(struct http_request *request, size_t max);
 
 // --- Bodies in parts: what is too large to be held is handed on as it comes. To be called after http_app.head, instead
 // of http_read_body. http_app.request is not called then.
@@ -144,7 +150,8 @@ struct http_body_handler {
     // The body is complete. The request must be answered, now or later.
     void (*end)(void *owner);
 };
-// A body that is longer than `max` is refused with 413; the application learns that by http_on_abort.
+// A body that is longer than `max` is refused with 413; the application learns that by http_on_abort. A content coding
+// is not looked at: the bytes are handed on as they come.
 void http_read_body_by(struct http_request *request, uint64_t max, const struct http_body_handler *handler,
                        void *owner);
 // Nothing is read of it while it is paused; what the peer sends waits in the kernel. Allowed within `data`.

@@ -3,6 +3,7 @@
 
 #include "http/chunk_line.h"
 #include "http/compress.h"
+#include "http/content_coding.h"
 #include "http/head_scan.h"
 #include "http/http.h"
 #include "util/buf.h"
@@ -54,8 +55,12 @@ struct http_request {
     const struct http_body_handler *body_handler; // takes it in parts; NULL: it is held in `body`
     void *body_owner;
     bool body_paused;
-    size_t body_held; // the announced length, once the body may come
-    int64_t account;  // the account whose budget pays; BUDGET_NOBODY until it is known
+    size_t body_held;             // the announced length, once the body may come
+    struct http_decoder *decoder; // of a body with a content coding; else NULL
+    struct buf coded;             // what has come of it and is not decoded yet; about one read
+    bool decoding;                // `coded` is decoded step by step; the body is paused meanwhile
+    bool undecodable;             // it is not what its coding says, or is cut off
+    int64_t account;              // the account whose budget pays; BUDGET_NOBODY until it is known
     bool http_10, keep_alive, may_compress;
     enum http_coding coding; // of the answer
     char id[REQUEST_ID_MAX + 1];
@@ -131,7 +136,14 @@ struct http_server {
 
 // body.c
 void http_conn_refuse(struct http_conn *conn, int err); // answers for a request that cannot be taken
-void http_begin_body(struct http_conn *conn);
+void http_begin_body(struct http_conn *conn, size_t max);
+
+// body_part.c
+// Returns an error for a body that cannot be taken.
+int http_take_body(struct http_request *request, const void *data, size_t len);
+// Decodes the next part of the body; goes on at the next turn if `decoding` is true afterwards.
+int http_decode_body(struct http_request *request);
+bool http_body_cut_off(struct http_request *request); // it has come, but what was encoded goes on
 
 // parse.c
 extern const llhttp_settings_t http_parser_settings;

@@ -26,6 +26,8 @@ void http_request_free(struct http_request **request_ptr)
     free(request->headers);
     buf_release(&request->head);
     buf_release(&request->body);
+    buf_release(&request->coded);
+    http_decoder_free(&request->decoder);
     free(request);
 }
 
@@ -289,21 +291,10 @@ static int on_headers_complete(llhttp_t *parser)
     return 0;
 }
 
-static bool take_body(struct http_request *request, const void *data, size_t len)
-{
-    if (len > request->body_max - request->body_len)
-        return false;
-    request->body_len += len;
-    if (request->body_handler)
-        request->body_handler->data(request->body_owner, data, len);
-    else
-        buf_append(&request->body, data, len);
-    return true;
-}
-
 static int on_body(llhttp_t *parser, const char *data, size_t len)
 {
-    return take_body(request_of(parser), data, len) ? 0 : refuse(parser, ERR_TOO_LARGE);
+    int err = http_take_body(request_of(parser), data, len);
+    return err < 0 ? refuse(parser, err) : 0;
 }
 
 // The last chunk has no bytes. Trailers follow, which get the same scan as the head.

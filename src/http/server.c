@@ -138,7 +138,7 @@ static void judge_head(struct http_conn *conn)
 {
     const struct http_app *app = &conn->server->app;
     if (!app->head) {
-        http_begin_body(conn);
+        http_begin_body(conn, conn->server->limits.body_max);
         return;
     }
     http_conn_set_state(conn, CONN_ANSWERING);
@@ -149,6 +149,12 @@ static void hand_over(struct http_conn *conn, struct str rest)
 {
     const struct http_app *app = &conn->server->app;
     struct http_request *request = conn->request;
+    if (http_body_cut_off(request)) {
+        http_conn_refuse(conn, ERR_MALFORMED);
+        return;
+    }
+    http_decoder_free(&request->decoder);
+    buf_release(&request->coded);
     http_conn_set_state(conn, CONN_ANSWERING);
     conn->rest = rest;
     if (request->body_handler)
@@ -177,7 +183,7 @@ static size_t parse(struct http_conn *conn, const uint8_t *data, size_t len)
         if (!fine)
             return len; // the connection ends; its further bytes do not matter
         at += used;
-        if (conn->request->complete)
+        if (conn->request->complete && !conn->request->decoding)
             hand_over(conn, str_n((const char *)data + at, len - at));
         else if (conn->state == CONN_HEAD && conn->request->head_complete)
             judge_head(conn);
@@ -188,7 +194,7 @@ static size_t parse(struct http_conn *conn, const uint8_t *data, size_t len)
 // The peer has ended: a request that is not complete will never be.
 static void check_end(struct http_conn *conn)
 {
-    if (!conn->peer_ended || http_conn_backlog(conn) > 0)
+    if (!conn->peer_ended || http_conn_backlog(conn) > 0 || (conn->request && conn->request->decoding))
         return;
     if (conn->state == CONN_WAITING)
         http_conn_end(conn);
@@ -212,10 +218,23 @@ static void pause_reading(struct http_conn *conn)
     conn_pause_read(conn->conn, http_conn_backlog(conn) > 0 || paused);
 }
 
+// A few bytes may become very many, so a body is decoded in steps, one each time.
+static void go_on_decoding(struct http_conn *conn)
+{
+    struct http_request *request = conn->request;
+    int err = http_decode_body(request);
+    if (err < 0)
+        http_conn_refuse(conn, err);
+    else if (request->complete && !request->decoding)
+        hand_over(conn, str_n(conn->backlog.data + conn->backlog_at, http_conn_backlog(conn)));
+}
+
 static void on_feed(struct deferred *deferred)
 {
     struct http_conn *conn = CONTAINER_OF(deferred, struct http_conn, feed);
     conn->busy++;
+    if (conn->state == CONN_BODY && conn->request->decoding)
+        go_on_decoding(conn);
     if (http_conn_backlog(conn) > 0 && receiving(conn)) {
         size_t used = parse(conn, (const uint8_t *)conn->backlog.data + conn->backlog_at, http_conn_backlog(conn));
         if (!conn->gone && conn->state != CONN_ENDING)

@@ -1,4 +1,5 @@
 // Bodies that are handed on in parts, and answers whose length is known.
+#include "http/compress.h"
 #include "http/test_app.h"
 
 struct taker {
@@ -205,6 +206,188 @@ static void an_answer_that_ends_short_of_its_length_ends_the_connection(void **s
     taker_stop(&taker, &peer);
 }
 
+// --- Content codings
+
+struct coded {
+    struct app app;
+    struct peer peer;
+};
+
+static void coded_start(struct coded *test, size_t body_max)
+{
+    struct http_limits limits = default_limits;
+    limits.body_max = body_max;
+    app_start(&test->app, &limits);
+    app_connect(&test->app, &test->peer);
+}
+
+static void coded_stop(struct coded *test)
+{
+    peer_close(&test->peer);
+    app_stop(&test->app);
+}
+
+static void encode(enum http_coding coding, struct str text, struct buf *out)
+{
+    CLEANUP(http_encoder_free) struct http_encoder *encoder = http_encoder_new(coding);
+    http_encoder_write(encoder, text.data, text.len, out);
+    http_encoder_finish(encoder, out);
+}
+
+static void send_coded(struct coded *test, const char *coding, struct str body)
+{
+    CLEANUP(buf_release) struct buf head = {0};
+    buf_printf(&head, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Encoding: %s\r\nContent-Length: %zu\r\n\r\n", coding,
+               body.len);
+    buf_append_str(&head, body);
+    peer_send(&test->peer, head.data, head.len);
+}
+
+static void an_encoded_body_is_decoded_and_the_connection_serves_on(void **state)
+{
+    (void)state;
+    static const enum http_coding codings[] = {CODING_GZIP, CODING_ZSTD};
+    struct coded test;
+    CLEANUP(buf_release) struct buf text = {0};
+    while (text.len < 900000) // several steps, and several turns of the loop
+        buf_printf(&text, "line %zu\n", text.len / 50000);
+    coded_start(&test, 1 << 20);
+    for (size_t i = 0; i < ARRAY_LEN(codings); i++) {
+        CLEANUP(buf_release) struct buf encoded = {0};
+        encode(codings[i], buf_str(&text), &encoded);
+        buf_reset(&test.peer.got);
+        send_coded(&test, http_coding_name(codings[i]), buf_str(&encoded));
+        peer_send_text(&test.peer, "GET /behind" GET_TAIL "\r\n"); // it waits until the body is decoded
+        peer_wait_text(&test.peer, "X-Method: GET");
+        peer_wait_text(&test.peer, "/behind");
+        assert_true(peer_got(&test.peer, "Content-Length: 900"));
+        const char *start = memmem(test.peer.got.data, test.peer.got.len, "\r\n\r\n", 4);
+        assert_non_null(start);
+        assert_memory_equal(start + 4, text.data, text.len);
+    }
+    assert_int_equal(test.app.requests, 4);
+    coded_stop(&test);
+}
+
+static void an_encoded_body_may_come_in_chunks_and_its_peer_may_half_close(void **state)
+{
+    (void)state;
+    struct coded test;
+    CLEANUP(buf_release) struct buf text = {0};
+    CLEANUP(buf_release) struct buf encoded = {0};
+    CLEANUP(buf_release) struct buf request = {0};
+    while (text.len < 500000)
+        buf_append_text(&text, "the same again and again\n");
+    encode(CODING_GZIP, buf_str(&text), &encoded);
+    coded_start(&test, 1 << 20);
+    buf_append_text(&request, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Encoding: gzip\r\nTransfer-Encoding: "
+                              "chunked\r\n\r\n");
+    for (size_t at = 0; at < encoded.len; at += 100) {
+        size_t part = MIN(encoded.len - at, (size_t)100);
+        buf_printf(&request, "%zx\r\n", part);
+        buf_append(&request, encoded.data + at, part);
+        buf_append_text(&request, "\r\n");
+    }
+    buf_append_text(&request, "0\r\n\r\n");
+    peer_send(&test.peer, request.data, request.len);
+    shutdown(test.peer.fd, SHUT_WR);
+    peer_wait_end(&test.peer);
+    assert_true(peer_got(&test.peer, "Content-Length: 500000"));
+    coded_stop(&test);
+}
+
+static void what_cannot_be_decoded_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *coding, *body, *answer, *text;
+    } cases[] = {
+        {"gzip", "plain text", "HTTP/1.1 400 ", "is not what its Content-Encoding says"},
+        {"zstd", "plain text", "HTTP/1.1 400 ", "is not what its Content-Encoding says"},
+        {"gzip", "\x1f\x8b\x08", "HTTP/1.1 400 ", "is cut off"},
+        {"br", "text", "HTTP/1.1 415 ", "Accept-Encoding: gzip, zstd\r\n"},
+        {"gzip, zstd", "text", "HTTP/1.1 415 ", "one Content-Encoding"},
+        {"gzip\r\nContent-Encoding: gzip", "text", "HTTP/1.1 415 ", "one Content-Encoding"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct coded test;
+        coded_start(&test, 4096);
+        send_coded(&test, cases[i].coding, str_of(cases[i].body));
+        peer_wait_text(&test.peer, cases[i].answer);
+        peer_wait_end(&test.peer);
+        assert_true(peer_got(&test.peer, cases[i].text));
+        assert_int_equal(test.app.requests, 0);
+        coded_stop(&test);
+    }
+}
+
+// The rest of it has not come when it is refused.
+static void a_bomb_is_refused_as_soon_as_it_is_seen(void **state)
+{
+    (void)state;
+    struct coded test;
+    CLEANUP(buf_release) struct buf text = {0};
+    CLEANUP(buf_release) struct buf encoded = {0};
+    buf_reserve(&text, 4000000);
+    memset(text.data, 0, 4000000);
+    text.len = 4000000;
+    encode(CODING_GZIP, buf_str(&text), &encoded);
+    assert_true(encoded.len < 20000);
+    coded_start(&test, 100000);
+    CLEANUP(buf_release) struct buf head = {0};
+    buf_printf(&head, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n",
+               encoded.len);
+    buf_append(&head, encoded.data, encoded.len / 2);
+    peer_send(&test.peer, head.data, head.len);
+    peer_wait_text(&test.peer, "HTTP/1.1 413 ");
+    peer_wait_end(&test.peer);
+    assert_int_equal(test.app.requests, 0);
+    coded_stop(&test);
+}
+
+static void an_encoded_body_may_be_as_long_as_a_plain_one_and_no_longer(void **state)
+{
+    (void)state;
+    for (size_t len = 3999; len <= 4001; len++) {
+        struct coded test;
+        CLEANUP(buf_release) struct buf text = {0};
+        CLEANUP(buf_release) struct buf encoded = {0};
+        buf_reserve(&text, len);
+        memset(text.data, 'x', len);
+        text.len = len;
+        encode(CODING_ZSTD, buf_str(&text), &encoded);
+        coded_start(&test, 4000);
+        send_coded(&test, "zstd", buf_str(&encoded));
+        peer_wait_text(&test.peer, len <= 4000 ? "HTTP/1.1 200 " : "HTTP/1.1 413 ");
+        coded_stop(&test);
+    }
+}
+
+static void take_more(void *arg, struct http_request *request)
+{
+    (void)arg;
+    http_read_body_max(request, 10000);
+}
+
+static void a_body_may_have_a_limit_of_its_own(void **state)
+{
+    (void)state;
+    for (size_t len = 10000; len <= 10001; len++) {
+        struct coded test = {0};
+        assert_int_equal(loop_new(&test.app.loop), 0);
+        struct http_app interface = {.head = take_more, .request = app_request, .app = &test.app};
+        test.app.server = http_server_new(test.app.loop, &interface, &default_limits, NULL);
+        app_connect(&test.app, &test.peer);
+        char body[10000] = "";
+        CLEANUP(buf_release) struct buf request = {0};
+        buf_printf(&request, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n", len);
+        buf_append(&request, body, sizeof(body));
+        peer_send(&test.peer, request.data, request.len);
+        peer_wait_text(&test.peer, len == 10000 ? "HTTP/1.1 200 " : "HTTP/1.1 413 ");
+        coded_stop(&test);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +398,12 @@ int main(void)
         cmocka_unit_test(a_body_that_is_not_wanted_any_more_is_answered_and_the_connection_ends),
         cmocka_unit_test(the_owner_hears_when_the_client_goes_in_the_middle),
         cmocka_unit_test(an_answer_that_ends_short_of_its_length_ends_the_connection),
+        cmocka_unit_test(an_encoded_body_is_decoded_and_the_connection_serves_on),
+        cmocka_unit_test(an_encoded_body_may_come_in_chunks_and_its_peer_may_half_close),
+        cmocka_unit_test(what_cannot_be_decoded_is_refused),
+        cmocka_unit_test(a_bomb_is_refused_as_soon_as_it_is_seen),
+        cmocka_unit_test(an_encoded_body_may_be_as_long_as_a_plain_one_and_no_longer),
+        cmocka_unit_test(a_body_may_have_a_limit_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

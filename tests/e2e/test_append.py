@@ -1,9 +1,12 @@
 """POST …/logs: records without a runner."""
 
+import gzip
 import json
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support.process import Process
 from support.ws import Follower
 
 PATH = "/api/v1/executions"
@@ -132,3 +135,65 @@ def test_large_numbers_and_deep_values_are_kept_as_written(api, execution_id):
     raw = api.get(f"{PATH}/{execution_id}/logs").body.decode()
     assert "12345678901234567890" in raw and "1e-7" in raw
     assert json.loads(raw)["logs"][0]["data"]["text"] == "☃"
+
+
+def encoded(coding, data):
+    if coding == "gzip":
+        return gzip.compress(data)
+    with Process(["zstd", "-cq"], stdin=-1) as process:
+        process.write(data)
+        process.close_stdin()
+        assert process.finish() == 0, process.err.data
+        return process.out.wait_end()
+
+
+def post_encoded(api, execution_id, coding, body, **headers):
+    headers = {"Content-Encoding": coding, "Content-Type": "application/x-ndjson", **headers}
+    return api.post(f"{PATH}/{execution_id}/logs", body, headers=headers)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_a_compressed_body_is_appended_as_a_plain_one(api, execution_id, coding):
+    lines = [f"line {i} of many" for i in range(20000)]
+    plain = "".join(json.dumps({"message": line}) + "\n" for line in lines).encode()
+    body = encoded(coding, plain)
+    answer = post_encoded(api, execution_id, coding, body, **{"Idempotency-Key": "one"})
+    assert answer.status == 201 and answer.json() == {"first_sequence": 0, "last_sequence": 19999}, answer
+    # The key is of the records, however they are compressed.
+    again = api.post(f"{PATH}/{execution_id}/logs", plain, headers={"Idempotency-Key": "one"})
+    assert again.status == 200 and again.json() == answer.json(), again
+    assert api.messages(execution_id) == lines
+
+
+def test_other_bodies_may_be_compressed_too(api):
+    body = encoded("gzip", b'{"execution_id":"compressed"}')
+    answer = api.post(PATH, body, headers={"Content-Encoding": "x-gzip"})
+    assert answer.status == 201 and answer.json()["execution_id"] == "compressed", answer
+    patch = encoded("zstd", b'{"metadata":{"a":"b"}}')
+    answer = api.patch(PATH + "/compressed", patch, headers={"Content-Encoding": "zstd"})
+    assert answer.status == 200 and answer.json()["metadata"] == {"a": "b"}, answer
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_a_body_that_becomes_too_large_is_refused_and_nothing_of_it_is_kept(api, execution_id, coding):
+    bomb = encoded(coding, b'{"message":"x"}\n' * 4_000_000)
+    assert len(bomb) < 500_000
+    answer = post_encoded(api, execution_id, coding, bomb)
+    assert (answer.status, answer.code) == (413, "too_large"), answer
+    assert api.messages(execution_id) == []
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_a_compressed_body_that_is_cut_off_is_refused(api, execution_id, coding):
+    body = encoded(coding, b'{"message":"x"}\n' * 1000)
+    answer = post_encoded(api, execution_id, coding, body[:-1])
+    assert (answer.status, answer.code) == (400, "malformed") and b"cut off" in answer.body, answer
+    assert api.messages(execution_id) == []
+
+
+@pytest.mark.parametrize("coding", ["deflate", "br", "gzip, gzip", "gzip, identity", "snappy"])
+def test_other_codings_and_several_are_refused_with_those_that_are_taken(api, execution_id, coding):
+    answer = post_encoded(api, execution_id, coding, zlib.compress(b'{"message":"x"}'))
+    assert (answer.status, answer.code) == (415, "unsupported_media_type"), answer
+    assert answer.headers["Accept-Encoding"] == "gzip, zstd"
+    assert api.messages(execution_id) == []
