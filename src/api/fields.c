@@ -217,11 +217,31 @@ static bool check_param(struct str name, struct str value, void *arg)
     return !check->reason;
 }
 
+// Finds a parameter that must be there and is not.
+static bool check_required(struct query_check *check)
+{
+    const struct route *route = check->call->route;
+    for (const struct field *field = route->query; field && field->name; field++) {
+        if (!(field->flags & FIELD_REQUIRED) || check->seen >> (field - route->query) & 1)
+            continue;
+        check->name = str_of(field->name);
+        check->reason = "is missing";
+        return false;
+    }
+    return true;
+}
+
 static bool check_query(struct call *call)
 {
     struct query_check check = {.call = call};
-    if (http_params_each(call->request, check_param, &check))
+    if (http_params_each(call->request, check_param, &check) && check_required(&check))
         return true;
+    if (call->route->flags & ROUTE_FIELDS_422) {
+        struct http_field_error error = {arena_printf(http_arena(call->request), "%.*s", STR_ARGS(check.name)),
+                                         check.reason};
+        call_fail_fields(call, &error, 1);
+        return false;
+    }
     call_fail(call, ERR_MALFORMED,
               arena_printf(http_arena(call->request), "parameter %.*s: %s", STR_ARGS(check.name), check.reason));
     return false;

@@ -250,6 +250,7 @@ static void route_json(const struct route *route, struct json_writer *json)
     json_add_bool(json, "ticket", route->flags & ROUTE_TICKET);
     json_add_bool(json, "socket", route->flags & ROUTE_SOCKET);
     json_add_bool(json, "any_query", route->flags & ROUTE_ANY_QUERY);
+    json_add_bool(json, "fields_422", route->flags & ROUTE_FIELDS_422);
     json_add_text(json, "body",
                   route->body                    ? "object"
                   : route->flags & ROUTE_RECORDS ? "records"

@@ -1,6 +1,7 @@
 #include "api/routes.h"
 
 #include "api/artifacts/artifacts.h"
+#include "api/compat/compat.h"
 #include "api/executions/executions.h"
 #include "api/follow/follow.h"
 #include "api/jobs/jobs.h"
@@ -200,6 +201,33 @@ static const struct field sse_query[] = {
     FIELDS_OF_READERS,
 };
 
+// --- The workflow log API
+
+static const struct field log_api_query[] = {
+    FIELD_LIMIT(1000, 100),
+    {"offset", "how many of those that match are passed over", .type = FIELD_NUMBER, .max = INT64_MAX},
+    {"cursor", "in place of `offset`: `next_cursor` of the page before", .type = FIELD_NUMBER, .max = INT64_MAX},
+    {"level", "these levels", .type = FIELD_TEXT, .max = FILTER_TEXT_MAX, .rule = &rule_level, .flags = FIELD_LIST},
+    {"min_level", "at least this level", .type = FIELD_TEXT, .max = FILTER_TEXT_MAX, .rule = &rule_level},
+    {"start_time", "at or after", .type = FIELD_TIME},
+    {"end_time", "at or before", .type = FIELD_TIME},
+    {"category", "of events", .type = FIELD_WORD, .words = "technical business"},
+    {"event_type", "of events", .type = FIELD_TEXT, .min = 1, .max = FILTER_TEXT_MAX, .flags = FIELD_LIST},
+    {"node", "of a node", .type = FIELD_TEXT, .min = 1, .max = FILTER_TEXT_MAX, .flags = FIELD_LIST},
+    {"stream", "of output, or events", .type = FIELD_WORD, .words = "stdout stderr event", .flags = FIELD_LIST},
+    {"milestone", "milestones alone", .type = FIELD_FLAG},
+    {"min_priority", "at least this priority", .type = FIELD_NUMBER, .min = 1, .max = 10},
+    {0},
+};
+
+static const struct field log_api_stream_query[] = {
+    {"follow", "go on until the log is sealed", .type = FIELD_FLAG, .fallback = 1, .flags = FIELD_DIGITS},
+    PLACE("last_event_id", "as the header Last-Event-ID"),
+    PLACE("lastEventId", "the same"),
+    {"last-event-id", "the same", .type = FIELD_POSITION, .flags = FIELD_ANY_CASE},
+    FIELDS_OF_READERS,
+};
+
 static const struct field batch_sse_query[] = {
     {"last_event_id", "as the header Last-Event-ID: the version that is known already", .type = FIELD_TEXT, .max = 20},
     {"lastEventId", "the same", .type = FIELD_TEXT, .max = 20},
@@ -295,6 +323,16 @@ const struct route api_routes[] = {
      .handle = logs_append, .summary = "append records"},
     {HTTP_M_GET, "/api/v1/executions/{id}/logs/stream", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_TICKET,
      .query = sse_query, .handle = follow_sse, .summary = "server-sent events"},
+    {HTTP_M_GET, "/api/v1/app/executions/{id}/logs", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_FIELDS_422,
+     .query = log_api_query, .handle = log_api_logs, .summary = "workflow log API: a page of entries"},
+    {HTTP_M_GET, "/api/v1/app/executions/{id}/logs/stream", ACTION_READ, RESOURCE_EXECUTION,
+     .flags = ROUTE_TICKET | ROUTE_FIELDS_422, .query = log_api_stream_query, .handle = log_api_stream,
+     .summary = "workflow log API: server-sent events"},
+    {HTTP_M_GET, "/v2/workflows/executions/{id}/logs", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_FIELDS_422,
+     .query = log_api_query, .handle = log_api_logs, .summary = "the same page"},
+    {HTTP_M_GET, "/v2/executions/{id}/logs/stream", ACTION_READ, RESOURCE_EXECUTION,
+     .flags = ROUTE_TICKET | ROUTE_FIELDS_422, .query = log_api_stream_query, .handle = log_api_stream,
+     .summary = "the same events"},
     {HTTP_M_GET, "/ws/executions/{id}/logs", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_TICKET | ROUTE_SOCKET,
      .query = ws_query, .handle = follow_ws, .refuse = follow_ws_refuse, .summary = "WebSocket for followers"},
     {HTTP_M_GET, "/ws/streams", ACTION_READ, .flags = ROUTE_TICKET | ROUTE_SOCKET, .handle = follow_streams,

@@ -93,6 +93,12 @@ void follower_finish(struct follower *follower, uint64_t end_now)
     follower->until = MIN(follower->until, end_now);
 }
 
+void follower_go_on(struct follower *follower)
+{
+    follower->until = UINT64_MAX;
+    follower->ended = false;
+}
+
 void follower_advance(struct follower *follower, uint64_t cursor, bool sent_last)
 {
     follower->cursor = cursor;

@@ -56,6 +56,7 @@ void follower_init(struct follower *follower, uint64_t cursor, bool follow, uint
 enum follower_step follower_next(struct follower *follower, const struct follower_view *view);
 // Makes it end at `end_now` instead of following.
 void follower_finish(struct follower *follower, uint64_t end_now);
+void follower_go_on(struct follower *follower); // one that has ended with FOLLOWER_END follows from there on
 // Tells that everything below `cursor` was considered. `sent_last`: the last of these records was sent, so the reader
 // knows its position.
 void follower_advance(struct follower *follower, uint64_t cursor, bool sent_last);

@@ -1,5 +1,6 @@
 #include "fanout/format.h"
 
+#include "model/log_entry.h"
 #include "sse/sse.h"
 #include "ws/ws_parser.h"
 
@@ -30,6 +31,23 @@ static void encode_event(struct format_encoder *encoder, const struct record *re
     buf_reset(&encoder->scratch);
     record_encoder_append(&encoder->json, &encoder->scratch, record, sequence);
     sse_append_event(&encoder->out, (int64_t)sequence, "log", buf_str(&encoder->scratch));
+}
+
+static void encode_entry(struct format_encoder *encoder, const struct record *record, uint64_t sequence, bool live)
+{
+    buf_reset(&encoder->scratch);
+    log_entry_append_event(&encoder->scratch, record, encoder->execution_id, sequence, live);
+    sse_append_event(&encoder->out, (int64_t)sequence, NULL, buf_str(&encoder->scratch));
+}
+
+static void encode_entry_past(struct format_encoder *encoder, const struct record *record, uint64_t sequence)
+{
+    encode_entry(encoder, record, sequence, false);
+}
+
+static void encode_entry_live(struct format_encoder *encoder, const struct record *record, uint64_t sequence)
+{
+    encode_entry(encoder, record, sequence, true);
 }
 
 static void encode_line(struct format_encoder *encoder, const struct record *record, uint64_t sequence)
@@ -119,6 +137,15 @@ static const struct format formats[FORMAT_COUNT + 1] = {
                     .content_type = "application/octet-stream",
                     .can = FORMAT_CAN_FILTER | FORMAT_OUTPUT_ONLY | FORMAT_COMPRESSIBLE,
                     .encode = encode_raw},
+    [FORMAT_LOG_API] = {.content_type = "text/event-stream",
+                        .can = FORMAT_CAN_FILTER | FORMAT_GAPS | FORMAT_COMPLETE | FORMAT_POSITIONS,
+                        .encode = encode_entry_past,
+                        .live = FORMAT_LOG_API_LIVE,
+                        .keep_alive = sse_append_comment},
+    [FORMAT_LOG_API_LIVE] = {.content_type = "text/event-stream",
+                             .can = FORMAT_CAN_FILTER | FORMAT_GAPS | FORMAT_COMPLETE | FORMAT_POSITIONS,
+                             .encode = encode_entry_live,
+                             .keep_alive = sse_append_comment},
     // Chunks are compressed already.
     [FORMAT_CHUNK] = {.name = "chunk",
                       .media_type = "application/vnd.runnel.chunks",

@@ -9,8 +9,10 @@ enum follow_format {
     FORMAT_SSE,
     FORMAT_NDJSON,
     FORMAT_CSV,
-    FORMAT_TEXT, // output only; UTF-8, ill-formed parts become U+FFFD
-    FORMAT_RAW,  // output only; the exact bytes
+    FORMAT_TEXT,         // output only; UTF-8, ill-formed parts become U+FFFD
+    FORMAT_RAW,          // output only; the exact bytes
+    FORMAT_LOG_API,      // SSE of the workflow log API, for what was there when the reader came,
+    FORMAT_LOG_API_LIVE, // and for what has come since
     FORMAT_COUNT,
     FORMAT_CHUNK = FORMAT_COUNT, // frames of whole chunks, not cached; see encode_chunk_frame
 };
@@ -46,6 +48,7 @@ struct format {
     // Writes the JSON of something that is told between records, for a plain stream. NULL: the sink does it, or nothing
     // is told.
     void (*tell)(struct buf *out, struct str json, uint64_t next_sequence);
+    enum follow_format live;             // what comes while it follows is in this format; 0: in the same one
     void (*keep_alive)(struct buf *out); // writes something without meaning; NULL: the format has no such thing
 };
 

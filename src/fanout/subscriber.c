@@ -370,6 +370,15 @@ void subscriber_finish(struct subscriber *subscriber)
     loop_defer(subscriber->fanout->options.loop, &subscriber->pump);
 }
 
+void subscriber_go_on(struct subscriber *subscriber, enum follow_format format)
+{
+    subscriber->ended = false;
+    subscriber->follow = true;
+    subscriber->format = format;
+    follower_go_on(&subscriber->follower);
+    loop_defer(subscriber->fanout->options.loop, &subscriber->pump);
+}
+
 void subscriber_free(struct subscriber **subscriber)
 {
     struct subscriber *it = *subscriber;

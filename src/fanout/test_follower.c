@@ -175,6 +175,25 @@ static void reader_that_does_not_follow_ends_where_the_log_ended_when_it_came(vo
     assert_int_equal(follower_next(&follower, &view), FOLLOWER_END);
 }
 
+static void reader_that_has_ended_may_go_on_and_follow(void **state)
+{
+    (void)state;
+    struct follower follower;
+    struct follower_view view = view_of(2);
+    follower_init(&follower, 0, false, 2);
+    assert_int_equal(follower_next(&follower, &view), FOLLOWER_READ);
+    follower_advance(&follower, 2, true);
+    view.next = 3;
+    assert_int_equal(follower_next(&follower, &view), FOLLOWER_END);
+    follower_go_on(&follower);
+    assert_int_equal(follower_next(&follower, &view), FOLLOWER_READ);
+    assert_int_equal(follower.limit, 3);
+    follower_advance(&follower, 3, true);
+    assert_int_equal(follower_next(&follower, &view), FOLLOWER_WAIT);
+    view.sealed = true;
+    assert_int_equal(follower_next(&follower, &view), FOLLOWER_COMPLETE);
+}
+
 static void purge_ends_it(void **state)
 {
     (void)state;
@@ -199,6 +218,7 @@ int main(void)
         cmocka_unit_test(cursor_from_before_a_restore_that_took_nothing_of_it_goes_on),
         cmocka_unit_test(cursor_from_before_a_restore_is_told_what_was_lost),
         cmocka_unit_test(reader_that_does_not_follow_ends_where_the_log_ended_when_it_came),
+        cmocka_unit_test(reader_that_has_ended_may_go_on_and_follow),
         cmocka_unit_test(purge_ends_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

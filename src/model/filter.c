@@ -77,19 +77,42 @@ static bool lacks_names(const struct filter_rules *rules, const struct chunk *ch
            (lacks(&rules->event_types, &names.event_types) || lacks(&rules->nodes, &names.nodes));
 }
 
+// How many records of the chunk have one of the wanted streams, and of the wanted levels.
+static void count_wanted(const struct filter_rules *rules, const struct chunk *chunk, uint32_t *ret_streams,
+                         uint32_t *ret_levels)
+{
+    *ret_streams = *ret_levels = 0;
+    for (unsigned i = 0; i < STREAM_COUNT; i++)
+        *ret_streams += rules->streams >> i & 1 ? chunk_stream_count(chunk, (enum record_stream)i) : 0;
+    for (unsigned i = 0; i < LEVEL_COUNT; i++)
+        *ret_levels += rules->levels >> i & 1 ? chunk_level_count(chunk, (enum record_level)i) : 0;
+}
+
 bool filter_excludes_chunk(const struct filter *filter, const struct chunk *chunk)
 {
     if (!filter)
         return false;
     const struct filter_rules *rules = &filter->rules;
-    uint32_t streams = 0, levels = 0;
-    for (unsigned i = 0; i < STREAM_COUNT; i++)
-        streams += rules->streams >> i & 1 ? chunk_stream_count(chunk, (enum record_stream)i) : 0;
-    for (unsigned i = 0; i < LEVEL_COUNT; i++)
-        levels += rules->levels >> i & 1 ? chunk_level_count(chunk, (enum record_level)i) : 0;
+    uint32_t streams, levels;
+    count_wanted(rules, chunk, &streams, &levels);
     return streams == 0 || levels == 0 || chunk_time_max(chunk) < rules->time_min ||
            chunk_time_min(chunk) > rules->time_max || (chunk_extra_count(chunk) == 0 && refuses_plain(rules)) ||
            lacks_names(rules, chunk);
+}
+
+bool filter_tells_count(const struct filter *filter, const struct chunk *chunk, uint32_t *ret)
+{
+    uint32_t all = chunk_count(chunk), streams, levels;
+    *ret = filter ? 0 : all;
+    if (!filter || filter_excludes_chunk(filter, chunk))
+        return true;
+    const struct filter_rules *rules = &filter->rules;
+    if (filter_joins_lines(filter) || (needs_extra(rules) && chunk_extra_count(chunk) > 0) ||
+        chunk_time_min(chunk) < rules->time_min || chunk_time_max(chunk) > rules->time_max)
+        return false;
+    count_wanted(rules, chunk, &streams, &levels);
+    *ret = MIN(streams, levels);
+    return streams == all || levels == all;
 }
 
 static bool may_hold_any(const struct filter_literals *literals, struct str tokens)

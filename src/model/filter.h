@@ -50,6 +50,8 @@ bool filter_wants_stream(const struct filter *filter, enum record_stream stream)
 // True if the header alone tells that no record of the chunk can match, whatever the texts are. Works on a closed
 // chunk.
 bool filter_excludes_chunk(const struct filter *filter, const struct chunk *chunk);
+// True if the header alone tells how many of its records match. Works on a closed chunk. A NULL filter matches all.
+bool filter_tells_count(const struct filter *filter, const struct chunk *chunk, uint32_t *ret);
 // True if no text of a line that lies completely within the chunk can match.
 bool filter_excludes_texts(const struct filter *filter, const struct chunk *chunk);
 

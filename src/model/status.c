@@ -6,8 +6,9 @@
 static const struct {
     const char *word;
     bool terminal;
+    const char *log_api, *runs_api;
 } statuses[STATUS_COUNT] = {
-#define STATUS_ENTRY(name, word, terminal, log_api, runs_api) [name] = {word, terminal},
+#define STATUS_ENTRY(name, word, terminal, log_api, runs_api) [name] = {word, terminal, log_api, runs_api},
     EXECUTION_STATUSES(STATUS_ENTRY)
 #undef STATUS_ENTRY
 };
@@ -26,6 +27,16 @@ static const unsigned followers[STATUS_COUNT] = {
 const char *status_word(enum execution_status status)
 {
     return statuses[status].word;
+}
+
+const char *status_log_api(enum execution_status status)
+{
+    return statuses[status].log_api;
+}
+
+const char *status_runs_api(enum execution_status status)
+{
+    return statuses[status].runs_api;
 }
 
 bool status_parse(struct str word, enum execution_status *ret)

@@ -24,6 +24,8 @@ enum execution_status {
 };
 
 const char *status_word(enum execution_status status);
+const char *status_log_api(enum execution_status status);  // in the words of the workflow log API
+const char *status_runs_api(enum execution_status status); // and of workflow runs
 bool status_parse(struct str word, enum execution_status *ret);
 bool status_terminal(enum execution_status status); // `lost` becomes terminal only with the seal
 // True if the table allows `to` after `from`. The same status again is always allowed; the caller compares the

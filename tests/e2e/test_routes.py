@@ -96,7 +96,10 @@ def path_of(api):
     return path
 
 
-def assert_bad_parameter(answer, name):
+def assert_bad_parameter(row, answer, name):
+    if row["fields_422"] and answer.code != "bad_cursor":  # positions are judged by the handler
+        assert fields_of(answer) == {name}, (name, answer)
+        return
     assert (answer.status, answer.code in ("malformed", "bad_cursor")) == (400, True), (name, answer)
     assert f"parameter {name}:" in answer.json()["error"]["message"], answer
 
@@ -106,7 +109,7 @@ def test_a_parameter_that_is_not_as_its_row_says_is_refused_by_name(api, path_of
     for field in row["query"]:
         for value in wrong_parameters(field):
             answer = api.request(row["method"], path_of(row), query={field["name"]: value})
-            assert_bad_parameter(answer, field["name"])
+            assert_bad_parameter(row, answer, field["name"])
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row["query"]], ids=name_of)
@@ -115,7 +118,7 @@ def test_a_single_parameter_given_twice_is_refused(api, path_of, row):
     for field in row["query"]:
         if field["type"] in good and not field["many"]:
             answer = api.request(row["method"], path_of(row), query={field["name"]: [good[field["type"]]] * 2})
-            assert_bad_parameter(answer, field["name"])
+            assert_bad_parameter(row, answer, field["name"])
 
 
 @pytest.mark.parametrize("row", ROWS, ids=name_of)
@@ -126,7 +129,7 @@ def test_an_unknown_parameter_is_refused_where_a_credential_is_asked_for(api, pa
     elif row["method"] == "HEAD":
         assert (answer.status, answer.body) == (400, b"")
     else:
-        assert_bad_parameter(answer, "colour")
+        assert_bad_parameter(row, answer, "colour")
 
 
 def fields_of(answer):

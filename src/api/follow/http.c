@@ -1,21 +1,10 @@
 // Plain HTTP and server-sent events: followers whose bytes go into a streamed answer.
-#include "api/follow/follow.h"
+#include "api/follow/http_follower.h"
 #include "api/follow/messages.h"
-#include "api/streams.h"
 
 #define KEEP_ALIVE_MS 15000
 
-struct http_follower {
-    struct stream_node node;
-    struct http_stream *stream;
-    struct subscriber *subscriber;
-    struct timer *keep_alive; // for SSE, and for NDJSON that follows
-    int64_t account;
-    const struct format *format;
-    bool follow;
-};
-
-static void follower_end(struct http_follower *it, bool whole)
+void http_follower_end(struct http_follower *it, bool whole)
 {
     struct api *api = it->node.api;
 
@@ -23,6 +12,7 @@ static void follower_end(struct http_follower *it, bool whole)
     places_leave(api->options.followers, it->account);
     timer_free(&it->keep_alive);
     subscriber_free(&it->subscriber);
+    free(it->execution_id);
     if (it->stream && whole)
         http_stream_end(&it->stream);
     else if (it->stream)
@@ -35,12 +25,24 @@ static void follower_stop(struct stream_node *node, unsigned code, const char *r
     (void)code;
     (void)reason;
     // The answer is cut, so that the reader sees that it is not complete and comes back with its cursor.
-    follower_end(CONTAINER_OF(node, struct http_follower, node), false);
+    http_follower_end(CONTAINER_OF(node, struct http_follower, node), false);
 }
 
 static void follower_finish_stream(struct stream_node *node)
 {
-    subscriber_finish(CONTAINER_OF(node, struct http_follower, node)->subscriber);
+    struct http_follower *it = CONTAINER_OF(node, struct http_follower, node);
+    it->finishing = true;
+    subscriber_finish(it->subscriber);
+}
+
+bool http_follower_goes_live(struct http_follower *it)
+{
+    if (!it->follow || it->finishing || !it->format->live)
+        return false;
+    enum follow_format live = it->format->live;
+    it->format = format_of(live);
+    subscriber_go_on(it->subscriber, live);
+    return true;
 }
 
 static void follower_drained(void *owner)
@@ -55,24 +57,24 @@ static void follower_gone(void *owner, int err)
     struct http_follower *it = owner;
     (void)err;
     it->stream = NULL;
-    follower_end(it, false);
+    http_follower_end(it, false);
 }
 
 static const struct http_stream_handler stream_handler = {follower_drained, follower_gone};
 
-static void sink_send(void *owner, struct payload *payload, size_t offset, size_t len)
+void http_follower_send(void *owner, struct payload *payload, size_t offset, size_t len)
 {
     struct http_follower *it = owner;
     http_stream_write_payload(it->stream, payload, offset, len);
 }
 
-static size_t sink_pending(void *owner)
+size_t http_follower_pending(void *owner)
 {
     const struct http_follower *it = owner;
     return http_stream_pending(it->stream);
 }
 
-static void sink_unshare(void *owner)
+void http_follower_unshare(void *owner)
 {
     struct http_follower *it = owner;
     http_stream_unshare(it->stream);
@@ -109,13 +111,13 @@ static void plain_tell(void *owner, enum follower_step step, const struct follow
         append_complete(&json, execution);
         if (it->follow)
             plain_say(it, FORMAT_COMPLETE, &json, execution->next_sequence);
-        follower_end(it, true);
+        http_follower_end(it, true);
         break;
     case FOLLOWER_END:
-        follower_end(it, !it->follow); // a shutdown ends one that follows
+        http_follower_end(it, !it->follow); // a shutdown ends one that follows
         break;
     case FOLLOWER_PURGED:
-        follower_end(it, false);
+        http_follower_end(it, false);
         break;
     default:
         break;
@@ -126,14 +128,14 @@ static void plain_failed(void *owner, int err)
 {
     struct http_follower *it = owner;
     (void)err; // the status was sent already, so only a cut tells the reader about the failure
-    follower_end(it, false);
+    http_follower_end(it, false);
 }
 
-static const struct subscriber_sink plain_sink = {sink_send, sink_pending, sink_unshare, plain_tell, plain_failed};
+static const struct subscriber_sink plain_sink = {HTTP_FOLLOWER_SINK, plain_tell, plain_failed};
 
 // --- Server-sent events
 
-static void sse_event(struct http_follower *it, int64_t id, const char *event, const struct buf *json)
+void http_follower_event(struct http_follower *it, int64_t id, const char *event, const struct buf *json)
 {
     CLEANUP(buf_release) struct buf frame = {0};
     sse_append_event(&frame, id, event, buf_str(json));
@@ -149,7 +151,7 @@ static void sse_tell(void *owner, enum follower_step step, const struct follower
     switch (step) {
     case FOLLOWER_GAP:
         append_gap(&json, follower, NULL);
-        sse_event(it, -1, "gap", &json);
+        http_follower_event(it, -1, "gap", &json);
         break;
     case FOLLOWER_POSITION:
         if (follower->position >= 0) {
@@ -159,20 +161,20 @@ static void sse_tell(void *owner, enum follower_step step, const struct follower
         break;
     case FOLLOWER_STATE:
         append_state(&json, execution, live, NULL);
-        sse_event(it, -1, "state", &json);
+        http_follower_event(it, -1, "state", &json);
         break;
     case FOLLOWER_COMPLETE:
         append_complete(&json, execution);
-        sse_event(it, (int64_t)execution->next_sequence, "complete", &json);
-        follower_end(it, true);
+        http_follower_event(it, (int64_t)execution->next_sequence, "complete", &json);
+        http_follower_end(it, true);
         break;
     case FOLLOWER_PURGED:
         append_stream_error(&json, str_of(execution->execution_id), ERR_EXPIRED);
-        sse_event(it, -1, "error", &json);
-        follower_end(it, true);
+        http_follower_event(it, -1, "error", &json);
+        http_follower_end(it, true);
         break;
     case FOLLOWER_END:
-        follower_end(it, false);
+        http_follower_end(it, false);
         break;
     case FOLLOWER_WAIT:
     case FOLLOWER_READ:
@@ -185,11 +187,11 @@ static void sse_failed(void *owner, int err)
     struct http_follower *it = owner;
     CLEANUP(buf_release) struct buf json = {0};
     append_stream_error(&json, (struct str){0}, err);
-    sse_event(it, -1, "error", &json);
-    follower_end(it, true);
+    http_follower_event(it, -1, "error", &json);
+    http_follower_end(it, true);
 }
 
-static const struct subscriber_sink sse_sink = {sink_send, sink_pending, sink_unshare, sse_tell, sse_failed};
+static const struct subscriber_sink sse_sink = {HTTP_FOLLOWER_SINK, sse_tell, sse_failed};
 
 // --- Both
 
@@ -222,6 +224,7 @@ static void follower_start(struct call *call, struct log_query *query, const str
     it->follow = query->follow;
     it->format = format;
     it->account = call->principal.account;
+    it->execution_id = xstrdup(call->execution.execution_id);
     it->node.end = follower_stop;
     it->node.finish = follower_finish_stream;
     stream_add(&it->node, api, &call->principal);
@@ -231,7 +234,7 @@ static void follower_start(struct call *call, struct log_query *query, const str
     struct subscription subscription = {
         .execution = &call->execution,
         .position = query->position,
-        .follow = query->follow,
+        .follow = query->follow && !format->live,
         .restored = query->restored,
         .wants_position = format->can & FORMAT_POSITIONS,
         .wants_state = query->states && query->follow && format->can & FORMAT_STATES,
@@ -260,7 +263,7 @@ static bool answer_head(struct call *call, struct log_query *query)
     return true;
 }
 
-void follow_http(struct call *call, struct log_query *query)
+void http_follower_begin(struct call *call, struct log_query *query, const struct subscriber_sink *sink)
 {
     if (!call_follower_place(call)) {
         log_query_release(query);
@@ -269,7 +272,21 @@ void follow_http(struct call *call, struct log_query *query)
     if (!query->follow && format_of(query->format)->can & FORMAT_COMPRESSIBLE)
         http_may_compress(call->request);
     if (!answer_head(call, query))
-        follower_start(call, query, &plain_sink);
+        follower_start(call, query, sink);
+}
+
+void follow_http(struct call *call, struct log_query *query)
+{
+    http_follower_begin(call, query, &plain_sink);
+}
+
+bool follow_is_over(struct call *call, const struct log_query *query)
+{
+    bool done = call->execution.sealed && query->position.kind == POSITION_FROM &&
+                query->position.from > call->execution.next_sequence;
+    if (done && query->resumed)
+        http_respond(call_take_request(call), 204, NULL, NULL, 0);
+    return done && query->resumed;
 }
 
 void follow_sse(struct call *call)
@@ -279,19 +296,8 @@ void follow_sse(struct call *call)
         return;
     query.follow = true;
     query.format = FORMAT_SSE;
-    // A browser reconnects after the end, with the id of `complete`, which lies past the last record. Then it is told
-    // to stop.
-    bool done = call->execution.sealed && query.position.kind == POSITION_FROM &&
-                query.position.from > call->execution.next_sequence;
-    if (done && query.resumed) {
+    if (follow_is_over(call, &query))
         log_query_release(&query);
-        http_respond(call_take_request(call), 204, NULL, NULL, 0);
-        return;
-    }
-    if (!call_follower_place(call)) {
-        log_query_release(&query);
-        return;
-    }
-    if (!answer_head(call, &query))
-        follower_start(call, &query, &sse_sink);
+    else
+        http_follower_begin(call, &query, &sse_sink);
 }

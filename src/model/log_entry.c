@@ -1,0 +1,97 @@
+#include "model/log_entry.h"
+
+#include "model/record_fields.h"
+
+// The structured fields that an entry shows, in its order. `otherwise`: what it shows without the field; NULL: nothing.
+static const struct {
+    const char *name;
+    enum record_field field;
+    const char *otherwise;
+} shown[] = {
+    {"node_name", FIELD_node_name, "null"},
+    {"event_type", FIELD_event_type, "\"log\""},
+    {"data", FIELD_data, "{}"},
+    {"node_id", FIELD_node_id, NULL},
+    {"node_type", FIELD_node_type, NULL},
+    {"step_number", FIELD_step_number, NULL},
+    {"total_steps", FIELD_total_steps, NULL},
+    {"progress_percentage", FIELD_progress_percentage, NULL},
+    {"display_priority", FIELD_display_priority, NULL},
+    {"is_milestone", FIELD_is_milestone, NULL},
+};
+
+// Takes all fields apart at once; those that are absent stay empty.
+static void take_fields(struct str extra, struct str fields[FIELD_COUNT])
+{
+    struct str name, json;
+    while (record_extra_next(&extra, &name, &json)) {
+        enum record_field field = record_field_find(name);
+        if (field < FIELD_COUNT)
+            fields[field] = json;
+    }
+}
+
+static const char *level_text(enum record_level level)
+{
+    static const char *const texts[LEVEL_COUNT] = {
+        [LEVEL_UNSET] = "info",      [LEVEL_DEBUG] = "debug", [LEVEL_INFO] = "info",
+        [LEVEL_WARNING] = "warning", [LEVEL_ERROR] = "error", [LEVEL_CRITICAL] = "critical",
+    };
+    return texts[level];
+}
+
+static void append_member(struct buf *out, const char *name, struct str json)
+{
+    buf_append_text(out, ",\"");
+    buf_append_text(out, name);
+    buf_append_text(out, "\":");
+    buf_append_str(out, json);
+}
+
+void log_entry_append(struct buf *out, const struct record *record, struct str execution_id, uint64_t sequence_number,
+                      bool live)
+{
+    struct str fields[FIELD_COUNT] = {0};
+    char time[TIME_RFC3339_LEN];
+    take_fields(record->extra, fields);
+    time_format_rfc3339(record->time_ms, time);
+
+    buf_append_text(out, "{\"id\":\"");
+    buf_append_str(out, execution_id);
+    buf_append_byte(out, ':');
+    buf_append_u64(out, sequence_number);
+    buf_append_text(out, "\",\"timestamp\":\"");
+    buf_append(out, time, sizeof(time));
+    buf_append_text(out, "\",\"message\":");
+    if (fields[FIELD_user_friendly_message].len > 2)
+        buf_append_str(out, fields[FIELD_user_friendly_message]);
+    else
+        buf_append_json_string(out, record->message);
+    buf_append_text(out, ",\"level\":\"");
+    buf_append_text(out, level_text(record->level));
+    buf_append_byte(out, '"');
+    for (size_t i = 0; i < ARRAY_LEN(shown); i++) {
+        struct str json = fields[shown[i].field];
+        if (json.len == 0 && shown[i].otherwise)
+            json = str_of(shown[i].otherwise);
+        if (json.len > 0)
+            append_member(out, shown[i].name, json);
+    }
+    if (live)
+        append_member(out, "is_realtime", STR("true"));
+    buf_append_byte(out, '}');
+}
+
+void log_entry_append_event(struct buf *out, const struct record *record, struct str execution_id,
+                            uint64_t sequence_number, bool live)
+{
+    char time[TIME_RFC3339_LEN];
+    time_format_rfc3339(record->time_ms, time);
+    buf_append_text(out, "{\"event_type\":\"LOG\",\"session_id\":\"");
+    buf_append_str(out, execution_id);
+    buf_append_text(out, "\",\"is_final\":false,\"data\":");
+    log_entry_append(out, record, execution_id, sequence_number, live);
+    buf_append_text(out, ",\"timestamp\":\"");
+    buf_append(out, time, sizeof(time));
+    buf_append_text(out, "\"}");
+}
