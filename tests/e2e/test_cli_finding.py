@@ -408,7 +408,7 @@ def test_wait_lost_goes_on(own):
     execution_id = api.create()
     with Runner(server, execution_id) as runner:
         runner.lines(["one"])
-    eventually(lambda: api.status(execution_id)["status"] == "lost", "it is lost", timeout=30)
+    eventually(lambda: api.status(execution_id)["status"] == "lost", "it is lost")
     with cli.start("logs", "-f", "--exit-status", "--wait-lost", execution_id) as process:
         process.err.wait_for(b"its runner is lost")
         with Runner(server, execution_id) as again:

@@ -229,10 +229,10 @@ def test_where_streams_are_blocked_polling_takes_over(server, api, tmp_path):
         cli = Cli(tmp_path / "home", url=proxy.url, token=server.operator_key)
         runner.lines(["before"])
         with cli.start("logs", "-f", execution_id) as process:
-            process.out.wait_for(b"before\n", timeout=40)
+            process.out.wait_for(b"before\n")
             runner.lines(["after"])
             runner.complete()
-            process.out.wait_for(b"after\n", timeout=40)
+            process.out.wait_for(b"after\n")
             assert process.finish(40) == 0
             assert process.out.lines() == [b"before", b"after"]
 

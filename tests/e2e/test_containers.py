@@ -45,7 +45,7 @@ class House:
         return self
 
     def run(self, *args, flags=(), **options):
-        return self.cli.run("run", "-q", "--image", IMAGE, *flags, "--", *args, timeout=110, **options)
+        return self.cli.run("run", "-q", "--image", IMAGE, *flags, "--", *args, timeout=280, **options)
 
     def begin(self, *args, flags=(), image=IMAGE):
         return self.cli.ok("run", "-d", "--image", image, *flags, "--", *args).text().strip()
@@ -113,7 +113,7 @@ def test_the_last_lines_of_every_container_are_there(shared):
     command = "seq 200; echo to stderr >&2; echo last {}; exit $(({} % 3))"
     batch = shared.cli.ok("run", "-d", "--image", IMAGE, "--range", f"1-{TIMES}", "--", "sh", "-c", command)
     id = batch.text().strip()
-    shared.cli.run("wait", id, timeout=110)
+    shared.cli.run("wait", id, timeout=280)
     found = shared.api.get(f"/api/v1/batches/{id}/executions", query={"limit": 1000}).json()["executions"]
     assert len(found) == TIMES
     for execution in found:
@@ -156,12 +156,12 @@ def test_a_job_speaks_into_its_own_log_from_within(shared):
 def test_a_script_runs_by_the_interpreter_of_the_image(shared, tmp_path):
     script = tmp_path / "hello.sh"
     script.write_text('echo "$0 $1"\n')
-    ran = shared.cli.run("run", "-q", "--image", IMAGE, "--cwd", "/tmp", script, "a", timeout=110)
+    ran = shared.cli.run("run", "-q", "--image", IMAGE, "--cwd", "/tmp", script, "a", timeout=280)
     assert (ran.code, ran.out) == (0, b"/runnel/work/hello.sh a\n"), ran
     script.rename(tmp_path / "hello")
-    ran = shared.cli.run("run", "-q", "--image", IMAGE, "--runtime", "sh", tmp_path / "hello", "b", timeout=110)
+    ran = shared.cli.run("run", "-q", "--image", IMAGE, "--runtime", "sh", tmp_path / "hello", "b", timeout=280)
     assert (ran.code, ran.out) == (0, b"/runnel/work/hello b\n"), ran
-    ran = shared.cli.run("run", "--image", IMAGE, "--runtime", "sh:5.2", tmp_path / "hello", "b", timeout=110)
+    ran = shared.cli.run("run", "--image", IMAGE, "--runtime", "sh:5.2", tmp_path / "hello", "b", timeout=280)
     assert ran.code == 2 and b"the image" in ran.err, ran
 
 

@@ -166,7 +166,7 @@ def test_a_filtered_follower_of_a_quiet_match_gets_its_position_meanwhile(server
     execution_id = api.create()
     with Follower(server, execution_id, grep="never") as follower:
         api.append_lines(execution_id, ["a", "b", "c"])
-        follower.collect(lambda m: m["type"] == "position" and m["sequence_number"] == 2, timeout=25)
+        follower.collect(lambda m: m["type"] == "position" and m["sequence_number"] == 2)
 
 
 def test_a_filtered_resume_counts_by_sequence_number(server, api):

@@ -80,7 +80,7 @@ def test_counters_follow_what_happens(servers):
         return {name: change(name)(after) for name in expected} == expected
 
     try:
-        eventually(matches, "counters", timeout=10)
+        eventually(matches, "counters")
     except AssertionError:
         after = api.metrics()
         assert {name: change(name)(after) for name in expected} == expected

@@ -86,7 +86,7 @@ def test_each_file_of_a_batch_travels_to_its_job(house, tmp_path, quoted):
     code, out, err = run_in(cli, here, "--input", "shared", "work.sh", "--batch", *files)
     assert code == 0, err
     id = out.strip()
-    assert cli.run("wait", id, timeout=120).code == 0
+    assert cli.run("wait", id, timeout=280).code == 0
     found = api.get(f"/api/v1/batches/{id}/executions").json()["executions"]
     messages = sorted(api.messages(one["execution_id"]) for one in found)
     assert messages == [[f"row {i}", f"data/{i}.csv", "shared", "1"] for i in range(3)]
@@ -98,7 +98,7 @@ def test_a_batch_in_a_folder_of_the_workers_machine_takes_its_files_there(house,
     _, api, cli = house
     file = script(tmp_path / "x.csv", "x")
     id = cli.ok("run", "--cwd", "/", "--batch", file, "--", "echo", "{}").text().strip()
-    assert cli.run("wait", id, timeout=120).code == 0
+    assert cli.run("wait", id, timeout=280).code == 0
     (found,) = api.get(f"/api/v1/batches/{id}/executions").json()["executions"]
     assert api.messages(found["execution_id"]) == [os.path.realpath(file)]
 

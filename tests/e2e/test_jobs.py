@@ -145,7 +145,7 @@ def test_a_job_that_is_given_back_rests_before_that_worker_gets_it_again(server,
 
         detail = eventually(look, "it rests")
         assert label in detail and "its disk is full" in detail
-        worker.take(timeout=120).end(0)
+        worker.take().end(0)
     assert api.status(id)["status"] == "completed"
 
 
@@ -155,7 +155,7 @@ def test_a_job_that_was_on_its_way_when_the_connection_broke_comes_again(server,
         eventually(lambda: api.status(id)["status"] == "running", "it was claimed")
         worker.cut()  # without having read it
     with JobWorker(server, labels=[label], worker_id=label) as worker:
-        assert worker.take(timeout=10).end(0, ["once"]).id == id
+        assert worker.take().end(0, ["once"]).id == id
     assert api.messages(id) == ["once"] and api.status(id)["attempt"] == 1
 
 
@@ -200,9 +200,9 @@ def test_a_restart_keeps_queued_given_and_running_jobs(own_server):
     with JobWorker(own_server, worker_id="w", slots=2, held=held) as worker:
         stream = worker.opened(running, epoch=job.epoch)
         stream.lines(1, ["after"])
-        assert worker.take(timeout=20).id in (given, queued)
+        assert worker.take().id in (given, queued)
         stream.complete()
-        assert worker.take(timeout=20).id in (given, queued)
+        assert worker.take().id in (given, queued)
     assert api.messages(running) == ["before", "after"]
     assert api.status(running)["status"] == "completed"
 
@@ -220,7 +220,7 @@ def test_what_a_worker_gives_back_right_after_a_restart_is_given_out_again(own_s
     with JobWorker(own_server, worker_id="w", hello=False) as worker:
         worker.send({"type": "hello", "worker_id": "w", "slots": 1, "executors": ["process"], "held": held})
         worker.send({"type": "return", "execution_id": id, "epoch": job.epoch, "reason": "it was not begun"})
-        again = worker.take(timeout=60)
+        again = worker.take()
         assert (again.id, again.epoch) == (id, job.epoch + 1)
         again.end(0, ["once"])
     assert api.messages(id) == ["once"] and api.status(id)["status"] == "completed"

@@ -428,7 +428,7 @@ def test_the_service_manager_is_notified(servers, tmp_path):
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
-        manager.settimeout(30)
+        manager.settimeout(DEADLINE)
         server = servers(env={"NOTIFY_SOCKET": path})
 
         def until(word):

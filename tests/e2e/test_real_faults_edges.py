@@ -51,7 +51,7 @@ def test_a_million_lines_at_once(server, cli, api):
     assert api.status(job)["last_index"] == LINES
     assert api.messages(job, tail=1) == [f"line number {LINES - 1}"]
     assert api.page(job, **{"from": LINES // 2}, limit=1)["logs"][0]["message"] == f"line number {LINES // 2}"
-    cli.ok("verify", job, timeout=120)
+    cli.ok("verify", job, timeout=280)
 
 
 def test_following_before_the_first_line_and_past_the_end(server, cli, api):
@@ -142,7 +142,7 @@ class Crowd:
             raise AssertionError((what, self.connected, min(self.seen), max(self.seen))) from None
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_thousand_followers_that_reconnect_at_once(servers, tmp_path):
     """The server is killed and started under them, so that all come back in the same moment."""
     server = servers()
