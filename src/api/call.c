@@ -101,6 +101,14 @@ void call_fail_fields(struct call *call, const struct http_field_error *fields, 
         http_respond_invalid(request, fields, count);
 }
 
+void call_say_front(struct call *call)
+{
+    if (call->execution.first_sequence > 0)
+        http_add_header(
+            call->request, "X-Runnel-First-Sequence",
+            arena_printf(http_arena(call->request), "%llu", (unsigned long long)call->execution.first_sequence));
+}
+
 bool call_follower_place(struct call *call)
 {
     if (places_take(call->api->options.followers, call->principal.account, call->api->limits->followers_max))

@@ -50,5 +50,8 @@ void call_fail_with(struct call *call, int err, const char *detail, void (*add)(
                     void *arg);
 void call_fail_fields(struct call *call, const struct http_field_error *fields, size_t count);
 
+// Says in the header of the answer from where on the log is still there. Formats of output alone have nothing else for
+// it.
+void call_say_front(struct call *call);
 // Takes a place among the account's followers. Returns false after it has answered 429.
 bool call_follower_place(struct call *call);

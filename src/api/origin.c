@@ -104,9 +104,10 @@ static bool origin_listed(const struct api *api, struct str origin)
 static void add_cors(struct http_request *request, struct str origin)
 {
     http_add_header(request, "Access-Control-Allow-Origin", arena_dup(http_arena(request), origin));
-    http_add_header(request, "Access-Control-Expose-Headers",
-                    "Allow, Date, ETag, Location, Retry-After, WWW-Authenticate, X-Request-ID, X-Runnel-Incarnation, "
-                    "X-Trace-ID, traceparent");
+    http_add_header(
+        request, "Access-Control-Expose-Headers",
+        "Allow, Date, ETag, Location, Retry-After, WWW-Authenticate, X-Request-ID, X-Runnel-First-Sequence, "
+        "X-Runnel-Incarnation, X-Trace-ID, traceparent");
 }
 
 static bool is_header_list(struct str list)

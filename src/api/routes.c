@@ -134,6 +134,7 @@ static const struct field batch_body[] = {
     {"max_fails", "a number, or a part such as 5%: with more failures nothing more is started", .type = FIELD_TEXT,
      .min = 1, .max = 20, .flags = FIELD_NULL},
     {"keep_open", "it takes more jobs until it is closed", .type = FIELD_FLAG, .flags = FIELD_NULL},
+    FIELDS_OF_KEEPING,
     FIELDS_OF_JOBS,
     {0},
 };

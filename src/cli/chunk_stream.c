@@ -2,10 +2,10 @@
 
 #include <endian.h>
 
-#define HEADER       12
-#define COMPLETE     0xFFFFFFFFu
-#define COMPLETE_MAX (64u * 1024)
-#define MESSAGE_MAX  (1024u * 1024)
+#define HEADER      12
+#define TOLD        0xFFFFFFFFu
+#define TOLD_MAX    (64u * 1024)
+#define MESSAGE_MAX (1024u * 1024)
 
 static uint32_t read_le32(const char *at)
 {
@@ -28,17 +28,17 @@ static int take_frame(struct chunk_stream *stream, struct str bytes, size_t *ret
     if (bytes.len < HEADER)
         return 0;
     uint32_t len = read_le32(bytes.data + 8);
-    if (len == COMPLETE) {
+    if (len == TOLD) {
         if (bytes.len < HEADER + 4)
             return 0;
         len = read_le32(bytes.data + HEADER);
-        if (len > COMPLETE_MAX)
+        if (len > TOLD_MAX)
             return ERR_TOO_LARGE;
         if (bytes.len - HEADER - 4 < len)
             return 0;
         *ret_len = HEADER + 4 + (size_t)len;
-        if (stream->complete)
-            stream->complete(stream->arg, str_n(bytes.data + HEADER + 4, len));
+        if (stream->message)
+            stream->message(stream->arg, str_n(bytes.data + HEADER + 4, len));
         return 0;
     }
     if (len > CHUNK_ENCODED_MAX)

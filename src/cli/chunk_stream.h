@@ -1,5 +1,5 @@
-// Reads the answer of …/logs?format=chunk: frames of whole chunks, and at the end of a followed log the `complete`
-// message. See fanout/format.h.
+// Reads the answer of …/logs?format=chunk: frames of whole chunks, and of what is told between them: `gap`, and
+// `complete` at the end of a followed log. See fanout/format.h.
 #pragma once
 
 #include "model/chunk.h"
@@ -8,7 +8,7 @@ struct chunk_stream {
     struct buf buf; // the unfinished frame
     // Return false to stop. The chunk is borrowed.
     bool (*chunk)(void *arg, uint64_t first, const struct chunk *chunk);
-    void (*complete)(void *arg, struct str json); // may be NULL
+    void (*message)(void *arg, struct str json); // may be NULL
     void *arg;
 };
 

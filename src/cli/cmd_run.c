@@ -95,6 +95,13 @@ static int follow(struct cli *cli, const char *id)
 
 // --- Batches
 
+// What holds for all executions of the batch, also for those that are added later.
+static void move_member(json_t *from, json_t *to, const char *name)
+{
+    json_object_set(to, name, json_object_get(from, name)); // nothing, if it is not there
+    json_object_del(from, name);
+}
+
 static int batch_body(struct cli *cli, json_t *order, json_t **ret)
 {
     CLEANUP(json_free) json_t *jobs = NULL;
@@ -119,6 +126,8 @@ static int batch_body(struct cli *cli, json_t *order, json_t **ret)
         json_object_set_new(*ret, "max_fails", json_string(max_fails));
     if (cli_flag(cli, "keep-open"))
         json_object_set_new(*ret, "keep_open", json_true());
+    move_member(order, *ret, "retention");
+    move_member(order, *ret, "pin");
     json_object_set(*ret, "job", order);
     json_object_set(*ret, "jobs", jobs);
     return 0;
@@ -220,7 +229,10 @@ const struct cli_command cmd_run = {
             {0, "stdin", CLI_VALUE, "FILE", "what it reads; at most 1 MiB of text"},
             {0, "result", CLI_VALUE, "json",
              "keep its output, whole or else its last line, as its result, if that is JSON of at most 64 KiB"},
-            {0, "retention", CLI_VALUE, "DURATION", "how long it is kept after its end; 0: for ever"},
+            {0, "retention", CLI_VALUE, "RULES",
+             "how long it is kept after its end, and how much of its log, such as 7d,log_records=100000; 0: for ever; "
+             "of a "
+             "batch: all of its jobs"},
             {0, "pin", CLI_FLAG, NULL, "keep it whatever its age, until `runnel unpin`"},
             {0, "timeout", CLI_VALUE, "DURATION", "it is ended after so long"},
             {0, "retries", CLI_VALUE, "N", "try it again so many times"},

@@ -3,10 +3,14 @@
 
 #include <inttypes.h>
 
-#define IDLE_MS 60000
+#define IDLE_MS   60000
+#define LOOKS_MAX 20 // a log may lose records at its front while it is read; then it is looked at anew
 
 struct verification {
-    uint64_t next, digest, records_out_of_order;
+    uint64_t first;        // what retention has kept begins here …
+    bool digest_unknown;   // … and nobody knows the digest of what was before
+    uint64_t next, digest; // of what comes next, and of everything before it
+    bool moved;            // the front is another one by now
     bool hole;
     uint64_t hole_from, hole_to;
     int err; // from decoding
@@ -27,10 +31,23 @@ static bool take_chunk(void *arg, uint64_t first, const struct chunk *chunk)
     return true;
 }
 
+// Only the front can be missing here: what goes on behind records would be a hole.
+static void take_message(void *arg, struct str json)
+{
+    struct verification *verification = arg;
+    CLEANUP(json_free) json_t *message = json_loadb(json.data, json.len, 0, NULL);
+    const json_t *to = json_object_get(message, "to");
+    const char *type = json_string_value(json_object_get(message, "type"));
+    if (type && strcmp(type, "gap") == 0 && json_is_integer(to))
+        verification->moved |= (uint64_t)json_integer_value(to) >= verification->first;
+}
+
 static bool take_bytes(void *arg, struct str bytes)
 {
     struct verification *verification = arg;
     int err = chunk_stream_feed(&verification->stream, bytes);
+    if (verification->moved)
+        return false;
     if (err && err != ERR_CANCELED)
         verification->err = err;
     return err == 0;
@@ -56,6 +73,16 @@ static bool may_have_lost(const json_t *status, uint64_t last_index)
     return json_is_integer(from) && !ended && last_index > 0 && (uint64_t)json_integer_value(from) == last_index;
 }
 
+static void append_proof(const struct verification *verification, const char *computed, struct buf *out)
+{
+    uint64_t records = verification->next - verification->first;
+    buf_printf(out, "%" PRIu64 " record%s, whole; digest %s", records, records == 1 ? "" : "s",
+               verification->next > 0 ? computed : "none");
+    if (verification->first > 0)
+        buf_printf(out, "; %" PRIu64 " before them were removed by retention, and are in the digest",
+                   verification->first);
+}
+
 static void judge(const struct verification *verification, const json_t *status, struct verdict *ret)
 {
     uint64_t last_index = (uint64_t)json_integer_value(json_object_get(status, "last_index"));
@@ -72,8 +99,15 @@ static void judge(const struct verification *verification, const json_t *status,
         buf_printf(&ret->text, "records from %" PRIu64 " on came twice", verification->hole_to);
     else if (verification->next < last_index)
         buf_printf(&ret->text, "records %" PRIu64 "–%" PRIu64 " are missing", verification->next, last_index - 1);
-    else if (digest && verification->next == last_index && strcmp(digest, computed) != 0)
+    else if (digest && !verification->digest_unknown && verification->next == last_index &&
+             strcmp(digest, computed) != 0)
         buf_printf(&ret->text, "the digest of the records is %s, it should be %s", computed, digest);
+    else if (verification->digest_unknown)
+        buf_printf(&ret->text,
+                   "records %" PRIu64 "–%" PRIu64 " are all there, but some of the %" PRIu64
+                   " before them, which retention has removed, could not be read then: there is no digest to compare "
+                   "with",
+                   verification->first, verification->next - 1, verification->first);
     else if (may_have_lost(status, last_index))
         buf_printf(&ret->text,
                    "the store was restored, or has lost commits, when the log had %" PRIu64
@@ -84,23 +118,54 @@ static void judge(const struct verification *verification, const json_t *status,
     else
         ret->good = true;
     if (ret->good)
-        buf_printf(&ret->text, "%" PRIu64 " record%s, whole; digest %s", verification->next,
-                   verification->next == 1 ? "" : "s", verification->next > 0 ? computed : "none");
+        append_proof(verification, computed, &ret->text);
 }
 
 static int read_log(struct cli *cli, struct client *client, const char *id, struct verification *verification)
 {
     CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/logs?format=chunk&from=0", id);
     CLEANUP(client_response_release) struct client_response response = {0};
-    verification->stream = (struct chunk_stream){.chunk = take_chunk, .arg = verification};
+    verification->stream = (struct chunk_stream){.chunk = take_chunk, .message = take_message, .arg = verification};
     int err = client_stream(client, path, NULL, take_bytes, verification, IDLE_MS, &response);
     if (err == 0 && (response.status < 200 || response.status >= 300))
         return cli_fail_response(cli, &response);
     bool torn = verification->stream.buf.len > 0 && !verification->err && !verification->hole;
     chunk_stream_release(&verification->stream);
+    if (verification->moved)
+        return 0;
     if (err == 0 && torn)
         err = ERR_CLOSED;
     return err ? cli_fail(cli, err, "reading the log: %s; try again", error_text(err)) : 0;
+}
+
+// What retention has removed counts by its digest, which is kept.
+static void begin(struct verification *verification, const json_t *status)
+{
+    const char *digest = json_string_value(json_object_get(status, "cut_digest"));
+    uint64_t first = (uint64_t)json_integer_value(json_object_get(status, "first_sequence"));
+    *verification = (struct verification){
+        .first = first,
+        .next = first,
+        .digest = digest ? strtoull(digest, NULL, 16) : 0,
+        .digest_unknown = first > 0 && !digest,
+    };
+}
+
+// Reads it with a status that fits: until nothing was removed at its front between the two.
+static int read_whole(struct cli *cli, struct client *client, const char *id, json_t **status,
+                      struct verification *verification)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/status", id);
+    int code = 0;
+    for (unsigned looks = 0; looks < LOOKS_MAX && code == 0; looks++) {
+        begin(verification, *status);
+        code = read_log(cli, client, id, verification);
+        if (code || !verification->moved)
+            return code;
+        json_decref(TAKE_PTR(*status));
+        code = cli_get_json(cli, client, path, status);
+    }
+    return code ? code : cli_fail(cli, ERR_CONFLICT, "retention removes records of this log all the time; try again");
 }
 
 static int run_verify(struct cli *cli)
@@ -113,7 +178,7 @@ static int run_verify(struct cli *cli)
     const char *id;
     int code = cli_read_status(cli, &client, &id, &status);
     if (code == 0)
-        code = read_log(cli, client, id, &verification);
+        code = read_whole(cli, client, id, &status, &verification);
     // A log that is still written has grown meanwhile. So the comparison is with what was there before reading, if the
     // log was sealed then.
     bool sealed = json_is_true(json_object_get(status, "sealed"));
@@ -124,9 +189,9 @@ static int run_verify(struct cli *cli)
     if (cli_json(cli)) {
         buf_printf(&out,
                    "{\"execution_id\":\"%s\",\"verified\":%s,\"sealed\":%s,\"records\":%" PRIu64
-                   ",\"digest\":\"%016" PRIx64 "\",\"detail\":",
-                   id, verdict.good ? "true" : "false", sealed ? "true" : "false", verification.next,
-                   verification.digest);
+                   ",\"first_sequence\":%" PRIu64 ",\"digest\":\"%016" PRIx64 "\",\"detail\":",
+                   id, verdict.good ? "true" : "false", sealed ? "true" : "false",
+                   verification.next - verification.first, verification.first, verification.digest);
         buf_append_json_string(&out, buf_str(&verdict.text));
         buf_append_text(&out, "}\n");
     } else {
@@ -141,13 +206,16 @@ const struct cli_command cmd_verify = {
     .name = "verify",
     .summary = "prove that a log is whole and unchanged",
     .usage = "ID [-o json]",
-    .description = "Reads the whole log as it is stored, checks that no sequence number is missing, computes the "
-                   "digest over stream, level, message and "
-                   "fields of every record and compares it with the one that was kept while they were written.\n\n"
-                   "A store that was restored, or that a fault of its disk has made lose commits, knows what it has, "
-                   "not what it had: of a log that was open "
-                   "then, and to which nothing has come since, this says so.\n\n"
-                   "Exits with 1 if the log is not whole, may not be, or was changed.",
+    .description =
+        "Reads the whole log as it is stored, checks that no sequence number is missing, computes the "
+        "digest over stream, level, message and "
+        "fields of every record and compares it with the one that was kept while they were written.\n\n"
+        "A store that was restored, or that a fault of its disk has made lose commits, knows what it has, "
+        "not what it had: of a log that was open "
+        "then, and to which nothing has come since, this says so.\n\n"
+        "Of a log of which retention has removed the front, the digest of those records is kept. From there it "
+        "is continued over what is left, so a record that was changed is found as well.\n\n"
+        "Exits with 1 if the log is not whole, may not be, or was changed.",
     .options =
         (const struct cli_option[]){
             {0, "last", CLI_FLAG, NULL, "the latest execution"},

@@ -118,6 +118,13 @@ static void append_expiry(struct buf *out, const json_t *status, bool utc)
     buf_append_byte(out, '\n');
 }
 
+static void append_cut(struct buf *out, const json_t *status)
+{
+    json_int_t first = json_integer_value(json_object_get(status, "first_sequence"));
+    if (first > 0)
+        buf_printf(out, "Log: begins at record %lld; those before it were removed by retention\n", (long long)first);
+}
+
 void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, struct buf *out)
 {
     const char *word = json_string_value(json_object_get(status, "status"));
@@ -145,6 +152,7 @@ void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, 
         buf_printf(&times, "Cost: %s%s\n", cost, ended ? "" : " (estimated)");
     append_result(&times, status);
     append_expiry(&times, status, utc);
+    append_cut(&times, status);
     if (times.len > 0)
         buf_printf(out, "%s%.*s", group, STR_ARGS(buf_str(&times)));
 

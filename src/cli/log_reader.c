@@ -161,13 +161,26 @@ static void take_complete(struct log_reader *reader, const json_t *message)
     reader->job_exit_code = reader->has_exit_code ? (int)json_integer_value(exit_code) : 0;
 }
 
+static void say_gap(const struct log_reader *reader, uint64_t from, uint64_t to, const char *reason)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    const char *several = from < to ? "s" : "";
+    buf_printf(&text, "record%s %llu", several, (unsigned long long)from);
+    if (from < to)
+        buf_printf(&text, " to %llu", (unsigned long long)to);
+    if (strcmp(reason, "retention") == 0)
+        buf_printf(&text, " %s removed by retention", from < to ? "were" : "was");
+    else
+        buf_printf(&text, " %s missing: %s", from < to ? "are" : "is", reason);
+    log_reader_say(reader, buf_cstr(&text));
+}
+
 static void take_gap(struct log_reader *reader, const json_t *message)
 {
-    unsigned long long from = (unsigned long long)json_integer_value(json_object_get(message, "from"));
-    unsigned long long to = (unsigned long long)json_integer_value(json_object_get(message, "to"));
+    uint64_t from = (uint64_t)json_integer_value(json_object_get(message, "from"));
+    uint64_t to = (uint64_t)json_integer_value(json_object_get(message, "to"));
     const char *reason = json_string_value(json_object_get(message, "reason"));
-    log_printer_flush(reader->printer);
-    fprintf(stderr, "runnel: records %llu–%llu are missing: %s\n", from, to, reason ? reason : "no reason given");
+    say_gap(reader, from, to, reason ? reason : "no reason given");
     reader->progress = true;
     if (reason && strcmp(reason, "restored") == 0) {
         // The store has less than was printed. Records that it numbers from here on are new.
@@ -290,15 +303,8 @@ static bool print_chunk(void *arg, uint64_t first, const struct chunk *chunk)
     take_incarnation(reader);
     if (printer->any && first < printer->next) {
         // Chunks follow each other without gaps, so the store has gone back.
-        log_printer_flush(printer);
-        fprintf(stderr, "runnel: records %llu–%llu are missing: restored\n", (unsigned long long)first,
-                (unsigned long long)printer->next - 1);
+        say_gap(reader, first, printer->next - 1, "restored");
         printer->next = first;
-    }
-    if (printer->any && first > printer->next) {
-        log_printer_flush(printer);
-        fprintf(stderr, "runnel: records %llu–%llu are missing: retention\n", (unsigned long long)printer->next,
-                (unsigned long long)first - 1);
     }
     for (uint32_t i = 0; i < chunk_count(chunk) && !log_printer_ended(printer); i++) {
         struct record record;
@@ -308,7 +314,7 @@ static bool print_chunk(void *arg, uint64_t first, const struct chunk *chunk)
     return !log_printer_ended(printer);
 }
 
-static void chunks_complete(void *arg, struct str json)
+static void chunks_message(void *arg, struct str json)
 {
     take_incarnation(arg);
     take_control(arg, json);
@@ -346,7 +352,7 @@ enum log_pass log_reader_pass(struct log_reader *reader, const char *format, boo
     log_reader_append_query(reader, &path);
     buf_reset(&reader->line);
     chunk_stream_release(&reader->chunks);
-    reader->chunks = (struct chunk_stream){.chunk = print_chunk, .complete = chunks_complete, .arg = reader};
+    reader->chunks = (struct chunk_stream){.chunk = print_chunk, .message = chunks_message, .arg = reader};
     reader->progress = reader->foreign = false;
     int err = client_stream(reader->client, buf_cstr(&path), NULL, take_bytes, &pass, idle_ms, &pass.response);
     reader->broke_off = err == ERR_CLOSED;

@@ -69,7 +69,7 @@ static void frames_come_through_however_they_are_cut(void **state)
     for (size_t step = 1; step <= bytes.len; step++) {
         CLEANUP(release_seen) struct seen seen = {0};
         CLEANUP(chunk_stream_release)
-        struct chunk_stream stream = {.chunk = see_chunk, .complete = see_complete, .arg = &seen};
+        struct chunk_stream stream = {.chunk = see_chunk, .message = see_complete, .arg = &seen};
         for (size_t at = 0; at < bytes.len; at += step)
             assert_int_equal(chunk_stream_feed(&stream, str_n(bytes.data + at, MIN(step, bytes.len - at))), 0);
         assert_string_equal(buf_cstr(&seen.text), "a|bb|\xff\xfe|");

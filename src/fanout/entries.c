@@ -164,6 +164,15 @@ void topic_remove(struct entry *entry)
     topic_cut(entry->topic, topic_index(entry->topic, entry->first), 1);
 }
 
+void topic_cut_front(struct topic *topic, uint64_t first)
+{
+    size_t count = 0;
+    topic->execution.first_sequence = MAX(topic->execution.first_sequence, first);
+    while (count < topic->entry_count && topic->entries[count]->first + topic->entries[count]->count <= first)
+        count++;
+    topic_cut(topic, 0, count);
+}
+
 void topic_clear(struct topic *topic)
 {
     topic_cut(topic, 0, topic->entry_count);

@@ -101,6 +101,7 @@ struct entry *topic_find(struct topic *topic, uint64_t sequence);
 struct entry *topic_put(struct topic *topic, uint64_t first, struct chunk *chunk);
 void topic_remove(struct entry *entry);
 void topic_clear(struct topic *topic);
+void topic_cut_front(struct topic *topic, uint64_t first); // retention has kept the records from `first` on
 // Opens the chunk if it is closed. Returns false if it is damaged.
 bool entry_open(struct entry *entry);
 // The entry must be open.

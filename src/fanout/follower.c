@@ -64,6 +64,11 @@ enum follower_step follower_next(struct follower *follower, const struct followe
         follower->runner_connected = view->runner_connected;
         return FOLLOWER_STATE;
     }
+    if (follower->wants_front && view->first > 0) {
+        follower->wants_front = false;
+        follower->cursor = follower->told = MAX(follower->cursor, view->first);
+        return follower_gap(follower, 0, view->first - 1, "retention");
+    }
     if (follower->cursor < view->first) {
         uint64_t from = follower->cursor;
         follower->cursor = follower->told = view->first;

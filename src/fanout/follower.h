@@ -39,6 +39,8 @@ struct follower {
     uint64_t cursor;
     uint64_t until; // without following: the end of what is wanted; otherwise UINT64_MAX
     bool restored;  // the cursor is from another incarnation of the store
+    bool
+        wants_front; // it wants the first ones that there were, and what is left of them begins at the cursor or before
     bool wants_state, wants_position;
     // What the reader was told.
     uint64_t told; // everything below was told, by a record or a position

@@ -94,7 +94,7 @@ static void tell_line(struct buf *out, struct str json, uint64_t next_sequence)
 static void tell_frame(struct buf *out, struct str json, uint64_t next_sequence)
 {
     buf_append_le64(out, next_sequence);
-    buf_append_le32(out, CHUNK_FRAME_COMPLETE);
+    buf_append_le32(out, CHUNK_FRAME_MESSAGE);
     buf_append_le32(out, (uint32_t)json.len);
     buf_append_str(out, json);
 }
@@ -150,7 +150,7 @@ static const struct format formats[FORMAT_COUNT + 1] = {
     [FORMAT_CHUNK] = {.name = "chunk",
                       .media_type = "application/vnd.runnel.chunks",
                       .content_type = "application/vnd.runnel.chunks",
-                      .can = FORMAT_COMPLETE,
+                      .can = FORMAT_GAPS | FORMAT_COMPLETE,
                       .tell = tell_frame},
 };
 

@@ -57,7 +57,7 @@ const struct format *format_of(enum follow_format format);
 bool format_by_name(struct str name, enum follow_format *ret);
 bool format_by_media_type(struct str media_type, enum follow_format *ret);
 
-// A frame of a chunk: u64 LE sequence number, u32 LE length, bytes. A followed stream ends with 0xFFFFFFFF in place of
-// the length, then the length, and the JSON of `complete`.
-#define CHUNK_FRAME_HEADER   12
-#define CHUNK_FRAME_COMPLETE 0xFFFFFFFFu
+// A frame of a chunk: u64 LE sequence number, u32 LE length, bytes. What is told between records (`gap`, and `complete`
+// at the end of a followed stream) has 0xFFFFFFFF in place of the length, then the length, and the JSON.
+#define CHUNK_FRAME_HEADER  12
+#define CHUNK_FRAME_MESSAGE 0xFFFFFFFFu

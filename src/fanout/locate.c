@@ -14,9 +14,9 @@ struct locate {
     uint64_t end;           // end of the log
     uint64_t mean;          // bytes of a record
     unsigned reads;
-    uint64_t floor; // the walk back ends here
-    uint64_t at;    // records from here on were counted
-    uint64_t found; // the result
+    uint64_t floor;     // the walk back ends here
+    uint64_t at;        // records from here on were counted
+    struct place place; // the result
     bool by_time, settled, cancelled;
     struct store_read read;
     struct mail mail;
@@ -27,7 +27,7 @@ struct locate {
 static void locate_finish(struct locate *locate, int err)
 {
     if (!locate->cancelled)
-        locate->handler->done(locate->arg, err, locate->found);
+        locate->handler->done(locate->arg, err, &locate->place);
     line_tail_free(&locate->tail);
     free(locate);
 }
@@ -69,6 +69,12 @@ static int locate_count_back(struct locate *locate, struct store_read *read, str
     return ended ? line_tail_finish(locate->tail, run) : 0;
 }
 
+// The walk, or the time, ends at `at`. Has it come to what retention has cut off?
+static uint64_t front_at(const struct store_read *read, uint64_t at)
+{
+    return at <= read->ret_first_sequence ? read->ret_first_sequence : 0;
+}
+
 static int locate_by_tail(struct locate *locate, struct store_read *read)
 {
     struct filter_run run;
@@ -81,7 +87,8 @@ static int locate_by_tail(struct locate *locate, struct store_read *read)
         return 0;
     locate->settled = line_tail_settled(locate->tail) || read->ret_count == 0 || locate->at <= locate->floor;
     // If there are fewer lines than wanted, begin with the first; if there is none, begin at the end.
-    locate->found = line_tail_found(locate->tail, &found) ? found : locate->end;
+    locate->place.from = line_tail_found(locate->tail, &found) ? found : locate->end;
+    locate->place.front = line_tail_settled(locate->tail) ? 0 : front_at(read, locate->floor);
     return err;
 }
 
@@ -94,12 +101,13 @@ static void locate_by_time(struct locate *locate, const struct store_read *read)
             chunk_record(segment->chunk, i, &record);
             if (record.time_ms < locate->position.since_ms)
                 continue;
-            locate->found = segment->first + i;
+            locate->place.from = segment->first + i;
+            locate->place.front = front_at(read, locate->place.from);
             locate->settled = true;
             return;
         }
     }
-    locate->found = read->ret_next;
+    locate->place.from = read->ret_next;
     locate->settled = true;
 }
 
@@ -115,7 +123,7 @@ static void locate_process(struct store_op *op)
     else
         op->err = locate_by_tail(locate, read);
     if (op->err == 0 && locate->settled && locate->handler->found && !locate->by_time)
-        locate->handler->found(locate->arg, locate->found, read);
+        locate->handler->found(locate->arg, locate->place.from, read);
     store_read_forget(read);
 }
 
@@ -130,7 +138,7 @@ static void locate_read_done(struct store_op *op)
     store_op_release(op);
     if (locate->by_time && locate->tail && err == 0 && !locate->cancelled) {
         // This was the place where `since` begins. Lines are counted behind it.
-        locate->floor = locate->found;
+        locate->floor = locate->place.from;
         locate->by_time = locate->settled = false;
         locate_read(locate);
     } else if (err || locate->settled || locate->cancelled) {
@@ -189,14 +197,14 @@ struct locate *locate_start(struct store *store, struct loop *loop, const struct
         .end = next,
         .mean = execution->message_bytes / MAX(next, 1u) + 1,
         .at = next,
-        .found = next,
+        .place = {.from = next},
         .handler = handler,
         .arg = arg,
         .mail.deliver = locate_direct,
     };
     bool nothing = position->kind == POSITION_TAIL && position->tail == 0;
     if (position->kind == POSITION_FROM) {
-        locate->found = position->from;
+        locate->place.from = position->from;
         nothing = true;
     }
     if (nothing || next == 0) {

@@ -8,9 +8,14 @@
 
 struct locate;
 
+struct place {
+    uint64_t from;  // the first sequence number wanted
+    uint64_t front; // retention has cut off the records before this one, and they may belong to it; 0: none do
+};
+
 struct locate_handler {
-    // On `loop`, never within the call of locate_start: err and the first sequence number wanted.
-    void (*done)(void *arg, int err, uint64_t from);
+    // On `loop`, never within the call of locate_start. `place` is borrowed.
+    void (*done)(void *arg, int err, const struct place *place);
     // Or NULL. On a reader's thread, before `done`, and not each time: the read that had the place. Its chunks may be
     // closed, and what is wanted may begin before them or end behind them. So they need not be read again.
     void (*found)(void *arg, uint64_t from, struct store_read *read);

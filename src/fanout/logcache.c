@@ -134,6 +134,7 @@ static void topic_refresh_done(struct store_op *op)
     if (op->err == 0) {
         struct execution *known = &topic->execution;
         known->next_sequence = MAX(known->next_sequence, now->next_sequence);
+        topic_cut_front(topic, now->first_sequence);
         known->sealed |= now->sealed;
         known->purged |= now->purged;
         if (!topic->changed) {
@@ -219,7 +220,7 @@ static void fetch_done(struct store_op *op)
             entry_set_encoded(entry, fetch->format, TAKE_PTR(fetch->encoded[i]));
     }
     if (err == 0) {
-        topic->execution.first_sequence = MAX(topic->execution.first_sequence, fetch->read.ret_first_sequence);
+        topic_cut_front(topic, fetch->read.ret_first_sequence);
         if (fetch->read.ret_count == 0 && fetch->read.from < topic->execution.next_sequence)
             err = ERR_CORRUPT; // durable records are missing, so never pretend that they do not exist
     }
@@ -304,6 +305,7 @@ static void topic_apply(struct topic *topic, const struct store_change *change, 
     if (change->chunk && !numbers_only && !list_empty(&topic->waiters) && change->first == execution->next_sequence)
         topic_put(topic, change->first, change->chunk)->arrived_ns = change->arrived_ns;
     execution->next_sequence = MAX(execution->next_sequence, change->next);
+    topic_cut_front(topic, change->front);
     execution->status = change->status;
     execution->sealed |= change->sealed;
     execution->purged |= change->purged;

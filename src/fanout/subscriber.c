@@ -311,14 +311,16 @@ static void subscriber_start(struct subscriber *subscriber, uint64_t from)
     loop_defer(subscriber->fanout->options.loop, &subscriber->pump);
 }
 
-static void subscriber_located(void *arg, int err, uint64_t from)
+static void subscriber_located(void *arg, int err, const struct place *place)
 {
     struct subscriber *subscriber = arg;
     subscriber->locate = NULL;
-    if (err)
+    if (err) {
         subscriber_fail(subscriber, err);
-    else
-        subscriber_start(subscriber, from);
+        return;
+    }
+    subscriber_start(subscriber, place->from);
+    subscriber->follower.wants_front = place->front > 0;
 }
 
 static const struct locate_handler located = {.done = subscriber_located};

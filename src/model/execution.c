@@ -140,9 +140,8 @@ int64_t execution_expires_ms(const struct execution *execution, const struct ret
         .sealed = execution->sealed,
         .purged = execution->purged,
         .pinned = execution->pinned,
-        .has_own = execution->has_retention,
         .sealed_ms = execution->sealed_ms,
-        .own_ms = execution->retention_ms,
+        .own = execution->retention,
     };
     retention_parse(str_of(execution->account_retention), &retention); // it was checked when it was set
     return retention_expires_ms(&retention, &facts);
@@ -183,6 +182,10 @@ void execution_add_fields(struct json_writer *json, const struct execution *exec
     json_add_text(json, "batch_id", execution->batch_id);
     json_add_u64(json, "artifacts_bytes", execution->artifact_bytes);
     add_digest(json, execution);
+    if (execution->has_cut_digest && !execution->purged)
+        json_add_hex(json, "cut_digest", execution->cut_digest);
+    else
+        json_add_null(json, "cut_digest");
     add_number(json, "restored_from", execution->restored_from != UINT64_MAX, (int64_t)execution->restored_from);
     add_job(json, &execution->job);
 }

@@ -32,9 +32,10 @@ struct execution {
     char *result_json;   // what it left as its result (model/result.h), or NULL
     uint64_t artifacts, artifact_bytes;
     char *cancel_reason; // why somebody asked to cancel; NULL: nobody asked
-    bool has_retention;
-    int64_t retention_ms;    // with has_retention: how long it is kept after its seal; 0: for ever
-    char *account_retention; // the account's own rules, a text of model/retention.h; NULL: none
+    bool has_cut_digest;
+    uint64_t cut_digest;            // with has_cut_digest: that of the records before first_sequence
+    struct retention_own retention; // its own
+    char *account_retention;        // the account's own rules, a text of model/retention.h; NULL: none
 };
 
 void execution_release(struct execution *execution);

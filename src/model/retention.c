@@ -25,6 +25,24 @@ static bool parse_count(struct str text, uint64_t *ret)
     return str_to_u64(text, ret) && *ret <= INT64_MAX;
 }
 
+// 0 is no limit. A smaller one than `least` is refused, and not taken for more than it says.
+static bool at_least(uint64_t limit, uint64_t least)
+{
+    return limit == 0 || limit >= least;
+}
+
+static bool is_log_part(struct str name)
+{
+    return str_eq(name, STR("log_records")) || str_eq(name, STR("log_bytes"));
+}
+
+static bool parse_log_part(struct str name, struct str value, struct retention_log *log)
+{
+    if (str_eq(name, STR("log_records")))
+        return parse_count(value, &log->records_max) && at_least(log->records_max, RETENTION_LOG_RECORDS_LEAST);
+    return parse_bytes(value, &log->bytes_max) && at_least(log->bytes_max, RETENTION_LOG_BYTES_LEAST);
+}
+
 // A number without a unit would be seconds elsewhere; here it is most likely a mistake for days, and what it would
 // remove does not come back.
 static bool parse_age(struct str text, int64_t *ret_ms)
@@ -46,6 +64,8 @@ static bool parse_named(struct str name, struct str value, struct retention *ret
         return parse_count(value, &retention->executions_max);
     if (str_eq(name, STR("bytes")))
         return parse_bytes(value, &retention->bytes_max);
+    if (is_log_part(name))
+        return parse_log_part(name, value, &retention->log);
     if (!status_parse(name, &status) || !may_be_kept_by(status))
         return false;
     *named |= 1u << status;
@@ -77,16 +97,34 @@ bool retention_parse(struct str text, struct retention *retention)
     return true;
 }
 
-bool retention_own_parse(struct str text, int64_t *ret_ms)
+static bool parse_own_part(struct str part, struct retention_own *own)
 {
-    return parse_age(text, ret_ms);
+    struct str rest = part, name = str_trim(str_split(&rest, '='));
+    if (!rest.data) {
+        own->has_age = true;
+        return parse_age(name, &own->age_ms);
+    }
+    own->has_records |= str_eq(name, STR("log_records"));
+    own->has_bytes |= str_eq(name, STR("log_bytes"));
+    return is_log_part(name) && parse_log_part(name, str_trim(rest), &own->log);
+}
+
+bool retention_own_parse(struct str text, struct retention_own *ret)
+{
+    struct retention_own own = {0};
+    unsigned parts = 0;
+    bool good = text.len > 0 && text.len <= RETENTION_TEXT_MAX;
+    while (good && text.data)
+        good = ++parts <= PARTS_MAX && parse_own_part(str_trim(str_split(&text, ',')), &own);
+    *ret = good ? own : (struct retention_own){0};
+    return good;
 }
 
 int64_t retention_expires_ms(const struct retention *retention, const struct retention_facts *facts)
 {
     if (!facts->sealed || facts->purged || facts->pinned)
         return 0;
-    int64_t age_ms = facts->has_own ? facts->own_ms : retention->age_ms[facts->status];
+    int64_t age_ms = facts->own.has_age ? facts->own.age_ms : retention->age_ms[facts->status];
     return age_ms > 0 ? facts->sealed_ms + age_ms : 0;
 }
 
@@ -118,4 +156,29 @@ bool retention_beyond(const struct retention *retention, struct retention_tally 
     tally->bytes = bytes > UINT64_MAX - tally->bytes ? UINT64_MAX : tally->bytes + bytes;
     return (retention->executions_max > 0 && tally->executions > retention->executions_max) ||
            (retention->bytes_max > 0 && tally->bytes > retention->bytes_max);
+}
+
+struct retention_log retention_log_of(const struct retention *rules, const struct retention_own *own)
+{
+    return (struct retention_log){
+        .records_max = own->has_records ? own->log.records_max : rules->log.records_max,
+        .bytes_max = own->has_bytes ? own->log.bytes_max : rules->log.bytes_max,
+    };
+}
+
+bool retention_log_limits(const struct retention_log *limits)
+{
+    return limits->records_max > 0 || limits->bytes_max > 0;
+}
+
+bool retention_log_beyond(const struct retention_log *limits, uint64_t records, uint64_t bytes)
+{
+    return (limits->records_max > 0 && records > limits->records_max) ||
+           (limits->bytes_max > 0 && bytes > limits->bytes_max);
+}
+
+bool retention_log_lets_go(const struct retention_log *limits, uint64_t records_left, uint64_t bytes_left)
+{
+    return (limits->records_max > 0 && records_left >= limits->records_max) ||
+           (limits->bytes_max > 0 && bytes_left >= limits->bytes_max);
 }

@@ -27,6 +27,8 @@ static void status_shows_all_members_in_order(void **state)
         .restored_from = 40,
         .first_sequence = 2,
         .digest = 0xabc,
+        .has_cut_digest = true,
+        .cut_digest = 0xc07,
         .script_filename = (char[]){"pro\"cess.py"},
         .runtime = (char[]){"python:3.11"},
         .worker_id = (char[]){"w1"},
@@ -52,6 +54,7 @@ static void status_shows_all_members_in_order(void **state)
                "\"metadata\":{\"k\":1},\"expires_at\":\"2025-12-15T10:30:15.123Z\",\"runner\":{\"connected\":true,"
                "\"lag_records\":3},\"execution_metadata\":{\"cpu_time_ms\":5},\"result\":[1.50],"
                "\"workflow_id\":\"wf\",\"batch_id\":\"b\",\"artifacts_bytes\":0,\"digest\":\"0000000000000abc\","
+               "\"cut_digest\":\"0000000000000c07\","
                "\"restored_from\":40,"
                "\"attempt\":null,\"retries\":null,\"retry_of\":null,\"retried_as\":null,\"reason\":null,"
                "\"priority\":null,\"timeout_seconds\":null,\"not_before\":null,\"secrets\":null}");
@@ -82,7 +85,7 @@ static json_t *status_of(const struct execution *execution, int64_t now_ms)
     execution_add_status(&json, NULL, execution, NULL, &TERMS, now_ms);
     json_t *parsed = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(parsed);
-    assert_int_equal(json_object_size(parsed), 39);
+    assert_int_equal(json_object_size(parsed), 40);
     return parsed;
 }
 
@@ -91,10 +94,10 @@ static void what_is_not_known_is_null(void **state)
     (void)state;
     struct execution execution = {
         .execution_id = (char[]){"e"}, .status = STATUS_QUEUED, .created_ms = CREATED, .restored_from = UINT64_MAX};
-    const char *const unknown[] = {"script_filename", "command",          "runtime",   "started_at",
-                                   "completed_at",    "duration_seconds", "worker_id", "worker_hostname",
-                                   "exit_code",       "duration_ms",      "metadata",  "runner",
-                                   "workflow_id",     "batch_id",         "digest",    "restored_from"};
+    const char *const unknown[] = {"script_filename",  "command",      "runtime",         "started_at", "completed_at",
+                                   "duration_seconds", "worker_id",    "worker_hostname", "exit_code",  "duration_ms",
+                                   "metadata",         "runner",       "workflow_id",     "batch_id",   "digest",
+                                   "cut_digest",       "restored_from"};
     json_t *status = status_of(&execution, CREATED + 5000);
     for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
         assert_true(json_is_null(json_object_get(status, unknown[i])));

@@ -12,6 +12,13 @@ static struct retention rules(const char *text)
     return retention;
 }
 
+static struct retention_own own(const char *text)
+{
+    struct retention_own own;
+    assert_true(retention_own_parse(str_of(text), &own));
+    return own;
+}
+
 static void a_duration_alone_is_for_each_status_that_is_not_named(void **state)
 {
     (void)state;
@@ -72,7 +79,12 @@ static void rules_that_are_malformed_are_refused_and_change_nothing(void **state
                                         "executions=-1",
                                         "queued=1d",
                                         "00",
-                                        "bytes=1KK"};
+                                        "bytes=1KK",
+                                        "log_records=999",
+                                        "log_records=1k",
+                                        "log_bytes=65535",
+                                        "log_bytes=1d",
+                                        "records=1000"};
     const struct retention before = rules("30d,failed=1d,executions=5,bytes=7");
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         struct retention retention = before;
@@ -102,12 +114,10 @@ static void an_execution_goes_so_long_after_its_seal(void **state)
     facts.status = STATUS_CANCELLED;
     assert_int_equal(retention_expires_ms(&retention, &facts), 0);
     assert_false(retention_due(&retention, &facts, INT64_MAX));
-    facts.has_own = true;
-    facts.own_ms = 7 * DAY; // its own beats the rules
+    facts.own = own("7d"); // its own beats the rules
     assert_int_equal(retention_expires_ms(&retention, &facts), NOW + 7 * DAY);
     facts = done;
-    facts.has_own = true;
-    facts.own_ms = 0;
+    facts.own = own("0");
     assert_false(retention_due(&retention, &facts, INT64_MAX));
 }
 
@@ -156,6 +166,64 @@ static void the_newest_are_kept_within_the_limits(void **state)
     assert_true(retention_limits(&two) && retention_limits(&bytes) && !retention_limits(&none));
 }
 
+static void a_log_has_limits_of_its_own(void **state)
+{
+    (void)state;
+    struct retention retention = rules("30d, log_records=1000, log_bytes=64K");
+    assert_int_equal(retention.log.records_max, 1000);
+    assert_int_equal(retention.log.bytes_max, 65536);
+    assert_false(retention_limits(&retention)); // of whole executions
+    assert_true(retention_parse(STR("log_records=0"), &retention));
+    assert_int_equal(retention.log.records_max, 0);
+    assert_int_equal(retention.log.bytes_max, 65536);
+    const struct retention_log none = {0};
+    assert_true(retention_log_limits(&retention.log) && !retention_log_limits(&none));
+}
+
+static void an_executions_own_limits_beat_the_rules_part_by_part(void **state)
+{
+    (void)state;
+    const struct retention retention = rules("30d, log_records=5000, log_bytes=1M");
+    const struct retention_own age = own("7d"), records = own("log_records=2000"),
+                               both = own("log_bytes=2M, 1h ,log_records=0");
+    struct retention_log log = retention_log_of(&retention, &age);
+    assert_true(age.has_age && !age.has_records && !age.has_bytes);
+    assert_true(log.records_max == 5000 && log.bytes_max == 1048576);
+    log = retention_log_of(&retention, &records);
+    assert_false(records.has_age);
+    assert_true(log.records_max == 2000 && log.bytes_max == 1048576);
+    log = retention_log_of(&retention, &both);
+    assert_int_equal(both.age_ms, 3600 * SECOND);
+    assert_true(log.records_max == 0 && log.bytes_max == 2097152);
+    static const char *const wrong[] = {"",     "30",           "7d,",         "failed=7d", "executions=5",
+                                        "soon", "log_records=", "log_bytes=5", "bytes=1G",  "7d,log_records=10"};
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        struct retention_own read = age;
+        if (retention_own_parse(str_of(wrong[i]), &read))
+            fail_msg("\"%s\" was taken", wrong[i]);
+        assert_true(!read.has_age && !read.has_records && !read.has_bytes);
+    }
+}
+
+static void what_a_log_keeps_is_never_less_than_a_limit(void **state)
+{
+    (void)state;
+    const struct retention_log none = {0}, records = {.records_max = 1000}, bytes = {.bytes_max = 70000},
+                               both = {.records_max = 1000, .bytes_max = 70000};
+    assert_false(retention_log_beyond(&none, UINT64_MAX, UINT64_MAX));
+    assert_false(retention_log_lets_go(&none, UINT64_MAX, UINT64_MAX));
+    assert_false(retention_log_beyond(&records, 1000, UINT64_MAX));
+    assert_true(retention_log_beyond(&records, 1001, 0));
+    assert_true(retention_log_lets_go(&records, 1000, 0));
+    assert_false(retention_log_lets_go(&records, 999, UINT64_MAX));
+    assert_false(retention_log_beyond(&bytes, UINT64_MAX, 70000));
+    assert_true(retention_log_beyond(&bytes, 0, 70001));
+    assert_true(retention_log_lets_go(&bytes, 1, 70000));
+    assert_false(retention_log_lets_go(&bytes, UINT64_MAX, 69999));
+    assert_true(retention_log_lets_go(&both, 1000, 1) && retention_log_lets_go(&both, 1, 70000));
+    assert_false(retention_log_lets_go(&both, 999, 69999));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +235,9 @@ int main(void)
         cmocka_unit_test(what_is_pinned_open_or_gone_does_not_expire),
         cmocka_unit_test(nothing_is_looked_at_that_the_shortest_age_keeps),
         cmocka_unit_test(the_newest_are_kept_within_the_limits),
+        cmocka_unit_test(a_log_has_limits_of_its_own),
+        cmocka_unit_test(an_executions_own_limits_beat_the_rules_part_by_part),
+        cmocka_unit_test(what_a_log_keeps_is_never_less_than_a_limit),
     };
     cmocka_set_test_filter(getenv("TEST_FILTER")); // for tests/mutants
     return cmocka_run_group_tests(tests, NULL, NULL);

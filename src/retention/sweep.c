@@ -16,6 +16,14 @@ struct purging {
     struct sweep *sweep;
 };
 
+// The front of one log, in slices.
+struct cutting {
+    struct store_front front;
+    struct store_cut cut;
+    size_t at;    // in what the slice has found
+    bool goes_on; // with the same log
+};
+
 struct sweep {
     struct sweep_options options;
     struct retention rules;
@@ -24,8 +32,11 @@ struct sweep {
     struct store_retention_look look;
     struct store_lease lease;
     struct purging purges[STORE_RETENTION_MAX];
+    struct cutting cutting;
     unsigned under_way;   // purges
     int64_t purged;       // in this pass
+    uint64_t records_cut; // in this pass
+    bool again_soon;      // something of this pass could not be done yet
     int64_t node;         // that holds the lease; 0: none yet
     uint64_t slice_began; // mono, in ms
     uint64_t worked_ms;   // in this pass
@@ -68,7 +79,7 @@ static uint64_t pause_after_pass(const struct sweep *sweep)
 {
     int64_t newest = retention_sealed_by(&sweep->rules, 0);
     uint64_t shortest_ms = newest == INT64_MIN ? PASS_MS : (uint64_t)-newest;
-    uint64_t pause_ms = MIN(MAX(shortest_ms / AGE_SHARE, PASS_LEAST_MS), PASS_MS);
+    uint64_t pause_ms = sweep->again_soon ? PASS_LEAST_MS : MIN(MAX(shortest_ms / AGE_SHARE, PASS_LEAST_MS), PASS_MS);
     return MAX(pause_ms, sweep->worked_ms * PASS_SHARE);
 }
 
@@ -77,7 +88,12 @@ static void pass_end(struct sweep *sweep, uint64_t pause_ms)
     if (sweep->purged > 0)
         log_info(sweep->options.logger, "executions were purged, as retention lets them go",
                  LOG_I("executions", sweep->purged));
+    if (sweep->records_cut > 0)
+        log_info(sweep->options.logger, "records at the front of logs were removed, as retention lets them go",
+                 LOG_I("records", (int64_t)sweep->records_cut));
     sweep->purged = 0;
+    sweep->records_cut = 0;
+    sweep->again_soon = false;
     sweep->worked_ms = 0;
     sweep->look.cursor = (struct retention_cursor){0};
     again_in(sweep, pause_ms);
@@ -101,6 +117,75 @@ static void slice_end(struct sweep *sweep)
         again_in(sweep, SLICE_MS);
 }
 
+// --- Cutting logs, one after the other, a slice at a time
+
+static void cut_next(struct sweep *sweep);
+
+static void cut_done(struct sweep *sweep, bool goes_on)
+{
+    sweep->cutting.at += !goes_on;
+    sweep->cutting.goes_on = goes_on;
+    if (goes_on)
+        again_in(sweep, SLICE_MS);
+    else
+        cut_next(sweep);
+}
+
+static void cut(struct store_op *op)
+{
+    struct sweep *sweep = CONTAINER_OF(op, struct sweep, cutting.cut.op);
+    const struct store_cut *done = &sweep->cutting.cut;
+    if (op->err == 0) {
+        uint64_t records = done->after.first - done->before.first;
+        sweep->records_cut += records;
+        metrics_add(sweep->options.metrics, 0, METRIC_retention_records_cut_total, (int64_t)records);
+    }
+    sweep->again_soon |= op->err == ERR_HELD || op->err == ERR_CONFLICT; // it is being merged, or was
+    if (op->err && op->err != ERR_HELD && op->err != ERR_CONFLICT)
+        fail(sweep, op->err);
+    else
+        cut_done(sweep, op->err == 0 && sweep->cutting.front.ret_more);
+}
+
+static void front_read(struct store_op *op)
+{
+    struct sweep *sweep = CONTAINER_OF(op, struct sweep, cutting.front.op);
+    const struct store_front *front = &sweep->cutting.front;
+    if (!sweep->timer)
+        return;
+    if (op->err) {
+        fail(sweep, op->err);
+    } else if (front->ret_after.first == front->ret_before.first) {
+        cut_done(sweep, false);
+    } else {
+        sweep->cutting.cut = (struct store_cut){
+            .row = front->row, .rules = &sweep->in_force, .before = front->ret_before, .after = front->ret_after};
+        submit(sweep, &sweep->cutting.cut.op, STORE_CUT, cut);
+    }
+}
+
+static void cut_next(struct sweep *sweep)
+{
+    struct cutting *it = &sweep->cutting;
+    while (it->at < sweep->look.ret_count && !sweep->look.ret_found[it->at].front)
+        it->at++;
+    it->goes_on = false;
+    if (!sweep->timer)
+        return;
+    if (it->at == sweep->look.ret_count) {
+        slice_end(sweep);
+        return;
+    }
+    it->front = (struct store_front){.row = sweep->look.ret_found[it->at].row, .rules = &sweep->in_force};
+    submit(sweep, &it->front.op, STORE_FRONT, front_read);
+}
+
+static void cut_found(struct sweep *sweep)
+{
+    sweep->cutting.at = 0;
+    cut_next(sweep);
+}
+
 // --- Purging
 
 static void purged(struct store_op *op)
@@ -122,16 +207,22 @@ static void purged(struct store_op *op)
     if (sweep->failed)
         fail(sweep, sweep->look.op.err);
     else
-        slice_end(sweep);
+        cut_found(sweep);
 }
 
 static void purge_found(struct sweep *sweep)
 {
+    size_t count = sweep->look.ret_count;
     sweep->failed = false;
-    sweep->under_way = (unsigned)sweep->look.ret_count;
-    for (size_t i = 0; i < sweep->look.ret_count; i++) {
+    for (size_t i = 0; i < count; i++)
+        sweep->under_way += !sweep->look.ret_found[i].front;
+    if (sweep->under_way == 0)
+        cut_found(sweep);
+    for (size_t i = 0; i < count; i++) {
         const struct retention_found *found = &sweep->look.ret_found[i];
         struct purging *it = &sweep->purges[i];
+        if (found->front)
+            continue;
         *it = (struct purging){.sweep = sweep};
         it->purge.row = found->row;
         it->purge.rules = &sweep->in_force;
@@ -180,6 +271,10 @@ static void tick(void *arg)
     struct store_stats stats;
     if (store_stats(sweep->options.store, &stats) && stats.queue > QUEUE_SHORT) {
         again_in(sweep, BUSY_MS);
+        return;
+    }
+    if (sweep->cutting.goes_on) {
+        cut_next(sweep);
         return;
     }
     sweep->slice_began = clock_mono_ms();

@@ -9,60 +9,61 @@
 // X(kind, name, default, least, most, reload, help). Kinds: T is text, N is a whole number with bounds, B is yes/no, L
 // is a list of texts. `reload`: whether SIGHUP takes it over. The flag is --name with '-' for '_'. The environment name
 // is RUNNEL_NAME in capitals.
-#define CONFIG_SETTINGS(X)                                                                                            \
-    X(L, listen, "127.0.0.1:7117", 0, 0, false,                                                                       \
-      "addresses with ports to listen on, or unix:/PATH; port 0 lets the kernel choose")                              \
-    X(T, socket_mode, "0660", 0, 0, false, "permissions of the files of unix sockets, in octal")                      \
-    X(T, base_path, "", 0, 0, false, "path that all routes lie beneath, such as /runnel")                             \
-    X(L, trusted_proxies, "", 0, 0, false,                                                                            \
-      "addresses and ranges whose word about the client is believed (docs/proxies.md); unix: peers of unix sockets")  \
-    X(B, proxy_protocol, 0, 0, 1, false, "trusted proxies begin each connection with a header of the PROXY protocol") \
-    X(T, data, "", 0, 0, false, "data folder; default $XDG_STATE_HOME/runnel")                                        \
-    X(T, backup_dir, "", 0, 0, false, "folder that backups are written beneath; default DATA/backups")                \
-    X(N, loops, 0, 0, 256, false, "event loops; 0: one per core")                                                     \
-    X(N, readers, 2, 1, 64, false, "reader threads")                                                                  \
-    X(T, tls_cert, "", 0, 0, false, "PEM file with the certificate chain; its content is reloaded")                   \
-    X(T, tls_key, "", 0, 0, false, "PEM file with the private key")                                                   \
-    X(B, insecure, 0, 0, 1, false, "allow plain HTTP from other machines")                                            \
-    X(T, port_file, "", 0, 0, false, "write the port that is listened on to this file once ready")                    \
-    X(T, log_level, "info", 0, 0, false, "what is logged, from this level up")                                        \
-    X(T, log_form, "auto", 0, 0, false, "json: an object a line; text: for people; auto: text on a terminal")         \
-    X(L, allowed_hosts, "", 0, 0, true,                                                                               \
-      "further names that the Host header may have, beside loopback and the listening address")                       \
-    X(B, metrics_credential, 0, 0, 1, true, "/metrics asks for a credential, of any role")                            \
-    X(L, cors_origins, "", 0, 0, true, "origins that browsers may call from")                                         \
-    X(N, message_max, 10240, 256, 1048576, true, "bytes of one record's message")                                     \
-    X(N, body_max, 8388608, 65536, 1073741824, false, "bytes of a request's body")                                    \
-    X(N, connections_max, 20000, 1, 1000000, false, "connections")                                                    \
-    X(N, followers_max, 1000, 1, 1000000, true, "followers per account")                                              \
-    X(N, open_executions_max, 10000, 1, 10000000, true, "executions per account that are not sealed")                 \
-    X(N, jobs, -1, -1, 10000, false,                                                                                  \
-      "jobs that the worker within the server runs at once; -1: one per core if only loopback is listened on, else "  \
-      "none")                                                                                                         \
-    X(T, job_user, "", 0, 0, false, "user that they run as, if the server is root")                                   \
-    X(T, container_socket, "", 0, 0, false,                                                                           \
-      "of the container engine for their images; none: no containers; DOCKER_HOST's or a usual one unless told")      \
-    X(B, jobs_unconfined, 0, 0, 1, false,                                                                             \
-      "it takes jobs of any key, also where nothing keeps them from the data folder")                                 \
-    X(N, running_jobs_max, 10000, 1, 1000000, false, "jobs of an account that workers have at once")                  \
-    X(N, queued_jobs_max, 1000000, 1, 100000000, true, "jobs of an account that wait for a worker")                   \
-    X(T, secrets_key, "", 0, 0, false, "file of the keys that secrets are sealed with; default DATA/secrets.key")     \
-    X(N, secrets_max, 1000, 0, 1000000, true, "secrets of an account; 0: any number")                                 \
-    X(T, cost_rate, "0.86", 0, 0, true, "what an hour of a worker costs")                                             \
-    X(T, currency, "€", 0, 0, true, "what stands before a cost")                                                      \
-    X(T, retention, RETENTION_DEFAULT, 0, 0, true,                                                                    \
-      "how long executions are kept after their end: 30d, failed=90d, executions=10000, bytes=100G; 0: for ever")     \
-    X(N, artifact_max, 1073741824, 0, 1099511627776, true, "bytes of a file that a run takes or leaves")              \
-    X(N, artifacts_max, 107374182400, 0, 1125899906842624, true, "bytes of all such files of an account")             \
-    X(N, failed_logins_max, 100, 1, 1000000, false, "failed logins per minute and address")                           \
-    X(N, memory_max, 0, 0, 1099511627776, false,                                                                      \
-      "bytes held for others, at least 64 MiB; 0: a quarter of what the machine or its cgroup has")                   \
-    X(N, cache_bytes, 268435456, 1048576, 1099511627776, true, "bytes of the log cache, all loops together")          \
-    X(N, regex_steps, 10000000, 1000, 1000000000, true, "matching steps of a regular expression per page")            \
-    X(N, lease_seconds, 30, 1, 3600, false, "a runner silent for so long is lost")                                    \
-    X(N, lost_seal_seconds, 86400, 1, 31536000, false, "a lost execution is sealed after so long")                    \
-    X(N, ping_seconds, 20, 1, 3600, false, "pause between pings on a WebSocket")                                      \
-    X(N, pong_timeout_seconds, 60, 1, 3600, false, "without any pong for so long a WebSocket is closed")              \
+#define CONFIG_SETTINGS(X)                                                                                             \
+    X(L, listen, "127.0.0.1:7117", 0, 0, false,                                                                        \
+      "addresses with ports to listen on, or unix:/PATH; port 0 lets the kernel choose")                               \
+    X(T, socket_mode, "0660", 0, 0, false, "permissions of the files of unix sockets, in octal")                       \
+    X(T, base_path, "", 0, 0, false, "path that all routes lie beneath, such as /runnel")                              \
+    X(L, trusted_proxies, "", 0, 0, false,                                                                             \
+      "addresses and ranges whose word about the client is believed (docs/proxies.md); unix: peers of unix sockets")   \
+    X(B, proxy_protocol, 0, 0, 1, false, "trusted proxies begin each connection with a header of the PROXY protocol")  \
+    X(T, data, "", 0, 0, false, "data folder; default $XDG_STATE_HOME/runnel")                                         \
+    X(T, backup_dir, "", 0, 0, false, "folder that backups are written beneath; default DATA/backups")                 \
+    X(N, loops, 0, 0, 256, false, "event loops; 0: one per core")                                                      \
+    X(N, readers, 2, 1, 64, false, "reader threads")                                                                   \
+    X(T, tls_cert, "", 0, 0, false, "PEM file with the certificate chain; its content is reloaded")                    \
+    X(T, tls_key, "", 0, 0, false, "PEM file with the private key")                                                    \
+    X(B, insecure, 0, 0, 1, false, "allow plain HTTP from other machines")                                             \
+    X(T, port_file, "", 0, 0, false, "write the port that is listened on to this file once ready")                     \
+    X(T, log_level, "info", 0, 0, false, "what is logged, from this level up")                                         \
+    X(T, log_form, "auto", 0, 0, false, "json: an object a line; text: for people; auto: text on a terminal")          \
+    X(L, allowed_hosts, "", 0, 0, true,                                                                                \
+      "further names that the Host header may have, beside loopback and the listening address")                        \
+    X(B, metrics_credential, 0, 0, 1, true, "/metrics asks for a credential, of any role")                             \
+    X(L, cors_origins, "", 0, 0, true, "origins that browsers may call from")                                          \
+    X(N, message_max, 10240, 256, 1048576, true, "bytes of one record's message")                                      \
+    X(N, body_max, 8388608, 65536, 1073741824, false, "bytes of a request's body")                                     \
+    X(N, connections_max, 20000, 1, 1000000, false, "connections")                                                     \
+    X(N, followers_max, 1000, 1, 1000000, true, "followers per account")                                               \
+    X(N, open_executions_max, 10000, 1, 10000000, true, "executions per account that are not sealed")                  \
+    X(N, jobs, -1, -1, 10000, false,                                                                                   \
+      "jobs that the worker within the server runs at once; -1: one per core if only loopback is listened on, else "   \
+      "none")                                                                                                          \
+    X(T, job_user, "", 0, 0, false, "user that they run as, if the server is root")                                    \
+    X(T, container_socket, "", 0, 0, false,                                                                            \
+      "of the container engine for their images; none: no containers; DOCKER_HOST's or a usual one unless told")       \
+    X(B, jobs_unconfined, 0, 0, 1, false,                                                                              \
+      "it takes jobs of any key, also where nothing keeps them from the data folder")                                  \
+    X(N, running_jobs_max, 10000, 1, 1000000, false, "jobs of an account that workers have at once")                   \
+    X(N, queued_jobs_max, 1000000, 1, 100000000, true, "jobs of an account that wait for a worker")                    \
+    X(T, secrets_key, "", 0, 0, false, "file of the keys that secrets are sealed with; default DATA/secrets.key")      \
+    X(N, secrets_max, 1000, 0, 1000000, true, "secrets of an account; 0: any number")                                  \
+    X(T, cost_rate, "0.86", 0, 0, true, "what an hour of a worker costs")                                              \
+    X(T, currency, "€", 0, 0, true, "what stands before a cost")                                                       \
+    X(T, retention, RETENTION_DEFAULT, 0, 0, true,                                                                     \
+      "how long executions are kept after their end: 30d, failed=90d, executions=10000, bytes=100G, log_bytes=1G; 0: " \
+      "for ever")                                                                                                      \
+    X(N, artifact_max, 1073741824, 0, 1099511627776, true, "bytes of a file that a run takes or leaves")               \
+    X(N, artifacts_max, 107374182400, 0, 1125899906842624, true, "bytes of all such files of an account")              \
+    X(N, failed_logins_max, 100, 1, 1000000, false, "failed logins per minute and address")                            \
+    X(N, memory_max, 0, 0, 1099511627776, false,                                                                       \
+      "bytes held for others, at least 64 MiB; 0: a quarter of what the machine or its cgroup has")                    \
+    X(N, cache_bytes, 268435456, 1048576, 1099511627776, true, "bytes of the log cache, all loops together")           \
+    X(N, regex_steps, 10000000, 1000, 1000000000, true, "matching steps of a regular expression per page")             \
+    X(N, lease_seconds, 30, 1, 3600, false, "a runner silent for so long is lost")                                     \
+    X(N, lost_seal_seconds, 86400, 1, 31536000, false, "a lost execution is sealed after so long")                     \
+    X(N, ping_seconds, 20, 1, 3600, false, "pause between pings on a WebSocket")                                       \
+    X(N, pong_timeout_seconds, 60, 1, 3600, false, "without any pong for so long a WebSocket is closed")               \
     X(N, shutdown_seconds, 10, 0, 3600, false, "deadline of a graceful shutdown")
 
 // Settings that had another name: X(old, now). The old name is refused, and the error tells the new one.

@@ -56,8 +56,15 @@ static void configuration_document(struct buf *out)
         "server in good order instead, unless it was started by `nohup`, `setsid` or a service manager.\n\n"
         "Two examples hold every setting with its default, switched off: [a file](server.conf) and\n"
         "[an environment](runnel.env).\n\n"
-        "There is no setting for retention, as this version has none: what was recorded stays until it is purged, by\n"
-        "`DELETE /api/v1/executions/{id}?purge=true`.\n\n"
+        "`retention` has several rules with commas between them, such as `30d, failed=90d, executions=10000,\n"
+        "log_bytes=1G`. A duration is how long executions are kept after their end; `STATUS=DURATION` how long those\n"
+        "that ended so; `executions` and `bytes` are limits of each account, beyond which the oldest go; "
+        "`log_records`\n"
+        "(1000 or more) and `log_bytes` (64K or more) limits of each log, beyond which its oldest records go, also "
+        "while\n"
+        "it is written. Bytes may have K, M, G or T. 0 is for ever, and no limit. Accounts and executions may have "
+        "rules\n"
+        "of their own ([the contract](execution-contract.md#executions)).\n\n"
         "| setting | default | values | on SIGHUP | meaning |\n|---|---|---|---|---|\n",
         "configuration");
     for (const struct config_setting *setting = config_settings; setting->name; setting++) {

@@ -119,6 +119,7 @@ void batch_release(struct batch *batch)
     free(batch->owner);
     free(batch->name);
     free(batch->metadata_json);
+    free(batch->retention);
     *batch = (struct batch){0};
 }
 

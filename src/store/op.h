@@ -18,6 +18,7 @@
     X(COMPLETE, complete, AT(complete, row), NONE, KEEPS, complete)                           \
     X(UPDATE, update, AT(update, row), NONE, KEEPS, update)                                   \
     X(PURGE, purge, AT(purge, row), NONE, KEEPS, nothing)                                     \
+    X(CUT, cut, AT(cut, row), NONE, KEEPS, nothing)                                           \
     X(KEY_CREATE, key_create, NONE, AT(key_create, key.account), GROWS, key_create)           \
     X(KEY_REVOKE, key_revoke, NONE, AT(key_revoke, account), KEEPS, nothing)                  \
     X(KEY_RENAME, key_rename, NONE, AT(key_rename, account), GROWS, nothing)                  \
@@ -64,6 +65,7 @@
     X(BATCH_FAILURES, batch_failures, NONE, NONE, KEEPS, batch_failures)            \
     X(WORKER_LIST, worker_list, NONE, AT(worker_list, account), KEEPS, worker_list) \
     X(RETENTION_LOOK, retention_look, NONE, NONE, KEEPS, nothing)                   \
+    X(FRONT, front, NONE, NONE, KEEPS, nothing)                                     \
     X(BLOB_FIND, blob_find, NONE, AT(blob_find, account), KEEPS, nothing)           \
     X(BLOBS_UNUSED, blobs_unused, NONE, NONE, KEEPS, nothing)                       \
     X(BLOBS_KNOWN, blobs_known, NONE, NONE, KEEPS, nothing)                         \

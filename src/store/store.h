@@ -32,10 +32,10 @@ struct store_change { // of one execution; what it points to is borrowed during 
     struct chunk *chunk;              // NULL if no records came
     // Row of the batch that counts it; 0: none. If only a batch has changed, `row` is 0.
     int64_t batch;
-    bool ready;          // a worker may take it now
-    bool unsettled;      // something has ended: STORE_JOB_SETTLE has something to do
-    uint64_t arrived_ns; // submitted_ns of the operation
-    uint64_t next;
+    bool ready;           // a worker may take it now
+    bool unsettled;       // something has ended: STORE_JOB_SETTLE has something to do
+    uint64_t arrived_ns;  // submitted_ns of the operation
+    uint64_t next, front; // the end of the log, and the first record that retention has kept
     enum execution_status status;
     bool sealed, purged, has_exit_code;
     int exit_code;

@@ -21,8 +21,7 @@ static int64_t make(struct sql *sql, int64_t account, const struct made *made)
 {
     struct execution execution = described(account, made->id, NULL);
     int64_t row;
-    execution.has_retention = made->has_own;
-    execution.retention_ms = made->own_ms;
+    execution.retention = (struct retention_own){.has_age = made->has_own, .age_ms = made->own_ms};
     assert_int_equal(create(sql, execution, &row), 0);
     const struct outcome outcome = {
         .status = made->status, .sealed = made->sealed_ms > 0, .sealed_ms = made->sealed_ms};
@@ -31,11 +30,12 @@ static int64_t make(struct sql *sql, int64_t account, const struct made *made)
     return row;
 }
 
-static void append_name(struct sql *sql, int64_t row, bool by_limits, struct buf *names)
+static void append_name(struct sql *sql, const struct retention_found *found, struct buf *names)
 {
     struct execution execution;
-    assert_int_equal(catalogue_execution_get(sql, row, &execution), 0);
-    buf_printf(names, "%s%s%s", names->len > 0 ? " " : "", execution.execution_id, by_limits ? "+" : "");
+    const char *sign = found->front ? "<" : found->by_limits ? "+" : "";
+    assert_int_equal(catalogue_execution_get(sql, found->row, &execution), 0);
+    buf_printf(names, "%s%s%s", names->len > 0 ? " " : "", execution.execution_id, sign);
     execution_release(&execution);
 }
 
@@ -44,7 +44,8 @@ static void purge_one(struct sql *sql, int64_t row)
     assert_int_equal(CHANGE(sql, catalogue_execution_purge(sql, row)), 0);
 }
 
-// All that a whole pass finds, as "e1 e2+": in order, those that limits let go with a sign.
+// All that a whole pass finds, as "e1 e2+ e3<": in order, those that limits let go with a sign, and those of which only
+// the front goes with another.
 static char *found(struct sql *sql, const struct retention *rules, bool purge, unsigned *ret_slices)
 {
     struct store_retention_look look = {.rules = rules};
@@ -56,7 +57,7 @@ static char *found(struct sql *sql, const struct retention *rules, bool purge, u
         assert_int_equal(sql_commit(sql), 0);
         assert_true(look.ret_count <= STORE_RETENTION_MAX);
         for (size_t i = 0; i < look.ret_count; i++) {
-            append_name(sql, look.ret_found[i].row, look.ret_found[i].by_limits, &names);
+            append_name(sql, &look.ret_found[i], &names);
             if (purge)
                 purge_one(sql, look.ret_found[i].row);
         }
@@ -177,6 +178,45 @@ static void the_oldest_beyond_an_accounts_limits_are_found(void **state)
     ASSERT_FOUND(sql, &bytes, "a2+ a1+ a0+");
 }
 
+static int64_t make_long(struct sql *sql, int64_t account, const char *id, uint64_t count, struct retention_own own)
+{
+    struct execution execution = described(account, id, NULL);
+    int64_t row;
+    execution.retention = own;
+    assert_int_equal(create(sql, execution, &row), 0);
+    const struct log_state log = {.next = count, .message_bytes = 100 * count};
+    assert_int_equal(CHANGE(sql, catalogue_execution_fold(sql, row, &log)), 0);
+    return row;
+}
+
+static void logs_that_are_longer_than_they_may_be_are_found(void **state)
+{
+    struct sql *sql = *state;
+    const struct retention records = {.log.records_max = 2000}, bytes = {.log.bytes_max = 300000}, none = {0};
+    int64_t first = make_account(sql, "a"), second = make_account(sql, "b");
+    int64_t row = make_long(sql, first, "long", 2001, (struct retention_own){0});
+    make_long(sql, first, "short", 2000, (struct retention_own){0});
+    int64_t pinned = make_long(sql, first, "pinned", 9000, (struct retention_own){0});
+    make_long(sql, first, "free", 9000, (struct retention_own){.has_records = true});
+    make_long(sql, second, "own", 1500, (struct retention_own){.has_records = true, .log.records_max = 1000});
+    int64_t gone = make_long(sql, second, "gone", 9000, (struct retention_own){0});
+    assert_int_equal(CHANGE(sql, catalogue_execution_pin(sql, pinned, true)), 0);
+    assert_int_equal(CHANGE(sql, catalogue_execution_purge(sql, gone)), 0);
+    ASSERT_FOUND(sql, &records, "long< own<");
+    ASSERT_FOUND(sql, &bytes, "free< own<");
+    ASSERT_FOUND(sql, &none, "own<");
+    assert_int_equal(set_rules(sql, "b", "log_bytes=64K"), 0);
+    make_long(sql, second, "other", 1002, (struct retention_own){0});
+    ASSERT_FOUND(sql, &none, "own< other<");
+    const struct log_front front = {.first = 1, .bytes = 100, .digest = UINT64_MAX - 1, .has_digest = true};
+    assert_int_equal(CHANGE(sql, catalogue_front_set(sql, row, &front)), 0);
+    ASSERT_FOUND(sql, &records, "own< other<");
+    struct execution execution;
+    assert_int_equal(catalogue_execution_get(sql, row, &execution), 0);
+    assert_true(execution.first_sequence == 1 && execution.has_cut_digest && execution.cut_digest == UINT64_MAX - 1);
+    execution_release(&execution);
+}
+
 // Slices are bounded, and one goes on where the one before has ended, whether that was purged or not.
 static void a_pass_goes_through_all_accounts_in_slices(void **state)
 {
@@ -213,7 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(executions_are_found_by_their_age_and_status), TEST(an_age_of_its_own_beats_the_rules),
         TEST(an_accounts_rules_are_read_over_the_servers),  TEST(the_oldest_beyond_an_accounts_limits_are_found),
-        TEST(a_pass_goes_through_all_accounts_in_slices),
+        TEST(a_pass_goes_through_all_accounts_in_slices),   TEST(logs_that_are_longer_than_they_may_be_are_found),
     };
     return SQL_FIXTURE_EACH(&engine_under_test, tests);
 }

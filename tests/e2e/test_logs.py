@@ -24,6 +24,8 @@ def test_an_empty_log_is_an_empty_page(api):
     assert page == {
         "execution_id": execution_id,
         "logs": [],
+        "first_sequence": 0,
+        "gap": None,
         "next_cursor": None,
         "has_more": False,
         "last_index": 0,

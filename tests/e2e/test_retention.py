@@ -228,6 +228,39 @@ def test_an_order_says_how_long_it_is_kept_alone_or_in_a_batch(servers, tmp_path
     assert [kept(one["execution_id"]) for one in members] == [2, 2, 2]
 
 
+def test_a_batch_says_how_long_all_its_executions_are_kept(servers, tmp_path):
+    """Those that it is made with, those that are added later, and the attempts that follow."""
+    server = servers("--jobs", "2")
+    cli, api = Cli(tmp_path / "home", server), server.api()
+
+    def kept(execution):
+        status = eventually(lambda: (s := api.status(execution["execution_id"]))["sealed"] and s, "it ends")
+        return status["expires_at"] and round((time_of(status["expires_at"]) - time_of(status["completed_at"])).days)
+
+    def executions(batch_id):
+        return api.expect(200, "GET", f"/api/v1/batches/{batch_id}/executions")["executions"][::-1]
+
+    body = {"retention": "2d", "keep_open": True, "job": {"command": ["true"]}, "jobs": [{}, {"retention": "5d"}]}
+    batch_id = api.expect(201, "POST", "/api/v1/batches", body)["batch_id"]
+    more = {"job": {"command": ["true"]}, "jobs": [{}, {"retention": "0"}, {"pin": True}]}
+    api.expect(201, "POST", f"/api/v1/batches/{batch_id}/executions", more)
+    assert [kept(one) for one in executions(batch_id)] == [2, 5, 2, None, None]
+    body = {"pin": True, "jobs": [{"command": ["true"]}, {"command": ["true"], "pin": False}]}
+    batch_id = api.expect(201, "POST", "/api/v1/batches", body)["batch_id"]
+    assert [kept(one) for one in executions(batch_id)] == [None, 30]
+    body = {"retention": "3d", "jobs": [{"command": ["false"], "retries": 1, "retry_delay_seconds": 0}]}
+    batch_id = api.expect(201, "POST", "/api/v1/batches", body)["batch_id"]
+    eventually(lambda: api.expect(200, "GET", f"/api/v1/batches/{batch_id}")["status"] == "completed", "it ends")
+    assert [kept(one) for one in executions(batch_id)] == [3, 3]
+    for wrong in ("30", "executions=5", "", 7):
+        answer = api.request("POST", "/api/v1/batches", {"retention": wrong, "jobs": [{"command": ["true"]}]})
+        assert (answer.status, answer.code) == (422, "invalid"), wrong
+    batch_id = cli.ok("run", "--retention", "4d", "--keep-open", "--range", "1-2", "--", "true").text().strip()
+    cli.ok("run", "--add-to", batch_id, "--", "true")
+    cli.ok("run", "--add-to", batch_id, "--retention", "6d", "--", "true")
+    assert [kept(one) for one in executions(batch_id)] == [4, 4, 4, 6]
+
+
 def test_executions_are_pinned_and_accounts_are_given_rules_from_the_command_line(servers, tmp_path):
     server = servers()
     cli, api = Cli(tmp_path / "home", server), server.api()

@@ -90,6 +90,7 @@ void log_api_logs(struct call *call)
     }
     if (!take_filters(call, &filter))
         return;
+    call_say_front(call);
     struct page *page = xcalloc(1, sizeof(*page));
     *page = (struct page){
         .offset = (uint64_t)offset.number,

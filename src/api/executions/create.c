@@ -85,7 +85,8 @@ void execution_of_body(struct execution *ret, const struct call *call, const str
     };
     ret->pinned = json_is_true(json_object_get(body, "pin"));
     const char *retention = json_string_value(json_object_get(body, "retention"));
-    ret->has_retention = retention && retention_own_parse(str_of(retention), &ret->retention_ms);
+    if (retention)
+        retention_own_parse(str_of(retention), &ret->retention); // it was checked
 }
 
 // With `queue` a worker is to run it. False after having answered 422.

@@ -92,6 +92,12 @@ static void plain_say(struct http_follower *it, enum format_ability what, const 
     http_stream_write(it->stream, text.data, text.len);
 }
 
+// What has gone since the header was written cannot be told in this format, so the answer is cut.
+static bool hides(const struct http_follower *it, const struct follower *follower)
+{
+    return !(it->format->can & FORMAT_GAPS) && follower->cursor > follower->gap_to && follower->gap_to >= it->first;
+}
+
 static void plain_tell(void *owner, enum follower_step step, const struct follower *follower,
                        const struct execution *execution, const struct execution_live *live)
 {
@@ -102,6 +108,8 @@ static void plain_tell(void *owner, enum follower_step step, const struct follow
     case FOLLOWER_GAP:
         append_gap(&json, follower, NULL);
         plain_say(it, FORMAT_GAPS, &json, 0);
+        if (hides(it, follower))
+            http_follower_end(it, false);
         break;
     case FOLLOWER_STATE:
         append_state(&json, execution, live, NULL);
@@ -225,6 +233,7 @@ static void follower_start(struct call *call, struct log_query *query, const str
     it->format = format;
     it->account = call->principal.account;
     it->execution_id = xstrdup(call->execution.execution_id);
+    it->first = call->execution.first_sequence;
     it->node.end = follower_stop;
     it->node.finish = follower_finish_stream;
     stream_add(&it->node, api, &call->principal);

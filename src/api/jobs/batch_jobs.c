@@ -9,8 +9,9 @@
 
 struct batch_jobs {
     struct call *call;
-    json_t *common, *jobs; // of the call's body; common may be NULL
-    json_t *slice;         // what the orders of this slice borrow from
+    json_t *jobs;   // of the call's body
+    json_t *common; // members of all of them
+    json_t *slice;  // what the orders of this slice borrow from
     int64_t row;
     char batch_id[ID_EXECUTION_MAX + 1];
     bool append;
@@ -98,6 +99,18 @@ bool batch_jobs_check(struct call *call)
 
 // --- Adding
 
+// What the batch says of all its jobs, and over it what the request says.
+static json_t *common_of(const struct batch *batch, json_t *said)
+{
+    json_t *common = json_object();
+    if (batch->retention)
+        json_object_set_new(common, "retention", json_string(batch->retention));
+    if (batch->pinned)
+        json_object_set_new(common, "pin", json_true());
+    json_object_update(common, said); // nothing, if nothing is said
+    return common;
+}
+
 static void next_slice(struct batch_jobs *it);
 
 static void slice_done(struct store_op *op)
@@ -126,6 +139,7 @@ static void slice_done(struct store_op *op)
         return;
     }
     json_decref(it->slice);
+    json_decref(it->common);
     free(it);
     call_unref(call);
 }
@@ -175,7 +189,7 @@ void batch_jobs_add(struct call *call, const struct batch *batch, bool append, b
 {
     struct batch_jobs *it = xcalloc(1, sizeof(*it));
     it->call = call;
-    it->common = json_object_get(call->body, "job");
+    it->common = common_of(batch, json_object_get(call->body, "job"));
     it->jobs = json_object_get(call->body, "jobs");
     it->row = batch->row;
     snprintf(it->batch_id, sizeof(it->batch_id), "%s", batch->batch_id);

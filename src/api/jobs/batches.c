@@ -121,6 +121,8 @@ static bool create_fill(struct create *it, struct call *call)
     batch->metadata_json = json_is_object(metadata) ? json_text(metadata) : NULL;
     batch->limits.parallel = (unsigned)parallel.number;
     batch->open = call_member(call, "keep_open").number;
+    batch->retention = text_or_null(json_object_get(call->body, "retention"));
+    batch->pinned = call_member(call, "pin").number;
     batch->expected = json_array_size(json_object_get(call->body, "jobs"));
     batch->rate_micros = call->api->limits->cost_rate_micros;
     return true;

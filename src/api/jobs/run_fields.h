@@ -4,10 +4,24 @@
 #include "api/fields.h"
 #include "api/jobs/order.h"
 #include "model/artifact.h"
+#include "model/retention.h"
 
 extern const struct field_rule rule_execution_id;
 extern const struct field_rule rule_own_retention;
 extern const struct field job_fields[]; // of a job of a batch
+
+// How long, and how much, is kept: of an execution, or of all executions of a batch.
+#define FIELDS_OF_KEEPING                                                                   \
+    {"retention",                                                                           \
+     "how long it is kept after its end, such as 7d, and how much of its log; 0: for ever", \
+     .type = FIELD_TEXT,                                                                    \
+     .min = 1,                                                                              \
+     .max = RETENTION_TEXT_MAX,                                                             \
+     .rule = &rule_own_retention,                                                           \
+     .flags = FIELD_NULL},                                                                  \
+    {                                                                                       \
+        "pin", "kept whatever its age", .type = FIELD_FLAG, .flags = FIELD_NULL             \
+    }
 
 // What an execution is made of, alone or in a batch.
 #define FIELDS_OF_A_RUN                                                                                                \
@@ -31,11 +45,7 @@ extern const struct field job_fields[]; // of a job of a batch
          .type = FIELD_WORD, .words = "json", .flags = FIELD_NULL},                                                    \
         {"workflow_id", "to find it by", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},                         \
         {"metadata", "at most 64 KiB, and 1,000 members on all levels", .type = FIELD_METADATA, .flags = FIELD_NULL},  \
-        {"retention",        "how long it is kept after its end, such as 7d; 0: for ever",                             \
-         .type = FIELD_TEXT, .min = 1,                                                                                 \
-         .max = 32,          .rule = &rule_own_retention,                                                              \
-         .flags = FIELD_NULL},                                                                                         \
-        {"pin", "kept whatever its age", .type = FIELD_FLAG, .flags = FIELD_NULL},                                     \
+        FIELDS_OF_KEEPING,                                                                                             \
         {"timeout_seconds", "it is ended after so long", .type = FIELD_NUMBER, .max = JOB_TIMEOUT_MAX_S,               \
          .flags = FIELD_NULL},                                                                                         \
         {"retries", "how often it is tried again", .type = FIELD_NUMBER, .max = RETRIES_MAX, .flags = FIELD_NULL},     \

@@ -18,7 +18,9 @@ struct page {
     bool filtered;
     unsigned limit;
     uint64_t begin, cursor; // the first record that it looked at, and the next one
-    uint64_t next;          // the end of the log
+    uint64_t next, first;   // the end of the log, and the first record that retention has kept
+    bool has_gap;           // it begins behind these, which retention has not kept:
+    uint64_t gap_from, gap_to;
     uint64_t taken, steps_left;
     unsigned reads;
     char *execution_id;
@@ -46,6 +48,20 @@ static void page_free(struct page *page)
     free(page);
 }
 
+static void add_gap(struct json_writer *json, const struct page *page)
+{
+    json_add_u64(json, "first_sequence", page->first);
+    if (!page->has_gap) {
+        json_add_null(json, "gap");
+        return;
+    }
+    json_open_object(json, "gap");
+    json_add_u64(json, "from", page->gap_from);
+    json_add_u64(json, "to", page->gap_to);
+    json_add_text(json, "reason", "retention");
+    json_close(json);
+}
+
 static void page_answer(struct page *page)
 {
     struct call *call = page->call;
@@ -58,6 +74,7 @@ static void page_answer(struct page *page)
     json_open_array(&json, "logs");
     json_add_raw(&json, NULL, buf_str(&page->records));
     json_close(&json);
+    add_gap(&json, page);
     if (more)
         json_add_u64(&json, "next_cursor", page->cursor);
     else
@@ -157,15 +174,33 @@ static int page_look_at(struct page *page, struct store_segment *segment, struct
     return err;
 }
 
+// Passes over what retention has cut off. A page that has records already ends before that, and the next one tells it.
+static void page_pass_front(struct page *page, const struct store_read *read)
+{
+    uint64_t first = read->ret_first_sequence;
+    if (page->cursor < first && page->taken > 0) {
+        page->full = true;
+        return;
+    }
+    if (page->cursor < first) {
+        page->gap_from = page->has_gap ? page->gap_from : page->cursor;
+        page->gap_to = first - 1;
+        page->has_gap = true;
+        page_let_go(page, page->held_count);
+        page->cursor = first;
+    }
+    page->first = first;
+    if (line_filter_next(page->lines) < first)
+        line_filter_skip(page->lines, first);
+}
+
 static int page_look_through(struct page *page, struct store_read *read)
 {
     struct filter_run run;
     int err = 0;
     filter_run_init(&run, line_filter_filter(page->lines), page->steps_left);
     page->next = read->ret_next;
-    if (line_filter_next(page->lines) < read->ret_first_sequence)
-        line_filter_skip(page->lines, read->ret_first_sequence);
-    page->cursor = MAX(page->cursor, read->ret_first_sequence);
+    page_pass_front(page, read);
     for (size_t i = 0; i < read->ret_count && !page->full && err == 0; i++)
         err = page_look_at(page, &read->ret_segments[i], &run);
     if (err == 0 && !page->full && line_filter_next(page->lines) >= page->next) {
@@ -278,10 +313,15 @@ static void page_found(void *arg, uint64_t from, struct store_read *read)
     start->err = page_look_through(page, read);
 }
 
-static void page_located(void *arg, int err, uint64_t from)
+static void page_located(void *arg, int err, const struct place *place)
 {
     struct page_start *start = arg;
     struct page *page = start->page;
+    if (err == 0 && place->front > 0) {
+        page->has_gap = true;
+        page->gap_from = 0;
+        page->gap_to = place->front - 1;
+    }
     if (err || !page->call->request) {
         call_fail(page->call, err, NULL);
         page_free(page);
@@ -289,7 +329,7 @@ static void page_located(void *arg, int err, uint64_t from)
         page_go_on(page, start->err, start->looked_through);
     } else {
         if (!page->lines)
-            page_begin(page, start->filter, from);
+            page_begin(page, start->filter, place->from);
         page_read(page);
     }
     filter_unref(&start->filter);
@@ -309,6 +349,7 @@ void logs_page(struct call *call, struct log_query *query)
     page->limit = query->limit;
     page->steps_left = api->limits->regex_steps;
     page->account = budget_account(api->options.budget, call->principal.account);
+    page->first = call->execution.first_sequence;
     page->execution_id = xstrdup(call->execution.execution_id);
     record_encoder_init(&page->encoder, str_of(page->execution_id), false);
     call_ref(call);

@@ -4,7 +4,7 @@
 
 #include <xxhash.h>
 
-// --- ETag of a log that cannot change any more
+// --- ETag of a log that can only change at its front any more
 
 static bool answer_not_modified(struct call *call)
 {
@@ -12,8 +12,8 @@ static bool answer_not_modified(struct call *call)
     struct str query = http_query(call->request), wanted = http_header(call->request, STR("If-None-Match"));
     struct str accept = http_header(call->request, STR("Accept"));
     char *etag = arena_printf(
-        http_arena(call->request), "\"%016llx-%llu-%016llx\"", (unsigned long long)execution->digest,
-        (unsigned long long)execution->next_sequence,
+        http_arena(call->request), "\"%016llx-%llu-%llu-%016llx\"", (unsigned long long)execution->digest,
+        (unsigned long long)execution->next_sequence, (unsigned long long)execution->first_sequence,
         (unsigned long long)XXH3_64bits_withSeed(query.data, query.len, XXH3_64bits(accept.data, accept.len)));
     http_add_header(call->request, "ETag", etag);
     // The client may keep it but must ask each time: the log may be purged, and the client must show a credential.
@@ -30,6 +30,7 @@ void logs_read(struct call *call)
     struct log_query query;
     if (!log_query_parse(call, POSITION_PAGE, &query))
         return;
+    call_say_front(call);
     // A relative time moves on, so the same query may mean something else tomorrow.
     if (call->execution.sealed && !query.follow && query.position.kind != POSITION_SINCE && !query.position.has_since &&
         answer_not_modified(call)) {

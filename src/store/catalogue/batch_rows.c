@@ -9,7 +9,7 @@ static const enum execution_status counted[] = {
 _Static_assert(ARRAY_LEN(counted) == STATUS_COUNT, "every status has a column");
 
 #define COUNTS_AT 13                             // index of the first one in BATCH_COLUMNS
-#define TEXTS_AT  (COUNTS_AT + STATUS_COUNT + 6) // batch_id, owner, name, metadata
+#define TEXTS_AT  (COUNTS_AT + STATUS_COUNT + 6) // batch_id, owner, name, metadata, retention, pinned
 
 static void batch_from_row(const struct sql_statement *row, struct batch_row *ret)
 {
@@ -134,6 +134,8 @@ static int batch_get(struct sql *sql, int64_t row, struct batch *ret)
         .owner = sql_dup(find, TEXTS_AT + 1),
         .name = sql_dup(find, TEXTS_AT + 2),
         .metadata_json = sql_dup(find, TEXTS_AT + 3),
+        .retention = sql_dup(find, TEXTS_AT + 4),
+        .pinned = sql_i64(find, TEXTS_AT + 5) != 0,
         .created_ms = found.created_ms,
         .open = batch_takes_more(&found),
         .cancelled = found.cancelled,

@@ -44,6 +44,8 @@ static int batch_insert(struct sql *sql, const struct store_batch_create *create
     sql_bind_i64(insert, 12, batch->rate_micros);
     sql_bind_u64(insert, 13, batch->expected);
     sql_bind_i64(insert, 14, batch->open);
+    sql_bind_text(insert, 15, str_of(batch->retention));
+    sql_bind_i64(insert, 16, batch->pinned);
     return sql_insert(insert, ret_row);
 }
 

@@ -68,7 +68,8 @@ struct catalogue_head { // what a change of an execution begins with
     int64_t account;
     bool purged;
     struct outcome outcome;
-    struct log_state log;         // the log may have more than this; see the adapter
+    struct log_state log; // the log may have more than this; see the adapter
+    uint64_t first_sequence;
     char *batch_id, *workflow_id; // may be NULL; owned by the caller
 };
 
@@ -124,6 +125,12 @@ int catalogue_retention_look(struct sql *sql, struct store_retention_look *look,
 // Returns ERR_CONFLICT if it is to be kept after all; see struct store_purge.
 int catalogue_retention_lets_go(struct sql *sql, int64_t row, const struct retention *rules, bool by_limits,
                                 int64_t now_ms);
+// What is cut off a log, and what it may keep by the rules and its own limits; none at all if it is pinned or purged.
+int catalogue_front_get(struct sql *sql, int64_t row, const struct retention *rules, struct log_front *ret_front,
+                        struct log_state *ret_log, struct retention_log *ret_limits);
+// `log`: as it is now. Returns ERR_CONFLICT, see struct store_cut.
+int catalogue_front_judge(struct sql *sql, const struct store_cut *cut, const struct log_state *log);
+int catalogue_front_set(struct sql *sql, int64_t row, const struct log_front *front);
 
 // --- nodes.c
 // The clock that all users of the store agree on. If only one process has the store, that is its own clock.

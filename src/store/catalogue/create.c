@@ -59,6 +59,14 @@ int catalogue_create_check(struct sql *sql, struct store_create *create)
     return err < 0 ? err : purged ? ERR_EXPIRED : ERR_CONFLICT;
 }
 
+static void bind_number_or_null(struct sql_statement *statement, int at, bool known, int64_t number)
+{
+    if (known)
+        sql_bind_i64(statement, at, number);
+    else
+        sql_bind_null(statement, at, SQL_INTEGER);
+}
+
 static int execution_insert(struct sql *sql, const struct execution *execution, int64_t *ret_row)
 {
     struct sql_statement *insert = sql_statement(sql, CATALOGUE_EXECUTION_INSERT);
@@ -66,25 +74,19 @@ static int execution_insert(struct sql *sql, const struct execution *execution, 
     sql_bind_text(insert, 2, str_of(execution->execution_id));
     sql_bind_text(insert, 3, str_of(status_word(execution->status)));
     sql_bind_i64(insert, 4, execution->pinned);
-    if (execution->has_exit_code)
-        sql_bind_i64(insert, 5, execution->exit_code);
-    else
-        sql_bind_null(insert, 5, SQL_INTEGER);
+    bind_number_or_null(insert, 5, execution->has_exit_code, execution->exit_code);
     sql_bind_i64(insert, 6, execution->created_ms);
     sql_bind_i64(insert, 7, execution->started_ms);
-    if (execution->restored_from == UINT64_MAX)
-        sql_bind_null(insert, 8, SQL_INTEGER);
-    else
-        sql_bind_u64(insert, 8, execution->restored_from);
+    bind_number_or_null(insert, 8, execution->restored_from != UINT64_MAX, (int64_t)execution->restored_from);
     const char *const texts[] = {execution->owner,     execution->workflow_id,     execution->batch_id,
                                  execution->worker_id, execution->worker_hostname, execution->script_filename,
                                  execution->runtime};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         sql_bind_text(insert, 9 + (int)i, str_of(texts[i]));
-    if (execution->has_retention)
-        sql_bind_i64(insert, 16, execution->retention_ms);
-    else
-        sql_bind_null(insert, 16, SQL_INTEGER);
+    const struct retention_own *own = &execution->retention;
+    bind_number_or_null(insert, 16, own->has_age, own->age_ms);
+    bind_number_or_null(insert, 17, own->has_records, (int64_t)own->log.records_max);
+    bind_number_or_null(insert, 18, own->has_bytes, (int64_t)own->log.bytes_max);
     int err = sql_insert(insert, ret_row);
     return err == ERR_NOT_FOUND ? ERR_CONFLICT : err;
 }

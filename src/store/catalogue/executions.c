@@ -3,6 +3,18 @@
 
 // --- Finding
 
+// `age` is the column of its age, `limits` that of its records, before that of its bytes.
+static struct retention_own retention_own_of(const struct sql_statement *row, int age, int limits)
+{
+    return (struct retention_own){
+        .has_age = !sql_null(row, age),
+        .has_records = !sql_null(row, limits),
+        .has_bytes = !sql_null(row, limits + 1),
+        .age_ms = sql_i64(row, age),
+        .log = {sql_u64(row, limits), sql_u64(row, limits + 1)},
+    };
+}
+
 static int execution_from_row(const struct sql_statement *row, struct execution *ret)
 {
     *ret = (struct execution){
@@ -32,14 +44,15 @@ static int execution_from_row(const struct sql_statement *row, struct execution 
     ret->execution_id = sql_dup(row, 2);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         *texts[i] = sql_dup(row, 17 + (int)i);
-    ret->has_retention = !sql_null(row, 28);
-    ret->retention_ms = sql_i64(row, 28);
+    ret->has_cut_digest = !sql_null(row, 34);
+    ret->cut_digest = sql_u64(row, 34);
+    ret->retention = retention_own_of(row, 28, 35);
     ret->account_retention = sql_dup(row, 29);
     ret->details_json = sql_dup(row, 30);
     ret->result_json = sql_dup(row, 31);
     ret->artifacts = sql_u64(row, 32);
     ret->artifact_bytes = sql_u64(row, 33);
-    job_view_from_row(row, 34, &ret->job);
+    job_view_from_row(row, 37, &ret->job);
     return 0;
 }
 
@@ -84,6 +97,7 @@ int catalogue_execution_head(struct sql *sql, int64_t row, struct catalogue_head
         .log = {sql_u64(find, 9), sql_u64(find, 10), sql_u64(find, 11)},
         .batch_id = sql_dup(find, 12),
         .workflow_id = sql_dup(find, 13),
+        .first_sequence = sql_u64(find, 14),
     };
     return 0;
 }

@@ -59,10 +59,12 @@
     X(JOB_NEXT_DUE, "SELECT not_before_ms FROM jobs WHERE state = 1 ORDER BY not_before_ms LIMIT 1")                  \
     X(EXECUTION_AGAIN,                                                                                                \
       "INSERT INTO executions(account, execution_id, status, pinned, created_ms, restored_from, owner, workflow_id, " \
-      "batch_id, script_filename, runtime, retention_ms) SELECT account, ?2, 'queued', pinned, CAST(?3 AS "           \
+      "batch_id, script_filename, runtime, retention_ms, log_records, log_bytes) SELECT account, ?2, 'queued', "      \
+      "pinned, CAST(?3 AS "                                                                                           \
       "{integer}), CAST(?4 AS "                                                                                       \
       "{integer}), owner, workflow_id, "                                                                              \
-      "batch_id, script_filename, runtime, retention_ms FROM executions WHERE id = ?1 {new_id}")                      \
+      "batch_id, script_filename, runtime, retention_ms, log_records, log_bytes FROM executions WHERE id = ?1 "       \
+      "{new_id}")                                                                                                     \
     X(DOCUMENT_AGAIN, "INSERT INTO documents(execution, spec, metadata) "                                             \
                       "SELECT CAST(?2 AS {integer}), spec, metadata FROM documents WHERE execution = ?1")             \
     X(LABELS_AGAIN, "INSERT INTO labels(account, name, value, execution) "                                            \
@@ -98,12 +100,12 @@
     "ended_ms_sum, running_started_sum, cost_micros, first_started_ms, last_ended_ms"
 #define BATCH_COLUMNS                                                                                           \
     "id, account, created_ms, parallel, max_fails, max_fails_percent, rate_micros, expected, open, cancelled, " \
-    "stopped, turn, active, " BATCH_COUNT_COLUMNS ", batch_id, owner, name, metadata"
+    "stopped, turn, active, " BATCH_COUNT_COLUMNS ", batch_id, owner, name, metadata, retention, pinned"
 
 #define BATCH_STATEMENTS(X)                                                                                            \
     X(BATCH_INSERT, "INSERT INTO batches(account, batch_id, owner, name, metadata, idempotency_key, request_hash, "    \
-                    "created_ms, parallel, max_fails, max_fails_percent, rate_micros, expected, open) "                \
-                    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) "                             \
+                    "created_ms, parallel, max_fails, max_fails_percent, rate_micros, expected, open, retention, "     \
+                    "pinned) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) "           \
                     "ON CONFLICT DO NOTHING {new_id}")                                                                 \
     X(BATCH_GET, "SELECT " BATCH_COLUMNS " FROM batches WHERE id = ?1")                                                \
     X(BATCH_LOCKED, "SELECT " BATCH_COLUMNS " FROM batches WHERE id = ?1 {locked}")                                    \

@@ -78,7 +78,7 @@
     "e.message_bytes, e.owner, e.script_filename, e.runtime, e.worker_id, e.worker_hostname, e.workflow_id, " \
     "e.batch_id, CASE WHEN length(d.spec) < 262144 THEN {command} END, d.metadata, e.cancel_reason, "         \
     "e.restored_from, e.retention_ms, (SELECT a.retention FROM accounts a WHERE a.id = e.account), "          \
-    "r.details, r.result, e.artifacts, e.artifact_bytes, " JOB_VIEW_COLUMNS
+    "r.details, r.result, e.artifacts, e.artifact_bytes, e.cut_digest, e.log_records, e.log_bytes, " JOB_VIEW_COLUMNS
 
 #define EXECUTION_STATEMENTS(X)                                                                                        \
     X(EXECUTION_BY_ROW,                                                                                                \
@@ -87,11 +87,13 @@
     X(EXECUTION_ROW_OF, "SELECT id FROM executions WHERE account = ?1 AND execution_id = ?2")                          \
     X(EXECUTION_HEAD,                                                                                                  \
       "SELECT account, status, sealed, purged, exit_code, epoch, started_ms, completed_ms, sealed_ms, "                \
-      "next_sequence, digest, message_bytes, batch_id, workflow_id FROM executions WHERE id = ?1 {locked}")            \
+      "next_sequence, digest, message_bytes, batch_id, workflow_id, first_sequence FROM executions WHERE id = ?1 "     \
+      "{locked}")                                                                                                      \
     X(EXECUTION_INSERT,                                                                                                \
       "INSERT INTO executions(account, execution_id, status, pinned, exit_code, created_ms, started_ms, "              \
       "restored_from, owner, workflow_id, batch_id, worker_id, worker_hostname, script_filename, runtime, "            \
-      "retention_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) "                   \
+      "retention_ms, log_records, log_bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "     \
+      "?15, ?16, ?17, ?18) "                                                                                           \
       "ON CONFLICT DO NOTHING {new_id}")                                                                               \
     X(EXECUTION_WORKER, "UPDATE executions SET worker_id = coalesce(?2, worker_id), "                                  \
                         "worker_hostname = coalesce(?3, worker_hostname) WHERE id = ?1")                               \
@@ -129,20 +131,32 @@
 
 // --- Retention. Each reads an index of what may go.
 #define MAY_GO "sealed = 1 AND purged = 0 AND pinned = 0 "
+#define LONG_LOGS                                                               \
+    "SELECT id, 0, next_sequence - first_sequence, message_bytes - cut_bytes, " \
+    "log_records, log_bytes FROM executions WHERE purged = 0 AND pinned = 0 "   \
+    "AND (next_sequence - first_sequence > 1000 OR message_bytes - cut_bytes > 65536) "
 
-#define RETENTION_STATEMENTS(X)                                                                                  \
-    X(RETENTION_ACCOUNT_NEXT, "SELECT id, retention FROM accounts WHERE id > ?1 AND deleted_ms = 0 ORDER BY id " \
-                              "LIMIT 1")                                                                         \
-    X(RETENTION_OWN, "SELECT id, sealed_ms + retention_ms FROM executions WHERE " MAY_GO "AND retention_ms > 0 " \
-                     "AND sealed_ms + retention_ms <= ?1 AND (sealed_ms + retention_ms, id) > (?2, ?3) "         \
-                     "ORDER BY sealed_ms + retention_ms, id LIMIT ?4")                                           \
-    X(RETENTION_OLDEST, "SELECT id, sealed_ms, status FROM executions WHERE " MAY_GO "AND account = ?1 "         \
-                        "AND sealed_ms <= ?2 AND (sealed_ms, id) > (?3, ?4) AND retention_ms IS NULL "           \
-                        "ORDER BY sealed_ms, id LIMIT ?5")                                                       \
-    X(RETENTION_NEWEST, "SELECT id, sealed_ms, message_bytes FROM executions WHERE " MAY_GO "AND account = ?1 "  \
-                        "AND (sealed_ms, id) < (?2, ?3) ORDER BY sealed_ms DESC, id DESC LIMIT ?4")              \
-    X(RETENTION_FACTS, "SELECT status, sealed, purged, pinned, sealed_ms, retention_ms, "                        \
-                       "(SELECT retention FROM accounts a WHERE a.id = executions.account) "                     \
+#define RETENTION_STATEMENTS(X)                                                                                      \
+    X(RETENTION_ACCOUNT_NEXT, "SELECT id, retention FROM accounts WHERE id > ?1 AND deleted_ms = 0 ORDER BY id "     \
+                              "LIMIT 1")                                                                             \
+    X(RETENTION_OWN, "SELECT id, sealed_ms + retention_ms FROM executions WHERE " MAY_GO "AND retention_ms > 0 "     \
+                     "AND sealed_ms + retention_ms <= ?1 AND (sealed_ms + retention_ms, id) > (?2, ?3) "             \
+                     "ORDER BY sealed_ms + retention_ms, id LIMIT ?4")                                               \
+    X(RETENTION_OLDEST, "SELECT id, sealed_ms, status FROM executions WHERE " MAY_GO "AND account = ?1 "             \
+                        "AND sealed_ms <= ?2 AND (sealed_ms, id) > (?3, ?4) AND retention_ms IS NULL "               \
+                        "ORDER BY sealed_ms, id LIMIT ?5")                                                           \
+    X(RETENTION_NEWEST,                                                                                              \
+      "SELECT id, sealed_ms, message_bytes - cut_bytes FROM executions WHERE " MAY_GO "AND account = ?1 "            \
+      "AND (sealed_ms, id) < (?2, ?3) ORDER BY sealed_ms DESC, id DESC LIMIT ?4")                                    \
+    X(RETENTION_LONG, LONG_LOGS "AND account = ?1 AND id > ?2 ORDER BY id LIMIT ?3")                                 \
+    X(RETENTION_LONG_OWN,                                                                                            \
+      LONG_LOGS "AND (log_records > 0 OR log_bytes > 0) AND account = ?1 AND id > ?2 ORDER BY id LIMIT ?3")          \
+    X(FRONT_GET, "SELECT purged, pinned, first_sequence, cut_bytes, cut_digest, next_sequence, message_bytes, "      \
+                 "log_records, log_bytes, "                                                                          \
+                 "(SELECT retention FROM accounts a WHERE a.id = executions.account) FROM executions WHERE id = ?1") \
+    X(FRONT_SET, "UPDATE executions SET first_sequence = ?2, cut_bytes = ?3, cut_digest = ?4 WHERE id = ?1")         \
+    X(RETENTION_FACTS, "SELECT status, sealed, purged, pinned, sealed_ms, retention_ms, "                            \
+                       "(SELECT retention FROM accounts a WHERE a.id = executions.account) "                         \
                        "FROM executions WHERE id = ?1")
 
 // --- Nodes and leases

@@ -7,6 +7,10 @@
 struct batch { // the strings are owned
     int64_t row, account;
     char *batch_id, *owner, *name, *metadata_json;
+    // Of all its jobs that say nothing else: how long and how much of them is kept, a text of model/retention.h, or
+    // NULL; and whether they are pinned.
+    char *retention;
+    bool pinned;
     int64_t created_ms;
     bool open, cancelled, stopped; // takes more jobs; was cancelled; was stopped early because too many failed
     bool unsettled;                // nothing is left, but one that has ended may be tried again

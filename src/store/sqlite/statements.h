@@ -40,6 +40,8 @@
       "SELECT id, first, count, raw FROM chunks WHERE execution = ?1 AND first < ?2 ORDER BY first DESC LIMIT ?3")     \
     X(CHUNK_SINCE, "SELECT first FROM chunks WHERE execution = ?1 AND time_max >= ?2 ORDER BY first LIMIT 1")          \
     X(CHUNK_BODY, "SELECT body FROM chunks WHERE id = ?1")                                                             \
+    X(CHUNKS_FROM, "SELECT id, first, count FROM chunks WHERE execution = ?1 AND first >= ?2 ORDER BY first LIMIT ?3") \
+    X(CHUNKS_CUT, "DELETE FROM chunks WHERE execution = ?1 AND first < ?2")                                            \
     X(PURGING_INSERT, "INSERT OR IGNORE INTO purging(execution) VALUES(?1)")                                           \
     X(PURGING_NEXT, "SELECT execution FROM purging LIMIT 1")                                                           \
     X(PURGING_DELETE, "DELETE FROM purging WHERE execution = ?1")                                                      \

@@ -499,6 +499,18 @@ bool merge_ready(struct merge *merge)
     return ready;
 }
 
+uint64_t merge_under_way_from(const struct merge *merge, int64_t row)
+{
+    const struct hot_entry *entry = merge->active ? hot_peek(&merge->store->hot, row) : NULL;
+    if (!entry || entry->piece_count == 0)
+        return UINT64_MAX;
+    // What is merged and committed has left the index, so the first piece is that of its first job, if it has one.
+    const struct hot_piece *piece = &entry->pieces[entry->pieces_from];
+    int64_t planning = merge->row_at < merge->row_count ? merge->rows[merge->row_at] : INT64_MAX;
+    bool planned = row < planning || (row == planning && piece->first < merge->planned_end);
+    return planned && piece->id <= merge->marker.last_id ? piece->first : UINT64_MAX;
+}
+
 bool merge_overloaded(struct merge *merge)
 {
     const struct sqlite_tuning *tuning = &merge->store->tuning;

@@ -18,8 +18,11 @@ void merge_committed(struct merge *merge);
 void merge_rolled_back(struct merge *merge);
 // Between transactions: begins a round if one is due, and keeps the thread busy.
 void merge_plan(struct merge *merge, uint64_t now_ms);
-void merge_sealed(struct merge *merge);     // a log was sealed, so the next round comes sooner
-bool merge_ready(struct merge *merge);      // merge_apply would do something
+void merge_sealed(struct merge *merge); // a log was sealed, so the next round comes sooner
+bool merge_ready(struct merge *merge);  // merge_apply would do something
+// From which record on the execution has something that is being merged; UINT64_MAX: nothing. Small chunks before it
+// may become part of that (MERGE_REPLACED_MAX). Also within a transaction, before merge_apply.
+uint64_t merge_under_way_from(const struct merge *merge, int64_t row);
 bool merge_overloaded(struct merge *merge); // appends must wait for the merger
 // Time until the next round; UINT64_MAX: time does not decide.
 uint64_t merge_due_in_ms(struct merge *merge, uint64_t now_ms);

@@ -42,6 +42,7 @@ struct store_change head_change(const struct head *head)
         .workflow_id = str_of(head->workflow_id),
         .first = head->state.next,
         .next = head->state.next,
+        .front = head->first_sequence,
         .status = head->sequence.status,
         .sealed = head->sequence.sealed,
         .purged = head->sequence.purged,
@@ -87,6 +88,7 @@ static int head_load(struct heads *heads, struct head *head)
     head->workflow_id = found.workflow_id;
     head->sequence.purged = found.purged;
     head->state = found.log;
+    head->first_sequence = found.first_sequence;
     head_set_outcome(head, &found.outcome);
     struct log_state hot;
     if (hot_state(heads->hot, head->row, &hot) && hot.next > head->state.next)

@@ -14,6 +14,7 @@ struct head {
     char *batch_id, *workflow_id;  // may be NULL
     struct sequence_head sequence; // its next is also in `state`, and both are equal
     struct log_state state;
+    uint64_t first_sequence;
     bool has_exit_code;
     int exit_code;
     int64_t started_ms, completed_ms, sealed_ms;
