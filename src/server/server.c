@@ -247,9 +247,11 @@ static int server_open_store(struct server *server)
 {
     CLEANUP(buf_release) struct buf error = {0};
     CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", server->config->data);
-    struct sqlite_options options = {
-        .path = path, .readers = (unsigned)server->config->readers, .logger = &server->logger};
-
+    server->budget = budget_new(resources_memory_max(server->config));
+    struct sqlite_options options = {.path = path,
+                                     .readers = (unsigned)server->config->readers,
+                                     .logger = &server->logger,
+                                     .budget = server->budget};
     int err = sqlite_store_open(&options, &error, &server->store);
     return err ? server_fail(err, "the store cannot be opened", buf_cstr(&error)) : 0;
 }
@@ -363,7 +365,6 @@ static int server_make_rooms(struct server *server)
 
     server->shard_count = MIN(count, SHARDS_MAX);
     server->metrics = metrics_new(server->shard_count + 1);
-    server->budget = budget_new(resources_memory_max(config));
     struct auth_options auth = {.failed_logins_max = (unsigned)config->failed_logins_max};
     int err = auth_new(server->store, &auth, &server->auth);
     if (err == 0)

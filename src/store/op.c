@@ -72,6 +72,11 @@ static void release_read(struct store_op *op)
     OP(store_read)->ret_count = 0;
 }
 
+static void release_summary(struct store_op *op)
+{
+    summary_release(&OP(store_summary)->ret_summary);
+}
+
 static void release_producer(struct store_op *op)
 {
     execution_release(&OP(store_producer)->ret_execution);

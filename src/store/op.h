@@ -50,6 +50,7 @@
     X(GET, get, NONE, AT(get, account), KEEPS, get)                                 \
     X(LIST, list, NONE, AT(list, account), KEEPS, list)                             \
     X(READ, read, NONE, NONE, KEEPS, read)                                          \
+    X(SUMMARY, summary, NONE, NONE, KEEPS, summary)                                 \
     X(PRODUCER, producer, NONE, NONE, KEEPS, producer)                              \
     X(KEY_FIND, key_find, NONE, NONE, KEEPS, key_find)                              \
     X(KEY_LIST, key_list, NONE, AT(key_list, account), KEEPS, key_list)             \

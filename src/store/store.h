@@ -21,6 +21,7 @@
 #include "store/ops/record.h"
 #include "store/ops/retention.h"
 #include "store/ops/secret.h"
+#include "store/ops/summary.h"
 
 struct store;
 

@@ -501,6 +501,48 @@ static void what_is_rolled_back_leaves_nothing(void **state)
     assert_int_equal(ask(sql, "SELECT count(*) FROM accounts"), 1);
 }
 
+// --- Summaries
+
+static int get_summary(struct sql *sql, int64_t row, struct buf *ret)
+{
+    buf_reset(ret);
+    return catalogue_summary_get(sql, row, ret);
+}
+
+static void a_summary_is_replaced_by_one_that_counts_more(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a"), row = make_execution(sql, account, "e", NULL);
+    int64_t other = make_execution(sql, account, "other", NULL);
+    CLEANUP(buf_release) struct buf found = {0};
+    assert_int_equal(get_summary(sql, row, &found), 0);
+    assert_int_equal(found.len, 0);
+    assert_int_equal(CHANGE(sql, catalogue_summary_set(sql, row, 10, STR("\1\0ten"))), 0);
+    assert_int_equal(CHANGE(sql, catalogue_summary_set(sql, other, 3, STR("three"))), 0);
+    assert_int_equal(CHANGE(sql, catalogue_summary_set(sql, row, 9, STR("nine"))), 0);
+    assert_int_equal(get_summary(sql, row, &found), 0);
+    assert_int_equal(found.len, 5);
+    assert_memory_equal(found.data, "\1\0ten", 5);
+    assert_int_equal(CHANGE(sql, catalogue_summary_set(sql, row, 11, STR("eleven"))), 0);
+    assert_int_equal(get_summary(sql, row, &found), 0);
+    assert_str(buf_str(&found), "eleven");
+}
+
+static void a_purge_takes_the_summary_along(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a"), row = make_execution(sql, account, "e", NULL);
+    int64_t other = make_execution(sql, account, "other", NULL);
+    CLEANUP(buf_release) struct buf found = {0};
+    assert_int_equal(CHANGE(sql, catalogue_summary_set(sql, row, 10, STR("ten"))), 0);
+    assert_int_equal(CHANGE(sql, catalogue_summary_set(sql, other, 3, STR("three"))), 0);
+    assert_int_equal(CHANGE(sql, catalogue_execution_purge(sql, row)), 0);
+    assert_int_equal(get_summary(sql, row, &found), 0);
+    assert_int_equal(found.len, 0);
+    assert_int_equal(get_summary(sql, other, &found), 0);
+    assert_str(buf_str(&found), "three");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -523,6 +565,8 @@ int main(void)
         TEST(lists_are_filtered_and_go_on_where_they_ended),
         TEST(as_many_conditions_as_may_be_are_one_statement),
         TEST(a_secret_is_kept_sealed_counted_and_listed_by_its_bytes),
+        TEST(a_summary_is_replaced_by_one_that_counts_more),
+        TEST(a_purge_takes_the_summary_along),
         TEST(what_is_rolled_back_leaves_nothing),
     };
     return SQL_FIXTURE_EACH(&engine_under_test, tests);

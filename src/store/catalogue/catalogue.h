@@ -237,6 +237,12 @@ int catalogue_job_lines(struct sql *sql, struct store_job_lines *query);
 int catalogue_job_waits(struct sql *sql, struct store_job_waits *query);
 int catalogue_jobs_claimed(struct sql *sql, struct store_jobs_claimed *query);
 
+// --- summaries.c
+// Appends the encoded summary that is stored; nothing if there is none.
+int catalogue_summary_get(struct sql *sql, int64_t row, struct buf *ret);
+// Replaces one that counts fewer records: its `next` is less.
+int catalogue_summary_set(struct sql *sql, int64_t row, uint64_t next, struct str encoded);
+
 // --- blobs.c
 int catalogue_blob_find(struct sql *sql, struct store_blob_find *find);
 int catalogue_blob_want(struct sql *sql, const struct store_blob_want *want, int64_t now_ms);

@@ -129,6 +129,14 @@
     X(IDEMPOTENCY_EXPIRE, "DELETE FROM idempotency WHERE (account, key) IN "                                           \
                           "(SELECT account, key FROM idempotency WHERE created_ms < ?1 LIMIT 8)")
 
+// --- Summaries
+#define SUMMARY_STATEMENTS(X)                                                                                \
+    X(SUMMARY_GET, "SELECT body FROM summaries WHERE execution = ?1")                                        \
+    X(SUMMARY_SET, "INSERT INTO summaries(execution, next, body) VALUES(?1, ?2, ?3) ON CONFLICT(execution) " \
+                   "DO UPDATE SET next = excluded.next, body = excluded.body "                               \
+                   "WHERE excluded.next > summaries.next")                                                   \
+    X(SUMMARY_DELETE, "DELETE FROM summaries WHERE execution = ?1")
+
 // --- Retention. Each reads an index of what may go.
 #define MAY_GO "sealed = 1 AND purged = 0 AND pinned = 0 "
 #define LONG_LOGS                                                               \
@@ -191,7 +199,8 @@
     DEPENDENCY_STATEMENTS(X)    \
     BATCH_STATEMENTS(X)         \
     WORKER_STATEMENTS(X)        \
-    BLOB_STATEMENTS(X)
+    BLOB_STATEMENTS(X)          \
+    SUMMARY_STATEMENTS(X)
 
 enum catalogue_statement {
 #define CATALOGUE_ENUM(name, sql) CATALOGUE_##name,

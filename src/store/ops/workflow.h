@@ -1,7 +1,6 @@
 // Operations on workflows, and on what belongs to a run. See docs/internals/workflows.md. Conventions: store/store.h.
 #pragma once
 
-#include "model/summary.h"
 #include "store/op.h"
 
 struct workflow { // the strings are owned; NULL: none
@@ -54,15 +53,4 @@ struct store_workflow_list { // newest first
     struct workflow *ret_workflows;
     size_t ret_count;
     int64_t ret_next_row; // 0: there are no more
-};
-
-// The summary of a log, up to its end at the time of the query. Bounded: folds at most SUMMARY_SLICE_BYTES of payload
-// in one go; `ret_more` then says to submit it again, as it is.
-#define SUMMARY_SLICE_BYTES (16u * 1024 * 1024)
-struct store_summary {
-    struct store_op op;
-    int64_t row;
-    bool started;               // private
-    struct summary ret_summary; // store_op_release frees it
-    bool ret_more;
 };

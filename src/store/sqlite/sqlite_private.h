@@ -20,6 +20,7 @@ struct open_count {  // unsealed executions of an account, as of the present tra
 };
 
 struct merge;
+struct summary_cache;
 
 struct sqlite_store {
     struct store base;
@@ -52,6 +53,7 @@ struct sqlite_store {
     bool purging;                // there may be rows in `purging` or `purging_accounts`
     uint64_t account_changes;
     struct merge *merge;
+    struct summary_cache *summaries;
 
     atomic_bool backing_up;
 

@@ -11,6 +11,7 @@
 #include "store/sqlite/read/reader.h"
 #include "store/sqlite/schema/open.h"
 #include "store/sqlite/write/writer.h"
+#include "store/summary_cache.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -93,6 +94,7 @@ static void sqlite_free(struct store *base)
     struct sqlite_store *store = sqlite_store_of(base);
     stop_threads(store);
     merge_free(&store->merge);
+    summary_cache_free(&store->summaries);
     heads_release(&store->heads);
     hot_release(&store->hot);
     db_close(&store->db);
@@ -236,11 +238,16 @@ static int open_database(struct sqlite_store *store, struct buf *ret_error)
     return 0;
 }
 
-static int start_threads(struct sqlite_store *store, unsigned readers)
+static int start_threads(struct sqlite_store *store, const struct sqlite_options *options)
 {
+    unsigned readers = options->readers;
     int err = merge_new(store, &store->merge);
     if (err < 0)
         return err;
+    size_t summaries = options->budget ? budget_bound(options->budget, BUDGET_cache) / SUMMARY_CACHE_SHARE : SIZE_MAX;
+    store->summaries = summary_cache_new(options->budget, MIN(summaries, SUMMARY_CACHE_MAX));
+    if (!store->summaries)
+        return ERR_NOMEM;
     if (pthread_create(&store->writer, NULL, writer_main, store) != 0)
         return ERR_NOMEM;
     store->writer_started = true;
@@ -261,7 +268,7 @@ int sqlite_store_open(const struct sqlite_options *options, struct buf *ret_erro
     if (err == 0)
         err = open_database(store, ret_error);
     if (err == 0) {
-        err = start_threads(store, options->readers);
+        err = start_threads(store, options);
         if (err < 0)
             buf_append_text(ret_error, "cannot start the store's threads");
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "store/store.h"
+#include "util/budget.h"
 #include "util/log.h"
 
 // For tests and measurements. Zero means the default everywhere.
@@ -20,6 +21,7 @@ struct sqlite_options {
     unsigned readers; // threads
     const struct logger *logger;
     const struct sqlite_tuning *tuning; // NULL: the defaults
+    struct budget *budget;              // that memory kept for summaries counts for; NULL: none. Must outlive the store
 };
 
 // Opens or makes the store, migrates it, and loads the hot index. Returns ERR_TOO_NEW with a text in *ret_error if the

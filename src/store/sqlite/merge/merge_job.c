@@ -36,10 +36,12 @@ bool merge_source_filled(const struct merge_source *source)
 void merge_source_forget(struct merge_source *source)
 {
     map_each(&source->packs, unpacked_forget, source);
+    merge_fold_release(&source->fold);
 }
 
 void merge_source_close(struct merge_source *source)
 {
+    merge_fold_release(&source->fold);
     merge_source_forget(source);
     map_release(&source->packs);
     db_close(&source->db);
@@ -101,6 +103,7 @@ struct merge_job *merge_job_new(const struct hot *hot, int64_t row, uint64_t fro
     job->piece_count = count;
     job->direct = direct;
     job->first = first;
+    job->more = pieces + count + direct < last && pieces[count + direct].id <= last_id;
     job->pieces = xcalloc(count + 1, sizeof(*job->pieces));
     memcpy(job->pieces, pieces, count * sizeof(*pieces));
     job->chunks = xcalloc(count + 1, sizeof(struct chunk *));
@@ -125,6 +128,7 @@ void merge_job_free(struct merge_job **job)
     if (!*job)
         return;
     forget_read(*job);
+    buf_release(&(*job)->summary);
     free((*job)->chunks);
     free((*job)->firsts);
     free((*job)->damaged);
@@ -294,12 +298,16 @@ static int64_t find_direct(struct db *db, const struct merge_job *job)
 }
 
 // A chunk that cannot be read stays as it is.
-static void refine_direct(struct merge_job *job, struct db *db)
+static void refine_direct(struct merge_job *job, struct merge_source *source)
 {
+    struct db *db = &source->db;
     int64_t id = find_direct(db, job);
     struct chunk *chunk = NULL;
     if (id == 0 || read_chunk(db, id, &chunk) < 0)
         return;
+    merge_fold_begin(&source->fold, db, job->row, job->first);
+    merge_fold_add(&source->fold, chunk, job->first);
+    merge_fold_end(&source->fold, &job->summary, &job->summary_next);
     size_t before = chunk_encoded(chunk).len;
     refine(&chunk);
     if (chunk_encoded(chunk).len == before) {
@@ -311,15 +319,26 @@ static void refine_direct(struct merge_job *job, struct db *db)
     job->firsts[job->chunk_count++] = job->first;
 }
 
+// Counts what was read, which is decoded now.
+static void fold_run(struct merge_job *job, struct merge_source *source)
+{
+    merge_fold_begin(&source->fold, &source->db, job->row, job->firsts[0]);
+    for (size_t i = 0; i < job->chunk_count; i++)
+        merge_fold_add(&source->fold, job->chunks[i], job->firsts[i]);
+    merge_fold_end(&source->fold, &job->summary, &job->summary_next);
+}
+
 void merge_job_run(struct merge_job *job, struct merge_source *source)
 {
     if (job->direct)
-        refine_direct(job, &source->db);
+        refine_direct(job, source);
     if (job->piece_count == 0 || !read_run(job, source))
         return;
     struct tail tail;
     bool sealed = is_sealed(&source->db, job->row);
     read_tail(job, &source->db, sealed, &tail);
+    if (job->more || merge_fold_worth(&source->fold, job->row, tail.raw))
+        fold_run(job, source);
     size_t total = job->replaced_count + job->chunk_count;
     struct chunk **inputs = xcalloc(total, sizeof(struct chunk *)), *merged = NULL;
     for (size_t i = 0; i < job->replaced_count; i++)
@@ -363,5 +382,6 @@ int merge_job_apply(const struct merge_job *job, struct db *db)
         if (err < 0)
             return err;
     }
-    return 0;
+    struct str summary = buf_str(&job->summary);
+    return summary.len > 0 ? catalogue_summary_set(db->sql, job->row, job->summary_next, summary) : 0;
 }

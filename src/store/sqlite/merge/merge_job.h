@@ -1,6 +1,7 @@
 // One step of a round: a run of hot pieces of one execution that becomes one chunk.
 #pragma once
 
+#include "store/sqlite/merge/merge_fold.h"
 #include "store/sqlite/sqlite_private.h"
 #include "util/buf.h"
 
@@ -22,6 +23,7 @@ struct merge_job {
     size_t piece_count; // 0: they hold only state
     bool direct;        // the only piece holds only state; its chunk is in `chunks`, and is refined there
     uint64_t first;     // first record of that chunk
+    bool more;          // the round has further pieces of the execution
     // Set by the merger.
     struct chunk **chunks; // to be inserted: one, or one for each piece if they could not be merged
     uint64_t *firsts;
@@ -30,6 +32,8 @@ struct merge_job {
     size_t replaced_count;
     struct merge_kept *kept; // to be inserted as they are
     size_t kept_count;
+    struct buf summary; // to be stored with it; empty: none
+    uint64_t summary_next;
     bool transient;   // the rows could not be read for now; it must be run again
     int64_t *damaged; // packs of which a piece could not be read; those pieces are left out
     size_t damaged_count;
@@ -41,6 +45,7 @@ struct merge_job {
 struct merge_source {
     struct db db;
     struct map packs;
+    struct merge_fold fold;
 };
 
 int merge_source_open(struct merge_source *source, const char *path, const char *vfs);

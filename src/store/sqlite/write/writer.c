@@ -7,6 +7,7 @@
 #include "store/sqlite/write/commit.h"
 #include "store/sqlite/write/purge.h"
 #include "store/sqlite/write/vacuum.h"
+#include "store/summary_cache.h"
 
 // Pause of merging after a failed transaction; and between two looks for space.
 #define BACKGROUND_PAUSE_MS 1000
@@ -77,6 +78,7 @@ static void publish(struct sqlite_store *store)
     store_generation_committed(store);
     merge_committed(store->merge);
     store_publish(&store->base, group->changes, group->change_count);
+    summary_cache_feed(store->summaries, group->changes, group->change_count);
     heads_committed(&store->heads); // after the watchers, because what they are told points into the heads
     for (size_t i = 0; i < group->change_count; i++) {
         if (group->changes[i].sealed)

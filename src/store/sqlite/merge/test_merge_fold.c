@@ -1,0 +1,167 @@
+// Summaries that the merger stores.
+#include "model/summary.h"
+#include "store/sqlite/sqlite_fixture.h"
+
+static struct chunk *events(uint64_t first, uint32_t count)
+{
+    CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
+    for (uint32_t i = 0; i < count; i++) {
+        char extra[160];
+        snprintf(extra, sizeof(extra), "\"event_type\":\"node_progress\",\"node_id\":\"n%llu\",\"data\":{\"i\":%llu}",
+                 (unsigned long long)((first + i) % 9), (unsigned long long)(first + i));
+        const struct record record = {
+            .time_ms = 1000 + (int64_t)first, .stream = STREAM_EVENT, .message = STR("m"), .extra = str_of(extra)};
+        assert_int_equal(chunk_builder_add(builder, &record), 0);
+    }
+    return chunk_builder_finish(builder, 1);
+}
+
+static void append_events(struct fixture *fixture, int64_t row, uint64_t *next, uint32_t count)
+{
+    CLEANUP(chunk_unref) struct chunk *chunk = events(*next, count);
+    struct store_append append = {
+        .op.kind = STORE_APPEND, .row = row, .producer = STR("p"), .first = *next, .chunk = chunk};
+    *next += count;
+    assert_int_equal(fixture_run(fixture, &append.op), 0);
+}
+
+static int64_t stored_next(const struct fixture *fixture)
+{
+    return fixture_query(fixture, "SELECT next FROM summaries");
+}
+
+static int64_t merged_to(const struct fixture *fixture)
+{
+    return fixture_query(fixture, "SELECT max(first + count) FROM chunks");
+}
+
+static void summarize(struct fixture *fixture, int64_t row, struct summary *ret)
+{
+    struct store_summary query = {.op.kind = STORE_SUMMARY, .row = row};
+    do {
+        assert_int_equal(fixture_run(fixture, &query.op), 0);
+    } while (query.ret_more);
+    *ret = query.ret_summary;
+}
+
+static void assert_counted(struct fixture *fixture, int64_t row, uint64_t next)
+{
+    CLEANUP(summary_release) struct summary summary;
+    summarize(fixture, row, &summary);
+    assert_int_equal(summary.next, next);
+    assert_int_equal(summary_records(&summary), next);
+    assert_int_equal(summary.event_types[0].count, next);
+    assert_int_equal(summary.node_count, 9);
+    uint64_t of_nodes = 0;
+    for (size_t i = 0; i < summary.node_count; i++)
+        of_nodes += summary.nodes[i].records;
+    assert_int_equal(of_nodes, next);
+}
+
+// Small appends, a process that ends again and again, and rounds that go on.
+static void the_stored_summary_never_counts_more_than_is_merged(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    uint64_t next = 0, seed = 5;
+    for (int step = 0; step < 200; step++) {
+        append_events(fixture, row, &next, (uint32_t)(1 + test_random(&seed) % (step % 20 ? 60 : 4000)));
+        if (step % 25 == 24)
+            fixture_reopen(fixture);
+        if (step % 10 == 9) {
+            // In one statement: merging goes on.
+            assert_int_equal(fixture_query(fixture, "SELECT count(*) FROM summaries WHERE next > "
+                                                    "(SELECT max(first + count) FROM chunks)"),
+                             0);
+        }
+    }
+    fixture_await_merged(fixture);
+    assert_int_equal(merged_to(fixture), next);
+    assert_true(stored_next(fixture) > (int64_t)next / 2);
+    fixture_reopen(fixture); // without what is in memory
+    assert_counted(fixture, row, next);
+}
+
+static void broken_summaries_are_counted_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    uint64_t next = 0;
+    for (int i = 0; i < 4; i++)
+        append_events(fixture, row, &next, 8000);
+    fixture_await_merged(fixture);
+    assert_true(stored_next(fixture) > 0);
+    fixture_execute(fixture, "UPDATE summaries SET body = x'0100'");
+    fixture_reopen(fixture);
+    assert_counted(fixture, row, next);
+    for (int i = 0; i < 4; i++)
+        append_events(fixture, row, &next, 8000);
+    fixture_await_merged(fixture);
+    assert_int_equal(stored_next(fixture), next);
+    fixture_reopen(fixture);
+    assert_counted(fixture, row, next);
+}
+
+static void a_summary_of_a_newer_program_is_left_as_it_is(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    uint64_t next = 0;
+    append_events(fixture, row, &next, 8000);
+    fixture_await_merged(fixture);
+    fixture_execute(fixture, "UPDATE summaries SET body = x'ff00', next = 1");
+    fixture_reopen(fixture);
+    append_events(fixture, row, &next, 8000);
+    fixture_await_merged(fixture);
+    assert_counted(fixture, row, next);
+    assert_int_equal(stored_next(fixture), 1);
+}
+
+static void plain_output_gets_a_summary_only_now_and_then(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    uint64_t next = 0;
+    for (int i = 0; i < 8; i++)
+        fixture_append_next(fixture, row, &next, 3000, 80);
+    fixture_await_merged(fixture);
+    assert_int_equal(fixture_query(fixture, "SELECT count(*) FROM summaries"), 0);
+    for (int i = 0; i < 32; i++)
+        fixture_append_next(fixture, row, &next, 3000, 80);
+    fixture_await_merged(fixture);
+    assert_int_equal(fixture_query(fixture, "SELECT count(*) FROM summaries"), 1);
+    fixture_reopen(fixture);
+    CLEANUP(summary_release) struct summary summary;
+    summarize(fixture, row, &summary);
+    assert_int_equal(summary_records(&summary), next);
+    assert_int_equal(summary_untyped(&summary), next);
+}
+
+static void the_summary_goes_with_its_log(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    uint64_t next = 0;
+    append_events(fixture, row, &next, 8000);
+    fixture_await_merged(fixture);
+    assert_int_equal(stored_next(fixture), next);
+    struct store_complete end = {.op.kind = STORE_COMPLETE, .row = row, .status = STATUS_COMPLETED};
+    assert_int_equal(fixture_run(fixture, &end.op), 0);
+    store_op_release(&end.op);
+    struct store_purge purge = {.op.kind = STORE_PURGE, .row = row};
+    assert_int_equal(fixture_run(fixture, &purge.op), 0);
+    assert_int_equal(fixture_query(fixture, "SELECT count(*) FROM summaries"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        MERGING(the_stored_summary_never_counts_more_than_is_merged),
+        MERGING(broken_summaries_are_counted_anew),
+        MERGING(a_summary_of_a_newer_program_is_left_as_it_is),
+        MERGING(plain_output_gets_a_summary_only_now_and_then),
+        MERGING(the_summary_goes_with_its_log),
+    };
+    cmocka_set_test_filter(getenv("TEST_FILTER")); // for tests/mutants
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
