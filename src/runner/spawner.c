@@ -7,10 +7,13 @@
 #include <jansson.h>
 #include <limits.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define BASE_IDLE_MS 1000
 
 struct job_fds {          // what a runner begins with
     int control, secrets; // -1: there is none
@@ -57,7 +60,25 @@ static void let_go_of_standard_fds(void)
         dup2(null, fd);
 }
 
-NORETURN static void serve(int socket)
+static struct confine_base *make_base(const char *const hidden[CONFINE_PATHS_MAX])
+{
+    struct confine_options options = {0};
+    if (!hidden || !confine_available())
+        return NULL;
+    memcpy(options.hidden, hidden, sizeof(options.hidden));
+    memcpy(options.writable, job_writable, sizeof(job_writable));
+    return confine_base_new(&options);
+}
+
+// What it keeps open must not be kept for long.
+static void wait_for_request(int socket, struct confine_base *base)
+{
+    struct pollfd fd = {.fd = socket, .events = POLLIN};
+    if (base && poll(&fd, 1, BASE_IDLE_MS) == 0)
+        confine_base_forget(base);
+}
+
+NORETURN static void serve(int socket, const char *const hidden[CONFINE_PATHS_MAX])
 {
     char dir[PATH_MAX];
     struct job_fds fds;
@@ -66,11 +87,14 @@ NORETURN static void serve(int socket)
     setsid();                 // what a terminal's keys say is for the worker
     signal(SIGCHLD, SIG_IGN); // runners are nobody's to wait for
     json_object_seed(0);      // once, and not in each of them
-    while (receive(socket, dir, &fds)) {
+    struct confine_base *base = make_base(hidden);
+    while (wait_for_request(socket, base), receive(socket, dir, &fds)) {
+        if (base)
+            confine_base_refresh(base);
         pid_t pid = fork();
         if (pid == 0) {
             close_fd(&socket);
-            _exit(job_run(dir, fds.control, fds.secrets));
+            _exit(job_run(&(struct job_call){dir, fds.control, fds.secrets, base}));
         }
         close_fd(&fds.control); // the end of which tells our parent if there was no fork
         close_fd(&fds.secrets);
@@ -78,7 +102,7 @@ NORETURN static void serve(int socket)
     _exit(0);
 }
 
-int spawner_start(struct spawner *ret)
+int spawner_start(const char *const hidden[CONFINE_PATHS_MAX], struct spawner *ret)
 {
     int fds[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
@@ -87,7 +111,7 @@ int spawner_start(struct spawner *ret)
     pid_t pid = fork();
     if (pid == 0) {
         close_fd(&fds[0]);
-        serve(fds[1]);
+        serve(fds[1], hidden);
     }
     int err = pid < 0 ? -errno : 0;
     close_fd(&fds[1]);

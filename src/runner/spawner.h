@@ -2,14 +2,15 @@
 // of its forks is cheap and safe. It ends when the last copy of its request socket is closed; the runners go on.
 #pragma once
 
-#include "util/error.h"
+#include "runner/process/confine.h"
 
 struct spawner {
     int fd; // -1: there is none; readable when it has died
 };
 
-// The calling process must have one thread. Returns 0 or -errno.
-int spawner_start(struct spawner *ret);
+// The calling process must have one thread. `hidden`: the folders that most jobs are not to see, so that they are
+// confined quickly; NULL: none. Returns 0 or -errno.
+int spawner_start(const char *const hidden[CONFINE_PATHS_MAX], struct spawner *ret);
 // Asks for the runner of the job in `dir`. It gets `secrets_fd`, which is borrowed, and -1 without one. *ret_control is
 // our end of a control connection to it; it ends at once if the runner could not be started. Does not wait. Returns 0
 // or -errno; -EAGAIN: too many are being asked for.

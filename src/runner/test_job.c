@@ -51,7 +51,7 @@ static int set_up(void **state)
     fixture->root = xasprintf("%s/runnel-job-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     assert_non_null(mkdtemp(fixture->root));
     chmod(fixture->root, 0755); // so that another user gets to its job
-    assert_int_equal(spawner_start(&fixture->spawner), 0);
+    assert_int_equal(spawner_start(NULL, &fixture->spawner), 0);
     *state = fixture;
     return 0;
 }
@@ -640,7 +640,7 @@ static void a_runner_outlives_its_worker_and_spawner_and_is_found_again(void **s
     wait_for(&one, "out:begun");
     close_fd(&one.control);
     spawner_stop(&fixture->spawner);
-    assert_int_equal(spawner_start(&fixture->spawner), 0);
+    assert_int_equal(spawner_start(NULL, &fixture->spawner), 0);
     assert_int_equal(control_connect(one.dir_fd, JOB_CONTROL, &one.control), 0);
     CLEANUP(free_ptr) char *fifo = xasprintf("%s/work/go", one.dir);
     CLEANUP(close_fd) int fd = open(fifo, O_WRONLY | O_CLOEXEC);

@@ -266,7 +266,9 @@ static int let_user_through(const struct worker *worker)
 static int start(struct worker *worker, struct service *service)
 {
     // This must come first: now the process is small and has no threads.
-    int err = spawner_start(&worker->spawner);
+    const char *hidden[CONFINE_PATHS_MAX] = {0};
+    worker_hidden(worker, hidden);
+    int err = spawner_start(hidden, &worker->spawner);
     if (err == 0)
         err = take_folder(worker);
     if (err == 0)

@@ -168,6 +168,8 @@ struct worker_refusal {
 };
 int worker_spec_finish(struct worker *worker, const json_t *message, int dir_fd, const struct worker_refusal *refusal);
 
+void worker_hidden(const struct worker *worker, const char *ret[CONFINE_PATHS_MAX]); // what no job may see
+
 // --- worker_offer.c
 int worker_find_offer(struct worker *worker); // what this machine has: runtimes, user, confinement
 void worker_release_offer(struct worker *worker);

@@ -277,15 +277,22 @@ static void add_user(const struct worker *worker, json_t *root)
                                   (json_int_t)worker->user.gid, "groups", groups));
 }
 
+void worker_hidden(const struct worker *worker, const char *ret[CONFINE_PATHS_MAX])
+{
+    ret[0] = worker->options.state_dir;
+    memcpy(ret + 1, worker->options.hidden, worker->options.hidden_count * sizeof(*ret));
+}
+
 static void add_confinement(const struct worker *worker, json_t *root)
 {
     set(root, "cgroup_base", worker->cgroup_base);
     if (!worker->confines)
         return;
+    const char *paths[CONFINE_PATHS_MAX] = {0};
     json_t *hidden = json_array();
-    json_array_append_new(hidden, json_string(worker->options.state_dir));
-    for (size_t i = 0; i < worker->options.hidden_count; i++)
-        json_array_append_new(hidden, json_string(worker->options.hidden[i]));
+    worker_hidden(worker, paths);
+    for (size_t i = 0; paths[i]; i++)
+        json_array_append_new(hidden, json_string(paths[i]));
     json_object_set_new(root, "hidden", hidden);
 }
 

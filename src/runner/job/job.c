@@ -112,11 +112,17 @@ static void stop(struct job_runner *runner)
     close_fd(&runner->dir_fd);
 }
 
-int job_run(const char *dir, int control_fd, int secrets_fd)
+int job_run(const struct job_call *call)
 {
     static const struct job_hooks hooks = {job_stop, job_check, job_alive, job_output_room};
-    struct job_runner runner = {
-        .hooks = &hooks, .dir_fd = -1, .listen_fd = -1, .lease_fd = -1, .signals.fd = -1, .cgroup.fd = -1};
+    struct job_runner runner = {.hooks = &hooks,
+                                .base = call->base,
+                                .dir_fd = -1,
+                                .listen_fd = -1,
+                                .lease_fd = -1,
+                                .signals.fd = -1,
+                                .cgroup.fd = -1};
+    CLEANUP(close_fd) int control_fd = call->control_fd;
     list_init(&runner.pending);
     for (size_t i = 0; i < ARRAY_LEN(runner.outputs); i++)
         runner.outputs[i].fd = -1;
@@ -124,10 +130,9 @@ int job_run(const char *dir, int control_fd, int secrets_fd)
     umask(077);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     prctl(PR_SET_NAME, "runnel-job", 0, 0, 0);
-    int secrets_err = job_secrets_take(secrets_fd, &runner.secrets);
-    int err = secrets_err < 0 ? secrets_err : open_folder(&runner, dir);
+    int secrets_err = job_secrets_take(call->secrets_fd, &runner.secrets);
+    int err = secrets_err < 0 ? secrets_err : open_folder(&runner, call->dir);
     if (err < 0) {
-        close_fd(&control_fd);
         stop(&runner);
         return 1;
     }
@@ -144,7 +149,6 @@ int job_run(const char *dir, int control_fd, int secrets_fd)
         loop_run(runner.loop);
         err = job_finish(&runner);
     }
-    close_fd(&control_fd);
     stop(&runner);
     return err < 0 ? 1 : 0;
 }

@@ -2,10 +2,17 @@
 // it on the socket `control` there. It never talks to the server. See docs/internals/jobs.md.
 #pragma once
 
-#include "util/error.h"
+#include "runner/process/confine.h"
 
-// Runs the job of the folder `dir` (job.json) to its end. Returns the status for exit: 0 if its outcome is in run.json.
-// `control_fd` is our end of a connection to a worker, and `secrets_fd` of job_secrets_pass: both are taken over, or
-// -1. It needs a process of its own, with one thread and open standard descriptors; the process becomes the leader of a
-// session and a child subreaper.
-int job_run(const char *dir, int control_fd, int secrets_fd);
+struct job_call {
+    const char *dir;           // of the job (job.json)
+    int control_fd;            // our end of a connection to a worker; taken over, or -1
+    int secrets_fd;            // of job_secrets_pass; the same
+    struct confine_base *base; // for what it may not see; may be NULL. It is forgotten once it was used
+};
+// Runs the job to its end. Returns the status for exit: 0 if its outcome is in run.json. It needs a process of its own,
+// with one thread and open standard descriptors; the process becomes the leader of a session and a child subreaper.
+int job_run(const struct job_call *call);
+
+#define JOB_WRITABLE_COUNT 10
+extern const char *const job_writable[JOB_WRITABLE_COUNT]; // what each job may write besides its own folder

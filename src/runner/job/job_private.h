@@ -62,6 +62,7 @@ struct job_hooks {
 
 struct job_runner {
     const struct job_hooks *hooks;
+    struct confine_base *base; // or NULL
     struct job_file file;
     struct job_secrets secrets;
     struct run_file run;

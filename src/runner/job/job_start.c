@@ -93,18 +93,22 @@ struct job_environment job_environment_of(const struct job_runner *runner, const
     return environment;
 }
 
+const char *const job_writable[JOB_WRITABLE_COUNT] = {"/tmp",     "/var/tmp",  "/dev/null", "/dev/zero", "/dev/full",
+                                                      "/dev/tty", "/dev/ptmx", "/dev/pts",  "/dev/shm",  "/dev/fd"};
+
 static int confine(const struct job_runner *runner, int *ret_fd)
 {
     CLEANUP(free_ptr) char *work = in_folder(runner, JOB_WORK);
     CLEANUP(free_ptr) char *outputs = in_folder(runner, JOB_OUTPUTS);
     CLEANUP(free_ptr) char *voice = in_folder(runner, JOB_VOICE);
-    struct confine_options options = {
-        .writable = {work, outputs, voice, "/tmp", "/var/tmp", "/dev/null", "/dev/zero", "/dev/full", "/dev/tty",
-                     "/dev/ptmx", "/dev/pts", "/dev/shm", "/dev/fd", runner->file.cwd},
-    };
-    memcpy(options.hidden, runner->file.hidden, sizeof(options.hidden));
+    struct confine_options options = {.writable = {work, outputs, voice, runner->file.cwd}};
     if (!runner->file.confined)
         return 0;
+    memcpy(options.hidden, runner->file.hidden, sizeof(options.hidden));
+    if (confine_base_hides(runner->base, options.hidden))
+        options.base = runner->base;
+    else
+        memcpy(options.writable + (runner->file.cwd ? 4 : 3), job_writable, sizeof(job_writable));
     int err = confine_prepare(&options, ret_fd);
     return err == ERR_UNSUPPORTED ? 0 : err; // whoever gave it to us knows that
 }
@@ -124,6 +128,8 @@ static int prepare(struct job_runner *runner, struct launch_fds *fds)
         err = make_pipe(&fds->err_read, &fds->err_write);
     if (err == 0)
         err = confine(runner, &fds->ruleset);
+    if (runner->base)
+        confine_base_forget(runner->base); // before its program is started, which would have to close as much again
     return err;
 }
 

@@ -1,4 +1,4 @@
-#include "runner/process/confine.h"
+#include "runner/process/confine_private.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -33,13 +33,6 @@ static const uint64_t handled_since[] = {
     LANDLOCK_ACCESS_FS_IOCTL_DEV,
 };
 
-struct ruleset {
-    int fd;
-    uint64_t handled;
-    char *hidden[CONFINE_PATHS_MAX]; // resolved; NULL at the end
-    size_t hidden_count;
-};
-
 static int version(void)
 {
     return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -50,44 +43,61 @@ bool confine_available(void)
     return version() >= 1;
 }
 
+uint64_t confine_rights_read(void)
+{
+    return READ;
+}
+
+uint64_t confine_rights_handled(void)
+{
+    int known = version();
+    uint64_t handled = 0;
+    for (size_t i = 0; i < ARRAY_LEN(handled_since) && (int)i <= known; i++)
+        handled |= handled_since[i];
+    return handled;
+}
+
+// --- What is hidden
+
 static bool is_beneath(const char *path, const char *folder)
 {
     size_t len = strcmp(folder, "/") == 0 ? 0 : strlen(folder);
     return strncmp(path, folder, len) == 0 && (path[len] == '/' || path[len] == 0);
 }
 
-static bool is_hidden(const struct ruleset *ruleset, const char *path)
+static bool is_hidden(const struct confine_hidden *hidden, const char *path)
 {
-    for (size_t i = 0; i < ruleset->hidden_count; i++) {
-        if (is_beneath(path, ruleset->hidden[i]))
+    for (size_t i = 0; i < hidden->count; i++) {
+        if (is_beneath(path, hidden->paths[i]))
             return true;
     }
     return false;
 }
 
-static bool hides_beneath(const struct ruleset *ruleset, const char *path)
+bool confine_hides_beneath(const struct confine_hidden *hidden, const char *path)
 {
-    for (size_t i = 0; i < ruleset->hidden_count; i++) {
-        if (is_beneath(ruleset->hidden[i], path))
+    for (size_t i = 0; i < hidden->count; i++) {
+        if (is_beneath(hidden->paths[i], path))
             return true;
     }
     return false;
 }
 
-// What cannot be opened cannot be used by the job either: that is no error.
-static int allow_at(const struct ruleset *ruleset, int parent, const char *name, bool follow, uint64_t access)
+void confine_hidden_resolve(const char *const paths[CONFINE_PATHS_MAX], struct confine_hidden *ret)
 {
-    struct stat info;
-    CLEANUP(close_fd) int fd = openat(parent, name, O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
-    if (fd < 0 || fstat(fd, &info) < 0 || S_ISLNK(info.st_mode))
-        return 0;
-    if (!S_ISDIR(info.st_mode))
-        access &= OF_FILES;
-    struct landlock_path_beneath_attr rule = {.allowed_access = access & ruleset->handled, .parent_fd = fd};
-    // Some file systems (of pipes, say) are none that a rule can be about.
-    if (syscall(SYS_landlock_add_rule, ruleset->fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0 && errno != EBADFD)
-        return -errno;
-    return 0;
+    *ret = (struct confine_hidden){0};
+    for (size_t i = 0; i < CONFINE_PATHS_MAX && paths[i]; i++) {
+        char path[PATH_MAX];
+        if (realpath(paths[i], path))
+            ret->paths[ret->count++] = xstrdup(path);
+    }
+}
+
+void confine_hidden_release(struct confine_hidden *hidden)
+{
+    for (size_t i = 0; i < hidden->count; i++)
+        free(hidden->paths[i]);
+    hidden->count = 0;
 }
 
 static void close_dir(DIR **dir)
@@ -96,70 +106,118 @@ static void close_dir(DIR **dir)
         closedir(*dir);
 }
 
-// All beside what is hidden. `path` holds one, somewhere beneath.
-static int allow_beside(const struct ruleset *ruleset, const char *path)
+// `path` holds one that is hidden, somewhere beneath.
+static int walk_folder(const struct confine_hidden *hidden, const struct confine_beside *beside, const char *path)
 {
     CLEANUP(close_dir) DIR *dir = opendir(path);
     const struct dirent *entry;
-    int err = 0;
+    int err = dir && beside->folder ? beside->folder(beside->arg, dirfd(dir)) : 0;
     while (dir && err == 0 && (entry = readdir(dir))) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
         CLEANUP(free_ptr) char *below = xasprintf("%s/%s", strcmp(path, "/") == 0 ? "" : path, entry->d_name);
-        if (is_hidden(ruleset, below))
+        if (is_hidden(hidden, below))
             continue;
-        err = hides_beneath(ruleset, below) ? allow_beside(ruleset, below)
-                                            : allow_at(ruleset, dirfd(dir), entry->d_name, false, READ);
+        err = confine_hides_beneath(hidden, below) ? walk_folder(hidden, beside, below)
+                                                   : beside->entry(beside->arg, dirfd(dir), entry->d_name, below);
     }
     return err;
 }
 
-static int allow_listed(const struct ruleset *ruleset, const char *const paths[CONFINE_PATHS_MAX], uint64_t access)
+int confine_walk(const struct confine_hidden *hidden, const struct confine_beside *beside)
+{
+    return hidden->count > 0 ? walk_folder(hidden, beside, "/") : beside->entry(beside->arg, AT_FDCWD, "/", "/");
+}
+
+// --- Rules
+
+int confine_allow(const struct confine_ruleset *ruleset, int fd, mode_t type, uint64_t access)
+{
+    if (S_ISLNK(type))
+        return 0;
+    if (!S_ISDIR(type))
+        access &= OF_FILES;
+    struct landlock_path_beneath_attr rule = {.allowed_access = access & ruleset->handled, .parent_fd = fd};
+    // Some file systems (of pipes, say) are none that a rule can be about.
+    if (syscall(SYS_landlock_add_rule, ruleset->fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0 && errno != EBADFD)
+        return -errno;
+    return 0;
+}
+
+int confine_allow_at(const struct confine_ruleset *ruleset, int parent, const char *name, uint64_t access)
+{
+    struct stat info;
+    CLEANUP(close_fd) int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &info) < 0)
+        return 0;
+    return confine_allow(ruleset, fd, info.st_mode, access);
+}
+
+static int allow_entry(void *arg, int folder, const char *name, const char *path)
+{
+    (void)path;
+    return confine_allow_at(arg, folder, name, READ);
+}
+
+static int allow_beside(struct confine_ruleset *ruleset, const struct confine_hidden *hidden)
+{
+    return confine_walk(hidden, &(struct confine_beside){.entry = allow_entry, .arg = ruleset});
+}
+
+// Where what is open lies; found without going through all of its path where there is /proc.
+static bool path_of(int fd, const char *name, char path[PATH_MAX])
+{
+    char link[32];
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, path, PATH_MAX - 1);
+    path[MAX(len, 0)] = 0;
+    return path[0] == '/' || realpath(name, path);
+}
+
+static int allow_path(const struct confine_ruleset *ruleset, const struct confine_hidden *hidden, const char *name,
+                      uint64_t access)
+{
+    struct stat info;
+    char path[PATH_MAX];
+    CLEANUP(close_fd) int fd = open(name, O_PATH | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &info) < 0 || !path_of(fd, name, path) || confine_hides_beneath(hidden, path))
+        return 0;
+    return confine_allow(ruleset, fd, info.st_mode, access);
+}
+
+static int allow_listed(const struct confine_ruleset *ruleset, const struct confine_hidden *hidden,
+                        const char *const paths[CONFINE_PATHS_MAX], uint64_t access)
 {
     int err = 0;
-    for (size_t i = 0; i < CONFINE_PATHS_MAX && paths[i] && err == 0; i++) {
-        char path[PATH_MAX];
-        if (realpath(paths[i], path) && !hides_beneath(ruleset, path))
-            err = allow_at(ruleset, AT_FDCWD, path, true, access);
-    }
+    for (size_t i = 0; i < CONFINE_PATHS_MAX && paths[i] && err == 0; i++)
+        err = allow_path(ruleset, hidden, paths[i], access);
     return err;
 }
 
-static void resolve_hidden(struct ruleset *ruleset, const struct confine_options *options)
+static int allow_all(struct confine_ruleset *ruleset, const struct confine_options *options,
+                     const struct confine_hidden *hidden)
 {
-    for (size_t i = 0; i < CONFINE_PATHS_MAX && options->hidden[i]; i++) {
-        char path[PATH_MAX];
-        if (realpath(options->hidden[i], path))
-            ruleset->hidden[ruleset->hidden_count++] = xstrdup(path);
-    }
-}
-
-static void ruleset_release(struct ruleset *ruleset)
-{
-    close_fd(&ruleset->fd);
-    for (size_t i = 0; i < ruleset->hidden_count; i++)
-        free(ruleset->hidden[i]);
+    int err = options->base ? confine_base_allow(options->base, ruleset) : allow_beside(ruleset, hidden);
+    if (err == 0)
+        err = allow_listed(ruleset, hidden, options->readable, READ);
+    return err < 0 ? err : allow_listed(ruleset, hidden, options->writable, ruleset->handled);
 }
 
 int confine_prepare(const struct confine_options *options, int *ret_fd)
 {
-    CLEANUP(ruleset_release) struct ruleset ruleset = {.fd = -1};
-    int known = version();
-    if (known < 1)
-        return ERR_UNSUPPORTED;
-    for (size_t i = 0; i < ARRAY_LEN(handled_since) && (int)i <= known; i++)
-        ruleset.handled |= handled_since[i];
+    struct confine_ruleset ruleset = {.handled = confine_rights_handled()};
     struct landlock_ruleset_attr attributes = {.handled_access_fs = ruleset.handled};
-    ruleset.fd = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes), 0);
-    if (ruleset.fd < 0)
+    CLEANUP(confine_hidden_release) struct confine_hidden own = {0};
+    if (ruleset.handled == 0)
+        return ERR_UNSUPPORTED;
+    CLEANUP(close_fd) int fd = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes), 0);
+    if (fd < 0)
         return -errno;
-    resolve_hidden(&ruleset, options);
-    int err = ruleset.hidden_count > 0 ? allow_beside(&ruleset, "/") : allow_at(&ruleset, AT_FDCWD, "/", true, READ);
+    ruleset.fd = fd;
+    if (!options->base)
+        confine_hidden_resolve(options->hidden, &own);
+    int err = allow_all(&ruleset, options, options->base ? confine_base_hidden(options->base) : &own);
     if (err == 0)
-        err = allow_listed(&ruleset, options->readable, READ);
-    if (err == 0)
-        err = allow_listed(&ruleset, options->writable, ruleset.handled);
-    if (err == 0)
-        *ret_fd = TAKE_FD(ruleset.fd);
+        *ret_fd = TAKE_FD(fd);
     return err;
 }
