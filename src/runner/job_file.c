@@ -109,7 +109,8 @@ int job_file_parse(json_t *root, struct job_file *ret)
     file.runtime_version = text(root, "runtime_version");
     file.cwd = text(root, "cwd");
     file.stdin_path = text(root, "stdin");
-    file.cgroup_base = text(root, "cgroup_base");
+    file.cgroup = text(root, "cgroup");
+    file.boot = text(root, "boot");
     file.refusal = text(root, "refusal");
     file.refusal_status = text(root, "refusal_status");
     file.epoch = number(root, "epoch", 0);
@@ -144,14 +145,22 @@ int job_file_load(int dir_fd, struct job_file *ret)
     int err = file_read_all(path, JOB_FILE_MAX, &content);
     if (err < 0)
         return err == -ENOENT ? ERR_NOT_FOUND : err;
-    return job_file_parse(json_loadb(content.data ? content.data : "", content.len, 0, NULL), ret);
+    return job_file_parse(json_loadb(content.data ? content.data : "", content.len, JSON_DISABLE_EOF_CHECK, NULL), ret);
+}
+
+static int append(const char *data, size_t len, void *arg)
+{
+    buf_append(arg, data, len);
+    return 0;
 }
 
 int job_file_save(int dir_fd, const json_t *root)
 {
-    char *dumped = json_dumps(root, JSON_COMPACT);
+    CLEANUP(buf_release) struct buf content = {0};
     CLEANUP(close_fd) int fd = openat(dir_fd, JOB_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    int err = fd < 0 ? -errno : file_write_full(fd, dumped, strlen(dumped));
-    free(dumped);
-    return err;
+    if (fd < 0)
+        return -errno;
+    json_dump_callback(root, append, &content, JSON_COMPACT);
+    buf_append_byte(&content, '\n');
+    return file_write_full(fd, content.data, content.len);
 }

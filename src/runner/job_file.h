@@ -1,15 +1,16 @@
 // job.json: what a runner must run, as its worker was told. It holds a credential and secrets, and only the worker and
-// the runner may read it (0600).
+// the runner may read it (0600). It is one line; see run_file.h for what follows on it.
 #pragma once
 
 #include "runner/outputs.h"
 #include "runner/process/confine.h"
 #include "runner/process/launch.h"
+#include "runner/run_file.h"
 #include "util/buf.h"
 
 #include <jansson.h>
 
-#define JOB_FILE          "job.json"
+#define JOB_FILE          RUN_FILE_JOB
 #define JOB_WORK          "work"
 #define JOB_OUTPUTS       OUTPUTS_FOLDER
 #define JOB_CONTROL       "control"
@@ -42,7 +43,8 @@ struct job_file {
     size_t message_max;
     bool has_user;
     struct launch_user user;
-    const char *cgroup_base; // may be NULL
+    const char *cgroup; // its control group, which the runner makes; may be NULL
+    const char *boot;   // of the machine, when it was written; may be NULL
     bool confined;
     const char *hidden[CONFINE_PATHS_MAX];
     const char *image, *container_socket, *container_user; // NULL: it is a process

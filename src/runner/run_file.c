@@ -8,9 +8,10 @@
 #include <jansson.h>
 #include <unistd.h>
 
-#define RUN_FILE     "run.json"
-#define RUN_FILE_MAX (4u * 1024 * 1024)
-#define RUN_VERSION  1
+#define RUN_FILE         "run.json"
+#define RUN_FILE_MAX     (4u * 1024 * 1024)
+#define RUN_FILE_JOB_MAX (RUN_FILE_MAX + 16u * 1024 * 1024)
+#define RUN_VERSION      1
 
 void run_file_release(struct run_file *run)
 {
@@ -92,10 +93,27 @@ int run_file_save(const struct run_file *run, const char *dir, bool sync)
     return sync ? file_write_atomic(path, content.data, content.len, 0600) : save_unsynced(path, &content);
 }
 
-int run_file_sync(const char *dir)
+int run_file_append(const struct run_file *run, int dir_fd)
+{
+    CLEANUP(buf_release) struct buf content = {0};
+    CLEANUP(close_fd) int fd = openat(dir_fd, RUN_FILE_JOB, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    run_file_append_json(&content, run);
+    return file_write_full(fd, content.data, content.len);
+}
+
+static int open_saved(const char *dir)
 {
     CLEANUP(free_ptr) char *path = xasprintf("%s/" RUN_FILE, dir);
-    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    CLEANUP(free_ptr) char *job = xasprintf("%s/" RUN_FILE_JOB, dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 && errno == ENOENT ? open(job, O_RDONLY | O_CLOEXEC) : fd;
+}
+
+int run_file_sync(const char *dir)
+{
+    CLEANUP(close_fd) int fd = open_saved(dir);
     if (fd < 0 || fsync(fd) < 0)
         return -errno;
     int err = dir_sync(dir);
@@ -165,22 +183,58 @@ static void parse(json_t *root, struct run_file *ret)
     copy_member(root, "status", ret->status, sizeof(ret->status));
 }
 
+static bool is_whole(const struct run_file *run)
+{
+    return run->execution_id && id_execution_valid(str_of(run->execution_id)) && run->url && run->producer;
+}
+
+// Of a job that has not ended.
+static int parse_begun(struct str line, struct run_file *ret)
+{
+    json_t *root = json_loadb(line.len > 0 ? line.data : "", line.len, 0, NULL);
+    parse(root, ret);
+    json_decref(root);
+    ret->registered = ret->existed = true;
+    ret->ended = false;
+    return is_whole(ret) ? 0 : ERR_CORRUPT;
+}
+
+static int parse_run(struct str text, struct run_file *ret)
+{
+    json_t *root = json_loadb(text.len > 0 ? text.data : "", text.len, 0, NULL);
+    bool too_new = json_integer_value(json_object_get(root, "version")) > RUN_VERSION;
+    parse(root, ret);
+    json_decref(root);
+    if (too_new) // saved by this program it would lose what it has besides
+        return ERR_TOO_NEW;
+    return is_whole(ret) ? 0 : ERR_CORRUPT;
+}
+
+static int load_of_job(const char *dir, struct run_file *ret)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/" RUN_FILE_JOB, dir);
+    CLEANUP(buf_release) struct buf content = {0};
+    int err = file_read_all(path, RUN_FILE_JOB_MAX, &content);
+    if (err < 0)
+        return err == -ENOENT || err == -ENOTDIR ? ERR_NOT_FOUND : err;
+    struct str rest = buf_str(&content), job = str_split(&rest, '\n');
+    // A runner that was killed while it wrote its line has left it without an end.
+    bool ended = rest.len > 0 && rest.data[rest.len - 1] == '\n';
+    return ended ? parse_run(rest, ret) : parse_begun(job, ret);
+}
+
 int run_file_load(const char *dir, struct run_file *ret)
 {
     CLEANUP(free_ptr) char *path = xasprintf("%s/" RUN_FILE, dir);
     CLEANUP(buf_release) struct buf content = {0};
-    int err = file_read_all(path, RUN_FILE_MAX, &content);
-    if (err < 0)
-        return err == -ENOENT || err == -ENOTDIR ? ERR_NOT_FOUND : err;
-    json_t *root = json_loadb(content.data ? content.data : "", content.len, 0, NULL);
     CLEANUP(run_file_release) struct run_file run = {0};
-    parse(root, &run);
-    bool too_new = json_integer_value(json_object_get(root, "version")) > RUN_VERSION;
-    json_decref(root);
-    if (too_new) // saved by this program it would lose what it has besides
-        return ERR_TOO_NEW;
-    if (!run.execution_id || !id_execution_valid(str_of(run.execution_id)) || !run.url || !run.producer)
-        return ERR_CORRUPT;
+    int err = file_read_all(path, RUN_FILE_MAX, &content);
+    if (err == -ENOENT || err == -ENOTDIR)
+        err = load_of_job(dir, &run);
+    else if (err == 0)
+        err = parse_run(buf_str(&content), &run);
+    if (err < 0)
+        return err;
     *ret = run;
     run = (struct run_file){0};
     return 0;

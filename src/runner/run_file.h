@@ -1,9 +1,12 @@
 // run.json: what a spool's folder says about its run, so that another process can finish the delivery. It is written
-// atomically.
+// atomically. Without it, job.json stands in: its first line has what is needed, and how the job ended is a second one.
+// So a short job, whose worker is there, costs one file less.
 #pragma once
 
 #include "util/buf.h"
 #include "util/error.h"
+
+#define RUN_FILE_JOB "job.json"
 
 struct run_file { // the strings are owned
     char *execution_id;
@@ -32,6 +35,8 @@ void run_file_append_json(struct buf *out, const struct run_file *run);
 // `sync`: it is durable when the call returns. Otherwise it survives the process but not the machine, and the call is
 // quick.
 int run_file_save(const struct run_file *run, const char *dir, bool sync);
+// Saves how a job has ended into its job.json, by one append: half of it is none. It survives the process.
+int run_file_append(const struct run_file *run, int dir_fd);
 int run_file_sync(const char *dir);    // makes durable what was saved
 void run_file_boot(char ret_boot[40]); // the machine's present boot; empty if it is not known
 // Errors: ERR_NOT_FOUND, ERR_CORRUPT, ERR_TOO_NEW, or -errno.

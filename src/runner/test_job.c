@@ -602,15 +602,22 @@ static void the_last_lines_before_a_time_out_are_in_the_log(void **state)
 
 // --- The runner itself
 
-static pid_t runner_of(const struct one *one)
+// As a worker that has found its folder.
+static int connect_again(const struct one *one)
 {
-    struct ucred peer;
-    socklen_t len = sizeof(peer);
     int fd = -1;
     int err;
     while ((err = control_connect(one->dir_fd, JOB_CONTROL, &fd)) == -ENOENT || err == -ECONNREFUSED)
         sched_yield();
     assert_int_equal(err, 0);
+    return fd;
+}
+
+static pid_t runner_of(const struct one *one)
+{
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+    int fd = connect_again(one);
     assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len), 0);
     close_fd(&fd);
     return peer.pid;
@@ -641,7 +648,7 @@ static void a_runner_outlives_its_worker_and_spawner_and_is_found_again(void **s
     close_fd(&one.control);
     spawner_stop(&fixture->spawner);
     assert_int_equal(spawner_start(NULL, &fixture->spawner), 0);
-    assert_int_equal(control_connect(one.dir_fd, JOB_CONTROL, &one.control), 0);
+    one.control = connect_again(&one);
     CLEANUP(free_ptr) char *fifo = xasprintf("%s/work/go", one.dir);
     CLEANUP(close_fd) int fd = open(fifo, O_WRONLY | O_CLOEXEC);
     assert_int_equal(write(fd, "on\n", 3), 3);
@@ -733,7 +740,8 @@ static void a_control_group_holds_all_of_a_job_and_is_gone_with_it(void **state)
         skip();
     json_t *root = shell("setsid sh -c 'trap \"\" TERM; echo pid $$; while :; do sleep 100; done' & "
                          "grep ^0:: /proc/self/cgroup; wait");
-    json_object_set_new(root, "cgroup_base", json_string(base));
+    CLEANUP(free_ptr) char *group = xasprintf("%s/runnel-job-%d", base, getpid());
+    json_object_set_new(root, "cgroup", json_string(group));
     struct one one = start(*state, root);
     wait_for(&one, "out:pid ");
     wait_for(&one, "/runnel-job-");

@@ -396,13 +396,15 @@ static void on_sync(void *arg)
         start_work(job, sync_work, work_done);
 }
 
-// The outcome is that of the file. Epoch and incarnation are what the delivery knows.
-static int load_outcome(struct worker_job *job)
+// The outcome is that of the file. Epoch and incarnation are what the delivery knows; *ret_differs: the file has
+// others.
+static int load_outcome(struct worker_job *job, bool *ret_differs)
 {
     CLEANUP(run_file_release) struct run_file run = {0};
     int err = run_file_load(job->dir, &run);
     if (err < 0)
         return err;
+    *ret_differs = job->delivery && (run.epoch != job->run.epoch || strcmp(run.incarnation, job->run.incarnation) != 0);
     if (job->delivery) {
         run.epoch = job->run.epoch;
         memcpy(run.incarnation, job->run.incarnation, sizeof(run.incarnation));
@@ -441,7 +443,8 @@ static bool clears_container(struct worker_job *job)
 
 static void ended(struct worker_job *job)
 {
-    int err = load_outcome(job);
+    bool differs;
+    int err = load_outcome(job, &differs);
     if (err < 0) {
         log_error(logger_of(job), "what became of a job cannot be read; its folder stays", LOG_S("folder", job->dir),
                   LOG_S("reason", error_text(err)));
@@ -460,12 +463,29 @@ static void ended(struct worker_job *job)
         return; // `ended` comes again
     if (!whole)
         end_as_lost(job);
-    run_file_save(&job->run, job->dir, false); // saved before the server hears of it, so it cannot become another one
+    if (!whole || differs) // saved before the server hears of it, so it cannot become another one
+        run_file_save(&job->run, job->dir, false);
     if (!job->delivery)
         begin_delivery(job);
     worker_job_complete(job);
     timer_start(job->sync_timer, SYNC_AFTER_MS);
     turn_soon(job);
+}
+
+// A runner whose worker has gone begins to listen when it is told so; it lives, if it can be reached.
+static bool reach(struct worker_job *job)
+{
+    int fd;
+    if (control_connect(job->dir_fd, JOB_CONTROL, &fd) < 0)
+        return false;
+    worker_job_spawned(job, fd);
+    job->adoptions = 0;
+    job->notice_end = job->acked = 0;
+    if (job->state == JOB_STARTING)
+        heard_started(job);
+    else
+        turn_soon(job);
+    return true;
 }
 
 static void on_adopt(void *arg)
@@ -475,6 +495,8 @@ static void on_adopt(void *arg)
         job->spool ? 0 : spool_attach(&(struct spool_options){.dir = job->dir, .bytes_max = UINT64_MAX}, &job->spool);
     if (err == 0)
         err = spool_adopt(job->spool);
+    if (err == ERR_HELD && reach(job))
+        return;
     if (err == 0) {
         ended(job);
     } else if (err == ERR_HELD && job->adoptions++ < ADOPT_MAX) {
@@ -580,17 +602,12 @@ void worker_job_spawned(struct worker_job *job, int control_fd)
 
 bool worker_job_found(struct worker_job *job)
 {
-    int fd;
     struct spool_options options = {.dir = job->dir, .bytes_max = UINT64_MAX};
     // In a folder that has a spool nothing begins any more. A request for its runner may still be under way.
     int err = spool_create(&options, &job->spool);
     if (err == 0)
         return false;
-    if (control_connect(job->dir_fd, JOB_CONTROL, &fd) == 0) {
-        worker_job_spawned(job, fd);
-        heard_started(job);
-    } else {
+    if (!reach(job))
         timer_start(job->adopting, 0);
-    }
     return true;
 }

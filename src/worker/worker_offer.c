@@ -108,6 +108,7 @@ int worker_find_offer(struct worker *worker)
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     worker->slots = worker->options.slots > 0 ? worker->options.slots : (unsigned)MAX(processors, 1L);
     worker->confines = confine_available();
+    run_file_boot(worker->boot);
     if (cgroup_base("/proc/self", &worker->cgroup_base) < 0)
         worker->cgroup_base = NULL;
     runtimes_find(path ? path : DEFAULT_PATH, &worker->runtimes);

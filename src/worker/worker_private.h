@@ -50,6 +50,7 @@ struct worker {
     bool has_user;
     struct launch_user user;
     char *cgroup_base; // may be NULL
+    char boot[40];     // of this machine, now
     struct worker_engine engine;
     bool confines;    // the kernel has Landlock
     char *config_dir; // where credentials are; may be NULL

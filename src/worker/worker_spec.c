@@ -285,7 +285,10 @@ void worker_hidden(const struct worker *worker, const char *ret[CONFINE_PATHS_MA
 
 static void add_confinement(const struct worker *worker, json_t *root)
 {
-    set(root, "cgroup_base", worker->cgroup_base);
+    const char *producer = text(root, "producer");
+    CLEANUP(free_ptr)
+    char *cgroup = worker->cgroup_base ? xasprintf("%s/runnel-%s", worker->cgroup_base, producer) : NULL;
+    set(root, "cgroup", cgroup);
     if (!worker->confines)
         return;
     const char *paths[CONFINE_PATHS_MAX] = {0};
@@ -315,6 +318,7 @@ static json_t *describe(const struct worker *worker, const json_t *message)
     set(root, "producer", given ? given : producer);
     set(root, "url", worker->options.server.url);
     set(root, "incarnation", worker->incarnation);
+    set(root, "boot", worker->boot);
     set(root, "batch_id", text(message, "batch_id"));
     set(root, "token", text(message, "token"));
     json_object_set(root, "epoch", json_object_get(message, "epoch"));

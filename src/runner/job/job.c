@@ -26,7 +26,8 @@ static int open_folder(struct job_runner *runner, const char *dir)
     return faccessat(runner->dir_fd, JOB_FILE, F_OK, 0) < 0 ? -errno : 0;
 }
 
-static int describe(struct job_runner *runner)
+// Without it being saved: job.json says all of this.
+static void describe(struct job_runner *runner)
 {
     struct run_file *run = &runner->run;
     *run = (struct run_file){
@@ -40,8 +41,10 @@ static int describe(struct job_runner *runner)
         .cgroup = runner->cgroup.path ? xstrdup(runner->cgroup.path) : NULL,
     };
     snprintf(run->incarnation, sizeof(run->incarnation), "%s", runner->file.incarnation);
-    run_file_boot(run->boot);
-    return run_file_save(run, runner->dir, false);
+    if (runner->file.boot)
+        snprintf(run->boot, sizeof(run->boot), "%s", runner->file.boot);
+    else
+        run_file_boot(run->boot);
 }
 
 static void make_cgroup(struct job_runner *runner)
@@ -51,8 +54,8 @@ static void make_cgroup(struct job_runner *runner)
         .processes_max = runner->file.processes_max,
         .cpus_milli = runner->file.cpus_milli,
     };
-    if (runner->file.cgroup_base && !runner->file.refusal && !runner->file.image)
-        cgroup_make(runner->file.cgroup_base, &limits, &runner->cgroup, &runner->limited);
+    if (runner->file.cgroup && !runner->file.refusal && !runner->file.image)
+        cgroup_make(runner->file.cgroup, &limits, &runner->cgroup, &runner->limited);
 }
 
 static void signal_came(void *arg, unsigned events)
@@ -92,18 +95,19 @@ static int start(struct job_runner *runner, int control_fd)
     return err < 0 ? err : control_err;
 }
 
+// The spool goes first: its lock is what the worker waits for, once the connection tells it that the end is near.
 static void stop(struct job_runner *runner)
 {
+    pool_free(&runner->pool);
+    spool_free(&runner->spool);
     job_control_free(runner);
     container_free(&runner->container);
     job_output_free(runner);
     job_end_free(runner);
     watch_free(&runner->signal_watch);
-    pool_free(&runner->pool);
     if (runner->loop)
         loop_free(&runner->loop);
     cgroup_remove(&runner->cgroup);
-    spool_free(&runner->spool);
     run_file_release(&runner->run);
     job_file_release(&runner->file);
     job_secrets_release(&runner->secrets);
@@ -138,9 +142,8 @@ int job_run(const struct job_call *call)
     }
     runner.executor = runner.file.image ? &job_container_executor : &job_process_executor;
     make_cgroup(&runner);
-    err = describe(&runner);
-    if (err == 0)
-        err = start(&runner, TAKE_FD(control_fd));
+    describe(&runner);
+    err = start(&runner, TAKE_FD(control_fd));
     if (err == 0) {
         job_control_started(&runner);
         job_start(&runner);

@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#define GRACE_MAX_MS UINT64_C(3600000)
+#define GRACE_MAX_MS    UINT64_C(3600000)
+#define LISTEN_AFTER_MS 1000
 
 static void heard_notice(struct job_runner *runner, const json_t *message)
 {
@@ -57,6 +58,7 @@ static void gone(void *arg)
     struct job_runner *runner = arg;
     control_free(&runner->control);
     runner->notice_wanted = false;
+    timer_start(runner->listen_timer, 0);
 }
 
 static const struct control_events control_events = {heard, gone};
@@ -78,22 +80,43 @@ static void listen_ready(void *arg, unsigned events)
         adopt(runner, fd);
 }
 
-int job_control_new(struct job_runner *runner, int control_fd)
+static int listen_now(struct job_runner *runner)
 {
-    if (control_fd >= 0)
-        adopt(runner, control_fd);
+    if (runner->listen_watch)
+        return 0;
     int err = control_listen(runner->dir_fd, JOB_CONTROL, SOCK_SEQPACKET, &runner->listen_fd);
     if (err == 0)
         err = watch_new(runner->loop, runner->listen_fd, listen_ready, runner, &runner->listen_watch);
-    if (err < 0)
+    if (err < 0) {
+        close_fd(&runner->listen_fd);
         return err;
+    }
     watch_set(runner->listen_watch, WATCH_READ);
+    return 0;
+}
+
+static void on_listen(void *arg)
+{
+    struct job_runner *runner = arg;
+    if (listen_now(runner) < 0)
+        timer_start(runner->listen_timer, LISTEN_AFTER_MS);
+}
+
+// As long as its worker is there, a short job need not listen for another one.
+int job_control_new(struct job_runner *runner, int control_fd)
+{
+    runner->listen_timer = timer_new(runner->loop, on_listen, runner);
+    if (control_fd < 0)
+        return listen_now(runner);
+    adopt(runner, control_fd);
+    timer_start(runner->listen_timer, LISTEN_AFTER_MS);
     return 0;
 }
 
 void job_control_free(struct job_runner *runner)
 {
     control_free(&runner->control);
+    timer_free(&runner->listen_timer);
     watch_free(&runner->listen_watch);
     close_fd(&runner->listen_fd);
 }

@@ -243,8 +243,8 @@ int job_finish(struct job_runner *runner)
     if (runner->status)
         snprintf(run->status, sizeof(run->status), "%s", runner->status);
     free(TAKE_PTR(run->cgroup));
-    err = run_file_save(run, runner->dir, false);
     // A worker that listens delivers it now; else it may lie for long.
+    err = runner->control ? run_file_append(run, runner->dir_fd) : run_file_save(run, runner->dir, false);
     if (err == 0 && !runner->control && spool_sync(runner->spool) == 0)
         err = run_file_sync(runner->dir);
     job_control_ended(runner);

@@ -116,7 +116,8 @@ struct job_runner {
     // The worker
     struct control *control; // the newest connection; or NULL
     int listen_fd;
-    struct watch *listen_watch;
+    struct watch *listen_watch; // NULL: it does not listen yet
+    struct timer *listen_timer;
     bool notice_wanted;
     bool over;
 };
@@ -164,5 +165,5 @@ int job_finish(struct job_runner *runner);                    // writes the outc
 int job_control_new(struct job_runner *runner, int control_fd);
 void job_control_free(struct job_runner *runner);
 void job_control_spooled(struct job_runner *runner); // something was appended
-void job_control_started(struct job_runner *runner); // its spool and run.json are there
+void job_control_started(struct job_runner *runner); // its spool is there
 void job_control_ended(struct job_runner *runner);

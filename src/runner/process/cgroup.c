@@ -1,7 +1,6 @@
 #include "runner/process/cgroup.h"
 
 #include "util/file.h"
-#include "util/id.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -97,9 +96,8 @@ static bool limit_cpu(int folder, uint32_t cpus_milli)
     return cpus_milli > 0 && write_text(folder, "cpu.max", text) == 0;
 }
 
-int cgroup_make(const char *base, const struct cgroup_limits *limits, struct cgroup *ret, struct cgroup_result *result)
+int cgroup_make(const char *path, const struct cgroup_limits *limits, struct cgroup *ret, struct cgroup_result *result)
 {
-    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel-job-%016llx", base, (unsigned long long)random_u64());
     *result = (struct cgroup_result){0};
     if (mkdir(path, 0755) < 0)
         return -errno;
@@ -114,7 +112,7 @@ int cgroup_make(const char *base, const struct cgroup_limits *limits, struct cgr
         write_text(fd, "memory.swap.max", "0"); // else what is over the limit goes there
     result->processes = limit(fd, "pids.max", limits->processes_max);
     result->cpu = limit_cpu(fd, limits->cpus_milli);
-    *ret = (struct cgroup){.path = TAKE_PTR(path), .fd = fd};
+    *ret = (struct cgroup){.path = xstrdup(path), .fd = fd};
     return 0;
 }
 

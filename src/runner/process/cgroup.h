@@ -19,8 +19,8 @@ struct cgroup {
     char *path; // NULL: there is none
     int fd;     // of its folder; -1
 };
-// Makes a group within `base`, with a name of its own. What cannot be limited is told, and is no error.
-int cgroup_make(const char *base, const struct cgroup_limits *limits, struct cgroup *ret, struct cgroup_result *result);
+// Makes that group. What cannot be limited is told, and is no error.
+int cgroup_make(const char *path, const struct cgroup_limits *limits, struct cgroup *ret, struct cgroup_result *result);
 int cgroup_kill(const struct cgroup *cgroup); // all that is in it, at once. -errno: by other means, then
 int cgroup_kill_path(const char *path);
 // False if the kernel does not say.
