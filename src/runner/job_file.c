@@ -120,6 +120,7 @@ int job_file_parse(json_t *root, struct job_file *ret)
     file.lease_ms = number(root, "lease_ms", 0);
     file.alive_until_ms = number(root, "alive_until_ms", 0);
     file.retry_on_lost = json_is_true(json_object_get(root, "retry_on_lost"));
+    file.stays = json_is_true(json_object_get(root, "stays"));
     file.wants_result = json_is_true(json_object_get(root, "wants_result"));
     file.spec_env_count = (size_t)number(root, "spec_env_count", 0);
     file.argv = texts(json_object_get(root, "argv"));

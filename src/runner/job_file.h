@@ -30,6 +30,7 @@ struct job_file {
     size_t spec_env_count;  // how many variables the submitter gave
     const char *cwd;        // relative to the job's folder, or absolute; NULL: JOB_WORK
     const char *stdin_path; // as cwd; NULL: /dev/null
+    bool stays;             // its runner waits for the next job of its worker
     bool wants_result;      // what it leaves on stdout is its result, if that is JSON
     uint64_t timeout_ms;    // 0: none
     uint64_t grace_ms;      // time between TERM and KILL

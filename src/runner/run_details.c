@@ -3,6 +3,7 @@
 #include "util/json_writer.h"
 
 #include <sys/resource.h>
+#include <sys/time.h>
 
 #define PYTHON "python:"
 
@@ -11,14 +12,25 @@ static uint64_t micros(const struct timeval *time)
     return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
 }
 
+void run_details_add(struct rusage *sum, const struct rusage *usage)
+{
+    timeradd(&sum->ru_utime, &usage->ru_utime, &sum->ru_utime);
+    timeradd(&sum->ru_stime, &usage->ru_stime, &sum->ru_stime);
+    sum->ru_maxrss = MAX(sum->ru_maxrss, usage->ru_maxrss);
+}
+
+void run_details_take(struct run_details *details, const struct rusage *usage)
+{
+    details->measured = true;
+    details->peak_memory_bytes = (uint64_t)usage->ru_maxrss * 1024; // of the largest process
+    details->cpu_us = micros(&usage->ru_utime) + micros(&usage->ru_stime);
+}
+
 void run_details_measure(struct run_details *details)
 {
     struct rusage usage;
-    details->measured = getrusage(RUSAGE_CHILDREN, &usage) == 0;
-    if (!details->measured)
-        return;
-    details->peak_memory_bytes = (uint64_t)usage.ru_maxrss * 1024; // of the largest process
-    details->cpu_us = micros(&usage.ru_utime) + micros(&usage.ru_stime);
+    if (getrusage(RUSAGE_CHILDREN, &usage) == 0)
+        run_details_take(details, &usage);
 }
 
 void run_details_append(const struct run_details *details, struct buf *out)

@@ -15,4 +15,7 @@ struct run_details {
 
 // What the kernel counts of our children that were waited for.
 void run_details_measure(struct run_details *details);
+struct rusage;
+void run_details_add(struct rusage *sum, const struct rusage *usage); // of one more
+void run_details_take(struct run_details *details, const struct rusage *usage);
 void run_details_append(const struct run_details *details, struct buf *out); // an object

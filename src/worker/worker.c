@@ -297,6 +297,7 @@ static void serve(struct worker *worker, struct service *service)
                                           .server = &worker->options.server,
                                           .events = &link_events,
                                           .arg = worker};
+    worker->idle_timer = timer_new(worker->loop, worker_idle_end, worker);
     worker->link = worker_link_new(&options);
     worker_scan(worker);
     worker_engine_start(worker);
@@ -320,6 +321,8 @@ static void stop(struct worker *worker, struct service *service)
     worker->stopping = true;
     atomic_store(&worker->abort, true);
     worker_engine_stop(worker);
+    worker_idle_end(worker);
+    timer_free(&worker->idle_timer);
     map_each(&worker->jobs, detach_job, NULL);
     worker_link_free(&worker->link);
     watch_free(&service->signal_watch);
@@ -346,6 +349,7 @@ int worker_run(const struct worker_options *options)
     struct worker worker = {.options = *options, .lock_fd = -1, .spawner.fd = -1, .job_gone = on_job_gone};
     struct service service = {.worker = &worker, .signals.fd = -1};
     map_init(&worker.jobs);
+    list_init(&worker.idle);
     worker.err = start(&worker, &service);
     if (worker.err == 0)
         serve(&worker, &service);

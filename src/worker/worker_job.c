@@ -19,6 +19,7 @@
 #define LOST_MESSAGE    "The runner was interrupted: what the job wrote after this, if anything, was not recorded."
 
 static void begin_delivery(struct worker_job *job);
+static void on_adopt(void *arg);
 
 static const struct logger *logger_of(const struct worker_job *job)
 {
@@ -283,12 +284,14 @@ static void heard_started(struct worker_job *job)
 static void heard(void *arg, const char *type, const json_t *message)
 {
     struct worker_job *job = arg;
-    (void)message;
     if (strcmp(type, "started") == 0 && job->state == JOB_STARTING) {
         heard_started(job);
     } else if (strcmp(type, "spooled") == 0) {
         job->notice_end = 0;
         turn_soon(job);
+    } else if (strcmp(type, "ended") == 0 && json_is_true(json_object_get(message, "stays"))) {
+        worker_idle_keep(job->worker, control_detach(&job->control));
+        on_adopt(job);
     }
 }
 
@@ -560,6 +563,8 @@ struct worker_job *worker_job_new(struct worker *worker, const char *id, uint64_
 int worker_job_spawn(struct worker *worker, const char *dir, const json_t *secrets, int *ret_control)
 {
     CLEANUP(close_fd) int secrets_fd = -1;
+    if (!secrets && worker_idle_use(worker, dir, ret_control))
+        return 0;
     int err = secrets ? job_secrets_pass(secrets, &secrets_fd) : 0;
     return err < 0 ? err : spawner_ask(&worker->spawner, dir, secrets_fd, ret_control);
 }

@@ -55,6 +55,8 @@ struct worker {
     bool confines;    // the kernel has Landlock
     char *config_dir; // where credentials are; may be NULL
 
+    struct list_node idle; // runners that wait for a job
+    struct timer *idle_timer;
     struct map jobs; // of struct worker_job, by id
     bool welcomed;   // `welcome` has come once
     uint64_t lease_ms;
@@ -177,6 +179,13 @@ void worker_release_offer(struct worker *worker);
 void worker_hello_offer(struct worker *worker, struct json_writer *json);
 uint32_t worker_slots_free(const struct worker *worker);
 bool worker_has_room(const struct worker *worker); // on the disk
+
+// --- worker_idle.c
+void worker_idle_keep(struct worker *worker, int control_fd); // takes over the connection of a runner that waits
+// Tells one of them to run the job in that folder. False if there is none. *ret_control as in spawner_ask: if it has
+// died just now, the connection ends at once.
+bool worker_idle_use(struct worker *worker, const char *dir, int *ret_control);
+void worker_idle_end(void *worker); // all of them
 
 // --- worker_engine.c
 void worker_engine_start(struct worker *worker); // asks for one now, and from time to time

@@ -319,6 +319,7 @@ static json_t *describe(const struct worker *worker, const json_t *message)
     set(root, "url", worker->options.server.url);
     set(root, "incarnation", worker->incarnation);
     set(root, "boot", worker->boot);
+    json_object_set_new(root, "stays", json_true());
     set(root, "batch_id", text(message, "batch_id"));
     set(root, "token", text(message, "token"));
     json_object_set(root, "epoch", json_object_get(message, "epoch"));

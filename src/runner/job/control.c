@@ -59,6 +59,13 @@ void control_free(struct control **control_ptr)
     free(control);
 }
 
+int control_detach(struct control **control)
+{
+    int fd = TAKE_FD((*control)->fd);
+    control_free(control);
+    return fd;
+}
+
 void control_say(struct control *control, struct str message)
 {
     if (!control || control->gone)

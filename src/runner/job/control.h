@@ -19,6 +19,7 @@ struct control_events {
 // Takes over `fd`. Returns NULL if it cannot be watched; then it is closed.
 struct control *control_new(struct loop *loop, int fd, const struct control_events *events, void *arg);
 void control_free(struct control **control);
+int control_detach(struct control **control);                  // frees it, and returns its descriptor
 void control_say(struct control *control, struct str message); // NULL is fine
 // Connects to the socket `name` in a folder, however long its path is. Returns 0 or -errno.
 int control_connect(int dir_fd, const char *name, int *ret_fd);

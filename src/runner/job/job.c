@@ -1,12 +1,26 @@
 #include "runner/container/container.h"
 #include "runner/job/job_private.h"
+#include "runner/process/descendants.h"
 #include "util/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define JOBS_MAX 256 // of one process
+
+struct host { // what stays from one job to the next
+    struct loop *loop;
+    struct signals signals;
+    struct confine_base *base;
+    int control_fd; // between two jobs
+    unsigned jobs;  // so far
+};
 
 static int open_folder(struct job_runner *runner, const char *dir)
 {
@@ -64,7 +78,7 @@ static void signal_came(void *arg, unsigned events)
     int signum;
     bool by_terminal, reap = false;
     (void)events;
-    while (signals_read(&runner->signals, &signum, &by_terminal)) {
+    while (signals_read(runner->signals, &signum, &by_terminal)) {
         if (signum == SIGCHLD)
             reap = true;
         else if (signum == SIGTERM || signum == SIGINT)
@@ -78,11 +92,7 @@ static void signal_came(void *arg, unsigned events)
 
 static int start(struct job_runner *runner, int control_fd)
 {
-    int err = signals_block(&runner->signals, false);
-    if (err == 0)
-        err = loop_new(&runner->loop);
-    if (err == 0)
-        err = watch_new(runner->loop, runner->signals.fd, signal_came, runner, &runner->signal_watch);
+    int err = watch_new(runner->loop, runner->signals->fd, signal_came, runner, &runner->signal_watch);
     if (err < 0) {
         close_fd(&control_fd);
         return err;
@@ -105,8 +115,6 @@ static void stop(struct job_runner *runner)
     job_output_free(runner);
     job_end_free(runner);
     watch_free(&runner->signal_watch);
-    if (runner->loop)
-        loop_free(&runner->loop);
     cgroup_remove(&runner->cgroup);
     run_file_release(&runner->run);
     job_file_release(&runner->file);
@@ -116,42 +124,141 @@ static void stop(struct job_runner *runner)
     close_fd(&runner->dir_fd);
 }
 
-int job_run(const struct job_call *call)
+static struct job_runner make(const struct host *host)
 {
     static const struct job_hooks hooks = {job_stop, job_check, job_alive, job_output_room};
-    struct job_runner runner = {.hooks = &hooks,
-                                .base = call->base,
-                                .dir_fd = -1,
-                                .listen_fd = -1,
-                                .lease_fd = -1,
-                                .signals.fd = -1,
-                                .cgroup.fd = -1};
-    CLEANUP(close_fd) int control_fd = call->control_fd;
+    return (struct job_runner){.hooks = &hooks,
+                               .loop = host->loop,
+                               .base = host->base,
+                               .keeps_base = host->jobs > 0,
+                               .dir_fd = -1,
+                               .listen_fd = -1,
+                               .lease_fd = -1,
+                               .cgroup.fd = -1,
+                               .outputs = {{.fd = -1}, {.fd = -1}}};
+}
+
+static int run(struct job_runner *runner, int control_fd)
+{
+    runner->executor = runner->file.image ? &job_container_executor : &job_process_executor;
+    make_cgroup(runner);
+    describe(runner);
+    int err = start(runner, control_fd);
+    if (err < 0)
+        return err;
+    job_control_started(runner);
+    job_start(runner);
+    job_output_settle(runner);
+    job_check(runner);
+    loop_run(runner->loop);
+    return job_finish(runner);
+}
+
+// Whether nothing of the job is left in this process that the next one could meet.
+static bool may_stay(const struct job_runner *runner, const struct host *host)
+{
+    return runner->file.stays && host->jobs < JOBS_MAX && runner->secrets.count == 0 && !runner->file.image &&
+           !runner->pool && !descendants_left();
+}
+
+// Says that it is over, and takes the connection back if this process stays.
+static void end(struct job_runner *runner, struct host *host)
+{
+    host->control_fd = may_stay(runner, host) ? job_control_detach(runner) : -1;
+    if (host->control_fd < 0)
+        job_control_ended(runner);
+}
+
+static int run_one(struct host *host, const char *dir, int secrets_fd)
+{
+    struct job_runner runner = make(host);
+    runner.signals = &host->signals;
     list_init(&runner.pending);
-    for (size_t i = 0; i < ARRAY_LEN(runner.outputs); i++)
-        runner.outputs[i].fd = -1;
+    host->jobs++;
+    int err = job_secrets_take(secrets_fd, &runner.secrets);
+    if (err == 0)
+        err = open_folder(&runner, dir);
+    if (err == 0)
+        err = run(&runner, TAKE_FD(host->control_fd));
+    if (err == 0)
+        end(&runner, host);
+    stop(&runner);
+    return err;
+}
+
+// --- Between two jobs
+
+// Returns false if there is none, and the worker has gone.
+static bool hear_next(const struct host *host, char dir[PATH_MAX])
+{
+    char text[CONTROL_MESSAGE_MAX];
+    ssize_t len = recv(host->control_fd, text, sizeof(text), MSG_DONTWAIT);
+    dir[0] = 0;
+    if (len < 0 && (errno == EAGAIN || errno == EINTR))
+        return true;
+    json_t *root = len > 0 ? json_loadb(text, (size_t)len, 0, NULL) : NULL;
+    const char *type = json_string_value(json_object_get(root, "type")), // what was said to the last job is over
+        *next = json_string_value(json_object_get(root, "dir"));
+    if (type && next && strcmp(type, "run") == 0)
+        snprintf(dir, PATH_MAX, "%s", next);
+    json_decref(root);
+    return len > 0;
+}
+
+static bool told_to_end(struct host *host)
+{
+    int signum;
+    bool by_terminal;
+    while (signals_read(&host->signals, &signum, &by_terminal)) {
+        if (signum == SIGTERM || signum == SIGINT)
+            return true;
+    }
+    return false;
+}
+
+static bool wait_for_next(struct host *host, char dir[PATH_MAX])
+{
+    static const char word[] = "{\"type\":\"ended\",\"stays\":true}";
+    if (send(host->control_fd, word, strlen(word), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        return false;
+    for (dir[0] = 0; !dir[0];) {
+        struct pollfd fds[] = {{.fd = host->control_fd, .events = POLLIN}, {.fd = host->signals.fd, .events = POLLIN}};
+        if (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
+            return false;
+        if (told_to_end(host) || !hear_next(host, dir))
+            return false;
+    }
+    return true;
+}
+
+static int run_all(struct host *host, const struct job_call *call)
+{
+    char dir[PATH_MAX];
+    int err = run_one(host, call->dir, call->secrets_fd);
+    while (host->control_fd >= 0 && err == 0 && wait_for_next(host, dir)) {
+        if (host->base && host->jobs == 1)
+            confine_base_take(host->base);
+        if (host->base)
+            confine_base_refresh(host->base);
+        err = run_one(host, dir, -1);
+    }
+    return err;
+}
+
+int job_run(const struct job_call *call)
+{
+    struct host host = {.base = call->base, .control_fd = call->control_fd, .signals.fd = -1};
     setsid();
     umask(077);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     prctl(PR_SET_NAME, "runnel-job", 0, 0, 0);
-    int secrets_err = job_secrets_take(call->secrets_fd, &runner.secrets);
-    int err = secrets_err < 0 ? secrets_err : open_folder(&runner, call->dir);
-    if (err < 0) {
-        stop(&runner);
-        return 1;
-    }
-    runner.executor = runner.file.image ? &job_container_executor : &job_process_executor;
-    make_cgroup(&runner);
-    describe(&runner);
-    err = start(&runner, TAKE_FD(control_fd));
-    if (err == 0) {
-        job_control_started(&runner);
-        job_start(&runner);
-        job_output_settle(&runner);
-        job_check(&runner);
-        loop_run(runner.loop);
-        err = job_finish(&runner);
-    }
-    stop(&runner);
+    int err = signals_block(&host.signals, false);
+    if (err == 0)
+        err = loop_new(&host.loop);
+    if (err == 0)
+        err = run_all(&host, call);
+    close_fd(&host.control_fd);
+    if (host.loop)
+        loop_free(&host.loop);
     return err < 0 ? 1 : 0;
 }

@@ -10,8 +10,9 @@ struct job_call {
     int secrets_fd;            // of job_secrets_pass; the same
     struct confine_base *base; // for what it may not see; may be NULL. It is forgotten once it was used
 };
-// Runs the job to its end. Returns the status for exit: 0 if its outcome is saved. It needs a process of its own,
-// with one thread and open standard descriptors; the process becomes the leader of a session and a child subreaper.
+// Runs the job to its end, and then others that its worker names on the connection, if the job says that it stays.
+// Returns the status for exit: 0 if the outcome of the last one is saved. It needs a process of its own, with one
+// thread and open standard descriptors; the process becomes the leader of a session and a child subreaper.
 int job_run(const struct job_call *call);
 
 #define JOB_WRITABLE_COUNT 10

@@ -67,6 +67,7 @@ static const struct control_events control_events = {heard, gone};
 static void adopt(struct job_runner *runner, int fd)
 {
     control_free(&runner->control);
+    runner->control_first = false;
     runner->notice_wanted = false;
     runner->control = control_new(runner->loop, fd, &control_events, runner);
 }
@@ -98,6 +99,8 @@ static int listen_now(struct job_runner *runner)
 static void on_listen(void *arg)
 {
     struct job_runner *runner = arg;
+    if (runner->base)
+        confine_base_forget(runner->base); // what it keeps open is not kept for long
     if (listen_now(runner) < 0)
         timer_start(runner->listen_timer, LISTEN_AFTER_MS);
 }
@@ -109,6 +112,7 @@ int job_control_new(struct job_runner *runner, int control_fd)
     if (control_fd < 0)
         return listen_now(runner);
     adopt(runner, control_fd);
+    runner->control_first = true;
     timer_start(runner->listen_timer, LISTEN_AFTER_MS);
     return 0;
 }
@@ -119,6 +123,11 @@ void job_control_free(struct job_runner *runner)
     timer_free(&runner->listen_timer);
     watch_free(&runner->listen_watch);
     close_fd(&runner->listen_fd);
+}
+
+int job_control_detach(struct job_runner *runner)
+{
+    return runner->control && runner->control_first ? control_detach(&runner->control) : -1;
 }
 
 void job_control_spooled(struct job_runner *runner)

@@ -149,9 +149,12 @@ void job_reap(struct job_runner *runner)
 {
     for (;;) {
         int status;
-        pid_t pid = waitpid(-1, &status, WNOHANG);
+        struct rusage usage;
+        pid_t pid = wait4(-1, &status, WNOHANG, &usage);
         if (pid <= 0 && !(pid < 0 && errno == EINTR))
             break;
+        if (pid > 0)
+            run_details_add(&runner->used, &usage);
         if (pid > 0 && pid == runner->pid)
             process_ended(runner, status);
     }
@@ -247,7 +250,6 @@ int job_finish(struct job_runner *runner)
     err = runner->control ? run_file_append(run, runner->dir_fd) : run_file_save(run, runner->dir, false);
     if (err == 0 && !runner->control && spool_sync(runner->spool) == 0)
         err = run_file_sync(runner->dir);
-    job_control_ended(runner);
     return err;
 }
 

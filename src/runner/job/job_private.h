@@ -18,6 +18,8 @@
 #include "runner/transcript.h"
 #include "runner/voice.h"
 
+#include <sys/resource.h>
+
 struct job_runner;
 struct container;
 
@@ -63,6 +65,7 @@ struct job_hooks {
 struct job_runner {
     const struct job_hooks *hooks;
     struct confine_base *base; // or NULL
+    bool keeps_base;           // for the next job
     struct job_file file;
     struct job_secrets secrets;
     struct run_file run;
@@ -71,7 +74,7 @@ struct job_runner {
     struct loop *loop;
     struct spool *spool;
     struct transcript *transcript;
-    struct signals signals;
+    struct signals *signals;
     struct watch *signal_watch;
 
     // Its program
@@ -81,6 +84,7 @@ struct job_runner {
     pid_t pid; // 0: none was started, or it is reaped
     struct cgroup cgroup;
     struct cgroup_result limited;
+    struct rusage used; // by all its processes that were waited for; memory: by the largest
     bool started, program_over;
     int exit_code;
     const char *status;          // of an end that the exit code does not tell; or NULL
@@ -115,6 +119,7 @@ struct job_runner {
 
     // The worker
     struct control *control; // the newest connection; or NULL
+    bool control_first;      // and it is that which came with the fork
     int listen_fd;
     struct watch *listen_watch; // NULL: it does not listen yet
     struct timer *listen_timer;
@@ -167,3 +172,5 @@ void job_control_free(struct job_runner *runner);
 void job_control_spooled(struct job_runner *runner); // something was appended
 void job_control_started(struct job_runner *runner); // its spool is there
 void job_control_ended(struct job_runner *runner);
+// Takes the connection of the worker out of the job; -1 if it is not there, or another one.
+int job_control_detach(struct job_runner *runner);

@@ -128,7 +128,7 @@ static int prepare(struct job_runner *runner, struct launch_fds *fds)
         err = make_pipe(&fds->err_read, &fds->err_write);
     if (err == 0)
         err = confine(runner, &fds->ruleset);
-    if (runner->base)
+    if (runner->base && !runner->keeps_base)
         confine_base_forget(runner->base); // before its program is started, which would have to close as much again
     return err;
 }
@@ -189,7 +189,7 @@ static void run(struct job_runner *runner, struct launch_fds *fds)
         .in = fds->in,
         .out = fds->out_write,
         .err = fds->err_write,
-        .mask = &runner->signals.old_mask,
+        .mask = &runner->signals->old_mask,
         .user = file->has_user ? &file->user : NULL,
         .memory_max = runner->limited.memory ? 0 : file->memory_max,
         .processes_max = runner->limited.processes || !file->has_user ? 0 : file->processes_max,
@@ -246,7 +246,7 @@ static void pause_pipes(struct job_runner *runner, bool pause)
 static void measure_processes(const struct job_runner *runner, struct run_details *details)
 {
     if (runner->started)
-        run_details_measure(details);
+        run_details_take(details, &runner->used);
     if (!details->measured)
         return;
     cgroup_memory_peak(&runner->cgroup, &details->peak_memory_bytes);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define MOUNTS   "/proc/self/mountinfo"
 #define KEPT_MAX 512 // descriptors; with more to keep, each ruleset is made by itself
 // Times of files have the grain of the kernel's tick. What was changed so shortly before it was looked at may have
 // changed once more at the same time.
@@ -73,7 +74,7 @@ struct confine_base *confine_base_new(const struct confine_options *options)
     copy_paths(options->writable, base->options.writable);
     copy_paths(options->readable, base->options.readable);
     base->handled = confine_rights_handled();
-    base->mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+    base->mounts_fd = open(MOUNTS, O_RDONLY | O_CLOEXEC);
     return base;
 }
 
@@ -88,6 +89,14 @@ void confine_base_forget(struct confine_base *base)
     base->kept_count = base->folder_count = base->mounted_count = 0;
     confine_hidden_release(&base->hidden);
     base->usable = base->too_much = base->fresh = false;
+}
+
+// Of an open file, a change of what is mounted is told once.
+void confine_base_take(struct confine_base *base)
+{
+    confine_base_forget(base);
+    close_fd(&base->mounts_fd);
+    base->mounts_fd = open(MOUNTS, O_RDONLY | O_CLOEXEC);
 }
 
 void confine_base_free(struct confine_base **base_ptr)
