@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void job_file_release(struct job_file *file)
@@ -158,10 +159,13 @@ static int append(const char *data, size_t len, void *arg)
 int job_file_save(int dir_fd, const json_t *root)
 {
     CLEANUP(buf_release) struct buf content = {0};
-    CLEANUP(close_fd) int fd = openat(dir_fd, JOB_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
+    CLEANUP(close_fd) int fd = openat(dir_fd, JOB_FILE, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    struct stat info;
+    if (fd < 0 || fstat(fd, &info) < 0)
         return -errno;
     json_dump_callback(root, append, &content, JSON_COMPACT);
     buf_append_byte(&content, '\n');
-    return file_write_full(fd, content.data, content.len);
+    int err = file_write_full(fd, content.data, content.len);
+    // Only then: some file systems write what is in a file that was emptied to the disk at once.
+    return err == 0 && (size_t)info.st_size > content.len && ftruncate(fd, (off_t)content.len) < 0 ? -errno : err;
 }

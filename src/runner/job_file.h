@@ -60,4 +60,4 @@ void job_file_release(struct job_file *file);
 int job_file_load(int dir_fd, struct job_file *ret);
 // Takes over `root`. Returns ERR_CORRUPT.
 int job_file_parse(json_t *root, struct job_file *ret);
-int job_file_save(int dir_fd, const json_t *root);
+int job_file_save(int dir_fd, const json_t *root); // takes the place of an older one

@@ -58,11 +58,12 @@ static int open_locked(struct spool *spool, int flags)
 
 int spool_create(const struct spool_options *options, struct spool **ret)
 {
-    int err = dir_make_all(options->dir, 0700);
-    if (err < 0)
-        return err;
     CLEANUP(spool_free) struct spool *spool = spool_alloc(options);
-    err = open_locked(spool, O_CREAT | O_EXCL);
+    int err = open_locked(spool, O_CREAT | O_EXCL);
+    if (err == ERR_NOT_FOUND) {
+        err = dir_make_all(options->dir, 0700);
+        err = err < 0 ? err : open_locked(spool, O_CREAT | O_EXCL);
+    }
     if (err == ERR_CONFLICT && open_locked(spool, 0) == ERR_HELD)
         err = ERR_HELD;
     if (err < 0)
@@ -121,6 +122,21 @@ void spool_remove(struct spool **spool_ptr)
     // One rename, so that there is never half a spool. If we are killed now, spool_sweep finds the rest.
     dir_remove_all(rename(dir, removed) == 0 ? removed : dir);
     spool_free(spool_ptr);
+}
+
+int spool_vacate(struct spool **spool_ptr, const char *name)
+{
+    CLEANUP(free_ptr) char *file = xasprintf("%s/" SPOOL_FILE, name);
+    if (renameat2(AT_FDCWD, (*spool_ptr)->dir, AT_FDCWD, name, RENAME_NOREPLACE) < 0) {
+        int err = -errno;
+        spool_remove(spool_ptr);
+        return err;
+    }
+    int err = unlink(file) < 0 ? -errno : 0;
+    if (err < 0)
+        dir_remove_all(name);
+    spool_free(spool_ptr);
+    return err;
 }
 
 void spool_sweep(const char *folder)

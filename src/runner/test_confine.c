@@ -132,6 +132,108 @@ static void nothing_need_be_hidden(void **state)
     assert_int_not_equal(run(&options, "echo x > %s/y", fixture->root), 0);
 }
 
+// --- A base that several rulesets are made of
+
+static void make_file(const struct fixture *fixture, const char *name)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/%s", fixture->root, name);
+    assert_int_equal(file_write_atomic(path, "x\n", 2, 0644), 0);
+}
+
+static void a_base_hides_and_allows_the_same_each_time(void **state)
+{
+    const struct fixture *fixture = *state;
+    const struct confine_options shared = {.hidden = {fixture->data}, .writable = {"/dev/null"}};
+    struct confine_base *base = confine_base_new(&shared);
+    const struct confine_options options = {.writable = {fixture->work}, .base = base};
+    for (int i = 0; i < 2; i++) {
+        confine_base_refresh(base);
+        assert_true(confine_base_hides(base, shared.hidden));
+        assert_int_not_equal(run(&options, "cat %s", fixture->key), 0);
+        assert_int_not_equal(run(&options, "echo x >> %s/beside", fixture->root), 0);
+        assert_int_equal(run(&options, "cat %s/beside && ls /usr/bin && test -r /proc/self/status", fixture->root), 0);
+        assert_int_equal(run(&options, "echo x > %s/y && echo x > /dev/null", fixture->work), 0);
+    }
+    confine_base_free(&base);
+}
+
+static void a_base_takes_in_what_is_made_beside_the_hidden_folder(void **state)
+{
+    const struct fixture *fixture = *state;
+    const struct confine_options shared = {.hidden = {fixture->data}};
+    struct confine_base *base = confine_base_new(&shared);
+    const struct confine_options options = {.base = base};
+    for (int i = 0; i < 3; i++) {
+        char name[32];
+        confine_base_refresh(base);
+        snprintf(name, sizeof(name), "new-%d", i);
+        make_file(fixture, name);
+        confine_base_refresh(base); // at once, within the same tick of the clock
+        assert_int_equal(run(&options, "cat %s/%s", fixture->root, name), 0);
+        assert_int_not_equal(run(&options, "cat %s", fixture->key), 0);
+    }
+    confine_base_free(&base);
+}
+
+static void a_base_hides_what_a_link_leads_to_now(void **state)
+{
+    const struct fixture *fixture = *state;
+    CLEANUP(free_ptr) char *link = xasprintf("%s/link", fixture->root);
+    CLEANUP(free_ptr) char *other = xasprintf("%s/other", fixture->root);
+    CLEANUP(free_ptr) char *file = xasprintf("%s/other/file", fixture->root);
+    assert_int_equal(dir_make_all(other, 0755), 0);
+    assert_int_equal(file_write_atomic(file, "x\n", 2, 0644), 0);
+    assert_int_equal(symlink(fixture->data, link), 0);
+    const struct confine_options shared = {.hidden = {link}};
+    struct confine_base *base = confine_base_new(&shared);
+    const struct confine_options options = {.base = base};
+    confine_base_refresh(base);
+    assert_int_not_equal(run(&options, "cat %s", fixture->key), 0);
+    assert_int_equal(run(&options, "cat %s", file), 0);
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(symlink(other, link), 0);
+    confine_base_refresh(base);
+    assert_int_equal(run(&options, "cat %s", fixture->key), 0);
+    assert_int_not_equal(run(&options, "cat %s", file), 0);
+    confine_base_free(&base);
+}
+
+static void a_base_with_too_much_beside_it_is_only_watched(void **state)
+{
+    const struct fixture *fixture = *state;
+    const struct confine_options shared = {.hidden = {fixture->data}};
+    for (int i = 0; i < 600; i++) {
+        CLEANUP(free_ptr) char *path = xasprintf("%s/many-%d", fixture->root, i);
+        CLEANUP(close_fd) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+        assert_true(fd >= 0);
+    }
+    struct confine_base *base = confine_base_new(&shared);
+    do { // until the clock has moved on since the last of them was made
+        confine_base_refresh(base);
+        assert_false(confine_base_hides(base, shared.hidden));
+        confine_base_watch(base);
+    } while (!confine_base_unchanged(base));
+    make_file(fixture, "one more");
+    assert_false(confine_base_unchanged(base));
+    confine_base_free(&base);
+}
+
+static void a_base_is_for_no_other_folders(void **state)
+{
+    const struct fixture *fixture = *state;
+    const struct confine_options shared = {.hidden = {fixture->data, fixture->work}};
+    struct confine_base *base = confine_base_new(&shared);
+    const char *const fewer[CONFINE_PATHS_MAX] = {fixture->data}, *const others[CONFINE_PATHS_MAX] = {fixture->work};
+    assert_false(confine_base_hides(base, shared.hidden)); // nothing was found yet
+    confine_base_refresh(base);
+    assert_true(confine_base_hides(base, shared.hidden));
+    assert_false(confine_base_hides(base, fewer));
+    assert_false(confine_base_hides(base, others));
+    confine_base_forget(base);
+    assert_false(confine_base_hides(base, shared.hidden));
+    confine_base_free(&base);
+}
+
 #define CASE(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -142,6 +244,11 @@ int main(void)
         CASE(what_may_be_written_is_also_within_a_hidden_folder),
         CASE(what_holds_a_hidden_folder_cannot_be_made_writable),
         CASE(nothing_need_be_hidden),
+        CASE(a_base_hides_and_allows_the_same_each_time),
+        CASE(a_base_takes_in_what_is_made_beside_the_hidden_folder),
+        CASE(a_base_hides_what_a_link_leads_to_now),
+        CASE(a_base_with_too_much_beside_it_is_only_watched),
+        CASE(a_base_is_for_no_other_folders),
     };
     if (!confine_available())
         return 77; // skipped: the kernel has no Landlock

@@ -39,6 +39,17 @@ static int make_folder(struct worker *worker, const json_t *message, const char 
     return worker_spec_write(worker, message, dir);
 }
 
+static bool reuse_folder(struct worker *worker, const json_t *message, const char *dir)
+{
+    const char *folder = worker_idle_folder(worker);
+    if (!folder)
+        return false;
+    if (worker_spec_reuse(worker, message, folder, dir) == 0)
+        return true;
+    worker_idle_end(worker);
+    return false;
+}
+
 static void take_job(struct worker *worker, const json_t *message, const char *id, uint64_t epoch)
 {
     CLEANUP(free_ptr) char *dir = xasprintf("%s/%s", worker->spools, id);
@@ -48,9 +59,11 @@ static void take_job(struct worker *worker, const json_t *message, const char *i
         worker_job_fetching(worker, message, id, epoch, retry_on_lost);
         return;
     }
-    int err = make_folder(worker, message, dir);
+    const json_t *secrets = json_object_get(message, "secrets");
+    bool again = !secrets && reuse_folder(worker, message, dir);
+    int err = again ? 0 : make_folder(worker, message, dir);
     if (err == 0)
-        err = worker_job_spawn(worker, dir, json_object_get(message, "secrets"), &control);
+        err = worker_job_spawn(worker, dir, secrets, again, &control);
     struct worker_job *job = err == 0 ? worker_job_new(worker, id, epoch, retry_on_lost) : NULL;
     if (job) {
         worker_job_spawned(job, control);

@@ -88,6 +88,14 @@ static void take_turn(struct worker_job *job)
 
 // --- Its end here
 
+// Its runner may have another job before this one's log is delivered.
+static void give_up_folder(struct worker_job *job)
+{
+    if (job->idle_fd >= 0 && !job->worker->stopping)
+        worker_idle_keep(job->worker, TAKE_FD(job->idle_fd), NULL);
+    close_fd(&job->idle_fd);
+}
+
 void worker_job_detach(struct worker_job *job)
 {
     deferred_cancel(&job->turn);
@@ -103,6 +111,7 @@ void worker_job_free(struct worker_job *job)
     struct worker *worker = job->worker;
     worker_job_detach(job);
     map_remove(&worker->jobs, &job->node);
+    give_up_folder(job);
     timer_free(&job->adopting);
     timer_free(&job->sync_timer);
     timer_free(&job->end_timer);
@@ -152,6 +161,16 @@ static void remove_part(const struct worker_job *job, const char *name)
     dir_remove_all(path);
 }
 
+// All of it is delivered.
+static void clear_folder(struct worker_job *job)
+{
+    CLEANUP(free_ptr) char *name = worker_idle_name(job->worker);
+    if (job->idle_fd < 0)
+        spool_remove(&job->spool);
+    else if (spool_vacate(&job->spool, name) == 0)
+        worker_idle_keep(job->worker, TAKE_FD(job->idle_fd), TAKE_PTR(name));
+}
+
 // Deletes the folder when the server has everything, or the execution has gone: what was purged is purged everywhere.
 // If the server will never take the log for another reason, the log stays, without the files that the job made.
 static void settle(struct worker_job *job)
@@ -160,7 +179,7 @@ static void settle(struct worker_job *job)
     if (goes && (job->working || delivery_reading(job->delivery))) {
         timer_start(job->settle_timer, END_STEP_MS);
     } else if (job->delivered) {
-        spool_remove(&job->spool);
+        clear_folder(job);
         worker_job_end(job);
     } else if (job->refused == ERR_EXPIRED && job->state == JOB_ENDED) {
         log_warn(logger_of(job), "the execution of a job has expired, or was purged; its log is discarded",
@@ -290,7 +309,9 @@ static void heard(void *arg, const char *type, const json_t *message)
         job->notice_end = 0;
         turn_soon(job);
     } else if (strcmp(type, "ended") == 0 && json_is_true(json_object_get(message, "stays"))) {
-        worker_idle_keep(job->worker, control_detach(&job->control));
+        job->idle_fd = control_detach(&job->control);
+        if (!json_is_true(json_object_get(message, "clean")))
+            give_up_folder(job);
         on_adopt(job);
     }
 }
@@ -393,6 +414,7 @@ static void sync_work(struct job *work)
 static void on_sync(void *arg)
 {
     struct worker_job *job = arg;
+    give_up_folder(job); // its runner need not wait for as long as this may take
     if (job->powerless)
         start_work(job, resume_work, resume_done);
     else if (!job->dead && !job->delivered && !job->working)
@@ -466,8 +488,10 @@ static void ended(struct worker_job *job)
         return; // `ended` comes again
     if (!whole)
         end_as_lost(job);
-    if (!whole || differs) // saved before the server hears of it, so it cannot become another one
+    if (!whole || differs) { // saved before the server hears of it, so it cannot become another one
+        give_up_folder(job);
         run_file_save(&job->run, job->dir, false);
+    }
     if (!job->delivery)
         begin_delivery(job);
     worker_job_complete(job);
@@ -533,7 +557,7 @@ static struct worker_job *make(struct worker *worker, const char *id, uint64_t e
     job->state = JOB_STARTING;
     job->id = xstrdup(id);
     job->dir = xasprintf("%s/%s", worker->spools, id);
-    job->dir_fd = -1;
+    job->dir_fd = job->idle_fd = -1;
     job->epoch = epoch;
     job->retry_on_lost = retry_on_lost;
     job->adopting = timer_new(worker->loop, on_adopt, job);
@@ -560,10 +584,10 @@ struct worker_job *worker_job_new(struct worker *worker, const char *id, uint64_
     return NULL;
 }
 
-int worker_job_spawn(struct worker *worker, const char *dir, const json_t *secrets, int *ret_control)
+int worker_job_spawn(struct worker *worker, const char *dir, const json_t *secrets, bool again, int *ret_control)
 {
     CLEANUP(close_fd) int secrets_fd = -1;
-    if (!secrets && worker_idle_use(worker, dir, ret_control))
+    if (!secrets && worker_idle_use(worker, dir, again, ret_control))
         return 0;
     int err = secrets ? job_secrets_pass(secrets, &secrets_fd) : 0;
     return err < 0 ? err : spawner_ask(&worker->spawner, dir, secrets_fd, ret_control);
@@ -574,7 +598,7 @@ static void on_prepared(void *arg, int err, const json_t *secrets)
     struct worker_job *job = arg;
     int control = -1;
     if (err == 0)
-        err = open_folder(job) ? worker_job_spawn(job->worker, job->dir, secrets, &control) : -errno;
+        err = open_folder(job) ? worker_job_spawn(job->worker, job->dir, secrets, false, &control) : -errno;
     worker_inputs_free(&job->inputs); // the secrets, too
     if (err == 0) {
         job->state = JOB_STARTING;

@@ -40,7 +40,8 @@ void worker_job_complete(struct worker_job *job)
     CLEANUP(job_file_release) struct job_file file = {0};
     struct worker *worker = job->worker;
     // A job that leaves nothing costs no more than this: the folder has to go anyway.
-    if (outputs_left(job->dir_fd) && job_file_load(job->dir_fd, &file) == 0 && worker_transfers(worker)) {
+    bool left = job->idle_fd < 0 && outputs_left(job->dir_fd);
+    if (left && job_file_load(job->dir_fd, &file) == 0 && worker_transfers(worker)) {
         const struct outputs_options options = {.server = &worker->options.server,
                                                 .token = file.token,
                                                 .execution_id = job->id,

@@ -92,6 +92,7 @@ struct worker_job {
     struct run_file run;
     struct spool *spool;
     struct control *control;
+    int idle_fd; // its runner waits for the next job, and for this folder, which is as it was made; or -1
     struct delivery *delivery;
     struct worker_inputs *inputs; // what it takes is being fetched; or NULL
     struct outputs *outputs;      // what it has left is being uploaded; or NULL
@@ -118,8 +119,9 @@ struct worker_job *worker_job_new(struct worker *worker, const char *id, uint64_
 // The same before there is a folder: first its inputs are fetched.
 struct worker_job *worker_job_fetching(struct worker *worker, const json_t *message, const char *id, uint64_t epoch,
                                        bool retry_on_lost);
-// Asks for the runner of the job in that folder. `secrets` may be NULL. Returns 0 or -errno.
-int worker_job_spawn(struct worker *worker, const char *dir, const json_t *secrets, int *ret_control);
+// Asks for the runner of the job in that folder. `secrets` may be NULL; `again` as in worker_idle_use. Returns 0 or
+// -errno.
+int worker_job_spawn(struct worker *worker, const char *dir, const json_t *secrets, bool again, int *ret_control);
 void worker_job_spawned(struct worker_job *job, int control_fd);
 // For a job of an earlier worker: asks its runner, or delivers what is left. Returns false if nothing of it was ever
 // run.
@@ -163,7 +165,9 @@ void worker_hold_free(struct worker_hold **hold);
 // --- worker_spec.c
 // Makes the folder of a job from the server's frame: job.json and the script. After a failure nothing is left of it.
 int worker_spec_write(struct worker *worker, const json_t *message, const char *dir);
-const char *worker_no_folder(int err);                                // why a job is given back: what failed of these
+const char *worker_no_folder(int err); // why a job is given back: what failed of these
+// The same in a folder that waits, which gets the name `dir`. After a failure it waits no more.
+int worker_spec_reuse(struct worker *worker, const json_t *message, const char *folder, const char *dir);
 int worker_spec_folder(const struct worker *worker, const char *dir); // makes it. ERR_CONFLICT: it is there
 // Writes into a folder that has the inputs already. `refusal`: why it cannot be run; else NULL.
 struct worker_refusal {
@@ -181,10 +185,14 @@ uint32_t worker_slots_free(const struct worker *worker);
 bool worker_has_room(const struct worker *worker); // on the disk
 
 // --- worker_idle.c
-void worker_idle_keep(struct worker *worker, int control_fd); // takes over the connection of a runner that waits
-// Tells one of them to run the job in that folder. False if there is none. *ret_control as in spawner_ask: if it has
-// died just now, the connection ends at once.
-bool worker_idle_use(struct worker *worker, const char *dir, int *ret_control);
+#define SPARE_PREFIX ".spare."                       // of a folder that waits for a job
+char *worker_idle_name(const struct worker *worker); // for such a folder
+// Takes over the connection of a runner that waits, and the name of the folder that it has, or NULL.
+void worker_idle_keep(struct worker *worker, int control_fd, char *folder);
+const char *worker_idle_folder(const struct worker *worker); // one that waits; or NULL
+// Tells a runner to run the job in `dir`; `again`: that was worker_idle_folder. False if there is none. *ret_control as
+// in spawner_ask: if it has died just now, the connection ends at once.
+bool worker_idle_use(struct worker *worker, const char *dir, bool again, int *ret_control);
 void worker_idle_end(void *worker); // all of them
 
 // --- worker_engine.c

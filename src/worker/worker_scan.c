@@ -44,7 +44,8 @@ void worker_scan(struct worker *worker)
     // Ids sort by time, so the oldest comes first.
     int count = scandir(worker->spools, &names, NULL, alphasort);
     for (int i = 0; i < count; i++) {
-        if (strncmp(names[i]->d_name, INPUTS_PREFIX, strlen(INPUTS_PREFIX)) == 0)
+        if (strncmp(names[i]->d_name, INPUTS_PREFIX, strlen(INPUTS_PREFIX)) == 0 ||
+            strncmp(names[i]->d_name, SPARE_PREFIX, strlen(SPARE_PREFIX)) == 0)
             remove_begun(worker, names[i]->d_name);
         if (id_execution_valid(str_of(names[i]->d_name)))
             find(worker, names[i]->d_name);

@@ -384,3 +384,12 @@ int worker_spec_write(struct worker *worker, const json_t *message, const char *
         dir_remove_all(dir);
     return err;
 }
+
+int worker_spec_reuse(struct worker *worker, const json_t *message, const char *folder, const char *dir)
+{
+    CLEANUP(close_fd) int dir_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int err = dir_fd < 0 ? -errno : worker_spec_finish(worker, message, dir_fd, NULL);
+    if (err == 0 && renameat2(AT_FDCWD, folder, AT_FDCWD, dir, RENAME_NOREPLACE) < 0)
+        err = errno == EEXIST ? ERR_CONFLICT : -errno;
+    return err;
+}

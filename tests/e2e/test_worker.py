@@ -63,6 +63,13 @@ def runner_of(folder):
     return None
 
 
+def has_ended(folder):
+    """Whether how the job of that folder ended is saved: in its run.json, or as the second line of its job.json."""
+    file = folder / "run.json"
+    lines = (file if file.exists() else folder / "job.json").read_text().splitlines(keepends=True)
+    return lines[-1].endswith("\n") and json.loads(lines[-1]).get("ended")
+
+
 @pytest.fixture
 def here(cli, handout, tmp_path):
     one = Here(cli, handout, tmp_path / "worker")
@@ -202,7 +209,7 @@ def test_what_ended_while_there_was_no_worker_is_delivered_by_the_next(api, hand
     said(api, id, "before")
     here.kill()
     go.write_text("on\n")
-    eventually(lambda: json.loads((here.folder(id) / "run.json").read_text()).get("ended"), "its end", 90)
+    eventually(lambda: has_ended(here.folder(id)), "its end", 90)
     here.start()
     status = sealed(api, id)
     assert status["exit_code"] == 7 and api.messages(id) == ["before", "after"]
@@ -268,3 +275,57 @@ def test_a_job_does_not_see_credentials(api, handout, here, tmp_path):
     text = "\n".join(api.messages(id, limit=1000))
     assert "done" in text and "RUNNEL_EXECUTION_ID=" + id in text
     assert "RUNNEL_TOKEN" not in text and "hidden" not in text and '"token"' not in text
+
+
+def test_the_next_job_finds_nothing_of_the_one_before_it(api, handout, here):
+    here.start()
+    look = "ls -A; stat -c %a .; ls -A $RUNNEL_OUTPUTS; stat -c %a $RUNNEL_OUTPUTS"
+    for leave in (
+        "true",
+        "echo x > left; mkdir a .b",
+        "chmod 755 .",
+        "chmod 755 $RUNNEL_OUTPUTS",
+        "rmdir $RUNNEL_OUTPUTS",
+    ):
+        one = handout.job(api, shell(f"({leave}) 2>/dev/null; echo done"))
+        sealed(api, one)
+        assert api.messages(one) == ["done"]
+        other = handout.job(api, shell(look))
+        sealed(api, other)
+        assert api.messages(other) == ["700", "700"], leave
+        here.gone(one)
+        here.gone(other)
+
+
+def test_a_runner_that_waits_for_a_job_and_is_killed_costs_none(api, handout, here):
+    here.start()
+    for _ in range(3):
+        one = handout.job(api, shell("echo $PPID"))
+        sealed(api, one)
+        pid = int(api.messages(one)[0])
+        try:
+            if pathlib.Path(f"/proc/{pid}/comm").read_text() == "runnel-job\n":
+                os.kill(pid, signal.SIGKILL)
+        except OSError:
+            pass  # it has not waited for so long
+        before = len(handout.heard("return"))
+        other = handout.job(api, shell("echo next"))
+        # One that dies just when it gets the job has not begun it: the job is given back, for the server to hand out.
+        back = eventually(
+            lambda: api.status(other)["sealed"] or handout.heard("return")[before:], f"the end of {other}", 90
+        )
+        assert back is True or [one["execution_id"] for one in back] == [other]
+        if back is True:
+            assert api.messages(other) == ["next"]
+
+
+def test_a_folder_that_waited_for_a_job_goes_with_its_worker(api, handout, here):
+    waiting = here.data / "spool" / ".spare.0123456789abcdef"
+    (waiting / "work").mkdir(parents=True)
+    (waiting / "job.json").write_text("{}\n")
+    here.start()
+    sealed(api, handout.job(api, shell("echo x")))
+    assert not waiting.exists()
+    here.process.signal(signal.SIGTERM)
+    assert here.process.finish(60) == 0
+    assert list((here.data / "spool").iterdir()) == []

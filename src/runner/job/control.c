@@ -66,13 +66,16 @@ int control_detach(struct control **control)
     return fd;
 }
 
-void control_say(struct control *control, struct str message)
+bool control_say(struct control *control, struct str message)
 {
     if (!control || control->gone)
-        return;
+        return false;
+    if (send(control->fd, message.data, message.len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        return true;
     // A peer that takes nothing more has closed it, which reading tells, or is stuck: then this tells it.
-    if (send(control->fd, message.data, message.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EPIPE)
+    if (errno != EPIPE)
         shutdown(control->fd, SHUT_RDWR);
+    return false;
 }
 
 static void set_address(struct sockaddr_un *address, int dir_fd, const char *name)

@@ -20,7 +20,7 @@ struct control_events {
 struct control *control_new(struct loop *loop, int fd, const struct control_events *events, void *arg);
 void control_free(struct control **control);
 int control_detach(struct control **control);                  // frees it, and returns its descriptor
-void control_say(struct control *control, struct str message); // NULL is fine
+bool control_say(struct control *control, struct str message); // false: it did not go out. NULL is fine
 // Connects to the socket `name` in a folder, however long its path is. Returns 0 or -errno.
 int control_connect(int dir_fd, const char *name, int *ret_fd);
 // Binds such a socket, of `type` (SOCK_SEQPACKET or SOCK_STREAM), and replaces what is left of an older one. Returns 0

@@ -18,27 +18,11 @@ struct host { // what stays from one job to the next
     struct loop *loop;
     struct signals signals;
     struct confine_base *base;
+    struct job_kept kept;
     int control_fd; // between two jobs
+    bool clean;     // the last job's folder may be the next one's
     unsigned jobs;  // so far
 };
-
-static int open_folder(struct job_runner *runner, const char *dir)
-{
-    CLEANUP(free_ptr) char *resolved = realpath(dir, NULL);
-    runner->dir = xstrdup(resolved ? resolved : dir);
-    runner->dir_fd = open(runner->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (runner->dir_fd < 0)
-        return -errno;
-    int err = job_file_load(runner->dir_fd, &runner->file);
-    if (err < 0)
-        return err;
-    struct spool_options options = {.dir = runner->dir, .bytes_max = runner->file.spool_max, .write_only = true};
-    err = spool_create(&options, &runner->spool);
-    if (err < 0)
-        return err;
-    // A worker that gives a job back takes it away first: then it is not to be run any more.
-    return faccessat(runner->dir_fd, JOB_FILE, F_OK, 0) < 0 ? -errno : 0;
-}
 
 // Without it being saved: job.json says all of this.
 static void describe(struct job_runner *runner)
@@ -105,17 +89,17 @@ static int start(struct job_runner *runner, int control_fd)
     return err < 0 ? err : control_err;
 }
 
-// The spool goes first: its lock is what the worker waits for, once the connection tells it that the end is near.
+// The connection goes last: then there is nothing of the job here any more, and its spool can be had.
 static void stop(struct job_runner *runner)
 {
-    pool_free(&runner->pool);
-    spool_free(&runner->spool);
-    job_control_free(runner);
     container_free(&runner->container);
     job_output_free(runner);
     job_end_free(runner);
     watch_free(&runner->signal_watch);
+    pool_free(&runner->pool);
     cgroup_remove(&runner->cgroup);
+    spool_free(&runner->spool);
+    job_control_free(runner);
     run_file_release(&runner->run);
     job_file_release(&runner->file);
     job_secrets_release(&runner->secrets);
@@ -124,13 +108,15 @@ static void stop(struct job_runner *runner)
     close_fd(&runner->dir_fd);
 }
 
-static struct job_runner make(const struct host *host)
+static struct job_runner make(struct host *host, bool again)
 {
     static const struct job_hooks hooks = {job_stop, job_check, job_alive, job_output_room};
     return (struct job_runner){.hooks = &hooks,
                                .loop = host->loop,
                                .base = host->base,
-                               .keeps_base = host->jobs > 0,
+                               .kept = &host->kept,
+                               .first = host->jobs == 0,
+                               .again = again,
                                .dir_fd = -1,
                                .listen_fd = -1,
                                .lease_fd = -1,
@@ -165,19 +151,21 @@ static bool may_stay(const struct job_runner *runner, const struct host *host)
 static void end(struct job_runner *runner, struct host *host)
 {
     host->control_fd = may_stay(runner, host) ? job_control_detach(runner) : -1;
-    if (host->control_fd < 0)
-        job_control_ended(runner);
+    host->clean = host->control_fd >= 0 && job_folder_clean(runner);
+    // A worker that listens delivers it now; else it may lie for long.
+    if (host->control_fd < 0 && !job_control_ended(runner))
+        job_make_durable(runner);
 }
 
-static int run_one(struct host *host, const char *dir, int secrets_fd)
+static int run_one(struct host *host, const char *dir, int secrets_fd, bool again)
 {
-    struct job_runner runner = make(host);
+    struct job_runner runner = make(host, again);
     runner.signals = &host->signals;
     list_init(&runner.pending);
     host->jobs++;
     int err = job_secrets_take(secrets_fd, &runner.secrets);
     if (err == 0)
-        err = open_folder(&runner, dir);
+        err = job_folder_open(&runner, dir);
     if (err == 0)
         err = run(&runner, TAKE_FD(host->control_fd));
     if (err == 0)
@@ -188,19 +176,25 @@ static int run_one(struct host *host, const char *dir, int secrets_fd)
 
 // --- Between two jobs
 
-// Returns false if there is none, and the worker has gone.
-static bool hear_next(const struct host *host, char dir[PATH_MAX])
+struct next {
+    char dir[PATH_MAX]; // empty: nothing yet
+    bool again;         // it is the folder of the last job, by another name
+};
+
+// Returns false if the worker has gone.
+static bool hear_next(const struct host *host, struct next *ret)
 {
     char text[CONTROL_MESSAGE_MAX];
     ssize_t len = recv(host->control_fd, text, sizeof(text), MSG_DONTWAIT);
-    dir[0] = 0;
     if (len < 0 && (errno == EAGAIN || errno == EINTR))
         return true;
     json_t *root = len > 0 ? json_loadb(text, (size_t)len, 0, NULL) : NULL;
     const char *type = json_string_value(json_object_get(root, "type")), // what was said to the last job is over
-        *next = json_string_value(json_object_get(root, "dir"));
-    if (type && next && strcmp(type, "run") == 0)
-        snprintf(dir, PATH_MAX, "%s", next);
+        *dir = json_string_value(json_object_get(root, "dir"));
+    if (type && dir && strcmp(type, "run") == 0) {
+        snprintf(ret->dir, sizeof(ret->dir), "%s", dir);
+        ret->again = json_is_true(json_object_get(root, "again"));
+    }
     json_decref(root);
     return len > 0;
 }
@@ -216,16 +210,17 @@ static bool told_to_end(struct host *host)
     return false;
 }
 
-static bool wait_for_next(struct host *host, char dir[PATH_MAX])
+static bool wait_for_next(struct host *host, struct next *ret)
 {
-    static const char word[] = "{\"type\":\"ended\",\"stays\":true}";
-    if (send(host->control_fd, word, strlen(word), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+    const struct str word = host->clean ? STR("{\"type\":\"ended\",\"stays\":true,\"clean\":true}")
+                                        : STR("{\"type\":\"ended\",\"stays\":true}");
+    if (send(host->control_fd, word.data, word.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         return false;
-    for (dir[0] = 0; !dir[0];) {
+    for (ret->dir[0] = 0; !ret->dir[0];) {
         struct pollfd fds[] = {{.fd = host->control_fd, .events = POLLIN}, {.fd = host->signals.fd, .events = POLLIN}};
         if (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
             return false;
-        if (told_to_end(host) || !hear_next(host, dir))
+        if (told_to_end(host) || !hear_next(host, ret))
             return false;
     }
     return true;
@@ -233,21 +228,19 @@ static bool wait_for_next(struct host *host, char dir[PATH_MAX])
 
 static int run_all(struct host *host, const struct job_call *call)
 {
-    char dir[PATH_MAX];
-    int err = run_one(host, call->dir, call->secrets_fd);
-    while (host->control_fd >= 0 && err == 0 && wait_for_next(host, dir)) {
+    struct next next;
+    int err = run_one(host, call->dir, call->secrets_fd, false);
+    while (host->control_fd >= 0 && err == 0 && wait_for_next(host, &next)) {
         if (host->base && host->jobs == 1)
             confine_base_take(host->base);
-        if (host->base)
-            confine_base_refresh(host->base);
-        err = run_one(host, dir, -1);
+        err = run_one(host, next.dir, -1, next.again);
     }
     return err;
 }
 
 int job_run(const struct job_call *call)
 {
-    struct host host = {.base = call->base, .control_fd = call->control_fd, .signals.fd = -1};
+    struct host host = {.base = call->base, .kept.ruleset = -1, .control_fd = call->control_fd, .signals.fd = -1};
     setsid();
     umask(077);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
@@ -258,6 +251,7 @@ int job_run(const struct job_call *call)
     if (err == 0)
         err = run_all(&host, call);
     close_fd(&host.control_fd);
+    job_kept_release(&host.kept);
     if (host.loop)
         loop_free(&host.loop);
     return err < 0 ? 1 : 0;

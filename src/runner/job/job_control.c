@@ -143,7 +143,7 @@ void job_control_started(struct job_runner *runner)
     control_say(runner->control, STR("{\"type\":\"started\"}"));
 }
 
-void job_control_ended(struct job_runner *runner)
+bool job_control_ended(struct job_runner *runner)
 {
-    control_say(runner->control, STR("{\"type\":\"ended\"}"));
+    return control_say(runner->control, STR("{\"type\":\"ended\"}"));
 }

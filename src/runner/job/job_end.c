@@ -246,11 +246,13 @@ int job_finish(struct job_runner *runner)
     if (runner->status)
         snprintf(run->status, sizeof(run->status), "%s", runner->status);
     free(TAKE_PTR(run->cgroup));
-    // A worker that listens delivers it now; else it may lie for long.
-    err = runner->control ? run_file_append(run, runner->dir_fd) : run_file_save(run, runner->dir, false);
-    if (err == 0 && !runner->control && spool_sync(runner->spool) == 0)
-        err = run_file_sync(runner->dir);
-    return err;
+    return runner->control ? run_file_append(run, runner->dir_fd) : run_file_save(run, runner->dir, false);
+}
+
+void job_make_durable(struct job_runner *runner)
+{
+    if (spool_sync(runner->spool) == 0)
+        run_file_sync(runner->dir);
 }
 
 int job_end_init(struct job_runner *runner)

@@ -62,10 +62,18 @@ struct job_hooks {
     void (*room)(struct job_runner *runner);
 };
 
+// What a runner keeps of the folder of its job, if the next one is to have it, too.
+struct job_kept {
+    bool stays;  // its worker may have a next job for it
+    int ruleset; // of Landlock, for its work and outputs; -1: there is none
+};
+
 struct job_runner {
     const struct job_hooks *hooks;
     struct confine_base *base; // or NULL
-    bool keeps_base;           // for the next job
+    struct job_kept *kept;
+    bool first; // of this process
+    bool again; // in the folder of the job before
     struct job_file file;
     struct job_secrets secrets;
     struct run_file run;
@@ -141,6 +149,11 @@ int job_open_stdin(const struct job_runner *runner, int *ret); // -errno; /dev/n
 // That it cannot be run is an outcome, and its log says why.
 void job_refuse(struct job_runner *runner, int exit_code, const char *reason);
 
+// job_folder.c: its folder
+int job_folder_open(struct job_runner *runner, const char *dir);
+bool job_folder_clean(const struct job_runner *runner); // as it was before the job, but for what its worker put there
+void job_kept_release(struct job_kept *kept);
+
 // job_output.c: what it says
 int job_output_new(struct job_runner *runner);
 void job_output_free(struct job_runner *runner);
@@ -165,12 +178,13 @@ void job_alive(struct job_runner *runner, uint64_t until_ms); // its lease lasts
 bool job_lease_over(const struct job_runner *runner);         // another attempt of it may begin
 void job_check(struct job_runner *runner);                    // whether it is over
 int job_finish(struct job_runner *runner);                    // writes the outcome
+void job_make_durable(struct job_runner *runner);             // what it has written
 
 // job_control.c: the worker
 int job_control_new(struct job_runner *runner, int control_fd);
 void job_control_free(struct job_runner *runner);
 void job_control_spooled(struct job_runner *runner); // something was appended
 void job_control_started(struct job_runner *runner); // its spool is there
-void job_control_ended(struct job_runner *runner);
+bool job_control_ended(struct job_runner *runner);   // false: nobody heard it
 // Takes the connection of the worker out of the job; -1 if it is not there, or another one.
 int job_control_detach(struct job_runner *runner);

@@ -11,12 +11,13 @@
 #define PIPE_SIZE (1024 * 1024) // fewer wake-ups for both sides when it writes much
 
 struct launch_fds {
-    int in, out_read, out_write, err_read, err_write, ruleset;
+    int in, out_read, out_write, err_read, err_write;
+    int ruleset; // borrowed
 };
 
 static void launch_fds_release(struct launch_fds *fds)
 {
-    int *const all[] = {&fds->in, &fds->out_read, &fds->out_write, &fds->err_read, &fds->err_write, &fds->ruleset};
+    int *const all[] = {&fds->in, &fds->out_read, &fds->out_write, &fds->err_read, &fds->err_write};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         close_fd(all[i]);
 }
@@ -96,25 +97,47 @@ struct job_environment job_environment_of(const struct job_runner *runner, const
 const char *const job_writable[JOB_WRITABLE_COUNT] = {"/tmp",     "/var/tmp",  "/dev/null", "/dev/zero", "/dev/full",
                                                       "/dev/tty", "/dev/ptmx", "/dev/pts",  "/dev/shm",  "/dev/fd"};
 
-static int confine(const struct job_runner *runner, int *ret_fd)
+static int make_ruleset(const struct job_runner *runner, int *ret_fd)
 {
     CLEANUP(free_ptr) char *work = in_folder(runner, JOB_WORK);
     CLEANUP(free_ptr) char *outputs = in_folder(runner, JOB_OUTPUTS);
-    CLEANUP(free_ptr) char *voice = in_folder(runner, JOB_VOICE);
-    struct confine_options options = {.writable = {work, outputs, voice, runner->file.cwd}};
-    if (!runner->file.confined)
-        return 0;
+    struct confine_options options = {.writable = {work, outputs, runner->file.cwd}};
     memcpy(options.hidden, runner->file.hidden, sizeof(options.hidden));
     if (confine_base_hides(runner->base, options.hidden))
         options.base = runner->base;
     else
-        memcpy(options.writable + (runner->file.cwd ? 4 : 3), job_writable, sizeof(job_writable));
+        memcpy(options.writable + (runner->file.cwd ? 3 : 2), job_writable, sizeof(job_writable));
     int err = confine_prepare(&options, ret_fd);
     return err == ERR_UNSUPPORTED ? 0 : err; // whoever gave it to us knows that
 }
 
+// What is open for the ruleset is closed before the program is started, which would have to close as much again.
+static int confine(const struct job_runner *runner, int *ret_fd)
+{
+    struct job_kept *kept = runner->kept;
+    if (!runner->file.confined)
+        return 0;
+    bool same = runner->again && !runner->file.cwd && kept->ruleset >= 0 && confine_base_unchanged(runner->base);
+    if (!same) {
+        close_fd(&kept->ruleset);
+        if (runner->base && !runner->first) // the spawner has just done so
+            confine_base_refresh(runner->base);
+        int err = make_ruleset(runner, &kept->ruleset);
+        if (err < 0)
+            return err;
+        if (runner->base && !runner->first && kept->stays && !runner->file.cwd)
+            confine_base_watch(runner->base);
+        else if (runner->base)
+            confine_base_forget(runner->base);
+    }
+    *ret_fd = kept->ruleset;
+    return 0;
+}
+
 int job_make_folders(const struct job_runner *runner)
 {
+    if (runner->again)
+        return 0;
     int err = make_folder(runner, JOB_WORK);
     return err < 0 ? err : make_folder(runner, JOB_OUTPUTS);
 }
@@ -128,8 +151,6 @@ static int prepare(struct job_runner *runner, struct launch_fds *fds)
         err = make_pipe(&fds->err_read, &fds->err_write);
     if (err == 0)
         err = confine(runner, &fds->ruleset);
-    if (runner->base && !runner->keeps_base)
-        confine_base_forget(runner->base); // before its program is started, which would have to close as much again
     return err;
 }
 

@@ -34,6 +34,10 @@ struct confine_base *confine_base_new(const struct confine_options *options); //
 void confine_base_free(struct confine_base **base);
 // To be called before it is used: looks whether what it knows is still so, and else finds it anew.
 void confine_base_refresh(struct confine_base *base);
+// Closes all but what tells of changes: a ruleset of it was made that is as good as a new one, as long as nothing
+// changes.
+void confine_base_watch(struct confine_base *base);
+bool confine_base_unchanged(const struct confine_base *base); // since it was watched; NULL is fine
 void confine_base_take(struct confine_base *base);   // after a fork: from now on it shares nothing with the parent's
 void confine_base_forget(struct confine_base *base); // closes what it has, until the next refresh
 // Whether it can be used to hide these. It cannot if there is too much beside them, or without /proc. NULL is fine.

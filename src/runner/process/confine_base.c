@@ -45,7 +45,9 @@ struct confine_base {
     uint64_t handled;
     int mounts_fd; // tells when something is mounted or unmounted; -1: that cannot be known
     bool usable;
-    bool too_much; // there is more than can be kept
+    bool watched;  // it has only its folders any more
+    bool too_many; // there is more than can be kept open: it can only be watched
+    bool failed;   // it could not be found
     bool fresh;    // some folder was changed just before it was listed
     struct kept *kept;
     struct folder *folders;
@@ -78,17 +80,23 @@ struct confine_base *confine_base_new(const struct confine_options *options)
     return base;
 }
 
-void confine_base_forget(struct confine_base *base)
+static void close_kept(struct confine_base *base)
 {
     for (size_t i = 0; i < base->kept_count; i++)
         close_fd(&base->kept[i].fd);
+    base->kept_count = 0;
+}
+
+void confine_base_forget(struct confine_base *base)
+{
+    close_kept(base);
     for (size_t i = 0; i < base->folder_count; i++)
         close_fd(&base->folders[i].fd);
     for (size_t i = 0; i < base->mounted_count; i++)
         free(base->mounted[i].path);
-    base->kept_count = base->folder_count = base->mounted_count = 0;
+    base->folder_count = base->mounted_count = 0;
     confine_hidden_release(&base->hidden);
-    base->usable = base->too_much = base->fresh = false;
+    base->usable = base->watched = base->too_many = base->failed = base->fresh = false;
 }
 
 // Of an open file, a change of what is mounted is told once.
@@ -147,6 +155,12 @@ static void keep_mounted(struct confine_base *base, const char *path, uint64_t a
     base->mounted[base->mounted_count++] = (struct mounted){xstrdup(path), access};
 }
 
+static void keep_none(struct confine_base *base)
+{
+    close_kept(base);
+    base->too_many = true;
+}
+
 static int keep_open(struct confine_base *base, int fd, const char *path, uint64_t access)
 {
     struct statx info;
@@ -159,8 +173,10 @@ static int keep_open(struct confine_base *base, int fd, const char *path, uint64
     }
     if (S_ISLNK(info.stx_mode))
         return 0;
-    if (base->kept_count == KEPT_MAX)
-        return -EMFILE;
+    if (base->kept_count == KEPT_MAX || base->too_many) {
+        keep_none(base);
+        return 0;
+    }
     base->kept = xrealloc(base->kept, (base->kept_count + 1) * sizeof(*base->kept));
     base->kept[base->kept_count++] = (struct kept){TAKE_FD(own), info.stx_mode, access};
     return 0;
@@ -227,7 +243,9 @@ static int find(struct confine_base *base)
         err = keep_listed(base, base->options.readable, confine_rights_read());
     if (err == 0)
         err = keep_listed(base, base->options.writable, base->handled);
-    return err < 0 ? err : fits_in_limits(base) ? 0 : -EMFILE;
+    if (err == 0 && !fits_in_limits(base))
+        keep_none(base);
+    return err;
 }
 
 static bool still_so(const struct confine_base *base)
@@ -251,21 +269,32 @@ static bool still_so(const struct confine_base *base)
 
 void confine_base_refresh(struct confine_base *base)
 {
-    if (base->handled == 0 || base->mounts_fd < 0 || base->too_much || (base->usable && still_so(base)))
+    if (base->handled == 0 || base->mounts_fd < 0 || base->failed || (base->usable && !base->watched && still_so(base)))
         return;
     confine_base_forget(base);
     base->usable = find(base) == 0;
     if (base->usable)
         return;
     confine_base_forget(base);
-    base->too_much = true; // until it is forgotten
+    base->failed = true; // until it is forgotten
+}
+
+void confine_base_watch(struct confine_base *base)
+{
+    close_kept(base);
+    base->watched = true;
+}
+
+bool confine_base_unchanged(const struct confine_base *base)
+{
+    return base && base->usable && base->watched && still_so(base);
 }
 
 // --- Use
 
 bool confine_base_hides(const struct confine_base *base, const char *const hidden[CONFINE_PATHS_MAX])
 {
-    if (!base || !base->usable)
+    if (!base || !base->usable || base->watched || base->too_many)
         return false;
     for (size_t i = 0; i < CONFINE_PATHS_MAX; i++) {
         const char *ours = base->options.hidden[i];

@@ -1,4 +1,4 @@
-// What confine.c and confine_base.c share.
+// What the files of confinement share: confine_rules.c, and confine_base.c and confine.c above it.
 #pragma once
 
 #include "runner/process/confine.h"
