@@ -72,7 +72,10 @@ def main() -> None:
         number = re.match(r"(\d{4})_(\w+)\.sql$", path.name)
         if not number or path.parent.name not in ["catalogue", *ENGINES]:
             sys.exit(f"{path}: expected catalogue, {' or '.join(ENGINES)}/NNNN_name.sql")
-        files[path.parent.name, int(number.group(1))] = Migration(path)
+        place = path.parent.name, int(number.group(1))
+        if place in files:
+            sys.exit(f"{path}: another file there has its number; take the next one")
+        files[place] = Migration(path)
         titles.setdefault(int(number.group(1)), number.group(2).replace("_", " "))
     for number in range(1, max(titles) + 1):
         if number not in titles:
