@@ -26,6 +26,7 @@ struct api {
     struct timer *sweep; // ends streams whose credential ran out or was revoked
     struct map feeds;    // of struct batch_feed: the batches that somebody follows here
     _Atomic unsigned feed_count;
+    struct log_limiter strange_tokens;
     bool draining;
     void (*fewer)(void *arg); // may be NULL
     void *fewer_arg;

@@ -109,6 +109,21 @@ void call_say_front(struct call *call)
             arena_printf(http_arena(call->request), "%llu", (unsigned long long)call->execution.first_sequence));
 }
 
+struct str call_idempotency_key(const struct call *call, struct str key, char out[CALL_KEY_MAX])
+{
+    struct str user = str_of(call->principal.role == ROLE_USER ? call->principal.user : "");
+    size_t len = 0;
+    if (key.len == 0)
+        return (struct str){0};
+    if (user.len > 0) {
+        memcpy(out, user.data, user.len);
+        out[user.len] = '\n'; // neither of the two has one, so that no two pairs look the same
+        len = user.len + 1;
+    }
+    memcpy(out + len, key.data, key.len);
+    return str_n(out, len + key.len);
+}
+
 bool call_follower_place(struct call *call)
 {
     if (places_take(call->api->options.followers, call->principal.account, call->api->limits->followers_max))

@@ -92,15 +92,27 @@ static void call_go_on(struct call *call)
         call_handle(call);
 }
 
+// A genuine token that is worth nothing: whoever has set up its issuer should hear of it.
+static void tell_strange(const struct call *call)
+{
+    struct api *api = call->api;
+    uint64_t left_out;
+    if (log_limiter_pass(&api->strange_tokens, clock_mono_ms(), &left_out))
+        log_warn(api->options.logger, "a token was refused", LOG_S("reason", call->check.reason),
+                 LOG_S("peer", call->check.peer), LOG_I("left_out", left_out));
+}
+
 static void call_checked(struct auth_check *check)
 {
     struct call *call = CONTAINER_OF(check, struct call, check);
 
     call->principal = check->principal;
+    if (check->err && check->strange)
+        tell_strange(call);
     if (call->request && check->err == ERR_SUSPENDED && !call->before_body)
         call_refuse(call, check->err);
     else if (call->request && check->err)
-        call_fail(call, check->err, NULL);
+        call_fail(call, check->err, check->reason);
     else if (call->request)
         call_go_on(call);
     call_unref(call);

@@ -39,9 +39,9 @@ static void sweep(void *arg)
         struct stream_node *stream = CONTAINER_OF(node, struct stream_node, node);
         int err = api_standing(api, &stream->principal);
         if (err == ERR_SUSPENDED)
-            stream->end(stream, CLOSE_SUSPENDED, error_text(err));
+            stream->end(stream, CLOSE_SUSPENDED, err, error_text(err));
         else if (err)
-            stream->end(stream, 4401, "the credential has run out");
+            stream->end(stream, 4401, err, "the credential has run out");
     }
     timer_start(api->sweep, SWEEP_MS);
 }
@@ -109,7 +109,7 @@ void streams_drain(struct api *api, void (*fewer)(void *arg), void *arg)
         if (stream->finish)
             stream->finish(stream);
         else
-            stream->end(stream, 1001, GOING_AWAY);
+            stream->end(stream, 1001, 0, GOING_AWAY);
     }
 }
 
@@ -119,6 +119,6 @@ void streams_close(struct api *api)
     api->fewer = NULL;
     while (!list_empty(&api->streams)) {
         struct stream_node *stream = CONTAINER_OF(api->streams.next, struct stream_node, node);
-        stream->end(stream, 1001, GOING_AWAY);
+        stream->end(stream, 1001, 0, GOING_AWAY);
     }
 }

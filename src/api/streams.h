@@ -9,12 +9,13 @@ struct stream_node {
     struct list_node node;
     struct api *api;
     struct principal principal;
-    // Ends it with a WebSocket close code: 1001 going away, 4401 credential ran out, 4403 account suspended.
-    void (*end)(struct stream_node *stream, unsigned code, const char *reason);
+    // Ends it with a WebSocket close code: 1001 going away, 4401 credential ran out, 4403 account suspended. `err` is
+    // what an error frame or event says before that, where there are such; 0: nothing.
+    void (*end)(struct stream_node *stream, unsigned code, int err, const char *reason);
     // Ends it with 1001 when it has everything that is durable now. NULL: `end` is used.
     void (*finish)(struct stream_node *stream);
 };
-// Returns 0 if the principal is still good, else ERR_UNAUTHORIZED or ERR_SUSPENDED. If credentials have changed since
+// Returns 0 if the principal is still good, else ERR_UNAUTHORIZED, ERR_TOKEN_EXPIRED or ERR_SUSPENDED. If credentials have changed since
 // it was judged, it is judged again; so no change slips through between two checks. Must be called after each wait.
 int api_standing(struct api *api, struct principal *principal);
 // Only for a principal that api_standing has just found good.

@@ -9,12 +9,13 @@ struct principal {
     int64_t account;
     int64_t key_row;     // 0: no key
     uint64_t expires_ms; // realtime; 0: never. Its streams end then.
-    uint64_t ticket;     // the ticket that was used; 0: a key was used
+    uint64_t ticket;     // the ticket that was used; 0: none
+    uint64_t jwt_key;    // the key that has signed its JSON Web Token; 0: it came by another credential
     uint64_t generation; // the generation at which it was judged, see auth_generation
     bool suspended;      // as the store said; see auth_standing
-    // For a `user` principal, the name of the user whose executions it owns; for API keys the key's key_id; otherwise
-    // "".
-    char user[128];
+    // The name of the user whose executions a `user` principal owns: of an API key its key_id, of a JSON Web Token what
+    // its subject says, whatever its role is. Otherwise "". No user has the name of a key.
+    char user[256];
     // Of a run token: its execution and epoch. `run_late`: the execution is sealed, and only what it leaves is taken.
     int64_t run_row;
     uint64_t run_epoch;
@@ -62,6 +63,15 @@ struct run_name {
 };
 void run_token_make(const struct store *store, const struct run_name *run, char out_token[API_KEY_LEN + 1]);
 
+// --- JSON Web Tokens of issuers (auth/issuer.h), whose sets of keys may have to be fetched.
+struct issuer_file;
+struct auth_fetch {
+    // Fetches a set on another thread, without blocking, and without following redirects. auth_keys_fetched must be
+    // called once for it. The texts are valid during the call.
+    void (*begin)(void *arg, uint64_t id, const char *url, const char *ca_file);
+    void *arg;
+};
+
 struct auth;
 
 struct auth_options {
@@ -96,8 +106,9 @@ const char *auth_misplaced(const struct credential *credential);
 // Checks a credential by its kind. Answers at once if the key is in a bounded cache, otherwise asks the store.
 // Revocations on this node take effect at once. `done` runs on the thread of `reply_to`, perhaps before auth_check
 // returns. Its err is 0; ERR_UNAUTHORIZED (unknown, revoked, expired; or a ticket that has ended or is for another
-// stream); ERR_SUSPENDED; ERR_RATE (wrong, after too many failures from `peer`; a good credential always passes);
-// ERR_FENCED and ERR_SEALED (a run token whose time is over); ERR_UNAVAILABLE.
+// stream); ERR_TOKEN_EXPIRED (a JSON Web Token; or a ticket of one); ERR_FORBIDDEN (a JSON Web Token that is genuine,
+// and worth nothing here); ERR_SUSPENDED; ERR_RATE (wrong, after too many failures from `peer`; a good credential
+// always passes); ERR_FENCED and ERR_SEALED (a run token whose time is over); ERR_UNAVAILABLE.
 struct auth_check {
     struct store_key_find find; // private
     struct store_run_find run;  // private
@@ -105,6 +116,8 @@ struct auth_check {
     struct auth *auth;          // private
     void (*done)(struct auth_check *check);
     int err;
+    const char *reason; // with err: for the caller; NULL: the error's own text. Valid until `done` returns.
+    bool strange;       // with err: the administrator should hear of the reason
     struct principal principal;
     char peer[64]; // private: the address without the port
 };
@@ -127,5 +140,11 @@ void auth_revoked(struct auth *auth, int64_t key_row);
 void auth_account_changed(struct auth *auth, int64_t account, enum account_state state, uint64_t change);
 // A number that grows with each of these changes. A principal that was judged at another number must be judged again.
 uint64_t auth_generation(const struct auth *auth);
-// Returns 0 if the principal is still good; otherwise ERR_UNAUTHORIZED or ERR_SUSPENDED.
+// Returns 0 if the principal is still good; otherwise ERR_UNAUTHORIZED, ERR_TOKEN_EXPIRED or ERR_SUSPENDED.
 int auth_standing(struct auth *auth, const struct principal *principal);
+
+// Takes over what the file holds, in place of what was there. Streams end whose issuer or key is gone.
+void auth_set_issuers(struct auth *auth, struct issuer_file *file, const struct auth_fetch *fetch);
+// What was fetched; NULL data: nothing. Returns 0, or an error with a text for people in *ret_error. Any thread.
+int auth_keys_fetched(struct auth *auth, uint64_t id, struct str json, struct buf *ret_error);
+void auth_refresh_keys(struct auth *auth); // begins the fetches that are due; to be called every few seconds

@@ -1,4 +1,4 @@
-// What the files of this room share.
+// What the files of this room share. Who uses whom: check.c uses check_jwt.c, and both use finish.c and auth.c.
 #pragma once
 
 #include "auth/auth.h"
@@ -6,6 +6,7 @@
 #include "util/map.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 // --- Text of a secret: the prefix of its kind, and 256 random bits in base64url.
 void secret_make(const char *prefix, char out[API_KEY_LEN + 1]);
@@ -50,15 +51,17 @@ void failures_release(struct failures *failures);
 void failures_count(struct failures *failures, const char *peer, uint64_t now_ms);
 bool failures_too_many(struct failures *failures, const char *peer, uint64_t now_ms);
 
-// --- Keys that the store has found, by their hash. When there are too many, the one that was not used for longest
+// --- Credentials that were found good, by their hash. When there are too many, the one that was not used for longest
 // goes.
 struct key_cache {
     struct map by_hash;
     struct list_node least_recent_first;
+    uint64_t keep_ms; // 0: for ever
 };
-void key_cache_init(struct key_cache *cache);
+void key_cache_init(struct key_cache *cache, uint64_t keep_ms);
+void key_cache_clear(struct key_cache *cache);
 void key_cache_release(struct key_cache *cache);
-void key_cache_add(struct key_cache *cache, const uint8_t hash[32], const struct principal *principal);
+void key_cache_add(struct key_cache *cache, const uint8_t hash[32], uint64_t now_ms, const struct principal *principal);
 // Sets *ret_touch if the store should note the use, because it did not within the last minute.
 bool key_cache_find(struct key_cache *cache, const uint8_t hash[32], uint64_t now_ms, struct principal *ret,
                     bool *ret_touch);
@@ -84,3 +87,25 @@ void account_states_set(struct account_states *states, int64_t account, enum acc
 // Returns the present state, or `otherwise` if it has not changed.
 enum account_state account_states_get(const struct account_states *states, int64_t account,
                                       enum account_state otherwise);
+
+// --- The whole
+struct auth {
+    struct store *store;
+    struct verifier *verifier; // has a lock of its own
+    _Atomic uint64_t generation;
+    pthread_mutex_t lock; // protects everything below; never held while the store is called
+    struct tickets tickets;
+    struct failures failures;
+    struct key_cache keys;
+    struct revoked_rows revoked;
+    struct account_states accounts;
+};
+
+// With the lock: 0, or why the principal is good no more. Sets its generation.
+int auth_judge(struct auth *auth, struct principal *principal);
+void check_finish(struct auth_check *check, int err);
+// Counts a failed login of the peer. Above the limit the answer is ERR_RATE. A good credential never comes here, so it
+// passes whatever others at the same address do.
+void check_finish_failed(struct auth_check *check);
+// JSON Web Tokens
+void check_jwt(struct auth *auth, struct auth_check *check, const struct credential *credential, struct loop *reply_to);

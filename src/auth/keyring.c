@@ -1,14 +1,11 @@
 #include "auth/keyring.h"
 
+#include "auth/private_file.h"
 #include "net/digest.h"
 #include "util/file.h"
 #include "util/id.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define VERSION   1
 #define KEY_LEN   32
@@ -59,26 +56,11 @@ static const char *keyring_add(struct keyring *keyring, struct str line)
     return NULL;
 }
 
-// Reads it through the descriptor that was looked at, so that it is the same file.
-static const char *read_private(const char *path, struct buf *ret)
-{
-    struct stat info;
-    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &info) < 0)
-        return strerror(errno);
-    if (!S_ISREG(info.st_mode))
-        return "it is not a file";
-    if (info.st_mode & 077)
-        return "others than its owner may read or write it; `chmod 600` it";
-    int err = file_read_fd(fd, FILE_MAX, ret);
-    return err < 0 ? error_text(err) : NULL;
-}
-
 int keyring_load(const char *path, struct buf *ret_error, struct keyring **ret)
 {
     CLEANUP(keyring_free) struct keyring *keyring = xcalloc(1, sizeof(*keyring));
     CLEANUP(buf_release) struct buf text = {0};
-    const char *problem = read_private(path, &text);
+    const char *problem = private_file_read(path, FILE_MAX, &text);
     struct str rest = buf_str(&text);
     while (!problem && rest.len > 0)
         problem = keyring_add(keyring, str_split(&rest, '\n'));

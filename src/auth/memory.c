@@ -77,12 +77,13 @@ struct cached_key {
     struct list_node order;
     uint8_t hash[32];
     bool touched;
-    uint64_t touched_ms;
+    uint64_t touched_ms, added_ms;
     struct principal principal;
 };
 
-void key_cache_init(struct key_cache *cache)
+void key_cache_init(struct key_cache *cache, uint64_t keep_ms)
 {
+    cache->keep_ms = keep_ms;
     map_init(&cache->by_hash);
     list_init(&cache->least_recent_first);
 }
@@ -94,14 +95,19 @@ static void cached_key_drop(struct key_cache *cache, struct cached_key *key)
     free(key);
 }
 
-void key_cache_release(struct key_cache *cache)
+void key_cache_clear(struct key_cache *cache)
 {
     LIST_FOR_EACH_SAFE(it, next, &cache->least_recent_first)
         cached_key_drop(cache, CONTAINER_OF(it, struct cached_key, order));
+}
+
+void key_cache_release(struct key_cache *cache)
+{
+    key_cache_clear(cache);
     map_release(&cache->by_hash);
 }
 
-void key_cache_add(struct key_cache *cache, const uint8_t hash[32], const struct principal *principal)
+void key_cache_add(struct key_cache *cache, const uint8_t hash[32], uint64_t now_ms, const struct principal *principal)
 {
     if (map_find(&cache->by_hash, str_n((const char *)hash, 32)))
         return;
@@ -110,6 +116,7 @@ void key_cache_add(struct key_cache *cache, const uint8_t hash[32], const struct
     struct cached_key *key = xcalloc(1, sizeof(*key));
     memcpy(key->hash, hash, sizeof(key->hash));
     key->principal = *principal;
+    key->added_ms = now_ms;
     map_insert(&cache->by_hash, &key->by_hash, str_n((const char *)key->hash, sizeof(key->hash)));
     list_push_back(&cache->least_recent_first, &key->order);
 }
@@ -121,6 +128,10 @@ bool key_cache_find(struct key_cache *cache, const uint8_t hash[32], uint64_t no
     if (!node)
         return false;
     struct cached_key *key = CONTAINER_OF(node, struct cached_key, by_hash);
+    if (cache->keep_ms && now_ms - key->added_ms >= cache->keep_ms) {
+        cached_key_drop(cache, key);
+        return false;
+    }
     list_remove(&key->order);
     list_push_back(&cache->least_recent_first, &key->order);
     *ret = key->principal;

@@ -55,6 +55,8 @@
       "for ever")                                                                                                      \
     X(N, artifact_max, 1073741824, 0, 1099511627776, true, "bytes of a file that a run takes or leaves")               \
     X(N, artifacts_max, 107374182400, 0, 1125899906842624, true, "bytes of all such files of an account")              \
+    X(T, jwt_issuers, "", 0, 0, true,                                                                                  \
+      "file of the issuers whose JSON Web Tokens are taken (docs/jwt.md); it is read again")                           \
     X(N, failed_logins_max, 100, 1, 1000000, false, "failed logins per minute and address")                            \
     X(N, memory_max, 0, 0, 1099511627776, false,                                                                       \
       "bytes held for others, at least 64 MiB; 0: a quarter of what the machine or its cgroup has")                    \

@@ -9,6 +9,7 @@
 #include "server/embedded.h"
 #include "server/front.h"
 #include "server/hangup.h"
+#include "server/issuers.h"
 #include "server/listen.h"
 #include "server/logging.h"
 #include "server/resources.h"
@@ -35,6 +36,7 @@ struct server {
     struct store *store;
     struct blob_store *blobs;
     struct auth *auth;
+    struct issuers *issuers;
     struct hub *hub;
     struct dispatch *dispatch;
     struct keyring *keyring;
@@ -154,6 +156,8 @@ static void server_reload(struct server *server)
         for (unsigned i = 0; i < server->shard_count; i++)
             shard_set(&server->shards[i], server->settings);
     }
+    if (err == 0)
+        err = issuers_load(server->issuers, server->settings->owned->jwt_issuers, &error);
     if (err == 0 && server->tls)
         err = tls_server_reload(server->tls, &error);
     if (err)
@@ -288,6 +292,15 @@ static int server_open_tls(struct server *server)
         return 0;
     int err = tls_server_new(config->tls_cert, config->tls_key, &error, &server->tls);
     return err ? server_fail(err, "TLS cannot be set up", buf_cstr(&error)) : 0;
+}
+
+static int server_open_issuers(struct server *server)
+{
+    CLEANUP(buf_release) struct buf error = {0};
+    const struct issuers_options options = {.loop = server->loop, .auth = server->auth, .logger = &server->logger};
+    server->issuers = issuers_new(&options);
+    int err = issuers_load(server->issuers, server->config->jwt_issuers, &error);
+    return err ? server_fail(err, "the issuers of tokens (jwt_issuers) cannot be used", buf_cstr(&error)) : 0;
 }
 
 static void server_tell(void *arg, const struct hub_news *news)
@@ -566,6 +579,7 @@ static void server_release(struct server *server)
         store_stop(server->store);
     if (server->blobs)
         blob_stop(server->blobs);
+    issuers_stop(server->issuers);
     pool_free(&server->pool);
     // Twice, because what one loop delivers may send something to the others.
     for (unsigned i = 0; i < 2 * server->shard_count; i++)
@@ -586,6 +600,7 @@ static void server_release(struct server *server)
     blob_sweep_free(&server->blob_sweep);
     hub_free(&server->hub);
     places_free(&server->followers);
+    issuers_free(&server->issuers);
     auth_free(&server->auth);
     keyring_free(&server->keyring);
     metrics_free(&server->metrics);
@@ -628,6 +643,8 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
         err = server_open_blobs(server);
     if (err == 0)
         err = server_make_rooms(server);
+    if (err == 0)
+        err = server_open_issuers(server);
     if (err == 0)
         err = server_make_shards(server);
     if (err == 0) {

@@ -58,3 +58,31 @@ bool base64_decode(struct str s, uint8_t *out, size_t *inout_len)
     *inout_len = len;
     return true;
 }
+
+static int url_digit_value(char c)
+{
+    return c == '-' ? 62 : c == '_' ? 63 : c == '+' || c == '/' ? -1 : digit_value(c);
+}
+
+bool base64url_decode(struct str s, uint8_t *out, size_t *inout_len)
+{
+    size_t len = s.len / 4 * 3 + (s.len % 4 ? s.len % 4 - 1 : 0), written = 0;
+    if (s.len % 4 == 1 || len > *inout_len)
+        return false;
+    uint32_t bits = 0;
+    unsigned held = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        int value = url_digit_value(s.data[i]);
+        if (value < 0)
+            return false;
+        bits = bits << 6 | (uint32_t)value;
+        held += 6;
+        if (held < 8)
+            continue;
+        held -= 8;
+        out[written++] = (uint8_t)(bits >> held);
+        bits &= (1u << held) - 1;
+    }
+    *inout_len = written;
+    return bits == 0;
+}

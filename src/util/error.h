@@ -12,6 +12,7 @@
     X(ERR_MALFORMED, "malformed", 400, 2, "the request is malformed")                                        \
     X(ERR_BAD_CURSOR, "bad_cursor", 400, 2, "the position is malformed or below the first one")              \
     X(ERR_UNAUTHORIZED, "unauthorized", 401, 4, "a valid credential is required")                            \
+    X(ERR_TOKEN_EXPIRED, "token_expired", 401, 4, "the credential has run out; come back with a new one")    \
     X(ERR_FORBIDDEN, "forbidden", 403, 4, "the role of this credential does not allow this")                 \
     X(ERR_SUSPENDED, "account_suspended", 403, 4, "the account is suspended until its operator resumes it")  \
     X(ERR_NOT_FOUND, "not_found", 404, 3, "no such thing")                                                   \

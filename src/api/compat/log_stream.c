@@ -98,7 +98,8 @@ static void tell(void *owner, enum follower_step step, const struct follower *fo
 static void failed(void *owner, int err)
 {
     struct http_follower *it = owner;
-    say_error(it, "fatal_error", error_text(err));
+    bool credential = err == ERR_TOKEN_EXPIRED || err == ERR_UNAUTHORIZED || err == ERR_SUSPENDED;
+    say_error(it, credential ? error_word(err) : "fatal_error", error_text(err));
 }
 
 static const struct subscriber_sink sink = {HTTP_FOLLOWER_SINK, tell, failed};

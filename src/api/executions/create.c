@@ -31,7 +31,7 @@ struct create {
     struct job_order order;
     struct order_inputs inputs;
     struct call *call;
-    char key[256 + sizeof(((struct principal *)NULL)->user)];
+    char key[CALL_KEY_MAX];
 };
 
 static void create_free(struct create *it)
@@ -124,13 +124,8 @@ void executions_create(struct call *call)
     }
     struct create *it = xcalloc(1, sizeof(*it));
     it->call = call;
-    // Each user has its own keys: a request of another user must not be answered with this user's execution.
-    size_t owner_len = call->principal.role == ROLE_USER ? strlen(call->principal.user) : 0;
-    memcpy(it->key, call->principal.user, owner_len);
-    if (key.len)
-        memcpy(it->key + owner_len, key.data, key.len);
     it->create = (struct store_create){
-        .idempotency_key = str_n(it->key, key.len ? owner_len + key.len : 0),
+        .idempotency_key = call_idempotency_key(call, key, it->key),
         .request_hash = XXH3_64bits(raw.data, raw.len),
         .open_max = call->api->limits->open_executions_max,
     };

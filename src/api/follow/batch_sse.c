@@ -29,12 +29,29 @@ static void follower_end(struct batch_follower *it, bool whole)
     free(it);
 }
 
-// The answer is cut, so that the reader sees that it is not complete and comes back.
-static void follower_stop(struct stream_node *node, unsigned code, const char *reason)
+static void say_error(struct batch_follower *it, int err)
 {
+    CLEANUP(buf_release) struct buf text = {0}, event = {0};
+    struct json_writer json = json_writer_to(&text);
+    json_open_object(&json, NULL);
+    json_add_text(&json, "type", "error");
+    json_add_text(&json, "code", error_word(err));
+    json_add_text(&json, "error", error_text(err));
+    json_close(&json);
+    sse_append_event(&event, -1, "error", buf_str(&text));
+    http_stream_write(it->stream, event.data, event.len);
+}
+
+// The answer is cut, so that the reader sees that it is not complete and comes back. What has happened to his
+// credential he is told before.
+static void follower_stop(struct stream_node *node, unsigned code, int err, const char *reason)
+{
+    struct batch_follower *it = CONTAINER_OF(node, struct batch_follower, node);
     (void)code;
     (void)reason;
-    follower_end(CONTAINER_OF(node, struct batch_follower, node), false);
+    if (err)
+        say_error(it, err);
+    follower_end(it, err != 0);
 }
 
 static void on_drained(void *owner)

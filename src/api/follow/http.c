@@ -20,14 +20,6 @@ void http_follower_end(struct http_follower *it, bool whole)
     free(it);
 }
 
-static void follower_stop(struct stream_node *node, unsigned code, const char *reason)
-{
-    (void)code;
-    (void)reason;
-    // The answer is cut, so that the reader sees that it is not complete and comes back with its cursor.
-    http_follower_end(CONTAINER_OF(node, struct http_follower, node), false);
-}
-
 static void follower_finish_stream(struct stream_node *node)
 {
     struct http_follower *it = CONTAINER_OF(node, struct http_follower, node);
@@ -203,6 +195,19 @@ static const struct subscriber_sink sse_sink = {HTTP_FOLLOWER_SINK, sse_tell, ss
 
 // --- Both
 
+static void follower_stop(struct stream_node *node, unsigned code, int err, const char *reason)
+{
+    struct http_follower *it = CONTAINER_OF(node, struct http_follower, node);
+    (void)code;
+    (void)reason;
+    // The answer is cut, so that the reader sees that it is not complete and comes back with its cursor. Events can say
+    // why it ends, which a browser does not tell its script otherwise.
+    if (err)
+        it->sink->failed(it, err);
+    else
+        http_follower_end(it, false);
+}
+
 // Proxies and clients close connections that say nothing for a minute or less. So a comment (SSE) or an empty line
 // (NDJSON) is sent.
 static void keep_alive(void *arg)
@@ -231,6 +236,7 @@ static void follower_start(struct call *call, struct log_query *query, const str
 
     it->follow = query->follow;
     it->format = format;
+    it->sink = sink;
     it->account = call->principal.account;
     it->execution_id = xstrdup(call->execution.execution_id);
     it->first = call->execution.first_sequence;

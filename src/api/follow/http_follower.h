@@ -13,6 +13,7 @@ struct http_follower {
     int64_t account;
     char *execution_id;
     const struct format *format;
+    const struct subscriber_sink *sink;
     uint64_t first; // of the records that were there when it began, as its header says
     bool follow;
     bool finishing; // the server is shutting down

@@ -21,11 +21,11 @@ static void socket_end(struct streams_socket *socket, unsigned code, const char 
     free(socket);
 }
 
-static void socket_stop(struct stream_node *node, unsigned code, const char *reason)
+static void socket_stop(struct stream_node *node, unsigned code, int err, const char *reason)
 {
     struct streams_socket *socket = CONTAINER_OF(node, struct streams_socket, node);
-    if (code == CLOSE_SUSPENDED) // the code alone would say that the role is too low
-        socket_say_error(socket, NULL, (struct str){0}, ERR_SUSPENDED, NULL);
+    if (err) // the code alone does not tell what has happened to the credential
+        socket_say_error(socket, NULL, (struct str){0}, err, NULL);
     socket_end(socket, code, reason);
 }
 

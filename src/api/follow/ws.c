@@ -25,12 +25,12 @@ static void follower_end(struct ws_follower *it, unsigned code, const char *reas
     free(it);
 }
 
-static void follower_stop(struct stream_node *node, unsigned code, const char *reason)
+static void follower_stop(struct stream_node *node, unsigned code, int err, const char *reason)
 {
     struct ws_follower *it = CONTAINER_OF(node, struct ws_follower, node);
-    if (code == CLOSE_SUSPENDED) { // the code alone would mean that the role is too low
+    if (err) { // the code alone does not tell what has happened to the credential
         CLEANUP(buf_release) struct buf json = {0};
-        append_stream_error(&json, str_of(it->execution_id), ERR_SUSPENDED);
+        append_stream_error(&json, str_of(it->execution_id), err);
         ws_send(it->ws, WS_TEXT, json.data, json.len);
     }
     follower_end(it, code, reason);

@@ -36,7 +36,7 @@ static void fail_batch(struct call *call, int err)
 struct create {
     struct store_batch_create create;
     struct call *call;
-    char key[256 + sizeof(((struct principal *)NULL)->user)];
+    char key[CALL_KEY_MAX];
 };
 
 static void change(struct call *call, struct store_batch_change how, bool told);
@@ -139,16 +139,12 @@ void batches_create(struct call *call)
         return;
     struct create *it = xcalloc(1, sizeof(*it));
     it->call = call;
-    size_t owner_len = call->principal.role == ROLE_USER ? strlen(call->principal.user) : 0;
-    memcpy(it->key, call->principal.user, owner_len);
-    if (key.len)
-        memcpy(it->key + owner_len, key.data, key.len);
     it->create = (struct store_batch_create){
         .op = {.kind = STORE_BATCH_CREATE,
                .reply_to = call->api->options.loop,
                .done = create_done,
                .account = call->principal.account},
-        .idempotency_key = str_n(it->key, key.len ? owner_len + key.len : 0),
+        .idempotency_key = call_idempotency_key(call, key, it->key),
         .request_hash = XXH3_64bits(raw.data, raw.len),
     };
     if (!create_fill(it, call)) {

@@ -29,9 +29,12 @@ static void socket_end(struct runner_socket *socket, unsigned code, const char *
     socket_free(socket, code, reason);
 }
 
-static void socket_stop(struct stream_node *node, unsigned code, const char *reason)
+static void socket_stop(struct stream_node *node, unsigned code, int err, const char *reason)
 {
-    socket_end(CONTAINER_OF(node, struct runner_socket, node), code, reason);
+    struct runner_socket *socket = CONTAINER_OF(node, struct runner_socket, node);
+    if (err && socket->stream)
+        runner_stream_refuse(socket->stream, err, NULL);
+    socket_end(socket, code, reason);
 }
 
 // --- Messages

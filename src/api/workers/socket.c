@@ -36,9 +36,12 @@ static void socket_end(struct worker_socket *socket, unsigned code, const char *
     free(socket);
 }
 
-static void socket_stop(struct stream_node *node, unsigned code, const char *reason)
+static void socket_stop(struct stream_node *node, unsigned code, int err, const char *reason)
 {
-    socket_end(CONTAINER_OF(node, struct worker_socket, node), code, reason);
+    struct worker_socket *socket = CONTAINER_OF(node, struct worker_socket, node);
+    if (err)
+        worker_send_error(socket, err, error_text(err));
+    socket_end(socket, code, reason);
 }
 
 // After a frame that cannot be understood, the socket cannot go on.

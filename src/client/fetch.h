@@ -1,0 +1,20 @@
+// Fetches one small document of somebody else's server, such as a set of keys: no credential is sent, no redirect is
+// followed. Blocks: for a thread of a pool.
+#pragma once
+
+#include "util/buf.h"
+#include "util/error.h"
+
+#include <stdatomic.h>
+
+struct client_fetch {
+    const char *url;
+    const char *ca_file; // as in struct client_options; "" is none
+    size_t body_max;
+    uint64_t timeout_ms;      // for all of it
+    const atomic_bool *abort; // NULL, or as in struct client_options
+};
+// Whether such a URL may be fetched: https, or http on this machine's loopback; without a user.
+bool client_fetch_allowed(const char *url);
+// Returns 0 for a 200, with its body. Otherwise an error, and in *ret_error why, for people.
+int client_fetch(const struct client_fetch *fetch, struct buf *ret, struct buf *ret_error);
