@@ -16,10 +16,9 @@ struct jwt_check {
 };
 
 // The reason lives until `done` has returned. `done` may free the check.
-static void jwt_finish(struct jwt_check *it, int err)
+static void jwt_finish_as(struct jwt_check *it, int err, bool guess)
 {
     struct auth_check *check = it->check;
-    bool guess = err == ERR_UNAUTHORIZED;
     check->reason = err && it->verified.verdict.reason[0] ? it->verified.verdict.reason : NULL;
     check->strange = err == ERR_FORBIDDEN && it->verified.verdict.strange;
     if (guess)
@@ -28,6 +27,11 @@ static void jwt_finish(struct jwt_check *it, int err)
         check_finish(check, err);
     free(it->token);
     free(it);
+}
+
+static void jwt_finish(struct jwt_check *it, int err)
+{
+    jwt_finish_as(it, err, false);
 }
 
 static void account_found(struct store_op *op)
@@ -72,7 +76,7 @@ static void find_account(struct jwt_check *it)
     store_submit(it->check->auth->store, &it->find.op);
 }
 
-// What the claims are worth is no guess: who can sign may be told as often as he asks.
+// A token that its issuer has signed is no guess at a credential, whatever it is worth.
 static void jwt_judged(struct jwt_check *it)
 {
     int err = it->verified.verdict.err;
@@ -111,7 +115,7 @@ static void jwt_ask(struct jwt_check *it, bool waited)
         jwt_judged(it);
         break;
     case VERIFIER_REFUSED:
-        jwt_finish(it, it->verified.verdict.err);
+        jwt_finish_as(it, it->verified.verdict.err, it->verified.verdict.err == ERR_UNAUTHORIZED);
         break;
     case VERIFIER_WAIT:
         jwt_wait(it);

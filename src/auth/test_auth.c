@@ -211,7 +211,7 @@ static void ticket_of_a_revoked_or_expired_key_is_refused(void **state)
     assert_true(auth_generation(*state) > generation);
     assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", NULL), ERR_UNAUTHORIZED);
     assert_int_equal(auth_ticket_make(*state, &expired, ticket), 0);
-    assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", NULL), ERR_UNAUTHORIZED);
+    assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", NULL), ERR_TOKEN_EXPIRED);
 }
 
 static void too_many_failures_slow_down_their_address_alone(void **state)

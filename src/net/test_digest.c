@@ -85,12 +85,35 @@ static void malformed_base64_is_refused(void **state)
     assert_false(base64_decode(STR("Zm9v"), small, &len));
 }
 
+static void base64url_has_one_text_for_each_value_and_no_padding(void **state)
+{
+    (void)state;
+    static const char *const good[][2] = {
+        {"", ""}, {"Zg", "f"}, {"Zm8", "fo"}, {"Zm9v", "foo"}, {"-_-_", "\xfb\xff\xbf"}};
+    static const char *const wrong[] = {"Z", "Zg==", "Zh", "Zm9", "+/+/", "Zm 9v", "Zm9v\n", "Zm9v="};
+    uint8_t bytes[8];
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        size_t len = sizeof(bytes);
+        assert_true(base64url_decode(str_of(good[i][0]), bytes, &len));
+        assert_int_equal(len, strlen(good[i][1]));
+        assert_memory_equal(bytes, good[i][1], len);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        size_t len = sizeof(bytes);
+        if (base64url_decode(str_of(wrong[i]), bytes, &len))
+            fail_msg("\"%s\" was taken", wrong[i]);
+    }
+    size_t small = 2;
+    assert_false(base64url_decode(STR("Zm9v"), bytes, &small));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digests_match_their_standards),
         cmocka_unit_test(base64_of_the_rfc),
         cmocka_unit_test(base64_decode_inverts_encode),
+        cmocka_unit_test(base64url_has_one_text_for_each_value_and_no_padding),
         cmocka_unit_test(malformed_base64_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
-// Makes the reference pages from tables of the program: docs/configuration.md, docs/metrics.md, docs/routes.md.
+// Makes the reference pages from tables of the program: docs/configuration.md, docs/issuers.md, docs/metrics.md,
+// docs/routes.md.
 #include "api/api.h"
 #include "api/routes.h"
+#include "auth/issuer.h"
 #include "metrics/metrics.h"
 #include "server/server.h"
 
@@ -75,11 +77,37 @@ static void configuration_document(struct buf *out)
     }
 }
 
+static void issuer_values(struct buf *out, const struct issuer_setting *setting)
+{
+    if (setting->kind == 'N')
+        buf_printf(out, "%lld to %lld", (long long)setting->least, (long long)setting->most);
+    else
+        buf_append_text(out, setting->kind == 'B' ? "yes, no" : setting->kind == 'L' ? "list" : "text");
+}
+
+static void issuers_document(struct buf *out)
+{
+    buf_printf(out,
+               "# Settings of an issuer\n\n" MADE "The setting `jwt_issuers` names a file with a section "
+               "`issuer \"NAME\" { … }` for each issuer whose JSON Web Tokens\n"
+               "are taken; [the page on them](jwt.md) has examples. These are the settings of a section. A list is "
+               "written\n"
+               "`{\"a\", \"b\"}`.\n\n"
+               "| setting | default | values | meaning |\n|---|---|---|---|\n",
+               "issuers");
+    for (const struct issuer_setting *setting = issuer_settings; setting->name; setting++) {
+        bool quiet = !*setting->default_text;
+        buf_printf(out, "| `%s` | %s%s%s | ", setting->name, quiet ? "" : "`", setting->default_text, quiet ? "" : "`");
+        issuer_values(out, setting);
+        buf_printf(out, " | %s |\n", setting->help);
+    }
+}
+
 static void routes_document(struct buf *out)
 {
     buf_printf(out,
-               "# Routes\n\n" MADE "Which roles may use which route. A key with the role `user` reaches its own "
-               "executions only; others answer 404.\n"
+               "# Routes\n\n" MADE "Which roles may use which route. A key or a token with the role `user` reaches its "
+               "own executions only; others answer 404.\n"
                "What they answer, and errors, are in [openapi.yaml](openapi.yaml).\n\n",
                "routes");
     route_document(api_routes, out);
@@ -130,6 +158,7 @@ static const struct {
     void (*write)(struct buf *out);
 } documents[] = {
     {"configuration", configuration_document},
+    {"issuers", issuers_document},
     {"metrics", metrics_document},
     {"routes", routes_document},
     {"routes-json", routes_json_document}, // for tests

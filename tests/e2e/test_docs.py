@@ -212,7 +212,7 @@ def test_openapis_objects_are_those_that_the_server_sends(api):
 
 
 # --- pages that tables make
-PAGES = ["configuration", "metrics", "routes"]
+PAGES = ["configuration", "issuers", "metrics", "routes"]
 
 
 @pytest.mark.parametrize("name, file", [(page, f"{page}.md") for page in PAGES] + [(name, name) for name in EXAMPLES])
