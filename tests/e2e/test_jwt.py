@@ -507,6 +507,19 @@ def test_other_streams_end_with_their_token_too(supabase):
             events.append(event)
         assert events[-1].kind == "error" and events[-1].json()["code"] == "token_expired"
 
+    def of_the_log_api(token):
+        stream = Stream(user, None, path=f"/api/v1/app/executions/{mine}/logs/stream", token=token)
+        assert stream.status == 200
+        return stream
+
+    with short_lived(of_the_log_api) as stream:
+        events = []
+        while event := stream.next():
+            events.append(event)
+        last = events[-1].json()
+        assert (last["event_type"], last["is_final"]) == ("ERROR", True)
+        assert last["data"]["error_type"] == "token_expired" and events[-1].id is None
+
     def plain(token):
         answer = user.open("GET", f"{PATH}/{mine}/logs?format=ndjson&follow=true", token=token)
         assert answer.status == 200
