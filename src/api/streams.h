@@ -15,8 +15,9 @@ struct stream_node {
     // Ends it with 1001 when it has everything that is durable now. NULL: `end` is used.
     void (*finish)(struct stream_node *stream);
 };
-// Returns 0 if the principal is still good, else ERR_UNAUTHORIZED, ERR_TOKEN_EXPIRED or ERR_SUSPENDED. If credentials have changed since
-// it was judged, it is judged again; so no change slips through between two checks. Must be called after each wait.
+// Returns 0 if the principal is still good, else ERR_UNAUTHORIZED, ERR_TOKEN_EXPIRED or ERR_SUSPENDED. If credentials
+// have changed since it was judged, it is judged again; so no change slips through between two checks. Must be called
+// after each wait.
 int api_standing(struct api *api, struct principal *principal);
 // Only for a principal that api_standing has just found good.
 void stream_add(struct stream_node *stream, struct api *api, const struct principal *principal);
