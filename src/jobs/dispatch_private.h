@@ -9,72 +9,61 @@
 
 // The connection of a worker. If the same worker has two, the newer one counts.
 struct dispatch_worker {
-  struct list_node node;
-  struct worker_session *session;
-  struct str *words; // of its offer
-  bool known;        // the store has said what it has; only then it gets more
-  bool drains;       // it said so itself, as it is about to end
-  bool drained;      // somebody has asked for it
-  struct worker_held *early; // given back before the store has said what it has
-  size_t early_count;
+    struct list_node node;
+    struct worker_session *session;
+    struct str *words;         // of its offer
+    bool known;                // the store has said what it has; only then it gets more
+    bool asks;                 // the store is being asked
+    bool drains;               // it said so itself, as it is about to end
+    bool drained;              // somebody has asked for it
+    struct worker_held *early; // given back before the store has said what it has
+    size_t early_count;
 };
 
 struct dispatch {
-  struct dispatch_options options;
-  // Protects match, workers and drains. Only the loop changes which there are.
-  // Any thread may look, and drain.
-  pthread_mutex_t mutex;
-  struct match match;       // its workers are called by their keys
-  struct list_node workers; // of struct dispatch_worker, the newest first
-  struct drains drains;
-  struct gifts gifts;
-  struct store_job_lines lines;
-  struct buf lines_after; // where the last page ended
-  struct store_job_settle settle;
-  struct timer *tick, *due;
-  unsigned ticks;
-  bool lines_busy, lines_again;   // lines_again: ask once more after the query
-                                  // that is under way
-  bool settle_busy, settle_again; // the same for settling
-  bool settle_failed;             // the next tick tries again
-  bool stopping;
+    struct dispatch_options options;
+    // Protects match, workers and drains. Only the loop changes which there are. Any thread may look, and drain.
+    pthread_mutex_t mutex;
+    struct match match;       // its workers are called by their keys
+    struct list_node workers; // of struct dispatch_worker, the newest first
+    struct drains drains;
+    struct gifts gifts;
+    struct store_job_lines lines;
+    struct buf lines_after; // where the last page ended
+    struct store_job_settle settle;
+    struct timer *tick, *due;
+    unsigned ticks;
+    bool lines_busy, lines_again;   // lines_again: ask once more after the query that is under way
+    bool settle_busy, settle_again; // the same for settling
+    bool settle_failed;             // the next tick tries again
+    bool stopping;
 };
 
 // --- claim.c: from a line to a worker, and back
-// Lets what is waiting go where there is room: claims jobs and reads lines
-// until nothing is left to do.
+// Lets what is waiting go where there is room: claims jobs and reads lines until nothing is left to do.
 void dispatch_pump(struct dispatch *dispatch);
 // Asks the store which lines there are.
 void dispatch_look(struct dispatch *dispatch);
 // Has the job given out again. May be called with the mutex and without.
-void dispatch_return_job(struct dispatch *dispatch, int64_t row,
-                         uint64_t epoch);
+void dispatch_return_job(struct dispatch *dispatch, int64_t row, uint64_t epoch);
 // The job is no worker's any more. Call with the mutex.
 void dispatch_over(struct dispatch *dispatch, int64_t row);
-// Returns the newest connection of the worker, or NULL. `key`: see
-// worker_session_key. Call with the mutex.
-struct dispatch_worker *dispatch_worker_of(const struct dispatch *dispatch,
-                                           struct str key);
+// Returns the newest connection of the worker, or NULL. `key`: see worker_session_key. Call with the mutex.
+struct dispatch_worker *dispatch_worker_of(const struct dispatch *dispatch, struct str key);
 
 // Has the loop see what can be given out now. Any thread.
 void dispatch_nudge(struct dispatch *dispatch);
 
 // --- connected.c: who is connected, and what they have. Call with the mutex.
-void dispatch_worker_joined(struct dispatch *dispatch,
-                            struct worker_session *session);
-void dispatch_worker_left(struct dispatch *dispatch,
-                          const struct worker_session *session);
-void dispatch_worker_drains(struct dispatch *dispatch,
-                            const struct worker_session *session);
+void dispatch_worker_joined(struct dispatch *dispatch, struct worker_session *session);
+void dispatch_worker_left(struct dispatch *dispatch, const struct worker_session *session);
+void dispatch_worker_drains(struct dispatch *dispatch, const struct worker_session *session);
 // The worker has the job, perhaps from an earlier connection.
-void dispatch_worker_opened(struct dispatch *dispatch,
-                            const struct worker_session *session, int64_t row);
-// The job has ended. The change that says so may have come before the worker
-// opened its stream.
-void dispatch_worker_completed(struct dispatch *dispatch, int64_t row,
-                               uint64_t epoch);
-void dispatch_worker_returned(struct dispatch *dispatch,
-                              const struct worker_session *session,
-                              const char *execution_id, uint64_t epoch,
-                              const char *reason);
+void dispatch_worker_opened(struct dispatch *dispatch, const struct worker_session *session, int64_t row);
+// The job has ended. The change that says so may have come before the worker opened its stream.
+void dispatch_worker_completed(struct dispatch *dispatch, int64_t row, uint64_t epoch);
+void dispatch_worker_returned(struct dispatch *dispatch, const struct worker_session *session, const char *execution_id,
+                              uint64_t epoch, const char *reason);
+// Asks again about those whom the store could not tell of.
+void dispatch_workers_look(struct dispatch *dispatch);
 void dispatch_worker_free(struct dispatch_worker *worker);
