@@ -124,7 +124,8 @@ const struct cli_command cmd_worker = {
         (const struct cli_option[]){
             {'n', "slots", CLI_VALUE, "N", "how many jobs may run at once; one for each processor unless told"},
             {'l', "label", CLI_VALUE_MANY, "LABEL", "what this worker can be asked for by; may be repeated"},
-            {0, "name", CLI_VALUE, "NAME", "its identifier, which no other worker of the account has; one is made for the data folder unless told"},
+            {0, "name", CLI_VALUE, "NAME",
+             "its identifier, which no other worker of the account has; one is made for the data folder unless told"},
             {0, "job-user", CLI_VALUE, "USER", "whom jobs run as, if the worker is root"},
             {0, "container-socket", CLI_VALUE, "PATH",
              "of the container engine for jobs with an image; none: no containers; that of DOCKER_HOST, Docker's or "
