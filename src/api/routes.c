@@ -13,13 +13,11 @@
 #include "api/secrets/secrets.h"
 #include "api/system/system.h"
 #include "api/workers/workers.h"
-#include "api/workflows/summary.h"
 #include "model/config_limits.h"
 #include "model/filter.h"
 #include "model/record_fields.h"
 #include "model/retention.h"
 #include "model/role.h"
-#include "model/statistics.h"
 #include "model/status.h"
 #include "util/id.h"
 
@@ -187,12 +185,6 @@ static const struct field artifact_body[] = {
 static const struct field delete_query[] = {FIELD_PURGE("remove the records of a sealed one; needs the role admin"),
                                             {0}};
 
-static const struct field statistics_query[] = {
-    {"buckets", "in how many parts the time of the log is cut, at most", .type = FIELD_NUMBER, .min = 1,
-     .max = STATISTICS_BUCKETS_MAX, .fallback = 60},
-    {0},
-};
-
 static const struct field logs_query[] = {
     FIELD_LIMIT(LIMIT_PAGE, 100),
     {"format", "json is a page, the others are streams", .type = FIELD_WORD, .words = "json ndjson text raw csv chunk",
@@ -231,6 +223,39 @@ static const struct field log_api_query[] = {
 
 static const struct field log_api_stream_query[] = {
     {"follow", "go on until the log is sealed", .type = FIELD_FLAG, .fallback = 1, .flags = FIELD_DIGITS},
+    PLACE("last_event_id", "as the header Last-Event-ID"),
+    PLACE("lastEventId", "the same"),
+    {"last-event-id", "the same", .type = FIELD_POSITION, .flags = FIELD_ANY_CASE},
+    FIELDS_OF_READERS,
+};
+
+// --- Workflow runs
+
+#define RUN_STATUSES "QUEUED RUNNING AWAITING_INPUT COMPLETED FAILED CANCELLED TIMED_OUT STALE"
+
+static const struct field runs_query[] = {
+    {"workflowId", "of this workflow", .type = FIELD_TEXT, .min = 1, .max = 255},
+    {"status", "of this status", .type = FIELD_WORD, .words = RUN_STATUSES},
+    FIELD_LIMIT(1000, 50),
+    FIELD_NEXT,
+    {0},
+};
+
+#define FIELDS_OF_RUN_PAGES                                                                                           \
+    FIELD_LIMIT(10000, 1000), {"cursor", "`cursor` of the page before", .type = FIELD_NUMBER, .max = INT64_MAX},      \
+        {"nodeRef", "of this node", .type = FIELD_TEXT, .min = 1, .max = FILTER_TEXT_MAX},                            \
+    {                                                                                                                 \
+        "level", "these levels", .type = FIELD_TEXT, .max = FILTER_TEXT_MAX, .rule = &rule_level, .flags = FIELD_LIST \
+    }
+
+static const struct field run_trace_query[] = {FIELDS_OF_RUN_PAGES, {0}};
+static const struct field run_logs_query[] = {
+    FIELDS_OF_RUN_PAGES,
+    {"stream", "of output, or events", .type = FIELD_WORD, .words = "stdout stderr event", .flags = FIELD_LIST},
+    {0},
+};
+static const struct field run_stream_query[] = {
+    PLACE("cursor", "the id of the last event seen"),
     PLACE("last_event_id", "as the header Last-Event-ID"),
     PLACE("lastEventId", "the same"),
     {"last-event-id", "the same", .type = FIELD_POSITION, .flags = FIELD_ANY_CASE},
@@ -330,12 +355,6 @@ const struct route api_routes[] = {
      .handle = logs_read, .summary = "a page of records, or a stream of them"},
     {HTTP_M_POST, "/api/v1/executions/{id}/logs", ACTION_RECORD, RESOURCE_EXECUTION, .flags = ROUTE_RECORDS,
      .handle = logs_append, .summary = "append records"},
-    {HTTP_M_GET, "/api/v1/executions/{id}/logs/summary", ACTION_READ, RESOURCE_EXECUTION, .handle = workflows_summary,
-     .summary = "what is counted of a log: levels, event types, milestones, nodes, times"},
-    {HTTP_M_GET, "/api/v1/executions/{id}/logs/statistics", ACTION_READ, RESOURCE_EXECUTION, .query = statistics_query,
-     .handle = workflows_statistics, .summary = "counts per level, event type and node over time"},
-    {HTTP_M_GET, "/api/v1/executions/{id}/nodes", ACTION_READ, RESOURCE_EXECUTION, .handle = workflows_nodes,
-     .summary = "the nodes of a run, with state, attempts and times"},
     {HTTP_M_GET, "/api/v1/executions/{id}/logs/stream", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_TICKET,
      .query = sse_query, .handle = follow_sse, .summary = "server-sent events"},
     {HTTP_M_GET, "/api/v1/app/executions/{id}/logs", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_FIELDS_422,
@@ -348,6 +367,25 @@ const struct route api_routes[] = {
     {HTTP_M_GET, "/v2/executions/{id}/logs/stream", ACTION_READ, RESOURCE_EXECUTION,
      .flags = ROUTE_TICKET | ROUTE_FIELDS_422, .query = log_api_stream_query, .handle = log_api_stream,
      .summary = "the same events"},
+    {HTTP_M_GET, "/workflows/runs", ACTION_READ, .flags = ROUTE_FIELDS_422, .query = runs_query, .handle = runs_list,
+     .summary = "workflow runs, newest first"},
+    {HTTP_M_GET, "/workflows/runs/{id}", ACTION_READ, RESOURCE_EXECUTION, .handle = runs_status,
+     .summary = "status of a run"},
+    {HTTP_M_GET, "/workflows/runs/{id}/status", ACTION_READ, RESOURCE_EXECUTION, .handle = runs_status,
+     .summary = "the same"},
+    {HTTP_M_GET, "/workflows/runs/{id}/trace", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_FIELDS_422,
+     .query = run_trace_query, .handle = runs_trace, .summary = "trace events of a run"},
+    {HTTP_M_GET, "/workflows/runs/{id}/events", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_FIELDS_422,
+     .query = run_trace_query, .handle = runs_trace, .summary = "the same"},
+    {HTTP_M_GET, "/workflows/runs/{id}/logs", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_FIELDS_422,
+     .query = run_logs_query, .handle = runs_logs, .summary = "lines of a run's log"},
+    {HTTP_M_GET, "/workflows/runs/{id}/stream", ACTION_READ, RESOURCE_EXECUTION,
+     .flags = ROUTE_TICKET | ROUTE_FIELDS_422, .query = run_stream_query, .handle = runs_stream,
+     .summary = "a run's trace, log and status as server-sent events"},
+    {HTTP_M_GET, "/workflows/runs/{id}/artifacts", ACTION_READ, RESOURCE_EXECUTION, .handle = artifacts_list,
+     .summary = "the files that a run has left"},
+    {HTTP_M_POST, "/workflows/runs/{id}/cancel", ACTION_CANCEL, RESOURCE_EXECUTION, .handle = runs_cancel,
+     .summary = "cancel a run"},
     {HTTP_M_GET, "/ws/executions/{id}/logs", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_TICKET | ROUTE_SOCKET,
      .query = ws_query, .handle = follow_ws, .refuse = follow_ws_refuse, .summary = "WebSocket for followers"},
     {HTTP_M_GET, "/ws/streams", ACTION_READ, .flags = ROUTE_TICKET | ROUTE_SOCKET, .handle = follow_streams,
@@ -395,9 +433,9 @@ const struct route api_routes[] = {
     {HTTP_M_POST, "/api/v1/batches/{id}/retry", ACTION_SUBMIT, RESOURCE_BATCH, .query = batch_retry_query,
      .handle = batches_retry, .summary = "queue what failed once more"},
     {HTTP_M_GET, "/api/v1/workers", ACTION_READ, .handle = workers_list, .summary = "the workers that are connected"},
-    {HTTP_M_POST, "/api/v1/workers/{id}/drain", ACTION_WORK, .handle = workers_drain,
+    {HTTP_M_POST, "/api/v1/workers/{worker_id}/drain", ACTION_WORK, .handle = workers_drain,
      .summary = "a worker takes no more jobs; those that it has go on"},
-    {HTTP_M_POST, "/api/v1/workers/{id}/resume", ACTION_WORK, .handle = workers_resume,
+    {HTTP_M_POST, "/api/v1/workers/{worker_id}/resume", ACTION_WORK, .handle = workers_resume,
      .summary = "it takes jobs again"},
 
     {HTTP_M_POST, "/api/v1/tickets", ACTION_READ, .handle = tickets_create,

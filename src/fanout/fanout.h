@@ -70,6 +70,8 @@ struct subscriber *fanout_subscribe(struct fanout *fanout, const struct subscrip
 void subscriber_drained(struct subscriber *subscriber); // tells that the sink has room again
 // Ends it with FOLLOWER_END when it has everything that is durable now.
 void subscriber_finish(struct subscriber *subscriber);
+// The first record that it has not been given yet.
+uint64_t subscriber_cursor(const struct subscriber *subscriber);
 // For one that has ended with FOLLOWER_END, within that call: follows from there on, in this format.
 void subscriber_go_on(struct subscriber *subscriber, enum follow_format format);
 void subscriber_free(struct subscriber **subscriber);

@@ -1,6 +1,7 @@
 #include "fanout/format.h"
 
 #include "model/log_entry.h"
+#include "model/trace_event.h"
 #include "sse/sse.h"
 #include "ws/ws_parser.h"
 
@@ -48,6 +49,20 @@ static void encode_entry_past(struct format_encoder *encoder, const struct recor
 static void encode_entry_live(struct format_encoder *encoder, const struct record *record, uint64_t sequence)
 {
     encode_entry(encoder, record, sequence, true);
+}
+
+// An envelope with one event or one line. The cursor is the id of what is in it.
+static void encode_run(struct format_encoder *encoder, const struct record *record, uint64_t sequence)
+{
+    bool trace = trace_event_is(record);
+    struct buf *out = &encoder->scratch;
+    buf_reset(out);
+    buf_append_text(out, "{\"runId\":\"");
+    buf_append_str(out, encoder->execution_id);
+    buf_append_text(out, trace ? "\",\"events\":[" : "\",\"logs\":[");
+    (trace ? trace_event_append : trace_line_append)(out, record, encoder->execution_id, sequence);
+    buf_printf(out, "],\"cursor\":\"%llu\"}", (unsigned long long)sequence);
+    sse_append_event(&encoder->out, (int64_t)sequence, trace ? "trace" : "logs", buf_str(out));
 }
 
 static void encode_line(struct format_encoder *encoder, const struct record *record, uint64_t sequence)
@@ -146,6 +161,10 @@ static const struct format formats[FORMAT_COUNT + 1] = {
                              .can = FORMAT_CAN_FILTER | FORMAT_GAPS | FORMAT_COMPLETE | FORMAT_POSITIONS,
                              .encode = encode_entry_live,
                              .keep_alive = sse_append_comment},
+    [FORMAT_RUN] = {.content_type = "text/event-stream",
+                    .can = FORMAT_CAN_FILTER | FORMAT_GAPS | FORMAT_STATES | FORMAT_COMPLETE | FORMAT_POSITIONS,
+                    .encode = encode_run,
+                    .keep_alive = sse_append_comment},
     // Chunks are compressed already.
     [FORMAT_CHUNK] = {.name = "chunk",
                       .media_type = "application/vnd.runnel.chunks",

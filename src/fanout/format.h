@@ -13,6 +13,7 @@ enum follow_format {
     FORMAT_RAW,          // output only; the exact bytes
     FORMAT_LOG_API,      // SSE of the workflow log API, for what was there when the reader came,
     FORMAT_LOG_API_LIVE, // and for what has come since
+    FORMAT_RUN,          // SSE of a workflow run: trace events, and lines of its log
     FORMAT_COUNT,
     FORMAT_CHUNK = FORMAT_COUNT, // frames of whole chunks, not cached; see encode_chunk_frame
 };

@@ -372,6 +372,11 @@ void subscriber_finish(struct subscriber *subscriber)
     loop_defer(subscriber->fanout->options.loop, &subscriber->pump);
 }
 
+uint64_t subscriber_cursor(const struct subscriber *subscriber)
+{
+    return subscriber->follower.cursor;
+}
+
 void subscriber_go_on(struct subscriber *subscriber, enum follow_format format)
 {
     subscriber->ended = false;

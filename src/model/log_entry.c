@@ -20,17 +20,6 @@ static const struct {
     {"is_milestone", FIELD_is_milestone, NULL},
 };
 
-// Takes all fields apart at once; those that are absent stay empty.
-static void take_fields(struct str extra, struct str fields[FIELD_COUNT])
-{
-    struct str name, json;
-    while (record_extra_next(&extra, &name, &json)) {
-        enum record_field field = record_field_find(name);
-        if (field < FIELD_COUNT)
-            fields[field] = json;
-    }
-}
-
 static const char *level_text(enum record_level level)
 {
     static const char *const texts[LEVEL_COUNT] = {
@@ -40,20 +29,12 @@ static const char *level_text(enum record_level level)
     return texts[level];
 }
 
-static void append_member(struct buf *out, const char *name, struct str json)
-{
-    buf_append_text(out, ",\"");
-    buf_append_text(out, name);
-    buf_append_text(out, "\":");
-    buf_append_str(out, json);
-}
-
 void log_entry_append(struct buf *out, const struct record *record, struct str execution_id, uint64_t sequence_number,
                       bool live)
 {
     struct str fields[FIELD_COUNT] = {0};
     char time[TIME_RFC3339_LEN];
-    take_fields(record->extra, fields);
+    record_fields_take(record->extra, fields);
     time_format_rfc3339(record->time_ms, time);
 
     buf_append_text(out, "{\"id\":\"");
@@ -75,10 +56,10 @@ void log_entry_append(struct buf *out, const struct record *record, struct str e
         if (json.len == 0 && shown[i].otherwise)
             json = str_of(shown[i].otherwise);
         if (json.len > 0)
-            append_member(out, shown[i].name, json);
+            record_extra_append_json(out, shown[i].name, json);
     }
     if (live)
-        append_member(out, "is_realtime", STR("true"));
+        record_extra_append_json(out, "is_realtime", STR("true"));
     buf_append_byte(out, '}');
 }
 

@@ -14,7 +14,7 @@ static const struct {
 } names[] = {
     {"from", {MEANS_FROM, MEANS_FROM, MEANS_FROM, MEANS_FROM}},
     {"after", {MEANS_AFTER, MEANS_AFTER, MEANS_AFTER, MEANS_NOTHING}},
-    {"cursor", {MEANS_FROM, MEANS_NOTHING, MEANS_AFTER, MEANS_NOTHING}},
+    {"cursor", {MEANS_FROM, MEANS_AFTER, MEANS_AFTER, MEANS_NOTHING}},
     // The last index that a reader saw is the last number plus one, so it is the first number that it wants.
     {"since_index", {MEANS_FROM, MEANS_FROM, MEANS_FROM, MEANS_NOTHING}},
     {"last_event_id", {MEANS_NOTHING, MEANS_EVENT_ID, MEANS_NOTHING, MEANS_NOTHING}},

@@ -195,3 +195,13 @@ const char *record_field_append(struct buf *extra, enum record_field field, stru
         extra->len = before;
     return reason;
 }
+
+void record_fields_take(struct str extra, struct str fields[FIELD_COUNT])
+{
+    struct str name, json;
+    while (record_extra_next(&extra, &name, &json)) {
+        enum record_field field = record_field_find(name);
+        if (field < FIELD_COUNT)
+            fields[field] = json;
+    }
+}

@@ -68,6 +68,8 @@ extern const struct record_field_rule record_fields[FIELD_COUNT];
 
 // Returns FIELD_COUNT if there is no such name. Some members also have another name, which is found, too.
 enum record_field record_field_find(struct str name);
+// Takes canonical `extra` apart: the JSON of each field that is there; the others are left as they are.
+void record_fields_take(struct str extra, struct str fields[FIELD_COUNT]);
 // Appends `"name":value` in canonical form, with a comma if `extra` is not empty. `value` is valid JSON as it was
 // given, without white space around it. `scratch` is overwritten. Returns NULL; or the reason (static) why the value is
 // refused, and `extra` stays as it was.

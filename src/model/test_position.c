@@ -38,6 +38,7 @@ static void each_name_means_what_the_contract_says(void **state)
     assert_from(POSITION_PAGE, "cursor", "7", 7);
     assert_from(POSITION_WEBSOCKET, "cursor", "7", 8);
     assert_from(POSITION_WEBSOCKET, "cursor", "-1", 0);
+    assert_from(POSITION_SSE, "cursor", "7", 8);
     assert_from(POSITION_SSE, "last_event_id", "7", 8);
     assert_from(POSITION_SSE, "lastEventId", "7", 8);
     assert_from(POSITION_SSE, "Last-Event-ID", "7", 8);
@@ -82,7 +83,6 @@ static void names_of_other_routes_are_left_alone(void **state)
         const char *name;
     } cases[] = {{POSITION_PAGE, "last_event_id"},
                  {POSITION_WEBSOCKET, "Last-Event-ID"},
-                 {POSITION_SSE, "cursor"},
                  {POSITION_CLI, "after"},
                  {POSITION_PAGE, "limit"},
                  {POSITION_PAGE, "From"},

@@ -91,7 +91,7 @@ def path_of(api):
 
     def path(row):
         named = batch["batch_id"] if "/batches/" in row["path"] else execution_id
-        return row["path"].format(id=named, name="default", key_id="key_nobody", sha256="0" * 64)
+        return row["path"].format(id=named, name="default", key_id="key_nobody", worker_id="nobody", sha256="0" * 64)
 
     return path
 

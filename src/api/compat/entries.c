@@ -2,8 +2,6 @@
 // many match are counted closed; so most of a log is passed over without being decoded.
 #include "api/compat/entries.h"
 
-#include "model/log_entry.h"
-
 #define READ_BYTES (16u * 1024 * 1024) // of payload in one look, unless nothing is filtered
 #define PAGE_BYTES (8u * 1024 * 1024)  // then the page ends early
 
@@ -24,7 +22,7 @@ static void take(struct entries *it, const struct record *record, uint64_t seque
 {
     if (it->taken++ > 0)
         buf_append_byte(&it->json, ',');
-    log_entry_append(&it->json, record, str_of(it->execution->execution_id), sequence, false);
+    it->append(&it->json, record, str_of(it->execution->execution_id), sequence);
     it->next_cursor = sequence + 1;
 }
 

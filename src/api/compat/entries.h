@@ -1,4 +1,5 @@
-// Pages of log entries by offset, for the workflow log API. Everything on the loop's thread but what process says.
+// Pages of records in the shape of another design, by offset or by cursor. Everything on the loop's thread but what
+// process says.
 #pragma once
 
 #include "api/call.h"
@@ -12,6 +13,8 @@ struct entries {
     bool by_cursor;                    // from the record `cursor` on, without counting; else by offset
     uint64_t cursor, offset;           // how many matching records are passed over
     unsigned limit;                    // at least 1
+    // Writes one; log_entry_append is one such.
+    void (*append)(struct buf *out, const struct record *record, struct str execution_id, uint64_t sequence_number);
     // Called once. ERR_UNAVAILABLE, ERR_CORRUPT … : the call is not answered yet.
     void (*done)(struct entries *it, int err);
     // Results.

@@ -1,12 +1,19 @@
 // The workflow log API: pages of entries by offset.
 #include "api/compat/compat.h"
 #include "api/compat/entries.h"
+#include "model/log_entry.h"
 
 struct page {
     struct entries entries;
     uint64_t offset;
     unsigned limit;
 };
+
+static void append_entry(struct buf *out, const struct record *record, struct str execution_id,
+                         uint64_t sequence_number)
+{
+    log_entry_append(out, record, execution_id, sequence_number, false);
+}
 
 static void page_free(struct page *page)
 {
@@ -104,6 +111,7 @@ void log_api_logs(struct call *call)
         .cursor = (uint64_t)cursor.number,
         .offset = page->offset,
         .limit = page->limit,
+        .append = append_entry,
         .done = page_done,
     };
     call_ref(call);

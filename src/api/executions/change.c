@@ -9,6 +9,7 @@ struct patch {
     struct store_update update;
     struct call *call;
     char *metadata; // the patch, or NULL
+    void (*answer)(struct call *call, int status, const struct execution *execution); // of a cancel
 };
 
 static struct patch *patch_new(struct call *call)
@@ -140,18 +141,24 @@ static void cancel_done(struct store_op *op)
     } else if (status_terminal(execution->status) || execution->sealed) { // it ended now, or earlier
         if (execution->sealed)
             hub_fenced(hub, it->update.row);
-        call_answer_execution(it->call, 200, execution);
+        it->answer(it->call, 200, execution);
     } else {
         hub_cancel(hub, it->update.row, CANCEL_REASON);
-        call_answer_execution(it->call, 202, execution);
+        it->answer(it->call, 202, execution);
     }
     store_op_release(op);
     patch_free(it);
 }
 
-static void executions_cancel(struct call *call)
+void executions_cancel(struct call *call,
+                       void (*answer)(struct call *call, int status, const struct execution *execution))
 {
+    if (status_terminal(call->execution.status) || call->execution.sealed) {
+        answer(call, 200, &call->execution);
+        return;
+    }
     struct patch *it = patch_new(call);
+    it->answer = answer;
     it->update.has_outcome = true;
     it->update.outcome.cause = OUTCOME_CANCELLED;
     it->update.cancel_reason = STR(CANCEL_REASON);
@@ -164,9 +171,5 @@ void executions_delete(struct call *call)
         executions_purge(call);
         return;
     }
-    if (status_terminal(call->execution.status) || call->execution.sealed) {
-        call_answer_execution(call, 200, &call->execution);
-        return;
-    }
-    executions_cancel(call);
+    executions_cancel(call, call_answer_execution);
 }

@@ -15,4 +15,8 @@ void executions_delete(struct call *call);
 struct json_t;
 void execution_of_body(struct execution *ret, const struct call *call, const struct json_t *body);
 
+// Cancels the call's execution; `answer` gets 200 if it has ended by then, else 202.
+void executions_cancel(struct call *call,
+                       void (*answer)(struct call *call, int status, const struct execution *execution));
+
 void call_answer_execution(struct call *call, int status, const struct execution *execution);

@@ -11,6 +11,8 @@ void http_follower_end(struct http_follower *it, bool whole)
     stream_remove(&it->node);
     places_leave(api->options.followers, it->account);
     timer_free(&it->keep_alive);
+    if (it->closing)
+        it->closing(it);
     subscriber_free(&it->subscriber);
     free(it->execution_id);
     if (it->stream && whole)

@@ -17,6 +17,8 @@ struct http_follower {
     uint64_t first; // of the records that were there when it began, as its header says
     bool follow;
     bool finishing; // the server is shutting down
+    void *more;     // its sink's own; `closing` releases it. NULL: none
+    void (*closing)(struct http_follower *it);
 };
 
 // The first members of a sink for one; its owner is the follower.

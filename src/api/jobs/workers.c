@@ -90,7 +90,7 @@ void workers_list(struct call *call)
 static void drain(struct call *call, bool on)
 {
     struct dispatch *dispatch = call->api->options.dispatch;
-    struct str id = call_capture(call, "id");
+    struct str id = call_capture(call, "worker_id");
     CLEANUP(buf_release) struct buf text = {0};
     struct json_writer json = json_writer_to(&text);
     int err = dispatch ? dispatch_drain(dispatch, call->principal.account, id, on) : ERR_NOT_FOUND;
