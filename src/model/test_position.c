@@ -81,12 +81,9 @@ static void names_of_other_routes_are_left_alone(void **state)
     const struct {
         enum position_route route;
         const char *name;
-    } cases[] = {{POSITION_PAGE, "last_event_id"},
-                 {POSITION_WEBSOCKET, "Last-Event-ID"},
-                 {POSITION_CLI, "after"},
-                 {POSITION_PAGE, "limit"},
-                 {POSITION_PAGE, "From"},
-                 {POSITION_PAGE, ""}};
+    } cases[] = {{POSITION_PAGE, "last_event_id"}, {POSITION_WEBSOCKET, "Last-Event-ID"},
+                 {POSITION_CLI, "after"},          {POSITION_PAGE, "limit"},
+                 {POSITION_PAGE, "From"},          {POSITION_PAGE, ""}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct position_parser parser;
         bool taken = true;

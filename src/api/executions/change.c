@@ -8,7 +8,7 @@
 struct patch {
     struct store_update update;
     struct call *call;
-    char *metadata; // the patch, or NULL
+    char *metadata;                                                                   // the patch, or NULL
     void (*answer)(struct call *call, int status, const struct execution *execution); // of a cancel
 };
 
