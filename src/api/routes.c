@@ -13,11 +13,13 @@
 #include "api/secrets/secrets.h"
 #include "api/system/system.h"
 #include "api/workers/workers.h"
+#include "api/workflows/summary.h"
 #include "model/config_limits.h"
 #include "model/filter.h"
 #include "model/record_fields.h"
 #include "model/retention.h"
 #include "model/role.h"
+#include "model/statistics.h"
 #include "model/status.h"
 #include "util/id.h"
 
@@ -184,6 +186,12 @@ static const struct field artifact_body[] = {
 
 static const struct field delete_query[] = {FIELD_PURGE("remove the records of a sealed one; needs the role admin"),
                                             {0}};
+
+static const struct field statistics_query[] = {
+    {"buckets", "in how many parts the time of the log is cut, at most", .type = FIELD_NUMBER, .min = 1,
+     .max = STATISTICS_BUCKETS_MAX, .fallback = 60},
+    {0},
+};
 
 static const struct field logs_query[] = {
     FIELD_LIMIT(LIMIT_PAGE, 100),
@@ -355,6 +363,12 @@ const struct route api_routes[] = {
      .handle = logs_read, .summary = "a page of records, or a stream of them"},
     {HTTP_M_POST, "/api/v1/executions/{id}/logs", ACTION_RECORD, RESOURCE_EXECUTION, .flags = ROUTE_RECORDS,
      .handle = logs_append, .summary = "append records"},
+    {HTTP_M_GET, "/api/v1/executions/{id}/logs/summary", ACTION_READ, RESOURCE_EXECUTION, .handle = workflows_summary,
+     .summary = "what is counted of a log: levels, event types, milestones, nodes, times"},
+    {HTTP_M_GET, "/api/v1/executions/{id}/logs/statistics", ACTION_READ, RESOURCE_EXECUTION, .query = statistics_query,
+     .handle = workflows_statistics, .summary = "counts per level, event type and node over time"},
+    {HTTP_M_GET, "/api/v1/executions/{id}/nodes", ACTION_READ, RESOURCE_EXECUTION, .handle = workflows_nodes,
+     .summary = "the nodes of a run, with state, attempts and times"},
     {HTTP_M_GET, "/api/v1/executions/{id}/logs/stream", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_TICKET,
      .query = sse_query, .handle = follow_sse, .summary = "server-sent events"},
     {HTTP_M_GET, "/api/v1/app/executions/{id}/logs", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_FIELDS_422,

@@ -163,6 +163,7 @@ struct hint {
 
 static const struct hint hints[] = {
     {ERR_UNAUTHORIZED, "pass a key by --token, RUNNEL_TOKEN or a context; `runnel key create` makes one"},
+    {ERR_TOKEN_EXPIRED, "pass a new one by --token, RUNNEL_TOKEN or a context"},
     {ERR_FORBIDDEN, "use a key with a role that may do this; see `runnel help key`"},
     {ERR_UNREACHABLE, "is it running there? `runnel serve` starts one; --url or RUNNEL_URL names another"},
 };

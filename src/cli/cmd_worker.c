@@ -51,6 +51,8 @@ static int fail(struct cli *cli, const struct worker_options *options, int err)
         return cli_fail(cli, err,
                         "another worker has the folder %s; --data (RUNNEL_DATA) gives this one a folder of its own",
                         options->state_dir);
+    if (err == ERR_HELD) // the log has said so
+        return error_exit_code(err);
     if (err == ERR_INVALID)
         return cli_fail(cli, err, "there is no user \"%s\" that jobs could run as", options->job_user);
     return cli_fail(cli, err, "%s: %s", options->state_dir, error_text(err));
@@ -122,7 +124,8 @@ const struct cli_command cmd_worker = {
         (const struct cli_option[]){
             {'n', "slots", CLI_VALUE, "N", "how many jobs may run at once; one for each processor unless told"},
             {'l', "label", CLI_VALUE_MANY, "LABEL", "what this worker can be asked for by; may be repeated"},
-            {0, "name", CLI_VALUE, "NAME", "its identifier; one is made for the data folder unless told"},
+            {0, "name", CLI_VALUE, "NAME",
+             "its identifier, which no other worker of the account has; one is made for the data folder unless told"},
             {0, "job-user", CLI_VALUE, "USER", "whom jobs run as, if the worker is root"},
             {0, "container-socket", CLI_VALUE, "PATH",
              "of the container engine for jobs with an image; none: no containers; that of DOCKER_HOST, Docker's or "

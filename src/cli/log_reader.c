@@ -64,6 +64,7 @@ bool log_reader_error_is_final(int err)
 {
     switch (err) {
     case ERR_UNAUTHORIZED:
+    case ERR_TOKEN_EXPIRED:
     case ERR_FORBIDDEN:
     case ERR_SUSPENDED:
     case ERR_NOT_FOUND:

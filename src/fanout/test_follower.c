@@ -119,6 +119,29 @@ static void what_retention_took_is_told_as_a_gap(void **state)
     assert_int_equal(follower.cursor, 6);
 }
 
+static void what_a_time_or_a_tail_would_have_reached_is_told_as_a_gap(void **state)
+{
+    (void)state;
+    struct follower follower = websocket(8);
+    struct follower_view view = view_of(10);
+    follower.wants_front = true;
+    view.first = 6;
+    assert_int_equal(follower_next(&follower, &view), FOLLOWER_STATE);
+    assert_int_equal(follower_next(&follower, &view), FOLLOWER_GAP);
+    assert_int_equal(follower.gap_from, 0);
+    assert_int_equal(follower.gap_to, 5);
+    assert_string_equal(follower.gap_reason, "retention");
+    assert_int_equal(follower_next(&follower, &view), FOLLOWER_READ);
+    assert_int_equal(follower.cursor, 8); // where it was to begin
+    follower_advance(&follower, 10, true);
+    assert_int_equal(follower_next(&follower, &view), FOLLOWER_WAIT); // it is told once
+    follower = websocket(0);
+    view.first = 0; // nothing has gone
+    follower.wants_front = true;
+    assert_int_equal(follower_next(&follower, &view), FOLLOWER_STATE);
+    assert_int_equal(follower_next(&follower, &view), FOLLOWER_READ);
+}
+
 static void cursor_from_before_a_restore_is_told_what_was_lost(void **state)
 {
     (void)state;
@@ -214,6 +237,7 @@ int main(void)
         cmocka_unit_test(terminal_status_without_the_seal_is_not_the_end),
         cmocka_unit_test(filtered_follower_hears_its_position_when_due_and_before_complete),
         cmocka_unit_test(what_retention_took_is_told_as_a_gap),
+        cmocka_unit_test(what_a_time_or_a_tail_would_have_reached_is_told_as_a_gap),
         cmocka_unit_test(cursor_from_before_a_restore_is_told_what_is_void_though_the_log_has_grown_past_it),
         cmocka_unit_test(cursor_from_before_a_restore_that_took_nothing_of_it_goes_on),
         cmocka_unit_test(cursor_from_before_a_restore_is_told_what_was_lost),

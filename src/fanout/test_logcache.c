@@ -179,6 +179,33 @@ static void a_commit_is_kept_for_those_who_wait_and_only_where_it_follows(void *
     assert_int_equal(topic->execution.next_sequence, 30);
 }
 
+static void what_is_cut_off_the_front_leaves_the_cache(void **state)
+{
+    struct fixture *fixture = *state;
+    struct waiting waiting;
+    struct topic *topic = watched(fixture, 40, &waiting);
+    for (uint64_t first = 0; first < 40; first += 10)
+        put(topic, first, 10);
+    commit(fixture, (struct store_change){.first = 40, .next = 40, .front = 25, .status = STATUS_RUNNING}, 0);
+    turns(fixture);
+    assert_int_equal(waiting.woken, 1);
+    assert_int_equal(topic->execution.first_sequence, 25);
+    assert_int_equal(topic->entry_count, 2);
+    assert_null(topic_find(topic, 19));
+    assert_int_equal(topic_find(topic, 20)->first, 20); // holds some that are left
+    topic_refresh(topic);
+    struct store_producer *query = STUB_TAKE(&fixture->store, STORE_PRODUCER, store_producer);
+    query->ret_execution = (struct execution){.next_sequence = 40, .first_sequence = 40, .status = STATUS_RUNNING};
+    stub_answer(&query->op, 0);
+    assert_int_equal(topic->execution.first_sequence, 40);
+    assert_int_equal(topic->entry_count, 0);
+    // What is told later of an earlier moment.
+    commit(fixture, (struct store_change){.first = 40, .next = 40, .front = 30, .status = STATUS_RUNNING}, 0);
+    turns(fixture);
+    assert_int_equal(topic->execution.first_sequence, 40);
+    leave(topic, &waiting);
+}
+
 static void a_late_look_does_not_undo_what_was_heard_since(void **state)
 {
     struct fixture *fixture = *state;
@@ -253,6 +280,7 @@ int main(void)
         TEST(what_comes_later_replaces_what_it_overlaps),
         TEST(least_recently_used_goes_first_and_what_sockets_hold_stays),
         TEST(a_commit_is_kept_for_those_who_wait_and_only_where_it_follows),
+        TEST(what_is_cut_off_the_front_leaves_the_cache),
         TEST(a_late_look_does_not_undo_what_was_heard_since),
         TEST(a_closed_chunk_is_opened_for_whoever_needs_its_records),
         TEST(a_loop_that_is_behind_gets_the_numbers_alone),

@@ -305,6 +305,43 @@ static void what_retention_took_is_told_as_a_gap(void **state)
     release(&reader);
 }
 
+// One has read all of it, the other one is slow: its cursor is overtaken.
+static void who_is_overtaken_by_a_cut_is_told_and_who_was_before_it_is_not(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader quick = {0}, slow = {.full = true};
+    subscribe(fixture, &quick, 0, 0, true);
+    start(fixture, &slow, 0, 0, true);
+    commit_records(fixture, 0, 20000); // more than a window
+    turns(fixture);
+    assert_numbers(&quick, 0, 20000);
+    assert_true(slow.got.len < quick.got.len);
+    commit(fixture, (struct store_change){.first = 20000, .next = 20000, .front = 19000, .status = STATUS_RUNNING}, 0);
+    turns(fixture);
+    commit_records(fixture, 20000, 5);
+    turns(fixture);
+    assert_numbers(&quick, 0, 20005);
+    assert_int_equal(quick.step_count, 0);
+    slow.full = false;
+    slow.pending = 0;
+    size_t before = slow.got.len;
+    subscriber_drained(slow.subscriber);
+    turns(fixture);
+    assert_int_equal(slow.step_count, 1);
+    assert_int_equal(slow.steps[0], FOLLOWER_GAP);
+    assert_int_equal(slow.gap_to, 18999);
+    CLEANUP(buf_release) struct buf expected = {0};
+    for (uint64_t i = 0; i < slow.gap_from; i++)
+        buf_printf(&expected, "%llu\n", (unsigned long long)i);
+    assert_int_equal(before, expected.len);
+    for (uint64_t i = 19000; i < 20005; i++)
+        buf_printf(&expected, "%llu\n", (unsigned long long)i);
+    assert_int_equal(slow.got.len, expected.len);
+    assert_memory_equal(slow.got.data, expected.data, expected.len);
+    release(&quick);
+    release(&slow);
+}
+
 static void a_store_that_fails_ends_it_once(void **state)
 {
     struct fixture *fixture = *state;
@@ -346,6 +383,7 @@ int main(void)
         TEST(one_who_is_to_finish_gets_what_is_durable_by_then),
         TEST(the_seal_ends_it_after_the_last_record),
         TEST(what_retention_took_is_told_as_a_gap),
+        TEST(who_is_overtaken_by_a_cut_is_told_and_who_was_before_it_is_not),
         TEST(a_store_that_fails_ends_it_once),
         TEST(one_who_leaves_while_a_read_is_under_way_hears_nothing),
     };

@@ -8,11 +8,11 @@ void dispatch_over(struct dispatch *dispatch, int64_t row)
     match_over(&dispatch->match, row);
 }
 
-struct dispatch_worker *dispatch_worker_of(const struct dispatch *dispatch, struct str worker_id)
+struct dispatch_worker *dispatch_worker_of(const struct dispatch *dispatch, struct str key)
 {
     for (struct list_node *it = dispatch->workers.next; it != &dispatch->workers; it = it->next) {
         struct dispatch_worker *worker = CONTAINER_OF(it, struct dispatch_worker, node);
-        if (str_eq(str_of(worker_session_offer(worker->session)->id), worker_id))
+        if (str_eq(worker_session_key(worker->session), key))
             return worker;
     }
     return NULL;
@@ -143,15 +143,13 @@ static void claim_send(const struct claim *claim, struct str secrets, struct str
 {
     struct dispatch *dispatch = claim->dispatch;
     const struct execution *execution = &claim->claim.ret_execution;
-    const struct dispatch_worker *worker =
-        dispatch_worker_of(dispatch, str_of(worker_session_offer(claim->session)->id));
+    const struct dispatch_worker *worker = dispatch_worker_of(dispatch, worker_session_key(claim->session));
     if (!worker || worker->session != claim->session) {
         // Its connection has ended meanwhile, so it was never told.
         dispatch_return_job(dispatch, execution->row, execution->epoch);
         return;
     }
-    gifts_add(&dispatch->gifts, execution->row, execution->epoch, execution->execution_id,
-              str_of(worker_session_offer(claim->session)->id));
+    gifts_add(&dispatch->gifts, execution->row, execution->epoch, execution->execution_id, claim->session);
     char token[DISPATCH_TOKEN_MAX + 1] = "";
     if (dispatch->options.token)
         dispatch->options.token(dispatch->options.token_arg, execution, token);

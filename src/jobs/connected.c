@@ -16,12 +16,13 @@ static bool holds(const struct worker_offer *offer, const char *execution_id, ui
 }
 
 // A job was on its way to the worker when the connection broke, and has never arrived. It is given to another worker.
-static void take_back_lost_gifts(struct dispatch *dispatch, const struct worker_offer *offer)
+static void take_back_lost_gifts(struct dispatch *dispatch, const struct worker_session *session)
 {
+    const struct worker_offer *offer = worker_session_offer(session);
+    struct str key = worker_session_key(session);
     LIST_FOR_EACH_SAFE(it, tmp, &dispatch->gifts.all) {
         struct given *given = CONTAINER_OF(it, struct given, link);
-        if (strcmp(given->worker_id, offer->id) == 0 && !given->known &&
-            !holds(offer, given->execution_id, given->epoch))
+        if (str_eq(str_of(given->worker), key) && !given->known && !holds(offer, given->execution_id, given->epoch))
             dispatch_return_job(dispatch, given->row, given->epoch);
     }
 }
@@ -43,29 +44,46 @@ static void claimed_judge(struct dispatch *dispatch, const struct dispatch_worke
                !is_among(worker->early, worker->early_count, job->execution_id, job->epoch);
     struct demand demand = {.executor = STR("process")};
     if (match_has(&dispatch->match, job->row))
-        return; // given here
-    if (!has && !job->has_records) {
+        return;                      // given here
+    if (!has && !job->has_records) { // not even lost: it was under way when the lease ran out
         dispatch_return_job(dispatch, job->row, job->epoch);
         return;
     }
-    gifts_add(&dispatch->gifts, job->row, job->epoch, job->execution_id, str_of(said->id))->known = true;
+    if (job->lost)
+        return; // it takes no place before its stream begins
+    gifts_add(&dispatch->gifts, job->row, job->epoch, job->execution_id, worker->session)->known = true;
     demand_parse(str_of(job->demand), &demand);
-    match_held(&dispatch->match, str_of(said->id), job->account, job->row, &demand);
+    match_held(&dispatch->match, worker_session_key(worker->session), job->account, job->row, &demand);
 }
 
-static void worker_known(struct dispatch *dispatch, const struct looking *it)
+static void worker_known(struct dispatch *dispatch, struct dispatch_worker *worker)
 {
-    struct dispatch_worker *worker = dispatch_worker_of(dispatch, str_of(worker_session_offer(it->session)->id));
-    if (!worker || worker->session != it->session)
-        return; // it has left, or is connected anew
-    for (size_t i = 0; i < it->claimed.ret_count; i++)
-        claimed_judge(dispatch, worker, &it->claimed.ret_jobs[i]);
-    const struct worker_offer *said = worker_session_offer(it->session);
+    struct str key = worker_session_key(worker->session);
     struct offer offer = worker_offer_view(worker_session_offer(worker->session), &worker->words);
     worker->known = true;
-    match_join(&dispatch->match, str_of(said->id), worker_session_account(it->session), &offer);
+    match_join(&dispatch->match, key, worker_session_account(worker->session), &offer);
     if (worker->drains || worker->drained)
-        match_drain(&dispatch->match, str_of(said->id));
+        match_drain(&dispatch->match, key);
+}
+
+static void look_from(struct dispatch *dispatch, struct dispatch_worker *worker, int64_t after);
+
+// With the mutex.
+static void page_take(struct dispatch *dispatch, const struct looking *it, int err)
+{
+    struct dispatch_worker *worker = dispatch_worker_of(dispatch, worker_session_key(it->session));
+    size_t count = it->claimed.ret_count;
+    if (!worker || worker->session != it->session)
+        return; // it has left, or is connected anew
+    worker->asks = false;
+    if (err < 0 || dispatch->stopping)
+        return; // the tick asks again
+    for (size_t i = 0; i < count; i++)
+        claimed_judge(dispatch, worker, &it->claimed.ret_jobs[i]);
+    if (count == JOBS_CLAIMED_MAX)
+        look_from(dispatch, worker, it->claimed.ret_jobs[count - 1].row);
+    else
+        worker_known(dispatch, worker);
 }
 
 static void looking_done(struct store_op *op)
@@ -73,13 +91,39 @@ static void looking_done(struct store_op *op)
     struct looking *it = CONTAINER_OF(op, struct looking, claimed.op);
     struct dispatch *dispatch = it->dispatch;
     pthread_mutex_lock(&dispatch->mutex);
-    worker_known(dispatch, it);
+    page_take(dispatch, it, op->err);
     pthread_mutex_unlock(&dispatch->mutex);
     store_op_release(op);
     worker_session_unref(&it->session);
     free(it);
     dispatch_look(dispatch);
     dispatch_pump(dispatch);
+}
+
+static void look_from(struct dispatch *dispatch, struct dispatch_worker *worker, int64_t after)
+{
+    struct looking *it = xcalloc(1, sizeof(*it));
+    worker->asks = true;
+    it->dispatch = dispatch;
+    it->session = worker_session_ref(worker->session);
+    it->claimed = (struct store_jobs_claimed){
+        .op = {.kind = STORE_JOBS_CLAIMED, .reply_to = dispatch->options.loop, .done = looking_done},
+        .node = hub_node(dispatch->options.hub),
+        .account = worker_session_account(worker->session),
+        .worker_id = str_of(worker_session_offer(worker->session)->id),
+        .after = after,
+    };
+    store_submit(dispatch->options.store, &it->claimed.op);
+}
+
+void dispatch_workers_look(struct dispatch *dispatch)
+{
+    for (struct list_node *it = dispatch->workers.next; it != &dispatch->workers; it = it->next) {
+        struct dispatch_worker *worker = CONTAINER_OF(it, struct dispatch_worker, node);
+        bool newest = dispatch_worker_of(dispatch, worker_session_key(worker->session)) == worker;
+        if (newest && !worker->known && !worker->asks)
+            look_from(dispatch, worker, 0);
+    }
 }
 
 // Of a worker that an earlier server has asked, the worker itself knows it.
@@ -94,24 +138,44 @@ static void take_wish(struct dispatch *dispatch, struct dispatch_worker *worker)
         worker_session_drain(worker->session, worker->drained);
 }
 
+static bool is_other(const char *instance, const struct worker_session *session)
+{
+    const char *own = worker_session_offer(session)->instance;
+    return instance[0] && own[0] && strcmp(instance, own) != 0;
+}
+
+// Whether another machine uses this one's id: it is connected, or has jobs whose leases live.
+static bool is_in_use(const struct dispatch *dispatch, const struct worker_session *session)
+{
+    struct str key = worker_session_key(session);
+    for (struct list_node *it = dispatch->workers.next; it != &dispatch->workers; it = it->next) {
+        const struct worker_session *other = CONTAINER_OF(it, struct dispatch_worker, node)->session;
+        if (str_eq(worker_session_key(other), key) && is_other(worker_session_offer(other)->instance, session))
+            return true;
+    }
+    for (struct list_node *it = dispatch->gifts.all.next; it != &dispatch->gifts.all; it = it->next) {
+        const struct given *given = CONTAINER_OF(it, struct given, link);
+        if (str_eq(str_of(given->worker), key) && is_other(given->instance, session))
+            return true;
+    }
+    return false;
+}
+
 void dispatch_worker_joined(struct dispatch *dispatch, struct worker_session *session)
 {
-    struct dispatch_worker *worker = xcalloc(1, sizeof(*worker));
     const struct worker_offer *said = worker_session_offer(session);
+    if (is_in_use(dispatch, session)) {
+        log_warn(dispatch->options.logger, "a worker was refused, as another machine uses its id",
+                 LOG_S("worker_id", said->id), LOG_S("hostname", said->hostname));
+        worker_session_refuse(session);
+        return;
+    }
+    struct dispatch_worker *worker = xcalloc(1, sizeof(*worker));
     worker->session = worker_session_ref(session);
     list_push_front(&dispatch->workers, &worker->node);
     take_wish(dispatch, worker);
-    take_back_lost_gifts(dispatch, said);
-    struct looking *it = xcalloc(1, sizeof(*it));
-    it->dispatch = dispatch;
-    it->session = worker_session_ref(session);
-    it->claimed = (struct store_jobs_claimed){
-        .op = {.kind = STORE_JOBS_CLAIMED, .reply_to = dispatch->options.loop, .done = looking_done},
-        .node = hub_node(dispatch->options.hub),
-        .account = worker_session_account(session),
-        .worker_id = str_of(said->id),
-    };
-    store_submit(dispatch->options.store, &it->claimed.op);
+    take_back_lost_gifts(dispatch, session);
+    look_from(dispatch, worker, 0);
 }
 
 void dispatch_worker_free(struct dispatch_worker *worker)
@@ -125,37 +189,47 @@ void dispatch_worker_free(struct dispatch_worker *worker)
     free(worker);
 }
 
-void dispatch_worker_left(struct dispatch *dispatch, const struct worker_session *session)
+// NULL after it was refused.
+static struct dispatch_worker *by_session(const struct dispatch *dispatch, const struct worker_session *session)
 {
-    struct str worker_id = str_of(worker_session_offer(session)->id);
-    LIST_FOR_EACH_SAFE(it, tmp, &dispatch->workers) {
+    for (struct list_node *it = dispatch->workers.next; it != &dispatch->workers; it = it->next) {
         struct dispatch_worker *worker = CONTAINER_OF(it, struct dispatch_worker, node);
         if (worker->session == session)
-            dispatch_worker_free(worker);
+            return worker;
     }
-    if (!dispatch_worker_of(dispatch, worker_id)) // otherwise it is connected again already
-        match_leave(&dispatch->match, worker_id);
+    return NULL;
+}
+
+void dispatch_worker_left(struct dispatch *dispatch, const struct worker_session *session)
+{
+    struct str key = worker_session_key(session);
+    struct dispatch_worker *worker = by_session(dispatch, session);
+    if (worker)
+        dispatch_worker_free(worker);
+    if (!dispatch_worker_of(dispatch, key)) // otherwise it is connected again already
+        match_leave(&dispatch->match, key);
 }
 
 void dispatch_worker_opened(struct dispatch *dispatch, const struct worker_session *session, int64_t row)
 {
     static const struct demand nothing = {.executor = STR("process")};
     struct given *given = gifts_find(&dispatch->gifts, row);
+    if (!by_session(dispatch, session))
+        return;
     if (given)
         given->known = true;
-    match_held(&dispatch->match, str_of(worker_session_offer(session)->id), worker_session_account(session), row,
-               &nothing);
+    match_held(&dispatch->match, worker_session_key(session), worker_session_account(session), row, &nothing);
 }
 
 void dispatch_worker_drains(struct dispatch *dispatch, const struct worker_session *session)
 {
-    struct str worker_id = str_of(worker_session_offer(session)->id);
-    struct dispatch_worker *worker = dispatch_worker_of(dispatch, worker_id);
+    struct str key = worker_session_key(session);
+    struct dispatch_worker *worker = dispatch_worker_of(dispatch, key);
     if (!worker || worker->session != session)
         return;
     worker->drains = true;
     if (worker->known)
-        match_drain(&dispatch->match, worker_id);
+        match_drain(&dispatch->match, key);
 }
 
 void dispatch_worker_completed(struct dispatch *dispatch, int64_t row, uint64_t epoch)
@@ -177,16 +251,18 @@ static void keep_early(struct dispatch_worker *worker, const char *execution_id,
 void dispatch_worker_returned(struct dispatch *dispatch, const struct worker_session *session, const char *execution_id,
                               uint64_t epoch, const char *reason)
 {
-    const char *worker_id = worker_session_offer(session)->id;
+    struct str key = worker_session_key(session);
+    struct dispatch_worker *worker = by_session(dispatch, session);
+    if (!worker)
+        return;
     LIST_FOR_EACH_SAFE(it, tmp, &dispatch->gifts.all) {
         const struct given *given = CONTAINER_OF(it, struct given, link);
         if (given->epoch == epoch && strcmp(given->execution_id, execution_id) == 0 &&
-            strcmp(given->worker_id, worker_id) == 0) {
-            match_returned(&dispatch->match, str_of(worker_id), given->row, str_of(reason), clock_mono_ms());
+            str_eq(str_of(given->worker), key)) {
+            match_returned(&dispatch->match, key, given->row, str_of(reason), clock_mono_ms());
             dispatch_return_job(dispatch, given->row, given->epoch);
         }
     }
-    struct dispatch_worker *worker = dispatch_worker_of(dispatch, str_of(worker_id));
-    if (worker && worker->session == session && !worker->known)
+    if (dispatch_worker_of(dispatch, key) == worker && !worker->known)
         keep_early(worker, execution_id, epoch);
 }

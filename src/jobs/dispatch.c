@@ -248,6 +248,7 @@ static void tick(void *arg)
     struct dispatch *dispatch = arg;
     pthread_mutex_lock(&dispatch->mutex);
     match_wake(&dispatch->match, clock_mono_ms());
+    dispatch_workers_look(dispatch);
     pthread_mutex_unlock(&dispatch->mutex);
     dispatch_look(dispatch);
     // Settling is a commit: without need it would keep the store from being idle.
@@ -308,7 +309,7 @@ static void why_rests(const struct dispatch *dispatch, int64_t row, struct dispa
         return;
     ret->rests = true;
     ret->rests_ms = rest.until_ms > now_ms ? rest.until_ms - now_ms : 0;
-    snprintf(ret->worker_id, sizeof(ret->worker_id), "%.*s", STR_ARGS(rest.worker_id));
+    snprintf(ret->worker_id, sizeof(ret->worker_id), "%.*s", STR_ARGS(worker_key_id(rest.worker_id)));
     snprintf(ret->reason, sizeof(ret->reason), "%.*s", STR_ARGS(rest.reason));
 }
 
@@ -336,14 +337,14 @@ void dispatch_workers(struct dispatch *dispatch, int64_t account,
     pthread_mutex_lock(&dispatch->mutex);
     for (struct list_node *it = dispatch->workers.next; it != &dispatch->workers; it = it->next) {
         const struct dispatch_worker *worker = CONTAINER_OF(it, struct dispatch_worker, node);
-        struct str id = str_of(worker_session_offer(worker->session)->id);
+        struct str key = worker_session_key(worker->session);
         const struct dispatch_seen seen = {
             .session = worker->session,
-            .offer = match_offer(&dispatch->match, id),
-            .jobs = match_used(&dispatch->match, id),
+            .offer = match_offer(&dispatch->match, key),
+            .jobs = match_used(&dispatch->match, key),
             .drains = worker->drains || worker->drained,
         };
-        if (seen.offer && takes_jobs_of(worker->session, account) && dispatch_worker_of(dispatch, id) == worker)
+        if (seen.offer && takes_jobs_of(worker->session, account) && dispatch_worker_of(dispatch, key) == worker)
             each(arg, &seen);
     }
     pthread_mutex_unlock(&dispatch->mutex);
@@ -353,25 +354,26 @@ void dispatch_workers(struct dispatch *dispatch, int64_t account,
 
 static int drain(struct dispatch *dispatch, struct dispatch_worker *worker, bool on)
 {
-    struct str id = str_of(worker_session_offer(worker->session)->id);
+    struct str key = worker_session_key(worker->session);
     if (worker->drains && !on)
         return ERR_CONFLICT;
-    drains_set(&dispatch->drains, worker_session_account(worker->session), id, on);
+    drains_set(&dispatch->drains, worker_session_account(worker->session), worker_key_id(key), on);
     worker->drained = on;
     worker_session_drain(worker->session, on);
     if (worker->known && on)
-        match_drain(&dispatch->match, id);
+        match_drain(&dispatch->match, key);
     else if (worker->known)
-        match_resume(&dispatch->match, id);
+        match_resume(&dispatch->match, key);
     return 0;
 }
 
 int dispatch_drain(struct dispatch *dispatch, int64_t account, struct str worker_id, bool on)
 {
+    char key[WORKER_KEY_MAX + 1];
+    worker_key_make(account, worker_id, key);
     pthread_mutex_lock(&dispatch->mutex);
-    struct dispatch_worker *worker = dispatch_worker_of(dispatch, worker_id);
-    bool there = worker && worker_session_account(worker->session) == account;
-    int err = there ? drain(dispatch, worker, on) : ERR_NOT_FOUND;
+    struct dispatch_worker *worker = dispatch_worker_of(dispatch, str_of(key));
+    int err = worker ? drain(dispatch, worker, on) : ERR_NOT_FOUND;
     pthread_mutex_unlock(&dispatch->mutex);
     if (err == 0 && !on)
         dispatch_nudge(dispatch);

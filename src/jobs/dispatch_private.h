@@ -13,6 +13,7 @@ struct dispatch_worker {
     struct worker_session *session;
     struct str *words;         // of its offer
     bool known;                // the store has said what it has; only then it gets more
+    bool asks;                 // the store is being asked
     bool drains;               // it said so itself, as it is about to end
     bool drained;              // somebody has asked for it
     struct worker_held *early; // given back before the store has said what it has
@@ -23,7 +24,7 @@ struct dispatch {
     struct dispatch_options options;
     // Protects match, workers and drains. Only the loop changes which there are. Any thread may look, and drain.
     pthread_mutex_t mutex;
-    struct match match;
+    struct match match;       // its workers are called by their keys
     struct list_node workers; // of struct dispatch_worker, the newest first
     struct drains drains;
     struct gifts gifts;
@@ -47,8 +48,8 @@ void dispatch_look(struct dispatch *dispatch);
 void dispatch_return_job(struct dispatch *dispatch, int64_t row, uint64_t epoch);
 // The job is no worker's any more. Call with the mutex.
 void dispatch_over(struct dispatch *dispatch, int64_t row);
-// Returns the newest connection of the worker, or NULL. Call with the mutex.
-struct dispatch_worker *dispatch_worker_of(const struct dispatch *dispatch, struct str worker_id);
+// Returns the newest connection of the worker, or NULL. `key`: see worker_session_key. Call with the mutex.
+struct dispatch_worker *dispatch_worker_of(const struct dispatch *dispatch, struct str key);
 
 // Has the loop see what can be given out now. Any thread.
 void dispatch_nudge(struct dispatch *dispatch);
@@ -63,4 +64,6 @@ void dispatch_worker_opened(struct dispatch *dispatch, const struct worker_sessi
 void dispatch_worker_completed(struct dispatch *dispatch, int64_t row, uint64_t epoch);
 void dispatch_worker_returned(struct dispatch *dispatch, const struct worker_session *session, const char *execution_id,
                               uint64_t epoch, const char *reason);
+// Asks again about those whom the store could not tell of.
+void dispatch_workers_look(struct dispatch *dispatch);
 void dispatch_worker_free(struct dispatch_worker *worker);

@@ -33,14 +33,15 @@ struct given *gifts_find(const struct gifts *gifts, int64_t row)
 }
 
 struct given *gifts_add(struct gifts *gifts, int64_t row, uint64_t epoch, const char *execution_id,
-                        struct str worker_id)
+                        const struct worker_session *session)
 {
     gifts_remove(gifts, row);
     struct given *given = xcalloc(1, sizeof(*given));
     given->row = row;
     given->epoch = epoch;
     given->execution_id = xstrdup(execution_id);
-    snprintf(given->worker_id, sizeof(given->worker_id), "%.*s", STR_ARGS(worker_id));
+    snprintf(given->worker, sizeof(given->worker), "%.*s", STR_ARGS(worker_session_key(session)));
+    snprintf(given->instance, sizeof(given->instance), "%s", worker_session_offer(session)->instance);
     map_insert(&gifts->by_row, &given->node, row_key(&given->row));
     list_push_back(&gifts->all, &given->link);
     return given;

@@ -11,8 +11,9 @@ struct given {
     int64_t row;
     uint64_t epoch;
     char *execution_id;
-    char worker_id[WORKER_ID_MAX + 1];
-    bool known; // the worker has shown that it has it
+    char worker[WORKER_KEY_MAX + 1];        // worker_session_key
+    char instance[WORKER_INSTANCE_MAX + 1]; // of that worker's offer
+    bool known;                             // the worker has shown that it has it
 };
 
 struct gifts {
@@ -23,7 +24,7 @@ struct gifts {
 void gifts_init(struct gifts *gifts);
 void gifts_release(struct gifts *gifts);
 struct given *gifts_find(const struct gifts *gifts, int64_t row); // NULL: it was not given here
-// One of the same row takes its place.
+// To the worker of that connection. One of the same row takes its place.
 struct given *gifts_add(struct gifts *gifts, int64_t row, uint64_t epoch, const char *execution_id,
-                        struct str worker_id);
+                        const struct worker_session *session);
 void gifts_remove(struct gifts *gifts, int64_t row); // nothing if it is not there

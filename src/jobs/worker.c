@@ -10,11 +10,12 @@ struct worker_session {
     struct loop *loop;
     struct worker_offer offer;
     int64_t account;
+    char key[WORKER_KEY_MAX + 1]; // account:id
     uint64_t number;
     int64_t since_ms;
     _Atomic int64_t heard_ms;
     // On the loop of the socket:
-    void (*send)(void *socket, struct str text);
+    const struct worker_socket_calls *calls;
     void *socket; // NULL after it has left
 };
 
@@ -22,7 +23,7 @@ struct worker_session {
 struct worker_mail {
     struct mail mail;
     struct worker_session *session;
-    struct buf text;
+    struct buf text; // empty: the socket must go
 };
 
 static void words_release(struct worker_words *words)
@@ -71,7 +72,7 @@ struct offer worker_offer_view(const struct worker_offer *said, struct str **ret
 }
 
 struct worker_session *worker_session_new(struct loop *loop, struct worker_offer *offer, int64_t account,
-                                          uint64_t number, void (*send)(void *socket, struct str text), void *socket)
+                                          uint64_t number, const struct worker_socket_calls *calls, void *socket)
 {
     struct worker_session *session = xcalloc(1, sizeof(*session));
     atomic_init(&session->refs, 1);
@@ -79,10 +80,11 @@ struct worker_session *worker_session_new(struct loop *loop, struct worker_offer
     session->offer = *offer;
     *offer = (struct worker_offer){0};
     session->account = account;
+    worker_key_make(account, str_of(session->offer.id), session->key);
     session->number = number;
     session->since_ms = clock_real_ms();
     atomic_init(&session->heard_ms, session->since_ms);
-    session->send = send;
+    session->calls = calls;
     session->socket = socket;
     return session;
 }
@@ -117,6 +119,22 @@ int64_t worker_session_account(const struct worker_session *session)
     return session->account;
 }
 
+struct str worker_session_key(const struct worker_session *session)
+{
+    return str_of(session->key);
+}
+
+void worker_key_make(int64_t account, struct str id, char out[WORKER_KEY_MAX + 1])
+{
+    snprintf(out, WORKER_KEY_MAX + 1, "%lld:%.*s", (long long)account, STR_ARGS(id));
+}
+
+struct str worker_key_id(struct str key)
+{
+    str_split(&key, ':');
+    return key;
+}
+
 uint64_t worker_session_number(const struct worker_session *session)
 {
     return session->number;
@@ -143,10 +161,13 @@ static void mail_deliver(struct mail *mail)
 {
     struct worker_mail *it = CONTAINER_OF(mail, struct worker_mail, mail);
     struct worker_session *session = it->session;
-    if (session->socket)
-        session->send(session->socket, buf_str(&it->text));
+    if (session->socket && it->text.len > 0)
+        session->calls->send(session->socket, buf_str(&it->text));
+    else if (session->socket)
+        session->calls->refuse(session->socket);
     worker_session_unref(&session);
-    explicit_bzero(it->text.data, it->text.cap); // there may be secrets in it
+    if (it->text.cap > 0)
+        explicit_bzero(it->text.data, it->text.cap); // there may be secrets in it
     buf_release(&it->text);
     free(it);
 }
@@ -206,4 +227,9 @@ void worker_session_drain(struct worker_session *session, bool on)
     struct worker_mail *it = mail_new(session);
     buf_append_text(&it->text, on ? "{\"type\":\"drain\"}" : "{\"type\":\"resume\"}");
     loop_post(session->loop, &it->mail);
+}
+
+void worker_session_refuse(struct worker_session *session)
+{
+    loop_post(session->loop, &mail_new(session)->mail);
 }

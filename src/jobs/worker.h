@@ -8,8 +8,10 @@
 #include "model/demand.h"
 #include "util/buf.h"
 
-#define WORKER_ID_MAX    128
-#define WORKER_WORDS_MAX 256 // of each: labels, executors, runtimes
+#define WORKER_ID_MAX       128
+#define WORKER_KEY_MAX      (WORKER_ID_MAX + 21)
+#define WORKER_INSTANCE_MAX 64
+#define WORKER_WORDS_MAX    256 // of each: labels, executors, runtimes
 
 struct worker_words {
     char **words;
@@ -24,6 +26,7 @@ struct worker_held {
 // What `hello` tells.
 struct worker_offer {
     char id[WORKER_ID_MAX + 1];
+    char instance[WORKER_INSTANCE_MAX + 1]; // tells one machine with that id from another; empty: it did not tell
     char hostname[256], version[65];
     uint32_t slots, cpus; // cpus in thousandths
     uint64_t memory;      // bytes
@@ -61,7 +64,11 @@ struct worker_session *worker_session_ref(struct worker_session *session);
 void worker_session_unref(struct worker_session **session);
 const struct worker_offer *worker_session_offer(const struct worker_session *session);
 int64_t worker_session_account(const struct worker_session *session);
-uint64_t worker_session_number(const struct worker_session *session);  // tells one connection from another
+// Tells one worker from another, also those of other accounts with the same id. As long as the session.
+struct str worker_session_key(const struct worker_session *session);
+void worker_key_make(int64_t account, struct str id, char out[WORKER_KEY_MAX + 1]); // the same
+struct str worker_key_id(struct str key);                                           // the id in it
+uint64_t worker_session_number(const struct worker_session *session);               // tells one connection from another
 int64_t worker_session_since_ms(const struct worker_session *session); // when its `hello` came (clock_real_ms)
 int64_t worker_session_heard_ms(const struct worker_session *session); // when it last said that it is alive
 
@@ -80,10 +87,16 @@ void worker_session_job(struct worker_session *session, const struct worker_job 
 
 // Has it take no more jobs, or some again. In order with the jobs that it is sent.
 void worker_session_drain(struct worker_session *session, bool on);
+// Ends the connection with ERR_HELD: another machine uses its id. `left` follows.
+void worker_session_refuse(struct worker_session *session);
 
 // --- For the socket; on its loop
-// Takes over what the offer holds. `send` is called with `socket` until worker_session_left.
+struct worker_socket_calls { // not after worker_session_left
+    void (*send)(void *socket, struct str text);
+    void (*refuse)(void *socket); // it must go
+};
+// Takes over what the offer holds. `calls` must last.
 struct worker_session *worker_session_new(struct loop *loop, struct worker_offer *offer, int64_t account,
-                                          uint64_t number, void (*send)(void *socket, struct str text), void *socket);
+                                          uint64_t number, const struct worker_socket_calls *calls, void *socket);
 void worker_session_heard(struct worker_session *session); // it is alive, now
 void worker_session_left(struct worker_session *session);

@@ -216,8 +216,10 @@ static void purge_found(struct sweep *sweep)
     sweep->failed = false;
     for (size_t i = 0; i < count; i++)
         sweep->under_way += !sweep->look.ret_found[i].front;
-    if (sweep->under_way == 0)
+    if (sweep->under_way == 0) {
         cut_found(sweep);
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         const struct retention_found *found = &sweep->look.ret_found[i];
         struct purging *it = &sweep->purges[i];

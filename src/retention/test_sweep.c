@@ -169,6 +169,106 @@ static void a_server_that_was_fenced_claims_the_lease_anew(void **state)
     assert_int_equal(purged_total(fixture), 2);
 }
 
+// --- Logs that are longer than they may be
+
+static void finds_long(struct store_retention_look *look, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        look->ret_found[i] = (struct retention_found){.row = 100 + (int64_t)i, .front = true};
+    look->ret_count = count;
+    look->ret_over = true;
+    stub_answer(&look->op, 0);
+}
+
+// A look at the front of this log, which may lose what lies before `to`.
+static void looks_at_front(struct fixture *fixture, int64_t row, uint64_t from, uint64_t to, bool more)
+{
+    run_for(fixture, 60000);
+    struct store_front *front = STUB_TAKE(&fixture->store, STORE_FRONT, store_front);
+    assert_int_equal(front->row, row);
+    assert_int_equal(front->rules->age_ms[STATUS_COMPLETED], 400);
+    front->ret_before = (struct log_front){.first = from};
+    front->ret_after = (struct log_front){.first = to, .bytes = 10 * to, .digest = to + 1, .has_digest = true};
+    front->ret_more = more;
+    stub_answer(&front->op, 0);
+}
+
+static void cuts(struct fixture *fixture, int64_t row, uint64_t from, uint64_t to, int err)
+{
+    struct store_cut *cut = STUB_TAKE(&fixture->store, STORE_CUT, store_cut);
+    assert_int_equal(cut->row, row);
+    assert_int_equal(cut->before.first, from);
+    assert_int_equal(cut->after.first, to);
+    assert_int_equal(cut->after.bytes, 10 * to);
+    assert_int_equal(cut->after.digest, to + 1);
+    stub_answer(&cut->op, err);
+}
+
+static int64_t records_cut_total(struct fixture *fixture)
+{
+    CLEANUP(buf_release) struct buf out = {0};
+    metrics_export(fixture->metrics, &out);
+    const char *line = strstr(buf_cstr(&out), "\nrunnel_retention_records_cut_total ");
+    assert_non_null(line);
+    return strtoll(strchr(line, ' '), NULL, 10);
+}
+
+static void a_log_is_cut_slice_by_slice_and_then_the_next_one(void **state)
+{
+    struct fixture *fixture = *state;
+    finds_long(looks(fixture), 3);
+    claims(fixture, NODE, 0);
+    looks_at_front(fixture, 100, 0, 50, true);
+    cuts(fixture, 100, 0, 50, 0);
+    assert_int_equal(fixture->store.count, 0); // not at once: it is done in idle slices
+    looks_at_front(fixture, 100, 50, 70, false);
+    cuts(fixture, 100, 50, 70, 0);
+    looks_at_front(fixture, 101, 5, 5, false); // nothing of it can go yet
+    looks_at_front(fixture, 102, 0, 30, false);
+    cuts(fixture, 102, 0, 30, ERR_HELD); // it is being merged
+    assert_int_equal(records_cut_total(fixture), 70);
+    assert_int_equal(purged_total(fixture), 0);
+    uint64_t before_ms = loop_now_ms(fixture->loop);
+    finds_long(looks(fixture), 1); // soon after
+    assert_true(loop_now_ms(fixture->loop) >= before_ms + 200);
+    looks_at_front(fixture, 100, 0, 30, false);
+    cuts(fixture, 100, 0, 30, ERR_CONFLICT); // it was pinned meanwhile
+    finds(looks(fixture), 0, true);
+    assert_int_equal(records_cut_total(fixture), 70);
+}
+
+static void what_has_expired_goes_before_logs_are_cut(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_retention_look *look = looks(fixture);
+    look->ret_found[0] = (struct retention_found){.row = 200, .front = true};
+    look->ret_found[1] = (struct retention_found){.row = 100};
+    look->ret_count = 2;
+    look->ret_over = true;
+    stub_answer(&look->op, 0);
+    claims(fixture, NODE, 0);
+    assert_int_equal(fixture->store.count, 1);
+    purges(fixture, 0, 0);
+    looks_at_front(fixture, 200, 0, 50, false);
+    cuts(fixture, 200, 0, 50, 0);
+    assert_int_equal(records_cut_total(fixture), 50);
+    assert_int_equal(purged_total(fixture), 1);
+    finds(looks(fixture), 0, true);
+}
+
+static void a_sweep_that_stops_cuts_nothing_more(void **state)
+{
+    struct fixture *fixture = *state;
+    finds_long(looks(fixture), 2);
+    claims(fixture, NODE, 0);
+    looks_at_front(fixture, 100, 0, 50, false);
+    struct store_cut *cut = STUB_TAKE(&fixture->store, STORE_CUT, store_cut);
+    sweep_stop(fixture->sweep);
+    stub_answer(&cut->op, 0);
+    run_for(fixture, 50);
+    assert_int_equal(fixture->store.count, 0);
+}
+
 static bool busy;
 
 static void busy_stats(struct store *store, struct store_stats *ret)
@@ -208,9 +308,15 @@ static void rules_that_change_are_those_of_the_next_slice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(nothing_is_written_while_nothing_has_expired), TEST(what_is_found_is_purged_before_the_next_slice),
-        TEST(another_servers_sweep_is_left_to_it),          TEST(a_server_that_was_fenced_claims_the_lease_anew),
-        TEST(a_store_that_is_busy_is_left_alone),           TEST(rules_that_change_are_those_of_the_next_slice),
+        TEST(nothing_is_written_while_nothing_has_expired),
+        TEST(what_is_found_is_purged_before_the_next_slice),
+        TEST(another_servers_sweep_is_left_to_it),
+        TEST(a_server_that_was_fenced_claims_the_lease_anew),
+        TEST(a_log_is_cut_slice_by_slice_and_then_the_next_one),
+        TEST(what_has_expired_goes_before_logs_are_cut),
+        TEST(a_sweep_that_stops_cuts_nothing_more),
+        TEST(a_store_that_is_busy_is_left_alone),
+        TEST(rules_that_change_are_those_of_the_next_slice),
     };
     cmocka_set_test_filter(getenv("TEST_FILTER")); // for tests/mutants
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,8 +110,9 @@ int outputs_tell(struct spool *spool, const struct outputs_report *report)
 // What holds for all that follows, too.
 static bool holds_for_all(int err)
 {
-    return err == ERR_UNAUTHORIZED || err == ERR_FORBIDDEN || err == ERR_SUSPENDED || err == ERR_NOT_FOUND ||
-           err == ERR_EXPIRED || err == ERR_SEALED || err == ERR_FENCED || err == ERR_WRONG_SERVER;
+    return err == ERR_UNAUTHORIZED || err == ERR_TOKEN_EXPIRED || err == ERR_FORBIDDEN || err == ERR_SUSPENDED ||
+           err == ERR_NOT_FOUND || err == ERR_EXPIRED || err == ERR_SEALED || err == ERR_FENCED ||
+           err == ERR_WRONG_SERVER;
 }
 
 static int name_it(struct outputs_upload_inner *inner, const char *name, const struct content *content, mode_t mode)

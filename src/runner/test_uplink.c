@@ -238,12 +238,15 @@ static void refusals_lead_where_the_table_says(void **state)
         int err;
         enum uplink_state after;
     } table[] = {
-        {ERR_FENCED, UPLINK_FAILED},     {ERR_CONFLICT, UPLINK_FAILED},     {ERR_EXPIRED, UPLINK_FAILED},
-        {ERR_TOO_LONG, UPLINK_FAILED},   {ERR_UNAUTHORIZED, UPLINK_FAILED}, {ERR_FORBIDDEN, UPLINK_FAILED},
-        {ERR_SEALED, UPLINK_FAILED},     {ERR_HELD, UPLINK_OFFLINE},        {ERR_UNAVAILABLE, UPLINK_OFFLINE},
-        {ERR_NOT_FOUND, UPLINK_OFFLINE}, {ERR_STORE_FULL, UPLINK_OFFLINE},  {ERR_INTERNAL, UPLINK_OFFLINE},
-        {ERR_DIGEST, UPLINK_STREAMING},  {ERR_SUSPENDED, UPLINK_OFFLINE}, // until it is resumed
-        {ERR_TOO_NEW, UPLINK_OFFLINE},                                    // until it is updated
+        {ERR_FENCED, UPLINK_FAILED},        {ERR_CONFLICT, UPLINK_FAILED},
+        {ERR_EXPIRED, UPLINK_FAILED},       {ERR_TOO_LONG, UPLINK_FAILED},
+        {ERR_UNAUTHORIZED, UPLINK_FAILED},  {ERR_FORBIDDEN, UPLINK_FAILED},
+        {ERR_TOKEN_EXPIRED, UPLINK_FAILED}, {ERR_SEALED, UPLINK_FAILED},
+        {ERR_HELD, UPLINK_OFFLINE},         {ERR_UNAVAILABLE, UPLINK_OFFLINE},
+        {ERR_NOT_FOUND, UPLINK_OFFLINE},    {ERR_STORE_FULL, UPLINK_OFFLINE},
+        {ERR_INTERNAL, UPLINK_OFFLINE},     {ERR_DIGEST, UPLINK_STREAMING},
+        {ERR_SUSPENDED, UPLINK_OFFLINE}, // until it is resumed
+        {ERR_TOO_NEW, UPLINK_OFFLINE},   // until it is updated
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {

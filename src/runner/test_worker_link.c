@@ -358,8 +358,8 @@ static void worker_trouble(void *arg, int err, const char *text)
     assert_true(err < 0 && text[0]);
 }
 
-static const struct worker_link_events worker_events = {
-    worker_hello, worker_slots_free, worker_welcome, worker_job, worker_lost, worker_trouble, NULL};
+static const struct worker_link_events worker_events = {worker_hello, worker_slots_free, worker_welcome, worker_job,
+                                                        worker_lost,  worker_trouble,    NULL,           NULL};
 
 static void too_late(void *arg)
 {

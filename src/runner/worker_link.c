@@ -125,9 +125,19 @@ static void heard_drain(struct worker_link *worker, bool on)
         worker->options.events->drain(worker->options.arg, on);
 }
 
+static void heard_error(struct worker_link *worker, json_t *message)
+{
+    const char *text = json_string_value(json_object_get(message, "error")),
+               *code = json_string_value(json_object_get(message, "code"));
+    bool held = code && strcmp(code, error_word(ERR_HELD)) == 0;
+    if (held && worker->options.events->refused)
+        worker->options.events->refused(worker->options.arg, text ? text : error_text(ERR_HELD));
+    else
+        trouble(worker, ERR_MALFORMED, text ? text : error_text(ERR_MALFORMED));
+}
+
 static void heard_own(struct worker_link *worker, const char *type, json_t *message)
 {
-    const char *text = json_string_value(json_object_get(message, "error"));
     if (strcmp(type, "welcome") == 0)
         heard_welcome(worker, message);
     else if (strcmp(type, "acks") == 0)
@@ -139,7 +149,7 @@ static void heard_own(struct worker_link *worker, const char *type, json_t *mess
     else if (strcmp(type, "drain") == 0 || strcmp(type, "resume") == 0)
         heard_drain(worker, *type == 'd');
     else if (strcmp(type, "error") == 0)
-        trouble(worker, ERR_MALFORMED, text ? text : error_text(ERR_MALFORMED));
+        heard_error(worker, message);
 }
 
 static void heard_of_stream(struct worker_link *worker, json_int_t number, const char *type, json_t *message)

@@ -23,6 +23,7 @@ struct worker_link_events {
     void (*job)(void *arg, const struct json_t *message);
     void (*lost)(void *arg);                               // the connection was lost; the next one is under way
     void (*trouble)(void *arg, int err, const char *text); // an attempt failed; another one will follow
+    void (*refused)(void *arg, const char *text);          // another machine uses its id; it is to end. May be NULL
     void (*drain)(void *arg, bool on);                     // it is to take no more jobs, or some again; may be NULL
 };
 

@@ -181,6 +181,16 @@ static void on_lost(void *arg)
     log_warn(worker->options.logger, "the connection was lost; jobs go on", LOG_I("jobs", worker->jobs.count));
 }
 
+// To try again would be of no use. Its jobs go on, and the next worker of this folder delivers them.
+static void on_refused(void *arg, const char *text)
+{
+    struct worker *worker = arg;
+    log_error(worker->options.logger, "the server refuses this worker", LOG_S("reason", text),
+              LOG_I("jobs", worker->jobs.count));
+    worker->err = ERR_HELD;
+    loop_stop(worker->loop);
+}
+
 static void on_trouble(void *arg, int err, const char *text)
 {
     const struct worker *worker = arg;
@@ -196,6 +206,7 @@ static const struct worker_link_events link_events = {
     .drain = on_drain,
     .lost = on_lost,
     .trouble = on_trouble,
+    .refused = on_refused,
 };
 
 // --- Its end

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define ID_FILE       "worker.id"
+#define INSTANCE_FILE "worker.instance"
 #define DISK_FREE_MIN ((uint64_t)512 * 1024 * 1024) // with less, it takes no jobs
 #define DEFAULT_PATH  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -78,23 +79,29 @@ static int find_user(struct worker *worker)
     return 0;
 }
 
-// An identifier that lasts as long as the folder.
-static int find_id(struct worker *worker)
+// An identifier that lasts as long as the folder, in a file of it.
+static int keep_id(const struct worker *worker, const char *file, const char *prefix, char out[WORKER_ID_MAX + 1])
 {
-    CLEANUP(free_ptr) char *path = xasprintf("%s/" ID_FILE, worker->options.state_dir);
+    CLEANUP(free_ptr) char *path = xasprintf("%s/%s", worker->options.state_dir, file);
     CLEANUP(buf_release) struct buf text = {0};
-    if (worker->options.name) {
-        snprintf(worker->id, sizeof(worker->id), "%s", worker->options.name);
-        return 0;
-    }
     if (file_read_all(path, WORKER_ID_MAX, &text) == 0 && id_execution_valid(str_trim(buf_str(&text)))) {
-        snprintf(worker->id, sizeof(worker->id), "%.*s", STR_ARGS(str_trim(buf_str(&text))));
+        snprintf(out, WORKER_ID_MAX + 1, "%.*s", STR_ARGS(str_trim(buf_str(&text))));
         return 0;
     }
     char made[ID_SORTABLE_LEN + 1];
     id_sortable(clock_real_ms(), made);
-    snprintf(worker->id, sizeof(worker->id), "worker_%s", made);
-    return file_write_atomic(path, worker->id, strlen(worker->id), 0600);
+    snprintf(out, WORKER_ID_MAX + 1, "%s%s", prefix, made);
+    return file_write_atomic(path, out, strlen(out), 0600);
+}
+
+// Its id may be given to it, and by mistake to another machine, too. The instance tells the two apart.
+static int find_id(struct worker *worker)
+{
+    int err = keep_id(worker, INSTANCE_FILE, "", worker->instance);
+    if (err < 0 || !worker->options.name)
+        return err < 0 ? err : keep_id(worker, ID_FILE, "worker_", worker->id);
+    snprintf(worker->id, sizeof(worker->id), "%s", worker->options.name);
+    return 0;
 }
 
 int worker_find_offer(struct worker *worker)
@@ -161,6 +168,7 @@ void worker_hello_offer(struct worker *worker, struct json_writer *json)
     if (gethostname(host, sizeof(host) - 1) < 0)
         host[0] = 0;
     json_add_text(json, "worker_id", worker->id);
+    json_add_text(json, "instance", worker->instance);
     json_add_text(json, "hostname", host);
     json_add_text(json, "version", RUNNEL_VERSION);
     json_add_u64(json, "slots", worker->draining ? 0 : worker->slots);

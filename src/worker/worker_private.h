@@ -34,7 +34,7 @@ struct worker_engine {
 
 struct worker {
     struct worker_options options;
-    char id[WORKER_ID_MAX + 1];
+    char id[WORKER_ID_MAX + 1], instance[WORKER_ID_MAX + 1];
     char *spools;          // STATE/spool
     struct buf given_back; // what could not be said, a line each
     int lock_fd;

@@ -189,6 +189,48 @@ static void what_waits_is_cancelled_at_once_also_when_somebody_had_it(void **sta
     assert_int_equal(queue_line(queue, "process", &row, 1), 0);
 }
 
+static void assert_claimed(struct queue *queue, int64_t node, int64_t after, const int64_t *rows, size_t count,
+                           size_t lost)
+{
+    struct store_jobs_claimed query = {
+        .op.kind = STORE_JOBS_CLAIMED, .node = node, .account = queue->account, .worker_id = STR("w1"), .after = after};
+    assert_int_equal(catalogue_jobs_claimed(queue->sql, &query), 0);
+    assert_int_equal(query.ret_count, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(query.ret_jobs[i].row, rows[i]);
+        lost -= query.ret_jobs[i].lost;
+        assert_false(query.ret_jobs[i].has_records);
+        assert_string_equal(query.ret_jobs[i].demand, "process");
+    }
+    assert_int_equal(lost, 0);
+    store_op_release(&query.op);
+}
+
+static void what_a_worker_has_is_told_by_pages_with_what_was_lost(void **state)
+{
+    struct queue *queue = *state;
+    int64_t rows[4];
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CLEANUP(free_ptr) char *lease = NULL;
+        rows[i] = queue_must_submit(queue, &plain);
+        assert_int_equal(queue_claim(queue, rows[i]), 0);
+        lease = xasprintf("INSERT INTO leases(kind, subject, node, epoch, deadline_ms) VALUES(1, %lld, 7, 1, 0)",
+                          (long long)rows[i]);
+        assert_int_equal(sql_exec(queue->sql, lease), 0);
+    }
+    assert_claimed(queue, 7, 0, rows, 4, 0);
+    assert_claimed(queue, 7, rows[1], rows + 2, 2, 0);
+    assert_claimed(queue, 8, 0, rows, 0, 0); // of another node
+    assert_int_equal(queue_ask(queue, rows[0], &(struct outcome_ask){.cause = OUTCOME_SILENT}), 0);
+    assert_claimed(queue, 7, 0, rows, 4, 1); // also before that is settled
+    queue_settle(queue);
+    assert_claimed(queue, 7, 0, rows, 4, 1);
+    assert_claimed(queue, 8, 0, rows, 1, 1); // whoever has its lease
+    assert_int_equal(queue_ask(queue, rows[0], &(struct outcome_ask){.cause = OUTCOME_GIVEN_UP}), 0);
+    assert_int_equal(queue_finish(queue, rows[3], STATUS_COMPLETED, 0), 0);
+    assert_claimed(queue, 7, 0, rows + 1, 2, 0);
+}
+
 // --- Retries
 
 static void a_failed_job_is_tried_again_as_often_as_its_rule_says(void **state)
@@ -640,6 +682,7 @@ int main(void)
         TEST(lines_are_found_one_after_the_other),
         TEST(what_a_job_waits_for_is_told),
         TEST(a_job_is_claimed_once),
+        TEST(what_a_worker_has_is_told_by_pages_with_what_was_lost),
         TEST(what_is_given_back_is_first_in_its_line_and_its_old_claim_is_fenced),
         TEST(what_is_given_back_after_a_cancel_ends),
         TEST(what_waits_is_cancelled_at_once_also_when_somebody_had_it),

@@ -298,6 +298,44 @@ def test_a_job_whose_worker_says_lost_is_tried_again_if_its_rule_has_that(server
     assert api.status(once)["retried_as"] is None
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_job_that_was_lost_on_its_way_to_a_worker_is_given_out_again(servers, restart):
+    """Its rule has no `lost`, and it has run nowhere."""
+    server = servers("--lease-seconds", "1")
+    id = queue(server.api())
+    with JobWorker(server, worker_id="w") as worker:
+        assert worker.take().id == id
+        worker.cut()
+    if restart:
+        server.kill()
+        server.restart()
+    ended(server.api(), id, "lost")
+    with JobWorker(server, worker_id="w") as worker:
+        job = worker.take()
+        assert (job.id, job.epoch, job.attempt) == (id, 2, 1)
+        job.end(0, ["all of it"])
+    ended(server.api(), id, "completed")
+    assert server.api().messages(id) == ["all of it"]
+
+
+@pytest.mark.parametrize("knows", ["lines", "held"])
+def test_a_lost_job_that_has_come_to_its_worker_is_not_given_out_again(servers, knows):
+    server = servers("--lease-seconds", "1")
+    api = server.api()
+    id = queue(api)
+    with JobWorker(server, worker_id="w") as worker:
+        job = worker.take()
+        if knows == "lines":
+            job.begin().stream.lines(0, ["first"])
+        worker.cut()
+    ended(api, id, "lost")
+    held = [{"execution_id": id, "epoch": job.epoch}] if knows == "held" else []
+    with JobWorker(server, worker_id="w", held=held) as worker:
+        other = queue(api)  # given when the server knows what the worker has
+        assert worker.take().end().id == other
+        assert worker.quiet() == [] and api.status(id)["status"] == "lost"
+
+
 def test_a_worker_is_told_whether_another_attempt_follows_when_it_is_lost(server, api, label):
     cases = [
         ({}, False),

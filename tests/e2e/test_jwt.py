@@ -10,6 +10,7 @@ import threading
 import pytest
 from support import jwts
 from support.api import Api, eventually
+from support.cli import Cli
 from support.process import BIN, Process
 from support.server import clean_env
 from support.sse import Stream
@@ -543,3 +544,53 @@ def test_a_ticket_ends_with_the_token_that_it_was_made_by(supabase):
     with short_lived(connect) as follower:
         messages, code = follower.until_closed()
     assert (code, messages[-1]["code"]) == (4401, "token_expired")
+
+
+# --- the command line
+def test_logs_that_are_followed_end_when_the_token_has_expired(supabase, tmp_path):
+    server = supabase()
+    mine = Api(server.port, jwts.token(sub=ONE)).create()
+    Api(server.port, jwts.legacy("service_role")).append_lines(mine, ["one"])
+    cli = Cli(tmp_path / "home", server)
+    for seconds in (3, 10, 30):  # a longer life if the machine was too slow for it
+        ended = cli.run("logs", "-f", mine, env={"RUNNEL_TOKEN": jwts.token(sub=ONE, exp=jwts.now() + seconds)})
+        assert ended.code == 4, ended
+        assert b"expired" in ended.err or b"run out" in ended.err, ended
+        if ended.out:
+            break
+    assert ended.out == b"one\n"
+    assert b"come back with a new one" in ended.err and ended.err.count(b"\n") <= 2
+
+
+def test_a_run_whose_token_expires_goes_on_is_kept_and_is_delivered_with_another(supabase, tmp_path):
+    server = supabase()
+    cli = Cli(tmp_path / "home", server)
+    gate = tmp_path / "gate"
+    script = f"echo before; until [ -e {gate} ]; do sleep 0.05; done; echo after; exit 3"
+
+    user = Api(server.port, jwts.token(sub=ONE))
+
+    def made(life):
+        listed = user.expect(200, "GET", PATH, query={"metadata.life": life})["executions"]
+        return listed and listed[0]["execution_id"]
+
+    def over(process):
+        return b"run out" in process.err.data or b"expired" in process.err.data
+
+    for life in (4, 15, 40):  # a longer one if the machine was too slow for it
+        token = jwts.token(sub=ONE, exp=jwts.now() + life)
+        process = cli.start("wrap", "-m", f"life={life}", "--", "sh", "-c", script, env={"RUNNEL_TOKEN": token})
+        eventually(lambda: made(life) or over(process), "the execution is there, or it was too late for it")
+        if made(life):
+            break
+        gate.touch()
+        process.finish()
+        gate.unlink()
+    mine = made(life)
+    process.err.wait(lambda data: b"run out" in data or b"expired" in data, "that the token has expired")
+    gate.touch()
+    assert process.finish() == 3  # what it says is the job's
+    cli.ok("wrap", "--resume", env={"RUNNEL_TOKEN": user.token})
+    eventually(lambda: user.status(mine)["sealed"], "the rest is delivered")
+    assert [record["message"] for record in user.logs(mine) if record["stream"] == "stdout"] == ["before", "after"]
+    assert user.status(mine)["exit_code"] == 3

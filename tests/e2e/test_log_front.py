@@ -1,5 +1,7 @@
 """A log that is longer than it may be loses its front, and every reader is told."""
 
+import http.client
+import json
 import signal
 import sqlite3
 
@@ -283,6 +285,48 @@ def seal_one_of(api):
     execution_id = api.create()
     api.append_lines(execution_id, ["short"])
     seal(api, execution_id)
+
+
+@pytest.mark.parametrize("form", ["ndjson", "text"])
+def test_a_reader_that_is_overtaken_is_told_or_its_answer_is_cut(servers, form):
+    """It has begun to read and then stands still, while what it has not read yet goes."""
+    server = servers()
+    api, chunks = server.api(), 60  # more than sockets hold
+    log = api.create(retention="log_records=1000", pin=True)
+    fill(api, log, chunks)
+    answer = api.open("GET", f"{PATH}/{log}/logs", query={"format": form, "follow": "true"})
+    first = answer.readline()
+    api.expect(200, "PATCH", f"{PATH}/{log}", {"pin": False})
+    seal(api, log)
+    cut_to(api, log, (chunks - 1) * CHUNK)
+    got = first
+    try:
+        got += answer.read()
+        whole = True
+    except http.client.IncompleteRead as cut:
+        got += cut.partial
+        whole = False
+    lines = got.decode().splitlines()
+    if form == "ndjson":
+        said = [json.loads(one) for one in lines if one]
+        [gap] = [one for one in said if one.get("type") == "gap"]
+        records = [one["sequence_number"] for one in said if "sequence_number" in one]
+        assert whole and said[-1]["type"] == "complete"
+        assert gap["to"] == (chunks - 1) * CHUNK - 1 and gap["reason"] == "retention"
+        assert records == [*range(gap["from"]), *range(gap["to"] + 1, chunks * CHUNK)]
+    else:
+        assert not whole and answer.headers["X-Runnel-First-Sequence"] is None
+        assert lines == [line(i) for i in range(len(lines))] and len(lines) < (chunks - 1) * CHUNK
+
+
+def test_the_logs_of_many_say_of_which_one_records_were_removed(server, api, tmp_path):
+    cli = Cli(tmp_path / "home", server)
+    one, two = cut_log(api, 2), api.create()
+    api.append_lines(two, ["two"])
+    seal(api, two)
+    shown = cli.ok("logs", one, two)
+    assert shown.err == f"runnel: {one}: records 0 to 999 were removed by retention\n".encode()
+    assert shown.out.count(b"\n") == 1001
 
 
 def test_the_rules_of_the_server_the_account_and_the_execution(servers):

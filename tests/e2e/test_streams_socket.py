@@ -55,6 +55,21 @@ def sealed(server, api, lines):
     return id
 
 
+def test_logs_that_end_in_the_turn_in_which_the_socket_has_drained(server, api):
+    """They are larger than what a socket gets at once, so the last of it goes out when it has taken the rest."""
+    lines = [f"{i} " + "x" * 200 for i in range(3000)]
+    ids = [api.create() for _ in range(3)]
+    for id in ids:
+        api.append_lines(id, lines)
+        api.expect(200, "PATCH", f"{PATH}/{id}", {"status": "failed", "exit_code": 1})
+    with Streams(server) as streams:
+        for id in ids:
+            streams.subscribe(id)
+        assert streams.until_complete(*ids) == {id: lines for id in ids}
+        streams.subscribe(ids[0])  # the socket goes on
+        assert streams.until_complete(ids[0]) == {ids[0]: lines}
+
+
 @pytest.mark.threads
 def test_executions_are_followed_on_one_connection(server, api):
     ids = [api.create() for _ in range(3)]

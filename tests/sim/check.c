@@ -44,6 +44,27 @@ void check_acked(struct world *world, unsigned producer, uint64_t next, const ch
                 (unsigned long long)durable);
 }
 
+// --- The front of the log
+
+static bool leaves_enough(uint64_t left, uint64_t limit)
+{
+    return limit > 0 && left >= limit;
+}
+
+void check_cut(struct world *world, uint64_t before, const struct retention *rules, const struct retention_own *own)
+{
+    const struct state *disk = &world->store.disk;
+    uint64_t left = disk->head.next - disk->first, digest = disk->cut_digest;
+    bool by_records = leaves_enough(left, own->has_records ? own->log.records_max : rules->log.records_max);
+    bool by_bytes = own->has_bytes && leaves_enough(left * RECORD_BYTES, own->log.bytes_max);
+    if (disk->first > before && !by_records && !by_bytes)
+        violate(world, "retention leaves %llu records, which is less than a limit", (unsigned long long)left);
+    for (uint64_t i = disk->first; i < disk->head.next; i++)
+        digest = content_digest(&disk->log[i].content, digest);
+    if (digest != disk->digest)
+        violate(world, "the digest of what is left does not go on from that of what was cut");
+}
+
 // --- Outcomes
 
 void check_outcome(struct world *world, enum outcome_cause cause, const struct outcome *before,

@@ -77,6 +77,7 @@ struct queue_job { // an attempt
     unsigned gift_count, processes; // processes: that live
     bool came_back;                 // after its place was given to another
     bool was_lost, told;            // told: its process reported an end
+    bool disowned;                  // in peace, while it was lost, its worker has said that it never had it
     int64_t lost_ms, parents[TASK_PARENTS];
     enum execution_status told_status;
     uint64_t heard_ms[QUEUE_SERVERS]; // each server heard of it, by the lease that it has
@@ -315,6 +316,7 @@ void check_rested(struct queue *queue, const struct queue_server *server, int64_
 void check_begun(struct queue *queue, const struct queue_worker *worker, int64_t row, uint64_t epoch);
 void check_claimed(struct queue *queue, struct queue_job *job);
 void check_silent(struct queue *queue, const struct queue_op *op);
+void check_known(struct queue *queue, unsigned worker); // a server has been told what it has
 void check_superseded(struct queue *queue, const struct queue_job *job);
 void check_store(struct queue *queue);
 void check_running(struct queue *queue); // each second

@@ -133,6 +133,16 @@ static bool waits_are_met(struct queue *queue, const struct task *task)
     return true;
 }
 
+void check_known(struct queue *queue, unsigned worker)
+{
+    for (int64_t row = 1; row <= queue->store.last_row && queue->quiet; row++) {
+        struct queue_job *job = &queue->store.jobs[row];
+        const struct gift *gift = gift_of(job, job->outcome.epoch);
+        bool never = job->worker == worker && !(gift && gift->begun);
+        job->disowned |= never && job->outcome.status == STATUS_LOST && !job->outcome.sealed;
+    }
+}
+
 void check_superseded(struct queue *queue, const struct queue_job *job)
 {
     if (job->superseded_by != 0)
@@ -289,6 +299,9 @@ static void check_heard(struct queue *queue, struct queue_job *job)
 {
     const struct gift *gift = gift_of(job, job->outcome.epoch);
     bool lost = job->outcome.status == STATUS_LOST && job->outcome.sealed && !job->told;
+    if (lost && job->disowned && job->superseded_by == 0)
+        violate(&queue->world, "job %lld is given up, and its worker has said that it never had it",
+                (long long)job->row);
     if (!lost || !gift || !gift->begun)
         return;
     uint64_t there_ms = MAX(queue->quiet_ms, queue->workers[gift->worker].paused_until_ms);

@@ -228,6 +228,8 @@ static void claimed_judge(struct queue *queue, struct queue_op *op, int64_t row)
         return_job(queue, server, row, job->outcome.epoch);
         return;
     }
+    if (job->state != JOB_CLAIMED)
+        return; // it takes no place before its stream begins
     server->gifts[row] = (struct queue_gift){.worker = op->worker, .epoch = job->outcome.epoch, .known = true};
     demand_parse(buf_str(&queue->demands[job->task->demand]), &demand);
     match_held(&server->match, str_of(queue->workers[op->worker].id), job->task->account, row, &demand);
@@ -241,6 +243,7 @@ static void known(struct queue *queue, struct queue_op *op)
     const struct queue_worker *worker = session->worker;
     if (session_of(server, op->worker) != session)
         return; // it has left, or is connected anew
+    check_known(queue, worker->number);
     for (size_t i = 0; i < op->ret_count; i++)
         claimed_judge(queue, op, op->ret_rows[i]);
     session->known = true;

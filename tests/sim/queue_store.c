@@ -290,6 +290,7 @@ static int apply_claim(struct queue *queue, struct queue_op *op)
         return err;
     check_claimed(queue, job);
     job->worker = op->worker;
+    job->disowned = false;
     outcome_set(queue, job, &after);
     return 0;
 }
@@ -428,12 +429,21 @@ static int apply_lines(struct queue *queue, struct queue_op *op)
     return 0;
 }
 
+// Those that are lost, too: if they never came to their worker, it says so.
+static bool is_claimed(const struct queue_job *job, const struct queue_op *op)
+{
+    if (job->worker != op->worker)
+        return false;
+    bool lost = (job->state == JOB_LOST || job->state == JOB_OVER) && job->outcome.status == STATUS_LOST;
+    return (job->state == JOB_CLAIMED && job->lease.node == op->node) || (lost && !job->outcome.sealed);
+}
+
 static int apply_claimed(struct queue *queue, struct queue_op *op)
 {
     op->ret_rows = make(&queue->world, QUEUE_JOBS * sizeof(*op->ret_rows));
     for (int64_t row = 1; row <= queue->store.last_row; row++) {
         const struct queue_job *job = &queue->store.jobs[row];
-        if (job->state == JOB_CLAIMED && job->worker == op->worker && job->lease.node == op->node)
+        if (is_claimed(job, op))
             op->ret_rows[op->ret_count++] = row;
     }
     return 0;

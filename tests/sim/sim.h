@@ -10,17 +10,19 @@
 #include "model/node.h"
 #include "model/outcome.h"
 #include "model/record.h"
+#include "model/retention.h"
 #include "model/sequence.h"
 #include "runner/uplink.h"
 #include "util/arena.h"
 
-#define ROW       1 // the one execution
-#define LEASE_MS  30000
-#define BATCH_MAX 8 // records in a message
-#define RUNNERS   2
-#define READERS   4
-#define POSTERS   4
-#define CHANGERS  2
+#define ROW          1 // the one execution
+#define LEASE_MS     30000
+#define BATCH_MAX    8 // records in a message
+#define RUNNERS      2
+#define READERS      4
+#define POSTERS      4
+#define CHANGERS     2
+#define RECORD_BYTES 10 // of a message, as retention counts them
 // Producers: two for each runner, as a resumed one has one more, then the plain runner, then posters.
 #define PLAIN_PRODUCER (2 * RUNNERS)
 #define POST_PRODUCERS (PLAIN_PRODUCER + 1)
@@ -72,6 +74,7 @@ struct state { // what is on the disk
     bool exists;
     struct sequence_head head; // head.next entries are in the log
     uint64_t first;            // first one that retention has left
+    uint64_t cut_digest;       // of those before it
     uint64_t restored_from;    // entries from here on may differ from what an earlier incarnation had at their place
     struct sequence_producer producers[PRODUCERS];
     uint64_t digest;
@@ -335,6 +338,8 @@ struct changer {
 void changer_start(struct world *world, struct changer *changer);
 
 // --- Checks (check.c)
+// The log was cut at its front, by these rules and its own ones.
+void check_cut(struct world *world, uint64_t before, const struct retention *rules, const struct retention_own *own);
 void check_outcome(struct world *world, enum outcome_cause cause, const struct outcome *before,
                    const struct outcome *after);
 void check_applied(struct world *world, const struct op *op, const struct sequence_producer *before, uint64_t from);

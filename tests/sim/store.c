@@ -349,12 +349,51 @@ void store_restore(struct world *world)
           (unsigned long long)store->incarnation);
 }
 
+// Cuts off the records before `end` if they may go. False if they are to stay.
+static bool cut_to(struct world *world, const struct retention_log *limits, uint64_t end)
+{
+    struct state *disk = &world->store.disk;
+    if (end > disk->head.next ||
+        !retention_log_lets_go(limits, disk->head.next - end, (disk->head.next - end) * RECORD_BYTES))
+        return false;
+    for (; disk->first < end; disk->first++)
+        disk->cut_digest = content_digest(&disk->log[disk->first].content, disk->cut_digest);
+    return true;
+}
+
+// Who limits it to so many records: the server, the execution itself, or its bytes. Whoever does not says something
+// else, which is not to count.
+static void limits_of(uint64_t kept, uint64_t random, struct retention *ret_rules, struct retention_own *ret_own)
+{
+    *ret_rules = (struct retention){.log.records_max = kept};
+    *ret_own = (struct retention_own){.log.records_max = random % 7};
+    if (random % 3 == 0)
+        return;
+    ret_rules->log.records_max = random % 5;
+    ret_own->has_records = true;
+    ret_own->log.records_max = random % 3 == 1 ? kept : 0;
+    ret_own->has_bytes = random % 3 == 2;
+    ret_own->log.bytes_max = kept * RECORD_BYTES;
+}
+
+// One draw, as chunks and limits are not what a world is about: what else there is follows from it.
 void store_expire(struct world *world)
 {
     struct state *disk = &world->store.disk;
+    struct retention rules;
+    struct retention_own own;
+    uint64_t before = disk->first;
     if (disk->head.next <= disk->first)
         return;
-    disk->first = draw(world, disk->first, disk->head.next);
+    uint64_t wanted = draw(world, disk->first, disk->head.next);
+    uint64_t random = (wanted + world->now_ms) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+    limits_of(disk->head.next - wanted, random, &rules, &own);
+    struct retention_log limits = retention_log_of(&rules, &own);
+    // The last chunk that may go ends where the limit says.
+    while (disk->first < wanted && cut_to(world, &limits, MIN(disk->first + 1 + random % BATCH_MAX, wanted)))
+        ;
+    cut_to(world, &limits, wanted + 1);
+    check_cut(world, before, &rules, &own);
     trace(world, "store: retention leaves %llu and after", (unsigned long long)disk->first);
     if (world->server.up)
         server_changed(world, disk);

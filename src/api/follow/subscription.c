@@ -106,7 +106,8 @@ void subscriptions_drained(struct streams_socket *socket)
         struct streamed *it = CONTAINER_OF(turns.next, struct streamed, turn);
         list_remove(&it->turn);
         if (it->subscriber)
-            subscriber_drained(it->subscriber);
-        batch_listener_drained(&it->batch);
+            subscriber_drained(it->subscriber); // `it` may have ended with that
+        else
+            batch_listener_drained(&it->batch);
     }
 }

@@ -1,5 +1,6 @@
 // Records in and pages out by their routes, over a real store.
 #include "api/test_live_house.h"
+#include "store/adapter.h"
 
 static const char *const types[] = {"Content-Type: application/json\r\n", "Content-Type: application/x-ndjson\r\n", ""};
 
@@ -158,6 +159,110 @@ static void pages_follow_one_another_without_a_hole(void **state)
     assert_int_equal(live_number(it, "logs.0.sequence_number"), 4);
 }
 
+// --- A page that needs several reads of a log, whose front is cut before the second one
+
+#define CHUNK 1000 // records of 200 bytes
+#define LARGE 16   // chunks: many times what one read brings
+
+static const struct retention little = {.log.records_max = 2500};
+
+static struct {
+    const struct store_vtable *real;
+    struct live_house *it;
+    int64_t row;
+    unsigned reads;
+    struct store_op *held; // the second read waits for the cut
+    struct store_front front;
+    struct store_cut cut;
+} overtaking;
+
+static void second_read_goes_on(struct store_op *op)
+{
+    assert_int_equal(op->err, 0);
+    overtaking.real->submit(overtaking.it->fixture->store, overtaking.held);
+}
+
+static void front_was_read(struct store_op *op)
+{
+    assert_int_equal(op->err, 0);
+    overtaking.cut = (struct store_cut){
+        .op = {.kind = STORE_CUT, .reply_to = overtaking.it->fixture->loop, .done = second_read_goes_on},
+        .row = overtaking.row,
+        .rules = &little,
+        .before = overtaking.front.ret_before,
+        .after = overtaking.front.ret_after};
+    store_submit(overtaking.it->fixture->store, &overtaking.cut.op);
+}
+
+static void overtake(struct store *store, struct store_op *op)
+{
+    if (op->kind != STORE_READ || ++overtaking.reads != 2) {
+        overtaking.real->submit(store, op);
+        return;
+    }
+    overtaking.held = op;
+    overtaking.front = (struct store_front){
+        .op = {.kind = STORE_FRONT, .reply_to = overtaking.it->fixture->loop, .done = front_was_read},
+        .row = overtaking.row,
+        .rules = &little};
+    store_submit(store, &overtaking.front.op);
+}
+
+static void ask_overtaken(struct live_house *it, int64_t row, const char *line)
+{
+    struct store *store = it->fixture->store;
+    static struct store_vtable vtable;
+    overtaking.real = store->vtable;
+    overtaking.it = it;
+    overtaking.row = row;
+    overtaking.reads = 0;
+    vtable = *store->vtable;
+    vtable.submit = overtake;
+    store->vtable = &vtable;
+    int status = ASK(it, live_key(it, it->account, ROLE_VIEWER), line);
+    store->vtable = overtaking.real;
+    assert_int_equal(status, 200);
+    assert_true(overtaking.reads >= 2);
+}
+
+static int64_t make_large(struct live_house *it, const char *id)
+{
+    int64_t row = make(it, id);
+    for (uint64_t first = 0; first < LARGE * CHUNK; first += CHUNK) {
+        CLEANUP(chunk_unref) struct chunk *chunk = fixture_chunk(first, CHUNK, 200, 1000);
+        assert_int_equal(fixture_append(it->fixture, row, "runner", first, chunk).op.err, 0);
+    }
+    return row;
+}
+
+static void a_page_that_is_overtaken_by_a_cut_ends_before_the_hole(void **state)
+{
+    struct live_house *it = *state;
+    ask_overtaken(it, make_large(it, "e"), "GET /api/v1/executions/e/logs?limit=10000");
+    int64_t end = live_number(it, "next_cursor");
+    assert_in_range(end, CHUNK, 13 * CHUNK - 1);
+    assert_int_equal(json_array_size(live_json(it, "logs")), end);
+    assert_true(json_is_true(live_json(it, "has_more")) && json_is_null(live_json(it, "gap")));
+    CLEANUP(free_ptr)
+    char *line = xasprintf("GET /api/v1/executions/e/logs?limit=2&cursor=%lld", (long long)end);
+    assert_int_equal(ASK(it, live_key(it, it->account, ROLE_VIEWER), line), 200);
+    assert_int_equal(live_number(it, "gap.from"), end);
+    assert_int_equal(live_number(it, "gap.to"), 13 * CHUNK - 1);
+    assert_int_equal(live_number(it, "first_sequence"), 13 * CHUNK);
+    assert_int_equal(live_number(it, "logs.0.sequence_number"), 13 * CHUNK);
+}
+
+static void a_page_that_has_nothing_yet_goes_on_behind_the_hole_and_says_so(void **state)
+{
+    struct live_house *it = *state;
+    // What matches lies in what is left.
+    ask_overtaken(it, make_large(it, "e"), "GET /api/v1/executions/e/logs?limit=1&grep=line%2015000%20");
+    assert_int_equal(json_array_size(live_json(it, "logs")), 1);
+    assert_int_equal(live_number(it, "logs.0.sequence_number"), 15 * CHUNK);
+    assert_in_range(live_number(it, "gap.from"), CHUNK, 13 * CHUNK - 1);
+    assert_int_equal(live_number(it, "gap.to"), 13 * CHUNK - 1);
+}
+
 static void what_is_asked_for_wrongly_is_named(void **state)
 {
     struct live_house *it = *state;
@@ -234,6 +339,8 @@ int main(void)
         LIVE_TEST(the_same_idempotency_key_takes_the_same_body_once),
         LIVE_TEST(a_log_that_is_sealed_or_anothers_takes_nothing),
         LIVE_TEST(pages_follow_one_another_without_a_hole),
+        LIVE_TEST(a_page_that_is_overtaken_by_a_cut_ends_before_the_hole),
+        LIVE_TEST(a_page_that_has_nothing_yet_goes_on_behind_the_hole_and_says_so),
         LIVE_TEST(what_is_asked_for_wrongly_is_named),
         LIVE_TEST(only_what_is_sealed_may_be_kept_by_its_etag),
         LIVE_TEST(a_stream_of_what_is_there_has_the_form_that_was_asked_for),

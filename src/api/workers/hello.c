@@ -104,6 +104,8 @@ const char *worker_hello_parse(const json_t *message, struct worker_offer *ret)
     *ret = (struct worker_offer){0};
     if (!take_id(message, ret->id))
         return "worker_id must be at most 128 letters, digits or any of ._:-";
+    if (!take_text(message, "instance", ret->instance, sizeof(ret->instance)))
+        return "instance must be at most 64 bytes";
     if (!take_text(message, "hostname", ret->hostname, sizeof(ret->hostname)))
         return "hostname must be at most 255 bytes";
     if (!take_text(message, "version", ret->version, sizeof(ret->version)))

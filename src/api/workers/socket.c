@@ -57,6 +57,18 @@ static void send_frame(void *socket, struct str text)
     worker_send(socket, text);
 }
 
+static void refuse(void *arg)
+{
+    struct worker_socket *socket = arg;
+    CLEANUP(free_ptr)
+    char *reason = xasprintf("another machine uses the worker id %s; give this one another with --name",
+                             worker_session_offer(socket->session)->id);
+    worker_send_error(socket, ERR_HELD, reason);
+    socket_end(socket, runner_close_code(ERR_HELD), error_word(ERR_HELD));
+}
+
+static const struct worker_socket_calls session_calls = {send_frame, refuse};
+
 // --- Frames of the worker. Each function returns false when the socket has ended.
 
 static bool take_hello(struct worker_socket *socket, const json_t *message)
@@ -71,7 +83,7 @@ static bool take_hello(struct worker_socket *socket, const json_t *message)
     }
     const json_t *at = json_object_get(message, "at");
     socket->session = worker_session_new(options->loop, &offer, socket->node.principal.account,
-                                         hub_new_holder(options->hub), send_frame, socket);
+                                         hub_new_holder(options->hub), &session_calls, socket);
     metrics_add(options->metrics, options->shard, METRIC_workers, 1);
     log_info(options->logger, "worker connected", LOG_S("worker_id", worker_session_offer(socket->session)->id),
              LOG_S("request_id", socket->request_id));

@@ -50,10 +50,12 @@
     X(LINE_NEXT, "SELECT account, demand FROM jobs WHERE state = 2 AND (account, demand) > (?1, ?2) "                 \
                  "ORDER BY account, demand LIMIT 1")                                                                  \
     X(JOBS_CLAIMED,                                                                                                   \
-      "SELECT e.id, e.account, e.epoch, e.next_sequence, e.execution_id, j.demand FROM leases l "                     \
-      "JOIN jobs j ON j.execution = l.subject JOIN executions e ON e.id = l.subject WHERE l.node IN "                 \
-      "(SELECT CAST(?1 AS {integer}) UNION ALL SELECT id FROM nodes WHERE fenced_ms > 0) "                            \
-      "AND l.kind = ?5 AND j.state = 3 AND e.worker_id = ?2 AND (?3 = 0 OR e.account = ?3) ORDER BY e.id LIMIT ?4")   \
+      "SELECT e.id, e.account, e.epoch, j.state, e.next_sequence, e.execution_id, j.demand FROM leases l "            \
+      "JOIN jobs j ON j.execution = l.subject JOIN executions e ON e.id = l.subject "                                 \
+      "WHERE l.kind = ?5 AND l.subject > ?6 AND e.worker_id = ?2 AND (?3 = 0 OR e.account = ?3) AND "                 \
+      "((j.state = 3 AND l.node IN "                                                                                  \
+      "(SELECT CAST(?1 AS {integer}) UNION ALL SELECT id FROM nodes WHERE fenced_ms > 0)) "                           \
+      "OR (j.state IN (4, 5) AND e.status = 'lost' AND e.sealed = 0)) ORDER BY l.subject LIMIT ?4")                   \
     X(JOBS_DUE, "SELECT execution FROM jobs WHERE state = 1 AND not_before_ms <= ?1 "                                 \
                 "ORDER BY not_before_ms, execution LIMIT ?2")                                                         \
     X(JOB_NEXT_DUE, "SELECT not_before_ms FROM jobs WHERE state = 1 ORDER BY not_before_ms LIMIT 1")                  \

@@ -49,6 +49,7 @@ int catalogue_jobs_claimed(struct sql *sql, struct store_jobs_claimed *query)
     sql_bind_i64(claimed, 3, query->account);
     sql_bind_i64(claimed, 4, JOBS_CLAIMED_MAX);
     sql_bind_i64(claimed, 5, LEASE_RUNNER);
+    sql_bind_i64(claimed, 6, query->after);
     size_t size = 0;
     int rc = 1;
     query->ret_count = 0;
@@ -61,9 +62,10 @@ int catalogue_jobs_claimed(struct sql *sql, struct store_jobs_claimed *query)
             .row = sql_i64(claimed, 0),
             .account = sql_i64(claimed, 1),
             .epoch = sql_u64(claimed, 2),
-            .has_records = sql_i64(claimed, 3) > 0,
-            .execution_id = sql_dup(claimed, 4),
-            .demand = sql_dup(claimed, 5),
+            .lost = sql_i64(claimed, 3) != JOB_CLAIMED,
+            .has_records = sql_i64(claimed, 4) > 0,
+            .execution_id = sql_dup(claimed, 5),
+            .demand = sql_dup(claimed, 6),
         };
     }
     return MIN(rc, 0);

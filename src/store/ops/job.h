@@ -119,20 +119,22 @@ struct store_job_waits {
     unsigned ret_batch_parallel;
 };
 
-// The jobs that a worker has, as far as the store knows, of those whose leases a node has.
+// The jobs that a worker has, as far as the store knows: those whose leases a node has, and those that are lost.
 struct job_claimed {
     int64_t row, account;
     uint64_t epoch;
+    bool lost;
     bool has_records; // so that the worker did get it
     char *execution_id, *demand;
 };
-#define JOBS_CLAIMED_MAX 10000
+#define JOBS_CLAIMED_MAX 1000
 struct store_jobs_claimed {
     struct store_op op;
     int64_t node;    // that has the leases
     int64_t account; // whose jobs the worker takes; 0: of all
     struct str worker_id;
-    struct job_claimed *ret_jobs; // at most JOBS_CLAIMED_MAX
+    int64_t after;                // the row that the page before ended with; 0: from the first
+    struct job_claimed *ret_jobs; // by row; JOBS_CLAIMED_MAX of them: there may be more
     size_t ret_count;
 };
 

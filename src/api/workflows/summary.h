@@ -1,0 +1,17 @@
+// What is counted of an execution's log: its summary, its nodes, its counts over time.
+#pragma once
+
+#include "api/call.h"
+#include "store/ops/summary.h"
+
+// Handlers.
+void workflows_summary(struct call *call);
+void workflows_nodes(struct call *call);
+void workflows_statistics(struct call *call);
+
+// Counts the log and answers with what `write` makes of it, within an object. `write` runs on a thread of the store,
+// and reads of the call only what does not change. Errors are answered.
+void call_answer_summary(struct call *call, void (*write)(struct json_writer *json, const struct call *call,
+                                                          const struct summary *summary));
+// Members by level, `info` for records without one; those that are 0 are left out.
+void levels_add(struct json_writer *json, const char *name, const uint64_t levels[LEVEL_COUNT]);
