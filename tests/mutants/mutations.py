@@ -578,8 +578,8 @@ MUTATIONS = [
     (
         "jobs",
         "catalogue/jobs.c",
-        "        placement = PLACE_CANCELLED;\n    return err < 0 || placement == PLACED",
-        "        placement = PLACED;\n    return err < 0 || placement == PLACED",
+        "        placement = PLACE_CANCELLED;\n    if (err < 0 || (placement == PLACED &&",
+        "        placement = PLACED;\n    if (err < 0 || (placement == PLACED &&",
         "queues again what is given back and was cancelled",
         ["test_store_jobs", "test_jobs"],
     ),
