@@ -265,8 +265,11 @@ def test_a_revoked_key_ends_it(api, label):
     with Events(api, make(api, label, 1), token=key["key"]) as stream:
         stream.next()
         api.delete(f"/api/v1/keys/{key['key_id']}")
+        events = []
         while event := stream.next():
-            assert event.kind == "batch"
+            events.append(event)
+    assert {event.kind for event in events[:-1]} <= {"batch"}
+    assert events[-1].kind == "error" and events[-1].json()["code"] == "unauthorized"
 
 
 def test_comments_keep_a_quiet_one_alive(api, label):
