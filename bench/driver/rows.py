@@ -7,6 +7,7 @@ from .rows_live import fan_out, join_old, latency, memory
 from .rows_disk import disk
 from .rows_fair import idle_connections, neighbours, strangers
 from .rows_rival import rival_rows
+from .rows_summary import summaries
 
 ROWS = [
     wrap_cat,
@@ -21,6 +22,7 @@ ROWS = [
     memory,
     status_requests,
     tail_and_start,
+    summaries,
     idle_connections,
     strangers,
     neighbours,

@@ -14,6 +14,7 @@
 
 #define CRASHES  25
 #define CRASHERS 6
+#define NODES    5
 
 struct acknowledged {
     int64_t row;
@@ -25,14 +26,33 @@ struct crasher {
     struct fixture *fixture;
     uint64_t random;
     int report_fd;
+    bool structured;
 };
+
+// Records of a run: each belongs to the node of its number, and says as much as others do.
+static struct chunk *events(uint64_t first, uint32_t count)
+{
+    CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
+    CLEANUP(chunk_unref) struct chunk *lines = fixture_chunk(first, count, 60, 1000);
+    for (uint32_t i = 0; i < count; i++) {
+        struct record record;
+        char extra[100];
+        chunk_record(lines, i, &record);
+        snprintf(extra, sizeof(extra), "\"event_type\":\"node_progress\",\"node_id\":\"n%u\"",
+                 (unsigned)((first + i) % NODES));
+        record.extra = str_of(extra);
+        assert_int_equal(chunk_builder_add(builder, &record), 0);
+    }
+    return chunk_builder_finish(builder, 1);
+}
 
 static void crasher_next(struct crasher *crasher)
 {
     chunk_unref(&crasher->append.chunk);
     uint32_t count =
         (uint32_t)(1 + test_random(&crasher->random) % (test_random(&crasher->random) % 10 == 0 ? 3000 : 12));
-    crasher->append.chunk = fixture_chunk(crasher->append.first, count, 60, 1000);
+    crasher->append.chunk = crasher->structured ? events(crasher->append.first, count)
+                                                : fixture_chunk(crasher->append.first, count, 60, 1000);
     store_submit(crasher->fixture->store, &crasher->append.op);
 }
 
@@ -62,7 +82,7 @@ static NORETURN void crash_child(const char *folder, const struct acknowledged *
             .producer = STR("p"),
             .first = begin[i].next,
         };
-        crashers[i] = (struct crasher){append, &fixture, seed + i, report_fd};
+        crashers[i] = (struct crasher){append, &fixture, seed + i, report_fd, i % 2 == 1};
         crasher_next(&crashers[i]);
     }
     loop_run(fixture.loop);
@@ -101,6 +121,22 @@ static void crash_once(struct fixture *fixture, struct acknowledged *ends, uint6
     close(fds[0]);
 }
 
+// Every record counts once, however often the process ended while summaries were stored.
+static void assert_counted(struct fixture *fixture, int64_t row, uint64_t next, bool structured)
+{
+    struct store_summary query = {.op.kind = STORE_SUMMARY, .row = row};
+    const struct summary *summary = &query.ret_summary;
+    do {
+        assert_int_equal(fixture_run(fixture, &query.op), 0);
+    } while (query.ret_more);
+    assert_int_equal(summary->next, next);
+    assert_int_equal(summary_records(summary), next);
+    assert_int_equal(summary_untyped(summary), structured ? 0 : next);
+    for (size_t i = 0; i < summary->node_count; i++)
+        assert_int_equal(summary->nodes[i].records, (next + NODES - 1 - i) / NODES);
+    store_op_release(&query.op);
+}
+
 static void what_was_acknowledged_survives_kill(void **state)
 {
     struct fixture *fixture = *state;
@@ -126,6 +162,7 @@ static void what_was_acknowledged_survives_kill(void **state)
             assert_int_equal(known.ret_execution.next_sequence, next);
             store_op_release(&known.op);
             ends[i].next = next;
+            assert_counted(fixture, ends[i].row, next, i % 2 == 1);
         }
     }
     for (size_t i = 0; i < CRASHERS; i++)

@@ -82,6 +82,24 @@ static void the_stored_summary_never_counts_more_than_is_merged(void **state)
     assert_counted(fixture, row, next);
 }
 
+// What lies in front of a large chunk is not there to be read again while the round goes on.
+static void a_round_with_small_and_large_pieces_is_counted_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    uint64_t next = 0;
+    for (int i = 0; i < 3; i++) {
+        append_events(fixture, row, &next, 10);
+        append_events(fixture, row, &next, 8000);
+    }
+    fixture->adapter = &fixture_merging; // which merges all of it in one round
+    fixture_reopen(fixture);
+    fixture_await_merged(fixture);
+    assert_int_equal(stored_next(fixture), next);
+    fixture_reopen(fixture);
+    assert_counted(fixture, row, next);
+}
+
 static void broken_summaries_are_counted_anew(void **state)
 {
     struct fixture *fixture = *state;
@@ -157,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         MERGING(the_stored_summary_never_counts_more_than_is_merged),
+        PLAIN(a_round_with_small_and_large_pieces_is_counted_whole),
         MERGING(broken_summaries_are_counted_anew),
         MERGING(a_summary_of_a_newer_program_is_left_as_it_is),
         MERGING(plain_output_gets_a_summary_only_now_and_then),
