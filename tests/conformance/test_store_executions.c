@@ -356,15 +356,18 @@ static void a_lost_one_that_is_cancelled_is_sealed_and_its_runner_fenced(void **
     assert_int_equal(count.ret_count, 0);
 }
 
-static void what_was_asked_to_cancel_is_known_until_it_has_ended(void **state)
+static void what_was_asked_to_cancel_is_known_until_the_log_is_sealed(void **state)
 {
     struct fixture *fixture = *state;
     int64_t account = fixture_account(fixture, "a");
     int64_t open = fixture_create(fixture, account, "open", STATUS_RUNNING);
-    int64_t ended = fixture_create(fixture, account, "ended", STATUS_COMPLETED);
+    int64_t sealed = fixture_create(fixture, account, "sealed", STATUS_RUNNING);
+    struct store_complete end = {.op.kind = STORE_COMPLETE, .row = sealed, .status = STATUS_COMPLETED};
+    assert_int_equal(fixture_run(fixture, &end.op), 0);
+    store_op_release(&end.op);
     for (int i = 0; i < 3; i++) {
         struct store_update update = {
-            .op.kind = STORE_UPDATE, .row = i == 2 ? ended : open, .cancel_reason = i ? STR("again") : STR("enough")};
+            .op.kind = STORE_UPDATE, .row = i == 2 ? sealed : open, .cancel_reason = i ? STR("again") : STR("enough")};
         assert_int_equal(fixture_run(fixture, &update.op), 0);
         store_op_release(&update.op);
     }
@@ -372,7 +375,7 @@ static void what_was_asked_to_cancel_is_known_until_it_has_ended(void **state)
     struct execution got = fixture_get(fixture, account, "open");
     assert_string_equal(got.cancel_reason, "enough");
     execution_release(&got);
-    got = fixture_get(fixture, account, "ended");
+    got = fixture_get(fixture, account, "sealed");
     assert_null(got.cancel_reason);
     execution_release(&got);
 }
@@ -464,7 +467,7 @@ int main(void)
         ON_EACH(metadata_and_pin_are_updated),
         ON_EACH(patches_of_metadata_are_merged_into_what_is_there),
         ON_EACH(metadata_that_becomes_too_large_changes_nothing),
-        ON_EACH(what_was_asked_to_cancel_is_known_until_it_has_ended),
+        ON_EACH(what_was_asked_to_cancel_is_known_until_the_log_is_sealed),
     };
     return FIXTURE_EACH(tests);
 }

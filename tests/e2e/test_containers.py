@@ -165,11 +165,12 @@ def test_a_script_runs_by_the_interpreter_of_the_image(shared, tmp_path):
     assert ran.code == 2 and b"the image" in ran.err, ran
 
 
-def test_a_cancel_is_heard_within_and_what_it_says_then_is_kept(shared):
+@pytest.mark.parametrize("how", ["DELETE", "PATCH"])
+def test_a_cancel_is_heard_within_and_what_it_says_then_is_kept(shared, how):
     script = "trap 'echo last words; exit 9' TERM; echo up; while :; do sleep 0.1; done"
     id = shared.begin("sh", "-c", script)
     shared.shows(id, "up")
-    shared.cli.ok("cancel", id)
+    shared.api.request(how, f"/api/v1/executions/{id}", {"status": "cancelled"} if how == "PATCH" else None)
     status = shared.sealed(id)
     assert (status["status"], status["exit_code"]) == ("cancelled", 9)
     assert shared.api.messages(id) == ["up", "last words"]

@@ -318,6 +318,31 @@ def test_cancelling_asks_the_runner_and_then_is_202(server, api):
     assert api.delete(f"{PATH}/{execution_id}").status == 200
 
 
+def test_a_status_of_cancelled_that_is_told_reaches_the_runner_as_a_cancel_does(server, api):
+    execution_id = api.create()
+    with Runner(server, execution_id) as runner:
+        assert api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"status": "cancelled"})["sealed"] is False
+        assert runner.expect("cancel")["reason"]
+        runner.complete(143, status="cancelled")
+    shown = api.status(execution_id)
+    assert (shown["status"], shown["sealed"], shown["exit_code"]) == ("cancelled", True, 143)
+
+
+@pytest.mark.parametrize("told", ["completed", "failed"])
+def test_a_runner_that_goes_on_after_its_end_was_told_can_be_cancelled(server, api, told):
+    execution_id = api.create()
+    with Runner(server, execution_id) as runner:
+        api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"status": told})
+        answer = api.expect(202, "DELETE", f"{PATH}/{execution_id}")
+        assert (answer["status"], answer["sealed"]) == (told, False)
+        runner.cut()
+    with Runner(server, execution_id, epoch=1) as runner:
+        assert runner.expect("cancel")["reason"]
+        runner.complete(143, status="cancelled")
+    assert api.status(execution_id)["status"] == told
+    assert api.delete(f"{PATH}/{execution_id}").status == 200
+
+
 def test_a_runner_hears_of_a_cancel_that_was_asked_for_before_the_server_was_killed(servers):
     server = servers()
     api = server.api()

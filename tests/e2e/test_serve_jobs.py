@@ -52,6 +52,18 @@ def test_a_job_outlives_its_server_and_its_log_is_whole(jobs_server, jobs_cli, t
     assert [record["message"] for record in api.page(execution_id, limit=1000)["logs"]] == lines
 
 
+def test_a_job_whose_status_is_told_as_cancelled_is_ended(jobs_server, jobs_cli):
+    api = jobs_server.api()
+    id = api.create(
+        command=["sh", "-c", "trap 'echo last; exit 9' TERM; echo up; while :; do sleep 0.1; done"], queue=True
+    )
+    eventually(lambda: api.messages(id) == ["up"], "it runs", 90)
+    api.expect(200, "PATCH", f"/api/v1/executions/{id}", {"status": "cancelled"})
+    status = eventually(lambda: (s := api.status(id))["sealed"] and s, "the job ends", 90)
+    assert (status["status"], status["exit_code"], status["retried_as"]) == ("cancelled", 9, None)
+    assert api.messages(id)[-1] == "last"
+
+
 def test_a_job_that_no_worker_could_take_fails_and_the_next_one_runs(jobs_server, jobs_cli):
     api = jobs_server.api()
     large = {"command": ["echo", *["x" * 1_000_000] * 5], "queue": True}

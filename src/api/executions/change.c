@@ -37,12 +37,22 @@ static void patch_free(struct patch *it)
     call_unref(call);
 }
 
+// A log that is still open has a runner that goes on, whatever the status says.
+static void tell_runner(const struct patch *it)
+{
+    struct hub *hub = it->call->api->options.hub;
+    if (it->update.ret_execution.sealed)
+        hub_fenced(hub, it->update.row);
+    else if (it->update.cancel_reason.len > 0)
+        hub_cancel(hub, it->update.row, CANCEL_REASON);
+}
+
 static void patch_done(struct store_op *op)
 {
     struct patch *it = CONTAINER_OF(op, struct patch, update.op);
 
-    if (op->err == 0 && it->update.has_outcome && it->update.ret_execution.sealed)
-        hub_fenced(it->call->api->options.hub, it->update.row);
+    if (op->err == 0 && it->update.has_outcome)
+        tell_runner(it);
     if (op->err == ERR_TOO_LARGE)
         call_fail_fields(it->call, &(struct http_field_error){"metadata", METADATA_TOO_LARGE}, 1);
     else if (op->err)
@@ -85,6 +95,8 @@ void executions_patch(struct call *call)
         return;
     }
     it->update.outcome.cause = OUTCOME_TOLD;
+    if (it->update.has_outcome && it->update.outcome.status == STATUS_CANCELLED)
+        it->update.cancel_reason = STR(CANCEL_REASON);
     it->update.metadata_patch = str_of(it->metadata);
     it->update.metadata_max = LIMIT_METADATA;
     patch_submit(it, patch_done);
@@ -133,18 +145,13 @@ static void executions_purge(struct call *call)
 static void cancel_done(struct store_op *op)
 {
     struct patch *it = CONTAINER_OF(op, struct patch, update.op);
-    struct hub *hub = it->call->api->options.hub;
     const struct execution *execution = &it->update.ret_execution;
 
     if (op->err) {
         call_fail(it->call, op->err, NULL);
-    } else if (status_terminal(execution->status) || execution->sealed) { // it ended now, or earlier
-        if (execution->sealed)
-            hub_fenced(hub, it->update.row);
-        it->answer(it->call, 200, execution);
     } else {
-        hub_cancel(hub, it->update.row, CANCEL_REASON);
-        it->answer(it->call, 202, execution);
+        tell_runner(it);
+        it->answer(it->call, execution->sealed ? 200 : 202, execution);
     }
     store_op_release(op);
     patch_free(it);
@@ -153,7 +160,7 @@ static void cancel_done(struct store_op *op)
 void executions_cancel(struct call *call,
                        void (*answer)(struct call *call, int status, const struct execution *execution))
 {
-    if (status_terminal(call->execution.status) || call->execution.sealed) {
+    if (call->execution.sealed) {
         answer(call, 200, &call->execution);
         return;
     }

@@ -104,7 +104,7 @@ static int update_apply(struct sqlite_store *store, const struct store_update *u
     int err = update->has_pin ? catalogue_execution_pin(sql, update->row, update->pin) : 0;
     if (err == 0 && metadata)
         err = catalogue_metadata_set(sql, head->account, head->row, str_of(metadata));
-    if (err == 0 && update->cancel_reason.len > 0 && !outcome_over(&before))
+    if (err == 0 && update->cancel_reason.len > 0 && !before.sealed)
         err = catalogue_execution_cancel(sql, update->row, update->cancel_reason);
     return err == 0 ? outcome_store(store, head, next) : err;
 }
