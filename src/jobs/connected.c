@@ -2,17 +2,21 @@
 #include "jobs/dispatch_private.h"
 #include "util/clock.h"
 
-static bool is_among(const struct worker_held *held, size_t count, const char *execution_id, uint64_t epoch)
+static bool holds(const struct worker_offer *offer, const char *execution_id, uint64_t epoch)
 {
-    for (size_t i = 0; i < count; i++)
-        if (held[i].epoch == epoch && strcmp(held[i].execution_id, execution_id) == 0)
+    for (size_t i = 0; i < offer->held_count; i++)
+        if (offer->held[i].epoch == epoch && strcmp(offer->held[i].execution_id, execution_id) == 0)
             return true;
     return false;
 }
 
-static bool holds(const struct worker_offer *offer, const char *execution_id, uint64_t epoch)
+// Returns NULL if it was not.
+static const struct early_return *given_back_early(const struct dispatch_worker *worker, const struct job_claimed *job)
 {
-    return is_among(offer->held, offer->held_count, execution_id, epoch);
+    for (size_t i = 0; i < worker->early_count; i++)
+        if (worker->early[i].epoch == job->epoch && strcmp(worker->early[i].execution_id, job->execution_id) == 0)
+            return &worker->early[i];
+    return NULL;
 }
 
 // A job was on its way to the worker when the connection broke, and has never arrived. It is given to another worker.
@@ -40,11 +44,14 @@ static void claimed_judge(struct dispatch *dispatch, const struct dispatch_worke
                           const struct job_claimed *job)
 {
     const struct worker_offer *said = worker_session_offer(worker->session);
-    bool has = holds(said, job->execution_id, job->epoch) &&
-               !is_among(worker->early, worker->early_count, job->execution_id, job->epoch);
+    const struct early_return *early = given_back_early(worker, job);
+    bool has = holds(said, job->execution_id, job->epoch) && !early;
     struct demand demand = {.executor = STR("process")};
     if (match_has(&dispatch->match, job->row))
-        return;                      // given here
+        return; // given here
+    if (early)
+        match_returned(&dispatch->match, worker_session_key(worker->session), job->row, str_of(early->reason),
+                       clock_mono_ms());
     if (!has && !job->has_records) { // not even lost: it was under way when the lease ran out
         dispatch_return_job(dispatch, job->row, job->epoch);
         return;
@@ -182,8 +189,10 @@ void dispatch_worker_free(struct dispatch_worker *worker)
 {
     list_remove(&worker->node);
     worker_session_unref(&worker->session);
-    for (size_t i = 0; i < worker->early_count; i++)
+    for (size_t i = 0; i < worker->early_count; i++) {
         free(worker->early[i].execution_id);
+        free(worker->early[i].reason);
+    }
     free(worker->early);
     free(worker->words);
     free(worker);
@@ -240,12 +249,12 @@ void dispatch_worker_completed(struct dispatch *dispatch, int64_t row, uint64_t 
 }
 
 // What it has of an earlier server's is not known here yet. It names no more than it said that it holds.
-static void keep_early(struct dispatch_worker *worker, const char *execution_id, uint64_t epoch)
+static void keep_early(struct dispatch_worker *worker, const char *execution_id, uint64_t epoch, const char *reason)
 {
     if (worker->early_count >= worker_session_offer(worker->session)->held_count)
         return;
     worker->early = xrealloc(worker->early, (worker->early_count + 1) * sizeof(*worker->early));
-    worker->early[worker->early_count++] = (struct worker_held){xstrdup(execution_id), epoch};
+    worker->early[worker->early_count++] = (struct early_return){xstrdup(execution_id), xstrdup(reason), epoch};
 }
 
 void dispatch_worker_returned(struct dispatch *dispatch, const struct worker_session *session, const char *execution_id,
@@ -264,5 +273,5 @@ void dispatch_worker_returned(struct dispatch *dispatch, const struct worker_ses
         }
     }
     if (dispatch_worker_of(dispatch, key) == worker && !worker->known)
-        keep_early(worker, execution_id, epoch);
+        keep_early(worker, execution_id, epoch, reason);
 }

@@ -7,16 +7,22 @@
 
 #include <pthread.h>
 
+// What a worker gave back before the store had said that it has it.
+struct early_return {
+    char *execution_id, *reason;
+    uint64_t epoch;
+};
+
 // The connection of a worker. If the same worker has two, the newer one counts.
 struct dispatch_worker {
     struct list_node node;
     struct worker_session *session;
-    struct str *words;         // of its offer
-    bool known;                // the store has said what it has; only then it gets more
-    bool asks;                 // the store is being asked
-    bool drains;               // it said so itself, as it is about to end
-    bool drained;              // somebody has asked for it
-    struct worker_held *early; // given back before the store has said what it has
+    struct str *words; // of its offer
+    bool known;        // the store has said what it has; only then it gets more
+    bool asks;         // the store is being asked
+    bool drains;       // it said so itself, as it is about to end
+    bool drained;      // somebody has asked for it
+    struct early_return *early;
     size_t early_count;
 };
 

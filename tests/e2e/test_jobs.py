@@ -1,6 +1,7 @@
 """Jobs: queued, given to a worker, run to their end; what waits for them, and what is tried again."""
 
 import itertools
+import time
 from datetime import datetime
 
 import pytest
@@ -53,6 +54,7 @@ def test_a_queued_job_goes_to_a_worker_and_ends_with_its_log(server, api, label)
     id = queue(api, command=["echo", "hi"], env={"A": "b"}, labels=[label], name="greet")
     before = api.status(id)
     assert before["status"] == "queued" and before["started_at"] is None and before["attempt"] == 1
+    assert before["executor"] == "process" and before["image"] is None
     with JobWorker(server, labels=[label], worker_id=label, hostname="far") as worker:
         job = worker.take()
         assert (job.id, job.attempt) == (id, 1)
@@ -220,8 +222,10 @@ def test_what_a_worker_gives_back_right_after_a_restart_is_given_out_again(own_s
     with JobWorker(own_server, worker_id="w", hello=False) as worker:
         worker.send({"type": "hello", "worker_id": "w", "slots": 1, "executors": ["process"], "held": held})
         worker.send({"type": "return", "execution_id": id, "epoch": job.epoch, "reason": "it was not begun"})
+        given_back = time.monotonic()
         again = worker.take()
         assert (again.id, again.epoch) == (id, job.epoch + 1)
+        assert time.monotonic() - given_back >= 1  # it has rested, as after any other return
         again.end(0, ["once"])
     assert api.messages(id) == ["once"] and api.status(id)["status"] == "completed"
 

@@ -4,9 +4,11 @@ import json
 import os
 import pathlib
 import signal
+from datetime import datetime
 
 import pytest
 from support.api import eventually
+from support.cli import Cli
 from support.handout import Handout
 
 
@@ -329,3 +331,27 @@ def test_a_folder_that_waited_for_a_job_goes_with_its_worker(api, handout, here)
     here.process.signal(signal.SIGTERM)
     assert here.process.finish(60) == 0
     assert list((here.data / "spool").iterdir()) == []
+
+
+@pytest.mark.parametrize("files", [[], ["data"]], ids=["without files", "with files"])
+def test_a_job_whose_folder_is_somebody_elses_is_not_offered_again_at_once(own_server, tmp_path, files):
+    """It is given back, and rests longer each time."""
+    cli = Cli(tmp_path / "home", own_server)
+    (tmp_path / "data").write_text("x")
+    folder = tmp_path / "worker" / "spool" / "taken"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text("{}")
+    with cli.start("worker", "--data", tmp_path / "worker") as worker:
+        inputs = [word for file in files for word in ("--input", tmp_path / file)]
+        cli.ok("run", "-d", "--id", "taken", *inputs, "--", "true")
+
+        def given_back(data):
+            entries = [json.loads(line) for line in data.splitlines() if line.endswith(b"}")]
+            return [
+                datetime.fromisoformat(entry["timestamp"].replace("Z", "+00:00")).timestamp()
+                for entry in entries
+                if entry["message"] == "a job is given back"
+            ]
+
+        times = worker.err.wait(lambda data: len(given_back(data)) >= 3 and given_back(data), "three returns", 90)
+    assert times[1] - times[0] > 0.99 and times[2] - times[1] > 1.99, times
