@@ -82,6 +82,14 @@ static void append_times(struct buf *out, const json_t *status, int64_t now_ms, 
     buf_append_byte(out, '\n');
 }
 
+static void append_executor(struct buf *out, const json_t *status)
+{
+    const json_t *told = json_object_get(status, "execution_metadata"); // at its end
+    append_line(out, status, "Executor", "executor");
+    append_line(out, status, "Image", "image");
+    append_line(out, told, "Image digest", "image_digest");
+}
+
 // Of a job that was tried again, or was so.
 static void append_attempt(struct buf *out, const json_t *status)
 {
@@ -140,6 +148,7 @@ void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, 
     append_line(out, status, "Script", "script_filename");
     append_line(out, status, "Runtime", "runtime");
 
+    append_executor(out, status);
     append_attempt(out, status);
     append_line(out, status, "Reason", "reason");
     append_line(out, json_object_get(status, "waiting"), "Waiting", "detail");

@@ -49,6 +49,17 @@ static void status_text_is_that_of_the_golden_files(void **state)
     assert_string_equal(buf_cstr(&completed), buf_cstr(&expected));
 }
 
+static void a_container_is_shown_with_its_image_and_what_that_was(void **state)
+{
+    (void)state;
+    CLEANUP(buf_release) struct buf out = {0};
+    format("{\"execution_id\":\"e1\",\"status\":\"completed\",\"executor\":\"container\",\"image\":\"debian:12\","
+           "\"reason\":\"why\",\"execution_metadata\":{\"image_digest\":\"sha256:0f\"}}",
+           0, false, &out);
+    assert_string_equal(buf_cstr(&out), "Execution: e1\nStatus: completed ✓\nExecutor: container\nImage: debian:12\n"
+                                        "Image digest: sha256:0f\nReason: why\n");
+}
+
 static void what_is_not_known_is_left_out(void **state)
 {
     (void)state;
@@ -120,6 +131,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(status_text_is_that_of_the_golden_files),
+        cmocka_unit_test(a_container_is_shown_with_its_image_and_what_that_was),
         cmocka_unit_test(what_is_not_known_is_left_out),
         cmocka_unit_test(failure_shows_the_exit_code_and_where_to_look),
         cmocka_unit_test(status_is_coloured_only_when_asked),

@@ -1,21 +1,33 @@
 #include "model/execution.h"
 
 #include "model/cost.h"
+#include "model/demand.h"
 
 #define SECOND_MS 1000
 
 // All owned strings, so that no copy or release forgets one.
 static const size_t owned[] = {
-    offsetof(struct execution, execution_id),      offsetof(struct execution, owner),
-    offsetof(struct execution, script_filename),   offsetof(struct execution, runtime),
-    offsetof(struct execution, worker_id),         offsetof(struct execution, worker_hostname),
-    offsetof(struct execution, workflow_id),       offsetof(struct execution, batch_id),
-    offsetof(struct execution, spec_json),         offsetof(struct execution, metadata_json),
-    offsetof(struct execution, cancel_reason),     offsetof(struct execution, command_json),
-    offsetof(struct execution, job.demand),        offsetof(struct execution, job.retry_of),
-    offsetof(struct execution, job.retried_as),    offsetof(struct execution, job.reason),
-    offsetof(struct execution, account_retention), offsetof(struct execution, details_json),
-    offsetof(struct execution, result_json),       offsetof(struct execution, job.secrets),
+    offsetof(struct execution, execution_id),
+    offsetof(struct execution, owner),
+    offsetof(struct execution, script_filename),
+    offsetof(struct execution, runtime),
+    offsetof(struct execution, worker_id),
+    offsetof(struct execution, worker_hostname),
+    offsetof(struct execution, workflow_id),
+    offsetof(struct execution, batch_id),
+    offsetof(struct execution, spec_json),
+    offsetof(struct execution, metadata_json),
+    offsetof(struct execution, cancel_reason),
+    offsetof(struct execution, command_json),
+    offsetof(struct execution, job.demand),
+    offsetof(struct execution, job.retry_of),
+    offsetof(struct execution, job.retried_as),
+    offsetof(struct execution, job.reason),
+    offsetof(struct execution, account_retention),
+    offsetof(struct execution, details_json),
+    offsetof(struct execution, result_json),
+    offsetof(struct execution, job.secrets),
+    offsetof(struct execution, image),
 };
 
 static char **owned_at(struct execution *execution, size_t i)
@@ -118,6 +130,18 @@ static void add_secrets(struct json_writer *json, const struct job_view *job)
     json_close(json);
 }
 
+// What runs it: the demand says so; what was just made has none yet.
+static void add_executor(struct json_writer *json, const struct execution *execution)
+{
+    struct demand demand;
+    bool is_job = execution->job.is_job;
+    if (is_job && demand_parse(str_of(execution->job.demand), &demand))
+        json_add_str(json, "executor", demand.executor);
+    else
+        json_add_text(json, "executor", !is_job ? NULL : execution->image ? "container" : "process");
+    json_add_text(json, "image", execution->image);
+}
+
 // The members are null of what its own runner took.
 static void add_job(struct json_writer *json, const struct job_view *job)
 {
@@ -187,6 +211,7 @@ void execution_add_fields(struct json_writer *json, const struct execution *exec
     else
         json_add_null(json, "cut_digest");
     add_number(json, "restored_from", execution->restored_from != UINT64_MAX, (int64_t)execution->restored_from);
+    add_executor(json, execution);
     add_job(json, &execution->job);
 }
 

@@ -55,7 +55,7 @@ static void status_shows_all_members_in_order(void **state)
                "\"lag_records\":3},\"execution_metadata\":{\"cpu_time_ms\":5},\"result\":[1.50],"
                "\"workflow_id\":\"wf\",\"batch_id\":\"b\",\"artifacts_bytes\":0,\"digest\":\"0000000000000abc\","
                "\"cut_digest\":\"0000000000000c07\","
-               "\"restored_from\":40,"
+               "\"restored_from\":40,\"executor\":null,\"image\":null,"
                "\"attempt\":null,\"retries\":null,\"retry_of\":null,\"retried_as\":null,\"reason\":null,"
                "\"priority\":null,\"timeout_seconds\":null,\"not_before\":null,\"secrets\":null}");
 }
@@ -78,6 +78,26 @@ static void a_job_shows_the_names_of_its_secrets(void **state)
     }
 }
 
+static void a_job_shows_what_runs_it(void **state)
+{
+    (void)state;
+    const struct {
+        char *demand, *image;
+        const char *shown;
+    } cases[] = {{NULL, NULL, "\"executor\":\"process\",\"image\":null"},
+                 {NULL, (char[]){"small:1"}, "\"executor\":\"container\",\"image\":\"small:1\""},
+                 {(char[]){"container"}, NULL, "\"executor\":\"container\",\"image\":null"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(buf_release) struct buf out = {0};
+        struct execution execution = {.execution_id = (char[]){"e"}, .image = cases[i].image, .job = {.is_job = true}};
+        struct json_writer json = json_writer_to(&out);
+        execution.job.demand = cases[i].demand;
+        execution_add_status(&json, NULL, &execution, NULL, &TERMS, STARTED);
+        json_writer_end(&json);
+        assert_non_null(strstr(buf_cstr(&out), cases[i].shown));
+    }
+}
+
 static json_t *status_of(const struct execution *execution, int64_t now_ms)
 {
     CLEANUP(buf_release) struct buf out = {0};
@@ -85,7 +105,7 @@ static json_t *status_of(const struct execution *execution, int64_t now_ms)
     execution_add_status(&json, NULL, execution, NULL, &TERMS, now_ms);
     json_t *parsed = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(parsed);
-    assert_int_equal(json_object_size(parsed), 40);
+    assert_int_equal(json_object_size(parsed), 42);
     return parsed;
 }
 
@@ -169,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(status_shows_all_members_in_order),
         cmocka_unit_test(a_job_shows_the_names_of_its_secrets),
+        cmocka_unit_test(a_job_shows_what_runs_it),
         cmocka_unit_test(what_is_not_known_is_null),
         cmocka_unit_test(duration_counts_on_while_it_runs_and_is_unknown_when_lost),
         cmocka_unit_test(it_is_settled_once_nobody_else_will_try_it),

@@ -84,10 +84,11 @@ struct kept_execution *execution_cache_find(struct execution_cache *cache, int64
 
 static size_t text_len(const struct execution *execution)
 {
-    const char *const texts[] = {execution->execution_id,  execution->owner,        execution->script_filename,
-                                 execution->runtime,       execution->worker_id,    execution->worker_hostname,
-                                 execution->workflow_id,   execution->batch_id,     execution->command_json,
-                                 execution->metadata_json, execution->details_json, execution->result_json};
+    const char *const texts[] = {execution->execution_id, execution->owner,         execution->script_filename,
+                                 execution->runtime,      execution->worker_id,     execution->worker_hostname,
+                                 execution->workflow_id,  execution->batch_id,      execution->command_json,
+                                 execution->image,        execution->metadata_json, execution->details_json,
+                                 execution->result_json};
     size_t len = 0;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         len += texts[i] ? strlen(texts[i]) : 0;

@@ -79,6 +79,7 @@ def test_what_an_engine_tells_is_the_outcome(engines, api):
     assert (status["status"], status["exit_code"]) == ("failed", 5)
     told = status["execution_metadata"]
     assert (told["executor"], told["image"], told["image_digest"]) == ("container", "small:7", "sha256:22")
+    assert (status["executor"], status["image"]) == ("container", "small:7")
     assert api.messages(id) == ["one", "two"]
     assert engine.count("DELETE", "/c0ffee") == 1
 

@@ -277,8 +277,10 @@ def test_an_input_that_cannot_be_had_fails_the_job_and_its_log_says_why(servers,
     worker = Worker(cli, tmp_path / "worker").start()
     status = sealed(api, id)
     worker.close()
-    assert status["status"] == "failed"
-    assert "its input data cannot be had: what came is not what its hash says" in api.messages(id)[0]
+    said = "its input data cannot be had: what came is not what its hash says"
+    assert status["status"] == "failed" and status["reason"].startswith(said)
+    assert said in api.messages(id)[0]
+    assert f"Reason: {said}".encode() in cli.ok("status", id).out
 
 
 def test_jobs_with_inputs_run_in_the_embedded_worker(servers, tmp_path):

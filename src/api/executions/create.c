@@ -81,6 +81,7 @@ void execution_of_body(struct execution *ret, const struct call *call, const str
         .batch_id = text_or_null(body, "batch_id"),
         .spec_json = json_text(body),
         .command_json = json_is_array(command) ? json_text(command) : NULL,
+        .image = json_is_true(json_object_get(body, "queue")) ? text_or_null(body, "image") : NULL,
         .metadata_json = json_is_object(metadata) ? json_text(metadata) : NULL,
     };
     ret->pinned = json_is_true(json_object_get(body, "pin"));

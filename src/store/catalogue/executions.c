@@ -52,7 +52,8 @@ static int execution_from_row(const struct sql_statement *row, struct execution 
     ret->result_json = sql_dup(row, 31);
     ret->artifacts = sql_u64(row, 32);
     ret->artifact_bytes = sql_u64(row, 33);
-    job_view_from_row(row, 37, &ret->job);
+    ret->image = sql_dup(row, 37);
+    job_view_from_row(row, 38, &ret->job);
     return 0;
 }
 
