@@ -465,6 +465,8 @@ const struct route api_routes[] = {
      .summary = "the account's secrets: their names and times, never their values"},
     {HTTP_M_POST, "/api/v1/secrets/{name}", ACTION_SECRETS, .body = secret_body, .handle = secrets_set,
      .summary = "make a secret, or give it another value"},
+    {HTTP_M_POST, "/api/v1/secrets/{name}/reseal", ACTION_SECRETS, .handle = secrets_reseal,
+     .summary = "seal a secret by the newest key"},
     {HTTP_M_GET, "/api/v1/secrets/{name}", ACTION_SUBMIT, .handle = secrets_get,
      .summary = "name and times of a secret"},
     {HTTP_M_DELETE, "/api/v1/secrets/{name}", ACTION_SECRETS, .handle = secrets_delete, .summary = "delete a secret"},

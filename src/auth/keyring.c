@@ -6,6 +6,7 @@
 #include "util/id.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
 
 #define VERSION   1
 #define KEY_LEN   32
@@ -20,6 +21,7 @@ struct key {
 };
 
 struct keyring {
+    pthread_rwlock_t lock; // of what follows
     struct key keys[KEYRING_KEYS_MAX];
     size_t count;
 };
@@ -59,6 +61,7 @@ static const char *keyring_add(struct keyring *keyring, struct str line)
 int keyring_load(const char *path, struct buf *ret_error, struct keyring **ret)
 {
     CLEANUP(keyring_free) struct keyring *keyring = xcalloc(1, sizeof(*keyring));
+    pthread_rwlock_init(&keyring->lock, NULL);
     CLEANUP(buf_release) struct buf text = {0};
     const char *problem = private_file_read(path, FILE_MAX, &text);
     struct str rest = buf_str(&text);
@@ -76,13 +79,53 @@ int keyring_load(const char *path, struct buf *ret_error, struct keyring **ret)
     return 0;
 }
 
+int keyring_reload(struct keyring *keyring, const char *path, struct buf *ret_error)
+{
+    CLEANUP(keyring_free) struct keyring *fresh = NULL;
+    int err = keyring_load(path, ret_error, &fresh);
+    if (err < 0)
+        return err;
+    pthread_rwlock_wrlock(&keyring->lock);
+    memcpy(keyring->keys, fresh->keys, sizeof(keyring->keys));
+    keyring->count = fresh->count;
+    pthread_rwlock_unlock(&keyring->lock);
+    return 0;
+}
+
 void keyring_free(struct keyring **keyring_ptr)
 {
     struct keyring *keyring = TAKE_PTR(*keyring_ptr);
     if (!keyring)
         return;
+    pthread_rwlock_destroy(&keyring->lock);
     explicit_bzero(keyring, sizeof(*keyring));
     free(keyring);
+}
+
+// --- A key, copied out
+
+static void key_wipe(struct key *key)
+{
+    explicit_bzero(key, sizeof(*key));
+}
+
+static pthread_rwlock_t *lock_of(const struct keyring *keyring)
+{
+    return &((struct keyring *)(uintptr_t)keyring)->lock;
+}
+
+// The one of that id; NULL: the first one. Returns false if it is not here.
+static bool key_copy(const struct keyring *keyring, const uint8_t *id, struct key *ret)
+{
+    bool found = false;
+    pthread_rwlock_rdlock(lock_of(keyring));
+    for (size_t i = 0; i < keyring->count && !found; i++) {
+        found = !id || memcmp(keyring->keys[i].id, id, ID_LEN) == 0;
+        if (found)
+            *ret = keyring->keys[i];
+    }
+    pthread_rwlock_unlock(lock_of(keyring));
+    return found;
 }
 
 // --- Sealing
@@ -110,17 +153,18 @@ void keyring_seal(const struct keyring *keyring, const struct keyring_place *pla
 {
     CLEANUP(buf_release) struct buf bound = {0};
     CLEANUP(cipher_free) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    const struct key *key = &keyring->keys[0];
+    CLEANUP(key_wipe) struct key key = {0};
     uint8_t nonce[NONCE_LEN];
     int len;
+    key_copy(keyring, NULL, &key); // there is always one
     random_bytes(nonce, sizeof(nonce));
     append_place(&bound, place);
     buf_append_byte(out, VERSION);
-    buf_append(out, key->id, ID_LEN);
+    buf_append(out, key.id, ID_LEN);
     buf_append(out, nonce, sizeof(nonce));
     buf_reserve(out, value.len + TAG_LEN);
     uint8_t *at = (uint8_t *)out->data + out->len;
-    must(EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key->bytes, nonce));
+    must(EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key.bytes, nonce));
     must(EVP_EncryptUpdate(ctx, NULL, &len, (const uint8_t *)bound.data, (int)bound.len));
     must(EVP_EncryptUpdate(ctx, at, &len, (const uint8_t *)value.data, (int)value.len));
     must(EVP_EncryptFinal_ex(ctx, at + len, &len));
@@ -128,12 +172,11 @@ void keyring_seal(const struct keyring *keyring, const struct keyring_place *pla
     out->len += value.len + TAG_LEN;
 }
 
-static const struct key *key_for(const struct keyring *keyring, const uint8_t *id)
+bool keyring_is_newest(const struct keyring *keyring, struct str sealed)
 {
-    for (size_t i = 0; i < keyring->count; i++)
-        if (memcmp(keyring->keys[i].id, id, ID_LEN) == 0)
-            return &keyring->keys[i];
-    return NULL;
+    CLEANUP(key_wipe) struct key key = {0};
+    key_copy(keyring, NULL, &key);
+    return sealed.len >= HEAD_LEN && sealed.data[0] == VERSION && memcmp(sealed.data + 1, key.id, ID_LEN) == 0;
 }
 
 int keyring_open(const struct keyring *keyring, const struct keyring_place *place, struct str sealed, struct buf *out)
@@ -147,13 +190,13 @@ int keyring_open(const struct keyring *keyring, const struct keyring_place *plac
     size_t value_len = sealed.len - HEAD_LEN - TAG_LEN;
     memcpy(bytes, sealed.data, sizeof(bytes));
     memcpy(tag, sealed.data + HEAD_LEN + value_len, sizeof(tag));
-    const struct key *key = key_for(keyring, bytes + 1);
-    if (!key)
+    CLEANUP(key_wipe) struct key key = {0};
+    if (!key_copy(keyring, bytes + 1, &key))
         return ERR_NOT_FOUND;
     append_place(&bound, place);
     buf_reserve(out, value_len + 1);
     uint8_t *at = (uint8_t *)out->data + out->len;
-    must(EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key->bytes, bytes + 1 + ID_LEN));
+    must(EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key.bytes, bytes + 1 + ID_LEN));
     must(EVP_DecryptUpdate(ctx, NULL, &len, (const uint8_t *)bound.data, (int)bound.len));
     must(EVP_DecryptUpdate(ctx, at, &len, (const uint8_t *)sealed.data + HEAD_LEN, (int)value_len));
     must(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG_LEN, tag));

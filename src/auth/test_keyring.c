@@ -75,6 +75,33 @@ static void an_empty_and_a_large_value_are_sealed(void **state)
     }
 }
 
+static void a_file_that_is_read_anew_seals_by_its_first_key(void **state)
+{
+    CLEANUP(keyring_free) struct keyring *keyring = must_load(state, KEY_A "\n");
+    CLEANUP(buf_release) struct buf former = {0}, fresh = {0}, out = {0}, error = {0};
+    CLEANUP(free_ptr) char *path = xasprintf("%s/key", (const char *)*state);
+    keyring_seal(keyring, &here, STR("hunter2"), &former);
+    assert_true(keyring_is_newest(keyring, buf_str(&former)));
+    const char *const bad[] = {"", "no key\n"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_int_equal(file_write_atomic(path, bad[i], strlen(bad[i]), 0600), 0);
+        assert_int_equal(keyring_reload(keyring, path, &error), ERR_INVALID);
+        assert_true(keyring_is_newest(keyring, buf_str(&former))); // what was there stays
+    }
+    assert_int_equal(file_write_atomic(path, KEY_B "\n" KEY_A "\n", 130, 0600), 0);
+    assert_int_equal(keyring_reload(keyring, path, &error), 0);
+    assert_false(keyring_is_newest(keyring, buf_str(&former)));
+    assert_int_equal(keyring_open(keyring, &here, buf_str(&former), &out), 0);
+    keyring_seal(keyring, &here, STR("hunter2"), &fresh);
+    assert_true(keyring_is_newest(keyring, buf_str(&fresh)));
+    assert_int_equal(file_write_atomic(path, KEY_B "\n", 65, 0600), 0);
+    assert_int_equal(keyring_reload(keyring, path, &error), 0);
+    assert_int_equal(keyring_open(keyring, &here, buf_str(&former), &out), ERR_NOT_FOUND);
+    assert_int_equal(keyring_open(keyring, &here, buf_str(&fresh), &out), 0);
+    assert_str(buf_str(&out), "hunter2hunter2");
+    assert_false(keyring_is_newest(keyring, STR("short")));
+}
+
 static void any_change_of_what_was_sealed_is_found(void **state)
 {
     CLEANUP(keyring_free) struct keyring *keyring = must_load(state, KEY_A "\n");
@@ -178,6 +205,7 @@ int main(void)
         TEST(a_value_comes_back_only_in_its_place),
         TEST(an_empty_and_a_large_value_are_sealed),
         TEST(any_change_of_what_was_sealed_is_found),
+        TEST(a_file_that_is_read_anew_seals_by_its_first_key),
         TEST(the_first_key_seals_and_all_open),
         TEST(a_file_that_others_may_read_or_that_holds_something_else_is_refused),
         TEST(a_file_that_is_not_there_or_no_file_is_refused),

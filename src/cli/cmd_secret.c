@@ -195,11 +195,42 @@ static int remove_secret(struct cli *cli, struct client *client, const char *nam
     return cli_call(cli, client, "DELETE", path, str_n(NULL, 0), &response);
 }
 
+// Those that an old key has sealed. One that cannot be opened does not keep the others from it.
+static int reseal_secrets(struct cli *cli, struct client *client, const char *operand)
+{
+    CLEANUP(json_free) json_t *all = json_array();
+    const json_t *secret;
+    size_t i, resealed = 0;
+    (void)operand;
+    int worst = 0, code = read_all(cli, client, all);
+    if (code)
+        return code;
+    json_array_foreach(all, i, secret)
+    {
+        CLEANUP(json_free) json_t *answer = NULL;
+        const char *name = json_string_value(json_object_get(secret, "name"));
+        CLEANUP(free_ptr) char *path = xasprintf("/api/v1/secrets/%s/reseal", name);
+        cli->about = name;
+        code = cli_call_json(cli, client, "POST", path, str_n(NULL, 0), &answer);
+        worst = worst ? worst : code;
+        resealed += json_is_true(json_object_get(answer, "resealed"));
+    }
+    cli->about = NULL;
+    CLEANUP(buf_release) struct buf out = {0};
+    if (cli_json(cli))
+        buf_printf(&out, "{\"secrets\":%zu,\"resealed\":%zu}\n", json_array_size(all), resealed);
+    else
+        buf_printf(&out, "%zu of %zu sealed anew\n", resealed, json_array_size(all));
+    code = cli_print(cli, &out);
+    return worst ? worst : code;
+}
+
 static int run_secret(struct cli *cli)
 {
     static const struct cli_action actions[] = {
         {"set", NAME_ONE, .check = check_name, .run = set_secret},
         {"list", NULL, .run = list_secrets},
+        {"reseal", NULL, .run = reseal_secrets},
         {"rm", NAME_ONE, .check = check_name, .run = remove_secret},
         {0},
     };
@@ -209,12 +240,13 @@ static int run_secret(struct cli *cli)
 const struct cli_command cmd_secret = {
     .name = "secret",
     .summary = "keep values that jobs are given by name",
-    .usage = "set|list|rm [NAME] [OPTIONS]",
+    .usage = "set|list|rm|reseal [NAME] [OPTIONS]",
     .description =
         "`set` keeps a value on the server, sealed by its key file, or gives a secret another value. The value is read "
         "from standard input, without its last newline; on a terminal it is asked for and not shown. It is never an "
         "argument, which others could see. `list` shows names and times; a value never comes back. `rm` deletes "
-        "one.\n\n"
+        "one. `reseal` seals all of the account by the newest key of the server's key file, after which the older keys "
+        "may go.\n\n"
         "A job gets secrets by `runnel run --secret NAME`, as variables of its environment. In its log they are "
         "masked before they are recorded: as they are, line by line, as JSON and in base64.",
     .options =
@@ -228,6 +260,7 @@ const struct cli_command cmd_secret = {
             {"runnel secret set DB_PASSWORD", "asks for the value"},
             {"runnel secret set DEPLOY_KEY --file id_ed25519", "of several lines"},
             {"runnel run --secret DB_PASSWORD=PGPASSWORD -- psql -h db", "under another name"},
+            {"runnel secret reseal", "after a new key was put into the key file"},
             {"runnel secret list", "what there is, and when it was last used"},
             {0},
         },

@@ -46,7 +46,8 @@
       "it takes jobs of any key, also where nothing keeps them from the data folder")                                  \
     X(N, running_jobs_max, 10000, 1, 1000000, false, "jobs of an account that workers have at once")                   \
     X(N, queued_jobs_max, 1000000, 1, 100000000, true, "jobs of an account that wait for a worker")                    \
-    X(T, secrets_key, "", 0, 0, false, "file of the keys that secrets are sealed with; default DATA/secrets.key")      \
+    X(T, secrets_key, "", 0, 0, false,                                                                                 \
+      "file of the keys that secrets are sealed with, read again on SIGHUP; default DATA/secrets.key")                 \
     X(N, secrets_max, 1000, 0, 1000000, true, "secrets of an account; 0: any number")                                  \
     X(T, cost_rate, "0.86", 0, 0, true, "what an hour of a worker costs")                                              \
     X(T, currency, "€", 0, 0, true, "what stands before a cost")                                                       \

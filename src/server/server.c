@@ -137,6 +137,18 @@ static void server_tell_restart(struct server *server, const struct config *conf
         log_warn(&server->logger, "changed settings that a restart takes over", LOG_S("settings", buf_cstr(&names)));
 }
 
+// The file of the start; it may have a new key.
+static char *server_keyring_path(const struct config *config)
+{
+    return config->secrets_key[0] ? xstrdup(config->secrets_key) : xasprintf("%s/secrets.key", config->data);
+}
+
+static int server_reload_keyring(struct server *server, struct buf *ret_error)
+{
+    CLEANUP(free_ptr) char *path = server_keyring_path(server->config);
+    return keyring_reload(server->keyring, path, ret_error);
+}
+
 static void server_reload(struct server *server)
 {
     CLEANUP(buf_release) struct buf error = {0};
@@ -160,6 +172,8 @@ static void server_reload(struct server *server)
         err = issuers_load(server->issuers, server->settings->owned->jwt_issuers, &error);
     if (err == 0 && server->tls)
         err = tls_server_reload(server->tls, &error);
+    if (err == 0)
+        err = server_reload_keyring(server, &error);
     if (err)
         log_error(&server->logger, "reload failed; what was in force stays", LOG_S("reason", buf_cstr(&error)));
     else
@@ -265,8 +279,7 @@ static int server_open_keyring(struct server *server)
 {
     CLEANUP(buf_release) struct buf error = {0};
     const struct config *config = server->config;
-    CLEANUP(free_ptr)
-    char *path = config->secrets_key[0] ? xstrdup(config->secrets_key) : xasprintf("%s/secrets.key", config->data);
+    CLEANUP(free_ptr) char *path = server_keyring_path(config);
     if (!config->secrets_key[0] && access(path, F_OK) < 0) {
         int err = keyring_make(path);
         if (err < 0)

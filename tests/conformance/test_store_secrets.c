@@ -76,6 +76,33 @@ static void a_secret_is_made_changed_used_and_deleted(void **state)
     assert_int_equal(anew.ret_secret.version, 1);
 }
 
+static void what_is_sealed_anew_is_the_same_value_of_the_same_times(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), made_ms = atomic_load(&fixture->now_ms);
+    struct store_secret_set anew = {.op.kind = STORE_SECRET_SET,
+                                    .account = account,
+                                    .name = STR("PW"),
+                                    .sealed = STR("by the new key"),
+                                    .former = STR("by the old key")};
+    assert_int_equal(fixture_run(fixture, &anew.op), ERR_NOT_FOUND);
+    set(fixture, account, "PW", "by the old key", 0);
+    atomic_fetch_add(&fixture->now_ms, 1000);
+    assert_int_equal(fixture_run(fixture, &anew.op), 0);
+    assert_int_equal(fixture_run(fixture, &anew.op), ERR_CONFLICT); // it is not sealed so any more
+    struct store_secret_take look = {.op.kind = STORE_SECRET_TAKE, .account = account, .count = 1, .looks = true};
+    const struct str names[] = {STR("PW")};
+    look.names = names;
+    assert_int_equal(fixture_run(fixture, &look.op), 0);
+    assert_true(str_eq(buf_str(&look.ret_sealed[0]), STR("by the new key")));
+    store_op_release(&look.op);
+    struct store_secret_list found = list(fixture, (struct store_secret_list){.account = account});
+    assert_int_equal(found.ret_secrets[0].version, 1);
+    assert_int_equal(found.ret_secrets[0].changed_ms, made_ms);
+    assert_int_equal(found.ret_secrets[0].used_ms, 0);
+    store_op_release(&found.op);
+}
+
 static void what_is_sealed_may_hold_any_bytes(void **state)
 {
     struct fixture *fixture = *state;
@@ -235,6 +262,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_EACH(a_secret_is_made_changed_used_and_deleted),
+        ON_EACH(what_is_sealed_anew_is_the_same_value_of_the_same_times),
         ON_EACH(what_is_sealed_may_hold_any_bytes),
         ON_EACH(one_that_is_missing_is_named_and_none_counts_as_used),
         ON_EACH(accounts_have_secrets_of_their_own_and_so_many),

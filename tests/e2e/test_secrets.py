@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import signal
 import pathlib
 
 import pytest
@@ -210,6 +211,41 @@ def test_another_key_file_opens_nothing_and_loses_nothing(servers, tmp_path):
     )
     assert outcome(f"{new} # seals\n{old}") == (0, f"{len(VALUE)} ***\n")
     assert outcome(old) == (0, f"{len(VALUE)} ***\n")
+
+
+def test_a_new_key_is_taken_over_on_sighup_and_what_the_old_one_sealed_is_sealed_anew(servers, tmp_path):
+    server = servers("--jobs", "1")
+    api, cli, key = server.api(), Cli(tmp_path / "home", server), server.data / "secrets.key"
+
+    def reload(content, outcome="reloaded"):
+        before = len(server.log())
+        key.write_text(content)
+        server.process.signal(signal.SIGHUP)
+        server.process.err.wait(
+            lambda _: [entry for entry in server.log()[before:] if entry["message"].startswith(outcome)], outcome
+        )
+
+    def shown():
+        ran = cli.run("run", "-q", "--secret", "PW", "--", "sh", "-c", 'echo "${#PW} $PW"')
+        return ran.code, ran.text()
+
+    api.expect(201, "POST", "/api/v1/secrets/PW", {"value": VALUE})
+    before, old, new = api.expect(200, "GET", "/api/v1/secrets/PW"), key.read_text(), os.urandom(32).hex() + "\n"
+    reload("no key\n", "reload failed")
+    assert shown() == (0, f"{len(VALUE)} ***\n")
+    reload(new + old)
+    api.expect(201, "POST", "/api/v1/secrets/LATER", {"value": VALUE})  # by the new key
+    assert cli.ok("secret", "reseal").out == b"1 of 2 sealed anew\n"
+    after = api.expect(200, "GET", "/api/v1/secrets/PW")
+    assert (after["version"], after["changed_at"]) == (before["version"], before["changed_at"])
+    assert cli.ok("secret", "reseal", "-o", "json").out == b'{"secrets":2,"resealed":0}\n'
+    reload(new)
+    assert shown() == (0, f"{len(VALUE)} ***\n")
+    reload(os.urandom(32).hex() + "\n")
+    refused = cli.run("secret", "reseal", expect=1)
+    assert b"PW: it was sealed by a key that the file of secrets_key does not hold any more" in refused.err
+    assert api.post("/api/v1/secrets/NONE/reseal").status == 404
+    assert api.as_role("user").post("/api/v1/secrets/PW/reseal").status == 403
 
 
 def test_a_key_file_that_others_may_read_or_that_is_not_there_keeps_the_server_from_starting(servers, tmp_path):

@@ -97,6 +97,104 @@ void secrets_set(struct call *call)
     call_submit(call, STORE_SECRET_SET, &it->set.op, set_done);
 }
 
+// --- Sealing anew
+
+struct resealing {
+    struct store_secret_take take;
+    struct store_secret_set set;
+    struct call *call;
+    char name[SECRET_NAME_MAX + 1];
+    struct str names[1];
+    struct buf sealed;
+};
+
+static void reseal_end(struct resealing *it, int err, bool resealed)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    struct json_writer json = json_writer_to(&text);
+    json_open_object(&json, NULL);
+    json_add_text(&json, "name", it->name);
+    json_add_bool(&json, "resealed", resealed);
+    json_close(&json);
+    if (err == 0)
+        call_answer(it->call, 200, &json);
+    else
+        call_fail(it->call, err, err == ERR_NOT_FOUND ? NO_SUCH_SECRET : NULL);
+    buf_release(&it->sealed);
+    store_op_release(&it->take.op);
+    call_unref(it->call);
+    free(it);
+}
+
+// What was set meanwhile is sealed by the newest key.
+static void reseal_done(struct store_op *op)
+{
+    struct resealing *it = CONTAINER_OF(op, struct resealing, set.op);
+    reseal_end(it, op->err == ERR_CONFLICT ? 0 : op->err, op->err == 0);
+}
+
+// Returns 0 or what a caller is told.
+static int seal_anew(struct resealing *it, struct str former)
+{
+    CLEANUP(buf_release) struct buf value = {0};
+    const struct keyring *keyring = it->call->api->options.keyring;
+    const struct keyring_place place = {it->call->principal.account, str_of(it->name)};
+    int err = keyring_open(keyring, &place, former, &value);
+    if (err == 0)
+        keyring_seal(keyring, &place, buf_str(&value), &it->sealed);
+    if (value.data)
+        explicit_bzero(value.data, value.cap);
+    return err;
+}
+
+static void reseal_taken(struct store_op *op)
+{
+    struct resealing *it = CONTAINER_OF(op, struct resealing, take.op);
+    struct str former = buf_str(&it->take.ret_sealed[0]);
+    bool newest = op->err == 0 && keyring_is_newest(it->call->api->options.keyring, former);
+    if (op->err || newest) {
+        reseal_end(it, op->err, false);
+        return;
+    }
+    int err = seal_anew(it, former);
+    if (err < 0) {
+        call_fail(it->call, ERR_CONFLICT,
+                  err == ERR_NOT_FOUND ? "it was sealed by a key that the file of secrets_key does not hold any more"
+                                       : "what is stored of it is not what was sealed; set it again");
+        reseal_end(it, ERR_CONFLICT, false); // it was answered
+        return;
+    }
+    it->set = (struct store_secret_set){
+        .op = {.kind = STORE_SECRET_SET,
+               .reply_to = it->call->api->options.loop,
+               .done = reseal_done,
+               .account = it->call->principal.account},
+        .account = it->call->principal.account,
+        .name = str_of(it->name),
+        .sealed = buf_str(&it->sealed),
+        .former = former,
+    };
+    store_submit(it->call->api->options.store, &it->set.op);
+}
+
+void secrets_reseal(struct call *call)
+{
+    if (!call->api->options.keyring) {
+        call_fail(call, ERR_UNSUPPORTED, "this server keeps no secrets");
+        return;
+    }
+    struct resealing *it = xcalloc(1, sizeof(*it));
+    it->call = call;
+    if (!take_name(call, it->name)) {
+        free(it);
+        return;
+    }
+    it->names[0] = str_of(it->name);
+    it->take =
+        (struct store_secret_take){.account = call->principal.account, .names = it->names, .count = 1, .looks = true};
+    call_submit(call, STORE_SECRET_TAKE, &it->take.op, reseal_taken);
+}
+
 // --- Listing
 
 struct listing {

@@ -5,6 +5,7 @@
 
 // Handlers.
 void secrets_set(struct call *call);
+void secrets_reseal(struct call *call);
 void secrets_get(struct call *call);
 void secrets_list(struct call *call);
 void secrets_delete(struct call *call);

@@ -34,6 +34,32 @@ static int secret_find(struct sql *sql, enum catalogue_statement how, int64_t ac
 
 // --- Changing
 
+static int sealed_of(struct sql *sql, int64_t account, struct str name, struct buf *ret)
+{
+    CLEANUP(sql_reset) struct sql_statement *find = statement_for(sql, CATALOGUE_SECRET_SEALED, account, name);
+    int rc = sql_row(find);
+    if (rc <= 0)
+        return rc < 0 ? rc : ERR_NOT_FOUND;
+    buf_reset(ret);
+    buf_append_str(ret, sql_bytes(find, 0));
+    return 0;
+}
+
+static int secret_reseal(struct sql *sql, struct store_secret_set *set)
+{
+    CLEANUP(buf_release) struct buf now = {0};
+    int err = secret_find(sql, CATALOGUE_SECRET_LOCKED, set->account, set->name, &set->ret_secret);
+    if (err == 0)
+        err = sealed_of(sql, set->account, set->name, &now);
+    if (err < 0)
+        return err;
+    if (!str_eq(buf_str(&now), set->former))
+        return ERR_CONFLICT;
+    struct sql_statement *save = statement_for(sql, CATALOGUE_SECRET_RESEAL, set->account, set->name);
+    sql_bind_bytes(save, 3, set->sealed);
+    return sql_run(save, NULL);
+}
+
 static int check_room(struct sql *sql, const struct store_secret_set *set)
 {
     int64_t count = 0;
@@ -46,6 +72,8 @@ static int check_room(struct sql *sql, const struct store_secret_set *set)
 int catalogue_secret_set(struct sql *sql, struct store_secret_set *set, int64_t now_ms)
 {
     struct secret *secret = &set->ret_secret;
+    if (set->former.len > 0)
+        return secret_reseal(sql, set);
     int err = catalogue_account_open(sql, set->account);
     if (err == 0)
         err = secret_find(sql, CATALOGUE_SECRET_LOCKED, set->account, set->name, secret);
@@ -76,17 +104,6 @@ int catalogue_secret_exists(struct sql *sql, int64_t account, struct str name)
     return secret_find(sql, CATALOGUE_SECRET_GET, account, name, &secret);
 }
 
-static int sealed_of(struct sql *sql, int64_t account, struct str name, struct buf *ret)
-{
-    CLEANUP(sql_reset) struct sql_statement *find = statement_for(sql, CATALOGUE_SECRET_SEALED, account, name);
-    int rc = sql_row(find);
-    if (rc <= 0)
-        return rc < 0 ? rc : ERR_NOT_FOUND;
-    buf_reset(ret);
-    buf_append_str(ret, sql_bytes(find, 0));
-    return 0;
-}
-
 // All is read before anything is written.
 int catalogue_secret_take(struct sql *sql, struct store_secret_take *take, int64_t now_ms)
 {
@@ -95,7 +112,7 @@ int catalogue_secret_take(struct sql *sql, struct store_secret_take *take, int64
         take->ret_missing = i;
         err = sealed_of(sql, take->account, take->names[i], &take->ret_sealed[i]);
     }
-    for (size_t i = 0; i < take->count && err == 0; i++) {
+    for (size_t i = 0; i < take->count && err == 0 && !take->looks; i++) {
         struct sql_statement *used = statement_for(sql, CATALOGUE_SECRET_USED, take->account, take->names[i]);
         sql_bind_i64(used, 3, now_ms);
         err = sql_run(used, NULL);

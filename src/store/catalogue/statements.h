@@ -67,6 +67,7 @@
     X(SECRET_SET, "INSERT INTO secrets(account, name, sealed, version, created_ms, changed_ms, used_ms) "            \
                   "VALUES(?1, ?2, ?3, 1, ?4, ?4, 0) ON CONFLICT(account, name) DO UPDATE SET "                       \
                   "sealed = excluded.sealed, version = secrets.version + 1, changed_ms = excluded.changed_ms")       \
+    X(SECRET_RESEAL, "UPDATE secrets SET sealed = ?3 WHERE account = ?1 AND name = ?2")                              \
     X(SECRET_USED, "UPDATE secrets SET used_ms = ?3 WHERE account = ?1 AND name = ?2")                               \
     X(SECRET_DELETE, "DELETE FROM secrets WHERE account = ?1 AND name = ?2")                                         \
     X(SECRETS_FORGET, "DELETE FROM secrets WHERE account = ?1")

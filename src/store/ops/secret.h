@@ -16,6 +16,9 @@ struct store_secret_set {
     struct store_op op;
     int64_t account;
     struct str name, sealed;
+    // Not empty: the same value is sealed anew. It must be sealed so now, else ERR_CONFLICT, or ERR_NOT_FOUND; its
+    // version and times stay.
+    struct str former;
     uint64_t max; // 0: no limit
     struct secret ret_secret;
     bool ret_created;
@@ -27,12 +30,14 @@ struct store_secret_delete { // ERR_NOT_FOUND
     struct str name;
 };
 
-// The sealed values of those that a job is given, and that they were used. ERR_NOT_FOUND: ret_missing does not exist.
+// The sealed values of those that a job is given, and that they were used, unless they are only looked at.
+// ERR_NOT_FOUND: ret_missing does not exist.
 struct store_secret_take {
     struct store_op op;
     int64_t account;
     const struct str *names;
     size_t count; // at most SECRETS_USED_MAX
+    bool looks;
     struct buf ret_sealed[SECRETS_USED_MAX];
     size_t ret_missing; // index in `names`
 };
