@@ -70,8 +70,8 @@ struct subscriber {
     bool pumping, filtering, ended, freed;
     bool restored, follow, wants_state, wants_position;
     void (*decided)(struct subscriber *subscriber, int err); // called by matching.c when the filter has decided
-    // For a filter that looks at text: what it has found, and the cursor for which that is valid. At another cursor it
-    // begins again.
+    // For a filter that looks at text, or at records that continue others: what it has found, and the cursor for which
+    // that is valid. At another cursor it begins again.
     struct line_filter *lines;
     uint64_t lines_cursor;
     uint64_t settle_due_ms; // when to stop waiting for the rest of a line; 0: nothing waits behind a line
@@ -126,8 +126,8 @@ void topic_read_ahead(struct topic *topic, uint64_t from, uint64_t limit, enum f
 void topic_refresh(struct topic *topic);
 
 // matching.c
-// Returns true if the filter, which looks at text, has decided about the record at the cursor. Otherwise the filter is
-// running, or there is something to wait for, and the subscriber's pump will be called again.
+// Returns true if the filter, which looks at whole lines and groups, has decided about the record at the cursor.
+// Otherwise the filter is running, or there is something to wait for, and the subscriber's pump will be called again.
 bool subscriber_decide(struct subscriber *subscriber);
 
 // window.c

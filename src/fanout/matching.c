@@ -1,4 +1,5 @@
-// Filters that look at texts or structured fields. They run on the pool. A line that has not ended may make them wait.
+// Filters that look at texts or structured fields, or at records that continue others. The former run on the pool. A
+// line that has not ended may make them wait.
 #include "fanout/fanout_private.h"
 
 #define POOL_FULL_MS 20
@@ -158,12 +159,19 @@ bool subscriber_decide(struct subscriber *subscriber)
             return false;
         }
         entry_used(entry);
-        if (!line_filter_passes_over(lines, entry->chunk)) {
+        bool passed = line_filter_passes_over(lines, entry->chunk);
+        if (!passed && filter_needs_text(subscriber->filter)) {
             start_job(subscriber, entry);
+            return false;
+        }
+        if (!passed && !entry_open(entry)) {
+            subscriber->decided(subscriber, ERR_CORRUPT);
             return false;
         }
         line_filter_feed(lines, NULL, entry->chunk, entry->first, follower->limit);
     }
+    if (line_filter_next(lines) >= follower->limit)
+        line_filter_settle_group(lines); // what may continue it is not there
     if (line_filter_decided(lines) > follower->cursor) {
         subscriber->settle_due_ms = 0;
         return true;

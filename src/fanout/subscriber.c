@@ -64,10 +64,18 @@ static uint32_t fitting(const struct encoded *encoded, uint32_t from, uint32_t t
     return low;
 }
 
+// Whether other records may decide about one of the chunk: by texts, or because some continue others. `entry` NULL: the
+// chunk is not there yet.
+static bool subscriber_by_lines(const struct subscriber *subscriber, const struct entry *entry)
+{
+    return filter_needs_text(subscriber->filter) ||
+           (subscriber->filter && entry && chunk_continues_count(entry->chunk) > 0);
+}
+
 static bool subscriber_matches(const struct subscriber *subscriber, const struct entry *entry, uint32_t i)
 {
     struct record record;
-    if (filter_needs_text(subscriber->filter))
+    if (subscriber_by_lines(subscriber, entry))
         return line_filter_match(subscriber->lines, entry->first + i);
     chunk_record(entry->chunk, i, &record);
     return filter_match_fields(subscriber->filter, NULL, entry->chunk, i, &record);
@@ -145,9 +153,11 @@ static bool subscriber_read(struct subscriber *subscriber, size_t room, size_t *
 {
     struct follower *follower = &subscriber->follower;
     bool by_text = filter_needs_text(subscriber->filter);
-    if (by_text && !subscriber_decide(subscriber))
-        return false;
     struct entry *entry = topic_find(subscriber->topic, follower->cursor);
+    bool by_lines = subscriber_by_lines(subscriber, entry);
+    if (by_lines && !subscriber_decide(subscriber))
+        return false;
+    entry = topic_find(subscriber->topic, follower->cursor);
     if (!entry) {
         topic_fetch(subscriber->topic, follower->cursor, subscriber->format, by_text ? subscriber->filter : NULL);
         return false;
@@ -155,10 +165,10 @@ static bool subscriber_read(struct subscriber *subscriber, size_t room, size_t *
     entry_used(entry);
     uint32_t from = (uint32_t)(follower->cursor - entry->first);
     uint32_t to = (uint32_t)MIN((uint64_t)entry->count, follower->limit - entry->first);
-    if (by_text)
+    if (by_lines)
         to = (uint32_t)MIN((uint64_t)to, line_filter_decided(subscriber->lines) - entry->first);
     uint32_t sent = 0;
-    bool sent_last = true, nothing = by_text && !any_match(subscriber, entry, from, to);
+    bool sent_last = true, nothing = by_lines && !any_match(subscriber, entry, from, to);
     if (!nothing && !entry_open(entry)) {
         subscriber_fail(subscriber, ERR_CORRUPT);
         return false;
@@ -178,7 +188,7 @@ static bool subscriber_read(struct subscriber *subscriber, size_t room, size_t *
         sent = to - from;
         subscriber_send_slice(subscriber, encoded, from, to);
         *budget -= MIN(*budget, encoded->offsets[to] - encoded->offsets[from]);
-    } else if (nothing || (!by_text && filter_excludes_chunk(subscriber->filter, entry->chunk))) {
+    } else if (nothing || (!by_lines && filter_excludes_chunk(subscriber->filter, entry->chunk))) {
         sent_last = false;
         *budget -= MIN(*budget, chunk_is_open(entry->chunk) ? chunk_raw(entry->chunk) : (size_t)PASSED_BYTES);
     } else {
@@ -190,7 +200,8 @@ static bool subscriber_read(struct subscriber *subscriber, size_t room, size_t *
                          by_text ? subscriber->filter : NULL);
     subscriber_delivered(subscriber, entry, sent);
     follower_advance(follower, entry->first + to, sent_last);
-    subscriber->lines_cursor = follower->cursor;
+    if (by_lines)
+        subscriber->lines_cursor = follower->cursor;
     return true;
 }
 

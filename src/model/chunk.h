@@ -4,11 +4,11 @@
 //
 // Encoded form: "RC"; version; XXH3-64 (LE) of everything else; a byte of flags (a reader must understand four of them
 // and may ignore the other four); varints: count, time_min as svarint, time_max - time_min, a bitmap of the non-zero
-// counters, and those counters (per stream, per level, partials, extras); a table of sections (id, whether it is
-// required, whether it is packed, size); the plain sections; the payload, which is a zstd frame if the flag says so.
-// Sections of the payload:
+// counters, and those counters (per stream, per level, partials, extras, those that continue, whether the first one
+// does); a table of sections (id, whether it is required, whether it is packed, size); the plain sections; the payload,
+// which is a zstd frame if the flag says so. Sections of the payload:
 // - times: svarint deltas, the first one from time_min
-// - kinds: runs of (kind byte, varint length); bits 0-1 stream, 2 partial, 3-5 level, 6 has extra
+// - kinds: runs of (kind byte, varint length); bits 0-1 stream, 2 partial, 3-5 level, 6 has extra, 7 continues
 // - lengths: a varint for each record; only if a message contains '\n'
 // - extras: a varint length for each record that has one, then their bytes
 // - text: each message followed by '\n', so plain output is this column as it is
@@ -70,6 +70,8 @@ uint32_t chunk_stream_count(const struct chunk *chunk, enum record_stream stream
 uint32_t chunk_level_count(const struct chunk *chunk, enum record_level level);
 uint32_t chunk_extra_count(const struct chunk *chunk);
 uint32_t chunk_partial_count(const struct chunk *chunk);
+uint32_t chunk_continues_count(const struct chunk *chunk);
+bool chunk_begins_within(const struct chunk *chunk); // its first record continues the one before the chunk
 // The filter over the messages' tokens (token_filter.h); empty if the chunk has none.
 struct str chunk_tokens(const struct chunk *chunk);
 // The event types and nodes in the chunk, and how many records have each. A node is listed by its id and by its name.
@@ -102,6 +104,7 @@ const struct chunk_names *chunk_fields_names(const struct chunk *chunk);
 struct chunk_record_fields chunk_record_fields(const struct chunk *chunk, uint32_t i);
 
 void chunk_record(const struct chunk *chunk, uint32_t i, struct record *ret);
+bool chunk_continues(const struct chunk *chunk, uint32_t i);
 // The text column (each message followed by '\n') if every record is complete output: then the raw form, the text form
 // and this column are the same. Otherwise empty. chunk_text_offset(i) is where message i begins in the column; i is 0 …
 // count.

@@ -117,7 +117,7 @@ static int builder_append(struct chunk_builder *builder, const struct record *re
     builder->extra_ends[i] = (uint32_t)builder->extras.len;
     builder->time_min = i == 0 ? record->time_ms : MIN(builder->time_min, record->time_ms);
     builder->time_max = i == 0 ? record->time_ms : MAX(builder->time_max, record->time_ms);
-    counters_add(builder->counters, kind, 1);
+    counters_add(builder->counters, kind, i, 1);
     return 0;
 }
 

@@ -61,7 +61,7 @@ static bool decode_kinds(struct chunk *chunk, struct reader *reader)
         if (!kind_valid(kind) || !read_u32(reader, count - i, &run) || run == 0)
             return false;
         memset(chunk->kinds + i, kind, run);
-        counters_add(counters, kind, run);
+        counters_add(counters, kind, i, run);
     }
     return memcmp(counters, chunk->header.counters, sizeof(counters)) == 0;
 }

@@ -77,7 +77,8 @@ size_t chunk_header_put(const struct chunk_header *header, uint8_t *start)
     *out++ = 'C';
     *out++ = CHUNK_VERSION;
     out += CHUNK_CHECKSUM_LEN;
-    *out++ = header->zstd ? CHUNK_MUST_ZSTD : 0;
+    unsigned continues = header->counters[COUNTER_CONTINUES] > 0 ? CHUNK_MUST_CONTINUE : 0;
+    *out++ = (uint8_t)((header->zstd ? CHUNK_MUST_ZSTD : 0) | continues);
     out = put_varint(out, header->count);
     out = put_varint(out, zigzag((uint64_t)header->time_min));
     out = put_varint(out, (uint64_t)header->time_max - (uint64_t)header->time_min);
@@ -187,7 +188,7 @@ int chunk_header_read(const uint8_t *data, size_t len, size_t raw_max, struct ch
     if (data[MAGIC_LEN] != CHUNK_VERSION)
         return data[MAGIC_LEN] > CHUNK_VERSION ? ERR_TOO_NEW : ERR_CORRUPT;
     unsigned flags = data[CHUNK_FLAGS_AT];
-    if (flags & CHUNK_MUST & ~CHUNK_MUST_ZSTD)
+    if (flags & CHUNK_MUST & ~(CHUNK_MUST_ZSTD | CHUNK_MUST_CONTINUE))
         return ERR_TOO_NEW;
     ret->zstd = flags & CHUNK_MUST_ZSTD;
     ret->unknown = flags & ~CHUNK_MUST;
@@ -199,6 +200,8 @@ int chunk_header_read(const uint8_t *data, size_t len, size_t raw_max, struct ch
         return ERR_TOO_LARGE;
     ret->count = (uint32_t)count;
     if (!read_times_range(&reader, ret) || !read_counters(&reader, ret))
+        return ERR_CORRUPT;
+    if (!(flags & CHUNK_MUST_CONTINUE) != (ret->counters[COUNTER_CONTINUES] == 0))
         return ERR_CORRUPT;
     int err = read_sections(&reader, raw_max, ret);
     if (err < 0)

@@ -10,6 +10,7 @@
 #define CHUNK_FLAGS_AT       11u
 #define CHUNK_MUST           0x0fu // flags that a reader must understand; it may ignore the others
 #define CHUNK_MUST_ZSTD      1u    // the payload is one zstd frame
+#define CHUNK_MUST_CONTINUE  2u    // some of its records continue the one before them
 #define CHUNK_CHECKSUM_AT    3u
 #define CHUNK_CHECKSUM_LEN   8u
 #define CHUNK_SECTIONS_MAX   32u
@@ -25,13 +26,15 @@
 #define KIND_LEVEL_SHIFT 3
 #define KIND_LEVEL_MASK  0x07u
 #define KIND_EXTRA       0x40u
-#define KIND_MASK        0x7fu
+#define KIND_CONTINUES   0x80u
 
 enum chunk_counter {
     COUNTER_STREAM = 0,
     COUNTER_LEVEL = COUNTER_STREAM + STREAM_COUNT,
     COUNTER_PARTIAL = COUNTER_LEVEL + LEVEL_COUNT,
     COUNTER_EXTRA,
+    COUNTER_CONTINUES,
+    COUNTER_CONTINUES_FIRST, // 1 if the first record does
     COUNTER_COUNT,
 };
 
@@ -139,7 +142,8 @@ static inline struct str chunk_derived(const struct chunk *chunk, enum chunk_sec
 static inline uint8_t kind_of(const struct record *record)
 {
     return (uint8_t)((unsigned)record->stream | (record->partial ? KIND_PARTIAL : 0) |
-                     (unsigned)record->level << KIND_LEVEL_SHIFT | (record->extra.len > 0 ? KIND_EXTRA : 0));
+                     (unsigned)record->level << KIND_LEVEL_SHIFT | (record->extra.len > 0 ? KIND_EXTRA : 0) |
+                     (record->continues ? KIND_CONTINUES : 0));
 }
 
 static inline unsigned kind_stream(uint8_t kind)
@@ -154,16 +158,18 @@ static inline unsigned kind_level(uint8_t kind)
 
 static inline bool kind_valid(uint8_t kind)
 {
-    return kind <= KIND_MASK && kind_stream(kind) < STREAM_COUNT && kind_level(kind) < LEVEL_COUNT;
+    return kind_stream(kind) < STREAM_COUNT && kind_level(kind) < LEVEL_COUNT;
 }
 
-// Counts `run` records of the same kind.
-static inline void counters_add(uint32_t counters[COUNTER_COUNT], uint8_t kind, uint32_t run)
+// Counts `run` records of the same kind; the first of them is record `i` of the chunk.
+static inline void counters_add(uint32_t counters[COUNTER_COUNT], uint8_t kind, uint32_t i, uint32_t run)
 {
     counters[COUNTER_STREAM + kind_stream(kind)] += run;
     counters[COUNTER_LEVEL + kind_level(kind)] += run;
     counters[COUNTER_PARTIAL] += kind & KIND_PARTIAL ? run : 0;
     counters[COUNTER_EXTRA] += kind & KIND_EXTRA ? run : 0;
+    counters[COUNTER_CONTINUES] += kind & KIND_CONTINUES ? run : 0;
+    counters[COUNTER_CONTINUES_FIRST] += i == 0 && kind & KIND_CONTINUES;
 }
 
 static inline uint64_t zigzag(uint64_t delta)

@@ -25,6 +25,7 @@ void chunk_record(const struct chunk *chunk, uint32_t i, struct record *ret)
         .stream = (enum record_stream)kind_stream(kind),
         .level = (enum record_level)kind_level(kind),
         .partial = kind & KIND_PARTIAL,
+        .continues = kind & KIND_CONTINUES,
         .message = str_n(chunk->text + start, chunk->text_offsets[i + 1] - start - 1),
     };
     if (kind & KIND_EXTRA) {
@@ -82,6 +83,21 @@ uint32_t chunk_extra_count(const struct chunk *chunk)
 uint32_t chunk_partial_count(const struct chunk *chunk)
 {
     return chunk->header.counters[COUNTER_PARTIAL];
+}
+
+uint32_t chunk_continues_count(const struct chunk *chunk)
+{
+    return chunk->header.counters[COUNTER_CONTINUES];
+}
+
+bool chunk_begins_within(const struct chunk *chunk)
+{
+    return chunk->header.counters[COUNTER_CONTINUES_FIRST] > 0;
+}
+
+bool chunk_continues(const struct chunk *chunk, uint32_t i)
+{
+    return chunk->kinds[i] & KIND_CONTINUES;
 }
 
 struct str chunk_text(const struct chunk *chunk)

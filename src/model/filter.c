@@ -104,7 +104,11 @@ bool filter_tells_count(const struct filter *filter, const struct chunk *chunk, 
 {
     uint32_t all = chunk_count(chunk), streams, levels;
     *ret = filter ? 0 : all;
-    if (!filter || filter_excludes_chunk(filter, chunk))
+    if (!filter)
+        return true;
+    if (chunk_continues_count(chunk) > 0) // other records may decide about some of them
+        return false;
+    if (filter_excludes_chunk(filter, chunk))
         return true;
     const struct filter_rules *rules = &filter->rules;
     if (filter_joins_lines(filter) || (needs_extra(rules) && chunk_extra_count(chunk) > 0) ||

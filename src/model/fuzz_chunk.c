@@ -16,7 +16,8 @@ static void check_same(const struct chunk *a, uint32_t a_from, const struct chun
         chunk_record(a, a_from + i, &left);
         chunk_record(b, b_from + i, &right);
         check(left.time_ms == right.time_ms && left.stream == right.stream && left.level == right.level &&
-              left.partial == right.partial && str_eq(left.message, right.message) && str_eq(left.extra, right.extra));
+              left.partial == right.partial && left.continues == right.continues &&
+              str_eq(left.message, right.message) && str_eq(left.extra, right.extra));
     }
 }
 
@@ -27,7 +28,7 @@ static void check_counters(const struct chunk *chunk)
     for (uint32_t i = 0; i < chunk_count(chunk); i++) {
         struct record record;
         chunk_record(chunk, i, &record);
-        counters_add(counters, kind_of(&record), 1);
+        counters_add(counters, kind_of(&record), i, 1);
         bytes += record.message.len;
         check(record.time_ms >= chunk_time_min(chunk) && record.time_ms <= chunk_time_max(chunk));
         check(chunk_text_offset(chunk, i + 1) - chunk_text_offset(chunk, i) == record.message.len + 1);

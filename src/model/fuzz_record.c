@@ -22,7 +22,7 @@ static int compare(void *arg, const struct record_input *input)
     const struct again *again = arg;
     const struct record *a = &input->record, *b = again->expected;
     check(a->time_ms == b->time_ms && a->stream == b->stream && a->level == b->level && a->partial == b->partial &&
-          str_eq(a->message, b->message) && str_eq(a->extra, b->extra));
+          a->continues == b->continues && str_eq(a->message, b->message) && str_eq(a->extra, b->extra));
     return 0;
 }
 

@@ -1,6 +1,6 @@
-// Finds where the last N lines of a log begin. It reads the records in descending order. Lines are those of
-// line_filter.h. A line counts when it matches. Its beginning is known only when the previous record of its stream was
-// seen, or after LINE_SPAN_MAX records without one.
+// Finds where the last N lines of a log begin. It reads the records in descending order. Lines and groups are those of
+// line_filter.h; a group counts as one line. A line counts when it matches. Its beginning is known only when the
+// previous record of its stream was seen, or after LINE_SPAN_MAX records without one.
 //
 // No I/O and no threads. For one thread at a time.
 #pragma once

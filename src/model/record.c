@@ -61,13 +61,14 @@ bool record_level_parse(struct str s, enum record_level *ret)
     return false;
 }
 
-// The hashed bytes are: stream | partial << 2 | level << 3, the message's length (LE32), the message, the extra. The
-// length is there so that moving a byte from the message to the extra changes the hash.
+// The hashed bytes are: stream | partial << 2 | level << 3 | continues << 6, the message's length (LE32), the message,
+// the extra. The length is there so that moving a byte from the message to the extra changes the hash.
 uint64_t record_digest_next(uint64_t digest, const struct record *record)
 {
     uint8_t bytes[HASH_COPY_MAX];
     uint32_t length = htole32((uint32_t)record->message.len);
-    bytes[0] = (uint8_t)((unsigned)record->stream | (record->partial ? 4u : 0) | (unsigned)record->level << 3);
+    bytes[0] = (uint8_t)((unsigned)record->stream | (record->partial ? 4u : 0) | (unsigned)record->level << 3 |
+                         (record->continues ? 64u : 0));
     memcpy(bytes + 1, &length, sizeof(length));
     if (LIKELY(record->message.len + record->extra.len <= HASH_COPY_MAX - HASH_HEAD_LEN)) {
         uint8_t *end = bytes + HASH_HEAD_LEN;

@@ -17,6 +17,7 @@ struct record {
     enum record_stream stream;
     enum record_level level;
     bool partial;       // the line goes on in the next record of the stream
+    bool continues;     // goes on with the record right before it, if that is of the same stream (line_filter.h)
     struct str message; // any bytes, without the line's newline
     // The structured fields in canonical form, each validated: JSON members without braces, compact, in the order of
     // the table in record_fields.c. Example: `"event_type":"step_started","node_id":"n1"`. Empty if there are none.
@@ -31,13 +32,13 @@ bool record_level_parse(struct str s, enum record_level *ret); // in any case; w
 // Hash (XXH3-64) of everything but the time. It decides whether a producer has repeated the same record.
 uint64_t record_hash(const struct record *record);
 // Running digest over a whole log: digest_next(h, r) = XXH3_64 of r's bytes, seeded with h; 0 before the first record.
-// It proves order and content. It covers stream, partial, level, message and extra, not the time. Shown as 16 hex
-// digits.
+// It proves order and content. It covers stream, partial, continues, level, message and extra, not the time. Shown as
+// 16 hex digits.
 uint64_t record_digest_next(uint64_t digest, const struct record *record);
 
 // --- JSON. `execution_id` must be a valid id (which needs no escaping). Appends one object:
 // {"execution_id":…,"sequence_number":…,"index":…,"timestamp":…,"stream":…,
-//  "message":…[,"partial":true][,"level":…][,extra]}
+//  "message":…[,"partial":true][,"continues":true][,"level":…][,extra]}
 // With `type_log`, `"type":"log",` comes first.
 void record_append_json(struct buf *out, const struct record *record, struct str execution_id, uint64_t sequence_number,
                         bool type_log);

@@ -27,6 +27,7 @@ enum record_rule {
     X(type, RULE_CORE, 0, 0)            \
     X(level, RULE_CORE, 0, 0)           \
     X(partial, RULE_CORE, 0, 0)         \
+    X(continues, RULE_CORE, 0, 0)       \
     X(index, RULE_IGNORED, 0, 0)        \
     X(log_id, RULE_IGNORED, 0, 0)
 

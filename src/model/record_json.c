@@ -71,12 +71,14 @@ void record_encoder_append(struct record_encoder *encoder, struct buf *out, cons
     at = put_text(at, stream_keys[record->stream]);
     out->len = (size_t)(at - out->data);
     buf_append_json_string(out, record->message);
-    if (LIKELY(!record->partial && record->level == LEVEL_UNSET && record->extra.len == 0)) {
+    if (LIKELY(!record->partial && !record->continues && record->level == LEVEL_UNSET && record->extra.len == 0)) {
         buf_append_byte(out, '}');
         return;
     }
     if (record->partial)
         buf_append_text(out, ",\"partial\":true");
+    if (record->continues)
+        buf_append_text(out, ",\"continues\":true");
     if (record->level != LEVEL_UNSET) {
         buf_append_text(out, ",\"level\":\"");
         buf_append_text(out, record_level_name(record->level));

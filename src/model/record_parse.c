@@ -190,14 +190,14 @@ static void read_time(struct record_parser *parser, struct record_input *input)
         refuse_field(parser, ERR_INVALID, FIELD_timestamp, "must be a date and time as in RFC 3339");
 }
 
-static void read_partial(struct record_parser *parser, struct record *record)
+static bool read_flag(struct record_parser *parser, enum record_field field)
 {
-    if (!has(parser, FIELD_partial))
-        return;
-    char first = parser->values[FIELD_partial].data[0];
-    record->partial = first == 't';
+    if (!has(parser, field))
+        return false;
+    char first = parser->values[field].data[0];
     if (first != 't' && first != 'f')
-        refuse_field(parser, ERR_INVALID, FIELD_partial, "must be true or false");
+        refuse_field(parser, ERR_INVALID, field, "must be true or false");
+    return first == 't';
 }
 
 static void read_sequence_number(struct record_parser *parser, struct record_input *input)
@@ -258,7 +258,8 @@ static int read_object(struct record_parser *parser, struct record_input *ret)
     read_stream(parser, &ret->record);
     read_level(parser, &ret->record);
     read_time(parser, ret);
-    read_partial(parser, &ret->record);
+    ret->record.partial = read_flag(parser, FIELD_partial);
+    ret->record.continues = read_flag(parser, FIELD_continues);
     read_sequence_number(parser, ret);
     if (has(parser, FIELD_execution_id))
         take_string(parser, FIELD_execution_id, &ret->execution_id);

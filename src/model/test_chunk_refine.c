@@ -324,12 +324,27 @@ static void unknown_flags_are_ignored_or_too_new_as_they_say(void **state)
 {
     (void)state;
     CLEANUP(chunk_unref) struct chunk *chunk = log_of(8, RANDOM_ALL, 50, 0);
-    for (unsigned bit = 1; bit < 8; bit++) {
+    unsigned flags = (uint8_t)chunk_encoded(chunk).data[CHUNK_FLAGS_AT];
+    for (unsigned bit = 2; bit < 8; bit++) {
         CLEANUP(chunk_unref) struct chunk *taken = NULL;
-        int err = decode_changed(chunk, CHUNK_FLAGS_AT, (uint8_t)(1u << bit), true, &taken);
+        int err = decode_changed(chunk, CHUNK_FLAGS_AT, (uint8_t)(flags | 1u << bit), true, &taken);
         assert_int_equal(err, bit < 4 ? ERR_TOO_NEW : 0);
         if (err == 0)
             assert_str_same(chunk_encoded(taken), chunk_encoded(chunk)); // without the flag
+    }
+}
+
+static void a_flag_that_the_counters_deny_is_corrupt(void **state)
+{
+    (void)state;
+    static const unsigned may[] = {RANDOM_ALL, RANDOM_ALL & ~(unsigned)RANDOM_PARTIAL};
+    for (size_t i = 0; i < ARRAY_LEN(may); i++) {
+        CLEANUP(chunk_unref) struct chunk *chunk = log_of(8, may[i], 50, 0);
+        struct chunk *taken = NULL;
+        unsigned flags = (uint8_t)chunk_encoded(chunk).data[CHUNK_FLAGS_AT];
+        assert_int_equal(flags & CHUNK_MUST_CONTINUE, i == 0 ? CHUNK_MUST_CONTINUE : 0);
+        int err = decode_changed(chunk, CHUNK_FLAGS_AT, (uint8_t)(flags ^ CHUNK_MUST_CONTINUE), true, &taken);
+        assert_int_equal(err, ERR_CORRUPT);
     }
 }
 
@@ -362,6 +377,7 @@ int main(void)
         cmocka_unit_test(unknown_sections_that_are_not_required_are_skipped),
         cmocka_unit_test(unknown_sections_that_are_required_are_too_new),
         cmocka_unit_test(unknown_flags_are_ignored_or_too_new_as_they_say),
+        cmocka_unit_test(a_flag_that_the_counters_deny_is_corrupt),
         cmocka_unit_test(another_version_is_too_new_or_corrupt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,7 @@ static inline void random_record_make(uint64_t *seed, unsigned may, struct rando
         .stream = (enum record_stream)(dice >> 8 & (may & RANDOM_EVENTS ? 3 : 1)) % STREAM_COUNT,
         .level = (enum record_level)(dice >> 16 & 3 ? LEVEL_UNSET : (dice >> 20) % LEVEL_COUNT),
         .partial = may & RANDOM_PARTIAL && dice >> 24 & 1,
+        .continues = may & RANDOM_PARTIAL && dice >> 25 & 1,
         .message = str_n(ret->message, len),
     };
     if (may & RANDOM_EXTRAS && dice >> 32 & 1) {
@@ -62,6 +63,7 @@ static inline void assert_record_same_at(const struct record *a, const struct re
     _assert_int_equal(a->stream, b->stream, file, line);
     _assert_int_equal(a->level, b->level, file, line);
     _assert_int_equal(a->partial, b->partial, file, line);
+    _assert_int_equal(a->continues, b->continues, file, line);
     assert_str_same_at(a->message, b->message, file, line);
     assert_str_same_at(a->extra, b->extra, file, line);
 }

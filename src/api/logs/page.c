@@ -152,6 +152,12 @@ static void page_take(struct page *page)
     line_filter_forget(page->lines, page->cursor);
 }
 
+static bool page_is_at(const struct page *page, const struct store_segment *segment, uint64_t end)
+{
+    uint64_t next = line_filter_next(page->lines);
+    return next >= segment->first && next < end;
+}
+
 static int page_look_at(struct page *page, struct store_segment *segment, struct filter_run *run)
 {
     uint64_t end = segment->first + chunk_count(segment->chunk);
@@ -163,7 +169,7 @@ static int page_look_at(struct page *page, struct store_segment *segment, struct
         return err;
     if (end > page->cursor)
         page_hold(page, segment);
-    while (err == 0 && !page->full && line_filter_next(page->lines) < end) {
+    while (err == 0 && !page->full && page_is_at(page, segment, end)) {
         bool at_once = line_filter_passes_over(page->lines, segment->chunk);
         err = line_filter_feed(page->lines, run, segment->chunk, segment->first,
                                at_once ? end : line_filter_next(page->lines) + FEED_RECORDS);
@@ -171,6 +177,9 @@ static int page_look_at(struct page *page, struct store_segment *segment, struct
             err = line_filter_settle(page->lines, run);
         page_take(page);
     }
+    // A record turned out to continue what was not looked at. The chunks are read once more, from there on.
+    if (err == 0 && line_filter_next(page->lines) < segment->first)
+        page_let_go(page, page->held_count);
     return err;
 }
 
@@ -201,8 +210,11 @@ static int page_look_through(struct page *page, struct store_read *read)
     filter_run_init(&run, line_filter_filter(page->lines), page->steps_left);
     page->next = read->ret_next;
     page_pass_front(page, read);
-    for (size_t i = 0; i < read->ret_count && !page->full && err == 0; i++)
+    for (size_t i = 0; i < read->ret_count && !page->full && err == 0; i++) {
+        if (i > 0 && line_filter_next(page->lines) < read->ret_segments[i].first)
+            break;
         err = page_look_at(page, &read->ret_segments[i], &run);
+    }
     if (err == 0 && !page->full && line_filter_next(page->lines) >= page->next) {
         err = line_filter_settle(page->lines, &run);
         page_take(page);
