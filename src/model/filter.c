@@ -88,6 +88,20 @@ static void count_wanted(const struct filter_rules *rules, const struct chunk *c
         *ret_levels += rules->levels >> i & 1 ? chunk_level_count(chunk, (enum record_level)i) : 0;
 }
 
+// Whether there may be events without a level whose types tell one that the counters do not have, and that is wanted.
+static bool may_have_defaults(const struct filter_rules *rules, const struct chunk *chunk)
+{
+    const unsigned told = 1u << LEVEL_INFO | 1u << LEVEL_WARNING | 1u << LEVEL_ERROR;
+    return rules->levels & told && chunk_extra_count(chunk) > 0 && chunk_level_count(chunk, LEVEL_UNSET) > 0;
+}
+
+// Whether there is a rule for levels, and events without a level may pass it or not.
+static bool levels_unclear(const struct filter_rules *rules, const struct chunk *chunk)
+{
+    return rules->levels != (1u << LEVEL_COUNT) - 1 && chunk_extra_count(chunk) > 0 &&
+           chunk_level_count(chunk, LEVEL_UNSET) > 0;
+}
+
 bool filter_excludes_chunk(const struct filter *filter, const struct chunk *chunk)
 {
     if (!filter)
@@ -95,9 +109,9 @@ bool filter_excludes_chunk(const struct filter *filter, const struct chunk *chun
     const struct filter_rules *rules = &filter->rules;
     uint32_t streams, levels;
     count_wanted(rules, chunk, &streams, &levels);
-    return streams == 0 || levels == 0 || chunk_time_max(chunk) < rules->time_min ||
-           chunk_time_min(chunk) > rules->time_max || (chunk_extra_count(chunk) == 0 && refuses_plain(rules)) ||
-           lacks_names(rules, chunk);
+    return streams == 0 || (levels == 0 && !may_have_defaults(rules, chunk)) ||
+           chunk_time_max(chunk) < rules->time_min || chunk_time_min(chunk) > rules->time_max ||
+           (chunk_extra_count(chunk) == 0 && refuses_plain(rules)) || lacks_names(rules, chunk);
 }
 
 bool filter_tells_count(const struct filter *filter, const struct chunk *chunk, uint32_t *ret)
@@ -112,7 +126,8 @@ bool filter_tells_count(const struct filter *filter, const struct chunk *chunk, 
         return true;
     const struct filter_rules *rules = &filter->rules;
     if (filter_joins_lines(filter) || (needs_extra(rules) && chunk_extra_count(chunk) > 0) ||
-        chunk_time_min(chunk) < rules->time_min || chunk_time_max(chunk) > rules->time_max)
+        levels_unclear(rules, chunk) || chunk_time_min(chunk) < rules->time_min ||
+        chunk_time_max(chunk) > rules->time_max)
         return false;
     count_wanted(rules, chunk, &streams, &levels);
     *ret = MIN(streams, levels);
@@ -205,7 +220,7 @@ bool filter_match_fields(const struct filter *filter, struct filter_run *run, co
     if (!filter)
         return true;
     const struct filter_rules *rules = &filter->rules;
-    if (!(rules->streams >> record->stream & 1) || !(rules->levels >> record->level & 1) ||
+    if (!(rules->streams >> record->stream & 1) || !(rules->levels >> record_level_of(record) & 1) ||
         record->time_ms < rules->time_min || record->time_ms > rules->time_max)
         return false;
     return !needs_extra(rules) || match_extra(rules, run, chunk, i, record->extra);

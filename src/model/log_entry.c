@@ -49,7 +49,7 @@ void log_entry_append(struct buf *out, const struct record *record, struct str e
     else
         buf_append_json_string(out, record->message);
     buf_append_text(out, ",\"level\":\"");
-    buf_append_text(out, level_text(record->level));
+    buf_append_text(out, level_text(record_level_of(record)));
     buf_append_byte(out, '"');
     for (size_t i = 0; i < ARRAY_LEN(shown); i++) {
         struct str json = fields[shown[i].field];

@@ -61,6 +61,34 @@ bool record_level_parse(struct str s, enum record_level *ret)
     return false;
 }
 
+static const struct {
+    const char *ending;
+    enum record_level level;
+} level_defaults[] = {
+    {"_started", LEVEL_INFO}, {"_progress", LEVEL_INFO},          {"_completed", LEVEL_INFO},
+    {"_failed", LEVEL_ERROR}, {"_awaiting_input", LEVEL_WARNING}, {"_skipped", LEVEL_WARNING},
+    {"_error", LEVEL_ERROR},
+};
+
+enum record_level record_level_of(const struct record *record)
+{
+    static const char key[] = "\"event_type\":\""; // the first of the canonical order
+    struct str kind = record->extra;
+    if (record->level != LEVEL_UNSET || !str_starts(kind, STR(key)))
+        return record->level;
+    kind = str_n(kind.data + strlen(key), kind.len - strlen(key));
+    kind = str_split(&kind, '"');
+    if (!str_starts(kind, STR("node_")) && !str_starts(kind, STR("step_")) && !str_starts(kind, STR("workflow_")))
+        return LEVEL_UNSET;
+    const char *ending = memchr(kind.data, '_', kind.len);
+    struct str rest = str_n(ending, kind.len - (size_t)(ending - kind.data));
+    for (size_t i = 0; i < ARRAY_LEN(level_defaults); i++) {
+        if (str_eq(rest, str_of(level_defaults[i].ending)))
+            return level_defaults[i].level;
+    }
+    return LEVEL_UNSET;
+}
+
 // The hashed bytes are: stream | partial << 2 | level << 3 | continues << 6, the message's length (LE32), the message,
 // the extra. The length is there so that moving a byte from the message to the extra changes the hash.
 uint64_t record_digest_next(uint64_t digest, const struct record *record)
@@ -125,8 +153,8 @@ void record_append_csv(struct buf *out, const struct record *record, struct str 
     buf_append_byte(out, ',');
     buf_append_text(out, record_stream_name(record->stream));
     buf_append_byte(out, ',');
-    if (record->level != LEVEL_UNSET)
-        buf_append_text(out, record_level_name(record->level));
+    if (record_level_of(record) != LEVEL_UNSET)
+        buf_append_text(out, record_level_name(record_level_of(record)));
     buf_append_byte(out, ',');
     append_csv_text(out, record->message);
     buf_append_text(out, "\r\n");

@@ -6,7 +6,7 @@
 #include "util/error.h"
 
 enum record_stream { STREAM_STDOUT, STREAM_STDERR, STREAM_EVENT, STREAM_COUNT };
-// LEVEL_UNSET is not shown, and filters treat it as INFO.
+// LEVEL_UNSET: filters treat it as INFO, unless the event's type tells another one (record_level_of).
 enum record_level { LEVEL_UNSET, LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARNING, LEVEL_ERROR, LEVEL_CRITICAL, LEVEL_COUNT };
 
 #define RECORD_MESSAGE_MAX (10 * 1024) // bytes; a setting can change it, to at most 1 MiB
@@ -28,6 +28,10 @@ const char *record_stream_name(enum record_stream stream); // "stdout" …
 bool record_stream_parse(struct str s, enum record_stream *ret);
 const char *record_level_name(enum record_level level);        // "DEBUG" …; NULL for LEVEL_UNSET
 bool record_level_parse(struct str s, enum record_level *ret); // in any case; warn and fatal become their usual names
+// The level that a record is shown and filtered by: its own; without one, that of its event type if it is one of nodes,
+// steps or workflows (completed: INFO, skipped: WARNING, failed: ERROR …); else LEVEL_UNSET. It is not stored, so the
+// digest stays that of what was sent.
+enum record_level record_level_of(const struct record *record);
 
 // Hash (XXH3-64) of everything but the time. It decides whether a producer has repeated the same record.
 uint64_t record_hash(const struct record *record);

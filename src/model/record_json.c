@@ -79,9 +79,10 @@ void record_encoder_append(struct record_encoder *encoder, struct buf *out, cons
         buf_append_text(out, ",\"partial\":true");
     if (record->continues)
         buf_append_text(out, ",\"continues\":true");
-    if (record->level != LEVEL_UNSET) {
+    enum record_level level = record_level_of(record);
+    if (level != LEVEL_UNSET) {
         buf_append_text(out, ",\"level\":\"");
-        buf_append_text(out, record_level_name(record->level));
+        buf_append_text(out, record_level_name(level));
         buf_append_byte(out, '"');
     }
     if (record->extra.len > 0) {

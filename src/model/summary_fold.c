@@ -190,6 +190,12 @@ static void add_records(struct summary *summary, const struct chunk *chunk, uint
     for (uint32_t i = (uint32_t)(summary->next - first); i < chunk_count(chunk); i++) {
         struct record record;
         chunk_record(chunk, i, &record);
+        enum record_level level = record_level_of(&record);
+        if (whole) { // the header has counted it by what is stored
+            summary->levels[record.level]--;
+            summary->levels[level]++;
+        }
+        record.level = level;
         if (!whole)
             add_core(summary, &record);
         if (is_error(record.level) && summary->first_error == UINT64_MAX)

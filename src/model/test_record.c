@@ -168,10 +168,11 @@ static void jansson_reads_what_is_written(void **state)
         int64_t time_ms = 0;
         assert_true(time_parse_rfc3339(str_of(member(parsed, "timestamp")), &time_ms));
         assert_int_equal(time_ms, record->time_ms);
-        if (record->level == LEVEL_UNSET)
+        if (record_level_of(record) == LEVEL_UNSET)
             assert_null(json_object_get(parsed, "level"));
         else
-            assert_string_equal(member(parsed, "level"), record_level_name(record->level));
+            assert_string_equal(member(parsed, "level"), record_level_name(record_level_of(record)));
+        assert_int_equal(json_is_true(json_object_get(parsed, "continues")), record->continues);
         json_t *message = json_object_get(parsed, "message");
         if (utf8_valid(record->message.data, record->message.len))
             assert_str_same(str_n(json_string_value(message), json_string_length(message)), record->message);
@@ -195,6 +196,35 @@ static void csv_quotes_only_what_needs_it(void **state)
                               "exec_1,1,2,2025-11-15T10:30:15.123Z,stderr,,\"a,\"\"b\"\"\n\"\r\n");
 }
 
+static void an_event_without_a_level_has_that_of_its_type(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        enum record_level level;
+    } cases[] = {
+        {"node_started", LEVEL_INFO},     {"node_progress", LEVEL_INFO},
+        {"node_completed", LEVEL_INFO},   {"node_awaiting_input", LEVEL_WARNING},
+        {"node_skipped", LEVEL_WARNING},  {"node_failed", LEVEL_ERROR},
+        {"step_started", LEVEL_INFO},     {"step_completed", LEVEL_INFO},
+        {"step_error", LEVEL_ERROR},      {"workflow_progress", LEVEL_INFO},
+        {"workflow_failed", LEVEL_ERROR}, {"step_input", LEVEL_UNSET},
+        {"node_", LEVEL_UNSET},           {"node_x_failed", LEVEL_UNSET},
+        {"failed", LEVEL_UNSET},          {"my_node_failed", LEVEL_UNSET},
+        {"separator", LEVEL_UNSET},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char extra[100];
+        snprintf(extra, sizeof(extra), "\"event_type\":\"%s\",\"node_id\":\"a\"", cases[i].type);
+        struct record record = {.stream = STREAM_EVENT, .extra = str_of(extra)};
+        assert_int_equal(record_level_of(&record), cases[i].level);
+        record.level = LEVEL_DEBUG;
+        assert_int_equal(record_level_of(&record), LEVEL_DEBUG); // its own goes first
+    }
+    struct record plain = {.extra = STR("\"node_id\":\"event_type\"")};
+    assert_int_equal(record_level_of(&plain), LEVEL_UNSET);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +237,7 @@ int main(void)
         cmocka_unit_test(the_longest_execution_id_fits),
         cmocka_unit_test(timestamps_are_those_of_the_clock),
         cmocka_unit_test(jansson_reads_what_is_written),
+        cmocka_unit_test(an_event_without_a_level_has_that_of_its_type),
         cmocka_unit_test(csv_quotes_only_what_needs_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,6 +178,7 @@ def test_openapis_objects_are_those_that_the_server_sends(api):
         "stream": "event",
         "message": "m",
         "partial": True,
+        "continues": True,
         "level": "warn",
         "event_type": "step_started",
         "category": "business",

@@ -147,3 +147,25 @@ def test_it_must_be_true_or_false(api):
     execution_id = api.create()
     answer = api.post(f"{PATH}/{execution_id}/logs", [{"message": "m", "continues": "yes"}])
     assert answer.status == 422 and answer.json()["error"]["fields"][0]["name"] == "[0].continues", answer
+
+
+def test_events_without_a_level_have_that_of_their_type_and_the_digest_stays(server, api):
+    execution_id = api.create()
+    types = ["node_started", "node_failed", "node_awaiting_input", "step_skipped", "workflow_completed", "separator"]
+    api.append(execution_id, [{"event_type": name, "message": name} for name in types])
+    api.append(execution_id, {"event_type": "node_failed", "message": "by itself", "level": "debug"})
+    shown = [record.get("level") for record in api.logs(execution_id)]
+    assert shown == ["INFO", "ERROR", "WARNING", "WARNING", "INFO", None, "DEBUG"]
+    assert numbers(api.logs(execution_id, level="error")) == [1]
+    assert numbers(api.logs(execution_id, min_level="warning")) == [1, 2, 3]
+    assert numbers(api.logs(execution_id, level="info")) == [0, 4, 5]
+    assert numbers(api.logs(execution_id, level="debug")) == [6]
+    bare = api.create()
+    api.append(bare, [{"event_type": name, "message": name} for name in types])
+    api.append(bare, {"event_type": "node_failed", "message": "by itself", "level": "debug"})
+    assert api.status(bare)["digest"] == api.status(execution_id)["digest"]
+    told = api.create()
+    api.append(told, [{"event_type": "node_failed", "message": "m", "level": "error"}])
+    untold = api.create()
+    api.append(untold, [{"event_type": "node_failed", "message": "m"}])
+    assert api.status(told)["digest"] != api.status(untold)["digest"]
