@@ -28,7 +28,13 @@ static const struct emitted {
     {"progress", "progress_percentage", false},
     {"duration", "duration_seconds", false},
     {"priority", "display_priority", false},
+    {"friendly", "user_friendly_message", true},
+    {"stack-trace", "stack_trace", true},
+    {"producer", "producer", true},
+    {"time", "timestamp", true},
     {"data", "data", false},
+    {"details", "technical_details", false},
+    {"metrics", "performance_metrics", false},
 };
 
 struct emit {
@@ -36,6 +42,7 @@ struct emit {
     struct client *client; // NULL: by the socket
     const char *id;        // of the execution, for the server
     int fd;                // of the socket; -1: by the server
+    bool ndjson;           // standard input has records, not texts
     struct buf members;    // of each record: `"level":"INFO",` …
     struct buf records;    // an array, which is sent as a whole
     size_t count;
@@ -60,6 +67,15 @@ static void append_on_one_line(struct buf *out, const char *json)
         buf_append_byte(out, *json == '\n' || *json == '\r' ? ' ' : *json);
 }
 
+static bool wants_json(const struct emitted *what)
+{
+    static const char *const options[] = {"data", "details", "metrics"};
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        if (strcmp(what->option, options[i]) == 0)
+            return true;
+    return false;
+}
+
 static int add_member(struct emit *emit, const struct emitted *what)
 {
     const char *value = cli_value(emit->cli, what->option);
@@ -75,7 +91,7 @@ static int add_member(struct emit *emit, const struct emitted *what)
         CLEANUP(json_free) json_t *json = json_loads(value, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &error);
         if (!json)
             return cli_usage_error(emit->cli, "--%s wants %s, not \"%s\": %s", what->option,
-                                   strcmp(what->option, "data") == 0 ? "JSON" : "a number", value, error.text);
+                                   wants_json(what) ? "JSON" : "a number", value, error.text);
         append_on_one_line(&emit->members, value);
     }
     buf_append_byte(&emit->members, ',');
@@ -104,6 +120,8 @@ static int add_members(struct emit *emit)
         code = add_member(emit, &emitted[i]);
     if (cli_flag(emit->cli, "milestone"))
         buf_append_text(&emit->members, "\"is_milestone\":true,");
+    if (cli_flag(emit->cli, "continues"))
+        buf_append_text(&emit->members, "\"continues\":true,");
     return code ? code : add_step(emit);
 }
 
@@ -213,13 +231,40 @@ static void add_record(struct emit *emit, struct str message)
     buf_append_byte(&emit->records, '}');
 }
 
+// A line that is a record by itself: its members come before those of the flags.
+static int add_json(struct emit *emit, struct str line)
+{
+    json_error_t error;
+    if (str_trim(line).len == 0)
+        return 0;
+    CLEANUP(json_free) json_t *given = json_loadb(line.data, line.len, JSON_REJECT_DUPLICATES, &error);
+    if (!json_is_object(given))
+        return cli_fail(emit->cli, ERR_MALFORMED, "standard input: a line is no JSON object: %s",
+                        given ? "it is another value" : error.text);
+    CLEANUP(buf_release) struct buf flags = {0};
+    buf_append_byte(&flags, '{');
+    buf_append(&flags, emit->members.data, emit->members.len - (emit->members.len > 0));
+    buf_append_byte(&flags, '}');
+    CLEANUP(json_free) json_t *usual = json_loadb(flags.data, flags.len, 0, NULL);
+    json_object_update_missing(given, usual);
+    CLEANUP(free_ptr) char *text = json_dumps(given, JSON_COMPACT | JSON_SORT_KEYS);
+    buf_append_text(&emit->records, emit->count++ == 0 ? "[" : ",");
+    buf_append_text(&emit->records, text ? text : "{}");
+    return 0;
+}
+
 // Whole lines that have come; at the end also what has no newline. Sent once for all of them.
 static int add_lines(struct emit *emit, struct buf *text, bool ended)
 {
     struct str rest = buf_str(text);
     int code = 0;
     while (code == 0 && (memchr(rest.data ? rest.data : "", '\n', rest.len) || (ended && rest.len > 0))) {
-        add_record(emit, str_split(&rest, '\n'));
+        struct str line = str_split(&rest, '\n');
+        code = emit->ndjson ? add_json(emit, line) : 0;
+        if (!emit->ndjson)
+            add_record(emit, line);
+        if (code)
+            return code;
         code = emit->records.len > RECORDS_MAX ? send_records(emit) : 0;
     }
     buf_consume(text, text->len - rest.len);
@@ -277,14 +322,14 @@ static int find_log(struct emit *emit)
 
 static int run_emit(struct cli *cli)
 {
-    CLEANUP(emit_release) struct emit emit = {.cli = cli, .fd = -1};
+    CLEANUP(emit_release) struct emit emit = {.cli = cli, .fd = -1, .ndjson = cli_flag(cli, "ndjson")};
     char *const *operands;
     size_t count = cli_operands(cli, &operands);
-    bool input = cli_flag(cli, "stdin") || (count == 1 && strcmp(operands[0], "-") == 0);
+    bool input = cli_flag(cli, "stdin") || emit.ndjson || (count == 1 && strcmp(operands[0], "-") == 0);
     if (count > 1)
         return cli_usage_error(cli, "one text at a time, so \"%s\" is too much; quote it", operands[1]);
-    if (cli_flag(cli, "stdin") && count > 0)
-        return cli_usage_error(cli, "--stdin reads the texts, so \"%s\" is too much", operands[0]);
+    if ((cli_flag(cli, "stdin") || (emit.ndjson && strcmp(operands[0] ? operands[0] : "-", "-") != 0)) && count > 0)
+        return cli_usage_error(cli, "standard input is read, so \"%s\" is too much", operands[0]);
     if (!input && count == 0 && !cli_value(cli, "event-type"))
         return cli_usage_error(cli, "say what to write: runnel emit TEXT, or --stdin for a record of each line");
     int code = add_members(&emit);
@@ -298,7 +343,7 @@ static int run_emit(struct cli *cli)
 const struct cli_command cmd_emit = {
     .name = "emit",
     .summary = "write a record into a job's own log",
-    .usage = "[OPTIONS] TEXT | [OPTIONS] --stdin",
+    .usage = "[OPTIONS] TEXT | [OPTIONS] --stdin | [OPTIONS] --ndjson",
     .description = "Within a job, under `runnel wrap` too, writes a record into its log. It goes by RUNNEL_SOCKET and "
                    "the job's spool, so it needs neither a server that is there nor a credential. The exit code is 0 "
                    "only when it is in the spool.\n\n"
@@ -319,9 +364,18 @@ const struct cli_command cmd_emit = {
             {0, "category", CLI_VALUE, "CATEGORY", "technical or business"},
             {0, "milestone", CLI_FLAG, NULL, "it is a milestone"},
             {0, "priority", CLI_VALUE, "N", "of its display; 1 to 10"},
+            {0, "friendly", CLI_VALUE, "TEXT", "for users, beside the technical TEXT"},
+            {0, "stack-trace", CLI_VALUE, "TEXT", "of an error"},
             {0, "data", CLI_VALUE, "JSON", "what else belongs to it"},
+            {0, "details", CLI_VALUE, "JSON", "technical details"},
+            {0, "metrics", CLI_VALUE, "JSON", "of its performance"},
+            {0, "producer", CLI_VALUE, "NAME", "who says it"},
+            {0, "time", CLI_VALUE, "TIME", "when it was, by RFC 3339; now without it"},
+            {0, "continues", CLI_FLAG, NULL, "it goes on with the record before it; filters take them as one"},
             {0, "stream", CLI_VALUE, "STREAM", "stdout, stderr or event"},
             {0, "stdin", CLI_FLAG, NULL, "a record for each line of standard input; also: - as TEXT"},
+            {0, "ndjson", CLI_FLAG, NULL,
+             "each line of standard input is a record as JSON; what it lacks is as the flags say"},
             {0, "id", CLI_VALUE, "ID", "the execution to write to, through the server"},
             {0},
         },
@@ -331,6 +385,9 @@ const struct cli_command cmd_emit = {
             {"runnel emit --level warning --node fetch \"slow answer\"", "about a step"},
             {"runnel emit --event-type step_completed --step 2/5 --data '{\"rows\": 12}'", "an event"},
             {"./check | runnel emit --stdin --level error", "each line as a record"},
+            {"./steps | runnel emit --ndjson --node fetch", "each line is a record already"},
+            {"runnel emit \"HTTP 503 from s3\" --friendly \"The files cannot be read right now\"",
+             "for both kinds of readers"},
             {0},
         },
     .run = run_emit,

@@ -17,6 +17,7 @@ struct item {
     struct recorder_slot *slot;
     struct buf message, extra;
     enum record_level level;
+    bool continues;
     int64_t time_ms;
 };
 
@@ -156,6 +157,7 @@ static void record_item(struct recorder *recorder, struct item *item)
     struct record record = {.time_ms = item->time_ms,
                             .stream = item->stream,
                             .level = item->level,
+                            .continues = item->continues,
                             .message = buf_str(&item->message),
                             .extra = buf_str(&item->extra)};
     switch (item->kind) {
@@ -342,8 +344,11 @@ void recorder_end(struct recorder *recorder, enum record_stream stream)
 
 void recorder_add(struct recorder *recorder, const struct record *record)
 {
-    struct item item = {
-        .kind = ITEM_RECORD, .stream = record->stream, .level = record->level, .time_ms = record->time_ms};
+    struct item item = {.kind = ITEM_RECORD,
+                        .stream = record->stream,
+                        .level = record->level,
+                        .continues = record->continues,
+                        .time_ms = record->time_ms};
     buf_append_str(&item.message, record->message);
     buf_append_str(&item.extra, record->extra);
     add_item(recorder, item);

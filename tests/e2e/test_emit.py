@@ -185,3 +185,49 @@ def test_a_pipe_that_trickles_is_recorded_as_it_comes(jobs_server, tmp_path):
         process.close_stdin()
         assert process.finish() == 0
     assert api.messages(execution_id) == ["first", "last"]
+
+
+def test_each_field_of_a_record_has_a_flag(job):
+    said = (
+        "$R emit 'HTTP 503 from s3' --friendly 'The files cannot be read right now' --stack-trace 'at main' "
+        "--level error "
+        "--details '{\"status\": 503}' --metrics '{\"ms\": 12}' --producer fetcher --time 2025-11-15T10:30:15.123Z "
+        "&& $R emit --continues --level error 'and the next line'"
+    )
+    _, [first, second] = job(said)
+    names = (
+        "user_friendly_message",
+        "stack_trace",
+        "technical_details",
+        "performance_metrics",
+        "producer",
+        "timestamp",
+    )
+    assert only([first], "message", "continues", *names) == [
+        {
+            "message": "HTTP 503 from s3",
+            "user_friendly_message": "The files cannot be read right now",
+            "stack_trace": "at main",
+            "technical_details": {"status": 503},
+            "performance_metrics": {"ms": 12},
+            "producer": "fetcher",
+            "timestamp": "2025-11-15T10:30:15.123Z",
+        }
+    ]
+    assert only([second], "message", "continues") == [{"message": "and the next line", "continues": True}]
+
+
+def test_lines_that_are_records_already_get_what_they_lack_from_the_flags(job):
+    lines = '{"message": "one"}\\n\\n{"message": "two", "node_id": "own", "continues": true}\\n'
+    lines += '{"event_type": "node_failed"}'
+    _, records = job(f"printf '{lines}' | $R emit --ndjson --node fetch --level warning")
+    assert only(records, "message", "node_id", "level", "event_type", "continues") == [
+        {"message": "one", "node_id": "fetch", "level": "WARNING"},
+        {"message": "two", "node_id": "own", "level": "WARNING", "continues": True},
+        {"message": "", "node_id": "fetch", "level": "WARNING", "event_type": "node_failed"},
+    ]
+
+
+def test_a_line_that_is_no_record_is_refused(job):
+    _, records = job("printf '[1]\\n' | $R emit --ndjson 2>&1 || echo refused")
+    assert "a line is no JSON object" in records[0]["message"] and records[1]["message"] == "refused"
