@@ -1,5 +1,7 @@
 // librunnel. It depends on nothing but libc, and keeps one connection for the process.
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "runnel.h"
 
 #include <errno.h>
