@@ -84,6 +84,25 @@ def test_what_an_engine_tells_is_the_outcome(engines, api):
     assert engine.count("DELETE", "/c0ffee") == 1
 
 
+@pytest.mark.parametrize("code, reason", [(137, "it used more memory than its limit"), (0, None)])
+def test_a_container_that_was_killed_for_its_memory_says_so(engines, api, code, reason):
+    """Not if its program has succeeded all the same: then only something that it had started was killed."""
+
+    def attach(engine, question):
+        question.upgrade()
+        question.raw(frame(1, "one\n"))
+        engine.exit(code)
+
+    def look(engine, question):
+        question.answer(200, {"Image": "sha256:11", "State": {"OOMKilled": True}})
+
+    _, begin = engines({ATTACH: attach, ("GET", "/c0ffee/json"): look})
+    id = begin("--memory", "64M")
+    status = sealed(api, id)
+    assert (status["exit_code"], status["reason"]) == (code, reason)
+    assert api.messages(id) == ["one"]
+
+
 def test_a_container_is_made_from_a_fixed_set_of_options(engines, api):
     made = []
 
