@@ -62,6 +62,10 @@ static struct str text_of(struct str json, size_t max, struct buf *scratch)
         return str_n(NULL, 0);
     struct str body = str_n(json.data + 1, json.len - 2);
     if (memchr(body.data, '\\', body.len)) {
+        struct scan scan = {json.data, json.data + json.len};
+        bool escaped;
+        if (!scan_string(&scan, &body, &escaped))
+            return str_n(NULL, 0);
         buf_reset(scratch);
         buf_reserve(scratch, body.len);
         scratch->len = scan_decode(body, scratch->data);
