@@ -26,6 +26,7 @@ void call_unref(struct call *call)
     kept_execution_unref(&call->lookup.kept);
     json_decref(call->body);
     batch_release(&call->batch);
+    workflow_release(&call->workflow);
     free(call);
 }
 
@@ -35,6 +36,11 @@ struct str call_capture(const struct call *call, const char *name)
         if (str_eq(call->captures[i].name, str_of(name)))
             return call->captures[i].value;
     return (struct str){0};
+}
+
+struct str call_asking_user(const struct call *call)
+{
+    return str_of(call->principal.role == ROLE_USER ? call->principal.user : "");
 }
 
 static void call_aborted(void *arg)

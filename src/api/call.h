@@ -4,6 +4,7 @@
 #include "api/lookup.h"
 #include "api/route.h"
 #include "store/ops/batch.h"
+#include "store/ops/workflow.h"
 
 struct json_t;
 
@@ -20,8 +21,10 @@ struct call {
     struct execution_lookup lookup;
     struct execution execution;                 // for routes with RESOURCE_EXECUTION; lookup.kept owns its strings
     struct batch batch;                         // for routes with RESOURCE_BATCH
+    struct workflow workflow;                   // for routes with RESOURCE_WORKFLOW
     struct store_batch_get batch_get;           // private: for resource.c
-    char batch_id_copy[ID_EXECUTION_MAX + 1];   // private: for resource.c
+    struct store_workflow_get workflow_get;     // private: for resource.c
+    char id_copy[ID_EXECUTION_MAX + 1];         // private: for resource.c
     void (*loaded)(struct call *call, int err); // private to resource.c
     unsigned refs;
     bool before_body; // only the head of the request has come
@@ -36,6 +39,8 @@ void call_unref(struct call *call);
 void call_submit(struct call *call, enum store_op_kind kind, struct store_op *op, void (*done)(struct store_op *op));
 // A part of the path, by its name in the route's pattern.
 struct str call_capture(const struct call *call, const char *name);
+// The name of a `user` principal, who may use only what is its own; else empty. Valid while the call lives.
+struct str call_asking_user(const struct call *call);
 void call_watch(struct call *call); // be told (again) when the client goes away
 // Gives the request to an upgrade or a stream; the call forgets it. Returns NULL if the client is gone.
 struct http_request *call_take_request(struct call *call);

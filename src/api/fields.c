@@ -292,7 +292,8 @@ static bool check_body(struct call *call)
     const char *name;
     json_t *value;
 
-    call->body = call_json_object(call);
+    bool none = call->route->flags & ROUTE_BODY_OPTIONAL && http_body(call->request).len == 0;
+    call->body = none ? json_object() : call_json_object(call);
     if (!call->body)
         return false;
     json_object_foreach(call->body, name, value)

@@ -52,10 +52,10 @@ static void found_batch(struct store_op *op)
 
 static void load_batch(struct call *call)
 {
-    snprintf(call->batch_id_copy, sizeof(call->batch_id_copy), "%.*s", STR_ARGS(call_capture(call, "id")));
+    snprintf(call->id_copy, sizeof(call->id_copy), "%.*s", STR_ARGS(call_capture(call, "id")));
     call->batch_get = (struct store_batch_get){
         .account = call->principal.account,
-        .batch_id = str_of(call->batch_id_copy),
+        .batch_id = str_of(call->id_copy),
     };
     call_submit(call, STORE_BATCH_GET, &call->batch_get.op, found_batch);
 }
@@ -63,6 +63,42 @@ static void load_batch(struct call *call)
 static int judge_batch(const struct call *call)
 {
     return batch_judge(&call->principal, &call->batch);
+}
+
+// --- Workflows
+
+static void found_workflow(struct store_op *op)
+{
+    struct call *call = CONTAINER_OF(op, struct call, workflow_get.op);
+    call->workflow = call->workflow_get.ret_workflow; // call_unref frees it
+    call->workflow_get.ret_workflow = (struct workflow){0};
+    int err = op->err;
+    store_op_release(op);
+    if (call->request)
+        call->loaded(call, err);
+    call_unref(call);
+}
+
+static void load_workflow(struct call *call)
+{
+    struct str name = call_capture(call, "workflow");
+    if (!id_execution_valid(name)) {
+        call->loaded(call, ERR_NOT_FOUND);
+        return;
+    }
+    snprintf(call->id_copy, sizeof(call->id_copy), "%.*s", STR_ARGS(name));
+    call->workflow_get = (struct store_workflow_get){
+        .account = call->principal.account,
+        .workflow_id = str_of(call->id_copy),
+    };
+    call_submit(call, STORE_WORKFLOW_GET, &call->workflow_get.op, found_workflow);
+}
+
+static int judge_workflow(const struct call *call)
+{
+    const struct str user = call_asking_user(call);
+    bool theirs = user.len > 0 && call->workflow.owner && str_eq(str_of(call->workflow.owner), user);
+    return theirs || call->principal.role != ROLE_USER ? 0 : ERR_NOT_FOUND;
 }
 
 // --- All kinds
@@ -75,6 +111,7 @@ static const struct {
 } resources[RESOURCE_COUNT] = {
     [RESOURCE_EXECUTION] = {"execution", "no such execution", load_execution, judge_execution, tell_execution},
     [RESOURCE_BATCH] = {"batch", "no such batch", load_batch, judge_batch, NULL},
+    [RESOURCE_WORKFLOW] = {"workflow", "no such workflow", load_workflow, judge_workflow, NULL},
 };
 
 const char *resource_name(enum resource resource)

@@ -8,6 +8,7 @@ enum resource {
     RESOURCE_NONE,
     RESOURCE_EXECUTION, // call->execution
     RESOURCE_BATCH,     // call->batch
+    RESOURCE_WORKFLOW,  // call->workflow; named by {workflow}
     RESOURCE_COUNT,
 };
 

@@ -9,14 +9,15 @@
 #define ROUTE_CAPTURES_MAX 4
 
 enum route_flags {
-    ROUTE_TICKET = 1,       // takes a ticket in ?access_token=, or as a subprotocol
-    ROUTE_SOCKET = 2,       // becomes a WebSocket
-    ROUTE_METRICS = 4,      // asks for a credential if the setting metrics_credential says so
-    ROUTE_RECORDS = 8,      // the body is records, which the handler reads itself
-    ROUTE_CONTENT = 32,     // the body is bytes, which the handler has read in parts; it runs when the head has come
-    ROUTE_BLOBS = 64,       // needs the store of content
-    ROUTE_FIELDS_422 = 128, // a wrong parameter is 422, with its field, and not 400
-    ROUTE_ANY_QUERY = 16,   // parameters that the row does not have are ignored: probes and newer clients may send them
+    ROUTE_TICKET = 1,          // takes a ticket in ?access_token=, or as a subprotocol
+    ROUTE_SOCKET = 2,          // becomes a WebSocket
+    ROUTE_METRICS = 4,         // asks for a credential if the setting metrics_credential says so
+    ROUTE_RECORDS = 8,         // the body is records, which the handler reads itself
+    ROUTE_CONTENT = 32,        // the body is bytes, which the handler has read in parts; it runs when the head has come
+    ROUTE_BLOBS = 64,          // needs the store of content
+    ROUTE_FIELDS_422 = 128,    // a wrong parameter is 422, with its field, and not 400
+    ROUTE_BODY_OPTIONAL = 256, // without a body it is as with an empty object
+    ROUTE_ANY_QUERY = 16, // parameters that the row does not have are ignored: probes and newer clients may send them
 };
 
 struct route {

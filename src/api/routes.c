@@ -14,6 +14,7 @@
 #include "api/system/system.h"
 #include "api/workers/workers.h"
 #include "api/workflows/summary.h"
+#include "api/workflows/workflows.h"
 #include "model/config_limits.h"
 #include "model/filter.h"
 #include "model/record_fields.h"
@@ -54,6 +55,16 @@ static bool is_retention(struct str value)
 }
 
 static const struct field_rule rule_retention = {"must be empty, or " RETENTION_MUST, is_retention};
+// Its limits would be those of an account.
+static bool is_workflow_retention(struct str value)
+{
+    struct retention retention = {0};
+    return retention_parse(value, &retention) && !retention_limits(&retention);
+}
+
+static const struct field_rule rule_workflow_retention = {"must be a duration such as 30d, or failed=90d, several with "
+                                                          "commas",
+                                                          is_workflow_retention};
 static const struct field_rule rule_account = {"must match [A-Za-z0-9][A-Za-z0-9._-]{0,62}", id_account_valid};
 static const struct field_rule rule_producer = {"must be 1 to 96 letters, digits or any of ._:-",
                                                 runner_producer_valid};
@@ -155,18 +166,22 @@ static const struct field batch_retry_query[] = {
     {0},
 };
 
+#define FIELDS_OF_LISTS                                                                                              \
+    {"status", "of these statuses", .type = FIELD_WORD, .words = STATUSES_LISTED, .flags = FIELD_LIST},              \
+        {"batch_id", "of these batches", .type = FIELD_TEXT, .max = URL_MAX, .flags = FIELD_LIST},                   \
+        {"id_prefix", "whose identifier begins so", .type = FIELD_TEXT, .max = URL_MAX},                             \
+        {"metadata.", "whose metadata have this value under KEY", .type = FIELD_TEXT, .max = URL_MAX,                \
+         .flags = FIELD_MANY | FIELD_PREFIX},                                                                        \
+        {"since", "made at or after a time, or so long ago", .type = FIELD_WHEN}, FIELD_LIMIT(1000, 50), FIELD_NEXT, \
+    {                                                                                                                \
+        0                                                                                                            \
+    }
+
 static const struct field list_query[] = {
-    {"status", "of these statuses", .type = FIELD_WORD, .words = STATUSES_LISTED, .flags = FIELD_LIST},
-    {"batch_id", "of these batches", .type = FIELD_TEXT, .max = URL_MAX, .flags = FIELD_LIST},
     {"workflow_id", "of these workflows", .type = FIELD_TEXT, .max = URL_MAX, .flags = FIELD_LIST},
-    {"id_prefix", "whose identifier begins so", .type = FIELD_TEXT, .max = URL_MAX},
-    {"metadata.", "whose metadata have this value under KEY", .type = FIELD_TEXT, .max = URL_MAX,
-     .flags = FIELD_MANY | FIELD_PREFIX},
-    {"since", "made at or after a time, or so long ago", .type = FIELD_WHEN},
-    FIELD_LIMIT(1000, 50),
-    FIELD_NEXT,
-    {0},
+    FIELDS_OF_LISTS,
 };
+static const struct field workflow_executions_query[] = {FIELDS_OF_LISTS};
 
 static const struct field patch_body[] = {
     {"status", "any but `lost`", .type = FIELD_WORD, .words = STATUSES_LISTED},
@@ -286,6 +301,42 @@ static const struct field runner_query[] = {
     {"chunk_versions", "of the chunks that the runner makes", .type = FIELD_TEXT, .min = 1, .max = 64,
      .rule = &rule_versions},
     {"worker", "shown as `worker_hostname`", .type = FIELD_TEXT, .max = 255, .rule = &rule_worker},
+    {0},
+};
+
+#define FIELDS_OF_A_WORKFLOW                                                                                          \
+    {"name", "shown", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},                                           \
+        {"description", "shown", .type = FIELD_TEXT, .max = 4096, .flags = FIELD_NULL},                               \
+        {"graph", "{nodes: [{id, name, type}], edges: [[from, to]]}: at most 10,000 of each, and 2 MiB",              \
+         .type = FIELD_OBJECT, .flags = FIELD_NULL},                                                                  \
+        {"job", "what a worker runs for each run, as POST /api/v1/executions takes it; never shows its `env`",        \
+         .type = FIELD_OBJECT, .flags = FIELD_NULL},                                                                  \
+        {"metadata", "at most 64 KiB, and 1,000 members on all levels", .type = FIELD_METADATA, .flags = FIELD_NULL}, \
+    {                                                                                                                 \
+        "retention", "how long its runs are kept, over the account's rules",                                          \
+            .type = FIELD_TEXT, .min = 1, .max = RETENTION_TEXT_MAX, .rule = &rule_workflow_retention,                \
+            .flags = FIELD_NULL                                                                                       \
+    }
+
+static const struct field workflow_body[] = {
+    {"workflow_id", "its name; made up without it", .type = FIELD_TEXT, .max = ID_EXECUTION_MAX,
+     .rule = &rule_execution_id, .flags = FIELD_NULL},
+    FIELDS_OF_A_WORKFLOW,
+    {"user_id", "whose it is, for services; a user's own without it", .type = FIELD_TEXT, .min = 1, .max = 127,
+     .flags = FIELD_NULL},
+    {0},
+};
+static const struct field workflow_patch_body[] = {FIELDS_OF_A_WORKFLOW, {0}};
+static const struct field workflows_query[] = {FIELD_LIMIT(1000, 50), FIELD_NEXT, {0}};
+
+static const struct field run_body[] = {
+    {"inputs", "what the run is given, at most 1 MiB", .type = FIELD_OBJECT, .flags = FIELD_NULL},
+    {"config", "how it is to run, at most 1 MiB; kept and shown", .type = FIELD_OBJECT, .flags = FIELD_NULL},
+    {"metadata", "at most 64 KiB, and 1,000 members on all levels", .type = FIELD_METADATA, .flags = FIELD_NULL},
+    {"execution_id", "its name; made up without it", .type = FIELD_TEXT, .max = ID_EXECUTION_MAX,
+     .rule = &rule_execution_id, .flags = FIELD_NULL},
+    {"graph", "of this run; that of the workflow without it", .type = FIELD_OBJECT, .flags = FIELD_NULL},
+    {"idempotencyKey", "as the header Idempotency-Key", .type = FIELD_TEXT, .min = 1, .max = 255, .flags = FIELD_NULL},
     {0},
 };
 
@@ -446,6 +497,27 @@ const struct route api_routes[] = {
      .summary = "cancel all of its jobs"},
     {HTTP_M_POST, "/api/v1/batches/{id}/retry", ACTION_SUBMIT, RESOURCE_BATCH, .query = batch_retry_query,
      .handle = batches_retry, .summary = "queue what failed once more"},
+    {HTTP_M_POST, "/api/v1/workflows", ACTION_SUBMIT, .body = workflow_body, .handle = workflows_create,
+     .summary = "make a workflow"},
+    {HTTP_M_GET, "/api/v1/workflows", ACTION_READ, .query = workflows_query, .handle = workflows_list,
+     .summary = "workflows, newest first, without graph and job"},
+    {HTTP_M_GET, "/api/v1/workflows/{workflow}", ACTION_READ, RESOURCE_WORKFLOW, .handle = workflows_get,
+     .summary = "one workflow"},
+    {HTTP_M_PATCH, "/api/v1/workflows/{workflow}", ACTION_SUBMIT, RESOURCE_WORKFLOW, .body = workflow_patch_body,
+     .handle = workflows_patch, .summary = "change it; null removes what it has"},
+    {HTTP_M_DELETE, "/api/v1/workflows/{workflow}", ACTION_SUBMIT, RESOURCE_WORKFLOW, .handle = workflows_delete,
+     .summary = "delete it; its executions stay"},
+    {HTTP_M_POST, "/api/v1/workflows/{workflow}/run", ACTION_SUBMIT, RESOURCE_WORKFLOW, .flags = ROUTE_BODY_OPTIONAL,
+     .body = run_body, .handle = workflows_run, .summary = "make a run of it"},
+    {HTTP_M_POST, "/workflows/{workflow}/run", ACTION_SUBMIT, RESOURCE_WORKFLOW, .flags = ROUTE_BODY_OPTIONAL,
+     .body = run_body, .handle = workflows_run, .summary = "the same"},
+    {HTTP_M_GET, "/api/v1/workflows/{workflow}/executions", ACTION_READ, RESOURCE_WORKFLOW,
+     .query = workflow_executions_query, .handle = workflows_executions, .summary = "its runs, newest first"},
+    {HTTP_M_GET, "/api/v1/executions/{id}/run", ACTION_READ, RESOURCE_EXECUTION, .handle = runs_get,
+     .summary = "what it was given as a run: inputs and config; its attempts"},
+    {HTTP_M_GET, "/api/v1/executions/{id}/graph", ACTION_READ, RESOURCE_EXECUTION, .handle = runs_graph,
+     .summary = "the graph of a run"},
+
     {HTTP_M_GET, "/api/v1/workers", ACTION_READ, .handle = workers_list, .summary = "the workers that are connected"},
     {HTTP_M_POST, "/api/v1/workers/{worker_id}/drain", ACTION_WORK, .handle = workers_drain,
      .summary = "a worker takes no more jobs; those that it has go on"},

@@ -12,3 +12,4 @@
 #define LIMIT_TICKETS          10000  // outstanding, per account
 #define TICKET_MS              30000  // from the issue of a ticket to its first use
 #define TICKET_UNUSED_MS       300000 // from a ticket's last use to its end
+#define LIMIT_WORKFLOWS        10000  // per account

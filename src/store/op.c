@@ -242,6 +242,46 @@ static void release_worker_list(struct store_op *op)
     list->ret_count = 0;
 }
 
+void workflow_release(struct workflow *workflow)
+{
+    char *const texts[] = {workflow->workflow_id, workflow->owner,    workflow->name,          workflow->description,
+                           workflow->graph_json,  workflow->job_json, workflow->metadata_json, workflow->retention};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        free(texts[i]);
+    *workflow = (struct workflow){0};
+}
+
+static void release_workflow_create(struct store_op *op)
+{
+    workflow_release(&OP(store_workflow_create)->workflow);
+}
+
+static void release_workflow_change(struct store_op *op)
+{
+    workflow_release(&OP(store_workflow_change)->ret_workflow);
+}
+
+static void release_workflow_get(struct store_op *op)
+{
+    workflow_release(&OP(store_workflow_get)->ret_workflow);
+}
+
+static void release_workflow_list(struct store_op *op)
+{
+    struct store_workflow_list *list = OP(store_workflow_list);
+    for (size_t i = 0; i < list->ret_count; i++)
+        workflow_release(&list->ret_workflows[i]);
+    free(TAKE_PTR(list->ret_workflows));
+    list->ret_count = 0;
+}
+
+static void release_run_get(struct store_op *op)
+{
+    free_ptr(&OP(store_run_get)->ret_inputs);
+    free_ptr(&OP(store_run_get)->ret_config);
+    free_ptr(&OP(store_run_get)->ret_graph);
+}
+
 static void release_file_list(struct store_op *op)
 {
     struct store_file_list *list = OP(store_file_list);

@@ -41,6 +41,9 @@
     X(BATCH_ADD, batch_add, NONE, NONE, GROWS, batch_add)                                     \
     X(BATCH_CHANGE, batch_change, NONE, NONE, KEEPS, batch_change)                            \
     X(WORKER_SEEN, worker_seen, NONE, NONE, KEEPS, nothing)                                   \
+    X(WORKFLOW_CREATE, workflow_create, NONE, NONE, GROWS, workflow_create)                   \
+    X(WORKFLOW_CHANGE, workflow_change, NONE, NONE, GROWS, workflow_change)                   \
+    X(WORKFLOW_DELETE, workflow_delete, NONE, NONE, KEEPS, nothing)                           \
     X(BLOB_ADD, blob_add, NONE, AT(blob_add, account), GROWS, nothing)                        \
     X(BLOB_WANT, blob_want, NONE, NONE, KEEPS, nothing)                                       \
     X(BLOB_DROP, blob_drop, NONE, NONE, KEEPS, nothing)                                       \
@@ -65,6 +68,9 @@
     X(BATCH_LIST, batch_list, NONE, AT(batch_list, account), KEEPS, batch_list)     \
     X(BATCH_FAILURES, batch_failures, NONE, NONE, KEEPS, batch_failures)            \
     X(WORKER_LIST, worker_list, NONE, AT(worker_list, account), KEEPS, worker_list) \
+    X(WORKFLOW_GET, workflow_get, NONE, NONE, KEEPS, workflow_get)                  \
+    X(WORKFLOW_LIST, workflow_list, NONE, NONE, KEEPS, workflow_list)               \
+    X(RUN_GET, run_get, NONE, NONE, KEEPS, run_get)                                 \
     X(RETENTION_LOOK, retention_look, NONE, NONE, KEEPS, nothing)                   \
     X(FRONT, front, NONE, NONE, KEEPS, nothing)                                     \
     X(BLOB_FIND, blob_find, NONE, AT(blob_find, account), KEEPS, nothing)           \

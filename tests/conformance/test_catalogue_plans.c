@@ -45,6 +45,13 @@ static const char *const growth[] = {
     "UPDATE blobs SET refs = CASE WHEN id % 100 = 0 THEN 0 ELSE 1 END",
     "INSERT INTO files(execution, kind, name, blob, mode, created_ms) "
     "SELECT id, id % 2, 'f' || id, 1 + id % 3000, 0, 0 FROM executions",
+    ("INSERT INTO workflows(account, workflow_id, owner, graph, idempotency_key, request_hash, retention, created_ms, "
+     "updated_ms) SELECT account, 'w' || id, 'o' || id % 97, id, 'k' || id, 0, CASE WHEN id % 100 = 0 THEN '7d' END, "
+     "1, "
+     "1 FROM executions WHERE id % 10 = 0"),
+    "INSERT INTO graphs(graph) SELECT '{}' FROM executions WHERE id % 10 = 0",
+    "INSERT INTO run_details(execution, graph, waiting_until_ms) "
+    "SELECT id, id, CASE WHEN id % 100 = 0 THEN id ELSE 0 END FROM executions WHERE id % 10 = 0",
     "ANALYZE",
 };
 

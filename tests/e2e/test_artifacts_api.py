@@ -389,7 +389,9 @@ def test_a_run_token_is_for_the_files_and_records_of_its_execution_alone(api, ru
     for row in route_rows():
         if row["run_token"] or not row["roles"]:
             continue
-        path = row["path"].format(id=job.id, name="left", key_id="key_nobody", worker_id="nobody", sha256="0" * 64)
+        path = row["path"].format(
+            id=job.id, name="left", key_id="key_nobody", worker_id="nobody", workflow="w", sha256="0" * 64
+        )
         answer = token.request(row["method"], path, {} if row["body"] else None)
         assert (answer.status, answer.code) == (403, "forbidden"), (row["method"], path)
     assert api.status(job.id)["status"] == "running"

@@ -51,10 +51,12 @@ class House:
         self.things = {
             "execution": one.create(),
             "batch": one.expect(201, "POST", "/api/v1/batches", {"keep_open": True})["batch_id"],
+            "workflow": one.expect(201, "POST", "/api/v1/workflows", {})["workflow_id"],
         }
 
     def path(self, row):
         known = {"id": self.things.get(row["resource"], "no-such-thing"), "sha256": "0" * 64}
+        known["workflow"] = self.things["workflow"]
         return row["path"].format_map(Known(known))
 
     def ask(self, row, token, query=None, in_url=False):

@@ -88,10 +88,13 @@ def wrong_members(field):
 def path_of(api):
     execution_id = api.create()
     batch = api.expect(201, "POST", "/api/v1/batches", {"keep_open": True})
+    workflow = api.expect(201, "POST", "/api/v1/workflows", {})["workflow_id"]
 
     def path(row):
         named = batch["batch_id"] if "/batches/" in row["path"] else execution_id
-        return row["path"].format(id=named, name="default", key_id="key_nobody", worker_id="nobody", sha256="0" * 64)
+        return row["path"].format(
+            id=named, name="default", key_id="key_nobody", worker_id="nobody", workflow=workflow, sha256="0" * 64
+        )
 
     return path
 

@@ -57,7 +57,10 @@ static void create_done(struct store_op *op)
     } else if (op->err && it->create.ret_reason) {
         call_fail_fields(call, &(struct http_field_error){it->create.ret_field, it->create.ret_reason}, 1);
     } else if (op->err) {
-        call_fail(call, op->err, op->err == ERR_CONFLICT ? "this execution_id exists already" : NULL);
+        call_fail(call, op->err,
+                  op->err == ERR_CONFLICT    ? "this execution_id exists already"
+                  : op->err == ERR_NOT_FOUND ? "no such workflow"
+                                             : NULL);
     }
     store_op_release(op);
     execution_release(&it->create.execution);
@@ -129,6 +132,7 @@ void executions_create(struct call *call)
         .idempotency_key = call_idempotency_key(call, key, it->key),
         .request_hash = XXH3_64bits(raw.data, raw.len),
         .open_max = call->api->limits->open_executions_max,
+        .asking_user = call_asking_user(call),
     };
     if (!create_take_job(it, call)) {
         create_free(it);

@@ -2,6 +2,7 @@
 #include "api/cursor.h"
 #include "api/executions/executions.h"
 #include "api/jobs/jobs.h"
+#include "api/workflows/workflows.h"
 #include "util/clock.h"
 
 #define LIST_BYTES_MAX ((size_t)1024 * 1024)
@@ -150,12 +151,24 @@ static void list_submit(struct list *it)
     call_submit(it->call, STORE_LIST, &it->list.op, list_done);
 }
 
-void executions_list(struct call *call)
+static void list_all(struct list *it)
 {
-    struct list *it = list_new(call);
+    struct call *call = it->call;
     it->list.id_prefix = call_param(call, "id_prefix").text;
     it->list.since_ms = call_param(call, "since").number;
     list_submit(it);
+}
+
+void executions_list(struct call *call)
+{
+    list_all(list_new(call));
+}
+
+void workflows_executions(struct call *call)
+{
+    struct list *it = list_new(call);
+    it->list.workflow_ids.items[it->list.workflow_ids.count++] = str_of(call->workflow.workflow_id);
+    list_all(it);
 }
 
 void batches_executions(struct call *call)

@@ -155,7 +155,11 @@ static size_t fill(struct batch_jobs *it, size_t slot, json_t *job)
     order_inputs_take(&it->inputs[slot], job, &problem);                       // likewise
     order->job.batch_index = (uint32_t)(it->next + slot);
     it->creates[slot] = (struct store_create){
-        .job = &order->job, .inputs = it->inputs[slot].inputs, .input_count = it->inputs[slot].count};
+        .job = &order->job,
+        .inputs = it->inputs[slot].inputs,
+        .input_count = it->inputs[slot].count,
+        .asking_user = call_asking_user(call),
+    };
     execution_of_body(&it->creates[slot].execution, call, job);
     it->creates[slot].execution.batch_id = xstrdup(it->batch_id);
     return it->inputs[slot].count;

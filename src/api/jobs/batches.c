@@ -50,9 +50,10 @@ static void added(struct call *call, int err, const struct batch_refusal *refusa
         call_fail_fields(call, &(struct http_field_error){name, refusal->reason}, 1);
     } else {
         call_fail(call, err,
-                  err == ERR_CONFLICT ? "the batch takes no more jobs, or an execution_id exists already"
-                  : err == ERR_RATE   ? TOO_MANY_QUEUED
-                                      : refusal->reason);
+                  err == ERR_CONFLICT    ? "the batch takes no more jobs, or an execution_id exists already"
+                  : err == ERR_RATE      ? TOO_MANY_QUEUED
+                  : err == ERR_NOT_FOUND ? "no such workflow"
+                                         : refusal->reason);
     }
 }
 

@@ -230,6 +230,8 @@ int catalogue_account_purging(struct sql *sql, int64_t *ret_account)
 int catalogue_account_purged(struct sql *sql, int64_t account)
 {
     int err = catalogue_batches_forget(sql, account);
+    if (err == 0)
+        err = catalogue_workflows_forget(sql, account);
     return err < 0 ? err : run_for(sql, CATALOGUE_PURGING_ACCOUNT_DELETE, account);
 }
 

@@ -239,6 +239,8 @@ static int execution_again(struct sql *sql, int64_t row, int64_t now_ms, int64_t
         err = run_with(sql, CATALOGUE_DOCUMENT_AGAIN, row, *ret_row);
     if (err == 0)
         err = inputs_copy(sql, row, *ret_row);
+    if (err == 0)
+        err = catalogue_run_copy(sql, row, *ret_row);
     return err < 0 ? err : run_with(sql, CATALOGUE_LABELS_AGAIN, row, *ret_row);
 }
 

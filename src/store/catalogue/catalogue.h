@@ -18,6 +18,7 @@
 #include "store/ops/node.h"
 #include "store/ops/retention.h"
 #include "store/ops/secret.h"
+#include "store/ops/workflow.h"
 
 // --- accounts.c
 // If `name` is not empty, finds its account; otherwise *account stays. Returns ERR_NOT_FOUND, or ERR_EXPIRED if it was
@@ -260,6 +261,30 @@ int catalogue_artifact_put(struct sql *sql, struct store_artifact_put *put, int6
 int catalogue_file_list(struct sql *sql, struct store_file_list *list);
 int catalogue_files_purge(struct sql *sql, int64_t execution); // nothing refers to its files any more
 int catalogue_run_find(struct sql *sql, struct store_run_find *run);
+
+// --- workflow_rows.c
+int catalogue_workflow_find(struct sql *sql, int64_t account, struct str workflow_id,
+                            int64_t *ret_row);                                  // ERR_NOT_FOUND
+int catalogue_workflow_get(struct sql *sql, int64_t row, struct workflow *ret); // *ret is overwritten. ERR_NOT_FOUND
+void workflow_from_row(const struct sql_statement *row, struct workflow *ret);  // with WORKFLOW_COLUMNS
+int catalogue_workflow_delete(struct sql *sql, int64_t row);                    // ERR_NOT_FOUND
+int catalogue_workflows_forget(struct sql *sql, int64_t account);
+
+// --- workflows.c
+int catalogue_workflow_create(struct sql *sql, struct store_workflow_create *create, int64_t now_ms);
+int catalogue_workflow_change(struct sql *sql, struct store_workflow_change *change, int64_t now_ms);
+int catalogue_workflow_list(struct sql *sql, struct store_workflow_list *list);
+
+// --- runs.c
+// Called before anything is written: gives the execution its workflow's owner. ERR_NOT_FOUND: it is
+// another user's.
+int catalogue_run_judge(struct sql *sql, struct store_create *create);
+int catalogue_run_add(struct sql *sql, const struct store_create *create); // once it is made
+int catalogue_run_copy(struct sql *sql, int64_t from, int64_t to); // from one attempt to the next, which has none
+int catalogue_run_get(struct sql *sql, struct store_run_get *get);
+int catalogue_run_purge(struct sql *sql, int64_t execution);
+int catalogue_graph_add(struct sql *sql, struct str graph, int64_t *ret); // 0 for an empty one
+int catalogue_graph_forget(struct sql *sql, int64_t graph);               // if nobody names it any more; nothing for 0
 
 // --- workers.c
 int catalogue_worker_seen(struct sql *sql, const struct store_worker_seen *seen, int64_t now_ms);

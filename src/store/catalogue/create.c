@@ -50,6 +50,8 @@ int catalogue_create_check(struct sql *sql, struct store_create *create)
     if (err < 0)
         return err == ERR_EXPIRED ? ERR_UNAUTHORIZED : err; // its credential was deleted together with it
     err = catalogue_inputs_judge(sql, create);
+    if (err == 0)
+        err = catalogue_run_judge(sql, create);
     if (err < 0 || !execution->execution_id)
         return err;
     err = catalogue_execution_find(sql, execution->account, str_of(execution->execution_id), &row);
@@ -106,6 +108,8 @@ int catalogue_create(struct sql *sql, struct store_create *create, int64_t now_m
                                       str_of(execution->metadata_json));
     if (err == 0)
         err = catalogue_inputs_add(sql, create, now_ms);
+    if (err == 0 && (create->run || execution->workflow_id))
+        err = catalogue_run_add(sql, create);
     if (err == 0 && create->idempotency_key.len > 0)
         err = idempotency_set(sql, create);
     return err;

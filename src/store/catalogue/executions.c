@@ -211,6 +211,8 @@ int catalogue_execution_purge(struct sql *sql, int64_t row)
     int err = catalogue_job_purge(sql, row);
     if (err == 0)
         err = catalogue_files_purge(sql, row);
+    if (err == 0)
+        err = catalogue_run_purge(sql, row);
     for (size_t i = 0; i < ARRAY_LEN(steps) && err == 0; i++)
         err = run_for(sql, steps[i], row);
     return err;

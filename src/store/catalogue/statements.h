@@ -4,6 +4,7 @@
 
 #include "store/catalogue/blob_statements.h"
 #include "store/catalogue/job_statements.h"
+#include "store/catalogue/workflow_statements.h"
 #include "store/sql/sql.h"
 
 // --- Accounts
@@ -202,6 +203,7 @@
     BATCH_STATEMENTS(X)         \
     WORKER_STATEMENTS(X)        \
     BLOB_STATEMENTS(X)          \
+    WORKFLOW_STATEMENTS(X)      \
     SUMMARY_STATEMENTS(X)
 
 enum catalogue_statement {

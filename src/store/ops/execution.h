@@ -9,6 +9,7 @@
 // --- Commits
 
 struct job_new;
+struct run_new;
 struct store_input;
 
 struct store_create {
@@ -22,9 +23,13 @@ struct store_create {
     const struct job_new *job;        // store/ops/job.h: a worker must run it; NULL: its own runner does
     const struct store_input *inputs; // store/ops/artifact.h; their names are valid, and each is there once
     size_t input_count;               // at most INPUTS_MAX
-    char *ret_reason;                 // why something that it depends on or uses is refused, for people; may be NULL
-    const char *ret_field;            // with ret_reason: which field of the request says that
-    bool ret_existed;                 // the same key and body as before: `execution` is the one that was made then
+    const struct run_new *run;        // store/ops/workflow.h; NULL: it has nothing more as a run
+    // Its workflow has a row: the execution gets the workflow's owner and, without one in `run`, its graph.
+    // ERR_NOT_FOUND if a user asks (not empty) who is not the workflow's owner.
+    struct str asking_user;
+    char *ret_reason;      // why something that it depends on or uses is refused, for people; may be NULL
+    const char *ret_field; // with ret_reason: which field of the request says that
+    bool ret_existed;      // the same key and body as before: `execution` is the one that was made then
     // ERR_INVALID: an input is not there.
     // ERR_CONFLICT if the execution_id exists already, or ERR_EXPIRED if that one was purged.
 };
