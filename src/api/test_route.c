@@ -122,8 +122,7 @@ static void each_row_of_the_table_finds_itself_and_is_whole(void **state)
         assert_ptr_equal(match.route, route);
         assert_non_null(route->handle);
         assert_true(strlen(route->summary) > 0);
-        bool connected = strstr(route->pattern, "/workers/{id}"); // not a row of the store
-        bool named = (strstr(route->pattern, "{id}") && !connected) || strstr(route->pattern, "{workflow}");
+        bool named = strstr(route->pattern, "{id}") || strstr(route->pattern, "{workflow}");
         assert_int_equal(route->resource != RESOURCE_NONE, named);
         assert_true(!route->refuse || route->flags & ROUTE_SOCKET);
         size_t count = 0;

@@ -144,7 +144,7 @@ NOTHING = {
 
 def let_in(row):
     """What a request with an unknown parameter is answered when its caller may make it."""
-    if row["resource"] and row["resource"] not in ("execution", "batch"):
+    if row["resource"] and row["resource"] not in ("execution", "batch", "workflow"):
         return (404,)
     return (400, 422, 426) if not row["any_query"] else (200, 426)
 
