@@ -55,16 +55,6 @@ static bool is_retention(struct str value)
 }
 
 static const struct field_rule rule_retention = {"must be empty, or " RETENTION_MUST, is_retention};
-// Its limits would be those of an account.
-static bool is_workflow_retention(struct str value)
-{
-    struct retention retention = {0};
-    return retention_parse(value, &retention) && !retention_limits(&retention);
-}
-
-static const struct field_rule rule_workflow_retention = {"must be a duration such as 30d, or failed=90d, several with "
-                                                          "commas",
-                                                          is_workflow_retention};
 static const struct field_rule rule_account = {"must match [A-Za-z0-9][A-Za-z0-9._-]{0,62}", id_account_valid};
 static const struct field_rule rule_producer = {"must be 1 to 96 letters, digits or any of ._:-",
                                                 runner_producer_valid};
@@ -313,9 +303,8 @@ static const struct field runner_query[] = {
          .type = FIELD_OBJECT, .flags = FIELD_NULL},                                                                  \
         {"metadata", "at most 64 KiB, and 1,000 members on all levels", .type = FIELD_METADATA, .flags = FIELD_NULL}, \
     {                                                                                                                 \
-        "retention", "how long its runs are kept, over the account's rules",                                          \
-            .type = FIELD_TEXT, .min = 1, .max = RETENTION_TEXT_MAX, .rule = &rule_workflow_retention,                \
-            .flags = FIELD_NULL                                                                                       \
+        "retention", "of the runs that are made from now on, over the account's rules; such as 7d",                   \
+            .type = FIELD_TEXT, .min = 1, .max = RETENTION_TEXT_MAX, .rule = &rule_own_retention, .flags = FIELD_NULL \
     }
 
 static const struct field workflow_body[] = {

@@ -109,6 +109,24 @@ static bool parse_own_part(struct str part, struct retention_own *own)
     return is_log_part(name) && parse_log_part(name, str_trim(rest), &own->log);
 }
 
+struct retention_own retention_own_over(const struct retention_own *own, const struct retention_own *other)
+{
+    struct retention_own both = *own;
+    if (!own->has_age) {
+        both.has_age = other->has_age;
+        both.age_ms = other->age_ms;
+    }
+    if (!own->has_records) {
+        both.has_records = other->has_records;
+        both.log.records_max = other->log.records_max;
+    }
+    if (!own->has_bytes) {
+        both.has_bytes = other->has_bytes;
+        both.log.bytes_max = other->log.bytes_max;
+    }
+    return both;
+}
+
 bool retention_own_parse(struct str text, struct retention_own *ret)
 {
     struct retention_own own = {0};

@@ -41,6 +41,8 @@ struct retention_own {
     struct retention_log log;
 };
 bool retention_own_parse(struct str text, struct retention_own *ret);
+// `own`, and where it says nothing what `other` says.
+struct retention_own retention_own_over(const struct retention_own *own, const struct retention_own *other);
 #define RETENTION_OWN_MUST \
     "a duration such as 7d, or 0; log_records=100000 (1000 or more); log_bytes=1G (64K or more); several with commas"
 

@@ -224,6 +224,22 @@ static void what_a_log_keeps_is_never_less_than_a_limit(void **state)
     assert_false(retention_log_lets_go(&both, 999, 69999));
 }
 
+static void what_an_execution_leaves_open_others_say(void **state)
+{
+    (void)state;
+    struct retention_own own, other;
+    assert_true(retention_own_parse(STR("7d"), &own));
+    assert_true(retention_own_parse(STR("30d, log_records=5000"), &other));
+    struct retention_own both = retention_own_over(&own, &other);
+    assert_true(both.has_age && both.has_records && !both.has_bytes);
+    assert_int_equal(both.age_ms, own.age_ms);
+    assert_int_equal(both.log.records_max, 5000);
+    assert_true(retention_own_parse(STR("log_bytes=1G"), &own));
+    both = retention_own_over(&own, &other);
+    assert_int_equal(both.age_ms, other.age_ms);
+    assert_int_equal(both.log.bytes_max, own.log.bytes_max);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +254,7 @@ int main(void)
         cmocka_unit_test(a_log_has_limits_of_its_own),
         cmocka_unit_test(an_executions_own_limits_beat_the_rules_part_by_part),
         cmocka_unit_test(what_a_log_keeps_is_never_less_than_a_limit),
+        cmocka_unit_test(what_an_execution_leaves_open_others_say),
     };
     cmocka_set_test_filter(getenv("TEST_FILTER")); // for tests/mutants
     return cmocka_run_group_tests(tests, NULL, NULL);

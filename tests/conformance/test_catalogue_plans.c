@@ -52,6 +52,7 @@ static const char *const growth[] = {
     "INSERT INTO graphs(graph) SELECT '{}' FROM executions WHERE id % 10 = 0",
     "INSERT INTO run_details(execution, graph, waiting_until_ms) "
     "SELECT id, id, CASE WHEN id % 100 = 0 THEN id ELSE 0 END FROM executions WHERE id % 10 = 0",
+    "INSERT INTO summaries(execution, next, body) SELECT id, 0, CAST('x' AS {bytes}) FROM executions",
     "ANALYZE",
 };
 

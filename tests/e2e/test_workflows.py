@@ -1,5 +1,6 @@
 """Workflows: made, listed, changed, deleted, run; whose they are; what their runs are given."""
 
+import datetime
 import json
 
 import pytest
@@ -162,8 +163,18 @@ def test_a_template_that_no_worker_could_run_is_refused_by_name(api, job, field)
         assert list(fields_of(api.request(method, path, {"job": job}))) == [field]
 
 
+def test_runs_are_kept_as_their_workflow_says(api):
+    workflow = make(api, retention="2d")["workflow_id"]
+    for body, days in (({"workflow_id": workflow}, 2), ({"workflow_id": workflow, "retention": "5d"}, 5)):
+        id = api.create(**body)
+        api.expect(200, "PATCH", f"/api/v1/executions/{id}", {"status": "cancelled"})
+        status = api.status(id)
+        sealed, expires = (datetime.datetime.fromisoformat(status[name]) for name in ("completed_at", "expires_at"))
+        assert datetime.timedelta(0) <= expires - sealed - datetime.timedelta(days=days) < datetime.timedelta(hours=1)
+
+
 @pytest.mark.parametrize("retention", ["", "30", "executions=5", "7d, bytes=1G", "for ever", "queued=7d"])
-def test_a_workflows_retention_is_ages_alone(api, retention):
+def test_a_workflows_retention_is_what_an_execution_may_have(api, retention):
     assert list(fields_of(api.post(PATH, {"retention": retention}))) == ["retention"]
 
 

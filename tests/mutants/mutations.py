@@ -28,9 +28,9 @@ MUTATIONS = [
     ),
     (
         "api",
-        "executions/create.c",
-        "size_t owner_len = call->principal.role == ROLE_USER ? strlen(call->principal.user) : 0;",
-        "size_t owner_len = 0;",
+        "api/call.c",
+        'struct str user = str_of(call->principal.role == ROLE_USER ? call->principal.user : "");',
+        'struct str user = STR("");',
         "lets users share idempotency keys",
         ["test_accounts.py::test_an_idempotency_key_is_each_users_own"],
     ),

@@ -151,7 +151,7 @@ struct queue_store {
     struct node_sign nodes[QUEUE_NODES];
     int64_t last_node;
     uint64_t failing_until_ms, slow_until_ms;
-    uint64_t changed_ms; // some outcome
+    uint64_t changed_ms;             // some outcome
     unsigned endings_max, steps_max; // that one transaction settles
     // What the present transaction tells the servers.
     bool told_ready, told_unsettled;

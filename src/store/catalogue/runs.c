@@ -24,6 +24,7 @@ struct workflow_held { // cannot change before the transaction ends
     bool found;
     char *owner; // owned by the caller; NULL: none
     int64_t graph;
+    struct retention_own retention;
 };
 
 static int workflow_hold(struct sql *sql, const struct execution *execution, struct workflow_held *ret)
@@ -35,8 +36,11 @@ static int workflow_hold(struct sql *sql, const struct execution *execution, str
     sql_bind_i64(find, 1, execution->account);
     sql_bind_text(find, 2, str_of(execution->workflow_id));
     int rc = sql_row(find);
-    if (rc == 1)
+    if (rc == 1) {
         *ret = (struct workflow_held){.found = true, .owner = sql_dup(find, 0), .graph = sql_i64(find, 1)};
+        if (sql_text(find, 2).len > 0 && !retention_own_parse(sql_text(find, 2), &ret->retention))
+            ret->retention = (struct retention_own){0};
+    }
     return rc < 0 ? rc : 0;
 }
 
@@ -47,6 +51,7 @@ int catalogue_run_judge(struct sql *sql, struct store_create *create)
     if (err < 0)
         return err;
     CLEANUP(free_ptr) char *owner = workflow.owner;
+    create->execution.retention = retention_own_over(&create->execution.retention, &workflow.retention);
     bool owns = owner && str_eq(str_of(owner), create->asking_user);
     if (workflow.found && create->asking_user.len > 0 && !owns)
         return ERR_NOT_FOUND;
