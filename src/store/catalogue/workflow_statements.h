@@ -18,7 +18,7 @@
     X(WORKFLOW_GET, "SELECT " WORKFLOW_WHOLE " FROM workflows w WHERE w.id = ?1")                                     \
     X(WORKFLOW_LOCKED, "SELECT graph FROM workflows WHERE id = ?1 {locked}")                                          \
     X(WORKFLOW_OF, "SELECT id FROM workflows WHERE account = ?1 AND workflow_id = ?2")                                \
-    X(WORKFLOW_HELD, "SELECT owner, graph, retention FROM workflows WHERE account = ?1 AND workflow_id = ?2 {held}")             \
+    X(WORKFLOW_HELD, "SELECT owner, graph, retention FROM workflows WHERE account = ?1 AND workflow_id = ?2 {held}")  \
     X(WORKFLOW_BY_KEY,                                                                                                \
       "SELECT id, request_hash, created_ms FROM workflows WHERE account = ?1 AND idempotency_key = ?2")               \
     X(WORKFLOW_KEY_FORGET, "UPDATE workflows SET idempotency_key = NULL WHERE id = ?1")                               \
