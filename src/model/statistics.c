@@ -114,7 +114,7 @@ void statistics_add(struct statistics *statistics, const struct chunk *chunk, ui
         chunk_record(chunk, i, &record);
         struct statistics_bucket *bucket = &statistics->buckets[bucket_of(statistics, record.time_ms)];
         bucket->records++;
-        bucket->levels[record.level]++;
+        bucket->levels[record_level_of(&record)]++;
         if (record.extra.len == 0)
             continue;
         const struct chunk_record_fields fields = chunk_record_fields(chunk, i);

@@ -34,7 +34,7 @@ static void each_kind_of_trace_event_has_its_members(void **state)
         {{.time_ms = 1, .stream = STREAM_EVENT},
          "m",
          "\"event_type\":\"node_skipped\",\"technical_details\":[1]",
-         "{\"id\":\"7\",\"runId\":\"r\",\"nodeId\":null,\"nodeRef\":null,\"type\":\"SKIPPED\",\"level\":\"info\","
+         "{\"id\":\"7\",\"runId\":\"r\",\"nodeId\":null,\"nodeRef\":null,\"type\":\"SKIPPED\",\"level\":\"warn\","
          "\"timestamp\":\"1970-01-01T00:00:00.001Z\",\"message\":\"m\"}"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

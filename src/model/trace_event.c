@@ -45,7 +45,7 @@ static void append_level_and_time(struct buf *out, const struct record *record)
 {
     char time[TIME_RFC3339_LEN];
     time_format_rfc3339(record->time_ms, time);
-    record_extra_append_string(out, "level", str_of(level_text(record->level)));
+    record_extra_append_string(out, "level", str_of(level_text(record_level_of(record))));
     record_extra_append_string(out, "timestamp", str_n(time, sizeof(time)));
 }
 
