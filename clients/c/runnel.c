@@ -40,7 +40,9 @@ static int64_t now_ms(void)
 
 static int fail(int result, const char *text)
 {
-    snprintf(last_error, sizeof(last_error), "%s", text);
+    size_t len = strnlen(text, sizeof(last_error) - 1);
+    memcpy(last_error, text, len);
+    last_error[len] = '\0';
     return result;
 }
 

@@ -69,7 +69,11 @@ int runnel_log(enum runnel_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)))
 #endif
     ;
-int runnel_vlog(enum runnel_level level, const char *format, va_list arguments);
+int runnel_vlog(enum runnel_level level, const char *format, va_list arguments)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 2, 0)))
+#endif
+    ;
 int runnel_progress(double percent, const char *message);
 /* Whether a job's socket is named here. */
 int runnel_available(void);
