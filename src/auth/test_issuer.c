@@ -161,74 +161,74 @@ static void judge(const struct issuer_file *file, const char *claims, struct iss
     assert_true(ret->err == 0 || ret->role == ROLE_NONE);
 }
 
+static const struct {
+    const char *claims;
+    int err;
+    enum role role;
+    const char *user;
+} supabase_tokens[] = {
+    {USER, 0, ROLE_USER, "u1"},
+    {USER ",\"is_anonymous\":false", 0, ROLE_USER, "u1"},
+    {USER ",\"is_anonymous\":true", ERR_FORBIDDEN, 0, ""},
+    {USER ",\"is_anonymous\":\"no\"", ERR_FORBIDDEN, 0, ""},
+    {USER ",\"nbf\":1700000010", 0, ROLE_USER, "u1"}, // within the leeway
+    {USER ",\"nbf\":1700000011", ERR_UNAUTHORIZED, 0, ""},
+    {USER ",\"nbf\":\"soon\"", ERR_UNAUTHORIZED, 0, ""},
+    {USER ",\"user_metadata\":{\"role\":\"service_role\"}", 0, ROLE_USER, "u1"},
+    {GOOD ",\"role\":\"service_role\"", 0, ROLE_SERVICE, "u1"},
+    {GOOD ",\"role\":\"anon\"", ERR_FORBIDDEN, 0, ""},
+    {GOOD ",\"role\":\"boss\"", ERR_FORBIDDEN, 0, ""},
+    {GOOD ",\"role\":7", ERR_FORBIDDEN, 0, ""},
+    {GOOD ",\"role\":null", ERR_FORBIDDEN, 0, ""},
+    {GOOD, ERR_FORBIDDEN, 0, ""},
+    {GOOD ",\"role\":[\"boss\",\"authenticated\"]", 0, ROLE_USER, "u1"},
+    {GOOD ",\"role\":[\"anon\",\"authenticated\",\"service_role\"]", 0, ROLE_SERVICE, "u1"},
+    {GOOD ",\"role\":[\"anon\"]", ERR_FORBIDDEN, 0, ""},
+    {GOOD ",\"role\":[]", ERR_FORBIDDEN, 0, ""},
+    // legacy keys
+    {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"service_role\"", 0, ROLE_SERVICE, ""},
+    {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"anon\"", ERR_FORBIDDEN, 0, ""},
+    {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"authenticated\"", ERR_UNAUTHORIZED, 0, ""},
+    {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"service_role\",\"aud\":\"other\"", ERR_UNAUTHORIZED, 0, ""},
+    {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"service_role\",\"aud\":null", ERR_UNAUTHORIZED, 0, ""},
+    // time
+    {"\"iss\":\"supabase\",\"role\":\"service_role\"", ERR_UNAUTHORIZED, 0, ""},
+    {"\"iss\":\"supabase\",\"role\":\"service_role\",\"exp\":\"1900000000\"", ERR_UNAUTHORIZED, 0, ""},
+    {"\"iss\":\"supabase\",\"role\":\"service_role\",\"exp\":1699999990", ERR_TOKEN_EXPIRED, 0, ""},
+    {"\"iss\":\"supabase\",\"role\":\"service_role\",\"exp\":1699999990.5", 0, ROLE_SERVICE, ""},
+    {"\"iss\":\"supabase\",\"role\":\"service_role\",\"exp\":-1", ERR_TOKEN_EXPIRED, 0, ""},
+    {"\"iss\":\"supabase\",\"role\":\"service_role\",\"exp\":1e300", ERR_UNAUTHORIZED, 0, ""},
+    // audience and subject
+    {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"authenticated\",\"sub\":\"u1\",\"aud\":[\"x\","
+     "\"authenticated\"]",
+     0, ROLE_USER, "u1"},
+    {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"authenticated\",\"sub\":\"u1\",\"aud\":[]", ERR_UNAUTHORIZED,
+     0, ""},
+    {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"authenticated\",\"sub\":\"\",\"aud\":\"authenticated\"",
+     ERR_UNAUTHORIZED, 0, ""},
+    {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"authenticated\",\"sub\":7,\"aud\":\"authenticated\"",
+     ERR_UNAUTHORIZED, 0, ""},
+    {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"authenticated\",\"sub\":\"a\\nb\",\"aud\":"
+     "\"authenticated\"",
+     ERR_UNAUTHORIZED, 0, ""},
+    {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"authenticated\",\"sub\":\"key_01\",\"aud\":"
+     "\"authenticated\"",
+     ERR_UNAUTHORIZED, 0, ""},
+};
+
 static void tokens_of_a_supabase_project_are_worth_what_they_should(void **state)
 {
-    static const struct {
-        const char *claims;
-        int err;
-        enum role role;
-        const char *user;
-    } cases[] = {
-        {USER, 0, ROLE_USER, "u1"},
-        {USER ",\"is_anonymous\":false", 0, ROLE_USER, "u1"},
-        {USER ",\"is_anonymous\":true", ERR_FORBIDDEN, 0, ""},
-        {USER ",\"is_anonymous\":\"no\"", ERR_FORBIDDEN, 0, ""},
-        {USER ",\"nbf\":1700000010", 0, ROLE_USER, "u1"}, // within the leeway
-        {USER ",\"nbf\":1700000011", ERR_UNAUTHORIZED, 0, ""},
-        {USER ",\"nbf\":\"soon\"", ERR_UNAUTHORIZED, 0, ""},
-        {USER ",\"user_metadata\":{\"role\":\"service_role\"}", 0, ROLE_USER, "u1"},
-        {GOOD ",\"role\":\"service_role\"", 0, ROLE_SERVICE, "u1"},
-        {GOOD ",\"role\":\"anon\"", ERR_FORBIDDEN, 0, ""},
-        {GOOD ",\"role\":\"boss\"", ERR_FORBIDDEN, 0, ""},
-        {GOOD ",\"role\":7", ERR_FORBIDDEN, 0, ""},
-        {GOOD ",\"role\":null", ERR_FORBIDDEN, 0, ""},
-        {GOOD, ERR_FORBIDDEN, 0, ""},
-        {GOOD ",\"role\":[\"boss\",\"authenticated\"]", 0, ROLE_USER, "u1"},
-        {GOOD ",\"role\":[\"anon\",\"authenticated\",\"service_role\"]", 0, ROLE_SERVICE, "u1"},
-        {GOOD ",\"role\":[\"anon\"]", ERR_FORBIDDEN, 0, ""},
-        {GOOD ",\"role\":[]", ERR_FORBIDDEN, 0, ""},
-        // legacy keys
-        {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"service_role\"", 0, ROLE_SERVICE, ""},
-        {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"anon\"", ERR_FORBIDDEN, 0, ""},
-        {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"authenticated\"", ERR_UNAUTHORIZED, 0, ""},
-        {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"service_role\",\"aud\":\"other\"", ERR_UNAUTHORIZED, 0,
-         ""},
-        {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"service_role\",\"aud\":null", ERR_UNAUTHORIZED, 0, ""},
-        // time
-        {"\"iss\":\"supabase\",\"role\":\"service_role\"", ERR_UNAUTHORIZED, 0, ""},
-        {"\"iss\":\"supabase\",\"role\":\"service_role\",\"exp\":\"1900000000\"", ERR_UNAUTHORIZED, 0, ""},
-        {"\"iss\":\"supabase\",\"role\":\"service_role\",\"exp\":1699999990", ERR_TOKEN_EXPIRED, 0, ""},
-        {"\"iss\":\"supabase\",\"role\":\"service_role\",\"exp\":1699999990.5", 0, ROLE_SERVICE, ""},
-        {"\"iss\":\"supabase\",\"role\":\"service_role\",\"exp\":-1", ERR_TOKEN_EXPIRED, 0, ""},
-        {"\"iss\":\"supabase\",\"role\":\"service_role\",\"exp\":1e300", ERR_UNAUTHORIZED, 0, ""},
-        // audience and subject
-        {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"authenticated\",\"sub\":\"u1\",\"aud\":[\"x\","
-         "\"authenticated\"]",
-         0, ROLE_USER, "u1"},
-        {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"authenticated\",\"sub\":\"u1\",\"aud\":[]",
-         ERR_UNAUTHORIZED, 0, ""},
-        {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"authenticated\",\"sub\":\"\",\"aud\":\"authenticated\"",
-         ERR_UNAUTHORIZED, 0, ""},
-        {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"authenticated\",\"sub\":7,\"aud\":\"authenticated\"",
-         ERR_UNAUTHORIZED, 0, ""},
-        {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"authenticated\",\"sub\":\"a\\nb\",\"aud\":"
-         "\"authenticated\"",
-         ERR_UNAUTHORIZED, 0, ""},
-        {"\"iss\":\"supabase\",\"exp\":1900000000,\"role\":\"authenticated\",\"sub\":\"key_01\",\"aud\":"
-         "\"authenticated\"",
-         ERR_UNAUTHORIZED, 0, ""},
-    };
     CLEANUP(issuer_file_release) struct issuer_file file = {0};
     load(state, SUPABASE, &file);
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(supabase_tokens); i++) {
         struct issuer_verdict verdict;
-        judge(&file, cases[i].claims, &verdict);
-        if (verdict.err != cases[i].err)
-            fail_msg("{%s}: %d %s", cases[i].claims, verdict.err, verdict.reason);
+        judge(&file, supabase_tokens[i].claims, &verdict);
+        if (verdict.err != supabase_tokens[i].err)
+            fail_msg("{%s}: %d %s", supabase_tokens[i].claims, verdict.err, verdict.reason);
         if (verdict.err)
             continue;
-        assert_int_equal(verdict.role, cases[i].role);
-        assert_string_equal(verdict.user, cases[i].user);
+        assert_int_equal(verdict.role, supabase_tokens[i].role);
+        assert_string_equal(verdict.user, supabase_tokens[i].user);
         assert_string_equal(verdict.account, "default");
     }
 }
