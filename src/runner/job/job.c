@@ -92,11 +92,13 @@ static int start(struct job_runner *runner, int control_fd)
 // The connection goes last: then there is nothing of the job here any more, and its spool can be had.
 static void stop(struct job_runner *runner)
 {
+    runner->over = true;
     container_free(&runner->container);
     job_output_free(runner);
     job_end_free(runner);
     watch_free(&runner->signal_watch);
     pool_free(&runner->pool);
+    loop_deliver(runner->loop); // what its thread has done since is in here
     cgroup_remove(&runner->cgroup);
     spool_free(&runner->spool);
     job_control_free(runner);
