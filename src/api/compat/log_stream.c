@@ -55,15 +55,6 @@ static void say_gap(struct http_follower *it, const struct follower *follower)
     close_event(it, &json, -1);
 }
 
-static void say_position(struct http_follower *it, const struct follower *follower)
-{
-    CLEANUP(buf_release) struct buf text = {0};
-    if (follower->position < 0)
-        return;
-    sse_append_position(&text, follower->position);
-    http_stream_write(it->stream, text.data, text.len);
-}
-
 static void tell(void *owner, enum follower_step step, const struct follower *follower,
                  const struct execution *execution, const struct execution_live *live)
 {
@@ -74,7 +65,7 @@ static void tell(void *owner, enum follower_step step, const struct follower *fo
         say_gap(it, follower);
         break;
     case FOLLOWER_POSITION:
-        say_position(it, follower);
+        http_follower_position(it, follower);
         break;
     case FOLLOWER_END: // of what was there when it came
         if (it->finishing)

@@ -167,15 +167,6 @@ static struct run_stream *run_of(struct http_follower *it, const struct executio
 
 // --- The sink
 
-static void tell_position(struct http_follower *it, const struct follower *follower)
-{
-    CLEANUP(buf_release) struct buf text = {0};
-    if (follower->position < 0)
-        return;
-    sse_append_position(&text, follower->position);
-    http_stream_write(it->stream, text.data, text.len);
-}
-
 static void tell(void *owner, enum follower_step step, const struct follower *follower,
                  const struct execution *execution, const struct execution_live *live)
 {
@@ -187,7 +178,7 @@ static void tell(void *owner, enum follower_step step, const struct follower *fo
         say_gap(it, follower);
         break;
     case FOLLOWER_POSITION:
-        tell_position(it, follower);
+        http_follower_position(it, follower);
         break;
     case FOLLOWER_STATE:
         run = run_of(it, execution);

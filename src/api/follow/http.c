@@ -144,6 +144,15 @@ void http_follower_event(struct http_follower *it, int64_t id, const char *event
     http_stream_write(it->stream, frame.data, frame.len);
 }
 
+void http_follower_position(struct http_follower *it, const struct follower *follower)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    if (follower->position < 0)
+        return;
+    sse_append_position(&text, follower->position);
+    http_stream_write(it->stream, text.data, text.len);
+}
+
 static void sse_tell(void *owner, enum follower_step step, const struct follower *follower,
                      const struct execution *execution, const struct execution_live *live)
 {
@@ -156,10 +165,7 @@ static void sse_tell(void *owner, enum follower_step step, const struct follower
         http_follower_event(it, -1, "gap", &json);
         break;
     case FOLLOWER_POSITION:
-        if (follower->position >= 0) {
-            sse_append_position(&json, follower->position);
-            http_stream_write(it->stream, json.data, json.len);
-        }
+        http_follower_position(it, follower);
         break;
     case FOLLOWER_STATE:
         append_state(&json, execution, live, NULL);

@@ -37,3 +37,4 @@ void http_follower_end(struct http_follower *it, bool whole);
 // to stop (204). Returns whether it was.
 bool follow_is_over(struct call *call, const struct log_query *query);
 void http_follower_event(struct http_follower *it, int64_t id, const char *event, const struct buf *json); // of SSE
+void http_follower_position(struct http_follower *it, const struct follower *follower); // of SSE, without an event
