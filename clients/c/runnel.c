@@ -5,6 +5,7 @@
 #include "runnel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -223,20 +224,51 @@ static void disconnect(void)
     connection.fd = -1;
 }
 
+// A path that is too long for an address goes through the descriptor of its folder: *ret_folder, or else -1.
+static bool make_address(const char *path, struct sockaddr_un *ret, int *ret_folder)
+{
+    const char *slash = strrchr(path, '/');
+    *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+    *ret_folder = -1;
+    if (strlen(path) >= sizeof(ret->sun_path)) {
+        char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
+        *ret_folder = folder ? open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+        free(folder);
+        if (*ret_folder < 0)
+            return false;
+    }
+    int len = *ret_folder < 0
+                  ? snprintf(ret->sun_path, sizeof(ret->sun_path), "%s", path)
+                  : snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/%s", *ret_folder, slash + 1);
+    return len < (int)sizeof(ret->sun_path);
+}
+
+static int connect_to(int fd, const char *path)
+{
+    struct sockaddr_un address;
+    int folder, err = ENAMETOOLONG, result = -1;
+    if (make_address(path, &address, &folder)) {
+        result = connect(fd, (struct sockaddr *)&address, sizeof(address));
+        err = errno;
+    }
+    if (folder >= 0)
+        close(folder);
+    errno = err;
+    return result;
+}
+
 static int connect_socket(void)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     const char *path = getenv("RUNNEL_SOCKET");
     if (connection.fd >= 0 && connection.owner != getpid())
         disconnect();
     if (connection.fd >= 0)
         return RUNNEL_OK;
-    if (!path || !*path || strlen(path) >= sizeof(address.sun_path))
+    if (!path || !*path)
         return fail(RUNNEL_NO_SOCKET, "RUNNEL_SOCKET names no socket");
-    memcpy(address.sun_path, path, strlen(path));
     connection.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     connection.owner = getpid();
-    if (connection.fd >= 0 && connect(connection.fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+    if (connection.fd >= 0 && connect_to(connection.fd, path) == 0)
         return RUNNEL_OK;
     int result = errno == EAGAIN ? RUNNEL_TIMEOUT : RUNNEL_NO_SOCKET;
     disconnect();

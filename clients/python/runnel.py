@@ -33,6 +33,7 @@ QUEUE_MAX = 10_000  # records
 BATCH_BYTES = 256 * 1024  # of records that are sent together; a group is never divided if it fits
 TEXT_MAX = 128 * 1024  # characters of one message
 FIELD_MAX = 16 * 1024  # characters of a stack trace
+ADDRESS_MAX = 107  # bytes of a path that the kernel takes as the address of a socket
 TIMEOUT_SECONDS = 10  # for one exchange
 RETRY_SECONDS = (0.1, 0.5, 1, 2, 5)
 CLOSE_SECONDS = 10
@@ -54,6 +55,19 @@ def _now():
     return now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z"
 
 
+def _connect(connection, path):
+    """To a socket whose path may be longer than an address: then it goes through the descriptor of its folder."""
+    if len(os.fsencode(path)) <= ADDRESS_MAX:
+        connection.connect(path)
+        return
+    folder, name = os.path.split(path)
+    descriptor = os.open(folder or ".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY)
+    try:
+        connection.connect(f"/proc/self/fd/{descriptor}/{name}")
+    finally:
+        os.close(descriptor)
+
+
 class _Socket:
     """The socket of a job's runner: a line with records, a line with the answer."""
 
@@ -65,7 +79,7 @@ class _Socket:
         if self.stream is None:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             connection.settimeout(TIMEOUT_SECONDS)
-            connection.connect(self.path)
+            _connect(connection, self.path)
             self.stream = connection.makefile("rwb")
             connection.close()  # the stream keeps it
         self.stream.write(body + b"\n")

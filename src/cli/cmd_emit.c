@@ -1,10 +1,10 @@
 // `emit`: writes into a log. Within a job by the socket of its runner, without a credential; else by the server.
 #include "cli/cli_private.h"
 #include "util/id.h"
+#include "util/unix_path.h"
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define READ_STEP   ((size_t)64 * 1024)
@@ -129,14 +129,15 @@ static int add_members(struct emit *emit)
 
 static int connect_socket(struct emit *emit, const char *path)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(address.sun_path))
-        return cli_fail(emit->cli, ERR_INVALID, "RUNNEL_SOCKET: the path %s is too long", path);
-    memcpy(address.sun_path, path, strlen(path));
-    emit->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (emit->fd < 0 || connect(emit->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+    CLEANUP(unix_path_release) struct unix_path found = {.dir_fd = -1};
+    int err = unix_path_find(path, &found);
+    if (err == 0)
+        emit->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (err == 0 && (emit->fd < 0 || connect(emit->fd, (struct sockaddr *)&found.address, sizeof(found.address)) < 0))
+        err = -errno;
+    if (err < 0)
         return cli_fail(emit->cli, ERR_UNREACHABLE, "RUNNEL_SOCKET: %s: %s; has the job's runner ended?", path,
-                        strerror(errno));
+                        error_text(err));
     return 0;
 }
 

@@ -2,11 +2,11 @@
 
 #include "http/reply.h"
 #include "util/buf.h"
+#include "util/unix_path.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define CONNECT_AGAIN_MS 10    // its queue of connections is full
@@ -19,7 +19,7 @@ struct local_call {
     struct loop *loop;
     const struct local_events *events;
     void *arg;
-    struct sockaddr_un address;
+    char *socket;
     int fd, input_fd;
     struct watch *watch;
     struct timer *begin, *idle;
@@ -39,6 +39,7 @@ static void release(struct local_call *call)
     close_fd(&call->input_fd);
     http_reply_free(&call->reply);
     buf_release(&call->out);
+    free(call->socket);
     free(call);
 }
 
@@ -172,10 +173,14 @@ static void socket_ready(void *arg, unsigned events)
 
 static int connect_once(struct local_call *call)
 {
+    CLEANUP(unix_path_release) struct unix_path found = {.dir_fd = -1};
+    int err = unix_path_find(call->socket, &found);
+    if (err < 0)
+        return err;
     call->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (call->fd < 0)
         return -errno;
-    if (connect(call->fd, (const struct sockaddr *)&call->address, sizeof(call->address)) < 0)
+    if (connect(call->fd, (const struct sockaddr *)&found.address, sizeof(found.address)) < 0)
         return -errno;
     return watch_new(call->loop, call->fd, socket_ready, call, &call->watch);
 }
@@ -183,7 +188,7 @@ static int connect_once(struct local_call *call)
 static void on_begin(void *arg)
 {
     struct local_call *call = arg;
-    int err = call->address.sun_path[0] ? connect_once(call) : ERR_INVALID;
+    int err = connect_once(call);
     if (err == 0) {
         wait_anew(call);
         watch_anew(call);
@@ -221,9 +226,7 @@ struct local_call *local_call_new(struct loop *loop, const struct local_request 
     call->fd = -1;
     call->input_fd = request->input_fd;
     call->idle_ms = request->idle_ms;
-    call->address.sun_family = AF_UNIX;
-    if (strlen(request->socket) < sizeof(call->address.sun_path)) // else it stays empty
-        snprintf(call->address.sun_path, sizeof(call->address.sun_path), "%s", request->socket);
+    call->socket = xstrdup(request->socket);
     call->reply = http_reply_new(request->upgrade, &reply_events, call);
     write_request(call, request);
     call->begin = timer_new(loop, on_begin, call);

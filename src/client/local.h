@@ -17,7 +17,7 @@ struct local_events {
     void (*ended)(void *arg, int err);
 };
 struct local_request {
-    const char *socket; // the path; at most 107 bytes
+    const char *socket; // the path, of any length
     const char *method, *target;
     struct str body;  // JSON, or empty
     bool upgrade;     // to bytes (Upgrade: tcp)

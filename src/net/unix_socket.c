@@ -1,22 +1,12 @@
 #include "net/unix_socket.h"
 
 #include "util/error.h"
+#include "util/unix_path.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
-
-static int make_address(const char *path, struct sockaddr_un *ret)
-{
-    size_t len = strlen(path);
-    *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (len == 0 || len >= sizeof(ret->sun_path))
-        return ERR_MALFORMED;
-    memcpy(ret->sun_path, path, len);
-    return 0;
-}
 
 // Removes the file of a dead server. Returns 0 when the path is free.
 static int clear_path(const struct sockaddr_un *address)
@@ -39,18 +29,18 @@ static int clear_path(const struct sockaddr_un *address)
 
 int unix_socket_open(const char *path, mode_t mode, struct unix_socket *ret)
 {
-    struct sockaddr_un address;
+    CLEANUP(unix_path_release) struct unix_path found = {.dir_fd = -1};
     struct stat info;
-    int err = make_address(path, &address);
+    int err = unix_path_find(path, &found);
     if (!err)
-        err = clear_path(&address);
+        err = clear_path(&found.address);
     if (err)
         return err;
     CLEANUP(close_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     // The server's umask keeps others out until the mode is set.
-    if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+    if (bind(fd, (const struct sockaddr *)&found.address, sizeof(found.address)) < 0)
         return -errno;
     if (chmod(path, mode) < 0 || listen(fd, SOMAXCONN) < 0 || lstat(path, &info) < 0) {
         err = -errno;

@@ -56,7 +56,7 @@ struct runner_environment runner_environment_make(const struct runner *runner)
 {
     CLEANUP(free_ptr) char *dir = realpath(runner->dir, NULL);
     CLEANUP(free_ptr)
-    char *socket = runner->voice ? voice_address(dir ? dir : runner->dir, runner->dir_fd, VOICE) : NULL;
+    char *socket = runner->voice ? xasprintf("%s/" VOICE, dir ? dir : runner->dir) : NULL;
     struct runner_environment environment = {
         .ours = {xasprintf("RUNNEL_EXECUTION_ID=%s", runner->run.execution_id),
                  xasprintf("RUNNEL_URL=%s", runner->options.server.url), xstrdup("RUNNEL_BATCH_ID="),

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define READ_STEP   65536
@@ -254,13 +253,4 @@ void voice_free(struct voice **voice_ptr)
     close_fd(&voice->fd);
     record_parser_free(&voice->parser);
     free(voice);
-}
-
-char *voice_address(const char *dir, int dir_fd, const char *name)
-{
-    struct sockaddr_un address;
-    CLEANUP(free_ptr) char *path = xasprintf("%s/%s", dir, name);
-    if (strlen(path) < sizeof(address.sun_path))
-        return TAKE_PTR(path);
-    return xasprintf("/proc/%d/fd/%d/%s", getpid(), dir_fd, name);
 }

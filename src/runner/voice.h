@@ -2,7 +2,7 @@
 // record as `POST …/logs` takes one, or an array of them. Each is answered by a line when its records are in the spool:
 // {"ok":true}, or {"error":{"code","message"}}. Who gets no answer cannot know. Its records are in order among
 // themselves. Between them and what the job prints, the order is the order of reading. Everybody who may open the
-// socket's file may connect.
+// socket's file may connect. Its path may be longer than an address of the kernel; see util/unix_path.h.
 #pragma once
 
 #include "loop/loop.h"
@@ -27,6 +27,3 @@ void voice_fail(struct voice *voice);              // what was said is not recor
 // Called before the recording ends: takes what its clients have sent until now.
 void voice_drain(struct voice *voice);
 void voice_free(struct voice **voice);
-// Returns the value for RUNNEL_SOCKET: the path; or, if that is too long for an address, a path through this process.
-// Owned by the caller. `dir` is absolute. `dir_fd` must stay open as long as this process lives.
-char *voice_address(const char *dir, int dir_fd, const char *name);

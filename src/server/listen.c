@@ -3,6 +3,7 @@
 #include "net/listener.h"
 #include "server/shard.h"
 #include "server/systemd.h"
+#include "util/unix_path.h"
 
 #include <errno.h>
 
@@ -82,10 +83,13 @@ static int cannot(int err, const char *address, struct buf *ret_error)
             address);
     else if (err == -EEXIST)
         buf_printf(ret_error, "listen: a file that is no socket is in the way: %s", address);
+    else if (err == -ENAMETOOLONG)
+        buf_printf(ret_error, "listen: the name of the socket's file is too long; it may have %d bytes: %s",
+                   UNIX_PATH_NAME_MAX, address);
     else
         buf_printf(ret_error, "listen: cannot listen there: %s: %s", address,
                    err == ERR_MALFORMED ? "this is no address" : strerror(-err));
-    return err;
+    return err == -ENAMETOOLONG ? ERR_INVALID : err;
 }
 
 static int open_unix(struct listening *listening, const struct config *config, const char *address,

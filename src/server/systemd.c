@@ -1,10 +1,10 @@
 #include "server/systemd.h"
 
 #include "util/str.h"
+#include "util/unix_path.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define LISTEN_FDS_MAX 64
@@ -12,19 +12,19 @@
 void systemd_notify(const char *state)
 {
     const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    CLEANUP(unix_path_release) struct unix_path found = {.dir_fd = -1};
+    struct sockaddr_un *address = &found.address;
 
-    if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(address.sun_path))
+    if (!path || (path[0] != '/' && path[0] != '@') || unix_path_find(path, &found) < 0)
         return;
-    memcpy(address.sun_path, path, strlen(path));
+    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(address->sun_path));
     if (path[0] == '@')
-        address.sun_path[0] = '\0'; // an abstract address
+        address->sun_path[0] = '\0'; // an abstract address
     CLEANUP(close_fd) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
-    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
     // If this fails, there is nobody to tell it to.
-    (void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address, len);
+    (void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)address, len);
 }
 
 unsigned systemd_listen_fds(void)

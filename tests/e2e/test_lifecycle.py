@@ -14,6 +14,7 @@ from support import DEADLINE
 from support.api import RawConnection, eventually
 from support.process import BIN, Process
 from support.server import clean_env
+from support.unix import address
 from support.sse import Stream
 from support.ws import Follower, RawWebSocket, Runner
 
@@ -427,7 +428,8 @@ def test_two_servers_do_not_share_a_data_folder(own_server, tmp_path):
 def test_the_service_manager_is_notified(servers, tmp_path):
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(path)
+        with address(path) as short:
+            manager.bind(short)
         manager.settimeout(DEADLINE)
         server = servers(env={"NOTIFY_SOCKET": path})
 

@@ -13,6 +13,7 @@ import socket
 import ssl
 import stat
 import subprocess
+import tempfile
 import threading
 
 import pytest
@@ -24,6 +25,7 @@ from support.jobs import fresh_id, output_of
 from support.process import Process
 from support.server import Server
 from support.sse import Stream
+from support.unix import address
 from support.ws import Follower, Runner
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -338,8 +340,8 @@ def test_the_proxy_protocol_with_tls_passed_through(servers, certificate, tmp_pa
         assert api.messages(execution_id) == ["through it"]
 
 
-def test_a_unix_socket_behind_nginx(servers, certificate, tmp_path):
-    path = tmp_path / "runnel.sock"
+def test_a_unix_socket_behind_nginx(servers, certificate, tmp_path, short_folder):
+    path = short_folder / "runnel.sock"
     server = servers("--listen", f"unix:{path}", "--trusted-proxies", "unix", "--allowed-hosts", NAME)
     port = free_port()
     upstream = block("A unix socket", "nginx").replace("/run/runnel/runnel.sock", str(path))
@@ -601,10 +603,19 @@ def test_a_header_from_who_is_not_trusted_is_no_http(servers):
 
 
 # --- Unix sockets
+@pytest.fixture
+def short_folder():
+    """For sockets of programs that take no long path."""
+    with tempfile.TemporaryDirectory(prefix="rnl-") as folder:
+        os.chmod(folder, 0o755)
+        yield pathlib.Path(folder)
+
+
 def ask_unix(path, data):
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(DEADLINE)
-        connection.connect(str(path))
+        with address(path) as short:
+            connection.connect(short)
         connection.sendall(data)
         return connection.recv(65536)
 
@@ -655,17 +666,35 @@ def test_a_socket_that_is_listened_on_and_a_file_are_left_alone(servers, tmp_pat
     assert ask_unix(path, health()).startswith(b"HTTP/1.1 200 OK")
     path.unlink()
     other = socket.socket(socket.AF_UNIX)
-    other.bind(str(path))  # somebody else's by now
+    with address(path) as short:
+        other.bind(short)  # somebody else's by now
     first.stop()
     assert path.exists()
     other.close()
 
 
-def test_a_path_that_is_too_long_is_refused(servers, tmp_path):
+def test_a_unix_socket_may_lie_deep(servers, tmp_path):
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    path = folder / "s"
+    first = servers("--listen", f"unix:{path}")
+    assert ask_unix(path, health()).startswith(b"HTTP/1.1 200 OK")
+    second = servers("--listen", f"unix:{path}", start=False)
+    second.spawn()
+    second.ended(expect=1)
+    assert b"in use" in second.process.err.data
+    first.kill()
+    third = servers("--listen", f"unix:{path}")
+    assert ask_unix(path, health()).startswith(b"HTTP/1.1 200 OK")
+    third.stop()
+    assert not path.exists()
+
+
+def test_a_name_that_is_too_long_is_refused(servers, tmp_path):
     server = servers("--listen", "unix:" + str(tmp_path / ("x" * 120)), start=False)
     server.spawn()
     server.ended(expect=2)
-    assert b"this is no address" in server.process.err.data
+    assert b"the name of the socket's file is too long; it may have 85 bytes" in server.process.err.data
 
 
 # --- Keep-alive

@@ -330,7 +330,8 @@ def test_what_a_job_says_by_its_socket_is_masked(jobs_server, jobs_cli, kept, tm
         "          'data': {'list': [{value: 'x' + value}], 'n': 1.5}}\n"
         "odd = json.dumps(record).replace('c', '\\\\u0063')\n"
         "with socket.socket(socket.AF_UNIX) as out:\n"
-        "    out.connect(os.environ['RUNNEL_SOCKET'])\n"
+        "    os.chdir(os.path.dirname(os.environ['RUNNEL_SOCKET']))\n"  # where its path is too long for an address
+        "    out.connect('voice')\n"
         "    for text in (json.dumps(record), odd):\n"
         "        out.sendall(text.encode() + b'\\n')\n"
         "        assert b'ok' in out.recv(4096)\n"

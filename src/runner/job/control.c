@@ -1,8 +1,9 @@
 #include "runner/job/control.h"
 
+#include "util/unix_path.h"
+
 #include <errno.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define BACKLOG 16
@@ -78,17 +79,13 @@ bool control_say(struct control *control, struct str message)
     return false;
 }
 
-static void set_address(struct sockaddr_un *address, int dir_fd, const char *name)
-{
-    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/%s", dir_fd, name);
-}
-
 int control_connect(int dir_fd, const char *name, int *ret_fd)
 {
     struct sockaddr_un address;
+    int err = unix_path_at(dir_fd, name, &address);
+    if (err < 0)
+        return err;
     CLEANUP(close_fd) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    set_address(&address, dir_fd, name);
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
         return -errno;
     *ret_fd = TAKE_FD(fd);
@@ -98,8 +95,10 @@ int control_connect(int dir_fd, const char *name, int *ret_fd)
 int control_listen(int dir_fd, const char *name, int type, int *ret_fd)
 {
     struct sockaddr_un address;
+    int err = unix_path_at(dir_fd, name, &address);
+    if (err < 0)
+        return err;
     CLEANUP(close_fd) int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    set_address(&address, dir_fd, name);
     if (fd < 0)
         return -errno;
     unlinkat(dir_fd, name, 0);

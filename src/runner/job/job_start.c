@@ -199,7 +199,7 @@ static void run(struct job_runner *runner, struct launch_fds *fds)
     const struct job_file *file = &runner->file;
     CLEANUP(free_ptr) char *inputs = in_folder(runner, JOB_WORK);
     CLEANUP(free_ptr) char *outputs = in_folder(runner, JOB_OUTPUTS);
-    CLEANUP(free_ptr) char *voice = voice_address(runner->dir, runner->dir_fd, JOB_VOICE);
+    CLEANUP(free_ptr) char *voice = in_folder(runner, JOB_VOICE);
     CLEANUP(job_environment_release)
     struct job_environment environment = job_environment_of(runner, inputs, outputs, voice);
     struct launch_options options = {
