@@ -1,5 +1,7 @@
 #include "cli/batch_display.h"
 
+#include "cli/terminal.h"
+
 #define BAR_WIDTH 21
 
 static int64_t number_of(const json_t *status, const char *name)
@@ -186,6 +188,17 @@ void batch_append_line(struct buf *out, const json_t *status)
 
 // --- The end
 
+void batch_append_kept(struct buf *out, const json_t *status)
+{
+    const char *rules = text_of(status, "retention");
+    bool pinned = json_is_true(json_object_get(status, "pin"));
+    if (!*rules && !pinned)
+        return;
+    buf_append_text(out, "Retention: ");
+    terminal_append(out, str_of(rules));
+    buf_append_text(out, !pinned ? "\n" : *rules ? ", and pinned\n" : "pinned\n");
+}
+
 void batch_append_summary(struct buf *out, const json_t *status, bool colour)
 {
     int64_t total = number_of(status, "total_count"), succeeded = number_of(status, "completed_count"),
@@ -201,4 +214,5 @@ void batch_append_summary(struct buf *out, const json_t *status, bool colour)
     buf_append_text(out, "\nTotal duration: ");
     append_seconds(out, status, "duration_seconds", 0);
     buf_printf(out, "\nTotal cost: %s\n", text_of(status, "cost_display"));
+    batch_append_kept(out, status);
 }

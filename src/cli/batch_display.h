@@ -26,3 +26,5 @@ size_t batch_line_width(struct str line); // in characters; colours take no plac
 // One line without a bar, for pipes.
 void batch_append_line(struct buf *out, const json_t *status);
 void batch_append_summary(struct buf *out, const json_t *status, bool colour);
+// A line if the batch has rules of its own for how long it is kept.
+void batch_append_kept(struct buf *out, const json_t *status);

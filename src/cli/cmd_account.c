@@ -232,13 +232,19 @@ const struct cli_command cmd_account = {
                    "and all is delivered when it is resumed.\n\n"
                    "`delete` revokes the keys of an account. One that holds executions is deleted only with --purge, "
                    "and all of them with it. Its name is "
-                   "never used again. The account `default` stays.",
+                   "never used again. The account `default` stays.\n\n"
+                   "`set --retention` takes several rules with commas between them. A duration is how long executions "
+                   "are kept after their end; STATUS=DURATION how long those that ended so (completed, failed, "
+                   "cancelled, timed_out, skipped, lost). executions=N and bytes=SIZE limit all of the account: beyond "
+                   "them the oldest go. log_records=N (1000 or more) and log_bytes=SIZE (64K or more) limit each log: "
+                   "beyond them its oldest records go, also while it is written. Sizes may have K, M, G or T. 0 is for "
+                   "ever, and no limit. What is not named is as the server's setting `retention` says.",
     .options =
         (const struct cli_option[]){
             {0, "purge", CLI_FLAG, NULL, "with delete: also all executions that it holds"},
             {0, "retention", CLI_VALUE, "RULES",
-             "with set: how long its executions are kept, such as \"7d, failed=90d, executions=1000, bytes=10G\"; "
-             "empty: as the server says"},
+             "with set: how long its executions are kept, and how much of each log, such as \"7d, failed=90d, "
+             "executions=1000, bytes=10G, log_records=1000000, log_bytes=1G\"; empty: as the server says"},
             {'o', "output", CLI_VALUE, "FORMAT", "text or json"},
             {0},
         },
@@ -247,6 +253,7 @@ const struct cli_command cmd_account = {
             {"runnel account create team-a", "a new account, without keys yet"},
             {"runnel key create --account team-a --role admin", "its first key"},
             {"runnel account set team-a --retention '7d, failed=90d'", "keep what failed for longer"},
+            {"runnel account set team-a --retention 'log_bytes=1G'", "keep the newest gigabyte of each log"},
             {"runnel account suspend team-a", "until it is resumed"},
             {"runnel account delete team-a --purge", "with all that it holds"},
             {0},

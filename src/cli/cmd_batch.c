@@ -24,7 +24,9 @@ static int batch_status(struct cli *cli, struct client *client, const char *id)
         return code;
     if (cli_json(cli))
         return print_json(cli, status);
-    buf_printf(&text, "Batch: %s\nStatus: %s\n\n", id, json_string_value(json_object_get(status, "status")));
+    buf_printf(&text, "Batch: %s\nStatus: %s\n", id, json_string_value(json_object_get(status, "status")));
+    batch_append_kept(&text, status);
+    buf_append_byte(&text, '\n');
     batch_append_progress(&text, status, cli_colour(cli), 0);
     return cli_print(cli, &text);
 }

@@ -248,6 +248,7 @@ def test_a_batch_says_how_long_all_its_executions_are_kept(servers, tmp_path):
     body = {"pin": True, "jobs": [{"command": ["true"]}, {"command": ["true"], "pin": False}]}
     batch_id = api.expect(201, "POST", "/api/v1/batches", body)["batch_id"]
     assert [kept(one) for one in executions(batch_id)] == [None, 30]
+    assert "\nRetention: pinned\n" in cli.ok("batch", "status", batch_id).text()
     body = {"retention": "3d", "jobs": [{"command": ["false"], "retries": 1, "retry_delay_seconds": 0}]}
     batch_id = api.expect(201, "POST", "/api/v1/batches", body)["batch_id"]
     eventually(lambda: api.expect(200, "GET", f"/api/v1/batches/{batch_id}")["status"] == "completed", "it ends")
@@ -256,9 +257,19 @@ def test_a_batch_says_how_long_all_its_executions_are_kept(servers, tmp_path):
         answer = api.request("POST", "/api/v1/batches", {"retention": wrong, "jobs": [{"command": ["true"]}]})
         assert (answer.status, answer.code) == (422, "invalid"), wrong
     batch_id = cli.ok("run", "--retention", "4d", "--keep-open", "--range", "1-2", "--", "true").text().strip()
+    status = api.expect(200, "GET", f"/api/v1/batches/{batch_id}/status")
+    assert (status["retention"], status["pin"]) == ("4d", False)
+    assert "\nRetention: 4d\n" in cli.ok("batch", "status", batch_id).text()
     cli.ok("run", "--add-to", batch_id, "--", "true")
     cli.ok("run", "--add-to", batch_id, "--retention", "6d", "--", "true")
     assert [kept(one) for one in executions(batch_id)] == [4, 4, 4, 6]
+    rules = ("--retention", "7d,log_bytes=1M", "--pin")
+    said = cli.ok("run", *rules, "--range", "1-2", "--watch", "--", "true").text()
+    assert said.endswith("\nRetention: 7d,log_bytes=1M, and pinned\n"), said
+    [newest, *_] = api.expect(200, "GET", "/api/v1/batches")["batches"]
+    assert (newest["retention"], newest["pin"]) == ("7d,log_bytes=1M", True)
+    plain = cli.ok("run", "--range", "1-2", "--watch", "--", "true").text()
+    assert "Retention" not in plain
 
 
 def test_executions_are_pinned_and_accounts_are_given_rules_from_the_command_line(servers, tmp_path):

@@ -81,6 +81,8 @@ void batch_add_status(struct json_writer *json, const char *name, const struct b
     json_add_bool(json, "open", batch->open);
     json_add_bool(json, "stopped", batch->stopped);
     json_add_raw(json, "metadata", str_of(batch->metadata_json));
+    json_add_text(json, "retention", batch->retention);
+    json_add_bool(json, "pin", batch->pinned);
     if (failures) {
         json_open_array(json, "failures");
         for (size_t i = 0; i < failures->ret_count; i++)
