@@ -69,11 +69,21 @@ static void api_failed(void *arg, int err)
     metrics_refused(api->options.metrics, api->options.shard, err);
 }
 
+// The first class is that of 1xx: of upgrades.
+static void api_answered(void *arg, unsigned tag, int status, uint64_t ns)
+{
+    struct api *api = arg;
+    metrics_observe_in(api->options.metrics, api->options.shard, METRIC_http_request_seconds, tag, ns);
+    metrics_add_to(api->options.metrics, api->options.shard, METRIC_http_answers_total,
+                   (size_t)tag * ROUTE_CLASSES + (size_t)status / 100 - 1, 1);
+}
+
 struct http_app api_http_app(struct api *api)
 {
     return (struct http_app){.head = request_head,
                              .request = request_whole,
                              .refused = origin_refused,
+                             .answered = api_answered,
                              .failed = api_failed,
                              .app = api,
                              .logger = api->options.logger};

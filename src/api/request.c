@@ -232,6 +232,7 @@ static struct call *call_new(struct api *api, struct http_request *request)
 
     struct call *call = xcalloc(1, sizeof(*call));
     *call = (struct call){.api = api, .request = request, .route = match.route, .action = action, .refs = 1};
+    http_set_tag(request, (unsigned)(match.route - api->options.routes) + 1);
     call_watch(call);
     if (!take_captures(call, &match)) {
         call_fail(call, ERR_MALFORMED, "the path has a malformed percent escape");

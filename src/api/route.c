@@ -167,6 +167,31 @@ void route_allow(const struct route *const *others, struct buf *out)
             buf_printf(out, "%s%s", out->len ? ", " : "", method_names[i]);
 }
 
+// --- Labels of metrics
+
+size_t route_count(const struct route *routes)
+{
+    size_t count = 0;
+    while (routes[count].pattern)
+        count++;
+    return count;
+}
+
+void route_label(struct buf *out, size_t cell, const void *arg)
+{
+    const struct route *routes = arg;
+    if (cell == 0)
+        buf_append_text(out, "method=\"\",route=\"\"");
+    else
+        buf_printf(out, "method=\"%s\",route=\"%s\"", method_names[routes[cell - 1].method], routes[cell - 1].pattern);
+}
+
+void route_answer_label(struct buf *out, size_t cell, const void *arg)
+{
+    route_label(out, cell / ROUTE_CLASSES, arg);
+    buf_printf(out, ",class=\"%zuxx\"", cell % ROUTE_CLASSES + 1);
+}
+
 // --- Documents of the table
 
 static void document_fields(const struct field *fields, const char *where, struct buf *out)

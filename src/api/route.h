@@ -61,6 +61,13 @@ static inline bool route_takes_body(const struct route *route)
     return route->body || route->flags & (ROUTE_RECORDS | ROUTE_CONTENT);
 }
 
+// Labels of metrics that are told apart by route (`arg`: the table). The first cell is that of requests without a
+// route, whose pattern is empty; then come the rows in order. By answer each has ROUTE_CLASSES cells, from 1xx to 5xx.
+#define ROUTE_CLASSES 5
+size_t route_count(const struct route *routes);
+void route_label(struct buf *out, size_t cell, const void *arg);
+void route_answer_label(struct buf *out, size_t cell, const void *arg);
+
 // Markdown of the table for docs/routes.md, and JSON for tests.
 void route_document(const struct route *routes, struct buf *out);
 void route_document_json(const struct route *routes, struct buf *out);

@@ -25,7 +25,7 @@ static void publish(void *arg, const struct store_change *changes, size_t count)
 
 static void open_rooms(struct house *house)
 {
-    house->metrics = metrics_new(1);
+    house->metrics = metrics_new(1, NULL);
     house->logger = (struct logger){.fd = -1, .min_level = LOG_ERROR};
     const struct auth_options auth = {.failed_logins_max = 100, .tickets_max = HOUSE_TICKETS_MAX};
     assert_int_equal(auth_new(house->store, &auth, &house->auth), 0);

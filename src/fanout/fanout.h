@@ -61,7 +61,8 @@ struct subscription {
     bool restored; // its position is from another incarnation
     bool wants_state, wants_position;
     enum follow_format format;
-    struct filter *filter; // takes its own reference; NULL: all records
+    enum metric_transport transport; // as it is counted
+    struct filter *filter;           // takes its own reference; NULL: all records
     const struct subscriber_sink *sink;
     void *owner;
 };

@@ -63,6 +63,7 @@ struct subscriber {
     struct fanout *fanout;
     struct follower follower;
     enum follow_format format;
+    enum metric_transport transport;
     struct filter *filter;
     const struct subscriber_sink *sink;
     void *owner;

@@ -135,6 +135,9 @@ static void subscriber_delivered(struct subscriber *subscriber, struct entry *en
         return;
     metrics_observe_ns(options->metrics, options->shard, METRIC_ingest_to_delivery_seconds,
                        clock_mono_ns() - entry->arrived_ns);
+    int64_t since_ms = clock_real_ms() - chunk_time_min(entry->chunk);
+    metrics_observe_ns(options->metrics, options->shard, METRIC_stream_latency_seconds,
+                       (uint64_t)MAX(since_ms, 0) * 1000000);
     entry->arrived_ns = 0; // only the first sending is measured
 }
 
@@ -359,7 +362,8 @@ struct subscriber *fanout_subscribe(struct fanout *fanout, const struct subscrip
     list_init(&subscriber->scan_wait);
     subscriber->position_timer = timer_new(fanout->options.loop, subscriber_position_due, subscriber);
     list_push_back(&subscriber->topic->waiters, &subscriber->waiter.node);
-    metrics_add(fanout->options.metrics, fanout->options.shard, METRIC_followers, 1);
+    subscriber->transport = subscription->transport;
+    metrics_add_to(fanout->options.metrics, fanout->options.shard, METRIC_followers, subscriber->transport, 1);
     if (subscription->position.kind == POSITION_FROM)
         subscriber_start(subscriber, subscription->position.from);
     else
@@ -404,7 +408,7 @@ void subscriber_free(struct subscriber **subscriber)
         return;
     *subscriber = NULL;
     struct fanout *fanout = it->fanout;
-    metrics_add(fanout->options.metrics, fanout->options.shard, METRIC_followers, -1);
+    metrics_add_to(fanout->options.metrics, fanout->options.shard, METRIC_followers, it->transport, -1);
     locate_cancel(&it->locate);
     deferred_cancel(&it->pump);
     timer_free(&it->position_timer);

@@ -30,7 +30,7 @@ static inline int set_up(void **state)
     struct fixture *fixture = xcalloc(1, sizeof(*fixture));
     stub_init(&fixture->store);
     assert_int_equal(loop_new(&fixture->loop), 0);
-    fixture->metrics = metrics_new(1);
+    fixture->metrics = metrics_new(1, NULL);
     struct fanout_options options = {.loop = fixture->loop,
                                      .store = &fixture->store.base,
                                      .metrics = fixture->metrics,

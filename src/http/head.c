@@ -152,6 +152,18 @@ static void write_added(const struct http_request *request, struct buf *out, con
     buf_append(out, "\r\n", 2);
 }
 
+static void tell_answered(const struct http_request *request, int status)
+{
+    const struct http_app *app = &request->conn->server->app;
+    if (app->answered)
+        app->answered(app->app, request->tag, status, clock_mono_ns() - request->start_ns);
+}
+
+void http_set_tag(struct http_request *request, unsigned tag)
+{
+    request->tag = tag;
+}
+
 void http_write_head(struct http_request *request, int status, const char *content_type, const char *framing)
 {
     struct http_server *server = request->conn->server;
@@ -187,4 +199,5 @@ void http_write_head(struct http_request *request, int status, const char *conte
     else
         buf_append_text(out, request->http_10 ? "Connection: keep-alive\r\n\r\n" : "\r\n");
     conn_write(request->conn->conn, out->data, out->len);
+    tell_answered(request, status);
 }

@@ -66,6 +66,9 @@ struct http_app {
     // This room refuses a request whose headers are known. The application may add headers (those of CORS). It may be
     // called after `head`. NULL: no headers are added.
     void (*refused)(void *app, struct http_request *request, int err);
+    // An answer has begun: its head is written. `tag` is what http_set_tag set, `ns` the time since the request's first
+    // byte. NULL: nobody counts.
+    void (*answered)(void *app, unsigned tag, int status, uint64_t ns);
     // An error of the table was answered, by this room or by another. For counting. NULL: nobody counts.
     void (*failed)(void *app, int err);
     void *app;
@@ -128,6 +131,7 @@ bool percent_decode(struct arena *arena, struct str s, bool plus_is_space, struc
 // 13.1.2.
 bool http_none_match(struct str if_none_match, struct str etag);
 
+void http_set_tag(struct http_request *request, unsigned tag); // for http_app.answered; 0 without it
 // Sets the account in whose budget the request's body and answer are counted. Before that they count for strangers.
 void http_charge_to(struct http_request *request, int64_t account);
 

@@ -68,7 +68,8 @@ struct http_request {
     struct net_address client; // when a trusted proxy told it
     char client_text[NET_ADDRESS_TEXT];
     struct added_header *added, **added_end;
-    uint64_t start_ms;
+    uint64_t start_ms, start_ns;
+    unsigned tag;
     int status; // of the answer, for the log
     void (*aborted)(void *arg);
     void *aborted_arg;

@@ -13,6 +13,7 @@ struct http_request *http_request_new(struct http_conn *conn)
     request->method_text = "";
     request->added_end = &request->added;
     request->start_ms = loop_now_ms(conn->server->loop);
+    request->start_ns = clock_mono_ns();
     return request;
 }
 

@@ -37,7 +37,7 @@ static int set_up(void **state)
     struct fixture *fixture = xcalloc(1, sizeof(*fixture));
     stub_init(&fixture->store);
     assert_int_equal(loop_new(&fixture->loop), 0);
-    fixture->metrics = metrics_new(1);
+    fixture->metrics = metrics_new(1, NULL);
     fixture->logger = (struct logger){.fd = -1, .min_level = LOG_ERROR};
     // Leases that run out at the first look.
     struct hub_options options = {.lease_ms = 1,

@@ -55,7 +55,7 @@ static void started(void *arg, int err)
 static void server_start(struct world *world, struct server *server, uint64_t lease_ms)
 {
     assert_int_equal(loop_new(&server->loop), 0);
-    server->metrics = metrics_new(1);
+    server->metrics = metrics_new(1, NULL);
     server->hub = hub_new(&(struct hub_options){.lease_ms = lease_ms,
                                                 .lost_seal_ms = LEASE_MS,
                                                 .store = world->fixture->store,

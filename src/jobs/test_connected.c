@@ -39,7 +39,7 @@ static int set_up(void **state)
     struct fixture *it = xcalloc(1, sizeof(*it));
     stub_init(&it->store);
     assert_int_equal(loop_new(&it->loop), 0);
-    it->metrics = metrics_new(1);
+    it->metrics = metrics_new(1, NULL);
     it->logger = (struct logger){.fd = -1, .min_level = LOG_ERROR};
     it->hub = hub_new(&(struct hub_options){.lease_ms = 30000,
                                             .lost_seal_ms = 30000,

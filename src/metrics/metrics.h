@@ -4,63 +4,102 @@
 
 #include "util/buf.h"
 
-// X(kind, name, help). Kinds: C is a counter, G is a gauge, H is a histogram of seconds. A histogram is observed in
-// nanoseconds and has 20 buckets, at 64 µs · 2^i.
-#define METRICS(X)                                                                                              \
-    X(G, connections, "open connections")                                                                       \
-    X(C, connections_total, "connections accepted")                                                             \
-    X(C, accept_failures_total, "times that connections could not be accepted, for want of files or memory")    \
-    X(C, http_requests_total, "HTTP requests answered")                                                         \
-    X(G, followers, "open followers: WebSocket, SSE and HTTP streams")                                          \
-    X(G, runners, "connected runners: sockets of their own, and streams on workers' sockets")                   \
-    X(G, workers, "open workers' sockets")                                                                      \
-    X(C, records_ingested_total, "records made durable")                                                        \
-    X(C, record_bytes_ingested_total, "message bytes made durable")                                             \
-    X(C, records_delivered_total, "records sent to followers")                                                  \
-    X(C, duplicates_refused_total, "records that a producer sent again")                                        \
-    X(C, gaps_total, "gap errors answered to producers and gaps told to followers")                             \
-    X(C, resumes_total, "followers that began at a position other than the start, and runners that came back")  \
-    X(H, ingest_to_delivery_seconds, "from the arrival of records to their first hand-over to a socket")        \
-    X(H, commit_seconds, "group commit, as the store's writer sees it")                                         \
-    X(H, fsync_seconds, "fsync of the store's log")                                                             \
-    X(H, status_seconds, "answering GET …/status")                                                              \
-    X(G, ack_lag_records, "records that connected runners have captured and that are not durable yet")          \
-    X(G, cache_bytes, "bytes in the log cache, with those that sockets still pin")                              \
-    X(G, memory_max_bytes, "bytes that may be held for others")                                                 \
-    X(G, memory_requests_bytes, "of them, heads, bodies and messages on their way in")                          \
-    X(G, memory_answers_bytes, "of them, answers that their reader has not taken")                              \
-    X(G, memory_intake_bytes, "of them, records on their way to the store")                                     \
-    X(G, memory_scans_bytes, "of them, chunks that are filtered for followers")                                 \
-    X(G, memory_cache_bytes, "of them, the log cache")                                                          \
-    X(G, memory_pinned_bytes, "of them, records handed to followers' sockets beyond 64 KiB each")               \
-    X(C, memory_refused_total, "times that somebody got no more of them")                                       \
-    X(G, store_bytes, "bytes of the store's files")                                                             \
-    X(G, store_queue, "operations waiting for the store's writer")                                              \
-    X(G, store_wal_lost_bytes, "bytes of commits that the last start did not find; 0: all was there")           \
-    X(C, store_commits_total, "transactions")                                                                   \
-    X(C, status_lost_total, "executions whose runner fell silent")                                              \
-    X(G, reload_failed, "1 if the last reload of the configuration failed, else 0")                             \
-    X(C, retention_purged_total, "executions that were purged because of their age or their account's limits")  \
-    X(C, retention_records_cut_total, "records that were removed at the front of logs longer than they may be") \
-    X(C, blobs_removed_total, "contents that were removed because nothing referred to them any more")
+// What a metric is divided by: X(labels, names, sparse). Each has a list of cells, such as `transport="sse"`, which
+// metrics_new is given. Of a sparse one only the cells that are not zero are exported.
+#define METRIC_LABELS(X)             \
+    X(none, "", false)               \
+    X(reason, "reason", false)       \
+    X(transport, "transport", false) \
+    X(event, "event_type", false)    \
+    X(route, "method,route", true)   \
+    X(answer, "method,route,class", true)
 
-// Refusals are labelled with their reason: runnel_refusals_total{reason="…"}. The reasons are the code words of the
-// error table.
+// X(kind, name, labels, help). Kinds: C is a counter, G is a gauge, H is a histogram of seconds. A histogram is
+// observed in nanoseconds and has 20 buckets, at 64 µs · 2^i.
+#define METRICS(X)                                                                                                    \
+    X(G, connections, none, "open connections")                                                                       \
+    X(C, connections_total, none, "connections accepted")                                                             \
+    X(C, accept_failures_total, none, "times that connections could not be accepted, for want of files or memory")    \
+    X(C, http_requests_total, none, "HTTP requests answered")                                                         \
+    X(C, http_answers_total, answer, "HTTP requests answered, by route and class of the status; no route: \"\"")      \
+    X(H, http_request_seconds, route,                                                                                 \
+      "from a request's first byte to the head of its answer; of a stream: to connect")                               \
+    X(G, followers, transport, "open followers")                                                                      \
+    X(G, runners, none, "connected runners: sockets of their own, and streams on workers' sockets")                   \
+    X(G, workers, none, "open workers' sockets")                                                                      \
+    X(C, records_ingested_total, none, "records made durable")                                                        \
+    X(C, record_bytes_ingested_total, none, "message bytes made durable")                                             \
+    X(C, records_delivered_total, none, "records sent to followers")                                                  \
+    X(C, duplicates_refused_total, none, "records that a producer sent again")                                        \
+    X(C, page_records_total, none, "records in pages of logs")                                                        \
+    X(C, trace_events_total, event, "records with an event type made durable, by that type")                          \
+    X(C, sealed_total, none, "executions whose log was sealed")                                                       \
+    X(C, sealed_with_records_total, none, "of them, those with at least one record")                                  \
+    X(C, sealed_records_total, none, "records in the logs that were sealed")                                          \
+    X(C, gaps_total, none, "gap errors answered to producers and gaps told to followers")                             \
+    X(C, resumes_total, none, "followers that began at a position other than the start, and runners that came back")  \
+    X(H, ingest_to_delivery_seconds, none, "from the arrival of records to their first hand-over to a socket")        \
+    X(H, stream_latency_seconds, none,                                                                                \
+      "from the capture of a record, by its machine's clock, to its first hand-over to a socket")                     \
+    X(H, commit_seconds, none, "group commit, as the store's writer sees it")                                         \
+    X(H, fsync_seconds, none, "fsync of the store's log")                                                             \
+    X(H, store_read_seconds, none, "operations of the store's readers")                                               \
+    X(H, status_seconds, none, "answering GET …/status")                                                              \
+    X(G, ack_lag_records, none, "records that connected runners have captured and that are not durable yet")          \
+    X(G, cache_bytes, none, "bytes in the log cache, with those that sockets still pin")                              \
+    X(G, memory_max_bytes, none, "bytes that may be held for others")                                                 \
+    X(G, memory_requests_bytes, none, "of them, heads, bodies and messages on their way in")                          \
+    X(G, memory_answers_bytes, none, "of them, answers that their reader has not taken")                              \
+    X(G, memory_intake_bytes, none, "of them, records on their way to the store")                                     \
+    X(G, memory_scans_bytes, none, "of them, chunks that are filtered for followers")                                 \
+    X(G, memory_cache_bytes, none, "of them, the log cache")                                                          \
+    X(G, memory_pinned_bytes, none, "of them, records handed to followers' sockets beyond 64 KiB each")               \
+    X(C, memory_refused_total, none, "times that somebody got no more of them")                                       \
+    X(G, store_bytes, none, "bytes of the store's files")                                                             \
+    X(G, store_queue, none, "operations waiting for the store's writer")                                              \
+    X(G, store_wal_lost_bytes, none, "bytes of commits that the last start did not find; 0: all was there")           \
+    X(C, store_commits_total, none, "transactions")                                                                   \
+    X(C, refusals_total, reason, "requests and frames refused, by the code word of the error")                        \
+    X(C, status_lost_total, none, "executions whose runner fell silent")                                              \
+    X(G, reload_failed, none, "1 if the last reload of the configuration failed, else 0")                             \
+    X(C, retention_purged_total, none, "executions that were purged because of their age or their account's limits")  \
+    X(C, retention_records_cut_total, none, "records that were removed at the front of logs longer than they may be") \
+    X(C, blobs_removed_total, none, "contents that were removed because nothing referred to them any more")
+
+enum metric_labels {
+#define METRIC_LABELS_ENUM(labels, names, sparse) METRIC_BY_##labels,
+    METRIC_LABELS(METRIC_LABELS_ENUM)
+#undef METRIC_LABELS_ENUM
+        METRIC_LABELS_COUNT
+};
 
 enum metric {
-#define METRIC_ENUM(kind, name, help) METRIC_##name,
+#define METRIC_ENUM(kind, name, labels, help) METRIC_##name,
     METRICS(METRIC_ENUM)
 #undef METRIC_ENUM
         METRIC_COUNT
 };
 
+enum metric_transport { METRIC_WEBSOCKET, METRIC_SSE, METRIC_HTTP };
+
+struct metric_cells { // of a set of labels
+    size_t count;
+    void (*label)(struct buf *out, size_t cell, const void *arg); // what stands within the braces
+    const void *arg;
+};
+
 struct metrics;
-struct metrics *metrics_new(unsigned shards);
+// `cells`: of each set of labels; used within the call. NULL: none but those that are known here (none, reason,
+// transport); what is counted for others is lost then.
+struct metrics *metrics_new(unsigned shards, const struct metric_cells cells[METRIC_LABELS_COUNT]);
 void metrics_free(struct metrics **metrics);
 // For counters, and for gauges that are the sum of the shards.
 void metrics_add(struct metrics *metrics, unsigned shard, enum metric metric, int64_t amount);
 void metrics_set(struct metrics *metrics, enum metric metric, int64_t value); // for gauges
 void metrics_observe_ns(struct metrics *metrics, unsigned shard, enum metric metric, uint64_t ns);
+// The same for the cell of a metric with labels. A cell that there is not is nobody's.
+void metrics_add_to(struct metrics *metrics, unsigned shard, enum metric metric, size_t cell, int64_t amount);
+void metrics_observe_in(struct metrics *metrics, unsigned shard, enum metric metric, size_t cell, uint64_t ns);
 void metrics_refused(struct metrics *metrics, unsigned shard, int err);
 // Sets a histogram from buckets that were counted elsewhere (64 µs · 2^i), or a counter from its total.
 void metrics_set_histogram(struct metrics *metrics, enum metric metric, const uint64_t *buckets, unsigned count,

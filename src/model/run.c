@@ -29,6 +29,8 @@ static const struct rule {
     {{"step_error", 10}, "FAILED", NODE_FAILED},
 };
 
+_Static_assert(ARRAY_LEN(rules) == RUN_EVENT_TYPES, "each has a place");
+
 const char *node_state_word(enum node_state state)
 {
     return states[state].word;
@@ -119,6 +121,17 @@ struct str run_event_type(struct str type)
             return rules[i].event_type;
     }
     return str_n(NULL, 0);
+}
+
+size_t run_event_place(struct str event_type)
+{
+    const struct rule *rule = rule_of(event_type);
+    return rule ? (size_t)(rule - rules) : RUN_EVENT_TYPES;
+}
+
+struct str run_event_word(size_t place)
+{
+    return rules[place].event_type;
 }
 
 const char *run_trace_type(struct str event_type)

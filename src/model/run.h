@@ -49,5 +49,9 @@ void node_progress_apply(struct node_progress *progress, struct str event_type, 
 // A trace's type in any of its spellings (`STARTED`, `NODE_STARTED`, `node_started`) as an event type of ours; empty:
 // none.
 struct str run_event_type(struct str type);
+// The event types that mean something to a node, by place: [0, RUN_EVENT_TYPES). RUN_EVENT_TYPES: it is another one.
+#define RUN_EVENT_TYPES 11
+size_t run_event_place(struct str event_type);
+struct str run_event_word(size_t place);
 // An event type of ours as a trace's type (`STARTED` …); NULL: it is no trace event.
 const char *run_trace_type(struct str event_type);

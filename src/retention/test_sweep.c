@@ -26,7 +26,7 @@ static int set_up(void **state)
     stub_init(&fixture->store);
     assert_int_equal(loop_new(&fixture->loop), 0);
     fixture->logger = (struct logger){.fd = -1, .min_level = LOG_ERROR};
-    fixture->metrics = metrics_new(1);
+    fixture->metrics = metrics_new(1, NULL);
     fixture->node = NODE;
     fixture->sweep = sweep_new(&(struct sweep_options){.loop = fixture->loop,
                                                        .store = &fixture->store.base,

@@ -1,10 +1,43 @@
 #include "server/collect.h"
 
+#include "api/routes.h"
+#include "model/run.h"
+
+static void event_label(struct buf *out, size_t cell, const void *arg)
+{
+    (void)arg;
+    struct str word = cell < RUN_EVENT_TYPES ? run_event_word(cell) : STR("other");
+    buf_printf(out, "event_type=\"%.*s\"", (int)word.len, word.data);
+}
+
+struct metrics *collect_metrics_new(unsigned shards)
+{
+    size_t routes = route_count(api_routes) + 1;
+    const struct metric_cells cells[METRIC_LABELS_COUNT] = {
+        [METRIC_BY_event] = {RUN_EVENT_TYPES + 1, event_label, NULL},
+        [METRIC_BY_route] = {routes, route_label, api_routes},
+        [METRIC_BY_answer] = {routes * ROUTE_CLASSES, route_answer_label, api_routes},
+    };
+    return metrics_new(shards, cells);
+}
+
+void collect_events(struct metrics *metrics, unsigned shard, const struct chunk *chunk)
+{
+    if (chunk_extra_count(chunk) == 0)
+        return;
+    const struct chunk_dictionary *types = &chunk_fields_names(chunk)->event_types;
+    for (unsigned i = 0; i < types->count; i++)
+        metrics_add_to(metrics, shard, METRIC_trace_events_total, run_event_place(types->names[i].name),
+                       types->names[i].count);
+}
+
 void collect_store(struct store *store, struct metrics *metrics)
 {
-    static const enum metric of_store[] = {METRIC_store_bytes,    METRIC_store_wal_lost_bytes,
-                                           METRIC_store_queue,    METRIC_store_commits_total,
-                                           METRIC_commit_seconds, METRIC_fsync_seconds};
+    static const enum metric of_store[] = {
+        METRIC_store_bytes,         METRIC_store_wal_lost_bytes, METRIC_store_queue,
+        METRIC_store_commits_total, METRIC_commit_seconds,       METRIC_fsync_seconds,
+        METRIC_store_read_seconds,  METRIC_sealed_total,         METRIC_sealed_with_records_total,
+        METRIC_sealed_records_total};
     struct store_stats stats;
     if (!store_stats(store, &stats)) {
         for (size_t i = 0; i < ARRAY_LEN(of_store); i++)
@@ -19,6 +52,11 @@ void collect_store(struct store *store, struct metrics *metrics)
                           stats.commit_ns_sum);
     metrics_set_histogram(metrics, METRIC_fsync_seconds, stats.fsync_buckets, ARRAY_LEN(stats.fsync_buckets),
                           stats.fsync_ns_sum);
+    metrics_set_histogram(metrics, METRIC_store_read_seconds, stats.read_buckets, ARRAY_LEN(stats.read_buckets),
+                          stats.read_ns_sum);
+    metrics_set_total(metrics, METRIC_sealed_total, stats.seals);
+    metrics_set_total(metrics, METRIC_sealed_with_records_total, stats.seals_with_records);
+    metrics_set_total(metrics, METRIC_sealed_records_total, stats.sealed_records);
 }
 
 void collect_memory(struct budget *budget, struct metrics *metrics)

@@ -151,7 +151,7 @@ static struct bench *bench_new(void)
     must(auth_new(bench->store, &(struct auth_options){.failed_logins_max = 1000000}, &bench->auth) == 0);
     must(pool_new(1, 256, &bench->pool) == 0);
     bench->budget = budget_new(MEMORY_MAX);
-    bench->metrics = metrics_new(2);
+    bench->metrics = metrics_new(2, NULL);
     struct hub_options hub = {.lease_ms = 30000,
                               .lost_seal_ms = 86400000,
                               .store = bench->store,

@@ -95,6 +95,7 @@ static void server_watch(void *arg, const struct store_change *changes, size_t c
     for (size_t i = 0; i < count; i++) {
         if (!changes[i].chunk)
             continue;
+        collect_events(server->metrics, server->shard_count, changes[i].chunk);
         records += chunk_count(changes[i].chunk);
         bytes += (int64_t)chunk_message_bytes(changes[i].chunk);
     }
@@ -390,7 +391,7 @@ static int server_make_rooms(struct server *server)
     unsigned count = config->loops ? (unsigned)config->loops : (unsigned)MAX(cores, 1);
 
     server->shard_count = MIN(count, SHARDS_MAX);
-    server->metrics = metrics_new(server->shard_count + 1);
+    server->metrics = collect_metrics_new(server->shard_count + 1);
     struct auth_options auth = {.failed_logins_max = (unsigned)config->failed_logins_max};
     int err = auth_new(server->store, &auth, &server->auth);
     if (err == 0)

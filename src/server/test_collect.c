@@ -5,7 +5,7 @@
 // What is exported of the store, as lines.
 static void export_of(struct store *store, struct buf *out)
 {
-    CLEANUP(metrics_free) struct metrics *metrics = metrics_new(1);
+    CLEANUP(metrics_free) struct metrics *metrics = metrics_new(1, NULL);
     collect_store(store, metrics);
     collect_store(store, metrics);
     metrics_export(metrics, out);

@@ -56,6 +56,8 @@ struct store_stats {
     // Latency histogram: bucket i counts commits of < 2^i * 64 µs.
     uint64_t commit_buckets[20];
     uint64_t fsync_buckets[20], fsync_ns_sum, fsyncs;
+    uint64_t read_buckets[20], read_ns_sum;             // of queries
+    uint64_t seals, seals_with_records, sealed_records; // logs that were sealed, and their records
 };
 
 #define STORE_SECRET_LEN 32

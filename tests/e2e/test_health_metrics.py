@@ -31,7 +31,9 @@ def test_metrics_are_in_prometheus_text_format(api):
         elif line.startswith("# TYPE "):
             typed[line.split()[2]] = line.split()[3]
         else:
-            assert re.fullmatch(r'runnel_[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [0-9.e+-]+(Inf)?', line), line
+            assert re.fullmatch(
+                r'(runnel|process)_[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [0-9.e+-]+(Inf)?', line
+            ), line
             family = re.sub(r"_(bucket|sum|count)$", "", line.split("{")[0].split(" ")[0])
             assert family in typed or line.split("{")[0].split(" ")[0] in typed, line
     assert helped == set(typed)
@@ -88,6 +90,51 @@ def test_counters_follow_what_happens(servers):
     assert after["runnel_commit_seconds_count"] > 0 and after["runnel_fsync_seconds_count"] > 0
     assert after["runnel_ingest_to_delivery_seconds_count"] > 0
     assert after["runnel_store_bytes"] > 0 and after["runnel_connections"] >= 1
+
+
+def test_metrics_tell_routes_transports_events_and_whole_logs(servers):
+    server = servers()
+    api = server.api()
+    execution_id = api.create()
+    api.post(
+        f"/api/v1/executions/{execution_id}/logs", [{"message": "x", "event_type": "node_failed", "node_id": "n"}] * 3
+    )
+    api.post(f"/api/v1/executions/{execution_id}/logs", [{"message": "x", "event_type": "of_my_own", "node_id": "n"}])
+    assert api.page(execution_id)["last_index"] == 4
+    api.get("/api/v1/executions/none")
+    api.get("/nowhere")
+    with Stream(api, execution_id) as stream:
+        stream.logs(4)
+        eventually(lambda: api.metrics()['runnel_followers{transport="sse"}'] == 1, "the follower by its transport")
+    for id in (execution_id, api.create()):
+        api.expect(200, "PATCH", f"/api/v1/executions/{id}", {"status": "failed", "exit_code": 3})
+    eventually(lambda: api.metrics()["runnel_sealed_total"] == 2, "both are sealed")
+    metrics = api.metrics()
+    status = 'method="GET",route="/api/v1/executions/{id}"'
+    assert metrics[f'runnel_http_answers_total{{{status},class="4xx"}}'] == 1
+    assert metrics['runnel_http_answers_total{method="",route="",class="4xx"}'] == 1
+    assert metrics[f"runnel_http_request_seconds_count{{{status}}}"] >= 1
+    connected = 'runnel_http_request_seconds_count{method="GET",route="/api/v1/executions/{id}/logs/stream"}'
+    assert metrics[connected] == 1
+    assert metrics['runnel_trace_events_total{event_type="node_failed"}'] == 3
+    assert metrics['runnel_trace_events_total{event_type="other"}'] == 1
+    assert metrics["runnel_sealed_with_records_total"] == 1 and metrics["runnel_sealed_records_total"] == 4
+    assert metrics["runnel_page_records_total"] == 4
+    assert metrics["runnel_store_read_seconds_count"] > 0
+    assert metrics["process_cpu_seconds_total"] > 0 and metrics["process_resident_memory_bytes"] > 1e6
+    assert 3 < metrics["process_open_fds"] <= metrics["process_max_fds"]
+
+
+def test_stream_latency_counts_from_the_capture_of_a_record(servers):
+    server = servers()
+    api = server.api()
+    execution_id = api.create()
+    with Follower(server, execution_id) as follower:
+        long_ago = "2020-01-01T00:00:00Z"
+        api.post(f"/api/v1/executions/{execution_id}/logs", [{"message": "late", "timestamp": long_ago}])
+        follower.logs(1)
+        eventually(lambda: api.metrics()["runnel_stream_latency_seconds_count"] == 1, "the hand-over")
+    assert api.metrics()["runnel_stream_latency_seconds_sum"] > 5 * 365 * 86400
 
 
 @pytest.mark.skipif(not in_own_mount_namespace(), reason="this machine allows no mount namespaces")

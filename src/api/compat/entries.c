@@ -94,6 +94,8 @@ static void read_done(struct store_op *op)
         it->matched = it->end - MIN(it->execution->first_sequence, it->end);
     if (!full(it))
         it->next_cursor = it->at;
+    metrics_add(it->call->api->options.metrics, it->call->api->options.shard, METRIC_page_records_total,
+                (int64_t)it->taken);
     it->done(it, err);
     // `it` may be gone.
 }

@@ -209,7 +209,7 @@ void batch_listener_join(struct batch_listener *listener, struct api *api, int64
     listener->version = version;
     listener->joined = feed->looks;
     list_push_back(&feed->listeners, &listener->node);
-    metrics_add(api->options.metrics, api->options.shard, METRIC_followers, 1);
+    metrics_add_to(api->options.metrics, api->options.shard, METRIC_followers, listener->transport, 1);
     feed_stir(feed);
 }
 
@@ -219,7 +219,7 @@ void batch_listener_leave(struct batch_listener *listener)
     if (!feed)
         return;
     list_remove(&listener->node);
-    metrics_add(feed->api->options.metrics, feed->api->options.shard, METRIC_followers, -1);
+    metrics_add_to(feed->api->options.metrics, feed->api->options.shard, METRIC_followers, listener->transport, -1);
     feed_close_if_idle(feed);
 }
 

@@ -24,9 +24,10 @@ struct batch_news {
 struct batch_listener {
     struct batch_feed *feed; // NULL: it has left
     struct list_node node;
-    uint64_t version; // what it was told last, or had at its beginning; 0: nothing
-    uint64_t joined;  // how many looks had begun then
-    bool behind;      // there was no room for what it was to be told
+    uint64_t version;                // what it was told last, or had at its beginning; 0: nothing
+    uint64_t joined;                 // how many looks had begun then
+    enum metric_transport transport; // as it is counted
+    bool behind;                     // there was no room for what it was to be told
     // Whether it can be told something now. If not, it calls batch_listener_drained when it can.
     bool (*room)(struct batch_listener *listener);
     void (*tell)(struct batch_listener *listener, const struct batch_news *news); // it may leave within the call

@@ -125,6 +125,7 @@ static void follow(struct call *call, uint64_t version)
     struct api *api = call->api;
     struct batch_follower *it = xcalloc(1, sizeof(*it));
     it->node.end = follower_stop;
+    it->listener.transport = METRIC_SSE;
     it->listener.room = room;
     it->listener.tell = tell;
     it->listener.failed = failed;

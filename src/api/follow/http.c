@@ -262,6 +262,7 @@ static void follower_start(struct call *call, struct log_query *query, const str
         .wants_position = format->can & FORMAT_POSITIONS,
         .wants_state = query->states && query->follow && format->can & FORMAT_STATES,
         .format = query->format,
+        .transport = strcmp(format->content_type, "text/event-stream") == 0 ? METRIC_SSE : METRIC_HTTP,
         .filter = query->filter,
         .sink = sink,
         .owner = it,

@@ -256,8 +256,11 @@ static void page_go_on(struct page *page, int err, size_t count)
     else if (!page->full && page->cursor < page->next && page->call->request) {
         page_read(page);
         return;
-    } else
+    } else {
+        metrics_add(page->call->api->options.metrics, page->call->api->options.shard, METRIC_page_records_total,
+                    (int64_t)page->taken);
         page_answer(page);
+    }
     page_free(page);
 }
 

@@ -1,6 +1,8 @@
 // Health, readiness, metrics, backup.
 #include "api/system/system.h"
 
+#include "metrics/process.h"
+
 void system_health(struct call *call)
 {
     CLEANUP(buf_release) struct buf text = {0};
@@ -58,6 +60,7 @@ void system_metrics(struct call *call)
 
     api->options.collect(api->options.collect_arg);
     metrics_export(api->options.metrics, &text);
+    process_metrics_export(&text);
     struct http_request *request = call_take_request(call);
     http_may_compress(request);
     http_respond(request, 200, "text/plain; version=0.0.4; charset=utf-8", text.data, text.len);

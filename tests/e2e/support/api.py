@@ -124,12 +124,15 @@ class Api:
         return Api(self.port, self.key(role, **fields)["key"], self.ssl_context)
 
     def metrics(self):
-        """{name or name{labels}: value}"""
+        """{name or name{labels}: value}; a name alone has the sum over its labels"""
         values = {}
         for line in self.get("/metrics", token=None).body.decode().splitlines():
             if line and not line.startswith("#"):
                 name, value = line.rsplit(" ", 1)
                 values[name] = float(value)
+                if "{" in name and 'le="' not in name:
+                    whole = name.split("{")[0]
+                    values[whole] = values.get(whole, 0) + float(value)
         return values
 
 

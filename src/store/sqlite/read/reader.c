@@ -51,6 +51,17 @@ static int reader_open(struct sqlite_store *store, struct db *db)
     return err < 0 ? err : db_exec(db, "PRAGMA query_only = 1; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY");
 }
 
+static void run_query(struct sqlite_store *store, struct db *db, struct store_op *op)
+{
+    uint64_t began_ns = clock_mono_ns();
+    queries[op->kind](store, db, op);
+    uint64_t ns = clock_mono_ns() - began_ns;
+    pthread_mutex_lock(&store->stats_mutex);
+    store->stats.read_ns_sum += ns;
+    store->stats.read_buckets[MIN(vfs_bucket(ns), ARRAY_LEN(store->stats.read_buckets) - 1)]++;
+    pthread_mutex_unlock(&store->stats_mutex);
+}
+
 void *reader_main(void *arg)
 {
     struct sqlite_store *store = arg;
@@ -64,7 +75,7 @@ void *reader_main(void *arg)
         }
         op->err = opened;
         if (opened == 0)
-            queries[op->kind](store, &db, op);
+            run_query(store, &db, op);
         if (op->process)
             op->process(op);
         if (op->scan)

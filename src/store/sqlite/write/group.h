@@ -23,6 +23,7 @@ struct group {
     size_t row_count, rows_cap;
     bool purges; // it leaves work in the table `purging`
     uint64_t records;
+    uint64_t seals, seals_with_records, sealed_records;
 };
 
 void group_add_change(struct group *group, const struct store_change *change); // takes a reference to its chunk

@@ -101,6 +101,13 @@ static int outcome_lease(struct sqlite_store *store, int64_t row, const struct o
                                : catalogue_lease_deadline(sql, LEASE_RUNNER, row, is_lost ? store_now_ms(store) : 0);
 }
 
+static void count_seal(struct group *group, uint64_t records)
+{
+    group->seals++;
+    group->seals_with_records += records > 0;
+    group->sealed_records += records;
+}
+
 int outcome_store(struct sqlite_store *store, struct head *head, const struct outcome *next)
 {
     struct outcome now = head_outcome(head);
@@ -115,8 +122,10 @@ int outcome_store(struct sqlite_store *store, struct head *head, const struct ou
         err = catalogue_job_outcome(store->db.sql, head->row, &now, next, store_now_ms(store), &effect);
     if (err < 0)
         return err;
-    if (next->sealed && !now.sealed)
+    if (next->sealed && !now.sealed) {
         open_count_add(store, head->account, -1);
+        count_seal(&store->group, head->sequence.next);
+    }
     queued_count_add(store, head->account, effect.queued);
     head_set_outcome(head, next);
     announce_job(store, head, &effect);

@@ -92,6 +92,9 @@ static void count_commit(struct sqlite_store *store, size_t ops, uint64_t ns)
     store->stats.commits++;
     store->stats.mutations += ops;
     store->stats.records += store->group.records;
+    store->stats.seals += store->group.seals;
+    store->stats.seals_with_records += store->group.seals_with_records;
+    store->stats.sealed_records += store->group.sealed_records;
     store->stats.commit_ns_sum += ns;
     store->stats.commit_buckets[vfs_bucket(ns)]++;
     pthread_mutex_unlock(&store->stats_mutex);
