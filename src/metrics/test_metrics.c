@@ -17,12 +17,12 @@ static void counters_sum_over_shards(void **state)
     CLEANUP(buf_release) struct buf text = {0};
     for (unsigned shard = 0; shard < 3; shard++)
         metrics_add(metrics, shard, METRIC_records_ingested_total, 5);
-    metrics_add(metrics, 0, METRIC_followers, 2);
-    metrics_add(metrics, 1, METRIC_followers, -1);
+    metrics_add(metrics, 0, METRIC_runners, 2);
+    metrics_add(metrics, 1, METRIC_runners, -1);
     metrics_export(metrics, &text);
     assert_true(has_line(&text, "runnel_records_ingested_total 15"));
-    assert_true(has_line(&text, "runnel_followers 1"));
-    assert_true(has_line(&text, "# TYPE runnel_followers gauge"));
+    assert_true(has_line(&text, "runnel_runners 1"));
+    assert_true(has_line(&text, "# TYPE runnel_runners gauge"));
 }
 
 static void set_gauges_and_totals_replace_what_was_set(void **state)
