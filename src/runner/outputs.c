@@ -3,6 +3,7 @@
 #include "client/content.h"
 #include "model/artifact.h"
 #include "model/chunk.h"
+#include "runner/outputs_names.h"
 #include "util/beneath.h"
 #include "util/clock.h"
 #include "util/json_writer.h"
@@ -14,9 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ENTRIES_MAX 100000 // looked at
-#define DEPTH_MAX   64     // of folders
-#define TEXT_MAX    1000   // bytes of a reason
+#define TEXT_MAX 1000 // bytes of a reason
 
 struct done { // an artifact that the server has
     struct map_node node;
@@ -27,7 +26,8 @@ struct outputs_upload_inner {
     struct outputs_options options;
     struct client_options server;
     char *token, *execution_id;
-    int fd; // the folder
+    int fd;      // the folder
+    bool marked; // its names were not masked
     struct map done;
     // Of the present try:
     struct client *client;
@@ -53,12 +53,23 @@ void outputs_report_release(struct outputs_report *report)
     *report = (struct outputs_report){0};
 }
 
+void outputs_missing_append(const struct outputs_missing *missing, bool begins, struct buf *out)
+{
+    buf_append_text(out, begins ? "The output" : "the output");
+    if (missing->name)
+        buf_printf(out, " %s was not uploaded: %s", missing->name, missing->reason);
+    else
+        buf_printf(out, "s were not uploaded: %s", missing->reason);
+}
+
+// `name` NULL: all of them.
 static void add_missing(struct outputs_upload *upload, const char *name, struct str reason)
 {
     struct outputs_report *report = &upload->report;
     if (report->missing < OUTPUTS_TOLD_MAX) {
         size_t len = utf8_prefix(reason.data, reason.len, TEXT_MAX);
-        report->told[report->missing] = (struct outputs_missing){xstrdup(name), xstrndup(reason.data, len)};
+        report->told[report->missing] =
+            (struct outputs_missing){name ? xstrdup(name) : NULL, xstrndup(reason.data, len)};
     }
     report->missing++;
 }
@@ -85,9 +96,9 @@ struct chunk *outputs_events(const struct outputs_report *report)
     if (report->missing == 0)
         return NULL;
     for (size_t i = 0; i < told; i++) {
-        CLEANUP(free_ptr)
-        char *message = xasprintf("The output %s was not uploaded: %s", report->told[i].name, report->told[i].reason);
-        add_event(builder, str_of(message));
+        CLEANUP(buf_release) struct buf message = {0};
+        outputs_missing_append(&report->told[i], true, &message);
+        add_event(builder, buf_str(&message));
     }
     if (report->missing > told) {
         CLEANUP(free_ptr) char *message = xasprintf("%zu more outputs were not uploaded", report->missing - told);
@@ -253,7 +264,7 @@ static int walk_names(struct outputs_upload *upload, int folder_fd, const char *
     for (size_t i = 0; i < count && err == 0; i++) {
         CLEANUP(free_ptr)
         char *path = folder[0] ? xasprintf("%s/%s", folder, names[i]->d_name) : xstrdup(names[i]->d_name);
-        if (upload->inner->entries++ == ENTRIES_MAX) {
+        if (upload->inner->entries++ == OUTPUTS_ENTRIES_MAX) {
             upload->inner->too_many = true;
             add_missing(upload, path, STR("there is too much to look at; this and what follows was left out"));
         }
@@ -270,10 +281,10 @@ static int walk(struct outputs_upload *upload, const char *folder, unsigned dept
     struct dirent **names = NULL;
     CLEANUP(close_fd)
     int fd = beneath_open(upload->inner->fd, folder[0] ? folder : ".", O_RDONLY | O_DIRECTORY, 0);
-    int count = fd < 0 || depth > DEPTH_MAX ? -1 : scandirat(fd, ".", &names, is_entry, by_name);
+    int count = fd < 0 || depth > OUTPUTS_DEPTH_MAX ? -1 : scandirat(fd, ".", &names, is_entry, by_name);
     if (count < 0) {
         add_missing(upload, folder[0] ? folder : ".",
-                    depth > DEPTH_MAX ? STR("it lies too deep") : str_of(error_text(fd < 0 ? fd : -errno)));
+                    depth > OUTPUTS_DEPTH_MAX ? STR("it lies too deep") : str_of(error_text(fd < 0 ? fd : -errno)));
         return 0;
     }
     int err = walk_names(upload, fd, folder, names, (size_t)count, depth);
@@ -295,7 +306,10 @@ int outputs_upload_try(struct outputs_upload *upload, struct buf *ret_text)
     int err = client_new(&inner->server, &inner->client);
     if (err < 0) // no server can be spoken to with such options
         buf_append_text(&inner->refusal, error_text(err));
-    err = walk(upload, "", 0);
+    if (inner->marked)
+        add_missing(upload, NULL, STR("their names could hold a secret, and could not all be masked"));
+    else
+        err = walk(upload, "", 0);
     client_free(&inner->client);
     if (err < 0)
         buf_append_str(ret_text, buf_str(&inner->text));
@@ -318,6 +332,7 @@ int outputs_upload_init(struct outputs_upload *upload, const struct outputs_opti
     if (inner->token)
         inner->server.token = inner->token;
     inner->fd = TAKE_FD(fd);
+    inner->marked = outputs_names_marked(options->run_dir_fd);
     map_init(&inner->done);
     return 0;
 }

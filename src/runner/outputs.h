@@ -6,12 +6,16 @@
 #include "loop/pool.h"
 #include "runner/spool.h"
 
-#define OUTPUTS_FOLDER   "outputs"
-#define OUTPUTS_TOLD_MAX 20 // so many files that are missing are told one by one
+#define OUTPUTS_FOLDER      "outputs"
+#define OUTPUTS_TOLD_MAX    20     // so many files that are missing are told one by one
+#define OUTPUTS_ENTRIES_MAX 100000 // looked at
+#define OUTPUTS_DEPTH_MAX   64     // of folders
 
 struct outputs_missing {
-    char *name, *reason;
+    char *name, *reason; // name NULL: none was uploaded
 };
+// Text for people; `begins` a sentence.
+void outputs_missing_append(const struct outputs_missing *missing, bool begins, struct buf *out);
 struct outputs_report {
     unsigned uploaded;
     uint64_t bytes;

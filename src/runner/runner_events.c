@@ -243,6 +243,7 @@ static void on_finished(void *arg, int err)
         stop_loop_when_over(runner);
         return;
     }
+    runner_outputs_close(runner);
     runner->run.ended = runner->run.has_exit_code = true;
     runner->run.records = spool_next(runner->spool);
     runner->run.exit_code = runner->exit_code;

@@ -1,4 +1,5 @@
 // What a command under `wrap` leaves in RUNNEL_OUTPUTS: uploaded when it has ended, before the log is completed.
+#include "runner/outputs_names.h"
 #include "runner/runner_private.h"
 
 #include <sys/stat.h>
@@ -6,8 +7,15 @@
 void runner_outputs_start(struct runner *runner)
 {
     // Without the folder the job runs all the same.
-    if (runner->dir_fd >= 0)
+    bool marked = runner->dir_fd >= 0 && (!runner->options.mask || outputs_names_begin(runner->dir_fd) == 0);
+    if (marked)
         (void)!mkdirat(runner->dir_fd, OUTPUTS_FOLDER, 0700);
+}
+
+void runner_outputs_close(const struct runner *runner)
+{
+    if (runner->dir_fd >= 0 && runner->options.mask)
+        outputs_names_mask(runner->dir_fd, runner->options.mask); // what it cannot do is told by the upload
 }
 
 static void complete(struct runner *runner)
@@ -24,8 +32,10 @@ static void tell(struct runner *runner, const struct outputs_report *report)
     runner->run.records = spool_next(runner->spool);
     if (err < 0)
         runner_warn(runner, "what follows cannot be recorded: %s", error_text(err));
+    CLEANUP(buf_release) struct buf text = {0};
+    outputs_missing_append(&report->told[0], false, &text);
     if (report->missing == 1)
-        runner_warn(runner, "the output %s was not uploaded: %s", report->told[0].name, report->told[0].reason);
+        runner_warn(runner, "%s", buf_cstr(&text));
     else
         runner_warn(runner, "%u outputs were not uploaded; the log says which, and why (%s: %s)", report->missing,
                     report->told[0].name, report->told[0].reason);

@@ -102,9 +102,10 @@ void runner_sync_soon(struct runner *runner);
 void runner_sync(void *arg); // of a timer
 
 // runner_outputs.c
-void runner_outputs_start(struct runner *runner);    // makes the folder
-void runner_outputs_complete(struct runner *runner); // the outcome is saved: uploads them, then completes the log
-void runner_outputs_go_on(struct runner *runner);    // the server was heard of
+void runner_outputs_start(struct runner *runner);       // makes the folder
+void runner_outputs_close(const struct runner *runner); // the command is over: masks the names
+void runner_outputs_complete(struct runner *runner);    // the outcome is saved: uploads them, then completes the log
+void runner_outputs_go_on(struct runner *runner);       // the server was heard of
 void runner_outputs_end(struct runner *runner);
 bool runner_outputs_move(struct runner *runner); // since the last look
 // Text for people: what is waited for.

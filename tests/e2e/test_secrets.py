@@ -5,11 +5,12 @@ import json
 import os
 import signal
 import pathlib
+import urllib.parse
 
 import pytest
 from support.api import eventually
 from support.cli import Cli
-from support.jobs import shell
+from support.jobs import fresh_id, shell
 from support.process import BIN
 from support.terminal import Terminal
 
@@ -344,6 +345,47 @@ def test_what_a_job_says_by_its_socket_is_masked(jobs_server, jobs_cli, kept, tm
     for record in records:
         assert (record["message"], record["node_name"]) == ("got ***", "***")
         assert record["data"] == {"list": [{"***": "x***"}], "n": 1.5}
+
+
+LEAVES = (
+    'cd "$RUNNEL_OUTPUTS" && echo 1 >plain && echo 2 >"of-$(basename "$S")-$W" && mkdir -p "x-$(dirname "$S")" "$W" '
+    '&& echo 3 >"x-$S.txt" && echo 4 >"$W/file" && echo 5 >"$(printf "%s" "$S" | base64).b64" && ln -s / "link-$W"'
+)
+LEFT = {f"of-{VALUE.rpartition('/')[2]}-***": "2", "x-***.txt": "3", "***/file": "4", "***.b64": "5", "plain": "1"}
+
+
+def left(api, id):
+    """What an execution has left: the content of each artifact by its name."""
+    names = [one["name"] for one in api.expect(200, "GET", f"/api/v1/executions/{id}/artifacts")["artifacts"]]
+    path = f"/api/v1/executions/{id}/artifacts/"
+    return {name: api.get(path + urllib.parse.quote(name)).body.decode().strip() for name in names}
+
+
+def test_a_secret_in_the_name_of_an_output_is_masked(jobs_server, jobs_cli, kept):
+    secrets = (f"--secret={kept(VALUE)}=S", f"--secret={kept('wordOfOne')}=W")
+    api, id = jobs_server.api(), jobs_cli.ok("run", "-d", *secrets, *shell(LEAVES)).text().strip()
+    status = eventually(lambda: (s := api.status(id))["sealed"] and s, "the job ends")
+    assert status["status"] == "completed" and left(api, id) == LEFT
+    assert api.messages(id) == ["The output link-*** was not uploaded: links are not followed"]
+
+
+def test_wrap_masks_the_names_of_outputs_too(server, cli, api):
+    flags = ("--id", fresh_id(), "--mask-env", "S", "--mask-env", "W")
+    cli.ok("wrap", *flags, *shell(LEAVES), env={"S": VALUE, "W": "wordOfOne"})
+    assert left(api, flags[1]) == LEFT
+
+
+def test_outputs_whose_names_nobody_has_masked_are_not_uploaded(server, cli, api):
+    """The runner knew the secret, and was killed."""
+    id = fresh_id()
+    script = shell('echo x >"$RUNNEL_OUTPUTS/$S"; kill -9 $PPID')
+    assert cli.run("wrap", "--id", id, "--mask-env", "S", *script, env={"S": "wordOfOne"}).code == -signal.SIGKILL
+    eventually(lambda: cli.run("wrap", "--resume", id).code == 0, "what is left is delivered")
+    assert api.status(id)["status"] == "lost" and left(api, id) == {}
+    assert api.messages(id)[-1] == (
+        "The outputs were not uploaded: their names could hold a secret, and could not all be masked"
+    )
+    assert holders(server.data, "wordOfOne") == []
 
 
 def test_while_a_job_runs_its_secret_is_in_no_file(jobs_server, jobs_cli, kept, tmp_path):

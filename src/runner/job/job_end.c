@@ -1,6 +1,7 @@
 // How a job ends: by itself, by a cancel, at its time limit, or as no server was heard of for too long. It is over when
 // its program has ended, nothing that descends from it is left, and all that it wrote is in the spool.
 #include "runner/job/job_private.h"
+#include "runner/outputs_names.h"
 #include "runner/run_details.h"
 #include "util/clock.h"
 
@@ -236,6 +237,8 @@ int job_finish(struct job_runner *runner)
     int err = transcript_failed(runner->transcript);
     if (err < 0 || runner->recording_failed)
         return err < 0 ? err : ERR_IO; // then it is as if we had been killed: its log is not whole
+    if (runner->secrets.mask)
+        outputs_names_mask(runner->dir_fd, runner->secrets.mask); // what it cannot do is told by the upload
     add_details(runner, &details);
     run->details_json = buf_take(&details);
     run->ended = true;

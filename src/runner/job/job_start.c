@@ -1,5 +1,6 @@
 // A job's program: its folder, its environment, its limits.
 #include "runner/job/job_private.h"
+#include "runner/outputs_names.h"
 #include "runner/process/descendants.h"
 #include "util/clock.h"
 
@@ -139,6 +140,8 @@ int job_make_folders(const struct job_runner *runner)
     if (runner->again)
         return 0;
     int err = make_folder(runner, JOB_WORK);
+    if (err == 0 && runner->secrets.mask)
+        err = outputs_names_begin(runner->dir_fd);
     return err < 0 ? err : make_folder(runner, JOB_OUTPUTS);
 }
 
