@@ -27,6 +27,7 @@ void call_unref(struct call *call)
     json_decref(call->body);
     batch_release(&call->batch);
     workflow_release(&call->workflow);
+    free(call->waiting.ret_waiting);
     free(call);
 }
 

@@ -4,6 +4,7 @@
 #include "api/lookup.h"
 #include "api/route.h"
 #include "store/ops/batch.h"
+#include "store/ops/waiting.h"
 #include "store/ops/workflow.h"
 
 struct json_t;
@@ -19,13 +20,15 @@ struct call {
     struct json_t *body; // for routes with fields of a body: the checked object; NULL for others
     struct principal principal;
     struct execution_lookup lookup;
-    struct execution execution;                 // for routes with RESOURCE_EXECUTION; lookup.kept owns its strings
-    struct batch batch;                         // for routes with RESOURCE_BATCH
-    struct workflow workflow;                   // for routes with RESOURCE_WORKFLOW
-    struct store_batch_get batch_get;           // private: for resource.c
-    struct store_workflow_get workflow_get;     // private: for resource.c
-    char id_copy[ID_EXECUTION_MAX + 1];         // private: for resource.c
-    void (*loaded)(struct call *call, int err); // private to resource.c
+    struct execution execution;                     // for routes with RESOURCE_EXECUTION; lookup.kept owns its strings
+    struct batch batch;                             // for routes with RESOURCE_BATCH
+    struct workflow workflow;                       // for routes with RESOURCE_WORKFLOW
+    struct store_waiting waiting;                   // for routes with RESOURCE_WAITING
+    struct store_batch_get batch_get;               // private: for resource.c
+    struct store_workflow_get workflow_get;         // private: for resource.c
+    char id_copy[ID_EXECUTION_MAX + 1];             // private: for resource.c
+    void (*loaded)(struct call *call, int err);     // private to resource.c
+    void (*loaded_all)(struct call *call, int err); // likewise
     unsigned refs;
     bool before_body; // only the head of the request has come
     uint64_t began_ns;

@@ -2,6 +2,7 @@
 
 #include "api/call.h"
 #include "api/route.h"
+#include "model/waiting.h"
 #include "util/clock.h"
 
 // --- Executions
@@ -27,6 +28,41 @@ static void load_execution(struct call *call)
 static int judge_execution(const struct call *call)
 {
     return execution_judge(&call->principal, &call->execution);
+}
+
+static void found_waiting(struct store_op *op)
+{
+    struct call *call = CONTAINER_OF(op, struct call, waiting.op);
+    if (call->request)
+        call->loaded_all(call, op->err);
+    call_unref(call);
+}
+
+static void look_for_waiting(struct call *call, int err)
+{
+    if (err) {
+        call->loaded_all(call, err);
+        return;
+    }
+    call->waiting.row = call->execution.row;
+    call_submit(call, STORE_WAITING, &call->waiting.op, found_waiting);
+}
+
+static void load_waiting(struct call *call)
+{
+    call->loaded_all = call->loaded;
+    call->loaded = look_for_waiting;
+    load_execution(call);
+}
+
+// Those who are asked see it; so do those who were asked last, who may repeat their answer.
+static int judge_waiting(const struct call *call)
+{
+    const struct execution *execution = &call->execution;
+    const struct str waiting = str_of(call->waiting.ret_waiting), owner = str_of(execution->owner);
+    bool asked = call->principal.role == ROLE_USER && waiting.len > 0 && !execution->purged &&
+                 waiting_may_answer(waiting, owner, call_asking_user(call));
+    return asked ? 0 : judge_execution(call);
 }
 
 static void tell_execution(const struct call *call, struct json_writer *json)
@@ -110,6 +146,7 @@ static const struct {
     void (*tell)(const struct call *call, struct json_writer *json); // NULL: nothing
 } resources[RESOURCE_COUNT] = {
     [RESOURCE_EXECUTION] = {"execution", "no such execution", load_execution, judge_execution, tell_execution},
+    [RESOURCE_WAITING] = {"execution", "no such execution", load_waiting, judge_waiting, tell_execution},
     [RESOURCE_BATCH] = {"batch", "no such batch", load_batch, judge_batch, NULL},
     [RESOURCE_WORKFLOW] = {"workflow", "no such workflow", load_workflow, judge_workflow, NULL},
 };

@@ -7,6 +7,7 @@ struct json_writer;
 enum resource {
     RESOURCE_NONE,
     RESOURCE_EXECUTION, // call->execution
+    RESOURCE_WAITING,   // call->execution, and what it waits for: also for users who are asked to answer that
     RESOURCE_BATCH,     // call->batch
     RESOURCE_WORKFLOW,  // call->workflow; named by {workflow}
     RESOURCE_COUNT,

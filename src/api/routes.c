@@ -14,6 +14,7 @@
 #include "api/system/system.h"
 #include "api/workers/workers.h"
 #include "api/workflows/summary.h"
+#include "api/workflows/waiting.h"
 #include "api/workflows/workflows.h"
 #include "model/config_limits.h"
 #include "model/filter.h"
@@ -22,6 +23,7 @@
 #include "model/role.h"
 #include "model/statistics.h"
 #include "model/status.h"
+#include "model/waiting.h"
 #include "util/id.h"
 
 #define URL_MAX 8192 // for a text that only the URL limits
@@ -178,6 +180,24 @@ static const struct field patch_body[] = {
     {"exit_code", "beside a status", .type = FIELD_NUMBER, .max = 255},
     {"metadata", "merged as RFC 7396 says", .type = FIELD_METADATA},
     {"pin", "kept whatever its age", .type = FIELD_FLAG},
+    {"waiting", "for what, with the status `waiting`: as PUT …/waiting takes it", .type = FIELD_OBJECT},
+    {0},
+};
+
+static const struct field waiting_body[] = {
+    {"form", "what is asked, at most 64 KiB", .type = FIELD_OBJECT, .flags = FIELD_NULL},
+    {"assignees", "the users who may answer, each of at most 127 bytes; the owner without it", .type = FIELD_TEXTS,
+     .max = WAITING_ASSIGNEES_MAX, .flags = FIELD_NULL},
+    {"until", "a time, or so long from now; for ever without it", .type = FIELD_TEXT, .max = 64, .flags = FIELD_NULL},
+    {"on_timeout", "what follows then; fail without it", .type = FIELD_WORD, .words = "fail resume",
+     .flags = FIELD_NULL},
+    {"node_id", "the node that waits", .type = FIELD_TEXT, .min = 1, .max = WAITING_NODE_MAX, .flags = FIELD_NULL},
+    {0},
+};
+static const struct field answer_body[] = {
+    {"data", "the answer, at most 64 KiB", .type = FIELD_OBJECT, .flags = FIELD_REQUIRED},
+    {"waiting_id", "of what is answered; 409 if it waits for something else by now", .type = FIELD_TEXT, .min = 1,
+     .max = 64, .flags = FIELD_NULL},
     {0},
 };
 
@@ -397,9 +417,15 @@ const struct route api_routes[] = {
      .summary = "what it has left as its result"},
     {HTTP_M_PATCH, "/api/v1/executions/{id}", ACTION_WRITE, RESOURCE_EXECUTION, .body = patch_body,
      .handle = executions_patch, .summary = "status, exit code, metadata, pin"},
+    {HTTP_M_GET, "/api/v1/executions/{id}/waiting", ACTION_INPUT, RESOURCE_WAITING, .handle = waiting_get,
+     .summary = "what it waits for: the form, who may answer, until when"},
+    {HTTP_M_PUT, "/api/v1/executions/{id}/waiting", ACTION_RECORD, RESOURCE_EXECUTION, .body = waiting_body,
+     .handle = executions_wait, .summary = "let it wait for an answer"},
+    {HTTP_M_POST, "/api/v1/executions/{id}/answer", ACTION_WRITE, RESOURCE_WAITING, .body = answer_body,
+     .handle = waiting_answer, .summary = "answer what it waits for, so that it goes on"},
     {HTTP_M_DELETE, "/api/v1/executions/{id}", ACTION_CANCEL, RESOURCE_EXECUTION, .query = delete_query,
      .handle = executions_delete, .summary = "cancel; with purge=true remove its records"},
-    {HTTP_M_GET, "/api/v1/executions/{id}/logs", ACTION_READ, RESOURCE_EXECUTION, .query = logs_query,
+    {HTTP_M_GET, "/api/v1/executions/{id}/logs", ACTION_INPUT, RESOURCE_EXECUTION, .query = logs_query,
      .handle = logs_read, .summary = "a page of records, or a stream of them"},
     {HTTP_M_POST, "/api/v1/executions/{id}/logs", ACTION_RECORD, RESOURCE_EXECUTION, .flags = ROUTE_RECORDS,
      .handle = logs_append, .summary = "append records"},

@@ -24,12 +24,13 @@ struct principal {
 
 // --- What each role may do. The comments list the roles that may.
 enum action {
-    ACTION_READ,    // viewer user service admin operator
-    ACTION_SUBMIT,  // user service admin operator
-    ACTION_CANCEL,  // user (own) service admin operator
-    ACTION_WRITE,   // records and states: service admin operator; user on its own executions (for `wrap`)
-    ACTION_RECORD,  // records alone: the same, and a run token
-    ACTION_INPUT,   // what an execution takes: viewer user service admin operator, and a run token
+    ACTION_READ,   // viewer user service admin operator
+    ACTION_SUBMIT, // user service admin operator
+    ACTION_CANCEL, // user (own) service admin operator
+    ACTION_WRITE,  // records and states: service admin operator; user on its own executions (for `wrap`)
+    ACTION_RECORD, // what a run tells of itself, records and that it waits: the same, and a run token
+    // What a run takes: its inputs, its log with the answers: viewer user service admin operator, and a run token
+    ACTION_INPUT,
     ACTION_BLOB,    // content that executions take or leave: user service admin operator, and a run token
     ACTION_LEAVE,   // what an execution leaves: user (own) service admin operator, and a run token
     ACTION_WORK,    // service admin operator: a worker's socket

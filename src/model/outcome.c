@@ -16,18 +16,40 @@ static const struct {
     [OUTCOME_BACK] = {.fixed = true, .status = STATUS_RUNNING},
     [OUTCOME_SKIPPED] = {.fixed = true, .status = STATUS_SKIPPED},
     [OUTCOME_RETURNED] = {.fixed = true, .status = STATUS_QUEUED},
+    [OUTCOME_ANSWERED] = {.fixed = true, .status = STATUS_RUNNING},
+    [OUTCOME_UNANSWERED] = {.fixed = true, .status = STATUS_TIMED_OUT},
 };
 
 bool outcome_equal(const struct outcome *a, const struct outcome *b)
 {
     return a->status == b->status && a->sealed == b->sealed && a->has_exit_code == b->has_exit_code &&
-           (!a->has_exit_code || a->exit_code == b->exit_code) && a->epoch == b->epoch &&
+           a->waits == b->waits && (!a->has_exit_code || a->exit_code == b->exit_code) && a->epoch == b->epoch &&
            a->started_ms == b->started_ms && a->completed_ms == b->completed_ms && a->sealed_ms == b->sealed_ms;
 }
 
 bool outcome_over(const struct outcome *outcome)
 {
     return outcome->sealed || status_terminal(outcome->status);
+}
+
+static bool waits(const struct outcome *now)
+{
+    return now->status == STATUS_WAITING || (now->status == STATUS_LOST && now->waits && !now->sealed);
+}
+
+static bool ends_a_wait(const struct outcome_ask *ask)
+{
+    return ask->cause == OUTCOME_ANSWERED || ask->cause == OUTCOME_UNANSWERED;
+}
+
+// What a fixed cause leads to.
+static enum execution_status leads_to(const struct outcome *now, enum outcome_cause cause)
+{
+    if (cause == OUTCOME_BACK && waits(now))
+        return STATUS_WAITING;
+    if (cause == OUTCOME_ANSWERED && now->status == STATUS_LOST)
+        return STATUS_LOST;
+    return causes[cause].status;
 }
 
 // Whether both tell the same outcome, as far as each says. An exit code may be added to a status that had none.
@@ -49,7 +71,8 @@ static bool repeats_the_end(const struct outcome *now, const struct outcome_ask 
 // Whether the ask must seal the log, because no runner exists that could say that the log is complete.
 static bool seals_for_nobody(const struct outcome *now, const struct outcome_ask *ask)
 {
-    if (ask->cause != OUTCOME_TOLD && ask->cause != OUTCOME_CANCELLED && ask->cause != OUTCOME_SKIPPED)
+    if (ask->cause != OUTCOME_TOLD && ask->cause != OUTCOME_CANCELLED && ask->cause != OUTCOME_SKIPPED &&
+        ask->cause != OUTCOME_UNANSWERED)
         return false;
     bool lost = now->status == STATUS_LOST && ask->status == STATUS_CANCELLED;
     bool nobody = now->epoch == 0 || now->status == STATUS_QUEUED;
@@ -74,6 +97,8 @@ static bool may_become(const struct outcome *now, const struct outcome_ask *ask)
 
 static int refusal(const struct outcome *now, const struct outcome_ask *ask)
 {
+    if (ends_a_wait(ask) && !waits(now))
+        return now->sealed ? ERR_SEALED : ERR_BAD_TRANSITION;
     if (now->sealed)
         return agrees(now, ask) || repeats_the_end(now, ask) ? 0 : ERR_SEALED;
     if (!may_become(now, ask))
@@ -93,6 +118,8 @@ static struct outcome apply(const struct outcome *now, const struct outcome_ask 
     struct outcome next = *now;
     next.status = ask->status;
     next.sealed = seal;
+    next.waits = next.status == STATUS_WAITING ||
+                 (next.status == STATUS_LOST && waits(now) && !seal && ask->cause != OUTCOME_ANSWERED);
     if (ask->has_exit_code) {
         next.has_exit_code = true;
         next.exit_code = ask->exit_code;
@@ -117,7 +144,7 @@ int outcome_next(const struct outcome *now, const struct outcome_ask *ask, int64
 {
     struct outcome_ask wanted = *ask;
     if (causes[ask->cause].fixed)
-        wanted.status = causes[ask->cause].status;
+        wanted.status = leads_to(now, ask->cause);
     bool for_nobody = seals_for_nobody(now, &wanted);
     if (ask->cause == OUTCOME_CANCELLED && (outcome_over(now) || !for_nobody)) {
         *ret = *now;

@@ -10,6 +10,7 @@ struct outcome { // the present state
     int exit_code;
     uint64_t epoch;                              // epoch of the present or last runner; 0: there was never one
     int64_t started_ms, completed_ms, sealed_ms; // 0: not yet
+    bool waits;                                  // for somebody's answer; one that was lost meanwhile still does
 };
 
 enum outcome_cause {
@@ -19,9 +20,13 @@ enum outcome_cause {
     OUTCOME_ENDED,     // its runner reports how it ended, and that the log is complete
     OUTCOME_SILENT,    // its runner has been silent for longer than its lease
     OUTCOME_GIVEN_UP,  // its runner has been silent for longer than the grace, too
-    OUTCOME_BACK,      // its runner was heard of again
+    OUTCOME_BACK,      // its runner was heard of again; it still waits if it did
     OUTCOME_SKIPPED,   // it is queued and will never run; `status` is ignored
     OUTCOME_RETURNED,  // its worker gives it back without having begun it; `status` is ignored
+    // The wait is over, by an answer or without one: it goes on, and a lost one does when it is back; `status` is
+    // ignored
+    OUTCOME_ANSWERED,
+    OUTCOME_UNANSWERED, // nobody has answered in time, and that ends it; `status` is ignored
     OUTCOME_CAUSES
 };
 
@@ -38,6 +43,8 @@ struct outcome_ask {
 // These seal the log: the end that its runner reports; the end of the grace; a terminal status, if there was never a
 // runner that could say that the log is complete, or while the execution is queued; a cancel, if there was never a
 // runner or it is lost. A runner that comes back then finds a newer epoch.
+//
+// A wait ends with each other status but lost. ANSWERED and UNANSWERED are refused where nothing waits.
 //
 // A cancel of a running execution changes nothing here: its runner must be told. A cancel of an ended one changes
 // nothing. If an outcome was reported before the end of the log, it stands: the end adds only the seal, and an exit

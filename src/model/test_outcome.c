@@ -240,6 +240,79 @@ static void a_job_has_ended_when_its_runner_says_if_that_can_be(void **state)
     assert_int_equal(after(told, ask(OUTCOME_ENDED, STATUS_COMPLETED)).completed_ms, 2000);
 }
 
+static void a_wait_outlasts_the_loss_of_its_runner(void **state)
+{
+    (void)state;
+    struct outcome waits = after(stands(STATUS_RUNNING, 1), ask(OUTCOME_TOLD, STATUS_WAITING));
+    assert_true(waits.waits);
+    struct outcome lost = after(waits, ask(OUTCOME_SILENT, STATUS_QUEUED));
+    assert_int_equal(lost.status, STATUS_LOST);
+    assert_true(lost.waits);
+    struct outcome back = after(lost, ask(OUTCOME_BACK, STATUS_QUEUED));
+    assert_int_equal(back.status, STATUS_WAITING);
+    assert_true(back.waits);
+    struct outcome answered = after(lost, ask(OUTCOME_ANSWERED, STATUS_QUEUED));
+    assert_int_equal(answered.status, STATUS_LOST);
+    assert_false(answered.waits);
+    assert_false(outcome_equal(&lost, &answered));
+    assert_int_equal(after(answered, ask(OUTCOME_BACK, STATUS_QUEUED)).status, STATUS_RUNNING);
+    assert_refused(answered, ask(OUTCOME_ANSWERED, STATUS_QUEUED), ERR_BAD_TRANSITION);
+}
+
+static void a_wait_ends_with_every_status_but_lost(void **state)
+{
+    (void)state;
+    static const struct {
+        enum outcome_cause cause;
+        enum execution_status asked, status;
+        bool waits;
+    } cases[] = {
+        {OUTCOME_ANSWERED, STATUS_QUEUED, STATUS_RUNNING, false},
+        {OUTCOME_UNANSWERED, STATUS_QUEUED, STATUS_TIMED_OUT, false},
+        {OUTCOME_TOLD, STATUS_RUNNING, STATUS_RUNNING, false},
+        {OUTCOME_TOLD, STATUS_WAITING, STATUS_WAITING, true},
+        {OUTCOME_TOLD, STATUS_FAILED, STATUS_FAILED, false},
+        {OUTCOME_ENDED, STATUS_COMPLETED, STATUS_COMPLETED, false},
+        {OUTCOME_CLAIMED, STATUS_QUEUED, STATUS_RUNNING, false},
+        {OUTCOME_SILENT, STATUS_QUEUED, STATUS_LOST, true},
+        {OUTCOME_GIVEN_UP, STATUS_QUEUED, STATUS_LOST, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct outcome next = after(stands(STATUS_WAITING, 1), ask(cases[i].cause, cases[i].asked));
+        assert_int_equal(next.status, cases[i].status);
+        assert_int_equal(next.waits, cases[i].waits);
+    }
+}
+
+static void what_does_not_wait_is_neither_answered_nor_left_unanswered(void **state)
+{
+    (void)state;
+    static const enum outcome_cause causes[] = {OUTCOME_ANSWERED, OUTCOME_UNANSWERED};
+    for (size_t i = 0; i < ARRAY_LEN(causes); i++) {
+        for (unsigned from = 0; from < STATUS_COUNT; from++)
+            if (from != STATUS_WAITING)
+                assert_refused(stands((enum execution_status)from, 1), ask(causes[i], STATUS_QUEUED),
+                               ERR_BAD_TRANSITION);
+        struct outcome given_up = stands(STATUS_LOST, 1);
+        given_up.sealed = given_up.waits = true;
+        assert_refused(given_up, ask(causes[i], STATUS_QUEUED), ERR_SEALED);
+    }
+}
+
+static void what_nobody_answers_is_sealed_unless_its_runner_is_to_end_it(void **state)
+{
+    (void)state;
+    for (uint64_t epoch = 0; epoch < 2; epoch++) {
+        struct outcome next = after(stands(STATUS_WAITING, epoch), ask(OUTCOME_UNANSWERED, STATUS_QUEUED));
+        assert_int_equal(next.sealed, epoch == 0);
+        assert_int_equal(next.completed_ms, NOW);
+        assert_int_equal(next.epoch, epoch);
+    }
+    struct outcome lost = stands(STATUS_LOST, 1);
+    lost.waits = true;
+    assert_int_equal(after(lost, ask(OUTCOME_UNANSWERED, STATUS_QUEUED)).status, STATUS_TIMED_OUT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +328,10 @@ int main(void)
         cmocka_unit_test(only_what_waits_is_skipped),
         cmocka_unit_test(a_job_that_goes_on_has_neither_exit_code_nor_end),
         cmocka_unit_test(a_job_has_ended_when_its_runner_says_if_that_can_be),
+        cmocka_unit_test(a_wait_outlasts_the_loss_of_its_runner),
+        cmocka_unit_test(a_wait_ends_with_every_status_but_lost),
+        cmocka_unit_test(what_does_not_wait_is_neither_answered_nor_left_unanswered),
+        cmocka_unit_test(what_nobody_answers_is_sealed_unless_its_runner_is_to_end_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

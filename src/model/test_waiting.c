@@ -20,21 +20,22 @@ static void what_is_waited_for_is_kept_with_its_time(void **state)
         const char *sent, *kept;
         int64_t until_ms;
     } cases[] = {
-        {"{}", "{}", 0},
-        {"{\"form\":null,\"until\":null}", "{}", 0},
-        {"{\"form\":{\"title\":\"Go on?\"}}", "{\"form\":{\"title\":\"Go on?\"}}", 0},
-        {"{\"assignees\":[\"u1\",\"u2\"],\"node_id\":\"gate\"}", "{\"assignees\":[\"u1\",\"u2\"],\"node_id\":\"gate\"}",
-         0},
-        {"{\"until\":\"2h\"}", "{\"until\":\"2025-11-15T11:46:40.000Z\",\"on_timeout\":\"fail\"}", NOW + 7200000},
+        {"{}", "{\"waiting_id\":\"w1\"}", 0},
+        {"{\"form\":null,\"until\":null}", "{\"waiting_id\":\"w1\"}", 0},
+        {"{\"form\":{\"title\":\"Go on?\"}}", "{\"waiting_id\":\"w1\",\"form\":{\"title\":\"Go on?\"}}", 0},
+        {"{\"assignees\":[\"u1\",\"u2\"],\"node_id\":\"gate\"}",
+         "{\"waiting_id\":\"w1\",\"assignees\":[\"u1\",\"u2\"],\"node_id\":\"gate\"}", 0},
+        {"{\"until\":\"2h\"}", "{\"waiting_id\":\"w1\",\"until\":\"2025-11-15T11:46:40.000Z\",\"on_timeout\":\"fail\"}",
+         NOW + 7200000},
         {"{\"until\":\"2025-11-15T09:46:40.001Z\",\"on_timeout\":\"resume\"}",
-         "{\"until\":\"2025-11-15T09:46:40.001Z\",\"on_timeout\":\"resume\"}", NOW + 1},
-        {"{\"on_timeout\":\"resume\"}", "{\"on_timeout\":\"resume\"}", 0},
+         "{\"waiting_id\":\"w1\",\"until\":\"2025-11-15T09:46:40.001Z\",\"on_timeout\":\"resume\"}", NOW + 1},
+        {"{\"on_timeout\":\"resume\"}", "{\"waiting_id\":\"w1\",\"on_timeout\":\"resume\"}", 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct waiting_problem problem = {0};
         int64_t until_ms = -1;
         json_t *sent = parsed(cases[i].sent);
-        CLEANUP(free_ptr) char *kept = waiting_take(sent, NOW, &until_ms, &problem);
+        CLEANUP(free_ptr) char *kept = waiting_take(sent, "w1", NOW, &until_ms, &problem);
         json_decref(sent);
         assert_non_null(kept);
         assert_string_equal(kept, cases[i].kept);
@@ -53,6 +54,7 @@ static void what_is_wrong_is_named(void **state)
         {"7", NULL, "must be an object"},
         {"[]", NULL, "must be an object"},
         {"{\"colour\":1}", "colour", "is not known"},
+        {"{\"waiting_id\":\"w2\"}", "waiting_id", "is not known"}, // the server names it
         {"{\"form\":[]}", "form", "must be an object"},
         {"{\"assignees\":\"u1\"}", "assignees", names},
         {"{\"assignees\":[]}", "assignees", names},
@@ -71,7 +73,7 @@ static void what_is_wrong_is_named(void **state)
         struct waiting_problem problem = {0};
         int64_t until_ms;
         json_t *sent = parsed(cases[i].sent);
-        assert_null(waiting_take(sent, NOW, &until_ms, &problem));
+        assert_null(waiting_take(sent, "w1", NOW, &until_ms, &problem));
         if (cases[i].member)
             assert_string_equal(problem.member, cases[i].member);
         else
@@ -104,7 +106,7 @@ static void each_limit_holds_at_its_edge(void **state)
         json_t *node = json_pack("{so}", "node_id", json_sprintf("%0*d", (int)(WAITING_NODE_MAX + over), 1));
         json_t *const values[] = {form, many, wide, node};
         for (size_t i = 0; i < ARRAY_LEN(values); i++) {
-            CLEANUP(free_ptr) char *kept = waiting_take(values[i], NOW, &until_ms, &problem);
+            CLEANUP(free_ptr) char *kept = waiting_take(values[i], "w1", NOW, &until_ms, &problem);
             assert_int_equal(kept != NULL, over == 0);
             json_decref(values[i]);
         }
@@ -160,6 +162,15 @@ static void assert_canonical(const struct buf *extra)
     record_parser_free(&parser);
 }
 
+static void a_wait_is_known_by_its_name(void **state)
+{
+    (void)state;
+    assert_true(waiting_is(STR("{\"waiting_id\":\"w1\"}"), STR("w1")));
+    assert_false(waiting_is(STR("{\"waiting_id\":\"w1\"}"), STR("w2")));
+    assert_false(waiting_is(STR("{}"), STR("w1")));
+    assert_false(waiting_is(STR(""), STR("")));
+}
+
 static void an_answer_is_told_with_who_gave_it(void **state)
 {
     (void)state;
@@ -206,6 +217,7 @@ int main(void)
         cmocka_unit_test(the_assignees_answer_or_without_them_the_owner),
         cmocka_unit_test(what_a_time_out_does_is_what_was_asked_for),
         cmocka_unit_test(the_node_that_waits_may_be_named),
+        cmocka_unit_test(a_wait_is_known_by_its_name),
         cmocka_unit_test(an_answer_is_told_with_who_gave_it),
         cmocka_unit_test(an_answer_fits_in_a_record),
         cmocka_unit_test(a_time_out_is_told_with_its_time),

@@ -119,12 +119,13 @@ static bool take_until(const json_t *waiting, int64_t now_ms, int64_t *ret_ms, s
     return *ret_ms > now_ms || refuse(problem, "until", "has passed already");
 }
 
-char *waiting_take(const struct json_t *waiting, int64_t now_ms, int64_t *ret_until_ms,
+char *waiting_take(const struct json_t *waiting, const char *id, int64_t now_ms, int64_t *ret_until_ms,
                    struct waiting_problem *ret_problem)
 {
     if (!check_members(waiting, ret_problem) || !take_until(waiting, now_ms, ret_until_ms, ret_problem))
         return NULL;
     json_t *kept = json_object();
+    json_object_set_new(kept, "waiting_id", json_string(id));
     for (size_t i = 0; i < ARRAY_LEN(members); i++) {
         json_t *value = json_object_get(waiting, members[i].name);
         if (value && !json_is_null(value))
@@ -178,6 +179,15 @@ enum waiting_timeout waiting_on_timeout(struct str kept)
 enum execution_status waiting_timeout_status(enum waiting_timeout on_timeout)
 {
     return timeouts[on_timeout].status;
+}
+
+bool waiting_is(struct str kept, struct str id)
+{
+    json_t *waiting = kept_load(kept);
+    const char *name = json_string_value(json_object_get(waiting, "waiting_id"));
+    bool is = name && str_eq(str_of(name), id);
+    json_decref(waiting);
+    return is;
 }
 
 char *waiting_node(struct str kept)

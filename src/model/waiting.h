@@ -29,10 +29,10 @@ struct waiting_problem {
     const char *reason; // static
 };
 
-// Reads what a client sends: {"form"?: object, "assignees"?: [name], "until"?: RFC 3339 or so long from now,
-// "on_timeout"?: "fail" or "resume", "node_id"?: text}. Returns the text that is kept, owned by the caller, and until
-// when it waits (0: for ever); or NULL and what is wrong.
-char *waiting_take(const struct json_t *waiting, int64_t now_ms, int64_t *ret_until_ms,
+// `id` names the wait, so that an answer to one does not go to another. Reads what a client sends: {"form"?: object,
+// "assignees"?: [name], "until"?: RFC 3339 or so long from now, "on_timeout"?: "fail" or "resume", "node_id"?: text}.
+// Returns the text that is kept, owned by the caller, and until when it waits (0: for ever); or NULL and what is wrong.
+char *waiting_take(const struct json_t *waiting, const char *id, int64_t now_ms, int64_t *ret_until_ms,
                    struct waiting_problem *ret_problem);
 
 // --- Of a kept text; an empty one waits for an owner's answer, for ever.
@@ -40,7 +40,8 @@ char *waiting_take(const struct json_t *waiting, int64_t now_ms, int64_t *ret_un
 bool waiting_may_answer(struct str kept, struct str owner, struct str user);
 enum waiting_timeout waiting_on_timeout(struct str kept);
 enum execution_status waiting_timeout_status(enum waiting_timeout on_timeout);
-char *waiting_node(struct str kept); // the node that waits; NULL: none is named. Owned by the caller
+bool waiting_is(struct str kept, struct str id); // whether it is the wait of this name
+char *waiting_node(struct str kept);             // the node that waits; NULL: none is named. Owned by the caller
 
 // --- The records that tell how it ended: their message, and the structured fields in canonical form. `node` may be
 // NULL. `data` is JSON. Returns NULL, or why such data cannot be kept (static).

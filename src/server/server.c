@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "blob/dir/dir.h"
+#include "ingest/timeouts.h"
 #include "jobs/dispatch.h"
 #include "retention/blobs.h"
 #include "retention/sweep.h"
@@ -43,6 +44,7 @@ struct server {
     struct embedded *worker;
     struct sweep *sweep;
     struct blob_sweep *blob_sweep;
+    struct timeouts *timeouts;
     struct places *followers;
     struct broadcast *news; // of the hub, to all shards
     struct metrics *metrics;
@@ -381,6 +383,8 @@ static void server_make_sweep(struct server *server)
         .logger = &server->logger,
     };
     server->blob_sweep = blob_sweep_new(&blobs);
+    server->timeouts = timeouts_new(&(struct timeouts_options){
+        .loop = server->loop, .store = server->store, .hub = server->hub, .logger = &server->logger});
 }
 
 // What all shards share.
@@ -567,6 +571,7 @@ static int server_start(struct server *server)
     start_worker(server);
     sweep_start(server->sweep);
     blob_sweep_start(server->blob_sweep);
+    timeouts_start(server->timeouts);
     log_info(&server->logger, "ready", LOG_I("port", server->listening.port), LOG_S("data", config->data));
     systemd_notify("READY=1");
     return 0;
@@ -581,6 +586,8 @@ static void server_release(struct server *server)
         sweep_stop(server->sweep);
     if (server->blob_sweep)
         blob_sweep_stop(server->blob_sweep);
+    if (server->timeouts)
+        timeouts_stop(server->timeouts);
     if (server->hub)
         hub_stop(server->hub);
     for (unsigned i = 0; i < server->shard_count; i++)
@@ -612,6 +619,7 @@ static void server_release(struct server *server)
     dispatch_free(&server->dispatch);
     sweep_free(&server->sweep);
     blob_sweep_free(&server->blob_sweep);
+    timeouts_free(&server->timeouts);
     hub_free(&server->hub);
     places_free(&server->followers);
     issuers_free(&server->issuers);

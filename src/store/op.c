@@ -282,6 +282,16 @@ static void release_run_get(struct store_op *op)
     free_ptr(&OP(store_run_get)->ret_graph);
 }
 
+static void release_answer(struct store_op *op)
+{
+    execution_release(&OP(store_answer)->ret_execution);
+}
+
+static void release_waiting(struct store_op *op)
+{
+    free_ptr(&OP(store_waiting)->ret_waiting);
+}
+
 static void release_file_list(struct store_op *op)
 {
     struct store_file_list *list = OP(store_file_list);

@@ -17,6 +17,7 @@
     X(APPEND, append, AT(append, row), NONE, GROWS, nothing)                                  \
     X(COMPLETE, complete, AT(complete, row), NONE, KEEPS, complete)                           \
     X(UPDATE, update, AT(update, row), NONE, KEEPS, update)                                   \
+    X(ANSWER, answer, AT(answer, row), NONE, GROWS, answer)                                   \
     X(PURGE, purge, AT(purge, row), NONE, KEEPS, nothing)                                     \
     X(CUT, cut, AT(cut, row), NONE, KEEPS, nothing)                                           \
     X(KEY_CREATE, key_create, NONE, AT(key_create, key.account), GROWS, key_create)           \
@@ -71,6 +72,8 @@
     X(WORKFLOW_GET, workflow_get, NONE, NONE, KEEPS, workflow_get)                  \
     X(WORKFLOW_LIST, workflow_list, NONE, NONE, KEEPS, workflow_list)               \
     X(RUN_GET, run_get, NONE, NONE, KEEPS, run_get)                                 \
+    X(WAITING, waiting, NONE, NONE, KEEPS, waiting)                                 \
+    X(WAITS_DUE, waits_due, NONE, NONE, KEEPS, nothing)                             \
     X(RETENTION_LOOK, retention_look, NONE, NONE, KEEPS, nothing)                   \
     X(FRONT, front, NONE, NONE, KEEPS, nothing)                                     \
     X(BLOB_FIND, blob_find, NONE, AT(blob_find, account), KEEPS, nothing)           \

@@ -22,6 +22,7 @@
 #include "store/ops/retention.h"
 #include "store/ops/secret.h"
 #include "store/ops/summary.h"
+#include "store/ops/waiting.h"
 #include "store/ops/workflow.h"
 
 struct store;

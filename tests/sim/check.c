@@ -67,10 +67,31 @@ void check_cut(struct world *world, uint64_t before, const struct retention *rul
 
 // --- Outcomes
 
+// Whoever lets it wait is answered once, or it ends; the loss of its runner in between makes no difference.
+static void check_wait(struct world *world, enum outcome_cause cause, const struct outcome *after)
+{
+    bool *asked = &world->store.disk.asked, ends = cause == OUTCOME_ANSWERED || cause == OUTCOME_UNANSWERED;
+    if (ends && !*asked)
+        violate(world, "an answer is taken that nobody waits for");
+    if (cause == OUTCOME_BACK && (after->status == STATUS_WAITING) != *asked)
+        violate(world, "is %s when its runner is back, and %s", status_word(after->status),
+                *asked ? "nobody has answered" : "nobody was asked");
+    if (after->status == STATUS_WAITING)
+        *asked = true;
+    else if (ends || after->status != STATUS_LOST || after->sealed)
+        *asked = false;
+    if (cause == OUTCOME_ANSWERED && after->status != STATUS_RUNNING && after->status != STATUS_LOST)
+        violate(world, "was answered, and is %s", status_word(after->status));
+    if (cause == OUTCOME_UNANSWERED && after->status != STATUS_TIMED_OUT)
+        violate(world, "was not answered in time, and is %s", status_word(after->status));
+    if (after->waits != *asked)
+        violate(world, "the store %s that somebody is to answer", after->waits ? "keeps" : "forgets");
+}
+
 void check_outcome(struct world *world, enum outcome_cause cause, const struct outcome *before,
                    const struct outcome *after)
 {
-    bool from_outside = cause == OUTCOME_TOLD || cause == OUTCOME_CANCELLED;
+    bool from_outside = cause == OUTCOME_TOLD || cause == OUTCOME_CANCELLED || cause == OUTCOME_UNANSWERED;
     bool sealed_now = after->sealed && !before->sealed;
     unsigned long long epoch = before->epoch;
     if (before->sealed && !outcome_equal(before, after))
@@ -86,7 +107,8 @@ void check_outcome(struct world *world, enum outcome_cause cause, const struct o
     bool nobody_s = before->epoch == 0 || before->status == STATUS_LOST;
     if (cause == OUTCOME_CANCELLED && nobody_s && !after->sealed && !status_terminal(before->status))
         violate(world, "%s was cancelled, and nobody will ever seal it", status_word(before->status));
-    world->told |= cause == OUTCOME_TOLD;
+    check_wait(world, cause, after);
+    world->told |= cause == OUTCOME_TOLD || cause == OUTCOME_UNANSWERED;
     world->given_up |= cause == OUTCOME_GIVEN_UP && sealed_now;
     world->told_end |= from_outside && status_terminal(after->status);
     world->sealed_from_outside |= from_outside && sealed_now;

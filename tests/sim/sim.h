@@ -78,7 +78,8 @@ struct state { // what is on the disk
     uint64_t restored_from;    // entries from here on may differ from what an earlier incarnation had at their place
     struct sequence_producer producers[PRODUCERS];
     uint64_t digest;
-    bool has_exit_code;
+    bool has_exit_code, waits;
+    bool asked; // for the checks: somebody is still to answer
     int exit_code;
     int64_t started_ms, completed_ms, sealed_ms;
     int64_t node;            // the newest one; those before it are fenced
@@ -334,6 +335,7 @@ void poster_start(struct world *world, struct poster *poster);
 struct changer {
     unsigned number;
     struct outcome_ask ask;
+    bool asks; // it lets the run wait, and answers
 };
 void changer_start(struct world *world, struct changer *changer);
 

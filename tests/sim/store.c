@@ -66,6 +66,7 @@ static struct outcome outcome_of(const struct state *state)
     return (struct outcome){
         .status = state->head.status,
         .sealed = state->head.sealed,
+        .waits = state->waits,
         .has_exit_code = state->has_exit_code,
         .exit_code = state->exit_code,
         .epoch = state->head.epoch,
@@ -90,6 +91,7 @@ static int apply_outcome(struct world *world, const struct outcome_ask *ask)
     disk->head.status = after.status;
     disk->head.sealed = after.sealed;
     disk->head.epoch = after.epoch;
+    disk->waits = after.waits;
     disk->has_exit_code = after.has_exit_code;
     disk->exit_code = after.exit_code;
     disk->started_ms = after.started_ms;

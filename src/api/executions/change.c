@@ -1,6 +1,7 @@
 // Changes, cancels and purges executions.
 #include "api/body.h"
 #include "api/executions/executions.h"
+#include "api/workflows/waiting.h"
 #include "model/config_limits.h"
 
 #define CANCEL_REASON "cancelled by request"
@@ -9,6 +10,7 @@ struct patch {
     struct store_update update;
     struct call *call;
     char *metadata;                                                                   // the patch, or NULL
+    char *waiting;                                                                    // for what it waits, or NULL
     void (*answer)(struct call *call, int status, const struct execution *execution); // of a cancel
 };
 
@@ -33,6 +35,7 @@ static void patch_free(struct patch *it)
 {
     struct call *call = it->call;
     free(it->metadata);
+    free(it->waiting);
     free(it);
     call_unref(call);
 }
@@ -63,12 +66,20 @@ static void patch_done(struct store_op *op)
     patch_free(it);
 }
 
+static bool patch_take_waiting(struct patch *it, const json_t *waiting, const char *within)
+{
+    if (!call_take_waiting(it->call, waiting, within, &it->waiting, &it->update.waiting_until_ms))
+        return false;
+    it->update.waiting = str_of(it->waiting);
+    return true;
+}
+
 // Checks what the table cannot say about a single field. Returns false after it has answered 422.
 static bool patch_take(struct patch *it, const struct call *call)
 {
     struct field_value status = call_member(call, "status"), code = call_member(call, "exit_code");
     struct field_value pin = call_member(call, "pin");
-    const json_t *metadata = json_object_get(call->body, "metadata");
+    const json_t *metadata = json_object_get(call->body, "metadata"), *waiting = json_object_get(call->body, "waiting");
     struct store_update *update = &it->update;
 
     update->has_outcome = status.given && status_parse(status.text, &update->outcome.status);
@@ -82,8 +93,10 @@ static bool patch_take(struct patch *it, const struct call *call)
     else if (code.given && !status.given)
         call_fail_fields(it->call, &(struct http_field_error){"exit_code", "comes with the status that it belongs to"},
                          1);
+    else if (waiting && !(update->has_outcome && update->outcome.status == STATUS_WAITING))
+        call_fail_fields(it->call, &(struct http_field_error){"waiting", "comes with the status `waiting`"}, 1);
     else
-        return true;
+        return !waiting || patch_take_waiting(it, waiting, "waiting");
     return false;
 }
 
@@ -100,6 +113,32 @@ void executions_patch(struct call *call)
     it->update.metadata_patch = str_of(it->metadata);
     it->update.metadata_max = LIMIT_METADATA;
     patch_submit(it, patch_done);
+}
+
+// --- Waiting, as a run says of itself
+
+static void wait_done(struct store_op *op)
+{
+    struct patch *it = CONTAINER_OF(op, struct patch, update.op);
+    if (op->err)
+        call_fail(it->call, op->err, NULL);
+    else
+        call_answer_waiting(it->call, &it->update.ret_execution, it->waiting);
+    store_op_release(op);
+    patch_free(it);
+}
+
+void executions_wait(struct call *call)
+{
+    struct patch *it = patch_new(call);
+    if (!patch_take_waiting(it, call->body, NULL)) {
+        patch_free(it);
+        return;
+    }
+    it->update.epoch = call->principal.run_epoch;
+    it->update.has_outcome = true;
+    it->update.outcome = (struct outcome_ask){.cause = OUTCOME_TOLD, .status = STATUS_WAITING};
+    patch_submit(it, wait_done);
 }
 
 // --- Cancelling and purging

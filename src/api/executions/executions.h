@@ -9,6 +9,7 @@ void executions_list(struct call *call);
 void executions_status(struct call *call);
 void executions_result(struct call *call);
 void executions_patch(struct call *call);
+void executions_wait(struct call *call);
 void executions_delete(struct call *call);
 
 // What a checked body says of an execution. Its strings are the caller's.

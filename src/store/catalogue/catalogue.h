@@ -18,6 +18,7 @@
 #include "store/ops/node.h"
 #include "store/ops/retention.h"
 #include "store/ops/secret.h"
+#include "store/ops/waiting.h"
 #include "store/ops/workflow.h"
 
 // --- accounts.c
@@ -106,6 +107,11 @@ int catalogue_documents_set(struct sql *sql, int64_t account, int64_t row, struc
 int catalogue_metadata_set(struct sql *sql, int64_t account, int64_t row, struct str metadata);
 
 // --- create.c
+// Finds what was made with a key within the last day: its execution; 0: nothing. ERR_IDEMPOTENCY: for another request.
+int catalogue_idempotency_find(struct sql *sql, int64_t account, struct str key, uint64_t request_hash, int64_t now_ms,
+                               int64_t *ret_row);
+int catalogue_idempotency_set(struct sql *sql, int64_t account, struct str key, uint64_t request_hash, int64_t row,
+                              int64_t now_ms);
 // Finds the execution that was made with the same idempotency key within the last day; 0: none. Returns ERR_IDEMPOTENCY
 // for another request.
 int catalogue_create_repeated(struct sql *sql, const struct store_create *create, int64_t now_ms, int64_t *ret_row);
@@ -285,6 +291,13 @@ int catalogue_run_get(struct sql *sql, struct store_run_get *get);
 int catalogue_run_purge(struct sql *sql, int64_t execution);
 int catalogue_graph_add(struct sql *sql, struct str graph, int64_t *ret); // 0 for an empty one
 int catalogue_graph_forget(struct sql *sql, int64_t graph);               // if nobody names it any more; nothing for 0
+
+// --- waits.c
+int catalogue_waiting_set(struct sql *sql, int64_t row, struct str waiting, int64_t until_ms); // 0: for ever
+int catalogue_waiting_end(struct sql *sql, int64_t row);
+// Owned by the caller; NULL: it has never waited. *ret_until_ms -1: that is over.
+int catalogue_waiting_get(struct sql *sql, int64_t row, char **ret, int64_t *ret_until_ms);
+int catalogue_waits_due(struct sql *sql, struct store_waits_due *due);
 
 // --- workers.c
 int catalogue_worker_seen(struct sql *sql, const struct store_worker_seen *seen, int64_t now_ms);

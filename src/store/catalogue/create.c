@@ -5,7 +5,8 @@
 
 // --- The idempotency key
 
-int catalogue_create_repeated(struct sql *sql, const struct store_create *create, int64_t now_ms, int64_t *ret_row)
+int catalogue_idempotency_find(struct sql *sql, int64_t account, struct str key, uint64_t request_hash, int64_t now_ms,
+                               int64_t *ret_row)
 {
     *ret_row = 0;
     struct sql_statement *expire = sql_statement(sql, CATALOGUE_IDEMPOTENCY_EXPIRE);
@@ -14,27 +15,34 @@ int catalogue_create_repeated(struct sql *sql, const struct store_create *create
     if (rc < 0)
         return rc;
     CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_IDEMPOTENCY_FIND);
-    sql_bind_i64(find, 1, create->execution.account);
-    sql_bind_text(find, 2, create->idempotency_key);
+    sql_bind_i64(find, 1, account);
+    sql_bind_text(find, 2, key);
     rc = sql_row(find);
     if (rc <= 0 || sql_i64(find, 2) < now_ms - IDEMPOTENCY_MS)
         return MIN(rc, 0);
-    if (sql_u64(find, 0) != create->request_hash)
+    if (sql_u64(find, 0) != request_hash)
         return ERR_IDEMPOTENCY;
     *ret_row = sql_i64(find, 1);
     return 0;
 }
 
-static int idempotency_set(struct sql *sql, const struct store_create *create)
+int catalogue_create_repeated(struct sql *sql, const struct store_create *create, int64_t now_ms, int64_t *ret_row)
+{
+    return catalogue_idempotency_find(sql, create->execution.account, create->idempotency_key, create->request_hash,
+                                      now_ms, ret_row);
+}
+
+int catalogue_idempotency_set(struct sql *sql, int64_t account, struct str key, uint64_t request_hash, int64_t row,
+                              int64_t now_ms)
 {
     uint64_t changes = 0;
     struct sql_statement *set = sql_statement(sql, CATALOGUE_IDEMPOTENCY_SET);
-    sql_bind_i64(set, 1, create->execution.account);
-    sql_bind_text(set, 2, create->idempotency_key);
-    sql_bind_u64(set, 3, create->request_hash);
-    sql_bind_i64(set, 4, create->execution.row);
-    sql_bind_i64(set, 5, create->execution.created_ms);
-    sql_bind_i64(set, 6, create->execution.created_ms - IDEMPOTENCY_MS);
+    sql_bind_i64(set, 1, account);
+    sql_bind_text(set, 2, key);
+    sql_bind_u64(set, 3, request_hash);
+    sql_bind_i64(set, 4, row);
+    sql_bind_i64(set, 5, now_ms);
+    sql_bind_i64(set, 6, now_ms - IDEMPOTENCY_MS);
     int err = sql_run(set, &changes);
     return err < 0 || changes > 0 ? err : sql_outrun(sql); // another connection has used it meanwhile
 }
@@ -111,6 +119,7 @@ int catalogue_create(struct sql *sql, struct store_create *create, int64_t now_m
     if (err == 0 && (create->run || execution->workflow_id))
         err = catalogue_run_add(sql, create);
     if (err == 0 && create->idempotency_key.len > 0)
-        err = idempotency_set(sql, create);
+        err = catalogue_idempotency_set(sql, execution->account, create->idempotency_key, create->request_hash,
+                                        execution->row, execution->created_ms);
     return err;
 }

@@ -90,8 +90,9 @@
     X(EXECUTION_ROW_OF, "SELECT id FROM executions WHERE account = ?1 AND execution_id = ?2")                          \
     X(EXECUTION_HEAD,                                                                                                  \
       "SELECT account, status, sealed, purged, exit_code, epoch, started_ms, completed_ms, sealed_ms, "                \
-      "next_sequence, digest, message_bytes, batch_id, workflow_id, first_sequence FROM executions WHERE id = ?1 "     \
-      "{locked}")                                                                                                      \
+      "next_sequence, digest, message_bytes, batch_id, workflow_id, first_sequence, "                                  \
+      "CASE WHEN status = 'lost' THEN (SELECT count(r.waiting) FROM run_details r WHERE r.execution = executions.id "  \
+      "AND r.waiting_until_ms >= 0) ELSE 0 END FROM executions WHERE id = ?1 {locked}")                                \
     X(EXECUTION_INSERT,                                                                                                \
       "INSERT INTO executions(account, execution_id, status, pinned, exit_code, created_ms, started_ms, "              \
       "restored_from, owner, workflow_id, batch_id, worker_id, worker_hostname, script_filename, runtime, "            \

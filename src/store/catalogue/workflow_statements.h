@@ -39,4 +39,12 @@
     X(RUN_GET, "SELECT r.inputs, r.config, (SELECT g.graph FROM graphs g WHERE g.id = r.graph) "                      \
                "FROM run_details r WHERE r.execution = ?1")                                                           \
     X(RUN_GRAPH, "SELECT graph FROM run_details WHERE execution = ?1")                                                \
-    X(RUN_DELETE, "DELETE FROM run_details WHERE execution = ?1")
+    X(RUN_DELETE, "DELETE FROM run_details WHERE execution = ?1")                                                     \
+    X(WAITING_SET, "INSERT INTO run_details(execution, waiting, waiting_until_ms) VALUES(?1, ?2, ?3) "                \
+                   "ON CONFLICT(execution) DO UPDATE SET waiting = excluded.waiting, "                                \
+                   "waiting_until_ms = excluded.waiting_until_ms")                                                    \
+    /* Who was asked may still look, and repeat an answer. */                                                         \
+    X(WAITING_END, "UPDATE run_details SET waiting_until_ms = -1 WHERE execution = ?1")                               \
+    X(WAITING_GET, "SELECT waiting, waiting_until_ms FROM run_details WHERE execution = ?1")                          \
+    X(WAITS_DUE, "SELECT execution FROM run_details WHERE waiting_until_ms > 0 AND waiting_until_ms <= ?1 "           \
+                 "ORDER BY waiting_until_ms, execution LIMIT ?2")

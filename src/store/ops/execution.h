@@ -53,6 +53,10 @@ struct store_update {
     int64_t node;   // 0: not checked; else ERR_FENCED if the lease is not this node's
     bool has_outcome;
     struct outcome_ask outcome; // outcome_next decides: ERR_SEALED, ERR_BAD_TRANSITION
+    // Beside an outcome that waits: for what, a text of model/waiting.h, in the place of what it waited for; empty:
+    // unchanged. And until when; 0: for ever.
+    struct str waiting;
+    int64_t waiting_until_ms;
     // OUTCOME_GIVEN_UP waits while the account is suspended, and for this long after it was resumed: ERR_SUSPENDED.
     uint64_t grace_ms;
     // Empty: unchanged; else an object that is merged into the present metadata (metadata_merge).

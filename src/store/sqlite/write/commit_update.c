@@ -106,7 +106,11 @@ static int update_apply(struct sqlite_store *store, const struct store_update *u
         err = catalogue_metadata_set(sql, head->account, head->row, str_of(metadata));
     if (err == 0 && update->cancel_reason.len > 0 && !before.sealed)
         err = catalogue_execution_cancel(sql, update->row, update->cancel_reason);
-    return err == 0 ? outcome_store(store, head, next) : err;
+    if (err == 0)
+        err = outcome_store(store, head, next);
+    if (err == 0 && update->waiting.len > 0)
+        err = catalogue_waiting_set(sql, head->row, update->waiting, update->waiting_until_ms);
+    return err;
 }
 
 int commit_update(struct sqlite_store *store, struct store_op *op)

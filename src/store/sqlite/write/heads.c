@@ -56,6 +56,7 @@ struct outcome head_outcome(const struct head *head)
     return (struct outcome){
         .status = head->sequence.status,
         .sealed = head->sequence.sealed,
+        .waits = head->waits,
         .has_exit_code = head->has_exit_code,
         .exit_code = head->exit_code,
         .epoch = head->sequence.epoch,
@@ -69,6 +70,7 @@ void head_set_outcome(struct head *head, const struct outcome *outcome)
 {
     head->sequence.status = outcome->status;
     head->sequence.sealed = outcome->sealed;
+    head->waits = outcome->waits;
     head->sequence.epoch = outcome->epoch;
     head->has_exit_code = outcome->has_exit_code;
     head->exit_code = outcome->exit_code;

@@ -108,6 +108,15 @@ static void count_seal(struct group *group, uint64_t records)
     group->sealed_records += records;
 }
 
+// A wait that begins is kept, so that it is known when its runner was lost and is back.
+static int outcome_wait(struct sqlite_store *store, int64_t row, const struct outcome *now, const struct outcome *next)
+{
+    if (now->waits == next->waits)
+        return 0;
+    return next->waits ? catalogue_waiting_set(store->db.sql, row, STR("{}"), 0)
+                       : catalogue_waiting_end(store->db.sql, row);
+}
+
 int outcome_store(struct sqlite_store *store, struct head *head, const struct outcome *next)
 {
     struct outcome now = head_outcome(head);
@@ -118,6 +127,8 @@ int outcome_store(struct sqlite_store *store, struct head *head, const struct ou
         return err;
     struct job_effect effect = {0};
     err = outcome_lease(store, head->row, &now, next);
+    if (err == 0)
+        err = outcome_wait(store, head->row, &now, next);
     if (err == 0)
         err = catalogue_job_outcome(store->db.sql, head->row, &now, next, store_now_ms(store), &effect);
     if (err < 0)
