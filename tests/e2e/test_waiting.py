@@ -36,7 +36,9 @@ def waiting(api, **members):
 
 def answer(api, id, data=None, key=None, **members):
     headers = {"Idempotency-Key": key} if key else {}
-    return api.post(path_of(id, "/answer"), {"data": {"go": True} if data is None else data, **members}, headers=headers)
+    return api.post(
+        path_of(id, "/answer"), {"data": {"go": True} if data is None else data, **members}, headers=headers
+    )
 
 
 def answers(api, id):
