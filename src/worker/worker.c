@@ -115,10 +115,16 @@ static void on_job(void *arg, const json_t *message)
         take_job(worker, message, id, (uint64_t)epoch);
 }
 
+static void end_now(struct worker *worker)
+{
+    worker->stopping = true;
+    loop_stop(worker->loop);
+}
+
 static void end_when_drained(struct worker *worker)
 {
     if (worker->draining && worker->jobs.count == 0)
-        loop_stop(worker->loop);
+        end_now(worker);
 }
 
 static void on_job_gone(struct worker *worker)
@@ -219,10 +225,12 @@ struct service {
 
 static void told_to_end(struct worker *worker)
 {
+    if (worker->stopping) // a terminal tells it, and so does its parent
+        return;
     if (worker->draining) {
         log_info(worker->options.logger, "ending; jobs that run go on, and the next worker finds them",
                  LOG_I("jobs", worker->jobs.count));
-        loop_stop(worker->loop);
+        end_now(worker);
         return;
     }
     worker->draining = true;
