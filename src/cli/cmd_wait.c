@@ -136,14 +136,28 @@ static int wait_one(struct cli *cli, struct client *client, const char *id)
     return code;
 }
 
+static int wait_latest(struct cli *cli)
+{
+    CLEANUP(client_free) struct client *client = NULL;
+    const char *id = NULL;
+    int code = cli_connect(cli, &client);
+    if (code == 0)
+        code = cli_find_execution(cli, client, &id);
+    return code ? code : wait_one(cli, client, id);
+}
+
 static int run_wait(struct cli *cli)
 {
     CLEANUP(client_free) struct client *client = NULL;
     char *const *ids;
     size_t count = cli_operands(cli, &ids);
     int first = 0;
+    if (count == 0 && cli_flag(cli, "last"))
+        return wait_latest(cli);
     if (count == 0)
-        return cli_usage_error(cli, "say for what to wait: runnel wait ID…");
+        return cli_usage_error(cli, "say for what to wait: runnel wait ID…, or --last");
+    if (cli_flag(cli, "last"))
+        return cli_usage_error(cli, CLI_LAST_AND_ANOTHER, ids[0]);
     for (size_t i = 0; i < count; i++)
         if (!id_execution_valid(str_of(ids[i])))
             return cli_usage_error(cli, "\"%s\" cannot be the identifier of an execution or a batch", ids[i]);
@@ -160,7 +174,7 @@ static int run_wait(struct cli *cli)
 const struct cli_command cmd_wait = {
     .name = "wait",
     .summary = "wait until executions or batches have ended",
-    .usage = "ID…",
+    .usage = "ID… | --last",
     .description = "Waits until all of them have ended, and prints how. A job that is tried again is waited for to its "
                    "last attempt.\n\n"
                    "The exit code is that of the job; of several, that of the first one named that did not succeed. Of "
@@ -168,6 +182,7 @@ const struct cli_command cmd_wait = {
                    "--result prints what `run --result json` has kept of each, on a line of its own.",
     .options =
         (const struct cli_option[]){
+            {0, "last", CLI_FLAG, NULL, "the latest execution"},
             {'q', "quiet", CLI_FLAG, NULL, "print nothing"},
             {0, "result", CLI_FLAG, NULL, "print its result, and only that"},
             {0},
