@@ -1,4 +1,5 @@
 // What failed of a batch, and how: by exit code and last line.
+#include "cli/batch_display.h"
 #include "cli/batch_watch.h"
 #include "cli/terminal.h"
 
@@ -7,8 +8,9 @@
 #define LAST_LINE_MAX 200
 
 struct group {
-    char *line, *example;
-    int64_t exit_code; // -1: none
+    char *line;
+    const json_t *example; // of the list
+    int64_t exit_code;     // -1: none
     char *status;
     size_t count;
 };
@@ -22,7 +24,6 @@ static void digest_release(struct digest *digest)
 {
     for (size_t i = 0; i < digest->count; i++) {
         free(digest->groups[i].line);
-        free(digest->groups[i].example);
         free(digest->groups[i].status);
     }
 }
@@ -53,7 +54,7 @@ static void digest_add(struct digest *digest, const json_t *execution, char *lin
     }
     digest->groups[digest->count++] = (struct group){
         .line = line,
-        .example = xstrdup(json_string_value(json_object_get(execution, "execution_id"))),
+        .example = execution,
         .exit_code = exit_code,
         .status = xstrdup(status),
         .count = 1,
@@ -73,15 +74,14 @@ static void digest_print(const struct digest *digest, int64_t failed, size_t loo
     for (size_t i = 0; i < MIN(digest->count, (size_t)DIGEST_GROUPS); i++) {
         const struct group *group = &digest->groups[i];
         buf_printf(&text, "  %zu × ", group->count);
-        if (group->exit_code >= 0)
-            buf_printf(&text, "exit code %lld", (long long)group->exit_code);
-        else
-            buf_append_text(&text, group->status);
+        batch_append_why(&text, group->status, group->exit_code);
         if (group->line[0]) {
             buf_append_text(&text, ": ");
             terminal_append(&text, str_of(group->line));
         }
-        buf_printf(&text, "\n      runnel logs %s\n", group->example);
+        buf_printf(&text, "\n      runnel logs %s", json_string_value(json_object_get(group->example, "execution_id")));
+        batch_append_title(&text, group->example);
+        buf_append_byte(&text, '\n');
     }
     if (digest->count > DIGEST_GROUPS)
         buf_printf(&text, "  and %zu other kinds\n", digest->count - DIGEST_GROUPS);

@@ -1,6 +1,8 @@
 #include "cli/batch_display.h"
 
 #include "cli/terminal.h"
+#include "cli/text_width.h"
+#include "model/title.h"
 
 #define BAR_WIDTH 21
 
@@ -63,6 +65,13 @@ static void append_seconds(struct buf *out, const json_t *status, const char *na
         buf_append_text(out, "–");
 }
 
+// All that it has are done; why it is not over.
+static bool waits_for_more(const json_t *status)
+{
+    return json_is_true(json_object_get(status, "open")) && number_of(status, "queued_count") == 0 &&
+           number_of(status, "running_count") == 0;
+}
+
 static void append_times(struct buf *out, const json_t *status, int64_t passed_ms)
 {
     int64_t moves_ms = batch_over(status) ? 0 : passed_ms;
@@ -75,14 +84,18 @@ static void append_times(struct buf *out, const json_t *status, int64_t passed_m
 
 // --- Single jobs
 
+void batch_append_why(struct buf *out, const char *status, int64_t exit_code)
+{
+    if (strcmp(status, "failed") == 0 && exit_code >= 0)
+        buf_printf(out, "exit code %lld", (long long)exit_code);
+    else
+        buf_append_text(out, strcmp(status, "timed_out") == 0 ? "timed out" : status);
+}
+
 static void append_why(struct buf *out, const json_t *failure)
 {
-    const char *word = text_of(failure, "status");
     const json_t *code = json_object_get(failure, "exit_code");
-    if (strcmp(word, "failed") == 0 && json_is_integer(code))
-        buf_printf(out, "exit code %lld", (long long)json_integer_value(code));
-    else
-        buf_append_text(out, strcmp(word, "timed_out") == 0 ? "timed out" : word);
+    batch_append_why(out, text_of(failure, "status"), json_is_integer(code) ? (int64_t)json_integer_value(code) : -1);
 }
 
 static void append_running(struct buf *out, const json_t *execution, int64_t passed_ms)
@@ -114,6 +127,22 @@ const char *batch_view_id(const struct batch_view *view, size_t i)
     return text_of(entry_at(view, i, &failed), "execution_id");
 }
 
+void batch_append_title(struct buf *out, const json_t *execution)
+{
+    CLEANUP(buf_release) struct buf title = {0};
+    const char *given = json_string_value(json_object_get(execution, "title")); // of a failure
+    const struct title_parts parts = {
+        .name = given ? given : json_string_value(json_object_get(execution, "name")),
+        .script = json_string_value(json_object_get(execution, "script_filename")),
+        .command = json_object_get(execution, "command"),
+        .args = json_object_get(execution, "args"),
+    };
+    title_append(&title, &parts);
+    if (title.len > 0)
+        buf_append_text(out, "  ");
+    terminal_append_cell(out, buf_str(&title));
+}
+
 static void append_entry(struct buf *out, const struct batch_view *view, size_t i)
 {
     bool failed, chosen = view->chosen && strcmp(view->chosen, batch_view_id(view, i)) == 0;
@@ -125,33 +154,9 @@ static void append_entry(struct buf *out, const struct batch_view *view, size_t 
     if (failed)
         append_why(out, entry);
     else
-        append_running(out, entry, view->passed_ms);
-    buf_printf(out, ": runnel logs %s\n", text_of(entry, "execution_id"));
-}
-
-// Colours take no place.
-size_t batch_line_width(struct str line)
-{
-    size_t width = 0;
-    for (size_t i = 0; i < line.len; i++) {
-        if (line.data[i] == '\033')
-            while (i < line.len && line.data[i] != 'm')
-                i++;
-        else
-            width += ((unsigned char)line.data[i] & 0xc0) != 0x80;
-    }
-    return width;
-}
-
-static void append_cut(struct buf *out, struct str line, size_t width)
-{
-    size_t len = line.len;
-    bool cut = width > 0 && batch_line_width(line) > width;
-    while (cut && (batch_line_width(str_n(line.data, len)) >= width || ((unsigned char)line.data[len] & 0xc0) == 0x80))
-        len--;
-    buf_append(out, line.data, len);
-    if (cut)
-        buf_append_text(out, "…");
+        append_running(out, entry, view->listed_ms);
+    buf_printf(out, ": runnel logs %s", text_of(entry, "execution_id"));
+    batch_append_title(out, entry);
     buf_append_byte(out, '\n');
 }
 
@@ -163,13 +168,17 @@ void batch_append_view(struct buf *out, const struct batch_view *view)
     buf_append_byte(&lines, '\n');
     append_times(&lines, view->status, view->passed_ms);
     buf_append_byte(&lines, '\n');
+    if (waits_for_more(view->status))
+        buf_printf(&lines, "It is open for more jobs: runnel batch close %s\n", text_of(view->status, "batch_id"));
     for (size_t i = 0; i < batch_view_count(view); i++)
         append_entry(&lines, view, i);
     if (view->hint)
         buf_printf(&lines, "%s\n", view->hint);
     struct str rest = buf_str(&lines);
-    while (rest.len > 0) // a line that is broken by the terminal could not be drawn over
-        append_cut(out, str_split(&rest, '\n'), view->width);
+    while (rest.len > 0) { // a line that is broken by the terminal could not be drawn over
+        text_append_cut(out, str_split(&rest, '\n'), view->width > 0 ? view->width : SIZE_MAX);
+        buf_append_byte(out, '\n');
+    }
 }
 
 void batch_append_progress(struct buf *out, const json_t *status, bool colour, size_t width)

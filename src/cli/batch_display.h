@@ -12,6 +12,7 @@ struct batch_view {
     const json_t *status;
     int64_t passed_ms;     // since the status was made
     const json_t *running; // executions that run; NULL: none are shown
+    int64_t listed_ms;     // since these were listed
     bool colour;
     size_t width;       // of the terminal; 0: lines are not cut
     size_t rows;        // at most so many failures and running ones
@@ -22,7 +23,10 @@ struct batch_view {
 void batch_append_view(struct buf *out, const struct batch_view *view);
 size_t batch_view_count(const struct batch_view *view); // of the failures and running ones that it shows
 const char *batch_view_id(const struct batch_view *view, size_t i);
-size_t batch_line_width(struct str line); // in characters; colours take no place
+// Two spaces and which of the many it is, from its document or that of a failure; nothing if that is not known.
+void batch_append_title(struct buf *out, const json_t *execution);
+// How it has failed. `exit_code`: -1: none.
+void batch_append_why(struct buf *out, const char *status, int64_t exit_code);
 // One line without a bar, for pipes.
 void batch_append_line(struct buf *out, const json_t *status);
 void batch_append_summary(struct buf *out, const json_t *status, bool colour);

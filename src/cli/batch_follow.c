@@ -88,8 +88,11 @@ static void on_message(void *owner, struct str json)
 
 static void tell_loss(struct batch_follow *follow)
 {
-    if (!follow->loss_told)
-        fputs("runnel: connection lost; reconnecting\n", stderr);
+    if (follow->loss_told)
+        return;
+    if (follow->speaks)
+        follow->speaks(follow->owner);
+    fputs("runnel: connection lost; reconnecting\n", stderr);
     follow->loss_told = true;
 }
 

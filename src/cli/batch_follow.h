@@ -15,8 +15,9 @@ struct batch_follow {
     // Private:
     uint64_t version, got_ms, ask_ms;
     bool asks, reached, loss_told;
-    // For other frames on the same connection; may be NULL.
+    // Each may be NULL. For other frames on the same connection, and before something is said on stderr.
     void *owner;
+    void (*speaks)(void *owner);
     void (*opened)(void *owner);
     void (*message)(void *owner, const char *execution_id, struct str json);
 };

@@ -4,6 +4,7 @@
 #include "cli/batch_follow.h"
 #include "cli/batch_log.h"
 #include "cli/keys.h"
+#include "cli/text_width.h"
 
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ struct batch_watch {
     size_t widths[ROWS_MAX + 8], lines;
     struct buf shown; // the last line on a pipe
     bool asking, cancelled, left;
+    bool made;    // just now, by the same command, which has told what is to be said of that
     int end_code; // of `left`
 };
 
@@ -46,12 +48,24 @@ static void erase(struct batch_watch *watch)
     watch->lines = 0;
 }
 
+// What others write on the terminal does not stand within it; it is drawn again below that.
+static void make_room(void *owner)
+{
+    struct batch_watch *watch = owner;
+    if (!watch->out.is_terminal || watch->log)
+        return;
+    erase(watch);
+    output_flush(&watch->out);
+    watch->drawn_ms = 0;
+}
+
 static struct batch_view view_of(const struct batch_watch *watch)
 {
     struct batch_view view = {
         .status = watch->follow.status,
         .passed_ms = batch_follow_age_ms(&watch->follow),
         .running = json_object_get(watch->running, "executions"),
+        .listed_ms = (int64_t)(clock_mono_ms() - watch->listed_ms),
         .colour = cli_colour(watch->cli),
         .keys = watch->keys.raw,
         .chosen = watch->chosen,
@@ -71,7 +85,7 @@ static void draw_terminal(struct batch_watch *watch)
     erase(watch);
     struct str rest = buf_str(&text);
     while (rest.len > 0 && watch->lines < ARRAY_LEN(watch->widths))
-        watch->widths[watch->lines++] = batch_line_width(str_split(&rest, '\n'));
+        watch->widths[watch->lines++] = text_width(str_split(&rest, '\n'));
     buf_append_str(&watch->out.buf, buf_str(&text));
     watch->drawn_ms = clock_mono_ms();
 }
@@ -266,9 +280,10 @@ static int finish(struct batch_watch *watch)
     CLEANUP(buf_release) struct buf text = {0};
     const json_t *status = watch->follow.status;
     int64_t failed = json_integer_value(json_object_get(status, "failed_count"));
-    if (json_integer_value(json_object_get(status, "total_count")) == 0)
-        fputs("runnel: the batch has no jobs\n", stderr);
     erase(watch);
+    output_flush(&watch->out);
+    if (json_integer_value(json_object_get(status, "total_count")) == 0 && !watch->made)
+        fputs("runnel: the batch has no jobs\n", stderr);
     if (watch->out.is_terminal) {
         batch_append_progress(&text, status, cli_colour(watch->cli), 0);
         // The failures are told by the digest.
@@ -339,11 +354,12 @@ static void log_message(void *owner, const char *execution_id, struct str json)
 
 int batch_watch(struct cli *cli, struct client *client, const char *batch_id, bool exists)
 {
-    struct batch_watch watch = {.cli = cli, .client = client, .id = batch_id, .list_due = true};
+    struct batch_watch watch = {.cli = cli, .client = client, .id = batch_id, .list_due = true, .made = exists};
     output_init(&watch.out, STDOUT_FILENO);
     keys_init(&watch.keys, watch.out.is_terminal);
     int code = batch_follow_init(&watch.follow, cli, client, batch_id, exists);
     watch.follow.owner = &watch;
+    watch.follow.speaks = make_room;
     watch.follow.opened = log_opened;
     watch.follow.message = log_message;
     if (code == 0)

@@ -114,6 +114,9 @@ const char *status_colour(const char *status_word); // parameters of SGR
 bool json_time(const json_t *object, const char *name, int64_t *ret_ms);
 // Writes the text of `runnel status`, from the object of …/status.
 void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, struct buf *out);
+// Appends what it runs, quoted as a shell needs it: its command, or its script and arguments. Behind it in brackets a
+// name that does not stand there.
+void format_command(const json_t *execution, struct buf *out);
 #define EXIT_LOST 125
 int exit_code_of_job(const char *status_word, const json_t *exit_code); // 1 while the job goes on
 

@@ -119,7 +119,7 @@ static void add_row(struct listing *listing, const json_t *account)
 {
     struct buf name = {0}, created = {0};
     int64_t ms;
-    terminal_append(&name, str_of(json_string_value(json_object_get(account, "name"))));
+    terminal_append_cell(&name, str_of(json_string_value(json_object_get(account, "name"))));
     if (json_time(account, "created_at", &ms))
         when_format(ms, listing->utc, &created);
     add_cell(listing, buf_take(&name));

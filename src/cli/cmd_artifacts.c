@@ -91,7 +91,7 @@ static char *size_text(json_int_t bytes)
 static char *shown(const char *text)
 {
     struct buf out = {0};
-    terminal_append(&out, str_of(text));
+    terminal_append_cell(&out, str_of(text));
     return buf_take(&out);
 }
 

@@ -85,7 +85,7 @@ static char *cell(const json_t *key, size_t column, size_t width, bool utc)
     if (column == EXPIRES && json_is_string(json_object_get(key, "revoked_at")))
         buf_append_text(&text, "revoked");
     else if (!value || !strstr(name, "_at") || !time_parse_rfc3339(str_of(value), &ms))
-        terminal_append(&text, str_of(value ? value : "-"));
+        terminal_append_cell(&text, str_of(value ? value : "-"));
     else if (width > 0 && width < NARROW)
         when_format_short(ms, clock_real_ms(), utc, &text);
     else

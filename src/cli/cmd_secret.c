@@ -132,7 +132,7 @@ static char *cell(const json_t *secret, const char *member, bool utc)
     else if (json_time(secret, member, &ms))
         when_format(ms, utc, &text);
     else
-        terminal_append(&text, str_of(json_is_string(value) ? json_string_value(value) : "-"));
+        terminal_append_cell(&text, str_of(json_is_string(value) ? json_string_value(value) : "-"));
     return buf_take(&text);
 }
 

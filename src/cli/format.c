@@ -1,9 +1,11 @@
 #include "cli/cli_private.h"
 #include "cli/terminal.h"
+#include "cli/text_width.h"
 #include "model/status.h"
 
 #define RESULT_SHOWN  200 // bytes
 #define RESULT_DIGITS 15
+#define COMMAND_SHOWN 200 // columns
 
 struct look {
     const char *word, *mark, *colour;
@@ -82,6 +84,51 @@ static void append_times(struct buf *out, const json_t *status, int64_t now_ms, 
     buf_append_byte(out, '\n');
 }
 
+// As it was asked for, or else the one that was found for its script.
+static void append_runtime(struct buf *out, const json_t *status)
+{
+    if (json_is_string(json_object_get(status, "runtime")))
+        append_line(out, status, "Runtime", "runtime");
+    else
+        append_line(out, json_object_get(status, "execution_metadata"), "Runtime", "runtime_version");
+}
+
+static void append_words(struct buf *out, const json_t *words)
+{
+    for (size_t i = 0; i < json_array_size(words); i++) {
+        if (out->len > 0)
+            buf_append_byte(out, ' ');
+        append_shell_word(out, json_string_value(json_array_get(words, i)));
+    }
+}
+
+void format_command(const json_t *execution, struct buf *out)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    const json_t *command = json_object_get(execution, "command");
+    const char *script = json_string_value(json_object_get(execution, "script_filename"));
+    const char *name = json_string_value(json_object_get(execution, "name"));
+    if (json_array_size(command) == 0 && script)
+        append_shell_word(&text, script);
+    append_words(&text, json_array_size(command) > 0 ? command : json_object_get(execution, "args"));
+    if (name && *name && !strstr(buf_cstr(&text), name))
+        buf_printf(&text, text.len > 0 ? " (%s)" : "%s", name);
+    buf_append_str(out, buf_str(&text));
+}
+
+// On a line, as far as it is of use there.
+static void append_command(struct buf *out, const char *label, const json_t *execution, const char *member)
+{
+    CLEANUP(buf_release) struct buf words = {0}, line = {0};
+    append_words(&words, json_object_get(execution, member));
+    if (words.len == 0)
+        return;
+    terminal_append_cell(&line, buf_str(&words));
+    buf_printf(out, "%s: ", label);
+    text_append_cut(out, buf_str(&line), COMMAND_SHOWN);
+    buf_append_byte(out, '\n');
+}
+
 static void append_executor(struct buf *out, const json_t *status)
 {
     const json_t *told = json_object_get(status, "execution_metadata"); // at its end
@@ -144,9 +191,12 @@ void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, 
     const char *group = ended ? "" : "\n";
 
     buf_printf(out, "Execution: %s\n", id ? id : "");
+    append_line(out, status, "Name", "name");
     append_status(out, word, colour);
     append_line(out, status, "Script", "script_filename");
-    append_line(out, status, "Runtime", "runtime");
+    append_runtime(out, status);
+    append_command(out, "Command", status, "command");
+    append_command(out, "Arguments", status, "args");
 
     append_executor(out, status);
     append_attempt(out, status);
@@ -166,7 +216,7 @@ void format_status(const json_t *status, int64_t now_ms, bool colour, bool utc, 
         buf_printf(out, "%s%.*s", group, STR_ARGS(buf_str(&times)));
 
     const json_t *artifacts = json_object_get(status, "artifacts_count");
-    if (json_integer_value(artifacts) > 0 || (json_is_integer(artifacts) && !ended))
+    if (json_is_integer(artifacts))
         buf_printf(out, "%sArtifacts: %lld output%s%s\n", group, (long long)json_integer_value(artifacts),
                    json_integer_value(artifacts) == 1 ? "" : "s",
                    known == STATUS_RUNNING ? " (execution still running)" : "");

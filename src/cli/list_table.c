@@ -2,6 +2,7 @@
 
 #include "cli/table.h"
 #include "cli/terminal.h"
+#include "cli/text_width.h"
 
 #define NARROW        110 // with fewer columns, times are written in their short form
 #define COMMAND_LEAST 4   // a shorter one says nothing
@@ -52,7 +53,7 @@ void list_table_release(struct list_table *table)
 static char *text_cell(const char *value)
 {
     struct buf text = {0};
-    terminal_append(&text, str_of(value && *value ? value : "-"));
+    terminal_append_cell(&text, str_of(value && *value ? value : "-"));
     return buf_take(&text);
 }
 
@@ -79,21 +80,10 @@ static char *duration_cell(const json_t *execution)
     return buf_take(&text);
 }
 
-// Quoted as a shell needs it.
 static char *command_cell(const json_t *execution)
 {
-    const json_t *command = json_object_get(execution, "command"), *word;
     CLEANUP(buf_release) struct buf text = {0};
-    size_t i;
-    if (!json_is_array(command) || json_array_size(command) == 0)
-        return text_cell(json_string_value(json_object_get(execution, "script_filename")));
-    json_array_foreach(command, i, word)
-    {
-        const char *value = json_string_value(word);
-        if (i > 0)
-            buf_append_byte(&text, ' ');
-        append_shell_word(&text, value);
-    }
+    format_command(execution, &text);
     return text_cell(buf_cstr(&text));
 }
 
@@ -191,11 +181,11 @@ static void append_row(const struct list_table *table, const struct layout *layo
             buf_printf(out, "%*s", (int)pending, "");
         if (*colour)
             buf_printf(out, "\033[%sm", colour);
-        text_append_cut(out, cells[c], layout->widths[c]);
+        text_append_cut(out, str_of(cells[c]), layout->widths[c]);
         if (*colour)
             buf_append_text(out, "\033[0m");
-        pending =
-            (*cells[c] ? 0 : pending) + layout->widths[c] - MIN(text_width(cells[c]), layout->widths[c]) + TABLE_GAP;
+        pending = (*cells[c] ? 0 : pending) + layout->widths[c] - MIN(text_width(str_of(cells[c])), layout->widths[c]) +
+                  TABLE_GAP;
     }
     buf_append_byte(out, '\n');
 }
@@ -206,10 +196,10 @@ void list_table_append(struct list_table *table, struct buf *out)
     qsort(table->rows, table->count, sizeof(*table->rows), compare_rows);
     for (size_t c = 0; c < COLUMN_COUNT; c++) {
         for (size_t i = 0; i < table->count; i++)
-            layout.widths[c] = MAX(layout.widths[c], text_width(table->rows[i].cells[c]));
+            layout.widths[c] = MAX(layout.widths[c], text_width(str_of(table->rows[i].cells[c])));
         layout.shown[c] = c != COLUMN_METADATA || layout.widths[c] > 0;
         if (layout.shown[c])
-            layout.widths[c] = MAX(layout.widths[c], text_width(titles[c]));
+            layout.widths[c] = MAX(layout.widths[c], text_width(str_of(titles[c])));
     }
     fit(table, &layout);
     append_row(table, &layout, titles, true, out);

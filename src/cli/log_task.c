@@ -1,7 +1,7 @@
 #include "cli/log_task.h"
 
 #include "cli/log_select.h"
-#include "cli/table.h"
+#include "cli/text_width.h"
 
 #define LONG_ID      20 // on a terminal, of longer ones only the end is shown
 #define LONG_ID_SHOW 10
@@ -153,14 +153,14 @@ static char *short_name(const struct log_printer *printer, const char *id)
 size_t log_task_name_width(const struct log_task *task)
 {
     CLEANUP(free_ptr) char *name = short_name(&task->printer, task->printer.execution_id);
-    return text_width(name);
+    return text_width(str_of(name));
 }
 
 void log_task_prefix(struct log_task *task, size_t number, size_t width, bool colour)
 {
     static const char *const colours[] = {"36", "33", "35", "32", "34", "31"};
     CLEANUP(free_ptr) char *name = short_name(&task->printer, task->printer.execution_id);
-    size_t own = text_width(name);
+    size_t own = text_width(str_of(name));
     int pad = (int)(width > own ? width - own : 0);
     task->reader.name = task->printer.execution_id;
     task->printer.prefix =

@@ -1,36 +1,13 @@
 #include "cli/table.h"
 
+#include "cli/text_width.h"
+
 #define CUT_LEAST 8 // characters; a shorter rest of a cell says nothing
-#define ELLIPSIS  "…"
 
 struct layout {
     size_t *widths; // 0: left out
     size_t count;
 };
-
-size_t text_width(const char *text)
-{
-    size_t width = 0;
-    for (; *text; text++)
-        width += ((unsigned char)*text & 0xc0) != 0x80;
-    return width;
-}
-
-void text_append_cut(struct buf *out, const char *text, size_t width)
-{
-    if (text_width(text) <= width) {
-        buf_append_text(out, text);
-        return;
-    }
-    size_t count = 0;
-    for (const char *at = text; *at; at++) {
-        count += ((unsigned char)*at & 0xc0) != 0x80;
-        if (count == width)
-            break;
-        buf_append_byte(out, *at);
-    }
-    buf_append_text(out, ELLIPSIS);
-}
 
 static size_t total_width(const struct layout *layout)
 {
@@ -67,8 +44,8 @@ static void append_cell(struct buf *out, const char *text, size_t width, size_t 
 {
     if (*text)
         buf_printf(out, "%*s", (int)*pending, "");
-    text_append_cut(out, text, width);
-    *pending = (*text ? 0 : *pending) + width - MIN(text_width(text), width) + TABLE_GAP;
+    text_append_cut(out, str_of(text), width);
+    *pending = (*text ? 0 : *pending) + width - MIN(text_width(str_of(text)), width) + TABLE_GAP;
 }
 
 void table_append(const struct table_column *columns, size_t column_count, const char *const *cells, size_t rows,
@@ -77,9 +54,9 @@ void table_append(const struct table_column *columns, size_t column_count, const
     CLEANUP(free_ptr) size_t *widths = xcalloc(column_count, sizeof(*widths));
     struct layout layout = {widths, column_count};
     for (size_t i = 0; i < column_count; i++)
-        widths[i] = text_width(columns[i].title);
+        widths[i] = text_width(str_of(columns[i].title));
     for (size_t i = 0; i < column_count * rows; i++)
-        widths[i % column_count] = MAX(widths[i % column_count], text_width(cells[i]));
+        widths[i % column_count] = MAX(widths[i % column_count], text_width(str_of(cells[i])));
     if (width > 0 && total_width(&layout) > width)
         fit(columns, &layout, width);
     for (size_t row = 0; row <= rows; row++) {

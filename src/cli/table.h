@@ -13,10 +13,6 @@ struct table_column {
 };
 
 // Appends the titles and the rows. `cells` has column_count cells for each row. `width` is that of the terminal in
-// characters; 0: no limit.
+// columns; 0: no limit.
 void table_append(const struct table_column *columns, size_t column_count, const char *const *cells, size_t rows,
                   size_t width, struct buf *out);
-
-size_t text_width(const char *text); // in characters
-// Appends the text; if it is wider than `width`, its beginning and "…".
-void text_append_cut(struct buf *out, const char *text, size_t width);

@@ -69,6 +69,25 @@ static size_t append_one(struct buf *out, struct str text)
     return (size_t)step;
 }
 
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+void terminal_append_cell(struct buf *out, struct str text)
+{
+    size_t len = 0;
+    for (text = str_trim(text); text.len > 0; text = str_n(text.data + len, text.len - len)) {
+        len = 0;
+        while (len < text.len && is_space(text.data[len]))
+            len++;
+        if (len > 0)
+            buf_append_byte(out, ' ');
+        else
+            len = append_one(out, text);
+    }
+}
+
 void terminal_append(struct buf *out, struct str text)
 {
     bool coloured = false;

@@ -60,6 +60,20 @@ static void a_container_is_shown_with_its_image_and_what_that_was(void **state)
                                         "Image digest: sha256:0f\nReason: why\n");
 }
 
+static void what_is_run_is_shown_on_one_line(void **state)
+{
+    (void)state;
+    CLEANUP(buf_release) struct buf out = {0};
+    format("{\"execution_id\":\"e1\",\"name\":\"nightly\",\"status\":\"queued\",\"script_filename\":\"a.py\","
+           "\"args\":[\"two words\",\"x\"],\"execution_metadata\":{\"runtime_version\":\"python:3.11.7\"}}",
+           0, false, &out);
+    assert_string_equal(buf_cstr(&out), "Execution: e1\nName: nightly\nStatus: queued\nScript: a.py\n"
+                                        "Runtime: python:3.11.7\nArguments: 'two words' x\n");
+    buf_reset(&out);
+    format("{\"execution_id\":\"e1\",\"status\":\"queued\",\"command\":[\"sh\",\"-c\",\"a\\n b\"]}", 0, false, &out);
+    assert_string_equal(buf_cstr(&out), "Execution: e1\nStatus: queued\nCommand: sh -c 'a b'\n");
+}
+
 static void what_is_not_known_is_left_out(void **state)
 {
     (void)state;
@@ -132,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(status_text_is_that_of_the_golden_files),
         cmocka_unit_test(a_container_is_shown_with_its_image_and_what_that_was),
+        cmocka_unit_test(what_is_run_is_shown_on_one_line),
         cmocka_unit_test(what_is_not_known_is_left_out),
         cmocka_unit_test(failure_shows_the_exit_code_and_where_to_look),
         cmocka_unit_test(status_is_coloured_only_when_asked),

@@ -1,4 +1,5 @@
 #include "cli/table.h"
+#include "cli/text_width.h"
 #include "util/testing.h"
 
 static const struct table_column columns[] = {
@@ -54,7 +55,7 @@ static void no_line_is_wider_than_the_terminal(void **state)
         table_append(columns, ARRAY_LEN(columns), cells, 2, width, &out);
         for (struct str rest = buf_str(&out); rest.len > 0;) {
             CLEANUP(free_ptr) char *line = str_dup(str_split(&rest, '\n'));
-            assert_true(text_width(line) <= width);
+            assert_true(text_width(str_of(line)) <= width);
         }
     }
 }

@@ -67,12 +67,34 @@ static void endless_colour_sequence_is_no_colour(void **state)
     assert_null(strchr(buf_cstr(&out), '\033'));
 }
 
+static void a_cell_is_one_line_without_colours(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *shown;
+    } cases[] = {
+        {"", ""},
+        {"one two", "one two"},
+        {"sh -c '\n  for\tall\r\n'", "sh -c ' for all '"},
+        {"\n  a\n", "a"},
+        {"\033[31mred\033[0m", "^[[31mred^[[0m"},
+        {"größer\xff", "größer\xef\xbf\xbd"},
+        {"\xe2\x80\xae", "<U+202E>"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(buf_release) struct buf out = {0};
+        terminal_append_cell(&out, str_of(cases[i].text));
+        assert_string_equal(buf_cstr(&out), cases[i].shown);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_text_and_colour_reach_the_terminal),
         cmocka_unit_test(nul_is_shown),
         cmocka_unit_test(endless_colour_sequence_is_no_colour),
+        cmocka_unit_test(a_cell_is_one_line_without_colours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

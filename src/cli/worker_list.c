@@ -18,7 +18,7 @@ static const struct table_column columns[] = {
 static char *text_cell(const json_t *worker, const char *name)
 {
     CLEANUP(buf_release) struct buf text = {0};
-    terminal_append(&text, str_of(json_string_value(json_object_get(worker, name))));
+    terminal_append_cell(&text, str_of(json_string_value(json_object_get(worker, name))));
     return xstrdup(buf_cstr(&text));
 }
 
@@ -30,7 +30,7 @@ static char *words_cell(const json_t *worker, const char *name)
     json_array_foreach(json_object_get(worker, name), i, word)
     {
         buf_append_text(&text, i > 0 ? "," : "");
-        terminal_append(&text, str_of(json_string_value(word)));
+        terminal_append_cell(&text, str_of(json_string_value(word)));
     }
     return xstrdup(buf_cstr(&text));
 }

@@ -19,6 +19,8 @@ static const size_t owned[] = {
     offsetof(struct execution, metadata_json),
     offsetof(struct execution, cancel_reason),
     offsetof(struct execution, command_json),
+    offsetof(struct execution, args_json),
+    offsetof(struct execution, name),
     offsetof(struct execution, job.demand),
     offsetof(struct execution, job.retry_of),
     offsetof(struct execution, job.retried_as),
@@ -178,9 +180,11 @@ void execution_add_fields(struct json_writer *json, const struct execution *exec
     bool has_duration = duration_of(execution, now_ms, &duration_ms);
 
     json_add_text(json, "execution_id", execution->execution_id);
+    json_add_text(json, "name", execution->name);
     json_add_text(json, "status", status_word(execution->status));
     json_add_text(json, "script_filename", execution->script_filename);
     json_add_raw(json, "command", str_of(execution->command_json));
+    json_add_raw(json, "args", str_of(execution->args_json));
     json_add_text(json, "runtime", execution->runtime);
     json_add_time(json, "created_at", execution->created_ms);
     json_add_time(json, "started_at", execution->started_ms);

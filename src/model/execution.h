@@ -26,6 +26,8 @@ struct execution {
     // The request as it was accepted (an object); set for creation only, NULL in what the store returns.
     char *spec_json;
     char *command_json;  // from the request: an array of strings, or NULL
+    char *args_json;     // those of its script, in the same way
+    char *name;          // from the request: what people call it, or NULL
     char *image;         // from the request of a job; NULL: none
     char *metadata_json; // object, or NULL
     struct job_view job; // of one that a worker is to run

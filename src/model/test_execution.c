@@ -37,6 +37,8 @@ static void status_shows_all_members_in_order(void **state)
         .batch_id = (char[]){"b"},
         .metadata_json = (char[]){"{\"k\":1}"},
         .command_json = (char[]){"[\"a b\",\"c\"]"},
+        .args_json = (char[]){"[\"d\"]"},
+        .name = (char[]){"nightly"},
         .details_json = (char[]){"{\"cpu_time_ms\":5}"},
         .result_json = (char[]){"[1.50]"},
     };
@@ -45,8 +47,10 @@ static void status_shows_all_members_in_order(void **state)
     execution_add_status(&json, NULL, &execution, &live, &TERMS, STARTED + 100000);
     json_writer_end(&json);
     assert_str(buf_str(&out),
-               "{\"execution_id\":\"exec_abc123\",\"status\":\"failed\",\"script_filename\":\"pro\\\"cess.py\","
-               "\"command\":[\"a b\",\"c\"],\"runtime\":\"python:3.11\",\"created_at\":\"2025-11-15T10:30:00.000Z\","
+               "{\"execution_id\":\"exec_abc123\",\"name\":\"nightly\",\"status\":\"failed\",\"script_filename\":"
+               "\"pro\\\"cess.py\","
+               "\"command\":[\"a "
+               "b\",\"c\"],\"args\":[\"d\"],\"runtime\":\"python:3.11\",\"created_at\":\"2025-11-15T10:30:00.000Z\","
                "\"started_at\":\"2025-11-15T10:30:15.123Z\",\"completed_at\":\"2025-11-15T10:31:01.122Z\","
                "\"duration_seconds\":45,\"worker_id\":\"w1\",\"worker_hostname\":\"worker-hetzner-01\","
                "\"exit_code\":137,\"cost_micros\":null,\"cost_display\":null,\"artifacts_count\":0,"
@@ -105,7 +109,7 @@ static json_t *status_of(const struct execution *execution, int64_t now_ms)
     execution_add_status(&json, NULL, execution, NULL, &TERMS, now_ms);
     json_t *parsed = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(parsed);
-    assert_int_equal(json_object_size(parsed), 42);
+    assert_int_equal(json_object_size(parsed), 44);
     return parsed;
 }
 

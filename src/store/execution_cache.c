@@ -88,7 +88,7 @@ static size_t text_len(const struct execution *execution)
                                  execution->runtime,      execution->worker_id,     execution->worker_hostname,
                                  execution->workflow_id,  execution->batch_id,      execution->command_json,
                                  execution->image,        execution->metadata_json, execution->details_json,
-                                 execution->result_json};
+                                 execution->result_json,  execution->args_json,     execution->name};
     size_t len = 0;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         len += texts[i] ? strlen(texts[i]) : 0;

@@ -53,7 +53,7 @@ def test_a_command_that_leaves_nothing_has_no_artifacts(cli, api):
     assert artifacts(api, job) == {} and api.messages(job) == ["there"]
     shown = cli.ok("artifacts", job)
     assert shown.out == b"" and b"has no artifacts" in shown.err
-    assert "Artifacts" not in cli.ok("status", job).text()
+    assert "Artifacts: 0 outputs\n" in cli.ok("status", job).text()
 
 
 def test_links_and_pipes_are_not_followed_and_the_log_says_so(cli, api):

@@ -82,8 +82,8 @@ def running(house):
 
 def test_the_display_has_the_bar_the_counts_and_the_latest_failures(running):
     watcher, _, jobs, _ = running
-    watcher.shows(rf"✗ exit code 7: runnel logs {jobs[0].id}")
-    watcher.shows(rf"● running \w+: runnel logs {jobs[1].id}")
+    watcher.shows(rf"✗ exit code 7: runnel logs {jobs[0].id}  1\n")  # with what it is about
+    watcher.shows(rf"● running \w+: runnel logs {jobs[1].id}  2\n")
     assert re.match(r"\[=====>               \] 0/4 complete", watcher.drawn())
     watcher.shows(r"Duration: \w+ \| ETA: \w+ \| Cost: €0.01\n")
     for job in jobs[1:]:
@@ -91,7 +91,7 @@ def test_the_display_has_the_bar_the_counts_and_the_latest_failures(running):
     assert watcher.code() == 1
     text = watcher.out.data.decode().replace("\r", "")
     assert "✓ Batch complete: 3 succeeded, 1 failed\nTotal duration: " in text
-    assert f"1 × exit code 7\n      runnel logs {jobs[0].id}" in text
+    assert f"1 × exit code 7\n      runnel logs {jobs[0].id}  1\n" in text
 
 
 def test_it_is_drawn_again_while_nothing_changes(running):
@@ -181,9 +181,11 @@ def test_c_cancels_what_is_left(running):
     watcher.type(b"c")
     watcher.wait_for(b"is cancelled; what runs is ended")
     for job in jobs[1:]:
-        job.end(None, status="cancelled")
+        job.end(143, status="cancelled")
     assert watcher.code() == 130
-    assert "✗ Batch cancelled: 0 succeeded, 4 failed" in watcher.out.data.decode()
+    text = watcher.out.data.decode()
+    assert "✗ Batch cancelled: 0 succeeded, 4 failed" in text
+    assert "1 × exit code 7" in text and "3 × cancelled" in text and "exit code 143" not in text
 
 
 def test_the_terminal_is_as_before_when_it_has_ended(running):
@@ -194,6 +196,35 @@ def test_the_terminal_is_as_before_when_it_has_ended(running):
     eventually(lambda: termios.tcgetattr(watcher.fd)[3] & termios.ICANON, "the terminal is given back")
     assert watcher.code() == 143
     assert before <= len(watcher.out.data)
+
+
+def test_what_is_said_of_a_lost_connection_stands_above_the_display(house):
+    server, _, cli = house
+    id = submitted(cli, 1)
+    with Watcher(cli, "batch", "watch", id) as watcher:
+        watcher.shows("0/1 complete")
+        server.process.signal(signal.SIGKILL)
+        server.process.wait()
+        watcher.wait_for(b"runnel: connection lost; reconnecting\r\n")
+        text = watcher.out.data.decode()
+        before, after = text.split("runnel: connection lost")
+        assert before.endswith("\033[J")  # what was drawn is taken away
+        watcher.type(b"x")
+        watcher.shows("0/1 complete")
+        server.start(listen=f"127.0.0.1:{server.port}")
+        with JobWorker(server) as worker:
+            worker.take().end(0)
+        assert watcher.code() == 0
+
+
+def test_a_batch_without_jobs_is_shown_once(house):
+    _, _, cli = house
+    id = cli.ok("run", "--each-line", "/dev/null", "--", "do").text().strip()
+    with Watcher(cli, "batch", "watch", id) as watcher:
+        assert watcher.code() == 0
+        left = watcher.out.data.decode().replace("\r", "").split("\033[J")[-1]
+    assert left.count("0/0 complete") == 1 and left.count("the batch has no jobs\n") == 1
+    assert "✓ Batch complete: 0 succeeded, 0 failed\n" in left
 
 
 # --- Elsewhere

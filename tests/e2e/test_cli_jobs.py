@@ -199,6 +199,50 @@ def test_retry_queues_a_job_once_more(house):
     assert "Attempt: 2\n" in text and f"Retry of: {id}\n" in text
 
 
+def test_what_a_job_runs_and_its_name_are_shown(own_server, tmp_path):
+    api, cli = own_server.api(), Cli(tmp_path / "home", own_server)
+    script = tmp_path / "process.py"
+    script.write_text("print(1)\n")
+    named = cli.ok("run", "-d", "--name", "nightly build", "--", "do", "it\nnow", "3").text().strip()
+    called = cli.ok("run", "-d", script, "data 1.csv", "4").text().strip()
+    plain = cli.ok("run", "-d", "--", "do", "0").text().strip()
+    status = {id: api.status(id) for id in (named, called, plain)}
+    assert [status[id]["name"] for id in (named, called, plain)] == ["nightly build", None, None]
+    assert status[named]["command"] == ["do", "it\nnow", "3"] and status[named]["args"] is None
+    assert status[called]["args"] == ["data 1.csv", "4"] and status[called]["command"] is None
+    text = cli.ok("status", named).text()
+    assert f"Execution: {named}\nName: nightly build\nStatus: queued\n" in text
+    assert "\nCommand: do 'it now' 3\n" in text
+    text = cli.ok("status", called).text()
+    assert "\nScript: process.py\n" in text and "\nArguments: 'data 1.csv' 4\n" in text and "Name:" not in text
+    rows = {line.split()[0]: line for line in cli.ok("list").text().splitlines()}
+    assert len(rows) == 4  # with the titles: a command of several lines is one row
+    assert rows[named].endswith("do 'it now' 3 (nightly build)")
+    assert rows[called].endswith("process.py 'data 1.csv' 4")
+    assert rows[plain].endswith("do 0")
+
+
+def test_the_failures_of_a_batch_say_which_of_its_jobs_they_are(house, tmp_path):
+    _, api, cli = house
+    id = cli.ok("run", "--each-line", "-", "--", "do", input=b"0\n3\n").text().strip()
+    cli.run("wait", "-q", id)
+    (failure,) = api.get(f"/api/v1/batches/{id}/status").json()["failures"]
+    assert failure["title"] == "3" and failure["exit_code"] == 3
+    made = {"jobs": [{"command": ["do", "é" * 300, "5"]}]}
+    unnamed = api.expect(201, "POST", "/api/v1/batches", made)["batch_id"]
+    cli.run("wait", "-q", unnamed)
+    (failure,) = api.get(f"/api/v1/batches/{unnamed}/status").json()["failures"]
+    assert failure["title"] == "do " + "é" * 98  # 200 bytes at most, and no half of a character
+
+
+def test_wait_for_the_latest(house):
+    _, _, cli = house
+    cli.ok("run", "-d", "--", "do", "6")
+    assert cli.run("wait", "--last").code == 6
+    both = cli.run("wait", "--last", "exec_1")
+    assert both.code == 2 and b"--last means the latest execution" in both.err
+
+
 def test_status_says_why_a_job_waits(own_server, tmp_path):
     cli = Cli(tmp_path / "home", own_server)
     first = cli.ok("run", "-d", "--", "do").text().strip()
@@ -211,10 +255,14 @@ def test_status_says_why_a_job_waits(own_server, tmp_path):
 
 
 def test_batches_are_shown_closed_retried_and_cancelled(house):
-    _, _, cli = house
+    _, api, cli = house
     id = cli.ok("run", "--range", "1-3", "--keep-open", "--", "do").text().strip()
+    cli.run("wait", *[one["execution_id"] for one in api.get(f"/api/v1/batches/{id}/executions").json()["executions"]])
+    shown = f"It is open for more jobs: runnel batch close {id}\n"
+    assert shown in cli.ok("batch", "status", id).text()
     cli.ok("batch", "close", id)
     assert cli.run("wait", id).code == 1
+    assert shown not in cli.ok("batch", "status", id).text()
     assert "Status: completed" in cli.ok("batch", "status", id).text()
     cli.ok("batch", "retry", id)
     assert cli.run("batch", "watch", id).code == 1

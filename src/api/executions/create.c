@@ -72,7 +72,8 @@ static void create_done(struct store_op *op)
 // shown.
 void execution_of_body(struct execution *ret, const struct call *call, const struct json_t *body)
 {
-    const json_t *command = json_object_get(body, "command"), *metadata = json_object_get(body, "metadata");
+    const json_t *command = json_object_get(body, "command"), *args = json_object_get(body, "args"),
+                 *metadata = json_object_get(body, "metadata");
     *ret = (struct execution){
         .account = call->principal.account,
         .execution_id = text_or_null(body, "execution_id"),
@@ -84,6 +85,8 @@ void execution_of_body(struct execution *ret, const struct call *call, const str
         .batch_id = text_or_null(body, "batch_id"),
         .spec_json = json_text(body),
         .command_json = json_is_array(command) ? json_text(command) : NULL,
+        .args_json = json_is_array(args) ? json_text(args) : NULL,
+        .name = text_or_null(body, "name"),
         .image = json_is_true(json_object_get(body, "queue")) ? text_or_null(body, "image") : NULL,
         .metadata_json = json_is_object(metadata) ? json_text(metadata) : NULL,
     };

@@ -53,7 +53,9 @@ static int execution_from_row(const struct sql_statement *row, struct execution 
     ret->artifacts = sql_u64(row, 32);
     ret->artifact_bytes = sql_u64(row, 33);
     ret->image = sql_dup(row, 37);
-    job_view_from_row(row, 38, &ret->job);
+    ret->args_json = sql_dup(row, 38);
+    ret->name = sql_dup(row, 39);
+    job_view_from_row(row, 40, &ret->job);
     return 0;
 }
 

@@ -81,7 +81,9 @@
     "e.batch_id, CASE WHEN length(d.spec) < 262144 THEN {command} END, d.metadata, e.cancel_reason, "         \
     "e.restored_from, e.retention_ms, (SELECT a.retention FROM accounts a WHERE a.id = e.account), "          \
     "r.details, r.result, e.artifacts, e.artifact_bytes, e.cut_digest, e.log_records, e.log_bytes, "          \
-    "CASE WHEN j.execution IS NOT NULL AND length(d.spec) < 262144 THEN {image} END, " JOB_VIEW_COLUMNS
+    "CASE WHEN j.execution IS NOT NULL AND length(d.spec) < 262144 THEN {image} END, "                        \
+    "CASE WHEN length(d.spec) < 262144 THEN {args} END, CASE WHEN length(d.spec) < 262144 THEN {name} "       \
+    "END, " JOB_VIEW_COLUMNS
 
 #define EXECUTION_STATEMENTS(X)                                                                                        \
     X(EXECUTION_BY_ROW,                                                                                                \

@@ -27,7 +27,10 @@
     X(begin_read, "BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")                                       \
     /* Of an execution's document d: the member `command` of its request, as JSON. */                               \
     X(command, "json_extract(d.spec, '$.command')", "nullif((d.spec::json -> 'command')::text, 'null')")            \
-    /* The same of its `image`, as text. */                                                                         \
+    /* The same of its `args`. */                                                                                   \
+    X(args, "json_extract(d.spec, '$.args')", "nullif((d.spec::json -> 'args')::text, 'null')")                     \
+    /* And of its `name` and its `image`, as text. */                                                               \
+    X(name, "json_extract(d.spec, '$.name')", "d.spec::json ->> 'name'")                                            \
     X(image, "json_extract(d.spec, '$.image')", "d.spec::json ->> 'image'")                                         \
     /* Milliseconds since 1970, by the clock of whoever runs the statements. */                                     \
     X(now_ms, "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",                                         \
