@@ -201,6 +201,12 @@ static const struct field answer_body[] = {
     {0},
 };
 
+static const struct field missing_body[] = {
+    {"hashes", "SHA-256 of contents, as 64 hex digits in lower case", .type = FIELD_TEXTS, .max = BLOBS_MAX,
+     .flags = FIELD_REQUIRED},
+    {0},
+};
+
 static const struct field artifact_body[] = {
     {"sha256", "the content, which was uploaded", .type = FIELD_TEXT, .max = 64, .rule = &rule_hash,
      .flags = FIELD_REQUIRED},
@@ -479,6 +485,10 @@ const struct route api_routes[] = {
     {HTTP_M_POST, "/api/v1/executions/{id}/retry", ACTION_SUBMIT, RESOURCE_EXECUTION, .handle = executions_retry,
      .summary = "queue a job that has ended once more"},
 
+    {HTTP_M_POST, "/api/v1/blobs", ACTION_BLOB, .flags = ROUTE_BLOBS | ROUTE_CONTENT, .handle = blobs_put_many,
+     .summary = "upload many small contents in one body"},
+    {HTTP_M_POST, "/api/v1/blobs/missing", ACTION_BLOB, .flags = ROUTE_BLOBS, .body = missing_body,
+     .handle = blobs_missing, .summary = "which of these contents the account lacks"},
     {HTTP_M_HEAD, "/api/v1/blobs/{sha256}", ACTION_BLOB, .flags = ROUTE_BLOBS, .handle = blobs_head,
      .summary = "whether the account has a content; `Upload-Offset` of an interrupted upload"},
     {HTTP_M_PUT, "/api/v1/blobs/{sha256}", ACTION_BLOB, .flags = ROUTE_BLOBS | ROUTE_CONTENT, .handle = blobs_put,

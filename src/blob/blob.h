@@ -25,6 +25,7 @@ struct blob_upload; // one that is under way; the adapter's
     X(WRITE, write)   \
     X(PAUSE, pause)   \
     X(FINISH, finish) \
+    X(KEEP, keep)     \
     X(OFFSET, offset) \
     X(READ, read)     \
     X(REMOVE, remove) \
@@ -86,6 +87,21 @@ struct blob_offset { // how much an interrupted upload has left
     struct blob_op op;
     uint8_t hash[BLOB_HASH_LEN];
     uint64_t ret_offset;
+};
+
+// --- Contents that are whole, in memory: many in one operation
+
+struct blob_content {
+    uint8_t hash[BLOB_HASH_LEN];
+    struct str bytes;
+    bool known;                     // it is kept already: only its hash is checked
+    char ret_key[BLOB_KEY_MAX + 1]; // "" if it is known
+};
+struct blob_keep { // all of them are durable afterwards, or nothing is kept
+    struct blob_op op;
+    struct blob_content *contents;
+    size_t count;
+    size_t ret_wrong; // ERR_DIGEST: whose hash is another
 };
 
 // --- Content

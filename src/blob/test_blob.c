@@ -184,7 +184,20 @@ static void what_is_not_there_is_not_found(void **state)
     CLEANUP(buf_release) struct buf got = {0};
     char key[BLOB_KEY_MAX + 1];
     put(shelf, STR("content"), key);
-    static const char *const keys[] = {"", "7/ab/nothing", "../parts", "/etc/passwd", "7/../../x", "7/.hidden", "a\nb"};
+    static const char *const keys[] = {
+        "",
+        "7/ab/nothing",
+        "../parts",
+        "/etc/passwd",
+        "7/../../x",
+        "7/.hidden",
+        "a\nb",
+        "7/pk/id.0000.00000028.00000007",
+        "../pk/x.0.0.1",
+        "7/pk/../x.0.0.1",
+        "7/pk/id.0.0.99999999999999999999",
+        "7/pk/id.",
+    };
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         assert_int_equal(get(shelf, keys[i], 0, 10, &got), ERR_NOT_FOUND);
     struct blob_remove gone = {.key = str_of(key)};
@@ -330,30 +343,132 @@ static void what_was_interrupted_is_forgotten_by_its_age(void **state)
     assert_int_equal(finish(shelf, &other, (char[BLOB_KEY_MAX + 1]){0}), 0);
 }
 
-static void all_content_is_listed_once_in_order(void **state)
+// How many there are, listed in slices; each once and in order.
+static size_t count_listed(struct shelf *shelf, unsigned limit)
 {
-    struct shelf *shelf = *state;
-    enum { COUNT = 25 };
-    char key[BLOB_KEY_MAX + 1], last[BLOB_KEY_MAX + 1] = "";
-    struct blob_list nothing = {0};
-    assert_int_equal(run(shelf, &nothing.op, BLOB_LIST), 0);
-    assert_int_equal(nothing.ret_count, 0);
-    for (uint32_t i = 0; i < COUNT; i++)
-        put(shelf, str_n((const char *)&i, sizeof(i)), key);
-    struct blob_list list = {.limit = 7};
+    struct blob_list list = {.limit = limit};
     size_t count = 0;
     do {
         assert_int_equal(run(shelf, &list.op, BLOB_LIST), 0);
-        assert_true(list.ret_count <= 7);
+        assert_true(list.ret_count <= limit);
         for (size_t i = 0; i < list.ret_count; i++) {
-            assert_true(strcmp(last, list.ret_entries[i].key) < 0);
+            assert_true(strcmp(list.after, list.ret_entries[i].key) < 0);
             assert_true(list.ret_entries[i].changed_ms > 1600000000000);
-            snprintf(last, sizeof(last), "%s", list.ret_entries[i].key);
+            snprintf(list.after, sizeof(list.after), "%s", list.ret_entries[i].key);
         }
         count += list.ret_count;
-        snprintf(list.after, sizeof(list.after), "%s", last);
     } while (list.ret_count > 0);
-    assert_int_equal(count, COUNT);
+    return count;
+}
+
+static void all_content_is_listed_once_in_order(void **state)
+{
+    struct shelf *shelf = *state;
+    char key[BLOB_KEY_MAX + 1];
+    assert_int_equal(count_listed(shelf, 7), 0);
+    for (uint32_t i = 0; i < 25; i++)
+        put(shelf, str_n((const char *)&i, sizeof(i)), key);
+    assert_int_equal(count_listed(shelf, 7), 25);
+}
+
+// --- Contents that come together
+
+#define MANY 40
+
+struct many {
+    struct blob_keep keep;
+    struct blob_content contents[MANY];
+    uint64_t numbers[MANY]; // their bytes; content i has i % 9 of them
+};
+
+static void many_of(struct many *many, size_t count, uint64_t seed)
+{
+    *many = (struct many){.keep.contents = many->contents, .keep.count = count};
+    for (size_t i = 0; i < count; i++) {
+        many->numbers[i] = seed + i * 0x0101010101;
+        many->contents[i].bytes = str_n((const char *)&many->numbers[i], i % 9);
+        sha256(many->contents[i].bytes.data, i % 9, many->contents[i].hash);
+    }
+}
+
+static void contents_that_came_together_are_read_and_removed_one_by_one(void **state)
+{
+    struct shelf *shelf = *state;
+    CLEANUP(buf_release) struct buf got = {0};
+    struct many many;
+    many_of(&many, MANY, 1);
+    many.contents[7].known = true;
+    assert_int_equal(run(shelf, &many.keep.op, BLOB_KEEP), 0);
+    assert_string_equal(many.contents[7].ret_key, "");
+    blob_free(&shelf->store);
+    shelf_open(shelf, 0);
+    for (size_t i = 0; i < MANY; i++) {
+        if (i == 7)
+            continue;
+        assert_content(shelf, many.contents[i].ret_key, many.contents[i].bytes);
+        assert_int_equal(get(shelf, many.contents[i].ret_key, 6, 10, &got), 0); // never the next one's
+        assert_int_equal(got.len, i % 9 > 6 ? i % 9 - 6 : 0);
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        struct blob_remove gone = {.key = str_of(many.contents[i].ret_key)};
+        assert_int_equal(run(shelf, &gone.op, BLOB_REMOVE), 0);
+        assert_int_equal(get(shelf, many.contents[i].ret_key, 0, 10, &got), ERR_NOT_FOUND);
+        assert_int_equal(run(shelf, &gone.op, BLOB_REMOVE), 0); // nothing happens
+        if (i + 1 < MANY && i + 1 != 7)
+            assert_content(shelf, many.contents[i + 1].ret_key, many.contents[i + 1].bytes);
+    }
+    struct blob_list nothing = {0};
+    assert_int_equal(run(shelf, &nothing.op, BLOB_LIST), 0);
+    assert_int_equal(nothing.ret_count, 0);
+}
+
+static void one_wrong_hash_and_none_of_them_is_kept(void **state)
+{
+    struct shelf *shelf = *state;
+    struct blob_list list = {0};
+    struct many many;
+    many_of(&many, MANY, 1);
+    many.contents[23].hash[31] ^= 1;
+    assert_int_equal(run(shelf, &many.keep.op, BLOB_KEEP), ERR_DIGEST);
+    assert_int_equal(many.keep.ret_wrong, 23);
+    many.contents[23].known = true; // it is looked at all the same
+    assert_int_equal(run(shelf, &many.keep.op, BLOB_KEEP), ERR_DIGEST);
+    for (size_t i = 0; i < MANY; i++)
+        assert_string_equal(many.contents[i].ret_key, "");
+    assert_int_equal(run(shelf, &list.op, BLOB_LIST), 0);
+    assert_int_equal(list.ret_count, 0);
+}
+
+static void without_room_none_of_many_is_kept(void **state)
+{
+    struct shelf *shelf = *state;
+    struct blob_list list = {0};
+    struct many many;
+    blob_free(&shelf->store);
+    shelf_open(shelf, 50);
+    many_of(&many, MANY, 1);
+    assert_int_equal(run(shelf, &many.keep.op, BLOB_KEEP), ERR_STORE_FULL);
+    assert_int_equal(run(shelf, &list.op, BLOB_LIST), 0);
+    assert_int_equal(list.ret_count, 0);
+    many.keep.count = 0;
+    assert_int_equal(run(shelf, &many.keep.op, BLOB_KEEP), 0);
+}
+
+static void contents_of_all_kinds_are_listed_once_in_order(void **state)
+{
+    struct shelf *shelf = *state;
+    char key[BLOB_KEY_MAX + 1];
+    for (uint32_t i = 0; i < 5; i++) {
+        struct many many;
+        many_of(&many, 11, i * 1000);
+        many.keep.op.account = ACCOUNT + i % 2;
+        assert_int_equal(run(shelf, &many.keep.op, BLOB_KEEP), 0);
+        put(shelf, str_n((const char *)&i, sizeof(i)), key);
+        struct blob_remove gone = {.key = str_of(many.contents[3].ret_key)};
+        assert_int_equal(run(shelf, &gone.op, BLOB_REMOVE), 0);
+    }
+    for (unsigned limit = 1; limit < 14; limit += 4)
+        assert_int_equal(count_listed(shelf, limit), 5 * 10 + 5);
 }
 
 static void after_the_stop_everything_is_refused(void **state)
@@ -369,6 +484,50 @@ static void after_the_stop_everything_is_refused(void **state)
     blob_free(&shelf->store);
     shelf_open(shelf, 0);
     assert_int_equal(offset_of(shelf, STR("content"), ACCOUNT), 3);
+}
+
+// --- The folder
+
+static void write_file(const char *folder, const char *name, const void *data, size_t len)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/content/%s", folder, name);
+    assert_int_equal(file_write_atomic(path, data, len, 0600), 0);
+}
+
+// A power loss may leave any part of a pack that was being written. The sweep finds it under a name of its own.
+static void a_torn_pack_is_listed_and_removed_as_one(void **state)
+{
+    struct shelf *shelf = *state;
+    CLEANUP(buf_release) struct buf pack = {0};
+    CLEANUP(free_ptr) char *path = xasprintf("%s/content", shelf->folder);
+    struct many many;
+    many_of(&many, 3, 1);
+    assert_int_equal(run(shelf, &many.keep.op, BLOB_KEEP), 0);
+    const char *key = many.contents[0].ret_key;
+    CLEANUP(free_ptr) char *whole = xasprintf("%s/%.*s", path, (int)strcspn(key, "."), key);
+    assert_int_equal(file_read_all(whole, 1000, &pack), 0);
+    assert_int_equal(unlink(whole), 0);
+    char zeros[100] = {0};
+    write_file(shelf->folder, "7/pk/a", "", 0);
+    write_file(shelf->folder, "7/pk/b", zeros, sizeof(zeros));
+    write_file(shelf->folder, "7/pk/c", pack.data, 20); // cut within its index
+    memset(pack.data + 16, 0, pack.len - 16);
+    write_file(shelf->folder, "7/pk/d", pack.data, pack.len); // its index never came
+    memset(pack.data + 8, 0xff, 4);
+    write_file(shelf->folder, "7/pk/e", pack.data, pack.len); // of a count that cannot be
+    struct blob_list list = {.limit = 2};
+    static const char *const torn[] = {"7/pk/a", "7/pk/b", "7/pk/c", "7/pk/d", "7/pk/e"};
+    for (size_t i = 0; i < ARRAY_LEN(torn); i++) {
+        assert_int_equal(run(shelf, &list.op, BLOB_LIST), 0);
+        assert_int_equal(list.ret_count, i + 1 < ARRAY_LEN(torn) ? 2 : 1);
+        assert_string_equal(list.ret_entries[0].key, torn[i]);
+        snprintf(list.after, sizeof(list.after), "%s", torn[i]);
+        struct blob_remove gone = {.key = str_of(torn[i])};
+        assert_int_equal(run(shelf, &gone.op, BLOB_REMOVE), 0);
+    }
+    list.after[0] = 0;
+    assert_int_equal(run(shelf, &list.op, BLOB_LIST), 0);
+    assert_int_equal(list.ret_count, 0);
 }
 
 #define ON_EACH(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -389,7 +548,12 @@ int main(void)
         ON_EACH(without_room_an_upload_is_refused_and_nothing_is_lost),
         ON_EACH(what_was_interrupted_is_forgotten_by_its_age),
         ON_EACH(all_content_is_listed_once_in_order),
+        ON_EACH(contents_that_came_together_are_read_and_removed_one_by_one),
+        ON_EACH(one_wrong_hash_and_none_of_them_is_kept),
+        ON_EACH(without_room_none_of_many_is_kept),
+        ON_EACH(contents_of_all_kinds_are_listed_once_in_order),
         ON_EACH(after_the_stop_everything_is_refused),
+        ON_EACH(a_torn_pack_is_listed_and_removed_as_one),
     };
     int failed = 0;
     for (size_t i = 0; i < ARRAY_LEN(adapters); i++) {

@@ -9,24 +9,13 @@
 
 #include <unistd.h>
 
-// The files of the order, and of each of its jobs.
-static int send_inputs(struct cli *cli, struct client *client, json_t *order, const json_t *jobs)
-{
-    CLEANUP(inputs_sent_release) struct inputs_sent sent;
-    inputs_sent_init(&sent, cli, client);
-    int code = inputs_send(&sent, json_object_get(order, "inputs"));
-    for (size_t i = 0; i < json_array_size(jobs) && code == 0; i++)
-        code = inputs_send(&sent, json_object_get(json_array_get(jobs, i), "inputs"));
-    return code;
-}
-
 static int submit(struct cli *cli, json_t *order, const char **ret_id)
 {
     CLEANUP(client_free) struct client *client = NULL;
     CLEANUP(json_free) json_t *answer = NULL;
     int code = cli_connect(cli, &client);
     if (code == 0)
-        code = send_inputs(cli, client, order, NULL);
+        code = inputs_send(cli, client, order, NULL);
     if (code)
         return code;
     json_object_set_new(order, "queue", json_true());
@@ -161,7 +150,7 @@ static int run_batch(struct cli *cli, json_t *order)
     if (code == 0)
         code = cli_connect(cli, &client);
     if (code == 0)
-        code = send_inputs(cli, client, order, json_object_get(body, "jobs"));
+        code = inputs_send(cli, client, order, json_object_get(body, "jobs"));
     if (code)
         return code;
     CLEANUP(json_text_free) char *text = json_dumps(body, JSON_COMPACT);

@@ -11,14 +11,7 @@ int inputs_add(struct cli *cli, json_t *inputs, const char *path);
 int inputs_add_as(struct cli *cli, json_t *inputs, const char *path, const char *name);
 char *inputs_name(const char *path); // what it is called there
 
-// Reads the files, and gives the server what it does not have. It remembers what it has sent.
-struct inputs_sent {
-    struct cli *cli;
-    struct client *client;
-    json_t *by_path; // objects with sha256, size and mode
-    json_t *hashes;  // what the server has
-};
-void inputs_sent_init(struct inputs_sent *sent, struct cli *cli, struct client *client);
-void inputs_sent_release(struct inputs_sent *sent);
-// `inputs` may be NULL. Returns 0, or the exit code after having said what is wrong.
-int inputs_send(struct inputs_sent *sent, json_t *inputs);
+// Reads the files of the order and of its jobs (may be NULL), each of them once, and gives the server what it does not
+// have: small ones together. Then each input has what is known of its content instead of its `path`. Returns 0, or the
+// exit code after having said what is wrong.
+int inputs_send(struct cli *cli, struct client *client, json_t *order, const json_t *jobs);

@@ -32,11 +32,23 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
     return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
+static bool same_state(const struct stat *now, const struct stat *before)
+{
+    return now->st_size == before->st_size && same_time(&now->st_mtim, &before->st_mtim) &&
+           same_time(&now->st_ctim, &before->st_ctim);
+}
+
 bool content_unchanged(int fd, const struct stat *before)
 {
     struct stat now;
-    return fstat(fd, &now) == 0 && now.st_size == before->st_size && same_time(&now.st_mtim, &before->st_mtim) &&
-           same_time(&now.st_ctim, &before->st_ctim);
+    return fstat(fd, &now) == 0 && same_state(&now, before);
+}
+
+bool content_same_file(const char *path, const struct stat *before)
+{
+    struct stat now;
+    return stat(path, &now) == 0 && now.st_ino == before->st_ino && now.st_dev == before->st_dev &&
+           same_state(&now, before);
 }
 
 // Adds the first `size` bytes of a file to the hash. Returns ERR_CONFLICT if it has fewer.

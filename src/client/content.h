@@ -18,6 +18,7 @@ int content_of_file(int fd, const atomic_bool *abort, struct content *ret);
 // The file is as it was when *before was its state: nobody has written to it.
 struct stat;
 bool content_unchanged(int fd, const struct stat *before);
+bool content_same_file(const char *path, const struct stat *before); // and the path names it still
 
 // Gives the server the content of the file, unless it has it. Returns 0 when it has it whole; ERR_CONFLICT if the file
 // is not what `content` says any more; else the error of the answer, with its text in *ret_text, or that of

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CONTENT_SERVER_KEPT 16
+#define CONTENT_SERVER_KEPT 100
 
 struct kept_content {
     char hash[65];
@@ -188,6 +188,50 @@ static inline bool content_put(struct content_server *server, int fd, struct buf
     return true;
 }
 
+static inline bool content_missing(struct content_server *server, int fd, struct buf *in,
+                                   const struct content_request *request)
+{
+    CLEANUP(buf_release) struct buf body = {0}, answer = {0};
+    if (!content_read_body(server, fd, in, request->length, &body))
+        return false;
+    buf_append_text(&answer, "{\"missing\":[");
+    const char *quote = strchr(buf_cstr(&body) + strlen("{\"hashes\""), '"');
+    for (bool first = true; quote; quote = strchr(quote + 66, '"')) {
+        char hash[65];
+        snprintf(hash, sizeof(hash), "%.64s", quote + 1);
+        if (content_server_find(server, hash))
+            continue;
+        buf_printf(&answer, "%s\"%s\"", first ? "" : ",", hash);
+        first = false;
+    }
+    buf_append_text(&answer, "]}");
+    content_answer(fd, 200, "", buf_str(&answer));
+    return true;
+}
+
+static inline bool content_post(struct content_server *server, int fd, struct buf *in,
+                                const struct content_request *request)
+{
+    CLEANUP(buf_release) struct buf body = {0};
+    if (!content_read_body(server, fd, in, request->length, &body))
+        return false;
+    if (server->refuse) {
+        content_refuse(fd, server->refuse, server->refuse == 413 ? "too_large" : "unavailable");
+        return true;
+    }
+    server->bodies += (unsigned)body.len;
+    for (struct str rest = buf_str(&body); rest.len > 0;) {
+        struct str size = str_split(&rest, '\n'), hash = str_split(&size, ' ');
+        uint64_t len = 0;
+        assert_true(hash.len == 64 && str_to_u64(size, &len) && len <= rest.len);
+        const char *known = content_server_add(server, rest.data ? rest.data : "", (size_t)len);
+        assert_memory_equal(known, hash.data, 64);
+        rest = str_n(rest.data + len, rest.len - (size_t)len);
+    }
+    content_answer(fd, 201, "", STR("{}"));
+    return true;
+}
+
 static inline void content_head(struct content_server *server, int fd, const char *hash)
 {
     const struct kept_content *kept = content_server_find(server, hash);
@@ -250,7 +294,11 @@ static inline bool content_serve(struct content_server *server, int fd, struct b
         return false;
     const char *path = request.path;
     buf_printf(&server->requests, "%s %s\n", request.method, path);
-    if (strncmp(path, blobs, sizeof(blobs) - 1) == 0 && strcmp(request.method, "HEAD") == 0)
+    if (strcmp(path, "/api/v1/blobs/missing") == 0)
+        return content_missing(server, fd, in, &request);
+    else if (strcmp(path, "/api/v1/blobs") == 0)
+        return content_post(server, fd, in, &request);
+    else if (strncmp(path, blobs, sizeof(blobs) - 1) == 0 && strcmp(request.method, "HEAD") == 0)
         content_head(server, fd, path + sizeof(blobs) - 1);
     else if (strncmp(path, blobs, sizeof(blobs) - 1) == 0)
         return content_put(server, fd, in, &request, path + sizeof(blobs) - 1);

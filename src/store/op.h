@@ -77,6 +77,7 @@
     X(RETENTION_LOOK, retention_look, NONE, NONE, KEEPS, nothing)                   \
     X(FRONT, front, NONE, NONE, KEEPS, nothing)                                     \
     X(BLOB_FIND, blob_find, NONE, AT(blob_find, account), KEEPS, nothing)           \
+    X(BLOBS_FIND, blobs_find, NONE, AT(blobs_find, account), KEEPS, nothing)        \
     X(BLOBS_UNUSED, blobs_unused, NONE, NONE, KEEPS, nothing)                       \
     X(BLOBS_KNOWN, blobs_known, NONE, NONE, KEEPS, nothing)                         \
     X(FILE_LIST, file_list, NONE, NONE, KEEPS, file_list)                           \

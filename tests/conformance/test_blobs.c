@@ -1,33 +1,44 @@
 // Blobs, files of executions, and what run tokens are judged by, on each engine.
 #include "store/catalogue/test_catalogue.h"
 
-static struct store_blob_add blob_of(int64_t account, const char *content, const char *key)
+static void hash_of(const char *content, uint8_t ret[STORE_HASH_LEN])
 {
-    struct store_blob_add add = {
-        .account = account, .size = strlen(content), .key = str_of(key), .bytes_max = UINT64_MAX};
-    memset(add.hash, 0xfe, sizeof(add.hash));
-    memcpy(add.hash, content, MIN(strlen(content), sizeof(add.hash)));
-    return add;
+    memset(ret, 0xfe, STORE_HASH_LEN);
+    memcpy(ret, content, MIN(strlen(content), (size_t)STORE_HASH_LEN));
+}
+
+static struct store_blob_new blob_of(const char *content, const char *key)
+{
+    struct store_blob_new blob = {.size = strlen(content), .key = str_of(key)};
+    hash_of(content, blob.hash);
+    return blob;
+}
+
+static int try_add(struct sql *sql, int64_t account, struct store_blob_new *blobs, size_t count, uint64_t bytes_max,
+                   int64_t now_ms)
+{
+    struct store_blob_add add = {.account = account, .blobs = blobs, .count = count, .bytes_max = bytes_max};
+    return CHANGE(sql, catalogue_blob_add(sql, &add, now_ms));
 }
 
 static void add_blob(struct sql *sql, int64_t account, const char *content, const char *key, int64_t now_ms)
 {
-    struct store_blob_add add = blob_of(account, content, key);
-    assert_int_equal(CHANGE(sql, catalogue_blob_add(sql, &add, now_ms)), 0);
-    assert_false(add.ret_existed);
+    struct store_blob_new blob = blob_of(content, key);
+    assert_int_equal(try_add(sql, account, &blob, 1, UINT64_MAX, now_ms), 0);
+    assert_false(blob.ret_existed);
 }
 
 static int find_blob(struct sql *sql, int64_t account, const char *content, struct store_blob_find *ret)
 {
     *ret = (struct store_blob_find){.account = account};
-    memcpy(ret->hash, blob_of(account, content, "").hash, sizeof(ret->hash));
+    hash_of(content, ret->hash);
     return catalogue_blob_find(sql, ret);
 }
 
 static struct store_input input_of(const char *name, const char *content)
 {
     struct store_input input = {.name = str_of(name), .size = strlen(content), .mode = 0644};
-    memcpy(input.hash, blob_of(1, content, "").hash, sizeof(input.hash));
+    hash_of(content, input.hash);
     return input;
 }
 
@@ -57,7 +68,7 @@ static int64_t must_create_with(struct sql *sql, int64_t account, const char *id
 static struct store_artifact_put artifact_of(int64_t row, const char *name, const char *content)
 {
     struct store_artifact_put put = {.row = row, .name = str_of(name), .size = strlen(content), .mode = 0644};
-    memcpy(put.hash, blob_of(1, content, "").hash, sizeof(put.hash));
+    hash_of(content, put.hash);
     return put;
 }
 
@@ -94,8 +105,8 @@ static void a_blob_belongs_to_its_account_and_is_counted_once(void **state)
     assert_true(found.ret_blob.size == 7 && found.ret_blob.wanted_ms == NOW && found.ret_bytes == 7);
     assert_int_equal(find_blob(sql, other, "content", &found), ERR_NOT_FOUND);
     assert_int_equal(found.ret_bytes, 0);
-    struct store_blob_add again = blob_of(one, "content", "k2");
-    assert_int_equal(CHANGE(sql, catalogue_blob_add(sql, &again, NOW + 5)), 0);
+    struct store_blob_new again = blob_of("content", "k2");
+    assert_int_equal(try_add(sql, one, &again, 1, UINT64_MAX, NOW + 5), 0);
     assert_true(again.ret_existed);
     assert_int_equal(find_blob(sql, one, "content", &found), 0);
     assert_string_equal(found.ret_blob.key, "k1");
@@ -108,13 +119,76 @@ static void an_account_has_no_more_bytes_than_it_may(void **state)
     int64_t account = make_account(sql, "one");
     struct store_blob_find found;
     add_blob(sql, account, "1234", "k1", NOW);
-    struct store_blob_add more = blob_of(account, "12345", "k2");
-    more.bytes_max = 8;
-    assert_int_equal(CHANGE(sql, catalogue_blob_add(sql, &more, NOW)), ERR_TOO_LARGE);
-    more.bytes_max = 9;
-    assert_int_equal(CHANGE(sql, catalogue_blob_add(sql, &more, NOW)), 0);
+    struct store_blob_new more = blob_of("12345", "k2");
+    assert_int_equal(try_add(sql, account, &more, 1, 8, NOW), ERR_TOO_LARGE);
+    assert_int_equal(try_add(sql, account, &more, 1, 9, NOW), 0);
     assert_int_equal(find_blob(sql, account, "12345", &found), 0);
     assert_int_equal(found.ret_bytes, 9);
+}
+
+static void many_blobs_come_all_or_none(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "one");
+    struct store_blob_find found;
+    add_blob(sql, account, "there", "k1", NOW);
+    struct store_blob_new blobs[] = {blob_of("12345", "k2"), blob_of("there", "k3"), blob_of("", "k4"),
+                                     blob_of("123", "k5")};
+    assert_int_equal(try_add(sql, account, blobs, ARRAY_LEN(blobs), 12, NOW + 1), ERR_TOO_LARGE);
+    assert_int_equal(find_blob(sql, account, "12345", &found), ERR_NOT_FOUND);
+    assert_int_equal(found.ret_bytes, 5);
+    assert_int_equal(try_add(sql, account, blobs, ARRAY_LEN(blobs), 13, NOW + 2), 0);
+    for (size_t i = 0; i < ARRAY_LEN(blobs); i++)
+        assert_int_equal(blobs[i].ret_existed, i == 1);
+    assert_int_equal(find_blob(sql, account, "there", &found), 0);
+    assert_string_equal(found.ret_blob.key, "k1");
+    assert_true(found.ret_bytes == 13 && found.ret_blob.wanted_ms == NOW + 2);
+    assert_int_equal(ask(sql, "SELECT count(*) FROM blobs"), 4);
+    assert_int_equal(try_add(sql, account, NULL, 0, 13, NOW), 0);
+}
+
+// Somebody has looked, and did not send it again; meanwhile it may have gone.
+static void a_blob_without_a_key_is_kept_for_a_while_if_it_is_still_there(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "one");
+    struct store_blob_find found;
+    add_blob(sql, account, "there", "k1", NOW);
+    struct store_blob_new blobs[] = {blob_of("new", "k2"), blob_of("gone", "")};
+    assert_int_equal(try_add(sql, account, blobs, 2, UINT64_MAX, NOW), ERR_UNAVAILABLE);
+    assert_int_equal(find_blob(sql, account, "new", &found), ERR_NOT_FOUND);
+    blobs[1] = blob_of("there", "");
+    assert_int_equal(try_add(sql, account, blobs, 2, 8, NOW + 7), 0);
+    assert_int_equal(find_blob(sql, account, "there", &found), 0);
+    assert_true(found.ret_blob.wanted_ms == NOW + 7 && found.ret_bytes == 8);
+    assert_string_equal(found.ret_blob.key, "k1");
+}
+
+static void many_are_looked_for_at_once(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "one");
+    uint8_t hashes[3][STORE_HASH_LEN];
+    struct store_blob_there there[3];
+    add_blob(sql, account, "first", "k1", NOW);
+    add_blob(sql, account, "third", "k3", NOW + 3);
+    hash_of("first", hashes[0]);
+    hash_of("second", hashes[1]);
+    hash_of("third", hashes[2]);
+    struct store_blobs_find find = {
+        .account = account, .hashes = (const uint8_t(*)[STORE_HASH_LEN])hashes, .count = 3, .ret_there = there};
+    assert_int_equal(catalogue_blobs_find(sql, &find), 0);
+    assert_int_equal(find.ret_bytes, 10);
+    assert_true(there[0].row > 0 && there[0].wanted_ms == NOW);
+    assert_int_equal(there[1].row, 0);
+    assert_true(there[2].row > 0 && there[2].wanted_ms == NOW + 3);
+    const int64_t rows[] = {there[0].row, there[2].row};
+    const struct store_blob_want want = {.rows = rows, .count = 2};
+    assert_int_equal(CHANGE(sql, catalogue_blob_want(sql, &want, NOW + 9)), 0);
+    assert_int_equal(ask(sql, "SELECT count(DISTINCT wanted_ms) FROM blobs"), 1);
+    find.account = make_account(sql, "other");
+    assert_int_equal(catalogue_blobs_find(sql, &find), 0);
+    assert_true(there[0].row == 0 && there[2].row == 0 && find.ret_bytes == 0);
 }
 
 static void a_deleted_account_takes_no_blobs_and_loses_those_that_it_has(void **state)
@@ -126,8 +200,8 @@ static void a_deleted_account_takes_no_blobs_and_loses_those_that_it_has(void **
     add_blob(sql, account, "content", "k1", NOW);
     assert_int_equal(drop(sql, NOW, &dropped), 0);
     assert_int_equal(change_account(sql, "one", ACCOUNT_DELETED, false), 0);
-    struct store_blob_add more = blob_of(account, "more", "k2");
-    assert_int_equal(CHANGE(sql, catalogue_blob_add(sql, &more, NOW)), ERR_UNAUTHORIZED);
+    struct store_blob_new more = blob_of("more", "k2");
+    assert_int_equal(try_add(sql, account, &more, 1, UINT64_MAX, NOW), ERR_UNAUTHORIZED);
     assert_int_equal(drop(sql, NOW, &dropped), 1);
 }
 
@@ -245,7 +319,7 @@ static void a_blob_goes_when_nothing_refers_to_it_and_a_day_has_passed(void **st
     assert_string_equal(dropped.ret_keys[0], "k2");
     assert_int_equal(CHANGE(sql, catalogue_execution_purge(sql, second)), 0);
     assert_int_equal(find_blob(sql, account, "input", &found), 0);
-    const struct store_blob_want want = {.row = found.ret_blob.row};
+    const struct store_blob_want want = {.rows = &found.ret_blob.row, .count = 1};
     assert_int_equal(CHANGE(sql, catalogue_blob_want(sql, &want, NOW + DAY)), 0); // somebody asked for it
     assert_int_equal(drop(sql, NOW + DAY, &dropped), 0);
     assert_int_equal(drop(sql, NOW + 2 * DAY, &dropped), 1);
@@ -260,14 +334,13 @@ static void many_blobs_are_dropped_in_slices(void **state)
     struct sql *sql = *state;
     int64_t account = make_account(sql, "one");
     struct store_blob_drop dropped;
-    assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
-    for (int i = 0; i < BLOB_DROP_MAX + 3; i++) {
-        char content[16];
-        snprintf(content, sizeof(content), "c%d", i);
-        struct store_blob_add add = blob_of(account, content, content);
-        assert_int_equal(catalogue_blob_add(sql, &add, NOW), 0);
+    struct store_blob_new blobs[BLOB_DROP_MAX + 3];
+    char contents[BLOB_DROP_MAX + 3][16];
+    for (size_t i = 0; i < ARRAY_LEN(blobs); i++) {
+        snprintf(contents[i], sizeof(contents[i]), "c%zu", i);
+        blobs[i] = blob_of(contents[i], contents[i]);
     }
-    assert_int_equal(sql_commit(sql), 0);
+    assert_int_equal(try_add(sql, account, blobs, ARRAY_LEN(blobs), UINT64_MAX, NOW), 0);
     assert_int_equal(drop(sql, NOW + DAY, &dropped), BLOB_DROP_MAX);
     assert_int_equal(drop(sql, NOW + DAY, &dropped), 3);
     assert_int_equal(drop(sql, NOW + DAY, &dropped), 0);
@@ -304,6 +377,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_blob_belongs_to_its_account_and_is_counted_once),
         TEST(an_account_has_no_more_bytes_than_it_may),
+        TEST(many_blobs_come_all_or_none),
+        TEST(a_blob_without_a_key_is_kept_for_a_while_if_it_is_still_there),
+        TEST(many_are_looked_for_at_once),
         TEST(a_deleted_account_takes_no_blobs_and_loses_those_that_it_has),
         TEST(inputs_are_what_the_account_has_uploaded),
         TEST(an_artifact_keeps_its_content_and_is_counted),

@@ -66,9 +66,10 @@ static void grow_hashes(struct sql *sql)
         snprintf(name, sizeof(name), "key_%d", i);
         memcpy(made.key.hash, name, sizeof(name));
         assert_int_equal(catalogue_key_create(sql, &made), 0);
-        struct store_blob_add blob = {.account = 11 + i % 500, .size = 1, .key = str_of(name), .bytes_max = UINT64_MAX};
+        struct store_blob_new blob = {.size = 1, .key = str_of(name)};
         memcpy(blob.hash, name, sizeof(name));
-        assert_int_equal(catalogue_blob_add(sql, &blob, i), 0);
+        struct store_blob_add add = {.account = 11 + i % 500, .blobs = &blob, .count = 1, .bytes_max = UINT64_MAX};
+        assert_int_equal(catalogue_blob_add(sql, &add, i), 0);
     }
     for (int i = 0; i < 3000; i++) {
         char text[128];

@@ -1,6 +1,7 @@
 """Files that travel with jobs: by content, sent once, to workers that share no path with who submits."""
 
 import os
+import signal
 
 import pytest
 from support.api import eventually
@@ -160,6 +161,86 @@ def test_a_file_that_changes_while_it_is_sent_is_an_error(servers, tmp_path):
     assert server.api().get("/api/v1/executions").json()["executions"] == []
 
 
+# --- Many small files
+
+
+def small_files(folder, count):
+    for i in range(count):
+        script(folder / f"{i:04}.csv", f"row {i} " + "x" * 200)
+    return script(folder.parent / "work.sh", "cat $1\n")
+
+
+def test_small_files_are_asked_for_and_sent_many_at_a_time(servers, tmp_path):
+    server = servers("--jobs", "0")
+    here = tmp_path / "here"
+    small_files(here / "data", 2500)
+    cli = Cli(tmp_path / "home", server)
+    code, out, err = run_in(cli, here, "-d", "work.sh", "--batch", "data/*.csv")
+    assert code == 0, err
+    api = server.api()
+    assert api.get(f"/api/v1/batches/{out.strip()}").json()["total_count"] == 2500
+    hashes = [sha256(path.read_bytes()) for path in here.rglob("*.*") if path.is_file()]
+    assert len(hashes) == 2501
+    for page in (hashes[:1000], hashes[1000:2000], hashes[2000:]):
+        assert api.expect(200, "POST", "/api/v1/blobs/missing", {"hashes": page}) == {"missing": []}
+    # 2,501 contents: three questions and three bodies, and no file of its own for any of them.
+    assert len([path for path in (server.data / "blobs").rglob("*") if path.is_file()]) == 3
+    assert run_in(cli, here, "-d", "work.sh", "--batch", "data/*.csv")[0] == 0
+    assert len([path for path in (server.data / "blobs").rglob("*") if path.is_file()]) == 3
+
+
+def test_a_batch_that_was_interrupted_sends_only_what_is_missing(servers, tmp_path):
+    server = servers("--jobs", "0")
+    here = tmp_path / "here"
+    small_files(here / "data", 600)
+    with Stopper(server.port, 50_000) as stopper:
+        cli = Cli(tmp_path / "home", url=stopper.url, token=server.operator_key)
+        process = cli.start("run", "-d", "work.sh", "--batch", "data/0[01]*.csv", cwd=here)
+        assert stopper.stopped.wait(120)
+        process.signal(signal.SIGKILL)
+        process.wait()
+        stopper.cut()
+        assert server.api().get("/api/v1/executions").json()["executions"] == []
+        assert run_in(cli, here, "-d", "work.sh", "--batch", "data/0[01]*.csv")[0] == 0
+        before = stopper.uploaded
+        assert before > 200 * 280  # none of what was cut off was kept
+        assert run_in(cli, here, "-d", "work.sh", "--batch", "data/0[01]*.csv")[0] == 0
+        asked = stopper.uploaded - before
+        before = stopper.uploaded
+        assert run_in(cli, here, "-d", "work.sh", "--batch", "data/*.csv")[0] == 0
+        more = stopper.uploaded - before - 3 * asked  # three times as many questions, and as much of a batch
+        assert 400 * 270 < more < 400 * 290
+        before = stopper.uploaded
+        assert run_in(cli, here, "-d", "work.sh", "--batch", "data/*.csv")[0] == 0
+        assert stopper.uploaded - before < 3.1 * asked
+
+
+def test_a_small_file_that_changes_while_many_are_sent_is_an_error(servers, tmp_path):
+    server = servers("--jobs", "0")
+    here = tmp_path / "here"
+    small_files(here / "data", 500)
+    with Stopper(server.port, 50_000) as stopper:
+        cli = Cli(tmp_path / "home", url=stopper.url, token=server.operator_key)
+        process = cli.start("run", "-d", "work.sh", "--batch", "data/*.csv", cwd=here)
+        assert stopper.stopped.wait(120)
+        (here / "data" / "0321.csv").write_text("something else")
+        stopper.cut()  # the page is sent again
+        assert process.finish(120) == 1
+    assert b"data/0321.csv has changed while it was read, so nothing is queued" in process.err.data
+    assert server.api().get("/api/v1/executions").json()["executions"] == []
+
+
+def test_a_file_that_the_server_refuses_among_many_is_named(servers, tmp_path):
+    server = servers("--jobs", "0", "--artifact-max", "1000")
+    here = tmp_path / "here"
+    small_files(here / "data", 20)
+    script(here / "data" / "0007.csv", "x" * 1001)
+    code, _, err = run_in(Cli(tmp_path / "home", server), here, "-d", "work.sh", "--batch", "data/*.csv")
+    assert code == 1
+    assert "data/0007.csv is not sent, so nothing is queued: a file may not be so large (artifact_max)" in err
+    assert server.api().get("/api/v1/executions").json()["executions"] == []
+
+
 def test_the_server_may_die_in_the_middle_of_a_submission(servers, tmp_path):
     server = servers()
     data = tmp_path / "data"
@@ -265,13 +346,13 @@ def test_a_cancel_reaches_a_job_whose_inputs_still_come(servers, tmp_path):
 def test_an_input_that_cannot_be_had_fails_the_job_and_its_log_says_why(servers, tmp_path):
     server = servers()
     api, cli = server.api(), Cli(tmp_path / "home", server)
-    (tmp_path / "data").write_bytes(os.urandom(1000))
+    data = os.urandom(1000)
+    (tmp_path / "data").write_bytes(data)
     id = run_in(cli, tmp_path, "-d", "--input", "data", "--", "true")[1].strip()
-    hash = sha256((tmp_path / "data").read_bytes())
     spoilt = 0
-    for path in server.data.rglob("*"):
-        if path.is_file() and path.stat().st_size == 1000 and sha256(path.read_bytes()) == hash:
-            path.write_bytes(b"x" * 1000)
+    for path in (server.data / "blobs").rglob("*"):
+        if path.is_file() and data in (kept := path.read_bytes()):
+            path.write_bytes(kept.replace(data, b"x" * 1000))
             spoilt += 1
     assert spoilt == 1
     worker = Worker(cli, tmp_path / "worker").start()

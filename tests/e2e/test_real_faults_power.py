@@ -1,5 +1,6 @@
 """Power loss at random moments: of the server, where what it acknowledged must be there, and of a runner's machine."""
 
+import hashlib
 import shutil
 import sqlite3
 import struct
@@ -100,6 +101,56 @@ def test_what_a_server_acknowledged_is_there_after_power_loss(servers, tmp_path)
         f"{checked} logs with {acknowledged} acknowledged records were whole, over {len(trace.entries)} traced operations"
     )
     assert checked
+
+
+@pytest.mark.timeout(900)
+def test_contents_that_came_together_are_there_after_power_loss(servers, tmp_path):
+    """All of a body whose answer had come, and of one whose answer had not all or nothing."""
+    source = chance()
+    recorder = Recorder(tmp_path, tmp_path / "server0" / "data")
+    server = servers(env=recorder.env)
+    api, sent = server.api(), []
+
+    def upload(number):
+        contents = [source.randbytes(source.choice((0, 1, 200, 200, 3000))) for _ in range(source.choice((1, 5, 40)))]
+        body = b"".join(
+            f"{hashlib.sha256(one).hexdigest()} {len(one)}\n".encode() + one for one in contents + [b"%d" % number]
+        )
+        sent.append(contents)
+        assert api.request("POST", "/api/v1/blobs", body).status == 201
+        recorder.mark(body=number)
+
+    for number in range(20):
+        upload(number)
+    key = server.operator_key
+    server.close()
+    trace = recorder.trace()
+    first = next(i for i, entry in enumerate(trace.entries) if "/pk/" in entry.path)
+    whole = 0
+    for number in range(rounds(100, least=10)):
+        moment = source.randrange(first, len(trace.entries) + 1)
+        root = tmp_path / f"after{number}"
+        (root / "data").mkdir(parents=True)
+        trace.disk(moment, source, root / "data")
+        after = Server(root).start()
+        try:
+            api = after.api(key)
+            promised = {mark["body"] for mark in trace.marks(moment) if "body" in mark}
+            for body, contents in enumerate(sent):
+                hashes = {hashlib.sha256(one).hexdigest(): one for one in contents if len(one) > 2}
+                lacking = api.expect(200, "POST", "/api/v1/blobs/missing", {"hashes": list(hashes)})["missing"]
+                assert lacking == [] or (lacking == list(hashes) and body not in promised), (moment, body)
+                for digest in hashes.keys() - lacking:
+                    file = {"name": "in", "sha256": digest, "size": len(hashes[digest])}
+                    id = api.create(inputs=[file])
+                    assert api.get(f"/api/v1/executions/{id}/inputs/in").body == hashes[digest], (moment, body)
+                    whole += 1
+                    break
+        finally:
+            after.kill()
+        shutil.rmtree(root)
+    print(f"{whole} contents were whole, over {len(trace.entries)} traced operations")
+    assert whole
 
 
 def test_the_first_key_is_there_once_the_server_is_ready(servers, tmp_path):

@@ -232,10 +232,11 @@ static int sync_traced(int fd, int (*real)(int))
     uint64_t inode;
     if (!traced(fd, path, &inode))
         return real(fd);
-    note(OP_SYNC_BEGIN, inode, 0, 0, path, NULL, 0);
+    uint64_t thread = (uint64_t)syscall(SYS_gettid); // several may sync one folder at once
+    note(OP_SYNC_BEGIN, inode, thread, 0, path, NULL, 0);
     int rc = real(fd);
     if (rc == 0)
-        note(OP_SYNC_END, inode, 0, 0, path, NULL, 0);
+        note(OP_SYNC_END, inode, thread, 0, path, NULL, 0);
     return rc;
 }
 

@@ -83,7 +83,7 @@ void artifacts_put(struct call *call)
         .size = (uint64_t)call_member(call, "size").number,
         .mode = (unsigned)call_member(call, "mode").number,
     };
-    hash_read(call_member(call, "sha256").text, it->put.hash); // it was checked
+    content_hash_read(call_member(call, "sha256").text, it->put.hash); // it was checked
     call_submit(call, STORE_ARTIFACT_PUT, &it->put.op, named);
 }
 

@@ -2,14 +2,15 @@
 #pragma once
 
 #include "api/call.h"
+#include "model/contents.h"
 
 void blobs_head(struct call *call);
-void blobs_put(struct call *call); // ROUTE_CONTENT: before the body
+void blobs_put(struct call *call);      // ROUTE_CONTENT: before the body
+void blobs_put_many(struct call *call); // likewise
+void blobs_missing(struct call *call);
 void artifacts_put(struct call *call);
 void artifacts_list(struct call *call);
 void artifacts_get(struct call *call);
 void inputs_get(struct call *call);
 
-// Reads 64 hex digits in lower case.
-bool hash_read(struct str text, uint8_t ret[STORE_HASH_LEN]);
 extern const struct field_rule rule_hash;

@@ -1,20 +1,11 @@
 // Asks whether a blob is there, and how much of it an interrupted upload has left.
 #include "api/artifacts/artifacts.h"
 #include "util/clock.h"
-#include "util/id.h"
-
-bool hash_read(struct str text, uint8_t ret[STORE_HASH_LEN])
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (text.data[i] >= 'A' && text.data[i] <= 'F')
-            return false; // one content has one name
-    return hex_decode(text, ret, STORE_HASH_LEN);
-}
 
 static bool is_hash(struct str value)
 {
     uint8_t hash[STORE_HASH_LEN];
-    return hash_read(value, hash);
+    return content_hash_read(value, hash);
 }
 
 const struct field_rule rule_hash = {"must be a SHA-256 as 64 hex digits in lower case", is_hash};
@@ -75,7 +66,8 @@ static void found(struct store_op *op)
     } else if (it->find.ret_blob.wanted_ms + BLOB_WANTED_MS < clock_real_ms()) {
         // It must not go before the order comes that the client asks for.
         it->want = (struct store_blob_want){.op = {.kind = STORE_BLOB_WANT, .reply_to = options->loop, .done = wanted},
-                                            .row = it->find.ret_blob.row};
+                                            .rows = &it->find.ret_blob.row,
+                                            .count = 1};
         store_submit(options->store, &it->want.op);
     } else {
         answer_there(it);
@@ -85,7 +77,7 @@ static void found(struct store_op *op)
 void blobs_head(struct call *call)
 {
     struct asking *it = xcalloc(1, sizeof(*it));
-    if (!hash_read(call_capture(call, "sha256"), it->find.hash)) {
+    if (!content_hash_read(call_capture(call, "sha256"), it->find.hash)) {
         free(it);
         call_fail(call, ERR_NOT_FOUND, NULL);
         return;

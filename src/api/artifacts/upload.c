@@ -26,6 +26,7 @@ struct upload {
     int err;    // of a write; the rest of the body is not wanted
     struct store_blob_find find;
     struct store_blob_want want;
+    struct store_blob_new blob;
     struct store_blob_add add;
     struct blob_begin begin;
     struct blob_write write;
@@ -141,13 +142,13 @@ static void remove_content(struct upload *it)
 static void added(struct store_op *op)
 {
     struct upload *it = CONTAINER_OF(op, struct upload, add.op);
-    bool kept = op->err == 0 && !it->add.ret_existed;
+    bool kept = op->err == 0 && !it->blob.ret_existed;
     if (op->err == ERR_TOO_LARGE)
         fail(it, op->err, "the account has as much content as it may");
     else if (op->err)
         fail(it, op->err, NULL);
     else
-        answer(it, it->add.ret_existed ? 200 : 201);
+        answer(it, it->blob.ret_existed ? 200 : 201);
     // After an error of another kind it may have been kept after all. If not, the sweep finds it.
     if (!kept && (op->err == 0 || op->err == ERR_TOO_LARGE || op->err == ERR_UNAUTHORIZED))
         remove_content(it);
@@ -175,13 +176,14 @@ static void finished(struct blob_op *op)
         fail(it, standing, NULL);
         remove_content(it);
     } else {
+        it->blob = (struct store_blob_new){.size = it->size, .key = str_of(it->finish.ret_key)};
+        memcpy(it->blob.hash, it->hash, sizeof(it->hash));
         it->add = (struct store_blob_add){
             .account = it->call->principal.account,
-            .size = it->size,
-            .key = str_of(it->finish.ret_key),
+            .blobs = &it->blob,
+            .count = 1,
             .bytes_max = it->call->api->limits->artifacts_max,
         };
-        memcpy(it->add.hash, it->hash, sizeof(it->hash));
         store_op(it, &it->add.op, STORE_BLOB_ADD, added);
     }
 }
@@ -338,7 +340,7 @@ static void found(struct store_op *op)
         upload_free(it);
     } else {
         it->size = it->find.ret_blob.size;
-        it->want = (struct store_blob_want){.row = it->find.ret_blob.row};
+        it->want = (struct store_blob_want){.rows = &it->find.ret_blob.row, .count = 1};
         store_op(it, &it->want.op, STORE_BLOB_WANT, wanted);
     }
 }
@@ -364,7 +366,7 @@ void blobs_put(struct call *call)
 {
     struct upload *it = xcalloc(1, sizeof(*it));
     const char *problem = take_range(it, call->request);
-    bool named = hash_read(call_capture(call, "sha256"), it->hash);
+    bool named = content_hash_read(call_capture(call, "sha256"), it->hash);
     if (!named || problem || it->size > call->api->limits->artifact_max) {
         if (!named)
             call_fail_fields(call, &(struct http_field_error){"sha256", rule_hash.must}, 1);

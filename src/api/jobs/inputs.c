@@ -27,7 +27,7 @@ static bool take_input(const json_t *from, struct store_input *ret, struct job_o
     bool mode_good = !mode || (json_is_integer(mode) && json_integer_value(mode) >= 0 &&
                                json_integer_value(mode) <= ARTIFACT_MODE_MAX);
     if (json_object_size(from) != (mode ? 4u : 3u) || !json_is_integer(size) || json_integer_value(size) < 0 ||
-        !json_is_string(hash) || !hash_read(text_of(hash), ret->hash) || !json_is_string(name) || !mode_good)
+        !json_is_string(hash) || !content_hash_read(text_of(hash), ret->hash) || !json_is_string(name) || !mode_good)
         return wrong(problem, "must be objects with name, sha256 (64 hex digits in lower case), size and, if it is not "
                               "0644, mode (at most 0777)");
     if (artifact_name_problem(ret->name)) {

@@ -56,15 +56,47 @@ struct listing {
     size_t limit;
 };
 
-static void add(struct listing *listing, const char *key)
+// Returns false when there are enough.
+static bool add(struct listing *listing, const char *key, const char *path)
 {
     struct stat about;
-    CLEANUP(free_ptr) char *path = blob_dir_content_path(listing->dir, str_of(key));
-    if (!path || lstat(path, &about) < 0 || !S_ISREG(about.st_mode))
-        return;
+    if (listing->it->ret_count == listing->limit)
+        return false;
+    if (strcmp(key, listing->it->after) <= 0 || !path || lstat(path, &about) < 0 || !S_ISREG(about.st_mode))
+        return true;
     struct blob_entry *entry = &listing->it->ret_entries[listing->it->ret_count++];
     snprintf(entry->key, sizeof(entry->key), "%s", key);
     entry->changed_ms = (int64_t)about.st_mtim.tv_sec * 1000 + about.st_mtim.tv_nsec / 1000000;
+    return true;
+}
+
+struct pack_listing {
+    struct listing *listing;
+    const char *path;
+};
+
+static bool add_packed(void *arg, const char *key)
+{
+    struct pack_listing *pack = arg;
+    return add(pack->listing, key, pack->path);
+}
+
+static void add_file(struct listing *listing, const char *key, bool packed)
+{
+    CLEANUP(free_ptr) char *path = blob_dir_content_path(listing->dir, str_of(key));
+    struct pack_listing pack = {listing, path};
+    if (packed)
+        blob_dir_pack_list(listing->dir, key, add_packed, &pack);
+    else
+        add(listing, key, path);
+}
+
+// Whether there is nothing behind `after` in what is called so. A pack's contents follow its name.
+static bool is_before(const char *name, const char *after, bool packed)
+{
+    size_t len = strlen(name);
+    bool within = packed && strncmp(after, name, len) == 0 && after[len] == '.';
+    return strcmp(name, after) < 0 && !within;
 }
 
 // Adds what lies beneath `prefix`, behind `after` (of which the part for this level comes first; "": everything).
@@ -73,21 +105,20 @@ static int list_beneath(struct listing *listing, const char *prefix, struct str 
     CLEANUP(names_release) struct names names = {0};
     CLEANUP(free_ptr) char *path = xasprintf("%s/content/%s", listing->dir->folder, prefix);
     CLEANUP(free_ptr) char *first = str_dup(str_split(&after, '/'));
+    bool last = level == LEVELS - 1, packed = last && strcmp(strrchr(path, '/') + 1, PACK_FOLDER) == 0;
     int err = names_of(path, &names);
     if (err == -ENOENT || err == -ENOTDIR)
         return 0;
     if (err < 0)
         return blob_dir_error(listing->dir, "content cannot be listed", path, -err);
     for (size_t i = 0; i < names.count && err == 0 && listing->it->ret_count < listing->limit; i++) {
-        int order = strcmp(names.items[i], first);
-        bool last = level == LEVELS - 1;
-        if (order < 0 || (order == 0 && last))
+        if (is_before(names.items[i], first, packed))
             continue;
         CLEANUP(free_ptr) char *key = xasprintf("%s%s%s", prefix, *prefix ? "/" : "", names.items[i]);
         if (last)
-            add(listing, key);
+            add_file(listing, key, packed);
         else
-            err = list_beneath(listing, key, order == 0 ? after : (struct str){0}, level + 1);
+            err = list_beneath(listing, key, strcmp(names.items[i], first) == 0 ? after : (struct str){0}, level + 1);
     }
     return err;
 }

@@ -1,8 +1,15 @@
 // Where content lies, and what errors of the system mean.
 #include "blob/dir/dir_private.h"
+#include "util/clock.h"
+#include "util/file.h"
+#include "util/id.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#define LEFT_FREE ((uint64_t)64 * 1024 * 1024) // of the disk, or a twentieth of a small one
 
 int blob_dir_error(struct blob_dir *dir, const char *what, const char *path, int error)
 {
@@ -30,4 +37,46 @@ static bool key_valid(struct str key)
 char *blob_dir_content_path(const struct blob_dir *dir, struct str key)
 {
     return key_valid(key) ? xasprintf("%s/content/%.*s", dir->folder, STR_ARGS(key)) : NULL;
+}
+
+void blob_dir_new_key(int64_t account, const uint8_t hash[BLOB_HASH_LEN], char ret_key[BLOB_KEY_MAX + 1])
+{
+    char hex[2 * BLOB_HASH_LEN + 1], id[ID_SORTABLE_LEN + 1];
+    hex_encode(hash, BLOB_HASH_LEN, hex);
+    id_sortable(clock_real_ms(), id);
+    snprintf(ret_key, BLOB_KEY_MAX + 1, "%lld/%.2s/%s.%s", (long long)account, hex, hex, id);
+}
+
+// Makes a folder that survives a loss of power.
+static int make_folder(const char *parent, const char *path)
+{
+    if (mkdir(path, 0700) == 0)
+        return dir_sync(parent);
+    return errno == EEXIST ? 0 : -errno;
+}
+
+int blob_dir_make_folders(struct blob_dir *dir, const char *key)
+{
+    const char *slash = strchr(key, '/'), *last = strrchr(key, '/');
+    CLEANUP(free_ptr) char *content = xasprintf("%s/content", dir->folder);
+    CLEANUP(free_ptr) char *account = xasprintf("%s/%.*s", content, (int)(slash - key), key);
+    CLEANUP(free_ptr) char *folder = xasprintf("%s/%.*s", content, (int)(last - key), key);
+    pthread_mutex_lock(&dir->folders);
+    int err = make_folder(content, account);
+    if (err == 0)
+        err = make_folder(account, folder);
+    pthread_mutex_unlock(&dir->folders);
+    return err;
+}
+
+bool blob_dir_has_room(struct blob_dir *dir, uint64_t bytes)
+{
+    struct statvfs disk;
+    if (dir->size_max > 0 && bytes > dir->size_max)
+        return false;
+    if (statvfs(dir->folder, &disk) < 0)
+        return true; // the write will tell
+    uint64_t whole = (uint64_t)disk.f_blocks * disk.f_frsize, free = (uint64_t)disk.f_bavail * disk.f_frsize;
+    uint64_t kept = MIN(LEFT_FREE, whole / 20);
+    return free >= kept && free - kept >= bytes;
 }

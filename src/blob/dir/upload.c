@@ -10,11 +10,9 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define HEX_LEN      (2 * BLOB_HASH_LEN)
-#define LEFT_FREE    ((uint64_t)64 * 1024 * 1024) // of the disk, or a twentieth of a small one
 #define REHASH_BYTES ((size_t)256 * 1024)
 #define LOCK_TRIES   8 // each time another upload was faster
 
@@ -47,18 +45,6 @@ void blob_dir_abandon(struct blob_store *store, struct blob_upload *upload)
 static char *parts_path(const struct blob_dir *dir, int64_t account)
 {
     return xasprintf("%s/parts/%lld", dir->folder, (long long)account);
-}
-
-static bool disk_has(struct blob_dir *dir, uint64_t bytes)
-{
-    struct statvfs disk;
-    if (dir->size_max > 0 && bytes > dir->size_max)
-        return false;
-    if (statvfs(dir->folder, &disk) < 0)
-        return true; // the write will tell
-    uint64_t whole = (uint64_t)disk.f_blocks * disk.f_frsize, free = (uint64_t)disk.f_bavail * disk.f_frsize;
-    uint64_t kept = MIN(LEFT_FREE, whole / 20);
-    return free >= kept && free - kept >= bytes;
 }
 
 // The bytes of the account's interrupted uploads, and those under way, without this one.
@@ -156,7 +142,7 @@ static int check_room(struct blob_dir *dir, const struct blob_begin *it, const s
     uint64_t others = parts_bytes(folder, strrchr(upload->path, '/') + 1);
     if (it->size > it->parts_max || others > it->parts_max - it->size)
         return ERR_TOO_LARGE;
-    return disk_has(dir, it->size - upload->offset) ? 0 : ERR_STORE_FULL;
+    return blob_dir_has_room(dir, it->size - upload->offset) ? 0 : ERR_STORE_FULL;
 }
 
 int blob_dir_begin(struct blob_store *store, struct blob_begin *it)
@@ -192,7 +178,7 @@ int blob_dir_write(struct blob_store *store, struct blob_write *it)
     struct blob_upload *upload = it->upload;
     if (it->len > upload->size - upload->offset)
         return ERR_TOO_LARGE;
-    if (upload->failed || !disk_has(dir, it->len))
+    if (upload->failed || !blob_dir_has_room(dir, it->len))
         return ERR_STORE_FULL;
     size_t done = 0;
     while (done < it->len) {
@@ -226,30 +212,15 @@ int blob_dir_pause(struct blob_store *store, struct blob_pause *it)
 
 // --- The end
 
-// Makes a folder that survives a loss of power.
-static int make_folder(const char *parent, const char *path)
-{
-    if (mkdir(path, 0700) == 0)
-        return dir_sync(parent);
-    return errno == EEXIST ? 0 : -errno;
-}
-
 static int place(struct blob_dir *dir, struct blob_upload *upload, char ret_key[BLOB_KEY_MAX + 1])
 {
-    char hex[HEX_LEN + 1], id[ID_SORTABLE_LEN + 1];
-    hex_encode(upload->hash, BLOB_HASH_LEN, hex);
-    id_sortable(clock_real_ms(), id);
-    CLEANUP(free_ptr) char *content = xasprintf("%s/content", dir->folder);
-    CLEANUP(free_ptr) char *account = xasprintf("%s/%lld", content, (long long)upload->account);
-    CLEANUP(free_ptr) char *folder = xasprintf("%s/%.2s", account, hex);
-    snprintf(ret_key, BLOB_KEY_MAX + 1, "%lld/%.2s/%s.%s", (long long)upload->account, hex, hex, id);
-    CLEANUP(free_ptr) char *path = xasprintf("%s/%s", content, ret_key);
-    int err = make_folder(content, account);
-    if (err == 0)
-        err = make_folder(account, folder);
+    blob_dir_new_key(upload->account, upload->hash, ret_key);
+    CLEANUP(free_ptr) char *path = xasprintf("%s/content/%s", dir->folder, ret_key);
+    int err = blob_dir_make_folders(dir, ret_key);
     if (err == 0 && rename(upload->path, path) < 0)
         err = -errno;
-    return err < 0 ? err : dir_sync(folder);
+    *strrchr(path, '/') = 0;
+    return err < 0 ? err : dir_sync(path);
 }
 
 static int finish(struct blob_dir *dir, struct blob_upload *upload, char ret_key[BLOB_KEY_MAX + 1])

@@ -22,11 +22,8 @@ static int bytes_add(struct sql *sql, int64_t account, int64_t by)
     return sql_run(add, NULL);
 }
 
-int catalogue_blob_find(struct sql *sql, struct store_blob_find *find)
+static int blob_get(struct sql *sql, struct store_blob_find *find)
 {
-    int err = bytes_of(sql, find->account, &find->ret_bytes);
-    if (err < 0)
-        return err;
     CLEANUP(sql_reset) struct sql_statement *get = sql_statement(sql, CATALOGUE_BLOB_FIND);
     sql_bind_i64(get, 1, find->account);
     sql_bind_bytes(get, 2, hash_bytes(find->hash));
@@ -40,6 +37,25 @@ int catalogue_blob_find(struct sql *sql, struct store_blob_find *find)
     };
     snprintf(find->ret_blob.key, sizeof(find->ret_blob.key), "%.*s", STR_ARGS(sql_text(get, 2)));
     return 0;
+}
+
+int catalogue_blob_find(struct sql *sql, struct store_blob_find *find)
+{
+    int err = bytes_of(sql, find->account, &find->ret_bytes);
+    return err < 0 ? err : blob_get(sql, find);
+}
+
+int catalogue_blobs_find(struct sql *sql, struct store_blobs_find *find)
+{
+    int err = bytes_of(sql, find->account, &find->ret_bytes);
+    for (size_t i = 0; i < find->count && err == 0; i++) {
+        struct store_blob_find one = {.account = find->account};
+        memcpy(one.hash, find->hashes[i], sizeof(one.hash));
+        err = blob_get(sql, &one);
+        find->ret_there[i] = (struct store_blob_there){one.ret_blob.row, one.ret_blob.wanted_ms};
+        err = err == ERR_NOT_FOUND ? 0 : err;
+    }
+    return err;
 }
 
 int blob_find_locked(struct sql *sql, int64_t account, const uint8_t hash[STORE_HASH_LEN], int64_t *ret_row,
@@ -66,41 +82,57 @@ static int blob_want(struct sql *sql, int64_t row, int64_t now_ms)
 
 int catalogue_blob_want(struct sql *sql, const struct store_blob_want *want, int64_t now_ms)
 {
-    return blob_want(sql, want->row, now_ms);
+    int err = 0;
+    for (size_t i = 0; i < want->count && err == 0; i++)
+        err = blob_want(sql, want->rows[i], now_ms);
+    return err;
 }
 
-static int blob_insert(struct sql *sql, const struct store_blob_add *add, int64_t now_ms)
+static int blob_insert(struct sql *sql, int64_t account, const struct store_blob_new *blob, int64_t now_ms)
 {
     int64_t row;
     struct sql_statement *insert = sql_statement(sql, CATALOGUE_BLOB_INSERT);
-    sql_bind_i64(insert, 1, add->account);
-    sql_bind_bytes(insert, 2, hash_bytes(add->hash));
-    sql_bind_u64(insert, 3, add->size);
-    sql_bind_text(insert, 4, add->key);
+    sql_bind_i64(insert, 1, account);
+    sql_bind_bytes(insert, 2, hash_bytes(blob->hash));
+    sql_bind_u64(insert, 3, blob->size);
+    sql_bind_text(insert, 4, blob->key);
     sql_bind_i64(insert, 5, now_ms);
     int err = sql_insert(insert, &row);
-    if (err == ERR_NOT_FOUND)
-        return sql_outrun(sql); // another connection has added it meanwhile
-    return err < 0 ? err : bytes_add(sql, add->account, (int64_t)add->size);
+    return err == ERR_NOT_FOUND ? sql_outrun(sql) : err; // another connection has added it meanwhile
+}
+
+// Looks which of them are there. What is refused is refused before anything is written.
+static int add_judge(struct sql *sql, struct store_blob_add *add, int64_t *rows, uint64_t *ret_more)
+{
+    uint64_t bytes, size;
+    int err = bytes_of(sql, add->account, &bytes);
+    *ret_more = 0;
+    for (size_t i = 0; i < add->count && err == 0; i++) {
+        struct store_blob_new *blob = &add->blobs[i];
+        err = blob_find_locked(sql, add->account, blob->hash, &rows[i], &size);
+        blob->ret_existed = err == 0;
+        if (err != ERR_NOT_FOUND)
+            continue;
+        *ret_more += blob->size;
+        err = blob->key.len == 0 ? ERR_UNAVAILABLE : 0;
+        if (blob->size > add->bytes_max || *ret_more > add->bytes_max)
+            err = ERR_TOO_LARGE;
+    }
+    return err == 0 && *ret_more > 0 && bytes > add->bytes_max - *ret_more ? ERR_TOO_LARGE : err;
 }
 
 int catalogue_blob_add(struct sql *sql, struct store_blob_add *add, int64_t now_ms)
 {
-    int64_t row;
-    uint64_t size, bytes;
+    uint64_t more;
     int err = catalogue_account_open(sql, add->account);
     if (err < 0)
         return err == ERR_EXPIRED ? ERR_UNAUTHORIZED : err;
-    err = blob_find_locked(sql, add->account, add->hash, &row, &size);
-    add->ret_existed = err == 0;
-    if (err != ERR_NOT_FOUND)
-        return err < 0 ? err : blob_want(sql, row, now_ms);
-    err = bytes_of(sql, add->account, &bytes);
-    if (err < 0)
-        return err;
-    if (add->size > add->bytes_max || bytes > add->bytes_max - add->size)
-        return ERR_TOO_LARGE;
-    return blob_insert(sql, add, now_ms);
+    CLEANUP(free_ptr) int64_t *rows = xcalloc(add->count + 1, sizeof(*rows));
+    err = add_judge(sql, add, rows, &more);
+    for (size_t i = 0; i < add->count && err == 0; i++)
+        err = add->blobs[i].ret_existed ? blob_want(sql, rows[i], now_ms)
+                                        : blob_insert(sql, add->account, &add->blobs[i], now_ms);
+    return err < 0 || more == 0 ? err : bytes_add(sql, add->account, (int64_t)more);
 }
 
 int blob_use(struct sql *sql, int64_t row, int64_t by)

@@ -252,6 +252,7 @@ int catalogue_summary_set(struct sql *sql, int64_t row, uint64_t next, struct st
 
 // --- blobs.c
 int catalogue_blob_find(struct sql *sql, struct store_blob_find *find);
+int catalogue_blobs_find(struct sql *sql, struct store_blobs_find *find);
 int catalogue_blob_want(struct sql *sql, const struct store_blob_want *want, int64_t now_ms);
 // ERR_UNAUTHORIZED: the account was deleted.
 int catalogue_blob_add(struct sql *sql, struct store_blob_add *add, int64_t now_ms);

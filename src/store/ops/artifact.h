@@ -10,6 +10,7 @@
 
 #define STORE_HASH_LEN     32
 #define STORE_BLOB_KEY_MAX 127
+#define BLOBS_MAX          1000 // contents in one operation
 
 #define BLOB_UNUSED_MS    (24 * 3600 * 1000LL) // a blob that nothing refers to is kept for so long
 #define BLOB_WANTED_MS    (3600 * 1000LL)      // how old may be what is stored about when it was last wanted
@@ -24,21 +25,27 @@ struct store_blob { // the strings are owned
 
 // --- Commits
 
-// The account has the content under this key. If it had it already, the old one stays: `key` is not used.
-// ERR_TOO_LARGE: the account would have more than `bytes_max`.
+struct store_blob_new {
+    uint8_t hash[STORE_HASH_LEN];
+    uint64_t size;
+    struct str key;   // empty: it was there when somebody looked, and is kept for a while
+    bool ret_existed; // then the old one stays, and `key` is not used
+};
+
+// The account has these contents under these keys: all of them, or none. No hash is there twice. ERR_TOO_LARGE: the
+// account would have more than `bytes_max`. ERR_UNAVAILABLE: one without a key is not there any more.
 struct store_blob_add {
     struct store_op op;
     int64_t account;
-    uint8_t hash[STORE_HASH_LEN];
-    uint64_t size;
-    struct str key;
+    struct store_blob_new *blobs;
+    size_t count; // at most BLOBS_MAX
     uint64_t bytes_max;
-    bool ret_existed;
 };
 
-struct store_blob_want { // somebody was told that it is there: it is kept for a while
+struct store_blob_want { // somebody was told that they are there: they are kept for a while
     struct store_op op;
-    int64_t row;
+    const int64_t *rows;
+    size_t count; // at most BLOBS_MAX
 };
 
 // Names a blob of the account as an artifact of the execution. ERR_EXPIRED: it was purged. ERR_FENCED: `epoch` is not
@@ -73,6 +80,19 @@ struct store_blob_find { // ERR_NOT_FOUND; `ret_bytes` is set also then
     uint8_t hash[STORE_HASH_LEN];
     struct store_blob ret_blob;
     uint64_t ret_bytes; // of all blobs of the account
+};
+
+struct store_blob_there {
+    int64_t row; // 0: it is not there
+    int64_t wanted_ms;
+};
+struct store_blobs_find { // which of these contents the account has
+    struct store_op op;
+    int64_t account;
+    const uint8_t (*hashes)[STORE_HASH_LEN];
+    size_t count;                       // at most BLOBS_MAX
+    struct store_blob_there *ret_there; // the caller's; one for each
+    uint64_t ret_bytes;                 // of all blobs of the account
 };
 
 struct store_file { // an input or an artifact

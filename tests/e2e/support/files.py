@@ -9,7 +9,7 @@ import threading
 
 from .api import eventually
 
-BLOBS = b"/api/v1/blobs/"
+UPLOADS = (b"PUT /api/v1/blobs/", b"POST /api/v1/blobs ")  # of one content; of many small ones
 
 
 def sha256(data):
@@ -62,7 +62,7 @@ class Worker:
 
 
 class Stopper:
-    """A proxy between clients and the server. Of the first upload of a content (or, with `down`, of the first answer to
+    """A proxy between clients and the server. Of the first upload of contents (or, with `down`, of the first answer to
     a request whose first line has that in it) it lets `let` bytes of the body pass, sets `stopped`, and passes nothing
     more on that connection, until `cut` ends it. All else passes. `uploaded` counts the bytes of all uploads."""
 
@@ -120,7 +120,7 @@ class Stopper:
         """True: stopped. curl writes the head of a request at once."""
         left = None
         while piece := client.recv(65536):
-            if piece.startswith(b"PUT " + BLOBS):
+            if piece.startswith(UPLOADS):
                 self.uploaded -= piece.index(b"\r\n\r\n") + 4
                 if not self.down and left is None and self._taken.acquire(blocking=False):
                     left = self.let + piece.index(b"\r\n\r\n") + 4

@@ -131,9 +131,11 @@ class Trace:
         begun, synced = {}, {}
         for index, entry in enumerate(past):
             if entry.op == SYNC_BEGIN:
-                begun[entry.inode] = index
+                begun[entry.inode, entry.offset] = index  # the offset of a sync is its thread
             elif entry.op == SYNC_END:
-                synced[entry.path] = synced[entry.inode] = begun[entry.inode]
+                before = begun[entry.inode, entry.offset]
+                for known in (entry.path, entry.inode):
+                    synced[known] = max(synced.get(known, -1), before)
         return synced
 
     @staticmethod

@@ -7,6 +7,12 @@ void query_blob_find(struct sqlite_store *store, struct db *db, struct store_op 
     op->err = catalogue_blob_find(db->sql, CONTAINER_OF(op, struct store_blob_find, op));
 }
 
+void query_blobs_find(struct sqlite_store *store, struct db *db, struct store_op *op)
+{
+    (void)store;
+    op->err = catalogue_blobs_find(db->sql, CONTAINER_OF(op, struct store_blobs_find, op));
+}
+
 void query_blobs_unused(struct sqlite_store *store, struct db *db, struct store_op *op)
 {
     op->err = catalogue_blobs_unused(db->sql, CONTAINER_OF(op, struct store_blobs_unused, op), store_now_ms(store));
