@@ -33,9 +33,10 @@ void runner_added(void *arg)
 
 void runner_voice_start(struct runner *runner)
 {
+    int door;
     // Without it the job runs all the same.
-    if (runner->dir_fd >= 0 &&
-        voice_new(runner->loop, runner->dir_fd, VOICE, &voice_events, runner, &runner->voice) < 0)
+    if (runner->dir_fd < 0 || voice_listen(runner->dir_fd, VOICE, &door) < 0 ||
+        voice_new(runner->loop, door, &voice_events, runner, &runner->voice) < 0)
         runner->voice = NULL;
 }
 

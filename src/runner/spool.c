@@ -15,6 +15,7 @@
 #define TRIM_STEP_MIN (4u * 1024 * 1024)
 // The name of a folder that is being deleted. No execution has such an id.
 #define REMOVED_PREFIX ".removed."
+#define SPARE_FILE     ".spool" // an empty one that the next run of the folder is to have
 
 static uint64_t held_bytes(const struct spool *spool)
 {
@@ -29,7 +30,7 @@ struct spool *spool_alloc(const struct spool_options *options)
     spool->dir = xstrdup(options->dir);
     spool->fd = -1;
     spool->bytes_max = options->bytes_max;
-    spool->cache = options->write_only ? NULL : xcalloc(SPOOL_CACHE_CHUNKS, sizeof(*spool->cache));
+    spool->uncached = options->write_only;
     // A small limit needs more marks, because trimming can only go to a mark.
     spool->mark_step = MIN((uint64_t)SPOOL_MARK_STEP, options->bytes_max / 16);
     spool->start.offset = spool->end.offset = SPOOL_DATA_START;
@@ -38,33 +39,66 @@ struct spool *spool_alloc(const struct spool_options *options)
     return spool;
 }
 
-static int open_locked(struct spool *spool, int flags)
+// Another process may have delivered it while we opened it, and deleted it, or left it to another run.
+static bool is_there_still(int fd, const char *path)
+{
+    struct stat ours, there;
+    return fstat(fd, &ours) == 0 && stat(path, &there) == 0 && ours.st_ino == there.st_ino &&
+           ours.st_dev == there.st_dev;
+}
+
+// `made`: nobody else works with it.
+static int open_locked(struct spool *spool, int flags, bool made)
 {
     CLEANUP(free_ptr) char *path = xasprintf("%s/" SPOOL_FILE, spool->dir);
+    close_fd(&spool->fd);
     spool->fd = open(path, flags | O_RDWR | O_CLOEXEC, 0600);
     if (spool->fd < 0)
         return errno == EEXIST ? ERR_CONFLICT : errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : -errno;
     // A process that delivers left spools looks into each folder. It takes little time, and must not keep a run from
     // beginning.
-    bool made = flags & O_CREAT;
     while (flock(spool->fd, made ? LOCK_EX : LOCK_EX | LOCK_NB) < 0) {
         if (errno != EINTR)
             return errno == EWOULDBLOCK ? ERR_HELD : -errno;
     }
+    return is_there_still(spool->fd, path) ? 0 : ERR_NOT_FOUND;
+}
+
+static bool is_unused(int fd)
+{
     struct stat info;
-    // Another process has delivered and deleted it while we opened it.
-    return fstat(spool->fd, &info) < 0 ? -errno : info.st_nlink == 0 ? ERR_NOT_FOUND : 0;
+    return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1 && info.st_size == 0;
+}
+
+// What spool_vacate has left. A file system that has deleted many files takes long to make another.
+static int take_spare(struct spool *spool)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/" SPOOL_FILE, spool->dir);
+    CLEANUP(free_ptr) char *spare = xasprintf("%s/" SPARE_FILE, spool->dir);
+    if (renameat2(AT_FDCWD, spare, AT_FDCWD, path, RENAME_NOREPLACE) < 0)
+        return ERR_NOT_FOUND;
+    int err = open_locked(spool, O_NOFOLLOW, true);
+    if (err < 0 || is_unused(spool->fd))
+        return err;
+    return unlink(path) < 0 ? -errno : ERR_NOT_FOUND;
+}
+
+static int make(struct spool *spool)
+{
+    return open_locked(spool, O_CREAT | O_EXCL, true);
 }
 
 int spool_create(const struct spool_options *options, struct spool **ret)
 {
     CLEANUP(spool_free) struct spool *spool = spool_alloc(options);
-    int err = open_locked(spool, O_CREAT | O_EXCL);
+    int err = take_spare(spool);
+    if (err == ERR_NOT_FOUND)
+        err = make(spool);
     if (err == ERR_NOT_FOUND) {
         err = dir_make_all(options->dir, 0700);
-        err = err < 0 ? err : open_locked(spool, O_CREAT | O_EXCL);
+        err = err < 0 ? err : make(spool);
     }
-    if (err == ERR_CONFLICT && open_locked(spool, 0) == ERR_HELD)
+    if (err == ERR_CONFLICT && open_locked(spool, 0, false) == ERR_HELD)
         err = ERR_HELD;
     if (err < 0)
         return err;
@@ -78,7 +112,7 @@ int spool_open(const struct spool_options *options, bool *ret_torn, struct spool
 {
     uint64_t size;
     CLEANUP(spool_free) struct spool *spool = spool_alloc(options);
-    int err = open_locked(spool, 0);
+    int err = open_locked(spool, 0, false);
     if (err == 0)
         err = spool_scan(spool, &size);
     if (err < 0)
@@ -124,15 +158,24 @@ void spool_remove(struct spool **spool_ptr)
     spool_free(spool_ptr);
 }
 
+// One that has held something is deleted: some file systems write a file that was emptied to the disk at once.
+static int leave_spare(const struct spool *spool, const char *folder)
+{
+    CLEANUP(free_ptr) char *file = xasprintf("%s/" SPOOL_FILE, folder);
+    CLEANUP(free_ptr) char *spare = xasprintf("%s/" SPARE_FILE, folder);
+    if (is_unused(spool->fd) && rename(file, spare) == 0)
+        return 0;
+    return unlink(file) < 0 ? -errno : 0;
+}
+
 int spool_vacate(struct spool **spool_ptr, const char *name)
 {
-    CLEANUP(free_ptr) char *file = xasprintf("%s/" SPOOL_FILE, name);
     if (renameat2(AT_FDCWD, (*spool_ptr)->dir, AT_FDCWD, name, RENAME_NOREPLACE) < 0) {
         int err = -errno;
         spool_remove(spool_ptr);
         return err;
     }
-    int err = unlink(file) < 0 ? -errno : 0;
+    int err = leave_spare(*spool_ptr, name);
     if (err < 0)
         dir_remove_all(name);
     spool_free(spool_ptr);
@@ -162,8 +205,10 @@ static void cache_drop_oldest(struct spool *spool)
 
 void spool_cache_add(struct spool *spool, uint64_t first, const struct chunk *chunk)
 {
-    if (!spool->cache)
+    if (spool->uncached)
         return;
+    if (!spool->cache) // most jobs say nothing
+        spool->cache = xcalloc(SPOOL_CACHE_CHUNKS, sizeof(*spool->cache));
     if (spool->cache_tail - spool->cache_head == SPOOL_CACHE_CHUNKS)
         cache_drop_oldest(spool);
     spool->cache[spool->cache_tail++ % SPOOL_CACHE_CHUNKS] = (struct cached){first, chunk_ref(chunk)};

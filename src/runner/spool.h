@@ -35,7 +35,8 @@ int spool_adopt(struct spool *spool);
 void spool_free(struct spool **spool);
 // To be called when the server has shown that it has everything. Deletes the folder, then frees.
 void spool_remove(struct spool **spool);
-// The same, but its folder gets this name and is left, without the spool. After a failure it is deleted.
+// The same, but its folder gets this name and is left, without the spool; spool_create takes the file of an empty one
+// again. After a failure the folder is deleted.
 int spool_vacate(struct spool **spool, const char *name);
 // Deletes what was left by a removal that was killed. `folder` is the folder of all spools.
 void spool_sweep(const char *folder);

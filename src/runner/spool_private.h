@@ -33,6 +33,7 @@ struct cached {
 struct spool {
     char *dir;
     int fd;
+    bool uncached; // nobody reads what is written
     bool attached; // another process writes it, and has the lock
     uint64_t bytes_max, mark_step;
     pthread_mutex_t trimming; // taken before `lock`; only one trim at a time
@@ -48,7 +49,7 @@ struct spool {
     struct mark *marks;  // ascending; those before `start` are dropped
     size_t mark_count, mark_capacity;
     struct mark hint;                // the frame after the one that was read last
-    struct cached *cache;            // a ring of SPOOL_CACHE_CHUNKS; NULL: nobody reads what is written
+    struct cached *cache;            // a ring of SPOOL_CACHE_CHUNKS; NULL: nothing was written
     uint64_t cache_head, cache_tail; // tail - head entries, at index % SPOOL_CACHE_CHUNKS
     size_t cache_bytes;
 };

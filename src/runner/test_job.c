@@ -739,7 +739,7 @@ static void what_a_job_said_last_by_its_socket_is_in_its_log(void **state)
 // --- One that stays
 
 struct word { // of a runner whose job is over
-    bool stays, clean;
+    bool stays, clean, group;
 };
 
 // Waits for the end of the job; empty: its runner has ended, too.
@@ -753,7 +753,8 @@ static struct word hear_end(const struct one *one)
         json_t *root = len > 0 ? json_loadb(text, (size_t)len, 0, NULL) : NULL;
         const char *type = json_string_value(json_object_get(root, "type"));
         bool over = !type || strcmp(type, "ended") == 0;
-        struct word word = {json_is_true(json_object_get(root, "stays")), json_is_true(json_object_get(root, "clean"))};
+        struct word word = {json_is_true(json_object_get(root, "stays")), json_is_true(json_object_get(root, "clean")),
+                            json_object_get(root, "cgroup") != NULL};
         json_decref(root);
         if (over)
             return word;
@@ -978,6 +979,52 @@ static void a_confined_job_sees_nothing_of_the_one_before_it(void **state)
     one_release(&one);
 }
 
+// Of the file that its job has said the inode of.
+static uint64_t inode_said(const struct one *one)
+{
+    CLEANUP(ended_release) struct ended ended = look(one);
+    assert_has(ended.log.data, "out:inode ");
+    return strtoull(strstr(ended.log.data, "out:inode ") + strlen("out:inode "), NULL, 10);
+}
+
+static void a_voice_is_kept_for_the_next_job_only_as_it_was_made(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *look_script = "stat -c 'inode %i\nmode %a' $RUNNEL_SOCKET";
+    struct one one = start(fixture, staying(look_script));
+    assert_true(hear_end(&one).clean);
+    uint64_t first = inode_said(&one);
+    start_again(fixture, &one, staying("stat -c 'inode %i' $RUNNEL_SOCKET; chmod 0777 $RUNNEL_SOCKET"));
+    assert_true(hear_end(&one).clean);
+    assert_int_equal(inode_said(&one), first);
+    start_again(fixture, &one, staying(look_script));
+    assert_true(hear_end(&one).clean);
+    assert_true(inode_said(&one) != first);
+    CLEANUP(ended_release) struct ended ended = look(&one);
+    assert_has(ended.log.data, "out:mode 700\n");
+    one_release(&one);
+}
+
+static void who_speaks_between_two_jobs_is_not_in_the_log_of_the_next(void **state)
+{
+    static const char stray[] = "{\"message\":\"stray\"}\n";
+    struct fixture *fixture = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    CLEANUP(close_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct one one = start(fixture, staying("true"));
+    assert_true(hear_end(&one).clean);
+    snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" JOB_VOICE, one.dir_fd);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(send(fd, stray, strlen(stray), MSG_NOSIGNAL), strlen(stray));
+    start_again(fixture, &one, staying("echo mine"));
+    assert_true(hear_end(&one).clean);
+    CLEANUP(ended_release) struct ended ended = look(&one);
+    assert_string_equal(ended.log.data, "out:mine\n");
+    char answer[16];
+    assert_true(recv(fd, answer, sizeof(answer), 0) <= 0);
+    one_release(&one);
+}
+
 // --- Limits and users
 
 static void limits_hold_where_there_is_no_control_group(void **state)
@@ -1008,6 +1055,69 @@ static void a_control_group_holds_all_of_a_job_and_is_gone_with_it(void **state)
     assert_false(is_alive(pid_in(ended.log.data, "out:pid ")));
     assert_string_equal(ended.run.status, "cancelled");
     assert_int_equal(access(run.cgroup, F_OK), -1);
+}
+
+// What is charged for memory cannot be had anew.
+static bool groups_charge_memory(const char *base)
+{
+    CLEANUP(free_ptr) char *group = xasprintf("%s/runnel-probe-%d", base, getpid());
+    CLEANUP(free_ptr) char *file = xasprintf("%s/memory.current", group);
+    assert_int_equal(mkdir(group, 0755), 0);
+    bool none = access(file, F_OK) < 0;
+    return rmdir(group) == 0 && !none;
+}
+
+static json_t *in_group(const struct fixture *fixture, const char *script, const char *group)
+{
+    CLEANUP(free_ptr) char *whole = xasprintf("%s; stat -c 'inode %%i' %s", script, group);
+    json_t *root = staying(whole);
+    json_object_set_new(root, "cgroup", json_string(group));
+    json_object_set_new(root, "hidden", json_pack("[s]", fixture->root));
+    return root;
+}
+
+static json_int_t cpu_ms(const struct one *one)
+{
+    CLEANUP(ended_release) struct ended ended = look(one);
+    return json_integer_value(json_object_get(ended.details, "cpu_time_ms"));
+}
+
+static void a_control_group_is_kept_for_a_job_without_limits_which_is_not_charged_for_the_one_before(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(free_ptr) char *base = NULL;
+    if (cgroup_base("/proc/self", &base) < 0 || !confine_available())
+        skip();
+    bool keeps = !groups_charge_memory(base);
+    CLEANUP(free_ptr) char *group = xasprintf("%s/runnel-job-kept-%d", base, getpid());
+    const char *busy = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done";
+    struct one one = start(fixture, in_group(fixture, busy, group));
+    assert_int_equal(hear_end(&one).group, keeps);
+    uint64_t first = inode_said(&one);
+    json_int_t used = cpu_ms(&one);
+    start_again(fixture, &one, in_group(fixture, "true", group));
+    assert_int_equal(hear_end(&one).group, keeps);
+    assert_int_equal(inode_said(&one) == first, keeps);
+    assert_true(cpu_ms(&one) < used);
+
+    json_t *limited = in_group(fixture, "true", group);
+    json_object_set_new(limited, "limits", json_pack("{s:i}", "processes", 100));
+    start_again(fixture, &one, limited);
+    assert_false(hear_end(&one).group);
+    assert_true(inode_said(&one) != first);
+    assert_int_equal(access(group, F_OK), -1);
+
+    json_t *unconfined = in_group(fixture, "true", group); // it may have written there
+    json_object_del(unconfined, "hidden");
+    start_again(fixture, &one, unconfined);
+    assert_false(hear_end(&one).group);
+    start_again(fixture, &one, in_group(fixture, "true", group));
+    assert_int_equal(hear_end(&one).group, keeps);
+    close_fd(&one.control);
+    for (int i = 0; i < PATIENCE_MS && access(group, F_OK) == 0; i++)
+        poll(NULL, 0, 1);
+    assert_int_equal(access(group, F_OK), -1); // it ends with its runner
+    one_release(&one);
 }
 
 static void a_confined_job_sees_its_own_folders_and_none_of_the_others(void **state)
@@ -1078,8 +1188,11 @@ int main(void)
         CASE(half_of_an_outcome_is_none),
         CASE(what_was_said_to_the_job_before_is_not_for_the_next),
         CASE(a_confined_job_sees_nothing_of_the_one_before_it),
+        CASE(a_voice_is_kept_for_the_next_job_only_as_it_was_made),
+        CASE(who_speaks_between_two_jobs_is_not_in_the_log_of_the_next),
         CASE(limits_hold_where_there_is_no_control_group),
         CASE(a_control_group_holds_all_of_a_job_and_is_gone_with_it),
+        CASE(a_control_group_is_kept_for_a_job_without_limits_which_is_not_charged_for_the_one_before),
         CASE(a_confined_job_sees_its_own_folders_and_none_of_the_others),
         CASE(a_job_runs_as_the_user_that_it_is_given),
     };

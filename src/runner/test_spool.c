@@ -261,6 +261,66 @@ static void a_live_spool_cannot_be_opened(void **state)
     assert_int_equal(access(fixture->dir, F_OK), -1);
 }
 
+static uint64_t disk_bytes(const char *path)
+{
+    struct stat info;
+    assert_int_equal(stat(path, &info), 0);
+    return (uint64_t)info.st_blocks * 512;
+}
+
+static ino_t inode_of(const char *path)
+{
+    struct stat info;
+    assert_int_equal(stat(path, &info), 0);
+    return info.st_ino;
+}
+
+// By way of another name.
+static void vacate(const struct fixture *fixture, struct spool **spool)
+{
+    CLEANUP(free_ptr) char *name = xasprintf("%s.vacant", fixture->dir);
+    assert_int_equal(spool_vacate(spool, name), 0);
+    assert_int_equal(access(fixture->dir, F_OK), -1);
+    assert_int_equal(rename(name, fixture->dir), 0);
+    assert_int_equal(access(fixture->file, F_OK), -1); // nothing has begun there
+}
+
+static void the_file_of_an_empty_spool_is_had_by_the_next_one_and_no_other_is(void **state)
+{
+    const struct fixture *fixture = *state;
+    CLEANUP(free_ptr) char *spare = xasprintf("%s/.spool", fixture->dir);
+    CLEANUP(free_ptr) char *beside = xasprintf("%s/beside", fixture->dir);
+    struct spool *spool = create(fixture, UINT64_MAX);
+    ino_t first = inode_of(fixture->file);
+    vacate(fixture, &spool);
+    spool = create(fixture, UINT64_MAX);
+    assert_int_equal(inode_of(fixture->file), first);
+    assert_int_equal(append(spool, 3, 30), 0);
+    vacate(fixture, &spool);
+    assert_int_equal(access(spare, F_OK), -1); // it has held something
+    spool = create(fixture, UINT64_MAX);
+    assert_int_equal(append(spool, 2, 30), 0);
+    spool_free(&spool);
+    spool = reopen(fixture, false);
+    assert_int_equal(spool_next(spool), 2);
+    assert_holds(spool, 1);
+    vacate(fixture, &spool);
+
+    // Not one that somebody has written into, or that has another name.
+    spool = create(fixture, UINT64_MAX);
+    assert_int_equal(append(spool, 5, 30), 0);
+    spool_free(&spool);
+    assert_int_equal(rename(fixture->file, spare), 0);
+    spool = create(fixture, UINT64_MAX);
+    assert_int_equal(spool_next(spool), 0);
+    assert_int_equal(disk_bytes(fixture->file), 0);
+    vacate(fixture, &spool);
+    assert_int_equal(link(spare, beside), 0);
+    spool = create(fixture, UINT64_MAX);
+    assert_true(inode_of(fixture->file) != inode_of(beside));
+    spool_free(&spool);
+}
+
 static void a_full_spool_takes_more_after_acks(void **state)
 {
     const struct fixture *fixture = *state;
@@ -284,13 +344,6 @@ static void a_full_spool_takes_more_after_acks(void **state)
     spool_acked(spool, spool_next(spool));
     assert_int_equal(append(spool, 100, 900), 0); // needs nearly all of the room
     spool_free(&spool);
-}
-
-static uint64_t disk_bytes(const char *path)
-{
-    struct stat info;
-    assert_int_equal(stat(path, &info), 0);
-    return (uint64_t)info.st_blocks * 512;
 }
 
 static void acked_frames_become_a_hole_and_the_rest_stays(void **state)
@@ -556,6 +609,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_spool_of_a_newer_version_is_left_as_it_is, setup, teardown),
         cmocka_unit_test_setup_teardown(a_frame_that_counts_other_records_than_it_has_is_corrupt, setup, teardown),
         cmocka_unit_test_setup_teardown(a_live_spool_cannot_be_opened, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_file_of_an_empty_spool_is_had_by_the_next_one_and_no_other_is, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_full_spool_takes_more_after_acks, setup, teardown),
         cmocka_unit_test_setup_teardown(acked_frames_become_a_hole_and_the_rest_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(old_frames_are_read_from_disk, setup, teardown),

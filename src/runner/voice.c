@@ -184,18 +184,27 @@ static void voice_ready(void *arg, unsigned events)
     accept_clients(arg);
 }
 
-int voice_new(struct loop *loop, int dir_fd, const char *name, const struct voice_events *events, void *arg,
-              struct voice **ret)
+int voice_listen(int dir_fd, const char *name, int *ret_door)
+{
+    return control_listen(dir_fd, name, SOCK_STREAM, ret_door);
+}
+
+void voice_turn_away(int door)
+{
+    int fd;
+    while ((fd = accept4(door, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+        close(fd);
+}
+
+int voice_new(struct loop *loop, int door, const struct voice_events *events, void *arg, struct voice **ret)
 {
     CLEANUP(voice_free) struct voice *voice = xcalloc(1, sizeof(*voice));
     voice->loop = loop;
     voice->events = events;
     voice->arg = arg;
-    voice->fd = -1;
+    voice->fd = door;
     list_init(&voice->clients);
-    int err = control_listen(dir_fd, name, SOCK_STREAM, &voice->fd);
-    if (err == 0)
-        err = watch_new(loop, voice->fd, voice_ready, voice, &voice->watch);
+    int err = watch_new(loop, voice->fd, voice_ready, voice, &voice->watch);
     if (err < 0)
         return err;
     watch_set(voice->watch, WATCH_READ);
@@ -240,6 +249,13 @@ void voice_drain(struct voice *voice)
         if (!stays)
             client_free(client);
     }
+}
+
+int voice_leave(struct voice **voice_ptr)
+{
+    int door = *voice_ptr ? TAKE_FD((*voice_ptr)->fd) : -1;
+    voice_free(voice_ptr);
+    return door;
 }
 
 void voice_free(struct voice **voice_ptr)

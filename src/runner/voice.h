@@ -19,11 +19,13 @@ struct voice_events {
     // ends the client without an answer.
     int (*flush)(void *arg);
 };
-// In the folder `dir_fd`. -errno.
-int voice_new(struct loop *loop, int dir_fd, const char *name, const struct voice_events *events, void *arg,
-              struct voice **ret);
+int voice_listen(int dir_fd, const char *name, int *ret_door); // makes the socket in that folder. -errno
+void voice_turn_away(int door);                                // all who have knocked until now
+// Takes over the door, also after a failure. -errno.
+int voice_new(struct loop *loop, int door, const struct voice_events *events, void *arg, struct voice **ret);
 void voice_pause(struct voice *voice, bool pause); // while it is paused nothing is read and nothing answered
 void voice_fail(struct voice *voice);              // what was said is not recorded: its clients get no answers any more
 // Called before the recording ends: takes what its clients have sent until now.
 void voice_drain(struct voice *voice);
 void voice_free(struct voice **voice);
+int voice_leave(struct voice **voice); // the same, but its door stays open: it is returned; or -1

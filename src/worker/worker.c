@@ -41,10 +41,10 @@ static int make_folder(struct worker *worker, const json_t *message, const char 
 
 static bool reuse_folder(struct worker *worker, const json_t *message, const char *dir)
 {
-    const char *folder = worker_idle_folder(worker);
-    if (!folder)
+    const struct worker_reuse reuse = worker_idle_next(worker);
+    if (!reuse.folder)
         return false;
-    if (worker_spec_reuse(worker, message, folder, dir) == 0)
+    if (worker_spec_reuse(worker, message, &reuse, dir) == 0)
         return true;
     worker_idle_end(worker);
     return false;

@@ -4,12 +4,15 @@
 #include "util/id.h"
 #include "worker/worker_private.h"
 
+#include <unistd.h>
+
 #define IDLE_MS 1000 // since one of them became idle
 
 struct idle {
     struct list_node node; // those with a folder come first
     struct control *control;
     char *folder; // or NULL
+    char *cgroup; // the same: that it has kept
 };
 
 static void idle_free(struct idle *idle)
@@ -19,6 +22,7 @@ static void idle_free(struct idle *idle)
     if (idle->folder)
         dir_remove_all(idle->folder);
     free(idle->folder);
+    free(idle->cgroup);
     free(idle);
 }
 
@@ -31,6 +35,9 @@ static void heard(void *arg, const char *type, const json_t *message)
 
 static void gone(void *arg)
 {
+    const struct idle *idle = arg;
+    if (idle->cgroup)
+        rmdir(idle->cgroup); // if it was killed
     idle_free(arg);
 }
 
@@ -43,10 +50,11 @@ void worker_idle_end(void *arg)
         idle_free(CONTAINER_OF(node, struct idle, node));
 }
 
-void worker_idle_keep(struct worker *worker, int control_fd, char *folder)
+void worker_idle_keep(struct worker *worker, int control_fd, char *folder, char *cgroup)
 {
     struct idle *idle = xcalloc(1, sizeof(*idle));
     idle->folder = folder;
+    idle->cgroup = cgroup;
     if (folder)
         list_push_front(&worker->idle, &idle->node);
     else
@@ -62,9 +70,12 @@ char *worker_idle_name(const struct worker *worker)
     return xasprintf("%s/" SPARE_PREFIX "%016llx", worker->spools, (unsigned long long)random_u64());
 }
 
-const char *worker_idle_folder(const struct worker *worker)
+struct worker_reuse worker_idle_next(const struct worker *worker)
 {
-    return list_empty(&worker->idle) ? NULL : CONTAINER_OF(worker->idle.next, struct idle, node)->folder;
+    if (list_empty(&worker->idle))
+        return (struct worker_reuse){0};
+    const struct idle *idle = CONTAINER_OF(worker->idle.next, struct idle, node);
+    return (struct worker_reuse){idle->folder, idle->cgroup};
 }
 
 bool worker_idle_use(struct worker *worker, const char *dir, bool again, int *ret_control)

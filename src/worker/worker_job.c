@@ -92,7 +92,7 @@ static void take_turn(struct worker_job *job)
 static void give_up_folder(struct worker_job *job)
 {
     if (job->idle_fd >= 0 && !job->worker->stopping)
-        worker_idle_keep(job->worker, TAKE_FD(job->idle_fd), NULL);
+        worker_idle_keep(job->worker, TAKE_FD(job->idle_fd), NULL, TAKE_PTR(job->idle_cgroup));
     close_fd(&job->idle_fd);
 }
 
@@ -119,6 +119,7 @@ void worker_job_free(struct worker_job *job)
     spool_free(&job->spool);
     run_file_release(&job->run);
     close_fd(&job->dir_fd);
+    free(job->idle_cgroup);
     free(job->id);
     free(job->dir);
     free(job);
@@ -168,7 +169,7 @@ static void clear_folder(struct worker_job *job)
     if (job->idle_fd < 0)
         spool_remove(&job->spool);
     else if (spool_vacate(&job->spool, name) == 0)
-        worker_idle_keep(job->worker, TAKE_FD(job->idle_fd), TAKE_PTR(name));
+        worker_idle_keep(job->worker, TAKE_FD(job->idle_fd), TAKE_PTR(name), TAKE_PTR(job->idle_cgroup));
 }
 
 // Deletes the folder when the server has everything, or the execution has gone: what was purged is purged everywhere.
@@ -309,7 +310,10 @@ static void heard(void *arg, const char *type, const json_t *message)
         job->notice_end = 0;
         turn_soon(job);
     } else if (strcmp(type, "ended") == 0 && json_is_true(json_object_get(message, "stays"))) {
+        const char *cgroup = json_string_value(json_object_get(message, "cgroup"));
         job->idle_fd = control_detach(&job->control);
+        job->idle_cgroup = cgroup ? xstrdup(cgroup) : NULL;
+        job->runner_stayed = true;
         if (!json_is_true(json_object_get(message, "clean")))
             give_up_folder(job);
         on_adopt(job);
@@ -342,7 +346,7 @@ static void add_event(struct worker_job *job)
 static void end_as_lost(struct worker_job *job)
 {
     struct run_file *run = &job->run;
-    if (run->cgroup) {
+    if (run->cgroup && !job->runner_stayed) { // else it may be another job's
         cgroup_kill_path(run->cgroup);
         rmdir(run->cgroup); // the worker of the next job finds what is still dying
     }

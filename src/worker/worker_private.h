@@ -92,7 +92,9 @@ struct worker_job {
     struct run_file run;
     struct spool *spool;
     struct control *control;
-    int idle_fd; // its runner waits for the next job, and for this folder, which is as it was made; or -1
+    int idle_fd;        // its runner waits for the next job, and for this folder, which is as it was made; or -1
+    char *idle_cgroup;  // and has kept this control group; or NULL
+    bool runner_stayed; // its runner has said that nothing of the job is left, and may have another one
     struct delivery *delivery;
     struct worker_inputs *inputs; // what it takes is being fetched; or NULL
     struct outputs *outputs;      // what it has left is being uploaded; or NULL
@@ -167,7 +169,10 @@ void worker_hold_free(struct worker_hold **hold);
 int worker_spec_write(struct worker *worker, const json_t *message, const char *dir);
 const char *worker_no_folder(int err); // why a job is given back: what failed of these
 // The same in a folder that waits, which gets the name `dir`. After a failure it waits no more.
-int worker_spec_reuse(struct worker *worker, const json_t *message, const char *folder, const char *dir);
+struct worker_reuse {
+    const char *folder, *cgroup; // of a runner that waits; each may be NULL
+};
+int worker_spec_reuse(struct worker *worker, const json_t *message, const struct worker_reuse *reuse, const char *dir);
 int worker_spec_folder(const struct worker *worker, const char *dir); // makes it. ERR_CONFLICT: it is there
 // Writes into a folder that has the inputs already. `refusal`: why it cannot be run; else NULL.
 struct worker_refusal {
@@ -187,11 +192,12 @@ bool worker_has_room(const struct worker *worker); // on the disk
 // --- worker_idle.c
 #define SPARE_PREFIX ".spare."                       // of a folder that waits for a job
 char *worker_idle_name(const struct worker *worker); // for such a folder
-// Takes over the connection of a runner that waits, and the name of the folder that it has, or NULL.
-void worker_idle_keep(struct worker *worker, int control_fd, char *folder);
-const char *worker_idle_folder(const struct worker *worker); // one that waits; or NULL
-// Tells a runner to run the job in `dir`; `again`: that was worker_idle_folder. False if there is none. *ret_control as
-// in spawner_ask: if it has died just now, the connection ends at once.
+// Takes over the connection of a runner that waits, and the names of the folder and the control group that it has; each
+// may be NULL.
+void worker_idle_keep(struct worker *worker, int control_fd, char *folder, char *cgroup);
+struct worker_reuse worker_idle_next(const struct worker *worker); // what one of them has
+// Tells a runner to run the job in `dir`; `again`: in the folder of worker_idle_next. False if there is none.
+// *ret_control as in spawner_ask: if it has died just now, the connection ends at once.
 bool worker_idle_use(struct worker *worker, const char *dir, bool again, int *ret_control);
 void worker_idle_end(void *worker); // all of them
 

@@ -283,12 +283,17 @@ void worker_hidden(const struct worker *worker, const char *ret[CONFINE_PATHS_MA
     memcpy(ret + 1, worker->options.hidden, worker->options.hidden_count * sizeof(*ret));
 }
 
-static void add_confinement(const struct worker *worker, json_t *root)
+// `kept`: one that its runner has; or NULL.
+static void add_cgroup(const struct worker *worker, const char *kept, json_t *root)
 {
     const char *producer = text(root, "producer");
     CLEANUP(free_ptr)
-    char *cgroup = worker->cgroup_base ? xasprintf("%s/runnel-%s", worker->cgroup_base, producer) : NULL;
-    set(root, "cgroup", cgroup);
+    char *own = worker->cgroup_base ? xasprintf("%s/runnel-%s", worker->cgroup_base, producer) : NULL;
+    set(root, "cgroup", kept ? kept : own);
+}
+
+static void add_confinement(const struct worker *worker, json_t *root)
+{
     if (!worker->confines)
         return;
     const char *paths[CONFINE_PATHS_MAX] = {0};
@@ -339,7 +344,8 @@ static int write_program(struct worker *worker, const json_t *message, int dir_f
     return err < 0 ? err : add_stdin(worker, spec, dir_fd, root);
 }
 
-int worker_spec_finish(struct worker *worker, const json_t *message, int dir_fd, const struct worker_refusal *refusal)
+static int finish(struct worker *worker, const json_t *message, int dir_fd, const struct worker_refusal *refusal,
+                  const char *cgroup)
 {
     const json_t *spec = json_object_get(message, "spec");
     json_t *root = describe(worker, message);
@@ -347,6 +353,7 @@ int worker_spec_finish(struct worker *worker, const json_t *message, int dir_fd,
     add_limits(worker, spec, root);
     add_times(worker, message, spec, root);
     add_user(worker, root);
+    add_cgroup(worker, cgroup, root);
     add_confinement(worker, root);
     add_cwd(spec, root);
     const char *result = text(spec, "result");
@@ -358,6 +365,11 @@ int worker_spec_finish(struct worker *worker, const json_t *message, int dir_fd,
         err = job_file_save(dir_fd, root); // the last file: a folder without it is not a job's
     json_decref(root);
     return err;
+}
+
+int worker_spec_finish(struct worker *worker, const json_t *message, int dir_fd, const struct worker_refusal *refusal)
+{
+    return finish(worker, message, dir_fd, refusal, NULL);
 }
 
 const char *worker_no_folder(int err)
@@ -385,11 +397,11 @@ int worker_spec_write(struct worker *worker, const json_t *message, const char *
     return err;
 }
 
-int worker_spec_reuse(struct worker *worker, const json_t *message, const char *folder, const char *dir)
+int worker_spec_reuse(struct worker *worker, const json_t *message, const struct worker_reuse *reuse, const char *dir)
 {
-    CLEANUP(close_fd) int dir_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int err = dir_fd < 0 ? -errno : worker_spec_finish(worker, message, dir_fd, NULL);
-    if (err == 0 && renameat2(AT_FDCWD, folder, AT_FDCWD, dir, RENAME_NOREPLACE) < 0)
+    CLEANUP(close_fd) int dir_fd = open(reuse->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int err = dir_fd < 0 ? -errno : finish(worker, message, dir_fd, NULL, reuse->cgroup);
+    if (err == 0 && renameat2(AT_FDCWD, reuse->folder, AT_FDCWD, dir, RENAME_NOREPLACE) < 0)
         err = errno == EEXIST ? ERR_CONFLICT : -errno;
     return err;
 }

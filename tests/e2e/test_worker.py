@@ -230,6 +230,31 @@ def test_a_job_whose_runner_is_killed_is_lost_with_what_it_had_said(api, handout
     here.gone(id)
 
 
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_what_a_job_has_started_dies_with_its_runner_also_if_that_had_a_job_before(api, handout, here):
+    here.start()
+    # It is said by a process that neither the end of the runner nor that of the shell reaches, but for its group.
+    stray = shell("setsid sh -c 'echo $$; exec sleep 1000' & wait")
+    for _ in range(3):
+        before = handout.job(api, shell("true"))
+        sealed(api, before)
+        here.gone(before)
+        id = handout.job(api, stray)
+        pid = int(eventually(lambda: api.messages(id), "its process", 90)[0])
+        if not json.loads((here.folder(id) / "job.json").read_text().splitlines()[0]).get("cgroup"):
+            os.kill(pid, signal.SIGKILL)
+            pytest.skip("there are no control groups of version 2 here")
+        os.kill(runner_of(here.folder(id)), signal.SIGKILL)
+        assert sealed(api, id)["status"] == "lost"
+        eventually(lambda: not alive(pid), "the end of its process", 90)
+
+
 def test_a_worker_that_is_told_to_end_takes_no_more_and_ends_with_its_last_job(api, handout, here, tmp_path):
     here.start()
     go = tmp_path / "go"

@@ -2,6 +2,7 @@
 #include "runner/job/job_private.h"
 #include "runner/process/descendants.h"
 #include "util/clock.h"
+#include "util/json_writer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,17 +44,6 @@ static void describe(struct job_runner *runner)
         snprintf(run->boot, sizeof(run->boot), "%s", runner->file.boot);
     else
         run_file_boot(run->boot);
-}
-
-static void make_cgroup(struct job_runner *runner)
-{
-    const struct cgroup_limits limits = {
-        .memory_max = runner->file.memory_max,
-        .processes_max = runner->file.processes_max,
-        .cpus_milli = runner->file.cpus_milli,
-    };
-    if (runner->file.cgroup && !runner->file.refusal && !runner->file.image)
-        cgroup_make(runner->file.cgroup, &limits, &runner->cgroup, &runner->limited);
 }
 
 static void signal_came(void *arg, unsigned events)
@@ -122,14 +112,14 @@ static struct job_runner make(struct host *host, bool again)
                                .dir_fd = -1,
                                .listen_fd = -1,
                                .lease_fd = -1,
-                               .cgroup.fd = -1,
+                               .cgroup = CGROUP_NONE,
                                .outputs = {{.fd = -1}, {.fd = -1}}};
 }
 
 static int run(struct job_runner *runner, int control_fd)
 {
     runner->executor = runner->file.image ? &job_container_executor : &job_process_executor;
-    make_cgroup(runner);
+    job_make_cgroup(runner);
     describe(runner);
     int err = start(runner, control_fd);
     if (err < 0)
@@ -154,6 +144,8 @@ static void end(struct job_runner *runner, struct host *host)
 {
     host->control_fd = may_stay(runner, host) ? job_control_detach(runner) : -1;
     host->clean = host->control_fd >= 0 && job_folder_clean(runner);
+    if (host->control_fd >= 0)
+        job_keep_cgroup(runner);
     // A worker that listens delivers it now; else it may lie for long.
     if (host->control_fd < 0 && !job_control_ended(runner))
         job_make_durable(runner);
@@ -212,11 +204,23 @@ static bool told_to_end(struct host *host)
     return false;
 }
 
+static bool say_ended(const struct host *host)
+{
+    CLEANUP(buf_release) struct buf word = {0};
+    struct json_writer json = json_writer_to(&word);
+    json_open_object(&json, NULL);
+    json_add_text(&json, "type", "ended");
+    json_add_bool(&json, "stays", true);
+    json_add_bool(&json, "clean", host->clean);
+    if (host->kept.cgroup.path)
+        json_add_text(&json, "cgroup", host->kept.cgroup.path);
+    json_close(&json);
+    return send(host->control_fd, word.data, word.len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
 static bool wait_for_next(struct host *host, struct next *ret)
 {
-    const struct str word = host->clean ? STR("{\"type\":\"ended\",\"stays\":true,\"clean\":true}")
-                                        : STR("{\"type\":\"ended\",\"stays\":true}");
-    if (send(host->control_fd, word.data, word.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+    if (!say_ended(host))
         return false;
     for (ret->dir[0] = 0; !ret->dir[0];) {
         struct pollfd fds[] = {{.fd = host->control_fd, .events = POLLIN}, {.fd = host->signals.fd, .events = POLLIN}};
@@ -242,7 +246,10 @@ static int run_all(struct host *host, const struct job_call *call)
 
 int job_run(const struct job_call *call)
 {
-    struct host host = {.base = call->base, .kept.ruleset = -1, .control_fd = call->control_fd, .signals.fd = -1};
+    struct host host = {.base = call->base,
+                        .kept = {.ruleset = -1, .door = -1, .cgroup = CGROUP_NONE},
+                        .control_fd = call->control_fd,
+                        .signals.fd = -1};
     setsid();
     umask(077);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);

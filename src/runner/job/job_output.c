@@ -4,8 +4,6 @@
 #include "util/clock.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define READ_STEP     LOOP_SCRATCH_SIZE
@@ -284,15 +282,15 @@ int job_output_new(struct job_runner *runner)
                                                     .append = append,
                                                     .arg = runner,
                                                     .result = file->wants_result ? &runner->result : NULL});
-    int err = voice_new(runner->loop, runner->dir_fd, JOB_VOICE, &voice_events, runner, &runner->voice);
-    bool given = err < 0 || !file->has_user ||
-                 fchownat(runner->dir_fd, JOB_VOICE, file->user.uid, file->user.gid, AT_SYMLINK_NOFOLLOW) == 0;
-    return err < 0 ? err : given ? 0 : -errno;
+    int door;
+    int err = job_folder_voice(runner, &door);
+    return err < 0 ? err : voice_new(runner->loop, door, &voice_events, runner, &runner->voice);
 }
 
 void job_output_free(struct job_runner *runner)
 {
-    voice_free(&runner->voice);
+    close_fd(&runner->kept->door);
+    runner->kept->door = voice_leave(&runner->voice);
     for (size_t i = 0; i < ARRAY_LEN(runner->outputs); i++) {
         watch_free(&runner->outputs[i].watch);
         close_fd(&runner->outputs[i].fd);

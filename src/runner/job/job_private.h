@@ -19,6 +19,7 @@
 #include "runner/voice.h"
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 struct job_runner;
 struct container;
@@ -62,10 +63,15 @@ struct job_hooks {
     void (*room)(struct job_runner *runner);
 };
 
-// What a runner keeps of the folder of its job, if the next one is to have it, too.
+// What a runner keeps for its next job. -1 and NULL: there is none.
 struct job_kept {
-    bool stays;  // its worker may have a next job for it
-    int ruleset; // of Landlock, for its work and outputs; -1: there is none
+    bool stays; // its worker may have a next job for it
+    // Of the folder, if the next one is to have that, too
+    int ruleset;       // of Landlock, for its work and outputs
+    int door;          // of its voice
+    struct stat voice; // the same, as it was made
+    // Of any that is to have the same
+    struct cgroup cgroup; // one without limits
 };
 
 struct job_runner {
@@ -152,7 +158,13 @@ void job_refuse(struct job_runner *runner, int exit_code, const char *reason);
 // job_folder.c: its folder
 int job_folder_open(struct job_runner *runner, const char *dir);
 bool job_folder_clean(const struct job_runner *runner); // as it was before the job, but for what its worker put there
+int job_folder_voice(struct job_runner *runner, int *ret_door); // makes the socket of its voice, or has it again
+
+// job_kept.c: what stays for the next job
 void job_kept_release(struct job_kept *kept);
+void job_kept_release_folder(struct job_kept *kept);
+void job_make_cgroup(struct job_runner *runner); // or takes the one of the job before
+void job_keep_cgroup(struct job_runner *runner); // if nothing of this job is left in it
 
 // job_output.c: what it says
 int job_output_new(struct job_runner *runner);

@@ -147,9 +147,31 @@ bool cgroup_memory_peak(const struct cgroup *cgroup, uint64_t *ret_bytes)
     return read_number(cgroup, "memory.peak", (struct str){0}, ret_bytes);
 }
 
-bool cgroup_cpu_time(const struct cgroup *cgroup, uint64_t *ret_us)
+static bool cpu_time(const struct cgroup *cgroup, uint64_t *ret_us)
 {
     return read_number(cgroup, "cpu.stat", STR("usage_usec"), ret_us);
+}
+
+bool cgroup_cpu_time(const struct cgroup *cgroup, uint64_t *ret_us)
+{
+    uint64_t all;
+    if (!cpu_time(cgroup, &all))
+        return false;
+    *ret_us = all - MIN(all, cgroup->cpu_us);
+    return true;
+}
+
+// Pages that were read stay charged to it, and its peak is that of all its uses.
+static bool charges_memory(const struct cgroup *cgroup)
+{
+    return faccessat(cgroup->fd, "memory.current", F_OK, 0) == 0 || errno != ENOENT;
+}
+
+bool cgroup_renew(struct cgroup *cgroup)
+{
+    uint64_t populated = 1;
+    return !charges_memory(cgroup) && read_number(cgroup, "cgroup.events", STR("populated"), &populated) &&
+           populated == 0 && cpu_time(cgroup, &cgroup->cpu_us);
 }
 
 bool cgroup_killed_for_memory(const struct cgroup *cgroup)

@@ -16,9 +16,11 @@ struct cgroup_result {
     bool memory, processes, cpu; // whether that limit holds
 };
 struct cgroup {
-    char *path; // NULL: there is none
-    int fd;     // of its folder; -1
+    char *path;      // NULL: there is none
+    int fd;          // of its folder; -1
+    uint64_t cpu_us; // that was used in it before its present use
 };
+#define CGROUP_NONE ((struct cgroup){.fd = -1})
 // Makes that group. What cannot be limited is told, and is no error.
 int cgroup_make(const char *path, const struct cgroup_limits *limits, struct cgroup *ret, struct cgroup_result *result);
 int cgroup_kill(const struct cgroup *cgroup); // all that is in it, at once. -errno: by other means, then
@@ -26,5 +28,8 @@ int cgroup_kill_path(const char *path);
 // False if the kernel does not say.
 bool cgroup_memory_peak(const struct cgroup *cgroup, uint64_t *ret_bytes);
 bool cgroup_cpu_time(const struct cgroup *cgroup, uint64_t *ret_us);
+// For the next use of one that was made without limits. False if that must be another one: something is in it, or what
+// was in it is still charged for memory.
+bool cgroup_renew(struct cgroup *cgroup);
 bool cgroup_killed_for_memory(const struct cgroup *cgroup); // the kernel has ended something in it for want of memory
 void cgroup_remove(struct cgroup *cgroup);                  // it must be empty; frees
