@@ -280,6 +280,7 @@ static void route_json(const struct route *route, struct json_writer *json)
                   route->body                    ? "object"
                   : route->flags & ROUTE_RECORDS ? "records"
                   : route->flags & ROUTE_CONTENT ? "content"
+                  : route->flags & ROUTE_EXPORT  ? "export"
                                                  : NULL);
     fields_json(route->query, "query", json);
     fields_json(route->body, "members", json);

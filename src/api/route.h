@@ -16,6 +16,7 @@ enum route_flags {
     ROUTE_CONTENT = 32,        // the body is bytes, which the handler has read in parts; it runs when the head has come
     ROUTE_BLOBS = 64,          // needs the store of content
     ROUTE_FIELDS_422 = 128,    // a wrong parameter is 422, with its field, and not 400
+    ROUTE_EXPORT = 512,        // the body is what an exporter of logs sends, which the handler reads itself
     ROUTE_BODY_OPTIONAL = 256, // without a body it is as with an empty object
     ROUTE_ANY_QUERY = 16, // parameters that the row does not have are ignored: probes and newer clients may send them
 };
@@ -27,7 +28,7 @@ struct route {
     enum action action;
     enum resource resource; // what {id} names
     unsigned flags;
-    // NULL: none. A route with neither a body nor ROUTE_RECORDS refuses a body unread.
+    // NULL: none. A route with neither a body nor a flag for one refuses a body unread.
     const struct field *query, *body;
     size_t body_max; // bytes of the body, decoded; 0: what the setting body_max says
     void (*handle)(struct call *call);
@@ -58,7 +59,7 @@ void route_allow(const struct route *const *others, struct buf *out); // writes 
 
 static inline bool route_takes_body(const struct route *route)
 {
-    return route->body || route->flags & (ROUTE_RECORDS | ROUTE_CONTENT);
+    return route->body || route->flags & (ROUTE_RECORDS | ROUTE_CONTENT | ROUTE_EXPORT);
 }
 
 // Labels of metrics that are told apart by route (`arg`: the table). The first cell is that of requests without a

@@ -1,5 +1,6 @@
 // Appends the records of a POST.
 #include "api/logs/logs.h"
+#include "api/logs/parts.h"
 #include "util/clock.h"
 
 #define APPEND_FREE ((size_t)16 * 1024) // a smaller body is not counted on its way to the store
@@ -10,14 +11,13 @@ struct append_part {
     uint32_t count;
 };
 
-// A body is one chunk, so that all of it is taken or nothing. A body of more than CHUNK_RAW_MAX is several chunks,
-// which are given to the store together.
+// All of a body is taken or nothing: its chunks are given to the store together.
 struct append {
     struct call *call;
-    struct chunk_builder *builder;
-    struct append_part **parts;
-    size_t part_count, answered;
-    uint64_t total, appended, first, last;
+    struct record_parts records;
+    struct append_part *parts;
+    size_t answered;
+    uint64_t appended, first, last;
     char producer[STORE_PRODUCER_MAX];
     bool idempotent;
     int err;
@@ -27,66 +27,22 @@ struct append {
 static void append_free(struct append *append)
 {
     budget_lease_release(&append->held);
-    for (size_t i = 0; i < append->part_count; i++) {
-        chunk_unref(&append->parts[i]->append.chunk);
-        free(append->parts[i]);
-    }
+    record_parts_release(&append->records);
     free(append->parts);
-    chunk_builder_free(&append->builder);
     call_unref(append->call);
     free(append);
 }
 
-static void append_cut(struct append *append)
-{
-    if (chunk_builder_count(append->builder) == 0)
-        return;
-    struct append_part *part = xcalloc(1, sizeof(*part));
-    part->whole = append;
-    part->count = chunk_builder_count(append->builder);
-    part->append.first = append->total - part->count;
-    part->append.chunk = chunk_builder_finish(append->builder, 1);
-    append->parts = xrealloc(append->parts, (append->part_count + 1) * sizeof(struct append_part *));
-    append->parts[append->part_count++] = part;
-}
-
-static int append_add(struct append *append, const struct record *record)
-{
-    int err = chunk_builder_add(append->builder, record);
-    if (err == ERR_TOO_LARGE && chunk_builder_count(append->builder)) {
-        append_cut(append);
-        err = chunk_builder_add(append->builder, record);
-    }
-    if (err == 0)
-        append->total++;
-    return err;
-}
-
-// A message that is longer than a record may be becomes fragments. The last one has the record's own end.
 static int append_record(void *arg, const struct record_input *input)
 {
     struct append *append = arg;
     struct record record = input->record;
-    struct str rest = record.message;
-    size_t max = append->call->api->limits->message_max;
-    bool partial = record.partial;
 
     if (input->type.len && !str_eq(input->type, STR("log")))
         return ERR_INVALID;
     if (!input->has_time)
         record.time_ms = clock_real_ms();
-    while (rest.len > max) {
-        size_t len = utf8_prefix(rest.data, rest.len, max);
-        record.message = str_n(rest.data, len);
-        record.partial = true;
-        int err = append_add(append, &record);
-        if (err)
-            return err;
-        rest = str_n(rest.data + len, rest.len - len);
-    }
-    record.message = rest;
-    record.partial = partial;
-    return append_add(append, &record);
+    return record_parts_add(&append->records, &record);
 }
 
 static void append_answer(struct append *append)
@@ -104,7 +60,7 @@ static void append_answer(struct append *append)
         return;
     }
     if (append->appended == 0)
-        append->first = append->last + 1 - append->total;
+        append->first = append->last + 1 - append->records.total;
     json_open_object(&json, NULL);
     json_add_u64(&json, "first_sequence", append->first);
     json_add_u64(&json, "last_sequence", append->last);
@@ -125,12 +81,12 @@ static void append_part_done(struct store_op *op)
         append->last = part->append.ret_first_sequence + part->count - 1;
         append->appended += part->append.ret_appended;
         // With fewer records than before, the body under this key is another one.
-        bool last = part == append->parts[append->part_count - 1];
-        if (append->idempotent && last && part->append.ret_producer_next != append->total)
+        bool last = part == &append->parts[append->records.count - 1];
+        if (append->idempotent && last && part->append.ret_producer_next != append->records.total)
             append->err = ERR_CONFLICT;
     }
     store_op_release(op);
-    if (++append->answered < append->part_count)
+    if (++append->answered < append->records.count)
         return;
     append_answer(append);
     append_free(append);
@@ -155,9 +111,9 @@ static bool append_parse(struct append *append)
         call_fail_fields(call, &field, 1);
     else if (err)
         call_fail(call, err, problem.reason);
-    else if (append->total == 0)
+    else if (append->records.total == 0)
         call_fail(call, ERR_MALFORMED, "there is no record in the body");
-    return err == 0 && append->total > 0;
+    return err == 0 && append->records.total > 0;
 }
 
 static void append_hold(struct append *append)
@@ -165,15 +121,12 @@ static void append_hold(struct append *append)
     struct call *call = append->call;
     CLEANUP(budget_account_unref)
     struct budget_account *account = budget_account(call->api->options.budget, call->principal.account);
-    size_t bytes = 0;
-    for (size_t i = 0; i < append->part_count; i++)
-        bytes += chunk_memory(append->parts[i]->append.chunk);
+    size_t bytes = record_parts_memory(&append->records);
     if (bytes > APPEND_FREE)
         budget_lease_charge(&append->held, account, BUDGET_intake, bytes);
 }
 
-// Returns true, after it has answered, if the account has as many records on their way to the store as it may have.
-static bool append_denied(struct call *call)
+bool logs_append_denied(struct call *call)
 {
     if (http_body(call->request).len <= APPEND_FREE)
         return false;
@@ -185,6 +138,32 @@ static bool append_denied(struct call *call)
     return true;
 }
 
+static void append_submit(struct append *append)
+{
+    struct call *call = append->call;
+    size_t count = append->records.count;
+    append->parts = xcalloc(count, sizeof(*append->parts));
+    for (size_t i = 0; i < count; i++) {
+        const struct record_part *part = &append->records.parts[i];
+        append->parts[i] = (struct append_part){
+            .append = {.op = {.kind = STORE_APPEND,
+                              .reply_to = call->api->options.loop,
+                              .done = append_part_done,
+                              .account = call->principal.account},
+                       .row = call->execution.row,
+                       .epoch = call->principal.run_epoch,
+                       .producer = str_of(append->producer),
+                       .whole = append->idempotent,
+                       .first = part->first,
+                       .chunk = part->chunk},
+            .whole = append,
+            .count = chunk_count(part->chunk),
+        };
+    }
+    for (size_t i = 0; i < count; i++)
+        store_submit(call->api->options.store, &append->parts[i].append.op);
+}
+
 void logs_append(struct call *call)
 {
     struct str key = http_header(call->request, STR("Idempotency-Key"));
@@ -192,11 +171,11 @@ void logs_append(struct call *call)
         call_fail(call, ERR_MALFORMED, "Idempotency-Key is longer than 255 bytes");
         return;
     }
-    if (append_denied(call))
+    if (logs_append_denied(call))
         return;
     struct append *append = xcalloc(1, sizeof(*append));
     append->call = call;
-    append->builder = chunk_builder_new();
+    append->records.message_max = call->api->limits->message_max;
     call_ref(call);
     if (key.len) {
         uint8_t hash[32];
@@ -210,18 +189,7 @@ void logs_append(struct call *call)
         append_free(append);
         return;
     }
-    append_cut(append);
+    record_parts_end(&append->records);
     append_hold(append);
-    for (size_t i = 0; i < append->part_count; i++) {
-        struct store_append *part = &append->parts[i]->append;
-        part->op = (struct store_op){.kind = STORE_APPEND,
-                                     .reply_to = call->api->options.loop,
-                                     .done = append_part_done,
-                                     .account = call->principal.account};
-        part->row = call->execution.row;
-        part->epoch = call->principal.run_epoch;
-        part->producer = str_of(append->producer);
-        part->whole = append->idempotent;
-        store_submit(call->api->options.store, &part->op);
-    }
+    append_submit(append);
 }

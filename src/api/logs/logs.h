@@ -7,4 +7,6 @@
 void logs_read(struct call *call);
 void logs_append(struct call *call);
 
+// Returns true, after it has answered, if the account has as many records on their way to the store as it may have.
+bool logs_append_denied(struct call *call);
 void logs_page(struct call *call, struct log_query *query); // takes over what the query holds

@@ -1,0 +1,278 @@
+#include "api/logs/gather.h"
+
+#include "util/clock.h"
+#include "util/map.h"
+
+struct gather_part {
+    struct store_append append;
+    struct gathered *whole;
+    uint32_t count;
+};
+
+struct gathered { // of one execution
+    struct map_node node;
+    struct gather *gather;
+    struct gathered *next;
+    char id[ID_EXECUTION_MAX + 1];
+    struct record_parts records;
+    struct execution_lookup lookup;
+    struct store_create create;
+    bool created; // it was tried
+    struct gather_part *parts;
+    size_t answered;
+    uint64_t taken;
+    int err;
+};
+
+struct gather {
+    struct call *call;
+    void (*done)(struct call *call, const struct gather_answer *answer);
+    struct map by_id;
+    struct gathered *first, **end;
+    size_t count, under_way;
+    char producer[STORE_PRODUCER_MAX];
+    struct gather_answer answer;
+    struct budget_lease held;
+};
+
+static void gathered_free(struct gathered *it)
+{
+    kept_execution_unref(&it->lookup.kept);
+    record_parts_release(&it->records);
+    free(it->parts);
+    free(it);
+}
+
+void gather_free(struct gather **gather_ptr)
+{
+    struct gather *gather = TAKE_PTR(*gather_ptr);
+    if (!gather)
+        return;
+    for (struct gathered *it = gather->first, *next; it; it = next) {
+        next = it->next;
+        gathered_free(it);
+    }
+    map_release(&gather->by_id);
+    budget_lease_release(&gather->held);
+    call_unref(gather->call);
+    free(gather);
+}
+
+struct gather *gather_new(struct call *call, struct str body,
+                          void (*done)(struct call *call, const struct gather_answer *answer))
+{
+    struct gather *gather = xcalloc(1, sizeof(*gather));
+    uint8_t hash[32];
+    char hex[65];
+    sha256(body.data, body.len, hash);
+    hex_encode(hash, sizeof(hash), hex);
+    snprintf(gather->producer, sizeof(gather->producer), "body:%s", hex);
+    gather->call = call;
+    call_ref(call);
+    gather->done = done;
+    gather->end = &gather->first;
+    map_init(&gather->by_id);
+    return gather;
+}
+
+// --- Gathering
+
+void gather_refuse(struct gather *gather, const char *reason)
+{
+    gather->answer.refused++;
+    gather->answer.reason = reason;
+}
+
+static struct gathered *find(struct gather *gather, struct str id)
+{
+    struct map_node *node = map_find(&gather->by_id, id);
+    if (node)
+        return CONTAINER_OF(node, struct gathered, node);
+    if (gather->count == GATHER_EXECUTIONS_MAX)
+        return NULL;
+    struct gathered *it = xcalloc(1, sizeof(*it));
+    it->gather = gather;
+    it->records.message_max = gather->call->api->limits->message_max;
+    memcpy(it->id, id.data, id.len);
+    map_insert(&gather->by_id, &it->node, str_of(it->id));
+    *gather->end = it;
+    gather->end = &it->next;
+    gather->count++;
+    return it;
+}
+
+void gather_add(struct gather *gather, struct str execution_id, const struct record *record)
+{
+    if (!id_execution_valid(execution_id)) {
+        gather_refuse(gather,
+                      execution_id.len ? "its execution's id is not valid" : "nothing says which execution it is of");
+        return;
+    }
+    struct gathered *it = find(gather, execution_id);
+    if (!it)
+        gather_refuse(gather, "the request has records of more than 1,000 executions");
+    else if (record_parts_add(&it->records, record) < 0)
+        gather_refuse(gather, "it is larger than a record may be");
+}
+
+// --- Sending
+
+// An error that says nothing about the records.
+static bool is_passing(int err)
+{
+    int status = error_http_status(err);
+    return status >= 500 || status == 429;
+}
+
+static const char *reason_of(int err)
+{
+    switch (err) {
+    case ERR_NOT_FOUND:
+        return "there is no such execution, and this credential may not make one";
+    case ERR_CONFLICT:
+    case ERR_GAP:
+        return "other records were sent with the same body";
+    default:
+        return error_text(err);
+    }
+}
+
+static void finish(struct gather *gather)
+{
+    gather->done(gather->call, &gather->answer);
+    gather_free(&gather);
+}
+
+static void gathered_done(struct gathered *it, int err)
+{
+    struct gather *gather = it->gather;
+    struct gather_answer *answer = &gather->answer;
+    if (err == 0)
+        answer->taken += it->records.total;
+    else if (is_passing(err))
+        answer->err = err;
+    else {
+        answer->refused += it->records.total;
+        answer->reason = reason_of(err);
+    }
+    if (--gather->under_way == 0)
+        finish(gather);
+}
+
+static void appended(struct store_op *op)
+{
+    struct gather_part *part = CONTAINER_OF(op, struct gather_part, append.op);
+    struct gathered *it = part->whole;
+    if (op->err && !it->err)
+        it->err = op->err;
+    store_op_release(op);
+    if (++it->answered == it->records.count)
+        gathered_done(it, it->err);
+}
+
+static void append(struct gathered *it, int64_t row)
+{
+    const struct call *call = it->gather->call;
+    size_t count = it->records.count;
+    it->parts = xcalloc(count, sizeof(*it->parts));
+    for (size_t i = 0; i < count; i++) {
+        const struct record_part *part = &it->records.parts[i];
+        it->parts[i] = (struct gather_part){
+            .append = {.op = {.kind = STORE_APPEND,
+                              .reply_to = call->api->options.loop,
+                              .done = appended,
+                              .account = call->principal.account},
+                       .row = row,
+                       .epoch = call->principal.run_epoch,
+                       .producer = str_of(it->gather->producer),
+                       .whole = true,
+                       .first = part->first,
+                       .chunk = part->chunk},
+            .whole = it,
+            .count = chunk_count(part->chunk),
+        };
+    }
+    for (size_t i = 0; i < count; i++)
+        store_submit(call->api->options.store, &it->parts[i].append.op);
+}
+
+static void look_up(struct gathered *it);
+
+// Somebody else may have made it meanwhile; then it is found.
+static void created(struct store_op *op)
+{
+    struct gathered *it = CONTAINER_OF(op, struct gathered, create.op);
+    int err = op->err;
+    int64_t row = it->create.execution.row;
+    store_op_release(op);
+    execution_release(&it->create.execution);
+    if (err == 0)
+        append(it, row);
+    else if (err == ERR_CONFLICT)
+        look_up(it);
+    else
+        gathered_done(it, err);
+}
+
+static void create(struct gathered *it)
+{
+    const struct call *call = it->gather->call;
+    it->created = true;
+    it->create = (struct store_create){
+        .op = {.kind = STORE_CREATE,
+               .reply_to = call->api->options.loop,
+               .done = created,
+               .account = call->principal.account},
+        .execution = {.account = call->principal.account,
+                      .execution_id = xstrdup(it->id),
+                      .status = STATUS_RUNNING,
+                      .started_ms = clock_real_ms(),
+                      .owner = call->principal.user[0] ? xstrdup(call->principal.user) : NULL},
+        .open_max = call->api->limits->open_executions_max,
+    };
+    store_submit(call->api->options.store, &it->create.op);
+}
+
+static void found(struct execution_lookup *lookup, int err)
+{
+    struct gathered *it = CONTAINER_OF(lookup, struct gathered, lookup);
+    const struct principal *principal = &it->gather->call->principal;
+    if (err == 0)
+        err = execution_judge(principal, &lookup->kept->execution);
+    else if (err == ERR_NOT_FOUND && !it->created && role_may(principal->role, ACTION_WRITE)) {
+        create(it);
+        return;
+    }
+    if (err == 0)
+        append(it, lookup->kept->execution.row);
+    else
+        gathered_done(it, err);
+}
+
+static void look_up(struct gathered *it)
+{
+    struct call *call = it->gather->call;
+    it->lookup.done = found;
+    execution_lookup(&it->lookup, call->api, call->principal.account, str_of(it->id));
+}
+
+void gather_send(struct gather *gather)
+{
+    CLEANUP(budget_account_unref)
+    struct budget_account *account = budget_account(gather->call->api->options.budget, gather->call->principal.account);
+    size_t bytes = 0;
+    for (struct gathered *it = gather->first; it; it = it->next) {
+        record_parts_end(&it->records);
+        bytes += record_parts_memory(&it->records);
+    }
+    budget_lease_charge(&gather->held, account, BUDGET_intake, bytes);
+    gather->under_way = 1; // until all are begun
+    for (struct gathered *it = gather->first; it; it = it->next) {
+        if (it->records.count == 0)
+            continue;
+        gather->under_way++;
+        look_up(it);
+    }
+    if (--gather->under_way == 0)
+        finish(gather);
+}
