@@ -73,6 +73,19 @@ static int look_after(struct cli *cli, char *const *operands, size_t count)
                            operands[count - 1]);
 }
 
+static void wipe(const char *text)
+{
+    if (text)
+        explicit_bzero((char *)(uintptr_t)text, strlen(text));
+}
+
+// Any process of the same user can read with what a process was started. What is needed of it was copied.
+static void forget_credential(struct cli *cli)
+{
+    wipe(getenv("RUNNEL_TOKEN"));
+    wipe(cli_value(cli, "token"));
+}
+
 static int run_worker(struct cli *cli)
 {
     const struct logger logger = {
@@ -94,6 +107,7 @@ static int run_worker(struct cli *cli)
     if (!server)
         return error_exit_code(ERR_INVALID);
     options.server = *server;
+    forget_credential(cli);
     // Jobs outlive it, and it loses nothing by a kill.
     if (options.embedded && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         return cli_fail(cli, ERR_INTERNAL, "it cannot be bound to its server");

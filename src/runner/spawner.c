@@ -66,7 +66,7 @@ static struct confine_base *make_base(const char *const hidden[CONFINE_PATHS_MAX
     if (!hidden || !confine_available())
         return NULL;
     memcpy(options.hidden, hidden, sizeof(options.hidden));
-    memcpy(options.writable, job_writable, sizeof(job_writable));
+    job_usual_paths(&options, 0);
     return confine_base_new(&options);
 }
 

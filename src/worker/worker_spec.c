@@ -279,8 +279,11 @@ static void add_user(const struct worker *worker, json_t *root)
 
 void worker_hidden(const struct worker *worker, const char *ret[CONFINE_PATHS_MAX])
 {
-    ret[0] = worker->options.state_dir;
-    memcpy(ret + 1, worker->options.hidden, worker->options.hidden_count * sizeof(*ret));
+    size_t count = 0;
+    ret[count++] = worker->options.state_dir;
+    if (geteuid() == 0 && !worker->options.job_user)
+        ret[count++] = "/dev"; // it may read disks, and so what lies on them
+    memcpy(ret + count, worker->options.hidden, worker->options.hidden_count * sizeof(*ret));
 }
 
 // `kept`: one that its runner has; or NULL.

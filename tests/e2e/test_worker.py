@@ -304,6 +304,30 @@ def test_a_job_does_not_see_credentials(api, handout, here, tmp_path):
     assert "RUNNEL_TOKEN" not in text and "hidden" not in text and '"token"' not in text
 
 
+@pytest.mark.parametrize("flag", [False, True])
+def test_what_a_worker_was_started_with_does_not_show_its_credential(handout, here, cli, flag):
+    token = cli.env["RUNNEL_TOKEN"]
+    here.start(*(["--token", token] if flag else []))
+    for file in ("environ", "cmdline"):
+        data = pathlib.Path(f"/proc/{here.process.popen.pid}/{file}").read_bytes()
+        assert data and token.encode() not in data, file
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may read disks")
+def test_a_job_of_root_reads_no_disks_and_not_with_what_others_were_started(api, handout, here):
+    here.start()
+    id = handout.job(
+        api,
+        shell(
+            f"cat /proc/{here.process.popen.pid}/environ >/dev/null 2>&1 && echo read; ls /dev >/dev/null 2>&1 && echo seen;"
+            "mknod disk b 7 0 2>/dev/null && echo made; head -c 4 /dev/urandom | wc -c; head -c 2 /dev/zero | wc -c;"
+            "echo x >/dev/null && echo x >/dev/shm/$RUNNEL_EXECUTION_ID && rm /dev/shm/$RUNNEL_EXECUTION_ID && echo written"
+        ),
+    )
+    sealed(api, id)
+    assert api.messages(id) == ["4", "2", "written"]
+
+
 def test_the_next_job_finds_nothing_of_the_one_before_it(api, handout, here):
     here.start()
     look = "ls -A; stat -c %a .; ls -A $RUNNEL_OUTPUTS; stat -c %a $RUNNEL_OUTPUTS"

@@ -15,5 +15,6 @@ struct job_call {
 // thread and open standard descriptors; the process becomes the leader of a session and a child subreaper.
 int job_run(const struct job_call *call);
 
-#define JOB_WRITABLE_COUNT 10
-extern const char *const job_writable[JOB_WRITABLE_COUNT]; // what each job may write besides its own folder
+// Adds what each job may write and read besides its own folders, also where it is within a hidden one; of `writable`
+// from this place on.
+void job_usual_paths(struct confine_options *options, size_t writable_at);

@@ -95,8 +95,14 @@ struct job_environment job_environment_of(const struct job_runner *runner, const
     return environment;
 }
 
-const char *const job_writable[JOB_WRITABLE_COUNT] = {"/tmp",     "/var/tmp",  "/dev/null", "/dev/zero", "/dev/full",
-                                                      "/dev/tty", "/dev/ptmx", "/dev/pts",  "/dev/shm",  "/dev/fd"};
+void job_usual_paths(struct confine_options *options, size_t writable_at)
+{
+    static const char *const writable[] = {"/tmp",     "/var/tmp",  "/dev/null", "/dev/zero", "/dev/full",
+                                           "/dev/tty", "/dev/ptmx", "/dev/pts",  "/dev/shm",  "/dev/fd"};
+    static const char *const readable[] = {"/dev/random", "/dev/urandom"};
+    memcpy(options->writable + writable_at, writable, sizeof(writable));
+    memcpy(options->readable, readable, sizeof(readable));
+}
 
 static int make_ruleset(const struct job_runner *runner, int *ret_fd)
 {
@@ -107,7 +113,7 @@ static int make_ruleset(const struct job_runner *runner, int *ret_fd)
     if (confine_base_hides(runner->base, options.hidden))
         options.base = runner->base;
     else
-        memcpy(options.writable + (runner->file.cwd ? 3 : 2), job_writable, sizeof(job_writable));
+        job_usual_paths(&options, runner->file.cwd ? 3 : 2);
     int err = confine_prepare(&options, ret_fd);
     return err == ERR_UNSUPPORTED ? 0 : err; // whoever gave it to us knows that
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <paths.h>
 #include <sys/prctl.h>
@@ -109,10 +110,37 @@ static void become_user(struct start *start)
         give_up(start, LAUNCH_USER);
 }
 
+// By each of these root could see, or do to others, what a ruleset keeps from it: other ways to files and memory,
+// devices of its own, and the kernel itself.
+static const unsigned char ways_around[] = {
+    CAP_DAC_READ_SEARCH, CAP_SYS_MODULE,   CAP_SYS_RAWIO, CAP_SYS_PTRACE,
+    CAP_SYS_ADMIN,       CAP_SYS_BOOT,     CAP_MKNOD,     CAP_MAC_OVERRIDE,
+    CAP_MAC_ADMIN,       38 /* perfmon */, 39 /* bpf */,  40 /* checkpoint and restore */,
+};
+
+static void drop_capabilities(struct start *start)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct has[_LINUX_CAPABILITY_U32S_3];
+    if (syscall(SYS_capget, &header, has) < 0)
+        give_up(start, LAUNCH_CONFINE);
+    for (size_t i = 0; i < ARRAY_LEN(ways_around); i++) {
+        struct __user_cap_data_struct *word = &has[ways_around[i] / 32];
+        uint32_t rest = ~(1u << ways_around[i] % 32);
+        word->effective &= rest;
+        word->permitted &= rest;
+        word->inheritable &= rest;
+        prctl(PR_CAPBSET_DROP, ways_around[i], 0, 0, 0); // who may not has none, or the kernel does not know it
+    }
+    if (syscall(SYS_capset, &header, has) < 0)
+        give_up(start, LAUNCH_CONFINE);
+}
+
 static void confine(struct start *start)
 {
     if (start->options->ruleset_fd < 0)
         return;
+    drop_capabilities(start);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
         syscall(SYS_landlock_restrict_self, start->options->ruleset_fd, 0) < 0)
         give_up(start, LAUNCH_CONFINE);
