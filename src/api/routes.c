@@ -261,6 +261,13 @@ static const struct field log_api_query[] = {
     {0},
 };
 
+static const struct field recent_logs_query[] = {
+    {"workflow_id", "of which workflow", .type = FIELD_TEXT, .min = 1, .max = 255, .flags = FIELD_REQUIRED},
+    FIELD_LIMIT(1000, 100),
+    {"include_all_executions", "the executions before the latest, too", .type = FIELD_FLAG, .flags = FIELD_DIGITS},
+    {0},
+};
+
 static const struct field log_api_stream_query[] = {
     {"follow", "go on until the log is sealed", .type = FIELD_FLAG, .fallback = 1, .flags = FIELD_DIGITS},
     PLACE("last_event_id", "as the header Last-Event-ID"),
@@ -451,6 +458,11 @@ const struct route api_routes[] = {
     {HTTP_M_GET, "/api/v1/app/executions/{id}/logs/stream", ACTION_READ, RESOURCE_EXECUTION,
      .flags = ROUTE_TICKET | ROUTE_FIELDS_422, .query = log_api_stream_query, .handle = log_api_stream,
      .summary = "workflow log API: server-sent events"},
+    {HTTP_M_GET, "/api/v1/app/executions/recent_logs", ACTION_READ, .flags = ROUTE_FIELDS_422,
+     .query = recent_logs_query, .handle = log_api_recent,
+     .summary = "workflow log API: the latest execution of a workflow, with the end of its log"},
+    {HTTP_M_GET, "/v2/executions/{id}/logs/summary", ACTION_READ, RESOURCE_EXECUTION, .handle = log_api_summary,
+     .summary = "workflow log API: what is counted of a log"},
     {HTTP_M_GET, "/v2/workflows/executions/{id}/logs", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_FIELDS_422,
      .query = log_api_query, .handle = log_api_logs, .summary = "the same page"},
     {HTTP_M_GET, "/v2/executions/{id}/logs/stream", ACTION_READ, RESOURCE_EXECUTION,
@@ -473,6 +485,10 @@ const struct route api_routes[] = {
      .summary = "a run's trace, log and status as server-sent events"},
     {HTTP_M_GET, "/workflows/runs/{id}/artifacts", ACTION_READ, RESOURCE_EXECUTION, .handle = artifacts_list,
      .summary = "the files that a run has left"},
+    {HTTP_M_GET, "/workflows/runs/{id}/nodes", ACTION_READ, RESOURCE_EXECUTION, .handle = runs_nodes,
+     .summary = "the nodes of a run: those of its graph, and others that its records name"},
+    {HTTP_M_GET, "/workflows/runs/{id}/config", ACTION_READ, RESOURCE_EXECUTION, .handle = runs_config,
+     .summary = "inputs and configuration of a run"},
     {HTTP_M_POST, "/workflows/runs/{id}/cancel", ACTION_CANCEL, RESOURCE_EXECUTION, .handle = runs_cancel,
      .summary = "cancel a run"},
     {HTTP_M_GET, "/ws/executions/{id}/logs", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_TICKET | ROUTE_SOCKET,

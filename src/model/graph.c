@@ -132,10 +132,49 @@ bool graph_check(const struct json_t *graph, struct graph_problem *ret_problem)
     return good;
 }
 
-size_t graph_node_count(struct str text)
+// --- Its nodes
+
+struct graph_nodes {
+    json_t *graph, *ids; // an object whose names are the ids
+};
+
+struct graph_nodes *graph_nodes_new(struct str text)
 {
     json_t *graph = text.len > 0 ? json_loadb(text.data, text.len, 0, NULL) : NULL;
-    size_t count = json_array_size(json_object_get(graph, "nodes"));
-    json_decref(graph);
-    return count;
+    if (!graph)
+        return NULL;
+    struct graph_nodes *nodes = xcalloc(1, sizeof(*nodes));
+    *nodes = (struct graph_nodes){.graph = graph, .ids = json_object()};
+    for (size_t i = 0; i < graph_nodes_count(nodes); i++)
+        json_object_set_new(nodes->ids, graph_nodes_at(nodes, i).id, json_true());
+    return nodes;
+}
+
+void graph_nodes_free(struct graph_nodes **nodes)
+{
+    if (!*nodes)
+        return;
+    json_decref((*nodes)->graph);
+    json_decref((*nodes)->ids);
+    free(TAKE_PTR(*nodes));
+}
+
+size_t graph_nodes_count(const struct graph_nodes *nodes)
+{
+    return nodes ? json_array_size(json_object_get(nodes->graph, "nodes")) : 0;
+}
+
+struct graph_node graph_nodes_at(const struct graph_nodes *nodes, size_t i)
+{
+    const json_t *node = json_array_get(json_object_get(nodes->graph, "nodes"), i);
+    return (struct graph_node){
+        .id = json_string_value(json_object_get(node, "id")),
+        .name = json_string_value(json_object_get(node, "name")),
+        .type = json_string_value(json_object_get(node, "type")),
+    };
+}
+
+bool graph_nodes_has(const struct graph_nodes *nodes, struct str id)
+{
+    return nodes && json_object_getn(nodes->ids, id.data, id.len);
 }

@@ -19,5 +19,14 @@ struct graph_problem {
 // Whether it is {"nodes":[{"id","name"?,"type"?}],"edges"?:[["from","to"]]}: ids are unique, and edges name nodes. A
 // circle is allowed, as engines have loops, and so are two edges between the same nodes.
 bool graph_check(const struct json_t *graph, struct graph_problem *ret_problem);
-// How many nodes the text of a checked graph has; 0 for an empty text.
-size_t graph_node_count(struct str text);
+
+// The nodes of a checked graph, by their order and by their id. NULL for an empty text: no graph.
+struct graph_nodes;
+struct graph_node {
+    const char *id, *name, *type; // the last two may be NULL
+};
+struct graph_nodes *graph_nodes_new(struct str text);
+void graph_nodes_free(struct graph_nodes **nodes);
+size_t graph_nodes_count(const struct graph_nodes *nodes); // 0 for NULL
+struct graph_node graph_nodes_at(const struct graph_nodes *nodes, size_t i);
+bool graph_nodes_has(const struct graph_nodes *nodes, struct str id); // false for NULL

@@ -20,15 +20,6 @@ static const struct {
     {"is_milestone", FIELD_is_milestone, NULL},
 };
 
-static const char *level_text(enum record_level level)
-{
-    static const char *const texts[LEVEL_COUNT] = {
-        [LEVEL_UNSET] = "info",      [LEVEL_DEBUG] = "debug", [LEVEL_INFO] = "info",
-        [LEVEL_WARNING] = "warning", [LEVEL_ERROR] = "error", [LEVEL_CRITICAL] = "critical",
-    };
-    return texts[level];
-}
-
 void log_entry_append(struct buf *out, const struct record *record, struct str execution_id, uint64_t sequence_number,
                       bool live)
 {
@@ -49,7 +40,7 @@ void log_entry_append(struct buf *out, const struct record *record, struct str e
     else
         buf_append_json_string(out, record->message);
     buf_append_text(out, ",\"level\":\"");
-    buf_append_text(out, level_text(record_level_of(record)));
+    buf_append_text(out, record_level_word(record_level_of(record)));
     buf_append_byte(out, '"');
     for (size_t i = 0; i < ARRAY_LEN(shown); i++) {
         struct str json = fields[shown[i].field];

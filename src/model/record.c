@@ -44,6 +44,15 @@ const char *record_level_name(enum record_level level)
     return level_names[level];
 }
 
+const char *record_level_word(enum record_level level)
+{
+    static const char *const words[LEVEL_COUNT] = {
+        [LEVEL_UNSET] = "info",      [LEVEL_DEBUG] = "debug", [LEVEL_INFO] = "info",
+        [LEVEL_WARNING] = "warning", [LEVEL_ERROR] = "error", [LEVEL_CRITICAL] = "critical",
+    };
+    return words[level];
+}
+
 bool record_level_parse(struct str s, enum record_level *ret)
 {
     for (unsigned i = LEVEL_DEBUG; i < LEVEL_COUNT; i++) {

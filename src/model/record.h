@@ -27,6 +27,7 @@ struct record {
 const char *record_stream_name(enum record_stream stream); // "stdout" …
 bool record_stream_parse(struct str s, enum record_stream *ret);
 const char *record_level_name(enum record_level level);        // "DEBUG" …; NULL for LEVEL_UNSET
+const char *record_level_word(enum record_level level);        // "debug" …; "info" for LEVEL_UNSET
 bool record_level_parse(struct str s, enum record_level *ret); // in any case; warn and fatal become their usual names
 // The level that a record is shown and filtered by: its own; without one, that of its event type if it is one of nodes,
 // steps or workflows (completed: INFO, skipped: WARNING, failed: ERROR …); else LEVEL_UNSET. It is not stored, so the

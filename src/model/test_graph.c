@@ -151,12 +151,22 @@ static void a_graph_is_at_most_so_long(void **state)
     json_decref(longer);
 }
 
-static void nodes_are_counted(void **state)
+static void the_nodes_of_a_graph_are_found_by_place_and_by_id(void **state)
 {
     (void)state;
-    assert_int_equal(graph_node_count(STR("")), 0);
-    assert_int_equal(graph_node_count(STR("{\"nodes\":[]}")), 0);
-    assert_int_equal(graph_node_count(STR("{\"nodes\":[{\"id\":\"a\"},{\"id\":\"b\"}]}")), 2);
+    assert_null(graph_nodes_new(STR("")));
+    assert_int_equal(graph_nodes_count(NULL), 0);
+    assert_false(graph_nodes_has(NULL, STR("a")));
+    struct graph_nodes *nodes = graph_nodes_new(STR("{\"nodes\":[{\"id\":\"a\",\"name\":\"A\"},{\"id\":\"b\"}]}"));
+    assert_int_equal(graph_nodes_count(nodes), 2);
+    assert_string_equal(graph_nodes_at(nodes, 0).name, "A");
+    assert_string_equal(graph_nodes_at(nodes, 1).id, "b");
+    assert_null(graph_nodes_at(nodes, 1).type);
+    assert_true(graph_nodes_has(nodes, STR("b")));
+    assert_false(graph_nodes_has(nodes, STR("A")));
+    assert_false(graph_nodes_has(nodes, STR("")));
+    graph_nodes_free(&nodes);
+    assert_null(nodes);
 }
 
 int main(void)
@@ -166,7 +176,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(each_limit_holds_at_its_edge),
         cmocka_unit_test(a_graph_is_at_most_so_long),
-        cmocka_unit_test(nodes_are_counted),
+        cmocka_unit_test(the_nodes_of_a_graph_are_found_by_place_and_by_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,10 +3,13 @@
 #pragma once
 
 #include "api/call.h"
+#include "model/graph.h"
 
 // --- The workflow log API. Handlers.
 void log_api_logs(struct call *call);
 void log_api_stream(struct call *call);
+void log_api_summary(struct call *call);
+void log_api_recent(struct call *call);
 
 // --- Workflow runs. Handlers.
 void runs_list(struct call *call);
@@ -15,9 +18,23 @@ void runs_trace(struct call *call);
 void runs_logs(struct call *call);
 void runs_stream(struct call *call);
 void runs_cancel(struct call *call);
+void runs_nodes(struct call *call);
+void runs_config(struct call *call);
 
-// For a run's status and its stream: the status payload. `summary` may be NULL.
+// The graph of a run, parsed on a thread of the store. `it` must live until `done`; the nodes are its owner's then,
+// NULL without a graph.
+struct run_graph {
+    struct store_run_get get;
+    struct graph_nodes *ret_nodes;
+    void (*done)(struct run_graph *it, int err);
+};
+void run_graph_ask(struct run_graph *it, struct api *api, int64_t account, int64_t row);
+
+// For a run's status and its stream: the status payload. `summary` and `graph` may be NULL.
 struct summary;
-uint64_t runs_completed(const struct summary *summary); // how many nodes are done
+// How many nodes are done; with a graph, of those that it has.
+uint64_t runs_completed(const struct summary *summary, const struct graph_nodes *graph);
 void runs_add_status(struct json_writer *json, const struct execution *execution, const struct summary *summary,
-                     int64_t now_ms);
+                     const struct graph_nodes *graph, int64_t now_ms);
+// Why an execution has not succeeded, for people. False if nothing has failed.
+bool runs_say_failure(const struct execution *execution, const struct summary *summary, struct buf *reason);

@@ -1,8 +1,8 @@
 // Workflow runs: one stream of trace events, lines and status, with one cursor for all. The progress in a status is
 // counted by the store; so a status, and the end, wait for that.
 #include "api/compat/compat.h"
-#include "api/compat/summarised.h"
 #include "api/follow/http_follower.h"
+#include "api/workflows/summarised.h"
 #include "util/clock.h"
 
 #define PROGRESS_MS 500 // no status more often for progress alone
@@ -11,6 +11,8 @@ struct run_stream {
     struct http_follower *it; // NULL: its reader has gone while the store counted
     struct api *api;
     int64_t account;
+    struct run_graph graph;
+    bool graph_known;
     struct summarised summarised;
     struct timer *timer; // looks for progress
     struct execution execution;
@@ -92,21 +94,36 @@ static void ask(struct run_stream *run)
     if (run->asking)
         return;
     run->asking = true;
-    summarised_ask(&run->summarised, run->api, run->account, run->execution.row);
+    if (run->graph_known)
+        summarised_ask(&run->summarised, run->api, run->account, run->execution.row);
+    else
+        run_graph_ask(&run->graph, run->api, run->account, run->execution.row);
 }
 
 static void release(struct run_stream *run)
 {
+    graph_nodes_free(&run->graph.ret_nodes);
     execution_release(&run->execution);
     timer_free(&run->timer);
     free(run);
+}
+
+// A run keeps the graph that it was made with.
+static void graph_known(struct run_graph *graph, int err)
+{
+    struct run_stream *run = CONTAINER_OF(graph, struct run_stream, graph);
+    run->graph_known = err == 0;
+    if (run->it)
+        summarised_ask(&run->summarised, run->api, run->account, run->execution.row);
+    else
+        release(run);
 }
 
 static void say_status(struct run_stream *run, const struct summary *summary)
 {
     CLEANUP(buf_release) struct buf text = {0};
     struct json_writer json = json_writer_to(&text);
-    runs_add_status(&json, &run->execution, summary, clock_real_ms());
+    runs_add_status(&json, &run->execution, summary, run->graph.ret_nodes, clock_real_ms());
     say(run->it, "status", &text);
 }
 
@@ -122,7 +139,7 @@ static void counted(struct summarised *summarised, int err, const struct summary
         ask(run);
         return;
     }
-    uint64_t completed = summary ? runs_completed(summary) : run->completed;
+    uint64_t completed = summary ? runs_completed(summary, run->graph.ret_nodes) : run->completed;
     if (run->state_due || completed != run->completed)
         say_status(run, summary); // without progress, if the store cannot count now
     run->state_due = false;
@@ -155,6 +172,7 @@ static struct run_stream *run_of(struct http_follower *it, const struct executio
         run->api = it->node.api;
         run->account = it->account;
         run->summarised.done = counted;
+        run->graph.done = graph_known;
         run->timer = timer_new(run->api->options.loop, look_for_progress, run);
         execution_copy(execution, &run->execution);
         say_ready(it);

@@ -2,12 +2,13 @@
 // reader's thread. Chunks of plain output that lie in one bucket are not opened.
 #include "model/statistics.h"
 
+#include "api/workflows/summarised.h"
 #include "api/workflows/summary.h"
 
 #define READ_BYTES ((size_t)1024 * 1024)
 
 struct counting {
-    struct store_summary query; // for the time
+    struct summarised summarised; // for the time
     struct store_read read;
     struct call *call;
     struct statistics statistics;
@@ -145,25 +146,16 @@ static void read_next(struct counting *counting)
     store_submit(call->api->options.store, &counting->read.op);
 }
 
-static void summary_done(struct store_op *op)
+static void summary_done(struct summarised *summarised, int err, const struct summary *summary)
 {
-    struct counting *counting = CONTAINER_OF(op, struct counting, query.op);
-    struct call *call = counting->call;
-    if (op->err == 0 && counting->query.ret_more && call->request) {
-        op->scan = true;
-        store_submit(call->api->options.store, op);
+    struct counting *counting = CONTAINER_OF(summarised, struct counting, summarised);
+    if (err < 0) {
+        counting_fail(counting, err);
         return;
     }
-    int err = op->err;
-    const struct summary *summary = &counting->query.ret_summary;
     counting->end = summary->next;
-    if (err == 0)
-        statistics_init(&counting->statistics, summary->first_ms, summary->last_ms, counting->buckets);
-    store_op_release(op);
-    if (err < 0)
-        counting_fail(counting, err);
-    else
-        read_next(counting);
+    statistics_init(&counting->statistics, summary->first_ms, summary->last_ms, counting->buckets);
+    read_next(counting);
 }
 
 void workflows_statistics(struct call *call)
@@ -171,6 +163,7 @@ void workflows_statistics(struct call *call)
     struct counting *counting = xcalloc(1, sizeof(*counting));
     counting->call = call;
     counting->buckets = (unsigned)call_param(call, "buckets").number;
-    counting->query = (struct store_summary){.row = call->execution.row};
-    call_submit(call, STORE_SUMMARY, &counting->query.op, summary_done);
+    counting->summarised = (struct summarised){.call = call, .done = summary_done};
+    call_ref(call);
+    summarised_ask(&counting->summarised, call->api, call->principal.account, call->execution.row);
 }

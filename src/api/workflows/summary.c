@@ -1,14 +1,17 @@
 // Summaries and nodes. They are counted and written on a reader's thread.
 #include "api/workflows/summary.h"
 
-#define COUNTED_FROM  ((size_t)64 * 1024) // smaller answers are not counted
-#define JSON_FACTOR   2                   // of a summary in memory, roughly
-#define EVENT_UNTYPED "log"
+#include "api/workflows/summarised.h"
+
+#define COUNTED_FROM ((size_t)64 * 1024) // smaller answers are not counted
+#define JSON_FACTOR  2                   // of a summary in memory, roughly
 
 struct asking {
-    struct store_summary query;
+    struct summarised summarised;
     struct call *call;
-    void (*write)(struct json_writer *json, const struct call *call, const struct summary *summary);
+    summary_write_fn *write;
+    void *arg;
+    void (*free_arg)(void *arg);
     struct budget_account *account;
     struct budget_lease counted;
     struct buf text;
@@ -21,65 +24,52 @@ static void asking_free(struct asking *asking)
     budget_lease_release(&asking->counted);
     budget_account_unref(&asking->account);
     buf_release(&asking->text);
+    if (asking->free_arg)
+        asking->free_arg(asking->arg);
     call_unref(asking->call);
     free(asking);
 }
 
-// On the reader's thread.
-static void asking_process(struct store_op *op)
+static int asking_process(struct summarised *summarised, const struct summary *summary)
 {
-    struct asking *asking = CONTAINER_OF(op, struct asking, query.op);
-    const struct summary *summary = &asking->query.ret_summary;
-    if (op->err < 0 || asking->query.ret_more)
-        return;
+    struct asking *asking = CONTAINER_OF(summarised, struct asking, summarised);
     size_t bytes = summary_memory(summary) * JSON_FACTOR;
-    if (bytes > COUNTED_FROM && !budget_lease_set(&asking->counted, asking->account, BUDGET_answers, bytes)) {
-        op->err = ERR_OVERLOADED;
-        return;
-    }
+    if (bytes > COUNTED_FROM && !budget_lease_set(&asking->counted, asking->account, BUDGET_answers, bytes))
+        return ERR_OVERLOADED;
     struct json_writer json = json_writer_to(&asking->text);
     json_open_object(&json, NULL);
-    asking->write(&json, asking->call, summary);
+    asking->write(&json, asking->call, summary, asking->arg);
     json_close(&json);
     json_writer_end(&json);
+    return 0;
 }
 
-static void asking_done(struct store_op *op)
+static void asking_done(struct summarised *summarised, int err, const struct summary *summary)
 {
-    struct asking *asking = CONTAINER_OF(op, struct asking, query.op);
-    struct call *call = asking->call;
-    if (op->err == 0 && asking->query.ret_more && call->request) {
-        op->scan = true;
-        store_submit(call->api->options.store, op);
-        return;
-    }
-    int err = op->err;
-    store_op_release(op);
+    struct asking *asking = CONTAINER_OF(summarised, struct asking, summarised);
+    (void)summary;
     budget_lease_release(&asking->counted); // from now on the connection counts the answer
     if (err < 0)
-        call_fail(call, err, NULL);
+        call_fail(asking->call, err, NULL);
     else
-        call_answer_json(call, 200, &asking->text);
+        call_answer_json(asking->call, 200, &asking->text);
     asking_free(asking);
 }
 
-void call_answer_summary(struct call *call, void (*write)(struct json_writer *json, const struct call *call,
-                                                          const struct summary *summary))
+void call_answer_summary(struct call *call, summary_write_fn *write, void *arg, void (*free_arg)(void *arg))
 {
     struct asking *asking = xcalloc(1, sizeof(*asking));
     asking->call = call;
     asking->write = write;
+    asking->arg = arg;
+    asking->free_arg = free_arg;
     asking->account = budget_account(call->api->options.budget, call->principal.account);
-    asking->query = (struct store_summary){.op.process = asking_process, .row = call->execution.row};
-    call_submit(call, STORE_SUMMARY, &asking->query.op, asking_done);
+    asking->summarised = (struct summarised){.process = asking_process, .call = call, .done = asking_done};
+    call_ref(call);
+    summarised_ask(&asking->summarised, call->api, call->principal.account, call->execution.row);
 }
 
 // --- Parts of answers
-
-static const char *const level_words[LEVEL_COUNT] = {
-    [LEVEL_DEBUG] = "debug", [LEVEL_INFO] = "info",         [LEVEL_WARNING] = "warning",
-    [LEVEL_ERROR] = "error", [LEVEL_CRITICAL] = "critical",
-};
 
 void levels_add(struct json_writer *json, const char *name, const uint64_t levels[LEVEL_COUNT])
 {
@@ -87,7 +77,7 @@ void levels_add(struct json_writer *json, const char *name, const uint64_t level
     for (unsigned i = LEVEL_DEBUG; i < LEVEL_COUNT; i++) {
         uint64_t count = levels[i] + (i == LEVEL_INFO ? levels[LEVEL_UNSET] : 0);
         if (count > 0)
-            json_add_u64(json, level_words[i], count);
+            json_add_u64(json, record_level_word((enum record_level)i), count);
     }
     json_close(json);
 }
@@ -135,7 +125,7 @@ static void add_head(struct json_writer *json, const struct call *call, const st
 
 // --- The summary
 
-static void add_event_types(struct json_writer *json, const struct summary *summary)
+void event_types_add(struct json_writer *json, const struct summary *summary)
 {
     uint64_t untyped = summary_untyped(summary);
     json_open_object(json, "event_types");
@@ -149,7 +139,6 @@ static void add_event_types(struct json_writer *json, const struct summary *summ
     if (untyped > 0)
         json_add_u64(json, EVENT_UNTYPED, untyped);
     json_close(json);
-    json_add_u64(json, "event_types_more", summary->other_events);
 }
 
 static void add_milestones(struct json_writer *json, const struct summary *summary)
@@ -186,7 +175,7 @@ static void add_summary_nodes(struct json_writer *json, const struct call *call,
     json_add_u64(json, "nodes_more", summary->other_nodes);
 }
 
-static void add_timeline(struct json_writer *json, const struct summary *summary)
+void timeline_add(struct json_writer *json, const struct summary *summary)
 {
     bool any = summary_records(summary) > 0;
     json_open_object(json, "timeline");
@@ -199,13 +188,15 @@ static void add_timeline(struct json_writer *json, const struct summary *summary
     json_close(json);
 }
 
-static void write_summary(struct json_writer *json, const struct call *call, const struct summary *summary)
+static void write_summary(struct json_writer *json, const struct call *call, const struct summary *summary, void *arg)
 {
     uint64_t records = summary_records(summary);
+    (void)arg;
     add_head(json, call, summary);
     json_add_u64(json, "total_logs", records);
     levels_add(json, "log_levels", summary->levels);
-    add_event_types(json, summary);
+    event_types_add(json, summary);
+    json_add_u64(json, "event_types_more", summary->other_events);
     json_open_object(json, "streams");
     for (unsigned i = 0; i < STREAM_COUNT; i++)
         json_add_u64(json, record_stream_name((enum record_stream)i), summary->streams[i]);
@@ -217,12 +208,12 @@ static void write_summary(struct json_writer *json, const struct call *call, con
     add_number(json, "first_error", summary->first_error != UINT64_MAX, summary->first_error);
     add_milestones(json, summary);
     add_summary_nodes(json, call, summary);
-    add_timeline(json, summary);
+    timeline_add(json, summary);
 }
 
 void workflows_summary(struct call *call)
 {
-    call_answer_summary(call, write_summary);
+    call_answer_summary(call, write_summary, NULL, NULL);
 }
 
 // --- Nodes
@@ -259,8 +250,9 @@ static void add_node(struct json_writer *json, const struct call *call, const st
     json_close(json);
 }
 
-static void write_nodes(struct json_writer *json, const struct call *call, const struct summary *summary)
+static void write_nodes(struct json_writer *json, const struct call *call, const struct summary *summary, void *arg)
 {
+    (void)arg;
     add_head(json, call, summary);
     json_open_array(json, "nodes");
     for (size_t i = 0; i < summary->node_count; i++)
@@ -271,5 +263,5 @@ static void write_nodes(struct json_writer *json, const struct call *call, const
 
 void workflows_nodes(struct call *call)
 {
-    call_answer_summary(call, write_nodes);
+    call_answer_summary(call, write_nodes, NULL, NULL);
 }

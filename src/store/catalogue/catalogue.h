@@ -127,6 +127,8 @@ int catalogue_create(struct sql *sql, struct store_create *create, int64_t now_m
 int catalogue_list_rows(struct sql *sql, const struct store_list *list, unsigned limit, int64_t *ret_rows,
                         size_t *ret_count);
 
+int catalogue_list_total(struct sql *sql, const struct store_list *list, uint64_t *ret); // on all pages
+
 // --- retention.c
 int catalogue_retention_look(struct sql *sql, struct store_retention_look *look, int64_t now_ms);
 // Returns ERR_CONFLICT if it is to be kept after all; see struct store_purge.

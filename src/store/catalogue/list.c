@@ -90,10 +90,10 @@ static void add_prefix(struct list_query *query, struct str prefix, char end[ID_
     add_text(query, " AND e.execution_id < ?", str_n(end, len + 1));
 }
 
-static void list_conditions(struct list_query *query, const struct store_list *list, unsigned limit,
+static void list_conditions(struct list_query *query, const char *what, const struct store_list *list,
                             char end[ID_EXECUTION_MAX + 2])
 {
-    buf_append_text(&query->sql, "SELECT e.id FROM executions e");
+    buf_printf(&query->sql, "SELECT %s FROM executions e", what);
     add_labels(query, list);
     buf_append_text(&query->sql, " WHERE e.purged = 0");
     if (list->unsealed_only)
@@ -109,6 +109,10 @@ static void list_conditions(struct list_query *query, const struct store_list *l
         add_prefix(query, list->id_prefix, end);
     if (list->since_ms > 0)
         add_number(query, " AND e.created_ms >= ?", list->since_ms);
+}
+
+static void list_page(struct list_query *query, const struct store_list *list, unsigned limit)
+{
     if (list->before_row > 0)
         add_number(query, list->unsealed_only ? " AND +e.id < ?" : " AND e.id < ?", list->before_row);
     // By identifier, or if only open ones are wanted, there are few, which are then sorted. Otherwise rows are read in
@@ -117,20 +121,39 @@ static void list_conditions(struct list_query *query, const struct store_list *l
     add_number(query, " LIMIT ?", (int64_t)limit + 1); // one more than wanted tells whether there are more
 }
 
+static struct sql_statement *prepare(struct sql *sql, const struct list_query *query, const char *text)
+{
+    struct sql_statement *select = sql_prepare(sql, text);
+    for (size_t i = 0; i < query->count; i++) {
+        if (query->values[i].is_text)
+            sql_bind_text(select, (int)i + 1, query->values[i].text);
+        else
+            sql_bind_i64(select, (int)i + 1, query->values[i].number);
+    }
+    return select;
+}
+
+int catalogue_list_total(struct sql *sql, const struct store_list *list, uint64_t *ret)
+{
+    struct list_query query = {0};
+    char end[ID_EXECUTION_MAX + 2];
+    list_conditions(&query, "count(*)", list, end);
+    CLEANUP(buf_release) struct buf text = query.sql;
+    CLEANUP(sql_statement_free) struct sql_statement *select = prepare(sql, &query, buf_cstr(&text));
+    int rc = sql_row(select);
+    *ret = rc == 1 ? sql_u64(select, 0) : 0;
+    return MIN(rc, 0);
+}
+
 int catalogue_list_rows(struct sql *sql, const struct store_list *list, unsigned limit, int64_t *ret_rows,
                         size_t *ret_count)
 {
     struct list_query query = {0};
     char end[ID_EXECUTION_MAX + 2];
-    list_conditions(&query, list, limit, end);
+    list_conditions(&query, "e.id", list, end);
+    list_page(&query, list, limit);
     CLEANUP(buf_release) struct buf text = query.sql;
-    CLEANUP(sql_statement_free) struct sql_statement *select = sql_prepare(sql, buf_cstr(&text));
-    for (size_t i = 0; i < query.count; i++) {
-        if (query.values[i].is_text)
-            sql_bind_text(select, (int)i + 1, query.values[i].text);
-        else
-            sql_bind_i64(select, (int)i + 1, query.values[i].number);
-    }
+    CLEANUP(sql_statement_free) struct sql_statement *select = prepare(sql, &query, buf_cstr(&text));
     int rc;
     *ret_count = 0;
     while ((rc = sql_row(select)) == 1)

@@ -110,7 +110,9 @@ struct store_list {
     unsigned limit;
     // About so many bytes of their texts; then the page ends early, with ret_next_row; 0: no limit.
     size_t max_bytes;
+    bool counts;                      // ret_total is wanted
     struct execution *ret_executions; // newest first
+    uint64_t ret_total;               // how many meet the conditions, on all pages
     size_t ret_count;
     int64_t ret_next_row; // 0: there are no more
 };

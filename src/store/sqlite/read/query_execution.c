@@ -86,6 +86,8 @@ void query_list(struct sqlite_store *store, struct db *db, struct store_op *op)
     CLEANUP(free_ptr) int64_t *rows = xcalloc((size_t)limit + 1, sizeof(*rows));
     size_t count = 0, bytes = 0, wanted = 0;
     op->err = catalogue_list_rows(db->sql, list, limit, rows, &count);
+    if (op->err == 0 && list->counts)
+        op->err = catalogue_list_total(db->sql, list, &list->ret_total);
     if (op->err < 0)
         return;
     wanted = MIN(count, limit);
