@@ -225,6 +225,21 @@ static const struct field statistics_query[] = {
     {0},
 };
 
+static const struct field run_statistics_query[] = {
+    {"since", "of executions made at or after a time, or so long ago", .type = FIELD_WHEN},
+    {"executions", "of the newest so many", .type = FIELD_NUMBER, .min = 1, .max = 1000, .fallback = 1000},
+    {"buckets", "in how many parts the time is cut, at most", .type = FIELD_NUMBER, .min = 1,
+     .max = STATISTICS_BUCKETS_MAX, .fallback = 60},
+    {0},
+};
+
+static const struct field workflow_logs_query[] = {
+    FIELD_LIMIT(LIMIT_PAGE, 100),
+    {"cursor", "`next_cursor` of the page before", .type = FIELD_TEXT, .min = 1, .max = 160},
+    {"executions", "of the newest so many", .type = FIELD_NUMBER, .min = 1, .max = 100, .fallback = 20},
+    FILTER_PARAMETERS(FILTER_FIELD){0},
+};
+
 static const struct field logs_query[] = {
     FIELD_LIMIT(LIMIT_PAGE, 100),
     {"format", "json is a page, the others are streams", .type = FIELD_WORD, .words = "json ndjson text raw csv chunk",
@@ -557,6 +572,11 @@ const struct route api_routes[] = {
      .body = run_body, .handle = workflows_run, .summary = "the same"},
     {HTTP_M_GET, "/api/v1/workflows/{workflow}/executions", ACTION_READ, RESOURCE_WORKFLOW,
      .query = workflow_executions_query, .handle = workflows_executions, .summary = "its runs, newest first"},
+    {HTTP_M_GET, "/api/v1/workflows/{workflow}/logs", ACTION_READ, RESOURCE_WORKFLOW, .query = workflow_logs_query,
+     .handle = workflows_logs, .summary = "the records of its newest runs, merged by time"},
+    {HTTP_M_GET, "/api/v1/workflows/{workflow}/statistics", ACTION_READ, RESOURCE_WORKFLOW,
+     .query = run_statistics_query, .handle = workflows_run_statistics,
+     .summary = "counts of its newest runs over time: statuses, levels, event types, nodes"},
     {HTTP_M_GET, "/api/v1/executions/{id}/run", ACTION_READ, RESOURCE_EXECUTION, .handle = runs_get,
      .summary = "what it was given as a run: inputs and config; its attempts"},
     {HTTP_M_GET, "/api/v1/executions/{id}/graph", ACTION_READ, RESOURCE_EXECUTION, .handle = runs_graph,

@@ -23,7 +23,7 @@ void statistics_release(struct statistics *statistics)
     *statistics = (struct statistics){0};
 }
 
-static unsigned bucket_of(const struct statistics *statistics, int64_t time_ms)
+unsigned statistics_bucket_of(const struct statistics *statistics, int64_t time_ms)
 {
     if (time_ms <= statistics->from_ms)
         return 0;
@@ -33,8 +33,8 @@ static unsigned bucket_of(const struct statistics *statistics, int64_t time_ms)
 
 bool statistics_wants_open(const struct statistics *statistics, const struct chunk *chunk)
 {
-    return chunk_extra_count(chunk) > 0 ||
-           bucket_of(statistics, chunk_time_min(chunk)) != bucket_of(statistics, chunk_time_max(chunk));
+    return chunk_extra_count(chunk) > 0 || statistics_bucket_of(statistics, chunk_time_min(chunk)) !=
+                                               statistics_bucket_of(statistics, chunk_time_max(chunk));
 }
 
 // --- Names
@@ -99,11 +99,11 @@ static void add_fields(struct statistics_bucket *bucket, const struct chunk_reco
 void statistics_add(struct statistics *statistics, const struct chunk *chunk, uint32_t from, uint32_t to)
 {
     if (!chunk_is_open(chunk)) {
-        add_header(&statistics->buckets[bucket_of(statistics, chunk_time_min(chunk))], chunk);
+        add_header(&statistics->buckets[statistics_bucket_of(statistics, chunk_time_min(chunk))], chunk);
         return;
     }
     bool structured = chunk_extra_count(chunk) > 0;
-    struct places event_types, nodes;
+    struct places event_types = {0}, nodes = {0};
     if (structured) {
         const struct chunk_names *names = chunk_fields_names(chunk);
         places_init(&event_types, &names->event_types, &statistics->event_types);
@@ -112,12 +112,41 @@ void statistics_add(struct statistics *statistics, const struct chunk *chunk, ui
     for (uint32_t i = from; i < to; i++) {
         struct record record;
         chunk_record(chunk, i, &record);
-        struct statistics_bucket *bucket = &statistics->buckets[bucket_of(statistics, record.time_ms)];
+        struct statistics_bucket *bucket = &statistics->buckets[statistics_bucket_of(statistics, record.time_ms)];
         bucket->records++;
         bucket->levels[record_level_of(&record)]++;
         if (record.extra.len == 0)
             continue;
         const struct chunk_record_fields fields = chunk_record_fields(chunk, i);
         add_fields(bucket, &fields, &event_types, &nodes);
+    }
+}
+
+// --- Whole logs
+
+void statistics_add_summary(struct statistics *statistics, const struct summary *summary, int64_t time_ms)
+{
+    struct statistics_bucket *bucket = &statistics->buckets[statistics_bucket_of(statistics, time_ms)];
+    bucket->records += summary_records(summary);
+    for (unsigned i = 0; i < LEVEL_COUNT; i++)
+        bucket->levels[i] += summary->levels[i];
+    for (size_t i = 0; i < summary->event_type_count; i++) {
+        const struct summary_event_type *type = &summary->event_types[i];
+        bucket->event_types[name_take(&statistics->event_types, buf_str(&type->name))] += type->count;
+    }
+    bucket->event_types[STATISTICS_NAMES_MAX] += summary->other_events;
+    for (size_t i = 0; i < summary->node_count; i++)
+        bucket->nodes[name_take(&statistics->nodes, buf_str(&summary->nodes[i].id))] += summary->nodes[i].records;
+    bucket->nodes[STATISTICS_NAMES_MAX] += summary->other_nodes;
+}
+
+void statistics_bucket_add(struct statistics_bucket *sum, const struct statistics_bucket *bucket)
+{
+    sum->records += bucket->records;
+    for (unsigned i = 0; i < LEVEL_COUNT; i++)
+        sum->levels[i] += bucket->levels[i];
+    for (size_t i = 0; i <= STATISTICS_NAMES_MAX; i++) {
+        sum->event_types[i] += bucket->event_types[i];
+        sum->nodes[i] += bucket->nodes[i];
     }
 }

@@ -223,3 +223,135 @@ def test_a_run_shows_what_it_was_given(api):
     plain = api.create(workflow_id="w")
     answer = api.expect(200, "GET", f"/workflows/runs/{plain}/config")
     assert (answer["inputs"], answer["config"]) == (None, None)
+
+
+# --- All logs of a workflow
+
+
+def logs(api, of, **query):
+    """All records by pages."""
+    found = []
+    while True:
+        page = api.expect(200, "GET", f"/api/v1/workflows/{of}/logs", query=query)
+        found += page["logs"]
+        assert page["has_more"] == (page["next_cursor"] is not None)
+        if not page["has_more"]:
+            return found
+        query["cursor"] = page["next_cursor"]
+
+
+def places(records):
+    return [(record["execution_id"], record["sequence_number"]) for record in records]
+
+
+def merged(records_by_id):
+    """What the merge must give: by the greatest time so far in its log, then the older execution, then the number."""
+    keyed = []
+    for row, (id, times) in enumerate(records_by_id.items()):
+        for i in range(len(times)):
+            keyed.append((max(times[: i + 1]), row, i, id))
+    return [(id, i) for _, _, i, id in sorted(keyed)]
+
+
+def at(second):
+    return f"2025-01-10T10:{second // 60:02}:{second % 60:02}.000Z"
+
+
+@pytest.fixture(scope="module")
+def many(server):
+    """A workflow whose runs overlap, with equal times and one whose times go back: (workflow, {id: seconds})."""
+    api = server.api()
+    of, runs = workflow(api), {}
+    for number in range(7):
+        times = [number * 20 + i // 2 for i in range(0, 120, number + 1)]
+        if number == 3:
+            times = times[10:] + times[:10]
+        id = run(api, of, records=None)
+        runs[id] = times
+        for part in range(0, len(times), 17):
+            records = [
+                {"message": f"{number}/{part + i}", "timestamp": at(second), "level": "ERROR" if i == 3 else "INFO"}
+                for i, second in enumerate(times[part : part + 17])
+            ]
+            api.append(id, records)
+    run(api, of, records=None)  # an empty log
+    return of, runs
+
+
+def test_the_logs_of_a_workflow_are_merged_by_time(api, many):
+    of, runs = many
+    assert places(logs(api, of, limit=10000)) == merged(runs)
+
+
+@pytest.mark.parametrize("limit", [1, 7, 50])
+def test_pages_of_any_size_make_the_same_whole(api, many, limit):
+    of, runs = many
+    assert places(logs(api, of, limit=limit)) == merged(runs)
+
+
+def test_filters_hold_for_all_logs(api, many):
+    of, runs = many
+    whole = logs(api, of, limit=10000)
+    for query, wanted in (
+        ({"level": "error"}, lambda record: record["level"] == "ERROR"),
+        ({"grep": "3/"}, lambda record: "3/" in record["message"]),
+        ({"start_time": at(45)}, lambda record: record["timestamp"] >= at(45)),
+        ({"start_time": at(45), "end_time": at(60)}, lambda record: at(45) <= record["timestamp"] <= at(60)),
+        ({"stream": "stderr"}, lambda record: False),
+    ):
+        for limit in (3, 10000):
+            found = places(logs(api, of, limit=limit, **query))
+            assert found == places(record for record in whole if wanted(record)), (query, limit)
+
+
+def test_a_page_is_of_the_newest_executions_and_goes_on_with_them(api):
+    of = workflow(api)
+    ids = [run(api, of, records=[{"message": "a"}, {"message": "b"}]) for _ in range(3)]
+    first = api.expect(200, "GET", f"/api/v1/workflows/{of}/logs", query={"executions": 2, "limit": 1})
+    assert (first["executions"], first["more_executions"]) == (2, True)
+    later = run(api, of, records=[{"message": "later"}])
+    rest = logs(api, of, executions=2, cursor=first["next_cursor"])
+    assert sorted(places(first["logs"] + rest)) == sorted((id, i) for id in ids[1:] for i in range(2))
+    assert later in {id for id, _ in places(logs(api, of))}
+
+
+@pytest.mark.parametrize("cursor", ["x", "a.b.c.d", "0" * 32, ".".join(["0" * 32] * 2) + ".1.1"])
+def test_a_cursor_that_was_not_given_out_is_refused(api, many, cursor):
+    answer = api.get(f"/api/v1/workflows/{many[0]}/logs", query={"cursor": cursor})
+    assert (answer.status, answer.code) == (400, "bad_cursor")
+
+
+def test_a_workflow_without_runs_has_no_logs_and_no_counts(api):
+    of = workflow(api)
+    assert logs(api, of) == []
+    counts = api.expect(200, "GET", f"/api/v1/workflows/{of}/statistics")
+    assert (counts["executions"], counts["statuses"], counts["records"], counts["buckets"]) == (0, {}, 0, [])
+
+
+# --- Counts over runs
+
+
+def test_runs_are_counted_by_status_level_event_type_and_node(api):
+    of = workflow(api)
+    ids = [run(api, of) for _ in range(3)] + [run(api, of, records=None)]
+    api.expect(200, "PATCH", f"/api/v1/executions/{ids[0]}", {"status": "running"})
+    api.expect(200, "PATCH", f"/api/v1/executions/{ids[1]}", {"status": "failed"})
+    counts = api.expect(200, "GET", f"/api/v1/workflows/{of}/statistics", query={"buckets": 4})
+    assert (counts["workflow_id"], counts["executions"], counts["more_executions"]) == (of, 4, False)
+    assert counts["statuses"] == {"queued": 2, "running": 1, "failed": 1}
+    assert (counts["records"], counts["levels"]) == (15, {"info": 6, "warning": 3, "error": 6})
+    types = {"node_started": 3, "node_completed": 3, "step_completed": 3, "node_failed": 3}
+    assert counts["event_types"] == types
+    assert counts["nodes"] == {"fetch": 6, "extra": 3, "sum": 3}
+    assert (counts["other_event_types"], counts["other_nodes"]) == (0, 0)
+    assert 1 <= len(counts["buckets"]) <= 4
+    for name in ("executions", "records"):
+        assert sum(bucket[name] for bucket in counts["buckets"]) == counts[name]
+    for name in ("statuses", "levels", "event_types", "nodes"):
+        summed = {}
+        for bucket in counts["buckets"]:
+            for key, count in bucket[name].items():
+                summed[key] = summed.get(key, 0) + count
+        assert summed == counts[name]
+    newest = api.expect(200, "GET", f"/api/v1/workflows/{of}/statistics", query={"executions": 1})
+    assert (newest["executions"], newest["records"], newest["more_executions"]) == (1, 0, True)

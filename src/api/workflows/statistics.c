@@ -48,17 +48,22 @@ static void add_counts(struct json_writer *json, const char *name, const struct 
     json_close(json);
 }
 
-static void add_bucket(struct json_writer *json, const struct statistics *statistics, unsigned i)
+void statistics_bucket_write(struct json_writer *json, const struct statistics *statistics,
+                             const struct statistics_bucket *bucket)
 {
-    const struct statistics_bucket *bucket = &statistics->buckets[i];
-    json_open_object(json, NULL);
-    json_add_time(json, "start", statistics->from_ms + (int64_t)i * statistics->bucket_ms);
     json_add_u64(json, "records", bucket->records);
     levels_add(json, "levels", bucket->levels);
     add_counts(json, "event_types", &statistics->event_types, bucket->event_types);
     json_add_u64(json, "other_event_types", bucket->event_types[STATISTICS_NAMES_MAX]);
     add_counts(json, "nodes", &statistics->nodes, bucket->nodes);
     json_add_u64(json, "other_nodes", bucket->nodes[STATISTICS_NAMES_MAX]);
+}
+
+static void add_bucket(struct json_writer *json, const struct statistics *statistics, unsigned i)
+{
+    json_open_object(json, NULL);
+    json_add_time(json, "start", statistics->from_ms + (int64_t)i * statistics->bucket_ms);
+    statistics_bucket_write(json, statistics, &statistics->buckets[i]);
     json_close(json);
 }
 

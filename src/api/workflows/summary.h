@@ -21,4 +21,8 @@ void call_answer_summary(struct call *call, summary_write_fn *write, void *arg, 
 // Members by level, `info` for records without one; those that are 0 are left out.
 void levels_add(struct json_writer *json, const char *name, const uint64_t levels[LEVEL_COUNT]);
 void event_types_add(struct json_writer *json, const struct summary *summary);
+struct statistics;
+struct statistics_bucket;
+void statistics_bucket_write(struct json_writer *json, const struct statistics *statistics,
+                             const struct statistics_bucket *bucket);
 void timeline_add(struct json_writer *json, const struct summary *summary);

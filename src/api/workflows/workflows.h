@@ -11,6 +11,8 @@ void workflows_patch(struct call *call);
 void workflows_delete(struct call *call);
 void workflows_executions(struct call *call); // api/executions/list.c
 void workflows_run(struct call *call);
+void workflows_logs(struct call *call);
+void workflows_run_statistics(struct call *call);
 void runs_get(struct call *call);
 void runs_graph(struct call *call);
 
