@@ -100,6 +100,30 @@ static void times_outside_and_extreme_ones_find_a_bucket(void **state)
     assert_int_equal(whole.buckets[whole.bucket_count - 1].records, 1);
 }
 
+static void a_whole_log_counts_in_the_bucket_of_its_time(void **state)
+{
+    (void)state;
+    CLEANUP(statistics_release) struct statistics statistics;
+    CLEANUP(summary_release) struct summary summary;
+    CLEANUP(chunk_unref) struct chunk *chunk = events(12, 1000, 10, 2);
+    struct statistics_bucket sum = {0};
+    summary_init(&summary, 0);
+    assert_int_equal(summary_add(&summary, chunk, 0), 0);
+    statistics_init(&statistics, 5000, 5099, 10);
+    statistics_add_summary(&statistics, &summary, 5010);
+    statistics_add_summary(&statistics, &summary, 5099);
+    assert_int_equal(statistics.buckets[1].records, 12);
+    assert_int_equal(statistics.buckets[9].levels[LEVEL_ERROR], 3);
+    assert_int_equal(statistics.buckets[9].event_types[1], 6);
+    for (unsigned i = 0; i < statistics.bucket_count; i++)
+        statistics_bucket_add(&sum, &statistics.buckets[i]);
+    assert_int_equal(sum.records, 24);
+    assert_int_equal(sum.levels[LEVEL_INFO], 18);
+    assert_int_equal(sum.event_types[0], 12);
+    assert_int_equal(sum.nodes[0] + sum.nodes[1] + sum.nodes[2], 24);
+    assert_int_equal(sum.nodes[STATISTICS_NAMES_MAX], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +132,7 @@ int main(void)
         cmocka_unit_test(plain_output_of_one_bucket_is_counted_closed),
         cmocka_unit_test(what_is_too_much_for_a_list_is_counted_together),
         cmocka_unit_test(times_outside_and_extreme_ones_find_a_bucket),
+        cmocka_unit_test(a_whole_log_counts_in_the_bucket_of_its_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
