@@ -1,8 +1,8 @@
 // The file of issuers, and the files of keys that it names.
 #include "auth/issuer.h"
-#include "auth/private_file.h"
 #include "net/digest.h"
 #include "util/file.h"
+#include "util/private_file.h"
 #include "util/settings_file.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 #include "auth/keyring.h"
 
-#include "auth/private_file.h"
 #include "net/digest.h"
 #include "util/file.h"
 #include "util/id.h"
+#include "util/private_file.h"
 
 #include <openssl/evp.h>
 #include <pthread.h>

@@ -4,6 +4,7 @@
 #include "util/id.h"
 #include "worker/worker.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -25,6 +26,20 @@ static int read_labels(struct cli *cli, struct worker_options *options)
     return 0;
 }
 
+// Runners, which work in other folders, read it, and no job may.
+static int read_logins(struct cli *cli, struct worker_options *options)
+{
+    char here[PATH_MAX];
+    const char *path = cli_value(cli, "registry-auth");
+    if (!path || !path[0])
+        return 0;
+    if (path[0] != '/' && !getcwd(here, sizeof(here)))
+        return cli_usage_error(cli, "--registry-auth wants an absolute path here, not \"%s\"", path);
+    options->registry_auth = path[0] == '/' ? path : arena_printf(&cli->arena, "%s/%s", here, path);
+    options->hidden[options->hidden_count++] = options->registry_auth;
+    return 0;
+}
+
 static int read_options(struct cli *cli, struct worker_options *options)
 {
     const char *slots = cli_value(cli, "slots"), *cache = cli_value(cli, "cache-max");
@@ -42,7 +57,8 @@ static int read_options(struct cli *cli, struct worker_options *options)
     options->slots = (unsigned)count;
     options->embedded = cli_flag(cli, "embedded");
     options->unconfined = cli_flag(cli, "unconfined");
-    return read_labels(cli, options);
+    int code = read_logins(cli, options);
+    return code ? code : read_labels(cli, options);
 }
 
 static int fail(struct cli *cli, const struct worker_options *options, int err)
@@ -144,6 +160,9 @@ const struct cli_command cmd_worker = {
             {0, "container-socket", CLI_VALUE, "PATH",
              "of the container engine for jobs with an image; none: no containers; that of DOCKER_HOST, Docker's or "
              "Podman's unless told"},
+            {0, "registry-auth", CLI_VALUE, "FILE",
+             "logins for registries that images are pulled from, as `docker login` keeps them (config.json); only its "
+             "owner may read it"},
             {0, "cache-max", CLI_VALUE, "BYTES",
              "how much of the files that travel with jobs is kept for other jobs; 4 GiB unless told"},
             {0, "embedded", CLI_FLAG, NULL,

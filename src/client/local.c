@@ -210,6 +210,8 @@ static void write_request(struct local_call *call, const struct local_request *r
     buf_printf(&call->out, "%s %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: runnel/" RUNNEL_VERSION "\r\n%s",
                request->method, request->target,
                request->upgrade ? "Connection: Upgrade\r\nUpgrade: tcp\r\n" : "Connection: close\r\n");
+    if (request->header)
+        buf_printf(&call->out, "%s\r\n", request->header);
     if (request->body.len > 0)
         buf_append_text(&call->out, "Content-Type: application/json\r\n");
     buf_printf(&call->out, "Content-Length: %zu\r\n\r\n", request->body.len);

@@ -19,10 +19,11 @@ struct local_events {
 struct local_request {
     const char *socket; // the path, of any length
     const char *method, *target;
-    struct str body;  // JSON, or empty
-    bool upgrade;     // to bytes (Upgrade: tcp)
-    uint64_t idle_ms; // how long nothing may come; 0: for ever
-    int input_fd;     // after the upgrade its bytes are sent, then our side is closed; taken over. -1: none
+    const char *header; // a further line of the head without its end, "Name: value"; or NULL
+    struct str body;    // JSON, or empty
+    bool upgrade;       // to bytes (Upgrade: tcp)
+    uint64_t idle_ms;   // how long nothing may come; 0: for ever
+    int input_fd;       // after the upgrade its bytes are sent, then our side is closed; taken over. -1: none
 };
 // Begins it. The strings are copied. The events come in later turns of the loop.
 struct local_call *local_call_new(struct loop *loop, const struct local_request *request,

@@ -90,6 +90,8 @@ static void read_container(const json_t *container, struct job_file *ret)
     ret->container_socket = text(container, "socket");
     ret->container_user = text(container, "user");
     ret->container_folder = text(container, "folder");
+    ret->container_worker = text(container, "worker");
+    ret->registry_auth = text(container, "registry_auth");
     ret->container_program = json_is_true(json_object_get(container, "program"));
 }
 

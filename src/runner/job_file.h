@@ -49,10 +49,11 @@ struct job_file {
     bool confined;
     const char *hidden[CONFINE_PATHS_MAX];
     const char *image, *container_socket, *container_user; // NULL: it is a process
-    const char *container_folder;                          // what its container is labelled with
-    bool container_program;     // argv is all of its program, without the image's entry point
-    const char *refusal;        // why it cannot be run, for its log; NULL: it can be run
-    const char *refusal_status; // how it ends then; NULL: failed
+    const char *container_folder, *container_worker; // what its container is labelled with; the latter may be NULL
+    const char *registry_auth;                       // file with logins for registries; or NULL
+    bool container_program;                          // argv is all of its program, without the image's entry point
+    const char *refusal;                             // why it cannot be run, for its log; NULL: it can be run
+    const char *refusal_status;                      // how it ends then; NULL: failed
 };
 
 void job_file_release(struct job_file *file);

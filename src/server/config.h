@@ -42,6 +42,8 @@
     X(T, job_user, "", 0, 0, false, "user that they run as, if the server is root")                                    \
     X(T, container_socket, "", 0, 0, false,                                                                            \
       "of the container engine for their images; none: no containers; DOCKER_HOST's or a usual one unless told")       \
+    X(T, registry_auth, "", 0, 0, false,                                                                               \
+      "file of logins for registries of images, as `docker login` keeps them; read for each pull")                     \
     X(B, jobs_unconfined, 0, 0, 1, false,                                                                              \
       "it takes jobs of any key, also where nothing keeps them from the data folder")                                  \
     X(N, running_jobs_max, 10000, 1, 1000000, false, "jobs of an account that workers have at once")                   \

@@ -15,11 +15,11 @@
 #define AGAIN_MAX_MS 30000
 #define STEADY_MS    60000 // a worker that lived so long did not fail at its start
 #define STOP_MS      2000
-#define ARGS_MAX     20
+#define ARGS_MAX     24
 
 struct embedded {
     struct embedded_options options;
-    char *url, *data, *ca, *job_user, *container_socket;
+    char *url, *data, *ca, *job_user, *container_socket, *registry_auth;
     pid_t pid; // 0: none
     int pidfd;
     struct watch *watch;
@@ -84,6 +84,10 @@ static void arguments(const struct embedded *embedded, char *slots, size_t size,
         args[count++] = "--container-socket";
         args[count++] = embedded->container_socket;
     }
+    if (embedded->registry_auth) {
+        args[count++] = "--registry-auth";
+        args[count++] = embedded->registry_auth;
+    }
     if (embedded->options.unconfined)
         args[count++] = "--unconfined";
     args[count] = NULL;
@@ -147,6 +151,7 @@ struct embedded *embedded_start(const struct embedded_options *options)
     embedded->ca = dup_or_null(options->ca);
     embedded->job_user = dup_or_null(options->job_user);
     embedded->container_socket = dup_or_null(options->container_socket);
+    embedded->registry_auth = dup_or_null(options->registry_auth);
     embedded->pidfd = -1;
     embedded->wait_ms = AGAIN_MS / 2;
     embedded->again = timer_new(options->loop, again, embedded);
@@ -180,5 +185,6 @@ void embedded_stop(struct embedded **embedded_ptr)
     free(embedded->ca);
     free(embedded->job_user);
     free(embedded->container_socket);
+    free(embedded->registry_auth);
     free(embedded);
 }

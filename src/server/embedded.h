@@ -14,6 +14,7 @@ struct embedded_options { // texts are copied
     const char *ca;               // a PEM file to check the server by; NULL: the system's
     const char *job_user;         // or NULL
     const char *container_socket; // or NULL
+    const char *registry_auth;    // or NULL
     bool unconfined;              // it takes jobs of any key, also where nothing keeps them from the data folder
     unsigned slots;
 };

@@ -540,6 +540,7 @@ static void start_worker(struct server *server)
         .ca = tls ? config->tls_cert : NULL,
         .job_user = config->job_user[0] ? config->job_user : NULL,
         .container_socket = config->container_socket[0] ? config->container_socket : NULL,
+        .registry_auth = config->registry_auth[0] ? config->registry_auth : NULL,
         .unconfined = config->jobs_unconfined,
         .slots = slots,
     };

@@ -250,6 +250,8 @@ static void signal_came(void *arg, unsigned events)
     while (signals_read(&service->signals, &signum, &by_terminal)) {
         if (signum == SIGTERM || signum == SIGINT)
             told_to_end(service->worker);
+        else if (signum == SIGHUP)
+            worker_engine_look_at_logins(service->worker);
     }
 }
 

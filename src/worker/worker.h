@@ -21,8 +21,9 @@ struct worker_options {
     size_t hidden_count;
     // Of a container engine; "none": none is used; NULL: that of DOCKER_HOST, else one of the usual places.
     const char *container_socket;
-    uint64_t spool_max; // for each job; 0: RUNNER_SPOOL_MAX
-    uint64_t cache_max; // bytes of jobs' inputs that are kept for others; 0: CACHE_BYTES_MAX
+    const char *registry_auth; // file with logins for registries of images (docs/jobs.md); absolute, or NULL
+    uint64_t spool_max;        // for each job; 0: RUNNER_SPOOL_MAX
+    uint64_t cache_max;        // bytes of jobs' inputs that are kept for others; 0: CACHE_BYTES_MAX
     const struct logger *logger;
 };
 // Runs until it is told to end (SIGTERM, SIGINT). The first time it takes no more jobs and ends when everything is

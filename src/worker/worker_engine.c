@@ -1,5 +1,6 @@
 // The container engine of this machine: whether there is one now, and what dead runners have left in it.
 #include "runner/container/container.h"
+#include "runner/container/registry.h"
 #include "worker/worker_private.h"
 
 #include <unistd.h>
@@ -74,8 +75,9 @@ static void sweep(struct worker *worker)
 {
     static const struct leftover_events events = {is_wanted, on_swept};
     const struct engine engine = worker_engine_of(worker);
+    const struct leftover_scope scope = {.folder = worker->engine.folder, .worker = worker->instance};
     if (!worker->engine.leftover)
-        worker->engine.leftover = leftover_remove(&engine, CONTAINER_FOLDER, worker->engine.folder, &events, worker);
+        worker->engine.leftover = leftover_remove(&engine, &scope, &events, worker);
 }
 
 // --- Whether it is there
@@ -160,9 +162,27 @@ static void look(void *arg)
     worker->engine.call = engine_ask(&here, "GET", "/_ping", (struct str){0}, ANSWER_MS, on_ping, worker);
 }
 
+// Each pull reads the file anew. This only says early what would be said in the log of a job.
+void worker_engine_look_at_logins(const struct worker *worker)
+{
+    const char *path = worker->options.registry_auth;
+    CLEANUP(buf_release) struct buf reason = {0};
+    if (!path)
+        return;
+    struct registry_file *file = registry_file_load(path, &reason);
+    if (file)
+        log_info(worker->options.logger, "logins for registries were read", LOG_S("file", path),
+                 LOG_I("registries", registry_file_count(file)));
+    else
+        log_error(worker->options.logger, "the file of logins for registries cannot be used; images are pulled without",
+                  LOG_S("file", path), LOG_S("reason", buf_cstr(&reason)));
+    registry_file_free(&file);
+}
+
 void worker_engine_start(struct worker *worker)
 {
     struct worker_engine *engine = &worker->engine;
+    worker_engine_look_at_logins(worker);
     char *folder = realpath(worker->options.state_dir, NULL);
     engine->folder = folder ? folder : xstrdup(worker->options.state_dir);
     find_sockets(worker);

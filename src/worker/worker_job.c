@@ -16,7 +16,9 @@
 #define RESUME_WAIT_MS  5000
 #define RESUME_AGAIN_MS 10000
 #define SYNC_AFTER_MS   1000 // for what the server has not taken by then
-#define LOST_MESSAGE    "The runner was interrupted: what the job wrote after this, if anything, was not recorded."
+#define LEFT_MESSAGE \
+    "Its container may still run, as the container engine does not answer. It is removed when that is back."
+#define LOST_MESSAGE "The runner was interrupted: what the job wrote after this, if anything, was not recorded."
 
 static void begin_delivery(struct worker_job *job);
 static void on_adopt(void *arg);
@@ -99,7 +101,7 @@ static void give_up_folder(struct worker_job *job)
 void worker_job_detach(struct worker_job *job)
 {
     deferred_cancel(&job->turn);
-    leftover_free(&job->clearing);
+    worker_clear_free(&job->clear);
     control_free(&job->control);
     worker_inputs_free(&job->inputs);
     outputs_free(&job->outputs);
@@ -322,15 +324,15 @@ static void heard(void *arg, const char *type, const json_t *message)
 
 // --- Its runner is gone
 
-static void add_event(struct worker_job *job)
+static void add_event(struct worker_job *job, const char *event_type, const char *message)
 {
     CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
     CLEANUP(buf_release) struct buf extra = {0};
-    record_extra_append_string(&extra, "event_type", STR("capture_interrupted"));
+    record_extra_append_string(&extra, "event_type", str_of(event_type));
     struct record record = {.time_ms = clock_real_ms(),
                             .stream = STREAM_EVENT,
                             .level = LEVEL_WARNING,
-                            .message = STR(LOST_MESSAGE),
+                            .message = str_of(message),
                             .extra = buf_str(&extra)};
     if (chunk_builder_add(builder, &record) < 0)
         abort(); // a chunk is not full with one
@@ -350,7 +352,9 @@ static void end_as_lost(struct worker_job *job)
         cgroup_kill_path(run->cgroup);
         rmdir(run->cgroup); // the worker of the next job finds what is still dying
     }
-    add_event(job);
+    add_event(job, "capture_interrupted", LOST_MESSAGE);
+    if (job->container_left)
+        add_event(job, "container_left", LEFT_MESSAGE);
     run->ended = true;
     run->has_exit_code = false;
     run->records = spool_next(job->spool);
@@ -444,32 +448,6 @@ static int load_outcome(struct worker_job *job, bool *ret_differs)
     return 0;
 }
 
-static void ended(struct worker_job *job);
-
-static void on_cleared(void *arg, int err, unsigned removed)
-{
-    struct worker_job *job = arg;
-    leftover_free(&job->clearing);
-    if (err < 0 || removed > 0)
-        log_warn(logger_of(job),
-                 err < 0 ? "what a job left in the container engine cannot be removed yet"
-                         : "the container of a job whose runner has died was killed and removed",
-                 LOG_S("execution_id", job->id), LOG_S("reason", err < 0 ? error_text(err) : ""));
-    ended(job);
-}
-
-// Its container does not end with its runner as a process does. It is not to run when the server hears that it is lost.
-static bool clears_container(struct worker_job *job)
-{
-    static const struct leftover_events events = {NULL, on_cleared};
-    const struct engine engine = worker_engine_of(job->worker);
-    if (job->cleared || !engine.socket)
-        return false;
-    job->cleared = true;
-    job->clearing = leftover_remove(&engine, CONTAINER_LABEL, job->id, &events, job);
-    return true;
-}
-
 static void ended(struct worker_job *job)
 {
     bool differs;
@@ -488,8 +466,8 @@ static void ended(struct worker_job *job)
         start_work(job, resume_work, resume_done);
         return;
     }
-    if (!whole && clears_container(job))
-        return; // `ended` comes again
+    if (!whole && worker_job_clears(job, ended))
+        return; // it comes here again
     if (!whole)
         end_as_lost(job);
     if (!whole || differs) { // saved before the server hears of it, so it cannot become another one

@@ -106,8 +106,8 @@ struct worker_job {
     struct deferred turn;   // looks at the spool, and tells the runner
     struct timer *adopting; // the runner's descriptors close one after the other
     unsigned adoptions;
-    struct leftover *clearing; // its runner is gone: its container is being removed
-    bool cleared;
+    struct worker_clear *clear; // its runner is gone: its container is being removed; or was
+    bool container_left;        // it could not be
     struct job work; // runs in the pool: makes durable what the server does not take, or delivers after a power failure
     bool working, dead;
     int work_err;
@@ -134,6 +134,14 @@ void worker_job_detach(struct worker_job *job);
 void worker_job_free(struct worker_job *job);
 // It was not begun and will never be, here: it goes back to the server, with the reason.
 void worker_job_give_back(struct worker *worker, const char *id, uint64_t epoch, const char *reason);
+
+// --- worker_clear.c
+struct worker_clear;
+// The container of a job does not end with its runner, as a process does, and is not to run any more when the server
+// hears that the job is lost. Begins to remove it; `done` comes once, also if the engine stays away, which
+// job->container_left tells. False if there is nothing to be done, or it is done.
+bool worker_job_clears(struct worker_job *job, void (*done)(struct worker_job *job));
+void worker_clear_free(struct worker_clear **clear);
 
 // --- worker_outputs.c
 // All that it wrote is in the spool, and how it ended is saved: uploads what it has left, and then completes its log.
@@ -204,7 +212,8 @@ void worker_idle_end(void *worker); // all of them
 // --- worker_engine.c
 void worker_engine_start(struct worker *worker); // asks for one now, and from time to time
 void worker_engine_stop(struct worker *worker);
-struct engine worker_engine_of(const struct worker *worker); // where it is, if it is available
+void worker_engine_look_at_logins(const struct worker *worker); // says whether their file can be used
+struct engine worker_engine_of(const struct worker *worker);    // where it is, if it is available
 
 // --- worker_scan.c
 void worker_scan(struct worker *worker); // finds what earlier workers have left

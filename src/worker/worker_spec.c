@@ -173,10 +173,11 @@ static int add_container(const struct worker *worker, const json_t *spec, int di
     struct order_script order;
     bool has_script = find_script(spec, dir_fd, &order);
     json_t *argv = json_object_get(root, "argv");
-    json_object_set_new(root, "container",
-                        json_pack("{s:s, s:s, s:s, s:s, s:b}", "image", text(spec, "image"), "socket",
-                                  engine->sockets[engine->at], "user", engine->user, "folder", engine->folder,
-                                  "program", has_script));
+    json_t *container =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "image", text(spec, "image"), "socket", engine->sockets[engine->at],
+                  "user", engine->user, "folder", engine->folder, "worker", worker->instance, "program", has_script);
+    set(container, "registry_auth", worker->options.registry_auth);
+    json_object_set_new(root, "container", container);
     if (has_script)
         return add_script_inside(worker, spec, dir_fd, root, &order);
     append_texts(argv, json_object_get(spec, "command"));

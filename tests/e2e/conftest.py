@@ -11,6 +11,8 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from support.cli import Cli  # noqa: E402
+from support.api import eventually  # noqa: E402
+from support.engine import NoEngine, Podman  # noqa: E402
 from support.process import BIN  # noqa: E402
 from support.server import Server  # noqa: E402
 
@@ -59,6 +61,24 @@ def api(server):
 def role_keys(api):
     """role → a key of the shared server with that role."""
     return {role: api.key(role)["key"] for role in ("viewer", "user", "service", "admin", "operator")}
+
+
+@pytest.fixture(scope="module")
+def podman():
+    """A container engine of the module's own."""
+    try:
+        engine = Podman()
+    except NoEngine as reason:
+        pytest.skip(str(reason))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def engine(podman):
+    """The engine, in which nothing may be left."""
+    yield podman
+    eventually(lambda: podman.containers() == [], "the last container is removed")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import urllib.parse
 
 import pytest
 from support.api import eventually
@@ -150,12 +151,11 @@ def test_a_container_is_made_from_a_fixed_set_of_options(engines, api):
 @pytest.mark.parametrize(
     "last, reason",
     [
-        (b"\x01\x00\x00\x00\x00\x00\x00\x10cut off", "was cut"),
         (b"\x07\x00\x00\x00\x00\x00\x00\x04abc\n", "makes no sense"),
         (b"\x01\x00\x00\x00\xff\xff\xff\xffabc\n", "makes no sense"),
         (b"HTTP/1.1 500 Nonsense\r\n\r\n", "makes no sense"),
     ],
-    ids=["within a frame", "a stream of no name", "a frame without end", "no frames"],
+    ids=["a stream of no name", "a frame without end", "no frames"],
 )
 def test_a_stream_that_breaks_ends_the_job_and_keeps_what_came(engines, api, last, reason):
     engine, begin = engines({ATTACH: saying(frame(1, "kept 1\nkept 2\n"), last)})
@@ -166,6 +166,71 @@ def test_a_stream_that_breaks_ends_the_job_and_keeps_what_came(engines, api, las
     (failure,) = log(api, id, "container_failed")
     assert reason in failure
     assert engine.count("POST", "/kill") >= 1 and engine.count("DELETE", "/c0ffee") == 1
+
+
+RUNNING = {"Image": "sha256:11", "State": {"Status": "running", "Running": True}}
+
+
+def test_a_stream_that_ends_within_a_frame_is_attached_to_again_and_the_log_says_so(engines, api):
+    def attach(engine, question):
+        question.upgrade()
+        engine.wait_asked("POST", "/wait")
+        if engine.count("POST", "/attach") == 1:
+            question.raw(frame(1, "kept\nbro") + frame(1, "ken\n")[:-2])
+        else:
+            question.raw(frame(2, "heard again\n"))
+            engine.exit(3)
+
+    engine, begin = engines({ATTACH: attach, INSPECT: lambda _, q: q.answer(200, RUNNING)})
+    id = begin()
+    status = sealed(api, id)
+    assert (status["status"], status["exit_code"]) == ("failed", 3)
+    records = [(record.get("event_type", record["stream"]), record["message"]) for record in api.logs(id, limit=1000)]
+    kept, torn, gap, again = records
+    assert (kept, torn, again) == (("stdout", "kept"), ("stdout", "broke"), ("stderr", "heard again"))
+    assert gap[0] == "capture_interrupted" and "some may be missing" in gap[1]
+    assert engine.count("POST", "/attach") == 2 and engine.count("POST", "/kill") == 0
+
+
+def test_a_program_that_closes_its_outputs_is_let_run(engines, api):
+    """The stream ends, and again at once when it is attached to. What it uses is asked for every five seconds."""
+
+    def attach(engine, question):
+        question.upgrade()
+        engine.wait_asked("POST", "/wait")
+        if engine.count("POST", "/attach") == 1:
+            question.raw(frame(1, "hi\n"))
+
+    def measure(engine, question):
+        if engine.count("GET", "/stats") == 3:
+            engine.wait_asked("POST", "/attach", 2)
+            engine.exit(0)
+        question.answer(200, {"memory_stats": {}, "cpu_stats": {}})
+
+    engine, begin = engines({ATTACH: attach, INSPECT: lambda _, q: q.answer(200, RUNNING), ("GET", "/stats"): measure})
+    id = begin()
+    assert sealed(api, id)["status"] == "completed"
+    assert log(api, id, "stdout") == ["hi"] and log(api, id, "container_failed") == []
+    assert engine.count("POST", "/kill") == 0
+    assert engine.count("POST", "/attach") < 5  # once more, and not every second
+
+
+@pytest.mark.parametrize("state, ran", [("running", True), ("exited", True), ("created", False)])
+def test_an_engine_that_goes_away_while_it_starts_a_container_is_asked_whether_it_has(engines, api, state, ran):
+    def start(engine, question):
+        if ran:
+            engine.exit(4)  # and no answer
+
+    def look(engine, question):
+        question.answer(200, {"Image": "sha256:11", "State": {"Status": state}})
+
+    engine, begin = engines({START: start, INSPECT: look})
+    id = begin()
+    status = sealed(api, id)
+    assert (status["status"], status["exit_code"]) == ("failed", 4 if ran else 126)
+    refusals = log(api, id, "job_not_started")
+    assert [text for text in refusals if "went away before it had started it" in text] == ([] if ran else refusals[:1])
+    assert engine.count("POST", "/start") == 1 and engine.count("DELETE", "/c0ffee") == 1
 
 
 def test_a_stream_and_a_program_that_do_not_end_together_are_waited_for_and_told(engines, api):
@@ -242,6 +307,10 @@ def test_a_slow_pull_is_told_in_a_bounded_number_of_events(engines, api):
     "script, words",
     [
         ({CREATE: lambda _, q: q.answer(400, {"message": "no such\nruntime"})}, "cannot be made: no such runtime"),
+        (
+            {CREATE: lambda _, q: q.answer(500, {"message": "write /var/lib: no space left on device"})},
+            "cannot be made: write /var/lib: no space left on device",
+        ),
         ({CREATE: lambda _, q: q.answer(201, {"Id": "../secrets"})}, "cannot be made: the engine names none"),
         ({CREATE: lambda _, q: q.raw(b"SSH-2.0-OpenSSH\r\n")}, "cannot be made: what it answers is not HTTP"),
         ({CREATE: lambda _, q: None}, "cannot be made: it has closed the connection"),
@@ -255,7 +324,7 @@ def test_a_slow_pull_is_told_in_a_bounded_number_of_events(engines, api):
             "there is no image small:7 here, and it cannot be pulled: denied: pay first",
         ),
     ],
-    ids=["refused", "a strange id", "no HTTP", "cut", "no start", "no stream", "no pull"],
+    ids=["refused", "a full disk", "a strange id", "no HTTP", "cut", "no start", "no stream", "no pull"],
 )
 def test_what_an_engine_refuses_fails_the_job_with_its_words(engines, api, script, words):
     engine, begin = engines(script)
@@ -343,14 +412,23 @@ def test_what_does_not_end_is_told_so_until_it_does(engines, api):
 
 
 def test_what_earlier_runners_left_is_removed_and_what_others_made_is_not(engines):
+    """Whatever the engine makes of the filter."""
+    ours = {"runnel.execution_id": "exec_gone", "runnel.epoch": "3"}
     left = [
-        {"Id": "dead01", "Labels": {"runnel.execution_id": "exec_gone", "runnel.epoch": "3"}},
+        {"Id": "dead01", "Labels": ours},
         {"Id": "0ther1", "Labels": {"runnel.folder": "x"}},
-        {"Id": "dead02", "Labels": {"runnel.execution_id": "exec_gone2", "runnel.epoch": "1"}},
+        {"Id": "0ther2", "Labels": {**ours, "runnel.folder": "/another/folder"}},
+        {"Id": "0ther3", "Labels": {**ours, "runnel.worker": "another"}},
+        {"Id": "0ther4", "Labels": None},
+        {"Id": "dead02", "Labels": {**ours, "runnel.worker": None}},
     ]
 
     def listed(engine, question):
-        assert "runnel.folder%3D" in question.target
+        filters = json.loads(urllib.parse.unquote(question.target.partition("filters=")[2]))
+        (label,) = filters["label"]
+        for one in left:
+            if one["Labels"] and "runnel.folder" not in one["Labels"]:
+                one["Labels"]["runnel.folder"] = label.partition("=")[2]
         question.answer(200, left)
 
     def remove(engine, question):
@@ -359,6 +437,7 @@ def test_what_earlier_runners_left_is_removed_and_what_others_made_is_not(engine
         question.answer(204)
 
     engine, _ = engines({("GET", "/containers/json"): listed, ("DELETE", ""): remove})
-    eventually(lambda: [one["Id"] for one in left] == ["0ther1"], "what is left is removed")
+    others = ["0ther1", "0ther2", "0ther3", "0ther4"]
+    eventually(lambda: [one["Id"] for one in left] == others, "what is left is removed")
     engine.wait_asked("GET", "/containers/json", 3)
     assert engine.count("DELETE", "") == 2

@@ -6,66 +6,12 @@ import signal
 
 import pytest
 from support.api import eventually
-from support.cli import Cli
+from support.containers import House, runner_of
 from support.engine import IMAGE, NoEngine, Podman
 from support.server import Server
 
-TIMES = 24  # containers whose last lines must be there, of each kind
-
-
-@pytest.fixture(scope="module")
-def podman():
-    try:
-        engine = Podman()
-    except NoEngine as reason:
-        pytest.skip(str(reason))
-    yield engine
-    engine.close()
-
-
-@pytest.fixture
-def engine(podman):
-    """The engine, in which nothing may be left."""
-    yield podman
-    eventually(lambda: podman.containers() == [], "the last container is removed")
-
-
-class House:
-    """A server, and a worker that may be killed and started again."""
-
-    def __init__(self, server, tmp_path, socket, flags=()):
-        self.server, self.api, self.cli = server, server.api(), Cli(tmp_path / "home", server)
-        self.data, self.socket, self.flags, self.process = tmp_path / "worker", socket, flags, None
-
-    def start(self):
-        self.process = self.cli.start(
-            "worker", "--data", self.data, "--slots", 4, "--container-socket", self.socket, *self.flags
-        )
-        self.process.err.wait_for(b"jobs can run in containers")
-        return self
-
-    def run(self, *args, flags=(), **options):
-        return self.cli.run("run", "-q", "--image", IMAGE, *flags, "--", *args, timeout=280, **options)
-
-    def begin(self, *args, flags=(), image=IMAGE):
-        return self.cli.ok("run", "-d", "--image", image, *flags, "--", *args).text().strip()
-
-    def shows(self, id, message):
-        eventually(lambda: message in self.api.messages(id), f"{message} in {id}", 90)
-
-    def sealed(self, id):
-        return eventually(lambda: (status := self.api.status(id))["sealed"] and status, f"the seal of {id}", 90)
-
-    def events(self, id, event_type):
-        return [record for record in self.api.page(id, limit=1000)["logs"] if record.get("event_type") == event_type]
-
-    def executors(self):
-        workers = self.api.get("/api/v1/workers").json()["workers"]
-        return workers[0]["executors"] if workers else []
-
-    def close(self):
-        if self.process and self.process.popen.poll() is None:
-            self.process.kill()
+TIMES = 24  # containers whose last lines must be there
+KILLED_TIMES = 8  # the same of those that are told to end
 
 
 @pytest.fixture
@@ -130,6 +76,40 @@ def test_a_flood_is_kept_whole_and_in_order(shared):
     assert (status["status"], status["last_index"]) == ("completed", 300000)
     tail = shared.api.messages(id, limit=1000, tail=1000)
     assert tail == [str(i) for i in range(299001, 300001)]
+
+
+def test_two_floods_at_once_are_kept_whole_and_apart(shared):
+    id = shared.begin("sh", "-c", "seq 100000 & seq 100001 200000 >&2; wait")
+    assert shared.sealed(id)["last_index"] == 200000
+    streams = {"stdout": [], "stderr": []}
+    for record in shared.api.logs(id, limit=10000):
+        streams[record["stream"]].append(int(record["message"]))
+    assert streams == {"stdout": list(range(1, 100001)), "stderr": list(range(100001, 200001))}
+
+
+LAST_WORDS = "trap 'seq 100; echo to stderr >&2; printf last; exit 9' TERM; echo up; while :; do sleep 0.1; done"
+
+
+def assert_last_words(house, id, status):
+    ended = house.sealed(id)
+    assert (ended["status"], ended["exit_code"]) == (status, 9)
+    messages = house.api.messages(id, limit=1000)
+    assert [text for text in messages if text != "to stderr"] == ["up", *map(str, range(1, 101)), "last"]
+    assert messages.count("to stderr") == 1
+
+
+def test_the_last_lines_right_before_a_time_out_are_there(shared):
+    begun = [shared.begin("sh", "-c", LAST_WORDS, flags=("--timeout", "2s")) for _ in range(KILLED_TIMES)]
+    for id in begun:
+        assert_last_words(shared, id, "timed_out")
+
+
+def test_the_last_lines_right_before_a_cancel_are_there(shared):
+    begun = [shared.begin("sh", "-c", LAST_WORDS) for _ in range(KILLED_TIMES)]
+    for id in begun:
+        shared.shows(id, "up")
+        shared.api.expect(202, "DELETE", f"/api/v1/executions/{id}")
+        assert_last_words(shared, id, "cancelled")
 
 
 def test_it_has_no_privileges_and_sees_nothing_of_the_machine(shared):
@@ -201,19 +181,6 @@ def test_a_program_that_the_image_does_not_have_fails_the_job(shared):
     assert "no-such-program" in refusal["message"]
 
 
-def runner_of(folder):
-    for process in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{process}/comm") as name:
-                if name.read() != "runnel-job\n":
-                    continue
-            if str(folder) in [os.readlink(f"/proc/{process}/fd/{fd}") for fd in os.listdir(f"/proc/{process}/fd")]:
-                return int(process)
-        except OSError:
-            continue
-    return None
-
-
 def test_the_container_of_a_runner_that_is_killed_is_removed_before_its_job_is_lost(house, engine):
     id = house.begin("sh", "-c", "echo up; sleep 1000")
     house.shows(id, "up")
@@ -233,16 +200,86 @@ def test_a_container_outlives_its_worker_and_the_next_one_has_its_whole_log(hous
     assert house.api.messages(id, limit=1000) == ["before", *map(str, range(1, 101)), "after"]
 
 
+def kill_all(house, *ids):
+    """The worker, what starts its runners, and the runners: as when the session of the machine is ended with -9."""
+    processes = [runner_of(house.data / "spool" / id) for id in ids]
+    processes += children_of(house.process.pid)
+    for process in processes:
+        os.kill(process, signal.SIGKILL)
+    house.process.kill()
+
+
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as children:
+        return [int(child) for child in children.read().split()]
+
+
 def test_what_dead_runners_have_left_is_removed_when_the_worker_is_back(house, engine):
     id = house.begin("sh", "-c", "echo up; sleep 1000")
     house.shows(id, "up")
-    runner = runner_of(house.data / "spool" / id)
-    house.process.kill()
-    os.kill(runner, signal.SIGKILL)
+    kill_all(house, id)
     assert len(engine.containers()) == 1
     house.start()
     eventually(lambda: engine.containers() == [], "its container is removed", 90)
     assert house.sealed(id)["status"] == "lost"
+
+
+def test_a_lost_job_is_run_again_only_when_its_container_is_gone(house, engine):
+    id = house.begin("sh", "-c", "echo up; sleep 1000", flags=("--retries", "1", "--retry-on", "lost"))
+    house.shows(id, "up")
+    kill_all(house, id)
+    house.start()
+    assert house.sealed(id)["status"] == "lost"
+    again = eventually(lambda: house.api.status(id).get("retried_as"), "the second attempt", 90)
+    house.shows(again, "up")
+    (container,) = engine.containers()
+    assert container["Labels"]["runnel.execution_id"] == again
+    house.api.expect(202, "DELETE", f"/api/v1/executions/{again}")
+    house.sealed(again)
+
+
+def test_containers_of_other_workers_and_folders_are_left_alone(house, engine):
+    """Also that of an execution of the same name, as another server may have one."""
+    id = house.begin("sh", "-c", "echo up; sleep 1000")
+    house.shows(id, "up")
+    (ours,) = engine.containers()
+    labels = ours["Labels"]
+    assert labels["runnel.folder"] == str(house.data.resolve())
+    others = [
+        {**labels, "runnel.folder": "/another/folder"},
+        {**labels, "runnel.worker": "another"},
+        {"runnel.execution_id": id},
+        {},
+    ]
+    made = []
+    for theirs in others:
+        code, answer = engine.ask(
+            "POST", "/containers/create", {"Image": IMAGE, "Cmd": ["sleep", "1000"], "Labels": theirs}
+        )
+        assert code == 201, answer
+        made.append(answer["Id"])
+        assert engine.ask("POST", f"/containers/{made[-1]}/start")[0] == 204
+    kill_all(house, id)
+    house.start()
+    assert house.sealed(id)["status"] == "lost"
+    house.process.err.wait_for(b"was killed and removed")
+    # It looks again and again: a job that ends comes after such a look.
+    assert house.run("true").code == 0
+    running = engine.ask("GET", "/containers/json")[1]
+    assert sorted(one["Id"] for one in running) == sorted(made)
+    for one in made:
+        assert engine.ask("DELETE", f"/containers/{one}?force=true")[0] in (200, 204)
+
+
+def test_a_worker_that_comes_back_before_the_engine_does_removes_what_was_left(house, engine):
+    id = house.begin("sh", "-c", "echo up; sleep 1000")
+    house.shows(id, "up")
+    engine.stop()
+    kill_all(house, id)
+    house.start(ready=b"found jobs of an earlier worker")
+    engine.start()
+    assert house.sealed(id)["status"] == "lost"
+    eventually(lambda: engine.containers() == [], "its container is removed", 90)
 
 
 def test_a_worker_offers_containers_while_the_engine_is_there(own_server, tmp_path):

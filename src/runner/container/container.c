@@ -1,21 +1,21 @@
 #include "runner/container/container_private.h"
 #include "runner/container/create.h"
+#include "util/clock.h"
 
 #include <signal.h>
 
 #define ANSWER_MS      120000 // the engine has so long for each question
-#define EARLY_END_MS   30000  // between the end of the stream and that of the program
-#define LATE_END_MS    30000  // the other way round, since the last output
 #define AGAIN_MS       1000   // to the next try
+#define STEADY_MS      10000  // a question that lasted so long has begun anew what is counted
 #define AWAY_TRIES_MAX 60     // while the engine does not tell whether it runs
 #define CREATE_TRIES   30     // while nothing listens
-#define REFUSAL_MAX    ((size_t)64 * 1024)
 #define REMOVE_TRIES   10
 #define ID_MAX         128
+#define START_TEXT     "it cannot be started"
 
 static void create(struct container *container);
-static void look(struct container *container);
 static void wait_for_end(struct container *container);
+static void look_whether_started(struct container *container);
 
 static void ask(struct container *container, const char *method, const char *rest, uint64_t idle_ms,
                 engine_answered *answered)
@@ -52,8 +52,7 @@ static void on_removed(void *arg, const struct engine_answer *answer)
 static void remove_it(struct container *container)
 {
     engine_call_free(&container->call);
-    local_call_free(&container->stream);
-    timer_stop(container->end_timer);
+    container_stream_stop(container);
     timer_stop(container->again_timer);
     container_usage_stop(container);
     container->phase = CONTAINER_REMOVING;
@@ -114,31 +113,20 @@ static void on_looked(void *arg, const struct engine_answer *answer)
 static void look(struct container *container)
 {
     engine_call_free(&container->call);
-    local_call_free(&container->stream);
-    timer_stop(container->end_timer);
+    container_stream_stop(container);
     container->phase = CONTAINER_LOOKING;
     ask(container, "GET", "/json", ANSWER_MS, on_looked);
 }
 
 // --- Its program has ended
 
-static void wait_for_stream(struct container *container)
-{
-    if (container->phase == CONTAINER_ENDING && !container->paused)
-        timer_start(container->end_timer, LATE_END_MS);
-}
-
 static void exited(struct container *container, int exit_code)
 {
     engine_call_free(&container->call);
     container_usage_stop(container);
-    timer_stop(container->end_timer);
     container->phase = CONTAINER_ENDING;
     container->events->exited(container->arg, exit_code);
-    if (container->stream_over)
-        look(container);
-    else
-        wait_for_stream(container);
+    container_stream_exited(container);
 }
 
 // Nobody can say what becomes of it.
@@ -149,26 +137,36 @@ static void lose(struct container *container, const char *text)
     exited(container, 128 + SIGKILL);
 }
 
+// An engine that was started anew, or something on the way to it that ends what is silent for long.
+static void wait_broke(struct container *container, const char *why)
+{
+    uint64_t now = clock_mono_ms();
+    container->tries = now - container->waiting_since_ms >= STEADY_MS ? 1 : container->tries + 1;
+    container->wait_broke_ms = now;
+    if (container->tries >= AWAY_TRIES_MAX) {
+        CLEANUP(free_ptr) char *text = xasprintf("the container engine does not say what becomes of it: %s", why);
+        lose(container, text);
+        return;
+    }
+    engine_call_free(&container->call);
+    timer_start(container->again_timer, AGAIN_MS);
+}
+
 static void on_waited(void *arg, const struct engine_answer *answer)
 {
     struct container *container = arg;
     const json_t *code = json_object_get(answer->root, "StatusCode");
-    if (answer->err == 0 && json_is_integer(code)) {
+    if (answer->err == 0 && json_is_integer(code))
         exited(container, (int)(json_integer_value(code) & 255));
-    } else if (answer->err == ERR_NOT_FOUND) {
+    else if (answer->err == ERR_NOT_FOUND)
         lose(container, "its container is not there any more: somebody has removed it");
-    } else if (++container->tries >= AWAY_TRIES_MAX) {
-        CLEANUP(free_ptr)
-        char *text = xasprintf("the container engine does not say what becomes of it: %s", answer->text);
-        lose(container, text);
-    } else {
-        engine_call_free(&container->call);
-        timer_start(container->again_timer, AGAIN_MS);
-    }
+    else
+        wait_broke(container, answer->text);
 }
 
 static void wait_for_end(struct container *container)
 {
+    container->waiting_since_ms = clock_mono_ms();
     ask(container, "POST", "/wait", 0, on_waited);
 }
 
@@ -177,6 +175,8 @@ static void on_again(void *arg)
     struct container *container = arg;
     if (container->phase == CONTAINER_CREATING)
         create(container);
+    else if (container->phase == CONTAINER_STARTING)
+        look_whether_started(container);
     else if (container->phase == CONTAINER_RUNNING)
         wait_for_end(container);
     else if (container->phase == CONTAINER_REMOVING)
@@ -231,124 +231,72 @@ void container_signal(struct container *container, int signum)
 
 // --- Its beginning
 
-static void on_started(void *arg, const struct engine_answer *answer)
+static void runs(struct container *container)
 {
-    struct container *container = arg;
-    if (answer->err < 0 && answer->status != 304) {
-        refuse(container, "it cannot be started", answer->text);
-        return;
-    }
     engine_call_free(&container->call);
     container->phase = CONTAINER_RUNNING;
     container->tries = 0;
     container->events->started(container->arg);
     wait_for_end(container);
     container_usage_start(container);
-    if (container->stream_over)
-        timer_start(container->end_timer, EARLY_END_MS);
+    container_stream_started(container);
     send_signal(container);
 }
 
-static void on_end_timer(void *arg)
+// The engine went away before it said whether it has started it. It is not told to start it again: that would run it
+// twice, if it has ended meanwhile.
+static void start_broke(struct container *container, const char *why)
 {
-    struct container *container = arg;
-    if (container->phase == CONTAINER_RUNNING) {
-        container->events->failed(container->arg, "the container engine has ended the stream of its output before "
-                                                  "its end; what it wrote afterwards is not known");
-    } else if (container->phase == CONTAINER_ENDING) {
-        container->events->failed(container->arg, "the container engine has not ended the stream of its output "
-                                                  "after its end; what it wrote last may be missing");
-        container->stream_over = true;
-        look(container);
+    container->wait_broke_ms = clock_mono_ms();
+    if (++container->tries >= AWAY_TRIES_MAX) {
+        refuse(container, START_TEXT, why);
+        return;
     }
+    engine_call_free(&container->call);
+    timer_start(container->again_timer, AGAIN_MS);
 }
 
-static void on_piece(void *arg, enum record_stream stream, struct str bytes)
-{
-    const struct container *container = arg;
-    container->events->output(container->arg, stream, bytes);
-}
-
-static void stream_failed(struct container *container, const char *text)
-{
-    container->stream_over = true;
-    if (container->phase == CONTAINER_STARTING || container->phase == CONTAINER_RUNNING ||
-        container->phase == CONTAINER_ENDING)
-        container->events->failed(container->arg, text);
-    if (container->phase == CONTAINER_ENDING)
-        look(container);
-}
-
-static void on_stream_head(void *arg, int status)
+static void on_start_looked(void *arg, const struct engine_answer *answer)
 {
     struct container *container = arg;
-    container->attached = status == 101 || status == 200;
-    if (!container->attached)
-        return; // what it says follows
+    const char *state = json_string_value(json_object_get(json_object_get(answer->root, "State"), "Status"));
+    if (answer->err < 0 && answer->status == 0)
+        start_broke(container, answer->text);
+    else if (answer->err == 0 && state && strcmp(state, "created") != 0)
+        runs(container);
+    else
+        refuse(container, START_TEXT, "the container engine went away before it had started it");
+}
+
+static void look_whether_started(struct container *container)
+{
+    ask(container, "GET", "/json", ANSWER_MS, on_start_looked);
+}
+
+static void on_started(void *arg, const struct engine_answer *answer)
+{
+    struct container *container = arg;
+    if (answer->err == 0 || answer->status == 304)
+        runs(container);
+    else if (answer->status == 0)
+        start_broke(container, answer->text);
+    else
+        refuse(container, START_TEXT, answer->text);
+}
+
+static void start(struct container *container)
+{
     container->phase = CONTAINER_STARTING;
+    container->tries = 0;
     ask(container, "POST", "/start", ANSWER_MS, on_started);
 }
 
-static void on_stream_data(void *arg, struct str bytes)
+static void not_attached(struct container *container, const char *text)
 {
-    struct container *container = arg;
-    if (!container->attached) {
-        buf_append(&container->answer, bytes.data, MIN(bytes.len, REFUSAL_MAX - container->answer.len));
-        return;
-    }
-    if (container->stream_over)
-        return;
-    if (frames_feed(&container->frames, bytes, on_piece, container) < 0)
-        stream_failed(container, "the container engine sends a stream of its output that makes no sense; what comes "
-                                 "after this is not known");
-    wait_for_stream(container);
-    loop_defer(container->engine.loop, &container->turn);
+    refuse(container, START_TEXT, text);
 }
 
-// Podman tells only here that there is no such program, for example.
-static void refuse_attached(struct container *container)
-{
-    json_t *root = json_loadb(container->answer.data ? container->answer.data : "", container->answer.len, 0, NULL);
-    const char *words = engine_error_text(root);
-    refuse(container, "it cannot be started", words ? words : "the container engine does not attach to its output");
-    json_decref(root);
-}
-
-static void on_stream_ended(void *arg, int err)
-{
-    struct container *container = arg;
-    bool whole = err == 0 && frames_whole(&container->frames);
-    if (container->phase == CONTAINER_ATTACHING) {
-        refuse_attached(container);
-    } else if (!container->stream_over && !whole) {
-        stream_failed(container, "the stream of its output was cut; what it wrote after this is not known");
-    } else if (!container->stream_over) {
-        container->stream_over = true;
-        if (container->phase == CONTAINER_ENDING)
-            look(container);
-        else
-            timer_start(container->end_timer, EARLY_END_MS);
-    }
-}
-
-static const struct local_events stream_events = {on_stream_head, on_stream_data, on_stream_ended};
-
-// Before it is started, so that nothing of what it writes is missed.
-static void attach(struct container *container)
-{
-    CLEANUP(free_ptr)
-    char *target = xasprintf("/containers/%s/attach?stream=1&stdout=1&stderr=1%s", container->id,
-                             container->input_fd >= 0 ? "&stdin=1" : "");
-    struct local_request request = {.socket = container->engine.socket,
-                                    .method = "POST",
-                                    .target = target,
-                                    .upgrade = true,
-                                    .input_fd = TAKE_FD(container->input_fd)};
-    container->phase = CONTAINER_ATTACHING;
-    container->stream = local_call_new(container->engine.loop, &request, &stream_events, container);
-    if (container->paused)
-        local_call_pause(container->stream, true);
-}
+static const struct container_steps steps = {start, not_attached, look};
 
 static void on_progress(void *arg, const char *text)
 {
@@ -379,7 +327,8 @@ static void pull(struct container *container)
     container->events->event(container->arg, "image_pull", LEVEL_INFO, text);
     container->pulled = true;
     container->phase = CONTAINER_PULLING;
-    container->pull = pull_new(&container->engine, container->image, &pull_events, container);
+    const struct pull_options options = {.image = container->image, .registry_auth = container->registry_auth};
+    container->pull = pull_new(&container->engine, &options, &pull_events, container);
 }
 
 bool container_id_valid(const char *id)
@@ -406,7 +355,7 @@ static void on_created(void *arg, const struct engine_answer *answer)
         remove_it(container);
     } else {
         engine_call_free(&container->call);
-        attach(container);
+        container_attach(container);
     }
 }
 
@@ -417,42 +366,25 @@ static void create(struct container *container)
                                  on_created, container);
 }
 
-static void on_turn(struct deferred *deferred)
-{
-    const struct container *container = CONTAINER_OF(deferred, struct container, turn);
-    container->events->turn(container->arg);
-}
-
 struct container *container_new(const struct container_options *options, const struct container_events *events,
                                 void *arg)
 {
     struct container *container = xcalloc(1, sizeof(*container));
     container->events = events;
+    container->steps = &steps;
     container->arg = arg;
     container->engine.loop = options->loop;
     container->engine.socket = container->socket = xstrdup(options->socket);
     container->image = xstrdup(options->image);
+    container->registry_auth = options->registry_auth ? xstrdup(options->registry_auth) : NULL;
     container->input_fd = options->input_fd;
+    container->has_input = options->input_fd >= 0;
     container_describe(options, &container->body);
-    container->end_timer = timer_new(options->loop, on_end_timer, container);
     container->again_timer = timer_new(options->loop, on_again, container);
     container->usage_timer = timer_new(options->loop, container_usage_due, container);
-    deferred_init(&container->turn, on_turn);
+    container_stream_init(container);
     create(container);
     return container;
-}
-
-void container_pause(struct container *container, bool pause)
-{
-    if (container->paused == pause)
-        return;
-    container->paused = pause;
-    if (container->stream)
-        local_call_pause(container->stream, pause);
-    if (pause && container->phase == CONTAINER_ENDING)
-        timer_stop(container->end_timer);
-    else if (!pause && !container->stream_over)
-        wait_for_stream(container);
 }
 
 struct container_facts container_facts(const struct container *container)
@@ -469,21 +401,18 @@ void container_free(struct container **container_ptr)
     struct container *container = TAKE_PTR(*container_ptr);
     if (!container)
         return;
-    deferred_cancel(&container->turn);
     engine_call_free(&container->call);
     engine_call_free(&container->kill_call);
     engine_call_free(&container->usage_call);
     pull_free(&container->pull);
-    local_call_free(&container->stream);
-    timer_free(&container->end_timer);
+    container_stream_release(container);
     timer_free(&container->again_timer);
     timer_free(&container->usage_timer);
-    close_fd(&container->input_fd);
     buf_release(&container->body);
-    buf_release(&container->answer);
     free(container->id);
     free(container->digest);
     free(container->image);
+    free(container->registry_auth);
     free(container->socket);
     free(container);
 }

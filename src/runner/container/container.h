@@ -17,7 +17,10 @@
 #define CONTAINER_MOUNTS_MAX 4
 #define CONTAINER_LABEL      "runnel.execution_id" // its labels
 #define CONTAINER_EPOCH      "runnel.epoch"
-#define CONTAINER_FOLDER     "runnel.folder" // the worker's; whoever has it removes what is left of its jobs
+// Of the worker: its data folder, and a text that no other folder has. Whoever has both removes what is left of its
+// jobs.
+#define CONTAINER_FOLDER "runnel.folder"
+#define CONTAINER_WORKER "runnel.worker"
 
 struct container_mount {
     const char *from, *to;
@@ -38,8 +41,10 @@ struct container_options {
     uint32_t cpus_milli;    // 0: no limit
     struct container_mount mounts[CONTAINER_MOUNTS_MAX];
     size_t mount_count;
-    int input_fd; // its stdin, taken over; -1: empty
+    int input_fd;              // its stdin, taken over; -1: empty
+    const char *registry_auth; // file with logins for registries (registry.h), read when an image is pulled; or NULL
     const char *execution_id, *folder;
+    const char *worker; // or NULL
     uint64_t epoch;
 };
 #define CONTAINER_PROCESSES 4096
@@ -47,6 +52,8 @@ struct container_options {
 struct container_events {
     void (*output)(void *arg, enum record_stream stream, struct str bytes);
     void (*event)(void *arg, const char *event_type, enum record_level level, const char *message);
+    // What came since it was heard last, or until its end, may be missing; why is for people. `output` may follow.
+    void (*interrupted)(void *arg, const char *reason);
     void (*turn)(void *arg);    // what was read in this turn is complete
     void (*started)(void *arg); // its program runs
     // It cannot be run; `gone` follows. The exit code is that of a shell, 126 or 127.

@@ -26,6 +26,8 @@ static void add_labels(struct json_writer *json, const struct container_options 
     json_add_text(json, CONTAINER_LABEL, options->execution_id);
     json_add_text(json, CONTAINER_EPOCH, epoch);
     json_add_text(json, CONTAINER_FOLDER, options->folder);
+    if (options->worker)
+        json_add_text(json, CONTAINER_WORKER, options->worker);
     json_close(json);
 }
 

@@ -9,6 +9,7 @@
 struct leftover {
     struct engine engine;
     char *socket, *target; // of the list
+    char *folder, *worker, *execution_id;
     struct engine_call *call;
     const struct leftover_events *events;
     void *arg;
@@ -34,14 +35,26 @@ static void on_removed(void *arg, const struct engine_answer *answer)
         leftover->events->done(leftover->arg, gone ? ERR_OVERLOADED : answer->err, leftover->removed);
 }
 
+// What an engine makes of a filter is its own affair; this is what counts. A program before this one had no label of
+// the worker.
+static bool is_ours(const struct leftover *leftover, const json_t *labels)
+{
+    const char *folder = json_string_value(json_object_get(labels, CONTAINER_FOLDER));
+    const char *worker = json_string_value(json_object_get(labels, CONTAINER_WORKER));
+    const char *id = json_string_value(json_object_get(labels, CONTAINER_LABEL));
+    return folder && strcmp(folder, leftover->folder) == 0 && (!worker || strcmp(worker, leftover->worker) == 0) &&
+           id && (!leftover->execution_id || strcmp(id, leftover->execution_id) == 0);
+}
+
+// Whoever has made what is not ours, or makes no sense, looks after it.
 static bool is_wanted(const struct leftover *leftover, const json_t *container)
 {
     const json_t *labels = json_object_get(container, "Labels");
     const char *execution_id = json_string_value(json_object_get(labels, CONTAINER_LABEL));
     const char *epoch_text = json_string_value(json_object_get(labels, CONTAINER_EPOCH));
     uint64_t epoch = 0;
-    if (!execution_id || !epoch_text || !str_to_u64(str_of(epoch_text), &epoch))
-        return true; // whoever made that, it was none of us
+    if (!is_ours(leftover, labels) || !epoch_text || !str_to_u64(str_of(epoch_text), &epoch))
+        return true;
     return leftover->events->wanted && leftover->events->wanted(leftover->arg, execution_id, epoch);
 }
 
@@ -69,15 +82,19 @@ static void on_listed(void *arg, const struct engine_answer *answer)
     leftover->call = engine_ask(&leftover->engine, "DELETE", target, (struct str){0}, ANSWER_MS, on_removed, leftover);
 }
 
-static char *list_target(const char *label, const char *value)
+static char *list_target(const struct leftover_scope *scope)
 {
-    CLEANUP(free_ptr) char *wanted = xasprintf("%s=%s", label, value);
+    CLEANUP(free_ptr) char *folder = xasprintf(CONTAINER_FOLDER "=%s", scope->folder);
+    CLEANUP(free_ptr)
+    char *id = scope->execution_id ? xasprintf(CONTAINER_LABEL "=%s", scope->execution_id) : NULL;
     CLEANUP(buf_release) struct buf filters = {0};
     CLEANUP(buf_release) struct buf target = {0};
     struct json_writer json = json_writer_to(&filters);
     json_open_object(&json, NULL);
     json_open_array(&json, "label");
-    json_add_text(&json, NULL, wanted);
+    json_add_text(&json, NULL, folder);
+    if (id)
+        json_add_text(&json, NULL, id);
     json_close(&json);
     json_close(&json);
     buf_append_text(&target, "/containers/json?all=true&filters=");
@@ -85,13 +102,16 @@ static char *list_target(const char *label, const char *value)
     return buf_take(&target);
 }
 
-struct leftover *leftover_remove(const struct engine *engine, const char *label, const char *value,
+struct leftover *leftover_remove(const struct engine *engine, const struct leftover_scope *scope,
                                  const struct leftover_events *events, void *arg)
 {
     struct leftover *leftover = xcalloc(1, sizeof(*leftover));
     leftover->socket = xstrdup(engine->socket);
     leftover->engine = (struct engine){.loop = engine->loop, .socket = leftover->socket};
-    leftover->target = list_target(label, value);
+    leftover->target = list_target(scope);
+    leftover->folder = xstrdup(scope->folder);
+    leftover->worker = xstrdup(scope->worker);
+    leftover->execution_id = scope->execution_id ? xstrdup(scope->execution_id) : NULL;
     leftover->events = events;
     leftover->arg = arg;
     list(leftover);
@@ -105,6 +125,9 @@ void leftover_free(struct leftover **leftover_ptr)
         return;
     engine_call_free(&leftover->call);
     free(leftover->target);
+    free(leftover->folder);
+    free(leftover->worker);
+    free(leftover->execution_id);
     free(leftover->socket);
     free(leftover);
 }

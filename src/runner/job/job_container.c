@@ -21,6 +21,15 @@ static void on_event(void *arg, const char *event_type, enum record_level level,
     job_output_settle(arg);
 }
 
+// Text that waits for its newline comes before the event.
+static void on_interrupted(void *arg, const char *reason)
+{
+    struct job_runner *runner = arg;
+    for (int stream = STREAM_STDOUT; stream <= STREAM_STDERR; stream++)
+        transcript_end(runner->transcript, (enum record_stream)stream, clock_real_ms());
+    on_event(runner, "capture_interrupted", LEVEL_WARNING, reason);
+}
+
 static void on_turn(void *arg)
 {
     struct job_runner *runner = arg;
@@ -60,14 +69,24 @@ static void on_exited(void *arg, int exit_code)
     job_program_ended(arg, exit_code);
 }
 
+// Where an engine does not notice why (Podman with control groups of version 1), a limit is the likely reason.
+static void add_memory_reason(struct job_runner *runner, const struct container_facts *facts)
+{
+    if (facts->out_of_memory)
+        buf_append_text(&runner->reason, "it used more memory than its limit");
+    else if (runner->exit_code == 128 + SIGKILL && runner->file.memory_max > 0)
+        buf_append_text(&runner->reason, "it was killed, and the engine does not say why; it may have used more memory "
+                                         "than its limit");
+}
+
 static void on_gone(void *arg)
 {
     struct job_runner *runner = arg;
     struct container_facts facts = container_facts(runner->container);
     if (!runner->program_over) // it was told to end before its program ran
         job_program_ended(runner, 128 + SIGTERM);
-    if (facts.out_of_memory && !runner->status && runner->exit_code != 0)
-        buf_append_text(&runner->reason, "it used more memory than its limit");
+    if (!runner->status && runner->exit_code != 0)
+        add_memory_reason(runner, &facts);
     runner->container_gone = true;
     for (int stream = STREAM_STDOUT; stream <= STREAM_STDERR; stream++)
         transcript_end(runner->transcript, (enum record_stream)stream, clock_real_ms());
@@ -75,8 +94,17 @@ static void on_gone(void *arg)
     job_check(runner);
 }
 
-static const struct container_events container_events = {on_output,  on_event,  on_turn,   on_started,
-                                                         on_refused, on_failed, on_exited, on_gone};
+static const struct container_events container_events = {
+    .output = on_output,
+    .event = on_event,
+    .interrupted = on_interrupted,
+    .turn = on_turn,
+    .started = on_started,
+    .refused = on_refused,
+    .failed = on_failed,
+    .exited = on_exited,
+    .gone = on_gone,
+};
 
 static int open_input(const struct job_runner *runner, int *ret)
 {
@@ -123,8 +151,10 @@ static void start(struct job_runner *runner)
         .mounts = {{work, INSIDE_WORK, false}, {outputs, INSIDE_OUTPUTS, false}, {voice, INSIDE_VOICE, false}},
         .mount_count = 3,
         .input_fd = input_fd,
+        .registry_auth = file->registry_auth,
         .execution_id = file->execution_id,
         .folder = file->container_folder,
+        .worker = file->container_worker,
         .epoch = file->epoch,
     };
     runner->container = container_new(&options, &container_events, runner);

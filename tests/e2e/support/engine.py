@@ -27,6 +27,14 @@ runtime = "runc"
 events_logger = "none"
 """
 
+# Those of this machine speak plain HTTP.
+REGISTRIES = """
+[[registry]]
+prefix = "127.0.0.1"
+location = "127.0.0.1"
+insecure = true
+"""
+
 # Says one line to the socket that RUNNEL_SOCKET names, and prints the answer.
 SAY = r"""
 #include <stdio.h>
@@ -91,6 +99,7 @@ class Podman:
         (self.root / "run").mkdir()
         (self.root / ".config/containers").mkdir(parents=True)
         shutil.copy(self.root / "policy.json", self.root / ".config/containers/policy.json")
+        (self.root / ".config/containers/registries.conf").write_text(REGISTRIES)
         try:
             self._import_image()
             self.start()
@@ -105,7 +114,13 @@ class Podman:
 
     def run(self, *args, **options):
         done = subprocess.run(
-            self.command(*args), env=self.env, capture_output=True, timeout=DEADLINE, check=False, **options
+            self.command(*args),
+            env=self.env,
+            cwd=self.root,
+            capture_output=True,
+            timeout=DEADLINE,
+            check=False,
+            **options,
         )
         if done.returncode:
             raise NoEngine(done.stderr.decode(errors="replace")[-500:])
@@ -132,8 +147,9 @@ class Podman:
         finally:
             self.run("rm", "-f", made)
 
-    def start(self):
-        self.process = Process(self.command("system", "service", "--time", "0", f"unix://{self.socket}"), env=self.env)
+    def start(self, within=()):
+        command = self.command("system", "service", "--time", "0", f"unix://{self.socket}")
+        self.process = Process([*within, *command], env=self.env, cwd=self.root)  # conmon writes there, too
         end = time.monotonic() + DEADLINE
         while time.monotonic() < end:
             try:

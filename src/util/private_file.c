@@ -1,4 +1,4 @@
-#include "auth/private_file.h"
+#include "util/private_file.h"
 
 #include "util/error.h"
 #include "util/file.h"
