@@ -56,6 +56,7 @@ static void a_pull_of_which_nothing_is_heard_ends_and_says_so(void **state)
     CLEANUP(free_ptr) char *path = xasprintf("%s/s", dir);
     CLEANUP(close_fd) int silent = listen_at(path); // a connection waits there for ever
     struct seen seen = {0};
+    assert_true(silent >= 0);
     pull_from(path, &(struct pull_options){.image = "small:7", .idle_ms = 1000}, &seen);
     assert_true(seen.err < 0);
     assert_string_equal(buf_cstr(&seen.text), "nothing has come for 1s");
