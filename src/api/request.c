@@ -3,6 +3,7 @@
 
 #include "api/origin.h"
 #include "api/streams.h"
+#include "util/base64.h"
 #include "util/clock.h"
 
 // --- Credential, role, execution
@@ -147,6 +148,22 @@ static struct str header_token(const struct http_request *request)
     return (struct str){0};
 }
 
+// Agents that push logs often know HTTP's Basic scheme alone: the password is the credential, the name says nothing.
+static struct str basic_password(struct http_request *request)
+{
+    struct str header = http_header(request, STR("Authorization"));
+    if (header.len <= 6 || !str_eq_nocase(str_n(header.data, 6), STR("Basic ")))
+        return (struct str){0};
+    struct str coded = str_trim(str_n(header.data + 6, header.len - 6));
+    size_t len = coded.len;
+    char *text = arena_alloc(http_arena(request), len);
+    if (!base64_decode(coded, (uint8_t *)text, &len))
+        return (struct str){0};
+    struct str password = str_n(text, len);
+    str_split(&password, ':');
+    return password;
+}
+
 static struct credential find_credential(const struct call *call)
 {
     struct credential ret = {
@@ -154,6 +171,8 @@ static struct credential find_credential(const struct call *call)
         .place = CREDENTIAL_IN_HEADER,
         .use = {(unsigned)(call->route - call->api->options.routes) + 1, call_capture(call, "id")},
     };
+    if (!ret.text.len && call->route->flags & ROUTE_EXPORT)
+        ret.text = basic_password(call->request);
     if (ret.text.len || !(call->route->flags & ROUTE_TICKET))
         return ret;
     if (http_param(call->request, STR("access_token"), &ret.text))

@@ -8,6 +8,8 @@
 #include "api/jobs/run_fields.h"
 #include "api/keys/keys.h"
 #include "api/logs/logs.h"
+#include "api/loki/loki.h"
+#include "api/loki/push.h"
 #include "api/otlp/otlp.h"
 #include "api/runner/runner.h"
 #include "api/runner/stream.h"
@@ -458,6 +460,8 @@ const struct route api_routes[] = {
      .handle = logs_read, .summary = "a page of records, or a stream of them"},
     {HTTP_M_POST, "/api/v1/executions/{id}/logs", ACTION_RECORD, RESOURCE_EXECUTION, .flags = ROUTE_RECORDS,
      .handle = logs_append, .summary = "append records"},
+    {HTTP_M_POST, "/loki/api/v1/push", ACTION_RECORD, RESOURCE_NONE, .flags = ROUTE_EXPORT, .body_max = LOKI_BODY_MAX,
+     .handle = loki_push, .summary = "Loki's push: lines under labels, in Protocol Buffers or JSON"},
     {HTTP_M_POST, "/v1/logs", ACTION_RECORD, RESOURCE_NONE, .flags = ROUTE_EXPORT, .body_max = OTLP_BODY_MAX,
      .handle = otlp_logs, .summary = "OpenTelemetry: logs by OTLP/HTTP, in Protocol Buffers or JSON"},
     {HTTP_M_GET, "/api/v1/executions/{id}/logs/summary", ACTION_READ, RESOURCE_EXECUTION, .handle = workflows_summary,

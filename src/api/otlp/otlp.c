@@ -5,7 +5,7 @@
 #include "api/logs/gather.h"
 #include "api/logs/logs.h"
 #include "api/otlp/logs.h"
-#include "api/otlp/protobuf.h"
+#include "util/protobuf.h"
 
 static bool encoding_of(const struct call *call, enum otlp_encoding *ret)
 {

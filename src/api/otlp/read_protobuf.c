@@ -1,6 +1,6 @@
 // The numbers are those of opentelemetry-proto's logs.proto, common.proto and resource.proto.
 #include "api/otlp/logs.h"
-#include "api/otlp/protobuf.h"
+#include "util/protobuf.h"
 #include "util/base64.h"
 #include "util/id.h"
 

@@ -1,4 +1,4 @@
-#include "api/otlp/protobuf.h"
+#include "util/protobuf.h"
 
 #include "util/error.h"
 

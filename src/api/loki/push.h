@@ -1,0 +1,66 @@
+// What Loki's clients push: streams of lines under labels, as JSON, or as Protocol Buffers in a block of snappy. Each
+// line becomes a record; docs/loki.md says which. A client puts lines with other labels into another stream, so the
+// lines of a push are sorted by their time, those of the same time as they stand. Pure.
+#pragma once
+
+#include "model/record.h"
+#include "util/json_writer.h"
+
+#define LOKI_BODY_MAX ((size_t)20 * 1024 * 1024) // decoded
+
+struct loki_line { // borrowed during the call
+    struct record record;
+    struct str run; // empty: nothing says which
+};
+
+struct loki_reader {
+    void (*each)(void *arg, const struct loki_line *line);
+    void (*refused)(void *arg, const char *reason); // one line; static
+    void *arg;
+};
+
+// 0; ERR_MALFORMED with *ret_reason (static); ERR_TOO_LARGE. Lines before what is malformed were handed over by then.
+int loki_read_json(struct str body, const struct loki_reader *reader, const char **ret_reason);
+int loki_read_snappy(struct str body, const struct loki_reader *reader, const char **ret_reason);
+
+// --- What the encodings fill in
+
+#define LOKI_KNOWN(X)   \
+    X(RUN, "run_id")    \
+    X(NODE, "node")     \
+    X(STREAM, "stream") \
+    X(LEVEL, "level")   \
+    X(DETECTED, "detected_level")
+enum loki_known {
+#define LOKI_KNOWN_ENUM(name, key) LOKI_##name,
+    LOKI_KNOWN(LOKI_KNOWN_ENUM)
+#undef LOKI_KNOWN_ENUM
+        LOKI_KNOWN_COUNT
+};
+
+struct loki_pairs { // labels of a stream, or metadata of a line
+    struct buf known[LOKI_KNOWN_COUNT];
+    struct buf json; // the others, as members without braces
+};
+void loki_pairs_reset(struct loki_pairs *pairs);
+void loki_pairs_add(struct loki_pairs *pairs, struct str name, struct str value);
+
+struct loki_entry { // where a line is
+    uint64_t ns;
+    size_t order;
+    const void *stream, *value;
+    size_t stream_len, value_len;
+};
+
+struct loki_push {
+    const struct loki_reader *reader;
+    struct loki_entry *entries;
+    size_t count, capacity;
+    const void *stream; // whose labels are in `labels`
+    struct loki_pairs labels, metadata;
+    struct buf extra, scratch;
+};
+void loki_push_add(struct loki_push *push, const struct loki_entry *entry);
+void loki_push_sort(struct loki_push *push);
+void loki_push_line(struct loki_push *push, int64_t time_ms, struct str line);
+void loki_push_release(struct loki_push *push);
