@@ -1,8 +1,8 @@
 // The numbers are those of opentelemetry-proto's logs.proto, common.proto and resource.proto.
 #include "api/otlp/logs.h"
-#include "util/protobuf.h"
 #include "util/base64.h"
 #include "util/id.h"
+#include "util/protobuf.h"
 
 #define EACH_FIELD(message, field, got)  \
     struct str rest_##field = (message); \
