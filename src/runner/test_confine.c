@@ -137,6 +137,17 @@ static void root_has_no_way_around_it(void **state)
     assert_int_equal(run(&options, "kill -0 $$ && test -r /etc/passwd"), 0);
 }
 
+static void signals_reach_only_what_was_started_under_it(void **state)
+{
+    const struct fixture *fixture = *state;
+    const struct confine_options options = {.hidden = {fixture->data}, .writable = {"/dev/null"}};
+    assert_int_equal(run(&options, "sleep 60 & kill -KILL $! && ! wait $!"), 0);
+    if (confine_scopes_signals())
+        assert_int_not_equal(run(&options, "kill -0 %d", getpid()), 0);
+    else
+        skip();
+}
+
 static void nothing_need_be_hidden(void **state)
 {
     const struct fixture *fixture = *state;
@@ -257,6 +268,7 @@ int main(void)
         CASE(what_may_be_written_is_also_within_a_hidden_folder),
         CASE(what_holds_a_hidden_folder_cannot_be_made_writable),
         CASE(root_has_no_way_around_it),
+        CASE(signals_reach_only_what_was_started_under_it),
         CASE(nothing_need_be_hidden),
         CASE(a_base_hides_and_allows_the_same_each_time),
         CASE(a_base_takes_in_what_is_made_beside_the_hidden_folder),

@@ -3,9 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/landlock.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 static int allow_entry(void *arg, int folder, const char *name, const char *path)
@@ -61,13 +59,12 @@ static int allow_all(struct confine_ruleset *ruleset, const struct confine_optio
 int confine_prepare(const struct confine_options *options, int *ret_fd)
 {
     struct confine_ruleset ruleset = {.handled = confine_rights_handled()};
-    struct landlock_ruleset_attr attributes = {.handled_access_fs = ruleset.handled};
     CLEANUP(confine_hidden_release) struct confine_hidden own = {0};
     if (ruleset.handled == 0)
         return ERR_UNSUPPORTED;
-    CLEANUP(close_fd) int fd = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes), 0);
+    CLEANUP(close_fd) int fd = confine_ruleset_new(ruleset.handled);
     if (fd < 0)
-        return -errno;
+        return fd;
     ruleset.fd = fd;
     if (!options->base)
         confine_hidden_resolve(options->hidden, &own);

@@ -24,6 +24,7 @@ struct confine_options {
 };
 
 bool confine_available(void);
+bool confine_scopes_signals(void); // whether the kernel keeps signals within what is started under a ruleset
 // Makes a ruleset for launch_options; the caller must close it. Returns ERR_UNSUPPORTED without Landlock, or -errno.
 int confine_prepare(const struct confine_options *options, int *ret_fd);
 

@@ -23,7 +23,8 @@ struct confine_beside {
 };
 
 uint64_t confine_rights_read(void);
-uint64_t confine_rights_handled(void); // 0: there is no Landlock
+uint64_t confine_rights_handled(void);     // 0: there is no Landlock
+int confine_ruleset_new(uint64_t handled); // a descriptor, or -errno
 void confine_hidden_resolve(const char *const paths[CONFINE_PATHS_MAX], struct confine_hidden *ret);
 void confine_hidden_release(struct confine_hidden *hidden);
 bool confine_hides_beneath(const struct confine_hidden *hidden, const char *path);

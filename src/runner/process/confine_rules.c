@@ -18,6 +18,8 @@
 #define LANDLOCK_ACCESS_FS_IOCTL_DEV (1ULL << 15)
 #endif
 
+#define SCOPE_SIGNAL (1ULL << 1)
+
 #define READ_FILE (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE)
 #define READ      (READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 // What a rule for something that is no folder may say.
@@ -44,6 +46,11 @@ bool confine_available(void)
     return version() >= 1;
 }
 
+bool confine_scopes_signals(void)
+{
+    return version() >= 6;
+}
+
 uint64_t confine_rights_read(void)
 {
     return READ;
@@ -56,6 +63,16 @@ uint64_t confine_rights_handled(void)
     for (size_t i = 0; i < ARRAY_LEN(handled_since) && (int)i <= known; i++)
         handled |= handled_since[i];
     return handled;
+}
+
+int confine_ruleset_new(uint64_t handled)
+{
+    const struct {
+        uint64_t files, network, scopes;
+    } attributes = {.files = handled, .scopes = confine_scopes_signals() ? SCOPE_SIGNAL : 0};
+    size_t size = attributes.scopes ? sizeof(attributes) : sizeof(attributes.files); // what this version knows
+    int fd = (int)syscall(SYS_landlock_create_ruleset, &attributes, size, 0);
+    return fd < 0 ? -errno : fd;
 }
 
 // --- What is hidden
