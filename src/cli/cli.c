@@ -1,4 +1,5 @@
 #include "cli/cli_private.h"
+#include "cli/terminal.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -171,9 +172,11 @@ static const struct hint hints[] = {
 PRINTF_LIKE(1, 0) static void say(const char *fmt, va_list args)
 {
     CLEANUP(free_ptr) char *text = NULL;
+    CLEANUP(buf_release) struct buf shown = {0};
     if (vasprintf(&text, fmt, args) < 0)
         abort();
-    fprintf(stderr, "runnel: %s\n", text);
+    terminal_append_plain(&shown, str_of(text)); // names of files, and what servers say, may hold anything
+    fprintf(stderr, "runnel: %s\n", buf_cstr(&shown));
 }
 
 int cli_fail(const struct cli *cli, int err, const char *fmt, ...)

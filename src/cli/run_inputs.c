@@ -9,8 +9,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DEPTH_MAX  64
-#define STALLS_MAX 3 // attempts in a row in which nothing was sent
+#define DEPTH_MAX    64
+#define STALLS_MAX   3 // attempts in a row in which nothing was sent
+#define ANOTHER_NAME "rename it, or put it into an archive"
+
+struct folder { // that is being looked into
+    const struct folder *above;
+    dev_t device;
+    ino_t inode;
+    unsigned depth;
+};
 
 // --- Which
 
@@ -35,9 +43,9 @@ int inputs_add_as(struct cli *cli, json_t *inputs, const char *path, const char 
 {
     const char *problem = artifact_name_problem(str_of(name));
     if (!utf8_valid(path, strlen(path)))
-        return cli_usage_error(cli, "\"%s\" is not UTF-8", path);
+        return cli_usage_error(cli, "\"%s\" is not UTF-8; " ANOTHER_NAME, path);
     if (problem)
-        return cli_usage_error(cli, "%s: the name of an input %s", path, problem);
+        return cli_usage_error(cli, "%s: the name of an input %s; " ANOTHER_NAME, path, problem);
     if (is_there(inputs, name))
         return cli_usage_error(cli, "%s: another input would be called \"%s\", too", path, name);
     if (json_array_size(inputs) == INPUTS_MAX)
@@ -51,35 +59,60 @@ static int is_entry(const struct dirent *entry)
     return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
-static int add_folder(struct cli *cli, json_t *inputs, const char *path, const char *name, unsigned depth);
+// Links are followed.
+static bool leads_back(const struct folder *above, const struct stat *info)
+{
+    for (; above; above = above->above) {
+        if (above->device == info->st_dev && above->inode == info->st_ino)
+            return true;
+    }
+    return false;
+}
 
-static int add_named(struct cli *cli, json_t *inputs, const char *path, const char *name, unsigned depth)
+static int add_folder(struct cli *cli, json_t *inputs, const char *path, const char *name, const struct folder *folder);
+
+static int add_named(struct cli *cli, json_t *inputs, const char *path, const char *name, const struct folder *above)
 {
     struct stat info;
     if (stat(path, &info) < 0)
         return cli_usage_error(cli, "%s: %s", path, strerror(errno));
+    if (S_ISDIR(info.st_mode) && leads_back(above, &info))
+        return cli_usage_error(cli, "%s is a link back to a folder that it lies in, so it cannot be sent", path);
     if (S_ISDIR(info.st_mode))
-        return add_folder(cli, inputs, path, name, depth + 1);
+        return add_folder(cli, inputs, path, name,
+                          &(struct folder){above, info.st_dev, info.st_ino, above ? above->depth + 1 : 1});
     if (!S_ISREG(info.st_mode))
         return cli_usage_error(cli, "%s is neither a file nor a folder, so it cannot be sent", path);
     return inputs_add_as(cli, inputs, path, name);
 }
 
-static int add_folder(struct cli *cli, json_t *inputs, const char *path, const char *name, unsigned depth)
+// `name` "": what it holds lies at the top.
+static int add_folder(struct cli *cli, json_t *inputs, const char *path, const char *name, const struct folder *folder)
 {
     struct dirent **found = NULL;
-    int code = 0, count = depth > DEPTH_MAX ? -1 : scandir(path, &found, is_entry, alphasort);
+    bool too_deep = folder->depth > DEPTH_MAX;
+    int code = 0, count = too_deep ? -1 : scandir(path, &found, is_entry, alphasort);
     if (count < 0)
         return cli_usage_error(cli, "%s: %s", path,
-                               depth > DEPTH_MAX ? "it lies too deep; does a link lead back?" : strerror(errno));
+                               too_deep ? "it lies too deep; put it into an archive" : strerror(errno));
     for (int i = 0; i < count; i++) {
         CLEANUP(free_ptr) char *file = xasprintf("%s/%s", path, found[i]->d_name);
-        CLEANUP(free_ptr) char *as = xasprintf("%s/%s", name, found[i]->d_name);
-        code = code ? code : add_named(cli, inputs, file, as, depth);
+        CLEANUP(free_ptr) char *as = xasprintf("%s%s%s", name, name[0] ? "/" : "", found[i]->d_name);
+        code = code ? code : add_named(cli, inputs, file, as, folder);
         free(found[i]);
     }
     free(found);
     return code;
+}
+
+// "." at the end is what lies in the folder. ".." is called as the folder is.
+static char *folder_name(const char *path, char *name)
+{
+    CLEANUP(free_ptr) char *owned = name;
+    if (strcmp(name, ".") == 0)
+        return xstrdup("");
+    CLEANUP(free_ptr) char *resolved = strcmp(name, "..") == 0 ? realpath(path, NULL) : NULL;
+    return resolved ? xstrdup(strrchr(resolved, '/') + 1) : TAKE_PTR(owned);
 }
 
 int inputs_add(struct cli *cli, json_t *inputs, const char *path)
@@ -87,8 +120,8 @@ int inputs_add(struct cli *cli, json_t *inputs, const char *path)
     CLEANUP(free_ptr) char *whole = xstrdup(path);
     for (size_t len = strlen(whole); len > 1 && whole[len - 1] == '/';)
         whole[--len] = 0;
-    CLEANUP(free_ptr) char *name = inputs_name(whole);
-    return add_named(cli, inputs, whole, name, 0);
+    CLEANUP(free_ptr) char *name = folder_name(whole, inputs_name(whole));
+    return add_named(cli, inputs, whole, name, NULL);
 }
 
 // --- To the server

@@ -88,7 +88,7 @@ void terminal_append_cell(struct buf *out, struct str text)
     }
 }
 
-void terminal_append(struct buf *out, struct str text)
+static void append_safe(struct buf *out, struct str text, bool colours)
 {
     bool coloured = false;
     while (text.len > 0) {
@@ -97,7 +97,7 @@ void terminal_append(struct buf *out, struct str text)
             len++;
         buf_append(out, text.data, len);
         if (len == 0) {
-            len = sgr_length(text);
+            len = colours ? sgr_length(text) : 0;
             coloured |= len > 0;
             if (len > 0)
                 buf_append(out, text.data, len);
@@ -108,4 +108,14 @@ void terminal_append(struct buf *out, struct str text)
     }
     if (coloured)
         buf_append_text(out, SGR_RESET);
+}
+
+void terminal_append(struct buf *out, struct str text)
+{
+    append_safe(out, text, true);
+}
+
+void terminal_append_plain(struct buf *out, struct str text)
+{
+    append_safe(out, text, false);
 }

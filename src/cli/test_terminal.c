@@ -47,6 +47,14 @@ static void only_text_and_colour_reach_the_terminal(void **state)
     }
 }
 
+static void in_plain_text_a_colour_is_shown(void **state)
+{
+    (void)state;
+    CLEANUP(buf_release) struct buf out = {0};
+    terminal_append_plain(&out, STR("a\033[31mb\nc"));
+    assert_string_equal(buf_cstr(&out), "a^[[31mb\n    c");
+}
+
 static void nul_is_shown(void **state)
 {
     (void)state;
@@ -92,6 +100,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_text_and_colour_reach_the_terminal),
+        cmocka_unit_test(in_plain_text_a_colour_is_shown),
         cmocka_unit_test(nul_is_shown),
         cmocka_unit_test(endless_colour_sequence_is_no_colour),
         cmocka_unit_test(a_cell_is_one_line_without_colours),

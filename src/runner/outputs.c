@@ -53,13 +53,26 @@ void outputs_report_release(struct outputs_report *report)
     *report = (struct outputs_report){0};
 }
 
+// A name may hold anything but NUL: what is no text is shown, so that it stays on its line.
+static void append_name(struct buf *out, struct str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t byte = (uint8_t)name.data[i];
+        if (byte < ' ' || byte == 0x7f)
+            buf_printf(out, "\\x%02x", byte);
+        else
+            buf_append_byte(out, (char)byte);
+    }
+}
+
 void outputs_missing_append(const struct outputs_missing *missing, bool begins, struct buf *out)
 {
     buf_append_text(out, begins ? "The output" : "the output");
-    if (missing->name)
-        buf_printf(out, " %s was not uploaded: %s", missing->name, missing->reason);
-    else
-        buf_printf(out, "s were not uploaded: %s", missing->reason);
+    if (missing->name) {
+        buf_append_byte(out, ' ');
+        append_name(out, str_of(missing->name));
+    }
+    buf_printf(out, missing->name ? " was not uploaded: %s" : "s were not uploaded: %s", missing->reason);
 }
 
 // `name` NULL: all of them.

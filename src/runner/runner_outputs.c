@@ -37,8 +37,8 @@ static void tell(struct runner *runner, const struct outputs_report *report)
     if (report->missing == 1)
         runner_warn(runner, "%s", buf_cstr(&text));
     else
-        runner_warn(runner, "%u outputs were not uploaded; the log says which, and why (%s: %s)", report->missing,
-                    report->told[0].name, report->told[0].reason);
+        runner_warn(runner, "%u outputs were not uploaded; the log says which, and why (%s)", report->missing,
+                    buf_cstr(&text));
     delivery_spooled(runner->delivery);
 }
 
