@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define TOO_MANY   "a batch may have at most %d jobs; make several batches"
+#define SHOWN_JSON 60 // bytes of a line that is wrong
+
 struct items {
     struct cli *cli;
     const json_t *order;
@@ -62,7 +65,7 @@ static int add_item(struct items *items, const char *item, const char *name, con
     if (!utf8_valid(item, strlen(item)))
         return cli_usage_error(items->cli, "\"%s\" is not UTF-8", item);
     if (json_array_size(items->jobs) == BATCH_JOBS_MAX)
-        return cli_usage_error(items->cli, "a batch may have %d jobs; make several", BATCH_JOBS_MAX);
+        return cli_usage_error(items->cli, TOO_MANY, BATCH_JOBS_MAX);
     json_t *job = json_object();
     if (command)
         json_object_set_new(job, "command", replaced_list(command, item, &found));
@@ -130,6 +133,18 @@ static int add_files(struct items *items)
     return code;
 }
 
+static int check_json(const struct items *items, const char *path, unsigned long number, const char *line)
+{
+    json_error_t error;
+    CLEANUP(json_free) json_t *value = json_loads(line, JSON_DECODE_ANY, &error);
+    size_t len = strlen(line), shown = utf8_prefix(line, len, SHOWN_JSON);
+    if (value)
+        return 0;
+    return cli_usage_error(items->cli,
+                           "--each-json %s: line %lu is no JSON: %s: \"%.*s%s\"; each line has to be one whole value",
+                           path, number, error.text, (int)shown, line, shown < len ? "…" : "");
+}
+
 static int add_lines(struct items *items, bool objects)
 {
     const char *option = objects ? "each-json" : "each-line", *path = cli_value(items->cli, option);
@@ -141,15 +156,19 @@ static int add_lines(struct items *items, bool objects)
     int code = 0;
     if (!file)
         return cli_usage_error(items->cli, "--%s %s: %s", option, path, strerror(errno));
+    unsigned long number = 0;
     for (ssize_t len; code == 0 && (len = getline(&line, &size, file)) >= 0;) {
         struct str text = str_trim(str_n(line, (size_t)len));
+        number++;
         if (text.len == 0)
             continue;
         CLEANUP(free_ptr) char *item = xstrndup(text.data, text.len);
-        CLEANUP(json_free) json_t *value = objects ? json_loads(item, JSON_DECODE_ANY, NULL) : NULL;
-        code = objects && !value ? cli_usage_error(items->cli, "--each-json: \"%s\" is no JSON", item)
-                                 : add_item(items, item, item, NULL);
+        code = objects ? check_json(items, path, number, item) : 0;
+        if (code == 0)
+            code = add_item(items, item, item, NULL);
     }
+    if (code == 0 && ferror(file))
+        code = cli_usage_error(items->cli, "--%s %s: %s", option, path, strerror(errno));
     free(line);
     if (file != stdin)
         fclose(file);
@@ -164,9 +183,12 @@ static int add_range(struct items *items)
     struct str last = str_of(range), first = str_split(&last, '-');
     uint64_t from, to;
     if (!str_to_u64(first, &from) || !str_to_u64(last, &to) || to < from)
-        return cli_usage_error(items->cli, "--range wants two numbers such as 1-100, not \"%s\"", range);
+        return cli_usage_error(items->cli,
+                               "--range wants two numbers, the smaller one first, such as 1-100, not "
+                               "\"%s\"",
+                               range);
     if (to - from >= BATCH_JOBS_MAX)
-        return cli_usage_error(items->cli, "a batch may have %d jobs; make several", BATCH_JOBS_MAX);
+        return cli_usage_error(items->cli, "--range %s: " TOO_MANY, range, BATCH_JOBS_MAX);
     int code = 0;
     for (uint64_t i = from; i <= to && code == 0; i++) {
         char number[24];
@@ -174,6 +196,17 @@ static int add_range(struct items *items)
         code = add_item(items, number, number, NULL);
     }
     return code;
+}
+
+static void tell_nothing(const struct cli *cli)
+{
+    static const char *const options[] = {"batch", "each-line", "each-json"};
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        const char *value = cli_value(cli, options[i]);
+        if (value)
+            fprintf(stderr, "runnel: --%s: %s %s, so there are no jobs\n", options[i], value,
+                    i == 0 ? "matches no file" : "has no lines");
+    }
 }
 
 int batch_items_read(struct cli *cli, const json_t *order, json_t **ret)
@@ -187,6 +220,8 @@ int batch_items_read(struct cli *cli, const json_t *order, json_t **ret)
         code = add_lines(&items, true);
     if (code == 0)
         code = add_range(&items);
+    if (code == 0 && json_array_size(jobs) == 0)
+        tell_nothing(cli);
     if (code == 0)
         *ret = TAKE_PTR(jobs);
     return code;

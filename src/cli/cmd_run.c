@@ -4,6 +4,7 @@
 #include "cli/log_tasks.h"
 #include "cli/run_inputs.h"
 #include "cli/run_order.h"
+#include "cli/terminal.h"
 #include "cli/wait.h"
 #include "util/id.h"
 
@@ -70,12 +71,32 @@ static void tell_result(struct cli *cli, const char *id)
         fprintf(stderr, "runnel: it has left no result; `runnel logs --stream event %s` says why\n", id);
 }
 
+// Why it has ended as it did, if its exit code does not tell that: its program cannot be run, or its time was over. A
+// terminal has shown the event of it.
+static void tell_reason(struct cli *cli, const char *id)
+{
+    CLEANUP(client_free) struct client *client = NULL;
+    CLEANUP(client_response_release) struct client_response response = {0};
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s", id);
+    if (isatty(STDOUT_FILENO) || cli_connect(cli, &client) ||
+        client_request(client, "GET", path, str_n(NULL, 0), NULL, &response) < 0 || response.status != 200)
+        return;
+    CLEANUP(json_free) json_t *status = json_loadb(response.body.data, response.body.len, 0, NULL);
+    const char *reason = json_string_value(json_object_get(status, "reason"));
+    CLEANUP(buf_release) struct buf shown = {0};
+    terminal_append_plain(&shown, str_of(reason ? reason : ""));
+    if (shown.len > 0)
+        fprintf(stderr, "runnel: %s\n", buf_cstr(&shown));
+}
+
 // To the end of its last attempt, as which it exits.
 static int follow(struct cli *cli, const char *id)
 {
     int code = 0;
     while (id) {
         code = follow_one(cli, id);
+        if (code)
+            tell_reason(cli, id);
         tell_result(cli, id);
         id = code != 0 && cli_value(cli, "retries") ? next_attempt(cli, id) : NULL;
     }
@@ -101,8 +122,6 @@ static int batch_body(struct cli *cli, json_t *order, json_t **ret)
     int code = batch_items_read(cli, order, &jobs);
     if (code)
         return code;
-    if (json_array_size(jobs) == 0)
-        fprintf(stderr, "runnel: nothing matches, so the batch has no jobs\n");
     *ret = json_object();
     json_object_set(*ret, "metadata", json_object_get(order, "metadata"));
     if (cli_value(cli, "id"))
@@ -187,7 +206,8 @@ const struct cli_command cmd_run = {
     .usage = "[OPTIONS] SCRIPT [ARGS] | [OPTIONS] -- COMMAND [ARGS]",
     .description =
         "Queues a job. A worker takes it as soon as one has room; its log is followed meanwhile, and runnel exits with "
-        "the job's code. Ctrl-C ends the following and not the job, which `runnel cancel` ends.\n\n"
+        "the job's code; what that does not tell, such as that its program cannot be run, is said on stderr. Ctrl-C "
+        "ends the following and not the job, which `runnel cancel` ends.\n\n"
         "SCRIPT travels to the worker, and so do the files and folders of --input, by their content: what the server "
         "has already is not sent again. It is run by the runtime that --runtime names, else by what its first line "
         "(#!) says, else by its ending (.py, .sh, .js …). After -- a COMMAND follows, which is there on the worker.\n\n"

@@ -1,15 +1,65 @@
 #include "cli/run_order.h"
 
+#include "cli/batch_items.h"
 #include "cli/run_inputs.h"
 #include "model/config_limits.h"
 #include "model/secret.h"
 #include "util/file.h"
+#include "util/id.h"
 
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STDIN_MAX ((size_t)1024 * 1024)
+#define STDIN_MAX  ((size_t)1024 * 1024)
+#define MEMORY_MIN (256 * 1024) // bytes; less is a unit that was forgotten
+
+#define WHAT_TO_RUN "say what to run: runnel run SCRIPT [ARGS], or runnel run -- COMMAND [ARGS]"
+
+// What makes no sense as an empty text, and what it is.
+static const struct {
+    const char *option, *what;
+} filled[] = {
+    {"image", "an image such as debian:12"},
+    {"cwd", "a folder of the worker's machine"},
+    {"label", "a word such as gpu"},
+    {"batch", "a file or a pattern such as 'data/*.csv'"},
+    {"runtime", "a runtime such as python:3.11"},
+    {"input", "a file or a folder"},
+};
+
+static int check_filled(struct cli *cli, json_t *order)
+{
+    (void)order;
+    for (size_t i = 0; i < ARRAY_LEN(filled); i++) {
+        const char *const *values;
+        size_t count = cli_values(cli, filled[i].option, &values);
+        for (size_t j = 0; j < count; j++) {
+            if (str_trim(str_of(values[j])).len == 0)
+                return cli_usage_error(cli, "--%s wants %s, not an empty text", filled[i].option, filled[i].what);
+        }
+    }
+    const char *id = cli_value(cli, "id");
+    if (id && !id_execution_valid(str_of(id)))
+        return cli_usage_error(cli,
+                               "--id wants letters, digits and any of ._:- behind a first letter or digit, at "
+                               "most 255 of them, not \"%s\"",
+                               id);
+    return 0;
+}
+
+// What would be without any effect.
+static int check_batch_only(struct cli *cli, json_t *order)
+{
+    static const char *const options[] = {"parallel", "max-fails", "keep-open"};
+    (void)order;
+    for (size_t i = 0; i < ARRAY_LEN(options) && !batch_wanted(cli) && !cli_value(cli, "add-to"); i++) {
+        if (cli_flag(cli, options[i]))
+            return cli_usage_error(cli, "--%s is for a batch, which --batch, --each-line, --each-json or --range makes",
+                                   options[i]);
+    }
+    return 0;
+}
 
 // --- Pairs
 
@@ -128,6 +178,8 @@ static int add_memory(struct cli *cli, json_t *order)
     bool good = end != value && (!*rest || (unit && (strcasecmp(rest, "B") == 0 || strcasecmp(rest, "iB") == 0)));
     if (!good || !(bytes >= 0 && bytes < 9e18))
         return cli_usage_error(cli, "--memory wants bytes, such as 512M or 1.5G, not \"%s\"", value);
+    if (bytes > 0 && bytes < MEMORY_MIN)
+        return cli_usage_error(cli, "--memory %s is less than any program needs; say 512M for 512 mebibytes", value);
     json_object_set_new(order, "memory", json_integer((json_int_t)bytes));
     return 0;
 }
@@ -161,6 +213,13 @@ static int add_after(struct cli *cli, json_t *order)
         bool has_wish =
             colon && (strcmp(colon, ":ok") == 0 || strcmp(colon, ":any") == 0 || strcmp(colon, ":failed") == 0);
         size_t len = has_wish ? (size_t)(colon - values[i]) : strlen(values[i]);
+        if (!id_execution_valid(str_n(values[i], len))) {
+            json_decref(list);
+            return cli_usage_error(cli,
+                                   "--after wants the ID of an execution or a batch, with :ok, :any or :failed behind "
+                                   "it if need be, not \"%s\"",
+                                   values[i]);
+        }
         json_array_append_new(list, json_pack("{s:s%,s:s}", "id", values[i], len, "on", has_wish ? colon + 1 : "ok"));
     }
     if (count > 0)
@@ -219,25 +278,53 @@ static int add_inputs(struct cli *cli, json_t *order)
     return code;
 }
 
+static int check_script(struct cli *cli, const char *path)
+{
+    struct stat found;
+    if (!*path)
+        return cli_usage_error(cli, "the name of the script is an empty text; " WHAT_TO_RUN);
+    if (stat(path, &found) < 0 && errno != ENOENT && errno != ENOTDIR)
+        return cli_usage_error(cli, "%s: %s", path, strerror(errno));
+    if (stat(path, &found) < 0)
+        return cli_usage_error(cli, "%s: there is no such script; `runnel run -- %s …` runs a program", path, path);
+    if (S_ISDIR(found.st_mode))
+        return cli_usage_error(cli,
+                               "%s is a folder, and no script; name the file in it that is to be run, and send "
+                               "the others with --input",
+                               path);
+    if (!S_ISREG(found.st_mode))
+        return cli_usage_error(cli, "%s is no regular file, so it cannot be sent as a script", path);
+    if (access(path, R_OK) < 0)
+        return cli_usage_error(cli, "%s cannot be read, so it cannot be sent: %s", path, strerror(errno));
+    return 0;
+}
+
+static int add_command(struct cli *cli, json_t *order, char *const *words, size_t count)
+{
+    if (!words[0][0])
+        return cli_usage_error(cli, "the name of the program is an empty text; " WHAT_TO_RUN);
+    if (cli_value(cli, "runtime"))
+        return cli_usage_error(cli, "--runtime says what runs a script, and what stands behind -- is run as it is; "
+                                    "leave one of them out");
+    json_object_set_new(order, "command", list_of(words, count));
+    return 0;
+}
+
 // SCRIPT [ARGS], SCRIPT -- ARGS, or -- COMMAND. In a batch, what stands between SCRIPT and -- are its files.
 static int add_what(struct cli *cli, json_t *order)
 {
     char *const *operands;
     size_t count = cli_operands(cli, &operands), before = cli->parsed.operands_before_end;
-    struct stat found;
     if (count == 0 && !cli_value(cli, "image"))
-        return cli_usage_error(cli, "say what to run: runnel run SCRIPT [ARGS], or runnel run -- COMMAND [ARGS]");
+        return cli_usage_error(cli, WHAT_TO_RUN);
     for (size_t i = 0; i < count; i++)
         if (!utf8_valid(operands[i], strlen(operands[i])))
             return cli_usage_error(cli, "\"%s\" is not UTF-8", operands[i]);
-    if (before == 0) {
-        if (count > 0)
-            json_object_set_new(order, "command", list_of(operands, count));
-        return 0;
-    }
-    if (stat(operands[0], &found) < 0 || !S_ISREG(found.st_mode))
-        return cli_usage_error(cli, "%s: there is no such script; `runnel run -- %s …` runs a program", operands[0],
-                               operands[0]);
+    if (before == 0)
+        return count > 0 ? add_command(cli, order, operands, count) : 0;
+    int code = check_script(cli, operands[0]);
+    if (code)
+        return code;
     size_t first_arg = cli_value(cli, "batch") ? before : 1;
     if (count > first_arg)
         json_object_set_new(order, "args", list_of(operands + first_arg, count - first_arg));
@@ -247,8 +334,8 @@ static int add_what(struct cli *cli, json_t *order)
 int run_order_read(struct cli *cli, json_t **ret)
 {
     CLEANUP(json_free) json_t *order = json_object();
-    static int (*const steps[])(struct cli *, json_t *) = {add_what,    add_inputs, add_cpus, add_memory,
-                                                           add_secrets, add_after,  add_stdin};
+    static int (*const steps[])(struct cli *, json_t *) = {
+        check_filled, check_batch_only, add_what, add_inputs, add_cpus, add_memory, add_secrets, add_after, add_stdin};
     int code = add_pairs(cli, order, "env", "env", "-e", true);
     if (code == 0)
         code = run_order_metadata(cli, order);

@@ -102,6 +102,9 @@ static int parent_judge(struct sql *sql, struct store_create *create, const stru
     struct parent_state state;
     bool circle = false;
     int err = parent_find(sql, create, wanted, &state);
+    if (err == ERR_NOT_FOUND && create->execution.execution_id &&
+        str_eq(wanted->id, str_of(create->execution.execution_id)))
+        return refuse(create, ERR_INVALID, "it is ", wanted->id, " itself, and would wait for ever");
     if (err == ERR_NOT_FOUND)
         return refuse(create, err, "there is no execution and no batch ", wanted->id, " that it could wait for");
     enum dependency_verdict verdict = err == 0 ? dependency_judge(wanted->wish, state.over, state.failed) : 0;
