@@ -91,6 +91,22 @@ def submit_row(bench, server, count):
     ask(server, "POST", f"/api/v1/batches/{batch['batch_id']}/cancel")
 
 
+def files_rows(bench, server, count):
+    """A batch of small files, none of which the server has, and once more when it has all of them."""
+    folder = bench.work / "batch-files"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for i in range(count):
+        (folder / f"{i:05}.csv").write_text(f"{i},{'x' * 200}"[:200])
+    goal = 3 * count / 10_000
+    command = [bench.runnel, "run", "-d", "--batch", f"{folder}/*.csv", "--", "true"]
+    for which in ("", ", all of them there already"):
+        taken = timed(command, env=server.environment)
+        what = f"a batch of {count:,} files of 200 bytes submitted{which}"
+        bench.row(what, f"≤ {goal:g} s", taken, "s", met=taken <= goal)
+    shutil.rmtree(folder)
+
+
 def claim_row(bench, server):
     waits = []
     for _ in range(bench.pick(100, 500)):
@@ -120,6 +136,8 @@ def jobs(bench):
     count = bench.pick(1000, 10_000)
     with bench.server("jobs", "--jobs", "0") as server:
         submit_row(bench, server, bench.pick(2000, 10_000))
+    with bench.server("files", "--jobs", "0") as server:
+        files_rows(bench, server, bench.pick(2000, 10_000))
     with bench.server("jobs", "--jobs", str(SLOTS)) as server:
         wait_for_worker(server)
         claim_row(bench, server)
