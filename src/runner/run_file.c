@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <unistd.h>
 
 #define RUN_FILE         "run.json"
@@ -137,30 +136,30 @@ void run_file_boot(char ret_boot[40])
         snprintf(ret_boot, 40, "%.*s", STR_ARGS(str_trim(buf_str(&content))));
 }
 
-static char *dup_member(json_t *root, const char *name)
+static char *dup_member(const json_t *root, const char *name)
 {
     const char *text = json_string_value(json_object_get(root, name));
     return text ? xstrdup(text) : NULL;
 }
 
-static char *dump_member(json_t *root, const char *name)
+static char *dump_member(const json_t *root, const char *name)
 {
-    json_t *value = json_object_get(root, name);
+    const json_t *value = json_object_get(root, name);
     char *dumped = value && !json_is_null(value) ? json_dumps(value, JSON_COMPACT) : NULL;
     char *owned = dumped ? xstrdup(dumped) : NULL;
     free(dumped);
     return owned;
 }
 
-static void copy_member(json_t *root, const char *name, char *out, size_t size)
+static void copy_member(const json_t *root, const char *name, char *out, size_t size)
 {
     const char *text = json_string_value(json_object_get(root, name));
     snprintf(out, size, "%s", text ? text : "");
 }
 
-static void parse(json_t *root, struct run_file *ret)
+static void parse(const json_t *root, struct run_file *ret)
 {
-    json_t *exit_code = json_object_get(root, "exit_code");
+    const json_t *exit_code = json_object_get(root, "exit_code");
     ret->execution_id = dup_member(root, "execution_id");
     ret->url = dup_member(root, "url");
     ret->producer = dup_member(root, "producer");
@@ -188,15 +187,31 @@ static bool is_whole(const struct run_file *run)
     return run->execution_id && id_execution_valid(str_of(run->execution_id)) && run->url && run->producer;
 }
 
-// Of a job that has not ended.
-static int parse_begun(struct str line, struct run_file *ret)
+static int take_begun(const json_t *root, struct run_file *ret)
 {
-    json_t *root = json_loadb(line.len > 0 ? line.data : "", line.len, 0, NULL);
     parse(root, ret);
-    json_decref(root);
     ret->registered = ret->existed = true;
     ret->ended = false;
     return is_whole(ret) ? 0 : ERR_CORRUPT;
+}
+
+int run_file_of_job(const json_t *root, struct run_file *ret)
+{
+    CLEANUP(run_file_release) struct run_file run = {0};
+    int err = take_begun(root, &run);
+    if (err < 0)
+        return err;
+    *ret = run;
+    run = (struct run_file){0};
+    return 0;
+}
+
+static int parse_begun(struct str line, struct run_file *ret)
+{
+    json_t *root = json_loadb(line.len > 0 ? line.data : "", line.len, 0, NULL);
+    int err = take_begun(root, ret);
+    json_decref(root);
+    return err;
 }
 
 static int parse_run(struct str text, struct run_file *ret)

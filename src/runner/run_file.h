@@ -6,6 +6,8 @@
 #include "util/buf.h"
 #include "util/error.h"
 
+#include <jansson.h>
+
 #define RUN_FILE_JOB "job.json"
 
 struct run_file { // the strings are owned
@@ -39,5 +41,7 @@ int run_file_save(const struct run_file *run, const char *dir, bool sync);
 int run_file_append(const struct run_file *run, int dir_fd);
 int run_file_sync(const char *dir);    // makes durable what was saved
 void run_file_boot(char ret_boot[40]); // the machine's present boot; empty if it is not known
+// Of a job that begins: as the first line of its job.json would be loaded. ERR_CORRUPT.
+int run_file_of_job(const json_t *root, struct run_file *ret);
 // Errors: ERR_NOT_FOUND, ERR_CORRUPT, ERR_TOO_NEW, or -errno.
 int run_file_load(const char *dir, struct run_file *ret);

@@ -30,22 +30,23 @@ static bool is_half_made(const char *dir)
     return true;
 }
 
-static int make_folder(struct worker *worker, const json_t *message, const char *dir)
+static int make_folder(struct worker *worker, const json_t *message, const char *dir, struct run_file *ret_run)
 {
-    int err = worker_spec_write(worker, message, dir);
+    int err = worker_spec_write(worker, message, dir, ret_run);
     if (err != ERR_CONFLICT || !is_half_made(dir))
         return err;
     dir_remove_all(dir);
-    return worker_spec_write(worker, message, dir);
+    return worker_spec_write(worker, message, dir, ret_run);
 }
 
-static bool reuse_folder(struct worker *worker, const json_t *message, const char *dir)
+static bool reuse_folder(struct worker *worker, const json_t *message, const char *dir, struct run_file *ret_run)
 {
     const struct worker_reuse reuse = worker_idle_next(worker);
     if (!reuse.folder)
         return false;
-    if (worker_spec_reuse(worker, message, &reuse, dir) == 0)
+    if (worker_spec_reuse(worker, message, &reuse, dir, ret_run) == 0)
         return true;
+    run_file_release(ret_run);
     worker_idle_end(worker);
     return false;
 }
@@ -60,12 +61,15 @@ static void take_job(struct worker *worker, const json_t *message, const char *i
         return;
     }
     const json_t *secrets = json_object_get(message, "secrets");
-    bool again = !secrets && reuse_folder(worker, message, dir);
-    int err = again ? 0 : make_folder(worker, message, dir);
+    CLEANUP(run_file_release) struct run_file run = {0};
+    bool again = !secrets && reuse_folder(worker, message, dir, &run);
+    int err = again ? 0 : make_folder(worker, message, dir, &run);
     if (err == 0)
         err = worker_job_spawn(worker, dir, secrets, again, &control);
     struct worker_job *job = err == 0 ? worker_job_new(worker, id, epoch, retry_on_lost) : NULL;
     if (job) {
+        job->run = run;
+        run = (struct run_file){0};
         worker_job_spawned(job, control);
         return;
     }

@@ -290,7 +290,7 @@ static void begin_delivery(struct worker_job *job)
 
 static void heard_started(struct worker_job *job)
 {
-    int err = run_file_load(job->dir, &job->run);
+    int err = job->run.execution_id ? 0 : run_file_load(job->dir, &job->run);
     if (err == 0 && !job->spool)
         err = spool_attach(&(struct spool_options){.dir = job->dir, .bytes_max = UINT64_MAX}, &job->spool);
     if (err < 0) { // it is delivered when its runner is gone

@@ -174,13 +174,15 @@ void worker_hold_free(struct worker_hold **hold);
 
 // --- worker_spec.c
 // Makes the folder of a job from the server's frame: job.json and the script. After a failure nothing is left of it.
-int worker_spec_write(struct worker *worker, const json_t *message, const char *dir);
+// *ret_run is what it says, owned by the caller.
+int worker_spec_write(struct worker *worker, const json_t *message, const char *dir, struct run_file *ret_run);
 const char *worker_no_folder(int err); // why a job is given back: what failed of these
 // The same in a folder that waits, which gets the name `dir`. After a failure it waits no more.
 struct worker_reuse {
     const char *folder, *cgroup; // of a runner that waits; each may be NULL
 };
-int worker_spec_reuse(struct worker *worker, const json_t *message, const struct worker_reuse *reuse, const char *dir);
+int worker_spec_reuse(struct worker *worker, const json_t *message, const struct worker_reuse *reuse, const char *dir,
+                      struct run_file *ret_run);
 int worker_spec_folder(const struct worker *worker, const char *dir); // makes it. ERR_CONFLICT: it is there
 // Writes into a folder that has the inputs already. `refusal`: why it cannot be run; else NULL.
 struct worker_refusal {

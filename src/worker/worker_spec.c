@@ -348,8 +348,8 @@ static int write_program(struct worker *worker, const json_t *message, int dir_f
     return err < 0 ? err : add_stdin(worker, spec, dir_fd, root);
 }
 
-static int finish(struct worker *worker, const json_t *message, int dir_fd, const struct worker_refusal *refusal,
-                  const char *cgroup)
+static json_t *make(struct worker *worker, const json_t *message, const struct worker_refusal *refusal,
+                    const char *cgroup)
 {
     const json_t *spec = json_object_get(message, "spec");
     json_t *root = describe(worker, message);
@@ -364,16 +364,32 @@ static int finish(struct worker *worker, const json_t *message, int dir_fd, cons
     json_object_set_new(root, "wants_result", json_boolean(result && strcmp(result, "json") == 0));
     if (refusal)
         set(root, "refusal_status", refusal->status);
-    int err = write_program(worker, message, dir_fd, root, refusal ? refusal->reason : text(message, "refusal"));
-    if (err == 0)
-        err = job_file_save(dir_fd, root); // the last file: a folder without it is not a job's
-    json_decref(root);
-    return err;
+    return root;
+}
+
+static int save(struct worker *worker, const json_t *message, int dir_fd, json_t *root, const char *refusal)
+{
+    int err = write_program(worker, message, dir_fd, root, refusal ? refusal : text(message, "refusal"));
+    return err < 0 ? err : job_file_save(dir_fd, root); // the last file: a folder without it is not a job's
 }
 
 int worker_spec_finish(struct worker *worker, const json_t *message, int dir_fd, const struct worker_refusal *refusal)
 {
-    return finish(worker, message, dir_fd, refusal, NULL);
+    json_t *root = make(worker, message, refusal, NULL);
+    int err = save(worker, message, dir_fd, root, refusal ? refusal->reason : NULL);
+    json_decref(root);
+    return err;
+}
+
+// In the folder of a job that takes nothing further.
+static int begin(struct worker *worker, const json_t *message, int dir_fd, const char *cgroup, struct run_file *ret_run)
+{
+    json_t *root = make(worker, message, NULL, cgroup);
+    int err = save(worker, message, dir_fd, root, NULL);
+    if (err == 0)
+        err = run_file_of_job(root, ret_run);
+    json_decref(root);
+    return err;
 }
 
 const char *worker_no_folder(int err)
@@ -389,22 +405,23 @@ int worker_spec_folder(const struct worker *worker, const char *dir)
     return 0;
 }
 
-int worker_spec_write(struct worker *worker, const json_t *message, const char *dir)
+int worker_spec_write(struct worker *worker, const json_t *message, const char *dir, struct run_file *ret_run)
 {
     int err = worker_spec_folder(worker, dir);
     if (err < 0)
         return err;
     CLEANUP(close_fd) int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    err = dir_fd < 0 ? -errno : worker_spec_finish(worker, message, dir_fd, NULL);
+    err = dir_fd < 0 ? -errno : begin(worker, message, dir_fd, NULL, ret_run);
     if (err < 0)
         dir_remove_all(dir);
     return err;
 }
 
-int worker_spec_reuse(struct worker *worker, const json_t *message, const struct worker_reuse *reuse, const char *dir)
+int worker_spec_reuse(struct worker *worker, const json_t *message, const struct worker_reuse *reuse, const char *dir,
+                      struct run_file *ret_run)
 {
     CLEANUP(close_fd) int dir_fd = open(reuse->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int err = dir_fd < 0 ? -errno : finish(worker, message, dir_fd, NULL, reuse->cgroup);
+    int err = dir_fd < 0 ? -errno : begin(worker, message, dir_fd, reuse->cgroup, ret_run);
     if (err == 0 && renameat2(AT_FDCWD, reuse->folder, AT_FDCWD, dir, RENAME_NOREPLACE) < 0)
         err = errno == EEXIST ? ERR_CONFLICT : -errno;
     return err;

@@ -4,9 +4,11 @@
 #include "util/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #define READ_STEP     LOOP_SCRATCH_SIZE
+#define PIPE_SIZE     (1024 * 1024)
 #define TURN_STEPS    4 // reads of one pipe before others have their turn
 #define ROOM_RETRY_MS 500
 #define SYNC_EVERY_MS 1000
@@ -124,6 +126,14 @@ void job_output_bytes(struct job_runner *runner, enum record_stream stream, stru
     transcript_feed(runner->transcript, &said);
 }
 
+// Fewer wake-ups for both sides. Not all are allowed so much; the usual size works as well.
+static void widen(struct job_output *output)
+{
+    if (!output->wide)
+        (void)fcntl(output->fd, F_SETPIPE_SZ, PIPE_SIZE);
+    output->wide = true;
+}
+
 // How many bytes came; at the end of the pipe it is closed.
 static size_t read_once(struct job_output *output)
 {
@@ -139,6 +149,8 @@ static size_t read_once(struct job_output *output)
         return 0;
     }
     job_output_bytes(runner, output->stream, str_n((const char *)scratch, (size_t)got));
+    if ((size_t)got == READ_STEP)
+        widen(output);
     return (size_t)got;
 }
 

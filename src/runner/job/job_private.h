@@ -39,7 +39,8 @@ extern const struct job_executor job_process_executor, job_container_executor;
 struct job_output {
     struct job_runner *runner;
     enum record_stream stream;
-    int fd; // -1 once it is at its end
+    int fd;    // -1 once it is at its end
+    bool wide; // it was found full, and made larger
     struct watch *watch;
 };
 

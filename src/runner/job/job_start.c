@@ -9,8 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PIPE_SIZE (1024 * 1024) // fewer wake-ups for both sides when it writes much
-
 struct launch_fds {
     int in, out_read, out_write, err_read, err_write;
     int ruleset; // borrowed
@@ -30,8 +28,6 @@ static int make_pipe(int *ret_read, int *ret_write)
         return -errno;
     *ret_read = fds[0];
     *ret_write = fds[1];
-    // Not all are allowed so much; the usual size works as well.
-    (void)fcntl(fds[1], F_SETPIPE_SZ, PIPE_SIZE);
     return fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 }
 
