@@ -164,11 +164,11 @@ def test_what_is_left_with_names_that_cannot_be_is_told_in_one_line_each(house):
 
 
 def test_a_file_that_grows_while_it_is_sent_is_kept_as_it_was_at_one_time_or_told(cli, api, tmp_path):
-    """What a command has left running writes on. Which of both it is, is up to the two."""
+    """What a command has left running writes on, and ends by itself. Which of both it is, is up to the two."""
     start = b"x" * 20_000_000
     script = """
 cd "$RUNNEL_OUTPUTS"; echo whole >whole; head -c 20000000 /dev/zero | tr '\\0' x >grows
-( exec >&- 2>&-; trap '' HUP TERM; while [ -e grows ]; do echo more >>grows; done ) &
+( exec >>grows 2>&-; i=0; while [ $i -lt 200000 ]; do echo more; i=$((i+1)); done ) &
 """
     id = fresh_id()
     with cli.start("wrap", "-q", "--id", id, "--", "sh", "-c", script) as process:
