@@ -59,10 +59,24 @@ static bool is_wanted(void *arg, const char *execution_id, uint64_t epoch)
     return job && job->state < JOB_ENDED && (job->epoch == epoch || job->epoch == 0);
 }
 
+static void set_available(struct worker *worker, bool available)
+{
+    if (worker->engine.available == available)
+        return;
+    worker->engine.available = available;
+    log_info(worker->options.logger,
+             available ? "jobs can run in containers" : "the container engine does not answer; no jobs with images",
+             LOG_S("socket", worker->engine.sockets[worker->engine.at]));
+    worker_link_renew(worker->link);
+}
+
+// Only then are jobs taken for it: one may be the next attempt of what was left.
 static void on_swept(void *arg, int err, unsigned removed)
 {
     struct worker *worker = arg;
     leftover_free(&worker->engine.leftover);
+    if (worker->engine.answers)
+        set_available(worker, true);
     if (removed > 0)
         log_warn(worker->options.logger, "containers that nobody looked after any more were removed",
                  LOG_I("containers", removed));
@@ -74,24 +88,13 @@ static void on_swept(void *arg, int err, unsigned removed)
 static void sweep(struct worker *worker)
 {
     static const struct leftover_events events = {is_wanted, on_swept};
-    const struct engine engine = worker_engine_of(worker);
+    const struct engine engine = {.loop = worker->loop, .socket = worker->engine.sockets[worker->engine.at]};
     const struct leftover_scope scope = {.folder = worker->engine.folder, .worker = worker->instance};
     if (!worker->engine.leftover)
         worker->engine.leftover = leftover_remove(&engine, &scope, &events, worker);
 }
 
 // --- Whether it is there
-
-static void set_available(struct worker *worker, bool available)
-{
-    if (worker->engine.available == available)
-        return;
-    worker->engine.available = available;
-    log_info(worker->options.logger,
-             available ? "jobs can run in containers" : "the container engine does not answer; no jobs with images",
-             LOG_S("socket", worker->engine.sockets[worker->engine.at]));
-    worker_link_renew(worker->link);
-}
 
 static void look_later(struct worker *worker)
 {
@@ -128,7 +131,7 @@ static void on_info(void *arg, const struct engine_answer *answer)
         return;
     worker->engine.rootless = is_rootless(answer->root);
     choose_user(worker);
-    set_available(worker, true);
+    worker->engine.answers = true;
     sweep(worker);
 }
 
@@ -145,6 +148,7 @@ static void on_ping(void *arg, const struct engine_answer *answer)
         engine->call = engine_ask(&here, "GET", "/info", (struct str){0}, ANSWER_MS, on_info, worker);
         return;
     }
+    engine->answers = false;
     set_available(worker, false);
     engine->at = (engine->at + 1) % engine->socket_count;
     if (++engine->silent < engine->socket_count) {

@@ -23,10 +23,11 @@ struct worker_inputs;
 struct worker_engine {
     char *sockets[ENGINE_SOCKETS_MAX]; // where one may listen
     size_t socket_count, at;           // `at`: the one that answers, or is asked
-    bool available, rootless;
-    unsigned silent; // places that did not answer in a row
-    char *user;      // "uid:gid" that containers run as
-    char *folder;    // the label of ours
+    bool answers;                      // the last question
+    bool available, rootless;          // jobs can run in it: nothing is left in it of those before
+    unsigned silent;                   // places that did not answer in a row
+    char *user;                        // "uid:gid" that containers run as
+    char *folder;                      // the label of ours
     struct timer *tick;
     struct engine_call *call;
     struct leftover *leftover;

@@ -166,6 +166,12 @@ class Podman:
     def containers(self):
         return self.ask("GET", "/containers/json?all=true")[1]
 
+    def await_running(self):
+        """Until the one container is said to run. It may have said something before, when nothing is kept of it yet."""
+        end = time.monotonic() + DEADLINE
+        while [one["State"] for one in self.containers()] != ["running"]:
+            assert time.monotonic() < end, self.containers()
+
     def stop(self):
         self.process.kill()
 
