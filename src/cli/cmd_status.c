@@ -1,4 +1,42 @@
 #include "cli/cli_private.h"
+#include "cli/terminal.h"
+#include "model/status.h"
+
+static void append_texts(struct buf *out, const char *name, const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        buf_append_text(out, i == 0 ? name : ", ");
+        terminal_append_cell(out, str_of(json_string_value(json_array_get(list, i))));
+    }
+    if (json_array_size(list) > 0)
+        buf_append_byte(out, '\n');
+}
+
+// What it asks, and how that is answered. Nothing if that cannot be read: the status is known without it.
+static void append_waiting(struct client *client, const char *id, struct buf *out)
+{
+    CLEANUP(client_response_release) struct client_response response = {0};
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/waiting", id);
+    if (client_request(client, "GET", path, str_n(NULL, 0), NULL, &response) || response.status != 200)
+        return;
+    CLEANUP(json_free) json_t *found = json_loadb(response.body.data, response.body.len, 0, NULL);
+    const json_t *waiting = json_object_get(found, "waiting"), *form = json_object_get(waiting, "form");
+    const char *title = json_string_value(json_object_get(form, "title"));
+    const char *until = json_string_value(json_object_get(waiting, "until"));
+    if (!json_is_object(waiting))
+        return;
+    CLEANUP(json_text_free) char *whole = form ? json_dumps(form, JSON_COMPACT) : NULL;
+    buf_append_byte(out, '\n');
+    if (title || whole) {
+        buf_append_text(out, "Asks: ");
+        terminal_append_cell(out, str_of(title ? title : whole));
+        buf_append_byte(out, '\n');
+    }
+    append_texts(out, "Asked: ", json_object_get(waiting, "assignees"));
+    if (until)
+        buf_printf(out, "Until: %s\n", until);
+    buf_printf(out, "Answer: runnel answer %s NAME=TEXT\n", id);
+}
 
 static int run_status(struct cli *cli)
 {
@@ -13,6 +51,9 @@ static int run_status(struct cli *cli)
         json_append_line(&text, status);
     else
         format_status(status, clock_real_ms(), cli_colour(cli), cli_flag(cli, "utc"), &text);
+    const char *word = json_string_value(json_object_get(status, "status"));
+    if (!cli_json(cli) && word && strcmp(word, status_word(STATUS_WAITING)) == 0)
+        append_waiting(client, id, &text);
     code = cli_print(cli, &text);
     if (code || !cli_flag(cli, "exit-status"))
         return code;

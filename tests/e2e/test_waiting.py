@@ -6,6 +6,7 @@ import pytest
 from support import jwts
 from support.api import Api, eventually
 from support.jobs import fresh_id
+from support.process import BIN
 from support.server import Server
 from support.ws import Follower, Runner
 
@@ -349,3 +350,72 @@ def test_the_runner_of_what_nobody_has_answered_is_told_to_end(server, api):
         runner.complete(143, final_sequence=-1)
     ended = api.status(id)
     assert (ended["status"], ended["exit_code"], ended["sealed"]) == ("timed_out", 143, True)
+
+
+# --- The command line
+
+
+def test_answer_answers_and_says_what_it_did(api, cli):
+    id = waiting(api, form=FORM, assignees=["ann"], until="2099-01-01T00:00:00Z")
+    shown = cli.run("status", id, expect=0).text()
+    assert (
+        f"\nAsks: Deploy?\nAsked: ann\nUntil: 2099-01-01T00:00:00.000Z\nAnswer: runnel answer {id} NAME=TEXT\n" in shown
+    )
+    done = cli.run("answer", id, "note=after lunch", "go:=true", "sum=1=1", expect=0)
+    assert done.text() == f"{id}: answered; running\n"
+    (record,) = answers(api, id)
+    assert record["data"] == {"note": "after lunch", "go": True, "sum": "1=1"}
+    again = cli.run("answer", id, expect=1)
+    assert f"{id} waits for no answer; it is running" in again.err.decode()
+    assert "Answer:" not in cli.run("status", id, expect=0).text()
+
+
+def test_answer_takes_json_and_the_beginning_of_an_identifier(api, cli):
+    id = waiting(api, form=FORM)
+    done = cli.run("answer", id[:-3], "--data", '{"go": false}', "-o", "json", expect=0)
+    assert done.text().startswith('{"execution_id":')
+    assert answers(api, id)[0]["data"] == {"go": False}
+
+
+@pytest.mark.parametrize(
+    "args", [[], ["x", "go"], ["x", "=1"], ["x", "a:=no"], ["x", "--data", "[]"], ["x", "--data", "{}", "a=b"], ["/"]]
+)
+def test_what_is_no_answer_is_a_usage_error(cli, args):
+    cli.run("answer", *args, expect=2)
+
+
+def test_a_question_with_escape_sequences_is_shown_without_them(api, cli):
+    id = waiting(api, form={"title": "\x1b]0;owned\x07Go?\n\nStatus: completed"})
+    shown = cli.run("status", id, expect=0).out
+    assert b"\x1b" not in shown and b"\nStatus: completed" not in shown
+
+
+def test_a_job_asks_and_gets_the_answer(api, cli):
+    id = fresh_id()
+    script = 'answer=$("$RUNNEL" ask \'Deploy?\' --node gate) && echo "got $answer"'
+    with cli.start("wrap", "--id", id, "--", "sh", "-c", script, env={"RUNNEL": BIN}) as job:
+        asked = eventually(
+            lambda: (found := api.get(path_of(id, "/waiting"))).status == 200 and found.json()["waiting"],
+            "the question",
+        )
+        assert (asked["form"], asked["node_id"]) == ({"title": "Deploy?"}, "gate")
+        assert answer(api, id, {"go": True}).status == 200
+        assert job.wait() == 0
+    assert 'got {"go":true}' in api.messages(id)
+    assert api.status(id)["status"] == "completed"
+
+
+@pytest.mark.parametrize("then", ["fail", "resume"])
+def test_a_question_that_nobody_answers_in_time_is_124(api, cli, then):
+    id = running(api)
+    asked = cli.run("ask", "Well?", "--id", id, "--until", "1s", "--on-timeout", then, expect=124)
+    assert (asked.out, asked.err) == (b"", b"runnel: nobody has answered in time\n")
+
+
+def test_a_run_that_ends_ends_the_question(api, cli):
+    id = running(api)
+    with cli.start("ask", "Well?", "--id", id) as asking:
+        eventually(lambda: api.status(id)["status"] == "waiting", "the question")
+        api.expect(200, "PATCH", path_of(id), {"status": "completed"})
+        assert asking.finish() == 1
+        assert b"the run has ended without an answer" in asking.err.data
