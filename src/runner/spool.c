@@ -217,6 +217,11 @@ void spool_cache_add(struct spool *spool, uint64_t first, const struct chunk *ch
         cache_drop_oldest(spool);
 }
 
+static bool is_full(int err)
+{
+    return err == -ENOSPC || err == -EDQUOT || err == -EFBIG;
+}
+
 // Writes all of it or nothing.
 static int write_frame(struct spool *spool, const struct frame *frame, struct str encoded, uint64_t offset)
 {
@@ -231,7 +236,7 @@ static int write_frame(struct spool *spool, const struct frame *frame, struct st
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0) {
-            int err = errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? ERR_STORE_FULL : -errno;
+            int err = is_full(-errno) ? ERR_STORE_FULL : -errno;
             // No reader sees the part that was written. This gives its space back.
             return ftruncate(spool->fd, (off_t)spool->end.offset) < 0 ? -errno : err;
         }
@@ -371,6 +376,8 @@ static int trim_locked(struct spool *spool)
         return err;
 
     err = trim_to(spool, &start, generation);
+    if (is_full(err)) // the first head needs room of its own; what there is holds, and it is tried again with the next
+        return 0;
     pthread_mutex_lock(&spool->lock);
     if (err < 0) {
         spool->failed = err;

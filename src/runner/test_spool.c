@@ -447,6 +447,26 @@ static void a_full_disk_loses_nothing_that_was_appended(void **state)
     spool_free(&spool);
 }
 
+static void a_disk_with_no_room_for_a_head_ends_nothing(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct spool *spool = create(fixture, UINT64_MAX);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(append(spool, 10, 100), 0);
+    spool_acked(spool, 10);
+    limit_file_size(100); // a head lies behind that
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(append(spool, 10, 100), ERR_STORE_FULL); // which has tried to give room back
+    assert_int_equal(spool_trim(spool), 0);
+    limit_file_size(RLIM_INFINITY);
+    assert_int_equal(append(spool, 10, 100), 0);
+    assert_int_equal(spool_sync(spool), 0);
+    spool_free(&spool);
+    spool = reopen(fixture, false);
+    assert_int_equal(spool_next(spool), 20);
+    spool_free(&spool);
+}
+
 static struct spool *attach(const struct fixture *fixture)
 {
     struct spool *spool = NULL;
@@ -621,6 +641,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_reader_knows_by_the_head_what_was_given_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_spool_is_adopted_once_its_writer_has_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_loses_nothing_that_was_appended, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_disk_with_no_room_for_a_head_ends_nothing, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
