@@ -4,6 +4,7 @@
 #include "model/chunk.h"
 
 #include "model/filter.h"
+#include "model/search.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -169,6 +170,31 @@ static double scan_all(const struct bench *bench)
     filter_unref(&filter);
     return (double)(cpu_ns() - start) / 1e9 + (double)found;
 }
+
+// Counts the lines that match, by a search over closed chunks.
+static double search_all(const struct bench *bench, const char *name, const char *text)
+{
+    struct filter *filter = filter_of(name, text);
+    const struct search_ask ask = {.filter = filter, .to = UINT64_MAX};
+    uint64_t start = cpu_ns(), first = 0;
+    struct search *search = search_new(&ask, 0);
+    for (size_t i = 0; i < bench->count; i++) {
+        struct chunk *chunk = NULL;
+        struct filter_run run;
+        struct str encoded = chunk_encoded(bench->chunks[i]);
+        filter_run_init(&run, filter, UINT64_MAX / 2);
+        if (chunk_decode_closed(encoded.data, encoded.len, &chunk) < 0 || search_feed(search, &run, &chunk, first) < 0)
+            abort();
+        first += chunk_count(chunk);
+        chunk_unref(&chunk);
+        filter_run_release(&run);
+    }
+    double seconds = (double)(cpu_ns() - start) / 1e9;
+    fprintf(stderr, "%s=%s: %llu hits, %.3f s\n", name, text, (unsigned long long)search_found(search)->count, seconds);
+    search_free(&search);
+    filter_unref(&filter);
+    return seconds;
+}
 #endif
 
 int main(int argc, char **argv)
@@ -196,6 +222,10 @@ int main(int argc, char **argv)
            "%.2f",
            kept, (double)before / LINES, refine, (double)(after - before) / LINES);
     printf(", \"scan_s\": %.3f, \"closed_s\": %.4f", scan_all(&bench), close_all(&bench));
+    printf(", \"search_rare_s\": %.4f, \"search_none_s\": %.4f, \"search_common_s\": %.4f, \"search_regex_s\": %.4f",
+           search_all(&bench, "grep", "OutOfMemoryError"), search_all(&bench, "grep", "1234abcd"),
+           search_all(&bench, "grep", "worker"), search_all(&bench, "regex", "item [0-9a-f]+0f0f in"));
+    printf(", \"search_regex_classes_s\": %.4f", search_all(&bench, "regex", "[a-z]+ed [a-z]+ [0-9]{8} "));
     printf(", \"passed_id_pct\": %.2f, \"passed_id_between_pct\": %.2f, \"passed_word_pct\": %.2f",
            passes(&bench, "", ""), passes(&bench, "item ", " in"), passes(&bench, "Error: ", ""));
 #endif

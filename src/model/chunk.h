@@ -110,6 +110,11 @@ bool chunk_continues(const struct chunk *chunk, uint32_t i);
 // count.
 struct str chunk_text(const struct chunk *chunk);
 size_t chunk_text_offset(const struct chunk *chunk, uint32_t i);
+// Whether each line of the column is one message: none holds a newline. Works on a closed chunk.
+bool chunk_is_lines(const struct chunk *chunk);
+// The same column, whatever the records are; of a closed chunk too, which stays closed: then it is unpacked into
+// *scratch. ERR_CORRUPT.
+int chunk_column(const struct chunk *chunk, struct buf *scratch, struct str *ret);
 uint64_t chunk_digest(const struct chunk *chunk, uint64_t digest); // record_digest_next over all records
 
 // --- Deriving. Makes a chunk of records [from, from + count). Returns a reference to the same chunk if that is all of

@@ -1,5 +1,6 @@
 // What chunks show of themselves.
 #include "model/chunk_private.h"
+#include "model/compress.h"
 
 bool chunk_is_open(const struct chunk *chunk)
 {
@@ -105,6 +106,27 @@ struct str chunk_text(const struct chunk *chunk)
     if (chunk_stream_count(chunk, STREAM_EVENT) > 0 || chunk_partial_count(chunk) > 0)
         return str_n(NULL, 0);
     return str_n(chunk->text, chunk->text_offsets[chunk->header.count]);
+}
+
+bool chunk_is_lines(const struct chunk *chunk)
+{
+    return chunk->header.sizes[SECTION_LENGTHS] == 0;
+}
+
+int chunk_column(const struct chunk *chunk, struct buf *scratch, struct str *ret)
+{
+    const struct chunk_header *header = &chunk->header;
+    size_t front = (size_t)header->head_len + header->plain_len, len = header->sizes[SECTION_TEXT];
+    const uint8_t *payload = chunk->payload ? chunk->payload : chunk->encoded + front;
+    if (!chunk->payload && header->zstd) {
+        buf_reset(scratch);
+        buf_reserve(scratch, header->payload_len);
+        if (!decompress_exact(payload, chunk->encoded_len - front, scratch->data, header->payload_len))
+            return ERR_CORRUPT;
+        payload = (const uint8_t *)scratch->data;
+    }
+    *ret = str_n((const char *)payload + chunk_section_offset(header, SECTION_TEXT), len);
+    return len > 0 && ret->data[len - 1] == '\n' ? 0 : ERR_CORRUPT;
 }
 
 size_t chunk_text_offset(const struct chunk *chunk, uint32_t i)

@@ -226,25 +226,10 @@ bool filter_match_fields(const struct filter *filter, struct filter_run *run, co
     return !needs_extra(rules) || match_extra(rules, run, chunk, i, record->extra);
 }
 
-// Ignores the case of ASCII letters; `needle` must be in lower case.
-static bool contains_nocase(struct str text, struct str needle)
-{
-    for (size_t i = 0; i + needle.len <= text.len; i++) {
-        size_t at = 0;
-        while (at < needle.len && ascii_lower(text.data[i + at]) == needle.data[at])
-            at++;
-        if (at == needle.len)
-            return true;
-    }
-    return false;
-}
-
 static bool contains(const struct filter_rules *rules, struct str text)
 {
-    if (text.len < rules->grep.len)
-        return false;
-    return rules->ignore_case ? contains_nocase(text, rules->grep)
-                              : memmem(text.data, text.len, rules->grep.data, rules->grep.len) != NULL;
+    const char *at = text.data ? text.data : "";
+    return needle_find(&rules->grep_needle, at, at + text.len) != NULL;
 }
 
 int filter_match_text(const struct filter *filter, struct filter_run *run, struct str text)

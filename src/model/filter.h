@@ -46,6 +46,8 @@ bool filter_needs_text(const struct filter *filter);
 // True if the filter looks at texts. Texts are those of whole lines, so other records can decide about a record
 // (line_filter.h).
 bool filter_joins_lines(const struct filter *filter);
+// True if there are rules beside those for texts.
+bool filter_has_rules(const struct filter *filter);
 bool filter_wants_stream(const struct filter *filter, enum record_stream stream);
 // True if the header alone tells that no record of the chunk can match, whatever the texts are. Works on a closed
 // chunk.
@@ -73,3 +75,17 @@ bool filter_match_fields(const struct filter *filter, struct filter_run *run, co
                          const struct record *record);
 // Checks the text of a whole line. Returns 1 for a match, 0 for none, ERR_INVALID when the budget is spent.
 int filter_match_text(const struct filter *filter, struct filter_run *run, struct str text);
+// A piece of text that consists of lines, each ended by '\n'.
+struct filter_column {
+    struct str text;
+    size_t reach; // no line is longer
+};
+struct filter_column filter_column_of(struct str text);
+// Finds the first line whose text matches; `at` is where one of the lines begins. The filter must look at texts and
+// must not invert. Returns 1 and the line, without its end; 0; or ERR_INVALID when the budget is spent: then *ret is
+// the line to go on with, under a new budget.
+int filter_find_line(const struct filter *filter, struct filter_run *run, const struct filter_column *column, size_t at,
+                     struct str *ret);
+// Finds what matches within a line, from `at` on: one text, which may be empty. Returns 1, 0 or ERR_INVALID.
+int filter_find_text(const struct filter *filter, struct filter_run *run, struct str line, size_t at, size_t *ret_from,
+                     size_t *ret_to);

@@ -30,6 +30,7 @@ void filter_rules_release(struct filter_rules *rules)
     for (size_t i = 0; i < ARRAY_LEN(rules->literals); i++)
         filter_literals_release(&rules->literals[i]);
     pcre2_code_free(rules->regex);
+    pcre2_code_free(rules->column);
 }
 
 struct filter_builder *filter_builder_new(void)
@@ -278,13 +279,17 @@ int filter_builder_offer(struct filter_builder *builder, struct str name, struct
     return 0;
 }
 
-// Whether the rules let every record pass.
-static bool rules_pass_all(const struct filter_rules *rules)
+// Whether the rules for fields let every record pass.
+static bool fields_pass_all(const struct filter_rules *rules)
 {
     return rules->streams == ALL_STREAMS && rules->levels == ALL_LEVELS && rules->time_min == INT64_MIN &&
            rules->time_max == INT64_MAX && rules->category == CATEGORY_ANY && rules->event_types.count == 0 &&
-           rules->nodes.count == 0 && !rules->milestone && rules->min_priority <= 1 && !rules->grep.data &&
-           !rules->regex;
+           rules->nodes.count == 0 && !rules->milestone && rules->min_priority <= 1;
+}
+
+bool filter_has_rules(const struct filter *filter)
+{
+    return filter && !fields_pass_all(&filter->rules);
 }
 
 static const char *compile_regex(struct filter_builder *builder)
@@ -304,7 +309,24 @@ static const char *compile_regex(struct filter_builder *builder)
         return "parameter regex: is not a regular expression of PCRE2";
     // If memory may not be made executable, PCRE2 interprets the expression.
     pcre2_jit_compile(builder->rules.regex, PCRE2_JIT_COMPLETE);
+    CLEANUP(free_ptr) char *column = filter_column_pattern(str_of(builder->regex));
+    if (column) {
+        options |= PCRE2_MULTILINE;
+        builder->rules.column = pcre2_compile((PCRE2_SPTR)column, PCRE2_ZERO_TERMINATED, options, &code, &offset, NULL);
+    }
+    if (builder->rules.column)
+        pcre2_jit_compile(builder->rules.column, PCRE2_JIT_COMPLETE);
     return NULL;
+}
+
+// A text that every match contains is searched for first.
+static void settle_must(struct filter_rules *rules)
+{
+    char *longest = rules->literals[1].longest;
+    for (char *at = longest; at && rules->ignore_case && *at; at++)
+        *at = ascii_lower(*at);
+    if (longest)
+        rules->must = needle_of(str_of(longest), rules->ignore_case);
 }
 
 static void settle_rules(struct filter_builder *builder)
@@ -319,10 +341,14 @@ static void settle_rules(struct filter_builder *builder)
     char *grep = (char *)(uintptr_t)rules->grep.data;
     for (size_t i = 0; rules->ignore_case && i < rules->grep.len; i++)
         grep[i] = ascii_lower(grep[i]);
-    if (rules->grep.data)
+    if (rules->grep.data) {
         filter_literals_of_text(&rules->literals[0], rules->grep);
-    if (rules->regex)
+        rules->grep_needle = needle_of(rules->grep, rules->ignore_case);
+    }
+    if (rules->regex) {
         filter_literals_of_regex(&rules->literals[1], str_of(builder->regex), rules->ignore_case);
+        settle_must(rules);
+    }
 }
 
 int filter_builder_finish(struct filter_builder *builder, struct filter **ret, const char **ret_reason)
@@ -333,7 +359,7 @@ int filter_builder_finish(struct filter_builder *builder, struct filter **ret, c
     if (!*ret_reason && (rules->invert || rules->ignore_case) && !rules->grep.data && !rules->regex)
         *ret_reason = rules->invert ? "invert needs grep or regex" : "ignore_case needs grep or regex";
     settle_rules(builder);
-    if (*ret_reason || rules_pass_all(rules)) {
+    if (*ret_reason || (fields_pass_all(rules) && !rules->grep.data && !rules->regex)) {
         filter_rules_release(rules);
     } else {
         *ret = xmalloc(sizeof(**ret));

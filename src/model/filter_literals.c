@@ -19,6 +19,7 @@ void filter_literals_release(struct filter_literals *literals)
     for (size_t i = 0; i < literals->count; i++)
         token_needle_release(&literals->needles[i]);
     literals->count = 0;
+    free_ptr(&literals->longest);
 }
 
 void filter_literals_of_text(struct filter_literals *ret, struct str text)
@@ -43,6 +44,19 @@ static void end_run(struct look *look)
     look->last_len = 0;
 }
 
+// With a second alternative, no text is in every match.
+static void keep_longest(struct look *look)
+{
+    const struct buf *longest = &look->texts[0];
+    for (size_t i = 1; i < RUNS_MAX; i++) {
+        if (look->texts[i].len > longest->len)
+            longest = &look->texts[i];
+    }
+    free_ptr(&look->ret->longest);
+    if (look->ret->count == 0 && longest->len > 0 && !memchr(longest->data, 0, longest->len))
+        look->ret->longest = str_dup(buf_str(longest));
+}
+
 // Ends an alternative. All its runs must be present, so their tokens are asked for together, like those of one needle.
 static void end_alternative(struct look *look)
 {
@@ -51,6 +65,7 @@ static void end_alternative(struct look *look)
         look->given_up = true;
         return;
     }
+    keep_longest(look);
     struct token_needle *needle = &look->ret->needles[look->ret->count++];
     *needle = (struct token_needle){0};
     for (size_t i = 0; i < RUNS_MAX; i++) {

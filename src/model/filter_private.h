@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/filter.h"
+#include "model/needle.h"
 #include "model/token_filter.h"
 
 #include <stdatomic.h>
@@ -24,6 +25,7 @@ struct filter_list {
 struct filter_literals {
     struct token_needle needles[FILTER_LITERALS_MAX];
     size_t count;
+    char *longest; // the longest text that every match contains, if there is one alternative alone; else NULL
 };
 
 struct filter_rules {
@@ -35,6 +37,10 @@ struct filter_rules {
     unsigned min_priority; // 0: any
     struct str grep;       // owned; `.data` is NULL if there is none
     pcre2_code *regex;
+    // For whole columns of lines. `column` finds just the lines that `regex` matches; NULL if it cannot be made.
+    // `must` is in every line that `regex` matches; its text is empty if there is none.
+    pcre2_code *column;
+    struct needle grep_needle, must;
     struct filter_literals literals[2]; // for grep, and for regex
     bool ignore_case, invert;           // for grep and regex
 };
@@ -51,3 +57,10 @@ void filter_literals_release(struct filter_literals *literals);
 void filter_rules_release(struct filter_rules *rules);
 // Returns 1 for a match, 0 for none, ERR_INVALID when the run's budget is spent.
 int filter_regex_match(const pcre2_code *regex, struct filter_run *run, struct str text);
+// Finds the first match that begins at or behind `at`. No match looks at more than `reach` bytes. With ERR_INVALID,
+// *ret_at says from where on the text was not looked at.
+int filter_regex_find(const pcre2_code *regex, struct filter_run *run, struct str text, size_t at, size_t reach,
+                      size_t *ret_at, size_t *ret_end);
+// Makes an expression that finds in a column of lines just what `pattern` matches in one of the lines. Returns NULL if
+// it is not known how. Owned by the caller.
+char *filter_column_pattern(struct str pattern);

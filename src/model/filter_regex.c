@@ -101,20 +101,24 @@ static int try_slice(const pcre2_code *regex, struct regex_state *state, struct 
     return result;
 }
 
-int filter_regex_match(const pcre2_code *regex, struct filter_run *run, struct str text)
+int filter_regex_find(const pcre2_code *regex, struct filter_run *run, struct str text, size_t at, size_t reach,
+                      size_t *ret_at, size_t *ret_end)
 {
     struct regex_state *state = run->match_data;
-    size_t at = 0, most = MAX(SLICE_BYTES / MAX(text.len, (size_t)1), (size_t)SLICE_LEAST);
+    size_t most = MAX(SLICE_BYTES / MAX(reach, (size_t)1), (size_t)SLICE_LEAST);
     uint64_t limit = FIRST_LIMIT;
-    charge_time(run, text.len);
+    charge_time(run, MIN(text.len, reach));
     while (run->steps_left > 0) {
         size_t end = slice_end(text, at, (uint32_t)limit, most);
         pcre2_set_match_limit(state->ctx, (uint32_t)limit);
         int result = try_slice(regex, state, text, at, end);
-        size_t reached = result >= 0 ? pcre2_get_ovector_pointer(state->data)[0] : end;
-        charge(run, (MAX(reached, at) - at) * (limit / FIRST_LIMIT));
-        if (result >= 0)
+        const size_t *pair = pcre2_get_ovector_pointer(state->data);
+        charge(run, ((result >= 0 ? MAX(pair[0], at) : end) - at) * (limit / FIRST_LIMIT));
+        if (result >= 0) {
+            *ret_at = pair[0];
+            *ret_end = pair[1];
             return 1;
+        }
         if (result == PCRE2_ERROR_NOMATCH && end == text.len)
             return 0;
         charge_time(run, CLOCK_EACH);
@@ -125,5 +129,12 @@ int filter_regex_match(const pcre2_code *regex, struct filter_run *run, struct s
         else
             run->steps_left = 0; // any other limit of the library counts as a spent budget
     }
+    *ret_at = at;
     return ERR_INVALID;
+}
+
+int filter_regex_match(const pcre2_code *regex, struct filter_run *run, struct str text)
+{
+    size_t at, end;
+    return filter_regex_find(regex, run, text, 0, text.len, &at, &end);
 }

@@ -1,0 +1,222 @@
+// Searches whole columns of lines: the text of a chunk is one piece of memory, and most of it does not match. No line
+// is looked at by itself unless something speaks for it.
+#include "model/filter_private.h"
+
+#define REACH_USUAL 4096 // no line is longer, usually
+
+// --- Expressions for columns
+//
+// In a line there is no newline. So an expression means the same in a column if nothing in it can take a newline: what
+// could take one is written so that it cannot, and ^ and $ mean lines. What is not understood is not used in columns.
+
+struct rewrite {
+    const char *at, *end;
+    struct buf out;
+    bool given_up;
+};
+
+// Escapes that never take a newline, outside of classes and within them.
+#define SAFE_ESCAPES       "dwSbBNht"
+#define SAFE_CLASS_ESCAPES "dwSh"
+#define ANY_CLASS_ESCAPES  "dwSshDWH" // within a class that excludes the newline
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (unsigned char)c >= 0x80;
+}
+
+static void copy(struct rewrite *it, size_t len)
+{
+    buf_append(&it->out, it->at, len);
+    it->at += len;
+}
+
+static void take_escape(struct rewrite *it)
+{
+    if (it->end - it->at < 2) {
+        it->given_up = true;
+        return;
+    }
+    char c = it->at[1];
+    const char *other = c == 's' ? "[^\\S\n]" : c == 'D' ? "[^\\d\n]" : c == 'W' ? "[^\\w\n]" : NULL;
+    if (other) {
+        buf_append_text(&it->out, other);
+        it->at += 2;
+        return;
+    }
+    it->given_up |= is_letter(c) ? !strchr(SAFE_ESCAPES, c) : (unsigned char)c < 0x20;
+    copy(it, 2);
+}
+
+static void take_class(struct rewrite *it)
+{
+    copy(it, 1);
+    bool excludes = it->at < it->end && *it->at == '^';
+    if (excludes)
+        copy(it, 1);
+    // These would not be what they are behind an inserted newline.
+    it->given_up |= it->at == it->end || *it->at == ']' || *it->at == '-';
+    if (excludes)
+        buf_append_byte(&it->out, '\n');
+    while (!it->given_up && it->at < it->end && *it->at != ']') {
+        bool escape = *it->at == '\\';
+        if (escape) {
+            char c = it->end - it->at > 1 ? it->at[1] : 0;
+            it->given_up |= c < 0x20 || (is_letter(c) && !strchr(excludes ? ANY_CLASS_ESCAPES : SAFE_CLASS_ESCAPES, c));
+        }
+        it->given_up |= *it->at == '[' || (unsigned char)*it->at < 0x20;
+        if (!it->given_up)
+            copy(it, escape ? 2 : 1);
+    }
+    it->given_up |= it->at == it->end;
+    if (!it->given_up)
+        copy(it, 1);
+}
+
+static void take_group(struct rewrite *it)
+{
+    static const char *const heads[] = {"(?:", "(?=", "(?!", "(?<=", "(?<!", "(?>", "(?i)", "(?i:"};
+    struct str rest = str_n(it->at, (size_t)(it->end - it->at));
+    if (rest.len < 2 || (rest.data[1] != '?' && rest.data[1] != '*')) {
+        copy(it, 1);
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+        if (str_starts(rest, str_of(heads[i]))) {
+            copy(it, strlen(heads[i]));
+            return;
+        }
+    }
+    it->given_up = true;
+}
+
+char *filter_column_pattern(struct str pattern)
+{
+    struct rewrite it = {.at = pattern.data, .end = pattern.data + pattern.len};
+    while (it.at < it.end && !it.given_up) {
+        char c = *it.at;
+        if (c == '\\')
+            take_escape(&it);
+        else if (c == '[')
+            take_class(&it);
+        else if (c == '(')
+            take_group(&it);
+        else if ((unsigned char)c < 0x20)
+            it.given_up = true;
+        else
+            copy(&it, 1);
+    }
+    if (!it.given_up)
+        return buf_take(&it.out);
+    buf_release(&it.out);
+    return NULL;
+}
+
+// --- Lines
+
+struct filter_column filter_column_of(struct str text)
+{
+    struct filter_column column = {.text = text, .reach = REACH_USUAL};
+    const char *at = text.data, *end = text.data + text.len;
+    while (end - at > REACH_USUAL) {
+        const char *newline = memrchr(at, '\n', REACH_USUAL);
+        if (!newline) {
+            column.reach = text.len;
+            break;
+        }
+        at = newline + 1;
+    }
+    return column;
+}
+
+// The line that holds the place; it begins at or behind `at`.
+static struct str line_around(struct str column, size_t at, size_t place)
+{
+    const char *before = place > at ? memrchr(column.data + at, '\n', place - at) : NULL;
+    const char *begin = before ? before + 1 : column.data + at;
+    const char *end = memchr(column.data + place, '\n', column.len - place);
+    return str_n(begin, (size_t)((end ? end : column.data + column.len) - begin));
+}
+
+struct candidate {
+    struct str line;
+    bool sure; // it matches
+};
+
+static int by_needle(const struct needle *needle, struct str column, size_t at, struct candidate *ret)
+{
+    const char *found = needle_find(needle, column.data + at, column.data + column.len);
+    if (!found)
+        return 0;
+    ret->line = line_around(column, at, (size_t)(found - column.data));
+    return 1;
+}
+
+static int by_column(const pcre2_code *regex, struct filter_run *run, const struct filter_column *column, size_t at,
+                     struct candidate *ret)
+{
+    size_t place = at, end;
+    int found = filter_regex_find(regex, run, column->text, at, column->reach, &place, &end);
+    // Behind the last newline there is no line, but an empty match may lie there.
+    if (found == 1 && place == column->text.len)
+        return 0;
+    if (found != 0)
+        ret->line = line_around(column->text, at, MIN(place, column->text.len - 1));
+    ret->sure = true;
+    return found;
+}
+
+// The next line that may match.
+static int next_candidate(const struct filter_rules *rules, struct filter_run *run, const struct filter_column *column,
+                          size_t at, struct candidate *ret)
+{
+    ret->sure = false;
+    if (rules->grep.data) {
+        int found = by_needle(&rules->grep_needle, column->text, at, ret);
+        ret->sure = !rules->regex && !memchr(rules->grep.data, '\n', rules->grep.len);
+        return found;
+    }
+    if (rules->must.text.len > 0)
+        return by_needle(&rules->must, column->text, at, ret);
+    if (rules->column)
+        return by_column(rules->column, run, column, at, ret);
+    ret->line = line_around(column->text, at, at);
+    return 1;
+}
+
+int filter_find_line(const struct filter *filter, struct filter_run *run, const struct filter_column *column, size_t at,
+                     struct str *ret)
+{
+    const struct filter_rules *rules = &filter->rules;
+    while (at < column->text.len) {
+        struct candidate candidate;
+        int found = next_candidate(rules, run, column, at, &candidate);
+        if (found == 0)
+            return 0;
+        *ret = candidate.line;
+        if (found == 1 && !candidate.sure)
+            found = filter_match_text(filter, run, candidate.line);
+        if (found != 0)
+            return found;
+        at = (size_t)(candidate.line.data - column->text.data) + candidate.line.len + 1;
+    }
+    return 0;
+}
+
+int filter_find_text(const struct filter *filter, struct filter_run *run, struct str line, size_t at, size_t *ret_from,
+                     size_t *ret_to)
+{
+    const struct filter_rules *rules = &filter->rules;
+    if (at > line.len)
+        return 0;
+    if (rules->regex)
+        return filter_regex_find(rules->regex, run, line, at, line.len, ret_from, ret_to);
+    if (!rules->grep.data || line.len == 0)
+        return 0;
+    const char *found = needle_find(&rules->grep_needle, line.data + at, line.data + line.len);
+    if (!found)
+        return 0;
+    *ret_from = (size_t)(found - line.data);
+    *ret_to = *ret_from + rules->grep.len;
+    return 1;
+}
