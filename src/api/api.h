@@ -48,6 +48,7 @@ struct api_options {
     struct metrics *metrics;
     struct budget *budget; // NULL: no limit
     unsigned shard;
+    unsigned readers; // threads of the store that searches may use at once; 0: one
     const struct logger *logger;
     char *const *listen; // the addresses of the listening sockets
     size_t listen_count;

@@ -13,6 +13,7 @@
 #include "api/otlp/otlp.h"
 #include "api/runner/runner.h"
 #include "api/runner/stream.h"
+#include "api/search/search.h"
 #include "api/secrets/secrets.h"
 #include "api/system/system.h"
 #include "api/workers/workers.h"
@@ -24,6 +25,7 @@
 #include "model/record_fields.h"
 #include "model/retention.h"
 #include "model/role.h"
+#include "model/search.h"
 #include "model/statistics.h"
 #include "model/status.h"
 #include "model/waiting.h"
@@ -161,19 +163,28 @@ static const struct field batch_retry_query[] = {
     {0},
 };
 
-#define FIELDS_OF_LISTS                                                                                              \
-    {"status", "of these statuses", .type = FIELD_WORD, .words = STATUSES_LISTED, .flags = FIELD_LIST},              \
-        {"batch_id", "of these batches", .type = FIELD_TEXT, .max = URL_MAX, .flags = FIELD_LIST},                   \
-        {"id_prefix", "whose identifier begins so", .type = FIELD_TEXT, .max = URL_MAX},                             \
-        {"metadata.", "whose metadata have this value under KEY", .type = FIELD_TEXT, .max = URL_MAX,                \
-         .flags = FIELD_MANY | FIELD_PREFIX},                                                                        \
-        {"since", "made at or after a time, or so long ago", .type = FIELD_WHEN}, FIELD_LIMIT(1000, 50), FIELD_NEXT, \
-    {                                                                                                                \
-        0                                                                                                            \
+#define FIELDS_OF_CONDITIONS                                                                            \
+    {"status", "of these statuses", .type = FIELD_WORD, .words = STATUSES_LISTED, .flags = FIELD_LIST}, \
+        {"batch_id", "of these batches", .type = FIELD_TEXT, .max = URL_MAX, .flags = FIELD_LIST},      \
+        {"id_prefix", "whose identifier begins so", .type = FIELD_TEXT, .max = URL_MAX},                \
+        {"metadata.", "whose metadata have this value under KEY", .type = FIELD_TEXT, .max = URL_MAX,   \
+         .flags = FIELD_MANY | FIELD_PREFIX},                                                           \
+    {                                                                                                   \
+        "since", "made at or after a time, or so long ago", .type = FIELD_WHEN                          \
+    }
+#define FIELDS_OF_LISTS                                      \
+    FIELDS_OF_CONDITIONS, FIELD_LIMIT(1000, 50), FIELD_NEXT, \
+    {                                                        \
+        0                                                    \
+    }
+
+#define FIELD_WORKFLOWS                                                                              \
+    {                                                                                                \
+        "workflow_id", "of these workflows", .type = FIELD_TEXT, .max = URL_MAX, .flags = FIELD_LIST \
     }
 
 static const struct field list_query[] = {
-    {"workflow_id", "of these workflows", .type = FIELD_TEXT, .max = URL_MAX, .flags = FIELD_LIST},
+    FIELD_WORKFLOWS,
     FIELDS_OF_LISTS,
 };
 static const struct field workflow_executions_query[] = {FIELDS_OF_LISTS};
@@ -250,6 +261,44 @@ static const struct field logs_query[] = {
     {"states", "NDJSON that follows tells what becomes of the runner", .type = FIELD_FLAG, .flags = FIELD_DIGITS},
     PLACE("cursor", "as `from`; `next_cursor` of the page before"),
     FIELDS_OF_READERS,
+};
+
+// What is searched for, and the filters that are none of texts.
+#define FIELDS_OF_SEARCHES                                                                    \
+    {"q",                                                                                     \
+     "the text, or with `regex` the pattern",                                                 \
+     .type = FIELD_TEXT,                                                                      \
+     .min = 1,                                                                                \
+     .max = FILTER_TEXT_MAX,                                                                  \
+     .flags = FIELD_REQUIRED},                                                                \
+        {"regex", "`q` is a regular expression of PCRE2", .type = FIELD_FLAG},                \
+        {"case", "false: letters of either case are one", .type = FIELD_FLAG, .fallback = 1}, \
+        {"max_bytes",                                                                         \
+         "of text; an answer that has looked at more tells where to go on",                   \
+         .type = FIELD_NUMBER,                                                                \
+         .min = 1,                                                                            \
+         .max = INT64_C(1) << 40,                                                             \
+         .fallback = INT64_C(1) << 40},                                                       \
+        FILTER_FIELD_PARAMETERS(FILTER_FIELD)
+
+static const struct field search_log_query[] = {
+    FIELDS_OF_SEARCHES{"limit", "how many hits at most", .type = FIELD_NUMBER, .max = SEARCH_KEEP_MAX, .fallback = 100},
+    {"from", "lines from this number on", .type = FIELD_NUMBER, .max = INT64_MAX},
+    {"to", "lines before this number", .type = FIELD_NUMBER, .max = INT64_MAX},
+    {"after", "the first hits behind this number", .type = FIELD_NUMBER, .max = INT64_MAX - 1},
+    {"before", "the last hits before this number", .type = FIELD_NUMBER, .max = INT64_MAX},
+    {"count", "false: look no further than for the hits", .type = FIELD_FLAG, .fallback = 1},
+    {"buckets", "in how many parts the numbers are cut for `density`", .type = FIELD_NUMBER, .max = SEARCH_BUCKETS_MAX},
+    {"cursor", "`next_cursor` of an answer that was not complete", .type = FIELD_TEXT, .min = 1, .max = 64},
+    {0},
+};
+
+static const struct field search_all_query[] = {
+    FIELDS_OF_SEARCHES FIELD_LIMIT(SEARCH_KEEP_MAX, 100),
+    FIELD_WORKFLOWS,
+    FIELDS_OF_CONDITIONS,
+    {"cursor", "`next_cursor` of the answer before", .type = FIELD_TEXT, .min = 1, .max = 64},
+    {0},
 };
 
 static const struct field sse_query[] = {
@@ -468,6 +517,10 @@ const struct route api_routes[] = {
      .summary = "what is counted of a log: levels, event types, milestones, nodes, times"},
     {HTTP_M_GET, "/api/v1/executions/{id}/logs/statistics", ACTION_READ, RESOURCE_EXECUTION, .query = statistics_query,
      .handle = workflows_statistics, .summary = "counts per level, event type and node over time"},
+    {HTTP_M_GET, "/api/v1/executions/{id}/logs/search", ACTION_READ, RESOURCE_EXECUTION, .query = search_log_query,
+     .handle = search_log, .summary = "lines that match: how many, which, and how they are spread"},
+    {HTTP_M_GET, "/api/v1/search", ACTION_READ, .query = search_all_query, .handle = search_logs,
+     .summary = "lines that match, in all logs, those of the newest executions first"},
     {HTTP_M_GET, "/api/v1/executions/{id}/nodes", ACTION_READ, RESOURCE_EXECUTION, .handle = workflows_nodes,
      .summary = "the nodes of a run, with state, attempts and times"},
     {HTTP_M_GET, "/api/v1/executions/{id}/logs/stream", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_TICKET,

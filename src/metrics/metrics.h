@@ -64,7 +64,10 @@
     X(G, reload_failed, none, "1 if the last reload of the configuration failed, else 0")                             \
     X(C, retention_purged_total, none, "executions that were purged because of their age or their account's limits")  \
     X(C, retention_records_cut_total, none, "records that were removed at the front of logs longer than they may be") \
-    X(C, blobs_removed_total, none, "contents that were removed because nothing referred to them any more")
+    X(C, blobs_removed_total, none, "contents that were removed because nothing referred to them any more")           \
+    X(G, searches, none, "searches under way")                                                                        \
+    X(C, search_scanned_bytes_total, none, "bytes of text that searches have looked at")                              \
+    X(C, search_skipped_bytes_total, none, "bytes of text that searches have passed over: they could not match")
 
 enum metric_labels {
 #define METRIC_LABELS_ENUM(labels, names, sparse) METRIC_BY_##labels,

@@ -11,7 +11,10 @@
 // may be repeated or hold a list with commas; any of the values then matches.
 // The kinds are WORD (one of the words), LEVEL, TEXT, NUMBER, FLAG and TIME (RFC 3339). The words of `stream` stand in
 // the order of enum record_stream.
-#define FILTER_PARAMETERS(X)                                                    \
+#define FILTER_PARAMETERS(X)   \
+    FILTER_FIELD_PARAMETERS(X) \
+    FILTER_TEXT_PARAMETERS(X)
+#define FILTER_FIELD_PARAMETERS(X)                                              \
     X(stream, "of output, or events", WORD, 0, 0, "stdout stderr event", true)  \
     X(level, "these levels", LEVEL, 0, FILTER_TEXT_MAX, NULL, true)             \
     X(min_level, "at least this level", LEVEL, 0, FILTER_TEXT_MAX, NULL, false) \
@@ -21,10 +24,11 @@
     X(milestone, "milestones alone", FLAG, 0, 0, NULL, false)                   \
     X(min_priority, "at least this priority", NUMBER, 1, 10, NULL, false)       \
     X(start_time, "at or after", TIME, 0, 0, NULL, false)                       \
-    X(end_time, "at or before", TIME, 0, 0, NULL, false)                        \
-    X(grep, "holds this text", TEXT, 1, FILTER_TEXT_MAX, NULL, false)           \
-    X(regex, "matches this pattern", TEXT, 1, FILTER_TEXT_MAX, NULL, false)     \
-    X(ignore_case, "of grep and regex", FLAG, 0, 0, NULL, false)                \
+    X(end_time, "at or before", TIME, 0, 0, NULL, false)
+#define FILTER_TEXT_PARAMETERS(X)                                           \
+    X(grep, "holds this text", TEXT, 1, FILTER_TEXT_MAX, NULL, false)       \
+    X(regex, "matches this pattern", TEXT, 1, FILTER_TEXT_MAX, NULL, false) \
+    X(ignore_case, "of grep and regex", FLAG, 0, 0, NULL, false)            \
     X(invert, "what grep and regex do not match", FLAG, 0, 0, NULL, false)
 
 struct filter;

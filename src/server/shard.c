@@ -165,6 +165,7 @@ static struct api_options api_options_of(const struct shard *shard, const struct
         .metrics = options->metrics,
         .budget = options->budget,
         .shard = shard->index,
+        .readers = (unsigned)config->readers,
         .logger = options->logger,
         .listen = config->listen.items,
         .listen_count = config->listen.count,
