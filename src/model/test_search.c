@@ -96,9 +96,9 @@ static void log_make(uint64_t *seed, struct log *log)
     for (size_t i = 0; i < log->count; i++)
         make_record(seed, shape, &log->records[i]);
     for (size_t at = 0; at < log->count;) {
-        size_t piece = MIN(1 + test_random(seed) % piece_max, log->count - at);
+        size_t piece = 1 + test_random(seed) % piece_max, left = log->count - at;
         log->firsts[log->chunk_count] = at;
-        for (size_t end = at + piece; at < end; at++)
+        for (size_t end = at + MIN(piece, left); at < end; at++)
             assert_int_equal(chunk_builder_add(builder, &log->records[at].record), 0);
         log->chunks[log->chunk_count++] = chunk_builder_finish(builder, (int)(test_random(seed) % 2));
     }
@@ -200,8 +200,9 @@ static void search_log(const struct log *log, struct search_ask ask, uint64_t *s
     *ret = (struct search_found){0};
     uint64_t end = ask.to;
     for (uint64_t at = ask.from; at < end; at = ask.to) {
+        uint64_t to = at + 1 + test_random(seed) % LOG_MAX;
         ask.from = at;
-        ask.to = MIN(end, at + 1 + test_random(seed) % LOG_MAX);
+        ask.to = MIN(end, to);
         search_range(log, &ask, seed, ret);
     }
 }
