@@ -363,6 +363,37 @@ static void pass_over(struct line_filter *lines, const struct chunk *chunk, uint
     lines->before_wanted = !by_fields;
 }
 
+// Whether each record of the chunk is a line and a group of its own, unless the next chunk goes on with its last one.
+static bool is_plain(const struct line_filter *lines, const struct chunk *chunk)
+{
+    return lines->joins && !lines->invert && !lines->open && chunk_partial_count(chunk) == 0 &&
+           chunk_continues_count(chunk) == 0 && chunk_is_lines(chunk);
+}
+
+// Passes over what lies before the first text that matches. The texts are searched as one piece of memory.
+static int skip_to_match(struct line_filter *lines, struct filter_run *run, const struct chunk *chunk, uint64_t first,
+                         uint64_t end)
+{
+    struct str text, line;
+    uint32_t from = (uint32_t)(lines->next - first), to = (uint32_t)(end - first);
+    int err = chunk_column(chunk, NULL, &text);
+    if (err < 0)
+        return err;
+    size_t at = chunk_text_offset(chunk, from);
+    const struct filter_column column = filter_column_of(str_n(text.data + at, chunk_text_offset(chunk, to) - at));
+    int found = filter_find_line(lines->filter, run, &column, 0, &line);
+    uint32_t count = found == 0 ? to - from : (uint32_t)newlines_count(column.text.data, line.data);
+    if (count == 0)
+        return MIN(found, 0);
+    bool last = from + count == chunk_count(chunk);
+    line_filter_settle_group(lines);
+    put_marks(lines, MARK_NO, count - last);
+    put_marks(lines, MARK_UNSEEN, last);
+    lines->before = BEFORE_UNSEEN;
+    lines->before_wanted = true;
+    return MIN(found, 0);
+}
+
 int line_filter_feed(struct line_filter *lines, struct filter_run *run, const struct chunk *chunk, uint64_t first,
                      uint64_t end)
 {
@@ -373,8 +404,14 @@ int line_filter_feed(struct line_filter *lines, struct filter_run *run, const st
         put_marks(lines, MARK_MATCH, end - lines->next);
     if (lines->next < end && line_filter_passes_over(lines, chunk))
         pass_over(lines, chunk, end);
+    bool plain = lines->next < end && is_plain(lines, chunk);
     while (lines->next < end) {
         struct record record;
+        int skipped = plain && lines->next != lines->careful ? skip_to_match(lines, run, chunk, first, end) : 0;
+        if (skipped < 0)
+            return skipped;
+        if (lines->next == end)
+            break;
         uint32_t i = (uint32_t)(lines->next - first);
         chunk_record(chunk, i, &record);
         if (record.continues && lines->before == BEFORE_UNSEEN && look_back(lines))
