@@ -25,8 +25,8 @@ struct cli {
 extern const struct cli_option cli_global_options[];
 extern const struct cli_command cmd_account, cmd_answer, cmd_artifacts, cmd_ask, cmd_retry, cmd_wait, cmd_backup,
     cmd_batch, cmd_cancel, cmd_completion, cmd_emit, cmd_help, cmd_key, cmd_list, cmd_logs, cmd_pin, cmd_pipe,
-    cmd_unpin, cmd_purge, cmd_restore, cmd_run, cmd_secret, cmd_serve, cmd_status, cmd_store, cmd_verify, cmd_version,
-    cmd_worker, cmd_wrap;
+    cmd_unpin, cmd_purge, cmd_restore, cmd_run, cmd_search, cmd_secret, cmd_serve, cmd_status, cmd_store, cmd_verify,
+    cmd_version, cmd_worker, cmd_wrap;
 const struct cli_command *cli_command_find(const struct cli *cli, const char *name);
 void cli_find_data_dir(struct cli *cli); // call it when the options are parsed
 // Appends the options that a command in our messages needs to find the same server and spools. They are the ones that
@@ -88,6 +88,9 @@ void query_append(struct buf *path, const char *name, const char *value);
 // Appends a time (or a time ago) that a person wrote, as RFC 3339. `late`: the last moment that it can mean. If it is
 // not a time, says so on stderr and returns 2.
 int query_append_time(struct cli *cli, struct buf *path, const char *name, const char *option, bool late);
+// Appends the options status, batch, workflow, metadata and since. If one is wrong, says so on stderr and returns 2.
+int query_append_executions(struct cli *cli, struct buf *path);
+#define CLI_STATUSES "queued, running, waiting, paused, completed, failed, cancelled, timed_out, skipped or lost"
 // Reads the value of an option that is a time. True if the option was given and is a time.
 bool cli_moment(struct cli *cli, const char *option, bool late, int64_t *ret_ms);
 #define CLI_TIMES "2026-11-15 10:30:15, 10:30, yesterday, 1h30m or seconds since 1970"
