@@ -7,6 +7,7 @@ from .rows_live import fan_out, join_old, latency, memory
 from .rows_disk import disk
 from .rows_fair import idle_connections, neighbours, strangers
 from .rows_rival import rival_rows
+from .rows_search import searches
 from .rows_summary import summaries
 
 ROWS = [
@@ -23,6 +24,7 @@ ROWS = [
     status_requests,
     tail_and_start,
     summaries,
+    searches,
     idle_connections,
     strangers,
     neighbours,
