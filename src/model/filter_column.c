@@ -45,15 +45,14 @@ static int by_needle(const struct needle *needle, struct str column, size_t at, 
 static int by_column(const pcre2_code *regex, struct filter_run *run, const struct filter_column *column, size_t at,
                      struct candidate *ret)
 {
-    size_t place = at, end;
-    int found = filter_regex_find(regex, run, column->text, at, column->reach, &place, &end);
+    size_t place = at;
+    int found = filter_regex_find_easy(regex, run, column->text, at, column->reach, &place);
     // Behind the last newline there is no line, but an empty match may lie there.
-    if (found == 1 && place == column->text.len)
+    if (found == FILTER_NONE || (found == FILTER_FOUND && place == column->text.len))
         return 0;
-    if (found != 0)
-        ret->line = line_around(column->text, at, MIN(place, column->text.len - 1));
-    ret->sure = true;
-    return found;
+    ret->line = line_around(column->text, at, MIN(place, column->text.len - 1));
+    ret->sure = found == FILTER_FOUND;
+    return MIN(found, 1);
 }
 
 // The next line that may match.

@@ -61,6 +61,11 @@ int filter_regex_match(const pcre2_code *regex, struct filter_run *run, struct s
 // *ret_at says from where on the text was not looked at.
 int filter_regex_find(const pcre2_code *regex, struct filter_run *run, struct str text, size_t at, size_t reach,
                       size_t *ret_at, size_t *ret_end);
+// The same for a text of many lines, with a low limit that does not grow. FILTER_HARD: a place near *ret_at, which may
+// be a match, needs more. *ret_at is where the match begins, or the place up to which there is none.
+enum { FILTER_NONE, FILTER_FOUND, FILTER_HARD };
+int filter_regex_find_easy(const pcre2_code *regex, struct filter_run *run, struct str text, size_t at, size_t reach,
+                           size_t *ret_at);
 // Makes an expression that finds in a column of lines just what `pattern` matches in one of the lines. Returns NULL if
 // it is not known how. Owned by the caller.
 char *filter_column_pattern(struct str pattern);

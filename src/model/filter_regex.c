@@ -14,8 +14,10 @@
 #define SLICE_STEPS  (4u * 1024 * 1024)  // places × limit in one try
 #define SLICE_BYTES  (64u * 1024 * 1024) // places × length of the text in one try
 #define SLICE_LEAST  64
-#define NS_A_STEP    64           // of the thread's CPU time
-#define CLOCK_EACH   (64u * 1024) // bytes of text between two readings of that time
+#define EASY_LIMIT   512
+#define EASY_PLACES  ((size_t)16 * 1024) // in one try
+#define NS_A_STEP    64                  // of the thread's CPU time
+#define CLOCK_EACH   (64u * 1024)        // bytes of text between two readings of that time
 
 // One pair of match data and match context for a run, because the limits belong to the context.
 struct regex_state {
@@ -128,6 +130,34 @@ int filter_regex_find(const pcre2_code *regex, struct filter_run *run, struct st
             limit = MIN(limit * LIMIT_GROWTH, (uint64_t)UINT32_MAX);
         else
             run->steps_left = 0; // any other limit of the library counts as a spent budget
+    }
+    *ret_at = at;
+    return ERR_INVALID;
+}
+
+int filter_regex_find_easy(const pcre2_code *regex, struct filter_run *run, struct str text, size_t at, size_t reach,
+                           size_t *ret_at)
+{
+    struct regex_state *state = run->match_data;
+    const size_t most = MIN(EASY_PLACES, MAX(SLICE_BYTES / MAX(reach, (size_t)1), (size_t)SLICE_LEAST));
+    size_t places = most;
+    pcre2_set_match_limit(state->ctx, EASY_LIMIT);
+    charge_time(run, MIN(text.len, reach));
+    while (run->steps_left > 0) {
+        size_t end = slice_end(text, at, EASY_LIMIT, places);
+        int result = try_slice(regex, state, text, at, end);
+        size_t reached = result >= 0 ? pcre2_get_ovector_pointer(state->data)[0] : end;
+        charge(run, MAX(reached, at) - at);
+        *ret_at = result >= 0 ? reached : at;
+        if (result >= 0)
+            return FILTER_FOUND;
+        if (result == PCRE2_ERROR_NOMATCH && end == text.len)
+            return FILTER_NONE;
+        charge_time(run, end - at);
+        if (result != PCRE2_ERROR_NOMATCH && places <= SLICE_LEAST)
+            return FILTER_HARD;
+        at = result == PCRE2_ERROR_NOMATCH ? end : at;
+        places = result == PCRE2_ERROR_NOMATCH ? most : MAX(places / LIMIT_GROWTH, (size_t)SLICE_LEAST);
     }
     *ret_at = at;
     return ERR_INVALID;

@@ -55,8 +55,7 @@ static const char *const texts[] = {
     "caf\xc3\xa9 au lait",
     "bad \xff\xfe bytes needle",
     "\xff",
-    "nee\xff"
-    "dle",
+    "nee\xff dle",
     "[needle] {1,2}",
     "end with needle",
     "1234567890123456789012345678901234567890",
