@@ -8,6 +8,7 @@ struct look {
     const char *at, *end;
     bool ignore_case;
     bool given_up;
+    bool common;     // an alternative may be in any chunk
     struct buf run;  // literal bytes that follow each other
     size_t last_len; // length of the last character in `run`
     struct buf texts[RUNS_MAX];
@@ -72,7 +73,7 @@ static void end_alternative(struct look *look)
         token_needle_add(needle, buf_str(&look->texts[i]));
         buf_reset(&look->texts[i]);
     }
-    look->given_up |= needle->count == 0;
+    look->common |= needle->count == 0;
 }
 
 // Letters that equal other letters of Unicode when case is ignored: K, S, and everything that is not ASCII.
@@ -232,8 +233,11 @@ void filter_literals_of_regex(struct filter_literals *ret, struct str pattern, b
         take_one(&look);
     if (!look.given_up)
         end_alternative(&look);
-    if (look.given_up)
+    if (look.given_up || look.common) {
+        char *longest = look.given_up ? NULL : TAKE_PTR(ret->longest);
         filter_literals_release(ret);
+        ret->longest = longest;
+    }
     for (size_t i = 0; i < RUNS_MAX; i++)
         buf_release(&look.texts[i]);
     buf_release(&look.run);

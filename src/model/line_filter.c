@@ -379,10 +379,12 @@ static int skip_to_match(struct line_filter *lines, struct filter_run *run, cons
     int err = chunk_column(chunk, NULL, &text);
     if (err < 0)
         return err;
-    size_t at = chunk_text_offset(chunk, from);
+    // What lies before the first record that is wanted only has to be passed.
+    uint32_t wanted = (uint32_t)(MIN(MAX(lines->next, lines->from), end) - first);
+    size_t at = chunk_text_offset(chunk, wanted);
     const struct filter_column column = filter_column_of(str_n(text.data + at, chunk_text_offset(chunk, to) - at));
     int found = filter_find_line(lines->filter, run, &column, 0, &line);
-    uint32_t count = found == 0 ? to - from : (uint32_t)newlines_count(column.text.data, line.data);
+    uint32_t count = found == 0 ? to - from : wanted - from + (uint32_t)newlines_count(column.text.data, line.data);
     if (count == 0)
         return MIN(found, 0);
     bool last = from + count == chunk_count(chunk);
