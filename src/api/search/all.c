@@ -36,7 +36,7 @@ struct everywhere {
     size_t given; // executions of the page whose ranges were given out; of the next one, those up to:
     uint64_t given_to;
     unsigned ranges; // that were given out and not taken yet
-    size_t shown; // executions of the page whose hits are written
+    size_t shown;    // executions of the page whose hits are written
     struct place place;
     bool more; // there is something at `place`
     unsigned hits;
