@@ -99,6 +99,8 @@ static void task_done(struct store_op *op)
         task_read(task);
         return;
     }
+    const struct search_found *found = search_found(task->search);
+    scan->bytes += found->scanned + found->skipped;
     task->done = true;
     scan->under_way--;
     scan->alone_taken &= !task->alone;
@@ -180,7 +182,6 @@ static void take_done(struct scan *scan)
         if (!task->done)
             return;
         struct search_found *found = search_found(task->search);
-        scan->bytes += found->scanned + found->skipped;
         if (is_fault(scan, task->err))
             scan->err = task->err;
         // A range that was left because the client has gone is not complete; nobody will see it.
