@@ -115,7 +115,7 @@ static void log_release(struct log *log)
 static void find_naively(const struct log *log, const struct filter *filter, bool hits[LOG_MAX])
 {
     struct buf lines[STREAM_COUNT] = {0};
-    size_t begins[STREAM_COUNT];
+    size_t begins[STREAM_COUNT] = {0};
     bool open[STREAM_COUNT] = {0}, passes[LOG_MAX] = {0};
     struct filter_run run;
     filter_run_init(&run, filter, STEPS);
@@ -248,7 +248,7 @@ static const char *const queries[][9] = {
 
 static void assert_hits(const struct search_found *found, const struct search_ask *ask, const bool hits[LOG_MAX])
 {
-    uint64_t count = 0, first = 0, last = 0, kept[LOG_MAX], buckets[LOG_MAX] = {0};
+    uint64_t count = 0, first = 0, last = 0, kept[LOG_MAX] = {0}, buckets[LOG_MAX] = {0};
     size_t kept_count = 0;
     for (uint64_t i = ask->from; i < ask->to; i++) {
         if (!hits[i])
