@@ -488,8 +488,8 @@ MUTATIONS = [
     ),
     (
         "api",
-        "append.c",
-        "        record.partial = true;\n",
+        "logs/parts.c",
+        "        piece.partial = true;\n",
         "",
         "makes lines of the parts of a line",
         ["test_limits.py", "test_append.py"],
