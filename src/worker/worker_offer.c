@@ -14,6 +14,7 @@
 
 #define ID_FILE       "worker.id"
 #define INSTANCE_FILE "worker.instance"
+#define GROUP_LEFT_MS UINT64_C(3600000)             // an empty group that is so old is nobody's
 #define DISK_FREE_MIN ((uint64_t)512 * 1024 * 1024) // with less, it takes no jobs
 #define DEFAULT_PATH  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -118,6 +119,8 @@ int worker_find_offer(struct worker *worker)
     run_file_boot(worker->boot);
     if (cgroup_base("/proc/self", &worker->cgroup_base) < 0)
         worker->cgroup_base = NULL;
+    else
+        cgroup_sweep(worker->cgroup_base, "runnel-job-", GROUP_LEFT_MS);
     runtimes_find(path ? path : DEFAULT_PATH, &worker->runtimes);
     return 0;
 }

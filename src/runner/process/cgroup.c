@@ -1,7 +1,9 @@
 #include "runner/process/cgroup.h"
 
+#include "util/clock.h"
 #include "util/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -186,4 +188,27 @@ void cgroup_remove(struct cgroup *cgroup)
         rmdir(cgroup->path);
     close_fd(&cgroup->fd);
     free(TAKE_PTR(cgroup->path));
+}
+
+static bool is_older(int folder, const char *name, uint64_t older_ms)
+{
+    struct stat info;
+    if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
+    return (int64_t)info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000 + (int64_t)older_ms <= clock_real_ms();
+}
+
+unsigned cgroup_sweep(const char *base, const char *prefix, uint64_t older_ms)
+{
+    unsigned removed = 0;
+    DIR *folder = opendir(base);
+    if (!folder)
+        return 0;
+    for (const struct dirent *entry; (entry = readdir(folder));) {
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 || !is_older(dirfd(folder), entry->d_name, older_ms))
+            continue;
+        removed += unlinkat(dirfd(folder), entry->d_name, AT_REMOVEDIR) == 0; // not one with something in it
+    }
+    closedir(folder);
+    return removed;
 }

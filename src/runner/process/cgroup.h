@@ -31,5 +31,8 @@ bool cgroup_cpu_time(const struct cgroup *cgroup, uint64_t *ret_us);
 // For the next use of one that was made without limits. False if that must be another one: something is in it, or what
 // was in it is still charged for memory.
 bool cgroup_renew(struct cgroup *cgroup);
+// Removes the groups beneath `base` whose names begin so, that are older and in which nothing is: a runner that was
+// killed leaves its group, as it cannot be removed while what was in it still dies. Returns how many.
+unsigned cgroup_sweep(const char *base, const char *prefix, uint64_t older_ms);
 bool cgroup_killed_for_memory(const struct cgroup *cgroup); // the kernel has ended something in it for want of memory
 void cgroup_remove(struct cgroup *cgroup);                  // it must be empty; frees
