@@ -3,10 +3,10 @@
 
 #include "model/config_limits.h"
 
-// jansson is recursive, so the depth is checked before it starts.
-static bool depth_within(struct str s, unsigned max)
+bool json_shape_within(struct str s, unsigned depth_max, size_t values_max)
 {
     unsigned depth = 0;
+    size_t values = 1;
     bool in_string = false;
     for (size_t i = 0; i < s.len; i++) {
         char c = s.data[i];
@@ -14,10 +14,13 @@ static bool depth_within(struct str s, unsigned max)
             i++;
         else if (c == '"')
             in_string = !in_string;
-        else if (!in_string && (c == '{' || c == '[') && ++depth > max)
+        else if (!in_string && (c == '{' || c == '[') && ++depth > depth_max)
             return false;
         else if (!in_string && (c == '}' || c == ']') && depth)
             depth--;
+        values += !in_string && (c == ',' || c == '{' || c == '[');
+        if (values > values_max)
+            return false;
     }
     return true;
 }
@@ -31,7 +34,7 @@ json_t *call_json_object(struct call *call)
         call_fail(call, ERR_MEDIA_TYPE, "send application/json");
         return NULL;
     }
-    if (!depth_within(body, LIMIT_JSON_DEPTH)) {
+    if (!json_shape_within(body, LIMIT_JSON_DEPTH, SIZE_MAX)) {
         call_fail(call, ERR_MALFORMED, "the JSON is nested more than 64 deep");
         return NULL;
     }

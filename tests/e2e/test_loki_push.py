@@ -141,6 +141,11 @@ def test_json_that_is_no_push_is_refused_whole(api, body):
     assert api.get("/api/v1/executions/wrong").status == 404
 
 
+def test_json_of_too_many_values_is_refused_before_it_is_read(api):
+    answer = push(api, b'{"streams":[' + b"[]," * 1_000_000 + b"[]]}", "application/json")
+    assert answer.status == 413 and "1,000,000 values" in answer.json()["error"]["message"]
+
+
 def test_the_credential_may_be_the_password_of_the_basic_scheme(api):
     body = {"streams": [{"stream": {"run_id": "basic"}, "values": [["1", "x"]]}]}
 

@@ -241,6 +241,15 @@ def test_a_body_that_is_not_what_it_says_is_a_status_of_400(api, body, type):
     assert api.get("/api/v1/executions/deep").status == 404
 
 
+def test_json_of_too_many_values_is_refused_before_it_is_read(api):
+    many = b'{"resourceLogs":[' + b"[]," * 1_000_000 + b"[]]}"
+    answer = export(api, many, "application/json")
+    assert answer.status == 413 and "1,000,000 values" in answer.json()["message"]
+    text = {"body": {"stringValue": "," * 1_100_000}}
+    assert export(api, in_json(text, resource=of("commas")), "application/json").status == 200
+    assert "".join(api.messages("commas", limit=1000)) == "," * 1_100_000
+
+
 def test_values_may_be_as_deep_as_they_usually_are(api):
     assert export(api, deep(30)).status == 200
     assert api.messages("deep") == ["[" * 30 + '"x"' + "]" * 30]

@@ -6,6 +6,9 @@
 #include "api/call.h"
 #include "api/logs/parts.h"
 
+#define GATHER_VALUES_MAX     1000000 // of a body in JSON, which take a hundred bytes each while it is read
+#define GATHER_DEPTH_MAX      128
+#define GATHER_SHAPE          "the JSON has more than 1,000,000 values, or is nested more than 128 deep; send less at once"
 #define GATHER_EXECUTIONS_MAX 1000 // in one request; what is for further ones is refused
 
 struct gather_answer {

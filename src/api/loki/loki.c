@@ -2,6 +2,7 @@
 // the answer if some lines cannot be taken; the others are.
 #include "api/loki/loki.h"
 
+#include "api/body.h"
 #include "api/logs/gather.h"
 #include "api/logs/logs.h"
 #include "api/loki/push.h"
@@ -47,6 +48,10 @@ void loki_push(struct call *call)
         return;
     const char *reason = NULL;
     struct str body = http_body(call->request);
+    if (json && !json_shape_within(body, GATHER_DEPTH_MAX, GATHER_VALUES_MAX)) {
+        call_fail(call, ERR_TOO_LARGE, GATHER_SHAPE);
+        return;
+    }
     struct gather *gather = gather_new(call, body, sent);
     const struct loki_reader reader = {each, refused, gather};
     int err = (json ? loki_read_json : loki_read_snappy)(body, &reader, &reason);

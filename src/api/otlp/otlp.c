@@ -2,6 +2,7 @@
 // that cannot take records now says 503, also if its store is full: exporters give up on 507.
 #include "api/otlp/otlp.h"
 
+#include "api/body.h"
 #include "api/logs/gather.h"
 #include "api/logs/logs.h"
 #include "api/otlp/logs.h"
@@ -113,6 +114,10 @@ void otlp_logs(struct call *call)
     if (logs_append_denied(call))
         return;
     struct str body = http_body(call->request);
+    if (encoding == OTLP_JSON && !json_shape_within(body, GATHER_DEPTH_MAX, GATHER_VALUES_MAX)) {
+        fail(call, encoding, 413, GATHER_SHAPE);
+        return;
+    }
     struct gather *gather = gather_new(call, body, sent);
     int err = otlp_logs_read(encoding, body, &(struct otlp_reader){each, refused, gather}, &reason);
     if (err == 0) {
