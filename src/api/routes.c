@@ -255,8 +255,8 @@ static const struct field workflow_logs_query[] = {
 
 static const struct field logs_query[] = {
     FIELD_LIMIT(LIMIT_PAGE, 100),
-    {"format", "json is a page, the others are streams", .type = FIELD_WORD, .words = "json ndjson text raw csv chunk",
-     .flags = FIELD_ANY_CASE},
+    {"format", "json is a page, the others are streams", .type = FIELD_WORD,
+     .words = "json ndjson text raw csv csv-fields chunk", .flags = FIELD_ANY_CASE},
     {"follow", "go on until the log is sealed", .type = FIELD_FLAG, .flags = FIELD_DIGITS},
     {"states", "NDJSON that follows tells what becomes of the runner", .type = FIELD_FLAG, .flags = FIELD_DIGITS},
     PLACE("cursor", "as `from`; `next_cursor` of the page before"),

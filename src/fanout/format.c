@@ -76,6 +76,11 @@ static void encode_csv(struct format_encoder *encoder, const struct record *reco
     record_append_csv(&encoder->out, record, encoder->execution_id, sequence);
 }
 
+static void encode_csv_fields(struct format_encoder *encoder, const struct record *record, uint64_t sequence)
+{
+    record_append_csv_fields(&encoder->out, record, encoder->execution_id, sequence);
+}
+
 static void encode_raw(struct format_encoder *encoder, const struct record *record, uint64_t sequence)
 {
     (void)sequence;
@@ -142,6 +147,11 @@ static const struct format formats[FORMAT_COUNT + 1] = {
                     .head = record_csv_header,
                     .can = FORMAT_CAN_FILTER | FORMAT_COMPRESSIBLE,
                     .encode = encode_csv},
+    [FORMAT_CSV_FIELDS] = {.name = "csv-fields",
+                           .content_type = "text/csv; charset=utf-8; header=present",
+                           .head = record_csv_fields_header,
+                           .can = FORMAT_CAN_FILTER | FORMAT_COMPRESSIBLE,
+                           .encode = encode_csv_fields},
     [FORMAT_TEXT] = {.name = "text",
                      .media_type = "text/plain",
                      .content_type = "text/plain; charset=utf-8",

@@ -9,6 +9,7 @@ enum follow_format {
     FORMAT_SSE,
     FORMAT_NDJSON,
     FORMAT_CSV,
+    FORMAT_CSV_FIELDS,   // with a column for each structured field
     FORMAT_TEXT,         // output only; UTF-8, ill-formed parts become U+FFFD
     FORMAT_RAW,          // output only; the exact bytes
     FORMAT_LOG_API,      // SSE of the workflow log API, for what was there when the reader came,

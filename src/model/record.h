@@ -50,6 +50,10 @@ void record_append_json(struct buf *out, const struct record *record, struct str
 // Appends execution_id,sequence_number,index,timestamp,stream,level,message (RFC 4180); see record_csv_header.
 void record_append_csv(struct buf *out, const struct record *record, struct str execution_id, uint64_t sequence_number);
 extern const char record_csv_header[];
+// The same, then a column for each structured field: strings as their text, other values as JSON.
+void record_append_csv_fields(struct buf *out, const struct record *record, struct str execution_id,
+                              uint64_t sequence_number);
+extern const char record_csv_fields_header[];
 
 // An encoder for many records of one execution. It keeps the constant parts ready, and takes less than half the time.
 struct record_encoder {

@@ -101,6 +101,22 @@ def test_csv_follows_rfc_4180(api, odd):
     assert rows[8][6] == 'quo"te,comma'
 
 
+def test_csv_has_a_column_for_each_structured_field_if_asked_for(api):
+    id = api.create()
+    event = {"event_type": "node_failed", "node_id": 'n"1,é', "progress_percentage": 40.5, "is_milestone": True}
+    event.update(level="ERROR", message="boom", data={"a": [1, "x,y"]}, stack_trace="at a\nat b")
+    api.append(id, [{"message": "plain"}, event, {"message": "other", "event_type": "node_started"}])
+    answer = fetch(api, id, format="csv-fields", min_level="ERROR")
+    header, *rows = csv.reader(io.StringIO(answer.body.decode(), newline=""))
+    assert len(header) == 7 + 17 and header[7] == "event_type" and header[-1] == "producer"
+    (row,) = (dict(zip(header, row)) for row in rows)
+    assert (row["sequence_number"], row["level"], row["message"]) == ("1", "ERROR", "boom")
+    assert (row["event_type"], row["node_id"]) == ("node_failed", 'n"1,é')
+    assert (row["progress_percentage"], row["is_milestone"]) == ("40.5", "true")
+    assert row["stack_trace"] == "at a\nat b" and json.loads(row["data"]) == {"a": [1, "x,y"]}
+    assert row["category"] == row["producer"] == ""
+
+
 def test_chunks_carry_first_and_length(api, odd):
     body = fetch(api, odd[0], format="chunk").body
     at, firsts = 0, []
