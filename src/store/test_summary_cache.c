@@ -1,6 +1,8 @@
 #include "store/summary_cache.h"
 #include "util/testing.h"
 
+#define HELD_SLOTS 4096 // as in summary_cache.c
+
 static struct chunk *chunk_of(uint32_t count, const char *node)
 {
     CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
@@ -48,6 +50,9 @@ static void what_is_committed_is_folded_from_the_first_record_on(void **state)
     feed(cache, 2, 0, 3, NULL); // plain output is counted when somebody asks
     feed(cache, 3, 7, 3, "a");  // and so is a log that was begun before
     assert_int_equal(counted(cache, 2), UINT64_MAX);
+    assert_int_equal(counted(cache, 3), UINT64_MAX);
+    feed(cache, 3 + HELD_SLOTS, 0, 1, "a"); // looks like it to who feeds
+    feed(cache, 3, 7, 3, "a");
     assert_int_equal(counted(cache, 3), UINT64_MAX);
     summary_cache_free(&cache);
     assert_null(cache);

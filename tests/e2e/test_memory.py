@@ -182,8 +182,7 @@ def test_answers_that_nobody_reads_are_bounded_and_those_without_progress_are_cu
 
 
 def gauge(server, name):
-    text = server.api(None).get("/metrics").body.decode()
-    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(f"runnel_{name} "))
+    return server.api(None).metrics()[f"runnel_{name}"]
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@ import { SeverityNumber } from '@opentelemetry/api-logs';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
 
+const PATIENCE = 600_000; // milliseconds; how fast it is says nothing about what arrives
 const [url, token, kind, count, execution, compression = 'none'] = process.argv.slice(2);
 const { OTLPLogExporter } = await import(`@opentelemetry/exporter-logs-otlp-${kind}`);
-const exporter = new OTLPLogExporter({ url: `${url}/v1/logs`, headers: { authorization: `Bearer ${token}` }, compression });
+const exporter = new OTLPLogExporter({ url: `${url}/v1/logs`, headers: { authorization: `Bearer ${token}` }, compression, timeoutMillis: PATIENCE });
 const results = [];
 const exportIt = exporter.export.bind(exporter);
 exporter.export = (records, done) => exportIt(records, (result) => (results.push(result), done(result)));
-const processor = new BatchLogRecordProcessor({ exporter, maxQueueSize: 1 << 20, maxExportBatchSize: 512 });
+const processor = new BatchLogRecordProcessor({ exporter, maxQueueSize: 1 << 20, maxExportBatchSize: 512, exportTimeoutMillis: PATIENCE });
 const provider = new LoggerProvider({
   resource: resourceFromAttributes({ 'service.name': 'shop', 'runnel.execution_id': execution }),
   processors: [processor],
