@@ -23,6 +23,6 @@ for (let i = 0; i < Number(count); i++)
     body: `line ${i}`,
     attributes: { i, price: 1.5, ok: true, tags: ['a', 'b'], deep: { x: { y: 'z' } }, 'runnel.node_id': `n${i % 3}` },
   });
-await provider.forceFlush();
+await provider.forceFlush({ timeoutMillis: PATIENCE });
 await provider.shutdown();
 console.log(JSON.stringify({ batches: results.length, failed: results.filter((each) => each.code !== 0).map((each) => String(each.error)) }));
