@@ -156,7 +156,9 @@ static void each_format_that_may_be_asked_for_is_there(void **state)
             continue; // a page, not a stream
         assert_true(format_by_name(word, &format));
         assert_non_null(format_of(format)->content_type);
-        assert_true(format_by_media_type(str_of(format_of(format)->media_type), &format));
+        const char *media_type = format_of(format)->media_type; // one that is another's variant has none
+        enum follow_format found = format;
+        assert_true(!media_type || (format_by_media_type(str_of(media_type), &found) && found == format));
         asked++;
     }
     for (unsigned format = 0; format <= FORMAT_CHUNK; format++)
