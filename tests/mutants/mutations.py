@@ -30,7 +30,7 @@ MUTATIONS = [
         "api",
         "api/call.c",
         'struct str user = str_of(call->principal.role == ROLE_USER ? call->principal.user : "");',
-        'struct str user = str_n(call->principal.user, 0);',
+        "struct str user = str_n(call->principal.user, 0);",
         "lets users share idempotency keys",
         ["test_accounts.py::test_an_idempotency_key_is_each_users_own"],
     ),
