@@ -184,8 +184,8 @@ const struct cli_command cmd_ask = {
     .description =
         "Within a job, lets its run wait until somebody has answered (`runnel answer`), and prints the answer, a "
         "JSON object, on a line. The exit code is 124 if nobody has answered in time.\n\n"
-        "It talks to the server, so it needs a credential: that of whoever has called `runnel wrap`, or one that "
-        "the job was given in RUNNEL_TOKEN, such as a secret.",
+        "It talks to the server, so it needs a credential. Under `runnel wrap` it is that of whoever has called it; "
+        "a job of a worker gets one for just its run by `runnel run --secret @run`.",
     .options =
         (const struct cli_option[]){
             {0, "form", CLI_VALUE, "JSON", "what is asked, an object; TITLE is the same as {\"title\": TITLE}"},

@@ -228,7 +228,8 @@ const struct cli_command cmd_run = {
             {'d', "detach", CLI_FLAG, NULL, "only queue it, and print its identifier"},
             {'e', "env", CLI_VALUE_MANY, "KEY=VALUE", "a variable of its environment; KEY alone: as it is here"},
             {0, "secret", CLI_VALUE_MANY, "NAME[=VARIABLE]",
-             "a secret of the account as a variable of its environment; masked in its log"},
+             "a secret of the account as a variable of its environment, masked in its log; @run: the token of the run "
+             "itself, as RUNNEL_TOKEN"},
             {'m', "metadata", CLI_VALUE_MANY, "KEY=VALUE", "what else to know about it; may be repeated"},
             {0, "id", CLI_VALUE, "ID", "its identifier; else one is made"},
             {0, "name", CLI_VALUE, "NAME", "a name to show"},

@@ -184,7 +184,7 @@ static int add_memory(struct cli *cli, json_t *order)
     return 0;
 }
 
-// NAME, or NAME=VARIABLE.
+// NAME, or NAME=VARIABLE, or SECRET_RUN_TOKEN in place of a name.
 static int add_secrets(struct cli *cli, json_t *order)
 {
     const char *const *uses;
@@ -194,7 +194,10 @@ static int add_secrets(struct cli *cli, json_t *order)
     for (size_t i = 0; i < count; i++) {
         if (!secret_use_parse(str_of(uses[i]), &name, &variable))
             return cli_usage_error(
-                cli, "--secret wants NAME or NAME=VARIABLE, each of letters, digits and _, not \"%s\"", uses[i]);
+                cli,
+                "--secret wants NAME or NAME=VARIABLE, each of letters, digits and _, or @run for the token of the run "
+                "itself; not \"%s\"",
+                uses[i]);
         json_array_append_new(list, json_string(uses[i]));
     }
     if (count > 0)

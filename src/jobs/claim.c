@@ -118,6 +118,7 @@ struct claim {
     struct worker_session *session;
     int64_t account;
     struct buf demand;
+    char token[DISPATCH_TOKEN_MAX + 1]; // of the run
 };
 
 static void claim_failed(struct claim *claim, int err)
@@ -150,12 +151,9 @@ static void claim_send(const struct claim *claim, struct str secrets, struct str
         return;
     }
     gifts_add(&dispatch->gifts, execution->row, execution->epoch, execution->execution_id, claim->session);
-    char token[DISPATCH_TOKEN_MAX + 1] = "";
-    if (dispatch->options.token)
-        dispatch->options.token(dispatch->options.token_arg, execution, token);
     const struct worker_job job = {
         .execution_id = str_of(execution->execution_id),
-        .token = str_of(token),
+        .token = str_of(claim->token),
         .batch_id = str_of(execution->batch_id),
         .epoch = execution->epoch,
         .attempt = execution->job.attempt,
@@ -183,6 +181,8 @@ static void claim_give(struct claim *claim)
     const struct dispatch_options *options = &claim->dispatch->options;
     const struct execution *execution = &claim->claim.ret_execution;
     hub_claimed(options->hub, execution->row, claim->claim.node, execution->epoch);
+    if (options->token)
+        options->token(options->token_arg, execution, claim->token);
     if (!execution->job.secrets) {
         claim_send(claim, (struct str){0}, (struct str){0});
         claim_free(claim);
@@ -194,6 +194,7 @@ static void claim_give(struct claim *claim)
         .opener = options->secrets,
         .account = execution->account,
         .uses = execution->job.secrets,
+        .token = str_of(claim->token),
         .done = claim_secrets,
         .arg = claim,
     });

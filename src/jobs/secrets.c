@@ -6,6 +6,7 @@ struct taking {
     struct store_secret_take take;
     struct secrets_ask ask;
     struct str names[SECRETS_USED_MAX], variables[SECRETS_USED_MAX];
+    struct str token_variable; // empty: it does not ask for the token of its run
 };
 
 static void wipe(struct buf *buf)
@@ -28,6 +29,13 @@ static void open_one(const struct taking *it, size_t i, struct buf *value, struc
                                         : "what is stored of it is not what was sealed");
 }
 
+static void add_value(struct json_writer *json, struct str variable, struct str value)
+{
+    char name[SECRET_NAME_MAX + 1];
+    snprintf(name, sizeof(name), "%.*s", STR_ARGS(variable));
+    json_add_str(json, name, value);
+}
+
 static void open_all(const struct taking *it, struct buf *values, struct buf *refusal)
 {
     CLEANUP(wipe) struct buf value = {0};
@@ -35,15 +43,15 @@ static void open_all(const struct taking *it, struct buf *values, struct buf *re
     size_t bytes = 0;
     json_open_object(&json, NULL);
     for (size_t i = 0; i < it->take.count && refusal->len == 0; i++) {
-        char variable[SECRET_NAME_MAX + 1];
-        snprintf(variable, sizeof(variable), "%.*s", STR_ARGS(it->variables[i]));
         buf_reset(&value);
         open_one(it, i, &value, refusal);
         bytes += value.len;
         if (bytes > SECRETS_USED_BYTES_MAX)
             buf_append_text(refusal, "its secrets are larger than 512 KiB together");
-        json_add_str(&json, variable, buf_str(&value));
+        add_value(&json, it->variables[i], buf_str(&value));
     }
+    if (it->token_variable.len > 0)
+        add_value(&json, it->token_variable, it->ask.token);
     json_close(&json);
 }
 
@@ -74,7 +82,12 @@ void secrets_fetch(const struct secrets_ask *ask)
     };
     while (rest.len > 0 && it->take.count < SECRETS_USED_MAX) {
         size_t i = it->take.count;
-        it->take.count += secret_use_parse(str_split(&rest, ' '), &it->names[i], &it->variables[i]);
+        if (!secret_use_parse(str_split(&rest, ' '), &it->names[i], &it->variables[i]))
+            continue;
+        if (secret_is_run_token(it->names[i]))
+            it->token_variable = it->variables[i];
+        else
+            it->take.count++;
     }
     store_submit(ask->store, &it->take.op);
 }

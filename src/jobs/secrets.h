@@ -15,6 +15,7 @@ struct secrets_ask {
     struct secret_opener opener; // `open` may be NULL: nobody can
     int64_t account;
     const char *uses; // NAME or NAME=VARIABLE, with spaces between them; borrowed until `done`
+    struct str token; // of the run, for SECRET_RUN_TOKEN; borrowed until `done`
     // `values`: a JSON object of the values, by the names of their variables. `refusal`: why the job cannot have them,
     // for its log; empty: it can. Both are borrowed during the call. `err`: they could not be asked for.
     void (*done)(void *arg, int err, struct str values, struct str refusal);

@@ -19,12 +19,18 @@ bool secret_name_valid(struct str name)
     return true;
 }
 
+bool secret_is_run_token(struct str name)
+{
+    return str_eq(name, STR(SECRET_RUN_TOKEN));
+}
+
 bool secret_use_parse(struct str use, struct str *ret_name, struct str *ret_variable)
 {
     bool renamed = use.len > 0 && memchr(use.data, '=', use.len);
     struct str name = str_split(&use, '=');
-    struct str variable = renamed ? use : name;
-    if (!secret_name_valid(name) || !secret_name_valid(variable))
+    bool run_token = secret_is_run_token(name);
+    struct str variable = renamed ? use : run_token ? STR("RUNNEL_TOKEN") : name;
+    if ((!run_token && !secret_name_valid(name)) || !secret_name_valid(variable))
         return false;
     *ret_name = name;
     *ret_variable = variable;

@@ -11,10 +11,13 @@
 #define SECRETS_USED_BYTES_MAX ((size_t)512 * 1024)
 
 #define SECRET_NAME_MUST "must match [A-Za-z_][A-Za-z0-9_]{0,127}"
-#define SECRET_USE_MUST  "must be NAME or NAME=VARIABLE, each of letters, digits and _"
+#define SECRET_USE_MUST  "must be NAME or NAME=VARIABLE, each of letters, digits and _; or @run or @run=VARIABLE"
+// Not a stored one: the token of the run itself, which each attempt gets anew. Its variable is RUNNEL_TOKEN.
+#define SECRET_RUN_TOKEN "@run"
 
 bool secret_name_valid(struct str name); // also what the variable is called
-// "NAME", or "NAME=VARIABLE" where the variable has another name. False if it is neither.
+bool secret_is_run_token(struct str name);
+// "NAME", or "NAME=VARIABLE" where the variable has another name; NAME may be SECRET_RUN_TOKEN. False if it is neither.
 bool secret_use_parse(struct str use, struct str *ret_name, struct str *ret_variable);
 // Why a value cannot be kept from logs or be a variable, for people; NULL: it is good.
 const char *secret_value_problem(struct str value);

@@ -36,12 +36,18 @@ static void a_use_may_rename_the_variable(void **state)
 {
     (void)state;
     struct str name, variable;
-    static const char *const bad[] = {"", "=", "A=", "=A", "A=B=C", "A B", "A=1"};
+    static const char *const bad[] = {"", "=", "A=", "=A", "A=B=C", "A B", "A=1", "@", "@runs", "A=@run", "@run="};
     assert_true(secret_use_parse(STR("A"), &name, &variable));
     assert_str(name, "A");
     assert_str(variable, "A");
     assert_true(secret_use_parse(STR("A=B"), &name, &variable));
     assert_str(name, "A");
+    assert_str(variable, "B");
+    assert_true(secret_use_parse(STR("@run"), &name, &variable));
+    assert_true(secret_is_run_token(name));
+    assert_str(variable, "RUNNEL_TOKEN");
+    assert_true(secret_use_parse(STR("@run=B"), &name, &variable));
+    assert_true(secret_is_run_token(name));
     assert_str(variable, "B");
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_false(secret_use_parse(str_of(bad[i]), &name, &variable));

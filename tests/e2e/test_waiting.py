@@ -5,6 +5,7 @@ import threading
 import pytest
 from support import jwts
 from support.api import Api, eventually
+from support.cli import Cli
 from support.jobs import fresh_id
 from support.process import BIN
 from support.server import Server
@@ -403,6 +404,27 @@ def test_a_job_asks_and_gets_the_answer(api, cli):
         assert job.wait() == 0
     assert 'got {"go":true}' in api.messages(id)
     assert api.status(id)["status"] == "completed"
+
+
+def test_a_job_of_a_worker_asks_by_the_token_of_its_own_run(tmp_path):
+    script = (
+        'echo "token $RUNNEL_TOKEN"; "$RUNNEL" status "$OTHER" 2>&1 && echo seen; '
+        'answer=$("$RUNNEL" ask \'Deploy?\') && echo "got $answer"'
+    )
+    server = Server(tmp_path / "server", flags=["--jobs", "1"])
+    server.start()
+    try:
+        api, cli = server.api(), Cli(tmp_path / "home", server)
+        other = api.create()
+        values = ["-e", f"OTHER={other}", "-e", f"RUNNEL={BIN}", "--secret", "@run"]
+        id = cli.run("run", "-d", *values, "--", "sh", "-c", script, expect=0).text().strip()
+        eventually(lambda: api.get(path_of(id, "/waiting")).json()["waiting"], "the question")
+        assert answer(api, id, {"go": True}).status == 200
+        cli.run("wait", id, expect=0)
+        lines = api.messages(id)
+    finally:
+        server.stop()
+    assert "token ***" in lines and 'got {"go":true}' in lines and "seen" not in lines, lines
 
 
 @pytest.mark.parametrize("then", ["fail", "resume"])

@@ -34,8 +34,9 @@ extern const struct field job_fields[]; // of a job of a batch
          .flags = FIELD_NULL},                                                                                         \
         {"image", "of the container that it runs in", .type = FIELD_TEXT, .max = 1024, .flags = FIELD_NULL},           \
         {"env", "its environment; never shown", .type = FIELD_TEXT_MAP, .max = 1024, .flags = FIELD_NULL},             \
-        {"secrets", "NAME or NAME=VARIABLE: given to it as environment, and masked in its log", .type = FIELD_TEXTS,   \
-         .max = SECRETS_USED_MAX, .flags = FIELD_NULL},                                                                \
+        {"secrets",                                                                                                    \
+         "NAME or NAME=VARIABLE: given to it as environment, and masked in its log; @run: the token of its run",       \
+         .type = FIELD_TEXTS, .max = SECRETS_USED_MAX, .flags = FIELD_NULL},                                           \
         {"inputs", "{name, sha256, size, mode}: files by content that was uploaded", .type = FIELD_OBJECTS,            \
          .max = INPUTS_MAX, .flags = FIELD_NULL},                                                                      \
         {"name", "shown", .type = FIELD_TEXT, .max = 255, .flags = FIELD_NULL},                                        \

@@ -131,7 +131,8 @@ static int secrets_judge(struct sql *sql, struct store_create *create)
     while (rest.len > 0 && err == 0) {
         if (!secret_use_parse(str_split(&rest, ' '), &name, &variable))
             return ERR_INVALID;
-        err = catalogue_secret_exists(sql, create->execution.account, name);
+        if (!secret_is_run_token(name))
+            err = catalogue_secret_exists(sql, create->execution.account, name);
         if (err == ERR_NOT_FOUND)
             refuse(create, err, "there is no secret ", name, "; `runnel secret set` makes one");
     }
