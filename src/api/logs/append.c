@@ -1,34 +1,23 @@
 // Appends the records of a POST.
 #include "api/logs/logs.h"
-#include "api/logs/parts.h"
+#include "api/logs/submission.h"
 #include "util/clock.h"
 
 #define APPEND_FREE ((size_t)16 * 1024) // a smaller body is not counted on its way to the store
 
-struct append_part {
-    struct store_append append;
-    struct append *whole;
-    uint32_t count;
-};
-
 // All of a body is taken or nothing: its chunks are given to the store together.
 struct append {
     struct call *call;
-    struct record_parts records;
-    struct append_part *parts;
-    size_t answered;
-    uint64_t appended, first, last;
+    struct submission submission;
     char producer[STORE_PRODUCER_MAX];
     bool idempotent;
-    int err;
     struct budget_lease held;
 };
 
 static void append_free(struct append *append)
 {
     budget_lease_release(&append->held);
-    record_parts_release(&append->records);
-    free(append->parts);
+    submission_release(&append->submission);
     call_unref(append->call);
     free(append);
 }
@@ -42,53 +31,38 @@ static int append_record(void *arg, const struct record_input *input)
         return ERR_INVALID;
     if (!input->has_time)
         record.time_ms = clock_real_ms();
-    return record_parts_add(&append->records, &record);
+    return record_parts_add(&append->submission.records, &record);
 }
 
-static void append_answer(struct append *append)
+static void append_answer(struct call *call, const struct submission *done, int err)
 {
-    struct call *call = append->call;
     CLEANUP(buf_release) struct buf text = {0};
     struct json_writer json = json_writer_to(&text);
 
-    if (append->err == ERR_CONFLICT || append->err == ERR_GAP) {
+    if (err == ERR_CONFLICT || err == ERR_GAP) {
         call_fail(call, ERR_IDEMPOTENCY, NULL); // only a repeated key can lead here
         return;
     }
-    if (append->err) {
-        call_fail(call, append->err, NULL);
+    if (err) {
+        call_fail(call, err, NULL);
         return;
     }
-    if (append->appended == 0)
-        append->first = append->last + 1 - append->records.total;
+    bool repeated = done->ret_appended == 0;
     json_open_object(&json, NULL);
-    json_add_u64(&json, "first_sequence", append->first);
-    json_add_u64(&json, "last_sequence", append->last);
+    json_add_u64(&json, "first_sequence", repeated ? done->ret_last + 1 - done->records.total : done->ret_first);
+    json_add_u64(&json, "last_sequence", done->ret_last);
     json_close(&json);
-    call_answer(call, append->appended ? 201 : 200, &json);
+    call_answer(call, repeated ? 200 : 201, &json);
 }
 
-static void append_part_done(struct store_op *op)
+static void append_done(struct submission *submission)
 {
-    struct append_part *part = CONTAINER_OF(op, struct append_part, append.op);
-    struct append *append = part->whole;
-
-    if (op->err && !append->err)
-        append->err = op->err;
-    if (op->err == 0) {
-        if (append->answered == 0)
-            append->first = part->append.ret_first_sequence;
-        append->last = part->append.ret_first_sequence + part->count - 1;
-        append->appended += part->append.ret_appended;
-        // With fewer records than before, the body under this key is another one.
-        bool last = part == &append->parts[append->records.count - 1];
-        if (append->idempotent && last && part->append.ret_producer_next != append->records.total)
-            append->err = ERR_CONFLICT;
-    }
-    store_op_release(op);
-    if (++append->answered < append->records.count)
-        return;
-    append_answer(append);
+    struct append *append = CONTAINER_OF(submission, struct append, submission);
+    int err = submission->err;
+    // With fewer records than before, the body under this key is another one.
+    if (err == 0 && append->idempotent && submission->ret_producer_next != submission->records.total)
+        err = ERR_CONFLICT;
+    append_answer(append->call, submission, err);
     append_free(append);
 }
 
@@ -111,9 +85,9 @@ static bool append_parse(struct append *append)
         call_fail_fields(call, &field, 1);
     else if (err)
         call_fail(call, err, problem.reason);
-    else if (append->records.total == 0)
+    else if (append->submission.records.total == 0)
         call_fail(call, ERR_MALFORMED, "there is no record in the body");
-    return err == 0 && append->records.total > 0;
+    return err == 0 && append->submission.records.total > 0;
 }
 
 static void append_hold(struct append *append)
@@ -121,7 +95,7 @@ static void append_hold(struct append *append)
     struct call *call = append->call;
     CLEANUP(budget_account_unref)
     struct budget_account *account = budget_account(call->api->options.budget, call->principal.account);
-    size_t bytes = record_parts_memory(&append->records);
+    size_t bytes = record_parts_memory(&append->submission.records);
     if (bytes > APPEND_FREE)
         budget_lease_charge(&append->held, account, BUDGET_intake, bytes);
 }
@@ -138,32 +112,6 @@ bool logs_append_denied(struct call *call)
     return true;
 }
 
-static void append_submit(struct append *append)
-{
-    struct call *call = append->call;
-    size_t count = append->records.count;
-    append->parts = xcalloc(count, sizeof(*append->parts));
-    for (size_t i = 0; i < count; i++) {
-        const struct record_part *part = &append->records.parts[i];
-        append->parts[i] = (struct append_part){
-            .append = {.op = {.kind = STORE_APPEND,
-                              .reply_to = call->api->options.loop,
-                              .done = append_part_done,
-                              .account = call->principal.account},
-                       .row = call->execution.row,
-                       .epoch = call->principal.run_epoch,
-                       .producer = str_of(append->producer),
-                       .whole = append->idempotent,
-                       .first = part->first,
-                       .chunk = part->chunk},
-            .whole = append,
-            .count = chunk_count(part->chunk),
-        };
-    }
-    for (size_t i = 0; i < count; i++)
-        store_submit(call->api->options.store, &append->parts[i].append.op);
-}
-
 void logs_append(struct call *call)
 {
     struct str key = http_header(call->request, STR("Idempotency-Key"));
@@ -175,7 +123,8 @@ void logs_append(struct call *call)
         return;
     struct append *append = xcalloc(1, sizeof(*append));
     append->call = call;
-    append->records.message_max = call->api->limits->message_max;
+    append->submission =
+        (struct submission){.records.message_max = call->api->limits->message_max, .done = append_done};
     call_ref(call);
     if (key.len) {
         uint8_t hash[32];
@@ -184,12 +133,14 @@ void logs_append(struct call *call)
         hex_encode(hash, sizeof(hash), hex);
         append->idempotent = true;
         snprintf(append->producer, sizeof(append->producer), "idem:%s", hex);
+        append->submission.producer = str_of(append->producer);
+        append->submission.whole = true;
     }
     if (!append_parse(append)) {
         append_free(append);
         return;
     }
-    record_parts_end(&append->records);
+    record_parts_end(&append->submission.records);
     append_hold(append);
-    append_submit(append);
+    submission_send(&append->submission, call, call->execution.row);
 }

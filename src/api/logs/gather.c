@@ -1,27 +1,18 @@
 #include "api/logs/gather.h"
 
+#include "api/logs/submission.h"
 #include "util/clock.h"
 #include "util/map.h"
-
-struct gather_part {
-    struct store_append append;
-    struct gathered *whole;
-    uint32_t count;
-};
 
 struct gathered { // of one execution
     struct map_node node;
     struct gather *gather;
     struct gathered *next;
     char id[ID_EXECUTION_MAX + 1];
-    struct record_parts records;
+    struct submission submission;
     struct execution_lookup lookup;
     struct store_create create;
     bool created; // it was tried
-    struct gather_part *parts;
-    size_t answered;
-    uint64_t taken;
-    int err;
 };
 
 struct gather {
@@ -38,8 +29,7 @@ struct gather {
 static void gathered_free(struct gathered *it)
 {
     kept_execution_unref(&it->lookup.kept);
-    record_parts_release(&it->records);
-    free(it->parts);
+    submission_release(&it->submission);
     free(it);
 }
 
@@ -77,8 +67,11 @@ struct gather *gather_new(struct call *call, struct str body,
 
 // --- Gathering
 
-void gather_refuse(struct gather *gather, const char *reason)
+static void submitted(struct submission *submission);
+
+static void refuse(void *arg, const char *reason)
 {
+    struct gather *gather = arg;
     gather->answer.refused++;
     gather->answer.reason = reason;
 }
@@ -92,7 +85,12 @@ static struct gathered *find(struct gather *gather, struct str id)
         return NULL;
     struct gathered *it = xcalloc(1, sizeof(*it));
     it->gather = gather;
-    it->records.message_max = gather->call->api->limits->message_max;
+    it->submission = (struct submission){
+        .records.message_max = gather->call->api->limits->message_max,
+        .producer = str_of(gather->producer),
+        .whole = true,
+        .done = submitted,
+    };
     memcpy(it->id, id.data, id.len);
     map_insert(&gather->by_id, &it->node, str_of(it->id));
     *gather->end = it;
@@ -101,18 +99,24 @@ static struct gathered *find(struct gather *gather, struct str id)
     return it;
 }
 
-void gather_add(struct gather *gather, struct str execution_id, const struct record *record)
+static void add(void *arg, const struct arrival *arrival)
 {
+    struct gather *gather = arg;
+    struct str execution_id = arrival->execution_id;
     if (!id_execution_valid(execution_id)) {
-        gather_refuse(gather,
-                      execution_id.len ? "its execution's id is not valid" : "nothing says which execution it is of");
+        refuse(gather, execution_id.len ? "its execution's id is not valid" : "nothing says which execution it is of");
         return;
     }
     struct gathered *it = find(gather, execution_id);
     if (!it)
-        gather_refuse(gather, "the request has records of more than 1,000 executions");
-    else if (record_parts_add(&it->records, record) < 0)
-        gather_refuse(gather, "it is larger than a record may be");
+        refuse(gather, "the request has records of more than 1,000 executions");
+    else if (record_parts_add(&it->submission.records, &arrival->record) < 0)
+        refuse(gather, "it is larger than a record may be");
+}
+
+struct arrival_reader gather_reader(struct gather *gather)
+{
+    return (struct arrival_reader){add, refuse, gather};
 }
 
 // --- Sending
@@ -148,52 +152,25 @@ static void gathered_done(struct gathered *it, int err)
     struct gather *gather = it->gather;
     struct gather_answer *answer = &gather->answer;
     if (err == 0)
-        answer->taken += it->records.total;
+        answer->taken += it->submission.records.total;
     else if (is_passing(err))
         answer->err = err;
     else {
-        answer->refused += it->records.total;
+        answer->refused += it->submission.records.total;
         answer->reason = reason_of(err);
     }
     if (--gather->under_way == 0)
         finish(gather);
 }
 
-static void appended(struct store_op *op)
+static void submitted(struct submission *submission)
 {
-    struct gather_part *part = CONTAINER_OF(op, struct gather_part, append.op);
-    struct gathered *it = part->whole;
-    if (op->err && !it->err)
-        it->err = op->err;
-    store_op_release(op);
-    if (++it->answered == it->records.count)
-        gathered_done(it, it->err);
+    gathered_done(CONTAINER_OF(submission, struct gathered, submission), submission->err);
 }
 
 static void append(struct gathered *it, int64_t row)
 {
-    const struct call *call = it->gather->call;
-    size_t count = it->records.count;
-    it->parts = xcalloc(count, sizeof(*it->parts));
-    for (size_t i = 0; i < count; i++) {
-        const struct record_part *part = &it->records.parts[i];
-        it->parts[i] = (struct gather_part){
-            .append = {.op = {.kind = STORE_APPEND,
-                              .reply_to = call->api->options.loop,
-                              .done = appended,
-                              .account = call->principal.account},
-                       .row = row,
-                       .epoch = call->principal.run_epoch,
-                       .producer = str_of(it->gather->producer),
-                       .whole = true,
-                       .first = part->first,
-                       .chunk = part->chunk},
-            .whole = it,
-            .count = chunk_count(part->chunk),
-        };
-    }
-    for (size_t i = 0; i < count; i++)
-        store_submit(call->api->options.store, &it->parts[i].append.op);
+    submission_send(&it->submission, it->gather->call, row);
 }
 
 static void look_up(struct gathered *it);
@@ -262,13 +239,13 @@ void gather_send(struct gather *gather)
     struct budget_account *account = budget_account(gather->call->api->options.budget, gather->call->principal.account);
     size_t bytes = 0;
     for (struct gathered *it = gather->first; it; it = it->next) {
-        record_parts_end(&it->records);
-        bytes += record_parts_memory(&it->records);
+        record_parts_end(&it->submission.records);
+        bytes += record_parts_memory(&it->submission.records);
     }
     budget_lease_charge(&gather->held, account, BUDGET_intake, bytes);
     gather->under_way = 1; // until all are begun
     for (struct gathered *it = gather->first; it; it = it->next) {
-        if (it->records.count == 0)
+        if (it->submission.records.count == 0)
             continue;
         gather->under_way++;
         look_up(it);

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "api/call.h"
-#include "api/logs/parts.h"
+#include "source/arrival.h"
 
 #define GATHER_VALUES_MAX     1000000 // of a body in JSON, which take a hundred bytes each while it is read
 #define GATHER_DEPTH_MAX      128
@@ -24,7 +24,6 @@ struct gather;
 // again. `done` is called once, by gather_send; the gatherer is freed after it.
 struct gather *gather_new(struct call *call, struct str body,
                           void (*done)(struct call *call, const struct gather_answer *answer));
-void gather_add(struct gather *gather, struct str execution_id, const struct record *record);
-void gather_refuse(struct gather *gather, const char *reason); // one record; static
+struct arrival_reader gather_reader(struct gather *gather); // what is handed over to it is gathered
 void gather_send(struct gather *gather);
 void gather_free(struct gather **gather); // one that was not sent

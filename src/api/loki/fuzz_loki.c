@@ -6,11 +6,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static void each(void *arg, const struct loki_line *line)
+static void each(void *arg, const struct arrival *arrival)
 {
-    struct str extra = line->record.extra;
-    if (extra.len > RECORD_EXTRA_MAX || !record_extra_valid(arg, extra) || line->record.level >= LEVEL_COUNT ||
-        line->record.stream >= STREAM_COUNT)
+    struct str extra = arrival->record.extra;
+    if (extra.len > RECORD_EXTRA_MAX || !record_extra_valid(arg, extra) || arrival->record.level >= LEVEL_COUNT ||
+        arrival->record.stream >= STREAM_COUNT)
         abort();
 }
 
@@ -21,7 +21,7 @@ static void refused(void *arg, const char *reason)
         abort();
 }
 
-static int read_packed(struct str plain, const struct loki_reader *reader, const char **ret_reason)
+static int read_packed(struct str plain, const struct arrival_reader *reader, const char **ret_reason)
 {
     size_t len = snappy_max_compressed_length(plain.len);
     CLEANUP(free_ptr) char *packed = xmalloc(len);
@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (len == 0)
         return 0;
     const char *reason = NULL;
-    const struct loki_reader reader = {each, refused, parser};
+    const struct arrival_reader reader = {each, refused, parser};
     struct str body = str_n((const char *)data + 1, len - 1);
     int err = data[0] % 3 == 0   ? loki_read_json(body, &reader, &reason)
               : data[0] % 3 == 1 ? loki_read_snappy(body, &reader, &reason)

@@ -1,28 +1,24 @@
 #include "api/loki/push.h"
-#include "model/record_fields.h"
 
-static const struct str known_keys[] = {
-#define LOKI_KNOWN_KEY(name, key) {key, sizeof(key) - 1},
-    LOKI_KNOWN(LOKI_KNOWN_KEY)
-#undef LOKI_KNOWN_KEY
+static const struct known_key known_keys[] = {
+    {"run_id", KNOWN_EXECUTION},
+    {"node", KNOWN_NODE_ID},
+    {"stream", KNOWN_STREAM},
+    {"level", KNOWN_LEVEL},
+    {"detected_level", KNOWN_LEVEL_FOUND},
+    {0},
 };
 
 void loki_pairs_reset(struct loki_pairs *pairs)
 {
-    for (size_t i = 0; i < LOKI_KNOWN_COUNT; i++)
-        buf_reset(&pairs->known[i]);
+    known_reset(&pairs->known);
     buf_reset(&pairs->json);
 }
 
 void loki_pairs_add(struct loki_pairs *pairs, struct str name, struct str value)
 {
-    for (size_t i = 0; i < LOKI_KNOWN_COUNT; i++) {
-        if (!str_eq(name, known_keys[i]))
-            continue;
-        buf_reset(&pairs->known[i]);
-        buf_append_str(&pairs->known[i], value);
+    if (known_take(&pairs->known, known_keys, name, value))
         return;
-    }
     if (pairs->json.len)
         buf_append_byte(&pairs->json, ',');
     buf_append_json_string(&pairs->json, name);
@@ -32,8 +28,7 @@ void loki_pairs_add(struct loki_pairs *pairs, struct str name, struct str value)
 
 static void pairs_release(struct loki_pairs *pairs)
 {
-    for (size_t i = 0; i < LOKI_KNOWN_COUNT; i++)
-        buf_release(&pairs->known[i]);
+    known_release(&pairs->known);
     buf_release(&pairs->json);
 }
 
@@ -71,12 +66,6 @@ void loki_push_sort(struct loki_push *push)
         qsort(push->entries, push->count, sizeof(*push->entries), earlier);
 }
 
-static struct str known(const struct loki_push *push, enum loki_known which)
-{
-    const struct buf *own = &push->metadata.known[which];
-    return buf_str(own->len ? own : &push->labels.known[which]);
-}
-
 static void write_pairs(struct json_writer *json, const char *name, const struct loki_pairs *pairs)
 {
     CLEANUP(buf_release) struct buf object = {0};
@@ -89,16 +78,11 @@ static void write_pairs(struct json_writer *json, const char *name, const struct
 }
 
 // Returns why it cannot be a record; NULL: it can.
-static const char *fill_extra(struct loki_push *push)
+static const char *fill_extra(struct loki_push *push, const struct known_event *known)
 {
-    CLEANUP(buf_release) struct buf node = {0}, data = {0};
-    struct str name = known(push, LOKI_NODE);
-    const char *reason = NULL;
+    CLEANUP(buf_release) struct buf data = {0};
     buf_reset(&push->extra);
-    if (name.len) {
-        buf_append_json_string(&node, name);
-        reason = record_field_append(&push->extra, FIELD_node_id, buf_str(&node), &push->scratch);
-    }
+    const char *reason = known_append(known, KNOWN_NODE_ID, FIELD_node_id, &push->extra, &push->scratch);
     struct json_writer json = json_writer_to(&data);
     json_open_object(&json, NULL);
     write_pairs(&json, "labels", &push->labels);
@@ -111,17 +95,19 @@ static const char *fill_extra(struct loki_push *push)
 
 void loki_push_line(struct loki_push *push, int64_t time_ms, struct str line)
 {
-    struct loki_line ret = {.record = {.time_ms = time_ms, .message = line}, .run = known(push, LOKI_RUN)};
-    struct str level = known(push, LOKI_LEVEL);
-    const char *reason = fill_extra(push);
+    const struct known_event known = {&push->metadata.known, &push->labels.known};
+    const char *reason = fill_extra(push, &known);
     if (reason) {
         push->reader->refused(push->reader->arg, reason);
         return;
     }
-    ret.record.extra = buf_str(&push->extra);
-    if (!record_stream_parse(known(push, LOKI_STREAM), &ret.record.stream))
-        ret.record.stream = STREAM_STDOUT;
-    if (!record_level_parse(level.len ? level : known(push, LOKI_DETECTED), &ret.record.level))
-        ret.record.level = LEVEL_UNSET;
-    push->reader->each(push->reader->arg, &ret);
+    const struct arrival arrival = {
+        .execution_id = known_get(&known, KNOWN_EXECUTION),
+        .record = {.time_ms = time_ms,
+                   .stream = known_stream(&known),
+                   .level = known_level(&known),
+                   .message = line,
+                   .extra = buf_str(&push->extra)},
+    };
+    push->reader->each(push->reader->arg, &arrival);
 }

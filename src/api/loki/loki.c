@@ -7,16 +7,6 @@
 #include "api/logs/logs.h"
 #include "api/loki/push.h"
 
-static void each(void *arg, const struct loki_line *line)
-{
-    gather_add(arg, line->run, &line->record);
-}
-
-static void refused(void *arg, const char *reason)
-{
-    gather_refuse(arg, reason);
-}
-
 static void sent(struct call *call, const struct gather_answer *got)
 {
     if (got->err) {
@@ -53,7 +43,7 @@ void loki_push(struct call *call)
         return;
     }
     struct gather *gather = gather_new(call, body, sent);
-    const struct loki_reader reader = {each, refused, gather};
+    const struct arrival_reader reader = gather_reader(gather);
     int err = (json ? loki_read_json : loki_read_snappy)(body, &reader, &reason);
     if (err == 0) {
         gather_send(gather);

@@ -3,43 +3,20 @@
 // lines of a push are sorted by their time, those of the same time as they stand. Pure.
 #pragma once
 
-#include "model/record.h"
+#include "source/arrival.h"
+#include "source/known.h"
 #include "util/json_writer.h"
 
 #define LOKI_BODY_MAX ((size_t)20 * 1024 * 1024) // decoded
 
-struct loki_line { // borrowed during the call
-    struct record record;
-    struct str run; // empty: nothing says which
-};
-
-struct loki_reader {
-    void (*each)(void *arg, const struct loki_line *line);
-    void (*refused)(void *arg, const char *reason); // one line; static
-    void *arg;
-};
-
 // 0; ERR_MALFORMED with *ret_reason (static); ERR_TOO_LARGE. Lines before what is malformed were handed over by then.
-int loki_read_json(struct str body, const struct loki_reader *reader, const char **ret_reason);
-int loki_read_snappy(struct str body, const struct loki_reader *reader, const char **ret_reason);
+int loki_read_json(struct str body, const struct arrival_reader *reader, const char **ret_reason);
+int loki_read_snappy(struct str body, const struct arrival_reader *reader, const char **ret_reason);
 
 // --- What the encodings fill in
 
-#define LOKI_KNOWN(X)   \
-    X(RUN, "run_id")    \
-    X(NODE, "node")     \
-    X(STREAM, "stream") \
-    X(LEVEL, "level")   \
-    X(DETECTED, "detected_level")
-enum loki_known {
-#define LOKI_KNOWN_ENUM(name, key) LOKI_##name,
-    LOKI_KNOWN(LOKI_KNOWN_ENUM)
-#undef LOKI_KNOWN_ENUM
-        LOKI_KNOWN_COUNT
-};
-
 struct loki_pairs { // labels of a stream, or metadata of a line
-    struct buf known[LOKI_KNOWN_COUNT];
+    struct known_values known;
     struct buf json; // the others, as members without braces
 };
 void loki_pairs_reset(struct loki_pairs *pairs);
@@ -53,7 +30,7 @@ struct loki_entry { // where a line is
 };
 
 struct loki_push {
-    const struct loki_reader *reader;
+    const struct arrival_reader *reader;
     struct loki_entry *entries;
     size_t count, capacity;
     const void *stream; // whose labels are in `labels`

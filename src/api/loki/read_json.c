@@ -67,7 +67,7 @@ static int read_streams(struct loki_push *push, const json_t *streams)
     return err;
 }
 
-int loki_read_json(struct str body, const struct loki_reader *reader, const char **ret_reason)
+int loki_read_json(struct str body, const struct arrival_reader *reader, const char **ret_reason)
 {
     json_error_t error;
     CLEANUP(loki_push_release) struct loki_push push = {.reader = reader};

@@ -116,7 +116,7 @@ static int read_push(struct loki_push *push, struct str body)
     return got;
 }
 
-int loki_read_snappy(struct str body, const struct loki_reader *reader, const char **ret_reason)
+int loki_read_snappy(struct str body, const struct arrival_reader *reader, const char **ret_reason)
 {
     size_t len;
     CLEANUP(loki_push_release) struct loki_push push = {.reader = reader};

@@ -4,12 +4,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static int each(void *arg, const struct otlp_record *record)
+static void each(void *arg, const struct arrival *arrival)
 {
-    struct str extra = record->record.extra;
-    if (extra.len > RECORD_EXTRA_MAX || !record_extra_valid(arg, extra) || record->record.level >= LEVEL_COUNT)
+    struct str extra = arrival->record.extra;
+    if (extra.len > RECORD_EXTRA_MAX || !record_extra_valid(arg, extra) || arrival->record.level >= LEVEL_COUNT)
         abort();
-    return 0;
 }
 
 static void refused(void *arg, const char *reason)
@@ -29,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     const char *reason;
     enum otlp_encoding encoding = data[0] & 1 ? OTLP_PROTOBUF : OTLP_JSON;
     struct str body = str_n((const char *)data + 1, len - 1);
-    int err = otlp_logs_read(encoding, body, &(struct otlp_reader){each, refused, parser}, &reason);
+    int err = otlp_logs_read(encoding, body, &(struct arrival_reader){each, refused, parser}, &reason);
     if (err != 0 && (err != ERR_MALFORMED || !reason))
         abort();
     return 0;

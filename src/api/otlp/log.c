@@ -2,10 +2,16 @@
 #include "model/record_fields.h"
 #include "util/id.h"
 
-static const struct str known_keys[] = {
-#define OTLP_KNOWN_KEY(name, key) {key, sizeof(key) - 1},
-    OTLP_KNOWN(OTLP_KNOWN_KEY)
-#undef OTLP_KNOWN_KEY
+static const struct known_key known_keys[] = {
+    {"runnel.execution_id", KNOWN_EXECUTION},
+    {"runnel.node_id", KNOWN_NODE_ID},
+    {"runnel.node_name", KNOWN_NODE_NAME},
+    {"runnel.node_type", KNOWN_NODE_TYPE},
+    {"runnel.event_type", KNOWN_EVENT_TYPE},
+    {"event.name", KNOWN_EVENT_NAME},
+    {"exception.stacktrace", KNOWN_STACK_TRACE},
+    {"service.name", KNOWN_PRODUCER},
+    {0},
 };
 
 // --- Parts
@@ -13,25 +19,18 @@ static const struct str known_keys[] = {
 void otlp_attributes_reset(struct otlp_attributes *attributes)
 {
     buf_reset(&attributes->json);
-    for (size_t i = 0; i < OTLP_KNOWN_COUNT; i++)
-        buf_reset(&attributes->known[i]);
+    known_reset(&attributes->known);
 }
 
 void otlp_attributes_release(struct otlp_attributes *attributes)
 {
     buf_release(&attributes->json);
-    for (size_t i = 0; i < OTLP_KNOWN_COUNT; i++)
-        buf_release(&attributes->known[i]);
+    known_release(&attributes->known);
 }
 
 void otlp_attributes_know(struct otlp_attributes *attributes, struct str key, struct str text)
 {
-    for (size_t i = 0; i < OTLP_KNOWN_COUNT; i++) {
-        if (!str_eq(key, known_keys[i]))
-            continue;
-        buf_reset(&attributes->known[i]);
-        buf_append_str(&attributes->known[i], text);
-    }
+    known_take(&attributes->known, known_keys, key, text);
 }
 
 void otlp_log_reset(struct otlp_log *log)
@@ -59,10 +58,9 @@ void otlp_log_release(struct otlp_log *log)
 
 // --- A record of it
 
-static struct str known(const struct otlp_log *log, enum otlp_known which)
+static struct known_event known_of(const struct otlp_log *log)
 {
-    const struct buf *own = &log->own.known[which];
-    return buf_str(own->len ? own : &log->resource.known[which]);
+    return (struct known_event){&log->own.known, &log->resource.known};
 }
 
 // SeverityNumber: four of each kind, from TRACE on.
@@ -85,16 +83,6 @@ static void append_type(struct buf *out, struct str name)
         else if (out->len > 0)
             buf_append_byte(out, '_');
     }
-}
-
-static const char *append_text(struct otlp_log *log, enum record_field field, struct str text)
-{
-    CLEANUP(buf_release) struct buf json = {0};
-    if (text.len == 0)
-        return NULL;
-    struct json_writer writer = json_writer_to(&json);
-    json_add_str(&writer, NULL, text);
-    return record_field_append(&log->extra, field, buf_str(&json), &log->scratch);
 }
 
 static void add_part(struct json_writer *json, const char *name, const struct buf *part)
@@ -140,49 +128,52 @@ static void write_data(struct buf *out, const struct otlp_log *log)
 static const char *fill_extra(struct otlp_log *log)
 {
     CLEANUP(buf_release) struct buf type = {0}, data = {0};
-    struct str given = known(log, OTLP_EVENT_TYPE);
+    // An event's name and a trace are the record's alone.
+    const struct known_event known = known_of(log), own = {&log->own.known, &log->own.known};
+    struct str given = known_get(&known, KNOWN_EVENT_TYPE);
     if (given.len == 0)
-        given = log->event_name.len ? buf_str(&log->event_name) : buf_str(&log->own.known[OTLP_EVENT_NAME]);
+        given = log->event_name.len ? buf_str(&log->event_name) : known_get(&own, KNOWN_EVENT_NAME);
     append_type(&type, given);
     write_data(&data, log);
     buf_reset(&log->extra);
-    const char *reason = append_text(log, FIELD_event_type, buf_str(&type));
+    const char *reason = known_append_text(FIELD_event_type, buf_str(&type), &log->extra, &log->scratch);
     if (!reason)
-        reason = append_text(log, FIELD_node_id, known(log, OTLP_NODE_ID));
+        reason = known_append(&known, KNOWN_NODE_ID, FIELD_node_id, &log->extra, &log->scratch);
     if (!reason)
-        reason = append_text(log, FIELD_node_name, known(log, OTLP_NODE_NAME));
+        reason = known_append(&known, KNOWN_NODE_NAME, FIELD_node_name, &log->extra, &log->scratch);
     if (!reason)
-        reason = append_text(log, FIELD_node_type, known(log, OTLP_NODE_TYPE));
+        reason = known_append(&known, KNOWN_NODE_TYPE, FIELD_node_type, &log->extra, &log->scratch);
     if (!reason && data.len > 2)
         reason = record_field_append(&log->extra, FIELD_data, buf_str(&data), &log->scratch);
     if (!reason)
-        reason = append_text(log, FIELD_stack_trace, buf_str(&log->own.known[OTLP_STACK_TRACE]));
+        reason = known_append(&own, KNOWN_STACK_TRACE, FIELD_stack_trace, &log->extra, &log->scratch);
     if (!reason)
-        reason = append_text(log, FIELD_producer, known(log, OTLP_SERVICE));
+        reason = known_append(&known, KNOWN_PRODUCER, FIELD_producer, &log->extra, &log->scratch);
     if (!reason && log->extra.len > RECORD_EXTRA_MAX)
         reason = "its attributes are larger than 64 KiB";
     return reason;
 }
 
-int otlp_log_hand_over(struct otlp_log *log, const struct otlp_reader *reader)
+void otlp_log_hand_over(struct otlp_log *log, const struct arrival_reader *reader)
 {
     const char *reason = fill_extra(log);
     if (reason) {
         reader->refused(reader->arg, reason);
-        return 0;
+        return;
     }
+    const struct known_event known = known_of(log);
     uint64_t ns = log->time_ns ? log->time_ns : log->observed_ns;
     struct str extra = buf_str(&log->extra), type;
     bool event = record_extra_get(extra, STR("event_type"), &type);
-    struct otlp_record record = {
+    struct arrival arrival = {
         .record = {.time_ms = ns ? (int64_t)(ns / 1000000) : clock_real_ms(),
                    .stream = event ? STREAM_EVENT : STREAM_STDOUT,
                    .level = level_of(log->severity),
                    .message = buf_str(&log->body),
                    .extra = extra},
-        .execution_id = known(log, OTLP_EXECUTION),
+        .execution_id = known_get(&known, KNOWN_EXECUTION),
     };
-    if (record.execution_id.len == 0)
-        record.execution_id = str_of(log->trace_id);
-    return reader->each(reader->arg, &record);
+    if (arrival.execution_id.len == 0)
+        arrival.execution_id = str_of(log->trace_id);
+    reader->each(reader->arg, &arrival);
 }

@@ -1,6 +1,6 @@
 #include "api/otlp/logs.h"
 
-int otlp_logs_read(enum otlp_encoding encoding, struct str body, const struct otlp_reader *reader,
+int otlp_logs_read(enum otlp_encoding encoding, struct str body, const struct arrival_reader *reader,
                    const char **ret_reason)
 {
     CLEANUP(otlp_log_release) struct otlp_log log = {0};

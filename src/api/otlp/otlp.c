@@ -92,17 +92,6 @@ static void sent(struct call *call, const struct gather_answer *got)
     answer(call, 200, &body);
 }
 
-static int each(void *arg, const struct otlp_record *record)
-{
-    gather_add(arg, record->execution_id, &record->record);
-    return 0;
-}
-
-static void refused(void *arg, const char *reason)
-{
-    gather_refuse(arg, reason);
-}
-
 void otlp_logs(struct call *call)
 {
     enum otlp_encoding encoding;
@@ -119,7 +108,8 @@ void otlp_logs(struct call *call)
         return;
     }
     struct gather *gather = gather_new(call, body, sent);
-    int err = otlp_logs_read(encoding, body, &(struct otlp_reader){each, refused, gather}, &reason);
+    const struct arrival_reader reader = gather_reader(gather);
+    int err = otlp_logs_read(encoding, body, &reader, &reason);
     if (err == 0) {
         gather_send(gather);
         return;

@@ -181,7 +181,7 @@ static int read_body(struct otlp_log *log, const json_t *body)
     return write_value(&json, NULL, body, 0);
 }
 
-static int read_log(struct otlp_log *log, const json_t *entry, const struct otlp_reader *reader)
+static int read_log(struct otlp_log *log, const json_t *entry, const struct arrival_reader *reader)
 {
     otlp_log_reset(log);
     int err = read_attributes(&log->own, json_object_get(entry, "attributes"));
@@ -198,10 +198,11 @@ static int read_log(struct otlp_log *log, const json_t *entry, const struct otlp
     buf_append_str(&log->event_name, text_of(json_object_get(entry, "eventName")));
     read_id(json_object_get(entry, "traceId"), sizeof(log->trace_id) - 1, log->trace_id);
     read_id(json_object_get(entry, "spanId"), sizeof(log->span_id) - 1, log->span_id);
-    return otlp_log_hand_over(log, reader);
+    otlp_log_hand_over(log, reader);
+    return 0;
 }
 
-static int read_scope_logs(struct otlp_log *log, const json_t *part, const struct otlp_reader *reader)
+static int read_scope_logs(struct otlp_log *log, const json_t *part, const struct arrival_reader *reader)
 {
     size_t i;
     json_t *entry;
@@ -214,7 +215,7 @@ static int read_scope_logs(struct otlp_log *log, const json_t *part, const struc
     return err;
 }
 
-static int read_resource_logs(struct otlp_log *log, const json_t *part, const struct otlp_reader *reader)
+static int read_resource_logs(struct otlp_log *log, const json_t *part, const struct arrival_reader *reader)
 {
     size_t i;
     json_t *scope;
@@ -227,7 +228,7 @@ static int read_resource_logs(struct otlp_log *log, const json_t *part, const st
     return err;
 }
 
-int otlp_logs_read_json(struct str body, struct otlp_log *log, const struct otlp_reader *reader,
+int otlp_logs_read_json(struct str body, struct otlp_log *log, const struct arrival_reader *reader,
                         const char **ret_reason)
 {
     size_t i;

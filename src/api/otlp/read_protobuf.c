@@ -266,7 +266,7 @@ static int read_member(struct otlp_log *log, const struct protobuf_field *field)
     return 0;
 }
 
-static int read_log(struct otlp_log *log, struct str message, const struct otlp_reader *reader)
+static int read_log(struct otlp_log *log, struct str message, const struct arrival_reader *reader)
 {
     otlp_log_reset(log);
     int err = read_attributes(&log->own, message, 6);
@@ -278,11 +278,13 @@ static int read_log(struct otlp_log *log, struct str message, const struct otlp_
         if (got < 0)
             break;
     }
-    return got < 0 ? got : otlp_log_hand_over(log, reader);
+    if (got == 0)
+        otlp_log_hand_over(log, reader);
+    return got;
 }
 
 // What is around the records is read first; it may stand behind them.
-static int read_scope_logs(struct otlp_log *log, struct str message, const struct otlp_reader *reader)
+static int read_scope_logs(struct otlp_log *log, struct str message, const struct arrival_reader *reader)
 {
     buf_reset(&log->scope);
     EACH_FIELD(message, field, got)
@@ -302,7 +304,7 @@ static int read_scope_logs(struct otlp_log *log, struct str message, const struc
     return got < 0 ? got : more < 0 ? more : 0;
 }
 
-static int read_resource_logs(struct otlp_log *log, struct str message, const struct otlp_reader *reader)
+static int read_resource_logs(struct otlp_log *log, struct str message, const struct arrival_reader *reader)
 {
     otlp_attributes_reset(&log->resource);
     EACH_FIELD(message, field, got)
@@ -322,7 +324,7 @@ static int read_resource_logs(struct otlp_log *log, struct str message, const st
     return got < 0 ? got : more < 0 ? more : 0;
 }
 
-int otlp_logs_read_protobuf(struct str body, struct otlp_log *log, const struct otlp_reader *reader)
+int otlp_logs_read_protobuf(struct str body, struct otlp_log *log, const struct arrival_reader *reader)
 {
     EACH_FIELD(body, field, got)
     {
