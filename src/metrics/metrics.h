@@ -36,6 +36,9 @@
     X(C, sealed_total, none, "executions whose log was sealed")                                                       \
     X(C, sealed_with_records_total, none, "of them, those with at least one record")                                  \
     X(C, sealed_records_total, none, "records in the logs that were sealed")                                          \
+    X(C, summaries_stored_total, none,                                                                                \
+      "counts of logs that were stored while these grew, or when they were asked for")                                \
+    X(C, summary_chunks_read_total, none, "chunks that were read to count logs")                                      \
     X(C, gaps_total, none, "gap errors answered to producers and gaps told to followers")                             \
     X(C, resumes_total, none, "followers that began at a position other than the start, and runners that came back")  \
     X(H, ingest_to_delivery_seconds, none, "from the arrival of records to their first hand-over to a socket")        \

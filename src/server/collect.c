@@ -34,10 +34,10 @@ void collect_events(struct metrics *metrics, unsigned shard, const struct chunk 
 void collect_store(struct store *store, struct metrics *metrics)
 {
     static const enum metric of_store[] = {
-        METRIC_store_bytes,         METRIC_store_wal_lost_bytes, METRIC_store_queue,
-        METRIC_store_commits_total, METRIC_commit_seconds,       METRIC_fsync_seconds,
-        METRIC_store_read_seconds,  METRIC_sealed_total,         METRIC_sealed_with_records_total,
-        METRIC_sealed_records_total};
+        METRIC_store_bytes,          METRIC_store_wal_lost_bytes,   METRIC_store_queue,
+        METRIC_store_commits_total,  METRIC_commit_seconds,         METRIC_fsync_seconds,
+        METRIC_store_read_seconds,   METRIC_sealed_total,           METRIC_sealed_with_records_total,
+        METRIC_sealed_records_total, METRIC_summaries_stored_total, METRIC_summary_chunks_read_total};
     struct store_stats stats;
     if (!store_stats(store, &stats)) {
         for (size_t i = 0; i < ARRAY_LEN(of_store); i++)
@@ -57,6 +57,8 @@ void collect_store(struct store *store, struct metrics *metrics)
     metrics_set_total(metrics, METRIC_sealed_total, stats.seals);
     metrics_set_total(metrics, METRIC_sealed_with_records_total, stats.seals_with_records);
     metrics_set_total(metrics, METRIC_sealed_records_total, stats.sealed_records);
+    metrics_set_total(metrics, METRIC_summaries_stored_total, stats.summaries);
+    metrics_set_total(metrics, METRIC_summary_chunks_read_total, stats.summary_chunks);
 }
 
 void collect_memory(struct budget *budget, struct metrics *metrics)

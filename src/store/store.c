@@ -17,6 +17,10 @@ static void op_deliver(struct mail *mail)
 
 void store_reply(struct store_op *op)
 {
+    if (!op->reply_to) {
+        op->done(op);
+        return;
+    }
     op->mail.deliver = op_deliver;
     loop_post(op->reply_to, &op->mail);
 }

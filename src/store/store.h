@@ -59,6 +59,8 @@ struct store_stats {
     uint64_t fsync_buckets[20], fsync_ns_sum, fsyncs;
     uint64_t read_buckets[20], read_ns_sum;             // of queries
     uint64_t seals, seals_with_records, sealed_records; // logs that were sealed, and their records
+    uint64_t summaries;                                 // that were stored, of logs that grow or were asked for
+    uint64_t summary_chunks;                            // that were read to count logs
 };
 
 #define STORE_SECRET_LEN 32

@@ -12,9 +12,15 @@
 struct entry {
     struct map_node node;
     struct list_node order; // the front is the least recently used
+    struct list_node due;   // in the list of those; zeroed: `encoded` is empty
     int64_t row;            // key of the map
     struct summary summary;
     size_t bytes;
+    uint64_t since; // what was counted since it was encoded last; see SUMMARY_DUE_
+    size_t stored;  // bytes that it had then
+    bool foreign;   // it is not to be stored
+    struct buf encoded;
+    uint64_t encoded_next;
 };
 
 struct fed {
@@ -27,14 +33,16 @@ struct fed {
 struct summary_cache {
     size_t max;
     struct budget_account *account; // NULL: not counted
+    struct summary_cache_owner owner;
     // How many entries there are by a hash of their row. The feeding thread looks at it without a lock; a number too
     // many makes it feed in vain.
     _Atomic uint16_t held[HELD_SLOTS];
 
     pthread_mutex_t mutex; // of the entries; the folding thread has it while it folds a chunk
     struct map entries;
-    struct list_node order;
+    struct list_node order, due;
     size_t bytes;
+    _Atomic size_t due_count;
 
     pthread_mutex_t queue_mutex;
     pthread_cond_t wake, settled;
@@ -77,8 +85,21 @@ static void entry_resize(struct summary_cache *cache, struct entry *entry, size_
     entry->bytes = bytes;
 }
 
+// What was to be stored of it, which is the caller's then; empty: nothing.
+static struct buf entry_take_encoded(struct summary_cache *cache, struct entry *entry)
+{
+    struct buf encoded = entry->encoded;
+    if (encoded.len > 0) {
+        list_remove(&entry->due);
+        atomic_fetch_sub_explicit(&cache->due_count, 1, memory_order_relaxed);
+    }
+    entry->encoded = (struct buf){0};
+    return encoded;
+}
+
 static void entry_drop(struct summary_cache *cache, struct entry *entry)
 {
+    CLEANUP(buf_release) struct buf unstored = entry_take_encoded(cache, entry);
     entry_resize(cache, entry, 0);
     map_remove(&cache->entries, &entry->node);
     list_remove(&entry->order);
@@ -98,12 +119,33 @@ static struct entry *entry_new(struct summary_cache *cache, int64_t row)
     return entry;
 }
 
-// Its summary has changed.
-static void entry_changed(struct summary_cache *cache, struct entry *entry)
+// Returns whether it has become due.
+static bool entry_weigh(struct summary_cache *cache, struct entry *entry, size_t weight)
 {
-    entry_resize(cache, entry, sizeof(*entry) + summary_memory(&entry->summary));
+    entry->foreign = entry->foreign || weight == SUMMARY_FOREIGN;
+    if (entry->foreign)
+        return false;
+    entry->since += weight;
+    if (entry->since < MAX((uint64_t)SUMMARY_DUE_BYTES, (uint64_t)entry->stored * SUMMARY_DUE_FACTOR))
+        return false;
+    CLEANUP(buf_release) struct buf older = entry_take_encoded(cache, entry);
+    summary_encode(&entry->summary, &entry->encoded);
+    entry->encoded_next = entry->summary.next;
+    entry->stored = entry->encoded.len;
+    entry->since = 0;
+    list_push_back(&cache->due, &entry->due);
+    atomic_fetch_add_explicit(&cache->due_count, 1, memory_order_relaxed);
+    return true;
+}
+
+// Its summary has changed, and so much was counted. Returns whether something has become due.
+static bool entry_changed(struct summary_cache *cache, struct entry *entry, size_t weight)
+{
+    bool due = entry_weigh(cache, entry, weight);
+    entry_resize(cache, entry, sizeof(*entry) + summary_memory(&entry->summary) + entry->encoded.len);
     while (cache->bytes > cache->max && !list_empty(&cache->order))
         entry_drop(cache, CONTAINER_OF(cache->order.next, struct entry, order));
+    return due;
 }
 
 // --- Asking
@@ -118,35 +160,80 @@ bool summary_cache_get(struct summary_cache *cache, int64_t row, struct summary 
     return entry;
 }
 
-void summary_cache_put(struct summary_cache *cache, int64_t row, const struct summary *summary)
+size_t summary_weight(const struct summary *summary, const struct chunk *chunk, uint64_t first)
 {
+    size_t raw = chunk_raw(chunk);
+    return summary_wants_open(summary, chunk, first) ? raw : raw / SUMMARY_CLOSED_WEIGHT;
+}
+
+static void tell_due(struct summary_cache *cache, bool due)
+{
+    if (due && cache->owner.due)
+        cache->owner.due(cache->owner.arg);
+}
+
+void summary_cache_put(struct summary_cache *cache, int64_t row, const struct summary *summary, size_t weight)
+{
+    bool due = false;
     pthread_mutex_lock(&cache->mutex);
     struct entry *entry = entry_find(cache, row);
     if (!entry || entry->summary.next < summary->next) {
         entry = entry ? entry : entry_new(cache, row);
         summary_release(&entry->summary);
         summary_copy(summary, &entry->summary);
-        entry_changed(cache, entry);
+        due = entry_changed(cache, entry, weight);
     }
     pthread_mutex_unlock(&cache->mutex);
+    tell_due(cache, due);
+}
+
+bool summary_cache_is_due(struct summary_cache *cache)
+{
+    return atomic_load_explicit(&cache->due_count, memory_order_relaxed) > 0;
+}
+
+bool summary_cache_take_due(struct summary_cache *cache, struct summary_due *ret)
+{
+    pthread_mutex_lock(&cache->mutex);
+    bool found = !list_empty(&cache->due);
+    if (found) {
+        struct entry *entry = CONTAINER_OF(cache->due.next, struct entry, due);
+        *ret = (struct summary_due){entry->row, entry->encoded_next, entry_take_encoded(cache, entry)};
+        entry_resize(cache, entry, entry->bytes - ret->encoded.len);
+    }
+    pthread_mutex_unlock(&cache->mutex);
+    return found;
 }
 
 // --- Folding
 
-static void fold(struct summary_cache *cache, const struct fed *fed)
+// What the owner is to be told of it.
+struct folded {
+    bool due, behind;
+};
+
+static struct folded fold(struct summary_cache *cache, const struct fed *fed)
 {
     struct entry *entry = entry_find(cache, fed->row);
     if (!fed->chunk) {
         if (entry)
             entry_drop(cache, entry);
-        return;
+        return (struct folded){0};
     }
     // A log that began earlier is taken up when somebody asks for it.
     if (!entry && (fed->first > 0 || chunk_extra_count(fed->chunk) == 0))
-        return;
+        return (struct folded){0};
     entry = entry ? entry : entry_new(cache, fed->row);
-    if (summary_add(&entry->summary, fed->chunk, fed->first) == 0)
-        entry_changed(cache, entry);
+    size_t weight = summary_weight(&entry->summary, fed->chunk, fed->first);
+    int err = summary_add(&entry->summary, fed->chunk, fed->first);
+    return (struct folded){.due = err == 0 && entry_changed(cache, entry, weight), .behind = err == ERR_GAP};
+}
+
+static void tell_folded(struct summary_cache *cache, int64_t row, struct folded folded)
+{
+    tell_due(cache, folded.due);
+    if (folded.behind && cache->owner.behind)
+        cache->owner.behind(cache->owner.arg, row);
 }
 
 static void fed_free(struct fed *fed)
@@ -179,8 +266,9 @@ static void *folder_main(void *arg)
         cache->folding = true;
         pthread_mutex_unlock(&cache->queue_mutex);
         pthread_mutex_lock(&cache->mutex);
-        fold(cache, fed);
+        struct folded folded = fold(cache, fed);
         pthread_mutex_unlock(&cache->mutex);
+        tell_folded(cache, fed->row, folded);
         fed_free(fed);
         pthread_mutex_lock(&cache->queue_mutex);
         cache->folding = false;
@@ -239,10 +327,13 @@ void summary_cache_settle(struct summary_cache *cache)
 
 // --- Making
 
-struct summary_cache *summary_cache_new(struct budget *budget, size_t max)
+struct summary_cache *summary_cache_new(struct budget *budget, size_t max, const struct summary_cache_owner *owner)
 {
     struct summary_cache *cache = xcalloc(1, sizeof(*cache));
     cache->max = max;
+    if (owner)
+        cache->owner = *owner;
+    list_init(&cache->due);
     map_init(&cache->entries);
     list_init(&cache->order);
     list_init(&cache->queue);

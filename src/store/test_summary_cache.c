@@ -37,13 +37,13 @@ static void put(struct summary_cache *cache, int64_t row, uint32_t count)
     CLEANUP(summary_release) struct summary summary;
     summary_init(&summary, 0);
     assert_int_equal(summary_add(&summary, chunk, 0), 0);
-    summary_cache_put(cache, row, &summary);
+    summary_cache_put(cache, row, &summary, 1);
 }
 
 static void what_is_committed_is_folded_from_the_first_record_on(void **state)
 {
     (void)state;
-    struct summary_cache *cache = summary_cache_new(NULL, SUMMARY_CACHE_MAX);
+    struct summary_cache *cache = summary_cache_new(NULL, SUMMARY_CACHE_MAX, NULL);
     feed(cache, 1, 0, 3, "a");
     feed(cache, 1, 3, 2, NULL);
     assert_int_equal(counted(cache, 1), 5);
@@ -62,7 +62,7 @@ static void what_is_committed_is_folded_from_the_first_record_on(void **state)
 static void what_was_left_out_is_not_passed_over(void **state)
 {
     (void)state;
-    struct summary_cache *cache = summary_cache_new(NULL, SUMMARY_CACHE_MAX);
+    struct summary_cache *cache = summary_cache_new(NULL, SUMMARY_CACHE_MAX, NULL);
     feed(cache, 1, 0, 3, "a");
     feed(cache, 1, 5, 3, "a");
     assert_int_equal(counted(cache, 1), 3);
@@ -74,10 +74,77 @@ static void what_was_left_out_is_not_passed_over(void **state)
     summary_cache_free(&cache);
 }
 
+struct heard {
+    unsigned due, behind;
+    int64_t row;
+};
+
+static void hear_due(void *arg)
+{
+    ((struct heard *)arg)->due++;
+}
+
+static void hear_behind(void *arg, int64_t row)
+{
+    struct heard *heard = arg;
+    heard->behind++;
+    heard->row = row;
+}
+
+static void what_has_grown_is_to_be_stored_once(void **state)
+{
+    (void)state;
+    struct heard heard = {0};
+    const struct summary_cache_owner owner = {.arg = &heard, .due = hear_due, .behind = hear_behind};
+    struct summary_cache *cache = summary_cache_new(NULL, SUMMARY_CACHE_MAX, &owner);
+    struct summary_due due;
+    uint64_t next = 0;
+    while (heard.due < 2) { // the second one takes the place of the first
+        assert_false(heard.due == 0 && summary_cache_is_due(cache));
+        feed(cache, 7, next, 10000, "a node with a name of some length, so that it does not take too long");
+        next += 10000;
+        assert_true(next < 1000000);
+    }
+    assert_true(summary_cache_is_due(cache));
+    assert_true(summary_cache_take_due(cache, &due));
+    assert_int_equal(due.row, 7);
+    assert_int_equal(due.next, next);
+    CLEANUP(summary_release) struct summary summary;
+    assert_int_equal(summary_decode(buf_str(&due.encoded), &summary), 0);
+    assert_int_equal(summary_records(&summary), next);
+    buf_release(&due.encoded);
+    assert_false(summary_cache_is_due(cache));
+    assert_false(summary_cache_take_due(cache, &due));
+    assert_int_equal(heard.behind, 0);
+    feed(cache, 7, next + 1, 1, "a");
+    assert_int_equal(heard.behind, 1);
+    assert_int_equal(heard.row, 7);
+    summary_cache_free(&cache);
+}
+
+static void what_is_asked_for_is_to_be_stored_unless_it_is_foreign(void **state)
+{
+    (void)state;
+    struct summary_cache *cache = summary_cache_new(NULL, SUMMARY_CACHE_MAX, NULL);
+    struct summary_due due;
+    for (int64_t row = 1; row <= 2; row++) {
+        CLEANUP(chunk_unref) struct chunk *chunk = chunk_of(5, "n");
+        CLEANUP(summary_release) struct summary summary;
+        summary_init(&summary, 0);
+        assert_int_equal(summary_add(&summary, chunk, 0), 0);
+        summary_cache_put(cache, row, &summary, row == 1 ? SUMMARY_FOREIGN : SUMMARY_DUE_BYTES);
+    }
+    assert_true(summary_cache_take_due(cache, &due));
+    assert_int_equal(due.row, 2);
+    buf_release(&due.encoded);
+    assert_false(summary_cache_take_due(cache, &due));
+    summary_cache_free(&cache);
+}
+
 static void a_purge_drops_the_summary(void **state)
 {
     (void)state;
-    struct summary_cache *cache = summary_cache_new(NULL, SUMMARY_CACHE_MAX);
+    struct summary_cache *cache = summary_cache_new(NULL, SUMMARY_CACHE_MAX, NULL);
     put(cache, 1, 4);
     const struct store_change purged = {.row = 1, .purged = true};
     summary_cache_feed(cache, &purged, 1);
@@ -90,7 +157,7 @@ static void the_least_recently_used_goes_first_and_its_memory_is_given_back(void
 {
     (void)state;
     struct budget *budget = budget_new((uint64_t)64 * 1024 * 1024);
-    struct summary_cache *cache = summary_cache_new(budget, 40000);
+    struct summary_cache *cache = summary_cache_new(budget, 40000, NULL);
     for (int64_t row = 1; row <= 200; row++) {
         put(cache, row, 3);
         assert_int_equal(counted(cache, 1), 3); // asked for each time
@@ -109,6 +176,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_committed_is_folded_from_the_first_record_on),
         cmocka_unit_test(what_was_left_out_is_not_passed_over),
+        cmocka_unit_test(what_has_grown_is_to_be_stored_once),
+        cmocka_unit_test(what_is_asked_for_is_to_be_stored_unless_it_is_foreign),
         cmocka_unit_test(a_purge_drops_the_summary),
         cmocka_unit_test(the_least_recently_used_goes_first_and_its_memory_is_given_back),
     };

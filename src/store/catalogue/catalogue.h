@@ -249,7 +249,7 @@ int catalogue_jobs_claimed(struct sql *sql, struct store_jobs_claimed *query);
 // --- summaries.c
 // Appends the encoded summary that is stored; nothing if there is none.
 int catalogue_summary_get(struct sql *sql, int64_t row, struct buf *ret);
-// Replaces one that counts fewer records: its `next` is less.
+// Replaces one that counts no more records: its `next` is not greater.
 int catalogue_summary_set(struct sql *sql, int64_t row, uint64_t next, struct str encoded);
 
 // --- blobs.c

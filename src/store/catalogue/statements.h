@@ -140,7 +140,7 @@
     X(SUMMARY_GET, "SELECT body FROM summaries WHERE execution = ?1")                                        \
     X(SUMMARY_SET, "INSERT INTO summaries(execution, next, body) VALUES(?1, ?2, ?3) ON CONFLICT(execution) " \
                    "DO UPDATE SET next = excluded.next, body = excluded.body "                               \
-                   "WHERE excluded.next > summaries.next")                                                   \
+                   "WHERE excluded.next >= summaries.next")                                                  \
     X(SUMMARY_DELETE, "DELETE FROM summaries WHERE execution = ?1")
 
 // --- Retention. Each reads an index of what may go.

@@ -11,7 +11,8 @@
 struct store_summary {
     struct store_op op;
     int64_t row;
-    bool started;               // zero in the first call; then private
+    bool started, foreign;      // zero in the first call; then private
     struct summary ret_summary; // what is counted so far; store_op_release frees it
     bool ret_more;
+    size_t ret_chunks; // how many were read so far
 };

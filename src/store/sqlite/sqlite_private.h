@@ -56,6 +56,7 @@ struct sqlite_store {
     struct summary_cache *summaries;
 
     atomic_bool backing_up;
+    atomic_bool catching_up; // a summary; see write/summaries.c
 
     // Queues, protected by `mutex`.
     pthread_mutex_t mutex;

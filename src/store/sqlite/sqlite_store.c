@@ -10,8 +10,8 @@
 #include "store/sqlite/merge/merge.h"
 #include "store/sqlite/read/reader.h"
 #include "store/sqlite/schema/open.h"
+#include "store/sqlite/write/summaries.h"
 #include "store/sqlite/write/writer.h"
-#include "store/summary_cache.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -245,7 +245,8 @@ static int start_threads(struct sqlite_store *store, const struct sqlite_options
     if (err < 0)
         return err;
     size_t summaries = options->budget ? budget_bound(options->budget, BUDGET_cache) / SUMMARY_CACHE_SHARE : SIZE_MAX;
-    store->summaries = summary_cache_new(options->budget, MIN(summaries, SUMMARY_CACHE_MAX));
+    const struct summary_cache_owner owner = summaries_owner(store);
+    store->summaries = summary_cache_new(options->budget, MIN(summaries, SUMMARY_CACHE_MAX), &owner);
     if (!store->summaries)
         return ERR_NOMEM;
     if (pthread_create(&store->writer, NULL, writer_main, store) != 0)

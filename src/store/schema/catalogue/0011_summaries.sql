@@ -1,5 +1,4 @@
--- What is counted of logs (model/summary.h), up to the record `next`. What follows it is counted by who reads it. `next`
--- is at most the number of the first record that is not merged.
+-- What is counted of logs (model/summary.h), up to the record `next`. What follows it is counted by who reads it.
 CREATE TABLE summaries(
   execution {integer} PRIMARY KEY,
   next {integer} NOT NULL,

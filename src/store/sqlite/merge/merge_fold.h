@@ -1,7 +1,6 @@
 // Counts what is merged (model/summary.h), on the merger's thread, which has it decoded anyway. From time to time the
-// result goes to the job, which stores it in the same transaction as what it counts: so it never counts a record that
-// is not merged, and none twice. Whatever the row has not counted yet is read again when the execution's next large
-// chunk is made.
+// result goes to the job, which stores it in the same transaction as what it counts. Whatever the row has not counted
+// yet is read again when the execution's next large chunk is made.
 #pragma once
 
 #include "model/summary.h"

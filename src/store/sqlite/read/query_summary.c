@@ -3,16 +3,17 @@
 #include "store/sqlite/read/query.h"
 #include "store/summary_cache.h"
 
-#define READ_BYTES    ((size_t)1024 * 1024)
-#define CLOSED_WEIGHT 64 // a chunk that stays closed costs this part of its payload
+#define READ_BYTES ((size_t)1024 * 1024)
 
 static int load_row(struct db *db, struct store_summary *query)
 {
     CLEANUP(buf_release) struct buf bytes = {0};
     int err = catalogue_summary_get(db->sql, query->row, &bytes);
     // What cannot be decoded is counted anew.
-    if (err < 0 || bytes.len == 0 || summary_decode(buf_str(&bytes), &query->ret_summary) < 0)
+    int decoded = err == 0 && bytes.len > 0 ? summary_decode(buf_str(&bytes), &query->ret_summary) : ERR_CORRUPT;
+    if (decoded < 0)
         summary_init(&query->ret_summary, 0);
+    query->foreign = decoded == ERR_TOO_NEW;
     return err;
 }
 
@@ -27,8 +28,8 @@ static int begin(struct sqlite_store *store, struct db *db, struct store_summary
 static int fold_segment(struct summary *summary, struct store_segment *segment, size_t *cost)
 {
     bool open = summary_wants_open(summary, segment->chunk, segment->first);
+    *cost += summary_weight(summary, segment->chunk, segment->first);
     int err = open ? chunk_open(&segment->chunk) : 0;
-    *cost += open ? chunk_raw(segment->chunk) : chunk_raw(segment->chunk) / CLOSED_WEIGHT;
     return err < 0 ? err : summary_add(summary, segment->chunk, segment->first);
 }
 
@@ -44,6 +45,10 @@ static int fold_read(struct sqlite_store *store, struct db *db, struct store_sum
         summary_skip(summary, read.ret_first_sequence);
     for (size_t i = 0; i < read.ret_count && err == 0; i++)
         err = fold_segment(summary, &read.ret_segments[i], cost);
+    query->ret_chunks += read.ret_count;
+    pthread_mutex_lock(&store->stats_mutex);
+    store->stats.summary_chunks += read.ret_count;
+    pthread_mutex_unlock(&store->stats_mutex);
     store_read_forget(&read);
     if (err == ERR_GAP)
         err = ERR_CORRUPT;
@@ -63,5 +68,5 @@ void query_summary(struct sqlite_store *store, struct db *db, struct store_op *o
     if (rc < 0)
         summary_release(&query->ret_summary);
     else
-        summary_cache_put(store->summaries, query->row, &query->ret_summary);
+        summary_cache_put(store->summaries, query->row, &query->ret_summary, query->foreign ? SUMMARY_FOREIGN : cost);
 }

@@ -44,7 +44,7 @@ void group_reset(struct group *group)
     group->change_count = group->appended_count = group->row_count = 0;
     group->purges = false;
     pack_builder_reset(&group->pack);
-    group->records = group->seals = group->seals_with_records = group->sealed_records = 0;
+    group->records = group->seals = group->seals_with_records = group->sealed_records = group->summaries = 0;
 }
 
 void group_release(struct group *group)

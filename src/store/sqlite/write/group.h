@@ -24,6 +24,7 @@ struct group {
     bool purges; // it leaves work in the table `purging`
     uint64_t records;
     uint64_t seals, seals_with_records, sealed_records;
+    uint64_t summaries; // that were stored
 };
 
 void group_add_change(struct group *group, const struct store_change *change); // takes a reference to its chunk

@@ -6,8 +6,8 @@
 #include "store/sqlite/write/checkpoint.h"
 #include "store/sqlite/write/commit.h"
 #include "store/sqlite/write/purge.h"
+#include "store/sqlite/write/summaries.h"
 #include "store/sqlite/write/vacuum.h"
-#include "store/summary_cache.h"
 
 // Pause of merging after a failed transaction; and between two looks for space.
 #define BACKGROUND_PAUSE_MS 1000
@@ -62,6 +62,8 @@ static int apply_all(struct sqlite_store *store, struct store_op *const *ops, si
         err = purge_slice(store);
     else if (err == 0 && background && !store->refusing)
         err = merge_apply(store->merge);
+    if (err == 0 && background && !store->refusing && !store->purging)
+        err = summaries_apply(store);
     return err < 0 ? err : db_run(db_statement(&store->db, STATEMENT_COMMIT));
 }
 
@@ -95,6 +97,7 @@ static void count_commit(struct sqlite_store *store, size_t ops, uint64_t ns)
     store->stats.seals += store->group.seals;
     store->stats.seals_with_records += store->group.seals_with_records;
     store->stats.sealed_records += store->group.sealed_records;
+    store->stats.summaries += store->group.summaries;
     store->stats.commit_ns_sum += ns;
     store->stats.commit_buckets[vfs_bucket(ns)]++;
     pthread_mutex_unlock(&store->stats_mutex);
@@ -281,7 +284,9 @@ static uint64_t idle_for_ms(struct sqlite_store *store, uint64_t now_ms)
 
 static bool background_waits(struct sqlite_store *store, uint64_t now_ms)
 {
-    return now_ms >= store->background_from_ms && (store->purging || (merge_ready(store->merge) && !store->refusing));
+    if (now_ms < store->background_from_ms)
+        return false;
+    return store->purging || (merge_ready(store->merge) && !store->refusing) || summaries_wait(store);
 }
 
 static void wait_until(struct sqlite_store *store, pthread_cond_t *wake, uint64_t until_ns)
