@@ -146,9 +146,10 @@ static void take_captures(struct str path, struct route_match *ret)
 void route_tree_find(const struct route_tree *tree, enum http_method method, struct str path, struct route_match *ret)
 {
     *ret = (struct route_match){0};
-    if (path.len < 2 || path.data[0] != '/')
+    if (path.len < 1 || path.data[0] != '/')
         return;
-    const struct route_tree *node = walk(tree, str_n(path.data + 1, path.len - 1), true);
+    // "/" by itself has no segment at all; behind other segments a '/' opens one.
+    const struct route_tree *node = walk(tree, str_n(path.data + 1, path.len - 1), path.len > 1);
     if (!node)
         return;
     ret->others = node->by_method;
@@ -252,6 +253,8 @@ static void path_json(const struct route *route, struct json_writer *json)
 {
     CLEANUP(buf_release) struct buf path = {0};
     struct str rest = str_of(route->pattern + 1);
+    if (!rest.len)
+        buf_append_byte(&path, '/');
     while (rest.len) {
         struct str segment = str_split(&rest, '/');
         bool many = is_rest(segment);

@@ -2,6 +2,7 @@
 
 #include "api/artifacts/artifacts.h"
 #include "api/compat/compat.h"
+#include "api/console/console.h"
 #include "api/executions/executions.h"
 #include "api/follow/follow.h"
 #include "api/jobs/jobs.h"
@@ -482,6 +483,12 @@ const struct route api_routes[] = {
      .summary = "the same"},
     {HTTP_M_GET, "/ready", ACTION_PUBLIC, .flags = ROUTE_ANY_QUERY, .handle = system_ready,
      .summary = "503 when ingest, store or disk cannot serve"},
+    {HTTP_M_GET, "/", ACTION_PUBLIC, .flags = ROUTE_ANY_QUERY, .handle = console_page,
+     .summary = "the console, a page for browsers"},
+    {HTTP_M_GET, "/ui/{page...}", ACTION_PUBLIC, .flags = ROUTE_ANY_QUERY, .handle = console_page,
+     .summary = "the same: each view of the console has an address of its own"},
+    {HTTP_M_GET, "/assets/{name}", ACTION_PUBLIC, .flags = ROUTE_ANY_QUERY, .handle = console_asset,
+     .summary = "a script, style or picture of the console"},
     {HTTP_M_GET, "/metrics", ACTION_PUBLIC, .flags = ROUTE_ANY_QUERY | ROUTE_METRICS, .handle = system_metrics,
      .summary = "Prometheus text format"},
 

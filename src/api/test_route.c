@@ -21,6 +21,7 @@ static const struct route table[] = {
     ROW(HTTP_M_GET, "/a/fixed"),
     ROW(HTTP_M_GET, "/a/{id}/b/{name}"),
     ROW(HTTP_M_DELETE, "/ab"),
+    ROW(HTTP_M_DELETE, "/"),
     {HTTP_M_GET, "/socket", ACTION_READ, .flags = ROUTE_SOCKET, .handle = nobody},
     {0},
 };
@@ -46,6 +47,7 @@ static void a_path_finds_its_row(void **state)
     assert_finds(HTTP_M_GET, "/a/x/b", "/a/{id}/b");
     assert_finds(HTTP_M_GET, "/a/x/b/y", "/a/{id}/b/{name}");
     assert_finds(HTTP_M_DELETE, "/ab", "/ab");
+    assert_finds(HTTP_M_DELETE, "/", "/");
 }
 
 static void a_fixed_segment_goes_before_a_capture_and_back_if_nothing_lies_behind_it(void **state)

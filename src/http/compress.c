@@ -45,9 +45,14 @@ static int item_q(struct str parameters)
     return 1000;
 }
 
-enum http_coding http_coding_of(struct str accept_encoding)
+// How much each coding is wanted, in thousandths; -1 for identity that is not mentioned.
+struct wishes {
+    int q[CODING_ZSTD + 1];
+};
+
+static struct wishes wishes_of(struct str accept_encoding)
 {
-    int qs[] = {[CODING_IDENTITY] = -1, [CODING_GZIP] = -1, [CODING_ZSTD] = -1};
+    struct wishes wishes = {{[CODING_IDENTITY] = -1, [CODING_GZIP] = -1, [CODING_ZSTD] = -1}};
     int others = 0;
     while (accept_encoding.len > 0) {
         struct str parameters = str_split(&accept_encoding, ',');
@@ -59,18 +64,31 @@ enum http_coding http_coding_of(struct str accept_encoding)
             others = q;
         for (size_t i = 0; i < ARRAY_LEN(codings); i++)
             if (str_eq_nocase(name, str_of(codings[i].name)))
-                qs[codings[i].coding] = q;
+                wishes.q[codings[i].coding] = q;
     }
+    for (enum http_coding coding = CODING_GZIP; coding <= CODING_ZSTD; coding++)
+        if (wishes.q[coding] < 0)
+            wishes.q[coding] = others;
+    return wishes;
+}
+
+enum http_coding http_coding_of(struct str accept_encoding)
+{
+    struct wishes wishes = wishes_of(accept_encoding);
     enum http_coding best = CODING_IDENTITY;
-    int best_q = MAX(qs[CODING_IDENTITY], 0); // identity, if the client does not mention it, is the last choice
+    int best_q = MAX(wishes.q[CODING_IDENTITY], 0); // identity, if the client does not mention it, is the last choice
     for (enum http_coding coding = CODING_GZIP; coding <= CODING_ZSTD; coding++) {
-        int q = qs[coding] >= 0 ? qs[coding] : others;
-        if (q > 0 && q >= best_q) {
+        if (wishes.q[coding] > 0 && wishes.q[coding] >= best_q) {
             best = coding;
-            best_q = q;
+            best_q = wishes.q[coding];
         }
     }
     return best;
+}
+
+bool http_coding_taken(struct str accept_encoding, enum http_coding coding)
+{
+    return wishes_of(accept_encoding).q[coding] > 0;
 }
 
 const char *http_coding_name(enum http_coding coding)

@@ -10,6 +10,8 @@ enum http_coding { CODING_IDENTITY, CODING_GZIP, CODING_ZSTD };
 // Returns the best coding that is known here: the highest q wins, then zstd, then gzip, then none. A header that
 // forbids all of them does not refuse the answer: the client gets it without a coding.
 enum http_coding http_coding_of(struct str accept_encoding);
+// Whether the client takes this one, gzip or zstd, even if it likes another better: for what is kept in one coding.
+bool http_coding_taken(struct str accept_encoding, enum http_coding coding);
 const char *http_coding_name(enum http_coding coding);
 
 struct http_encoder;

@@ -42,6 +42,10 @@ static void the_client_s_wish_decides(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         if (http_coding_of(str_of(cases[i].header)) != cases[i].coding)
             fail_msg("\"%s\" chose %s", cases[i].header, http_coding_name(http_coding_of(str_of(cases[i].header))));
+    assert_true(http_coding_taken(STR("gzip;q=0.1, br, zstd"), CODING_GZIP));
+    assert_true(http_coding_taken(STR("*"), CODING_GZIP));
+    assert_false(http_coding_taken(STR("gzip;q=0, *"), CODING_GZIP));
+    assert_false(http_coding_taken(STR(""), CODING_GZIP));
 }
 
 static void decode(enum http_coding coding, const struct buf *encoded, struct buf *ret)

@@ -1,5 +1,7 @@
 """Each row of the table of routes: a client may send what the row says, and OpenAPI says the same of it."""
 
+import re
+
 import pytest
 from support import openapi
 from support.routes import route_rows
@@ -93,8 +95,17 @@ def path_of(api):
     def path(row):
         named = batch["batch_id"] if "/batches/" in row["path"] else execution_id
         return row["path"].format(
-            id=named, name="default", key_id="key_nobody", worker_id="nobody", workflow=workflow, sha256="0" * 64
+            id=named,
+            name=asset() if "/assets/" in row["path"] else "default",
+            key_id="key_nobody",
+            worker_id="nobody",
+            workflow=workflow,
+            sha256="0" * 64,
+            page="runs",
         )
+
+    def asset():  # its name changes with its content
+        return re.search(r"/assets/(console-\w+\.js)", api.get("/").body.decode()).group(1)
 
     return path
 
@@ -126,6 +137,8 @@ def test_a_single_parameter_given_twice_is_refused(api, path_of, row):
 
 @pytest.mark.parametrize("row", ROWS, ids=name_of)
 def test_an_unknown_parameter_is_refused_where_a_credential_is_asked_for(api, path_of, row):
+    if row["path"] in ("/", "/ui/{page}", "/assets/{name}") and api.get("/").status == 404:
+        pytest.skip("this build has no console")
     answer = api.request(row["method"], path_of(row), {} if row["body"] else None, query={"colour": "red"})
     if row["any_query"]:
         assert answer.status in (200, 426), answer

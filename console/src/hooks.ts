@@ -1,0 +1,58 @@
+import { useEffect, useState } from "preact/hooks";
+
+import { ApiError } from "./data/api.ts";
+import { onAddress } from "./router.ts";
+
+/** Renders anew when the address changes, and returns it. */
+export function useAddress(): URL {
+  const [address, set] = useState(location.href);
+  useEffect(() => onAddress(() => set(location.href)), []);
+  return new URL(address);
+}
+
+export interface Loaded<T> {
+  value: T | undefined;
+  error: string | undefined;
+  /** Asks again now. */
+  again: () => void;
+}
+
+/**
+ * What `load` gives, asked for when `key` changes, and again `every` ms after an answer while the page is visible. The
+ * last value stays while the next one is under way, and after an error.
+ */
+export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise<T>, every?: number): Loaded<T> {
+  const [state, set] = useState<{ key: string; value?: T; error?: string }>({ key });
+  const [round, next] = useState(0);
+  useEffect(() => {
+    const aborter = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const ask = async (): Promise<void> => {
+      try {
+        if (!document.hidden) {
+          const value = await load(aborter.signal);
+          set({ key, value });
+        }
+      } catch (error) {
+        if (!aborter.signal.aborted) set((old) => ({ ...old, key, error: reason(error) }));
+      }
+      if (every && !aborter.signal.aborted) timer = setTimeout(ask, every);
+    };
+    void ask();
+    return () => {
+      aborter.abort();
+      clearTimeout(timer);
+    };
+  }, [key, round]);
+  return {
+    value: state.key === key ? state.value : undefined,
+    error: state.error,
+    again: () => next((count) => count + 1),
+  };
+}
+
+export function reason(error: unknown): string {
+  if (error instanceof ApiError) return error.message;
+  if (error instanceof TypeError) return "the server cannot be reached";
+  return String(error);
+}
