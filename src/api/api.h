@@ -25,6 +25,7 @@ struct api_limits {
     struct retention retention;
     uint64_t artifact_max, artifacts_max; // bytes of one file, and of all that an account has
     uint64_t ping_ms, pong_timeout_ms;
+    uint64_t push_quiet_ms;     // of executions that collectors make; see struct execution
     char *const *allowed_hosts; // NULL-terminated; in addition to loopback and the listening address
     char *const *cors_origins;  // NULL-terminated
     bool metrics_credential;    // /metrics asks for a credential

@@ -63,6 +63,7 @@
     X(G, store_wal_lost_bytes, none, "bytes of commits that the last start did not find; 0: all was there")           \
     X(C, store_commits_total, none, "transactions")                                                                   \
     X(C, refusals_total, reason, "requests and frames refused, by the code word of the error")                        \
+    X(C, quiet_seals_total, none, "logs that nobody ended, sealed as nothing came any more")                          \
     X(C, status_lost_total, none, "executions whose runner fell silent")                                              \
     X(G, reload_failed, none, "1 if the last reload of the configuration failed, else 0")                             \
     X(C, retention_purged_total, none, "executions that were purged because of their age or their account's limits")  \

@@ -38,6 +38,8 @@ struct execution {
     bool has_cut_digest;
     uint64_t cut_digest;            // with has_cut_digest: that of the records before first_sequence
     struct retention_own retention; // its own
+    uint64_t quiet_ms;              // sealed when nothing has come for so long, if nobody ends it; 0: never
+    bool late;                      // see struct outcome
     char *account_retention;        // the account's own rules, a text of model/retention.h; NULL: none
 };
 

@@ -1,5 +1,6 @@
 #include "model/outcome.h"
 
+#include "model/quiet.h"
 #include "util/error.h"
 
 // What each cause asks for by itself.
@@ -18,6 +19,7 @@ static const struct {
     [OUTCOME_RETURNED] = {.fixed = true, .status = STATUS_QUEUED},
     [OUTCOME_ANSWERED] = {.fixed = true, .status = STATUS_RUNNING},
     [OUTCOME_UNANSWERED] = {.fixed = true, .status = STATUS_TIMED_OUT},
+    [OUTCOME_QUIET] = {.fixed = true, .status = STATUS_LOST, .seals = true, .yields = true},
 };
 
 bool outcome_equal(const struct outcome *a, const struct outcome *b)
@@ -68,8 +70,8 @@ static bool repeats_the_end(const struct outcome *now, const struct outcome_ask 
     return ask->cause == OUTCOME_ENDED && both && now->exit_code == ask->exit_code;
 }
 
-// Whether the ask must seal the log, because no runner exists that could say that the log is complete.
-static bool seals_for_nobody(const struct outcome *now, const struct outcome_ask *ask)
+// Whether the ask ends it, because no runner exists that could say that the log is complete.
+static bool ends_for_nobody(const struct outcome *now, const struct outcome_ask *ask)
 {
     if (ask->cause != OUTCOME_TOLD && ask->cause != OUTCOME_CANCELLED && ask->cause != OUTCOME_SKIPPED &&
         ask->cause != OUTCOME_UNANSWERED)
@@ -88,6 +90,8 @@ static bool may_become(const struct outcome *now, const struct outcome_ask *ask)
     case OUTCOME_SILENT:
     case OUTCOME_GIVEN_UP: // nobody has it who could be silent, also if somebody had and gave it back
         return now->status != STATUS_QUEUED && status_may_become(now->status, ask->status);
+    case OUTCOME_QUIET:
+        return quiet_applies(now);
     case OUTCOME_RETURNED:
         return now->status == STATUS_RUNNING || now->status == STATUS_LOST;
     default:
@@ -145,7 +149,8 @@ int outcome_next(const struct outcome *now, const struct outcome_ask *ask, int64
     struct outcome_ask wanted = *ask;
     if (causes[ask->cause].fixed)
         wanted.status = leads_to(now, ask->cause);
-    bool for_nobody = seals_for_nobody(now, &wanted);
+    bool for_nobody = ends_for_nobody(now, &wanted);
+    bool stays_open = now->late && now->epoch == 0;
     if (ask->cause == OUTCOME_CANCELLED && (outcome_over(now) || !for_nobody)) {
         *ret = *now;
         return 0;
@@ -164,7 +169,7 @@ int outcome_next(const struct outcome *now, const struct outcome_ask *ask, int64
         return 0;
     }
     bool takes_over = ask->cause == OUTCOME_CLAIMED || (for_nobody && now->epoch > 0);
-    *ret = apply(now, &wanted, causes[ask->cause].seals || for_nobody, now_ms);
+    *ret = apply(now, &wanted, causes[ask->cause].seals || (for_nobody && !stays_open), now_ms);
     ret->epoch += takes_over;
     return 0;
 }

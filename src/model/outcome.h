@@ -11,6 +11,7 @@ struct outcome { // the present state
     uint64_t epoch;                              // epoch of the present or last runner; 0: there was never one
     int64_t started_ms, completed_ms, sealed_ms; // 0: not yet
     bool waits;                                  // for somebody's answer; one that was lost meanwhile still does
+    bool late; // its records come late from elsewhere, as long as it has no runner; never changes
 };
 
 enum outcome_cause {
@@ -27,6 +28,7 @@ enum outcome_cause {
     // ignored
     OUTCOME_ANSWERED,
     OUTCOME_UNANSWERED, // nobody has answered in time, and that ends it; `status` is ignored
+    OUTCOME_QUIET, // nobody ends its log, and nothing has come for long enough (model/quiet.h); `status` is ignored
     OUTCOME_CAUSES
 };
 
@@ -42,7 +44,8 @@ struct outcome_ask {
 //
 // These seal the log: the end that its runner reports; the end of the grace; a terminal status, if there was never a
 // runner that could say that the log is complete, or while the execution is queued; a cancel, if there was never a
-// runner or it is lost. A runner that comes back then finds a newer epoch.
+// runner or it is lost; that it was quiet. A runner that comes back then finds a newer epoch. If its records come late
+// and it has no runner, only that it was quiet seals it. It is lost then, unless its end was told before.
 //
 // A wait ends with each other status but lost. ANSWERED and UNANSWERED are refused where nothing waits.
 //

@@ -71,6 +71,50 @@ static void a_cancel_ends_what_nobody_runs_and_leaves_the_rest_to_its_runner(voi
     }
 }
 
+static void the_end_that_is_told_of_a_late_log_leaves_it_open_until_it_is_quiet(void **state)
+{
+    (void)state;
+    static const enum outcome_cause causes[] = {OUTCOME_TOLD, OUTCOME_CANCELLED};
+    for (size_t i = 0; i < ARRAY_LEN(causes); i++) {
+        struct outcome now = stands(STATUS_RUNNING, 0);
+        now.late = true;
+        struct outcome_ask told = ask(causes[i], STATUS_CANCELLED);
+        told.has_exit_code = true;
+        told.exit_code = 130;
+        struct outcome ended = after(now, told);
+        assert_int_equal(ended.status, STATUS_CANCELLED);
+        assert_false(ended.sealed);
+        assert_int_equal(ended.completed_ms, NOW);
+        assert_refused(ended, ask(OUTCOME_TOLD, STATUS_COMPLETED), ERR_BAD_TRANSITION);
+        struct outcome closed = after(ended, ask(OUTCOME_QUIET, STATUS_QUEUED));
+        assert_true(closed.sealed);
+        assert_int_equal(closed.status, STATUS_CANCELLED);
+        assert_int_equal(closed.exit_code, 130);
+    }
+    struct outcome held = stands(STATUS_RUNNING, 1); // its runner ends its log, late or not
+    held.late = true;
+    assert_false(after(held, ask(OUTCOME_TOLD, STATUS_COMPLETED)).sealed);
+    assert_true(after(held, ask(OUTCOME_ENDED, STATUS_COMPLETED)).sealed);
+}
+
+static void a_quiet_log_that_nobody_ended_is_lost(void **state)
+{
+    (void)state;
+    struct outcome next = after(stands(STATUS_RUNNING, 0), ask(OUTCOME_QUIET, STATUS_QUEUED));
+    assert_true(next.sealed);
+    assert_int_equal(next.status, STATUS_LOST);
+    assert_false(next.has_exit_code);
+    static const struct {
+        enum execution_status status;
+        uint64_t epoch;
+    } not_quiet[] = {{STATUS_QUEUED, 0}, {STATUS_WAITING, 0}, {STATUS_RUNNING, 1}, {STATUS_LOST, 1}};
+    for (size_t i = 0; i < ARRAY_LEN(not_quiet); i++)
+        assert_refused(stands(not_quiet[i].status, not_quiet[i].epoch), ask(OUTCOME_QUIET, STATUS_QUEUED),
+                       ERR_BAD_TRANSITION);
+    next.status = STATUS_COMPLETED;
+    assert_refused(next, ask(OUTCOME_QUIET, STATUS_QUEUED), ERR_SEALED);
+}
+
 static void the_runner_of_a_lost_one_that_was_cancelled_has_an_old_epoch(void **state)
 {
     (void)state;
@@ -318,6 +362,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_never_had_a_runner_is_sealed_by_being_told_how_it_ended),
         cmocka_unit_test(a_cancel_ends_what_nobody_runs_and_leaves_the_rest_to_its_runner),
+        cmocka_unit_test(the_end_that_is_told_of_a_late_log_leaves_it_open_until_it_is_quiet),
+        cmocka_unit_test(a_quiet_log_that_nobody_ended_is_lost),
         cmocka_unit_test(the_runner_of_a_lost_one_that_was_cancelled_has_an_old_epoch),
         cmocka_unit_test(a_claim_is_a_new_epoch_unless_all_is_over),
         cmocka_unit_test(an_outcome_that_was_told_stands_and_the_end_adds_the_seal),

@@ -67,6 +67,8 @@
     X(N, regex_steps, 10000000, 1000, 1000000000, true, "matching steps of a regular expression per page")             \
     X(N, lease_seconds, 30, 1, 3600, false, "a runner silent for so long is lost")                                     \
     X(N, lost_seal_seconds, 86400, 1, 31536000, false, "a lost execution is sealed after so long")                     \
+    X(N, push_quiet_seconds, 86400, 0, 315360000, true,                                                                \
+      "what OpenTelemetry's or Loki's clients have made is sealed when nothing has come for so long; 0: never")        \
     X(N, ping_seconds, 20, 1, 3600, false, "pause between pings on a WebSocket")                                       \
     X(N, pong_timeout_seconds, 60, 1, 3600, false, "without any pong for so long a WebSocket is closed")               \
     X(N, shutdown_seconds, 10, 0, 3600, false, "deadline of a graceful shutdown")

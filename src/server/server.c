@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "blob/dir/dir.h"
+#include "ingest/quiet.h"
 #include "ingest/timeouts.h"
 #include "jobs/dispatch.h"
 #include "retention/blobs.h"
@@ -45,6 +46,7 @@ struct server {
     struct sweep *sweep;
     struct blob_sweep *blob_sweep;
     struct timeouts *timeouts;
+    struct quiet *quiet;
     struct places *followers;
     struct broadcast *news; // of the hub, to all shards
     struct metrics *metrics;
@@ -385,6 +387,8 @@ static void server_make_sweep(struct server *server)
     server->blob_sweep = blob_sweep_new(&blobs);
     server->timeouts = timeouts_new(&(struct timeouts_options){
         .loop = server->loop, .store = server->store, .hub = server->hub, .logger = &server->logger});
+    server->quiet = quiet_new(&(struct quiet_options){
+        .loop = server->loop, .store = server->store, .metrics = server->metrics, .logger = &server->logger});
 }
 
 // What all shards share.
@@ -573,6 +577,7 @@ static int server_start(struct server *server)
     sweep_start(server->sweep);
     blob_sweep_start(server->blob_sweep);
     timeouts_start(server->timeouts);
+    quiet_start(server->quiet);
     log_info(&server->logger, "ready", LOG_I("port", server->listening.port), LOG_S("data", config->data));
     systemd_notify("READY=1");
     return 0;
@@ -589,6 +594,8 @@ static void server_release(struct server *server)
         blob_sweep_stop(server->blob_sweep);
     if (server->timeouts)
         timeouts_stop(server->timeouts);
+    if (server->quiet)
+        quiet_stop(server->quiet);
     if (server->hub)
         hub_stop(server->hub);
     for (unsigned i = 0; i < server->shard_count; i++)
@@ -621,6 +628,7 @@ static void server_release(struct server *server)
     sweep_free(&server->sweep);
     blob_sweep_free(&server->blob_sweep);
     timeouts_free(&server->timeouts);
+    quiet_free(&server->quiet);
     hub_free(&server->hub);
     places_free(&server->followers);
     issuers_free(&server->issuers);

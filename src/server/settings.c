@@ -26,6 +26,7 @@ struct settings *settings_new(const struct config *config)
         .artifact_max = (uint64_t)config->artifact_max,
         .artifacts_max = (uint64_t)config->artifacts_max,
         .regex_steps = (uint64_t)config->regex_steps,
+        .push_quiet_ms = (uint64_t)config->push_quiet_seconds * 1000,
         .ping_ms = (uint64_t)config->ping_seconds * 1000,
         .pong_timeout_ms = (uint64_t)config->pong_timeout_seconds * 1000,
         .allowed_hosts = list_with_end(&config->allowed_hosts),

@@ -18,6 +18,7 @@
 #include "store/ops/job.h"
 #include "store/ops/key.h"
 #include "store/ops/node.h"
+#include "store/ops/quiet.h"
 #include "store/ops/record.h"
 #include "store/ops/retention.h"
 #include "store/ops/secret.h"

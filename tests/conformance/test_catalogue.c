@@ -229,7 +229,7 @@ static void an_outcome_and_the_end_of_the_log_are_kept_bit_for_bit(void **state)
 {
     struct sql *sql = *state;
     int64_t account = make_account(sql, "a"), row = make_execution(sql, account, "one", NULL);
-    const struct outcome outcome = {STATUS_FAILED, true, true, -7, UINT64_MAX, 1, 2, 3, false};
+    const struct outcome outcome = {STATUS_FAILED, true, true, -7, UINT64_MAX, 1, 2, 3, false, false};
     const struct log_state log = {12, UINT64_MAX - 5, (uint64_t)1 << 63};
     assert_int_equal(CHANGE(sql, catalogue_execution_outcome(sql, row, &outcome, &log)), 0);
     struct catalogue_head head;

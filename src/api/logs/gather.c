@@ -204,6 +204,7 @@ static void create(struct gathered *it)
                       .execution_id = xstrdup(it->id),
                       .status = STATUS_RUNNING,
                       .started_ms = clock_real_ms(),
+                      .quiet_ms = call->api->limits->push_quiet_ms,
                       .owner = call->principal.user[0] ? xstrdup(call->principal.user) : NULL},
         .open_max = call->api->limits->open_executions_max,
     };

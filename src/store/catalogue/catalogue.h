@@ -16,6 +16,7 @@
 #include "store/ops/job.h"
 #include "store/ops/key.h"
 #include "store/ops/node.h"
+#include "store/ops/quiet.h"
 #include "store/ops/retention.h"
 #include "store/ops/secret.h"
 #include "store/ops/waiting.h"
@@ -120,6 +121,9 @@ int catalogue_create_repeated(struct sql *sql, const struct store_create *create
 int catalogue_create_check(struct sql *sql, struct store_create *create);
 // Makes it, with its documents, labels, inputs and idempotency key. Sets row, execution_id and created_ms.
 int catalogue_create(struct sql *sql, struct store_create *create, int64_t now_ms);
+
+// --- quiet.c
+int catalogue_quiet_look(struct sql *sql, struct store_quiet_look *look);
 
 // --- list.c
 #define CATALOGUE_LIST_MAX 10000

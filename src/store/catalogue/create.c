@@ -97,6 +97,8 @@ static int execution_insert(struct sql *sql, const struct execution *execution, 
     bind_number_or_null(insert, 16, own->has_age, own->age_ms);
     bind_number_or_null(insert, 17, own->has_records, (int64_t)own->log.records_max);
     bind_number_or_null(insert, 18, own->has_bytes, (int64_t)own->log.bytes_max);
+    sql_bind_u64(insert, 19, execution->quiet_ms);
+    sql_bind_i64(insert, 20, execution->late);
     int err = sql_insert(insert, ret_row);
     return err == ERR_NOT_FOUND ? ERR_CONFLICT : err;
 }

@@ -93,6 +93,7 @@ int catalogue_execution_head(struct sql *sql, int64_t row, struct catalogue_head
     };
     if (!status_parse(sql_text(find, 1), &outcome.status))
         return ERR_CORRUPT;
+    outcome.late = sql_i64(find, 16) != 0;
     outcome.waits = outcome.status == STATUS_WAITING || sql_i64(find, 15) != 0;
     *ret = (struct catalogue_head){
         .account = sql_i64(find, 0),

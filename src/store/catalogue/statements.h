@@ -94,12 +94,13 @@
       "SELECT account, status, sealed, purged, exit_code, epoch, started_ms, completed_ms, sealed_ms, "                \
       "next_sequence, digest, message_bytes, batch_id, workflow_id, first_sequence, "                                  \
       "CASE WHEN status = 'lost' THEN (SELECT count(r.waiting) FROM run_details r WHERE r.execution = executions.id "  \
-      "AND r.waiting_until_ms >= 0) ELSE 0 END FROM executions WHERE id = ?1 {locked}")                                \
+      "AND r.waiting_until_ms >= 0) ELSE 0 END, late FROM executions WHERE id = ?1 {locked}")                          \
     X(EXECUTION_INSERT,                                                                                                \
       "INSERT INTO executions(account, execution_id, status, pinned, exit_code, created_ms, started_ms, "              \
       "restored_from, owner, workflow_id, batch_id, worker_id, worker_hostname, script_filename, runtime, "            \
-      "retention_ms, log_records, log_bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "     \
-      "?15, ?16, ?17, ?18) "                                                                                           \
+      "retention_ms, log_records, log_bytes, quiet_ms, late) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "    \
+      "?12, ?13, ?14, "                                                                                                \
+      "?15, ?16, ?17, ?18, ?19, ?20) "                                                                                 \
       "ON CONFLICT DO NOTHING {new_id}")                                                                               \
     X(EXECUTION_WORKER, "UPDATE executions SET worker_id = coalesce(?2, worker_id), "                                  \
                         "worker_hostname = coalesce(?3, worker_hostname) WHERE id = ?1")                               \
@@ -116,6 +117,8 @@
     /* What is not sealed goes on, and not as it did before. */                                                        \
     X(EXECUTIONS_RESTORED, "UPDATE executions SET restored_from = next_sequence WHERE sealed = 0 "                     \
                            "AND (restored_from IS NULL OR restored_from > next_sequence)")                             \
+    X(EXECUTIONS_QUIET, "SELECT id, next_sequence, status, epoch, quiet_ms FROM executions WHERE sealed = 0 "          \
+                        "AND quiet_ms > 0 AND id > ?1 ORDER BY id LIMIT ?2")                                           \
     X(EXECUTIONS_OPEN, "SELECT count(*) FROM executions WHERE account = ?1 AND sealed = 0")                            \
     X(DOCUMENT_SET,                                                                                                    \
       "INSERT INTO documents(execution, spec, metadata) VALUES(?1, ?2, ?3) ON CONFLICT(execution) DO UPDATE "          \

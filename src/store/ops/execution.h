@@ -57,8 +57,10 @@ struct store_update {
     // unchanged. And until when; 0: for ever.
     struct str waiting;
     int64_t waiting_until_ms;
-    // OUTCOME_GIVEN_UP waits while the account is suspended, and for this long after it was resumed: ERR_SUSPENDED.
+    // OUTCOME_GIVEN_UP and OUTCOME_QUIET wait while the account is suspended, and for this long after it was resumed:
+    // ERR_SUSPENDED.
     uint64_t grace_ms;
+    uint64_t quiet_next; // with OUTCOME_QUIET: the end of the log that was quiet; quiet_judge
     // Empty: unchanged; else an object that is merged into the present metadata (metadata_merge).
     struct str metadata_patch;
     size_t metadata_max; // limit in bytes for the merged metadata; 0: no limit

@@ -63,6 +63,17 @@ void query_count_open(struct sqlite_store *store, struct db *db, struct store_op
     op->err = catalogue_executions_open(db->sql, query->account, &query->ret_count);
 }
 
+void query_quiet_look(struct sqlite_store *store, struct db *db, struct store_op *op)
+{
+    struct store_quiet_look *look = CONTAINER_OF(op, struct store_quiet_look, op);
+    op->err = catalogue_quiet_look(db->sql, look);
+    for (size_t i = 0; i < look->ret_count && op->err == 0; i++) {
+        struct log_state hot;
+        if (hot_state(&store->hot, look->ret_found[i].row, &hot))
+            look->ret_found[i].next = MAX(look->ret_found[i].next, hot.next);
+    }
+}
+
 // --- Lists
 
 // Bytes that it takes beyond the struct. Only metadata may be large.

@@ -86,8 +86,11 @@ static int update_judge(struct sqlite_store *store, const struct store_update *u
     int err = update->node != 0 ? update_by_node(store, update) : 0;
     if (err < 0)
         return err;
-    if (update->has_outcome && update->outcome.cause == OUTCOME_GIVEN_UP)
+    bool quiet = update->has_outcome && update->outcome.cause == OUTCOME_QUIET;
+    if (quiet || (update->has_outcome && update->outcome.cause == OUTCOME_GIVEN_UP))
         err = catalogue_account_may_give_up(store->db.sql, head->account, update->grace_ms, store_now_ms(store));
+    if (err == 0 && quiet)
+        err = quiet_judge(update->quiet_next, head->state.next);
     if (err == 0 && update->has_outcome)
         err = outcome_judge(store, head, &update->outcome, ret_outcome);
     if (err == 0 && update->metadata_patch.len > 0)

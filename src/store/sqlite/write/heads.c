@@ -57,6 +57,7 @@ struct outcome head_outcome(const struct head *head)
         .status = head->sequence.status,
         .sealed = head->sequence.sealed,
         .waits = head->waits,
+        .late = head->late,
         .has_exit_code = head->has_exit_code,
         .exit_code = head->exit_code,
         .epoch = head->sequence.epoch,
@@ -71,6 +72,7 @@ void head_set_outcome(struct head *head, const struct outcome *outcome)
     head->sequence.status = outcome->status;
     head->sequence.sealed = outcome->sealed;
     head->waits = outcome->waits;
+    head->late = outcome->late;
     head->sequence.epoch = outcome->epoch;
     head->has_exit_code = outcome->has_exit_code;
     head->exit_code = outcome->exit_code;

@@ -15,7 +15,7 @@ struct head {
     struct sequence_head sequence; // its next is also in `state`, and both are equal
     struct log_state state;
     uint64_t first_sequence;
-    bool has_exit_code, waits;
+    bool has_exit_code, waits, late;
     int exit_code;
     int64_t started_ms, completed_ms, sealed_ms;
     struct hot_producer *producers; // those seen recently
