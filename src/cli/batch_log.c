@@ -66,8 +66,7 @@ void batch_log_step(struct batch_log *log)
     if (log->ended || log->link->state != LINK_BLOCKED || clock_mono_ms() < log->ask_ms)
         return;
     log->ask_ms = clock_mono_ms() + ASK_EACH_MS;
-    if (log_reader_pass(&log->reader, "ndjson", false, ASK_EACH_MS) == LOG_PASS_WHOLE)
-        log_reader_ask_status(&log->reader);
+    log_reader_poll(&log->reader, ASK_EACH_MS);
     look_for_end(log);
 }
 

@@ -216,8 +216,8 @@ static void read_one(struct crowd *crowd, struct member *member, bool to_its_end
     reader->client = crowd->client; // one connection for all
     if (to_its_end)
         crowd->code = log_reader_read(reader);
-    else if (log_reader_pass(reader, "ndjson", false, 30000) == LOG_PASS_WHOLE)
-        log_reader_ask_status(reader);
+    else
+        log_reader_poll(reader, 30000);
     reader->client = own;
     log_printer_flush(&member->task->printer);
     crowd->closed |= log_printer_ended(&member->task->printer);

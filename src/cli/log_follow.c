@@ -140,9 +140,7 @@ static enum outcome follow_websocket(struct log_reader *reader)
 
 static enum outcome follow_poll_once(struct log_reader *reader)
 {
-    enum log_pass pass = log_reader_pass(reader, "ndjson", false, STREAM_IDLE_MS);
-    if (pass == LOG_PASS_WHOLE)
-        pass = log_reader_ask_status(reader);
+    enum log_pass pass = log_reader_poll(reader, STREAM_IDLE_MS);
     return pass == LOG_PASS_STOP ? OUTCOME_DONE : pass == LOG_PASS_WHOLE ? OUTCOME_WAITING : OUTCOME_LOST;
 }
 

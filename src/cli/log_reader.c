@@ -374,7 +374,8 @@ enum log_pass log_reader_pass(struct log_reader *reader, const char *format, boo
     return reader->fatal || reader->complete || log_printer_ended(reader->printer) ? LOG_PASS_STOP : result;
 }
 
-enum log_pass log_reader_ask_status(struct log_reader *reader)
+// `ret_end` is the status of a log that is sealed, else NULL; the caller frees it.
+static enum log_pass ask_status(struct log_reader *reader, json_t **ret_end)
 {
     CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/status", reader->execution_id);
     CLEANUP(client_response_release) struct client_response response = {0};
@@ -395,12 +396,29 @@ enum log_pass log_reader_ask_status(struct log_reader *reader)
         log_reader_take_state(reader, json_string_value(json_object_get(status, "status")),
                               json_is_true(json_object_get(runner, "connected")));
     log_waits_take(reader, status);
-    uint64_t end = (uint64_t)json_integer_value(json_object_get(status, "last_index"));
-    if (!json_is_true(json_object_get(status, "sealed")) ||
-        (*reader->filters == '\0' && reader->printer->any && reader->printer->next < end))
-        return LOG_PASS_WHOLE;
-    take_complete(reader, status);
-    return LOG_PASS_STOP;
+    if (json_is_true(json_object_get(status, "sealed")))
+        *ret_end = TAKE_PTR(status);
+    return LOG_PASS_WHOLE;
+}
+
+enum log_pass log_reader_poll(struct log_reader *reader, uint64_t idle_ms)
+{
+    CLEANUP(json_free) json_t *end = NULL;
+    bool progress = false;
+    for (;;) {
+        enum log_pass pass = log_reader_pass(reader, "ndjson", false, idle_ms);
+        progress |= reader->progress;
+        if (pass == LOG_PASS_WHOLE && end) {
+            take_complete(reader, end);
+            return LOG_PASS_STOP;
+        }
+        if (pass == LOG_PASS_WHOLE && !end)
+            pass = ask_status(reader, &end);
+        reader->progress = progress;
+        if (pass != LOG_PASS_WHOLE || !end)
+            return pass;
+        // The last lines may have come after those that were read, and before the seal.
+    }
 }
 
 // --- Waiting

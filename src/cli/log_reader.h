@@ -82,8 +82,9 @@ enum log_pass {
 };
 // Makes one GET …/logs, as NDJSON or as chunks.
 enum log_pass log_reader_pass(struct log_reader *reader, const char *format, bool follow, uint64_t idle_ms);
-// Asks for the status. The reader is complete if the log is sealed and was read to its end. LOG_PASS_CUT: no answer.
-enum log_pass log_reader_ask_status(struct log_reader *reader);
+// Reads what there is, as NDJSON, and asks for the status. A log that is sealed by then is read once more: then the
+// reader is complete. LOG_PASS_CUT: there was no whole answer to one of the questions.
+enum log_pass log_reader_poll(struct log_reader *reader, uint64_t idle_ms);
 // True if the answer has the form of a Runnel server's refusal.
 bool log_reader_is_ours(const struct client_response *response);
 // An attempt has ended too early. Says so once, and waits before the next one; the first time it does not wait. Returns

@@ -1,8 +1,10 @@
 """`runnel logs`: options, formats, terminals, pipes, following through restarts and behind proxies."""
 
+import http.server
 import json
 import re
 import signal
+import threading
 
 import pytest
 from support.api import eventually
@@ -235,6 +237,54 @@ def test_where_streams_are_blocked_polling_takes_over(server, api, tmp_path):
             process.out.wait_for(b"after\n")
             assert process.finish(40) == 0
             assert process.out.lines() == [b"before", b"after"]
+
+
+class Passing(http.server.BaseHTTPRequestHandler):
+    """Passes requests on, but no streams. Between the first one for lines and the one for the status that follows it
+    calls `meanwhile`."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if "follow=" in self.path or "Upgrade" in self.headers:
+            return self.say(403, {}, b"")
+        self.server.asked.append(self.path.partition("?")[0].rpartition("/")[2])
+        if self.server.asked[-2:] == ["logs", "status"] and self.server.meanwhile:
+            self.server.meanwhile.pop()()
+        answer = self.server.api.get(self.path)
+        return self.say(answer.status, answer.headers, answer.body)
+
+    def say(self, status, headers, body):
+        self.send_response(status)
+        for name in ("Content-Type", "X-Runnel-Incarnation"):
+            if headers.get(name):
+                self.send_header(name, headers[name])
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("options", [[], ["--grep", "last"]], ids=["all", "some"])
+def test_where_polling_has_taken_over_lines_right_before_the_end_are_shown(server, api, tmp_path, options):
+    """They come between the question for lines and that for the status."""
+    execution_id = api.create()
+
+    def end():
+        api.append_lines(execution_id, ["last words"])
+        for status in ("running", "completed"):
+            api.expect(200, "PATCH", f"/api/v1/executions/{execution_id}", {"status": status})
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Passing) as passing:
+        passing.daemon_threads = True
+        passing.api, passing.asked, passing.meanwhile = api, [], [end]
+        threading.Thread(target=passing.serve_forever, daemon=True).start()
+        cli = Cli(tmp_path / "home", url=f"http://127.0.0.1:{passing.server_port}", token=server.operator_key)
+        assert cli.ok("logs", "-f", *options, execution_id).out == b"last words\n"
+        assert passing.meanwhile == []
+        passing.shutdown()
 
 
 def test_a_server_never_reached_is_5(tmp_path):
