@@ -396,7 +396,7 @@ def test_a_job_that_ends_while_its_account_is_suspended_stays_in_its_spool(serve
     cli = Cli(tmp_path / "home", server)
     cli.env["RUNNEL_TOKEN"] = client.token
     account.set_suspended(True)
-    result = cli.run("wrap", "--id", "job2", "--deliver-wait", "1s", "--", "echo", "kept")
+    result = cli.run("wrap", "--id", "job2", "--deliver-wait", "5s", "--", "echo", "kept")
     assert b"suspended" in result.err and b"wrap --resume" in result.err, result
     account.set_suspended(False)
     assert client.get(f"{PATH}/job2").status == 404

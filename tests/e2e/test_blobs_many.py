@@ -52,7 +52,7 @@ def files(server):
 
 def assert_nothing_kept(server, contents):
     assert missing(server.api(), [sha(one) for one in contents]) == [sha(one) for one in contents]
-    assert files(server) == []
+    eventually(lambda: files(server) == [], "what was begun is removed")
 
 
 def test_many_contents_are_there_once_the_answer_comes(api):

@@ -22,7 +22,7 @@ from support.ws import Runner
 @pytest.fixture
 def own(servers, tmp_path):
     """(server, its api, a command line of its own)"""
-    server = servers("--lease-seconds", "2")
+    server = servers("--lease-seconds", "5")
     return server, server.api(), Cli(tmp_path / "home", server)
 
 

@@ -78,7 +78,7 @@ def test_two_deliverers_double_lines(server, api, execution_id):
 
 
 def test_numbering_restarts_when_the_sender_restarts(servers):
-    server = servers("--lease-seconds", "1")
+    server = servers("--lease-seconds", "5")
     api = server.api()
     execution_id = api.create()
     with Follower(server, execution_id) as follower:
@@ -166,12 +166,12 @@ def test_a_stream_goes_silent_after_its_first_100_lines(server, api, execution_i
 def test_quiet_minutes_end_the_stream(servers):
     """With short settings, many times the pause after which a ping is due; the follower answers pings and says
     nothing else."""
-    server = servers("--ping-seconds", "1", "--pong-timeout-seconds", "2")
+    server = servers("--ping-seconds", "1", "--pong-timeout-seconds", "6")  # one stands still for less
     api = server.api()
     execution_id = api.create()
     with RawWebSocket(server, f"/ws/executions/{execution_id}/logs") as quiet:
         pings = 0
-        while pings < 6:
+        while pings < 8:
             kind, payload = quiet.frame()
             if kind & 0x0F == 9:
                 quiet.send(frame(10, payload))

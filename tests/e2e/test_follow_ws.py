@@ -244,13 +244,13 @@ def test_no_pong_ends_the_socket_with_1001(servers):
 
 
 def test_a_follower_that_answers_pings_stays(servers):
-    server = servers("--ping-seconds", "1", "--pong-timeout-seconds", "2")
+    server = servers("--ping-seconds", "1", "--pong-timeout-seconds", "6")  # one stands still for less
     api = server.api()
     execution_id = api.create()
     api.append_lines(execution_id, ["first"])
     with RawWebSocket(server, f"/ws/executions/{execution_id}/logs") as answering:
         pings = 0
-        while pings < 5:
+        while pings < 8:
             kind, payload = answering.frame()
             if kind & 0x0F == 9:
                 pings += 1

@@ -287,7 +287,7 @@ def test_which_ends_are_tried_again_is_the_rule_of_the_job(server, api, label, r
 
 
 def test_a_job_whose_worker_says_lost_is_tried_again_if_its_rule_has_that(servers, label):
-    server = servers("--lease-seconds", "3")
+    server = servers("--lease-seconds", "5")
     api = server.api()
     once, again = queue(api), queue(api, retries=1, retry_on=["lost"])
     with JobWorker(server) as worker:
@@ -305,7 +305,7 @@ def test_a_job_whose_worker_says_lost_is_tried_again_if_its_rule_has_that(server
 @pytest.mark.parametrize("restart", [False, True])
 def test_a_job_that_was_lost_on_its_way_to_a_worker_is_given_out_again(servers, restart):
     """Its rule has no `lost`, and it has run nowhere."""
-    server = servers("--lease-seconds", "1")
+    server = servers("--lease-seconds", "5")
     id = queue(server.api())
     with JobWorker(server, worker_id="w") as worker:
         assert worker.take().id == id
@@ -324,7 +324,7 @@ def test_a_job_that_was_lost_on_its_way_to_a_worker_is_given_out_again(servers, 
 
 @pytest.mark.parametrize("knows", ["lines", "held"])
 def test_a_lost_job_that_has_come_to_its_worker_is_not_given_out_again(servers, knows):
-    server = servers("--lease-seconds", "1")
+    server = servers("--lease-seconds", "5")
     api = server.api()
     id = queue(api)
     with JobWorker(server, worker_id="w") as worker:
@@ -362,7 +362,7 @@ def test_a_worker_is_told_whether_another_attempt_follows_when_it_is_lost(server
 
 @pytest.mark.parametrize("clock", ["1999-01-01T00:00:00Z", "2099-01-01T00:00:00Z"])
 def test_a_worker_with_a_wrong_clock_runs_jobs_and_none_is_lost(servers, clock):
-    server = servers("--lease-seconds", "3")
+    server = servers("--lease-seconds", "5")
     api = server.api()
     id = queue(api, retries=1)
     with JobWorker(server, clock=clock, at=1) as worker:
@@ -380,7 +380,7 @@ def test_a_worker_with_a_wrong_clock_runs_jobs_and_none_is_lost(servers, clock):
 
 
 def test_a_lost_attempt_that_is_tried_again_is_told_to_cancel_when_it_comes_back(servers):
-    server = servers("--lease-seconds", "3")
+    server = servers("--lease-seconds", "5")
     api = server.api()
     id = queue(api, retries=1)
     with JobWorker(server) as worker:

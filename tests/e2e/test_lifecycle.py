@@ -24,7 +24,7 @@ PATH = "/api/v1/executions"
 # --- shutdown
 def refuses_connections(port):
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection(("127.0.0.1", port), timeout=DEADLINE).close()
     except ConnectionRefusedError:
         return True
     except ConnectionResetError:
@@ -500,4 +500,4 @@ def test_the_number_of_loops_is_the_settings(servers):
         return len(os.listdir(f"/proc/{server.process.pid}/task"))
 
     few, many = servers("--loops", "1"), servers("--loops", "6")
-    assert threads(many) - threads(few) == 5
+    eventually(lambda: threads(many) - threads(few) == 5, "five more threads")

@@ -253,12 +253,13 @@ def test_a_log_is_cut_while_it_is_written_and_followed(servers, tmp_path):
     """A follower that has read everything loses nothing; one whose socket is full is told what it has missed."""
     server = servers("--retention", "log_bytes=1M")
     api, cli = server.api(), Cli(tmp_path / "home", server)
-    log, other = api.create(), api.create()
+    log, other = api.create(pin=True), api.create()
     with Follower(server, log) as follower, cli.start("logs", "-f", log) as reader:
         count = 30 * CHUNK
         fill(api, log, 30)
         assert [message["message"] for message in follower.logs(count)] == [line(i) for i in range(count)]
         reader.out.wait_for(f"{line(count - 1)}\n".encode())  # both have read what is going to go
+        api.expect(200, "PATCH", f"{PATH}/{log}", {"pin": False})
         seal_one_of(api)  # so that what was written is merged soon
         first = eventually(lambda: first_of(api, log), "its front is cut", timeout=120)
         assert first % CHUNK == 0 and first <= count - (1 << 20) // len(line(count))

@@ -22,6 +22,7 @@ from support.api import Api, RawConnection, exchange
 from support.cli import Cli
 from support.job_worker import JobWorker
 from support.jobs import fresh_id, output_of
+from support.ports import hold
 from support.process import Process
 from support.server import Server
 from support.sse import Stream
@@ -40,15 +41,18 @@ def block(heading, language, index=0):
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.M | re.S)[index]
 
 
+_held = []
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """It is held to the end of all tests."""
+    _held.append(hold())
+    return _held[-1].getsockname()[1]
 
 
 def connects(port):
     with contextlib.suppress(OSError):
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        socket.create_connection(("127.0.0.1", port), timeout=DEADLINE).close()
         return True
     return False
 
@@ -431,7 +435,7 @@ def test_a_wrong_path_is_told_as_such(server, cli):
     for command in (["list"], ["logs", "exec_x"], ["logs", "-f", "exec_x"], ["status", "exec_x"]):
         result = cli.run(*command, env=wrong)
         assert result.code == 5 and b"there is no Runnel at this path" in result.err, result
-    wrapped = cli.run("wrap", "--deliver-wait", "100ms", "--", "echo", "kept", env=wrong)
+    wrapped = cli.run("wrap", "--deliver-wait", "5s", "--", "echo", "kept", env=wrong)
     assert wrapped.out == b"kept\n" and b"there is no Runnel at this path" in wrapped.err, wrapped
     assert cli.run("logs", "exec_x").code == 3
 

@@ -70,7 +70,7 @@ def test_connections_cut_at_random_bytes_neither_lose_nor_double_nor_disorder(se
         proxy.wait(60 + cuts)
         stop.touch()
         for job in jobs:
-            assert job.process.finish(60) == 0, job.process.err.data[-2000:]
+            assert job.process.finish() == 0, job.process.err.data[-2000:]
         for job, reader in zip(jobs, readers):
             notices = job.process.err.data[-2000:].decode()
             assert stored_sums(direct, job.job) == job.sums(), (job.job, direct.status(job.job), notices)
@@ -80,7 +80,7 @@ def test_connections_cut_at_random_bytes_neither_lose_nor_double_nor_disorder(se
             assert [record["sequence_number"] for record in reader.records] == list(range(len(reader.records)))
         followed = 0
         for job, command in commands:
-            code = command.finish(60)
+            code = command.finish()
             # It gives up at once only where the very first attempt never reached a server.
             assert code == 0 or (code == 5 and not command.out.data), command.err.data[-2000:]
             if code == 0:

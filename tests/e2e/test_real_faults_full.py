@@ -41,10 +41,10 @@ def test_jobs_under_way_outlive_a_full_disk_in_their_spools(servers, tmp_path):
     assert api.messages(filler, limit=10000) == filled
     small.make_larger("64m")
     eventually(small.ready, "ready again")
-    assert noisy.finish(60) == 0
+    assert noisy.finish() == 0
     stop.touch()
     for job in busy:
-        assert job.process.finish(60) == 0
+        assert job.process.finish() == 0
         assert stored_sums(api, job.job) == job.sums()
     assert output_of(api, noisy_job) == noisy.out.data == noise(5, 500)
     assert api.append(filler, {"message": "room again"})["first_sequence"] == len(filled)
@@ -61,7 +61,7 @@ def test_deleting_works_on_a_full_disk_and_makes_room(servers, tmp_path):
     process = cli.start(
         "wrap", "-q", "--id", victim, *python(NOISE.format(seed=3, count=10_000)), stdout=subprocess.DEVNULL
     )
-    assert process.finish(60) == 0 and output_of(api, victim) == noise(3, 10_000)
+    assert process.finish() == 0 and output_of(api, victim) == noise(3, 10_000)
     api.append(other, {"message": "here before"})
     filled = small.fill(filler)
     answer = api.delete(f"/api/v1/executions/{victim}", query={"purge": "true"})

@@ -39,7 +39,7 @@ def test_a_server_killed_at_random_moments_has_what_every_job_wrote(servers, tmp
         server.restart()
     stop.touch()
     for job in jobs:
-        assert job.process.finish(60) == 0, job.process.err.data[-2000:]
+        assert job.process.finish() == 0, job.process.err.data[-2000:]
     api = server.api()
     for job in jobs:
         assert stored_sums(api, job.job) == job.sums(), job.job
@@ -47,7 +47,7 @@ def test_a_server_killed_at_random_moments_has_what_every_job_wrote(servers, tmp
         assert status["status"] == "completed" and status["sealed"]
         cli.ok("verify", job.job)
     for job, follower in zip(jobs, followers):
-        assert follower.finish(60) == 0
+        assert follower.finish() == 0
         assert follower.out.data == output_of(api, job.job)
 
 
@@ -72,24 +72,31 @@ def counted(size):
     return b"".join(lines)[:size]
 
 
+def last_index(api, job):
+    answer = api.get(f"/api/v1/executions/{job}")
+    return answer.json()["last_index"] if answer.status == 200 else 0
+
+
 @pytest.mark.timeout(600)
 def test_a_wrap_killed_at_random_leaves_a_whole_prefix_and_says_so(servers, tmp_path):
     source = chance()
     server = servers("--lease-seconds", "1")
     api = server.api()
     recorded = 0
-    for _ in range(rounds(50, least=6)):
+    for number in range(rounds(50, least=6)):
         cli = Cli(tmp_path / fresh_id(), server)
         job = fresh_id()
         process = cli.start("wrap", "-q", "--id", job, *python(COUNTING))
-        if source.random() < 0.7:
+        if number % 2:  # one of which something is there
+            eventually(lambda: last_index(api, job) > 0, "its first lines")
+            pass_by(source.random() * 0.3)
+        elif source.random() < 0.5:
             process.out.wait_for(b"line 1\n")
             pass_by(source.random() * 0.3)
         else:
             pass_by(source.random() * 0.2)
         process.kill()
-        answer = api.get(f"/api/v1/executions/{job}")
-        durable = answer.json()["last_index"] if answer.status == 200 else 0
+        durable = last_index(api, job)
         # One that was killed between taking the execution and noting so has to let its lease run out.
         eventually(lambda: cli.run("wrap", "--resume").code == 0, f"what {job} has left is delivered")
         answer = api.get(f"/api/v1/executions/{job}")
@@ -109,7 +116,7 @@ def test_a_wrap_killed_at_random_leaves_a_whole_prefix_and_says_so(servers, tmp_
         assert status["status"] == "lost" and status["exit_code"] is None and status["sealed"], status
         cli.ok("verify", job)
         recorded += 1
-    assert recorded > rounds(50, least=6) // 3
+    assert recorded >= rounds(50, least=6) // 2
 
 
 @pytest.mark.threads

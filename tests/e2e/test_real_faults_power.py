@@ -290,6 +290,12 @@ def test_a_migration_whose_power_fails_leaves_the_one_version_or_the_other(serve
     assert seen == {newest, newest - 1}
 
 
+def named_at(trace, state):
+    """When the spool's name was durable. The folders are synced from the run's own upwards; `state` is the last."""
+    found = (i for i, entry in enumerate(trace.entries) if entry.op == SYNC_END and entry.path == str(state))
+    return next(found, len(trace.entries))
+
+
 # Lines at a steady pace for a few seconds.
 PACED = """
 import os, time
@@ -302,9 +308,8 @@ PACED_OUT = b"".join(b"line %d\n" % i for i in range(10000))
 
 @pytest.mark.timeout(900)
 def test_a_runner_without_power_loses_at_most_what_it_had_not_synced(servers, tmp_path):
-    """With no server there to have anything: all that is left is in the spool. What passed three seconds before is
-    surely in it;
-    it syncs once a second."""
+    """With no server there to have anything: all that is left is in the spool. What had passed before a sync of it began
+    that has ended is surely in it, once the spool's own name is durable."""
     source = chance()
     absent = servers()
     token, url = absent.operator_key, absent.url
@@ -330,8 +335,9 @@ def test_a_runner_without_power_loses_at_most_what_it_had_not_synced(servers, tm
         (home / "state").mkdir(parents=True)
         is_over = moment == len(trace.entries)
         trace.disk(moment, source, home / "state", share=source.choice((0.0, 0.5)) if is_over else None)
-        now = trace.entries[moment - 1].time
-        surely = max([mark["count"] for mark in trace.marks(moment) if mark["time"] < now - 3], default=0)
+        surely = 0
+        if moment > named_at(trace, state):
+            surely = max([mark["count"] for mark in trace.surely_synced(moment, f"{job}/spool")], default=0)
         server = Server(home / "server").start()
         try:
             result = Cli(home, server).run("wrap", "--resume", job)
@@ -360,6 +366,8 @@ def test_a_runner_without_power_loses_at_most_what_it_had_not_synced(servers, tm
         f"{delivered} spools gave a whole prefix, {nothing} had not been synced yet; {len(trace.entries)} traced operations"
     )
     assert delivered
+    synced = [entry for entry in trace.entries if entry.op == SYNC_END and entry.path.endswith(f"/{job}/spool")]
+    assert len(synced) >= 3  # it does so each second, while there is something new
 
 
 # A spool's file: docs/internals/spool.md.
@@ -385,12 +393,8 @@ def counters_of(spool):
 
 
 def holes_of_a_named_spool(trace, state):
-    """Where the spool gave space back. The folders are synced from the run's own upwards; `state` is the last of them."""
-    named = next(
-        (i for i, entry in enumerate(trace.entries) if entry.op == SYNC_END and entry.path == str(state)), None
-    )
-    if named is None:
-        return []
+    """Where the spool gave space back."""
+    named = named_at(trace, state)
     return [i for i, entry in enumerate(trace.entries) if entry.op == PUNCH and i > named]
 
 

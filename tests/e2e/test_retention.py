@@ -52,7 +52,11 @@ def test_an_execution_is_kept_for_thirty_days_and_says_so(server, api):
 
 
 def test_what_has_expired_goes_by_itself_and_what_is_still_known_of_it_is_told(servers):
-    server = servers("--retention", "1s")
+    server = servers(start=False)
+    config = server.root / "server.conf"
+    config.write_text('retention = "30d"\n')
+    server.flags = ["--config", str(config)]
+    server.start()
     api = server.api()
     still_open = api.create()
     pinned = api.create()
@@ -62,6 +66,8 @@ def test_what_has_expired_goes_by_itself_and_what_is_still_known_of_it_is_told(s
         runner.complete(0)
     execution_id = seal(server, api, exit_code=3, metadata={"team": "data"})
     before = api.status(execution_id)
+    config.write_text('retention = "1s"\n')
+    server.process.signal(signal.SIGHUP)
     eventually(lambda: gone(api, execution_id), "it goes when its time has come")
     for path in ("", "/status", "/logs", "/logs/stream"):
         answer = api.get(f"{PATH}/{execution_id}{path}")
@@ -191,7 +197,7 @@ def test_a_key_whose_execution_has_expired_does_not_make_it_again(servers):
 
 
 def test_a_spool_that_comes_after_its_execution_has_gone_is_discarded_and_said(servers, tmp_path):
-    server = servers("--lease-seconds", "1", "--lost-seal-seconds", "1", "--retention", "lost=1s")
+    server = servers("--lease-seconds", "5", "--lost-seal-seconds", "1", "--retention", "lost=1s")
     cli, api = Cli(tmp_path / "home", server), server.api()
     with cli.start("wrap", "--id", "late", "--", "sh", "-c", "echo one; read line", stdin=subprocess.PIPE) as process:
         eventually(lambda: api.get(f"{PATH}/late").status == 200 and api.status("late")["last_index"] == 1, "it began")
@@ -308,7 +314,7 @@ def test_a_batch_goes_with_the_last_of_its_executions(servers, tmp_path):
 
 
 def test_the_spool_of_a_workers_job_whose_execution_has_gone_is_discarded_and_said(servers, tmp_path):
-    server = servers("--lease-seconds", "1", "--lost-seal-seconds", "1", "--retention", "lost=1s")
+    server = servers("--lease-seconds", "5", "--lost-seal-seconds", "1", "--retention", "lost=1s")
     api, root = server.api(), tmp_path / "worker"
     home = Cli(root, server)
     command = ("worker", "--slots", "1", "--data", str(root / "data"))

@@ -321,7 +321,7 @@ def test_an_answer_whose_reply_was_lost_by_a_crash_counts_once(own_server):
 
 
 def test_a_wait_outlasts_the_loss_of_its_runner(servers):
-    server = servers("--lease-seconds", "1")
+    server = servers("--lease-seconds", "5")
     api = server.api()
     id = api.create()
 

@@ -312,7 +312,7 @@ def test_a_stream_that_floods_leaves_room_for_the_others(server, api):
                 worker.send(flood.part(sent, [line] * 100))
                 sent += 100
             worker.send(calm.part(turn, [str(turn)]))
-            worker.listen(lambda: calm.acked >= turn, timeout=5)
+            worker.listen(lambda: calm.acked >= turn)
         worker.listen(lambda: flood.acked == sent - 1)
         calm.complete()
         flood.complete()

@@ -314,7 +314,7 @@ def test_a_full_spool_blocks_the_job_instead_of_losing(servers, tmp_path):
 
 def test_an_unknown_token_leaves_the_job_its_exit_code(server, tmp_path):
     cli = Cli(tmp_path / "home", url=server.url, token="rnl_" + "x" * 43)
-    result = cli.run("wrap", "--deliver-wait", "2s", *shell("echo out; exit 3"))
+    result = cli.run("wrap", *shell("echo out; exit 3"))
     assert result.code == 3 and result.out == b"out\n"
     assert b"credential" in result.err, result
 

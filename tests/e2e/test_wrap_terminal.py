@@ -102,7 +102,7 @@ def test_in_the_background_it_is_not_stopped_by_the_terminal(cli, api):
     with Shell(cli) as terminal:
         terminal.type(f"$R wrap -q -t --id {job} -- sh -c 'test -t 0 && echo on a terminal' &\n".encode())
         terminal.wait_for(b"on a terminal\r")
-        terminal.type(b"wait %1; echo code $?\n")
+        terminal.type(b"wait $!; echo code $?\n")  # its number is known also when the shell has forgotten the job
         terminal.wait_for(b"code 0\r\n")
         assert b"Stopped" not in terminal.out.data
     assert output_of(api, job) == b"on a terminal\n"

@@ -8,6 +8,7 @@ import random
 import subprocess
 import threading
 
+from . import DEADLINE
 from .jobs import output_of, python
 
 # Per cent of the full counts; a check does a part of them, each time at other moments.
@@ -90,7 +91,7 @@ class CuttingProxy:
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._run, daemon=True).start()
-        self._ready.wait(10)
+        self._ready.wait(DEADLINE)
 
     @property
     def url(self):

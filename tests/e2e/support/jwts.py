@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
+from . import DEADLINE
+
 ISS = "https://project.supabase.example/auth/v1"
 SECRET = "super-secret-jwt-token-with-at-least-32-characters-long"
 NEVER = object()
@@ -179,7 +181,7 @@ class KeySets:
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self.thread.start()
 
-    def wait_asked(self, count, timeout=60):
+    def wait_asked(self, count, timeout=DEADLINE):
         with self.changed:
             assert self.changed.wait_for(lambda: self.asked >= count, timeout), self.asked
 

@@ -3,6 +3,8 @@
 import socket
 import threading
 
+from . import DEADLINE
+
 
 class Proxy:
     """refuse(request_head: bytes) -> True: that connection gets a 403 and ends, as from a middlebox. What the
@@ -86,7 +88,7 @@ class Proxy:
             except OSError:
                 pass
 
-    def wait(self, predicate, timeout=30):
+    def wait(self, predicate, timeout=DEADLINE):
         with self._changed:
             assert self._changed.wait_for(lambda: predicate(self), timeout), (self.heads, self.refused)
 

@@ -1,5 +1,6 @@
 """`runnel serve` under test: start, stop, kill, restart; its JSON log; its sanitizers' verdict."""
 
+import contextlib
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import socket
 
 from . import DEADLINE
 from .api import Api
+from .ports import hold
 from .process import BIN, Process
 
 SANITIZER_MARKS = (b"AddressSanitizer", b"LeakSanitizer", b"ThreadSanitizer", b"UndefinedBehavior", b"runtime error:")
@@ -42,6 +44,7 @@ class Server:
         self.port = None
         self.process = None
         self.reports = []
+        self._held = None
         root.mkdir(parents=True, exist_ok=True)
 
     # --- life
@@ -72,7 +75,24 @@ class Server:
     def await_ready(self):
         self.wait_log(lambda entry: entry.get("message") == "ready")
         self.port = int(self.port_file.read_text())
+        self._hold_port()
         return self
+
+    def _hold_port(self):
+        """So that nobody else gets it while the server is away."""
+        if (
+            self.port
+            and self.listen.startswith("127.0.0.1:")
+            and (not self._held or self._held.getsockname()[1] != self.port)
+        ):
+            self._let_port_go()
+            with contextlib.suppress(OSError):  # it was given the socket by who holds the port
+                self._held = hold(self.port)
+
+    def _let_port_go(self):
+        if self._held:
+            self._held.close()
+        self._held = None
 
     def stop(self, expect=0):
         """SIGTERM, and the exit that must follow."""
@@ -106,6 +126,7 @@ class Server:
             except Exception:
                 self.process.kill()
                 self.process.err.wait_end()
+        self._let_port_go()
         if self.process:
             self._note_reports()
         assert not self.reports, b"\n".join(self.reports).decode(errors="replace")
