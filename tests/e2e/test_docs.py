@@ -246,6 +246,12 @@ def test_the_page_of_the_command_line_is_up_to_date():
     assert read("docs/cli.md") == made, "build/runnel help --markdown >docs/cli.md"
 
 
+def test_every_command_has_a_page_of_its_own_that_is_installed():
+    commands = set(re.findall(r"^## runnel (\w+)$", read("docs/cli.md"), re.M))
+    installed = set(re.findall(r"^  '(\w+)',$", read("packaging/meson.build").partition("page = ")[0], re.M))
+    assert commands == installed
+
+
 def test_every_metric_is_documented():
     page = read("docs/metrics.md")
     assert [name for name in metrics() if not re.search(rf"`runnel_{name}[`{{]", page)] == []
