@@ -1,4 +1,4 @@
-"""What is counted of structured logs: the summary of a long one, the nodes of a run with many trace events."""
+"""What is counted of structured logs: the summary of a long one, the nodes and the status of a run of many events."""
 
 import json
 import time
@@ -80,4 +80,12 @@ def summaries(bench):
             server,
             20,
             lambda answer: sum(node["records"] for node in answer["nodes"]) == events,
+        )
+        judge(
+            bench,
+            f"status of a run with {events:,} trace events",
+            "/workflows/runs/run/status",
+            server,
+            20,
+            lambda answer: answer["runId"] == "run" and "completedActions" in answer["progress"],
         )

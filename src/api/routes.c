@@ -22,6 +22,7 @@
 #include "api/workflows/waiting.h"
 #include "api/workflows/workflows.h"
 #include "model/config_limits.h"
+#include "model/engine_state.h"
 #include "model/filter.h"
 #include "model/record_fields.h"
 #include "model/retention.h"
@@ -47,6 +48,12 @@ static bool is_level(struct str value)
     return record_level_parse(value, &level);
 }
 
+static bool is_state(struct str value)
+{
+    enum execution_status status;
+    return engine_state_status(value, &status);
+}
+
 static bool is_versions(struct str value)
 {
     bool good = value.len > 0 && value.data[value.len - 1] != ',';
@@ -68,6 +75,7 @@ static const struct field_rule rule_producer = {"must be 1 to 96 letters, digits
                                                 runner_producer_valid};
 static const struct field_rule rule_versions = {"must be numbers with commas between them", is_versions};
 static const struct field_rule rule_worker = {"must be at most 255 bytes of UTF-8", is_worker};
+static const struct field_rule rule_state = {"must be one of:" ENGINE_STATE_WORDS, is_state};
 static const struct field_rule rule_level = {"must be DEBUG, INFO, WARNING, ERROR or CRITICAL", is_level};
 
 // --- Fields of several routes
@@ -191,7 +199,9 @@ static const struct field list_query[] = {
 static const struct field workflow_executions_query[] = {FIELDS_OF_LISTS};
 
 static const struct field patch_body[] = {
-    {"status", "any but `lost`", .type = FIELD_WORD, .words = STATUSES_LISTED},
+    {"status", "any but `lost`, also in the words of other engines", .type = FIELD_TEXT, .min = 1,
+     .max = ENGINE_STATE_MAX, .rule = &rule_state},
+    {"completed_at", "when it ended, beside a status", .type = FIELD_TIME},
     {"exit_code", "beside a status", .type = FIELD_NUMBER, .max = 255},
     {"metadata", "merged as RFC 7396 says", .type = FIELD_METADATA},
     {"pin", "kept whatever its age", .type = FIELD_FLAG},

@@ -25,8 +25,8 @@ struct cli {
 extern const struct cli_option cli_global_options[];
 extern const struct cli_command cmd_account, cmd_answer, cmd_artifacts, cmd_ask, cmd_retry, cmd_wait, cmd_backup,
     cmd_batch, cmd_cancel, cmd_completion, cmd_emit, cmd_help, cmd_key, cmd_list, cmd_logs, cmd_pin, cmd_pipe,
-    cmd_unpin, cmd_purge, cmd_restore, cmd_run, cmd_search, cmd_secret, cmd_serve, cmd_status, cmd_store, cmd_verify,
-    cmd_version, cmd_worker, cmd_wrap;
+    cmd_unpin, cmd_purge, cmd_restore, cmd_run, cmd_search, cmd_secret, cmd_serve, cmd_status, cmd_store, cmd_trace,
+    cmd_verify, cmd_version, cmd_worker, cmd_wrap;
 const struct cli_command *cli_command_find(const struct cli *cli, const char *name);
 void cli_find_data_dir(struct cli *cli); // call it when the options are parsed
 // Appends the options that a command in our messages needs to find the same server and spools. They are the ones that

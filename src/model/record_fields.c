@@ -1,5 +1,6 @@
 #include "model/record_fields.h"
 
+#include "model/run.h"
 #include "model/scan.h"
 
 #define NUMBER_MAX 32 // characters of a number, so that it can be kept as it was written
@@ -77,7 +78,11 @@ static const char *append_text(struct buf *out, const struct record_field_rule *
     if (rule->most > 0 && body.len > rule->most && count_characters(body) > rule->most)
         return "is too long";
     if (rule->rule == RULE_WORD && !is_word(body))
-        return "must be made of small letters, digits and underscores, and begin with a letter";
+        body = run_event_type(body);
+    if (rule->rule == RULE_WORD && body.len == 0)
+        return "must be made of small letters, digits and underscores, and begin with a letter, or be the type of a "
+               "trace "
+               "event, such as NODE_STARTED";
     if (rule->rule == RULE_CATEGORY && !str_eq(body, STR("technical")) && !str_eq(body, STR("business")))
         return "must be technical or business";
     buf_append_json_string(out, body);

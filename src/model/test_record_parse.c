@@ -110,6 +110,12 @@ static void an_event_type_makes_it_an_event(void **state)
     assert_int_equal(input->record.stream, STREAM_EVENT);
     assert_int_equal(input->record.message.len, 0);
     assert_str(input->record.extra, "\"event_type\":\"step_started\"");
+    input = parse_one(state, "{\"event_type\":\"NODE_AWAITING_INPUT\"}");
+    assert_str(input->record.extra, "\"event_type\":\"node_awaiting_input\"");
+    input = parse_one(state, "{\"event_type\":\"FAILED\"}");
+    assert_str(input->record.extra, "\"event_type\":\"node_failed\"");
+    input = parse_one(state, "{\"event_type\":\"failed\"}"); // a type of somebody's own
+    assert_str(input->record.extra, "\"event_type\":\"failed\"");
     input = parse_one(state, "{\"event_type\":\"x\",\"stream\":\"stdout\",\"message\":\"m\"}");
     assert_int_equal(input->record.stream, STREAM_STDOUT);
 }

@@ -461,3 +461,49 @@ def test_a_purged_execution_is_gone_for_good(server, api):
         assert (answer.status, answer.code) == (410, "expired"), (method, path, answer)
     listed = api.expect(200, "GET", PATH, query={"limit": 100})["executions"]
     assert execution_id not in [execution["execution_id"] for execution in listed]
+
+
+@pytest.mark.parametrize(
+    "word, becomes, kept",
+    [
+        ("TERMINATED", "cancelled", True),
+        ("WORKFLOW_EXECUTION_STATUS_TIMED_OUT", "timed_out", False),
+        ("ContinuedAsNew", "completed", True),
+        ("Succeeded", "completed", True),
+        ("Crashed", "failed", True),
+        ("FAILED", "failed", False),
+    ],
+)
+def test_a_state_of_another_engine_is_taken_and_its_word_kept(api, word, becomes, kept):
+    execution_id = api.create(queue=False, started_at="2026-01-01T00:00:00Z", metadata={"a": 1})
+    path = f"/api/v1/executions/{execution_id}"
+    api.expect(200, "PATCH", path, {"status": "Running"})
+    status = api.expect(200, "PATCH", path, {"status": word, "completed_at": "2026-01-01T00:05:00Z"})
+    assert (status["status"], status["completed_at"]) == (becomes, "2026-01-01T00:05:00.000Z")
+    assert status["metadata"] == {"a": 1, **({"engine_state": word} if kept else {})}
+
+
+def test_the_word_of_another_engine_goes_with_the_next_status(api):
+    execution_id = api.create()
+    path = f"/api/v1/executions/{execution_id}"
+    assert api.expect(200, "PATCH", path, {"status": "restarting"})["metadata"] == {"engine_state": "restarting"}
+    assert api.expect(200, "PATCH", path, {"metadata": {"b": 2}})["metadata"] == {"b": 2, "engine_state": "restarting"}
+    assert api.expect(200, "PATCH", path, {"status": "paused"})["metadata"] == {"b": 2}
+    own = {"status": "Deferred", "metadata": {"engine_state": "mine"}}
+    assert api.expect(200, "PATCH", path, own)["metadata"] == {"b": 2, "engine_state": "mine"}
+
+
+@pytest.mark.parametrize(
+    "body, field, reason",
+    [
+        ({"status": "EXPLODED"}, "status", "continued_as_new"),
+        ({"status": "STALE"}, "status", "is set by the server alone"),
+        ({"completed_at": "2026-01-01T00:00:00Z"}, "completed_at", "comes with a status that ends it"),
+        ({"status": "running", "completed_at": "2026-01-01T00:00:00Z"}, "completed_at", "comes with a status"),
+    ],
+)
+def test_a_state_that_cannot_be_taken_is_refused(api, body, field, reason):
+    answer = api.patch(f"/api/v1/executions/{api.create()}", body)
+    assert answer.status == 422
+    (wrong,) = answer.json()["error"]["fields"]
+    assert wrong["name"] == field and reason in wrong["reason"]

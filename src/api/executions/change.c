@@ -3,8 +3,10 @@
 #include "api/executions/executions.h"
 #include "api/workflows/waiting.h"
 #include "model/config_limits.h"
+#include "model/engine_state.h"
 
 #define CANCEL_REASON "cancelled by request"
+#define ENGINE_STATE  "engine_state" // in the metadata: the word of another engine that the status was told by
 
 struct patch {
     struct store_update update;
@@ -74,25 +76,43 @@ static bool patch_take_waiting(struct patch *it, const json_t *waiting, const ch
     return true;
 }
 
+// A word that is not ours is kept, and one that was kept goes with the next status.
+static char *patch_metadata(const struct call *call, const json_t *metadata, struct field_value status)
+{
+    const char *before = call->execution.metadata_json;
+    bool own = engine_state_is_own(status.text), said = json_object_get(metadata, ENGINE_STATE);
+    bool word = status.given && !said && (!own || (before && strstr(before, "\"" ENGINE_STATE "\"")));
+    if (!word)
+        return metadata ? json_text(metadata) : NULL;
+    json_t *patch = metadata ? json_copy((json_t *)(uintptr_t)metadata) : json_object();
+    json_object_set_new(patch, ENGINE_STATE, own ? json_null() : json_stringn(status.text.data, status.text.len));
+    char *text = json_text(patch);
+    json_decref(patch);
+    return text;
+}
+
 // Checks what the table cannot say about a single field. Returns false after it has answered 422.
 static bool patch_take(struct patch *it, const struct call *call)
 {
     struct field_value status = call_member(call, "status"), code = call_member(call, "exit_code");
-    struct field_value pin = call_member(call, "pin");
+    struct field_value pin = call_member(call, "pin"), ended = call_member(call, "completed_at");
     const json_t *metadata = json_object_get(call->body, "metadata"), *waiting = json_object_get(call->body, "waiting");
     struct store_update *update = &it->update;
 
-    update->has_outcome = status.given && status_parse(status.text, &update->outcome.status);
+    update->has_outcome = status.given && engine_state_status(status.text, &update->outcome.status);
+    update->outcome.completed_ms = ended.number;
     update->outcome.has_exit_code = code.given;
     update->outcome.exit_code = (int)code.number;
     update->has_pin = pin.given;
     update->pin = pin.number;
-    it->metadata = metadata ? json_text(metadata) : NULL;
+    it->metadata = patch_metadata(call, metadata, status);
     if (update->has_outcome && update->outcome.status == STATUS_LOST)
         call_fail_fields(it->call, &(struct http_field_error){"status", "is set by the server alone"}, 1);
     else if (code.given && !status.given)
         call_fail_fields(it->call, &(struct http_field_error){"exit_code", "comes with the status that it belongs to"},
                          1);
+    else if (ended.given && !(update->has_outcome && status_terminal(update->outcome.status)))
+        call_fail_fields(it->call, &(struct http_field_error){"completed_at", "comes with a status that ends it"}, 1);
     else if (waiting && !(update->has_outcome && update->outcome.status == STATUS_WAITING))
         call_fail_fields(it->call, &(struct http_field_error){"waiting", "comes with the status `waiting`"}, 1);
     else
