@@ -1,17 +1,12 @@
 """What Loki's clients push: real ones, what becomes what, and what is refused."""
 
 import json
-import pathlib
-import shutil
 import subprocess
 
 import pytest
+from support.npm import NPM, needs_npm
 from support.wire import field, varint
 
-NPM = pathlib.Path(__file__).parents[1] / "npm"
-needs_npm = pytest.mark.skipif(
-    not (shutil.which("node") and (NPM / "node_modules").is_dir()), reason="the npm packages are not installed"
-)
 PATH = "/loki/api/v1/push"
 SECOND = 1_700_000_000
 

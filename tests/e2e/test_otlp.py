@@ -2,19 +2,14 @@
 
 import gzip
 import json
-import pathlib
-import shutil
 import struct
 import subprocess
 import zlib
 
 import pytest
+from support.npm import NPM, needs_npm
 from support.wire import field, fields, varint
 
-NPM = pathlib.Path(__file__).parents[1] / "npm"
-needs_npm = pytest.mark.skipif(
-    not (shutil.which("node") and (NPM / "node_modules").is_dir()), reason="the npm packages are not installed"
-)
 PROTOBUF = "application/x-protobuf"
 
 
