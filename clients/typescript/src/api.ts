@@ -72,6 +72,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The console, a page for browsers. Without a credential; what it shows it asks of the interface, with one. */
+        get: operations["console"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ui/{page}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same. Each view of the console has an address, which the page reads. */
+        get: operations["consoleView"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/assets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A script, style or picture of the console. Its name changes with its content, so it may be kept for ever. */
+        get: operations["consoleAsset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/backup": {
         parameters: {
             query?: never;
@@ -2135,7 +2186,7 @@ export interface components {
             performance_metrics?: unknown;
             producer?: string;
         };
-        /** @description message may be left out beside an event_type. On input also log_category for category, and levels in any case. sequence_number is the counter on a runner's socket and ignored elsewhere. */
+        /** @description message may be left out beside an event_type. On input also log_category for category, levels in any case, and the type of a trace event in capital letters as event_type (NODE_STARTED). sequence_number is the counter on a runner's socket and ignored elsewhere. */
         NewRecord: components["schemas"]["RecordFields"] & {
             sequence_number?: components["schemas"]["Sequence"];
         };
@@ -2928,6 +2979,104 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
         };
     };
+    console: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page, for each of its addresses. */
+            200: {
+                headers: {
+                    /** @description Nothing from elsewhere, nothing inline. */
+                    "Content-Security-Policy"?: string;
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description It is as the client has kept it (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["NotFound"];
+        };
+    };
+    consoleView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description It may hold more parts of a path. */
+                page: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page, for each of its addresses. */
+            200: {
+                headers: {
+                    /** @description Nothing from elsewhere, nothing inline. */
+                    "Content-Security-Policy"?: string;
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description It is as the client has kept it (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["NotFound"];
+        };
+    };
+    consoleAsset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/javascript": string;
+                    "text/css": string;
+                    "image/svg+xml": string;
+                };
+            };
+            /** @description It is as the client has kept it (If-None-Match). */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["NotFound"];
+        };
+    };
     backup: {
         parameters: {
             query?: never;
@@ -3140,8 +3289,13 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description Any but lost. */
-                    status?: components["schemas"]["Status"];
+                    /** @description Any status but lost, also in the words of Temporal, Airflow, Argo, Prefect and Dagster: the execution contract has the table. Another word than the status' own is kept as engine_state in the metadata. */
+                    status?: string;
+                    /**
+                     * Format: date-time
+                     * @description When it ended, beside a status that ends it; now without it.
+                     */
+                    completed_at?: string;
                     /** @description Only beside a status. */
                     exit_code?: number;
                     /** @description Merged as RFC 7396 says; at most 64 KiB, and 1,000 members on all levels. */
