@@ -13,7 +13,7 @@ static void append_texts(struct buf *out, const char *name, const json_t *list)
 }
 
 // What it asks, and how that is answered. Nothing if that cannot be read: the status is known without it.
-static void append_waiting(struct client *client, const char *id, struct buf *out)
+static void append_waiting(const struct cli *cli, struct client *client, const char *id, struct buf *out)
 {
     CLEANUP(client_response_release) struct client_response response = {0};
     CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/waiting", id);
@@ -22,7 +22,7 @@ static void append_waiting(struct client *client, const char *id, struct buf *ou
     CLEANUP(json_free) json_t *found = json_loadb(response.body.data, response.body.len, 0, NULL);
     const json_t *waiting = json_object_get(found, "waiting"), *form = json_object_get(waiting, "form");
     const char *title = json_string_value(json_object_get(form, "title"));
-    const char *until = json_string_value(json_object_get(waiting, "until"));
+    int64_t until_ms;
     if (!json_is_object(waiting))
         return;
     CLEANUP(json_text_free) char *whole = form ? json_dumps(form, JSON_COMPACT) : NULL;
@@ -32,9 +32,17 @@ static void append_waiting(struct client *client, const char *id, struct buf *ou
         terminal_append_cell(out, str_of(title ? title : whole));
         buf_append_byte(out, '\n');
     }
+    if (title && json_object_size(form) > 1) {
+        buf_append_text(out, "Form: ");
+        terminal_append_cell(out, str_of(whole));
+        buf_append_byte(out, '\n');
+    }
     append_texts(out, "Asked: ", json_object_get(waiting, "assignees"));
-    if (until)
-        buf_printf(out, "Until: %s\n", until);
+    if (json_time(waiting, "until", &until_ms)) {
+        buf_append_text(out, "Until: ");
+        when_format(until_ms, cli_flag(cli, "utc"), out);
+        buf_append_byte(out, '\n');
+    }
     buf_printf(out, "Answer: runnel answer %s NAME=TEXT\n", id);
 }
 
@@ -53,7 +61,7 @@ static int run_status(struct cli *cli)
         format_status(status, clock_real_ms(), cli_colour(cli), cli_flag(cli, "utc"), &text);
     const char *word = json_string_value(json_object_get(status, "status"));
     if (!cli_json(cli) && word && strcmp(word, status_word(STATUS_WAITING)) == 0)
-        append_waiting(client, id, &text);
+        append_waiting(cli, client, id, &text);
     code = cli_print(cli, &text);
     if (code || !cli_flag(cli, "exit-status"))
         return code;

@@ -1,6 +1,7 @@
 #include "cli/log_line.h"
 
 #include "cli/terminal.h"
+#include "cli/text_width.h"
 #include "util/clock.h"
 
 #define RESET      "\033[0m"
@@ -9,6 +10,8 @@
 #define EVENT_TYPE "36"
 #define NODE       "1"
 #define PROGRESS   "32"
+#define DATA_SHOWN 100              // columns of an event's data
+#define DATA_READ  (4 * DATA_SHOWN) // bytes that are looked at for them
 
 static const char *const stream_colours[STREAM_COUNT] = {
     [STREAM_STDOUT] = "34", [STREAM_STDERR] = "31", [STREAM_EVENT] = "36"};
@@ -53,7 +56,7 @@ static void append_text(const struct log_line *line, struct buf *out, struct str
 // --- Fields
 
 struct fields {
-    struct str type, node_id, node_name, friendly, step, steps, progress, duration;
+    struct str type, node_id, node_name, friendly, step, steps, progress, duration, data;
     bool milestone;
 };
 
@@ -68,7 +71,8 @@ static struct str take_string(struct str extra, const char *name, struct buf *de
     return str_n(scratch->data + at, value.len);
 }
 
-static struct str take_number(struct str extra, const char *name)
+// A number or an object as it is written in JSON; valid as long as `extra`.
+static struct str take_json(struct str extra, const char *name)
 {
     struct str value;
     return record_extra_get(extra, str_of(name), &value) ? value : str_n(NULL, 0);
@@ -84,10 +88,11 @@ static void take_fields(struct str extra, struct buf *scratch, struct fields *re
     ret->node_id = take_string(extra, "node_id", &decoded, scratch);
     ret->node_name = take_string(extra, "node_name", &decoded, scratch);
     ret->friendly = take_string(extra, "user_friendly_message", &decoded, scratch);
-    ret->step = take_number(extra, "step_number");
-    ret->steps = take_number(extra, "total_steps");
-    ret->progress = take_number(extra, "progress_percentage");
-    ret->duration = take_number(extra, "duration_seconds");
+    ret->step = take_json(extra, "step_number");
+    ret->steps = take_json(extra, "total_steps");
+    ret->progress = take_json(extra, "progress_percentage");
+    ret->duration = take_json(extra, "duration_seconds");
+    ret->data = take_json(extra, "data");
     ret->milestone = record_extra_get(extra, STR("is_milestone"), &value) && str_eq(value, STR("true"));
 }
 
@@ -138,7 +143,18 @@ static void append_progress(const struct log_line *line, struct buf *out, size_t
     }
 }
 
-// Appends the structured fields, then the message: `step_started Download (n1) 2/5 40%: Fetching the file`.
+static void append_data(const struct log_line *line, struct buf *out, size_t start, struct str data)
+{
+    CLEANUP(buf_release) struct buf cell = {0}, cut = {0};
+    if (data.len == 0 || str_eq(data, STR("{}")))
+        return;
+    terminal_append_cell(&cell, str_n(data.data, utf8_prefix(data.data, data.len, DATA_READ)));
+    text_append_cut(&cut, buf_str(&cell), DATA_SHOWN);
+    append_field(line, out, start, DIM, buf_str(&cut));
+}
+
+// Appends the structured fields, then the message, and of an event the beginning of its data:
+// `step_started Download (n1) 2/5 40%: Fetching the file {"size":12}`.
 static void append_with_fields(struct log_line *line, const struct record *record, struct buf *out)
 {
     struct fields fields = {0};
@@ -148,11 +164,11 @@ static void append_with_fields(struct log_line *line, const struct record *recor
     append_node(line, out, start, &fields);
     append_progress(line, out, start, &fields);
     struct str text = fields.friendly.len > 0 ? fields.friendly : record->message;
-    if (text.len == 0)
-        return;
-    if (out->len > start)
+    if (text.len > 0 && out->len > start)
         buf_append_text(out, ": ");
     append_text(line, out, text);
+    if (record->stream == STREAM_EVENT && line->terminal)
+        append_data(line, out, start, fields.data);
 }
 
 // --- Lines
@@ -174,8 +190,9 @@ static void append_head(struct log_line *line, const struct record *record, stru
     buf_printf(out, "[%s] [", buf_cstr(&time));
     append_coloured(line, out, stream_colours[record->stream], record_stream_name(record->stream));
     buf_append_text(out, "] ");
-    if (line->terminal && level_colours[record->level]) {
-        append_coloured(line, out, level_colours[record->level], record_level_name(record->level));
+    enum record_level level = record_level_of(record);
+    if (line->terminal && level_colours[level]) {
+        append_coloured(line, out, level_colours[level], record_level_name(level));
         buf_append_byte(out, ' ');
     }
 }

@@ -61,14 +61,36 @@ static void what_a_record_says_beside_its_message_is_shown_on_a_terminal(void **
         {.time_ms = MORNING, .level = LEVEL_ERROR, .message = STR("broken")},
         {.time_ms = MORNING, .level = LEVEL_INFO, .message = STR("usual")},
         {.time_ms = MORNING, .message = STR("of a node"), .extra = STR("\"node_id\":\"n1\"")},
+        {.time_ms = MORNING, .stream = STREAM_EVENT, .extra = STR("\"event_type\":\"node_failed\"")},
+        {.time_ms = MORNING, .stream = STREAM_EVENT, .message = STR("m"), .extra = STR("\"data\":{\"go\":true}")},
+        {.time_ms = MORNING, .message = STR("output"), .extra = STR("\"data\":{\"go\":true}")},
     };
-    assert_shown(false, true, records, 6,
+    assert_shown(false, true, records, 9,
                  "[10:30:15] [event] step_started Download (n1) 2/5 40%: Fetching \"the\" file\n"
                  "[10:30:15] [event] step_completed 1.5s\n"
                  "[10:30:15] [event] only text\n"
                  "[10:30:15] [stdout] ERROR broken\n"
                  "[10:30:15] [stdout] usual\n"
-                 "[10:30:15] [stdout] n1: of a node\n");
+                 "[10:30:15] [stdout] n1: of a node\n"
+                 "[10:30:15] [event] ERROR node_failed\n"
+                 "[10:30:15] [event] m {\"go\":true}\n"
+                 "[10:30:15] [stdout] output\n");
+}
+
+static void of_an_events_data_a_terminal_shows_the_beginning(void **state)
+{
+    (void)state;
+    CLEANUP(buf_release) struct buf extra = {0}, shown = {0};
+    buf_append_text(&extra, "\"data\":{\"a\":\"");
+    for (int i = 0; i < 200; i++)
+        buf_append_text(&extra, "ü");
+    buf_append_text(&extra, "\"}");
+    buf_append_text(&shown, "[10:30:15] [event] {\"a\":\"");
+    for (int i = 0; i < 93; i++)
+        buf_append_text(&shown, "ü");
+    buf_append_text(&shown, "…\n");
+    const struct record record = {.time_ms = MORNING, .stream = STREAM_EVENT, .extra = buf_str(&extra)};
+    assert_shown(false, true, &record, 1, buf_cstr(&shown));
 }
 
 static void elsewhere_a_line_of_the_job_is_its_message(void **state)
@@ -122,6 +144,7 @@ int main(void)
         cmocka_unit_test(a_line_in_several_records_is_one_line),
         cmocka_unit_test(a_line_that_another_stream_interrupts_begins_again),
         cmocka_unit_test(what_a_record_says_beside_its_message_is_shown_on_a_terminal),
+        cmocka_unit_test(of_an_events_data_a_terminal_shows_the_beginning),
         cmocka_unit_test(elsewhere_a_line_of_the_job_is_its_message),
         cmocka_unit_test(fields_cannot_send_control_sequences),
         cmocka_unit_test(colours_tell_streams_levels_and_fields_apart),

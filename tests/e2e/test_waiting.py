@@ -1,5 +1,6 @@
 """Runs that wait for somebody: the form, who may answer, until when, and that they go on once."""
 
+import json
 import threading
 
 import pytest
@@ -358,10 +359,9 @@ def test_the_runner_of_what_nobody_has_answered_is_told_to_end(server, api):
 
 def test_answer_answers_and_says_what_it_did(api, cli):
     id = waiting(api, form=FORM, assignees=["ann"], until="2099-01-01T00:00:00Z")
-    shown = cli.run("status", id, expect=0).text()
-    assert (
-        f"\nAsks: Deploy?\nAsked: ann\nUntil: 2099-01-01T00:00:00.000Z\nAnswer: runnel answer {id} NAME=TEXT\n" in shown
-    )
+    shown = cli.run("status", id, "--utc", expect=0).text()
+    asked = f"Asks: {FORM['title']}\nForm: {json.dumps(FORM, separators=(',', ':'))}\nAsked: ann\n"
+    assert f"\n{asked}Until: 2099-01-01 00:00:00 UTC\nAnswer: runnel answer {id} NAME=TEXT\n" in shown
     done = cli.run("answer", id, "note=after lunch", "go:=true", "sum=1=1", expect=0)
     assert done.text() == f"{id}: answered; running\n"
     (record,) = answers(api, id)
