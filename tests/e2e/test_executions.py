@@ -272,6 +272,20 @@ def test_a_patch_that_is_refused_has_changed_nothing(api, refused, status):
     assert api.status(execution_id) == before
 
 
+def test_a_change_that_is_not_allowed_is_told_what_is(api):
+    id = api.create()
+    for asked in (
+        lambda: api.patch(f"{PATH}/{id}", {"status": "waiting"}),
+        lambda: api.request("PUT", f"{PATH}/{id}/waiting", {"form": {"title": "Go?"}}),
+    ):
+        refused = asked()
+        assert (refused.status, refused.code) == (409, "bad_transition")
+        told = refused.json()["error"]["message"]
+        assert told.startswith(
+            "it is queued, and cannot become waiting from there; it may become running, failed"
+        ), told
+
+
 @pytest.mark.parametrize("first", ["waiting", "paused"])
 def test_a_running_execution_may_pause_and_go_on(api, first):
     execution_id = api.create()

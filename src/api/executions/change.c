@@ -52,6 +52,26 @@ static void tell_runner(const struct patch *it)
         hub_cancel(hub, it->update.row, CANCEL_REASON);
 }
 
+// Of the status that the request has met; where another change came between, that says nothing.
+static void fail_transition(struct call *call, enum execution_status to)
+{
+    enum execution_status from = call->execution.status;
+    CLEANUP(buf_release) struct buf text = {0};
+    if (status_may_become(from, to)) {
+        call_fail(call, ERR_BAD_TRANSITION, NULL);
+        return;
+    }
+    buf_printf(&text, "it is %s, and cannot become %s from there; it may become", status_word(from), status_word(to));
+    const char *between = " ";
+    for (int i = 0; i < STATUS_COUNT; i++) {
+        if (i == (int)from || i == STATUS_LOST || !status_may_become(from, (enum execution_status)i))
+            continue;
+        buf_printf(&text, "%s%s", between, status_word((enum execution_status)i));
+        between = ", ";
+    }
+    call_fail(call, ERR_BAD_TRANSITION, buf_cstr(&text));
+}
+
 static void patch_done(struct store_op *op)
 {
     struct patch *it = CONTAINER_OF(op, struct patch, update.op);
@@ -60,6 +80,8 @@ static void patch_done(struct store_op *op)
         tell_runner(it);
     if (op->err == ERR_TOO_LARGE)
         call_fail_fields(it->call, &(struct http_field_error){"metadata", METADATA_TOO_LARGE}, 1);
+    else if (op->err == ERR_BAD_TRANSITION)
+        fail_transition(it->call, it->update.outcome.status);
     else if (op->err)
         call_fail(it->call, op->err, NULL);
     else
@@ -140,7 +162,9 @@ void executions_patch(struct call *call)
 static void wait_done(struct store_op *op)
 {
     struct patch *it = CONTAINER_OF(op, struct patch, update.op);
-    if (op->err)
+    if (op->err == ERR_BAD_TRANSITION)
+        fail_transition(it->call, it->update.outcome.status);
+    else if (op->err)
         call_fail(it->call, op->err, NULL);
     else
         call_answer_waiting(it->call, &it->update.ret_execution, it->waiting);
