@@ -12,7 +12,8 @@
 // - lengths: a varint for each record; only if a message contains '\n'
 // - extras: a varint length for each record that has one, then their bytes
 // - text: each message followed by '\n', so plain output is this column as it is
-// Plain sections, which chunk_refine makes from the records: names, fields, tokens.
+// Plain sections, which chunk_refine makes from the records: names, fields, tokens, and a checksum of all before the
+// payload but that of the whole.
 #pragma once
 
 #include "model/record.h"
@@ -51,6 +52,11 @@ int chunk_decode(const void *data, size_t len, size_t message_max, struct chunk 
 int chunk_decode_stored(const void *data, size_t len, struct chunk **ret);
 // Does the same but does not decode the records. Such a closed chunk can only be asked for what its header says.
 int chunk_decode_closed(const void *data, size_t len, struct chunk **ret);
+// Makes a closed chunk of what stands before the payload. `given`: how many of the chunk's `len` bytes are there.
+// Returns false if that does not suffice, or does not show by itself that it is right: only a chunk with derived
+// sections has a checksum of its front. Such a chunk cannot be opened, and has no column.
+bool chunk_decode_front(const void *data, size_t given, size_t len, struct chunk **ret);
+bool chunk_is_front(const struct chunk *chunk);
 bool chunk_is_open(const struct chunk *chunk);
 // Replaces a closed chunk by an open one. Errors are those of chunk_decode_stored; then *chunk stays as it was.
 int chunk_open(struct chunk **chunk);

@@ -257,6 +257,18 @@ int chunk_decode_closed(const void *data, size_t len, struct chunk **ret)
     return 0;
 }
 
+bool chunk_decode_front(const void *data, size_t given, size_t len, struct chunk **ret)
+{
+    struct chunk_header header;
+    if (!chunk_header_read_front(data, given, len, &header))
+        return false;
+    size_t front = (size_t)header.head_len + header.plain_len;
+    *ret = chunk_allocate_closed(&header, front);
+    memcpy((*ret)->encoded, data, front);
+    (*ret)->front = true;
+    return true;
+}
+
 int chunk_open(struct chunk **chunk)
 {
     struct chunk *open = NULL;

@@ -20,6 +20,19 @@ static uint64_t checksum_of(const uint8_t *encoded, size_t len)
     return XXH3_64bits_withSeed(encoded + at, len - at, seed);
 }
 
+// It is the last plain section.
+static size_t front_sum_at(const struct chunk_header *header)
+{
+    return (size_t)header->head_len + header->plain_len - CHUNK_FRONT_SUM_LEN;
+}
+
+void chunk_seal_front(uint8_t *encoded, const struct chunk_header *header)
+{
+    size_t at = front_sum_at(header);
+    uint64_t sum = htole64(checksum_of(encoded, at));
+    memcpy(encoded + at, &sum, sizeof(sum));
+}
+
 void chunk_seal(uint8_t *encoded, size_t len)
 {
     uint64_t checksum = htole64(checksum_of(encoded, len));
@@ -140,7 +153,7 @@ static int read_section(struct reader *reader, uint32_t *last_id, uint64_t *pack
     return 0;
 }
 
-static int read_sections(struct reader *reader, size_t raw_max, struct chunk_header *header)
+static int read_sections(struct reader *reader, size_t len, size_t raw_max, struct chunk_header *header)
 {
     uint32_t count, last_id = 0;
     uint64_t packed = 0, plain = 0;
@@ -153,7 +166,7 @@ static int read_sections(struct reader *reader, size_t raw_max, struct chunk_hea
     }
     if (packed > raw_max)
         return ERR_TOO_LARGE;
-    if (plain > (uint64_t)(reader->end - reader->at))
+    if (plain > len)
         return ERR_CORRUPT;
     header->payload_len = (uint32_t)packed;
     header->plain_len = (uint32_t)plain;
@@ -173,6 +186,36 @@ static bool is_consistent(const struct chunk_header *header, size_t stored_len)
     return header->zstd ? stored_len > 0 : stored_len == header->payload_len;
 }
 
+// Reads a header of a chunk of `len` bytes, of which the first `given` are there.
+static int read_header(const uint8_t *data, size_t given, size_t len, size_t raw_max, struct chunk_header *ret)
+{
+    *ret = (struct chunk_header){0};
+    if (data[MAGIC_LEN] != CHUNK_VERSION)
+        return data[MAGIC_LEN] > CHUNK_VERSION ? ERR_TOO_NEW : ERR_CORRUPT;
+    unsigned flags = data[CHUNK_FLAGS_AT];
+    if (flags & CHUNK_MUST & ~(CHUNK_MUST_ZSTD | CHUNK_MUST_CONTINUE))
+        return ERR_TOO_NEW;
+    ret->zstd = flags & CHUNK_MUST_ZSTD;
+    ret->unknown = flags & ~CHUNK_MUST;
+    struct reader reader = {data + CHUNK_FIXED_LEN, data + given};
+    uint64_t count;
+    if (!read_varint(&reader, &count))
+        return ERR_CORRUPT;
+    if (count > CHUNK_COUNT_MAX)
+        return ERR_TOO_LARGE;
+    ret->count = (uint32_t)count;
+    if (!read_times_range(&reader, ret) || !read_counters(&reader, ret))
+        return ERR_CORRUPT;
+    if (!(flags & CHUNK_MUST_CONTINUE) != (ret->counters[COUNTER_CONTINUES] == 0))
+        return ERR_CORRUPT;
+    int err = read_sections(&reader, len, raw_max, ret);
+    if (err < 0)
+        return err;
+    ret->head_len = (uint16_t)(reader.at - data);
+    size_t front = (size_t)ret->head_len + ret->plain_len;
+    return front <= len && is_consistent(ret, len - front) ? 0 : ERR_CORRUPT;
+}
+
 int chunk_header_read(const uint8_t *data, size_t len, size_t raw_max, struct chunk_header *ret)
 {
     uint64_t checksum;
@@ -185,27 +228,19 @@ int chunk_header_read(const uint8_t *data, size_t len, size_t raw_max, struct ch
     // Checked for every version: a chunk that was damaged on its way must not be taken for a newer one.
     if (le64toh(checksum) != checksum_of(data, len))
         return ERR_CORRUPT;
-    if (data[MAGIC_LEN] != CHUNK_VERSION)
-        return data[MAGIC_LEN] > CHUNK_VERSION ? ERR_TOO_NEW : ERR_CORRUPT;
-    unsigned flags = data[CHUNK_FLAGS_AT];
-    if (flags & CHUNK_MUST & ~(CHUNK_MUST_ZSTD | CHUNK_MUST_CONTINUE))
-        return ERR_TOO_NEW;
-    ret->zstd = flags & CHUNK_MUST_ZSTD;
-    ret->unknown = flags & ~CHUNK_MUST;
-    struct reader reader = {data + CHUNK_FIXED_LEN, data + len};
-    uint64_t count;
-    if (!read_varint(&reader, &count))
-        return ERR_CORRUPT;
-    if (count > CHUNK_COUNT_MAX)
-        return ERR_TOO_LARGE;
-    ret->count = (uint32_t)count;
-    if (!read_times_range(&reader, ret) || !read_counters(&reader, ret))
-        return ERR_CORRUPT;
-    if (!(flags & CHUNK_MUST_CONTINUE) != (ret->counters[COUNTER_CONTINUES] == 0))
-        return ERR_CORRUPT;
-    int err = read_sections(&reader, raw_max, ret);
-    if (err < 0)
-        return err;
-    ret->head_len = (uint16_t)(reader.at - data);
-    return is_consistent(ret, len - ret->head_len - ret->plain_len) ? 0 : ERR_CORRUPT;
+    return read_header(data, len, len, raw_max, ret);
+}
+
+bool chunk_header_read_front(const uint8_t *data, size_t given, size_t len, struct chunk_header *ret)
+{
+    uint64_t sum;
+    *ret = (struct chunk_header){0};
+    if (given < CHUNK_FIXED_LEN || len > CHUNK_ENCODED_MAX || memcmp(data, "RC", MAGIC_LEN) != 0)
+        return false;
+    if (read_header(data, given, len, CHUNK_RAW_MAX, ret) < 0 || ret->unknown ||
+        ret->sizes[SECTION_FRONT_SUM] != CHUNK_FRONT_SUM_LEN || (size_t)ret->head_len + ret->plain_len > given)
+        return false;
+    size_t at = front_sum_at(ret);
+    memcpy(&sum, data + at, sizeof(sum));
+    return le64toh(sum) == checksum_of(data, at);
 }

@@ -47,18 +47,21 @@ struct chunk *chunk_allocate_closed(const struct chunk_header *header, size_t en
 struct chunk *chunk_assemble(struct chunk_header *header, const struct str *derived, struct str stored)
 {
     uint8_t head[CHUNK_HEADER_MAX];
-    for (unsigned i = SECTION_DERIVED_FIRST; i < SECTION_COUNT; i++)
+    for (unsigned i = SECTION_DERIVED_FIRST; i < SECTION_FRONT_SUM; i++)
         header->sizes[i] = derived ? (uint32_t)derived[i].len : 0;
+    header->sizes[SECTION_FRONT_SUM] = derived ? CHUNK_FRONT_SUM_LEN : 0;
     chunk_header_arrange(header);
     header->unknown = header->unknown_packed = false;
     header->head_len = (uint16_t)chunk_header_put(header, head);
     struct chunk *chunk = chunk_allocate(header, header->head_len + header->plain_len + stored.len);
     uint8_t *out = mempcpy(chunk->encoded, head, header->head_len);
-    for (unsigned i = SECTION_DERIVED_FIRST; i < SECTION_COUNT; i++) {
+    for (unsigned i = SECTION_DERIVED_FIRST; i < SECTION_FRONT_SUM; i++) {
         if (header->sizes[i] > 0)
             out = mempcpy(out, derived[i].data, derived[i].len);
     }
-    memcpy(out, stored.data, stored.len);
+    memcpy(out + header->sizes[SECTION_FRONT_SUM], stored.data, stored.len);
+    if (header->sizes[SECTION_FRONT_SUM] > 0)
+        chunk_seal_front(chunk->encoded, header);
     chunk_seal(chunk->encoded, chunk->encoded_len);
     return chunk;
 }

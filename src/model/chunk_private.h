@@ -13,6 +13,7 @@
 #define CHUNK_MUST_CONTINUE  2u    // some of its records continue the one before them
 #define CHUNK_CHECKSUM_AT    3u
 #define CHUNK_CHECKSUM_LEN   8u
+#define CHUNK_FRONT_SUM_LEN  8u
 #define CHUNK_SECTIONS_MAX   32u
 #define CHUNK_RECORD_MIN     2 // one byte of time and the newline
 #define CHUNK_FIRST_TIME_MAX 10
@@ -49,6 +50,7 @@ enum chunk_section {
     SECTION_NAMES,
     SECTION_FIELDS,
     SECTION_TOKENS,
+    SECTION_FRONT_SUM,
     SECTION_COUNT,
     SECTION_DERIVED_FIRST = SECTION_NAMES,
 };
@@ -87,7 +89,8 @@ struct chunk_fields {
 };
 
 // A chunk is one allocation: the struct, the index arrays, the encoded bytes, and the payload unless the encoded bytes
-// contain it as it is. A closed chunk has neither index arrays nor payload.
+// contain it as it is. A closed chunk has neither index arrays nor payload. Of a front the encoded bytes, too, are only
+// those before the payload.
 struct chunk {
     _Atomic uint32_t refs;
     uint32_t memory;
@@ -98,6 +101,7 @@ struct chunk {
     uint8_t *kinds;
     uint8_t *encoded;
     uint32_t encoded_len;
+    bool front;
     uint8_t *payload; // header.payload_len bytes; NULL if closed
     const char *text; // within the payload; the extras stand right before it
     int64_t times[];
@@ -113,8 +117,13 @@ void chunk_header_arrange(struct chunk_header *header);
 size_t chunk_header_put(const struct chunk_header *header, uint8_t *out);
 // Checks everything that does not need the payload. Returns ERR_CORRUPT, ERR_TOO_LARGE or ERR_TOO_NEW.
 int chunk_header_read(const uint8_t *data, size_t len, size_t raw_max, struct chunk_header *ret);
+// Does the same for the front of a chunk of `len` bytes, of which only the first `given` are there. Returns false if
+// they do not suffice, or do not show by themselves that they are right; then only the whole tells.
+bool chunk_header_read_front(const uint8_t *data, size_t given, size_t len, struct chunk_header *ret);
 // Writes the checksum into a complete encoded chunk.
 void chunk_seal(uint8_t *encoded, size_t len);
+// Writes the section FRONT_SUM, which must be there, behind the other plain sections.
+void chunk_seal_front(uint8_t *encoded, const struct chunk_header *header);
 
 // --- chunk_memory.c
 

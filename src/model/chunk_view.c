@@ -7,6 +7,11 @@ bool chunk_is_open(const struct chunk *chunk)
     return chunk->payload != NULL;
 }
 
+bool chunk_is_front(const struct chunk *chunk)
+{
+    return chunk->front;
+}
+
 struct str chunk_tokens(const struct chunk *chunk)
 {
     return chunk_derived(chunk, SECTION_TOKENS);
@@ -118,6 +123,8 @@ int chunk_column(const struct chunk *chunk, struct buf *scratch, struct str *ret
     const struct chunk_header *header = &chunk->header;
     size_t front = (size_t)header->head_len + header->plain_len, len = header->sizes[SECTION_TEXT];
     const uint8_t *payload = chunk->payload ? chunk->payload : chunk->encoded + front;
+    if (chunk->front)
+        return ERR_CORRUPT;
     if (!chunk->payload && header->zstd) {
         buf_reset(scratch);
         buf_reserve(scratch, header->payload_len);

@@ -88,6 +88,11 @@ static void check_refined(const struct chunk *chunk)
     check_decodes(refined);
     check_fields(chunk);
     check_fields(refined);
+    struct chunk *front = NULL;
+    if (chunk_decode_front(encoded.data, encoded.len, encoded.len, &front))
+        check(chunk_count(front) == chunk_count(chunk) && str_eq(chunk_tokens(front), chunk_tokens(refined)));
+    check((front != NULL) == (refined != chunk));
+    chunk_unref(&front);
     check(chunk_decode_closed(encoded.data, encoded.len, &closed) == 0);
     check(chunk_open(&closed) == 0 && chunk_digest(closed, 1) == chunk_digest(chunk, 1));
     check_fields(closed);
@@ -100,6 +105,9 @@ static void check_stored(const uint8_t *data, size_t size)
 {
     struct chunk *chunk = NULL;
     struct chunk_names names;
+    if (chunk_decode_front(data, size / 2, size, &chunk))
+        chunk_names(chunk, &names);
+    chunk_unref(&chunk);
     if (chunk_decode_stored(data, size, &chunk) < 0)
         return;
     chunk_names(chunk, &names);

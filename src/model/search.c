@@ -374,6 +374,8 @@ int search_feed(struct search *search, struct filter_run *run, struct chunk **ch
         pass_over(search, *chunk, first, end);
         return 0;
     }
+    if (chunk_is_front(*chunk))
+        return SEARCH_WANTS_ALL;
     chunk_unref(&search->passed);
     bool whole = chunk_partial_count(*chunk) == 0 && !search->open && chunk_is_lines(*chunk);
     err = whole ? feed_whole(search, run, chunk, first, end) : feed_records(search, run, chunk, first, end);

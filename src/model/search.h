@@ -50,7 +50,10 @@ uint64_t search_next(const struct search *search);
 bool search_done(const struct search *search);
 // Feeds the chunk that has the record search_next; opens it if need be. `run` is a budget. Returns ERR_INVALID when it
 // is spent: then search_next is where to go on with a new one. If a whole budget does not suffice for one line, that
-// line cannot be looked at. Other errors: ERR_CORRUPT, ERR_TOO_NEW.
+// line cannot be looked at. Other errors: ERR_CORRUPT, ERR_TOO_NEW. Returns SEARCH_WANTS_ALL, and has taken nothing, if
+// the chunk is a front (chunk_is_front) and must be looked at: a line goes on into it. With rules for fields a chunk
+// must not be a front.
+#define SEARCH_WANTS_ALL 1
 int search_feed(struct search *search, struct filter_run *run, struct chunk **chunk, uint64_t first);
 // Tells that the records below `first` do not exist any more.
 void search_skip(struct search *search, uint64_t first);

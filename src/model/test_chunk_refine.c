@@ -109,6 +109,48 @@ static void a_closed_chunk_answers_by_its_header_and_can_be_opened(void **state)
     assert_int_equal(chunk_open(&closed), 0);
 }
 
+static void a_front_says_what_stands_before_the_payload_and_no_more(void **state)
+{
+    (void)state;
+    CLEANUP(chunk_unref) struct chunk *chunk = log_of(4, RANDOM_ALL, LINES, 1);
+    CLEANUP(chunk_unref) struct chunk *refined = chunk_refine(chunk);
+    struct str encoded = chunk_encoded(refined), plain = chunk_encoded(chunk), column;
+    size_t front_len = (size_t)refined->header.head_len + refined->header.plain_len;
+    CLEANUP(chunk_unref) struct chunk *front = NULL;
+    CLEANUP(buf_release) struct buf scratch = {0};
+    assert_true(chunk_decode_front(encoded.data, front_len, encoded.len, &front));
+    assert_true(chunk_is_front(front));
+    assert_false(chunk_is_front(chunk));
+    assert_int_equal(chunk_count(front), LINES);
+    assert_int_equal(chunk_message_bytes(front), chunk_message_bytes(chunk));
+    assert_int_equal(chunk_partial_count(front), chunk_partial_count(chunk));
+    assert_str_same(chunk_tokens(front), chunk_tokens(refined));
+    assert_int_equal(chunk_column(front, &scratch, &column), ERR_CORRUPT);
+    assert_int_equal(chunk_open(&front), ERR_CORRUPT);
+    assert_false(chunk_is_open(front));
+    // Not enough bytes, and nothing that shows whether they are right.
+    struct chunk *none = NULL;
+    for (size_t len = 0; len < front_len; len++)
+        assert_false(chunk_decode_front(encoded.data, len, encoded.len, &none));
+    assert_false(chunk_decode_front(plain.data, plain.len, plain.len, &none));
+}
+
+static void a_damaged_front_is_not_believed(void **state)
+{
+    (void)state;
+    CLEANUP(chunk_unref) struct chunk *chunk = log_of(4, RANDOM_ALL, LINES, 1);
+    CLEANUP(chunk_unref) struct chunk *refined = chunk_refine(chunk);
+    size_t len = (size_t)refined->header.head_len + refined->header.plain_len;
+    CLEANUP(free_ptr) uint8_t *bytes = xmalloc(len);
+    struct chunk *none = NULL;
+    memcpy(bytes, chunk_encoded(refined).data, len);
+    for (size_t at = CHUNK_FLAGS_AT; at < len; at++) {
+        bytes[at] ^= 0x10;
+        assert_false(chunk_decode_front(bytes, len, chunk_encoded(refined).len, &none));
+        bytes[at] ^= 0x10;
+    }
+}
+
 static void a_closed_chunk_with_a_broken_payload_stays_closed(void **state)
 {
     (void)state;
@@ -370,6 +412,8 @@ int main(void)
         cmocka_unit_test(a_small_chunk_is_not_refined),
         cmocka_unit_test(what_is_derived_is_not_taken_from_outside),
         cmocka_unit_test(a_closed_chunk_answers_by_its_header_and_can_be_opened),
+        cmocka_unit_test(a_front_says_what_stands_before_the_payload_and_no_more),
+        cmocka_unit_test(a_damaged_front_is_not_believed),
         cmocka_unit_test(a_closed_chunk_with_a_broken_payload_stays_closed),
         cmocka_unit_test(fields_are_the_same_from_extras_and_from_columns),
         cmocka_unit_test(the_header_counts_event_types_and_nodes),

@@ -443,6 +443,44 @@ static void chunks_that_cannot_match_are_passed_over_closed(void **state)
     filter_unref(&filter);
 }
 
+// A line that goes on into a chunk may match together with it, whatever its front says.
+static void a_front_is_refused_where_a_line_goes_on_into_it(void **state)
+{
+    (void)state;
+    enum { LINES = 4000 };
+    struct filter *filter = filter_from((const char *[]){"grep", "zebra crossing", NULL});
+    const struct search_ask ask = {.filter = filter, .to = UINT64_MAX, .keep = 5, .keep_to = UINT64_MAX};
+    struct search *search = search_new(&ask, 0);
+    struct filter_run run;
+    filter_run_init(&run, filter, STEPS);
+    CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
+    struct record begins = {.message = STR("zebra cross"), .partial = true};
+    assert_int_equal(chunk_builder_add(builder, &begins), 0);
+    CLEANUP(chunk_unref) struct chunk *before = chunk_builder_finish(builder, 0);
+    for (unsigned i = 0; i < LINES; i++) {
+        struct record record = {.message = i == 0 ? STR("ing") : STR("a line as many others")};
+        assert_int_equal(chunk_builder_add(builder, &record), 0);
+    }
+    CLEANUP(chunk_unref) struct chunk *plain = chunk_builder_finish(builder, 0);
+    CLEANUP(chunk_unref) struct chunk *refined = chunk_refine(plain);
+    CLEANUP(chunk_unref) struct chunk *closed = copy_of(refined, true), *front = NULL;
+    struct str encoded = chunk_encoded(refined);
+    assert_true(chunk_decode_front(encoded.data, encoded.len, encoded.len, &front));
+    assert_int_equal(search_feed(search, &run, &before, 0), 0);
+    assert_int_equal(search_feed(search, &run, &front, 1), SEARCH_WANTS_ALL);
+    assert_int_equal(search_next(search), 1);
+    assert_int_equal(search_feed(search, &run, &closed, 1), 0);
+    assert_int_equal(search_next(search), 1 + LINES);
+    assert_int_equal(search_feed(search, &run, &front, 1 + LINES), 0); // no line is open any more
+    struct search_found *found = search_found(search);
+    assert_int_equal(found->count, 1);
+    assert_int_equal(found->hits[0], 0);
+    assert_int_equal(found->skipped, (LINES - 1) * 22 + 4);
+    search_free(&search);
+    filter_run_release(&run);
+    filter_unref(&filter);
+}
+
 // With a rule for fields, the group of a record is that of the one it continues, also if that stands in a chunk that
 // was passed over.
 static void a_group_is_known_behind_a_chunk_that_was_passed_over(void **state)
@@ -534,6 +572,7 @@ int main(void)
         cmocka_unit_test(an_expression_for_columns_is_made_only_where_it_is_known_how),
         cmocka_unit_test(a_needle_is_found_where_it_first_stands),
         cmocka_unit_test(chunks_that_cannot_match_are_passed_over_closed),
+        cmocka_unit_test(a_front_is_refused_where_a_line_goes_on_into_it),
         cmocka_unit_test(a_group_is_known_behind_a_chunk_that_was_passed_over),
         cmocka_unit_test(a_line_that_takes_more_than_a_budget_is_refused_and_the_place_is_told),
         cmocka_unit_test(what_retention_has_cut_off_is_passed),

@@ -157,6 +157,37 @@ static void a_filter_that_would_let_everything_pass_is_not_made(void **state)
     assert_false(may_hold(&filter, "other"));
 }
 
+static void with_little_room_each_trigram_has_one_bit(void **state)
+{
+    (void)state;
+    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new();
+    CLEANUP(buf_release) struct buf filter = {0};
+    char text[9];
+    uint64_t seed = 3;
+    for (unsigned i = 0; i < 500; i++) {
+        for (unsigned k = 0; k < 8; k++)
+            text[k] = (char)('a' + test_random(&seed) % 20);
+        text[8] = 0;
+        token_builder_add(builder, str_of(text));
+    }
+    token_builder_finish(builder, 800, &filter); // some 2,500 trigrams, 2.5 bits for each
+    assert_int_equal(filter.data[0], 4);
+    unsigned passed = 0;
+    seed = 3;
+    for (unsigned i = 0; i < 500; i++) {
+        for (unsigned k = 0; k < 8; k++)
+            text[k] = (char)('a' + test_random(&seed) % 20);
+        assert_true(may_hold(&filter, text));
+        assert_true(may_hold(&filter, text + 2));
+    }
+    for (unsigned i = 0; i < 1000; i++) {
+        for (unsigned k = 0; k < 8; k++)
+            text[k] = (char)('a' + test_random(&seed) % 20);
+        passed += may_hold(&filter, text);
+    }
+    assert_in_range(passed, 0, 60); // of those that are in none
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +197,7 @@ int main(void)
         cmocka_unit_test(an_empty_or_unknown_filter_excludes_nothing),
         cmocka_unit_test(the_words_stay_where_there_is_no_room_for_all),
         cmocka_unit_test(texts_of_endless_variety_are_told_by_their_trigrams),
+        cmocka_unit_test(with_little_room_each_trigram_has_one_bit),
         cmocka_unit_test(a_filter_that_would_let_everything_pass_is_not_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

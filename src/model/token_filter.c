@@ -2,29 +2,42 @@
 
 #include <endian.h>
 
-// The first byte of the filter: which tokens it has. A filter of another construction needs another value.
-enum token_kind { KIND_NONE, KIND_TRIGRAMS, KIND_WORDS, KIND_ALL }; // each has those of the one before, too
+// The first byte of the filter: which tokens it has. A filter of another construction needs another value. Words has
+// the trigrams too, and all has both. Sparse has the trigrams, with one bit for each.
+enum token_kind { KIND_NONE, KIND_TRIGRAMS, KIND_WORDS, KIND_ALL, KIND_SPARSE };
 
 #define WORD_MIN       4
 #define GRAM           6
 #define BLOCK          64 // bytes
 #define BLOCK_BITS     (BLOCK * 8u)
-#define TOKEN_BITS     3 // bits that are set for each token
 #define BITS_EACH      6 // bits of the filter for each token
-#define BITS_LEAST     3 // with fewer bits, nearly everything would pass
 #define NEEDLE_MAX     64
 #define SLOTS_AT_FIRST 4096u
 #define GRAM_SALT      0x9e3779b97f4a7c15u
 
-// Each kind of filter has the tokens up to this number.
-static const uint32_t token_max[] = {
-    [KIND_NONE] = 0, [KIND_TRIGRAMS] = 0x01000000, [KIND_WORDS] = 0x3fffffff, [KIND_ALL] = UINT32_MAX};
+#define TRIGRAM_MAX UINT32_C(0x01000000)
+#define WORD_MAX    UINT32_C(0x3fffffff)
+
+static const struct construction {
+    uint32_t token_max;        // it has the tokens up to this number
+    unsigned token_bits;       // that are set for each
+    unsigned half_bits_least;  // halves of a bit of the filter for each; with fewer, nearly everything would pass
+    enum token_kind otherwise; // what is tried if there is no room
+} constructions[] = {
+    [KIND_NONE] = {0},
+    [KIND_TRIGRAMS] = {TRIGRAM_MAX, 3, 6, KIND_SPARSE},
+    [KIND_WORDS] = {WORD_MAX, 3, 6, KIND_TRIGRAMS},
+    [KIND_ALL] = {UINT32_MAX, 3, 6, KIND_WORDS},
+    // A text of eight letters has six trigrams. With 2 bits for each token 39 % of the bits are set, and it passes in
+    // 0.4 %.
+    [KIND_SPARSE] = {TRIGRAM_MAX, 1, 3, KIND_NONE},
+};
 
 // A set of distinct tokens; 0 is an empty slot.
 struct token_builder {
     uint32_t *slots;
     size_t mask, count;
-    size_t of_kind[ARRAY_LEN(token_max)];
+    size_t of_kind[ARRAY_LEN(constructions)];
     struct buf lower;
 };
 
@@ -159,8 +172,8 @@ static inline void builder_take(void *arg, uint32_t token)
     if (builder->slots[at])
         return;
     builder->slots[at] = token;
-    for (unsigned kind = KIND_TRIGRAMS; kind <= KIND_ALL; kind++)
-        builder->of_kind[kind] += token <= token_max[kind];
+    for (unsigned kind = KIND_TRIGRAMS; kind < ARRAY_LEN(constructions); kind++)
+        builder->of_kind[kind] += token <= constructions[kind].token_max;
     if (++builder->count > builder->mask / 2)
         builder_grow(builder);
 }
@@ -182,20 +195,21 @@ static inline struct place place_of(uint32_t token, size_t blocks)
     return (struct place){(size_t)(((hash >> 32) * blocks) >> 32), mix(hash)};
 }
 
-static size_t blocks_for(size_t tokens, size_t max)
+static size_t blocks_for(size_t tokens, unsigned half_bits_least, size_t max)
 {
     size_t wanted = (tokens * BITS_EACH + BLOCK_BITS - 1) / BLOCK_BITS, blocks = MIN(wanted, max / BLOCK);
-    return blocks * BLOCK_BITS >= tokens * BITS_LEAST ? blocks : 0;
+    return blocks * BLOCK_BITS * 2 >= tokens * half_bits_least ? blocks : 0;
 }
 
-static void set_bits(const struct token_builder *builder, uint32_t most, size_t blocks, uint8_t *filter)
+static void set_bits(const struct token_builder *builder, const struct construction *how, size_t blocks,
+                     uint8_t *filter)
 {
     memset(filter, 0, blocks * BLOCK);
     for (size_t i = 0; i <= builder->mask; i++) {
         struct place place = place_of(builder->slots[i], blocks);
-        if (builder->slots[i] == 0 || builder->slots[i] > most)
+        if (builder->slots[i] == 0 || builder->slots[i] > how->token_max)
             continue;
-        for (unsigned k = 0; k < TOKEN_BITS; k++, place.bits >>= 9)
+        for (unsigned k = 0; k < how->token_bits; k++, place.bits >>= 9)
             filter[place.block * BLOCK + (place.bits >> 3 & (BLOCK - 1))] |= (uint8_t)(1u << (place.bits & 7));
     }
 }
@@ -206,12 +220,13 @@ void token_builder_finish(struct token_builder *builder, size_t max, struct buf 
     // missing.
     enum token_kind kind = KIND_ALL;
     size_t room = max - MIN(max, (size_t)1), blocks = 0;
-    while (kind > KIND_NONE && (blocks = blocks_for(builder->of_kind[kind], room)) == 0)
-        kind--;
+    while (kind != KIND_NONE &&
+           (blocks = blocks_for(builder->of_kind[kind], constructions[kind].half_bits_least, room)) == 0)
+        kind = constructions[kind].otherwise;
     if (blocks > 0) {
         buf_append_byte(out, (char)kind);
         buf_reserve(out, blocks * BLOCK);
-        set_bits(builder, token_max[kind], blocks, (uint8_t *)out->data + out->len);
+        set_bits(builder, &constructions[kind], blocks, (uint8_t *)out->data + out->len);
         out->len += blocks * BLOCK;
     }
     memset(builder->slots, 0, (builder->mask + 1) * sizeof(*builder->slots));
@@ -246,12 +261,13 @@ void token_needle_release(struct token_needle *needle)
 bool token_filter_may_hold(struct str filter, const struct token_needle *needle)
 {
     unsigned kind = filter.len > 1 ? (unsigned char)filter.data[0] : KIND_NONE;
-    if (kind == KIND_NONE || kind > KIND_ALL || (filter.len - 1) % BLOCK != 0)
+    if (kind == KIND_NONE || kind >= ARRAY_LEN(constructions) || (filter.len - 1) % BLOCK != 0)
         return true;
+    const struct construction *how = &constructions[kind];
     const uint8_t *bytes = (const uint8_t *)filter.data + 1;
     for (size_t i = 0; i < needle->count; i++) {
         struct place place = place_of(needle->tokens[i], (filter.len - 1) / BLOCK);
-        for (unsigned k = 0; k < TOKEN_BITS && needle->tokens[i] <= token_max[kind]; k++, place.bits >>= 9) {
+        for (unsigned k = 0; k < how->token_bits && needle->tokens[i] <= how->token_max; k++, place.bits >>= 9) {
             if (!(bytes[place.block * BLOCK + (place.bits >> 3 & (BLOCK - 1))] >> (place.bits & 7) & 1))
                 return false;
         }

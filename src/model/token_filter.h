@@ -7,7 +7,8 @@
 // - trigrams: three bytes, none of them a digit
 // - words: WORD_MIN or more letters, digits and bytes above 0x7f, with another byte on either side
 // - long grams: six bytes within a word; a hash chooses every second one; they tell numbers and identifiers apart
-// If there is not enough room, the later kinds are left out first. Each token sets a few bits in one block of 64 bytes.
+// If there is not enough room, the later kinds are left out first. Each token sets a few bits in one block of 64 bytes;
+// if there is still less room, a single one.
 #pragma once
 
 #include "util/buf.h"

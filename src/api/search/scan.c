@@ -15,6 +15,7 @@ struct task {
     struct search *search;
     uint64_t steps;
     bool alone; // it may use the reader that is left for short queries
+    bool whole; // the next slice is read with all payloads
     bool ended, done;
     int err;
 };
@@ -53,6 +54,9 @@ static int look_through(struct task *task, struct filter_run *run)
         if (segment->first + chunk_count(segment->chunk) > search_next(search))
             err = search_feed(search, run, &segment->chunk, segment->first);
     }
+    task->whole = err == SEARCH_WANTS_ALL;
+    if (task->whole)
+        return 0;
     if (err == 0 && !search_done(search) && search_next(search) >= read->ret_next) {
         err = search_end(search, run);
         task->ended = err == 0;
@@ -74,7 +78,7 @@ static void task_process(struct store_op *op)
     // When the steps are spent, the next slice has new ones. Only a line that needs all steps alone cannot be read.
     if (op->err == ERR_INVALID && moved)
         op->err = 0;
-    if (op->err == 0 && !moved && !task->ended && !search_done(task->search))
+    if (op->err == 0 && !moved && !task->whole && !task->ended && !search_done(task->search))
         op->err = ERR_CORRUPT;
     store_read_forget(&task->read);
 }
@@ -110,6 +114,7 @@ static void task_done(struct store_op *op)
 static void task_read(struct task *task)
 {
     struct call *call = task->scan->call;
+    const struct filter *filter = task->range.ask.filter;
     task->read = (struct store_read){
         .op = {.kind = STORE_READ,
                .reply_to = call->api->options.loop,
@@ -121,6 +126,7 @@ static void task_read(struct task *task)
         .from = search_next(task->search),
         .max_bytes = READ_BYTES,
         .closed = true,
+        .skim = task->whole || filter_has_rules(filter) ? NULL : filter,
     };
     store_submit(call->api->options.store, &task->read.op);
 }

@@ -3,6 +3,7 @@
 
 #include "model/chunk.h"
 #include "model/execution.h"
+#include "model/filter.h"
 #include "model/sequence.h"
 #include "store/op.h"
 
@@ -69,6 +70,9 @@ struct store_read {
     int64_t since_ms;
     size_t max_bytes;
     bool closed; // chunks may be closed: a caller that looks at records opens them
+    // With `closed`: of a chunk that this filter's texts exclude, only the front may be read (chunk_is_front). Borrowed
+    // until done; may be NULL.
+    const struct filter *skim;
     struct store_segment ret_segments[STORE_READ_SEGMENTS];
     size_t ret_count;
     uint64_t ret_next;           // the end of the log at the time of this read

@@ -86,6 +86,46 @@ static void merged_chunks_carry_what_searches_need(void **state)
     assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, fixture_check_record, NULL), next);
 }
 
+static struct filter *filter_for(const char *text)
+{
+    CLEANUP(filter_builder_free) struct filter_builder *builder = filter_builder_new();
+    struct filter *filter = NULL;
+    const char *reason;
+    bool taken;
+    assert_int_equal(filter_builder_offer(builder, STR("grep"), str_of(text), &taken, &reason), 0);
+    assert_int_equal(filter_builder_finish(builder, &filter, &reason), 0);
+    return filter;
+}
+
+// Of merged chunks a read that skims leaves out the payload just where the text cannot be.
+static void a_read_that_skims_has_fronts_of_chunks_without_the_text(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    uint64_t next = 0;
+    fixture_append_next(fixture, row, &next, 3000, 100);
+    fixture_append_next(fixture, row, &next, 3000, 100);
+    fixture_await_merged(fixture);
+    fixture_append_next(fixture, row, &next, 10, 100); // still hot
+    for (unsigned held = 0; held < 2; held++) {
+        struct filter *filter = filter_for(held ? "line" : "zebra crossing");
+        struct store_read read = {
+            .op.kind = STORE_READ, .row = row, .max_bytes = 1 << 20, .closed = true, .skim = filter};
+        assert_int_equal(fixture_run(fixture, &read.op), 0);
+        assert_int_equal(read.ret_count, 3);
+        uint64_t at = 0;
+        for (size_t i = 0; i < read.ret_count; i++) {
+            struct store_segment *segment = &read.ret_segments[i];
+            assert_int_equal(segment->first, at);
+            assert_int_equal(chunk_is_front(segment->chunk), !held && i < 2);
+            at += chunk_count(segment->chunk);
+        }
+        assert_int_equal(at, next);
+        store_op_release(&read.op);
+        filter_unref(&filter);
+    }
+}
+
 #define ROUND_OPS 64
 
 // `before` records were committed when the read was asked for.
@@ -158,6 +198,7 @@ int main(void)
         MERGING(random_appends_with_merges_give_exactly_the_sequences),
         MERGING(small_chunks_become_few_large_ones),
         MERGING(merged_chunks_carry_what_searches_need),
+        MERGING(a_read_that_skims_has_fronts_of_chunks_without_the_text),
         MERGING(readers_see_a_whole_sequence_during_merges),
     };
     cmocka_set_test_filter(getenv("TEST_FILTER")); // for tests/mutants

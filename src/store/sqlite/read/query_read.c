@@ -3,6 +3,7 @@
 #include "store/sqlite/read/query.h"
 
 #define READ_ATTEMPTS 64
+#define FRONT_BYTES   4096 // of a chunk; most have there all that stands before the payload
 
 struct reading {
     struct sqlite_store *store;
@@ -10,8 +11,10 @@ struct reading {
     struct store_read *read;
     struct hot_piece pieces[STORE_READ_SEGMENTS]; // taken before the snapshot
     size_t piece_count;
-    struct buf pack; // the body of the pack that was read last
-    int64_t pack_id; // 0: none
+    struct buf pack;    // the body of the pack that was read last
+    int64_t pack_id;    // 0: none
+    sqlite3_blob *blob; // of the chunk that was skimmed last
+    struct buf body;
     size_t bytes;
 };
 
@@ -25,6 +28,53 @@ static int chunk_load(struct reading *reading, int64_t id, struct chunk **ret)
     struct str body = db_column_blob(find, 0);
     int err = reading->read->closed ? chunk_decode_closed(body.data, body.len, ret)
                                     : chunk_decode_stored(body.data, body.len, ret);
+    return err < 0 ? err : 1;
+}
+
+static int blob_open(struct reading *reading, int64_t id)
+{
+    sqlite3 *handle = reading->db->handle;
+    int rc = reading->blob ? sqlite3_blob_reopen(reading->blob, id)
+                           : sqlite3_blob_open(handle, "main", "chunks", "body", id, 0, &reading->blob);
+    return db_error_of(handle, rc);
+}
+
+static void blob_close(struct reading *reading)
+{
+    sqlite3_blob_close(TAKE_PTR(reading->blob));
+}
+
+// Reads bytes [from, to) of the chunk to their place in `body`.
+static int blob_read(struct reading *reading, size_t from, size_t to)
+{
+    int rc = sqlite3_blob_read(reading->blob, reading->body.data + from, (int)(to - from), (int)from);
+    return db_error_of(reading->db->handle, rc);
+}
+
+static bool is_excluded(const struct filter *filter, const struct chunk *chunk)
+{
+    return chunk_partial_count(chunk) == 0 && filter_excludes_texts(filter, chunk);
+}
+
+// Loads a closed chunk, or the front of one in which nothing can match.
+static int chunk_skim(struct reading *reading, int64_t id, struct chunk **ret)
+{
+    int err = blob_open(reading, id);
+    if (err < 0)
+        return err;
+    size_t len = (size_t)sqlite3_blob_bytes(reading->blob), given = MIN(len, (size_t)FRONT_BYTES);
+    struct chunk *front = NULL;
+    buf_reset(&reading->body);
+    buf_reserve(&reading->body, len + 1);
+    err = blob_read(reading, 0, given);
+    if (err == 0 && chunk_decode_front(reading->body.data, given, len, &front) &&
+        is_excluded(reading->read->skim, front)) {
+        *ret = front;
+        return 1;
+    }
+    chunk_unref(&front);
+    err = err == 0 ? blob_read(reading, given, len) : err;
+    err = err == 0 ? chunk_decode_closed(reading->body.data, len, ret) : err;
     return err < 0 ? err : 1;
 }
 
@@ -77,7 +127,9 @@ static int find_merged(struct reading *reading, uint64_t at, struct store_segmen
     if (at >= first + db_column_u64(find, 2))
         return 0;
     ret->first = first;
-    return chunk_load(reading, db_column_i64(find, 0), &ret->chunk);
+    int64_t id = db_column_i64(find, 0);
+    bool cut = first < at && reading->read->ret_count > 0; // then its records are needed
+    return reading->read->skim && !cut ? chunk_skim(reading, id, &ret->chunk) : chunk_load(reading, id, &ret->chunk);
 }
 
 static int find_covering(struct reading *reading, uint64_t at, struct store_segment *ret)
@@ -198,6 +250,7 @@ static int read_snapshot(struct reading *reading)
         read->ret_next = MAX(read->ret_next, hot.next);
         err = read->backward ? read_backward(reading) : read_forward(reading);
     }
+    blob_close(reading); // it would keep the snapshot
     db_run(db_statement(reading->db, STATEMENT_COMMIT));
     return err;
 }
@@ -232,4 +285,5 @@ void query_read(struct sqlite_store *store, struct db *db, struct store_op *op)
     if (op->err < 0)
         forget_segments(read);
     buf_release(&reading.pack);
+    buf_release(&reading.body);
 }
