@@ -1,4 +1,4 @@
-// Followers by WebSocket, `--followers` of them on one execution.
+// Followers by WebSocket, `--followers` of them on one execution; with `--events 1` by server-sent events.
 //   --mode drain   until each has been told `complete`, or its connection has ended
 //   --mode idle    until standard input ends; prints "ready" once all are connected
 //   --mode fan     a feeder beside them sends bursts of 16 records to the execution; at most `--window` bursts are
@@ -33,7 +33,7 @@ struct follower {
 struct follow {
     int epoll, feeder;
     enum target target;
-    bool fan;
+    bool fan, events;
     size_t count, ended;
     struct follower *followers;
     uint64_t records, bytes;
@@ -76,7 +76,9 @@ static void burst_received(struct follow *follow, uint64_t burst)
 static void follower_frame(struct follow *follow, struct follower *follower, const struct frame *frame)
 {
     static const char log[] = "{\"type\":\"log\"", complete[] = "{\"type\":\"complete\"";
-    if (frame->opcode == 1 && frame->len >= sizeof(log) && memcmp(frame->data, log, sizeof(log) - 1) == 0) {
+    static const char log_event[] = "{\"execution_id\":";
+    const char *begins = follow->events ? log_event : log;
+    if (frame->opcode == 1 && frame->len > strlen(begins) && memcmp(frame->data, begins, strlen(begins)) == 0) {
         follower->records++;
         follow->records++;
         if (follow->fan && follower->records % BURST == 0)
@@ -98,7 +100,8 @@ static size_t follower_parse(struct follow *follow, struct follower *follower, c
 {
     struct frame frame;
     size_t used = 0, size;
-    while (!follower->ended && (size = frame_parse(data + used, len - used, &frame)) > 0) {
+    while (!follower->ended && (size = follow->events ? event_parse(data + used, len - used, &frame)
+                                                      : frame_parse(data + used, len - used, &frame)) > 0) {
         uint64_t before = follower->records;
         follower_frame(follow, follower, &frame);
         if (follow->save && follower == follow->followers && follower->records > before &&
@@ -176,14 +179,14 @@ static void followers_open(struct follow *follow, unsigned port, const char *key
         for (size_t i = done; i < end; i++) {
             follow->followers[i].fd = peer_connect(port);
             if (follow->target != TARGET_RAW)
-                peer_upgrade_begin(follow->followers[i].fd, key, path);
+                (follow->events ? peer_events_begin : peer_upgrade_begin)(follow->followers[i].fd, key, path);
         }
         for (size_t i = done; i < end; i++) {
             struct follower *follower = &follow->followers[i];
             struct epoll_event event = {.events = EPOLLIN, .data.ptr = follower};
             CLEANUP(buf_release) struct buf rest = {0};
             if (follow->target != TARGET_RAW)
-                peer_upgrade_end(follower->fd, &rest);
+                (follow->events ? peer_events_end : peer_upgrade_end)(follower->fd, &rest);
             peer_nonblocking(follower->fd);
             epoll_ctl(follow->epoll, EPOLL_CTL_ADD, follower->fd, &event);
             follower_take(follow, follower, rest.data, rest.len);
@@ -373,6 +376,7 @@ int run_follow(struct args *args)
     const char *publish = args_text(args, "publish", ""), *frames = args_text(args, "frames", ""),
                *subscribe = args_text(args, "subscribe", "");
     follow.fan = strcmp(mode, "fan") == 0;
+    follow.events = args_number(args, "events", 0) > 0;
     args_done(args);
     follow.followers = xcalloc(follow.count, sizeof(*follow.followers));
     follow.scratch = xmalloc(READ_BYTES);
@@ -389,6 +393,8 @@ int run_follow(struct args *args)
     buf_reset(&path);
     if (*subscribe)
         buf_append_text(&path, subscribe);
+    else if (follow.events)
+        buf_printf(&path, "/api/v1/executions/%s/logs/stream?%s", id, position);
     else
         buf_printf(&path, "/ws/executions/%s/logs?%s", id, position);
     uint64_t began = now_ns(), cpu = server ? cpu_ns(server) : 0;

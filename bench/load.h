@@ -44,6 +44,9 @@ void peer_write(int fd, const void *data, size_t len); // all of it, on a blocki
 // head is appended to `rest`.
 void peer_upgrade_begin(int fd, const char *key, const char *path);
 void peer_upgrade_end(int fd, struct buf *rest);
+// Asks for server-sent events, in two steps as well.
+void peer_events_begin(int fd, const char *key, const char *path);
+void peer_events_end(int fd, struct buf *rest);
 // One request and its whole answer (Content-Length), on a blocking socket; the status code.
 void peer_request_begin(int fd, const char *key, const char *method, const char *path, const char *body);
 unsigned peer_request_end(int fd);
@@ -60,6 +63,9 @@ struct frame {
 };
 // Bytes that the frame takes, 0 if it is not whole yet.
 size_t frame_parse(const char *data, size_t len, struct frame *ret);
+// The same for a server-sent event: its data is taken as a text frame, and one without data has the opcode 0. What
+// frames the chunks of the answer stands between events, and is passed.
+size_t event_parse(const char *data, size_t len, struct frame *ret);
 
 // --- The generators
 int run_ingest(struct args *args); // runners

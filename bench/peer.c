@@ -89,13 +89,32 @@ void peer_upgrade_begin(int fd, const char *key, const char *path)
     peer_write(fd, text.data, text.len);
 }
 
-void peer_upgrade_end(int fd, struct buf *rest)
+static void await_status(int fd, unsigned status, struct buf *rest)
 {
     CLEANUP(buf_release) struct buf text = {0};
     size_t head = read_head(fd, &text);
-    if (head_status(&text) != 101)
-        fail("the upgrade is refused: %.*s", (int)text.len, text.data);
+    if (head_status(&text) != status)
+        fail("refused: %.*s", (int)text.len, text.data);
     buf_append(rest, text.data + head, text.len - head);
+}
+
+void peer_upgrade_end(int fd, struct buf *rest)
+{
+    await_status(fd, 101, rest);
+}
+
+void peer_events_begin(int fd, const char *key, const char *path)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    buf_printf(&text,
+               "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\nAuthorization: Bearer %s\r\n\r\n",
+               path, key);
+    peer_write(fd, text.data, text.len);
+}
+
+void peer_events_end(int fd, struct buf *rest)
+{
+    await_status(fd, 200, rest);
 }
 
 void peer_request_begin(int fd, const char *key, const char *method, const char *path, const char *body)
@@ -196,4 +215,19 @@ size_t frame_parse(const char *data, size_t len, struct frame *ret)
         return 0;
     *ret = (struct frame){.opcode = at[0] & 0x0f, .data = data + head, .len = (size_t)body};
     return head + (size_t)body;
+}
+
+size_t event_parse(const char *data, size_t len, struct frame *ret)
+{
+    static const char data_field[] = "\ndata: ";
+    const char *end = memmem(data, len, "\n\n", 2);
+    if (!end)
+        return 0;
+    const char *field = memmem(data, (size_t)(end - data), data_field, sizeof(data_field) - 1);
+    *ret = (struct frame){.data = end};
+    if (field) {
+        *ret = (struct frame){.opcode = 1, .data = field + sizeof(data_field) - 1};
+        ret->len = (size_t)(end - ret->data);
+    }
+    return (size_t)(end + 2 - data);
 }

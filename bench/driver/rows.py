@@ -3,7 +3,7 @@
 from .rows_ingest import ingest_sockets, many_executions, shared_sockets, wrap_cat
 from .rows_read import read_million, status_requests, tail_and_start
 from .rows_jobs import jobs
-from .rows_live import fan_out, join_old, latency, memory
+from .rows_live import events_fan_out, fan_out, join_old, latency, memory
 from .rows_disk import disk
 from .rows_fair import idle_connections, neighbours, strangers
 from .rows_rival import rival_rows
@@ -15,6 +15,7 @@ ROWS = [
     ingest_sockets,
     read_million,
     fan_out,
+    events_fan_out,
     latency,
     join_old,
     many_executions,

@@ -69,6 +69,31 @@ def fan_out(bench):
             )
 
 
+def events_fan_out(bench):
+    """As fan_out, by server-sent events."""
+    path = bench.corpus.sized(bench.pick(60_000_000, 250_000_000))
+    followers, burst = bench.pick(100, 1000), bench.work / "events"
+    common = {"mode": "fan", "events": 1, "followers": followers, "file": path, "seconds": bench.pick(2, 6)}
+    for name, window in (("one burst under way", 1), ("16 bursts under way", 16)):
+        with bench.server("events") as server:
+            server.create("fan")
+            saved = {"save": burst, "save_from": 160, "save_to": 176}
+            ours = bench.load("follow", **server.peer(), id="fan", window=window, **common, **saved)
+        with bench.raw("burst", burst) as raw:
+            theirs = bench.load("follow", target="raw", port=raw.port, pid=raw.pid, window=window, **common)
+        figure, reference = ours["deliveries_per_cpu_second"], theirs["deliveries_per_cpu_second"]
+        bench.row(
+            f"fan-out to {followers:,} by server-sent events, {name}: deliveries per server-CPU-second",
+            "≥ 80 % of reference" if window > 1 else "",
+            figure,
+            "",
+            reference,
+            "epoll + send",
+            figure / reference,
+            figure >= 0.8 * reference if window > 1 else None,
+        )
+
+
 def nchan_fan_out(bench, followers, seconds, path, burst, ours):
     """The rival: the same frames published to nchan, which keeps them in memory alone and makes nothing durable."""
     server = (
