@@ -2,14 +2,30 @@ import { useEffect, useState } from "preact/hooks";
 
 import { onSession, signOut, token } from "./data/session.ts";
 import { useAddress } from "./hooks.ts";
+import { Batch } from "./pages/batch.tsx";
+import { Batches } from "./pages/batches.tsx";
+import { Keys } from "./pages/keys.tsx";
+import { NewRun } from "./pages/new_run.tsx";
 import { Run } from "./pages/run.tsx";
 import { Runs } from "./pages/runs.tsx";
 import { SignIn } from "./pages/sign_in.tsx";
+import { Workers } from "./pages/workers.tsx";
+
+const PLACES: [string, string][] = [
+  ["/", "Runs"],
+  ["/ui/batches", "Batches"],
+  ["/ui/workers", "Workers"],
+  ["/ui/keys", "Keys"],
+];
 
 function Page({ address }: { address: URL }) {
   const [, , kind, id] = address.pathname.split("/").map(decodeURIComponent);
   if (address.pathname === "/") return <Runs address={address} />;
   if (kind === "runs" && id) return <Run id={id} key={id} />;
+  if (kind === "batches") return id ? <Batch id={id} key={id} /> : <Batches address={address} />;
+  if (kind === "workers") return <Workers />;
+  if (kind === "keys") return <Keys />;
+  if (kind === "new") return <NewRun />;
   return (
     <main>
       <h1>There is no such page</h1>
@@ -31,14 +47,21 @@ export function App() {
           Runnel
         </a>
         <nav aria-label="Pages">
-          <a href="/" aria-current={address.pathname === "/" ? "page" : undefined}>
-            Runs
-          </a>
+          {PLACES.map(([path, name]) => (
+            <a key={path} href={path} aria-current={address.pathname === path ? "page" : undefined}>
+              {name}
+            </a>
+          ))}
         </nav>
         {signedIn && (
-          <button type="button" onClick={signOut}>
-            Sign out
-          </button>
+          <>
+            <a class="button" href="/ui/new">
+              Start a run
+            </a>
+            <button type="button" onClick={signOut}>
+              Sign out
+            </button>
+          </>
         )}
       </header>
       {signedIn ? <Page address={address} /> : <SignIn />}

@@ -1,7 +1,9 @@
 // Small parts that several pages use.
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import type { Status } from "./data/types.ts";
+import { reason } from "./hooks.ts";
 
 export function Badge({ status }: { status: Status }) {
   return <span class={`badge ${status}`}>{status.replace("_", " ")}</span>;
@@ -12,5 +14,45 @@ export function Notice({ children }: { children: ComponentChildren }) {
     <p class="notice" role="alert">
       {children}
     </p>
+  );
+}
+
+/** A button for what cannot be taken back: it asks first, and says what the server says if it refuses. */
+export function Ask(props: { label: string; question: string; act: () => Promise<unknown>; done?: () => void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [open, setOpen] = useState(false);
+  const [error, setError] = useState<string>();
+  useEffect(() => {
+    if (open) dialog.current?.showModal();
+  }, [open]);
+  const act = async (): Promise<void> => {
+    try {
+      await props.act();
+      setOpen(false);
+      props.done?.();
+    } catch (failed) {
+      setError(reason(failed));
+    }
+  };
+  return (
+    <>
+      <button type="button" onClick={() => (setError(undefined), setOpen(true))}>
+        {props.label}
+      </button>
+      {open && (
+        <dialog ref={dialog} aria-label={props.label} onClose={() => setOpen(false)}>
+          <p>{props.question}</p>
+          {error && <Notice>{error}</Notice>}
+          <div class="row">
+            <button type="button" autofocus onClick={() => setOpen(false)}>
+              No
+            </button>
+            <button type="button" class="danger" onClick={() => void act()}>
+              {props.label}
+            </button>
+          </div>
+        </dialog>
+      )}
+    </>
   );
 }

@@ -33,18 +33,20 @@ function Row({ run, now }: { run: Execution; now: number }) {
 export function Runs({ address }: { address: URL }) {
   const status = address.searchParams.get("status") ?? "";
   const after = address.searchParams.get("cursor") ?? "";
-  const path = `/api/v1/executions${query({ status, cursor: after, limit: PAGE })}`;
+  const batch_id = address.searchParams.get("batch_id") ?? "";
+  const path = `/api/v1/executions${query({ status, batch_id, cursor: after, limit: PAGE })}`;
   const { value, error } = useLoaded(path, (signal) => get<Executions>(path, signal), AGAIN_MS);
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
     const timer = setInterval(() => setNow(Date.now()), 1000);
     return () => clearInterval(timer);
   }, []);
-  const filter = (chosen: string): void => go(`/${query({ status: chosen })}`);
+  const filter = (chosen: string): void => go(`/${query({ status: chosen, batch_id })}`);
   return (
     <main>
       <div class="head">
         <h1>Runs</h1>
+        {batch_id && <a href={`/ui/batches/${encodeURIComponent(batch_id)}`}>of {batch_id}</a>}
         <label>
           State{" "}
           <select value={status} onChange={(event) => filter(event.currentTarget.value)}>
@@ -80,7 +82,7 @@ export function Runs({ address }: { address: URL }) {
           {!status && <code>runnel run -- echo hello</code>}
         </p>
       )}
-      {value?.next_cursor && <a href={`/${query({ status, cursor: value.next_cursor })}`}>Older ones</a>}
+      {value?.next_cursor && <a href={`/${query({ status, batch_id, cursor: value.next_cursor })}`}>Older ones</a>}
     </main>
   );
 }
