@@ -1,18 +1,21 @@
 // `ask`: lets the run that it is called in wait for somebody, and prints the answer.
 #include "cli/cli_private.h"
+#include "util/clock.h"
 #include "util/id.h"
 
 #include <poll.h>
 
 #define IDLE_MS   60000 // the server says something each 15 s
 #define AGAIN_MS  500   // before the next try
+#define KNOWN_MS  60000 // a runner has told the server of its run by then
 #define TIMED_OUT 124
 
 struct asking {
     struct cli *cli;
     const char *id;
-    uint64_t from;   // the answer comes at or behind this record
-    struct buf line; // not whole yet
+    uint64_t known_by_ms; // clock_mono_ms; until then the server may not know this run yet
+    uint64_t from;        // the answer comes at or behind this record
+    struct buf line;      // not whole yet
     bool over;
     int code; // when it is over
 };
@@ -55,13 +58,6 @@ static int add_form(struct cli *cli, json_t *body)
     return 0;
 }
 
-// A run that has just begun may not be said to run yet.
-static bool not_begun(const struct client_response *response)
-{
-    CLEANUP(buf_release) struct buf text = {0};
-    return client_response_error(response, &text) == ERR_BAD_TRANSITION;
-}
-
 // It waits for its runner, or has got it since it was asked.
 static bool begins(struct asking *it, struct client *client)
 {
@@ -72,6 +68,14 @@ static bool begins(struct asking *it, struct client *client)
     CLEANUP(json_free) json_t *found = json_loadb(response.body.data, response.body.len, 0, NULL);
     const char *status = json_string_value(json_object_get(found, "status"));
     return status && (strcmp(status, "queued") == 0 || strcmp(status, "running") == 0);
+}
+
+// A run that has just begun may not be said to run yet, or not be known at all.
+static bool may_be_too_early(struct asking *it, struct client *client, const struct client_response *response)
+{
+    CLEANUP(buf_release) struct buf text = {0};
+    int err = client_response_error(response, &text);
+    return err == ERR_BAD_TRANSITION ? begins(it, client) : err == ERR_NOT_FOUND && clock_mono_ms() < it->known_by_ms;
 }
 
 static int ask(struct asking *it, struct client *client, struct str body)
@@ -87,7 +91,7 @@ static int ask(struct asking *it, struct client *client, struct str body)
             it->from = (uint64_t)json_integer_value(json_object_get(answer, "last_index"));
             return 0;
         }
-        if (!not_begun(&response) || !begins(it, client))
+        if (!may_be_too_early(it, client, &response))
             return cli_fail_response(it->cli, &response);
         poll(NULL, 0, AGAIN_MS);
     }
@@ -164,6 +168,8 @@ static int run_ask(struct cli *cli)
         return cli_usage_error(cli, "--form has the whole question, so \"%s\" is too much", operands[0]);
     if (!it.id || !id_execution_valid(str_of(it.id)))
         return cli_usage_error(cli, "there is no RUNNEL_EXECUTION_ID here, as a job has one; --id names the execution");
+    if (!cli_value(cli, "id"))
+        it.known_by_ms = clock_mono_ms() + KNOWN_MS;
     CLEANUP(json_free) json_t *body = question(cli, count == 1 ? operands[0] : NULL);
     int code = add_form(cli, body);
     CLEANUP(json_text_free) char *text = json_dumps(body, JSON_COMPACT);

@@ -427,6 +427,20 @@ def test_a_job_of_a_worker_asks_by_the_token_of_its_own_run(tmp_path):
     assert "token ***" in lines and 'got {"go":true}' in lines and "seen" not in lines, lines
 
 
+def test_a_job_may_ask_before_its_runner_has_told_the_server_of_it(own_server, tmp_path):
+    api, cli, id = own_server.api(), Cli(tmp_path / "home", own_server), fresh_id()
+    unknown = cli.run("ask", "Deploy?", "--id", id, expect=3)
+    assert b"no such execution" in unknown.err
+    refusals = 'runnel_refusals_total{reason="not_found"}'
+    before = api.metrics()[refusals]
+    with cli.start("ask", "Deploy?", env={"RUNNEL_EXECUTION_ID": id}) as asking:
+        eventually(lambda: api.metrics()[refusals] > before, "it was too early")
+        running(api, execution_id=id)
+        eventually(lambda: api.expect(200, "GET", path_of(id, "/waiting"))["waiting"], "the question")
+        assert answer(api, id, {"go": True}).status == 200
+        assert asking.finish() == 0 and asking.out.data == b'{"go":true}\n'
+
+
 @pytest.mark.parametrize("then", ["fail", "resume"])
 def test_a_question_that_nobody_answers_in_time_is_124(api, cli, then):
     id = running(api)
