@@ -14,6 +14,20 @@ struct arrival {
     struct record record;    // that may be stored, but for the length of its message
 };
 
+// What the records of one request may take together. What stands around them once (a resource, labels) is kept by each
+// of them, so that a small request could become any number of bytes: it counts for each.
+#define ARRIVALS_BYTES_MAX ((size_t)64 * 1024 * 1024)
+#define ARRIVAL_COST       ((size_t)64) // of one that has nothing
+#define ARRIVALS_TOO_LARGE \
+    "its records take more than 64 MiB with what is around them, which each of them keeps; send less at once"
+
+// Counts one record of `bytes`, before it is made. Returns 0 or ERR_TOO_LARGE.
+static inline int arrivals_spend(size_t *spent, size_t bytes)
+{
+    *spent += ARRIVAL_COST + bytes;
+    return *spent > ARRIVALS_BYTES_MAX ? ERR_TOO_LARGE : 0;
+}
+
 struct arrival_reader {
     void (*each)(void *arg, const struct arrival *arrival);
     // An event that cannot be a record here (too large, a field that is wrong): the others are read. `reason` is

@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     int err = data[0] % 3 == 0   ? loki_read_json(body, &reader, &reason)
               : data[0] % 3 == 1 ? loki_read_snappy(body, &reader, &reason)
                                  : read_packed(body, &reader, &reason);
-    if (err != 0 && err != ERR_TOO_LARGE && (err != ERR_MALFORMED || !reason))
+    if (err != 0 && ((err != ERR_MALFORMED && err != ERR_TOO_LARGE) || !reason))
         abort();
     return 0;
 }

@@ -13,10 +13,12 @@ void loki_pairs_reset(struct loki_pairs *pairs)
 {
     known_reset(&pairs->known);
     buf_reset(&pairs->json);
+    pairs->bytes = 0;
 }
 
 void loki_pairs_add(struct loki_pairs *pairs, struct str name, struct str value)
 {
+    pairs->bytes += name.len + value.len;
     if (known_take(&pairs->known, known_keys, name, value))
         return;
     if (pairs->json.len)
@@ -41,8 +43,10 @@ void loki_push_release(struct loki_push *push)
     free(push->entries);
 }
 
-void loki_push_add(struct loki_push *push, const struct loki_entry *entry)
+int loki_push_add(struct loki_push *push, const struct loki_entry *entry)
 {
+    if (push->count == ARRIVALS_BYTES_MAX / ARRIVAL_COST)
+        return ERR_TOO_LARGE;
     if (push->count == push->capacity) {
         push->capacity = MAX(push->capacity * 2, 64u);
         push->entries = xrealloc(push->entries, push->capacity * sizeof(*push->entries));
@@ -50,6 +54,7 @@ void loki_push_add(struct loki_push *push, const struct loki_entry *entry)
     push->entries[push->count] = *entry;
     push->entries[push->count].order = push->count;
     push->count++;
+    return 0;
 }
 
 static int earlier(const void *left, const void *right)
@@ -93,13 +98,16 @@ static const char *fill_extra(struct loki_push *push, const struct known_event *
     return reason || push->extra.len <= RECORD_EXTRA_MAX ? reason : "its labels are larger than 64 KiB";
 }
 
-void loki_push_line(struct loki_push *push, int64_t time_ms, struct str line)
+int loki_push_line(struct loki_push *push, int64_t time_ms, struct str line)
 {
+    int err = arrivals_spend(&push->spent, push->labels.bytes + push->metadata.bytes + line.len);
+    if (err)
+        return err;
     const struct known_event known = {&push->metadata.known, &push->labels.known};
     const char *reason = fill_extra(push, &known);
     if (reason) {
         push->reader->refused(push->reader->arg, reason);
-        return;
+        return 0;
     }
     const struct arrival arrival = {
         .execution_id = known_get(&known, KNOWN_EXECUTION),
@@ -110,4 +118,5 @@ void loki_push_line(struct loki_push *push, int64_t time_ms, struct str line)
                    .extra = buf_str(&push->extra)},
     };
     push->reader->each(push->reader->arg, &arrival);
+    return 0;
 }

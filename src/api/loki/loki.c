@@ -50,5 +50,5 @@ void loki_push(struct call *call)
         return;
     }
     gather_free(&gather);
-    call_fail(call, err, err == ERR_MALFORMED ? reason : NULL);
+    call_fail(call, err, reason);
 }

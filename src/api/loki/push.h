@@ -9,7 +9,8 @@
 
 #define LOKI_BODY_MAX ((size_t)20 * 1024 * 1024) // decoded
 
-// 0; ERR_MALFORMED with *ret_reason (static); ERR_TOO_LARGE. Lines before what is malformed were handed over by then.
+// 0; ERR_MALFORMED or ERR_TOO_LARGE (also by arrivals_spend) with *ret_reason (static). Lines before that were handed
+// over by then.
 int loki_read_json(struct str body, const struct arrival_reader *reader, const char **ret_reason);
 int loki_read_snappy(struct str body, const struct arrival_reader *reader, const char **ret_reason);
 
@@ -18,6 +19,7 @@ int loki_read_snappy(struct str body, const struct arrival_reader *reader, const
 struct loki_pairs { // labels of a stream, or metadata of a line
     struct known_values known;
     struct buf json; // the others, as members without braces
+    size_t bytes;    // of all names and values
 };
 void loki_pairs_reset(struct loki_pairs *pairs);
 void loki_pairs_add(struct loki_pairs *pairs, struct str name, struct str value);
@@ -36,8 +38,9 @@ struct loki_push {
     const void *stream; // whose labels are in `labels`
     struct loki_pairs labels, metadata;
     struct buf extra, scratch;
+    size_t spent; // of ARRIVALS_BYTES_MAX, by all lines so far
 };
-void loki_push_add(struct loki_push *push, const struct loki_entry *entry);
+int loki_push_add(struct loki_push *push, const struct loki_entry *entry); // 0 or ERR_TOO_LARGE
 void loki_push_sort(struct loki_push *push);
-void loki_push_line(struct loki_push *push, int64_t time_ms, struct str line);
+int loki_push_line(struct loki_push *push, int64_t time_ms, struct str line); // 0 or ERR_TOO_LARGE
 void loki_push_release(struct loki_push *push);

@@ -31,7 +31,9 @@ static int add_stream(struct loki_push *push, const json_t *stream)
         struct loki_entry entry = {.stream = json_object_get(stream, "stream"), .value = value};
         if (!str_to_u64(text_of(json_array_get(value, 0)), &entry.ns) || !json_is_string(json_array_get(value, 1)))
             return ERR_MALFORMED;
-        loki_push_add(push, &entry);
+        int err = loki_push_add(push, &entry);
+        if (err)
+            return err;
     }
     return 0;
 }
@@ -47,7 +49,7 @@ static int read_entry(struct loki_push *push, const struct loki_entry *entry)
     if (err == 0)
         err = read_pairs(&push->metadata, json_array_get(value, 2));
     if (err == 0)
-        loki_push_line(push, (int64_t)(entry->ns / 1000000), text_of(json_array_get(value, 1)));
+        err = loki_push_line(push, (int64_t)(entry->ns / 1000000), text_of(json_array_get(value, 1)));
     return err;
 }
 
@@ -74,7 +76,9 @@ int loki_read_json(struct str body, const struct arrival_reader *reader, const c
     json_t *root = json_loadb(body.data, body.len, 0, &error);
     int err = read_streams(&push, json_object_get(root, "streams"));
     json_decref(root);
-    if (err == ERR_MALFORMED)
+    if (err == ERR_TOO_LARGE)
+        *ret_reason = ARRIVALS_TOO_LARGE;
+    else if (err == ERR_MALFORMED)
         *ret_reason = "the body is no push of Loki in JSON: "
                       "{\"streams\":[{\"stream\":{},\"values\":[[\"NANOSECONDS\",\"line\"]]}]}";
     return err;

@@ -66,9 +66,7 @@ static int read_entry(struct loki_push *push, const struct loki_entry *entry)
         else if (protobuf_is(&field, 3, PROTOBUF_BYTES))
             got = read_metadata(push, field.bytes);
     }
-    if (got == 0)
-        loki_push_line(push, (int64_t)(entry->ns / 1000000), line);
-    return got;
+    return got < 0 ? got : loki_push_line(push, (int64_t)(entry->ns / 1000000), line);
 }
 
 static int add_entry(struct loki_push *push, struct str labels, struct str message)
@@ -83,9 +81,7 @@ static int add_entry(struct loki_push *push, struct str labels, struct str messa
         if (got < 0)
             return got;
     }
-    if (got == 0)
-        loki_push_add(push, &entry);
-    return got;
+    return got < 0 ? got : loki_push_add(push, &entry);
 }
 
 // The labels come first; they may stand behind.
@@ -123,10 +119,15 @@ int loki_read_snappy(struct str body, const struct arrival_reader *reader, const
     *ret_reason = "the body is no push of Loki: Protocol Buffers in a block of snappy";
     if (snappy_uncompressed_length(body.data, body.len, &len) != SNAPPY_OK)
         return ERR_MALFORMED;
-    if (len > LOKI_BODY_MAX)
+    if (len > LOKI_BODY_MAX) {
+        *ret_reason = "the body is larger than 20 MiB, decoded";
         return ERR_TOO_LARGE;
+    }
     CLEANUP(free_ptr) char *plain = xmalloc(len + 1);
     if (snappy_uncompress(body.data, body.len, plain, &len) != SNAPPY_OK)
         return ERR_MALFORMED;
-    return read_push(&push, str_n(plain, len));
+    int err = read_push(&push, str_n(plain, len));
+    if (err == ERR_TOO_LARGE)
+        *ret_reason = ARRIVALS_TOO_LARGE;
+    return err;
 }

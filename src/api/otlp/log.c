@@ -154,12 +154,15 @@ static const char *fill_extra(struct otlp_log *log)
     return reason;
 }
 
-void otlp_log_hand_over(struct otlp_log *log, const struct arrival_reader *reader)
+int otlp_log_hand_over(struct otlp_log *log, const struct arrival_reader *reader)
 {
+    int err = arrivals_spend(&log->spent, log->resource.json.len + log->scope.len + log->own.json.len + log->body.len);
+    if (err)
+        return err;
     const char *reason = fill_extra(log);
     if (reason) {
         reader->refused(reader->arg, reason);
-        return;
+        return 0;
     }
     const struct known_event known = known_of(log);
     uint64_t ns = log->time_ns ? log->time_ns : log->observed_ns;
@@ -176,4 +179,5 @@ void otlp_log_hand_over(struct otlp_log *log, const struct arrival_reader *reade
     if (arrival.execution_id.len == 0)
         arrival.execution_id = str_of(log->trace_id);
     reader->each(reader->arg, &arrival);
+    return 0;
 }

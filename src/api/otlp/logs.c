@@ -4,11 +4,11 @@ int otlp_logs_read(enum otlp_encoding encoding, struct str body, const struct ar
                    const char **ret_reason)
 {
     CLEANUP(otlp_log_release) struct otlp_log log = {0};
-    *ret_reason = NULL;
-    if (encoding == OTLP_JSON)
-        return otlp_logs_read_json(body, &log, reader, ret_reason);
-    int err = otlp_logs_read_protobuf(body, &log, reader);
-    if (err == ERR_MALFORMED)
-        *ret_reason = "the body is no ExportLogsServiceRequest in Protocol Buffers";
+    int err =
+        encoding == OTLP_JSON ? otlp_logs_read_json(body, &log, reader) : otlp_logs_read_protobuf(body, &log, reader);
+    *ret_reason = err == ERR_TOO_LARGE    ? ARRIVALS_TOO_LARGE
+                  : err != ERR_MALFORMED  ? NULL
+                  : encoding == OTLP_JSON ? "the body is no ExportLogsServiceRequest in JSON"
+                                          : "the body is no ExportLogsServiceRequest in Protocol Buffers";
     return err;
 }

@@ -10,8 +10,8 @@
 
 enum otlp_encoding { OTLP_JSON, OTLP_PROTOBUF };
 
-// Returns 0, or ERR_MALFORMED with *ret_reason (static). Records before what is malformed have been handed over by
-// then.
+// Returns 0, or ERR_MALFORMED or ERR_TOO_LARGE (arrivals_spend) with *ret_reason (static). Records before that have
+// been handed over by then.
 int otlp_logs_read(enum otlp_encoding encoding, struct str body, const struct arrival_reader *reader,
                    const char **ret_reason);
 
@@ -35,11 +35,11 @@ struct otlp_log { // one log record, with what is around it
     struct buf severity_text, event_name;
     char trace_id[33], span_id[17]; // hex in lower case; empty: none
     struct buf extra, scratch;      // of log.c
+    size_t spent;                   // of ARRIVALS_BYTES_MAX, by all records so far
 };
 void otlp_log_release(struct otlp_log *log);
 void otlp_log_reset(struct otlp_log *log); // but for resource and scope
-void otlp_log_hand_over(struct otlp_log *log, const struct arrival_reader *reader);
+int otlp_log_hand_over(struct otlp_log *log, const struct arrival_reader *reader);
 
-int otlp_logs_read_json(struct str body, struct otlp_log *log, const struct arrival_reader *reader,
-                        const char **ret_reason);
+int otlp_logs_read_json(struct str body, struct otlp_log *log, const struct arrival_reader *reader);
 int otlp_logs_read_protobuf(struct str body, struct otlp_log *log, const struct arrival_reader *reader);

@@ -115,5 +115,5 @@ void otlp_logs(struct call *call)
         return;
     }
     gather_free(&gather);
-    fail(call, encoding, 400, reason ? reason : error_text(err));
+    fail(call, encoding, err == ERR_TOO_LARGE ? 413 : 400, reason ? reason : error_text(err));
 }

@@ -198,8 +198,7 @@ static int read_log(struct otlp_log *log, const json_t *entry, const struct arri
     buf_append_str(&log->event_name, text_of(json_object_get(entry, "eventName")));
     read_id(json_object_get(entry, "traceId"), sizeof(log->trace_id) - 1, log->trace_id);
     read_id(json_object_get(entry, "spanId"), sizeof(log->span_id) - 1, log->span_id);
-    otlp_log_hand_over(log, reader);
-    return 0;
+    return otlp_log_hand_over(log, reader);
 }
 
 static int read_scope_logs(struct otlp_log *log, const json_t *part, const struct arrival_reader *reader)
@@ -228,8 +227,7 @@ static int read_resource_logs(struct otlp_log *log, const json_t *part, const st
     return err;
 }
 
-int otlp_logs_read_json(struct str body, struct otlp_log *log, const struct arrival_reader *reader,
-                        const char **ret_reason)
+int otlp_logs_read_json(struct str body, struct otlp_log *log, const struct arrival_reader *reader)
 {
     size_t i;
     json_t *part;
@@ -242,7 +240,5 @@ int otlp_logs_read_json(struct str body, struct otlp_log *log, const struct arri
             err = read_resource_logs(log, part, reader);
     }
     json_decref(root);
-    if (err == ERR_MALFORMED)
-        *ret_reason = "the body is no ExportLogsServiceRequest in JSON";
     return err;
 }

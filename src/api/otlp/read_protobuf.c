@@ -278,9 +278,7 @@ static int read_log(struct otlp_log *log, struct str message, const struct arriv
         if (got < 0)
             break;
     }
-    if (got == 0)
-        otlp_log_hand_over(log, reader);
-    return got;
+    return got < 0 ? got : otlp_log_hand_over(log, reader);
 }
 
 // What is around the records is read first; it may stand behind them.
