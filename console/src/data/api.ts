@@ -1,5 +1,5 @@
 // Requests to the interface that this page was served by.
-import { signOut, token } from "./session.ts";
+import { isRefused, refuse, signedIn, token } from "./session.ts";
 
 /** An answer that is no success. `code` is the word of the interface, such as `not_found`. */
 export class ApiError extends Error {
@@ -24,16 +24,22 @@ async function errorOf(response: Response): Promise<ApiError> {
   }
 }
 
-/** The answer's body is not read yet. Throws ApiError for an answer that is no success, TypeError if there is none. */
+/**
+ * The answer's body is not read yet. Throws ApiError for an answer that is no success, TypeError if there is none. When the
+ * credential is refused the page asks for another one, and the request is sent again with that.
+ */
 export async function send(path: string, init: RequestInit = {}): Promise<Response> {
-  const headers = new Headers(init.headers);
-  const credential = token();
-  if (credential) headers.set("Authorization", `Bearer ${credential}`);
-  const response = await fetch(path, { ...init, headers, credentials: "omit" });
-  if (response.ok) return response;
-  const error = await errorOf(response);
-  if (error.status === 401 && token() === credential) signOut(); // the page asks for another one
-  throw error;
+  for (;;) {
+    if (isRefused()) await signedIn(init.signal ?? new AbortController().signal);
+    const headers = new Headers(init.headers);
+    const credential = token();
+    if (credential) headers.set("Authorization", `Bearer ${credential}`);
+    const response = await fetch(path, { ...init, headers, credentials: "omit" });
+    if (response.ok) return response;
+    const error = await errorOf(response);
+    if (error.status !== 401 || credential === null) throw error;
+    if (token() === credential) refuse();
+  }
 }
 
 export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {

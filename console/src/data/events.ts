@@ -1,13 +1,12 @@
 // Server-sent events by fetch: EventSource cannot send a credential in a header.
 import { ApiError, send } from "./api.ts";
+import { delayOf, pause } from "./patience.ts";
 
 export interface ServerEvent {
   id: string;
   event: string;
   data: string;
 }
-
-const AGAIN_MAX_MS = 5000;
 
 /** What the lines of one event say; undefined for a comment, or an event without data. */
 export function parseEvent(block: string): ServerEvent | undefined {
@@ -37,13 +36,6 @@ async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Serve
       if (event) yield event;
     }
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  });
 }
 
 /**
@@ -76,6 +68,6 @@ export async function follow(
     }
     if (signal.aborted) return;
     away(true);
-    await pause(tries === 0 ? 0 : Math.min(AGAIN_MAX_MS, 200 * 2 ** tries) * (0.5 + Math.random() / 2), signal);
+    await pause(delayOf(tries + 1), signal);
   }
 }

@@ -7,12 +7,27 @@ export function token(): string | null {
   return sessionStorage.getItem(STORED);
 }
 
+/** The credential has been refused: another one is asked for, and the page goes on with it. */
+let refused = false;
+
+export function isRefused(): boolean {
+  return refused;
+}
+
+export function refuse(): void {
+  refused = true;
+  sessionStorage.removeItem(STORED);
+  for (const listener of listeners) listener();
+}
+
 export function signIn(value: string): void {
+  refused = false;
   sessionStorage.setItem(STORED, value);
   for (const listener of listeners) listener();
 }
 
 export function signOut(): void {
+  refused = false;
   sessionStorage.removeItem(STORED);
   for (const listener of listeners) listener();
 }
@@ -21,4 +36,19 @@ export function signOut(): void {
 export function onSession(listener: () => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
+}
+
+/** Waits until somebody is signed in, or `signal` says so. */
+export function signedIn(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (token() === null && !signal.aborted) return;
+      stop();
+      signal.removeEventListener("abort", look);
+      resolve();
+    };
+    const stop = onSession(look);
+    signal.addEventListener("abort", look);
+    look();
+  });
 }

@@ -104,3 +104,7 @@ export interface Key {
   last_used_at: string | null;
   revoked_at: string | null;
 }
+
+export interface Artifacts {
+  artifacts: { name: string; size: number }[];
+}

@@ -5,22 +5,36 @@
 export interface Line {
   /** The record's sequence number: what permalinks name. Rises from line to line; under a filter with holes. */
   sequence: number;
+  /** The text as it came, with its escapes. Of a very long one the beginning. */
   text: string;
+  /** So many characters of the text are not in memory; `read` has them. */
+  more: number;
   /** Milliseconds since 1970. */
   time: number;
-  stream: "stdout" | "stderr" | "system" | "event";
-  level?: string;
-  node?: string;
-  eventType?: string;
-  /** The record goes on with the one before it: a line of a traceback, a part of a line that was too long. */
-  continues?: boolean;
+  stream: string;
+  level?: string | undefined;
+  node?: string | undefined;
+  eventType?: string | undefined;
+  /** No newline ended it: the next record of its stream goes on with it. */
+  partial?: boolean | undefined;
 }
 
 export type Change =
-  /** Lines of [from, to) have come, or have other content than before (a filter, a purge). */
+  /** Lines of [from, to) have come, or have other content than before. */
   | { kind: "lines"; from: number; to: number }
+  /** Behind the position `from`, `by` lines more are shown than were thought (or less): what stood there moves. */
+  | { kind: "moved"; from: number; by: number }
   /** `count`, `first` or `ended` has changed. */
-  | { kind: "extent" };
+  | { kind: "extent" }
+  /** Everything is another: what was known of positions is void. */
+  | { kind: "reset" };
+
+export interface Query {
+  text: string;
+  regex: boolean;
+  /** Letters of either case are different. */
+  matchCase: boolean;
+}
 
 /**
  * Lines by their position in the view: 0 … count − 1. Without a filter the position is the sequence number.
@@ -39,8 +53,10 @@ export interface LineSource {
   want(from: number, to: number): void;
   /** Where a sequence number stands, or the next one that is shown. */
   positionOf(sequence: number): Promise<number>;
-  /** The lines of [from, to), also those that are not in memory, in order: for copying. */
+  /** The whole lines of [from, to), also those that are not in memory, in order: for copying. */
   read(from: number, to: number, signal: AbortSignal): AsyncIterable<Line>;
+  /** The sequence number of the nearest line that matches behind `sequence` (direction 1) or before it (−1). */
+  find(query: Query, sequence: number, direction: 1 | -1, signal: AbortSignal): Promise<number | undefined>;
   /** Returns what ends it. */
   subscribe(listener: (change: Change) => void): () => void;
 }
