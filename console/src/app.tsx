@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 
-import { onSession, signOut, token } from "./data/session.ts";
+import { isRefused, onSession, signOut, token } from "./data/session.ts";
 import { useAddress } from "./hooks.ts";
 import { Batch } from "./pages/batch.tsx";
 import { Batches } from "./pages/batches.tsx";
@@ -21,7 +21,7 @@ const PLACES: [string, string][] = [
 function Page({ address }: { address: URL }) {
   const [, , kind, id] = address.pathname.split("/").map(decodeURIComponent);
   if (address.pathname === "/") return <Runs address={address} />;
-  if (kind === "runs" && id) return <Run id={id} key={id} />;
+  if (kind === "runs" && id) return <Run id={id} key={id} address={address} />;
   if (kind === "batches") return id ? <Batch id={id} key={id} /> : <Batches address={address} />;
   if (kind === "workers") return <Workers />;
   if (kind === "keys") return <Keys />;
@@ -38,8 +38,9 @@ function Page({ address }: { address: URL }) {
 
 export function App() {
   const address = useAddress();
-  const [signedIn, set] = useState(token() !== null);
-  useEffect(() => onSession(() => set(token() !== null)), []);
+  const [session, set] = useState({ signedIn: token() !== null, refused: isRefused() });
+  useEffect(() => onSession(() => set({ signedIn: token() !== null, refused: isRefused() })), []);
+  const { signedIn, refused } = session;
   return (
     <>
       <header class="bar">
@@ -64,7 +65,12 @@ export function App() {
           </>
         )}
       </header>
-      {signedIn ? <Page address={address} /> : <SignIn />}
+      {signedIn || refused ? <Page address={address} /> : <SignIn />}
+      {refused && (
+        <div class="over" role="dialog" aria-modal="true" aria-label="Sign in again">
+          <SignIn again />
+        </div>
+      )}
     </>
   );
 }

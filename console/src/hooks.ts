@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { ApiError } from "./data/api.ts";
 import { onAddress } from "./router.ts";
@@ -24,6 +24,8 @@ export interface Loaded<T> {
 export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise<T>, every?: number): Loaded<T> {
   const [state, set] = useState<{ key: string; value?: T; error?: string }>({ key });
   const [round, next] = useState(0);
+  const interval = useRef(every);
+  interval.current = every;
   useEffect(() => {
     const aborter = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -36,7 +38,7 @@ export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise
       } catch (error) {
         if (!aborter.signal.aborted) set((old) => ({ ...old, key, error: reason(error) }));
       }
-      if (every && !aborter.signal.aborted) timer = setTimeout(ask, every);
+      if (interval.current && !aborter.signal.aborted) timer = setTimeout(ask, interval.current);
     };
     void ask();
     return () => {

@@ -57,6 +57,7 @@ export class Server {
     const { execution_id: id } = await this.ask("POST", "/api/v1/executions", {});
     for (let at = 0; at < lines.length; at += 1000)
       await this.ask("POST", `/api/v1/executions/${id}/logs`, lines.slice(at, at + 1000).map((message) => ({ message })));
+    await this.ask("PATCH", `/api/v1/executions/${id}`, { status: "running" });
     if (!open) await this.ask("PATCH", `/api/v1/executions/${id}`, { status: "completed" });
     return id;
   }

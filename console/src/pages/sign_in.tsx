@@ -14,7 +14,7 @@ async function check(value: string): Promise<void> {
   if (answer.status === 401) throw new ApiError(401, "unauthorized", "the server does not know this key or token");
 }
 
-export function SignIn() {
+export function SignIn({ again = false }: { again?: boolean }) {
   const [error, setError] = useState<string>();
   const [busy, setBusy] = useState(false);
   const submit = async (event: SubmitEvent): Promise<void> => {
@@ -31,7 +31,8 @@ export function SignIn() {
   };
   return (
     <main class="narrow">
-      <h1>Sign in</h1>
+      <h1>{again ? "Sign in again" : "Sign in"}</h1>
+      {again && <p>The key or token is not good any more. With another one the page goes on where it was.</p>}
       <form onSubmit={(event) => void submit(event as unknown as SubmitEvent)}>
         <label for="token">A key (rnl_…) or a JSON Web Token</label>
         <input id="token" name="token" type="password" autocomplete="off" required autofocus />
