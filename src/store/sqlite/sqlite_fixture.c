@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#define BUSY_MS 60000               // the store may be writing, also by itself
 #define RESERVE (20u * 1024 * 1024) // more than the WAL between two checkpoints
 
 int fixture_open_tuned(const char *folder, struct sqlite_tuning tuning, struct buf *ret_error, struct store **ret)
@@ -87,6 +88,7 @@ int64_t fixture_query_path(const char *path, const char *sql)
     sqlite3 *db = NULL;
     sqlite3_stmt *statement = NULL;
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, BUSY_MS);
     assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
     int64_t value = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
     sqlite3_finalize(statement);
@@ -105,6 +107,7 @@ void fixture_execute(const struct fixture *fixture, const char *sql)
     CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", fixture->folder);
     sqlite3 *db = NULL;
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, BUSY_MS);
     assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
 }

@@ -1,5 +1,6 @@
 // Summaries that are stored: by the merger, while a log grows, and when it is asked for.
 #include "model/summary.h"
+#include "store/sqlite/merge/merge_job.h"
 #include "store/sqlite/sqlite_fixture.h"
 
 static struct chunk *events(uint64_t first, uint32_t count)
@@ -143,22 +144,47 @@ static void a_log_without_a_stored_summary_gets_one_when_it_is_asked_for(void **
     assert_int_equal(counted_chunks(fixture, row, next), 0);
 }
 
-// What lies in front of a large chunk is not there to be read again while the round goes on.
+static int open_unmerged(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
+{
+    CLEANUP(buf_release) struct buf error = {0};
+    const struct sqlite_tuning tuning = {.now_ms = fixture_clock, .now_arg = now_ms, .merge_after_ms = 3600000};
+    return fixture_open_tuned(folder, tuning, &error, ret);
+}
+
+static const struct fixture_adapter unmerged = {"sqlite, not merging", open_unmerged};
+
+// What the jobs of a round would store as counted; none of it is committed, as it may be when the next one runs.
+static uint64_t counted_by_a_round(const struct fixture *fixture, int64_t row)
+{
+    const struct sqlite_store *store = CONTAINER_OF(fixture->store, struct sqlite_store, base);
+    struct merge_source source = {0};
+    uint64_t next = 0, at = 0;
+    assert_int_equal(merge_source_open(&source, store->path, NULL), 0);
+    for (struct merge_job *job; (job = merge_job_new(&store->hot, row, at, INT64_MAX));) {
+        merge_job_run(job, &source);
+        at = job->end;
+        next = job->summary.len > 0 ? job->summary_next : next;
+        merge_job_free(&job);
+    }
+    merge_source_close(&source);
+    return next;
+}
+
+// What lies in front of a large piece is not there to be read again while the round goes on.
 static void a_round_with_small_and_large_pieces_is_counted_whole(void **state)
 {
     struct fixture *fixture = *state;
+    fixture->adapter = &unmerged;
+    fixture_reopen(fixture);
     int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
     uint64_t next = 0;
     for (int i = 0; i < 3; i++) {
         append_events(fixture, row, &next, 10);
-        append_events(fixture, row, &next, 8000);
+        append_events(fixture, row, &next, 20000); // so many that it is time to store what is counted
     }
-    fixture->adapter = &fixture_merging; // which merges all of it in one round
     fixture_reopen(fixture);
-    fixture_await_merged(fixture);
-    assert_int_equal(stored_next(fixture), next);
-    fixture_reopen(fixture);
-    assert_counted(fixture, row, next);
+    fixture_execute(fixture, "DELETE FROM summaries"); // what was counted while it grew
+    assert_int_equal(counted_by_a_round(fixture, row), next);
 }
 
 static void broken_summaries_are_counted_anew(void **state)
