@@ -2,6 +2,7 @@
 followers."""
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -224,8 +225,13 @@ def test_followers_that_do_not_read_keep_no_chunks(bounded, path):
     assert found == list(range(150_000, 200_000))
 
 
+class ComeBack(Exception):
+    """It was closed with 1013, as one is whose message is not whole for long: what it has not sent yet waits."""
+
+
 class Flood(threading.Thread):
-    """A runner that sends frames of about 600 KB, incompressible, as fast as they are taken."""
+    """A runner that sends frames of about 600 KB, incompressible, as fast as they are taken, and comes back if it is
+    told to."""
 
     FRAMES, RECORDS = 8, 60
 
@@ -240,21 +246,37 @@ class Flood(threading.Thread):
     @staticmethod
     def next(runner):
         while (found := runner.frame())[0] & 15 != 1:  # a ping
+            if found[0] & 15 == 8 and found[1][:2] == (1013).to_bytes(2, "big"):
+                raise ComeBack
             assert found[0] & 15 == 9, found
         return json.loads(found[1])
 
     def run(self):
+        path = f"/ws/runner/executions/{self.execution_id}/stream"
         try:
-            with RawWebSocket(self.server, f"/ws/runner/executions/{self.execution_id}/stream") as runner:
-                assert self.next(runner)["type"] == "ready"
-                for first in range(0, self.FRAMES * self.RECORDS, self.RECORDS):
-                    records = [{"sequence_number": first + i, "message": text} for i, text in enumerate(self.noise)]
-                    runner.send(frame(1, json.dumps(records).encode()))
-                last = self.FRAMES * self.RECORDS - 1
-                while (message := self.next(runner))["sequence_number"] != last:
-                    assert message["type"] == "ack", message
+            while path:
+                with contextlib.suppress(ComeBack), RawWebSocket(self.server, path) as runner:
+                    ready = self.next(runner)
+                    assert ready["type"] == "ready"
+                    path = path.partition("?")[0] + f"?epoch={ready['epoch']}"
+                    self.send(runner, ready["next_sequence"])
+                    path = None
         except Exception as error:
             self.failure = error
+
+    def send(self, runner, begin):
+        total = self.FRAMES * self.RECORDS
+        for first in range(begin, total, self.RECORDS):
+            records = [
+                {"sequence_number": i, "message": self.noise[i % self.RECORDS]}
+                for i in range(first, min(first + self.RECORDS, total))
+            ]
+            runner.send(frame(1, json.dumps(records).encode()))
+        acked = begin - 1
+        while acked < total - 1:
+            message = self.next(runner)
+            assert message["type"] == "ack", message
+            acked = message["sequence_number"]
 
 
 def test_runners_that_flood_are_read_no_faster_than_they_are_stored(bounded):

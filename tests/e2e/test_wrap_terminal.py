@@ -118,20 +118,27 @@ def test_from_the_background_it_is_brought_before_the_terminal(cli):
         terminal.wait_for(b"heard you\r\n")
 
 
-def test_output_that_the_job_keeps_back_is_told_with_its_cure(cli):
+def test_output_that_the_job_keeps_back_is_told_with_its_cure(cli, tmp_path):
     """Once, at its end; with the cure, the same job's lines come as it prints them, and nothing is told."""
-    script = "import time; [(print(i, 'x' * 50), time.sleep(0.1)) for i in range(110)]"
+    # Less than a buffer holds, in more than ten seconds, and not before somebody has looked.
+    looked = tmp_path / "looked"
+    script = (
+        "import os, time; "
+        "[(print(i, 'x' * 20), time.sleep(0.1)) for i in range(110)]; "
+        f"[time.sleep(0.1) for _ in iter(lambda: os.path.exists('{looked}'), True)]"
+    )
     command = f'/usr/bin/python3 -c "{script}"; echo code $?\n'.encode()
     with Shell(cli) as without, Shell(cli) as cured:
         without.type(b"$R wrap -- " + command)
         cured.type(b"$R wrap -t -- " + command)
         cured.wait_for(b"3 xxx")
         assert b"xxx" not in without.out.data
+        looked.touch()
         for terminal in (without, cured):
             terminal.wait_for(b"code 0\r\n")
         told = [line for line in without.out.data.splitlines() if b"wrap -t" in line]
         assert len(told) == 1 and re.match(
-            rb"runnel: nothing came for 1\d s, and then much at once: .* `runnel wrap -t`", told[0]
+            rb"runnel: nothing came for \d\d s, and then much at once: .* `runnel wrap -t`", told[0]
         )
         assert b"nothing came" not in cured.out.data
 
