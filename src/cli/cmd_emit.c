@@ -1,5 +1,6 @@
 // `emit`: writes into a log. Within a job by the socket of its runner, without a credential; else by the server.
 #include "cli/cli_private.h"
+#include "model/foreign_json.h"
 #include "util/id.h"
 #include "util/unix_path.h"
 
@@ -238,7 +239,7 @@ static int add_json(struct emit *emit, struct str line)
     json_error_t error;
     if (str_trim(line).len == 0)
         return 0;
-    CLEANUP(json_free) json_t *given = json_loadb(line.data, line.len, JSON_REJECT_DUPLICATES, &error);
+    CLEANUP(json_free) json_t *given = foreign_json_load(line, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(given))
         return cli_fail(emit->cli, ERR_MALFORMED, "standard input: a line is no JSON object: %s",
                         given ? "it is another value" : error.text);

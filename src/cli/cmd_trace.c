@@ -1,6 +1,7 @@
 // `trace`: takes trace data that another system has exported.
 #include "cli/cli_private.h"
 #include "cli/trace_runs.h"
+#include "model/foreign_json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +57,7 @@ static int take_line(struct import *it, struct str line, struct trace_place plac
     it->lines++;
     if (str_trim(line).len == 0)
         return 0;
-    CLEANUP(json_free) json_t *object = json_loadb(line.data, line.len, JSON_REJECT_DUPLICATES, &error);
+    CLEANUP(json_free) json_t *object = foreign_json_load(line, JSON_REJECT_DUPLICATES, &error);
     if (!object) {
         CLEANUP(free_ptr) char *reason = xasprintf("is no JSON: %s", error.text);
         trace_runs_refuse(it->runs, place, reason);

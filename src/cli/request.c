@@ -59,7 +59,7 @@ int cli_call_json(struct cli *cli, struct client *client, const char *method, co
     int code = cli_call(cli, client, method, path, body, &response);
     if (code)
         return code;
-    *ret = json_loadb(response.body.data ? response.body.data : "", response.body.len, 0, NULL);
+    *ret = json_loadb(response.body.data ? response.body.data : "", response.body.len, JSON_ALLOW_NUL, NULL);
     if (!json_is_object(*ret)) {
         json_free(ret);
         return cli_fail(cli, ERR_MALFORMED, "%s: the answer is not what a Runnel server says; is the URL right?",

@@ -186,7 +186,7 @@ static int look_at_log(struct trace_runs *runs, struct run *run)
         run->closed = is_purged;
         return 0;
     }
-    CLEANUP(json_free) json_t *page = json_loadb(buf_cstr(&answer), answer.len, 0, NULL);
+    CLEANUP(json_free) json_t *page = json_loadb(buf_cstr(&answer), answer.len, JSON_ALLOW_NUL, NULL);
     judge_log(run, page);
     return 0;
 }

@@ -136,6 +136,14 @@ def test_json_that_is_no_push_is_refused_whole(api, body):
     assert api.get("/api/v1/executions/wrong").status == 404
 
 
+def test_half_an_emoji_and_a_nul_do_not_cost_the_other_lines(api):
+    """As JavaScript writes a text that was cut within one. Clients drop a push that gets 400."""
+    odd = r'{"streams":[{"stream":{"run_id":"halved","a":"\ude00"},"values":[["1","cut \ud83d"],["2","\u0000"]]}]}'
+    assert push(api, odd.encode(), "application/json").status == 204
+    assert [record["message"] for record in api.logs("halved")] == ["cut \ufffd", "\0"]
+    assert api.logs("halved")[0]["data"] == {"labels": {"a": "\ufffd"}}
+
+
 def test_json_of_too_many_values_is_refused_before_it_is_read(api):
     answer = push(api, b'{"streams":[' + b"[]," * 1_000_000 + b"[]]}", "application/json")
     assert answer.status == 413 and "1,000,000 values" in answer.json()["error"]["message"]

@@ -236,6 +236,14 @@ def test_a_body_that_is_not_what_it_says_is_a_status_of_400(api, body, type):
     assert api.get("/api/v1/executions/deep").status == 404
 
 
+def test_half_an_emoji_and_a_nul_do_not_cost_the_other_records(api):
+    """As JavaScript writes a text that was cut within one. Exporters drop a request that gets 400."""
+    body = in_json({"body": {"stringValue": "A"}}, {"body": {"stringValue": "B"}}, resource=of("halves"))
+    odd = json.dumps(body).replace('"A"', '"cut \\ud83d"').replace('"B"', '"\\u0000"').encode()
+    assert export(api, odd, "application/json").status == 200
+    assert api.messages("halves") == ["cut \ufffd", "\0"]
+
+
 def test_json_of_too_many_values_is_refused_before_it_is_read(api):
     many = b'{"resourceLogs":[' + b"[]," * 1_000_000 + b"[]]}"
     answer = export(api, many, "application/json")

@@ -472,6 +472,12 @@ def test_the_command_shows_lines_around(cli, named):
     assert both.startswith(f"{second}-0-nothing\n{second}:1:the needle of the second\n--\n{first}-0-one\n")
 
 
+def test_the_command_shows_a_line_with_a_nul(cli, own):
+    id = own.create()
+    own.append(id, [{"message": "before\0after"}])
+    assert cli.ok("search", "after", "--execution", id).out == b"0:before\0after\n"
+
+
 def test_the_command_prints_objects(cli, named):
     first, second = named
     for args in (["--execution", first], ["-m", "team=a"]):

@@ -1,7 +1,6 @@
 // {"streams":[{"stream":{labels},"values":[["NANOSECONDS","line",{metadata}]]}]}
 #include "api/loki/push.h"
-
-#include <jansson.h>
+#include "model/foreign_json.h"
 
 static struct str text_of(const json_t *value)
 {
@@ -73,7 +72,7 @@ int loki_read_json(struct str body, const struct arrival_reader *reader, const c
 {
     json_error_t error;
     CLEANUP(loki_push_release) struct loki_push push = {.reader = reader};
-    json_t *root = json_loadb(body.data, body.len, 0, &error);
+    json_t *root = foreign_json_load(body, 0, &error);
     int err = read_streams(&push, json_object_get(root, "streams"));
     json_decref(root);
     if (err == ERR_TOO_LARGE)

@@ -1,9 +1,7 @@
 // The JSON form of Protocol Buffers, with what OTLP says otherwise: ids are hex, enumerations are numbers, names are in
 // lowerCamelCase. What is not known is ignored. Integers of 64 bits may be strings.
 #include "api/otlp/logs.h"
-#include "util/str.h"
-
-#include <jansson.h>
+#include "model/foreign_json.h"
 
 static struct str text_of(const json_t *value)
 {
@@ -232,7 +230,7 @@ int otlp_logs_read_json(struct str body, struct otlp_log *log, const struct arri
     size_t i;
     json_t *part;
     json_error_t error;
-    json_t *root = json_loadb(body.data, body.len, 0, &error);
+    json_t *root = foreign_json_load(body, 0, &error);
     int err = json_is_object(root) ? 0 : ERR_MALFORMED;
     json_array_foreach(json_object_get(root, "resourceLogs"), i, part)
     {
