@@ -1,5 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 
+import { Boundary } from "./boundary.tsx";
 import { isRefused, onSession, signOut, token } from "./data/session.ts";
 import { useAddress } from "./hooks.ts";
 import { Batch } from "./pages/batch.tsx";
@@ -10,10 +11,13 @@ import { Run } from "./pages/run.tsx";
 import { Runs } from "./pages/runs.tsx";
 import { SignIn } from "./pages/sign_in.tsx";
 import { Workers } from "./pages/workers.tsx";
+import { Workflow } from "./pages/workflow.tsx";
+import { Workflows } from "./pages/workflows.tsx";
 
 const PLACES: [string, string][] = [
   ["/", "Runs"],
   ["/ui/batches", "Batches"],
+  ["/ui/workflows", "Workflows"],
   ["/ui/workers", "Workers"],
   ["/ui/keys", "Keys"],
 ];
@@ -23,6 +27,7 @@ function Page({ address }: { address: URL }) {
   if (address.pathname === "/") return <Runs address={address} />;
   if (kind === "runs" && id) return <Run id={id} key={id} address={address} />;
   if (kind === "batches") return id ? <Batch id={id} key={id} /> : <Batches address={address} />;
+  if (kind === "workflows") return id ? <Workflow id={id} key={id} /> : <Workflows address={address} />;
   if (kind === "workers") return <Workers />;
   if (kind === "keys") return <Keys />;
   if (kind === "new") return <NewRun />;
@@ -65,7 +70,13 @@ export function App() {
           </>
         )}
       </header>
-      {signedIn || refused ? <Page address={address} /> : <SignIn />}
+      {signedIn || refused ? (
+        <Boundary key={address.pathname}>
+          <Page address={address} />
+        </Boundary>
+      ) : (
+        <SignIn />
+      )}
       {refused && (
         <div class="over" role="dialog" aria-modal="true" aria-label="Sign in again">
           <SignIn again />

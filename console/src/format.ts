@@ -23,6 +23,10 @@ export function whole(count: number): string {
   return count.toLocaleString("en").replaceAll(",", "\u202f");
 }
 
+export function counted(count: number, word: string): string {
+  return `${whole(count)} ${word}${count === 1 ? "" : "s"}`;
+}
+
 /** Today the time alone. */
 export function time(text: string | null): string {
   if (!text) return "";

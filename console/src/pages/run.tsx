@@ -6,7 +6,10 @@ import type { Artifacts, Execution } from "../data/types.ts";
 import { bytes, time, title, took } from "../format.ts";
 import { reason, useLoaded } from "../hooks.ts";
 import { Ask, Badge, Notice } from "../parts.tsx";
+import { go } from "../router.ts";
 import { Log } from "./log.tsx";
+import { RunNodes } from "./run_nodes.tsx";
+import { WaitingForm } from "./waiting.tsx";
 
 const AGAIN_MS = 1000;
 const SETTLED_AGAIN_MS = 10_000;
@@ -58,6 +61,15 @@ function Head({ run, path }: { run: Execution; path: string }) {
   );
 }
 
+/** The same view with the log of that node alone; undefined: of all nodes. */
+function withNode(address: URL, node: string | undefined): string {
+  const next = new URL(address);
+  if (node === undefined) next.searchParams.delete("node");
+  else next.searchParams.set("node", node);
+  next.hash = ""; // a line of what was shown
+  return next.href;
+}
+
 export function Run({ id, address }: { id: string; address: URL }) {
   const path = `/api/v1/executions/${encodeURIComponent(id)}`;
   const [sealed, setSealed] = useState(false);
@@ -71,6 +83,16 @@ export function Run({ id, address }: { id: string; address: URL }) {
     <main class="run">
       {error && <Notice>{error}</Notice>}
       {value && <Head run={value} path={path} />}
+      {value?.status === "waiting" && <WaitingForm id={id} />}
+      {value && (
+        <RunNodes
+          id={id}
+          ofWorkflow={value.workflow_id !== null}
+          sealed={value.sealed}
+          selected={address.searchParams.get("node") ?? undefined}
+          onSelect={(node) => go(withNode(address, node))}
+        />
+      )}
       {value && <Log path={path} id={id} address={address} began={value.started_at} />}
     </main>
   );

@@ -1,0 +1,66 @@
+// The part of a run's page that shows its nodes: as a canvas or in time. Nothing for a run without any.
+import { Suspense, lazy } from "preact/compat";
+import { useState } from "preact/hooks";
+
+import { ApiError, get } from "../data/api.ts";
+import type { Graph, Node } from "../data/types.ts";
+import { useLoaded } from "../hooks.ts";
+import { Timeline } from "./timeline.tsx";
+
+const NodesCanvas = lazy(() => import("./nodes_canvas.tsx"));
+const AGAIN_MS = 1000;
+
+async function graphOf(path: string, signal: AbortSignal): Promise<Graph | null> {
+  try {
+    return await get<Graph>(`${path}/graph`, signal);
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return null; // it has none
+    throw error;
+  }
+}
+
+export function RunNodes(props: {
+  id: string;
+  ofWorkflow: boolean; // only then there may be a graph
+  sealed: boolean;
+  selected: string | undefined;
+  onSelect: (node: string | undefined) => void;
+}) {
+  const path = `/api/v1/executions/${encodeURIComponent(props.id)}`;
+  const [view, setView] = useState<"graph" | "time">("graph");
+  const graphKey = `${path}/graph ${props.ofWorkflow}`;
+  const graph = useLoaded(graphKey, async (signal) => (props.ofWorkflow ? graphOf(path, signal) : null)).value ?? undefined;
+  const loaded = useLoaded(
+    `${path}/nodes ${props.sealed}`,
+    (signal) => get<{ nodes: Node[] }>(`${path}/nodes`, signal),
+    props.sealed ? undefined : AGAIN_MS,
+  );
+  const names = new Map(graph?.nodes.map((node) => [node.id, node.name]));
+  const nodes = (loaded.value?.nodes ?? []).map((node) => ({ ...node, name: names.get(node.node_id) ?? node.name }));
+  if (nodes.length === 0 && !graph?.nodes.length) return null;
+  return (
+    <section class="nodes" aria-label="Nodes">
+      <div class="row">
+        {(["graph", "time"] as const).map((one) => (
+          <button key={one} type="button" aria-pressed={view === one} onClick={() => setView(one)}>
+            {one === "graph" ? "Graph" : "Timeline"}
+          </button>
+        ))}
+        {props.selected && (
+          <button type="button" onClick={() => props.onSelect(undefined)}>
+            All nodes
+          </button>
+        )}
+      </div>
+      {view === "graph" ? (
+        <div class="canvas">
+          <Suspense fallback={null}>
+            <NodesCanvas graph={graph} nodes={nodes} selected={props.selected} onSelect={props.onSelect} />
+          </Suspense>
+        </div>
+      ) : (
+        <Timeline nodes={nodes} selected={props.selected} onSelect={props.onSelect} />
+      )}
+    </section>
+  );
+}
