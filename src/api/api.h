@@ -9,6 +9,7 @@
 #include "fanout/places.h"
 #include "http/http.h"
 #include "ingest/hub.h"
+#include "ingest/late.h"
 #include "jobs/dispatch.h"
 #include "jobs/worker.h"
 #include "loop/broadcast.h"
@@ -25,10 +26,12 @@ struct api_limits {
     struct retention retention;
     uint64_t artifact_max, artifacts_max; // bytes of one file, and of all that an account has
     uint64_t ping_ms, pong_timeout_ms;
-    uint64_t push_quiet_ms;     // of executions that collectors make; see struct execution
-    char *const *allowed_hosts; // NULL-terminated; in addition to loopback and the listening address
-    char *const *cors_origins;  // NULL-terminated
-    bool metrics_credential;    // /metrics asks for a credential
+    uint64_t push_quiet_ms,
+        source_quiet_ms; // of executions that collectors, and late sources, make; see struct execution
+    struct retention_own source_retention; // of those that late sources make
+    char *const *allowed_hosts;            // NULL-terminated; in addition to loopback and the listening address
+    char *const *cors_origins;             // NULL-terminated
+    bool metrics_credential;               // /metrics asks for a credential
 };
 
 struct route;
@@ -41,6 +44,7 @@ struct api_options {
     struct auth *auth;
     struct hub *hub;
     struct dispatch *dispatch;     // NULL: no jobs
+    struct late *late;             // what comes late from elsewhere
     const struct keyring *keyring; // seals secrets; NULL: none are kept
     struct places *followers;
     struct fanout *fanout;

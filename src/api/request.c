@@ -171,6 +171,8 @@ static struct credential find_credential(const struct call *call)
         .place = CREDENTIAL_IN_HEADER,
         .use = {(unsigned)(call->route - call->api->options.routes) + 1, call_capture(call, "id")},
     };
+    if (!ret.text.len && call->route->flags & ROUTE_DELIVERY)
+        ret.text = str_trim(http_header(call->request, STR("X-Amz-Firehose-Access-Key")));
     if (!ret.text.len && call->route->flags & ROUTE_EXPORT)
         ret.text = basic_password(call->request);
     if (ret.text.len || !(call->route->flags & ROUTE_TICKET))

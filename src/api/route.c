@@ -280,11 +280,12 @@ static void route_json(const struct route *route, struct json_writer *json)
     json_add_bool(json, "any_query", route->flags & ROUTE_ANY_QUERY);
     json_add_bool(json, "fields_422", route->flags & ROUTE_FIELDS_422);
     json_add_text(json, "body",
-                  route->body                    ? "object"
-                  : route->flags & ROUTE_RECORDS ? "records"
-                  : route->flags & ROUTE_CONTENT ? "content"
-                  : route->flags & ROUTE_EXPORT  ? "export"
-                                                 : NULL);
+                  route->body                     ? "object"
+                  : route->flags & ROUTE_RECORDS  ? "records"
+                  : route->flags & ROUTE_CONTENT  ? "content"
+                  : route->flags & ROUTE_EXPORT   ? "export"
+                  : route->flags & ROUTE_DELIVERY ? "delivery"
+                                                  : NULL);
     fields_json(route->query, "query", json);
     fields_json(route->body, "members", json);
     json_close(json);

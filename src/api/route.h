@@ -17,6 +17,7 @@ enum route_flags {
     ROUTE_BLOBS = 64,          // needs the store of content
     ROUTE_FIELDS_422 = 128,    // a wrong parameter is 422, with its field, and not 400
     ROUTE_EXPORT = 512,        // the body is what an exporter of logs sends, which the handler reads itself
+    ROUTE_DELIVERY = 1024,     // the body is what Data Firehose delivers; the credential may be in its own header
     ROUTE_BODY_OPTIONAL = 256, // without a body it is as with an empty object
     ROUTE_ANY_QUERY = 16, // parameters that the row does not have are ignored: probes and newer clients may send them
 };
@@ -59,7 +60,7 @@ void route_allow(const struct route *const *others, struct buf *out); // writes 
 
 static inline bool route_takes_body(const struct route *route)
 {
-    return route->body || route->flags & (ROUTE_RECORDS | ROUTE_CONTENT | ROUTE_EXPORT);
+    return route->body || route->flags & (ROUTE_RECORDS | ROUTE_CONTENT | ROUTE_EXPORT | ROUTE_DELIVERY);
 }
 
 // Labels of metrics that are told apart by route (`arg`: the table). The first cell is that of requests without a

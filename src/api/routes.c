@@ -16,6 +16,7 @@
 #include "api/runner/stream.h"
 #include "api/search/search.h"
 #include "api/secrets/secrets.h"
+#include "api/sources/firehose.h"
 #include "api/system/system.h"
 #include "api/workers/workers.h"
 #include "api/workflows/summary.h"
@@ -528,6 +529,9 @@ const struct route api_routes[] = {
      .handle = logs_append, .summary = "append records"},
     {HTTP_M_POST, "/loki/api/v1/push", ACTION_RECORD, RESOURCE_NONE, .flags = ROUTE_EXPORT, .body_max = LOKI_BODY_MAX,
      .handle = loki_push, .summary = "Loki's push: lines under labels, in Protocol Buffers or JSON"},
+    {HTTP_M_POST, "/api/v1/sources/cloudwatch/firehose", ACTION_RECORD, RESOURCE_NONE, .flags = ROUTE_DELIVERY,
+     .body_max = FIREHOSE_BODY_MAX, .handle = firehose_cloudwatch,
+     .summary = "Data Firehose: what subscriptions of CloudWatch Logs send"},
     {HTTP_M_POST, "/v1/logs", ACTION_RECORD, RESOURCE_NONE, .flags = ROUTE_EXPORT, .body_max = OTLP_BODY_MAX,
      .handle = otlp_logs, .summary = "OpenTelemetry: logs by OTLP/HTTP, in Protocol Buffers or JSON"},
     {HTTP_M_GET, "/api/v1/executions/{id}/logs/summary", ACTION_READ, RESOURCE_EXECUTION, .handle = workflows_summary,

@@ -63,6 +63,10 @@
     X(G, store_wal_lost_bytes, none, "bytes of commits that the last start did not find; 0: all was there")           \
     X(C, store_commits_total, none, "transactions")                                                                   \
     X(C, refusals_total, reason, "requests and frames refused, by the code word of the error")                        \
+    X(C, source_events_total, none, "events of late sources that were stored")                                        \
+    X(G, source_waiting, none, "events of late sources that wait for their window, or for the store")                 \
+    X(C, source_refused_total, none, "events of late sources that were refused, such as those of a sealed log")       \
+    X(C, source_repeated_total, none, "events of late sources that came again, and were left out")                    \
     X(C, quiet_seals_total, none, "logs that nobody ended, sealed as nothing came any more")                          \
     X(C, status_lost_total, none, "executions whose runner fell silent")                                              \
     X(G, reload_failed, none, "1 if the last reload of the configuration failed, else 0")                             \

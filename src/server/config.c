@@ -193,6 +193,12 @@ static bool is_retention(struct str text)
     return retention_parse(text, &retention);
 }
 
+static bool is_own_retention(struct str text)
+{
+    struct retention_own own;
+    return retention_own_parse(text, &own);
+}
+
 static const struct {
     enum setting_index setting;
     bool (*good)(struct str text);
@@ -201,6 +207,7 @@ static const struct {
     {SETTING_cost_rate, is_rate, "an amount such as 0.86"},
     {SETTING_currency, is_currency, "1 to 8 bytes of UTF-8"},
     {SETTING_retention, is_retention, RETENTION_MUST},
+    {SETTING_source_retention, is_own_retention, RETENTION_OWN_MUST},
 };
 
 static int set_choice(const struct config_setting *setting, char **field, const char *value, struct buf *ret_error)

@@ -69,6 +69,11 @@
     X(N, lost_seal_seconds, 86400, 1, 31536000, false, "a lost execution is sealed after so long")                     \
     X(N, push_quiet_seconds, 86400, 0, 315360000, true,                                                                \
       "what OpenTelemetry's or Loki's clients have made is sealed when nothing has come for so long; 0: never")        \
+    X(N, source_quiet_seconds, 3600, 1, 315360000, true,                                                               \
+      "what late sources have made (CloudWatch Logs) is sealed when nothing has come for so long")                     \
+    X(N, source_reorder_ms, 2000, 0, 60000, true,                                                                      \
+      "their events that come within so long are numbered in the order of their times")                                \
+    X(T, source_retention, "7d", 0, 0, true, "how long what they have made is kept after its seal: 7d; 0: for ever")   \
     X(N, ping_seconds, 20, 1, 3600, false, "pause between pings on a WebSocket")                                       \
     X(N, pong_timeout_seconds, 60, 1, 3600, false, "without any pong for so long a WebSocket is closed")               \
     X(N, shutdown_seconds, 10, 0, 3600, false, "deadline of a graceful shutdown")

@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "blob/dir/dir.h"
+#include "ingest/late.h"
 #include "ingest/quiet.h"
 #include "ingest/timeouts.h"
 #include "jobs/dispatch.h"
@@ -47,6 +48,7 @@ struct server {
     struct blob_sweep *blob_sweep;
     struct timeouts *timeouts;
     struct quiet *quiet;
+    struct late *late;
     struct places *followers;
     struct broadcast *news; // of the hub, to all shards
     struct metrics *metrics;
@@ -142,6 +144,11 @@ static void server_tell_restart(struct server *server, const struct config *conf
         log_warn(&server->logger, "changed settings that a restart takes over", LOG_S("settings", buf_cstr(&names)));
 }
 
+static void server_set_late(struct server *server)
+{
+    late_set(server->late, server->settings->source_reorder_ms, server->settings->limits.message_max);
+}
+
 // The file of the start; it may have a new key.
 static char *server_keyring_path(const struct config *config)
 {
@@ -170,6 +177,7 @@ static void server_reload(struct server *server)
         settings_unref(&server->settings);
         server->settings = settings_new_owning(&config);
         sweep_set(server->sweep, &server->settings->limits.retention);
+        server_set_late(server);
         for (unsigned i = 0; i < server->shard_count; i++)
             shard_set(&server->shards[i], server->settings);
     }
@@ -387,6 +395,9 @@ static void server_make_sweep(struct server *server)
     server->blob_sweep = blob_sweep_new(&blobs);
     server->timeouts = timeouts_new(&(struct timeouts_options){
         .loop = server->loop, .store = server->store, .hub = server->hub, .logger = &server->logger});
+    server->late =
+        late_new(&(struct late_options){.loop = server->loop, .store = server->store, .metrics = server->metrics});
+    server_set_late(server);
     server->quiet = quiet_new(&(struct quiet_options){
         .loop = server->loop, .store = server->store, .metrics = server->metrics, .logger = &server->logger});
 }
@@ -435,6 +446,7 @@ static int server_make_shards(struct server *server)
         .auth = server->auth,
         .hub = server->hub,
         .dispatch = server->dispatch,
+        .late = server->late,
         .keyring = server->keyring,
         .followers = server->followers,
         .news = server->news,
@@ -583,11 +595,9 @@ static int server_start(struct server *server)
     return 0;
 }
 
-static void server_release(struct server *server)
+// What goes its rounds on the main loop.
+static void server_stop_rounds(struct server *server)
 {
-    embedded_stop(&server->worker);
-    if (server->dispatch)
-        dispatch_stop(server->dispatch);
     if (server->sweep)
         sweep_stop(server->sweep);
     if (server->blob_sweep)
@@ -596,6 +606,25 @@ static void server_release(struct server *server)
         timeouts_stop(server->timeouts);
     if (server->quiet)
         quiet_stop(server->quiet);
+    if (server->late)
+        late_stop(server->late);
+}
+
+static void server_free_rounds(struct server *server)
+{
+    sweep_free(&server->sweep);
+    blob_sweep_free(&server->blob_sweep);
+    timeouts_free(&server->timeouts);
+    quiet_free(&server->quiet);
+    late_free(&server->late);
+}
+
+static void server_release(struct server *server)
+{
+    embedded_stop(&server->worker);
+    if (server->dispatch)
+        dispatch_stop(server->dispatch);
+    server_stop_rounds(server);
     if (server->hub)
         hub_stop(server->hub);
     for (unsigned i = 0; i < server->shard_count; i++)
@@ -610,6 +639,8 @@ static void server_release(struct server *server)
         blob_stop(server->blobs);
     issuers_stop(server->issuers);
     pool_free(&server->pool);
+    if (server->loop) // what it has gathered is answered to the shards
+        loop_deliver(server->loop);
     // Twice, because what one loop delivers may send something to the others.
     for (unsigned i = 0; i < 2 * server->shard_count; i++)
         if (server->shards[i % server->shard_count].loop)
@@ -625,10 +656,7 @@ static void server_release(struct server *server)
     hangup_free(&server->hangup);
     timer_free(&server->deadline);
     dispatch_free(&server->dispatch);
-    sweep_free(&server->sweep);
-    blob_sweep_free(&server->blob_sweep);
-    timeouts_free(&server->timeouts);
-    quiet_free(&server->quiet);
+    server_free_rounds(server);
     hub_free(&server->hub);
     places_free(&server->followers);
     issuers_free(&server->issuers);

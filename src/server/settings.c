@@ -17,6 +17,7 @@ struct settings *settings_new(const struct config *config)
     struct settings *settings = xcalloc(1, sizeof(*settings));
     settings->refs = 1;
     settings->cache_bytes = (size_t)config->cache_bytes;
+    settings->source_reorder_ms = (uint64_t)config->source_reorder_ms;
     settings->limits = (struct api_limits){
         .message_max = (size_t)config->message_max,
         .followers_max = (uint64_t)config->followers_max,
@@ -26,6 +27,7 @@ struct settings *settings_new(const struct config *config)
         .artifact_max = (uint64_t)config->artifact_max,
         .artifacts_max = (uint64_t)config->artifacts_max,
         .regex_steps = (uint64_t)config->regex_steps,
+        .source_quiet_ms = (uint64_t)config->source_quiet_seconds * 1000,
         .push_quiet_ms = (uint64_t)config->push_quiet_seconds * 1000,
         .ping_ms = (uint64_t)config->ping_seconds * 1000,
         .pong_timeout_ms = (uint64_t)config->pong_timeout_seconds * 1000,
@@ -36,6 +38,7 @@ struct settings *settings_new(const struct config *config)
     };
     cost_rate_parse(str_of(config->cost_rate), &settings->limits.cost_rate_micros); // it was checked when it was set
     retention_parse(str_of(config->retention), &settings->limits.retention);        // likewise
+    retention_own_parse(str_of(config->source_retention), &settings->limits.source_retention); // likewise
     return settings;
 }
 

@@ -8,7 +8,8 @@
 
 struct settings {
     struct api_limits limits; // its texts belong to the configuration
-    size_t cache_bytes;       // for all loops together
+    uint64_t source_reorder_ms;
+    size_t cache_bytes; // for all loops together
     _Atomic unsigned refs;
     struct config *owned; // may be NULL
 };

@@ -157,6 +157,7 @@ static struct api_options api_options_of(const struct shard *shard, const struct
         .auth = options->auth,
         .hub = options->hub,
         .dispatch = options->dispatch,
+        .late = options->late,
         .keyring = options->keyring,
         .workers = options->dispatch ? &dispatch_listener : NULL,
         .workers_arg = options->dispatch,

@@ -44,6 +44,7 @@ struct shard_options {
     struct auth *auth;
     struct hub *hub;
     struct dispatch *dispatch;
+    struct late *late;
     const struct keyring *keyring;
     struct places *followers;
     struct broadcast *news; // of the hub

@@ -8,6 +8,11 @@
 
 #include "model/record.h"
 
+// Of a body in JSON, whose values take a hundred bytes each while it is read.
+#define ARRIVALS_VALUES_MAX 1000000
+#define ARRIVALS_DEPTH_MAX  128
+#define ARRIVALS_SHAPE      "the JSON has more than 1,000,000 values, or is nested more than 128 deep; send less at once"
+
 struct arrival {
     struct str execution_id; // empty: nothing says which; need not be valid
     struct str id;           // the source's own name of the event, unique within the execution; empty: it has none

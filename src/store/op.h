@@ -74,6 +74,7 @@
     X(RUN_GET, run_get, NONE, NONE, KEEPS, run_get)                                 \
     X(WAITING, waiting, NONE, NONE, KEEPS, waiting)                                 \
     X(WAITS_DUE, waits_due, NONE, NONE, KEEPS, nothing)                             \
+    X(EVENTS_KNOWN, events_known, NONE, AT(events_known, account), KEEPS, nothing)  \
     X(QUIET_LOOK, quiet_look, NONE, NONE, KEEPS, nothing)                           \
     X(RETENTION_LOOK, retention_look, NONE, NONE, KEEPS, nothing)                   \
     X(FRONT, front, NONE, NONE, KEEPS, nothing)                                     \

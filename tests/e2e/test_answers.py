@@ -244,6 +244,9 @@ class Scene:
         exported = {"resourceLogs": [{"resource": {"attributes": attributes}, "scopeLogs": logs}]}
         api.expect(200, "POST", "/v1/logs", exported)
         api.post("/v1/logs", {"resourceLogs": 7})
+        firehose = "/api/v1/sources/cloudwatch/firehose"
+        api.expect(200, "POST", firehose, {"requestId": "r", "timestamp": 1, "records": []})
+        api.expect(400, "POST", firehose, {"requestId": "r", "timestamp": 1, "records": [{"data": "no"}]})
 
     def accounts(self):
         api = self.api

@@ -183,6 +183,7 @@ def test_openapi_has_the_body_of_the_row(row):
     kinds = {None: set(), "object": {"application/json"}, "records": {"application/json", "application/x-ndjson"}}
     kinds["content"] = {"application/octet-stream"}
     kinds["export"] = {"application/json", "application/x-protobuf"}
+    kinds["delivery"] = {"application/json"}
     assert set(media) == kinds[row["body"]]
     if row["body"] == "object":
         schema = openapi.resolve(media["application/json"]["schema"])

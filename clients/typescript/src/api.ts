@@ -926,6 +926,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sources/cloudwatch/firehose": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What subscriptions of CloudWatch Logs send, as Data Firehose delivers it to an HTTP endpoint (docs/cloudwatch.md).
+         * @description The credential may be in the header `X-Amz-Firehose-Access-Key`.
+         */
+        post: operations["deliverCloudWatchLogs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/logs": {
         parameters: {
             query?: never;
@@ -1606,6 +1626,14 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        Delivered: {
+            /** @description That of the request. */
+            requestId: string;
+            /** @description Milliseconds since 1970. */
+            timestamp: number;
+            /** @description Set unless the status is 200. */
+            errorMessage?: string;
+        };
         Sequence: number;
         Seen: number;
         /** @enum {unknown} */
@@ -2791,6 +2819,15 @@ export interface components {
             };
             content: {
                 "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description What Data Firehose expects of an answer; or an Error, if the request was refused before its body was looked at. */
+        DeliveryFailed: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] | components["schemas"]["Delivered"];
             };
         };
         /** @description A google.rpc.Status in the content type of the request; or an Error, if the request was refused before its body was looked at. */
@@ -4998,6 +5035,47 @@ export interface operations {
             413: components["responses"]["TooLarge"];
             415: components["responses"]["MediaType"];
             503: components["responses"]["Unavailable"];
+        };
+    };
+    deliverCloudWatchLogs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    requestId?: string;
+                    timestamp?: number;
+                    records: {
+                        /** @description A payload in base64, packed by gzip or not. */
+                        data: string;
+                    }[];
+                };
+            };
+        };
+        responses: {
+            /** @description All was taken, now or before. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivered"];
+                };
+            };
+            /** @description Some of it cannot be taken, which `errorMessage` says; or it is malformed. */
+            400: components["responses"]["DeliveryFailed"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description It is too large or too deep. */
+            413: components["responses"]["DeliveryFailed"];
+            /** @description It is not JSON. */
+            415: components["responses"]["DeliveryFailed"];
+            /** @description Come back later, Retry-After says when. */
+            503: components["responses"]["DeliveryFailed"];
         };
     };
     exportOpenTelemetryLogs: {

@@ -1,6 +1,5 @@
 // Appends the records of a POST.
 #include "api/logs/logs.h"
-#include "api/logs/submission.h"
 #include "util/clock.h"
 
 #define APPEND_FREE ((size_t)16 * 1024) // a smaller body is not counted on its way to the store
@@ -100,6 +99,17 @@ static void append_hold(struct append *append)
         budget_lease_charge(&append->held, account, BUDGET_intake, bytes);
 }
 
+struct submission_target logs_target(const struct call *call, int64_t row)
+{
+    return (struct submission_target){
+        .store = call->api->options.store,
+        .loop = call->api->options.loop,
+        .account = call->principal.account,
+        .row = row,
+        .epoch = call->principal.run_epoch,
+    };
+}
+
 bool logs_append_denied(struct call *call)
 {
     if (http_body(call->request).len <= APPEND_FREE)
@@ -142,5 +152,6 @@ void logs_append(struct call *call)
     }
     record_parts_end(&append->submission.records);
     append_hold(append);
-    submission_send(&append->submission, call, call->execution.row);
+    const struct submission_target target = logs_target(call, call->execution.row);
+    submission_send(&append->submission, &target);
 }

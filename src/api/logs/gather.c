@@ -1,6 +1,7 @@
 #include "api/logs/gather.h"
 
-#include "api/logs/submission.h"
+#include "api/logs/logs.h"
+#include "ingest/late.h"
 #include "util/clock.h"
 #include "util/map.h"
 
@@ -9,7 +10,8 @@ struct gathered { // of one execution
     struct gather *gather;
     struct gathered *next;
     char id[ID_EXECUTION_MAX + 1];
-    struct submission submission;
+    struct submission submission;  // of what comes in order
+    struct late_delivery delivery; // of what comes late
     struct execution_lookup lookup;
     struct store_create create;
     bool created; // it was tried
@@ -17,6 +19,7 @@ struct gathered { // of one execution
 
 struct gather {
     struct call *call;
+    bool late;
     void (*done)(struct call *call, const struct gather_answer *answer);
     struct map by_id;
     struct gathered *first, **end;
@@ -30,6 +33,7 @@ static void gathered_free(struct gathered *it)
 {
     kept_execution_unref(&it->lookup.kept);
     submission_release(&it->submission);
+    late_delivery_release(&it->delivery);
     free(it);
 }
 
@@ -48,15 +52,12 @@ void gather_free(struct gather **gather_ptr)
     free(gather);
 }
 
-struct gather *gather_new(struct call *call, struct str body,
-                          void (*done)(struct call *call, const struct gather_answer *answer))
+struct gather *gather_new_late(struct call *call, void (*done)(struct call *call, const struct gather_answer *answer),
+                               void *arg)
 {
     struct gather *gather = xcalloc(1, sizeof(*gather));
-    uint8_t hash[32];
-    char hex[65];
-    sha256(body.data, body.len, hash);
-    hex_encode(hash, sizeof(hash), hex);
-    snprintf(gather->producer, sizeof(gather->producer), "body:%s", hex);
+    gather->late = true;
+    gather->answer.arg = arg;
     gather->call = call;
     call_ref(call);
     gather->done = done;
@@ -65,9 +66,23 @@ struct gather *gather_new(struct call *call, struct str body,
     return gather;
 }
 
+struct gather *gather_new(struct call *call, struct str body,
+                          void (*done)(struct call *call, const struct gather_answer *answer))
+{
+    struct gather *gather = gather_new_late(call, done, NULL);
+    uint8_t hash[32];
+    char hex[65];
+    sha256(body.data, body.len, hash);
+    hex_encode(hash, sizeof(hash), hex);
+    snprintf(gather->producer, sizeof(gather->producer), "body:%s", hex);
+    gather->late = false;
+    return gather;
+}
+
 // --- Gathering
 
 static void submitted(struct submission *submission);
+static void delivered(struct late_delivery *delivery);
 
 static void refuse(void *arg, const char *reason)
 {
@@ -91,12 +106,21 @@ static struct gathered *find(struct gather *gather, struct str id)
         .whole = true,
         .done = submitted,
     };
+    if (gather->late)
+        late_delivery_init(&it->delivery, late_message_max(gather->call->api->options.late));
     memcpy(it->id, id.data, id.len);
     map_insert(&gather->by_id, &it->node, str_of(it->id));
     *gather->end = it;
     gather->end = &it->next;
     gather->count++;
     return it;
+}
+
+static int keep(struct gathered *it, const struct arrival *arrival)
+{
+    if (it->gather->late)
+        return late_delivery_add(&it->delivery, arrival->id, &arrival->record);
+    return record_parts_add(&it->submission.records, &arrival->record);
 }
 
 static void add(void *arg, const struct arrival *arrival)
@@ -110,7 +134,7 @@ static void add(void *arg, const struct arrival *arrival)
     struct gathered *it = find(gather, execution_id);
     if (!it)
         refuse(gather, "the request has records of more than 1,000 executions");
-    else if (record_parts_add(&it->submission.records, &arrival->record) < 0)
+    else if (keep(it, arrival) < 0)
         refuse(gather, "it is larger than a record may be");
 }
 
@@ -147,16 +171,21 @@ static void finish(struct gather *gather)
     gather_free(&gather);
 }
 
+static uint64_t record_count(const struct gathered *it)
+{
+    return it->gather->late ? it->delivery.count : it->submission.records.total;
+}
+
 static void gathered_done(struct gathered *it, int err)
 {
     struct gather *gather = it->gather;
     struct gather_answer *answer = &gather->answer;
     if (err == 0)
-        answer->taken += it->submission.records.total;
+        answer->taken += record_count(it);
     else if (is_passing(err))
         answer->err = err;
     else {
-        answer->refused += it->submission.records.total;
+        answer->refused += record_count(it);
         answer->reason = reason_of(err);
     }
     if (--gather->under_way == 0)
@@ -168,9 +197,24 @@ static void submitted(struct submission *submission)
     gathered_done(CONTAINER_OF(submission, struct gathered, submission), submission->err);
 }
 
+static void delivered(struct late_delivery *delivery)
+{
+    gathered_done(CONTAINER_OF(delivery, struct gathered, delivery), delivery->err);
+}
+
 static void append(struct gathered *it, int64_t row)
 {
-    submission_send(&it->submission, it->gather->call, row);
+    const struct call *call = it->gather->call;
+    const struct submission_target target = logs_target(call, row);
+    if (!it->gather->late) {
+        submission_send(&it->submission, &target);
+        return;
+    }
+    it->delivery.account = target.account;
+    it->delivery.row = target.row;
+    it->delivery.reply_to = target.loop;
+    it->delivery.done = delivered;
+    late_deliver(call->api->options.late, &it->delivery);
 }
 
 static void look_up(struct gathered *it);
@@ -194,6 +238,8 @@ static void created(struct store_op *op)
 static void create(struct gathered *it)
 {
     const struct call *call = it->gather->call;
+    const struct api_limits *limits = call->api->limits;
+    bool late = it->gather->late;
     it->created = true;
     it->create = (struct store_create){
         .op = {.kind = STORE_CREATE,
@@ -204,7 +250,9 @@ static void create(struct gathered *it)
                       .execution_id = xstrdup(it->id),
                       .status = STATUS_RUNNING,
                       .started_ms = clock_real_ms(),
-                      .quiet_ms = call->api->limits->push_quiet_ms,
+                      .late = late,
+                      .quiet_ms = late ? limits->source_quiet_ms : limits->push_quiet_ms,
+                      .retention = late ? limits->source_retention : (struct retention_own){0},
                       .owner = call->principal.user[0] ? xstrdup(call->principal.user) : NULL},
         .open_max = call->api->limits->open_executions_max,
     };
@@ -241,12 +289,12 @@ void gather_send(struct gather *gather)
     size_t bytes = 0;
     for (struct gathered *it = gather->first; it; it = it->next) {
         record_parts_end(&it->submission.records);
-        bytes += record_parts_memory(&it->submission.records);
+        bytes += record_parts_memory(&it->submission.records) + it->delivery.bytes;
     }
     budget_lease_charge(&gather->held, account, BUDGET_intake, bytes);
     gather->under_way = 1; // until all are begun
     for (struct gathered *it = gather->first; it; it = it->next) {
-        if (it->submission.records.count == 0)
+        if (record_count(it) == 0)
             continue;
         gather->under_way++;
         look_up(it);

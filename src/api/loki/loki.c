@@ -38,8 +38,8 @@ void loki_push(struct call *call)
         return;
     const char *reason = NULL;
     struct str body = http_body(call->request);
-    if (json && !json_shape_within(body, GATHER_DEPTH_MAX, GATHER_VALUES_MAX)) {
-        call_fail(call, ERR_TOO_LARGE, GATHER_SHAPE);
+    if (json && !json_shape_within(body, ARRIVALS_DEPTH_MAX, ARRIVALS_VALUES_MAX)) {
+        call_fail(call, ERR_TOO_LARGE, ARRIVALS_SHAPE);
         return;
     }
     struct gather *gather = gather_new(call, body, sent);

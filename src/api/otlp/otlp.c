@@ -103,8 +103,8 @@ void otlp_logs(struct call *call)
     if (logs_append_denied(call))
         return;
     struct str body = http_body(call->request);
-    if (encoding == OTLP_JSON && !json_shape_within(body, GATHER_DEPTH_MAX, GATHER_VALUES_MAX)) {
-        fail(call, encoding, 413, GATHER_SHAPE);
+    if (encoding == OTLP_JSON && !json_shape_within(body, ARRIVALS_DEPTH_MAX, ARRIVALS_VALUES_MAX)) {
+        fail(call, encoding, 413, ARRIVALS_SHAPE);
         return;
     }
     struct gather *gather = gather_new(call, body, sent);

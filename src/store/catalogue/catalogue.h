@@ -17,6 +17,7 @@
 #include "store/ops/key.h"
 #include "store/ops/node.h"
 #include "store/ops/quiet.h"
+#include "store/ops/record.h"
 #include "store/ops/retention.h"
 #include "store/ops/secret.h"
 #include "store/ops/waiting.h"
@@ -121,6 +122,12 @@ int catalogue_create_repeated(struct sql *sql, const struct store_create *create
 int catalogue_create_check(struct sql *sql, struct store_create *create);
 // Makes it, with its documents, labels, inputs and idempotency key. Sets row, execution_id and created_ms.
 int catalogue_create(struct sql *sql, struct store_create *create, int64_t now_ms);
+
+// --- events.c
+int catalogue_events_known(struct sql *sql, const struct store_events_known *query);
+// All of them, each once; ERR_CONFLICT, before anything is written: one is known.
+int catalogue_events_add(struct sql *sql, int64_t row, const struct late_key *keys, size_t count);
+int catalogue_events_forget(struct sql *sql, int64_t row, bool *ret_more); // a slice of them
 
 // --- quiet.c
 int catalogue_quiet_look(struct sql *sql, struct store_quiet_look *look);

@@ -138,6 +138,13 @@
     X(IDEMPOTENCY_EXPIRE, "DELETE FROM idempotency WHERE (account, key) IN "                                           \
                           "(SELECT account, key FROM idempotency WHERE created_ms < ?1 LIMIT 8)")
 
+// --- Events of sources
+#define SOURCE_EVENT_STATEMENTS(X)                                                                            \
+    X(SOURCE_EVENT_FIND, "SELECT 1 FROM source_events WHERE execution = ?1 AND event = ?2")                   \
+    X(SOURCE_EVENT_ADD, "INSERT INTO source_events(execution, event) VALUES(?1, ?2) ON CONFLICT DO NOTHING")  \
+    X(SOURCE_EVENTS_FORGET, "DELETE FROM source_events WHERE execution = ?1 AND event IN (SELECT event FROM " \
+                            "source_events WHERE execution = ?1 ORDER BY event LIMIT ?2)")
+
 // --- Summaries
 #define SUMMARY_STATEMENTS(X)                                                                                \
     X(SUMMARY_GET, "SELECT body FROM summaries WHERE execution = ?1")                                        \
@@ -202,6 +209,7 @@
     KEY_STATEMENTS(X)           \
     SECRET_STATEMENTS(X)        \
     EXECUTION_STATEMENTS(X)     \
+    SOURCE_EVENT_STATEMENTS(X)  \
     RETENTION_STATEMENTS(X)     \
     NODE_STATEMENTS(X)          \
     JOB_STATEMENTS(X)           \

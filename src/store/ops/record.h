@@ -4,6 +4,7 @@
 #include "model/chunk.h"
 #include "model/execution.h"
 #include "model/filter.h"
+#include "model/late.h"
 #include "model/sequence.h"
 #include "store/op.h"
 
@@ -21,7 +22,10 @@ struct store_append {
     bool skip_ahead;
     const uint64_t *skip_digest; // with skip_ahead: the digest to continue from; NULL: not known; borrowed until done
     bool whole;                  // repeated as a whole or not at all: ERR_CONFLICT if only its first records are known
-    struct chunk *chunk;         // borrowed until done
+    // Of events that are stored once (model/late.h): their keys are kept with the records. ERR_CONFLICT: one is known.
+    const struct late_key *events; // borrowed until done
+    size_t event_count;
+    struct chunk *chunk; // borrowed until done
     // Of the first appended record; if the last append is repeated as a whole, that of the original.
     uint64_t ret_first_sequence;
     uint64_t ret_appended;      // 0 if all were repetitions
@@ -52,6 +56,14 @@ struct store_complete {
 };
 
 // --- Queries
+
+struct store_events_known { // which of these events the log has
+    struct store_op op;
+    int64_t row, account;
+    const struct late_event *events; // only their keys are looked at
+    size_t count;
+    bool *ret_known; // the caller's; one for each
+};
 
 #define STORE_READ_SEGMENTS 64
 struct store_segment {

@@ -63,6 +63,12 @@ void query_count_open(struct sqlite_store *store, struct db *db, struct store_op
     op->err = catalogue_executions_open(db->sql, query->account, &query->ret_count);
 }
 
+void query_events_known(struct sqlite_store *store, struct db *db, struct store_op *op)
+{
+    (void)store;
+    op->err = catalogue_events_known(db->sql, CONTAINER_OF(op, struct store_events_known, op));
+}
+
 void query_quiet_look(struct sqlite_store *store, struct db *db, struct store_op *op)
 {
     struct store_quiet_look *look = CONTAINER_OF(op, struct store_quiet_look, op);

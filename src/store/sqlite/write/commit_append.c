@@ -142,9 +142,14 @@ static int append_admitted(struct sqlite_store *store, struct store_append *appe
                            struct hot_producer *producer, uint32_t repeated)
 {
     uint32_t count = chunk_count(append->chunk);
+    int err = catalogue_events_add(store->db.sql, head->row, append->events, append->event_count);
+    if (err == ERR_CONFLICT)
+        return commit_refuse(&append->op, err);
+    if (err < 0)
+        return err;
     CLEANUP(chunk_unref) struct chunk *chunk = chunk_slice(append->chunk, repeated, count - repeated, SLICE_LEVEL);
     append->ret_first_sequence = head->state.next;
-    int err = append_write(store, append, head, producer, append->first + repeated, chunk);
+    err = append_write(store, append, head, producer, append->first + repeated, chunk);
     if (err < 0)
         return err;
     append->ret_appended = count - repeated;

@@ -74,6 +74,12 @@ static int purge_one(struct sqlite_store *store, int *ret_chunks)
     if (err < 0)
         return err;
     *ret_chunks = sqlite3_changes(store->db.handle);
+    bool more = false;
+    err = *ret_chunks == 0 ? catalogue_events_forget(store->db.sql, row, &more) : 0;
+    if (err < 0 || more) {
+        *ret_chunks = PURGE_CHUNKS;
+        return err < 0 ? err : 1;
+    }
     static const enum statement last[] = {STATEMENT_PRODUCERS_DELETE, STATEMENT_PURGING_DELETE};
     for (size_t i = 0; i < ARRAY_LEN(last) && err == 0 && *ret_chunks == 0; i++) {
         sqlite3_stmt *step = db_statement(&store->db, last[i]);

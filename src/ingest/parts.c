@@ -1,4 +1,6 @@
-#include "api/logs/parts.h"
+#include "ingest/parts.h"
+
+#define PIECE_BYTES 32 // of a record, beside its message and extra: more than it takes in a chunk
 
 void record_parts_end(struct record_parts *parts)
 {
@@ -8,6 +10,8 @@ void record_parts_end(struct record_parts *parts)
     struct record_part *part = &parts->parts[parts->count++];
     part->first = parts->total - chunk_builder_count(parts->builder);
     part->chunk = chunk_builder_finish(parts->builder, 1);
+    part->first_event = parts->count > 1 ? part[-1].first_event + part[-1].event_count : 0;
+    part->event_count = parts->event_count - part->first_event;
 }
 
 static int add(struct record_parts *parts, const struct record *record)
@@ -42,6 +46,39 @@ int record_parts_add(struct record_parts *parts, const struct record *record)
     return add(parts, &piece);
 }
 
+// What a record takes in a chunk at most: each of its fragments has its extra.
+static size_t pieces_of(size_t message_max, const struct record *record, size_t *ret_raw)
+{
+    size_t pieces = record->message.len / message_max + 1;
+    *ret_raw = record->message.len + pieces * (record->extra.len + PIECE_BYTES);
+    return pieces;
+}
+
+bool record_parts_fits(size_t message_max, const struct record *record)
+{
+    size_t raw, pieces = pieces_of(message_max, record, &raw);
+    return raw <= CHUNK_RAW_MAX && pieces <= CHUNK_COUNT_MAX;
+}
+
+int record_parts_add_event(struct record_parts *parts, const struct late_event *event)
+{
+    const struct record *record = &event->record;
+    size_t raw, pieces = pieces_of(parts->message_max, record, &raw);
+    if (!record_parts_fits(parts->message_max, record))
+        return ERR_TOO_LARGE;
+    if (parts->builder && (chunk_builder_raw(parts->builder) + raw > CHUNK_RAW_MAX ||
+                           chunk_builder_count(parts->builder) + pieces > CHUNK_COUNT_MAX))
+        record_parts_end(parts);
+    if (parts->event_count == parts->event_capacity) {
+        parts->event_capacity = MAX(parts->event_capacity * 2, (size_t)64);
+        parts->events = xrealloc(parts->events, parts->event_capacity * sizeof(*parts->events));
+    }
+    int err = record_parts_add(parts, record);
+    if (err == 0)
+        parts->events[parts->event_count++] = event->key;
+    return err;
+}
+
 size_t record_parts_memory(const struct record_parts *parts)
 {
     size_t bytes = 0;
@@ -55,6 +92,7 @@ void record_parts_release(struct record_parts *parts)
     for (size_t i = 0; i < parts->count; i++)
         chunk_unref(&parts->parts[i].chunk);
     free(parts->parts);
+    free(parts->events);
     chunk_builder_free(&parts->builder);
     *parts = (struct record_parts){0};
 }

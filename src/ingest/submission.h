@@ -1,9 +1,9 @@
-// Records on their way to the store: all parts of them are handed over together, and answered as one. On the loop's
-// thread.
+// Records on their way to the store: all parts of them are handed over together, and answered as one. On the thread
+// of the loop that it names.
 #pragma once
 
-#include "api/call.h"
-#include "api/logs/parts.h"
+#include "ingest/parts.h"
+#include "store/store.h"
 
 struct submission_part;
 
@@ -22,6 +22,11 @@ struct submission {
     size_t answered;
 };
 
-// There must be a record. The call says whose it is, and is held by the owner until `done`.
-void submission_send(struct submission *submission, const struct call *call, int64_t row);
+struct submission_target {
+    struct store *store;
+    struct loop *loop;
+    int64_t account, row;
+    uint64_t epoch; // 0: not fenced
+};
+void submission_send(struct submission *submission, const struct submission_target *target); // there must be a record
 void submission_release(struct submission *submission);

@@ -1,4 +1,4 @@
-#include "api/logs/submission.h"
+#include "ingest/submission.h"
 
 struct submission_part {
     struct store_append append;
@@ -25,29 +25,29 @@ static void part_done(struct store_op *op)
         it->done(it);
 }
 
-void submission_send(struct submission *it, const struct call *call, int64_t row)
+void submission_send(struct submission *it, const struct submission_target *target)
 {
     size_t count = it->records.count;
     it->parts = xcalloc(count, sizeof(*it->parts));
     for (size_t i = 0; i < count; i++) {
         const struct record_part *part = &it->records.parts[i];
         it->parts[i] = (struct submission_part){
-            .append = {.op = {.kind = STORE_APPEND,
-                              .reply_to = call->api->options.loop,
-                              .done = part_done,
-                              .account = call->principal.account},
-                       .row = row,
-                       .epoch = call->principal.run_epoch,
-                       .producer = it->producer,
-                       .whole = it->whole,
-                       .first = part->first,
-                       .chunk = part->chunk},
+            .append =
+                {.op = {.kind = STORE_APPEND, .reply_to = target->loop, .done = part_done, .account = target->account},
+                 .row = target->row,
+                 .epoch = target->epoch,
+                 .producer = it->producer,
+                 .whole = it->whole,
+                 .first = part->first,
+                 .events = it->records.events + part->first_event,
+                 .event_count = part->event_count,
+                 .chunk = part->chunk},
             .whole = it,
             .count = chunk_count(part->chunk),
         };
     }
     for (size_t i = 0; i < count; i++)
-        store_submit(call->api->options.store, &it->parts[i].append.op);
+        store_submit(target->store, &it->parts[i].append.op);
 }
 
 void submission_release(struct submission *it)
