@@ -455,6 +455,9 @@ static void begin_round(struct merge *merge)
     merge->active = true;
     merge->sealed = false;
     merge->since_ms = 0;
+    pthread_mutex_lock(&merge->mutex);
+    merge->planned = false; // before its first job, behind which nothing may be forgotten
+    pthread_mutex_unlock(&merge->mutex);
 }
 
 void merge_plan(struct merge *merge, uint64_t now_ms)

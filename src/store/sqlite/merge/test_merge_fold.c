@@ -96,7 +96,15 @@ static size_t counted_chunks(struct fixture *fixture, int64_t row, uint64_t next
 #define PIECE      500
 #define STORED_END (PIECES * PIECE / 2) // it is stored once 1 MiB of its 1.7 MiB was counted
 
-// Nothing is merged meanwhile.
+static int open_unmerged(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
+{
+    CLEANUP(buf_release) struct buf error = {0};
+    const struct sqlite_tuning tuning = {.now_ms = fixture_clock, .now_arg = now_ms, .merge_after_ms = 3600000};
+    return fixture_open_tuned(folder, tuning, &error, ret);
+}
+
+static const struct fixture_adapter unmerged = {"sqlite, not merging", open_unmerged};
+
 static void grow(struct fixture *fixture, int64_t row, uint64_t *next)
 {
     for (int i = 0; i < PIECES; i++)
@@ -115,6 +123,8 @@ static void await_stored(const struct fixture *fixture, int64_t least)
 static void of_a_log_that_grows_only_the_end_is_counted_after_a_start(void **state)
 {
     struct fixture *fixture = *state;
+    fixture->adapter = &unmerged;
+    fixture_reopen(fixture);
     int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
     uint64_t next = 0;
     grow(fixture, row, &next);
@@ -129,6 +139,8 @@ static void of_a_log_that_grows_only_the_end_is_counted_after_a_start(void **sta
 static void a_log_without_a_stored_summary_gets_one_when_it_is_asked_for(void **state)
 {
     struct fixture *fixture = *state;
+    fixture->adapter = &unmerged;
+    fixture_reopen(fixture);
     int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
     uint64_t next = 0;
     grow(fixture, row, &next);
@@ -143,15 +155,6 @@ static void a_log_without_a_stored_summary_gets_one_when_it_is_asked_for(void **
     fixture_reopen(fixture);
     assert_int_equal(counted_chunks(fixture, row, next), 0);
 }
-
-static int open_unmerged(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
-{
-    CLEANUP(buf_release) struct buf error = {0};
-    const struct sqlite_tuning tuning = {.now_ms = fixture_clock, .now_arg = now_ms, .merge_after_ms = 3600000};
-    return fixture_open_tuned(folder, tuning, &error, ret);
-}
-
-static const struct fixture_adapter unmerged = {"sqlite, not merging", open_unmerged};
 
 // What the jobs of a round would store as counted; none of it is committed, as it may be when the next one runs.
 static uint64_t counted_by_a_round(const struct fixture *fixture, int64_t row)
