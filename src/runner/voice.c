@@ -50,12 +50,16 @@ static void client_free(struct voice_client *client)
     free(client);
 }
 
+static int look_at(void *arg, const struct record_input *input)
+{
+    (void)arg;
+    return input->type.len > 0 && !str_eq(input->type, STR("log")) ? ERR_INVALID : 0;
+}
+
 static int said(void *arg, const struct record_input *input)
 {
     const struct voice *voice = arg;
     struct record record = input->record;
-    if (input->type.len > 0 && !str_eq(input->type, STR("log")))
-        return ERR_INVALID;
     if (!input->has_time)
         record.time_ms = clock_real_ms();
     voice->events->said(voice->arg, &record);
@@ -78,12 +82,16 @@ static void answer_error(struct buf *out, int err, const struct record_problem *
     buf_append_byte(out, '\n');
 }
 
+// A line is taken as a whole or not at all, so all of it is looked at before any of it is recorded.
 static void take_line(struct voice_client *client, struct str line)
 {
+    struct record_parser *parser = client->voice->parser;
     struct record_problem problem = {0};
     if (str_trim(line).len == 0)
         return;
-    int err = record_parse(client->voice->parser, line, said, client->voice, &problem);
+    int err = record_parse(parser, line, look_at, NULL, &problem);
+    if (err == 0)
+        err = record_parse(parser, line, said, client->voice, &problem);
     if (err < 0)
         answer_error(&client->answers, err, &problem);
     else

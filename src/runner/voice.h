@@ -1,8 +1,8 @@
 // The socket on which a job writes to its own log (RUNNEL_SOCKET, `runnel emit`). It is a stream of lines; each is a
 // record as `POST …/logs` takes one, or an array of them. Each is answered by a line when its records are in the spool:
-// {"ok":true}, or {"error":{"code","message"}}. Who gets no answer cannot know. Its records are in order among
-// themselves. Between them and what the job prints, the order is the order of reading. Everybody who may open the
-// socket's file may connect. Its path may be longer than an address of the kernel; see util/unix_path.h.
+// {"ok":true}, or {"error":{"code","message"}}: then none of its records is. Who gets no answer cannot know. Records
+// are in order among themselves. Between them and what the job prints, the order is the order of reading. Everybody who
+// may open the socket's file may connect. Its path may be longer than an address of the kernel; see util/unix_path.h.
 #pragma once
 
 #include "loop/loop.h"

@@ -103,6 +103,19 @@ def test_python_nodes_tell_how_they_begin_and_end(wrapped, tmp_path):
     assert "RuntimeError: broken" in records[4]["stack_trace"] and records[-1]["message"] == "RuntimeError: broken"
 
 
+def test_of_records_that_are_refused_together_none_is_in_the_log(wrapped, tmp_path):
+    program = """
+        import runnel
+        client = runnel.Client()
+        client.emit_group([{"message": f"line {i}", "level": "info"} for i in range(9)] + [{"message": "m", "category": "wrong"}])
+        assert client.flush() and client.dropped == 10 and "category" in client.last_error, client.last_error
+        client.emit("after it", level="info")
+        assert client.flush() and client.sent == 1
+    """
+    _, records = wrapped(*by_python(tmp_path, program), env=PYTHON)
+    assert messages(records) == ["after it"]
+
+
 def test_python_writes_by_the_server_too_and_says_what_it_cannot_send(server, api, tmp_path):
     execution_id = api.create()
     program = """

@@ -211,15 +211,19 @@ def test_records_go_to_the_server_and_what_cannot_is_counted(server, api, progra
     assert nowhere["dropped"] == 3000 and nowhere["error"].startswith("there is neither RUNNEL_SOCKET nor ")
 
 
-def test_a_record_that_is_refused_takes_no_other_with_it(server, api, program):
+def test_a_record_that_is_refused_takes_no_other_with_it(server, api, wrapped, program):
     execution_id = api.create()
     text = """
-        for (let i = 0; i < 100; i++) log.emit({ message: `line ${i}`, category: i === 37 || i === 90 ? "wrong" : "technical" });
+        for (let i = 0; i < 100; i++)
+          log.emit({ message: `line ${i}`, level: "info", category: i === 37 || i === 90 ? "wrong" : "technical" });
         await log.close();
     """
     said = report(run(program(text + REPORT), by_server(server.port, api.token, execution_id)))
     assert (said["sent"], said["dropped"]) == (98, 2) and said["error"].startswith("422 invalid")
-    assert api.messages(execution_id) == [f"line {i}" for i in range(100) if i not in (37, 90)]
+    taken = [f"line {i}" for i in range(100) if i not in (37, 90)]
+    assert api.messages(execution_id) == taken
+    _, records = wrapped(program(text))
+    assert [one["message"] for one in records] == taken
 
 
 def test_a_server_that_is_killed_and_comes_back_has_each_record_once(own_server, program):
