@@ -153,6 +153,31 @@ def test_contents_that_came_together_are_there_after_power_loss(servers, tmp_pat
     assert whole
 
 
+def test_contents_are_there_after_power_loss_whose_folder_a_killed_server_had_made(servers, tmp_path):
+    """And not synced: it was killed right then."""
+    source = chance()
+    recorder = Recorder(tmp_path, tmp_path / "server0" / "data")
+    server = servers(env=recorder.env)
+    content = b"together"
+    digest = hashlib.sha256(content).hexdigest()
+    assert server.api().request("PUT", f"/api/v1/blobs/{hashlib.sha256(b'alone').hexdigest()}", b"alone").status == 201
+    server.kill()
+    recorder.made(server.data / "blobs" / "content" / "1" / "pk")
+    server.restart()
+    assert server.api().request("POST", "/api/v1/blobs", f"{digest} {len(content)}\n".encode() + content).status == 201
+    id = server.api().create(inputs=[{"name": "in", "sha256": digest, "size": len(content)}])
+    key = server.operator_key
+    server.kill()
+    trace = recorder.trace()
+    (tmp_path / "after" / "data").mkdir(parents=True)
+    trace.disk(len(trace.entries), source, tmp_path / "after" / "data", share=0.0)
+    after = Server(tmp_path / "after").start()
+    try:
+        assert after.api(key).get(f"/api/v1/executions/{id}/inputs/in").body == content
+    finally:
+        after.kill()
+
+
 def test_the_first_key_is_there_once_the_server_is_ready(servers, tmp_path):
     source = chance()
     recorder = Recorder(tmp_path, tmp_path / "server0" / "data")

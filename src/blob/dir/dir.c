@@ -66,6 +66,7 @@ static void dir_free(struct blob_store *store)
 {
     struct blob_dir *dir = blob_dir_of(store);
     pthread_mutex_destroy(&dir->folders);
+    blob_dir_forget_synced(dir);
     free(dir->folder);
     free(dir);
 }
@@ -112,6 +113,7 @@ int blob_dir_open(const struct blob_dir_options *options, struct blob_store **re
     dir->logger = options->logger;
     dir->size_max = options->size_max;
     pthread_mutex_init(&dir->folders, NULL);
+    map_init(&dir->synced);
     err = pool_new(BLOB_DIR_THREADS, QUEUE_MAX, &dir->base.pool);
     if (err < 0) {
         dir_free(&dir->base);

@@ -4,6 +4,7 @@
 #include "blob/dir/dir.h"
 #include "util/buf.h"
 #include "util/error.h"
+#include "util/map.h"
 
 #include <pthread.h>
 
@@ -13,6 +14,7 @@ struct blob_dir {
     const struct logger *logger;
     _Atomic uint64_t size_max;
     pthread_mutex_t folders; // who makes one also syncs it, before another one finds it
+    struct map synced;       // the folders of accounts that were synced since the start
 };
 
 static inline struct blob_dir *blob_dir_of(struct blob_store *store)
@@ -26,6 +28,7 @@ int blob_dir_error(struct blob_dir *dir, const char *what, const char *path, int
 char *blob_dir_content_path(const struct blob_dir *dir, struct str key); // owned by the caller; NULL: it is no key
 void blob_dir_new_key(int64_t account, const uint8_t hash[BLOB_HASH_LEN], char ret_key[BLOB_KEY_MAX + 1]);
 int blob_dir_make_folders(struct blob_dir *dir, const char *key); // those that a key lies in, durably; or -errno
+void blob_dir_forget_synced(struct blob_dir *dir);                // for the end
 bool blob_dir_has_room(struct blob_dir *dir, uint64_t bytes);     // and leaves some free
 
 // upload.c

@@ -11,6 +11,11 @@
 
 #define LEFT_FREE ((uint64_t)64 * 1024 * 1024) // of the disk, or a twentieth of a small one
 
+struct synced_folder {
+    struct map_node node;
+    char *path;
+};
+
 int blob_dir_error(struct blob_dir *dir, const char *what, const char *path, int error)
 {
     if (error == ENOENT)
@@ -55,6 +60,34 @@ static int make_folder(const char *parent, const char *path)
     return errno == EEXIST ? 0 : -errno;
 }
 
+// The folders of an account may be an earlier server's, which was killed before it came to sync them.
+static int sync_once(struct blob_dir *dir, const char *account)
+{
+    if (map_find(&dir->synced, str_of(account)))
+        return 0;
+    int err = dir_sync(account);
+    if (err == 0) {
+        struct synced_folder *synced = xcalloc(1, sizeof(*synced));
+        synced->path = xstrdup(account);
+        map_insert(&dir->synced, &synced->node, str_of(synced->path));
+    }
+    return err;
+}
+
+static void synced_free(struct map_node *node, void *arg)
+{
+    struct synced_folder *synced = CONTAINER_OF(node, struct synced_folder, node);
+    (void)arg;
+    free(synced->path);
+    free(synced);
+}
+
+void blob_dir_forget_synced(struct blob_dir *dir)
+{
+    map_each(&dir->synced, synced_free, NULL);
+    map_release(&dir->synced);
+}
+
 int blob_dir_make_folders(struct blob_dir *dir, const char *key)
 {
     const char *slash = strchr(key, '/'), *last = strrchr(key, '/');
@@ -65,6 +98,8 @@ int blob_dir_make_folders(struct blob_dir *dir, const char *key)
     int err = make_folder(content, account);
     if (err == 0)
         err = make_folder(account, folder);
+    if (err == 0)
+        err = sync_once(dir, account);
     pthread_mutex_unlock(&dir->folders);
     return err;
 }

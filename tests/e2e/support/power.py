@@ -55,6 +55,12 @@ class Recorder:
         data = json.dumps(known).encode()
         os.write(self._fd, HEAD.pack(MARK, 0, len(data), 0, 0, 0, 0, time.monotonic_ns()) + data)
 
+    def made(self, folder):
+        """As if the program that is traced had made that folder, and then was killed."""
+        folder.mkdir(parents=True)
+        path = str(folder).encode()
+        os.write(self._fd, HEAD.pack(MKDIR, len(path), 0, 0, folder.stat().st_ino, 0, 0, time.monotonic_ns()) + path)
+
     def trace(self):
         os.close(self._fd)
         return self.so_far()
