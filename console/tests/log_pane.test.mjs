@@ -1,7 +1,7 @@
 // The log pane: scrolling, following, what lines look like.
 import { beforeAll, expect, test } from "vitest";
 
-import { ends, holds, open, seen, sees, starts, Way } from "./log_support.mjs";
+import { ends, holds, open, rests, seen, sees, starts, Way } from "./log_support.mjs";
 import { DEADLINE, eventually, house } from "./support.mjs";
 
 const it = house();
@@ -100,13 +100,13 @@ test("at the end it follows; scrolled up the same line stays on its pixel, and a
   await open(page, it.server, id);
   await sees(page, ends(500), "the end of what there is");
   await append(501, 40);
-  await sees(page, ends(540), "what came");
+  const place = (lines) => lines[0].number * 20 - lines[0].at;
+  const end = place(await sees(page, ends(540), "what came"));
   await page.mouse.move(500, 500);
   await page.mouse.wheel(0, -333);
   await page.getByRole("button", { name: "Pause autoscroll", pressed: true }).waitFor();
-  // A turn that is animated is over when its pixels are there. The end is at a whole pixel, which the pane's height need not be.
-  const place = (lines) => lines[0].number * 20 - lines[0].at;
-  const still = await sees(page, (lines) => lines.at(-1).number < 540 && Math.abs((place(lines) + lines[0].height) - (541 * 20 - 333)) < 1, "333 pixels up");
+  // The end is at a whole pixel, which the pane's height need not be.
+  const still = await rests(page, (lines) => Math.abs(end - 333 - place(lines)) < 1, "333 pixels up");
   await append(541, 1000);
   await page.getByRole("button", { name: /1\s000 new lines/ }).waitFor();
   expect(await seen(page)).toEqual(still);
@@ -246,7 +246,7 @@ test("wrapped lines, times and numbers are in the address, and the line that is 
   await sees(page, holds(1500), "the same after a reload");
   expect(await page.getByRole("button", { name: "Wrap" }).getAttribute("aria-pressed")).toBe("true");
   // The wheel is exact there, too.
-  const lines = await seen(page);
+  const lines = await rests(page, holds(1500), "all lines, wrapped");
   const middle = lines[Math.floor(lines.length / 2)];
   await page.mouse.move(500, 500);
   await page.mouse.wheel(0, 90);

@@ -113,6 +113,14 @@ test("filters have the words of the interface, are in the address, and live line
   expect(new URL(page.url()).hash).toBe("#L402");
 });
 
+test("of a long filtered log the first lines are shown, the rest is counted, and a link leads into it", async () => {
+  const page = await it.page();
+  await open(page, it.server, id, "?min_level=INFO&stream=stdout#L9500");
+  await sees(page, holds(9500), "the line of the link");
+  await page.getByText(/^12\s000 lines$/).waitFor();
+  expect(await page.getByRole("button", { name: /new line/ }).count()).toBe(0);
+});
+
 test("a log is downloaded whole, and as it is filtered", async () => {
   const page = await it.page();
   await open(page, it.server, id, "?start_time=2000-01-01T00:00:00Z&stream=stdout");

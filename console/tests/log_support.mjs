@@ -29,6 +29,18 @@ export function sees(page, wanted, what) {
   }, what);
 }
 
+/** The same, and that it rests: all lines are loaded, and no turn of the wheel is animated any longer. */
+export function rests(page, wanted, what) {
+  let before;
+  return eventually(async () => {
+    const lines = await seen(page);
+    const now = JSON.stringify(lines);
+    const same = now === before && lines.length > 0 && lines.every(({ number }) => number > 0);
+    before = now;
+    return same && wanted(lines) ? lines : undefined;
+  }, what);
+}
+
 export const starts = (number) => (lines) => lines[0].number === number;
 export const holds = (number) => (lines) => lines.some((line) => line.number === number);
 export const ends = (number) => (lines) => lines.at(-1).number === number && lines.at(-1).end <= lines[0].height + 0.5;

@@ -1,7 +1,8 @@
 // A log live: NDJSON that goes on until the log is sealed, taken up again by number after any cut.
-import { ApiError, query, send } from "./api.ts";
+import { ApiError, get, query, send } from "./api.ts";
 import type { Filters } from "./filters.ts";
 import { delayOf, pause } from "./patience.ts";
+import { isRefused } from "./session.ts";
 
 /** What is told of a log beside its records. */
 export interface Control {
@@ -24,6 +25,8 @@ export interface Following {
 export const LOST = "the connection is lost";
 /** The server sends an empty line after 15 s. A way there that keeps even those back is not live. */
 const SILENCE_MS = 40_000;
+/** After so many streams of which nothing came, it is asked again and again instead. */
+const SILENCES = 2;
 const POLL_MS = 1000;
 
 /** Cuts a stream of text into its lines; the rest waits for what comes. */
@@ -56,16 +59,27 @@ function hand(lines: string[], following: Following): boolean {
   return complete;
 }
 
-/** Reads until the stream ends. Returns "complete", "cut", or "silent" if nothing at all came for so long. */
-async function once(path: string, filters: Filters, following: Following, outer: AbortSignal, stream: boolean): Promise<string> {
+type End = "complete" | "cut" | "silent";
+
+/** Reads until the stream ends; "silent" is one of which nothing at all came for so long. */
+async function once(
+  path: string,
+  filters: Filters,
+  following: Following,
+  outer: AbortSignal,
+  stream: boolean,
+): Promise<End> {
   const aborter = new AbortController();
   const abort = (): void => aborter.abort();
   outer.addEventListener("abort", abort);
   let silent = false;
+  let heard = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const watch = (): void => {
     clearTimeout(timer);
     timer = setTimeout(() => {
+      // Nobody has signed in yet: there was no request.
+      if (isRefused()) return watch();
       silent = true;
       abort();
     }, SILENCE_MS);
@@ -81,11 +95,12 @@ async function once(path: string, filters: Filters, following: Following, outer:
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return "cut";
+      heard = true;
       watch();
       if (hand(splitter.push(value), following)) return "complete";
     }
   } catch (error) {
-    if (silent) return "silent";
+    if (silent) return heard ? "cut" : "silent";
     throw error;
   } finally {
     clearTimeout(timer);
@@ -97,14 +112,18 @@ async function once(path: string, filters: Filters, following: Following, outer:
 /** Follows until the log is complete or `signal` says so. Throws what does not become better by asking again. */
 export async function follow(path: string, filters: Filters, following: Following, signal: AbortSignal): Promise<void> {
   let failures = 0;
-  let stream = true;
+  let silences = 0;
   while (!signal.aborted) {
     const from = following.from();
+    const stream = silences < SILENCES;
     try {
+      // A stream says when the log is complete. What is asked for again and again ends if the log was closed before.
+      const sealed = !stream && (await get<{ sealed: boolean }>(`${path}/logs${query({ tail: 1 })}`, signal)).sealed;
       const ended = await once(path, filters, following, signal, stream);
-      if (ended === "complete") return;
-      // A proxy that collects answers before it passes them on: ask again and again instead.
-      if (ended === "silent") stream = false;
+      if (sealed && ended === "cut") following.control({ type: "complete" });
+      if (ended === "complete" || (sealed && ended === "cut")) return;
+      if (ended === "silent") silences++;
+      else if (stream) silences = 0;
       failures = following.from() > from || !stream ? 0 : failures + 1;
     } catch (error) {
       if (signal.aborted) return;

@@ -30,16 +30,22 @@ class Fake {
     const keep = (at: number): boolean => !parameters.get("stream") || record(at).stream === parameters.get("stream");
     if (url.pathname.endsWith("/search")) {
       const counts = new Array<number>(10).fill(0);
-      const width = Math.ceil(this.count / 10);
-      for (let at = 0; at < this.count; at++) if (keep(at)) counts[Math.floor(at / width)]!++;
-      const density = { from: 0, width, counts };
+      const from = Number(parameters.get("from") ?? 0);
+      const width = Math.ceil((this.count - from) / 10);
+      for (let at = from; at < this.count; at++) if (keep(at)) counts[Math.floor((at - from) / width)]!++;
+      const density = { from, width, counts };
       return this.json({ complete: true, next_cursor: null, count: 0, first_hit: null, last_hit: null, hits: [], density, first_sequence: 0, last_index: this.count });
     }
     if (parameters.get("follow")) return this.stream(init.signal!);
-    const at = Math.max(this.first, parameters.get("tail") ? this.count - 1 : Number(parameters.get("cursor") ?? 0));
+    const at = Math.max(this.first, parameters.get("tail") ? this.count - 1 : Number(parameters.get("cursor") ?? parameters.get("from") ?? 0));
     const logs = [];
     let next = Math.max(0, at);
     for (; next < this.count && logs.length < Number(parameters.get("limit") ?? 1); next++) if (keep(next)) logs.push(record(next));
+    if (parameters.get("format")) {
+      const from = Number(parameters.get("from"));
+      const rest = Array.from({ length: this.count - from }, (_, i) => `${JSON.stringify(record(from + i))}\n`);
+      return Promise.resolve(new Response(rest.join("")));
+    }
     return this.json({ logs, first_sequence: this.first, next_cursor: next < this.count ? String(next) : null, last_index: this.count, sealed: this.sealed });
   };
 
@@ -98,11 +104,11 @@ describe("pages by number", () => {
   test("what is wanted comes, nearest first, and what was used longest ago goes", async () => {
     await opened(10_000);
     expect(source.count).toBe(10_000);
-    source.want(4990, 5010);
+    source.want([{ from: 4990, to: 5010 }]);
     await loaded(5000);
     expect(source.line(5000)!.text).toContain("line 5000");
     for (let at = 0; at < 10_000; at += 100) {
-      source.want(at, at + 10);
+      source.want([{ from: at, to: at + 10 }]);
       await loaded(at);
       expect(source.kept.lines).toBeLessThanOrEqual(LIMITS.lines);
     }
@@ -113,7 +119,7 @@ describe("pages by number", () => {
     server.first = 120;
     await opened(1000);
     expect(source.first).toBe(120);
-    source.want(100, 130);
+    source.want([{ from: 100, to: 130 }]);
     await loaded(120);
     expect(source.line(120)!.sequence).toBe(120);
     expect(source.line(149)!.sequence).toBe(149);
@@ -125,7 +131,7 @@ describe("pages by number", () => {
     vi.stubGlobal("fetch", (path: string, init: RequestInit) =>
       failures-- > 0 ? Promise.reject(new TypeError("failed")) : server.fetch(path, init),
     );
-    source.want(0, 10);
+    source.want([{ from: 0, to: 10 }]);
     await loaded(0);
     expect(source.away).toBeUndefined();
   });
@@ -135,7 +141,7 @@ describe("under a filter", () => {
   test("positions are those of the lines that pass", async () => {
     await opened(9000, { stream: "stderr" });
     expect(source.count).toBe(3000);
-    source.want(1500, 1510);
+    source.want([{ from: 1500, to: 1510 }]);
     await loaded(1500);
     expect(source.line(1500)!.sequence).toBe(4500);
     expect(await source.positionOf(4500)).toBe(1500);
@@ -162,7 +168,7 @@ describe("live", () => {
     server.feed(11, 12, 13); // a server that repeats itself
     await soon(() => expect(source.count).toBe(14));
     server.count = 14;
-    source.want(0, 14);
+    source.want([{ from: 0, to: 14 }]);
     await loaded(0);
     await loaded(13);
     for (let at = 0; at < 14; at++) expect(source.line(at)!.sequence).toBe(at);
@@ -190,15 +196,39 @@ describe("live", () => {
     server.feed(...more);
     server.count = 90 + 360;
     await soon(() => expect(source.count).toBe(150));
-    source.want(0, 150);
+    source.want([{ from: 0, to: 150 }]);
     await loaded(0);
     await loaded(149);
     for (let at = 0; at < 150; at++) {
-      source.want(at, at + 1);
+      source.want([{ from: at, to: at + 1 }]);
       await loaded(at);
       expect(source.line(at)!.sequence).toBe(3 * at);
     }
   });
+});
+
+test("where streams are kept back on the way, it is asked again and again, until the log is closed", async () => {
+  server.sealed = false;
+  await opened(3);
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const polled = (): boolean => server.asked.some((url) => url.searchParams.get("format") && !url.searchParams.get("follow"));
+    source.stop();
+    source.resume(); // with the clock that is turned on here
+    for (let turn = 0; turn < 1000 && !polled(); turn++) await vi.advanceTimersByTimeAsync(500);
+    expect(server.streams.length).toBeLessThanOrEqual(3);
+    server.count = 5;
+    for (let turn = 0; turn < 1000 && source.count < 5; turn++) await vi.advanceTimersByTimeAsync(500);
+    expect(source.count).toBe(5);
+    expect(source.ended).toBe(false);
+    server.sealed = true;
+    server.count = 6;
+    for (let turn = 0; turn < 1000 && !source.ended; turn++) await vi.advanceTimersByTimeAsync(500);
+    expect(source.count).toBe(6);
+    expect(source.ended).toBe(true);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("a stream of text is cut into its lines wherever its pieces end", () => {

@@ -1,5 +1,5 @@
 // The lines of one log for the pane: segments by number from the server, as few as are needed in memory, and what comes live.
-import type { Change, Line, LineSource, Query } from "../pane/source.ts";
+import type { Change, Line, LineSource, Query, Range } from "../pane/source.ts";
 import { ApiError, get, query } from "./api.ts";
 import { isFiltered } from "./filters.ts";
 import type { Filters } from "./filters.ts";
@@ -48,12 +48,15 @@ function sequenceOf(json: string): number {
 export class LogSource implements LineSource {
   first = 0;
   ended = false;
+  arrived = 0;
   /** Why there is no connection. */
   away: string | undefined;
   /** What cannot be mended by asking again. */
   failure: string | undefined;
-  /** The count is known. */
+  /** There is something to show, or it is known that there is nothing. */
   ready = false;
+  /** `count` is not all yet: the server counts what passes the filters. */
+  counting = false;
 
   private readonly dense: DenseSegments | undefined;
   private readonly sparse: SparseSegments | undefined;
@@ -63,7 +66,7 @@ export class LogSource implements LineSource {
   private readonly aborter = new AbortController();
   /** Being loaded for somebody who waits: not given up. */
   private readonly pinned = new Set<number>();
-  private wanted = { from: 0, to: 0 };
+  private wanted: Range[] = [];
   private lines = 0;
   private characters = 0;
   private failures = 0;
@@ -120,25 +123,40 @@ export class LogSource implements LineSource {
     this.next = page.last_index;
     this.ended = page.sealed;
     if (this.dense) this.dense.count = page.last_index;
-    else await this.countAll(signal);
+    const rest = this.sparse && (await this.takeFirst(signal));
     this.ready = true;
     this.tell({ kind: "extent" });
+    if (rest !== undefined) await this.countRest(rest, signal);
   }
 
-  private async countAll(signal: AbortSignal): Promise<void> {
-    const density = await densityOf(this.path, this.filters, BUCKETS, signal);
+  /** The first lines that pass a filter are shown before all are counted. Returns where to count on, unless that was all. */
+  private async takeFirst(signal: AbortSignal): Promise<number | undefined> {
+    const limit = this.limits.page;
+    const page = await get<Page>(`${this.path}/logs${query({ ...this.filters, from: 0, limit })}`, signal);
+    const rest = page.next_cursor === null ? undefined : Number(page.next_cursor);
+    this.next = Math.max(this.next, page.last_index);
+    this.sparse!.push(rest ?? page.last_index, page.logs.length);
+    this.take(0, page.logs.map((record) => lineOf(record)));
+    this.counting = rest !== undefined;
+    return rest;
+  }
+
+  private async countRest(from: number, signal: AbortSignal): Promise<void> {
+    const density = await densityOf(this.path, this.filters, from, BUCKETS, signal);
+    this.counting = false;
     density.counts.forEach((count, i) => {
       const to = Math.min(density.from + (i + 1) * density.width, Math.max(density.to, this.next));
       this.sparse!.push(to, count);
     });
     this.next = Math.max(this.next, density.to);
-    if (this.sparse!.length === 0) this.sparse!.push(this.next, 0);
+    this.tell({ kind: "extent" });
   }
 
   close(): void {
     this.aborter.abort();
     this.live?.abort();
     for (const loading of this.loading.values()) loading.abort();
+    this.tell({ kind: "extent" }); // nobody waits any longer
     this.listeners.clear();
   }
 
@@ -177,31 +195,32 @@ export class LogSource implements LineSource {
     return parsed;
   }
 
-  want(from: number, to: number): void {
-    this.wanted = { from, to };
-    if (this.count === 0 || !this.ready) return;
-    const low = this.segments.at(Math.max(this.first, from));
-    const high = this.segments.at(Math.min(this.count, Math.max(to, from + 1)) - 1);
-    for (const [number, loading] of this.loading)
-      if ((number < low - 1 || number > high + 1) && !this.pinned.has(number)) loading.abort();
-    const middle = (low + high) / 2;
-    const missing: number[] = [];
-    for (let number = low; number <= high; number++) {
-      const segment = this.loaded.get(number);
-      if (segment && segment.lines.length >= this.segments.size(number)) {
-        this.loaded.delete(number); // the latest used ones stand last
-        this.loaded.set(number, segment);
-      } else if (!this.loading.has(number)) missing.push(number);
-    }
-    missing.sort((a, b) => Math.abs(a - middle) - Math.abs(b - middle));
-    for (const number of missing) {
-      if (this.loading.size >= AT_ONCE) break;
-      void this.load(number);
-    }
+  want(ranges: Range[]): void {
+    this.wanted = ranges;
+    if (!this.ready) return;
+    const needed = new Set<number>();
+    for (const { from, to } of ranges)
+      if (to > from) for (let at = this.segments.at(from); at <= this.segments.at(to - 1); at++) needed.add(at);
+    const near = (number: number): boolean => [number - 1, number, number + 1].some((each) => needed.has(each));
+    for (const [number, loading] of this.loading) if (!near(number) && !this.pinned.has(number)) loading.abort();
+    const inOrder = [...needed];
+    const fromMiddle = inOrder
+      .map((number, i) => ({ number, far: Math.abs(i - (inOrder.length - 1) / 2) }))
+      .sort((a, b) => a.far - b.far);
+    for (const { number } of fromMiddle) this.need(number);
+  }
+
+  private need(number: number): void {
+    const segment = this.loaded.get(number);
+    if (segment && segment.lines.length >= this.segments.size(number)) {
+      this.loaded.delete(number); // the latest used ones stand last
+      this.loaded.set(number, segment);
+    } else if (!this.loading.has(number) && this.loading.size < AT_ONCE) void this.load(number);
   }
 
   async positionOf(sequence: number): Promise<number> {
     if (this.dense) return Math.max(this.first, Math.min(sequence, Math.max(0, this.count - 1)));
+    await this.counted();
     const number = this.sparse!.of(sequence);
     await this.fetchNow(number);
     const start = this.sparse!.start(number);
@@ -243,6 +262,19 @@ export class LogSource implements LineSource {
     return this.line(position)?.sequence ?? this.sparse!.span(number).from;
   }
 
+  /** Waits until it is known how many lines there are in each part. */
+  private counted(): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (this.counting && !this.aborter.signal.aborted) return;
+        end();
+        resolve();
+      };
+      const end = this.subscribe(look);
+      look();
+    });
+  }
+
   private async fetchNow(number: number): Promise<void> {
     this.pinned.add(number);
     await this.load(number);
@@ -267,7 +299,7 @@ export class LogSource implements LineSource {
       await this.patience(++this.failures);
     } finally {
       if (this.loading.get(number) === aborter) this.loading.delete(number);
-      if (!aborter.signal.aborted && !this.aborter.signal.aborted) this.want(this.wanted.from, this.wanted.to);
+      if (!aborter.signal.aborted && !this.aborter.signal.aborted) this.want(this.wanted);
     }
   }
 
@@ -337,6 +369,7 @@ export class LogSource implements LineSource {
       else this.appendSparse(json, sequence);
     }
     if (this.count === before) return;
+    this.arrived += this.count - before;
     this.tell({ kind: "lines", from: before, to: this.count });
     this.tell({ kind: "extent" });
   }

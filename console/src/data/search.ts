@@ -94,10 +94,16 @@ export interface Density {
   to: number;
 }
 
-/** How many lines pass the filters in each part of the numbers. */
-export async function densityOf(path: string, filters: Filters, buckets: number, signal: AbortSignal): Promise<Density> {
-  const sum: Density = { from: 0, width: 1, counts: [], to: 0 };
-  for await (const answer of parts(path, { ...parameters(ANY, filters), limit: 0, buckets }, signal)) {
+/** How many lines pass the filters in each part of the numbers from one on. */
+export async function densityOf(
+  path: string,
+  filters: Filters,
+  from: number,
+  buckets: number,
+  signal: AbortSignal,
+): Promise<Density> {
+  const sum: Density = { from, width: 1, counts: [], to: from };
+  for await (const answer of parts(path, { ...parameters(ANY, filters), from, limit: 0, buckets }, signal)) {
     if (answer.density) {
       sum.from = answer.density.from;
       sum.width = answer.density.width;

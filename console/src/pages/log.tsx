@@ -14,9 +14,12 @@ import { DownloadMenu, FilterMenu, SearchBox, Toggle, ViewMenu } from "./log_too
 import "./log.css";
 
 const SUMMARY_MS = 5000;
+/** How often what is told around the pane changes at most. */
+const STATE_MS = 100;
 
 interface SourceState {
   ready: boolean;
+  counting: boolean;
   ended: boolean;
   first: number;
   count: number;
@@ -24,8 +27,8 @@ interface SourceState {
   failure: string | undefined;
 }
 
-function stateOf({ ready, ended, first, count, away, failure }: LogSource): SourceState {
-  return { ready, ended, first, count, away, failure };
+function stateOf({ ready, counting, ended, first, count, away, failure }: LogSource): SourceState {
+  return { ready, counting, ended, first, count, away, failure };
 }
 
 /** Tells now and then how many lines have come: a person who hears the page is not read each of them. */
@@ -82,7 +85,7 @@ export function Log({ path, id, address, began }: { path: string; id: string; ad
   useEffect(() => {
     const made = new LogSource(path, view.filters);
     source.current = made;
-    let frame = 0;
+    let timer: ReturnType<typeof setTimeout> | undefined;
     let placed = false;
     const changed = (): void => {
       // A running log is shown at its end, unless a line is named or sought.
@@ -92,18 +95,18 @@ export function Log({ path, id, address, began }: { path: string; id: string; ad
         else if (!made.ended && !query) pane.current!.end();
       }
       search.current?.grown();
-      frame ||= requestAnimationFrame(() => {
-        frame = 0;
+      timer ??= setTimeout(() => {
+        timer = undefined;
         setSourceState(stateOf(made));
-      });
+      }, STATE_MS);
     };
     made.subscribe((change) => change.kind !== "lines" && changed());
     pane.current!.setSource(made);
     setLive(true);
     void made.open();
     return () => {
-      cancelAnimationFrame(frame);
       made.close();
+      clearTimeout(timer);
     };
   }, [path, filtersKey]);
 
@@ -188,12 +191,11 @@ export function Log({ path, id, address, began }: { path: string; id: string; ad
         <button type="button" title="e" onClick={() => void firstError()}>
           First error
         </button>
-        <span class="spring" />
+        <span class="dim spring">{sourceState?.ready ? `${whole(sourceState.count - sourceState.first)}${sourceState.counting ? "…" : ""} lines` : ""}</span>
         {!ended && <Toggle name="Follow live logs" pressed={live} set={follow} />}
         {!ended && <Toggle name="Pause autoscroll" title="f" pressed={!paneState.following} set={(on) => autoscroll(!on)} />}
         <ViewMenu view={view} />
         <DownloadMenu path={path} id={id} view={view} />
-        <span class="dim">{sourceState?.ready ? `${whole(sourceState.count - sourceState.first)} lines` : ""}</span>
       </div>
       {sourceState?.failure && (
         <p class="strip" role="alert">
@@ -208,7 +210,7 @@ export function Log({ path, id, address, began }: { path: string; id: string; ad
       {missing && (
         <p class="strip">Lines 1 to {whole(sourceState.first)} have been removed by retention.</p>
       )}
-      {sourceState?.ready && sourceState.count === sourceState.first && (
+      {sourceState?.ready && !sourceState.counting && sourceState.count === sourceState.first && (
         <p class="strip">{ended ? "No line is shown." : "No line yet."}</p>
       )}
       <div class="pane-host" ref={host} />

@@ -34,6 +34,11 @@ describe("hidden ranges", () => {
       expect(hidden.size).toBe(gone.size);
       expect(left.map((_, shown) => hidden.inner(shown))).toEqual(left);
       expect(left.map((there) => hidden.outer(there))).toEqual(left.map((_, shown) => shown));
+      const between = left.slice(5, 60);
+      const pieces = hidden.shownOf({ from: 5, to: 60 }).flatMap(({ from, to }) =>
+        Array.from({ length: to - from }, (_, i) => from + i),
+      );
+      expect(pieces).toEqual(between);
       const following = [...gone].map((at) => left.findIndex((there) => there > at));
       expect([...gone].map((at) => hidden.outer(at))).toEqual(following);
     }
@@ -51,6 +56,7 @@ class Lines implements LineSource {
     const text = this.texts[position];
     return text === undefined ? undefined : { sequence: position, text, more: 0, time: 0, stream: "stdout" };
   }
+  arrived = 0;
   want(): void {}
   positionOf(sequence: number): Promise<number> {
     return Promise.resolve(sequence);

@@ -1,5 +1,5 @@
 // Groups of lines that are folded: a source over a source, without the lines that are hidden.
-import type { Change, Line, LineSource, Query } from "./source.ts";
+import type { Change, Line, LineSource, Query, Range } from "./source.ts";
 
 const HEADER = /^(?:::group::|##\[group\]|(?:\+\+\+|---|~~~) )/;
 /** What ends a group, as a pattern of the server: the end that it names, or the next group's beginning. */
@@ -25,7 +25,7 @@ export function isEndOfGroup(text: string): boolean {
 
 /** Ranges of hidden positions: apart from each other, in order. */
 export class Hidden {
-  private ranges: { from: number; to: number }[] = [];
+  private ranges: Range[] = [];
 
   get size(): number {
     let sum = 0;
@@ -55,7 +55,7 @@ export class Hidden {
   }
 
   /** The range that a position is hidden in. */
-  around(position: number): { from: number; to: number } | undefined {
+  around(position: number): Range | undefined {
     return this.ranges.find((range) => range.from <= position && position < range.to);
   }
 
@@ -77,6 +77,21 @@ export class Hidden {
       hidden += Math.min(position, to) - from;
     }
     return position - hidden;
+  }
+
+  /** What is there of a range of what is shown: without what is hidden between. */
+  shownOf({ from, to }: Range): Range[] {
+    if (to <= from) return [];
+    const end = this.inner(to - 1) + 1;
+    const pieces: Range[] = [];
+    let at = this.inner(from);
+    for (const hidden of this.ranges) {
+      if (hidden.to <= at) continue;
+      if (hidden.from >= end) break;
+      pieces.push({ from: at, to: hidden.from });
+      at = hidden.to;
+    }
+    return [...pieces, { from: at, to: end }];
   }
 
   /** Lines have come in, or went, behind a position. */
@@ -117,8 +132,12 @@ export class FoldedSource implements LineSource {
     return this.base.line(this.hidden.inner(position));
   }
 
-  want(from: number, to: number): void {
-    this.base.want(this.hidden.inner(from), this.hidden.inner(Math.max(from, to - 1)) + 1);
+  get arrived(): number {
+    return this.base.arrived;
+  }
+
+  want(ranges: Range[]): void {
+    this.base.want(ranges.flatMap((range) => this.hidden.shownOf(range)));
   }
 
   /** A line that is sought is shown: its group is opened. */
@@ -166,7 +185,7 @@ export class FoldedSource implements LineSource {
     return () => this.listeners.delete(listener);
   }
 
-  private reveal(range: { from: number; to: number }): void {
+  private reveal(range: Range): void {
     this.hidden.show(range.from);
     this.tell({ kind: "moved", from: this.hidden.outer(range.from) - 1, by: range.to - range.from });
   }

@@ -59,8 +59,8 @@ export class Pane {
   /** The position of the line that was asked for: it keeps its pixel until somebody scrolls. */
   private held: number | undefined;
   private following = false;
-  /** Lines that there were when the view stood still; −1 before that is known. */
-  private counted = -1;
+  /** Lines that had arrived when the view began to stand still. */
+  private arrived = 0;
   private told: PaneState | undefined;
   private marked: Range | undefined;
   private current: number | undefined;
@@ -87,6 +87,7 @@ export class Pane {
     this.element.append(this.scroller, this.bar.element);
     this.selection = new RowSelection(this.block, () => this.rows);
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    this.scroller.addEventListener("wheel", (event) => event.deltaY !== 0 && this.wish(event.deltaY > 0), { passive: true });
     this.scroller.addEventListener("keydown", (event) => this.key(event));
     this.block.addEventListener("click", (event) => this.click(event));
     document.addEventListener("copy", (event) => this.copy(event), { signal: this.aborter.signal });
@@ -124,7 +125,7 @@ export class Pane {
     this.whole.clear();
     this.seek++;
     this.pending = { line: source.first, pixel: 0 };
-    this.counted = -1;
+    this.arrived = source.arrived;
     this.schedule();
   }
 
@@ -214,7 +215,7 @@ export class Pane {
   }
 
   private setFollowing(following: boolean): void {
-    if (this.following && !following) this.counted = this.source?.count ?? 0;
+    if (this.following && !following) this.arrived = this.source?.arrived ?? 0;
     if (following) this.held = undefined;
     this.following = following;
   }
@@ -251,16 +252,29 @@ export class Pane {
   private scrolled(): void {
     const now = this.scroller.scrollTop;
     if (Math.abs(now - this.ours) < 0.5) return; // we did that
-    // What the browser does when the pane becomes higher at the end is nobody's wish to leave it.
-    const atEnd = now + this.scroller.clientHeight >= this.treadmill.length - 1;
-    const up = now < this.treadmill.scroll && !atEnd;
+    const before = this.treadmill.scroll;
     this.treadmill.scroll = now;
     this.ours = now;
     this.pending = undefined;
     this.held = undefined;
     this.seek++;
-    if (up) this.setFollowing(false);
-    else if (atEnd && this.treadmill.to >= this.extent.count) this.setFollowing(true);
+    // What the browser does when the pane becomes higher at the end is nobody's wish to leave it.
+    if (now > before && this.atEnd) this.setFollowing(true);
+    else if (now < before && !this.atEnd) this.setFollowing(false);
+    this.schedule();
+  }
+
+  /** The end of the last line is in sight. */
+  private get atEnd(): boolean {
+    const { treadmill } = this;
+    return treadmill.to >= this.extent.count && treadmill.scroll + this.scroller.clientHeight >= treadmill.length - 1;
+  }
+
+  /** Somebody wants to go up or down: told at once, as the first step may be less than a pixel. */
+  private wish(down: boolean): void {
+    if (!down && this.treadmill.scroll > 0) this.setFollowing(false);
+    else if (down && this.atEnd) this.setFollowing(true);
+    else return;
     this.schedule();
   }
 
@@ -285,7 +299,10 @@ export class Pane {
     if (event.key === "Home") this.begin();
     else if (event.key === "End") this.end();
     else if (event.key === "a" && event.ctrlKey) this.selectAll();
-    else return;
+    else {
+      if (event.key === "ArrowUp" || event.key === "PageUp") this.wish(false);
+      return;
+    }
     event.preventDefault();
   }
 
@@ -470,7 +487,6 @@ export class Pane {
       this.tell();
       return;
     }
-    if (this.counted < 0) this.counted = extent.count;
     this.widen(extent.count);
     this.move();
     this.refresh();
@@ -482,7 +498,8 @@ export class Pane {
     this.cover();
     treadmill.settle(extent, this.viewport);
     this.apply();
-    source.want(treadmill.from - AHEAD, treadmill.to + AHEAD);
+    const from = Math.max(extent.first, treadmill.from - AHEAD);
+    source.want([{ from, to: Math.min(extent.count, treadmill.to + AHEAD) }]);
     this.selection.restore();
     this.hits.show(this.rows);
     this.tell();
@@ -521,7 +538,7 @@ export class Pane {
   }
 
   private tell(): void {
-    const fresh = this.following || this.counted < 0 ? 0 : Math.max(0, (this.source?.count ?? 0) - this.counted);
+    const fresh = this.following ? 0 : (this.source?.arrived ?? 0) - this.arrived;
     if (this.told?.following === this.following && this.told.fresh === fresh) return;
     this.told = { following: this.following, fresh };
     this.events.state(this.told);

@@ -19,6 +19,12 @@ export interface Line {
   partial?: boolean | undefined;
 }
 
+/** Positions [from, to). */
+export interface Range {
+  from: number;
+  to: number;
+}
+
 export type Change =
   /** Lines of [from, to) have come, or have other content than before. */
   | { kind: "lines"; from: number; to: number }
@@ -49,8 +55,10 @@ export interface LineSource {
   readonly ended: boolean;
   /** The line, if it is in memory. */
   line(position: number): Line | undefined;
-  /** These are about to be seen: loads what is missing, nearest first, and gives up what is far from them. */
-  want(from: number, to: number): void;
+  /** So many have come live, since the source is there. */
+  readonly arrived: number;
+  /** These are about to be seen: loads what is missing, from the middle on, and gives up what is far from them. */
+  want(ranges: Range[]): void;
   /** Where a sequence number stands, or the next one that is shown. */
   positionOf(sequence: number): Promise<number>;
   /** The whole lines of [from, to), also those that are not in memory, in order: for copying. */
