@@ -111,7 +111,7 @@ static void seal(struct quiet *it, const struct quiet_found *found)
         .has_outcome = true,
         .outcome = {.cause = OUTCOME_QUIET},
         .grace_ms = found->quiet_ms,
-        .quiet_next = found->next,
+        .quiet = {.next = found->next, .status = found->status},
     };
     store_submit(it->options.store, &sealing->update.op);
 }

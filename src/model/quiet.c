@@ -17,7 +17,7 @@ bool quiet_look(struct quiet_seen *seen, uint64_t next, enum execution_status st
     return same && now_ms - seen->since_ms >= quiet_ms;
 }
 
-int quiet_judge(uint64_t next_seen, uint64_t next)
+int quiet_judge(const struct quiet_seen *seen, uint64_t next, enum execution_status status)
 {
-    return next == next_seen ? 0 : ERR_CONFLICT;
+    return next == seen->next && status == seen->status ? 0 : ERR_CONFLICT;
 }

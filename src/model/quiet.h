@@ -19,5 +19,5 @@ bool quiet_applies(const struct outcome *outcome);
 // for its seal: nothing has come, and nothing was told, for `quiet_ms`. What was seen begins anew with the process.
 bool quiet_look(struct quiet_seen *seen, uint64_t next, enum execution_status status, uint64_t quiet_ms,
                 uint64_t now_ms);
-// At the commit: 0, or ERR_CONFLICT if something has come since it was asked for.
-int quiet_judge(uint64_t next_seen, uint64_t next);
+// At the commit: 0, or ERR_CONFLICT if something has come, or was told, since it was asked for.
+int quiet_judge(const struct quiet_seen *seen, uint64_t next, enum execution_status status);

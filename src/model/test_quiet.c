@@ -30,11 +30,13 @@ static void what_comes_and_what_is_told_begins_the_period_anew(void **state)
     assert_true(looks(&seen, 6, STATUS_COMPLETED, 1000 + 3 * PERIOD));
 }
 
-static void what_has_come_since_forbids_the_seal(void **state)
+static void what_has_come_or_was_told_since_forbids_the_seal(void **state)
 {
     (void)state;
-    assert_int_equal(quiet_judge(7, 7), 0);
-    assert_int_equal(quiet_judge(7, 8), ERR_CONFLICT);
+    const struct quiet_seen seen = {.next = 7, .status = STATUS_RUNNING};
+    assert_int_equal(quiet_judge(&seen, 7, STATUS_RUNNING), 0);
+    assert_int_equal(quiet_judge(&seen, 8, STATUS_RUNNING), ERR_CONFLICT);
+    assert_int_equal(quiet_judge(&seen, 7, STATUS_COMPLETED), ERR_CONFLICT);
 }
 
 int main(void)
@@ -42,7 +44,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_log_is_quiet_when_nothing_has_come_for_the_whole_period),
         cmocka_unit_test(what_comes_and_what_is_told_begins_the_period_anew),
-        cmocka_unit_test(what_has_come_since_forbids_the_seal),
+        cmocka_unit_test(what_has_come_or_was_told_since_forbids_the_seal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

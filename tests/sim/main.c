@@ -1,15 +1,18 @@
-// sim [queue] --seed N [--trace] | --these N... | --seeds FROM COUNT [--stop] | --fresh COUNT
+// sim [queue|late] --seed N [--trace] | --these N... | --seeds FROM COUNT [--stop] | --fresh COUNT
+#include "late.h"
 #include "queue.h"
 #include "util/id.h"
 
 static int usage(void)
 {
-    fputs("usage: sim [queue] --seed N [--trace]     one world, told step by step\n"
-          "       sim [queue] --these N...           these worlds\n"
-          "       sim [queue] --seeds FROM COUNT [--stop]   worlds FROM, FROM + 1, …; with --stop until one fails\n"
-          "       sim [queue] --fresh COUNT          worlds that nobody has seen yet\n"
-          "with `queue` of jobs, workers and servers, else of one log\n",
-          stderr);
+    fputs(
+        "usage: sim [queue|late] --seed N [--trace]     one world, told step by step\n"
+        "       sim [queue|late] --these N...           these worlds\n"
+        "       sim [queue|late] --seeds FROM COUNT [--stop]   worlds FROM, FROM + 1, …; with --stop until one fails\n"
+        "       sim [queue|late] --fresh COUNT          worlds that nobody has seen yet\n"
+        "with `queue` of jobs, workers and servers, with `late` of a log that comes late from elsewhere, else of one "
+        "log\n",
+        stderr);
     return 2;
 }
 
@@ -92,8 +95,12 @@ static int run(const struct kind *kind, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "queue") != 0)
-        return run(&(struct kind){argv[0], world_run}, argc, argv);
-    CLEANUP(free_ptr) char *program = xasprintf("%s queue", argv[0]);
-    return run(&(struct kind){program, queue_run}, argc - 1, argv + 1);
+    static const struct kind kinds[] = {{"queue", queue_run}, {"late", late_run}};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (argc < 2 || strcmp(argv[1], kinds[i].program) != 0)
+            continue;
+        CLEANUP(free_ptr) char *program = xasprintf("%s %s", argv[0], kinds[i].program);
+        return run(&(struct kind){program, kinds[i].run}, argc - 1, argv + 1);
+    }
+    return run(&(struct kind){argv[0], world_run}, argc, argv);
 }

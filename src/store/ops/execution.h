@@ -4,6 +4,7 @@
 #include "model/execution.h"
 #include "model/metadata.h"
 #include "model/outcome.h"
+#include "model/quiet.h"
 #include "store/op.h"
 
 // --- Commits
@@ -60,7 +61,7 @@ struct store_update {
     // OUTCOME_GIVEN_UP and OUTCOME_QUIET wait while the account is suspended, and for this long after it was resumed:
     // ERR_SUSPENDED.
     uint64_t grace_ms;
-    uint64_t quiet_next; // with OUTCOME_QUIET: the end of the log that was quiet; quiet_judge
+    struct quiet_seen quiet; // with OUTCOME_QUIET: what was quiet; quiet_judge
     // Empty: unchanged; else an object that is merged into the present metadata (metadata_merge).
     struct str metadata_patch;
     size_t metadata_max; // limit in bytes for the merged metadata; 0: no limit

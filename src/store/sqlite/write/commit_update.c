@@ -90,7 +90,7 @@ static int update_judge(struct sqlite_store *store, const struct store_update *u
     if (quiet || (update->has_outcome && update->outcome.cause == OUTCOME_GIVEN_UP))
         err = catalogue_account_may_give_up(store->db.sql, head->account, update->grace_ms, store_now_ms(store));
     if (err == 0 && quiet)
-        err = quiet_judge(update->quiet_next, head->state.next);
+        err = quiet_judge(&update->quiet, head->state.next, head->sequence.status);
     if (err == 0 && update->has_outcome)
         err = outcome_judge(store, head, &update->outcome, ret_outcome);
     if (err == 0 && update->metadata_patch.len > 0)
