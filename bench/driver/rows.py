@@ -8,6 +8,7 @@ from .rows_disk import disk
 from .rows_fair import idle_connections, neighbours, strangers
 from .rows_rival import rival_rows
 from .rows_search import searches
+from .rows_console import console
 from .rows_summary import summaries
 
 ROWS = [
@@ -26,6 +27,7 @@ ROWS = [
     tail_and_start,
     summaries,
     searches,
+    console,
     idle_connections,
     strangers,
     neighbours,

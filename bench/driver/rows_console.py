@@ -1,0 +1,93 @@
+"""The console's log pane in a real browser: jumps, work for each frame, memory; at device ratios 1 and 2."""
+
+import json
+import shutil
+import subprocess
+import threading
+import time
+import urllib.request
+
+RATE = 20_000
+BATCH = 2_000
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+class Flood:
+    """A log that grows by RATE lines a second, or as fast as the server takes them, until the end of the block."""
+
+    def __init__(self, server, name):
+        self.url = f"http://127.0.0.1:{server.port}/api/v1/executions/{name}/logs"
+        self.headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/x-ndjson"}
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.pour)
+        server.create(name)
+
+    def pour(self):
+        began, sent = time.monotonic(), 0
+        while not self.ended.wait(max(0, began + sent / RATE - time.monotonic())):
+            lines = (
+                f'{{"message":"{sent + i} a line of a log that goes on and on, took 12 ms"}}' for i in range(BATCH)
+            )
+            request = urllib.request.Request(self.url, "\n".join(lines).encode(), self.headers)
+            urllib.request.urlopen(request, timeout=60).read()
+            sent += BATCH
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+
+
+def look(bench, server, ratio, **what):
+    """What the browser found."""
+    question = {"url": f"http://127.0.0.1:{server.port}", "key": server.key, "ratio": ratio, **what}
+    found = subprocess.run(
+        ["node", bench.root / "bench" / "console.mjs", json.dumps(question)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    if found.returncode != 0:
+        raise RuntimeError(found.stderr.strip()[-800:])
+    return json.loads(found.stdout)
+
+
+def console(bench):
+    if not any(map(shutil.which, BROWSERS)) or not (bench.root / "console/node_modules/playwright-core").exists():
+        raise RuntimeError("no browser, or no playwright-core: npm ci in console/")
+    lines = bench.pick(500_000, 10_000_000)
+    with bench.server("console") as server:
+        path = bench.corpus.sized(bench.pick(60_000_000, 250_000_000))
+        bench.load_ingest(server, sockets=1, lines=lines, prefix="console", file=path, window=32)
+        for ratio in (1, 2):
+            found = look(bench, server, ratio, id="console0", lines=lines)
+            with Flood(server, f"console-live{ratio}"):
+                grown = look(bench, server, ratio, live=f"console-live{ratio}")
+            where = f"console, {lines:,} lines, device ratio {ratio}"
+            jump = found["jump"]
+            bench.row(
+                f"{where}: any line by link, End, Home",
+                "≤ 150 ms",
+                jump["max"],
+                "ms",
+                jump["p50"],
+                "median, ms",
+                met=jump["max"] <= 150,
+            )
+            for what in ("wheel", "drag", "stream", "paused"):
+                work = (found | grown)[what]
+                bench.row(
+                    f"{where}: main thread for a frame, {what}, p95",
+                    "≤ 8 ms",
+                    work["p95"],
+                    "ms",
+                    100 * work["dropped"],
+                    "frames dropped, %",
+                    met=work["p95"] <= 8 and work["dropped"] <= 0.01,
+                )
+            heap = max(found["heap"], grown["heap"])
+            bench.row(f"{where}: heap, {found['rows']} rows", "≤ 150 MB", heap, "MB", met=heap <= 150)
+            bench.row(f"{where}: first paint", "≤ 500 ms", found["paint"], "ms", met=found["paint"] <= 500)
+            bench.note(f"{where}: {grown['stream']['rate']:,.0f} lines/s shown as they came, of {RATE:,}")
