@@ -141,6 +141,9 @@ static void topic_refresh_done(struct store_op *op)
             known->status = now->status;
             known->has_exit_code = now->has_exit_code;
             known->exit_code = now->exit_code;
+            known->started_ms = now->started_ms;
+            known->completed_ms = now->completed_ms;
+            known->sealed_ms = now->sealed_ms;
         }
         topic_wake(topic);
     }
@@ -311,6 +314,9 @@ static void topic_apply(struct topic *topic, const struct store_change *change, 
     execution->purged |= change->purged;
     execution->has_exit_code = change->has_exit_code;
     execution->exit_code = change->exit_code;
+    execution->started_ms = change->started_ms;
+    execution->completed_ms = change->completed_ms;
+    execution->sealed_ms = change->sealed_ms;
     topic_wake(topic);
 }
 

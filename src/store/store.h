@@ -43,6 +43,7 @@ struct store_change { // of one execution; what it points to is borrowed during 
     enum execution_status status;
     bool sealed, purged, has_exit_code;
     int exit_code;
+    int64_t started_ms, completed_ms, sealed_ms; // realtime; 0: not yet
 };
 // Called on the store's thread that commits, which waits for it.
 typedef void store_watch_fn(void *arg, const struct store_change *changes, size_t count);

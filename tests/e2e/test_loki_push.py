@@ -152,14 +152,14 @@ def test_json_of_too_many_values_is_refused_before_it_is_read(api):
 def test_a_small_push_does_not_become_large_by_the_labels_of_its_lines(api):
     """Each line keeps them, so they count for each."""
     large = "x" * 60_000
-    labels = f'{{run_id="amplified", large="{large}"}}'
+    labels = f'{{run_id="amplified-loki", large="{large}"}}'
     answer = push(api, block(stream(labels, entry("y") * 1200)))
     assert answer.status == 413 and "64 MiB" in answer.json()["error"]["message"]
-    answer = push_json(api, ({"run_id": "amplified", "large": large}, [["1", "y"]] * 1200))
+    answer = push_json(api, ({"run_id": "amplified-loki", "large": large}, [["1", "y"]] * 1200))
     assert answer.status == 413 and "64 MiB" in answer.json()["error"]["message"]
-    assert api.get("/api/v1/executions/amplified").status == 404
+    assert api.get("/api/v1/executions/amplified-loki").status == 404
     assert push(api, block(stream(labels, entry("y") * 900))).status == 204
-    assert api.status("amplified")["last_index"] == 900
+    assert api.status("amplified-loki")["last_index"] == 900
 
 
 def test_the_credential_may_be_the_password_of_the_basic_scheme(api):

@@ -255,14 +255,14 @@ def test_json_of_too_many_values_is_refused_before_it_is_read(api):
 
 def test_a_small_request_does_not_become_large_by_what_its_records_share(api):
     """Each record keeps the resource, so it counts for each."""
-    shared = (*of("amplified"), ("large", "x" * 60_000))
+    shared = (*of("amplified-otlp"), ("large", "x" * 60_000))
     answer = export(api, request(*[field(5, text("y"))] * 1200, resource=shared))
     assert answer.status == 413 and b"64 MiB" in fields(answer.body)[2]
     answer = export(api, in_json(*[{"body": {"stringValue": "y"}}] * 1200, resource=shared), "application/json")
     assert answer.status == 413 and "64 MiB" in answer.json()["message"]
-    assert api.get("/api/v1/executions/amplified").status == 404
+    assert api.get("/api/v1/executions/amplified-otlp").status == 404
     assert export(api, request(*[field(5, text("y"))] * 900, resource=shared)).status == 200
-    assert api.status("amplified")["last_index"] == 900
+    assert api.status("amplified-otlp")["last_index"] == 900
 
 
 def test_values_may_be_as_deep_as_they_usually_are(api):

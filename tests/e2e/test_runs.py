@@ -164,6 +164,7 @@ def test_the_stream_tells_trace_logs_and_status_under_one_cursor(server, api):
     assert [event.json()["logs"][0]["message"] for event in events if event.kind == "logs"] == ["output"]
     statuses = [event.json() for event in events if event.kind == "status"]
     assert statuses[0]["status"] == "RUNNING" and statuses[-1]["status"] == "COMPLETED"
+    assert statuses[-1] == get(api, run_id, "status") and statuses[-1]["completedAt"] <= statuses[-1]["updatedAt"]
     assert events[-1].json() == {"runId": run_id, "status": "COMPLETED"} and events[-1].id == "3"
     ids = [int(event.id) for event in events if event.kind != "position"]
     assert ids == sorted(ids)

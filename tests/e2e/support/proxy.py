@@ -9,10 +9,12 @@ from . import DEADLINE
 class Proxy:
     """refuse(request_head: bytes) -> True: that connection gets a 403 and ends, as from a middlebox. What the
     server sends is held
-    back from the first piece on that has `hold` in it; then `held` is set."""
+    back from the first piece on that has `hold` in it; then `held` is set. `hear(client, from_client, piece)` is
+    called with all that is passed on, before it is."""
 
-    def __init__(self, target_port, refuse=lambda head: False, hold=None):
+    def __init__(self, target_port, refuse=lambda head: False, hold=None, hear=lambda *_: None):
         self.hold = hold
+        self.hear = hear
         self.held = threading.Event()
         self.target_port = target_port
         self.refuse = refuse
@@ -61,6 +63,7 @@ class Proxy:
             return
         try:
             upstream = socket.create_connection(("127.0.0.1", self.target_port))
+            self.hear(client, True, head)
             upstream.sendall(head)
         except OSError:
             client.close()
@@ -68,9 +71,9 @@ class Proxy:
         with self._changed:
             self._open.append((client, upstream))
         threading.Thread(target=self._pump, args=(client, upstream), daemon=True).start()
-        self._pump(upstream, client, self.hold)
+        self._pump(upstream, client, self.hold, server=True)
 
-    def _pump(self, source, sink, hold=None):
+    def _pump(self, source, sink, hold=None, server=False):
         try:
             while True:
                 piece = source.recv(65536)
@@ -79,6 +82,7 @@ class Proxy:
                 if hold and hold in piece:
                     self.held.set()
                 if not hold or not self.held.is_set():
+                    self.hear(*((sink, False) if server else (source, True)), piece)
                     sink.sendall(piece)
         except OSError:
             pass

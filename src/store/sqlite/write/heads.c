@@ -48,6 +48,9 @@ struct store_change head_change(const struct head *head)
         .purged = head->sequence.purged,
         .has_exit_code = head->has_exit_code,
         .exit_code = head->exit_code,
+        .started_ms = head->started_ms,
+        .completed_ms = head->completed_ms,
+        .sealed_ms = head->sealed_ms,
     };
 }
 
