@@ -488,7 +488,7 @@ MUTATIONS = [
     ),
     (
         "api",
-        "logs/parts.c",
+        "ingest/parts.c",
         "        piece.partial = true;\n",
         "",
         "makes lines of the parts of a line",
