@@ -449,6 +449,18 @@ def named(own):
     return first, second
 
 
+def test_nothing_beyond_the_end_of_a_log_is_searched_or_claimed(own):
+    """A log may be shorter than a client knows: its store was restored from an older backup."""
+    id = own.create()
+    own.append_lines(id, ["a needle"])
+    path = f"{PATH}/{id}/logs/search"
+    beyond = own.expect(200, "GET", path, query={"q": NEEDLE, "from": 1000})
+    assert (beyond["count"], beyond["last_index"], beyond["complete"]) == (0, 1, True)
+    invented = own.get(path, query={"q": NEEDLE, "cursor": f"0-0-{2**63 - 1}"})
+    assert (invented.status, invented.code) == (400, "malformed")
+    assert own.expect(200, "GET", path, query={"q": NEEDLE, "cursor": "0-0-1"})["count"] == 1
+
+
 def test_the_command_shows_lines_as_grep_does(cli, named):
     first, second = named
     shown = cli.ok("search", NEEDLE).text()

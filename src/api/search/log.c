@@ -179,7 +179,7 @@ static bool read_cursor(struct str text, struct searching *it)
     uint64_t next;
     struct str first = str_split(&text, '-'), second = str_split(&text, '-');
     if (!str_to_u64(first, &next) || !str_to_u64(second, &it->begin) || !str_to_u64(text, &it->end) ||
-        it->begin > next || next > it->end || it->end > INT64_MAX)
+        it->begin > next || next > it->end || it->end > it->call->execution.next_sequence)
         return false;
     it->from = it->backward ? it->begin : next;
     it->to = it->backward ? next : it->end;
@@ -199,8 +199,9 @@ static const char *take_range(struct searching *it)
     it->ask.keep_to = before.given ? (uint64_t)before.number : UINT64_MAX;
     it->ask.keep_last = before.given;
     it->backward = before.given && it->ask.only_keep;
-    it->begin = MAX((uint64_t)from.number, call->execution.first_sequence);
-    it->end = to.given ? MIN((uint64_t)to.number, call->execution.next_sequence) : call->execution.next_sequence;
+    uint64_t first = call->execution.first_sequence, next = call->execution.next_sequence;
+    it->begin = MIN(MAX((uint64_t)from.number, first), next);
+    it->end = to.given ? MIN((uint64_t)to.number, next) : next;
     it->end = MAX(it->end, it->begin);
     it->from = it->begin;
     it->to = it->end;
