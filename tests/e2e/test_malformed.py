@@ -135,7 +135,7 @@ JSON = {"Content-Type": "application/json"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
 LOGS = EXECUTIONS + "/{open}/logs"
 REQUESTS = [
-    ("GET", "/", None, {}, 404, "no_such_route"),
+    ("GET", "/nobody", None, {}, 404, "no_such_route"),
     ("GET", "/api/v1/nothing", None, {}, 404, "no_such_route"),
     ("GET", "/api/v2/executions", None, {}, 404, "no_such_route"),
     ("GET", "/health/", None, {}, 404, "no_such_route"),
