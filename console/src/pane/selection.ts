@@ -99,9 +99,15 @@ export class RowSelection {
     const same = (place: Place | undefined, node: Node | null, offset: number): boolean =>
       place?.clipped === true && place.node === node && place.offset === offset;
     // An end that stands at the rendered edge only because its line has no row is where it was.
-    if (!same(set?.anchor, now.anchorNode, now.anchorOffset)) this.anchor = anchor;
-    this.focus = focus;
-    this.set = undefined;
+    const heldAnchor = same(set?.anchor, now.anchorNode, now.anchorOffset);
+    const heldFocus = same(set?.focus, now.focusNode, now.focusOffset);
+    if (!heldAnchor) this.anchor = anchor;
+    if (!heldFocus) this.focus = focus;
+    // Known until the rows change: one turn of the mouse may tell its change more than once.
+    this.set = {
+      anchor: { node: now.anchorNode!, offset: now.anchorOffset, clipped: heldAnchor },
+      focus: { node: now.focusNode!, offset: now.focusOffset, clipped: heldFocus },
+    };
   }
 
   private place({ position, offset }: Point): Place | undefined {
