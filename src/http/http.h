@@ -107,6 +107,9 @@ struct str http_header(const struct http_request *request, struct str name);
 struct str http_body(const struct http_request *request);
 struct arena *http_arena(struct http_request *request);
 struct loop *http_loop(struct http_request *request);
+// Whether the client has ended its side of the connection. Nearly always it has gone, and will not read the answer; but
+// one that only sends no more still does.
+bool http_peer_ended(const struct http_request *request);
 // The client's address as text, in the form of conn_peer. Behind a trusted proxy, the address that the proxy told.
 const char *http_peer(const struct http_request *request);
 // Whether the client is on this machine: it uses loopback or a unix socket, and no proxy told another address.

@@ -374,6 +374,11 @@ struct str http_body(const struct http_request *request)
     return buf_str(&request->body);
 }
 
+bool http_peer_ended(const struct http_request *request)
+{
+    return request->conn->peer_ended;
+}
+
 struct arena *http_arena(struct http_request *request)
 {
     return &request->arena;

@@ -148,7 +148,6 @@ static void searched(void *arg, int err, const char *reason)
 {
     struct searching *it = arg;
     struct call *call = it->call;
-    search_count(call, &it->found);
     if (err == 0 && !budget_lease_set(&it->counted, it->account, BUDGET_answers, it->found.kept * HIT_TEXT_MAX))
         err = ERR_OVERLOADED;
     if (err) {

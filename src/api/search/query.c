@@ -59,9 +59,3 @@ void search_ends(const struct call *call)
 {
     count(call, METRIC_searches, -1);
 }
-
-void search_count(const struct call *call, const struct search_found *found)
-{
-    count(call, METRIC_search_scanned_bytes_total, (int64_t)found->scanned);
-    count(call, METRIC_search_skipped_bytes_total, (int64_t)found->skipped);
-}

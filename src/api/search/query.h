@@ -14,4 +14,3 @@ bool search_query_take(struct call *call, struct search_query *ret);
 // For metrics.
 void search_begins(const struct call *call);
 void search_ends(const struct call *call);
-void search_count(const struct call *call, const struct search_found *found);

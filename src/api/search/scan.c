@@ -88,9 +88,22 @@ static void task_process(struct store_op *op)
 static void task_read(struct task *task);
 static void scan_go_on(struct scan *scan);
 
+static bool has_client(const struct scan *scan)
+{
+    return scan->call->request && !http_peer_ended(scan->call->request);
+}
+
 static bool is_wanted(const struct scan *scan)
 {
-    return scan->call->request && !scan->err && !scan->stopped;
+    return has_client(scan) && !scan->err && !scan->stopped;
+}
+
+// Also if nobody takes it any more.
+static void count_found(const struct scan *scan, const struct search_found *found)
+{
+    const struct api_options *options = &scan->call->api->options;
+    metrics_add(options->metrics, options->shard, METRIC_search_scanned_bytes_total, (int64_t)found->scanned);
+    metrics_add(options->metrics, options->shard, METRIC_search_skipped_bytes_total, (int64_t)found->skipped);
 }
 
 static void task_done(struct store_op *op)
@@ -105,6 +118,7 @@ static void task_done(struct store_op *op)
     }
     const struct search_found *found = search_found(task->search);
     scan->bytes += found->scanned + found->skipped;
+    count_found(scan, found);
     task->done = true;
     scan->under_way--;
     scan->alone_taken &= !task->alone;
@@ -191,7 +205,7 @@ static void take_done(struct scan *scan)
         if (is_fault(scan, task->err))
             scan->err = task->err;
         // A range that was left because the client has gone is not complete; nobody will see it.
-        else if (scan->call->request && !scan->handler->took(scan->arg, &task->range, found, task->err))
+        else if (has_client(scan) && !scan->handler->took(scan->arg, &task->range, found, task->err))
             scan->stopped = true;
         task_free(task);
     }
