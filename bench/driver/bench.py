@@ -100,11 +100,15 @@ class Server:
     def peer(self):
         return {"port": self.port, "key": self.key, "pid": self.pid}
 
-    def create(self, name):
+    def create(self, name, **fields):
+        self.send("POST", "/api/v1/executions", {"execution_id": name, **fields})
+
+    def send(self, method, path, body):
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/api/v1/executions",
-            json.dumps({"execution_id": name}).encode(),
+            f"http://127.0.0.1:{self.port}{path}",
+            json.dumps(body).encode(),
             {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"},
+            method=method,
         )
         urllib.request.urlopen(request, timeout=30).read()
 

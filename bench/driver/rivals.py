@@ -80,16 +80,78 @@ http {{
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class Rows:
+class Programs:
+    """Programs with a folder of their own; they end, and the folder goes, when it is left."""
+
+    def __init__(self, bench, name):
+        self.bench = bench
+        self.name = name
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=bench.cache))
+        self.processes = []
+
+    def spawn(self, words, port, **options):
+        log = open(self.bench.work / f"{self.name}.log", "ab")
+        process = subprocess.Popen(
+            [str(word) for word in words],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            **options,
+        )
+        log.close()
+        self.processes.append(process)
+        wait_port(port, process)
+
+    def start_postgres(self, port, *settings):
+        """Durable as it comes: fsync is on."""
+        # The database refuses to run as root.
+        as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+        data = self.folder / "database"
+        data.mkdir()
+        if as_user:
+            self.folder.chmod(0o755)
+            shutil.chown(data, "postgres", "postgres")
+        programs = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+        subprocess.run(
+            [*as_user, programs / "initdb", "-D", data, "-U", "bench", "-A", "trust", "-E", "UTF8", "--locale=C"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            cwd="/",
+        )
+        options = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_wal_size=4GB", *settings]
+        words = [word for option in options for word in ("-c", option)]
+        self.spawn([*as_user, programs / "postgres", "-D", data, "-p", port, *words], port)
+
+    def stop(self):
+        for process in reversed(self.processes):
+            for pid in (*children(process.pid), process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGINT)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class Rows(Programs):
     """rivals/rows.py with a PostgreSQL and a Redis of its own, both as durable as they come (fsync on)."""
 
     def __init__(self, bench):
-        self.bench = bench
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="rows-", dir=bench.cache))
-        self.processes = []
+        super().__init__(bench, "rows")
         self.port, database_port, redis_port = free_port(), free_port(), free_port()
         try:
-            self.start_database(database_port)
+            self.start_postgres(database_port)
             self.spawn(
                 [
                     "redis-server",
@@ -130,72 +192,8 @@ class Rows:
             )
             self.pid = self.processes[-1].pid
         except BaseException:
-            self.__exit__()
+            self.stop()
             raise
-
-    def start_database(self, port):
-        # The database refuses to run as root.
-        as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-        data = self.folder / "database"
-        data.mkdir()
-        if as_user:
-            self.folder.chmod(0o755)
-            shutil.chown(data, "postgres", "postgres")
-        programs = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))[-1]
-        subprocess.run(
-            [*as_user, programs / "initdb", "-D", data, "-U", "bench", "-A", "trust"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stdin=subprocess.DEVNULL,
-            cwd="/",
-        )
-        self.spawn(
-            [
-                *as_user,
-                programs / "postgres",
-                "-D",
-                data,
-                "-p",
-                port,
-                "-c",
-                "listen_addresses=127.0.0.1",
-                "-c",
-                "unix_socket_directories=",
-                "-c",
-                "max_wal_size=4GB",
-            ],
-            port,
-        )
-
-    def spawn(self, words, port, **options):
-        log = open(self.bench.work / "rows.log", "ab")
-        process = subprocess.Popen(
-            [str(word) for word in words],
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            **options,
-        )
-        log.close()
-        self.processes.append(process)
-        wait_port(port, process)
 
     def peer(self):
         return {"port": self.port, "key": "none"}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for process in reversed(self.processes):
-            for pid in (*children(process.pid), process.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGINT)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)

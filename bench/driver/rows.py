@@ -9,6 +9,7 @@ from .rows_fair import idle_connections, neighbours, strangers
 from .rows_rival import rival_rows
 from .rows_search import searches
 from .rows_console import console
+from .rows_structured import structured
 from .rows_summary import summaries
 
 ROWS = [
@@ -26,6 +27,7 @@ ROWS = [
     status_requests,
     tail_and_start,
     summaries,
+    structured,
     searches,
     console,
     idle_connections,

@@ -25,12 +25,12 @@ def event(number):
     }
 
 
-def append(server, name, count):
+def append(server, name, count, make=event, **fields):
     """In batches, over one connection each; returns records a second."""
-    server.create(name)
+    server.create(name, **fields)
     began = time.monotonic()
     for first in range(0, count, BATCH):
-        lines = b"\n".join(json.dumps(event(number)).encode() for number in range(first, min(first + BATCH, count)))
+        lines = b"\n".join(json.dumps(make(number)).encode() for number in range(first, min(first + BATCH, count)))
         request = urllib.request.Request(
             f"http://127.0.0.1:{server.port}/api/v1/executions/{name}/logs",
             lines,
