@@ -333,7 +333,9 @@ def test_help_is_laid_out_for_the_terminals_width_or_for_80_columns(own, columns
                 text = read_screen(master)
                 assert process.finish() == 0
         # What is to be copied is one line however long it is; within 80 columns all of them fit.
-        lines = [line for line in text.splitlines() if columns != 50 or not re.match(r"  (\S.* \| )?(runnel |\w+=)", line)]
+        lines = [
+            line for line in text.splitlines() if columns != 50 or not re.match(r"  (\S.* \| )?(runnel |\w+=)", line)
+        ]
         assert max(len(line) for line in lines) <= most, (args, max(lines, key=len))
     assert ("\n" in text) and (columns != 300 or max(len(line) for line in lines) > 80)
 
