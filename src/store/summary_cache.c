@@ -97,9 +97,15 @@ static struct buf entry_take_encoded(struct summary_cache *cache, struct entry *
     return encoded;
 }
 
+static void entry_forget_encoded(struct summary_cache *cache, struct entry *entry)
+{
+    struct buf encoded = entry_take_encoded(cache, entry);
+    buf_release(&encoded);
+}
+
 static void entry_drop(struct summary_cache *cache, struct entry *entry)
 {
-    CLEANUP(buf_release) struct buf unstored = entry_take_encoded(cache, entry);
+    entry_forget_encoded(cache, entry);
     entry_resize(cache, entry, 0);
     map_remove(&cache->entries, &entry->node);
     list_remove(&entry->order);
@@ -128,7 +134,7 @@ static bool entry_weigh(struct summary_cache *cache, struct entry *entry, size_t
     entry->since += weight;
     if (entry->since < MAX((uint64_t)SUMMARY_DUE_BYTES, (uint64_t)entry->stored * SUMMARY_DUE_FACTOR))
         return false;
-    CLEANUP(buf_release) struct buf older = entry_take_encoded(cache, entry);
+    entry_forget_encoded(cache, entry);
     summary_encode(&entry->summary, &entry->encoded);
     entry->encoded_next = entry->summary.next;
     entry->stored = entry->encoded.len;
