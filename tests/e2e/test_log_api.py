@@ -118,6 +118,30 @@ def test_filters_count_and_page_alike(api, execution_id, query, numbers):
     assert answer["total_count"] == len(numbers) and answer["pagination"]["has_more"] == (len(numbers) > 5)
 
 
+@pytest.mark.parametrize("together", [1, 7, 200])
+def test_a_traceback_passes_a_filter_whole_wherever_a_page_begins(api, together):
+    id = api.create()
+    records, wanted = [], []
+    for n in range(6):
+        records.append({"message": f"plain {n}"})
+        records.append({"message": f"failed {n}", "level": "error", "stream": "stderr"})
+        records += [{"message": f"  at {n}.{line}", "stream": "stderr", "continues": True} for line in range(9)]
+        records.append({"message": "not of it", "continues": True})  # of another stream
+    for at in range(0, len(records), together):  # one request is one chunk, at first
+        api.append(id, records[at : at + together])
+    wanted = [n for n, record in enumerate(records) if record.get("stream") == "stderr"]
+    sequences = [int(entry["id"].rsplit(":", 1)[1]) for entry in page(api, id, level="error", limit=1000)["logs"]]
+    assert sequences == wanted
+    for cursor in range(len(records)):
+        answer = page(api, id, level="error", limit=5, cursor=cursor)
+        found = [int(entry["id"].rsplit(":", 1)[1]) for entry in answer["logs"]]
+        assert found == [n for n in wanted if n >= cursor][:5], cursor
+    for offset in range(0, len(wanted), 4):
+        answer = page(api, id, level="error", limit=4, offset=offset)
+        found = [int(entry["id"].rsplit(":", 1)[1]) for entry in answer["logs"]]
+        assert (found, answer["total_count"]) == (wanted[offset : offset + 4], len(wanted))
+
+
 def test_pages_by_cursor_are_those_by_offset(api, execution_id):
     for query in ({}, {"level": "ERROR"}):
         by_cursor, cursor = [], 0

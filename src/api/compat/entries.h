@@ -26,7 +26,10 @@ struct entries {
     // Private.
     struct store_read read;
     struct filter_run run;
-    uint64_t at;
+    uint64_t begin, from; // records below `begin` are looked at only for what continues them; `from` is the next one
+    bool looked_back, begins_again;
+    bool before_known, before_wanted; // of the record before `from`, and whether it matched
+    enum record_stream before_stream;
 };
 void entries_read(struct entries *it);
 void entries_release(struct entries *it);
