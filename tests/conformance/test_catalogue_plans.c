@@ -53,6 +53,7 @@ static const char *const growth[] = {
     "INSERT INTO run_details(execution, graph, waiting_until_ms) "
     "SELECT id, id, CASE WHEN id % 100 = 0 THEN id ELSE 0 END FROM executions WHERE id % 10 = 0",
     "INSERT INTO summaries(execution, next, body) SELECT id, 0, CAST('x' AS {bytes}) FROM executions",
+    "INSERT INTO source_events(execution, event) SELECT id, CAST('x' AS {bytes}) FROM executions",
     "ANALYZE",
 };
 
