@@ -105,8 +105,8 @@ test("at the end it follows; scrolled up the same line stays on its pixel, and a
   await page.mouse.move(500, 500);
   await page.mouse.wheel(0, -333);
   await page.getByRole("button", { name: "Pause autoscroll", pressed: true }).waitFor();
-  // The end is at a whole pixel, which the pane's height need not be.
-  const still = await rests(page, (lines) => Math.abs(end - 333 - place(lines)) < 1, "333 pixels up");
+  // How far it goes is for other tests: here a line that came may have moved the end on, or the pane's height changed.
+  const still = await rests(page, (lines) => place(lines) < end - 100, "further up");
   await append(541, 1000);
   await page.getByRole("button", { name: /1\s000 new lines/ }).waitFor();
   expect(await seen(page)).toEqual(still);
