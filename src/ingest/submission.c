@@ -39,7 +39,7 @@ void submission_send(struct submission *it, const struct submission_target *targ
                  .producer = it->producer,
                  .whole = it->whole,
                  .first = part->first,
-                 .events = it->records.events + part->first_event,
+                 .events = part->event_count > 0 ? &it->records.events[part->first_event] : NULL,
                  .event_count = part->event_count,
                  .chunk = part->chunk},
             .whole = it,
