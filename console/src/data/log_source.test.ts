@@ -115,6 +115,14 @@ describe("pages by number", () => {
     expect(source.line(5000)).toBeUndefined();
   });
 
+  test("where a line stands is not said before it is known how many there are", async () => {
+    server.count = 1000;
+    source = new LogSource("/x", {}, LIMITS);
+    const asked = source.positionOf(700); // a search may find it sooner
+    await source.open();
+    expect(await asked).toBe(700);
+  });
+
   test("a log whose front was removed begins where it says", async () => {
     server.first = 120;
     await opened(1000);

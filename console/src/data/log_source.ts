@@ -219,8 +219,8 @@ export class LogSource implements LineSource {
   }
 
   async positionOf(sequence: number): Promise<number> {
-    if (this.dense) return Math.max(this.first, Math.min(sequence, Math.max(0, this.count - 1)));
     await this.counted();
+    if (this.dense) return Math.max(this.first, Math.min(sequence, Math.max(0, this.count - 1)));
     const number = this.sparse!.of(sequence);
     await this.fetchNow(number);
     const start = this.sparse!.start(number);
@@ -262,11 +262,11 @@ export class LogSource implements LineSource {
     return this.line(position)?.sequence ?? this.sparse!.span(number).from;
   }
 
-  /** Waits until it is known how many lines there are in each part. */
+  /** Waits until it is known how many lines there are, in each part. */
   private counted(): Promise<void> {
     return new Promise((resolve) => {
       const look = (): void => {
-        if (this.counting && !this.aborter.signal.aborted) return;
+        if ((this.counting || !this.ready) && !this.aborter.signal.aborted) return;
         end();
         resolve();
       };
