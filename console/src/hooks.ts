@@ -29,14 +29,16 @@ export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise
   useEffect(() => {
     const aborter = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let first = true; // a page that is opened behind others must have something to show, too
     const ask = async (): Promise<void> => {
       try {
-        if (!document.hidden) {
+        if (first || !document.hidden) {
+          first = false;
           const value = await load(aborter.signal);
           set({ key, value });
         }
       } catch (error) {
-        if (!aborter.signal.aborted) set((old) => ({ ...old, key, error: reason(error) }));
+        if (!aborter.signal.aborted) set((old) => ({ ...(old.key === key ? old : { key }), error: reason(error) }));
       }
       if (interval.current && !aborter.signal.aborted) timer = setTimeout(ask, interval.current);
     };

@@ -62,6 +62,13 @@ test("a key that may not is told so", async () => {
   await page.getByRole("alert").first().waitFor();
 });
 
+test("a page that is opened behind others has something to show", async () => {
+  const page = await it.page();
+  await page.addInitScript(() => Object.defineProperty(document, "hidden", { get: () => true }));
+  await page.goto(`${it.server.url}/ui/keys`);
+  await page.getByRole("row", { name: "admin.key" }).waitFor();
+});
+
 test("a worker is drained and resumed", async () => {
   const page = await it.page();
   await page.goto(`${it.server.url}/ui/workers`);
