@@ -45,6 +45,8 @@ struct store_kind { // made from the table in store/op.h
 };
 extern const struct store_kind store_kinds[STORE_OP_KINDS];
 
+unsigned store_bucket(uint64_t ns); // of the histograms in struct store_stats
+
 // Called around each transaction, with all its operations: before it begins, and before the operations are answered.
 void store_versions_begin(struct store *store, struct store_op *const *ops, size_t count);
 void store_versions_end(struct store *store, struct store_op *const *ops, size_t count);

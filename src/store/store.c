@@ -82,6 +82,13 @@ bool store_stats(struct store *store, struct store_stats *ret)
     return store->vtable->stats != NULL;
 }
 
+unsigned store_bucket(uint64_t ns)
+{
+    uint64_t units = ns / 64000;
+    unsigned bucket = units == 0 ? 0 : 64 - (unsigned)__builtin_clzll(units);
+    return MIN(bucket, STORE_BUCKETS - 1u);
+}
+
 static size_t version_slot(int64_t row)
 {
     return (uint64_t)row % STORE_VERSION_SLOTS; // consecutive numbers spread over the slots by themselves

@@ -156,8 +156,8 @@ MUTATIONS = [
     ),
     (
         "store",
-        "writer.c",
-        "    memset(store->open_counts, 0, sizeof(store->open_counts));\n",
+        "write/transaction.c",
+        "    memset(tx->open_counts, 0, sizeof(tx->open_counts));\n",
         "",
         "counts what a failed commit has made",
         ["test_full_disk::what_was_counted_in_a_failed_commit_does_not_count"],
@@ -221,8 +221,8 @@ MUTATIONS = [
     ),
     (
         "store",
-        "writer.c",
-        "        hot_remove_last(&store->hot, group->appended[i - 1].row);",
+        "write/appended.c",
+        "        hot_remove_last(&store->hot, appended->entries[i - 1].row);",
         "        (void)i;",
         "shows what was rolled back",
         ["test_full_disk::what_was_rolled_back_is_not_shown"],
@@ -683,8 +683,8 @@ MUTATIONS = [
     (
         "store",
         "write/summaries.c",
-        "return err < 0 || purged ? err : catalogue_summary_set(",
-        "return true ? err : catalogue_summary_set(",
+        "    if (err < 0 || purged)\n",
+        "    if (true)\n",
         "counts a log from its beginning on after a crash",
         ["test_merge_fold::of_a_log_that_grows_only_the_end_is_counted_after_a_start"],
     ),

@@ -73,6 +73,12 @@ char *sql_reason(const struct sql *sql)
     return sql->vtable->reason(sql);
 }
 
+bool sql_is_fatal(int err)
+{
+    return err == ERR_STORE_FULL || err == ERR_UNAVAILABLE || err == ERR_NO_FILES || err == ERR_NOMEM ||
+           err == ERR_CORRUPT || err == ERR_INTERNAL;
+}
+
 bool sql_again(const struct sql *sql)
 {
     return sql->again;

@@ -31,6 +31,8 @@ void sql_free(struct sql **sql);
 enum sql_engine sql_engine(const struct sql *sql);
 // Returns what the last failure was, for people. Owned by the caller.
 char *sql_reason(const struct sql *sql);
+// True for errors that make a whole transaction fail, and not only one operation.
+bool sql_is_fatal(int err);
 // True if another transaction at the same time caused the last failure. If it is begun again, this transaction may
 // succeed.
 bool sql_again(const struct sql *sql);

@@ -35,12 +35,6 @@ void db_close(struct db *db)
     sqlite3_close_v2(TAKE_PTR(db->handle));
 }
 
-bool db_error_is_fatal(int err)
-{
-    return err == ERR_STORE_FULL || err == ERR_UNAVAILABLE || err == ERR_NO_FILES || err == ERR_NOMEM ||
-           err == ERR_CORRUPT || err == ERR_INTERNAL;
-}
-
 int db_exec(struct db *db, const char *sql)
 {
     return db_error_of(db->handle, sqlite3_exec(db->handle, sql, NULL, NULL, NULL));

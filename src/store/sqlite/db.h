@@ -34,8 +34,6 @@ static inline char *db_reason(const struct db *db)
 {
     return sql_sqlite_reason(db->handle);
 }
-// True for errors that make a whole transaction fail, and not only one operation.
-bool db_error_is_fatal(int err);
 
 // Returns the statement, reset and without bindings; NULL if it cannot be prepared.
 sqlite3_stmt *db_statement(struct db *db, enum statement id);

@@ -1,6 +1,7 @@
 // The adapter: opening and closing, queues, figures.
 #include "store/sqlite/sqlite_store.h"
 
+#include "store/engine/write/summaries.h"
 #include "store/schema/schema.h"
 #include "store/sqlite/copy/backup.h"
 #include "store/sqlite/file/reserve.h"
@@ -10,7 +11,7 @@
 #include "store/sqlite/merge/merge.h"
 #include "store/sqlite/read/reader.h"
 #include "store/sqlite/schema/open.h"
-#include "store/sqlite/write/summaries.h"
+#include "store/sqlite/sqlite_log.h"
 #include "store/sqlite/write/writer.h"
 
 #include <errno.h>
@@ -32,33 +33,21 @@ static void sqlite_submit(struct store *base, struct store_op *op)
     struct sqlite_store *store = sqlite_store_of(base);
     op->err = 0;
     op->submitted_ns = clock_mono_ns();
-    pthread_mutex_lock(&store->mutex);
-    if (store->stopping) {
-        pthread_mutex_unlock(&store->mutex);
-        op->err = ERR_SHUTTING_DOWN;
-        store_reply(op);
+    if (queues_submit(&store->engine.queues, op, store_kinds[op->kind].commits))
         return;
-    }
-    bool commit = store_kinds[op->kind].commits;
-    struct fair_queue *queue = commit ? &store->writer_queue : op->scan ? &store->scan_queue : &store->reader_queue;
-    fair_queue_push(queue, op->account, &op->node);
-    bool whole = commit && queue->count == store->gather.whole;
-    pthread_mutex_unlock(&store->mutex);
-    if (whole)
-        pthread_cond_signal(&store->writer_pause);
-    // Signalled after the mutex was released, so that the thread that wakes up finds it free.
-    pthread_cond_signal(commit ? &store->writer_wake : &store->reader_wake);
+    op->err = ERR_SHUTTING_DOWN;
+    store_reply(op);
 }
 
 static void sqlite_stats(struct store *base, struct store_stats *ret)
 {
     struct sqlite_store *store = sqlite_store_of(base);
-    pthread_mutex_lock(&store->stats_mutex);
-    *ret = store->stats;
-    pthread_mutex_unlock(&store->stats_mutex);
-    pthread_mutex_lock(&store->mutex);
-    ret->queue = store->writer_queue.count;
-    pthread_mutex_unlock(&store->mutex);
+    pthread_mutex_lock(&store->engine.stats_mutex);
+    *ret = store->engine.stats;
+    pthread_mutex_unlock(&store->engine.stats_mutex);
+    pthread_mutex_lock(&store->engine.queues.mutex);
+    ret->queue = store->engine.queues.writer.count;
+    pthread_mutex_unlock(&store->engine.queues.mutex);
     struct vfs_stats files;
     vfs_stats(store->vfs, &files);
     _Static_assert(sizeof(files.fsync_buckets) == sizeof(ret->fsync_buckets), "the same buckets");
@@ -70,12 +59,7 @@ static void sqlite_stats(struct store *base, struct store_stats *ret)
 
 static void stop_threads(struct sqlite_store *store)
 {
-    pthread_mutex_lock(&store->mutex);
-    store->stopping = true;
-    pthread_cond_broadcast(&store->writer_wake);
-    pthread_cond_signal(&store->writer_pause);
-    pthread_cond_broadcast(&store->reader_wake);
-    pthread_mutex_unlock(&store->mutex);
+    queues_stop(&store->engine.queues);
     if (store->writer_started)
         pthread_join(store->writer, NULL);
     for (unsigned i = 0; i < store->reader_count; i++)
@@ -94,25 +78,17 @@ static void sqlite_free(struct store *base)
     struct sqlite_store *store = sqlite_store_of(base);
     stop_threads(store);
     merge_free(&store->merge);
-    summary_cache_free(&store->summaries);
-    heads_release(&store->heads);
+    transaction_release(&store->tx);
+    appended_release(&store->appended);
     hot_release(&store->hot);
     db_close(&store->db);
     wal_mark_close(&store->wal_mark);
     vfs_free(&store->vfs);
     close_fd(&store->reserve_fd);
     close_fd(&store->lock_fd);
-    group_release(&store->group);
-    fair_queue_release(&store->writer_queue);
-    fair_queue_release(&store->reader_queue);
-    fair_queue_release(&store->scan_queue);
     free(store->readers);
     free(store->path);
-    pthread_cond_destroy(&store->writer_wake);
-    pthread_cond_destroy(&store->writer_pause);
-    pthread_cond_destroy(&store->reader_wake);
-    pthread_mutex_destroy(&store->mutex);
-    pthread_mutex_destroy(&store->stats_mutex);
+    engine_release(&store->engine);
     free(store);
 }
 
@@ -128,9 +104,9 @@ static const struct store_vtable sqlite_vtable = {
 static struct sqlite_store *store_new(const struct sqlite_options *options)
 {
     struct sqlite_store *store = xcalloc(1, sizeof(*store));
-    store->base.vtable = &sqlite_vtable;
-    store->base.one_writer = true;
-    store->base.logger = options->logger;
+    store->engine.base.vtable = &sqlite_vtable;
+    store->engine.base.one_writer = true;
+    store->engine.base.logger = options->logger;
     store->path = xstrdup(options->path);
     store->lock_fd = store->reserve_fd = store->wal_mark.fd = -1;
     store->tuning = options->tuning ? *options->tuning : default_tuning;
@@ -141,20 +117,11 @@ static struct sqlite_store *store_new(const struct sqlite_options *options)
     tuning->merge_tries = tuning->merge_tries ? tuning->merge_tries : default_tuning.merge_tries;
     tuning->page_size = tuning->page_size ? tuning->page_size : default_tuning.page_size;
     tuning->reserve_bytes = tuning->reserve_bytes ? tuning->reserve_bytes : default_tuning.reserve_bytes;
-    fair_queue_init(&store->writer_queue);
-    fair_queue_init(&store->reader_queue);
-    fair_queue_init(&store->scan_queue);
-    pthread_mutex_init(&store->mutex, NULL);
-    pthread_mutex_init(&store->stats_mutex, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&store->writer_wake, &monotonic);
-    pthread_cond_init(&store->writer_pause, &monotonic);
-    pthread_cond_init(&store->reader_wake, NULL);
-    pthread_condattr_destroy(&monotonic);
+    engine_init(&store->engine, &sqlite_log);
+    store->engine.now_ms = tuning->now_ms;
+    store->engine.now_arg = tuning->now_arg;
     hot_init(&store->hot);
-    heads_init(&store->heads, &store->db, &store->hot);
+    transaction_init(&store->tx, &store->engine, true);
     return store;
 }
 
@@ -165,13 +132,15 @@ static int open_file(struct sqlite_store *store, struct wal_found *wal, int *ret
     int err = store_wal_check(store, wal, ret_error);
     if (err < 0)
         return err;
-    err = vfs_new(store->base.logger, &store->vfs);
+    err = vfs_new(store->engine.base.logger, &store->vfs);
     if (err == 0)
         err = db_open(&store->db, store->path, vfs_name(store->vfs), DB_WRITER);
     if (err < 0) {
         buf_printf(ret_error, "cannot open %s: %s", store->path, error_text(err));
         return err;
     }
+    store->tx.session.sql = store->db.sql;
+    store->tx.session.connection = &store->db;
     err = store_check_version(&store->db, store->path, ret_error, ret_version);
     return err < 0 ? err : store_wal_mark(store, wal, ret_error);
 }
@@ -180,7 +149,7 @@ static int migrate(struct sqlite_store *store, const struct wal_found *wal, int 
 {
     int err = store_prepare(&store->db, store->path, store->tuning.page_size, from, to, wal->lost > 0, ret_error);
     if (err == 0 && from > 0 && from != to)
-        log_info(store->base.logger, "the store was migrated", LOG_S("path", store->path), LOG_I("from", from),
+        log_info(store->engine.base.logger, "the store was migrated", LOG_S("path", store->path), LOG_I("from", from),
                  LOG_I("to", to));
     return err;
 }
@@ -207,7 +176,7 @@ static int load(struct sqlite_store *store, const struct wal_found *wal, bool *r
         err = db_query_i64(&store->db, "SELECT count(*) FROM meta WHERE name = 'restored'", &restored);
     store->page_size = (uint64_t)page_size;
     store->purging = purging > 0 || purging_account > 0;
-    store->restored = restored > 0;
+    store->tx.restored = restored > 0;
     return err;
 }
 
@@ -227,14 +196,14 @@ static int open_database(struct sqlite_store *store, struct buf *ret_error)
         buf_printf(ret_error, "cannot read %s: %s", store->path, reason);
         return err;
     }
-    store->stats.wal_lost = wal.lost;
+    store->engine.stats.wal_lost = wal.lost;
     store->wal_pages = vfs_wal_bytes(store->vfs) / MAX(store->page_size, 1u); // what a crash has left in the WAL
     store_backup_clear(store);
     reserve_make(store, 0); // if there is no room, the first full group finds that out
     vfs_set_cover(store->vfs, reserve_cover, store);
     if (restored)
-        log_info(store->base.logger, "the store is a restored backup and has a new incarnation",
-                 LOG_S("path", store->path), LOG_S("incarnation", store->base.incarnation));
+        log_info(store->engine.base.logger, "the store is a restored backup and has a new incarnation",
+                 LOG_S("path", store->path), LOG_S("incarnation", store->engine.base.incarnation));
     return 0;
 }
 
@@ -244,16 +213,14 @@ static int start_threads(struct sqlite_store *store, const struct sqlite_options
     int err = merge_new(store, &store->merge);
     if (err < 0)
         return err;
-    size_t summaries = options->budget ? budget_bound(options->budget, BUDGET_cache) / SUMMARY_CACHE_SHARE : SIZE_MAX;
-    const struct summary_cache_owner owner = summaries_owner(store);
-    store->summaries = summary_cache_new(options->budget, MIN(summaries, SUMMARY_CACHE_MAX), &owner);
-    if (!store->summaries)
-        return ERR_NOMEM;
+    err = summaries_init(&store->engine, options->budget);
+    if (err < 0)
+        return err;
     if (pthread_create(&store->writer, NULL, writer_main, store) != 0)
         return ERR_NOMEM;
     store->writer_started = true;
     readers = MAX(1u, MIN(readers, READERS_MAX));
-    store->reader_max = readers;
+    store->engine.queues.reader_max = readers;
     store->readers = xcalloc(readers, sizeof(*store->readers));
     for (; store->reader_count < readers; store->reader_count++) {
         if (pthread_create(&store->readers[store->reader_count], NULL, reader_main, store) != 0)
@@ -274,10 +241,10 @@ int sqlite_store_open(const struct sqlite_options *options, struct buf *ret_erro
             buf_append_text(ret_error, "cannot start the store's threads");
     }
     if (err < 0) {
-        sqlite_free(&store->base);
+        sqlite_free(&store->engine.base);
         return err;
     }
-    *ret = &store->base;
+    *ret = &store->engine.base;
     return 0;
 }
 
@@ -308,7 +275,7 @@ int sqlite_store_migrate(const struct sqlite_options *options, int to, int *ret_
     int err = store_lock(store->path, ret_error, &store->lock_fd);
     if (err == 0)
         err = migrate_locked(store, to, ret_from, ret_error);
-    sqlite_free(&store->base);
+    sqlite_free(&store->engine.base);
     return err;
 }
 

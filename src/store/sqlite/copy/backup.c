@@ -3,9 +3,10 @@
 // a WAL beside it cannot be its own.
 #include "store/sqlite/copy/backup.h"
 
+#include "store/engine/read/query.h"
 #include "store/sqlite/file/target.h"
-#include "store/sqlite/read/query.h"
 #include "store/sqlite/schema/open.h"
+#include "store/sqlite/sqlite_log.h"
 
 #include <unistd.h>
 
@@ -76,9 +77,9 @@ static int backup_to(struct sqlite_store *store, const struct store_backup *back
     return err;
 }
 
-void query_backup(struct sqlite_store *store, struct db *db, struct store_op *op)
+void log_backup(const struct session *session, struct store_op *op)
 {
-    (void)db;
+    struct sqlite_store *store = sqlite_store_of(&session->engine->base);
     struct store_backup *backup = CONTAINER_OF(op, struct store_backup, op);
     CLEANUP(buf_release) struct buf reason = {0};
     if (atomic_exchange(&store->backing_up, true)) {
@@ -89,10 +90,10 @@ void query_backup(struct sqlite_store *store, struct db *db, struct store_op *op
         atomic_store(&store->backing_up, false);
     }
     if (op->err == 0) {
-        log_info(store->base.logger, "the backup is complete", LOG_S("path", backup->ret_path));
+        log_info(store->engine.base.logger, "the backup is complete", LOG_S("path", backup->ret_path));
         return;
     }
-    log_error(store->base.logger, "the backup failed", LOG_STR("reason", buf_str(&reason)));
+    log_error(store->engine.base.logger, "the backup failed", LOG_STR("reason", buf_str(&reason)));
     backup->ret_reason = buf_take(&reason);
 }
 

@@ -1,5 +1,6 @@
 #include "store/sqlite/file/vfs.h"
 
+#include "store/adapter.h"
 #include "util/clock.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@ struct vfs {
     void *cover_arg;
     uint64_t wal_covered; // used by the writer only
     struct wal_mark *mark;
-    _Atomic uint64_t fsyncs, fsync_ns_sum, fsync_buckets[VFS_BUCKETS];
+    _Atomic uint64_t fsyncs, fsync_ns_sum, fsync_buckets[STORE_BUCKETS];
 };
 
 struct vfs_file {
@@ -112,13 +113,6 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
     return rc;
 }
 
-unsigned vfs_bucket(uint64_t ns)
-{
-    uint64_t units = ns / 64000;
-    unsigned bucket = units == 0 ? 0 : 64 - (unsigned)__builtin_clzll(units);
-    return MIN(bucket, VFS_BUCKETS - 1u);
-}
-
 static int file_sync(sqlite3_file *base, int flags)
 {
     struct vfs *vfs = file_of(base)->vfs;
@@ -132,7 +126,7 @@ static int file_sync(sqlite3_file *base, int flags)
     uint64_t ns = clock_mono_ns() - start;
     atomic_fetch_add_explicit(&vfs->fsyncs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&vfs->fsync_ns_sum, ns, memory_order_relaxed);
-    atomic_fetch_add_explicit(&vfs->fsync_buckets[vfs_bucket(ns)], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&vfs->fsync_buckets[store_bucket(ns)], 1, memory_order_relaxed);
     if (mark_of(file_of(base)))
         wal_mark_synced(mark_of(file_of(base)));
     return SQLITE_OK;
@@ -346,7 +340,7 @@ void vfs_stats(struct vfs *vfs, struct vfs_stats *ret)
 {
     ret->fsyncs = atomic_load(&vfs->fsyncs);
     ret->fsync_ns_sum = atomic_load(&vfs->fsync_ns_sum);
-    for (size_t i = 0; i < VFS_BUCKETS; i++)
+    for (size_t i = 0; i < STORE_BUCKETS; i++)
         ret->fsync_buckets[i] = atomic_load(&vfs->fsync_buckets[i]);
     ret->wal_written = atomic_load(&vfs->written[FILE_WAL]);
     ret->file_written = atomic_load(&vfs->written[FILE_DATABASE]);

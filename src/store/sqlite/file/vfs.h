@@ -8,13 +8,11 @@
 
 #include <stdatomic.h>
 
-#define VFS_BUCKETS 20 // bucket i counts those of < 2^i * 64 µs; the last one also counts slower ones
-
 struct vfs;
 
 struct vfs_stats {
     uint64_t fsyncs, fsync_ns_sum;
-    uint64_t fsync_buckets[VFS_BUCKETS];
+    uint64_t fsync_buckets[STORE_BUCKETS];
     uint64_t bytes;                     // of the store's files
     uint64_t wal_written, file_written; // bytes since the store was opened
 };
@@ -35,5 +33,3 @@ void vfs_cover_wal(struct vfs *vfs, uint64_t wal_bytes);
 // From then on `mark` is told everything that is done to the WAL. Called on the thread that writes.
 void vfs_set_mark(struct vfs *vfs, struct wal_mark *mark);
 uint64_t vfs_wal_bytes(struct vfs *vfs); // size of the file; any thread
-// Returns the bucket of a latency histogram.
-unsigned vfs_bucket(uint64_t ns);

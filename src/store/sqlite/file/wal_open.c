@@ -34,7 +34,7 @@ static int set_aside(struct sqlite_store *store, const char *wal, const char *wh
         buf_printf(ret_error, "cannot set %s aside, which %s: %s", wal, why, strerror(-err));
         return ERR_UNAVAILABLE;
     }
-    log_warn(store->base.logger, "a write-ahead log was set aside; it is not applied", LOG_S("reason", why),
+    log_warn(store->engine.base.logger, "a write-ahead log was set aside; it is not applied", LOG_S("reason", why),
              LOG_S("path", wal), LOG_S("kept_as", aside));
     return 0;
 }
@@ -55,7 +55,7 @@ static void tell_lost(struct sqlite_store *store, const struct wal_found *found,
     char when[TIME_RFC3339_LEN + 1] = {0};
     const struct wal_claim *claim = &found->facts.claim;
     time_format_rfc3339(claim->time_ms, when);
-    log_error(store->base.logger,
+    log_error(store->engine.base.logger,
               "the write-ahead log has less than was committed: the store has lost its last commits. Look at the disk. "
               "Readers "
               "are told of a gap, and runners that still have the records deliver them again",
@@ -93,8 +93,8 @@ int store_wal_check(struct sqlite_store *store, struct wal_found *ret, struct bu
     if (judgement.verdict == WAL_OTHERS)
         ret->facts.wal_header = false;
     if (judgement.verdict == WAL_ADOPTED)
-        log_info(store->base.logger, "nothing says whose the write-ahead log is; it is taken for the store's own",
-                 LOG_S("path", wal));
+        log_info(store->engine.base.logger,
+                 "nothing says whose the write-ahead log is; it is taken for the store's own", LOG_S("path", wal));
     if (err == 0 && ret->lost > 0)
         tell_lost(store, ret, kept);
     return err;
@@ -119,7 +119,7 @@ int store_wal_mark(struct sqlite_store *store, const struct wal_found *found, st
         claim.base = MIN(known->base, claim.base);
         claim.last = MAX(known->last, claim.last);
     }
-    int err = wal_mark_open(&store->wal_mark, path, &claim, facts->page_size, store->base.logger);
+    int err = wal_mark_open(&store->wal_mark, path, &claim, facts->page_size, store->engine.base.logger);
     if (err < 0) {
         buf_printf(ret_error, "cannot write %s: %s", path, strerror(-err));
         return ERR_UNAVAILABLE;
@@ -136,6 +136,6 @@ int store_wal_settle(struct sqlite_store *store)
         return err;
     store->generation = (uint64_t)generation;
     store->generation_due = true;
-    err = wal_mark_settle(&store->wal_mark, store->base.incarnation, store->generation);
+    err = wal_mark_settle(&store->wal_mark, store->engine.base.incarnation, store->generation);
     return err < 0 ? ERR_UNAVAILABLE : 0;
 }

@@ -9,7 +9,7 @@
 
 #include "model/chunk.h"
 #include "model/sequence.h"
-#include "store/catalogue/catalogue.h"
+#include "store/engine/engine.h"
 #include "util/map.h"
 
 #include <pthread.h>
@@ -22,13 +22,6 @@ struct hot_piece {
     uint32_t offset; // in the pack's body, unpacked
     uint32_t stored; // bytes of its chunk there; 0: the chunk is in `chunks`, and the pack holds only the state
     int64_t time_max;
-};
-
-// What the store keeps for each producer in addition to sequence_producer: where its last append began.
-struct producer_state {
-    struct sequence_producer sequence;
-    uint64_t last_counter;  // the producer's number for its first record
-    uint64_t last_sequence; // our number for it
 };
 
 struct hot_producer {

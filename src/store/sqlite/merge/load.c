@@ -26,12 +26,12 @@ int store_hot_load(struct sqlite_store *store)
     int err = merge_marker_load(&store->db, &marker);
     if (err < 0)
         return err;
-    store->hot_id = marker.last_id;
+    store->appended.hot_id = marker.last_id;
     CLEANUP(db_reset) sqlite3_stmt *scan = db_statement(&store->db, STATEMENT_HOT_SCAN);
     int rc;
     while ((rc = db_row(scan)) == 1) {
         int64_t id = db_column_i64(scan, 0);
-        store->hot_id = MAX(store->hot_id, id);
+        store->appended.hot_id = MAX(store->appended.hot_id, id);
         err = pack_load_index(store, &marker, id, db_column_blob(scan, 1));
         if (err < 0)
             return err;

@@ -122,9 +122,10 @@ static bool pause_before_retry(struct merge *merge, unsigned tries)
 static void tell_trouble(const struct merge *merge, unsigned tries)
 {
     if (tries == 1)
-        log_error(merge->store->base.logger, "what is to be merged cannot be read; it is tried again every second");
+        log_error(merge->store->engine.base.logger,
+                  "what is to be merged cannot be read; it is tried again every second");
     if (tries == merge->store->tuning.merge_tries)
-        log_error(merge->store->base.logger,
+        log_error(merge->store->engine.base.logger,
                   "it still cannot be read; nothing is merged until the next start. Check the disk, and the file with "
                   "PRAGMA integrity_check; a backup, or sqlite3's .recover, makes a whole one.",
                   LOG_S("path", merge->store->path));
@@ -160,9 +161,7 @@ static void *merger_main(void *arg)
         pthread_mutex_unlock(&merge->mutex);
         if (!ready)
             continue;
-        pthread_mutex_lock(&merge->store->mutex);
-        pthread_cond_signal(&merge->store->writer_wake);
-        pthread_mutex_unlock(&merge->store->mutex);
+        queues_wake_writer(&merge->store->engine.queues);
     }
     return NULL;
 }
@@ -272,7 +271,7 @@ static int fold_state(struct sqlite_store *store, int64_t row, uint64_t end)
 static int keep_damaged(struct sqlite_store *store, const struct merge_job *job)
 {
     for (size_t i = 0; i < job->damaged_count; i++) {
-        log_error(store->base.logger,
+        log_error(store->engine.base.logger,
                   "records of an execution cannot be read; their pack is kept in the table `damaged`",
                   LOG_I("execution_row", job->row), LOG_I("before_sequence", (int64_t)job->end),
                   LOG_I("pack", job->damaged[i]));
@@ -291,7 +290,7 @@ static void tell_newer(struct merge *merge, const struct merge_job *job)
     if (job->kept_count == 0 || merge->told_newer)
         return;
     merge->told_newer = true;
-    log_warn(merge->store->base.logger,
+    log_warn(merge->store->engine.base.logger,
              "there are records that a newer version of this program has written, and this one cannot read; they are "
              "kept as they are. Start the newer one to read them",
              LOG_S("path", merge->store->path), LOG_I("execution_row", job->row),
@@ -448,7 +447,7 @@ uint64_t merge_due_in_ms(struct merge *merge, uint64_t now_ms)
 
 static void begin_round(struct merge *merge)
 {
-    merge->marker = merge->committed = (struct merge_marker){.last_id = merge->store->hot_id};
+    merge->marker = merge->committed = (struct merge_marker){.last_id = merge->store->appended.hot_id};
     merge->row_count = hot_executions(&merge->store->hot, merge->marker.last_id, &merge->rows);
     merge->row_at = 0;
     merge->planned_end = 0;

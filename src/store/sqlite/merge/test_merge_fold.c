@@ -159,7 +159,7 @@ static void a_log_without_a_stored_summary_gets_one_when_it_is_asked_for(void **
 // What the jobs of a round would store as counted; none of it is committed, as it may be when the next one runs.
 static uint64_t counted_by_a_round(const struct fixture *fixture, int64_t row)
 {
-    const struct sqlite_store *store = CONTAINER_OF(fixture->store, struct sqlite_store, base);
+    const struct sqlite_store *store = CONTAINER_OF(fixture->store, struct sqlite_store, engine.base);
     struct merge_source source = {0};
     uint64_t next = 0, at = 0;
     assert_int_equal(merge_source_open(&source, store->path, NULL), 0);

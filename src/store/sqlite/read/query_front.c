@@ -1,5 +1,6 @@
 // What may be cut off the front of a log. A chunk goes as a whole, and only if what is left behind it is enough.
-#include "store/sqlite/read/query.h"
+#include "store/sqlite/sqlite_log.h"
+#include "store/sqlite/sqlite_private.h"
 
 #define SLICE_CHUNKS 32
 #define SLICE_BYTES  ((size_t)8 * 1024 * 1024) // of payload that a slice looks at
@@ -85,10 +86,11 @@ static int take_chunk(struct cutting *it, const struct front_chunk *at)
     return 1;
 }
 
-void query_front(struct sqlite_store *store, struct db *db, struct store_op *op)
+void log_front(const struct session *session, struct store_op *op)
 {
+    struct sqlite_store *store = sqlite_store_of(&session->engine->base);
     struct store_front *front = CONTAINER_OF(op, struct store_front, op);
-    struct cutting it = {.db = db, .front = front, .merged_to = UINT64_MAX};
+    struct cutting it = {.db = session->connection, .front = front, .merged_to = UINT64_MAX};
     struct hot_piece piece;
     struct log_state hot;
     size_t taken = 0;
@@ -96,7 +98,7 @@ void query_front(struct sqlite_store *store, struct db *db, struct store_op *op)
     if (hot_pieces(&store->hot, front->row, 0, false, &piece, 1) > 0)
         it.merged_to = piece.first;
     bool is_hot = hot_state(&store->hot, front->row, &hot);
-    int rc = catalogue_front_get(db->sql, front->row, front->rules, &front->ret_before, &it.log, &it.limits);
+    int rc = catalogue_front_get(session->sql, front->row, front->rules, &front->ret_before, &it.log, &it.limits);
     front->ret_after = front->ret_before;
     if (rc == 0 && is_hot && hot.next > it.log.next)
         it.log = hot;

@@ -1,6 +1,7 @@
 // Reads records from the chunk on that covers a position. It reads `chunks` and the hot table as one state of the
 // database.
-#include "store/sqlite/read/query.h"
+#include "store/sqlite/sqlite_log.h"
+#include "store/sqlite/sqlite_private.h"
 
 #define READ_ATTEMPTS 64
 #define FRONT_BYTES   4096 // of a chunk; most have there all that stands before the payload
@@ -272,9 +273,13 @@ static int resolve_time(struct reading *reading)
     return 0;
 }
 
-void query_read(struct sqlite_store *store, struct db *db, struct store_op *op)
+void log_read(const struct session *session, struct store_op *op)
 {
-    struct reading reading = {.store = store, .db = db, .read = CONTAINER_OF(op, struct store_read, op)};
+    struct reading reading = {
+        .store = sqlite_store_of(&session->engine->base),
+        .db = session->connection,
+        .read = CONTAINER_OF(op, struct store_read, op),
+    };
     struct store_read *read = reading.read;
     int rc = read->by_time ? resolve_time(&reading) : 0;
     if (rc == 0) {

@@ -148,10 +148,10 @@ int store_secret_load(struct sqlite_store *store)
     char hex[2 * STORE_SECRET_LEN + 1];
     bool found;
     int err = meta_get(&store->db, STR("secret"), hex, sizeof(hex), &found);
-    if (err < 0 || (found && hex_decode(str_of(hex), store->base.secret, STORE_SECRET_LEN)))
+    if (err < 0 || (found && hex_decode(str_of(hex), store->engine.base.secret, STORE_SECRET_LEN)))
         return err;
-    random_bytes(store->base.secret, STORE_SECRET_LEN);
-    hex_encode(store->base.secret, STORE_SECRET_LEN, hex);
+    random_bytes(store->engine.base.secret, STORE_SECRET_LEN);
+    hex_encode(store->engine.base.secret, STORE_SECRET_LEN, hex);
     sqlite3_stmt *set = db_statement(&store->db, STATEMENT_META_SET);
     db_bind_text(set, 1, STR("secret"));
     db_bind_text(set, 2, str_of(hex));
@@ -161,8 +161,8 @@ int store_secret_load(struct sqlite_store *store)
 static int incarnation_make(struct sqlite_store *store, bool restored)
 {
     struct db *db = &store->db;
-    char *ret = store->base.incarnation;
-    id_sortable(store_now_ms(store), ret);
+    char *ret = store->engine.base.incarnation;
+    id_sortable(session_now_ms(&store->tx.session), ret);
     int err = db_exec(db, "BEGIN IMMEDIATE");
     sqlite3_stmt *set = db_statement(db, STATEMENT_META_SET);
     db_bind_text(set, 1, STR("incarnation"));
@@ -187,8 +187,8 @@ int store_incarnation_load(struct sqlite_store *store, bool lost, bool *ret_rest
 {
     bool found, marked;
     char mark[64];
-    int err =
-        meta_get(&store->db, STR("incarnation"), store->base.incarnation, sizeof(store->base.incarnation), &found);
+    int err = meta_get(&store->db, STR("incarnation"), store->engine.base.incarnation,
+                       sizeof(store->engine.base.incarnation), &found);
     if (err == 0)
         err = meta_get(&store->db, STR(STORE_BACKUP_MARK), mark, sizeof(mark), &marked);
     if (err < 0)

@@ -1,59 +1,16 @@
 #include "store/sqlite/write/purge.h"
 
-#include "store/sqlite/write/commit.h"
-#include "store/sqlite/write/jobs.h"
-#include "store/sqlite/write/outcome.h"
+#include "store/engine/write/purge.h"
+#include "store/sqlite/sqlite_log.h"
 
 #define PURGE_AT_ONCE 64 // executions
 #define PURGE_CHUNKS  32 // with so many, no further execution is begun
 
-static int purge_sealed(struct sqlite_store *store, struct head *head)
+int log_purge(struct transaction *tx, int64_t row)
 {
-    // What follows from its end is carried out before it is forgotten.
-    const struct catalogue_changes changes = job_changes(store);
-    int err = catalogue_job_settle_one(store->db.sql, head->row, store_now_ms(store), &changes);
-    if (err == 0)
-        err = catalogue_execution_purge(store->db.sql, head->row);
-    sqlite3_stmt *chunks = err == 0 ? db_statement(&store->db, STATEMENT_PURGING_INSERT) : NULL;
-    if (chunks)
-        db_bind_i64(chunks, 1, head->row);
-    if (err == 0)
-        err = db_run(chunks);
-    if (err < 0)
-        return err;
-    head->sequence.purged = true;
-    store->group.purges = true;
-    announce(store, head);
-    return 0;
-}
-
-// An execution that is not sealed is sealed here: as cancelled, unless its outcome is known.
-static int execution_purge(struct sqlite_store *store, int64_t row)
-{
-    struct head *head;
-    int err = heads_get(&store->heads, row, &head);
-    if (err < 0 || head->sequence.purged)
-        return err;
-    const struct outcome_ask end = {.cause = OUTCOME_ENDED, .status = STATUS_CANCELLED};
-    if (!head->sequence.sealed)
-        err = outcome_change(store, head, &end);
-    return err < 0 ? err : purge_sealed(store, head);
-}
-
-int commit_purge(struct sqlite_store *store, struct store_op *op)
-{
-    struct store_purge *purge = CONTAINER_OF(op, struct store_purge, op);
-    struct head *head;
-    int err = heads_get(&store->heads, purge->row, &head);
-    if (err < 0)
-        return commit_refuse(op, err);
-    if (head->sequence.purged)
-        return 0;
-    err = head->sequence.sealed ? 0 : ERR_CONFLICT;
-    if (err == 0 && purge->rules)
-        err =
-            catalogue_retention_lets_go(store->db.sql, purge->row, purge->rules, purge->by_limits, store_now_ms(store));
-    return err < 0 ? commit_refuse(op, err) : purge_sealed(store, head);
+    sqlite3_stmt *chunks = db_statement(tx->session.connection, STATEMENT_PURGING_INSERT);
+    db_bind_i64(chunks, 1, row);
+    return db_run(chunks);
 }
 
 // --- Slices
@@ -89,23 +46,6 @@ static int purge_one(struct sqlite_store *store, int *ret_chunks)
     return err < 0 ? err : 1;
 }
 
-// Purges executions of a deleted account, up to `most`. *ret_more: there was such an account.
-static int account_purge_slice(struct sqlite_store *store, size_t most, bool *ret_more)
-{
-    int64_t rows[PURGE_AT_ONCE], account;
-    size_t count;
-    int err = catalogue_account_purging(store->db.sql, &account);
-    *ret_more = err < 0 || account != 0;
-    if (err < 0 || account == 0)
-        return err;
-    err = catalogue_account_holds(store->db.sql, account, MIN(most, PURGE_AT_ONCE), rows, &count);
-    if (err == 0 && count == 0)
-        return catalogue_account_purged(store->db.sql, account);
-    for (size_t i = 0; i < count && err == 0; i++)
-        err = execution_purge(store, rows[i]);
-    return err;
-}
-
 // Many executions that hold little go together, unless the disk is full: the reserve is for few pages.
 int purge_slice(struct sqlite_store *store)
 {
@@ -119,6 +59,6 @@ int purge_slice(struct sqlite_store *store)
         chunks += gone;
     }
     if (rc == 0)
-        rc = account_purge_slice(store, most, &store->purging);
+        rc = account_purge_slice(&store->tx, most, &store->purging);
     return MIN(rc, 0);
 }

@@ -1,60 +1,42 @@
 // The only thread that writes. What has gathered since the last commit becomes one transaction.
 #include "store/sqlite/write/writer.h"
 
+#include "store/engine/write/commit.h"
+#include "store/engine/write/summaries.h"
 #include "store/sqlite/file/reserve.h"
 #include "store/sqlite/merge/merge.h"
 #include "store/sqlite/write/checkpoint.h"
-#include "store/sqlite/write/commit.h"
 #include "store/sqlite/write/purge.h"
-#include "store/sqlite/write/summaries.h"
 #include "store/sqlite/write/vacuum.h"
+#include "store/summary_cache.h"
 
 // Pause of merging after a failed transaction; and between two looks for space.
 #define BACKGROUND_PAUSE_MS 1000
-#define GROUP_BYTES_MAX     (16u * 1024 * 1024) // of chunks, encoded
 // In addition to the reserve. With so much free a full disk counts as one with room.
 #define SPARE_BYTES ((uint64_t)4 * 1024 * 1024)
 
-#define COMMIT(NAME, name, ...) [STORE_##NAME] = commit_##name,
-static commit_fn *const commits[STORE_OP_KINDS] = {STORE_COMMITS(COMMIT)};
-
 // --- One transaction
-
-static void rows_end(struct sqlite_store *store)
-{
-    for (size_t i = 0; i < store->group.row_count; i++)
-        store_version_end(&store->base, store->group.rows[i]);
-    store->group.row_count = 0;
-}
 
 static void roll_back(struct sqlite_store *store)
 {
-    struct group *group = &store->group;
     // After some errors SQLite has already rolled back.
     if (!sqlite3_get_autocommit(store->db.handle) && db_run(db_statement(&store->db, STATEMENT_ROLLBACK)) < 0) {
-        log_error(store->base.logger, "the store cannot roll back; ending the process",
+        log_error(store->engine.base.logger, "the store cannot roll back; ending the process",
                   LOG_S("reason", sqlite3_errmsg(store->db.handle)));
         abort();
     }
-    for (size_t i = group->appended_count; i > 0; i--)
-        hot_remove_last(&store->hot, group->appended[i - 1].row);
-    heads_rolled_back(&store->heads);
+    appended_rolled_back(store);
     merge_rolled_back(store->merge);
-    memset(store->open_counts, 0, sizeof(store->open_counts));
-    memset(store->queued_counts, 0, sizeof(store->queued_counts));
-    rows_end(store);
-    group_reset(group);
+    transaction_rolled_back(&store->tx);
 }
 
 static int apply_all(struct sqlite_store *store, struct store_op *const *ops, size_t count, bool background)
 {
     int err = db_run(db_statement(&store->db, STATEMENT_BEGIN_WRITE));
-    for (size_t i = 0; i < count && err == 0; i++) {
-        ops[i]->err = 0;
-        err = commits[ops[i]->kind](store, ops[i]);
-    }
+    for (size_t i = 0; i < count && err == 0; i++)
+        err = commit_op(&store->tx, ops[i]);
     if (err == 0)
-        err = store_flush_pack(store);
+        err = appended_flush(store);
     if (err == 0 && store->generation_due)
         err = store_raise_generation(store);
     // A purge goes first and alone: on a full disk it must not fail because of a merge.
@@ -63,60 +45,40 @@ static int apply_all(struct sqlite_store *store, struct store_op *const *ops, si
     else if (err == 0 && background && !store->refusing)
         err = merge_apply(store->merge);
     if (err == 0 && background && !store->refusing && !store->purging)
-        err = summaries_apply(store);
+        err = summaries_apply(&store->tx);
     return err < 0 ? err : db_run(db_statement(&store->db, STATEMENT_COMMIT));
 }
 
 // Called after the commit: makes visible what has become durable.
 static void publish(struct sqlite_store *store)
 {
-    struct group *group = &store->group;
-    for (size_t i = 0; i < group->appended_count; i++) {
-        const struct appended *appended = &group->appended[i];
-        hot_confirm(&store->hot, appended->row, &appended->state, str_of(appended->producer),
-                    &appended->producer_state);
-    }
-    store->purging = store->purging || group->purges;
+    const struct transaction *tx = &store->tx;
+    appended_committed(store);
+    store->purging = store->purging || tx->purges;
     store_generation_committed(store);
     merge_committed(store->merge);
-    store_publish(&store->base, group->changes, group->change_count);
-    summary_cache_feed(store->summaries, group->changes, group->change_count);
-    heads_committed(&store->heads); // after the watchers, because what they are told points into the heads
-    for (size_t i = 0; i < group->change_count; i++) {
-        if (group->changes[i].sealed)
+    store_publish(&store->engine.base, tx->changes, tx->change_count);
+    summary_cache_feed(store->engine.summaries, tx->changes, tx->change_count);
+    for (size_t i = 0; i < tx->change_count; i++) {
+        if (tx->changes[i].sealed)
             merge_sealed(store->merge);
     }
-}
-
-static void count_commit(struct sqlite_store *store, size_t ops, uint64_t ns)
-{
-    pthread_mutex_lock(&store->stats_mutex);
-    store->stats.commits++;
-    store->stats.mutations += ops;
-    store->stats.records += store->group.records;
-    store->stats.seals += store->group.seals;
-    store->stats.seals_with_records += store->group.seals_with_records;
-    store->stats.sealed_records += store->group.sealed_records;
-    store->stats.summaries += store->group.summaries;
-    store->stats.commit_ns_sum += ns;
-    store->stats.commit_buckets[vfs_bucket(ns)]++;
-    pthread_mutex_unlock(&store->stats_mutex);
 }
 
 // `err` keeps the store from being written; 0: nothing does.
 static void set_write_error(struct sqlite_store *store, int err)
 {
-    pthread_mutex_lock(&store->stats_mutex);
-    bool changed = store->stats.write_error != err;
-    store->stats.write_error = err;
-    pthread_mutex_unlock(&store->stats_mutex);
+    pthread_mutex_lock(&store->engine.stats_mutex);
+    bool changed = store->engine.stats.write_error != err;
+    store->engine.stats.write_error = err;
+    pthread_mutex_unlock(&store->engine.stats_mutex);
     if (!changed)
         return;
     CLEANUP(free_ptr) char *reason = db_reason(&store->db);
     if (err == 0)
-        log_info(store->base.logger, "the store can be written again", LOG_S("path", store->path));
+        log_info(store->engine.base.logger, "the store can be written again", LOG_S("path", store->path));
     else
-        log_error(store->base.logger, "the store cannot be written", LOG_S("path", store->path),
+        log_error(store->engine.base.logger, "the store cannot be written", LOG_S("path", store->path),
                   LOG_S("error", error_word(err)), LOG_S("reason", reason), LOG_S("what_to_do", error_text(err)));
 }
 
@@ -129,22 +91,20 @@ static bool keeps_from_writing(int err)
 static int transact(struct sqlite_store *store, struct store_op *const *ops, size_t count, bool background)
 {
     uint64_t start = clock_mono_ns();
-    store_versions_begin(&store->base, ops, count);
+    store_versions_begin(&store->engine.base, ops, count);
     int err = apply_all(store, ops, count, background);
     if (err < 0) {
         if (keeps_from_writing(err))
             set_write_error(store, err);
         roll_back(store);
-        store_versions_end(&store->base, ops, count);
+        store_versions_end(&store->engine.base, ops, count);
         return err;
     }
     if (count > 0 && !store->refusing)
         set_write_error(store, 0);
     publish(store);
-    rows_end(store);
-    store_versions_end(&store->base, ops, count);
-    count_commit(store, count, clock_mono_ns() - start);
-    group_reset(&store->group);
+    transaction_committed(&store->tx, count, clock_mono_ns() - start);
+    store_versions_end(&store->engine.base, ops, count);
     return 0;
 }
 
@@ -221,7 +181,7 @@ static void commit_after(struct sqlite_store *store, int err, struct store_op **
             ops[i]->err = err;
     } else {
         // One operation met a fault of the data or of this program. The others must not suffer from it.
-        log_error(store->base.logger, "a commit failed; its operations are tried one by one",
+        log_error(store->engine.base.logger, "a commit failed; its operations are tried one by one",
                   LOG_S("error", error_word(err)), LOG_I("operations", (int64_t)count));
         commit_one_by_one(store, ops, count);
     }
@@ -240,32 +200,12 @@ static void commit_group(struct sqlite_store *store, struct store_op **ops, size
     if (err < 0 && !refusing)
         commit_after(store, err, ops, count);
     // Before the replies: a client that was answered may ask again, and would count twice.
-    pthread_mutex_lock(&store->mutex);
-    gather_plan(&store->gather, count, store->writer_queue.count, clock_mono_ns());
-    pthread_mutex_unlock(&store->mutex);
+    queues_committed(&store->engine.queues, count);
     for (size_t i = 0; i < count; i++)
         store_reply(ops[i]);
 }
 
 // --- The thread
-
-static size_t op_bytes(const struct store_op *op)
-{
-    if (op->kind != STORE_APPEND)
-        return 0;
-    return chunk_encoded(CONTAINER_OF(op, struct store_append, op)->chunk).len;
-}
-
-static size_t take_ops(struct sqlite_store *store, struct store_op **ops)
-{
-    size_t count = 0, bytes = 0;
-    while (store->writer_queue.count && count < GROUP_OPS_MAX && bytes < GROUP_BYTES_MAX) {
-        struct store_op *op = CONTAINER_OF(fair_queue_pop(&store->writer_queue), struct store_op, node);
-        bytes += op_bytes(op);
-        ops[count++] = op;
-    }
-    return count;
-}
 
 // Returns the milliseconds until something must be done unasked.
 static uint64_t idle_for_ms(struct sqlite_store *store, uint64_t now_ms)
@@ -286,46 +226,25 @@ static bool background_waits(struct sqlite_store *store, uint64_t now_ms)
 {
     if (now_ms < store->background_from_ms)
         return false;
-    return store->purging || (merge_ready(store->merge) && !store->refusing) || summaries_wait(store);
-}
-
-static void wait_until(struct sqlite_store *store, pthread_cond_t *wake, uint64_t until_ns)
-{
-    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
-    pthread_cond_timedwait(wake, &store->mutex, &until);
-}
-
-static void wait_for_work(struct sqlite_store *store, uint64_t now_ms)
-{
-    uint64_t wait_ms = idle_for_ms(store, now_ms);
-    if (wait_ms == UINT64_MAX)
-        pthread_cond_wait(&store->writer_wake, &store->mutex);
-    else if (wait_ms > 0)
-        wait_until(store, &store->writer_wake, clock_mono_ns() + wait_ms * 1000000);
-}
-
-// Only the submitter that completes the group wakes the writer from this.
-static void wait_for_group(struct sqlite_store *store)
-{
-    const struct gather *gather = &store->gather;
-    while (!store->stopping && store->writer_queue.count < gather->whole && clock_mono_ns() < gather->until_ns)
-        wait_until(store, &store->writer_pause, gather->until_ns);
+    bool grows = merge_ready(store->merge) || summaries_wait(&store->engine);
+    return store->purging || (grows && !store->refusing);
 }
 
 // Waits until there is something to do. Returns false when the store is closing and nothing is left.
 static bool next_group(struct sqlite_store *store, struct store_op **ops, size_t *ret_count)
 {
-    pthread_mutex_lock(&store->mutex);
-    wait_for_group(store);
+    struct queues *queues = &store->engine.queues;
+    pthread_mutex_lock(&queues->mutex);
+    queues_gather(queues);
     uint64_t now_ms = clock_mono_ms();
     bool held_back =
-        merge_overloaded(store->merge) && !store->stopping && !store->refusing && now_ms >= store->background_from_ms;
-    bool work = background_waits(store, now_ms) || (!held_back && store->writer_queue.count > 0);
-    if (!work && !store->stopping)
-        wait_for_work(store, now_ms);
-    *ret_count = held_back ? 0 : take_ops(store, ops);
-    bool go_on = *ret_count > 0 || !store->stopping;
-    pthread_mutex_unlock(&store->mutex);
+        merge_overloaded(store->merge) && !queues->stopping && !store->refusing && now_ms >= store->background_from_ms;
+    bool work = background_waits(store, now_ms) || (!held_back && queues->writer.count > 0);
+    if (!work && !queues->stopping)
+        queues_wait(queues, idle_for_ms(store, now_ms));
+    *ret_count = held_back ? 0 : queues_take(queues, ops);
+    bool go_on = *ret_count > 0 || !queues->stopping;
+    pthread_mutex_unlock(&queues->mutex);
     return go_on;
 }
 

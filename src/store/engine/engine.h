@@ -1,0 +1,78 @@
+// What every adapter of the store shares: queues and figures, the connections' sessions, and the seam to the log. The
+// catalogue's operations, the rules of appending and the outcome of executions are applied in engine/write/ and
+// engine/read/, the same for each adapter. How records lie is the adapter's own: it fills `struct log_engine`.
+#pragma once
+
+#include "store/adapter.h"
+#include "store/catalogue/catalogue.h"
+#include "store/engine/queues.h"
+#include "util/clock.h"
+
+struct log_engine;
+struct summary_cache;
+
+struct engine { // adapters embed it
+    struct store base;
+    const struct log_engine *log;
+    int64_t (*now_ms)(void *arg); // NULL: the realtime clock; for tests
+    void *now_arg;
+    struct queues queues;
+    struct summary_cache *summaries;
+    atomic_bool catching_up; // a summary; see engine/write/summaries.c
+    pthread_mutex_t stats_mutex;
+    struct store_stats stats;
+};
+
+// One connection, for one thread. `connection` is the adapter's.
+struct session {
+    struct engine *engine;
+    struct sql *sql;
+    void *connection;
+};
+
+// What the store keeps for each producer in addition to sequence_producer: where its last append began.
+struct producer_state {
+    struct sequence_producer sequence;
+    uint64_t last_counter;  // the producer's number for its first record
+    uint64_t last_sequence; // our number for it
+};
+
+struct transaction;
+struct head;
+
+// Records that were admitted, as they are written.
+struct log_append {
+    const struct head *head;
+    uint64_t first;                       // number of its first record
+    struct chunk *chunk;                  // borrowed
+    struct log_state state;               // after it
+    struct str producer;                  // empty: anonymous
+    struct producer_state producer_state; // after it
+};
+
+// How an engine keeps records. Functions with a transaction run within it, on the writer's thread; their errors are
+// refusals if nothing was written yet, or make the transaction fail.
+struct log_engine {
+    // The end of a log, if the catalogue's row may be behind it. Returns false if it is not. NULL: it never is.
+    bool (*ahead)(const struct session *session, int64_t row, struct log_state *ret);
+    // Zero if it is new.
+    int (*producer)(const struct session *session, int64_t row, struct str name, struct producer_state *ret);
+    void (*read)(const struct session *session, struct store_op *op);   // STORE_READ
+    void (*front)(const struct session *session, struct store_op *op);  // STORE_FRONT
+    void (*backup)(const struct session *session, struct store_op *op); // STORE_BACKUP; NULL: it makes none
+    int (*append)(struct transaction *tx, const struct log_append *append);
+    // Removes the records before `end`. ERR_CONFLICT if no chunk ends there; ERR_HELD: not now.
+    int (*cut)(struct transaction *tx, int64_t row, uint64_t end);
+    int (*purge)(struct transaction *tx, int64_t row); // they may be removed from now on
+};
+
+void engine_init(struct engine *engine, const struct log_engine *log);
+void engine_release(struct engine *engine);
+
+static inline int64_t session_now_ms(const struct session *session)
+{
+    const struct engine *engine = session->engine;
+    return engine->now_ms ? engine->now_ms(engine->now_arg) : clock_real_ms();
+}
+
+void engine_count_read(struct engine *engine, uint64_t ns); // what a query took, for the figures

@@ -1,0 +1,107 @@
+// Queries about executions. What a log is ahead of its row is asked for before the row is read. So what is not ahead is
+// in the row by then.
+#include "store/engine/read/query.h"
+
+// False: nothing of it is known beyond its row.
+static bool log_ahead(const struct session *session, int64_t row, struct log_state *ret)
+{
+    const struct log_engine *log = session->engine->log;
+    return log->ahead && log->ahead(session, row, ret);
+}
+
+int execution_load(const struct session *session, int64_t row, struct execution *ret)
+{
+    struct log_state ahead;
+    bool is_ahead = log_ahead(session, row, &ahead);
+    int err = catalogue_execution_get(session->sql, row, ret);
+    if (err < 0 || !is_ahead || ahead.next <= ret->next_sequence)
+        return err;
+    ret->next_sequence = ahead.next;
+    ret->digest = ahead.digest;
+    ret->message_bytes = ahead.message_bytes;
+    return 0;
+}
+
+void query_get(const struct session *session, struct store_op *op)
+{
+    struct store_get *query = CONTAINER_OF(op, struct store_get, op);
+    int64_t row;
+    // The statement has ended, and with it this connection's snapshot of the database. So the execution is read after
+    // the version.
+    op->err = catalogue_execution_find(session->sql, query->account, query->execution_id, &row);
+    if (op->err < 0)
+        return;
+    query->ret_version = store_version(&session->engine->base, row);
+    op->err = execution_load(session, row, &query->ret_execution);
+}
+
+void query_producer(const struct session *session, struct store_op *op)
+{
+    struct store_producer *query = CONTAINER_OF(op, struct store_producer, op);
+    struct producer_state state = {0};
+    op->err = session->engine->log->producer(session, query->row, query->producer, &state);
+    query->ret_producer = state.sequence;
+    if (op->err == 0)
+        op->err = execution_load(session, query->row, &query->ret_execution);
+}
+
+void query_count_open(const struct session *session, struct store_op *op)
+{
+    struct store_count_open *query = CONTAINER_OF(op, struct store_count_open, op);
+    op->err = catalogue_executions_open(session->sql, query->account, &query->ret_count);
+}
+
+void query_events_known(const struct session *session, struct store_op *op)
+{
+    op->err = catalogue_events_known(session->sql, CONTAINER_OF(op, struct store_events_known, op));
+}
+
+void query_quiet_look(const struct session *session, struct store_op *op)
+{
+    struct store_quiet_look *look = CONTAINER_OF(op, struct store_quiet_look, op);
+    op->err = catalogue_quiet_look(session->sql, look);
+    for (size_t i = 0; i < look->ret_count && op->err == 0; i++) {
+        struct log_state ahead;
+        if (log_ahead(session, look->ret_found[i].row, &ahead))
+            look->ret_found[i].next = MAX(look->ret_found[i].next, ahead.next);
+    }
+}
+
+// --- Lists
+
+// Bytes that it takes beyond the struct. Only metadata may be large.
+static size_t text_bytes(const struct execution *execution)
+{
+    const char *texts[] = {execution->execution_id,  execution->owner,         execution->script_filename,
+                           execution->runtime,       execution->worker_id,     execution->worker_hostname,
+                           execution->workflow_id,   execution->batch_id,      execution->spec_json,
+                           execution->metadata_json, execution->cancel_reason, execution->details_json,
+                           execution->result_json};
+    size_t bytes = 0;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        bytes += texts[i] ? strlen(texts[i]) : 0;
+    return bytes;
+}
+
+void query_list(const struct session *session, struct store_op *op)
+{
+    struct store_list *list = CONTAINER_OF(op, struct store_list, op);
+    unsigned limit = list->limit > 0 && list->limit < CATALOGUE_LIST_MAX ? list->limit : CATALOGUE_LIST_MAX;
+    CLEANUP(free_ptr) int64_t *rows = xcalloc((size_t)limit + 1, sizeof(*rows));
+    size_t count = 0, bytes = 0, wanted = 0;
+    op->err = catalogue_list_rows(session->sql, list, limit, rows, &count);
+    if (op->err == 0 && list->counts)
+        op->err = catalogue_list_total(session->sql, list, &list->ret_total);
+    if (op->err < 0)
+        return;
+    wanted = MIN(count, limit);
+    list->ret_executions = xcalloc(wanted + 1, sizeof(*list->ret_executions));
+    list->ret_count = 0;
+    while (list->ret_count < wanted && op->err == 0 && (list->max_bytes == 0 || bytes < list->max_bytes)) {
+        struct execution *execution = &list->ret_executions[list->ret_count];
+        op->err = execution_load(session, rows[list->ret_count], execution);
+        list->ret_count += op->err == 0;
+        bytes += op->err == 0 ? text_bytes(execution) : 0;
+    }
+    list->ret_next_row = list->ret_count > 0 && list->ret_count < count ? rows[list->ret_count - 1] : 0;
+}

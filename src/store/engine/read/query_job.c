@@ -1,0 +1,56 @@
+// Queries about jobs, batches and workers. The catalogue has them.
+#include "store/engine/read/query.h"
+
+void query_jobs_ready(const struct session *session, struct store_op *op)
+{
+    op->err = catalogue_jobs_ready(session->sql, CONTAINER_OF(op, struct store_jobs_ready, op));
+}
+
+void query_job_lines(const struct session *session, struct store_op *op)
+{
+    op->err = catalogue_job_lines(session->sql, CONTAINER_OF(op, struct store_job_lines, op));
+}
+
+void query_job_waits(const struct session *session, struct store_op *op)
+{
+    op->err = catalogue_job_waits(session->sql, CONTAINER_OF(op, struct store_job_waits, op));
+}
+
+void query_jobs_claimed(const struct session *session, struct store_op *op)
+{
+    op->err = catalogue_jobs_claimed(session->sql, CONTAINER_OF(op, struct store_jobs_claimed, op));
+}
+
+void query_batch_get(const struct session *session, struct store_op *op)
+{
+    struct store_batch_get *query = CONTAINER_OF(op, struct store_batch_get, op);
+    int64_t row = query->row;
+    op->err = row == 0 ? catalogue_batch_find(session->sql, query->account, query->batch_id, &row) : 0;
+    if (op->err == 0)
+        op->err = catalogue_batch_get(session->sql, row, &query->ret_batch);
+}
+
+void query_batch_list(const struct session *session, struct store_op *op)
+{
+    op->err = catalogue_batch_list(session->sql, CONTAINER_OF(op, struct store_batch_list, op));
+}
+
+void query_batch_failures(const struct session *session, struct store_op *op)
+{
+    struct store_batch_failures *query = CONTAINER_OF(op, struct store_batch_failures, op);
+    int64_t rows[BATCH_FAILURES_MAX];
+    unsigned limit = query->limit > 0 ? MIN(query->limit, (unsigned)BATCH_FAILURES_MAX) : BATCH_FAILURES_MAX;
+    size_t count = 0;
+    op->err = catalogue_batch_failures(session->sql, query->row, limit, rows, &count);
+    query->ret_executions = xcalloc(limit, sizeof(*query->ret_executions));
+    query->ret_count = 0;
+    while (op->err == 0 && query->ret_count < count) {
+        op->err = execution_load(session, rows[query->ret_count], &query->ret_executions[query->ret_count]);
+        query->ret_count += op->err == 0;
+    }
+}
+
+void query_worker_list(const struct session *session, struct store_op *op)
+{
+    op->err = catalogue_worker_list(session->sql, CONTAINER_OF(op, struct store_worker_list, op));
+}

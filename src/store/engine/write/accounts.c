@@ -1,0 +1,74 @@
+// Accounts, keys and secrets. The catalogue has the rules.
+#include "store/engine/write/commit.h"
+
+int commit_account_ensure(struct transaction *tx, struct store_op *op)
+{
+    struct store_account_ensure *ensure = CONTAINER_OF(op, struct store_account_ensure, op);
+    return commit_refuse(op, catalogue_account_ensure(tx->session.sql, ensure, transaction_now_ms(tx)));
+}
+
+int commit_account_create(struct transaction *tx, struct store_op *op)
+{
+    struct store_account_create *create = CONTAINER_OF(op, struct store_account_create, op);
+    return commit_refuse(op, catalogue_account_create(tx->session.sql, create, transaction_now_ms(tx)));
+}
+
+// What is kept in memory of its executions says when they expire. Its rows are not known here, so it is forgotten of
+// all.
+static void forget_executions(struct transaction *tx)
+{
+    for (int64_t row = 1; row <= STORE_VERSION_SLOTS; row++)
+        transaction_add_row(tx, row);
+}
+
+int commit_account_change(struct transaction *tx, struct store_op *op)
+{
+    struct store_account_change *change = CONTAINER_OF(op, struct store_account_change, op);
+    int err = catalogue_account_change(tx->session.sql, change, transaction_now_ms(tx));
+    if (err < 0)
+        return commit_refuse(op, err);
+    tx->purges = tx->purges || change->state == ACCOUNT_DELETED;
+    if (change->has_retention)
+        forget_executions(tx);
+    change->ret_change = ++tx->account_changes;
+    return 0;
+}
+
+int commit_key_create(struct transaction *tx, struct store_op *op)
+{
+    return commit_refuse(op, catalogue_key_create(tx->session.sql, CONTAINER_OF(op, struct store_key_create, op)));
+}
+
+int commit_key_revoke(struct transaction *tx, struct store_op *op)
+{
+    struct store_key_revoke *revoke = CONTAINER_OF(op, struct store_key_revoke, op);
+    return commit_refuse(op, catalogue_key_revoke(tx->session.sql, revoke, transaction_now_ms(tx)));
+}
+
+int commit_key_rename(struct transaction *tx, struct store_op *op)
+{
+    return commit_refuse(op, catalogue_key_rename(tx->session.sql, CONTAINER_OF(op, struct store_key_rename, op)));
+}
+
+int commit_secret_set(struct transaction *tx, struct store_op *op)
+{
+    struct store_secret_set *set = CONTAINER_OF(op, struct store_secret_set, op);
+    return commit_refuse(op, catalogue_secret_set(tx->session.sql, set, transaction_now_ms(tx)));
+}
+
+int commit_secret_delete(struct transaction *tx, struct store_op *op)
+{
+    return commit_refuse(op,
+                         catalogue_secret_delete(tx->session.sql, CONTAINER_OF(op, struct store_secret_delete, op)));
+}
+
+int commit_secret_take(struct transaction *tx, struct store_op *op)
+{
+    struct store_secret_take *take = CONTAINER_OF(op, struct store_secret_take, op);
+    return commit_refuse(op, catalogue_secret_take(tx->session.sql, take, transaction_now_ms(tx)));
+}
+
+int commit_key_used(struct transaction *tx, struct store_op *op)
+{
+    return commit_refuse(op, catalogue_key_used(tx->session.sql, CONTAINER_OF(op, struct store_key_used, op)));
+}

@@ -1,0 +1,170 @@
+#include "store/engine/write/heads.h"
+
+#define HEADS_MAX          65536
+#define HEAD_PRODUCERS_MAX 64 // a head with more is dropped after the commit
+
+void heads_init(struct heads *heads, const struct session *session, bool keeps)
+{
+    *heads = (struct heads){.session = session, .keeps = keeps};
+    map_init(&heads->map);
+    list_init(&heads->lru);
+    list_init(&heads->touched);
+}
+
+static void head_drop(struct heads *heads, struct head *head)
+{
+    list_remove(&head->lru);
+    list_remove(&head->touched);
+    map_remove(&heads->map, &head->node);
+    for (size_t i = 0; i < head->producer_count; i++)
+        free(head->producers[i].name);
+    free(head->producers);
+    free(head->batch_id);
+    free(head->workflow_id);
+    free(head);
+}
+
+void heads_release(struct heads *heads)
+{
+    LIST_FOR_EACH_SAFE(it, next, &heads->lru)
+        head_drop(heads, CONTAINER_OF(it, struct head, lru));
+    map_release(&heads->map);
+}
+
+struct store_change head_change(const struct head *head)
+{
+    return (struct store_change){
+        .row = head->row,
+        .account = head->account,
+        .batch_id = str_of(head->batch_id),
+        .workflow_id = str_of(head->workflow_id),
+        .first = head->state.next,
+        .next = head->state.next,
+        .front = head->first_sequence,
+        .status = head->sequence.status,
+        .sealed = head->sequence.sealed,
+        .purged = head->sequence.purged,
+        .has_exit_code = head->has_exit_code,
+        .exit_code = head->exit_code,
+        .started_ms = head->started_ms,
+        .completed_ms = head->completed_ms,
+        .sealed_ms = head->sealed_ms,
+    };
+}
+
+struct outcome head_outcome(const struct head *head)
+{
+    return (struct outcome){
+        .status = head->sequence.status,
+        .sealed = head->sequence.sealed,
+        .waits = head->waits,
+        .late = head->late,
+        .has_exit_code = head->has_exit_code,
+        .exit_code = head->exit_code,
+        .epoch = head->sequence.epoch,
+        .started_ms = head->started_ms,
+        .completed_ms = head->completed_ms,
+        .sealed_ms = head->sealed_ms,
+    };
+}
+
+void head_set_outcome(struct head *head, const struct outcome *outcome)
+{
+    head->sequence.status = outcome->status;
+    head->sequence.sealed = outcome->sealed;
+    head->waits = outcome->waits;
+    head->late = outcome->late;
+    head->sequence.epoch = outcome->epoch;
+    head->has_exit_code = outcome->has_exit_code;
+    head->exit_code = outcome->exit_code;
+    head->started_ms = outcome->started_ms;
+    head->completed_ms = outcome->completed_ms;
+    head->sealed_ms = outcome->sealed_ms;
+}
+
+static int head_load(struct heads *heads, struct head *head)
+{
+    struct catalogue_head found;
+    const struct session *session = heads->session;
+    const struct log_engine *log = session->engine->log;
+    int err = catalogue_execution_head(session->sql, head->row, &found);
+    if (err < 0)
+        return err;
+    head->account = found.account;
+    head->batch_id = found.batch_id;
+    head->workflow_id = found.workflow_id;
+    head->sequence.purged = found.purged;
+    head->state = found.log;
+    head->first_sequence = found.first_sequence;
+    head_set_outcome(head, &found.outcome);
+    struct log_state ahead;
+    if (log->ahead && log->ahead(session, head->row, &ahead) && ahead.next > head->state.next)
+        head->state = ahead;
+    head->sequence.next = head->state.next;
+    return 0;
+}
+
+int heads_get(struct heads *heads, int64_t row, struct head **ret)
+{
+    struct map_node *node = map_find(&heads->map, str_n((const char *)&row, sizeof(row)));
+    struct head *head;
+    if (node) {
+        head = CONTAINER_OF(node, struct head, node);
+        list_remove(&head->lru);
+    } else {
+        head = xcalloc(1, sizeof(*head));
+        head->row = row;
+        int err = head_load(heads, head);
+        if (err < 0) {
+            free(head);
+            return err;
+        }
+        list_init(&head->touched);
+        map_insert(&heads->map, &head->node, str_n((const char *)&head->row, sizeof(head->row)));
+    }
+    list_push_front(&heads->lru, &head->lru);
+    if (list_empty(&head->touched))
+        list_push_back(&heads->touched, &head->touched);
+    *ret = head;
+    return 0;
+}
+
+int heads_producer(struct heads *heads, struct head *head, struct str producer, struct head_producer **ret)
+{
+    for (size_t i = 0; i < head->producer_count; i++) {
+        if (str_eq(str_of(head->producers[i].name), producer)) {
+            *ret = &head->producers[i];
+            return 0;
+        }
+    }
+    const struct session *session = heads->session;
+    struct producer_state state = {0};
+    int err = session->engine->log->producer(session, head->row, producer, &state);
+    if (err < 0)
+        return err;
+    if (head->producer_count == head->producers_cap) {
+        head->producers_cap = head->producers_cap ? head->producers_cap * 2 : 1;
+        head->producers = xrealloc(head->producers, head->producers_cap * sizeof(*head->producers));
+    }
+    *ret = &head->producers[head->producer_count++];
+    **ret = (struct head_producer){.name = str_dup(producer), .state = state};
+    return 0;
+}
+
+void heads_committed(struct heads *heads)
+{
+    LIST_FOR_EACH_SAFE(it, next, &heads->touched) {
+        struct head *head = CONTAINER_OF(it, struct head, touched);
+        list_remove(&head->touched);
+        if (!heads->keeps || head->producer_count > HEAD_PRODUCERS_MAX)
+            head_drop(heads, head);
+    }
+    while (heads->map.count > HEADS_MAX)
+        head_drop(heads, CONTAINER_OF(heads->lru.prev, struct head, lru));
+}
+
+void heads_rolled_back(struct heads *heads)
+{
+    LIST_FOR_EACH_SAFE(it, next, &heads->touched)
+        head_drop(heads, CONTAINER_OF(it, struct head, touched));
+}

@@ -1,0 +1,8 @@
+// What the catalogue asks of the writer while jobs change, and the function that makes an execution.
+#pragma once
+
+#include "store/engine/write/transaction.h"
+
+struct catalogue_changes job_changes(struct transaction *tx);
+// --- commit_execution.c. Of one that was judged; `parents` of a job.
+int execution_create(struct transaction *tx, struct store_create *create, const struct job_parents *parents);

@@ -1,0 +1,79 @@
+#include "store/engine/write/transaction.h"
+
+void transaction_init(struct transaction *tx, struct engine *engine, bool keeps_heads)
+{
+    tx->session.engine = engine;
+    heads_init(&tx->heads, &tx->session, keeps_heads);
+}
+
+void transaction_release(struct transaction *tx)
+{
+    heads_release(&tx->heads);
+    free(tx->changes);
+    free(tx->rows);
+}
+
+void transaction_add_change(struct transaction *tx, const struct store_change *change)
+{
+    if (tx->change_count == tx->changes_cap) {
+        tx->changes_cap = tx->changes_cap ? tx->changes_cap * 2 : 64;
+        tx->changes = xrealloc(tx->changes, tx->changes_cap * sizeof(*tx->changes));
+    }
+    struct store_change *added = &tx->changes[tx->change_count++];
+    *added = *change;
+    if (added->chunk)
+        added->chunk = chunk_ref(added->chunk);
+}
+
+void transaction_add_row(struct transaction *tx, int64_t row)
+{
+    if (!store_version_begin(&tx->session.engine->base, row))
+        return;
+    if (tx->row_count == tx->rows_cap) {
+        tx->rows_cap = tx->rows_cap ? tx->rows_cap * 2 : 64;
+        tx->rows = xrealloc(tx->rows, tx->rows_cap * sizeof(*tx->rows));
+    }
+    tx->rows[tx->row_count++] = row;
+}
+
+static void reset(struct transaction *tx)
+{
+    for (size_t i = 0; i < tx->row_count; i++)
+        store_version_end(&tx->session.engine->base, tx->rows[i]);
+    for (size_t i = 0; i < tx->change_count; i++)
+        chunk_unref(&tx->changes[i].chunk);
+    tx->change_count = tx->row_count = 0;
+    tx->purges = false;
+    tx->records = tx->seals = tx->seals_with_records = tx->sealed_records = tx->summaries = 0;
+}
+
+static void count(struct transaction *tx, size_t ops, uint64_t ns)
+{
+    struct engine *engine = tx->session.engine;
+    pthread_mutex_lock(&engine->stats_mutex);
+    engine->stats.commits++;
+    engine->stats.mutations += ops;
+    engine->stats.records += tx->records;
+    engine->stats.seals += tx->seals;
+    engine->stats.seals_with_records += tx->seals_with_records;
+    engine->stats.sealed_records += tx->sealed_records;
+    engine->stats.summaries += tx->summaries;
+    engine->stats.commit_ns_sum += ns;
+    engine->stats.commit_buckets[store_bucket(ns)]++;
+    pthread_mutex_unlock(&engine->stats_mutex);
+}
+
+void transaction_committed(struct transaction *tx, size_t ops, uint64_t ns)
+{
+    heads_committed(&tx->heads);
+    count(tx, ops, ns);
+    reset(tx);
+}
+
+void transaction_rolled_back(struct transaction *tx)
+{
+    heads_rolled_back(&tx->heads);
+    memset(tx->open_counts, 0, sizeof(tx->open_counts));
+    memset(tx->queued_counts, 0, sizeof(tx->queued_counts));
+    reset(tx);
+}

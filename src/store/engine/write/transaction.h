@@ -1,0 +1,45 @@
+// The writer's connection and its present transaction. What it changed is collected while operations are applied, and
+// used after the commit. For the writer's thread.
+#pragma once
+
+#include "store/engine/write/heads.h"
+
+#define OPEN_COUNTS 64
+struct open_count {  // unsealed executions of an account, as of the present transaction
+    int64_t account; // 0: unused
+    uint64_t count;
+};
+
+struct transaction {
+    struct session session;
+    struct heads heads;
+    struct open_count open_counts[OPEN_COUNTS];
+    struct open_count queued_counts[OPEN_COUNTS]; // the jobs among them that wait
+    uint64_t account_changes;                     // since the start
+    bool restored;                                // the store was a copy once, or has lost something
+    // --- Of the present one.
+    struct store_change *changes; // each holds a reference to its chunk
+    size_t change_count, changes_cap;
+    int64_t *rows; // rows whose versions it has begun to step, in addition to those of its operations
+    size_t row_count, rows_cap;
+    bool purges; // it leaves work for purging
+    uint64_t records;
+    uint64_t seals, seals_with_records, sealed_records;
+    uint64_t summaries; // that were stored
+};
+
+// `keeps_heads`: what was read of executions is valid beyond the transaction, because nobody else writes.
+void transaction_init(struct transaction *tx, struct engine *engine, bool keeps_heads);
+void transaction_release(struct transaction *tx);
+void transaction_add_change(struct transaction *tx,
+                            const struct store_change *change); // takes a reference to its chunk
+// The version of the row steps with the transaction. It steps once, however often it is added.
+void transaction_add_row(struct transaction *tx, int64_t row);
+// After the commit or the rollback, before the operations are answered; after a commit when the watchers were told.
+void transaction_committed(struct transaction *tx, size_t ops, uint64_t ns); // and counts it
+void transaction_rolled_back(struct transaction *tx);
+
+static inline int64_t transaction_now_ms(const struct transaction *tx)
+{
+    return session_now_ms(&tx->session);
+}

@@ -1,0 +1,13 @@
+// How this engine keeps records: the functions of struct log_engine.
+#pragma once
+
+#include "store/engine/write/transaction.h"
+
+extern const struct log_engine sqlite_log;
+
+// --- In read/ and write/.
+void log_read(const struct session *session, struct store_op *op);
+void log_front(const struct session *session, struct store_op *op);
+void log_backup(const struct session *session, struct store_op *op);
+int log_cut(struct transaction *tx, int64_t row, uint64_t end);
+int log_purge(struct transaction *tx, int64_t row);

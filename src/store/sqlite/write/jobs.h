@@ -1,8 +1,0 @@
-// What the catalogue asks of the writer while jobs change, and the function that makes an execution.
-#pragma once
-
-#include "store/sqlite/sqlite_private.h"
-
-struct catalogue_changes job_changes(struct sqlite_store *store);
-// --- commit_execution.c. Of one that was judged; `parents` of a job.
-int execution_create(struct sqlite_store *store, struct store_create *create, const struct job_parents *parents);
