@@ -31,7 +31,7 @@ export class Hits {
   show(rows: Row[]): void {
     if (!CSS.highlights) return;
     if (!this.query) {
-      CSS.highlights.delete(NAME);
+      if (CSS.highlights.has(NAME)) CSS.highlights.delete(NAME);
       return;
     }
     const ranges: Range[] = [];

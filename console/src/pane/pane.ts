@@ -5,7 +5,7 @@ import { MOST_COPIED, textInMemory, textOf } from "./copy.ts";
 import { FoldedSource, heading } from "./folds.ts";
 import { Hits } from "./hits.ts";
 import type { Range } from "./permalink.ts";
-import { Row } from "./row.ts";
+import { Row, TIME } from "./row.ts";
 import type { View } from "./row.ts";
 import { RowSelection } from "./selection.ts";
 import type { Change, Line, LineSource, Query } from "./source.ts";
@@ -17,6 +17,9 @@ import "./pane.css";
 export const LINE = 20;
 /** Pixels that are rendered beyond each edge. */
 const MARGIN = 30 * LINE;
+/** The same while one place after the other is shown: all rows are filled anew then, in each frame. */
+const HURRIED = 4 * LINE;
+const HURRY_MS = 150;
 /** Lines that are asked for beyond what is rendered. */
 const AHEAD = 200;
 const MOST_WHOLE = 20;
@@ -65,6 +68,10 @@ export class Pane {
   private marked: Range | undefined;
   private current: number | undefined;
   private restyle = false;
+  private margin = MARGIN;
+  private hurry: ReturnType<typeof setTimeout> | undefined;
+  /** Width of the column of numbers. */
+  private digits = 0;
   private seek = 0;
   private ours = 0;
   /** Lines that are shown whole although they are very long, by number. */
@@ -90,6 +97,7 @@ export class Pane {
     this.scroller.addEventListener("wheel", (event) => event.deltaY !== 0 && this.wish(event.deltaY > 0), { passive: true });
     this.scroller.addEventListener("keydown", (event) => this.key(event));
     this.block.addEventListener("click", (event) => this.click(event));
+    this.block.addEventListener("pointerover", (event) => this.rowOf(event)?.point(this.view), { passive: true });
     document.addEventListener("copy", (event) => this.copy(event), { signal: this.aborter.signal });
     this.resizes = new ResizeObserver(() => this.resized());
     this.resizes.observe(this.scroller);
@@ -104,6 +112,7 @@ export class Pane {
     this.hits.close();
     this.endSource();
     clearInterval(this.clock);
+    clearTimeout(this.hurry);
     cancelAnimationFrame(this.frame);
     this.element.remove();
   }
@@ -225,6 +234,8 @@ export class Pane {
     classList.toggle("wrap", this.view.wrap);
     classList.toggle("no-numbers", !this.view.numbers);
     classList.toggle("no-times", this.view.times === "off");
+    this.element.style.setProperty("--time", String(this.view.times === "off" ? 0 : TIME[this.view.times] + 1));
+    this.block.style.minWidth = "";
   }
 
   private changed(change: Change): void {
@@ -251,9 +262,10 @@ export class Pane {
 
   private scrolled(): void {
     const now = this.scroller.scrollTop;
-    if (Math.abs(now - this.ours) < 0.5) return; // we did that
+    if (Math.abs(now - this.ours) < 0.5) return this.sideways();
     const before = this.treadmill.scroll;
     this.treadmill.scroll = now;
+    this.calm();
     this.ours = now;
     this.pending = undefined;
     this.held = undefined;
@@ -262,6 +274,11 @@ export class Pane {
     if (now > before && this.atEnd) this.setFollowing(true);
     else if (now < before && !this.atEnd) this.setFollowing(false);
     this.schedule();
+  }
+
+  /** Marks of rows are as wide as what can be seen to the right, once somebody has gone there. */
+  private sideways(): void {
+    if (this.scroller.scrollLeft > 0) this.block.style.minWidth = `${this.scroller.scrollWidth}px`;
   }
 
   /** The end of the last line is in sight. */
@@ -311,9 +328,13 @@ export class Pane {
     if (count > first) this.selection.select({ position: first, offset: 0 }, { position: count - 1, offset: Infinity });
   }
 
+  private rowOf(event: Event): Row | undefined {
+    return this.rows.find((each) => each.element.contains(event.target as Element));
+  }
+
   private click(event: MouseEvent): void {
     const target = event.target as Element;
-    const row = this.rows.find((each) => each.element.contains(target));
+    const row = this.rowOf(event);
     if (!row?.line || !this.source) return;
     const { sequence, text } = row.line;
     if (target.matches(".number")) {
@@ -377,7 +398,7 @@ export class Pane {
     const source = this.source!;
     const line = source.line(position);
     const whole = line && this.whole.get(line.sequence);
-    row.show(position, whole ?? line, this.view, whole !== undefined, () => source.folded(position));
+    row.show(position, whole ?? line, this.view, this.digits, whole !== undefined, () => source.folded(position));
     row.line = line;
     this.markRow(row);
   }
@@ -416,16 +437,33 @@ export class Pane {
     treadmill.top -= treadmill.offset(anchor.line);
   }
 
+  /** Rows for another place: first those that are seen, and when that is all, the others. */
+  private hurried(): void {
+    this.margin = HURRIED;
+    clearTimeout(this.hurry);
+    this.hurry = setTimeout(() => this.calm(), HURRY_MS);
+  }
+
+  private calm(): void {
+    if (this.margin === MARGIN) return;
+    clearTimeout(this.hurry);
+    this.margin = MARGIN;
+    this.schedule();
+  }
+
   private rebuildAround(anchor: Anchor): void {
+    this.hurried();
     const { first, count } = this.extent;
     const line = Math.max(first, Math.min(anchor.line, count - 1));
-    const seen = Math.ceil((this.viewport + MARGIN) / LINE);
-    this.rebuild(Math.max(first, line - 30), Math.min(count, line + seen), { line, pixel: anchor.pixel });
+    const above = Math.ceil((this.margin + Math.max(0, anchor.pixel)) / LINE);
+    const seen = Math.ceil((this.viewport + this.margin) / LINE);
+    this.rebuild(Math.max(first, line - above), Math.min(count, line + seen), { line, pixel: anchor.pixel });
   }
 
   private rebuildAtEnd(): void {
+    this.hurried();
     const { first, count } = this.extent;
-    const seen = Math.ceil((this.viewport + MARGIN) / LINE);
+    const seen = Math.ceil((this.viewport + this.margin) / LINE);
     this.rebuild(Math.max(first, count - seen), count, { line: count - 1, pixel: 0 });
   }
 
@@ -466,11 +504,11 @@ export class Pane {
   private cover(): void {
     const { treadmill, viewport } = this;
     for (let round = 0; round < 4; round++) {
-      const missing = treadmill.missing(this.extent, viewport, MARGIN, LINE);
+      const missing = treadmill.missing(this.extent, viewport, this.margin, LINE);
       if (missing.before + missing.behind === 0) break;
       this.extend(missing.before, missing.behind);
     }
-    const spare = treadmill.spare(viewport, MARGIN + 2 * LINE);
+    const spare = treadmill.spare(viewport, this.margin + 2 * LINE);
     if (spare.before + spare.behind === 0) return;
     this.release(this.rows.splice(this.rows.length - spare.behind));
     this.release(this.rows.splice(0, spare.before));
@@ -522,7 +560,7 @@ export class Pane {
 
   private apply(): void {
     const { treadmill, scroller } = this;
-    this.block.style.transform = `translateY(${treadmill.top}px)`;
+    this.block.style.paddingTop = `${treadmill.top}px`;
     this.spacer.style.height = `${treadmill.length}px`;
     if (Math.abs(scroller.scrollTop - treadmill.scroll) >= 0.5) scroller.scrollTop = treadmill.scroll;
     this.ours = treadmill.scroll;
@@ -533,8 +571,11 @@ export class Pane {
   /** The column of numbers is as wide as the last one. */
   private widen(count: number): void {
     const last = this.source!.line(count - 1)?.sequence ?? count;
-    const digits = String(Math.max(last + 1, count)).length;
+    const digits = Math.max(4, String(Math.max(last + 1, count)).length);
+    if (digits === this.digits) return;
+    this.digits = digits;
     this.element.style.setProperty("--digits", String(digits));
+    this.restyle = true;
   }
 
   private tell(): void {

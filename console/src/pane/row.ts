@@ -2,6 +2,7 @@
 import { parseAnsi } from "./ansi.ts";
 import type { Style } from "./ansi.ts";
 import { heading, isEndOfGroup } from "./folds.ts";
+import type { Heading } from "./folds.ts";
 import type { Line } from "./source.ts";
 
 export type Times = "off" | "absolute" | "relative" | "start";
@@ -89,6 +90,18 @@ function linked(text: string): (Node | string)[] {
   return parts.filter((part) => part !== "");
 }
 
+function set(node: Text, text: string): void {
+  if (node.data !== text) node.data = text;
+}
+
+function button(name: string): HTMLButtonElement {
+  const made = document.createElement("button");
+  made.className = name;
+  made.type = "button";
+  made.tabIndex = -1;
+  return made;
+}
+
 /** What kind of record it is, in a word, where it is not just output. */
 function kindOf(line: Line): string {
   if (line.level && line.level !== "INFO") return line.level.toLowerCase();
@@ -97,97 +110,123 @@ function kindOf(line: Line): string {
   return line.level ? "info" : "";
 }
 
+/** Characters that the column of kinds has room for. */
+const KIND = 8;
+/** Characters of the column of times, in each mode. */
+export const TIME: Record<Times, number> = { off: 0, absolute: 12, relative: 10, start: 13 };
+
+/**
+ * Parts of a row are inline, in columns by spaces, and what has not changed is not set again: a layout of boxes beside each
+ * other takes twice as long, and the rows of a log that streams are filled anew in each frame.
+ */
 export class Row {
   readonly element = document.createElement("div");
   position = -1;
   line: Line | undefined;
   /** Holds the text alone. */
   readonly text = document.createElement("span");
-  private readonly number = document.createElement("a");
-  private readonly time = document.createElement("span");
-  private readonly kind = document.createElement("span");
-  private readonly fold = document.createElement("button");
-  private readonly more = document.createElement("button");
+  private readonly link = document.createElement("a");
+  private readonly number = document.createTextNode("");
+  private readonly timePart = document.createElement("span");
+  private readonly time = document.createTextNode("");
+  private readonly kind = document.createTextNode("");
+  private fold: HTMLButtonElement | undefined;
+  private more: HTMLButtonElement | undefined;
   private plainNode: Text | undefined;
-  private shownTime = "";
+  private classes = "";
 
   constructor() {
-    this.element.className = "line";
-    this.number.className = "number";
-    this.time.className = "time";
-    this.kind.className = "kind";
+    this.link.className = "number";
+    this.link.tabIndex = -1;
+    this.timePart.className = "time";
+    const kind = document.createElement("span");
+    kind.className = "kind";
     this.text.className = "text";
     this.text.dir = "auto";
-    this.fold.className = "fold";
-    this.fold.type = this.more.type = "button";
-    this.more.className = "more";
-    this.fold.tabIndex = this.more.tabIndex = this.number.tabIndex = -1;
-    this.element.append(this.number, this.time, this.kind, this.text);
+    this.link.append(this.number);
+    this.timePart.append(this.time);
+    kind.append(this.kind);
+    this.element.append(this.link, this.timePart, kind, this.text);
   }
 
-  /** `folded` is asked for headings alone. */
-  show(position: number, line: Line | undefined, view: View, whole: boolean, folded: () => boolean): void {
+  /** `digits` is the width of the column of numbers; `folded` is asked for headings alone. */
+  show(position: number, line: Line | undefined, view: View, digits: number, whole: boolean, folded: () => boolean): void {
     this.position = position;
     this.line = line;
-    const classes = ["line"];
     if (!line) {
       this.plainText("");
-      this.setTime("");
-      this.kind.textContent = "";
-      this.number.textContent = "";
-      this.number.removeAttribute("href");
-      this.fold.remove();
-      this.more.remove();
-      this.element.className = "line waiting";
+      set(this.time, "".padStart(TIME[view.times]));
+      set(this.kind, "".padEnd(KIND));
+      set(this.number, "".padStart(digits));
+      this.setFold(undefined, false);
+      this.setMore(0);
+      this.classes = "line waiting";
       return;
     }
-    this.number.textContent = String(line.sequence + 1);
-    this.number.href = `#L${line.sequence + 1}`;
-    this.setTime(timeText(line, view, Date.now()));
-    this.time.title = view.times === "off" ? "" : `${day(line.time)} ${clock(line.time)}`;
+    let classes = "line";
+    set(this.number, String(line.sequence + 1).padStart(digits));
+    set(this.time, timeText(line, view, Date.now()).padStart(TIME[view.times]));
     const kind = kindOf(line);
-    this.kind.textContent = kind;
-    if (line.stream === "stderr") classes.push("stderr");
-    if (line.stream === "event") classes.push("event");
-    if (line.level) classes.push(`level-${line.level.toLowerCase()}`);
-    if (line.eventType === "gap" || line.eventType === "capture_interrupted") classes.push("gap");
+    set(this.kind, kind.length > KIND ? `${kind.slice(0, KIND - 1)}…` : kind.padEnd(KIND));
+    if (line.stream === "stderr") classes += " stderr";
+    if (line.stream === "event") classes += " event";
+    if (line.level) classes += ` level-${line.level.toLowerCase()}`;
+    if (line.eventType === "gap" || line.eventType === "capture_interrupted") classes += " gap";
     this.setText(line, whole);
     const group = heading(line.text);
-    if (group) {
-      const closed = folded();
-      classes.push("heading");
-      this.fold.textContent = closed ? "▸" : "▾";
-      this.fold.setAttribute("aria-expanded", String(!closed));
-      this.fold.setAttribute("aria-label", `${closed ? "Unfold" : "Fold"} ${group.title.slice(0, 80)}`);
-      this.element.insertBefore(this.fold, this.text);
-    } else {
-      this.fold.remove();
-      if (isEndOfGroup(line.text)) classes.push("endgroup");
-    }
-    this.element.className = classes.join(" ");
+    this.setFold(group, group !== undefined && folded());
+    if (group) classes += " heading";
+    else if (isEndOfGroup(line.text)) classes += " endgroup";
+    this.classes = classes;
   }
 
   mark(marked: boolean, current: boolean): void {
-    this.element.classList.toggle("marked", marked);
-    this.element.classList.toggle("current", current);
+    const classes = this.classes + (marked ? " marked" : "") + (current ? " current" : "");
+    if (this.element.className !== classes) this.element.className = classes;
+  }
+
+  /** Somebody points at it: what only they need. */
+  point(view: View): void {
+    const { line, link, timePart } = this;
+    if (!line) return;
+    link.href = `#L${line.sequence + 1}`;
+    timePart.title = view.times === "off" ? "" : `${day(line.time)} ${clock(line.time)}`;
+    this.kind.parentElement!.title = kindOf(line);
   }
 
   /** Ages go on while the row stands. */
   tick(view: View): void {
-    if (this.line) this.setTime(timeText(this.line, view, Date.now()));
+    if (this.line) set(this.time, timeText(this.line, view, Date.now()).padStart(TIME[view.times]));
   }
 
-  private setTime(text: string): void {
-    if (text === this.shownTime) return;
-    this.shownTime = text;
-    this.time.textContent = text;
+  private setFold(group: Heading | undefined, closed: boolean): void {
+    if (!group) {
+      this.fold?.remove();
+      this.fold = undefined;
+      return;
+    }
+    this.fold ??= button("fold");
+    this.fold.textContent = closed ? "▸" : "▾";
+    this.fold.setAttribute("aria-expanded", String(!closed));
+    this.fold.setAttribute("aria-label", `${closed ? "Unfold" : "Fold"} ${group.title.slice(0, 80)}`);
+    if (!this.fold.isConnected) this.element.insertBefore(this.fold, this.text);
+  }
+
+  private setMore(hidden: number): void {
+    if (hidden <= 0) {
+      this.more?.remove();
+      this.more = undefined;
+      return;
+    }
+    this.more ??= button("more");
+    this.more.textContent = `… ${hidden.toLocaleString("en")} characters more`;
+    if (!this.more.isConnected) this.element.append(this.more);
   }
 
   private plainText(text: string): void {
-    if (!this.plainNode) {
-      this.plainNode = document.createTextNode(text);
-      this.text.replaceChildren(this.plainNode);
-    } else this.plainNode.data = text;
+    if (this.plainNode) return set(this.plainNode, text);
+    this.plainNode = document.createTextNode(text);
+    this.text.replaceChildren(this.plainNode);
   }
 
   private setText(line: Line, whole: boolean): void {
@@ -208,10 +247,7 @@ export class Row {
         }),
       );
     }
-    if (hidden > 0) {
-      this.more.textContent = `… ${hidden.toLocaleString("en")} characters more`;
-      this.element.append(this.more);
-    } else this.more.remove();
+    this.setMore(hidden);
   }
 }
 
