@@ -393,7 +393,11 @@ static const struct field batch_sse_query[] = {
     {0},
 };
 
-static const struct field ws_query[] = {PLACE("cursor", "as `after`"), FIELDS_OF_READERS};
+static const struct field ws_query[] = {
+    {"batch", "a text frame holds several records, as lines of NDJSON", .type = FIELD_FLAG},
+    PLACE("cursor", "as `after`"),
+    FIELDS_OF_READERS,
+};
 
 static const struct field runner_query[] = {
     {"producer", "whose counter the records have; `runner` without it", .type = FIELD_TEXT, .min = 1,

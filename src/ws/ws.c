@@ -387,6 +387,13 @@ void ws_send(struct ws *ws, enum ws_opcode opcode, const void *data, size_t len)
     conn_write(ws->conn, data, len);
 }
 
+void ws_send_payload(struct ws *ws, enum ws_opcode opcode, struct payload *payload, size_t offset, size_t len)
+{
+    uint8_t header[10];
+    conn_write(ws->conn, header, ws_frame_header(opcode, len, header));
+    conn_write_payload(ws->conn, payload, offset, len);
+}
+
 void ws_send_frames(struct ws *ws, struct payload *frames, size_t offset, size_t len)
 {
     conn_write_payload(ws->conn, frames, offset, len);

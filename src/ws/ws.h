@@ -43,6 +43,8 @@ bool ws_check_handshake(struct http_request *request);
 bool ws_is_upgrade(struct http_request *request);
 
 void ws_send(struct ws *ws, enum ws_opcode opcode, const void *data, size_t len);
+// The same with [offset, offset + len) of bytes that are shared with other connections.
+void ws_send_payload(struct ws *ws, enum ws_opcode opcode, struct payload *payload, size_t offset, size_t len);
 // Sends bytes that already are whole unmasked frames (see ws_frame_append). They are shared with other connections.
 void ws_send_frames(struct ws *ws, struct payload *frames, size_t offset, size_t len);
 size_t ws_pending(const struct ws *ws);

@@ -6,7 +6,7 @@ from socket import SO_LINGER, SOL_SOCKET
 
 import pytest
 from support.api import RawConnection, eventually
-from support.ws import Follower, RawWebSocket, Refused, Runner, frame, handshake
+from support.ws import Follower, RawWebSocket, Refused, Runner, WebSocket, frame, handshake
 
 PATH = "/api/v1/executions"
 
@@ -45,6 +45,27 @@ def test_a_log_message_is_the_record_with_its_type(server, api):
         message = follower.expect("log")
     assert message.pop("type") == "log"
     assert message == api.logs(execution_id)[0]
+
+
+def test_a_batch_is_lines_of_ndjson_in_few_frames(server, api):
+    execution_id = api.create()
+    api.append_lines(execution_id, [f"line {i} é" for i in range(1000)])
+    with WebSocket(server, f"/ws/executions/{execution_id}/logs", query={"batch": "true", "from": 3}) as follower:
+        frames = []
+        while sum(len(records) for records in frames) < 997:
+            lines = [json.loads(line) for line in follower.receive_text().splitlines()]
+            frames += [lines] if "type" not in lines[0] else []
+        assert len(frames) < 100
+        messages = [record["message"] for records in frames for record in records]
+        assert messages == [f"line {i} é" for i in range(3, 1000)]
+        assert frames[0][0] == api.logs(execution_id)[3]
+        api.append_lines(execution_id, ["later"])
+        api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"status": "running"})
+        api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"status": "completed"})
+        rest, code = follower.until_closed()
+    assert code == 1000
+    assert [told["message"] for told in rest if "type" not in told] == ["later"]
+    assert (rest[-1]["type"], rest[-1]["final_sequence"]) == ("complete", 1000)
 
 
 def test_an_execution_without_output_completes_with_final_sequence_minus_1(server, api):

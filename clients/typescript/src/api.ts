@@ -6235,6 +6235,8 @@ export interface operations {
                 from?: components["parameters"]["From"];
                 /** @description Last sequence number seen. */
                 after?: components["parameters"]["After"];
+                /** @description Records come in frames of their own, several in each: lines of NDJSON, each a record without a type. */
+                batch?: boolean;
                 /** @description As after. */
                 cursor?: components["schemas"]["Seen"];
                 /** @description Last index seen. */
@@ -6278,7 +6280,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Each frame is one of these objects. */
+            /** @description Each frame is one of these objects; with batch, records are lines of NDJSON instead, several in a frame. */
             101: {
                 headers: {
                     [name: string]: unknown;

@@ -8,6 +8,7 @@ struct ws_follower {
     struct ws *ws;
     struct subscriber *subscriber;
     int64_t account;
+    bool batch; // records come as lines of NDJSON, as many in a frame as there are
     char execution_id[ID_EXECUTION_MAX + 1], request_id[129];
 };
 
@@ -69,7 +70,10 @@ static const struct ws_handler handler = {ws_message, ws_drained, ws_closed};
 static void sink_send(void *owner, struct payload *payload, size_t offset, size_t len)
 {
     struct ws_follower *it = owner;
-    ws_send_frames(it->ws, payload, offset, len);
+    if (it->batch)
+        ws_send_payload(it->ws, WS_TEXT, payload, offset, len);
+    else
+        ws_send_frames(it->ws, payload, offset, len);
 }
 
 static size_t sink_pending(void *owner)
@@ -165,6 +169,7 @@ void follow_ws(struct call *call)
     struct ws_limits limits = ws_limits_of(api);
     struct ws_follower *it = xcalloc(1, sizeof(*it));
     it->account = call->principal.account;
+    it->batch = call_param(call, "batch").number;
     it->node.end = follower_stop;
     it->node.finish = follower_finish_stream;
     snprintf(it->execution_id, sizeof(it->execution_id), "%s", call->execution.execution_id);
@@ -185,7 +190,7 @@ void follow_ws(struct call *call)
             .restored = query.restored,
             .wants_state = true,
             .wants_position = true,
-            .format = FORMAT_WEBSOCKET,
+            .format = it->batch ? FORMAT_NDJSON : FORMAT_WEBSOCKET,
             .filter = query.filter,
             .sink = &sink,
             .owner = it,

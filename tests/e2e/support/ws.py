@@ -79,8 +79,11 @@ class WebSocket:
     def send_fragmented(self, text, size):
         background().run(self.ws.send([text[i : i + size] for i in range(0, len(text), size)]))
 
+    def receive_text(self, timeout=DEADLINE):
+        return background().run(self.ws.recv(), timeout)
+
     def receive(self, timeout=DEADLINE):
-        return json.loads(background().run(self.ws.recv(), timeout))
+        return json.loads(self.receive_text(timeout))
 
     def expect(self, kind, timeout=DEADLINE):
         """The next message of this type; those of other types before it are kept in `skipped`."""
