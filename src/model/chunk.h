@@ -128,6 +128,9 @@ uint64_t chunk_digest(const struct chunk *chunk, uint64_t digest); // record_dig
 struct chunk *chunk_slice(const struct chunk *chunk, uint32_t from, uint32_t count, int zstd_level);
 // Makes one chunk of several, in order. Returns ERR_TOO_LARGE if it would pass the limits.
 int chunk_merge(struct chunk *const *chunks, size_t count, int zstd_level, struct chunk **ret);
+// Packs the records of an open chunk anew, at another level. Returns the same chunk if they do not become smaller;
+// otherwise one without derived sections.
+struct chunk *chunk_repack(const struct chunk *chunk, int zstd_level);
 // Adds the sections that searches use: dictionaries and columns of the structured fields, and the filter of tokens.
 // Returns the same chunk if it is too small for them. It costs a few milliseconds per MiB, so it is for merged chunks
 // and not for fresh ones.

@@ -1,5 +1,6 @@
-// Makes the sections that are derived from a chunk's records.
+// Makes the sections that are derived from a chunk's records, and packs its payload anew.
 #include "model/chunk_private.h"
+#include "model/compress.h"
 #include "model/token_filter.h"
 
 #define TOKENS_FROM  (32u * 1024) // bytes of payload; fewer can be searched as fast
@@ -25,16 +26,26 @@ static void make_tokens(const struct chunk *chunk, struct buf *out)
 }
 
 // The same records, index and payload, with other encoded bytes.
-static struct chunk *with_derived(const struct chunk *chunk, const struct str *derived)
+static struct chunk *encoded_anew(const struct chunk *chunk, const struct str *derived, bool zstd, struct str stored)
 {
     struct chunk_header header = chunk->header;
-    struct chunk *made = chunk_assemble(&header, derived, stored_payload(chunk));
+    header.zstd = zstd;
+    struct chunk *made = chunk_assemble(&header, derived, stored);
     const uint8_t *index = (const uint8_t *)chunk->times;
     memcpy(made->times, index, (size_t)(chunk->encoded - index));
-    if (header.zstd)
+    if (zstd)
         memcpy(made->payload, chunk->payload, header.payload_len);
     made->text = (const char *)made->payload + (chunk->text - (const char *)chunk->payload);
     return made;
+}
+
+struct chunk *chunk_repack(const struct chunk *chunk, int zstd_level)
+{
+    CLEANUP(buf_release) struct buf packed = {0};
+    if (chunk->header.unknown || !compress_append(&packed, chunk->payload, chunk->header.payload_len, zstd_level) ||
+        packed.len >= stored_payload(chunk).len)
+        return chunk_ref(chunk);
+    return encoded_anew(chunk, NULL, true, buf_str(&packed));
 }
 
 struct chunk *chunk_refine(const struct chunk *chunk)
@@ -51,5 +62,5 @@ struct chunk *chunk_refine(const struct chunk *chunk)
         derived[SECTION_FIELDS] = buf_str(&fields);
     }
     bool any = tokens.len > 0 || derived[SECTION_NAMES].len > 0;
-    return any ? with_derived(chunk, derived) : chunk_ref(chunk);
+    return any ? encoded_anew(chunk, derived, chunk->header.zstd, stored_payload(chunk)) : chunk_ref(chunk);
 }

@@ -100,6 +100,14 @@ static void check_refined(const struct chunk *chunk)
     chunk_unref(&refined);
 }
 
+static void check_packed(const struct chunk *chunk)
+{
+    struct chunk *packed = chunk_repack(chunk, 3);
+    check_same(chunk, 0, packed, 0, chunk_count(chunk));
+    check_decodes(packed);
+    chunk_unref(&packed);
+}
+
 // As if this program had stored it: whatever it says, every question has an answer.
 static void check_stored(const uint8_t *data, size_t size)
 {
@@ -129,6 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_counters(chunk);
         check_decodes(chunk);
         check_refined(chunk);
+        check_packed(chunk);
         if (chunk_count(chunk) > 1)
             check_derived(chunk, 1 + (uint32_t)(size % (chunk_count(chunk) - 1)));
     }

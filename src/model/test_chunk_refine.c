@@ -73,6 +73,36 @@ static void a_small_chunk_is_not_refined(void **state)
     assert_ptr_equal(refined, chunk);
 }
 
+// Lines as programs write them: the harder they are looked at, the smaller they become.
+static struct chunk *requests(uint32_t count, int level)
+{
+    CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
+    uint64_t random = 1;
+    for (uint32_t i = 0; i < count; i++) {
+        char text[100];
+        snprintf(text, sizeof(text), "GET /catalogue/%u?page=%u HTTP/1.1 200 in %u ms",
+                 (unsigned)test_random(&random) % 90, i, (unsigned)test_random(&random) % 1000);
+        const struct record record = {.time_ms = 1763202615123 + i, .message = str_of(text)};
+        assert_int_equal(chunk_builder_add(builder, &record), 0);
+    }
+    return chunk_builder_finish(builder, level);
+}
+
+static void a_chunk_packed_anew_is_smaller_and_holds_the_same_records(void **state)
+{
+    (void)state;
+    for (int level = 0; level < 2; level++) {
+        CLEANUP(chunk_unref) struct chunk *chunk = requests(LINES, level);
+        CLEANUP(chunk_unref) struct chunk *packed = chunk_repack(chunk, 9);
+        CLEANUP(chunk_unref) struct chunk *again = stored(packed), *kept = chunk_repack(again, 1);
+        assert_true(chunk_encoded(packed).len < chunk_encoded(chunk).len);
+        assert_same_records(packed, chunk);
+        assert_same_records(again, chunk);
+        assert_int_equal(chunk_digest(again, 0), chunk_digest(chunk, 0));
+        assert_ptr_equal(kept, again);
+    }
+}
+
 static void what_is_derived_is_not_taken_from_outside(void **state)
 {
     (void)state;
@@ -410,6 +440,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_refined_chunk_holds_the_same_records),
         cmocka_unit_test(a_small_chunk_is_not_refined),
+        cmocka_unit_test(a_chunk_packed_anew_is_smaller_and_holds_the_same_records),
         cmocka_unit_test(what_is_derived_is_not_taken_from_outside),
         cmocka_unit_test(a_closed_chunk_answers_by_its_header_and_can_be_opened),
         cmocka_unit_test(a_front_says_what_stands_before_the_payload_and_no_more),

@@ -297,7 +297,7 @@ static int64_t find_direct(struct db *db, const struct merge_job *job)
     return db_row(find) == 1 && db_column_u64(find, 1) == job->first ? db_column_i64(find, 0) : 0;
 }
 
-// A chunk that cannot be read stays as it is.
+// What a runner sent as one chunk was packed in haste. A chunk that cannot be read stays as it is.
 static void refine_direct(struct merge_job *job, struct merge_source *source)
 {
     struct db *db = &source->db;
@@ -309,6 +309,9 @@ static void refine_direct(struct merge_job *job, struct merge_source *source)
     merge_fold_add(&source->fold, chunk, job->first);
     merge_fold_end(&source->fold, &job->summary, &job->summary_next);
     size_t before = chunk_encoded(chunk).len;
+    struct chunk *packed = chunk_repack(chunk, LEVEL_FINAL);
+    chunk_unref(&chunk);
+    chunk = packed;
     refine(&chunk);
     if (chunk_encoded(chunk).len == before) {
         chunk_unref(&chunk);

@@ -86,6 +86,38 @@ static void merged_chunks_carry_what_searches_need(void **state)
     assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, fixture_check_record, NULL), next);
 }
 
+// Lines that become smaller the harder they are looked at.
+static struct chunk *texts(uint32_t count)
+{
+    static const char *const words[] = {"accepted", "processed", "rejected", "queued", "retried", "flushed"};
+    CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
+    for (uint32_t i = 0; i < count; i++) {
+        char text[100];
+        snprintf(text, sizeof(text), "%s the file %u of part %u, which was %s by worker %u", words[i % 6], i * 7 % 1013,
+                 i * i % 37, words[i * i % 5], i % 11);
+        const struct record record = {.message = str_of(text)};
+        assert_int_equal(chunk_builder_add(builder, &record), 0);
+    }
+    return chunk_builder_finish(builder, 1);
+}
+
+static void a_chunk_that_came_whole_is_packed_better(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    CLEANUP(chunk_unref) struct chunk *chunk = texts(3000);
+    struct store_append append = fixture_append(fixture, row, "p", 0, chunk);
+    assert_int_equal(append.op.err, 0);
+    fixture_await_merged(fixture);
+    struct store_read read = {.op.kind = STORE_READ, .row = row, .max_bytes = 1 << 20};
+    assert_int_equal(fixture_run(fixture, &read.op), 0);
+    assert_int_equal(read.ret_count, 1);
+    const struct chunk *kept = read.ret_segments[0].chunk;
+    assert_true(chunk_encoded(kept).len - chunk_tokens(kept).len < chunk_encoded(chunk).len);
+    assert_int_equal(chunk_digest(kept, 0), chunk_digest(chunk, 0));
+    store_op_release(&read.op);
+}
+
 static struct filter *filter_for(const char *text)
 {
     CLEANUP(filter_builder_free) struct filter_builder *builder = filter_builder_new();
@@ -198,6 +230,7 @@ int main(void)
         MERGING(random_appends_with_merges_give_exactly_the_sequences),
         MERGING(small_chunks_become_few_large_ones),
         MERGING(merged_chunks_carry_what_searches_need),
+        MERGING(a_chunk_that_came_whole_is_packed_better),
         MERGING(a_read_that_skims_has_fronts_of_chunks_without_the_text),
         MERGING(readers_see_a_whole_sequence_during_merges),
     };
