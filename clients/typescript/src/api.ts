@@ -6236,7 +6236,7 @@ export interface operations {
                 /** @description Last sequence number seen. */
                 after?: components["parameters"]["After"];
                 /** @description Records come in frames of their own, several in each: lines of NDJSON, each a record without a type. */
-                batch?: boolean;
+                batch?: "true" | "false";
                 /** @description As after. */
                 cursor?: components["schemas"]["Seen"];
                 /** @description Last index seen. */
