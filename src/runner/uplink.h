@@ -8,7 +8,7 @@
 #pragma once
 
 #include "model/status.h"
-#include "runner/backoff.h"
+#include "util/backoff.h"
 #include "util/error.h"
 
 #define UPLINK_WINDOW (256u * 1024) // records

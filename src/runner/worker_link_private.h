@@ -2,9 +2,9 @@
 #pragma once
 
 #include "loop/loop.h"
-#include "runner/backoff.h"
 #include "runner/run_file.h"
 #include "runner/worker_link.h"
+#include "util/backoff.h"
 #include "util/map.h"
 
 #include <jansson.h>

@@ -1,4 +1,4 @@
-#include "runner/backoff.h"
+#include "util/backoff.h"
 
 #define FIRST_MS 200
 
