@@ -40,6 +40,7 @@ struct execution {
     struct retention_own retention; // its own
     uint64_t quiet_ms;              // sealed when nothing has come for so long, if nobody ends it; 0: never
     bool late;                      // see struct outcome
+    bool to_fetch;                  // another system keeps its log, which is fetched at its first reading
     char *account_retention;        // the account's own rules, a text of model/retention.h; NULL: none
 };
 

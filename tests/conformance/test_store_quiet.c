@@ -64,6 +64,33 @@ static void what_may_end_by_being_quiet_is_found_with_the_end_of_its_log(void **
     assert_int_equal(look.ret_count, 0);
 }
 
+static void what_is_still_elsewhere_is_known_until_it_was_fetched(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a");
+    struct execution elsewhere = late;
+    elsewhere.to_fetch = true;
+    int64_t row = make(fixture, account, "elsewhere", elsewhere);
+    fixture_reopen(fixture);
+    struct store_quiet_look look = {.op.kind = STORE_QUIET_LOOK};
+    struct store_get get = {.op.kind = STORE_GET, .account = account, .execution_id = STR("elsewhere")};
+    assert_int_equal(fixture_run(fixture, &get.op), 0);
+    assert_true(get.ret_execution.to_fetch);
+    store_op_release(&get.op);
+    assert_int_equal(fixture_run(fixture, &look.op), 0);
+    assert_true(look.ret_found[0].to_fetch);
+    assert_int_equal(look.ret_found[0].account, account);
+    assert_string_equal(look.ret_found[0].execution_id, "elsewhere");
+    struct store_update update = {.op.kind = STORE_UPDATE, .row = row, .fetched = true};
+    assert_int_equal(fixture_run(fixture, &update.op), 0);
+    assert_false(update.ret_execution.to_fetch);
+    store_op_release(&update.op);
+    fixture_reopen(fixture);
+    assert_int_equal(fixture_run(fixture, &look.op), 0);
+    assert_int_equal(look.ret_count, 1);
+    assert_false(look.ret_found[0].to_fetch);
+}
+
 static void many_are_found_a_page_at_a_time(void **state)
 {
     struct fixture *fixture = *state;
@@ -132,6 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_EACH(what_may_end_by_being_quiet_is_found_with_the_end_of_its_log),
+        ON_EACH(what_is_still_elsewhere_is_known_until_it_was_fetched),
         ON_EACH(many_are_found_a_page_at_a_time),
         ON_EACH(what_came_since_it_was_quiet_forbids_the_seal),
         ON_EACH(a_late_log_stays_open_after_its_execution),

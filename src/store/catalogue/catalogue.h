@@ -94,6 +94,7 @@ int catalogue_execution_outcome(struct sql *sql, int64_t row, const struct outco
 int catalogue_execution_fold(struct sql *sql, int64_t row,
                              const struct log_state *log); // nothing if that is not behind
 int catalogue_execution_pin(struct sql *sql, int64_t row, bool pinned);
+int catalogue_execution_fetched(struct sql *sql, int64_t row);
 int catalogue_execution_cancel(struct sql *sql, int64_t row, struct str reason); // the first reason stays
 // Everything except the log's own tables.
 int catalogue_execution_purge(struct sql *sql, int64_t row);

@@ -99,6 +99,7 @@ static int execution_insert(struct sql *sql, const struct execution *execution, 
     bind_number_or_null(insert, 18, own->has_bytes, (int64_t)own->log.bytes_max);
     sql_bind_u64(insert, 19, execution->quiet_ms);
     sql_bind_i64(insert, 20, execution->late);
+    sql_bind_i64(insert, 21, execution->to_fetch);
     int err = sql_insert(insert, ret_row);
     return err == ERR_NOT_FOUND ? ERR_CONFLICT : err;
 }

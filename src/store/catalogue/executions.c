@@ -55,7 +55,8 @@ static int execution_from_row(const struct sql_statement *row, struct execution 
     ret->image = sql_dup(row, 37);
     ret->args_json = sql_dup(row, 38);
     ret->name = sql_dup(row, 39);
-    job_view_from_row(row, 40, &ret->job);
+    ret->to_fetch = sql_i64(row, 40) != 0;
+    job_view_from_row(row, 41, &ret->job);
     return 0;
 }
 
@@ -197,6 +198,11 @@ int catalogue_execution_pin(struct sql *sql, int64_t row, bool pinned)
     sql_bind_i64(pin, 1, row);
     sql_bind_i64(pin, 2, pinned);
     return sql_run(pin, NULL);
+}
+
+int catalogue_execution_fetched(struct sql *sql, int64_t row)
+{
+    return run_for(sql, CATALOGUE_EXECUTION_FETCHED, row);
 }
 
 int catalogue_execution_cancel(struct sql *sql, int64_t row, struct str reason)

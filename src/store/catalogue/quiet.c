@@ -9,6 +9,10 @@ static int found(struct store_quiet_look *look, const struct sql_statement *row)
         return ERR_CORRUPT;
     *it = (struct quiet_found){
         .row = sql_i64(row, 0), .next = sql_u64(row, 1), .status = outcome.status, .quiet_ms = sql_u64(row, 4)};
+    it->to_fetch = sql_i64(row, 5) != 0;
+    it->account = sql_i64(row, 6);
+    if (it->to_fetch)
+        snprintf(it->execution_id, sizeof(it->execution_id), "%.*s", STR_ARGS(sql_text(row, 7)));
     look->ret_count += quiet_applies(&outcome);
     look->ret_last = it->row;
     return 0;

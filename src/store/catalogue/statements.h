@@ -83,7 +83,7 @@
     "r.details, r.result, e.artifacts, e.artifact_bytes, e.cut_digest, e.log_records, e.log_bytes, "          \
     "CASE WHEN j.execution IS NOT NULL AND length(d.spec) < 262144 THEN {image} END, "                        \
     "CASE WHEN length(d.spec) < 262144 THEN {args} END, CASE WHEN length(d.spec) < 262144 THEN {name} "       \
-    "END, " JOB_VIEW_COLUMNS
+    "END, e.to_fetch, " JOB_VIEW_COLUMNS
 
 #define EXECUTION_STATEMENTS(X)                                                                                        \
     X(EXECUTION_BY_ROW,                                                                                                \
@@ -98,15 +98,16 @@
     X(EXECUTION_INSERT,                                                                                                \
       "INSERT INTO executions(account, execution_id, status, pinned, exit_code, created_ms, started_ms, "              \
       "restored_from, owner, workflow_id, batch_id, worker_id, worker_hostname, script_filename, runtime, "            \
-      "retention_ms, log_records, log_bytes, quiet_ms, late) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "    \
-      "?12, ?13, ?14, "                                                                                                \
-      "?15, ?16, ?17, ?18, ?19, ?20) "                                                                                 \
+      "retention_ms, log_records, log_bytes, quiet_ms, late, to_fetch) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "    \
+      "?10, ?11, ?12, ?13, ?14, "                                                                                      \
+      "?15, ?16, ?17, ?18, ?19, ?20, ?21) "                                                                            \
       "ON CONFLICT DO NOTHING {new_id}")                                                                               \
     X(EXECUTION_WORKER, "UPDATE executions SET worker_id = coalesce(?2, worker_id), "                                  \
                         "worker_hostname = coalesce(?3, worker_hostname) WHERE id = ?1")                               \
     X(EXECUTION_OUTCOME,                                                                                               \
       "UPDATE executions SET status = ?2, sealed = ?3, exit_code = ?4, epoch = ?5, started_ms = ?6, "                  \
       "completed_ms = ?7, sealed_ms = ?8, next_sequence = ?9, digest = ?10, message_bytes = ?11 WHERE id = ?1")        \
+    X(EXECUTION_FETCHED, "UPDATE executions SET to_fetch = 0 WHERE id = ?1")                                           \
     X(EXECUTION_PIN, "UPDATE executions SET pinned = ?2 WHERE id = ?1")                                                \
     X(EXECUTION_CANCEL, "UPDATE executions SET cancel_reason = coalesce(cancel_reason, ?2) WHERE id = ?1")             \
     X(EXECUTION_PURGE, "UPDATE executions SET purged = 1, first_sequence = next_sequence WHERE id = ?1")               \
@@ -117,8 +118,8 @@
     /* What is not sealed goes on, and not as it did before. */                                                        \
     X(EXECUTIONS_RESTORED, "UPDATE executions SET restored_from = next_sequence WHERE sealed = 0 "                     \
                            "AND (restored_from IS NULL OR restored_from > next_sequence)")                             \
-    X(EXECUTIONS_QUIET, "SELECT id, next_sequence, status, epoch, quiet_ms FROM executions WHERE sealed = 0 "          \
-                        "AND quiet_ms > 0 AND id > ?1 ORDER BY id LIMIT ?2")                                           \
+    X(EXECUTIONS_QUIET, "SELECT id, next_sequence, status, epoch, quiet_ms, to_fetch, account, execution_id "          \
+                        "FROM executions WHERE sealed = 0 AND quiet_ms > 0 AND id > ?1 ORDER BY id LIMIT ?2")          \
     X(EXECUTIONS_OPEN, "SELECT count(*) FROM executions WHERE account = ?1 AND sealed = 0")                            \
     X(DOCUMENT_SET,                                                                                                    \
       "INSERT INTO documents(execution, spec, metadata) VALUES(?1, ?2, ?3) ON CONFLICT(execution) DO UPDATE "          \

@@ -66,6 +66,7 @@ struct store_update {
     struct str metadata_patch;
     size_t metadata_max; // limit in bytes for the merged metadata; 0: no limit
     bool has_pin, pin;
+    bool fetched; // its log is no longer to be fetched from elsewhere
     // Empty: unchanged; otherwise its runner must cancel. Does nothing if it had ended before. The first reason stays.
     struct str cancel_reason;
     struct execution ret_execution;

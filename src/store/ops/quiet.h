@@ -3,6 +3,7 @@
 
 #include "model/quiet.h"
 #include "store/op.h"
+#include "util/id.h"
 
 #define STORE_QUIET_MAX 256
 
@@ -10,6 +11,9 @@ struct quiet_found {
     int64_t row;
     uint64_t next, quiet_ms;
     enum execution_status status;
+    bool to_fetch; // its log is still elsewhere; then these say whose it is:
+    int64_t account;
+    char execution_id[ID_EXECUTION_MAX + 1];
 };
 
 // A query: a page of those that may end by being quiet, by row. It has looked at all if `ret_last` is 0.

@@ -105,6 +105,8 @@ static int update_apply(struct transaction *tx, const struct store_update *updat
     struct sql *sql = tx->session.sql;
     struct outcome before = head_outcome(head);
     int err = update->has_pin ? catalogue_execution_pin(sql, update->row, update->pin) : 0;
+    if (err == 0 && update->fetched)
+        err = catalogue_execution_fetched(sql, update->row);
     if (err == 0 && metadata)
         err = catalogue_metadata_set(sql, head->account, head->row, str_of(metadata));
     if (err == 0 && update->cancel_reason.len > 0 && !before.sealed)
