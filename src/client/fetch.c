@@ -100,15 +100,15 @@ static void prepare(CURL *handle, const struct client_fetch *fetch, struct fetch
         curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, open_on_loopback);
 }
 
-static int run(CURL *handle, const struct client_fetch *fetch, struct buf *ret, struct buf *ret_error)
+// Returns 0 for every answer.
+static int run(CURL *handle, const struct client_fetch *fetch, long *ret_status, struct buf *ret, struct buf *ret_error)
 {
     struct fetching it = {.fetch = fetch, .body = ret};
     char detail[CURL_ERROR_SIZE];
-    long status = 0;
     prepare(handle, fetch, &it);
     client_handle_listen(handle, detail);
     CURLcode code = curl_easy_perform(handle);
-    curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, ret_status);
     if (it.too_large) {
         buf_printf(ret_error, "the answer is larger than %zu bytes", fetch->body_max);
         return ERR_TOO_LARGE;
@@ -119,6 +119,11 @@ static int run(CURL *handle, const struct client_fetch *fetch, struct buf *ret, 
         buf_append_text(ret_error, detail[0] ? detail : curl_easy_strerror(code));
         return ERR_UNREACHABLE;
     }
+    return 0;
+}
+
+static int judge_status(long status, struct buf *ret_error)
+{
     if (status == 200)
         return 0;
     buf_printf(ret_error, "it answers %ld%s", status,
@@ -126,7 +131,7 @@ static int run(CURL *handle, const struct client_fetch *fetch, struct buf *ret, 
     return ERR_WRONG_SERVER;
 }
 
-int client_fetch(const struct client_fetch *fetch, struct buf *ret, struct buf *ret_error)
+static int start(const struct client_fetch *fetch, CURL **ret, struct buf *ret_error)
 {
     if (!client_fetch_allowed(fetch->url)) {
         buf_append_text(ret_error, "it must be an https URL, or an http URL on loopback, without a user");
@@ -138,12 +143,76 @@ int client_fetch(const struct client_fetch *fetch, struct buf *ret, struct buf *
         .connect_timeout_ms = fetch->timeout_ms,
         .abort = fetch->abort,
     };
-    CURL *handle = client_handle_new(&options);
-    if (!handle) {
-        buf_append_text(ret_error, "libcurl cannot be started");
-        return ERR_INTERNAL;
-    }
-    int err = run(handle, fetch, ret, ret_error);
+    *ret = client_handle_new(&options);
+    if (*ret)
+        return 0;
+    buf_append_text(ret_error, "libcurl cannot be started");
+    return ERR_INTERNAL;
+}
+
+int client_fetch(const struct client_fetch *fetch, struct buf *ret, struct buf *ret_error)
+{
+    CURL *handle = NULL;
+    long status = 0;
+    int err = start(fetch, &handle, ret_error);
+    if (err)
+        return err;
+    err = run(handle, fetch, &status, ret, ret_error);
     curl_easy_cleanup(handle);
+    return err ? err : judge_status(status, ret_error);
+}
+
+// --- Signed
+
+static bool signs_well(const struct client_signed *request)
+{
+    const char *const texts[] = {request->region, request->service, request->key_id, request->secret,
+                                 request->session_token};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        if (!client_token_valid(texts[i]))
+            return false;
+    }
+    for (const char *const *header = request->headers; *header; header++) {
+        if (!client_header_safe(*header))
+            return false;
+    }
+    return request->key_id[0] && request->secret[0] && !strpbrk(request->region, ":/") &&
+           !strpbrk(request->service, ":/");
+}
+
+static struct curl_slist *headers_of(const struct client_signed *request)
+{
+    struct curl_slist *list = NULL;
+    for (const char *const *header = request->headers; *header; header++)
+        list = curl_slist_append(list, *header);
+    if (!request->session_token[0])
+        return list;
+    CLEANUP(free_ptr) char *token = xasprintf("X-Amz-Security-Token: %s", request->session_token);
+    return curl_slist_append(list, token);
+}
+
+int client_post_signed(const struct client_signed *request, int *ret_status, struct buf *ret, struct buf *ret_error)
+{
+    CURL *handle = NULL;
+    long status = 0;
+    if (!signs_well(request)) {
+        buf_append_text(ret_error, "the region or the credentials have characters that they cannot have, or are empty");
+        return ERR_INVALID;
+    }
+    int err = start(&request->fetch, &handle, ret_error);
+    if (err)
+        return err;
+    CLEANUP(free_ptr) char *signing = xasprintf("aws:amz:%s:%s", request->region, request->service);
+    struct curl_slist *headers = headers_of(request);
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request->body.data ? request->body.data : "");
+    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(handle, CURLOPT_AWS_SIGV4, signing);
+    curl_easy_setopt(handle, CURLOPT_USERNAME, request->key_id);
+    curl_easy_setopt(handle, CURLOPT_PASSWORD, request->secret);
+    err = run(handle, &request->fetch, &status, ret, ret_error);
+    curl_easy_cleanup(handle);
+    curl_slist_free_all(headers);
+    *ret_status = (int)status;
     return err;
 }

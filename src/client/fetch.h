@@ -1,5 +1,5 @@
-// Fetches one small document of somebody else's server, such as a set of keys: no credential is sent, no redirect is
-// followed. Blocks: for a thread of a pool.
+// Asks somebody else's server: for one small document, such as a set of keys, without a credential; or for an answer to
+// a signed request. No redirect is followed. Blocks: for a thread of a pool.
 #pragma once
 
 #include "util/buf.h"
@@ -18,3 +18,15 @@ struct client_fetch {
 bool client_fetch_allowed(const char *url);
 // Returns 0 for a 200, with its body. Otherwise an error, and in *ret_error why, for people.
 int client_fetch(const struct client_fetch *fetch, struct buf *ret, struct buf *ret_error);
+
+// A POST that is signed as AWS asks for it (Signature Version 4), with all of its headers.
+struct client_signed {
+    struct client_fetch fetch;
+    const char *const *headers; // "Name: value"; ends with NULL
+    struct str body;
+    const char *region, *service;
+    const char *key_id, *secret, *session_token; // the token of temporary credentials; "": they are none
+};
+// Returns 0 for every answer, with its status and its body; ERR_INVALID if it cannot be sent so. Otherwise as
+// client_fetch does.
+int client_post_signed(const struct client_signed *request, int *ret_status, struct buf *ret, struct buf *ret_error);
