@@ -1,7 +1,5 @@
 #include "model/foreign_json.h"
 
-#include "util/buf.h"
-
 #define ESCAPE 6 // bytes of \uhhhh
 
 // Returns the code unit of an escape \uhhhh at the front, or -1.
@@ -40,15 +38,21 @@ static const char *next_half(const char *at, const char *end)
     return NULL;
 }
 
+struct str foreign_json_mend(struct str text, struct buf *mended)
+{
+    const char *half = text.len > 0 ? next_half(text.data, text.data + text.len) : NULL;
+    if (!half)
+        return text;
+    buf_reset(mended);
+    buf_append_str(mended, text);
+    for (char *at = mended->data + (half - text.data); at; at = (char *)next_half(at, mended->data + mended->len))
+        memcpy(at, "\\ufffd", ESCAPE);
+    return buf_str(mended);
+}
+
 json_t *foreign_json_load(struct str text, size_t flags, json_error_t *ret_error)
 {
     CLEANUP(buf_release) struct buf mended = {0};
-    const char *data = text.len > 0 ? text.data : "", *half = next_half(data, data + text.len);
-    if (half) {
-        buf_append_str(&mended, text);
-        for (char *at = mended.data + (half - data); at; at = (char *)next_half(at, mended.data + mended.len))
-            memcpy(at, "\\ufffd", ESCAPE);
-        data = mended.data;
-    }
-    return json_loadb(data, text.len, flags | JSON_ALLOW_NUL, ret_error);
+    text = foreign_json_mend(text, &mended);
+    return json_loadb(text.len > 0 ? text.data : "", text.len, flags | JSON_ALLOW_NUL, ret_error);
 }

@@ -3,10 +3,12 @@
 // within an emoji. A half becomes U+FFFD, as in records that are read by record_parse.
 #pragma once
 
-#include "util/str.h"
+#include "util/buf.h"
 
 #include <jansson.h>
 
+// The same text with each half replaced: `text` itself, or what *mended holds then. Its length stays.
+struct str foreign_json_mend(struct str text, struct buf *mended);
 // Owned by the caller. NULL with *ret_error if it is no JSON, or has U+0000 in the name of a member. `flags` as of
 // json_loadb.
 json_t *foreign_json_load(struct str text, size_t flags, json_error_t *ret_error);

@@ -244,6 +244,13 @@ def test_half_an_emoji_and_a_nul_do_not_cost_the_other_records(api):
     assert api.messages("halves") == ["cut \ufffd", "\0"]
 
 
+def test_keys_with_a_nul_stay_apart(api):
+    attributes = b"".join(field(6, pair(key, text(key[2:]))) for key in ("a\0one", "a\0two"))
+    assert export(api, request(field(5, text("line")) + attributes, resource=of("nul-keys"))).status == 200
+    (record,) = api.logs("nul-keys")
+    assert record["data"]["attributes"] == {"a\ufffdone": "one", "a\ufffdtwo": "two"}
+
+
 def test_json_of_too_many_values_is_refused_before_it_is_read(api):
     many = b'{"resourceLogs":[' + b"[]," * 1_000_000 + b"[]]}"
     answer = export(api, many, "application/json")

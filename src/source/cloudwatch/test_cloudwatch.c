@@ -11,9 +11,11 @@ struct got {
 static void each(void *arg, const struct arrival *it)
 {
     struct got *got = arg;
-    buf_printf(&got->text, "%.*s|%.*s|%lld|%s|%s|%.*s\n", (int)it->execution_id.len, it->execution_id.data,
-               (int)it->id.len, it->id.data, (long long)it->record.time_ms, record_stream_name(it->record.stream),
-               record_level_word(it->record.level), (int)it->record.message.len, it->record.message.data);
+    buf_printf(&got->text, "%.*s|%.*s|%lld|%s|%s|", (int)it->execution_id.len, it->execution_id.data, (int)it->id.len,
+               it->id.data, (long long)it->record.time_ms, record_stream_name(it->record.stream),
+               record_level_word(it->record.level));
+    buf_append_str(&got->text, it->record.message);
+    buf_append_byte(&got->text, '\n');
 }
 
 static void refused(void *arg, const char *reason)
@@ -73,6 +75,18 @@ static void payloads_that_firehose_has_unpacked_may_stand_one_behind_the_other(v
                                 4096, &got),
                      0);
     assert_string_equal(buf_cstr(&got.text), "run-1|1|1|stdout|info|a\nrun-1|2|2|stdout|info|b\n");
+    buf_release(&got.text);
+}
+
+static void texts_that_a_document_usually_has_not_are_taken(void **state)
+{
+    (void)state;
+    struct got got;
+    assert_int_equal(read_bytes(STR(HEAD "{\"id\":\"1\",\"timestamp\":1,\"message\":\"a\\ud83d\"}]}" HEAD
+                                         "{\"id\":\"2\",\"timestamp\":2,\"message\":\"b\\u0000c\"}]}"),
+                                4096, &got),
+                     0);
+    assert_true(str_eq(buf_str(&got.text), STR("run-1|1|1|stdout|info|a\xef\xbf\xbd\nrun-1|2|2|stdout|info|b\0c\n")));
     buf_release(&got.text);
 }
 
@@ -164,6 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_payload_becomes_events_of_what_its_stream_names),
         cmocka_unit_test(payloads_that_firehose_has_unpacked_may_stand_one_behind_the_other),
+        cmocka_unit_test(texts_that_a_document_usually_has_not_are_taken),
         cmocka_unit_test(a_control_message_has_no_events),
         cmocka_unit_test(what_is_no_payload_is_refused),
         cmocka_unit_test(no_more_is_unpacked_than_there_is_room_for),
