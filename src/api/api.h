@@ -8,6 +8,7 @@
 #include "fanout/fanout.h"
 #include "fanout/places.h"
 #include "http/http.h"
+#include "ingest/fetches.h"
 #include "ingest/hub.h"
 #include "ingest/late.h"
 #include "jobs/dispatch.h"
@@ -45,6 +46,7 @@ struct api_options {
     struct hub *hub;
     struct dispatch *dispatch;     // NULL: no jobs
     struct late *late;             // what comes late from elsewhere
+    struct fetches *fetches;       // of logs that are kept elsewhere; NULL: none are
     const struct keyring *keyring; // seals secrets; NULL: none are kept
     struct places *followers;
     struct fanout *fanout;

@@ -31,6 +31,7 @@ struct call {
     void (*loaded_all)(struct call *call, int err); // likewise
     unsigned refs;
     bool before_body; // only the head of the request has come
+    bool fetched;     // the log was fetched from where it is kept, for this call
     uint64_t began_ns;
     struct auth_check check;
 };

@@ -2,6 +2,7 @@
 #include "api/request.h"
 
 #include "api/origin.h"
+#include "api/reading.h"
 #include "api/streams.h"
 #include "util/base64.h"
 #include "util/clock.h"
@@ -31,11 +32,17 @@ static bool call_may(const struct call *call)
     return call->action == ACTION_PUBLIC || role_may(call->principal.role, call->action);
 }
 
+static void call_read_again(struct call *call);
+
 static void call_handle(struct call *call)
 {
     if (call->route->flags & ROUTE_BLOBS && !call->api->options.blobs)
         call_fail(call, ERR_UNSUPPORTED, "this server keeps no files");
-    else if (fields_check(call))
+    else if (!fields_check(call)) // it has answered
+        return;
+    else if (reading_is_due(call))
+        reading_wait(call, call_read_again);
+    else
         call->route->handle(call);
 }
 
@@ -63,6 +70,14 @@ static void call_loaded(struct call *call, int err)
         call_refuse(call, err);
     else
         call_handle(call);
+}
+
+// What was loaded is of the time before its log came.
+static void call_read_again(struct call *call)
+{
+    kept_execution_unref(&call->lookup.kept);
+    call->execution = (struct execution){0};
+    resource_load(call, call_loaded);
 }
 
 static void call_read_body(struct call *call)

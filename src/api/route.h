@@ -19,6 +19,8 @@ enum route_flags {
     ROUTE_EXPORT = 512,        // the body is what an exporter of logs sends, which the handler reads itself
     ROUTE_DELIVERY = 1024,     // the body is what Data Firehose delivers; the credential may be in its own header
     ROUTE_BODY_OPTIONAL = 256, // without a body it is as with an empty object
+    ROUTE_READS = 2048,        // reads a log: one that is kept elsewhere is fetched before
+    ROUTE_FOLLOWS = 4096,      // the same, but what is there is enough to begin with
     ROUTE_ANY_QUERY = 16, // parameters that the row does not have are ignored: probes and newer clients may send them
 };
 

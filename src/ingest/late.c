@@ -18,6 +18,7 @@ struct late_log {
     struct timer *window;
     struct late_delivery *waiting, **waiting_end;
     size_t waiting_bytes;
+    bool waiting_whole; // one of them ends the window
     // The batch: what was taken out of the window.
     struct late_delivery *batch;
     struct late_event *events;   // of all deliveries; views of theirs
@@ -178,6 +179,7 @@ static void window_end(void *arg)
     log->batch = TAKE_PTR(log->waiting);
     log->waiting_end = &log->waiting;
     log->waiting_bytes = 0;
+    log->waiting_whole = false;
     for (const struct late_delivery *it = log->batch; it; it = it->next)
         count += it->count;
     log->events = xcalloc(count, sizeof(*log->events));
@@ -200,11 +202,16 @@ static void window_end(void *arg)
 
 // --- The window
 
+static bool window_is_full(const struct late_log *log)
+{
+    return log->waiting_whole || log->waiting_bytes >= BATCH_BYTES;
+}
+
 static void window_begin(struct late_log *log)
 {
     uint64_t window_ms = atomic_load(&log->late->window_ms);
     log->state = LATE_WINDOW;
-    if (window_ms == 0 || log->waiting_bytes >= BATCH_BYTES)
+    if (window_ms == 0 || window_is_full(log))
         window_end(log);
     else
         timer_start(log->window, window_ms);
@@ -242,9 +249,10 @@ static void came(struct mail *mail)
     *log->waiting_end = delivery;
     log->waiting_end = &delivery->next;
     log->waiting_bytes += delivery->bytes;
+    log->waiting_whole |= delivery->whole;
     if (first)
         window_begin(log);
-    else if (log->state == LATE_WINDOW && log->waiting_bytes >= BATCH_BYTES)
+    else if (log->state == LATE_WINDOW && window_is_full(log))
         window_end(log);
 }
 

@@ -31,6 +31,7 @@ size_t late_message_max(const struct late *late);
 struct late_delivery {
     int64_t account, row;
     struct loop *reply_to;
+    bool whole; // nothing else is under way that it should be sorted with: it ends the window at once
     // Called once, on the thread of `reply_to`. All of it is durable then, or `err` says why not: ERR_SEALED and
     // ERR_EXPIRED for good, others for now; a repetition is taken once.
     void (*done)(struct late_delivery *delivery);

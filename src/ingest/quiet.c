@@ -132,6 +132,11 @@ static void looked(struct store_op *op)
         log->pass = it->pass;
         if (!quiet_look(&log->seen, found->next, found->status, found->quiet_ms, now_ms))
             continue;
+        if (found->to_fetch && it->options.fetch) {
+            log->seen = (struct quiet_seen){0}; // what comes begins the period anew, and so does nothing
+            it->options.fetch(it->options.fetch_arg, found);
+            continue;
+        }
         it->under_way++;
         seal(it, found);
     }

@@ -14,6 +14,9 @@ struct quiet_options {
     struct store *store;
     struct metrics *metrics;
     const struct logger *logger;
+    // What is still elsewhere is fetched before it is sealed; NULL: nothing can be fetched.
+    void (*fetch)(void *arg, const struct quiet_found *found);
+    void *fetch_arg;
 };
 
 struct quiet *quiet_new(const struct quiet_options *options);

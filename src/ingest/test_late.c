@@ -46,7 +46,7 @@ static void answered(struct late_delivery *delivery)
 }
 
 // `times`: of each event a letter, which is its time, its id and its message.
-static struct sent *send_events(struct scene *scene, struct late *late, const char *times)
+static struct sent *send_as(struct scene *scene, struct late *late, const char *times, bool whole)
 {
     struct sent *sent = xcalloc(1, sizeof(*sent));
     sent->scene = scene;
@@ -59,8 +59,14 @@ static struct sent *send_events(struct scene *scene, struct late *late, const ch
     sent->delivery.row = scene->row;
     sent->delivery.reply_to = scene->fixture->loop;
     sent->delivery.done = answered;
+    sent->delivery.whole = whole;
     late_deliver(late, &sent->delivery);
     return sent;
+}
+
+static struct sent *send_events(struct scene *scene, struct late *late, const char *times)
+{
+    return send_as(scene, late, times, false);
 }
 
 static void wait_for(struct scene *scene, struct sent **sent, size_t count)
@@ -108,6 +114,21 @@ static void what_comes_within_the_window_is_numbered_together_and_each_event_onc
     wait_for(&scene, later, 1);
     expect(&later[0], 0, 2);
     assert_log(&scene, "abcdeAz");
+    scene_end(&scene);
+}
+
+static void a_delivery_that_is_whole_ends_the_window_for_all_that_wait(void **state)
+{
+    struct scene scene;
+    scene_begin(&scene, state, 3600 * 1000);
+    struct sent *alone[] = {send_as(&scene, scene.late, "b", true)};
+    wait_for(&scene, alone, 1);
+    expect(&alone[0], 0, 1);
+    struct sent *sent[] = {send_events(&scene, scene.late, "d"), send_as(&scene, scene.late, "ac", true)};
+    wait_for(&scene, sent, 2);
+    expect(&sent[0], 0, 1);
+    expect(&sent[1], 0, 2);
+    assert_log(&scene, "bacd");
     scene_end(&scene);
 }
 
@@ -196,6 +217,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_EACH(what_comes_within_the_window_is_numbered_together_and_each_event_once),
+        ON_EACH(a_delivery_that_is_whole_ends_the_window_for_all_that_wait),
         ON_EACH(of_two_servers_each_event_is_taken_once),
         ON_EACH(what_is_new_to_a_sealed_log_is_refused_and_what_it_has_is_known),
         ON_EACH(what_waits_is_answered_when_the_server_stops),

@@ -67,6 +67,11 @@
     X(G, source_waiting, none, "events of late sources that wait for their window, or for the store")                 \
     X(C, source_refused_total, none, "events of late sources that were refused, such as those of a sealed log")       \
     X(C, source_repeated_total, none, "events of late sources that came again, and were left out")                    \
+    X(G, source_fetches, none, "logs that are fetched from where they are kept, or wait for it")                      \
+    X(C, source_fetches_total, none, "logs that were fetched from where they are kept")                               \
+    X(C, source_fetch_failures_total, none, "such fetches that failed, to be tried again when somebody reads")        \
+    X(C, source_fetch_requests_total, none, "pages that they asked for")                                              \
+    X(C, source_fetch_retries_total, none, "pages that they asked for again, as the peer was busy or away")           \
     X(C, quiet_seals_total, none, "logs that nobody ended, sealed as nothing came any more")                          \
     X(C, status_lost_total, none, "executions whose runner fell silent")                                              \
     X(G, reload_failed, none, "1 if the last reload of the configuration failed, else 0")                             \

@@ -74,6 +74,21 @@
     X(N, source_reorder_ms, 2000, 0, 60000, true,                                                                      \
       "their events that come within so long are numbered in the order of their times")                                \
     X(T, source_retention, "7d", 0, 0, true, "how long what they have made is kept after its seal: 7d; 0: for ever")   \
+    X(T, cloudwatch_log_group, "", 0, 0, false,                                                                        \
+      "log group of CloudWatch Logs that logs are fetched from when they are read first; none: no log is")             \
+    X(T, cloudwatch_log_stream, "{execution_id}", 0, 0, false,                                                         \
+      "stream of an execution there, such as task/runner/{execution_id}; with `/*` at its end: all that begin so")     \
+    X(T, cloudwatch_account, "default", 0, 0, false, "account whose logs they are")                                    \
+    X(T, cloudwatch_region, "", 0, 0, false, "region of AWS; AWS_REGION's unless told")                                \
+    X(T, cloudwatch_endpoint, "", 0, 0, false, "URL that is asked; AWS's own of the region unless told")               \
+    X(T, cloudwatch_ca, "", 0, 0, false, "PEM file of the authorities of its certificate; the system's unless told")   \
+    X(T, cloudwatch_credentials, "", 0, 0, false,                                                                      \
+      "file of credentials as AWS's command line keeps them, read for each request; the environment's "                \
+      "(AWS_ACCESS_KEY_ID …) unless told")                                                                             \
+    X(N, cloudwatch_fetch_seconds, 600, 1, 86400, false, "a fetch that takes longer has failed")                       \
+    X(N, cloudwatch_wait_seconds, 10, 0, 60, false, "whoever reads a page of such a log waits for it so long")         \
+    X(N, cloudwatch_retry_seconds, 10, 0, 3600, false,                                                                 \
+      "what could not be fetched, or was not there yet, is not asked for again for so long")                           \
     X(N, ping_seconds, 20, 1, 3600, false, "pause between pings on a WebSocket")                                       \
     X(N, pong_timeout_seconds, 60, 1, 3600, false, "without any pong for so long a WebSocket is closed")               \
     X(N, shutdown_seconds, 10, 0, 3600, false, "deadline of a graceful shutdown")

@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "blob/dir/dir.h"
+#include "ingest/fetches.h"
 #include "ingest/late.h"
 #include "ingest/quiet.h"
 #include "ingest/timeouts.h"
@@ -8,6 +9,7 @@
 #include "retention/blobs.h"
 #include "retention/sweep.h"
 #include "server/bootstrap.h"
+#include "server/cloudwatch.h"
 #include "server/collect.h"
 #include "server/embedded.h"
 #include "server/front.h"
@@ -49,6 +51,8 @@ struct server {
     struct timeouts *timeouts;
     struct quiet *quiet;
     struct late *late;
+    struct cloudwatch_logs *cloudwatch; // NULL: no log is fetched; then so is `fetches`
+    struct fetches *fetches;
     struct places *followers;
     struct broadcast *news; // of the hub, to all shards
     struct metrics *metrics;
@@ -329,6 +333,20 @@ static int server_open_issuers(struct server *server)
     return err ? server_fail(err, "the issuers of tokens (jwt_issuers) cannot be used", buf_cstr(&error)) : 0;
 }
 
+static int server_open_cloudwatch(struct server *server)
+{
+    CLEANUP(buf_release) struct buf error = {0};
+    int err = cloudwatch_logs_new(server->config, &server->cloudwatch, &error);
+    return err ? server_fail(err, "CloudWatch Logs (cloudwatch_log_group) cannot be used", buf_cstr(&error)) : 0;
+}
+
+static int server_find_cloudwatch_account(struct server *server)
+{
+    CLEANUP(buf_release) struct buf error = {0};
+    int err = cloudwatch_logs_open(server->cloudwatch, server->store, server->loop, &error);
+    return err ? server_fail(err, "cloudwatch_account", buf_cstr(&error)) : 0;
+}
+
 static void server_tell(void *arg, const struct hub_news *news)
 {
     broadcast_tell(arg, news);
@@ -373,6 +391,12 @@ static int64_t server_node(void *arg)
     return hub_node(server->hub);
 }
 
+static void server_fetch_quiet(void *arg, const struct quiet_found *found)
+{
+    const struct server *server = arg;
+    fetches_close(server->fetches, found->account, found->row, found->execution_id);
+}
+
 static void server_make_sweep(struct server *server)
 {
     struct sweep_options sweep = {
@@ -399,7 +423,32 @@ static void server_make_sweep(struct server *server)
         late_new(&(struct late_options){.loop = server->loop, .store = server->store, .metrics = server->metrics});
     server_set_late(server);
     server->quiet = quiet_new(&(struct quiet_options){
-        .loop = server->loop, .store = server->store, .metrics = server->metrics, .logger = &server->logger});
+        .loop = server->loop,
+        .store = server->store,
+        .metrics = server->metrics,
+        .logger = &server->logger,
+        .fetch = server->cloudwatch ? server_fetch_quiet : NULL,
+        .fetch_arg = server,
+    });
+}
+
+static int server_make_fetches(struct server *server)
+{
+    if (!server->cloudwatch)
+        return 0;
+    const struct fetches_options options = {
+        .loop = server->loop,
+        .store = server->store,
+        .late = server->late,
+        .metrics = server->metrics,
+        .budget = server->budget,
+        .logger = &server->logger,
+        .port = cloudwatch_logs_port(server->cloudwatch),
+        .total_ms = (uint64_t)server->config->cloudwatch_fetch_seconds * 1000,
+        .wait_ms = (uint64_t)server->config->cloudwatch_wait_seconds * 1000,
+        .rest_ms = (uint64_t)server->config->cloudwatch_retry_seconds * 1000,
+    };
+    return fetches_new(&options, &server->fetches);
 }
 
 // What all shards share.
@@ -433,7 +482,7 @@ static int server_make_rooms(struct server *server)
     server_make_dispatch(server);
     server->settings = settings_new(config);
     server_make_sweep(server);
-    return 0;
+    return server_make_fetches(server);
 }
 
 static int server_make_shards(struct server *server)
@@ -447,6 +496,7 @@ static int server_make_shards(struct server *server)
         .hub = server->hub,
         .dispatch = server->dispatch,
         .late = server->late,
+        .fetches = server->fetches,
         .keyring = server->keyring,
         .followers = server->followers,
         .news = server->news,
@@ -606,6 +656,7 @@ static void server_stop_rounds(struct server *server)
         timeouts_stop(server->timeouts);
     if (server->quiet)
         quiet_stop(server->quiet);
+    fetches_stop(server->fetches);
     if (server->late)
         late_stop(server->late);
 }
@@ -616,6 +667,8 @@ static void server_free_rounds(struct server *server)
     blob_sweep_free(&server->blob_sweep);
     timeouts_free(&server->timeouts);
     quiet_free(&server->quiet);
+    fetches_free(&server->fetches);
+    cloudwatch_logs_free(&server->cloudwatch);
     late_free(&server->late);
 }
 
@@ -638,6 +691,7 @@ static void server_release(struct server *server)
     if (server->blobs)
         blob_stop(server->blobs);
     issuers_stop(server->issuers);
+    fetches_join(server->fetches);
     pool_free(&server->pool);
     if (server->loop) // what it has gathered is answered to the shards
         loop_deliver(server->loop);
@@ -695,6 +749,8 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
         err = server_open_tls(server);
     }
     if (err == 0)
+        err = server_open_cloudwatch(server);
+    if (err == 0)
         err = server_open_store(server);
     if (err == 0)
         err = server_open_keyring(server);
@@ -711,6 +767,8 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
         if (err)
             server_fail_path("the first account or its key could not be made", config->data, err);
     }
+    if (err == 0)
+        err = server_find_cloudwatch_account(server);
     if (err == 0)
         err = server_listen(server);
     if (err == 0)

@@ -158,6 +158,7 @@ static struct api_options api_options_of(const struct shard *shard, const struct
         .hub = options->hub,
         .dispatch = options->dispatch,
         .late = options->late,
+        .fetches = options->fetches,
         .keyring = options->keyring,
         .workers = options->dispatch ? &dispatch_listener : NULL,
         .workers_arg = options->dispatch,

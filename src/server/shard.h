@@ -45,6 +45,7 @@ struct shard_options {
     struct hub *hub;
     struct dispatch *dispatch;
     struct late *late;
+    struct fetches *fetches; // NULL: no log is fetched
     const struct keyring *keyring;
     struct places *followers;
     struct broadcast *news; // of the hub

@@ -1713,6 +1713,11 @@ export interface components {
             queue?: boolean | null;
             /** @description Only beside queue false: when the run began, if that was before it is made here. Not more than a minute in the future. */
             started_at?: components["schemas"]["Time"];
+            /**
+             * @description Only beside queue false, and by services: what keeps its log, which is fetched when it is read first (docs/cloudwatch.md). Until it is here, reading it is 503.
+             * @enum {unknown}
+             */
+            source?: "cloudwatch" | null;
         };
         /** @description Every member is there always; what is not known is null. */
         Execution: {

@@ -20,6 +20,20 @@ static const char *started_problem(const struct call *call)
     return json_is_false(json_object_get(call->body, "queue")) ? NULL : "is only for runs with queue false";
 }
 
+// A source names logs by the executions' identifiers: who may make one of another's name would read another's log.
+static const char *source_problem(const struct call *call)
+{
+    if (!call_member(call, "source").given)
+        return NULL;
+    if (!json_is_false(json_object_get(call->body, "queue")))
+        return "is only for runs with queue false";
+    if (call->principal.role == ROLE_USER || !role_may(call->principal.role, ACTION_WRITE))
+        return "may be named by services alone";
+    return fetches_serve(call->api->options.fetches, call->principal.account)
+               ? NULL
+               : "is not set up for this account (cloudwatch_log_group)";
+}
+
 static char *text_or_null(const json_t *body, const char *name)
 {
     const char *text = json_string_value(json_object_get(body, name));
@@ -115,6 +129,19 @@ static bool create_take_job(struct create *it, struct call *call)
     return true;
 }
 
+// Nobody writes its log here, so nobody ends it either: it is as one that a late source makes.
+static void keep_elsewhere(struct execution *execution, const struct api_limits *limits)
+{
+    const struct retention_own *own = &execution->retention;
+    execution->status = STATUS_RUNNING;
+    execution->late = execution->to_fetch = true;
+    execution->quiet_ms = limits->source_quiet_ms;
+    if (execution->started_ms == 0)
+        execution->started_ms = clock_real_ms();
+    if (!own->has_age && !own->has_records && !own->has_bytes)
+        execution->retention = limits->source_retention;
+}
+
 void executions_create(struct call *call)
 {
     struct str key = http_header(call->request, STR("Idempotency-Key"));
@@ -124,9 +151,13 @@ void executions_create(struct call *call)
         call_fail(call, ERR_MALFORMED, "Idempotency-Key is longer than 255 bytes");
         return;
     }
-    const char *problem = started_problem(call);
+    const char *problem = started_problem(call), *name = "started_at";
+    if (!problem) {
+        problem = source_problem(call);
+        name = "source";
+    }
     if (problem) {
-        call_fail_fields(call, &(struct http_field_error){"started_at", problem}, 1);
+        call_fail_fields(call, &(struct http_field_error){name, problem}, 1);
         return;
     }
     struct create *it = xcalloc(1, sizeof(*it));
@@ -143,5 +174,7 @@ void executions_create(struct call *call)
     }
     execution_of_body(&it->create.execution, call, call->body);
     it->create.execution.started_ms = call_member(call, "started_at").number;
+    if (call_member(call, "source").given)
+        keep_elsewhere(&it->create.execution, call->api->limits);
     call_submit(call, STORE_CREATE, &it->create.op, create_done);
 }

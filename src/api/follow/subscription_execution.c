@@ -1,6 +1,7 @@
 // A subscription to an execution: from its frame to `complete`.
 #include "api/follow/messages.h"
 #include "api/follow/streams_private.h"
+#include "api/reading.h"
 
 #include <jansson.h>
 
@@ -113,8 +114,10 @@ static void found(struct execution_lookup *lookup, int err)
         err = execution_judge(&node->principal, &kept->execution);
     if (err)
         fail(it, err);
-    else
+    else {
+        reading_begin(node->api, &kept->execution);
         start(it, &kept->execution);
+    }
     kept_execution_unref(&kept);
 }
 

@@ -251,6 +251,7 @@ static void create(struct gathered *it)
                       .status = STATUS_RUNNING,
                       .started_ms = clock_real_ms(),
                       .late = late,
+                      .to_fetch = late && fetches_serve(call->api->options.fetches, call->principal.account),
                       .quiet_ms = late ? limits->source_quiet_ms : limits->push_quiet_ms,
                       .retention = late ? limits->source_retention : (struct retention_own){0},
                       .owner = call->principal.user[0] ? xstrdup(call->principal.user) : NULL},
