@@ -256,6 +256,44 @@ test("wrapped lines, times and numbers are in the address, and the line that is 
   expect(await page.locator(".line .number").first().isVisible()).toBe(false);
 });
 
+test("times are off, those of the day, ages, or since the start", async () => {
+  const page = await it.page();
+  const id = await it.server.log(["one"], { open: true });
+  const begun = Date.parse((await it.server.ask("GET", `/api/v1/executions/${id}`)).started_at);
+  await it.server.append(id, [{ message: "two", timestamp: new Date(begun + 3_725_250).toISOString() }]);
+  await open(page, it.server, id);
+  await sees(page, holds(2), "the lines");
+  const time = page.locator(".line .time").nth(1);
+  expect(await time.isVisible()).toBe(false);
+  for (const [mode, shown] of [
+    ["absolute", /^\d\d:\d\d:\d\d\.\d{3}$/],
+    ["relative", /^ *\d+ (s|min) ago$/],
+    ["start", /^ *\+1:02:05\.250$/],
+  ]) {
+    await page.getByText("View", { exact: true }).click();
+    await page.getByLabel("Times").selectOption(mode);
+    await expect.poll(() => time.textContent(), { timeout: DEADLINE }).toMatch(shown);
+    expect(new URL(page.url()).searchParams.get("times")).toBe(mode);
+    await page.getByText("View", { exact: true }).click();
+  }
+});
+
+test("a line of a megabyte is shown in parts, and copied as it is", async () => {
+  const page = await it.page({ permissions: ["clipboard-read", "clipboard-write"] });
+  const whole = Array.from({ length: 100_000 }, (_, i) => String(i).padStart(10, "x")).join("");
+  const id = await it.server.log([whole, "behind"]);
+  for (const wrap of ["", "?wrap=true"]) {
+    await open(page, it.server, id, wrap);
+    await page.keyboard.press("End");
+    await sees(page, (lines) => lines.at(-1).text === "behind", "what is behind it");
+    expect(await page.locator(".pane .text").evaluateAll((all) => Math.max(...all.map((each) => each.textContent.length)))).toBeLessThanOrEqual(8192);
+  }
+  await page.keyboard.press("Control+a");
+  await page.keyboard.press("Control+c");
+  await page.getByText(/^Copied/).waitFor();
+  expect((await page.evaluate(() => navigator.clipboard.readText())) === `${whole}\nbehind`).toBe(true);
+});
+
 test("five thousand lines are copied, though few of them have a row", async () => {
   const page = await it.page({ permissions: ["clipboard-read", "clipboard-write"] });
   await open(page, it.server, long, "#L3000");

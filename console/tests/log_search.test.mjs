@@ -121,6 +121,26 @@ test("of a long filtered log the first lines are shown, the rest is counted, and
   expect(await page.getByRole("button", { name: /new line/ }).count()).toBe(0);
 });
 
+test("what was filtered out is shown around a hit", async () => {
+  const page = await it.page();
+  const mixed = Array.from({ length: 900 }, (_, i) => ({ message: `record ${i + 1}`, stream: i % 100 === 99 ? "stderr" : "stdout" }));
+  const other = await it.server.log([], { open: true });
+  await it.server.append(other, mixed);
+  await open(page, it.server, other, "?stream=stderr&q=record");
+  await says(page, /^1 \/ 9$/);
+  await page.keyboard.press("Escape");
+  for (const ordinal of [2, 3, 4, 5]) {
+    await page.keyboard.press("n");
+    await says(page, new RegExp(`^${ordinal} / 9$`));
+  }
+  await page.getByRole("button", { name: "Lines around" }).click();
+  const lines = await sees(page, (rows) => [499, 500, 501].every((number) => holds(number)(rows)), "the lines around");
+  expect(lines.find(({ number }) => number === 499).text).toBe("record 499");
+  expect(new URL(page.url()).search).toBe("?q=record");
+  expect(new URL(page.url()).hash).toBe("#L500");
+  await page.locator(".line.marked", { hasText: "record 500" }).waitFor();
+});
+
 test("a log is downloaded whole, and as it is filtered", async () => {
   const page = await it.page();
   await open(page, it.server, id, "?start_time=2000-01-01T00:00:00Z&stream=stdout");

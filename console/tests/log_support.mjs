@@ -50,16 +50,25 @@ export async function open(page, server, id, rest = "") {
   await page.locator(".pane .line").first().waitFor();
 }
 
-/** A way to the server that can be cut and closed. */
+/** A way to the server that can be cut and closed, and that lets not everything through. */
 export class Way {
   sockets = new Set();
   closed = false;
+  /** Requests whose answer is kept back, as a proxy does that waits for its end. */
+  holds;
+  /** Requests that end the connection. */
+  refuses;
 
   async start(url) {
     const { port, hostname } = new URL(url);
     this.listener = net.createServer((near) => {
       if (this.closed) return near.destroy();
       const far = net.connect(port, hostname);
+      near.on("data", (bytes) => {
+        const request = bytes.toString("latin1").split("\r\n", 1)[0];
+        if (this.holds?.test(request)) far.unpipe(near).pause();
+        if (this.refuses?.test(request)) near.destroy();
+      });
       for (const [one, other] of [[near, far], [far, near]]) {
         this.sockets.add(one);
         one.pipe(other);

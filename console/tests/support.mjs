@@ -25,15 +25,29 @@ export class Server {
   async start(...flags) {
     this.folder = mkdtempSync(join(tmpdir(), "runnel-console-"));
     this.data = join(this.folder, "data");
+    this.flags = flags;
+    await this.run("127.0.0.1:0");
+    this.key = readFileSync(join(this.data, "admin.key"), "utf8").trim();
+    return this;
+  }
+
+  async run(address) {
     const port = join(this.folder, "port");
-    const listen = ["--listen", "127.0.0.1:0", "--data", this.data, "--port-file", port];
-    const log = openSync(join(this.folder, "server.log"), "w");
-    this.process = spawn(BIN, ["serve", ...listen, ...flags], { stdio: ["ignore", "ignore", log] });
+    rmSync(port, { force: true });
+    const listen = ["--listen", address, "--data", this.data, "--port-file", port];
+    const log = openSync(join(this.folder, "server.log"), "a");
+    this.process = spawn(BIN, ["serve", ...listen, ...this.flags], { stdio: ["ignore", "ignore", log] });
     closeSync(log);
     await eventually(() => existsSync(port) && readFileSync(port, "utf8").trim(), "the server's port");
     this.url = `http://127.0.0.1:${readFileSync(port, "utf8").trim()}`;
-    this.key = readFileSync(join(this.data, "admin.key"), "utf8").trim();
-    return this;
+  }
+
+  /** Stops it, does something to its data, and starts it where it was. */
+  async again(meanwhile) {
+    const { host } = new URL(this.url);
+    await this.halt();
+    meanwhile();
+    await this.run(host);
   }
 
   /** What the command line prints. */
@@ -52,22 +66,35 @@ export class Server {
     return answer.json();
   }
 
+  append(id, records) {
+    return this.ask("POST", `/api/v1/executions/${id}/logs`, records);
+  }
+
   /** Makes an execution with these lines, and seals it unless told to leave it open. */
-  async log(lines, { open = false } = {}) {
-    const { execution_id: id } = await this.ask("POST", "/api/v1/executions", {});
+  async log(lines, { open = false, ...fields } = {}) {
+    const { execution_id: id } = await this.ask("POST", "/api/v1/executions", fields);
     for (let at = 0; at < lines.length; at += 1000)
-      await this.ask("POST", `/api/v1/executions/${id}/logs`, lines.slice(at, at + 1000).map((message) => ({ message })));
+      await this.append(id, lines.slice(at, at + 1000).map((message) => ({ message })));
     await this.ask("PATCH", `/api/v1/executions/${id}`, { status: "running" });
     if (!open) await this.ask("PATCH", `/api/v1/executions/${id}`, { status: "completed" });
     return id;
   }
 
-  async stop() {
+  async halt() {
     const gone = new Promise((resolve) => this.process.once("exit", resolve));
     this.process.kill("SIGTERM");
     await gone;
+  }
+
+  async stop() {
+    await this.halt();
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+export function browse(...args) {
+  const executablePath = BROWSERS.find((path) => existsSync(path));
+  return chromium.launch({ executablePath, args: ["--no-sandbox", ...args] });
 }
 
 /** A server and a browser for the tests of a file: `it.server`, `it.browser`, `await it.page()`. */
@@ -75,18 +102,15 @@ export function house(...flags) {
   const it = {};
   beforeAll(async () => {
     it.server = await new Server().start(...flags);
-    it.browser = await chromium.launch({
-      executablePath: BROWSERS.find((path) => existsSync(path)),
-      args: ["--no-sandbox"],
-    });
+    it.browser = await browse();
   });
   afterAll(async () => {
     await it.browser?.close();
     await it.server?.stop();
   });
   /** A tab of its own; what it complains about is in `page.complaints`. */
-  it.page = async ({ signedIn = true, ...options } = {}) => {
-    const context = await it.browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
+  it.page = async ({ signedIn = true, browser = it.browser, ...options } = {}) => {
+    const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
     const page = await context.newPage();
     page.setDefaultTimeout(DEADLINE);
     page.complaints = [];

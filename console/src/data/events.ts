@@ -22,12 +22,14 @@ export function parseEvent(block: string): ServerEvent | undefined {
   return data.length > 0 ? event : undefined;
 }
 
-async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerEvent> {
+/** The events of a body; `heard` is told of whatever comes, also of what is no event. */
+export async function* eventsOf(body: ReadableStream<Uint8Array>, heard: () => void = () => {}): AsyncGenerator<ServerEvent> {
   const reader = body.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>).getReader();
   let text = "";
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
+    heard();
     text += value;
     const blocks = text.split(/\r?\n\r?\n/);
     text = blocks.pop() ?? "";

@@ -1,8 +1,10 @@
-// A log live: NDJSON that goes on until the log is sealed, taken up again by number after any cut.
-import { ApiError, get, query, send } from "./api.ts";
+// A log live, until it is sealed, taken up again by number after any cut.
+import { ApiError, get, query } from "./api.ts";
 import type { Filters } from "./filters.ts";
 import { delayOf, pause } from "./patience.ts";
 import { isRefused } from "./session.ts";
+import { readLines, SILENCE_MS, WAYS } from "./ways.ts";
+import type { Asked, End, Taking, Way } from "./ways.ts";
 
 /** What is told of a log beside its records. */
 export interface Control {
@@ -10,6 +12,7 @@ export interface Control {
   from?: number;
   to?: number;
   reason?: string;
+  sequence_number?: number;
 }
 
 export interface Following {
@@ -20,25 +23,14 @@ export interface Following {
   control(told: Control): void;
   /** The connection is up (undefined), or why not. */
   state(away: string | undefined): void;
+  /** Of any answer: whose store it is. */
+  answered(response: Response): void;
 }
 
 export const LOST = "the connection is lost";
-/** The server sends an empty line after 15 s. A way there that keeps even those back is not live. */
-const SILENCE_MS = 40_000;
-/** After so many streams of which nothing came, it is asked again and again instead. */
-const SILENCES = 2;
 const POLL_MS = 1000;
-
-/** Cuts a stream of text into its lines; the rest waits for what comes. */
-export class LineSplitter {
-  private rest = "";
-
-  push(text: string): string[] {
-    const lines = (this.rest + text).split("\n");
-    this.rest = lines.pop()!;
-    return lines.filter((line) => line !== "");
-  }
-}
+/** After so many the better ways are tried again. */
+const MOST_POLLS = 300;
 
 function hand(lines: string[], following: Following): boolean {
   let records: string[] = [];
@@ -59,16 +51,8 @@ function hand(lines: string[], following: Following): boolean {
   return complete;
 }
 
-type End = "complete" | "cut" | "silent";
-
-/** Reads until the stream ends; "silent" is one of which nothing at all came for so long. */
-async function once(
-  path: string,
-  filters: Filters,
-  following: Following,
-  outer: AbortSignal,
-  stream: boolean,
-): Promise<End> {
+/** Reads on one way until it ends. "shut" is also one on which nothing at all came; "quiet" one on which nothing came any more. */
+async function once(way: Way, asked: Asked, following: Following, outer: AbortSignal): Promise<End | "quiet"> {
   const aborter = new AbortController();
   const abort = (): void => aborter.abort();
   outer.addEventListener("abort", abort);
@@ -77,30 +61,30 @@ async function once(
   let timer: ReturnType<typeof setTimeout> | undefined;
   const watch = (): void => {
     clearTimeout(timer);
-    timer = setTimeout(() => {
-      // Nobody has signed in yet: there was no request.
-      if (isRefused()) return watch();
-      silent = true;
-      abort();
-    }, SILENCE_MS);
+    timer = setTimeout(
+      () => {
+        // Nobody has signed in yet: there was no request.
+        if (isRefused()) return watch();
+        silent = true;
+        abort();
+      },
+      heard ? SILENCE_MS : way.firstMs,
+    );
+  };
+  const taking: Taking = {
+    heard: () => {
+      heard = true;
+      following.state(undefined);
+      watch();
+    },
+    take: (lines) => hand(lines, following),
+    answered: (response) => following.answered(response),
   };
   try {
     watch();
-    const follow = stream ? true : undefined;
-    const asked = query({ ...filters, from: following.from(), format: "ndjson", follow });
-    const response = await send(`${path}/logs${asked}`, { signal: aborter.signal });
-    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
-    const splitter = new LineSplitter();
-    following.state(undefined);
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return "cut";
-      heard = true;
-      watch();
-      if (hand(splitter.push(value), following)) return "complete";
-    }
+    return await way.read(asked, taking, aborter.signal);
   } catch (error) {
-    if (silent) return heard ? "cut" : "silent";
+    if (silent) return heard ? "quiet" : "shut";
     throw error;
   } finally {
     clearTimeout(timer);
@@ -109,28 +93,41 @@ async function once(
   }
 }
 
+/** Asks once for what there is. A stream says when the log is complete; this ends if the log was closed before. */
+async function poll({ path, filters, from }: Asked, following: Following, signal: AbortSignal): Promise<End> {
+  const { sealed } = await get<{ sealed: boolean }>(`${path}/logs${query({ tail: 1 })}`, signal);
+  const taking: Taking = {
+    heard: () => {},
+    take: (lines) => hand(lines, following),
+    answered: (response) => following.answered(response),
+  };
+  await readLines(`${path}/logs${query({ ...filters, from, format: "ndjson" })}`, taking, signal);
+  following.state(undefined);
+  if (!sealed) return "cut";
+  following.control({ type: "complete" });
+  return "complete";
+}
+
 /** Follows until the log is complete or `signal` says so. Throws what does not become better by asking again. */
 export async function follow(path: string, filters: Filters, following: Following, signal: AbortSignal): Promise<void> {
   let failures = 0;
-  let silences = 0;
-  while (!signal.aborted) {
+  let polls = 0;
+  for (let at = 0; !signal.aborted; ) {
     const from = following.from();
-    const stream = silences < SILENCES;
+    const asked = { path, filters, from };
+    const way = WAYS[at];
     try {
-      // A stream says when the log is complete. What is asked for again and again ends if the log was closed before.
-      const sealed = !stream && (await get<{ sealed: boolean }>(`${path}/logs${query({ tail: 1 })}`, signal)).sealed;
-      const ended = await once(path, filters, following, signal, stream);
-      if (sealed && ended === "cut") following.control({ type: "complete" });
-      if (ended === "complete" || (sealed && ended === "cut")) return;
-      if (ended === "silent") silences++;
-      else if (stream) silences = 0;
-      failures = following.from() > from || !stream ? 0 : failures + 1;
+      const end = await (way ? once(way, asked, following, signal) : poll(asked, following, signal));
+      if (end === "complete") return;
+      if (end === "shut") at++;
+      failures = following.from() > from || end !== "cut" || !way ? 0 : failures + 1;
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof ApiError && error.status < 500 && error.status !== 429) throw error;
       failures = following.from() > from ? 1 : failures + 1;
     }
     if (failures > 0) following.state(LOST);
-    await pause(stream || failures > 0 ? delayOf(failures) : POLL_MS, signal);
+    await pause(way || failures > 0 ? delayOf(failures) : POLL_MS, signal);
+    if (!way && ++polls % MOST_POLLS === 0) at = 0;
   }
 }

@@ -2,10 +2,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import type { Change } from "../pane/source.ts";
-import { LineSplitter } from "./follow.ts";
 import { LogSource } from "./log_source.ts";
 import { delayOf } from "./patience.ts";
 import { SparseSegments } from "./segments.ts";
+import { LineSplitter } from "./ways.ts";
 
 const record = (at: number) => ({
   execution_id: "x",
@@ -20,6 +20,7 @@ class Fake {
   count = 0;
   first = 0;
   sealed = true;
+  incarnation = "one";
   readonly asked: URL[] = [];
   streams: ReadableStreamDefaultController<Uint8Array>[] = [];
 
@@ -36,7 +37,8 @@ class Fake {
       const density = { from, width, counts };
       return this.json({ complete: true, next_cursor: null, count: 0, first_hit: null, last_hit: null, hits: [], density, first_sequence: 0, last_index: this.count });
     }
-    if (parameters.get("follow")) return this.stream(init.signal!);
+    if (parameters.get("follow") || url.pathname.endsWith("/logs/stream")) return this.stream(init.signal!);
+    if (url.pathname.endsWith("/tickets")) return this.json({ ticket: "rnt_x" });
     const at = Math.max(this.first, parameters.get("tail") ? this.count - 1 : Number(parameters.get("cursor") ?? parameters.get("from") ?? 0));
     const logs = [];
     let next = Math.max(0, at);
@@ -55,7 +57,7 @@ class Fake {
   }
 
   private json(value: unknown): Promise<Response> {
-    return Promise.resolve(new Response(JSON.stringify(value)));
+    return Promise.resolve(new Response(JSON.stringify(value), { headers: { "X-Runnel-Incarnation": this.incarnation } }));
   }
 
   private stream(signal: AbortSignal): Promise<Response> {
@@ -215,7 +217,40 @@ describe("live", () => {
   });
 });
 
-test("where streams are kept back on the way, it is asked again and again, until the log is closed", async () => {
+test("where the store becomes another one, all is read anew", async () => {
+  server.sealed = false;
+  await opened(100);
+  source.want([{ from: 90, to: 100 }]);
+  await loaded(95);
+  await soon(() => expect(server.streams).toHaveLength(1));
+  const changes: Change[] = [];
+  source.subscribe((change) => changes.push(change));
+  server.incarnation = "two";
+  server.count = 40;
+  source.want([{ from: 0, to: 10 }]);
+  await soon(() => expect(source.restored && source.ready).toBe(true));
+  expect(source.count).toBe(40);
+  expect(changes.filter(({ kind }) => kind === "reset")).toHaveLength(1);
+  await soon(() => expect(server.streams).toHaveLength(2));
+  expect(server.asked.at(-1)!.searchParams.get("from")).toBe("40");
+});
+
+/** One that nothing comes through: it ends before it is open. */
+class NoWebSocket {
+  static addresses: string[] = [];
+  onclose: (event: { code: number }) => void = () => {};
+
+  constructor(address: URL) {
+    NoWebSocket.addresses.push(String(address));
+    queueMicrotask(() => this.onclose({ code: 1006 }));
+  }
+
+  close(): void {}
+}
+
+test("where one way keeps everything back the next one is taken, and at last it is asked again and again", async () => {
+  vi.stubGlobal("WebSocket", NoWebSocket);
+  vi.stubGlobal("location", { href: "http://x/ui/runs/x" });
   server.sealed = false;
   await opened(3);
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
@@ -224,6 +259,9 @@ test("where streams are kept back on the way, it is asked again and again, until
     source.stop();
     source.resume(); // with the clock that is turned on here
     for (let turn = 0; turn < 1000 && !polled(); turn++) await vi.advanceTimersByTimeAsync(500);
+    const ways = server.asked.map(({ pathname }) => pathname).filter((path) => /tickets|stream/.test(path));
+    expect(ways).toEqual(["/api/v1/tickets", "/x/logs/stream"]);
+    expect(NoWebSocket.addresses).toEqual(["ws://x/x/logs?from=3&batch=true"]);
     expect(server.streams.length).toBeLessThanOrEqual(3);
     server.count = 5;
     for (let turn = 0; turn < 1000 && source.count < 5; turn++) await vi.advanceTimersByTimeAsync(500);

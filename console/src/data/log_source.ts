@@ -1,6 +1,6 @@
 // The lines of one log for the pane: segments by number from the server, as few as are needed in memory, and what comes live.
 import type { Change, Line, LineSource, Query, Range } from "../pane/source.ts";
-import { ApiError, get, query } from "./api.ts";
+import { ApiError, query, send } from "./api.ts";
 import { isFiltered } from "./filters.ts";
 import type { Filters } from "./filters.ts";
 import { follow, LOST } from "./follow.ts";
@@ -57,9 +57,13 @@ export class LogSource implements LineSource {
   ready = false;
   /** `count` is not all yet: the server counts what passes the filters. */
   counting = false;
+  /** The first number that is kept: retention has removed what was before it. */
+  oldest = 0;
+  /** The store became another one, from a backup, while it was shown. */
+  restored = false;
 
-  private readonly dense: DenseSegments | undefined;
-  private readonly sparse: SparseSegments | undefined;
+  private dense: DenseSegments | undefined;
+  private sparse: SparseSegments | undefined;
   private readonly loaded = new Map<number, Segment>();
   private readonly loading = new Map<number, AbortController>();
   private readonly listeners = new Set<(change: Change) => void>();
@@ -73,6 +77,8 @@ export class LogSource implements LineSource {
   /** Behind the last record that was seen: where to go on. */
   private next = 0;
   private live: AbortController | undefined;
+  /** Which store the lines are from. */
+  private incarnation: string | undefined;
 
   constructor(
     /** Of the execution. */
@@ -80,8 +86,40 @@ export class LogSource implements LineSource {
     private readonly filters: Filters,
     private readonly limits = LIMITS,
   ) {
-    if (isFiltered(filters)) this.sparse = new SparseSegments();
-    else this.dense = new DenseSegments(limits.page);
+    this.clear();
+  }
+
+  /** Nothing is known. */
+  private clear(): void {
+    this.loaded.clear();
+    this.lines = this.characters = this.next = this.first = this.oldest = 0;
+    this.ready = this.ended = this.counting = false;
+    if (isFiltered(this.filters)) this.sparse = new SparseSegments();
+    else this.dense = new DenseSegments(this.limits.page);
+  }
+
+  /** The store is another one: what was read before may not be what it has. */
+  private beginAnew(): void {
+    this.stop();
+    for (const loading of this.loading.values()) loading.abort();
+    this.clear();
+    this.restored = true;
+    this.tell({ kind: "reset" });
+    void this.open();
+  }
+
+  private answered(response: Response): void {
+    const now = response.headers.get("X-Runnel-Incarnation") ?? undefined;
+    const before = this.incarnation;
+    if (now === undefined || now === before) return;
+    this.incarnation = now;
+    if (before !== undefined) this.beginAnew();
+  }
+
+  private async page(parameters: Record<string, string | number | undefined>, signal: AbortSignal): Promise<Page> {
+    const response = await send(`${this.path}/logs${query(parameters)}`, { signal });
+    this.answered(response);
+    return (await response.json()) as Page;
   }
 
   get count(): number {
@@ -118,7 +156,8 @@ export class LogSource implements LineSource {
 
   private async begin(signal: AbortSignal): Promise<void> {
     // The last record alone: it says how long the log is, and where it begins.
-    const page = await get<Page>(`${this.path}/logs${query({ tail: 1 })}`, signal);
+    const page = await this.page({ tail: 1 }, signal);
+    this.oldest = page.first_sequence;
     this.first = this.dense ? page.first_sequence : 0;
     this.next = page.last_index;
     this.ended = page.sealed;
@@ -132,7 +171,7 @@ export class LogSource implements LineSource {
   /** The first lines that pass a filter are shown before all are counted. Returns where to count on, unless that was all. */
   private async takeFirst(signal: AbortSignal): Promise<number | undefined> {
     const limit = this.limits.page;
-    const page = await get<Page>(`${this.path}/logs${query({ ...this.filters, from: 0, limit })}`, signal);
+    const page = await this.page({ ...this.filters, from: 0, limit }, signal);
     const rest = page.next_cursor === null ? undefined : Number(page.next_cursor);
     this.next = Math.max(this.next, page.last_index);
     this.sparse!.push(rest ?? page.last_index, page.logs.length);
@@ -169,6 +208,7 @@ export class LogSource implements LineSource {
       from: () => this.next,
       records: (lines) => this.append(lines),
       control: (told) => this.control(told),
+      answered: (response) => this.answered(response),
       state: (away) => {
         if (!live.signal.aborted) this.setAway(away);
       },
@@ -236,7 +276,7 @@ export class LogSource implements LineSource {
     let cursor: string | number | undefined = start;
     while (left > 0 && cursor !== undefined) {
       const limit = Math.min(left, 5000);
-      const page: Page = await get(`${this.path}/logs${query({ ...this.filters, cursor, limit })}`, signal);
+      const page: Page = await this.page({ ...this.filters, cursor, limit }, signal);
       for (const record of page.logs.slice(0, left)) yield lineOf(record, Infinity);
       left -= page.logs.length;
       cursor = page.next_cursor ?? undefined;
@@ -290,7 +330,9 @@ export class LogSource implements LineSource {
     this.loading.get(number)?.abort();
     this.loading.set(number, aborter);
     try {
-      this.take(number, await this.fetchSegment(number, aborter.signal));
+      const lines = await this.fetchSegment(number, aborter.signal);
+      if (aborter.signal.aborted) return;
+      this.take(number, lines);
       if (this.failures > 0) this.setAway(undefined);
       this.failures = 0;
     } catch (error) {
@@ -316,9 +358,9 @@ export class LogSource implements LineSource {
     if (this.dense && span.from < this.first) lines.length = this.first - span.from;
     while (cursor !== undefined && Number(cursor) < span.to) {
       const limit = Math.min(MOST_OF_A_PAGE, span.to - Number(cursor));
-      const page: Page = await get(`${this.path}/logs${query({ ...this.filters, cursor, limit })}`, signal);
+      const page: Page = await this.page({ ...this.filters, cursor, limit }, signal);
       for (const record of page.logs) if (record.sequence_number < span.to) lines.push(lineOf(record));
-      if (this.dense && page.first_sequence > this.first) this.cutAt(page.first_sequence);
+      this.cutAt(page.first_sequence);
       cursor = page.next_cursor ?? undefined;
     }
     return lines;
@@ -415,20 +457,21 @@ export class LogSource implements LineSource {
       this.setAway(undefined);
       this.tell({ kind: "extent" });
     } else if (told.type === "gap" && told.reason === "restored") {
-      // The store is another one: what was read before may not be what it has.
-      this.loaded.clear();
-      this.lines = this.characters = 0;
-      this.tell({ kind: "reset" });
-    } else if (told.type === "gap" && this.dense && told.to !== undefined) {
+      this.beginAnew();
+    } else if (told.type === "gap" && told.to !== undefined) {
       this.next = Math.max(this.next, told.to + 1);
-      this.dense.count = Math.max(this.dense.count, this.next);
+      if (this.dense) this.dense.count = Math.max(this.dense.count, this.next);
       this.cutAt(told.to + 1);
+    } else if (told.type === "position" && this.sparse && told.sequence_number !== undefined) {
+      this.next = Math.max(this.next, told.sequence_number + 1);
     }
   }
 
+  /** What is before this number was removed. */
   private cutAt(first: number): void {
-    if (first <= this.first) return;
-    this.first = first;
+    if (first <= this.oldest) return;
+    this.oldest = first;
+    if (this.dense) this.first = first;
     this.tell({ kind: "extent" });
   }
 

@@ -1,8 +1,11 @@
 // The log of a run: the pane, what is above it, and the address that says what is shown.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
+import { get } from "../data/api.ts";
+import { FILTERS, isFiltered } from "../data/filters.ts";
 import { LogSource } from "../data/log_source.ts";
 import { ANY, findLine } from "../data/search.ts";
+import type { Execution } from "../data/types.ts";
 import { whole } from "../format.ts";
 import { Pane } from "../pane/pane.ts";
 import type { PaneState } from "../pane/pane.ts";
@@ -22,13 +25,29 @@ interface SourceState {
   counting: boolean;
   ended: boolean;
   first: number;
+  oldest: number;
+  restored: boolean;
   count: number;
   away: string | undefined;
   failure: string | undefined;
 }
 
-function stateOf({ ready, counting, ended, first, count, away, failure }: LogSource): SourceState {
-  return { ready, counting, ended, first, count, away, failure };
+function stateOf({ ready, counting, ended, first, oldest, restored, count, away, failure }: LogSource): SourceState {
+  return { ready, counting, ended, first, oldest, restored, count, away, failure };
+}
+
+/** From which line on the log may have been another before the store was restored; null if it was not. */
+function useRestoredFrom(path: string, restored: boolean): number | null {
+  const [from, set] = useState<number | null>(null);
+  useEffect(() => {
+    const aborter = new AbortController();
+    get<Execution>(path, aborter.signal).then(
+      (execution) => set(execution.restored_from ?? null),
+      () => {},
+    );
+    return () => aborter.abort();
+  }, [path, restored]);
+  return from;
 }
 
 /** Tells now and then how many lines have come: a person who hears the page is not read each of them. */
@@ -141,6 +160,14 @@ export function Log({ path, id, address, began }: { path: string; id: string; ad
     rewrite({}, fragment({ from: found, to: found }));
   };
 
+  /** The line that is marked, or the uppermost one, among all lines: what was filtered out stands around it. */
+  const around = (): void => {
+    const line = range?.from ?? pane.current!.top;
+    if (line < 0 || !isFiltered(view.filters)) return;
+    const none = Object.fromEntries(FILTERS.map((name) => [name, undefined]));
+    rewrite(none, fragment(range ?? { from: line, to: line }));
+  };
+
   const follow = (on: boolean): void => {
     setLive(on);
     if (on) source.current!.resume();
@@ -156,6 +183,7 @@ export function Log({ path, id, address, began }: { path: string; id: string; ad
   actions.current = {
     n: () => search.current?.next(1),
     N: () => search.current?.next(-1),
+    c: around,
     e: () => void firstError(),
     f: () => autoscroll(!paneState.following),
     w: () => rewrite({ wrap: view.wrap ? undefined : "true" }),
@@ -182,12 +210,18 @@ export function Log({ path, id, address, began }: { path: string; id: string; ad
   }, []);
 
   const ended = sourceState?.ended ?? false;
-  const missing = sourceState && sourceState.first > 0;
+  const missing = sourceState && sourceState.oldest > 0;
+  const restoredFrom = useRestoredFrom(path, sourceState?.restored ?? false);
   return (
     <section class="log" aria-label="Log">
       <div class="tools">
         <SearchBox view={view} state={searchState} next={(direction) => search.current?.next(direction)} />
         <FilterMenu view={view} />
+        {isFiltered(view.filters) && (
+          <button type="button" title="c" onClick={around}>
+            Lines around
+          </button>
+        )}
         <button type="button" title="e" onClick={() => void firstError()}>
           First error
         </button>
@@ -208,7 +242,10 @@ export function Log({ path, id, address, began }: { path: string; id: string; ad
         </p>
       )}
       {missing && (
-        <p class="strip">Lines 1 to {whole(sourceState.first)} have been removed by retention.</p>
+        <p class="strip">Lines 1 to {whole(sourceState.oldest)} have been removed by retention.</p>
+      )}
+      {restoredFrom !== null && (
+        <p class="strip">The server’s store was restored: from line {whole(restoredFrom + 1)} on there may have been others before, or more.</p>
       )}
       {sourceState?.ready && !sourceState.counting && sourceState.count === sourceState.first && (
         <p class="strip">{ended ? "No line is shown." : "No line yet."}</p>

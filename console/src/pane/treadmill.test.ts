@@ -134,10 +134,12 @@ test("rows that become higher or lower leave the anchor where it is", () => {
 test("a jump by the browser leads as far as its pixels say", () => {
   const model = new Model({ first: 0, count: 1_000_000 }, () => 20);
   model.go(500_000);
-  model.treadmill.scroll += 100_000;
+  model.treadmill.scroll += 100_007;
   expect(model.treadmill.lost(VIEWPORT, MARGIN)).toBe(true);
   const anchor = model.treadmill.leap(model.extent, 20);
-  expect(anchor.line).toBe(505_000);
+  expect(anchor).toEqual({ line: 505_000, pixel: -7 });
+  model.treadmill.scroll = -1e9;
+  expect(model.treadmill.leap(model.extent, 20)).toEqual({ line: model.extent.first, pixel: 0 });
 });
 
 describe("the bar", () => {

@@ -118,11 +118,14 @@ export class Treadmill {
     return this.top > this.scroll + viewport + margin || this.top + this.height < this.scroll - margin;
   }
 
-  /** After a jump by the browser: the anchor that so many pixels lead to. */
+  /** After a jump by the browser: the anchor that so many pixels lead to; exact where all lines are as high as the guess. */
   leap(extent: Extent, guess: number): Anchor {
-    const lines = Math.floor((this.scroll - this.top) / guess);
-    const line = Math.max(extent.first, Math.min(extent.count - 1, this.from + lines));
-    return { line, pixel: 0 };
+    const pixels = this.scroll - this.top;
+    const lines = Math.floor(pixels / guess);
+    const line = this.from + lines;
+    if (line < extent.first) return { line: extent.first, pixel: 0 };
+    if (line >= extent.count) return { line: extent.count - 1, pixel: 0 };
+    return { line, pixel: lines * guess - pixels };
   }
 
   /** Moves block and scroll position together to where they may go on, and says how long the treadmill is. */
