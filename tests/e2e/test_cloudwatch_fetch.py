@@ -9,8 +9,9 @@ import pytest
 
 from support.api import eventually
 from support.cloudwatch import CREDENTIALS, GROUP, SECOND, THROTTLED, CloudWatch, event, fault
-from support.ws import Follower
+from support.ws import Follower, WebSocket
 from test_cloudwatch import deliver, payload
+from test_tls import certificate
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def made(tmp_path_factory):
     from support.server import Server
 
     watch = CloudWatch()
-    flags = [*watch.flags(), "--source-reorder-ms", "0"]
+    flags = [*watch.flags(wait_seconds=60), "--source-reorder-ms", "0"]
     one = Server(tmp_path_factory.mktemp("fetching"), flags=flags, env=CREDENTIALS).start()
     yield watch, one
     one.close()
@@ -148,6 +149,24 @@ def test_what_is_wrong_for_good_is_told_and_no_page_looks_empty(watch, api, answ
     fetched(api, name, 2)  # once it is mended
 
 
+def test_a_page_that_is_too_large_is_not_read_to_its_end(watch, api):
+    watch.events = of("huge", range(2))
+    watch.script = [(200, b'{"events":[' + b" " * (17 << 20) + b"]}")]
+    kept(api, "huge")
+    refused = api.get("/api/v1/executions/huge/logs")
+    assert refused.status == 503 and "larger than 16777216 bytes" in refused.json()["error"]["message"]
+    fetched(api, "huge", 2)
+
+
+def test_a_socket_of_many_streams_has_it_fetched(made, watch, api):
+    watch.events = of("streamed", range(3))
+    kept(api, "streamed")
+    with WebSocket(made[1], "/ws/streams", token=api.token) as socket:
+        socket.send({"type": "subscribe", "kind": "execution", "id": "streamed"})
+        got = socket.collect(lambda frame: frame.get("message") == "line 2")
+    assert [frame["message"] for frame in got if frame["type"] == "log"] == ["line 0", "line 1", "line 2"]
+
+
 def test_followers_see_it_as_it_comes(made, watch, api):
     watch.events = of("followed", range(120))
     kept(api, "followed")
@@ -207,10 +226,11 @@ def own(servers):
     watch.close()
 
 
-def test_a_peer_that_hangs_holds_nobody_up(own):
+@pytest.mark.parametrize("how", ["hang", "drip"])
+def test_a_peer_that_is_slow_holds_nobody_up(own, how):
     watch, serve = own
     api = serve(wait_seconds=0, fetch_seconds=1).api()
-    watch.script = [watch.hang]
+    watch.script = [getattr(watch, how)]
     watch.events = of("hung", range(3))
     kept(api, "hung")
     refused = api.get("/api/v1/executions/hung/logs")
@@ -250,6 +270,8 @@ def test_a_crash_in_the_middle_of_a_fetch_leaves_no_duplicates(own):
     eventually(lambda: api.get("/api/v1/executions/cut/logs?limit=1").status == 200, "it is whole", timeout=90)
     ids = [json.loads(line)["data"]["event_id"] for line in ndjson(api, "cut")]
     assert list(dict.fromkeys(ids)) == [one["eventId"] for one in watch.events]
+    raw = api.get("/api/v1/executions/cut/logs", query={"format": "raw"}).body
+    assert raw == (b"x" * 100_000 + b"\n") * 150
     assert api.metrics()["runnel_source_repeated_total"] >= 50
     requests = len(watch.requests)
     server.stop()
@@ -280,6 +302,21 @@ def test_credentials_are_read_anew_and_temporary_ones_are_signed_with_their_toke
     assert watch.problems == ["UnrecognizedClientException"]
 
 
+def test_it_is_asked_over_tls_by_the_authority_that_is_named(servers, tmp_path):
+    cert, key = certificate(tmp_path, "aws")
+    watch = CloudWatch(tls=(cert, key))
+    watch.events = of("tls", range(2))
+    api = servers(*watch.flags(ca=cert), env=CREDENTIALS).api()
+    kept(api, "tls")
+    assert len(api.logs("tls")) == 2
+    api = servers(*watch.flags(wait_seconds=0, fetch_seconds=1), env=CREDENTIALS).api()
+    kept(api, "tls")
+    assert api.get("/api/v1/executions/tls/logs").status == 503
+    eventually(lambda: api.metrics()["runnel_source_fetch_failures_total"] == 1, "it trusts no other")
+    assert len(watch.requests) == 1
+    watch.close()
+
+
 def test_a_quiet_log_is_fetched_before_it_is_sealed(own):
     watch, serve = own
     api = serve(extra=["--source-quiet-seconds", "1"]).api()
@@ -294,6 +331,10 @@ def test_another_account_s_and_an_unconfigured_server_s_logs_are_never_fetched(o
     server = serve()
     api = server.api()
     kept(api, "left")
+    api.expect(201, "POST", "/api/v1/accounts", {"name": "other"})
+    other = server.api(token=api.key("service", account="other")["key"])
+    refused = other.post("/api/v1/executions", {"queue": False, "source": "cloudwatch"})
+    assert refused.status == 422 and "not set up for this account" in refused.body.decode()
     server.stop()
     server.flags = []
     server.start()

@@ -1,10 +1,12 @@
 """CloudWatch Logs as its API documents it: FilterLogEvents, in JSON 1.1. Each request's signature (Signature Version 4)
 is computed again from what has come, and what is wrong is answered as AWS does."""
 
+import contextlib
 import hashlib
 import hmac
 import http.server
 import json
+import ssl
 import threading
 import time
 
@@ -63,9 +65,9 @@ def signature_problem(request, body, secrets):
 
 class CloudWatch:
     """`events` are served in `page` at a time; each of `script` is one answer in their place: (status, body), bytes to
-    be sent as they are, or a function that makes one of these of the request."""
+    be sent as they are, or a function that makes one of these of the request. `tls`: files of certificate and key."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         self.events, self.page, self.script = [], 100, []
         self.secrets = {CREDENTIALS["AWS_ACCESS_KEY_ID"]: CREDENTIALS["AWS_SECRET_ACCESS_KEY"]}
         self.requests, self.problems = [], []
@@ -85,7 +87,11 @@ class CloudWatch:
 
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.http.server_port}/"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.http.server_port}/"
         self.thread = threading.Thread(target=self.http.serve_forever, daemon=True)
         self.thread.start()
 
@@ -106,10 +112,16 @@ class CloudWatch:
         }
         return [text for name, value in settings.items() for text in (f"--cloudwatch-{name.replace('_', '-')}", value)]
 
-    def hang(self, request=None):
+    def hang(self, _):
         """Answers nothing until `let_go`."""
         self.let_go.wait()
         return b""
+
+    def drip(self, _):
+        """A byte at a time, and so slowly that it never ends."""
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{"
+        while not self.let_go.wait(0.02):
+            yield b" "
 
     def answer(self, request):
         body = request.rfile.read(int(request.headers["Content-Length"]))
@@ -125,8 +137,10 @@ class CloudWatch:
             self.problems.append(problem)
         answer = scripted(asked) if callable(scripted) else scripted
         answer = fault(problem) if problem else answer if answer is not None else (200, self.filtered(asked))
-        if isinstance(answer, bytes):  # and no more
-            request.wfile.write(answer)
+        if not isinstance(answer, tuple):  # bytes, and no more
+            with contextlib.suppress(OSError):
+                for part in [answer] if isinstance(answer, bytes) else answer:
+                    request.wfile.write(part)
             request.close_connection = True
             return
         status, document = answer
