@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 
 #define BATCH_BYTES ((size_t)4 * 1024 * 1024) // with so much the window ends at once
+#define SHORT_QUERY 1000                      // events; to ask for more takes a turn among the scans
 
 enum late_state {
     LATE_WINDOW,   // waits for what else comes; the timer runs
@@ -161,7 +162,10 @@ static void ask_known(struct late_log *log)
 {
     log->state = LATE_ASKING;
     log->ask = (struct store_events_known){
-        .op = {.kind = STORE_EVENTS_KNOWN, .reply_to = log->late->options.loop, .done = known},
+        .op = {.kind = STORE_EVENTS_KNOWN,
+               .reply_to = log->late->options.loop,
+               .done = known,
+               .scan = log->count > SHORT_QUERY},
         .row = log->row,
         .account = log->account,
         .events = log->events,
