@@ -17,6 +17,7 @@ static const char is_sealed[] = "the run's log is sealed, so nothing more of it 
 static const char is_purged[] = "the run was purged; its identifier is never used again";
 static const char is_of_others[] = "the run is there already and has a log that was not imported";
 static const char is_not_made[] = "the run could not be made";
+static const char is_not_read[] = "what the run has in its log could not be read";
 
 struct event { // that waits
     struct trace_place place;
@@ -156,38 +157,73 @@ static struct run *find_run(struct trace_runs *runs, const char *id)
     return run;
 }
 
-// The imported event that stands last in its log decides what is there.
-static void judge_log(struct run *run, const json_t *page)
+struct last_imported { // that stands last in a log
+    bool found, numbered;
+    uint64_t number, n;
+};
+
+static void look_at_page(const json_t *page, struct last_imported *last)
 {
     const json_t *logs = json_object_get(page, "logs");
     for (size_t i = json_array_size(logs); i > 0; i--) {
-        bool numbered;
-        uint64_t number, n;
-        if (!trace_item_of_record(json_array_get(logs, i - 1), &numbered, &number, &n))
+        if (!trace_item_of_record(json_array_get(logs, i - 1), &last->numbered, &last->number, &last->n))
             continue;
-        if (run->by_number && !numbered)
-            run->closed = NO_NUMBER;
-        run->stored_to = (run->by_number ? number : n) + 1;
+        last->found = true;
         return;
     }
-    if (json_integer_value(json_object_get(page, "last_index")) > 0)
-        run->closed = is_of_others;
 }
 
-static int look_at_log(struct trace_runs *runs, struct run *run)
+// It decides what is there.
+static void judge_log(struct run *run, const struct last_imported *last, bool empty)
+{
+    if (!last->found) {
+        run->closed = empty ? NULL : is_of_others;
+        return;
+    }
+    if (run->by_number && !last->numbered)
+        run->closed = NO_NUMBER;
+    run->stored_to = (run->by_number ? last->number : last->n) + 1;
+}
+
+// *ret_page is NULL if the log is not to be had; then the run is closed.
+static int read_page(struct trace_runs *runs, struct run *run, const char *place, json_t **ret_page)
 {
     CLEANUP(buf_release) struct buf answer = {0}, reason = {0};
-    CLEANUP(free_ptr)
-    char *path = xasprintf("/api/v1/executions/%s/logs?stream=event&tail=%d&limit=10000", run->id, LOOK_BACK);
+    CLEANUP(free_ptr) char *path = xasprintf("/api/v1/executions/%s/logs?stream=event&limit=10000&%s", run->id, place);
     int err = 0, code = ask(runs, "GET", path, str_n(NULL, 0), NULL, &answer, &err, &reason);
+    *ret_page = NULL;
     if (code)
         return code;
     if (err) {
-        run->closed = is_purged;
+        run->closed = err == ERR_EXPIRED ? is_purged : is_not_read;
+        if (err != ERR_EXPIRED)
+            trace_runs_refuse(runs, run->place, buf_cstr(&reason));
         return 0;
     }
-    CLEANUP(json_free) json_t *page = json_loadb(buf_cstr(&answer), answer.len, JSON_ALLOW_NUL, NULL);
-    judge_log(run, page);
+    *ret_page = json_loadb(buf_cstr(&answer), answer.len, JSON_ALLOW_NUL, NULL);
+    return *ret_page
+               ? 0
+               : cli_fail(runs->cli, ERR_MALFORMED, "%s: the answer is no page of a log", client_url(runs->client));
+}
+
+// Large events make a page end before the end of the log.
+static int look_at_log(struct trace_runs *runs, struct run *run)
+{
+    struct last_imported last = {0};
+    CLEANUP(free_ptr) char *place = xasprintf("tail=%d", LOOK_BACK);
+    bool more = true, empty = true;
+    while (more) {
+        CLEANUP(json_free) json_t *page = NULL;
+        int code = read_page(runs, run, place, &page);
+        if (code || !page)
+            return code;
+        look_at_page(page, &last);
+        empty = json_integer_value(json_object_get(page, "last_index")) == 0;
+        more = json_is_true(json_object_get(page, "has_more"));
+        free(place);
+        place = xasprintf("cursor=%lld", (long long)json_integer_value(json_object_get(page, "next_cursor")));
+    }
+    judge_log(run, &last, empty);
     return 0;
 }
 
@@ -416,7 +452,7 @@ static int tell_state(struct trace_runs *runs, struct run *run)
 
 static int end_run(struct trace_runs *runs, struct run *run, bool ended)
 {
-    if (run->closed == is_purged || run->closed == is_of_others || !run->made)
+    if (run->closed == is_purged || run->closed == is_of_others || run->closed == is_not_read || !run->made)
         return 0;
     int code = !run->state && ended && !run->closed ? judge_nodes(runs, run) : 0;
     return code == 0 && run->state ? tell_state(runs, run) : code;

@@ -127,6 +127,15 @@ def test_a_file_that_has_grown_and_one_with_the_later_part_go_on(api, cli):
     assert [one["message"] for one in trace(api, run_id)] == [one["message"] for one in events]
 
 
+def test_what_is_there_is_known_also_if_its_events_are_large(api, cli):
+    """So large that the end of the log does not come with its first page."""
+    events = [event("large", number, data={"text": "x" * 60_000}) for number in range(1, 121)]
+    assert counts(cli.ok("trace", "import", "-o", "json", input=ndjson(*events))) == told(120, 0)
+    again = ndjson(*events, event("large", 121))
+    assert counts(cli.ok("trace", "import", "-o", "json", input=again)) == told(1, 120)
+    assert api.status("large")["last_index"] == 121
+
+
 def test_events_without_numbers_are_known_by_their_places(api, cli):
     run_id = "imported-uuids"
     events = [event(run_id, number) | {"id": f"0b7e-{number:x}-z"} for number in range(20)]
