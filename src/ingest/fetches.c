@@ -26,6 +26,7 @@ struct fetch {
     char execution_id[ID_EXECUTION_MAX + 1];
     enum fetch_state state;
     bool ended; // its execution, or its log is about to be closed: if there is nothing, nothing will come
+    bool sure;  // it was so before the first page was asked for
     struct timer *timer, *patience; // patience: of those who wait
     struct fetch_wait *waits, **waits_end;
     uint64_t until_ms; // mono
@@ -202,13 +203,22 @@ static void mark(struct fetch *it)
 
 static void ask(struct fetch *it);
 
+// It has ended since it was asked for: what it wrote meanwhile may be there by now.
+static void ask_anew(struct fetch *it)
+{
+    it->sure = true;
+    ask(it);
+}
+
 static void go_on(struct fetch *it)
 {
     answer_some(it, loop_now_ms(it->all->options.loop));
     if (it->token.len)
         ask(it);
-    else if (it->events > 0 || it->ended)
+    else if (it->events > 0 || it->sure)
         mark(it);
+    else if (it->ended)
+        ask_anew(it);
     else
         end(it, 0);
 }
@@ -330,6 +340,7 @@ static void begin(struct fetch *it)
     it->until_ms = clock_mono_ms() + all->options.total_ms;
     it->backoff = (struct backoff){.attempts = 1, .random = random_u64()};
     it->events = 0;
+    it->sure = it->ended;
     late_delivery_init(&it->delivery, late_message_max(all->options.late));
     ask(it);
 }
@@ -401,15 +412,26 @@ static void start(struct fetch *it, bool fresh, bool ended)
         queue(it);
 }
 
+static void join(struct fetch *it, struct fetch_wait *wait)
+{
+    if (wait->live && it->state != FETCH_ENDED && it->events > 0) {
+        answer(wait, 0, "");
+        return;
+    }
+    *it->waits_end = wait;
+    it->waits_end = &wait->next;
+    if (!timer_active(it->patience))
+        timer_start(it->patience, it->all->options.wait_ms);
+}
+
 static void came(struct mail *mail)
 {
     struct fetch_wait *wait = CONTAINER_OF(mail, struct fetch_wait, mail);
     struct fetches *all = wait->fetches;
-    uint64_t now_ms = loop_now_ms(all->options.loop);
     struct fetch *it = find(all, wait->row);
     bool fresh = !it;
     wait->next = NULL;
-    wait->until_ms = now_ms + all->options.wait_ms;
+    wait->until_ms = loop_now_ms(all->options.loop) + all->options.wait_ms;
     if (all->stopped) {
         answer(wait, ERR_SHUTTING_DOWN, error_text(ERR_SHUTTING_DOWN));
     } else if (it && is_over(it, wait->ended)) {
@@ -419,13 +441,9 @@ static void came(struct mail *mail)
     } else {
         if (fresh)
             it = fetch_new(all, wait->account, wait->row, wait->execution_id);
-        *it->waits_end = wait;
-        it->waits_end = &wait->next;
-        if (it->state != FETCH_ENDED)
-            answer_some(it, now_ms);
-        else
-            timer_start(it->patience, all->options.wait_ms);
-        start(it, fresh, wait->ended);
+        bool ended = wait->ended;
+        join(it, wait);
+        start(it, fresh, ended);
     }
 }
 

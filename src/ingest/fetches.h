@@ -7,9 +7,7 @@
 // - A request blocks a thread of a pool of its own. What failed for now is asked again, with growing pauses and jitter,
 //   FETCH_TRIES times at most; all of a fetch takes no longer than total_ms.
 // - Pages are gathered up to FETCH_HOLD bytes, and stored as one delivery, in the order of their times. No more is
-// asked
-//   for meanwhile. So FETCHES_AT_ONCE times that, and a page for each, is all that is held; it is counted in the
-//   budget.
+//   asked for meanwhile. So FETCHES_AT_ONCE times that, and a page for each, is all that is held; the budget counts it.
 // - It is marked as fetched when all is durable. If there was nothing, and the execution goes on, it is not: what has
 //   not begun is asked for again at another reading. That, and a failure, are remembered for rest_ms.
 #pragma once
@@ -37,7 +35,7 @@ struct fetch_page { // a request for one
 // The port to what keeps logs. On a thread of a pool.
 struct fetch_port {
     // Returns 0; ERR_UNAVAILABLE if it may be asked again for the same page; any other error if not. What was added
-    // before an error is stored all the same.
+    // before an error may be added again: every event has an id.
     int (*page)(void *arg, const struct fetch_page *page);
     bool (*serves)(void *arg, int64_t account); // whether it keeps logs of that account; any thread
     void *arg;

@@ -227,6 +227,24 @@ static void what_has_not_begun_is_asked_for_again_when_it_has_ended(void **state
     scene_end(&scene);
 }
 
+static void what_ends_while_it_is_asked_for_is_asked_for_again(void **state)
+{
+    struct scene scene;
+    struct waiting early = {0}, late = {.wait.ended = true};
+    scene_begin(&scene, state, "-A", usual);
+    scene.closed = true;
+    want_row(&early, &scene, scene.row);
+    want_row(&late, &scene, scene.row);
+    loop_deliver(scene.fixture->loop); // the first page is asked for before
+    open_keeper(&scene);
+    loop_run(scene.fixture->loop);
+    assert_int_equal(early.wait.err, 0);
+    assert_int_equal(late.wait.err, 0);
+    assert_int_equal(scene.requests, 2);
+    assert_log(&scene, "a", false);
+    scene_end(&scene);
+}
+
 static void a_log_that_is_about_to_be_closed_is_fetched_for_nobody(void **state)
 {
     struct scene scene;
@@ -321,6 +339,7 @@ int main(void)
         ON_EACH(a_refusal_is_told_and_remembered_and_nothing_is_marked),
         ON_EACH(a_fetch_takes_no_longer_than_it_may),
         ON_EACH(what_has_not_begun_is_asked_for_again_when_it_has_ended),
+        ON_EACH(what_ends_while_it_is_asked_for_is_asked_for_again),
         ON_EACH(a_log_that_is_about_to_be_closed_is_fetched_for_nobody),
         ON_EACH(who_is_out_of_patience_is_told_that_it_goes_on_and_a_follower_begins),
         ON_EACH(so_many_are_fetched_at_once_and_so_many_wait_for_a_turn),
