@@ -12,8 +12,8 @@
 // - lengths: a varint for each record; only if a message contains '\n'
 // - extras: a varint length for each record that has one, then their bytes
 // - text: each message followed by '\n', so plain output is this column as it is
-// Plain sections, which chunk_refine makes from the records: names, fields, tokens, and a checksum of all before the
-// payload but that of the whole.
+// Plain sections, which chunk_refine makes from the records: names, fields, tokens, a checksum of all that stands
+// before it but that of the whole, and picks.
 #pragma once
 
 #include "model/record.h"
@@ -25,7 +25,9 @@
 #define CHUNK_DERIVED_MAX (256u * 1024) // of all that chunk_refine adds
 #define CHUNK_COUNT_MAX   (1u << 16)    // a record of no bytes takes about 150 in JSON
 #define CHUNK_NAMES_MAX   64            // distinct event types that one chunk lists by name, and as many nodes
+#define CHUNK_PICKS_MAX   64            // records that stand before the payload once more
 #define CHUNK_MERGE_RAW   (256u * 1024) // merged chunks aim at this payload
+#define CHUNK_FRONT_BYTES 4096u         // most chunks have there all that stands before the payload
 
 struct chunk;
 
@@ -109,6 +111,19 @@ const struct chunk_names *chunk_fields_names(const struct chunk *chunk);
 // The chunk must have extras (chunk_extra_count).
 struct chunk_record_fields chunk_record_fields(const struct chunk *chunk, uint32_t i);
 
+// Sets of kinds of records, a bit for each: by enum record_stream, by record_level_of, by enum chunk_trait, by priority
+// (a record without one has RECORD_PRIORITY_DEFAULT), and by the places of names in the chunk's dictionaries.
+enum chunk_trait { CHUNK_TECHNICAL, CHUNK_BUSINESS, CHUNK_MILESTONE, CHUNK_TRAIT_COUNT };
+struct chunk_kinds {
+    uint32_t streams, levels, traits, priorities;
+    uint64_t event_types, nodes;
+};
+// The picks of a front: records of which the chunk has few of a kind. *ret is the kinds of which it shows all, or of
+// which the chunk has none. Returns false if the chunk is no front, or has no picks.
+bool chunk_picks_all(const struct chunk *chunk, struct chunk_kinds *ret);
+// The first pick that is record `from` of the chunk or a later one. Returns false if there is none.
+bool chunk_pick_next(const struct chunk *chunk, uint32_t from, uint32_t *ret_place, struct record *ret);
+
 void chunk_record(const struct chunk *chunk, uint32_t i, struct record *ret);
 bool chunk_continues(const struct chunk *chunk, uint32_t i);
 // The text column (each message followed by '\n') if every record is complete output: then the raw form, the text form
@@ -131,7 +146,8 @@ int chunk_merge(struct chunk *const *chunks, size_t count, int zstd_level, struc
 // Packs the records of an open chunk anew, at another level. Returns the same chunk if they do not become smaller;
 // otherwise one without derived sections.
 struct chunk *chunk_repack(const struct chunk *chunk, int zstd_level);
-// Adds the sections that searches use: dictionaries and columns of the structured fields, and the filter of tokens.
+// Adds the sections that searches use: dictionaries and columns of the structured fields, the filter of tokens, and the
+// picks.
 // Returns the same chunk if it is too small for them. It costs a few milliseconds per MiB, so it is for merged chunks
 // and not for fresh ones.
 struct chunk *chunk_refine(const struct chunk *chunk);

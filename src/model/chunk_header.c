@@ -20,10 +20,9 @@ static uint64_t checksum_of(const uint8_t *encoded, size_t len)
     return XXH3_64bits_withSeed(encoded + at, len - at, seed);
 }
 
-// It is the last plain section.
 static size_t front_sum_at(const struct chunk_header *header)
 {
-    return (size_t)header->head_len + header->plain_len - CHUNK_FRONT_SUM_LEN;
+    return header->head_len + chunk_section_offset(header, SECTION_FRONT_SUM);
 }
 
 void chunk_seal_front(uint8_t *encoded, const struct chunk_header *header)
@@ -31,6 +30,29 @@ void chunk_seal_front(uint8_t *encoded, const struct chunk_header *header)
     size_t at = front_sum_at(header);
     uint64_t sum = htole64(checksum_of(encoded, at));
     memcpy(encoded + at, &sum, sizeof(sum));
+}
+
+static uint64_t picks_sum(const char *section, size_t len)
+{
+    return htole64(XXH3_64bits(section + CHUNK_PICKS_SUM_LEN, len - CHUNK_PICKS_SUM_LEN));
+}
+
+void chunk_seal_picks(struct buf *section)
+{
+    uint64_t sum = picks_sum(section->data, section->len);
+    memcpy(section->data, &sum, sizeof(sum));
+}
+
+// True also if there are none.
+static bool picks_are_sound(const uint8_t *data, const struct chunk_header *header)
+{
+    uint64_t sum;
+    const char *section = (const char *)data + header->head_len + chunk_section_offset(header, SECTION_PICKS);
+    size_t len = header->sizes[SECTION_PICKS];
+    if (len < sizeof(sum))
+        return len == 0;
+    memcpy(&sum, section, sizeof(sum));
+    return sum == picks_sum(section, len);
 }
 
 void chunk_seal(uint8_t *encoded, size_t len)
@@ -242,5 +264,5 @@ bool chunk_header_read_front(const uint8_t *data, size_t given, size_t len, stru
         return false;
     size_t at = front_sum_at(ret);
     memcpy(&sum, data + at, sizeof(sum));
-    return le64toh(sum) == checksum_of(data, at);
+    return le64toh(sum) == checksum_of(data, at) && picks_are_sound(data, ret);
 }

@@ -40,6 +40,9 @@ struct chunk *chunk_allocate_closed(const struct chunk_header *header, size_t en
         .encoded = (uint8_t *)(chunk + 1),
         .encoded_len = (uint32_t)encoded_len,
     };
+    bool front = encoded_len == (size_t)header->head_len + header->plain_len;
+    if (front && header->sizes[SECTION_PICKS] > 0)
+        chunk->memory += sizeof(struct chunk_picks) + CHUNK_FRONT_BYTES; // if somebody asks for them
     atomic_init(&chunk->refs, 1);
     return chunk;
 }
@@ -47,7 +50,7 @@ struct chunk *chunk_allocate_closed(const struct chunk_header *header, size_t en
 struct chunk *chunk_assemble(struct chunk_header *header, const struct str *derived, struct str stored)
 {
     uint8_t head[CHUNK_HEADER_MAX];
-    for (unsigned i = SECTION_DERIVED_FIRST; i < SECTION_FRONT_SUM; i++)
+    for (unsigned i = SECTION_DERIVED_FIRST; i < SECTION_COUNT; i++)
         header->sizes[i] = derived ? (uint32_t)derived[i].len : 0;
     header->sizes[SECTION_FRONT_SUM] = derived ? CHUNK_FRONT_SUM_LEN : 0;
     chunk_header_arrange(header);
@@ -55,11 +58,12 @@ struct chunk *chunk_assemble(struct chunk_header *header, const struct str *deri
     header->head_len = (uint16_t)chunk_header_put(header, head);
     struct chunk *chunk = chunk_allocate(header, header->head_len + header->plain_len + stored.len);
     uint8_t *out = mempcpy(chunk->encoded, head, header->head_len);
-    for (unsigned i = SECTION_DERIVED_FIRST; i < SECTION_FRONT_SUM; i++) {
-        if (header->sizes[i] > 0)
-            out = mempcpy(out, derived[i].data, derived[i].len);
+    for (unsigned i = SECTION_DERIVED_FIRST; i < SECTION_COUNT; i++) {
+        if (i != SECTION_FRONT_SUM && header->sizes[i] > 0)
+            memcpy(out, derived[i].data, derived[i].len);
+        out += header->sizes[i];
     }
-    memcpy(out + header->sizes[SECTION_FRONT_SUM], stored.data, stored.len);
+    memcpy(out, stored.data, stored.len);
     if (header->sizes[SECTION_FRONT_SUM] > 0)
         chunk_seal_front(chunk->encoded, header);
     chunk_seal(chunk->encoded, chunk->encoded_len);
@@ -74,11 +78,22 @@ struct chunk *chunk_ref(const struct chunk *chunk)
     return counted;
 }
 
+void chunk_picks_free(struct chunk_picks *picks)
+{
+    if (!picks)
+        return;
+    chunk_unref(&picks->records);
+    free(picks);
+}
+
 void chunk_unref(struct chunk **owner)
 {
     struct chunk *chunk = TAKE_PTR(*owner);
     if (chunk && atomic_fetch_sub_explicit(&chunk->refs, 1, memory_order_acq_rel) == 1) {
-        chunk_fields_free(chunk);
+        if (chunk->front)
+            chunk_picks_free(atomic_load_explicit(&chunk->picks, memory_order_relaxed));
+        else
+            chunk_fields_free(chunk);
         free(chunk);
     }
 }

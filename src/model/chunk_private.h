@@ -14,6 +14,7 @@
 #define CHUNK_CHECKSUM_AT    3u
 #define CHUNK_CHECKSUM_LEN   8u
 #define CHUNK_FRONT_SUM_LEN  8u
+#define CHUNK_PICKS_SUM_LEN  8u
 #define CHUNK_SECTIONS_MAX   32u
 #define CHUNK_RECORD_MIN     2 // one byte of time and the newline
 #define CHUNK_FIRST_TIME_MAX 10
@@ -51,6 +52,7 @@ enum chunk_section {
     SECTION_FIELDS,
     SECTION_TOKENS,
     SECTION_FRONT_SUM,
+    SECTION_PICKS,
     SECTION_COUNT,
     SECTION_DERIVED_FIRST = SECTION_NAMES,
 };
@@ -88,13 +90,24 @@ struct chunk_fields {
     struct chunk_row rows[]; // one for each record
 };
 
+struct chunk_picks {
+    struct chunk_kinds kinds;
+    bool sound;
+    uint32_t count;
+    struct chunk *records;
+    uint32_t places[CHUNK_PICKS_MAX];
+};
+
 // A chunk is one allocation: the struct, the index arrays, the encoded bytes, and the payload unless the encoded bytes
 // contain it as it is. A closed chunk has neither index arrays nor payload. Of a front the encoded bytes, too, are only
 // those before the payload.
 struct chunk {
     _Atomic uint32_t refs;
     uint32_t memory;
-    _Atomic(struct chunk_fields *) fields; // set when somebody has asked for it
+    union { // set when somebody has asked for it
+        _Atomic(struct chunk_fields *) fields;
+        _Atomic(struct chunk_picks *) picks; // of a front
+    };
     struct chunk_header header;
     uint32_t *text_offsets;  // count + 1 of them; message i and its newline are [i, i + 1)
     uint32_t *extra_offsets; // count + 1 of them; NULL if no record has an extra
@@ -122,15 +135,19 @@ int chunk_header_read(const uint8_t *data, size_t len, size_t raw_max, struct ch
 bool chunk_header_read_front(const uint8_t *data, size_t given, size_t len, struct chunk_header *ret);
 // Writes the checksum into a complete encoded chunk.
 void chunk_seal(uint8_t *encoded, size_t len);
-// Writes the section FRONT_SUM, which must be there, behind the other plain sections.
+// Writes the section FRONT_SUM, which must be there.
 void chunk_seal_front(uint8_t *encoded, const struct chunk_header *header);
+
+// Writes the checksum that the section PICKS begins with. `section` holds it alone.
+void chunk_seal_picks(struct buf *section);
 
 // --- chunk_memory.c
 
 // Returns a chunk with one reference, the header, and pointers to room for all the rest, which the caller must fill.
 struct chunk *chunk_allocate(const struct chunk_header *header, size_t encoded_len);
-// Does the same for the header and the encoded bytes alone.
+// Does the same for the header and the encoded bytes alone; those of a front stand before the payload.
 struct chunk *chunk_allocate_closed(const struct chunk_header *header, size_t encoded_len);
+void chunk_picks_free(struct chunk_picks *picks);
 // Makes a chunk with this header, in which the sections' sizes are set. Its encoded bytes are the sections in `derived`
 // (by enum chunk_section) and `stored`, which is the payload in its stored form.
 struct chunk *chunk_assemble(struct chunk_header *header, const struct str *derived, struct str stored);
@@ -141,6 +158,11 @@ void chunk_fields_free(struct chunk *chunk);
 size_t chunk_fields_memory(const struct chunk_header *header);
 // Appends the two sections of structured fields. The chunk must be open.
 void chunk_fields_encode(const struct chunk *chunk, struct buf *names, struct buf *rows);
+
+// --- chunk_picks.c
+
+// Appends the section of an open chunk; not more than `room` bytes. Nothing if it would be of no use.
+void chunk_picks_encode(const struct chunk *chunk, size_t room, struct buf *out);
 
 static inline struct str chunk_derived(const struct chunk *chunk, enum chunk_section section)
 {

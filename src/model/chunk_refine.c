@@ -50,7 +50,7 @@ struct chunk *chunk_repack(const struct chunk *chunk, int zstd_level)
 
 struct chunk *chunk_refine(const struct chunk *chunk)
 {
-    CLEANUP(buf_release) struct buf names = {0}, fields = {0}, tokens = {0};
+    CLEANUP(buf_release) struct buf names = {0}, fields = {0}, tokens = {0}, picks = {0};
     struct str derived[SECTION_COUNT] = {0};
     if (chunk->header.unknown)
         return chunk_ref(chunk); // a newer program made it
@@ -61,6 +61,10 @@ struct chunk *chunk_refine(const struct chunk *chunk)
         derived[SECTION_NAMES] = buf_str(&names);
         derived[SECTION_FIELDS] = buf_str(&fields);
     }
-    bool any = tokens.len > 0 || derived[SECTION_NAMES].len > 0;
+    size_t front = CHUNK_HEADER_MAX + CHUNK_FRONT_SUM_LEN + derived[SECTION_NAMES].len + derived[SECTION_FIELDS].len +
+                   derived[SECTION_TOKENS].len;
+    chunk_picks_encode(chunk, CHUNK_FRONT_BYTES - MIN(front, (size_t)CHUNK_FRONT_BYTES), &picks);
+    derived[SECTION_PICKS] = buf_str(&picks);
+    bool any = tokens.len > 0 || derived[SECTION_NAMES].len > 0 || picks.len > 0;
     return any ? encoded_anew(chunk, derived, chunk->header.zstd, stored_payload(chunk)) : chunk_ref(chunk);
 }

@@ -1,8 +1,6 @@
 // Matches records against filters. filter_builder.c makes filters.
 #include "model/filter_private.h"
 
-#define PRIORITY_DEFAULT 5
-
 struct filter *filter_ref(struct filter *filter)
 {
     atomic_fetch_add_explicit(&filter->refs, 1, memory_order_relaxed);
@@ -43,7 +41,7 @@ bool filter_wants_stream(const struct filter *filter, enum record_stream stream)
 static bool refuses_plain(const struct filter_rules *rules)
 {
     return rules->category == CATEGORY_BUSINESS || rules->event_types.count > 0 || rules->nodes.count > 0 ||
-           rules->milestone || rules->min_priority > PRIORITY_DEFAULT;
+           rules->milestone || rules->min_priority > RECORD_PRIORITY_DEFAULT;
 }
 
 static bool list_has(const struct filter_list *list, struct str value)
@@ -114,6 +112,31 @@ bool filter_excludes_chunk(const struct filter *filter, const struct chunk *chun
            (chunk_extra_count(chunk) == 0 && refuses_plain(rules)) || lacks_names(rules, chunk);
 }
 
+// Whether the records with the names of the list are all in `kinds`.
+static bool has_names(const struct filter_list *list, const struct chunk_dictionary *dictionary, uint64_t kinds)
+{
+    return list->count > 0 && !dictionary->more && (names_in(list, dictionary) & ~kinds) == 0;
+}
+
+bool filter_wants_picks(const struct filter *filter, const struct chunk *chunk)
+{
+    struct chunk_kinds all;
+    struct chunk_names names;
+    if (!filter || filter_joins_lines(filter) || !chunk_picks_all(chunk, &all))
+        return false;
+    const struct filter_rules *rules = &filter->rules;
+    const uint32_t priorities = UINT16_MAX << rules->min_priority & UINT16_MAX;
+    const uint32_t category = 1u << (rules->category == CATEGORY_BUSINESS ? CHUNK_BUSINESS : CHUNK_TECHNICAL);
+    if ((rules->streams & ~all.streams) == 0 || (rules->levels & ~all.levels) == 0 ||
+        (rules->milestone && all.traits >> CHUNK_MILESTONE & 1) ||
+        (rules->category != CATEGORY_ANY && all.traits & category) ||
+        (rules->min_priority > 0 && (priorities & ~all.priorities) == 0))
+        return true;
+    return (rules->event_types.count > 0 || rules->nodes.count > 0) && chunk_names(chunk, &names) &&
+           (has_names(&rules->event_types, &names.event_types, all.event_types) ||
+            has_names(&rules->nodes, &names.nodes, all.nodes));
+}
+
 bool filter_tells_count(const struct filter *filter, const struct chunk *chunk, uint32_t *ret)
 {
     uint32_t all = chunk_count(chunk), streams, levels;
@@ -155,6 +178,13 @@ bool filter_excludes_texts(const struct filter *filter, const struct chunk *chun
             return true;
     }
     return false;
+}
+
+bool filter_wants_front(const struct filter *filter, const struct chunk *chunk)
+{
+    bool lines = !filter_joins_lines(filter) || chunk_partial_count(chunk) == 0; // no line goes on
+    return (lines && (filter_excludes_chunk(filter, chunk) || filter_excludes_texts(filter, chunk))) ||
+           filter_wants_picks(filter, chunk);
 }
 
 // For names that are not in the dictionaries.
@@ -211,7 +241,7 @@ static bool match_extra(const struct filter_rules *rules, struct filter_run *run
         return false;
     if (rules->milestone && !fields.milestone)
         return false;
-    return (fields.priority ? fields.priority : PRIORITY_DEFAULT) >= rules->min_priority;
+    return (fields.priority ? fields.priority : RECORD_PRIORITY_DEFAULT) >= rules->min_priority;
 }
 
 bool filter_match_fields(const struct filter *filter, struct filter_run *run, const struct chunk *chunk, uint32_t i,

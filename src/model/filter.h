@@ -56,10 +56,16 @@ bool filter_wants_stream(const struct filter *filter, enum record_stream stream)
 // True if the header alone tells that no record of the chunk can match, whatever the texts are. Works on a closed
 // chunk.
 bool filter_excludes_chunk(const struct filter *filter, const struct chunk *chunk);
+// True if all records that can match are among the picks of the chunk, which is a front. The filter does not look at
+// texts.
+bool filter_wants_picks(const struct filter *filter, const struct chunk *chunk);
 // True if the header alone tells how many of its records match. Works on a closed chunk. A NULL filter matches all.
 bool filter_tells_count(const struct filter *filter, const struct chunk *chunk, uint32_t *ret);
 // True if no text of a line that lies completely within the chunk can match.
 bool filter_excludes_texts(const struct filter *filter, const struct chunk *chunk);
+// True if the front of a chunk suffices, unless a line or group goes on into it: nothing in it can match, or its picks
+// are all that can.
+bool filter_wants_front(const struct filter *filter, const struct chunk *chunk);
 
 // The budget of regex steps for one page. When it is spent, matching stops with ERR_INVALID.
 struct filter_run {

@@ -81,6 +81,19 @@ static void check_fields(const struct chunk *chunk)
     }
 }
 
+static void check_picks(const struct chunk *front, const struct chunk *chunk)
+{
+    struct chunk_kinds kinds;
+    struct record picked, record;
+    uint32_t place = 0;
+    if (!chunk_picks_all(front, &kinds))
+        return;
+    for (uint32_t from = 0; chunk_pick_next(front, from, &place, &picked); from = place + 1) {
+        chunk_record(chunk, place, &record);
+        check(str_eq(picked.message, record.message) && str_eq(picked.extra, record.extra));
+    }
+}
+
 static void check_refined(const struct chunk *chunk)
 {
     struct chunk *refined = chunk_refine(chunk), *closed = NULL;
@@ -92,6 +105,8 @@ static void check_refined(const struct chunk *chunk)
     if (chunk_decode_front(encoded.data, encoded.len, encoded.len, &front))
         check(chunk_count(front) == chunk_count(chunk) && str_eq(chunk_tokens(front), chunk_tokens(refined)));
     check((front != NULL) == (refined != chunk));
+    if (front)
+        check_picks(front, chunk);
     chunk_unref(&front);
     check(chunk_decode_closed(encoded.data, encoded.len, &closed) == 0);
     check(chunk_open(&closed) == 0 && chunk_digest(closed, 1) == chunk_digest(chunk, 1));
@@ -113,8 +128,11 @@ static void check_stored(const uint8_t *data, size_t size)
 {
     struct chunk *chunk = NULL;
     struct chunk_names names;
-    if (chunk_decode_front(data, size / 2, size, &chunk))
+    if (chunk_decode_front(data, size / 2, size, &chunk)) {
+        struct chunk_kinds kinds;
         chunk_names(chunk, &names);
+        chunk_picks_all(chunk, &kinds);
+    }
     chunk_unref(&chunk);
     if (chunk_decode_stored(data, size, &chunk) < 0)
         return;

@@ -140,6 +140,12 @@ bool line_filter_passes_over(const struct line_filter *lines, const struct chunk
     return !lines->open && !goes_on && lines->next != lines->careful && line_filter_excludes(lines->filter, chunk);
 }
 
+bool line_filter_wants_picks(const struct line_filter *lines, const struct chunk *chunk)
+{
+    bool goes_on = chunk_begins_within(chunk) && lines->before != BEFORE_NONE && lines->before_wanted;
+    return !lines->open && !goes_on && lines->next != lines->careful && filter_wants_picks(lines->filter, chunk);
+}
+
 // --- Groups
 
 static void settle_marks(struct line_filter *lines, char undecided, bool match)
@@ -363,6 +369,28 @@ static void pass_over(struct line_filter *lines, const struct chunk *chunk, uint
     lines->before_wanted = !by_fields;
 }
 
+// Takes the picks of a front. What lies between them does not pass the rules for fields.
+static int feed_picks(struct line_filter *lines, struct filter_run *run, const struct chunk *chunk, uint64_t first,
+                      uint64_t end)
+{
+    while (lines->next < end) {
+        struct record record;
+        uint32_t place;
+        bool found = chunk_pick_next(chunk, (uint32_t)(lines->next - first), &place, &record) && first + place < end;
+        uint64_t to = found ? first + place : end;
+        if (to > lines->next) {
+            line_filter_settle_group(lines);
+            put_marks(lines, MARK_NO, to - lines->next);
+            lines->before = BEFORE_UNSEEN;
+            lines->before_wanted = false;
+        }
+        int err = found ? take(lines, run, NULL, 0, &record) : 0;
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
 // Whether each record of the chunk is a line and a group of its own, unless the next chunk goes on with its last one.
 static bool is_plain(const struct line_filter *lines, const struct chunk *chunk)
 {
@@ -406,6 +434,8 @@ int line_filter_feed(struct line_filter *lines, struct filter_run *run, const st
         put_marks(lines, MARK_MATCH, end - lines->next);
     if (lines->next < end && line_filter_passes_over(lines, chunk))
         pass_over(lines, chunk, end);
+    if (lines->next < end && chunk_is_front(chunk))
+        return feed_picks(lines, run, chunk, first, end);
     bool plain = lines->next < end && is_plain(lines, chunk);
     while (lines->next < end) {
         struct record record;

@@ -44,6 +44,9 @@ bool line_filter_excludes(const struct filter *filter, const struct chunk *chunk
 // True if the chunk's records can be decided without reading them, so the chunk may be closed. The chunk must contain
 // `next`. The last one of them may stay undecided, until it is known whether the next one continues it.
 bool line_filter_passes_over(const struct line_filter *lines, const struct chunk *chunk);
+// True if the picks of the chunk, which is a front, are all that can match in it. The chunk must contain `next`. Then
+// it may be fed.
+bool line_filter_wants_picks(const struct line_filter *lines, const struct chunk *chunk);
 // Feeds the chunk's records from `next` to below `end`. Returns ERR_INVALID when the run's budget is spent; then `next`
 // is the record to continue with, under a new budget. If a whole budget does not suffice for even one record, that
 // record cannot be taken. Afterwards `next` may lie before the chunk: then it must be fed from there on, again, too.

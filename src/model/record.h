@@ -9,8 +9,9 @@ enum record_stream { STREAM_STDOUT, STREAM_STDERR, STREAM_EVENT, STREAM_COUNT };
 // LEVEL_UNSET: filters treat it as INFO, unless the event's type tells another one (record_level_of).
 enum record_level { LEVEL_UNSET, LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARNING, LEVEL_ERROR, LEVEL_CRITICAL, LEVEL_COUNT };
 
-#define RECORD_MESSAGE_MAX (10 * 1024) // bytes; a setting can change it, to at most 1 MiB
-#define RECORD_EXTRA_MAX   (64 * 1024) // bytes of all structured fields together, as canonical JSON
+#define RECORD_MESSAGE_MAX      (10 * 1024) // bytes; a setting can change it, to at most 1 MiB
+#define RECORD_EXTRA_MAX        (64 * 1024) // bytes of all structured fields together, as canonical JSON
+#define RECORD_PRIORITY_DEFAULT 5           // of a record that does not say
 
 struct record {
     int64_t time_ms; // realtime; it never decides the order

@@ -396,7 +396,12 @@ def test_merged_chunks_that_cannot_match_are_passed_over_unread(servers):
     rng = random.Random(5)
     for _ in range(20):  # of different words each, so that a word is in one chunk alone
         word = "".join(rng.choice("bcdfghjklmnpqrstvwxz") for _ in range(9))
-        api.append_lines(log, [f"{word} is the word of line {i} {'padding ' * 20}" for i in range(1500)])
+        records = [{"message": f"{word} is the word of line {i} {'padding ' * 20}"} for i in range(1500)]
+        for rare in rng.sample(range(1400), 2):
+            records[rare].update(level="error", node_id="rare", is_milestone=True)
+        api.append(log, records)
+    # What continues a record that is not among the few is not among them either.
+    api.append(log, [{"message": f"goes on {i}", "level": "error", "continues": True} for i in range(10)])
     seal(api, log)
     answer = eventually(
         lambda: (lambda found: found if found["skipped_bytes"] > found["scanned_bytes"] else None)(
@@ -406,8 +411,15 @@ def test_merged_chunks_that_cannot_match_are_passed_over_unread(servers):
         timeout=100,
     )
     assert answer["count"] == 1500
-    text = sum(len(record["message"]) + 1 for record in api.logs(log, limit=10000))
+    everything = api.logs(log, limit=10000)
+    text = sum(len(record["message"]) + 1 for record in everything)
     assert answer["scanned_bytes"] + answer["skipped_bytes"] == pytest.approx(text, rel=0.001)
+    # Pages of what there is little of are the same, of however many chunks only the front is read.
+    few = [record for record in everything if record.get("is_milestone")]
+    assert len(few) == 40 and all(record["level"] == "ERROR" for record in few)
+    for query in ({"level": "error"}, {"milestone": "true"}, {"node": "rare"}, {"min_level": "error", "limit": 7}):
+        assert api.logs(log, **query) == few, query
+    assert api.logs(log, level="error", cursor=few[20]["sequence_number"]) == few[20:]
     before = api.metrics()
     found = search(api, log, word)
     after = api.metrics()

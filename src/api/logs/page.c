@@ -23,6 +23,7 @@ struct page {
     uint64_t gap_from, gap_to;
     uint64_t taken, steps_left;
     unsigned reads;
+    bool whole; // the next read has no fronts: one of them does not suffice
     char *execution_id;
     bool full;
     // Chunks with records that were looked at and not taken yet, in order and without gaps.
@@ -90,6 +91,11 @@ static void page_answer(struct page *page)
 
 // --- On the reader's thread
 
+static size_t held_bytes_of(const struct chunk *chunk)
+{
+    return chunk_is_open(chunk) ? chunk_raw(chunk) : chunk_memory(chunk);
+}
+
 static void page_hold(struct page *page, const struct store_segment *segment)
 {
     if (page->held_count == page->held_capacity) {
@@ -97,7 +103,7 @@ static void page_hold(struct page *page, const struct store_segment *segment)
         page->held = xrealloc(page->held, page->held_capacity * sizeof(*page->held));
     }
     page->held[page->held_count++] = (struct store_segment){segment->first, chunk_ref(segment->chunk)};
-    page->held_bytes += chunk_raw(segment->chunk);
+    page->held_bytes += held_bytes_of(segment->chunk);
 }
 
 static void page_let_go(struct page *page, size_t count)
@@ -105,7 +111,7 @@ static void page_let_go(struct page *page, size_t count)
     if (count == 0)
         return; // there may be no array yet
     for (size_t i = 0; i < count; i++) {
-        page->held_bytes -= chunk_raw(page->held[i].chunk);
+        page->held_bytes -= held_bytes_of(page->held[i].chunk);
         chunk_unref(&page->held[i].chunk);
     }
     page->held_count -= count;
@@ -115,7 +121,11 @@ static void page_let_go(struct page *page, size_t count)
 static void page_take_record(struct page *page, const struct store_segment *segment)
 {
     struct record record;
-    chunk_record(segment->chunk, (uint32_t)(page->cursor - segment->first), &record);
+    uint32_t i = (uint32_t)(page->cursor - segment->first);
+    if (chunk_is_front(segment->chunk))
+        chunk_pick_next(segment->chunk, i, &i, &record);
+    else
+        chunk_record(segment->chunk, i, &record);
     if (page->taken++)
         buf_append_byte(&page->records, ',');
     record_encoder_append(&page->encoder, &page->records, &record, page->cursor);
@@ -158,19 +168,27 @@ static bool page_is_at(const struct page *page, const struct store_segment *segm
     return next >= segment->first && next < end;
 }
 
+static bool shows_matches(const struct page *page, const struct chunk *chunk)
+{
+    return line_filter_passes_over(page->lines, chunk) || line_filter_wants_picks(page->lines, chunk);
+}
+
+// Sets `whole` if the chunk must be read with its payload.
 static int page_look_at(struct page *page, struct store_segment *segment, struct filter_run *run)
 {
     uint64_t end = segment->first + chunk_count(segment->chunk);
     if (end <= line_filter_next(page->lines))
         return 0;
-    // Most chunks without a match show that while they are closed.
-    int err = line_filter_passes_over(page->lines, segment->chunk) ? 0 : chunk_open(&segment->chunk);
-    if (err < 0)
+    // Most chunks without a match show that while they are closed, and fronts what matches in them.
+    bool at_once = shows_matches(page, segment->chunk);
+    page->whole = !at_once && chunk_is_front(segment->chunk);
+    int err = at_once || page->whole ? 0 : chunk_open(&segment->chunk);
+    if (err < 0 || page->whole)
         return err;
     if (end > page->cursor)
         page_hold(page, segment);
     while (err == 0 && !page->full && page_is_at(page, segment, end)) {
-        bool at_once = line_filter_passes_over(page->lines, segment->chunk);
+        at_once = shows_matches(page, segment->chunk);
         err = line_filter_feed(page->lines, run, segment->chunk, segment->first,
                                at_once ? end : line_filter_next(page->lines) + FEED_RECORDS);
         if (err == 0 && page->held_bytes > HELD_BYTES_MAX)
@@ -210,7 +228,8 @@ static int page_look_through(struct page *page, struct store_read *read)
     filter_run_init(&run, line_filter_filter(page->lines), page->steps_left);
     page->next = read->ret_next;
     page_pass_front(page, read);
-    for (size_t i = 0; i < read->ret_count && !page->full && err == 0; i++) {
+    page->whole = false;
+    for (size_t i = 0; i < read->ret_count && !page->full && !page->whole && err == 0; i++) {
         if (i > 0 && line_filter_next(page->lines) < read->ret_segments[i].first)
             break;
         err = page_look_at(page, &read->ret_segments[i], &run);
@@ -296,6 +315,7 @@ static void page_read(struct page *page)
                .scan = page->filtered},
         .row = page->call->execution.row,
         .closed = page->filtered,
+        .skim = page->whole ? NULL : line_filter_filter(page->lines),
         .from = line_filter_next(page->lines),
         .max_bytes = page_read_bytes(page),
     };

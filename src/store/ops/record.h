@@ -82,8 +82,8 @@ struct store_read {
     int64_t since_ms;
     size_t max_bytes;
     bool closed; // chunks may be closed: a caller that looks at records opens them
-    // With `closed`: of a chunk that this filter's texts exclude, only the front may be read (chunk_is_front). Borrowed
-    // until done; may be NULL.
+    // With `closed`: of a chunk whose front suffices for this filter (filter_wants_front), only that may be read.
+    // Borrowed until done; may be NULL.
     const struct filter *skim;
     struct store_segment ret_segments[STORE_READ_SEGMENTS];
     size_t ret_count;

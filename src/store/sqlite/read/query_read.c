@@ -4,7 +4,6 @@
 #include "store/sqlite/sqlite_private.h"
 
 #define READ_ATTEMPTS 64
-#define FRONT_BYTES   4096 // of a chunk; most have there all that stands before the payload
 
 struct reading {
     struct sqlite_store *store;
@@ -52,24 +51,19 @@ static int blob_read(struct reading *reading, size_t from, size_t to)
     return db_error_of(reading->db->handle, rc);
 }
 
-static bool is_excluded(const struct filter *filter, const struct chunk *chunk)
-{
-    return chunk_partial_count(chunk) == 0 && filter_excludes_texts(filter, chunk);
-}
-
-// Loads a closed chunk, or the front of one in which nothing can match.
+// Loads a closed chunk, or the front of one if that suffices.
 static int chunk_skim(struct reading *reading, int64_t id, struct chunk **ret)
 {
     int err = blob_open(reading, id);
     if (err < 0)
         return err;
-    size_t len = (size_t)sqlite3_blob_bytes(reading->blob), given = MIN(len, (size_t)FRONT_BYTES);
+    size_t len = (size_t)sqlite3_blob_bytes(reading->blob), given = MIN(len, (size_t)CHUNK_FRONT_BYTES);
     struct chunk *front = NULL;
     buf_reset(&reading->body);
     buf_reserve(&reading->body, len + 1);
     err = blob_read(reading, 0, given);
     if (err == 0 && chunk_decode_front(reading->body.data, given, len, &front) &&
-        is_excluded(reading->read->skim, front)) {
+        filter_wants_front(reading->read->skim, front)) {
         *ret = front;
         return 1;
     }
