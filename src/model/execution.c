@@ -208,6 +208,8 @@ void execution_add_fields(struct json_writer *json, const struct execution *exec
     json_add_raw(json, "result", str_of(execution->result_json));
     json_add_text(json, "workflow_id", execution->workflow_id);
     json_add_text(json, "batch_id", execution->batch_id);
+    json_add_text(json, "user_id", execution->owner);
+    json_add_bool(json, "pinned", execution->pinned);
     json_add_u64(json, "artifacts_bytes", execution->artifact_bytes);
     add_digest(json, execution);
     if (execution->has_cut_digest && !execution->purged)

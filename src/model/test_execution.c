@@ -35,6 +35,7 @@ static void status_shows_all_members_in_order(void **state)
         .worker_hostname = (char[]){"worker-hetzner-01"},
         .workflow_id = (char[]){"wf"},
         .batch_id = (char[]){"b"},
+        .owner = (char[]){"alice"},
         .metadata_json = (char[]){"{\"k\":1}"},
         .command_json = (char[]){"[\"a b\",\"c\"]"},
         .args_json = (char[]){"[\"d\"]"},
@@ -57,7 +58,8 @@ static void status_shows_all_members_in_order(void **state)
                "\"sealed\":true,\"settled\":true,\"last_index\":42,\"first_sequence\":2,\"duration_ms\":45999,"
                "\"metadata\":{\"k\":1},\"expires_at\":\"2025-12-15T10:30:15.123Z\",\"runner\":{\"connected\":true,"
                "\"lag_records\":3},\"execution_metadata\":{\"cpu_time_ms\":5},\"result\":[1.50],"
-               "\"workflow_id\":\"wf\",\"batch_id\":\"b\",\"artifacts_bytes\":0,\"digest\":\"0000000000000abc\","
+               "\"workflow_id\":\"wf\",\"batch_id\":\"b\",\"user_id\":\"alice\",\"pinned\":false,"
+               "\"artifacts_bytes\":0,\"digest\":\"0000000000000abc\","
                "\"cut_digest\":\"0000000000000c07\","
                "\"restored_from\":40,\"executor\":null,\"image\":null,"
                "\"attempt\":null,\"retries\":null,\"retry_of\":null,\"retried_as\":null,\"reason\":null,"
@@ -109,7 +111,7 @@ static json_t *status_of(const struct execution *execution, int64_t now_ms)
     execution_add_status(&json, NULL, execution, NULL, &TERMS, now_ms);
     json_t *parsed = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(parsed);
-    assert_int_equal(json_object_size(parsed), 44);
+    assert_int_equal(json_object_size(parsed), 46);
     return parsed;
 }
 
@@ -118,14 +120,19 @@ static void what_is_not_known_is_null(void **state)
     (void)state;
     struct execution execution = {
         .execution_id = (char[]){"e"}, .status = STATUS_QUEUED, .created_ms = CREATED, .restored_from = UINT64_MAX};
-    const char *const unknown[] = {"script_filename",  "command",      "runtime",         "started_at", "completed_at",
-                                   "duration_seconds", "worker_id",    "worker_hostname", "exit_code",  "duration_ms",
-                                   "metadata",         "runner",       "workflow_id",     "batch_id",   "digest",
-                                   "cut_digest",       "restored_from"};
+    const char *const unknown[] = {"script_filename",  "command",    "runtime",         "started_at", "completed_at",
+                                   "duration_seconds", "worker_id",  "worker_hostname", "exit_code",  "duration_ms",
+                                   "metadata",         "runner",     "workflow_id",     "batch_id",   "user_id",
+                                   "digest",           "cut_digest", "restored_from"};
     json_t *status = status_of(&execution, CREATED + 5000);
     for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
         assert_true(json_is_null(json_object_get(status, unknown[i])));
     assert_int_equal(json_integer_value(json_object_get(status, "last_index")), 0);
+    assert_true(json_is_false(json_object_get(status, "pinned")));
+    json_decref(status);
+    execution.pinned = true;
+    status = status_of(&execution, CREATED + 5000);
+    assert_true(json_is_true(json_object_get(status, "pinned")));
     json_decref(status);
 }
 

@@ -1782,6 +1782,10 @@ export interface components {
             result: unknown;
             workflow_id: string | null;
             batch_id: string | null;
+            /** @description Whose it is; null if it is nobody's. */
+            user_id: string | null;
+            /** @description It is kept whatever its age. */
+            pinned: boolean;
             /** @description Of all records so far. */
             digest: string | null;
             /** @description Of the records before first_sequence, which retention has removed; digest goes on from it. Null if there are none, or if some of them could not be read. */
