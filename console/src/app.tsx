@@ -1,14 +1,18 @@
 import { useEffect, useState } from "preact/hooks";
 
 import { Boundary } from "./boundary.tsx";
-import { isRefused, onSession, signOut, token } from "./data/session.ts";
-import { useAddress } from "./hooks.ts";
+import { endsAt, isRefused, onSession, signOut, token } from "./data/session.ts";
+import { useAddress, useNow } from "./hooks.ts";
+import { duration } from "./format.ts";
+import { Keyboard } from "./keyboard.tsx";
 import { Batch } from "./pages/batch.tsx";
 import { Batches } from "./pages/batches.tsx";
 import { Keys } from "./pages/keys.tsx";
 import { NewRun } from "./pages/new_run.tsx";
 import { Run } from "./pages/run.tsx";
 import { Runs } from "./pages/runs.tsx";
+import { Search } from "./pages/search.tsx";
+import { ServerState } from "./pages/server.tsx";
 import { SignIn } from "./pages/sign_in.tsx";
 import { Workers } from "./pages/workers.tsx";
 import { Workflow } from "./pages/workflow.tsx";
@@ -19,6 +23,7 @@ const PLACES: [string, string][] = [
   ["/ui/batches", "Batches"],
   ["/ui/workflows", "Workflows"],
   ["/ui/workers", "Workers"],
+  ["/ui/server", "Server"],
   ["/ui/keys", "Keys"],
 ];
 
@@ -29,6 +34,8 @@ function Page({ address }: { address: URL }) {
   if (kind === "batches") return id ? <Batch id={id} key={id} /> : <Batches address={address} />;
   if (kind === "workflows") return id ? <Workflow id={id} key={id} /> : <Workflows address={address} />;
   if (kind === "workers") return <Workers />;
+  if (kind === "search") return <Search address={address} />;
+  if (kind === "server") return <ServerState />;
   if (kind === "keys") return <Keys />;
   if (kind === "new") return <NewRun />;
   return (
@@ -41,10 +48,25 @@ function Page({ address }: { address: URL }) {
   );
 }
 
+/** A token that ends soon is replaced before requests are refused. */
+const RENEW_MS = 5 * 60_000;
+
+function Renew({ open }: { open: () => void }) {
+  const end = endsAt();
+  const now = useNow(end !== undefined);
+  if (end === undefined || end - now > RENEW_MS) return null;
+  return (
+    <button type="button" class="danger" onClick={open}>
+      Token ends in {duration(Math.max(0, Math.floor((end - now) / 1000) * 1000))}: renew
+    </button>
+  );
+}
+
 export function App() {
   const address = useAddress();
   const [session, set] = useState({ signedIn: token() !== null, refused: isRefused() });
   useEffect(() => onSession(() => set({ signedIn: token() !== null, refused: isRefused() })), []);
+  const [renewing, setRenewing] = useState(false);
   const { signedIn, refused } = session;
   return (
     <>
@@ -61,9 +83,11 @@ export function App() {
         </nav>
         {signedIn && (
           <>
+            <Renew open={() => setRenewing(true)} />
             <a class="button" href="/ui/new">
               Start a run
             </a>
+            <Keyboard />
             <button type="button" onClick={signOut}>
               Sign out
             </button>
@@ -77,9 +101,9 @@ export function App() {
       ) : (
         <SignIn />
       )}
-      {refused && (
+      {(refused || renewing) && (
         <div class="over" role="dialog" aria-modal="true" aria-label="Sign in again">
-          <SignIn again />
+          <SignIn again={refused ? "refused" : "renew"} done={() => setRenewing(false)} />
         </div>
       )}
     </>

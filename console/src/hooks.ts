@@ -10,6 +10,11 @@ export function useAddress(): URL {
   return new URL(address);
 }
 
+/** How often what changes all the time is asked for; lists; and what changes seldom. */
+export const LIVE_MS = 1000;
+export const LIST_MS = 2000;
+export const SETTLED_MS = 10_000;
+
 export interface Loaded<T> {
   value: T | undefined;
   error: string | undefined;
@@ -53,6 +58,24 @@ export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise
     error: state.error,
     again: () => next((count) => count + 1),
   };
+}
+
+/** The time, told anew each second while `live`. */
+export function useNow(live = true): number {
+  const [now, set] = useState(Date.now());
+  useEffect(() => {
+    if (!live) return;
+    const timer = setInterval(() => set(Date.now()), LIVE_MS);
+    return () => clearInterval(timer);
+  }, [live]);
+  return now;
+}
+
+/** What the tab is called. */
+export function useTitle(title: string | undefined): void {
+  useEffect(() => {
+    document.title = title ? `${title} · Runnel` : "Runnel";
+  }, [title]);
 }
 
 export function reason(error: unknown): string {

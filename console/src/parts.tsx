@@ -2,10 +2,10 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import type { Status } from "./data/types.ts";
+import type { Batch as BatchState, NodeState, Status } from "./data/types.ts";
 import { reason } from "./hooks.ts";
 
-export function Badge({ status }: { status: Status }) {
+export function Badge({ status }: { status: Status | NodeState | BatchState["status"] }) {
   return <span class={`badge ${status}`}>{status.replace("_", " ")}</span>;
 }
 
@@ -14,6 +14,35 @@ export function Notice({ children }: { children: ComponentChildren }) {
     <p class="notice" role="alert">
       {children}
     </p>
+  );
+}
+
+/** A button that does something at once, and says what the server says if it refuses. */
+export function Act(props: { label: string; title?: string; act: () => Promise<unknown>; done?: () => void }) {
+  const [error, setError] = useState<string>();
+  const [busy, setBusy] = useState(false);
+  const act = async (): Promise<void> => {
+    setBusy(true);
+    setError(undefined);
+    try {
+      await props.act();
+      props.done?.();
+    } catch (failed) {
+      setError(reason(failed));
+    }
+    setBusy(false);
+  };
+  return (
+    <>
+      <button type="button" title={props.title} disabled={busy} onClick={() => void act()}>
+        {props.label}
+      </button>
+      {error && (
+        <span class="bad" role="alert">
+          {error}
+        </span>
+      )}
+    </>
   );
 }
 

@@ -31,8 +31,9 @@ test("the nodes of a run are shown with their states, and a click narrows the vi
   await page.getByLabel("Fetch: completed").waitFor();
   const clean = page.getByLabel("Clean: running");
   await clean.getByText("attempt 2").waitFor();
-  await clean.getByText("1 error").waitFor();
-  expect(await clean.locator(".node").getAttribute("title")).toBe("once more");
+  await clean.getByTitle("1 error").waitFor();
+  await clean.hover();
+  await page.getByRole("tooltip").getByText("once more", { exact: true }).waitFor();
   await clean.click();
   await expect.poll(() => new URL(page.url()).searchParams.get("node"), { timeout: DEADLINE }).toBe("clean");
   await page.getByRole("button", { name: "Timeline" }).click();
@@ -91,4 +92,18 @@ test("a run without nodes has no canvas, and does not load it", async () => {
   await page.locator(".badge.completed").waitFor();
   await page.waitForLoadState("networkidle");
   expect(loaded.filter((url) => url.includes("nodes_canvas"))).toEqual([]);
+});
+
+test("a thousand nodes are drawn", async () => {
+  const nodes = Array.from({ length: 1000 }, (_, i) => ({ id: `n${i}`, name: `Node ${i}` }));
+  const edges = nodes.slice(1).map((node, i) => [`n${Math.floor(i / 3)}`, node.id]);
+  const { id } = await runOf({ nodes, edges });
+  const page = await it.page();
+  await page.goto(`${it.server.url}/ui/runs/${id}`);
+  // Each has a place of its own, and is seen.
+  const boxes = page.locator(".react-flow__node");
+  const places = () => boxes.evaluateAll((all) => new Set(all.filter((box) => getComputedStyle(box).visibility === "visible").map((box) => box.style.transform)).size);
+  await expect.poll(places, { timeout: DEADLINE }).toBe(1000);
+  await page.getByLabel("Node 999: pending").waitFor();
+  expect(page.complaints).toEqual([]);
 });

@@ -20,6 +20,18 @@ export function refuse(): void {
   for (const listener of listeners) listener();
 }
 
+/** When a JSON Web Token ends, in milliseconds since 1970; undefined of a key. The server judges; this is to ask in time. */
+export function endsAt(): number | undefined {
+  const [, claims, signature] = token()?.split(".") ?? [];
+  if (!claims || signature === undefined) return undefined;
+  try {
+    const { exp } = JSON.parse(atob(claims.replaceAll("-", "+").replaceAll("_", "/"))) as { exp?: unknown };
+    return typeof exp === "number" ? exp * 1000 : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 export function signIn(value: string): void {
   refused = false;
   sessionStorage.setItem(STORED, value);

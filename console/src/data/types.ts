@@ -15,6 +15,9 @@ export type Node = Schemas["Node"];
 export type Counts = Schemas["Counts"];
 export type RunCounts = Schemas["RunCounts"];
 export type NodeState = Schemas["NodeState"];
+export type Summary = Schemas["LogsSummary"];
+export type Artifact = Schemas["Artifact"];
+export type Hit = Schemas["Hit"];
 
 /** A page of a list, the newest first. */
 export interface Page {
@@ -31,5 +34,8 @@ export interface Workflows extends Page {
 }
 
 export interface Artifacts {
-  artifacts: { name: string; size: number }[];
+  artifacts: Artifact[];
+}
+export interface Hits extends Page {
+  hits: Hit[];
 }

@@ -1,19 +1,19 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 
 import { call, get, query } from "../data/api.ts";
 import { follow } from "../data/events.ts";
-import type { Batch as BatchState, Execution, Executions, Status } from "../data/types.ts";
-import { duration, title, whole } from "../format.ts";
-import { reason } from "../hooks.ts";
+import type { Batch as BatchState, Execution, Executions } from "../data/types.ts";
+import { runAddress, runsAddress } from "../addresses.ts";
+import { duration, whole } from "../format.ts";
+import { reason, useTitle } from "../hooks.ts";
 import { Ask, Badge, Notice } from "../parts.tsx";
-import { go } from "../router.ts";
-import { Bar } from "./batches.tsx";
+import { Bar } from "./batch_bar.tsx";
+import { Cells } from "./batch_cells.tsx";
+import { Digest } from "./batch_digest.tsx";
 
 const PAGE = 1000;
 const CELLS_MAX = 20_000;
 const CELLS_AGAIN_MS = 3000;
-const CELL = 12; // pixels, with the gap
-const GAP = 2;
 
 /** The status as the stream tells it, until the batch is over. */
 function useBatch(id: string): { batch: BatchState | undefined; error: string | undefined; away: boolean; again: () => void } {
@@ -40,6 +40,7 @@ function useJobs(id: string, over: boolean): Execution[] {
   useEffect(() => {
     const aborter = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let first = true;
     const load = async (): Promise<void> => {
       const began = performance.now();
       const all: Execution[] = [];
@@ -50,7 +51,10 @@ function useJobs(id: string, over: boolean): Execution[] {
           const page: Executions = await get<Executions>(path, aborter.signal);
           all.push(...page.executions.filter((one) => one.retried_as === null));
           cursor = page.next_cursor;
+          // The first time each page is shown at once; later all of them together, as the cells would move.
+          if (first) set([...all].reverse());
         }
+        first = false;
         set(all.reverse());
       } catch {
         if (aborter.signal.aborted) return; // the stream tells what is wrong
@@ -64,76 +68,12 @@ function useJobs(id: string, over: boolean): Execution[] {
   return jobs;
 }
 
-function columnsOf(canvas: HTMLCanvasElement): number {
-  return Math.max(1, Math.floor((canvas.clientWidth + GAP) / CELL));
-}
-
-/** What the style says, as a canvas takes it: variables and light-dark() are resolved. */
-function colourOf(canvas: HTMLCanvasElement, status: Status): string {
-  canvas.style.color = `var(--${status})`;
-  return getComputedStyle(canvas).color;
-}
-
-/** A cell a job, on one canvas: ten thousand elements would be slow. The table beneath says the same in words. */
-function Cells({ jobs }: { jobs: Execution[] }) {
-  const ref = useRef<HTMLCanvasElement>(null);
-  const [near, setNear] = useState<Execution>();
-  useEffect(() => {
-    const canvas = ref.current!;
-    const draw = (): void => {
-      const columns = columnsOf(canvas);
-      const ratio = devicePixelRatio;
-      const height = Math.ceil(jobs.length / columns) * CELL;
-      canvas.style.height = `${height}px`;
-      canvas.width = canvas.clientWidth * ratio;
-      canvas.height = height * ratio;
-      const pen = canvas.getContext("2d")!;
-      pen.scale(ratio, ratio);
-      const colours = new Map<Status, string>();
-      jobs.forEach((job, i) => {
-        if (!colours.has(job.status)) colours.set(job.status, colourOf(canvas, job.status));
-        pen.fillStyle = colours.get(job.status)!;
-        pen.fillRect((i % columns) * CELL, Math.floor(i / columns) * CELL, CELL - GAP, CELL - GAP);
-      });
-    };
-    draw();
-    const observer = new ResizeObserver(draw);
-    observer.observe(canvas.parentElement!);
-    const scheme = matchMedia("(prefers-color-scheme: dark)");
-    scheme.addEventListener("change", draw);
-    return () => (observer.disconnect(), scheme.removeEventListener("change", draw));
-  }, [jobs]);
-  const at = (event: MouseEvent): Execution | undefined => {
-    const canvas = ref.current!;
-    const column = Math.floor(event.offsetX / CELL);
-    const columns = columnsOf(canvas);
-    return column < columns ? jobs[Math.floor(event.offsetY / CELL) * columns + column] : undefined;
-  };
-  return (
-    <div class="cells">
-      <canvas
-        ref={ref}
-        role="img"
-        aria-label={`${jobs.length} jobs by state`}
-        onMouseMove={(event) => setNear(at(event))}
-        onMouseLeave={() => setNear(undefined)}
-        onClick={(event) => {
-          const job = at(event);
-          if (job) go(`/ui/runs/${encodeURIComponent(job.execution_id)}`);
-        }}
-      />
-      <p class="dim" aria-hidden="true">
-        {near ? `${title(near)}: ${near.status}${near.exit_code !== null ? `, exit ${near.exit_code}` : ""}` : "\u00a0"}
-      </p>
-    </div>
-  );
-}
-
 export function Batch({ id }: { id: string }) {
   const { batch, error, away, again } = useBatch(id);
   const over = batch?.status === "completed" || batch?.status === "cancelled";
   const jobs = useJobs(id, over);
   const path = `/api/v1/batches/${encodeURIComponent(id)}`;
+  useTitle(batch?.name ?? id);
   if (!batch) return <main>{error && <Notice>{error}</Notice>}</main>;
   return (
     <main>
@@ -142,7 +82,7 @@ export function Batch({ id }: { id: string }) {
         <h1>{batch.name ?? batch.batch_id}</h1>
         {batch.duration_seconds !== null && <span>{duration(batch.duration_seconds * 1000)}</span>}
         {batch.eta_seconds !== null && !over && <span>about {duration(batch.eta_seconds * 1000)} left</span>}
-        <span>{batch.cost_display}</span>
+        <span class="dim">{batch.cost_display}</span>
         {batch.stopped && <span>stopped: more failed than it allows</span>}
         {!over && (
           <Ask label="Cancel" question="End all jobs of this batch that are not over?" act={() => call("POST", `${path}/cancel`)} />
@@ -163,22 +103,22 @@ export function Batch({ id }: { id: string }) {
         {whole(batch.queued_count)} queued, {whole(batch.skipped_count)} skipped of {whole(batch.total_count)}
       </p>
       <Cells jobs={jobs} />
+      {batch.failed_count > 0 && <Digest jobs={jobs} />}
       {(batch.failures?.length ?? 0) > 0 && (
-        <>
+        <section aria-label="Latest failures">
           <h2>Latest failures</h2>
           <ul class="plain">
             {batch.failures!.map((one) => (
               <li key={one.execution_id}>
-                <Badge status={one.status} />{" "}
-                <a href={`/ui/runs/${encodeURIComponent(one.execution_id)}`}>{one.title ?? one.execution_id}</a>{" "}
+                <Badge status={one.status} /> <a href={runAddress(one.execution_id)}>{one.title ?? one.execution_id}</a>{" "}
                 {one.exit_code !== null && `exit ${one.exit_code}`} <span class="dim">{one.reason}</span>
               </li>
             ))}
           </ul>
-        </>
+        </section>
       )}
       <p>
-        <a href={`/${query({ batch_id: id })}`}>All its runs</a>
+        <a href={runsAddress({ batch_id: id })}>All its runs</a>
       </p>
     </main>
   );

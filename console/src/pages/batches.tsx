@@ -1,81 +1,56 @@
 import { get, query } from "../data/api.ts";
 import type { Batch, Batches as Page } from "../data/types.ts";
+import { batchAddress } from "../addresses.ts";
 import { duration, time, whole } from "../format.ts";
-import { useLoaded } from "../hooks.ts";
+import { LIST_MS, useLoaded, useTitle } from "../hooks.ts";
 import { Badge, Notice } from "../parts.tsx";
+import { Older, Table } from "../table.tsx";
+import type { Column } from "../table.tsx";
+import { Bar } from "./batch_bar.tsx";
 
-const AGAIN_MS = 2000;
-
-/** The parts of a batch by what became of them, as a bar. */
-export function Bar({ batch }: { batch: Batch }) {
-  const done = batch.completed_count + batch.failed_count + batch.skipped_count;
-  const parts: [string, number][] = [
-    ["completed", batch.completed_count],
-    ["failed", batch.failed_count],
-    ["skipped", batch.skipped_count],
-    ["running", batch.running_count],
-  ];
-  return (
-    <svg class="bar-of" viewBox={`0 0 ${Math.max(1, batch.total_count)} 1`} preserveAspectRatio="none" role="progressbar"
-      aria-label="Progress" aria-valuemin={0} aria-valuemax={batch.total_count} aria-valuenow={done}>
-      {parts.map(([name, count], i) => (
-        <rect key={name} class={name} x={parts.slice(0, i).reduce((sum, part) => sum + part[1], 0)} width={count} height="1" />
-      ))}
-    </svg>
-  );
-}
+const COLUMNS: Column<Batch>[] = [
+  { name: "State", plain: true, cell: (batch) => <Badge status={batch.status} /> },
+  {
+    name: "Batch",
+    wide: true,
+    cell: (batch) => (
+      <>
+        <a href={batchAddress(batch.batch_id)}>{batch.name ?? batch.batch_id}</a>
+        {batch.name && <div class="dim">{batch.batch_id}</div>}
+      </>
+    ),
+  },
+  { name: "Progress", plain: true, cell: (batch) => <Bar batch={batch} /> },
+  { name: "Jobs", number: true, cell: (batch) => whole(batch.total_count) },
+  { name: "Failed", number: true, cell: (batch) => batch.failed_count > 0 && <span class="bad">{whole(batch.failed_count)}</span> },
+  { name: "Made", cell: (batch) => time(batch.created_at) },
+  { name: "Took", number: true, cell: (batch) => batch.duration_seconds !== null && duration(batch.duration_seconds * 1000) },
+  { name: "Cost", number: true, cell: (batch) => batch.cost_display },
+];
 
 export function Batches({ address }: { address: URL }) {
   const cursor = address.searchParams.get("cursor") ?? "";
   const path = `/api/v1/batches${query({ cursor })}`;
-  const { value, error } = useLoaded(path, (signal) => get<Page>(path, signal), AGAIN_MS);
+  const { value, error } = useLoaded(path, (signal) => get<Page>(path, signal), LIST_MS);
+  useTitle("Batches");
   return (
     <main>
       <div class="head">
         <h1>Batches</h1>
       </div>
       {error && <Notice>{error}; it is asked again.</Notice>}
-      <table>
-        <thead>
-          <tr>
-            <th>State</th>
-            <th>Batch</th>
-            <th>Progress</th>
-            <th class="number">Jobs</th>
-            <th class="number">Failed</th>
-            <th>Made</th>
-            <th class="number">Took</th>
-            <th class="number">Cost</th>
-          </tr>
-        </thead>
-        <tbody>
-          {value?.batches.map((batch) => (
-            <tr key={batch.batch_id}>
-              <td>
-                <Badge status={batch.status} />
-              </td>
-              <td class="wide">
-                <a href={`/ui/batches/${encodeURIComponent(batch.batch_id)}`}>{batch.name ?? batch.batch_id}</a>
-                {batch.name && <div class="dim">{batch.batch_id}</div>}
-              </td>
-              <td>
-                <Bar batch={batch} />
-              </td>
-              <td class="number">{whole(batch.total_count)}</td>
-              <td class="number">{batch.failed_count > 0 ? whole(batch.failed_count) : ""}</td>
-              <td>{time(batch.created_at)}</td>
-              <td class="number">{batch.duration_seconds !== null ? duration(batch.duration_seconds * 1000) : ""}</td>
-              <td class="number">{batch.cost_display}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      {value?.batches.length === 0 && (
-        <p class="dim">
-          There is none yet. Try <code>runnel run --batch 'data/*.csv' -- process {"{}"}</code>
-        </p>
-      )}
-      {value?.next_cursor && <a href={`/ui/batches${query({ cursor: value.next_cursor })}`}>Older ones</a>}
+      <Table
+        label="Batches"
+        columns={COLUMNS}
+        items={value?.batches}
+        id={(batch) => batch.batch_id}
+        empty={
+          <>
+            There is none yet. Try <code>runnel run --batch 'data/*.csv' -- process {"{}"}</code>
+          </>
+        }
+      />
+      <Older address={value?.next_cursor ? `/ui/batches${query({ cursor: value.next_cursor })}` : undefined} />
     </main>
   );
 }

@@ -3,8 +3,10 @@ import { useState } from "preact/hooks";
 import { call, get } from "../data/api.ts";
 import type { Key, Role } from "../data/types.ts";
 import { time } from "../format.ts";
-import { reason, useLoaded } from "../hooks.ts";
+import { reason, useLoaded, useTitle } from "../hooks.ts";
 import { Ask, Notice } from "../parts.tsx";
+import { Table } from "../table.tsx";
+import type { Column } from "../table.tsx";
 
 const ROLES: [Role, string][] = [
   ["viewer", "reads the account"],
@@ -64,6 +66,38 @@ function Make({ again }: { again: () => void }) {
 export function Keys() {
   const path = "/api/v1/keys";
   const { value, error, again } = useLoaded(path, (signal) => get<{ keys: Key[] }>(path, signal));
+  useTitle("Keys");
+  const columns: Column<Key>[] = [
+    {
+      name: "Key",
+      wide: true,
+      cell: (key) => (
+        <>
+          {key.name}
+          <div class="dim">{key.key_id}</div>
+        </>
+      ),
+    },
+    { name: "Role", cell: (key) => key.role },
+    { name: "Made", cell: (key) => time(key.created_at) },
+    { name: "Last used", cell: (key) => time(key.last_used_at) || "never" },
+    { name: "Expires", cell: (key) => time(key.expires_at) || "never" },
+    {
+      name: "",
+      plain: true,
+      cell: (key) =>
+        key.revoked_at ? (
+          <span class="dim">revoked {time(key.revoked_at)}</span>
+        ) : (
+          <Ask
+            label="Revoke"
+            question={`Revoke ${key.name}? What uses it is refused at once, and its streams end.`}
+            act={() => call("DELETE", `${path}/${encodeURIComponent(key.key_id)}`)}
+            done={again}
+          />
+        ),
+    },
+  ];
   return (
     <main>
       <div class="head">
@@ -71,44 +105,7 @@ export function Keys() {
       </div>
       <Make again={again} />
       {error && <Notice>{error}</Notice>}
-      <table>
-        <thead>
-          <tr>
-            <th>Key</th>
-            <th>Role</th>
-            <th>Made</th>
-            <th>Last used</th>
-            <th>Expires</th>
-            <th />
-          </tr>
-        </thead>
-        <tbody>
-          {value?.keys.map((key) => (
-            <tr key={key.key_id}>
-              <td class="wide">
-                {key.name}
-                <div class="dim">{key.key_id}</div>
-              </td>
-              <td>{key.role}</td>
-              <td>{time(key.created_at)}</td>
-              <td>{time(key.last_used_at) || "never"}</td>
-              <td>{time(key.expires_at) || "never"}</td>
-              <td>
-                {key.revoked_at ? (
-                  `revoked ${time(key.revoked_at)}`
-                ) : (
-                  <Ask
-                    label="Revoke"
-                    question={`Revoke ${key.name}? What uses it is refused at once, and its streams end.`}
-                    act={() => call("DELETE", `${path}/${encodeURIComponent(key.key_id)}`)}
-                    done={again}
-                  />
-                )}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table label="Keys" columns={columns} items={value?.keys} id={(key) => key.key_id} />
     </main>
   );
 }

@@ -1,11 +1,18 @@
 import { useState } from "preact/hooks";
 
-import { call } from "../data/api.ts";
+import { call, get } from "../data/api.ts";
 import type { Execution } from "../data/types.ts";
-import { reason } from "../hooks.ts";
+import { runAddress } from "../addresses.ts";
+import { reason, useLoaded, useTitle } from "../hooks.ts";
 import { Notice } from "../parts.tsx";
 import { go } from "../router.ts";
 import { words } from "../shell_words.ts";
+import { StartForm } from "./workflow.tsx";
+import type { Outlines } from "./workflows.tsx";
+
+const WORKFLOWS_SHOWN = 1000;
+const KINDS = ["command", "script", "workflow"] as const;
+type Kind = (typeof KINDS)[number];
 
 function variables(text: string): Record<string, string> | undefined {
   const env: Record<string, string> = {};
@@ -17,11 +24,11 @@ function variables(text: string): Record<string, string> | undefined {
   return Object.keys(env).length > 0 ? env : undefined;
 }
 
-function orderOf(values: FormData): Record<string, unknown> {
+function orderOf(kind: Kind, values: FormData): Record<string, unknown> {
   const text = (name: string): string => String(values.get(name) ?? "").trim();
   const order: Record<string, unknown> = {};
   const script = String(values.get("script") ?? "");
-  if (values.get("kind") === "script") {
+  if (kind === "script") {
     if (!script.trim()) throw new Error("the script is empty");
     order.script = script;
     order.script_filename = text("filename") || "script";
@@ -40,31 +47,63 @@ function orderOf(values: FormData): Record<string, unknown> {
   return { ...order, queue: true };
 }
 
+function Kinds({ kind, set }: { kind: Kind; set: (kind: Kind) => void }) {
+  return (
+    <fieldset class="row">
+      <legend class="dim">What</legend>
+      {KINDS.map((one) => (
+        <label key={one}>
+          <input type="radio" name="kind" value={one} checked={kind === one} onChange={() => set(one)} /> a {one}
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+function OfWorkflow() {
+  const path = `/api/v1/workflows?limit=${WORKFLOWS_SHOWN}`;
+  const { value, error } = useLoaded(path, (signal) => get<Outlines>(path, signal));
+  const [chosen, setChosen] = useState<string>();
+  const id = chosen ?? value?.workflows[0]?.workflow_id;
+  if (error) return <Notice>{error}</Notice>;
+  if (!value) return null;
+  if (!id) return <p class="dim">There is no workflow yet.</p>;
+  return (
+    <>
+      <label class="field">
+        Workflow
+        <select value={id} onChange={(event) => setChosen(event.currentTarget.value)}>
+          {value.workflows.map((one) => (
+            <option key={one.workflow_id} value={one.workflow_id}>
+              {one.name ?? one.workflow_id}
+            </option>
+          ))}
+        </select>
+      </label>
+      <StartForm key={id} id={id} />
+    </>
+  );
+}
+
 export function NewRun() {
-  const [kind, setKind] = useState("command");
+  const [kind, setKind] = useState<Kind>("command");
   const [error, setError] = useState<string>();
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     try {
-      const order = orderOf(new FormData(event.target as HTMLFormElement));
+      const order = orderOf(kind, new FormData(event.target as HTMLFormElement));
       const made = await call<Execution>("POST", "/api/v1/executions", order);
-      go(`/ui/runs/${encodeURIComponent(made.execution_id)}`);
+      go(runAddress(made.execution_id));
     } catch (failed) {
       setError(failed instanceof Error && failed.constructor === Error ? failed.message : reason(failed));
     }
   };
+  useTitle("Start a run");
   return (
     <main class="narrow">
       <h1>Start a run</h1>
-      <form onSubmit={(event) => void submit(event as unknown as SubmitEvent)}>
-        <fieldset class="row">
-          <legend class="dim">What</legend>
-          {["command", "script"].map((one) => (
-            <label key={one}>
-              <input type="radio" name="kind" value={one} checked={kind === one} onChange={() => setKind(one)} /> a {one}
-            </label>
-          ))}
-        </fieldset>
+      <Kinds kind={kind} set={setKind} />
+      {kind === "workflow" ? <OfWorkflow /> : <form onSubmit={(event) => void submit(event as unknown as SubmitEvent)}>
         {kind === "command" ? (
           <label>
             Command
@@ -114,7 +153,7 @@ export function NewRun() {
           </label>
         </details>
         <button type="submit">Start</button>
-      </form>
+      </form>}
       {error && <Notice>{error}</Notice>}
     </main>
   );

@@ -1,9 +1,10 @@
 // The nodes of a run on a canvas that can be moved and zoomed. Loaded when a run has nodes: React Flow and dagre are large.
 import { Background, Controls, Handle, MarkerType, Position, ReactFlow } from "@xyflow/react";
-import { useMemo } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 
 import type { Graph, Node } from "../data/types.ts";
-import { counted, duration } from "../format.ts";
+import { duration, whole } from "../format.ts";
+import { Problems } from "./run_counts.tsx";
 import { HEIGHT, WIDTH, named, place } from "./nodes_layout.ts";
 
 interface Data extends Record<string, unknown> {
@@ -11,23 +12,21 @@ interface Data extends Record<string, unknown> {
   node: Node | undefined;
 }
 
-function problems(node: Node): string {
-  const { levels } = node;
-  const errors = (levels.error ?? 0) + (levels.critical ?? 0);
-  const warnings = levels.warning ?? 0;
-  return [errors && counted(errors, "error"), warnings && counted(warnings, "warning")].filter(Boolean).join(", ");
-}
-
 function Box({ data, selected }: { data: Data; selected?: boolean }) {
   const { name, node } = data;
   const state = node?.state ?? "pending";
   const words = [state.replace("_", " "), node && node.attempts > 1 && `attempt ${node.attempts}`, node?.duration_ms != null && duration(node.duration_ms)];
   return (
-    <div class={`node ${state} ${selected ? "selected" : ""}`} title={node?.last_line ?? ""}>
+    <div class={`node ${state} ${selected ? "selected" : ""}`}>
       <Handle type="target" position={Position.Left} isConnectable={false} />
       <div class="name">{name}</div>
       <div class="dim">{words.filter(Boolean).join(" · ")}</div>
-      {node && <div class="dim">{problems(node)}</div>}
+      {node && (
+        <div class="line2">
+          <span>{whole(node.records)} lines</span>
+          <Problems levels={node.levels} />
+        </div>
+      )}
       <Handle type="source" position={Position.Right} isConnectable={false} />
     </div>
   );
@@ -64,15 +63,32 @@ export default function NodesCanvas(props: {
     markerEnd: { type: MarkerType.ArrowClosed },
     animated: states.get(to!)?.state === "running",
   }));
+  const frame = useRef<HTMLDivElement>(null);
+  const [near, setNear] = useState<{ id: string; x: number; y: number }>();
+  const line = near && states.get(near.id)?.last_line;
+  /** The last line of the node under the pointer, or with the focus, right beneath it. */
+  const enter = (event: Event): void => {
+    const box = (event.target as Element).closest<HTMLElement>(".react-flow__node");
+    if (!box || !frame.current) return setNear(undefined);
+    const outer = frame.current.getBoundingClientRect();
+    const inner = box.getBoundingClientRect();
+    setNear({ id: box.dataset.id!, x: Math.max(0, inner.left - outer.left), y: inner.bottom - outer.top + 4 });
+  };
   return (
-    <ReactFlow
+    <div class="fill" ref={frame} onMouseOver={enter} onMouseLeave={() => setNear(undefined)} onFocusIn={enter} onFocusOut={() => setNear(undefined)}>
+      {near && line && (
+        <div class="tip" role="tooltip" ref={(tip) => void (tip && (tip.style.translate = `${near.x}px ${near.y}px`))}>
+          {line}
+        </div>
+      )}
+      <ReactFlow
       nodes={boxes}
       edges={edges}
       nodeTypes={TYPES as never}
       onNodeClick={(_: unknown, node: { id: string }) => props.onSelect(node.id === selected ? undefined : node.id)}
-      onlyRenderVisibleElements={boxes.length > 200}
+      onlyRenderVisibleElements={boxes.length > 2000}
       nodesConnectable={false}
-      minZoom={0.05}
+      minZoom={0.01}
       fitView
       fitViewOptions={{ maxZoom: 1 }}
       colorMode="system"
@@ -81,5 +97,6 @@ export default function NodesCanvas(props: {
       <Background />
       <Controls showInteractive={false} />
     </ReactFlow>
+    </div>
   );
 }

@@ -1,65 +1,20 @@
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 
-import { call, get } from "../data/api.ts";
-import { download } from "../data/download.ts";
-import type { Artifacts, Execution } from "../data/types.ts";
-import { bytes, time, title, took } from "../format.ts";
-import { reason, useLoaded } from "../hooks.ts";
-import { Ask, Badge, Notice } from "../parts.tsx";
+import { ApiError, get } from "../data/api.ts";
+import { ANY, findLine } from "../data/search.ts";
+import type { Execution, Node, Summary as Counted } from "../data/types.ts";
+import { executionPath } from "../addresses.ts";
+import { title } from "../format.ts";
+import { LIVE_MS, SETTLED_MS, useLoaded, useTitle } from "../hooks.ts";
+import { Notice } from "../parts.tsx";
 import { go } from "../router.ts";
+import { errorsOf } from "./run_counts.tsx";
 import { Log } from "./log.tsx";
+import { Files } from "./run_files.tsx";
+import { Details, Head } from "./run_head.tsx";
 import { RunNodes } from "./run_nodes.tsx";
+import { Summary } from "./run_summary.tsx";
 import { WaitingForm } from "./waiting.tsx";
-
-const AGAIN_MS = 1000;
-const SETTLED_AGAIN_MS = 10_000;
-
-function Files({ path, count }: { path: string; count: number }) {
-  const { value, error } = useLoaded(`${path}/artifacts#${count}`, (signal) => get<Artifacts>(`${path}/artifacts`, signal));
-  const [failed, setFailed] = useState<string>();
-  const fetchIt = (name: string): void => {
-    const address = `${path}/artifacts/${name.split("/").map(encodeURIComponent).join("/")}`;
-    download(address, name.split("/").pop() ?? name).catch((why: unknown) => setFailed(reason(why)));
-  };
-  return (
-    <details>
-      <summary>Files ({count})</summary>
-      <div class="menu left">
-        {value?.artifacts.map((file) => (
-          <button type="button" key={file.name} onClick={() => fetchIt(file.name)}>
-            {file.name} <span class="dim">{bytes(file.size)}</span>
-          </button>
-        ))}
-        {(error ?? failed) && <span class="dim">{error ?? failed}</span>}
-      </div>
-    </details>
-  );
-}
-
-function Head({ run, path }: { run: Execution; path: string }) {
-  return (
-    <div class="head">
-      <Badge status={run.status} />
-      <h1>{title(run)}</h1>
-      <span class="dim">{time(run.started_at)}</span>
-      <span class="dim">{took(run, Date.now())}</span>
-      {run.exit_code !== null && <span>exit {run.exit_code}</span>}
-      {run.worker_hostname && <span class="dim">on {run.worker_hostname}</span>}
-      {run.cost_display && <span class="dim">{run.cost_display}</span>}
-      {run.reason && <span>{run.reason}</span>}
-      {run.retry_of && <a href={`/ui/runs/${encodeURIComponent(run.retry_of)}`}>the attempt before</a>}
-      {run.retried_as && <a href={`/ui/runs/${encodeURIComponent(run.retried_as)}`}>the next attempt</a>}
-      {run.artifacts_count > 0 && <Files path={path} count={run.artifacts_count} />}
-      {!run.sealed && (
-        <Ask
-          label="Cancel the run"
-          question="Is it to be cancelled? What it has written so far is kept."
-          act={() => call("DELETE", path)}
-        />
-      )}
-    </div>
-  );
-}
 
 /** The same view with the log of that node alone; undefined: of all nodes. */
 function withNode(address: URL, node: string | undefined): string {
@@ -70,20 +25,118 @@ function withNode(address: URL, node: string | undefined): string {
   return next.href;
 }
 
-export function Run({ id, address }: { id: string; address: URL }) {
-  const path = `/api/v1/executions/${encodeURIComponent(id)}`;
-  const [sealed, setSealed] = useState(false);
-  const load = async (signal: AbortSignal): Promise<Execution> => {
-    const run = await get<Execution>(path, signal);
-    setSealed(run.sealed && run.settled);
-    return run;
+/** What went wrong first: in the first node that failed, or else anywhere. */
+async function firstFault(path: string, signal: AbortSignal): Promise<number | undefined> {
+  const { nodes } = await get<{ nodes: Node[] }>(`${path}/nodes`, signal);
+  const failed = nodes.filter((node) => node.state === "failed" && errorsOf(node.levels) > 0);
+  for (const node of failed) {
+    const error = await findLine(path, ANY, { node: node.node_id, min_level: "ERROR" }, -1, 1, signal);
+    if (error !== undefined) return error;
+  }
+  return (await get<Counted>(`${path}/logs/summary`, signal)).first_error ?? undefined;
+}
+
+/** A failed run opens there, unless the address says what is to be shown. False until that is decided. */
+function useFirstFault(path: string, run: Execution | undefined): boolean {
+  const [decided, setDecided] = useState(false);
+  const known = run !== undefined;
+  useEffect(() => {
+    if (!known || decided) return;
+    const { hash, search } = location;
+    const named = hash !== "" || /[?&](q|node|level|min_level|stream|event_type)=/.test(search);
+    if (run.status !== "failed" || !run.sealed || run.last_index === 0 || named) return setDecided(true);
+    const aborter = new AbortController();
+    firstFault(path, aborter.signal)
+      .catch(() => undefined) // then it opens as any other
+      .then((line) => {
+        if (aborter.signal.aborted) return;
+        if (line !== undefined) go(`${location.pathname}${location.search}#L${line + 1}`, { replace: true });
+        setDecided(true);
+      });
+    return () => aborter.abort();
+  }, [path, known]);
+  return decided;
+}
+
+const PANELS = ["summary", "files", "details"] as const;
+type Panel = (typeof PANELS)[number];
+
+function Panels({ run, path, address }: { run: Execution; path: string; address: URL }) {
+  const open = address.searchParams.get("panel");
+  const names: Record<Panel, string> = { summary: "Summary", files: `Files (${run.artifacts_count})`, details: "Details" };
+  const toggle = (panel: Panel): void => {
+    const next = new URL(location.href);
+    if (open === panel) next.searchParams.delete("panel");
+    else next.searchParams.set("panel", panel);
+    go(next.href, { replace: true });
   };
-  const { value, error } = useLoaded(path, load, sealed ? SETTLED_AGAIN_MS : AGAIN_MS);
+  return (
+    <>
+      <div class="tabs">
+        {PANELS.filter((panel) => panel !== "files" || run.artifacts_count > 0).map((panel) => (
+          <button key={panel} type="button" aria-expanded={open === panel} onClick={() => toggle(panel)}>
+            {names[panel]}
+          </button>
+        ))}
+      </div>
+      {open === "summary" && (
+        <section class="panel" tabIndex={0} aria-label="Summary">
+          <Summary run={run} path={path} />
+        </section>
+      )}
+      {open === "files" && (
+        <section class="panel" tabIndex={0} aria-label="Files">
+          <Files path={path} count={run.artifacts_count} />
+        </section>
+      )}
+      {open === "details" && (
+        <section class="panel" tabIndex={0} aria-label="Details">
+          <Details run={run} />
+        </section>
+      )}
+    </>
+  );
+}
+
+/** What is left of a run whose records are gone. */
+function Gone({ text }: { text: string }) {
+  return (
+    <main>
+      <div class="head">
+        <h1>It is gone</h1>
+      </div>
+      <p>{text}</p>
+      <p>
+        <a href="/">All runs</a>
+      </p>
+    </main>
+  );
+}
+
+export function Run({ id, address }: { id: string; address: URL }) {
+  const path = executionPath(id);
+  const [settled, setSettled] = useState(false);
+  const [gone, setGone] = useState<string>();
+  const load = async (signal: AbortSignal): Promise<Execution> => {
+    try {
+      const run = await get<Execution>(path, signal);
+      setSettled(run.sealed && run.settled);
+      return run;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 410) setGone(error.message);
+      throw error;
+    }
+  };
+  const { value, error, again } = useLoaded(path, load, settled ? SETTLED_MS : LIVE_MS);
+  const decided = useFirstFault(path, value);
+  useTitle(value ? `${title(value)}: ${value.status.replace("_", " ")}` : id);
+  if (gone) return <Gone text={gone} />;
   return (
     <main class="run">
       {error && <Notice>{error}</Notice>}
-      {value && <Head run={value} path={path} />}
+      {value && <Head run={value} path={path} again={again} />}
       {value?.status === "waiting" && <WaitingForm id={id} />}
+      {value && <Panels run={value} path={path} address={address} />}
       {value && (
         <RunNodes
           id={id}
@@ -93,7 +146,7 @@ export function Run({ id, address }: { id: string; address: URL }) {
           onSelect={(node) => go(withNode(address, node))}
         />
       )}
-      {value && <Log path={path} id={id} address={address} began={value.started_at} />}
+      {value && decided && <Log path={path} id={id} address={address} began={value.started_at} />}
     </main>
   );
 }

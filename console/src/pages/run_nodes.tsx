@@ -4,11 +4,15 @@ import { useState } from "preact/hooks";
 
 import { ApiError, get } from "../data/api.ts";
 import type { Graph, Node } from "../data/types.ts";
-import { useLoaded } from "../hooks.ts";
+import { executionPath } from "../addresses.ts";
+import { LIVE_MS, useLoaded } from "../hooks.ts";
+import { NodePanes } from "./node_panes.tsx";
 import { Timeline } from "./timeline.tsx";
 
 const NodesCanvas = lazy(() => import("./nodes_canvas.tsx"));
-const AGAIN_MS = 1000;
+
+const VIEWS = { graph: "Graph", time: "Timeline", panes: "Panes", none: "Hide" };
+type View = keyof typeof VIEWS;
 
 async function graphOf(path: string, signal: AbortSignal): Promise<Graph | null> {
   try {
@@ -26,14 +30,14 @@ export function RunNodes(props: {
   selected: string | undefined;
   onSelect: (node: string | undefined) => void;
 }) {
-  const path = `/api/v1/executions/${encodeURIComponent(props.id)}`;
-  const [view, setView] = useState<"graph" | "time">("graph");
+  const path = executionPath(props.id);
+  const [view, setView] = useState<View>("graph");
   const graphKey = `${path}/graph ${props.ofWorkflow}`;
   const graph = useLoaded(graphKey, async (signal) => (props.ofWorkflow ? graphOf(path, signal) : null)).value ?? undefined;
   const loaded = useLoaded(
     `${path}/nodes ${props.sealed}`,
     (signal) => get<{ nodes: Node[] }>(`${path}/nodes`, signal),
-    props.sealed ? undefined : AGAIN_MS,
+    props.sealed ? undefined : LIVE_MS,
   );
   const names = new Map(graph?.nodes.map((node) => [node.id, node.name]));
   const nodes = (loaded.value?.nodes ?? []).map((node) => ({ ...node, name: names.get(node.node_id) ?? node.name }));
@@ -41,9 +45,9 @@ export function RunNodes(props: {
   return (
     <section class="nodes" aria-label="Nodes">
       <div class="row">
-        {(["graph", "time"] as const).map((one) => (
+        {(Object.keys(VIEWS) as View[]).map((one) => (
           <button key={one} type="button" aria-pressed={view === one} onClick={() => setView(one)}>
-            {one === "graph" ? "Graph" : "Timeline"}
+            {VIEWS[one]}
           </button>
         ))}
         {props.selected && (
@@ -52,15 +56,15 @@ export function RunNodes(props: {
           </button>
         )}
       </div>
-      {view === "graph" ? (
+      {view === "graph" && (
         <div class="canvas">
           <Suspense fallback={null}>
             <NodesCanvas graph={graph} nodes={nodes} selected={props.selected} onSelect={props.onSelect} />
           </Suspense>
         </div>
-      ) : (
-        <Timeline nodes={nodes} selected={props.selected} onSelect={props.onSelect} />
       )}
+      {view === "time" && <Timeline nodes={nodes} selected={props.selected} onSelect={props.onSelect} />}
+      {view === "panes" && <NodePanes path={path} nodes={nodes} />}
     </section>
   );
 }

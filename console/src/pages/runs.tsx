@@ -1,78 +1,88 @@
-import { useEffect, useState } from "preact/hooks";
-
 import { get, query } from "../data/api.ts";
-import type { Execution, Executions } from "../data/types.ts";
-import { time, title, took, whole } from "../format.ts";
-import { useLoaded } from "../hooks.ts";
-import { Badge, Notice } from "../parts.tsx";
+import type { Executions } from "../data/types.ts";
+import { batchAddress, runsAddress, workflowAddress } from "../addresses.ts";
+import { LIST_MS, useLoaded, useTitle } from "../hooks.ts";
+import { Notice } from "../parts.tsx";
 import { go } from "../router.ts";
+import { Older } from "../table.tsx";
+import { RunsTable } from "./runs_table.tsx";
 
 const PAGE = 100;
-const AGAIN_MS = 2000;
-const STATES = ["queued", "running", "waiting", "completed", "failed", "cancelled", "timed_out", "skipped", "lost"];
-
-function Row({ run, now }: { run: Execution; now: number }) {
-  return (
-    <tr>
-      <td>
-        <Badge status={run.status} />
-      </td>
-      <td class="wide">
-        <a href={`/ui/runs/${encodeURIComponent(run.execution_id)}`}>{title(run)}</a>
-        <div class="dim">{run.execution_id}</div>
-      </td>
-      <td>{time(run.created_at)}</td>
-      <td class="number">{took(run, now)}</td>
-      <td class="number">{run.exit_code ?? ""}</td>
-      <td class="number">{whole(run.last_index)}</td>
-      <td class="number">{run.cost_display ?? ""}</td>
-    </tr>
-  );
-}
-
-export function RunsTable({ runs }: { runs: Execution[] | undefined }) {
-  const [now, setNow] = useState(Date.now());
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 1000);
-    return () => clearInterval(timer);
-  }, []);
-  return (
-    <table>
-      <thead>
-        <tr>
-          <th>State</th>
-          <th>Run</th>
-          <th>Made</th>
-          <th class="number">Took</th>
-          <th class="number">Exit</th>
-          <th class="number">Records</th>
-          <th class="number">Cost</th>
-        </tr>
-      </thead>
-      <tbody>{runs?.map((run) => <Row key={run.execution_id} run={run} now={now} />)}</tbody>
-    </table>
-  );
-}
+const STATES = ["queued", "running", "waiting", "paused", "completed", "failed", "cancelled", "timed_out", "skipped", "lost"];
+const SINCE: [string, string][] = [
+  ["", "any time"],
+  ["1h", "the last hour"],
+  ["24h", "the last day"],
+  ["7d", "the last 7 days"],
+];
 
 /** What of the address narrows the list; the same words as of the interface. */
-const FILTERS = ["status", "batch_id", "workflow_id", "id_prefix"];
+const FILTERS = ["status", "batch_id", "workflow_id", "id_prefix", "since"];
+const METADATA = "metadata.";
+
+type Filters = Record<string, string | undefined>;
+
+function filtersOf(address: URL): Filters {
+  const filters: Filters = {};
+  for (const [name, value] of address.searchParams)
+    if (value && (FILTERS.includes(name) || name.startsWith(METADATA))) filters[name] = value;
+  return filters;
+}
+
+/** KEY=VALUE of metadata: another condition of the list. */
+function MetadataField({ add }: { add: (name: string, value: string) => void }) {
+  const submit = (event: SubmitEvent): void => {
+    event.preventDefault();
+    const form = event.target as HTMLFormElement;
+    const [key, ...rest] = String(new FormData(form).get("metadata")).split("=");
+    if (!key?.trim() || rest.length === 0) return;
+    add(METADATA + key.trim(), rest.join("=").trim());
+    form.reset();
+  };
+  return (
+    <form onSubmit={(event) => submit(event as unknown as SubmitEvent)}>
+      <label>
+        Metadata <input name="metadata" placeholder="key=value" pattern="[^=]+=.*" size={14} />
+      </label>
+    </form>
+  );
+}
+
+function SearchField() {
+  const submit = (event: SubmitEvent): void => {
+    event.preventDefault();
+    const q = String(new FormData(event.target as HTMLFormElement).get("q")).trim();
+    if (q) go(`/ui/search${query({ q })}`);
+  };
+  return (
+    <form role="search" onSubmit={(event) => submit(event as unknown as SubmitEvent)}>
+      <input id="page-search" name="q" type="search" aria-label="Search all logs" placeholder="Search all logs (/)" maxLength={1000} />
+    </form>
+  );
+}
 
 export function Runs({ address }: { address: URL }) {
-  const filters = Object.fromEntries(FILTERS.map((name) => [name, address.searchParams.get(name) ?? ""]));
+  const filters = filtersOf(address);
   const cursor = address.searchParams.get("cursor") ?? "";
   const path = `/api/v1/executions${query({ ...filters, cursor, limit: PAGE })}`;
-  const { value, error } = useLoaded(path, (signal) => get<Executions>(path, signal), AGAIN_MS);
-  const { status, batch_id, workflow_id } = filters;
-  const narrow = (name: string, chosen: string): void => go(`/${query({ ...filters, [name]: chosen })}`);
+  const { value, error } = useLoaded(path, (signal) => get<Executions>(path, signal), LIST_MS);
+  const { status, batch_id, workflow_id, id_prefix, since } = filters;
+  const narrow = (name: string, chosen: string | undefined): void => go(runsAddress({ ...filters, [name]: chosen }));
+  const narrowed = Object.keys(filters).length > 0;
+  useTitle("Runs");
   return (
     <main>
       <div class="head">
         <h1>Runs</h1>
-        {batch_id && <a href={`/ui/batches/${encodeURIComponent(batch_id)}`}>of {batch_id}</a>}
-        {workflow_id && <a href={`/ui/workflows/${encodeURIComponent(workflow_id)}`}>of {workflow_id}</a>}
+        {batch_id && <a href={batchAddress(batch_id)}>of {batch_id}</a>}
+        {workflow_id && <a href={workflowAddress(workflow_id)}>of {workflow_id}</a>}
+        <span class="spring" />
+        <SearchField />
+      </div>
+      <div class="filters">
         <label>
           State{" "}
-          <select value={status!} onChange={(event) => narrow("status", event.currentTarget.value)}>
+          <select value={status ?? ""} onChange={(event) => narrow("status", event.currentTarget.value)}>
             <option value="">all</option>
             {STATES.map((state) => (
               <option key={state} value={state}>
@@ -82,19 +92,43 @@ export function Runs({ address }: { address: URL }) {
           </select>
         </label>
         <label>
-          Identifier begins with{" "}
-          <input value={filters.id_prefix!} onChange={(event) => narrow("id_prefix", event.currentTarget.value.trim())} />
+          Made in{" "}
+          <select value={since ?? ""} onChange={(event) => narrow("since", event.currentTarget.value)}>
+            {SINCE.map(([word, shown]) => (
+              <option key={word} value={word}>
+                {shown}
+              </option>
+            ))}
+          </select>
         </label>
+        <label>
+          Identifier begins with{" "}
+          <input value={id_prefix ?? ""} size={14} onChange={(event) => narrow("id_prefix", event.currentTarget.value.trim())} />
+        </label>
+        <MetadataField add={narrow} />
+        {Object.entries(filters)
+          .filter(([name]) => name.startsWith(METADATA))
+          .map(([name, value]) => (
+            <button key={name} type="button" class="chip" onClick={() => narrow(name, undefined)}>
+              {name.slice(METADATA.length)}={value} <span aria-label="remove">✕</span>
+            </button>
+          ))}
+        {narrowed && <a href="/">All runs</a>}
       </div>
       {error && <Notice>{error}; it is asked again.</Notice>}
-      <RunsTable runs={value?.executions} />
-      {value?.executions.length === 0 && (
-        <p class="dim">
-          {Object.values(filters).some(Boolean) ? "None is like that." : "There is none yet. Try "}
-          {!Object.values(filters).some(Boolean) && <code>runnel run -- echo hello</code>}
-        </p>
-      )}
-      {value?.next_cursor && <a href={`/${query({ ...filters, cursor: value.next_cursor })}`}>Older ones</a>}
+      <RunsTable
+        runs={value?.executions}
+        empty={
+          narrowed ? (
+            "None is like that."
+          ) : (
+            <>
+              There is none yet. Try <code>runnel run -- echo hello</code>
+            </>
+          )
+        }
+      />
+      <Older address={value?.next_cursor ? runsAddress({ ...filters, cursor: value.next_cursor }) : undefined} />
     </main>
   );
 }

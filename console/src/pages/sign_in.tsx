@@ -14,7 +14,7 @@ async function check(value: string): Promise<void> {
   if (answer.status === 401) throw new ApiError(401, "unauthorized", "the server does not know this key or token");
 }
 
-export function SignIn({ again = false }: { again?: boolean }) {
+export function SignIn({ again, done }: { again?: "refused" | "renew"; done?: () => void }) {
   const [error, setError] = useState<string>();
   const [busy, setBusy] = useState(false);
   const submit = async (event: SubmitEvent): Promise<void> => {
@@ -24,6 +24,7 @@ export function SignIn({ again = false }: { again?: boolean }) {
     try {
       await check(value);
       signIn(value);
+      done?.();
     } catch (failed) {
       setError(reason(failed));
       setBusy(false);
@@ -32,13 +33,19 @@ export function SignIn({ again = false }: { again?: boolean }) {
   return (
     <main class="narrow">
       <h1>{again ? "Sign in again" : "Sign in"}</h1>
-      {again && <p>The key or token is not good any more. With another one the page goes on where it was.</p>}
+      {again === "renew" && <p>With another key or token the page goes on where it is.</p>}
+      {again === "refused" && <p>The key or token is not good any more. With another one the page goes on where it was.</p>}
       <form onSubmit={(event) => void submit(event as unknown as SubmitEvent)}>
         <label for="token">A key (rnl_…) or a JSON Web Token</label>
         <input id="token" name="token" type="password" autocomplete="off" required autofocus />
         <button type="submit" disabled={busy}>
           Sign in
         </button>
+        {again === "renew" && (
+          <button type="button" onClick={done}>
+            Later
+          </button>
+        )}
       </form>
       {error && <Notice>{error}</Notice>}
       <p class="dim">

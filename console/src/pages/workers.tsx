@@ -1,79 +1,119 @@
-import { call, get } from "../data/api.ts";
-import type { Worker } from "../data/types.ts";
-import { bytes, time } from "../format.ts";
-import { useLoaded } from "../hooks.ts";
-import { Ask, Notice } from "../parts.tsx";
+import { call, get, query } from "../data/api.ts";
+import type { Execution, Executions, Worker } from "../data/types.ts";
+import { executionPath, runAddress, runsAddress } from "../addresses.ts";
+import { bytes, duration, time, title } from "../format.ts";
+import { LIST_MS, useLoaded, useNow, useTitle } from "../hooks.ts";
+import { Act, Ask, Notice } from "../parts.tsx";
+import { Table } from "../table.tsx";
+import type { Column } from "../table.tsx";
 
-const AGAIN_MS = 2000;
+const QUEUE_SHOWN = 20;
 
-function Row({ worker, again }: { worker: Worker; again: () => void }) {
-  const path = `/api/v1/workers/${encodeURIComponent(worker.worker_id)}`;
-  return (
-    <tr>
-      <td class="wide">
-        {worker.hostname}
-        <div class="dim">{worker.worker_id}</div>
-      </td>
-      <td class="number">
-        {worker.jobs} of {worker.slots}
-      </td>
-      <td>{worker.draining ? "takes no more jobs" : worker.slots_free > 0 ? "has room" : "is full"}</td>
-      <td>{[...worker.executors, ...worker.labels].join(", ")}</td>
-      <td class="wide">{worker.runtimes.join(", ")}</td>
-      <td class="number">{worker.cpus_milli / 1000}</td>
-      <td class="number">{bytes(worker.memory_bytes)}</td>
-      <td>{time(worker.heard_at)}</td>
-      <td>
-        {worker.draining ? (
-          <button type="button" onClick={() => void call("POST", `${path}/resume`).then(again)}>
-            Resume
-          </button>
+function columnsOf(again: () => void): Column<Worker>[] {
+  const path = (worker: Worker): string => `/api/v1/workers/${encodeURIComponent(worker.worker_id)}`;
+  return [
+    {
+      name: "Worker",
+      wide: true,
+      cell: (worker) => (
+        <>
+          {worker.hostname}
+          <div class="dim">{worker.worker_id}</div>
+        </>
+      ),
+    },
+    {
+      name: "Jobs",
+      cell: (worker) => (
+        <span class="progress">
+          <progress max={Math.max(1, worker.slots)} value={worker.jobs} aria-label="Jobs that it has" />
+          <span class="dim">
+            {worker.jobs} of {worker.slots}
+          </span>
+        </span>
+      ),
+    },
+    { name: "State", cell: (worker) => (worker.draining ? "takes no more jobs" : worker.slots_free > 0 ? "has room" : "is full") },
+    { name: "Offers", cell: (worker) => [...worker.executors, ...worker.labels].join(", ") },
+    { name: "Runtimes", wide: true, cell: (worker) => <span class="dim">{worker.runtimes.join(", ")}</span> },
+    { name: "CPUs", number: true, cell: (worker) => worker.cpus_milli / 1000 },
+    { name: "Memory", number: true, cell: (worker) => bytes(worker.memory_bytes) },
+    { name: "Heard", cell: (worker) => time(worker.heard_at) },
+    {
+      name: "",
+      plain: true,
+      cell: (worker) =>
+        worker.draining ? (
+          <Act label="Resume" act={() => call("POST", `${path(worker)}/resume`)} done={again} />
         ) : (
           <Ask
             label="Drain"
             question={`Let ${worker.hostname} take no more jobs? What it runs goes on.`}
-            act={() => call("POST", `${path}/drain`)}
+            act={() => call("POST", `${path(worker)}/drain`)}
             done={again}
           />
-        )}
-      </td>
-    </tr>
+        ),
+    },
+  ];
+}
+
+/** Why a job waits; the list itself does not say. */
+function Why({ run }: { run: Execution }) {
+  const { value } = useLoaded(
+    executionPath(run.execution_id),
+    (signal) => get<Execution>(executionPath(run.execution_id), signal),
+    5 * LIST_MS,
+  );
+  return <span class="dim">{value?.waiting?.detail}</span>;
+}
+
+function Since({ at }: { at: string | null }) {
+  const now = useNow();
+  return <>{at && duration(Math.max(0, Math.floor((now - Date.parse(at)) / 1000) * 1000))}</>;
+}
+
+const QUEUE: Column<Execution>[] = [
+  { name: "Job", wide: true, cell: (run) => <a href={runAddress(run.execution_id)}>{title(run)}</a> },
+  { name: "Why it waits", wide: true, cell: (run) => <Why run={run} /> },
+  { name: "Priority", number: true, cell: (run) => run.priority ?? "" },
+  { name: "Waits", number: true, cell: (run) => <Since at={run.created_at} /> },
+];
+
+function Queue() {
+  const path = `/api/v1/executions${query({ status: "queued", limit: QUEUE_SHOWN })}`;
+  const { value, error } = useLoaded(path, (signal) => get<Executions>(path, signal), LIST_MS);
+  return (
+    <section aria-label="Queue">
+      <h2>The newest that are queued</h2>
+      {error && <Notice>{error}; it is asked again.</Notice>}
+      <Table label="Queue" columns={QUEUE} items={value?.executions} id={(run) => run.execution_id} empty="Nothing waits." />
+      {value?.next_cursor && <a href={runsAddress({ status: "queued" })}>All that are queued</a>}
+    </section>
   );
 }
 
 export function Workers() {
   const path = "/api/v1/workers";
-  const { value, error, again } = useLoaded(path, (signal) => get<{ workers: Worker[] }>(path, signal), AGAIN_MS);
+  const { value, error, again } = useLoaded(path, (signal) => get<{ workers: Worker[] }>(path, signal), LIST_MS);
+  useTitle("Workers");
   return (
     <main>
       <div class="head">
         <h1>Workers</h1>
-        <a href="/?status=queued">What is queued</a>
       </div>
       {error && <Notice>{error}; it is asked again.</Notice>}
-      <table>
-        <thead>
-          <tr>
-            <th>Worker</th>
-            <th class="number">Jobs</th>
-            <th>State</th>
-            <th>Offers</th>
-            <th>Runtimes</th>
-            <th class="number">CPUs</th>
-            <th class="number">Memory</th>
-            <th>Heard</th>
-            <th />
-          </tr>
-        </thead>
-        <tbody>
-          {value?.workers.map((worker) => <Row key={worker.worker_id} worker={worker} again={again} />)}
-        </tbody>
-      </table>
-      {value?.workers.length === 0 && (
-        <p class="dim">
-          None is connected, so jobs wait. <code>runnel worker</code> starts one; <code>runnel serve --jobs 4</code> has one.
-        </p>
-      )}
+      <Table
+        label="Workers"
+        columns={columnsOf(again)}
+        items={value?.workers}
+        id={(worker) => worker.worker_id}
+        empty={
+          <>
+            None is connected, so jobs wait. <code>runnel worker</code> starts one; <code>runnel serve --jobs 4</code> has one.
+          </>
+        }
+      />
+      <Queue />
     </main>
   );
 }
