@@ -1,7 +1,7 @@
 // What a source of logs hands over: one event, of which a record becomes. Borrowed during the call. Pure.
 //
 // - Order: events come as they stand in what was sent. That is the order of their numbers, unless the source says that
-//   its events are late (source.h).
+//   its events are late (model/late.h).
 // - Times: milliseconds, as the source says them. They are never made up: a source without a time says the present.
 // - Threads: the readers are called on any thread, each on its own.
 #pragma once
