@@ -25,6 +25,17 @@ bool known_take(struct known_values *values, const struct known_key *table, stru
     return false;
 }
 
+void known_append_key(struct str key, struct buf *out)
+{
+    for (const char *nul; key.len && (nul = memchr(key.data, 0, key.len));) {
+        size_t before = (size_t)(nul - key.data);
+        buf_append(out, key.data, before);
+        buf_append_text(out, "\xef\xbf\xbd");
+        key = str_n(nul + 1, key.len - before - 1);
+    }
+    buf_append_str(out, key);
+}
+
 struct str known_get(const struct known_event *event, enum known meaning)
 {
     const struct buf *own = &event->own->values[meaning];

@@ -32,6 +32,10 @@ void known_release(struct known_values *values);
 // Returns whether the key is in the table (which ends with NULL); then its value is kept. The last one of a key stays.
 bool known_take(struct known_values *values, const struct known_key *table, struct str key, struct str value);
 
+// Appends a key as the name of a member of JSON, not yet quoted. Those who read documents take no U+0000 there, or take
+// it for the end, so that several keys would become one: each becomes U+FFFD.
+void known_append_key(struct str key, struct buf *out);
+
 struct known_event { // what is known of an event, and of what is around it; the event's own wins
     const struct known_values *own, *around;
 };

@@ -81,6 +81,13 @@ def test_lines_of_several_streams_are_sorted_by_their_time(api, wire):
     assert api.messages(run) == expected
 
 
+def test_names_with_a_nul_stay_apart(api):
+    metadata = {"a\0one": "one", "a\0two": "two"}
+    assert push(api, block(stream('{run_id="loki-nul-names"}', entry("line", **metadata)))).status == 204
+    (record,) = api.logs("loki-nul-names")
+    assert record["data"]["metadata"] == {"a\ufffdone": "one", "a\ufffdtwo": "two"}
+
+
 def test_the_same_push_again_is_taken_once(api):
     for line in ("a", "a", "b", "a"):
         assert push_json(api, ({"run_id": "twice"}, [["1", line]])).status == 204

@@ -18,12 +18,14 @@ void loki_pairs_reset(struct loki_pairs *pairs)
 
 void loki_pairs_add(struct loki_pairs *pairs, struct str name, struct str value)
 {
+    CLEANUP(buf_release) struct buf key = {0};
     pairs->bytes += name.len + value.len;
     if (known_take(&pairs->known, known_keys, name, value))
         return;
     if (pairs->json.len)
         buf_append_byte(&pairs->json, ',');
-    buf_append_json_string(&pairs->json, name);
+    known_append_key(name, &key);
+    buf_append_json_string(&pairs->json, buf_str(&key));
     buf_append_byte(&pairs->json, ':');
     buf_append_json_string(&pairs->json, value);
 }

@@ -64,22 +64,10 @@ static int read_pair(struct str message, struct pair *ret)
     return got;
 }
 
-// The name of a member ends with its first NUL, so that several would become one: each becomes U+FFFD.
-static void append_name(struct buf *out, struct str key)
-{
-    for (const char *nul; key.len && (nul = memchr(key.data, 0, key.len));) {
-        size_t before = (size_t)(nul - key.data);
-        buf_append(out, key.data, before);
-        buf_append_text(out, "\xef\xbf\xbd");
-        key = str_n(nul + 1, key.len - before - 1);
-    }
-    buf_append_str(out, key);
-}
-
 static int write_pair(struct json_writer *json, const struct pair *pair, unsigned depth)
 {
     CLEANUP(buf_release) struct buf key = {0};
-    append_name(&key, pair->key);
+    known_append_key(pair->key, &key);
     return write_value(json, buf_cstr(&key), pair->value, depth);
 }
 
