@@ -1,12 +1,13 @@
 // What a browser has to do for the console's log pane: console.mjs JSON, with {url, key, ratio} and either {id, lines},
-// a log that is closed, or {live}, one that grows. Prints JSON.
+// a log that is closed, or {live}, one that grows, or {rival}, so many lines in a common virtual list. Prints JSON.
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
-const { chromium } = createRequire(join(import.meta.dirname, "../console/package.json"))("playwright-core");
+const require = createRequire(join(import.meta.dirname, "../console/package.json"));
+const { chromium } = require("playwright-core");
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-const { url, key, id, lines, live, ratio } = JSON.parse(process.argv[2]);
+const { url, key, id, lines, live, rival, ratio } = JSON.parse(process.argv[2]);
 const TRACED = ["toplevel", "devtools.timeline", "devtools.timeline.frame", "disabled-by-default-devtools.timeline.frame"];
 
 const browser = await chromium.launch({
@@ -38,24 +39,56 @@ function until(number, act) {
   );
 }
 
-/** Main-thread work of each frame in milliseconds, and the share of frames that were dropped. */
+const FRAME = 1e6 / 60;
+
+/**
+ * The main thread's work, in milliseconds of its processor time, in each sixtieth of a second in which a frame begins or
+ * anything is done; and the shares of frames that were dropped: all, and those before which the main thread was busy for half of
+ * the time. The others were dropped for painting, which a browser without a graphics card does on the same processors.
+ */
 async function frames(work) {
   await browser.startTracing(page, { categories: TRACED });
   await work();
   const { traceEvents } = JSON.parse((await browser.stopTracing()).toString());
-  const animated = traceEvents.find(({ name }) => name === "FireAnimationFrame" || name === "AnimationFrame");
+  const animated = traceEvents.find(({ name }) => name === "FireAnimationFrame" || name === "AnimationFrame" || name === "BeginMainThreadFrame");
   const mine = traceEvents.filter(({ pid, tid }) => pid === animated?.pid && tid === animated?.tid);
   const begun = mine.filter(({ name }) => name === "BeginMainThreadFrame").map(({ ts }) => ts).sort((a, b) => a - b);
   const tasks = mine.filter(({ name, dur }) => /^(ThreadControllerImpl::)?RunTask$/.test(name) && dur > 0);
   const kind = tasks.some(({ name }) => name === "RunTask") ? "RunTask" : "ThreadControllerImpl::RunTask";
-  const spent = begun.map(() => 0);
-  for (const task of tasks) {
-    if (task.name !== kind) continue;
-    const frame = begun.findLastIndex((ts) => ts <= task.ts);
-    if (frame >= 0) spent[frame] += (task.tdur ?? task.dur) / 1000;
+  const ran = tasks.filter(({ name }) => name === kind).map(({ ts, dur, tdur }) => ({ ts, work: (tdur ?? dur) / 1000 }));
+  const slots = new Map(begun.map((_, frame) => [`${frame} 0`, 0]));
+  for (const { ts, work: spent } of ran) {
+    const frame = begun.findLastIndex((at) => at <= ts);
+    if (frame < 0) continue;
+    const slot = `${frame} ${Math.floor((ts - begun[frame]) / FRAME)}`;
+    slots.set(slot, (slots.get(slot) ?? 0) + spent);
   }
-  const dropped = traceEvents.filter(({ name, pid }) => name === "DroppedFrame" && pid === animated?.pid).length;
-  return { count: begun.length, p95: part(spent, 0.95), dropped: dropped / Math.max(1, dropped + begun.length) };
+  const spent = [...slots].filter(([slot, ms]) => slot.endsWith(" 0") || ms > 0.1).map(([, ms]) => ms);
+  const lost = traceEvents.filter(({ name, pid }) => name === "DroppedFrame" && pid === animated?.pid).map(({ ts }) => ts);
+  const busy = (at) => ran.reduce((sum, { ts, work: ms }) => sum + (ts <= at && ts > at - 2 * FRAME ? ms : 0), 0);
+  const own = lost.filter((at) => busy(at) > FRAME / 1000);
+  const all = Math.max(1, lost.length + begun.length);
+  return { count: begun.length, p50: part(spent, 0.5), p95: part(spent, 0.95), dropped: lost.length / all, own: own.length / all };
+}
+
+/** Milliseconds from a search until its first hit is shown, or that there is none. */
+function found(text) {
+  return page.evaluate(
+    (wanted) =>
+      new Promise((resolve, reject) => {
+        setTimeout(() => reject(new Error(`no answer for ${wanted}`)), 30_000);
+        const box = document.getElementById("log-search");
+        box.value = wanted;
+        const began = performance.now();
+        const look = () => {
+          const there = document.querySelector(".line.current") ?? document.querySelector("output.count")?.textContent === "no hit";
+          requestAnimationFrame(() => (there ? resolve(performance.now() - began) : look()));
+        };
+        box.form.requestSubmit();
+        look();
+      }),
+    text,
+  );
 }
 
 async function heap() {
@@ -68,6 +101,9 @@ async function closed() {
   await page.goto(`${url}/ui/runs/${id}`);
   await page.locator(".line .number").first().waitFor();
   result.paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
+  result.bytes = await page.evaluate(() =>
+    performance.getEntriesByType("resource").reduce((sum, { name, encodedBodySize }) => sum + (name.endsWith(".js") ? encodedBodySize : 0), 0),
+  );
 
   const somewhere = Array.from({ length: 60 }, (_, i) => 1 + Math.floor(((i * 0.6180339887) % 1) * lines));
   const jumps = [];
@@ -90,6 +126,19 @@ async function closed() {
   for (let i = 0; i < 300; i++) await until(1 + Math.floor(((i * 0.7548776662) % 1) * lines), "link");
   result.heap = await heap();
   result.rows = await page.locator(".pane .line").count();
+
+  const text = async (from) => {
+    const asked = await fetch(`${url}/api/v1/executions/${id}/logs?from=${from}&limit=100`, { headers: { Authorization: `Bearer ${key}` } });
+    const { logs } = await asked.json();
+    return logs.map(({ message }) => message.trim()).find((message) => /^[\x20-\x7e]{12,200}$/.test(message)) ?? "error";
+  };
+  const hits = [];
+  for (const wanted of [await text(0), await text(Math.floor(lines * 0.9)), await text(lines - 100), "zqxj that is nowhere"]) {
+    await page.goto(`${url}/ui/runs/${id}`);
+    await page.locator(".line .number").first().waitFor();
+    hits.push(await found(wanted));
+  }
+  result.hit = { max: Math.max(...hits), none: hits.at(-1) };
 }
 
 async function growing() {
@@ -106,6 +155,33 @@ async function growing() {
   result.heap = await heap();
 }
 
-await (live ? growing() : closed());
+/** What a list that is as high as all lines can show of them. */
+async function listed() {
+  const { build } = require("esbuild");
+  const nodePaths = [join(import.meta.dirname, "../console/node_modules")];
+  const entry = join(import.meta.dirname, "console_rival.mjs");
+  const { outputFiles } = await build({ entryPoints: [entry], bundle: true, minify: true, write: false, nodePaths, format: "iife" });
+  await page.goto("about:blank");
+  await page.addScriptTag({ content: outputFiles[0].text });
+  await page.evaluate((count) => window.list(count), rival);
+  const rest = () => page.waitForTimeout(500);
+  const shown = () => page.evaluate(() => window.seen());
+  await page.evaluate(() => (document.getElementById("scroller").scrollTop = 1e12));
+  await rest();
+  result.last = (await shown())[1];
+  const middle = Math.floor(rival * 0.7345678);
+  await page.evaluate((line) => window.go(line), middle);
+  await rest();
+  result.missed = middle - (await shown())[0];
+  await page.evaluate((line) => window.go(line), 100_000);
+  await rest();
+  await page.mouse.move(500, 300);
+  result.wheel = await frames(async () => {
+    for (let i = 0; i < 200; i++) await page.mouse.wheel(0, 100 + (i % 5) * 40);
+  });
+  result.heap = await heap();
+}
+
+await (rival ? listed() : live ? growing() : closed());
 console.log(JSON.stringify(result));
 await browser.close();
