@@ -33,6 +33,7 @@ const LISTS: [string, [string, string][]][] = [
       ["/ or Ctrl F", "search the whole log; Esc: back to the log"],
       ["n, N", "next, previous hit"],
       ["e", "first error"],
+      ["a", "lines around the one that is marked, without the filter"],
       ["f", "follow its end, or pause"],
       ["w", "wrap lines"],
       ["Home, End", "first, last line"],

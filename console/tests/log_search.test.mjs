@@ -168,7 +168,7 @@ test("a run is cancelled after a question, and its files are there", async () =>
   await page.locator(".badge", { hasText: "cancelled" }).waitFor();
   await page.getByText("Files (1)").click();
   const coming = page.waitForEvent("download");
-  await page.getByRole("button", { name: "out/a b.txt" }).click();
+  await page.getByRole("button", { name: "Download out/a b.txt" }).click();
   const file = await coming;
   expect(file.suggestedFilename()).toBe("a b.txt");
   expect(readFileSync(await file.path(), "utf8")).toBe("content\n");

@@ -183,7 +183,7 @@ export function Log({ path, id, address, began }: { path: string; id: string; ad
   actions.current = {
     n: () => search.current?.next(1),
     N: () => search.current?.next(-1),
-    c: around,
+    a: around,
     e: () => void firstError(),
     f: () => autoscroll(!paneState.following),
     w: () => rewrite({ wrap: view.wrap ? undefined : "true" }),
@@ -218,7 +218,7 @@ export function Log({ path, id, address, began }: { path: string; id: string; ad
         <SearchBox view={view} state={searchState} next={(direction) => search.current?.next(direction)} />
         <FilterMenu view={view} />
         {isFiltered(view.filters) && (
-          <button type="button" title="c" onClick={around}>
+          <button type="button" title="a" onClick={around}>
             Lines around
           </button>
         )}
