@@ -4,6 +4,7 @@ import json
 import random
 import re
 import socket
+import urllib.parse
 import uuid
 
 import pytest
@@ -429,16 +430,22 @@ def test_merged_chunks_that_cannot_match_are_passed_over_unread(servers):
     eventually(lambda: api.metrics()["runnel_searches"] == 0, "no search is under way")
 
 
-def test_a_search_whose_client_has_gone_ends(servers):
+def test_a_client_that_hangs_up_stops_its_search(servers):
     server = servers()
     api = server.api()
     log = api.create()
-    api.append_lines(log, ["a" * 2000] * 3000)
-    # More than one answer's time of work for one line after the other, if nobody stopped it.
+    # Each line takes milliseconds, so all of them take a minute. They are one range, which no limit of time cuts.
+    lines = ["x" * 500] * 4000
+    for at in range(0, len(lines), 1000):
+        api.append_lines(log, lines[at : at + 1000])
+    query = urllib.parse.urlencode({"q": ".*.*.*[^x]", "regex": "true"})
+    request = f"GET {PATH}/{log}/logs/search?{query} HTTP/1.1\r\nHost: localhost\r\n"
     with socket.create_connection(("127.0.0.1", api.port)) as raw:
-        request = f"GET {PATH}/{log}/logs/search?q=%28a%7Caa%29%2B%24x&regex=true HTTP/1.1\r\nHost: localhost\r\n"
         raw.sendall(f"{request}Authorization: Bearer {api.token}\r\n\r\n".encode())
-    eventually(lambda: api.metrics()["runnel_searches"] == 0, "no search is under way")
+        eventually(lambda: api.metrics()["runnel_searches"] == 1, "the search is under way")
+    eventually(lambda: api.metrics()["runnel_searches"] == 0, "no search is under way", timeout=90)
+    # Had it gone on, it would have ended with all of them.
+    assert api.metrics()["runnel_search_scanned_bytes_total"] < sum(len(line) + 1 for line in lines)
     assert search(api, log, "b")["count"] == 0
 
 
