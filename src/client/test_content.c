@@ -1,5 +1,5 @@
 #include "client/content.h"
-#include "client/test_content_server.h"
+#include "client/test_content_fixture.h"
 #include "util/file.h"
 
 #include <errno.h>
@@ -8,31 +8,6 @@
 #include <sys/stat.h>
 
 #define LARGE (3u * 1024 * 1024)
-
-struct fixture {
-    struct content_server server;
-    struct client *client;
-    struct buf text;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
-    content_server_start(&fixture->server);
-    assert_int_equal(client_new(&(struct client_options){.url = fixture->server.url}, &fixture->client), 0);
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-    client_free(&fixture->client);
-    content_server_stop(&fixture->server);
-    buf_release(&fixture->text);
-    free(fixture);
-    return 0;
-}
 
 // A file of so many bytes, none like the other.
 static int file_of(size_t size)
