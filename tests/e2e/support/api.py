@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import threading
 import time
 import urllib.parse
 
@@ -137,13 +138,16 @@ class Api:
 
 
 def eventually(probe, what, timeout=DEADLINE):
-    """For what has no event to wait on, such as a gauge: asks until it is true. The asking itself is the pause."""
-    end = time.monotonic() + timeout
+    """For what has no event to wait on, such as a gauge: asks until it is true. It asks at once, then less and less
+    often: who is asked without a pause, and what is waited for, have no processor left."""
+    end, pause, nothing = time.monotonic() + timeout, 0.001, threading.Event()
     while True:
         found = probe()
         if found:
             return found
         assert time.monotonic() < end, f"never came true: {what}"
+        nothing.wait(pause)
+        pause = min(2 * pause, 0.064)
 
 
 class _SharedReader:
