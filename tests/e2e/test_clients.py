@@ -10,6 +10,7 @@ import pytest
 from support.api import eventually
 from support.cli import Cli
 from support.jobs import fresh_id
+from support.nodes import EVENTS, events_of, the_event
 
 CLIENTS = Path(__file__).parents[2] / "clients"
 NOWHERE = {name: None for name in ("RUNNEL_SOCKET", "RUNNEL_EXECUTION_ID", "RUNNEL_URL", "RUNNEL_TOKEN")}
@@ -88,19 +89,13 @@ def test_python_nodes_tell_how_they_begin_and_end(wrapped, tmp_path):
         assert runnel.flush() and runnel.default().dropped == 0, runnel.default().last_error
     """
     _, records = wrapped(*by_python(tmp_path, program), env=PYTHON)
-    events = [
-        (record["event_type"], record["node_id"], record["level"]) for record in records if "event_type" in record
-    ]
-    assert events == [
-        ("node_started", "a", "INFO"),
-        ("node_progress", "a", "INFO"),
-        ("node_completed", "a", "INFO"),
-        ("node_started", "b", "INFO"),
-        ("node_failed", "b", "ERROR"),
-    ]
-    assert records[0]["node_name"] == "First" and records[0]["node_type"] == "http"
-    assert records[1]["progress_percentage"] == 50 and records[2]["duration_seconds"] >= 0
-    assert "RuntimeError: broken" in records[4]["stack_trace"] and records[-1]["message"] == "RuntimeError: broken"
+    assert events_of(records) == EVENTS
+    first, _ = the_event(records, "node_started", "a")
+    assert first["node_name"] == "First" and first["node_type"] == "http"
+    assert the_event(records, "node_progress", "a")[0]["progress_percentage"] == 50
+    assert the_event(records, "node_completed", "a")[0]["duration_seconds"] >= 0
+    failed, trace = the_event(records, "node_failed", "b")
+    assert "RuntimeError: broken" in failed["stack_trace"] and trace[-1]["message"] == "RuntimeError: broken"
 
 
 def test_of_records_that_are_refused_together_none_is_in_the_log(wrapped, tmp_path):

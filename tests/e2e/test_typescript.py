@@ -10,6 +10,7 @@ import pytest
 from support.api import eventually
 from support.cli import Cli
 from support.jobs import fresh_id
+from support.nodes import EVENTS, events_of, the_event
 from support.npm import Project, needs_npm
 from support.process import Process
 from support.proxy import Proxy
@@ -124,20 +125,14 @@ def test_nodes_tell_how_they_begin_and_end(wrapped, program):
         process.exit(length === 3 && caught.code === "E_BROKEN" && log.dropped === 0 ? 7 : 1);
     """
     _, records = wrapped(program(text), expect=7)
-    events = [(one["event_type"], one["node_id"], one["level"]) for one in records if "event_type" in one]
-    assert events == [
-        ("node_started", "a", "INFO"),
-        ("node_progress", "a", "INFO"),
-        ("node_completed", "a", "INFO"),
-        ("node_started", "b", "INFO"),
-        ("node_failed", "b", "ERROR"),
-    ]
-    first = records[0]
+    assert events_of(records) == EVENTS
+    first, _ = the_event(records, "node_started", "a")
     assert (first["node_name"], first["node_type"]) == ("First", "http")
     assert (first["step_number"], first["total_steps"]) == (1, 2)
-    assert (records[1]["progress_percentage"], records[1]["node_name"]) == (50, "First")
-    assert records[2]["duration_seconds"] >= 0
-    failed, *trace = records[4:]
+    half, _ = the_event(records, "node_progress", "a")
+    assert (half["progress_percentage"], half["node_name"]) == (50, "First")
+    assert the_event(records, "node_completed", "a")[0]["duration_seconds"] >= 0
+    failed, trace = the_event(records, "node_failed", "b")
     assert failed["message"] == "b failed: broken" and failed["stack_trace"].startswith("TypeError: broken\n    at ")
     assert {name: failed["data"]["error"][name] for name in ("message", "type", "code")} == {
         "message": "broken",
