@@ -346,7 +346,8 @@ static void forged_headers_and_columns_never_get_past_the_bounds(void **state)
     CLEANUP(chunk_unref) struct chunk *chunk = chunk_of(&log, 0, 6, 0);
     size_t len = chunk_encoded(chunk).len;
     for (size_t at = 0; at < len; at++) {
-        for (unsigned value = 0; value < 256; value++) {
+        unsigned step = at < CHUNK_HEADER_MAX ? 1 : 17; // bounds stand in the header, columns have each half of a byte
+        for (unsigned value = 0; value < 256; value += step) {
             int err = decode_forged(chunk, at, (uint8_t)value);
             assert_true(err == 0 || err == ERR_CORRUPT || err == ERR_TOO_LARGE || err == ERR_TOO_NEW);
             passed += err == 0;
