@@ -132,9 +132,9 @@ static void append_all(struct bench *bench, size_t in_flight, uint64_t seconds)
 static double quantile_ms(const uint64_t *buckets, double quantile)
 {
     uint64_t total = 0, seen = 0;
-    for (size_t i = 0; i < VFS_BUCKETS; i++)
+    for (size_t i = 0; i < STORE_BUCKETS; i++)
         total += buckets[i];
-    for (size_t i = 0; i < VFS_BUCKETS; i++) {
+    for (size_t i = 0; i < STORE_BUCKETS; i++) {
         seen += buckets[i];
         if ((double)seen >= quantile * (double)total)
             return (double)(64000ull << i) / 1e6;
