@@ -25,10 +25,11 @@ const part = (values, p) => [...values].sort((a, b) => a - b)[Math.min(values.le
 function until(number, act) {
   return page.evaluate(
     ([wanted, what]) =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
+        setTimeout(() => reject(new Error(`line ${wanted} is not shown`)), 30_000);
         const began = performance.now();
         const look = () => {
-          const there = [...document.querySelectorAll(".line .number")].some((each) => each.textContent === String(wanted));
+          const there = [...document.querySelectorAll(".line .number")].some((each) => Number(each.textContent) === wanted);
           requestAnimationFrame(() => (there ? resolve(performance.now() - began) : look()));
         };
         if (what === "link") location.hash = `#L${wanted}`;
