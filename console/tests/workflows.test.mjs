@@ -66,7 +66,8 @@ test("a run that waits shows its form, and the answer lets it go on", async () =
 });
 
 test("a workflow is run with inputs, and its page counts its runs", async () => {
-  const { workflow } = await runOf(GRAPH);
+  const { workflow, path } = await runOf(GRAPH);
+  await it.server.ask("POST", `${path}/logs`, [{ event_type: "node_failed", node_id: "fetch", message: "it failed" }]);
   const page = await it.page();
   await page.goto(`${it.server.url}/ui/workflows`);
   await page.locator(`a[href="/ui/workflows/${workflow}"]`).click();
@@ -79,7 +80,10 @@ test("a workflow is run with inputs, and its page counts its runs", async () => 
   const id = new URL(page.url()).pathname.split("/").pop();
   expect((await it.server.ask("GET", `/api/v1/executions/${id}/run`)).inputs).toEqual({ day: "monday" });
   await page.goto(`${it.server.url}/ui/workflows/${workflow}`);
-  await page.getByRole("region", { name: "Analytics" }).getByText("Its newest 2 runs").waitFor();
+  const analytics = page.getByRole("region", { name: "Analytics" });
+  await analytics.getByText("Its newest 2 runs").waitFor();
+  await analytics.getByRole("img", { name: "Records over time, by level" }).locator("rect.error").waitFor({ state: "attached" });
+  await analytics.getByRole("img", { name: "fetch over time" }).locator("rect").waitFor({ state: "attached" });
   expect(page.complaints).toEqual([]);
 });
 

@@ -3,7 +3,7 @@ import { Background, Controls, Handle, MarkerType, Position, ReactFlow } from "@
 import { useMemo, useRef, useState } from "preact/hooks";
 
 import type { Graph, Node } from "../data/types.ts";
-import { duration, whole } from "../format.ts";
+import { counted, duration } from "../format.ts";
 import { Problems } from "./run_counts.tsx";
 import { HEIGHT, WIDTH, named, place } from "./nodes_layout.ts";
 
@@ -23,7 +23,7 @@ function Box({ data, selected }: { data: Data; selected?: boolean }) {
       <div class="dim">{words.filter(Boolean).join(" · ")}</div>
       {node && (
         <div class="line2">
-          <span>{whole(node.records)} lines</span>
+          <span>{counted(node.records, "record")}</span>
           <Problems levels={node.levels} />
         </div>
       )}

@@ -6,11 +6,11 @@ import type { Counts, Execution, Node, Summary } from "../data/types.ts";
 import { counted, whole } from "../format.ts";
 
 export function errorsOf(levels: Counts): number {
-  return (levels.ERROR ?? levels.error ?? 0) + (levels.CRITICAL ?? levels.critical ?? 0);
+  return (levels.error ?? 0) + (levels.critical ?? 0);
 }
 
 export function warningsOf(levels: Counts): number {
-  return levels.WARNING ?? levels.warning ?? 0;
+  return levels.warning ?? 0;
 }
 
 export function Problems({ levels }: { levels: Counts }) {

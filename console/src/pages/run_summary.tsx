@@ -27,7 +27,7 @@ function Chips({ name, counts, filter }: { name: string; counts: Counts; filter:
       <dt>{name}</dt>
       <dd class="row">
         {rows.slice(0, EVENTS_SHOWN).map(([word, count]) => (
-          <a key={word} class={`chip ${word.toLowerCase()}`} href={filtered(filter, word)}>
+          <a key={word} class={`chip ${word}`} href={filtered(filter, word)}>
             {word} {whole(count)}
           </a>
         ))}

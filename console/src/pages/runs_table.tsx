@@ -29,7 +29,7 @@ function Name({ run }: { run: Execution }) {
     <>
       <a href={runAddress(run.execution_id)}>{title(run)}</a>
       <div class="under">
-        <span class="dim">{run.execution_id}</span>
+        {title(run) !== run.execution_id && <span class="dim">{run.execution_id}</span>}
         {run.workflow_id && (
           <a class="chip" href={workflowAddress(run.workflow_id)} title={run.workflow_id}>
             its workflow

@@ -64,7 +64,7 @@ function CountTable({ name, counts }: { name: string; counts: Counts }) {
 }
 
 const STATES = ["completed", "failed", "timed_out", "lost", "running", "waiting", "paused", "queued", "skipped", "cancelled"];
-const LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
+const LEVELS = ["debug", "info", "warning", "error", "critical"];
 
 /** Counts over time, stacked in this order from below. */
 function Bars({ buckets, of, label, order }: { buckets: Statistics["buckets"]; of: (one: RunCounts) => Counts; label: string; order: string[] }) {
@@ -81,7 +81,7 @@ function Bars({ buckets, of, label, order }: { buckets: Statistics["buckets"]; o
           return order.map((word) => {
             const count = of(bucket)[word] ?? 0;
             top -= count;
-            return count > 0 && <rect key={`${i} ${word}`} class={word.toLowerCase()} x={i + 0.1} width="0.8" y={top} height={count} />;
+            return count > 0 && <rect key={`${i} ${word}`} class={word} x={i + 0.1} width="0.8" y={top} height={count} />;
           });
         })}
       </svg>
