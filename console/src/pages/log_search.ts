@@ -4,6 +4,7 @@ import type { Query } from "../pane/source.ts";
 import type { Filters } from "../data/filters.ts";
 import { countLines, findLine } from "../data/search.ts";
 import { ApiError } from "../data/api.ts";
+import { pause } from "../data/patience.ts";
 
 export interface SearchState {
   /** Lines that match; undefined before anything is known. */
@@ -17,6 +18,7 @@ export interface SearchState {
 }
 
 const AGAIN_MS = 1000;
+const COUNT_AFTER_MS = 150;
 
 export class Search {
   state: SearchState = { complete: false };
@@ -34,11 +36,13 @@ export class Search {
 
   /** Counts, and shows the first hit; or goes on from a line that an address names. */
   begin(named: Range | undefined): void {
-    void this.try(() => this.count());
-    void this.try(async () => {
+    const shown = this.try(async () => {
       if (named) await this.take(named.from, false);
       else await this.step(-1, 1);
     });
+    // The first hit goes before the count, which looks at all of the log.
+    const { signal } = this.aborter;
+    void Promise.race([shown, pause(COUNT_AFTER_MS, signal)]).then(() => this.try(() => this.count()));
   }
 
   close(): void {
