@@ -34,6 +34,9 @@ function Box({ data, selected }: { data: Data; selected?: boolean }) {
 
 const TYPES = { box: Box };
 
+/** So many are seen from afar: their colour tells their state. */
+const MANY = 100;
+
 export default function NodesCanvas(props: {
   graph: Graph | undefined;
   nodes: Node[];
@@ -75,7 +78,7 @@ export default function NodesCanvas(props: {
     setNear({ id: box.dataset.id!, x: Math.max(0, inner.left - outer.left), y: inner.bottom - outer.top + 4 });
   };
   return (
-    <div class="fill" ref={frame} onMouseOver={enter} onMouseLeave={() => setNear(undefined)} onFocusIn={enter} onFocusOut={() => setNear(undefined)}>
+    <div class={boxes.length > MANY ? "fill many" : "fill"} ref={frame} onMouseOver={enter} onMouseLeave={() => setNear(undefined)} onFocusIn={enter} onFocusOut={() => setNear(undefined)}>
       {near && line && (
         <div class="tip" role="tooltip" ref={(tip) => void (tip && (tip.style.translate = `${near.x}px ${near.y}px`))}>
           {line}

@@ -47,7 +47,10 @@ function depthsOf(all: { id: string }[], edges: string[][]): Map<string, number>
   return depths;
 }
 
-/** Layers by depth; within a layer a node stands near the middle of those that lead to it. In linear time. */
+/**
+ * Layers by depth, each of as many columns as keep the whole about as high as the canvas is; within a layer a node stands near the middle of
+ * those that lead to it. Sorting takes longest.
+ */
 function placeMany(all: { id: string; name: string }[], edges: string[][]): Placed[] {
   const depths = depthsOf(all, edges);
   const parents = new Map<string, string[]>(all.map(({ id }) => [id, []]));
@@ -55,7 +58,12 @@ function placeMany(all: { id: string; name: string }[], edges: string[][]): Plac
   const layers: { id: string; name: string }[][] = [];
   for (const node of all) (layers[depths.get(node.id)!] ??= []).push(node);
   const rows = new Map<string, number>();
-  return layers.flatMap((layer, depth) => {
+  const most = Math.max(10, Math.ceil(Math.sqrt(all.length * 0.6)));
+  let column = 0;
+  return layers.flatMap((layer) => {
+    const first = column;
+    const height = Math.ceil(layer.length / Math.ceil(layer.length / most));
+    column += Math.ceil(layer.length / height);
     const wishes = new Map(layer.map(({ id }, i) => {
       const known = parents.get(id)!.map((parent) => rows.get(parent)).filter((row) => row !== undefined);
       return [id, known.length > 0 ? known.reduce((sum, row) => sum + row, 0) / known.length : i - layer.length / 2];
@@ -63,9 +71,9 @@ function placeMany(all: { id: string; name: string }[], edges: string[][]): Plac
     return [...layer]
       .sort((one, other) => wishes.get(one.id)! - wishes.get(other.id)!)
       .map((node, i) => {
-        const row = i - layer.length / 2;
-        rows.set(node.id, row);
-        return { ...node, x: depth * ACROSS, y: row * DOWN };
+        const row = (i % height) - height / 2;
+        rows.set(node.id, i - layer.length / 2);
+        return { ...node, x: (first + Math.floor(i / height)) * ACROSS, y: row * DOWN };
       });
   });
 }
