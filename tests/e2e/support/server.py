@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import threading
 
 from . import DEADLINE
 from .api import Api
@@ -45,6 +46,8 @@ class Server:
         self.process = None
         self.reports = []
         self._held = None
+        self._read_of = None
+        self._reading = threading.Lock()
         root.mkdir(parents=True, exist_ok=True)
 
     # --- life
@@ -138,13 +141,19 @@ class Server:
 
     # --- log
     def log(self):
-        entries = []
-        for line in self.process.err.lines():
-            try:
-                entries.append(json.loads(line))
-            except ValueError:
-                entries.append({"message": None, "not_json": line.decode(errors="replace")})
-        return entries
+        """Of the process that runs, or was the last to. Each line is read once, however often somebody looks."""
+        with self._reading:
+            if self._read_of is not self.process:
+                self._read_of, self._read, self._entries = self.process, 0, []
+            data = self.process.err.data
+            end = data.rfind(b"\n") + 1
+            for line in data[self._read : end].split(b"\n")[:-1]:
+                try:
+                    self._entries.append(json.loads(line))
+                except ValueError:
+                    self._entries.append({"message": None, "not_json": line.decode(errors="replace")})
+            self._read = end
+            return list(self._entries)
 
     def wait_log(self, predicate, timeout=DEADLINE):
         def look(_):
