@@ -1,6 +1,7 @@
 """Batches of short jobs: while their server and its worker are killed at random moments, and jobs that say something
 right before they end."""
 
+import json
 import os
 import signal
 import subprocess
@@ -136,8 +137,9 @@ def assert_said(api, batch_id, status, first):
     found = executions(api, batch_id)
     assert len(found) == ENDS
     for number, execution in enumerate(found):
-        assert execution["status"] == status, execution
-        assert api.messages(execution["execution_id"], stream="stdout") == [first, f"last {number}"], execution
+        whole = json.dumps(execution)  # of which pytest shows all
+        assert execution["status"] == status, whole
+        assert api.messages(execution["execution_id"], stream="stdout") == [first, f"last {number}"], whole
 
 
 @pytest.mark.timeout(3600)
