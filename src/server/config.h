@@ -18,6 +18,9 @@
       "addresses and ranges whose word about the client is believed (docs/proxies.md); unix: peers of unix sockets")   \
     X(B, proxy_protocol, 0, 0, 1, false, "trusted proxies begin each connection with a header of the PROXY protocol")  \
     X(T, data, "", 0, 0, false, "data folder; default $XDG_STATE_HOME/runnel")                                         \
+    X(T, store, "", 0, 0, false,                                                                                       \
+      "postgres://USER@HOST/DATABASE (PostgreSQL 15 or newer) instead of DATA/runnel.db; the password from "           \
+      "PGPASSFILE")                                                                                                    \
     X(T, backup_dir, "", 0, 0, false, "folder that backups are written beneath; default DATA/backups")                 \
     X(N, loops, 0, 0, 256, false, "event loops; 0: one per core")                                                      \
     X(N, readers, 2, 1, 64, false, "reader threads")                                                                   \

@@ -20,6 +20,7 @@
 #include "server/resources.h"
 #include "server/shard.h"
 #include "server/systemd.h"
+#include "store/postgres/postgres_store.h"
 #include "store/sqlite/sqlite_store.h"
 #include "util/budget.h"
 #include "util/file.h"
@@ -281,13 +282,17 @@ static int server_check(struct server *server)
 static int server_open_store(struct server *server)
 {
     CLEANUP(buf_release) struct buf error = {0};
-    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", server->config->data);
-    server->budget = budget_new(resources_memory_max(server->config));
-    struct sqlite_options options = {.path = path,
-                                     .readers = (unsigned)server->config->readers,
-                                     .logger = &server->logger,
-                                     .budget = server->budget};
-    int err = sqlite_store_open(&options, &error, &server->store);
+    const struct config *config = server->config;
+    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", config->data);
+    server->budget = budget_new(resources_memory_max(config));
+    const struct sqlite_options sqlite = {
+        .path = path, .readers = (unsigned)config->readers, .logger = &server->logger, .budget = server->budget};
+    const struct postgres_options postgres = {.conninfo = config->store,
+                                              .readers = (unsigned)config->readers,
+                                              .logger = &server->logger,
+                                              .budget = server->budget};
+    int err = config->store[0] ? postgres_store_open(&postgres, &error, &server->store)
+                               : sqlite_store_open(&sqlite, &error, &server->store);
     return err ? server_fail(err, "the store cannot be opened", buf_cstr(&error)) : 0;
 }
 

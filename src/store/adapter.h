@@ -47,6 +47,8 @@ extern const struct store_kind store_kinds[STORE_OP_KINDS];
 
 unsigned store_bucket(uint64_t ns); // of the histograms in struct store_stats
 
+int64_t store_op_row(const struct store_op *op); // the execution that it names; 0: none
+
 // Called around each transaction, with all its operations: before it begins, and before the operations are answered.
 void store_versions_begin(struct store *store, struct store_op *const *ops, size_t count);
 void store_versions_end(struct store *store, struct store_op *const *ops, size_t count);

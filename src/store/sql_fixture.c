@@ -251,6 +251,38 @@ void sql_fixture_reset(struct sql_fixture *fixture)
     assert_int_equal(version, schema_newest());
 }
 
+static bool database_exists(struct sql *sql, const char *name)
+{
+    CLEANUP(free_ptr) char *text = xasprintf("SELECT count(*) FROM pg_database WHERE datname = '%s'", name);
+    struct sql_statement *count = sql_prepare(sql, text);
+    int64_t found = 0;
+    assert_int_equal(sql_number(count, &found), 0);
+    sql_statement_free(&count);
+    return found > 0;
+}
+
+static void database_make(struct sql *sql, const char *name, const char *template)
+{
+    CLEANUP(free_ptr) char *text = xasprintf("CREATE DATABASE %s TEMPLATE %s", name, template);
+    assert_int_equal(sql_exec(sql, text), 0);
+}
+
+char *sql_fixture_database(struct sql_fixture *fixture, const char *name)
+{
+    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect(fixture);
+    if (!database_exists(sql, "migrated")) { // migrating takes longer than copying
+        CLEANUP(buf_release) struct buf reason = {0};
+        CLEANUP(free_ptr) char *where = xasprintf("host=%s user=postgres dbname=migrated", fixture->folder);
+        CLEANUP(sql_fixture_close) struct sql *migrated = NULL;
+        database_make(sql, "migrated", "template1");
+        assert_int_equal(sql_postgres_open(where, catalogue_texts, &migrated, &reason), 0);
+        assert_int_equal(schema_migrate(migrated, schema_newest(), &reason), 0);
+    }
+    if (!database_exists(sql, name))
+        database_make(sql, name, "migrated");
+    return xasprintf("host=%s user=postgres dbname=%s", fixture->folder, name);
+}
+
 int sql_fixture_connect_nowhere(struct sql **ret, struct buf *ret_reason)
 {
     return sql_postgres_open("host=/nonexistent dbname=postgres", catalogue_texts, ret, ret_reason);

@@ -9,6 +9,11 @@ static int64_t member_at(const struct store_op *op, size_t at)
     return value;
 }
 
+int64_t store_op_row(const struct store_op *op)
+{
+    return member_at(op, store_kinds[op->kind].row_at);
+}
+
 static void op_deliver(struct mail *mail)
 {
     struct store_op *op = CONTAINER_OF(mail, struct store_op, mail);

@@ -1,6 +1,5 @@
 #include "store/store_fixture.h"
 
-#include "store/sqlite/sqlite_store.h"
 #include "util/id.h"
 
 #include <ftw.h>
@@ -214,56 +213,7 @@ size_t fixture_list_count(struct fixture *fixture, struct store_list list)
     return count;
 }
 
-// --- The adapters
-
 int64_t fixture_clock(void *arg)
 {
     return atomic_load((_Atomic int64_t *)arg);
-}
-
-static int open_sqlite(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
-{
-    const struct sqlite_tuning tuning = {.now_ms = fixture_clock, .now_arg = now_ms};
-    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", folder);
-    CLEANUP(buf_release) struct buf error = {0};
-    return sqlite_store_open(&(struct sqlite_options){.path = path, .readers = 2, .tuning = &tuning}, &error, ret);
-}
-
-// Merges everything as soon as it is there.
-static int open_sqlite_merging(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
-{
-    const struct sqlite_tuning tuning = {
-        .now_ms = fixture_clock, .now_arg = now_ms, .hot_pieces = 1, .merge_after_ms = 1, .page_size = 8192};
-    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", folder);
-    CLEANUP(buf_release) struct buf error = {0};
-    return sqlite_store_open(&(struct sqlite_options){.path = path, .readers = 2, .tuning = &tuning}, &error, ret);
-}
-
-static const struct fixture_adapter adapters[] = {
-    {"sqlite", open_sqlite},
-    {"sqlite, merging always", open_sqlite_merging},
-};
-
-static const struct fixture_adapter *adapter_under_test;
-
-int fixture_set_up(void **state)
-{
-    *state = fixture_new(adapter_under_test);
-    return 0;
-}
-
-int fixture_tear_down(void **state)
-{
-    fixture_free((struct fixture **)state);
-    return 0;
-}
-
-int fixture_each(const struct CMUnitTest *tests, size_t count)
-{
-    int failed = 0;
-    for (size_t i = 0; i < ARRAY_LEN(adapters); i++) {
-        adapter_under_test = &adapters[i];
-        failed += _cmocka_run_group_tests(adapters[i].name, tests, count, NULL, NULL);
-    }
-    return failed;
 }

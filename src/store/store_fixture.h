@@ -53,7 +53,7 @@ size_t fixture_list_count(struct fixture *fixture, struct store_list list); // o
 
 int64_t fixture_clock(void *arg); // the clock of an adapter: fixture->now_ms
 
-// Runs the tests on each adapter of the port, each with its own store. Returns how many failed.
+// --- adapters_fixture.c. Runs the tests on each adapter of the port, each with its own store. Returns how many failed.
 #define FIXTURE_EACH(tests) fixture_each((tests), ARRAY_LEN(tests))
 int fixture_each(const struct CMUnitTest *tests, size_t count);
 #define ON_EACH(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)

@@ -230,7 +230,7 @@ MUTATIONS = [
     (
         "store",
         "query_read.c",
-        "        read->ret_next = MAX(read->ret_next, hot.next);\n",
+        "    read->ret_next = MAX(read->ret_next, state.next);\n",
         "",
         "does not see the end of a log that is not merged",
         CONFORMANCE,

@@ -23,3 +23,13 @@ void engine_count_read(struct engine *engine, uint64_t ns)
     engine->stats.read_buckets[store_bucket(ns)]++;
     pthread_mutex_unlock(&engine->stats_mutex);
 }
+
+void engine_stats(struct engine *engine, struct store_stats *ret)
+{
+    pthread_mutex_lock(&engine->stats_mutex);
+    *ret = engine->stats;
+    pthread_mutex_unlock(&engine->stats_mutex);
+    pthread_mutex_lock(&engine->queues.mutex);
+    ret->queue = engine->queues.writer.count;
+    pthread_mutex_unlock(&engine->queues.mutex);
+}

@@ -14,6 +14,7 @@ struct summary_cache;
 struct engine { // adapters embed it
     struct store base;
     const struct log_engine *log;
+    bool alone;                   // no other server has it: one that starts fences those before it
     int64_t (*now_ms)(void *arg); // NULL: the realtime clock; for tests
     void *now_arg;
     struct queues queues;
@@ -50,6 +51,12 @@ struct log_append {
     struct producer_state producer_state; // after it
 };
 
+struct log_extent { // of a chunk as it is stored
+    int64_t row;
+    int64_t id; // the engine's
+    uint64_t first, end;
+};
+
 // How an engine keeps records. Functions with a transaction run within it, on the writer's thread; their errors are
 // refusals if nothing was written yet, or make the transaction fail.
 struct log_engine {
@@ -57,13 +64,22 @@ struct log_engine {
     bool (*ahead)(const struct session *session, int64_t row, struct log_state *ret);
     // Zero if it is new.
     int (*producer)(const struct session *session, int64_t row, struct str name, struct producer_state *ret);
-    void (*read)(const struct session *session, struct store_op *op);   // STORE_READ
-    void (*front)(const struct session *session, struct store_op *op);  // STORE_FRONT
+    void (*read)(const struct session *session, struct store_op *op); // STORE_READ
+    // Lists up to `max` chunks from the one that begins at `from` on, in order; without those that cannot be cut yet.
+    int (*extents)(const struct session *session, int64_t row, uint64_t from, struct log_extent *ret, size_t max,
+                   size_t *ret_count);
+    // Returns 1 with the chunk; 0 if it is not there any more, because it was merged with others; or an error.
+    int (*chunk)(const struct session *session, const struct log_extent *extent, struct chunk **ret);
     void (*backup)(const struct session *session, struct store_op *op); // STORE_BACKUP; NULL: it makes none
     int (*append)(struct transaction *tx, const struct log_append *append);
     // Removes the records before `end`. ERR_CONFLICT if no chunk ends there; ERR_HELD: not now.
     int (*cut)(struct transaction *tx, int64_t row, uint64_t end);
-    int (*purge)(struct transaction *tx, int64_t row); // they may be removed from now on
+    // Notes that the records of a purged execution are to be removed; and tells which one is next: 1 with a row, 0 if
+    // there is none, or an error.
+    int (*purge)(struct transaction *tx, int64_t row);
+    int (*purge_next)(struct transaction *tx, int64_t *ret_row);
+    int (*purge_chunks)(struct transaction *tx, int64_t row, uint64_t *ret_count); // removes some
+    int (*purge_end)(struct transaction *tx, int64_t row);                         // what is left besides chunks
 };
 
 void engine_init(struct engine *engine, const struct log_engine *log);
@@ -75,4 +91,5 @@ static inline int64_t session_now_ms(const struct session *session)
     return engine->now_ms ? engine->now_ms(engine->now_arg) : clock_real_ms();
 }
 
+void engine_stats(struct engine *engine, struct store_stats *ret);
 void engine_count_read(struct engine *engine, uint64_t ns); // what a query took, for the figures

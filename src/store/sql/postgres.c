@@ -14,11 +14,15 @@
 #define OID_TEXT  25
 #define OID_BYTEA 17
 
+#define COPY_PART ((size_t)16 * 1024 * 1024) // given to libpq at once; it takes an int
+
 struct postgres {
     struct sql base;
     PGconn *connection;
     uint64_t generation; // of the connection; what was prepared on an earlier connection is gone
     uint64_t names;      // how many names were given out
+    int64_t lock;        // of the session; 0: none
+    bool held;           // it is
     char *reason;        // of the last failure
 };
 
@@ -61,6 +65,7 @@ static const struct {
     {"40", ERR_UNAVAILABLE, true},    // serialization_failure, deadlock_detected
     {"55P03", ERR_UNAVAILABLE, true}, // lock_not_available
     {"53100", ERR_STORE_FULL, false},  {"53200", ERR_NOMEM, false},
+    {"55006", ERR_UNAVAILABLE, false}, // object_in_use
     {"53", ERR_UNAVAILABLE, false},    // too_many_connections …
     {"08", ERR_UNAVAILABLE, false},    // connection exceptions
     {"57", ERR_UNAVAILABLE, false},    // admin_shutdown, cannot_connect_now, query_canceled
@@ -123,14 +128,27 @@ static int exec(struct sql *sql, const char *text)
     return run_text(postgres_of(sql), text, NULL);
 }
 
+static int take_lock(struct postgres *postgres)
+{
+    char text[256];
+    snprintf(text, sizeof(text),
+             "DO $$ BEGIN IF NOT pg_try_advisory_lock(%lld) THEN RAISE EXCEPTION 'another server has this database' "
+             "USING ERRCODE = 'object_in_use'; END IF; END $$",
+             (long long)postgres->lock);
+    return run_text(postgres, text, NULL);
+}
+
 static int begin(struct sql *sql, const char *text)
 {
     struct postgres *postgres = postgres_of(sql);
     if (PQstatus(postgres->connection) != CONNECTION_OK) {
         PQreset(postgres->connection);
         postgres->generation++;
+        postgres->held = false;
     }
-    return run_text(postgres, text, NULL);
+    int err = postgres->lock != 0 && !postgres->held ? take_lock(postgres) : 0;
+    postgres->held = err == 0;
+    return err < 0 ? err : run_text(postgres, text, NULL);
 }
 
 static int commit(struct sql *sql)
@@ -292,6 +310,85 @@ static void postgres_free(struct sql *sql)
     PQfinish(TAKE_PTR(postgres->connection));
     free(postgres->reason);
     free(postgres);
+}
+
+// --- What only this engine has
+
+#define COPY_HEADER "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0" // signature, flags, length of the extension
+#define COPY_END    "\377\377"
+
+static int copy_end(struct postgres *postgres)
+{
+    int err = 0;
+    PGresult *result;
+    while ((result = PQgetResult(postgres->connection))) {
+        if (PQresultStatus(result) != PGRES_COMMAND_OK && err == 0)
+            err = failure(postgres, result);
+        PQclear(result);
+    }
+    return err;
+}
+
+int sql_postgres_hold(struct sql *sql, int64_t lock)
+{
+    struct postgres *postgres = postgres_of(sql);
+    postgres->lock = lock;
+    int err = take_lock(postgres);
+    postgres->held = err == 0;
+    return err;
+}
+
+int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows)
+{
+    struct postgres *postgres = postgres_of(sql);
+    CLEANUP(result_clear) PGresult *began = PQexec(postgres->connection, statement);
+    if (PQresultStatus(began) != PGRES_COPY_IN)
+        return failure(postgres, began);
+    const struct str parts[] = {str_n(COPY_HEADER, sizeof(COPY_HEADER) - 1), rows,
+                                str_n(COPY_END, sizeof(COPY_END) - 1)};
+    bool sent = true;
+    for (size_t i = 0; i < ARRAY_LEN(parts) && sent; i++)
+        for (size_t at = 0; at < parts[i].len && sent; at += COPY_PART)
+            sent = PQputCopyData(postgres->connection, parts[i].data + at, (int)MIN(parts[i].len - at, COPY_PART)) == 1;
+    if (!sent || PQputCopyEnd(postgres->connection, NULL) != 1)
+        return failure(postgres, NULL);
+    return copy_end(postgres);
+}
+
+static int number_of(struct sql *sql, const char *text, uint64_t parameter, int64_t *ret)
+{
+    struct sql_statement *get = sql_prepare(sql, text);
+    if (parameter > 0)
+        sql_bind_u64(get, 1, parameter);
+    int err = sql_number(get, ret);
+    sql_statement_free(&get);
+    return err;
+}
+
+int sql_postgres_transaction(struct sql *sql, uint64_t *ret)
+{
+    int64_t number = 0;
+    int err = number_of(sql, "SELECT coalesce(pg_current_xact_id_if_assigned()::text::bigint, 0)", 0, &number);
+    *ret = (uint64_t)number;
+    return err;
+}
+
+int sql_postgres_committed(struct sql *sql, uint64_t transaction)
+{
+    int64_t outcome = 0;
+    int err = sql_begin(sql, SQL_READ);
+    // While it is in progress its server process has not noticed yet that nobody is there any more.
+    if (err == 0)
+        err = number_of(
+            sql, "SELECT CASE pg_xact_status(?1::text::xid8) WHEN 'committed' THEN 1 WHEN 'aborted' THEN 0 ELSE -1 END",
+            transaction, &outcome);
+    sql_rollback(sql);
+    return err < 0 ? err : outcome < 0 ? ERR_UNAVAILABLE : (int)outcome;
+}
+
+bool sql_postgres_failed(const struct sql *sql)
+{
+    return PQtransactionStatus(postgres_of(sql)->connection) == PQTRANS_INERROR;
 }
 
 static const struct sql_vtable postgres_vtable = {

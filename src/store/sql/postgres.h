@@ -6,3 +6,18 @@
 
 // `conninfo` as libpq has it, e.g. "host=db dbname=runnel". ERR_UNAVAILABLE, with the reason for people in ret_reason.
 int sql_postgres_open(const char *conninfo, struct sql_texts texts, struct sql **ret, struct buf *ret_reason);
+
+// Takes the session's advisory lock of this number, now and whenever the connection has to be made again. While another
+// session has it, transactions do not begin. ERR_UNAVAILABLE.
+int sql_postgres_hold(struct sql *sql, int64_t lock);
+
+// Runs COPY … FROM STDIN (FORMAT binary) with these bytes: the rows alone, without the format's header and trailer.
+// Returns 0 or an error.
+int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows);
+// The number of the present write transaction, as the server knows it; 0: it has none.
+int sql_postgres_transaction(struct sql *sql, uint64_t *ret);
+// After the answer of a commit was lost: connects again and asks for the outcome of this transaction. Returns 1 if it
+// is committed, 0 if it is not and never will be, or an error: not known yet.
+int sql_postgres_committed(struct sql *sql, uint64_t transaction);
+// Whether the connection is in a transaction that has failed: all that is left is to roll it back.
+bool sql_postgres_failed(const struct sql *sql);

@@ -30,13 +30,50 @@ static int producer(const struct session *session, int64_t row, struct str name,
     return MIN(rc, 0);
 }
 
+// Those in front of all that is not merged.
+static int extents(const struct session *session, int64_t row, uint64_t from, struct log_extent *ret, size_t max,
+                   size_t *ret_count)
+{
+    struct hot_piece piece;
+    size_t unmerged = hot_pieces(&sqlite_store_of(&session->engine->base)->hot, row, 0, false, &piece, 1);
+    uint64_t merged_to = unmerged > 0 ? piece.first : UINT64_MAX;
+    CLEANUP(db_reset) sqlite3_stmt *find = db_statement(session->connection, STATEMENT_CHUNKS_FROM);
+    db_bind_i64(find, 1, row);
+    db_bind_u64(find, 2, from);
+    db_bind_i64(find, 3, (int64_t)max);
+    int rc = 0;
+    for (*ret_count = 0; *ret_count < max && (rc = db_row(find)) == 1; ++*ret_count) {
+        uint64_t first = db_column_u64(find, 1), end = first + db_column_u64(find, 2);
+        if (end > merged_to)
+            break;
+        ret[*ret_count] = (struct log_extent){row, db_column_i64(find, 0), first, end};
+    }
+    return MIN(rc, 0);
+}
+
+static int load_chunk(const struct session *session, const struct log_extent *extent, struct chunk **ret)
+{
+    CLEANUP(db_reset) sqlite3_stmt *find = db_statement(session->connection, STATEMENT_CHUNK_BODY);
+    db_bind_i64(find, 1, extent->id);
+    int rc = db_row(find);
+    if (rc <= 0)
+        return rc;
+    struct str body = db_column_blob(find, 0);
+    int err = chunk_decode_stored(body.data, body.len, ret);
+    return err < 0 ? err : 1;
+}
+
 const struct log_engine sqlite_log = {
     .ahead = ahead,
     .producer = producer,
     .read = log_read,
-    .front = log_front,
+    .extents = extents,
+    .chunk = load_chunk,
     .backup = log_backup,
     .append = appended_add,
     .cut = log_cut,
     .purge = log_purge,
+    .purge_next = log_purge_next,
+    .purge_chunks = log_purge_chunks,
+    .purge_end = log_purge_end,
 };

@@ -5,9 +5,11 @@
 
 extern const struct log_engine sqlite_log;
 
-// --- In read/ and write/.
+// --- In read/, copy/ and write/.
 void log_read(const struct session *session, struct store_op *op);
-void log_front(const struct session *session, struct store_op *op);
 void log_backup(const struct session *session, struct store_op *op);
 int log_cut(struct transaction *tx, int64_t row, uint64_t end);
 int log_purge(struct transaction *tx, int64_t row);
+int log_purge_next(struct transaction *tx, int64_t *ret_row);
+int log_purge_chunks(struct transaction *tx, int64_t row, uint64_t *ret_count);
+int log_purge_end(struct transaction *tx, int64_t row);

@@ -42,12 +42,7 @@ static void sqlite_submit(struct store *base, struct store_op *op)
 static void sqlite_stats(struct store *base, struct store_stats *ret)
 {
     struct sqlite_store *store = sqlite_store_of(base);
-    pthread_mutex_lock(&store->engine.stats_mutex);
-    *ret = store->engine.stats;
-    pthread_mutex_unlock(&store->engine.stats_mutex);
-    pthread_mutex_lock(&store->engine.queues.mutex);
-    ret->queue = store->engine.queues.writer.count;
-    pthread_mutex_unlock(&store->engine.queues.mutex);
+    engine_stats(&store->engine, ret);
     struct vfs_stats files;
     vfs_stats(store->vfs, &files);
     _Static_assert(sizeof(files.fsync_buckets) == sizeof(ret->fsync_buckets), "the same buckets");
@@ -118,6 +113,7 @@ static struct sqlite_store *store_new(const struct sqlite_options *options)
     tuning->page_size = tuning->page_size ? tuning->page_size : default_tuning.page_size;
     tuning->reserve_bytes = tuning->reserve_bytes ? tuning->reserve_bytes : default_tuning.reserve_bytes;
     engine_init(&store->engine, &sqlite_log);
+    store->engine.alone = true;
     store->engine.now_ms = tuning->now_ms;
     store->engine.now_arg = tuning->now_arg;
     hot_init(&store->hot);

@@ -10,6 +10,7 @@ import threading
 from . import DEADLINE
 from .api import Api
 from .ports import hold
+from .postgres import flags_of
 from .process import BIN, Process
 
 SANITIZER_MARKS = (b"AddressSanitizer", b"LeakSanitizer", b"ThreadSanitizer", b"UndefinedBehavior", b"runtime error:")
@@ -61,6 +62,7 @@ class Server:
             str(self.data),
             "--port-file",
             str(self.port_file),
+            *flags_of(self.root, self.flags),
             *self.flags,
         ]
 

@@ -6,11 +6,6 @@ void query_read(const struct session *session, struct store_op *op)
     session->engine->log->read(session, op);
 }
 
-void query_front(const struct session *session, struct store_op *op)
-{
-    session->engine->log->front(session, op);
-}
-
 void query_backup(const struct session *session, struct store_op *op)
 {
     session->engine->log->backup(session, op);

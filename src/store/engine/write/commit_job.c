@@ -10,6 +10,7 @@ static int claim_apply(struct transaction *tx, struct store_job_claim *claim, st
 {
     struct outcome next;
     struct node_lease lease;
+    int64_t now_ms;
     if (head->sequence.purged)
         return ERR_EXPIRED;
     int err = catalogue_job_claimable(tx->session.sql, claim->row);
@@ -18,7 +19,9 @@ static int claim_apply(struct transaction *tx, struct store_job_claim *claim, st
     if (err < 0)
         return err;
     const struct node_lease_ask ask = {.cause = NODE_LEASE_CLAIM, .node = claim->node, .epoch = next.epoch};
-    err = catalogue_lease_change(tx->session.sql, LEASE_RUNNER, claim->row, &ask, transaction_now_ms(tx), &lease);
+    err = transaction_shared_now(tx, &now_ms);
+    if (err == 0)
+        err = catalogue_lease_change(tx->session.sql, LEASE_RUNNER, claim->row, &ask, now_ms, &lease);
     return err < 0 ? err : outcome_store(tx, head, &next);
 }
 

@@ -89,13 +89,16 @@ int outcome_judge(struct transaction *tx, const struct head *head, const struct 
 static int outcome_lease(struct transaction *tx, int64_t row, const struct outcome *now, const struct outcome *next)
 {
     struct sql *sql = tx->session.sql;
+    int64_t ran_out_ms = 0;
     bool is_lost = next->status == STATUS_LOST, was_lost = now->status == STATUS_LOST;
     if (now->epoch == 0)
         return 0; // it never had a runner
     if (next->sealed)
         return now->sealed ? 0 : catalogue_lease_end(sql, LEASE_RUNNER, row);
-    return is_lost == was_lost ? 0
-                               : catalogue_lease_deadline(sql, LEASE_RUNNER, row, is_lost ? transaction_now_ms(tx) : 0);
+    if (is_lost == was_lost)
+        return 0;
+    int err = is_lost ? transaction_shared_now(tx, &ran_out_ms) : 0;
+    return err < 0 ? err : catalogue_lease_deadline(sql, LEASE_RUNNER, row, ran_out_ms);
 }
 
 static void count_seal(struct transaction *tx, uint64_t records)

@@ -4,7 +4,7 @@
 #include "store/engine/write/jobs.h"
 #include "store/engine/write/outcome.h"
 
-#define PURGE_AT_ONCE 64 // executions
+#define PURGE_CHUNKS 32 // with so many, no further execution is begun
 
 static int purge_sealed(struct transaction *tx, struct head *head)
 {
@@ -52,7 +52,30 @@ int commit_purge(struct transaction *tx, struct store_op *op)
     return err < 0 ? commit_refuse(op, err) : purge_sealed(tx, head);
 }
 
-int account_purge_slice(struct transaction *tx, size_t most, bool *ret_more)
+// --- Slices
+
+// Deletes some chunks of one purged execution, and with the last ones what else is left of it. Returns 1 if there was
+// one.
+static int purge_one(struct transaction *tx, uint64_t *ret_chunks)
+{
+    const struct log_engine *log = tx->session.engine->log;
+    int64_t row;
+    bool more = false;
+    int rc = log->purge_next(tx, &row);
+    if (rc <= 0)
+        return rc;
+    int err = log->purge_chunks(tx, row, ret_chunks);
+    if (err == 0 && *ret_chunks == 0)
+        err = catalogue_events_forget(tx->session.sql, row, &more);
+    if (more)
+        *ret_chunks = PURGE_CHUNKS;
+    else if (err == 0 && *ret_chunks == 0)
+        err = log->purge_end(tx, row);
+    return err < 0 ? err : 1;
+}
+
+// Purges executions of a deleted account. *ret_more: there was such an account.
+static int purge_account(struct transaction *tx, size_t most, bool *ret_more)
 {
     int64_t rows[PURGE_AT_ONCE], account;
     size_t count;
@@ -60,10 +83,24 @@ int account_purge_slice(struct transaction *tx, size_t most, bool *ret_more)
     *ret_more = err < 0 || account != 0;
     if (err < 0 || account == 0)
         return err;
-    err = catalogue_account_holds(tx->session.sql, account, MIN(most, PURGE_AT_ONCE), rows, &count);
+    err = catalogue_account_holds(tx->session.sql, account, most, rows, &count);
     if (err == 0 && count == 0)
         return catalogue_account_purged(tx->session.sql, account);
     for (size_t i = 0; i < count && err == 0; i++)
         err = execution_purge(tx, rows[i]);
     return err;
+}
+
+int purge_slice(struct transaction *tx, unsigned most, bool *ret_more)
+{
+    uint64_t chunks = 0;
+    int rc = 1;
+    most = MIN(most, (unsigned)PURGE_AT_ONCE);
+    for (unsigned i = 0; i < most && chunks < PURGE_CHUNKS && rc > 0; i++) {
+        uint64_t gone = 0;
+        rc = purge_one(tx, &gone);
+        chunks += gone;
+    }
+    *ret_more = true;
+    return rc == 0 ? purge_account(tx, most, ret_more) : MIN(rc, 0);
 }

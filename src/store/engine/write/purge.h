@@ -4,5 +4,8 @@
 
 #include "store/engine/write/transaction.h"
 
-// Purges up to `most` executions of a deleted account. *ret_more: there was such an account.
-int account_purge_slice(struct transaction *tx, size_t most, bool *ret_more);
+#define PURGE_AT_ONCE 64 // executions
+
+// Deletes a slice of what is left of up to `most` executions, and of the executions of deleted accounts. *ret_more:
+// there may be more.
+int purge_slice(struct transaction *tx, unsigned most, bool *ret_more);

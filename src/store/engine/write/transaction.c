@@ -77,3 +77,12 @@ void transaction_rolled_back(struct transaction *tx)
     memset(tx->queued_counts, 0, sizeof(tx->queued_counts));
     reset(tx);
 }
+
+int transaction_shared_now(struct transaction *tx, int64_t *ret_ms)
+{
+    const struct engine *engine = tx->session.engine;
+    if (!engine->base.one_writer && !engine->now_ms)
+        return catalogue_now(tx->session.sql, ret_ms);
+    *ret_ms = transaction_now_ms(tx);
+    return 0;
+}

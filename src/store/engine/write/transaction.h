@@ -39,6 +39,9 @@ void transaction_add_row(struct transaction *tx, int64_t row);
 void transaction_committed(struct transaction *tx, size_t ops, uint64_t ns); // and counts it
 void transaction_rolled_back(struct transaction *tx);
 
+// The time by the clock that all who write to the store share; leases use no other. Returns 0 or an error of sql.h.
+int transaction_shared_now(struct transaction *tx, int64_t *ret_ms);
+
 static inline int64_t transaction_now_ms(const struct transaction *tx)
 {
     return session_now_ms(&tx->session);

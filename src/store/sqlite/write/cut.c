@@ -1,4 +1,4 @@
-// Cuts chunks off the front of a log; read/query_front.c has looked at what goes.
+// Cuts chunks off the front of a log; STORE_FRONT has looked at what goes.
 #include "store/sqlite/merge/merge.h"
 #include "store/sqlite/merge/merge_job.h"
 #include "store/sqlite/sqlite_log.h"

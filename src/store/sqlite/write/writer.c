@@ -2,11 +2,11 @@
 #include "store/sqlite/write/writer.h"
 
 #include "store/engine/write/commit.h"
+#include "store/engine/write/purge.h"
 #include "store/engine/write/summaries.h"
 #include "store/sqlite/file/reserve.h"
 #include "store/sqlite/merge/merge.h"
 #include "store/sqlite/write/checkpoint.h"
-#include "store/sqlite/write/purge.h"
 #include "store/sqlite/write/vacuum.h"
 #include "store/summary_cache.h"
 
@@ -40,8 +40,9 @@ static int apply_all(struct sqlite_store *store, struct store_op *const *ops, si
     if (err == 0 && store->generation_due)
         err = store_raise_generation(store);
     // A purge goes first and alone: on a full disk it must not fail because of a merge.
+    // Many executions that hold little go together, unless the disk is full: the reserve is for few pages.
     if (err == 0 && background && store->purging)
-        err = purge_slice(store);
+        err = purge_slice(&store->tx, store->refusing ? 1 : PURGE_AT_ONCE, &store->purging);
     else if (err == 0 && background && !store->refusing)
         err = merge_apply(store->merge);
     if (err == 0 && background && !store->refusing && !store->purging)

@@ -1,0 +1,282 @@
+#include "store/postgres/appends.h"
+
+#include "store/engine/write/transaction.h"
+#include "store/postgres/postgres_private.h"
+
+#include <endian.h>
+
+#define LISTED_MAX     65536
+#define MERGE_FIRST_MS 5000 // from the first append until somebody looks whether there is something to merge
+
+struct appended_log {
+    struct map_node node;
+    int64_t row; // key of the map
+    struct log_state state;
+};
+
+struct listed_log {
+    struct map_node node;
+    int64_t row; // key of the map
+};
+
+struct appended_producer {
+    struct map_node node;
+    struct buf key; // the execution's bytes, and the name
+    struct producer_state state;
+};
+
+void appends_init(struct appends *appends)
+{
+    map_init(&appends->logs);
+    map_init(&appends->producers);
+    map_init(&appends->listed);
+}
+
+void appends_release(struct appends *appends)
+{
+    appends_reset(appends, false);
+    map_release(&appends->logs);
+    map_release(&appends->producers);
+    map_release(&appends->listed);
+    buf_release(&appends->chunks);
+    for (size_t i = 0; i < ARRAY_LEN(appends->arrays); i++)
+        buf_release(&appends->arrays[i]);
+}
+
+static void forget_log(struct map_node *node, void *arg)
+{
+    struct appends *appends = arg;
+    map_remove(&appends->logs, node);
+    free(CONTAINER_OF(node, struct appended_log, node));
+}
+
+static void forget_producer(struct map_node *node, void *arg)
+{
+    struct appends *appends = arg;
+    struct appended_producer *producer = CONTAINER_OF(node, struct appended_producer, node);
+    map_remove(&appends->producers, node);
+    buf_release(&producer->key);
+    free(producer);
+}
+
+static void forget_listed(struct map_node *node, void *arg)
+{
+    struct appends *appends = arg;
+    map_remove(&appends->listed, node);
+    free(CONTAINER_OF(node, struct listed_log, node));
+}
+
+void appends_reset(struct appends *appends, bool committed)
+{
+    if (!committed)
+        map_each(&appends->listed, forget_listed, appends);
+    map_each(&appends->logs, forget_log, appends);
+    map_each(&appends->producers, forget_producer, appends);
+    buf_reset(&appends->chunks);
+}
+
+// --- Gathering
+
+static void add_be16(struct buf *out, uint16_t value)
+{
+    uint16_t big = htobe16(value);
+    buf_append(out, &big, sizeof(big));
+}
+
+static void add_int(struct buf *out, uint64_t value)
+{
+    uint64_t big = htobe64(value);
+    uint32_t size = htobe32(sizeof(big));
+    buf_append(out, &size, sizeof(size));
+    buf_append(out, &big, sizeof(big));
+}
+
+static void add_int4(struct buf *out, uint32_t value)
+{
+    uint32_t big = htobe32(value), size = htobe32(sizeof(big));
+    buf_append(out, &size, sizeof(size));
+    buf_append(out, &big, sizeof(big));
+}
+
+static void add_bytes(struct buf *out, struct str bytes)
+{
+    uint32_t size = htobe32((uint32_t)bytes.len);
+    buf_append(out, &size, sizeof(size));
+    buf_append_str(out, bytes);
+}
+
+void chunk_row_add(struct buf *out, int64_t row, uint64_t first, const struct chunk *chunk, bool merged)
+{
+    char is_merged = (char)merged;
+    add_be16(out, 8); // columns
+    add_int(out, (uint64_t)row);
+    add_int(out, first);
+    add_int4(out, chunk_count(chunk));
+    add_int(out, (uint64_t)chunk_time_min(chunk));
+    add_int(out, (uint64_t)chunk_time_max(chunk));
+    add_int(out, chunk_raw(chunk));
+    add_bytes(out, str_n(&is_merged, 1));
+    add_bytes(out, chunk_encoded(chunk));
+}
+
+static void set_log(struct appends *appends, int64_t row, const struct log_state *state)
+{
+    struct str key = str_n((const char *)&row, sizeof(row));
+    struct map_node *node = map_find(&appends->logs, key);
+    struct appended_log *log = node ? CONTAINER_OF(node, struct appended_log, node) : xcalloc(1, sizeof(*log));
+    log->state = *state;
+    if (node)
+        return;
+    log->row = row;
+    map_insert(&appends->logs, &log->node, str_n((const char *)&log->row, sizeof(log->row)));
+}
+
+static void set_producer(struct appends *appends, int64_t row, struct str name, const struct producer_state *state)
+{
+    CLEANUP(buf_release) struct buf key = {0};
+    buf_append(&key, &row, sizeof(row));
+    buf_append_str(&key, name);
+    struct map_node *node = map_find(&appends->producers, buf_str(&key));
+    struct appended_producer *producer =
+        node ? CONTAINER_OF(node, struct appended_producer, node) : xcalloc(1, sizeof(*producer));
+    producer->state = *state;
+    if (node)
+        return;
+    buf_append_str(&producer->key, buf_str(&key));
+    map_insert(&appends->producers, &producer->node, buf_str(&producer->key));
+}
+
+int appends_add(struct transaction *tx, const struct log_append *append)
+{
+    struct appends *appends = &postgres_store_of(&tx->session.engine->base)->appends;
+    int64_t row = append->head->row;
+    chunk_row_add(&appends->chunks, row, append->first, append->chunk, false);
+    set_log(appends, row, &append->state);
+    if (append->producer.len > 0)
+        set_producer(appends, row, append->producer, &append->producer_state);
+    return 0;
+}
+
+// --- Writing
+
+static void array_add(struct buf *array)
+{
+    buf_append_byte(array, array->len == 0 ? '{' : ',');
+}
+
+static void array_add_i64(struct buf *array, int64_t value)
+{
+    array_add(array);
+    buf_append_i64(array, value);
+}
+
+static void array_add_u64(struct buf *array, uint64_t value) // bit for bit
+{
+    array_add_i64(array, (int64_t)value);
+}
+
+static void array_add_text(struct buf *array, struct str text)
+{
+    array_add(array);
+    buf_append_byte(array, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] == '"' || text.data[i] == '\\')
+            buf_append_byte(array, '\\');
+        buf_append_byte(array, text.data[i]);
+    }
+    buf_append_byte(array, '"');
+}
+
+static void arrays_begin(struct appends *appends)
+{
+    for (size_t i = 0; i < ARRAY_LEN(appends->arrays); i++)
+        buf_reset(&appends->arrays[i]);
+}
+
+// The first `count` parameters are arrays.
+static struct sql_statement *arrays_bind(struct appends *appends, struct sql *sql, enum postgres_statement number,
+                                         int count)
+{
+    struct sql_statement *statement = sql_statement(sql, number);
+    for (int i = 0; i < count; i++) {
+        buf_append_byte(&appends->arrays[i], '}');
+        sql_bind_text(statement, i + 1, buf_str(&appends->arrays[i]));
+    }
+    return statement;
+}
+
+static void list_log(struct map_node *node, void *arg)
+{
+    struct buf *arrays = arg;
+    const struct appended_log *log = CONTAINER_OF(node, struct appended_log, node);
+    array_add_i64(&arrays[0], log->row);
+    array_add_u64(&arrays[1], log->state.next);
+    array_add_u64(&arrays[2], log->state.digest);
+    array_add_u64(&arrays[3], log->state.message_bytes);
+}
+
+static void list_producer(struct map_node *node, void *arg)
+{
+    struct buf *arrays = arg;
+    const struct appended_producer *producer = CONTAINER_OF(node, struct appended_producer, node);
+    const struct sequence_producer *sequence = &producer->state.sequence;
+    int64_t row;
+    memcpy(&row, producer->key.data, sizeof(row));
+    array_add_i64(&arrays[0], row);
+    array_add_text(&arrays[1], str_n(producer->key.data + sizeof(row), producer->key.len - sizeof(row)));
+    array_add_u64(&arrays[2], sequence->next);
+    array_add_u64(&arrays[3], sequence->last_hash);
+    array_add_u64(&arrays[4], producer->state.last_counter);
+    array_add_u64(&arrays[5], producer->state.last_sequence);
+    if (!sequence->digest_unknown) {
+        array_add_u64(&arrays[6], sequence->digest);
+        return;
+    }
+    array_add(&arrays[6]);
+    buf_append_text(&arrays[6], "NULL");
+}
+
+static void list_unmerged(struct map_node *node, void *arg)
+{
+    struct appends *appends = arg;
+    int64_t row = CONTAINER_OF(node, struct appended_log, node)->row;
+    if (map_find(&appends->listed, str_n((const char *)&row, sizeof(row))))
+        return;
+    struct listed_log *listed = xcalloc(1, sizeof(*listed));
+    listed->row = row;
+    map_insert(&appends->listed, &listed->node, str_n((const char *)&listed->row, sizeof(listed->row)));
+    array_add_i64(&appends->arrays[0], row);
+}
+
+static int flush_unmerged(struct appends *appends, struct sql *sql, int64_t now_ms)
+{
+    if (now_ms - appends->listed_ms > APPENDS_LISTED_MS || appends->listed.count > LISTED_MAX) {
+        map_each(&appends->listed, forget_listed, appends);
+        appends->listed_ms = now_ms;
+    }
+    arrays_begin(appends);
+    map_each(&appends->logs, list_unmerged, appends);
+    if (appends->arrays[0].len == 0)
+        return 0;
+    struct sql_statement *add = arrays_bind(appends, sql, POSTGRES_UNMERGED_ADD, 1);
+    sql_bind_i64(add, 2, now_ms + MERGE_FIRST_MS);
+    return sql_run(add, NULL);
+}
+
+int appends_flush(struct appends *appends, struct sql *sql, int64_t now_ms)
+{
+    if (appends->logs.count == 0)
+        return 0;
+    int err = sql_postgres_copy(sql, CHUNK_ROWS_COPY, buf_str(&appends->chunks));
+    arrays_begin(appends);
+    map_each(&appends->logs, list_log, appends->arrays);
+    if (err == 0)
+        err = sql_run(arrays_bind(appends, sql, POSTGRES_EXECUTIONS_APPENDED, 4), NULL);
+    if (err == 0)
+        err = flush_unmerged(appends, sql, now_ms);
+    if (err < 0 || appends->producers.count == 0)
+        return err;
+    arrays_begin(appends);
+    map_each(&appends->producers, list_producer, appends->arrays);
+    return sql_run(arrays_bind(appends, sql, POSTGRES_PRODUCERS_SET, 7), NULL);
+}

@@ -1,0 +1,29 @@
+// What the writer's present transaction has appended: chunks, and what it changed of executions and producers. It goes
+// to the server together, before the commit. For the writer's thread.
+#pragma once
+
+#include "store/engine/engine.h"
+#include "util/map.h"
+
+struct appends {
+    struct buf chunks;    // rows for COPY
+    struct map logs;      // of struct appended_log, by execution
+    struct map producers; // of struct appended_producer, by execution and name
+    struct map listed;    // executions that are known to be in `unmerged`
+    int64_t listed_ms;    // since when; see APPENDS_LISTED_MS
+    struct buf arrays[7]; // scratch
+};
+
+// Adds a row of `chunks` in COPY's binary form.
+void chunk_row_add(struct buf *out, int64_t row, uint64_t first, const struct chunk *chunk, bool merged);
+#define CHUNK_ROWS_COPY \
+    "COPY chunks(execution, first, count, time_min, time_max, raw, merged, body) FROM STDIN (FORMAT binary)"
+
+#define APPENDS_LISTED_MS 600000 // so long a log that was listed as not merged is not listed again
+
+void appends_init(struct appends *appends);
+void appends_release(struct appends *appends);
+int appends_add(struct transaction *tx, const struct log_append *append); // log_engine.append
+// Returns 0 or an error of sql.h.
+int appends_flush(struct appends *appends, struct sql *sql, int64_t now_ms);
+void appends_reset(struct appends *appends, bool committed); // after the transaction

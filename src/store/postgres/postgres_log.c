@@ -1,0 +1,129 @@
+// How this engine keeps records: the functions of struct log_engine.
+#include "store/postgres/postgres_private.h"
+
+static int producer(const struct session *session, int64_t row, struct str name, struct producer_state *ret)
+{
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(session->sql, POSTGRES_PRODUCER_FIND);
+    sql_bind_i64(find, 1, row);
+    sql_bind_text(find, 2, name);
+    int rc = sql_row(find);
+    *ret = (struct producer_state){0};
+    if (rc == 1) {
+        ret->sequence = (struct sequence_producer){
+            .next = sql_u64(find, 0),
+            .last_hash = sql_u64(find, 1),
+            .digest = sql_u64(find, 4),
+            .digest_unknown = sql_null(find, 4),
+        };
+        ret->last_counter = sql_u64(find, 2);
+        ret->last_sequence = sql_u64(find, 3);
+    }
+    return MIN(rc, 0);
+}
+
+static int extents(const struct session *session, int64_t row, uint64_t from, struct log_extent *ret, size_t max,
+                   size_t *ret_count)
+{
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(session->sql, POSTGRES_CHUNKS_FROM);
+    sql_bind_i64(find, 1, row);
+    sql_bind_u64(find, 2, from);
+    sql_bind_i64(find, 3, (int64_t)max);
+    int rc = 0;
+    for (*ret_count = 0; *ret_count < max && (rc = sql_row(find)) == 1; ++*ret_count) {
+        uint64_t first = sql_u64(find, 0);
+        ret[*ret_count] = (struct log_extent){.row = row, .first = first, .end = first + sql_u64(find, 1)};
+    }
+    return MIN(rc, 0);
+}
+
+static int load_chunk(const struct session *session, const struct log_extent *extent, struct chunk **ret)
+{
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(session->sql, POSTGRES_CHUNK_BODY);
+    sql_bind_i64(find, 1, extent->row);
+    sql_bind_u64(find, 2, extent->first);
+    sql_bind_u64(find, 3, extent->end - extent->first);
+    int rc = sql_row(find);
+    if (rc <= 0)
+        return rc;
+    struct str body = sql_bytes(find, 0);
+    int err = chunk_decode_stored(body.data, body.len, ret);
+    return err < 0 ? err : 1;
+}
+
+static int hold_chunks(struct sql *sql, int64_t row)
+{
+    struct sql_statement *hold = sql_statement(sql, POSTGRES_CHUNKS_HOLD);
+    sql_bind_i64(hold, 1, row);
+    return sql_run(hold, NULL);
+}
+
+// Chunks go as a whole, so one must end where the cut is. They may have been merged since they were looked at.
+static int cut(struct transaction *tx, int64_t row, uint64_t end)
+{
+    struct sql *sql = tx->session.sql;
+    int err = hold_chunks(sql, row);
+    if (err < 0)
+        return err;
+    CLEANUP(sql_reset) struct sql_statement *last = sql_statement(sql, POSTGRES_CHUNK_AT);
+    sql_bind_i64(last, 1, row);
+    sql_bind_u64(last, 2, end - 1);
+    int rc = sql_row(last);
+    if (rc < 0)
+        return rc;
+    if (rc == 0 || sql_u64(last, 0) + sql_u64(last, 1) != end)
+        return ERR_CONFLICT;
+    struct sql_statement *remove = sql_statement(sql, POSTGRES_CHUNKS_CUT);
+    sql_bind_i64(remove, 1, row);
+    sql_bind_u64(remove, 2, end);
+    return sql_run(remove, NULL);
+}
+
+static int purge(struct transaction *tx, int64_t row)
+{
+    struct sql_statement *insert = sql_statement(tx->session.sql, POSTGRES_PURGING_INSERT);
+    sql_bind_i64(insert, 1, row);
+    return sql_run(insert, NULL);
+}
+
+static int purge_next(struct transaction *tx, int64_t *ret_row)
+{
+    CLEANUP(sql_reset) struct sql_statement *next = sql_statement(tx->session.sql, POSTGRES_PURGING_NEXT);
+    int rc = sql_row(next);
+    *ret_row = rc == 1 ? sql_i64(next, 0) : 0;
+    return rc;
+}
+
+static int purge_chunks(struct transaction *tx, int64_t row, uint64_t *ret_count)
+{
+    int err = hold_chunks(tx->session.sql, row);
+    if (err < 0)
+        return err;
+    struct sql_statement *slice = sql_statement(tx->session.sql, POSTGRES_PURGE_SLICE);
+    sql_bind_i64(slice, 1, row);
+    return sql_run(slice, ret_count);
+}
+
+static int purge_end(struct transaction *tx, int64_t row)
+{
+    static const enum postgres_statement last[] = {POSTGRES_PRODUCERS_DELETE, POSTGRES_PURGING_DELETE};
+    int err = 0;
+    for (size_t i = 0; i < ARRAY_LEN(last) && err == 0; i++) {
+        struct sql_statement *step = sql_statement(tx->session.sql, last[i]);
+        sql_bind_i64(step, 1, row);
+        err = sql_run(step, NULL);
+    }
+    return err;
+}
+
+const struct log_engine postgres_log = {
+    .producer = producer,
+    .read = postgres_read,
+    .extents = extents,
+    .chunk = load_chunk,
+    .append = appends_add,
+    .cut = cut,
+    .purge = purge,
+    .purge_next = purge_next,
+    .purge_chunks = purge_chunks,
+    .purge_end = purge_end,
+};

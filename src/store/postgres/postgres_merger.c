@@ -1,0 +1,211 @@
+// Makes large chunks of small ones, on a thread and a connection of its own. Any node may merge any log: `unmerged`
+// says which ones to look at, and who looks at one has its row. What a writer appends lies behind what is merged, so
+// the two do not meet; whoever takes chunks away (a merge, a cut, a purge) holds the log's chunks until its transaction
+// ends.
+#include "store/postgres/postgres_private.h"
+
+#define SMALL_RAW   (CHUNK_MERGE_RAW / 2) // chunks with less payload are merged
+#define LOOK_MAX    1024                  // chunks that are looked at, at once
+#define GROWTH      4                     // a log that grows is rewritten only into something so much larger
+#define LEVEL_FINAL 6
+#define LEVEL_TAIL  3 // for chunks that are merged again later
+
+struct stored { // a chunk
+    uint64_t first, end;
+    size_t raw;
+    bool merged;
+};
+
+struct merging {
+    struct postgres_store *store;
+    struct sql *sql;
+    int64_t row;
+    bool sealed;
+    struct stored chunks[LOOK_MAX];
+    size_t count;
+    bool more; // there is another slice of this log to look at
+};
+
+// --- What there is
+
+static int list_unmerged(struct merging *it, uint64_t from)
+{
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(it->sql, POSTGRES_CHUNKS_UNMERGED);
+    sql_bind_i64(find, 1, it->row);
+    sql_bind_u64(find, 2, from);
+    sql_bind_i64(find, 3, SMALL_RAW);
+    sql_bind_i64(find, 4, LOOK_MAX);
+    int rc = 0;
+    for (it->count = 0; it->count < LOOK_MAX && (rc = sql_row(find)) == 1; it->count++) {
+        uint64_t first = sql_u64(find, 0);
+        it->chunks[it->count] =
+            (struct stored){first, first + sql_u64(find, 1), (size_t)sql_i64(find, 2), sql_i64(find, 3) != 0};
+    }
+    return MIN(rc, 0);
+}
+
+// Returns how many chunks from `from` on become one: without a hole between them, and not more than a chunk may hold.
+static size_t run_length(const struct merging *it, size_t from, size_t *ret_raw, size_t *ret_largest)
+{
+    size_t n = 0;
+    *ret_raw = *ret_largest = 0;
+    for (const struct stored *at = &it->chunks[from]; from + n < it->count; at++, n++) {
+        bool joins = n == 0 || (at[-1].end == at->first && at->end - it->chunks[from].first <= CHUNK_COUNT_MAX);
+        if (!joins || *ret_raw + at->raw > CHUNK_MERGE_RAW + SMALL_RAW || *ret_raw >= CHUNK_MERGE_RAW)
+            break;
+        *ret_raw += at->raw;
+        *ret_largest = MAX(*ret_largest, at->raw);
+    }
+    return n;
+}
+
+// --- One run
+
+static int load(struct merging *it, const struct stored *run, size_t count, struct chunk **ret)
+{
+    CLEANUP(sql_reset) struct sql_statement *bodies = sql_statement(it->sql, POSTGRES_CHUNK_BODIES);
+    sql_bind_i64(bodies, 1, it->row);
+    sql_bind_u64(bodies, 2, run[0].first);
+    sql_bind_u64(bodies, 3, run[count - 1].first);
+    int rc, err = 0;
+    size_t n = 0;
+    while ((rc = sql_row(bodies)) == 1 && n < count && err == 0) {
+        struct str body = sql_bytes(bodies, 1);
+        err = sql_u64(bodies, 0) == run[n].first ? chunk_decode_stored(body.data, body.len, &ret[n]) : ERR_CONFLICT;
+        n += err == 0;
+    }
+    return rc < 0 ? rc : err < 0 ? err : n == count ? 0 : ERR_CONFLICT;
+}
+
+static int replace(struct merging *it, const struct stored *run, size_t count, const struct chunk *merged)
+{
+    CLEANUP(buf_release) struct buf row = {0};
+    uint64_t gone = 0;
+    struct sql_statement *remove = sql_statement(it->sql, POSTGRES_CHUNKS_REPLACED);
+    sql_bind_i64(remove, 1, it->row);
+    sql_bind_u64(remove, 2, run[0].first);
+    sql_bind_u64(remove, 3, run[count - 1].end);
+    int err = sql_run(remove, &gone);
+    if (err == 0 && gone != count)
+        err = ERR_CONFLICT; // it is not what was merged
+    chunk_row_add(&row, it->row, run[0].first, merged, true);
+    return err < 0 ? err : sql_postgres_copy(it->sql, CHUNK_ROWS_COPY, buf_str(&row));
+}
+
+// A run that cannot be read stays as it is: reading it is an error, never a silence.
+static int merge_run(struct merging *it, const struct stored *run, size_t count, int level)
+{
+    struct chunk **chunks = xcalloc(count, sizeof(struct chunk *)), *merged = NULL;
+    int err = load(it, run, count, chunks);
+    bool whole = err == 0 && (count > 1 ? chunk_merge(chunks, count, level, &merged) == 0
+                                        : (merged = chunk_repack(chunks[0], level)) != NULL);
+    for (size_t i = 0; i < count; i++)
+        chunk_unref(&chunks[i]);
+    free(chunks);
+    if (!whole)
+        return err == ERR_CORRUPT || err == ERR_TOO_NEW || err == ERR_TOO_LARGE ? 0 : err;
+    struct chunk *refined = chunk_refine(merged);
+    chunk_unref(&merged);
+    err = replace(it, run, count, refined);
+    chunk_unref(&refined);
+    return err;
+}
+
+static int merge_log(struct merging *it)
+{
+    int err = list_unmerged(it, 0);
+    it->more = it->count == LOOK_MAX;
+    for (size_t at = 0, raw, largest; at < it->count && err == 0;) {
+        size_t n = run_length(it, at, &raw, &largest);
+        bool is_final = it->sealed || raw >= SMALL_RAW;
+        bool is_worth = n > 1 ? is_final || raw >= GROWTH * largest : is_final && !it->chunks[at].merged;
+        if (is_worth)
+            err = merge_run(it, &it->chunks[at], n, is_final ? LEVEL_FINAL : LEVEL_TAIL);
+        at += n;
+    }
+    return err;
+}
+
+// --- One log
+
+static int next_log(struct merging *it)
+{
+    CLEANUP(sql_reset) struct sql_statement *next = sql_statement(it->sql, POSTGRES_UNMERGED_NEXT);
+    sql_bind_i64(next, 1, session_now_ms(&it->store->tx.session) - MIN(it->store->merge_again_ms, 0));
+    int rc = sql_row(next);
+    it->row = rc == 1 ? sql_i64(next, 0) : 0;
+    return rc;
+}
+
+static int hold_chunks(struct merging *it)
+{
+    struct sql_statement *hold = sql_statement(it->sql, POSTGRES_CHUNKS_HOLD);
+    sql_bind_i64(hold, 1, it->row);
+    return sql_run(hold, NULL);
+}
+
+static int done(struct merging *it, bool ended)
+{
+    bool ends = ended && !it->more;
+    struct sql_statement *note = sql_statement(it->sql, ends ? POSTGRES_UNMERGED_DELETE : POSTGRES_UNMERGED_LATER);
+    sql_bind_i64(note, 1, it->row);
+    if (!ends)
+        sql_bind_i64(note, 2,
+                     session_now_ms(&it->store->tx.session) + (it->more ? 0 : MAX(it->store->merge_again_ms, 0)));
+    return sql_run(note, NULL);
+}
+
+// Returns 1 if there was a log to look at.
+static int merge_one(struct merging *it)
+{
+    bool purged = false;
+    int err = sql_begin(it->sql, SQL_WRITE);
+    int rc = err < 0 ? err : next_log(it);
+    if (rc == 1)
+        err = hold_chunks(it);
+    if (rc == 1 && err == 0)
+        err = catalogue_execution_closed(it->sql, it->row, &it->sealed, &purged);
+    if (rc == 1 && err == 0 && !purged)
+        err = merge_log(it);
+    if (rc == 1 && err == 0)
+        err = done(it, it->sealed || purged);
+    err = rc < 0 ? rc : err;
+    if (err == 0)
+        err = sql_commit(it->sql);
+    if (err < 0)
+        sql_rollback(it->sql);
+    return err < 0 ? err : rc;
+}
+
+// --- The thread
+
+static bool wait_a_while(struct postgres_store *store, unsigned ms)
+{
+    uint64_t until_ns = clock_mono_ns() + (uint64_t)ms * 1000000;
+    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
+    pthread_mutex_lock(&store->merger_mutex);
+    while (!store->merger_ends && ms > 0 && clock_mono_ns() < until_ns)
+        pthread_cond_timedwait(&store->merger_wake, &store->merger_mutex, &until);
+    bool ends = store->merger_ends;
+    pthread_mutex_unlock(&store->merger_mutex);
+    return !ends;
+}
+
+void *postgres_merger_main(void *arg)
+{
+    struct postgres_store *store = arg;
+    struct merging *it = xcalloc(1, sizeof(*it));
+    it->store = store;
+    unsigned pause = 0;
+    while (wait_a_while(store, pause)) {
+        CLEANUP(buf_release) struct buf reason = {0};
+        int rc = it->sql ? 0 : sql_postgres_open(store->conninfo, postgres_texts, &it->sql, &reason);
+        rc = rc < 0 ? rc : merge_one(it);
+        // What is in the way, or away, is tried again.
+        pause = rc < 0 ? POSTGRES_RETRY_MS : rc == 0 ? store->merge_pause_ms : 0;
+    }
+    if (it->sql)
+        sql_free(&it->sql);
+    free(it);
+    return NULL;
+}

@@ -1,0 +1,49 @@
+// The state of the PostgreSQL adapter: what its threads share, and which thread may touch what.
+#pragma once
+
+#include "store/engine/write/transaction.h"
+#include "store/postgres/appends.h"
+#include "store/postgres/postgres_store.h"
+#include "store/postgres/statements.h"
+#include "store/sql/postgres.h"
+
+#define POSTGRES_RETRY_MS 500 // between two tries to reach a database that is away
+
+struct postgres_store {
+    struct engine engine;
+    char *conninfo;
+
+    // For the writer's thread only.
+    struct sql *sql;
+    struct transaction tx;
+    struct appends appends;
+    bool purging; // there may be rows in `purging` or `purging_accounts`
+    bool away;    // the last transaction found the database away
+    uint64_t background_from_ms;
+
+    pthread_t writer, merger;
+    pthread_t *readers;
+    unsigned reader_count; // how many run
+    bool writer_started, merger_started;
+    // The merger waits here.
+    pthread_mutex_t merger_mutex;
+    pthread_cond_t merger_wake;
+    bool merger_ends;
+    unsigned merge_pause_ms; // between two looks when there was nothing to do
+    int64_t merge_again_ms;  // between two looks at a log that grows
+};
+
+static inline struct postgres_store *postgres_store_of(struct store *store)
+{
+    return CONTAINER_OF(store, struct postgres_store, engine.base);
+}
+
+extern const struct log_engine postgres_log;
+
+// --- Threads; their argument is the store.
+void *postgres_writer_main(void *arg);
+void *postgres_reader_main(void *arg);
+void *postgres_merger_main(void *arg);
+
+// --- log_engine.read
+void postgres_read(const struct session *session, struct store_op *op);

@@ -1,0 +1,35 @@
+// The reader threads. Each takes one query at a time, on a connection of its own.
+#include "store/engine/read/query.h"
+#include "store/postgres/postgres_private.h"
+
+static void run(struct postgres_store *store, struct sql *sql, struct store_op *op)
+{
+    op->err = 0;
+    query_op(&(struct session){.engine = &store->engine, .sql = sql}, op);
+    // The next query's first statement outside of a transaction does not connect again by itself.
+    if (op->err == ERR_UNAVAILABLE && sql_begin(sql, SQL_READ) == 0)
+        sql_rollback(sql);
+}
+
+void *postgres_reader_main(void *arg)
+{
+    struct postgres_store *store = arg;
+    struct queues *queues = &store->engine.queues;
+    struct sql *sql = NULL;
+    struct store_op *op;
+    while ((op = queues_next_query(queues))) {
+        CLEANUP(buf_release) struct buf reason = {0};
+        if (!sql)
+            op->err = sql_postgres_open(store->conninfo, postgres_texts, &sql, &reason);
+        if (sql)
+            run(store, sql, op);
+        if (op->process)
+            op->process(op);
+        if (op->scan)
+            queues_scan_ended(queues);
+        store_reply(op);
+    }
+    if (sql)
+        sql_free(&sql);
+    return NULL;
+}

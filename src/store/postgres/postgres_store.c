@@ -1,0 +1,240 @@
+// The adapter: opening and closing, threads.
+#include "store/postgres/postgres_store.h"
+
+#include "store/engine/write/summaries.h"
+#include "store/postgres/postgres_private.h"
+#include "store/schema/schema.h"
+#include "util/id.h"
+
+#include <unistd.h>
+
+#define SERVER_LOCK    8269515 // any number; the schema's is in sql/words.h
+#define HOLD_TRIES     50      // a tenth of a second apart
+#define READERS_MAX    64
+#define MERGE_PAUSE_MS 1000
+#define MERGE_AGAIN_MS 60000
+
+static void postgres_submit(struct store *base, struct store_op *op)
+{
+    struct postgres_store *store = postgres_store_of(base);
+    op->err = 0;
+    op->submitted_ns = clock_mono_ns();
+    if (queues_submit(&store->engine.queues, op, store_kinds[op->kind].commits))
+        return;
+    op->err = ERR_SHUTTING_DOWN;
+    store_reply(op);
+}
+
+static void postgres_stats(struct store *base, struct store_stats *ret)
+{
+    engine_stats(&postgres_store_of(base)->engine, ret);
+}
+
+static void stop_merger(struct postgres_store *store)
+{
+    pthread_mutex_lock(&store->merger_mutex);
+    store->merger_ends = true;
+    pthread_cond_signal(&store->merger_wake);
+    pthread_mutex_unlock(&store->merger_mutex);
+    if (store->merger_started)
+        pthread_join(store->merger, NULL);
+    store->merger_started = false;
+}
+
+static void stop_threads(struct postgres_store *store)
+{
+    stop_merger(store);
+    queues_stop(&store->engine.queues);
+    if (store->writer_started)
+        pthread_join(store->writer, NULL);
+    for (unsigned i = 0; i < store->reader_count; i++)
+        pthread_join(store->readers[i], NULL);
+    store->writer_started = false;
+    store->reader_count = 0;
+}
+
+static void postgres_stop(struct store *base)
+{
+    stop_threads(postgres_store_of(base));
+}
+
+static void postgres_free(struct store *base)
+{
+    struct postgres_store *store = postgres_store_of(base);
+    stop_threads(store);
+    transaction_release(&store->tx);
+    appends_release(&store->appends);
+    if (store->sql)
+        sql_free(&store->sql);
+    free(store->readers);
+    free(store->conninfo);
+    pthread_cond_destroy(&store->merger_wake);
+    pthread_mutex_destroy(&store->merger_mutex);
+    engine_release(&store->engine);
+    free(store);
+}
+
+static const struct store_vtable postgres_vtable = {
+    .name = "postgres",
+    .submit = postgres_submit,
+    .stats = postgres_stats,
+    .stop = postgres_stop,
+    .free = postgres_free,
+};
+
+static struct postgres_store *store_new(const struct postgres_options *options)
+{
+    struct postgres_store *store = xcalloc(1, sizeof(*store));
+    engine_init(&store->engine, &postgres_log);
+    store->engine.base.vtable = &postgres_vtable;
+    store->engine.alone = true; // hold_database
+    store->engine.base.logger = options->logger;
+    store->engine.now_ms = options->now_ms;
+    store->engine.now_arg = options->now_arg;
+    store->conninfo = xstrdup(options->conninfo);
+    transaction_init(&store->tx, &store->engine, false);
+    appends_init(&store->appends);
+    pthread_mutex_init(&store->merger_mutex, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&store->merger_wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    store->merge_pause_ms = options->merge_always ? 1 : MERGE_PAUSE_MS;
+    store->merge_again_ms = options->merge_always ? -MERGE_AGAIN_MS : MERGE_AGAIN_MS;
+    return store;
+}
+
+// --- What the store knows of itself
+
+// Gives the value that there is, or makes it: of several nodes at once, the first one's counts.
+static int meta_value(struct sql *sql, struct str name, struct str wanted, struct buf *ret)
+{
+    struct sql_statement *make = sql_statement(sql, POSTGRES_META_MAKE);
+    sql_bind_text(make, 1, name);
+    sql_bind_text(make, 2, wanted);
+    int err = sql_run(make, NULL);
+    CLEANUP(sql_reset) struct sql_statement *get = err == 0 ? sql_statement(sql, POSTGRES_META_GET) : NULL;
+    if (err < 0)
+        return err;
+    sql_bind_text(get, 1, name);
+    int rc = sql_row(get);
+    if (rc == 1)
+        buf_append_str(ret, sql_text(get, 0));
+    return rc < 0 ? rc : rc == 1 ? 0 : ERR_INTERNAL;
+}
+
+static int load_incarnation(struct postgres_store *store)
+{
+    CLEANUP(buf_release) struct buf value = {0};
+    char *ret = store->engine.base.incarnation;
+    id_sortable(session_now_ms(&store->tx.session), ret);
+    int err = meta_value(store->sql, STR("incarnation"), str_of(ret), &value);
+    if (err == 0)
+        snprintf(ret, sizeof(store->engine.base.incarnation), "%s", buf_cstr(&value));
+    return err;
+}
+
+static int load_secret(struct postgres_store *store)
+{
+    CLEANUP(buf_release) struct buf value = {0};
+    uint8_t *ret = store->engine.base.secret;
+    char hex[2 * STORE_SECRET_LEN + 1];
+    random_bytes(ret, STORE_SECRET_LEN);
+    hex_encode(ret, STORE_SECRET_LEN, hex);
+    int err = meta_value(store->sql, STR("secret"), str_of(hex), &value);
+    return err < 0 ? err : hex_decode(buf_str(&value), ret, STORE_SECRET_LEN) ? 0 : ERR_CORRUPT;
+}
+
+// Followers hear of what their own server commits, so there may be one server only. One that was killed has the lock
+// until the database notices.
+static int hold_database(struct postgres_store *store)
+{
+    int err = ERR_UNAVAILABLE;
+    for (int i = 0; i < HOLD_TRIES && err == ERR_UNAVAILABLE; i++) {
+        if (i > 0)
+            usleep(100000);
+        err = sql_postgres_hold(store->sql, SERVER_LOCK);
+    }
+    return err;
+}
+
+static int load(struct postgres_store *store)
+{
+    store->purging = true; // the first slice finds out
+    int err = sql_begin(store->sql, SQL_WRITE);
+    if (err == 0)
+        err = load_incarnation(store);
+    if (err == 0)
+        err = load_secret(store);
+    if (err == 0)
+        err = sql_commit(store->sql);
+    if (err < 0)
+        sql_rollback(store->sql);
+    return err;
+}
+
+static int open_database(struct postgres_store *store, struct buf *ret_error)
+{
+    CLEANUP(buf_release) struct buf reason = {0};
+    int err = sql_postgres_open(store->conninfo, postgres_texts, &store->sql, &reason);
+    if (err < 0) {
+        buf_printf(ret_error, "cannot reach the database: %s", buf_cstr(&reason));
+        return err;
+    }
+    store->tx.session.sql = store->sql;
+    err = hold_database(store);
+    if (err < 0) {
+        CLEANUP(free_ptr) char *why = sql_reason(store->sql);
+        buf_printf(ret_error, "cannot take the database for this server: %s", why);
+        return err;
+    }
+    err = schema_migrate(store->sql, schema_newest(), &reason);
+    if (err < 0) {
+        buf_printf(ret_error, "cannot migrate the database to the schema %d: %s", schema_newest(), buf_cstr(&reason));
+        return err;
+    }
+    err = load(store);
+    if (err < 0) {
+        CLEANUP(free_ptr) char *why = sql_reason(store->sql);
+        buf_printf(ret_error, "cannot read the database: %s", why);
+    }
+    return err;
+}
+
+static int start_threads(struct postgres_store *store, const struct postgres_options *options)
+{
+    unsigned readers = MAX(1u, MIN(options->readers, READERS_MAX));
+    int err = summaries_init(&store->engine, options->budget);
+    if (err < 0)
+        return err;
+    if (pthread_create(&store->writer, NULL, postgres_writer_main, store) != 0)
+        return ERR_NOMEM;
+    store->writer_started = true;
+    if (pthread_create(&store->merger, NULL, postgres_merger_main, store) != 0)
+        return ERR_NOMEM;
+    store->merger_started = true;
+    store->engine.queues.reader_max = readers;
+    store->readers = xcalloc(readers, sizeof(*store->readers));
+    for (; store->reader_count < readers; store->reader_count++)
+        if (pthread_create(&store->readers[store->reader_count], NULL, postgres_reader_main, store) != 0)
+            return ERR_NOMEM;
+    return 0;
+}
+
+int postgres_store_open(const struct postgres_options *options, struct buf *ret_error, struct store **ret)
+{
+    struct postgres_store *store = store_new(options);
+    int err = open_database(store, ret_error);
+    if (err == 0) {
+        err = start_threads(store, options);
+        if (err < 0)
+            buf_append_text(ret_error, "cannot start the store's threads");
+    }
+    if (err < 0) {
+        postgres_free(&store->engine.base);
+        return err;
+    }
+    *ret = &store->engine.base;
+    return 0;
+}

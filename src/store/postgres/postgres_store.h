@@ -1,0 +1,20 @@
+// The store of many nodes: PostgreSQL 15 or newer. See docs/internals/postgres.md.
+#pragma once
+
+#include "store/store.h"
+#include "util/budget.h"
+#include "util/log.h"
+
+struct postgres_options {
+    const char *conninfo; // as libpq takes it: a URL, or words
+    unsigned readers;     // threads, each with a connection of its own
+    const struct logger *logger;
+    struct budget *budget;        // that memory kept for summaries counts for; NULL: none. Must outlive the store
+    bool merge_always;            // as soon as there is something. For tests
+    int64_t (*now_ms)(void *arg); // realtime, thread-safe; NULL: the clock. For tests
+    void *now_arg;
+};
+
+// Connects, and migrates the schema. Errors, with a text in *ret_error: ERR_UNAVAILABLE, ERR_TOO_NEW, or others of
+// store/sql/sql.h.
+int postgres_store_open(const struct postgres_options *options, struct buf *ret_error, struct store **ret);

@@ -1,0 +1,208 @@
+// The only thread of this node that writes. What has gathered since the last commit becomes one transaction. Other
+// nodes write at the same time: what a transaction changes is locked when it begins, in one order, and it is begun
+// again if another one was in the way.
+#include "store/engine/write/commit.h"
+#include "store/engine/write/purge.h"
+#include "store/engine/write/summaries.h"
+#include "store/postgres/postgres_private.h"
+#include "store/summary_cache.h"
+
+#include <unistd.h>
+
+#define TRIES_MAX           50 // of one transaction, while others are in the way
+#define BACKGROUND_PAUSE_MS 1000
+#define OUTCOME_TRIES       60 // to learn whether a commit whose answer was lost is there, POSTGRES_RETRY_MS apart
+
+// --- One transaction
+
+static int lock_executions(struct postgres_store *store, struct store_op *const *ops, size_t count)
+{
+    CLEANUP(buf_release) struct buf rows = {0};
+    for (size_t i = 0; i < count; i++) {
+        int64_t row = store_op_row(ops[i]);
+        if (row == 0)
+            continue;
+        buf_append_byte(&rows, rows.len == 0 ? '{' : ',');
+        buf_append_i64(&rows, row);
+    }
+    if (rows.len == 0)
+        return 0;
+    buf_append_byte(&rows, '}');
+    struct sql_statement *lock = sql_statement(store->sql, POSTGRES_EXECUTIONS_LOCK);
+    sql_bind_text(lock, 1, buf_str(&rows));
+    return sql_run(lock, NULL);
+}
+
+static int apply_all(struct postgres_store *store, struct store_op *const *ops, size_t count, bool background)
+{
+    int err = sql_begin(store->sql, SQL_WRITE);
+    if (err == 0)
+        err = lock_executions(store, ops, count);
+    for (size_t i = 0; i < count && err == 0; i++) {
+        err = commit_op(&store->tx, ops[i]);
+        // A statement that was refused there has ended the transaction; nothing else can be done in it.
+        if (err == 0 && sql_postgres_failed(store->sql))
+            err = count == 1 ? ops[i]->err : ERR_INTERNAL;
+    }
+    if (err == 0)
+        err = appends_flush(&store->appends, store->sql, transaction_now_ms(&store->tx));
+    if (err == 0 && background && store->purging)
+        err = purge_slice(&store->tx, PURGE_AT_ONCE, &store->purging);
+    if (err == 0 && background && !store->purging)
+        err = summaries_apply(&store->tx);
+    return err;
+}
+
+// A commit whose answer was lost may be there. Only the server knows.
+static int learn_outcome(struct postgres_store *store, uint64_t transaction)
+{
+    int rc = ERR_UNAVAILABLE;
+    for (int i = 0; i < OUTCOME_TRIES && rc < 0; i++) {
+        if (i > 0)
+            usleep(POSTGRES_RETRY_MS * 1000);
+        rc = sql_postgres_committed(store->sql, transaction);
+    }
+    return rc < 0 ? rc : rc == 1 ? 0 : ERR_UNAVAILABLE;
+}
+
+static int commit(struct postgres_store *store)
+{
+    uint64_t transaction = 0;
+    int err = sql_postgres_transaction(store->sql, &transaction);
+    if (err < 0)
+        return err;
+    err = sql_commit(store->sql);
+    return err == ERR_UNAVAILABLE && transaction > 0 && !sql_again(store->sql) ? learn_outcome(store, transaction)
+                                                                               : err;
+}
+
+static void publish(struct postgres_store *store)
+{
+    const struct transaction *tx = &store->tx;
+    store->purging = store->purging || tx->purges;
+    store_publish(&store->engine.base, tx->changes, tx->change_count);
+    summary_cache_feed(store->engine.summaries, tx->changes, tx->change_count);
+}
+
+// `again`: another transaction was in the way.
+static int transact_once(struct postgres_store *store, struct store_op *const *ops, size_t count, bool background,
+                         bool *again)
+{
+    uint64_t start = clock_mono_ns();
+    int err = apply_all(store, ops, count, background);
+    if (err == 0)
+        err = commit(store);
+    *again = err < 0 && sql_again(store->sql);
+    appends_reset(&store->appends, err == 0);
+    if (err < 0) {
+        CLEANUP(free_ptr) char *reason = sql_reason(store->sql);
+        log_debug(store->engine.base.logger, "a transaction failed", LOG_S("reason", reason));
+        sql_rollback(store->sql);
+        transaction_rolled_back(&store->tx);
+        return err;
+    }
+    publish(store);
+    transaction_committed(&store->tx, count, clock_mono_ns() - start);
+    return 0;
+}
+
+static int transact(struct postgres_store *store, struct store_op *const *ops, size_t count, bool background)
+{
+    bool again = true;
+    int err = ERR_UNAVAILABLE;
+    for (int tries = 0; again && tries < TRIES_MAX; tries++) {
+        if (tries > 1)
+            usleep((useconds_t)MIN(tries, 20) * 1000);
+        err = transact_once(store, ops, count, background, &again);
+    }
+    return err;
+}
+
+// --- A group of operations
+
+static void set_write_error(struct postgres_store *store, int err)
+{
+    struct engine *engine = &store->engine;
+    pthread_mutex_lock(&engine->stats_mutex);
+    bool changed = engine->stats.write_error != err;
+    engine->stats.write_error = err;
+    pthread_mutex_unlock(&engine->stats_mutex);
+    if (!changed)
+        return;
+    CLEANUP(free_ptr) char *reason = sql_reason(store->sql);
+    if (err == 0)
+        log_info(engine->base.logger, "the store can be written again");
+    else
+        log_error(engine->base.logger, "the store cannot be written", LOG_S("error", error_word(err)),
+                  LOG_S("reason", reason), LOG_S("what_to_do", error_text(err)));
+}
+
+static bool keeps_from_writing(int err)
+{
+    return err == ERR_STORE_FULL || err == ERR_UNAVAILABLE || err == ERR_NO_FILES || err == ERR_NOMEM;
+}
+
+static void commit_one_by_one(struct postgres_store *store, struct store_op **ops, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int err = transact(store, &ops[i], 1, false);
+        if (err < 0)
+            ops[i]->err = err;
+    }
+}
+
+static void commit_group(struct postgres_store *store, struct store_op **ops, size_t count)
+{
+    uint64_t now_ms = clock_mono_ms();
+    bool background = now_ms >= store->background_from_ms;
+    int err = transact(store, ops, count, background);
+    if (err < 0)
+        store->background_from_ms = now_ms + BACKGROUND_PAUSE_MS;
+    if (count > 0)
+        set_write_error(store, keeps_from_writing(err) ? err : 0);
+    if (keeps_from_writing(err)) {
+        for (size_t i = 0; i < count; i++)
+            ops[i]->err = err;
+    } else if (err < 0) {
+        commit_one_by_one(store, ops, count);
+    }
+    // Before the replies: a client that was answered may ask again, and would count twice.
+    queues_committed(&store->engine.queues, count);
+    for (size_t i = 0; i < count; i++)
+        store_reply(ops[i]);
+}
+
+// --- The thread
+
+static bool background_waits(const struct postgres_store *store, uint64_t now_ms)
+{
+    return now_ms >= store->background_from_ms && (store->purging || summaries_wait(&store->engine));
+}
+
+// Waits until there is something to do. Returns false when the store is closing and nothing is left.
+static bool next_group(struct postgres_store *store, struct store_op **ops, size_t *ret_count)
+{
+    struct queues *queues = &store->engine.queues;
+    pthread_mutex_lock(&queues->mutex);
+    queues_gather(queues);
+    uint64_t now_ms = clock_mono_ms();
+    bool work = background_waits(store, now_ms) || queues->writer.count > 0;
+    if (!work && !queues->stopping)
+        queues_wait(queues, store->background_from_ms > now_ms ? store->background_from_ms - now_ms : UINT64_MAX);
+    *ret_count = queues_take(queues, ops);
+    bool go_on = *ret_count > 0 || !queues->stopping;
+    pthread_mutex_unlock(&queues->mutex);
+    return go_on;
+}
+
+void *postgres_writer_main(void *arg)
+{
+    struct postgres_store *store = arg;
+    struct store_op **ops = xmalloc(GROUP_OPS_MAX * sizeof(struct store_op *));
+    size_t count;
+    while (next_group(store, ops, &count))
+        if (count > 0 || background_waits(store, clock_mono_ms()))
+            commit_group(store, ops, count);
+    free(ops);
+    return NULL;
+}

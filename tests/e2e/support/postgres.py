@@ -1,0 +1,72 @@
+"""A PostgreSQL for the session, as the store of the servers under test: each has a database of its own."""
+
+import functools
+import glob
+import hashlib
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+import tempfile
+
+from . import DEADLINE
+from .process import Process
+
+WANTED = os.environ.get("RUNNEL_TEST_STORE") == "postgres"
+
+
+class Postgres:
+    def __init__(self):
+        programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+        assert programs, "PostgreSQL is not installed here (apt install postgresql)"
+        self.programs = pathlib.Path(programs[-1])
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="runnel-pg-"))
+        self.user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "postgres")
+        self._run("initdb", "-D", self.folder / "data", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync")
+        settings = ["listen_addresses=", "fsync=off", "max_connections=400", "log_min_messages=log"]
+        self.process = Process(
+            self._argv("postgres", "-D", self.folder / "data", "-k", self.folder, *(x for s in settings for x in ("-c", s))),
+            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
+            cwd="/",
+        )
+        self.process.err.wait(lambda data: b"ready to accept connections" in data, "PostgreSQL's start", DEADLINE)
+
+    def _argv(self, program, *arguments):
+        become = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] if os.geteuid() == 0 else []
+        return [*become, str(self.programs / program), *map(str, arguments)]
+
+    def _run(self, program, *arguments):
+        subprocess.run(self._argv(program, *arguments), check=True, capture_output=True, cwd="/", timeout=DEADLINE)
+
+    def sql(self, text, database="postgres"):
+        command = self._argv("psql", "-h", self.folder, "-U", "postgres", "-d", database, "-Atqc", text)
+        done = subprocess.run(command, check=True, capture_output=True, text=True, cwd="/", timeout=DEADLINE)
+        return done.stdout.strip()
+
+    def store(self, name):
+        """How to connect to the database of this name, which is made if there is none."""
+        database = "t" + hashlib.sha256(str(name).encode()).hexdigest()[:20]
+        if not self.sql(f"SELECT 1 FROM pg_database WHERE datname = '{database}'"):
+            self.sql(f"CREATE DATABASE {database}")
+        return f"host={self.folder} user=postgres dbname={database}"
+
+    def close(self):
+        self.process.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@functools.cache
+def shared():
+    import atexit
+
+    engine = Postgres()
+    atexit.register(engine.close)
+    return engine
+
+
+def flags_of(root, flags):
+    """What a server must be told in addition, if these tests are about PostgreSQL."""
+    return ["--store", shared().store(root)] if WANTED and "--store" not in flags else []
