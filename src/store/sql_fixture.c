@@ -190,14 +190,19 @@ void sql_fixture_free(struct sql_fixture **fixture)
     free(gone);
 }
 
+struct sql *sql_fixture_connect_to(const char *conninfo)
+{
+    CLEANUP(buf_release) struct buf reason = {0};
+    struct sql *sql = NULL;
+    if (sql_postgres_open(conninfo, catalogue_texts, &sql, &reason) < 0)
+        fail_msg("cannot connect: %s", buf_cstr(&reason));
+    return sql;
+}
+
 static struct sql *connect_postgres(const struct sql_fixture *fixture)
 {
     CLEANUP(free_ptr) char *where = xasprintf("host=%s user=postgres dbname=postgres", fixture->folder);
-    CLEANUP(buf_release) struct buf reason = {0};
-    struct sql *sql = NULL;
-    if (sql_postgres_open(where, catalogue_texts, &sql, &reason) < 0)
-        fail_msg("cannot connect: %s", buf_cstr(&reason));
-    return sql;
+    return sql_fixture_connect_to(where);
 }
 
 static struct sql *connect_sqlite(const struct sql_fixture *fixture)
@@ -273,9 +278,8 @@ char *sql_fixture_database(struct sql_fixture *fixture, const char *name)
     if (!database_exists(sql, "migrated")) { // migrating takes longer than copying
         CLEANUP(buf_release) struct buf reason = {0};
         CLEANUP(free_ptr) char *where = xasprintf("host=%s user=postgres dbname=migrated", fixture->folder);
-        CLEANUP(sql_fixture_close) struct sql *migrated = NULL;
         database_make(sql, "migrated", "template1");
-        assert_int_equal(sql_postgres_open(where, catalogue_texts, &migrated, &reason), 0);
+        CLEANUP(sql_fixture_close) struct sql *migrated = sql_fixture_connect_to(where);
         assert_int_equal(schema_migrate(migrated, schema_newest(), &reason), 0);
     }
     if (!database_exists(sql, name))

@@ -20,6 +20,7 @@ void sql_fixture_close(struct sql **sql); // for CLEANUP
 // A database of its own beside those of others, of PostgreSQL only: made with the newest schema if there is none of
 // this name. Returns how to connect to it. Owned by the caller.
 char *sql_fixture_database(struct sql_fixture *fixture, const char *name);
+struct sql *sql_fixture_connect_to(const char *conninfo); // as that says
 // Connects to an address without a server. Returns the error and the reason.
 int sql_fixture_connect_nowhere(struct sql **ret, struct buf *ret_reason);
 

@@ -28,7 +28,9 @@ class Postgres:
         self._run("initdb", "-D", self.folder / "data", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync")
         settings = ["listen_addresses=", "fsync=off", "max_connections=400", "log_min_messages=log"]
         self.process = Process(
-            self._argv("postgres", "-D", self.folder / "data", "-k", self.folder, *(x for s in settings for x in ("-c", s))),
+            self._argv(
+                "postgres", "-D", self.folder / "data", "-k", self.folder, *(x for s in settings for x in ("-c", s))
+            ),
             env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
             cwd="/",
         )

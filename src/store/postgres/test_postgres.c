@@ -1,0 +1,132 @@
+// What only this adapter does: merging by another connection, transactions whose connection is lost, one server for a
+// database. The conformance suite has the rest.
+#include "store/postgres/postgres_store.h"
+#include "store/sql/sql.h"
+#include "store/sql_fixture.h"
+#include "store/store_fixture.h"
+
+#define TRIES 200
+
+static struct sql_fixture *engine;
+
+static char *database_of(const char *folder)
+{
+    CLEANUP(free_ptr) char *name = xstrdup(strrchr(folder, '/') + 1);
+    for (char *at = name; *at; at++)
+        *at = *at == '-' ? '_' : (char)(*at >= 'A' && *at <= 'Z' ? *at - 'A' + 'a' : *at);
+    return xstrdup(name);
+}
+
+static int open_with(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
+{
+    CLEANUP(free_ptr) char *name = database_of(folder);
+    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
+    CLEANUP(buf_release) struct buf error = {0};
+    const struct postgres_options options = {
+        .conninfo = where, .readers = 2, .merge_always = true, .now_ms = fixture_clock, .now_arg = now_ms};
+    return postgres_store_open(&options, &error, ret);
+}
+
+static const struct fixture_adapter adapter = {"postgres", open_with};
+
+static int set_up(void **state)
+{
+    *state = fixture_new(&adapter);
+    return 0;
+}
+
+static int64_t number_of(struct sql *sql, const char *text)
+{
+    struct sql_statement *get = sql_prepare(sql, text);
+    int64_t number = 0;
+    assert_int_equal(sql_number(get, &number), 0);
+    sql_statement_free(&get);
+    return number;
+}
+
+// The server ends every connection to the test's database, as it does when it restarts or fails over.
+static void end_connections(struct fixture *fixture)
+{
+    CLEANUP(free_ptr) char *name = database_of(fixture->folder);
+    CLEANUP(free_ptr)
+    char *text = xasprintf("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
+                           "datname = '%s'",
+                           name);
+    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect(engine);
+    number_of(sql, text);
+}
+
+// Appends one line; tries again as a runner does while the store is away.
+static void append_line(struct fixture *fixture, int64_t row, uint64_t counter)
+{
+    CLEANUP(chunk_unref) struct chunk *chunk = fixture_chunk(counter, 1, 40, 1763200000000);
+    int err = ERR_UNAVAILABLE;
+    for (int i = 0; i < TRIES && err == ERR_UNAVAILABLE; i++) {
+        struct store_append append = {
+            .op.kind = STORE_APPEND, .row = row, .producer = STR("p"), .first = counter, .chunk = chunk};
+        err = fixture_run(fixture, &append.op);
+    }
+    assert_int_equal(err, 0);
+}
+
+static void many_small_appends_become_few_chunks(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    CLEANUP(free_ptr) char *name = database_of(fixture->folder);
+    for (uint64_t i = 0; i < 300; i++)
+        append_line(fixture, row, i);
+    assert_int_equal(fixture_complete_err(fixture, row, "p", 299), 0);
+    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
+    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect_to(where);
+    int64_t chunks = INT64_MAX;
+    for (uint64_t end = clock_mono_ms() + 60000; chunks > 1 && clock_mono_ms() < end;)
+        chunks = number_of(sql, "SELECT count(*) FROM chunks");
+    assert_int_equal(chunks, 1);
+    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 300);
+}
+
+static void a_lost_connection_costs_nothing_and_doubles_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    for (uint64_t i = 0; i < 200; i++) {
+        if (i % 10 == 5)
+            end_connections(fixture);
+        append_line(fixture, row, i);
+    }
+    int err = ERR_UNAVAILABLE;
+    end_connections(fixture);
+    for (int i = 0; i < TRIES && err == ERR_UNAVAILABLE; i++)
+        err = fixture_complete_err(fixture, row, "p", 199);
+    assert_int_equal(err, 0);
+    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 200);
+}
+
+static void a_second_server_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *second = NULL;
+    assert_int_equal(open_with(fixture->folder, &fixture->now_ms, &second), ERR_UNAVAILABLE);
+    assert_null(second);
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    append_line(fixture, row, 0); // the first one goes on
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(many_small_appends_become_few_chunks, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_lost_connection_costs_nothing_and_doubles_nothing, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_second_server_is_refused, set_up, fixture_tear_down),
+    };
+    const char *missing = NULL;
+    engine = sql_fixture_new(SQL_POSTGRES, &missing);
+    if (!engine) {
+        print_message("skipped: %s\n", missing);
+        return 77;
+    }
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    sql_fixture_free(&engine);
+    return failed;
+}
