@@ -51,7 +51,8 @@ static size_t run_length(const struct merging *it, size_t from, size_t *ret_raw,
     *ret_raw = *ret_largest = 0;
     for (const struct stored *at = &it->chunks[from]; from + n < it->count; at++, n++) {
         bool joins = n == 0 || (at[-1].end == at->first && at->end - it->chunks[from].first <= CHUNK_COUNT_MAX);
-        if (!joins || *ret_raw + at->raw > CHUNK_MERGE_RAW + SMALL_RAW || *ret_raw >= CHUNK_MERGE_RAW)
+        bool is_full = n > 0 && (*ret_raw >= CHUNK_MERGE_RAW || *ret_raw + at->raw > CHUNK_MERGE_RAW + SMALL_RAW);
+        if (!joins || is_full)
             break;
         *ret_raw += at->raw;
         *ret_largest = MAX(*ret_largest, at->raw);
