@@ -84,7 +84,7 @@ static int set_up(void **state)
 {
     struct world *world = xcalloc(1, sizeof(*world));
     world->fixture = fixture_new(&sqlite);
-    world->fixture->store->one_writer = false;
+    world->fixture->store->one_writer = world->fixture->store->alone = false;
     world->logger = (struct logger){.fd = -1, .min_level = LOG_ERROR};
     world->account = fixture_account(world->fixture, "a");
     world->row = fixture_create(world->fixture, world->account, "e", STATUS_QUEUED);

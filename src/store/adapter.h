@@ -35,6 +35,7 @@ struct store { // adapters embed it
     // Whether all commits are made by one thread of this process. Then that thread announces its transactions with
     // store_versions_….
     bool one_writer;
+    bool alone; // no other server has it: one that starts fences those before it
     _Atomic uint64_t versions[STORE_VERSION_SLOTS];
 };
 

@@ -14,7 +14,6 @@ struct summary_cache;
 struct engine { // adapters embed it
     struct store base;
     const struct log_engine *log;
-    bool alone;                   // no other server has it: one that starts fences those before it
     int64_t (*now_ms)(void *arg); // NULL: the realtime clock; for tests
     void *now_arg;
     struct queues queues;

@@ -87,7 +87,7 @@ static struct postgres_store *store_new(const struct postgres_options *options)
     struct postgres_store *store = xcalloc(1, sizeof(*store));
     engine_init(&store->engine, &postgres_log);
     store->engine.base.vtable = &postgres_vtable;
-    store->engine.alone = true; // hold_database
+    store->engine.base.alone = true; // hold_database
     store->engine.base.logger = options->logger;
     store->engine.now_ms = options->now_ms;
     store->engine.now_arg = options->now_arg;

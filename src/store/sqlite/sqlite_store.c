@@ -100,7 +100,7 @@ static struct sqlite_store *store_new(const struct sqlite_options *options)
 {
     struct sqlite_store *store = xcalloc(1, sizeof(*store));
     store->engine.base.vtable = &sqlite_vtable;
-    store->engine.base.one_writer = true;
+    store->engine.base.one_writer = store->engine.base.alone = true;
     store->engine.base.logger = options->logger;
     store->path = xstrdup(options->path);
     store->lock_fd = store->reserve_fd = store->wal_mark.fd = -1;
@@ -113,7 +113,6 @@ static struct sqlite_store *store_new(const struct sqlite_options *options)
     tuning->page_size = tuning->page_size ? tuning->page_size : default_tuning.page_size;
     tuning->reserve_bytes = tuning->reserve_bytes ? tuning->reserve_bytes : default_tuning.reserve_bytes;
     engine_init(&store->engine, &sqlite_log);
-    store->engine.alone = true;
     store->engine.now_ms = tuning->now_ms;
     store->engine.now_arg = tuning->now_arg;
     hot_init(&store->hot);

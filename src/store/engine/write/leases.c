@@ -4,7 +4,7 @@
 int commit_node_start(struct transaction *tx, struct store_op *op)
 {
     struct store_node_start *start = CONTAINER_OF(op, struct store_node_start, op);
-    bool alone = tx->session.engine->alone;
+    bool alone = tx->session.engine->base.alone;
     int64_t now_ms;
     int err = transaction_shared_now(tx, &now_ms);
     return commit_refuse(op, err < 0 ? err : catalogue_node_start(tx->session.sql, start, alone, now_ms));
