@@ -11,6 +11,9 @@
 struct log_engine;
 struct summary_cache;
 
+// Its argument is the adapter's store. It must end when queues_stop was called.
+typedef void *engine_thread_fn(void *store);
+
 struct engine { // adapters embed it
     struct store base;
     const struct log_engine *log;
@@ -21,6 +24,10 @@ struct engine { // adapters embed it
     atomic_bool catching_up; // a summary; see engine/write/summaries.c
     pthread_mutex_t stats_mutex;
     struct store_stats stats;
+    pthread_t writer;
+    pthread_t *readers;
+    unsigned reader_count; // how many run
+    bool writer_started;
 };
 
 // One connection, for one thread. `connection` is the adapter's.
@@ -83,6 +90,13 @@ struct log_engine {
 
 void engine_init(struct engine *engine, const struct log_engine *log);
 void engine_release(struct engine *engine);
+void engine_submit(struct engine *engine, struct store_op *op); // the adapter's submit
+// Starts the writer and up to ENGINE_READERS_MAX readers. ERR_NOMEM: some may run.
+#define ENGINE_READERS_MAX 64
+int engine_start(struct engine *engine, engine_thread_fn *writer, engine_thread_fn *reader, unsigned readers,
+                 void *store);
+// Waits until what was submitted is worked off, and ends those threads. Also if not all were started, and again.
+void engine_stop(struct engine *engine);
 
 static inline int64_t session_now_ms(const struct session *session)
 {

@@ -4,11 +4,13 @@
 // ends.
 #include "store/postgres/postgres_private.h"
 
-#define SMALL_RAW   (CHUNK_MERGE_RAW / 2) // chunks with less payload are merged
-#define LOOK_MAX    1024                  // chunks that are looked at, at once
-#define GROWTH      4                     // a log that grows is rewritten only into something so much larger
-#define LEVEL_FINAL 6
-#define LEVEL_TAIL  3 // for chunks that are merged again later
+#define SMALL_RAW      (CHUNK_MERGE_RAW / 2) // chunks with less payload are merged
+#define LOOK_MAX       1024                  // chunks that are looked at, at once
+#define GROWTH         4                     // a log that grows is rewritten only into something so much larger
+#define MERGE_PAUSE_MS 1000                  // between two looks when there was nothing to do
+#define MERGE_AGAIN_MS 60000                 // between two looks at a log that grows
+#define LEVEL_FINAL    6
+#define LEVEL_TAIL     3 // for chunks that are merged again later
 
 struct stored { // a chunk
     uint64_t first, end;
@@ -132,7 +134,7 @@ static int merge_log(struct merging *it)
 static int next_log(struct merging *it)
 {
     CLEANUP(sql_reset) struct sql_statement *next = sql_statement(it->sql, POSTGRES_UNMERGED_NEXT);
-    sql_bind_i64(next, 1, session_now_ms(&it->store->tx.session) - MIN(it->store->merge_again_ms, 0));
+    sql_bind_i64(next, 1, it->store->merge_always ? INT64_MAX : session_now_ms(&it->store->tx.session));
     int rc = sql_row(next);
     it->row = rc == 1 ? sql_i64(next, 0) : 0;
     return rc;
@@ -151,8 +153,7 @@ static int done(struct merging *it, bool ended)
     struct sql_statement *note = sql_statement(it->sql, ends ? POSTGRES_UNMERGED_DELETE : POSTGRES_UNMERGED_LATER);
     sql_bind_i64(note, 1, it->row);
     if (!ends)
-        sql_bind_i64(note, 2,
-                     session_now_ms(&it->store->tx.session) + (it->more ? 0 : MAX(it->store->merge_again_ms, 0)));
+        sql_bind_i64(note, 2, session_now_ms(&it->store->tx.session) + (it->more ? 0 : MERGE_AGAIN_MS));
     return sql_run(note, NULL);
 }
 
@@ -203,7 +204,7 @@ void *postgres_merger_main(void *arg)
         int rc = it->sql ? 0 : sql_postgres_open(store->conninfo, postgres_texts, &it->sql, &reason);
         rc = rc < 0 ? rc : merge_one(it);
         // What is in the way, or away, is tried again.
-        pause = rc < 0 ? POSTGRES_RETRY_MS : rc == 0 ? store->merge_pause_ms : 0;
+        pause = rc < 0 ? POSTGRES_RETRY_MS : rc == 1 ? 0 : store->merge_always ? 1 : MERGE_PAUSE_MS;
     }
     if (it->sql)
         sql_free(&it->sql);

@@ -18,19 +18,15 @@ struct postgres_store {
     struct transaction tx;
     struct appends appends;
     bool purging; // there may be rows in `purging` or `purging_accounts`
-    bool away;    // the last transaction found the database away
     uint64_t background_from_ms;
 
-    pthread_t writer, merger;
-    pthread_t *readers;
-    unsigned reader_count; // how many run
-    bool writer_started, merger_started;
+    pthread_t merger;
+    bool merger_started;
     // The merger waits here.
     pthread_mutex_t merger_mutex;
     pthread_cond_t merger_wake;
     bool merger_ends;
-    unsigned merge_pause_ms; // between two looks when there was nothing to do
-    int64_t merge_again_ms;  // between two looks at a log that grows
+    bool merge_always;
 };
 
 static inline struct postgres_store *postgres_store_of(struct store *store)

@@ -8,21 +8,12 @@
 
 #include <unistd.h>
 
-#define SERVER_LOCK    8269515 // any number; the schema's is in sql/words.h
-#define HOLD_TRIES     50      // a tenth of a second apart
-#define READERS_MAX    64
-#define MERGE_PAUSE_MS 1000
-#define MERGE_AGAIN_MS 60000
+#define SERVER_LOCK 8269515 // any number; the schema's is in sql/words.h
+#define HOLD_TRIES  50      // a tenth of a second apart
 
 static void postgres_submit(struct store *base, struct store_op *op)
 {
-    struct postgres_store *store = postgres_store_of(base);
-    op->err = 0;
-    op->submitted_ns = clock_mono_ns();
-    if (queues_submit(&store->engine.queues, op, store_kinds[op->kind].commits))
-        return;
-    op->err = ERR_SHUTTING_DOWN;
-    store_reply(op);
+    engine_submit(&postgres_store_of(base)->engine, op);
 }
 
 static void postgres_stats(struct store *base, struct store_stats *ret)
@@ -44,13 +35,7 @@ static void stop_merger(struct postgres_store *store)
 static void stop_threads(struct postgres_store *store)
 {
     stop_merger(store);
-    queues_stop(&store->engine.queues);
-    if (store->writer_started)
-        pthread_join(store->writer, NULL);
-    for (unsigned i = 0; i < store->reader_count; i++)
-        pthread_join(store->readers[i], NULL);
-    store->writer_started = false;
-    store->reader_count = 0;
+    engine_stop(&store->engine);
 }
 
 static void postgres_stop(struct store *base)
@@ -66,7 +51,6 @@ static void postgres_free(struct store *base)
     appends_release(&store->appends);
     if (store->sql)
         sql_free(&store->sql);
-    free(store->readers);
     free(store->conninfo);
     pthread_cond_destroy(&store->merger_wake);
     pthread_mutex_destroy(&store->merger_mutex);
@@ -100,8 +84,7 @@ static struct postgres_store *store_new(const struct postgres_options *options)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&store->merger_wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    store->merge_pause_ms = options->merge_always ? 1 : MERGE_PAUSE_MS;
-    store->merge_again_ms = options->merge_always ? -MERGE_AGAIN_MS : MERGE_AGAIN_MS;
+    store->merge_always = options->merge_always;
     return store;
 }
 
@@ -204,22 +187,13 @@ static int open_database(struct postgres_store *store, struct buf *ret_error)
 
 static int start_threads(struct postgres_store *store, const struct postgres_options *options)
 {
-    unsigned readers = MAX(1u, MIN(options->readers, READERS_MAX));
     int err = summaries_init(&store->engine, options->budget);
     if (err < 0)
         return err;
-    if (pthread_create(&store->writer, NULL, postgres_writer_main, store) != 0)
-        return ERR_NOMEM;
-    store->writer_started = true;
     if (pthread_create(&store->merger, NULL, postgres_merger_main, store) != 0)
         return ERR_NOMEM;
     store->merger_started = true;
-    store->engine.queues.reader_max = readers;
-    store->readers = xcalloc(readers, sizeof(*store->readers));
-    for (; store->reader_count < readers; store->reader_count++)
-        if (pthread_create(&store->readers[store->reader_count], NULL, postgres_reader_main, store) != 0)
-            return ERR_NOMEM;
-    return 0;
+    return engine_start(&store->engine, postgres_writer_main, postgres_reader_main, options->readers, store);
 }
 
 int postgres_store_open(const struct postgres_options *options, struct buf *ret_error, struct store **ret)

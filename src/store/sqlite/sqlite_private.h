@@ -39,11 +39,6 @@ struct sqlite_store {
     struct merge *merge;
 
     atomic_bool backing_up;
-
-    pthread_t writer;
-    pthread_t *readers;
-    unsigned reader_count; // how many run
-    bool writer_started;
 };
 
 static inline struct sqlite_store *sqlite_store_of(struct store *store)

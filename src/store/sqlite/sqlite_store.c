@@ -17,8 +17,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define READERS_MAX 64
-
 static const struct sqlite_tuning default_tuning = {
     .hot_pieces = 1024 * 1024,
     .hot_bytes = 64 * 1024 * 1024,
@@ -30,13 +28,7 @@ static const struct sqlite_tuning default_tuning = {
 
 static void sqlite_submit(struct store *base, struct store_op *op)
 {
-    struct sqlite_store *store = sqlite_store_of(base);
-    op->err = 0;
-    op->submitted_ns = clock_mono_ns();
-    if (queues_submit(&store->engine.queues, op, store_kinds[op->kind].commits))
-        return;
-    op->err = ERR_SHUTTING_DOWN;
-    store_reply(op);
+    engine_submit(&sqlite_store_of(base)->engine, op);
 }
 
 static void sqlite_stats(struct store *base, struct store_stats *ret)
@@ -52,26 +44,15 @@ static void sqlite_stats(struct store *base, struct store_stats *ret)
     ret->bytes = files.bytes;
 }
 
-static void stop_threads(struct sqlite_store *store)
-{
-    queues_stop(&store->engine.queues);
-    if (store->writer_started)
-        pthread_join(store->writer, NULL);
-    for (unsigned i = 0; i < store->reader_count; i++)
-        pthread_join(store->readers[i], NULL);
-    store->writer_started = false;
-    store->reader_count = 0;
-}
-
 static void sqlite_stop(struct store *base)
 {
-    stop_threads(sqlite_store_of(base));
+    engine_stop(&sqlite_store_of(base)->engine);
 }
 
 static void sqlite_free(struct store *base)
 {
     struct sqlite_store *store = sqlite_store_of(base);
-    stop_threads(store);
+    engine_stop(&store->engine);
     merge_free(&store->merge);
     transaction_release(&store->tx);
     appended_release(&store->appended);
@@ -81,7 +62,6 @@ static void sqlite_free(struct store *base)
     vfs_free(&store->vfs);
     close_fd(&store->reserve_fd);
     close_fd(&store->lock_fd);
-    free(store->readers);
     free(store->path);
     engine_release(&store->engine);
     free(store);
@@ -204,24 +184,13 @@ static int open_database(struct sqlite_store *store, struct buf *ret_error)
 
 static int start_threads(struct sqlite_store *store, const struct sqlite_options *options)
 {
-    unsigned readers = options->readers;
     int err = merge_new(store, &store->merge);
     if (err < 0)
         return err;
     err = summaries_init(&store->engine, options->budget);
     if (err < 0)
         return err;
-    if (pthread_create(&store->writer, NULL, writer_main, store) != 0)
-        return ERR_NOMEM;
-    store->writer_started = true;
-    readers = MAX(1u, MIN(readers, READERS_MAX));
-    store->engine.queues.reader_max = readers;
-    store->readers = xcalloc(readers, sizeof(*store->readers));
-    for (; store->reader_count < readers; store->reader_count++) {
-        if (pthread_create(&store->readers[store->reader_count], NULL, reader_main, store) != 0)
-            return ERR_NOMEM;
-    }
-    return 0;
+    return engine_start(&store->engine, writer_main, reader_main, options->readers, store);
 }
 
 int sqlite_store_open(const struct sqlite_options *options, struct buf *ret_error, struct store **ret)

@@ -89,15 +89,10 @@ int commit_create(struct transaction *tx, struct store_op *op)
 static int claim_apply(struct transaction *tx, const struct store_claim *claim, struct head *head)
 {
     struct outcome next;
-    struct node_lease lease;
-    int64_t now_ms;
     int err = outcome_judge(tx, head, &(struct outcome_ask){.cause = OUTCOME_CLAIMED}, &next);
     if (err < 0)
         return err;
-    const struct node_lease_ask ask = {.cause = NODE_LEASE_CLAIM, .node = claim->node, .epoch = next.epoch};
-    err = transaction_shared_now(tx, &now_ms);
-    if (err == 0)
-        err = catalogue_lease_change(tx->session.sql, LEASE_RUNNER, claim->row, &ask, now_ms, &lease);
+    err = lease_claim(tx, claim->row, claim->node, next.epoch);
     return err < 0 ? err : outcome_store(tx, head, &next);
 }
 

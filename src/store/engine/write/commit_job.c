@@ -8,9 +8,7 @@
 // Everything is decided before anything is written.
 static int claim_apply(struct transaction *tx, struct store_job_claim *claim, struct head *head)
 {
-    struct outcome next;
-    struct node_lease lease;
-    int64_t now_ms;
+    struct outcome next = {0};
     if (head->sequence.purged)
         return ERR_EXPIRED;
     int err = catalogue_job_claimable(tx->session.sql, claim->row);
@@ -18,10 +16,7 @@ static int claim_apply(struct transaction *tx, struct store_job_claim *claim, st
         err = outcome_judge(tx, head, &(struct outcome_ask){.cause = OUTCOME_CLAIMED}, &next);
     if (err < 0)
         return err;
-    const struct node_lease_ask ask = {.cause = NODE_LEASE_CLAIM, .node = claim->node, .epoch = next.epoch};
-    err = transaction_shared_now(tx, &now_ms);
-    if (err == 0)
-        err = catalogue_lease_change(tx->session.sql, LEASE_RUNNER, claim->row, &ask, now_ms, &lease);
+    err = lease_claim(tx, claim->row, claim->node, next.epoch);
     return err < 0 ? err : outcome_store(tx, head, &next);
 }
 

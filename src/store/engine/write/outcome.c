@@ -101,6 +101,15 @@ static int outcome_lease(struct transaction *tx, int64_t row, const struct outco
     return err < 0 ? err : catalogue_lease_deadline(sql, LEASE_RUNNER, row, ran_out_ms);
 }
 
+int lease_claim(struct transaction *tx, int64_t row, int64_t node, uint64_t epoch)
+{
+    const struct node_lease_ask ask = {.cause = NODE_LEASE_CLAIM, .node = node, .epoch = epoch};
+    struct node_lease lease;
+    int64_t now_ms;
+    int err = transaction_shared_now(tx, &now_ms);
+    return err < 0 ? err : catalogue_lease_change(tx->session.sql, LEASE_RUNNER, row, &ask, now_ms, &lease);
+}
+
 static void count_seal(struct transaction *tx, uint64_t records)
 {
     tx->seals++;

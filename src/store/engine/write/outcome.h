@@ -10,6 +10,9 @@ int outcome_judge(struct transaction *tx, const struct head *head, const struct 
 int outcome_store(struct transaction *tx, struct head *head, const struct outcome *next);
 int outcome_change(struct transaction *tx, struct head *head, const struct outcome_ask *ask); // both
 
+// The node has the lease of the execution's runner from now on. Returns the refusals of node_lease_next.
+int lease_claim(struct transaction *tx, int64_t row, int64_t node, uint64_t epoch);
+
 // Tells the watchers after the commit. Until then no cache keeps the execution.
 void announce(struct transaction *tx, const struct head *head);
 void announce_job(struct transaction *tx, const struct head *head, const struct job_effect *effect);
