@@ -137,7 +137,7 @@
       "ON CONFLICT(account, key) DO UPDATE SET request_hash = excluded.request_hash, "                                 \
       "execution = excluded.execution, created_ms = excluded.created_ms WHERE idempotency.created_ms < ?6")            \
     X(IDEMPOTENCY_EXPIRE, "DELETE FROM idempotency WHERE (account, key) IN "                                           \
-                          "(SELECT account, key FROM idempotency WHERE created_ms < ?1 LIMIT 8)")
+                          "(SELECT account, key FROM idempotency WHERE created_ms < ?1 ORDER BY created_ms LIMIT 8)")
 
 // --- Events of sources
 #define SOURCE_EVENT_STATEMENTS(X)                                                                            \
