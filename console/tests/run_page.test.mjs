@@ -73,6 +73,24 @@ test("a run is pinned, unpinned, and purged after a question", async () => {
   await expect(it.server.ask("GET", `/api/v1/executions/${id}`)).rejects.toThrow("410");
 });
 
+test("the files of a run are purged after a question, and its log stays", async () => {
+  const id = await it.server.log(["a line"], { open: true });
+  await leave(id, "one.txt", "1");
+  await leave(id, "two.txt", "22");
+  await it.server.ask("PATCH", `/api/v1/executions/${id}`, { status: "completed" });
+  const page = await it.page();
+  await page.goto(`${it.server.url}/ui/runs/${id}`);
+  await page.getByRole("button", { name: "Files (2)" }).waitFor();
+  await page.getByRole("button", { name: "Purge files" }).click();
+  await page.getByRole("dialog").getByText("Remove its 2 files (3 B) for good, and keep its log?").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Purge files" }).click();
+  await page.getByRole("button", { name: "Files" }).waitFor({ state: "detached" });
+  await page.locator(".pane .line").getByText("a line").waitFor();
+  const { artifacts_count: count, last_index: lines } = await it.server.ask("GET", `/api/v1/executions/${id}`);
+  expect([count, lines]).toEqual([0, 1]);
+  expect(page.complaints).toEqual([]);
+});
+
 test("who may not purge is told so, and nothing goes", async () => {
   const id = await it.server.log(["a line"]);
   const { key } = await it.server.ask("POST", "/api/v1/keys", { name: "service", role: "service" });

@@ -620,6 +620,8 @@ const struct route api_routes[] = {
      .handle = inputs_get, .summary = "the content of an input"},
     {HTTP_M_GET, "/api/v1/executions/{id}/artifacts", ACTION_READ, RESOURCE_EXECUTION, .handle = artifacts_list,
      .summary = "the files that an execution has left"},
+    {HTTP_M_DELETE, "/api/v1/executions/{id}/artifacts", ACTION_PURGE, RESOURCE_EXECUTION, .handle = artifacts_purge,
+     .summary = "remove all files that it has left; its log stays"},
     {HTTP_M_GET, "/api/v1/executions/{id}/artifacts/{name...}", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_BLOBS,
      .handle = artifacts_get, .summary = "the content of an artifact"},
     {HTTP_M_PUT, "/api/v1/executions/{id}/artifacts/{name...}", ACTION_LEAVE, RESOURCE_EXECUTION, .body = artifact_body,

@@ -48,7 +48,8 @@
     X(BLOB_ADD, blob_add, NONE, AT(blob_add, account), GROWS, nothing)                        \
     X(BLOB_WANT, blob_want, NONE, NONE, KEEPS, nothing)                                       \
     X(BLOB_DROP, blob_drop, NONE, NONE, KEEPS, nothing)                                       \
-    X(ARTIFACT_PUT, artifact_put, AT(artifact_put, row), NONE, GROWS, nothing)
+    X(ARTIFACT_PUT, artifact_put, AT(artifact_put, row), NONE, GROWS, nothing)                \
+    X(ARTIFACTS_PURGE, artifacts_purge, AT(artifacts_purge, row), NONE, KEEPS, nothing)
 
 #define STORE_QUERIES(X)                                                            \
     X(GET, get, NONE, AT(get, account), KEEPS, get)                                 \

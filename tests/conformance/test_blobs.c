@@ -329,6 +329,42 @@ static void a_blob_goes_when_nothing_refers_to_it_and_a_day_has_passed(void **st
     assert_int_equal(ask(sql, "SELECT artifacts FROM executions WHERE execution_id = 'e1'"), 2); // still known
 }
 
+static int purge_artifacts(struct sql *sql, struct store_artifacts_purge *purge)
+{
+    return CHANGE(sql, catalogue_artifacts_purge(sql, purge));
+}
+
+static void artifacts_go_alone_once_their_execution_has_ended(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "one");
+    struct store_blob_drop dropped;
+    add_blob(sql, account, "shared", "k1", NOW);
+    add_blob(sql, account, "artifact", "k2", NOW);
+    struct store_input input = input_of("a", "shared");
+    int64_t row = must_create_with(sql, account, "e1", &input, 1);
+    struct store_artifacts_purge purge = {.row = row};
+    assert_int_equal(put_artifact(sql, artifact_of(row, "x", "artifact"), NOW), 0);
+    assert_int_equal(put_artifact(sql, artifact_of(row, "y", "shared"), NOW), 0);
+    assert_int_equal(purge_artifacts(sql, &purge), ERR_CONFLICT); // it may still leave more
+    assert_int_equal(ask(sql, "SELECT count(*) FROM files"), 3);
+    set_outcome(sql, row, 1, NOW);
+    assert_int_equal(purge_artifacts(sql, &purge), 0);
+    assert_true(purge.ret_count == 2 && purge.ret_bytes == strlen("artifact") + strlen("shared"));
+    assert_int_equal(ask(sql, "SELECT artifacts + artifact_bytes FROM executions WHERE execution_id = 'e1'"), 0);
+    assert_int_equal(ask(sql, "SELECT count(*) FROM files"), 1); // its input
+    assert_int_equal(purge_artifacts(sql, &purge), 0);
+    assert_true(purge.ret_count == 0 && purge.ret_bytes == 0);
+    assert_int_equal(drop(sql, NOW + DAY, &dropped), 1);
+    assert_string_equal(dropped.ret_keys[0], "k2");
+    assert_int_equal(CHANGE(sql, catalogue_execution_purge(sql, row)), 0);
+    assert_int_equal(purge_artifacts(sql, &purge), ERR_EXPIRED);
+    assert_int_equal(drop(sql, NOW + DAY, &dropped), 1);
+    assert_string_equal(dropped.ret_keys[0], "k1");
+    purge.row = row + 1;
+    assert_int_equal(purge_artifacts(sql, &purge), ERR_NOT_FOUND);
+}
+
 static void many_blobs_are_dropped_in_slices(void **state)
 {
     struct sql *sql = *state;
@@ -386,6 +422,7 @@ int main(void)
         TEST(an_execution_leaves_no_more_than_a_thousand),
         TEST(the_seal_and_the_epoch_decide_who_may_leave_something),
         TEST(a_blob_goes_when_nothing_refers_to_it_and_a_day_has_passed),
+        TEST(artifacts_go_alone_once_their_execution_has_ended),
         TEST(many_blobs_are_dropped_in_slices),
         TEST(keys_are_known_by_their_blobs),
         TEST(a_run_is_judged_by_its_execution_and_account),

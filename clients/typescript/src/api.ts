@@ -345,7 +345,8 @@ export interface paths {
         get: operations["listArtifacts"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Removes all files that a sealed execution has left; its log and its inputs stay. Role admin. */
+        delete: operations["purgeArtifacts"];
         options?: never;
         head?: never;
         patch?: never;
@@ -3730,6 +3731,41 @@ export interface operations {
             404: components["responses"]["NotFound"];
             410: components["responses"]["Expired"];
             503: components["responses"]["Unavailable"];
+        };
+    };
+    purgeArtifacts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The execution_id. */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are gone; or there were none. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        execution_id: string;
+                        purged_count: number;
+                        purged_bytes: number;
+                    };
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            410: components["responses"]["Expired"];
+            503: components["responses"]["Unavailable"];
+            507: components["responses"]["StoreFull"];
         };
     };
     readArtifact: {

@@ -61,6 +61,14 @@ function Actions({ run, path, again }: { run: Execution; path: string; again: ()
         act={() => call("PATCH", path, { pin: !run.pinned })}
         done={again}
       />
+      {run.sealed && run.artifacts_count > 0 && (
+        <Ask
+          label="Purge files"
+          question={`Remove its ${whole(run.artifacts_count)} files (${bytes(run.artifacts_bytes)}) for good, and keep its log?`}
+          act={() => call("DELETE", `${path}/artifacts`)}
+          done={again}
+        />
+      )}
       {run.sealed && (
         <Ask
           label="Purge"

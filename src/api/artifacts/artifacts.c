@@ -1,4 +1,4 @@
-// Names blobs as artifacts of an execution, and lists them.
+// Names blobs as artifacts of an execution, lists them, and forgets them.
 #include "api/artifacts/artifacts.h"
 
 #include "util/id.h"
@@ -132,4 +132,42 @@ void artifacts_list(struct call *call)
     it->call = call;
     it->list = (struct store_file_list){.row = call->execution.row, .file_kind = STORE_FILE_ARTIFACT};
     call_submit(call, STORE_FILE_LIST, &it->list.op, listed);
+}
+
+// --- Purging
+
+struct forgetting {
+    struct store_artifacts_purge purge;
+    struct call *call;
+};
+
+static void forgotten(struct store_op *op)
+{
+    struct forgetting *it = CONTAINER_OF(op, struct forgetting, purge.op);
+    struct call *call = it->call;
+    if (op->err) {
+        call_fail(call, op->err,
+                  op->err == ERR_CONFLICT
+                      ? "only a sealed execution's artifacts can be purged; cancel it, or let it end"
+                      : NULL);
+    } else {
+        CLEANUP(buf_release) struct buf text = {0};
+        struct json_writer json = json_writer_to(&text);
+        json_open_object(&json, NULL);
+        json_add_text(&json, "execution_id", call->execution.execution_id);
+        json_add_u64(&json, "purged_count", it->purge.ret_count);
+        json_add_u64(&json, "purged_bytes", it->purge.ret_bytes);
+        json_close(&json);
+        call_answer(call, 200, &json);
+    }
+    free(it);
+    call_unref(call);
+}
+
+void artifacts_purge(struct call *call)
+{
+    struct forgetting *it = xcalloc(1, sizeof(*it));
+    it->call = call;
+    it->purge.row = call->execution.row;
+    call_submit(call, STORE_ARTIFACTS_PURGE, &it->purge.op, forgotten);
 }

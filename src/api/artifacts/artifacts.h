@@ -11,6 +11,7 @@ void blobs_missing(struct call *call);
 void artifacts_put(struct call *call);
 void artifacts_list(struct call *call);
 void artifacts_get(struct call *call);
+void artifacts_purge(struct call *call);
 void inputs_get(struct call *call);
 
 extern const struct field_rule rule_hash;

@@ -25,18 +25,21 @@
     X(FILES_NAMED, "SELECT f.name, b.hash, b.size, f.mode, f.created_ms, b.key FROM files f JOIN blobs b "            \
                    "ON b.id = f.blob WHERE f.execution = ?1 AND f.kind = ?2 AND f.name = ?3")                         \
     /* Before the files of an execution go, and after they were copied to another one. */                             \
-    X(FILES_UNUSE, "UPDATE blobs SET refs = refs - (SELECT count(*) FROM files f WHERE f.execution = ?1 "             \
-                   "AND f.blob = blobs.id) WHERE id IN (SELECT blob FROM files WHERE execution = ?1)")                \
+    X(FILES_UNUSE,                                                                                                    \
+      "UPDATE blobs SET refs = refs - (SELECT count(*) FROM files f WHERE f.execution = ?1 AND f.kind >= ?2 "         \
+      "AND f.blob = blobs.id) WHERE id IN (SELECT blob FROM files WHERE execution = ?1 AND kind >= ?2)")              \
     X(FILES_USE, "UPDATE blobs SET refs = refs + (SELECT count(*) FROM files f WHERE f.execution = ?1 "               \
                  "AND f.blob = blobs.id) WHERE id IN (SELECT blob FROM files WHERE execution = ?1)")                  \
-    X(FILES_DELETE, "DELETE FROM files WHERE execution = ?1")                                                         \
+    X(FILES_DELETE, "DELETE FROM files WHERE execution = ?1 AND kind >= ?2")                                          \
     X(INPUTS_COPY, "INSERT INTO files(execution, kind, name, blob, mode, created_ms) "                                \
                    "SELECT CAST(?2 AS {integer}), kind, name, blob, mode, created_ms FROM files "                     \
                    "WHERE execution = ?1 AND kind = 0")                                                               \
-    X(ARTIFACT_HEAD, "SELECT account, sealed, purged, sealed_ms, epoch, artifacts FROM executions WHERE id = ?1 "     \
-                     "{locked}")                                                                                      \
+    X(ARTIFACT_HEAD,                                                                                                  \
+      "SELECT account, sealed, purged, sealed_ms, epoch, artifacts, artifact_bytes FROM executions WHERE id = ?1 "    \
+      "{locked}")                                                                                                     \
     X(ARTIFACT_COUNT, "UPDATE executions SET artifacts = artifacts + 1, artifact_bytes = artifact_bytes + ?2 "        \
                       "WHERE id = ?1")                                                                                \
+    X(ARTIFACTS_NONE, "UPDATE executions SET artifacts = 0, artifact_bytes = 0 WHERE id = ?1")                        \
     X(RUN_FIND, "SELECT e.account, e.execution_id, e.epoch, e.status, e.sealed, e.purged, e.sealed_ms, "              \
                 "coalesce(a.suspended_ms, 0), coalesce(a.deleted_ms, 0) FROM executions e LEFT JOIN accounts a "      \
                 "ON a.id = e.account WHERE e.id = ?1")

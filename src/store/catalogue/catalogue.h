@@ -281,6 +281,7 @@ int catalogue_inputs_add(struct sql *sql, const struct store_create *create, int
 int catalogue_artifact_put(struct sql *sql, struct store_artifact_put *put, int64_t now_ms);
 int catalogue_file_list(struct sql *sql, struct store_file_list *list);
 int catalogue_files_purge(struct sql *sql, int64_t execution); // nothing refers to its files any more
+int catalogue_artifacts_purge(struct sql *sql, struct store_artifacts_purge *purge);
 int catalogue_run_find(struct sql *sql, struct store_run_find *run);
 
 // --- workflow_rows.c

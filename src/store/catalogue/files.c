@@ -77,7 +77,7 @@ struct artifact_head {
     int64_t account;
     bool sealed, purged;
     int64_t sealed_ms, count;
-    uint64_t epoch;
+    uint64_t epoch, bytes;
 };
 
 static int artifact_head(struct sql *sql, int64_t row, struct artifact_head *ret)
@@ -94,6 +94,7 @@ static int artifact_head(struct sql *sql, int64_t row, struct artifact_head *ret
         .sealed_ms = sql_i64(find, 3),
         .epoch = sql_u64(find, 4),
         .count = sql_i64(find, 5),
+        .bytes = sql_u64(find, 6),
     };
     return 0;
 }
@@ -188,10 +189,32 @@ int catalogue_file_list(struct sql *sql, struct store_file_list *list)
     return MIN(rc, 0);
 }
 
+// Those of this kind and of the kinds after it: the inputs are the first.
+static int files_forget(struct sql *sql, int64_t execution, enum store_file_kind from)
+{
+    int err = run_with(sql, CATALOGUE_FILES_UNUSE, execution, from);
+    return err < 0 ? err : run_with(sql, CATALOGUE_FILES_DELETE, execution, from);
+}
+
 int catalogue_files_purge(struct sql *sql, int64_t execution)
 {
-    int err = run_of(sql, CATALOGUE_FILES_UNUSE, execution);
-    return err < 0 ? err : run_of(sql, CATALOGUE_FILES_DELETE, execution);
+    return files_forget(sql, execution, STORE_FILE_INPUT);
+}
+
+int catalogue_artifacts_purge(struct sql *sql, struct store_artifacts_purge *purge)
+{
+    struct artifact_head head;
+    int err = artifact_head(sql, purge->row, &head);
+    if (err < 0)
+        return err;
+    if (head.purged || !head.sealed)
+        return head.purged ? ERR_EXPIRED : ERR_CONFLICT;
+    purge->ret_count = (uint64_t)head.count;
+    purge->ret_bytes = head.bytes;
+    if (head.count == 0)
+        return 0;
+    err = files_forget(sql, purge->row, STORE_FILE_ARTIFACT);
+    return err < 0 ? err : run_of(sql, CATALOGUE_ARTIFACTS_NONE, purge->row);
 }
 
 // --- Run tokens

@@ -64,6 +64,14 @@ struct store_artifact_put {
     int64_t ret_created_ms;
 };
 
+// Forgets the artifacts of an execution; its log and its inputs stay. One that has none is no error. ERR_CONFLICT
+// unless it is sealed; ERR_EXPIRED: it was purged.
+struct store_artifacts_purge {
+    struct store_op op;
+    int64_t row;
+    uint64_t ret_count, ret_bytes; // of what it had
+};
+
 // Forgets blobs that nothing has referred to for BLOB_UNUSED_MS, and tells under which keys their content was.
 #define BLOB_DROP_MAX 64
 struct store_blob_drop {

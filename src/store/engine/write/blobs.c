@@ -33,3 +33,16 @@ int commit_artifact_put(struct transaction *tx, struct store_op *op)
     announce(tx, head);
     return 0;
 }
+
+int commit_artifacts_purge(struct transaction *tx, struct store_op *op)
+{
+    struct store_artifacts_purge *purge = CONTAINER_OF(op, struct store_artifacts_purge, op);
+    struct head *head;
+    int err = heads_get(&tx->heads, purge->row, &head);
+    if (err == 0)
+        err = catalogue_artifacts_purge(tx->session.sql, purge);
+    if (err < 0)
+        return commit_refuse(op, err);
+    announce(tx, head);
+    return 0;
+}
