@@ -21,6 +21,8 @@
     X(T, store, "", 0, 0, false,                                                                                       \
       "postgres://USER@HOST/DATABASE (PostgreSQL 15 or newer) instead of DATA/runnel.db; the password from "           \
       "PGPASSFILE")                                                                                                    \
+    X(B, event_rows, 0, 0, 1, false,                                                                                   \
+      "a store in PostgreSQL keeps structured records as rows too, for SQL (docs/postgres.md)")                        \
     X(T, backup_dir, "", 0, 0, false, "folder that backups are written beneath; default DATA/backups")                 \
     X(N, loops, 0, 0, 256, false, "event loops; 0: one per core")                                                      \
     X(N, readers, 2, 1, 64, false, "reader threads")                                                                   \

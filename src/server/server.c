@@ -289,6 +289,7 @@ static int server_open_store(struct server *server)
         .path = path, .readers = (unsigned)config->readers, .logger = &server->logger, .budget = server->budget};
     const struct postgres_options postgres = {.conninfo = config->store,
                                               .readers = (unsigned)config->readers,
+                                              .event_rows = config->event_rows,
                                               .logger = &server->logger,
                                               .budget = server->budget};
     int err = config->store[0] ? postgres_store_open(&postgres, &error, &server->store)

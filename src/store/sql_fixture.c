@@ -239,7 +239,9 @@ void sql_fixture_empty(struct sql_fixture *fixture)
     }
     CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect(fixture);
     if (fixture->engine == SQL_POSTGRES)
-        assert_int_equal(sql_exec(sql, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"), 0);
+        assert_int_equal(
+            sql_exec(sql, "DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA IF EXISTS runnel_sql CASCADE"),
+            0);
     int version = -1;
     assert_int_equal(schema_version(sql, &version), 0);
     assert_int_equal(version, 0);

@@ -69,6 +69,8 @@ static const char *const log_growth[] = {
     "SELECT id, n, 10, id, id, 1000, id % 100 > 0, 'x' FROM executions, generate_series(0, 30, 10) AS n",
     "INSERT INTO producers(execution, producer, next, last_hash, last_counter, last_sequence) "
     "SELECT id, 'p', 1, 1, 1, 1 FROM executions",
+    "INSERT INTO events(execution, sequence, time_ms, stream, level, message, fields) "
+    "SELECT id, n, id, 'event', 'INFO', 'm', '{}' FROM executions, generate_series(0, 2) AS n",
     "INSERT INTO unmerged(execution, due_ms) SELECT id, id FROM executions WHERE id % 10 = 0",
     "INSERT INTO purging(execution) SELECT id FROM executions WHERE id % 10 = 0",
 };
@@ -314,11 +316,36 @@ static void check_statements(struct sql *sql)
         (postgres ? explain_prepared : explain_once)(sql, statement_names[i], texts.items[i], may[i]);
 }
 
+// As who reads by SQL asks, through the policies.
+static void check_views(struct sql *sql)
+{
+    static const char *const asked[] = {
+        "EXPLAIN SELECT * FROM runnel_sql.workflow_execution_logs WHERE execution_id = 'exec_5' AND level >= 'INFO' "
+        "ORDER BY created_at, sequence_number LIMIT 100",
+        "EXPLAIN SELECT * FROM runnel_sql.execution_logs WHERE execution_id = 'exec_5' AND sequence_number > 1 "
+        "ORDER BY sequence_number",
+        "EXPLAIN SELECT * FROM runnel_sql.workflow_traces WHERE run_id = 'exec_5' ORDER BY sequence",
+        "EXPLAIN SELECT * FROM runnel_sql.executions WHERE execution_id = 'exec_5'",
+    };
+    static const char *const reader[] = {"CREATE ROLE plan_reader", "GRANT USAGE ON SCHEMA runnel_sql TO plan_reader",
+                                         "GRANT SELECT ON ALL TABLES IN SCHEMA runnel_sql TO plan_reader",
+                                         "GRANT SELECT ON events TO plan_reader", "SET ROLE plan_reader"};
+    grow_by(sql, reader, ARRAY_LEN(reader));
+    for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+        explain(sql, asked[i]);
+        check_plan(asked[i]);
+        buf_release(&plan);
+    }
+    assert_int_equal(sql_exec(sql, "RESET ROLE"), 0);
+}
+
 static void nothing_that_grows_is_read_from_end_to_end(void **state)
 {
     grow(*state);
     check_lists(*state);
     check_statements(*state);
+    if (sql_engine(*state) == SQL_POSTGRES)
+        check_views(*state);
     CLEANUP(free_ptr) char *found = buf_take(&faults);
     if (found && *found)
         fail_msg("%s", found);

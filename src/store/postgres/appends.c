@@ -1,9 +1,9 @@
 #include "store/postgres/appends.h"
 
 #include "store/engine/write/transaction.h"
+#include "store/postgres/copy_rows.h"
+#include "store/postgres/event_rows.h"
 #include "store/postgres/postgres_private.h"
-
-#include <endian.h>
 
 #define LISTED_MAX     65536
 #define MERGE_FIRST_MS 5000 // from the first append until somebody looks whether there is something to merge
@@ -39,6 +39,7 @@ void appends_release(struct appends *appends)
     map_release(&appends->producers);
     map_release(&appends->listed);
     buf_release(&appends->chunks);
+    buf_release(&appends->events);
     for (size_t i = 0; i < ARRAY_LEN(appends->arrays); i++)
         buf_release(&appends->arrays[i]);
 }
@@ -73,50 +74,23 @@ void appends_reset(struct appends *appends, bool committed)
     map_each(&appends->logs, forget_log, appends);
     map_each(&appends->producers, forget_producer, appends);
     buf_reset(&appends->chunks);
+    buf_reset(&appends->events);
 }
 
 // --- Gathering
 
-static void add_be16(struct buf *out, uint16_t value)
-{
-    uint16_t big = htobe16(value);
-    buf_append(out, &big, sizeof(big));
-}
-
-static void add_int(struct buf *out, uint64_t value)
-{
-    uint64_t big = htobe64(value);
-    uint32_t size = htobe32(sizeof(big));
-    buf_append(out, &size, sizeof(size));
-    buf_append(out, &big, sizeof(big));
-}
-
-static void add_int4(struct buf *out, uint32_t value)
-{
-    uint32_t big = htobe32(value), size = htobe32(sizeof(big));
-    buf_append(out, &size, sizeof(size));
-    buf_append(out, &big, sizeof(big));
-}
-
-static void add_bytes(struct buf *out, struct str bytes)
-{
-    uint32_t size = htobe32((uint32_t)bytes.len);
-    buf_append(out, &size, sizeof(size));
-    buf_append_str(out, bytes);
-}
-
 void chunk_row_add(struct buf *out, int64_t row, uint64_t first, const struct chunk *chunk, bool merged)
 {
     char is_merged = (char)merged;
-    add_be16(out, 8); // columns
-    add_int(out, (uint64_t)row);
-    add_int(out, first);
-    add_int4(out, chunk_count(chunk));
-    add_int(out, (uint64_t)chunk_time_min(chunk));
-    add_int(out, (uint64_t)chunk_time_max(chunk));
-    add_int(out, chunk_raw(chunk));
-    add_bytes(out, str_n(&is_merged, 1));
-    add_bytes(out, chunk_encoded(chunk));
+    copy_row(out, 8);
+    copy_int8(out, (uint64_t)row);
+    copy_int8(out, first);
+    copy_int4(out, chunk_count(chunk));
+    copy_int8(out, (uint64_t)chunk_time_min(chunk));
+    copy_int8(out, (uint64_t)chunk_time_max(chunk));
+    copy_int8(out, chunk_raw(chunk));
+    copy_bytes(out, str_n(&is_merged, 1));
+    copy_bytes(out, chunk_encoded(chunk));
 }
 
 static void set_log(struct appends *appends, int64_t row, const struct log_state *state)
@@ -151,6 +125,8 @@ int appends_add(struct transaction *tx, const struct log_append *append)
     struct appends *appends = &postgres_store_of(&tx->session.engine->base)->appends;
     int64_t row = append->head->row;
     chunk_row_add(&appends->chunks, row, append->first, append->chunk, false);
+    if (appends->event_rows)
+        event_rows_add(&appends->events, row, append->first, append->chunk);
     set_log(appends, row, &append->state);
     if (append->producer.len > 0)
         set_producer(appends, row, append->producer, &append->producer_state);
@@ -268,6 +244,8 @@ int appends_flush(struct appends *appends, struct sql *sql, int64_t now_ms)
     if (appends->logs.count == 0)
         return 0;
     int err = sql_postgres_copy(sql, CHUNK_ROWS_COPY, buf_str(&appends->chunks));
+    if (err == 0 && appends->events.len > 0)
+        err = sql_postgres_copy(sql, EVENT_ROWS_COPY, buf_str(&appends->events));
     arrays_begin(appends);
     map_each(&appends->logs, list_log, appends->arrays);
     if (err == 0)

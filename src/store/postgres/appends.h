@@ -7,6 +7,8 @@
 
 struct appends {
     struct buf chunks;    // rows for COPY
+    struct buf events;    // the same, if `event_rows`
+    bool event_rows;      // structured records become rows too
     struct map logs;      // of struct appended_log, by execution
     struct map producers; // of struct appended_producer, by execution and name
     struct map listed;    // executions that are known to be in `unmerged`

@@ -72,10 +72,14 @@ static int cut(struct transaction *tx, int64_t row, uint64_t end)
         return rc;
     if (rc == 0 || sql_u64(last, 0) + sql_u64(last, 1) != end)
         return ERR_CONFLICT;
-    struct sql_statement *remove = sql_statement(sql, POSTGRES_CHUNKS_CUT);
-    sql_bind_i64(remove, 1, row);
-    sql_bind_u64(remove, 2, end);
-    return sql_run(remove, NULL);
+    static const enum postgres_statement removals[] = {POSTGRES_CHUNKS_CUT, POSTGRES_EVENTS_CUT};
+    for (size_t i = 0; i < ARRAY_LEN(removals) && err == 0; i++) {
+        struct sql_statement *remove = sql_statement(sql, removals[i]);
+        sql_bind_i64(remove, 1, row);
+        sql_bind_u64(remove, 2, end);
+        err = sql_run(remove, NULL);
+    }
+    return err;
 }
 
 static int purge(struct transaction *tx, int64_t row)
@@ -93,14 +97,20 @@ static int purge_next(struct transaction *tx, int64_t *ret_row)
     return rc;
 }
 
+// Chunks, and the rows of structured records. *ret_count is 0 once there are none.
 static int purge_chunks(struct transaction *tx, int64_t row, uint64_t *ret_count)
 {
+    static const enum postgres_statement slices[] = {POSTGRES_PURGE_SLICE, POSTGRES_EVENTS_PURGE};
     int err = hold_chunks(tx->session.sql, row);
-    if (err < 0)
-        return err;
-    struct sql_statement *slice = sql_statement(tx->session.sql, POSTGRES_PURGE_SLICE);
-    sql_bind_i64(slice, 1, row);
-    return sql_run(slice, ret_count);
+    *ret_count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(slices) && err == 0; i++) {
+        uint64_t gone = 0;
+        struct sql_statement *slice = sql_statement(tx->session.sql, slices[i]);
+        sql_bind_i64(slice, 1, row);
+        err = sql_run(slice, &gone);
+        *ret_count += gone;
+    }
+    return err;
 }
 
 static int purge_end(struct transaction *tx, int64_t row)

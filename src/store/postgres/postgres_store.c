@@ -78,6 +78,7 @@ static struct postgres_store *store_new(const struct postgres_options *options)
     store->conninfo = xstrdup(options->conninfo);
     transaction_init(&store->tx, &store->engine, false);
     appends_init(&store->appends);
+    store->appends.event_rows = options->event_rows;
     pthread_mutex_init(&store->merger_mutex, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);

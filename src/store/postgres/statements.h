@@ -53,7 +53,10 @@
     X(PURGING_NEXT, "SELECT execution FROM purging LIMIT 1 FOR UPDATE SKIP LOCKED")                                   \
     X(PURGING_DELETE, "DELETE FROM purging WHERE execution = ?1")                                                     \
     X(PURGE_SLICE, "DELETE FROM chunks WHERE execution = ?1 AND first IN "                                            \
-                   "(SELECT c.first FROM chunks c WHERE c.execution = ?1 ORDER BY c.first LIMIT 256)")
+                   "(SELECT c.first FROM chunks c WHERE c.execution = ?1 ORDER BY c.first LIMIT 256)")                \
+    X(EVENTS_CUT, "DELETE FROM events WHERE execution = ?1 AND sequence < ?2")                                        \
+    X(EVENTS_PURGE, "DELETE FROM events WHERE execution = ?1 AND sequence IN "                                        \
+                    "(SELECT v.sequence FROM events v WHERE v.execution = ?1 ORDER BY v.sequence LIMIT 4096)")
 
 enum postgres_statement {
     POSTGRES_BEFORE = CATALOGUE_STATEMENT_COUNT - 1,
