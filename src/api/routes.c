@@ -170,6 +170,13 @@ static const struct field batch_list_query[] = {
     {0},
 };
 
+static const struct field batch_cells_query[] = {
+    {"from", "the number of the first job wanted", .type = FIELD_NUMBER, .max = BATCH_JOBS_MAX},
+    FIELD_LIMIT(BATCH_CELLS_SHOWN, BATCH_CELLS_SHOWN),
+    {"ids", "also the identifiers", .type = FIELD_FLAG},
+    {0},
+};
+
 static const struct field batch_retry_query[] = {
     {"skipped", "what was skipped, too", .type = FIELD_FLAG},
     {0},
@@ -639,6 +646,10 @@ const struct route api_routes[] = {
      .query = batch_sse_query, .handle = follow_batch_sse, .summary = "its status as server-sent events"},
     {HTTP_M_GET, "/api/v1/batches/{id}/executions", ACTION_READ, RESOURCE_BATCH, .query = batch_list_query,
      .handle = batches_executions, .summary = "its executions, newest first"},
+    {HTTP_M_GET, "/api/v1/batches/{id}/cells", ACTION_READ, RESOURCE_BATCH, .query = batch_cells_query,
+     .handle = batches_cells, .summary = "the states of its jobs, a letter for each"},
+    {HTTP_M_GET, "/api/v1/batches/{id}/digest", ACTION_READ, RESOURCE_BATCH, .handle = batches_digest,
+     .summary = "its latest failures, gathered by status, exit code and last line"},
     {HTTP_M_POST, "/api/v1/batches/{id}/executions", ACTION_SUBMIT, RESOURCE_BATCH, .body = batch_add_body,
      .handle = batches_add, .summary = "add jobs to an open batch"},
     {HTTP_M_POST, "/api/v1/batches/{id}/close", ACTION_SUBMIT, RESOURCE_BATCH, .handle = batches_close,

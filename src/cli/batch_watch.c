@@ -296,7 +296,7 @@ static int finish(struct batch_watch *watch)
     buf_append_str(&watch->out.buf, buf_str(&text));
     output_flush(&watch->out);
     if (failed > 0)
-        batch_print_digest(watch->cli, watch->client, watch->id, failed);
+        batch_print_digest(watch->cli, watch->client, watch->id);
     return watch->cancelled ? 130 : batch_exit_code(status);
 }
 

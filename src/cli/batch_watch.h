@@ -7,4 +7,4 @@
 // or to cancel it. `exists`: the server has just said that there is such a batch.
 int batch_watch(struct cli *cli, struct client *client, const char *batch_id, bool exists);
 // Failures by exit code and last line of what they wrote to stderr, with one example each.
-int batch_print_digest(struct cli *cli, struct client *client, const char *batch_id, int64_t failed);
+int batch_print_digest(struct cli *cli, struct client *client, const char *batch_id);

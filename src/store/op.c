@@ -226,8 +226,21 @@ static void release_batch_failures(struct store_op *op)
     struct store_batch_failures *failures = OP(store_batch_failures);
     for (size_t i = 0; i < failures->ret_count; i++)
         execution_release(&failures->ret_executions[i]);
+    for (size_t i = 0; failures->ret_lines && i < failures->ret_count; i++)
+        free(failures->ret_lines[i]);
     free(TAKE_PTR(failures->ret_executions));
+    free(TAKE_PTR(failures->ret_lines));
     failures->ret_count = 0;
+}
+
+static void release_batch_cells(struct store_op *op)
+{
+    struct store_batch_cells *cells = OP(store_batch_cells);
+    for (size_t i = 0; cells->ret_ids && i < cells->ret_count; i++)
+        free(cells->ret_ids[i]);
+    free(TAKE_PTR(cells->ret_ids));
+    free(TAKE_PTR(cells->ret_states));
+    cells->ret_count = 0;
 }
 
 static void release_worker_list(struct store_op *op)

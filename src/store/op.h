@@ -69,6 +69,7 @@
     X(BATCH_GET, batch_get, NONE, AT(batch_get, account), KEEPS, batch_get)         \
     X(BATCH_LIST, batch_list, NONE, AT(batch_list, account), KEEPS, batch_list)     \
     X(BATCH_FAILURES, batch_failures, NONE, NONE, KEEPS, batch_failures)            \
+    X(BATCH_CELLS, batch_cells, NONE, NONE, KEEPS, batch_cells)                     \
     X(WORKER_LIST, worker_list, NONE, AT(worker_list, account), KEEPS, worker_list) \
     X(WORKFLOW_GET, workflow_get, NONE, NONE, KEEPS, workflow_get)                  \
     X(WORKFLOW_LIST, workflow_list, NONE, NONE, KEEPS, workflow_list)               \

@@ -338,6 +338,12 @@ int64_t queue_ask_number(struct queue *queue, const char *sql)
     return number;
 }
 
+void queue_batch_cells(struct queue *queue, struct store_batch_cells *cells)
+{
+    cells->op.kind = STORE_BATCH_CELLS;
+    assert_int_equal(catalogue_batch_cells(queue->sql, cells), 0);
+}
+
 struct batch queue_batch_get(struct queue *queue, int64_t row)
 {
     struct batch batch = {0};

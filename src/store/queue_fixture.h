@@ -53,6 +53,7 @@ struct execution queue_get(struct queue *queue, int64_t row); // owned by the ca
 enum job_state queue_state(struct queue *queue, int64_t row);
 enum execution_status queue_status(struct queue *queue, int64_t row);
 int64_t queue_ask_number(struct queue *queue, const char *sql);
-struct batch queue_batch_get(struct queue *queue, int64_t row); // owned by the caller
+struct batch queue_batch_get(struct queue *queue, int64_t row);               // owned by the caller
+void queue_batch_cells(struct queue *queue, struct store_batch_cells *cells); // likewise
 // Returns the first rows of a line, up to `max`.
 size_t queue_line(struct queue *queue, const char *demand, int64_t *ret_rows, size_t max);

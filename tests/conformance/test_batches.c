@@ -365,11 +365,17 @@ static void what_failed_is_queued_again_and_only_that(void **state)
         run(queue, rows[i], ends[i]);
     queue_settle(queue);
     struct store_batch_failures failures = {.row = batch};
-    int64_t failed[8];
+    struct batch_failure failed[8];
     size_t count;
-    assert_int_equal(catalogue_batch_failures(queue->sql, failures.row, 8, failed, &count), 0);
+    assert_int_equal(catalogue_batch_failures(queue->sql, &failures, 8, failed, &count), 0);
     assert_int_equal(count, 3);
-    assert_int_equal(failed[0], rows[3]); // the latest
+    assert_int_equal(failed[0].row, rows[3]); // the latest
+    assert_int_equal(catalogue_batch_failures(queue->sql, &failures, 2, failed, &count), 0);
+    failures.before_ms = failed[1].failed_ms;
+    failures.before_row = failed[1].row;
+    assert_int_equal(catalogue_batch_failures(queue->sql, &failures, 2, failed, &count), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(failed[0].row, rows[1]);
     assert_int_equal(queue_status(queue, rows[5]), STATUS_SKIPPED);
     queue->now_ms += 1000;
     struct store_batch_change retry = {.row = batch, .retry = true};
@@ -389,6 +395,45 @@ static void what_failed_is_queued_again_and_only_that(void **state)
     assert_int_equal(got.counts.of[STATUS_QUEUED], 3);
     assert_int_equal(got.counts.of[STATUS_SKIPPED], 2);
     assert_counts_are_right(queue, batch);
+}
+
+static void assert_cells(struct queue *queue, struct store_batch_cells cells, const char *states, bool more)
+{
+    static const char letters[] = "qrwpcfxtsl.";
+    cells.with_ids = true;
+    queue_batch_cells(queue, &cells);
+    assert_int_equal(cells.ret_count, strlen(states));
+    for (size_t i = 0; i < cells.ret_count; i++) {
+        assert_int_equal(letters[cells.ret_states[i]], states[i]);
+        assert_int_equal(cells.ret_ids[i] != NULL, states[i] != '.');
+    }
+    assert_int_equal(cells.ret_more, more);
+    store_op_release(&cells.op);
+}
+
+static void each_job_has_a_cell_with_the_state_of_its_newest_attempt(void **state)
+{
+    struct queue *queue = *state;
+    int64_t rows[6], again;
+    int64_t batch = queue_batch(queue, &(struct batch){.open = true}), other = queue_batch(queue, &(struct batch){0});
+    add(queue, batch, 6, &plain, rows);
+    assert_cells(queue, (struct store_batch_cells){.row = batch}, "qqqqqq", false);
+    assert_cells(queue, (struct store_batch_cells){.row = other}, "", false);
+    run(queue, rows[0], STATUS_COMPLETED);
+    run(queue, rows[1], STATUS_FAILED);
+    run(queue, rows[2], STATUS_FAILED);
+    assert_int_equal(queue_claim(queue, rows[3]), 0);
+    assert_int_equal(queue_cancel(queue, rows[5]), 0);
+    queue_settle(queue);
+    assert_int_equal(queue_retry(queue, rows[2], &again), 0);
+    assert_cells(queue, (struct store_batch_cells){.row = batch}, "cfqrqx", false);
+    assert_cells(queue, (struct store_batch_cells){.row = batch, .from = 1, .limit = 3}, "fqr", true);
+    assert_cells(queue, (struct store_batch_cells){.row = batch, .from = 3, .limit = 3}, "rqx", false);
+    assert_cells(queue, (struct store_batch_cells){.row = batch, .from = 9}, "", false);
+    assert_int_equal(queue_purge(queue, rows[0]), 0);
+    assert_int_equal(queue_purge(queue, rows[1]), 0);
+    assert_cells(queue, (struct store_batch_cells){.row = batch}, "..qrqx", false);
+    assert_cells(queue, (struct store_batch_cells){.row = batch, .limit = 2}, "", true);
 }
 
 static void durations_and_cost_are_of_every_attempt(void **state)
@@ -640,6 +685,7 @@ int main(void)
         TEST(a_cancelled_batch_ends_what_waits_and_names_what_runs),
         TEST(a_cancel_that_nobody_goes_on_with_is_settled),
         TEST(what_failed_is_queued_again_and_only_that),
+        TEST(each_job_has_a_cell_with_the_state_of_its_newest_attempt),
         TEST(durations_and_cost_are_of_every_attempt),
         TEST(batches_are_listed_newest_first),
         TEST(under_random_changes_counts_are_right_and_none_is_forgotten_or_queued_twice),

@@ -30,9 +30,7 @@ def test_the_first_start_writes_an_operator_key_for_its_owner_alone(own_server):
 
 def test_a_key_is_shown_once_and_then_only_by_its_handle(api):
     made = api.key("viewer", name="grafana")
-    assert re.fullmatch(r"rnl_[A-Za-z0-9_-]{43}", made["key"]) and made[
-        "key_id"
-    ].startswith("key_")
+    assert re.fullmatch(r"rnl_[A-Za-z0-9_-]{43}", made["key"]) and made["key_id"].startswith("key_")
     listed = api.expect(200, "GET", "/api/v1/keys")["keys"]
     mine = next(key for key in listed if key["key_id"] == made["key_id"])
     assert mine["name"] == "grafana" and mine["role"] == "viewer"
@@ -45,36 +43,19 @@ def test_the_last_use_of_a_key_is_kept(servers):
 
     def last_used():
         Api(api.port, made["key"]).get(PATH)
-        return next(
-            key
-            for key in api.expect(200, "GET", "/api/v1/keys")["keys"]
-            if key["key_id"] == made["key_id"]
-        )["last_used_at"]
+        return next(key for key in api.expect(200, "GET", "/api/v1/keys")["keys"] if key["key_id"] == made["key_id"])[
+            "last_used_at"
+        ]
 
     assert eventually(last_used, "last_used_at is set")
 
 
 @pytest.mark.parametrize(
-    "header",
-    [
-        None,
-        "",
-        "Bearer",
-        "Bearer ",
-        "Bearer rnl_wrong",
-        "Basic dXNlcjpwYXNz",
-        "rnl_",
-        "Bearer " + "x" * 500,
-    ],
+    "header", [None, "", "Bearer", "Bearer ", "Bearer rnl_wrong", "Basic dXNlcjpwYXNz", "rnl_", "Bearer " + "x" * 500]
 )
 def test_a_wrong_credential_is_401(api, header):
     headers = {} if header is None else {"Authorization": header}
-    for path in (
-        PATH,
-        f"{PATH}/exec_x/logs",
-        "/api/v1/keys",
-        f"{PATH}/exec_x/logs/stream",
-    ):
+    for path in (PATH, f"{PATH}/exec_x/logs", "/api/v1/keys", f"{PATH}/exec_x/logs/stream"):
         answer = api.get(path, token=None, headers=headers)
         assert (answer.status, answer.code) == (401, "unauthorized"), answer
 
@@ -108,30 +89,10 @@ def test_revoking_a_key_ends_its_streams(server, api):
 
 UPGRADE = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
 SLOW_BODIES = {
-    "records": (
-        "POST",
-        PATH + "/{id}/logs",
-        "Content-Type: application/json\r\n",
-        b'{"message":"late"}',
-    ),
-    "a change": (
-        "PATCH",
-        PATH + "/{id}",
-        "Content-Type: application/json\r\n",
-        b'{"metadata":{"a":1}}',
-    ),
-    "an execution": (
-        "POST",
-        PATH,
-        "Content-Type: application/json\r\n",
-        b'{"execution_id":"late"}',
-    ),
-    "a key": (
-        "POST",
-        "/api/v1/keys",
-        "Content-Type: application/json\r\n",
-        b'{"name":"late","role":"viewer"}',
-    ),
+    "records": ("POST", PATH + "/{id}/logs", "Content-Type: application/json\r\n", b'{"message":"late"}'),
+    "a change": ("PATCH", PATH + "/{id}", "Content-Type: application/json\r\n", b'{"metadata":{"a":1}}'),
+    "an execution": ("POST", PATH, "Content-Type: application/json\r\n", b'{"execution_id":"late"}'),
+    "a key": ("POST", "/api/v1/keys", "Content-Type: application/json\r\n", b'{"name":"late","role":"viewer"}'),
     "a ticket": ("POST", "/api/v1/tickets", "", b"12345"),
     "a stream": ("GET", PATH + "/{id}/logs?format=ndjson&follow=true", "", b"12345"),
     "events": ("GET", PATH + "/{id}/logs/stream", "", b"12345"),
@@ -142,15 +103,11 @@ SLOW_BODIES = {
 
 @pytest.mark.parametrize("how", ["revoked", "expired"])
 @pytest.mark.parametrize("what", SLOW_BODIES)
-def test_a_credential_that_ends_before_the_body_does_is_worth_nothing(
-    server, api, what, how
-):
+def test_a_credential_that_ends_before_the_body_does_is_worth_nothing(server, api, what, how):
     method, path, headers, body = SLOW_BODIES[what]
     execution_id = api.create()
     api.append_lines(execution_id, ["one"])
-    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(
-        seconds=1 if how == "expired" else 3600
-    )
+    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=1 if how == "expired" else 3600)
     made = api.key("admin", expires_at=soon.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
     before = api.status(execution_id)
     with RawConnection(server.port) as connection:
@@ -166,10 +123,7 @@ def test_a_credential_that_ends_before_the_body_does_is_worth_nothing(
         connection.send(body[:2])
         if how == "revoked":
             api.expect(200, "DELETE", f"/api/v1/keys/{made['key_id']}")
-        eventually(
-            lambda: Api(server.port, made["key"]).get(PATH).status == 401,
-            "the key is good no more",
-        )
+        eventually(lambda: Api(server.port, made["key"]).get(PATH).status == 401, "the key is good no more")
         answer = connection.send(body[2:]).answer(method)
         code = "unauthorized" if how == "revoked" else "token_expired"
         assert (answer.status, answer.code) == (401, code), answer
@@ -188,17 +142,7 @@ def test_an_expired_key_is_refused_and_its_stream_ends(server, api):
 
 
 # --- roles
-R, S, C, W, J, P, K, O, ANY = (
-    "read",
-    "submit",
-    "cancel",
-    "write",
-    "work",
-    "purge",
-    "keys",
-    "operate",
-    "any",
-)
+R, S, C, W, J, P, K, O, ANY = "read", "submit", "cancel", "write", "work", "purge", "keys", "operate", "any"
 MAY = {
     R: {"viewer", "user", "service", "admin", "operator"},
     S: {"user", "service", "admin", "operator"},
@@ -257,26 +201,16 @@ def held():
 def connected_worker(server, api, held):
     """Its identifier. It takes no jobs."""
     id = held.enter_context(JobWorker(server, slots=0)).welcome["worker_id"]
-    listed = lambda: [
-        one["worker_id"] for one in api.get("/api/v1/workers").json()["workers"]
-    ]  # noqa: E731
+    listed = lambda: [one["worker_id"] for one in api.get("/api/v1/workers").json()["workers"]]  # noqa: E731
     eventually(lambda: id in listed(), "the worker is listed")
     return id
 
 
 @pytest.mark.parametrize("role", ROLES + (NO_ROLE,))
-@pytest.mark.parametrize(
-    "method, path, body, action", ROUTES, ids=lambda value: str(value)[:60]
-)
-def test_route_by_role(
-    server, api, role_keys, tmp_path, held, method, path, body, action, role
-):
+@pytest.mark.parametrize("method, path, body, action", ROUTES, ids=lambda value: str(value)[:60])
+def test_route_by_role(server, api, role_keys, tmp_path, held, method, path, body, action, role):
     token = role_keys.get(role)
-    owner = (
-        Api(api.port, token)
-        if role in ("user", "service", "admin", "operator")
-        else api
-    )
+    owner = Api(api.port, token) if role in ("user", "service", "admin", "operator") else api
     names = {"id": owner.create(), "backup": f"{role}-{tmp_path.name}.db"}
     if "{sealed}" in path:
         names["sealed"] = owner.create()
@@ -288,15 +222,10 @@ def test_route_by_role(
         names["worker"] = connected_worker(server, api, held)
     names["fresh"] = f"account-{uuid.uuid4().hex}"
     if "{account}" in path:
-        names["account"] = api.expect(
-            201, "POST", "/api/v1/accounts", {"name": names["fresh"]}
-        )["name"]
+        names["account"] = api.expect(201, "POST", "/api/v1/accounts", {"name": names["fresh"]})["name"]
     path = path.format(**names)
     body = (
-        {
-            name: value.format(**names) if isinstance(value, str) else value
-            for name, value in body.items()
-        }
+        {name: value.format(**names) if isinstance(value, str) else value for name, value in body.items()}
         if body
         else body
     )
@@ -322,20 +251,12 @@ def test_a_user_sees_what_it_owns_alone(server, api):
     assert other.delete(f"{PATH}/{mine}").status == 404
     with Follower(server, mine, token=other.token) as follower:
         assert follower.closed_with() == 4404
-    assert mine not in [
-        e["execution_id"]
-        for e in other.expect(200, "GET", PATH, query={"limit": 100})["executions"]
-    ]
-    assert mine in [
-        e["execution_id"]
-        for e in one.expect(200, "GET", PATH, query={"limit": 100})["executions"]
-    ]
+    assert mine not in [e["execution_id"] for e in other.expect(200, "GET", PATH, query={"limit": 100})["executions"]]
+    assert mine in [e["execution_id"] for e in one.expect(200, "GET", PATH, query={"limit": 100})["executions"]]
     assert api.as_role("viewer").get(f"{PATH}/{mine}").status == 200
 
 
-def test_guessing_is_slowed_down_and_locks_out_nobody_who_has_a_good_credential(
-    servers,
-):
+def test_guessing_is_slowed_down_and_locks_out_nobody_who_has_a_good_credential(servers):
     server = servers("--failed-logins-max", "5")
     api = server.api()
     known, fresh = api.key("viewer")["key"], api.key("viewer")["key"]
@@ -361,19 +282,10 @@ def test_no_credential_is_ever_logged(servers):
     with Follower(server, execution_id, token=None, access_token=ticket):
         pass
     by_protocol = api.expect(201, "POST", "/api/v1/tickets")["ticket"]
-    with Follower(
-        server,
-        execution_id,
-        token=None,
-        subprotocols=["runnel.v1", f"runnel.ticket.{by_protocol}"],
-    ):
+    with Follower(server, execution_id, token=None, subprotocols=["runnel.v1", f"runnel.ticket.{by_protocol}"]):
         pass
     api.get(PATH, token=key)
-    api.get(
-        f"{PATH}/{execution_id}/logs/stream",
-        token=None,
-        query={"access_token": "rnl_" + "w" * 43},
-    )
+    api.get(f"{PATH}/{execution_id}/logs/stream", token=None, query={"access_token": "rnl_" + "w" * 43})
     server.stop()
     log = server.process.err.data.decode()
     for secret in (server.operator_key, key, ticket, by_protocol, "rnl_" + "w" * 43):

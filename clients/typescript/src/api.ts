@@ -459,6 +459,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/batches/{id}/cells": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The batch_id. */
+                id: components["parameters"]["BatchId"];
+            };
+            cookie?: never;
+        };
+        /** The states of its jobs, a letter for each. */
+        get: operations["getBatchCells"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{id}/digest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The batch_id. */
+                id: components["parameters"]["BatchId"];
+            };
+            cookie?: never;
+        };
+        /** Its latest 200 failures, gathered by status, exit code and last line on stderr. */
+        get: operations["getBatchDigest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/batches/{id}/executions": {
         parameters: {
             query?: never;
@@ -1885,6 +1925,31 @@ export interface components {
             job?: Record<string, never> | null;
             /** @description What each has beside that. */
             jobs?: Record<string, never>[] | null;
+        };
+        BatchCells: {
+            batch_id: string;
+            from: number;
+            /** @description A letter for each job's newest attempt, in the order of the batch: q queued, r running, w waiting, p paused, c completed, f failed, x cancelled, t timed_out, s skipped, l lost, a dot where its executions are purged. */
+            states: string;
+            /** @description With ids=true; null where its executions are purged. */
+            ids?: (string | null)[];
+            /** @description Where the rest begins. */
+            next_from: number | null;
+        };
+        BatchDigest: {
+            batch_id: string;
+            failed_count: number;
+            looked_at: number;
+            groups: {
+                count: number;
+                status: components["schemas"]["Status"];
+                exit_code: number | null;
+                /** @description The last one on stderr, cut to 200 bytes; null if the log's last MiB has none. */
+                line: string | null;
+                /** @description The latest of them. */
+                execution_id: string;
+                title: string | null;
+            }[];
         };
         Batch: {
             batch_id: string;
@@ -4053,6 +4118,77 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooMany"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getBatchCells: {
+        parameters: {
+            query?: {
+                /** @description The number of the first job wanted; 0 without it. */
+                from?: number;
+                limit?: number;
+                /** @description Also the identifiers. */
+                ids?: "true" | "false";
+            };
+            header?: never;
+            path: {
+                /** @description The batch_id. */
+                id: components["parameters"]["BatchId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The states. */
+            200: {
+                headers: {
+                    /** @description Of the states. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchCells"];
+                };
+            };
+            /** @description If-None-Match names them. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getBatchDigest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The batch_id. */
+                id: components["parameters"]["BatchId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The most frequent first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchDigest"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             503: components["responses"]["Unavailable"];
         };
     };

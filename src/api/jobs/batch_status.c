@@ -48,23 +48,26 @@ static void add_times(struct json_writer *json, const struct batch *batch, bool 
     add_seconds(json, "eta_seconds", eta_ms >= 0, eta_ms);
 }
 
-// To say which of many it is.
-static void add_title(struct json_writer *json, const struct execution *execution)
+char *batch_title(const struct execution *execution)
 {
-    CLEANUP(buf_release) struct buf title = {0};
+    struct buf title = {0};
     json_t *command = execution->command_json ? json_loads(execution->command_json, 0, NULL) : NULL;
     json_t *args = execution->args_json ? json_loads(execution->args_json, 0, NULL) : NULL;
     title_append(&title, &(struct title_parts){execution->name, execution->script_filename, command, args});
-    json_add_text(json, "title", title.len > 0 ? buf_cstr(&title) : NULL);
     json_decref(command);
     json_decref(args);
+    if (title.len > 0)
+        return buf_take(&title);
+    buf_release(&title);
+    return NULL;
 }
 
 static void add_failure(struct json_writer *json, const struct execution *execution)
 {
+    CLEANUP(free_ptr) char *title = batch_title(execution);
     json_open_object(json, NULL);
     json_add_text(json, "execution_id", execution->execution_id);
-    add_title(json, execution);
+    json_add_text(json, "title", title);
     json_add_text(json, "status", status_word(execution->status));
     if (execution->has_exit_code)
         json_add_i64(json, "exit_code", execution->exit_code);

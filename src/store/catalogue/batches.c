@@ -284,11 +284,3 @@ int catalogue_batch_list(struct sql *sql, struct store_batch_list *list)
     list->ret_next_row = count > limit ? rows[limit - 1] : 0;
     return err;
 }
-
-int catalogue_batch_failures(struct sql *sql, int64_t row, unsigned limit, int64_t *ret_rows, size_t *ret_count)
-{
-    struct sql_statement *find = sql_statement(sql, CATALOGUE_BATCH_FAILURES);
-    sql_bind_i64(find, 1, row);
-    sql_bind_i64(find, 2, limit);
-    return rows_of(find, ret_rows, limit, ret_count);
-}

@@ -244,7 +244,12 @@ int catalogue_batches_forget(struct sql *sql, int64_t account);                 
 // --- batches.c
 int catalogue_batch_create(struct sql *sql, struct store_batch_create *create, int64_t now_ms);
 int catalogue_batch_list(struct sql *sql, struct store_batch_list *list);
-int catalogue_batch_failures(struct sql *sql, int64_t row, unsigned limit, int64_t *ret_rows, size_t *ret_count);
+struct batch_failure {
+    int64_t row, failed_ms;
+};
+int catalogue_batch_failures(struct sql *sql, const struct store_batch_failures *query, unsigned limit,
+                             struct batch_failure *ret, size_t *ret_count);
+int catalogue_batch_cells(struct sql *sql, struct store_batch_cells *cells);
 // Finds which of the jobs exist already: their rows, otherwise 0. Returns ERR_CONFLICT or ERR_TOO_LARGE.
 // *ret_first: what is appended gets the numbers from there on.
 int catalogue_batch_judge(struct sql *sql, const struct store_batch_add *add, int64_t *ret_rows, uint32_t *ret_first);

@@ -136,8 +136,12 @@
     X(BATCH_NEXT,                                                                                                      \
       "SELECT execution FROM jobs WHERE batch = ?1 AND batch > 0 AND state < 6 AND state = 0 AND waits_for = 0 "       \
       "ORDER BY batch_index, execution LIMIT ?2")                                                                      \
-    X(BATCH_FAILURES, "SELECT execution FROM jobs WHERE batch = ?1 AND failed_ms > 0 "                                 \
-                      "ORDER BY failed_ms DESC, execution DESC LIMIT ?2")                                              \
+    X(BATCH_FAILURES, "SELECT execution, failed_ms FROM jobs WHERE batch = ?1 AND failed_ms > 0 "                      \
+                      "AND (failed_ms, execution) < (?3, ?4) ORDER BY failed_ms DESC, execution DESC LIMIT ?2")        \
+    X(BATCH_CELLS,                                                                                                     \
+      "SELECT j.batch_index, e.status, e.execution_id FROM jobs j JOIN executions e ON e.id = j.execution "            \
+      "WHERE j.batch = ?1 AND j.batch > 0 AND j.batch_index >= ?2 AND j.superseded_by = 0 "                            \
+      "ORDER BY j.batch_index, j.attempt LIMIT ?3")                                                                    \
     X(BATCH_FAILED, "SELECT execution FROM jobs WHERE batch = ?1 AND failed_ms > 0 AND failed_ms <= ?2 "               \
                     "ORDER BY failed_ms, execution LIMIT ?3")                                                          \
     /* Nothing of it is left, and nobody waits for it. */                                                              \

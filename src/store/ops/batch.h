@@ -94,7 +94,26 @@ struct store_batch_list { // newest first
 struct store_batch_failures {
     struct store_op op;
     int64_t row;
-    unsigned limit; // at most BATCH_FAILURES_MAX; 0 means that
+    unsigned limit;                // at most BATCH_FAILURES_MAX; 0 means that
+    int64_t before_ms, before_row; // page cursor; 0: from the newest
+    bool with_lines;               // also `ret_lines`: a slice that looks into logs; set op.scan
     struct execution *ret_executions;
+    char **ret_lines; // of each, its last line on stderr (store/engine/read/last_line.h); NULL: there is none
     size_t ret_count;
+    int64_t ret_next_ms, ret_next_row; // 0: there are no more
+};
+
+#define BATCH_CELLS_MAX 20000
+#define BATCH_CELL_NONE STATUS_COUNT // its executions are purged
+// The states of a batch's jobs, by their numbers: of each that of its newest attempt. One statement.
+struct store_batch_cells {
+    struct store_op op;
+    int64_t row;
+    uint32_t from;       // the first number wanted
+    unsigned limit;      // at most BATCH_CELLS_MAX; 0 means that
+    bool with_ids;       // also `ret_ids`
+    uint8_t *ret_states; // enum execution_status of job from + i, or BATCH_CELL_NONE
+    char **ret_ids;      // NULL where there is none
+    size_t ret_count;    // behind the last one there is no job within the limit
+    bool ret_more;       // there are jobs behind it
 };
