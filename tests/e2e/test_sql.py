@@ -8,9 +8,8 @@ from support import DEADLINE, postgres
 from support.api import Api, eventually
 
 PATH = "/api/v1/executions"
-VIEWS = (
-    "events, runnel_sql.executions, runnel_sql.workers, runnel_sql.workflow_execution_logs, "
-    + ("runnel_sql.execution_logs, runnel_sql.workflow_traces")
+VIEWS = "events, runnel_sql.executions, runnel_sql.workers, runnel_sql.workflow_execution_logs, " + (
+    "runnel_sql.execution_logs, runnel_sql.workflow_traces"
 )
 
 
@@ -24,9 +23,7 @@ class Database:
 
     def ask(self, text, role="postgres", **settings):
         """The rows of the last statement, each an object."""
-        before = "".join(
-            f"SET \"{name}\" = '{value}';" for name, value in settings.items()
-        )
+        before = "".join(f"SET \"{name}\" = '{value}';" for name, value in settings.items())
         text = f"SELECT coalesce(json_agg(rows), '[]') FROM ({text}) rows"
         command = [
             "psql",
@@ -63,9 +60,7 @@ class Database:
             "-Atqc",
             text,
         ]
-        done = subprocess.run(
-            list(map(str, command)), capture_output=True, text=True, timeout=DEADLINE
-        )
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=DEADLINE)
         assert done.returncode != 0, done.stdout
         return done.stderr
 
@@ -91,9 +86,7 @@ def database(tmp_path_factory):
     from support.server import Server
 
     store = postgres.shared().store(tmp_path_factory.mktemp("sql"))
-    server = Server(
-        tmp_path_factory.mktemp("sql-server"), flags=["--store", store, "--event-rows"]
-    )
+    server = Server(tmp_path_factory.mktemp("sql-server"), flags=["--store", store, "--event-rows"])
     server.start()
     yield Database(server, store.split("dbname=")[1])
     server.close()
@@ -106,9 +99,7 @@ def users(database):
     found = []
     for name in ("ann", "bob"):
         key = api.key("user", name=name)
-        execution_id = Api(database.server.port, key["key"]).create(
-            workflow_id=f"of-{name}"
-        )
+        execution_id = Api(database.server.port, key["key"]).create(workflow_id=f"of-{name}")
         api.append(
             execution_id,
             [
@@ -163,22 +154,14 @@ def run(database):
 
 def test_structured_records_are_rows_and_lines_are_not(database, run):
     execution_id, role = run
-    of = (
-        f"FROM runnel_sql.workflow_execution_logs WHERE execution_id = '{execution_id}'"
-    )
+    of = f"FROM runnel_sql.workflow_execution_logs WHERE execution_id = '{execution_id}'"
     rows = database.ask(f"SELECT * {of} ORDER BY created_at, sequence_number", role)
-    assert [
-        (row["sequence_number"], row["event_type"], row["level"]) for row in rows
-    ] == [
+    assert [(row["sequence_number"], row["event_type"], row["level"]) for row in rows] == [
         (1, "workflow_started", "INFO"),
         (2, "node_failed", "ERROR"),
         (3, "log", "DEBUG"),
     ]
-    failed = {
-        name: rows[1][name]
-        for name in STEPS[2]
-        if name not in ("event_type", "progress_percentage")
-    }
+    failed = {name: rows[1][name] for name in STEPS[2] if name not in ("event_type", "progress_percentage")}
     assert failed == {name: STEPS[2][name] for name in failed}
     assert rows[1]["progress_percentage"] == 33.33
     assert (
@@ -192,12 +175,7 @@ def test_structured_records_are_rows_and_lines_are_not(database, run):
     )
     assert (rows[0]["data"], rows[0]["display_priority"]) == ({}, 5)
     # The queries of the pages, the milestones and the levels.
-    assert (
-        len(
-            database.ask(f"SELECT id {of} AND level = 'ERROR' LIMIT 100 OFFSET 0", role)
-        )
-        == 1
-    )
+    assert len(database.ask(f"SELECT id {of} AND level = 'ERROR' LIMIT 100 OFFSET 0", role)) == 1
     assert (
         len(
             database.ask(
@@ -216,9 +194,7 @@ def test_structured_records_are_rows_and_lines_are_not(database, run):
         )
         == 1
     )
-    assert database.ask(
-        f"SELECT count(*) {of} AND data @> '{{\"tries\": [2]}}'", role
-    ) == [{"count": 1}]
+    assert database.ask(f"SELECT count(*) {of} AND data @> '{{\"tries\": [2]}}'", role) == [{"count": 1}]
 
 
 def test_the_other_shapes_of_the_same_rows(database, run):
@@ -228,28 +204,18 @@ def test_the_other_shapes_of_the_same_rows(database, run):
         "ORDER BY sequence_number ASC",
         role,
     )
-    assert [
-        (row["sequence_number"], row["stream"], row["message"]) for row in logs
-    ] == [
+    assert [(row["sequence_number"], row["stream"], row["message"]) for row in logs] == [
         (2, "event", "refused"),
         (3, "stderr", "with fields"),
     ]
-    assert len({row["log_id"] for row in logs}) == 2 and all(
-        row["log_id"].startswith("log_") for row in logs
-    )
+    assert len({row["log_id"] for row in logs}) == 2 and all(row["log_id"].startswith("log_") for row in logs)
     [failed] = database.ask(
         f"SELECT * FROM runnel_sql.workflow_traces WHERE run_id = '{execution_id}' ORDER BY sequence",
         role,
     )
-    trace = database.server.api().expect(
-        200, "GET", f"/workflows/runs/{execution_id}/trace"
-    )["events"][0]
-    assert {
-        name: failed[name]
-        for name in ("id", "type", "level", "message", "error", "data")
-    } == {
-        name: trace[name]
-        for name in ("id", "type", "level", "message", "error", "data")
+    trace = database.server.api().expect(200, "GET", f"/workflows/runs/{execution_id}/trace")["events"][0]
+    assert {name: failed[name] for name in ("id", "type", "level", "message", "error", "data")} == {
+        name: trace[name] for name in ("id", "type", "level", "message", "error", "data")
     }
     assert (failed["node_ref"], failed["output_summary"]) == (
         trace["nodeRef"],
@@ -290,21 +256,17 @@ def test_settings_make_no_other_user_of_a_users_role(database, users):
         "request.jwt.claim.sub": other,
         "request.jwt.claims": json.dumps({"sub": other, "role": "service_role"}),
     }
-    assert database.ask(
-        "SELECT execution_id FROM runnel_sql.execution_logs", role, **claims
-    ) == [{"execution_id": mine}]
+    assert database.ask("SELECT execution_id FROM runnel_sql.execution_logs", role, **claims) == [
+        {"execution_id": mine}
+    ]
 
 
 def test_a_role_without_a_row_sees_nothing(database, users):
     database.run(f"CREATE ROLE nobody_{database.name} LOGIN")
     role = f"nobody_{database.name}"
     assert "permission denied" in database.refused("SELECT * FROM events", role)
-    database.run(
-        f"GRANT USAGE ON SCHEMA runnel_sql TO {role}; GRANT SELECT ON {VIEWS} TO {role}"
-    )
-    counts = " UNION ALL ".join(
-        f"SELECT count(*) FROM {name}" for name in VIEWS.split(", ")
-    )
+    database.run(f"GRANT USAGE ON SCHEMA runnel_sql TO {role}; GRANT SELECT ON {VIEWS} TO {role}")
+    counts = " UNION ALL ".join(f"SELECT count(*) FROM {name}" for name in VIEWS.split(", "))
     assert {row["count"] for row in database.ask(counts, role)} == {0}
     tables = (
         "executions",
@@ -316,9 +278,7 @@ def test_a_role_without_a_row_sees_nothing(database, users):
         "secrets",
     )
     [may] = database.ask(
-        " OR ".join(f"has_table_privilege('{name}', 'SELECT')" for name in tables).join(
-            ("SELECT ", " AS may")
-        ),
+        " OR ".join(f"has_table_privilege('{name}', 'SELECT')" for name in tables).join(("SELECT ", " AS may")),
         role,
     )
     assert may == {"may": False}
@@ -330,15 +290,9 @@ def test_a_gateway_asks_for_whom_its_claims_name(database, users):
     assert database.ask(query, gateway) == []
     for owner, execution_id, _ in users:
         claims = {"request.jwt.claims": json.dumps({"sub": owner})}
-        assert database.ask(query, gateway, **claims) == [
-            {"execution_id": execution_id}
-        ]
-        assert database.ask(query, gateway, **{"request.jwt.claim.sub": owner}) == [
-            {"execution_id": execution_id}
-        ]
-        assert database.ask("SELECT auth.uid() AS uid", gateway, **claims) == [
-            {"uid": owner}
-        ]
+        assert database.ask(query, gateway, **claims) == [{"execution_id": execution_id}]
+        assert database.ask(query, gateway, **{"request.jwt.claim.sub": owner}) == [{"execution_id": execution_id}]
+        assert database.ask("SELECT auth.uid() AS uid", gateway, **claims) == [{"uid": owner}]
     service = {"request.jwt.claims": json.dumps({"role": "service_role"})}
     seen = {row["execution_id"] for row in database.ask(query, gateway, **service)}
     assert {execution_id for _, execution_id, _ in users} <= seen
@@ -359,18 +313,13 @@ def test_nobody_but_a_service_may_write_rows_even_if_it_is_granted(database, use
     ):
         assert database.ask("SELECT 1 AS left FROM events WHERE message <> 'x'", role)
         database.run(f"SET ROLE {role}; {change}")
-    assert (
-        len(database.ask("SELECT 1 AS left FROM events WHERE message <> 'x'", role))
-        == 1
-    )
+    assert len(database.ask("SELECT 1 AS left FROM events WHERE message <> 'x'", role)) == 1
 
 
 def test_other_accounts_are_not_seen(database, run):
     api = database.server.api()
     api.expect(201, "POST", "/api/v1/accounts", {"name": "acme"})
-    key = api.expect(
-        201, "POST", "/api/v1/keys", {"role": "service", "name": "s", "account": "acme"}
-    )
+    key = api.expect(201, "POST", "/api/v1/keys", {"role": "service", "name": "s", "account": "acme"})
     theirs = Api(database.server.port, key["key"])
     execution_id = theirs.create(workflow_id="w")
     theirs.append(execution_id, [{"event_type": "node_started", "message": "theirs"}])
@@ -397,17 +346,12 @@ ODD = [
 def test_what_jsonb_cannot_hold_costs_nothing_of_the_log(database, run):
     api = database.server.api()
     execution_id = api.create()
-    raw = (
-        b'{"event_type":"odd","message":"large","duration_seconds":1e99999,"data":{"n":1e-99999,"d":'
-        + b"7" * 20000
-    )
+    raw = b'{"event_type":"odd","message":"large","duration_seconds":1e99999,"data":{"n":1e-99999,"d":' + b"7" * 20000
     lines = [json.dumps(one).encode() for one in ODD] + [
         raw + b"}}",
         b'{"event_type":"odd","message":"\\ud83d half"}',
     ]
-    deep = (
-        b'{"event_type":"odd","message":"deep","data":' + b"[" * 60 + b"]" * 60 + b"}"
-    )
+    deep = b'{"event_type":"odd","message":"deep","data":' + b"[" * 60 + b"]" * 60 + b"}"
     answer = api.post(
         f"{PATH}/{execution_id}/logs",
         b"\n".join([*lines, deep]),
@@ -428,10 +372,7 @@ def test_what_jsonb_cannot_hold_costs_nothing_of_the_log(database, run):
     ]
     assert rows[0]["data"] == {"k\ufffd": "\ufffd", "deep": "\\u0000"}
     assert rows[1]["data"] == [10**300, 0.0, 12345678901234567890]
-    assert (
-        rows[2]["data"] == {"n": "1e-99999", "d": "7" * 20000}
-        and rows[2]["duration_seconds"] is None
-    )
+    assert rows[2]["data"] == {"n": "1e-99999", "d": "7" * 20000} and rows[2]["duration_seconds"] is None
     assert api.page(execution_id, limit=1)["logs"][0]["message"] == "nul \u0000 in it"
 
 
@@ -451,23 +392,17 @@ def test_rows_go_with_what_is_purged_and_what_is_cut(database, run):
     purged, cut = api.create(), api.create(retention="log_records=1000")
     for execution_id, chunks in ((purged, 6), (cut, 3)):
         for chunk in range(chunks):
-            events = [
-                {"event_type": "e", "message": f"{i} " + "x" * 150} for i in range(1000)
-            ]
+            events = [{"event_type": "e", "message": f"{i} " + "x" * 150} for i in range(1000)]
             api.append(execution_id, events)
     purged_row, cut_row = row_of(purged), row_of(cut)
     assert rows(purged_row) == 6000
     for execution_id in (purged, cut):
-        api.expect(
-            200, "PATCH", f"{PATH}/{execution_id}", {"status": "failed", "exit_code": 3}
-        )
+        api.expect(200, "PATCH", f"{PATH}/{execution_id}", {"status": "failed", "exit_code": 3})
     api.expect(200, "DELETE", f"{PATH}/{purged}", query={"purge": "true"})
     query = f"SELECT 1 AS seen FROM runnel_sql.execution_logs WHERE execution_id = '{purged}'"
     assert database.ask(query, run[1]) == []
     eventually(lambda: rows(purged_row) == 0, "the rows of the purged one are gone")
-    eventually(
-        lambda: rows(cut_row) == 1000, "the rows before the cut are gone", timeout=90
-    )
+    eventually(lambda: rows(cut_row) == 1000, "the rows before the cut are gone", timeout=90)
 
 
 def test_without_the_setting_there_are_no_rows(tmp_path, servers):
@@ -475,7 +410,4 @@ def test_without_the_setting_there_are_no_rows(tmp_path, servers):
     server = servers("--store", store)
     api = server.api()
     api.append(api.create(), STEPS)
-    assert (
-        postgres.shared().sql("SELECT count(*) FROM events", store.split("dbname=")[1])
-        == "0"
-    )
+    assert postgres.shared().sql("SELECT count(*) FROM events", store.split("dbname=")[1]) == "0"
