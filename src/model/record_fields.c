@@ -100,7 +100,8 @@ static const char *append_integer(struct buf *out, const struct record_field_rul
     return NULL;
 }
 
-// Returns the hundredths of a valid JSON number, rounded half up. Returns more than 10000 if the number is over 100.
+// Returns the hundredths of a valid JSON number, rounded half up. Returns more than RECORD_PERCENT_MAX if the number is
+// over 100.
 static uint64_t parse_hundredths(struct str value)
 {
     uint64_t number = 0;
@@ -124,7 +125,7 @@ static uint64_t parse_hundredths(struct str value)
             written = MIN(written * 10 + (value.data[i] - '0'), 1000);
     }
     exponent += negative ? -written : written;
-    for (; exponent > 0 && number > 0 && number <= 10000; exponent--)
+    for (; exponent > 0 && number > 0 && number <= RECORD_PERCENT_MAX; exponent--)
         number *= 10;
     bool half = false;
     for (; exponent < 0 && number > 0; exponent++) {
@@ -135,15 +136,19 @@ static uint64_t parse_hundredths(struct str value)
     return number + (half && exponent == 0);
 }
 
-static const char *append_percent(struct buf *out, struct str value)
+uint64_t record_percent_parse(struct str value)
 {
-    if (!is_number(value))
-        return "must be a number";
-    if (value.data[0] == '-' || value.len > NUMBER_MAX)
-        return "is out of range";
-    uint64_t hundredths = parse_hundredths(value);
-    if (hundredths > 10000)
-        return "is out of range";
+    if (value.len == 0 || value.len > NUMBER_MAX)
+        return UINT64_MAX;
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.data[i] != '.' && (value.data[i] < '0' || value.data[i] > '9'))
+            return UINT64_MAX;
+    }
+    return parse_hundredths(value);
+}
+
+void record_percent_append(struct buf *out, uint64_t hundredths)
+{
     buf_append_u64(out, hundredths / 100);
     if (hundredths % 100 > 0) {
         buf_append_byte(out, '.');
@@ -151,6 +156,18 @@ static const char *append_percent(struct buf *out, struct str value)
         if (hundredths % 10 > 0)
             buf_append_byte(out, (char)('0' + hundredths % 10));
     }
+}
+
+static const char *append_percent(struct buf *out, struct str value)
+{
+    if (!is_number(value))
+        return "must be a number";
+    if (value.data[0] == '-' || value.len > NUMBER_MAX)
+        return "is out of range";
+    uint64_t hundredths = parse_hundredths(value);
+    if (hundredths > RECORD_PERCENT_MAX)
+        return "is out of range";
+    record_percent_append(out, hundredths);
     return NULL;
 }
 

@@ -71,6 +71,11 @@ extern const struct record_field_rule record_fields[FIELD_COUNT];
 enum record_field record_field_find(struct str name);
 // Takes canonical `extra` apart: the JSON of each field that is there; the others are left as they are.
 void record_fields_take(struct str extra, struct str fields[FIELD_COUNT]);
+// A percentage is kept in hundredths, 0 to RECORD_PERCENT_MAX, and written as a JSON number. record_percent_parse takes
+// it as it was written so; of anything else it returns more than that.
+#define RECORD_PERCENT_MAX 10000
+uint64_t record_percent_parse(struct str value);
+void record_percent_append(struct buf *out, uint64_t hundredths);
 // Appends `"name":value` in canonical form, with a comma if `extra` is not empty. `value` is valid JSON as it was
 // given, without white space around it. `scratch` is overwritten. Returns NULL; or the reason (static) why the value is
 // refused, and `extra` stays as it was.

@@ -17,6 +17,7 @@ static void node_release(struct summary_node *node)
     buf_release(&node->name);
     buf_release(&node->type);
     buf_release(&node->last_line);
+    free(node->earlier);
 }
 
 void summary_release(struct summary *summary)
@@ -81,6 +82,8 @@ void summary_copy(const struct summary *summary, struct summary *ret)
         own(&ret->nodes[i].name);
         own(&ret->nodes[i].type);
         own(&ret->nodes[i].last_line);
+        ret->nodes[i].earlier =
+            copy_array(ret->nodes[i].earlier, ret->nodes[i].earlier_count, sizeof(*ret->nodes[i].earlier));
     }
 }
 
@@ -94,6 +97,7 @@ size_t summary_memory(const struct summary *summary)
     for (size_t i = 0; i < summary->node_count; i++) {
         const struct summary_node *node = &summary->nodes[i];
         bytes += node->id.cap + node->name.cap + node->type.cap + node->last_line.cap;
+        bytes += node->earlier_count * sizeof(*node->earlier);
     }
     return bytes;
 }
@@ -165,6 +169,17 @@ struct summary_node *summary_node_take(struct summary *summary, struct str id)
     buf_append_str(&node->id, id);
     put_in_slot(summary, summary->node_count++);
     return node;
+}
+
+void summary_earlier_add(struct summary_node *node, const struct summary_attempt *attempt)
+{
+    if (node->earlier_count == SUMMARY_EARLIER_MAX) {
+        node->earlier_count--;
+        memmove(node->earlier, node->earlier + 1, node->earlier_count * sizeof(*node->earlier));
+    } else {
+        node->earlier = xrealloc(node->earlier, (node->earlier_count + 1) * sizeof(*node->earlier));
+    }
+    node->earlier[node->earlier_count++] = *attempt;
 }
 
 // --- Event types and milestones

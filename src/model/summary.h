@@ -11,6 +11,7 @@
 #define SUMMARY_MILESTONES_MAX  1000  // the first ones; all are counted
 #define SUMMARY_LINE_MAX        200   // bytes kept of a message, cut between characters
 #define SUMMARY_NAME_MAX        1020  // bytes kept of any name
+#define SUMMARY_EARLIER_MAX     15    // attempts of a node before its last one, the latest of them
 #define SUMMARY_ENCODED_MAX     (48u * 1024 * 1024)
 
 struct summary_event_type {
@@ -24,13 +25,22 @@ struct summary_milestone {
     struct buf message, event_type; // the user-friendly message if there is one; empty: there is none
 };
 
+// An attempt of a node that was tried again.
+struct summary_attempt {
+    enum node_state state; // how it ended
+    struct node_times times;
+};
+
 struct summary_node {
     struct buf id, name, type; // empty: unknown. The id is the node's name where records have no other
     struct node_progress progress;
+    struct summary_attempt *earlier; // before the last one, or before the one that it waits for; in order
+    size_t earlier_count;
     uint64_t records, levels[LEVEL_COUNT];
-    bool has_step_number;
-    uint64_t step_number;
-    int64_t first_ms; // of its first record
+    bool has_step_number, has_total_steps, has_percent;
+    uint64_t step_number, total_steps; // what was told last
+    uint16_t percent;                  // how far the last attempt is, in hundredths, 0 to 10000
+    int64_t first_ms;                  // of its first record
     uint64_t last_sequence;
     struct buf last_line; // of the last record that has a message; the user-friendly one if there is one
     uint64_t hash;        // private
@@ -73,8 +83,8 @@ bool summary_wants_open(const struct summary *summary, const struct chunk *chunk
 // The records below `next` that were not counted are not there any more.
 void summary_skip(struct summary *summary, uint64_t next);
 
-// A compact form with a version byte, for storing. summary_decode returns ERR_CORRUPT or ERR_TOO_NEW; who gets that
-// counts anew.
+// A compact form with a version byte, for storing. Earlier versions are read: what they did not count is counted from
+// there on. summary_decode returns ERR_CORRUPT or ERR_TOO_NEW; who gets that counts anew.
 void summary_encode(const struct summary *summary, struct buf *out);
 int summary_decode(struct str bytes, struct summary *ret);
 const struct summary_node *summary_node_find(const struct summary *summary, struct str id); // NULL: it has none

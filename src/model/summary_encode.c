@@ -1,7 +1,10 @@
-// A summary as bytes: a version; then varints, and texts with their length before them. In the order of the struct.
+// A summary as bytes: a version; then varints, and texts with their length before them. In the order of the struct;
+// what a later version has added stands behind the rest of its part.
+#include "model/record_fields.h"
 #include "model/summary_private.h"
 
-#define VERSION   1
+#define VERSION   2
+#define OLDEST    1                 // without progress, the number of steps, and earlier attempts
 #define COUNT_MAX (UINT64_MAX >> 8) // so that no sum of some counts overflows
 
 // --- Writing
@@ -18,6 +21,18 @@ static void put_counts(struct buf *out, const uint64_t *counts, size_t count)
         buf_append_varint(out, counts[i]);
 }
 
+static void put_times(struct buf *out, const struct node_times *times)
+{
+    buf_append_svarint(out, times->queued_ms);
+    buf_append_svarint(out, times->started_ms);
+    buf_append_svarint(out, times->ended_ms);
+}
+
+static void put_optional(struct buf *out, bool has, uint64_t number)
+{
+    buf_append_varint(out, has ? number + 1 : 0);
+}
+
 static void put_node(struct buf *out, const struct summary_node *node)
 {
     const struct node_progress *progress = &node->progress;
@@ -27,15 +42,20 @@ static void put_node(struct buf *out, const struct summary_node *node)
     put_text(out, &node->last_line);
     buf_append_varint(out, progress->state);
     buf_append_varint(out, progress->attempts);
-    buf_append_svarint(out, progress->times.queued_ms);
-    buf_append_svarint(out, progress->times.started_ms);
-    buf_append_svarint(out, progress->times.ended_ms);
+    put_times(out, &progress->times);
     buf_append_varint(out, node->records);
     put_counts(out, node->levels, LEVEL_COUNT);
     buf_append_varint(out, node->has_step_number);
     buf_append_varint(out, node->step_number);
     buf_append_svarint(out, node->first_ms);
     buf_append_varint(out, node->last_sequence);
+    put_optional(out, node->has_total_steps, node->total_steps);
+    put_optional(out, node->has_percent, node->percent);
+    buf_append_varint(out, node->earlier_count);
+    for (size_t i = 0; i < node->earlier_count; i++) {
+        buf_append_varint(out, node->earlier[i].state);
+        put_times(out, &node->earlier[i].times);
+    }
 }
 
 void summary_encode(const struct summary *summary, struct buf *out)
@@ -74,6 +94,7 @@ void summary_encode(const struct summary *summary, struct buf *out)
 
 struct input {
     const uint8_t *at, *end;
+    uint8_t version;
 };
 
 static bool get(struct input *input, uint64_t max, uint64_t *ret)
@@ -84,6 +105,21 @@ static bool get(struct input *input, uint64_t max, uint64_t *ret)
 static bool get_time(struct input *input, int64_t *ret)
 {
     return svarint_read(&input->at, input->end, ret);
+}
+
+static bool get_times(struct input *input, struct node_times *ret)
+{
+    return get_time(input, &ret->queued_ms) && get_time(input, &ret->started_ms) && get_time(input, &ret->ended_ms);
+}
+
+static bool get_optional(struct input *input, uint64_t max, bool *ret_has, uint64_t *ret)
+{
+    uint64_t number;
+    if (!get(input, max + 1, &number))
+        return false;
+    *ret_has = number > 0;
+    *ret = number > 0 ? number - 1 : 0;
+    return true;
 }
 
 static bool get_counts(struct input *input, uint64_t *ret, size_t count)
@@ -170,6 +206,32 @@ static bool get_milestones(struct input *input, struct summary *summary)
     return true;
 }
 
+static bool get_earlier(struct input *input, struct summary_node *node)
+{
+    uint64_t count, state;
+    if (!get(input, SUMMARY_EARLIER_MAX, &count))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct summary_attempt attempt;
+        if (!get(input, NODE_STATE_COUNT - 1, &state) || !node_state_over((enum node_state)state) ||
+            !get_times(input, &attempt.times))
+            return false;
+        attempt.state = (enum node_state)state;
+        summary_earlier_add(node, &attempt);
+    }
+    return true;
+}
+
+static bool get_node_since_2(struct input *input, struct summary_node *node)
+{
+    uint64_t percent;
+    if (!get_optional(input, COUNT_MAX, &node->has_total_steps, &node->total_steps) ||
+        !get_optional(input, RECORD_PERCENT_MAX, &node->has_percent, &percent) || !get_earlier(input, node))
+        return false;
+    node->percent = (uint16_t)percent;
+    return true;
+}
+
 static bool get_node(struct input *input, struct summary *summary)
 {
     struct str id;
@@ -183,15 +245,14 @@ static bool get_node(struct input *input, struct summary *summary)
     struct node_progress *progress = &node->progress;
     if (!get_buf(input, SUMMARY_NAME_MAX, &node->name) || !get_buf(input, SUMMARY_NAME_MAX, &node->type) ||
         !get_buf(input, SUMMARY_LINE_MAX, &node->last_line) || !get(input, NODE_STATE_COUNT - 1, &state) ||
-        !get(input, COUNT_MAX, &progress->attempts) || !get_time(input, &progress->times.queued_ms) ||
-        !get_time(input, &progress->times.started_ms) || !get_time(input, &progress->times.ended_ms) ||
+        !get(input, COUNT_MAX, &progress->attempts) || !get_times(input, &progress->times) ||
         !get(input, COUNT_MAX, &node->records) || !get_counts(input, node->levels, LEVEL_COUNT) ||
         !get(input, 1, &has_step_number) || !get(input, COUNT_MAX, &node->step_number) ||
         !get_time(input, &node->first_ms) || !get(input, COUNT_MAX, &node->last_sequence))
         return false;
     progress->state = (enum node_state)state;
     node->has_step_number = has_step_number;
-    return sum(node->levels, LEVEL_COUNT) == node->records;
+    return sum(node->levels, LEVEL_COUNT) == node->records && (input->version < 2 || get_node_since_2(input, node));
 }
 
 static bool get_nodes(struct input *input, struct summary *summary)
@@ -209,12 +270,12 @@ static bool get_nodes(struct input *input, struct summary *summary)
 int summary_decode(struct str bytes, struct summary *ret)
 {
     summary_init(ret, 0);
-    struct input input = {(const uint8_t *)bytes.data, (const uint8_t *)bytes.data + bytes.len};
+    struct input input = {(const uint8_t *)bytes.data, (const uint8_t *)bytes.data + bytes.len, 0};
     if (bytes.len == 0 || bytes.len > SUMMARY_ENCODED_MAX)
         return ERR_CORRUPT;
-    if (*input.at != VERSION)
-        return *input.at > VERSION ? ERR_TOO_NEW : ERR_CORRUPT;
-    input.at++;
+    input.version = *input.at++;
+    if (input.version < OLDEST || input.version > VERSION)
+        return input.version > VERSION ? ERR_TOO_NEW : ERR_CORRUPT;
     if (get_head(&input, ret) && get_event_types(&input, ret) && get_milestones(&input, ret) &&
         get_nodes(&input, ret) && input.at == input.end)
         return 0;

@@ -1,11 +1,13 @@
 // Counts records. What the header of a chunk says is taken from there; only structured fields are looked at one by one,
 // each extra once.
+#include "model/record_fields.h"
 #include "model/scan.h"
 #include "model/summary_private.h"
 
 // The members that count, as raw JSON; empty: absent.
 struct extra {
-    struct str event_type, category, node_id, node_name, node_type, step_number, message, milestone;
+    struct str event_type, category, node_id, node_name, node_type, step_number, total_steps, percent, message,
+        milestone;
 };
 
 // In the order in which they stand in an extra. Those behind them are the large ones.
@@ -19,6 +21,8 @@ static const struct wanted {
     {{"node_name", 9}, offsetof(struct extra, node_name)},
     {{"node_type", 9}, offsetof(struct extra, node_type)},
     {{"step_number", 11}, offsetof(struct extra, step_number)},
+    {{"total_steps", 11}, offsetof(struct extra, total_steps)},
+    {{"progress_percentage", 19}, offsetof(struct extra, percent)},
     {{"user_friendly_message", 21}, offsetof(struct extra, message)},
     {{"is_milestone", 12}, offsetof(struct extra, milestone)},
 };
@@ -97,12 +101,43 @@ static void count_event_type(struct summary *summary, struct str name)
     *(type ? &type->count : &summary->other_events) += 1;
 }
 
+static void set_number(struct str json, bool *has, uint64_t *number)
+{
+    uint64_t value;
+    if (!str_to_u64(json, &value))
+        return;
+    *has = true;
+    *number = value;
+}
+
+static void apply_event(struct summary_node *node, struct str event_type, int64_t time_ms)
+{
+    struct node_progress before = node->progress;
+    node_progress_apply(&node->progress, event_type, time_ms);
+    bool again = node->progress.attempts > before.attempts;
+    if (before.attempts > 0 && node_state_over(before.state) && (again || node->progress.state == NODE_PENDING))
+        summary_earlier_add(node, &(struct summary_attempt){before.state, before.times});
+    if (again)
+        node->has_percent = false;
+}
+
+// A node's progress, after its event: what a new attempt's first record tells is of that attempt.
+static void set_progress(struct summary_node *node, const struct extra *extra)
+{
+    uint64_t percent = record_percent_parse(extra->percent);
+    set_number(extra->step_number, &node->has_step_number, &node->step_number);
+    set_number(extra->total_steps, &node->has_total_steps, &node->total_steps);
+    if (percent > RECORD_PERCENT_MAX)
+        return;
+    node->has_percent = true;
+    node->percent = (uint16_t)percent;
+}
+
 static void count_node(struct fold *fold, const struct extra *extra, const struct record *record, uint64_t number,
                        struct str event_type, struct str line)
 {
     struct str id = text_of(extra->node_id, SUMMARY_NAME_MAX, &fold->id);
     struct str name = text_of(extra->node_name, SUMMARY_NAME_MAX, &fold->name);
-    uint64_t step;
     if (id.len == 0 && name.len == 0)
         return;
     struct summary_node *node = summary_node_take(fold->summary, id.len > 0 ? id : name);
@@ -113,15 +148,12 @@ static void count_node(struct fold *fold, const struct extra *extra, const struc
     set_text(&node->name, name);
     set_text(&node->type, text_of(extra->node_type, SUMMARY_NAME_MAX, &fold->type));
     set_text(&node->last_line, line);
-    if (str_to_u64(extra->step_number, &step)) {
-        node->has_step_number = true;
-        node->step_number = step;
-    }
     if (node->records++ == 0)
         node->first_ms = record->time_ms;
     node->levels[record->level]++;
     node->last_sequence = number;
-    node_progress_apply(&node->progress, event_type, record->time_ms);
+    apply_event(node, event_type, record->time_ms);
+    set_progress(node, extra);
 }
 
 static void count_milestone(struct summary *summary, const struct record *record, uint64_t number,

@@ -132,6 +132,93 @@ static void a_node_is_what_its_events_say(void **state)
     assert_null(summary_node_find(&summary, STR("")));
 }
 
+// --- Progress and attempts
+
+static const struct record tries[] = {
+    {.time_ms = NOW, .extra = TEXT("\"event_type\":\"node_queued\",\"node_id\":\"a\"")},
+    {.time_ms = NOW + 5, .extra = TEXT("\"event_type\":\"node_started\",\"node_id\":\"a\"")},
+    {.time_ms = NOW + 6,
+     .extra = TEXT("\"event_type\":\"node_progress\",\"node_id\":\"a\",\"step_number\":2,\"total_steps\":7,"
+                   "\"progress_percentage\":30.5")},
+    {.time_ms = NOW + 7, .message = TEXT("tells nothing"), .extra = TEXT("\"node_id\":\"a\"")},
+    {.time_ms = NOW + 9, .extra = TEXT("\"event_type\":\"node_failed\",\"node_id\":\"a\"")},
+    {.time_ms = NOW + 20, .extra = TEXT("\"event_type\":\"node_queued\",\"node_id\":\"a\"")},
+    {.time_ms = NOW + 30, .extra = TEXT("\"event_type\":\"node_started\",\"node_id\":\"a\"")},
+    {.time_ms = NOW + 40,
+     .extra = TEXT("\"event_type\":\"node_completed\",\"node_id\":\"a\",\"progress_percentage\":100")},
+    {.time_ms = NOW + 50, .extra = TEXT("\"event_type\":\"node_started\",\"node_id\":\"a\"")},
+};
+
+static void count_tries(struct summary *summary, size_t count)
+{
+    CLEANUP(chunk_unref) struct chunk *chunk = chunk_of(tries, count);
+    summary_init(summary, 0);
+    assert_int_equal(summary_add(summary, chunk, 0), 0);
+}
+
+static void a_node_tells_how_far_its_attempt_is(void **state)
+{
+    (void)state;
+    // after so many records: the percentage in hundredths; -1: none
+    static const int percents[ARRAY_LEN(tries) + 1] = {-1, -1, -1, 3050, 3050, 3050, 3050, -1, 10000, -1};
+    for (size_t count = 1; count <= ARRAY_LEN(tries); count++) {
+        CLEANUP(summary_release) struct summary summary;
+        count_tries(&summary, count);
+        const struct summary_node *node = &summary.nodes[0];
+        assert_int_equal(node->has_percent ? node->percent : -1, percents[count]);
+        assert_int_equal(node->has_total_steps ? node->total_steps : 0, count < 3 ? 0 : 7);
+        assert_int_equal(node->has_step_number ? node->step_number : 0, count < 3 ? 0 : 2);
+    }
+}
+
+static void assert_attempt(const struct summary_attempt *attempt, enum node_state state, int64_t queued,
+                           int64_t started, int64_t ended)
+{
+    assert_int_equal(attempt->state, state);
+    assert_int_equal(attempt->times.queued_ms, queued);
+    assert_int_equal(attempt->times.started_ms, started);
+    assert_int_equal(attempt->times.ended_ms, ended);
+}
+
+static void earlier_attempts_are_kept_as_they_ended(void **state)
+{
+    (void)state;
+    static const size_t earlier[ARRAY_LEN(tries) + 1] = {0, 0, 0, 0, 0, 0, 1, 1, 1, 2};
+    for (size_t count = 1; count <= ARRAY_LEN(tries); count++) {
+        CLEANUP(summary_release) struct summary summary;
+        count_tries(&summary, count);
+        const struct summary_node *node = &summary.nodes[0];
+        assert_int_equal(node->earlier_count, earlier[count]);
+        if (node->earlier_count > 0)
+            assert_attempt(&node->earlier[0], NODE_FAILED, NOW, NOW + 5, NOW + 9);
+        if (node->earlier_count > 1)
+            assert_attempt(&node->earlier[1], NODE_COMPLETED, NOW + 20, NOW + 30, NOW + 40);
+    }
+}
+
+static void only_the_latest_of_many_attempts_are_kept(void **state)
+{
+    (void)state;
+    CLEANUP(chunk_builder_free) struct chunk_builder *builder = chunk_builder_new();
+    const unsigned count = SUMMARY_EARLIER_MAX + 5;
+    for (unsigned i = 0; i < count; i++) {
+        struct record begin = tries[1], end = tries[4];
+        begin.time_ms = end.time_ms = NOW + i;
+        add(builder, begin);
+        add(builder, end);
+    }
+    CLEANUP(chunk_unref) struct chunk *chunk = chunk_builder_finish(builder, 1);
+    CLEANUP(summary_release) struct summary summary;
+    summary_init(&summary, 0);
+    assert_int_equal(summary_add(&summary, chunk, 0), 0);
+    const struct summary_node *node = &summary.nodes[0];
+    assert_int_equal(node->progress.attempts, count);
+    assert_int_equal(node->earlier_count, SUMMARY_EARLIER_MAX);
+    int64_t last = NOW + count - 2, first = last - SUMMARY_EARLIER_MAX + 1;
+    assert_attempt(&node->earlier[0], NODE_FAILED, 0, first, first);
+    assert_attempt(&node->earlier[SUMMARY_EARLIER_MAX - 1], NODE_FAILED, 0, last, last);
+}
+
 // --- Limits
 
 // Records whose extras are `before`, their number, and `behind`.
@@ -277,8 +364,11 @@ static struct record random_one(uint64_t *seed, struct random_record *room, char
     random_record_make(seed, RANDOM_ALL, room);
     uint64_t dice = test_random(seed);
     if (dice % 3 > 0) {
-        snprintf(extra, 200, "\"event_type\":\"%s\",\"node_id\":\"n%u\",\"node_name\":\"%s\",\"is_milestone\":%s",
+        snprintf(extra, 200,
+                 "\"event_type\":\"%s\",\"node_id\":\"n%u\",\"node_name\":\"%s\",\"step_number\":%u,\"total_steps\":%u,"
+                 "\"progress_percentage\":%u.5,\"is_milestone\":%s",
                  types[dice / 3 % ARRAY_LEN(types)], (unsigned)(dice >> 16 & 31), dice >> 24 & 1 ? "A" : "\\u00e4 B",
+                 (unsigned)(dice >> 36 & 7), (unsigned)(dice >> 40 & 15), (unsigned)(dice >> 44 & 127),
                  dice >> 32 & 7 ? "false" : "true");
         room->record.extra = str_of(extra);
     }
@@ -336,6 +426,50 @@ static void however_a_log_is_cut_its_summary_is_the_same(void **state)
     }
 }
 
+// --- Bytes of an earlier version
+
+// The story as version 1 wrote it.
+static const char story_1[] =
+    "01000701010502000301010001000004b09b86f1d066809c86f1d066030c6e6f64655f73746172746564020b6e6f64655f66"
+    "61696c6564010e6e6f64655f636f6d706c6574656401010105ec9b86f1d0660d416c6c202266657463686564220e6e6f6465"
+    "5f636f6d706c6574656402016108466574636820697404687474700d416c6c20226665746368656422030200d89b86f1d066"
+    "ec9b86f1d066040000030001000102c49b86f1d06605054e6f206964054e6f2069640005616c6f6e65010100809c86f1d066"
+    "00010100000000000000809c86f1d06606";
+
+static struct str story_as_1(char bytes[sizeof(story_1) / 2])
+{
+    size_t len = (sizeof(story_1) - 1) / 2;
+    for (size_t i = 0; i < len; i++) {
+        const char digits[3] = {story_1[2 * i], story_1[2 * i + 1], 0};
+        bytes[i] = (char)strtoul(digits, NULL, 16);
+    }
+    return str_n(bytes, len);
+}
+
+static void what_an_earlier_version_has_stored_is_read_and_gone_on_with(void **state)
+{
+    (void)state;
+    CLEANUP(chunk_unref) struct chunk *of_story = chunk_of(story, ARRAY_LEN(story)), *of_tries = chunk_of(tries, 3);
+    CLEANUP(summary_release) struct summary old, now;
+    char bytes[sizeof(story_1) / 2];
+    struct str encoded = story_as_1(bytes);
+    assert_int_equal(summary_decode(encoded, &old), 0);
+    summarize(&now, of_story);
+    assert_int_equal(now.nodes[0].earlier_count, 1);
+    now.nodes[0].earlier_count = 0; // which version 1 did not keep
+    assert_summaries_same(&old, &now);
+    assert_int_equal(summary_add(&old, of_tries, old.next), 0);
+    const struct summary_node *node = summary_node_find(&old, STR("a"));
+    assert_int_equal(node->records, 4 + 3);
+    assert_int_equal(node->percent, 3050);
+    assert_int_equal(node->earlier_count, 1);
+    assert_attempt(&node->earlier[0], NODE_COMPLETED, 0, NOW + 20, NOW + 30);
+    for (size_t len = 0; len < encoded.len; len++) {
+        CLEANUP(summary_release) struct summary cut;
+        assert_int_equal(summary_decode(str_n(encoded.data, len), &cut), ERR_CORRUPT);
+    }
+}
+
 // --- Bytes that are not ours
 
 static void broken_bytes_are_refused(void **state)
@@ -358,7 +492,7 @@ static void broken_bytes_are_refused(void **state)
     assert_int_equal(summary_decode(buf_str(&bytes), &decoded), ERR_TOO_NEW);
     bytes.data[0] = 0;
     assert_int_equal(summary_decode(buf_str(&bytes), &decoded), ERR_CORRUPT);
-    bytes.data[0] = 1;
+    bytes.data[0] = 2;
     bytes.data[4] ^= 1; // one line of output more than there are levels
     assert_int_equal(summary_decode(buf_str(&bytes), &decoded), ERR_CORRUPT);
 }
@@ -368,12 +502,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_story_is_counted_as_it_was),
         cmocka_unit_test(a_node_is_what_its_events_say),
+        cmocka_unit_test(a_node_tells_how_far_its_attempt_is),
+        cmocka_unit_test(earlier_attempts_are_kept_as_they_ended),
+        cmocka_unit_test(only_the_latest_of_many_attempts_are_kept),
         cmocka_unit_test(what_is_too_much_for_a_list_is_still_counted),
         cmocka_unit_test(a_long_message_is_cut_between_characters),
         cmocka_unit_test(records_are_counted_once_and_none_is_left_out),
         cmocka_unit_test(what_was_cut_off_is_passed_over),
         cmocka_unit_test(plain_output_is_counted_by_the_header_alone),
         cmocka_unit_test(however_a_log_is_cut_its_summary_is_the_same),
+        cmocka_unit_test(what_an_earlier_version_has_stored_is_read_and_gone_on_with),
         cmocka_unit_test(broken_bytes_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,8 @@ STEPS = [
         "node_id": "extra",
         "node_name": "Extra",
         "step_number": 2,
+        "total_steps": 4,
+        "progress_percentage": 50,
         "level": "WARNING",
         "is_milestone": True,
         "user_friendly_message": "Half way",
@@ -213,6 +215,8 @@ def test_the_nodes_of_a_run_are_those_of_its_graph_and_what_its_records_name(api
         "levels": {},
     }
     assert [node["status"] for node in answer["nodes"]] == ["COMPLETED", "FAILED", "PENDING", "COMPLETED"]
+    told = ("stepNumber", "totalSteps", "progressPercentage")
+    assert [answer["nodes"][3][name] for name in told] == [2, 4, 50]
 
 
 def test_a_run_shows_what_it_was_given(api):

@@ -15,8 +15,8 @@ def event(second, event_type, node=None, **fields):
 STORY = [
     {"timestamp": BASE + "00.000Z", "message": "plain"},
     {"timestamp": BASE + "00.500Z", "message": "careful", "stream": "stderr", "level": "warn"},
-    event(1, "node_queued", "fetch", node_name="Fetch", node_type="http", step_number=1),
-    event(2, "node_started", "fetch", message="begin"),
+    event(1, "node_queued", "fetch", node_name="Fetch", node_type="http", step_number=1, total_steps=4),
+    event(2, "node_started", "fetch", message="begin", progress_percentage=12.5),
     event(3, "node_failed", "fetch", message="503", level="error"),
     event(4, "node_started", "fetch"),
     event(
@@ -90,12 +90,23 @@ def test_nodes_have_their_states_attempts_and_times(api, run):
         "name": "Fetch",
         "type": "http",
         "step_number": 1,
+        "total_steps": 4,
+        "progress_percentage": None,
         "state": "completed",
         "attempts": 2,
+        "queued_at": None,
         "started_at": BASE + "04.000Z",
         "ended_at": BASE + "05.250Z",
         "duration_ms": 1250,
         "queue_ms": None,
+        "earlier_attempts": [
+            {
+                "state": "failed",
+                "queued_at": BASE + "01.000Z",
+                "started_at": BASE + "02.000Z",
+                "ended_at": BASE + "03.000Z",
+            }
+        ],
         "records": 5,
         "levels": {"info": 4, "error": 1},
         "last_line": "All fetched",
@@ -109,6 +120,21 @@ def test_the_time_in_the_queue_is_that_before_the_attempt(api):
     api.append(execution_id, [event(1, "node_queued", "a"), event(3.5, "node_started", "a")])
     [node] = ask(api, execution_id, "nodes", "Nodes")["nodes"]
     assert node["queue_ms"] == 2500 and node["state"] == "running"
+
+
+def test_a_node_tells_how_far_it_is(api):
+    execution_id = api.create()
+    for second, told in enumerate([{"step_number": 3}, {"progress_percentage": 41.75}, {}]):
+        api.append(execution_id, [event(second, "node_progress", "a", total_steps=9, **told)])
+        [node] = ask(api, execution_id, "nodes", "Nodes")["nodes"]
+        assert node["progress_percentage"] == (41.75 if second > 0 else None)
+        assert (node["step_number"], node["total_steps"]) == (3, 9)
+    api.append(execution_id, [event(4, "node_failed", "a"), event(5, "node_queued", "a")])
+    [node] = ask(api, execution_id, "nodes", "Nodes")["nodes"]
+    assert (node["state"], node["progress_percentage"], node["queued_at"]) == ("pending", 41.75, BASE + "05.000Z")
+    api.append(execution_id, [event(6, "node_started", "a", progress_percentage=0)])
+    [node] = ask(api, execution_id, "nodes", "Nodes")["nodes"]
+    assert (node["progress_percentage"], len(node["earlier_attempts"])) == (0, 1)
 
 
 def test_a_node_ends_with_its_run(api, run):

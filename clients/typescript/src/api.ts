@@ -2184,6 +2184,10 @@ export interface components {
             completedAt?: string;
             durationMs?: number;
             queueMs?: number;
+            stepNumber?: number;
+            totalSteps?: number;
+            /** @description What its last attempt told last. */
+            progressPercentage?: number;
             logs: number;
             levels: components["schemas"]["Counts"];
             lastLine?: string;
@@ -2589,15 +2593,30 @@ export interface components {
             node_id: string;
             name: string;
             type: string | null;
+            /** @description What a record of it told last. */
             step_number: number | null;
+            /** @description Likewise. */
+            total_steps: number | null;
+            /** @description What the last attempt told last. */
+            progress_percentage: number | null;
             state: components["schemas"]["NodeState"];
             attempts: number;
+            /** @description Since when the last attempt waited or the next one waits. */
+            queued_at: components["schemas"]["Time"];
             started_at: components["schemas"]["Time"];
             ended_at: components["schemas"]["Time"];
             /** @description Of the last attempt. Null until it has ended. */
             duration_ms: number | null;
             /** @description How long the last attempt waited from its node_queued to its start. */
             queue_ms: number | null;
+            /** @description The latest 15 that were followed by another one, or by a wait for one. */
+            earlier_attempts: {
+                /** @enum {unknown} */
+                state: "completed" | "failed" | "skipped" | "cancelled";
+                queued_at: components["schemas"]["Time"];
+                started_at: components["schemas"]["Time"];
+                ended_at: components["schemas"]["Time"];
+            }[];
             records: number;
             levels: components["schemas"]["Counts"];
             /** @description At most 200 bytes of the last message; the user-friendly one if there is one. */

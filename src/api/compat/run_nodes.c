@@ -40,6 +40,16 @@ static enum node_state shown(const struct call *call, const struct summary_node 
     return node ? node_state_shown(state, call->execution.status, call->execution.sealed) : state;
 }
 
+static void add_progress(struct json_writer *json, const struct summary_node *node)
+{
+    if (node->has_step_number)
+        json_add_u64(json, "stepNumber", node->step_number);
+    if (node->has_total_steps)
+        json_add_u64(json, "totalSteps", node->total_steps);
+    if (node->has_percent)
+        node_percent_add(json, "progressPercentage", node);
+}
+
 static void add_times(struct json_writer *json, const struct call *call, const struct summary_node *node)
 {
     const struct node_times *times = &node->progress.times;
@@ -72,8 +82,10 @@ static void add_node(struct json_writer *json, const struct call *call, const st
         json_add_str(json, "type", type);
     json_add_text(json, "status", node_state_run_word(shown(call, node)));
     json_add_u64(json, "attempts", node ? node->progress.attempts : 0);
-    if (node)
+    if (node) {
+        add_progress(json, node);
         add_times(json, call, node);
+    }
     json_add_u64(json, "logs", node ? node->records : 0);
     levels_add(json, "levels", node ? node->levels : no_levels);
     if (node && node->last_line.len > 0)

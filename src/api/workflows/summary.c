@@ -2,6 +2,7 @@
 #include "api/workflows/summary.h"
 
 #include "api/workflows/summarised.h"
+#include "model/record_fields.h"
 
 #define COUNTED_FROM ((size_t)64 * 1024) // smaller answers are not counted
 #define JSON_FACTOR  2                   // of a summary in memory, roughly
@@ -225,12 +226,35 @@ static void add_times(struct json_writer *json, const struct call *call, const s
     int64_t ended_ms = times->ended_ms;
     if (ended_ms == 0 && node_state_over(shown(call, node)))
         ended_ms = call->execution.completed_ms;
+    json_add_time(json, "queued_at", times->queued_ms);
     json_add_time(json, "started_at", times->started_ms);
     json_add_time(json, "ended_at", ended_ms);
     add_number(json, "duration_ms", times->started_ms > 0 && ended_ms > 0,
                (uint64_t)MAX(ended_ms - times->started_ms, 0));
     add_number(json, "queue_ms", times->started_ms > 0 && times->queued_ms > 0,
                (uint64_t)MAX(times->started_ms - times->queued_ms, 0));
+}
+
+static void add_earlier(struct json_writer *json, const struct summary_node *node)
+{
+    json_open_array(json, "earlier_attempts");
+    for (size_t i = 0; i < node->earlier_count; i++) {
+        const struct summary_attempt *attempt = &node->earlier[i];
+        json_open_object(json, NULL);
+        json_add_text(json, "state", node_state_word(attempt->state));
+        json_add_time(json, "queued_at", attempt->times.queued_ms);
+        json_add_time(json, "started_at", attempt->times.started_ms);
+        json_add_time(json, "ended_at", attempt->times.ended_ms);
+        json_close(json);
+    }
+    json_close(json);
+}
+
+void node_percent_add(struct json_writer *json, const char *name, const struct summary_node *node)
+{
+    CLEANUP(buf_release) struct buf number = {0};
+    record_percent_append(&number, node->percent);
+    json_add_raw(json, name, buf_str(&number));
 }
 
 static void add_node(struct json_writer *json, const struct call *call, const struct summary_node *node)
@@ -240,9 +264,15 @@ static void add_node(struct json_writer *json, const struct call *call, const st
     json_add_str(json, "name", name_of(node));
     add_text(json, "type", &node->type);
     add_number(json, "step_number", node->has_step_number, node->step_number);
+    add_number(json, "total_steps", node->has_total_steps, node->total_steps);
+    if (node->has_percent)
+        node_percent_add(json, "progress_percentage", node);
+    else
+        json_add_null(json, "progress_percentage");
     json_add_text(json, "state", node_state_word(shown(call, node)));
     json_add_u64(json, "attempts", node->progress.attempts);
     add_times(json, call, node);
+    add_earlier(json, node);
     json_add_u64(json, "records", node->records);
     levels_add(json, "levels", node->levels);
     add_text(json, "last_line", &node->last_line);

@@ -20,6 +20,7 @@ void call_answer_summary(struct call *call, summary_write_fn *write, void *arg, 
 #define EVENT_UNTYPED "log" // what records without an event type are counted as
 // Members by level, `info` for records without one; those that are 0 are left out.
 void levels_add(struct json_writer *json, const char *name, const uint64_t levels[LEVEL_COUNT]);
+void node_percent_add(struct json_writer *json, const char *name, const struct summary_node *node); // if it has one
 void event_types_add(struct json_writer *json, const struct summary *summary);
 struct statistics;
 struct statistics_bucket;
