@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { ApiError } from "./data/api.ts";
+import { pause } from "./data/patience.ts";
 import { onAddress } from "./router.ts";
 
 /** Renders anew when the address changes, and returns it. */
@@ -58,6 +59,50 @@ export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise
     error: state.error,
     again: () => next((count) => count + 1),
   };
+}
+
+/** What is asked for when something changes rests so long after an answer, and five times as long as the answer took. */
+const REST_MS = 300;
+const REST_SHARE = 5;
+const FAILED_MS = 2000;
+
+/**
+ * What `load` gives, asked for again when `version` changes: at once after some quiet, else when the request before has rested.
+ * So it is never behind for long, and what is large is not asked for all the time. undefined: not yet.
+ */
+export function useFollowed<T>(key: string, version: string | undefined, load: (signal: AbortSignal) => Promise<T>): T | undefined {
+  const [state, set] = useState<{ key: string; value?: T }>({ key });
+  const wanted = useRef(version);
+  const stir = useRef<() => unknown>(() => {});
+  wanted.current = version;
+  useEffect(() => {
+    const aborter = new AbortController();
+    const { signal } = aborter;
+    let seen: string | undefined;
+    let busy = false;
+    const ask = async (): Promise<void> => {
+      const began = performance.now();
+      seen = wanted.current;
+      try {
+        const value = await load(signal);
+        if (!signal.aborted) set({ key, value });
+        await pause(Math.max(REST_MS, REST_SHARE * (performance.now() - began)), signal);
+      } catch {
+        seen = undefined; // whoever shows it tells when the server is away
+        await pause(FAILED_MS, signal);
+      }
+    };
+    stir.current = async () => {
+      if (busy) return;
+      busy = true;
+      while (!signal.aborted && seen !== wanted.current) await ask();
+      busy = false;
+    };
+    stir.current();
+    return () => aborter.abort();
+  }, [key]);
+  useEffect(() => void stir.current(), [version]);
+  return state.key === key ? state.value : undefined;
 }
 
 /** The time, told anew each second while `live`. */

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 
-import { DEADLINE, house } from "./support.mjs";
+import { DEADLINE, eventually, house } from "./support.mjs";
 
 const it = house("--jobs", "2");
 
@@ -29,13 +29,46 @@ test("a batch is shown live: bar, counts, cells and failures, and its failed job
   expect(await colour(0)).toBe(await colour(1));
   await cells.hover({ position: { x: 2 * 12 + 4, y: 4 } });
   await page.getByText("job 3: failed, exit 7").waitFor();
+  const digest = page.getByRole("region", { name: "Digest" });
+  const asked = [];
+  page.on("request", (request) => asked.push(new URL(request.url()).pathname.split("/").pop()));
   await page.getByRole("button", { name: "Retry failed" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Retry failed" }).click();
   await expect.poll(() => server.ask("GET", `/api/v1/batches/${id}/executions`).then((all) => all.executions.length), {
     timeout: DEADLINE,
   }).toBe(7);
+  // The new attempt fails as the one before, and the page follows without a reload; the cells are never asked for as executions.
+  await eventually(() => asked.filter((name) => name === "digest").length >= 1, "the digest is asked for again");
+  await digest.getByRole("link", { name: "job 3" }).waitFor();
+  expect(asked).not.toContain("executions");
   await cells.click({ position: { x: 4, y: 4 } });
   await page.getByRole("heading", { name: "job 1" }).waitFor();
+  expect(page.complaints).toEqual([]);
+});
+
+test("the digest and why a job waits follow what happens, without a reload", async () => {
+  const { server } = it;
+  const gate = (n) => join(server.folder, `go-${n}`);
+  const script = `until [ -e ${join(server.folder, "go-")}$1 ]; do sleep 0.05; done; echo "fault $1" >&2; exit $1`;
+  const jobs = [1, 2].map((n) => ({ name: `fails ${n}`, command: ["sh", "-c", script, "sh", String(n)] }));
+  jobs.push({ name: "waits", command: ["true"], labels: ["nowhere"] });
+  const { batch_id: id } = await server.ask("POST", "/api/v1/batches", { jobs });
+  const page = await it.page();
+  await page.goto(`${server.url}/ui/batches/${id}`);
+  const cells = page.locator(".cells canvas");
+  await page.getByRole("img", { name: "3 jobs by state" }).waitFor();
+  const digest = page.getByRole("region", { name: "Digest" });
+  writeFileSync(gate(1), "");
+  await digest.getByText("fault 1").waitFor();
+  expect(await digest.getByText("fault 2").count()).toBe(0);
+  writeFileSync(gate(2), "");
+  await digest.getByText("fault 2").waitFor();
+  await cells.hover({ position: { x: 2 * 12 + 4, y: 4 } });
+  await page.getByText("waits: queued; no connected worker has the label nowhere").waitFor();
+  await server.ask("POST", `/api/v1/batches/${id}/cancel`);
+  await page.getByText("waits: cancelled").waitFor();
+  await page.locator(".head .badge.cancelled").waitFor();
+  await digest.getByRole("link", { name: "waits" }).waitFor();
   expect(page.complaints).toEqual([]);
 });
 

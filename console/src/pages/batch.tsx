@@ -1,8 +1,8 @@
 import { useEffect, useState } from "preact/hooks";
 
-import { call, get, query } from "../data/api.ts";
+import { call } from "../data/api.ts";
 import { follow } from "../data/events.ts";
-import type { Batch as BatchState, Execution, Executions } from "../data/types.ts";
+import type { Batch as BatchState } from "../data/types.ts";
 import { runAddress, runsAddress } from "../addresses.ts";
 import { duration, whole } from "../format.ts";
 import { reason, useTitle } from "../hooks.ts";
@@ -11,67 +11,39 @@ import { Bar } from "./batch_bar.tsx";
 import { Cells } from "./batch_cells.tsx";
 import { Digest } from "./batch_digest.tsx";
 
-const PAGE = 1000;
-const CELLS_MAX = 20_000;
-const CELLS_AGAIN_MS = 3000;
+interface News {
+  batch: BatchState;
+  version: string; // another one when the state of a job has changed
+}
 
 /** The status as the stream tells it, until the batch is over. */
-function useBatch(id: string): { batch: BatchState | undefined; error: string | undefined; away: boolean; again: () => void } {
-  const [batch, setBatch] = useState<BatchState>();
+function useBatch(id: string): { news: News | undefined; error: string | undefined; away: boolean; again: () => void } {
+  const [news, setNews] = useState<News>();
   const [error, setError] = useState<string>();
   const [away, setAway] = useState(false);
   const [round, next] = useState(0);
   useEffect(() => {
     const aborter = new AbortController();
     const path = `/api/v1/batches/${encodeURIComponent(id)}`;
-    const take = (event: { event: string; data: string }): boolean => {
-      setBatch(JSON.parse(event.data).batch as BatchState);
+    const take = (event: { id: string; event: string; data: string }): boolean => {
+      setNews({ batch: JSON.parse(event.data).batch as BatchState, version: event.id });
       return event.event === "complete";
     };
     follow(`${path}/stream`, take, aborter.signal, setAway).catch((failed) => setError(reason(failed)));
     return () => aborter.abort();
   }, [id, round]);
-  return { batch, error, away, again: () => next((count) => count + 1) };
+  return { news, error, away, again: () => next((count) => count + 1) };
 }
 
-/** All its jobs, each by its last attempt, in the order in which they were made; again while the batch goes on. */
-function useJobs(id: string, over: boolean): Execution[] {
-  const [jobs, set] = useState<Execution[]>([]);
-  useEffect(() => {
-    const aborter = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let first = true;
-    const load = async (): Promise<void> => {
-      const began = performance.now();
-      const all: Execution[] = [];
-      let cursor: string | null = "";
-      try {
-        while (cursor !== null && all.length < CELLS_MAX) {
-          const path = `/api/v1/batches/${encodeURIComponent(id)}/executions${query({ limit: PAGE, cursor })}`;
-          const page: Executions = await get<Executions>(path, aborter.signal);
-          all.push(...page.executions.filter((one) => one.retried_as === null));
-          cursor = page.next_cursor;
-          // The first time each page is shown at once; later all of them together, as the cells would move.
-          if (first) set([...all].reverse());
-        }
-        first = false;
-        set(all.reverse());
-      } catch {
-        if (aborter.signal.aborted) return; // the stream tells what is wrong
-      }
-      // A large batch is not asked for all the time.
-      if (!over) timer = setTimeout(() => void load(), Math.max(CELLS_AGAIN_MS, 5 * (performance.now() - began)));
-    };
-    void load();
-    return () => (aborter.abort(), clearTimeout(timer));
-  }, [id, over]);
-  return jobs;
+/** Another one when the digest is another one. */
+function failuresVersion({ counts, failures }: BatchState): string {
+  return JSON.stringify([counts.failed, counts.timed_out, counts.lost, counts.cancelled, failures?.map((one) => one.execution_id)]);
 }
 
 export function Batch({ id }: { id: string }) {
-  const { batch, error, away, again } = useBatch(id);
+  const { news, error, away, again } = useBatch(id);
+  const batch = news?.batch;
   const over = batch?.status === "completed" || batch?.status === "cancelled";
-  const jobs = useJobs(id, over);
   const path = `/api/v1/batches/${encodeURIComponent(id)}`;
   useTitle(batch?.name ?? id);
   if (!batch) return <main>{error && <Notice>{error}</Notice>}</main>;
@@ -102,8 +74,8 @@ export function Batch({ id }: { id: string }) {
         {whole(batch.completed_count)} completed, {whole(batch.failed_count)} failed, {whole(batch.running_count)} running,{" "}
         {whole(batch.queued_count)} queued, {whole(batch.skipped_count)} skipped of {whole(batch.total_count)}
       </p>
-      <Cells jobs={jobs} />
-      {batch.failed_count > 0 && <Digest jobs={jobs} />}
+      <Cells path={path} version={news.version} total={batch.total_count} />
+      {batch.failed_count > 0 && <Digest path={path} version={failuresVersion(batch)} />}
       {(batch.failures?.length ?? 0) > 0 && (
         <section aria-label="Latest failures">
           <h2>Latest failures</h2>

@@ -2,7 +2,7 @@ import { call, get, query } from "../data/api.ts";
 import type { Execution, Executions, Worker } from "../data/types.ts";
 import { executionPath, runAddress, runsAddress } from "../addresses.ts";
 import { bytes, duration, time, title } from "../format.ts";
-import { LIST_MS, useLoaded, useNow, useTitle } from "../hooks.ts";
+import { LIST_MS, SETTLED_MS, useFollowed, useLoaded, useNow, useTitle } from "../hooks.ts";
 import { Act, Ask, Notice } from "../parts.tsx";
 import { Table } from "../table.tsx";
 import type { Column } from "../table.tsx";
@@ -58,12 +58,9 @@ function columnsOf(again: () => void): Column<Worker>[] {
 }
 
 /** Why a job waits; the list itself does not say. */
-function Why({ run }: { run: Execution }) {
-  const { value } = useLoaded(
-    executionPath(run.execution_id),
-    (signal) => get<Execution>(executionPath(run.execution_id), signal),
-    5 * LIST_MS,
-  );
+function Why({ run, version }: { run: Execution; version: string }) {
+  const path = executionPath(run.execution_id);
+  const value = useFollowed(path, version, (signal) => get<Execution>(path, signal));
   return <span class="dim">{value?.waiting?.detail}</span>;
 }
 
@@ -72,21 +69,26 @@ function Since({ at }: { at: string | null }) {
   return <>{at && duration(Math.max(0, Math.floor((now - Date.parse(at)) / 1000) * 1000))}</>;
 }
 
-const QUEUE: Column<Execution>[] = [
+const queueOf = (version: string): Column<Execution>[] => [
   { name: "Job", wide: true, cell: (run) => <a href={runAddress(run.execution_id)}>{title(run)}</a> },
-  { name: "Why it waits", wide: true, cell: (run) => <Why run={run} /> },
+  { name: "Why it waits", wide: true, cell: (run) => <Why run={run} version={version} /> },
   { name: "Priority", number: true, cell: (run) => run.priority ?? "" },
   { name: "Waits", number: true, cell: (run) => <Since at={run.created_at} /> },
 ];
 
-function Queue() {
+/** Another one when jobs may wait for something else: the queue has changed, or the workers have; and seldom without that. */
+function waitsVersion(queued: Execution[] | undefined, workers: string): string {
+  return JSON.stringify([queued?.map((run) => run.execution_id), workers, Math.floor(Date.now() / SETTLED_MS)]);
+}
+
+function Queue({ workers }: { workers: string }) {
   const path = `/api/v1/executions${query({ status: "queued", limit: QUEUE_SHOWN })}`;
   const { value, error } = useLoaded(path, (signal) => get<Executions>(path, signal), LIST_MS);
   return (
     <section aria-label="Queue">
       <h2>The newest that are queued</h2>
       {error && <Notice>{error}; it is asked again.</Notice>}
-      <Table label="Queue" columns={QUEUE} items={value?.executions} id={(run) => run.execution_id} empty="Nothing waits." />
+      <Table label="Queue" columns={queueOf(waitsVersion(value?.executions, workers))} items={value?.executions} id={(run) => run.execution_id} empty="Nothing waits." />
       {value?.next_cursor && <a href={runsAddress({ status: "queued" })}>All that are queued</a>}
     </section>
   );
@@ -113,7 +115,7 @@ export function Workers() {
           </>
         }
       />
-      <Queue />
+      <Queue workers={JSON.stringify(value?.workers.map(({ worker_id, jobs, slots_free, labels }) => [worker_id, jobs, slots_free, labels]))} />
     </main>
   );
 }
