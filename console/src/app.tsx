@@ -1,3 +1,4 @@
+import { Suspense, lazy } from "preact/compat";
 import { useEffect, useState } from "preact/hooks";
 
 import { Boundary } from "./boundary.tsx";
@@ -18,6 +19,8 @@ import { Workers } from "./pages/workers.tsx";
 import { Workflow } from "./pages/workflow.tsx";
 import { Workflows } from "./pages/workflows.tsx";
 
+const Retention = lazy(() => import("./pages/retention.tsx"));
+
 const PLACES: [string, string][] = [
   ["/", "Runs"],
   ["/ui/batches", "Batches"],
@@ -37,6 +40,12 @@ function Page({ address }: { address: URL }) {
   if (kind === "search") return <Search address={address} />;
   if (kind === "server") return <ServerState />;
   if (kind === "keys") return <Keys />;
+  if (kind === "retention")
+    return (
+      <Suspense fallback={<main />}>
+        <Retention address={address} />
+      </Suspense>
+    );
   if (kind === "new") return <NewRun />;
   return (
     <main>

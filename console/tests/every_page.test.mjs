@@ -23,6 +23,7 @@ const PAGES = {
   workers: { path: () => "/ui/workers", ready: (page) => page.getByText("has room") },
   server: { path: () => "/ui/server", ready: (page) => page.locator(".plot canvas").nth(5) },
   keys: { path: () => "/ui/keys", ready: (page) => page.getByRole("row", { name: "admin.key" }) },
+  retention: { path: () => "/ui/retention", ready: (page) => page.getByLabel("How long") },
   search: { path: () => "/ui/search?q=line", ready: (page) => page.locator("mark").first() },
   "a new run": { path: () => "/ui/new", ready: (page) => page.getByRole("textbox", { name: "Command" }) },
 };

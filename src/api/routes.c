@@ -717,6 +717,8 @@ const struct route api_routes[] = {
      .summary = "suspend or resume it"},
     {HTTP_M_DELETE, "/api/v1/accounts/{name}", ACTION_OPERATE, .query = account_delete_query, .handle = accounts_delete,
      .summary = "delete an empty account; with purge=true any, with all that it holds"},
+    {HTTP_M_GET, "/api/v1/retention", ACTION_READ, .query = keys_query, .handle = accounts_retention,
+     .summary = "what is kept of an account's executions, and whose rule says so"},
     {HTTP_M_POST, "/api/v1/backup", ACTION_OPERATE, .body = backup_body, .handle = system_backup,
      .summary = "a consistent copy of the store"},
     {0},

@@ -1,4 +1,4 @@
-#include "model/retention.h"
+#include "model/retention_parts.h"
 #include "util/testing.h"
 
 #define SECOND INT64_C(1000)
@@ -240,6 +240,65 @@ static void what_an_execution_leaves_open_others_say(void **state)
     assert_int_equal(both.log.bytes_max, own.log.bytes_max);
 }
 
+// --- Part by part
+
+static struct retention_part part_of(const struct retention *rules, const char *name)
+{
+    struct retention_part parts[RETENTION_PARTS_MAX];
+    size_t count = retention_parts(rules, parts);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(parts[i].name, name) == 0)
+            return parts[i];
+    fail_msg("there is no part %s", name);
+    return parts[0];
+}
+
+static void each_part_is_written_as_it_is_read(void **state)
+{
+    static const char *const texts[][2] = {
+        {"failed=90d", "failed"},
+        {"lost=36h", "lost"},
+        {"completed=90m", "completed"},
+        {"skipped=1s", "skipped"},
+        {"timed_out=1500ms", "timed_out"},
+        {"cancelled=0", "cancelled"},
+        {"executions=10000", "executions"},
+        {"bytes=100G", "bytes"},
+        {"bytes=1000", "bytes"},
+        {"log_records=1000000", "log_records"},
+        {"log_bytes=64K", "log_bytes"},
+        {"log_bytes=2T", "log_bytes"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct retention rules = {0};
+        CLEANUP(buf_release) struct buf text = {0};
+        assert_true(retention_parse(str_of(texts[i][0]), &rules));
+        const struct retention_part part = part_of(&rules, texts[i][1]);
+        buf_printf(&text, "%s=", part.name);
+        retention_part_append(&part, &text);
+        assert_string_equal(buf_cstr(&text), texts[i][0]);
+    }
+}
+
+static void a_text_names_the_parts_that_it_sets(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned named;
+    } cases[] = {{"7d", 6},          {"0", 6}, {"failed=0", 1}, {"7d, failed=90d, executions=0", 7},
+                 {"log_bytes=0", 1}, {"x", 0}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        bool named[RETENTION_PARTS_MAX] = {0};
+        unsigned count = 0;
+        retention_parts_named(str_of(cases[i].text), named);
+        for (size_t part = 0; part < RETENTION_PARTS_MAX; part++)
+            count += named[part];
+        assert_int_equal(count, cases[i].named);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +314,8 @@ int main(void)
         cmocka_unit_test(an_executions_own_limits_beat_the_rules_part_by_part),
         cmocka_unit_test(what_a_log_keeps_is_never_less_than_a_limit),
         cmocka_unit_test(what_an_execution_leaves_open_others_say),
+        cmocka_unit_test(each_part_is_written_as_it_is_read),
+        cmocka_unit_test(a_text_names_the_parts_that_it_sets),
     };
     cmocka_set_test_filter(getenv("TEST_FILTER")); // for tests/mutants
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -333,3 +333,31 @@ def test_the_spool_of_a_workers_job_whose_execution_has_gone_is_discarded_and_sa
         eventually(lambda: not spool.exists(), "its folder goes")
         worker.signal(signal.SIGTERM)
         assert worker.finish() == 0
+
+
+# --- What applies
+
+
+def test_what_applies_is_told_part_by_part_and_whose_rule_it_is(servers):
+    server = servers("--retention", "30d, failed=90d, log_records=5000")
+    operator = server.api()
+    own = operator.expect(200, "GET", "/api/v1/retention")
+    assert (own["account"], own["retention"]) == ("default", None)
+    assert own["rules"]["completed"] == {"value": "30d", "from": "server", "server": "30d"}
+    assert own["rules"]["bytes"] == {"value": "0", "from": "server", "server": "0"}
+    operator.expect(201, "POST", "/api/v1/accounts", {"name": "team"})
+    operator.expect(200, "PATCH", "/api/v1/accounts/team", {"retention": "7d, bytes=100G, log_records=0"})
+    admin = operator.as_role("admin", account="team")
+    told = admin.expect(200, "GET", "/api/v1/retention")
+    assert told == operator.expect(200, "GET", "/api/v1/retention", query={"account": "team"})
+    assert (told["account"], told["retention"]) == ("team", "7d, bytes=100G, log_records=0")
+    assert told["rules"]["failed"] == {"value": "7d", "from": "account", "server": "90d"}
+    assert told["rules"]["bytes"] == {"value": "100G", "from": "account", "server": "0"}
+    assert told["rules"]["log_records"] == {"value": "0", "from": "account", "server": "5000"}
+    assert told["rules"]["log_bytes"]["from"] == told["rules"]["executions"]["from"] == "server"
+    assert admin.get("/api/v1/retention", query={"account": "default"}).status == 403
+    assert operator.get("/api/v1/retention", query={"account": "nobody"}).status == 404
+    operator.expect(200, "PATCH", "/api/v1/accounts/team", {"retention": "failed=0"})
+    rules = admin.expect(200, "GET", "/api/v1/retention")["rules"]
+    assert rules["failed"] == {"value": "0", "from": "account", "server": "90d"}
+    assert rules["lost"] == {"value": "30d", "from": "server", "server": "30d"}

@@ -123,6 +123,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is kept of an account's executions, part by part, and whose rule says so. */
+        get: operations["getRetention"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/backup": {
         parameters: {
             query?: never;
@@ -2650,6 +2667,34 @@ export interface components {
             created_at: components["schemas"]["Time"];
             suspended_at: components["schemas"]["Time"];
         };
+        RetentionPart: {
+            /** @description What applies: a duration (of a status), a number or a size. 0 is for ever, and no limit. */
+            value: string;
+            /**
+             * @description Whose rule says so.
+             * @enum {unknown}
+             */
+            from: "account" | "server";
+            /** @description What applies if the account says nothing of its own. */
+            server: string;
+        };
+        RetentionRules: {
+            account: components["schemas"]["AccountName"];
+            /** @description The account's own rules, as they were set. */
+            retention: string | null;
+            rules: {
+                completed: components["schemas"]["RetentionPart"];
+                failed: components["schemas"]["RetentionPart"];
+                cancelled: components["schemas"]["RetentionPart"];
+                timed_out: components["schemas"]["RetentionPart"];
+                skipped: components["schemas"]["RetentionPart"];
+                lost: components["schemas"]["RetentionPart"];
+                executions: components["schemas"]["RetentionPart"];
+                bytes: components["schemas"]["RetentionPart"];
+                log_records: components["schemas"]["RetentionPart"];
+                log_bytes: components["schemas"]["RetentionPart"];
+            };
+        };
         LogFrame: components["schemas"]["Record"] & {
             /** @constant */
             type: "log";
@@ -3206,6 +3251,35 @@ export interface operations {
                 content?: never;
             };
             404: components["responses"]["NotFound"];
+        };
+    };
+    getRetention: {
+        parameters: {
+            query?: {
+                /** @description Another account's; for operators alone. */
+                account?: components["parameters"]["Account"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionRules"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            410: components["responses"]["Expired"];
+            503: components["responses"]["Unavailable"];
         };
     };
     backup: {

@@ -130,6 +130,8 @@ export function ServerState() {
       <div class="head">
         <h1>Server</h1>
         <span class="dim">asked each 2 s while this page is seen</span>
+        <span class="spring" />
+        <a href="/ui/retention">Retention</a>
       </div>
       {error && <Notice>{error}; it is asked again.</Notice>}
       {value && (

@@ -1,3 +1,4 @@
+import { Suspense, lazy } from "preact/compat";
 import { useState } from "preact/hooks";
 
 import { call, get, query } from "../data/api.ts";
@@ -9,6 +10,7 @@ import { Notice } from "../parts.tsx";
 import { go } from "../router.ts";
 import { RunsTable } from "./runs_table.tsx";
 
+const Retention = lazy(() => import("./workflow_retention.tsx"));
 const BUCKETS = 60;
 const ROWS_OVER_TIME = 12;
 
@@ -178,6 +180,14 @@ export function Workflow({ id }: { id: string }) {
         <a href={runsAddress({ workflow_id: id })}>All its runs</a>
       </p>
       <Analytics id={id} />
+      {known.value && (
+        <details>
+          <summary>Retention</summary>
+          <Suspense fallback={null}>
+            <Retention path={path} workflow={known.value} again={known.again} />
+          </Suspense>
+        </details>
+      )}
     </main>
   );
 }

@@ -20,8 +20,7 @@ static void add_key(struct json_writer *json, const struct api_key *key, const c
     json_close(json);
 }
 
-// Finds whose keys are meant: another account's if an operator names it. Returns false after it has answered.
-static bool take_account(struct call *call, struct str given, char out[ACCOUNT_NAME_MAX + 1])
+bool call_take_account(struct call *call, struct str given, char out[ACCOUNT_NAME_MAX + 1])
 {
     out[0] = '\0';
     if (!given.data)
@@ -81,7 +80,7 @@ static void key_create_submit(struct call *call, enum role role, int64_t expires
 {
     struct key_create *it = xcalloc(1, sizeof(*it));
     char id[ID_SORTABLE_LEN + 1];
-    if (!take_account(call, call_member(call, "account").text, it->account)) {
+    if (!call_take_account(call, call_member(call, "account").text, it->account)) {
         free(it);
         return;
     }
@@ -149,7 +148,7 @@ static void key_list_done(struct store_op *op)
 void keys_list(struct call *call)
 {
     struct key_list *it = xcalloc(1, sizeof(*it));
-    if (!take_account(call, call_param(call, "account").text, it->account)) {
+    if (!call_take_account(call, call_param(call, "account").text, it->account)) {
         free(it);
         return;
     }
@@ -171,7 +170,7 @@ struct key_name {
 static bool take_key(struct call *call, struct key_name *ret)
 {
     struct str key_id = call_capture(call, "key_id");
-    if (!take_account(call, call_param(call, "account").text, ret->account))
+    if (!call_take_account(call, call_param(call, "account").text, ret->account))
         return false;
     if (key_id.len >= sizeof(ret->key_id)) {
         call_fail(call, ERR_NOT_FOUND, NO_SUCH_KEY);
