@@ -73,6 +73,12 @@ CURL *client_handle_new(const struct client_options *options)
     return handle;
 }
 
+void client_handle_again(CURL *handle, const struct client_options *options)
+{
+    curl_easy_reset(handle);
+    client_handle_apply(handle, options);
+}
+
 void client_handle_listen(CURL *handle, char detail[CURL_ERROR_SIZE])
 {
     detail[0] = 0;

@@ -11,6 +11,8 @@
 // Makes a handle with everything that requests and sockets have in common: address, TLS, time limits, no signals.
 // Returns NULL if curl cannot be started.
 CURL *client_handle_new(const struct client_options *options);
+// The same for a handle that was used before: all else of it is reset, and its connections stay open.
+void client_handle_again(CURL *handle, const struct client_options *options);
 // client_handle_listen says where curl writes what went wrong. The function after it returns the error of a transfer
 // that brought no answer, with the cause in response->cause.
 void client_handle_listen(CURL *handle, char detail[CURL_ERROR_SIZE]);

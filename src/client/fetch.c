@@ -1,6 +1,4 @@
-#include "client/fetch.h"
-
-#include "client/client_private.h"
+#include "client/fetch_private.h"
 #include "client/url.h"
 
 #include <arpa/inet.h>
@@ -12,6 +10,7 @@
 struct fetching {
     const struct client_fetch *fetch;
     struct buf *body;
+    const struct client_head *header; // who reads the answer's head; NULL
     size_t head;
     bool too_large;
 };
@@ -42,9 +41,10 @@ static size_t take_body(char *data, size_t size, size_t count, void *arg)
 static size_t take_head(char *data, size_t size, size_t count, void *arg)
 {
     struct fetching *it = arg;
-    (void)data;
     it->head += size * count;
     it->too_large = it->head > HEAD_MAX;
+    if (it->header && !it->too_large)
+        it->header->line(it->header->arg, str_n(data, size * count));
     return it->too_large ? 0 : size * count;
 }
 
@@ -98,12 +98,16 @@ static void prepare(CURL *handle, const struct client_fetch *fetch, struct fetch
     curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
     if (!https)
         curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, open_on_loopback);
+    if (fetch->stall_ms == 0)
+        return;
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, (long)MAX(fetch->stall_ms / 1000, (uint64_t)1));
 }
 
-// Returns 0 for every answer.
-static int run(CURL *handle, const struct client_fetch *fetch, long *ret_status, struct buf *ret, struct buf *ret_error)
+int fetch_run(CURL *handle, const struct client_fetch *fetch, const struct client_head *header, long *ret_status,
+              struct buf *ret, struct buf *ret_error)
 {
-    struct fetching it = {.fetch = fetch, .body = ret};
+    struct fetching it = {.fetch = fetch, .body = ret, .header = header};
     char detail[CURL_ERROR_SIZE];
     prepare(handle, fetch, &it);
     client_handle_listen(handle, detail);
@@ -131,7 +135,7 @@ static int judge_status(long status, struct buf *ret_error)
     return ERR_WRONG_SERVER;
 }
 
-static int start(const struct client_fetch *fetch, CURL **ret, struct buf *ret_error)
+int fetch_start(const struct client_fetch *fetch, CURL **handle, struct buf *ret_error)
 {
     if (!client_fetch_allowed(fetch->url)) {
         buf_append_text(ret_error, "it must be an https URL, or an http URL on loopback, without a user");
@@ -140,11 +144,14 @@ static int start(const struct client_fetch *fetch, CURL **ret, struct buf *ret_e
     const struct client_options options = {
         .url = fetch->url,
         .ca_file = fetch->ca_file && *fetch->ca_file ? fetch->ca_file : NULL,
-        .connect_timeout_ms = fetch->timeout_ms,
+        .connect_timeout_ms = fetch->stall_ms ? MIN(fetch->stall_ms, fetch->timeout_ms) : fetch->timeout_ms,
         .abort = fetch->abort,
     };
-    *ret = client_handle_new(&options);
-    if (*ret)
+    if (*handle)
+        client_handle_again(*handle, &options);
+    else
+        *handle = client_handle_new(&options);
+    if (*handle)
         return 0;
     buf_append_text(ret_error, "libcurl cannot be started");
     return ERR_INTERNAL;
@@ -154,65 +161,10 @@ int client_fetch(const struct client_fetch *fetch, struct buf *ret, struct buf *
 {
     CURL *handle = NULL;
     long status = 0;
-    int err = start(fetch, &handle, ret_error);
+    int err = fetch_start(fetch, &handle, ret_error);
     if (err)
         return err;
-    err = run(handle, fetch, &status, ret, ret_error);
+    err = fetch_run(handle, fetch, NULL, &status, ret, ret_error);
     curl_easy_cleanup(handle);
     return err ? err : judge_status(status, ret_error);
-}
-
-// --- Signed
-
-static bool signs_well(const struct client_signed *request)
-{
-    const char *const texts[] = {request->region, request->service, request->key_id, request->secret,
-                                 request->session_token};
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-        if (!client_token_valid(texts[i]))
-            return false;
-    }
-    for (const char *const *header = request->headers; *header; header++) {
-        if (!client_header_safe(*header))
-            return false;
-    }
-    return request->key_id[0] && request->secret[0] && !strpbrk(request->region, ":/") &&
-           !strpbrk(request->service, ":/");
-}
-
-static struct curl_slist *headers_of(const struct client_signed *request)
-{
-    struct curl_slist *list = NULL;
-    for (const char *const *header = request->headers; *header; header++)
-        list = curl_slist_append(list, *header);
-    if (!request->session_token[0])
-        return list;
-    CLEANUP(free_ptr) char *token = xasprintf("X-Amz-Security-Token: %s", request->session_token);
-    return curl_slist_append(list, token);
-}
-
-int client_post_signed(const struct client_signed *request, int *ret_status, struct buf *ret, struct buf *ret_error)
-{
-    CURL *handle = NULL;
-    long status = 0;
-    if (!signs_well(request)) {
-        buf_append_text(ret_error, "the region or the credentials have characters that they cannot have, or are empty");
-        return ERR_INVALID;
-    }
-    int err = start(&request->fetch, &handle, ret_error);
-    if (err)
-        return err;
-    CLEANUP(free_ptr) char *signing = xasprintf("aws:amz:%s:%s", request->region, request->service);
-    struct curl_slist *headers = headers_of(request);
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request->body.data ? request->body.data : "");
-    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(handle, CURLOPT_AWS_SIGV4, signing);
-    curl_easy_setopt(handle, CURLOPT_USERNAME, request->key_id);
-    curl_easy_setopt(handle, CURLOPT_PASSWORD, request->secret);
-    err = run(handle, &request->fetch, &status, ret, ret_error);
-    curl_easy_cleanup(handle);
-    curl_slist_free_all(headers);
-    *ret_status = (int)status;
-    return err;
 }

@@ -1,6 +1,6 @@
 #include "server/cloudwatch.h"
 
-#include "source/cloudwatch/credentials.h"
+#include "client/aws_credentials.h"
 #include "source/cloudwatch/page.h"
 
 struct cloudwatch_logs {

@@ -1,6 +1,6 @@
 // Arbitrary answers of CloudWatch's API, as a page and as a failure, and arbitrary files of credentials. Each record
 // that comes out is one that may be stored, with an id.
-#include "source/cloudwatch/credentials.h"
+#include "client/aws_credentials.h"
 #include "source/cloudwatch/filter.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -1,7 +1,7 @@
 #include "source/cloudwatch/page.h"
 
-#include "client/fetch.h"
-#include "source/cloudwatch/credentials.h"
+#include "client/aws_credentials.h"
+#include "client/signed.h"
 
 static char *url_of(const struct cloudwatch_access *access)
 {
@@ -61,7 +61,7 @@ static int read_page(const struct cloudwatch_access *access, const struct cloudw
 }
 
 static int post(const struct cloudwatch_access *access, const struct cloudwatch_ask *ask, struct str token,
-                int *ret_status, struct buf *ret_answer, struct buf *ret_error)
+                struct client_answer *ret, struct buf *ret_error)
 {
     static const char *const headers[] = {"Content-Type: application/x-amz-json-1.1",
                                           "X-Amz-Target: Logs_20140328.FilterLogEvents", NULL};
@@ -86,18 +86,20 @@ static int post(const struct cloudwatch_access *access, const struct cloudwatch_
         .secret = buf_cstr(&credentials.secret),
         .session_token = buf_cstr(&credentials.session_token),
     };
-    return client_post_signed(&request, ret_status, ret_answer, ret_error);
+    return client_send_signed(&request, ret, ret_error);
 }
 
 int cloudwatch_page_fetch(const struct cloudwatch_access *access, const struct cloudwatch_ask *ask, struct buf *token,
                           struct buf *ret_error)
 {
-    CLEANUP(buf_release) struct buf answer = {0};
-    int status = 0;
-    int err = post(access, ask, buf_str(token), &status, &answer, ret_error);
+    struct client_answer answer = {0};
+    int err = post(access, ask, buf_str(token), &answer, ret_error);
     if (err)
-        return err == ERR_UNREACHABLE ? ERR_UNAVAILABLE : err;
-    if (status != 200)
-        return cloudwatch_failure(status, buf_str(&answer), ret_error);
-    return read_page(access, ask, buf_str(&answer), token, ret_error);
+        err = err == ERR_UNREACHABLE ? ERR_UNAVAILABLE : err;
+    else if (answer.status != 200)
+        err = cloudwatch_failure(answer.status, buf_str(&answer.body), ret_error);
+    else
+        err = read_page(access, ask, buf_str(&answer.body), token, ret_error);
+    buf_release(&answer.body);
+    return err;
 }

@@ -9,7 +9,7 @@ struct cloudwatch_access {
     const char *endpoint; // URL; "": AWS's own of the region
     const char *region;
     const char *ca_file;                    // PEM; "": the system's authorities
-    const char *credentials_file, *profile; // see credentials.h; read for each request, since they run out
+    const char *credentials_file, *profile; // see client/aws_credentials.h; read for each request, since they run out
     struct cloudwatch_place place;
 };
 // Whether it can be asked at all: ERR_INVALID with what is wrong in *ret_error.

@@ -1,5 +1,5 @@
 // What is asked of CloudWatch's API, and what its answers become.
-#include "source/cloudwatch/credentials.h"
+#include "client/aws_credentials.h"
 #include "source/cloudwatch/filter.h"
 #include "util/testing.h"
 

@@ -1,4 +1,4 @@
-#include "source/cloudwatch/credentials.h"
+#include "client/aws_credentials.h"
 
 #include "util/file.h"
 
