@@ -30,9 +30,9 @@ static int read_packed(struct blob_dir *dir, const struct pack_place *place, str
         return blob_dir_error(dir, "content cannot be opened", place->path, errno);
     if (!blob_dir_pack_has(fd, place))
         return ERR_NOT_FOUND;
-    uint64_t at = MIN(it->at, place->len);
-    it->len = MIN(it->len, place->len - at);
-    return read_range(dir, fd, place->path, place->offset + at, it);
+    uint64_t at = MIN(it->at, place->place.len);
+    it->len = MIN(it->len, place->place.len - at);
+    return read_range(dir, fd, place->path, place->place.offset + at, it);
 }
 
 static int dir_read(struct blob_store *store, struct blob_read *it)

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "blob/dir/dir.h"
+#include "blob/key.h"
+#include "blob/pack.h"
 #include "util/buf.h"
 #include "util/error.h"
 #include "util/map.h"
@@ -26,10 +28,9 @@ static inline struct blob_dir *blob_dir_of(struct blob_store *store)
 // The error of the port for one of the system; it is logged unless it says all by itself.
 int blob_dir_error(struct blob_dir *dir, const char *what, const char *path, int error);
 char *blob_dir_content_path(const struct blob_dir *dir, struct str key); // owned by the caller; NULL: it is no key
-void blob_dir_new_key(int64_t account, const uint8_t hash[BLOB_HASH_LEN], char ret_key[BLOB_KEY_MAX + 1]);
-int blob_dir_make_folders(struct blob_dir *dir, const char *key); // those that a key lies in, durably; or -errno
-void blob_dir_forget_synced(struct blob_dir *dir);                // for the end
-bool blob_dir_has_room(struct blob_dir *dir, uint64_t bytes);     // and leaves some free
+int blob_dir_make_folders(struct blob_dir *dir, const char *key);        // those that a key lies in, durably; or -errno
+void blob_dir_forget_synced(struct blob_dir *dir);                       // for the end
+bool blob_dir_has_room(struct blob_dir *dir, uint64_t bytes);            // and leaves some free
 
 // upload.c
 int blob_dir_begin(struct blob_store *store, struct blob_begin *it);
@@ -41,11 +42,9 @@ int blob_dir_forget(struct blob_store *store, struct blob_forget *it);
 void blob_dir_abandon(struct blob_store *store, struct blob_upload *upload);
 
 // pack.c
-#define PACK_FOLDER "pk" // beside those of two hex digits
 struct pack_place {
     char *path; // of the pack
-    uint64_t offset, len;
-    unsigned index;
+    struct blob_pack_place place;
 };
 static inline void pack_place_release(struct pack_place *place)
 {

@@ -105,7 +105,7 @@ static int list_beneath(struct listing *listing, const char *prefix, struct str 
     CLEANUP(names_release) struct names names = {0};
     CLEANUP(free_ptr) char *path = xasprintf("%s/content/%s", listing->dir->folder, prefix);
     CLEANUP(free_ptr) char *first = str_dup(str_split(&after, '/'));
-    bool last = level == LEVELS - 1, packed = last && strcmp(strrchr(path, '/') + 1, PACK_FOLDER) == 0;
+    bool last = level == LEVELS - 1, packed = last && strcmp(strrchr(path, '/') + 1, BLOB_PACK_FOLDER) == 0;
     int err = names_of(path, &names);
     if (err == -ENOENT || err == -ENOTDIR)
         return 0;

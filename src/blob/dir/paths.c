@@ -1,8 +1,6 @@
 // Where content lies, and what errors of the system mean.
 #include "blob/dir/dir_private.h"
-#include "util/clock.h"
 #include "util/file.h"
-#include "util/id.h"
 
 #include <errno.h>
 #include <string.h>
@@ -26,30 +24,9 @@ int blob_dir_error(struct blob_dir *dir, const char *what, const char *path, int
     return error == EMFILE || error == ENFILE ? ERR_NO_FILES : ERR_IO;
 }
 
-// A key comes from the catalogue. One that is not ours must not lead elsewhere.
-static bool key_valid(struct str key)
-{
-    for (size_t i = 0; i < key.len; i++) {
-        char c = key.data[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '.' || c == '/'))
-            return false;
-        if (c == '.' && (i == 0 || key.data[i - 1] == '.' || key.data[i - 1] == '/'))
-            return false;
-    }
-    return key.len > 0 && key.len <= BLOB_KEY_MAX && key.data[0] != '/';
-}
-
 char *blob_dir_content_path(const struct blob_dir *dir, struct str key)
 {
-    return key_valid(key) ? xasprintf("%s/content/%.*s", dir->folder, STR_ARGS(key)) : NULL;
-}
-
-void blob_dir_new_key(int64_t account, const uint8_t hash[BLOB_HASH_LEN], char ret_key[BLOB_KEY_MAX + 1])
-{
-    char hex[2 * BLOB_HASH_LEN + 1], id[ID_SORTABLE_LEN + 1];
-    hex_encode(hash, BLOB_HASH_LEN, hex);
-    id_sortable(clock_real_ms(), id);
-    snprintf(ret_key, BLOB_KEY_MAX + 1, "%lld/%.2s/%s.%s", (long long)account, hex, hex, id);
+    return blob_key_valid(key) ? xasprintf("%s/content/%.*s", dir->folder, STR_ARGS(key)) : NULL;
 }
 
 // Makes a folder that survives a loss of power.

@@ -214,7 +214,7 @@ int blob_dir_pause(struct blob_store *store, struct blob_pause *it)
 
 static int place(struct blob_dir *dir, struct blob_upload *upload, char ret_key[BLOB_KEY_MAX + 1])
 {
-    blob_dir_new_key(upload->account, upload->hash, ret_key);
+    blob_key_new(upload->account, upload->hash, ret_key);
     CLEANUP(free_ptr) char *path = xasprintf("%s/content/%s", dir->folder, ret_key);
     int err = blob_dir_make_folders(dir, ret_key);
     if (err == 0 && rename(upload->path, path) < 0)
