@@ -2,6 +2,8 @@
 
 #include "util/error.h"
 
+#include <stdatomic.h>
+
 static void run(struct job *job)
 {
     struct blob_op *op = CONTAINER_OF(job, struct blob_op, job);
@@ -42,6 +44,7 @@ void blob_submit(struct blob_store *store, struct blob_op *op)
 {
     op->store = store;
     op->err = 0;
+    op->ret_reason[0] = 0;
     op->job = (struct job){.reply_to = op->reply_to, .account = op->account, .work = run, .done = done};
     int err = store->stopped ? ERR_SHUTTING_DOWN : pool_submit(store->pool, &op->job);
     if (err == 0)
@@ -55,8 +58,15 @@ void blob_submit(struct blob_store *store, struct blob_op *op)
 
 void blob_stop(struct blob_store *store)
 {
-    store->stopped = true;
+    bool first = !atomic_exchange(&store->stopped, true);
+    if (first && store->vtable->stop)
+        store->vtable->stop(store);
     pool_free(&store->pool);
+}
+
+bool blob_away(struct blob_store *store, char ret_reason[BLOB_REASON_MAX + 1])
+{
+    return store->vtable->away && store->vtable->away(store, ret_reason);
 }
 
 void blob_free(struct blob_store **store_ptr)

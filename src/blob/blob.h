@@ -7,14 +7,16 @@
 // refers to a key is told elsewhere (store/ops/artifact.h); this port has bytes alone.
 //
 // Errors: ERR_STORE_FULL (no room; what was there stays), ERR_NOT_FOUND, ERR_NO_FILES, ERR_UNAVAILABLE (too much is
-// asked for at once), ERR_SHUTTING_DOWN (after blob_stop), ERR_IO.
+// asked for at once, or what keeps the content is away; it can be asked again), ERR_SHUTTING_DOWN (after blob_stop),
+// ERR_IO.
 #pragma once
 
 #include "loop/pool.h"
 #include "util/str.h"
 
-#define BLOB_HASH_LEN 32
-#define BLOB_KEY_MAX  127
+#define BLOB_HASH_LEN   32
+#define BLOB_KEY_MAX    127
+#define BLOB_REASON_MAX 159
 
 struct blob_store;
 struct blob_upload; // one that is under way; the adapter's
@@ -47,6 +49,7 @@ struct blob_op {
     int64_t account; // whose turn it takes; also whose content it is
     // Set by the store.
     int err;
+    char ret_reason[BLOB_REASON_MAX + 1]; // why, for people; "": the error says all
     struct blob_store *store;
     struct job job;
 };
@@ -143,15 +146,20 @@ struct blob_forget { // removes interrupted uploads that nobody has written to s
 void blob_submit(struct blob_store *store, struct blob_op *op);
 void blob_stop(struct blob_store *store); // finishes what was submitted; what comes later gets ERR_SHUTTING_DOWN
 void blob_free(struct blob_store **store);
+// Whether what keeps the content is away. Then *ret_reason says why, for people. Any thread; asks nobody.
+bool blob_away(struct blob_store *store, char ret_reason[BLOB_REASON_MAX + 1]);
 
 // --- For adapters
 
 // What an adapter does, one function for each kind. They block, and run on threads of the pool; any number at a time.
+// They may set op.ret_reason with an error.
 struct blob_vtable {
 #define BLOB_FUNCTION(NAME, name) int (*name)(struct blob_store * store, struct blob_##name * it);
     BLOB_OPS(BLOB_FUNCTION)
 #undef BLOB_FUNCTION
     void (*abandon)(struct blob_store *store, struct blob_upload *upload); // a PAUSE that cannot be run; must not block
+    void (*stop)(struct blob_store *store); // what waits for something goes on; NULL: nothing does
+    bool (*away)(struct blob_store *store, char ret_reason[BLOB_REASON_MAX + 1]); // NULL: never
     void (*free)(struct blob_store *store);
 };
 

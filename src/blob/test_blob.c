@@ -1,5 +1,6 @@
 // What every adapter of the port promises; each one runs all of it.
 #include "blob/dir/dir.h"
+#include "blob/s3/s3_fixture.h"
 #include "net/digest.h"
 #include "util/buf.h"
 #include "util/error.h"
@@ -20,17 +21,44 @@ struct shelf {
 struct adapter {
     const char *name;
     int (*open)(const char *folder, uint64_t size_max, struct blob_store **ret);
+    bool in_files;      // in that folder, with limited room
+    bool uploads_alone; // it differs from the one before in these
 };
 
 static struct logger quiet = {.fd = -1, .min_level = LOG_ERROR};
+static struct s3_fixture *s3;
 
 static int open_dir(const char *folder, uint64_t size_max, struct blob_store **ret)
 {
     return blob_dir_open(&(struct blob_dir_options){.folder = folder, .logger = &quiet, .size_max = size_max}, ret);
 }
 
-static const struct adapter adapters[] = {{"dir", open_dir}};
+static int open_s3(const char *folder, uint64_t size_max, struct blob_store **ret)
+{
+    (void)size_max;
+    return s3_fixture_open(s3, strrchr(folder, '/') + 1, 0, ret);
+}
+
+// As small parts as S3 itself does not take: contents of the tests are multipart uploads then.
+static int open_s3_in_parts(const char *folder, uint64_t size_max, struct blob_store **ret)
+{
+    (void)size_max;
+    return s3_fixture_open(s3, strrchr(folder, '/') + 1, 200000, ret);
+}
+
+static const struct adapter adapters[] = {
+    {"dir", open_dir, .in_files = true},
+    {"s3", open_s3, .in_files = false},
+    {"s3, in parts", open_s3_in_parts, .uploads_alone = true},
+};
 static const struct adapter *under_test;
+
+// What only files can show.
+static void files_alone(const struct shelf *shelf)
+{
+    if (!shelf->adapter->in_files)
+        skip();
+}
 
 static void shelf_open(struct shelf *shelf, uint64_t size_max)
 {
@@ -72,6 +100,8 @@ static int run(struct shelf *shelf, struct blob_op *op, enum blob_op_kind kind)
     *op = (struct blob_op){.kind = kind, .reply_to = shelf->loop, .done = stop, .account = account};
     blob_submit(shelf->store, op);
     loop_run(shelf->loop);
+    if (op->ret_reason[0])
+        print_message("%s\n", op->ret_reason);
     return op->err;
 }
 
@@ -314,6 +344,7 @@ static void interrupted_uploads_of_an_account_have_a_limit(void **state)
 static void without_room_an_upload_is_refused_and_nothing_is_lost(void **state)
 {
     struct shelf *shelf = *state;
+    files_alone(shelf);
     struct sending sending;
     char key[BLOB_KEY_MAX + 1];
     put(shelf, STR("old"), key);
@@ -442,6 +473,7 @@ static void one_wrong_hash_and_none_of_them_is_kept(void **state)
 static void without_room_none_of_many_is_kept(void **state)
 {
     struct shelf *shelf = *state;
+    files_alone(shelf);
     struct blob_list list = {0};
     struct many many;
     blob_free(&shelf->store);
@@ -498,6 +530,7 @@ static void write_file(const char *folder, const char *name, const void *data, s
 static void a_torn_pack_is_listed_and_removed_as_one(void **state)
 {
     struct shelf *shelf = *state;
+    files_alone(shelf);
     CLEANUP(buf_release) struct buf pack = {0};
     CLEANUP(free_ptr) char *path = xasprintf("%s/content", shelf->folder);
     struct many many;
@@ -530,35 +563,51 @@ static void a_torn_pack_is_listed_and_removed_as_one(void **state)
     assert_int_equal(list.ret_count, 0);
 }
 
+static const char *missing;
+
+static void a_server_that_is_not_here(void **state)
+{
+    (void)state;
+    print_message("skipped: %s\n", missing);
+    skip();
+}
+
 #define ON_EACH(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_EACH(a_content_that_was_put_is_read_by_ranges),
-        ON_EACH(a_content_without_bytes_is_one_too),
-        ON_EACH(what_is_not_there_is_not_found),
         ON_EACH(a_key_is_never_given_out_twice),
         ON_EACH(another_hash_is_refused_and_nothing_is_kept),
         ON_EACH(an_upload_goes_on_after_a_restart),
         ON_EACH(an_upload_that_does_not_go_on_begins_anew),
         ON_EACH(two_uploads_of_one_content_do_not_meet),
         ON_EACH(more_than_was_announced_is_refused_and_less_is_not_finished),
+        ON_EACH(what_was_interrupted_is_forgotten_by_its_age),
+        ON_EACH(after_the_stop_everything_is_refused),
+#define UPLOADS 9 // those until here
+        ON_EACH(a_content_without_bytes_is_one_too),
+        ON_EACH(what_is_not_there_is_not_found),
         ON_EACH(interrupted_uploads_of_an_account_have_a_limit),
         ON_EACH(without_room_an_upload_is_refused_and_nothing_is_lost),
-        ON_EACH(what_was_interrupted_is_forgotten_by_its_age),
         ON_EACH(all_content_is_listed_once_in_order),
         ON_EACH(contents_that_came_together_are_read_and_removed_one_by_one),
         ON_EACH(one_wrong_hash_and_none_of_them_is_kept),
         ON_EACH(without_room_none_of_many_is_kept),
         ON_EACH(contents_of_all_kinds_are_listed_once_in_order),
-        ON_EACH(after_the_stop_everything_is_refused),
         ON_EACH(a_torn_pack_is_listed_and_removed_as_one),
     };
+    static const struct CMUnitTest none[] = {cmocka_unit_test(a_server_that_is_not_here)};
     int failed = 0;
+    s3 = s3_fixture_new(&missing);
     for (size_t i = 0; i < ARRAY_LEN(adapters); i++) {
         under_test = &adapters[i];
-        failed += cmocka_run_group_tests_name(under_test->name, tests, NULL, NULL);
+        bool here = s3 || under_test->in_files;
+        size_t count = under_test->uploads_alone ? UPLOADS : ARRAY_LEN(tests);
+        failed +=
+            _cmocka_run_group_tests(under_test->name, here ? tests : none, here ? count : ARRAY_LEN(none), NULL, NULL);
     }
+    s3_fixture_free(&s3);
     return failed;
 }

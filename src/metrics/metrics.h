@@ -78,6 +78,13 @@
     X(C, retention_purged_total, none, "executions that were purged because of their age or their account's limits")  \
     X(C, retention_records_cut_total, none, "records that were removed at the front of logs longer than they may be") \
     X(C, blobs_removed_total, none, "contents that were removed because nothing referred to them any more")           \
+    X(G, artifacts_away, none, "1 while the storage of files (S3) cannot be reached or refuses all, else 0")          \
+    X(C, artifacts_requests_total, none, "requests to the storage of files (S3), with those that were made again")    \
+    X(C, artifacts_retries_total, none, "of them, those that were made again, as S3 was busy or away")                \
+    X(C, artifacts_failures_total, none, "operations of S3 that failed, after all that was tried")                    \
+    X(C, artifacts_sent_bytes_total, none, "bytes of the bodies sent to S3")                                          \
+    X(C, artifacts_received_bytes_total, none, "bytes of the bodies that S3 has answered")                            \
+    X(H, artifacts_request_seconds, none, "from a request to S3 to the end of its answer")                            \
     X(G, searches, none, "searches under way")                                                                        \
     X(C, search_scanned_bytes_total, none, "bytes of text that searches have looked at")                              \
     X(C, search_skipped_bytes_total, none, "bytes of text that searches have passed over: they could not match")

@@ -152,6 +152,7 @@ static const struct {
 } choices[] = {
     {SETTING_log_level, "debug, info, warning or error"},
     {SETTING_log_form, "auto, text or json"},
+    {SETTING_s3_style, "auto, path or host"},
 };
 
 const char *config_choices(const struct config_setting *setting)

@@ -63,6 +63,20 @@
       "for ever")                                                                                                      \
     X(N, artifact_max, 1073741824, 0, 1099511627776, true, "bytes of a file that a run takes or leaves")               \
     X(N, artifacts_max, 107374182400, 0, 1125899906842624, true, "bytes of all such files of an account")              \
+    X(T, artifacts, "dir", 0, 0, false,                                                                                \
+      "where files of runs are kept: dir is DATA/blobs; s3://BUCKET/PREFIX is S3 or what speaks it (docs/s3.md)")      \
+    X(T, s3_endpoint, "", 0, 0, false, "URL of S3; AWS's own of the region unless told")                               \
+    X(T, s3_region, "", 0, 0, false, "region of S3; AWS_REGION's unless told, else us-east-1")                         \
+    X(T, s3_style, "auto", 0, 0, false,                                                                                \
+      "where the bucket stands: path; host, in its name; auto is host with AWS's own endpoint, else path")             \
+    X(T, s3_ca, "", 0, 0, false, "PEM file of the authorities of S3's certificate; the system's unless told")          \
+    X(T, s3_credentials, "", 0, 0, false,                                                                              \
+      "file of credentials as AWS's command line keeps them, read for each request; the environment's "                \
+      "(AWS_ACCESS_KEY_ID …) unless told")                                                                             \
+    X(N, s3_connections, 16, 1, 256, false, "connections to S3 at once")                                               \
+    X(N, s3_timeout_seconds, 30, 1, 3600, false, "a request to S3 that takes longer, with its retries, has failed")    \
+    X(N, s3_memory_max, 268435456, 16777216, 1099511627776, false,                                                     \
+      "bytes that uploads to S3 hold together; each holds up to 8 MiB, more if its content is larger than 78 GiB")     \
     X(T, jwt_issuers, "", 0, 0, true,                                                                                  \
       "file of the issuers whose JSON Web Tokens are taken (docs/jwt.md); it is read again")                           \
     X(N, failed_logins_max, 100, 1, 1000000, false, "failed logins per minute and address")                            \

@@ -1,6 +1,5 @@
 #include "server/server.h"
 
-#include "blob/dir/dir.h"
 #include "ingest/fetches.h"
 #include "ingest/late.h"
 #include "ingest/quiet.h"
@@ -8,6 +7,7 @@
 #include "jobs/dispatch.h"
 #include "retention/blobs.h"
 #include "retention/sweep.h"
+#include "server/artifacts.h"
 #include "server/bootstrap.h"
 #include "server/cloudwatch.h"
 #include "server/collect.h"
@@ -314,10 +314,9 @@ static int server_open_keyring(struct server *server)
 
 static int server_open_blobs(struct server *server)
 {
-    CLEANUP(free_ptr) char *path = xasprintf("%s/blobs", server->config->data);
-    const struct blob_dir_options options = {.folder = path, .logger = &server->logger};
-    int err = blob_dir_open(&options, &server->blobs);
-    return err ? server_fail_path("the folder of files cannot be opened", path, err) : 0;
+    CLEANUP(buf_release) struct buf error = {0};
+    int err = artifacts_open(server->config, &server->logger, server->metrics, &server->blobs, &error);
+    return err ? server_fail(err, "files cannot be kept (artifacts)", buf_cstr(&error)) : 0;
 }
 
 static int server_open_tls(struct server *server)
@@ -467,7 +466,9 @@ static int server_make_rooms(struct server *server)
     server->shard_count = MIN(count, SHARDS_MAX);
     server->metrics = collect_metrics_new(server->shard_count + 1);
     struct auth_options auth = {.failed_logins_max = (unsigned)config->failed_logins_max};
-    int err = auth_new(server->store, &auth, &server->auth);
+    int err = server_open_blobs(server);
+    if (err == 0)
+        err = auth_new(server->store, &auth, &server->auth);
     if (err == 0)
         err = pool_new((unsigned)config->readers, POOL_QUEUE, &server->pool);
     if (err)
@@ -760,8 +761,6 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
         err = server_open_store(server);
     if (err == 0)
         err = server_open_keyring(server);
-    if (err == 0)
-        err = server_open_blobs(server);
     if (err == 0)
         err = server_make_rooms(server);
     if (err == 0)

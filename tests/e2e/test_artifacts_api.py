@@ -10,6 +10,7 @@ import sqlite3
 import threading
 
 import pytest
+from support import s3
 from support.api import Api, RawConnection, eventually
 from support.job_worker import JobWorker
 from support.routes import route_rows
@@ -501,7 +502,7 @@ def change(server, *statements):
 
 
 def contents(server):
-    return sorted(path for path in (server.data / "blobs" / "content").rglob("*") if path.is_file())
+    return s3.kept(server, "content")
 
 
 def keys(server):
@@ -608,6 +609,7 @@ def test_artifacts_are_purged_by_hand_and_the_log_and_the_inputs_stay(server, ap
     assert api.delete(path).status == 410 and api.delete(f"{PATH}/nobody/artifacts").status == 404
 
 
+@s3.in_files
 def test_content_that_no_blob_names_goes_after_a_day(servers):
     server = servers()
     api, content = server.api(), fresh()
@@ -690,15 +692,16 @@ def test_what_is_listed_has_its_content_whenever_the_server_was_killed(servers):
     server.stop()
     change(server, "UPDATE blobs SET wanted_ms = 0")
     make_store_old(server)
-    make_old(*contents(server), *(path for path in (server.data / "blobs" / "parts").rglob("*") if path.is_file()))
+    make_old(*contents(server), *s3.kept(server, "parts"))
     server.restart()
     wanted = {one["sha256"] for one in listed.values()}
     eventually(lambda: {path.name[:64] for path in contents(server)} == wanted, "nothing else is left")
     eventually(lambda: len(contents(server)) == len(keys(server)) == len(wanted), "each once")
-    eventually(lambda: not [path for path in (server.data / "blobs" / "parts").rglob("*") if path.is_file()], "no part")
+    eventually(lambda: s3.kept(server, "parts") == [], "no part")
     assert number(server, "SELECT bytes FROM blob_bytes") == sum(one["size"] for one in listed.values())
 
 
+@s3.in_files
 @pytest.mark.skipif(not in_own_mount_namespace(), reason="this machine allows no mount namespaces")
 def test_a_full_disk_refuses_an_upload_and_loses_nothing(servers):
     server = servers(start=False)

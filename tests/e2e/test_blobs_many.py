@@ -8,6 +8,7 @@ import os
 import sqlite3
 
 import pytest
+from support import s3
 from support.api import Api, RawConnection, eventually
 from support.small_disk import SmallServer, in_own_mount_namespace
 
@@ -47,7 +48,7 @@ def content_of(api, content):
 
 
 def files(server):
-    return [path for path in (server.data / "blobs").rglob("*") if path.is_file()]
+    return s3.kept(server)
 
 
 def assert_nothing_kept(server, contents):
@@ -254,6 +255,7 @@ def test_contents_that_came_together_go_one_by_one(servers):
     assert send(server.api(), framed(contents[:3])).status == 201
 
 
+@s3.in_files
 @pytest.mark.skipif(not in_own_mount_namespace(), reason="this machine allows no mount namespaces")
 def test_a_full_disk_refuses_many_and_loses_nothing(servers):
     server = servers(start=False)

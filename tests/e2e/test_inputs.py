@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+from support import s3
 from support.api import eventually
 from support.cli import Cli
 from support.files import Stopper, Worker, artifacts, sealed, sha256
@@ -184,9 +185,9 @@ def test_small_files_are_asked_for_and_sent_many_at_a_time(servers, tmp_path):
     for page in (hashes[:1000], hashes[1000:2000], hashes[2000:]):
         assert api.expect(200, "POST", "/api/v1/blobs/missing", {"hashes": page}) == {"missing": []}
     # 2,501 contents: three questions and three bodies, and no file of its own for any of them.
-    assert len([path for path in (server.data / "blobs").rglob("*") if path.is_file()]) == 3
+    assert len(s3.kept(server)) == 3
     assert run_in(cli, here, "-d", "work.sh", "--batch", "data/*.csv")[0] == 0
-    assert len([path for path in (server.data / "blobs").rglob("*") if path.is_file()]) == 3
+    assert len(s3.kept(server)) == 3
 
 
 def test_a_batch_that_was_interrupted_sends_only_what_is_missing(servers, tmp_path):
@@ -350,8 +351,8 @@ def test_an_input_that_cannot_be_had_fails_the_job_and_its_log_says_why(servers,
     (tmp_path / "data").write_bytes(data)
     id = run_in(cli, tmp_path, "-d", "--input", "data", "--", "true")[1].strip()
     spoilt = 0
-    for path in (server.data / "blobs").rglob("*"):
-        if path.is_file() and data in (kept := path.read_bytes()):
+    for path in s3.kept(server):
+        if data in (kept := path.read_bytes()):
             path.write_bytes(kept.replace(data, b"x" * 1000))
             spoilt += 1
     assert spoilt == 1

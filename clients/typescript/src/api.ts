@@ -3128,6 +3128,11 @@ export interface operations {
                     "application/json": {
                         /** @constant */
                         status: "ready";
+                        /** @description What it can be without for a while, and why it is away; missing if all is there. */
+                        away?: {
+                            /** @description Where files of runs are kept; uploads and downloads are 503. */
+                            artifacts?: string;
+                        };
                     };
                 };
             };

@@ -15,3 +15,9 @@ void artifacts_purge(struct call *call);
 void inputs_get(struct call *call);
 
 extern const struct field_rule rule_hash;
+
+// Why an operation has failed, for people; NULL: the error says all.
+static inline const char *blob_reason(const struct blob_op *op)
+{
+    return op->ret_reason[0] ? op->ret_reason : NULL;
+}

@@ -46,7 +46,7 @@ static void offset_known(struct blob_op *op)
     if (op->err == 0 && call->request)
         http_add_header(call->request, "Upload-Offset",
                         arena_printf(http_arena(call->request), "%llu", (unsigned long long)it->offset.ret_offset));
-    call_fail(call, op->err ? op->err : ERR_NOT_FOUND, NULL);
+    call_fail(call, op->err ? op->err : ERR_NOT_FOUND, blob_reason(op));
     asking_free(it);
 }
 

@@ -164,10 +164,12 @@ static void piece_read(struct blob_op *op)
     int err = op->err ? op->err : it->read.ret_len < it->read.len ? ERR_CORRUPT : 0;
     it->reading = false;
     if (err && !begun) {
+        // The reason lies within what is freed.
+        CLEANUP(free_ptr) char *reason = op->ret_reason[0] ? xstrdup(op->ret_reason) : NULL;
         fail(it, err,
              err == ERR_NOT_FOUND
-                 ? "its content is not there; the store may have been restored without the folder blobs"
-                 : NULL);
+                 ? "its content is not there; the store may have been restored without the files it names"
+                 : reason);
         return;
     }
     if (!begun)

@@ -24,6 +24,7 @@ struct upload {
     bool busy;  // an operation is under way
     bool whole; // the body has come
     int err;    // of a write; the rest of the body is not wanted
+    char reason[BLOB_REASON_MAX + 1];
     struct store_blob_find find;
     struct store_blob_want want;
     struct store_blob_new blob;
@@ -115,7 +116,7 @@ static void paused(struct blob_op *op)
     if (err == ERR_CONFLICT)
         fail(it, err, "the upload stands elsewhere; go on from Upload-Offset");
     else if (err)
-        fail(it, err, NULL);
+        fail(it, err, it->err == 0 ? blob_reason(op) : it->reason[0] ? it->reason : NULL);
     else
         answer(it, 202);
     upload_free(it);
@@ -156,13 +157,13 @@ static void added(struct store_op *op)
         upload_free(it);
 }
 
-static void fail_finish(struct upload *it, int err)
+static void fail_finish(struct upload *it, const struct blob_op *op)
 {
     struct http_request *request = take_request(it);
-    if (request && err == ERR_DIGEST)
+    if (request && op->err == ERR_DIGEST)
         http_respond_invalid(request, &(struct http_field_error){"sha256", "the content has another hash"}, 1);
     else if (request)
-        http_respond_error(request, err, NULL);
+        http_respond_error(request, op->err, blob_reason(op));
 }
 
 static void finished(struct blob_op *op)
@@ -170,7 +171,7 @@ static void finished(struct blob_op *op)
     struct upload *it = CONTAINER_OF(op, struct upload, finish.op);
     int standing = api_standing(it->call->api, &it->call->principal); // it may have taken long
     if (op->err) {
-        fail_finish(it, op->err);
+        fail_finish(it, op);
         upload_free(it);
     } else if (standing) {
         fail(it, standing, NULL);
@@ -206,10 +207,12 @@ static void written(struct blob_op *op)
 {
     struct upload *it = CONTAINER_OF(op, struct upload, write.op);
     it->busy = false;
-    if (op->err)
+    if (op->err) {
         it->err = op->err;
-    else
+        memcpy(it->reason, op->ret_reason, sizeof(it->reason));
+    } else {
         it->offset += it->written.len;
+    }
     buf_reset(&it->written);
     go_on(it);
 }
@@ -283,7 +286,7 @@ static void begun(struct blob_op *op)
              op->err == ERR_TOO_LARGE
                  ? "interrupted uploads of the account hold as much as they may; end them, or wait "
                    "a day"
-                 : NULL);
+                 : blob_reason(op));
         upload_free(it);
         return;
     }

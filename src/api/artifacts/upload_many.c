@@ -177,7 +177,8 @@ static void kept(struct blob_op *op)
     if (op->err == ERR_DIGEST) {
         refuse_digest(it);
     } else if (op->err) {
-        refuse(it, op->err, NULL);
+        fail(it, op->err, blob_reason(op));
+        many_free(it);
     } else if (standing) {
         fail(it, standing, NULL);
         it->add.op.err = standing;

@@ -19,6 +19,18 @@ struct ready {
     struct call *call;
 };
 
+// What the server can be without for a while: logs are taken and shown all the same.
+static void add_away(struct call *call, struct json_writer *json)
+{
+    char reason[BLOB_REASON_MAX + 1];
+    struct blob_store *blobs = call->api->options.blobs;
+    if (!blobs || !blob_away(blobs, reason))
+        return;
+    json_open_object(json, "away");
+    json_add_text(json, "artifacts", reason);
+    json_close(json);
+}
+
 static void ready_done(struct store_op *op)
 {
     struct ready *it = CONTAINER_OF(op, struct ready, query.op);
@@ -34,6 +46,7 @@ static void ready_done(struct store_op *op)
     } else if (err == 0) {
         json_open_object(&json, NULL);
         json_add_text(&json, "status", "ready");
+        add_away(call, &json);
         json_close(&json);
         call_answer(call, 200, &json);
     } else {

@@ -7,13 +7,18 @@ import signal
 import socket
 import threading
 
-from . import DEADLINE
+from . import DEADLINE, postgres, s3
 from .api import Api
 from .ports import hold
-from .postgres import flags_of
 from .process import BIN, Process
 
-SANITIZER_MARKS = (b"AddressSanitizer", b"LeakSanitizer", b"ThreadSanitizer", b"UndefinedBehavior", b"runtime error:")
+SANITIZER_MARKS = (
+    b"AddressSanitizer",
+    b"LeakSanitizer",
+    b"ThreadSanitizer",
+    b"UndefinedBehavior",
+    b"runtime error:",
+)
 
 
 def clean_env(home, **extra):
@@ -62,14 +67,15 @@ class Server:
             str(self.data),
             "--port-file",
             str(self.port_file),
-            *flags_of(self.root, self.flags),
+            *postgres.flags_of(self.root, self.flags),
+            *s3.flags_of(self.root, self.flags),
             *self.flags,
         ]
 
     def spawn(self, listen=None, pass_fds=()):
         """Starts without waiting."""
         self.port_file.unlink(missing_ok=True)
-        env = clean_env(self.root, **self.env)
+        env = clean_env(self.root, **s3.environment_of(self.flags), **self.env)
         self.process = Process(self.argv(listen), env=env, cwd=str(self.root), pass_fds=pass_fds)
         return self.process
 

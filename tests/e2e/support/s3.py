@@ -1,0 +1,120 @@
+"""A server of S3 for the session, which keeps the files of the servers under test: each has a prefix of its own. It is
+npm's s3rver; RUNNEL_TEST_S3 names another one's URL, with a bucket "runnel" and keys in AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY."""
+
+import functools
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+from . import DEADLINE
+from .npm import NPM
+from .process import Process
+
+WANTED = os.environ.get("RUNNEL_TEST_ARTIFACTS") == "s3"
+OTHER = os.environ.get("RUNNEL_TEST_S3")
+BUCKET = "runnel"
+needs_s3 = pytest.mark.skipif(
+    not OTHER and not (shutil.which("node") and (NPM / "node_modules" / "s3rver").is_dir()),
+    reason="s3rver is not installed (npm --prefix tests/npm ci --ignore-scripts)",
+)
+in_files = pytest.mark.skipif(WANTED, reason="it looks at the folder of files")
+
+
+class S3:
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="runnel-s3-"))
+        self.keys = {name: os.environ.get(name, "") for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+        self.url, self.process = OTHER, None
+        if not OTHER:
+            self.keys = dict.fromkeys(self.keys, "S3RVER")
+            self._start()
+
+    def _start(self):
+        argv = [
+            "node",
+            "--openssl-legacy-provider",
+            "--no-warnings",
+            str(NPM / "s3.mjs"),
+            str(self.folder),
+            BUCKET,
+        ]
+        self.process = Process(argv, env={"PATH": os.environ["PATH"]}, cwd="/", stdin=subprocess.PIPE)
+        said = self.process.out.wait(
+            lambda data: re.search(rb"listening (\d+)\n", data),
+            "s3rver's start",
+            DEADLINE,
+        )
+        self.url = f"http://127.0.0.1:{int(said[1])}"
+
+    def flags(self, prefix, url=None):
+        where = f"s3://{BUCKET}/{prefix}" if prefix else f"s3://{BUCKET}"
+        return [
+            "--artifacts",
+            where,
+            "--s3-endpoint",
+            url or self.url,
+            "--s3-region",
+            "us-east-1",
+        ]
+
+    def files(self, prefix):
+        """What s3rver has beneath it, by its files: (key, path), and parts that no object has yet."""
+        suffix, bucket = "._S3rver_object", self.folder / BUCKET
+        found = {
+            str(path.relative_to(bucket))[: -len(suffix)]: path
+            for path in bucket.rglob("*" + suffix)
+            if str(path.relative_to(bucket)).startswith(f"{prefix}/")
+        }
+        return {key[len(prefix) + 1 :]: path for key, path in found.items()}
+
+    def uploads(self, prefix):
+        """The multipart uploads of s3rver that have no end: {key: numbers of parts}."""
+        found = {}
+        for folder in (self.folder / BUCKET / "._S3rver_uploads").glob("*"):
+            key = (folder / "key").read_text()
+            if key.startswith(f"{prefix}/"):
+                numbers = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+                found[key[len(prefix) + 1 :]] = numbers
+        return found
+
+    def close(self):
+        if self.process:
+            self.process.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@functools.cache
+def shared():
+    import atexit
+
+    engine = S3()
+    atexit.register(engine.close)
+    return engine
+
+
+def prefix_of(root):
+    return "t" + hashlib.sha256(str(root).encode()).hexdigest()[:20]
+
+
+def kept(server, folder="."):
+    """The files that hold what the server keeps beneath that folder."""
+    if WANTED:
+        found = shared().files(prefix_of(server.root))
+        return sorted(path for key, path in found.items() if folder == "." or key.startswith(f"{folder}/"))
+    return sorted(path for path in (server.data / "blobs" / folder).rglob("*") if path.is_file())
+
+
+def flags_of(root, flags):
+    """What a server must be told in addition, if these tests are about S3."""
+    return shared().flags(prefix_of(root)) if WANTED and "--artifacts" not in flags else []
+
+
+def environment_of(flags):
+    return shared().keys if WANTED and "--artifacts" not in flags else {}
