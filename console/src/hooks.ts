@@ -116,6 +116,20 @@ export function useNow(live = true): number {
   return now;
 }
 
+const NARROW = "(max-width: 700px)"; // as in style.css
+
+/** Whether the screen is as narrow as a telephone's. */
+export function useNarrow(): boolean {
+  const [narrow, set] = useState(() => matchMedia(NARROW).matches);
+  useEffect(() => {
+    const query = matchMedia(NARROW);
+    const changed = (): void => set(query.matches);
+    query.addEventListener("change", changed);
+    return () => query.removeEventListener("change", changed);
+  }, []);
+  return narrow;
+}
+
 /** What the tab is called. */
 export function useTitle(title: string | undefined): void {
   useEffect(() => {

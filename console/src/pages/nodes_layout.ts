@@ -1,4 +1,4 @@
-// Where the nodes of a graph stand: layers from left to right, by dagre. Pure.
+// Where the nodes of a graph stand: layers from left to right, or downwards on a narrow screen, by dagre. Pure.
 import dagre from "@dagrejs/dagre";
 
 import type { Graph, Node } from "../data/types.ts";
@@ -49,16 +49,16 @@ function depthsOf(all: { id: string }[], edges: string[][]): Map<string, number>
 
 /**
  * Layers by depth, each of as many columns as keep the whole about as high as the canvas is; within a layer a node stands near the middle of
- * those that lead to it. Sorting takes longest.
+ * those that lead to it. Downwards columns are rows. Sorting takes longest.
  */
-function placeMany(all: { id: string; name: string }[], edges: string[][]): Placed[] {
+function placeMany(all: { id: string; name: string }[], edges: string[][], down: boolean): Placed[] {
   const depths = depthsOf(all, edges);
   const parents = new Map<string, string[]>(all.map(({ id }) => [id, []]));
   for (const [from, to] of edges) if (depths.has(from!)) parents.get(to!)?.push(from!);
   const layers: { id: string; name: string }[][] = [];
   for (const node of all) (layers[depths.get(node.id)!] ??= []).push(node);
   const rows = new Map<string, number>();
-  const most = Math.max(10, Math.ceil(Math.sqrt(all.length * 0.6)));
+  const most = Math.max(down ? 4 : 10, Math.ceil(Math.sqrt(all.length * (down ? 0.2 : 0.6))));
   let column = 0;
   return layers.flatMap((layer) => {
     const first = column;
@@ -73,24 +73,25 @@ function placeMany(all: { id: string; name: string }[], edges: string[][]): Plac
       .map((node, i) => {
         const row = (i % height) - height / 2;
         rows.set(node.id, i - layer.length / 2);
-        return { ...node, x: (first + Math.floor(i / height)) * ACROSS, y: row * DOWN };
+        const line = first + Math.floor(i / height);
+        return { ...node, x: (down ? row : line) * ACROSS, y: (down ? line : row) * DOWN };
       });
   });
 }
 
 /** Without edges the nodes stand in rows, in their order. */
-export function place(all: { id: string; name: string }[], edges: string[][]): Placed[] {
+export function place(all: { id: string; name: string }[], edges: string[][], down = false): Placed[] {
   if (edges.length === 0) {
-    const columns = Math.max(1, Math.ceil(Math.sqrt(all.length * 0.5)));
+    const columns = Math.max(1, Math.ceil(Math.sqrt(all.length * (down ? 0.05 : 0.5))));
     return all.map((node, i) => ({
       ...node,
       x: (i % columns) * (WIDTH + 40),
       y: Math.floor(i / columns) * (HEIGHT + 30),
     }));
   }
-  if (all.length > SMALL) return placeMany(all, edges);
+  if (all.length > SMALL) return placeMany(all, edges, down);
   const layout = new dagre.graphlib.Graph();
-  layout.setGraph({ rankdir: "LR", nodesep: 24, ranksep: 60 });
+  layout.setGraph({ rankdir: down ? "TB" : "LR", nodesep: 24, ranksep: down ? 36 : 60 });
   layout.setDefaultEdgeLabel(() => ({}));
   for (const { id } of all) layout.setNode(id, { width: WIDTH, height: HEIGHT });
   for (const [from, to] of edges) if (layout.hasNode(from!) && layout.hasNode(to!)) layout.setEdge(from!, to!);
@@ -99,4 +100,13 @@ export function place(all: { id: string; name: string }[], edges: string[][]): P
     const { x, y } = layout.node(node.id) as { x: number; y: number };
     return { ...node, x: x - WIDTH / 2, y: y - HEIGHT / 2 };
   });
+}
+
+/** How large all of it would be in a window of this size, at most as large as it is. */
+export function fittingZoom(placed: Placed[], width: number, height: number): number {
+  const xs = placed.map(({ x }) => x);
+  const ys = placed.map(({ y }) => y);
+  const across = Math.max(...xs) - Math.min(...xs) + WIDTH;
+  const down = Math.max(...ys) - Math.min(...ys) + HEIGHT;
+  return Math.min(1, width / across, height / down);
 }

@@ -139,9 +139,7 @@ export function Run({ id, address }: { id: string; address: URL }) {
       {value && <Panels run={value} path={path} address={address} />}
       {value && (
         <RunNodes
-          id={id}
-          ofWorkflow={value.workflow_id !== null}
-          sealed={value.sealed}
+          run={value}
           selected={address.searchParams.get("node") ?? undefined}
           onSelect={(node) => go(withNode(address, node))}
         />

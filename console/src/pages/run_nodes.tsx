@@ -3,7 +3,7 @@ import { Suspense, lazy } from "preact/compat";
 import { useState } from "preact/hooks";
 
 import { ApiError, get } from "../data/api.ts";
-import type { Graph, Node } from "../data/types.ts";
+import type { Execution, Graph, Node } from "../data/types.ts";
 import { executionPath } from "../addresses.ts";
 import { LIVE_MS, useLoaded } from "../hooks.ts";
 import { NodePanes } from "./node_panes.tsx";
@@ -24,20 +24,20 @@ async function graphOf(path: string, signal: AbortSignal): Promise<Graph | null>
 }
 
 export function RunNodes(props: {
-  id: string;
-  ofWorkflow: boolean; // only then there may be a graph
-  sealed: boolean;
+  run: Execution;
   selected: string | undefined;
   onSelect: (node: string | undefined) => void;
 }) {
-  const path = executionPath(props.id);
+  const { run } = props;
+  const path = executionPath(run.execution_id);
+  const ofWorkflow = run.workflow_id !== null; // only then there may be a graph
   const [view, setView] = useState<View>("graph");
-  const graphKey = `${path}/graph ${props.ofWorkflow}`;
-  const graph = useLoaded(graphKey, async (signal) => (props.ofWorkflow ? graphOf(path, signal) : null)).value ?? undefined;
+  const graphKey = `${path}/graph ${ofWorkflow}`;
+  const graph = useLoaded(graphKey, async (signal) => (ofWorkflow ? graphOf(path, signal) : null)).value ?? undefined;
   const loaded = useLoaded(
-    `${path}/nodes ${props.sealed}`,
+    `${path}/nodes ${run.sealed}`,
     (signal) => get<{ nodes: Node[] }>(`${path}/nodes`, signal),
-    props.sealed ? undefined : LIVE_MS,
+    run.sealed ? undefined : LIVE_MS,
   );
   const names = new Map(graph?.nodes.map((node) => [node.id, node.name]));
   const nodes = (loaded.value?.nodes ?? []).map((node) => ({ ...node, name: names.get(node.node_id) ?? node.name }));
@@ -63,7 +63,7 @@ export function RunNodes(props: {
           </Suspense>
         </div>
       )}
-      {view === "time" && <Timeline nodes={nodes} selected={props.selected} onSelect={props.onSelect} />}
+      {view === "time" && <Timeline run={run} graph={graph} nodes={nodes} selected={props.selected} onSelect={props.onSelect} />}
       {view === "panes" && <NodePanes path={path} nodes={nodes} />}
     </section>
   );

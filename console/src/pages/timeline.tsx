@@ -1,54 +1,160 @@
-// The nodes of a run in time: when each waited and ran.
+// A run in time: its attempts, and its nodes; when each waited and ran, beside an axis.
 import { useEffect, useState } from "preact/hooks";
 
-import type { Node } from "../data/types.ts";
-import { duration } from "../format.ts";
+import { executionPath, runAddress } from "../addresses.ts";
+import { get } from "../data/api.ts";
+import type { Execution, Graph, Node } from "../data/types.ts";
+import { duration, time } from "../format.ts";
+import { useLoaded } from "../hooks.ts";
+import { type Row, nodeBars, readyTimes, runBars, tickText, ticks } from "./timeline_bars.ts";
 
-function span(node: Node, now: number): { queued: number; from: number; to: number } | undefined {
-  if (!node.started_at) return undefined;
-  const from = Date.parse(node.started_at);
-  const to = node.ended_at ? Math.max(from, Date.parse(node.ended_at)) : Math.max(from, now);
-  return { queued: from - (node.queue_ms ?? 0), from, to };
+const WIDE = 1000; // units of a row's picture
+const TICKS = 6;
+const LEAST = 2; // of a bar that took no time
+const LATE = 0.85; // of the axis; from there on a tick's text stands before it
+
+/** So many attempts before and after this one are looked for. */
+const ATTEMPTS = 20;
+
+function took(row: Row): number {
+  return row.bars.reduce((sum, bar) => sum + (bar.state === "queued" ? 0 : bar.to - bar.from), 0);
 }
 
-export function Timeline(props: { nodes: Node[]; selected: string | undefined; onSelect: (node: string | undefined) => void }) {
-  const [now, setNow] = useState(Date.now());
-  const live = props.nodes.some((node) => node.started_at && !node.ended_at);
-  useEffect(() => {
-    if (!live) return;
-    const timer = setInterval(() => setNow(Date.now()), 500);
-    return () => clearInterval(timer);
-  }, [live]);
-  const spans = props.nodes.map((node) => span(node, now));
-  const known = spans.filter((one) => one !== undefined);
-  const begin = Math.min(...known.map((one) => one.queued));
-  const length = Math.max(1, Math.max(...known.map((one) => one.to)) - begin);
+function described(row: Row): string {
+  const waited = row.bars.reduce((sum, bar) => sum + (bar.state === "queued" ? bar.to - bar.from : 0), 0);
+  const percent = row.percent === undefined ? "" : `, ${row.percent} %`;
+  return `${row.name}: ${row.state.replace("_", " ")}, waited ${duration(waited)}, took ${duration(took(row))}${percent}, attempt ${Math.max(1, row.attempts)}`;
+}
+
+function Bars({ row, begin, length, places }: { row: Row; begin: number; length: number; places: number[] }) {
+  const unit = WIDE / length;
   return (
-    <table class="timeline">
+    <svg viewBox={`0 0 ${WIDE} 10`} preserveAspectRatio="none" role="img" aria-label={described(row)}>
+      {places.map((place) => (
+        <line key={place} class="tick" x1={place * unit} x2={place * unit} y2="10" vector-effect="non-scaling-stroke" />
+      ))}
+      {row.bars.map((bar, i) => {
+        const waits = bar.state === "queued";
+        const words = `${waits ? "waited for attempt" : "attempt"} ${bar.attempt}${waits ? "" : `: ${bar.state.replace("_", " ")}`}, ${duration(bar.to - bar.from)}`;
+        return (
+          <rect key={i} class={bar.state} x={(bar.from - begin) * unit} y={waits ? 3 : 0} height={waits ? 4 : 10}
+            width={waits ? (bar.to - bar.from) * unit : Math.max(LEAST, (bar.to - bar.from) * unit)}>
+            <title>{words}</title>
+          </rect>
+        );
+      })}
+    </svg>
+  );
+}
+
+/** Rows with one axis. `link` makes a row's name something to click. */
+function Waterfall({ label, rows, selected, link }: { label: string; rows: Row[]; selected?: string | undefined; link: (row: Row) => preact.ComponentChildren }) {
+  const bars = rows.flatMap((row) => row.bars);
+  const begin = Math.min(...bars.map((bar) => bar.from));
+  const length = Math.max(1, Math.max(...bars.map((bar) => bar.to)) - begin);
+  const places = bars.length > 0 ? ticks(length, TICKS) : [];
+  return (
+    <table class="timeline" aria-label={label}>
+      <thead>
+        <tr>
+          <th>{label}</th>
+          <th class="number">Took</th>
+          <td class="wide" title={bars.length > 0 ? `from ${time(new Date(begin).toISOString())}` : undefined}>
+            <div class="ticks">
+              {places.map((place) => (
+                <span key={place} class={place / length > LATE ? "late" : ""} style={{ left: `${(place / length) * 100}%` }}>
+                  {tickText(place)}
+                </span>
+              ))}
+            </div>
+          </td>
+        </tr>
+      </thead>
       <tbody>
-        {props.nodes.map((node, i) => {
-          const at = spans[i];
-          return (
-            <tr key={node.node_id} aria-selected={node.node_id === props.selected}>
-              <th scope="row">
-                <button type="button" class="link" onClick={() => props.onSelect(node.node_id === props.selected ? undefined : node.node_id)}>
-                  {node.name}
-                </button>
-              </th>
-              <td class="number">{at ? duration(at.to - at.from) : node.state}</td>
-              <td class="wide">
-                {at && (
-                  <svg viewBox="0 0 1000 10" preserveAspectRatio="none" role="img"
-                    aria-label={`${node.name}: ${node.state}, waited ${duration(at.from - at.queued)}, took ${duration(at.to - at.from)}, attempt ${node.attempts}`}>
-                    <rect class="queued" x={((at.queued - begin) / length) * 1000} width={((at.from - at.queued) / length) * 1000} y="3" height="4" />
-                    <rect class={node.state} x={((at.from - begin) / length) * 1000} width={Math.max(2, ((at.to - at.from) / length) * 1000)} height="10" />
-                  </svg>
-                )}
-              </td>
-            </tr>
-          );
-        })}
+        {rows.map((row) => (
+          <tr key={row.id} aria-selected={row.id === selected}>
+            <th scope="row">{link(row)}</th>
+            <td class="number">
+              {row.bars.some((bar) => bar.state !== "queued") ? duration(took(row)) : row.state.replace("_", " ")}
+              {row.percent !== undefined && row.state !== "completed" && <span class="dim"> {row.percent} %</span>}
+            </td>
+            <td class="wide">{row.bars.length > 0 && <Bars row={row} begin={begin} length={length} places={places} />}</td>
+          </tr>
+        ))}
       </tbody>
     </table>
+  );
+}
+
+/** The run with its attempts before and after it, in order. */
+async function attemptsOf(run: Execution, signal: AbortSignal): Promise<Execution[]> {
+  const all = [run];
+  for (let i = 0, next = run.retry_of; next && i < ATTEMPTS; i++) {
+    const before: Execution = await get<Execution>(executionPath(next), signal);
+    all.unshift(before);
+    next = before.retry_of;
+  }
+  for (let i = 0, next = run.retried_as; next && i < ATTEMPTS; i++) {
+    const after: Execution = await get<Execution>(executionPath(next), signal);
+    all.push(after);
+    next = after.retried_as;
+  }
+  return all;
+}
+
+const runRow = (run: Execution, name: string, now: number): Row => ({
+  id: run.execution_id, name, state: run.status, attempts: run.attempt ?? 1, bars: runBars(run, now),
+});
+
+/** Nothing of a run that was tried once. */
+function Attempts({ run, now }: { run: Execution; now: number }) {
+  const retried = run.retry_of !== null || run.retried_as !== null;
+  const key = `attempts ${run.execution_id} ${run.retried_as} ${run.status}`;
+  const { value } = useLoaded(key, async (signal) => (retried ? attemptsOf(run, signal) : [run]));
+  if (!value || value.length < 2) return null;
+  const rows = value.map((one) => runRow(one, `Attempt ${one.attempt ?? 1}`, now));
+  return <Waterfall label="Attempts" rows={rows} selected={run.execution_id} link={(row) => <a href={runAddress(row.id)}>{row.name}</a>} />;
+}
+
+export function Timeline(props: {
+  run: Execution;
+  graph: Graph | undefined;
+  nodes: Node[];
+  selected: string | undefined;
+  onSelect: (node: string | undefined) => void;
+}) {
+  const { run, graph, nodes, selected } = props;
+  const [clock, setClock] = useState(Date.now());
+  useEffect(() => {
+    if (run.sealed) return;
+    const timer = setInterval(() => setClock(Date.now()), 500);
+    return () => clearInterval(timer);
+  }, [run.sealed]);
+  const now = run.completed_at ? Date.parse(run.completed_at) : clock;
+  const ready = readyTimes(graph, nodes, run.started_at ? Date.parse(run.started_at) : undefined);
+  const rows = nodes.map((node) => ({
+    id: node.node_id,
+    name: node.name,
+    state: node.state,
+    attempts: node.attempts,
+    percent: node.progress_percentage ?? undefined,
+    bars: nodeBars(node, ready.get(node.node_id), now),
+  }));
+  return (
+    <div class="timelines">
+      <Attempts run={run} now={clock} />
+      <Waterfall
+        label="Nodes"
+        rows={[runRow(run, "The run", now), ...rows]}
+        selected={selected ?? ""}
+        link={(row) =>
+          row.id === run.execution_id ? row.name : (
+            <button type="button" class="link" onClick={() => props.onSelect(row.id === selected ? undefined : row.id)}>
+              {row.name}
+            </button>
+          )
+        }
+      />
+    </div>
   );
 }
