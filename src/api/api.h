@@ -36,6 +36,7 @@ struct api_limits {
 };
 
 struct route;
+struct mirror;
 
 struct api_options {
     const struct route *routes; // api_routes, or a test's own table; ends with a NULL pattern
@@ -47,6 +48,7 @@ struct api_options {
     struct dispatch *dispatch;     // NULL: no jobs
     struct late *late;             // what comes late from elsewhere
     struct fetches *fetches;       // of logs that are kept elsewhere; NULL: none are
+    struct mirror *mirror;         // in Loki; NULL: there is none
     const struct keyring *keyring; // seals secrets; NULL: none are kept
     struct places *followers;
     struct fanout *fanout;

@@ -388,6 +388,17 @@ static const struct field run_logs_query[] = {
     {"stream", "of output, or events", .type = FIELD_WORD, .words = "stdout stderr event", .flags = FIELD_LIST},
     {0},
 };
+static const struct field run_loki_query[] = {
+    FIELD_LIMIT(5000, 1000),
+    {"cursor", "`cursor` of the page before", .type = FIELD_TEXT, .min = 1, .max = 100},
+    {"node", "of this node", .type = FIELD_TEXT, .min = 1, .max = 1024},
+    {0},
+};
+static const struct field loki_replay_query[] = {
+    {"since", "made at or after a time, or so long ago", .type = FIELD_WHEN, .flags = FIELD_REQUIRED},
+    {"until", "made before a time, or so long ago; now unless told", .type = FIELD_WHEN},
+    {0},
+};
 static const struct field run_stream_query[] = {
     PLACE("cursor", "the id of the last event seen"),
     PLACE("last_event_id", "as the header Last-Event-ID"),
@@ -590,6 +601,8 @@ const struct route api_routes[] = {
      .flags = ROUTE_READS | ROUTE_FIELDS_422, .query = run_trace_query, .handle = runs_trace, .summary = "the same"},
     {HTTP_M_GET, "/workflows/runs/{id}/logs", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_READS | ROUTE_FIELDS_422,
      .query = run_logs_query, .handle = runs_logs, .summary = "lines of a run's log"},
+    {HTTP_M_GET, "/workflows/runs/{id}/loki", ACTION_READ, RESOURCE_EXECUTION, .flags = ROUTE_FIELDS_422,
+     .query = run_loki_query, .handle = runs_loki, .summary = "a run's lines as the mirror in Loki has them"},
     {HTTP_M_GET, "/workflows/runs/{id}/stream", ACTION_READ, RESOURCE_EXECUTION,
      .flags = ROUTE_FOLLOWS | ROUTE_TICKET | ROUTE_FIELDS_422, .query = run_stream_query, .handle = runs_stream,
      .summary = "a run's trace, log and status as server-sent events"},
@@ -719,6 +732,10 @@ const struct route api_routes[] = {
      .summary = "delete an empty account; with purge=true any, with all that it holds"},
     {HTTP_M_GET, "/api/v1/retention", ACTION_READ, .query = keys_query, .handle = accounts_retention,
      .summary = "what is kept of an account's executions, and whose rule says so"},
+    {HTTP_M_POST, "/api/v1/loki/replay", ACTION_PURGE, .query = loki_replay_query, .handle = loki_replay,
+     .summary = "push the logs of the account's executions of a time to Loki again"},
+    {HTTP_M_POST, "/api/v1/executions/{id}/loki/replay", ACTION_PURGE, RESOURCE_EXECUTION, .handle = loki_replay,
+     .summary = "push its log to Loki again"},
     {HTTP_M_POST, "/api/v1/backup", ACTION_OPERATE, .body = backup_body, .handle = system_backup,
      .summary = "a consistent copy of the store"},
     {0},

@@ -20,11 +20,16 @@ static bool is_https(const char *url)
     return str_starts(str_of(url), STR("https://"));
 }
 
-bool client_fetch_allowed(const char *url)
+bool client_fetch_allowed_plain(const char *url)
 {
     bool plain = str_starts(str_of(url), STR("http://"));
     return client_header_safe(url) && !strchr(url, ' ') && url_user(url).len == 0 && url_host(url).len > 0 &&
-           (is_https(url) || (plain && url_is_loopback(url)));
+           (is_https(url) || plain);
+}
+
+bool client_fetch_allowed(const char *url)
+{
+    return client_fetch_allowed_plain(url) && (is_https(url) || url_is_loopback(url));
 }
 
 static size_t take_body(char *data, size_t size, size_t count, void *arg)
@@ -96,7 +101,7 @@ static void prepare(CURL *handle, const struct client_fetch *fetch, struct fetch
     curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, take_progress);
     curl_easy_setopt(handle, CURLOPT_XFERINFODATA, it);
     curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
-    if (!https)
+    if (!https && !fetch->plain)
         curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, open_on_loopback);
     if (fetch->stall_ms == 0)
         return;
@@ -137,8 +142,10 @@ static int judge_status(long status, struct buf *ret_error)
 
 int fetch_start(const struct client_fetch *fetch, CURL **handle, struct buf *ret_error)
 {
-    if (!client_fetch_allowed(fetch->url)) {
-        buf_append_text(ret_error, "it must be an https URL, or an http URL on loopback, without a user");
+    if (!(fetch->plain ? client_fetch_allowed_plain : client_fetch_allowed)(fetch->url)) {
+        buf_append_text(ret_error, fetch->plain
+                                       ? "it must be an https or http URL, without a user"
+                                       : "it must be an https URL, or an http URL on loopback, without a user");
         return ERR_INVALID;
     }
     const struct client_options options = {

@@ -1,4 +1,4 @@
-// What fetch.c has for signed.c.
+// What fetch.c has for ask.c and signed.c.
 #pragma once
 
 #include "client/client_private.h"

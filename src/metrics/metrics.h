@@ -72,6 +72,14 @@
     X(C, source_fetch_failures_total, none, "such fetches that failed, to be tried again when somebody reads")        \
     X(C, source_fetch_requests_total, none, "pages that they asked for")                                              \
     X(C, source_fetch_retries_total, none, "pages that they asked for again, as the peer was busy or away")           \
+    X(C, loki_pushes_total, none, "bodies that were pushed to Loki, the mirror of logs")                              \
+    X(C, loki_push_failures_total, none, "pushes that failed, to be made again: Loki is away, or takes no more now")  \
+    X(C, loki_push_refused_total, none, "pushes of which Loki has refused lines for good; they are not made again")   \
+    X(C, loki_lines_total, none, "lines that were pushed, without repetitions of failed pushes")                      \
+    X(C, loki_lines_cut_total, none, "of them, those that were cut, as Loki takes no longer ones")                    \
+    X(C, loki_lines_missed_total, none, "lines that retention had removed before they were pushed")                   \
+    X(G, loki_logs_waiting, none, "logs with lines that still wait to be pushed; 0: none had at the last look")       \
+    X(G, loki_lag_seconds, none, "age of the oldest line that still waits")                                           \
     X(C, quiet_seals_total, none, "logs that nobody ended, sealed as nothing came any more")                          \
     X(C, status_lost_total, none, "executions whose runner fell silent")                                              \
     X(G, reload_failed, none, "1 if the last reload of the configuration failed, else 0")                             \

@@ -32,6 +32,7 @@ bool node_may_vouch(uint64_t taken_ms, uint64_t now_ms);
 enum lease_kind {     // the numbers are stored
     LEASE_RUNNER = 1, // subject: an execution whose runner is connected there; epoch: that of the execution
     LEASE_SWEEP = 2,  // subject: 1; its node looks for what retention lets go
+    LEASE_MIRROR = 3, // subject: 1; its node copies logs elsewhere
 };
 
 struct node_lease { // as it is stored; all 0: nobody has ever held it

@@ -153,6 +153,7 @@ static const struct {
     {SETTING_log_level, "debug, info, warning or error"},
     {SETTING_log_form, "auto, text or json"},
     {SETTING_s3_style, "auto, path or host"},
+    {SETTING_loki_labels, "few or run"},
 };
 
 const char *config_choices(const struct config_setting *setting)

@@ -108,6 +108,17 @@
     X(N, cloudwatch_wait_seconds, 10, 0, 60, false, "whoever reads a page of such a log waits for it so long")         \
     X(N, cloudwatch_retry_seconds, 10, 0, 3600, false,                                                                 \
       "what could not be fetched, or was not there yet, is not asked for again for so long")                           \
+    X(T, loki_url, "", 0, 0, false, "URL of a Loki that all logs are mirrored in (docs/loki.md); none: they are not")  \
+    X(T, loki_labels, "few", 0, 0, false,                                                                              \
+      "labels there. few: account, stream, level, and metadata; run: run_id, node, stream")                            \
+    X(T, loki_tenant, "", 0, 0, false, "tenant there (X-Scope-OrgID)")                                                 \
+    X(T, loki_credentials, "", 0, 0, false, "file with a token for it, or USER:PASSWORD; read for each request")       \
+    X(T, loki_ca, "", 0, 0, false, "PEM file of the authorities of its certificate; the system's unless told")         \
+    X(B, loki_insecure, 0, 0, 1, false, "it may be spoken to by plain HTTP on another machine")                        \
+    X(N, loki_line_max, 262144, 1024, 1048576, false, "bytes of a line there (max_line_size); longer ones are cut")    \
+    X(N, loki_window_seconds, 3000, 60, 604800, false,                                                                 \
+      "so much later than older lines that still wait none is pushed: less than half of Loki's max_chunk_age")         \
+    X(N, loki_pause_ms, 1000, 10, 60000, false, "pause between looks for new lines")                                   \
     X(N, ping_seconds, 20, 1, 3600, false, "pause between pings on a WebSocket")                                       \
     X(N, pong_timeout_seconds, 60, 1, 3600, false, "without any pong for so long a WebSocket is closed")               \
     X(N, shutdown_seconds, 10, 0, 3600, false, "deadline of a graceful shutdown")

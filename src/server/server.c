@@ -17,6 +17,7 @@
 #include "server/issuers.h"
 #include "server/listen.h"
 #include "server/logging.h"
+#include "server/loki.h"
 #include "server/resources.h"
 #include "server/shard.h"
 #include "server/systemd.h"
@@ -54,6 +55,7 @@ struct server {
     struct late *late;
     struct cloudwatch_logs *cloudwatch; // NULL: no log is fetched; then so is `fetches`
     struct fetches *fetches;
+    struct mirror *mirror; // NULL: logs are not copied to Loki
     struct places *followers;
     struct broadcast *news; // of the hub, to all shards
     struct metrics *metrics;
@@ -285,11 +287,16 @@ static int server_open_store(struct server *server)
     const struct config *config = server->config;
     CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", config->data);
     server->budget = budget_new(resources_memory_max(config));
-    const struct sqlite_options sqlite = {
-        .path = path, .readers = (unsigned)config->readers, .logger = &server->logger, .budget = server->budget};
+    bool mirrors = config->loki_url[0];
+    const struct sqlite_options sqlite = {.path = path,
+                                          .readers = (unsigned)config->readers,
+                                          .mirrors = mirrors,
+                                          .logger = &server->logger,
+                                          .budget = server->budget};
     const struct postgres_options postgres = {.conninfo = config->store,
                                               .readers = (unsigned)config->readers,
                                               .event_rows = config->event_rows,
+                                              .mirrors = mirrors,
                                               .logger = &server->logger,
                                               .budget = server->budget};
     int err = config->store[0] ? postgres_store_open(&postgres, &error, &server->store)
@@ -336,6 +343,13 @@ static int server_open_issuers(struct server *server)
     server->issuers = issuers_new(&options);
     int err = issuers_load(server->issuers, server->config->jwt_issuers, &error);
     return err ? server_fail(err, "the issuers of tokens (jwt_issuers) cannot be used", buf_cstr(&error)) : 0;
+}
+
+static int server_check_loki(const struct server *server)
+{
+    CLEANUP(buf_release) struct buf error = {0};
+    int err = loki_settings_check(server->config, &error);
+    return err ? server_fail(err, "Loki (loki_url) cannot be used", buf_cstr(&error)) : 0;
 }
 
 static int server_open_cloudwatch(struct server *server)
@@ -456,6 +470,22 @@ static int server_make_fetches(struct server *server)
     return fetches_new(&options, &server->fetches);
 }
 
+static int server_make_mirror(struct server *server)
+{
+    struct mirror_options options = {
+        .loop = server->loop,
+        .store = server->store,
+        .node = server_node,
+        .node_arg = server,
+        .metrics = server->metrics,
+        .logger = &server->logger,
+    };
+    if (!server->config->loki_url[0])
+        return 0;
+    loki_settings_apply(server->config, &options);
+    return mirror_new(&options, &server->mirror);
+}
+
 // What all shards share.
 static int server_make_rooms(struct server *server)
 {
@@ -489,7 +519,8 @@ static int server_make_rooms(struct server *server)
     server_make_dispatch(server);
     server->settings = settings_new(config);
     server_make_sweep(server);
-    return server_make_fetches(server);
+    err = server_make_fetches(server);
+    return err ? err : server_make_mirror(server);
 }
 
 static int server_make_shards(struct server *server)
@@ -504,6 +535,7 @@ static int server_make_shards(struct server *server)
         .dispatch = server->dispatch,
         .late = server->late,
         .fetches = server->fetches,
+        .mirror = server->mirror,
         .keyring = server->keyring,
         .followers = server->followers,
         .news = server->news,
@@ -647,6 +679,8 @@ static int server_start(struct server *server)
     blob_sweep_start(server->blob_sweep);
     timeouts_start(server->timeouts);
     quiet_start(server->quiet);
+    if (server->mirror)
+        mirror_start(server->mirror);
     log_info(&server->logger, "ready", LOG_I("port", server->listening.port), LOG_S("data", config->data));
     systemd_notify("READY=1");
     return 0;
@@ -664,6 +698,7 @@ static void server_stop_rounds(struct server *server)
     if (server->quiet)
         quiet_stop(server->quiet);
     fetches_stop(server->fetches);
+    mirror_stop(server->mirror);
     if (server->late)
         late_stop(server->late);
 }
@@ -675,6 +710,7 @@ static void server_free_rounds(struct server *server)
     timeouts_free(&server->timeouts);
     quiet_free(&server->quiet);
     fetches_free(&server->fetches);
+    mirror_free(&server->mirror);
     cloudwatch_logs_free(&server->cloudwatch);
     late_free(&server->late);
 }
@@ -699,6 +735,7 @@ static void server_release(struct server *server)
         blob_stop(server->blobs);
     issuers_stop(server->issuers);
     fetches_join(server->fetches);
+    mirror_join(server->mirror);
     pool_free(&server->pool);
     if (server->loop) // what it has gathered is answered to the shards
         loop_deliver(server->loop);
@@ -757,6 +794,8 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
     }
     if (err == 0)
         err = server_open_cloudwatch(server);
+    if (err == 0)
+        err = server_check_loki(server);
     if (err == 0)
         err = server_open_store(server);
     if (err == 0)

@@ -159,6 +159,7 @@ static struct api_options api_options_of(const struct shard *shard, const struct
         .dispatch = options->dispatch,
         .late = options->late,
         .fetches = options->fetches,
+        .mirror = options->mirror,
         .keyring = options->keyring,
         .workers = options->dispatch ? &dispatch_listener : NULL,
         .workers_arg = options->dispatch,

@@ -46,6 +46,7 @@ struct shard_options {
     struct dispatch *dispatch;
     struct late *late;
     struct fetches *fetches; // NULL: no log is fetched
+    struct mirror *mirror;   // NULL: none is copied to Loki
     const struct keyring *keyring;
     struct places *followers;
     struct broadcast *news; // of the hub

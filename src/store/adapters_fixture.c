@@ -9,7 +9,8 @@ static int open_sqlite(const char *folder, _Atomic int64_t *now_ms, struct store
     const struct sqlite_tuning tuning = {.now_ms = fixture_clock, .now_arg = now_ms};
     CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", folder);
     CLEANUP(buf_release) struct buf error = {0};
-    return sqlite_store_open(&(struct sqlite_options){.path = path, .readers = 2, .tuning = &tuning}, &error, ret);
+    return sqlite_store_open(&(struct sqlite_options){.path = path, .readers = 2, .mirrors = true, .tuning = &tuning},
+                             &error, ret);
 }
 
 // Merges everything as soon as it is there.
@@ -19,7 +20,8 @@ static int open_sqlite_merging(const char *folder, _Atomic int64_t *now_ms, stru
         .now_ms = fixture_clock, .now_arg = now_ms, .hot_pieces = 1, .merge_after_ms = 1, .page_size = 8192};
     CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", folder);
     CLEANUP(buf_release) struct buf error = {0};
-    return sqlite_store_open(&(struct sqlite_options){.path = path, .readers = 2, .tuning = &tuning}, &error, ret);
+    return sqlite_store_open(&(struct sqlite_options){.path = path, .readers = 2, .mirrors = true, .tuning = &tuning},
+                             &error, ret);
 }
 
 // One server for all tests of the program; each has a database of its own.
@@ -32,8 +34,12 @@ static int open_postgres_merging(const char *folder, _Atomic int64_t *now_ms, bo
     for (char *at = name; *at; at++)
         *at = *at == '-' ? '_' : (char)(*at >= 'A' && *at <= 'Z' ? *at - 'A' + 'a' : *at);
     CLEANUP(free_ptr) char *where = sql_fixture_database(postgres, name);
-    const struct postgres_options options = {
-        .conninfo = where, .readers = 2, .merge_always = always, .now_ms = fixture_clock, .now_arg = now_ms};
+    const struct postgres_options options = {.conninfo = where,
+                                             .readers = 2,
+                                             .mirrors = true,
+                                             .merge_always = always,
+                                             .now_ms = fixture_clock,
+                                             .now_arg = now_ms};
     int err = postgres_store_open(&options, &error, ret);
     if (err < 0)
         print_message("%s\n", buf_cstr(&error));

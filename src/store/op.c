@@ -319,6 +319,12 @@ static void release_run_find(struct store_op *op)
     free_ptr(&OP(store_run_find)->ret_execution_id);
 }
 
+static void release_mirror_places(struct store_op *op)
+{
+    free_ptr(&OP(store_mirror_places)->ret_places);
+    OP(store_mirror_places)->ret_count = 0;
+}
+
 static void release_backup(struct store_op *op)
 {
     free_ptr(&OP(store_backup)->ret_path);

@@ -49,7 +49,9 @@
     X(BLOB_WANT, blob_want, NONE, NONE, KEEPS, nothing)                                       \
     X(BLOB_DROP, blob_drop, NONE, NONE, KEEPS, nothing)                                       \
     X(ARTIFACT_PUT, artifact_put, AT(artifact_put, row), NONE, GROWS, nothing)                \
-    X(ARTIFACTS_PURGE, artifacts_purge, AT(artifacts_purge, row), NONE, KEEPS, nothing)
+    X(ARTIFACTS_PURGE, artifacts_purge, AT(artifacts_purge, row), NONE, KEEPS, nothing)       \
+    X(MIRROR_ENTER, mirror_enter, NONE, NONE, GROWS, nothing)                                 \
+    X(MIRROR_ADVANCE, mirror_advance, NONE, NONE, KEEPS, nothing)
 
 #define STORE_QUERIES(X)                                                            \
     X(GET, get, NONE, AT(get, account), KEEPS, get)                                 \
@@ -86,6 +88,8 @@
     X(BLOBS_KNOWN, blobs_known, NONE, NONE, KEEPS, nothing)                         \
     X(FILE_LIST, file_list, NONE, NONE, KEEPS, file_list)                           \
     X(RUN_FIND, run_find, NONE, NONE, KEEPS, run_find)                              \
+    X(MIRROR_LOOK, mirror_look, NONE, NONE, KEEPS, nothing)                         \
+    X(MIRROR_PLACES, mirror_places, NONE, NONE, KEEPS, mirror_places)               \
     X(BACKUP, backup, NONE, NONE, KEEPS, backup)
 
 enum store_op_kind {

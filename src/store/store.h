@@ -17,6 +17,7 @@
 #include "store/ops/execution.h"
 #include "store/ops/job.h"
 #include "store/ops/key.h"
+#include "store/ops/mirror.h"
 #include "store/ops/node.h"
 #include "store/ops/quiet.h"
 #include "store/ops/record.h"

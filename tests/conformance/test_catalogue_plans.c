@@ -61,6 +61,10 @@ static const char *const growth[] = {
     "SELECT id, id, CASE WHEN id % 100 = 0 THEN id ELSE 0 END FROM executions WHERE id % 10 = 0",
     "INSERT INTO summaries(execution, next, body) SELECT id, 0, CAST('x' AS {bytes}) FROM executions",
     "INSERT INTO source_events(execution, event) SELECT id, CAST('x' AS {bytes}) FROM executions",
+    "INSERT INTO mirrors(execution, next, time_ms, pending) "
+    "SELECT id, 0, id, CASE WHEN id % 100 = 0 THEN 1 ELSE 0 END FROM executions",
+    "INSERT INTO mirror_places(execution, node, labels, from_ms, until_ms, lines) SELECT id, '', 0, 0, 0, 0 "
+    "FROM executions",
     "INSERT INTO purging_accounts(account) SELECT id FROM accounts WHERE id % 10 = 0",
 };
 

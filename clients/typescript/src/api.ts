@@ -967,6 +967,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/loki/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Push the logs of the account's executions that were made within a time to Loki again. */
+        post: operations["replayLogsToLoki"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/executions/{id}/loki/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The execution_id. */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Push its log to Loki again. */
+        post: operations["replayLogToLoki"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/loki/api/v1/push": {
         parameters: {
             query?: never;
@@ -1317,6 +1354,26 @@ export interface paths {
         };
         /** Trace events of a run. */
         get: operations["getRunTrace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/workflows/runs/{id}/loki": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The execution_id. */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        /** A run's lines as the mirror in Loki has them. */
+        get: operations["getRunLokiLines"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2429,6 +2486,45 @@ export interface components {
         TraceEnvelope: {
             runId: string;
             events: components["schemas"]["TraceEvent"][];
+            cursor: string | null;
+            hasMore: boolean;
+            /** @description Where its lines are in Loki, by node; only if logs are mirrored there. */
+            loki?: components["schemas"]["LokiPlace"][];
+        };
+        LokiReplay: {
+            executions: number;
+        };
+        LokiPlace: {
+            nodeRef: string | null;
+            /** @description That all of its streams have. */
+            labels: {
+                [key: string]: string;
+            };
+            /** @description In LogQL. */
+            query: string;
+            /** Format: date-time */
+            from: string | null;
+            /** Format: date-time */
+            to: string | null;
+            lines: number;
+        };
+        LokiLines: {
+            runId: string;
+            lines: {
+                sequence: number;
+                /** Format: date-time */
+                timestamp: string | null;
+                stream: string;
+                level?: string;
+                nodeRef: string | null;
+                line: string;
+            }[];
+            /** @description How many lines were pushed, of the node or altogether. */
+            mirrored: number;
+            /** @description On the last page: whether Loki has as many. */
+            complete: boolean | null;
+            /** @description More will be pushed. */
+            pending: boolean;
             cursor: string | null;
             hasMore: boolean;
         };
@@ -5280,6 +5376,68 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    replayLogsToLoki: {
+        parameters: {
+            query: {
+                /** @description Made at or after a time, or so long ago. */
+                since: string;
+                /** @description Made before a time, or so long ago; now unless told. */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are pushed after what is older. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LokiReplay"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            501: components["responses"]["Unsupported"];
+            503: components["responses"]["Unavailable"];
+            507: components["responses"]["StoreFull"];
+        };
+    };
+    replayLogToLoki: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The execution_id. */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is pushed after what is older. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LokiReplay"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            410: components["responses"]["Expired"];
+            501: components["responses"]["Unsupported"];
+            503: components["responses"]["Unavailable"];
+            507: components["responses"]["StoreFull"];
+        };
+    };
     pushLokiStreams: {
         parameters: {
             query?: never;
@@ -6267,6 +6425,44 @@ export interface operations {
             404: components["responses"]["NotFound"];
             410: components["responses"]["Expired"];
             422: components["responses"]["Invalid"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getRunLokiLines: {
+        parameters: {
+            query?: {
+                /** @description At most so many. */
+                limit?: number;
+                /** @description cursor of the page before. */
+                cursor?: string;
+                /** @description Of this node. */
+                node?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The execution_id. */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As docs/loki.md says. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LokiLines"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            410: components["responses"]["Expired"];
+            422: components["responses"]["Invalid"];
+            501: components["responses"]["Unsupported"];
             503: components["responses"]["Unavailable"];
         };
     };

@@ -16,6 +16,7 @@ void runs_list(struct call *call);
 void runs_status(struct call *call);
 void runs_trace(struct call *call);
 void runs_logs(struct call *call);
+void runs_loki(struct call *call);
 void runs_stream(struct call *call);
 void runs_cancel(struct call *call);
 void runs_nodes(struct call *call);
@@ -29,6 +30,11 @@ struct run_graph {
     void (*done)(struct run_graph *it, int err);
 };
 void run_graph_ask(struct run_graph *it, struct api *api, int64_t account, int64_t row);
+
+// Where the lines of a run are found in Loki: the member `loki` of its trace.
+struct store_mirror_places;
+void runs_add_loki(struct json_writer *json, const struct execution *execution,
+                   const struct store_mirror_places *places);
 
 // For a run's status and its stream: the status payload. `summary` and `graph` may be NULL.
 struct summary;

@@ -1,16 +1,20 @@
 // Workflow runs: pages of trace events, and of the lines of the log.
+#include "api/api_private.h"
 #include "api/compat/compat.h"
 #include "api/compat/entries.h"
 #include "model/trace_event.h"
 
 struct page {
     struct entries entries;
-    const char *member; // "events" or "logs"
+    const char *member;                // "events" or "logs"
+    struct store_mirror_places places; // of a trace, if logs are mirrored
 };
 
 static void page_free(struct page *page)
 {
     call_unref(page->entries.call);
+    if (page->places.op.done)
+        store_op_release(&page->places.op);
     entries_release(&page->entries);
     free(page);
 }
@@ -34,6 +38,8 @@ static void page_answer(const struct page *page)
         json_add_null(&json, "cursor");
     }
     json_add_bool(&json, "hasMore", it->next_cursor < it->end);
+    if (page->places.op.done)
+        runs_add_loki(&json, it->execution, &page->places);
     json_close(&json);
     call_answer(it->call, 200, &json);
 }
@@ -46,6 +52,29 @@ static void page_done(struct entries *it, int err)
     else
         page_answer(page);
     page_free(page);
+}
+
+static void places_known(struct store_op *op)
+{
+    struct page *page = CONTAINER_OF(op, struct page, places.op);
+    call_unref(page->entries.call);
+    if (op->err) {
+        call_fail(page->entries.call, op->err, NULL);
+        page_free(page);
+    } else {
+        entries_read(&page->entries);
+    }
+}
+
+static void page_read(struct page *page)
+{
+    struct call *call = page->entries.call;
+    if (!call->api->options.mirror || strcmp(page->member, "events") != 0) {
+        entries_read(&page->entries);
+        return;
+    }
+    page->places.row = call->execution.row;
+    call_submit(call, STORE_MIRROR_PLACES, &page->places.op, places_known);
 }
 
 // One filter's parameter by our name for it.
@@ -84,7 +113,7 @@ static void page_start(struct call *call, const char *member, const char *event_
     int err = filter_builder_finish(builder, &page->entries.filter, &reason);
     filter_builder_free(&builder);
     if (err == 0) {
-        entries_read(&page->entries);
+        page_read(page);
         return;
     }
     call_fail(call, err, reason);

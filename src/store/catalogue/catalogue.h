@@ -15,6 +15,7 @@
 #include "store/ops/execution.h"
 #include "store/ops/job.h"
 #include "store/ops/key.h"
+#include "store/ops/mirror.h"
 #include "store/ops/node.h"
 #include "store/ops/quiet.h"
 #include "store/ops/record.h"
@@ -132,6 +133,13 @@ int catalogue_events_forget(struct sql *sql, int64_t row, bool *ret_more); // a 
 
 // --- quiet.c
 int catalogue_quiet_look(struct sql *sql, struct store_quiet_look *look);
+
+// --- mirrors.c
+int catalogue_mirror_add(struct sql *sql, int64_t row, int64_t now_ms);        // nothing if it was entered already
+int catalogue_mirror_enter(struct sql *sql, struct store_mirror_enter *enter); // ERR_NOT_FOUND: there is no such row
+int catalogue_mirror_advance(struct sql *sql, const struct store_mirror_advance *advance);
+int catalogue_mirror_look(struct sql *sql, struct store_mirror_look *look);
+int catalogue_mirror_places(struct sql *sql, struct store_mirror_places *query);
 
 // --- list.c
 #define CATALOGUE_LIST_MAX 10000

@@ -215,9 +215,9 @@ int catalogue_execution_cancel(struct sql *sql, int64_t row, struct str reason)
 
 int catalogue_execution_purge(struct sql *sql, int64_t row)
 {
-    static const enum catalogue_statement steps[] = {CATALOGUE_EXECUTION_PURGE, CATALOGUE_DOCUMENT_DELETE,
-                                                     CATALOGUE_LABELS_DELETE, CATALOGUE_RESULT_DELETE,
-                                                     CATALOGUE_SUMMARY_DELETE};
+    static const enum catalogue_statement steps[] = {
+        CATALOGUE_EXECUTION_PURGE, CATALOGUE_DOCUMENT_DELETE, CATALOGUE_LABELS_DELETE,       CATALOGUE_RESULT_DELETE,
+        CATALOGUE_SUMMARY_DELETE,  CATALOGUE_MIRROR_DELETE,   CATALOGUE_MIRROR_PLACES_DELETE};
     int err = catalogue_job_purge(sql, row);
     if (err == 0)
         err = catalogue_files_purge(sql, row);

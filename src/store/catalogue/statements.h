@@ -4,6 +4,7 @@
 
 #include "store/catalogue/blob_statements.h"
 #include "store/catalogue/job_statements.h"
+#include "store/catalogue/mirror_statements.h"
 #include "store/catalogue/workflow_statements.h"
 #include "store/sql/sql.h"
 
@@ -219,7 +220,8 @@
     WORKER_STATEMENTS(X)        \
     BLOB_STATEMENTS(X)          \
     WORKFLOW_STATEMENTS(X)      \
-    SUMMARY_STATEMENTS(X)
+    SUMMARY_STATEMENTS(X)       \
+    MIRROR_STATEMENTS(X)
 
 enum catalogue_statement {
 #define CATALOGUE_ENUM(name, sql) CATALOGUE_##name,

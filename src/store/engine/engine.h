@@ -22,6 +22,7 @@ struct engine { // adapters embed it
     struct queues queues;
     struct summary_cache *summaries;
     atomic_bool catching_up; // a summary; see engine/write/summaries.c
+    bool mirrors;            // each new execution's log is to be copied elsewhere (store/ops/mirror.h)
     pthread_mutex_t stats_mutex;
     struct store_stats stats;
     pthread_t writer;

@@ -188,6 +188,7 @@ static int open_database(struct postgres_store *store, struct buf *ret_error)
 
 static int start_threads(struct postgres_store *store, const struct postgres_options *options)
 {
+    store->engine.mirrors = options->mirrors;
     int err = summaries_init(&store->engine, options->budget);
     if (err < 0)
         return err;

@@ -11,6 +11,7 @@ struct postgres_options {
     const struct logger *logger;
     struct budget *budget;        // that memory kept for summaries counts for; NULL: none. Must outlive the store
     bool event_rows;              // structured records become rows of the table `events` too
+    bool mirrors;                 // the logs of new executions are to be copied (store/ops/mirror.h)
     bool merge_always;            // as soon as there is something. For tests
     int64_t (*now_ms)(void *arg); // realtime, thread-safe; NULL: the clock. For tests
     void *now_arg;

@@ -184,6 +184,7 @@ static int open_database(struct sqlite_store *store, struct buf *ret_error)
 
 static int start_threads(struct sqlite_store *store, const struct sqlite_options *options)
 {
+    store->engine.mirrors = options->mirrors;
     int err = merge_new(store, &store->merge);
     if (err < 0)
         return err;

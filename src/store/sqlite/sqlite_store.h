@@ -21,6 +21,7 @@ struct sqlite_options {
     unsigned readers; // threads
     const struct logger *logger;
     const struct sqlite_tuning *tuning; // NULL: the defaults
+    bool mirrors;                       // the logs of new executions are to be copied (store/ops/mirror.h)
     struct budget *budget;              // that memory kept for summaries counts for; NULL: none. Must outlive the store
 };
 

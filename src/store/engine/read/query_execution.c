@@ -67,6 +67,23 @@ void query_quiet_look(const struct session *session, struct store_op *op)
     }
 }
 
+// A log that is sealed has its end in the row that said so.
+void query_mirror_look(const struct session *session, struct store_op *op)
+{
+    struct store_mirror_look *look = CONTAINER_OF(op, struct store_mirror_look, op);
+    op->err = catalogue_mirror_look(session->sql, look);
+    for (size_t i = 0; i < look->ret_count && op->err == 0; i++) {
+        struct log_state ahead;
+        if (log_ahead(session, look->ret_found[i].row, &ahead))
+            look->ret_found[i].next = MAX(look->ret_found[i].next, ahead.next);
+    }
+}
+
+void query_mirror_places(const struct session *session, struct store_op *op)
+{
+    op->err = catalogue_mirror_places(session->sql, CONTAINER_OF(op, struct store_mirror_places, op));
+}
+
 // --- Lists
 
 // Bytes that it takes beyond the struct. Only metadata may be large.

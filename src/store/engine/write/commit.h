@@ -10,6 +10,7 @@ typedef int commit_fn(struct transaction *tx, struct store_op *op);
 #define COMMIT_DECLARATION(NAME, name, ...) commit_fn commit_##name;
 STORE_COMMITS(COMMIT_DECLARATION)
 #undef COMMIT_DECLARATION
+int mirror_add(struct transaction *tx, int64_t row);        // what is made is entered, if the store mirrors
 int commit_op(struct transaction *tx, struct store_op *op); // by its kind; op->err is set
 
 // Sets op->err for an error that concerns only one operation. Returns an error that makes the transaction fail.

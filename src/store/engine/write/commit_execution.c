@@ -59,6 +59,9 @@ int execution_create(struct transaction *tx, struct store_create *create, const 
     if (err < 0)
         return err;
     open_count_add(tx, execution->account, 1);
+    err = mirror_add(tx, execution->row);
+    if (err < 0)
+        return err;
     if (!create->job) {
         announce(tx, head);
         return 0;

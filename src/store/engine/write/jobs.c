@@ -1,5 +1,6 @@
 #include "store/engine/write/jobs.h"
 
+#include "store/engine/write/commit.h"
 #include "store/engine/write/outcome.h"
 
 static int change_end(void *arg, int64_t row, enum outcome_cause cause)
@@ -22,7 +23,7 @@ static int change_made(void *arg, int64_t row)
         return err;
     open_count_add(tx, head->account, 1);
     queued_count_add(tx, head->account, 1);
-    return 0;
+    return mirror_add(tx, row);
 }
 
 static int change_changed(void *arg, int64_t row, bool ready)
