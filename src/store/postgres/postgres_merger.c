@@ -47,6 +47,7 @@ static int list_unmerged(struct merging *it, uint64_t from)
 }
 
 // Returns how many chunks from `from` on become one: without a hole between them, and not more than a chunk may hold.
+// One that came large stays alone, so that a front can be cut where it ends.
 static size_t run_length(const struct merging *it, size_t from, size_t *ret_raw, size_t *ret_largest)
 {
     size_t n = 0;
@@ -54,7 +55,8 @@ static size_t run_length(const struct merging *it, size_t from, size_t *ret_raw,
     for (const struct stored *at = &it->chunks[from]; from + n < it->count; at++, n++) {
         bool joins = n == 0 || (at[-1].end == at->first && at->end - it->chunks[from].first <= CHUNK_COUNT_MAX);
         bool is_full = n > 0 && (*ret_raw >= CHUNK_MERGE_RAW || *ret_raw + at->raw > CHUNK_MERGE_RAW + SMALL_RAW);
-        if (!joins || is_full)
+        bool is_large = n > 0 && (at->raw >= SMALL_RAW || it->chunks[from].raw >= SMALL_RAW);
+        if (!joins || is_full || is_large)
             break;
         *ret_raw += at->raw;
         *ret_largest = MAX(*ret_largest, at->raw);

@@ -86,6 +86,31 @@ static void many_small_appends_become_few_chunks(void **state)
     assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 300);
 }
 
+static void append_large(struct fixture *fixture, int64_t row, uint64_t counter)
+{
+    CLEANUP(chunk_unref) struct chunk *chunk = fixture_chunk(counter, 1000, 180, 1763200000000);
+    struct store_append append = {
+        .op.kind = STORE_APPEND, .row = row, .producer = STR("p"), .first = counter, .chunk = chunk};
+    assert_int_equal(fixture_run(fixture, &append.op), 0);
+}
+
+static void a_chunk_that_came_large_ends_where_it_did(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    for (uint64_t i = 0; i < 4000; i += 1000)
+        append_large(fixture, row, i);
+    assert_int_equal(fixture_complete_err(fixture, row, "p", 3999), 0);
+    CLEANUP(free_ptr) char *name = database_of(fixture->folder);
+    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
+    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect_to(where);
+    int64_t unmerged = INT64_MAX;
+    for (uint64_t end = clock_mono_ms() + 60000; unmerged > 0 && clock_mono_ms() < end;)
+        unmerged = number_of(sql, "SELECT count(*) FROM unmerged");
+    assert_int_equal(unmerged, 0);
+    assert_int_equal(number_of(sql, "SELECT count(*) FROM chunks WHERE merged AND first % 1000 = 0"), 4);
+}
+
 static void a_lost_connection_costs_nothing_and_doubles_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -117,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(many_small_appends_become_few_chunks, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_chunk_that_came_large_ends_where_it_did, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_lost_connection_costs_nothing_and_doubles_nothing, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_second_server_is_refused, set_up, fixture_tear_down),
     };
