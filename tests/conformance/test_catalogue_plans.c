@@ -11,7 +11,7 @@
 
 static const int64_t usual_rows[SQL_ENGINES] = {[SQL_SQLITE] = 100000, [SQL_POSTGRES] = 20000};
 
-// A tenth of all in each account; few of an account are open.
+// A hundredth of all in each account; few of an account are open.
 static const char *const growth[] = {
     "INSERT INTO accounts(name, created_ms) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i "
     "< 3000) "
@@ -19,7 +19,7 @@ static const char *const growth[] = {
     "INSERT INTO executions(account, execution_id, status, sealed, created_ms, owner, batch_id, workflow_id, "
     "worker_id) "
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < (SELECT rows FROM grown)) "
-    "SELECT 1 + i % 10, 'exec_' || i, "
+    "SELECT 1 + i % 101, 'exec_' || i, "
     "CASE WHEN i % 100 < 10 THEN 'running' ELSE 'completed' END, CASE WHEN i % 100 < 10 THEN 0 ELSE 1 END, i, "
     "'o' || i % 97, 'b' || i % 1009, 'w' || i % 1013, 'w' || i % 1019 FROM n",
     "INSERT INTO documents(execution, metadata) SELECT id, '{}' FROM executions",
@@ -132,10 +132,12 @@ static void grow(struct sql *sql)
     grow_hashes(sql);
     grow_by(sql, growth, ARRAY_LEN(growth));
     grow_by(sql, log_growth, postgres ? ARRAY_LEN(log_growth) : 0);
-    grow_by(sql, (const char *const[]){"DROP TABLE grown", "ANALYZE"}, 2);
+    grow_by(sql, (const char *const[]){"DROP TABLE grown"}, 1);
+    assert_int_equal(sql_commit(sql), 0);
+    // As the server does by itself: its planner then knows that an index alone tells what is there.
+    grow_by(sql, (const char *const[]){postgres ? "VACUUM ANALYZE" : "ANALYZE"}, 1);
     if (postgres)
         claim_rows(sql, MAX(CLAIMED / rows, 1));
-    assert_int_equal(sql_commit(sql), 0);
 }
 
 // A driver that asks for the plan of what is prepared ad hoc, and keeps it.
