@@ -1,5 +1,6 @@
 """Fixtures of the end-to-end suite. RUNNEL_BIN names the program under test."""
 
+import collections
 import itertools
 import os
 import pathlib
@@ -10,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from support import postgres  # noqa: E402
 from support.cli import Cli  # noqa: E402
 from support.api import eventually  # noqa: E402
 from support.engine import NoEngine, Podman  # noqa: E402
@@ -26,6 +28,37 @@ def pytest_configure(config):
     if not os.access(BIN, os.X_OK):
         raise pytest.UsageError(f"there is no program at {BIN}; build it, or name another by RUNNEL_BIN")
     config.addinivalue_line("markers", "threads: worth running under ThreadSanitizer")
+    config.addinivalue_line(
+        "markers", "sqlite(why): of a store in a file alone, and left out where it is in PostgreSQL"
+    )
+    config.left_out = collections.Counter()
+
+
+def pytest_collection_modifyitems(config, items):
+    if not postgres.WANTED:
+        return
+    about_files = [item for item in items if item.get_closest_marker("sqlite")]
+    for item in about_files:
+        [why] = item.get_closest_marker("sqlite").args
+        config.left_out[why] += 1
+    config.hook.pytest_deselected(items=about_files)
+    items[:] = [item for item in items if item not in set(about_files)]
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = dict(session.config.left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    node.config.left_out.update(node.workeroutput.get("left_out", {}) if not node.config.left_out else {})
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Said, and not only left out: which tests are of the other store alone, and why."""
+    for why, count in sorted(config.left_out.items()):
+        terminalreporter.write_line(f"{count} not of a store in PostgreSQL: {why}")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Accounts: kept apart, suspended, resumed and deleted; and who may touch whose keys."""
 
 import itertools
-import sqlite3
 import subprocess
 import uuid
 
@@ -455,11 +454,8 @@ def test_nothing_of_a_deleted_account_stays_in_the_store(own_server):
     own_server.restart()
 
     def rows(table):
-        with sqlite3.connect(f"file:{own_server.database()}?mode=ro", uri=True) as db:
-            owned = (
-                f"SELECT e.id FROM executions e JOIN accounts a ON a.id = e.account WHERE a.name = 'gone' AND {table}"
-            )
-            return db.execute(f"SELECT count(*) FROM ({owned})").fetchone()[0]
+        owned = f"SELECT e.id FROM executions e JOIN accounts a ON a.id = e.account WHERE a.name = 'gone' AND {table}"
+        return own_server.number(f"SELECT count(*) FROM ({owned}) AS owned")
 
     def nothing_left():
         api.append(mine_open, {"message": "a commit, which takes a slice of the purge along"})

@@ -1,12 +1,10 @@
 """Blobs, inputs, artifacts and run tokens, by HTTP."""
 
-import contextlib
 import hashlib
 import http.client
 import itertools
 import os
 import random
-import sqlite3
 import threading
 
 import pytest
@@ -338,8 +336,8 @@ def test_a_batch_of_many_jobs_takes_one_content(servers):
     job = {"command": ["true"], "inputs": [entry("a", content)]}
     batch = api.expect(201, "POST", "/api/v1/batches", {"job": job, "jobs": [{}] * 1000})
     assert batch["total_count"] == 1000
-    assert number(server, "SELECT count(*) FROM files") == 1000
-    assert number(server, "SELECT refs FROM blobs") == 1000
+    assert server.number("SELECT count(*) FROM files") == 1000
+    assert server.number("SELECT refs FROM blobs") == 1000
     assert len(contents(server)) == 1
 
 
@@ -444,7 +442,7 @@ def test_a_run_token_lasts_over_a_restart_and_for_an_hour_after_the_seal(servers
         worker.listen(lambda: stream.closed)
     leave(token, id, "b", content)
     server.stop()
-    change(server, "UPDATE executions SET sealed_ms = sealed_ms - 3600001")
+    server.change("UPDATE executions SET sealed_ms = sealed_ms - 3600001")
     server.restart()
     named = {"sha256": sha(content), "size": len(content)}
     assert token.request("PUT", f"{PATH}/{id}/artifacts/c", named).code == "sealed"
@@ -485,33 +483,16 @@ def test_a_run_token_that_was_changed_or_comes_by_another_way_is_refused(server,
 # --- Limits, retention, and what a crash leaves
 
 
-def database(server, mode="ro"):
-    return sqlite3.connect(f"file:{server.data}/runnel.db?mode={mode}", uri=True, timeout=60)
-
-
-def number(server, sql):
-    with contextlib.closing(database(server)) as db:
-        return db.execute(sql).fetchone()[0]
-
-
-def change(server, *statements):
-    """While no server runs."""
-    with contextlib.closing(database(server, "rw")) as db, db:
-        for statement in statements:
-            db.execute(statement)
-
-
 def contents(server):
     return s3.kept(server, "content")
 
 
 def keys(server):
-    with contextlib.closing(database(server)) as db:
-        return {key for key, in db.execute("SELECT key FROM blobs")}
+    return set(server.column("SELECT key FROM blobs"))
 
 
 def make_store_old(server):
-    change(server, "UPDATE meta SET value = '00' || substr(value, 3) WHERE name = 'incarnation'")
+    server.change("UPDATE meta SET value = '00' || substr(value, 3) WHERE name = 'incarnation'")
 
 
 def make_old(*paths):
@@ -556,14 +537,14 @@ def test_files_go_with_their_execution_and_content_with_its_last_file(servers):
         assert (answer.status, answer.code) == (410, "expired"), path
         assert answer.json()["execution"]["artifacts_count"] == 1
     assert leave(api, gone, "more", content, expect=410)["error"]["code"] == "expired"
-    assert number(server, "SELECT count(*) FROM files") == 1
+    assert server.number("SELECT count(*) FROM files") == 1
     assert len(contents(server)) == 2  # an order may follow, for a day
     server.stop()
-    change(server, "UPDATE blobs SET wanted_ms = wanted_ms - 86400001")
+    server.change("UPDATE blobs SET wanted_ms = wanted_ms - 86400001")
     server.restart()
     eventually(lambda: len(contents(server)) == 1, "what nothing refers to goes after a day")
     eventually(lambda: len(keys(server)) == 1, "its blob is gone")
-    assert number(server, "SELECT bytes FROM blob_bytes") == len(shared)
+    assert server.number("SELECT bytes FROM blob_bytes") == len(shared)
     assert api.request("HEAD", f"/api/v1/blobs/{sha(content)}").status == 404
     assert api.get(f"{PATH}/{kept}/artifacts/shared").body == shared
     upload(api, content)
@@ -580,7 +561,7 @@ def test_what_is_purged_by_hand_is_purged_everywhere(servers):
     assert api.delete(f"{PATH}/{id}", query={"purge": "true"}).status in (200, 202, 204)
     assert api.get(f"{PATH}/{id}/artifacts/a").status == 410
     server.stop()
-    change(server, "UPDATE blobs SET wanted_ms = 0")
+    server.change("UPDATE blobs SET wanted_ms = 0")
     server.restart()
     eventually(lambda: contents(server) == [], "its content is gone")
 
@@ -690,7 +671,7 @@ def test_what_is_listed_has_its_content_whenever_the_server_was_killed(servers):
         body = api.get(f"{PATH}/{id}/artifacts/{name}").body
         assert sha(body) == one["sha256"] and len(body) == one["size"], one
     server.stop()
-    change(server, "UPDATE blobs SET wanted_ms = 0")
+    server.change("UPDATE blobs SET wanted_ms = 0")
     make_store_old(server)
     make_old(*contents(server), *s3.kept(server, "parts"))
     server.restart()
@@ -698,10 +679,11 @@ def test_what_is_listed_has_its_content_whenever_the_server_was_killed(servers):
     eventually(lambda: {path.name[:64] for path in contents(server)} == wanted, "nothing else is left")
     eventually(lambda: len(contents(server)) == len(keys(server)) == len(wanted), "each once")
     eventually(lambda: s3.kept(server, "parts") == [], "no part")
-    assert number(server, "SELECT bytes FROM blob_bytes") == sum(one["size"] for one in listed.values())
+    assert server.number("SELECT bytes FROM blob_bytes") == sum(one["size"] for one in listed.values())
 
 
 @s3.in_files
+@pytest.mark.sqlite("its file, and the disk that it lies on")
 @pytest.mark.skipif(not in_own_mount_namespace(), reason="this machine allows no mount namespaces")
 def test_a_full_disk_refuses_an_upload_and_loses_nothing(servers):
     server = servers(start=False)

@@ -15,6 +15,8 @@ from support.process import Process
 from support.server import clean_env
 from support.ws import Follower, Runner
 
+pytestmark = pytest.mark.sqlite("`runnel backup` and `restore`")
+
 BACKUP = "/api/v1/backup"
 
 

@@ -1,10 +1,8 @@
 """Batches: jobs that are submitted, counted, limited, stopped, cancelled and tried again together."""
 
-import contextlib
 import itertools
 import re
 import signal
-import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -475,14 +473,11 @@ def test_the_estimate_goes_by_what_was_measured_and_how_many_worked_at_once(serv
     server.process.signal(signal.SIGTERM)
     server.process.wait()
     hour = 10_000_000  # milliseconds
-    with contextlib.closing(sqlite3.connect(server.data / "runnel.db")) as db:
-        began = int(time.time() * 1000) - 5 * hour
-        db.execute(
-            "UPDATE batches SET queued = 20, completed = 20, ended = 20, ended_ms_sum = ?, first_started_ms = ?, "
-            "last_ended_ms = ? WHERE batch_id = ?",
-            (20 * hour, began, began + 5 * hour, id),
-        )
-        db.commit()
+    began = int(time.time() * 1000) - 5 * hour
+    server.change(
+        f"UPDATE batches SET queued = 20, completed = 20, ended = 20, ended_ms_sum = {20 * hour}, "
+        f"first_started_ms = {began}, last_ended_ms = {began + 5 * hour} WHERE batch_id = '{id}'"
+    )
     server.start()
     status = status_of(server.api(), id)
     assert counted(status) == [40, 20, 0, 0, 20, 0]

@@ -1,11 +1,9 @@
 """Many small contents in one request: POST /api/v1/blobs and /api/v1/blobs/missing."""
 
-import contextlib
 import gzip
 import hashlib
 import itertools
 import os
-import sqlite3
 
 import pytest
 from support import s3
@@ -133,8 +131,7 @@ def test_a_content_that_comes_twice_is_kept_once(servers):
     answer = send(api, framed([one, other, one, b"", b"", one]))
     assert answer.status == 201 and answer.json()["new_count"] == 3
     assert content_of(api, one) == one and content_of(api, other) == other
-    with contextlib.closing(sqlite3.connect(f"file:{server.data / 'runnel.db'}?mode=ro", uri=True)) as db:
-        assert db.execute("SELECT bytes FROM blob_bytes").fetchone() == (len(one) + len(other),)
+    assert server.number("SELECT bytes FROM blob_bytes") == len(one) + len(other)
     assert send(api, framed([fresh()]) + f"{sha(one)} {len(one)}\n".encode() + one[::-1] + framed([one])).status == 422
 
 
@@ -229,8 +226,7 @@ def test_a_body_that_is_cut_off_leaves_nothing(servers):
 def let_a_day_pass(server):
     """For contents that nothing names."""
     server.stop()
-    with contextlib.closing(sqlite3.connect(f"file:{server.data / 'runnel.db'}?mode=rw", uri=True)) as db, db:
-        db.execute("UPDATE blobs SET wanted_ms = 0")
+    server.change("UPDATE blobs SET wanted_ms = 0")
     server.restart()
 
 
@@ -256,6 +252,7 @@ def test_contents_that_came_together_go_one_by_one(servers):
 
 
 @s3.in_files
+@pytest.mark.sqlite("its file, and the disk that it lies on")
 @pytest.mark.skipif(not in_own_mount_namespace(), reason="this machine allows no mount namespaces")
 def test_a_full_disk_refuses_many_and_loses_nothing(servers):
     server = servers(start=False)

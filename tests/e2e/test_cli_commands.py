@@ -144,6 +144,7 @@ def exchange_two(db):
     db.execute(f"UPDATE {table_b} SET body = ? WHERE id = ?", (body_a, row_b))
 
 
+@pytest.mark.sqlite("its file, and the disk that it lies on")
 @pytest.mark.parametrize("damage", [flip_a_bit, exchange_two])
 def test_verify_finds_a_changed_store(servers, tmp_path, damage):
     server = servers()

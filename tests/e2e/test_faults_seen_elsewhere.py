@@ -267,6 +267,7 @@ def bytes_read(pid):
         return int(re.search(r"rchar: (\d+)", file.read())[1])
 
 
+@pytest.mark.sqlite("its file, and the disk that it lies on")
 def test_each_new_batch_rereads_everything(servers):
     """Followers at the end take each batch from memory; nothing that was delivered is delivered again, or read from
     disk again."""

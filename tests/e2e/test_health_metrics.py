@@ -6,6 +6,7 @@ import re
 import subprocess
 
 import pytest
+from support import postgres
 from support.api import eventually, exchange
 from support.process import Process
 from support.server import clean_env
@@ -87,9 +88,10 @@ def test_counters_follow_what_happens(servers):
         after = api.metrics()
         assert {name: change(name)(after) for name in expected} == expected
     after = api.metrics()
-    assert after["runnel_commit_seconds_count"] > 0 and after["runnel_fsync_seconds_count"] > 0
-    assert after["runnel_ingest_to_delivery_seconds_count"] > 0
-    assert after["runnel_store_bytes"] > 0 and after["runnel_connections"] >= 1
+    assert after["runnel_commit_seconds_count"] > 0
+    assert after["runnel_ingest_to_delivery_seconds_count"] > 0 and after["runnel_connections"] >= 1
+    of_files = (after["runnel_fsync_seconds_count"], after["runnel_store_bytes"])  # a database has its own figures
+    assert postgres.WANTED or min(of_files) > 0
 
 
 def test_metrics_tell_routes_transports_events_and_whole_logs(servers):
@@ -137,6 +139,7 @@ def test_stream_latency_counts_from_the_capture_of_a_record(servers):
     assert api.metrics()["runnel_stream_latency_seconds_sum"] > 5 * 365 * 86400
 
 
+@pytest.mark.sqlite("its file, and the disk that it lies on")
 @pytest.mark.skipif(not in_own_mount_namespace(), reason="this machine allows no mount namespaces")
 def test_a_full_disk_is_507_and_not_ready_and_ends_when_there_is_room(servers):
     """The data folder is a small tmpfs of the server's own, made larger in the end."""

@@ -1,8 +1,6 @@
 """Filters on text and `tail` ask of whole lines, however many records a line is in."""
 
-import contextlib
 import json
-import sqlite3
 
 import pytest
 from support.api import eventually
@@ -170,10 +168,6 @@ def test_chunks_that_are_passed_over_hold_nothing_that_is_looked_for(server, api
         runner.complete()
     lines += ["a line that is ra", "re where its parts meet"]
 
-    def merged():
-        with contextlib.closing(sqlite3.connect(f"file:{server.data}/runnel.db?mode=ro", uri=True)) as store:
-            return store.execute("SELECT count(*) FROM hot").fetchone() == (0,)
-
     expected = {
         ("grep", "rare"): [123, 20000, 40000, 40001],
         ("regex", "rare|nowhere"): [123, 20000, 40000, 40001],
@@ -186,4 +180,4 @@ def test_chunks_that_are_passed_over_hold_nothing_that_is_looked_for(server, api
             answer = api.get(f"{PATH}/{execution_id}/logs", query={"format": "ndjson", kind: text})
             assert numbers(json.loads(line) for line in answer.body.splitlines()) == found, text
             assert numbers(api.logs(execution_id, **{kind: text})) == found, text
-        eventually(merged, "merged", 30)
+        eventually(server.merged, "merged", 30)

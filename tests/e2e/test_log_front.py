@@ -4,7 +4,6 @@ import http.client
 import json
 import signal
 import socket
-import sqlite3
 
 import pytest
 from support.api import eventually
@@ -210,13 +209,11 @@ def test_what_is_left_is_verified_by_the_digest_that_is_kept_of_the_rest(servers
 def change(server, sql):
     """In the store of a server that is not running meanwhile."""
     server.stop()
-    db = sqlite3.connect(f"{server.data}/runnel.db")
-    with db:
-        assert db.execute(sql).rowcount == 1
-    db.close()
+    server.change(sql)
     server.restart()
 
 
+@pytest.mark.sqlite("`runnel backup` and `restore`")
 def test_the_cut_stays_after_a_kill_and_a_backup_keeps_it(servers):
     server = servers()
     api = server.api()

@@ -10,9 +10,12 @@ import re
 import shutil
 import sqlite3
 
+import pytest
 from support.cli import Cli
 from support.faults import chance, pass_by, rounds
 from support.server import Server
+
+pytestmark = pytest.mark.sqlite("stores of former versions")
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden" / "store-0.1.0.db.gz"
 

@@ -20,6 +20,7 @@ def noise(seed, count):
     return "".join(line + "\n" for line in noise_lines(random.Random(seed), count)).encode()
 
 
+@pytest.mark.sqlite("its file, and the disk that it lies on")
 def test_jobs_under_way_outlive_a_full_disk_in_their_spools(servers, tmp_path):
     source = chance()
     small = SmallServer(servers(start=False), "6m")
@@ -52,6 +53,7 @@ def test_jobs_under_way_outlive_a_full_disk_in_their_spools(servers, tmp_path):
         cli.ok("verify", job)
 
 
+@pytest.mark.sqlite("its file, and the disk that it lies on")
 def test_deleting_works_on_a_full_disk_and_makes_room(servers, tmp_path):
     small = SmallServer(servers(start=False), "128m")
     api = small.api

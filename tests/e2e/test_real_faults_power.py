@@ -57,6 +57,7 @@ def run_a_server(server, recorder, source):
     return jobs
 
 
+@pytest.mark.sqlite("its file, and the disk that it lies on")
 @pytest.mark.timeout(900)
 def test_what_a_server_acknowledged_is_there_after_power_loss(servers, tmp_path):
     source = chance()
@@ -103,6 +104,7 @@ def test_what_a_server_acknowledged_is_there_after_power_loss(servers, tmp_path)
     assert checked
 
 
+@pytest.mark.sqlite("its file, and the disk that it lies on")
 @pytest.mark.timeout(900)
 def test_contents_that_came_together_are_there_after_power_loss(servers, tmp_path):
     """All of a body whose answer had come, and of one whose answer had not all or nothing."""
@@ -153,6 +155,7 @@ def test_contents_that_came_together_are_there_after_power_loss(servers, tmp_pat
     assert whole
 
 
+@pytest.mark.sqlite("its file, and the disk that it lies on")
 def test_contents_are_there_after_power_loss_whose_folder_a_killed_server_had_made(servers, tmp_path):
     """And not synced: it was killed right then."""
     source = chance()
@@ -194,6 +197,7 @@ def test_the_first_key_is_there_once_the_server_is_ready(servers, tmp_path):
         assert (root / "admin.key").read_text().strip() == key
 
 
+@pytest.mark.sqlite("`runnel backup` and `restore`")
 @pytest.mark.timeout(900)
 def test_a_backup_whose_power_fails_is_whole_or_not_there(servers, tmp_path):
     """And the answer comes when it is there to stay."""
@@ -232,6 +236,7 @@ def test_a_backup_whose_power_fails_is_whole_or_not_there(servers, tmp_path):
     assert whole
 
 
+@pytest.mark.sqlite("`runnel backup` and `restore`")
 @pytest.mark.timeout(900)
 def test_a_restore_whose_power_fails_leaves_the_former_store_or_the_new_one(servers, tmp_path):
     source = chance()
@@ -271,6 +276,7 @@ def test_a_restore_whose_power_fails_leaves_the_former_store_or_the_new_one(serv
     assert seen == {500, 1500}
 
 
+@pytest.mark.sqlite("its file, and the disk that it lies on")
 @pytest.mark.timeout(900)
 def test_a_migration_whose_power_fails_leaves_the_one_version_or_the_other(servers, tmp_path):
     source = chance()

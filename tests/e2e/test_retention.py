@@ -2,7 +2,6 @@
 
 import datetime
 import signal
-import sqlite3
 import subprocess
 
 import pytest
@@ -27,13 +26,6 @@ def gone(api, execution_id):
 
 def time_of(text):
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
-
-
-def rows(server, sql):
-    db = sqlite3.connect(f"file:{server.data}/runnel.db?mode=ro", uri=True)
-    [count] = db.execute(sql).fetchone()
-    db.close()
-    return count
 
 
 def test_an_execution_is_kept_for_thirty_days_and_says_so(server, api):
@@ -80,8 +72,8 @@ def test_what_has_expired_goes_by_itself_and_what_is_still_known_of_it_is_told(s
     assert api.messages(pinned) == ["kept"]
     assert api.status(still_open)["status"] == "queued"
     assert api.request("POST", PATH, {"execution_id": execution_id}).code == "expired"
-    assert rows(server, "SELECT count(*) FROM executions WHERE purged = 1") == 1
-    eventually(lambda: rows(server, "SELECT count(*) FROM purging") == 0, "its records are deleted")
+    assert server.number("SELECT count(*) FROM executions WHERE purged = 1") == 1
+    eventually(lambda: server.number("SELECT count(*) FROM purging") == 0, "its records are deleted")
     assert "runnel_retention_purged_total 1\n" in api.get("/metrics").body.decode()
     api.expect(200, "PATCH", f"{PATH}/{pinned}", {"pin": False})
     eventually(lambda: gone(api, pinned), "it goes when it is not pinned any more")
@@ -310,7 +302,7 @@ def test_a_batch_goes_with_the_last_of_its_executions(servers, tmp_path):
     [left] = api.expect(200, "GET", f"{path}/executions")["executions"]
     api.expect(200, "DELETE", f"{PATH}/{left['execution_id']}", query={"purge": "true"})
     assert api.get(path).status == 404
-    assert rows(server, "SELECT count(*) FROM batches") == 0
+    assert server.number("SELECT count(*) FROM batches") == 0
 
 
 def test_the_spool_of_a_workers_job_whose_execution_has_gone_is_discarded_and_said(servers, tmp_path):

@@ -29,6 +29,7 @@ def restore(servers, copy, name):
     return other.start()
 
 
+@pytest.mark.sqlite("`runnel backup` and `restore`")
 def test_a_backup_made_while_writing_is_whole_and_restores(servers, tmp_path):
     server = servers()
     api, cli = server.api(), Cli(tmp_path / "home", server)
@@ -49,6 +50,7 @@ def test_a_backup_made_while_writing_is_whole_and_restores(servers, tmp_path):
     assert old.messages(execution_id, limit=10000) == [str(i) for i in range(5000)]
 
 
+@pytest.mark.sqlite("`runnel backup` and `restore`")
 def test_a_restored_store_has_a_new_incarnation_and_says_what_is_missing(servers, tmp_path):
     server = servers()
     api = server.api()
@@ -67,6 +69,7 @@ def test_a_restored_store_has_a_new_incarnation_and_says_what_is_missing(servers
         assert gap["reason"] and gap["from"] <= gap["to"]
 
 
+@pytest.mark.sqlite("`runnel backup` and `restore`")
 def test_a_runner_of_before_the_restore_goes_on_although_the_backup_knows_no_epoch_of_it(servers, tmp_path):
     server = servers()
     api = server.api()
@@ -83,6 +86,7 @@ def test_a_runner_of_before_the_restore_goes_on_although_the_backup_knows_no_epo
         runner.complete()
 
 
+@pytest.mark.sqlite("`runnel backup` and `restore`")
 def test_a_reader_of_before_the_restore_is_told_although_the_log_has_grown_past_its_cursor(servers, tmp_path):
     server = servers()
     api = server.api()
@@ -113,6 +117,7 @@ def for_sqlite(schema):
     return re.sub(r"{(\w+)}", lambda word: words[word[1]], schema)
 
 
+@pytest.mark.sqlite("stores of former versions")
 def test_a_store_of_the_first_schema_is_taken_over_with_all_that_it_holds(servers):
     server = servers(start=False)
     server.data.mkdir(parents=True)
@@ -140,6 +145,7 @@ def test_a_store_of_the_first_schema_is_taken_over_with_all_that_it_holds(server
     assert api.delete("/api/v1/keys/key_old").code == "last_operator"
 
 
+@pytest.mark.sqlite("its file, and the disk that it lies on")
 def test_a_newer_schema_is_refused_with_a_clear_error(servers, tmp_path):
     server = servers()
     server.stop()
@@ -155,6 +161,7 @@ def test_a_newer_schema_is_refused_with_a_clear_error(servers, tmp_path):
     assert path.read_bytes() == before
 
 
+@pytest.mark.sqlite("its file, and the disk that it lies on")
 def test_a_file_that_is_no_store_is_refused_and_left_alone(servers, tmp_path):
     server = servers()
     server.stop()

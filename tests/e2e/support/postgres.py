@@ -69,6 +69,12 @@ def shared():
     return engine
 
 
+def ask(root, text):
+    """What a statement says on the store of the server of that folder."""
+    engine = shared()
+    return engine.sql(text, engine.store(root).split("dbname=")[1])
+
+
 def flags_of(root, flags):
     """What a server must be told in addition, if these tests are about PostgreSQL."""
     return ["--store", shared().store(root)] if WANTED and "--store" not in flags else []

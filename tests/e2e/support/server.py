@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import threading
 
 from . import DEADLINE, postgres, s3
@@ -176,6 +177,30 @@ class Server:
         ]
         assert len(files) == 1, files
         return files[0]
+
+    def column(self, sql):
+        """What a statement says that both stores understand: the texts of its one column."""
+        if postgres.WANTED:
+            return postgres.ask(self.root, sql).splitlines()
+        with contextlib.closing(sqlite3.connect(f"file:{self.data}/runnel.db?mode=ro", uri=True, timeout=60)) as db:
+            return [str(text) for text, in db.execute(sql)]
+
+    def number(self, sql):
+        [text] = self.column(sql)
+        return int(text)
+
+    def change(self, *statements):
+        """In its store, while it does not run."""
+        if postgres.WANTED:
+            postgres.ask(self.root, ";".join(statements))
+            return
+        with contextlib.closing(sqlite3.connect(f"file:{self.data}/runnel.db?mode=rw", uri=True, timeout=60)) as db, db:
+            for statement in statements:
+                db.execute(statement)
+
+    def merged(self):
+        """Whether nothing of its logs, which are all sealed, is left to be merged."""
+        return self.number(f"SELECT count(*) FROM {'unmerged' if postgres.WANTED else 'hot'}") == 0
 
     # --- reaching it
     @property
