@@ -18,7 +18,7 @@ const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;");
 function parts(bucket, id) {
   const folder = path.join(uploadsOf(bucket), id);
   if (!/^[0-9a-f]+$/.test(id) || !fs.existsSync(folder)) throw new S3Error("NoSuchUpload", "There is no such upload.");
-  const numbers = fs.readdirSync(folder).filter((name) => /^\d+$/.test(name));
+  const numbers = fs.readdirSync(folder).filter((name) => fs.existsSync(path.join(folder, `${name}.md5`))); // they are whole
   return numbers
     .map(Number)
     .sort((one, other) => one - other)

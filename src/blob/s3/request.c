@@ -8,11 +8,12 @@
 
 #include <errno.h>
 
-#define TRIES_MAX    5
-#define AWAY_MS      1000  // so long nobody asks after one has failed
-#define REFUSAL_MAX  65536 // bytes of an answer that tells an error
-#define BYTES_PER_MS 128   // slower than that a body may not travel
-#define HEX_HASH     (2 * BLOB_HASH_LEN)
+#define TRIES_MAX       5
+#define TRIES_MALFORMED 3
+#define AWAY_MS         1000  // so long nobody asks after one has failed
+#define REFUSAL_MAX     65536 // bytes of an answer that tells an error
+#define BYTES_PER_MS    128   // slower than that a body may not travel
+#define HEX_HASH        (2 * BLOB_HASH_LEN)
 
 enum verdict {
     GOOD,   // it is what was asked for
@@ -123,11 +124,11 @@ static void cut_range(struct trying *it)
 static enum verdict judge_range(struct trying *it)
 {
     const struct client_answer *raw = &it->answer->raw;
-    if (raw->status == 200) {
+    uint64_t first = it->request->first, wanted = it->request->last - first + 1;
+    if (raw->status == 200 && raw->body.len > first) {
         cut_range(it);
         return GOOD;
     }
-    uint64_t first = it->request->first, wanted = it->request->last - first + 1;
     bool whole = raw->has_size && raw->size > first && raw->body.len == MIN(wanted, raw->size - first);
     return raw->status == 206 && whole ? GOOD : judge_malformed(it);
 }
@@ -187,14 +188,13 @@ static uint64_t timeout_of(const struct trying *it)
     return left + (it->request->body.len + it->request->answer_max) / BYTES_PER_MS;
 }
 
-static int send_it(struct trying *it, const struct aws_credentials *credentials)
+static int send_it(struct trying *it, struct aws_credentials *credentials)
 {
     struct blob_s3 *s3 = it->s3;
     const struct s3_request *request = it->request;
     char hash[128], range[96];
     const char *headers[4] = {hash, "Content-Type: application/octet-stream"};
     CLEANUP(free_ptr) char *url = url_of(s3, request);
-    struct buf key_id = credentials->key_id, secret = credentials->secret, token = credentials->session_token;
     snprintf(hash, sizeof(hash), "x-amz-content-sha256: %s", it->hash);
     snprintf(range, sizeof(range), "Range: bytes=%llu-%llu", (unsigned long long)request->first,
              (unsigned long long)request->last);
@@ -212,9 +212,9 @@ static int send_it(struct trying *it, const struct aws_credentials *credentials)
         .body = request->body,
         .region = s3->region,
         .service = "s3",
-        .key_id = buf_cstr(&key_id),
-        .secret = buf_cstr(&secret),
-        .session_token = buf_cstr(&token),
+        .key_id = buf_cstr(&credentials->key_id),
+        .secret = buf_cstr(&credentials->secret),
+        .session_token = buf_cstr(&credentials->session_token),
     };
     uint64_t began_ns = clock_mono_ns();
     int err = client_send_signed(&question, &it->answer->raw, &it->detail);
@@ -304,7 +304,8 @@ static bool wait_for_another(struct trying *it, struct backoff *backoff)
     if (it->answer->tries == 1 && delay_ms == 0)
         delay_ms = backoff_lost(backoff, 0); // it was not a connection that has grown old
     uint64_t until_ms = clock_mono_ms() + delay_ms;
-    if (it->request->once || it->answer->tries >= TRIES_MAX || until_ms >= it->deadline_ms)
+    unsigned most = it->this_alone ? TRIES_MALFORMED : TRIES_MAX;
+    if (it->answer->tries >= most || until_ms >= it->deadline_ms)
         return false;
     const struct timespec until = {(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000};
     pthread_mutex_lock(&s3->lock);

@@ -74,7 +74,6 @@ struct s3_request {
     uint64_t first, last; // of the range, both within
     size_t answer_max;
     const struct s3_shape *shape; // what the answer must be; NULL: bytes, or nothing
-    bool once;                    // no retries
 };
 struct s3_answer { // zeroed; released by the caller
     struct client_answer raw;

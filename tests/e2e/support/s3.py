@@ -2,6 +2,7 @@
 npm's s3rver; RUNNEL_TEST_S3 names another one's URL, with a bucket "runnel" and keys in AWS_ACCESS_KEY_ID and
 AWS_SECRET_ACCESS_KEY."""
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -78,10 +79,10 @@ class S3:
         """The multipart uploads of s3rver that have no end: {key: numbers of parts}."""
         found = {}
         for folder in (self.folder / BUCKET / "._S3rver_uploads").glob("*"):
-            key = (folder / "key").read_text()
-            if key.startswith(f"{prefix}/"):
-                numbers = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
-                found[key[len(prefix) + 1 :]] = numbers
+            with contextlib.suppress(FileNotFoundError):  # it is being made, or has ended
+                key = (folder / "key").read_text()
+                if key.startswith(f"{prefix}/"):
+                    found[key[len(prefix) + 1 :]] = sorted(int(path.stem) for path in folder.glob("*.md5"))
         return found
 
     def close(self):
