@@ -1,59 +1,18 @@
 """Files of runs in S3: what is sent there, what interrupted uploads leave, and S3 away, slow, lying or refusing."""
 
-import hashlib
-import itertools
 import os
 import socket
 import threading
 
 import pytest
 from support import s3
-from support.api import RawConnection, eventually
-from support.s3_proxy import CUT, HALF, HANG, LOST, S3Proxy, error
+from support.api import eventually
+from support.s3_kept import PART, Kept, blob, go_on, interrupted
+from support.s3_proxy import CUT, HALF, HANG, LOST, error
 
 pytestmark = s3.needs_s3
 PATH = "/api/v1/executions"
-PART = 8 * 1024 * 1024
 SECRET = "S3RVER"
-_numbers = itertools.count()
-
-
-def sha(content):
-    return hashlib.sha256(content).hexdigest()
-
-
-def blob(content):
-    return f"/api/v1/blobs/{sha(content)}"
-
-
-class Kept:
-    """A server whose files are in S3, behind a proxy."""
-
-    def __init__(self, servers, *flags, env=None):
-        self.s3 = s3.shared()
-        self.prefix = f"f{os.getpid()}-{next(_numbers)}"
-        self.proxy = S3Proxy(self.s3)
-        where = self.s3.flags(self.prefix, self.proxy.url)
-        self.server = servers(*where, *flags, env=self.s3.keys if env is None else env)
-        self.api = self.server.api()
-
-    def put(self, content, expect=201):
-        answer = self.api.request("PUT", blob(content), content)
-        assert answer.status == expect, answer
-        return answer
-
-    def name(self, content):
-        """An execution that has it as the artifact `a`."""
-        id = self.api.create()
-        body = {"sha256": sha(content), "size": len(content)}
-        self.api.expect(201, "PUT", f"{PATH}/{id}/artifacts/a", body)
-        return f"{PATH}/{id}/artifacts/a"
-
-    def objects(self):
-        return sorted(self.s3.files(self.prefix))
-
-    def recovers(self, content):
-        eventually(lambda: self.api.request("PUT", blob(content), content).status in (200, 201), "it is taken again")
 
 
 @pytest.fixture
@@ -94,25 +53,6 @@ def test_every_request_is_signed_and_content_of_all_sizes_comes_back(kept):
 
 
 # --- Interrupted uploads
-
-
-def interrupted(it, content, sent=None):
-    """Sends the beginning of an upload, and kills the server once a part has arrived."""
-    sent = (sent or content)[: PART + 500_000]
-    with RawConnection(it.server.port) as connection:
-        connection.send(
-            f"PUT {blob(content)} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {it.api.token}\r\n"
-            f"Content-Length: {len(content)}\r\n\r\n".encode()
-        )
-        connection.send(sent)
-        eventually(lambda: list(it.s3.uploads(it.prefix).values()) == [[1]], "a part is there")
-        it.server.kill()
-    it.server.restart()
-
-
-def go_on(it, content, at):
-    headers = {"Content-Range": f"bytes {at}-{len(content) - 1}/{len(content)}"}
-    return it.api.request("PUT", blob(content), content[at:], headers=headers)
 
 
 def test_an_upload_goes_on_behind_its_last_part_after_a_kill(kept):

@@ -1,6 +1,5 @@
-"""A server of S3 for the session, which keeps the files of the servers under test: each has a prefix of its own. It is
-npm's s3rver; RUNNEL_TEST_S3 names another one's URL, with a bucket "runnel" and keys in AWS_ACCESS_KEY_ID and
-AWS_SECRET_ACCESS_KEY."""
+"""A server of S3 for the session, npm's s3rver, which keeps the files of the servers under test: each has a prefix of
+its own."""
 
 import contextlib
 import functools
@@ -19,10 +18,9 @@ from .npm import NPM
 from .process import Process
 
 WANTED = os.environ.get("RUNNEL_TEST_ARTIFACTS") == "s3"
-OTHER = os.environ.get("RUNNEL_TEST_S3")
 BUCKET = "runnel"
 needs_s3 = pytest.mark.skipif(
-    not OTHER and not (shutil.which("node") and (NPM / "node_modules" / "s3rver").is_dir()),
+    not (shutil.which("node") and (NPM / "node_modules" / "s3rver").is_dir()),
     reason="s3rver is not installed (npm --prefix tests/npm ci --ignore-scripts)",
 )
 in_files = pytest.mark.skipif(WANTED, reason="it looks at the folder of files")
@@ -31,13 +29,7 @@ in_files = pytest.mark.skipif(WANTED, reason="it looks at the folder of files")
 class S3:
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="runnel-s3-"))
-        self.keys = {name: os.environ.get(name, "") for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
-        self.url, self.process = OTHER, None
-        if not OTHER:
-            self.keys = dict.fromkeys(self.keys, "S3RVER")
-            self._start()
-
-    def _start(self):
+        self.keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "S3RVER")
         argv = [
             "node",
             "--openssl-legacy-provider",
@@ -86,8 +78,7 @@ class S3:
         return found
 
     def close(self):
-        if self.process:
-            self.process.kill()
+        self.process.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
