@@ -119,6 +119,32 @@ test("a job that waits says why, and what it depends on is a link", async () => 
   expect((await it.server.ask("GET", `/api/v1/executions/${child.execution_id}`)).execution_id).toBe(child.execution_id);
 });
 
+test("what a run depends on and what depends on it stays on its page when nothing waits any more", async () => {
+  const { server } = it;
+  const job = (fields) => server.ask("POST", "/api/v1/executions", { command: ["true"], queue: true, ...fields });
+  const ended = (id) => eventually(async () => (await server.ask("GET", `/api/v1/executions/${id}`)).settled, `the end of ${id}`);
+  const first = (await job({ name: "first" })).execution_id;
+  await ended(first);
+  const second = (await job({ name: "second", after: [{ id: first }] })).execution_id;
+  await ended(second);
+  const third = (await job({ name: "third", labels: ["nowhere"], after: [{ id: second, on: "any" }] })).execution_id;
+  const page = await it.page();
+  await page.goto(`${server.url}/ui/runs/${second}`);
+  const above = page.getByRole("region", { name: "Depends on" });
+  const below = page.getByRole("region", { name: "What depends on it" });
+  await above.getByRole("link", { name: first }).waitFor();
+  await above.getByText("completed").waitFor();
+  await below.getByText("however it ends").waitFor();
+  await below.getByText("queued").waitFor();
+  await server.ask("DELETE", `/api/v1/executions/${third}`);
+  await below.getByText("cancelled").waitFor();
+  await below.getByRole("link", { name: third }).click();
+  await page.getByRole("heading", { name: "third" }).waitFor();
+  await above.getByRole("link", { name: second }).click();
+  await page.getByRole("heading", { name: "second" }).waitFor();
+  expect(page.complaints).toEqual([]);
+});
+
 test("a failed job says why, its head tells where it ran and what it cost, and it is tried again", async () => {
   const { execution_id: id } = await it.server.ask("POST", "/api/v1/executions", {
     name: "the one that fails",

@@ -628,6 +628,10 @@ const struct route api_routes[] = {
     {HTTP_M_POST, "/api/v1/executions/{id}/retry", ACTION_SUBMIT, RESOURCE_EXECUTION, .handle = executions_retry,
      .summary = "queue a job that has ended once more"},
 
+    {HTTP_M_GET, "/api/v1/executions/{id}/dependencies", ACTION_READ, RESOURCE_EXECUTION,
+     .handle = executions_dependencies,
+     .summary = "what it depends on and what depends on it, also when nothing waits any more"},
+
     {HTTP_M_POST, "/api/v1/blobs", ACTION_BLOB, .flags = ROUTE_BLOBS | ROUTE_CONTENT, .handle = blobs_put_many,
      .summary = "upload many small contents in one body"},
     {HTTP_M_POST, "/api/v1/blobs/missing", ACTION_BLOB, .flags = ROUTE_BLOBS, .body = missing_body,

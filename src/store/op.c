@@ -169,6 +169,23 @@ static void release_job_lines(struct store_op *op)
     lines->ret_count = 0;
 }
 
+static void links_free(struct job_link **links, size_t *count)
+{
+    for (size_t i = 0; i < *count; i++) {
+        free((*links)[i].id);
+        free((*links)[i].owner);
+    }
+    free(TAKE_PTR(*links));
+    *count = 0;
+}
+
+static void release_job_links(struct store_op *op)
+{
+    struct store_job_links *links = OP(store_job_links);
+    links_free(&links->ret_parents, &links->ret_parent_count);
+    links_free(&links->ret_children, &links->ret_child_count);
+}
+
 static void release_jobs_claimed(struct store_op *op)
 {
     struct store_jobs_claimed *claimed = OP(store_jobs_claimed);

@@ -67,6 +67,7 @@
     X(JOBS_READY, jobs_ready, NONE, NONE, KEEPS, nothing)                           \
     X(JOB_LINES, job_lines, NONE, NONE, KEEPS, job_lines)                           \
     X(JOB_WAITS, job_waits, NONE, NONE, KEEPS, job_waits)                           \
+    X(JOB_LINKS, job_links, NONE, NONE, KEEPS, job_links)                           \
     X(JOBS_CLAIMED, jobs_claimed, NONE, NONE, KEEPS, jobs_claimed)                  \
     X(BATCH_GET, batch_get, NONE, AT(batch_get, account), KEEPS, batch_get)         \
     X(BATCH_LIST, batch_list, NONE, AT(batch_list, account), KEEPS, batch_list)     \

@@ -41,6 +41,7 @@ static const char *const growth[] = {
      "id, 0, id, 1, 1, 0, 0, 1 + id % 3000, id, id, CASE WHEN id % 17 = 0 THEN id ELSE 0 END, 0, 0, 0, 0, 0, '' "
      "FROM executions"),
     "INSERT INTO dependencies(child, kind, parent, wish) SELECT id, id % 2, id - 1, 0 FROM executions",
+    "INSERT INTO links(child, kind, parent, wish) SELECT id, id % 2, id - 1, 0 FROM executions",
     "INSERT INTO endings(kind, subject) SELECT id % 2, id FROM executions",
     ("INSERT INTO batches(account, batch_id, owner, idempotency_key, request_hash, created_ms, parallel, "
      "max_fails_percent, rate_micros, expected, open) "

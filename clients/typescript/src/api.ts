@@ -348,6 +348,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/executions/{id}/dependencies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The execution_id. */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        /** What it depends on and what depends on it, also when nothing waits any more. */
+        get: operations["getDependencies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/executions/{id}/artifacts": {
         parameters: {
             query?: never;
@@ -1999,6 +2019,29 @@ export interface components {
             job?: Record<string, never> | null;
             /** @description What each has beside that. */
             jobs?: Record<string, never>[] | null;
+        };
+        Dependency: {
+            /** @description Of a job its newest attempt. */
+            id: string;
+            /** @enum {unknown} */
+            kind: "execution" | "batch";
+            /**
+             * @description What is wanted of the one that it depends on.
+             * @enum {unknown}
+             */
+            on: "ok" | "any" | "failed";
+            /** @description Of the execution or the batch. */
+            status: string;
+            /** @description It is not decided yet whether that comes true. */
+            waits: boolean;
+            purged: boolean;
+        };
+        Dependencies: {
+            execution_id: string;
+            dependencies: components["schemas"]["Dependency"][];
+            dependents: components["schemas"]["Dependency"][];
+            /** @description There are more than 200. */
+            more_dependents: boolean;
         };
         BatchCells: {
             batch_id: string;
@@ -3956,6 +3999,35 @@ export interface operations {
             416: components["responses"]["Range"];
             /** @description This server keeps no files. */
             501: components["responses"]["Unsupported"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getDependencies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The execution_id. */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Of a job, with all its attempts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dependencies"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            410: components["responses"]["Expired"];
             503: components["responses"]["Unavailable"];
         };
     };

@@ -12,6 +12,7 @@ import { errorsOf } from "./run_counts.tsx";
 import { Log } from "./log.tsx";
 import { Files } from "./run_files.tsx";
 import { Details, Head } from "./run_head.tsx";
+import { RunLinks } from "./run_links.tsx";
 import { RunNodes } from "./run_nodes.tsx";
 import { Summary } from "./run_summary.tsx";
 import { WaitingForm } from "./waiting.tsx";
@@ -136,6 +137,7 @@ export function Run({ id, address }: { id: string; address: URL }) {
       {error && <Notice>{error}</Notice>}
       {value && <Head run={value} path={path} again={again} />}
       {value?.status === "waiting" && <WaitingForm id={id} />}
+      {value && <RunLinks run={value} path={path} />}
       {value && <Panels run={value} path={path} address={address} />}
       {value && (
         <RunNodes

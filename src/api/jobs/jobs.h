@@ -18,6 +18,7 @@ void batches_close(struct call *call);
 void batches_cancel(struct call *call);
 void batches_retry(struct call *call);
 void executions_retry(struct call *call);
+void executions_dependencies(struct call *call);
 void workers_list(struct call *call);
 void workers_drain(struct call *call);
 void workers_resume(struct call *call);

@@ -6,6 +6,8 @@
 struct job_parents {
     size_t waits; // how many of them are not over yet
     struct parent_row rows[DEPENDENCIES_MAX];
+    size_t count; // of all of them, also those that are over
+    struct parent_row all[DEPENDENCIES_MAX];
     char *impossible; // why the job can never run; NULL: it may
 };
 
@@ -114,6 +116,7 @@ static int parent_judge(struct sql *sql, struct store_create *create, const stru
         return refuse(create, ERR_INVALID, "it would wait for ", wanted->id, ", which waits for its batch");
     if (err < 0)
         return err;
+    parents->all[parents->count++] = state.parent;
     if (verdict == DEPENDENCY_WAITS)
         parents->rows[parents->waits++] = state.parent;
     if (verdict != DEPENDENCY_IMPOSSIBLE || parents->impossible)
@@ -155,20 +158,34 @@ int catalogue_job_judge(struct sql *sql, struct store_create *create, struct job
 
 // --- The first attempt
 
+static int parent_insert(struct sql *sql, enum catalogue_statement into, int64_t child, const struct parent_row *parent,
+                         uint64_t *ret_changes)
+{
+    struct sql_statement *insert = sql_statement(sql, into);
+    sql_bind_i64(insert, 1, child);
+    sql_bind_i64(insert, 2, parent->kind);
+    sql_bind_i64(insert, 3, parent->row);
+    sql_bind_i64(insert, 4, parent->wish);
+    return sql_run(insert, ret_changes);
+}
+
 static int parents_insert(struct sql *sql, int64_t child, const struct job_parents *parents, int64_t *ret_count)
 {
     int err = 0;
     *ret_count = 0;
     for (size_t i = 0; i < parents->waits && err == 0; i++) {
         uint64_t changes = 0;
-        struct sql_statement *insert = sql_statement(sql, CATALOGUE_DEPENDENCY_INSERT);
-        sql_bind_i64(insert, 1, child);
-        sql_bind_i64(insert, 2, parents->rows[i].kind);
-        sql_bind_i64(insert, 3, parents->rows[i].row);
-        sql_bind_i64(insert, 4, parents->rows[i].wish);
-        err = sql_run(insert, &changes);
+        err = parent_insert(sql, CATALOGUE_DEPENDENCY_INSERT, child, &parents->rows[i], &changes);
         *ret_count += (int64_t)changes; // the same one twice counts once
     }
+    return err;
+}
+
+static int links_insert(struct sql *sql, int64_t child, const struct job_parents *parents)
+{
+    int err = 0;
+    for (size_t i = 0; i < parents->count && err == 0; i++)
+        err = parent_insert(sql, CATALOGUE_LINK_INSERT, child, &parents->all[i], NULL);
     return err;
 }
 
@@ -213,7 +230,9 @@ int catalogue_job_create(struct sql *sql, const struct store_create *create, con
     };
     enum placement placement = PLACED;
     bool never = parents->impossible != NULL;
-    int err = never ? 0 : parents_insert(sql, job.execution, parents, &job.waits_for);
+    int err = links_insert(sql, job.execution, parents);
+    if (err == 0 && !never)
+        err = parents_insert(sql, job.execution, parents, &job.waits_for);
     if (err == 0)
         err = job_place(sql, &job, made->demand, &(struct batch_move){.from = STATUS_COUNT, .to = STATUS_QUEUED},
                         &placement);

@@ -267,6 +267,7 @@ int catalogue_batch_change(struct sql *sql, struct store_batch_change *change, i
 
 // --- queue.c
 int catalogue_jobs_ready(struct sql *sql, struct store_jobs_ready *query);
+int catalogue_job_links(struct sql *sql, struct store_job_links *links);
 int catalogue_job_lines(struct sql *sql, struct store_job_lines *query);
 int catalogue_job_waits(struct sql *sql, struct store_job_waits *query);
 int catalogue_jobs_claimed(struct sql *sql, struct store_jobs_claimed *query);

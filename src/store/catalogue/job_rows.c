@@ -139,6 +139,8 @@ int catalogue_job_purge(struct sql *sql, int64_t row)
     if (err == 0)
         err = run_of(sql, CATALOGUE_DEPENDENCIES_DELETE, row);
     if (err == 0)
+        err = run_of(sql, CATALOGUE_LINKS_DELETE, row);
+    if (err == 0)
         err = run_with(sql, CATALOGUE_ENDING_DELETE, ENDING_EXECUTION, row);
     if (err == 0)
         err = run_of(sql, CATALOGUE_JOB_DELETE, row);

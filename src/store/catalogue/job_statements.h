@@ -87,6 +87,17 @@
     X(DEPENDENCY_DELETE, "DELETE FROM dependencies WHERE child = ?1 AND kind = ?2 AND parent = ?3 AND wish = ?4") \
     X(DEPENDENCIES_DELETE, "DELETE FROM dependencies WHERE child = ?1")                                           \
     X(DEPENDENCY_FIRST, "SELECT kind, parent FROM dependencies WHERE child = ?1 ORDER BY kind, parent LIMIT 1")   \
+    X(LINK_INSERT, "INSERT INTO links(child, kind, parent, wish) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")  \
+    X(LINKS_DELETE, "DELETE FROM links WHERE child = ?1")                                                         \
+    X(LINKS_UP, "SELECT l.kind, l.parent, l.wish, CASE WHEN d.child IS NULL THEN 0 ELSE 1 END FROM links l "      \
+                "LEFT JOIN dependencies d ON d.child = l.child AND d.kind = l.kind AND d.parent = l.parent "      \
+                "AND d.wish = l.wish WHERE l.child = ?1 ORDER BY l.kind, l.parent, l.wish LIMIT ?2")              \
+    X(LINKS_DOWN, "SELECT 0, l.child, l.wish, CASE WHEN d.child IS NULL THEN 0 ELSE 1 END FROM links l "          \
+                  "LEFT JOIN dependencies d ON d.child = l.child AND d.kind = l.kind AND d.parent = l.parent "    \
+                  "AND d.wish = l.wish WHERE l.kind = 0 AND l.parent = ?1 ORDER BY l.child, l.wish LIMIT ?2")     \
+    X(LINK_EXECUTION, "SELECT execution_id, owner, status, purged FROM executions WHERE id = ?1")                 \
+    X(JOB_ROOT, "SELECT root FROM jobs WHERE execution = ?1")                                                     \
+    X(JOB_NEXT_ATTEMPT, "SELECT superseded_by FROM jobs WHERE execution = ?1 AND superseded_by <> 0")             \
     X(DEPENDENCIES_COUNT, "SELECT count(*) FROM dependencies WHERE child = ?1")                                   \
     X(ENDING_INSERT, "INSERT INTO endings(kind, subject) VALUES(?1, ?2) ON CONFLICT DO NOTHING")                  \
     /* What is no job has consequences only for those that wait for it. */                                        \

@@ -119,6 +119,25 @@ struct store_job_waits {
     unsigned ret_batch_parallel;
 };
 
+// What a job depends on, and what depends on an execution, also when nothing waits any more. Links are of a job, with
+// all its attempts. What was purged since has no links of its own, but may still be named.
+struct job_link {
+    bool is_batch;
+    enum dependency_wish wish;
+    bool waits;         // that is not decided yet
+    char *id, *owner;   // of a job its newest attempt's; `owner` may be NULL
+    const char *status; // a word, static
+    bool purged;
+};
+#define JOB_LINKS_MAX 200
+struct store_job_links {
+    struct store_op op;
+    int64_t row;
+    struct job_link *ret_parents, *ret_children; // at most DEPENDENCIES_MAX, and JOB_LINKS_MAX
+    size_t ret_parent_count, ret_child_count;
+    bool ret_more; // there are more children
+};
+
 // The jobs that a worker has, as far as the store knows: those whose leases a node has, and those that are lost.
 struct job_claimed {
     int64_t row, account;

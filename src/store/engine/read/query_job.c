@@ -17,6 +17,11 @@ void query_job_waits(const struct session *session, struct store_op *op)
     op->err = catalogue_job_waits(session->sql, CONTAINER_OF(op, struct store_job_waits, op));
 }
 
+void query_job_links(const struct session *session, struct store_op *op)
+{
+    op->err = catalogue_job_links(session->sql, CONTAINER_OF(op, struct store_job_links, op));
+}
+
 void query_jobs_claimed(const struct session *session, struct store_op *op)
 {
     op->err = catalogue_jobs_claimed(session->sql, CONTAINER_OF(op, struct store_jobs_claimed, op));
