@@ -482,9 +482,17 @@ static void tick(void *arg)
 
 // --- Asking
 
+// Whoever has waited for its turn for as long as an answer may take is told so, instead of waiting on.
 static void ask_work(struct job *job)
 {
     struct mirror_query *query = CONTAINER_OF(job, struct mirror_query, job);
+    uint64_t now_ms = clock_mono_ms();
+    if (now_ms >= query->until_ms) {
+        buf_append_text(&query->ret_reason, "it answers too slowly for all who ask");
+        query->err = ERR_UNAVAILABLE;
+        return;
+    }
+    query->ask.timeout_ms = query->until_ms - now_ms;
     query->err = loki_query(&query->mirror->options.access, &query->ask, &query->ret_lines, &query->ret_reason);
 }
 
@@ -497,6 +505,7 @@ static void ask_done(struct job *job)
 int mirror_ask(struct mirror *mirror, struct mirror_query *query)
 {
     query->mirror = mirror;
+    query->until_ms = clock_mono_ms() + query->ask.timeout_ms;
     query->job =
         (struct job){.reply_to = query->reply_to, .account = query->account, .work = ask_work, .done = ask_done};
     return pool_submit(mirror->askers, &query->job);

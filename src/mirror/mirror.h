@@ -40,7 +40,8 @@ struct mirror_query { // zeroed
     struct mirror *mirror;
     int64_t account;
     struct loop *reply_to;
-    struct loki_ask ask; // its texts must live until done
+    struct loki_ask ask; // its texts must live until done; `timeout_ms` is for the wait for a turn, too
+    uint64_t until_ms;   // private
     void (*done)(struct mirror_query *query);
     int err;                     // 0, or ERR_UNAVAILABLE with a reason
     struct loki_lines ret_lines; // the caller releases both

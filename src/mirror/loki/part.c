@@ -22,7 +22,10 @@ struct loki_groups {
     struct map by_labels, by_node;
     struct group *first, **end;
     struct named *first_node, **end_node;
-    struct named *last; // the one of the record before
+    struct named *last; // the one of the record before; and its stream
+    struct group *last_group;
+    enum record_stream last_stream;
+    enum record_level last_level;
     struct buf labels, scratch, message, entry, metadata;
     size_t node_count, bytes;
 };
@@ -55,13 +58,14 @@ static struct named *node_get(struct loki_part *part, struct str name)
     return named;
 }
 
-static struct group *group_get(struct loki_part *part, const struct record *record, struct str node)
+static struct group *group_find(struct loki_part *part, enum record_stream stream, enum record_level level,
+                                struct str node)
 {
     struct loki_groups *groups = part->groups;
     const struct loki_run run = {str_of(part->account), str_of(part->run_id)};
     buf_reset(&groups->labels);
-    loki_stream_append(&groups->labels, part->options.labels, &run, node, str_of(record_stream_name(record->stream)),
-                       str_of(record_level_word(record_level_of(record))));
+    loki_stream_append(&groups->labels, part->options.labels, &run, node, str_of(record_stream_name(stream)),
+                       str_of(record_level_word(level)));
     struct map_node *found = map_find(&groups->by_labels, buf_str(&groups->labels));
     if (found)
         return CONTAINER_OF(found, struct group, node);
@@ -72,6 +76,19 @@ static struct group *group_get(struct loki_part *part, const struct record *reco
     groups->end = &group->next;
     groups->bytes += group->labels.len;
     return group;
+}
+
+// Lines that follow each other are mostly of one stream.
+static struct group *group_get(struct loki_part *part, const struct record *record, struct str node, bool same_node)
+{
+    struct loki_groups *groups = part->groups;
+    enum record_level level = record_level_of(record);
+    if (groups->last_group && same_node && groups->last_stream == record->stream && groups->last_level == level)
+        return groups->last_group;
+    groups->last_stream = record->stream;
+    groups->last_level = level;
+    groups->last_group = group_find(part, record->stream, level, node);
+    return groups->last_group;
 }
 
 // --- Entries
@@ -119,7 +136,8 @@ static void add_time(struct loki_groups *groups, uint64_t time_ns)
     protobuf_append_bytes(&groups->entry, 1, buf_str(&groups->metadata));
 }
 
-static void encode(struct loki_part *part, uint64_t sequence, const struct record *record, struct str node)
+static void encode(struct loki_part *part, uint64_t sequence, const struct record *record, struct str node,
+                   bool same_node)
 {
     struct loki_groups *groups = part->groups;
     char number[24];
@@ -135,7 +153,7 @@ static void encode(struct loki_part *part, uint64_t sequence, const struct recor
         add_metadata(groups, STR("run_id"), str_of(part->run_id));
         add_metadata(groups, STR("sequence"), str_of(number));
     }
-    struct group *group = group_get(part, record, node);
+    struct group *group = group_get(part, record, node, same_node);
     size_t before = group->entries.len;
     protobuf_append_bytes(&group->entries, 2, buf_str(&groups->entry));
     groups->bytes += group->entries.len - before;
@@ -212,8 +230,9 @@ bool loki_part_add(struct loki_part *part, uint64_t sequence, const struct recor
         return false;
     }
     struct str node = node_of(record, &groups->scratch);
+    const struct named *before = groups->last;
     struct mirror_place *place = &node_get(part, node)->place;
-    encode(part, sequence, record, node);
+    encode(part, sequence, record, node, groups->last == before);
     place->lines++;
     place->from_ms = MIN(place->from_ms, record->time_ms);
     place->until_ms = MAX(place->until_ms, record->time_ms);
