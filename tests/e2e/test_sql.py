@@ -411,3 +411,21 @@ def test_without_the_setting_there_are_no_rows(tmp_path, servers):
     api = server.api()
     api.append(api.create(), STEPS)
     assert postgres.shared().sql("SELECT count(*) FROM events", store.split("dbname=")[1]) == "0"
+
+
+def test_functions_that_are_there_already_are_used(tmp_path, servers):
+    store = postgres.shared().store(tmp_path / "supabase")
+    database = Database(None, store.split("dbname=")[1])
+    user = "11111111-2222-3333-4444-555555555555"
+    database.run("CREATE SCHEMA auth; GRANT USAGE ON SCHEMA auth TO PUBLIC")
+    database.run(
+        "CREATE FUNCTION auth.uid() RETURNS uuid STABLE LANGUAGE sql AS $$ SELECT current_setting('their.user', true)::uuid $$"
+    )
+    api = servers("--store", store, "--event-rows").api()
+    mine, other = api.create(), api.create()
+    for execution_id in (mine, other):
+        api.append(execution_id, STEPS)
+    database.run(f"UPDATE executions SET owner = '{user}' WHERE execution_id = '{mine}'")
+    gateway = database.admit("theirs", None, by_claims=True)
+    query = "SELECT DISTINCT execution_id FROM runnel_sql.workflow_execution_logs"
+    assert database.ask(query, gateway, **{"their.user": user}) == [{"execution_id": mine}]

@@ -22,9 +22,9 @@ CREATE TABLE sql_roles(
 
 -- As Supabase has them; where they are there already, those count.
 CREATE SCHEMA IF NOT EXISTS auth;
-GRANT USAGE ON SCHEMA auth TO PUBLIC;
 DO $make$ BEGIN
   IF to_regprocedure('auth.uid()') IS NULL THEN
+    GRANT USAGE ON SCHEMA auth TO PUBLIC;
     CREATE FUNCTION auth.uid() RETURNS text STABLE LANGUAGE sql AS $$
       SELECT coalesce(nullif(current_setting('request.jwt.claim.sub', true), ''),
                       nullif(current_setting('request.jwt.claims', true), '')::json ->> 'sub') $$;
