@@ -121,6 +121,29 @@ test("of a long filtered log the first lines are shown, the rest is counted, and
   expect(await page.getByRole("button", { name: /new line/ }).count()).toBe(0);
 });
 
+test("that there is no hit is said before the count is through", async () => {
+  const page = await it.page();
+  await open(page, it.server, id);
+  let held = 0;
+  let release;
+  const gate = new Promise((resolve) => (release = resolve));
+  // The count is slow; the look for the first hit is not.
+  await page.route(/\/logs\/search\?.*limit=0/, async (route) => {
+    held++;
+    await gate;
+    await route.continue();
+  });
+  await page.keyboard.press("/");
+  await page.keyboard.type("pitchfork");
+  await says(page, /^no hit$/);
+  await eventually(() => held > 0, "the count is under way");
+  await says(page, /^no hit$/);
+  release();
+  await page.unrouteAll({ behavior: "wait" });
+  await says(page, /^no hit$/);
+  expect(page.complaints).toEqual([]);
+});
+
 test("what was filtered out is shown around a hit", async () => {
   const page = await it.page();
   const mixed = Array.from({ length: 900 }, (_, i) => ({ message: `record ${i + 1}`, stream: i % 100 === 99 ? "stderr" : "stdout" }));
@@ -152,26 +175,6 @@ test("a log is downloaded whole, and as it is filtered", async () => {
     expect(file.length).toBe(lines + 1);
     expect(name.includes("NDJSON") ? JSON.parse(file[700]).message : file[700]).toBe("a needle 701");
   }
-});
-
-test("a run is cancelled after a question, and its files are there", async () => {
-  const page = await it.page();
-  const job = it.server.cli("run", "-d", "--", "sh", "-c", "mkdir $RUNNEL_OUTPUTS/out; echo content >\"$RUNNEL_OUTPUTS/out/a b.txt\"; echo ready; sleep 600 & trap 'kill %1; exit 0' TERM; wait").trim();
-  await open(page, it.server, job);
-  await sees(page, (lines) => lines.some(({ text }) => text === "ready"), "the job's line");
-  const cancel = page.getByRole("button", { name: "Cancel the run" });
-  await cancel.click();
-  await page.getByRole("dialog").getByRole("button", { name: "No" }).click();
-  await page.getByRole("dialog").waitFor({ state: "detached" });
-  await cancel.click();
-  await page.getByRole("dialog").getByRole("button", { name: "Cancel the run" }).click();
-  await page.locator(".badge", { hasText: "cancelled" }).waitFor();
-  await page.getByText("Files (1)").click();
-  const coming = page.waitForEvent("download");
-  await page.getByRole("button", { name: "Download out/a b.txt" }).click();
-  const file = await coming;
-  expect(file.suggestedFilename()).toBe("a b.txt");
-  expect(readFileSync(await file.path(), "utf8")).toBe("content\n");
 });
 
 test("the log's page needs at most 60 KB of script", async () => {

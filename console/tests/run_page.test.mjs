@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
+import { open, sees } from "./log_support.mjs";
 import { DEADLINE, eventually, house } from "./support.mjs";
 
 const it = house("--jobs", "1");
@@ -52,6 +53,26 @@ test("files are shown: text, JSON and pictures, and hostile ones do nothing", as
     page.getByRole("button", { name: "Download report.json" }).click(),
   ]);
   expect(readFileSync(await saved.path(), "utf8")).toBe('{"rows":[1,2]}');
+});
+
+test("a run is cancelled after a question, and its files are there", async () => {
+  const page = await it.page();
+  const job = it.server.cli("run", "-d", "--", "sh", "-c", "mkdir $RUNNEL_OUTPUTS/out; echo content >\"$RUNNEL_OUTPUTS/out/a b.txt\"; echo ready; sleep 600 & trap 'kill %1; exit 0' TERM; wait").trim();
+  await open(page, it.server, job);
+  await sees(page, (lines) => lines.some(({ text }) => text === "ready"), "the job's line");
+  const cancel = page.getByRole("button", { name: "Cancel the run" });
+  await cancel.click();
+  await page.getByRole("dialog").getByRole("button", { name: "No" }).click();
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await cancel.click();
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel the run" }).click();
+  await page.locator(".badge", { hasText: "cancelled" }).waitFor();
+  await page.getByText("Files (1)").click();
+  const coming = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download out/a b.txt" }).click();
+  const file = await coming;
+  expect(file.suggestedFilename()).toBe("a b.txt");
+  expect(readFileSync(await file.path(), "utf8")).toBe("content\n");
 });
 
 test("a run is pinned, unpinned, and purged after a question", async () => {

@@ -24,6 +24,8 @@ export class Search {
   state: SearchState = { complete: false };
   private readonly aborter = new AbortController();
   private looked = 0;
+  /** The look for the first hit has gone through the log in vain, which mostly ends before the count. */
+  private none = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -73,7 +75,12 @@ export class Search {
       const end = direction === 1 ? -1 : Number.MAX_SAFE_INTEGER;
       found = await findLine(this.path, this.query, this.filters, end, direction, signal);
     }
-    if (found === undefined || signal.aborted) return;
+    if (signal.aborted) return;
+    if (found === undefined) {
+      this.none = from === -1 && direction === 1;
+      if (this.none && !this.state.count) this.update({ count: 0, complete: true });
+      return;
+    }
     const { ordinal } = this.state;
     if (wrapped || ordinal === undefined) await this.take(found, true, from === -1 && direction === 1);
     else {
@@ -95,7 +102,7 @@ export class Search {
     const before = this.state.count ?? 0;
     const { signal } = this.aborter;
     const sum = await countLines(this.path, this.query, this.filters, signal, { from: this.looked }, (sofar) =>
-      this.update({ count: before + sofar.count, complete: false }),
+      this.update({ count: before + sofar.count, complete: this.none && before + sofar.count === 0 }),
     );
     this.looked = sum.lastIndex;
     this.update({ count: before + sum.count, complete: true });

@@ -1,4 +1,6 @@
 // What a run depends on and what depends on it, also when nothing waits any more.
+import { useState } from "preact/hooks";
+
 import { get } from "../data/api.ts";
 import type { Dependencies, Dependency, Execution } from "../data/types.ts";
 import { batchAddress, runAddress } from "../addresses.ts";
@@ -6,6 +8,8 @@ import { LIST_MS, SETTLED_MS, useLoaded } from "../hooks.ts";
 import { Badge } from "../parts.tsx";
 
 const WISHES: Record<Dependency["on"], string> = { ok: "", any: "however it ends", failed: "if it fails" };
+
+const OVER = ["completed", "failed", "timed_out", "cancelled", "skipped"];
 
 function List({ name, links, more }: { name: string; links: Dependency[]; more?: boolean }) {
   if (links.length === 0) return null;
@@ -27,9 +31,14 @@ function List({ name, links, more }: { name: string; links: Dependency[]; more?:
 }
 
 export function RunLinks({ run, path }: { run: Execution; path: string }) {
-  const load = (signal: AbortSignal): Promise<Dependencies> => get<Dependencies>(`${path}/dependencies`, signal);
+  const [live, setLive] = useState(true);
+  const load = async (signal: AbortSignal): Promise<Dependencies> => {
+    const links = await get<Dependencies>(`${path}/dependencies`, signal);
+    setLive([...links.dependencies, ...links.dependents].some((one) => !OVER.includes(one.status)));
+    return links;
+  };
   // What depends on it may come later, and goes its own way then.
-  const { value } = useLoaded(`${path}/dependencies#${run.status}`, load, run.settled ? SETTLED_MS : LIST_MS);
+  const { value } = useLoaded(`${path}/dependencies#${run.status}`, load, live ? LIST_MS : SETTLED_MS);
   if (!value) return null;
   return (
     <>
