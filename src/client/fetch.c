@@ -27,9 +27,19 @@ bool client_fetch_allowed_plain(const char *url)
            (is_https(url) || plain);
 }
 
+// Also BUCKET.localhost and such: names that stay on this machine (RFC 6761). open_on_loopback sees to it.
+static bool names_loopback(const char *url)
+{
+    static const char end[] = ".localhost";
+    struct str host = url_host(url);
+    size_t len = sizeof(end) - 1;
+    return url_is_loopback(url) ||
+           (host.len > len && str_eq_nocase(str_n(host.data + host.len - len, len), str_of(end)));
+}
+
 bool client_fetch_allowed(const char *url)
 {
-    return client_fetch_allowed_plain(url) && (is_https(url) || url_is_loopback(url));
+    return client_fetch_allowed_plain(url) && (is_https(url) || names_loopback(url));
 }
 
 static size_t take_body(char *data, size_t size, size_t count, void *arg)

@@ -8,7 +8,7 @@ import pytest
 from support import s3
 from support.api import eventually
 from support.s3_kept import PART, Kept, blob, go_on, interrupted
-from support.s3_proxy import CUT, HALF, HANG, LOST, error
+from support.s3_proxy import CUT, HALF, HANG, LOST, S3Proxy, error
 
 pytestmark = s3.needs_s3
 PATH = "/api/v1/executions"
@@ -50,6 +50,20 @@ def test_every_request_is_signed_and_content_of_all_sizes_comes_back(kept):
     assert (it.proxy.count("begin"), it.proxy.count("part"), it.proxy.count("complete")) == (1, 3, 1)
     assert it.s3.uploads(it.prefix) == {}
     assert [key.split("/")[0] for key in it.objects()] == ["content"] * 5  # no record is left
+
+
+def test_the_bucket_may_stand_in_the_name_of_the_host(servers):
+    engine = s3.shared()
+    proxy = S3Proxy(engine)
+    where = engine.flags("host-style", f"http://localhost:{proxy.port}")
+    server = servers(*where, "--s3-style", "host", env=engine.keys)
+    api, content = server.api(), os.urandom(PART + 1000)
+    assert api.request("PUT", blob(content), content).status == 201
+    assert api.request("PUT", blob(b"small"), b"small").status == 201
+    assert {request.headers["Host"] for request in proxy.requests} == {f"runnel.localhost:{proxy.port}"}
+    assert proxy.problems == [] and len(engine.files("host-style")) == 2
+    eventually(lambda: proxy.count("list") > 0, "the sweep lists what is there")
+    proxy.close()
 
 
 # --- Interrupted uploads

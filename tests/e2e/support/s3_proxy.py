@@ -123,8 +123,11 @@ class S3Proxy:
 
     def _pass_on(self, handler, request, fault):
         upstream = http.client.HTTPConnection(self.upstream)
+        # s3rver has the bucket in the path alone.
+        bucket = request.headers["Host"].partition(".localhost")
+        target = f"/{bucket[0]}{request.target}" if bucket[1] else request.target
         headers = {name: value for name, value in request.headers.items() if name.lower() != "expect"}
-        upstream.request(request.method, request.target, request.body, headers)
+        upstream.request(request.method, target, request.body, headers)
         answer = upstream.getresponse()
         body = answer.read()
         wanted = ("etag", "content-range", "content-type")
