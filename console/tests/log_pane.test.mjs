@@ -31,6 +31,15 @@ test("first line, last line and any line are a key or a link away", async () => 
   expect(page.complaints).toEqual([]);
 });
 
+// A scroller that is not opaque is blended with what lies beneath it in each frame, or painted with the page.
+test.each(["light", "dark"])("what scrolls is opaque, in %s", async (colorScheme) => {
+  const page = await it.page({ colorScheme });
+  await open(page, it.server, long);
+  const colour = await page.locator(".pane .scroller").evaluate((element) => getComputedStyle(element).backgroundColor);
+  expect(colour).toMatch(/^rgb\(/);
+  await page.context().close();
+});
+
 test("a link to lines shows and marks them after a reload, too", async () => {
   const page = await it.page();
   await open(page, it.server, long, "#L9001-L9003");
