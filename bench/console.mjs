@@ -1,5 +1,6 @@
 // What a browser has to do for the console's log pane: console.mjs JSON, with {url, key, ratio} and either {id, lines},
-// a log that is closed, or {live}, one that grows, or {rival}, so many lines in a common virtual list. Prints JSON.
+// a log that is closed, or {live}, one that grows, or {rival}, so many lines in a common virtual list, or {pages}, each a path with what is
+// to be drawn there. Prints JSON.
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +8,7 @@ import { join } from "node:path";
 const require = createRequire(join(import.meta.dirname, "../console/package.json"));
 const { chromium } = require("playwright-core");
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-const { url, key, id, lines, live, rival, ratio } = JSON.parse(process.argv[2]);
+const { url, key, id, lines, live, rival, pages, ratio } = JSON.parse(process.argv[2]);
 const TRACED = ["toplevel", "devtools.timeline", "devtools.timeline.frame", "disabled-by-default-devtools.timeline.frame"];
 
 const browser = await chromium.launch({
@@ -45,7 +46,8 @@ const FRAME = 1e6 / 60;
 /**
  * The main thread's work, in milliseconds of its processor time, in each sixtieth of a second in which a frame begins or
  * anything is done; and the shares of frames that were dropped: all, and those before which the main thread was busy for half of
- * the time. The others were dropped for painting, which a browser without a graphics card does on the same processors.
+ * the time. The others were dropped for painting, which a browser without a graphics card does on the same processors: its compositor copies
+ * each tile of each frame, 12 ms for a static page of plain text at a ratio of 2 (docs/internals/console.md, Frames).
  */
 async function frames(work) {
   await browser.startTracing(page, { categories: TRACED });
@@ -183,6 +185,42 @@ async function listed() {
   result.heap = await heap();
 }
 
-await (rival ? listed() : live ? growing() : closed());
+/**
+ * Milliseconds from the navigation until so many parts of a page are there and seen, and a frame was made of them. The page is one that is
+ * signed in, and has been there before.
+ */
+async function drawn(path, { nodes, cells }) {
+  await page.goto(url);
+  await page.locator("main").waitFor();
+  await page.goto(url + path);
+  return page.evaluate(
+    ([boxes, jobs]) =>
+      new Promise((resolve, reject) => {
+        setTimeout(() => reject(new Error(`not drawn: ${boxes ?? jobs}`)), 30_000);
+        const seen = (box) => getComputedStyle(box).visibility === "visible";
+        const there = () => {
+          if (jobs !== undefined) return document.querySelector(".cells canvas")?.dataset.drawn === String(jobs);
+          const all = document.querySelectorAll(".react-flow__node");
+          return all.length === boxes && [...all].every(seen);
+        };
+        const look = () => (there() ? requestAnimationFrame(() => setTimeout(() => resolve(performance.now()))) : requestAnimationFrame(look));
+        look();
+      }),
+    [nodes, cells],
+  );
+}
+
+const TIMES = 5;
+
+async function drawnPages() {
+  for (const { name, path, ...what } of pages) {
+    await drawn(path, what); // its scripts are in the cache then
+    const all = [];
+    for (let i = 0; i < TIMES; i++) all.push(await drawn(path, what));
+    result[name] = { p50: part(all, 0.5), max: Math.max(...all) };
+  }
+}
+
+await (pages ? drawnPages() : rival ? listed() : live ? growing() : closed());
 console.log(JSON.stringify(result));
 await browser.close();

@@ -8,7 +8,7 @@ from .rows_disk import disk
 from .rows_fair import idle_connections, neighbours, strangers
 from .rows_rival import rival_rows
 from .rows_search import searches
-from .rows_console import console
+from .rows_console import console, console_drawn
 from .rows_structured import structured
 from .rows_summary import summaries
 
@@ -30,6 +30,7 @@ ROWS = [
     structured,
     searches,
     console,
+    console_drawn,
     idle_connections,
     strangers,
     neighbours,
