@@ -354,8 +354,10 @@ static void nothing_that_grows_is_read_from_end_to_end(void **state)
     if (sql_engine(*state) == SQL_POSTGRES)
         check_views(*state);
     CLEANUP(free_ptr) char *found = buf_take(&faults);
-    if (found && *found)
-        fail_msg("%s", found);
+    if (found && *found) {
+        fputs(found, stderr); // a message has not the room
+        fail();
+    }
 }
 
 int main(void)
