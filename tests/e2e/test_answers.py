@@ -198,6 +198,7 @@ class Scene:
         api.expect(200, "POST", "/api/v1/workers/w-1/resume")
         api.create(execution_id="cancelled")
         api.expect(200, "DELETE", f"{E}/cancelled")
+        api.expect(200, "DELETE", f"{E}/cancelled/artifacts")
         api.create(execution_id="purged")
         api.expect(200, "DELETE", f"{E}/purged")
         api.expect(200, "DELETE", f"{E}/purged", query={"purge": "true"})
@@ -337,6 +338,8 @@ def test_what_an_operation_answers_is_what_the_document_says(scene, row):
         pytest.skip("this build has no console")
     if row["socket"]:
         assert 426 in statuses  # what it says on the socket is in asyncapi.yaml
+    elif postgres.WANTED and row["path"] == "/api/v1/backup":
+        assert 501 in statuses
     else:
         assert any(status < 300 for status in statuses), f"nothing of {statuses} shows what it answers: ask in Scene"
     if row["roles"]:
