@@ -14,6 +14,7 @@ int auth_new(struct store *store, const struct auth_options *options, struct aut
     revoked_rows_init(&auth->revoked);
     account_states_init(&auth->accounts);
     auth->verifier = verifier_new();
+    auth->generation = 1;
     *ret = auth;
     return 0;
 }
@@ -37,6 +38,8 @@ static int standing(struct auth *auth, const struct principal *principal)
 {
     if (principal->expires_ms && (uint64_t)clock_real_ms() >= principal->expires_ms)
         return ERR_TOKEN_EXPIRED;
+    if (principal->generation < auth->floor)
+        return ERR_UNAUTHORIZED;
     if (principal->jwt_key && !verifier_knows(auth->verifier, principal->jwt_key))
         return ERR_UNAUTHORIZED;
     if (principal->key_row && revoked_rows_has(&auth->revoked, principal->key_row))
@@ -132,6 +135,16 @@ void auth_account_changed(struct auth *auth, int64_t account, enum account_state
 {
     pthread_mutex_lock(&auth->lock);
     account_states_set(&auth->accounts, account, state, change);
+    pthread_mutex_unlock(&auth->lock);
+    next_generation(auth);
+}
+
+void auth_cut_off(struct auth *auth)
+{
+    pthread_mutex_lock(&auth->lock);
+    key_cache_clear(&auth->keys);
+    tickets_drop_row(&auth->tickets, 0);
+    auth->floor = auth_generation(auth) + 1;
     pthread_mutex_unlock(&auth->lock);
     next_generation(auth);
 }

@@ -139,6 +139,9 @@ void auth_revoked(struct auth *auth, int64_t key_row);
 // Does the same for everything of an account. `change` is the number that the store gave: an older change that comes
 // late does not undo a newer one.
 void auth_account_changed(struct auth *auth, int64_t account, enum account_state state, uint64_t change);
+// This server was cut off from the others, and has not heard what they changed: every principal must sign in again, so
+// all streams end.
+void auth_cut_off(struct auth *auth);
 // A number that grows with each of these changes. A principal that was judged at another number must be judged again.
 uint64_t auth_generation(const struct auth *auth);
 // Returns 0 if the principal is still good; otherwise ERR_UNAUTHORIZED, ERR_TOKEN_EXPIRED or ERR_SUSPENDED.

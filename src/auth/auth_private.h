@@ -91,14 +91,15 @@ enum account_state account_states_get(const struct account_states *states, int64
 // --- The whole
 struct auth {
     struct store *store;
-    struct verifier *verifier; // has a lock of its own
-    _Atomic uint64_t generation;
-    pthread_mutex_t lock; // protects everything below; never held while the store is called
+    struct verifier *verifier;   // has a lock of its own
+    _Atomic uint64_t generation; // from 1 on
+    pthread_mutex_t lock;        // protects everything below; never held while the store is called
     struct tickets tickets;
     struct failures failures;
     struct key_cache keys;
     struct revoked_rows revoked;
     struct account_states accounts;
+    uint64_t floor; // a principal that was judged before this generation is good no more
 };
 
 // With the lock: 0, or why the principal is good no more. Sets its generation.

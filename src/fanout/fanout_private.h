@@ -38,14 +38,16 @@ struct topic {
     struct budget_account *account;
     struct execution_live live; // as of the last look, see topic_live
     bool live_known;            // nothing has changed since then
-    bool changed;               // a change came after the topic was made
+    uint64_t changes;           // of its state that were heard of; what was read before one of them may be older
     // By `first`, not overlapping; a part of `entry_block`, because the oldest are removed at its front.
     struct entry **entries;
     struct entry **entry_block;
     size_t entry_count, entry_capacity; // capacity of the block
     struct list_node waiters;
     struct list_node fetches; // reads of chunks that are under way
-    unsigned refreshes;       // reads of the execution that are under way
+    unsigned refreshes;       // reads of the execution that are under way, and wakes: it must stay
+    bool refreshing;          // one of those reads is; another one follows it if refresh_again
+    bool refresh_again;
     struct deferred wake;
 };
 
@@ -82,6 +84,8 @@ struct subscriber {
     struct timer *position_timer;
 };
 
+typedef void fanout_heard_fn(struct fanout *fanout, const struct store_change *change);
+
 struct fanout {
     struct fanout_options options;
     struct map topics;
@@ -94,6 +98,10 @@ struct fanout {
     struct timer *stall_timer;
     struct list_node scan_waiting; // subscribers that wait until another chunk may be filtered
     unsigned scans;                // chunks of this loop that are being filtered
+    struct timer *look_timer;      // NULL: nobody else writes to the store
+    fanout_heard_fn *look_heard;
+    struct look *look; // see look.c; NULL: none is under way
+    bool look_soon;    // after that one
 };
 
 // entries.c
@@ -125,6 +133,15 @@ void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format form
 void topic_read_ahead(struct topic *topic, uint64_t from, uint64_t limit, enum follow_format format,
                       struct filter *filter);
 void topic_refresh(struct topic *topic);
+// Another server has changed the execution, or may have: what is not known yet is read.
+fanout_heard_fn fanout_hear;
+
+// look.c
+// Calls `heard` with where each followed execution stands, once a second. Does nothing if the store is this server's
+// alone.
+void fanout_look_start(struct fanout *fanout, fanout_heard_fn *heard);
+void fanout_look_stop(struct fanout *fanout);
+void fanout_look_soon(struct fanout *fanout); // something may have been missed
 
 // matching.c
 // Returns true if the filter, which looks at whole lines and groups, has decided about the record at the cursor.

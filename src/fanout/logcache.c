@@ -90,9 +90,28 @@ static void topic_failed(struct topic *topic, int err)
     topic->refreshes--;
 }
 
+static void topic_hear(struct topic *topic, const struct store_change *change)
+{
+    struct execution *execution = &topic->execution;
+    bool news = change->status != execution->status || change->sealed > execution->sealed ||
+                change->purged > execution->purged || change->front > execution->first_sequence;
+    if (change->next > execution->next_sequence) {
+        execution->next_sequence = change->next;
+        topic_wake(topic);
+    }
+    if (news)
+        topic_refresh(topic);
+}
+
 struct topic *topic_open(struct fanout *fanout, const struct execution *execution)
 {
     struct topic *topic = fanout_topic(fanout, execution->row);
+    if (topic && fanout->look_timer) // others write, too: who asks has read what may not have been heard of here
+        topic_hear(topic, &(struct store_change){.next = execution->next_sequence,
+                                                 .front = execution->first_sequence,
+                                                 .status = execution->status,
+                                                 .sealed = execution->sealed,
+                                                 .purged = execution->purged});
     if (topic)
         return topic;
     topic = xcalloc(1, sizeof(*topic));
@@ -121,6 +140,7 @@ void topic_close_if_idle(struct topic *topic)
 
 struct refresh {
     struct topic *topic;
+    uint64_t changes; // of the topic, when it began
     struct store_producer query;
 };
 
@@ -131,13 +151,14 @@ static void topic_refresh_done(struct store_op *op)
     const struct execution *now = &refresh->query.ret_execution;
 
     topic->refreshes--;
+    topic->refreshing = false;
     if (op->err == 0) {
         struct execution *known = &topic->execution;
         known->next_sequence = MAX(known->next_sequence, now->next_sequence);
         topic_cut_front(topic, now->first_sequence);
         known->sealed |= now->sealed;
         known->purged |= now->purged;
-        if (!topic->changed) {
+        if (topic->changes == refresh->changes) {
             known->status = now->status;
             known->has_exit_code = now->has_exit_code;
             known->exit_code = now->exit_code;
@@ -152,13 +173,22 @@ static void topic_refresh_done(struct store_op *op)
     free(refresh);
     if (err)
         topic_failed(topic, err);
+    bool again = topic->refresh_again && !list_empty(&topic->waiters);
+    topic->refresh_again = false;
+    if (again)
+        topic_refresh(topic);
     topic_close_if_idle(topic);
 }
 
 void topic_refresh(struct topic *topic)
 {
+    if (topic->refreshing) {
+        topic->refresh_again = true;
+        return;
+    }
     struct refresh *refresh = xcalloc(1, sizeof(*refresh));
     refresh->topic = topic;
+    refresh->changes = topic->changes;
     refresh->query = (struct store_producer){
         .op = {.kind = STORE_PRODUCER,
                .reply_to = topic->fanout->options.loop,
@@ -167,6 +197,7 @@ void topic_refresh(struct topic *topic)
         .row = topic->execution.row,
     };
     topic->refreshes++;
+    topic->refreshing = true;
     store_submit(topic->fanout->options.store, &refresh->query.op);
 }
 
@@ -300,11 +331,30 @@ struct fanout_mail {
     bool numbers_only;
 };
 
+static bool same_state(const struct execution *known, const struct store_change *change)
+{
+    return known->status == change->status && known->has_exit_code == change->has_exit_code &&
+           known->exit_code == change->exit_code && known->started_ms == change->started_ms &&
+           known->completed_ms == change->completed_ms && known->sealed_ms == change->sealed_ms;
+}
+
+// Where others write, too, a later change of theirs may be known already. So the state is read once more, and the last
+// such read begins after the last change.
+static void topic_state_changed(struct topic *topic, const struct store_change *change)
+{
+    bool shared = topic->fanout->look_timer;
+    if (shared && same_state(&topic->execution, change))
+        return; // else a log that grows would never let a read count
+    topic->changes++;
+    if (shared)
+        topic_refresh(topic);
+}
+
 static void topic_apply(struct topic *topic, const struct store_change *change, bool numbers_only)
 {
     struct execution *execution = &topic->execution;
 
-    topic->changed = true;
+    topic_state_changed(topic, change);
     if (change->chunk && !numbers_only && !list_empty(&topic->waiters) && change->first == execution->next_sequence)
         topic_put(topic, change->first, change->chunk)->arrived_ns = change->arrived_ns;
     execution->next_sequence = MAX(execution->next_sequence, change->next);
@@ -320,15 +370,27 @@ static void topic_apply(struct topic *topic, const struct store_change *change, 
     topic_wake(topic);
 }
 
+void fanout_hear(struct fanout *fanout, const struct store_change *change)
+{
+    struct topic *topic = change->missed ? NULL : fanout_topic(fanout, change->row);
+    if (change->missed)
+        fanout_look_soon(fanout);
+    else if (topic && !list_empty(&topic->waiters))
+        topic_hear(topic, change);
+}
+
 static void fanout_deliver(struct mail *mail)
 {
     struct fanout_mail *message = CONTAINER_OF(mail, struct fanout_mail, mail);
     struct fanout_batch *batch = message->batch;
 
     for (size_t i = 0; i < batch->count; i++) {
-        struct topic *topic = fanout_topic(message->fanout, batch->changes[i].row);
-        if (topic)
-            topic_apply(topic, &batch->changes[i], message->numbers_only);
+        const struct store_change *change = &batch->changes[i];
+        struct topic *topic = change->elsewhere ? NULL : fanout_topic(message->fanout, change->row);
+        if (change->elsewhere)
+            fanout_hear(message->fanout, change);
+        else if (topic)
+            topic_apply(topic, change, message->numbers_only);
     }
     message->fanout->inbox_bytes -= message->bytes;
     free(message);
@@ -384,6 +446,7 @@ struct fanout *fanout_new(const struct fanout_options *options)
     deferred_init(&fanout->evict, fanout_evict);
     list_init(&fanout->scan_waiting);
     windows_init(fanout);
+    fanout_look_start(fanout, fanout_hear);
     return fanout;
 }
 
@@ -399,6 +462,7 @@ void fanout_free(struct fanout **fanout)
 {
     if (!*fanout)
         return;
+    fanout_look_stop(*fanout);
     map_each(&(*fanout)->topics, topic_drop, NULL);
     deferred_cancel(&(*fanout)->evict);
     windows_release(*fanout);

@@ -62,8 +62,8 @@ void dispatch_watch(struct dispatch *dispatch, const struct store_change *change
     bool ready = false, unsettled = false;
     for (size_t i = 0; i < count; i++) {
         over_count += is_over(&changes[i]);
-        ready |= changes[i].ready;
-        unsettled |= changes[i].unsettled;
+        ready |= changes[i].ready || changes[i].missed;
+        unsettled |= changes[i].unsettled && !changes[i].elsewhere; // that server settles it
     }
     if (over_count == 0 && !ready && !unsettled)
         return;

@@ -106,6 +106,8 @@ static void server_watch(void *arg, const struct store_change *changes, size_t c
     int64_t records = 0, bytes = 0;
 
     for (size_t i = 0; i < count; i++) {
+        if (changes[i].elsewhere && changes[i].sealed)
+            hub_fenced(server->hub, changes[i].row); // whoever has sealed it, no runner here goes on with it
         if (!changes[i].chunk)
             continue;
         collect_events(server->metrics, server->shard_count, changes[i].chunk);
@@ -117,6 +119,33 @@ static void server_watch(void *arg, const struct store_change *changes, size_t c
     fanout_publish(server->fanouts, server->shard_count, changes, count);
     api_publish(server->apis, server->shard_count, changes, count);
     dispatch_watch(server->dispatch, changes, count);
+}
+
+static void server_hear(void *arg, const struct store_news *news)
+{
+    struct server *server = arg;
+    char words[64];
+    snprintf(words, sizeof(words), "%.*s", STR_ARGS(news->words));
+
+    switch (news->kind) {
+    case NEWS_CANCEL:
+        hub_cancel(server->hub, news->subject, words);
+        break;
+    case NEWS_KEY_REVOKED:
+        auth_revoked(server->auth, news->subject);
+        break;
+    case NEWS_ACCOUNT:
+        auth_account_changed(server->auth, news->account, (enum account_state)news->value, (uint64_t)news->number);
+        break;
+    case NEWS_DRAIN:
+        dispatch_drain(server->dispatch, news->account, news->words, news->value != 0);
+        break;
+    case NEWS_MISSED:
+        auth_cut_off(server->auth);
+        break;
+    case NEWS_KINDS:
+        break;
+    }
 }
 
 static void server_collect(void *arg)
@@ -560,6 +589,7 @@ static int server_make_shards(struct server *server)
         server->fanouts[i] = server->shards[i].fanout;
         server->apis[i] = server->shards[i].api;
     }
+    store_hear(server->store, server_hear, server);
     return store_watch(server->store, server_watch, server);
 }
 

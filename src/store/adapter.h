@@ -32,6 +32,8 @@ struct store { // adapters embed it
     const struct logger *logger;
     struct store_watcher watchers[STORE_WATCHERS_MAX];
     size_t watcher_count;
+    store_hear_fn *hear; // NULL: nobody does
+    void *hear_arg;
     // Whether all commits are made by one thread of this process. Then that thread announces its transactions with
     // store_versions_….
     bool one_writer;
@@ -59,5 +61,6 @@ bool store_version_begin(struct store *store, int64_t row);
 void store_version_end(struct store *store, int64_t row);
 // Called between the two, when the transaction is durable and visible to queries. For one transaction after the other.
 void store_publish(struct store *store, const struct store_change *changes, size_t count);
+void store_announce(struct store *store, const struct store_news *news); // to who hears; as store_publish
 // Posts `done` to the operation's loop. The operation belongs to the caller again.
 void store_reply(struct store_op *op);

@@ -77,6 +77,12 @@ static void release_summary(struct store_op *op)
     summary_release(&OP(store_summary)->ret_summary);
 }
 
+static void release_look(struct store_op *op)
+{
+    struct store_look *look = CONTAINER_OF(op, struct store_look, op);
+    free(TAKE_PTR(look->ret_changes));
+}
+
 static void release_producer(struct store_op *op)
 {
     execution_release(&OP(store_producer)->ret_execution);

@@ -42,6 +42,7 @@
     X(BATCH_ADD, batch_add, NONE, NONE, GROWS, batch_add)                                     \
     X(BATCH_CHANGE, batch_change, NONE, NONE, KEEPS, batch_change)                            \
     X(WORKER_SEEN, worker_seen, NONE, NONE, KEEPS, nothing)                                   \
+    X(TELL, tell, NONE, NONE, KEEPS, nothing)                                                 \
     X(WORKFLOW_CREATE, workflow_create, NONE, NONE, GROWS, workflow_create)                   \
     X(WORKFLOW_CHANGE, workflow_change, NONE, NONE, GROWS, workflow_change)                   \
     X(WORKFLOW_DELETE, workflow_delete, NONE, NONE, KEEPS, nothing)                           \
@@ -59,6 +60,7 @@
     X(READ, read, NONE, NONE, KEEPS, read)                                          \
     X(SUMMARY, summary, NONE, NONE, KEEPS, summary)                                 \
     X(PRODUCER, producer, NONE, NONE, KEEPS, producer)                              \
+    X(LOOK, look, NONE, NONE, KEEPS, look)                                          \
     X(KEY_FIND, key_find, NONE, NONE, KEEPS, key_find)                              \
     X(KEY_LIST, key_list, NONE, AT(key_list, account), KEEPS, key_list)             \
     X(ACCOUNT_LIST, account_list, NONE, NONE, KEEPS, account_list)                  \

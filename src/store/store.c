@@ -64,6 +64,18 @@ void store_publish(struct store *store, const struct store_change *changes, size
         store->watchers[i].watch(store->watchers[i].arg, changes, count);
 }
 
+void store_hear(struct store *store, store_hear_fn *hear, void *arg)
+{
+    store->hear = hear;
+    store->hear_arg = arg;
+}
+
+void store_announce(struct store *store, const struct store_news *news)
+{
+    if (store->hear)
+        store->hear(store->hear_arg, news);
+}
+
 const char *store_incarnation(const struct store *store)
 {
     return store->incarnation;

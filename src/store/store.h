@@ -29,8 +29,14 @@
 
 struct store;
 
-// --- Watching: what each commit has changed, in the order of commits, after durability and before `done`.
+// --- Watching: what each commit has changed, in the order of commits, after durability and before `done`. Of what
+// other servers of the store commit, watchers hear too, and may hear late, twice, out of order or not at all: those
+// changes are `elsewhere`, and a reason to look into the store. Of their records they have only the numbers.
 struct store_change { // of one execution; what it points to is borrowed during the call
+    // By another server: only row, account, batch, next, front, status and the flags are set. A seal is final; a status
+    // may be older than what is known.
+    bool elsewhere;
+    bool missed; // with `elsewhere`, and nothing else: what others have changed was not heard of
     int64_t row, account;
     struct str batch_id, workflow_id; // empty: none
     uint64_t first;                   // sequence number of the first record of `chunk`
@@ -46,10 +52,28 @@ struct store_change { // of one execution; what it points to is borrowed during 
     int exit_code;
     int64_t started_ms, completed_ms, sealed_ms; // realtime; 0: not yet
 };
-// Called on the store's thread that commits, which waits for it.
+// Called on a thread of the store that waits for it; one call at a time.
 typedef void store_watch_fn(void *arg, const struct store_change *changes, size_t count);
 
 #define STORE_WATCHERS_MAX 8
+
+// --- News: what servers that share the store must tell each other beyond that. They are rows of the store, written
+// with what they tell of, so everybody hears them: at once by a hint, or within a second or two. A server that has the
+// store alone writes none. Nobody hears its own.
+enum store_news_kind {
+    NEWS_CANCEL,      // the runner of execution `subject` is to cancel; `words` says why
+    NEWS_KEY_REVOKED, // `subject`: its row
+    NEWS_ACCOUNT,     // `account` has the state `value` (enum account_state); `number` rises with each change of it
+    NEWS_DRAIN,       // the account's worker `words` is to take no more jobs; `value` 0: some again
+    NEWS_MISSED,      // this server was cut off for so long that news are gone: whatever it remembers may be old
+    NEWS_KINDS
+};
+struct store_news {
+    enum store_news_kind kind;
+    int64_t number, account, subject, value;
+    struct str words; // borrowed during the call
+};
+typedef void store_hear_fn(void *arg, const struct store_news *news); // called as store_watch_fn
 
 #define STORE_BUCKETS \
     20 // of a latency histogram: bucket i counts those of < 2^i * 64 µs; the last one, slower ones too
@@ -75,6 +99,8 @@ void store_submit(struct store *store, struct store_op *op);
 // Must be called before the first operation is submitted; it lasts as long as the store. All watchers are called, in
 // the order in which they were added. ERR_OVERLOADED if there are STORE_WATCHERS_MAX already.
 int store_watch(struct store *store, store_watch_fn *watch, void *arg);
+// Must be called before the first operation is submitted. One hears.
+void store_hear(struct store *store, store_hear_fn *hear, void *arg);
 const char *store_incarnation(const struct store *store);
 // Random bytes that were made with the store and are kept in it. They are told to nobody; what is given out sealed is
 // encrypted with them.

@@ -248,13 +248,22 @@ void append_batch_news(struct buf *out, const struct batch_news *news)
 struct stirred {
     struct mail mail;
     struct api *api;
+    bool all; // what has changed was not heard of
     size_t count;
     int64_t rows[];
 };
 
+static void stir_one(struct map_node *node, void *arg)
+{
+    (void)arg;
+    feed_stir(CONTAINER_OF(node, struct batch_feed, node));
+}
+
 static void deliver(struct mail *mail)
 {
     struct stirred *stirred = CONTAINER_OF(mail, struct stirred, mail);
+    if (stirred->all)
+        map_each(&stirred->api->feeds, stir_one, NULL);
     for (size_t i = 0; i < stirred->count; i++) {
         struct batch_feed *feed = feed_find(stirred->api, stirred->rows[i]);
         if (feed)
@@ -280,7 +289,9 @@ void api_publish(struct api *const *apis, size_t api_count, const struct store_c
         struct stirred *stirred = xmalloc(sizeof(*stirred) + change_count * sizeof(stirred->rows[0]));
         *stirred = (struct stirred){.mail.deliver = deliver, .api = apis[i]};
         stirred->count = batches_of(changes, change_count, stirred->rows);
-        if (stirred->count > 0)
+        for (size_t k = 0; k < change_count; k++)
+            stirred->all |= changes[k].missed;
+        if (stirred->count > 0 || stirred->all)
             loop_post(apis[i]->options.loop, &stirred->mail);
         else
             free(stirred);

@@ -83,6 +83,7 @@ int catalogue_execution_head(struct sql *sql, int64_t row, struct catalogue_head
 int catalogue_execution_find(struct sql *sql, int64_t account, struct str execution_id,
                              int64_t *ret_row);                                   // ERR_NOT_FOUND
 int catalogue_execution_get(struct sql *sql, int64_t row, struct execution *ret); // *ret is overwritten. ERR_NOT_FOUND
+int catalogue_executions_look(struct sql *sql, struct store_look *look);
 int catalogue_execution_extent(struct sql *sql, int64_t row, uint64_t *ret_next,
                                uint64_t *ret_first); // and ERR_EXPIRED
 // Tells whether it is sealed and purged. An execution that does not exist counts as purged.

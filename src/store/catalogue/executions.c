@@ -1,5 +1,6 @@
 // Executions: finds and changes them. create.c makes them.
 #include "store/catalogue/catalogue.h"
+#include "store/store.h"
 
 // --- Finding
 
@@ -106,6 +107,35 @@ int catalogue_execution_head(struct sql *sql, int64_t row, struct catalogue_head
         .first_sequence = sql_u64(find, 14),
     };
     return 0;
+}
+
+int catalogue_executions_look(struct sql *sql, struct store_look *look)
+{
+    CLEANUP(buf_release) struct buf rows = {0};
+    buf_append_byte(&rows, '[');
+    for (size_t i = 0; i < look->count; i++)
+        buf_printf(&rows, "%s%lld", i > 0 ? "," : "", (long long)look->rows[i]);
+    buf_append_byte(&rows, ']');
+    look->ret_changes = xcalloc(look->count + 1, sizeof(*look->ret_changes));
+    look->ret_count = 0;
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_EXECUTIONS_LOOK);
+    sql_bind_text(find, 1, buf_str(&rows));
+    int rc = 0;
+    while (look->ret_count < look->count && (rc = sql_row(find)) == 1) {
+        struct store_change *change = &look->ret_changes[look->ret_count++];
+        *change = (struct store_change){
+            .elsewhere = true,
+            .row = sql_i64(find, 0),
+            .account = sql_i64(find, 1),
+            .next = sql_u64(find, 2),
+            .front = sql_u64(find, 3),
+            .sealed = sql_i64(find, 5) != 0,
+            .purged = sql_i64(find, 6) != 0,
+        };
+        if (!status_parse(sql_text(find, 4), &change->status))
+            return ERR_CORRUPT;
+    }
+    return MIN(rc, 0);
 }
 
 int catalogue_execution_extent(struct sql *sql, int64_t row, uint64_t *ret_next, uint64_t *ret_first)

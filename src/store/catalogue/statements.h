@@ -90,6 +90,9 @@
     X(EXECUTION_BY_ROW,                                                                                                \
       "SELECT " EXECUTION_COLUMNS " FROM executions e LEFT JOIN documents d ON d.execution = e.id "                    \
       "LEFT JOIN jobs j ON j.execution = e.id LEFT JOIN results r ON r.execution = e.id WHERE e.id = ?1")              \
+    X(EXECUTIONS_LOOK,                                                                                                 \
+      "SELECT e.id, e.account, e.next_sequence, e.first_sequence, e.status, e.sealed, e.purged FROM executions e "     \
+      "WHERE e.id IN (SELECT {number_in} FROM {members})")                                                             \
     X(EXECUTION_ROW_OF, "SELECT id FROM executions WHERE account = ?1 AND execution_id = ?2")                          \
     X(EXECUTION_HEAD,                                                                                                  \
       "SELECT account, status, sealed, purged, exit_code, epoch, started_ms, completed_ms, sealed_ms, "                \

@@ -87,6 +87,9 @@ struct log_engine {
     int (*purge_next)(struct transaction *tx, int64_t *ret_row);
     int (*purge_chunks)(struct transaction *tx, int64_t row, uint64_t *ret_count); // removes some
     int (*purge_end)(struct transaction *tx, int64_t row);                         // what is left besides chunks
+    // Writes news for the other servers. NULL: there are none.
+    int (*tell)(struct transaction *tx, const struct store_news *news, const int64_t *subjects, size_t count,
+                int64_t *ret_number);
 };
 
 void engine_init(struct engine *engine, const struct log_engine *log);

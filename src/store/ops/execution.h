@@ -10,6 +10,7 @@
 // --- Commits
 
 struct job_new;
+struct store_change;
 struct run_new;
 struct store_input;
 
@@ -119,6 +120,17 @@ struct store_list {
     uint64_t ret_total;               // how many meet the conditions, on all pages
     size_t ret_count;
     int64_t ret_next_row; // 0: there are no more
+};
+
+// Where executions stand, for those who follow them while other servers write, too. Those that are not there are left
+// out.
+#define STORE_LOOK_MAX 1000
+struct store_look {
+    struct store_op op;
+    const int64_t *rows;
+    size_t count;                     // at most STORE_LOOK_MAX
+    struct store_change *ret_changes; // each as if it had been heard of: `elsewhere`, with numbers and flags
+    size_t ret_count;
 };
 
 struct store_count_open {

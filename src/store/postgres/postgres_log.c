@@ -136,4 +136,5 @@ const struct log_engine postgres_log = {
     .purge_next = purge_next,
     .purge_chunks = purge_chunks,
     .purge_end = purge_end,
+    .tell = peers_tell,
 };

@@ -3,6 +3,7 @@
 
 #include "store/engine/write/transaction.h"
 #include "store/postgres/appends.h"
+#include "store/postgres/postgres_peers.h"
 #include "store/postgres/postgres_store.h"
 #include "store/postgres/statements.h"
 #include "store/sql/postgres.h"
@@ -12,6 +13,9 @@
 struct postgres_store {
     struct engine engine;
     char *conninfo;
+    uint64_t sender;               // tells this process from the other servers
+    struct peers *peers;           // NULL until it is open
+    pthread_mutex_t publish_mutex; // the writer and those who hear others tell watchers, one at a time
 
     // For the writer's thread only.
     struct sql *sql;
@@ -35,6 +39,11 @@ static inline struct postgres_store *postgres_store_of(struct store *store)
 }
 
 extern const struct log_engine postgres_log;
+
+// --- What watchers and who hears news are told. Any thread of the store.
+void postgres_publish(struct postgres_store *store, const struct store_change *changes, size_t count);
+void postgres_announce(struct postgres_store *store, const struct store_news *news);
+void postgres_cond_init(pthread_cond_t *cond); // by the monotonic clock
 
 // --- Threads; their argument is the store.
 void *postgres_writer_main(void *arg);

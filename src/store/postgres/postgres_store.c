@@ -6,11 +6,6 @@
 #include "store/schema/schema.h"
 #include "util/id.h"
 
-#include <unistd.h>
-
-#define SERVER_LOCK 8269515 // any number; the schema's is in sql/words.h
-#define HOLD_TRIES  50      // a tenth of a second apart
-
 static void postgres_submit(struct store *base, struct store_op *op)
 {
     engine_submit(&postgres_store_of(base)->engine, op);
@@ -36,6 +31,7 @@ static void stop_threads(struct postgres_store *store)
 {
     stop_merger(store);
     engine_stop(&store->engine);
+    peers_free(&store->peers);
 }
 
 static void postgres_stop(struct store *base)
@@ -54,6 +50,7 @@ static void postgres_free(struct store *base)
     free(store->conninfo);
     pthread_cond_destroy(&store->merger_wake);
     pthread_mutex_destroy(&store->merger_mutex);
+    pthread_mutex_destroy(&store->publish_mutex);
     engine_release(&store->engine);
     free(store);
 }
@@ -71,7 +68,6 @@ static struct postgres_store *store_new(const struct postgres_options *options)
     struct postgres_store *store = xcalloc(1, sizeof(*store));
     engine_init(&store->engine, &postgres_log);
     store->engine.base.vtable = &postgres_vtable;
-    store->engine.base.alone = true; // hold_database
     store->engine.base.logger = options->logger;
     store->engine.now_ms = options->now_ms;
     store->engine.now_arg = options->now_arg;
@@ -80,11 +76,9 @@ static struct postgres_store *store_new(const struct postgres_options *options)
     appends_init(&store->appends);
     store->appends.event_rows = options->event_rows;
     pthread_mutex_init(&store->merger_mutex, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&store->merger_wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    postgres_cond_init(&store->merger_wake);
+    pthread_mutex_init(&store->publish_mutex, NULL);
+    store->sender = peers_sender();
     store->merge_always = options->merge_always;
     return store;
 }
@@ -130,19 +124,6 @@ static int load_secret(struct postgres_store *store)
     return err < 0 ? err : hex_decode(buf_str(&value), ret, STORE_SECRET_LEN) ? 0 : ERR_CORRUPT;
 }
 
-// Followers hear of what their own server commits, so there may be one server only. One that was killed has the lock
-// until the database notices.
-static int hold_database(struct postgres_store *store)
-{
-    int err = ERR_UNAVAILABLE;
-    for (int i = 0; i < HOLD_TRIES && err == ERR_UNAVAILABLE; i++) {
-        if (i > 0)
-            usleep(100000);
-        err = sql_postgres_hold(store->sql, SERVER_LOCK);
-    }
-    return err;
-}
-
 static int load(struct postgres_store *store)
 {
     store->purging = true; // the first slice finds out
@@ -167,12 +148,6 @@ static int open_database(struct postgres_store *store, struct buf *ret_error)
         return err;
     }
     store->tx.session.sql = store->sql;
-    err = hold_database(store);
-    if (err < 0) {
-        CLEANUP(free_ptr) char *why = sql_reason(store->sql);
-        buf_printf(ret_error, "cannot take the database for this server: %s", why);
-        return err;
-    }
     err = schema_migrate(store->sql, schema_newest(), &reason);
     if (err < 0) {
         buf_printf(ret_error, "cannot migrate the database to the schema %d: %s", schema_newest(), buf_cstr(&reason));
@@ -190,6 +165,9 @@ static int start_threads(struct postgres_store *store, const struct postgres_opt
 {
     store->engine.mirrors = options->mirrors;
     int err = summaries_init(&store->engine, options->budget);
+    if (err < 0)
+        return err;
+    err = peers_start(store, &store->peers);
     if (err < 0)
         return err;
     if (pthread_create(&store->merger, NULL, postgres_merger_main, store) != 0)

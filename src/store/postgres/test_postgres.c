@@ -1,9 +1,11 @@
-// What only this adapter does: merging by another connection, transactions whose connection is lost, one server for a
-// database. The conformance suite has the rest.
+// What only this adapter does: merging by another connection, transactions whose connection is lost, several servers on
+// one database. The conformance suite has the rest.
 #include "store/postgres/postgres_store.h"
 #include "store/sql/sql.h"
 #include "store/sql_fixture.h"
 #include "store/store_fixture.h"
+
+#include <pthread.h>
 
 #define TRIES 200
 
@@ -128,14 +130,101 @@ static void a_lost_connection_costs_nothing_and_doubles_nothing(void **state)
     assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 200);
 }
 
-static void a_second_server_is_refused(void **state)
+// --- Two servers
+
+// What one of them hears of the other.
+struct heard {
+    pthread_mutex_t mutex;
+    pthread_cond_t more;
+    struct store_change change; // the last one of `row`
+    int64_t row;
+    int64_t revoked;
+    unsigned news;
+};
+
+static void note_changes(void *arg, const struct store_change *changes, size_t count)
+{
+    struct heard *heard = arg;
+    pthread_mutex_lock(&heard->mutex);
+    for (size_t i = 0; i < count; i++)
+        if (changes[i].row == heard->row)
+            heard->change = changes[i];
+    pthread_cond_signal(&heard->more);
+    pthread_mutex_unlock(&heard->mutex);
+}
+
+static void note_news(void *arg, const struct store_news *news)
+{
+    struct heard *heard = arg;
+    pthread_mutex_lock(&heard->mutex);
+    heard->news++;
+    if (news->kind == NEWS_KEY_REVOKED)
+        heard->revoked = news->subject;
+    pthread_cond_signal(&heard->more);
+    pthread_mutex_unlock(&heard->mutex);
+}
+
+static struct store *second_server(struct fixture *fixture, struct heard *heard)
+{
+    struct store *store = NULL;
+    assert_int_equal(open_with(fixture->folder, &fixture->now_ms, &store), 0);
+    assert_string_equal(store_incarnation(store), store_incarnation(fixture->store));
+    assert_int_equal(store_watch(store, note_changes, heard), 0);
+    store_hear(store, note_news, heard);
+    return store;
+}
+
+static void the_end_of_a_log_is_told_to_other_servers(void **state)
 {
     struct fixture *fixture = *state;
-    struct store *second = NULL;
-    assert_int_equal(open_with(fixture->folder, &fixture->now_ms, &second), ERR_UNAVAILABLE);
-    assert_null(second);
     int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
-    append_line(fixture, row, 0); // the first one goes on
+    struct heard heard = {.mutex = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .row = row};
+    struct store *other = second_server(fixture, &heard);
+    // A hint may be lost while the other one joins, so lines are appended until one is heard of.
+    uint64_t counter = 0, next = 0;
+    while (next == 0) {
+        append_line(fixture, row, counter++);
+        pthread_mutex_lock(&heard.mutex);
+        next = heard.change.next;
+        pthread_mutex_unlock(&heard.mutex);
+    }
+    assert_int_equal(fixture_complete_err(fixture, row, "p", (int64_t)counter - 1), 0);
+    pthread_mutex_lock(&heard.mutex);
+    while (!heard.change.sealed)
+        pthread_cond_wait(&heard.more, &heard.mutex);
+    pthread_mutex_unlock(&heard.mutex);
+    assert_true(heard.change.elsewhere);
+    assert_null(heard.change.chunk);
+    assert_int_equal(heard.change.next, counter);
+    assert_int_equal(heard.change.status, STATUS_COMPLETED);
+    store_free(&other);
+}
+
+// Whatever becomes of hints: each connection of the other server is ended at the moment of the news.
+static void news_reach_a_server_that_was_cut_off(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a");
+    struct heard heard = {.mutex = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER};
+    struct store *other = second_server(fixture, &heard);
+    struct store_key_create key = {.op.kind = STORE_KEY_CREATE,
+                                   .key = {.account = account, .role = ROLE_VIEWER, .name = xstrdup("n")},
+                                   .key.key_id = xstrdup("key_1")};
+    assert_int_equal(fixture_run(fixture, &key.op), 0);
+    end_connections(fixture);
+    struct store_key_revoke revoke = {
+        .op.kind = STORE_KEY_REVOKE, .account = account, .key_id = STR("key_1"), .role = ROLE_OPERATOR};
+    int err = ERR_UNAVAILABLE;
+    for (int i = 0; i < TRIES && err == ERR_UNAVAILABLE; i++)
+        err = fixture_run(fixture, &revoke.op);
+    assert_int_equal(err, 0);
+    pthread_mutex_lock(&heard.mutex);
+    while (heard.revoked == 0)
+        pthread_cond_wait(&heard.more, &heard.mutex);
+    pthread_mutex_unlock(&heard.mutex);
+    assert_int_equal(heard.revoked, revoke.ret_row);
+    store_op_release(&key.op);
+    store_free(&other);
 }
 
 int main(void)
@@ -144,7 +233,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_small_appends_become_few_chunks, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_chunk_that_came_large_ends_where_it_did, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_lost_connection_costs_nothing_and_doubles_nothing, set_up, fixture_tear_down),
-        cmocka_unit_test_setup_teardown(a_second_server_is_refused, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(the_end_of_a_log_is_told_to_other_servers, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(news_reach_a_server_that_was_cut_off, set_up, fixture_tear_down),
     };
     const char *missing = NULL;
     engine = sql_fixture_new(SQL_POSTGRES, &missing);

@@ -21,8 +21,6 @@ struct postgres {
     PGconn *connection;
     uint64_t generation; // of the connection; what was prepared on an earlier connection is gone
     uint64_t names;      // how many names were given out
-    int64_t lock;        // of the session; 0: none
-    bool held;           // it is
     char *reason;        // of the last failure
 };
 
@@ -65,7 +63,6 @@ static const struct {
     {"40", ERR_UNAVAILABLE, true},    // serialization_failure, deadlock_detected
     {"55P03", ERR_UNAVAILABLE, true}, // lock_not_available
     {"53100", ERR_STORE_FULL, false},  {"53200", ERR_NOMEM, false},
-    {"55006", ERR_UNAVAILABLE, false}, // object_in_use
     {"53", ERR_UNAVAILABLE, false},    // too_many_connections …
     {"08", ERR_UNAVAILABLE, false},    // connection exceptions
     {"57", ERR_UNAVAILABLE, false},    // admin_shutdown, cannot_connect_now, query_canceled
@@ -128,27 +125,14 @@ static int exec(struct sql *sql, const char *text)
     return run_text(postgres_of(sql), text, NULL);
 }
 
-static int take_lock(struct postgres *postgres)
-{
-    char text[256];
-    snprintf(text, sizeof(text),
-             "DO $$ BEGIN IF NOT pg_try_advisory_lock(%lld) THEN RAISE EXCEPTION 'another server has this database' "
-             "USING ERRCODE = 'object_in_use'; END IF; END $$",
-             (long long)postgres->lock);
-    return run_text(postgres, text, NULL);
-}
-
 static int begin(struct sql *sql, const char *text)
 {
     struct postgres *postgres = postgres_of(sql);
     if (PQstatus(postgres->connection) != CONNECTION_OK) {
         PQreset(postgres->connection);
         postgres->generation++;
-        postgres->held = false;
     }
-    int err = postgres->lock != 0 && !postgres->held ? take_lock(postgres) : 0;
-    postgres->held = err == 0;
-    return err < 0 ? err : run_text(postgres, text, NULL);
+    return run_text(postgres, text, NULL);
 }
 
 static int commit(struct sql *sql)
@@ -329,15 +313,6 @@ static int copy_end(struct postgres *postgres)
     return err;
 }
 
-int sql_postgres_hold(struct sql *sql, int64_t lock)
-{
-    struct postgres *postgres = postgres_of(sql);
-    postgres->lock = lock;
-    int err = take_lock(postgres);
-    postgres->held = err == 0;
-    return err;
-}
-
 int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows)
 {
     struct postgres *postgres = postgres_of(sql);
@@ -418,9 +393,11 @@ static void drop_notice(void *arg, const PGresult *result)
 
 static PGconn *connect_to(const char *conninfo)
 {
+    // What conninfo says comes later, and counts: times by which a server that does not answer any more is given up.
     // The encoding is always ours, whatever the environment says.
-    const char *const keys[] = {"dbname", "client_encoding", "application_name", NULL};
-    const char *const values[] = {conninfo, "UTF8", "runnel", NULL};
+    const char *const keys[] = {"connect_timeout", "tcp_user_timeout", "application_name",
+                                "dbname",          "client_encoding",  NULL};
+    const char *const values[] = {"5", "10000", "runnel", conninfo, "UTF8", NULL};
     return PQconnectdbParams(keys, values, 1);
 }
 

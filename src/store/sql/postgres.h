@@ -7,10 +7,6 @@
 // `conninfo` as libpq has it, e.g. "host=db dbname=runnel". ERR_UNAVAILABLE, with the reason for people in ret_reason.
 int sql_postgres_open(const char *conninfo, struct sql_texts texts, struct sql **ret, struct buf *ret_reason);
 
-// Takes the session's advisory lock of this number, now and whenever the connection has to be made again. While another
-// session has it, transactions do not begin. ERR_UNAVAILABLE.
-int sql_postgres_hold(struct sql *sql, int64_t lock);
-
 // Runs COPY … FROM STDIN (FORMAT binary) with these bytes: the rows alone, without the format's header and trailer.
 // Returns 0 or an error.
 int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows);

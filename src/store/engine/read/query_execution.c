@@ -45,6 +45,19 @@ void query_producer(const struct session *session, struct store_op *op)
         op->err = execution_load(session, query->row, &query->ret_execution);
 }
 
+void query_look(const struct session *session, struct store_op *op)
+{
+    struct store_look *look = CONTAINER_OF(op, struct store_look, op);
+    op->err = look->count > STORE_LOOK_MAX ? ERR_TOO_LARGE : catalogue_executions_look(session->sql, look);
+    for (size_t i = 0; i < look->ret_count && op->err == 0; i++) {
+        struct store_change *change = &look->ret_changes[i];
+        struct log_state ahead;
+        if (log_ahead(session, change->row, &ahead))
+            change->next = MAX(change->next, ahead.next);
+        change->first = change->next;
+    }
+}
+
 void query_count_open(const struct session *session, struct store_op *op)
 {
     struct store_count_open *query = CONTAINER_OF(op, struct store_count_open, op);

@@ -30,8 +30,14 @@ int commit_account_change(struct transaction *tx, struct store_op *op)
     tx->purges = tx->purges || change->state == ACCOUNT_DELETED;
     if (change->has_retention)
         forget_executions(tx);
-    change->ret_change = ++tx->account_changes;
-    return 0;
+    const int64_t account = change->ret_account.row;
+    int64_t number = 0;
+    if (change->state != ACCOUNT_AS_IT_IS)
+        err = transaction_tell(
+            tx, &(struct store_news){.kind = NEWS_ACCOUNT, .account = account, .value = (int64_t)change->state},
+            &account, 1, &number);
+    change->ret_change = number > 0 ? (uint64_t)number : ++tx->account_changes;
+    return err;
 }
 
 int commit_key_create(struct transaction *tx, struct store_op *op)
@@ -42,7 +48,11 @@ int commit_key_create(struct transaction *tx, struct store_op *op)
 int commit_key_revoke(struct transaction *tx, struct store_op *op)
 {
     struct store_key_revoke *revoke = CONTAINER_OF(op, struct store_key_revoke, op);
-    return commit_refuse(op, catalogue_key_revoke(tx->session.sql, revoke, transaction_now_ms(tx)));
+    int err = catalogue_key_revoke(tx->session.sql, revoke, transaction_now_ms(tx));
+    if (err < 0)
+        return commit_refuse(op, err);
+    return transaction_tell(tx, &(struct store_news){.kind = NEWS_KEY_REVOKED, .account = revoke->account},
+                            &revoke->ret_row, 1, NULL);
 }
 
 int commit_key_rename(struct transaction *tx, struct store_op *op)

@@ -146,7 +146,7 @@ static int tell_runner(struct transaction *tx, struct ending *it)
     struct str reason = buf_str(&it->message);
     if (it->next.status != STATUS_TIMED_OUT)
         return 0;
-    int err = it->next.sealed ? 0 : catalogue_execution_cancel(tx->session.sql, it->head->row, reason);
+    int err = it->next.sealed ? 0 : cancel_ask(tx, it->head, reason);
     return err < 0 ? err : catalogue_job_reason(tx->session.sql, it->head->row, reason);
 }
 

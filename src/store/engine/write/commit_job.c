@@ -220,6 +220,8 @@ int commit_batch_change(struct transaction *tx, struct store_op *op)
         err = queue_limit(tx, account, 1, change->queued_max);
     if (err == 0)
         err = catalogue_batch_change(tx->session.sql, change, transaction_now_ms(tx), &changes);
+    if (err == 0)
+        err = cancel_asked(tx, account, change->ret_running, change->ret_running_count, change->reason);
     return err < 0 ? commit_refuse(op, err) : 0;
 }
 

@@ -110,7 +110,7 @@ static int update_apply(struct transaction *tx, const struct store_update *updat
     if (err == 0 && metadata)
         err = catalogue_metadata_set(sql, head->account, head->row, str_of(metadata));
     if (err == 0 && update->cancel_reason.len > 0 && !before.sealed)
-        err = catalogue_execution_cancel(sql, update->row, update->cancel_reason);
+        err = cancel_ask(tx, head, update->cancel_reason);
     if (err == 0)
         err = outcome_store(tx, head, next);
     if (err == 0 && update->waiting.len > 0)

@@ -152,6 +152,18 @@ int outcome_store(struct transaction *tx, struct head *head, const struct outcom
     return 0;
 }
 
+int cancel_asked(struct transaction *tx, int64_t account, const int64_t *rows, size_t count, struct str reason)
+{
+    return transaction_tell(tx, &(struct store_news){.kind = NEWS_CANCEL, .account = account, .words = reason}, rows,
+                            count, NULL);
+}
+
+int cancel_ask(struct transaction *tx, const struct head *head, struct str reason)
+{
+    int err = catalogue_execution_cancel(tx->session.sql, head->row, reason);
+    return err < 0 ? err : cancel_asked(tx, head->account, &head->row, 1, reason);
+}
+
 int outcome_change(struct transaction *tx, struct head *head, const struct outcome_ask *ask)
 {
     struct outcome next;

@@ -10,6 +10,10 @@ int outcome_judge(struct transaction *tx, const struct head *head, const struct 
 int outcome_store(struct transaction *tx, struct head *head, const struct outcome *next);
 int outcome_change(struct transaction *tx, struct head *head, const struct outcome_ask *ask); // both
 
+// Writes that the runner is to cancel, and why; and that this is written, for the server to which it is connected.
+int cancel_ask(struct transaction *tx, const struct head *head, struct str reason);
+int cancel_asked(struct transaction *tx, int64_t account, const int64_t *rows, size_t count, struct str reason);
+
 // The node has the lease of the execution's runner from now on. Returns the refusals of node_lease_next.
 int lease_claim(struct transaction *tx, int64_t row, int64_t node, uint64_t epoch);
 

@@ -36,6 +36,18 @@ void transaction_add_row(struct transaction *tx, int64_t row)
     tx->rows[tx->row_count++] = row;
 }
 
+int transaction_tell(struct transaction *tx, const struct store_news *news, const int64_t *subjects, size_t count,
+                     int64_t *ret_number)
+{
+    const struct log_engine *log = tx->session.engine->log;
+    if (ret_number)
+        *ret_number = 0;
+    if (!log->tell || count == 0)
+        return 0;
+    tx->told = true;
+    return log->tell(tx, news, subjects, count, ret_number);
+}
+
 static void reset(struct transaction *tx)
 {
     for (size_t i = 0; i < tx->row_count; i++)
@@ -43,7 +55,7 @@ static void reset(struct transaction *tx)
     for (size_t i = 0; i < tx->change_count; i++)
         chunk_unref(&tx->changes[i].chunk);
     tx->change_count = tx->row_count = 0;
-    tx->purges = false;
+    tx->purges = tx->told = false;
     tx->records = tx->seals = tx->seals_with_records = tx->sealed_records = tx->summaries = 0;
 }
 
@@ -63,18 +75,32 @@ static void count(struct transaction *tx, size_t ops, uint64_t ns)
     pthread_mutex_unlock(&engine->stats_mutex);
 }
 
+static void forget_counts(struct transaction *tx)
+{
+    memset(tx->open_counts, 0, sizeof(tx->open_counts));
+    memset(tx->queued_counts, 0, sizeof(tx->queued_counts));
+    tx->counted_ms = clock_mono_ms();
+}
+
+// Of what others change there is no count, so several servers may let a little more through than one.
+static void age_counts(struct transaction *tx)
+{
+    if (!store_alone(&tx->session.engine->base) && clock_mono_ms() - tx->counted_ms >= OPEN_COUNTS_MS)
+        forget_counts(tx);
+}
+
 void transaction_committed(struct transaction *tx, size_t ops, uint64_t ns)
 {
     heads_committed(&tx->heads);
     count(tx, ops, ns);
+    age_counts(tx);
     reset(tx);
 }
 
 void transaction_rolled_back(struct transaction *tx)
 {
     heads_rolled_back(&tx->heads);
-    memset(tx->open_counts, 0, sizeof(tx->open_counts));
-    memset(tx->queued_counts, 0, sizeof(tx->queued_counts));
+    forget_counts(tx);
     reset(tx);
 }
 

@@ -1,0 +1,162 @@
+#include "bus/bus.h"
+
+#include "bus/kind.h"
+#include "util/backoff.h"
+#include "util/clock.h"
+#include "util/error.h"
+#include "util/log.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define ROUND_MESSAGES 64 // then it listens
+
+struct bus {
+    struct bus_options options;
+    char *address, *channel;
+    pthread_t thread;
+    int wake_fd;
+    atomic_bool ends, woken; // woken: since the thread has last looked
+    // --- The thread's
+    struct bus_link *link; // NULL: not connected
+    uint64_t round_ms;     // when the last round began
+    bool due;              // there is something to take
+    bool told;             // that it cannot be reached
+};
+
+static void kick(struct bus *bus)
+{
+    const uint64_t one = 1;
+    // It fails only when the counter is full, and then the thread wakes up all the same.
+    (void)!write(bus->wake_fd, &one, sizeof(one));
+}
+
+void bus_wake(struct bus *bus)
+{
+    if (!atomic_exchange(&bus->woken, true))
+        kick(bus);
+}
+
+// Waits for the link (if there is one), a wake, or the time. Returns whether the link is readable.
+static bool wait_for_something(struct bus *bus, int timeout_ms)
+{
+    struct pollfd fds[] = {
+        {.fd = bus->wake_fd, .events = POLLIN},
+        {.fd = bus->link ? bus->options.kind->fd(bus->link) : -1, .events = POLLIN},
+    };
+    poll(fds, ARRAY_LEN(fds), timeout_ms);
+    uint64_t count;
+    if (fds[0].revents && read(bus->wake_fd, &count, sizeof(count)) > 0 && atomic_exchange(&bus->woken, false))
+        bus->due = true;
+    return fds[1].revents != 0;
+}
+
+static int receive(struct bus *bus)
+{
+    return bus->options.kind->receive(bus->link, bus->options.hear, bus->options.arg);
+}
+
+static int send_round(struct bus *bus)
+{
+    CLEANUP(buf_release) struct buf message = {0};
+    int err = 0;
+    bus->due = false;
+    bus->round_ms = clock_mono_ms();
+    for (int i = 0; i < ROUND_MESSAGES && err == 0 && bus->options.take(bus->options.arg, &message); i++) {
+        err = bus->options.kind->send(bus->link, buf_str(&message));
+        buf_reset(&message);
+        bus->due = i == ROUND_MESSAGES - 1;
+    }
+    // What came while it was sending does not make the link readable again.
+    return err < 0 ? err : receive(bus);
+}
+
+// Talks until the connection is lost, or the bus ends.
+static void talk(struct bus *bus)
+{
+    int err = receive(bus);
+    while (err == 0 && !atomic_load(&bus->ends)) {
+        uint64_t now_ms = clock_mono_ms(), from_ms = bus->round_ms + BUS_ROUND_MS;
+        int timeout_ms = !bus->due ? -1 : from_ms > now_ms ? (int)(from_ms - now_ms) : 0;
+        if (wait_for_something(bus, timeout_ms))
+            err = receive(bus);
+        if (err == 0 && bus->due && clock_mono_ms() >= bus->round_ms + BUS_ROUND_MS)
+            err = send_round(bus);
+    }
+}
+
+static void connect_link(struct bus *bus)
+{
+    CLEANUP(buf_release) struct buf reason = {0};
+    int err = bus->options.kind->open(bus->address, bus->channel, &bus->link, &reason);
+    if (err < 0 && !bus->told && bus->options.logger)
+        log_warn(bus->options.logger,
+                 "the other servers cannot be told what changes here, nor heard; everybody looks once a second",
+                 LOG_S("by", bus->options.kind->name), LOG_S("reason", buf_cstr(&reason)));
+    if (err == 0 && bus->told && bus->options.logger)
+        log_info(bus->options.logger, "the other servers are heard again", LOG_S("by", bus->options.kind->name));
+    bus->told = err < 0;
+}
+
+static void rest(struct bus *bus, uint64_t rest_ms)
+{
+    uint64_t until_ms = clock_mono_ms() + rest_ms;
+    for (uint64_t now_ms; !atomic_load(&bus->ends) && (now_ms = clock_mono_ms()) < until_ms;)
+        wait_for_something(bus, (int)(until_ms - now_ms));
+}
+
+static void *bus_main(void *arg)
+{
+    struct bus *bus = arg;
+    struct backoff backoff = {.random = (uintptr_t)bus};
+    while (!atomic_load(&bus->ends)) {
+        uint64_t from_ms = clock_mono_ms();
+        connect_link(bus);
+        uint64_t joined_ms = bus->link ? from_ms : clock_mono_ms();
+        if (bus->link) {
+            bus->options.joined(bus->options.arg);
+            talk(bus);
+            bus->options.kind->close(TAKE_PTR(bus->link));
+        }
+        rest(bus, backoff_lost(&backoff, clock_mono_ms() - joined_ms));
+    }
+    return NULL;
+}
+
+int bus_start(const struct bus_options *options, struct bus **ret)
+{
+    struct bus *bus = xcalloc(1, sizeof(*bus));
+    bus->options = *options;
+    bus->address = xstrdup(options->address);
+    bus->channel = xstrdup(options->channel);
+    bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int err = bus->wake_fd < 0 ? ERR_NO_FILES : pthread_create(&bus->thread, NULL, bus_main, bus) != 0 ? ERR_NOMEM : 0;
+    if (err == 0) {
+        *ret = bus;
+        return 0;
+    }
+    if (bus->wake_fd >= 0)
+        close(bus->wake_fd);
+    free(bus->address);
+    free(bus->channel);
+    free(bus);
+    return err;
+}
+
+void bus_free(struct bus **bus)
+{
+    struct bus *it = *bus;
+    if (!it)
+        return;
+    *bus = NULL;
+    atomic_store(&it->ends, true);
+    kick(it);
+    pthread_join(it->thread, NULL);
+    close(it->wake_fd);
+    free(it->address);
+    free(it->channel);
+    free(it);
+}

@@ -1,0 +1,15 @@
+-- What servers tell each other (store.h, enum store_news_kind), for a day. made_ms is by the database's clock.
+CREATE TABLE news(
+  id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  made_ms BIGINT NOT NULL,
+  sender BIGINT NOT NULL,
+  kind BIGINT NOT NULL,
+  account BIGINT NOT NULL,
+  subject BIGINT NOT NULL,
+  value BIGINT NOT NULL,
+  words TEXT NOT NULL
+);
+CREATE INDEX news_by_time ON news(made_ms);
+
+--- way back
+DROP TABLE news;

@@ -1,0 +1,133 @@
+"""Servers that share a database: what one takes in, all show; what one decides, all keep to."""
+
+import pytest
+from support.api import eventually
+from support.cluster import Cluster
+from support.ws import Follower, Refused, Runner, WebSocket
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Two servers for the tests that end neither."""
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    cluster.add()
+    cluster.add()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def own_cluster(tmp_path):
+    cluster = Cluster(tmp_path)
+    yield cluster
+    cluster.close()
+
+
+def numbers(messages):
+    return [message["sequence_number"] for message in messages]
+
+
+def test_a_follower_at_another_server_sees_each_line_and_the_end(cluster):
+    here, there = cluster.servers
+    execution_id = here.api().create()
+    with Follower(there, execution_id) as follower, Runner(
+        here, execution_id
+    ) as runner:
+        for i in range(20):
+            runner.lines([f"line {i}"])
+            assert [log["message"] for log in follower.logs(1)] == [f"line {i}"]
+        runner.lines([f"burst {i}" for i in range(2000)])
+        runner.complete(3)
+        logs, complete = follower.rest()
+    assert numbers(logs) == list(range(20, 2020))
+    assert complete["exit_code"] == 3 and complete["final_sequence"] == 2019
+
+
+def test_followers_everywhere_see_what_comes_by_two_servers(cluster):
+    here, there = cluster.servers
+    execution_id = here.api().create()
+    with Follower(here, execution_id) as one, Follower(there, execution_id) as other:
+        for i in range(40):
+            cluster.servers[i % 2].api().append(execution_id, {"message": f"line {i}"})
+        for follower in (one, other):
+            assert [log["message"] for log in follower.logs(40)] == [
+                f"line {i}" for i in range(40)
+            ]
+
+
+def test_a_stream_that_does_not_follow_ends_at_what_was_durable(cluster):
+    here, there = cluster.servers
+    execution_id = here.api().create()
+    with Follower(
+        there, execution_id
+    ) as follower:  # so that the other server keeps the log in mind
+        for i in range(30):
+            here.api().append(execution_id, {"message": f"line {i}"})
+            text = (
+                there.api()
+                .get(
+                    f"/api/v1/executions/{execution_id}/logs", query={"format": "text"}
+                )
+                .body.decode()
+            )
+            assert text.splitlines() == [f"line {k}" for k in range(i + 1)]
+        follower.logs(30)
+
+
+def test_a_runner_goes_on_at_another_server(cluster):
+    here, there = cluster.servers
+    execution_id = here.api().create()
+    with Runner(here, execution_id) as runner:
+        runner.lines(["one", "two"])
+        epoch = runner.ready["epoch"]
+        with Runner(there, execution_id, epoch=epoch) as again:
+            assert again.ready["next_sequence"] == 2
+            again.lines(["three"])
+            again.complete()
+    assert here.api().messages(execution_id) == ["one", "two", "three"]
+    assert there.api().status(execution_id)["status"] == "completed"
+
+
+def test_a_runner_is_told_to_cancel_by_another_server(cluster):
+    here, there = cluster.servers
+    execution_id = here.api().create()
+    with Runner(here, execution_id) as runner:
+        runner.lines(["one"])
+        there.api().expect(202, "DELETE", f"/api/v1/executions/{execution_id}")
+        assert runner.expect("cancel")["reason"] == "cancelled by request"
+        runner.complete(143, status="cancelled")
+    eventually(
+        lambda: there.api().status(execution_id)["status"] == "cancelled", "cancelled"
+    )
+
+
+def test_a_key_that_is_revoked_at_one_server_ends_its_streams_at_another(cluster):
+    here, there = cluster.servers
+    key = here.api().key("viewer")
+    execution_id = here.api().create()
+    there.api(key["key"]).expect(
+        200, "GET", f"/api/v1/executions/{execution_id}/status"
+    )
+    with Follower(there, execution_id, token=key["key"]) as follower:
+        here.api().expect(200, "DELETE", f"/api/v1/keys/{key['key_id']}")
+        assert follower.closed_with() == 4401
+    eventually(
+        lambda: there.api(key["key"])
+        .get(f"/api/v1/executions/{execution_id}/status")
+        .status
+        == 401,
+        "the key is refused",
+    )
+
+
+def test_an_account_that_is_suspended_at_one_server_is_so_at_another(cluster):
+    here, there = cluster.servers
+    here.api().expect(201, "POST", "/api/v1/accounts", {"name": "other"})
+    key = here.api().key("user", account="other")["key"]
+    path = "/api/v1/executions"
+    there.api(key).expect(200, "GET", path)
+    for state, status in ((True, 403), (False, 200), (True, 403)):
+        here.api().expect(200, "PATCH", "/api/v1/accounts/other", {"suspended": state})
+        eventually(
+            lambda: there.api(key).get(path).status == status, f"suspended: {state}"
+        )
