@@ -108,21 +108,25 @@ static void rest(struct bus *bus, uint64_t rest_ms)
         wait_for_something(bus, (int)(until_ms - now_ms));
 }
 
+// Connects, and talks until the connection is lost. Returns for how long it was good; 0: never.
+static uint64_t connect_and_talk(struct bus *bus)
+{
+    connect_link(bus);
+    if (!bus->link)
+        return 0;
+    uint64_t from_ms = clock_mono_ms();
+    bus->options.joined(bus->options.arg);
+    talk(bus);
+    bus->options.kind->close(TAKE_PTR(bus->link));
+    return clock_mono_ms() - from_ms;
+}
+
 static void *bus_main(void *arg)
 {
     struct bus *bus = arg;
     struct backoff backoff = {.random = (uintptr_t)bus};
-    while (!atomic_load(&bus->ends)) {
-        uint64_t from_ms = clock_mono_ms();
-        connect_link(bus);
-        uint64_t joined_ms = bus->link ? from_ms : clock_mono_ms();
-        if (bus->link) {
-            bus->options.joined(bus->options.arg);
-            talk(bus);
-            bus->options.kind->close(TAKE_PTR(bus->link));
-        }
-        rest(bus, backoff_lost(&backoff, clock_mono_ms() - joined_ms));
-    }
+    while (!atomic_load(&bus->ends))
+        rest(bus, backoff_lost(&backoff, connect_and_talk(bus)));
     return NULL;
 }
 
