@@ -165,7 +165,23 @@ void node_start(struct node *node, struct loop *loop, void (*started)(void *arg,
     start_again(node);
 }
 
+static void left(struct store_op *op)
+{
+    free(CONTAINER_OF(op, struct store_node_beat, op));
+}
+
+// If it does not get through, the others notice by its silence.
+static void leave(struct node *node)
+{
+    struct store_node_beat *beat = xcalloc(1, sizeof(*beat));
+    *beat = (struct store_node_beat){
+        .op = {.kind = STORE_NODE_BEAT, .done = left}, .node = node_number(node), .leaves = true};
+    store_submit(node->options.store, &beat->op);
+}
+
 void node_stop(struct node *node)
 {
     timer_free(&node->timer);
+    if (!store_alone(node->options.store) && node_number(node) != NODE_NONE)
+        leave(node);
 }

@@ -47,7 +47,14 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
+    bool leaves = !store_alone(&fixture->store.base) && node_number(fixture->node) != NODE_NONE;
     node_stop(fixture->node);
+    if (leaves) { // it says that it goes
+        struct store_node_beat *beat = STUB_TAKE(&fixture->store, STORE_NODE_BEAT, store_node_beat);
+        assert_true(beat->leaves);
+        assert_int_equal(beat->node, node_number(fixture->node));
+        stub_answer(&beat->op, 0);
+    }
     loop_free(&fixture->loop);
     assert_int_equal(fixture->store.count, 0);
     node_free(&fixture->node);

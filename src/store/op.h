@@ -105,7 +105,7 @@ enum store_op_kind {
 struct store_op {
     // Set by the caller.
     enum store_op_kind kind;
-    struct loop *reply_to; // NULL: `done` runs on a thread of the store, and must not wait; for the adapters' own
+    struct loop *reply_to; // NULL: `done` runs on a thread of the store, and must not wait
     void (*done)(struct store_op *op);
     int64_t account; // the account whose turn it takes; 0: the server's own, or that of the operation if it names one
     bool scan;       // for queries: one slice of a long look through records; it must leave room for others

@@ -299,7 +299,7 @@ static void listen(void *arg, const struct store_change *changes, size_t count)
             heard->ready[heard->ready_count++] = changes[i].row;
         if (changes[i].unsettled && heard->unsettled_count < 8)
             heard->unsettled[heard->unsettled_count++] = changes[i].row;
-        if (changes[i].row == 0 && heard->batch_count < 8)
+        if (changes[i].batch != 0 && changes[i].row == 0 && heard->batch_count < 8)
             heard->batches[heard->batch_count++] = changes[i].batch;
     }
 }

@@ -85,6 +85,8 @@ static void watch_belonging(void *arg, const struct store_change *changes, size_
 {
     struct belonging *it = arg;
     for (size_t i = 0; i < count; i++) {
+        if (changes[i].elsewhere)
+            continue;
         if (changes[i].account != it->account || !str_eq(changes[i].batch_id, str_of(it->batch_id)) ||
             !str_eq(changes[i].workflow_id, str_of(it->workflow_id)))
             atomic_store(&it->wrong, true);
@@ -280,12 +282,42 @@ static void keys_are_found_by_hash_and_revoked(void **state)
     store_op_release(&create.op);
 }
 
+static void where_many_executions_stand_is_told_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a");
+    int64_t rows[3] = {fixture_create(fixture, account, "one", STATUS_RUNNING), 999999,
+                       fixture_create(fixture, account, "two", STATUS_RUNNING)};
+    assert_int_equal(fixture_append_lines(fixture, rows[0], "p", 0, 3).op.err, 0);
+    assert_int_equal(fixture_complete_err(fixture, rows[2], "p", -1), 0);
+    struct store_look look = {.op.kind = STORE_LOOK, .rows = rows, .count = ARRAY_LEN(rows)};
+    assert_int_equal(fixture_run(fixture, &look.op), 0);
+    assert_int_equal(look.ret_count, 2);
+    for (size_t i = 0; i < look.ret_count; i++) {
+        const struct store_change *change = &look.ret_changes[i];
+        bool first = change->row == rows[0];
+        assert_true(change->elsewhere && (first || change->row == rows[2]));
+        assert_int_equal(change->account, account);
+        assert_int_equal(change->next, first ? 3 : 0);
+        assert_int_equal(change->sealed, !first);
+        assert_int_equal(change->status, first ? STATUS_RUNNING : STATUS_COMPLETED);
+    }
+    store_op_release(&look.op);
+    look.count = 0;
+    assert_int_equal(fixture_run(fixture, &look.op), 0);
+    assert_int_equal(look.ret_count, 0);
+    store_op_release(&look.op);
+    look.count = STORE_LOOK_MAX + 1;
+    assert_int_equal(fixture_run(fixture, &look.op), ERR_TOO_LARGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_EACH(one_failure_harms_no_other_operation),
         ON_EACH(the_watcher_sees_every_change_in_order_before_the_answers),
         ON_EACH(a_change_tells_whose_it_is_and_what_it_belongs_to),
+        ON_EACH(where_many_executions_stand_is_told_at_once),
         ON_EACH(lists_are_paged_newest_first),
         ON_EACH(lists_are_filtered),
         ON_EACH(executions_are_found_by_the_beginning_of_their_identifiers),

@@ -3,7 +3,7 @@
 import pytest
 from support.api import eventually
 from support.cluster import Cluster
-from support.ws import Follower, Refused, Runner, WebSocket
+from support.ws import Follower, Runner
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +131,92 @@ def test_an_account_that_is_suspended_at_one_server_is_so_at_another(cluster):
         eventually(
             lambda: there.api(key).get(path).status == status, f"suspended: {state}"
         )
+
+
+def test_what_a_server_leaves_the_others_take_over(own_cluster):
+    first, second = own_cluster.add(), own_cluster.add()
+    execution_id = first.api().create()
+    with Runner(first, execution_id) as runner:
+        runner.lines(["one"])
+    first.stop()
+    node = own_cluster.sql("SELECT max(id) FROM nodes WHERE fenced_ms = 0")
+    eventually(
+        lambda: own_cluster.sql("SELECT node FROM leases WHERE kind = 1") == node,
+        "the lease is taken over",
+    )
+    with Runner(second, execution_id, epoch=runner.ready["epoch"]) as again:
+        again.lines(["two"])
+        again.complete()
+    assert second.api().messages(execution_id) == ["one", "two"]
+
+
+def test_a_server_that_was_killed_costs_no_line(own_cluster):
+    first, second = own_cluster.add("--lease-seconds", "5"), own_cluster.add(
+        "--lease-seconds", "5"
+    )
+    execution_id = first.api().create()
+    with Follower(second, execution_id) as follower:
+        with Runner(first, execution_id) as runner:
+            for i in range(500):
+                runner.lines([f"line {i}"], wait=False)
+            runner.acked(0)
+            first.kill()
+        with Runner(second, execution_id, epoch=runner.ready["epoch"]) as again:
+            if again.next < 500:
+                again.lines([f"line {i}" for i in range(again.next, 500)])
+            again.complete()
+        logs, complete = follower.rest()
+    assert [log["message"] for log in logs] == [f"line {i}" for i in range(500)]
+    assert complete["status"] == "completed"
+
+
+def test_a_server_that_was_paused_goes_on_with_what_it_missed(own_cluster):
+    first, second = own_cluster.add(), own_cluster.add()
+    execution_id = first.api().create()
+    key = first.api().key("viewer")
+    with Follower(second, execution_id) as follower, Follower(
+        second, execution_id, token=key["key"]
+    ) as revoked:
+        first.api().append(execution_id, {"message": "before"})
+        follower.logs(1)
+        with own_cluster.paused(second):
+            for i in range(100):
+                first.api().append(execution_id, {"message": f"line {i}"})
+            first.api().expect(200, "DELETE", f"/api/v1/keys/{key['key_id']}")
+        assert [log["message"] for log in follower.logs(100)] == [
+            f"line {i}" for i in range(100)
+        ]
+        assert revoked.closed_with() == 4401
+
+
+def test_without_a_word_between_servers_everything_comes_a_second_later(own_cluster):
+    """Each connection by which they tell each other is ended as soon as it is there."""
+    first, second = own_cluster.add(), own_cluster.add()
+    end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'runnel bus'"
+    execution_id = first.api().create()
+    with Follower(second, execution_id) as follower, Runner(
+        first, execution_id
+    ) as runner:
+        for i in range(3):
+            own_cluster.sql(end)
+            runner.lines([f"line {i}"])
+            assert [log["message"] for log in follower.logs(1)] == [f"line {i}"]
+        own_cluster.sql(end)
+        second.api().expect(202, "DELETE", f"/api/v1/executions/{execution_id}")
+        runner.expect("cancel")
+        own_cluster.sql(end)
+        runner.complete(143, status="cancelled")
+        assert follower.rest()[1]["status"] == "cancelled"
+
+
+def test_a_job_runs_once_whoever_is_asked(own_cluster):
+    servers = [own_cluster.add("--jobs", "2"), own_cluster.add("--jobs", "2")]
+    ids = [
+        servers[i % 2].api().create(command=["sh", "-c", f"echo job {i}"], queue=True)
+        for i in range(12)
+    ]
+    for i, execution_id in enumerate(ids):
+        api = servers[(i + 1) % 2].api()
+        eventually(lambda: api.status(execution_id)["sealed"], "the job ends")
+        assert api.messages(execution_id) == [f"job {i}"]
+        assert api.status(execution_id)["status"] == "completed"

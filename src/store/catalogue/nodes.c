@@ -51,6 +51,8 @@ int catalogue_node_beat(struct sql *sql, struct store_node_beat *beat, int64_t n
     sql_bind_i64(renew, 1, beat->node);
     sql_bind_i64(renew, 2, now_ms);
     err = sql_run(renew, NULL);
+    if (err == 0 && beat->leaves)
+        return fence(sql, CATALOGUE_NODE_FENCE, now_ms, beat->node, NULL);
     if (err < 0 || !node_may_fence(own.heartbeat_ms, now_ms))
         return err;
     return fence(sql, CATALOGUE_NODES_FENCE_SILENT, now_ms, node_silent_before(now_ms), &beat->ret_fenced);

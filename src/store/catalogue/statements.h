@@ -92,7 +92,7 @@
       "LEFT JOIN jobs j ON j.execution = e.id LEFT JOIN results r ON r.execution = e.id WHERE e.id = ?1")              \
     X(EXECUTIONS_LOOK,                                                                                                 \
       "SELECT e.id, e.account, e.next_sequence, e.first_sequence, e.status, e.sealed, e.purged FROM executions e "     \
-      "WHERE e.id IN (SELECT {number_in} FROM {members})")                                                             \
+      "WHERE e.id IN (SELECT CAST(m.value AS {integer}) FROM {members}(CAST(?1 AS {json})) AS m)")                     \
     X(EXECUTION_ROW_OF, "SELECT id FROM executions WHERE account = ?1 AND execution_id = ?2")                          \
     X(EXECUTION_HEAD,                                                                                                  \
       "SELECT account, status, sealed, purged, exit_code, epoch, started_ms, completed_ms, sealed_ms, "                \
@@ -194,6 +194,7 @@
     X(NODE_INSERT, "INSERT INTO nodes(kind, address, started_ms, heartbeat_ms) VALUES(?1, ?2, ?3, ?3) {new_id}") \
     X(NODE_HELD, "SELECT heartbeat_ms, fenced_ms FROM nodes WHERE id = ?1 {held}")                               \
     X(NODE_LOCKED, "SELECT heartbeat_ms, fenced_ms FROM nodes WHERE id = ?1 {locked}")                           \
+    X(NODE_FENCE, "UPDATE nodes SET fenced_ms = ?1 WHERE id = ?2")                                               \
     X(NODE_BEAT, "UPDATE nodes SET heartbeat_ms = ?2 WHERE id = ?1")                                             \
     X(NODES_FENCE_OTHERS, "UPDATE nodes SET fenced_ms = ?1 WHERE fenced_ms = 0 AND kind = ?2")                   \
     X(NODES_FENCE_SILENT, "UPDATE nodes SET fenced_ms = ?1 WHERE fenced_ms = 0 AND heartbeat_ms < ?2")           \

@@ -147,6 +147,12 @@ static void announce(struct peers *peers, const struct sql_statement *row)
         postgres_announce(peers->store, &news);
 }
 
+static int by_number(const void *a, const void *b)
+{
+    int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
+    return (one > other) - (one < other);
+}
+
 // They are numbered before they are visible, so a look reads those of the last minute again, and passes over what the
 // look before has found.
 static int read_news(struct peers *peers)
@@ -169,6 +175,7 @@ static int read_news(struct peers *peers)
     }
     if (count == NEWS_AT_ONCE)
         postgres_announce(peers->store, &(struct store_news){.kind = NEWS_MISSED});
+    qsort(found, count, sizeof(*found), by_number);
     free(peers->known);
     peers->known = found;
     peers->known_count = count;
@@ -199,7 +206,7 @@ static void sweep(struct peers *peers)
     int err = sql_begin(peers->sql, SQL_WRITE);
     struct sql_statement *expire = err == 0 ? sql_statement(peers->sql, POSTGRES_NEWS_EXPIRE) : NULL;
     if (err == 0) {
-        sql_bind_i64(expire, 1, KEPT_MS);
+        sql_bind_i64(expire, 1, peers->from_ms - KEPT_MS);
         err = sql_run(expire, NULL);
     }
     if (err == 0)

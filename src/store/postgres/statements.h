@@ -4,69 +4,14 @@
 
 #include "store/catalogue/statements.h"
 
-<<<<<<< HEAD
-#define POSTGRES_STATEMENTS(X)                                                                                        \
-    X(META_GET, "SELECT value FROM meta WHERE name = ?1")                                                             \
-    /* Of those who make it at the same time, the first one has. */                                                   \
-    X(META_MAKE, "INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO NOTHING")                         \
-    /* All that a transaction will change, in one order for everybody. */                                             \
-    X(EXECUTIONS_LOCK, "SELECT id FROM executions WHERE id = ANY(CAST(?1 AS bigint[])) ORDER BY id FOR UPDATE")       \
-    X(EXECUTIONS_APPENDED,                                                                                            \
-      "UPDATE executions SET next_sequence = x.next, digest = x.digest, message_bytes = x.bytes FROM "                \
-      "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[])) "               \
-      "AS x(id, next, digest, bytes) WHERE executions.id = x.id")                                                     \
-    X(PRODUCER_FIND, "SELECT next, last_hash, last_counter, last_sequence, digest FROM producers WHERE execution = "  \
-                     "?1 AND producer = ?2")                                                                          \
-    X(PRODUCERS_SET,                                                                                                  \
-      "INSERT INTO producers(execution, producer, next, last_hash, last_counter, last_sequence, digest) SELECT * "    \
-      "FROM unnest(CAST(?1 AS bigint[]), CAST(?2 AS text[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[]), "            \
-      "CAST(?5 AS bigint[]), CAST(?6 AS bigint[]), CAST(?7 AS bigint[])) ON CONFLICT(execution, producer) DO UPDATE " \
-      "SET next = excluded.next, last_hash = excluded.last_hash, last_counter = excluded.last_counter, "              \
-      "last_sequence = excluded.last_sequence, digest = excluded.digest")                                             \
-    X(PRODUCERS_DELETE, "DELETE FROM producers WHERE execution = ?1")                                                 \
-    X(CHUNK_AT, "SELECT first, count FROM chunks WHERE execution = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1")   \
-    X(CHUNKS_FROM, "SELECT first, count, raw FROM chunks WHERE execution = ?1 AND first >= ?2 ORDER BY first "        \
-                   "LIMIT ?3")                                                                                        \
-    X(CHUNKS_COVERING, "SELECT first, count, raw FROM chunks WHERE execution = ?1 AND first >= (SELECT "              \
-                       "coalesce(max(c.first), 0) FROM chunks c WHERE c.execution = ?1 AND c.first <= ?2) "           \
-                       "ORDER BY first LIMIT ?3")                                                                     \
-    X(CHUNKS_BEFORE, "SELECT first, count, raw FROM chunks WHERE execution = ?1 AND first < ?2 ORDER BY first DESC "  \
-                     "LIMIT ?3")                                                                                      \
-    X(CHUNK_SINCE, "SELECT first FROM chunks WHERE execution = ?1 AND time_max >= ?2 ORDER BY first LIMIT 1")         \
-    X(CHUNK_BODY, "SELECT body FROM chunks WHERE execution = ?1 AND first = ?2 AND count = ?3")                       \
-    X(CHUNK_BODIES, "SELECT first, body FROM chunks WHERE execution = ?1 AND first >= ?2 AND first <= ?3 "            \
-                    "ORDER BY first")                                                                                 \
-    X(CHUNK_FRONTS, "SELECT first, substring(body FROM 1 FOR CAST(?4 AS integer)), octet_length(body) FROM chunks "   \
-                    "WHERE execution = ?1 AND first >= ?2 AND first <= ?3 ORDER BY first")                            \
-    X(CHUNKS_UNMERGED, "SELECT first, count, raw, merged FROM chunks WHERE execution = ?1 AND first >= ?2 "           \
-                       "AND (raw < ?3 OR NOT merged) ORDER BY first LIMIT ?4")                                        \
-    X(CHUNKS_REPLACED, "DELETE FROM chunks WHERE execution = ?1 AND first >= ?2 AND first < ?3")                      \
-    /* Whoever takes chunks away holds this until its transaction ends. */                                            \
-    X(CHUNKS_HOLD, "SELECT pg_advisory_xact_lock(1, CAST(?1 % 2147483647 AS integer))")                               \
-    X(UNMERGED_ADD, "INSERT INTO unmerged(execution, due_ms) SELECT x, ?2 FROM unnest(CAST(?1 AS bigint[])) AS x "    \
-                    "ON CONFLICT(execution) DO NOTHING")                                                              \
-    X(UNMERGED_NEXT, "SELECT execution FROM unmerged WHERE due_ms <= ?1 ORDER BY due_ms LIMIT 1 "                     \
-                     "FOR UPDATE SKIP LOCKED")                                                                        \
-    X(UNMERGED_LATER, "UPDATE unmerged SET due_ms = ?2 WHERE execution = ?1")                                         \
-    X(UNMERGED_DELETE, "DELETE FROM unmerged WHERE execution = ?1")                                                   \
-    X(CHUNKS_CUT, "DELETE FROM chunks WHERE execution = ?1 AND first < ?2")                                           \
-    X(PURGING_INSERT, "INSERT INTO purging(execution) VALUES(?1) ON CONFLICT(execution) DO NOTHING")                  \
-    X(PURGING_NEXT, "SELECT execution FROM purging LIMIT 1 FOR UPDATE SKIP LOCKED")                                   \
-    X(PURGING_DELETE, "DELETE FROM purging WHERE execution = ?1")                                                     \
-    X(PURGE_SLICE, "DELETE FROM chunks WHERE execution = ?1 AND first IN "                                            \
-                   "(SELECT c.first FROM chunks c WHERE c.execution = ?1 ORDER BY c.first LIMIT 256)")                \
-    X(EVENTS_CUT, "DELETE FROM events WHERE execution = ?1 AND sequence < ?2")                                        \
-    X(EVENTS_PURGE, "DELETE FROM events WHERE execution = ?1 AND sequence IN "                                        \
-                    "(SELECT v.sequence FROM events v WHERE v.execution = ?1 ORDER BY v.sequence LIMIT 4096)")
-=======
 #define POSTGRES_STATEMENTS(X)                                                                                         \
     X(NEWS_INSERT, "INSERT INTO news(made_ms, sender, kind, account, value, words, subject) SELECT {now_ms}, ?1, ?2, " \
                    "?3, ?4, ?5, x "                                                                                    \
                    "FROM unnest(CAST(?6 AS bigint[])) AS x RETURNING id")                                              \
     X(NEWS_NOW, "SELECT {now_ms}")                                                                                     \
     X(NEWS_SINCE, "SELECT id, kind, account, subject, value, words FROM news WHERE made_ms >= ?1 AND sender <> ?2 "    \
-                  "ORDER BY id LIMIT ?3")                                                                              \
-    X(NEWS_EXPIRE, "DELETE FROM news WHERE made_ms < {now_ms} - ?1")                                                   \
+                  "ORDER BY made_ms LIMIT ?3")                                                                         \
+    X(NEWS_EXPIRE, "DELETE FROM news WHERE made_ms < ?1")                                                              \
     X(META_GET, "SELECT value FROM meta WHERE name = ?1")                                                              \
     /* Of those who make it at the same time, the first one has. */                                                    \
     X(META_MAKE, "INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO NOTHING")                          \
@@ -115,8 +60,10 @@
     X(PURGING_NEXT, "SELECT execution FROM purging LIMIT 1 FOR UPDATE SKIP LOCKED")                                    \
     X(PURGING_DELETE, "DELETE FROM purging WHERE execution = ?1")                                                      \
     X(PURGE_SLICE, "DELETE FROM chunks WHERE execution = ?1 AND first IN "                                             \
-                   "(SELECT c.first FROM chunks c WHERE c.execution = ?1 ORDER BY c.first LIMIT 256)")
->>>>>>> c7fb73d (Let several servers share a database)
+                   "(SELECT c.first FROM chunks c WHERE c.execution = ?1 ORDER BY c.first LIMIT 256)")                 \
+    X(EVENTS_CUT, "DELETE FROM events WHERE execution = ?1 AND sequence < ?2")                                         \
+    X(EVENTS_PURGE, "DELETE FROM events WHERE execution = ?1 AND sequence IN "                                         \
+                    "(SELECT v.sequence FROM events v WHERE v.execution = ?1 ORDER BY v.sequence LIMIT 4096)")
 
 enum postgres_statement {
     POSTGRES_BEFORE = CATALOGUE_STATEMENT_COUNT - 1,

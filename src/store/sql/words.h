@@ -32,9 +32,9 @@
     /* And of its `name` and its `image`, as text. */                                                               \
     X(name, "json_extract(d.spec, '$.name')", "d.spec::json ->> 'name'")                                            \
     X(image, "json_extract(d.spec, '$.image')", "d.spec::json ->> 'image'")                                         \
-    /* The members of ?1, a JSON array of numbers: SELECT {number_in} FROM {members}. */                            \
-    X(number_in, "value", "value::bigint")                                                                          \
-    X(members, "json_each(?1)", "json_array_elements_text(?1::json) AS m(value)")                                   \
+    /* The members of a JSON array: SELECT m.value FROM {members}(CAST(?1 AS {json})) AS m. */                      \
+    X(members, "json_each", "json_array_elements_text")                                                             \
+    X(json, "TEXT", "json")                                                                                         \
     /* Milliseconds since 1970, by the clock of whoever runs the statements. */                                     \
     X(now_ms, "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",                                         \
       "(extract(epoch FROM clock_timestamp()) * 1000)::bigint")                                                     \
