@@ -30,9 +30,7 @@ def numbers(messages):
 def test_a_follower_at_another_server_sees_each_line_and_the_end(cluster):
     here, there = cluster.servers
     execution_id = here.api().create()
-    with Follower(there, execution_id) as follower, Runner(
-        here, execution_id
-    ) as runner:
+    with Follower(there, execution_id) as follower, Runner(here, execution_id) as runner:
         for i in range(20):
             runner.lines([f"line {i}"])
             assert [log["message"] for log in follower.logs(1)] == [f"line {i}"]
@@ -50,26 +48,16 @@ def test_followers_everywhere_see_what_comes_by_two_servers(cluster):
         for i in range(40):
             cluster.servers[i % 2].api().append(execution_id, {"message": f"line {i}"})
         for follower in (one, other):
-            assert [log["message"] for log in follower.logs(40)] == [
-                f"line {i}" for i in range(40)
-            ]
+            assert [log["message"] for log in follower.logs(40)] == [f"line {i}" for i in range(40)]
 
 
 def test_a_stream_that_does_not_follow_ends_at_what_was_durable(cluster):
     here, there = cluster.servers
     execution_id = here.api().create()
-    with Follower(
-        there, execution_id
-    ) as follower:  # so that the other server keeps the log in mind
+    with Follower(there, execution_id) as follower:  # so that the other server keeps the log in mind
         for i in range(30):
             here.api().append(execution_id, {"message": f"line {i}"})
-            text = (
-                there.api()
-                .get(
-                    f"/api/v1/executions/{execution_id}/logs", query={"format": "text"}
-                )
-                .body.decode()
-            )
+            text = there.api().get(f"/api/v1/executions/{execution_id}/logs", query={"format": "text"}).body.decode()
             assert text.splitlines() == [f"line {k}" for k in range(i + 1)]
         follower.logs(30)
 
@@ -96,26 +84,19 @@ def test_a_runner_is_told_to_cancel_by_another_server(cluster):
         there.api().expect(202, "DELETE", f"/api/v1/executions/{execution_id}")
         assert runner.expect("cancel")["reason"] == "cancelled by request"
         runner.complete(143, status="cancelled")
-    eventually(
-        lambda: there.api().status(execution_id)["status"] == "cancelled", "cancelled"
-    )
+    eventually(lambda: there.api().status(execution_id)["status"] == "cancelled", "cancelled")
 
 
 def test_a_key_that_is_revoked_at_one_server_ends_its_streams_at_another(cluster):
     here, there = cluster.servers
     key = here.api().key("viewer")
     execution_id = here.api().create()
-    there.api(key["key"]).expect(
-        200, "GET", f"/api/v1/executions/{execution_id}/status"
-    )
+    there.api(key["key"]).expect(200, "GET", f"/api/v1/executions/{execution_id}/status")
     with Follower(there, execution_id, token=key["key"]) as follower:
         here.api().expect(200, "DELETE", f"/api/v1/keys/{key['key_id']}")
         assert follower.closed_with() == 4401
     eventually(
-        lambda: there.api(key["key"])
-        .get(f"/api/v1/executions/{execution_id}/status")
-        .status
-        == 401,
+        lambda: there.api(key["key"]).get(f"/api/v1/executions/{execution_id}/status").status == 401,
         "the key is refused",
     )
 
@@ -128,9 +109,7 @@ def test_an_account_that_is_suspended_at_one_server_is_so_at_another(cluster):
     there.api(key).expect(200, "GET", path)
     for state, status in ((True, 403), (False, 200), (True, 403)):
         here.api().expect(200, "PATCH", "/api/v1/accounts/other", {"suspended": state})
-        eventually(
-            lambda: there.api(key).get(path).status == status, f"suspended: {state}"
-        )
+        eventually(lambda: there.api(key).get(path).status == status, f"suspended: {state}")
 
 
 def test_what_a_server_leaves_the_others_take_over(own_cluster):
@@ -151,9 +130,7 @@ def test_what_a_server_leaves_the_others_take_over(own_cluster):
 
 
 def test_a_server_that_was_killed_costs_no_line(own_cluster):
-    first, second = own_cluster.add("--lease-seconds", "5"), own_cluster.add(
-        "--lease-seconds", "5"
-    )
+    first, second = own_cluster.add("--lease-seconds", "5"), own_cluster.add("--lease-seconds", "5")
     execution_id = first.api().create()
     with Follower(second, execution_id) as follower:
         with Runner(first, execution_id) as runner:
@@ -174,18 +151,14 @@ def test_a_server_that_was_paused_goes_on_with_what_it_missed(own_cluster):
     first, second = own_cluster.add(), own_cluster.add()
     execution_id = first.api().create()
     key = first.api().key("viewer")
-    with Follower(second, execution_id) as follower, Follower(
-        second, execution_id, token=key["key"]
-    ) as revoked:
+    with Follower(second, execution_id) as follower, Follower(second, execution_id, token=key["key"]) as revoked:
         first.api().append(execution_id, {"message": "before"})
         follower.logs(1)
         with own_cluster.paused(second):
             for i in range(100):
                 first.api().append(execution_id, {"message": f"line {i}"})
             first.api().expect(200, "DELETE", f"/api/v1/keys/{key['key_id']}")
-        assert [log["message"] for log in follower.logs(100)] == [
-            f"line {i}" for i in range(100)
-        ]
+        assert [log["message"] for log in follower.logs(100)] == [f"line {i}" for i in range(100)]
         assert revoked.closed_with() == 4401
 
 
@@ -194,9 +167,7 @@ def test_without_a_word_between_servers_everything_comes_a_second_later(own_clus
     first, second = own_cluster.add(), own_cluster.add()
     end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'runnel bus'"
     execution_id = first.api().create()
-    with Follower(second, execution_id) as follower, Runner(
-        first, execution_id
-    ) as runner:
+    with Follower(second, execution_id) as follower, Runner(first, execution_id) as runner:
         for i in range(3):
             own_cluster.sql(end)
             runner.lines([f"line {i}"])
@@ -211,10 +182,7 @@ def test_without_a_word_between_servers_everything_comes_a_second_later(own_clus
 
 def test_a_job_runs_once_whoever_is_asked(own_cluster):
     servers = [own_cluster.add("--jobs", "2"), own_cluster.add("--jobs", "2")]
-    ids = [
-        servers[i % 2].api().create(command=["sh", "-c", f"echo job {i}"], queue=True)
-        for i in range(12)
-    ]
+    ids = [servers[i % 2].api().create(command=["sh", "-c", f"echo job {i}"], queue=True) for i in range(12)]
     for i, execution_id in enumerate(ids):
         api = servers[(i + 1) % 2].api()
         eventually(lambda: api.status(execution_id)["sealed"], "the job ends")

@@ -22,9 +22,7 @@ class Cluster:
             **options,
         )
         self.servers.append(server)
-        if (
-            len(self.servers) > 1
-        ):  # whoever asks the servers is the same operator at each
+        if len(self.servers) > 1:  # whoever asks the servers is the same operator at each
             server.data.mkdir(parents=True)
             shutil.copy(self.servers[0].data / "admin.key", server.data / "admin.key")
         return server.start()
