@@ -23,7 +23,7 @@ struct store_node_start {
 struct store_node_beat {
     struct store_op op;
     int64_t node;
-    bool leaves; // it is alive no more: others may take over at once what it holds
+    bool leaves;         // it is alive no more: others may take over at once what it holds
     uint64_t ret_fenced; // how many other nodes it fenced
 };
 
