@@ -2,13 +2,22 @@
 #include "store/engine/read/query.h"
 #include "store/postgres/postgres_private.h"
 
-static void run(struct postgres_store *store, struct sql *sql, struct store_op *op)
+static void query(struct postgres_store *store, struct sql *sql, struct store_op *op)
 {
     op->err = 0;
     query_op(&(struct session){.engine = &store->engine, .sql = sql}, op);
-    // The next query's first statement outside of a transaction does not connect again by itself.
-    if (op->err == ERR_UNAVAILABLE && sql_begin(sql, SQL_READ) == 0)
-        sql_rollback(sql);
+}
+
+// A connection that was lost since the last query is found out by this one, which is then asked again: a query changes
+// nothing. Beginning a transaction connects.
+static void run(struct postgres_store *store, struct sql *sql, struct store_op *op)
+{
+    query(store, sql, op);
+    if (op->err != ERR_UNAVAILABLE || sql_begin(sql, SQL_READ) < 0)
+        return;
+    sql_rollback(sql);
+    store_op_release(op);
+    query(store, sql, op);
 }
 
 void *postgres_reader_main(void *arg)

@@ -130,6 +130,20 @@ static void a_lost_connection_costs_nothing_and_doubles_nothing(void **state)
     assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 200);
 }
 
+static void a_query_after_a_lost_connection_is_answered(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a");
+    int64_t row = fixture_create(fixture, account, "e", STATUS_RUNNING);
+    append_line(fixture, row, 0);
+    for (int i = 0; i < 5; i++) {
+        end_connections(fixture);
+        struct execution got = fixture_get(fixture, account, "e"); // asserts that it is there
+        execution_release(&got);
+        assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 1);
+    }
+}
+
 // --- Two servers
 
 // What one of them hears of the other.
@@ -233,6 +247,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_small_appends_become_few_chunks, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_chunk_that_came_large_ends_where_it_did, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_lost_connection_costs_nothing_and_doubles_nothing, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_query_after_a_lost_connection_is_answered, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(the_end_of_a_log_is_told_to_other_servers, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(news_reach_a_server_that_was_cut_off, set_up, fixture_tear_down),
     };
