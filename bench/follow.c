@@ -172,15 +172,26 @@ static void follow_wait(struct follow *follow, int timeout_ms)
 
 // --- Setting up
 
+// A `*` in the path is the follower's number: each follows an execution of its own.
+static void follower_open(struct follow *follow, size_t number, unsigned port, const char *key, const char *path)
+{
+    CLEANUP(buf_release) struct buf own = {0};
+    const char *star = strchr(path, '*');
+    if (star)
+        buf_printf(&own, "%.*s%zu%s", (int)(star - path), path, number, star + 1);
+    else
+        buf_append_text(&own, path);
+    follow->followers[number].fd = peer_connect(port);
+    if (follow->target != TARGET_RAW)
+        (follow->events ? peer_events_begin : peer_upgrade_begin)(follow->followers[number].fd, key, buf_cstr(&own));
+}
+
 static void followers_open(struct follow *follow, unsigned port, const char *key, const char *path)
 {
     for (size_t done = 0; done < follow->count; done += UPGRADE_BATCH) {
         size_t end = MIN(done + UPGRADE_BATCH, follow->count);
-        for (size_t i = done; i < end; i++) {
-            follow->followers[i].fd = peer_connect(port);
-            if (follow->target != TARGET_RAW)
-                (follow->events ? peer_events_begin : peer_upgrade_begin)(follow->followers[i].fd, key, path);
-        }
+        for (size_t i = done; i < end; i++)
+            follower_open(follow, i, port, key, path);
         for (size_t i = done; i < end; i++) {
             struct follower *follower = &follow->followers[i];
             struct epoll_event event = {.events = EPOLLIN, .data.ptr = follower};

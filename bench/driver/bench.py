@@ -21,12 +21,16 @@ START_SECONDS = 60
 class Server:
     """A `runnel serve` with a data folder of its own."""
 
-    def __init__(self, bench, name, *flags, fresh=True):
+    def __init__(self, bench, name, *flags, fresh=True, key=None):
+        """`key`: the operator's, of another server on the same store."""
         self.bench = bench
         self.data = bench.work / f"data-{name}"
         self.flags = flags
         if fresh:
             shutil.rmtree(self.data, ignore_errors=True)
+        if key:
+            self.data.mkdir(parents=True)
+            (self.data / "admin.key").write_text(key)
         self.log = open(bench.work / f"server-{name}.log", "ab")
         self.start()
 
@@ -211,8 +215,8 @@ class Bench:
     def load_ingest(self, server, timeout=600, **arguments):
         return self.load("ingest", timeout, **server.peer(), **arguments)
 
-    def server(self, name, *flags):
-        return Server(self, name, *flags)
+    def server(self, name, *flags, **options):
+        return Server(self, name, *flags, **options)
 
     def profiler(self, server):
         return Profiler(self, server) if self.profile else None

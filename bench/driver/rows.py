@@ -3,6 +3,7 @@
 from .rows_ingest import ingest_sockets, many_executions, shared_sockets, wrap_cat
 from .rows_read import read_million, status_requests, tail_and_start
 from .rows_jobs import jobs
+from .rows_nodes import many_servers
 from .rows_live import events_fan_out, fan_out, join_old, latency, memory
 from .rows_disk import disk
 from .rows_fair import idle_connections, neighbours, strangers
@@ -35,5 +36,6 @@ ROWS = [
     strangers,
     neighbours,
     jobs,
+    many_servers,
     rival_rows,
 ]

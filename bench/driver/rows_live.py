@@ -131,8 +131,8 @@ def nchan_fan_out(bench, followers, seconds, path, burst, ours):
     bench.plot_point("fan-out", "nchan", followers, theirs["deliveries_per_cpu_second"])
 
 
-def live_run(bench, server, name, rate, seconds, light, path):
-    """A job under `runnel wrap`, one `runnel logs -f` behind a pipe, and light followers."""
+def live_run(bench, server, name, rate, seconds, light, path, reader_at=None):
+    """A job under `runnel wrap`, one `runnel logs -f` behind a pipe, maybe at another server, and light followers."""
     wait_ms = 1500
     server.create(name)
     child = [
@@ -151,7 +151,9 @@ def live_run(bench, server, name, rate, seconds, light, path):
             stdout=subprocess.PIPE,
             text=True,
         )
-    logs = subprocess.Popen([bench.runnel, "logs", "-f", name], stdout=subprocess.PIPE, env=server.environment)
+    logs = subprocess.Popen(
+        [bench.runnel, "logs", "-f", name], stdout=subprocess.PIPE, env=(reader_at or server).environment
+    )
     reader = subprocess.Popen(
         bench.command("reader", skip_ms=500), stdin=logs.stdout, stdout=subprocess.PIPE, text=True
     )

@@ -1,0 +1,109 @@
+"""Several servers on one PostgreSQL: what a follower waits for that is at another server, and what followers cost the database
+in which nothing happens."""
+
+import os
+import pathlib
+import subprocess
+import time
+
+from . import rivals
+from .rows_live import live_run
+
+
+class Database(rivals.Programs):
+    """A PostgreSQL of its own, durable as it comes."""
+
+    @staticmethod
+    def missing():
+        return "" if list(pathlib.Path("/usr/lib/postgresql").glob("*/bin/postgres")) else "postgresql is not installed"
+
+    def __init__(self, bench):
+        super().__init__(bench, "database")
+        port = rivals.free_port()
+        self.start_postgres(port, "shared_buffers=1GB", "max_connections=200")
+        self.url = f"postgres://bench@127.0.0.1:{port}/postgres"
+
+    def cpu_seconds(self):
+        """Of the server and all its processes, also of those that have ended."""
+        pid = self.processes[0].pid
+        total = times_of(pid, ended=True)
+        for child in rivals.children(pid):
+            total += times_of(child, ended=True)
+            total += sum(times_of(grandchild) for grandchild in rivals.children(child))
+        return total / os.sysconf("SC_CLK_TCK")
+
+
+def times_of(pid, ended=False):
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0
+    return sum(int(field) for field in fields[11 : 15 if ended else 13])
+
+
+def across(bench, here, there, rate, seconds, path):
+    same = live_run(bench, here, f"same-{rate}", rate, seconds, 0, path)
+    other = live_run(bench, here, f"other-{rate}", rate, seconds, 0, path, reader_at=there)
+    more = other["latency_p99_ms"] - same["latency_p99_ms"]
+    whole = other["lines"] == same["lines"] == rate * seconds
+    bench.row(
+        f"write → read at another server, {rate:,} lines/s: p99",
+        "≤ 10 ms more than at the same server",
+        other["latency_p99_ms"],
+        "ms",
+        same["latency_p99_ms"],
+        "at the same server, ms",
+        other["latency_p99_ms"] / same["latency_p99_ms"],
+        more <= 10 and whole,
+    )
+    if not whole:
+        bench.note(f"at {rate:,} lines/s {same['lines']:,} and {other['lines']:,} of {rate * seconds:,} lines came")
+
+
+def cpu_over(database, seconds):
+    before = database.cpu_seconds()
+    time.sleep(seconds)
+    return database.cpu_seconds() - before
+
+
+def idle_followers(bench, database, here, there):
+    count, seconds = bench.pick((1_000, 10), (10_000, 60))
+    for number in range(count):
+        here.create(f"idle-{number}")
+    time.sleep(10)
+    alone = cpu_over(database, seconds)
+    holder = subprocess.Popen(
+        bench.command("follow", mode="idle", port=there.port, key=there.key, id="idle-*", followers=count),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if holder.stdout.readline() != "ready\n":
+        raise RuntimeError("the followers could not connect")
+    time.sleep(5)
+    followed = cpu_over(database, seconds)
+    holder.communicate("", timeout=60)
+    share = (followed - alone) / seconds
+    bench.row(
+        f"{count:,} idle followers, an execution each, of one server: CPU of the database more",
+        "≤ 5 % of a core",
+        100 * share,
+        "% of a core",
+        100 * alone / seconds,
+        "without them",
+        followed / max(alone, 0.01),
+        share <= 0.05,
+    )
+
+
+def many_servers(bench):
+    if Database.missing():
+        bench.note(f"many servers: {Database.missing()}")
+        return
+    path = bench.corpus.sized(bench.pick(60_000_000, 250_000_000))
+    with Database(bench) as database:
+        flags = ("--store", database.url)
+        with bench.server("node-a", *flags) as here, bench.server("node-b", *flags, key=here.key) as there:
+            for rate in bench.pick((1_000,), (1_000, 20_000)):
+                across(bench, here, there, rate, bench.pick(3, 15), path)
+            idle_followers(bench, database, here, there)
