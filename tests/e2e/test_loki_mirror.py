@@ -231,7 +231,10 @@ def test_lines_that_a_limit_of_a_stream_has_kept_out_come_and_no_other_twice(ser
 
 def old(api, run, begin, count, step):
     """Records with times of their own, in milliseconds."""
-    stamp = lambda ms: time.strftime("%FT%T", time.gmtime(ms // 1000)) + f".{ms % 1000:03}Z"
+
+    def stamp(ms):
+        return time.strftime("%FT%T", time.gmtime(ms // 1000)) + f".{ms % 1000:03}Z"
+
     api.append(
         run,
         [{"message": f"{run} {i}", "timestamp": stamp(begin + i * step)} for i in range(count)],
@@ -317,7 +320,10 @@ def test_the_trace_says_where_the_lines_are_and_loki_can_be_asked_through(server
         + [{"message": "outside"}],
     )
     loki.wait(lambda: len(loki.lines()) == 41)
-    asked = lambda **query: api.get("/workflows/runs/run/loki", query=query).json()
+
+    def asked(**query):
+        return api.get("/workflows/runs/run/loki", query=query).json()
+
     eventually(lambda: asked()["mirrored"] == 41, "it is known what is there")
     places = api.get("/workflows/runs/run/trace").json()["loki"]
     assert [(place["nodeRef"], place["lines"]) for place in places] == [
@@ -412,7 +418,10 @@ def test_logs_are_pushed_again_when_that_is_asked_for(servers, loki):
     with loki.changed:
         loki.streams.clear()  # Loki was lost
         loki.newest.clear()
-    replay = lambda path: api.expect(202, "POST", path)
+
+    def replay(path):
+        return api.expect(202, "POST", path)
+
     assert replay("/api/v1/executions/one/loki/replay") == {"executions": 1}
     whole(loki, "one", 10)
     assert loki.lines(run_id="two") == []
