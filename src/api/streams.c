@@ -10,8 +10,10 @@ int api_standing(struct api *api, struct principal *principal)
     bool expired = principal->expires_ms && (uint64_t)clock_real_ms() >= principal->expires_ms;
     if (!expired && principal->generation == generation)
         return 0;
-    principal->generation = generation;
-    return auth_standing(api->options.auth, principal);
+    int err = auth_standing(api->options.auth, principal);
+    if (err == 0)
+        principal->generation = generation;
+    return err;
 }
 
 void stream_add(struct stream_node *stream, struct api *api, const struct principal *principal)

@@ -3,6 +3,9 @@
 #include "model/config_limits.h"
 #include "util/clock.h"
 
+// A key that another server has revoked is heard of; for so long it would be good if it were not.
+#define SHARED_KEEP_MS 60000
+
 int auth_new(struct store *store, const struct auth_options *options, struct auth **ret)
 {
     struct auth *auth = xcalloc(1, sizeof(*auth));
@@ -10,7 +13,7 @@ int auth_new(struct store *store, const struct auth_options *options, struct aut
     pthread_mutex_init(&auth->lock, NULL);
     tickets_init(&auth->tickets, options->tickets_max ? options->tickets_max : LIMIT_TICKETS);
     failures_init(&auth->failures, options->failed_logins_max);
-    key_cache_init(&auth->keys, 0);
+    key_cache_init(&auth->keys, store_alone(store) ? 0 : SHARED_KEEP_MS);
     revoked_rows_init(&auth->revoked);
     account_states_init(&auth->accounts);
     auth->verifier = verifier_new();
@@ -63,17 +66,6 @@ int auth_judge(struct auth *auth, struct principal *principal)
 {
     principal->generation = auth_generation(auth);
     return standing(auth, principal);
-}
-
-int auth_ticket_make(struct auth *auth, const struct principal *principal, char out_ticket[API_KEY_LEN + 1])
-{
-    uint8_t hash[32];
-    secret_make(TICKET_PREFIX, out_ticket);
-    sha256(out_ticket, API_KEY_LEN, hash);
-    pthread_mutex_lock(&auth->lock);
-    int err = tickets_add(&auth->tickets, hash, principal, clock_mono_ms());
-    pthread_mutex_unlock(&auth->lock);
-    return err;
 }
 
 void auth_stream_opened(struct auth *auth, const struct principal *principal)
@@ -144,6 +136,8 @@ void auth_cut_off(struct auth *auth)
     pthread_mutex_lock(&auth->lock);
     key_cache_clear(&auth->keys);
     tickets_drop_row(&auth->tickets, 0);
+    account_states_release(&auth->accounts);
+    account_states_init(&auth->accounts);
     auth->floor = auth_generation(auth) + 1;
     pthread_mutex_unlock(&auth->lock);
     next_generation(auth);

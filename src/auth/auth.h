@@ -111,10 +111,12 @@ const char *auth_misplaced(const struct credential *credential);
 // and worth nothing here); ERR_SUSPENDED; ERR_RATE (wrong, after too many failures from `peer`; a good credential
 // always passes); ERR_FENCED and ERR_SEALED (a run token whose time is over); ERR_UNAVAILABLE.
 struct auth_check {
-    struct store_key_find find; // private
-    struct store_run_find run;  // private
-    uint8_t token[32];          // private
-    struct auth *auth;          // private
+    struct store_key_find find;     // private
+    struct store_run_find run;      // private
+    struct store_ticket_use ticket; // private
+    char *ticket_execution;         // private
+    uint8_t token[32];              // private
+    struct auth *auth;              // private
     void (*done)(struct auth_check *check);
     int err;
     const char *reason; // with err: for the caller; NULL: the error's own text. Valid until `done` returns.
@@ -127,8 +129,20 @@ void auth_check(struct auth *auth, struct auth_check *check, struct loop *reply_
 
 // Makes a ticket "rnt_…" for the principal. Its first use must come within 30 s, and binds it to one stream. Then it is
 // good for that stream until it was unused for 5 min; an open stream counts as use. It ends together with its key.
-// Returns ERR_RATE if the account has tickets_max of them.
-int auth_ticket_make(struct auth *auth, const struct principal *principal, char out_ticket[API_KEY_LEN + 1]);
+// `done` runs on the thread of `reply_to`, perhaps before auth_ticket_make returns. Its err is 0; ERR_RATE if the
+// account has tickets_max of them; ERR_UNAVAILABLE. Where servers share the store, tickets are kept there, and each
+// server takes them; else in memory.
+struct auth_ticket {
+    struct store_ticket_add add; // private
+    struct buf principal;        // private
+    void (*done)(struct auth_ticket *ticket);
+    int err;
+    char text[API_KEY_LEN + 1];
+};
+void auth_ticket_make(struct auth *auth, struct auth_ticket *ticket, const struct principal *principal,
+                      struct loop *reply_to, void (*done)(struct auth_ticket *ticket));
+// Tells the store which tickets have open streams here; to be called once a minute. Does nothing where it has none.
+void auth_keep_tickets(struct auth *auth, struct loop *loop);
 // A stream of this principal was opened. Whoever calls this must also report the close, for the same principal. Does
 // nothing if it did not come by a ticket.
 void auth_stream_opened(struct auth *auth, const struct principal *principal);

@@ -32,6 +32,10 @@ struct tickets {
 void tickets_init(struct tickets *tickets, unsigned max);
 void tickets_release(struct tickets *tickets);
 int tickets_add(struct tickets *tickets, const uint8_t hash[32], const struct principal *principal, uint64_t now_ms);
+// Notes a use that the store has allowed, so that it is known while its streams are open.
+void tickets_adopt(struct tickets *tickets, const uint8_t hash[32], const struct ticket_use *use,
+                   const struct principal *principal, uint64_t now_ms, struct principal *ret);
+void tickets_open_ids(const struct tickets *tickets, struct buf *out_json); // of those with open streams
 // Returns ERR_NOT_FOUND, or ERR_UNAUTHORIZED if it is bound to another stream.
 int tickets_use(struct tickets *tickets, const uint8_t hash[32], const struct ticket_use *use, uint64_t now_ms,
                 struct principal *ret);
@@ -39,6 +43,10 @@ int tickets_use(struct tickets *tickets, const uint8_t hash[32], const struct ti
 void tickets_stream_opened(struct tickets *tickets, uint64_t id);
 void tickets_stream_closed(struct tickets *tickets, uint64_t id, uint64_t now_ms);
 void tickets_drop_row(struct tickets *tickets, int64_t key_row);
+
+// --- shared_tickets.c: tickets that the store keeps
+void shared_ticket_check(struct auth *auth, struct auth_check *check, const uint8_t hash[32],
+                         const struct ticket_use *use, struct loop *reply_to);
 
 // --- Failed logins by address, counted per minute.
 struct failures {

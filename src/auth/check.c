@@ -76,8 +76,11 @@ static void check_ticket(struct auth *auth, struct auth_check *check, const stru
                          struct loop *reply_to)
 {
     uint8_t hash[32];
-    (void)reply_to;
     sha256(credential->text.data, credential->text.len, hash);
+    if (!store_alone(auth->store)) {
+        shared_ticket_check(auth, check, hash, &credential->use, reply_to);
+        return;
+    }
     pthread_mutex_lock(&auth->lock);
     int err = tickets_use(&auth->tickets, hash, &credential->use, clock_mono_ms(), &check->principal);
     if (err == 0)

@@ -4,6 +4,9 @@
 #include "util/clock.h"
 #include "util/testing.h"
 
+// Nothing of it is asked but whether others have it, too.
+static struct store alone = {.one_writer = true};
+
 #define TICKETS 100
 
 static void each_role_may_do_what_the_table_says_and_no_more(void **state)
@@ -158,7 +161,7 @@ static int start(void **state)
 {
     struct auth *auth;
     const struct auth_options options = {.failed_logins_max = 3, .tickets_max = TICKETS};
-    int err = auth_new(NULL, &options, &auth);
+    int err = auth_new(&alone, &options, &auth);
     *state = auth;
     return err;
 }
@@ -170,13 +173,26 @@ static int stop(void **state)
     return 0;
 }
 
+static void ticket_made(struct auth_ticket *ticket)
+{
+    (void)ticket; // at once: the store is this process's alone
+}
+
+static int make_ticket(struct auth *auth, const struct principal *principal, char out[API_KEY_LEN + 1])
+{
+    struct auth_ticket ticket;
+    auth_ticket_make(auth, &ticket, principal, NULL, ticket_made);
+    memcpy(out, ticket.text, sizeof(ticket.text));
+    return ticket.err;
+}
+
 static void ticket_is_good_again_for_the_stream_of_its_first_use_alone(void **state)
 {
     char ticket[API_KEY_LEN + 1];
     struct principal principal = {.role = ROLE_USER, .account = 4, .user = "key_x"}, found;
     const struct ticket_use other_kind = {.kind = 2, .execution_id = STR("exec_a")};
     const struct ticket_use other_execution = {.kind = 1, .execution_id = STR("exec_ab")};
-    assert_int_equal(auth_ticket_make(*state, &principal, ticket), 0);
+    assert_int_equal(make_ticket(*state, &principal, ticket), 0);
     for (int i = 0; i < 5; i++) {
         assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", &found), 0);
         assert_int_equal(found.account, 4);
@@ -191,7 +207,7 @@ static void ticket_is_refused_where_only_keys_are_allowed(void **state)
 {
     char ticket[API_KEY_LEN + 1];
     struct principal principal = {.role = ROLE_VIEWER, .account = 4};
-    assert_int_equal(auth_ticket_make(*state, &principal, ticket), 0);
+    assert_int_equal(make_ticket(*state, &principal, ticket), 0);
     assert_int_equal(ask(*state, ticket, false, "127.0.0.1:1", NULL), ERR_UNAUTHORIZED);
     assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", NULL), 0);
 }
@@ -202,7 +218,7 @@ static void ticket_of_a_revoked_or_expired_key_is_refused(void **state)
     struct principal revoked = {.role = ROLE_VIEWER, .account = 4, .key_row = 9};
     struct principal expired = {.role = ROLE_VIEWER, .account = 4, .expires_ms = (uint64_t)clock_real_ms() - 1};
     uint64_t generation = auth_generation(*state);
-    assert_int_equal(auth_ticket_make(*state, &revoked, ticket), 0);
+    assert_int_equal(make_ticket(*state, &revoked, ticket), 0);
     const struct principal other = {.role = ROLE_VIEWER, .account = 4, .key_row = 10};
     assert_int_equal(auth_standing(*state, &revoked), 0);
     auth_revoked(*state, 9);
@@ -210,7 +226,7 @@ static void ticket_of_a_revoked_or_expired_key_is_refused(void **state)
     assert_int_equal(auth_standing(*state, &other), 0);
     assert_true(auth_generation(*state) > generation);
     assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", NULL), ERR_UNAUTHORIZED);
-    assert_int_equal(auth_ticket_make(*state, &expired, ticket), 0);
+    assert_int_equal(make_ticket(*state, &expired, ticket), 0);
     assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", NULL), ERR_TOKEN_EXPIRED);
 }
 
@@ -233,7 +249,7 @@ static void good_ticket_passes_whatever_others_at_its_address_do(void **state)
 {
     char ticket[API_KEY_LEN + 1];
     struct principal principal = {.role = ROLE_VIEWER, .account = 4};
-    assert_int_equal(auth_ticket_make(*state, &principal, ticket), 0);
+    assert_int_equal(make_ticket(*state, &principal, ticket), 0);
     for (int i = 0; i < 4; i++)
         ask(*state, "nonsense", true, "10.0.0.1:1", NULL);
     assert_int_equal(ask(*state, "nonsense", true, "10.0.0.1:1", NULL), ERR_RATE);
@@ -246,12 +262,12 @@ static void outstanding_tickets_are_bounded_for_each_account_by_itself(void **st
     struct principal principal = {.role = ROLE_VIEWER, .account = 1, .key_row = 5};
     struct principal other = {.role = ROLE_VIEWER, .account = 2, .key_row = 6};
     for (int i = 0; i < TICKETS; i++)
-        assert_int_equal(auth_ticket_make(*state, &principal, ticket), 0);
-    assert_int_equal(auth_ticket_make(*state, &principal, more), ERR_RATE);
-    assert_int_equal(auth_ticket_make(*state, &other, more), 0);
+        assert_int_equal(make_ticket(*state, &principal, ticket), 0);
+    assert_int_equal(make_ticket(*state, &principal, more), ERR_RATE);
+    assert_int_equal(make_ticket(*state, &other, more), 0);
     auth_revoked(*state, 5); // its tickets go with it
     principal.key_row = 7;
-    assert_int_equal(auth_ticket_make(*state, &principal, more), 0);
+    assert_int_equal(make_ticket(*state, &principal, more), 0);
 }
 
 // --- Tickets in the course of time
@@ -329,7 +345,7 @@ static void suspended_account_is_told_so_and_what_is_older_undoes_nothing(void *
     char ticket[API_KEY_LEN + 1];
     struct principal principal = {.role = ROLE_VIEWER, .account = 4}, other = {.role = ROLE_VIEWER, .account = 5};
     uint64_t generation = auth_generation(*state);
-    assert_int_equal(auth_ticket_make(*state, &principal, ticket), 0);
+    assert_int_equal(make_ticket(*state, &principal, ticket), 0);
     auth_account_changed(*state, 4, ACCOUNT_SUSPENDED, 2);
     assert_true(auth_generation(*state) > generation);
     assert_int_equal(auth_standing(*state, &principal), ERR_SUSPENDED);
@@ -360,7 +376,7 @@ static void each_kind_is_good_only_where_it_may_stand(void **state)
         {TICKET_PREFIX, CREDENTIAL_IN_HEADER, false},
     };
     struct auth *auth;
-    assert_int_equal(auth_new(NULL, &(struct auth_options){.failed_logins_max = 100}, &auth), 0);
+    assert_int_equal(auth_new(&alone, &(struct auth_options){.failed_logins_max = 100}, &auth), 0);
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         char secret[API_KEY_LEN + 1];
         secret_make(wrong[i].prefix, secret);
@@ -375,6 +391,22 @@ static void each_kind_is_good_only_where_it_may_stand(void **state)
     assert_null(auth_misplaced(&(struct credential){STR(TICKET_PREFIX "x"), CREDENTIAL_IN_URL, {0}}));
     assert_null(auth_misplaced(&(struct credential){STR("other"), CREDENTIAL_IN_URL, {0}}));
     auth_free(&auth);
+}
+
+static void who_was_cut_off_from_the_others_trusts_nobody_it_knew(void **state)
+{
+    char ticket[API_KEY_LEN + 1];
+    struct principal principal = {.role = ROLE_VIEWER, .account = 4}, found;
+    assert_int_equal(make_ticket(*state, &principal, ticket), 0);
+    assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", &found), 0);
+    auth_account_changed(*state, 4, ACCOUNT_ACTIVE, 1);
+    assert_int_equal(auth_standing(*state, &found), 0);
+    auth_cut_off(*state);
+    assert_int_equal(auth_standing(*state, &found), ERR_UNAUTHORIZED);
+    assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", NULL), ERR_UNAUTHORIZED);
+    struct principal suspended = {.role = ROLE_VIEWER, .account = 4, .suspended = true}; // as the store says by now
+    assert_int_equal(make_ticket(*state, &suspended, ticket), 0);
+    assert_int_equal(ask(*state, ticket, true, "127.0.0.1:1", NULL), ERR_SUSPENDED);
 }
 
 int main(void)
@@ -397,6 +429,7 @@ int main(void)
         cmocka_unit_test(each_use_of_a_ticket_prolongs_it),
         cmocka_unit_test(ticket_lives_as_long_as_a_stream_of_it_is_open),
         cmocka_unit_test_setup_teardown(suspended_account_is_told_so_and_what_is_older_undoes_nothing, start, stop),
+        cmocka_unit_test_setup_teardown(who_was_cut_off_from_the_others_trusts_nobody_it_knew, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 // The caller holds the lock.
 #include "auth/auth_private.h"
 #include "model/config_limits.h"
+#include "util/id.h"
 
 struct ticket_account {
     struct map_node node;
@@ -101,12 +102,17 @@ static void tickets_expire(struct tickets *tickets, uint64_t now_ms)
     expire(tickets, &tickets->idle, now_ms);
 }
 
-int tickets_add(struct tickets *tickets, const uint8_t hash[32], const struct principal *principal, uint64_t now_ms)
+static void ticket_idle(struct tickets *tickets, struct ticket *ticket, uint64_t now_ms)
 {
-    tickets_expire(tickets, now_ms);
+    ticket->until_ms = now_ms + TICKET_UNUSED_MS;
+    list_remove(&ticket->order);
+    list_push_back(&tickets->idle, &ticket->order);
+}
+
+static struct ticket *ticket_new(struct tickets *tickets, const uint8_t hash[32], const struct principal *principal,
+                                 uint64_t now_ms)
+{
     struct ticket_account *account = account_of(tickets, principal->account);
-    if (account->count >= tickets->max)
-        return ERR_RATE;
     account->count++;
     struct ticket *ticket = xcalloc(1, sizeof(*ticket));
     memcpy(ticket->hash, hash, sizeof(ticket->hash));
@@ -118,14 +124,16 @@ int tickets_add(struct tickets *tickets, const uint8_t hash[32], const struct pr
     map_insert(&tickets->by_hash, &ticket->by_hash, str_n((const char *)ticket->hash, sizeof(ticket->hash)));
     map_insert(&tickets->by_id, &ticket->by_id, str_n((const char *)&ticket->id, sizeof(ticket->id)));
     list_push_back(&tickets->unused, &ticket->order);
-    return 0;
+    return ticket;
 }
 
-static void ticket_idle(struct tickets *tickets, struct ticket *ticket, uint64_t now_ms)
+int tickets_add(struct tickets *tickets, const uint8_t hash[32], const struct principal *principal, uint64_t now_ms)
 {
-    ticket->until_ms = now_ms + TICKET_UNUSED_MS;
-    list_remove(&ticket->order);
-    list_push_back(&tickets->idle, &ticket->order);
+    tickets_expire(tickets, now_ms);
+    if (account_of(tickets, principal->account)->count >= tickets->max)
+        return ERR_RATE;
+    ticket_new(tickets, hash, principal, now_ms);
+    return 0;
 }
 
 static bool ticket_serves(const struct ticket *ticket, const struct ticket_use *use)
@@ -151,6 +159,36 @@ int tickets_use(struct tickets *tickets, const uint8_t hash[32], const struct ti
         ticket_idle(tickets, ticket, now_ms);
     *ret = ticket->principal;
     return 0;
+}
+
+void tickets_adopt(struct tickets *tickets, const uint8_t hash[32], const struct ticket_use *use,
+                   const struct principal *principal, uint64_t now_ms, struct principal *ret)
+{
+    tickets_expire(tickets, now_ms);
+    struct map_node *node = map_find(&tickets->by_hash, str_n((const char *)hash, 32));
+    struct ticket *ticket =
+        node ? CONTAINER_OF(node, struct ticket, by_hash) : ticket_new(tickets, hash, principal, now_ms);
+    if (!ticket->kind) {
+        ticket->kind = use->kind;
+        ticket->execution_id = xasprintf("%.*s", STR_ARGS(use->execution_id));
+    }
+    if (ticket->streams == 0)
+        ticket_idle(tickets, ticket, now_ms);
+    ticket->principal = *principal;
+    ticket->principal.ticket = ticket->id;
+    *ret = ticket->principal;
+}
+
+void tickets_open_ids(const struct tickets *tickets, struct buf *out_json)
+{
+    buf_append_byte(out_json, '[');
+    LIST_FOR_EACH_SAFE(it, next, (struct list_node *)&tickets->open) {
+        const struct ticket *ticket = CONTAINER_OF(it, struct ticket, order);
+        char id[STORE_TICKET_ID_LEN + 1];
+        hex_encode(ticket->hash, sizeof(ticket->hash), id);
+        buf_printf(out_json, "%s\"%s\"", out_json->len > 1 ? "," : "", id);
+    }
+    buf_append_byte(out_json, ']');
 }
 
 static struct ticket *ticket_by_id(struct tickets *tickets, uint64_t id)

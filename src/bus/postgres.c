@@ -31,8 +31,9 @@ static void drop_notice(void *arg, const PGresult *result)
 
 static int listen_there(struct bus_link *link)
 {
-    char text[96];
-    snprintf(text, sizeof(text), "LISTEN \"%s\"", link->channel);
+    // A message holds a lock that all who notify share until it is committed; a hint need not be durable.
+    char text[128];
+    snprintf(text, sizeof(text), "SET synchronous_commit = off; LISTEN \"%s\"", link->channel);
     PGresult *result = PQexec(link->connection, text);
     int err = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : ERR_UNAVAILABLE;
     PQclear(result);
@@ -42,9 +43,16 @@ static int listen_there(struct bus_link *link)
 static int open_link(const char *address, const char *channel, struct bus_link **ret, struct buf *ret_reason)
 {
     // What the address says comes later, and counts.
-    const char *const keys[] = {"connect_timeout", "tcp_user_timeout", "application_name",
-                                "dbname",          "client_encoding",  NULL};
-    const char *const values[] = {"5", "10000", "runnel bus", address, "UTF8", NULL};
+    const char *const keys[] = {"connect_timeout",
+                                "tcp_user_timeout",
+                                "keepalives_idle",
+                                "keepalives_interval",
+                                "keepalives_count",
+                                "application_name",
+                                "dbname",
+                                "client_encoding",
+                                NULL};
+    const char *const values[] = {"5", "10000", "10", "5", "3", "runnel bus", address, "UTF8", NULL};
     struct bus_link *link = xcalloc(1, sizeof(*link));
     snprintf(link->channel, sizeof(link->channel), "%s", channel);
     link->connection = PQconnectdbParams(keys, values, 1);

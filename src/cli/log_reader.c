@@ -217,7 +217,7 @@ static bool take_control(struct log_reader *reader, struct str json)
         take_gap(reader, message);
     } else if (strcmp(type, "state") == 0) {
         log_reader_take_state(reader, json_string_value(json_object_get(message, "status")),
-                              json_is_true(json_object_get(message, "runner_connected")));
+                              !json_is_false(json_object_get(message, "runner_connected"))); // null: not known
         return !reader->gave_up;
     } else if (strcmp(type, "error") == 0) {
         return take_error(reader, message);

@@ -169,9 +169,11 @@ static void topic_refresh_done(struct store_op *op)
         topic_wake(topic);
     }
     int err = op->err;
+    // The next look asks again; what is there already was read before.
+    bool passes = topic->fanout->look_timer && err != ERR_NOT_FOUND && err != ERR_EXPIRED && err != ERR_CORRUPT;
     store_op_release(op);
     free(refresh);
-    if (err)
+    if (err && !passes)
         topic_failed(topic, err);
     bool again = topic->refresh_again && !list_empty(&topic->waiters);
     topic->refresh_again = false;
@@ -350,23 +352,31 @@ static void topic_state_changed(struct topic *topic, const struct store_change *
         topic_refresh(topic);
 }
 
-static void topic_apply(struct topic *topic, const struct store_change *change, bool numbers_only)
+static void topic_take_state(struct execution *execution, const struct store_change *change)
 {
-    struct execution *execution = &topic->execution;
-
-    topic_state_changed(topic, change);
-    if (change->chunk && !numbers_only && !list_empty(&topic->waiters) && change->first == execution->next_sequence)
-        topic_put(topic, change->first, change->chunk)->arrived_ns = change->arrived_ns;
-    execution->next_sequence = MAX(execution->next_sequence, change->next);
-    topic_cut_front(topic, change->front);
     execution->status = change->status;
-    execution->sealed |= change->sealed;
-    execution->purged |= change->purged;
     execution->has_exit_code = change->has_exit_code;
     execution->exit_code = change->exit_code;
     execution->started_ms = change->started_ms;
     execution->completed_ms = change->completed_ms;
     execution->sealed_ms = change->sealed_ms;
+}
+
+static void topic_apply(struct topic *topic, const struct store_change *change, bool numbers_only)
+{
+    struct execution *execution = &topic->execution;
+
+    bool over = execution->sealed && !change->sealed; // and told late
+    if (!over)
+        topic_state_changed(topic, change);
+    if (change->chunk && !numbers_only && !list_empty(&topic->waiters) && change->first == execution->next_sequence)
+        topic_put(topic, change->first, change->chunk)->arrived_ns = change->arrived_ns;
+    execution->next_sequence = MAX(execution->next_sequence, change->next);
+    topic_cut_front(topic, change->front);
+    execution->sealed |= change->sealed;
+    execution->purged |= change->purged;
+    if (!over)
+        topic_take_state(execution, change);
     topic_wake(topic);
 }
 

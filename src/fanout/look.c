@@ -24,9 +24,7 @@ static void look_over(struct look *look)
 {
     struct fanout *fanout = look->fanout;
     fanout->look = NULL;
-    uint64_t delay_ms = fanout->look_soon ? LOOK_SOON_MS : LOOK_MS;
-    fanout->look_soon = false;
-    timer_start(fanout->look_timer, delay_ms);
+    timer_start(fanout->look_timer, fanout->look_soon ? LOOK_SOON_MS : LOOK_MS);
     look_free(look);
 }
 
@@ -76,6 +74,7 @@ static void look_begin(void *arg)
     struct fanout *fanout = arg;
     struct look *look = xcalloc(1, sizeof(*look));
     look->fanout = fanout;
+    fanout->look_soon = false;
     look->rows = xcalloc(fanout->topics.count + 1, sizeof(*look->rows));
     map_each(&fanout->topics, note_row, look);
     fanout->look = look;
@@ -84,10 +83,9 @@ static void look_begin(void *arg)
 
 void fanout_look_soon(struct fanout *fanout)
 {
-    if (fanout->look)
-        fanout->look_soon = true;
-    else if (fanout->look_timer)
+    if (!fanout->look && !fanout->look_soon && fanout->look_timer)
         timer_start(fanout->look_timer, LOOK_SOON_MS);
+    fanout->look_soon = true; // so that a later one does not put it off
 }
 
 void fanout_look_start(struct fanout *fanout, fanout_heard_fn *heard)

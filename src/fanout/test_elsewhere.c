@@ -3,7 +3,7 @@
 
 struct waiting {
     struct topic_waiter waiter;
-    unsigned woken;
+    unsigned woken, failed;
 };
 
 static void note_wake(struct topic_waiter *waiter)
@@ -11,10 +11,10 @@ static void note_wake(struct topic_waiter *waiter)
     CONTAINER_OF(waiter, struct waiting, waiter)->woken++;
 }
 
-static void ignore_failure(struct topic_waiter *waiter, int err)
+static void note_failure(struct topic_waiter *waiter, int err)
 {
-    (void)waiter;
-    (void)err;
+    assert_int_not_equal(err, 0);
+    CONTAINER_OF(waiter, struct waiting, waiter)->failed++;
 }
 
 static int set_up_shared(void **state)
@@ -37,7 +37,7 @@ static struct topic *watched(struct fixture *fixture, uint64_t next, struct wait
 {
     struct execution execution = execution_with(next);
     struct topic *topic = topic_open(fixture->fanout, &execution);
-    *ret = (struct waiting){.waiter = {.wake = note_wake, .failed = ignore_failure}};
+    *ret = (struct waiting){.waiter = {.wake = note_wake, .failed = note_failure}};
     list_push_back(&topic->waiters, &ret->waiter.node);
     answer_refresh(fixture, next, STATUS_RUNNING);
     turns(fixture);
@@ -136,6 +136,36 @@ static void a_log_that_grows_here_does_not_keep_its_state_from_being_read(void *
     leave(topic, &waiting);
 }
 
+// A commit of this server is told late, after another server has sealed the log and that was heard of.
+static void what_was_sealed_stays_as_it_ended(void **state)
+{
+    struct fixture *fixture = *state;
+    struct waiting waiting;
+    struct topic *topic = watched(fixture, 10, &waiting);
+    tell(fixture, (struct store_change){.next = 12, .status = STATUS_FAILED, .sealed = true});
+    answer_ended(fixture, 12);
+    commit(fixture, (struct store_change){.first = 10, .next = 11, .status = STATUS_WAITING}, 1);
+    turns(fixture);
+    assert_int_equal(topic->execution.status, STATUS_FAILED);
+    assert_int_equal(topic->execution.exit_code, 3);
+    assert_int_equal(topic->execution.next_sequence, 12);
+    leave(topic, &waiting);
+}
+
+static void a_look_that_fails_for_now_ends_nobody(void **state)
+{
+    struct fixture *fixture = *state;
+    struct waiting waiting;
+    struct topic *topic = watched(fixture, 10, &waiting);
+    tell(fixture, (struct store_change){.next = 10, .status = STATUS_PAUSED});
+    stub_answer(&STUB_TAKE(&fixture->store, STORE_PRODUCER, store_producer)->op, ERR_UNAVAILABLE);
+    assert_int_equal(waiting.failed, 0);
+    tell(fixture, (struct store_change){.next = 10, .status = STATUS_PAUSED});
+    stub_answer(&STUB_TAKE(&fixture->store, STORE_PRODUCER, store_producer)->op, ERR_NOT_FOUND);
+    assert_int_equal(waiting.failed, 1);
+    leave(topic, &waiting);
+}
+
 static void what_was_missed_is_asked_for(void **state)
 {
     struct fixture *fixture = *state;
@@ -186,6 +216,8 @@ int main(void)
         SHARED(how_it_ended_is_what_the_store_says),
         SHARED(a_change_of_state_is_looked_at_once_more),
         SHARED(a_log_that_grows_here_does_not_keep_its_state_from_being_read),
+        SHARED(what_was_sealed_stays_as_it_ended),
+        SHARED(a_look_that_fails_for_now_ends_nobody),
         SHARED(what_was_missed_is_asked_for),
         SHARED(who_comes_later_does_not_get_an_old_end),
     };

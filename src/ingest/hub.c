@@ -410,6 +410,7 @@ void hub_live(struct hub *hub, int64_t row, struct execution_live *ret)
         ret->has_lag = lease->has_lag;
         ret->lag_records = lease->lag_records;
     }
+    ret->elsewhere = !lease && hub->leases.shared;
     pthread_mutex_unlock(&hub->mutex);
 }
 

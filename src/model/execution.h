@@ -52,7 +52,8 @@ bool execution_settled(const struct execution *execution);
 
 // What only the live server knows about the execution.
 struct execution_live {
-    bool known; // false: the status shows the runner as null
+    bool known;     // false: the status shows the runner as null
+    bool elsewhere; // not known, and a runner may be connected to another server of the store
     bool runner_connected;
     bool has_lag;
     uint64_t lag_records;

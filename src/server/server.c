@@ -31,8 +31,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SHARDS_MAX 256
-#define POOL_QUEUE 4096
+#define SHARDS_MAX      256
+#define POOL_QUEUE      4096
+#define KEEP_TICKETS_MS 60000
 
 struct server {
     struct config *config;
@@ -73,6 +74,7 @@ struct server {
     struct signal_watch *signals[3];
     struct hangup *hangup;
     struct timer *deadline;
+    struct timer *keep_tickets;
     bool stopping;
     struct settings *settings; // of the start, or of the last reload
 };
@@ -135,10 +137,8 @@ static void server_hear(void *arg, const struct store_news *news)
         auth_revoked(server->auth, news->subject);
         break;
     case NEWS_ACCOUNT:
-        auth_account_changed(server->auth, news->account, (enum account_state)news->value, (uint64_t)news->number);
-        break;
-    case NEWS_DRAIN:
-        dispatch_drain(server->dispatch, news->account, news->words, news->value != 0);
+        if (news->value >= ACCOUNT_ACTIVE && news->value <= ACCOUNT_DELETED) // else a newer server's
+            auth_account_changed(server->auth, news->account, (enum account_state)news->value, (uint64_t)news->number);
         break;
     case NEWS_MISSED:
         auth_cut_off(server->auth);
@@ -235,6 +235,13 @@ static void server_drained(struct server *server)
 {
     if (++server->drained == server->shard_count)
         loop_stop(server->loop);
+}
+
+static void server_keep_tickets(void *arg)
+{
+    struct server *server = arg;
+    auth_keep_tickets(server->auth, server->loop);
+    timer_start(server->keep_tickets, KEEP_TICKETS_MS);
 }
 
 static void server_deadline(void *arg)
@@ -691,6 +698,8 @@ static int server_start(struct server *server)
     for (size_t i = 0; i < ARRAY_LEN(signums); i++)
         server->signals[i] = signal_watch_new(server->loop, signums[i], server_signal, server);
     server->deadline = timer_new(server->loop, server_deadline, server);
+    server->keep_tickets = timer_new(server->loop, server_keep_tickets, server);
+    timer_start(server->keep_tickets, KEEP_TICKETS_MS);
     for (unsigned i = 0; i < server->shard_count; i++) {
         int err = shard_start(&server->shards[i]);
         if (err)
@@ -783,6 +792,7 @@ static void server_release(struct server *server)
         signal_watch_free(&server->signals[i]);
     hangup_free(&server->hangup);
     timer_free(&server->deadline);
+    timer_free(&server->keep_tickets);
     dispatch_free(&server->dispatch);
     server_free_rounds(server);
     hub_free(&server->hub);

@@ -4,6 +4,7 @@
 
 #include "store/store.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 struct logger;
@@ -30,6 +31,7 @@ struct store { // adapters embed it
     char incarnation[27];
     uint8_t secret[STORE_SECRET_LEN];
     const struct logger *logger;
+    pthread_mutex_t watch_mutex; // who tells them, and who adds one, come one after the other
     struct store_watcher watchers[STORE_WATCHERS_MAX];
     size_t watcher_count;
     store_hear_fn *hear; // NULL: nobody does

@@ -77,6 +77,12 @@ static void release_summary(struct store_op *op)
     summary_release(&OP(store_summary)->ret_summary);
 }
 
+static void release_ticket_use(struct store_op *op)
+{
+    struct store_ticket_use *use = CONTAINER_OF(op, struct store_ticket_use, op);
+    free(TAKE_PTR(use->ret_principal));
+}
+
 static void release_look(struct store_op *op)
 {
     struct store_look *look = CONTAINER_OF(op, struct store_look, op);

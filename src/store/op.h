@@ -42,7 +42,9 @@
     X(BATCH_ADD, batch_add, NONE, NONE, GROWS, batch_add)                                     \
     X(BATCH_CHANGE, batch_change, NONE, NONE, KEEPS, batch_change)                            \
     X(WORKER_SEEN, worker_seen, NONE, NONE, KEEPS, nothing)                                   \
-    X(TELL, tell, NONE, NONE, KEEPS, nothing)                                                 \
+    X(TICKET_ADD, ticket_add, NONE, AT(ticket_add, account), KEEPS, nothing)                  \
+    X(TICKET_USE, ticket_use, NONE, NONE, KEEPS, ticket_use)                                  \
+    X(TICKETS_KEEP, tickets_keep, NONE, NONE, KEEPS, nothing)                                 \
     X(WORKFLOW_CREATE, workflow_create, NONE, NONE, GROWS, workflow_create)                   \
     X(WORKFLOW_CHANGE, workflow_change, NONE, NONE, GROWS, workflow_change)                   \
     X(WORKFLOW_DELETE, workflow_delete, NONE, NONE, KEEPS, nothing)                           \

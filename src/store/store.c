@@ -52,28 +52,38 @@ void store_submit(struct store *store, struct store_op *op)
 
 int store_watch(struct store *store, store_watch_fn *watch, void *arg)
 {
-    if (store->watcher_count == STORE_WATCHERS_MAX)
-        return ERR_OVERLOADED;
-    store->watchers[store->watcher_count++] = (struct store_watcher){watch, arg};
-    return 0;
+    int err = 0;
+    pthread_mutex_lock(&store->watch_mutex);
+    if (store->watcher_count < STORE_WATCHERS_MAX)
+        store->watchers[store->watcher_count++] = (struct store_watcher){watch, arg};
+    else
+        err = ERR_OVERLOADED;
+    pthread_mutex_unlock(&store->watch_mutex);
+    return err;
 }
 
 void store_publish(struct store *store, const struct store_change *changes, size_t count)
 {
+    pthread_mutex_lock(&store->watch_mutex);
     for (size_t i = 0; i < store->watcher_count && count > 0; i++)
         store->watchers[i].watch(store->watchers[i].arg, changes, count);
+    pthread_mutex_unlock(&store->watch_mutex);
 }
 
 void store_hear(struct store *store, store_hear_fn *hear, void *arg)
 {
+    pthread_mutex_lock(&store->watch_mutex);
     store->hear = hear;
     store->hear_arg = arg;
+    pthread_mutex_unlock(&store->watch_mutex);
 }
 
 void store_announce(struct store *store, const struct store_news *news)
 {
+    pthread_mutex_lock(&store->watch_mutex);
     if (store->hear)
         store->hear(store->hear_arg, news);
+    pthread_mutex_unlock(&store->watch_mutex);
 }
 
 const char *store_incarnation(const struct store *store)

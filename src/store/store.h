@@ -24,6 +24,7 @@
 #include "store/ops/retention.h"
 #include "store/ops/secret.h"
 #include "store/ops/summary.h"
+#include "store/ops/ticket.h"
 #include "store/ops/waiting.h"
 #include "store/ops/workflow.h"
 
@@ -64,7 +65,6 @@ enum store_news_kind {
     NEWS_CANCEL,      // the runner of execution `subject` is to cancel; `words` says why
     NEWS_KEY_REVOKED, // `subject`: its row
     NEWS_ACCOUNT,     // `account` has the state `value` (enum account_state); `number` rises with each change of it
-    NEWS_DRAIN,       // the account's worker `words` is to take no more jobs; `value` 0: some again
     NEWS_MISSED,      // this server was cut off for so long that news are gone: whatever it remembers may be old
     NEWS_KINDS
 };
@@ -96,10 +96,10 @@ struct store_stats {
 
 // Never fails at once: errors come by `done`. ERR_UNSUPPORTED for a backup if the store makes none.
 void store_submit(struct store *store, struct store_op *op);
-// Must be called before the first operation is submitted; it lasts as long as the store. All watchers are called, in
-// the order in which they were added. ERR_OVERLOADED if there are STORE_WATCHERS_MAX already.
+// Must be called before the first operation of which it is to hear; it lasts as long as the store. All watchers are
+// called, in the order in which they were added. ERR_OVERLOADED if there are STORE_WATCHERS_MAX already.
 int store_watch(struct store *store, store_watch_fn *watch, void *arg);
-// Must be called before the first operation is submitted. One hears.
+// One hears, from then on.
 void store_hear(struct store *store, store_hear_fn *hear, void *arg);
 const char *store_incarnation(const struct store *store);
 // Random bytes that were made with the store and are kept in it. They are told to nobody; what is given out sealed is

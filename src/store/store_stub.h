@@ -23,7 +23,9 @@ static inline void stub_submit(struct store *store, struct store_op *op)
 static inline void stub_init(struct store_stub *stub)
 {
     static const struct store_vtable vtable = {.name = "stub", .submit = stub_submit};
-    *stub = (struct store_stub){.base = {.vtable = &vtable, .incarnation = "STUB", .one_writer = true}};
+    *stub = (struct store_stub){
+        .base = {
+            .vtable = &vtable, .incarnation = "STUB", .one_writer = true, .watch_mutex = PTHREAD_MUTEX_INITIALIZER}};
 }
 
 // Takes the first operation that waits. It must be of this kind.

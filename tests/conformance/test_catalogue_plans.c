@@ -66,6 +66,8 @@ static const char *const growth[] = {
     "SELECT id, 0, id, CASE WHEN id % 100 = 0 THEN 1 ELSE 0 END FROM executions",
     "INSERT INTO mirror_places(execution, node, labels, from_ms, until_ms, lines) SELECT id, '', 0, 0, 0, 0 "
     "FROM executions",
+    "INSERT INTO tickets(id, account, key_row, principal, until_ms) SELECT 't' || id, account, id, '{}', id "
+    "FROM executions",
     "INSERT INTO purging_accounts(account) SELECT id FROM accounts WHERE id % 10 = 0",
 };
 

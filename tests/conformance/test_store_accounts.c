@@ -341,9 +341,64 @@ static void the_secret_is_kept_and_is_no_other_stores(void **state)
 
 // --- The adapters
 
+// --- Tickets
+
+#define SECOND 1000u
+
+static int add_ticket(struct fixture *fixture, int64_t account, int64_t key_row, const char *id)
+{
+    struct store_ticket_add add = {.op.kind = STORE_TICKET_ADD,
+                                   .account = account,
+                                   .key_row = key_row,
+                                   .principal = STR("{}"),
+                                   .lasts_ms = 30 * SECOND,
+                                   .max = 3};
+    snprintf(add.id, sizeof(add.id), "%s", id);
+    return fixture_run(fixture, &add.op);
+}
+
+static int use_ticket(struct fixture *fixture, const char *id, unsigned kind, struct str execution_id)
+{
+    struct store_ticket_use use = {
+        .op.kind = STORE_TICKET_USE, .kind = kind, .execution_id = execution_id, .lasts_ms = 300 * SECOND};
+    snprintf(use.id, sizeof(use.id), "%s", id);
+    int err = fixture_run(fixture, &use.op);
+    if (err == 0)
+        assert_string_equal(use.ret_principal, "{}");
+    store_op_release(&use.op);
+    return err;
+}
+
+static void a_ticket_is_bound_by_its_first_use_and_ends_when_it_is_not_used(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), other = fixture_account(fixture, "b");
+    assert_int_equal(add_ticket(fixture, account, 0, "one"), 0);
+    assert_int_equal(use_ticket(fixture, "none", 1, STR("e")), ERR_NOT_FOUND);
+    assert_int_equal(use_ticket(fixture, "one", 1, STR("e")), 0);
+    assert_int_equal(use_ticket(fixture, "one", 2, STR("e")), ERR_UNAUTHORIZED);
+    assert_int_equal(use_ticket(fixture, "one", 1, STR("f")), ERR_UNAUTHORIZED);
+    assert_int_equal(use_ticket(fixture, "one", 1, STR("e")), 0);
+    assert_int_equal(add_ticket(fixture, account, 0, "two"), 0);
+    assert_int_equal(add_ticket(fixture, account, 7, "three"), 0);
+    assert_int_equal(add_ticket(fixture, account, 0, "four"), ERR_RATE);
+    assert_int_equal(add_ticket(fixture, other, 0, "other"), 0);
+    fixture->now_ms += 31 * SECOND;
+    assert_int_equal(use_ticket(fixture, "two", 1, STR("e")), ERR_NOT_FOUND); // its first use came too late
+    fixture->now_ms += 200 * SECOND;
+    struct store_tickets_keep keep = {
+        .op.kind = STORE_TICKETS_KEEP, .ids_json = STR("[\"one\",\"none\"]"), .lasts_ms = 300 * SECOND};
+    assert_int_equal(fixture_run(fixture, &keep.op), 0);
+    fixture->now_ms += 200 * SECOND;
+    assert_int_equal(use_ticket(fixture, "one", 1, STR("e")), 0);
+    fixture->now_ms += 301 * SECOND;
+    assert_int_equal(use_ticket(fixture, "one", 1, STR("e")), ERR_NOT_FOUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        ON_EACH(a_ticket_is_bound_by_its_first_use_and_ends_when_it_is_not_used),
         ON_EACH(the_name_of_an_account_is_taken_for_ever),
         ON_EACH(accounts_are_listed_in_pages_without_the_deleted_ones),
         ON_EACH(keys_are_kept_apart_by_account_and_untouched_from_below),

@@ -3,7 +3,7 @@
 import pytest
 from support.api import eventually
 from support.cluster import Cluster
-from support.ws import Follower, Runner
+from support.ws import Follower, Refused, Runner
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,41 @@ def test_a_key_that_is_revoked_at_one_server_ends_its_streams_at_another(cluster
         lambda: there.api(key["key"]).get(f"/api/v1/executions/{execution_id}/status").status == 401,
         "the key is refused",
     )
+
+
+def test_a_ticket_is_good_at_each_server_for_the_stream_of_its_first_use(cluster):
+    here, there = cluster.servers
+    execution_id, other_id = here.api().create(), here.api().create()
+    key = here.api().key("viewer")
+    made = here.api(key["key"]).expect(201, "POST", "/api/v1/tickets")["ticket"]
+    for server in (there, here, there):
+        with Follower(server, execution_id, token=None, access_token=made) as follower:
+            follower.expect("state")
+        with pytest.raises(Refused) as refused:
+            Follower(server, other_id, token=None, access_token=made)
+        assert refused.value.status == 401
+    with Follower(there, execution_id, token=None, access_token=made) as follower:
+        here.api().expect(200, "DELETE", f"/api/v1/keys/{key['key_id']}")
+        assert follower.closed_with() == 4401
+    for server in (there, here):
+        with pytest.raises(Refused) as refused:
+            Follower(server, execution_id, token=None, access_token=made)
+        assert refused.value.status == 401
+
+
+def test_where_its_runner_is_connected_is_not_made_up(cluster):
+    here, there = cluster.servers
+    execution_id = here.api().create()
+    with Runner(here, execution_id) as runner:
+        runner.lines(["one"])
+        with Follower(here, execution_id) as follower:
+            assert follower.expect("state")["runner_connected"] is True
+        with Follower(there, execution_id) as follower:
+            assert follower.expect("state")["runner_connected"] is None
+        runner.complete()
+    with Follower(there, execution_id) as follower:
+        states = [m for m in follower.collect(lambda m: m["type"] == "complete") if m["type"] == "state"]
+        assert states[-1] | {"status": "completed", "runner_connected": False} == states[-1]
 
 
 def test_an_account_that_is_suspended_at_one_server_is_so_at_another(cluster):

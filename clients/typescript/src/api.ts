@@ -2855,7 +2855,7 @@ export interface components {
             /** @constant */
             type: "state";
             status: components["schemas"]["Status"];
-            runner_connected: boolean;
+            runner_connected: boolean | null;
             lag_records: number | null;
         };
         Complete: {

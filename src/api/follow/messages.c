@@ -38,7 +38,10 @@ void append_state(struct buf *out, const struct execution *execution, const stru
 {
     struct json_writer json = open_message_of(out, "state", execution_id);
     json_add_text(&json, "status", status_word(execution->status));
-    json_add_bool(&json, "runner_connected", live->runner_connected);
+    if (live->elsewhere && !execution->sealed)
+        json_add_null(&json, "runner_connected");
+    else
+        json_add_bool(&json, "runner_connected", live->runner_connected);
     if (live->has_lag)
         json_add_u64(&json, "lag_records", live->lag_records);
     else

@@ -83,6 +83,14 @@ int catalogue_execution_head(struct sql *sql, int64_t row, struct catalogue_head
 int catalogue_execution_find(struct sql *sql, int64_t account, struct str execution_id,
                              int64_t *ret_row);                                   // ERR_NOT_FOUND
 int catalogue_execution_get(struct sql *sql, int64_t row, struct execution *ret); // *ret is overwritten. ERR_NOT_FOUND
+struct store_ticket_add;
+struct store_ticket_use;
+struct store_tickets_keep;
+int catalogue_ticket_add(struct sql *sql, const struct store_ticket_add *add, int64_t now_ms);
+int catalogue_ticket_use(struct sql *sql, struct store_ticket_use *use, int64_t now_ms);
+int catalogue_tickets_keep(struct sql *sql, const struct store_tickets_keep *keep, int64_t now_ms);
+int catalogue_tickets_end(struct sql *sql, int64_t account, int64_t key_row); // of the key, or of the whole account
+
 int catalogue_executions_look(struct sql *sql, struct store_look *look);
 int catalogue_execution_extent(struct sql *sql, int64_t row, uint64_t *ret_next,
                                uint64_t *ret_first); // and ERR_EXPIRED

@@ -60,6 +60,18 @@
 // --- Secrets
 #define SECRET_COLUMNS "name, version, created_ms, changed_ms, used_ms"
 
+#define TICKET_STATEMENTS(X)                                                                                        \
+    X(TICKETS_EXPIRE, "DELETE FROM tickets WHERE until_ms < ?1")                                                    \
+    X(TICKETS_COUNT, "SELECT count(*) FROM tickets WHERE account = ?1 AND until_ms >= ?2")                          \
+    X(TICKET_INSERT, "INSERT INTO tickets(id, account, key_row, principal, until_ms) VALUES(?1, ?2, ?3, ?4, ?5)")   \
+    X(TICKET_LOCKED, "SELECT principal, kind, execution_id, account FROM tickets WHERE id = ?1 AND until_ms >= ?2 " \
+                     "{locked}")                                                                                    \
+    X(TICKET_USE, "UPDATE tickets SET kind = ?2, execution_id = ?3, until_ms = ?4 WHERE id = ?1")                   \
+    X(TICKETS_KEEP, "UPDATE tickets SET until_ms = ?2 WHERE id IN (SELECT m.value FROM "                            \
+                    "{members}(CAST(?1 AS {json})) AS m)")                                                          \
+    X(TICKETS_END_KEY, "DELETE FROM tickets WHERE key_row = ?1")                                                    \
+    X(TICKETS_END_ACCOUNT, "DELETE FROM tickets WHERE account = ?1")
+
 #define SECRET_STATEMENTS(X)                                                                                         \
     X(SECRET_GET, "SELECT " SECRET_COLUMNS " FROM secrets WHERE account = ?1 AND name = ?2")                         \
     X(SECRET_LOCKED, "SELECT " SECRET_COLUMNS " FROM secrets WHERE account = ?1 AND name = ?2 {locked}")             \
@@ -218,6 +230,7 @@
     SOURCE_EVENT_STATEMENTS(X)  \
     RETENTION_STATEMENTS(X)     \
     NODE_STATEMENTS(X)          \
+    TICKET_STATEMENTS(X)        \
     JOB_STATEMENTS(X)           \
     DEPENDENCY_STATEMENTS(X)    \
     BATCH_STATEMENTS(X)         \

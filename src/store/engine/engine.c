@@ -7,6 +7,7 @@ void engine_init(struct engine *engine, const struct log_engine *log)
     engine->log = log;
     queues_init(&engine->queues);
     pthread_mutex_init(&engine->stats_mutex, NULL);
+    pthread_mutex_init(&engine->base.watch_mutex, NULL);
 }
 
 void engine_release(struct engine *engine)
@@ -15,6 +16,7 @@ void engine_release(struct engine *engine)
     summary_cache_free(&engine->summaries);
     queues_release(&engine->queues);
     pthread_mutex_destroy(&engine->stats_mutex);
+    pthread_mutex_destroy(&engine->base.watch_mutex);
 }
 
 void engine_count_read(struct engine *engine, uint64_t ns)

@@ -6,8 +6,6 @@
 #include "store/op.h"
 #include "util/str.h"
 
-struct store_news;
-
 // --- Commits
 
 // A server is present from now on, as a new node. If only one process can have the store, all earlier nodes are fenced.
@@ -25,12 +23,6 @@ struct store_node_beat {
     int64_t node;
     bool leaves;         // it is alive no more: others may take over at once what it holds
     uint64_t ret_fenced; // how many other nodes it fenced
-};
-
-// Tells the other servers something of which nothing else is stored. Nothing happens if only this one has the store.
-struct store_tell {
-    struct store_op op;
-    const struct store_news *news; // borrowed until `done`
 };
 
 // One lease: claimed, taken back, renewed or released. Returns the refusals of node_lease_next; ERR_NODE_FENCED if the

@@ -6,10 +6,10 @@
 #include "util/id.h"
 
 #define LOOK_MS        1000
-#define OVERLAP_MS     60000 // a transaction that told something is over by then
 #define KEPT_MS        (24 * 3600 * 1000LL)
 #define SWEEP_LOOKS    60
 #define NEWS_AT_ONCE   4096
+#define NEWS_REST_MS   50 // between two looks because of hints
 #define CHANNEL_PREFIX "runnel_"
 
 struct peers {
@@ -22,9 +22,10 @@ struct peers {
     pthread_cond_t wake;
     bool ends, due; // due: there are news
     // --- The thread's
-    struct sql *sql; // NULL: not connected
-    int64_t from_ms; // news made since then are read, by the database's clock; 0: it is not known yet
-    int64_t *known;  // the ids that the last look has found
+    struct sql *sql;   // NULL: not connected
+    int64_t looked_ms; // when the last look was, by the database's clock
+    int64_t from;      // news of this transaction and later ones are read
+    int64_t *known;    // the ids that the last look has found
     size_t known_count;
     unsigned looks;
 };
@@ -90,7 +91,7 @@ static void look_at_news(struct peers *peers)
 
 static void missed(struct peers *peers)
 {
-    postgres_publish(peers->store, &(struct store_change){.elsewhere = true, .missed = true}, 1);
+    store_publish(&peers->store->engine.base, &(struct store_change){.elsewhere = true, .missed = true}, 1);
 }
 
 static void hear(void *arg, struct str message)
@@ -101,7 +102,7 @@ static void hear(void *arg, struct str message)
         return;
     bool other = heard.sender != peers->store->sender;
     if (other && heard.count > 0)
-        postgres_publish(peers->store, heard.changes, heard.count);
+        store_publish(&peers->store->engine.base, heard.changes, heard.count);
     if (other && heard.missed)
         missed(peers);
     if (other && heard.news)
@@ -144,7 +145,7 @@ static void announce(struct peers *peers, const struct sql_statement *row)
         .words = sql_text(row, 5),
     };
     if (news.kind < NEWS_KINDS) // else it is a newer server's, who tells those that know it
-        postgres_announce(peers->store, &news);
+        store_announce(&peers->store->engine.base, &news);
 }
 
 static int by_number(const void *a, const void *b)
@@ -153,19 +154,20 @@ static int by_number(const void *a, const void *b)
     return (one > other) - (one < other);
 }
 
-// They are numbered before they are visible, so a look reads those of the last minute again, and passes over what the
-// look before has found.
-static int read_news(struct peers *peers)
+// A look reads what transactions have told that were not over at the look before, and passes over what that one has
+// found. Of very many it reads a part, and the next look goes on there.
+static int read_news(struct peers *peers, int64_t oldest)
 {
-    int64_t *found = xmalloc(NEWS_AT_ONCE * sizeof(*found));
+    int64_t *found = xmalloc(NEWS_AT_ONCE * sizeof(*found)), last = 0;
     size_t count = 0;
     CLEANUP(sql_reset) struct sql_statement *rows = sql_statement(peers->sql, POSTGRES_NEWS_SINCE);
-    sql_bind_i64(rows, 1, peers->from_ms - OVERLAP_MS);
+    sql_bind_i64(rows, 1, peers->from);
     sql_bind_u64(rows, 2, peers->store->sender);
     sql_bind_i64(rows, 3, NEWS_AT_ONCE);
-    int rc;
-    while ((rc = sql_row(rows)) == 1 && count < NEWS_AT_ONCE) {
+    int rc = 0;
+    while (count < NEWS_AT_ONCE && (rc = sql_row(rows)) == 1) {
         found[count] = sql_i64(rows, 0);
+        last = sql_i64(rows, 6);
         if (!is_known(peers, found[count++]))
             announce(peers, rows);
     }
@@ -173,8 +175,10 @@ static int read_news(struct peers *peers)
         free(found);
         return rc;
     }
-    if (count == NEWS_AT_ONCE)
-        postgres_announce(peers->store, &(struct store_news){.kind = NEWS_MISSED});
+    bool whole = count < NEWS_AT_ONCE;
+    peers->from = whole ? oldest : MIN(last, oldest);
+    if (!whole)
+        look_at_news(peers);
     qsort(found, count, sizeof(*found), by_number);
     free(peers->known);
     peers->known = found;
@@ -182,21 +186,29 @@ static int read_news(struct peers *peers)
     return 0;
 }
 
+static int read_now(struct sql *sql, int64_t *ret_ms, int64_t *ret_oldest)
+{
+    CLEANUP(sql_reset) struct sql_statement *now = sql_statement(sql, POSTGRES_NEWS_NOW);
+    int rc = sql_row(now);
+    if (rc <= 0)
+        return rc < 0 ? rc : ERR_INTERNAL;
+    *ret_ms = sql_i64(now, 0);
+    *ret_oldest = sql_i64(now, 1);
+    return 0;
+}
+
 static int look(struct peers *peers)
 {
-    int64_t now_ms = 0;
-    int err = sql_begin(peers->sql, SQL_READ);
+    int64_t now_ms = 0, oldest = 0;
+    int err = sql_begin(peers->sql, SQL_READ); // all of it by one snapshot
     if (err == 0)
-        err = sql_number(sql_statement(peers->sql, POSTGRES_NEWS_NOW), &now_ms);
-    bool first = peers->from_ms == 0;
-    if (err == 0 && !first && now_ms - peers->from_ms > KEPT_MS - OVERLAP_MS)
-        postgres_announce(peers->store, &(struct store_news){.kind = NEWS_MISSED});
-    if (err == 0 && first)
-        peers->from_ms = now_ms;
+        err = read_now(peers->sql, &now_ms, &oldest);
+    if (err == 0 && now_ms - peers->looked_ms > KEPT_MS - SWEEP_LOOKS * LOOK_MS)
+        store_announce(&peers->store->engine.base, &(struct store_news){.kind = NEWS_MISSED});
     if (err == 0)
-        err = read_news(peers);
+        err = read_news(peers, oldest);
     if (err == 0)
-        peers->from_ms = now_ms;
+        peers->looked_ms = now_ms;
     sql_rollback(peers->sql);
     return err;
 }
@@ -206,7 +218,7 @@ static void sweep(struct peers *peers)
     int err = sql_begin(peers->sql, SQL_WRITE);
     struct sql_statement *expire = err == 0 ? sql_statement(peers->sql, POSTGRES_NEWS_EXPIRE) : NULL;
     if (err == 0) {
-        sql_bind_i64(expire, 1, peers->from_ms - KEPT_MS);
+        sql_bind_i64(expire, 1, peers->looked_ms - KEPT_MS);
         err = sql_run(expire, NULL);
     }
     if (err == 0)
@@ -215,13 +227,19 @@ static void sweep(struct peers *peers)
         sql_rollback(peers->sql); // the next one does it
 }
 
+static struct timespec after_ms(uint64_t ms)
+{
+    uint64_t ns = clock_mono_ns() + ms * 1000000;
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+}
+
 // Returns false when it is to end.
 static bool wait_for_news(struct peers *peers)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += LOOK_MS / 1000;
+    const struct timespec rested = after_ms(NEWS_REST_MS), until = after_ms(LOOK_MS);
     pthread_mutex_lock(&peers->mutex);
+    while (!peers->ends && pthread_cond_timedwait(&peers->wake, &peers->mutex, &rested) == 0) {
+    }
     while (!peers->ends && !peers->due && pthread_cond_timedwait(&peers->wake, &peers->mutex, &until) == 0) {
     }
     peers->due = false;
@@ -263,6 +281,17 @@ static int start_bus(struct peers *peers)
     return bus_start(&options, &peers->bus);
 }
 
+// What is told from now on is heard: nothing was read of the store yet that may be remembered.
+static int begin_here(struct peers *peers)
+{
+    struct sql *sql = peers->store->sql;
+    int err = sql_begin(sql, SQL_READ);
+    if (err == 0)
+        err = read_now(sql, &peers->looked_ms, &peers->from);
+    sql_rollback(sql);
+    return err;
+}
+
 int peers_start(struct postgres_store *store, struct peers **ret)
 {
     struct peers *peers = xcalloc(1, sizeof(*peers));
@@ -270,7 +299,9 @@ int peers_start(struct postgres_store *store, struct peers **ret)
     peers->hints = hints_new(store->sender);
     pthread_mutex_init(&peers->mutex, NULL);
     postgres_cond_init(&peers->wake);
-    int err = start_bus(peers);
+    int err = begin_here(peers);
+    if (err == 0)
+        err = start_bus(peers);
     peers->started = err == 0 && pthread_create(&peers->thread, NULL, peers_main, peers) == 0;
     if (peers->started) {
         *ret = peers;

@@ -13,10 +13,8 @@
 struct postgres_store {
     struct engine engine;
     char *conninfo;
-    uint64_t sender;               // tells this process from the other servers
-    struct peers *peers;           // NULL until it is open
-    pthread_mutex_t publish_mutex; // the writer and those who hear others tell watchers, one at a time
-
+    uint64_t sender;     // tells this process from the other servers
+    struct peers *peers; // NULL until it is open
     // For the writer's thread only.
     struct sql *sql;
     struct transaction tx;
@@ -40,10 +38,14 @@ static inline struct postgres_store *postgres_store_of(struct store *store)
 
 extern const struct log_engine postgres_log;
 
-// --- What watchers and who hears news are told. Any thread of the store.
-void postgres_publish(struct postgres_store *store, const struct store_change *changes, size_t count);
-void postgres_announce(struct postgres_store *store, const struct store_news *news);
-void postgres_cond_init(pthread_cond_t *cond); // by the monotonic clock
+static inline void postgres_cond_init(pthread_cond_t *cond) // by the monotonic clock
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
 
 // --- Threads; their argument is the store.
 void *postgres_writer_main(void *arg);

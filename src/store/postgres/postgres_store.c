@@ -50,7 +50,6 @@ static void postgres_free(struct store *base)
     free(store->conninfo);
     pthread_cond_destroy(&store->merger_wake);
     pthread_mutex_destroy(&store->merger_mutex);
-    pthread_mutex_destroy(&store->publish_mutex);
     engine_release(&store->engine);
     free(store);
 }
@@ -77,7 +76,6 @@ static struct postgres_store *store_new(const struct postgres_options *options)
     store->appends.event_rows = options->event_rows;
     pthread_mutex_init(&store->merger_mutex, NULL);
     postgres_cond_init(&store->merger_wake);
-    pthread_mutex_init(&store->publish_mutex, NULL);
     store->sender = peers_sender();
     store->merge_always = options->merge_always;
     return store;

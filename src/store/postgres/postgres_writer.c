@@ -80,7 +80,7 @@ static void publish(struct postgres_store *store)
 {
     const struct transaction *tx = &store->tx;
     store->purging = store->purging || tx->purges;
-    postgres_publish(store, tx->changes, tx->change_count);
+    store_publish(&store->engine.base, tx->changes, tx->change_count);
     peers_committed(store->peers, tx);
     summary_cache_feed(store->engine.summaries, tx->changes, tx->change_count);
 }

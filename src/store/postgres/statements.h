@@ -8,9 +8,11 @@
     X(NEWS_INSERT, "INSERT INTO news(made_ms, sender, kind, account, value, words, subject) SELECT {now_ms}, ?1, ?2, " \
                    "?3, ?4, ?5, x "                                                                                    \
                    "FROM unnest(CAST(?6 AS bigint[])) AS x RETURNING id")                                              \
-    X(NEWS_NOW, "SELECT {now_ms}")                                                                                     \
-    X(NEWS_SINCE, "SELECT id, kind, account, subject, value, words FROM news WHERE made_ms >= ?1 AND sender <> ?2 "    \
-                  "ORDER BY made_ms LIMIT ?3")                                                                         \
+    /* The time, and the oldest transaction that is under way: what is older is visible, or never will be. */          \
+    X(NEWS_NOW, "SELECT {now_ms}, pg_snapshot_xmin(pg_current_snapshot())::text::bigint")                              \
+    X(NEWS_SINCE,                                                                                                      \
+      "SELECT id, kind, account, subject, value, words, transaction_id FROM news WHERE transaction_id >= ?1 "          \
+      "AND sender <> ?2 ORDER BY transaction_id, id LIMIT ?3")                                                         \
     X(NEWS_EXPIRE, "DELETE FROM news WHERE made_ms < ?1")                                                              \
     X(META_GET, "SELECT value FROM meta WHERE name = ?1")                                                              \
     /* Of those who make it at the same time, the first one has. */                                                    \

@@ -395,9 +395,16 @@ static PGconn *connect_to(const char *conninfo)
 {
     // What conninfo says comes later, and counts: times by which a server that does not answer any more is given up.
     // The encoding is always ours, whatever the environment says.
-    const char *const keys[] = {"connect_timeout", "tcp_user_timeout", "application_name",
-                                "dbname",          "client_encoding",  NULL};
-    const char *const values[] = {"5", "10000", "runnel", conninfo, "UTF8", NULL};
+    const char *const keys[] = {"connect_timeout",
+                                "tcp_user_timeout",
+                                "keepalives_idle",
+                                "keepalives_interval",
+                                "keepalives_count",
+                                "application_name",
+                                "dbname",
+                                "client_encoding",
+                                NULL};
+    const char *const values[] = {"5", "10000", "10", "5", "3", "runnel", conninfo, "UTF8", NULL};
     return PQconnectdbParams(keys, values, 1);
 }
 

@@ -32,12 +32,42 @@ int commit_account_change(struct transaction *tx, struct store_op *op)
         forget_executions(tx);
     const int64_t account = change->ret_account.row;
     int64_t number = 0;
-    if (change->state != ACCOUNT_AS_IT_IS)
+    if (change->state == ACCOUNT_DELETED)
+        err = catalogue_tickets_end(tx->session.sql, account, 0);
+    if (err == 0 && change->state != ACCOUNT_AS_IT_IS)
         err = transaction_tell(
             tx, &(struct store_news){.kind = NEWS_ACCOUNT, .account = account, .value = (int64_t)change->state},
             &account, 1, &number);
     change->ret_change = number > 0 ? (uint64_t)number : ++tx->account_changes;
     return err;
+}
+
+int commit_ticket_add(struct transaction *tx, struct store_op *op)
+{
+    int64_t now_ms;
+    int err = transaction_shared_now(tx, &now_ms);
+    if (err == 0)
+        err = catalogue_ticket_add(tx->session.sql, CONTAINER_OF(op, struct store_ticket_add, op), now_ms);
+    return commit_refuse(op, err);
+}
+
+int commit_ticket_use(struct transaction *tx, struct store_op *op)
+{
+    int64_t now_ms;
+    int err = transaction_shared_now(tx, &now_ms);
+    store_op_release(op); // of a transaction that is begun again
+    if (err == 0)
+        err = catalogue_ticket_use(tx->session.sql, CONTAINER_OF(op, struct store_ticket_use, op), now_ms);
+    return commit_refuse(op, err);
+}
+
+int commit_tickets_keep(struct transaction *tx, struct store_op *op)
+{
+    int64_t now_ms;
+    int err = transaction_shared_now(tx, &now_ms);
+    if (err == 0)
+        err = catalogue_tickets_keep(tx->session.sql, CONTAINER_OF(op, struct store_tickets_keep, op), now_ms);
+    return commit_refuse(op, err);
 }
 
 int commit_key_create(struct transaction *tx, struct store_op *op)
@@ -51,6 +81,9 @@ int commit_key_revoke(struct transaction *tx, struct store_op *op)
     int err = catalogue_key_revoke(tx->session.sql, revoke, transaction_now_ms(tx));
     if (err < 0)
         return commit_refuse(op, err);
+    err = catalogue_tickets_end(tx->session.sql, revoke->account, revoke->ret_row);
+    if (err < 0)
+        return err;
     return transaction_tell(tx, &(struct store_news){.kind = NEWS_KEY_REVOKED, .account = revoke->account},
                             &revoke->ret_row, 1, NULL);
 }

@@ -109,10 +109,10 @@ static int update_apply(struct transaction *tx, const struct store_update *updat
         err = catalogue_execution_fetched(sql, update->row);
     if (err == 0 && metadata)
         err = catalogue_metadata_set(sql, head->account, head->row, str_of(metadata));
-    if (err == 0 && update->cancel_reason.len > 0 && !before.sealed)
-        err = cancel_ask(tx, head, update->cancel_reason);
     if (err == 0)
         err = outcome_store(tx, head, next);
+    if (err == 0 && update->cancel_reason.len > 0 && !before.sealed)
+        err = cancel_ask(tx, head, update->cancel_reason);
     if (err == 0 && update->waiting.len > 0)
         err = catalogue_waiting_set(sql, head->row, update->waiting, update->waiting_until_ms);
     return err;

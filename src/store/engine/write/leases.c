@@ -36,9 +36,3 @@ int commit_lease_adopt(struct transaction *tx, struct store_op *op)
     int err = transaction_shared_now(tx, &now_ms);
     return commit_refuse(op, err < 0 ? err : catalogue_lease_adopt(tx->session.sql, adopt, now_ms));
 }
-
-int commit_tell(struct transaction *tx, struct store_op *op)
-{
-    const struct store_news *news = CONTAINER_OF(op, struct store_tell, op)->news;
-    return transaction_tell(tx, news, &news->subject, 1, NULL);
-}

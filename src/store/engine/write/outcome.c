@@ -161,7 +161,8 @@ int cancel_asked(struct transaction *tx, int64_t account, const int64_t *rows, s
 int cancel_ask(struct transaction *tx, const struct head *head, struct str reason)
 {
     int err = catalogue_execution_cancel(tx->session.sql, head->row, reason);
-    return err < 0 ? err : cancel_asked(tx, head->account, &head->row, 1, reason);
+    bool sealed = head->sequence.sealed; // then it has no runner, or one that is fenced
+    return err < 0 || sealed ? err : cancel_asked(tx, head->account, &head->row, 1, reason);
 }
 
 int outcome_change(struct transaction *tx, struct head *head, const struct outcome_ask *ask)

@@ -1,6 +1,7 @@
 -- What servers tell each other (store.h, enum store_news_kind), for a day. made_ms is by the database's clock.
 CREATE TABLE news(
   id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  transaction_id BIGINT NOT NULL DEFAULT (pg_current_xact_id()::text::bigint),
   made_ms BIGINT NOT NULL,
   sender BIGINT NOT NULL,
   kind BIGINT NOT NULL,
@@ -10,6 +11,7 @@ CREATE TABLE news(
   words TEXT NOT NULL
 );
 CREATE INDEX news_by_time ON news(made_ms);
+CREATE INDEX news_by_transaction ON news(transaction_id, id);
 
 --- way back
 DROP TABLE news;
