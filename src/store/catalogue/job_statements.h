@@ -14,67 +14,67 @@
     "(SELECT execution_id FROM executions p WHERE p.id = j.retry_of), "                              \
     "(SELECT execution_id FROM executions n WHERE n.id = j.superseded_by), j.secrets"
 
-#define JOB_STATEMENTS(X)                                                                                             \
-    X(JOB_INSERT,                                                                                                     \
-      "INSERT INTO jobs(" JOB_COLUMNS ", timeout_ms, trusted, retries, retry_delay_ms, retry_on, demand, secrets) "   \
-      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, "            \
-      "?21, ?22, ?23)")                                                                                               \
-    X(JOB_INSERT_AGAIN,                                                                                               \
-      "INSERT INTO jobs(" JOB_COLUMNS ", timeout_ms, trusted, retries, retry_delay_ms, retry_on, demand, secrets) "   \
-      "SELECT CAST(?1 AS {integer}), account, CAST(?3 AS {integer}), rank, CAST(?4 AS {integer}), 0, root, "          \
-      "attempt + 1, CAST(?5 AS {integer}), execution, 0, batch, batch_index, CAST(?6 AS {integer}), 0, "              \
-      "rate_micros, timeout_ms, trusted, retries, retry_delay_ms, retry_on, demand, secrets FROM jobs WHERE "         \
-      "execution = ?2")                                                                                               \
-    X(JOB_GET, "SELECT " JOB_COLUMNS " FROM jobs WHERE execution = ?1 {locked}")                                      \
-    X(JOB_HELD, "SELECT " JOB_COLUMNS " FROM jobs WHERE execution = ?1 {held}")                                       \
-    X(JOB_SET, "UPDATE jobs SET state = ?2, turn = ?3, waits_for = ?4, superseded_by = ?5, not_before_ms = ?6, "      \
-               "failed_ms = ?7 WHERE execution = ?1")                                                                 \
-    X(JOB_REASON, "UPDATE jobs SET reason = coalesce(reason, ?2) WHERE execution = ?1")                               \
-    X(JOB_RULE, "SELECT retries, retry_delay_ms, retry_on, tries FROM jobs WHERE execution = ?1")                     \
-    X(JOB_DEMAND, "SELECT demand FROM jobs WHERE execution = ?1")                                                     \
-    X(JOB_BATCH, "SELECT batch FROM jobs WHERE execution = ?1")                                                       \
-    X(JOB_ACCOUNT, "SELECT account FROM jobs WHERE execution = ?1")                                                   \
-    X(JOB_TURN, "SELECT turn FROM jobs WHERE execution = ?1")                                                         \
-    X(JOB_RELINK, "UPDATE jobs SET superseded_by = ?2 WHERE execution = ?1")                                          \
-    X(JOB_DELETE, "DELETE FROM jobs WHERE execution = ?1")                                                            \
-    X(JOB_VIEW, "SELECT " JOB_VIEW_COLUMNS " FROM jobs j WHERE j.execution = ?1")                                     \
-    X(JOB_END, "SELECT status, sealed, exit_code, completed_ms, CASE WHEN cancel_reason IS NULL THEN 0 ELSE 1 END "   \
-               "FROM executions WHERE id = ?1")                                                                       \
-    X(JOBS_QUEUED, "SELECT count(*) FROM jobs WHERE account = ?1 AND state < 3")                                      \
-    X(LINE_TURN, "SELECT turn FROM jobs WHERE account = ?1 AND demand = ?2 AND rank = ?3 AND state = 2 "              \
-                 "ORDER BY turn LIMIT 1")                                                                             \
-    X(LINE_READY, "SELECT execution, turn, rank FROM jobs WHERE account = ?1 AND demand = ?2 AND state = 2 "          \
-                  "ORDER BY rank, turn, execution LIMIT ?3")                                                          \
-    X(LINE_BEFORE, "SELECT count(*) FROM jobs WHERE account = ?1 AND demand = ?2 AND state = 2 "                      \
-                   "AND (rank, turn, execution) < (?3, ?4, ?5)")                                                      \
-    X(LINE_NEXT, "SELECT account, demand FROM jobs WHERE state = 2 AND (account, demand) > (?1, ?2) "                 \
-                 "ORDER BY account, demand LIMIT 1")                                                                  \
-    X(JOBS_CLAIMED,                                                                                                   \
-      "SELECT e.id, e.account, e.epoch, j.state, e.next_sequence, e.execution_id, j.demand FROM leases l "            \
-      "JOIN jobs j ON j.execution = l.subject JOIN executions e ON e.id = l.subject "                                 \
-      "WHERE l.kind = ?5 AND l.subject > ?6 AND e.worker_id = ?2 AND (?3 = 0 OR e.account = ?3) AND "                 \
-      "((j.state = 3 AND l.node IN "                                                                                  \
-      "(SELECT CAST(?1 AS {integer}) UNION ALL SELECT id FROM nodes WHERE fenced_ms > 0)) "                           \
-      "OR (j.state IN (4, 5) AND e.status = 'lost' AND e.sealed = 0)) ORDER BY l.subject LIMIT ?4")                   \
-    X(JOBS_DUE, "SELECT execution FROM jobs WHERE state = 1 AND not_before_ms <= ?1 "                                 \
-                "ORDER BY not_before_ms, execution LIMIT ?2")                                                         \
-    X(JOB_NEXT_DUE, "SELECT not_before_ms FROM jobs WHERE state = 1 ORDER BY not_before_ms LIMIT 1")                  \
-    X(EXECUTION_AGAIN,                                                                                                \
-      "INSERT INTO executions(account, execution_id, status, pinned, created_ms, restored_from, owner, workflow_id, " \
-      "batch_id, script_filename, runtime, retention_ms, log_records, log_bytes) SELECT account, ?2, 'queued', "      \
-      "pinned, CAST(?3 AS "                                                                                           \
-      "{integer}), CAST(?4 AS "                                                                                       \
-      "{integer}), owner, workflow_id, "                                                                              \
-      "batch_id, script_filename, runtime, retention_ms, log_records, log_bytes FROM executions WHERE id = ?1 "       \
-      "{new_id}")                                                                                                     \
-    X(DOCUMENT_AGAIN, "INSERT INTO documents(execution, spec, metadata) "                                             \
-                      "SELECT CAST(?2 AS {integer}), spec, metadata FROM documents WHERE execution = ?1")             \
-    X(LABELS_AGAIN, "INSERT INTO labels(account, name, value, execution) "                                            \
-                    "SELECT account, name, value, CAST(?2 AS {integer}) FROM labels WHERE execution = ?1")            \
-    X(DOCUMENT_SPEC, "SELECT spec FROM documents WHERE execution = ?1")                                               \
-    X(EXECUTION_NO_WORKER, "UPDATE executions SET worker_id = NULL, worker_hostname = NULL WHERE id = ?1")            \
-    X(CANCEL_ASKED, "SELECT CASE WHEN cancel_reason IS NULL THEN 0 ELSE 1 END FROM executions WHERE id = ?1")         \
-    X(EXECUTION_NAME, "SELECT execution_id FROM executions WHERE id = ?1")                                            \
+#define JOB_STATEMENTS(X)                                                                                              \
+    X(JOB_INSERT,                                                                                                      \
+      "INSERT INTO jobs(" JOB_COLUMNS ", timeout_ms, trusted, retries, retry_delay_ms, retry_on, demand, secrets) "    \
+      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, "             \
+      "?21, ?22, ?23)")                                                                                                \
+    X(JOB_INSERT_AGAIN,                                                                                                \
+      "INSERT INTO jobs(" JOB_COLUMNS ", timeout_ms, trusted, retries, retry_delay_ms, retry_on, demand, secrets) "    \
+      "SELECT CAST(?1 AS {integer}), account, CAST(?3 AS {integer}), rank, CAST(?4 AS {integer}), 0, root, "           \
+      "attempt + 1, CAST(?5 AS {integer}), execution, 0, batch, batch_index, CAST(?6 AS {integer}), 0, "               \
+      "rate_micros, timeout_ms, trusted, retries, retry_delay_ms, retry_on, demand, secrets FROM jobs WHERE "          \
+      "execution = ?2")                                                                                                \
+    X(JOB_GET, "SELECT " JOB_COLUMNS " FROM jobs WHERE execution = ?1 {locked}")                                       \
+    X(JOB_HELD, "SELECT " JOB_COLUMNS " FROM jobs WHERE execution = ?1 {held}")                                        \
+    X(JOB_SET, "UPDATE jobs SET state = ?2, turn = ?3, waits_for = ?4, superseded_by = ?5, not_before_ms = ?6, "       \
+               "failed_ms = ?7 WHERE execution = ?1")                                                                  \
+    X(JOB_REASON, "UPDATE jobs SET reason = coalesce(reason, ?2) WHERE execution = ?1")                                \
+    X(JOB_RULE, "SELECT retries, retry_delay_ms, retry_on, tries FROM jobs WHERE execution = ?1")                      \
+    X(JOB_DEMAND, "SELECT demand FROM jobs WHERE execution = ?1")                                                      \
+    X(JOB_BATCH, "SELECT batch FROM jobs WHERE execution = ?1")                                                        \
+    X(JOB_ACCOUNT, "SELECT account FROM jobs WHERE execution = ?1")                                                    \
+    X(JOB_TURN, "SELECT turn FROM jobs WHERE execution = ?1")                                                          \
+    X(JOB_RELINK, "UPDATE jobs SET superseded_by = ?2 WHERE execution = ?1")                                           \
+    X(JOB_DELETE, "DELETE FROM jobs WHERE execution = ?1")                                                             \
+    X(JOB_VIEW, "SELECT " JOB_VIEW_COLUMNS " FROM jobs j WHERE j.execution = ?1")                                      \
+    X(JOB_END, "SELECT status, sealed, exit_code, completed_ms, CASE WHEN cancel_reason IS NULL THEN 0 ELSE 1 END "    \
+               "FROM executions WHERE id = ?1")                                                                        \
+    X(JOBS_QUEUED, "SELECT count(*) FROM jobs WHERE account = ?1 AND state < 3")                                       \
+    X(LINE_TURN, "SELECT turn FROM jobs WHERE account = ?1 AND demand = ?2 AND rank = ?3 AND state = 2 "               \
+                 "ORDER BY turn LIMIT 1")                                                                              \
+    X(LINE_READY, "SELECT execution, turn, rank FROM jobs WHERE account = ?1 AND demand = ?2 AND state = 2 "           \
+                  "ORDER BY rank, turn, execution LIMIT ?3")                                                           \
+    X(LINE_BEFORE, "SELECT count(*) FROM jobs WHERE account = ?1 AND demand = ?2 AND state = 2 "                       \
+                   "AND (rank, turn, execution) < (?3, ?4, ?5)")                                                       \
+    X(LINE_NEXT, "SELECT account, demand FROM jobs WHERE state = 2 AND (account, demand) > (?1, ?2) "                  \
+                 "ORDER BY account, demand LIMIT 1")                                                                   \
+    X(JOBS_CLAIMED,                                                                                                    \
+      "SELECT e.id, e.account, e.epoch, j.state, e.next_sequence, e.execution_id, j.demand FROM leases l "             \
+      "JOIN jobs j ON j.execution = l.subject JOIN executions e ON e.id = l.subject "                                  \
+      "WHERE l.kind = ?5 AND l.subject > ?6 AND e.worker_id = ?2 AND e.sealed = 0 AND (?3 = 0 OR e.account = ?3) AND " \
+      "((j.state = 3 AND l.node IN "                                                                                   \
+      "(SELECT CAST(?1 AS {integer}) UNION ALL SELECT id FROM nodes WHERE fenced_ms > 0)) "                            \
+      "OR (j.state IN (4, 5) AND e.status = 'lost' AND e.sealed = 0)) ORDER BY l.subject LIMIT ?4")                    \
+    X(JOBS_DUE, "SELECT execution FROM jobs WHERE state = 1 AND not_before_ms <= ?1 "                                  \
+                "ORDER BY not_before_ms, execution LIMIT ?2")                                                          \
+    X(JOB_NEXT_DUE, "SELECT not_before_ms FROM jobs WHERE state = 1 ORDER BY not_before_ms LIMIT 1")                   \
+    X(EXECUTION_AGAIN,                                                                                                 \
+      "INSERT INTO executions(account, execution_id, status, pinned, created_ms, restored_from, owner, workflow_id, "  \
+      "batch_id, script_filename, runtime, retention_ms, log_records, log_bytes) SELECT account, ?2, 'queued', "       \
+      "pinned, CAST(?3 AS "                                                                                            \
+      "{integer}), CAST(?4 AS "                                                                                        \
+      "{integer}), owner, workflow_id, "                                                                               \
+      "batch_id, script_filename, runtime, retention_ms, log_records, log_bytes FROM executions WHERE id = ?1 "        \
+      "{new_id}")                                                                                                      \
+    X(DOCUMENT_AGAIN, "INSERT INTO documents(execution, spec, metadata) "                                              \
+                      "SELECT CAST(?2 AS {integer}), spec, metadata FROM documents WHERE execution = ?1")              \
+    X(LABELS_AGAIN, "INSERT INTO labels(account, name, value, execution) "                                             \
+                    "SELECT account, name, value, CAST(?2 AS {integer}) FROM labels WHERE execution = ?1")             \
+    X(DOCUMENT_SPEC, "SELECT spec FROM documents WHERE execution = ?1")                                                \
+    X(EXECUTION_NO_WORKER, "UPDATE executions SET worker_id = NULL, worker_hostname = NULL WHERE id = ?1")             \
+    X(CANCEL_ASKED, "SELECT CASE WHEN cancel_reason IS NULL THEN 0 ELSE 1 END FROM executions WHERE id = ?1")          \
+    X(EXECUTION_NAME, "SELECT execution_id FROM executions WHERE id = ?1")                                             \
     X(EXECUTION_END_HELD, "SELECT status, sealed FROM executions WHERE id = ?1 {held}")
 
 // --- What jobs wait for, and what must be settled
