@@ -171,6 +171,13 @@ static void hub_adopted(void *arg, const struct adopted_lease *lease)
     pthread_mutex_unlock(&hub->mutex);
 }
 
+static void hub_became(void *arg, int64_t node)
+{
+    const struct hub *hub = arg;
+    if (hub->options.became)
+        hub->options.became(hub->options.became_arg, node);
+}
+
 static void hub_lease_forgotten(void *arg, int64_t row, uint64_t holder)
 {
     hub_tell(arg, HUB_REPLACED, row, holder, "");
@@ -204,6 +211,8 @@ struct hub *hub_new(const struct hub_options *options)
         .logger = options->logger,
         .beat_ms = options->beat_ms,
         .address = options->address,
+        .former = options->former,
+        .became = hub_became,
         .adopted = hub_adopted,
         .fenced = hub_node_fenced,
         .arg = hub,

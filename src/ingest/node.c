@@ -141,6 +141,9 @@ static void start_done(struct store_op *op)
     if (op->err == 0) {
         atomic_store(&node->taken_ms, node->asked_ms);
         atomic_store(&node->id, node->start.ret_node);
+        node->options.former = 0; // it is fenced
+        if (node->options.became)
+            node->options.became(node->options.arg, node->start.ret_node);
     }
     void (*started)(void *arg, int err) = TAKE_PTR(node->started);
     if (started)
@@ -151,7 +154,8 @@ static void start_done(struct store_op *op)
 
 static void start_again(struct node *node)
 {
-    node->start = (struct store_node_start){.node_kind = NODE_SERVER, .address = str_of(node->options.address)};
+    node->start = (struct store_node_start){
+        .node_kind = NODE_SERVER, .address = str_of(node->options.address), .former = node->options.former};
     ask(node, &node->start.op, STORE_NODE_START, start_done);
 }
 

@@ -15,6 +15,9 @@ struct node_options {
     const struct logger *logger;
     uint64_t beat_ms;    // 0: NODE_BEAT_MS
     const char *address; // where it listens, for people; may be NULL; borrowed
+    int64_t former;      // the node that this server was when it ran before; 0: not known
+    // It is this node from now on, before anything belongs to it. NULL: nobody wants to know.
+    void (*became)(void *arg, int64_t node);
     // From now on a runner's lease belongs to this node.
     void (*adopted)(void *arg, const struct adopted_lease *lease);
     // The node was fenced: nothing belongs to it any more. It starts again by itself.

@@ -522,7 +522,42 @@ static int server_make_mirror(struct server *server)
     return mirror_new(&options, &server->mirror);
 }
 
-// What all shards share.
+// --- Which node it was: with its data folder it knows that the one of that number has ended.
+
+static char *node_file(const struct server *server)
+{
+    return xasprintf("%s/node", server->config->data);
+}
+
+// 0: not known, or of another store.
+static int64_t server_former_node(const struct server *server)
+{
+    CLEANUP(free_ptr) char *path = node_file(server);
+    CLEANUP(buf_release) struct buf text = {0};
+    int64_t node = 0;
+    if (store_alone(server->store) || file_read_all(path, 256, &text) < 0)
+        return 0;
+    struct str rest = str_trim(buf_str(&text));
+    bool same = str_eq(str_split(&rest, ' '), str_of(store_incarnation(server->store)));
+    return same && str_to_i64(rest, &node) && node > 0 ? node : 0;
+}
+
+// If it cannot be written, what this server leaves is taken over half a minute after it was killed.
+static void server_became_node(void *arg, int64_t node)
+{
+    const struct server *server = arg;
+    if (store_alone(server->store))
+        return;
+    CLEANUP(free_ptr) char *path = node_file(server);
+    CLEANUP(buf_release) struct buf text = {0};
+    buf_printf(&text, "%s %lld\n", store_incarnation(server->store), (long long)node);
+    int err = file_write_atomic(path, text.data, text.len, 0600);
+    if (err < 0)
+        log_warn(&server->logger, "the file of the node cannot be written", LOG_S("path", path));
+}
+
+// --- What all shards share
+
 static int server_make_rooms(struct server *server)
 {
     const struct config *config = server->config;
@@ -542,6 +577,9 @@ static int server_make_rooms(struct server *server)
     server->news = broadcast_new(sizeof(struct hub_news));
     server->followers = places_new();
     struct hub_options hub = {
+        .former = server_former_node(server),
+        .became = server_became_node,
+        .became_arg = server,
         .lease_ms = (uint64_t)config->lease_seconds * 1000,
         .lost_seal_ms = (uint64_t)config->lost_seal_seconds * 1000,
         .store = server->store,

@@ -85,6 +85,21 @@ static void the_runners_of_a_server_that_has_gone_are_the_next_ones_once(void **
     assert_int_equal(fixture_run(fixture, &beat.op), 0);
 }
 
+// Killed, so that it could not say that it goes; others are alive.
+static void a_server_that_starts_again_has_what_it_had(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), node = start_node(fixture);
+    int64_t row = fixture_create(fixture, account, "e", STATUS_QUEUED);
+    assert_int_equal(claim_err(fixture, row, node), 0);
+    fixture_reopen(fixture);
+    struct store_node_start start = {.op.kind = STORE_NODE_START, .node_kind = NODE_SERVER, .former = node};
+    assert_int_equal(fixture_run(fixture, &start.op), 0);
+    struct adopted_lease adopted = {0};
+    assert_int_equal(adopts(fixture, start.ret_node, &adopted), 1);
+    assert_int_equal(adopted.subject, row);
+}
+
 static void a_lost_one_is_known_as_lost_after_a_restart(void **state)
 {
     struct fixture *fixture = *state;
@@ -171,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_EACH(the_runners_of_a_server_that_has_gone_are_the_next_ones_once),
+        ON_EACH(a_server_that_starts_again_has_what_it_had),
         ON_EACH(a_lost_one_is_known_as_lost_after_a_restart),
         ON_EACH(what_is_sealed_is_nobodys),
         ON_EACH(only_the_node_that_holds_it_says_that_its_runner_is_silent),

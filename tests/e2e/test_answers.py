@@ -8,6 +8,7 @@ import pytest
 from support import postgres, schemas
 from support.api import Api
 from support.job_worker import JobWorker
+from support.loki import Loki
 from support.openapi import document
 from support.routes import route_rows
 from support.server import Server
@@ -129,7 +130,9 @@ class Scene:
     """A server in which there is something of everything, and what it has answered."""
 
     def __init__(self, root):
-        self.server = Server(root, flags=["--failed-logins-max", "1000000", "--loops", "1"])
+        self.loki = Loki()
+        flags = ["--failed-logins-max", "1000000", "--loops", "1", *self.loki.flags()]
+        self.server = Server(root, flags=flags)
         self.server.start()
         self.kept = []
         self.api = Recorder(self.server.port, self.server.operator_key, self.kept)
@@ -269,6 +272,8 @@ class Scene:
         path = str(self.server.data / "backups" / "a.db")
         (self.server.data / "backups").mkdir(exist_ok=True)
         api.expect(501 if postgres.WANTED else 201, "POST", "/api/v1/backup", {"path": path})
+        api.expect(202, "POST", f"{E}/run-one/loki/replay")
+        api.expect(202, "POST", "/api/v1/loki/replay", query={"since": "1h"})
 
     def ask(self):
         """Every operation that only reads, and what each answers to who may not, or asks for what there is not."""
@@ -322,6 +327,7 @@ def scene(tmp_path_factory):
     yield made
     made.worker.close()
     made.server.close()
+    made.loki.close()
 
 
 def name_of(row):

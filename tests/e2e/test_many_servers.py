@@ -223,3 +223,17 @@ def test_a_job_runs_once_whoever_is_asked(own_cluster):
         eventually(lambda: api.status(execution_id)["sealed"], "the job ends")
         assert api.messages(execution_id) == [f"job {i}"]
         assert api.status(execution_id)["status"] == "completed"
+
+
+def test_a_server_that_was_killed_and_starts_again_has_its_runners_at_once(own_cluster):
+    first, _ = own_cluster.add(), own_cluster.add()
+    execution_id = first.api().create()
+    with Runner(first, execution_id) as runner:
+        runner.lines(["one"])
+        first.kill()
+    first.restart()
+    with Runner(first, execution_id, epoch=runner.ready["epoch"]) as again:
+        again.lines(["two"])
+        again.complete()
+    assert first.api().messages(execution_id) == ["one", "two"]
+    assert own_cluster.sql("SELECT count(*) FROM nodes WHERE fenced_ms = 0") == "2"  # the one it was is not heard of

@@ -31,6 +31,8 @@ int catalogue_node_start(struct sql *sql, struct store_node_start *start, bool a
     int err = alone && start->node_kind == NODE_SERVER
                   ? fence(sql, CATALOGUE_NODES_FENCE_OTHERS, now_ms, NODE_SERVER, NULL)
                   : 0;
+    if (err == 0 && start->former != 0)
+        err = fence(sql, CATALOGUE_NODE_FENCE, now_ms, start->former, NULL);
     if (err < 0)
         return err;
     struct sql_statement *insert = sql_statement(sql, CATALOGUE_NODE_INSERT);

@@ -13,6 +13,7 @@ struct store_node_start {
     struct store_op op;
     enum node_kind node_kind;
     struct str address; // where it can be reached, for people; may be empty
+    int64_t former;     // the node that this server was before it ended, which is fenced; 0: none
     int64_t ret_node;
 };
 
