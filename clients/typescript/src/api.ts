@@ -2855,6 +2855,7 @@ export interface components {
             /** @constant */
             type: "state";
             status: components["schemas"]["Status"];
+            /** @description null: it may be connected to another server */
             runner_connected: boolean | null;
             lag_records: number | null;
         };
