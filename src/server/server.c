@@ -12,6 +12,7 @@
 #include "server/cloudwatch.h"
 #include "server/collect.h"
 #include "server/embedded.h"
+#include "server/former_node.h"
 #include "server/front.h"
 #include "server/hangup.h"
 #include "server/issuers.h"
@@ -21,6 +22,7 @@
 #include "server/resources.h"
 #include "server/shard.h"
 #include "server/systemd.h"
+#include "server/worker_within.h"
 #include "store/postgres/postgres_store.h"
 #include "store/sqlite/sqlite_store.h"
 #include "util/budget.h"
@@ -522,38 +524,10 @@ static int server_make_mirror(struct server *server)
     return mirror_new(&options, &server->mirror);
 }
 
-// --- Which node it was: with its data folder it knows that the one of that number has ended.
-
-static char *node_file(const struct server *server)
-{
-    return xasprintf("%s/node", server->config->data);
-}
-
-// 0: not known, or of another store.
-static int64_t server_former_node(const struct server *server)
-{
-    CLEANUP(free_ptr) char *path = node_file(server);
-    CLEANUP(buf_release) struct buf text = {0};
-    int64_t node = 0;
-    if (store_alone(server->store) || file_read_all(path, 256, &text) < 0)
-        return 0;
-    struct str rest = str_trim(buf_str(&text));
-    bool same = str_eq(str_split(&rest, ' '), str_of(store_incarnation(server->store)));
-    return same && str_to_i64(rest, &node) && node > 0 ? node : 0;
-}
-
-// If it cannot be written, what this server leaves is taken over half a minute after it was killed.
 static void server_became_node(void *arg, int64_t node)
 {
     const struct server *server = arg;
-    if (store_alone(server->store))
-        return;
-    CLEANUP(free_ptr) char *path = node_file(server);
-    CLEANUP(buf_release) struct buf text = {0};
-    buf_printf(&text, "%s %lld\n", store_incarnation(server->store), (long long)node);
-    int err = file_write_atomic(path, text.data, text.len, 0600);
-    if (err < 0)
-        log_warn(&server->logger, "the file of the node cannot be written", LOG_S("path", path));
+    former_node_keep(server->store, server->config->data, node, &server->logger);
 }
 
 // --- What all shards share
@@ -577,7 +551,7 @@ static int server_make_rooms(struct server *server)
     server->news = broadcast_new(sizeof(struct hub_news));
     server->followers = places_new();
     struct hub_options hub = {
-        .former = server_former_node(server),
+        .former = former_node(server->store, server->config->data),
         .became = server_became_node,
         .became_arg = server,
         .lease_ms = (uint64_t)config->lease_seconds * 1000,
@@ -675,58 +649,6 @@ static int server_join_store(struct server *server)
     return it.err ? server_fail(it.err, "the store cannot be joined", error_text(it.err)) : 0;
 }
 
-// --- The worker within
-
-static bool only_loopback(const struct config *config)
-{
-    struct net_address address;
-    for (size_t i = 0; i < config->listen.count; i++) {
-        struct str text = str_of(config->listen.items[i]);
-        bool here =
-            str_starts(text, STR("unix:")) || (net_address_parse(text, &address) && net_address_is_loopback(&address));
-        if (!here)
-            return false;
-    }
-    return true;
-}
-
-// 0: none.
-static unsigned worker_slots(const struct server *server)
-{
-    const struct config *config = server->config;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    if (server->listening.port == 0) // a worker comes by TCP
-        return 0;
-    if (config->jobs >= 0)
-        return (unsigned)config->jobs;
-    return only_loopback(config) && !config->tls_cert[0] ? (unsigned)MAX(cores, 1) : 0;
-}
-
-static void start_worker(struct server *server)
-{
-    const struct config *config = server->config;
-    unsigned slots = worker_slots(server);
-    if (slots == 0)
-        return;
-    bool tls = config->tls_cert[0];
-    CLEANUP(free_ptr)
-    char *url = xasprintf("%s://%s:%u%s", tls ? "https" : "http", tls ? "localhost" : "127.0.0.1",
-                          server->listening.port, server->front.base_path);
-    struct embedded_options options = {
-        .loop = server->loop,
-        .logger = &server->logger,
-        .url = url,
-        .data = config->data,
-        .ca = tls ? config->tls_cert : NULL,
-        .job_user = config->job_user[0] ? config->job_user : NULL,
-        .container_socket = config->container_socket[0] ? config->container_socket : NULL,
-        .registry_auth = config->registry_auth[0] ? config->registry_auth : NULL,
-        .unconfined = config->jobs_unconfined,
-        .slots = slots,
-    };
-    server->worker = embedded_start(&options);
-}
-
 static int server_start(struct server *server)
 {
     const struct config *config = server->config;
@@ -751,7 +673,8 @@ static int server_start(struct server *server)
             return server_fail_path("the port file cannot be written", config->port_file, err);
     }
     dispatch_start(server->dispatch);
-    start_worker(server);
+    server->worker =
+        worker_within_start(config, server->listening.port, server->front.base_path, server->loop, &server->logger);
     sweep_start(server->sweep);
     blob_sweep_start(server->blob_sweep);
     timeouts_start(server->timeouts);
