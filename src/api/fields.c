@@ -186,7 +186,7 @@ static bool param_good(const struct field *field, struct str value)
     if (!(field->flags & FIELD_LIST))
         return read_text(field, value, &number);
     while (more) {
-        more = value.len > 0 && memchr(value.data, ',', value.len) != NULL;
+        more = str_find(value, ',') != NULL;
         if (!read_text(field, str_split(&value, ','), &number))
             return false;
     }

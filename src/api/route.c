@@ -112,7 +112,7 @@ static const struct route_tree *walk(const struct route_tree *node, struct str p
     if (!more)
         return node->any ? node : NULL;
     const struct route_tree *rest = path.len > 0 ? node->rest : NULL;
-    more = memchr(path.data, '/', path.len) != NULL;
+    more = str_find(path, '/') != NULL;
     struct str segment = str_split(&path, '/');
     if (!segment.len)
         return rest;

@@ -304,9 +304,8 @@ static bool is_for_verifying(const json_t *jwk, const struct jose_key *key)
 static bool jwk_take(struct jose_key *key, const json_t *jwk, bool symmetric)
 {
     struct str kid = text_member(jwk, "kid");
-    if (kid.len > JOSE_KID_MAX)
+    if (!str_put(key->kid, sizeof(key->kid), kid))
         return false;
-    memcpy(key->kid, kid.data ? kid.data : "", kid.len);
     return kind_take(key, jwk, symmetric) && is_for_verifying(jwk, key);
 }
 

@@ -9,7 +9,7 @@
 struct str frame_execution(struct str json)
 {
     static const char *const names[] = {",\"execution_id\":\"", ",\"id\":\""};
-    const char *comma = json.len > 0 ? memchr(json.data, ',', json.len) : NULL;
+    const char *comma = json.len > 0 ? str_find(json, ',') : NULL;
     struct str rest = comma ? str_n(comma, json.len - (size_t)(comma - json.data)) : (struct str){0};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         size_t len = strlen(names[i]);

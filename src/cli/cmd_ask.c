@@ -127,7 +127,7 @@ static bool took(void *arg, struct str bytes)
     struct asking *it = arg;
     buf_append_str(&it->line, bytes);
     struct str rest = buf_str(&it->line);
-    while (!it->over && memchr(rest.data ? rest.data : "", '\n', rest.len)) {
+    while (!it->over && str_find(rest, '\n')) {
         struct str line = str_split(&rest, '\n');
         CLEANUP(json_free) json_t *object = json_loadb(line.data, line.len, 0, NULL);
         if (json_is_object(object))

@@ -14,7 +14,7 @@ static bool takes_execution(const struct cli_command *command)
 static bool append_operand_words(struct buf *out, const struct cli_command *command)
 {
     struct str usage = str_of(command->usage), words = str_split(&usage, ' ');
-    bool some = words.len > 0 && memchr(words.data, '|', words.len);
+    bool some = str_find(words, '|');
     while (some && words.len > 0) {
         struct str word = str_split(&words, '|');
         buf_printf(out, " %.*s", STR_ARGS(word));

@@ -264,7 +264,7 @@ struct pass {
 static bool take_lines(struct log_reader *reader, struct str bytes)
 {
     while (bytes.len > 0) {
-        const char *newline = memchr(bytes.data, '\n', bytes.len);
+        const char *newline = str_find(bytes, '\n');
         size_t len = newline ? (size_t)(newline - bytes.data) : bytes.len;
         if (!newline || reader->line.len > 0)
             buf_append(&reader->line, bytes.data, len);

@@ -58,7 +58,7 @@ static size_t next(struct str text, size_t *ret_width)
 {
     *ret_width = 0;
     if (text.data[0] == '\033') {
-        const char *end = memchr(text.data, 'm', text.len);
+        const char *end = str_find(text, 'm');
         return end ? (size_t)(end - text.data) + 1 : text.len;
     }
     int step = utf8_step(text.data, text.len);

@@ -16,10 +16,10 @@ static enum http_range last_bytes(struct str digits, uint64_t size, uint64_t *re
 enum http_range http_range_parse(struct str header, uint64_t size, uint64_t *ret_first, uint64_t *ret_len)
 {
     uint64_t first, last = UINT64_MAX;
-    if (!str_starts(header, STR("bytes=")) || memchr(header.data, ',', header.len))
+    if (!str_starts(header, STR("bytes=")) || str_find(header, ','))
         return HTTP_RANGE_WHOLE;
     struct str rest = str_trim(str_n(header.data + 6, header.len - 6));
-    if (!memchr(rest.data, '-', rest.len))
+    if (!str_find(rest, '-'))
         return HTTP_RANGE_WHOLE;
     struct str from = str_split(&rest, '-');
     if (from.len == 0)

@@ -229,7 +229,8 @@ static const struct str *copy_strings(struct str **at, char **text, const struct
 {
     struct str *first = *at;
     for (unsigned i = 0; i < count; i++) {
-        memcpy(*text, from[i].data, from[i].len);
+        if (from[i].len > 0)
+            memcpy(*text, from[i].data, from[i].len);
         *(*at)++ = str_n(*text, from[i].len);
         *text += from[i].len;
     }

@@ -95,8 +95,7 @@ static int builder_append(struct chunk_builder *builder, const struct record *re
         return ERR_TOO_LARGE;
     size_t raw = builder->raw + record_cost(builder, record->time_ms, kind, record->message.len, record->extra.len);
     size_t raw_lengths = builder->raw_lengths + varint_len(record->message.len);
-    bool has_newline = builder->has_newline ||
-                       (record->message.len > 0 && memchr(record->message.data, '\n', record->message.len) != NULL);
+    bool has_newline = builder->has_newline || (str_find(record->message, '\n') != NULL);
     if (raw + (has_newline ? raw_lengths : 0) > raw_max)
         return ERR_TOO_LARGE;
 

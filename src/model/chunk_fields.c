@@ -47,7 +47,7 @@ static uint8_t take_string(struct chunk_dictionary *dictionary, struct str json)
     if (json.len < 3 || json.data[0] != '"')
         return ROW_NONE; // no filter can ask for an empty one
     struct str name = str_n(json.data + 1, json.len - 2);
-    if (memchr(name.data, '\\', name.len)) {
+    if (str_find(name, '\\')) {
         dictionary->more = true;
         return ROW_OTHER;
     }

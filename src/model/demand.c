@@ -103,7 +103,7 @@ bool runtime_matches(struct str wanted, struct str offered)
         return wanted.len == 0;
     if (offered.len == wanted.len)
         return true;
-    bool has_version = memchr(wanted.data, ':', wanted.len) != NULL;
+    bool has_version = str_find(wanted, ':') != NULL;
     return offered.data[wanted.len] == (has_version ? '.' : ':');
 }
 

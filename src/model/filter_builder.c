@@ -90,7 +90,7 @@ static const char *take_category(struct filter_builder *builder, struct value va
 
 static const char *add_item(struct filter_list *list, struct str value)
 {
-    if (memchr(value.data, 0, value.len))
+    if (str_find(value, '\0'))
         return "must not hold a NUL";
     if (list->count == FILTER_LIST_MAX)
         return "is given too many times";
@@ -140,7 +140,7 @@ static const char *take_grep(struct filter_builder *builder, struct value value)
 
 static const char *take_regex(struct filter_builder *builder, struct value value)
 {
-    if (memchr(value.text.data, 0, value.text.len))
+    if (str_find(value.text, '\0'))
         return "must not hold a NUL";
     builder->regex = str_dup(value.text);
     return NULL;
@@ -254,7 +254,7 @@ static const char *read_parameter(struct filter_builder *builder, const struct p
     }
     builder->seen |= bit;
     for (bool more = true; more;) {
-        more = text.len > 0 && memchr(text.data, ',', text.len) != NULL;
+        more = str_find(text, ',') != NULL;
         const char *reason = read_one(builder, parameter, str_split(&text, ','));
         if (reason)
             return reason;

@@ -62,7 +62,7 @@ static int next_candidate(const struct filter_rules *rules, struct filter_run *r
     ret->sure = false;
     if (rules->grep.data) {
         int found = by_needle(&rules->grep_needle, column->text, at, ret);
-        ret->sure = !rules->regex && !memchr(rules->grep.data, '\n', rules->grep.len);
+        ret->sure = !rules->regex && !str_find(rules->grep, '\n');
         return found;
     }
     if (rules->must.text.len > 0)

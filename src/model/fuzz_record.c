@@ -49,7 +49,7 @@ static bool judge(struct str text, bool *ret_json)
 {
     json_error_t error;
     // jansson 2.14 overlooks a NUL byte behind a number.
-    if (memchr(text.data, 0, text.len))
+    if (str_find(text, '\0'))
         return false;
     json_t *parsed = json_loadb(text.data, text.len, JSON_ALLOW_NUL, &error);
     bool counts = true;

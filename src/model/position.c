@@ -83,7 +83,7 @@ int position_parser_offer(struct position_parser *parser, struct str name, struc
     *ret_taken = meaning != MEANS_NOTHING;
     if (meaning == MEANS_NOTHING)
         return 0;
-    bool by_event_id = meaning == MEANS_EVENT_ID, by_header = by_event_id && memchr(name.data, '-', name.len);
+    bool by_event_id = meaning == MEANS_EVENT_ID, by_header = by_event_id && str_find(name, '-');
     // A browser that has seen no id sends none; some libraries send an empty one.
     if (by_event_id && value.len == 0)
         return 0;

@@ -89,7 +89,7 @@ enum record_level record_level_of(const struct record *record)
     kind = str_split(&kind, '"');
     if (!str_starts(kind, STR("node_")) && !str_starts(kind, STR("step_")) && !str_starts(kind, STR("workflow_")))
         return LEVEL_UNSET;
-    const char *ending = memchr(kind.data, '_', kind.len);
+    const char *ending = str_find(kind, '_');
     struct str rest = str_n(ending, kind.len - (size_t)(ending - kind.data));
     for (size_t i = 0; i < ARRAY_LEN(level_defaults); i++) {
         if (str_eq(rest, str_of(level_defaults[i].ending)))

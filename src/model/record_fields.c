@@ -70,7 +70,7 @@ static const char *append_text(struct buf *out, const struct record_field_rule *
     if (value.data[0] != '"')
         return "must be a string";
     struct str body = str_n(value.data + 1, value.len - 2);
-    if (memchr(body.data, '\\', body.len)) {
+    if (str_find(body, '\\')) {
         buf_reset(scratch);
         buf_reserve(scratch, body.len);
         body = str_n(scratch->data, scan_decode(body, scratch->data));

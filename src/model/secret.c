@@ -26,7 +26,7 @@ bool secret_is_run_token(struct str name)
 
 bool secret_use_parse(struct str use, struct str *ret_name, struct str *ret_variable)
 {
-    bool renamed = use.len > 0 && memchr(use.data, '=', use.len);
+    bool renamed = str_find(use, '=');
     struct str name = str_split(&use, '=');
     bool run_token = secret_is_run_token(name);
     struct str variable = renamed ? use : run_token ? STR("RUNNEL_TOKEN") : name;
@@ -106,7 +106,7 @@ const char *secret_value_problem(struct str value)
 {
     if (value.len > SECRET_VALUE_MAX)
         return "is larger than 64 KiB";
-    if (value.len > 0 && memchr(value.data, 0, value.len))
+    if (str_find(value, '\0'))
         return "has a zero byte, which no variable of an environment can have";
     if (str_trim(value).len < MASK_TEXT_MIN)
         return "has fewer than 4 bytes: so little is in too much else to be masked in logs";

@@ -65,7 +65,7 @@ static struct str text_of(struct str json, size_t max, struct buf *scratch)
     if (json.len < 2 || json.data[0] != '"')
         return str_n(NULL, 0);
     struct str body = str_n(json.data + 1, json.len - 2);
-    if (memchr(body.data, '\\', body.len)) {
+    if (str_find(body, '\\')) {
         struct scan scan = {json.data, json.data + json.len};
         bool escaped;
         if (!scan_string(&scan, &body, &escaped))

@@ -61,11 +61,11 @@ bool net_address_parse(struct str text, struct net_address *ret)
     struct net_address address;
     uint16_t port = 0;
     struct str host = text, rest = text;
-    const char *colon = memchr(text.data ? text.data : "", ':', text.len);
+    const char *colon = str_find(text, ':');
     if (text.len > 0 && text.data[0] == '[') {
         host = str_split(&rest, ']');
         host = str_n(host.data + 1, host.len - 1);
-        if (host.len + 1 == text.len || !memchr(host.data, ':', host.len))
+        if (host.len + 1 == text.len || !str_find(host, ':'))
             return false;
         if (rest.len > 0 && (rest.data[0] != ':' || !parse_port(str_n(rest.data + 1, rest.len - 1), &port)))
             return false;

@@ -42,7 +42,7 @@ static int parse_v1(struct str data, struct proxy_header *ret)
     size_t start_len = sizeof(start) - 1;
     if (memcmp(data.data, start, MIN(data.len, start_len)) != 0)
         return ERR_MALFORMED;
-    const char *newline = memchr(data.data, '\n', data.len);
+    const char *newline = str_find(data, '\n');
     size_t len = newline ? (size_t)(newline - data.data) : data.len;
     if (!newline)
         return data.len >= V1_MAX  ? ERR_MALFORMED

@@ -101,7 +101,7 @@ static void take_line(struct voice_client *client, struct str line)
 static void take_lines(struct voice_client *client, bool ended)
 {
     struct str rest = buf_str(&client->line);
-    while (memchr(rest.data ? rest.data : "", '\n', rest.len))
+    while (str_find(rest, '\n'))
         take_line(client, str_split(&rest, '\n'));
     if (ended)
         take_line(client, str_split(&rest, '\n'));

@@ -27,7 +27,7 @@ bool known_take(struct known_values *values, const struct known_key *table, stru
 
 void known_append_key(struct str key, struct buf *out)
 {
-    for (const char *nul; key.len && (nul = memchr(key.data, 0, key.len));) {
+    for (const char *nul; (nul = str_find(key, '\0'));) {
         size_t before = (size_t)(nul - key.data);
         buf_append(out, key.data, before);
         buf_append_text(out, "\xef\xbf\xbd");

@@ -63,7 +63,7 @@ bool id_execution_valid(struct str id)
 
 bool id_account_valid(struct str name)
 {
-    return name.len <= ID_ACCOUNT_MAX && id_execution_valid(name) && !memchr(name.data, ':', name.len);
+    return name.len <= ID_ACCOUNT_MAX && id_execution_valid(name) && !str_find(name, ':');
 }
 
 void hex_encode(const void *data, size_t len, char *out)

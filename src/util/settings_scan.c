@@ -57,7 +57,7 @@ static void take_variable(struct reader *reader)
     if (!close)
         return;
     struct str variable = str_n(from, (size_t)(close - from));
-    const char *colon = memchr(variable.data, ':', variable.len);
+    const char *colon = str_find(variable, ':');
     if (colon && colon + 1 < close && colon[1] == '-')
         return;
     CLEANUP(free_ptr) char *name = str_dup(variable);

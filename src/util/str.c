@@ -37,10 +37,15 @@ struct str str_trim(struct str s)
     return s;
 }
 
+const char *str_find(struct str s, char c)
+{
+    return s.len > 0 ? memchr(s.data, c, s.len) : NULL;
+}
+
 struct str str_split(struct str *rest, char sep)
 {
     struct str s = *rest;
-    const char *at = s.len > 0 ? memchr(s.data, sep, s.len) : NULL;
+    const char *at = str_find(s, sep);
     if (!at) {
         *rest = (struct str){0};
         return s;
@@ -57,6 +62,15 @@ char *str_dup(struct str s)
         memcpy(copy, s.data, s.len);
     copy[s.len] = 0;
     return copy;
+}
+
+bool str_put(char *out, size_t size, struct str s)
+{
+    size_t len = MIN(s.len, size - 1);
+    if (len > 0)
+        memcpy(out, s.data, len);
+    out[len] = 0;
+    return len == s.len;
 }
 
 bool str_to_u64(struct str s, uint64_t *ret)

@@ -40,6 +40,10 @@ struct str str_trim(struct str s); // white space at both ends
 // it and empties *rest.
 struct str str_split(struct str *rest, char sep);
 char *str_dup(struct str s); // NUL-terminated, owned by the caller
+// Returns where `c` first stands, or NULL; of an empty string also if its `data` is NULL, which memchr() does not take.
+const char *str_find(struct str s, char c);
+// Writes as much as fits and a NUL into `out`, of `size` > 0 bytes. Returns false if not all of it did.
+bool str_put(char *out, size_t size, struct str s);
 
 // Read a decimal number that is the whole string. Return false for anything else, also for an overflow, and leave *ret
 // as it is.

@@ -37,6 +37,28 @@ static void splits_into_parts_that_join_to_the_whole(void **state)
     assert_null(rest.data);
 }
 
+static void finds_a_byte_also_in_nothing(void **state)
+{
+    (void)state;
+    struct str text = STR("a,b,");
+    assert_ptr_equal(str_find(text, ','), text.data + 1);
+    assert_null(str_find(str_n(text.data, 1), ','));
+    assert_null(str_find(str_n(NULL, 0), ','));
+    assert_null(str_find(str_n(NULL, 0), '\0'));
+}
+
+static void puts_what_fits(void **state)
+{
+    (void)state;
+    char out[4] = "xyz";
+    assert_true(str_put(out, sizeof(out), STR("abc")));
+    assert_string_equal(out, "abc");
+    assert_false(str_put(out, sizeof(out), STR("defg")));
+    assert_string_equal(out, "def");
+    assert_true(str_put(out, sizeof(out), str_n(NULL, 0)));
+    assert_string_equal(out, "");
+}
+
 static void duplicates_with_a_terminator(void **state)
 {
     (void)state;
@@ -103,6 +125,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trims_white_space_at_both_ends_only),
+        cmocka_unit_test(finds_a_byte_also_in_nothing),
+        cmocka_unit_test(puts_what_fits),
         cmocka_unit_test(compares_bytes_and_ascii_case),
         cmocka_unit_test(splits_into_parts_that_join_to_the_whole),
         cmocka_unit_test(duplicates_with_a_terminator),

@@ -46,7 +46,7 @@ static const char *disposition(struct arena *arena, struct str name)
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
     CLEANUP(buf_release) struct buf text = {0};
     struct str last = name;
-    while (memchr(last.data, '/', last.len))
+    while (str_find(last, '/'))
         str_split(&last, '/');
     buf_append_text(&text, "attachment; filename*=UTF-8''");
     for (size_t i = 0; i < last.len; i++) {

@@ -120,7 +120,7 @@ void system_backup(struct call *call)
 {
     const char *folder = call->api->options.backup_dir;
     struct str path = call_member(call, "path").text;
-    bool whole = !memchr(path.data, 0, path.len);
+    bool whole = !str_find(path, '\0');
     const char *name = whole ? beneath(folder, path.data) : "";
     if (!*name) {
         CLEANUP(free_ptr) char *reason = xasprintf("must name a file beneath %s (the setting backup_dir)", folder);

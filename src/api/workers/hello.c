@@ -14,7 +14,7 @@ static bool take_text(const json_t *message, const char *name, char *out, size_t
     struct str text = str_n(json_string_value(value), json_string_length(value));
     if (!value || json_is_null(value))
         return true;
-    if (!json_is_string(value) || text.len >= size || memchr(text.data, 0, text.len))
+    if (!json_is_string(value) || text.len >= size || str_find(text, '\0'))
         return false;
     snprintf(out, size, "%.*s", STR_ARGS(text));
     return true;

@@ -19,10 +19,7 @@ struct reading {
 
 static void copy(char *out, size_t size, struct str text, bool *wrong)
 {
-    *wrong |= text.len >= size || memchr(text.data, 0, text.len);
-    size_t len = MIN(text.len, size - 1);
-    memcpy(out, text.data, len);
-    out[len] = 0;
+    *wrong |= !str_put(out, size, text) || str_find(text, '\0');
 }
 
 static void take_head(struct reading *it, struct str name, struct str text)

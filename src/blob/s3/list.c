@@ -22,7 +22,7 @@ static bool is_pack(const char *key)
 {
     struct str rest = str_of(key);
     str_split(&rest, '/');
-    return str_eq(str_split(&rest, '/'), STR(BLOB_PACK_FOLDER)) && !memchr(rest.data, '.', rest.len);
+    return str_eq(str_split(&rest, '/'), STR(BLOB_PACK_FOLDER)) && !str_find(rest, '.');
 }
 
 static int add_contents(struct listing *listing, const struct s3_object *object)

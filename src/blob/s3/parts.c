@@ -34,12 +34,8 @@ bool s3_record_read(const char head[S3_RECORD_HEAD], struct s3_record *ret)
     bool good = str_eq(str_split(&rest, '\n'), STR(MAGIC));
     struct str key = str_split(&rest, '\n'), upload_id = str_split(&rest, '\n');
     *ret = (struct s3_record){0};
-    if (!good || !str_to_u64(str_split(&rest, '\n'), &ret->base) || (key.len > 0 && !blob_key_valid(key)) ||
-        upload_id.len >= sizeof(ret->upload_id))
-        return false;
-    memcpy(ret->key, key.data, key.len);
-    memcpy(ret->upload_id, upload_id.data, upload_id.len);
-    return true;
+    return good && str_to_u64(str_split(&rest, '\n'), &ret->base) && (key.len == 0 || blob_key_valid(key)) &&
+           str_put(ret->key, sizeof(ret->key), key) && str_put(ret->upload_id, sizeof(ret->upload_id), upload_id);
 }
 
 // What a record's name says. `name`: behind parts/.
@@ -275,12 +271,12 @@ static void take_upload(void *arg, const struct str fields[S3_FIELDS])
     CLEANUP(free_ptr) char *key = str_dup(fields[0]);
     CLEANUP(free_ptr) char *prefix = xasprintf("%scontent/", it->s3->prefix);
     bool ours = s3_percent_decode(key) && strncmp(key, prefix, strlen(prefix)) == 0 &&
-                blob_key_valid(str_of(key + strlen(prefix))) && fields[1].len < sizeof(stray.record.upload_id) &&
+                blob_key_valid(str_of(key + strlen(prefix))) &&
+                str_put(stray.record.upload_id, sizeof(stray.record.upload_id), fields[1]) &&
                 time_parse_rfc3339(fields[2], &stray.begun_ms);
     if (!ours || stray.begun_ms >= it->before_ms || it->count == LIST_MAX)
         return;
     snprintf(stray.record.key, sizeof(stray.record.key), "%.*s", BLOB_KEY_MAX, key + strlen(prefix));
-    memcpy(stray.record.upload_id, fields[1].data, fields[1].len);
     it->items[it->count++] = stray;
 }
 

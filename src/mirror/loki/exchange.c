@@ -75,7 +75,7 @@ static int authorize(const struct loki_access *access, struct buf *ret, struct b
         buf_printf(ret_error, "the file of loki_credentials cannot be read: %s", error_text(err));
         return ERR_INVALID;
     }
-    bool basic = credential.len && memchr(credential.data, ':', credential.len);
+    bool basic = str_find(credential, ':');
     buf_append_text(ret, basic ? "Authorization: Basic " : "Authorization: Bearer ");
     if (basic)
         append_base64(ret, credential);

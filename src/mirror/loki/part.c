@@ -98,8 +98,7 @@ static struct str node_of(const struct record *record, struct buf *scratch)
     struct str node = {0};
     if (record->extra.len == 0 || record_extra_string(record->extra, STR("node_id"), scratch, &node) ||
         record_extra_string(record->extra, STR("node_name"), scratch, &node))
-        return node.len <= STORE_MIRROR_NODE_MAX && !memchr(node.data ? node.data : "", 0, node.len) ? node
-                                                                                                     : (struct str){0};
+        return node.len <= STORE_MIRROR_NODE_MAX && !str_find(node, '\0') ? node : (struct str){0};
     return (struct str){0};
 }
 

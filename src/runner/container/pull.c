@@ -81,7 +81,7 @@ static void on_data(void *arg, struct str bytes)
 {
     struct pull *pull = arg;
     while (bytes.len > 0) {
-        const char *newline = memchr(bytes.data, '\n', bytes.len);
+        const char *newline = str_find(bytes, '\n');
         size_t len = newline ? (size_t)(newline - bytes.data) : bytes.len;
         pull->too_long = pull->too_long || len > PULL_LINE_MAX - pull->line.len;
         if (!pull->too_long)

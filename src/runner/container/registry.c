@@ -29,7 +29,7 @@ static const char *canonical_host(struct str host)
 
 static struct str host_of(struct str name)
 {
-    const char *slash = memchr(name.data, '/', name.len);
+    const char *slash = str_find(name, '/');
     return slash ? str_n(name.data, (size_t)(slash - name.data)) : name;
 }
 
@@ -49,8 +49,8 @@ void registry_image_name(const char *image, struct buf *out)
     const char *slash = strrchr(image, '/'), *last = slash ? slash + 1 : image;
     struct str name = str_n(image, (size_t)(last - image) + strcspn(last, ":@"));
     struct str first = host_of(name);
-    bool has_host = first.len < name.len && (memchr(first.data, '.', first.len) || memchr(first.data, ':', first.len) ||
-                                             str_eq(first, STR("localhost")));
+    bool has_host =
+        first.len < name.len && (str_find(first, '.') || str_find(first, ':') || str_eq(first, STR("localhost")));
     if (!has_host)
         buf_append_text(out, first.len < name.len ? HUB "/" : HUB_LIBRARY);
     append_canonical(out, name);

@@ -28,7 +28,7 @@ bool cloudwatch_stream_valid(struct str stream)
     struct str behind = str_n(at + strlen(CLOUDWATCH_STREAM_ID),
                               (size_t)(stream.data + stream.len - at) - strlen(CLOUDWATCH_STREAM_ID));
     struct str name = str_n(stream.data, stream.len - is_prefix(stream));
-    return !place_of_id(behind) && !memchr(name.data, '*', name.len) && !memchr(name.data, ':', name.len) &&
+    return !place_of_id(behind) && !str_find(name, '*') && !str_find(name, ':') &&
            (!is_prefix(stream) || (behind.len > 1 && behind.data[0] == '/'));
 }
 
@@ -144,7 +144,7 @@ static const struct failure {
 static struct str type_of(const json_t *answer)
 {
     struct str type = cloudwatch_text(json_object_get(answer, "__type"));
-    const char *mark = type.len ? memchr(type.data, '#', type.len) : NULL;
+    const char *mark = type.len ? str_find(type, '#') : NULL;
     if (mark)
         type = str_n(mark + 1, type.len - (size_t)(mark + 1 - type.data));
     return str_split(&type, ':');

@@ -65,7 +65,7 @@ void event_rows_json(struct buf *out, struct str json)
 static void add_text(struct buf *out, struct str text)
 {
     const char *zero;
-    while ((zero = memchr(text.data, 0, text.len))) {
+    while ((zero = str_find(text, '\0'))) {
         size_t len = (size_t)(zero - text.data);
         buf_append_utf8(out, str_n(text.data, len));
         buf_append_text(out, "\xef\xbf\xbd");

@@ -54,7 +54,7 @@ static int refuse(int err, struct buf *ret_error, const char *what, const char *
 
 static bool name_leads_elsewhere(struct str name)
 {
-    if (name.len == 0 || memchr(name.data, 0, name.len) || name.data[name.len - 1] == '/')
+    if (name.len == 0 || str_find(name, '\0') || name.data[name.len - 1] == '/')
         return true;
     struct str rest = name;
     while (rest.len > 0) {
@@ -93,7 +93,7 @@ static int open_folder(struct target *target, const char *root, struct str name,
     if (target->folder_fd < 0)
         return refuse(target_error(errno), ret_error, "cannot open", root);
     struct str rest = name;
-    while (err == 0 && memchr(rest.data, '/', rest.len))
+    while (err == 0 && str_find(rest, '/'))
         err = descend(target, str_split(&rest, '/'), ret_error);
     target->name = str_dup(rest);
     return err;
