@@ -238,6 +238,23 @@ def test_wrong_credentials_are_told_and_new_ones_are_taken_without_a_restart(kep
     assert "not-the-secret" not in it.server.process.err.data.decode()
 
 
+@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize("code", ["ExpiredToken", "RequestTimeTooSkewed", "InvalidToken"])
+def test_credentials_that_have_run_out_and_a_wrong_clock_are_s3_away(kept, status, code):
+    it, content = kept(), os.urandom(1000)
+    it.put(content)
+    path = it.name(content)
+    begun = it.proxy.count("get")
+    it.proxy.fault = lambda request: error(status, code)
+    assert f"answers {status} {code}" in reason(it.api.get(path))
+    assert it.proxy.count("get") - begun == 1
+    assert code in it.api.get("/ready", token=None).json()["away"]["artifacts"]
+    assert it.api.metrics()["runnel_artifacts_away"] == 1
+    it.proxy.fault = lambda request: None
+    eventually(lambda: it.api.get(path).body == content, "it is read again")
+    assert it.api.get("/ready", token=None).json() == {"status": "ready"}
+
+
 @pytest.mark.parametrize(
     "flags, says",
     [

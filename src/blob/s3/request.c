@@ -66,6 +66,17 @@ static const struct meaning {
     {0, "BadDigest", AGAIN, ERR_UNAVAILABLE},
     {0, "IncompleteBody", AGAIN, ERR_UNAVAILABLE},
     {0, "AuthorizationHeaderMalformed", REFUSED, ERR_UNAVAILABLE}, // of another region
+    // Of credentials and clocks; some services say them with 400.
+    {0, "ExpiredToken", REFUSED, ERR_UNAVAILABLE},
+    {0, "TokenRefreshRequired", REFUSED, ERR_UNAVAILABLE},
+    {0, "InvalidToken", REFUSED, ERR_UNAVAILABLE},
+    {0, "InvalidAccessKeyId", REFUSED, ERR_UNAVAILABLE},
+    {0, "InvalidSecurity", REFUSED, ERR_UNAVAILABLE},
+    {0, "SignatureDoesNotMatch", REFUSED, ERR_UNAVAILABLE},
+    {0, "AccessDenied", REFUSED, ERR_UNAVAILABLE},
+    {0, "RequestTimeTooSkewed", REFUSED, ERR_UNAVAILABLE},
+    {0, "RequestExpired", REFUSED, ERR_UNAVAILABLE},
+    {0, "AccountProblem", REFUSED, ERR_UNAVAILABLE},
     {408, NULL, AGAIN, ERR_UNAVAILABLE},
     {429, NULL, AGAIN, ERR_UNAVAILABLE},
     {500, NULL, AGAIN, ERR_UNAVAILABLE},
