@@ -174,8 +174,9 @@ static int plan_step(struct sql_statement *statement)
 // Partial indexes that hold nothing else than is asked for, and tables that do not grow.
 static bool holds_just_that(const char *line)
 {
-    static const char *const fine[] = {"executions_unsealed", "purging_accounts", "nodes_fenced", "jobs_delayed",
-                                       "CONSTANT ROW", " on purging", " on meta", "SCAN m VIRTUAL TABLE",
+    static const char *const fine[] = {"executions_unsealed", "purging_accounts", "nodes_fenced", "schema_reader",
+                                       "jobs_delayed", "CONSTANT ROW", " on purging", " on meta",
+                                       "SCAN m VIRTUAL TABLE",
                                        // With the account's executions, as far as a page goes: it has many of all.
                                        "Backward using labels_by_execution"};
     for (size_t i = 0; i < ARRAY_LEN(fine); i++)

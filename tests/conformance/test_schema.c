@@ -1,4 +1,5 @@
 // Migrations, forward and back, on each engine: by a planted table, and each of our own that has a way back.
+#include "model/node.h"
 #include "store/schema/schema.h"
 #include "store/sql_fixture.h"
 #include "util/error.h"
@@ -153,7 +154,6 @@ static void two_who_migrate_at_once_do_it_once(void **state)
 {
     struct sql *sql = *state;
     CLEANUP(sql_fixture_close) struct sql *other = sql_fixture_connect(engine_under_test);
-    assert_int_equal(version_of(other), 0); // what keeps the number is made
     pthread_t thread;
     void *done = NULL;
     assert_int_equal(pthread_create(&thread, NULL, migrate_too, other), 0);
@@ -213,9 +213,102 @@ static void each_migration_says_whether_it_has_a_way_back(void **state)
             assert_int_equal(at->number, number);
             assert_true(at->back || at->loses);
             assert_true(!at->counted_by || (at->back && at->loses));
+            assert_in_range(at->works_with, number < 22 ? 0 : 21, number < 22 ? 0 : number);
         }
         assert_int_equal(at[-1].number, schema_newest());
     }
+}
+
+// Our own, and one of a version to come.
+static const struct schema_migration *and_next(struct sql *sql, struct schema_migration next[static 64], int works_with)
+{
+    const struct schema_migration *own = schema_migrations[sql_engine(sql)];
+    int newest = schema_newest();
+    assert_in_range(newest, 1, 62);
+    memcpy(next, own, (size_t)newest * sizeof(*own));
+    next[newest] = (struct schema_migration){.number = newest + 1,
+                                             .name = "next",
+                                             .works_with = works_with,
+                                             .forward = "ALTER TABLE nodes ADD COLUMN planted {integer}"};
+    next[newest + 1] = (struct schema_migration){0};
+    return next;
+}
+
+static void add_server(struct sql *sql, int knows, int silent_ms)
+{
+    CLEANUP(free_ptr)
+    char *text = xasprintf("INSERT INTO nodes(kind, started_ms, heartbeat_ms, knows) "
+                           "VALUES(1, 0, {now_ms} - %d, %d)",
+                           silent_ms, knows);
+    assert_true(runs(sql, text));
+}
+
+static void servers_that_cannot_work_on_it_keep_a_schema_away(void **state)
+{
+    struct sql *sql = *state;
+    int newest = schema_newest();
+    struct schema_migration next[64];
+    CLEANUP(buf_release) struct buf reason = {0};
+    move(sql, schema_migrations[sql_engine(sql)], newest);
+    add_server(sql, newest, 0);
+    add_server(sql, newest + 1, 0);
+    assert_int_equal(schema_migrate_by(and_next(sql, next, newest + 1), sql, newest + 1, &reason), ERR_HELD);
+    assert_non_null(strstr(buf_cstr(&reason), "1 of the servers"));
+    assert_int_equal(version_of(sql), newest);
+    assert_true(runs(sql, "UPDATE nodes SET fenced_ms = 1 WHERE id > 0"));
+    add_server(sql, newest, NODE_SILENT_MS + 1000); // it was killed
+    move(sql, next, newest + 1);
+    assert_int_equal(schema_migrate(sql, newest, &reason), ERR_TOO_NEW);
+}
+
+static void a_newer_schema_that_works_with_a_program_is_left_as_it_is(void **state)
+{
+    struct sql *sql = *state;
+    int newest = schema_newest();
+    struct schema_migration next[64];
+    CLEANUP(buf_release) struct buf reason = {0};
+    move(sql, schema_migrations[sql_engine(sql)], newest);
+    add_server(sql, newest, 0);
+    move(sql, and_next(sql, next, newest), newest + 1);
+    assert_int_equal(schema_migrate(sql, newest, &reason), 0);
+    assert_int_equal(version_of(sql), newest + 1);
+}
+
+// Until somebody waits for a lock, or nobody does any more.
+static bool wait_for(struct sql *sql, bool somebody)
+{
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    for (int i = 0; i < 6000; i++) {
+        if ((ask(sql, "SELECT count(*) FROM pg_locks WHERE NOT granted") > 0) == somebody)
+            return true;
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
+static void *stay_until_it_gives_way(void *arg)
+{
+    return wait_for(arg, true) && wait_for(arg, false) && sql_commit(arg) == 0 ? arg : NULL;
+}
+
+// Behind a step that waits for a reader, everybody else would wait.
+static void a_step_gives_way_to_a_long_transaction(void **state)
+{
+    struct sql *sql = *state;
+    if (sql_engine(sql) == SQL_SQLITE)
+        return; // has one writer, and its readers are in nobody's way
+    CLEANUP(sql_fixture_close) struct sql *other = sql_fixture_connect(engine_under_test);
+    int newest = schema_newest();
+    struct schema_migration next[64];
+    pthread_t thread;
+    void *released = NULL;
+    move(sql, schema_migrations[SQL_POSTGRES], newest);
+    assert_int_equal(sql_begin(other, SQL_READ), 0);
+    assert_int_equal(ask(other, "SELECT count(*) FROM nodes"), 1);
+    assert_int_equal(pthread_create(&thread, NULL, stay_until_it_gives_way, other), 0);
+    move(sql, and_next(sql, next, newest), newest + 1);
+    assert_int_equal(pthread_join(thread, &released), 0);
+    assert_ptr_equal(released, other);
 }
 
 static int set_up(void **state)
@@ -243,6 +336,9 @@ int main(void)
         TEST(a_newer_schema_is_left_alone),
         TEST(a_step_that_fails_is_not_there_and_those_before_it_are),
         TEST(two_who_migrate_at_once_do_it_once),
+        TEST(servers_that_cannot_work_on_it_keep_a_schema_away),
+        TEST(a_newer_schema_that_works_with_a_program_is_left_as_it_is),
+        TEST(a_step_gives_way_to_a_long_transaction),
         TEST(every_way_back_undoes_what_its_migration_did),
         TEST(each_migration_says_whether_it_has_a_way_back),
     };

@@ -1,5 +1,6 @@
 // Nodes: starts them, notes when they are heard of, fences them.
 #include "store/catalogue/catalogue.h"
+#include "store/schema/schema.h"
 
 int catalogue_now(struct sql *sql, int64_t *ret_ms)
 {
@@ -33,12 +34,16 @@ int catalogue_node_start(struct sql *sql, struct store_node_start *start, bool a
                   : 0;
     if (err == 0 && start->former != 0)
         err = fence(sql, CATALOGUE_NODE_FENCE, now_ms, start->former, NULL);
-    if (err < 0)
-        return err;
+    int64_t minimum = 0;
+    if (err == 0)
+        err = sql_number(sql_statement(sql, CATALOGUE_SCHEMA_MINIMUM), &minimum);
+    if (err < 0 || minimum > schema_newest())
+        return err < 0 ? err : ERR_TOO_NEW; // it was migrated since this program looked
     struct sql_statement *insert = sql_statement(sql, CATALOGUE_NODE_INSERT);
     sql_bind_i64(insert, 1, start->node_kind);
     sql_bind_text(insert, 2, start->address.len > 0 ? start->address : (struct str){0});
     sql_bind_i64(insert, 3, now_ms);
+    sql_bind_i64(insert, 4, schema_newest());
     return sql_insert(insert, &start->ret_node);
 }
 

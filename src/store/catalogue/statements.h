@@ -201,25 +201,27 @@
                        "FROM executions WHERE id = ?1")
 
 // --- Nodes and leases
-#define NODE_STATEMENTS(X)                                                                                       \
-    X(NOW, "SELECT {now_ms}")                                                                                    \
-    X(NODE_INSERT, "INSERT INTO nodes(kind, address, started_ms, heartbeat_ms) VALUES(?1, ?2, ?3, ?3) {new_id}") \
-    X(NODE_HELD, "SELECT heartbeat_ms, fenced_ms FROM nodes WHERE id = ?1 {held}")                               \
-    X(NODE_LOCKED, "SELECT heartbeat_ms, fenced_ms FROM nodes WHERE id = ?1 {locked}")                           \
-    X(NODE_FENCE, "UPDATE nodes SET fenced_ms = ?1 WHERE id = ?2")                                               \
-    X(NODE_BEAT, "UPDATE nodes SET heartbeat_ms = ?2 WHERE id = ?1")                                             \
-    X(NODES_FENCE_OTHERS, "UPDATE nodes SET fenced_ms = ?1 WHERE fenced_ms = 0 AND kind = ?2")                   \
-    X(NODES_FENCE_SILENT, "UPDATE nodes SET fenced_ms = ?1 WHERE fenced_ms = 0 AND heartbeat_ms < ?2")           \
-    X(NODES_FORGET, "DELETE FROM nodes WHERE fenced_ms > 0 AND id > 0 AND NOT EXISTS "                           \
-                    "(SELECT 1 FROM leases l WHERE l.node = nodes.id)")                                          \
-    X(LEASE_GET, "SELECT node, epoch, deadline_ms FROM leases WHERE kind = ?1 AND subject = ?2 {locked}")        \
-    /* Another connection may have made it meanwhile; then nothing changes. */                                   \
-    X(LEASE_SET, "INSERT INTO leases(kind, subject, node, epoch, deadline_ms) VALUES(?1, ?2, ?3, ?4, ?5) "       \
-                 "ON CONFLICT(kind, subject) DO UPDATE SET node = excluded.node, epoch = excluded.epoch, "       \
-                 "deadline_ms = excluded.deadline_ms WHERE leases.node = ?6 AND leases.epoch = ?7")              \
-    X(LEASE_DEADLINE, "UPDATE leases SET deadline_ms = ?3 WHERE kind = ?1 AND subject = ?2")                     \
-    X(LEASE_END, "DELETE FROM leases WHERE kind = ?1 AND subject = ?2")                                          \
-    X(LEASES_LEFT, "SELECT subject, node, epoch, deadline_ms FROM leases WHERE kind = ?1 AND node IN "           \
+#define NODE_STATEMENTS(X)                                                                                 \
+    X(NOW, "SELECT {now_ms}")                                                                              \
+    X(NODE_INSERT, "INSERT INTO nodes(kind, address, started_ms, heartbeat_ms, knows) "                    \
+                   "VALUES(?1, ?2, ?3, ?3, ?4) {new_id}")                                                  \
+    X(SCHEMA_MINIMUM, "SELECT minimum FROM schema_reader {held}")                                          \
+    X(NODE_HELD, "SELECT heartbeat_ms, fenced_ms FROM nodes WHERE id = ?1 {held}")                         \
+    X(NODE_LOCKED, "SELECT heartbeat_ms, fenced_ms FROM nodes WHERE id = ?1 {locked}")                     \
+    X(NODE_FENCE, "UPDATE nodes SET fenced_ms = ?1 WHERE id = ?2")                                         \
+    X(NODE_BEAT, "UPDATE nodes SET heartbeat_ms = ?2 WHERE id = ?1")                                       \
+    X(NODES_FENCE_OTHERS, "UPDATE nodes SET fenced_ms = ?1 WHERE fenced_ms = 0 AND kind = ?2")             \
+    X(NODES_FENCE_SILENT, "UPDATE nodes SET fenced_ms = ?1 WHERE fenced_ms = 0 AND heartbeat_ms < ?2")     \
+    X(NODES_FORGET, "DELETE FROM nodes WHERE fenced_ms > 0 AND id > 0 AND NOT EXISTS "                     \
+                    "(SELECT 1 FROM leases l WHERE l.node = nodes.id)")                                    \
+    X(LEASE_GET, "SELECT node, epoch, deadline_ms FROM leases WHERE kind = ?1 AND subject = ?2 {locked}")  \
+    /* Another connection may have made it meanwhile; then nothing changes. */                             \
+    X(LEASE_SET, "INSERT INTO leases(kind, subject, node, epoch, deadline_ms) VALUES(?1, ?2, ?3, ?4, ?5) " \
+                 "ON CONFLICT(kind, subject) DO UPDATE SET node = excluded.node, epoch = excluded.epoch, " \
+                 "deadline_ms = excluded.deadline_ms WHERE leases.node = ?6 AND leases.epoch = ?7")        \
+    X(LEASE_DEADLINE, "UPDATE leases SET deadline_ms = ?3 WHERE kind = ?1 AND subject = ?2")               \
+    X(LEASE_END, "DELETE FROM leases WHERE kind = ?1 AND subject = ?2")                                    \
+    X(LEASES_LEFT, "SELECT subject, node, epoch, deadline_ms FROM leases WHERE kind = ?1 AND node IN "     \
                    "(SELECT id FROM nodes WHERE fenced_ms > 0) ORDER BY node, subject LIMIT ?2 {free}")
 
 #define CATALOGUE_STATEMENTS(X) \

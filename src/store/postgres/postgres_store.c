@@ -151,7 +151,12 @@ static int open_database(struct postgres_store *store, struct buf *ret_error)
         buf_printf(ret_error, "cannot migrate the database to the schema %d: %s", schema_newest(), buf_cstr(&reason));
         return err;
     }
-    err = load(store);
+    int version = schema_newest();
+    err = schema_version(store->sql, &version);
+    if (err == 0 && version > schema_newest())
+        log_info(store->engine.base.logger, "a newer version has made the schema, which this one can work on",
+                 LOG_I("schema", version), LOG_I("known", schema_newest()));
+    err = err == 0 ? load(store) : err;
     if (err < 0) {
         CLEANUP(free_ptr) char *why = sql_reason(store->sql);
         buf_printf(ret_error, "cannot read the database: %s", why);

@@ -1,9 +1,15 @@
 #!/usr/bin/env python3
-"""Writes the numbered .sql migrations as C tables, one for each engine: embed.py OUTPUT FILE...
+"""Writes the numbered .sql migrations as C tables, one for each engine: embed.py OUTPUT FILE... [--then FILE...]
 The folder of a file says whose it is; those of `catalogue` are every engine's, and come before its own of the same
-number.
+number. `--then`: migrations that have no number yet, and come behind the newest; for tests.
 
-Each file says at its end whether there is a way back:
+Each file from 0022 on says which programs can work on what it makes, while servers are replaced one by one:
+
+    --- works with: N        those that know the schema N or a newer one: what they read and write is as it was
+    --- works with: former   the same, of the one before
+    --- works with: itself   those alone that know this one
+
+And each says at its end whether there is a way back:
 
     --- no way back: what would be lost
 or
@@ -18,6 +24,7 @@ import sys
 
 ENGINES = ["sqlite", "postgres"]
 MARK = "--- "
+FIRST_TO_SAY = 22  # what it works with
 
 
 def c_string(text: str) -> str:
@@ -42,9 +49,20 @@ class Migration:
             elif line and not line.startswith("--"):
                 into.append(line)
         ways = {"way back", "no way back"} & set(self.says)
-        known = {"way back", "no way back", "loses", "counted by"}
+        known = {"way back", "no way back", "loses", "counted by", "works with"}
         if len(ways) != 1 or set(self.says) - known or ("loses" in self.says) != ("counted by" in self.says):
             sys.exit(f"{path}: ends with no `--- way back` or `--- no way back: …`; see {__file__}")
+
+
+def works_with(number: int, parts: list) -> int:
+    said = {part.says.get("works with") for part in parts} - {None}
+    if number < FIRST_TO_SAY or not parts:
+        return 0 if number < FIRST_TO_SAY else number - 1
+    text = said.pop() if len(said) == 1 else ""
+    oldest = number if text == "itself" else number - 1 if text == "former" else int(text) if text.isdigit() else 0
+    if not FIRST_TO_SAY - 1 <= oldest <= number:
+        sys.exit(f"a file of the number {number:04d} says no `--- works with: …` that is right; see {__file__}")
+    return oldest
 
 
 def entry(number: int, name: str, parts: list) -> list:
@@ -62,13 +80,15 @@ def entry(number: int, name: str, parts: list) -> list:
     if not one_way:
         out += ["     , .back ="] + c_lines([line for part in reversed(parts) for line in part.back])
     out += [f"     , .loses = {said('no way back' if one_way else 'loses')}"]
-    return out + [f"     , .counted_by = {said('counted by')}" + "},"]
+    out += [f"     , .works_with = {works_with(number, parts)},"]
+    return out + [f"     .counted_by = {said('counted by')}" + "},"]
 
 
 def main() -> None:
     output, *names = sys.argv[1:]
+    then = names[names.index("--then") + 1 :] if "--then" in names else []
     files, titles = {}, {}
-    for path in map(pathlib.Path, names):
+    for path in map(pathlib.Path, names[: len(names) - len(then) - bool(then)]):
         number = re.match(r"(\d{4})_(\w+)\.sql$", path.name)
         if not number or path.parent.name not in ["catalogue", *ENGINES]:
             sys.exit(f"{path}: expected catalogue, {' or '.join(ENGINES)}/NNNN_name.sql")
@@ -80,6 +100,10 @@ def main() -> None:
     for number in range(1, max(titles) + 1):
         if number not in titles:
             sys.exit(f"no migration has the number {number:04d}, and there are later ones")
+    for path in map(pathlib.Path, then):
+        number = max(titles) + 1
+        files["catalogue", number] = Migration(path)
+        titles[number] = path.stem.replace("_", " ")
     out = ['#include "store/schema/schema.h"', ""]
     for engine in ENGINES:
         out += [f"static const struct schema_migration {engine}[] = {{"]

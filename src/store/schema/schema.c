@@ -1,6 +1,12 @@
 #include "store/schema/schema.h"
 
+#include "model/node.h"
 #include "util/error.h"
+
+#include <unistd.h>
+
+#define STEP_TRIES    30
+#define STEP_PAUSE_US 100000
 
 static int newest_of(const struct schema_migration *table)
 {
@@ -49,11 +55,38 @@ static int check_lossless(struct sql *sql, const struct schema_migration *migrat
     return ERR_CONFLICT;
 }
 
+// Says, in its transaction, which programs can work on the schema after this step; and looks whether others are at
+// work. A server that starts waits at the same row until this transaction has ended.
+static int fence_readers(struct sql *sql, int works_with, struct buf *ret_reason)
+{
+    char text[256];
+    int64_t older = 0;
+    snprintf(text, sizeof(text), "UPDATE schema_reader SET minimum = %d", works_with);
+    int err = sql_exec(sql, text);
+    snprintf(text, sizeof(text),
+             "SELECT count(*) FROM nodes WHERE kind = %d AND fenced_ms = 0 AND heartbeat_ms >= {now_ms} - %d "
+             "AND knows < %d",
+             NODE_SERVER, NODE_SILENT_MS, works_with);
+    if (err == 0)
+        err = number_of(sql, text, &older);
+    if (err < 0 || older == 0)
+        return err;
+    buf_printf(
+        ret_reason,
+        "%lld of the servers that use it now cannot work on the schema that it would become. Stop all servers of "
+        "versions that do not know the schema %d (one that was killed counts for %d s), and start this one again",
+        (long long)older, works_with, NODE_SILENT_MS / 1000);
+    return ERR_HELD;
+}
+
 static int run_step(struct sql *sql, const struct schema_migration *migration, bool back, struct buf *ret_reason)
 {
     char version[64];
     snprintf(version, sizeof(version), back ? "{version_back} %d" : "{version_set} %d", migration->number - back);
+    bool says = migration->works_with > 0 && migration[-1].works_with > 0;
     int err = back ? check_lossless(sql, migration, ret_reason) : 0;
+    if (err == 0 && says)
+        err = fence_readers(sql, migration[-back].works_with, ret_reason);
     if (err == 0)
         err = sql_exec(sql, back ? migration->back : migration->forward);
     return err < 0 ? err : sql_exec(sql, version);
@@ -70,6 +103,8 @@ static int step(struct sql *sql, const struct schema_migration *migration, int f
         err = sql_run(alone, NULL);
     sql_statement_free(&alone);
     if (err == 0)
+        err = sql_exec(sql, "{impatient}");
+    if (err == 0)
         err = number_of(sql, "{version_get}", &now);
     if (err == 0 && now == from)
         err = run_step(sql, migration, back, ret_reason);
@@ -85,12 +120,31 @@ static int step(struct sql *sql, const struct schema_migration *migration, int f
     return err;
 }
 
+// A step that meets a transaction in its way gives way, and tries again.
+static int step_on(struct sql *sql, const struct schema_migration *migration, int from, struct buf *ret_reason)
+{
+    int err = step(sql, migration, from, ret_reason);
+    for (int tries = 1; err == ERR_UNAVAILABLE && tries < STEP_TRIES; tries++) {
+        usleep(STEP_PAUSE_US);
+        buf_reset(ret_reason);
+        err = step(sql, migration, from, ret_reason);
+    }
+    return err;
+}
+
+// Of a schema that is newer than the program: whether it works with it all the same.
+static int check_newer(struct sql *sql, const struct schema_migration *newest, int version, struct buf *ret_reason)
+{
+    int64_t minimum = INT64_MAX;
+    int err = newest->works_with > 0 ? number_of(sql, "SELECT minimum FROM schema_reader", &minimum) : 0;
+    if (err < 0 || minimum <= newest->number)
+        return err;
+    buf_printf(ret_reason, "it has the schema %d; this program knows schemas up to %d", version, newest->number);
+    return ERR_TOO_NEW;
+}
+
 static int check_wanted(int newest, int version, int to, struct buf *ret_reason)
 {
-    if (version > newest) {
-        buf_printf(ret_reason, "it has the schema %d; this program knows schemas up to %d", version, newest);
-        return ERR_TOO_NEW;
-    }
     if (to < 1 || to > newest) {
         buf_printf(ret_reason, "there is no schema %d; this program knows 1 to %d", to, newest);
         return ERR_INVALID;
@@ -112,11 +166,14 @@ int schema_migrate_by(const struct schema_migration *table, struct sql *sql, int
         buf_append_text(ret_reason, reason);
         return err;
     }
-    err = check_wanted(newest_of(table), version, to, ret_reason);
+    int newest = newest_of(table);
+    if (version > newest)
+        return check_newer(sql, &table[newest - 1], version, ret_reason);
+    err = check_wanted(newest, version, to, ret_reason);
     if (err == 0 && to < version)
-        return step(sql, &table[version - 1], version, ret_reason);
+        return step_on(sql, &table[version - 1], version, ret_reason);
     for (; version < to && err == 0; version++)
-        err = step(sql, &table[version], version, ret_reason);
+        err = step_on(sql, &table[version], version, ret_reason);
     return err;
 }
 

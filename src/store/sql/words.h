@@ -23,6 +23,8 @@
     X(free, "", "FOR UPDATE SKIP LOCKED")                                                                           \
     /* For a rule over many rows: SELECT {alone} lets one transaction pass at a time. The number is any. */         \
     X(alone, "1", "pg_advisory_xact_lock(8269514)")                                                                 \
+    /* From here on this transaction waits for no lock for long: whoever comes behind it would wait as well. */     \
+    X(impatient, "", "SET LOCAL lock_timeout = '2s'")                                                               \
     X(begin_write, "BEGIN IMMEDIATE", "BEGIN")                                                                      \
     X(begin_read, "BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")                                       \
     /* Of an execution's document d: the member `command` of its request, as JSON. */                               \
@@ -39,7 +41,9 @@
     X(now_ms, "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",                                         \
       "(extract(epoch FROM clock_timestamp()) * 1000)::bigint")                                                     \
     /* The number of the newest migration that was applied. */                                                      \
-    X(version_make, "", "CREATE TABLE IF NOT EXISTS schema_version(number BIGINT NOT NULL)")                        \
+    X(version_make, "",                                                                                             \
+      "DO $$ BEGIN IF to_regclass('schema_version') IS NULL THEN PERFORM pg_advisory_xact_lock(8269514); "          \
+      "CREATE TABLE IF NOT EXISTS schema_version(number BIGINT NOT NULL); END IF; END $$")                          \
     X(version_get, "PRAGMA user_version", "SELECT coalesce(max(number), 0) FROM schema_version")                    \
     X(version_set, "PRAGMA user_version =", "INSERT INTO schema_version(number) SELECT")                            \
     X(version_back, "PRAGMA user_version =", "DELETE FROM schema_version WHERE number >")

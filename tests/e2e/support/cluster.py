@@ -14,18 +14,19 @@ class Cluster:
         self.store = shared().store(root)
         self.servers = []
 
-    def add(self, *flags, **options):
-        """One more, which is ready."""
+    def add(self, *flags, started=True, **options):
+        """One more, which is ready if it is to be started."""
         server = Server(
             self.root / f"node{len(self.servers)}",
             flags=("--store", self.store, "--loops", "1", *flags),
             **options,
         )
         self.servers.append(server)
-        if len(self.servers) > 1:  # whoever asks the servers is the same operator at each
+        key = self.servers[0].data / "admin.key"
+        if server is not self.servers[0] and key.exists():  # whoever asks the servers is the same operator at each
             server.data.mkdir(parents=True)
-            shutil.copy(self.servers[0].data / "admin.key", server.data / "admin.key")
-        return server.start()
+            shutil.copy(key, server.data / "admin.key")
+        return server.start() if started else server
 
     def sql(self, text):
         return shared().sql(text, database=self.store.split("dbname=")[1])

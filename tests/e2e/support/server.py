@@ -49,6 +49,7 @@ class Server:
         self.env = dict(env or {})
         self.listen = listen
         self.scheme = scheme
+        self.program = BIN
         self.port = None
         self.process = None
         self.reports = []
@@ -60,7 +61,7 @@ class Server:
     # --- life
     def argv(self, listen=None):
         return [
-            BIN,
+            self.program,
             "serve",
             "--listen",
             listen or self.listen,
