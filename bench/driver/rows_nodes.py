@@ -1,8 +1,10 @@
 """Several servers on one PostgreSQL: what a follower waits for that is at another server, and what followers cost the database
 in which nothing happens."""
 
+import contextlib
 import os
 import pathlib
+import shutil
 import subprocess
 import time
 
@@ -41,13 +43,23 @@ def times_of(pid, ended=False):
     return sum(int(field) for field in fields[11 : 15 if ended else 13])
 
 
-def across(bench, here, there, rate, seconds, path):
-    same = live_run(bench, here, f"same-{rate}", rate, seconds, 0, path)
-    other = live_run(bench, here, f"other-{rate}", rate, seconds, 0, path, reader_at=there)
+class Redis(rivals.Programs):
+    """By which servers tell each other, instead of by the database."""
+
+    def __init__(self, bench):
+        super().__init__(bench, "redis")
+        port = rivals.free_port()
+        self.url = f"redis://127.0.0.1:{port}"
+        self.spawn(["redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", self.folder], port)
+
+
+def across(bench, here, there, rate, seconds, path, by):
+    same = live_run(bench, here, f"same-{by}-{rate}", rate, seconds, 0, path)
+    other = live_run(bench, here, f"{by}-{rate}", rate, seconds, 0, path, reader_at=there)
     more = other["latency_p99_ms"] - same["latency_p99_ms"]
     whole = other["lines"] == same["lines"] == rate * seconds
     bench.row(
-        f"write → read at another server, {rate:,} lines/s: p99",
+        f"write → read at another server by {by}, {rate:,} lines/s: p99",
         "≤ 10 ms more than at the same server",
         other["latency_p99_ms"],
         "ms",
@@ -57,7 +69,9 @@ def across(bench, here, there, rate, seconds, path):
         more <= 10 and whole,
     )
     if not whole:
-        bench.note(f"at {rate:,} lines/s {same['lines']:,} and {other['lines']:,} of {rate * seconds:,} lines came")
+        bench.note(
+            f"by {by} at {rate:,} lines/s {same['lines']:,} and {other['lines']:,} of {rate * seconds:,} lines came"
+        )
 
 
 def cpu_over(database, seconds):
@@ -96,14 +110,30 @@ def idle_followers(bench, database, here, there):
     )
 
 
+@contextlib.contextmanager
+def servers(bench, database, bus):
+    name = bus.partition(":")[0]
+    flags = ("--store", database.url, "--bus", bus)
+    with bench.server(f"{name}-a", *flags) as here, bench.server(f"{name}-b", *flags, key=here.key) as there:
+        yield here, there
+
+
+def across_rates(bench, here, there, path, by):
+    for rate in bench.pick((1_000,), (1_000, 20_000)):
+        across(bench, here, there, rate, bench.pick(3, 15), path, by)
+
+
 def many_servers(bench):
     if Database.missing():
         bench.note(f"many servers: {Database.missing()}")
         return
     path = bench.corpus.sized(bench.pick(60_000_000, 250_000_000))
     with Database(bench) as database:
-        flags = ("--store", database.url)
-        with bench.server("node-a", *flags) as here, bench.server("node-b", *flags, key=here.key) as there:
-            for rate in bench.pick((1_000,), (1_000, 20_000)):
-                across(bench, here, there, rate, bench.pick(3, 15), path)
+        with servers(bench, database, "notify") as (here, there):
+            across_rates(bench, here, there, path, "NOTIFY")
             idle_followers(bench, database, here, there)
+        if not shutil.which("redis-server"):
+            bench.note("many servers: redis-server is not installed")
+            return
+        with Redis(bench) as redis, servers(bench, database, redis.url) as (here, there):
+            across_rates(bench, here, there, path, "Redis")

@@ -16,16 +16,46 @@
 
 struct bus {
     struct bus_options options;
-    char *address, *channel;
+    char *address, *credentials, *channel;
     pthread_t thread;
     int wake_fd;
     atomic_bool ends, woken; // woken: since the thread has last looked
+    atomic_bool away;
     // --- The thread's
     struct bus_link *link; // NULL: not connected
     uint64_t round_ms;     // when the last round began
     bool due;              // there is something to take
     bool told;             // that it cannot be reached
 };
+
+// --- What there is to choose from
+
+static const struct {
+    const char *begins;
+    bool whole; // nothing may follow
+    const struct bus_kind *kind;
+} kinds[] = {
+    {"notify", true, &bus_postgres},
+    {"none", true, NULL},
+    {"redis://", false, &bus_redis},
+    {"unix:", false, &bus_redis},
+};
+
+int bus_choose(const char *text, const struct bus_kind **ret_kind, struct buf *ret_error)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (kinds[i].whole ? strcmp(text, kinds[i].begins) != 0 : !str_starts(str_of(text), str_of(kinds[i].begins)))
+            continue;
+        *ret_kind = kinds[i].kind;
+        return kinds[i].whole ? 0 : kinds[i].kind->check(text, ret_error);
+    }
+    buf_append_text(ret_error, str_starts(str_of(text), STR("rediss://"))
+                                   ? "TLS is not spoken with Redis: use a tunnel, such as stunnel's, and redis:// to it"
+                                   : "it must be notify, none, redis://HOST:PORT or unix:/PATH");
+    return ERR_INVALID;
+}
+
+// --- The thread
 
 static void kick(struct bus *bus)
 {
@@ -91,7 +121,8 @@ static void talk(struct bus *bus)
 static void connect_link(struct bus *bus)
 {
     CLEANUP(buf_release) struct buf reason = {0};
-    int err = bus->options.kind->open(bus->address, bus->channel, &bus->link, &reason);
+    int err = bus->options.kind->open(&bus->options, &bus->link, &reason);
+    atomic_store(&bus->away, err < 0);
     if (err < 0 && !bus->told && bus->options.logger)
         log_warn(bus->options.logger,
                  "the other servers cannot be told what changes here, nor heard; everybody looks once a second",
@@ -118,6 +149,7 @@ static uint64_t connect_and_talk(struct bus *bus)
     bus->options.joined(bus->options.arg);
     talk(bus);
     bus->options.kind->close(TAKE_PTR(bus->link));
+    atomic_store(&bus->away, true);
     return clock_mono_ms() - from_ms;
 }
 
@@ -130,24 +162,38 @@ static void *bus_main(void *arg)
     return NULL;
 }
 
+// --- Its life
+
+static void release(struct bus *bus)
+{
+    if (bus->wake_fd >= 0)
+        close(bus->wake_fd);
+    free(bus->address);
+    free(bus->credentials);
+    free(bus->channel);
+    free(bus);
+}
+
 int bus_start(const struct bus_options *options, struct bus **ret)
 {
     struct bus *bus = xcalloc(1, sizeof(*bus));
     bus->options = *options;
-    bus->address = xstrdup(options->address);
-    bus->channel = xstrdup(options->channel);
+    bus->options.address = bus->address = xstrdup(options->address);
+    bus->options.credentials = bus->credentials = xstrdup(options->credentials ? options->credentials : "");
+    bus->options.channel = bus->channel = xstrdup(options->channel);
     bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int err = bus->wake_fd < 0 ? ERR_NO_FILES : pthread_create(&bus->thread, NULL, bus_main, bus) != 0 ? ERR_NOMEM : 0;
     if (err == 0) {
         *ret = bus;
         return 0;
     }
-    if (bus->wake_fd >= 0)
-        close(bus->wake_fd);
-    free(bus->address);
-    free(bus->channel);
-    free(bus);
+    release(bus);
     return err;
+}
+
+const char *bus_away(const struct bus *bus)
+{
+    return atomic_load(&bus->away) ? bus->options.kind->away : NULL;
 }
 
 void bus_free(struct bus **bus)
@@ -159,8 +205,5 @@ void bus_free(struct bus **bus)
     atomic_store(&it->ends, true);
     kick(it);
     pthread_join(it->thread, NULL);
-    close(it->wake_fd);
-    free(it->address);
-    free(it->channel);
-    free(it);
+    release(it);
 }

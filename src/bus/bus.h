@@ -12,7 +12,13 @@ struct bus;
 struct bus_kind; // bus/kind.h
 struct logger;
 
-extern const struct bus_kind bus_postgres; // NOTIFY and LISTEN; its address is a libpq connection string
+// What carries the messages. bus_postgres: NOTIFY and LISTEN; its address is a libpq connection string. bus_redis:
+// PUBLISH and SUBSCRIBE; its address is redis://HOST[:PORT] or unix:/PATH, and the program must ignore SIGPIPE.
+extern const struct bus_kind bus_postgres, bus_redis;
+
+// Reads what people write of a bus: "notify" (as NULL), "none", or the address of a Redis. *ret_kind is NULL for none.
+// ERR_INVALID, with what is wrong in *ret_error; that has no part of the text, which may hold a password.
+int bus_choose(const char *text, const struct bus_kind **ret_kind, struct buf *ret_error);
 
 // Bytes of one message: a text without zero bytes. PostgreSQL's NOTIFY takes fewer than 8,000.
 #define BUS_MESSAGE_MAX 7900
@@ -21,8 +27,9 @@ extern const struct bus_kind bus_postgres; // NOTIFY and LISTEN; its address is 
 
 struct bus_options {
     const struct bus_kind *kind;
-    const char *address;         // copied
-    const char *channel;         // copied: who uses the same hears each other. At most 63 bytes of [A-Za-z0-9_]
+    const char *address;     // copied
+    const char *credentials; // copied. File with PASSWORD or USER:PASSWORD, read for each connection; NULL, "": none
+    const char *channel;     // copied: who uses the same hears each other. At most 63 bytes of [A-Za-z0-9_]
     const struct logger *logger; // may be NULL
     // Writes the next message of this round into `out`, which is empty. Returns false if there is none.
     bool (*take)(void *arg, struct buf *out);
@@ -35,5 +42,8 @@ struct bus_options {
 int bus_start(const struct bus_options *options, struct bus **ret);
 // There is something to take. Any thread; never waits.
 void bus_wake(struct bus *bus);
+// NULL, or if nothing can be told or heard now a constant text for anybody that says so; the log says why. Any thread;
+// asks nobody.
+const char *bus_away(const struct bus *bus);
 // Ends the thread; it waits for a message that is on its way. Does nothing for NULL.
 void bus_free(struct bus **bus);

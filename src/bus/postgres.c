@@ -1,9 +1,8 @@
 // LISTEN and NOTIFY, on a connection of their own: within the transactions that they tell of they would cost a fifth to
 // a half of the speed, as they let only one at a time commit.
 #include "bus/kind.h"
+#include "bus/postgres_connect.h"
 #include "util/error.h"
-
-#include <libpq-fe.h>
 
 struct bus_link {
     PGconn *connection;
@@ -23,12 +22,6 @@ static void close_link(struct bus_link *link)
     free(link);
 }
 
-static void drop_notice(void *arg, const PGresult *result)
-{
-    (void)arg;
-    (void)result;
-}
-
 static int listen_there(struct bus_link *link)
 {
     // A message holds a lock that all who notify share until it is committed; a hint need not be durable.
@@ -40,23 +33,11 @@ static int listen_there(struct bus_link *link)
     return err;
 }
 
-static int open_link(const char *address, const char *channel, struct bus_link **ret, struct buf *ret_reason)
+static int open_link(const struct bus_options *options, struct bus_link **ret, struct buf *ret_reason)
 {
-    // What the address says comes later, and counts.
-    const char *const keys[] = {"connect_timeout",
-                                "tcp_user_timeout",
-                                "keepalives_idle",
-                                "keepalives_interval",
-                                "keepalives_count",
-                                "application_name",
-                                "dbname",
-                                "client_encoding",
-                                NULL};
-    const char *const values[] = {"5", "10000", "10", "5", "3", "runnel bus", address, "UTF8", NULL};
     struct bus_link *link = xcalloc(1, sizeof(*link));
-    snprintf(link->channel, sizeof(link->channel), "%s", channel);
-    link->connection = PQconnectdbParams(keys, values, 1);
-    PQsetNoticeReceiver(link->connection, drop_notice, NULL);
+    snprintf(link->channel, sizeof(link->channel), "%s", options->channel);
+    link->connection = postgres_connect(options->address, "runnel bus");
     bool open = PQstatus(link->connection) == CONNECTION_OK && listen_there(link) == 0;
     if (open) {
         *ret = link;
@@ -95,6 +76,7 @@ static int receive(struct bus_link *link, void (*hear)(void *arg, struct str mes
 
 const struct bus_kind bus_postgres = {
     .name = "postgres",
+    .away = "NOTIFY of the database cannot be reached",
     .open = open_link,
     .close = close_link,
     .fd = link_fd,

@@ -62,6 +62,7 @@
     X(G, store_queue, none, "operations waiting for the store's writer")                                              \
     X(G, store_wal_lost_bytes, none, "bytes of commits that the last start did not find; 0: all was there")           \
     X(C, store_commits_total, none, "transactions")                                                                   \
+    X(G, bus_away, none, "1 while other servers of the store cannot be told nor heard by hints, else 0")              \
     X(C, refusals_total, reason, "requests and frames refused, by the code word of the error")                        \
     X(C, source_events_total, none, "events of late sources that were stored")                                        \
     X(G, source_waiting, none, "events of late sources that wait for their window, or for the store")                 \

@@ -39,6 +39,7 @@ void collect_store(struct store *store, struct metrics *metrics)
         METRIC_store_read_seconds,   METRIC_sealed_total,           METRIC_sealed_with_records_total,
         METRIC_sealed_records_total, METRIC_summaries_stored_total, METRIC_summary_chunks_read_total};
     struct store_stats stats;
+    metrics_set(metrics, METRIC_bus_away, store_bus_away(store) != NULL);
     if (!store_stats(store, &stats)) {
         for (size_t i = 0; i < ARRAY_LEN(of_store); i++)
             metrics_leave_out(metrics, of_store[i]);

@@ -21,10 +21,9 @@
 #include "server/loki.h"
 #include "server/resources.h"
 #include "server/shard.h"
+#include "server/storage.h"
 #include "server/systemd.h"
 #include "server/worker_within.h"
-#include "store/postgres/postgres_store.h"
-#include "store/sqlite/sqlite_store.h"
 #include "util/budget.h"
 #include "util/file.h"
 
@@ -311,6 +310,8 @@ static int server_check(struct server *server)
     if (err == 0)
         err = resources_check(config, &error);
     if (err == 0)
+        err = storage_check(config, &error);
+    if (err == 0)
         err = front_take(config, &server->front, &error);
     if (err)
         return server_fail(err, buf_cstr(&error), NULL);
@@ -322,23 +323,8 @@ static int server_check(struct server *server)
 static int server_open_store(struct server *server)
 {
     CLEANUP(buf_release) struct buf error = {0};
-    const struct config *config = server->config;
-    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", config->data);
-    server->budget = budget_new(resources_memory_max(config));
-    bool mirrors = config->loki_url[0];
-    const struct sqlite_options sqlite = {.path = path,
-                                          .readers = (unsigned)config->readers,
-                                          .mirrors = mirrors,
-                                          .logger = &server->logger,
-                                          .budget = server->budget};
-    const struct postgres_options postgres = {.conninfo = config->store,
-                                              .readers = (unsigned)config->readers,
-                                              .event_rows = config->event_rows,
-                                              .mirrors = mirrors,
-                                              .logger = &server->logger,
-                                              .budget = server->budget};
-    int err = config->store[0] ? postgres_store_open(&postgres, &error, &server->store)
-                               : sqlite_store_open(&sqlite, &error, &server->store);
+    server->budget = budget_new(resources_memory_max(server->config));
+    int err = storage_open(server->config, &server->logger, server->budget, &error, &server->store);
     return err ? server_fail(err, "the store cannot be opened", buf_cstr(&error)) : 0;
 }
 

@@ -15,6 +15,7 @@ struct store_vtable {
     void (*submit)(struct store *store, struct store_op *op);
     void (*backup)(struct store *store, struct store_op *op); // as submit, for STORE_BACKUP
     void (*stats)(struct store *store, struct store_stats *ret);
+    const char *(*bus_away)(struct store *store); // NULL: there is none
     void (*stop)(struct store *store);
     void (*free)(struct store *store);
 };

@@ -109,6 +109,11 @@ bool store_stats(struct store *store, struct store_stats *ret)
     return store->vtable->stats != NULL;
 }
 
+const char *store_bus_away(struct store *store)
+{
+    return store->vtable->bus_away ? store->vtable->bus_away(store) : NULL;
+}
+
 unsigned store_bucket(uint64_t ns)
 {
     uint64_t units = ns / 64000;

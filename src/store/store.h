@@ -108,6 +108,10 @@ const uint8_t *store_secret(const struct store *store);
 // Returns false and zeros if the store keeps no figures.
 bool store_stats(struct store *store, struct store_stats *ret);
 
+// NULL, or if what carries hints between the servers of the store is away, so that each looks once a second, a constant
+// text for anybody that says so. Until store_stop; any thread; asks nobody.
+const char *store_bus_away(struct store *store);
+
 // Whether only this process writes to it, as long as it has it open. Then it need not tell that it is still alive
 // (store/ops/node.h).
 bool store_alone(const struct store *store);

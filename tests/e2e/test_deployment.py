@@ -77,7 +77,8 @@ def node_faults(document, proxy, loki, nodes):
         yield "files of runs are not shared"
     hosts = [re.search(r"://(?:\w+@)?(\w+)", value).group(1) for name, value in environment.items() if "_URL" in name]
     hosts += [
-        re.search(r"://(?:\w+@)?(\w+)", environment[f"RUNNEL_{name}"]).group(1) for name in ("STORE", "S3_ENDPOINT")
+        re.search(r"://(?:\w+@)?(\w+)", environment[f"RUNNEL_{name}"]).group(1)
+        for name in ("STORE", "S3_ENDPOINT", "BUS")
     ]
     yield from missing("service", hosts, document["services"])
     if port_of(environment["RUNNEL_LOKI_URL"]) != loki["server"]["http_listen_port"]:
@@ -126,6 +127,7 @@ def test_the_compose_file_names_what_there_is(variables):
         ("/run/secrets/pgpass", "/run/secrets/password", "no secret of runnel1: password"),
         ("./loki-config.yaml:", "./loki.yaml:", "no file: ./loki.yaml"),
         ("http://loki:3100", "http://loki:3101", "Loki listens elsewhere"),
+        ("redis://redis:", "redis://valkey:", "no service: valkey"),
         ("0.0.0.0:7117", "0.0.0.0:7118", "the nodes listen elsewhere"),
         ("${RUNNEL_READERS}", "2", "no use of: RUNNEL_READERS"),
         ("s3://runnel/files", "dir", "files of runs are not shared"),

@@ -6,10 +6,14 @@ from support.cluster import Cluster
 from support.ws import Follower, Refused, Runner
 
 
+BY_EACH_BUS = pytest.mark.parametrize("cluster", ["notify", "redis", "none"], indirect=True, scope="module")
+BY_TWO_BUSES = pytest.mark.parametrize("own_cluster", ["notify", "redis"], indirect=True)
+
+
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster(request, tmp_path_factory):
     """Two servers for the tests that end neither."""
-    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"), getattr(request, "param", "notify"))
     cluster.add()
     cluster.add()
     yield cluster
@@ -17,8 +21,8 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture
-def own_cluster(tmp_path):
-    cluster = Cluster(tmp_path)
+def own_cluster(request, tmp_path):
+    cluster = Cluster(tmp_path, getattr(request, "param", "notify"))
     yield cluster
     cluster.close()
 
@@ -27,20 +31,23 @@ def numbers(messages):
     return [message["sequence_number"] for message in messages]
 
 
+@BY_EACH_BUS
 def test_a_follower_at_another_server_sees_each_line_and_the_end(cluster):
     here, there = cluster.servers
+    singly = 2 if cluster.bus == "none" else 20  # which takes a second each
     execution_id = here.api().create()
     with Follower(there, execution_id) as follower, Runner(here, execution_id) as runner:
-        for i in range(20):
+        for i in range(singly):
             runner.lines([f"line {i}"])
             assert [log["message"] for log in follower.logs(1)] == [f"line {i}"]
         runner.lines([f"burst {i}" for i in range(2000)])
         runner.complete(3)
         logs, complete = follower.rest()
-    assert numbers(logs) == list(range(20, 2020))
-    assert complete["exit_code"] == 3 and complete["final_sequence"] == 2019
+    assert numbers(logs) == list(range(singly, singly + 2000))
+    assert complete["exit_code"] == 3 and complete["final_sequence"] == singly + 1999
 
 
+@BY_EACH_BUS
 def test_followers_everywhere_see_what_comes_by_two_servers(cluster):
     here, there = cluster.servers
     execution_id = here.api().create()
@@ -76,6 +83,7 @@ def test_a_runner_goes_on_at_another_server(cluster):
     assert there.api().status(execution_id)["status"] == "completed"
 
 
+@BY_EACH_BUS
 def test_a_runner_is_told_to_cancel_by_another_server(cluster):
     here, there = cluster.servers
     execution_id = here.api().create()
@@ -87,6 +95,7 @@ def test_a_runner_is_told_to_cancel_by_another_server(cluster):
     eventually(lambda: there.api().status(execution_id)["status"] == "cancelled", "cancelled")
 
 
+@BY_EACH_BUS
 def test_a_key_that_is_revoked_at_one_server_ends_its_streams_at_another(cluster):
     here, there = cluster.servers
     key = here.api().key("viewer")
@@ -182,6 +191,7 @@ def test_a_server_that_was_killed_costs_no_line(own_cluster):
     assert complete["status"] == "completed"
 
 
+@BY_TWO_BUSES
 def test_a_server_that_was_paused_goes_on_with_what_it_missed(own_cluster):
     first, second = own_cluster.add(), own_cluster.add()
     execution_id = first.api().create()
@@ -197,20 +207,20 @@ def test_a_server_that_was_paused_goes_on_with_what_it_missed(own_cluster):
         assert revoked.closed_with() == 4401
 
 
+@BY_TWO_BUSES
 def test_without_a_word_between_servers_everything_comes_a_second_later(own_cluster):
     """Each connection by which they tell each other is ended as soon as it is there."""
     first, second = own_cluster.add(), own_cluster.add()
-    end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'runnel bus'"
     execution_id = first.api().create()
     with Follower(second, execution_id) as follower, Runner(first, execution_id) as runner:
         for i in range(3):
-            own_cluster.sql(end)
+            own_cluster.end_bus_connections()
             runner.lines([f"line {i}"])
             assert [log["message"] for log in follower.logs(1)] == [f"line {i}"]
-        own_cluster.sql(end)
+        own_cluster.end_bus_connections()
         second.api().expect(202, "DELETE", f"/api/v1/executions/{execution_id}")
         runner.expect("cancel")
-        own_cluster.sql(end)
+        own_cluster.end_bus_connections()
         runner.complete(143, status="cancelled")
         assert follower.rest()[1]["status"] == "cancelled"
 

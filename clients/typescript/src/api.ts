@@ -3272,6 +3272,8 @@ export interface operations {
                         away?: {
                             /** @description Where files of runs are kept; uploads and downloads are 503. */
                             artifacts?: string;
+                            /** @description What servers of one store tell each other by; each looks once a second. */
+                            bus?: string;
                         };
                     };
                 };

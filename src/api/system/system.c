@@ -22,12 +22,17 @@ struct ready {
 // What the server can be without for a while: logs are taken and shown all the same.
 static void add_away(struct call *call, struct json_writer *json)
 {
-    char reason[BLOB_REASON_MAX + 1];
+    char files[BLOB_REASON_MAX + 1];
     struct blob_store *blobs = call->api->options.blobs;
-    if (!blobs || !blob_away(blobs, reason))
+    bool files_away = blobs && blob_away(blobs, files);
+    const char *bus_away = store_bus_away(call->api->options.store);
+    if (!files_away && !bus_away)
         return;
     json_open_object(json, "away");
-    json_add_text(json, "artifacts", reason);
+    if (files_away)
+        json_add_text(json, "artifacts", files);
+    if (bus_away)
+        json_add_text(json, "bus", bus_away);
     json_close(json);
 }
 

@@ -1,6 +1,5 @@
 #include "store/postgres/postgres_peers.h"
 
-#include "bus/bus.h"
 #include "store/engine/hints.h"
 #include "store/postgres/postgres_private.h"
 #include "util/id.h"
@@ -15,7 +14,7 @@
 struct peers {
     struct postgres_store *store;
     struct hints *hints;
-    struct bus *bus;
+    struct bus *bus; // NULL: none
     pthread_t thread;
     bool started;
     pthread_mutex_t mutex;
@@ -66,6 +65,8 @@ int peers_tell(struct transaction *tx, const struct store_news *news, const int6
 void peers_committed(struct peers *peers, const struct transaction *tx)
 {
     if (tx->change_count == 0 && !tx->told)
+        return;
+    if (!peers->bus)
         return;
     hints_add(peers->hints, tx->changes, tx->change_count);
     if (tx->told)
@@ -264,13 +265,19 @@ static void *peers_main(void *arg)
 
 // --- Life
 
-static int start_bus(struct peers *peers)
+static int start_bus(struct peers *peers, const struct postgres_options *wanted, struct buf *ret_reason)
 {
+    const char *words = wanted->bus ? wanted->bus : "notify";
+    const struct bus_kind *kind = NULL;
+    int err = bus_choose(words, &kind, ret_reason);
+    if (err < 0 || !kind)
+        return err;
     char channel[sizeof(CHANNEL_PREFIX) + sizeof(peers->store->engine.base.incarnation)];
     snprintf(channel, sizeof(channel), CHANNEL_PREFIX "%s", peers->store->engine.base.incarnation);
     const struct bus_options options = {
-        .kind = &bus_postgres,
-        .address = peers->store->conninfo,
+        .kind = kind,
+        .address = kind == &bus_postgres ? peers->store->conninfo : words,
+        .credentials = wanted->bus_credentials,
         .channel = channel,
         .logger = peers->store->engine.base.logger,
         .take = take,
@@ -292,7 +299,8 @@ static int begin_here(struct peers *peers)
     return err;
 }
 
-int peers_start(struct postgres_store *store, struct peers **ret)
+int peers_start(struct postgres_store *store, const struct postgres_options *options, struct peers **ret,
+                struct buf *ret_reason)
 {
     struct peers *peers = xcalloc(1, sizeof(*peers));
     peers->store = store;
@@ -301,7 +309,7 @@ int peers_start(struct postgres_store *store, struct peers **ret)
     postgres_cond_init(&peers->wake);
     int err = begin_here(peers);
     if (err == 0)
-        err = start_bus(peers);
+        err = start_bus(peers, options, ret_reason);
     peers->started = err == 0 && pthread_create(&peers->thread, NULL, peers_main, peers) == 0;
     if (peers->started) {
         *ret = peers;
@@ -309,6 +317,11 @@ int peers_start(struct postgres_store *store, struct peers **ret)
     }
     peers_free(&peers);
     return err < 0 ? err : ERR_NOMEM;
+}
+
+const char *peers_bus_away(const struct peers *peers)
+{
+    return peers->bus ? bus_away(peers->bus) : NULL;
 }
 
 void peers_free(struct peers **peers)

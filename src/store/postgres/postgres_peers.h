@@ -2,15 +2,20 @@
 // threads: the bus's, for hints (engine/hints.h), and one that reads the news once a second, or when a hint says so.
 #pragma once
 
+#include "bus/bus.h"
 #include "store/engine/write/transaction.h"
 
 struct peers;
+struct postgres_options;
 struct postgres_store;
 
 // A random number that tells this process from the other servers.
 uint64_t peers_sender(void);
-int peers_start(struct postgres_store *store, struct peers **ret);
-void peers_free(struct peers **peers); // ends the threads; does nothing for NULL
+// *ret_reason tells of ERR_INVALID: the bus.
+int peers_start(struct postgres_store *store, const struct postgres_options *options, struct peers **ret,
+                struct buf *ret_reason);
+void peers_free(struct peers **peers);                 // ends the threads; does nothing for NULL
+const char *peers_bus_away(const struct peers *peers); // as store_bus_away
 // The writer has committed: others hear of it. Never waits.
 void peers_committed(struct peers *peers, const struct transaction *tx);
 

@@ -16,6 +16,12 @@ static void postgres_stats(struct store *base, struct store_stats *ret)
     engine_stats(&postgres_store_of(base)->engine, ret);
 }
 
+static const char *postgres_bus_away(struct store *base)
+{
+    const struct peers *peers = postgres_store_of(base)->peers;
+    return peers ? peers_bus_away(peers) : NULL;
+}
+
 static void stop_merger(struct postgres_store *store)
 {
     pthread_mutex_lock(&store->merger_mutex);
@@ -58,6 +64,7 @@ static const struct store_vtable postgres_vtable = {
     .name = "postgres",
     .submit = postgres_submit,
     .stats = postgres_stats,
+    .bus_away = postgres_bus_away,
     .stop = postgres_stop,
     .free = postgres_free,
 };
@@ -164,13 +171,13 @@ static int open_database(struct postgres_store *store, struct buf *ret_error)
     return err;
 }
 
-static int start_threads(struct postgres_store *store, const struct postgres_options *options)
+static int start_threads(struct postgres_store *store, const struct postgres_options *options, struct buf *ret_error)
 {
     store->engine.mirrors = options->mirrors;
     int err = summaries_init(&store->engine, options->budget);
     if (err < 0)
         return err;
-    err = peers_start(store, &store->peers);
+    err = peers_start(store, options, &store->peers, ret_error);
     if (err < 0)
         return err;
     if (pthread_create(&store->merger, NULL, postgres_merger_main, store) != 0)
@@ -184,8 +191,8 @@ int postgres_store_open(const struct postgres_options *options, struct buf *ret_
     struct postgres_store *store = store_new(options);
     int err = open_database(store, ret_error);
     if (err == 0) {
-        err = start_threads(store, options);
-        if (err < 0)
+        err = start_threads(store, options, ret_error);
+        if (err < 0 && ret_error->len == 0)
             buf_append_text(ret_error, "cannot start the store's threads");
     }
     if (err < 0) {

@@ -8,6 +8,9 @@
 struct postgres_options {
     const char *conninfo; // as libpq takes it: a URL, or words
     unsigned readers;     // threads, each with a connection of its own
+    // What carries hints between servers, as bus_choose (bus/bus.h) takes it; NULL: "notify". The file with what it
+    // wants to know; NULL: none.
+    const char *bus, *bus_credentials;
     const struct logger *logger;
     struct budget *budget;        // that memory kept for summaries counts for; NULL: none. Must outlive the store
     bool event_rows;              // structured records become rows of the table `events` too
@@ -17,6 +20,6 @@ struct postgres_options {
     void *now_arg;
 };
 
-// Connects, and migrates the schema. Errors, with a text in *ret_error: ERR_UNAVAILABLE, ERR_TOO_NEW, or others of
-// store/sql/sql.h.
+// Connects, and migrates the schema. Errors, with a text in *ret_error: ERR_INVALID (bus), ERR_UNAVAILABLE,
+// ERR_TOO_NEW, or others of store/sql/sql.h.
 int postgres_store_open(const struct postgres_options *options, struct buf *ret_error, struct store **ret);

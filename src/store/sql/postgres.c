@@ -3,11 +3,11 @@
 // it uses.
 #include "store/sql/postgres.h"
 
+#include "bus/postgres_connect.h"
 #include "store/sql/sql_private.h"
 #include "util/error.h"
 
 #include <endian.h>
-#include <libpq-fe.h>
 
 // Object identifiers of the server's types. They are the same in each installation.
 #define OID_INT8  20
@@ -385,42 +385,18 @@ static const struct sql_vtable postgres_vtable = {
     .bytes = bytes,
 };
 
-static void drop_notice(void *arg, const PGresult *result)
-{
-    (void)arg;
-    (void)result;
-}
-
-static PGconn *connect_to(const char *conninfo)
-{
-    // What conninfo says comes later, and counts: times by which a server that does not answer any more is given up.
-    // The encoding is always ours, whatever the environment says.
-    const char *const keys[] = {"connect_timeout",
-                                "tcp_user_timeout",
-                                "keepalives_idle",
-                                "keepalives_interval",
-                                "keepalives_count",
-                                "application_name",
-                                "dbname",
-                                "client_encoding",
-                                NULL};
-    const char *const values[] = {"5", "10000", "10", "5", "3", "runnel", conninfo, "UTF8", NULL};
-    return PQconnectdbParams(keys, values, 1);
-}
-
 int sql_postgres_open(const char *conninfo, struct sql_texts texts, struct sql **ret, struct buf *ret_reason)
 {
     struct postgres *postgres = xcalloc(1, sizeof(*postgres));
     sql_init(&postgres->base, &postgres_vtable, texts);
     postgres->generation = 1;
-    postgres->connection = connect_to(conninfo);
+    postgres->connection = postgres_connect(conninfo, "runnel");
     struct sql *sql = &postgres->base;
     if (PQstatus(postgres->connection) != CONNECTION_OK) {
         buf_append_text(ret_reason, PQerrorMessage(postgres->connection));
         sql_free(&sql);
         return ERR_UNAVAILABLE;
     }
-    PQsetNoticeReceiver(postgres->connection, drop_notice, NULL);
     *ret = sql;
     return 0;
 }

@@ -5,12 +5,18 @@ import shutil
 import signal
 
 from .postgres import shared
+from .redis import Redis
 from .server import Server
 
 
 class Cluster:
-    def __init__(self, root):
+    """`bus`: by what its servers tell each other, a Redis of its own for "redis", else a word of the setting."""
+
+    def __init__(self, root, bus="notify"):
         self.root = root
+        self.redis = Redis() if bus == "redis" else None
+        self.bus = self.redis.url if self.redis else bus
+        self.flags = [] if bus == "notify" else ["--bus", self.bus]  # the default must be right
         self.store = shared().store(root)
         self.servers = []
 
@@ -18,7 +24,7 @@ class Cluster:
         """One more, which is ready if it is to be started."""
         server = Server(
             self.root / f"node{len(self.servers)}",
-            flags=("--store", self.store, "--loops", "1", *flags),
+            flags=("--store", self.store, *self.flags, "--loops", "1", *flags),
             **options,
         )
         self.servers.append(server)
@@ -30,6 +36,14 @@ class Cluster:
 
     def sql(self, text):
         return shared().sql(text, database=self.store.split("dbname=")[1])
+
+    def end_bus_connections(self):
+        if self.redis:
+            self.redis.end_connections()
+        else:
+            self.sql(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'runnel bus'"
+            )
 
     @staticmethod
     @contextlib.contextmanager
@@ -43,3 +57,5 @@ class Cluster:
     def close(self):
         for server in self.servers:
             server.close()
+        if self.redis:
+            self.redis.close()

@@ -1,0 +1,212 @@
+// PUBLISH and SUBSCRIBE. A connection that has subscribed takes no other command, so there are two. Both are hiredis's
+// blocking ones: what they wait for has a time.
+#include "bus/kind.h"
+#include "bus/redis_address.h"
+#include "util/error.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+
+#define CONNECT_S     5
+#define COMMAND_S     3
+#define LOST_AFTER_MS 10000             // without a word that what was sent has come
+#define READS_AT_ONCE 64                // then it sends
+#define ANSWER_MAX    ((size_t)1 << 20) // bytes of an answer, or of a message, that is not whole yet
+#define MESSAGE_PARTS 3                 // "message", channel, text
+
+struct bus_link {
+    const struct bus_options *options;
+    redisContext *listening, *telling;
+};
+
+static void context_free(redisContext **context)
+{
+    if (*context)
+        redisFree(TAKE_PTR(*context));
+}
+
+static void reply_free(redisReply **reply)
+{
+    if (*reply)
+        freeReplyObject(TAKE_PTR(*reply));
+}
+
+static int failed(const redisContext *context, struct buf *ret_reason)
+{
+    bool late = context->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK);
+    buf_append_text(ret_reason, late ? "the Redis does not answer" : context->errstr);
+    return ERR_UNAVAILABLE;
+}
+
+// Of an answer that is not what was asked for, or of none.
+static int refused(const redisContext *context, const redisReply *reply, struct buf *ret_reason)
+{
+    if (!reply)
+        return failed(context, ret_reason);
+    buf_append_text(ret_reason, "the Redis says: ");
+    buf_append_utf8(ret_reason,
+                    reply->type == REDIS_REPLY_ERROR ? str_n(reply->str, reply->len) : STR("nothing known"));
+    return ERR_UNAVAILABLE;
+}
+
+static int log_in(redisContext *context, const char *file, struct buf *ret_reason)
+{
+    CLEANUP(redis_login_release) struct redis_login login;
+    int err = redis_login_read(file, &login, ret_reason);
+    if (err < 0)
+        return ERR_UNAVAILABLE; // the file may be mended
+    if (login.password.len == 0)
+        return 0;
+    CLEANUP(reply_free)
+    redisReply *reply = login.user.len > 0 ? redisCommand(context, "AUTH %b %b", login.user.data, login.user.len,
+                                                          login.password.data, login.password.len)
+                                           : redisCommand(context, "AUTH %b", login.password.data, login.password.len);
+    if (!reply)
+        return failed(context, ret_reason);
+    if (reply->type == REDIS_REPLY_STATUS)
+        return 0;
+    // Only its first word: a server that does not know the command repeats what it was given.
+    struct str said = str_n(reply->str, reply->type == REDIS_REPLY_ERROR ? reply->len : 0);
+    struct str code = str_split(&said, ' ');
+    buf_append_text(ret_reason, "the Redis refuses the user or the password of bus_credentials: ");
+    buf_append_utf8(ret_reason, code);
+    return ERR_UNAVAILABLE;
+}
+
+static void set_times(redisContext *context)
+{
+    unsigned lost_ms = LOST_AFTER_MS;
+    redisSetTimeout(context, (struct timeval){.tv_sec = COMMAND_S});
+    if (context->connection_type != REDIS_CONN_TCP)
+        return;
+    redisEnableKeepAlive(context);
+    setsockopt(context->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &lost_ms, sizeof(lost_ms));
+}
+
+static int connect_to(const struct bus_options *options, redisContext **ret, struct buf *ret_reason)
+{
+    static const struct timeval patience = {.tv_sec = CONNECT_S};
+    struct redis_address address;
+    int err = redis_address_read(options->address, &address, ret_reason);
+    if (err < 0)
+        return err;
+    CLEANUP(context_free)
+    redisContext *context = address.host[0] ? redisConnectWithTimeout(address.host, address.port, patience)
+                                            : redisConnectUnixWithTimeout(address.path, patience);
+    if (!context)
+        return ERR_UNAVAILABLE;
+    if (context->err)
+        return failed(context, ret_reason);
+    set_times(context);
+    err = log_in(context, options->credentials, ret_reason);
+    if (err == 0)
+        *ret = TAKE_PTR(context);
+    return err;
+}
+
+// --- The kind's functions
+
+static int check(const char *address, struct buf *ret_error)
+{
+    struct redis_address ignored;
+    return redis_address_read(address, &ignored, ret_error);
+}
+
+static void close_link(struct bus_link *link)
+{
+    context_free(&link->listening);
+    context_free(&link->telling);
+    free(link);
+}
+
+static int publish(struct bus_link *link, struct str message, struct buf *ret_reason)
+{
+    CLEANUP(reply_free)
+    redisReply *reply = redisCommand(link->telling, "PUBLISH %s %b", link->options->channel, message.data, message.len);
+    return reply && reply->type == REDIS_REPLY_INTEGER ? 0 : refused(link->telling, reply, ret_reason);
+}
+
+static int subscribe(struct bus_link *link, struct buf *ret_reason)
+{
+    CLEANUP(reply_free) redisReply *reply = redisCommand(link->listening, "SUBSCRIBE %s", link->options->channel);
+    return reply && reply->type == REDIS_REPLY_ARRAY ? 0 : refused(link->listening, reply, ret_reason);
+}
+
+static int open_link(const struct bus_options *options, struct bus_link **ret, struct buf *ret_reason)
+{
+    struct bus_link *link = xcalloc(1, sizeof(*link));
+    link->options = options;
+    int err = connect_to(options, &link->listening, ret_reason);
+    if (err == 0)
+        err = connect_to(options, &link->telling, ret_reason);
+    if (err == 0)
+        err = subscribe(link, ret_reason);
+    if (err == 0) // an empty message, which nobody hears: so it is known now whether it may
+        err = publish(link, STR(""), ret_reason);
+    if (err == 0)
+        *ret = link;
+    else
+        close_link(link);
+    return err;
+}
+
+static int link_fd(const struct bus_link *link)
+{
+    return link->listening->fd;
+}
+
+static bool readable(const redisContext *context)
+{
+    return poll(&(struct pollfd){.fd = context->fd, .events = POLLIN}, 1, 0) == 1;
+}
+
+static int send_message(struct bus_link *link, struct str message)
+{
+    CLEANUP(buf_release) struct buf reason = {0};
+    // Nothing was asked, so there is nothing to read but the end: of a connection that was long without use.
+    if (readable(link->telling)) {
+        context_free(&link->telling);
+        int err = connect_to(link->options, &link->telling, &reason);
+        if (err < 0)
+            return err;
+    }
+    return publish(link, message, &reason);
+}
+
+// Gives what was read, as far as it is whole.
+static int hear_whole(struct bus_link *link, void (*hear)(void *arg, struct str message), void *arg)
+{
+    void *next = NULL;
+    int rc;
+    while ((rc = redisGetReplyFromReader(link->listening, &next)) == REDIS_OK && next) {
+        CLEANUP(reply_free) redisReply *reply = next;
+        bool whole = reply->type == REDIS_REPLY_ARRAY && reply->elements == MESSAGE_PARTS;
+        const redisReply *text = whole ? reply->element[MESSAGE_PARTS - 1] : NULL;
+        if (text && text->type == REDIS_REPLY_STRING && text->len > 0)
+            hear(arg, str_n(text->str, text->len));
+        next = NULL;
+    }
+    return rc == REDIS_OK && link->listening->reader->len <= ANSWER_MAX ? 0 : ERR_UNAVAILABLE;
+}
+
+static int receive(struct bus_link *link, void (*hear)(void *arg, struct str message), void *arg)
+{
+    int err = hear_whole(link, hear, arg);
+    for (int i = 0; err == 0 && i < READS_AT_ONCE && readable(link->listening); i++)
+        err = redisBufferRead(link->listening) == REDIS_OK ? hear_whole(link, hear, arg) : ERR_UNAVAILABLE;
+    return err;
+}
+
+const struct bus_kind bus_redis = {
+    .name = "redis",
+    .away = "Redis cannot be reached, or refuses",
+    .check = check,
+    .open = open_link,
+    .close = close_link,
+    .fd = link_fd,
+    .send = send_message,
+    .receive = receive,
+};

@@ -1,0 +1,13 @@
+// Where everything is kept, and how the servers that share it hear of each other, by the settings of the start.
+#pragma once
+
+#include "server/config.h"
+#include "store/store.h"
+#include "util/budget.h"
+#include "util/log.h"
+
+// ERR_INVALID, with what is wrong, if settings do not go together. The text has no password.
+int storage_check(const struct config *config, struct buf *ret_error);
+// Opens the store, or makes it. Logger and budget must outlive it. Errors, with a text: those of the adapter.
+int storage_open(const struct config *config, const struct logger *logger, struct budget *budget, struct buf *ret_error,
+                 struct store **ret);
