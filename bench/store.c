@@ -1,6 +1,8 @@
-// bench-store FOLDER EXECUTIONS IN_FLIGHT LINES_PER_CHUNK SECONDS [PAGE_SIZE [HOT_PIECES]]
+// bench-store FOLDER|postgres://… EXECUTIONS IN_FLIGHT LINES_PER_CHUNK SECONDS [PAGE_SIZE [HOT_PIECES]]
 // Appends to one store in this process as fast as commits come back, then opens it again, and prints figures as one
 // JSON object. docs/internals/store.md says what came of it.
+#include "bench_chunk.h"
+#include "store/postgres/postgres_store.h"
 #include "store/sqlite/sqlite_private.h"
 #include "util/clock.h"
 
@@ -14,6 +16,7 @@ struct bench_log {
 struct bench {
     struct loop *loop;
     struct store *store;
+    bool shared; // PostgreSQL
     struct chunk *chunks[VARIANTS];
     struct bench_log *logs;
     size_t log_count, log_at;
@@ -32,23 +35,6 @@ static NORETURN void fail(const char *what, int err)
 {
     fprintf(stderr, "%s: %s\n", what, error_text(err));
     exit(1);
-}
-
-static struct chunk *make_chunk(unsigned variant, uint32_t lines)
-{
-    struct chunk_builder *builder = chunk_builder_new();
-    for (uint32_t i = 0; i < lines; i++) {
-        char text[160];
-        unsigned number = (variant * 7919 + i) * 2654435761u;
-        int len =
-            snprintf(text, sizeof(text), "2025-11-15 10:30:%02u.%03u INFO  worker-%u processed item %08x in %u ms (%s)",
-                     i % 60, number % 1000, variant, number, number >> 20 & 0xff, number % 17 ? "ok" : "retry");
-        const struct record record = {.time_ms = 1763200000000 + i, .message = str_n(text, (size_t)len)};
-        chunk_builder_add(builder, &record);
-    }
-    struct chunk *chunk = chunk_builder_finish(builder, 3);
-    chunk_builder_free(&builder);
-    return chunk;
 }
 
 static void append_next(struct appender *appender)
@@ -142,33 +128,40 @@ static double quantile_ms(const uint64_t *buckets, double quantile)
     return 0;
 }
 
-static void print_figures(struct bench *bench, const struct store_stats *before, const struct vfs_stats *files_before,
-                          double seconds)
+static void print_files(struct bench *bench, const struct vfs_stats *before, double commits)
 {
-    struct store_stats stats;
     struct vfs_stats files;
     size_t hot_pieces;
     uint64_t hot_bytes;
     struct sqlite_store *store = sqlite_store_of(bench->store);
-    store_stats(bench->store, &stats);
     vfs_stats(store->vfs, &files);
     hot_size(&store->hot, &hot_pieces, &hot_bytes);
+    uint64_t wal = files.wal_written - before->wal_written, file = files.file_written - before->file_written;
+    printf(",\"wal_bytes_per_commit\":%.0f,\"written_bytes_per_line\":%.2f,\"hot_pieces\":%zu,\"hot_bytes\":%llu",
+           (double)wal / commits, (double)(wal + file) / (double)bench->lines, hot_pieces,
+           (unsigned long long)hot_bytes);
+}
+
+static void print_figures(struct bench *bench, const struct store_stats *before, const struct vfs_stats *files_before,
+                          double seconds)
+{
+    struct store_stats stats;
+    store_stats(bench->store, &stats);
     double commits = (double)(stats.commits - before->commits);
-    uint64_t appended_bytes = bench->bytes;
-    printf(
-        "{\"lines_per_second\":%.0f,\"mb_per_second\":%.1f,\"commits_per_second\":%.0f,\"operations_per_commit\":%.1f,"
-        "\"wal_bytes_per_commit\":%.0f,\"written_bytes_per_line\":%.2f,\"message_bytes_per_line\":%.1f,"
-        "\"commit_ms\":{\"p50\":%.3f,\"p99\":%.3f},\"fsync_ms\":{\"p50\":%.3f,\"p99\":%.3f},"
-        "\"hot_pieces\":%zu,\"hot_bytes\":%llu,\"file_bytes\":%llu",
-        (double)bench->lines / seconds, (double)appended_bytes / seconds / 1e6, commits / seconds,
-        (double)(stats.mutations - before->mutations) / commits,
-        (double)(files.wal_written - files_before->wal_written) / commits,
-        (double)(files.wal_written + files.file_written - files_before->wal_written - files_before->file_written) /
-            (double)bench->lines,
-        (double)appended_bytes / (double)bench->lines, quantile_ms(stats.commit_buckets, 0.5),
-        quantile_ms(stats.commit_buckets, 0.99), quantile_ms(stats.fsync_buckets, 0.5),
-        quantile_ms(stats.fsync_buckets, 0.99), hot_pieces, (unsigned long long)hot_bytes,
-        (unsigned long long)stats.bytes);
+    for (size_t i = 0; i < STORE_BUCKETS; i++) {
+        stats.commit_buckets[i] -= before->commit_buckets[i];
+        stats.fsync_buckets[i] -= before->fsync_buckets[i];
+    }
+    printf("{\"lines_per_second\":%.0f,\"mb_per_second\":%.1f,\"commits_per_second\":%.0f,"
+           "\"operations_per_commit\":%.1f,\"message_bytes_per_line\":%.1f,\"commit_ms\":{\"p50\":%.3f,\"p99\":%.3f},"
+           "\"fsync_ms\":{\"p50\":%.3f,\"p99\":%.3f},\"file_bytes\":%llu",
+           (double)bench->lines / seconds, (double)bench->bytes / seconds / 1e6, commits / seconds,
+           (double)(stats.mutations - before->mutations) / commits, (double)bench->bytes / (double)bench->lines,
+           quantile_ms(stats.commit_buckets, 0.5), quantile_ms(stats.commit_buckets, 0.99),
+           quantile_ms(stats.fsync_buckets, 0.5), quantile_ms(stats.fsync_buckets, 0.99),
+           (unsigned long long)stats.bytes);
+    if (!bench->shared)
+        print_files(bench, files_before, commits);
 }
 
 static void open_store(struct bench *bench, const char *path, uint32_t page_size, uint32_t hot_pieces)
@@ -176,8 +169,10 @@ static void open_store(struct bench *bench, const char *path, uint32_t page_size
     const struct sqlite_tuning tuning = {
         .page_size = page_size, .hot_pieces = hot_pieces, .hot_bytes = hot_pieces ? UINT32_MAX : 0};
     CLEANUP(buf_release) struct buf reason = {0};
-    int err = sqlite_store_open(&(struct sqlite_options){.path = path, .readers = 2, .tuning = &tuning}, &reason,
-                                &bench->store);
+    int err = bench->shared ? postgres_store_open(&(struct postgres_options){.conninfo = path, .readers = 2}, &reason,
+                                                  &bench->store)
+                            : sqlite_store_open(&(struct sqlite_options){.path = path, .readers = 2, .tuning = &tuning},
+                                                &reason, &bench->store);
     if (err < 0)
         fail(buf_cstr(&reason), err);
 }
@@ -193,22 +188,25 @@ static uint64_t argument(int argc, char **argv, int index)
 int main(int argc, char **argv)
 {
     if (argc < 6) {
-        fprintf(stderr, "bench-store FOLDER EXECUTIONS IN_FLIGHT LINES_PER_CHUNK SECONDS [PAGE_SIZE [HOT_PIECES]]\n");
+        fprintf(stderr, "bench-store FOLDER|postgres://… EXECUTIONS IN_FLIGHT LINES_PER_CHUNK SECONDS "
+                        "[PAGE_SIZE [HOT_PIECES]]\n");
         return 2;
     }
     struct bench bench = {.log_count = (size_t)argument(argc, argv, 2)};
     uint32_t page_size = (uint32_t)argument(argc, argv, 6), hot_pieces = (uint32_t)argument(argc, argv, 7);
-    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", argv[1]);
+    bench.shared = strstr(argv[1], "://") != NULL;
+    CLEANUP(free_ptr) char *path = bench.shared ? xasprintf("%s", argv[1]) : xasprintf("%s/runnel.db", argv[1]);
     loop_new(&bench.loop);
     open_store(&bench, path, page_size, hot_pieces);
     for (unsigned i = 0; i < VARIANTS; i++)
-        bench.chunks[i] = make_chunk(i, (uint32_t)argument(argc, argv, 4));
+        bench.chunks[i] = bench_chunk(i, (uint32_t)argument(argc, argv, 4));
     create_all(&bench);
 
     struct store_stats before;
-    struct vfs_stats files_before;
+    struct vfs_stats files_before = {0};
     store_stats(bench.store, &before);
-    vfs_stats(sqlite_store_of(bench.store)->vfs, &files_before);
+    if (!bench.shared)
+        vfs_stats(sqlite_store_of(bench.store)->vfs, &files_before);
     uint64_t start_ns = clock_mono_ns();
     append_all(&bench, (size_t)argument(argc, argv, 3), argument(argc, argv, 5));
     print_figures(&bench, &before, &files_before, (double)(clock_mono_ns() - start_ns) / 1e9);

@@ -309,6 +309,7 @@ static void runners_from_before_are_taken_over_by_whoever_starts_first(void **st
     for (const struct schema_migration *at = schema_migrations[sql_engine(world->a)]; at->number > 0; at++)
         if (at->number == 4)
             assert_int_equal(sql_exec(world->a, at->forward), 0);
+    assert_int_equal(sql_exec(world->a, "ALTER TABLE nodes ADD COLUMN knows {integer} NOT NULL DEFAULT 21"), 0);
     assert_int_equal(count(world->a, "SELECT count(*) FROM leases"), 2);
     int64_t node = start_node(world->b, false, START), runs = count(world->a, "SELECT min(id) FROM executions");
     assert_true(node > 0);

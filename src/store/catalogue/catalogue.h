@@ -80,6 +80,8 @@ struct catalogue_head { // what a change of an execution begins with
 
 // In a write transaction, nobody else can change the execution from now on. Returns ERR_NOT_FOUND.
 int catalogue_execution_head(struct sql *sql, int64_t row, struct catalogue_head *ret);
+// Reads it from a row of a statement that selects HEAD_COLUMNS.
+int catalogue_head_row(struct sql_statement *found, int64_t *ret_row, struct catalogue_head *ret);
 int catalogue_execution_find(struct sql *sql, int64_t account, struct str execution_id,
                              int64_t *ret_row);                                   // ERR_NOT_FOUND
 int catalogue_execution_get(struct sql *sql, int64_t row, struct execution *ret); // *ret is overwritten. ERR_NOT_FOUND

@@ -77,13 +77,8 @@ int catalogue_execution_find(struct sql *sql, int64_t account, struct str execut
     return sql_number(find, ret_row);
 }
 
-int catalogue_execution_head(struct sql *sql, int64_t row, struct catalogue_head *ret)
+int catalogue_head_row(struct sql_statement *find, int64_t *ret_row, struct catalogue_head *ret)
 {
-    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_EXECUTION_HEAD);
-    sql_bind_i64(find, 1, row);
-    int rc = sql_row(find);
-    if (rc <= 0)
-        return rc < 0 ? rc : ERR_NOT_FOUND;
     struct outcome outcome = {
         .sealed = sql_i64(find, 2) != 0,
         .has_exit_code = !sql_null(find, 4),
@@ -106,7 +101,16 @@ int catalogue_execution_head(struct sql *sql, int64_t row, struct catalogue_head
         .workflow_id = sql_dup(find, 13),
         .first_sequence = sql_u64(find, 14),
     };
+    *ret_row = sql_i64(find, 17);
     return 0;
+}
+
+int catalogue_execution_head(struct sql *sql, int64_t row, struct catalogue_head *ret)
+{
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_EXECUTION_HEAD);
+    sql_bind_i64(find, 1, row);
+    int rc = sql_row(find);
+    return rc < 0 ? rc : rc == 0 ? ERR_NOT_FOUND : catalogue_head_row(find, &row, ret);
 }
 
 int catalogue_executions_look(struct sql *sql, struct store_look *look)

@@ -98,6 +98,14 @@
     "CASE WHEN length(d.spec) < 262144 THEN {args} END, CASE WHEN length(d.spec) < 262144 THEN {name} "       \
     "END, e.to_fetch, " JOB_VIEW_COLUMNS
 
+// Of the table `executions`; catalogue_head_row reads them.
+#define HEAD_COLUMN_COUNT 18
+#define HEAD_COLUMNS                                                                                          \
+    "account, status, sealed, purged, exit_code, epoch, started_ms, completed_ms, sealed_ms, next_sequence, " \
+    "digest, message_bytes, batch_id, workflow_id, first_sequence, "                                          \
+    "CASE WHEN status = 'lost' THEN (SELECT count(r.waiting) FROM run_details r "                             \
+    "WHERE r.execution = executions.id AND r.waiting_until_ms >= 0) ELSE 0 END, late, id "
+
 #define EXECUTION_STATEMENTS(X)                                                                                        \
     X(EXECUTION_BY_ROW,                                                                                                \
       "SELECT " EXECUTION_COLUMNS " FROM executions e LEFT JOIN documents d ON d.execution = e.id "                    \
@@ -106,11 +114,7 @@
       "SELECT e.id, e.account, e.next_sequence, e.first_sequence, e.status, e.sealed, e.purged FROM executions e "     \
       "WHERE e.id IN (SELECT CAST(m.value AS {integer}) FROM {members}(CAST(?1 AS {json})) AS m)")                     \
     X(EXECUTION_ROW_OF, "SELECT id FROM executions WHERE account = ?1 AND execution_id = ?2")                          \
-    X(EXECUTION_HEAD,                                                                                                  \
-      "SELECT account, status, sealed, purged, exit_code, epoch, started_ms, completed_ms, sealed_ms, "                \
-      "next_sequence, digest, message_bytes, batch_id, workflow_id, first_sequence, "                                  \
-      "CASE WHEN status = 'lost' THEN (SELECT count(r.waiting) FROM run_details r WHERE r.execution = executions.id "  \
-      "AND r.waiting_until_ms >= 0) ELSE 0 END, late FROM executions WHERE id = ?1 {locked}")                          \
+    X(EXECUTION_HEAD, "SELECT " HEAD_COLUMNS "FROM executions WHERE id = ?1 {locked}")                                 \
     X(EXECUTION_INSERT,                                                                                                \
       "INSERT INTO executions(account, execution_id, status, pinned, exit_code, created_ms, started_ms, "              \
       "restored_from, owner, workflow_id, batch_id, worker_id, worker_hostname, script_filename, runtime, "            \
@@ -175,7 +179,7 @@
 #define LONG_LOGS                                                               \
     "SELECT id, 0, next_sequence - first_sequence, message_bytes - cut_bytes, " \
     "log_records, log_bytes FROM executions WHERE purged = 0 AND pinned = 0 "   \
-    "AND (next_sequence - first_sequence > 1000 OR message_bytes - cut_bytes > 65536) "
+    "AND {is_long} "
 
 #define RETENTION_STATEMENTS(X)                                                                                      \
     X(RETENTION_ACCOUNT_NEXT, "SELECT id, retention FROM accounts WHERE id > ?1 AND deleted_ms = 0 ORDER BY id "     \

@@ -1,6 +1,7 @@
 #include "store/postgres/appends.h"
 
 #include "store/engine/write/transaction.h"
+#include "store/postgres/arrays.h"
 #include "store/postgres/copy_rows.h"
 #include "store/postgres/event_rows.h"
 #include "store/postgres/postgres_private.h"
@@ -40,8 +41,11 @@ void appends_release(struct appends *appends)
     map_release(&appends->listed);
     buf_release(&appends->chunks);
     buf_release(&appends->events);
-    for (size_t i = 0; i < ARRAY_LEN(appends->arrays); i++)
-        buf_release(&appends->arrays[i]);
+    for (size_t i = 0; i < ARRAY_LEN(appends->heads); i++)
+        buf_release(&appends->heads[i]);
+    for (size_t i = 0; i < ARRAY_LEN(appends->states); i++)
+        buf_release(&appends->states[i]);
+    buf_release(&appends->unmerged[0]);
 }
 
 static void forget_log(struct map_node *node, void *arg)
@@ -135,48 +139,20 @@ int appends_add(struct transaction *tx, const struct log_append *append)
 
 // --- Writing
 
-static void array_add(struct buf *array)
+static void arrays_begin(struct buf *arrays, size_t count)
 {
-    buf_append_byte(array, array->len == 0 ? '{' : ',');
+    for (size_t i = 0; i < count; i++)
+        buf_reset(&arrays[i]);
 }
 
-static void array_add_i64(struct buf *array, int64_t value)
-{
-    array_add(array);
-    buf_append_i64(array, value);
-}
-
-static void array_add_u64(struct buf *array, uint64_t value) // bit for bit
-{
-    array_add_i64(array, (int64_t)value);
-}
-
-static void array_add_text(struct buf *array, struct str text)
-{
-    array_add(array);
-    buf_append_byte(array, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] == '"' || text.data[i] == '\\')
-            buf_append_byte(array, '\\');
-        buf_append_byte(array, text.data[i]);
-    }
-    buf_append_byte(array, '"');
-}
-
-static void arrays_begin(struct appends *appends)
-{
-    for (size_t i = 0; i < ARRAY_LEN(appends->arrays); i++)
-        buf_reset(&appends->arrays[i]);
-}
-
-// The first `count` parameters are arrays.
-static struct sql_statement *arrays_bind(struct appends *appends, struct sql *sql, enum postgres_statement number,
-                                         int count)
+// Binds them as the first parameters.
+static struct sql_statement *arrays_bind(struct buf *arrays, size_t count, struct sql *sql,
+                                         enum postgres_statement number)
 {
     struct sql_statement *statement = sql_statement(sql, number);
-    for (int i = 0; i < count; i++) {
-        buf_append_byte(&appends->arrays[i], '}');
-        sql_bind_text(statement, i + 1, buf_str(&appends->arrays[i]));
+    for (size_t i = 0; i < count; i++) {
+        array_end(&arrays[i]);
+        sql_bind_text(statement, (int)i + 1, buf_str(&arrays[i]));
     }
     return statement;
 }
@@ -221,22 +197,38 @@ static void list_unmerged(struct map_node *node, void *arg)
     struct listed_log *listed = xcalloc(1, sizeof(*listed));
     listed->row = row;
     map_insert(&appends->listed, &listed->node, str_n((const char *)&listed->row, sizeof(listed->row)));
-    array_add_i64(&appends->arrays[0], row);
+    array_add_i64(appends->unmerged, row);
 }
 
-static int flush_unmerged(struct appends *appends, struct sql *sql, int64_t now_ms)
+// NULL: all of them are listed.
+static struct sql_statement *flush_unmerged(struct appends *appends, struct sql *sql, int64_t now_ms)
 {
     if (now_ms - appends->listed_ms > APPENDS_LISTED_MS || appends->listed.count > LISTED_MAX) {
         map_each(&appends->listed, forget_listed, appends);
         appends->listed_ms = now_ms;
     }
-    arrays_begin(appends);
+    arrays_begin(appends->unmerged, ARRAY_LEN(appends->unmerged));
     map_each(&appends->logs, list_unmerged, appends);
-    if (appends->arrays[0].len == 0)
-        return 0;
-    struct sql_statement *add = arrays_bind(appends, sql, POSTGRES_UNMERGED_ADD, 1);
+    if (appends->unmerged[0].len == 0)
+        return NULL;
+    struct sql_statement *add =
+        arrays_bind(appends->unmerged, ARRAY_LEN(appends->unmerged), sql, POSTGRES_UNMERGED_ADD);
     sql_bind_i64(add, 2, now_ms + MERGE_FIRST_MS);
-    return sql_run(add, NULL);
+    return add;
+}
+
+static struct sql_statement *flush_heads(struct appends *appends, struct sql *sql)
+{
+    arrays_begin(appends->heads, ARRAY_LEN(appends->heads));
+    map_each(&appends->logs, list_log, appends->heads);
+    return arrays_bind(appends->heads, ARRAY_LEN(appends->heads), sql, POSTGRES_EXECUTIONS_APPENDED);
+}
+
+static struct sql_statement *flush_producers(struct appends *appends, struct sql *sql)
+{
+    arrays_begin(appends->states, ARRAY_LEN(appends->states));
+    map_each(&appends->producers, list_producer, appends->states);
+    return arrays_bind(appends->states, ARRAY_LEN(appends->states), sql, POSTGRES_PRODUCERS_SET);
 }
 
 int appends_flush(struct appends *appends, struct sql *sql, int64_t now_ms)
@@ -246,15 +238,17 @@ int appends_flush(struct appends *appends, struct sql *sql, int64_t now_ms)
     int err = sql_postgres_copy(sql, CHUNK_ROWS_COPY, buf_str(&appends->chunks));
     if (err == 0 && appends->events.len > 0)
         err = sql_postgres_copy(sql, EVENT_ROWS_COPY, buf_str(&appends->events));
-    arrays_begin(appends);
-    map_each(&appends->logs, list_log, appends->arrays);
-    if (err == 0)
-        err = sql_run(arrays_bind(appends, sql, POSTGRES_EXECUTIONS_APPENDED, 4), NULL);
-    if (err == 0)
-        err = flush_unmerged(appends, sql, now_ms);
-    if (err < 0 || appends->producers.count == 0)
+    if (err < 0)
         return err;
-    arrays_begin(appends);
-    map_each(&appends->producers, list_producer, appends->arrays);
-    return sql_run(arrays_bind(appends, sql, POSTGRES_PRODUCERS_SET, 7), NULL);
+    struct sql_statement *parts[3], *unmerged = flush_unmerged(appends, sql, now_ms);
+    size_t count = 0;
+    parts[count++] = flush_heads(appends, sql);
+    if (unmerged)
+        parts[count++] = unmerged;
+    if (appends->producers.count > 0)
+        parts[count++] = flush_producers(appends, sql);
+    err = sql_postgres_together(sql, false, parts, count);
+    for (size_t i = 0; i < count; i++)
+        sql_reset(&parts[i]);
+    return err;
 }

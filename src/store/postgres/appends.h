@@ -13,7 +13,8 @@ struct appends {
     struct map producers; // of struct appended_producer, by execution and name
     struct map listed;    // executions that are known to be in `unmerged`
     int64_t listed_ms;    // since when; see APPENDS_LISTED_MS
-    struct buf arrays[7]; // scratch
+    // Scratch: arrays of what changes in `executions`, `producers` and `unmerged`.
+    struct buf heads[4], states[7], unmerged[1];
 };
 
 // Adds a row of `chunks` in COPY's binary form.

@@ -1,6 +1,18 @@
 // How this engine keeps records: the functions of struct log_engine.
 #include "store/postgres/postgres_private.h"
 
+void producer_row(struct sql_statement *found, struct producer_state *ret)
+{
+    *ret = (struct producer_state){
+        .sequence = {.next = sql_u64(found, 0),
+                     .last_hash = sql_u64(found, 1),
+                     .digest = sql_u64(found, 4),
+                     .digest_unknown = sql_null(found, 4)},
+        .last_counter = sql_u64(found, 2),
+        .last_sequence = sql_u64(found, 3),
+    };
+}
+
 static int producer(const struct session *session, int64_t row, struct str name, struct producer_state *ret)
 {
     CLEANUP(sql_reset) struct sql_statement *find = sql_statement(session->sql, POSTGRES_PRODUCER_FIND);
@@ -8,16 +20,8 @@ static int producer(const struct session *session, int64_t row, struct str name,
     sql_bind_text(find, 2, name);
     int rc = sql_row(find);
     *ret = (struct producer_state){0};
-    if (rc == 1) {
-        ret->sequence = (struct sequence_producer){
-            .next = sql_u64(find, 0),
-            .last_hash = sql_u64(find, 1),
-            .digest = sql_u64(find, 4),
-            .digest_unknown = sql_null(find, 4),
-        };
-        ret->last_counter = sql_u64(find, 2);
-        ret->last_sequence = sql_u64(find, 3);
-    }
+    if (rc == 1)
+        producer_row(find, ret);
     return MIN(rc, 0);
 }
 

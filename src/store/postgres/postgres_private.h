@@ -19,7 +19,8 @@ struct postgres_store {
     struct sql *sql;
     struct transaction tx;
     struct appends appends;
-    bool purging; // there may be rows in `purging` or `purging_accounts`
+    uint64_t transaction; // the number of the present one; 0: not known
+    bool purging;         // there may be rows in `purging` or `purging_accounts`
     uint64_t background_from_ms;
 
     pthread_t merger;
@@ -46,6 +47,13 @@ static inline void postgres_cond_init(pthread_cond_t *cond) // by the monotonic 
     pthread_cond_init(cond, &monotonic);
     pthread_condattr_destroy(&monotonic);
 }
+
+void producer_row(struct sql_statement *found, struct producer_state *ret); // of PRODUCER_COLUMNS
+
+// Begins the transaction of a group of operations: locks what they name, in one order for everybody, and reads what
+// they will need of it: heads, and the states of producers. *ret_transaction: its number, 0 if it has none yet.
+// Writer's thread.
+int group_begin(struct postgres_store *store, struct store_op *const *ops, size_t count, uint64_t *ret_transaction);
 
 // --- Threads; their argument is the store.
 void *postgres_writer_main(void *arg);

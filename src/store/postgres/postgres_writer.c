@@ -15,29 +15,9 @@
 
 // --- One transaction
 
-static int lock_executions(struct postgres_store *store, struct store_op *const *ops, size_t count)
-{
-    CLEANUP(buf_release) struct buf rows = {0};
-    for (size_t i = 0; i < count; i++) {
-        int64_t row = store_op_row(ops[i]);
-        if (row == 0)
-            continue;
-        buf_append_byte(&rows, rows.len == 0 ? '{' : ',');
-        buf_append_i64(&rows, row);
-    }
-    if (rows.len == 0)
-        return 0;
-    buf_append_byte(&rows, '}');
-    struct sql_statement *lock = sql_statement(store->sql, POSTGRES_EXECUTIONS_LOCK);
-    sql_bind_text(lock, 1, buf_str(&rows));
-    return sql_run(lock, NULL);
-}
-
 static int apply_all(struct postgres_store *store, struct store_op *const *ops, size_t count, bool background)
 {
-    int err = sql_begin(store->sql, SQL_WRITE);
-    if (err == 0)
-        err = lock_executions(store, ops, count);
+    int err = group_begin(store, ops, count, &store->transaction);
     for (size_t i = 0; i < count && err == 0; i++) {
         err = commit_op(&store->tx, ops[i]);
         // A statement that was refused there has ended the transaction; nothing else can be done in it.
@@ -67,8 +47,8 @@ static int learn_outcome(struct postgres_store *store, uint64_t transaction)
 
 static int commit(struct postgres_store *store)
 {
-    uint64_t transaction = 0;
-    int err = sql_postgres_transaction(store->sql, &transaction);
+    uint64_t transaction = store->transaction;
+    int err = transaction == 0 ? sql_postgres_transaction(store->sql, &transaction) : 0;
     if (err < 0)
         return err;
     err = sql_commit(store->sql);

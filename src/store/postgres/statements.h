@@ -4,6 +4,8 @@
 
 #include "store/catalogue/statements.h"
 
+#define PRODUCER_COLUMNS "p.next, p.last_hash, p.last_counter, p.last_sequence, p.digest"
+
 #define POSTGRES_STATEMENTS(X)                                                                                         \
     X(NEWS_INSERT, "INSERT INTO news(made_ms, sender, kind, account, value, words, subject) SELECT {now_ms}, ?1, ?2, " \
                    "?3, ?4, ?5, x "                                                                                    \
@@ -18,13 +20,16 @@
     /* Of those who make it at the same time, the first one has. */                                                    \
     X(META_MAKE, "INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO NOTHING")                          \
     /* All that a transaction will change, in one order for everybody. */                                              \
-    X(EXECUTIONS_LOCK, "SELECT id FROM executions WHERE id = ANY(CAST(?1 AS bigint[])) ORDER BY id FOR UPDATE")        \
+    X(EXECUTIONS_LOCK, "SELECT " HEAD_COLUMNS ", pg_current_xact_id()::text::bigint FROM executions WHERE id = "       \
+                                              "ANY(CAST(?1 AS bigint[])) ORDER BY id FOR UPDATE")                      \
     X(EXECUTIONS_APPENDED,                                                                                             \
       "UPDATE executions SET next_sequence = x.next, digest = x.digest, message_bytes = x.bytes FROM "                 \
       "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[])) "                \
       "AS x(id, next, digest, bytes) WHERE executions.id = x.id")                                                      \
-    X(PRODUCER_FIND, "SELECT next, last_hash, last_counter, last_sequence, digest FROM producers WHERE execution = "   \
-                     "?1 AND producer = ?2")                                                                           \
+    X(PRODUCER_FIND, "SELECT " PRODUCER_COLUMNS " FROM producers p WHERE execution = ?1 AND producer = ?2")            \
+    X(PRODUCERS_FIND,                                                                                                  \
+      "SELECT " PRODUCER_COLUMNS ", x.number FROM unnest(CAST(?1 AS bigint[]), CAST(?2 AS text[])) WITH ORDINALITY "   \
+      "AS x(execution, producer, number) JOIN producers p ON p.execution = x.execution AND p.producer = x.producer")   \
     X(PRODUCERS_SET,                                                                                                   \
       "INSERT INTO producers(execution, producer, next, last_hash, last_counter, last_sequence, digest) SELECT * "     \
       "FROM unnest(CAST(?1 AS bigint[]), CAST(?2 AS text[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[]), "             \

@@ -1,7 +1,7 @@
 // What only this adapter does: merging by another connection, transactions whose connection is lost, several servers on
 // one database. The conformance suite has the rest.
 #include "store/postgres/postgres_store.h"
-#include "store/sql/sql.h"
+#include "store/sql/postgres.h"
 #include "store/sql_fixture.h"
 #include "store/store_fixture.h"
 
@@ -241,11 +241,74 @@ static void news_reach_a_server_that_was_cut_off(void **state)
     store_free(&other);
 }
 
+// Then PostgreSQL writes the row's new version beside the old one, and touches no index.
+static void no_index_holds_what_an_append_changes(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(free_ptr) char *name = database_of(fixture->folder);
+    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
+    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect_to(where);
+    static const char indexes[] =
+        "SELECT count(*) FROM pg_depend d JOIN pg_class i ON i.oid = d.objid AND i.relkind = 'i' JOIN pg_attribute a "
+        "ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid WHERE d.refclassid = 'pg_class'::regclass AND ";
+    CLEANUP(free_ptr)
+    char *changed = xasprintf(
+        "%s(d.refobjid = 'executions'::regclass AND a.attname IN ('next_sequence', 'digest', 'message_bytes') OR "
+        "d.refobjid = 'producers'::regclass AND a.attname NOT IN ('execution', 'producer'))",
+        indexes);
+    CLEANUP(free_ptr) char *any = xasprintf("%sd.refobjid = 'executions'::regclass AND a.attname = 'is_long'", indexes);
+    assert_int_equal(number_of(sql, changed), 0);
+    assert_true(number_of(sql, any) > 0); // so the question finds what a condition names
+}
+
+static void a_group_whose_statement_fails_is_rolled_back_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(free_ptr) char *name = database_of(fixture->folder);
+    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
+    CLEANUP(buf_release) struct buf reason = {0};
+    static const char *const items[] = {"CREATE TABLE IF NOT EXISTS planted(id BIGINT PRIMARY KEY)",
+                                        "INSERT INTO planted(id) VALUES(?1)", "SELECT count(*) FROM planted"};
+    const struct sql_texts texts = {items, ARRAY_LEN(items)};
+    CLEANUP(sql_fixture_close) struct sql *sql = NULL;
+    assert_int_equal(sql_postgres_open(where, texts, &sql, &reason), 0);
+    assert_int_equal(sql_run(sql_statement(sql, 0), NULL), 0);
+    struct sql_statement *insert = sql_statement(sql, 1), *count = sql_statement(sql, 2);
+    sql_bind_i64(insert, 1, 1);
+    assert_int_equal(sql_postgres_together(sql, true, (struct sql_statement *[]){insert, count}, 2), 0);
+    assert_int_equal(sql_run(insert, NULL), 0);
+    assert_int_equal(sql_row(count), 1);
+    assert_int_equal(sql_i64(count, 0), 1); // each sees what those before it did
+    assert_int_equal(sql_commit(sql), 0);
+
+    insert = sql_statement(sql, 1);
+    count = sql_statement(sql, 2);
+    sql_bind_i64(insert, 1, 1);
+    assert_int_equal(sql_postgres_together(sql, true, (struct sql_statement *[]){count, insert, count}, 3),
+                     ERR_CONFLICT);
+    assert_true(sql_postgres_failed(sql));
+    assert_int_equal(sql_rollback(sql), 0);
+
+    insert = sql_statement(sql, 1);
+    sql_bind_i64(insert, 1, 2);
+    end_connections(fixture);
+    assert_int_equal(sql_postgres_together(sql, true, &insert, 1), ERR_UNAVAILABLE);
+    assert_int_equal(sql_rollback(sql), 0);
+    insert = sql_statement(sql, 1);
+    sql_bind_i64(insert, 1, 2);
+    assert_int_equal(sql_postgres_together(sql, true, &insert, 1), 0);
+    assert_int_equal(sql_run(insert, NULL), 0);
+    assert_int_equal(sql_commit(sql), 0);
+    assert_int_equal(number_of(sql, "SELECT count(*) FROM planted"), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(many_small_appends_become_few_chunks, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_chunk_that_came_large_ends_where_it_did, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(no_index_holds_what_an_append_changes, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_group_whose_statement_fails_is_rolled_back_whole, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_lost_connection_costs_nothing_and_doubles_nothing, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_query_after_a_lost_connection_is_answered, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(the_end_of_a_log_is_told_to_other_servers, set_up, fixture_tear_down),

@@ -125,13 +125,18 @@ static int exec(struct sql *sql, const char *text)
     return run_text(postgres_of(sql), text, NULL);
 }
 
+static void connect_again(struct postgres *postgres)
+{
+    if (PQstatus(postgres->connection) == CONNECTION_OK)
+        return;
+    PQreset(postgres->connection);
+    postgres->generation++;
+}
+
 static int begin(struct sql *sql, const char *text)
 {
     struct postgres *postgres = postgres_of(sql);
-    if (PQstatus(postgres->connection) != CONNECTION_OK) {
-        PQreset(postgres->connection);
-        postgres->generation++;
-    }
+    connect_again(postgres);
     return run_text(postgres, text, NULL);
 }
 
@@ -206,29 +211,52 @@ static int prepare_there(struct postgres *postgres, struct postgres_statement *s
     return 0;
 }
 
-static int start(struct postgres *postgres, struct postgres_statement *statement)
+struct arguments { // as libpq takes them
+    Oid *types;
+    const char **values;
+    int *sizes, *formats;
+};
+
+static void arguments_release(struct arguments *arguments)
+{
+    free(arguments->types);
+    free(arguments->values);
+    free(arguments->sizes);
+    free(arguments->formats);
+}
+
+static struct arguments arguments_of(const struct postgres_statement *statement)
 {
     size_t count = (size_t)statement->count;
-    CLEANUP(free_ptr) Oid *types = xcalloc(count + 1, sizeof(*types));
-    CLEANUP(free_ptr) const char **values = xcalloc(count + 1, sizeof(*values));
-    CLEANUP(free_ptr) int *sizes = xcalloc(2 * count + 1, sizeof(*sizes));
-    int *formats = sizes + count;
+    struct arguments ret = {
+        .types = xcalloc(count + 1, sizeof(*ret.types)),
+        .values = xcalloc(count + 1, sizeof(*ret.values)),
+        .sizes = xcalloc(count + 1, sizeof(*ret.sizes)),
+        .formats = xcalloc(count + 1, sizeof(*ret.formats)),
+    };
     for (size_t i = 0; i < count; i++) {
-        types[i] = statement->parameters[i].type;
-        values[i] = statement->parameters[i].data;
-        sizes[i] = statement->parameters[i].len;
-        formats[i] = 1;
+        ret.types[i] = statement->parameters[i].type;
+        ret.values[i] = statement->parameters[i].data;
+        ret.sizes[i] = statement->parameters[i].len;
+        ret.formats[i] = 1;
     }
-    int err = 0;
+    return ret;
+}
+
+static int start(struct postgres *postgres, struct postgres_statement *statement)
+{
+    CLEANUP(arguments_release) struct arguments with = arguments_of(statement);
+    PGconn *connection = postgres->connection;
+    int count = statement->count, err = 0;
     if (statement->name && statement->generation != postgres->generation)
-        err = prepare_there(postgres, statement, types);
+        err = prepare_there(postgres, statement, with.types);
     if (err < 0)
         return err;
     statement->row = -1;
     statement->result =
         statement->name
-            ? PQexecPrepared(postgres->connection, statement->name, statement->count, values, sizes, formats, 1)
-            : PQexecParams(postgres->connection, statement->text, statement->count, types, values, sizes, formats, 1);
+            ? PQexecPrepared(connection, statement->name, count, with.values, with.sizes, with.formats, 1)
+            : PQexecParams(connection, statement->text, count, with.types, with.values, with.sizes, with.formats, 1);
     return 0;
 }
 
@@ -328,6 +356,81 @@ int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows)
     if (!sent || PQputCopyEnd(postgres->connection, NULL) != 1)
         return failure(postgres, NULL);
     return copy_end(postgres);
+}
+
+// Outside of a pipeline, because what it cannot prepare would end the transaction.
+static int prepare_all(struct postgres *postgres, struct sql_statement *const *statements, size_t count)
+{
+    int err = 0;
+    for (size_t i = 0; i < count && err == 0; i++) {
+        struct postgres_statement *statement = statement_of(statements[i]);
+        if (statement->generation == postgres->generation)
+            continue;
+        CLEANUP(arguments_release) struct arguments with = arguments_of(statement);
+        err = prepare_there(postgres, statement, with.types);
+    }
+    return err;
+}
+
+static bool send_all(struct postgres *postgres, bool begin, struct sql_statement *const *statements, size_t count)
+{
+    PGconn *connection = postgres->connection;
+    bool sent = !begin || PQsendQueryParams(connection, "BEGIN", 0, NULL, NULL, NULL, NULL, 1) == 1;
+    for (size_t i = 0; i < count && sent; i++) {
+        const struct postgres_statement *statement = statement_of(statements[i]);
+        CLEANUP(arguments_release) struct arguments with = arguments_of(statement);
+        sent = PQsendQueryPrepared(connection, statement->name, statement->count, with.values, with.sizes, with.formats,
+                                   1) == 1;
+    }
+    return sent && PQpipelineSync(connection) == 1;
+}
+
+// Of the statement whose turn it is. A NULL ends what belongs to it.
+static PGresult *receive(struct postgres *postgres)
+{
+    PGresult *first = PQgetResult(postgres->connection), *more;
+    while (first && (more = PQgetResult(postgres->connection)))
+        PQclear(more);
+    return first;
+}
+
+static int receive_all(struct postgres *postgres, bool begin, struct sql_statement *const *statements, size_t count)
+{
+    int err = 0;
+    for (size_t i = 0; i < count + begin; i++) {
+        PGresult *result = receive(postgres);
+        ExecStatusType status = PQresultStatus(result);
+        bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+        if (!good && err == 0)
+            err = failure(postgres, result);
+        if (!good || i < begin) {
+            PQclear(result);
+            continue;
+        }
+        struct postgres_statement *statement = statement_of(statements[i - begin]);
+        statement->result = result;
+        statement->row = -1;
+    }
+    PQclear(PQgetResult(postgres->connection)); // of the end of the pipeline
+    return err;
+}
+
+int sql_postgres_together(struct sql *sql, bool begin, struct sql_statement *const *statements, size_t count)
+{
+    struct postgres *postgres = postgres_of(sql);
+    if (begin)
+        connect_again(postgres);
+    int err = prepare_all(postgres, statements, count);
+    if (err < 0)
+        return err;
+    if (PQenterPipelineMode(postgres->connection) != 1)
+        return failure(postgres, NULL);
+    err = send_all(postgres, begin, statements, count) ? 0 : failure(postgres, NULL);
+    int received = receive_all(postgres, begin, statements, count);
+    // If the connection is gone it stays as it is until it is made anew.
+    if (PQexitPipelineMode(postgres->connection) != 1 && err == 0 && received == 0)
+        err = failure(postgres, NULL);
+    return err < 0 ? err : received;
 }
 
 static int number_of(struct sql *sql, const char *text, uint64_t parameter, int64_t *ret)

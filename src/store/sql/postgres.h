@@ -7,6 +7,10 @@
 // `conninfo` as libpq has it, e.g. "host=db dbname=runnel". ERR_UNAVAILABLE, with the reason for people in ret_reason.
 int sql_postgres_open(const char *conninfo, struct sql_texts texts, struct sql **ret, struct buf *ret_reason);
 
+// Sends these bound statements to the server together, behind a BEGIN if `begin`, and waits once for all. Each is run
+// in its turn, and sees what those before it did. Their rows are read as ever, with sql_row or sql_run, which then do
+// not wait. Returns 0; or an error, and what came behind it was not run. Statements of sql_statement() only.
+int sql_postgres_together(struct sql *sql, bool begin, struct sql_statement *const *statements, size_t count);
 // Runs COPY … FROM STDIN (FORMAT binary) with these bytes: the rows alone, without the format's header and trailer.
 // Returns 0 or an error.
 int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows);

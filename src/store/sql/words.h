@@ -37,6 +37,8 @@
     /* The members of a JSON array: SELECT m.value FROM {members}(CAST(?1 AS {json})) AS m. */                      \
     X(members, "json_each", "json_array_elements_text")                                                             \
     X(json, "TEXT", "json")                                                                                         \
+    /* Of an execution: its log has so much that a limit may have been passed. */                                   \
+    X(is_long, "(next_sequence - first_sequence > 1000 OR message_bytes - cut_bytes > 65536)", "is_long")           \
     /* Milliseconds since 1970, by the clock of whoever runs the statements. */                                     \
     X(now_ms, "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",                                         \
       "(extract(epoch FROM clock_timestamp()) * 1000)::bigint")                                                     \

@@ -82,73 +82,104 @@ void head_set_outcome(struct head *head, const struct outcome *outcome)
     head->sealed_ms = outcome->sealed_ms;
 }
 
-static int head_load(struct heads *heads, struct head *head)
+static struct head *head_find(struct heads *heads, int64_t row)
 {
-    struct catalogue_head found;
+    struct map_node *node = map_find(&heads->map, str_n((const char *)&row, sizeof(row)));
+    return node ? CONTAINER_OF(node, struct head, node) : NULL;
+}
+
+static struct head *head_add(struct heads *heads, int64_t row, const struct catalogue_head *found)
+{
     const struct session *session = heads->session;
     const struct log_engine *log = session->engine->log;
-    int err = catalogue_execution_head(session->sql, head->row, &found);
-    if (err < 0)
-        return err;
-    head->account = found.account;
-    head->batch_id = found.batch_id;
-    head->workflow_id = found.workflow_id;
-    head->sequence.purged = found.purged;
-    head->state = found.log;
-    head->first_sequence = found.first_sequence;
-    head_set_outcome(head, &found.outcome);
+    struct head *head = xcalloc(1, sizeof(*head));
+    head->row = row;
+    head->account = found->account;
+    head->batch_id = found->batch_id;
+    head->workflow_id = found->workflow_id;
+    head->sequence.purged = found->purged;
+    head->state = found->log;
+    head->first_sequence = found->first_sequence;
+    head_set_outcome(head, &found->outcome);
     struct log_state ahead;
     if (log->ahead && log->ahead(session, head->row, &ahead) && ahead.next > head->state.next)
         head->state = ahead;
     head->sequence.next = head->state.next;
-    return 0;
+    list_init(&head->lru);
+    list_init(&head->touched);
+    map_insert(&heads->map, &head->node, str_n((const char *)&head->row, sizeof(head->row)));
+    return head;
+}
+
+static void head_touch(struct heads *heads, struct head *head)
+{
+    list_remove(&head->lru);
+    list_push_front(&heads->lru, &head->lru);
+    if (list_empty(&head->touched))
+        list_push_back(&heads->touched, &head->touched);
+}
+
+void heads_take(struct heads *heads, int64_t row, const struct catalogue_head *found)
+{
+    if (!head_find(heads, row)) {
+        head_touch(heads, head_add(heads, row, found));
+        return;
+    }
+    free(found->batch_id);
+    free(found->workflow_id);
 }
 
 int heads_get(struct heads *heads, int64_t row, struct head **ret)
 {
-    struct map_node *node = map_find(&heads->map, str_n((const char *)&row, sizeof(row)));
-    struct head *head;
-    if (node) {
-        head = CONTAINER_OF(node, struct head, node);
-        list_remove(&head->lru);
-    } else {
-        head = xcalloc(1, sizeof(*head));
-        head->row = row;
-        int err = head_load(heads, head);
-        if (err < 0) {
-            free(head);
+    struct catalogue_head found;
+    *ret = head_find(heads, row);
+    if (!*ret) {
+        int err = catalogue_execution_head(heads->session->sql, row, &found);
+        if (err < 0)
             return err;
-        }
-        list_init(&head->touched);
-        map_insert(&heads->map, &head->node, str_n((const char *)&head->row, sizeof(head->row)));
+        *ret = head_add(heads, row, &found);
     }
-    list_push_front(&heads->lru, &head->lru);
-    if (list_empty(&head->touched))
-        list_push_back(&heads->touched, &head->touched);
-    *ret = head;
+    head_touch(heads, *ret);
     return 0;
 }
 
-int heads_producer(struct heads *heads, struct head *head, struct str producer, struct head_producer **ret)
+static struct head_producer *producer_find(const struct head *head, struct str producer)
 {
-    for (size_t i = 0; i < head->producer_count; i++) {
-        if (str_eq(str_of(head->producers[i].name), producer)) {
-            *ret = &head->producers[i];
-            return 0;
-        }
-    }
-    const struct session *session = heads->session;
-    struct producer_state state = {0};
-    int err = session->engine->log->producer(session, head->row, producer, &state);
-    if (err < 0)
-        return err;
+    for (size_t i = 0; i < head->producer_count; i++)
+        if (str_eq(str_of(head->producers[i].name), producer))
+            return &head->producers[i];
+    return NULL;
+}
+
+static struct head_producer *producer_add(struct head *head, struct str producer, const struct producer_state *state)
+{
     if (head->producer_count == head->producers_cap) {
         head->producers_cap = head->producers_cap ? head->producers_cap * 2 : 1;
         head->producers = xrealloc(head->producers, head->producers_cap * sizeof(*head->producers));
     }
-    *ret = &head->producers[head->producer_count++];
-    **ret = (struct head_producer){.name = str_dup(producer), .state = state};
-    return 0;
+    struct head_producer *added = &head->producers[head->producer_count++];
+    *added = (struct head_producer){.name = str_dup(producer), .state = *state};
+    return added;
+}
+
+void heads_take_producer(struct heads *heads, int64_t row, struct str producer, const struct producer_state *state)
+{
+    struct head *head = head_find(heads, row);
+    if (head && !producer_find(head, producer))
+        producer_add(head, producer, state);
+}
+
+int heads_producer(struct heads *heads, struct head *head, struct str producer, struct head_producer **ret)
+{
+    const struct session *session = heads->session;
+    struct producer_state state = {0};
+    *ret = producer_find(head, producer);
+    if (*ret)
+        return 0;
+    int err = session->engine->log->producer(session, head->row, producer, &state);
+    if (err == 0)
+        *ret = producer_add(head, producer, &state);
+    return err;
 }
 
 void heads_committed(struct heads *heads)

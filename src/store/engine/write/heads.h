@@ -43,6 +43,10 @@ void heads_init(struct heads *heads, const struct session *session, bool keeps);
 void heads_release(struct heads *heads);
 // Returns the head, marked as touched; valid until the end of the transaction. ERR_NOT_FOUND, or a database error.
 int heads_get(struct heads *heads, int64_t row, struct head **ret);
+// Takes what was read and locked in this transaction, so that it is not read one by one: the head, whose texts become
+// its own, and the state of one of its producers. Nothing happens if it is known already.
+void heads_take(struct heads *heads, int64_t row, const struct catalogue_head *found);
+void heads_take_producer(struct heads *heads, int64_t row, struct str producer, const struct producer_state *state);
 // Returns the state of the producer in it; zero if it is new. Valid until the next call for the same head.
 int heads_producer(struct heads *heads, struct head *head, struct str producer, struct head_producer **ret);
 void heads_committed(struct heads *heads);
