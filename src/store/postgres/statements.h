@@ -21,7 +21,7 @@
     X(META_MAKE, "INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO NOTHING")                          \
     /* All that a transaction will change, in one order for everybody. */                                              \
     X(EXECUTIONS_LOCK, "SELECT " HEAD_COLUMNS ", pg_current_xact_id()::text::bigint FROM executions WHERE id = "       \
-                                              "ANY(CAST(?1 AS bigint[])) ORDER BY id FOR UPDATE")                      \
+                       "ANY(CAST(?1 AS bigint[])) ORDER BY id FOR UPDATE")                                             \
     X(EXECUTIONS_APPENDED,                                                                                             \
       "UPDATE executions SET next_sequence = x.next, digest = x.digest, message_bytes = x.bytes FROM "                 \
       "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[])) "                \
