@@ -30,7 +30,7 @@ int cli_run_action(struct cli *cli, const struct cli_action *actions)
     if (!action->operand && count > 1)
         return cli_usage_error(cli, "`runnel %s %s` takes options only, not \"%s\"", cli->command->name, action->name,
                                operands[1]);
-    if (action->operand && count != 2)
+    if (action->operand && count != 2 + action->more)
         return cli_usage_error(cli, "%s", action->operand);
     int code = action->check ? action->check(cli, operands[1]) : 0;
     if (code == 0 && !action->offline)

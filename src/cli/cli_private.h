@@ -51,6 +51,7 @@ void append_shell_word(struct buf *out, const char *word); // for a POSIX shell:
 struct cli_action {
     const char *name;
     const char *operand;                                // what to say if it is not given; NULL: the action takes none
+    unsigned more;                                      // operands that it takes behind that one
     bool offline;                                       // it needs no server: `run` gets no client
     int (*check)(struct cli *cli, const char *operand); // runs before a server is looked for; may be NULL
     int (*run)(struct cli *cli, struct client *client, const char *operand);

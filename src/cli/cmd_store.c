@@ -1,6 +1,9 @@
 #include "cli/cli_private.h"
 #include "cli/serve_config.h"
 #include "server/server.h"
+#include "util/clock.h"
+
+#include <unistd.h>
 
 static int fail(struct cli *cli, int err, struct buf *error)
 {
@@ -46,6 +49,45 @@ static int migrate_store(struct cli *cli, struct client *client, const char *ope
     return err < 0 ? fail(cli, err, &error) : cli_print(cli, &out);
 }
 
+// --- Copying
+
+#define SHOWN_EVERY_MS 100
+
+struct shown {
+    uint64_t at_ms; // when the last line was shown
+    bool any;
+};
+
+static void show_progress(void *arg, const char *line)
+{
+    struct shown *shown = arg;
+    uint64_t now_ms = clock_mono_ns() / 1000000;
+    if (shown->any && now_ms - shown->at_ms < SHOWN_EVERY_MS)
+        return;
+    *shown = (struct shown){now_ms, true};
+    fprintf(stderr, "\r\033[K%s", line);
+}
+
+static int copy_store(struct cli *cli, struct client *client, const char *operand)
+{
+    CLEANUP(buf_release) struct buf error = {0}, out = {0};
+    char *const *operands;
+    struct shown shown = {0};
+    (void)client;
+    cli_operands(cli, &operands);
+    server_progress_fn *progress = isatty(STDERR_FILENO) ? show_progress : NULL;
+    int err = server_store_copy(operand, operands[2], cli_json(cli), progress, &shown, &out, &error);
+    if (shown.any)
+        fprintf(stderr, "\r\033[K");
+    return err < 0 ? fail(cli, err, &error) : cli_print(cli, &out);
+}
+
+static int check_copy(struct cli *cli, const char *operand)
+{
+    (void)operand;
+    return cli_value(cli, "to") ? cli_usage_error(cli, "name both stores: `runnel store copy FROM TO`") : 0;
+}
+
 static int check_show(struct cli *cli, const char *operand)
 {
     (void)operand;
@@ -57,6 +99,8 @@ static int run_store(struct cli *cli)
     static const struct cli_action actions[] = {
         {"show", NULL, .offline = true, .check = check_show, .run = show_store},
         {"migrate", NULL, .offline = true, .run = migrate_store},
+        {"copy", "name the store to copy, and the one to copy it to", .more = 1, .offline = true, .check = check_copy,
+         .run = copy_store},
         {0},
     };
     return cli_run_action(cli, actions);
@@ -64,21 +108,27 @@ static int run_store(struct cli *cli)
 
 const struct cli_command cmd_store = {
     .name = "store",
-    .summary = "show and migrate the schema of the store",
-    .usage = "show|migrate [--to N] [--data DIR]",
-    .description = "A store has a schema, which has a number. A server that starts migrates its store to the newest "
-                   "schema that it knows, so nobody needs this command for an update.\n\n"
-                   "`show` says which schema the store has, which ones this program knows, and which of them can be "
-                   "taken back. `migrate` brings the store to the newest one, or to N. N may also be one less than the "
-                   "store has: the one step back to the former version of the program. It is refused where something "
-                   "would be lost by it; what one goes back to then is a backup.\n\n"
-                   "No server may run on the data folder while it is migrated. Each step is there as a whole or not at "
-                   "all, whenever the power fails.",
+    .summary = "show and migrate the schema of the store, or copy the store",
+    .usage = "show|migrate|copy [FROM TO] [--to N] [--data DIR]",
+    .description =
+        "A store has a schema, which has a number. A server that starts migrates its store to the newest "
+        "schema that it knows, so nobody needs this command for an update.\n\n"
+        "`show` says which schema the store has, which ones this program knows, and which of them can be "
+        "taken back. `migrate` brings the store to the newest one, or to N. N may also be one less than the "
+        "store has: the one step back to the former version of the program. It is refused where something "
+        "would be lost by it; what one goes back to then is a backup.\n\n"
+        "No server may run on the data folder while it is migrated. Each step is there as a whole or not at "
+        "all, whenever the power fails.\n\n"
+        "`copy` copies the store FROM into the empty store TO, from SQLite to PostgreSQL, back, or to the "
+        "same: each is a data folder, or what the setting `store` may be. All logs and all rows are read back "
+        "and compared. No server may run on either. When it was ended, the same command goes on with it; "
+        "until it is finished no server starts on TO. What else is to be moved, it says at the end.",
     .options =
         (const struct cli_option[]){
             {'c', "config", CLI_VALUE, "FILE",
              "configuration file of the server; else as `runnel serve` finds it, for the data folder"},
             {.long_name = "data", .kind = CLI_VALUE, .argument = "DIR", .help = "data folder"},
+            {'o', "output", CLI_VALUE, "FORMAT", "with copy: text or json"},
             {.long_name = "to", .kind = CLI_VALUE, .argument = "N", .help = "with migrate: the schema to go to"},
             {0},
         },
@@ -86,6 +136,7 @@ const struct cli_command cmd_store = {
         (const struct cli_example[]){
             {"runnel store show", "which schema there is"},
             {"runnel store migrate", "before the server is started, to have it done"},
+            {"runnel store copy /var/lib/runnel postgres://runnel@db.example/runnel", "from the file to PostgreSQL"},
             {0},
         },
     .run = run_store,

@@ -18,6 +18,13 @@ int server_store_migrate(const struct config *config, int to, struct buf *out, s
 // Writes which schema the store has, and which steps back there are. A server may run on the store.
 int server_store_show(const struct config *config, struct buf *out, struct buf *ret_error);
 
+// Copies the store `from` into the store `to`, each a data folder or what `store` may be set to, and writes what it
+// did, and what is still to be moved, to `out`. No server may have either. `progress` is called with a line for people
+// from time to time; it may be NULL. Each error has a text.
+typedef void server_progress_fn(void *arg, const char *line);
+int server_store_copy(const char *from, const char *to, bool json, server_progress_fn *progress, void *arg,
+                      struct buf *out, struct buf *ret_error);
+
 // Writes what the program's tables make: the reference pages "configuration", "metrics" and "routes" in Markdown, and
 // the examples "server.conf" and "runnel.env". Returns false for another name.
 bool server_document(const char *name, struct buf *out);

@@ -17,6 +17,12 @@ static inline void copy_size(struct buf *out, size_t size)
     buf_append(out, &big, sizeof(big));
 }
 
+#define COPY_NULL UINT32_MAX // the size of what is NULL
+static inline void copy_null(struct buf *out)
+{
+    copy_size(out, COPY_NULL);
+}
+
 static inline void copy_int8(struct buf *out, uint64_t value)
 {
     uint64_t big = htobe64(value);

@@ -1,6 +1,7 @@
 // The adapter: opening and closing, threads.
 #include "store/postgres/postgres_store.h"
 
+#include "store/copy/mark.h"
 #include "store/engine/write/summaries.h"
 #include "store/postgres/postgres_private.h"
 #include "store/schema/schema.h"
@@ -129,6 +130,16 @@ static int load_secret(struct postgres_store *store)
     return err < 0 ? err : hex_decode(buf_str(&value), ret, STORE_SECRET_LEN) ? 0 : ERR_CORRUPT;
 }
 
+// A store that was copied from one that was restored.
+static int load_restored(struct postgres_store *store)
+{
+    CLEANUP(sql_reset) struct sql_statement *get = sql_statement(store->sql, POSTGRES_META_GET);
+    sql_bind_text(get, 1, STR("restored"));
+    int rc = sql_row(get);
+    store->tx.restored = rc == 1;
+    return MIN(rc, 0);
+}
+
 static int load(struct postgres_store *store)
 {
     store->purging = true; // the first slice finds out
@@ -138,9 +149,25 @@ static int load(struct postgres_store *store)
     if (err == 0)
         err = load_secret(store);
     if (err == 0)
+        err = load_restored(store);
+    if (err == 0)
         err = sql_commit(store->sql);
     if (err < 0)
         sql_rollback(store->sql);
+    return err;
+}
+
+// A copy that is not finished is not even migrated.
+static int refuse_copy(struct postgres_store *store, struct buf *ret_error)
+{
+    int version = 0;
+    int err = schema_version(store->sql, &version);
+    if (err == 0)
+        err = copy_mark_check(store->sql, "the database", version, ret_error);
+    if (err < 0 && ret_error->len == 0) {
+        CLEANUP(free_ptr) char *why = sql_reason(store->sql);
+        buf_printf(ret_error, "cannot read the database: %s", why);
+    }
     return err;
 }
 
@@ -153,6 +180,9 @@ static int open_database(struct postgres_store *store, struct buf *ret_error)
         return err;
     }
     store->tx.session.sql = store->sql;
+    err = refuse_copy(store, ret_error);
+    if (err < 0)
+        return err;
     err = schema_migrate(store->sql, schema_newest(), &reason);
     if (err < 0) {
         buf_printf(ret_error, "cannot migrate the database to the schema %d: %s", schema_newest(), buf_cstr(&reason));

@@ -132,7 +132,7 @@ static int migrate(struct sqlite_store *store, const struct wal_found *wal, int 
 static int load(struct sqlite_store *store, const struct wal_found *wal, bool *ret_restored)
 {
     int64_t page_size = 0, purging = 0, purging_account = 0, restored = 0;
-    int err = store_hot_load(store);
+    int err = store_hot_load(&store->db, &store->hot, &store->appended.hot_id);
     if (err == 0)
         err = store_incarnation_load(store, wal->lost > 0, ret_restored);
     if (err == 0)

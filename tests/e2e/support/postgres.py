@@ -28,7 +28,7 @@ class Postgres:
         self._run("initdb", "-D", self.folder / "data", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync")
         settings = ["listen_addresses=", "fsync=off", "max_connections=400", "log_min_messages=log"]
         self.process = Process(
-            self._argv(
+            self.argv(
                 "postgres", "-D", self.folder / "data", "-k", self.folder, *(x for s in settings for x in ("-c", s))
             ),
             env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
@@ -36,15 +36,15 @@ class Postgres:
         )
         self.process.err.wait(lambda data: b"ready to accept connections" in data, "PostgreSQL's start", DEADLINE)
 
-    def _argv(self, program, *arguments):
+    def argv(self, program, *arguments):
         become = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] if os.geteuid() == 0 else []
         return [*become, str(self.programs / program), *map(str, arguments)]
 
     def _run(self, program, *arguments):
-        subprocess.run(self._argv(program, *arguments), check=True, capture_output=True, cwd="/", timeout=DEADLINE)
+        subprocess.run(self.argv(program, *arguments), check=True, capture_output=True, cwd="/", timeout=DEADLINE)
 
     def sql(self, text, database="postgres"):
-        command = self._argv("psql", "-h", self.folder, "-U", "postgres", "-d", database, "-Atqc", text)
+        command = self.argv("psql", "-h", self.folder, "-U", "postgres", "-d", database, "-Atqc", text)
         done = subprocess.run(command, check=True, capture_output=True, text=True, cwd="/", timeout=DEADLINE)
         return done.stdout.strip()
 

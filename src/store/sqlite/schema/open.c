@@ -1,6 +1,7 @@
 // Opening a store: the lock, the settings of the file, its schema, its incarnation, the content of the hot table.
 #include "store/sqlite/schema/open.h"
 
+#include "store/copy/mark.h"
 #include "store/schema/schema.h"
 #include "util/id.h"
 
@@ -30,7 +31,7 @@ int store_lock(const char *path, struct buf *ret_error, int *ret_fd)
     return 0;
 }
 
-int store_check_version(struct db *db, const char *path, struct buf *ret_error, int *ret_version)
+int store_check_file(struct db *db, const char *path, struct buf *ret_error, int *ret_version)
 {
     int64_t version = 0, application = 0;
     int err = db_query_i64(db, "PRAGMA user_version", &version);
@@ -60,6 +61,17 @@ int store_check_version(struct db *db, const char *path, struct buf *ret_error, 
     }
     *ret_version = (int)version;
     return 0;
+}
+
+int store_check_version(struct db *db, const char *path, struct buf *ret_error, int *ret_version)
+{
+    int err = store_check_file(db, path, ret_error, ret_version);
+    if (err < 0)
+        return err;
+    err = copy_mark_check(db->sql, path, *ret_version, ret_error);
+    if (err < 0 && ret_error->len == 0)
+        buf_printf(ret_error, "cannot read %s: %s", path, sqlite3_errmsg(db->handle));
+    return err;
 }
 
 static int set_journal_mode(struct db *db, const char *mode)

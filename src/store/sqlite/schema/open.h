@@ -7,9 +7,10 @@
 
 // Takes the lock beside the file. It is held until the descriptor is closed. Returns ERR_CONFLICT with a text.
 int store_lock(const char *path, struct buf *ret_error, int *ret_fd);
-// Checks whether the file is ours and not of a newer program: ERR_CONFLICT or ERR_TOO_NEW with a text. Writes nothing.
-// *ret_version is the number of its schema; 0: it is new.
+// Checks whether the file is ours, and not of a newer program, nor an unfinished copy: ERR_CONFLICT or ERR_TOO_NEW with
+// a text. Writes nothing. *ret_version is the number of its schema; 0: it is new. The second one allows such a copy.
 int store_check_version(struct db *db, const char *path, struct buf *ret_error, int *ret_version);
+int store_check_file(struct db *db, const char *path, struct buf *ret_error, int *ret_version);
 // Sets the settings, and migrates to the schema `to` (schema_migrate). Afterwards it is in rollback mode if it is new,
 // or gets a new incarnation. `version` is what store_check_version returned.
 int store_prepare(struct db *db, const char *path, uint32_t page_size, int version, int to, bool lost,
