@@ -1,7 +1,8 @@
-// bench-append-postgres CONNINFO LOGS IN_FLIGHT LINES_PER_CHUNK SECONDS THREADS
+// bench-append-postgres chunks|rows CONNINFO LOGS IN_FLIGHT LINES_PER_CHUNK SECONDS THREADS
 // The reference for the store on PostgreSQL: ready chunks, appended by libpq alone, with nothing else to do. Each
 // transaction of each thread copies its share of the chunks in flight into a table as the store's, and moves the heads
-// of their logs on, if they stand where they should. Prints figures as one JSON object.
+// of their logs on, if they stand where they should. `rows`: the same lines, a row each. Prints figures as one JSON
+// object.
 #include "bench_chunk.h"
 #include "store/postgres/copy_rows.h"
 #include "util/clock.h"
@@ -12,13 +13,15 @@
 #include <stdlib.h>
 
 #define VARIANTS 8
-#define COPY     "COPY bare_chunks FROM STDIN (FORMAT binary)"
+#define CHUNKS   "COPY bare_chunks FROM STDIN (FORMAT binary)"
+#define ROWS     "COPY bare_lines FROM STDIN (FORMAT binary)"
 #define MOVE                                                                                                        \
     "UPDATE bare_logs SET next = x.next, digest = x.next FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS " \
     "x(id, was, next) WHERE bare_logs.id = x.id AND bare_logs.next = x.was"
 
 static struct chunk *chunks[VARIANTS];
 static uint64_t until_ns;
+static bool row_per_line;
 
 struct writer {
     pthread_t thread;
@@ -48,7 +51,7 @@ static void run(PGconn *db, const char *sql)
 
 static void copy(PGconn *db, const struct buf *rows)
 {
-    done(db, PQexec(db, COPY), PGRES_COPY_IN);
+    done(db, PQexec(db, row_per_line ? ROWS : CHUNKS), PGRES_COPY_IN);
     if (PQputCopyData(db, rows->data, (int)rows->len) != 1 || PQputCopyEnd(db, NULL) != 1)
         fail("copy", PQerrorMessage(db));
     done(db, PQgetResult(db), PGRES_COMMAND_OK);
@@ -61,7 +64,21 @@ static void list(struct buf *array, uint64_t value)
     buf_append_i64(array, (int64_t)value);
 }
 
-static void row(struct buf *rows, uint64_t log, uint64_t first, const struct chunk *chunk)
+static void add_lines(struct buf *rows, uint64_t log, uint64_t first, const struct chunk *chunk)
+{
+    for (uint32_t i = 0; i < chunk_count(chunk); i++) {
+        struct record record;
+        chunk_record(chunk, i, &record);
+        copy_row(rows, 5);
+        copy_int8(rows, log);
+        copy_int8(rows, first + i);
+        copy_int8(rows, (uint64_t)record.time_ms);
+        copy_bytes(rows, STR("stdout"));
+        copy_bytes(rows, record.message);
+    }
+}
+
+static void add_chunk(struct buf *rows, uint64_t log, uint64_t first, const struct chunk *chunk)
 {
     copy_row(rows, 8);
     copy_int8(rows, log);
@@ -89,7 +106,7 @@ static void append_group(struct writer *writer, PGconn *db, struct buf *rows, st
     }
     for (uint64_t i = 0; i < writer->a_group; i++, writer->at = (writer->at + 1) % writer->logs) {
         const struct chunk *chunk = chunks[writer->at % VARIANTS];
-        row(rows, writer->first_log + writer->at, writer->next[writer->at], chunk);
+        (row_per_line ? add_lines : add_chunk)(rows, writer->first_log + writer->at, writer->next[writer->at], chunk);
         writer->next[writer->at] += chunk_count(chunk);
         writer->lines += chunk_count(chunk);
     }
@@ -136,7 +153,9 @@ static void make_tables(const char *conninfo, uint64_t logs)
     PGconn *db = PQconnectdb(conninfo);
     if (PQstatus(db) != CONNECTION_OK)
         fail("connect", PQerrorMessage(db));
-    run(db, "DROP TABLE IF EXISTS bare_chunks, bare_logs");
+    run(db, "DROP TABLE IF EXISTS bare_chunks, bare_lines, bare_logs");
+    run(db, "CREATE TABLE bare_lines(execution BIGINT NOT NULL, sequence BIGINT NOT NULL, time_ms BIGINT NOT NULL, "
+            "stream TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY(execution, sequence))");
     run(db, "CREATE TABLE bare_chunks(execution BIGINT NOT NULL, first BIGINT NOT NULL, count INTEGER NOT NULL, "
             "time_min BIGINT NOT NULL, time_max BIGINT NOT NULL, raw BIGINT NOT NULL, merged BOOLEAN NOT NULL, "
             "body BYTEA NOT NULL, PRIMARY KEY(execution, first))");
@@ -158,21 +177,22 @@ static uint64_t argument(char **argv, int index)
 
 int main(int argc, char **argv)
 {
-    if (argc != 7) {
-        fprintf(stderr, "bench-append-postgres CONNINFO LOGS IN_FLIGHT LINES_PER_CHUNK SECONDS THREADS\n");
+    if (argc != 8) {
+        fprintf(stderr, "bench-append-postgres chunks|rows CONNINFO LOGS IN_FLIGHT LINES_PER_CHUNK SECONDS THREADS\n");
         return 2;
     }
-    uint64_t logs = argument(argv, 2), in_flight = argument(argv, 3), seconds = argument(argv, 5);
-    uint64_t threads = MIN(argument(argv, 6), MIN(logs, in_flight)), lines = 0, commits = 0;
+    row_per_line = strcmp(argv[1], "rows") == 0;
+    uint64_t logs = argument(argv, 3), in_flight = argument(argv, 4), seconds = argument(argv, 6);
+    uint64_t threads = MIN(argument(argv, 7), MIN(logs, in_flight)), lines = 0, commits = 0;
     struct writer *writers = xcalloc(threads, sizeof(*writers));
-    make_tables(argv[1], logs);
+    make_tables(argv[2], logs);
     for (unsigned i = 0; i < VARIANTS; i++)
-        chunks[i] = bench_chunk(i, (uint32_t)argument(argv, 4));
+        chunks[i] = bench_chunk(i, (uint32_t)argument(argv, 5));
     uint64_t start_ns = clock_mono_ns();
     until_ns = start_ns + seconds * 1000000000;
     for (uint64_t i = 0; i < threads; i++) {
         uint64_t share = logs / threads;
-        writers[i] = (struct writer){.conninfo = argv[1],
+        writers[i] = (struct writer){.conninfo = argv[2],
                                      .first_log = i * share,
                                      .logs = share,
                                      .a_group = in_flight / threads,

@@ -4,6 +4,7 @@ from .rows_ingest import ingest_sockets, many_executions, shared_sockets, wrap_c
 from .rows_read import read_million, status_requests, tail_and_start
 from .rows_jobs import jobs
 from .rows_nodes import many_servers
+from .rows_store import shared_store
 from .rows_live import events_fan_out, fan_out, join_old, latency, memory
 from .rows_disk import disk
 from .rows_fair import idle_connections, neighbours, strangers
@@ -37,5 +38,6 @@ ROWS = [
     neighbours,
     jobs,
     many_servers,
+    shared_store,
     rival_rows,
 ]
