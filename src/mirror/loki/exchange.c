@@ -127,12 +127,25 @@ static void tell_answer(const struct client_said *answer, struct buf *out)
 
 // --- Pushing
 
+// A 400 may come from what stands before Loki, or from a Loki that could not read the push; then nothing was taken. Of
+// what it says of lines that it refuses, all speaks of entries, their timestamps, or labels (pkg/validation).
+static bool is_of_lines(struct str said)
+{
+    static const char *const words[] = {"entry", "entries", "timestamp", "label"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (said.len > 0 && memmem(said.data, said.len, words[i], strlen(words[i])))
+            return said.data[0] != '<'; // a page
+    return false;
+}
+
 // A wrong credential, tenant or path is somebody's to mend, and loses nothing until then.
-enum loki_verdict loki_judge(int status)
+enum loki_verdict loki_judge(int status, struct str said)
 {
     if (status >= 200 && status < 300)
         return LOKI_TAKEN;
-    return status == 400 ? LOKI_REFUSED : status == 413 ? LOKI_LARGE : LOKI_LATER;
+    if (status == 400)
+        return is_of_lines(said) ? LOKI_REFUSED : LOKI_LATER;
+    return status == 413 ? LOKI_LARGE : LOKI_LATER;
 }
 
 enum loki_verdict loki_send(const struct loki_access *access, struct str body, uint64_t *ret_wait_ms,
@@ -146,7 +159,7 @@ enum loki_verdict loki_send(const struct loki_access *access, struct str body, u
         .body = body,
     };
     int err = ask_loki(access, &ask, "Content-Type: application/x-protobuf", &answer, ret_error);
-    enum loki_verdict verdict = err ? LOKI_LATER : loki_judge(answer.status);
+    enum loki_verdict verdict = err ? LOKI_LATER : loki_judge(answer.status, buf_str(&answer.body));
     if (err == 0 && verdict != LOKI_TAKEN)
         tell_answer(&answer, ret_error);
     uint64_t wait_s = answer.status == 429 ? MAX(answer.retry_after_s, 1u) : answer.retry_after_s;

@@ -29,7 +29,7 @@ enum loki_verdict {
 // why it was not taken to *ret_error, for people.
 enum loki_verdict loki_send(const struct loki_access *access, struct str body, uint64_t *ret_wait_ms,
                             struct buf *ret_error);
-enum loki_verdict loki_judge(int status); // of a push. Pure
+enum loki_verdict loki_judge(int status, struct str said); // of a push, by the answer and its text. Pure
 
 struct loki_line {
     uint64_t sequence;

@@ -286,13 +286,28 @@ static void only_what_loki_took_or_refused_for_good_is_not_pushed_again(void **s
     static const struct {
         int status;
         enum loki_verdict verdict;
+        const char *said;
     } cases[] = {
-        {200, LOKI_TAKEN}, {204, LOKI_TAKEN}, {400, LOKI_REFUSED}, {413, LOKI_LARGE},
-        {301, LOKI_LATER}, {401, LOKI_LATER}, {403, LOKI_LATER},   {404, LOKI_LATER},
-        {429, LOKI_LATER}, {500, LOKI_LATER}, {503, LOKI_LATER},
+        {200, LOKI_TAKEN, ""},
+        {204, LOKI_TAKEN, NULL},
+        {400, LOKI_REFUSED, "entry with timestamp 2025 ignored, reason: 'entry too far behind'"},
+        {400, LOKI_REFUSED, "max entry size '262144' bytes exceeded for stream '{a=\"b\"}'"},
+        {400, LOKI_REFUSED, "stream '{}' has label value too long"},
+        {400, LOKI_LATER, "snappy: corrupt input"},
+        {400, LOKI_LATER, "<html><title>400 The plain HTTP request was sent to HTTPS port</title>an entry</html>"},
+        {400, LOKI_LATER, ""},
+        {400, LOKI_LATER, NULL},
+        {413, LOKI_LARGE, ""},
+        {301, LOKI_LATER, ""},
+        {401, LOKI_LATER, "no org id"},
+        {403, LOKI_LATER, ""},
+        {404, LOKI_LATER, ""},
+        {429, LOKI_LATER, "entry"},
+        {500, LOKI_LATER, "entry"},
+        {503, LOKI_LATER, ""},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        assert_int_equal(loki_judge(cases[i].status), cases[i].verdict);
+        assert_int_equal(loki_judge(cases[i].status, str_of(cases[i].said)), cases[i].verdict);
 }
 
 int main(void)
