@@ -203,7 +203,8 @@ def lines_in(server, count):
 
 
 EMPTY = """DO $$ DECLARE t text; BEGIN
-  FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('schema_version', 'nodes')
+  FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public'
+    AND tablename NOT IN ('schema_version', 'schema_reader', 'nodes')
   LOOP EXECUTE 'TRUNCATE ' || t; END LOOP; END $$"""
 
 
@@ -217,7 +218,7 @@ def unwritable(engine, name, table):
 
 
 def test_a_copy_that_is_killed_within_a_transaction_goes_on(tmp_path, cli):
-    """It waits for a lock of the database that it copies to, and is killed there: once for rows, once for records."""
+    """It waits for a lock of the database that it copies to, and is killed there, or loses its connection."""
     file = Server(tmp_path / "file").start()
     known = lines_in(file, 3)
     file.stop()
@@ -227,11 +228,19 @@ def test_a_copy_that_is_killed_within_a_transaction_goes_on(tmp_path, cli):
     copy(cli, file.data, database, expect=0)
     engine.sql(EMPTY, name)  # what is left is the schema, as of a copy that was killed before it had begun
     refused = Server(tmp_path / "other", flags=("--store", database))
-    for table in ("executions", "chunks"):
+    for table, ended in (("api_keys", "cut"), ("executions", "killed"), ("chunks", "killed")):
         with unwritable(engine, name, table):
             with cli.start("store", "copy", file.data, database) as process:
                 eventually(lambda: engine.sql(waiting) != "0", f"the copy waits for {table}")
-                process.kill()
+                if ended == "killed":
+                    process.kill()
+                else:  # its connection is, as by a database that is restarted
+                    engine.sql(
+                        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' "
+                        "AND application_name = 'runnel'"
+                    )
+                    assert process.finish() == 1
+                    assert b"the same command goes on with it" in process.err.data
         refused.spawn()
         assert refused.ended(1) == 1
         said = refused.process.err.data.decode()

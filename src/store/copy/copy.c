@@ -364,14 +364,13 @@ static int run(struct copy *it)
     return err < 0 ? err : end(it);
 }
 
-// The end that has failed is not known; only one of them says why.
-static void give_reason(struct copy *it)
+static void give_reason(const struct copy_side *side, struct buf *out)
 {
-    CLEANUP(buf_release) struct buf from = {0}, to = {0};
-    copy_side_reason(it->from, &from);
-    copy_side_reason(it->to, &to);
-    buf_printf(it->error, "the copy has stopped, and can go on: %s: %s; %s: %s", it->from->name, buf_cstr(&from),
-               it->to->name, buf_cstr(&to));
+    CLEANUP(buf_release) struct buf reason = {0};
+    copy_side_reason(side, &reason);
+    bool failed = reason.len > 0 && strcmp(buf_cstr(&reason), "not an error") != 0; // SQLite's word for none
+    if (failed)
+        buf_printf(out, ". %s: %s", side->name, buf_cstr(&reason));
 }
 
 int copy_store(const struct store_copying *copying, struct store_copied *ret, struct buf *ret_error)
@@ -394,8 +393,11 @@ int copy_store(const struct store_copying *copying, struct store_copied *ret, st
         err = sql_begin(it.from->sql, SQL_READ); // all of it by one snapshot
     if (err == 0)
         err = run(&it);
-    if (err < 0 && ret_error->len == 0)
-        give_reason(&it);
+    if (err < 0 && ret_error->len == 0) { // which end has failed is not known; mostly only one says why
+        buf_printf(ret_error, "the copy has stopped (%s); the same command goes on with it", error_text(err));
+        give_reason(it.from, ret_error);
+        give_reason(it.to, ret_error);
+    }
     sql_rollback(it.to->sql);
     sql_rollback(it.from->sql);
     return err;

@@ -7,7 +7,7 @@
 
 // The number of rows that are read at once begins small, and follows what they take.
 #define LIMIT_LEAST  32
-#define LIMIT_MOST   4096
+#define LIMIT_MOST   1024
 #define BYTES_LITTLE ((size_t)256 * 1024)
 #define BYTES_MUCH   ((size_t)2 * 1024 * 1024)
 
@@ -72,8 +72,8 @@ int copy_scan_next(struct copy_scan *scan, struct buf *rows, size_t *ret_count)
         bind(next, (int)i + 1, table->columns[i].type, cells[i]);
     buf_reset(rows);
     size_t count = 0, last = 0;
-    int rc;
-    while ((rc = sql_row(next)) == 1) {
+    int rc = 0;
+    while (rows->len <= BYTES_MUCH && (rc = sql_row(next)) == 1) {
         last = rows->len;
         encode(table, table->column_count, next, rows);
         count++;

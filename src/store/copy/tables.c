@@ -11,6 +11,7 @@ static const struct {
     {"chunks", COPY_OWN, NULL, false},
     {"hot", COPY_OWN, NULL, false},
     {"meta", COPY_OWN, NULL, false},
+    {"schema_reader", COPY_OWN, NULL, false},
     {"schema_version", COPY_OWN, NULL, false},
     {"damaged", COPY_LEFT, "what could not be read when it was merged, and nothing reads", true},
     {"events", COPY_LEFT, "a server with `event_rows` makes it of what comes from now on", true},

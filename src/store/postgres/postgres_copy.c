@@ -131,7 +131,8 @@ static const struct copy_kind postgres_kind = {
         "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename COLLATE \"C\"",
     .columns = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), "
                "coalesce(array_position(i.indkey::int2[], a.attnum), -1) + 1 "
-               "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+               "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND "
+               "a.attgenerated = '' "
                "LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary "
                "WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname = ?1 "
                "ORDER BY coalesce(array_position(i.indkey::int2[], a.attnum), 1000), a.attname COLLATE \"C\"",
