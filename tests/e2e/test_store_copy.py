@@ -166,15 +166,14 @@ def test_a_store_is_moved_to_postgres_and_back(tmp_path, cli):
     done = copy(cli, file.data, database, expect=0).text()
     assert re.match(r"\d+ logs with \d+ lines \(0\.\d MB\) and \d+ rows were copied in \d+\.\d s; all of it was", done)
     assert "Keep the data folder" in done and "not copied" not in done
-    (file.data / "runnel.db").unlink()
+    (file.data / "runnel.db").unlink()  # what lay beside it, such as its mark, stays
+    assert (file.data / "runnel.db.wal-mark").exists()
 
     moved = Server(tmp_path / "file", flags=("--store", database)).start()
     try:
         assert not differences(filled.answers(moved), before)
         filled.go_on(moved, "after", last=False)
         then = filled.answers(moved)
-        for name in file.data.glob("runnel.db*"):
-            name.unlink()
         busy = copy(cli, database, file.data)
         assert busy.code == 1 and b"is in use by 1 server: stop it first" in busy.err
     finally:
@@ -271,6 +270,10 @@ def test_what_cannot_be_copied_is_said(tmp_path, cli):
     file.stop()
     for wrong in ([], [file.data], [file.data, "a", "b"]):
         assert copy(cli, *wrong).code == 2
+    (tmp_path / "wal").mkdir()
+    (tmp_path / "wal" / "runnel.db-wal").write_bytes(b"of another store")
+    needed = copy(cli, file.data, tmp_path / "wal")
+    assert needed.code == 1 and b"its write-ahead log is: move" in needed.err
     missing = copy(cli, tmp_path / "nothing", tmp_path / "copy")
     assert missing.code == 3 and b"there is no store at" in missing.err
     away = copy(cli, file.data, f"host={tmp_path} password=never-shown")

@@ -333,7 +333,8 @@ static int tell_left(struct copy *it, struct buf *out)
         CLEANUP(sql_statement_free) struct sql_statement *number = sql_prepare(it->from->sql, text);
         err = sql_number(number, &rows);
         if (err == 0 && rows > 0)
-            buf_printf(out, "%s%s (%lld rows: %s)", out->len > 0 ? ", " : "", names[i], (long long)rows, why);
+            buf_printf(out, "%s%s (%lld row%s: %s)", out->len > 0 ? ", " : "", names[i], (long long)rows,
+                       rows == 1 ? "" : "s", why);
     }
     copy_tables_free(&names, count);
     return err;

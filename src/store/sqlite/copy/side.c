@@ -14,6 +14,7 @@
 #include "store/sqlite/schema/open.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAGE_SIZE        4096
@@ -396,17 +397,32 @@ int sqlite_copy_from(const char *path, struct copy_side **ret, struct buf *ret_e
     return 0;
 }
 
+// What a former store has left there is not of this one: a mark would tell of commits that it never had. A log that
+// holds something may be needed.
+static int clear_beside(const char *path, struct buf *ret_error)
+{
+    CLEANUP(free_ptr) char *wal = xasprintf("%s-wal", path), *mark = xasprintf("%s.wal-mark", path);
+    struct stat info;
+    if (stat(path, &info) == 0 && info.st_size > 0)
+        return 0;
+    if (stat(wal, &info) == 0 && info.st_size > 0) {
+        buf_printf(ret_error, "%s is not there, but its write-ahead log is: move %s away, or name another folder", path,
+                   wal);
+        return ERR_CONFLICT;
+    }
+    unlink(wal);
+    unlink(mark);
+    return 0;
+}
+
 // It stays in rollback mode until a server opens it, so that no WAL can be taken for its own.
 static int open_target(struct sqlite_side *side, struct buf *ret_error)
 {
     const char *path = side->base.name;
-    CLEANUP(free_ptr) char *wal = xasprintf("%s-wal", path);
     int version = 0;
     int err = store_lock(path, ret_error, &side->lock_fd);
-    if (err == 0 && access(wal, F_OK) == 0) {
-        buf_printf(ret_error, "%s is not empty: there is %s. Name another folder, or move it away", path, wal);
-        err = ERR_CONFLICT;
-    }
+    if (err == 0)
+        err = clear_beside(path, ret_error);
     if (err == 0)
         err = db_open(&side->db, path, NULL, DB_WRITER);
     side->base.sql = side->db.sql;
