@@ -12,7 +12,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define ROUND_MESSAGES 64 // then it listens
+#define ROUND_MESSAGES 64    // then it listens
+#define IDLE_MS        15000 // without a round: then an empty message shows whether the peer is still there
 
 struct bus {
     struct bus_options options;
@@ -92,7 +93,7 @@ static int receive(struct bus *bus)
 static int send_round(struct bus *bus)
 {
     CLEANUP(buf_release) struct buf message = {0};
-    int err = 0;
+    int err = bus->due ? 0 : bus->options.kind->send(bus->link, STR(""));
     bus->due = false;
     bus->round_ms = clock_mono_ms();
     for (int i = 0; i < ROUND_MESSAGES && err == 0 && bus->options.take(bus->options.arg, &message); i++) {
@@ -104,16 +105,20 @@ static int send_round(struct bus *bus)
     return err < 0 ? err : receive(bus);
 }
 
+static uint64_t next_round_ms(const struct bus *bus)
+{
+    return bus->round_ms + (bus->due ? BUS_ROUND_MS : IDLE_MS);
+}
+
 // Talks until the connection is lost, or the bus ends.
 static void talk(struct bus *bus)
 {
     int err = receive(bus);
     while (err == 0 && !atomic_load(&bus->ends)) {
-        uint64_t now_ms = clock_mono_ms(), from_ms = bus->round_ms + BUS_ROUND_MS;
-        int timeout_ms = !bus->due ? -1 : from_ms > now_ms ? (int)(from_ms - now_ms) : 0;
-        if (wait_for_something(bus, timeout_ms))
+        uint64_t now_ms = clock_mono_ms(), from_ms = next_round_ms(bus);
+        if (wait_for_something(bus, from_ms > now_ms ? (int)(from_ms - now_ms) : 0))
             err = receive(bus);
-        if (err == 0 && bus->due && clock_mono_ms() >= bus->round_ms + BUS_ROUND_MS)
+        if (err == 0 && clock_mono_ms() >= next_round_ms(bus))
             err = send_round(bus);
     }
 }

@@ -16,7 +16,8 @@ struct bus_kind {
     int (*open)(const struct bus_options *options, struct bus_link **ret, struct buf *ret_reason);
     void (*close)(struct bus_link *link);
     int (*fd)(const struct bus_link *link); // readable when something may have come
-    // ERR_UNAVAILABLE: the connection is of no more use.
+    // An empty message, which nobody hears, shows whether the peer answers. ERR_UNAVAILABLE: the connection is of no
+    // more use.
     int (*send)(struct bus_link *link, struct str message);
     // Gives what has come, without waiting for more. ERR_UNAVAILABLE as above.
     int (*receive)(struct bus_link *link, void (*hear)(void *arg, struct str message), void *arg);

@@ -27,7 +27,7 @@ static int listen_there(struct bus_link *link)
     // A message holds a lock that all who notify share until it is committed; a hint need not be durable.
     char text[128];
     snprintf(text, sizeof(text), "SET synchronous_commit = off; LISTEN \"%s\"", link->channel);
-    PGresult *result = PQexec(link->connection, text);
+    PGresult *result = PQsendQuery(link->connection, text) ? postgres_answer(link->connection) : NULL;
     int err = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : ERR_UNAVAILABLE;
     PQclear(result);
     return err;
@@ -58,8 +58,9 @@ static int send_message(struct bus_link *link, struct str message)
     const char *const values[] = {link->channel, message.data};
     const int sizes[] = {(int)strlen(link->channel), (int)message.len};
     static const int binary[] = {1, 1}; // so that a text need not end with a zero byte
-    PGresult *result =
-        PQexecParams(link->connection, "SELECT pg_notify($1::text, $2::text)", 2, NULL, values, sizes, binary, 1);
+    bool sent =
+        PQsendQueryParams(link->connection, "SELECT pg_notify($1::text, $2::text)", 2, NULL, values, sizes, binary, 1);
+    PGresult *result = sent ? postgres_answer(link->connection) : NULL;
     int err = PQresultStatus(result) == PGRES_TUPLES_OK ? 0 : ERR_UNAVAILABLE;
     PQclear(result);
     return err;
@@ -70,7 +71,8 @@ static int receive(struct bus_link *link, void (*hear)(void *arg, struct str mes
     if (!PQconsumeInput(link->connection))
         return failed(link, NULL);
     for (PGnotify *notify; (notify = PQnotifies(link->connection)); PQfreemem(notify))
-        hear(arg, str_of(notify->extra));
+        if (notify->extra[0])
+            hear(arg, str_of(notify->extra));
     return 0;
 }
 

@@ -1,8 +1,18 @@
-// Connecting to PostgreSQL as all of this program does: by which a server that does not answer any more is given up.
+// Connections to PostgreSQL as all of this program makes and uses them: a server that does not answer any more is given
+// up within half a minute, however it is gone.
 #pragma once
 
 #include <libpq-fe.h>
 
-// `conninfo` as libpq has it; what it says counts. `name`: what the server lists the connection as. Waits for the
-// server, for a bounded time. The caller looks at PQstatus, and owns what is returned. Notices are dropped.
+// `conninfo` as libpq has it; what it says counts. Of several hosts the one is taken that can be written to. `name`:
+// what the server lists the connection as. Waits for the server, for a bounded time. The caller looks at PQstatus, and
+// owns what is returned. Notices are dropped.
 PGconn *postgres_connect(const char *conninfo, const char *name);
+
+// Waits for the answer to what was sent with a PQsend… function, and returns its last result as PQexec does; NULL if
+// nothing could be sent. A statement may take any time while the server is there. If it stands still (a machine that is
+// frozen takes what is sent, and keeps its connections), the connection is given up: then the result is an error.
+PGresult *postgres_answer(PGconn *connection);
+// As PQgetResult: one result of what was sent, such as in a pipeline, or NULL where they end. Waits, and gives up, as
+// above.
+PGresult *postgres_next_result(PGconn *connection);

@@ -144,7 +144,7 @@ static int open_link(const struct bus_options *options, struct bus_link **ret, s
         err = connect_to(options, &link->telling, ret_reason);
     if (err == 0)
         err = subscribe(link, ret_reason);
-    if (err == 0) // an empty message, which nobody hears: so it is known now whether it may
+    if (err == 0) // so it is known now whether it may
         err = publish(link, STR(""), ret_reason);
     if (err == 0)
         *ret = link;

@@ -1,14 +1,12 @@
 """Servers of a newer version take the place of others, one by one, on one database."""
 
-import os
 import pathlib
-import threading
-import time
 
 import pytest
 from support.api import eventually
 from support.cli import Cli
 from support.cluster import Cluster
+from support.load import Load
 from support.process import BIN
 
 PROGRAMS = pathlib.Path(BIN).parent / "tests" / "upgrade"  # this version with one more migration
@@ -20,27 +18,6 @@ def cluster(tmp_path):
     cluster = Cluster(tmp_path)
     yield cluster
     cluster.close()
-
-
-class Load(threading.Thread):
-    """A number for each line of a run, from 0 on, for as long as it is wanted."""
-
-    def __init__(self, fifo):
-        super().__init__(daemon=True)
-        self.fifo, self.count, self.enough = fifo, 0, threading.Event()
-        os.mkfifo(fifo)
-
-    def run(self):
-        with open(self.fifo, "w", buffering=1) as out:
-            while not self.enough.is_set():
-                out.write(f"{self.count}\n")
-                self.count += 1
-                time.sleep(0.002)  # the pace of what prints
-
-    def end(self):
-        self.enough.set()
-        self.join()
-        return "".join(f"{i}\n" for i in range(self.count)).encode()
 
 
 def version(cluster):

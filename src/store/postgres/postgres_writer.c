@@ -11,7 +11,7 @@
 
 #define TRIES_MAX           50 // of one transaction, while others are in the way
 #define BACKGROUND_PAUSE_MS 1000
-#define OUTCOME_TRIES       60 // to learn whether a commit whose answer was lost is there, POSTGRES_RETRY_MS apart
+#define OUTCOME_MS          30000 // to learn whether a commit whose answer was lost is there
 
 // --- One transaction
 
@@ -34,26 +34,26 @@ static int apply_all(struct postgres_store *store, struct store_op *const *ops, 
 }
 
 // A commit whose answer was lost may be there. Only the server knows.
-static int learn_outcome(struct postgres_store *store, uint64_t transaction)
+static int learn_outcome(struct postgres_store *store, const struct sql_postgres_mark *mark)
 {
-    int rc = ERR_UNAVAILABLE;
-    for (int i = 0; i < OUTCOME_TRIES && rc < 0; i++) {
-        if (i > 0)
-            usleep(POSTGRES_RETRY_MS * 1000);
-        rc = sql_postgres_committed(store->sql, transaction);
+    uint64_t until_ms = clock_mono_ms() + OUTCOME_MS; // a try may take long, if nobody answers
+    int rc = sql_postgres_committed(store->sql, mark);
+    while (rc < 0 && rc != ERR_CONFLICT && clock_mono_ms() < until_ms) {
+        usleep(POSTGRES_RETRY_MS * 1000);
+        rc = sql_postgres_committed(store->sql, mark);
     }
-    return rc < 0 ? rc : rc == 1 ? 0 : ERR_UNAVAILABLE;
+    // What may be there is sent again by who can, and is known by its numbers then.
+    return rc == 1 ? 0 : ERR_UNAVAILABLE;
 }
 
 static int commit(struct postgres_store *store)
 {
-    uint64_t transaction = store->transaction;
-    int err = transaction == 0 ? sql_postgres_transaction(store->sql, &transaction) : 0;
+    struct sql_postgres_mark mark;
+    int err = sql_postgres_mark(store->sql, store->transaction, &mark);
     if (err < 0)
         return err;
     err = sql_commit(store->sql);
-    return err == ERR_UNAVAILABLE && transaction > 0 && !sql_again(store->sql) ? learn_outcome(store, transaction)
-                                                                               : err;
+    return err == ERR_UNAVAILABLE && mark.transaction > 0 && !sql_again(store->sql) ? learn_outcome(store, &mark) : err;
 }
 
 static void publish(struct postgres_store *store)

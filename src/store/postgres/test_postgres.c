@@ -291,15 +291,87 @@ static void a_group_whose_statement_fails_is_rolled_back_whole(void **state)
 
     insert = sql_statement(sql, 1);
     sql_bind_i64(insert, 1, 2);
-    end_connections(fixture);
-    assert_int_equal(sql_postgres_together(sql, true, &insert, 1), ERR_UNAVAILABLE);
-    assert_int_equal(sql_rollback(sql), 0);
-    insert = sql_statement(sql, 1);
-    sql_bind_i64(insert, 1, 2);
+    end_connections(fixture); // before a transaction has begun that costs nothing
     assert_int_equal(sql_postgres_together(sql, true, &insert, 1), 0);
     assert_int_equal(sql_run(insert, NULL), 0);
     assert_int_equal(sql_commit(sql), 0);
     assert_int_equal(number_of(sql, "SELECT count(*) FROM planted"), 2);
+}
+
+// --- Commits whose answer was lost
+
+static void change(struct sql *sql, const char *text, struct sql_postgres_mark *ret_mark)
+{
+    assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
+    assert_int_equal(sql_exec(sql, text), 0);
+    assert_int_equal(sql_postgres_mark(sql, 0, ret_mark), 0);
+}
+
+static void the_outcome_of_a_transaction_is_known_on_its_own_timeline_alone(void **state)
+{
+    (void)state;
+    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect(engine);
+    CLEANUP(sql_fixture_close) struct sql *other = sql_fixture_connect(engine);
+    struct sql_postgres_mark none, kept, lost, open;
+    assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
+    assert_int_equal(sql_postgres_mark(sql, 0, &none), 0);
+    assert_int_equal(sql_rollback(sql), 0);
+    assert_int_equal(none.transaction, 0);
+    assert_true(none.timeline > 0);
+
+    change(sql, "CREATE TABLE outcomes(x INT)", &kept);
+    assert_int_equal(sql_commit(sql), 0);
+    change(sql, "INSERT INTO outcomes VALUES (1)", &lost);
+    assert_int_equal(sql_rollback(sql), 0);
+    change(sql, "INSERT INTO outcomes VALUES (2)", &open);
+    assert_int_equal(sql_postgres_committed(other, &kept), 1);
+    assert_int_equal(sql_postgres_committed(other, &lost), 0);
+    assert_int_equal(sql_postgres_committed(other, &open), ERR_UNAVAILABLE);
+    assert_int_equal(sql_commit(sql), 0);
+    assert_int_equal(sql_postgres_committed(other, &open), 1);
+
+    // As if another server had been promoted: it may have given the number out again.
+    struct sql_postgres_mark before = kept, never = kept, gone = lost;
+    before.timeline++, never.timeline++, gone.timeline++;
+    never.transaction += 1000000;
+    assert_int_equal(sql_postgres_committed(other, &before), ERR_CONFLICT);
+    assert_int_equal(sql_postgres_committed(other, &gone), 0);
+    assert_int_equal(sql_postgres_committed(other, &never), 0);
+    assert_int_equal(sql_exec(sql, "DROP TABLE outcomes"), 0);
+}
+
+static int64_t backend_of(struct sql *sql)
+{
+    return number_of(sql, "SELECT pg_backend_pid()");
+}
+
+static void a_connection_that_has_ended_meanwhile_costs_no_transaction(void **state)
+{
+    (void)state;
+    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect(engine);
+    CLEANUP(sql_fixture_close) struct sql *other = sql_fixture_connect(engine);
+    int64_t backend = backend_of(sql);
+    CLEANUP(free_ptr) char *end = xasprintf("SELECT pg_terminate_backend(%lld, 10000)::int", (long long)backend);
+    assert_int_equal(number_of(other, end), 1);
+    assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
+    assert_int_equal(number_of(sql, "SELECT 7"), 7);
+    assert_true(backend_of(sql) != backend);
+    assert_int_equal(sql_commit(sql), 0);
+}
+
+static void a_server_that_takes_no_more_writes_is_left(void **state)
+{
+    (void)state;
+    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect(engine);
+    int64_t backend = backend_of(sql);
+    assert_int_equal(sql_exec(sql, "SET default_transaction_read_only = on"), 0);
+    assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
+    assert_int_equal(sql_exec(sql, "CREATE TABLE nothing(x INT)"), ERR_UNAVAILABLE);
+    sql_rollback(sql);
+    assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
+    assert_true(backend_of(sql) != backend);
+    assert_int_equal(sql_exec(sql, "CREATE TABLE something(x INT)"), 0);
+    assert_int_equal(sql_rollback(sql), 0);
 }
 
 int main(void)
@@ -313,6 +385,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_query_after_a_lost_connection_is_answered, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(the_end_of_a_log_is_told_to_other_servers, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(news_reach_a_server_that_was_cut_off, set_up, fixture_tear_down),
+        cmocka_unit_test(the_outcome_of_a_transaction_is_known_on_its_own_timeline_alone),
+        cmocka_unit_test(a_connection_that_has_ended_meanwhile_costs_no_transaction),
+        cmocka_unit_test(a_server_that_takes_no_more_writes_is_left),
     };
     const char *missing = NULL;
     engine = sql_fixture_new(SQL_POSTGRES, &missing);

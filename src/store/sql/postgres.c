@@ -14,14 +14,19 @@
 #define OID_TEXT  25
 #define OID_BYTEA 17
 
+#define READ_ONLY "25006" // read_only_sql_transaction: it is not the primary any more
+
 #define COPY_PART ((size_t)16 * 1024 * 1024) // given to libpq at once; it takes an int
 
 struct postgres {
     struct sql base;
     PGconn *connection;
-    uint64_t generation; // of the connection; what was prepared on an earlier connection is gone
-    uint64_t names;      // how many names were given out
-    char *reason;        // of the last failure
+    uint64_t generation;  // of the connection; what was prepared on an earlier connection is gone
+    int64_t timeline;     // of the server's history, when it was asked for
+    uint64_t timeline_of; // the generation of the connection that it was asked by; 0: none yet
+    bool demoted;         // its server is not the primary any more
+    uint64_t names;       // how many names were given out
+    char *reason;         // of the last failure
 };
 
 struct parameter {
@@ -62,13 +67,12 @@ static const struct {
     {"23505", ERR_CONFLICT, false},   // unique_violation
     {"40", ERR_UNAVAILABLE, true},    // serialization_failure, deadlock_detected
     {"55P03", ERR_UNAVAILABLE, true}, // lock_not_available
-    {"53100", ERR_STORE_FULL, false},  {"53200", ERR_NOMEM, false},
-    {"53", ERR_UNAVAILABLE, false},    // too_many_connections …
-    {"08", ERR_UNAVAILABLE, false},    // connection exceptions
-    {"57", ERR_UNAVAILABLE, false},    // admin_shutdown, cannot_connect_now, query_canceled
-    {"25006", ERR_UNAVAILABLE, false}, // read_only_sql_transaction: it is not the primary any more
-    {"58030", ERR_UNAVAILABLE, false}, // io_error
-    {"XX001", ERR_CORRUPT, false},     {"XX002", ERR_CORRUPT, false},
+    {"53100", ERR_STORE_FULL, false},    {"53200", ERR_NOMEM, false},
+    {"53", ERR_UNAVAILABLE, false}, // too_many_connections …
+    {"08", ERR_UNAVAILABLE, false}, // connection exceptions
+    {"57", ERR_UNAVAILABLE, false}, // admin_shutdown, cannot_connect_now, query_canceled
+    {READ_ONLY, ERR_UNAVAILABLE, false}, {"58030", ERR_UNAVAILABLE, false}, // io_error
+    {"XX001", ERR_CORRUPT, false},       {"XX002", ERR_CORRUPT, false},
     {"22021", ERR_INVALID, false}, // character_not_in_repertoire
 };
 
@@ -90,6 +94,7 @@ static int failure(struct postgres *postgres, const PGresult *result)
     free(postgres->reason);
     postgres->reason = xstrdup(result ? PQresultErrorMessage(result) : PQerrorMessage(postgres->connection));
     postgres->base.again = false;
+    postgres->demoted = postgres->demoted || (state && strcmp(state, READ_ONLY) == 0);
     return state ? error_of_state(postgres, state) : ERR_UNAVAILABLE;
 }
 
@@ -106,9 +111,14 @@ static void result_clear(PGresult **result)
 
 // --- Transactions
 
+static PGresult *query(struct postgres *postgres, const char *text)
+{
+    return PQsendQuery(postgres->connection, text) ? postgres_answer(postgres->connection) : NULL;
+}
+
 static int run_text(struct postgres *postgres, const char *text, const char *tag)
 {
-    CLEANUP(result_clear) PGresult *result = PQexec(postgres->connection, text);
+    CLEANUP(result_clear) PGresult *result = query(postgres, text);
     switch (PQresultStatus(result)) {
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:
@@ -125,19 +135,30 @@ static int exec(struct sql *sql, const char *text)
     return run_text(postgres_of(sql), text, NULL);
 }
 
-static void connect_again(struct postgres *postgres)
+static bool is_lost(const struct postgres *postgres)
 {
-    if (PQstatus(postgres->connection) == CONNECTION_OK)
-        return;
+    return postgres->demoted || PQstatus(postgres->connection) != CONNECTION_OK;
+}
+
+static int connect_again(struct postgres *postgres)
+{
     PQreset(postgres->connection);
     postgres->generation++;
+    postgres->demoted = false;
+    return PQstatus(postgres->connection) == CONNECTION_OK ? 0 : failure(postgres, NULL);
 }
 
 static int begin(struct sql *sql, const char *text)
 {
     struct postgres *postgres = postgres_of(sql);
-    connect_again(postgres);
-    return run_text(postgres, text, NULL);
+    int err = is_lost(postgres) ? connect_again(postgres) : 0;
+    if (err == 0)
+        err = run_text(postgres, text, NULL);
+    if (err == 0 || !is_lost(postgres))
+        return err;
+    // It was lost since it was used last, and nothing has happened in the new transaction yet.
+    err = connect_again(postgres);
+    return err < 0 ? err : run_text(postgres, text, NULL);
 }
 
 static int commit(struct sql *sql)
@@ -203,8 +224,8 @@ static void bind(struct sql_statement *base, int index, const struct sql_value *
 
 static int prepare_there(struct postgres *postgres, struct postgres_statement *statement, const Oid *types)
 {
-    CLEANUP(result_clear)
-    PGresult *result = PQprepare(postgres->connection, statement->name, statement->text, statement->count, types);
+    bool sent = PQsendPrepare(postgres->connection, statement->name, statement->text, statement->count, types);
+    CLEANUP(result_clear) PGresult *result = sent ? postgres_answer(postgres->connection) : NULL;
     if (PQresultStatus(result) != PGRES_COMMAND_OK)
         return failure(postgres, result);
     statement->generation = postgres->generation;
@@ -253,10 +274,11 @@ static int start(struct postgres *postgres, struct postgres_statement *statement
     if (err < 0)
         return err;
     statement->row = -1;
-    statement->result =
-        statement->name
-            ? PQexecPrepared(connection, statement->name, count, with.values, with.sizes, with.formats, 1)
-            : PQexecParams(connection, statement->text, count, with.types, with.values, with.sizes, with.formats, 1);
+    bool sent = statement->name
+                    ? PQsendQueryPrepared(connection, statement->name, count, with.values, with.sizes, with.formats, 1)
+                    : PQsendQueryParams(connection, statement->text, count, with.types, with.values, with.sizes,
+                                        with.formats, 1);
+    statement->result = sent ? postgres_answer(connection) : NULL;
     return 0;
 }
 
@@ -331,20 +353,14 @@ static void postgres_free(struct sql *sql)
 
 static int copy_end(struct postgres *postgres)
 {
-    int err = 0;
-    PGresult *result;
-    while ((result = PQgetResult(postgres->connection))) {
-        if (PQresultStatus(result) != PGRES_COMMAND_OK && err == 0)
-            err = failure(postgres, result);
-        PQclear(result);
-    }
-    return err;
+    CLEANUP(result_clear) PGresult *result = postgres_answer(postgres->connection);
+    return PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : failure(postgres, result);
 }
 
 int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows)
 {
     struct postgres *postgres = postgres_of(sql);
-    CLEANUP(result_clear) PGresult *began = PQexec(postgres->connection, statement);
+    CLEANUP(result_clear) PGresult *began = query(postgres, statement);
     if (PQresultStatus(began) != PGRES_COPY_IN)
         return failure(postgres, began);
     const struct str parts[] = {str_n(COPY_HEADER, sizeof(COPY_HEADER) - 1), rows,
@@ -388,8 +404,8 @@ static bool send_all(struct postgres *postgres, bool begin, struct sql_statement
 // Of the statement whose turn it is. A NULL ends what belongs to it.
 static PGresult *receive(struct postgres *postgres)
 {
-    PGresult *first = PQgetResult(postgres->connection), *more;
-    while (first && (more = PQgetResult(postgres->connection)))
+    PGresult *first = postgres_next_result(postgres->connection), *more;
+    while (first && (more = postgres_next_result(postgres->connection)))
         PQclear(more);
     return first;
 }
@@ -411,15 +427,12 @@ static int receive_all(struct postgres *postgres, bool begin, struct sql_stateme
         statement->result = result;
         statement->row = -1;
     }
-    PQclear(PQgetResult(postgres->connection)); // of the end of the pipeline
+    PQclear(postgres_next_result(postgres->connection)); // of the end of the pipeline
     return err;
 }
 
-int sql_postgres_together(struct sql *sql, bool begin, struct sql_statement *const *statements, size_t count)
+static int together(struct postgres *postgres, bool begin, struct sql_statement *const *statements, size_t count)
 {
-    struct postgres *postgres = postgres_of(sql);
-    if (begin)
-        connect_again(postgres);
     int err = prepare_all(postgres, statements, count);
     if (err < 0)
         return err;
@@ -433,35 +446,79 @@ int sql_postgres_together(struct sql *sql, bool begin, struct sql_statement *con
     return err < 0 ? err : received;
 }
 
-static int number_of(struct sql *sql, const char *text, uint64_t parameter, int64_t *ret)
+int sql_postgres_together(struct sql *sql, bool begin, struct sql_statement *const *statements, size_t count)
+{
+    struct postgres *postgres = postgres_of(sql);
+    int err = begin && is_lost(postgres) ? connect_again(postgres) : 0;
+    if (err == 0)
+        err = together(postgres, begin, statements, count);
+    if (err == 0 || !begin || !is_lost(postgres))
+        return err;
+    // As in begin(): nothing of the transaction is anywhere.
+    for (size_t i = 0; i < count; i++)
+        result_clear(&statement_of(statements[i])->result);
+    err = connect_again(postgres);
+    return err < 0 ? err : together(postgres, begin, statements, count);
+}
+
+// Two numbers of the only row of `text`.
+static int two_numbers(struct sql *sql, const char *text, const struct sql_postgres_mark *mark, int64_t ret[2])
 {
     struct sql_statement *get = sql_prepare(sql, text);
-    if (parameter > 0)
-        sql_bind_u64(get, 1, parameter);
-    int err = sql_number(get, ret);
+    if (mark) {
+        sql_bind_u64(get, 1, mark->transaction);
+        sql_bind_i64(get, 2, mark->timeline);
+    }
+    int rc = sql_row(get);
+    for (int i = 0; i < 2 && rc == 1; i++)
+        ret[i] = sql_i64(get, i);
     sql_statement_free(&get);
-    return err;
+    return rc < 0 ? rc : rc == 1 ? 0 : ERR_INTERNAL;
 }
 
-int sql_postgres_transaction(struct sql *sql, uint64_t *ret)
+// A server writes one history, until another one is promoted and begins the next.
+#define TIMELINE "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint"
+
+int sql_postgres_mark(struct sql *sql, uint64_t transaction, struct sql_postgres_mark *ret)
 {
-    int64_t number = 0;
-    int err = number_of(sql, "SELECT coalesce(pg_current_xact_id_if_assigned()::text::bigint, 0)", 0, &number);
-    *ret = (uint64_t)number;
-    return err;
+    struct postgres *postgres = postgres_of(sql);
+    *ret = (struct sql_postgres_mark){.transaction = transaction, .timeline = postgres->timeline};
+    // A server that can be written to stays on its timeline, so a connection to it does.
+    if (transaction > 0 && postgres->timeline_of == postgres->generation)
+        return 0;
+    int64_t numbers[2] = {0};
+    int err = two_numbers(sql, "SELECT coalesce(pg_current_xact_id_if_assigned()::text::bigint, 0), " TIMELINE, NULL,
+                          numbers);
+    if (err < 0)
+        return err;
+    postgres->timeline = numbers[1];
+    postgres->timeline_of = postgres->generation;
+    *ret = (struct sql_postgres_mark){.transaction = (uint64_t)numbers[0], .timeline = numbers[1]};
+    return 0;
 }
 
-int sql_postgres_committed(struct sql *sql, uint64_t transaction)
+enum { OUTCOME_ABORTED, OUTCOME_COMMITTED, OUTCOME_UNDER_WAY };
+
+int sql_postgres_committed(struct sql *sql, const struct sql_postgres_mark *mark)
 {
-    int64_t outcome = 0;
+    // A number that the standby had not heard of when it was promoted is given out again by it. So of another
+    // timeline's transaction it is certain only that it is not there. While one is under way its server process has not
+    // noticed yet that nobody is there any more.
+    static const char text[] =
+        "SELECT CASE WHEN timeline <> ?2 AND number::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) THEN 0"
+        " WHEN pg_xact_status(number::xid8) = 'committed' THEN 1"
+        " WHEN pg_xact_status(number::xid8) = 'aborted' THEN 0 ELSE 2 END, (timeline = ?2)::int"
+        " FROM (SELECT ?1::text AS number, " TIMELINE " AS timeline) AS here";
+    int64_t numbers[2] = {0};
     int err = sql_begin(sql, SQL_READ);
-    // While it is in progress its server process has not noticed yet that nobody is there any more.
     if (err == 0)
-        err = number_of(
-            sql, "SELECT CASE pg_xact_status(?1::text::xid8) WHEN 'committed' THEN 1 WHEN 'aborted' THEN 0 ELSE -1 END",
-            transaction, &outcome);
+        err = two_numbers(sql, text, mark, numbers);
     sql_rollback(sql);
-    return err < 0 ? err : outcome < 0 ? ERR_UNAVAILABLE : (int)outcome;
+    if (err < 0 || numbers[0] == OUTCOME_ABORTED)
+        return err;
+    if (numbers[0] == OUTCOME_UNDER_WAY)
+        return ERR_UNAVAILABLE;
+    return numbers[1] ? 1 : ERR_CONFLICT;
 }
 
 bool sql_postgres_failed(const struct sql *sql)

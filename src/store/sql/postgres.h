@@ -14,10 +14,16 @@ int sql_postgres_together(struct sql *sql, bool begin, struct sql_statement *con
 // Runs COPY … FROM STDIN (FORMAT binary) with these bytes: the rows alone, without the format's header and trailer.
 // Returns 0 or an error.
 int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows);
-// The number of the present write transaction, as the server knows it; 0: it has none.
-int sql_postgres_transaction(struct sql *sql, uint64_t *ret);
-// After the answer of a commit was lost: connects again and asks for the outcome of this transaction. Returns 1 if it
-// is committed, 0 if it is not and never will be, or an error: not known yet.
-int sql_postgres_committed(struct sql *sql, uint64_t transaction);
+// A write transaction, as the server knows it.
+struct sql_postgres_mark {
+    uint64_t transaction; // 0: it has changed nothing
+    int64_t timeline;     // of the server's history
+};
+// The present one. `transaction`: its number, if it is known; 0: it is asked for. Only in a write transaction.
+int sql_postgres_mark(struct sql *sql, uint64_t transaction, struct sql_postgres_mark *ret);
+// After the answer of a commit was lost: connects again and asks for the outcome. Returns 1 if the transaction is
+// committed, 0 if it is not and never will be. ERR_CONFLICT: it cannot be known, as another server is the primary now.
+// Other errors: it is not known yet.
+int sql_postgres_committed(struct sql *sql, const struct sql_postgres_mark *mark);
 // Whether the connection is in a transaction that has failed: all that is left is to roll it back.
 bool sql_postgres_failed(const struct sql *sql);

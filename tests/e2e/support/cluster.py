@@ -10,14 +10,14 @@ from .server import Server
 
 
 class Cluster:
-    """`bus`: by what its servers tell each other, a Redis of its own for "redis", else a word of the setting."""
+    """`bus`: by what its servers tell each other, a Redis of its own for "redis", else a word of the setting. `store`: not the session's database."""
 
-    def __init__(self, root, bus="notify"):
+    def __init__(self, root, bus="notify", store=None):
         self.root = root
         self.redis = Redis() if bus == "redis" else None
         self.bus = self.redis.url if self.redis else bus
         self.flags = [] if bus == "notify" else ["--bus", self.bus]  # the default must be right
-        self.store = shared().store(root)
+        self.store = store or shared().store(root)
         self.servers = []
 
     def add(self, *flags, started=True, **options):
