@@ -10,6 +10,7 @@ from support.cli import Cli
 from support.cluster import Cluster
 from support.load import Appends, Load
 from support.patroni import MISSING, OUTAGE, Pair
+from support.ws import Follower
 
 pytestmark = [
     pytest.mark.skipif(os.environ.get("RUNNEL_TEST_PATRONI") != "1", reason="RUNNEL_TEST_PATRONI=1 asks for it"),
@@ -30,6 +31,7 @@ class World:
     both."""
 
     def __init__(self, root, pair, name):
+        self.database = name
         self.cluster = Cluster(root, store=pair.store(name))
         self.servers = [self.cluster.add("--jobs", "1"), self.cluster.add("--jobs", "1")]
         self.clis = [Cli(root / f"home{i}", server) for i, server in enumerate(self.servers)]
@@ -128,9 +130,20 @@ def test_a_primary_that_stands_still_holds_up_nobody_once_there_is_another(pair,
     world.whole()
 
 
+# A row of `news` (src/store/schema) whose transaction has a low number: the new primary may give such out again.
+REVOKED = """INSERT INTO news(transaction_id, made_ms, sender, kind, account, subject, value, words)
+    SELECT 5, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, 0, 1, account, id, 0, '' FROM api_keys WHERE key_id = '{}'"""
+
+
 def test_a_planned_change_of_the_primary_is_a_short_pause(pair, world):
     world.goes_on()
-    pair.switch()
-    world.goes_on()
+    here, there = world.servers
+    key = here.api().key("viewer")
+    with Follower(there, "run-0", token=key["key"]) as follower:
+        follower.logs(1)
+        pair.primary().sql(REVOKED.format(key["key_id"]), world.database)
+        pair.switch()
+        world.goes_on()
+        assert follower.closed_with(OUTAGE) == 4401
     pair.await_whole()
     world.whole()

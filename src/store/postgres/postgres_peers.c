@@ -8,7 +8,8 @@
 #define KEPT_MS        (24 * 3600 * 1000LL)
 #define SWEEP_LOOKS    60
 #define NEWS_AT_ONCE   4096
-#define NEWS_REST_MS   50 // between two looks because of hints
+#define NEWS_REST_MS   50    // between two looks because of hints
+#define FAILOVER_MS    60000 // by so much the clocks of two primaries may differ
 #define CHANNEL_PREFIX "runnel_"
 
 struct peers {
@@ -23,6 +24,7 @@ struct peers {
     // --- The thread's
     struct sql *sql;   // NULL: not connected
     int64_t looked_ms; // when the last look was, by the database's clock
+    int64_t timeline;  // of the server's history, then
     int64_t from;      // news of this transaction and later ones are read
     int64_t *known;    // the ids that the last look has found
     size_t known_count;
@@ -187,29 +189,50 @@ static int read_news(struct peers *peers, int64_t oldest)
     return 0;
 }
 
-static int read_now(struct sql *sql, int64_t *ret_ms, int64_t *ret_oldest)
+struct now {
+    int64_t ms, oldest, timeline;
+};
+
+static int read_now(struct sql *sql, struct now *ret)
 {
     CLEANUP(sql_reset) struct sql_statement *now = sql_statement(sql, POSTGRES_NEWS_NOW);
     int rc = sql_row(now);
     if (rc <= 0)
         return rc < 0 ? rc : ERR_INTERNAL;
-    *ret_ms = sql_i64(now, 0);
-    *ret_oldest = sql_i64(now, 1);
+    *ret = (struct now){.ms = sql_i64(now, 0), .oldest = sql_i64(now, 1), .timeline = sql_i64(now, 2)};
     return 0;
+}
+
+// Another server is the primary now. It gives out again numbers of transactions that it had not heard of, so what is
+// new may have a lower one than what was the oldest on the former.
+static int go_back(struct peers *peers)
+{
+    CLEANUP(sql_reset) struct sql_statement *first = sql_statement(peers->sql, POSTGRES_NEWS_FIRST_SINCE);
+    sql_bind_i64(first, 1, peers->looked_ms - FAILOVER_MS);
+    sql_bind_i64(first, 2, peers->from);
+    int64_t number = 0;
+    int err = sql_number(first, &number);
+    if (err == 0)
+        peers->from = MIN(peers->from, number);
+    return err;
 }
 
 static int look(struct peers *peers)
 {
-    int64_t now_ms = 0, oldest = 0;
+    struct now now = {0};
     int err = sql_begin(peers->sql, SQL_READ); // all of it by one snapshot
     if (err == 0)
-        err = read_now(peers->sql, &now_ms, &oldest);
-    if (err == 0 && now_ms - peers->looked_ms > KEPT_MS - SWEEP_LOOKS * LOOK_MS)
+        err = read_now(peers->sql, &now);
+    if (err == 0 && now.timeline != peers->timeline)
+        err = go_back(peers);
+    if (err == 0 && now.ms - peers->looked_ms > KEPT_MS - SWEEP_LOOKS * LOOK_MS)
         store_announce(&peers->store->engine.base, &(struct store_news){.kind = NEWS_MISSED});
     if (err == 0)
-        err = read_news(peers, oldest);
-    if (err == 0)
-        peers->looked_ms = now_ms;
+        err = read_news(peers, now.oldest);
+    if (err == 0) {
+        peers->looked_ms = now.ms;
+        peers->timeline = now.timeline;
+    }
     sql_rollback(peers->sql);
     return err;
 }
@@ -292,10 +315,14 @@ static int start_bus(struct peers *peers, const struct postgres_options *wanted,
 static int begin_here(struct peers *peers)
 {
     struct sql *sql = peers->store->sql;
+    struct now now = {0};
     int err = sql_begin(sql, SQL_READ);
     if (err == 0)
-        err = read_now(sql, &peers->looked_ms, &peers->from);
+        err = read_now(sql, &now);
     sql_rollback(sql);
+    peers->looked_ms = now.ms;
+    peers->from = now.oldest;
+    peers->timeline = now.timeline;
     return err;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "store/catalogue/statements.h"
+#include "store/sql/postgres.h"
 
 #define PRODUCER_COLUMNS "p.next, p.last_hash, p.last_counter, p.last_sequence, p.digest"
 
@@ -11,7 +12,8 @@
                    "?3, ?4, ?5, x "                                                                                    \
                    "FROM unnest(CAST(?6 AS bigint[])) AS x RETURNING id")                                              \
     /* The time, and the oldest transaction that is under way: what is older is visible, or never will be. */          \
-    X(NEWS_NOW, "SELECT {now_ms}, pg_snapshot_xmin(pg_current_snapshot())::text::bigint")                              \
+    X(NEWS_NOW, "SELECT {now_ms}, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, " SQL_POSTGRES_TIMELINE)      \
+    X(NEWS_FIRST_SINCE, "SELECT coalesce(min(transaction_id), ?2) FROM news WHERE made_ms >= ?1")                      \
     X(NEWS_SINCE,                                                                                                      \
       "SELECT id, kind, account, subject, value, words, transaction_id FROM news WHERE transaction_id >= ?1 "          \
       "AND sender <> ?2 ORDER BY transaction_id, id LIMIT ?3")                                                         \

@@ -476,9 +476,6 @@ static int two_numbers(struct sql *sql, const char *text, const struct sql_postg
     return rc < 0 ? rc : rc == 1 ? 0 : ERR_INTERNAL;
 }
 
-// A server writes one history, until another one is promoted and begins the next.
-#define TIMELINE "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint"
-
 int sql_postgres_mark(struct sql *sql, uint64_t transaction, struct sql_postgres_mark *ret)
 {
     struct postgres *postgres = postgres_of(sql);
@@ -487,8 +484,9 @@ int sql_postgres_mark(struct sql *sql, uint64_t transaction, struct sql_postgres
     if (transaction > 0 && postgres->timeline_of == postgres->generation)
         return 0;
     int64_t numbers[2] = {0};
-    int err = two_numbers(sql, "SELECT coalesce(pg_current_xact_id_if_assigned()::text::bigint, 0), " TIMELINE, NULL,
-                          numbers);
+    int err =
+        two_numbers(sql, "SELECT coalesce(pg_current_xact_id_if_assigned()::text::bigint, 0), " SQL_POSTGRES_TIMELINE,
+                    NULL, numbers);
     if (err < 0)
         return err;
     postgres->timeline = numbers[1];
@@ -508,7 +506,7 @@ int sql_postgres_committed(struct sql *sql, const struct sql_postgres_mark *mark
         "SELECT CASE WHEN timeline <> ?2 AND number::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) THEN 0"
         " WHEN pg_xact_status(number::xid8) = 'committed' THEN 1"
         " WHEN pg_xact_status(number::xid8) = 'aborted' THEN 0 ELSE 2 END, (timeline = ?2)::int"
-        " FROM (SELECT ?1::text AS number, " TIMELINE " AS timeline) AS here";
+        " FROM (SELECT ?1::text AS number, " SQL_POSTGRES_TIMELINE " AS timeline) AS here";
     int64_t numbers[2] = {0};
     int err = sql_begin(sql, SQL_READ);
     if (err == 0)

@@ -14,6 +14,10 @@ int sql_postgres_together(struct sql *sql, bool begin, struct sql_statement *con
 // Runs COPY … FROM STDIN (FORMAT binary) with these bytes: the rows alone, without the format's header and trailer.
 // Returns 0 or an error.
 int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows);
+// SQL for the number of the history that a server writes, until another one is promoted and begins the next. On that
+// one numbers of transactions may come again. Not on a standby.
+#define SQL_POSTGRES_TIMELINE "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint"
+
 // A write transaction, as the server knows it.
 struct sql_postgres_mark {
     uint64_t transaction; // 0: it has changed nothing

@@ -94,8 +94,20 @@ class Node:
         finally:
             connection.close()
 
-    def sql(self, text):
-        argv = [self.pair.programs / "psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-Atqc", text]
+    def sql(self, text, database="postgres"):
+        argv = [
+            self.pair.programs / "psql",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-U",
+            "postgres",
+            "-d",
+            database,
+            "-Atqc",
+            text,
+        ]
         return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=DEADLINE).stdout.strip()
 
     def pids(self):
