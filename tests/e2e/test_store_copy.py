@@ -45,7 +45,11 @@ class Filled:
         api.append_lines(self.whole, [f"line {i} " + "x" * (i % 50) for i in range(3000)])
         api.append_lines(self.whole, ["to stderr", "", "\u0000 and \u001b[31m"], stream="stderr")
         api.expect(200, "PATCH", f"/api/v1/executions/{self.whole}", {"status": "failed", "exit_code": 3})
-        self.run = api.create(workflow_id="wf-moved")
+        graph = {"nodes": [{"id": "fetch"}, {"id": "scan"}], "edges": [["fetch", "scan"]]}
+        workflow = {"workflow_id": "wf-moved", "graph": graph, "retention": "30d", "metadata": {"a": [1, None]}}
+        api.expect(201, "POST", "/api/v1/workflows", workflow)
+        run = api.expect(201, "POST", "/api/v1/workflows/wf-moved/run", {"inputs": {"text": "in"}})
+        self.run = run["execution_id"]
         for node, event_type in (("fetch", "node_started"), ("fetch", "node_completed"), ("scan", "node_started")):
             api.append(self.run, {"event_type": event_type, "node_id": node, "message": node, "data": {"big": 2**60}})
         self.purged = api.create()
@@ -73,9 +77,10 @@ class Filled:
             worker.take().end(0, ["of the first"])
             worker.take().end(4)
             self.counted(api, completed=1, failed=1)
-        self.waiting = api.expect(
-            201, "POST", "/api/v1/executions", {"command": ["true"], "queue": True, "labels": ["nobody"]}
-        )
+        order = {"command": ["true"], "queue": True, "labels": ["nobody"]}
+        parent = api.expect(201, "POST", "/api/v1/executions", order)["execution_id"]
+        order["after"] = [{"id": parent}]
+        self.child = api.expect(201, "POST", "/api/v1/executions", order)["execution_id"]
 
     def _accounts(self, api):
         self.key = api.key("viewer", name="moved")["key"]
@@ -109,6 +114,8 @@ class Filled:
             f"/api/v1/executions/{self.run}/artifacts",
             f"/workflows/runs/{self.run}/status",
             f"/workflows/runs/{self.run}/trace",
+            "/api/v1/workflows/wf-moved",
+            f"/api/v1/executions/{self.child}/dependencies",
         ):
             told[path] = api.expect(200, "GET", path)
         told["file"] = hashlib.sha256(api.get(f"/api/v1/executions/{self.run}/artifacts/out/report").body).hexdigest()
@@ -220,7 +227,7 @@ def test_a_copy_that_is_killed_within_a_transaction_goes_on(tmp_path, cli):
     """It waits for a lock of the database that it copies to, and is killed there, or loses its connection."""
     file = Server(tmp_path / "file").start()
     known = lines_in(file, 3)
-    file.stop()
+    file.kill()  # so that its write-ahead log has something
     engine, database = shared(), shared().store(tmp_path / "copied")
     name = database.split("dbname=")[1]
     waiting = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}' AND wait_event_type = 'Lock'"

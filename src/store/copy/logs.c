@@ -195,11 +195,15 @@ static int chain_read(struct copy_side *side, const struct copy_log *log, struct
     return rc < 0 && !unreadable(rc) ? rc : 0;
 }
 
-static void tell_short(const char *name, const struct copy_log *log, const struct chain *chain, struct buf *out)
+static void tell_short(const struct copy_side *side, const struct copy_log *log, const struct chain *chain,
+                       struct buf *out)
 {
-    buf_printf(out, "%s has %llu–%llu of its records %llu–%llu: what follows %s", name, (unsigned long long)log->first,
-               (unsigned long long)chain->next, (unsigned long long)log->first, (unsigned long long)log->next - 1,
-               chain->stopped < 0 ? error_text(chain->stopped) : "is missing");
+    buf_printf(out, "in %s ", side->name);
+    if (chain->next == log->first)
+        buf_append_text(out, "none of its records can be read");
+    else
+        buf_printf(out, "its records from %llu on cannot be read", (unsigned long long)chain->next);
+    buf_printf(out, ": %s", chain->stopped < 0 ? error_text(chain->stopped) : "they are missing");
 }
 
 // Says at which end it is wrong.
@@ -211,12 +215,7 @@ static int judge(struct copy_side *from, struct copy_side *to, const struct copy
     if (err < 0)
         return err;
     if (kept.next != log->next) {
-        buf_printf(ret_trouble, "in %s ", from->name);
-        if (kept.next == log->first)
-            buf_append_text(ret_trouble, "none of its records can be read");
-        else
-            buf_printf(ret_trouble, "its records from %llu on cannot be read", (unsigned long long)kept.next);
-        buf_printf(ret_trouble, ": %s", kept.stopped < 0 ? error_text(kept.stopped) : "they are missing");
+        tell_short(from, log, &kept, ret_trouble);
         return ERR_DIGEST;
     }
     if (!log->digest_unknown && kept.digest != log->digest) {
@@ -227,7 +226,7 @@ static int judge(struct copy_side *from, struct copy_side *to, const struct copy
     if (copied->next == log->next && copied->digest == kept.digest)
         return 0;
     if (copied->next != log->next)
-        tell_short(to->name, log, copied, ret_trouble);
+        tell_short(to, log, copied, ret_trouble);
     else
         buf_printf(ret_trouble, "in %s its records have the digest %016llx, in %s %016llx", to->name,
                    (unsigned long long)copied->digest, from->name, (unsigned long long)kept.digest);

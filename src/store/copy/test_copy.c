@@ -384,6 +384,36 @@ static void records_that_are_not_those_that_were_written_are_found(void **state)
             "and had ");
 }
 
+// Where nobody knows the digest of what was cut off, both ends are read; where it is known, it counts.
+static void a_log_whose_front_was_cut_is_copied_from_there(void **state)
+{
+    (void)state;
+    struct fixture *file = fixture_new(&fixture_merging), *place = empty_place(), *other = empty_place();
+    struct attempt attempt = {file, place, &fixture_plain, &fixture_plain, 0, 0};
+    struct attempt again = {file, other, &fixture_plain, &fixture_plain, 0, 0};
+    CLEANUP(store_copied_release) struct store_copied done;
+    CLEANUP(buf_release) struct buf error = {0};
+    struct filled filled;
+    fill(file, &filled);
+    fixture_await_merged(file);
+    store_free(&file->store);
+    fixture_execute(file, "UPDATE executions SET first_sequence = (SELECT c.count FROM chunks c WHERE "
+                          "c.execution = executions.id AND c.first = 0) WHERE execution_id = 'exec_0'; "
+                          "DELETE FROM chunks WHERE first = 0 AND execution = "
+                          "(SELECT id FROM executions WHERE execution_id = 'exec_0')");
+    uint64_t cut = (uint64_t)fixture_query(file, "SELECT first_sequence FROM executions WHERE execution_id = 'exec_0'");
+    assert_true(cut > 0 && cut < filled.next[0]);
+    if (copy(&attempt, &done, &error) < 0)
+        fail_msg("%s", buf_cstr(&error));
+    assert_int_equal(done.records, LOGS * filled.next[0] - cut);
+    assert_int_equal(done.executions, LOGS);
+    fixture_execute(file, "UPDATE executions SET cut_digest = 1 WHERE execution_id = 'exec_0'");
+    refused(&again, ERR_DIGEST, "exec_0: in ");
+    fixture_free(&file);
+    fixture_free(&place);
+    fixture_free(&other);
+}
+
 static void text_that_postgres_cannot_hold_is_named(void **state)
 {
     (void)state;
@@ -411,6 +441,25 @@ static void a_row_that_was_changed_in_the_copy_is_found(void **state)
     fixture_free(&place);
 }
 
+static void a_chunk_that_went_from_the_copy_is_found(void **state)
+{
+    (void)state;
+    if (!postgres)
+        skip();
+    struct fixture *file = fixture_new(&fixture_plain), *place = empty_place();
+    struct attempt attempt = {file, place, &fixture_plain, &in_postgres, 20, 0}; // when there are some
+    struct filled filled;
+    fill(file, &filled);
+    store_free(&file->store);
+    assert_true(copied_until_killed(&attempt));
+    attempt.kill_at = 0;
+    CLEANUP(sql_fixture_close) struct sql *sql = connect_to(place);
+    assert_int_equal(sql_exec(sql, "DELETE FROM chunks WHERE execution = (SELECT min(execution) FROM chunks)"), 0);
+    refused(&attempt, ERR_DIGEST, "none of its records can be read: they are missing");
+    fixture_free(&file);
+    fixture_free(&place);
+}
+
 int main(void)
 {
     const char *reason;
@@ -423,8 +472,10 @@ int main(void)
         cmocka_unit_test(a_damaged_chunk_is_found),
         cmocka_unit_test(a_missing_chunk_is_found),
         cmocka_unit_test(records_that_are_not_those_that_were_written_are_found),
+        cmocka_unit_test(a_log_whose_front_was_cut_is_copied_from_there),
         cmocka_unit_test(text_that_postgres_cannot_hold_is_named),
         cmocka_unit_test(a_row_that_was_changed_in_the_copy_is_found),
+        cmocka_unit_test(a_chunk_that_went_from_the_copy_is_found),
     };
     postgres = sql_fixture_new(SQL_POSTGRES, &reason);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
