@@ -4,7 +4,7 @@
 
 #include "auth/auth.h"
 #include "auth/keyring.h"
-#include "blob/blob.h"
+#include "blob/objects.h"
 #include "fanout/fanout.h"
 #include "fanout/places.h"
 #include "http/http.h"
@@ -42,7 +42,8 @@ struct api_options {
     const struct route *routes; // api_routes, or a test's own table; ends with a NULL pattern
     struct loop *loop;
     struct store *store;
-    struct blob_store *blobs; // NULL: routes of content answer 501
+    struct blob_store *blobs;  // NULL: routes of content answer 501
+    struct object_store *cold; // old logs; NULL: none are elsewhere
     struct auth *auth;
     struct hub *hub;
     struct dispatch *dispatch;     // NULL: no jobs

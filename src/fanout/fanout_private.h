@@ -72,6 +72,8 @@ struct subscriber {
     struct locate *locate; // set while its position is looked for
     bool pumping, filtering, ended, freed;
     bool restored, follow, wants_state, wants_position;
+    bool looks_again;                                        // for its position, when the timer fires
+    struct position position;                                // until it was found
     void (*decided)(struct subscriber *subscriber, int err); // called by matching.c when the filter has decided
     // For a filter that looks at text, or at records that continue others: what it has found, and the cursor for which
     // that is valid. At another cursor it begins again.

@@ -4,9 +4,10 @@
 #include "util/clock.h"
 
 // A slice of less than this part of the bytes is copied, because it would keep all of them in memory.
-#define SHARE_PART   4
-#define PASSED_BYTES 4096           // what skipping a closed chunk counts for
-#define PUMP_BYTES   (2048u * 1024) // per turn of the loop and subscriber, so that nobody keeps the others waiting
+#define SHARE_PART    4
+#define PASSED_BYTES  4096 // what skipping a closed chunk counts for
+#define COLD_AGAIN_MS 1000
+#define PUMP_BYTES    (2048u * 1024) // per turn of the loop and subscriber, so that nobody keeps the others waiting
 
 static void subscriber_release(struct subscriber *subscriber)
 {
@@ -248,7 +249,8 @@ static void subscriber_tell(struct subscriber *subscriber, enum follower_step st
 static void subscriber_pump(struct subscriber *subscriber)
 {
     size_t budget = PUMP_BYTES;
-    while (!subscriber->ended && !subscriber->freed && !subscriber->filtering && !subscriber->locate) {
+    while (!subscriber->ended && !subscriber->freed && !subscriber->filtering && !subscriber->locate &&
+           !subscriber->looks_again) {
         size_t room = window_room(subscriber);
         if (room == 0)
             return;
@@ -286,9 +288,15 @@ static void subscriber_pump_deferred(struct deferred *deferred)
     subscriber_run(CONTAINER_OF(deferred, struct subscriber, pump));
 }
 
+static void subscriber_locate(struct subscriber *subscriber);
+
 static void subscriber_position_due(void *arg)
 {
-    subscriber_run(arg);
+    struct subscriber *subscriber = arg;
+    if (subscriber->looks_again)
+        subscriber_locate(subscriber);
+    else
+        subscriber_run(subscriber);
 }
 
 static void subscriber_woken(struct topic_waiter *waiter)
@@ -296,9 +304,20 @@ static void subscriber_woken(struct topic_waiter *waiter)
     subscriber_run(CONTAINER_OF(waiter, struct subscriber, waiter));
 }
 
+// What lies elsewhere and cannot be read now comes later: who follows waits for it.
+static bool subscriber_waits(struct subscriber *subscriber, int err)
+{
+    bool waits = err == ERR_COLD && subscriber->follow && !subscriber->ended;
+    if (waits)
+        timer_start(subscriber->position_timer, COLD_AGAIN_MS);
+    return waits;
+}
+
 static void subscriber_topic_failed(struct topic_waiter *waiter, int err)
 {
-    subscriber_fail(CONTAINER_OF(waiter, struct subscriber, waiter), err);
+    struct subscriber *subscriber = CONTAINER_OF(waiter, struct subscriber, waiter);
+    if (!subscriber_waits(subscriber, err))
+        subscriber_fail(subscriber, err);
 }
 
 static void subscriber_decided(struct subscriber *subscriber, int err)
@@ -329,6 +348,9 @@ static void subscriber_located(void *arg, int err, const struct place *place)
 {
     struct subscriber *subscriber = arg;
     subscriber->locate = NULL;
+    subscriber->looks_again = err && subscriber_waits(subscriber, err);
+    if (subscriber->looks_again)
+        return;
     if (err) {
         subscriber_fail(subscriber, err);
         return;
@@ -338,6 +360,15 @@ static void subscriber_located(void *arg, int err, const struct place *place)
 }
 
 static const struct locate_handler located = {.done = subscriber_located};
+
+static void subscriber_locate(struct subscriber *subscriber)
+{
+    const struct fanout_options *options = &subscriber->fanout->options;
+    subscriber->looks_again = false;
+    subscriber->locate =
+        locate_start(options->store, options->loop, &subscriber->topic->execution, &subscriber->position,
+                     subscriber->filter, options->regex_steps, &located, subscriber);
+}
 
 struct subscriber *fanout_subscribe(struct fanout *fanout, const struct subscription *subscription)
 {
@@ -355,6 +386,7 @@ struct subscriber *fanout_subscribe(struct fanout *fanout, const struct subscrip
         .restored = subscription->restored,
         .wants_state = subscription->wants_state,
         .wants_position = subscription->wants_position,
+        .position = subscription->position,
     };
     subscriber->topic->live_known = false; // how far its runner lags behind changes without a wake
     deferred_init(&subscriber->pump, subscriber_pump_deferred);
@@ -367,9 +399,7 @@ struct subscriber *fanout_subscribe(struct fanout *fanout, const struct subscrip
     if (subscription->position.kind == POSITION_FROM)
         subscriber_start(subscriber, subscription->position.from);
     else
-        subscriber->locate = locate_start(fanout->options.store, fanout->options.loop, &subscriber->topic->execution,
-                                          &subscription->position, subscriber->filter, fanout->options.regex_steps,
-                                          &located, subscriber);
+        subscriber_locate(subscriber);
     return subscriber;
 }
 
@@ -382,7 +412,7 @@ void subscriber_drained(struct subscriber *subscriber)
 void subscriber_finish(struct subscriber *subscriber)
 {
     subscriber->follow = false; // for a subscriber whose position is still looked for
-    if (!subscriber->locate)
+    if (!subscriber->locate && !subscriber->looks_again)
         follower_finish(&subscriber->follower, subscriber->topic->execution.next_sequence);
     loop_defer(subscriber->fanout->options.loop, &subscriber->pump);
 }

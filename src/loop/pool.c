@@ -31,9 +31,12 @@ static void *pool_thread(void *arg)
             break;
         struct job *job = CONTAINER_OF(fair_queue_pop(&pool->waiting), struct job, node);
         pthread_mutex_unlock(&pool->lock);
+        bool tells = job->done;
         job->work(job);
-        job->mail.deliver = deliver_done;
-        loop_post(job->reply_to, &job->mail);
+        if (tells) {
+            job->mail.deliver = deliver_done;
+            loop_post(job->reply_to, &job->mail);
+        }
         pthread_mutex_lock(&pool->lock);
     }
     pthread_mutex_unlock(&pool->lock);

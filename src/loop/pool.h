@@ -6,7 +6,8 @@
 struct pool;
 
 // A job is embedded in the caller's struct, which must live until `done` has run. `work` runs on a thread of the pool.
-// `done` runs afterwards on the thread of the loop `reply_to`.
+// `done` runs afterwards on the thread of the loop `reply_to`. Without `done`, `work` is all, and the job may be gone
+// when it returns.
 struct job {
     struct mail mail;
     struct list_node node;

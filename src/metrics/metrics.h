@@ -94,6 +94,24 @@
     X(C, artifacts_sent_bytes_total, none, "bytes of the bodies sent to S3")                                          \
     X(C, artifacts_received_bytes_total, none, "bytes of the bodies that S3 has answered")                            \
     X(H, artifacts_request_seconds, none, "from a request to S3 to the end of its answer")                            \
+    X(G, cold_away, none, "1 while the storage of cold logs (S3) cannot be reached or refuses all, else 0")           \
+    X(C, cold_requests_total, none, "requests to it, with those that were made again")                                \
+    X(C, cold_retries_total, none, "of them, those that were made again, as it was busy or away")                     \
+    X(C, cold_failures_total, none, "operations of it that failed, after all that was tried")                         \
+    X(C, cold_sent_bytes_total, none, "bytes of the bodies sent to it")                                               \
+    X(C, cold_received_bytes_total, none, "bytes of the bodies that it has answered")                                 \
+    X(H, cold_request_seconds, none, "from a request to it to the end of its answer")                                 \
+    X(C, cold_moved_chunks_total, none, "chunks whose bodies were moved there from the store")                        \
+    X(C, cold_moved_bytes_total, none, "bytes of these bodies")                                                       \
+    X(C, cold_reads_total, none, "ranges of cold chunks that were read")                                              \
+    X(C, cold_read_bytes_total, none, "bytes of these ranges")                                                        \
+    X(C, cold_read_failures_total, none, "times that who wanted cold chunks could not have them")                     \
+    X(C, cold_packs_rewritten_total, none,                                                                            \
+      "packs of which less than half was wanted, and the rest was put into a new one")                                \
+    X(C, cold_packs_removed_total, none, "packs of which nothing was wanted any more")                                \
+    X(C, cold_orphans_swept_total, none, "objects that no store knew and that were removed")                          \
+    X(G, cold_waiting, none, "executions that wait to be moved, up to 10,000")                                        \
+    X(G, cold_lag_seconds, none, "for how long the oldest of them has waited")                                        \
     X(G, searches, none, "searches under way")                                                                        \
     X(C, search_scanned_bytes_total, none, "bytes of text that searches have looked at")                              \
     X(C, search_skipped_bytes_total, none, "bytes of text that searches have passed over: they could not match")

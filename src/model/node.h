@@ -33,6 +33,7 @@ enum lease_kind {     // the numbers are stored
     LEASE_RUNNER = 1, // subject: an execution whose runner is connected there; epoch: that of the execution
     LEASE_SWEEP = 2,  // subject: 1; its node looks for what retention lets go
     LEASE_MIRROR = 3, // subject: 1; its node copies logs elsewhere
+    LEASE_COLD = 4,   // subject: 1; its node moves cold chunks
 };
 
 struct node_lease { // as it is stored; all 0: nobody has ever held it

@@ -26,13 +26,14 @@ static bool path_style(const struct config *config)
     return strcmp(config->s3_style, "path") == 0 || (strcmp(config->s3_style, "auto") == 0 && config->s3_endpoint[0]);
 }
 
-static int open_s3(const struct config *config, const struct logger *logger, struct metrics *metrics,
-                   struct blob_store **ret, struct buf *ret_error)
+// Also looks at the credentials, so that a mistake shows at the start.
+static int s3_options(const struct config *config, const char *url, const struct logger *logger,
+                      struct metrics *metrics, struct blob_s3_options *ret, struct buf *ret_error)
 {
     CLEANUP(aws_credentials_release) struct aws_credentials credentials = {0};
     const char *region = config->s3_region;
-    const struct blob_s3_options options = {
-        .url = config->artifacts,
+    *ret = (struct blob_s3_options){
+        .url = url,
         .endpoint = config->s3_endpoint,
         .region = region[0] ? region : variable_or("AWS_REGION", variable_or("AWS_DEFAULT_REGION", "us-east-1")),
         .path_style = path_style(config),
@@ -45,9 +46,24 @@ static int open_s3(const struct config *config, const struct logger *logger, str
         .logger = logger,
         .metrics = metrics,
     };
-    // So that a mistake shows at the start.
-    int err = aws_credentials_read(options.credentials_file, options.profile, &credentials, ret_error);
+    return aws_credentials_read(ret->credentials_file, ret->profile, &credentials, ret_error);
+}
+
+static int open_s3(const struct config *config, const struct logger *logger, struct metrics *metrics,
+                   struct blob_store **ret, struct buf *ret_error)
+{
+    struct blob_s3_options options;
+    int err = s3_options(config, config->artifacts, logger, metrics, &options, ret_error);
     return err ? err : blob_s3_open(&options, ret, ret_error);
+}
+
+int artifacts_open_objects(const struct config *config, const struct logger *logger, struct metrics *metrics,
+                           struct object_store **ret, struct buf *ret_error)
+{
+    struct blob_s3_options options;
+    int err = s3_options(config, config->cold, logger, metrics, &options, ret_error);
+    options.connections = (unsigned)config->cold_connections + 1; // and one that moves
+    return err ? err : object_s3_open(&options, ret, ret_error);
 }
 
 int artifacts_open(const struct config *config, const struct logger *logger, struct metrics *metrics,

@@ -1,6 +1,7 @@
 #include "server/config.h"
 
 #include "model/cost.h"
+#include "util/clock.h"
 #include "util/settings_file.h"
 
 #include <assert.h>
@@ -201,6 +202,12 @@ static bool is_own_retention(struct str text)
     return retention_own_parse(text, &own);
 }
 
+static bool is_time(struct str text)
+{
+    int64_t ms;
+    return duration_parse(text, &ms);
+}
+
 static const struct {
     enum setting_index setting;
     bool (*good)(struct str text);
@@ -210,6 +217,7 @@ static const struct {
     {SETTING_currency, is_currency, "1 to 8 bytes of UTF-8"},
     {SETTING_retention, is_retention, RETENTION_MUST},
     {SETTING_source_retention, is_own_retention, RETENTION_OWN_MUST},
+    {SETTING_cold_after, is_time, "a time such as 2d, 12h or 30m"},
 };
 
 static int set_choice(const struct config_setting *setting, char **field, const char *value, struct buf *ret_error)

@@ -83,6 +83,10 @@
     X(N, s3_timeout_seconds, 30, 1, 3600, false, "a request to S3 that takes longer, with its retries, has failed")    \
     X(N, s3_memory_max, 268435456, 16777216, 1099511627776, false,                                                     \
       "bytes that uploads to S3 hold together; each holds up to 8 MiB, more if its content is larger than 78 GiB")     \
+    X(T, cold, "", 0, 0, false,                                                                                        \
+      "s3://BUCKET/PREFIX that old logs move to (docs/s3.md#cold-logs), with the settings s3_…; none: all stay")       \
+    X(T, cold_after, "0", 0, 0, false, "so long after its end a log moves there: 2d, 12h; 0: none does")               \
+    X(N, cold_connections, 4, 1, 64, false, "reads of such logs from S3 at once")                                      \
     X(T, jwt_issuers, "", 0, 0, true,                                                                                  \
       "file of the issuers whose JSON Web Tokens are taken (docs/jwt.md); it is read again")                           \
     X(N, failed_logins_max, 100, 1, 1000000, false, "failed logins per minute and address")                            \

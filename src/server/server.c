@@ -10,6 +10,7 @@
 #include "server/artifacts.h"
 #include "server/bootstrap.h"
 #include "server/cloudwatch.h"
+#include "server/cold.h"
 #include "server/collect.h"
 #include "server/embedded.h"
 #include "server/former_node.h"
@@ -52,6 +53,7 @@ struct server {
     struct embedded *worker;
     struct sweep *sweep;
     struct blob_sweep *blob_sweep;
+    struct cold *cold; // NULL: all logs stay in the store
     struct timeouts *timeouts;
     struct quiet *quiet;
     struct late *late;
@@ -440,6 +442,14 @@ static void server_fetch_quiet(void *arg, const struct quiet_found *found)
     fetches_close(server->fetches, found->account, found->row, found->execution_id);
 }
 
+static int server_open_cold(struct server *server)
+{
+    CLEANUP(buf_release) struct buf error = {0};
+    const struct cold_given given = {server->store, server_node, server, server->metrics, &server->logger};
+    int err = cold_open(server->config, &given, &server->cold, &error);
+    return err ? server_fail(err, "old logs cannot be kept elsewhere (cold)", buf_cstr(&error)) : 0;
+}
+
 static void server_make_sweep(struct server *server)
 {
     struct sweep_options sweep = {
@@ -529,6 +539,8 @@ static int server_make_rooms(struct server *server)
     struct auth_options auth = {.failed_logins_max = (unsigned)config->failed_logins_max};
     int err = server_open_blobs(server);
     if (err == 0)
+        err = server_open_cold(server);
+    if (err == 0)
         err = auth_new(server->store, &auth, &server->auth);
     if (err == 0)
         err = pool_new((unsigned)config->readers, POOL_QUEUE, &server->pool);
@@ -563,6 +575,7 @@ static int server_make_shards(struct server *server)
         .server = server,
         .store = server->store,
         .blobs = server->blobs,
+        .cold = cold_objects(server->cold),
         .pool = server->pool,
         .auth = server->auth,
         .hub = server->hub,
@@ -665,6 +678,8 @@ static int server_start(struct server *server)
     blob_sweep_start(server->blob_sweep);
     timeouts_start(server->timeouts);
     quiet_start(server->quiet);
+    if (cold_start(server->cold))
+        return server_fail(ERR_NOMEM, "the thread that moves old logs cannot be started", NULL);
     if (server->mirror)
         mirror_start(server->mirror);
     log_info(&server->logger, "ready", LOG_I("port", server->listening.port), LOG_S("data", config->data));
@@ -715,6 +730,7 @@ static void server_release(struct server *server)
         shard_close(&server->shards[i]);
     // What was given to the pool is still finished and finds its loop. What follows from it is refused. After that
     // nothing is under way any more.
+    cold_stop_moving(server->cold);
     if (server->store)
         store_stop(server->store);
     if (server->blobs)
@@ -732,6 +748,7 @@ static void server_release(struct server *server)
     if (server->loop)
         loop_deliver(server->loop);
     store_free(&server->store);
+    cold_close(&server->cold);
     blob_free(&server->blobs);
     for (unsigned i = 0; i < server->shard_count; i++)
         shard_release(&server->shards[i]);

@@ -154,6 +154,7 @@ static struct api_options api_options_of(const struct shard *shard, const struct
         .loop = shard->loop,
         .store = options->store,
         .blobs = options->blobs,
+        .cold = options->cold,
         .auth = options->auth,
         .hub = options->hub,
         .dispatch = options->dispatch,

@@ -40,6 +40,7 @@ struct shard_options {
     struct server *server;
     struct store *store;
     struct blob_store *blobs;
+    struct object_store *cold;
     struct pool *pool;
     struct auth *auth;
     struct hub *hub;

@@ -37,6 +37,7 @@ struct store { // adapters embed it
     size_t watcher_count;
     store_hear_fn *hear; // NULL: nobody does
     void *hear_arg;
+    struct cold_reads *cold; // store/cold.h; NULL: nothing cold can be read
     // Whether all commits are made by one thread of this process. Then that thread announces its transactions with
     // store_versions_….
     bool one_writer;

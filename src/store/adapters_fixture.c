@@ -86,12 +86,14 @@ static void an_engine_that_is_not_here(void **state)
     skip();
 }
 
-int fixture_each(const struct CMUnitTest *tests, size_t count)
+static int run_each(const struct CMUnitTest *tests, size_t count, bool merging)
 {
     static const struct CMUnitTest none[] = {cmocka_unit_test(an_engine_that_is_not_here)};
     int failed = 0;
     for (size_t i = 0; i < ARRAY_LEN(adapters); i++) {
         adapter_under_test = &adapters[i];
+        if (merging && adapters[i].open != open_sqlite_merging && adapters[i].open != open_postgres_always)
+            continue;
         bool is_postgres = adapters[i].open == open_postgres || adapters[i].open == open_postgres_always;
         postgres = is_postgres ? sql_fixture_new(SQL_POSTGRES, &missing) : NULL;
         bool here = !is_postgres || postgres;
@@ -100,4 +102,14 @@ int fixture_each(const struct CMUnitTest *tests, size_t count)
         sql_fixture_free(&postgres);
     }
     return failed;
+}
+
+int fixture_each(const struct CMUnitTest *tests, size_t count)
+{
+    return run_each(tests, count, false);
+}
+
+int fixture_each_merging(const struct CMUnitTest *tests, size_t count)
+{
+    return run_each(tests, count, true);
 }

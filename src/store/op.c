@@ -72,6 +72,20 @@ static void release_read(struct store_op *op)
     OP(store_read)->ret_count = 0;
 }
 
+static void release_cold_look(struct store_op *op)
+{
+    struct store_cold_look *look = OP(store_cold_look);
+    buf_release(&look->ret_bodies);
+    free(TAKE_PTR(look->ret_found));
+    look->ret_count = look->ret_row_count = 0;
+}
+
+static void release_cold_sparse(struct store_op *op)
+{
+    free(TAKE_PTR(OP(store_cold_sparse)->ret_found));
+    OP(store_cold_sparse)->ret_count = 0;
+}
+
 static void release_summary(struct store_op *op)
 {
     summary_release(&OP(store_summary)->ret_summary);

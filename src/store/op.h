@@ -54,7 +54,9 @@
     X(ARTIFACT_PUT, artifact_put, AT(artifact_put, row), NONE, GROWS, nothing)                \
     X(ARTIFACTS_PURGE, artifacts_purge, AT(artifacts_purge, row), NONE, KEEPS, nothing)       \
     X(MIRROR_ENTER, mirror_enter, NONE, NONE, GROWS, nothing)                                 \
-    X(MIRROR_ADVANCE, mirror_advance, NONE, NONE, KEEPS, nothing)
+    X(MIRROR_ADVANCE, mirror_advance, NONE, NONE, KEEPS, nothing)                             \
+    X(COLD_SWAP, cold_swap, NONE, NONE, KEEPS, nothing)                                       \
+    X(COLD_DROP, cold_drop, NONE, NONE, KEEPS, nothing)
 
 #define STORE_QUERIES(X)                                                            \
     X(GET, get, NONE, AT(get, account), KEEPS, get)                                 \
@@ -95,6 +97,10 @@
     X(RUN_FIND, run_find, NONE, NONE, KEEPS, run_find)                              \
     X(MIRROR_LOOK, mirror_look, NONE, NONE, KEEPS, nothing)                         \
     X(MIRROR_PLACES, mirror_places, NONE, NONE, KEEPS, mirror_places)               \
+    X(COLD_LOOK, cold_look, NONE, NONE, KEEPS, cold_look)                           \
+    X(COLD_BACKLOG, cold_backlog, NONE, NONE, KEEPS, nothing)                       \
+    X(COLD_SPARSE, cold_sparse, NONE, NONE, KEEPS, cold_sparse)                     \
+    X(COLD_KNOWN, cold_known, NONE, NONE, KEEPS, nothing)                           \
     X(BACKUP, backup, NONE, NONE, KEEPS, backup)
 
 enum store_op_kind {
@@ -116,6 +122,7 @@ struct store_op {
     void (*process)(struct store_op *op);
     // Set by the store.
     int err;
+    struct cold_wants *cold; // store/cold.h; NULL
     struct mail mail;
     struct list_node node;
     uint64_t submitted_ns; // clock_mono_ns when it was submitted, for latency metrics

@@ -1,5 +1,6 @@
 // What all adapters share.
 #include "store/adapter.h"
+#include "store/cold.h"
 
 static int64_t member_at(const struct store_op *op, size_t at)
 {
@@ -22,6 +23,7 @@ static void op_deliver(struct mail *mail)
 
 void store_reply(struct store_op *op)
 {
+    cold_wants_forget(op);
     if (!op->reply_to) {
         op->done(op);
         return;
@@ -174,6 +176,7 @@ void store_version_end(struct store *store, int64_t row)
 
 void store_stop(struct store *store)
 {
+    cold_stop(store);
     store->vtable->stop(store);
 }
 
@@ -182,5 +185,9 @@ void store_free(struct store **store)
     if (!*store)
         return;
     struct store *freed = TAKE_PTR(*store);
+    if (freed->cold) {
+        store_stop(freed);
+        cold_free(freed);
+    }
     freed->vtable->free(freed);
 }

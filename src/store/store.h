@@ -14,6 +14,7 @@
 #include "store/ops/artifact.h"
 #include "store/ops/backup.h"
 #include "store/ops/batch.h"
+#include "store/ops/cold.h"
 #include "store/ops/execution.h"
 #include "store/ops/job.h"
 #include "store/ops/key.h"
@@ -111,6 +112,21 @@ bool store_stats(struct store *store, struct store_stats *ret);
 // NULL, or if what carries hints between the servers of the store is away, so that each looks once a second, a constant
 // text for anybody that says so. Until store_stop; any thread; asks nobody.
 const char *store_bus_away(struct store *store);
+
+// --- Cold chunks: their bodies lie in objects elsewhere (docs/internals/cold.md), and are read when they are wanted.
+// What cannot be read is ERR_COLD, and may be asked for again.
+struct store_cold_source {
+    // Reads a range of an object. Blocks, and runs on several threads at once. ERR_NOT_FOUND, ERR_UNAVAILABLE.
+    int (*read)(void *arg, const char *object, uint64_t at, size_t len, struct buf *ret);
+    void *arg;
+    unsigned threads;
+    size_t waiting_max; // queries that wait for a thread; more are ERR_COLD at once
+    size_t memory_max;  // bytes that queries hold together; likewise
+    struct metrics *metrics;
+    const struct logger *logger;
+};
+// Must be called before the first query; without it nothing cold can be read. ERR_NOMEM.
+int store_cold_serve(struct store *store, const struct store_cold_source *source);
 
 // Whether only this process writes to it, as long as it has it open. Then it need not tell that it is still alive
 // (store/ops/node.h).

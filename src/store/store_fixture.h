@@ -56,6 +56,7 @@ int64_t fixture_clock(void *arg); // the clock of an adapter: fixture->now_ms
 // --- adapters_fixture.c. Runs the tests on each adapter of the port, each with its own store. Returns how many failed.
 #define FIXTURE_EACH(tests) fixture_each((tests), ARRAY_LEN(tests))
 int fixture_each(const struct CMUnitTest *tests, size_t count);
+int fixture_each_merging(const struct CMUnitTest *tests, size_t count); // on those that merge at once
 #define ON_EACH(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 int fixture_set_up(void **state);
 int fixture_tear_down(void **state);

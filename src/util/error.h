@@ -42,6 +42,8 @@
     X(ERR_NOT_IMPLEMENTED, "not_implemented", 501, 1, "this method is not known here")                       \
     X(ERR_UNSUPPORTED, "unsupported", 501, 1, "this server's store cannot do that")                          \
     X(ERR_UNAVAILABLE, "unavailable", 503, 1, "the store cannot serve now; try again later")                 \
+    X(ERR_COLD, "cold_unavailable", 503, 1,                                                                  \
+      "these records lie in the storage of cold logs (S3), which cannot be read now; try again later")       \
     X(ERR_OVERLOADED, "overloaded", 503, 1, "as much is held as may be; try again in a moment")              \
     X(ERR_SHUTTING_DOWN, "shutting_down", 503, 1, "the server is shutting down; try again")                  \
     X(ERR_NODE_FENCED, "node_fenced", 503, 1,                                                                \

@@ -17,11 +17,12 @@ static const char *const growth[] = {
     "< 3000) "
     "SELECT 'a' || i, 1 FROM n",
     "INSERT INTO executions(account, execution_id, status, sealed, created_ms, owner, batch_id, workflow_id, "
-    "worker_id) "
+    "worker_id, sealed_ms, cold) "
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < (SELECT rows FROM grown)) "
     "SELECT 1 + i % 101, 'exec_' || i, "
     "CASE WHEN i % 100 < 10 THEN 'running' ELSE 'completed' END, CASE WHEN i % 100 < 10 THEN 0 ELSE 1 END, i, "
-    "'o' || i % 97, 'b' || i % 1009, 'w' || i % 1013, 'w' || i % 1019 FROM n",
+    "'o' || i % 97, 'b' || i % 1009, 'w' || i % 1013, 'w' || i % 1019, i, "
+    "CASE WHEN i % 50 = 1 THEN 0 ELSE 1 END FROM n",
     "INSERT INTO documents(execution, metadata) SELECT id, '{}' FROM executions",
     "INSERT INTO results(execution, details) SELECT id, '{}' FROM executions WHERE id % 10 = 0",
     "INSERT INTO labels(account, name, value, execution) SELECT account, 'n', 'v' || id % 1009, id FROM executions",
@@ -66,6 +67,10 @@ static const char *const growth[] = {
     "SELECT id, 0, id, CASE WHEN id % 100 = 0 THEN 1 ELSE 0 END FROM executions",
     "INSERT INTO mirror_places(execution, node, labels, from_ms, until_ms, lines) SELECT id, '', 0, 0, 0, 0 "
     "FROM executions",
+    "INSERT INTO cold_packs(object, made_ms, bytes, live_bytes, live_chunks) "
+    "SELECT 'o' || id, id, 100, CASE WHEN id % 100 = 0 THEN 1 ELSE 100 END, 1 FROM executions",
+    "INSERT INTO cold_chunks(execution, first, count, raw, pack, place, length, checksum) "
+    "SELECT id, 0, 10, 1000, id, 0, 100, 0 FROM executions",
     "INSERT INTO tickets(id, account, key_row, principal, until_ms) SELECT 't' || id, account, id, '{}', id "
     "FROM executions",
     "INSERT INTO purging_accounts(account) SELECT id FROM accounts WHERE id % 10 = 0",
@@ -321,6 +326,7 @@ static void check_statements(struct sql *sql)
         [CATALOGUE_EXECUTIONS_RESTORED] = true, [CATALOGUE_OPERATOR_LASTS] = true,
         [CATALOGUE_OPERATOR_OUTLASTS] = true,   [CATALOGUE_NODES_FENCE_OTHERS] = true,
         [CATALOGUE_NODES_FENCE_SILENT] = true,  [CATALOGUE_NODES_FORGET] = true,
+        [CATALOGUE_COLD_OLDER] = true,          [CATALOGUE_COLD_BACKLOG] = true, // the latter: of what it has limited
     };
     bool postgres = sql_engine(sql) == SQL_POSTGRES;
     struct sql_texts texts = postgres ? postgres_texts : catalogue_texts;

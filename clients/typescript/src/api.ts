@@ -3141,7 +3141,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description unavailable, overloaded, shutting_down, too_many_files, node_fenced */
+        /** @description unavailable, overloaded, shutting_down, too_many_files, node_fenced, cold_unavailable */
         Unavailable: {
             headers: {
                 [name: string]: unknown;
@@ -3274,6 +3274,8 @@ export interface operations {
                             artifacts?: string;
                             /** @description What servers of one store tell each other by; each looks once a second. */
                             bus?: string;
+                            /** @description Where old logs are kept; reading those is 503. */
+                            cold?: string;
                         };
                     };
                 };

@@ -287,6 +287,46 @@ static bool answer_head(struct call *call, struct log_query *query)
     return true;
 }
 
+// A download of what lies elsewhere: its first chunk is read before the status is told, so that 503 can be told.
+struct probe {
+    struct store_read read;
+    struct call *call;
+    struct log_query query;
+    const struct subscriber_sink *sink;
+};
+
+static void probed(struct store_op *op)
+{
+    struct probe *it = CONTAINER_OF(op, struct probe, read.op);
+    struct call *call = it->call;
+    bool away = op->err == ERR_COLD;
+    store_op_release(op);
+    if (call->request && !away) {
+        follower_start(call, &it->query, it->sink);
+    } else {
+        places_leave(call->api->options.followers, call->principal.account);
+        log_query_release(&it->query);
+        if (call->request)
+            call_fail(call, ERR_COLD, NULL);
+    }
+    free(it);
+    call_unref(call);
+}
+
+static void probe(struct call *call, struct log_query *query, const struct subscriber_sink *sink)
+{
+    struct probe *it = xcalloc(1, sizeof(*it));
+    it->call = call;
+    it->query = *query;
+    it->sink = sink;
+    it->read.row = call->execution.row;
+    it->read.from = query->position.kind == POSITION_FROM ? query->position.from : call->execution.next_sequence;
+    it->read.backward = query->position.kind != POSITION_FROM;
+    it->read.closed = true;
+    it->read.max_bytes = 1;
+    call_submit(call, STORE_READ, &it->read.op, probed);
+}
+
 void http_follower_begin(struct call *call, struct log_query *query, const struct subscriber_sink *sink)
 {
     if (!call_follower_place(call)) {
@@ -295,7 +335,11 @@ void http_follower_begin(struct call *call, struct log_query *query, const struc
     }
     if (!query->follow && format_of(query->format)->can & FORMAT_COMPRESSIBLE)
         http_may_compress(call->request);
-    if (!answer_head(call, query))
+    if (answer_head(call, query))
+        return;
+    if (call->api->options.cold && call->execution.sealed && !query->follow)
+        probe(call, query, sink);
+    else
         follower_start(call, query, sink);
 }
 

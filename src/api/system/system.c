@@ -22,15 +22,19 @@ struct ready {
 // What the server can be without for a while: logs are taken and shown all the same.
 static void add_away(struct call *call, struct json_writer *json)
 {
-    char files[BLOB_REASON_MAX + 1];
+    char files[BLOB_REASON_MAX + 1], logs[BLOB_REASON_MAX + 1];
     struct blob_store *blobs = call->api->options.blobs;
+    struct object_store *cold = call->api->options.cold;
     bool files_away = blobs && blob_away(blobs, files);
+    bool logs_away = cold && cold->vtable->away(cold, logs);
     const char *bus_away = store_bus_away(call->api->options.store);
-    if (!files_away && !bus_away)
+    if (!files_away && !logs_away && !bus_away)
         return;
     json_open_object(json, "away");
     if (files_away)
         json_add_text(json, "artifacts", files);
+    if (logs_away)
+        json_add_text(json, "cold", logs);
     if (bus_away)
         json_add_text(json, "bus", bus_away);
     json_close(json);

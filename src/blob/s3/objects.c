@@ -72,7 +72,7 @@ int s3_list_objects(struct blob_s3 *s3, struct blob_op *op, const char *beneath,
         err = list_page(s3, op, &it, from);
         bool stands = strcmp(ret->last, from) <= 0; // a page that leads nowhere would be asked for again and again
         if (err == 0 && ret->truncated && (it.wrong || stands)) {
-            snprintf(op->ret_reason, sizeof(op->ret_reason), "what the storage of files (S3) lists is in no order");
+            snprintf(op->ret_reason, sizeof(op->ret_reason), "what %s lists is in no order", s3->kind->storage);
             err = ERR_UNAVAILABLE;
         }
         if (err || ret->count > 0 || !ret->truncated)

@@ -101,7 +101,7 @@ static enum verdict judge_refusal(struct trying *it, struct str body, int status
     // A code is a word. What is not may be anything, and does not go to clients.
     bool word = head->code[0] && strspn(head->code, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") ==
                                      strlen(head->code);
-    snprintf(it->reason, sizeof(it->reason), "the storage of files (S3) answers %d%s%s", status, word ? " " : "",
+    snprintf(it->reason, sizeof(it->reason), "%s answers %d%s%s", it->s3->kind->storage, status, word ? " " : "",
              word ? head->code : "");
     buf_printf(&it->detail, "%s", head->message);
     return at->verdict;
@@ -111,7 +111,7 @@ static enum verdict judge_malformed(struct trying *it)
 {
     it->err = ERR_UNAVAILABLE;
     it->this_alone = true;
-    snprintf(it->reason, sizeof(it->reason), "what the storage of files (S3) answers is not what S3 would");
+    snprintf(it->reason, sizeof(it->reason), "what %s answers is not what S3 would", it->s3->kind->storage);
     return AGAIN;
 }
 
@@ -216,6 +216,7 @@ static int send_it(struct trying *it, struct aws_credentials *credentials)
                   .ca_file = s3->ca_file,
                   .body_max = MAX(request->answer_max, (size_t)REFUSAL_MAX),
                   .timeout_ms = timeout_of(it),
+                  .abort = &s3->abort,
                   .stall_ms = MAX(s3->timeout_ms / 3, (uint64_t)1000)},
         .line = line,
         .method = request->method,
@@ -230,11 +231,11 @@ static int send_it(struct trying *it, struct aws_credentials *credentials)
     uint64_t began_ns = clock_mono_ns();
     int err = client_send_signed(&question, &it->answer->raw, &it->detail);
     give_line(s3, line);
-    count(s3, METRIC_artifacts_requests_total, 1);
-    count(s3, METRIC_artifacts_sent_bytes_total, (int64_t)request->body.len);
-    count(s3, METRIC_artifacts_received_bytes_total, (int64_t)it->answer->raw.body.len);
+    count(s3, s3->kind->requests, 1);
+    count(s3, s3->kind->sent, (int64_t)request->body.len);
+    count(s3, s3->kind->received, (int64_t)it->answer->raw.body.len);
     if (s3->metrics)
-        metrics_observe_ns(s3->metrics, 0, METRIC_artifacts_request_seconds, clock_mono_ns() - began_ns);
+        metrics_observe_ns(s3->metrics, 0, s3->kind->seconds, clock_mono_ns() - began_ns);
     return err;
 }
 
@@ -247,13 +248,13 @@ static enum verdict try_it(struct trying *it)
     it->answer->tries++;
     it->err = ERR_UNAVAILABLE;
     it->this_alone = false;
-    snprintf(it->reason, sizeof(it->reason), "the server has no credentials for its storage of files (S3)");
+    snprintf(it->reason, sizeof(it->reason), "the server has no credentials for %s", it->s3->kind->storage);
     if (aws_credentials_read(it->s3->credentials_file, it->s3->profile, &credentials, &it->detail) < 0)
         return REFUSED;
     int err = send_it(it, &credentials);
     if (err == 0)
         return judge(it);
-    snprintf(it->reason, sizeof(it->reason), "the storage of files (S3) cannot be reached");
+    snprintf(it->reason, sizeof(it->reason), "%s cannot be reached", it->s3->kind->storage);
     if (err == ERR_TOO_LARGE)
         return judge_malformed(it);
     return err == ERR_UNREACHABLE ? AGAIN : REFUSED;
@@ -287,9 +288,9 @@ static void note_away(struct trying *it)
     if (!news)
         return;
     if (s3->metrics)
-        metrics_set(s3->metrics, METRIC_artifacts_away, 1);
-    log_error(s3->logger, "files cannot be kept or read", LOG_S("reason", it->reason),
-              LOG_S("detail", buf_cstr(&it->detail)), LOG_S("url", s3->bucket_url));
+        metrics_set(s3->metrics, s3->kind->away, 1);
+    log_error(s3->logger, s3->kind->lost, LOG_S("reason", it->reason), LOG_S("detail", buf_cstr(&it->detail)),
+              LOG_S("url", s3->bucket_url));
 }
 
 static void note_there(struct blob_s3 *s3)
@@ -301,8 +302,8 @@ static void note_there(struct blob_s3 *s3)
     if (!news)
         return;
     if (s3->metrics)
-        metrics_set(s3->metrics, METRIC_artifacts_away, 0);
-    log_info(s3->logger, "files can be kept and read again", LOG_S("url", s3->bucket_url));
+        metrics_set(s3->metrics, s3->kind->away, 0);
+    log_info(s3->logger, s3->kind->found, LOG_S("url", s3->bucket_url));
 }
 
 // --- With retries
@@ -332,7 +333,7 @@ static enum verdict try_on(struct trying *it, bool was_away)
     struct backoff backoff = {.random = random_u64()};
     enum verdict verdict = try_it(it);
     while (verdict == AGAIN && !was_away && wait_for_another(it, &backoff)) {
-        count(it->s3, METRIC_artifacts_retries_total, 1);
+        count(it->s3, it->s3->kind->retries, 1);
         verdict = try_it(it);
     }
     return verdict;
@@ -347,7 +348,7 @@ static void conclude(struct trying *it, enum verdict verdict)
         note_away(it);
     if (verdict == GOOD || it->err == ERR_NOT_FOUND || it->err == ERR_RANGE || it->err == ERR_CONFLICT)
         return;
-    count(it->s3, METRIC_artifacts_failures_total, 1);
+    count(it->s3, it->s3->kind->failures, 1);
     if (there && it->err != ERR_UNSUPPORTED)
         log_warn(it->s3->logger, "S3 refuses a request", LOG_S("reason", it->reason),
                  LOG_S("detail", buf_cstr(&it->detail)), LOG_S("key", it->request->key ? it->request->key : ""));

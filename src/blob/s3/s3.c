@@ -56,28 +56,34 @@ static int blob_s3_remove(struct blob_store *store, struct blob_remove *it)
 
 // --- Life
 
-static bool blob_s3_away(struct blob_store *store, char ret_reason[BLOB_REASON_MAX + 1])
+bool s3_is_away(struct blob_s3 *s3, char ret_reason[S3_REASON_MAX + 1])
 {
-    struct blob_s3 *s3 = blob_s3_of(store);
     pthread_mutex_lock(&s3->lock);
     memcpy(ret_reason, s3->away, sizeof(s3->away));
     pthread_mutex_unlock(&s3->lock);
     return ret_reason[0];
 }
 
-static void blob_s3_stop(struct blob_store *store)
+static bool blob_s3_away(struct blob_store *store, char ret_reason[BLOB_REASON_MAX + 1])
 {
-    struct blob_s3 *s3 = blob_s3_of(store);
+    return s3_is_away(blob_s3_of(store), ret_reason);
+}
+
+void s3_end(struct blob_s3 *s3)
+{
     pthread_mutex_lock(&s3->lock);
     s3->ending = true;
     pthread_cond_broadcast(&s3->ends);
     pthread_mutex_unlock(&s3->lock);
 }
 
-static void blob_s3_free(struct blob_store *store)
+static void blob_s3_stop(struct blob_store *store)
 {
-    struct blob_s3 *s3 = blob_s3_of(store);
-    s3_keep_abandoned(s3);
+    s3_end(blob_s3_of(store));
+}
+
+void s3_free(struct blob_s3 *s3)
+{
     for (unsigned i = 0; i < s3->line_count; i++)
         client_line_free(&s3->lines[i]);
     char *texts[] = {s3->bucket_url, s3->prefix, s3->region, s3->ca_file, s3->credentials_file, s3->profile};
@@ -90,6 +96,13 @@ static void blob_s3_free(struct blob_store *store)
     pthread_mutex_destroy(&s3->lock);
     pthread_mutex_destroy(&s3->packs);
     free(s3);
+}
+
+static void blob_s3_free(struct blob_store *store)
+{
+    struct blob_s3 *s3 = blob_s3_of(store);
+    s3_keep_abandoned(s3);
+    s3_free(s3);
 }
 
 static const struct blob_vtable vtable = {
@@ -177,12 +190,12 @@ static char *bucket_url_of(const struct blob_s3_options *options, struct str buc
     return xasprintf("%.*s%.*s.%s/", (int)(host - endpoint), endpoint, STR_ARGS(bucket), host);
 }
 
-static int options_check(const struct blob_s3_options *options, const char *bucket_url, bool named,
+static int options_check(const struct blob_s3_options *options, const char *bucket_url, const char *setting,
                          struct buf *ret_error)
 {
     const char *problem = NULL;
-    if (!named)
-        problem = "artifacts must be dir, or s3://BUCKET/PREFIX with a prefix of letters, digits, - . _ and /";
+    if (!bucket_url)
+        problem = setting;
     else if (!only_of(str_of(options->region), "-_") || strlen(options->region) > 63)
         problem = "s3_region must be a region, such as eu-central-1";
     else if (!client_fetch_allowed(bucket_url))
@@ -206,18 +219,33 @@ static void init_lock(struct blob_s3 *s3)
     map_init(&s3->under_way);
 }
 
-int blob_s3_open(const struct blob_s3_options *options, struct blob_store **ret, struct buf *ret_error)
+const struct s3_kind s3_files = {
+    .setting = "artifacts must be dir, or s3://BUCKET/PREFIX with a prefix of letters, digits, - . _ and /",
+    .storage = "the storage of files (S3)",
+    .lost = "files cannot be kept or read",
+    .found = "files can be kept and read again",
+    .requests = METRIC_artifacts_requests_total,
+    .retries = METRIC_artifacts_retries_total,
+    .failures = METRIC_artifacts_failures_total,
+    .sent = METRIC_artifacts_sent_bytes_total,
+    .received = METRIC_artifacts_received_bytes_total,
+    .seconds = METRIC_artifacts_request_seconds,
+    .away = METRIC_artifacts_away,
+};
+
+int s3_new(const struct blob_s3_options *options, const struct s3_kind *kind, struct blob_s3 **ret,
+           struct buf *ret_error)
 {
-    struct str bucket, prefix;
+    struct str bucket = {0}, prefix = {0};
     bool named = read_url(options->url, &bucket, &prefix);
     char *bucket_url = named ? bucket_url_of(options, bucket) : NULL;
-    int err = options_check(options, bucket_url, named, ret_error);
+    int err = options_check(options, bucket_url, kind->setting, ret_error);
     if (err) {
         free(bucket_url);
         return err;
     }
     struct blob_s3 *s3 = xcalloc(1, sizeof(*s3));
-    s3->base.vtable = &vtable;
+    s3->kind = kind;
     s3->bucket_url = bucket_url;
     s3->prefix = xasprintf("%.*s%s", STR_ARGS(prefix), prefix.len > 0 ? "/" : "");
     s3->region = xstrdup(options->region);
@@ -232,6 +260,17 @@ int blob_s3_open(const struct blob_s3_options *options, struct blob_store **ret,
     s3->line_max = options->connections;
     s3->lines = xcalloc(options->connections, sizeof(struct client_line *));
     init_lock(s3);
+    *ret = s3;
+    return 0;
+}
+
+int blob_s3_open(const struct blob_s3_options *options, struct blob_store **ret, struct buf *ret_error)
+{
+    struct blob_s3 *s3;
+    int err = s3_new(options, &s3_files, &s3, ret_error);
+    if (err)
+        return err;
+    s3->base.vtable = &vtable;
     err = pool_new(options->connections, QUEUE_MAX, &s3->base.pool);
     if (err < 0) {
         blob_s3_free(&s3->base);

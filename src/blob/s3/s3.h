@@ -12,7 +12,7 @@
 // others fail at once for a second, until one has found it again.
 #pragma once
 
-#include "blob/blob.h"
+#include "blob/objects.h"
 #include "metrics/metrics.h"
 #include "util/log.h"
 
@@ -32,5 +32,8 @@ struct blob_s3_options {
     struct metrics *metrics; // NULL: none
     size_t part_size;        // for tests; 0: BLOB_S3_PART
 };
+// The same for objects beneath PREFIX/ whose names the caller makes; with words and metrics of the cold tier. Nothing
+// of `memory_max` and `part_size` is looked at.
+int object_s3_open(const struct blob_s3_options *options, struct object_store **ret, struct buf *ret_error);
 // Asks nobody. Returns 0; ERR_INVALID with what is wrong in *ret_error, or another error of the system.
 int blob_s3_open(const struct blob_s3_options *options, struct blob_store **ret, struct buf *ret_error);

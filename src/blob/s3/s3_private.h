@@ -10,6 +10,7 @@
 #include "util/map.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define S3_CLEAN_SLOTS 256
 #define S3_REASON_MAX  BLOB_REASON_MAX
@@ -31,8 +32,16 @@ struct s3_known_pack { // the one that was looked at last
     struct s3_pack pack;
 };
 
+// What it is used for: its name for people, what the log says when it goes away and comes back, and its metrics.
+struct s3_kind {
+    const char *setting, *storage, *lost, *found;
+    enum metric requests, retries, failures, sent, received, seconds, away;
+};
+extern const struct s3_kind s3_files, s3_cold;
+
 struct blob_s3 {
     struct blob_store base;
+    const struct s3_kind *kind;
     char *bucket_url; // with a slash at its end, if the bucket is in the host's name
     char *prefix;     // "" or "a/b/"
     char *region, *ca_file, *credentials_file, *profile;
@@ -48,6 +57,7 @@ struct blob_s3 {
     pthread_mutex_t lock; // all of the following
     pthread_cond_t ends;
     bool ending;
+    atomic_bool abort;          // requests that are under way end too
     struct client_line **lines; // that are idle
     unsigned line_count;
     char away[S3_REASON_MAX + 1]; // "": S3 answers
@@ -62,6 +72,13 @@ static inline struct blob_s3 *blob_s3_of(struct blob_store *store)
 {
     return CONTAINER_OF(store, struct blob_s3, base);
 }
+
+// --- s3.c
+int s3_new(const struct blob_s3_options *options, const struct s3_kind *kind, struct blob_s3 **ret,
+           struct buf *ret_error); // without a pool
+void s3_end(struct blob_s3 *s3);   // nobody waits to ask again any more
+void s3_free(struct blob_s3 *s3);
+bool s3_is_away(struct blob_s3 *s3, char ret_reason[S3_REASON_MAX + 1]);
 
 // --- request.c: one question, with its retries
 

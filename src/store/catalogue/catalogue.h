@@ -12,6 +12,7 @@
 #include "store/ops/account.h"
 #include "store/ops/artifact.h"
 #include "store/ops/batch.h"
+#include "store/ops/cold.h"
 #include "store/ops/execution.h"
 #include "store/ops/job.h"
 #include "store/ops/key.h"
@@ -151,6 +152,37 @@ int catalogue_mirror_enter(struct sql *sql, struct store_mirror_enter *enter); /
 int catalogue_mirror_advance(struct sql *sql, const struct store_mirror_advance *advance);
 int catalogue_mirror_look(struct sql *sql, struct store_mirror_look *look);
 int catalogue_mirror_places(struct sql *sql, struct store_mirror_places *query);
+
+// --- cold.c
+struct cold_body; // store/cold.h
+struct cold_warm {
+    int64_t row, sealed_ms;
+    char execution_id[ID_EXECUTION_MAX + 1];
+};
+// Lists sealed executions that have something to be moved, from the cursor's on, in the order of their seals.
+int catalogue_cold_warm(struct sql *sql, const struct store_cold_look *look, struct cold_warm *ret, size_t max,
+                        size_t *ret_count);
+// Takes bodies of one, from the cursor's chunk on, until the look is full. If none is left, its row is among ret_rows.
+int catalogue_cold_take(struct sql *sql, struct store_cold_look *look, int64_t row, const char *execution_id,
+                        bool *ret_full);
+int catalogue_cold_backlog(struct sql *sql, struct store_cold_backlog *query);
+// From now on programs that could not read what was moved are kept out. ERR_HELD: one is at work.
+int catalogue_cold_readers(struct sql *sql);
+int catalogue_cold_pack_add(struct sql *sql, const char *object, int64_t made_ms, int64_t *ret_pack);
+int catalogue_cold_pack_fill(struct sql *sql, int64_t pack, uint64_t bytes, uint64_t chunks); // without any it goes
+// The body gives way to its place in the pack. Not done: the chunk is not there any more, or has gone already.
+int catalogue_cold_chill(struct sql *sql, const struct cold_found *it, int64_t pack, bool *ret_done);
+int catalogue_cold_move(struct sql *sql, const struct cold_found *it, int64_t from, int64_t pack, bool *ret_done);
+int catalogue_cold_set(struct sql *sql, int64_t row); // nothing of it is left to be moved
+// The places of chunks that begin before `end` are not wanted any more: a slice of them.
+int catalogue_cold_forget(struct sql *sql, int64_t row, uint64_t end, bool *ret_more);
+int catalogue_cold_drop(struct sql *sql, int64_t pack); // ERR_CONFLICT
+int catalogue_cold_sparse(struct sql *sql, struct store_cold_sparse *query);
+int catalogue_cold_known(struct sql *sql, const struct store_cold_known *query);
+// Where the chunk that begins at `first` lies, and those behind it (backward: before it), until they have `raw_max` of
+// payload.
+int catalogue_cold_places(struct sql *sql, int64_t row, uint64_t first, bool backward, struct cold_body *ret,
+                          size_t max, size_t raw_max, size_t *ret_count);
 
 // --- list.c
 #define CATALOGUE_LIST_MAX 10000

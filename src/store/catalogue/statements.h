@@ -3,6 +3,7 @@
 #pragma once
 
 #include "store/catalogue/blob_statements.h"
+#include "store/catalogue/cold_statements.h"
 #include "store/catalogue/job_statements.h"
 #include "store/catalogue/mirror_statements.h"
 #include "store/catalogue/workflow_statements.h"
@@ -244,7 +245,8 @@
     BLOB_STATEMENTS(X)          \
     WORKFLOW_STATEMENTS(X)      \
     SUMMARY_STATEMENTS(X)       \
-    MIRROR_STATEMENTS(X)
+    MIRROR_STATEMENTS(X)        \
+    COLD_STATEMENTS(X)
 
 enum catalogue_statement {
 #define CATALOGUE_ENUM(name, sql) CATALOGUE_##name,

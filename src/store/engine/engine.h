@@ -36,6 +36,7 @@ struct session {
     struct engine *engine;
     struct sql *sql;
     void *connection;
+    struct store_op *op; // the query that runs; NULL: none
 };
 
 // What the store keeps for each producer in addition to sequence_producer: where its last append began.
@@ -77,6 +78,8 @@ struct log_engine {
                    size_t *ret_count);
     // Returns 1 with the chunk; 0 if it is not there any more, because it was merged with others; or an error.
     int (*chunk)(const struct session *session, const struct log_extent *extent, struct chunk **ret);
+    // Whether all chunks of a sealed log are as they stay: 1 or 0, or an error.
+    int (*settled)(const struct session *session, int64_t row);
     void (*backup)(const struct session *session, struct store_op *op); // STORE_BACKUP; NULL: it makes none
     int (*append)(struct transaction *tx, const struct log_append *append);
     // Removes the records before `end`. ERR_CONFLICT if no chunk ends there; ERR_HELD: not now.

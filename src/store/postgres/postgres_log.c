@@ -1,4 +1,5 @@
 // How this engine keeps records: the functions of struct log_engine.
+#include "store/engine/read/query.h"
 #include "store/postgres/postgres_private.h"
 
 void producer_row(struct sql_statement *found, struct producer_state *ret)
@@ -40,6 +41,14 @@ static int extents(const struct session *session, int64_t row, uint64_t from, st
     return MIN(rc, 0);
 }
 
+static int settled(const struct session *session, int64_t row)
+{
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(session->sql, POSTGRES_UNMERGED_FIND);
+    sql_bind_i64(find, 1, row);
+    int rc = sql_row(find);
+    return rc < 0 ? rc : !rc;
+}
+
 static int load_chunk(const struct session *session, const struct log_extent *extent, struct chunk **ret)
 {
     CLEANUP(sql_reset) struct sql_statement *find = sql_statement(session->sql, POSTGRES_CHUNK_BODY);
@@ -50,7 +59,10 @@ static int load_chunk(const struct session *session, const struct log_extent *ex
     if (rc <= 0)
         return rc;
     struct str body = sql_bytes(find, 0);
-    int err = chunk_decode_stored(body.data, body.len, ret);
+    const struct cold_ask cold = {.row = extent->row, .first = extent->first, .ahead = COLD_AHEAD};
+    int err = body.len == 0 ? session_cold_body(session, &cold, &body) : 0;
+    if (err == 0)
+        err = chunk_decode_stored(body.data, body.len, ret);
     return err < 0 ? err : 1;
 }
 
@@ -134,6 +146,7 @@ const struct log_engine postgres_log = {
     .read = postgres_read,
     .extents = extents,
     .chunk = load_chunk,
+    .settled = settled,
     .append = appends_add,
     .cut = cut,
     .purge = purge,

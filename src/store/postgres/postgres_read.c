@@ -1,5 +1,6 @@
 // Reads records: what is wanted of chunks is found in the index, and their bodies come together, a few statements for a
 // whole read. All are in one snapshot.
+#include "store/engine/read/query.h"
 #include "store/engine/read/reading.h"
 #include "store/postgres/postgres_private.h"
 
@@ -138,7 +139,10 @@ static int fetch_body(struct postgres_reading *reading, struct found *found)
     int rc = sql_row(find);
     if (rc <= 0)
         return rc < 0 ? rc : ERR_CORRUPT;
-    return decode(reading, sql_bytes(find, 0), &found->chunk);
+    struct str body = sql_bytes(find, 0);
+    const struct cold_ask cold = reading_cold_ask(&reading->base, found->first);
+    int err = body.len == 0 ? session_cold_body(reading->base.session, &cold, &body) : 0;
+    return err < 0 ? err : decode(reading, body, &found->chunk);
 }
 
 // What cannot be decoded is fetched again, and reported, when it is wanted.

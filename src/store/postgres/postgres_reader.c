@@ -2,22 +2,23 @@
 #include "store/engine/read/query.h"
 #include "store/postgres/postgres_private.h"
 
-static void query(struct postgres_store *store, struct sql *sql, struct store_op *op)
+static bool query(struct postgres_store *store, struct sql *sql, struct store_op *op)
 {
     op->err = 0;
-    query_op(&(struct session){.engine = &store->engine, .sql = sql}, op);
+    return query_op(&(struct session){.engine = &store->engine, .sql = sql}, op);
 }
 
 // A connection that was lost since the last query is found out by this one, which is then asked again: a query changes
 // nothing. Beginning a transaction connects.
-static void run(struct postgres_store *store, struct sql *sql, struct store_op *op)
+static bool run(struct postgres_store *store, struct sql *sql, struct store_op *op)
 {
-    query(store, sql, op);
+    if (!query(store, sql, op))
+        return false;
     if (op->err != ERR_UNAVAILABLE || sql_begin(sql, SQL_READ) < 0)
-        return;
+        return true;
     sql_rollback(sql);
     store_op_release(op);
-    query(store, sql, op);
+    return query(store, sql, op);
 }
 
 void *postgres_reader_main(void *arg)
@@ -30,12 +31,13 @@ void *postgres_reader_main(void *arg)
         CLEANUP(buf_release) struct buf reason = {0};
         if (!sql)
             op->err = sql_postgres_open(store->conninfo, postgres_texts, &sql, &reason);
-        if (sql)
-            run(store, sql, op);
-        if (op->process)
+        bool scan = op->scan, done = !sql || run(store, sql, op);
+        if (done && op->process)
             op->process(op);
-        if (op->scan)
+        if (scan)
             queues_scan_ended(queues);
+        if (!done)
+            continue; // it waits for what lies elsewhere
         store_reply(op);
     }
     if (sql)

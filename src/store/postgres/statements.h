@@ -63,6 +63,7 @@
     X(UNMERGED_NEXT, "SELECT execution FROM unmerged WHERE due_ms <= ?1 ORDER BY due_ms LIMIT 1 "                      \
                      "FOR UPDATE SKIP LOCKED")                                                                         \
     X(UNMERGED_LATER, "UPDATE unmerged SET due_ms = ?2 WHERE execution = ?1")                                          \
+    X(UNMERGED_FIND, "SELECT 1 FROM unmerged WHERE execution = ?1")                                                    \
     X(UNMERGED_DELETE, "DELETE FROM unmerged WHERE execution = ?1")                                                    \
     X(CHUNKS_CUT, "DELETE FROM chunks WHERE execution = ?1 AND first < ?2")                                            \
     X(PURGING_INSERT, "INSERT INTO purging(execution) VALUES(?1) ON CONFLICT(execution) DO NOTHING")                   \

@@ -1,5 +1,6 @@
 #include "store/sqlite/sqlite_log.h"
 
+#include "store/engine/read/query.h"
 #include "store/sqlite/sqlite_private.h"
 #include "store/sqlite/write/appended.h"
 
@@ -51,6 +52,13 @@ static int extents(const struct session *session, int64_t row, uint64_t from, st
     return MIN(rc, 0);
 }
 
+// What was appended is merged by then, and nothing merges it again.
+static int settled(const struct session *session, int64_t row)
+{
+    struct log_state state;
+    return !hot_state(&sqlite_store_of(&session->engine->base)->hot, row, &state);
+}
+
 static int load_chunk(const struct session *session, const struct log_extent *extent, struct chunk **ret)
 {
     CLEANUP(db_reset) sqlite3_stmt *find = db_statement(session->connection, STATEMENT_CHUNK_BODY);
@@ -59,7 +67,10 @@ static int load_chunk(const struct session *session, const struct log_extent *ex
     if (rc <= 0)
         return rc;
     struct str body = db_column_blob(find, 0);
-    int err = chunk_decode_stored(body.data, body.len, ret);
+    const struct cold_ask cold = {.row = extent->row, .first = extent->first, .ahead = COLD_AHEAD};
+    int err = body.len == 0 ? session_cold_body(session, &cold, &body) : 0;
+    if (err == 0)
+        err = chunk_decode_stored(body.data, body.len, ret);
     return err < 0 ? err : 1;
 }
 
@@ -69,6 +80,7 @@ const struct log_engine sqlite_log = {
     .read = log_read,
     .extents = extents,
     .chunk = load_chunk,
+    .settled = settled,
     .backup = log_backup,
     .append = appended_add,
     .cut = log_cut,

@@ -39,5 +39,5 @@ int last_line_read(const struct session *session, const struct execution *execut
         ;
     int err = read.op.err;
     store_op_release(&read.op);
-    return err == ERR_NOT_FOUND ? 0 : err;
+    return err == ERR_NOT_FOUND || err == ERR_COLD ? 0 : err;
 }

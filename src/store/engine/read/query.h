@@ -8,7 +8,20 @@ typedef void query_fn(const struct session *session, struct store_op *op); // se
 #define QUERY_DECLARATION(NAME, name, ...) query_fn query_##name;
 STORE_QUERIES(QUERY_DECLARATION)
 #undef QUERY_DECLARATION
-void query_op(const struct session *session, struct store_op *op); // by its kind; and counts it
+// By its kind; and counts it. False: it was put aside until what it wants is there, and is somebody else's.
+bool query_op(const struct session *session, struct store_op *op);
+
+// --- query_cold.c
+#define COLD_AHEAD ((size_t)8 * 1024 * 1024) // of who looks at one chunk after the other
+struct cold_ask {
+    int64_t row;
+    uint64_t first; // where the chunk begins
+    bool backward;
+    size_t ahead; // bytes of payload that will be wanted behind it (backward: before it)
+};
+// Gives the body of a chunk that has none in the store, as a view until the next call. ERR_COLD: it is not there yet;
+// then the query may say so, and runs again when it is; or it cannot be had now.
+int session_cold_body(const struct session *session, const struct cold_ask *ask, struct str *ret);
 
 // --- query_execution.c, for any thread with a session of its own
 // Reads the execution, with the end of its log. Returns ERR_NOT_FOUND.

@@ -1,5 +1,6 @@
 // Counts a log: from the cache or the stored row on, what follows it. Chunks are read closed, and opened only where
 // there is more to count than their header tells.
+#include "store/cold.h"
 #include "store/engine/read/query.h"
 #include "store/summary_cache.h"
 
@@ -65,6 +66,8 @@ void query_summary(const struct session *session, struct store_op *op)
         rc = fold_read(session, query, &cost);
     op->err = MIN(rc, 0);
     query->ret_more = rc == 0;
+    if (rc == ERR_COLD && cold_wants_any(session->op))
+        return; // it goes on here
     if (rc < 0)
         summary_release(&query->ret_summary);
     else

@@ -19,6 +19,17 @@ static int trim(struct store_segment *segment, uint64_t from, uint64_t end)
     return 0;
 }
 
+struct cold_ask reading_cold_ask(const struct reading *reading, uint64_t first)
+{
+    const struct store_read *read = reading->read;
+    return (struct cold_ask){
+        .row = read->row,
+        .first = first,
+        .backward = read->backward,
+        .ahead = read->max_bytes - MIN(reading->bytes, read->max_bytes),
+    };
+}
+
 // How much memory it takes.
 static size_t weight(const struct store_segment *segment)
 {

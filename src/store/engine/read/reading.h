@@ -2,7 +2,7 @@
 // is the engine's. For a reader's thread.
 #pragma once
 
-#include "store/engine/engine.h"
+#include "store/engine/read/query.h"
 
 struct reading { // engines embed it
     const struct session *session;
@@ -20,4 +20,6 @@ struct reading_engine {
     int (*since)(struct reading *reading, uint64_t *ret);
 };
 
+// What of the chunk that begins at `first`, and of those behind it, the read still wants.
+struct cold_ask reading_cold_ask(const struct reading *reading, uint64_t first);
 void reading_run(struct reading *reading, const struct reading_engine *engine); // sets op.err

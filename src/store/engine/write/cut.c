@@ -16,6 +16,11 @@ int commit_cut(struct transaction *tx, struct store_op *op)
     err = catalogue_front_set(tx->session.sql, cut->row, &cut->after);
     if (err < 0)
         return err;
+    bool more = true;
+    while (err == 0 && more)
+        err = catalogue_cold_forget(tx->session.sql, cut->row, cut->after.first, &more);
+    if (err < 0)
+        return err;
     head->first_sequence = cut->after.first;
     announce(tx, head);
     return 0;

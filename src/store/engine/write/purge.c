@@ -67,6 +67,8 @@ static int purge_one(struct transaction *tx, uint64_t *ret_chunks)
     int err = log->purge_chunks(tx, row, ret_chunks);
     if (err == 0 && *ret_chunks == 0)
         err = catalogue_events_forget(tx->session.sql, row, &more);
+    if (err == 0 && *ret_chunks == 0 && !more)
+        err = catalogue_cold_forget(tx->session.sql, row, UINT64_MAX, &more);
     if (more)
         *ret_chunks = PURGE_CHUNKS;
     else if (err == 0 && *ret_chunks == 0)

@@ -21,7 +21,18 @@ static struct sqlite_reading *reading_of(struct reading *base)
     return CONTAINER_OF(base, struct sqlite_reading, base);
 }
 
-static int chunk_load(struct sqlite_reading *reading, int64_t id, struct chunk **ret)
+static int cold_load(struct sqlite_reading *reading, uint64_t first, struct chunk **ret)
+{
+    struct str body;
+    const struct cold_ask cold = reading_cold_ask(&reading->base, first);
+    int err = session_cold_body(reading->base.session, &cold, &body);
+    if (err == 0)
+        err = reading->base.read->closed ? chunk_decode_closed(body.data, body.len, ret)
+                                         : chunk_decode_stored(body.data, body.len, ret);
+    return err < 0 ? err : 1;
+}
+
+static int chunk_load(struct sqlite_reading *reading, int64_t id, uint64_t first, struct chunk **ret)
 {
     CLEANUP(db_reset) sqlite3_stmt *find = db_statement(reading->db, STATEMENT_CHUNK_BODY);
     db_bind_i64(find, 1, id);
@@ -29,6 +40,8 @@ static int chunk_load(struct sqlite_reading *reading, int64_t id, struct chunk *
     if (rc <= 0)
         return rc;
     struct str body = db_column_blob(find, 0);
+    if (body.len == 0)
+        return cold_load(reading, first, ret);
     int err = reading->base.read->closed ? chunk_decode_closed(body.data, body.len, ret)
                                          : chunk_decode_stored(body.data, body.len, ret);
     return err < 0 ? err : 1;
@@ -55,13 +68,15 @@ static int blob_read(struct sqlite_reading *reading, size_t from, size_t to)
 }
 
 // Loads a closed chunk, or the front of one if that suffices.
-static int chunk_skim(struct sqlite_reading *reading, int64_t id, struct chunk **ret)
+static int chunk_skim(struct sqlite_reading *reading, int64_t id, uint64_t first, struct chunk **ret)
 {
     int err = blob_open(reading, id);
     if (err < 0)
         return err;
     size_t len = (size_t)sqlite3_blob_bytes(reading->blob), given = MIN(len, (size_t)CHUNK_FRONT_BYTES);
     struct chunk *front = NULL;
+    if (len == 0)
+        return cold_load(reading, first, ret);
     buf_reset(&reading->body);
     buf_reserve(&reading->body, len + 1);
     err = blob_read(reading, 0, given);
@@ -127,8 +142,8 @@ static int find_merged(struct sqlite_reading *reading, uint64_t at, struct store
     ret->first = first;
     int64_t id = db_column_i64(find, 0);
     bool cut = first < at && reading->base.read->ret_count > 0; // then its records are needed
-    return reading->base.read->skim && !cut ? chunk_skim(reading, id, &ret->chunk)
-                                            : chunk_load(reading, id, &ret->chunk);
+    return reading->base.read->skim && !cut ? chunk_skim(reading, id, first, &ret->chunk)
+                                            : chunk_load(reading, id, first, &ret->chunk);
 }
 
 static int covering(struct reading *base, uint64_t at, struct store_segment *ret)

@@ -23,12 +23,15 @@ void *reader_main(void *arg)
             opened = reader_open(store, &db);
         }
         op->err = opened;
-        if (opened == 0)
-            query_op(&(struct session){.engine = &store->engine, .sql = db.sql, .connection = &db}, op);
-        if (op->process)
+        bool scan = op->scan;
+        bool done =
+            opened < 0 || query_op(&(struct session){.engine = &store->engine, .sql = db.sql, .connection = &db}, op);
+        if (done && op->process)
             op->process(op);
-        if (op->scan)
+        if (scan)
             queues_scan_ended(queues);
+        if (!done)
+            continue;
         store_reply(op);
     }
     db_close(&db);

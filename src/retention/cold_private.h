@@ -1,0 +1,35 @@
+// What the mover's files share. All on the mover's thread.
+#pragma once
+
+#include "loop/loop.h"
+#include "retention/cold.h"
+#include "util/backoff.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct cold_mover {
+    struct cold_options options;
+    pthread_t thread;
+    struct loop *loop; // the thread's own: it runs while the thread waits
+    struct timer *timer;
+    atomic_bool ends;
+    int64_t node; // that holds the lease; 0: none yet
+    struct cold_cursor cursor;
+    int64_t sparse_after;   // of the present pass over packs
+    uint64_t sweep_from_ms; // mono: the next sweep
+    struct backoff backoff;
+    struct log_limiter failures;
+    char reason[BLOB_REASON_MAX + 1]; // of the last failure of the objects; ""
+};
+
+// --- cold_send.c
+int cold_run(struct cold_mover *it, struct store_op *op, enum store_op_kind kind); // waits for its answer
+void cold_count(struct cold_mover *it, enum metric metric, uint64_t amount);
+
+// Puts the pack into its object, reads it back, and lets the places of `swap` change. 0 also if nothing has changed.
+int cold_send(struct cold_mover *it, struct cold_pack *pack, struct store_cold_swap *swap);
+
+// --- cold_tidy.c. Both return 1 if there may be more to do, 0 if not, or an error.
+int cold_tidy(struct cold_mover *it);  // one pack of which less than half is wanted
+int cold_sweep(struct cold_mover *it); // removes objects that the store does not know

@@ -1,0 +1,280 @@
+"""Old logs in S3: what they are read as, S3 away, slow and lying, servers killed between two steps, and what goes."""
+
+import os
+
+import pytest
+from support import s3
+from support.api import eventually
+from support.cold import PATH, Cold, manifest
+from support.s3_proxy import CUT, HALF, HANG, error
+from support.server import Server
+from support.sse import Stream
+
+pytestmark = s3.needs_s3
+
+
+@pytest.fixture
+def cold(servers):
+    made = []
+
+    def make(*flags, **options):
+        made.append(Cold(servers, *flags, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+class Moved:
+    """A server with one log in S3 and one that has not ended, for tests that change nothing there."""
+
+    def __init__(self, root):
+        self.root, self.started = root, []
+        self.cold = Cold(self._start, "--s3-timeout-seconds", "2")
+        self.id = self.cold.seal(lines=3000)
+        self.records = self.cold.api.logs(self.id)
+        self.followed = [self.cold.seal(lines=500) for _ in range(2)]  # nobody has read them
+        self.cold.cool()
+        self.cold.wait_moved()
+
+    def _start(self, *flags, env=None):
+        self.started.append(Server(self.root, flags, env))
+        return self.started[-1].start()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    it = Moved(tmp_path_factory.mktemp("cold"))
+    yield it
+    it.cold.close()
+    it.started[0].stop()
+    assert it.started[0].reports == []
+
+
+@pytest.fixture
+def moved(shared):
+    yield shared
+    shared.cold.proxy.fault = lambda request: None
+    eventually(lambda: shared.cold.api.page(shared.id, limit=10) if readable(shared) else None, "S3 is there again")
+
+
+def readable(it):
+    return it.cold.api.get(f"{PATH}/{it.id}/logs", query={"limit": 10}).status == 200
+
+
+def events(api, execution_id, **query):
+    """All that a follower of server-sent events is given."""
+    stream, found = Stream(api, execution_id, **query), []
+    while event := stream.next():
+        found.append((event.id, event.kind, event.data))
+    return found
+
+
+def views(api, execution_id):
+    """What readers are shown of a log, in all ways."""
+    path = f"{PATH}/{execution_id}/logs"
+    shown = {
+        "pages": api.logs(execution_id, limit=700),
+        "tail": api.page(execution_id, tail=25)["logs"],
+        "cursor": api.page(execution_id, after=1234, limit=100),
+        "stderr": api.logs(execution_id, stream="stderr", limit=1000),
+        "grep": api.logs(execution_id, grep="line 77[0-9] ", limit=1000),
+        "search": api.expect(200, "GET", f"{path}/search", query={"q": "line 1999"}),
+        "events": events(api, execution_id, **{"from": 100}),
+        "followed tail": events(api, execution_id, tail=10),
+    }
+    for form in ("text", "ndjson"):
+        shown[form] = api.get(f"{path}", query={"format": form}).body
+    shown["execution"] = api.expect(200, "GET", f"{PATH}/{execution_id}")
+    return shown
+
+
+# --- What is read
+
+
+def test_a_log_reads_the_same_after_it_was_moved(cold):
+    it = cold()
+    ids = [it.seal(lines=3000), it.seal(messages=["one line"]), it.seal()]
+    before = [views(it.api, id) for id in ids]
+    it.cool()
+    it.wait_moved()
+    assert [views(it.api, id) for id in ids] == before
+    assert it.metric("reads_total") > 0 and it.metric("read_failures_total") == 0
+    assert it.proxy.problems == []
+
+
+def test_a_pack_says_what_it_holds(moved):
+    it = moved.cold
+    [key] = it.packs()
+    pack, at, records = it.s3.files(it.prefix)[key].read_bytes(), 0, {}
+    for execution, first, count, offset, length, _ in manifest(pack):
+        assert offset == at and pack[offset : offset + 2] == b"RC"
+        at += length
+        records[execution] = records.get(execution, 0) + count
+    assert records == {moved.id: 3000, **dict.fromkeys(moved.followed, 500)}
+
+
+# --- S3 away
+
+FAULTS = ["cut", "half", "hang", "busy", "expired"]
+
+
+@pytest.mark.parametrize("fault", [CUT, HALF, HANG, error(503, "SlowDown"), error(403, "ExpiredToken")], ids=FAULTS)
+def test_while_s3_is_away_only_cold_logs_are_503_and_say_so(moved, fault):
+    it, api = moved.cold, moved.cold.api
+    it.proxy.fault = lambda request: fault
+    path = f"{PATH}/{moved.id}/logs"
+    asked = [{"limit": 10}, {"tail": 5}, {"format": "text"}, {"format": "ndjson", "tail": 10}]
+    answers = [api.get(path, query=query) for query in asked] + [api.get(f"{path}/search", query={"q": "line 7"})]
+    for answer in answers:
+        assert (answer.status, answer.code) == (503, "cold_unavailable"), answer
+        assert answer.headers["Retry-After"] == "1" and "S3" in answer.json()["error"]["message"]
+    warm = api.create()
+    api.append_lines(warm, ["a line"])
+    assert api.messages(warm) == ["a line"]
+    assert api.expect(200, "GET", f"{PATH}/{moved.id}")["execution_id"] == moved.id
+    if fault != HALF:  # it answers
+        ready = api.get("/ready", token=None)
+        assert (ready.status, ready.json()["status"]) == (200, "ready")
+        assert "the storage of cold logs (S3)" in ready.json()["away"]["cold"]
+        assert it.metric("away") == 1
+    it.proxy.fault = lambda request: None
+    it.proxy.let_go.set()
+    eventually(lambda: readable(moved), "it is read again")
+    assert api.logs(moved.id) == moved.records
+    it.proxy.let_go.clear()
+
+
+@pytest.mark.parametrize("which, query", [(0, {"from": 0}), (1, {"tail": 20})], ids=["from", "tail"])
+def test_who_follows_waits_for_s3_and_goes_on_alone(moved, which, query):
+    it, api, id = moved.cold, moved.cold.api, moved.followed[which]
+    it.proxy.fault = lambda request: CUT
+    stream = Stream(api, id, **query)
+    failed = it.metric("read_failures_total")
+    eventually(lambda: it.metric("read_failures_total") > failed + 1, "it has asked again")
+    it.proxy.fault = lambda request: None
+    found = []
+    while event := stream.next():
+        found.append((event.id, event.kind, event.data))
+    assert found == events(api, id, **query) and found[-1][1] == "complete"
+    assert sum(kind == "log" for _, kind, _ in found) == (500 if which == 0 else 20)
+
+
+def test_a_body_that_was_damaged_is_corrupt_until_it_is_whole(moved):
+    it, api = moved.cold, moved.cold.api
+    [key] = it.packs()
+    file = it.s3.files(it.prefix)[key]
+    good = file.read_bytes()
+    file.write_bytes(good[:50] + bytes([good[50] ^ 1]) + good[51:])
+    answer = api.get(f"{PATH}/{moved.id}/logs", query={"limit": 10})
+    assert (answer.status, answer.code) == (500, "corrupt")
+    assert api.get("/ready", token=None).json() == {"status": "ready"}
+    file.write_bytes(good)
+    assert api.logs(moved.id) == moved.records
+    said = [entry for entry in it.server.log() if "not what was stored" in entry["message"]]
+    assert said and said[0]["object"] in key
+
+
+# --- Steps that are interrupted, and what goes
+
+
+def test_a_kill_between_put_and_swap_costs_nothing_and_leaves_an_orphan_that_is_swept(cold):
+    it = cold()
+    id = it.seal(lines=2000)
+    records = it.api.logs(id)
+    it.proxy.fault = lambda request: HANG if request.kind == "get" else None
+    it.cool()
+    assert it.proxy.hangs.wait(60)  # what was sent is read back
+    it.server.kill()
+    [orphan] = it.packs()
+    it.proxy.fault = lambda request: None
+    it.server.restart()
+    assert it.api.logs(id) == records
+    it.wait_moved()
+    assert len(it.packs()) == 2 and it.api.logs(id) == records
+    it.server.stop()
+    for path in it.s3.files(it.prefix).values():
+        for file in path.parent.glob(path.name.replace("._S3rver_object", "") + "*"):
+            os.utime(file, (1_000_000_000, 1_000_000_000))
+    it.server.restart()
+    eventually(lambda: it.metric("orphans_swept_total") == 1, "the orphan is swept")
+    assert orphan not in it.packs() and len(it.packs()) == 1
+    assert it.api.logs(id) == records
+
+
+def test_a_pack_is_written_anew_when_little_of_it_is_left_and_goes_with_the_last_log(cold):
+    it = cold()
+    large, small = (it.seal(messages=[f"{i} {os.urandom(20).hex()}" for i in range(n)]) for n in (2000, 100))
+    records = it.api.logs(small)
+    it.cool()
+    it.wait_moved()
+    [first] = it.packs()
+    it.api.expect(200, "DELETE", f"{PATH}/{large}", query={"purge": "true"})
+    eventually(lambda: len(it.packs()) == 1 and it.packs() != [first], "it is written anew")
+    assert it.metric("packs_rewritten_total") == 1
+    assert it.api.logs(small) == records
+    assert it.api.get(f"{PATH}/{large}/logs").status == 410
+    it.api.expect(200, "DELETE", f"{PATH}/{small}", query={"purge": "true"})
+    eventually(lambda: it.packs() == [], "nothing is left")
+
+
+def test_retention_reaches_into_s3_also_after_an_outage(cold):
+    it = cold()
+    id = it.seal(lines=100)
+    it.cool()
+    it.wait_moved()
+    it.server.stop()
+    it.server.flags += ["--retention", "1s"]
+    it.proxy.fault = lambda request: error(503, "SlowDown")
+    it.server.restart()
+    eventually(lambda: it.api.get(f"{PATH}/{id}/logs").status == 410, "it has expired")
+    assert len(it.packs()) == 1
+    it.proxy.fault = lambda request: None
+    eventually(lambda: it.metric("packs_removed_total") == 1, "its pack is not wanted any more")
+
+
+def test_nothing_leaves_the_store_while_s3_is_away(cold):
+    it = cold()
+    id = it.seal(lines=500)
+    records = it.api.logs(id)
+    it.proxy.fault = lambda request: error(503, "SlowDown") if request.kind == "put" else None
+    it.cool()
+    eventually(lambda: it.metric("failures_total") > 0, "it was tried")
+    assert it.api.logs(id) == records and it.metric("moved_chunks_total") == 0
+    it.proxy.fault = lambda request: None
+    it.wait_moved()
+    assert it.api.logs(id) == records
+
+
+def test_what_was_moved_is_503_at_a_server_that_is_not_told_where(cold):
+    it = cold()
+    id = it.seal(lines=100)
+    records = it.api.logs(id)
+    it.cool()
+    it.wait_moved()
+    flags = list(it.server.flags)
+    it.server.stop()
+    it.server.flags = [flag for at, flag in enumerate(flags) if at not in range(0, 4)]
+    it.server.restart()
+    answer = it.api.get(f"{PATH}/{id}/logs")
+    assert (answer.status, answer.code) == (503, "cold_unavailable")
+    it.server.stop()
+    it.server.flags = flags
+    it.server.restart()
+    assert it.api.logs(id) == records
+
+
+@pytest.mark.parametrize(
+    "flags, says",
+    [
+        (["--cold", "s3://Bucket", "--cold-after", "1d"], "cold must be s3://BUCKET/PREFIX"),
+        (["--cold-after", "1d"], "cold_after needs cold"),
+        (["--cold", "s3://bucket", "--cold-after", "soon"], "cold_after must be a time"),
+    ],
+)
+def test_a_mistake_in_the_settings_shows_at_the_start(servers, flags, says):
+    server = servers(*flags, start=False, env={"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "B"})
+    process = server.spawn()
+    assert process.finish() == 2
+    assert says in process.err.data.decode()
