@@ -8,6 +8,12 @@
 #define SILENCE_TIMES 2    // it did not answer that so often
 #define PATIENCE_S    "5"  // for that, and for a connection
 
+// By these the database gives up a process that stands still, or whose machine has gone, in the middle of a
+// transaction: whoever wants a row that it has changed waits for its end, and with it all that comes behind in that
+// one's writer.
+static const char given_up[] = "-c idle_in_transaction_session_timeout=10000 -c tcp_user_timeout=10000 "
+                               "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3";
+
 static void drop_notice(void *arg, const PGresult *result)
 {
     (void)arg;
@@ -18,10 +24,19 @@ PGconn *postgres_connect(const char *conninfo, const char *name)
 {
     // What conninfo says comes later, and counts: times by which a server that does not answer any more is given up,
     // and that a standby is of no use. The encoding is always ours, whatever the environment says.
-    const char *const keys[] = {
-        "connect_timeout",      "tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count",
-        "target_session_attrs", "application_name", "dbname",          "client_encoding",     NULL};
-    const char *const values[] = {PATIENCE_S, "10000", "10", "5", "3", "read-write", name, conninfo, "UTF8", NULL};
+    const char *const keys[] = {"connect_timeout",
+                                "tcp_user_timeout",
+                                "keepalives_idle",
+                                "keepalives_interval",
+                                "keepalives_count",
+                                "target_session_attrs",
+                                "application_name",
+                                "options",
+                                "dbname",
+                                "client_encoding",
+                                NULL};
+    const char *const values[] = {PATIENCE_S, "10000",  "10",     "5",    "3", "read-write",
+                                  name,       given_up, conninfo, "UTF8", NULL};
     PGconn *connection = PQconnectdbParams(keys, values, 1);
     PQsetNoticeReceiver(connection, drop_notice, NULL);
     return connection;
@@ -81,8 +96,9 @@ PGresult *postgres_answer(PGconn *connection)
 {
     PGresult *last = NULL, *next;
     while ((next = postgres_next_result(connection))) {
-        PQclear(last);
-        last = next;
+        bool failed = last && PQresultStatus(last) == PGRES_FATAL_ERROR; // the first says why, the next that it ended
+        PQclear(failed ? next : last);
+        last = failed ? last : next;
         if (is_copy(last) || PQstatus(connection) == CONNECTION_BAD)
             break;
     }

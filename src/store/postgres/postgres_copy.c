@@ -174,7 +174,8 @@ static int connect_to(const char *conninfo, struct copy_side **ret, struct buf *
     int err = sql_postgres_open(conninfo, postgres_texts, &side->base.sql, &reason);
     if (err < 0)
         buf_printf(ret_error, "cannot reach %s: %.*s", side->base.name, STR_ARGS(str_trim(buf_str(&reason))));
-    return err;
+    // The other side may take long meanwhile, and nobody waits for this one.
+    return err < 0 ? err : sql_exec(side->base.sql, "SET idle_in_transaction_session_timeout = 0");
 }
 
 static int done(int err, struct copy_side **side, struct buf *ret_error)

@@ -144,6 +144,47 @@ static void a_query_after_a_lost_connection_is_answered(void **state)
     }
 }
 
+static struct sql *connect_with(const char *where, const char *more)
+{
+    CLEANUP(free_ptr) char *conninfo = xasprintf("%s%s", where, more);
+    return sql_fixture_connect_to(conninfo);
+}
+
+static int run(struct sql *sql, const char *text, bool *ret_again)
+{
+    struct sql_statement *statement = sql_prepare(sql, text);
+    int err = sql_run(statement, NULL);
+    *ret_again = sql_again(sql);
+    sql_statement_free(&statement);
+    return err;
+}
+
+static void who_stands_still_in_a_transaction_holds_nobody_up_for_long(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
+    append_line(fixture, row, 0);
+    CLEANUP(free_ptr) char *name = database_of(fixture->folder);
+    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
+    static const char setting[] =
+        "SELECT setting::bigint FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'";
+    CLEANUP(sql_fixture_close) struct sql *usual = connect_with(where, "");
+    assert_int_equal(number_of(usual, setting), 10000);
+    CLEANUP(sql_fixture_close)
+    struct sql *still = connect_with(where, " options='-c idle_in_transaction_session_timeout=200'");
+    assert_int_equal(number_of(still, setting), 200);
+    assert_int_equal(sql_begin(still, SQL_WRITE), 0);
+    bool again = false;
+    assert_int_equal(run(still, "SELECT id FROM executions FOR UPDATE", &again), 0);
+    append_line(fixture, row, 1); // waits until the other one is given up
+    assert_int_equal(run(still, "UPDATE executions SET exit_code = 7", &again), ERR_UNAVAILABLE);
+    assert_true(again); // nothing of it is there
+    sql_rollback(still);
+    assert_int_equal(sql_begin(still, SQL_WRITE), 0);
+    sql_rollback(still);
+    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 2);
+}
+
 // --- Two servers
 
 // What one of them hears of the other.
@@ -383,6 +424,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_group_whose_statement_fails_is_rolled_back_whole, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_lost_connection_costs_nothing_and_doubles_nothing, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_query_after_a_lost_connection_is_answered, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(who_stands_still_in_a_transaction_holds_nobody_up_for_long, set_up,
+                                        fixture_tear_down),
         cmocka_unit_test_setup_teardown(the_end_of_a_log_is_told_to_other_servers, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(news_reach_a_server_that_was_cut_off, set_up, fixture_tear_down),
         cmocka_unit_test(the_outcome_of_a_transaction_is_known_on_its_own_timeline_alone),

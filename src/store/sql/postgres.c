@@ -5,6 +5,7 @@
 
 #include "bus/postgres_connect.h"
 #include "store/sql/sql_private.h"
+#include "util/clock.h"
 #include "util/error.h"
 
 #include <endian.h>
@@ -18,15 +19,18 @@
 
 #define COPY_PART ((size_t)16 * 1024 * 1024) // given to libpq at once; it takes an int
 
+#define CONNECT_PAUSE_MS ((uint64_t)1000)
+
 struct postgres {
     struct sql base;
     PGconn *connection;
-    uint64_t generation;  // of the connection; what was prepared on an earlier connection is gone
-    int64_t timeline;     // of the server's history, when it was asked for
-    uint64_t timeline_of; // the generation of the connection that it was asked by; 0: none yet
-    bool demoted;         // its server is not the primary any more
-    uint64_t names;       // how many names were given out
-    char *reason;         // of the last failure
+    uint64_t connect_from_ms; // it does not try to connect before that
+    uint64_t generation;      // of the connection; what was prepared on an earlier connection is gone
+    int64_t timeline;         // of the server's history, when it was asked for
+    uint64_t timeline_of;     // the generation of the connection that it was asked by; 0: none yet
+    bool demoted;             // its server is not the primary any more
+    uint64_t names;           // how many names were given out
+    char *reason;             // of the last failure
 };
 
 struct parameter {
@@ -68,9 +72,10 @@ static const struct {
     {"40", ERR_UNAVAILABLE, true},    // serialization_failure, deadlock_detected
     {"55P03", ERR_UNAVAILABLE, true}, // lock_not_available
     {"53100", ERR_STORE_FULL, false},    {"53200", ERR_NOMEM, false},
-    {"53", ERR_UNAVAILABLE, false}, // too_many_connections …
-    {"08", ERR_UNAVAILABLE, false}, // connection exceptions
-    {"57", ERR_UNAVAILABLE, false}, // admin_shutdown, cannot_connect_now, query_canceled
+    {"53", ERR_UNAVAILABLE, false},   // too_many_connections …
+    {"08", ERR_UNAVAILABLE, false},   // connection exceptions
+    {"57", ERR_UNAVAILABLE, false},   // admin_shutdown, cannot_connect_now, query_canceled
+    {"25P03", ERR_UNAVAILABLE, true}, // idle_in_transaction_session_timeout: this process stood still
     {READ_ONLY, ERR_UNAVAILABLE, false}, {"58030", ERR_UNAVAILABLE, false}, // io_error
     {"XX001", ERR_CORRUPT, false},       {"XX002", ERR_CORRUPT, false},
     {"22021", ERR_INVALID, false}, // character_not_in_repertoire
@@ -140,12 +145,21 @@ static bool is_lost(const struct postgres *postgres)
     return postgres->demoted || PQstatus(postgres->connection) != CONNECTION_OK;
 }
 
+// To learn that nobody answers takes seconds. Whatever is asked for right after that is told so at once, so that a
+// queue does not wait for as many times as it is long.
 static int connect_again(struct postgres *postgres)
 {
+    uint64_t from_ms = clock_mono_ms();
+    if (from_ms < postgres->connect_from_ms)
+        return ERR_UNAVAILABLE;
     PQreset(postgres->connection);
     postgres->generation++;
     postgres->demoted = false;
-    return PQstatus(postgres->connection) == CONNECTION_OK ? 0 : failure(postgres, NULL);
+    if (PQstatus(postgres->connection) == CONNECTION_OK)
+        return 0;
+    uint64_t now_ms = clock_mono_ms();
+    postgres->connect_from_ms = now_ms + MIN(now_ms - from_ms, CONNECT_PAUSE_MS);
+    return failure(postgres, NULL);
 }
 
 static int begin(struct sql *sql, const char *text)

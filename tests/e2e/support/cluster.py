@@ -20,11 +20,12 @@ class Cluster:
         self.store = store or shared().store(root)
         self.servers = []
 
-    def add(self, *flags, started=True, **options):
-        """One more, which is ready if it is to be started."""
+    def add(self, *flags, started=True, way=None, settings="", **options):
+        """One more, which is ready if it is to be started. `way`: a gate to the database; `settings`: of its connections."""
+        store = f"host=127.0.0.1 port={way.port} {self.store.split(' ', 1)[1]} {settings}" if way else self.store
         server = Server(
             self.root / f"node{len(self.servers)}",
-            flags=("--store", self.store, *self.flags, "--loops", "1", *flags),
+            flags=("--store", store, *self.flags, "--loops", "1", *flags),
             **options,
         )
         self.servers.append(server)

@@ -1,5 +1,6 @@
 """A PostgreSQL for the session, as the store of the servers under test: each has a database of its own."""
 
+import contextlib
 import functools
 import glob
 import hashlib
@@ -7,6 +8,7 @@ import os
 import pathlib
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -26,6 +28,9 @@ class Postgres:
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres")
         self._run("initdb", "-D", self.folder / "data", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync")
+        self.start()
+
+    def start(self):
         settings = ["listen_addresses=", "fsync=off", "max_connections=400", "log_min_messages=log"]
         self.process = Process(
             self.argv(
@@ -35,6 +40,27 @@ class Postgres:
             cwd="/",
         )
         self.process.err.wait(lambda data: b"ready to accept connections" in data, "PostgreSQL's start", DEADLINE)
+
+    @property
+    def socket(self):
+        return self.folder / ".s.PGSQL.5432"
+
+    def stop(self, how=signal.SIGINT):
+        """SIGINT: connections are ended; SIGQUIT: as if it had crashed."""
+        self.process.signal(how)
+        self.process.wait()
+
+    def pause(self, does):
+        """All of its processes stand still, or go on."""
+        number = signal.SIGSTOP if does else signal.SIGCONT
+        pid = self.process.pid
+        if does:
+            os.kill(pid, number)  # it starts no other meanwhile
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            children = [int(child) for child in file.read().split()]
+        for one in (*children, pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, number)
 
     def argv(self, program, *arguments):
         become = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] if os.geteuid() == 0 else []
