@@ -8,6 +8,7 @@ import pytest
 from support.api import eventually
 from support.cli import Cli
 from support.cluster import Cluster
+from support.faults import chance, pass_by, rounds
 from support.load import Appends, Load
 from support.patroni import MISSING, OUTAGE, Pair
 from support.ws import Follower
@@ -15,7 +16,7 @@ from support.ws import Follower
 pytestmark = [
     pytest.mark.skipif(os.environ.get("RUNNEL_TEST_PATRONI") != "1", reason="RUNNEL_TEST_PATRONI=1 asks for it"),
     pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1200),
 ]
 
 
@@ -105,14 +106,17 @@ def world(request, tmp_path, pair):
 
 
 def test_a_primary_that_is_killed_costs_no_acknowledged_line(pair, world):
+    source = chance()
     world.goes_on()
-    killed = pair.primary()
-    killed.kill()
-    pair.await_primary(pair.other(killed))
-    world.goes_on()
-    killed.start()
-    pair.await_whole()
-    world.goes_on()
+    for _ in range(rounds(5, least=1)):
+        killed = pair.primary()
+        pass_by(source.random())
+        killed.kill()
+        pair.await_primary(pair.other(killed))
+        world.goes_on()
+        killed.start()
+        pair.await_whole()
+        world.goes_on()
     world.whole()
 
 
