@@ -345,11 +345,30 @@ static void forget_progress(struct copy *it, bool checking)
     it->progress = (struct copy_progress){.checking = checking, .of = it->progress.of};
 }
 
+// Two stores would take packs away from each other.
+static int check_all_is_here(struct copy *it)
+{
+    int64_t chunks = 0;
+    CLEANUP(sql_statement_free)
+    struct sql_statement *count = sql_prepare(it->from->sql, "SELECT count(*) FROM cold_chunks");
+    int err = sql_number(count, &chunks);
+    if (err < 0 || chunks == 0)
+        return err;
+    buf_printf(
+        it->error,
+        "%lld chunks of %s lie in S3 (cold), and such a store cannot be copied yet. Go on with it where it is, or "
+        "purge the executions whose logs lie there",
+        (long long)chunks, it->from->name);
+    return ERR_UNSUPPORTED;
+}
+
 static int run(struct copy *it)
 {
     int err = copy_logs_count(it->from, &it->progress.of);
     if (err == 0)
         err = begin(it);
+    if (err == 0)
+        err = check_all_is_here(it);
     if (err == 0)
         err = each_table(it, copy_rows);
     if (err == 0)

@@ -369,6 +369,12 @@ static void a_damaged_chunk_is_found(void **state)
             ERR_DIGEST, "exec_1: in ");
 }
 
+static void what_has_chunks_elsewhere_is_not_copied(void **state)
+{
+    (void)state;
+    damaged(&fixture_plain, "INSERT INTO cold_chunks VALUES(1, 0, 1, 1, 1, 0, 1, 0)", ERR_UNSUPPORTED, "lie in S3");
+}
+
 static void a_missing_chunk_is_found(void **state)
 {
     (void)state;
@@ -470,6 +476,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_a_copy_of_it_is_refused),
         cmocka_unit_test(a_database_that_servers_use_is_refused),
         cmocka_unit_test(a_damaged_chunk_is_found),
+        cmocka_unit_test(what_has_chunks_elsewhere_is_not_copied),
         cmocka_unit_test(a_missing_chunk_is_found),
         cmocka_unit_test(records_that_are_not_those_that_were_written_are_found),
         cmocka_unit_test(a_log_whose_front_was_cut_is_copied_from_there),
