@@ -3,6 +3,7 @@
 from .rows_ingest import ingest_sockets, many_executions, shared_sockets, wrap_cat
 from .rows_read import read_million, status_requests, tail_and_start
 from .rows_jobs import jobs
+from .rows_cold import read_cold
 from .rows_nodes import many_servers
 from .rows_store import shared_store
 from .rows_live import events_fan_out, fan_out, join_old, latency, memory
@@ -38,6 +39,7 @@ ROWS = [
     neighbours,
     jobs,
     many_servers,
+    read_cold,
     shared_store,
     rival_rows,
 ]
