@@ -42,22 +42,23 @@ static void changed(struct world *world, struct op *op)
         answer_later(world, changer);
     if (op->err || !head->sealed)
         return;
-    const struct lease *lease = lease_find(&world->server.leases, ROW);
+    const struct lease *lease = lease_find(&op->server->leases, ROW);
     uint64_t holder = lease ? lease->holder : 0;
-    lease_end(&world->server.leases, ROW);
+    lease_end(&op->server->leases, ROW);
     if (holder)
-        socket_replaced(world, holder);
+        socket_replaced(op->server, holder);
 }
 
 static void change(struct world *world, void *arg, uint64_t life)
 {
     struct changer *changer = arg;
     (void)life;
-    if (!world->server.up) {
+    struct server *server = server_any(world);
+    if (!server->up) {
         later(world, draw(world, 100, 3000), change, changer, 0);
         return;
     }
-    struct op *op = server_op(world, OP_UPDATE, changer, changed);
+    struct op *op = server_op(server, OP_UPDATE, changer, changed);
     op->outcome = changer->ask;
     store_submit_op(world, op);
 }

@@ -142,30 +142,32 @@ void check_deleted(struct world *world, const struct runner *runner)
 
 // --- Leases
 
-void check_claim(struct world *world)
+void check_claim(struct server *server)
 {
-    uint64_t silent_ms = world->now_ms - world->server.heard_ms;
+    struct world *world = server->world;
+    uint64_t silent_ms = world->now_ms - server->heard_ms;
     // Once somebody has said how it ended, a claim is asked for in vain.
     enum execution_status status = world->store.disk.head.status;
     // And once somebody has said its status, only the lease still knows that it was lost.
-    const struct lease *lease = lease_find(&world->server.leases, ROW);
+    const struct lease *lease = lease_find(&server->leases, ROW);
     bool lost = status == STATUS_LOST || (world->told && lease && lease->before_claim == LEASE_LOST);
-    bool holds = !world->server.abandoned && !lost && !status_terminal(status);
+    bool holds = !server->abandoned && !lost && !status_terminal(status);
     // It is heard of at any time, but its lease is renewed once a second.
     if (holds && silent_ms + 1000 < LEASE_MS)
         violate(world, "a second runner may take over after %llu ms of silence", (unsigned long long)silent_ms);
 }
 
-void check_grace(struct world *world)
+void check_grace(struct server *server)
 {
-    uint64_t silent_ms = world->now_ms - world->server.heard_ms;
+    struct world *world = server->world;
+    uint64_t silent_ms = world->now_ms - server->heard_ms;
     if (silent_ms + 1000 < world->profile.lost_seal_ms)
         violate(world, "sealed as lost after %llu ms of silence", (unsigned long long)silent_ms);
 }
 
-void check_leases(struct world *world)
+void check_leases(struct server *server)
 {
-    struct server *server = &world->server;
+    struct world *world = server->world;
     const struct sequence_head *head = &world->store.disk.head;
     const struct lease *lease = lease_find(&server->leases, ROW);
     if (lease && lease->state == LEASE_HELD && world->now_ms - server->heard_ms > LEASE_MS)

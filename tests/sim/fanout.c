@@ -9,16 +9,16 @@ static void pump(struct world *world, struct subscriber *subscriber);
 static void pump_now(struct world *world, void *arg, uint64_t life)
 {
     struct subscriber *subscriber = arg;
-    if (!world->server.up || life != world->server.life || subscriber->closed)
+    if (server_misses(subscriber->server, pump_now, arg, life) || subscriber->closed)
         return;
     subscriber->timer_ms = 0;
     pump(world, subscriber);
 }
 
-static struct follower_view view_now(const struct world *world)
+static struct follower_view view_now(const struct server *server)
 {
-    const struct state *known = &world->server.known;
-    const struct lease *lease = lease_find(&world->server.leases, ROW);
+    const struct state *known = &server->known;
+    const struct lease *lease = lease_find(&server->leases, ROW);
     return (struct follower_view){
         .next = known->head.next,
         .first = known->first,
@@ -26,7 +26,7 @@ static struct follower_view view_now(const struct world *world)
         .sealed = known->head.sealed,
         .status = known->head.status,
         .runner_connected = lease && lease->holder,
-        .now_ms = world->now_ms,
+        .now_ms = server->world->now_ms,
     };
 }
 
@@ -43,7 +43,7 @@ static void send_records(struct world *world, struct subscriber *subscriber)
     }
     for (uint64_t sequence = follower->cursor; sequence < end; sequence++) {
         const struct entry *entry = &disk->log[sequence];
-        if (sequence < world->server.known.first)
+        if (sequence < subscriber->server->known.first)
             violate(world, "a follower is to be given %llu, which has expired", (unsigned long long)sequence);
         last = reader_wants(subscriber->filtered, &entry->content);
         if (!last)
@@ -65,7 +65,7 @@ static void subscriber_end(struct world *world, struct subscriber *subscriber)
 static void tell(struct world *world, struct subscriber *subscriber, enum follower_step step)
 {
     const struct follower *follower = &subscriber->follower;
-    const struct state *known = &world->server.known;
+    const struct state *known = &subscriber->server->known;
     struct message message = {
         .next = follower->gap_to + 1, .first = follower->gap_from, .incarnation = world->store.incarnation};
     switch (step) {
@@ -99,7 +99,7 @@ static void pump(struct world *world, struct subscriber *subscriber)
         if (subscriber->link->in_flight[END_CLIENT] > PENDING_MAX)
             return;
         struct follower *follower = &subscriber->follower;
-        struct follower_view view = view_now(world);
+        struct follower_view view = view_now(subscriber->server);
         enum follower_step step = follower_next(follower, &view);
         if (step == FOLLOWER_READ) {
             send_records(world, subscriber);
@@ -108,7 +108,7 @@ static void pump(struct world *world, struct subscriber *subscriber)
                 return;
             uint64_t due = follower->position_due_ms;
             subscriber->timer_ms = MAX(due, world->now_ms + 1);
-            later(world, subscriber->timer_ms - world->now_ms, pump_now, subscriber, world->server.life);
+            later(world, subscriber->timer_ms - world->now_ms, pump_now, subscriber, subscriber->server->life);
             return;
         } else {
             tell(world, subscriber, step);
@@ -135,10 +135,10 @@ static void subscriber_receive(struct world *world, void *owner, const struct me
     (void)message;
 }
 
-void subscribers_wake(struct world *world)
+void subscribers_wake(struct server *server)
 {
-    for (size_t i = 0; i < world->server.subscriber_count; i++)
-        pump(world, world->server.subscribers[i]);
+    for (size_t i = 0; i < server->subscriber_count; i++)
+        pump(server->world, server->subscribers[i]);
 }
 
 static void found(struct world *world, struct op *op)
@@ -152,16 +152,18 @@ static void found(struct world *world, struct op *op)
     }
     subscriber->open = true;
     struct state state = op->ret_state;
-    if (world->server.told)
-        state.head.status = world->server.known.head.status; // it may be older than what the commits told
-    server_changed(world, &state);
+    if (subscriber->server->told)
+        state.head.status = subscriber->server->known.head.status; // it may be older than what the commits told
+    server_changed(subscriber->server, &state);
     pump(world, subscriber);
 }
 
-void subscriber_follow(struct world *world, struct link *link, const struct message *hello)
+void subscriber_follow(struct link *link, const struct message *hello)
 {
-    struct server *server = &world->server;
+    struct server *server = link->server;
+    struct world *world = server->world;
     struct subscriber *subscriber = make(world, sizeof(*subscriber));
+    subscriber->server = server;
     subscriber->link = link;
     subscriber->filtered = hello->filtered;
     follower_init(&subscriber->follower, hello->next, true, 0);
@@ -188,5 +190,5 @@ void subscriber_follow(struct world *world, struct link *link, const struct mess
     // The response's head says which incarnation this is.
     link_send(world, link, END_SERVER,
               &(struct message){.type = MESSAGE_OPENED, .incarnation = world->store.incarnation});
-    store_ask(world, server_op(world, OP_GET, subscriber, found));
+    store_ask(world, server_op(server, OP_GET, subscriber, found));
 }

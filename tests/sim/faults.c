@@ -3,20 +3,21 @@
 
 static void restart(struct world *world, void *arg, uint64_t life)
 {
-    (void)arg;
-    if (!world->server.up && life == world->server.life)
-        server_start(world);
+    struct server *server = arg;
+    (void)world;
+    if (!server->up && life == server->life)
+        server_start(server);
 }
 
-static void crash_server(struct world *world, bool restore)
+static void crash_server(struct world *world, struct server *server, bool restore)
 {
-    if (!world->server.up)
+    if (!server->up)
         return;
-    server_crash(world);
+    server_crash(server);
     if (restore)
         store_restore(world);
     uint64_t delay = chance(world, 200) ? draw(world, 1, 60000) : draw(world, 1, 2000);
-    later(world, delay, restart, NULL, world->server.life);
+    later(world, delay, restart, server, server->life);
 }
 
 static void cut_links(struct world *world, const struct profile *profile)
@@ -80,7 +81,7 @@ static void strike_store(struct world *world, const struct profile *profile)
         store->slow_until_ms = world->now_ms + draw(world, 100, 10000);
     if (chance(world, profile->expire))
         store_expire(world);
-    if (profile->restore && world->server.up && chance(world, 50))
+    if (profile->restore && world->servers[0].up && chance(world, 50))
         store_backup_now(world);
 }
 
@@ -101,9 +102,9 @@ static void second(struct world *world, void *arg, uint64_t life)
     strike_runners(world, profile);
     strike_store(world, profile);
     if (chance(world, profile->server_crash))
-        crash_server(world, false);
+        crash_server(world, &world->servers[0], false);
     if (chance(world, profile->restore))
-        crash_server(world, true);
+        crash_server(world, &world->servers[0], true);
 }
 
 void faults_start(struct world *world)

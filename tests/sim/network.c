@@ -7,9 +7,10 @@ struct arrival {
     struct message message;
 };
 
-struct link *link_open(struct world *world, void *owner, uint64_t life)
+struct link *link_open(struct world *world, struct server *server, void *owner, uint64_t life)
 {
     struct link *link = make(world, sizeof(*link));
+    link->server = server;
     link->ends[END_CLIENT] = (struct link_end){.owner = owner, .life = life};
     if (world->link_count == world->link_capacity) {
         world->link_capacity = MAX((size_t)64, world->link_capacity * 2);
@@ -42,9 +43,9 @@ static void arrive(struct world *world, void *arg, uint64_t life)
     }
     // The first message makes the server's end.
     if (arrival->to == END_SERVER && arrival->message.type == MESSAGE_CONNECT)
-        socket_connect(world, link, &arrival->message);
+        socket_connect(link, &arrival->message);
     else if (arrival->to == END_SERVER && arrival->message.type == MESSAGE_FOLLOW)
-        subscriber_follow(world, link, &arrival->message);
+        subscriber_follow(link, &arrival->message);
     else if (end->owner)
         end->receive(world, end->owner, &arrival->message);
     struct link_end *sender = &link->ends[!arrival->to];
@@ -92,11 +93,12 @@ static void client_hears(struct world *world, void *arg, uint64_t life)
 
 static void server_hears(struct world *world, void *arg, uint64_t life)
 {
-    struct link_end *end = &((struct link *)arg)->ends[END_SERVER];
+    struct link *link = arg;
+    struct link_end *end = &link->ends[END_SERVER];
     (void)life;
-    if (end->life != world->server.life)
+    if (end->life != link->server->life)
         end->owner = NULL; // it went with the server that had it
-    hear_of_end(world, arg, END_SERVER);
+    hear_of_end(world, link, END_SERVER);
 }
 
 void link_cut(struct world *world, struct link *link)

@@ -118,12 +118,13 @@ static void connect_now(struct world *world, void *arg, uint64_t life)
     struct plain *plain = arg;
     if (life != plain->life || plain->over)
         return;
-    if (!world->server.up) {
+    struct server *server = server_any(world);
+    if (!server->up) {
         lost(world, plain);
         return;
     }
     plain->sending = plain->was_ready = plain->completing = false;
-    plain->link = link_open(world, plain, plain->life);
+    plain->link = link_open(world, server, plain, plain->life);
     plain->link->ends[END_CLIENT].receive = receive;
     plain->link->ends[END_CLIENT].closed = closed;
     plain->link->ends[END_CLIENT].drained = drained;

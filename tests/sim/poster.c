@@ -75,9 +75,10 @@ static void post(struct world *world, void *arg, uint64_t life)
         try_again(world, poster, RETRY_MS);
     else
         poster->over = true;
-    if (!world->server.up)
+    struct server *server = server_any(world);
+    if (!server->up)
         return;
-    struct op *op = server_op(world, OP_APPEND, poster, answered);
+    struct op *op = server_op(server, OP_APPEND, poster, answered);
     op->producer = producer_of(poster);
     op->count = poster->count;
     for (unsigned i = 0; i < poster->count; i++)

@@ -124,12 +124,13 @@ static void connect_now(struct world *world, void *arg, uint64_t life)
     struct reader *reader = arg;
     if (life != reader->life || reader->complete)
         return;
-    if (!world->server.up) {
+    struct server *server = server_any(world);
+    if (!server->up) {
         lost(world, reader);
         return;
     }
     trace(world, "reader %u: connects at %llu", reader->number, (unsigned long long)reader->cursor);
-    reader->link = link_open(world, reader, reader->life);
+    reader->link = link_open(world, server, reader, reader->life);
     reader->link->ends[END_CLIENT].receive = receive;
     reader->link->ends[END_CLIENT].closed = closed;
     link_send(world, reader->link, END_CLIENT,

@@ -107,11 +107,12 @@ static void connection_refused(struct world *world, void *arg, uint64_t life)
 
 static void connect_now(struct world *world, struct runner *runner)
 {
-    if (!world->server.up) {
+    struct server *server = server_any(world);
+    if (!server->up) {
         later(world, draw(world, 1, 3000), connection_refused, runner, runner->life);
         return;
     }
-    runner->link = link_open(world, runner, runner->life);
+    runner->link = link_open(world, server, runner, runner->life);
     runner->link->ends[END_CLIENT].receive = receive;
     runner->link->ends[END_CLIENT].closed = closed;
     runner->link->ends[END_CLIENT].drained = drained;

@@ -22,6 +22,7 @@
 #define READERS      4
 #define POSTERS      4
 #define CHANGERS     2
+#define SERVERS_MAX  4
 #define RECORD_BYTES 10 // of a message, as retention counts them
 // Producers: two for each runner, as a resumed one has one more, then the plain runner, then posters.
 #define PLAIN_PRODUCER (2 * RUNNERS)
@@ -30,6 +31,7 @@
 #define ANONYMOUS      PRODUCERS // "no producer"
 
 struct world;
+struct server;
 
 // --- The scheduler (world.c)
 
@@ -93,7 +95,8 @@ struct op {
     enum op_kind kind;
     void (*done)(struct world *world, struct op *op);
     void *owner;
-    uint64_t life; // of the server that asks
+    struct server *server; // that asks
+    uint64_t life;         // its
     unsigned producer;
     uint64_t first, epoch;
     bool skip_ahead;
@@ -120,15 +123,19 @@ struct store {
     uint64_t incarnation;
     struct state backup;
     bool has_backup;
-    struct op *queue, **queue_tail, *batch; // batch: being committed
-    uint64_t life;                          // of the process: a commit of an earlier one has not happened
     uint64_t full_until_ms, slow_until_ms, failing_until_ms;
 };
 
+struct writer { // of a server
+    struct op *queue, **queue_tail, *batch; // batch: being committed
+    uint64_t life;                          // of the process: a commit of an earlier one has not happened
+};
+
 void store_init(struct world *world);
-void store_submit_op(struct world *world, struct op *op); // commits, in order
+void writer_init(struct writer *writer);
+void store_submit_op(struct world *world, struct op *op); // commits, in the order of its server's
 void store_ask(struct world *world, struct op *op);       // OP_GET: any reader, at any time
-void store_crash(struct world *world);
+void writer_crash(struct world *world, struct server *server);
 void store_backup_now(struct world *world);
 void store_restore(struct world *world); // while the server is down
 void store_expire(struct world *world);  // retention takes some of the oldest records
@@ -182,6 +189,7 @@ struct link_end {
     void (*drained)(struct world *world, void *owner);
 };
 struct link {
+    struct server *server;
     struct link_end ends[2];
     uint64_t last_arrival_ms[2]; // by receiving end
     unsigned in_flight[2];
@@ -189,8 +197,8 @@ struct link {
     bool cut;
 };
 
-struct link *link_open(struct world *world, void *owner,
-                       uint64_t life); // the client's end; the server's is set by the server
+// The client's end; the server's is set by the server.
+struct link *link_open(struct world *world, struct server *server, void *owner, uint64_t life);
 void link_send(struct world *world, struct link *link, int from, const struct message *message);
 void link_close(struct world *world, struct link *link, int from);
 void link_cut(struct world *world, struct link *link); // what is under way is lost; both ends hear of it at some time
@@ -198,6 +206,7 @@ void link_cut(struct world *world, struct link *link); // what is under way is l
 // --- The server (server.c, socket.c, fanout.c)
 
 struct socket { // of a runner
+    struct server *server;
     struct link *link;
     struct message hello;
     uint64_t epoch, holder, touched_ms, retry_ms, retry_life;
@@ -206,6 +215,7 @@ struct socket { // of a runner
 };
 
 struct subscriber {
+    struct server *server;
     struct link *link;
     struct follower follower;
     bool filtered, closed, open;
@@ -214,7 +224,10 @@ struct subscriber {
 
 #define SOCKETS_MAX 64
 struct server {
+    struct world *world;
+    unsigned number;
     bool up;
+    struct writer writer;
     uint64_t life, started_ms;
     struct lease_table leases;
     int64_t node; // 0: it has not joined the store yet
@@ -231,20 +244,22 @@ struct server {
     bool abandoned; // the runner that it was granted to has not learned of it
 };
 
-void server_start(struct world *world);
-void server_crash(struct world *world);
-void server_receive(struct world *world, void *owner, const struct message *message); // first message on a link
-void server_restore(struct world *world, const struct node_lease *lease);             // its lease is this server's now
-void server_look(struct world *world, uint64_t epoch, enum outcome_cause cause);      // whose its lease is
-void server_changed(struct world *world, const struct state *state);                  // after a commit
-struct op *server_op(struct world *world, enum op_kind kind, void *owner, void (*done)(struct world *, struct op *));
+struct server *server_any(struct world *world); // one that a client turns to; it need not be up
+// True if this is not to happen now: the process has ended.
+bool server_misses(struct server *server, event_fn *fire, void *arg, uint64_t life);
+void server_start(struct server *server);
+void server_crash(struct server *server);
+void server_restore(struct server *server, const struct node_lease *lease);        // its lease is this server's now
+void server_look(struct server *server, uint64_t epoch, enum outcome_cause cause); // whose its lease is
+void server_changed(struct server *server, const struct state *state);             // after a commit
+struct op *server_op(struct server *server, enum op_kind kind, void *owner, void (*done)(struct world *, struct op *));
 
-void socket_connect(struct world *world, struct link *link, const struct message *hello);
-void socket_replaced(struct world *world, uint64_t holder);
-void hub_change_outcome(struct world *world, uint64_t epoch, enum outcome_cause cause);
+void socket_connect(struct link *link, const struct message *hello);
+void socket_replaced(struct server *server, uint64_t holder);
+void hub_change_outcome(struct server *server, uint64_t epoch, enum outcome_cause cause);
 
-void subscriber_follow(struct world *world, struct link *link, const struct message *hello);
-void subscribers_wake(struct world *world);
+void subscriber_follow(struct link *link, const struct message *hello);
+void subscribers_wake(struct server *server);
 
 // --- Runners (runner.c)
 
@@ -347,9 +362,9 @@ void check_outcome(struct world *world, enum outcome_cause cause, const struct o
 void check_applied(struct world *world, const struct op *op, const struct sequence_producer *before, uint64_t from);
 void check_acked(struct world *world, unsigned producer, uint64_t next, const char *what);
 void check_deleted(struct world *world, const struct runner *runner);
-void check_claim(struct world *world);
-void check_leases(struct world *world);
-void check_grace(struct world *world);
+void check_claim(struct server *server);
+void check_leases(struct server *server);
+void check_grace(struct server *server);
 void check_end(struct world *world);
 bool world_settled(const struct world *world);
 
@@ -372,7 +387,8 @@ struct world {
     size_t event_count, event_capacity;
     struct profile profile;
     struct store store;
-    struct server server;
+    struct server servers[SERVERS_MAX];
+    unsigned server_count;
     struct runner runners[RUNNERS];
     struct plain plain; // in some worlds, in the place of the first runner
     bool has_plain;

@@ -45,9 +45,9 @@ static void socket_end(struct world *world, struct socket *socket)
         return;
     socket->closed = true;
     if (socket->holder)
-        lease_disconnect(&world->server.leases, ROW, socket->holder);
+        lease_disconnect(&socket->server->leases, ROW, socket->holder);
     link_close(world, socket->link, END_SERVER);
-    subscribers_wake(world);
+    subscribers_wake(socket->server);
 }
 
 static void socket_closed(struct world *world, void *owner)
@@ -57,16 +57,18 @@ static void socket_closed(struct world *world, void *owner)
 
 static void replace(struct world *world, void *arg, uint64_t life)
 {
-    if (life == world->server.life)
-        socket_end(world, arg);
+    struct socket *socket = arg;
+    if (!server_misses(socket->server, replace, arg, life))
+        socket_end(world, socket);
 }
 
-void socket_replaced(struct world *world, uint64_t holder)
+void socket_replaced(struct server *server, uint64_t holder)
 {
-    for (size_t i = 0; i < world->server.socket_count; i++) {
-        struct socket *socket = world->server.sockets[i];
+    struct world *world = server->world;
+    for (size_t i = 0; i < server->socket_count; i++) {
+        struct socket *socket = server->sockets[i];
         if (socket->holder == holder && !socket->closed)
-            later(world, draw(world, 0, chance(world, 300) ? 10000 : 5), replace, socket, world->server.life);
+            later(world, draw(world, 0, chance(world, 300) ? 10000 : 5), replace, socket, socket->server->life);
     }
 }
 
@@ -100,7 +102,7 @@ static void append_done(struct world *world, struct op *op)
         sequencer_committed(sequencer, op->ret_producer_next);
     }
     if (sequencer->state == SEQUENCER_REREAD && !socket->closed)
-        later(world, socket->retry_ms, reread, socket, world->server.life);
+        later(world, socket->retry_ms, reread, socket, socket->server->life);
     if (op->err)
         return;
     if (!socket->closed && sequencer_take_ack(sequencer, &next)) {
@@ -116,7 +118,7 @@ static void reread_done(struct world *world, struct op *op)
     if (socket->closed)
         return;
     if (op->err) {
-        later(world, RETRY_AFTER_MS, reread, socket, world->server.life);
+        later(world, RETRY_AFTER_MS, reread, socket, socket->server->life);
         return;
     }
     sequencer_reread(&socket->sequencer, op->ret_producer_next);
@@ -126,9 +128,9 @@ static void reread_done(struct world *world, struct op *op)
 static void reread(struct world *world, void *arg, uint64_t life)
 {
     struct socket *socket = arg;
-    if (life != world->server.life || socket->closed)
+    if (server_misses(socket->server, reread, arg, life) || socket->closed)
         return;
-    struct op *op = server_op(world, OP_GET, socket, reread_done);
+    struct op *op = server_op(socket->server, OP_GET, socket, reread_done);
     op->producer = socket->hello.producer;
     store_ask(world, op);
 }
@@ -136,7 +138,7 @@ static void reread(struct world *world, void *arg, uint64_t life)
 static void hand_over(struct world *world, struct socket *socket, uint64_t first, const struct content *contents,
                       unsigned count, const uint64_t *skip_digest)
 {
-    struct op *op = server_op(world, OP_APPEND, socket, append_done);
+    struct op *op = server_op(socket->server, OP_APPEND, socket, append_done);
     op->producer = socket->hello.producer;
     op->first = first;
     op->epoch = socket->epoch;
@@ -198,7 +200,7 @@ static void complete_done(struct world *world, struct op *op)
         say_error(world, socket, op->err, op->ret_producer_next);
         return;
     }
-    lease_end(&world->server.leases, ROW);
+    lease_end(&socket->server->leases, ROW);
     say(world, socket,
         &(struct message){.type = MESSAGE_COMPLETED, .next = op->ret_producer.next, .digest = op->ret_producer.digest});
     socket->holder = 0;
@@ -209,7 +211,7 @@ static void take_complete(struct world *world, struct socket *socket, const stru
 {
     if (socket->completing)
         return;
-    struct op *op = server_op(world, OP_COMPLETE, socket, complete_done);
+    struct op *op = server_op(socket->server, OP_COMPLETE, socket, complete_done);
     op->producer = socket->hello.producer;
     op->epoch = socket->epoch;
     op->final_next = message->next;
@@ -227,7 +229,7 @@ static void take_complete(struct world *world, struct socket *socket, const stru
 
 static void touch(struct world *world, struct socket *socket)
 {
-    struct server *server = &world->server;
+    struct server *server = socket->server;
     if (!socket->holder)
         return;
     const struct lease *lease = lease_find(&server->leases, ROW);
@@ -240,8 +242,8 @@ static void touch(struct world *world, struct socket *socket)
     socket->touched = true;
     socket->touched_ms = world->now_ms;
     if (lease_touch(&server->leases, ROW, socket->holder, world->now_ms)) {
-        hub_change_outcome(world, lease->epoch, OUTCOME_BACK);
-        subscribers_wake(world);
+        hub_change_outcome(server, lease->epoch, OUTCOME_BACK);
+        subscribers_wake(socket->server);
     }
 }
 
@@ -266,7 +268,7 @@ static void found_producer(struct world *world, struct op *op)
         return;
     if (op->err) {
         if (socket->holder)
-            lease_disconnect(&world->server.leases, ROW, socket->holder);
+            lease_disconnect(&socket->server->leases, ROW, socket->holder);
         give_up(world, socket, op->err);
         return;
     }
@@ -279,15 +281,15 @@ static void found_producer(struct world *world, struct op *op)
 
 static void find_producer(struct world *world, struct socket *socket)
 {
-    struct op *op = server_op(world, OP_GET, socket, found_producer);
+    struct op *op = server_op(socket->server, OP_GET, socket, found_producer);
     op->producer = socket->hello.producer;
     store_ask(world, op);
 }
 
 static void claimed(struct world *world, struct op *op)
 {
-    struct server *server = &world->server;
     struct socket *socket = op->owner;
+    struct server *server = socket->server;
     if (op->err) {
         lease_refused(&server->leases, ROW);
         server->abandoned = true; // it may have been applied all the same
@@ -312,7 +314,7 @@ static void claimed(struct world *world, struct op *op)
 
 static void resume(struct world *world, struct socket *socket, uint64_t epoch, enum lease_verdict verdict)
 {
-    const struct server *server = &world->server;
+    const struct server *server = socket->server;
     if (verdict != LEASE_RESUME) {
         give_up(world, socket, verdict == LEASE_FENCED ? ERR_FENCED : ERR_HELD);
         return;
@@ -327,7 +329,7 @@ static void resume(struct world *world, struct socket *socket, uint64_t epoch, e
 static void returned(struct world *world, struct op *op)
 {
     struct socket *socket = op->owner;
-    struct server *server = &world->server;
+    struct server *server = socket->server;
     uint64_t former = 0;
     if (op->err) {
         if (!socket->closed)
@@ -340,7 +342,7 @@ static void returned(struct world *world, struct op *op)
         lease_returned(&server->leases, ROW, op->ask.epoch, lost, socket->holder, world->now_ms, &former);
     trace(world, "server: %llu comes back: verdict %d", (unsigned long long)socket->holder, (int)verdict);
     if (former && former != socket->holder)
-        socket_replaced(world, former);
+        socket_replaced(server, former);
     if (!socket->closed)
         resume(world, socket, op->ask.epoch, verdict);
     else if (verdict == LEASE_RESUME)
@@ -349,21 +351,21 @@ static void returned(struct world *world, struct op *op)
 
 static void take_back(struct world *world, struct socket *socket, uint64_t epoch)
 {
-    struct op *op = server_op(world, OP_LEASE, socket, returned);
-    op->ask = (struct node_lease_ask){.cause = NODE_LEASE_RETURN, .node = world->server.node, .epoch = epoch};
+    struct op *op = server_op(socket->server, OP_LEASE, socket, returned);
+    op->ask = (struct node_lease_ask){.cause = NODE_LEASE_RETURN, .node = socket->server->node, .epoch = epoch};
     store_submit_op(world, op);
 }
 
 static void claim(struct world *world, struct socket *socket)
 {
-    struct op *op = server_op(world, OP_CLAIM, socket, claimed);
-    op->node = world->server.node;
+    struct op *op = server_op(socket->server, OP_CLAIM, socket, claimed);
+    op->node = socket->server->node;
     store_submit_op(world, op);
 }
 
 static void connect_lease(struct world *world, struct socket *socket, uint64_t epoch, struct lease_stored stored)
 {
-    struct server *server = &world->server;
+    struct server *server = socket->server;
     uint64_t former;
     socket->holder = ++server->last_holder;
     const struct lease *lease = lease_find(&server->leases, ROW);
@@ -373,16 +375,16 @@ static void connect_lease(struct world *world, struct socket *socket, uint64_t e
     trace(world, "server: %llu, producer %u, connects with epoch %llu: verdict %d", (unsigned long long)socket->holder,
           socket->hello.producer, (unsigned long long)epoch, (int)verdict);
     if (former && former != socket->holder)
-        socket_replaced(world, former);
+        socket_replaced(server, former);
     if (verdict == LEASE_NEW) {
         if (stored.epoch > 0 || was_there)
-            check_claim(world);
+            check_claim(server);
         claim(world, socket);
     } else if (verdict == LEASE_RETURN) {
         take_back(world, socket, epoch);
     } else {
         if (verdict == LEASE_ELSEWHERE)
-            server_look(world, 0, OUTCOME_GIVEN_UP);
+            server_look(server, 0, OUTCOME_GIVEN_UP);
         resume(world, socket, epoch, verdict);
     }
 }
@@ -415,13 +417,15 @@ static void registered(struct world *world, struct op *op)
     if (op->err && op->err != ERR_CONFLICT)
         give_up(world, socket, op->err);
     else
-        store_ask(world, server_op(world, OP_GET, socket, found_execution));
+        store_ask(world, server_op(socket->server, OP_GET, socket, found_execution));
 }
 
-void socket_connect(struct world *world, struct link *link, const struct message *hello)
+void socket_connect(struct link *link, const struct message *hello)
 {
-    struct server *server = &world->server;
+    struct server *server = link->server;
+    struct world *world = server->world;
     struct socket *socket = make(world, sizeof(*socket));
+    socket->server = server;
     socket->link = link;
     socket->hello = *hello;
     link->ends[END_SERVER] =
@@ -443,7 +447,7 @@ void socket_connect(struct world *world, struct link *link, const struct message
         return;
     }
     if (hello->register_first)
-        store_submit_op(world, server_op(world, OP_CREATE, socket, registered));
+        store_submit_op(world, server_op(socket->server, OP_CREATE, socket, registered));
     else
-        store_ask(world, server_op(world, OP_GET, socket, found_execution));
+        store_ask(world, server_op(socket->server, OP_GET, socket, found_execution));
 }

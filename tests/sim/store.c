@@ -8,7 +8,11 @@ void store_init(struct world *world)
     store->incarnation = 1;
     store->disk.head.status = STATUS_QUEUED;
     store->disk.restored_from = UINT64_MAX;
-    store->queue_tail = &store->queue;
+}
+
+void writer_init(struct writer *writer)
+{
+    writer->queue_tail = &writer->queue;
 }
 
 // --- What operations do
@@ -177,6 +181,7 @@ static void apply(struct world *world, struct op *op)
 // --- Commits
 
 struct told {
+    struct server *server;
     struct op *ops; // to be answered
     bool changed;   // false: nothing was applied, as far as the store knows
     struct state state;
@@ -185,11 +190,11 @@ struct told {
 static void tell(struct world *world, void *arg, uint64_t life)
 {
     struct told *told = arg;
-    if (!world->server.up || life != world->server.life)
+    if (server_misses(told->server, tell, arg, life))
         return;
     if (told->changed) {
-        world->server.told = true;
-        server_changed(world, &told->state);
+        told->server->told = true;
+        server_changed(told->server, &told->state);
     }
     for (struct op *op = told->ops, *next; op; op = next) {
         next = op->next;
@@ -197,11 +202,12 @@ static void tell(struct world *world, void *arg, uint64_t life)
     }
 }
 
-static void tell_later(struct world *world, uint64_t delay_ms, struct op *ops, bool changed)
+static void tell_later(struct server *server, uint64_t delay_ms, struct op *ops, bool changed)
 {
+    struct world *world = server->world;
     struct told *told = make(world, sizeof(*told));
-    *told = (struct told){.ops = ops, .changed = changed, .state = world->store.disk};
-    later(world, delay_ms, tell, told, world->server.life);
+    *told = (struct told){.server = server, .ops = ops, .changed = changed, .state = world->store.disk};
+    later(world, delay_ms, tell, told, server->life);
 }
 
 static uint64_t disk_delay(struct world *world)
@@ -212,15 +218,15 @@ static uint64_t disk_delay(struct world *world)
 
 static void commit_end(struct world *world, void *arg, uint64_t life);
 
-static void commit_begin(struct world *world)
+static void commit_begin(struct server *server)
 {
-    struct store *store = &world->store;
-    if (store->batch || !store->queue)
+    struct writer *writer = &server->writer;
+    if (writer->batch || !writer->queue)
         return;
-    store->batch = store->queue;
-    store->queue = NULL;
-    store->queue_tail = &store->queue;
-    later(world, disk_delay(world), commit_end, NULL, store->life);
+    writer->batch = writer->queue;
+    writer->queue = NULL;
+    writer->queue_tail = &writer->queue;
+    later(server->world, disk_delay(server->world), commit_end, server, writer->life);
 }
 
 static void apply_batch(struct world *world, struct op *batch)
@@ -240,45 +246,47 @@ static void fail_batch(struct op *batch, int err)
 
 static void commit_end(struct world *world, void *arg, uint64_t life)
 {
-    struct store *store = &world->store;
-    struct op *batch = store->batch;
-    (void)arg;
-    if (life != store->life)
+    const struct store *store = &world->store;
+    struct server *server = arg;
+    struct writer *writer = &server->writer;
+    struct op *batch = writer->batch;
+    if (life != writer->life)
         return;
-    store->batch = NULL;
+    writer->batch = NULL;
     bool failing = world->now_ms < store->failing_until_ms && chance(world, 500);
     bool ambiguous = failing && chance(world, 400);
     bool full = world->now_ms < store->full_until_ms;
     if (full || (failing && !ambiguous)) {
         trace(world, "store: a commit failed%s", full ? ": full" : "");
         fail_batch(batch, full ? ERR_STORE_FULL : ERR_UNAVAILABLE);
-        tell_later(world, draw(world, 0, 3), batch, false);
+        tell_later(server, draw(world, 0, 3), batch, false);
     } else if (ambiguous) {
         trace(world, "store: a commit was applied, and its answer lost");
         apply_batch(world, batch);
         fail_batch(batch, ERR_UNAVAILABLE);
-        tell_later(world, draw(world, 0, 3), batch, false);
-        tell_later(world, 1000, NULL, true); // a lost hint costs at most a second
+        tell_later(server, draw(world, 0, 3), batch, false);
+        tell_later(server, 1000, NULL, true); // a lost hint costs at most a second
     } else {
         apply_batch(world, batch);
-        tell_later(world, draw(world, 0, 3), batch, true);
+        tell_later(server, draw(world, 0, 3), batch, true);
     }
-    commit_begin(world);
+    commit_begin(server);
 }
 
 void store_submit_op(struct world *world, struct op *op)
 {
-    struct store *store = &world->store;
+    struct writer *writer = &op->server->writer;
+    (void)world;
     op->next = NULL;
-    *store->queue_tail = op;
-    store->queue_tail = &op->next;
-    commit_begin(world);
+    *writer->queue_tail = op;
+    writer->queue_tail = &op->next;
+    commit_begin(op->server);
 }
 
 static void answer(struct world *world, void *arg, uint64_t life)
 {
     struct op *op = arg;
-    if (world->server.up && life == world->server.life)
+    if (!server_misses(op->server, answer, arg, life))
         op->done(world, op);
 }
 
@@ -286,7 +294,7 @@ static void look(struct world *world, void *arg, uint64_t life)
 {
     struct op *op = arg;
     struct state *disk = &world->store.disk;
-    if (!world->server.up || life != world->server.life)
+    if (!op->server->up || life != op->server->life)
         return;
     op->err = !disk->exists ? ERR_NOT_FOUND : 0;
     if (world->now_ms < world->store.failing_until_ms && chance(world, 300))
@@ -300,20 +308,20 @@ static void look(struct world *world, void *arg, uint64_t life)
 
 void store_ask(struct world *world, struct op *op)
 {
-    later(world, disk_delay(world), look, op, world->server.life);
+    later(world, disk_delay(world), look, op, op->server->life);
 }
 
 // --- Crashes and backups
 
-void store_crash(struct world *world)
+void writer_crash(struct world *world, struct server *server)
 {
-    struct store *store = &world->store;
+    struct writer *writer = &server->writer;
     // What was being committed has reached the disk, or it has not; what waited is lost. Nobody is told.
-    if (store->batch && chance(world, 500))
-        apply_batch(world, store->batch);
-    store->batch = store->queue = NULL;
-    store->queue_tail = &store->queue;
-    store->life++;
+    if (writer->batch && chance(world, 500))
+        apply_batch(world, writer->batch);
+    writer->batch = writer->queue = NULL;
+    writer->queue_tail = &writer->queue;
+    writer->life++;
 }
 
 static void copy_state(struct state *to, const struct state *from)
@@ -397,6 +405,6 @@ void store_expire(struct world *world)
     cut_to(world, &limits, wanted + 1);
     check_cut(world, before, &rules, &own);
     trace(world, "store: retention leaves %llu and after", (unsigned long long)disk->first);
-    if (world->server.up)
-        server_changed(world, disk);
+    if (world->servers[0].up)
+        server_changed(&world->servers[0], disk);
 }

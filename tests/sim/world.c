@@ -104,6 +104,18 @@ void world_step(struct world *world)
 
 // --- The whole
 
+static void servers_make(struct world *world)
+{
+    world->server_count = 1;
+    for (unsigned i = 0; i < world->server_count; i++) {
+        struct server *server = &world->servers[i];
+        server->world = world;
+        server->number = i;
+        lease_table_init(&server->leases, LEASE_MS, world->profile.lost_seal_ms);
+        writer_init(&server->writer);
+    }
+}
+
 static void set_up(struct world *world)
 {
     struct profile *profile = &world->profile;
@@ -128,12 +140,13 @@ static void set_up(struct world *world)
     profile->lies = world->seed % 10 == 7 ? (unsigned)(world->seed / 10 % 100) + 1 : 0;
 
     store_init(world);
-    lease_table_init(&world->server.leases, LEASE_MS, profile->lost_seal_ms);
+    servers_make(world);
     world->runner_count = profile->duel || chance(world, 400) ? 2 : 1;
     world->reader_count = (unsigned)draw(world, 1, READERS);
     world->poster_count = chance(world, 500) ? (unsigned)draw(world, 1, POSTERS) : 0;
     world->changer_count = chance(world, 300) ? (unsigned)draw(world, 1, CHANGERS) : 0;
-    server_start(world);
+    for (unsigned i = 0; i < world->server_count; i++)
+        server_start(&world->servers[i]);
     world->has_plain = !profile->duel && chance(world, 250);
     if (world->has_plain)
         plain_start(world, &world->plain);
@@ -161,7 +174,8 @@ static void set_up(struct world *world)
 
 static void tear_down(struct world *world)
 {
-    lease_table_release(&world->server.leases);
+    for (unsigned i = 0; i < world->server_count; i++)
+        lease_table_release(&world->servers[i].leases);
     for (unsigned i = 0; i < world->reader_count; i++)
         free(world->readers[i].seen);
     free(world->store.disk.log);
