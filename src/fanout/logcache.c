@@ -1,6 +1,7 @@
 // The log cache: the newest and the recently read chunks of followed executions. Each loop has one budget of bytes for
 // it.
 #include "fanout/fanout_private.h"
+#include "fanout/heard.h"
 #include "util/clock.h"
 
 #define INBOX_BYTES_MAX    (64u * 1024 * 1024)
@@ -90,28 +91,26 @@ static void topic_failed(struct topic *topic, int err)
     topic->refreshes--;
 }
 
-static void topic_hear(struct topic *topic, const struct store_change *change)
+// What was heard of its state is taken already.
+static void topic_heard(struct topic *topic, unsigned heard)
 {
-    struct execution *execution = &topic->execution;
-    bool news = change->status != execution->status || change->sealed > execution->sealed ||
-                change->purged > execution->purged || change->front > execution->first_sequence;
-    if (change->next > execution->next_sequence) {
-        execution->next_sequence = change->next;
-        topic_wake(topic);
-    }
-    if (news)
+    if (heard & HEARD_CHANGED)
+        topic->changes++;
+    if (heard & HEARD_READ)
         topic_refresh(topic);
+    if (heard & HEARD_WAKE)
+        topic_wake(topic);
 }
 
 struct topic *topic_open(struct fanout *fanout, const struct execution *execution)
 {
     struct topic *topic = fanout_topic(fanout, execution->row);
     if (topic && fanout->look_timer) // others write, too: who asks has read what may not have been heard of here
-        topic_hear(topic, &(struct store_change){.next = execution->next_sequence,
-                                                 .front = execution->first_sequence,
-                                                 .status = execution->status,
-                                                 .sealed = execution->sealed,
-                                                 .purged = execution->purged});
+        topic_heard(topic, heard_elsewhere(&topic->execution, &(struct store_change){.next = execution->next_sequence,
+                                                                                     .front = execution->first_sequence,
+                                                                                     .status = execution->status,
+                                                                                     .sealed = execution->sealed,
+                                                                                     .purged = execution->purged}));
     if (topic)
         return topic;
     topic = xcalloc(1, sizeof(*topic));
@@ -153,19 +152,8 @@ static void topic_refresh_done(struct store_op *op)
     topic->refreshes--;
     topic->refreshing = false;
     if (op->err == 0) {
-        struct execution *known = &topic->execution;
-        known->next_sequence = MAX(known->next_sequence, now->next_sequence);
+        heard_read(&topic->execution, now, topic->changes == refresh->changes);
         topic_cut_front(topic, now->first_sequence);
-        known->sealed |= now->sealed;
-        known->purged |= now->purged;
-        if (topic->changes == refresh->changes) {
-            known->status = now->status;
-            known->has_exit_code = now->has_exit_code;
-            known->exit_code = now->exit_code;
-            known->started_ms = now->started_ms;
-            known->completed_ms = now->completed_ms;
-            known->sealed_ms = now->sealed_ms;
-        }
         topic_wake(topic);
     }
     int err = op->err;
@@ -333,51 +321,14 @@ struct fanout_mail {
     bool numbers_only;
 };
 
-static bool same_state(const struct execution *known, const struct store_change *change)
-{
-    return known->status == change->status && known->has_exit_code == change->has_exit_code &&
-           known->exit_code == change->exit_code && known->started_ms == change->started_ms &&
-           known->completed_ms == change->completed_ms && known->sealed_ms == change->sealed_ms;
-}
-
-// Where others write, too, a later change of theirs may be known already. So the state is read once more, and the last
-// such read begins after the last change.
-static void topic_state_changed(struct topic *topic, const struct store_change *change)
-{
-    bool shared = topic->fanout->look_timer;
-    if (shared && same_state(&topic->execution, change))
-        return; // else a log that grows would never let a read count
-    topic->changes++;
-    if (shared)
-        topic_refresh(topic);
-}
-
-static void topic_take_state(struct execution *execution, const struct store_change *change)
-{
-    execution->status = change->status;
-    execution->has_exit_code = change->has_exit_code;
-    execution->exit_code = change->exit_code;
-    execution->started_ms = change->started_ms;
-    execution->completed_ms = change->completed_ms;
-    execution->sealed_ms = change->sealed_ms;
-}
-
 static void topic_apply(struct topic *topic, const struct store_change *change, bool numbers_only)
 {
-    struct execution *execution = &topic->execution;
-
-    bool over = execution->sealed && !change->sealed; // and told late
-    if (!over)
-        topic_state_changed(topic, change);
-    if (change->chunk && !numbers_only && !list_empty(&topic->waiters) && change->first == execution->next_sequence)
+    if (change->chunk && !numbers_only && !list_empty(&topic->waiters) &&
+        change->first == topic->execution.next_sequence)
         topic_put(topic, change->first, change->chunk)->arrived_ns = change->arrived_ns;
-    execution->next_sequence = MAX(execution->next_sequence, change->next);
+    unsigned heard = heard_commit(&topic->execution, change, topic->fanout->look_timer != NULL);
     topic_cut_front(topic, change->front);
-    execution->sealed |= change->sealed;
-    execution->purged |= change->purged;
-    if (!over)
-        topic_take_state(execution, change);
-    topic_wake(topic);
+    topic_heard(topic, heard);
 }
 
 void fanout_hear(struct fanout *fanout, const struct store_change *change)
@@ -386,7 +337,7 @@ void fanout_hear(struct fanout *fanout, const struct store_change *change)
     if (change->missed)
         fanout_look_soon(fanout);
     else if (topic && !list_empty(&topic->waiters))
-        topic_hear(topic, change);
+        topic_heard(topic, heard_elsewhere(&topic->execution, change));
 }
 
 static void fanout_deliver(struct mail *mail)

@@ -1,5 +1,6 @@
 #include "store/postgres/postgres_peers.h"
 
+#include "model/news.h"
 #include "store/engine/hints.h"
 #include "store/postgres/postgres_private.h"
 #include "util/id.h"
@@ -25,9 +26,7 @@ struct peers {
     struct sql *sql;   // NULL: not connected
     int64_t looked_ms; // when the last look was, by the database's clock
     int64_t timeline;  // of the server's history, then
-    int64_t from;      // news of this transaction and later ones are read
-    int64_t *known;    // the ids that the last look has found
-    size_t known_count;
+    struct news_place place;
     unsigned looks;
 };
 
@@ -122,21 +121,6 @@ static void joined(void *arg)
 
 // --- News
 
-static bool is_known(const struct peers *peers, int64_t id)
-{
-    size_t low = 0, high = peers->known_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (peers->known[middle] == id)
-            return true;
-        if (peers->known[middle] < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return false;
-}
-
 static void announce(struct peers *peers, const struct sql_statement *row)
 {
     const struct store_news news = {
@@ -151,41 +135,32 @@ static void announce(struct peers *peers, const struct sql_statement *row)
         store_announce(&peers->store->engine.base, &news);
 }
 
-static int by_number(const void *a, const void *b)
-{
-    int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
-    return (one > other) - (one < other);
-}
-
-// A look reads what transactions have told that were not over at the look before, and passes over what that one has
-// found. Of very many it reads a part, and the next look goes on there.
+// What was announced by a look that fails is announced again.
 static int read_news(struct peers *peers, int64_t oldest)
 {
-    int64_t *found = xmalloc(NEWS_AT_ONCE * sizeof(*found)), last = 0;
+    struct news_place *place = &peers->place;
+    int64_t transaction = 0, id = 0;
     size_t count = 0;
+    news_look(place, oldest);
     CLEANUP(sql_reset) struct sql_statement *rows = sql_statement(peers->sql, POSTGRES_NEWS_SINCE);
-    sql_bind_i64(rows, 1, peers->from);
+    sql_bind_i64(rows, 1, place->transaction);
     sql_bind_u64(rows, 2, peers->store->sender);
     sql_bind_i64(rows, 3, NEWS_AT_ONCE);
+    sql_bind_i64(rows, 4, place->id);
     int rc = 0;
     while (count < NEWS_AT_ONCE && (rc = sql_row(rows)) == 1) {
-        found[count] = sql_i64(rows, 0);
-        last = sql_i64(rows, 6);
-        if (!is_known(peers, found[count++]))
+        count++;
+        id = sql_i64(rows, 0);
+        transaction = sql_i64(rows, 6);
+        if (news_found(place, id))
             announce(peers, rows);
     }
-    if (rc < 0) { // what was announced is announced again
-        free(found);
+    if (rc < 0)
         return rc;
-    }
     bool whole = count < NEWS_AT_ONCE;
-    peers->from = whole ? oldest : MIN(last, oldest);
+    news_read(place, whole, transaction, id);
     if (!whole)
         look_at_news(peers);
-    qsort(found, count, sizeof(*found), by_number);
-    free(peers->known);
-    peers->known = found;
-    peers->known_count = count;
     return 0;
 }
 
@@ -205,15 +180,15 @@ static int read_now(struct sql *sql, struct now *ret)
 
 // Another server is the primary now. It gives out again numbers of transactions that it had not heard of, so what is
 // new may have a lower one than what was the oldest on the former.
-static int go_back(struct peers *peers)
+static int go_back(struct peers *peers, int64_t oldest)
 {
     CLEANUP(sql_reset) struct sql_statement *first = sql_statement(peers->sql, POSTGRES_NEWS_FIRST_SINCE);
     sql_bind_i64(first, 1, peers->looked_ms - FAILOVER_MS);
-    sql_bind_i64(first, 2, peers->from);
+    sql_bind_i64(first, 2, oldest);
     int64_t number = 0;
     int err = sql_number(first, &number);
     if (err == 0)
-        peers->from = MIN(peers->from, number);
+        news_go_back(&peers->place, MIN(number, oldest));
     return err;
 }
 
@@ -224,7 +199,7 @@ static int look(struct peers *peers)
     if (err == 0)
         err = read_now(peers->sql, &now);
     if (err == 0 && now.timeline != peers->timeline)
-        err = go_back(peers);
+        err = go_back(peers, now.oldest);
     if (err == 0 && now.ms - peers->looked_ms > KEPT_MS - SWEEP_LOOKS * LOOK_MS)
         store_announce(&peers->store->engine.base, &(struct store_news){.kind = NEWS_MISSED});
     if (err == 0)
@@ -321,7 +296,7 @@ static int begin_here(struct peers *peers)
         err = read_now(sql, &now);
     sql_rollback(sql);
     peers->looked_ms = now.ms;
-    peers->from = now.oldest;
+    news_begin(&peers->place, now.oldest);
     peers->timeline = now.timeline;
     return err;
 }
@@ -369,6 +344,6 @@ void peers_free(struct peers **peers)
         sql_free(&it->sql);
     pthread_cond_destroy(&it->wake);
     pthread_mutex_destroy(&it->mutex);
-    free(it->known);
+    news_release(&it->place);
     free(it);
 }

@@ -14,9 +14,9 @@
     /* The time, and the oldest transaction that is under way: what is older is visible, or never will be. */          \
     X(NEWS_NOW, "SELECT {now_ms}, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, " SQL_POSTGRES_TIMELINE)      \
     X(NEWS_FIRST_SINCE, "SELECT coalesce(min(transaction_id), ?2) FROM news WHERE made_ms >= ?1")                      \
-    X(NEWS_SINCE,                                                                                                      \
-      "SELECT id, kind, account, subject, value, words, transaction_id FROM news WHERE transaction_id >= ?1 "          \
-      "AND sender <> ?2 ORDER BY transaction_id, id LIMIT ?3")                                                         \
+    X(NEWS_SINCE, "SELECT id, kind, account, subject, value, words, transaction_id FROM news WHERE (transaction_id, "  \
+                  "id) > (?1, ?4) "                                                                                    \
+                  "AND sender <> ?2 ORDER BY transaction_id, id LIMIT ?3")                                             \
     X(NEWS_EXPIRE, "DELETE FROM news WHERE made_ms < ?1")                                                              \
     X(META_GET, "SELECT value FROM meta WHERE name = ?1")                                                              \
     /* Of those who make it at the same time, the first one has. */                                                    \

@@ -4,6 +4,7 @@
 #include "store/sql/postgres.h"
 
 #include "bus/postgres_connect.h"
+#include "model/doubt.h"
 #include "store/sql/sql_private.h"
 #include "util/clock.h"
 #include "util/error.h"
@@ -509,14 +510,9 @@ int sql_postgres_mark(struct sql *sql, uint64_t transaction, struct sql_postgres
     return 0;
 }
 
-enum { OUTCOME_ABORTED, OUTCOME_COMMITTED, OUTCOME_UNDER_WAY };
-
 int sql_postgres_committed(struct sql *sql, const struct sql_postgres_mark *mark)
 {
-    // A number that the standby had not heard of when it was promoted is given out again by it. So of another
-    // timeline's transaction it is certain only that it is not there. While one is under way its server process has not
-    // noticed yet that nobody is there any more.
-    static const char text[] =
+    static const char text[] = // the numbers of enum transaction_state
         "SELECT CASE WHEN timeline <> ?2 AND number::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) THEN 0"
         " WHEN pg_xact_status(number::xid8) = 'committed' THEN 1"
         " WHEN pg_xact_status(number::xid8) = 'aborted' THEN 0 ELSE 2 END, (timeline = ?2)::int"
@@ -526,11 +522,12 @@ int sql_postgres_committed(struct sql *sql, const struct sql_postgres_mark *mark
     if (err == 0)
         err = two_numbers(sql, text, mark, numbers);
     sql_rollback(sql);
-    if (err < 0 || numbers[0] == OUTCOME_ABORTED)
+    if (err < 0)
         return err;
-    if (numbers[0] == OUTCOME_UNDER_WAY)
-        return ERR_UNAVAILABLE;
-    return numbers[1] ? 1 : ERR_CONFLICT;
+    static const int answers[] = {
+        [DOUBT_FAILED] = 0, [DOUBT_COMMITTED] = 1, [DOUBT_ASK_AGAIN] = ERR_UNAVAILABLE, [DOUBT_OPEN] = ERR_CONFLICT};
+    const struct doubt doubt = {.state = (enum transaction_state)numbers[0], .same_history = numbers[1]};
+    return answers[doubt_judge(&doubt)];
 }
 
 bool sql_postgres_failed(const struct sql *sql)
