@@ -263,7 +263,9 @@ uint64_t hub_new_holder(struct hub *hub)
 enum lease_verdict hub_connect(struct hub *hub, struct loop *loop, const struct execution *execution, uint64_t epoch,
                                uint64_t holder)
 {
-    const struct lease_stored stored = {.epoch = execution->epoch, .lost = execution->status == STATUS_LOST};
+    const struct lease_stored stored = {.epoch = execution->epoch,
+                                        .lost = execution->status == STATUS_LOST,
+                                        .ended = status_terminal(execution->status)};
     uint64_t former;
     pthread_mutex_lock(&hub->mutex);
     enum lease_verdict verdict =

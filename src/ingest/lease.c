@@ -38,8 +38,12 @@ static struct lease *lease_add(struct lease_table *table, int64_t row)
 static void lease_begin_again(const struct lease_table *table, struct lease *lease, bool lost, uint64_t now_ms)
 {
     bool was_lost = lease->state == LEASE_LOST;
-    if (lease->state == LEASE_CLAIMING || (was_lost && lost))
+    if (lease->state == LEASE_CLAIMING)
         return;
+    if (was_lost && lost) { // by another loss, maybe: its runner may have been at another server in between
+        lease->deadline_ms = now_ms + table->lost_seal_ms;
+        return;
+    }
     lease->recovered = lease->recovered || lost || was_lost;
     lease->state = LEASE_HELD;
     lease->deadline_ms = MAX(was_lost ? 0 : lease->deadline_ms, now_ms + table->lease_ms);
@@ -76,6 +80,9 @@ static enum lease_verdict lease_ask_anew(struct lease_table *table, struct lease
         return elsewhere ? LEASE_ELSEWHERE : lease_begin_claim(lease_add(table, row), false);
     if (lease->state == LEASE_HELD && now_ms < lease->deadline_ms && !lease->unspoken)
         return LEASE_TAKEN;
+    // Its runner may have gone to another server since, and what is known here be old.
+    if (table->shared && elsewhere && !stored.ended && !lease->unspoken)
+        return LEASE_ELSEWHERE;
     *ret_former_holder = lease->holder;
     return lease_begin_claim(lease, true);
 }
@@ -99,15 +106,17 @@ enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_
 {
     struct lease *lease = lease_current(table, row, stored.epoch, ret_former_holder);
 
-    if (epoch && epoch != (lease ? lease->epoch : stored.epoch))
+    // Of a lease that is being claimed here the store may know a newer epoch, which another server has granted.
+    if (epoch && epoch != MAX(lease ? lease->epoch : 0, stored.epoch))
         return LEASE_FENCED;
     if (lease && lease->state == LEASE_CLAIMING)
         return LEASE_TAKEN;
     if (!epoch)
         return lease_ask_anew(table, lease, row, stored, now_ms, ret_former_holder);
-    // Its runner lives, wherever the lease is now: what was known here must not run out while the store is asked.
-    if (lease && lease->state == LEASE_HELD && table->shared)
-        lease->deadline_ms = MAX(lease->deadline_ms, now_ms + table->lease_ms);
+    // Its runner lives, wherever the lease is now: what was known here must not run out while the store is asked, nor
+    // give it to another one.
+    if (lease && table->shared)
+        lease_begin_again(table, lease, false, now_ms);
     if (!lease || table->shared)
         return LEASE_RETURN;
     *ret_former_holder = lease->holder;

@@ -54,6 +54,7 @@ void lease_restore(struct lease_table *table, int64_t row, uint64_t epoch, bool 
 struct lease_stored { // what the store says; it counts for executions without a lease here
     uint64_t epoch;   // 0: it never had a runner
     bool lost;
+    bool ended; // it was told how; then it refuses each claim
 };
 // A runner connects. `epoch` is 0 if it brings none.
 enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_t epoch, struct lease_stored stored,

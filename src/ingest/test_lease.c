@@ -195,8 +195,10 @@ static void what_ran_out_here_while_another_server_had_it_has_a_whole_lease(void
     assert_int_equal(expired.to_seal, 0);
     lease_expire(*state, 2 * LEASE + 10, count_expired, &expired);
     assert_int_equal(expired.lost, 2);
-    lease_restore(*state, 7, 1, true, 2 * LEASE + 20); // it is lost there, too: its grace goes on
-    lease_expire(*state, 2 * LEASE + 10 + SEAL, count_expired, &expired);
+    lease_restore(*state, 7, 1, true, 2 * LEASE + 20); // it is lost there, too, maybe only now: so is its grace
+    lease_expire(*state, 2 * LEASE + 19 + SEAL, count_expired, &expired);
+    assert_int_equal(expired.to_seal, 0);
+    lease_expire(*state, 2 * LEASE + 20 + SEAL, count_expired, &expired);
     assert_int_equal(expired.to_seal, 1);
 }
 
@@ -243,6 +245,44 @@ static void second_runner_of_what_is_not_held_here_waits_unless_it_is_lost(void 
     lease_end(*state, 7);
     const struct lease_stored lost = {.epoch = 3, .lost = true};
     assert_int_equal(lease_connect(*state, 7, 0, lost, 13, 800, &former), LEASE_NEW);
+}
+
+// Its runner has gone on at another server, and nobody has heard of that here.
+static void second_runner_of_what_is_lost_here_alone_waits(void **state)
+{
+    struct expired expired = {0};
+    const struct lease_stored lost = {.epoch = 1, .lost = true}, ended = {.epoch = 1, .ended = true};
+    (*(struct lease_table **)state)->shared = true;
+    hold(*state, 1, 10, 0);
+    assert_int_equal(connect_runner(*state, 0, 1, 11, LEASE), LEASE_ELSEWHERE); // also before it is noticed here
+    lease_expire(*state, LEASE, count_expired, &expired);
+    assert_int_equal(connect_runner(*state, 0, 1, 11, LEASE + 10), LEASE_ELSEWHERE);
+    assert_int_equal(lease_find(*state, 7)->state, LEASE_LOST);
+    assert_int_equal(lease_connect(*state, 7, 0, ended, 11, LEASE + 10, &former), LEASE_NEW); // which is refused
+    lease_refused(*state, 7);
+    assert_int_equal(lease_connect(*state, 7, 0, lost, 11, LEASE + 10, &former), LEASE_NEW);
+}
+
+static void runner_that_comes_back_to_what_is_lost_here_keeps_others_away(void **state)
+{
+    struct expired expired = {0};
+    const struct lease_stored lost = {.epoch = 1, .lost = true};
+    (*(struct lease_table **)state)->shared = true;
+    hold(*state, 1, 10, 0);
+    lease_expire(*state, LEASE, count_expired, &expired);
+    assert_int_equal(connect_runner(*state, 1, 1, 11, LEASE + 10), LEASE_RETURN);
+    assert_int_equal(lease_connect(*state, 7, 0, lost, 12, LEASE + 20, &former), LEASE_TAKEN);
+    assert_int_equal(lease_returned(*state, 7, 1, true, 11, LEASE + 30, &former), LEASE_RESUME);
+    assert_true(lease_touch(*state, 7, 11, LEASE + 40));
+}
+
+static void runner_whose_epoch_another_server_gave_it_is_not_fenced_by_a_claim_here(void **state)
+{
+    (*(struct lease_table **)state)->shared = true;
+    assert_int_equal(connect_runner(*state, 0, 0, 10, 100), LEASE_NEW);
+    assert_int_equal(connect_runner(*state, 1, 1, 11, 200), LEASE_TAKEN);
+    lease_refused(*state, 7);
+    assert_int_equal(connect_runner(*state, 1, 1, 11, 300), LEASE_RETURN);
 }
 
 static void what_is_another_servers_by_now_is_forgotten_by_its_epoch(void **state)
@@ -320,6 +360,9 @@ int main(void)
         TEST(of_two_that_return_at_once_the_later_has_it),
         TEST(runner_that_returns_after_another_one_claimed_is_fenced),
         TEST(second_runner_of_what_is_not_held_here_waits_unless_it_is_lost),
+        TEST(second_runner_of_what_is_lost_here_alone_waits),
+        TEST(runner_that_comes_back_to_what_is_lost_here_keeps_others_away),
+        TEST(runner_whose_epoch_another_server_gave_it_is_not_fenced_by_a_claim_here),
         TEST(what_is_another_servers_by_now_is_forgotten_by_its_epoch),
         TEST(a_server_that_was_fenced_forgets_all),
         TEST(status_that_could_not_be_stored_is_asked_for_again),

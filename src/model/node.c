@@ -24,6 +24,13 @@ bool node_lease_held(const struct node_lease *lease, const struct node_sign *hol
     return lease->deadline_ms == 0 || now_ms < lease->deadline_ms;
 }
 
+// Whoever has the subject's own epoch may well live when the node does not, and comes back. So somebody takes the lease
+// over first, and it runs out there.
+static bool outlives_its_node(const struct node_lease *now, const struct node_lease_ask *ask)
+{
+    return ask->epoch > 0 && now->node != 0 && now->deadline_ms == 0;
+}
+
 // Silence alone ends nothing: first somebody fences the node, so that all agree on it.
 static int refusal(const struct node_lease *now, const struct node_sign *holder, const struct node_lease_ask *ask,
                    int64_t now_ms)
@@ -31,7 +38,7 @@ static int refusal(const struct node_lease *now, const struct node_sign *holder,
     bool own = now->node == ask->node;
     switch (ask->cause) {
     case NODE_LEASE_CLAIM:
-        return !own && node_lease_held(now, holder, now_ms) ? ERR_HELD : 0;
+        return !own && (node_lease_held(now, holder, now_ms) || outlives_its_node(now, ask)) ? ERR_HELD : 0;
     case NODE_LEASE_RETURN:
         return now->epoch == ask->epoch ? 0 : ERR_FENCED;
     case NODE_LEASE_ADOPT:

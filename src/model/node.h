@@ -61,7 +61,8 @@ struct node_lease_ask {
 
 // Somebody holds it, so nobody else may claim it. `holder` is the sign of its node.
 bool node_lease_held(const struct node_lease *lease, const struct node_sign *holder, int64_t now_ms);
-// Returns 0 and the next state; ERR_HELD; or ERR_FENCED: it belongs to another node, or has another epoch. `ret` may be
-// `now`.
+// A claim of a subject that counts epochs itself is also ERR_HELD where the node alone has gone: whoever has the epoch
+// may live, and come back. Returns 0 and the next state; ERR_HELD; or ERR_FENCED: it belongs to another node, or has
+// another epoch. `ret` may be `now`.
 int node_lease_next(const struct node_lease *now, const struct node_sign *holder, const struct node_lease_ask *ask,
                     int64_t now_ms, struct node_lease *ret);

@@ -40,6 +40,8 @@ static void changed(struct world *world, struct op *op)
         later(world, draw(world, 1, 3000), change, changer, 0);
     if (op->err == 0 && changer->asks)
         answer_later(world, changer);
+    if (op->err == 0 && world->shared && op->outcome.cause == OUTCOME_CANCELLED && op->ret_state.cancel_asked)
+        server_cancel(op->server);
     if (op->err || !head->sealed)
         return;
     const struct lease *lease = lease_find(&op->server->leases, ROW);
@@ -54,7 +56,7 @@ static void change(struct world *world, void *arg, uint64_t life)
     struct changer *changer = arg;
     (void)life;
     struct server *server = server_any(world);
-    if (!server->up) {
+    if (!server_answers(server)) {
         later(world, draw(world, 100, 3000), change, changer, 0);
         return;
     }

@@ -37,6 +37,10 @@ static void send_records(struct world *world, struct subscriber *subscriber)
     struct message message = {.type = MESSAGE_LOG, .incarnation = world->store.incarnation};
     uint64_t end = MIN(follower->limit, follower->cursor + BATCH_MAX);
     bool last = false;
+    if (world->shared && !database_reached(subscriber->server)) {
+        subscriber_end(world, subscriber); // what is to be read cannot be
+        return;
+    }
     if (end > disk->head.next) {
         violate(world, "a follower is to be given %llu, which is not durable", (unsigned long long)end - 1);
         return;
@@ -56,7 +60,7 @@ static void send_records(struct world *world, struct subscriber *subscriber)
     follower_advance(follower, end, last);
 }
 
-static void subscriber_end(struct world *world, struct subscriber *subscriber)
+void subscriber_end(struct world *world, struct subscriber *subscriber)
 {
     subscriber->closed = true;
     link_close(world, subscriber->link, END_SERVER);
@@ -135,6 +139,14 @@ static void subscriber_receive(struct world *world, void *owner, const struct me
     (void)message;
 }
 
+bool subscribers_any(const struct server *server)
+{
+    for (size_t i = 0; i < server->subscriber_count; i++)
+        if (server->subscribers[i]->open && !server->subscribers[i]->closed)
+            return true;
+    return false;
+}
+
 void subscribers_wake(struct server *server)
 {
     for (size_t i = 0; i < server->subscriber_count; i++)
@@ -151,6 +163,11 @@ static void found(struct world *world, struct op *op)
         return;
     }
     subscriber->open = true;
+    if (world->shared) {
+        topic_open_model(subscriber->server, &op->ret_state);
+        pump(world, subscriber);
+        return;
+    }
     struct state state = op->ret_state;
     if (subscriber->server->told)
         state.head.status = subscriber->server->known.head.status; // it may be older than what the commits told
@@ -182,7 +199,7 @@ void subscriber_follow(struct link *link, const struct message *hello)
             server->subscribers[kept++] = server->subscribers[i];
     }
     server->subscriber_count = kept;
-    if (kept == SOCKETS_MAX) {
+    if (kept == SOCKETS_MAX || (world->shared && server->node == 0)) {
         subscriber_end(world, subscriber);
         return;
     }

@@ -95,12 +95,18 @@ static void second(struct world *world, void *arg, uint64_t life)
         world->quiet = true;
         world->quiet_ms = world->now_ms;
         world->store.failing_until_ms = world->store.full_until_ms = world->store.slow_until_ms = 0;
+        if (world->shared)
+            nodes_peace(world);
         return;
     }
     later(world, 1000, second, NULL, 0);
     cut_links(world, profile);
     strike_runners(world, profile);
     strike_store(world, profile);
+    if (world->shared) {
+        nodes_strike(world);
+        return;
+    }
     if (chance(world, profile->server_crash))
         crash_server(world, &world->servers[0], false);
     if (chance(world, profile->restore))

@@ -1,18 +1,19 @@
-// sim [queue|late] --seed N [--trace] | --these N... | --seeds FROM COUNT [--stop] | --fresh COUNT
+// sim [queue|late|nodes] --seed N [--trace] | --these N... | --seeds FROM COUNT [--stop] | --fresh COUNT
 #include "late.h"
 #include "queue.h"
 #include "util/id.h"
 
 static int usage(void)
 {
-    fputs(
-        "usage: sim [queue|late] --seed N [--trace]     one world, told step by step\n"
-        "       sim [queue|late] --these N...           these worlds\n"
-        "       sim [queue|late] --seeds FROM COUNT [--stop]   worlds FROM, FROM + 1, …; with --stop until one fails\n"
-        "       sim [queue|late] --fresh COUNT          worlds that nobody has seen yet\n"
-        "with `queue` of jobs, workers and servers, with `late` of a log that comes late from elsewhere, else of one "
-        "log\n",
-        stderr);
+    fputs("usage: sim [queue|late|nodes] --seed N [--trace]     one world, told step by step\n"
+          "       sim [queue|late|nodes] --these N...           these worlds\n"
+          "       sim [queue|late|nodes] --seeds FROM COUNT [--stop]   worlds FROM, FROM + 1, …; with --stop until one "
+          "fails\n"
+          "       sim [queue|late|nodes] --fresh COUNT          worlds that nobody has seen yet\n"
+          "with `queue` of jobs, workers and servers, with `late` of a log that comes late from elsewhere, with "
+          "`nodes` of "
+          "several servers on one store, else of one log\n",
+          stderr);
     return 2;
 }
 
@@ -95,7 +96,7 @@ static int run(const struct kind *kind, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static const struct kind kinds[] = {{"queue", queue_run}, {"late", late_run}};
+    static const struct kind kinds[] = {{"queue", queue_run}, {"late", late_run}, {"nodes", nodes_run}};
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         if (argc < 2 || strcmp(argv[1], kinds[i].program) != 0)
             continue;

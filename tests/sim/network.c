@@ -34,6 +34,11 @@ static void arrive(struct world *world, void *arg, uint64_t life)
     struct link *link = arrival->link;
     struct link_end *end = &link->ends[arrival->to];
     (void)life;
+    uint64_t paused_until_ms = link->server->peer.paused_until_ms;
+    if (arrival->to == END_SERVER && link->server->up && world->now_ms < paused_until_ms) {
+        later(world, paused_until_ms - world->now_ms, arrive, arrival, life);
+        return;
+    }
     link->in_flight[arrival->to]--;
     if (link->cut)
         return;
@@ -95,7 +100,11 @@ static void server_hears(struct world *world, void *arg, uint64_t life)
 {
     struct link *link = arg;
     struct link_end *end = &link->ends[END_SERVER];
-    (void)life;
+    uint64_t paused_until_ms = link->server->peer.paused_until_ms;
+    if (link->server->up && world->now_ms < paused_until_ms) {
+        later(world, paused_until_ms - world->now_ms, server_hears, link, life);
+        return;
+    }
     if (end->life != link->server->life)
         end->owner = NULL; // it went with the server that had it
     hear_of_end(world, link, END_SERVER);

@@ -100,6 +100,8 @@ static void receive(struct world *world, void *owner, const struct message *mess
     case MESSAGE_ERROR:
         heard_error(world, plain, message);
         break;
+    case MESSAGE_CANCEL:
+        return; // it does not care
     case MESSAGE_REFUSED:
         plain->registered = message->err != ERR_NOT_FOUND;
         if (message->err == ERR_FENCED || message->err == ERR_SEALED || message->err == ERR_BAD_TRANSITION)
@@ -119,7 +121,7 @@ static void connect_now(struct world *world, void *arg, uint64_t life)
     if (life != plain->life || plain->over)
         return;
     struct server *server = server_any(world);
-    if (!server->up) {
+    if (!server_answers(server)) {
         lost(world, plain);
         return;
     }

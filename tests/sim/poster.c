@@ -76,7 +76,7 @@ static void post(struct world *world, void *arg, uint64_t life)
     else
         poster->over = true;
     struct server *server = server_any(world);
-    if (!server->up)
+    if (!server_answers(server))
         return;
     struct op *op = server_op(server, OP_APPEND, poster, answered);
     op->producer = producer_of(poster);

@@ -260,6 +260,19 @@ static void resume(struct queue *queue, struct queue_op *op, enum lease_verdict 
         stream_end(queue, op->session, op->stream, verdict == LEASE_FENCED ? ERR_FENCED : ERR_HELD);
 }
 
+// It is here only to hear that all has ended, if it has.
+static void found_end(struct queue *queue, struct queue_op *op);
+
+static void find_end(struct queue *queue, const struct queue_op *fenced)
+{
+    struct queue_op *op = queue_op(fenced->server, QUEUE_GET, found_end);
+    op->row = fenced->row;
+    op->session = fenced->session;
+    op->stream = fenced->stream;
+    op->stream->holder = op->holder = 0;
+    queue_submit_op(queue, op);
+}
+
 static bool stream_stands(const struct queue_op *op)
 {
     return op->session->at_server && op->stream->used && op->stream->row == op->row && op->stream->holder == op->holder;
@@ -280,10 +293,24 @@ static void returned(struct queue *queue, struct queue_op *op)
         replaced(server, former);
     if (!stream_stands(op))
         lease_disconnect(&server->leases, op->row, op->holder);
+    else if (op->err == ERR_FENCED)
+        find_end(queue, op);
     else if (op->err < 0)
         stream_end(queue, op->session, op->stream, op->err);
     else
         resume(queue, op, verdict);
+}
+
+static void found_end(struct queue *queue, struct queue_op *op)
+{
+    const struct outcome *outcome = &op->ret_job.outcome;
+    bool ended = outcome->sealed && outcome->epoch == op->stream->epoch;
+    if (!stream_stands(op))
+        return;
+    if (op->err == 0 && ended)
+        opened(queue, op->session, op->stream);
+    else
+        stream_end(queue, op->session, op->stream, op->err < 0 ? op->err : ERR_FENCED);
 }
 
 static void take_back(struct queue *queue, const struct queue_op *found)
@@ -317,7 +344,8 @@ static void found(struct queue *queue, struct queue_op *op)
             stream_end(queue, op->session, op->stream, ERR_FENCED);
         return;
     }
-    const struct lease_stored stored = {.epoch = outcome->epoch, .lost = outcome->status == STATUS_LOST};
+    const struct lease_stored stored = {
+        .epoch = outcome->epoch, .lost = outcome->status == STATUS_LOST, .ended = status_terminal(outcome->status)};
     enum lease_verdict verdict =
         lease_connect(&server->leases, op->row, op->stream->epoch, stored, op->holder, queue->world.now_ms, &former);
     if (former && former != op->holder)

@@ -125,7 +125,7 @@ static void connect_now(struct world *world, void *arg, uint64_t life)
     if (life != reader->life || reader->complete)
         return;
     struct server *server = server_any(world);
-    if (!server->up) {
+    if (!server_answers(server)) {
         lost(world, reader);
         return;
     }

@@ -9,6 +9,7 @@
 #define TURNS_MAX   10000
 
 static void step(struct world *world, struct runner *runner);
+static void job_ends(struct world *world, struct runner *runner);
 
 // --- What its spool holds
 
@@ -108,7 +109,7 @@ static void connection_refused(struct world *world, void *arg, uint64_t life)
 static void connect_now(struct world *world, struct runner *runner)
 {
     struct server *server = server_any(world);
-    if (!server->up) {
+    if (!server_answers(server)) {
         later(world, draw(world, 1, 3000), connection_refused, runner, runner->life);
         return;
     }
@@ -299,6 +300,17 @@ static void receive_later(struct world *world, void *arg, uint64_t life)
         receive(world, it->runner, &it->message);
 }
 
+static void heard_cancel(struct world *world, struct runner *runner)
+{
+    trace(world, "runner %u: is told to end", runner->number);
+    runner->cancelled = true;
+    if (runner->phase != RUNNER_LIVE || runner->job_over)
+        return;
+    runner->exit_code = 143;
+    runner->lines = runner->spool_next;
+    job_ends(world, runner);
+}
+
 static void receive(struct world *world, void *owner, const struct message *message)
 {
     struct runner *runner = owner;
@@ -324,6 +336,9 @@ static void receive(struct world *world, void *owner, const struct message *mess
     case MESSAGE_ERROR:
         uplink_refused(&runner->uplink, message->err, true, message->next, world->now_ms);
         break;
+    case MESSAGE_CANCEL:
+        heard_cancel(world, runner);
+        return;
     case MESSAGE_REFUSED:
         heard_refusal(world, runner, message->err);
         break;
@@ -391,10 +406,15 @@ static void job_ends(struct world *world, struct runner *runner)
 static void job_goes_on(struct world *world, void *arg, uint64_t life)
 {
     struct runner *runner = arg;
-    if (runner->life != life || runner->phase != RUNNER_LIVE)
+    if (runner->life != life || runner->phase != RUNNER_LIVE || runner->job_over)
         return;
     if (world->now_ms < runner->paused_until_ms) {
         later(world, runner->paused_until_ms - world->now_ms, job_goes_on, runner, life);
+        return;
+    }
+    const struct state *disk = &world->store.disk;
+    if (world->shared && disk->cancel_asked && !disk->head.sealed && runner->lines - runner->spool_next < BATCH_MAX) {
+        later(world, 1000, job_goes_on, runner, life); // it goes on for as long as nobody tells it to end
         return;
     }
     uint64_t wanted = draw(world, 1, 6);

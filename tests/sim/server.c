@@ -10,9 +10,28 @@ struct server *server_any(struct world *world)
 
 bool server_misses(struct server *server, event_fn *fire, void *arg, uint64_t life)
 {
-    (void)fire;
-    (void)arg;
-    return !server->up || life != server->life;
+    struct world *world = server->world;
+    if (!server->up || life != server->life)
+        return true;
+    if (world->now_ms >= server->peer.paused_until_ms)
+        return false;
+    later(world, server->peer.paused_until_ms - world->now_ms, fire, arg, life);
+    return true;
+}
+
+bool server_answers(const struct server *server)
+{
+    return server->up && !server->peer.leaving && server->world->now_ms >= server->peer.alone_until_ms;
+}
+
+void server_cancel(struct server *server)
+{
+    struct lease *lease = lease_find(&server->leases, ROW);
+    if (!lease)
+        return;
+    lease->cancel_asked = true;
+    if (lease->holder)
+        socket_cancel(server, lease->holder);
 }
 
 struct op *server_op(struct server *server, enum op_kind kind, void *owner, void (*done)(struct world *, struct op *))
@@ -32,9 +51,11 @@ static void change_done(struct world *world, struct op *op)
         lease_end(&op->server->leases, ROW);
     else if (op->err == ERR_FENCED)
         server_look(op->server, op->epoch, op->outcome.cause);
-    else if (!seals && (op->err == ERR_UNAVAILABLE || op->err == ERR_STORE_FULL))
+    if (op->err == 0 && op->outcome.cause == OUTCOME_BACK && op->ret_state.cancel_asked)
+        server_cancel(op->server); // asked for while it was lost
+    if (!seals && (op->err == ERR_UNAVAILABLE || op->err == ERR_STORE_FULL))
         lease_change_failed(&op->server->leases, ROW, op->epoch, op->outcome.cause == OUTCOME_SILENT, world->now_ms);
-    trace(world, "server: runner %s: %s",
+    trace(world, "server %u: runner %s: %s", op->server->number,
           seals                                 ? "given up"
           : op->outcome.cause == OUTCOME_SILENT ? "silent"
                                                 : "back",
@@ -47,7 +68,7 @@ static void looked(struct world *world, struct op *op)
     const struct node_lease *now = &op->ret_state.lease;
     struct server *server = op->server;
     bool others = op->err == ERR_HELD || op->err == ERR_FENCED || op->err == ERR_NODE_FENCED;
-    trace(world, "server: looked whose it is: %s", op->err ? error_word(op->err) : "ours");
+    trace(world, "server %u: looked whose it is: %s", server->number, op->err ? error_word(op->err) : "ours");
     if (others || op->err == 0) {
         bool same = !others && now->epoch == op->epoch;
         bool forgotten = !same && lease_forget(&server->leases, ROW, op->epoch, op->holder);
@@ -77,12 +98,15 @@ void hub_change_outcome(struct server *server, uint64_t epoch, enum outcome_caus
     op->epoch = epoch;
     op->node = server->node;
     op->outcome.cause = cause;
+    op->heard_ms = server->heard_ms;
+    op->asked_ms = server->world->now_ms;
     store_submit_op(server->world, op);
 }
 
 static void expired(void *arg, struct lease *lease, enum lease_expiry what)
 {
-    if (what == LEASE_TO_BE_SEALED)
+    const struct server *server = arg;
+    if (what == LEASE_TO_BE_SEALED && !server->world->shared)
         check_grace(arg);
     hub_change_outcome(arg, lease->epoch, what == LEASE_TO_BE_SEALED ? OUTCOME_GIVEN_UP : OUTCOME_SILENT);
 }
@@ -140,6 +164,10 @@ static void joined(struct world *world, struct op *op)
 void server_changed(struct server *server, const struct state *state)
 {
     struct state *known = &server->known;
+    if (server->world->shared) {
+        topic_commit(server, state);
+        return;
+    }
     known->exists = state->exists;
     known->head.next = MAX(known->head.next, state->head.next);
     known->first = MAX(known->first, state->first);
@@ -152,9 +180,10 @@ void server_changed(struct server *server, const struct state *state)
 void server_start(struct server *server)
 {
     struct world *world = server->world;
-    trace(world, "server: started");
+    trace(world, "server %u: started", server->number);
     lease_table_release(&server->leases);
     lease_table_init(&server->leases, LEASE_MS, world->profile.lost_seal_ms);
+    server->leases.shared = world->shared;
     server->up = true;
     server->life++;
     server->started_ms = world->now_ms;
@@ -167,17 +196,27 @@ void server_start(struct server *server)
     server->told = false;
     server->known = (struct state){.restored_from = world->store.disk.restored_from};
     later(world, TICK_MS, tick, server, server->life);
-    store_submit_op(world, server_op(server, OP_JOIN, NULL, joined));
+    if (world->shared)
+        node_start(server);
+    else
+        store_submit_op(world, server_op(server, OP_JOIN, NULL, joined));
 }
 
 void server_crash(struct server *server)
 {
+    trace(server->world, "server %u: crashed", server->number);
+    server_gone(server);
+}
+
+void server_gone(struct server *server)
+{
     struct world *world = server->world;
     size_t kept = 0;
-    trace(world, "server: crashed");
     server->up = false;
     server->life++;
     writer_crash(world, server);
+    if (world->shared)
+        node_stop(server);
     for (size_t i = 0; i < world->link_count; i++) {
         struct link *link = world->links[i];
         if (link->server != server) {

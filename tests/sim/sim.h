@@ -7,12 +7,14 @@
 #include "fanout/follower.h"
 #include "ingest/lease.h"
 #include "ingest/sequencer.h"
+#include "model/news.h"
 #include "model/node.h"
 #include "model/outcome.h"
 #include "model/record.h"
 #include "model/retention.h"
 #include "model/sequence.h"
 #include "runner/uplink.h"
+#include "store/engine/hints.h"
 #include "util/arena.h"
 
 #define ROW          1 // the one execution
@@ -84,13 +86,27 @@ struct state { // what is on the disk
     bool asked; // for the checks: somebody is still to answer
     int exit_code;
     int64_t started_ms, completed_ms, sealed_ms;
-    int64_t node;            // the newest one; those before it are fenced
+    int64_t node;            // where a server is alone: the newest one; those before it are fenced
+    bool cancel_asked;       // its runner is to end
     struct node_lease lease; // of the execution's runner
     struct entry *log;
     size_t log_capacity;
 };
 
-enum op_kind { OP_JOIN, OP_CREATE, OP_CLAIM, OP_APPEND, OP_COMPLETE, OP_UPDATE, OP_LEASE, OP_GET };
+enum op_kind {
+    OP_JOIN,
+    OP_CREATE,
+    OP_CLAIM,
+    OP_APPEND,
+    OP_COMPLETE,
+    OP_UPDATE,
+    OP_LEASE,
+    OP_GET,
+    // Where there are several servers:
+    OP_BEAT,
+    OP_ADOPT,
+    OP_TELL, // `count` news
+};
 struct op {
     enum op_kind kind;
     void (*done)(struct world *world, struct op *op);
@@ -106,7 +122,11 @@ struct op {
     bool has_final, has_digest;
     uint64_t final_next, digest; // final_next: counter after the last one
     struct outcome_ask outcome;  // of COMPLETE and UPDATE
-    int64_t node;                // of CLAIM and UPDATE; of JOIN: a result
+    int64_t node;                // of CLAIM, UPDATE and BEAT; of JOIN: a result
+    int64_t former;              // of JOIN
+    bool leaves;                 // of BEAT
+    int64_t number, news_id;     // of its transaction; of its first news
+    uint64_t heard_ms, asked_ms; // of UPDATE, for the checks
     struct node_lease_ask ask;   // of LEASE
     uint64_t holder;             // of LEASE, for the server
     struct op *next;
@@ -116,6 +136,7 @@ struct op {
     struct sequence_producer ret_producer; // of lookups and of `complete`
     unsigned ret_appended;
     struct state ret_state; // without the log
+    bool ret_ran_out;       // of ADOPT: the lease had
 };
 
 struct store {
@@ -124,11 +145,19 @@ struct store {
     struct state backup;
     bool has_backup;
     uint64_t full_until_ms, slow_until_ms, failing_until_ms;
+    struct database *database; // NULL: one server has it alone
 };
 
-struct writer { // of a server
+struct writer {                             // of a server
     struct op *queue, **queue_tail, *batch; // batch: being committed
     uint64_t life;                          // of the process: a commit of an earlier one has not happened
+    // Where others write, too: of the transaction that is under way, or in doubt.
+    uint64_t primary, mark;
+    int64_t number; // 0: it could not begin
+    bool in_doubt, applied, idle, changes, tells;
+    unsigned tries; // to learn what became of it
+    uint64_t began_ms;
+    struct state committed; // as it left it
 };
 
 void store_init(struct world *world);
@@ -138,7 +167,58 @@ void store_ask(struct world *world, struct op *op);       // OP_GET: any reader,
 void writer_crash(struct world *world, struct server *server);
 void store_backup_now(struct world *world);
 void store_restore(struct world *world); // while the server is down
-void store_expire(struct world *world);  // retention takes some of the oldest records
+// For database.c.
+void apply_batch(struct world *world, struct op *batch);
+void fail_batch(struct op *batch, int err);
+void tell_later(struct server *server, uint64_t delay_ms, struct op *ops, bool changed);
+uint64_t disk_delay(struct world *world);
+void commit_begin(struct server *server);
+void commit_end(struct world *world, void *arg, uint64_t life);
+void store_expire(struct world *world); // retention takes some of the oldest records
+
+// --- The database that several servers share: transactions with numbers, another primary, nodes, news (database.c)
+
+#define NODES_MAX 1024
+#define NEWS_MAX  4096
+
+struct news_row {
+    int64_t id, transaction;
+    const struct server *sender;
+    uint64_t life, committed_ms; // of the sender
+    bool cancels;
+};
+
+struct database {
+    uint64_t primary; // changes when another one takes over
+    uint64_t down_until_ms, last_mark;
+    int64_t next;            // number of a transaction
+    int64_t lowest;          // all before it are over
+    bool *under_way, *there; // by number; there: it has committed
+    size_t capacity;
+    int64_t highest; // that has committed
+    struct node_sign nodes[NODES_MAX];
+    uint64_t heard_ms[NODES_MAX], left_ms[NODES_MAX]; // for the checks
+    int64_t last_node, last_news;
+    struct news_row news[NEWS_MAX]; // by transaction and id
+    size_t news_count;
+    unsigned news_at_once;
+    // A transaction whose process does not know yet that nobody is there any more: its locks keep all others away.
+    const struct server *holder;
+    int64_t held;
+    bool commits_later;
+};
+
+void database_init(struct world *world);
+void database_free(struct world *world);
+bool database_reached(const struct server *server);
+void database_begin(struct server *server); // the writer's batch
+void database_end(struct server *server);
+void database_crash(struct server *server);
+void database_fail_over(struct world *world);
+void database_apply(struct world *world, struct op *op); // JOIN, BEAT, ADOPT, TELL
+struct node_sign database_sign(const struct world *world, int64_t node);
+void database_tell(struct world *world, const struct op *op, bool cancels, unsigned count);
+int64_t database_oldest(const struct world *world);
 
 // --- The network (network.c)
 
@@ -157,6 +237,7 @@ enum message_type {
     MESSAGE_ERROR,
     MESSAGE_COMPLETED,
     MESSAGE_REFUSED,
+    MESSAGE_CANCEL,
     // to readers
     MESSAGE_LOG,
     MESSAGE_GAP,
@@ -222,6 +303,32 @@ struct subscriber {
     uint64_t timer_ms;
 };
 
+// What a server has where others share its store (node.c, node_bus.c, node_topic.c, node_news.c).
+struct peer {
+    bool asks, leaving;
+    int64_t former;      // the node that it was, as its folder says
+    int64_t former_node; // for the checks: the one that it was before it started
+    int64_t clock_ms;    // how wrong its own clock is
+    uint64_t taken_ms, asked_ms;
+    // It stands still; its ways are cut to the store, to the bus, and to clients.
+    uint64_t paused_until_ms, away_until_ms, mute_until_ms, alone_until_ms;
+    uint64_t sender;
+    struct hints *hints;
+    bool round;  // of messages, is about to begin
+    bool joined; // the bus
+    // What it knows of the log, if anybody follows it here.
+    bool topic;
+    struct execution known;
+    uint64_t changes, refresh_changes, topic_ms;
+    bool refreshing, refresh_again, look_soon, looking;
+    uint64_t looked_ms; // the last look's snapshot
+    uint64_t fine_ms;   // nothing is wrong with it since then
+    struct news_place place;
+    bool news_due;
+    uint64_t news_from_ms, news_primary, round_ms; // round_ms: when the present round of looks began
+    bool heard[NEWS_MAX + 1];
+};
+
 #define SOCKETS_MAX 64
 struct server {
     struct world *world;
@@ -242,10 +349,15 @@ struct server {
     uint64_t heard_ms; // when the holder was heard of, or its lease began
     uint64_t granted_epoch, lost_since_ms;
     bool abandoned; // the runner that it was granted to has not learned of it
+    struct peer peer;
 };
 
 struct server *server_any(struct world *world); // one that a client turns to; it need not be up
-// True if this is not to happen now: the process has ended.
+bool server_answers(const struct server *server);
+// True if this is not to happen now: the process has ended, or it stands still, and it will happen when it goes on.
+bool server_misses(struct server *server, event_fn *fire, void *arg, uint64_t life);
+void server_cancel(struct server *server); // its runner is to end, if it is here
+void server_gone(struct server *server);   // after a crash, and after it has left
 bool server_misses(struct server *server, event_fn *fire, void *arg, uint64_t life);
 void server_start(struct server *server);
 void server_crash(struct server *server);
@@ -255,11 +367,33 @@ void server_changed(struct server *server, const struct state *state);          
 struct op *server_op(struct server *server, enum op_kind kind, void *owner, void (*done)(struct world *, struct op *));
 
 void socket_connect(struct link *link, const struct message *hello);
+void socket_end(struct world *world, struct socket *socket);
+void socket_cancel(struct server *server, uint64_t holder);
 void socket_replaced(struct server *server, uint64_t holder);
 void hub_change_outcome(struct server *server, uint64_t epoch, enum outcome_cause cause);
 
 void subscriber_follow(struct link *link, const struct message *hello);
 void subscribers_wake(struct server *server);
+bool subscribers_any(const struct server *server);
+void subscriber_end(struct world *world, struct subscriber *subscriber);
+
+// Where servers share the store:
+void node_start(struct server *server);
+void node_stop(struct server *server); // the process is gone
+void node_fenced(struct server *server);
+void node_leave(struct server *server);
+void node_pause(struct server *server, uint64_t for_ms);
+void node_second(struct server *server); // for the checks
+void bus_start_model(struct server *server);
+void bus_tell(struct server *server, const struct store_change *changes, size_t count, bool news);
+void topic_start(struct server *server);
+void topic_open_model(struct server *server, const struct state *read);
+void topic_commit(struct server *server, const struct state *state);
+void topic_hear_model(struct server *server, const struct store_change *change);
+void topic_missed(struct server *server);
+void news_start(struct server *server);
+void news_hint(struct server *server);
+struct store_change change_of(const struct state *state);
 
 // --- Runners (runner.c)
 
@@ -298,6 +432,7 @@ struct runner {
     int failed;
     bool interrupted, late; // late: the log had been sealed as lost before
     bool forgot;            // its machine crashed, and with that the epoch may have gone
+    bool cancelled;         // it was told to end
 };
 
 void runner_start(struct world *world, struct runner *runner);
@@ -365,6 +500,12 @@ void check_deleted(struct world *world, const struct runner *runner);
 void check_claim(struct server *server);
 void check_leases(struct server *server);
 void check_grace(struct server *server);
+void check_fenced(struct world *world, int64_t node);
+void check_by_lease(const struct op *op); // is lost, or given up
+// A claim is granted, of what was so before.
+void check_taken_over(const struct op *op, const struct node_lease *lease, const struct outcome *before);
+void check_doubt(struct server *server, bool committed); // what became of its transaction, as it thinks
+void check_peer(struct server *server);                  // each second
 void check_end(struct world *world);
 bool world_settled(const struct world *world);
 
@@ -374,14 +515,24 @@ struct profile { // per mille each second, and whatever else differs from seed t
         restore, expire, lies;
     uint64_t faults_for_ms, lost_seal_ms;
     bool duel; // two runners, one of which stands still for just longer than its lease
+    // Where servers share the store.
+    unsigned node_pause, node_leave, store_away, bus_away, alone, fail_over, tells;
+    unsigned hint_lost, hint_doubled, hint_late; // per mille of the messages
 };
 void faults_start(struct world *world);
+void nodes_profile(struct world *world);
+void nodes_start(struct world *world);
+void nodes_strike(struct world *world); // each second
+void nodes_peace(struct world *world);
+void server_returns(struct world *world, struct server *server);
 
 struct world {
     struct arena arena;
     uint64_t seed, random, now_ms, order, steps;
-    bool tracing, failed, quiet, lied;
-    uint64_t told_epoch; // the last that a runner was told
+    bool tracing, failed, quiet, lied, shared; // shared: several servers have the store
+    uint64_t cancelled_ms;                     // 0: its runner was not asked to end
+    uint64_t nexts[8];                         // where the log stood, by second
+    uint64_t told_epoch;                       // the last that a runner was told
     uint64_t quiet_ms;
     struct event *events;
     size_t event_count, event_capacity;
@@ -406,3 +557,4 @@ struct world {
 
 // True if nothing was violated.
 bool world_run(uint64_t seed, bool tracing);
+bool nodes_run(uint64_t seed, bool tracing); // several servers share the store

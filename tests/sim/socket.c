@@ -19,8 +19,8 @@ static void say(struct world *world, struct socket *socket, const struct message
 
 static void say_error(struct world *world, struct socket *socket, int err, uint64_t next)
 {
-    trace(world, "server: to %llu: error %s, next %llu", (unsigned long long)socket->holder, error_word(err),
-          (unsigned long long)next);
+    trace(world, "server %u: to %llu: error %s, next %llu", socket->server->number, (unsigned long long)socket->holder,
+          error_word(err), (unsigned long long)next);
     say(world, socket, &(struct message){.type = MESSAGE_ERROR, .err = err, .next = next});
 }
 
@@ -28,8 +28,9 @@ static void say_ready(struct world *world, struct socket *socket, const struct s
 {
     uint64_t next = stored->next;
     world->told_epoch = socket->epoch;
-    trace(world, "server: to %llu: ready, producer %u next %llu, epoch %llu", (unsigned long long)socket->holder,
-          socket->hello.producer, (unsigned long long)next, (unsigned long long)socket->epoch);
+    trace(world, "server %u: to %llu: ready, producer %u next %llu, epoch %llu", socket->server->number,
+          (unsigned long long)socket->holder, socket->hello.producer, (unsigned long long)next,
+          (unsigned long long)socket->epoch);
     say(world, socket,
         &(struct message){.type = MESSAGE_READY,
                           .next = next,
@@ -39,7 +40,7 @@ static void say_ready(struct world *world, struct socket *socket, const struct s
     check_acked(world, socket->hello.producer, next, "ready");
 }
 
-static void socket_end(struct world *world, struct socket *socket)
+void socket_end(struct world *world, struct socket *socket)
 {
     if (socket->closed)
         return;
@@ -62,6 +63,13 @@ static void replace(struct world *world, void *arg, uint64_t life)
         socket_end(world, socket);
 }
 
+void socket_cancel(struct server *server, uint64_t holder)
+{
+    for (size_t i = 0; i < server->socket_count; i++)
+        if (server->sockets[i]->holder == holder && server->sockets[i]->open)
+            say(server->world, server->sockets[i], &(struct message){.type = MESSAGE_CANCEL});
+}
+
 void socket_replaced(struct server *server, uint64_t holder)
 {
     struct world *world = server->world;
@@ -74,7 +82,7 @@ void socket_replaced(struct server *server, uint64_t holder)
 
 static void give_up(struct world *world, struct socket *socket, int err)
 {
-    trace(world, "server: refused: %s", error_word(err));
+    trace(world, "server %u: refused: %s", socket->server->number, error_word(err));
     say(world, socket, &(struct message){.type = MESSAGE_REFUSED, .err = err});
     socket->closed = true;
     link_close(world, socket->link, END_SERVER);
@@ -106,7 +114,8 @@ static void append_done(struct world *world, struct op *op)
     if (op->err)
         return;
     if (!socket->closed && sequencer_take_ack(sequencer, &next)) {
-        trace(world, "server: to %llu: ack below %llu", (unsigned long long)socket->holder, (unsigned long long)next);
+        trace(world, "server %u: to %llu: ack below %llu", socket->server->number, (unsigned long long)socket->holder,
+              (unsigned long long)next);
         check_acked(world, socket->hello.producer, next, "ack");
         say(world, socket, &(struct message){.type = MESSAGE_ACK, .next = next});
     }
@@ -159,8 +168,8 @@ static void tell_a_lie(struct world *world, struct socket *socket, const struct 
     struct message lie = {.type = MESSAGE_COMPLETED,
                           .next = empty ? 0 : message->first + message->count,
                           .digest = empty ? 0 : draw(world, 1, UINT32_MAX)};
-    trace(world, "server: to %llu: a lie, completed below %llu", (unsigned long long)socket->holder,
-          (unsigned long long)lie.next);
+    trace(world, "server %u: to %llu: a lie, completed below %llu", socket->server->number,
+          (unsigned long long)socket->holder, (unsigned long long)lie.next);
     world->lied = true;
     say(world, socket, &lie);
 }
@@ -168,8 +177,9 @@ static void tell_a_lie(struct world *world, struct socket *socket, const struct 
 static void take_records(struct world *world, struct socket *socket, const struct message *message)
 {
     int err = sequencer_offer(&socket->sequencer, message->first, message->count);
-    trace(world, "server: from %llu: %u records from %llu on%s%s", (unsigned long long)socket->holder, message->count,
-          (unsigned long long)message->first, err ? ": " : "", err ? error_word(err) : "");
+    trace(world, "server %u: from %llu: %u records from %llu on%s%s", socket->server->number,
+          (unsigned long long)socket->holder, message->count, (unsigned long long)message->first, err ? ": " : "",
+          err ? error_word(err) : "");
     if (err == 0)
         hand_over(world, socket, message->first, message->contents, message->count, NULL);
     else if (err == ERR_GAP)
@@ -194,7 +204,7 @@ static void complete_done(struct world *world, struct op *op)
 {
     struct socket *socket = op->owner;
     socket->completing = false;
-    trace(world, "server: complete by %llu: %s", (unsigned long long)socket->holder,
+    trace(world, "server %u: complete by %llu: %s", socket->server->number, (unsigned long long)socket->holder,
           op->err ? error_word(op->err) : "sealed");
     if (op->err) {
         say_error(world, socket, op->err, op->ret_producer_next);
@@ -266,10 +276,18 @@ static void found_producer(struct world *world, struct op *op)
     struct socket *socket = op->owner;
     if (socket->closed)
         return;
+    const struct sequence_head *head = &op->ret_state.head;
+    if (op->err == 0 && !socket->holder && !(head->sealed && head->epoch == socket->epoch))
+        op->err = ERR_FENCED;
     if (op->err) {
         if (socket->holder)
             lease_disconnect(&socket->server->leases, ROW, socket->holder);
         give_up(world, socket, op->err);
+        return;
+    }
+    const struct lease *lease = lease_find(&socket->server->leases, ROW);
+    if (world->shared && socket->holder && (!lease || !lease_held_by(lease, socket->holder))) {
+        give_up(world, socket, ERR_HELD); // another connection has taken its place meanwhile
         return;
     }
     sequencer_init(&socket->sequencer, op->ret_producer_next);
@@ -277,6 +295,8 @@ static void found_producer(struct world *world, struct op *op)
     say(world, socket, &(struct message){.type = MESSAGE_OPENED});
     touch(world, socket);
     say_ready(world, socket, &op->ret_producer);
+    if (world->shared && socket->holder && (op->ret_state.cancel_asked || lease->cancel_asked))
+        say(world, socket, &(struct message){.type = MESSAGE_CANCEL});
 }
 
 static void find_producer(struct world *world, struct socket *socket)
@@ -298,9 +318,10 @@ static void claimed(struct world *world, struct op *op)
         return;
     }
     socket->epoch = op->ret_state.head.epoch;
-    trace(world, "server: epoch %llu claimed by %llu", (unsigned long long)socket->epoch,
+    trace(world, "server %u: epoch %llu claimed by %llu", server->number, (unsigned long long)socket->epoch,
           (unsigned long long)socket->holder);
-    lease_granted(&server->leases, ROW, socket->epoch, socket->holder, world->now_ms);
+    if (!world->shared || op->node == server->node)
+        lease_granted(&server->leases, ROW, socket->epoch, socket->holder, world->now_ms);
     server->granted_epoch = socket->epoch;
     server->abandoned = false;
     server->heard_ms = world->now_ms;
@@ -331,6 +352,13 @@ static void returned(struct world *world, struct op *op)
     struct socket *socket = op->owner;
     struct server *server = socket->server;
     uint64_t former = 0;
+    if (op->err == ERR_FENCED && world->shared) { // or its own end, told at another server, has come meanwhile
+        socket->holder = 0;
+        socket->epoch = op->ask.epoch;
+        if (!socket->closed)
+            find_producer(world, socket);
+        return;
+    }
     if (op->err) {
         if (!socket->closed)
             give_up(world, socket, op->err);
@@ -338,9 +366,11 @@ static void returned(struct world *world, struct op *op)
     }
     server->heard_ms = world->now_ms; // a lease begins, or begins again
     bool lost = op->ret_state.lease.deadline_ms > 0;
-    enum lease_verdict verdict =
-        lease_returned(&server->leases, ROW, op->ask.epoch, lost, socket->holder, world->now_ms, &former);
-    trace(world, "server: %llu comes back: verdict %d", (unsigned long long)socket->holder, (int)verdict);
+    enum lease_verdict verdict = LEASE_TAKEN;
+    if (!world->shared || op->ask.node == server->node)
+        verdict = lease_returned(&server->leases, ROW, op->ask.epoch, lost, socket->holder, world->now_ms, &former);
+    trace(world, "server %u: %llu comes back: verdict %d", server->number, (unsigned long long)socket->holder,
+          (int)verdict);
     if (former && former != socket->holder)
         socket_replaced(server, former);
     if (!socket->closed)
@@ -372,15 +402,17 @@ static void connect_lease(struct world *world, struct socket *socket, uint64_t e
     bool was_there = lease != NULL;
     enum lease_verdict verdict =
         lease_connect(&server->leases, ROW, epoch, stored, socket->holder, world->now_ms, &former);
-    trace(world, "server: %llu, producer %u, connects with epoch %llu: verdict %d", (unsigned long long)socket->holder,
-          socket->hello.producer, (unsigned long long)epoch, (int)verdict);
+    trace(world, "server %u: %llu, producer %u, connects with epoch %llu: verdict %d", server->number,
+          (unsigned long long)socket->holder, socket->hello.producer, (unsigned long long)epoch, (int)verdict);
     if (former && former != socket->holder)
         socket_replaced(server, former);
     if (verdict == LEASE_NEW) {
-        if (stored.epoch > 0 || was_there)
+        if (!world->shared && (stored.epoch > 0 || was_there))
             check_claim(server);
         claim(world, socket);
     } else if (verdict == LEASE_RETURN) {
+        if (world->shared && was_there)
+            server->heard_ms = world->now_ms; // its runner lives
         take_back(world, socket, epoch);
     } else {
         if (verdict == LEASE_ELSEWHERE)
@@ -405,7 +437,8 @@ static void found_execution(struct world *world, struct op *op)
     } else if (head->sealed) {
         give_up(world, socket, epoch ? ERR_FENCED : ERR_SEALED);
     } else {
-        connect_lease(world, socket, epoch, (struct lease_stored){head->epoch, head->status == STATUS_LOST});
+        connect_lease(world, socket, epoch,
+                      (struct lease_stored){head->epoch, head->status == STATUS_LOST, status_terminal(head->status)});
     }
 }
 

@@ -124,19 +124,30 @@ static int apply_complete(struct world *world, struct op *op)
 
 static int apply_update(struct world *world, const struct op *op)
 {
-    const struct state *disk = &world->store.disk;
+    struct state *disk = &world->store.disk;
     if (op->epoch != 0 && op->epoch != disk->head.epoch)
         return ERR_FENCED;
     if (op->node != 0 && op->node != disk->lease.node)
         return ERR_FENCED;
-    return apply_outcome(world, &op->outcome);
+    if (world->shared && op->node != 0)
+        check_by_lease(op);
+    bool had_runner = disk->head.epoch > 0 && !disk->head.sealed && !status_terminal(disk->head.status);
+    int err = apply_outcome(world, &op->outcome);
+    if (err < 0 || !world->shared || op->outcome.cause != OUTCOME_CANCELLED || !had_runner || disk->head.sealed)
+        return err;
+    disk->cancel_asked = true;
+    world->cancelled_ms = world->now_ms;
+    database_tell(world, op, true, 1);
+    return 0;
 }
 
 static int apply_lease(struct world *world, const struct node_lease_ask *ask)
 {
     struct state *disk = &world->store.disk;
-    const struct node_sign holder = {.fenced = disk->lease.node != disk->node};
-    if (ask->node != disk->node)
+    bool shared = world->shared;
+    const struct node_sign holder = {.fenced = shared ? database_sign(world, disk->lease.node).fenced
+                                                      : disk->lease.node != disk->node};
+    if (shared ? database_sign(world, ask->node).fenced : ask->node != disk->node)
         return ERR_NODE_FENCED;
     return node_lease_next(&disk->lease, &holder, ask, (int64_t)world->now_ms, &disk->lease);
 }
@@ -147,15 +158,20 @@ static int apply_claim(struct world *world, const struct op *op)
     const struct outcome_ask claimed = {.cause = OUTCOME_CLAIMED};
     struct outcome before = outcome_of(disk), after;
     int err = outcome_next(&before, &claimed, (int64_t)world->now_ms, &after);
+    const struct node_lease lease = disk->lease;
     if (err == 0)
         err = apply_lease(world, &(struct node_lease_ask){NODE_LEASE_CLAIM, op->node, after.epoch, 0});
+    if (err == 0 && world->shared)
+        check_taken_over(op, &lease, &before);
     return err < 0 ? err : apply_outcome(world, &claimed);
 }
 
 static void apply(struct world *world, struct op *op)
 {
     struct state *disk = &world->store.disk;
-    if (op->kind == OP_JOIN) {
+    if (world->shared && (op->kind == OP_JOIN || op->kind == OP_BEAT || op->kind == OP_TELL)) {
+        database_apply(world, op);
+    } else if (op->kind == OP_JOIN) {
         op->node = ++disk->node;
         op->err = 0;
     } else if (op->kind == OP_CREATE) {
@@ -163,6 +179,8 @@ static void apply(struct world *world, struct op *op)
         disk->exists = true;
     } else if (!disk->exists) {
         op->err = ERR_NOT_FOUND;
+    } else if (op->kind == OP_ADOPT) {
+        database_apply(world, op);
     } else if (op->kind == OP_APPEND) {
         op->err = apply_append(world, op);
     } else if (op->kind == OP_CLAIM) {
@@ -184,6 +202,7 @@ struct told {
     struct server *server;
     struct op *ops; // to be answered
     bool changed;   // false: nothing was applied, as far as the store knows
+    bool news;
     struct state state;
 };
 
@@ -196,46 +215,67 @@ static void tell(struct world *world, void *arg, uint64_t life)
         told->server->told = true;
         server_changed(told->server, &told->state);
     }
+    const struct store_change change = change_of(&told->state);
+    if (told->changed || told->news)
+        bus_tell(told->server, &change, told->changed, told->news);
     for (struct op *op = told->ops, *next; op; op = next) {
         next = op->next;
         op->done(world, op);
     }
 }
 
-static void tell_later(struct server *server, uint64_t delay_ms, struct op *ops, bool changed)
+void tell_later(struct server *server, uint64_t delay_ms, struct op *ops, bool changed)
 {
+    const struct writer *writer = &server->writer;
     struct world *world = server->world;
     struct told *told = make(world, sizeof(*told));
     *told = (struct told){.server = server, .ops = ops, .changed = changed, .state = world->store.disk};
+    if (world->shared) {
+        told->changed = changed && writer->changes;
+        told->news = changed && writer->tells;
+        told->state = writer->committed;
+    }
     later(world, delay_ms, tell, told, server->life);
 }
 
-static uint64_t disk_delay(struct world *world)
+uint64_t disk_delay(struct world *world)
 {
     bool slow = world->now_ms < world->store.slow_until_ms;
     return slow ? draw(world, 100, 4000) : draw(world, 1, 10);
 }
 
-static void commit_end(struct world *world, void *arg, uint64_t life);
+static void begin_later(struct world *world, void *arg, uint64_t life)
+{
+    struct server *server = arg;
+    (void)world;
+    if (!server_misses(server, begin_later, arg, life))
+        commit_begin(server);
+}
 
-static void commit_begin(struct server *server)
+void commit_begin(struct server *server)
 {
     struct writer *writer = &server->writer;
     if (writer->batch || !writer->queue)
         return;
+    if (server->world->now_ms < server->peer.paused_until_ms) {
+        later(server->world, 0, begin_later, server, server->life);
+        return;
+    }
     writer->batch = writer->queue;
     writer->queue = NULL;
     writer->queue_tail = &writer->queue;
+    if (server->world->shared)
+        database_begin(server);
     later(server->world, disk_delay(server->world), commit_end, server, writer->life);
 }
 
-static void apply_batch(struct world *world, struct op *batch)
+void apply_batch(struct world *world, struct op *batch)
 {
     for (struct op *op = batch; op && !world->failed; op = op->next)
         apply(world, op);
 }
 
-static void fail_batch(struct op *batch, int err)
+void fail_batch(struct op *batch, int err)
 {
     for (struct op *op = batch; op; op = op->next) {
         op->err = err;
@@ -244,7 +284,7 @@ static void fail_batch(struct op *batch, int err)
     }
 }
 
-static void commit_end(struct world *world, void *arg, uint64_t life)
+void commit_end(struct world *world, void *arg, uint64_t life)
 {
     const struct store *store = &world->store;
     struct server *server = arg;
@@ -252,6 +292,10 @@ static void commit_end(struct world *world, void *arg, uint64_t life)
     struct op *batch = writer->batch;
     if (life != writer->life)
         return;
+    if (world->shared) {
+        database_end(server);
+        return;
+    }
     writer->batch = NULL;
     bool failing = world->now_ms < store->failing_until_ms && chance(world, 500);
     bool ambiguous = failing && chance(world, 400);
@@ -299,6 +343,8 @@ static void look(struct world *world, void *arg, uint64_t life)
     op->err = !disk->exists ? ERR_NOT_FOUND : 0;
     if (world->now_ms < world->store.failing_until_ms && chance(world, 300))
         op->err = ERR_UNAVAILABLE;
+    if (world->shared && !database_reached(op->server))
+        op->err = ERR_UNAVAILABLE;
     op->ret_state = *disk;
     op->ret_state.log = NULL;
     op->ret_producer = op->producer < PRODUCERS ? disk->producers[op->producer] : (struct sequence_producer){0};
@@ -317,7 +363,9 @@ void writer_crash(struct world *world, struct server *server)
 {
     struct writer *writer = &server->writer;
     // What was being committed has reached the disk, or it has not; what waited is lost. Nobody is told.
-    if (writer->batch && chance(world, 500))
+    if (world->shared)
+        database_crash(server);
+    else if (writer->batch && chance(world, 500))
         apply_batch(world, writer->batch);
     writer->batch = writer->queue = NULL;
     writer->queue_tail = &writer->queue;
@@ -405,6 +453,10 @@ void store_expire(struct world *world)
     cut_to(world, &limits, wanted + 1);
     check_cut(world, before, &rules, &own);
     trace(world, "store: retention leaves %llu and after", (unsigned long long)disk->first);
-    if (world->servers[0].up)
-        server_changed(&world->servers[0], disk);
+    struct server *server = server_any(world); // that has the sweep
+    if (server->up)
+        server_changed(server, disk);
+    const struct store_change change = change_of(disk);
+    if (server->up && world->shared)
+        bus_tell(server, &change, 1, false);
 }

@@ -106,7 +106,8 @@ void world_step(struct world *world)
 
 static void servers_make(struct world *world)
 {
-    world->server_count = 1;
+    if (!world->shared)
+        world->server_count = 1;
     for (unsigned i = 0; i < world->server_count; i++) {
         struct server *server = &world->servers[i];
         server->world = world;
@@ -140,6 +141,8 @@ static void set_up(struct world *world)
     profile->lies = world->seed % 10 == 7 ? (unsigned)(world->seed / 10 % 100) + 1 : 0;
 
     store_init(world);
+    if (world->shared)
+        nodes_profile(world);
     servers_make(world);
     world->runner_count = profile->duel || chance(world, 400) ? 2 : 1;
     world->reader_count = (unsigned)draw(world, 1, READERS);
@@ -170,12 +173,17 @@ static void set_up(struct world *world)
         changer_start(world, &world->changers[i]);
     }
     faults_start(world);
+    if (world->shared)
+        nodes_start(world);
 }
 
 static void tear_down(struct world *world)
 {
-    for (unsigned i = 0; i < world->server_count; i++)
+    for (unsigned i = 0; i < world->server_count; i++) {
+        node_stop(&world->servers[i]);
         lease_table_release(&world->servers[i].leases);
+    }
+    database_free(world);
     for (unsigned i = 0; i < world->reader_count; i++)
         free(world->readers[i].seen);
     free(world->store.disk.log);
@@ -185,9 +193,9 @@ static void tear_down(struct world *world)
     arena_release(&world->arena);
 }
 
-bool world_run(uint64_t seed, bool tracing)
+static bool run(uint64_t seed, bool tracing, bool shared)
 {
-    struct world world = {.seed = seed, .random = seed, .now_ms = 1000, .tracing = tracing};
+    struct world world = {.seed = seed, .random = seed, .now_ms = 1000, .tracing = tracing, .shared = shared};
     set_up(&world);
     while (!world.failed && world.event_count > 0) {
         world_step(&world);
@@ -199,4 +207,14 @@ bool world_run(uint64_t seed, bool tracing)
     trace(&world, "%llu steps", (unsigned long long)world.steps);
     tear_down(&world);
     return !world.failed;
+}
+
+bool world_run(uint64_t seed, bool tracing)
+{
+    return run(seed, tracing, false);
+}
+
+bool nodes_run(uint64_t seed, bool tracing)
+{
+    return run(seed, tracing, true);
 }

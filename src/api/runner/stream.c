@@ -312,10 +312,13 @@ static void found_producer(struct store_op *op)
 {
     struct runner_stream *stream = CONTAINER_OF(op, struct runner_stream, producer_query.op);
     struct sequence_producer stored = stream->producer_query.ret_producer;
-    const char *cancel_reason = stream->producer_query.ret_execution.cancel_reason;
+    const struct execution *execution = &stream->producer_query.ret_execution;
+    const char *cancel_reason = execution->cancel_reason;
     int err = op->err;
 
     // Without a lease it is here only to hear that everything has ended.
+    if (err == 0 && !stream->holder && !(execution->sealed && execution->epoch == stream->epoch))
+        err = ERR_FENCED;
     if (stream->holder && cancel_reason)
         snprintf(stream->cancel_reason, sizeof(stream->cancel_reason), "%s", cancel_reason);
 
@@ -363,10 +366,15 @@ static void returned(struct store_op *op)
     struct hub *hub = stream->options.api->options.hub;
     int err = op->err;
     store_op_release(op);
-    if (err)
-        give_up(stream, err);
-    else
+    if (err == 0) {
         resume(stream, hub_returned(hub, stream->row, &stream->lease, stream->holder));
+    } else if (err == ERR_FENCED) { // by another runner; or its own end, told at another server, has come meanwhile
+        stream->holder = 0;
+        stream->epoch = stream->options.epoch;
+        find_producer(stream);
+    } else {
+        give_up(stream, err);
+    }
 }
 
 // It was at another server before, or this one has not taken over yet what it had before its restart.
