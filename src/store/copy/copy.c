@@ -131,6 +131,19 @@ static int carry_meta(struct copy *it)
     return MIN(rc, 0);
 }
 
+// What a program must know at least to work on what is in it.
+static int carry_reader(struct copy *it)
+{
+    CLEANUP(sql_statement_free)
+    struct sql_statement *get = sql_prepare(it->from->sql, "SELECT minimum FROM schema_reader");
+    CLEANUP(sql_statement_free)
+    struct sql_statement *set = sql_prepare(it->to->sql, "UPDATE schema_reader SET minimum = ?1 WHERE minimum < ?1");
+    int64_t minimum = 0;
+    int err = sql_number(get, &minimum);
+    sql_bind_i64(set, 1, minimum);
+    return err < 0 ? err : sql_run(set, NULL);
+}
+
 // Numbers that were given out once are not given out again.
 static int carry_numbers(struct copy *it)
 {
@@ -165,6 +178,8 @@ static int end(struct copy *it)
         err = carry_numbers(it);
     if (err == 0)
         err = carry_meta(it);
+    if (err == 0)
+        err = carry_reader(it);
     if (err == 0)
         err = copy_meta_delete(it->to->sql, COPY_MARK);
     if (err == 0)

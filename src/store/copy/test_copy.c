@@ -420,6 +420,30 @@ static void a_log_whose_front_was_cut_is_copied_from_there(void **state)
     fixture_free(&other);
 }
 
+// A chunk whose body lies in S3 comes over as its row.
+static void a_chunk_that_lies_elsewhere_comes_over_as_its_place(void **state)
+{
+    (void)state;
+    const struct fixture_adapter *kind = postgres ? &in_postgres : &fixture_plain;
+    struct fixture *file = fixture_new(&fixture_merging), *place = empty_place(), *back = empty_place();
+    struct attempt there = {file, place, &fixture_plain, kind, 0, 0}, again = {place, back, kind, &fixture_plain, 0, 0};
+    static const char query[] = "SELECT count(*) * 1000000 + sum(count) FROM chunks WHERE body = x''";
+    struct filled filled;
+    fill(file, &filled);
+    fixture_await_merged(file);
+    store_free(&file->store);
+    fixture_execute(file, "UPDATE chunks SET body = x'' WHERE first > 0 AND execution = "
+                          "(SELECT id FROM executions WHERE execution_id = 'exec_0')");
+    int64_t cold = fixture_query(file, query);
+    assert_true(cold > 1000000);
+    copied(&there);
+    copied(&again);
+    assert_int_equal(fixture_query(back, query), cold);
+    fixture_free(&file);
+    fixture_free(&place);
+    fixture_free(&back);
+}
+
 static void text_that_postgres_cannot_hold_is_named(void **state)
 {
     (void)state;
@@ -480,6 +504,7 @@ int main(void)
         cmocka_unit_test(a_missing_chunk_is_found),
         cmocka_unit_test(records_that_are_not_those_that_were_written_are_found),
         cmocka_unit_test(a_log_whose_front_was_cut_is_copied_from_there),
+        cmocka_unit_test(a_chunk_that_lies_elsewhere_comes_over_as_its_place),
         cmocka_unit_test(text_that_postgres_cannot_hold_is_named),
         cmocka_unit_test(a_row_that_was_changed_in_the_copy_is_found),
         cmocka_unit_test(a_chunk_that_went_from_the_copy_is_found),

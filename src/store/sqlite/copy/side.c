@@ -166,6 +166,8 @@ static int merged_chunk(struct sqlite_side *side, int64_t id, struct chunk **ret
     if (rc <= 0)
         return rc;
     struct str bytes = db_column_blob(body, 0);
+    if (bytes.len == 0)
+        return ERR_COLD;
     int err = chunk_decode_stored(bytes.data, bytes.len, ret);
     return err < 0 ? err : 1;
 }
@@ -307,6 +309,8 @@ static const struct copy_kind sqlite_kind = {
     .tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
     .columns = COLUMNS,
     .numbers = "SELECT name, seq FROM sqlite_sequence WHERE name <> 'chunks' ORDER BY name",
+    .add_cold = "INSERT INTO chunks(execution, first, count, time_min, time_max, raw, body) "
+                "VALUES(?1, ?2, ?3, ?4, ?5, ?6, x'')",
     .insert = insert,
     .set_number = set_number,
     .chunk = chunk_at,
