@@ -180,7 +180,8 @@ class Load:
         plans = [self.plan(source, ("quick", "steady") if SECONDS else ("quick",), fails=i % 2) for i in range(4)]
         batch_id = f"batch-{plans[0].key}"
         jobs = [{"command": plan.command(self.traces)} for plan in plans]
-        body = {"batch_id": batch_id, "parallel": 2, "job": {"retries": 1, "retry_delay_seconds": 0}, "jobs": jobs}
+        retried = {"retries": 1, "retry_on": ["failed"], "retry_delay_seconds": 0}
+        body = {"batch_id": batch_id, "parallel": 2, "job": retried, "jobs": jobs}
         self.soak.ask("POST", "/api/v1/batches", body, headers={"Idempotency-Key": batch_id})
 
         def ended():
@@ -220,16 +221,6 @@ class Load:
         self.counts["revoked"] += 1
 
 
-def moments(soak, load, longest):
-    """When the next fault comes: after a while, or as a check's, after so many more lines have been seen."""
-
-    def later(source):
-        soak.over.wait(source.uniform(1, longest))
-        return not soak.over.is_set()
-
-    return later
-
-
 @pytest.fixture
 def soak(tmp_path):
     source = chance()
@@ -267,13 +258,12 @@ def test_nodes_that_fail_at_random_lose_nothing_and_double_nothing(soak, tmp_pat
         ("database", None, OF_DATABASES),
         *((f"worker {number}", worker, OF_WORKERS) for number, worker in enumerate(soak.workers)),
     ]
-    moment = moments(soak, load, 20 if SECONDS else 3)
-    faults = [Misfortune(soak, *target, seed, moment, not SECONDS) for target in targets]
+    faults = [Misfortune(soak, *target, seed, short=not SECONDS) for target in targets]
     eventually(lambda: load.running or load.failures, "it begins")
     keys = threading.Thread(target=load.revoke_now_and_then, args=(random.Random(seed),), daemon=True)
     keys.start()
-    end = time.monotonic() + (SECONDS or 4)
-    while time.monotonic() < end and not load.failures and not soak.over.wait(1):
+    end = time.monotonic() + (SECONDS or PATIENCE)
+    while time.monotonic() < end and not load.failures and not all(fault.passed.wait(0.3) for fault in faults):
         pass
     load.enough.set()
     soak.over.set()

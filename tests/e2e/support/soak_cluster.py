@@ -15,7 +15,7 @@ from .postgres import Postgres
 from .server import Server
 
 # Seconds for what has to come once the faults are over, and during the longest of them.
-PATIENCE = 300.0 if os.environ.get("RUNNEL_SOAK_SECONDS") else 60.0
+PATIENCE = 300.0 if os.environ.get("RUNNEL_SOAK_SECONDS") else 150.0
 
 # What a server may say as an error or a warning while its database, or another server, is away.
 EXPECTED = {
@@ -301,20 +301,25 @@ OF_WORKERS = {
 
 
 class Misfortune(threading.Thread):
-    """What befalls one target, one after the other, until `over`. `moment()` waits for the next one, and returns False when there
-    is none. A short one lasts up to a second. What it has started would end with its thread, which stays until the cluster is
-    closed."""
+    """What befalls one target, one after the other, until `over`. Of `short` ones there are FEW, up to a second each. What it has
+    started would end with its thread, which stays until the cluster is closed."""
 
-    def __init__(self, soak, name, target, faults, seed, moment, short):
+    FEW, PAUSE, LONG_PAUSE = 2, 2, 20  # seconds between two, at most
+
+    def __init__(self, soak, name, target, faults, seed, short):
         super().__init__(daemon=True, name=name)
-        self.soak, self.target, self.faults = soak, target, faults
-        self.source, self.moment, self.short = random.Random(f"{seed} {name}"), moment, short
+        self.soak, self.target, self.faults, self.short = soak, target, faults, short
+        self.source = random.Random(f"{seed} {name}")
         self.done, self.failure, self.passed = [], None, threading.Event()
         self.start()
 
+    def _goes_on(self):
+        self.soak.over.wait(self.source.uniform(0, self.PAUSE if self.short else self.LONG_PAUSE))
+        return not self.soak.over.is_set() and not (self.short and len(self.done) == self.FEW)
+
     def run(self):
         try:
-            while self.moment(self.source):
+            while self._goes_on():
                 self._one()
         except Exception as error:
             self.failure = f"{self.name}: {error!r}, after {self.done[-3:]}"

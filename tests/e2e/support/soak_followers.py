@@ -6,6 +6,7 @@ import json
 import threading
 
 import websockets
+import websockets.exceptions
 
 from . import DEADLINE
 
