@@ -52,7 +52,7 @@ class Node:
                 return
             except AssertionError:
                 assert self.server.ended(expect=None) in (1, 5), self.server.process.err.data[-3000:]
-                assert b"the store cannot be opened" in self.server.process.err.data, self.server.process.err.data[
+                assert b"runnel: the store cannot be " in self.server.process.err.data, self.server.process.err.data[
                     -3000:
                 ]
                 nothing.wait(1)
