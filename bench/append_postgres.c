@@ -91,28 +91,34 @@ static void add_chunk(struct buf *rows, uint64_t log, uint64_t first, const stru
     copy_bytes(rows, chunk_encoded(chunk));
 }
 
+static uint64_t after(const struct writer *writer, uint64_t log)
+{
+    return log + 1 < writer->logs ? log + 1 : 0;
+}
+
 // A group: so many chunks, each for the next log in turn; of a log that comes again its head moves once.
 static void append_group(struct writer *writer, PGconn *db, struct buf *rows, struct buf arrays[3])
 {
     static const char signature[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0";
-    uint64_t heads = MIN(writer->a_group, writer->logs), from = writer->at;
+    uint64_t heads = MIN(writer->a_group, writer->logs), at = writer->at;
     buf_reset(rows);
     buf_append(rows, signature, 19);
     for (int i = 0; i < 3; i++)
         buf_reset(&arrays[i]);
-    for (uint64_t i = 0; i < heads; i++) {
-        list(&arrays[0], writer->first_log + (from + i) % writer->logs);
-        list(&arrays[1], writer->next[(from + i) % writer->logs]);
+    for (uint64_t i = 0; i < heads; i++, at = after(writer, at)) {
+        list(&arrays[0], writer->first_log + at);
+        list(&arrays[1], writer->next[at]);
     }
-    for (uint64_t i = 0; i < writer->a_group; i++, writer->at = (writer->at + 1) % writer->logs) {
+    uint64_t from = writer->at;
+    for (uint64_t i = 0; i < writer->a_group; i++, writer->at = after(writer, writer->at)) {
         const struct chunk *chunk = chunks[writer->at % VARIANTS];
         (row_per_line ? add_lines : add_chunk)(rows, writer->first_log + writer->at, writer->next[writer->at], chunk);
         writer->next[writer->at] += chunk_count(chunk);
         writer->lines += chunk_count(chunk);
     }
     buf_append(rows, "\377\377", 2);
-    for (uint64_t i = 0; i < heads; i++)
-        list(&arrays[2], writer->next[(from + i) % writer->logs]);
+    for (uint64_t i = 0; i < heads; i++, from = after(writer, from))
+        list(&arrays[2], writer->next[from]);
     const char *values[3];
     for (int i = 0; i < 3; i++) {
         buf_append_byte(&arrays[i], '}');
