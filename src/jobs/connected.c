@@ -180,9 +180,27 @@ void dispatch_worker_joined(struct dispatch *dispatch, struct worker_session *se
     struct dispatch_worker *worker = xcalloc(1, sizeof(*worker));
     worker->session = worker_session_ref(session);
     list_push_front(&dispatch->workers, &worker->node);
+    dispatch->roster_changed = true;
     take_wish(dispatch, worker);
     take_back_lost_gifts(dispatch, session);
     look_from(dispatch, worker, 0);
+}
+
+void dispatch_workers_each(struct dispatch *dispatch, void (*each)(void *arg, const struct dispatch_seen *seen),
+                           void *arg)
+{
+    for (struct list_node *it = dispatch->workers.next; it != &dispatch->workers; it = it->next) {
+        const struct dispatch_worker *worker = CONTAINER_OF(it, struct dispatch_worker, node);
+        struct str key = worker_session_key(worker->session);
+        const struct dispatch_seen seen = {
+            .session = worker->session,
+            .offer = match_offer(&dispatch->match, key),
+            .jobs = match_used(&dispatch->match, key),
+            .drains = worker->drains || worker->drained,
+        };
+        if (seen.offer && dispatch_worker_of(dispatch, key) == worker)
+            each(arg, &seen);
+    }
 }
 
 void dispatch_worker_free(struct dispatch_worker *worker)
@@ -213,6 +231,7 @@ void dispatch_worker_left(struct dispatch *dispatch, const struct worker_session
 {
     struct str key = worker_session_key(session);
     struct dispatch_worker *worker = by_session(dispatch, session);
+    dispatch->roster_changed = true;
     if (worker)
         dispatch_worker_free(worker);
     if (!dispatch_worker_of(dispatch, key)) // otherwise it is connected again already
@@ -237,6 +256,7 @@ void dispatch_worker_drains(struct dispatch *dispatch, const struct worker_sessi
     if (!worker || worker->session != session)
         return;
     worker->drains = true;
+    dispatch->roster_changed = true;
     if (worker->known)
         match_drain(&dispatch->match, key);
 }

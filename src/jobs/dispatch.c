@@ -249,6 +249,7 @@ static void tick(void *arg)
     pthread_mutex_lock(&dispatch->mutex);
     match_wake(&dispatch->match, clock_mono_ms());
     dispatch_workers_look(dispatch);
+    dispatch_roster_tick(dispatch);
     pthread_mutex_unlock(&dispatch->mutex);
     dispatch_look(dispatch);
     // Settling is a commit: without need it would keep the store from being idle.
@@ -295,6 +296,7 @@ void dispatch_free(struct dispatch **dispatch_ptr)
     drains_release(&dispatch->drains);
     match_release(&dispatch->match);
     buf_release(&dispatch->lines_after);
+    buf_release(&dispatch->roster_text);
     pthread_mutex_destroy(&dispatch->mutex);
     free(dispatch);
 }
@@ -326,28 +328,37 @@ void dispatch_why(struct dispatch *dispatch, int64_t account, int64_t row, const
     pthread_mutex_unlock(&dispatch->mutex);
 }
 
-static bool takes_jobs_of(const struct worker_session *session, int64_t account)
+struct of_account {
+    int64_t account;
+    void (*each)(void *arg, const struct dispatch_seen *seen);
+    void *arg;
+};
+
+static void if_of_account(void *arg, const struct dispatch_seen *seen)
 {
-    return worker_session_account(session) == 0 || worker_session_account(session) == account;
+    const struct of_account *of = arg;
+    int64_t account = worker_session_account(seen->session);
+    if (account == 0 || account == of->account)
+        of->each(of->arg, seen);
 }
 
 void dispatch_workers(struct dispatch *dispatch, int64_t account,
                       void (*each)(void *arg, const struct dispatch_seen *seen), void *arg)
 {
+    struct of_account of = {account, each, arg};
     pthread_mutex_lock(&dispatch->mutex);
-    for (struct list_node *it = dispatch->workers.next; it != &dispatch->workers; it = it->next) {
-        const struct dispatch_worker *worker = CONTAINER_OF(it, struct dispatch_worker, node);
-        struct str key = worker_session_key(worker->session);
-        const struct dispatch_seen seen = {
-            .session = worker->session,
-            .offer = match_offer(&dispatch->match, key),
-            .jobs = match_used(&dispatch->match, key),
-            .drains = worker->drains || worker->drained,
-        };
-        if (seen.offer && takes_jobs_of(worker->session, account) && dispatch_worker_of(dispatch, key) == worker)
-            each(arg, &seen);
-    }
+    dispatch_workers_each(dispatch, if_of_account, &of);
     pthread_mutex_unlock(&dispatch->mutex);
+}
+
+bool dispatch_has_worker(struct dispatch *dispatch, int64_t account, struct str worker_id)
+{
+    char key[WORKER_KEY_MAX + 1];
+    worker_key_make(account, worker_id, key);
+    pthread_mutex_lock(&dispatch->mutex);
+    bool has = dispatch_worker_of(dispatch, str_of(key)) != NULL;
+    pthread_mutex_unlock(&dispatch->mutex);
+    return has;
 }
 
 // --- Draining
@@ -359,6 +370,7 @@ static int drain(struct dispatch *dispatch, struct dispatch_worker *worker, bool
         return ERR_CONFLICT;
     drains_set(&dispatch->drains, worker_session_account(worker->session), worker_key_id(key), on);
     worker->drained = on;
+    dispatch->roster_changed = true;
     worker_session_drain(worker->session, on);
     if (worker->known && on)
         match_drain(&dispatch->match, key);

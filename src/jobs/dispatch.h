@@ -59,6 +59,7 @@ struct dispatch_seen {
 // Calls `each` for those that take the account's jobs. `each` must be quick: no job is given out meanwhile.
 void dispatch_workers(struct dispatch *dispatch, int64_t account,
                       void (*each)(void *arg, const struct dispatch_seen *seen), void *arg);
+bool dispatch_has_worker(struct dispatch *dispatch, int64_t account, struct str worker_id); // connected here
 // Has the account's worker of that id take no more jobs, or some again; those that it has go on. It holds until it is
 // asked otherwise, whatever becomes of the worker's connection, and of this server as long as the worker lives.
 // ERR_NOT_FOUND: no such worker is connected here. ERR_CONFLICT: it ends, and cannot take jobs again.

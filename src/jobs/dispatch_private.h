@@ -43,6 +43,10 @@ struct dispatch {
     bool settle_busy, settle_again; // the same for settling
     bool settle_failed;             // the next tick tries again
     bool stopping;
+    // What the other servers of the store are told (roster.c).
+    struct store_roster_tell roster;
+    struct buf roster_text;
+    bool roster_changed, roster_busy;
 };
 
 // --- claim.c: from a line to a worker, and back
@@ -72,4 +76,10 @@ void dispatch_worker_returned(struct dispatch *dispatch, const struct worker_ses
                               uint64_t epoch, const char *reason);
 // Asks again about those whom the store could not tell of.
 void dispatch_workers_look(struct dispatch *dispatch);
+// Calls `each` for all that are connected, once for each worker.
+void dispatch_workers_each(struct dispatch *dispatch, void (*each)(void *arg, const struct dispatch_seen *seen),
+                           void *arg);
 void dispatch_worker_free(struct dispatch_worker *worker);
+
+// --- roster.c. Call with the mutex.
+void dispatch_roster_tick(struct dispatch *dispatch);

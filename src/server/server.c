@@ -143,6 +143,9 @@ static void server_hear(void *arg, const struct store_news *news)
         if (news->value >= ACCOUNT_ACTIVE && news->value <= ACCOUNT_DELETED) // else a newer server's
             auth_account_changed(server->auth, news->account, (enum account_state)news->value, (uint64_t)news->number);
         break;
+    case NEWS_WORKER:
+        dispatch_drain(server->dispatch, news->account, news->words, news->value != 0);
+        break;
     case NEWS_MISSED:
         auth_cut_off(server->auth);
         break;

@@ -286,16 +286,13 @@ static void release_batch_cells(struct store_op *op)
     cells->ret_count = 0;
 }
 
-static void release_worker_list(struct store_op *op)
+static void release_rosters(struct store_op *op)
 {
-    struct store_worker_list *list = OP(store_worker_list);
-    for (size_t i = 0; i < list->ret_count; i++) {
-        free(list->ret_workers[i].worker_id);
-        free(list->ret_workers[i].hostname);
-        free(list->ret_workers[i].offer_json);
-    }
-    free(TAKE_PTR(list->ret_workers));
-    list->ret_count = 0;
+    struct store_rosters *query = OP(store_rosters);
+    for (size_t i = 0; i < query->ret_count; i++)
+        free(query->ret_rosters[i]);
+    free(TAKE_PTR(query->ret_rosters));
+    query->ret_count = 0;
 }
 
 void workflow_release(struct workflow *workflow)

@@ -41,7 +41,8 @@
     X(BATCH_CREATE, batch_create, NONE, AT(batch_create, batch.account), GROWS, batch_create) \
     X(BATCH_ADD, batch_add, NONE, NONE, GROWS, batch_add)                                     \
     X(BATCH_CHANGE, batch_change, NONE, NONE, KEEPS, batch_change)                            \
-    X(WORKER_SEEN, worker_seen, NONE, NONE, KEEPS, nothing)                                   \
+    X(ROSTER_TELL, roster_tell, NONE, NONE, KEEPS, nothing)                                   \
+    X(WORKER_TELL, worker_tell, NONE, NONE, KEEPS, nothing)                                   \
     X(TICKET_ADD, ticket_add, NONE, AT(ticket_add, account), KEEPS, nothing)                  \
     X(TICKET_USE, ticket_use, NONE, NONE, KEEPS, ticket_use)                                  \
     X(TICKETS_KEEP, tickets_keep, NONE, NONE, KEEPS, nothing)                                 \
@@ -79,7 +80,7 @@
     X(BATCH_LIST, batch_list, NONE, AT(batch_list, account), KEEPS, batch_list)     \
     X(BATCH_FAILURES, batch_failures, NONE, NONE, KEEPS, batch_failures)            \
     X(BATCH_CELLS, batch_cells, NONE, NONE, KEEPS, batch_cells)                     \
-    X(WORKER_LIST, worker_list, NONE, AT(worker_list, account), KEEPS, worker_list) \
+    X(ROSTERS, rosters, NONE, NONE, KEEPS, rosters)                                 \
     X(WORKFLOW_GET, workflow_get, NONE, NONE, KEEPS, workflow_get)                  \
     X(WORKFLOW_LIST, workflow_list, NONE, NONE, KEEPS, workflow_list)               \
     X(RUN_GET, run_get, NONE, NONE, KEEPS, run_get)                                 \

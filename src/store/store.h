@@ -66,6 +66,7 @@ enum store_news_kind {
     NEWS_CANCEL,      // the runner of execution `subject` is to cancel; `words` says why
     NEWS_KEY_REVOKED, // `subject`: its row
     NEWS_ACCOUNT,     // `account` has the state `value` (enum account_state); `number` rises with each change of it
+    NEWS_WORKER,      // the worker `words` of `account` is to take no more jobs (`value` 1), or some again (0)
     NEWS_MISSED,      // this server was cut off for so long that news are gone: whatever it remembers may be old
     NEWS_KINDS
 };

@@ -47,8 +47,6 @@ static const char *const growth[] = {
     ("INSERT INTO batches(account, batch_id, owner, idempotency_key, request_hash, created_ms, parallel, "
      "max_fails_percent, rate_micros, expected, open) "
      "SELECT account, 'batch_' || id, 'o' || id % 97, 'k' || id, 0, id, 0, 0, 0, 0, 0 FROM executions"),
-    ("INSERT INTO workers(account, worker_id, offer, connected, first_ms, seen_ms) "
-     "SELECT account, 'w' || id, '{}', 0, id, id FROM executions"),
     ("INSERT INTO secrets(account, name, sealed, version, created_ms, changed_ms, used_ms) "
      "SELECT account, 'n' || id, CAST('x' AS {bytes}), 1, 1, 1, 0 FROM executions"),
     "UPDATE blobs SET refs = CASE WHEN id % 100 = 0 THEN 0 ELSE 1 END",
@@ -180,7 +178,7 @@ static int plan_step(struct sql_statement *statement)
 static bool holds_just_that(const char *line)
 {
     static const char *const fine[] = {"executions_unsealed", "purging_accounts", "nodes_fenced", "schema_reader",
-                                       "jobs_delayed", "CONSTANT ROW", " on purging", " on meta",
+                                       "rosters", "jobs_delayed", "CONSTANT ROW", " on purging", " on meta",
                                        "SCAN m VIRTUAL TABLE",
                                        // With the account's executions, as far as a page goes: it has many of all.
                                        "Backward using labels_by_execution"};

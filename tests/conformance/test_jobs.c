@@ -623,33 +623,44 @@ static void of_a_purged_attempt_the_others_are_known(void **state)
 
 // --- Workers
 
-static void workers_are_listed_by_what_was_last_heard_of_them(void **state)
+static void roster_tell(struct queue *queue, int64_t node, const char *roster)
+{
+    const struct store_roster_tell tell = {.node = node, .roster = str_of(roster)};
+    assert_int_equal(sql_begin(queue->sql, SQL_WRITE), 0);
+    assert_int_equal(catalogue_roster_tell(queue->sql, &tell), 0);
+    assert_int_equal(sql_commit(queue->sql), 0);
+}
+
+static int64_t server(struct queue *queue, int64_t silent_ms)
+{
+    struct store_node_start start = {.node_kind = NODE_SERVER};
+    int64_t now_ms;
+    assert_int_equal(sql_begin(queue->sql, SQL_WRITE), 0);
+    assert_int_equal(catalogue_now(queue->sql, &now_ms), 0);
+    assert_int_equal(catalogue_node_start(queue->sql, &start, false, now_ms - silent_ms), 0);
+    assert_int_equal(sql_commit(queue->sql), 0);
+    return start.ret_node;
+}
+
+static void what_other_servers_say_counts_for_as_long_as_they_are_heard_of(void **state)
 {
     struct queue *queue = *state;
-    static const char *const names[] = {"w2", "w1", "w2"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const struct store_worker_seen seen = {.account = queue->account,
-                                               .worker_id = str_of(names[i]),
-                                               .hostname = i == 0 ? STR("h") : (struct str){0},
-                                               .offer_json = i == 2 ? STR("{\"slots\":2}") : STR("{}"),
-                                               .connected = i != 2};
-        assert_int_equal(sql_begin(queue->sql, SQL_WRITE), 0);
-        assert_int_equal(catalogue_worker_seen(queue->sql, &seen, queue->now_ms + (int64_t)i), 0);
-        assert_int_equal(sql_commit(queue->sql), 0);
-    }
-    struct store_worker_list list = {.op.kind = STORE_WORKER_LIST, .account = queue->account};
-    assert_int_equal(catalogue_worker_list(queue->sql, &list), 0);
-    assert_int_equal(list.ret_count, 2);
-    assert_string_equal(list.ret_workers[0].worker_id, "w1");
-    assert_true(list.ret_workers[0].connected);
-    const struct worker_seen *second = &list.ret_workers[1];
-    assert_string_equal(second->worker_id, "w2");
-    assert_string_equal(second->hostname, "h");
-    assert_string_equal(second->offer_json, "{\"slots\":2}");
-    assert_false(second->connected);
-    assert_int_equal(second->first_ms, queue->now_ms);
-    assert_int_equal(second->seen_ms, queue->now_ms + 2);
-    store_op_release(&list.op);
+    int64_t own = server(queue, 0), other = server(queue, 0), silent = server(queue, NODE_SILENT_MS + 1000);
+    roster_tell(queue, own, "[1]");
+    roster_tell(queue, silent, "[2]");
+    roster_tell(queue, other, "[3]");
+    roster_tell(queue, other, "[4]");
+    struct store_rosters query = {.op.kind = STORE_ROSTERS, .but = own};
+    assert_int_equal(catalogue_rosters(queue->sql, &query), 0);
+    assert_int_equal(query.ret_count, 1);
+    assert_string_equal(query.ret_rosters[0], "[4]");
+    store_op_release(&query.op);
+    assert_int_equal(sql_exec(queue->sql, "UPDATE nodes SET fenced_ms = 1 WHERE id > 0"), 0);
+    roster_tell(queue, server(queue, 0), "[5]");
+    assert_int_equal(catalogue_rosters(queue->sql, &query), 0);
+    assert_int_equal(query.ret_count, 1); // of fenced ones nothing is left
+    assert_string_equal(query.ret_rosters[0], "[5]");
+    store_op_release(&query.op);
 }
 
 // --- All of them
@@ -704,7 +715,7 @@ int main(void)
         TEST(many_that_wait_for_one_are_judged_in_parts),
         TEST(a_purge_draws_the_consequences_and_leaves_nothing),
         TEST(of_a_purged_attempt_the_others_are_known),
-        TEST(workers_are_listed_by_what_was_last_heard_of_them),
+        TEST(what_other_servers_say_counts_for_as_long_as_they_are_heard_of),
     };
     return SQL_FIXTURE_EACH(&engine_under_test, tests);
 }

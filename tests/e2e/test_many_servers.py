@@ -3,6 +3,7 @@
 import pytest
 from support.api import eventually
 from support.cluster import Cluster
+from support.workers import Worker
 from support.ws import Follower, Refused, Runner
 
 
@@ -154,6 +155,41 @@ def test_an_account_that_is_suspended_at_one_server_is_so_at_another(cluster):
     for state, status in ((True, 403), (False, 200), (True, 403)):
         here.api().expect(200, "PATCH", "/api/v1/accounts/other", {"suspended": state})
         eventually(lambda: there.api(key).get(path).status == status, f"suspended: {state}")
+
+
+def listed(server):
+    return {worker["worker_id"]: worker for worker in server.api().expect(200, "GET", "/api/v1/workers")["workers"]}
+
+
+def test_a_worker_is_listed_and_drained_whoever_is_asked(cluster):
+    here, there = cluster.servers
+    with Worker(here, worker_id="of-the-roster", labels=["gpu"]) as worker:
+        eventually(lambda: "of-the-roster" in listed(there), "the other server has heard of it")
+        mine, others = listed(here)["of-the-roster"], listed(there)["of-the-roster"]
+        assert mine | {"heard_at": 0} == others | {"heard_at": 0} and others["labels"] == ["gpu"]
+        there.api().expect(200, "POST", "/api/v1/workers/of-the-roster/drain")
+        worker.expect("drain")
+        eventually(lambda: listed(there)["of-the-roster"]["draining"], "it is told that it drains")
+        there.api().expect(200, "POST", "/api/v1/workers/of-the-roster/resume")
+        worker.expect("resume")
+        there.api().expect(404, "POST", "/api/v1/workers/of-nobody/drain")
+        there.api().expect(201, "POST", "/api/v1/accounts", {"name": "of-another"})
+        key = there.api().key("admin", account="of-another")["key"]
+        assert there.api(key).post("/api/v1/workers/of-the-roster/drain").status == 404
+    eventually(lambda: "of-the-roster" not in listed(there), "the other server has heard that it left")
+
+
+def test_a_worker_of_a_server_that_was_killed_is_not_listed_for_ever(own_cluster):
+    first, second = own_cluster.add(), own_cluster.add()
+    with Worker(first, worker_id="of-the-killed"):
+        eventually(lambda: "of-the-killed" in listed(second), "the other server has heard of it")
+        own_cluster.sql(
+            "INSERT INTO sql_roles(role, account) SELECT 'postgres', id FROM accounts WHERE name = 'default'"
+        )
+        assert own_cluster.sql("SELECT worker_id || hostname FROM runnel_sql.workers") == "of-the-killedhost"
+        first.kill()
+    first.restart()
+    eventually(lambda: "of-the-killed" not in listed(second), "its node is fenced")
 
 
 def test_what_a_server_leaves_the_others_take_over(own_cluster):

@@ -5,7 +5,8 @@ struct why {
     struct buf detail;
 };
 
-// Of a job that is ready: the workers are the reason.
+// Of a job that is ready: the workers are the reason. Those of other servers of the store are not known here, and any
+// of them may take it.
 static void why_ready(struct why *why, const struct api *api, int64_t account, const struct store_job_waits *waits)
 {
     struct demand demand;
@@ -14,6 +15,8 @@ static void why_ready(struct why *why, const struct api *api, int64_t account, c
         return;
     if (api->options.dispatch)
         dispatch_why(api->options.dispatch, account, waits->row, &demand, &found);
+    bool alone = store_alone(api->options.store);
+    const char *no_worker = alone ? "no connected worker" : "no worker that is connected to this server";
     why->reason = "no_worker";
     if (found.drains && found.fit != DEMAND_FITS && found.fit != DEMAND_BUSY) {
         buf_append_text(&why->detail,
@@ -22,21 +25,23 @@ static void why_ready(struct why *why, const struct api *api, int64_t account, c
     }
     switch (found.fit) {
     case DEMAND_NO_EXECUTOR:
-        buf_printf(&why->detail, "no worker is connected that runs %s jobs; start one with `runnel worker`",
+        buf_printf(&why->detail, "%s runs %s jobs; start one with `runnel worker`", no_worker,
                    str_eq(demand.executor, STR("container")) ? "container" : "process");
         return;
     case DEMAND_NO_RUNTIME:
-        buf_printf(&why->detail, "no connected worker has the runtime %.*s", STR_ARGS(demand.runtime));
+        buf_printf(&why->detail, "%s has the runtime %.*s", no_worker, STR_ARGS(demand.runtime));
         return;
     case DEMAND_NO_LABEL:
-        buf_printf(&why->detail, "no connected worker has the label %s", found.label);
+        buf_printf(&why->detail, "%s has the label %s", no_worker, found.label);
         return;
     case DEMAND_TOO_LARGE:
-        buf_append_text(&why->detail, "no connected worker has as many cpus or as much memory as it asks for");
+        buf_printf(&why->detail, "%s has as many cpus or as much memory as it asks for", no_worker);
         return;
     case DEMAND_NOT_TRUSTED:
-        buf_append_text(&why->detail, "the connected workers cannot confine it, and take jobs of admins and operators "
-                                      "only");
+        buf_printf(&why->detail,
+                   "the workers that are connected%s cannot confine it, and take jobs of admins and "
+                   "operators only",
+                   alone ? "" : " to this server");
         return;
     case DEMAND_BUSY:
     case DEMAND_FITS:

@@ -169,6 +169,5 @@ int catalogue_batch_find(struct sql *sql, int64_t account, struct str batch_id, 
 
 int catalogue_batches_forget(struct sql *sql, int64_t account)
 {
-    int err = run_of(sql, CATALOGUE_BATCHES_FORGET, account);
-    return err < 0 ? err : run_of(sql, CATALOGUE_WORKERS_FORGET, account);
+    return run_of(sql, CATALOGUE_BATCHES_FORGET, account);
 }

@@ -372,6 +372,6 @@ int catalogue_waiting_end(struct sql *sql, int64_t row);
 int catalogue_waiting_get(struct sql *sql, int64_t row, char **ret, int64_t *ret_until_ms);
 int catalogue_waits_due(struct sql *sql, struct store_waits_due *due);
 
-// --- workers.c
-int catalogue_worker_seen(struct sql *sql, const struct store_worker_seen *seen, int64_t now_ms);
-int catalogue_worker_list(struct sql *sql, struct store_worker_list *list);
+// --- rosters.c
+int catalogue_roster_tell(struct sql *sql, const struct store_roster_tell *tell);
+int catalogue_rosters(struct sql *sql, struct store_rosters *query);

@@ -166,13 +166,12 @@
     X(BATCHES_FORGET, "DELETE FROM batches WHERE account = ?1")
 
 // --- Workers
-#define WORKER_STATEMENTS(X)                                                                                  \
-    X(WORKER_SEEN, "INSERT INTO workers(account, worker_id, hostname, offer, connected, first_ms, seen_ms) "  \
-                   "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT(account, worker_id) DO UPDATE SET "        \
-                   "hostname = coalesce(excluded.hostname, workers.hostname), offer = excluded.offer, "       \
-                   "connected = excluded.connected, seen_ms = excluded.seen_ms")                              \
-    X(WORKERS_LIST, "SELECT worker_id, hostname, offer, connected, first_ms, seen_ms FROM workers "           \
-                    "WHERE account = ?1 AND worker_id > ?2 ORDER BY worker_id LIMIT ?3")                      \
-    X(WORKERS_EXPIRE, "DELETE FROM workers WHERE (account, worker_id) IN "                                    \
-                      "(SELECT account, worker_id FROM workers WHERE seen_ms < ?1 ORDER BY seen_ms LIMIT 8)") \
-    X(WORKERS_FORGET, "DELETE FROM workers WHERE account = ?1")
+#define WORKER_STATEMENTS(X)                                                                                       \
+    X(ROSTER_SET, "INSERT INTO rosters(node, roster) VALUES(?1, ?2) "                                              \
+                  "ON CONFLICT(node) DO UPDATE SET roster = excluded.roster")                                      \
+    X(ROSTERS_FORGET, "DELETE FROM rosters WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.id = rosters.node "   \
+                      "AND nodes.fenced_ms = 0)")                                                                  \
+    /* Of servers that are heard of, without one. */                                                               \
+    X(ROSTERS,                                                                                                     \
+      "SELECT roster FROM rosters WHERE node <> ?1 AND EXISTS (SELECT 1 FROM nodes WHERE nodes.id = rosters.node " \
+      "AND nodes.fenced_ms = 0 AND nodes.heartbeat_ms >= {now_ms} - ?2) ORDER BY node LIMIT ?3")

@@ -68,11 +68,20 @@ struct store_job_retry {
     struct execution ret_execution;
 };
 
-struct store_worker_seen { // a worker joins, leaves, or is heard of
+// A server of a shared store says which workers are connected to it. What it said before is forgotten.
+#define ROSTER_MAX ((size_t)8 * 1024 * 1024)
+struct store_roster_tell {
+    struct store_op op;
+    int64_t node;
+    struct str roster; // at most ROSTER_MAX bytes of JSON; see jobs/roster.h
+};
+
+// The other servers of a shared store are told that the worker is to take no more jobs, or some again (NEWS_WORKER).
+struct store_worker_tell {
     struct store_op op;
     int64_t account;
-    struct str worker_id, hostname, offer_json;
-    bool connected;
+    struct str worker_id;
+    bool drains;
 };
 
 // --- Queries
@@ -157,18 +166,11 @@ struct store_jobs_claimed {
     size_t ret_count;
 };
 
-// Workers of an account, by identifier.
-struct worker_seen {
-    char *worker_id, *hostname, *offer_json; // hostname may be NULL
-    bool connected;
-    int64_t first_ms, seen_ms;
-};
-#define WORKERS_LIST_MAX 1000
-struct store_worker_list {
+// What the other servers of a shared store that are heard of say of their workers.
+#define ROSTERS_MAX 256
+struct store_rosters {
     struct store_op op;
-    int64_t account;
-    struct str after; // an identifier; empty: from the first
-    unsigned limit;   // at most WORKERS_LIST_MAX; 0 means that
-    struct worker_seen *ret_workers;
+    int64_t but; // without this node's
+    char **ret_rosters;
     size_t ret_count;
 };

@@ -67,7 +67,7 @@ void query_batch_cells(const struct session *session, struct store_op *op)
     op->err = catalogue_batch_cells(session->sql, CONTAINER_OF(op, struct store_batch_cells, op));
 }
 
-void query_worker_list(const struct session *session, struct store_op *op)
+void query_rosters(const struct session *session, struct store_op *op)
 {
-    op->err = catalogue_worker_list(session->sql, CONTAINER_OF(op, struct store_worker_list, op));
+    op->err = catalogue_rosters(session->sql, CONTAINER_OF(op, struct store_rosters, op));
 }

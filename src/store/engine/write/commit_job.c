@@ -225,8 +225,16 @@ int commit_batch_change(struct transaction *tx, struct store_op *op)
     return err < 0 ? commit_refuse(op, err) : 0;
 }
 
-int commit_worker_seen(struct transaction *tx, struct store_op *op)
+int commit_roster_tell(struct transaction *tx, struct store_op *op)
 {
-    struct store_worker_seen *seen = CONTAINER_OF(op, struct store_worker_seen, op);
-    return commit_refuse(op, catalogue_worker_seen(tx->session.sql, seen, transaction_now_ms(tx)));
+    struct store_roster_tell *tell = CONTAINER_OF(op, struct store_roster_tell, op);
+    return commit_refuse(op, catalogue_roster_tell(tx->session.sql, tell));
+}
+
+int commit_worker_tell(struct transaction *tx, struct store_op *op)
+{
+    struct store_worker_tell *tell = CONTAINER_OF(op, struct store_worker_tell, op);
+    const struct store_news news = {
+        .kind = NEWS_WORKER, .account = tell->account, .value = tell->drains, .words = tell->worker_id};
+    return commit_refuse(op, transaction_tell(tx, &news, &(int64_t){0}, 1, NULL));
 }
