@@ -937,7 +937,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The workers that are connected and take the account's jobs. */
+        /** The workers that are connected and take the account's jobs. Of those that another server of the same database has, what is free may be ten seconds old. */
         get: operations["listWorkers"];
         put?: never;
         post?: never;
