@@ -1,6 +1,7 @@
 // Jobs tried again by hand, and the workers that are connected: here, and to other servers of the store.
 #include "api/executions/executions.h"
 #include "api/jobs/jobs.h"
+#include "api/jobs/roster_read.h"
 #include "jobs/roster.h"
 
 struct retry {
