@@ -261,6 +261,26 @@ static void servers_that_cannot_work_on_it_keep_a_schema_away(void **state)
     assert_int_equal(schema_migrate(sql, newest, &reason), ERR_TOO_NEW);
 }
 
+static void what_a_store_asks_for_rises_and_falls_only_to_what_one_goes_back_to(void **state)
+{
+    struct sql *sql = *state;
+    int newest = schema_newest();
+    struct schema_migration next[64];
+    and_next(sql, next, newest - 1);
+    next[newest].back = "ALTER TABLE nodes DROP COLUMN planted";
+    move(sql, next, newest);
+    CLEANUP(free_ptr) char *asks = xasprintf("UPDATE schema_reader SET minimum = %d", newest);
+    assert_true(runs(sql, asks)); // of what it holds
+    move(sql, next, newest + 1);
+    assert_int_equal(ask(sql, "SELECT minimum FROM schema_reader"), newest);
+    next[newest].works_with = newest + 1;
+    move(sql, next, newest);
+    move(sql, next, newest + 1);
+    assert_int_equal(ask(sql, "SELECT minimum FROM schema_reader"), newest + 1);
+    move(sql, next, newest);
+    assert_int_equal(ask(sql, "SELECT minimum FROM schema_reader"), newest);
+}
+
 static void a_newer_schema_that_works_with_a_program_is_left_as_it_is(void **state)
 {
     struct sql *sql = *state;
@@ -337,6 +357,7 @@ int main(void)
         TEST(a_step_that_fails_is_not_there_and_those_before_it_are),
         TEST(two_who_migrate_at_once_do_it_once),
         TEST(servers_that_cannot_work_on_it_keep_a_schema_away),
+        TEST(what_a_store_asks_for_rises_and_falls_only_to_what_one_goes_back_to),
         TEST(a_newer_schema_that_works_with_a_program_is_left_as_it_is),
         TEST(a_step_gives_way_to_a_long_transaction),
         TEST(every_way_back_undoes_what_its_migration_did),

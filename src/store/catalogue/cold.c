@@ -3,7 +3,7 @@
 
 #include "store/catalogue/jobs.h"
 
-#define SCHEMA         23 // from this one on programs can read what was moved
+#define SCHEMA         24 // from this one on programs can read what was moved
 #define BODIES_AT_ONCE 64
 #define SLICE          1024  // places that are forgotten at once
 #define BACKLOG_MAX    10000 // that are counted

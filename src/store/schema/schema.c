@@ -57,11 +57,15 @@ static int check_lossless(struct sql *sql, const struct schema_migration *migrat
 
 // Says, in its transaction, which programs can work on the schema after this step; and looks whether others are at
 // work. A server that starts waits at the same row until this transaction has ended.
-static int fence_readers(struct sql *sql, int works_with, struct buf *ret_reason)
+static int fence_readers(struct sql *sql, const struct schema_migration *migration, bool back, struct buf *ret_reason)
 {
     char text[256];
     int64_t older = 0;
-    snprintf(text, sizeof(text), "UPDATE schema_reader SET minimum = %d", works_with);
+    int works_with = back ? migration->number - 1 : migration->works_with;
+    // What the store holds may ask for more than its schema, such as logs that were moved elsewhere: so what is asked
+    // for rises, and falls only to what one goes back to.
+    snprintf(text, sizeof(text), "UPDATE schema_reader SET minimum = CASE WHEN minimum %s %d THEN %d ELSE minimum END",
+             back ? ">" : "<", works_with, works_with);
     int err = sql_exec(sql, text);
     snprintf(text, sizeof(text),
              "SELECT count(*) FROM nodes WHERE kind = %d AND fenced_ms = 0 AND heartbeat_ms >= {now_ms} - %d "
@@ -86,7 +90,7 @@ static int run_step(struct sql *sql, const struct schema_migration *migration, b
     bool says = migration->works_with > 0 && migration[-1].works_with > 0;
     int err = back ? check_lossless(sql, migration, ret_reason) : 0;
     if (err == 0 && says)
-        err = fence_readers(sql, migration[-back].works_with, ret_reason);
+        err = fence_readers(sql, migration, back, ret_reason);
     if (err == 0)
         err = sql_exec(sql, back ? migration->back : migration->forward);
     return err < 0 ? err : sql_exec(sql, version);
