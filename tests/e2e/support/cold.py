@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import re
 import struct
 
 from . import postgres, s3
