@@ -166,10 +166,17 @@ static int apply_claim(struct world *world, const struct op *op)
     return err < 0 ? err : apply_outcome(world, &claimed);
 }
 
+// What several servers have of each other, and not the log.
+static bool is_of_nodes(const struct world *world, const struct op *op)
+{
+    bool of_one = op->kind == OP_ADOPT && world->store.disk.exists;
+    return of_one || (world->shared && (op->kind == OP_JOIN || op->kind == OP_BEAT || op->kind == OP_TELL));
+}
+
 static void apply(struct world *world, struct op *op)
 {
     struct state *disk = &world->store.disk;
-    if (world->shared && (op->kind == OP_JOIN || op->kind == OP_BEAT || op->kind == OP_TELL)) {
+    if (is_of_nodes(world, op)) {
         database_apply(world, op);
     } else if (op->kind == OP_JOIN) {
         op->node = ++disk->node;
@@ -179,8 +186,6 @@ static void apply(struct world *world, struct op *op)
         disk->exists = true;
     } else if (!disk->exists) {
         op->err = ERR_NOT_FOUND;
-    } else if (op->kind == OP_ADOPT) {
-        database_apply(world, op);
     } else if (op->kind == OP_APPEND) {
         op->err = apply_append(world, op);
     } else if (op->kind == OP_CLAIM) {
