@@ -300,6 +300,8 @@ static void runners_from_before_are_taken_over_by_whoever_starts_first(void **st
 {
     struct world *world = *state;
     struct adopted_lease adopted = {0};
+    if (sql_engine(world->a) == SQL_POSTGRES)
+        assert_int_equal(sql_exec(world->a, "DROP VIEW runnel_sql.workers"), 0);
     assert_int_equal(sql_exec(world->a, "DROP TABLE leases; DROP TABLE nodes"), 0);
     assert_int_equal(
         sql_exec(world->a, "INSERT INTO executions(account, execution_id, status, sealed, purged, epoch, created_ms) "

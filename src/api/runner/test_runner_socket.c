@@ -236,6 +236,7 @@ static void a_runner_whose_lease_another_server_has_by_a_newer_epoch_is_fenced(v
     struct key key = key_new(it);
     arrives(it, &peer, &key, 3);
     answer_return(it, 3, ERR_FENCED);
+    answer_producer(TAKE(it, STORE_PRODUCER, store_producer), 0); // its own end may have come by that server
     peer_wait_text(&peer, "HTTP/1.1 409");
     peer_wait_text(&peer, "\"code\":\"fenced\"");
     peer_close(&peer);
