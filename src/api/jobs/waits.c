@@ -5,6 +5,8 @@ struct why {
     struct buf detail;
 };
 
+#define NO_WORKER "no worker that is connected here "
+
 // Of a job that is ready: the workers are the reason. Those of other servers of the store are not known here, and any
 // of them may take it.
 static void why_ready(struct why *why, const struct api *api, int64_t account, const struct store_job_waits *waits)
@@ -15,8 +17,6 @@ static void why_ready(struct why *why, const struct api *api, int64_t account, c
         return;
     if (api->options.dispatch)
         dispatch_why(api->options.dispatch, account, waits->row, &demand, &found);
-    bool alone = store_alone(api->options.store);
-    const char *no_worker = alone ? "no connected worker" : "no worker that is connected to this server";
     why->reason = "no_worker";
     if (found.drains && found.fit != DEMAND_FITS && found.fit != DEMAND_BUSY) {
         buf_append_text(&why->detail,
@@ -25,23 +25,21 @@ static void why_ready(struct why *why, const struct api *api, int64_t account, c
     }
     switch (found.fit) {
     case DEMAND_NO_EXECUTOR:
-        buf_printf(&why->detail, "%s runs %s jobs; start one with `runnel worker`", no_worker,
+        buf_printf(&why->detail, NO_WORKER "runs %s jobs; start one with `runnel worker`",
                    str_eq(demand.executor, STR("container")) ? "container" : "process");
         return;
     case DEMAND_NO_RUNTIME:
-        buf_printf(&why->detail, "%s has the runtime %.*s", no_worker, STR_ARGS(demand.runtime));
+        buf_printf(&why->detail, NO_WORKER "has the runtime %.*s", STR_ARGS(demand.runtime));
         return;
     case DEMAND_NO_LABEL:
-        buf_printf(&why->detail, "%s has the label %s", no_worker, found.label);
+        buf_printf(&why->detail, NO_WORKER "has the label %s", found.label);
         return;
     case DEMAND_TOO_LARGE:
-        buf_printf(&why->detail, "%s has as many cpus or as much memory as it asks for", no_worker);
+        buf_append_text(&why->detail, NO_WORKER "has as many cpus or as much memory as it asks for");
         return;
     case DEMAND_NOT_TRUSTED:
-        buf_printf(&why->detail,
-                   "the workers that are connected%s cannot confine it, and take jobs of admins and "
-                   "operators only",
-                   alone ? "" : " to this server");
+        buf_append_text(&why->detail, "the workers that are connected here cannot confine it, and take jobs of admins "
+                                      "and operators only");
         return;
     case DEMAND_BUSY:
     case DEMAND_FITS:
