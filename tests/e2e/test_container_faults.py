@@ -42,7 +42,7 @@ def engines(server, tmp_path):
 
 
 def sealed(api, id):
-    return eventually(lambda: (status := api.status(id))["sealed"] and status, f"the seal of {id}", 90)
+    return eventually(lambda: (status := api.status(id))["sealed"] and status, f"the seal of {id}", 240)
 
 
 def log(api, id, *kinds):
