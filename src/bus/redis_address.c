@@ -12,13 +12,10 @@ static int refuse(struct buf *ret_error, const char *why)
     return ERR_INVALID;
 }
 
-static bool copy(struct str from, char *to, size_t max)
+// `size`: with room for the NUL.
+static bool copy(struct str from, char *to, size_t size)
 {
-    if (from.len == 0 || from.len > max || memchr(from.data, 0, from.len))
-        return false;
-    memcpy(to, from.data, from.len);
-    to[from.len] = 0;
-    return true;
+    return from.len > 0 && !str_find(from, '\0') && str_put(to, size, from);
 }
 
 static bool is_number(struct str text, uint64_t least, uint64_t most, int *ret)
@@ -39,7 +36,7 @@ static bool read_host(struct str text, struct redis_address *ret)
         host = str_n(text.data + 1, (size_t)(end - text.data) - 1);
         port = str_n(end + 1, text.len - host.len - 2);
     } else {
-        const char *colon = text.len > 0 ? memchr(text.data, ':', text.len) : NULL;
+        const char *colon = str_find(text, ':');
         host = str_n(text.data, colon ? (size_t)(colon - text.data) : text.len);
         port = str_n(text.data + host.len, text.len - host.len);
     }
@@ -47,15 +44,15 @@ static bool read_host(struct str text, struct redis_address *ret)
     bool has_port = port.len > 0;
     if (has_port && (port.data[0] != ':' || !is_number(str_n(port.data + 1, port.len - 1), 1, 65535, &ret->port)))
         return false;
-    return copy(host, ret->host, REDIS_HOST_MAX);
+    return copy(host, ret->host, sizeof(ret->host));
 }
 
 static int read_url(struct str rest, struct redis_address *ret, struct buf *ret_error)
 {
     int database = 0;
-    if (rest.len > 0 && memchr(rest.data, '@', rest.len))
+    if (str_find(rest, '@'))
         return refuse(ret_error, "a user or a password belongs into the file of bus_credentials, not into the address");
-    if (rest.len > 0 && memchr(rest.data, '?', rest.len))
+    if (str_find(rest, '?'))
         return refuse(ret_error, "the address of a Redis has nothing behind a '?'");
     struct str host = str_split(&rest, '/');
     if (rest.len > 0 && !is_number(rest, 0, INT32_MAX, &database))
@@ -71,7 +68,7 @@ int redis_address_read(const char *text, struct redis_address *ret, struct buf *
     if (str_starts(address, url))
         return read_url(str_n(address.data + url.len, address.len - url.len), ret, ret_error);
     struct str path = str_starts(address, socket) ? str_n(text + socket.len, address.len - socket.len) : str_n(NULL, 0);
-    if (path.len == 0 || path.data[0] != '/' || !copy(path, ret->path, REDIS_PATH_MAX))
+    if (path.len == 0 || path.data[0] != '/' || !copy(path, ret->path, sizeof(ret->path)))
         return refuse(ret_error, "the socket of a Redis is unix:/PATH, whose path has at most 107 bytes");
     return 0;
 }

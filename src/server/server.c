@@ -13,9 +13,11 @@
 #include "server/cold.h"
 #include "server/collect.h"
 #include "server/embedded.h"
+#include "server/fail.h"
 #include "server/former_node.h"
 #include "server/front.h"
 #include "server/hangup.h"
+#include "server/heard.h"
 #include "server/issuers.h"
 #include "server/listen.h"
 #include "server/logging.h"
@@ -82,27 +84,6 @@ struct server {
     struct settings *settings; // of the start, or of the last reload
 };
 
-// Writes the first line about what is wrong. `detail` is a path or a reason; it may be NULL.
-static int server_fail(int err, const char *fmt, const char *detail)
-{
-    CLEANUP(buf_release) struct buf text = {0};
-    buf_append_text(&text, "runnel: ");
-    buf_append_text(&text, fmt);
-    if (detail && *detail) {
-        buf_append_text(&text, ": ");
-        buf_append_text(&text, detail);
-    }
-    buf_append_byte(&text, '\n');
-    file_write_full(STDERR_FILENO, text.data, text.len);
-    return err;
-}
-
-static int server_fail_path(const char *what, const char *path, int err)
-{
-    CLEANUP(free_ptr) char *detail = xasprintf("%s: %s", path, error_text(err));
-    return server_fail(err < ERR_END_ && err > ERR_FIRST_ ? err : ERR_IO, what, detail);
-}
-
 // --- Watching the store, and metrics
 
 static void server_watch(void *arg, const struct store_change *changes, size_t count)
@@ -128,30 +109,8 @@ static void server_watch(void *arg, const struct store_change *changes, size_t c
 
 static void server_hear(void *arg, const struct store_news *news)
 {
-    struct server *server = arg;
-    char words[64];
-    snprintf(words, sizeof(words), "%.*s", STR_ARGS(news->words));
-
-    switch (news->kind) {
-    case NEWS_CANCEL:
-        hub_cancel(server->hub, news->subject, words);
-        break;
-    case NEWS_KEY_REVOKED:
-        auth_revoked(server->auth, news->subject);
-        break;
-    case NEWS_ACCOUNT:
-        if (news->value >= ACCOUNT_ACTIVE && news->value <= ACCOUNT_DELETED) // else a newer server's
-            auth_account_changed(server->auth, news->account, (enum account_state)news->value, (uint64_t)news->number);
-        break;
-    case NEWS_WORKER:
-        dispatch_drain(server->dispatch, news->account, news->words, news->value != 0);
-        break;
-    case NEWS_MISSED:
-        auth_cut_off(server->auth);
-        break;
-    case NEWS_KINDS:
-        break;
-    }
+    const struct server *server = arg;
+    heard_news(news, server->hub, server->auth, server->dispatch);
 }
 
 static void server_collect(void *arg)
