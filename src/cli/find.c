@@ -100,7 +100,7 @@ static int take_operands(struct cli *cli, const char ***ret, size_t *ret_count)
 int cli_find_executions(struct cli *cli, const char *const **ret, size_t *ret_count)
 {
     CLEANUP(client_free) struct client *client = NULL;
-    const char **ids;
+    const char **ids = NULL;
     int code = take_operands(cli, &ids, ret_count);
     if (code == 0)
         code = cli_connect(cli, &client);
